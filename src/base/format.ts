@@ -1,0 +1,31 @@
+/** `1536` → `1.5 KB`; powers of 1000, as disks and downloads are sold. */
+export function bytes(n: number): string {
+  if (n < 1000) return `${n} B`
+  const power = Math.min(4, Math.floor(Math.log10(n) / 3))
+  const value = n / 1000 ** power
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${['B', 'KB', 'MB', 'GB', 'TB'][power]}`
+}
+
+/** Seconds as a person reads them: `0.4 s`, `42 s`, `3:05`, `1:02:09`. */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?'
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  const s = Math.round(seconds)
+  if (s < 60) return `${s} s`
+  const pad = (v: number) => String(v).padStart(2, '0')
+  return s < 3600
+    ? `${Math.floor(s / 60)}:${pad(s % 60)}`
+    : `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`
+}
+
+/** A rate as the field writes it: `1e-3`, `2.5e-4`. */
+export function rate(lr: number): string {
+  return lr === 0 ? '0' : lr.toExponential(lr.toExponential(1).includes('.0e') ? 0 : 1)
+}
+
+/** `0.8734` → `87.3 %`. */
+export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`
+
+/** `plural(1, 'picture')` → `1 picture`; `plural(2000, 'class', 'classes')` → `2,000 classes`. */
+export const plural = (n: number, one: string, many = `${one}s`): string =>
+  `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
