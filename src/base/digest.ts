@@ -1,0 +1,12 @@
+import { createHash, type Hash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+
+/** Feeds a file to a hash, from its start, without holding it in memory. */
+export async function hashFile(path: string, hash: Hash): Promise<Hash> {
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array)
+  return hash
+}
+
+/** The sha256 of a file, as 64 hexadecimal digits. */
+export const sha256File = async (path: string): Promise<string> =>
+  (await hashFile(path, createHash('sha256'))).digest('hex')

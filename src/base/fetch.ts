@@ -1,0 +1,182 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hashFile } from './digest.ts'
+import { AnnealError } from './errors.ts'
+import { bytes as asBytes } from './format.ts'
+import { withLock } from './lock.ts'
+import { type Report, silent } from './progress.ts'
+
+/** A file that is pinned: where it is, what it is, and the digest that it must have. */
+export type Pinned = {
+  url: string
+  /** 64 hexadecimal digits. */
+  sha256: string
+  /** Size in bytes where it is known. */
+  bytes?: number
+  /** A few words for the user, such as `resnet34 weights`. */
+  what: string
+  licence: string
+}
+
+/** Where the file goes and how hard to try. */
+export type FetchOptions = {
+  to: string
+  report?: Report
+  signal?: AbortSignal
+  /** Tries without any progress before giving up. */
+  tries?: number
+  /** A connection that sends nothing for so long is tried again. */
+  idleSeconds?: number
+  /** Pause before the second try; doubles with each. */
+  pauseSeconds?: number
+}
+
+/** Fetches a pinned file to `to`, unless it is there. The bytes go to `<to>.part`, which a later call resumes; `to` itself
+ *  appears only whole and with the right digest. One process at a time fetches a file. Returns `to`. */
+export async function fetchFile(pinned: Pinned, options: FetchOptions): Promise<string> {
+  const { to, report = silent } = options
+  if (isThere(to, pinned)) return to
+  return withLock(
+    to,
+    async () => {
+      if (!isThere(to, pinned)) await fetchNow(pinned, options)
+      return to
+    },
+    () => report({ line: `waiting for another process that fetches ${pinned.what}` }),
+  )
+}
+
+/** Throws where the disk that holds `folder` has less than `need` bytes free. */
+export function needSpace(folder: string, need: number, what: string): void {
+  mkdirSync(folder, { recursive: true })
+  const { bavail, bsize } = statfsSync(folder)
+  if (bavail * bsize < need)
+    throw new AnnealError(
+      `${what} needs ${asBytes(need)} in ${folder} and the disk has ${asBytes(bavail * bsize)} free; make room, or set ANNEAL_CACHE to a folder on another disk`,
+    )
+}
+
+async function fetchNow(pinned: Pinned, options: FetchOptions): Promise<void> {
+  const { url, what, licence, bytes } = pinned
+  const { to, report = silent, signal, tries = 4, pauseSeconds = 0.5 } = options
+  const part = `${to}.part`
+  const had = size(part) ?? 0
+  needSpace(dirname(to), (bytes ?? 0) - had, what)
+  const resumed = had > 0 ? `, going on at ${asBytes(had)}` : ''
+  report({
+    line: `fetching ${what} (${bytes === undefined ? '' : `${asBytes(bytes)}, `}${licence}) from ${new URL(url).host}${resumed}`,
+  })
+  let from = had
+  for (let failures = 0; ; ) {
+    const before = size(part) ?? 0
+    try {
+      if ((await stream(pinned, part, options)) === pinned.sha256) break
+      rmSync(part, { force: true })
+      // A wrong digest after a resume may be the old part's fault: start over once.
+      if (from === 0) throw wrongDigest(pinned)
+      from = 0
+      report({ line: `${what}: the part left by an earlier run does not fit, starting over` })
+    } catch (error) {
+      if (signal?.aborted || error instanceof AnnealError) throw error
+      if ((error as NodeJS.ErrnoException).code === 'ENOSPC')
+        throw new AnnealError(
+          `no space left in ${dirname(to)} for ${what}; make room and run it again: it goes on where it stopped`,
+          { cause: error },
+        )
+      failures = (size(part) ?? 0) > before ? 1 : failures + 1
+      if (failures >= tries)
+        throw new AnnealError(
+          `could not fetch ${what} from ${new URL(url).host}: ${reason(error)} (${tries} tries); check the network and run it again: it goes on where it stopped`,
+          { cause: error },
+        )
+      await sleep(pauseSeconds * 1000 * 2 ** (failures - 1), undefined, signal ? { signal } : {})
+    }
+  }
+  renameSync(part, to)
+}
+
+/** Streams the rest of the file to `part`; returns the digest of the whole. */
+async function stream(pinned: Pinned, part: string, options: FetchOptions): Promise<string> {
+  const { url, what } = pinned
+  const { report = silent, signal, idleSeconds = 30 } = options
+  const idle = new AbortController()
+  const arm = () => setTimeout(() => idle.abort(new Error(`nothing came for ${idleSeconds} s`)), idleSeconds * 1000)
+  let timer = arm()
+  const hash = createHash('sha256')
+  let done = size(part) ?? 0
+  try {
+    const response = await fetch(url, {
+      headers: { 'accept-encoding': 'identity', ...(done > 0 ? { range: `bytes=${done}-` } : {}) },
+      signal: signal ? AbortSignal.any([signal, idle.signal]) : idle.signal,
+    })
+    const continues = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${done}-`)
+    if (response.status === 416) {
+      // Nothing is left to send: the part is the whole file, or longer than it; the digest tells.
+      await response.body?.cancel()
+      return (await hashFile(part, hash)).digest('hex')
+    }
+    if (!response.ok || !response.body || (response.status === 206 && !continues)) {
+      await response.body?.cancel()
+      throw refused(pinned, response.status)
+    }
+    if (continues) await hashFile(part, hash)
+    else done = 0
+    const length = response.headers.get('content-length')
+    const total = length === null ? pinned.bytes : done + Number(length)
+    if (pinned.bytes !== undefined && total !== pinned.bytes) {
+      await response.body.cancel()
+      throw new AnnealError(
+        `${what} at ${url} has ${total} bytes, expected ${pinned.bytes}; the file there has changed: please report it`,
+      )
+    }
+    const file = await open(part, continues ? 'a' : 'w')
+    try {
+      for await (const chunk of response.body) {
+        clearTimeout(timer)
+        timer = arm()
+        if (total !== undefined && done + chunk.length > total) return 'longer than it should be'
+        await file.writeFile(chunk)
+        hash.update(chunk)
+        done += chunk.length
+        report({ what, done, total })
+      }
+      if (total !== undefined && done < total) throw new Error(`the connection closed after ${done} of ${total} bytes`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    return hash.digest('hex')
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function refused({ what, url }: Pinned, status: number): Error {
+  const text = `${what}: ${new URL(url).host} answered ${status}`
+  return status >= 500 || status === 408 || status === 429 || status === 206
+    ? new Error(text)
+    : new AnnealError(`${text} for ${url}; expected 200. The file may have moved: please report it`)
+}
+
+const wrongDigest = ({ what, url, sha256 }: Pinned) =>
+  new AnnealError(
+    `${what} from ${url} does not have the pinned digest sha256 ${sha256}; what came was deleted. A proxy or login page in between? Open the address in a browser to see`,
+  )
+
+const isThere = (path: string, { bytes }: Pinned) => {
+  const found = size(path)
+  return found !== undefined && (bytes === undefined || found === bytes)
+}
+
+function size(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.size
+}
+
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const cause = error.cause instanceof Error ? error.cause : undefined
+  return cause ? `${error.message} (${cause.message || (cause as NodeJS.ErrnoException).code})` : error.message
+}

@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { hashFile } from './digest.ts'
+import { AnnealError } from './errors.ts'
+import { needSpace } from './fetch.ts'
+import { cacheFolder } from './files.ts'
+import { bytes as asBytes } from './format.ts'
+import { withLock } from './lock.ts'
+import { type Report, silent } from './progress.ts'
+import { lastLines, type Ran, run } from './run.ts'
+
+/** A file of a Python package, pinned. pip knows where packages come from; no address is named here. */
+export type WheelPin = {
+  package: string
+  version: string
+  /** The wheel's file name. */
+  file: string
+  sha256: string
+  bytes: number
+  what: string
+  licence: string
+  /** Fixed, so that one digest serves whatever Python the user has. */
+  pythonVersion?: string
+  platform?: string
+}
+
+/** An npm package, pinned. npm knows where packages come from. */
+export type NpmPin = {
+  package: string
+  version: string
+  /** As npm prints it: `sha512-…`. */
+  integrity: string
+  bytes: number
+  what: string
+  licence: string
+}
+
+/** Brings a wheel by `python3 -m pip download` to the cache, checked, unless it is there; returns its path. */
+export async function pipDownload(pin: WheelPin, report: Report = silent, python = 'python3'): Promise<string> {
+  const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--progress-bar=off', '--quiet']
+  if (pin.pythonVersion) args.push('--implementation=cp', `--python-version=${pin.pythonVersion}`)
+  if (pin.platform) args.push(`--platform=${pin.platform}`)
+  return bring({
+    tool: 'pip',
+    pin: { ...pin, digest: { name: 'sha256', encoding: 'hex', value: pin.sha256 } },
+    file: pin.file,
+    report,
+    // pip streams to its temporary folder: placed in ours, the file's growth is the progress.
+    fetch: folder =>
+      run(python, [...args, `--dest=${folder}`, `${pin.package}==${pin.version}`], {
+        cwd: folder,
+        env: { TMPDIR: folder, PIP_REQUIRE_VIRTUALENV: '0', PIP_DISABLE_PIP_VERSION_CHECK: '1', PIP_NO_CACHE_DIR: '1' },
+      }),
+    install: 'install Python 3 with pip (Debian, Ubuntu: apt install python3-pip)',
+  })
+}
+
+/** Brings a package's `.tgz` by `npm pack` to the cache, checked, unless it is there; returns its path. */
+export async function npmPack(pin: NpmPin, report: Report = silent): Promise<string> {
+  const file = `${pin.package.replace('@', '').replace('/', '-')}-${pin.version}.tgz`
+  return bring({
+    tool: 'npm',
+    pin: { ...pin, digest: { name: 'sha512', encoding: 'base64', value: pin.integrity.replace('sha512-', '') } },
+    file,
+    report,
+    fetch: folder =>
+      run(
+        'npm',
+        ['pack', '--silent', '--ignore-scripts', `--pack-destination=${folder}`, `${pin.package}@${pin.version}`],
+        {
+          cwd: folder,
+        },
+      ),
+    install: 'install npm (it comes with Node)',
+  })
+}
+
+type Bring = {
+  tool: 'pip' | 'npm'
+  pin: {
+    package: string
+    version: string
+    bytes: number
+    what: string
+    licence: string
+    digest: { name: string; encoding: 'hex' | 'base64'; value: string }
+  }
+  file: string
+  report: Report
+  fetch: (folder: string) => Promise<Ran>
+  install: string
+}
+
+async function bring({ tool, pin, file, report, fetch, install }: Bring): Promise<string> {
+  const downloads = cacheFolder('downloads')
+  const to = join(downloads, file)
+  const { what, licence, bytes, digest } = pin
+  if (existsSync(to)) return to
+  return withLock(
+    to,
+    async () => {
+      if (existsSync(to)) return to
+      needSpace(downloads, bytes, what)
+      report({ line: `fetching ${what} (${asBytes(bytes)}, ${licence}) through ${tool}` })
+      const folder = mkdtempSync(join(mkdir(downloads), `${tool}-`))
+      const watch = setInterval(() => report({ what, done: Math.min(bytes - 1, weigh(folder)), total: bytes }), 250)
+      try {
+        const ran = await fetch(folder)
+        clearInterval(watch)
+        if (ran.missing) throw new AnnealError(`${what}: no ${tool} on the PATH; ${install}, then run it again`)
+        const found = join(folder, file)
+        if (ran.code !== 0 || !existsSync(found)) throw failed(pin, tool, file, ran, install)
+        const got = (await hashFile(found, createHash(digest.name))).digest(digest.encoding)
+        if (got !== digest.value)
+          throw new AnnealError(
+            `${file} through ${tool} has ${digest.name} ${got}, expected ${digest.value}; it was deleted. Does ${tool} use a mirror that changes packages?`,
+          )
+        report({ what, done: bytes, total: bytes })
+        renameSync(found, to)
+        return to
+      } finally {
+        clearInterval(watch)
+        rmSync(folder, { recursive: true, force: true })
+      }
+    },
+    () => report({ line: `waiting for another process that fetches ${what}` }),
+  )
+}
+
+function failed({ what, package: name, version }: Bring['pin'], tool: string, file: string, ran: Ran, install: string) {
+  const said = lastLines(ran.stderr || ran.stdout, 2)
+  if (/No module named pip/.test(said))
+    return new AnnealError(`${what}: this Python has no pip; ${install}, then run it again`)
+  const why = ran.code === 0 ? `it brought another file than ${file}` : said || `exit code ${ran.code}`
+  return new AnnealError(
+    `${what}: ${tool} could not fetch ${name} ${version}: ${why}; check the network and ${tool}'s settings`,
+  )
+}
+
+const mkdir = (folder: string) => {
+  mkdirSync(folder, { recursive: true })
+  return folder
+}
+
+function weigh(folder: string): number {
+  try {
+    return readdirSync(folder, { recursive: true, withFileTypes: true }).reduce(
+      (sum, entry) => sum + (entry.isFile() ? statSync(join(entry.parentPath ?? folder, entry.name)).size : 0),
+      0,
+    )
+  } catch {
+    return 0
+  }
+}

@@ -1,0 +1,51 @@
+import { bytes } from './format.ts'
+
+/** What a long job tells its caller: a line to print once, or how far one piece of work is (in bytes). */
+export type Notice = { line: string } | { what: string; done: number; total: number | undefined }
+
+/** Receives notices. Rooms below the CLI never print; they call this. */
+export type Report = (notice: Notice) => void
+
+/** Drops every notice. */
+export const silent: Report = () => {}
+
+/** A stream as far as a report needs it; `process.stderr` is one. */
+export type Output = { write(text: string): unknown; isTTY?: boolean | undefined; columns?: number | undefined }
+
+/** Draws notices on a stream: one bar redrawn in place on a terminal, else a plain line at each quarter or 15 seconds. */
+export function streamReport(output: Output, now: () => number = () => performance.now()): Report {
+  let drawn = ''
+  let last = { what: '', at: Number.NEGATIVE_INFINITY, quarter: 0 }
+  const clear = () => {
+    if (drawn) output.write(`\r${' '.repeat(drawn.length)}\r`)
+    drawn = ''
+  }
+  return notice => {
+    if ('line' in notice) {
+      clear()
+      output.write(`${notice.line}\n`)
+      return
+    }
+    const { what, done, total } = notice
+    const share = total ? Math.min(1, done / total) : 0
+    const quarter = Math.floor(share * 4)
+    const size = total ? `${bytes(done)} of ${bytes(total)}` : bytes(done)
+    if (what !== last.what) last = { what, at: output.isTTY ? Number.NEGATIVE_INFINITY : now(), quarter: 0 }
+    if (output.isTTY) {
+      if (now() - last.at < 100 && share < 1) return
+      const filled = Math.round(share * 24)
+      const bar = total ? `${'█'.repeat(filled)}${'░'.repeat(24 - filled)} ${Math.round(share * 100)} % ` : ''
+      const text = `  ${what} ${bar}${size}`.slice(0, (output.columns ?? 80) - 1)
+      output.write(`\r${text.padEnd(drawn.length)}`)
+      drawn = text
+      if (share === 1) {
+        output.write('\n')
+        drawn = ''
+      }
+    } else {
+      if (quarter === last.quarter && now() - last.at < 15_000) return
+      output.write(`  ${what}: ${size}\n`)
+    }
+    last = { what, at: now(), quarter }
+  }
+}

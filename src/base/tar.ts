@@ -1,0 +1,104 @@
+import { createReadStream } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { createGunzip } from 'node:zlib'
+import { defaultLimits, type Limits, type Pick, parentOf, safeMember, unsafe } from './archive.ts'
+
+const block = 512
+
+/** Unpacks the files of a `.tgz` (an npm package is one) that `pick` takes; returns how many. Each member is held in
+ *  memory once. Names that leave the folder, links, devices and bombs are refused; an existing file is never
+ *  overwritten. Reads ustar, with pax and GNU long names. */
+export async function untar(path: string, to: string, pick: Pick, limits: Limits = defaultLimits): Promise<number> {
+  const archive = basename(path)
+  const bytes = reader(path, archive, limits.bytes)
+  let count = 0
+  let members = 0
+  let longName: string | undefined
+  for (;;) {
+    const head = await bytes.take(block)
+    if (head.every(byte => byte === 0)) return count
+    if (++members > limits.members) throw unsafe(archive, `it has more than ${limits.members} members`)
+    checkSum(head, archive)
+    const size = octal(head, 124, 12, archive)
+    const type = String.fromCharCode(head[156]!)
+    const data = async () => {
+      const padded = await bytes.take(Math.ceil(size / block) * block)
+      return padded.subarray(0, size)
+    }
+    if (type === 'L') longName = text(await data())
+    else if (type === 'x') longName = paxPath(await data()) ?? longName
+    else if (type === 'g') await data()
+    else {
+      const name = longName ?? nameOf(head)
+      longName = undefined
+      if (type !== '0' && type !== '\0' && type !== '5')
+        throw unsafe(archive, `its member ${name} is a link or a device`)
+      safeMember(archive, name)
+      const target = type === '5' ? undefined : pick(name)
+      const content = await data()
+      if (target === undefined) continue
+      await writeFile(parentOf(join(to, safeMember(archive, target))), content, { flag: 'wx' })
+      count++
+    }
+  }
+}
+
+function reader(path: string, archive: string, limit: number) {
+  const stream = createReadStream(path).pipe(createGunzip())
+  const chunks = stream[Symbol.asyncIterator]()
+  let held: Buffer = Buffer.alloc(0)
+  let total = 0
+  return {
+    async take(length: number): Promise<Buffer> {
+      total += length
+      if (total > limit) throw unsafe(archive, `it would unpack to more than ${limit} bytes`)
+      const parts = [held]
+      let have = held.length
+      while (have < length) {
+        const next = await chunks.next().catch((error: NodeJS.ErrnoException) => {
+          throw error.code?.startsWith('Z_') ? unsafe(archive, 'it is damaged or cut short') : error
+        })
+        if (next.done) throw unsafe(archive, 'it is cut short')
+        parts.push(next.value as Buffer)
+        have += (next.value as Buffer).length
+      }
+      const all = parts.length === 1 ? held : Buffer.concat(parts)
+      held = all.subarray(length)
+      return all.subarray(0, length)
+    },
+  }
+}
+
+const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('utf8').replace(/\0.*$/s, '')
+
+function nameOf(head: Buffer): string {
+  const prefix = text(head.subarray(257, 262)) === 'ustar' ? text(head.subarray(345, 500)) : ''
+  const name = text(head.subarray(0, 100))
+  return prefix ? `${prefix}/${name}` : name
+}
+
+function paxPath(data: Buffer): string | undefined {
+  let path: string | undefined
+  for (let at = 0; at < data.length; ) {
+    const length = Number.parseInt(data.toString('latin1', at, at + 10), 10)
+    if (!(length > 0)) break
+    const record = data.toString('utf8', at, at + length - 1)
+    const [, key, value] = /^\d+ ([^=]+)=(.*)$/s.exec(record) ?? []
+    if (key === 'path') path = value
+    at += length
+  }
+  return path
+}
+
+function octal(head: Buffer, at: number, length: number, archive: string): number {
+  const digits = text(head.subarray(at, at + length)).trim()
+  if (!/^[0-7]+$/.test(digits)) throw unsafe(archive, 'a header of it is damaged')
+  return Number.parseInt(digits, 8)
+}
+
+function checkSum(head: Buffer, archive: string): void {
+  let sum = 8 * 32
+  for (let i = 0; i < block; i++) if (i < 148 || i >= 156) sum += head[i]!
+  if (sum !== octal(head, 148, 8, archive)) throw unsafe(archive, 'a header of it is damaged')
+}
