@@ -1,0 +1,173 @@
+/** What a run writes to `events.jsonl`, one JSON object a line, in the order in which it happened. The report, the run
+ *  list and any other reader draw from these lines alone. */
+
+/** Pictures of one class in each part of the data. */
+export type ClassCount = { name: string; train: number; valid: number; test?: number }
+
+/** A picture that the scan found wanting. `kind` is a short word such as `damaged`, `duplicate` or `leak`. */
+export type PictureProblem = { file: string; reason: string; kind: string }
+
+/** The data as found, before training. */
+export type ScanEvent = { type: 'scan'; classes: ClassCount[]; problems: PictureProblem[] }
+
+/** A line that was printed for the reader and carries no data of its own. */
+export type LineEvent = { type: 'line'; text: string }
+
+/** A decision, taken by the recipe or given by hand, with its reason. */
+export type ChoiceEvent = { type: 'choice'; what: string; value: string; reason: string }
+
+/** A part of the run begins: `scan`, `features`, `find`, `head`, `whole`, `test` or another name. `groups` names the
+ *  layer groups from the first layers to the head, in the order of `lrs`. */
+export type PhaseEvent = { type: 'phase'; phase: string; epochs?: number; groups?: string[] }
+
+/** One sweep of the rate finder. `losses` and `smoothed` are of the length of `lrs`; `how` names the rule that chose. */
+export type LrFindEvent = {
+  type: 'lrFind'
+  phase: string
+  lrs: number[]
+  losses: number[]
+  smoothed: number[]
+  suggestions: { steep?: number; valley?: number; minimum?: number }
+  chosen: number
+  how: string
+}
+
+/** One optimizer step. `step` and `epoch` count from 1 over the whole run; `lrs` has one rate a layer group, 0 where
+ *  the group is frozen. */
+export type BatchEvent = {
+  type: 'batch'
+  phase: string
+  step: number
+  epoch: number
+  loss: number
+  smooth: number
+  lrs: number[]
+  momentum?: number
+}
+
+/** The end of an epoch, after validation. `step` is its last step; `best` says that its weights became the best. */
+export type EpochEvent = {
+  type: 'epoch'
+  phase: string
+  epoch: number
+  step: number
+  trainLoss: number
+  validLoss: number
+  metrics: Record<string, number>
+  seconds: number
+  lrs: number[]
+  best: boolean
+}
+
+/** The resume state of this step is about to be written; `truncateAfter(step)` cuts behind this line. */
+export type CheckpointEvent = { type: 'checkpoint'; step: number; epoch: number }
+
+/** Something that the user should know. */
+export type WarningEvent = { type: 'warning'; message: string }
+
+/** The run goes on in a new process from this step. */
+export type ResumedEvent = { type: 'resumed'; step: number }
+
+/** The run was stopped before its end and can be resumed. */
+export type StoppedEvent = { type: 'stopped'; reason: string; step: number }
+
+/** The run ended by an error. */
+export type FailedEvent = { type: 'failed'; message: string }
+
+/** What a finished run amounts to, as in `result.json` and in the last line of `--json`. `accuracy` and `loss` are of
+ *  the best weights on the validation pictures; `seconds` holds the time of each phase and `total`. */
+export type RunResult = {
+  run: string
+  model: string
+  classes: string[]
+  accuracy: number
+  loss: number
+  epochs: number
+  seconds: Record<string, number>
+  test?: { accuracy: number; loss: number; pictures: number }
+}
+
+/** The run reached its end. */
+export type DoneEvent = { type: 'done'; result: RunResult }
+
+/** Every event, before its time is stamped. */
+export type EventBody =
+  | ScanEvent
+  | LineEvent
+  | ChoiceEvent
+  | PhaseEvent
+  | LrFindEvent
+  | BatchEvent
+  | EpochEvent
+  | CheckpointEvent
+  | WarningEvent
+  | ResumedEvent
+  | StoppedEvent
+  | FailedEvent
+  | DoneEvent
+
+/** An event as it stands in the file; `t` counts seconds of work since the run began, pauses between processes left out. */
+export type RunEvent = EventBody & { t: number }
+
+// JSON has no NaN: it is written as null, and these fields (numbers, or arrays of numbers) are read back as NaN.
+const numeric: Record<EventBody['type'], readonly string[]> = {
+  scan: [],
+  line: [],
+  choice: [],
+  phase: [],
+  lrFind: ['lrs', 'losses', 'smoothed', 'chosen'],
+  batch: ['step', 'epoch', 'loss', 'smooth', 'lrs'],
+  epoch: ['epoch', 'step', 'trainLoss', 'validLoss', 'seconds', 'lrs'],
+  checkpoint: ['step'],
+  warning: [],
+  resumed: ['step'],
+  stopped: ['step'],
+  failed: [],
+  done: [],
+}
+
+const arrays: Partial<Record<EventBody['type'], readonly string[]>> = {
+  scan: ['classes', 'problems'],
+  lrFind: ['lrs', 'losses', 'smoothed'],
+  batch: ['lrs'],
+  epoch: ['lrs'],
+}
+
+/** Reads one line; undefined where it is no event of a known type with the fields that its type must have. */
+export function parseEvent(line: string): RunEvent | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  if (typeof value !== 'object' || value === null) return undefined
+  const event = value as Record<string, unknown>
+  if (typeof event.t !== 'number' || typeof event.type !== 'string') return undefined
+  if (!Object.hasOwn(numeric, event.type)) return undefined
+  const type = event.type as EventBody['type']
+  for (const field of arrays[type] ?? []) if (!Array.isArray(event[field])) return undefined
+  for (const field of numeric[type]) {
+    const v = event[field] ?? Number.NaN
+    event[field] = Array.isArray(v) ? v.map(item => (typeof item === 'number' ? item : Number.NaN)) : v
+    if (!Array.isArray(v) && typeof v !== 'number') return undefined
+  }
+  if (type === 'lrFind' && typeof event.suggestions !== 'object') return undefined
+  if (type === 'epoch') {
+    const metrics = event.metrics
+    if (typeof metrics !== 'object' || metrics === null) return undefined
+    event.metrics = Object.fromEntries(Object.entries(metrics).map(([k, v]) => [k, v ?? Number.NaN]))
+  }
+  return event as RunEvent
+}
+
+/** One line for the file, newline included. Losses and rates of a batch keep six digits, so that lines stay short. */
+export function formatEvent(event: RunEvent): string {
+  return `${JSON.stringify(event.type === 'batch' ? shorten(event) : event)}\n`
+}
+
+const six = (v: number) => Number(v.toPrecision(6))
+
+function shorten(event: BatchEvent & { t: number }): BatchEvent & { t: number } {
+  return { ...event, loss: six(event.loss), smooth: six(event.smooth), lrs: event.lrs.map(six) }
+}

@@ -1,0 +1,156 @@
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import type { RunConfig } from './config.ts'
+import { parseEvent, type RunEvent, type RunResult } from './events.ts'
+import type { Interpretation } from './interpret.ts'
+import { lockOwner } from './lock.ts'
+import { readEvents } from './log.ts'
+import { summariseMetrics } from './metrics.ts'
+import { readObject, runPaths } from './paths.ts'
+import { isRun } from './run.ts'
+
+/** `damaged` is a run whose files contradict the format; its `reason` names the file. */
+export type RunState = 'running' | 'done' | 'interrupted' | 'failed' | 'damaged'
+
+/** A line of the run list. `accuracy` is of the best epoch so far; `seconds` is the time of work. */
+export type RunSummary = {
+  dir: string
+  name: string
+  state: RunState
+  reason?: string
+  created?: Date
+  model?: string
+  classes?: number
+  accuracy?: number
+  epochs: number
+  seconds?: number
+}
+
+/** Everything in a run folder but its weights. `problems` names what could not be read. */
+export type RunRecord = RunSummary & {
+  config?: RunConfig
+  result?: RunResult
+  interpret?: Interpretation
+  events: RunEvent[]
+  problems: string[]
+}
+
+/** The runs under `root`, newest first. Reads little of each; a damaged one is listed as such with its reason, and
+ *  what is no run is left out. A missing root has no runs. */
+export function listRuns(root = 'runs'): RunSummary[] {
+  let names: string[]
+  try {
+    names = readdirSync(root)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw new AnnealError(
+      `${root}: can't be listed (${(error as Error).message}). Name the folder that holds the runs.`,
+    )
+  }
+  return names
+    .map(name => join(root, name))
+    .filter(isRun)
+    .map(summariseRun)
+    .sort((a, b) => (b.created?.getTime() ?? 0) - (a.created?.getTime() ?? 0) || (a.dir < b.dir ? 1 : -1))
+}
+
+/** One line about the run in `dir`; never throws for what is in it. */
+export function summariseRun(dir: string): RunSummary {
+  const paths = runPaths(dir)
+  const summary: RunSummary = { dir, name: basename(resolve(dir)), state: 'damaged', epochs: 0 }
+  try {
+    const config = part('config.json', () => readObject<RunConfig>(paths.config))
+    const live = lockOwner(dir) !== undefined
+    summary.created = madeAt(dir, config)
+    if (!config && !live) throw new Error('config.json is missing')
+    summary.model = String(config?.model ?? '')
+    if (Array.isArray(config?.classes)) summary.classes = config.classes.length
+    const { epochs, accuracy } = summariseMetrics(readText(paths.metrics))
+    summary.epochs = epochs
+    if (accuracy !== undefined) summary.accuracy = accuracy
+    const end = lastEvents(paths.events)
+    if (end.length > 0) summary.seconds = end.at(-1)!.t
+    const result = part('result.json', () => readObject<RunResult>(paths.result))
+    if (typeof result?.accuracy === 'number') summary.accuracy = result.accuracy
+    summary.state = live ? 'running' : result ? 'done' : stateFrom(end)
+    const failed = end.findLast(e => e.type === 'failed')
+    if (summary.state === 'failed' && failed?.type === 'failed') summary.reason = failed.message
+    return summary
+  } catch (error) {
+    return { ...summary, state: 'damaged', reason: (error as Error).message }
+  }
+}
+
+/** Reads a run folder as far as it can be read; throws only where `dir` holds no run. */
+export function readRun(dir: string): RunRecord {
+  if (!isRun(dir)) throw new AnnealError(`${dir}: holds no run. \`anneal runs\` lists the runs there are.`)
+  const paths = runPaths(dir)
+  const problems: string[] = []
+  const read = <T extends object>(name: string, path: string): T | undefined => {
+    try {
+      return part(name, () => readObject<T>(path))
+    } catch (error) {
+      problems.push((error as Error).message)
+      return undefined
+    }
+  }
+  const config = read<RunConfig>('config.json', paths.config)
+  const result = read<RunResult>('result.json', paths.result)
+  const interpret = read<Interpretation>('interpret.json', paths.interpret)
+  let events: RunEvent[] = []
+  let unknown = 0
+  try {
+    ;({ events, unknown } = readEvents(paths.events))
+  } catch (error) {
+    problems.push(`events.jsonl can't be read (${(error as Error).message})`)
+  }
+  if (unknown > 0) problems.push(`events.jsonl has ${unknown} lines that can't be read`)
+  return { ...summariseRun(dir), config, result, interpret, events, problems }
+}
+
+function part<T>(name: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw new Error(`${name} ${(error as Error).message}`)
+  }
+}
+
+function madeAt(dir: string, config: RunConfig | undefined): Date {
+  const created = new Date(config?.created ?? Number.NaN)
+  return Number.isNaN(created.getTime()) ? statSync(dir).mtime : created
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** How a run that nobody writes to ended: the last word that it left. */
+function stateFrom(events: readonly RunEvent[]): RunState {
+  const last = events.findLast(e => ['done', 'stopped', 'failed', 'resumed'].includes(e.type))
+  return last?.type === 'done' ? 'done' : last?.type === 'failed' ? 'failed' : 'interrupted'
+}
+
+/** The events in the last 64 KB of the file. */
+function lastEvents(path: string): RunEvent[] {
+  let fd: number
+  try {
+    fd = openSync(path, 'r')
+  } catch {
+    return []
+  }
+  try {
+    const { size } = fstatSync(fd)
+    const tail = Buffer.alloc(Math.min(size, 1 << 16))
+    const read = readSync(fd, tail, 0, tail.byteLength, size - tail.byteLength)
+    const lines = tail.toString('utf8', 0, read).split('\n').slice(0, -1)
+    return lines.flatMap(line => parseEvent(line) ?? [])
+  } finally {
+    closeSync(fd)
+  }
+}

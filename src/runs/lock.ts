@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto'
+import { constants, copyFileSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { AnnealError } from '../base/errors.ts'
+import { readObject, runPaths } from './paths.ts'
+
+/** Who writes to a run folder. `boot` and `started` tell a process from a later one with the same number; they are
+ *  empty where the system does not say. */
+export type LockOwner = { pid: number; host: string; boot: string; started: string }
+
+// A writer on another machine can't be asked; while it trains it writes an event at least every second.
+const foreignSilenceMs = 10 * 60_000
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return ''
+  }
+}
+
+/** Clock ticks from boot to the start of a process (field 22 of /proc/PID/stat), or '' where the system does not say. */
+function startTime(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return state === 'Z' ? 'ended' : (fields[18] ?? '')
+  } catch {
+    return ''
+  }
+}
+
+function runs(owner: LockOwner): boolean {
+  if (owner.boot !== bootId()) return false
+  try {
+    process.kill(owner.pid, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  return owner.started === startTime(owner.pid)
+}
+
+/** The live process that writes to this run, if there is one. A lock left by a killed process counts as none. */
+export function lockOwner(dir: string): LockOwner | undefined {
+  const { lock, events } = runPaths(dir)
+  let owner: LockOwner | undefined
+  try {
+    owner = readObject<LockOwner>(lock)
+  } catch {
+    return undefined // a torn lock is no live process: locks appear whole
+  }
+  if (!owner || !Number.isSafeInteger(owner.pid) || owner.pid <= 0) return undefined
+  if (owner.host === hostname()) return runs(owner) ? owner : undefined
+  const silence = Date.now() - Math.max(modified(events), modified(lock))
+  return silence < foreignSilenceMs ? owner : undefined
+}
+
+const modified = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+
+/** Takes the run folder for this process, or throws where a live process has it. Returns the way to give it back. */
+export function takeLock(dir: string): () => void {
+  const { lock } = runPaths(dir)
+  const mine: LockOwner = { pid: process.pid, host: hostname(), boot: bootId(), started: startTime(process.pid) }
+  const token = randomBytes(6).toString('hex')
+  const text = `${JSON.stringify({ ...mine, token })}\n`
+  const temp = `${lock}.${token}.tmp`
+  writeFileSync(temp, text, { flag: 'wx' })
+  try {
+    for (let attempt = 0; attempt < 5; attempt++) {
+      if (link(temp, lock)) return () => release(lock, text)
+      const owner = lockOwner(dir)
+      if (owner) throw busy(dir, owner)
+      setAside(dir, lock, `${lock}.${token}.stale.tmp`)
+    }
+  } finally {
+    rmSync(temp, { force: true })
+  }
+  throw new AnnealError(`${dir}: the run's lock could not be taken; other processes keep taking it. Try again.`)
+}
+
+/** Moves a stale lock away. Two processes may have judged the same lock stale: the slower one must not move the
+ *  faster one's fresh lock, so what was moved is looked at once more and put back where it is alive. */
+function setAside(dir: string, lock: string, aside: string): void {
+  try {
+    renameSync(lock, aside)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  try {
+    const moved = readObject<LockOwner>(aside)
+    if (moved?.host === hostname() && runs(moved)) {
+      link(aside, lock)
+      throw busy(dir, moved)
+    }
+  } catch (error) {
+    if (error instanceof AnnealError) throw error
+  } finally {
+    rmSync(aside, { force: true })
+  }
+}
+
+/** Gives a file a second name, whole at once; false where the name is taken. */
+function link(from: string, to: string): boolean {
+  try {
+    linkSync(from, to)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+  }
+  try {
+    copyFileSync(from, to, constants.COPYFILE_EXCL) // a file system without hard links
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+function release(lock: string, text: string): void {
+  try {
+    if (readFileSync(lock, 'utf8') === text) rmSync(lock, { force: true })
+  } catch {} // gone already, or the folder is
+}
+
+const busy = (dir: string, owner: LockOwner) =>
+  new AnnealError(
+    `${dir}: process ${owner.pid}${owner.host === hostname() ? '' : ` on ${owner.host}`} is writing to this run. ` +
+      `Wait for it, stop it (kill -INT ${owner.pid}), or choose another folder with --out.`,
+  )

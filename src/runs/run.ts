@@ -1,0 +1,191 @@
+import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { writeAtomic } from '../base/files.ts'
+import type { RunConfig } from './config.ts'
+import type { EventBody, RunEvent, RunResult } from './events.ts'
+import { takeLock } from './lock.ts'
+import { cutAfter, type EventLog, EventWriter, readEvents } from './log.ts'
+import { metricsHeader, metricsRow, metricsTable } from './metrics.ts'
+import { readObject, runPaths } from './paths.ts'
+
+/** An open run folder, held by this process alone until `close`. */
+export interface Run {
+  readonly dir: string
+  readonly paths: ReturnType<typeof runPaths>
+  /** Seconds of work since the run began, earlier processes included. */
+  readonly seconds: number
+  /** Why events could not be written at the last attempt (a full disk, say); they are kept and tried again. */
+  readonly problem: Error | undefined
+  writeConfig(config: RunConfig): void
+  /** Stamps and appends an event; an epoch adds its row to `metrics.csv`. Never throws for a full disk. */
+  append(event: EventBody): RunEvent
+  /** Announces the resume state of `step`, on the disk when it returns. Call it just before that state is written. */
+  checkpoint(at: { step: number; epoch: number }): void
+  /** Drops every event and row behind the checkpoint of `step`, so that a resumed run doubles no history. */
+  truncateAfter(step: number): void
+  /** Writes `result.json` and the last event. Throws where they can't be written. */
+  finish(result: RunResult): void
+  /** Writes pending events and gives the folder back. Also done when the process exits. */
+  close(): void
+}
+
+/** Opens a run folder for writing. `create` makes it, and refuses a folder with anything in it; `append` goes on with a
+ *  run: it cuts a half-written last line and removes half-written files. Both refuse a folder that a live process has. */
+export function openRun(dir: string, mode: 'create' | 'append'): Run {
+  const paths = runPaths(dir)
+  if (mode === 'create') makeEmpty(dir)
+  else if (!isRun(dir))
+    throw new AnnealError(`${dir}: ${existsSync(dir) ? 'holds no run' : 'no such folder'}. ${listHint}`)
+  const unlock = takeLock(dir)
+  try {
+    if (mode === 'append') removeTemporary(dir)
+    const log = readEvents(paths.events)
+    if (mode === 'append') writeAtomic(paths.metrics, metricsTable(log.events))
+    else appendFileSync(paths.metrics, metricsHeader)
+    return hold(dir, log, unlock)
+  } catch (error) {
+    unlock()
+    throw error
+  }
+}
+
+const listHint = '`anneal runs` lists the runs that can be resumed.'
+
+function hold(dir: string, log: EventLog, unlock: () => void): Run {
+  const paths = runPaths(dir)
+  const writer = new EventWriter(paths.events, log.bytes)
+  let offset = log.events.at(-1)?.t ?? 0
+  const opened = performance.now() // not the clock of the day, which may jump
+  let open = true
+  let unwrittenRows = false
+
+  const close = (): boolean => {
+    if (!open) return true
+    open = false
+    process.off('exit', close)
+    const whole = writer.close()
+    unlock()
+    return whole
+  }
+  process.on('exit', close)
+
+  const run: Run = {
+    dir,
+    paths,
+    get seconds() {
+      return offset + (performance.now() - opened) / 1000
+    },
+    get problem() {
+      return writer.problem
+    },
+    writeConfig(config) {
+      writeAtomic(paths.config, `${JSON.stringify(config, null, 2)}\n`)
+    },
+    append(body) {
+      const event = { t: Math.round(run.seconds * 1000) / 1000, ...body } as RunEvent
+      writer.append(event)
+      if (event.type === 'batch') return event
+      writer.flush()
+      if (event.type === 'epoch') addRow(metricsRow(event))
+      return event
+    },
+    checkpoint({ step, epoch }) {
+      run.append({ type: 'checkpoint', step, epoch })
+      writer.flush({ sync: true })
+    },
+    truncateAfter(step) {
+      writer.flush()
+      const log = readEvents(paths.events)
+      writer.truncate(cutAfter(log, step))
+      const { events } = readEvents(paths.events)
+      writeAtomic(paths.metrics, metricsTable(events))
+      if (!events.some(e => e.type === 'done')) rmSync(paths.result, { force: true })
+      offset = (events.at(-1)?.t ?? 0) - (performance.now() - opened) / 1000
+    },
+    finish(result) {
+      writeAtomic(paths.result, `${JSON.stringify(result, null, 2)}\n`)
+      run.append({ type: 'done', result })
+      if (unwrittenRows) writeAtomic(paths.metrics, metricsTable(readEvents(paths.events).events))
+      if (!writer.flush({ sync: true })) throw unwritten(dir, writer.problem)
+    },
+    close() {
+      if (!close()) throw unwritten(dir, writer.problem)
+    },
+  }
+
+  function addRow(row: string): void {
+    try {
+      if (unwrittenRows) writeAtomic(paths.metrics, metricsTable(readEvents(paths.events).events))
+      else appendFileSync(paths.metrics, row)
+      unwrittenRows = false
+    } catch {
+      unwrittenRows = true // the events hold the same numbers; the table is made from them once there is room
+    }
+  }
+
+  return run
+}
+
+const unwritten = (dir: string, cause: Error | undefined) =>
+  new AnnealError(
+    `${dir}: the last events could not be written (${cause?.message ?? 'unknown reason'}). ` +
+      'The weights saved before are intact; free some disk space and run `anneal train --resume` on this run.',
+    { cause },
+  )
+
+/** Whether a folder looks like a run, whole or damaged. */
+export const isRun = (dir: string): boolean => {
+  const { config, events } = runPaths(dir)
+  return existsSync(events) || (existsSync(config) && configFormat(config) === 1)
+}
+
+function configFormat(path: string): unknown {
+  try {
+    return readObject<RunConfig>(path)?.format
+  } catch {
+    return undefined
+  }
+}
+
+function makeEmpty(dir: string): void {
+  const stat = statSync(dir, { throwIfNoEntry: false })
+  if (stat && !stat.isDirectory())
+    throw new AnnealError(`${dir}: is a file; a run needs a folder. Choose another --out.`)
+  if (stat) {
+    if (isRun(dir))
+      throw new AnnealError(
+        `${dir}: holds a run already. Go on with it by \`anneal train --resume ${dir}\`, or choose another --out.`,
+      )
+    const found = readdirSync(dir).filter(name => name !== '.DS_Store')
+    if (found.length > 0)
+      throw new AnnealError(
+        `${dir}: holds other files (${found.slice(0, 3).join(', ')}${found.length > 3 ? ', …' : ''}); ` +
+          'a run needs a new or an empty folder. Choose another --out.',
+      )
+  }
+  mkdirSync(dir, { recursive: true })
+}
+
+/** What writeAtomic and the lock leave behind when their process is killed. */
+function removeTemporary(dir: string): void {
+  for (const folder of [dir, join(dir, 'resume')])
+    for (const name of existsSync(folder) ? readdirSync(folder) : [])
+      if (name.endsWith('.tmp')) rmSync(join(folder, name), { force: true })
+}
+
+/** Makes the folder of a run that was given no name: `ROOT/2026-12-31-resnet34-1`, the first number that is free. */
+export function newRunFolder(model: string, { root = 'runs', date = new Date() } = {}): string {
+  mkdirSync(root, { recursive: true })
+  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map(n => String(n).padStart(2, '0')).join('-')
+  const name = model.replace(/[^\w.-]+/g, '-').slice(0, 80) || 'model'
+  for (let n = 1; ; n++) {
+    const dir = join(root, `${day}-${name}-${n}`)
+    try {
+      mkdirSync(dir)
+      return dir
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
+}
