@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { constants, copyFileSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { hostname } from 'node:os'
 import { AnnealError } from '../base/errors.ts'
 import { readObject, runPaths } from './paths.ts'
@@ -66,11 +76,10 @@ export function takeLock(dir: string): () => void {
   const temp = `${lock}.${token}.tmp`
   writeFileSync(temp, text, { flag: 'wx' })
   try {
-    for (let attempt = 0; attempt < 5; attempt++) {
-      if (link(temp, lock)) return () => release(lock, text)
-      const owner = lockOwner(dir)
-      if (owner) throw busy(dir, owner)
-      setAside(dir, lock, `${lock}.${token}.stale.tmp`)
+    const deadline = performance.now() + waitMs
+    while (performance.now() < deadline) {
+      if (link(temp, lock) || replaceStale(dir, temp)) return () => release(lock, text)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
     }
   } finally {
     rmSync(temp, { force: true })
@@ -78,25 +87,26 @@ export function takeLock(dir: string): () => void {
   throw new AnnealError(`${dir}: the run's lock could not be taken; other processes keep taking it. Try again.`)
 }
 
-/** Moves a stale lock away. Two processes may have judged the same lock stale: the slower one must not move the
- *  faster one's fresh lock, so what was moved is looked at once more and put back where it is alive. */
-function setAside(dir: string, lock: string, aside: string): void {
-  try {
-    renameSync(lock, aside)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw error
+const waitMs = 5000
+const takeoverMs = 2 * waitMs // a takeover lasts microseconds and its file is at most waitMs old: an older one was killed
+
+/** Puts `temp` in the place of a lock whose owner is dead. Several processes may find it dead at once: a second file
+ *  lets one at a time look and replace. Returns false where another is at it, or the lock has just gone. */
+function replaceStale(dir: string, temp: string): boolean {
+  const { lock } = runPaths(dir)
+  const takeover = `${lock}.takeover.tmp`
+  if (!link(temp, takeover)) {
+    if (Date.now() - modified(takeover) > takeoverMs) rmSync(takeover, { force: true })
+    return false
   }
   try {
-    const moved = readObject<LockOwner>(aside)
-    if (moved?.host === hostname() && runs(moved)) {
-      link(aside, lock)
-      throw busy(dir, moved)
-    }
-  } catch (error) {
-    if (error instanceof AnnealError) throw error
+    const owner = lockOwner(dir)
+    if (owner) throw busy(dir, owner)
+    if (!existsSync(lock)) return false // given back meanwhile
+    renameSync(temp, lock)
+    return true
   } finally {
-    rmSync(aside, { force: true })
+    rmSync(takeover, { force: true })
   }
 }
 

@@ -167,11 +167,11 @@ function makeEmpty(dir: string): void {
   mkdirSync(dir, { recursive: true })
 }
 
-/** What writeAtomic and the lock leave behind when their process is killed. */
+/** What writeAtomic leaves behind when its process is killed. The lock's own files may be another process's, at work. */
 function removeTemporary(dir: string): void {
   for (const folder of [dir, join(dir, 'resume')])
     for (const name of existsSync(folder) ? readdirSync(folder) : [])
-      if (name.endsWith('.tmp')) rmSync(join(folder, name), { force: true })
+      if (name.endsWith('.tmp') && !name.startsWith('lock.json')) rmSync(join(folder, name), { force: true })
 }
 
 /** Makes the folder of a run that was given no name: `ROOT/2026-12-31-resnet34-1`, the first number that is free. */
