@@ -1,0 +1,67 @@
+import { native } from './native.ts'
+import { history } from './scope.ts'
+import { Tensor } from './tensor.ts'
+
+/** What libtorch refused: the operator, the tensors it got, and what it expected. */
+export class TorchError extends Error {
+  readonly op: string
+  readonly shapes: number[][]
+  readonly dtypes: string[]
+  readonly devices: string[]
+  constructor(op: string, reason: string, received: readonly Tensor[], cause?: unknown) {
+    const list = received.map(t => `${t.dtype} [${t.shape}]${t.device === 'cpu' ? '' : ` on ${t.device}`}`)
+    super(`${op}: ${reason}${list.length ? ` (got ${list.join(', ')})` : ''}`, { cause })
+    this.name = 'TorchError'
+    this.op = op
+    this.shapes = received.map(t => t.shape)
+    this.dtypes = received.map(t => t.dtype)
+    this.devices = received.map(t => t.device)
+  }
+}
+
+const numbers = new Map<string, number>()
+
+/** The door's number of an operator: `add` (all overloads), `add.Tensor` (one), `anneal::name` (our own). */
+function resolve(name: string): number {
+  let found = numbers.get(name)
+  if (found === undefined) {
+    try {
+      found = native.resolve(name)
+    } catch (error) {
+      throw new TorchError(name, `${(error as Error).message} (libtorch ${native.version()})`, [], error)
+    }
+    numbers.set(name, found)
+  }
+  return found
+}
+
+const isOptions = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+
+/** Calls an ATen operator by name through the dispatcher: positional arguments, then optionally one plain object with
+ *  the others by their schema names. */
+// biome-ignore lint/suspicious/noExplicitAny: the generated signatures give the type
+export function call(name: string, ...args: unknown[]): any {
+  const op = resolve(name)
+  const last = args[args.length - 1]
+  try {
+    return isOptions(last) ? native.call(op, last, ...args.slice(0, -1)) : native.call(op, undefined, ...args)
+  } catch (error) {
+    throw refused(name, args, error)
+  }
+}
+
+function refused(op: string, args: readonly unknown[], error: unknown): Error {
+  const options = args.findLast(isOptions)
+  const given = [...args, ...(options ? Object.values(options) : [])].flat().filter(a => a instanceof Tensor)
+  const freed = given.find(t => t.disposed)
+  if (freed)
+    return new TorchError(
+      op,
+      `a tensor was used after it was freed${history(freed)}`,
+      given.filter(t => !t.disposed),
+      error,
+    )
+  const message = (error as Error).message.split('\nException raised from')[0]!
+  return new TorchError(op, message, given, error)
+}

@@ -1,0 +1,27 @@
+import { aten } from './aten.ts'
+import type { DType, Generator, MemoryFormat, Scalar, Tensor } from './tensor.ts'
+
+export interface Like {
+  dtype?: DType
+  device?: string
+}
+type Random = Like & { generator?: Generator }
+
+export const zeros = (shape: readonly number[], like: Like = {}): Tensor => aten.zeros(shape, like)
+export const ones = (shape: readonly number[], like: Like = {}): Tensor => aten.ones(shape, like)
+export const full = (shape: readonly number[], value: Scalar, like: Like = {}): Tensor => aten.full(shape, value, like)
+/** Uninitialised memory. */
+export const empty = (shape: readonly number[], like: Like & { memory_format?: MemoryFormat } = {}): Tensor =>
+  aten.empty(shape, like)
+/** 0, 1, … `end` - 1, as int64 unless `dtype` is given. */
+export const arange = (end: number, like: Like = {}): Tensor => aten.arange(end, { dtype: 'int64', ...like })
+export const zerosLike = (t: Tensor): Tensor => aten.zeros_like(t)
+/** Gaussian, mean 0, deviation 1. */
+export const randn = (shape: readonly number[], like: Random = {}): Tensor => aten.randn(shape, like as Like)
+/** Uniform in [0, 1). */
+export const rand = (shape: readonly number[], like: Random = {}): Tensor => aten.rand(shape, like as Like)
+/** Whole numbers in [0, `high`), int64. */
+export const randint = (high: number, shape: readonly number[], like: Random = {}): Tensor =>
+  aten.randint(high, shape, { dtype: 'int64', ...like } as Like)
+export const cat = (tensors: readonly Tensor[], dim = 0): Tensor => aten.cat(tensors, { dim })
+export const stack = (tensors: readonly Tensor[], dim = 0): Tensor => aten.stack(tensors, { dim })

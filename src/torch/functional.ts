@@ -1,0 +1,60 @@
+import { aten } from './aten.ts'
+import type { Layer, Tensor } from './tensor.ts'
+
+export const relu: Layer = x => aten.relu(x)
+export const relu6: Layer = x => aten.hardtanh(x, { min_val: 0, max_val: 6 })
+export const silu: Layer = x => aten.silu(x)
+export const sigmoid: Layer = x => aten.sigmoid(x)
+
+export const maxPool2d =
+  (k: number, stride = k, padding = 0, { ceilMode = false } = {}): Layer =>
+  x =>
+    aten.max_pool2d(x, k, { stride, padding, ceil_mode: ceilMode })
+export const avgPool2d =
+  (k: number, stride = k, padding = 0): Layer =>
+  x =>
+    aten.avg_pool2d(x, k, { stride, padding })
+
+/** Mean over height and width: [N, C, H, W] → [N, C]. Any input size. */
+export const globalAvgPool: Layer = x => aten.adaptive_avg_pool2d(x, [1, 1]).flatten(1)
+/** Maximum over height and width: [N, C, H, W] → [N, C]. */
+export const globalMaxPool: Layer = x => aten.amax(x, { dim: [2, 3] })
+
+export type Reduction = 'mean' | 'sum' | 'none'
+const reductions = { none: 0, mean: 1, sum: 2 } as const
+
+/** Cross-entropy of logits x: [N, C] with class numbers target: [N] (int64) or probabilities [N, C]; `labelSmoothing`
+ *  spreads that share evenly over the classes (Szegedy 2015, arXiv:1512.00567), `weight` [C] weighs the classes. */
+export function crossEntropy(
+  x: Tensor,
+  target: Tensor,
+  {
+    weight,
+    labelSmoothing = 0,
+    reduction = 'mean',
+  }: { weight?: Tensor; labelSmoothing?: number; reduction?: Reduction } = {},
+): Tensor {
+  return aten.cross_entropy_loss(x, target, {
+    weight: weight ?? null,
+    reduction: reductions[reduction],
+    label_smoothing: labelSmoothing,
+  })
+}
+
+/** Binary cross-entropy of logits x with targets in [0, 1], of the same shape: a sigmoid for each class. */
+export function bceWithLogits(
+  x: Tensor,
+  target: Tensor,
+  { weight, posWeight, reduction = 'mean' }: { weight?: Tensor; posWeight?: Tensor; reduction?: Reduction } = {},
+): Tensor {
+  return aten.binary_cross_entropy_with_logits(x, target, {
+    weight: weight ?? null,
+    pos_weight: posWeight ?? null,
+    reduction: reductions[reduction],
+  })
+}
+
+/** Squared error. */
+export function mse(x: Tensor, target: Tensor, { reduction = 'mean' }: { reduction?: Reduction } = {}): Tensor {
+  return aten.mse_loss(x, target, { reduction: reductions[reduction] })
+}

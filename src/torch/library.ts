@@ -1,0 +1,24 @@
+import { native } from './native.ts'
+
+/** The libtorch that was loaded, and how it computes here. */
+export interface Library {
+  version: string
+  /** The instructions its own kernels were chosen for: `AVX512`, `AVX2`, `DEFAULT`. */
+  cpuCapability: string
+  threads: number
+  cudaDevices: number
+}
+export function library(): Library {
+  return {
+    version: native.version(),
+    cpuCapability: native.cpuCapability(),
+    threads: native.threads(),
+    cudaDevices: native.cudaDevices(),
+  }
+}
+/** How many threads one operator may use. */
+export const setThreads = (n: number): void => native.setThreads(n)
+/** Waits until the GPU has done what was asked of it; nothing on a CPU. */
+export const synchronize = (): void => native.synchronize()
+/** Only algorithms that give the same bits each time, where libtorch has them. */
+export const setDeterministic = (on: boolean): void => native.setDeterministic(on)

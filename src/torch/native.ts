@@ -1,0 +1,94 @@
+import { createRequire } from 'node:module'
+import { AnnealError } from '../base/errors.ts'
+import { findAddon, machine } from '../setup/index.ts'
+import type { Generator, Tensor } from './tensor.ts'
+
+/** The addon's functions, as `native/` defines them. The only place where values without a static type pass. */
+export interface Native {
+  readonly handle: symbol
+  setClasses(tensor: new (id: number) => Tensor, generator: new (id: number) => Generator): void
+  free(id: number): boolean
+  live(): number
+  resolve(name: string): number
+  // biome-ignore lint/suspicious/noExplicitAny: an operator's schema, known at run time, decides
+  call(operator: number, options: object | undefined, ...args: unknown[]): any
+  schemas(): string[]
+  schemasOf(operator: number): string[]
+  shape(t: Tensor): number[]
+  strides(t: Tensor): number[]
+  dtype(t: Tensor): string
+  device(t: Tensor): string
+  byteLength(t: Tensor): number
+  item(t: Tensor): number
+  fromBytes(data: ArrayBufferView, shape: readonly number[], dtype: string, copy: boolean): Tensor
+  toBytes(t: Tensor): TensorArray
+  viewBytes(t: Tensor): TensorArray
+  setGradMode(on: boolean): boolean
+  backward(tensors: Tensor[], gradients: Tensor[], retainGraph: boolean, createGraph: boolean, inputs: Tensor[]): void
+  grad(
+    outputs: Tensor[],
+    inputs: Tensor[],
+    gradients: Tensor[],
+    retainGraph: boolean,
+    createGraph: boolean,
+    allowUnused: boolean,
+  ): (Tensor | null)[]
+  getGrad(t: Tensor): Tensor | null
+  setGrad(t: Tensor, gradient: Tensor | null): void
+  requiresGrad(t: Tensor): boolean
+  setRequiresGrad(t: Tensor, on: boolean): void
+  isLeaf(t: Tensor): boolean
+  retainGrad(t: Tensor): void
+  setThreads(n: number): void
+  threads(): number
+  version(): string
+  cpuCapability(): string
+  cudaDevices(): number
+  synchronize(): void
+  keepMemory(): boolean
+  adjustMemory(bytes: number): number
+  manualSeed(seed: number): void
+  newGenerator(seed: number): Generator
+  defaultGenerator(device: string): Generator
+  generatorState(g: Generator): Tensor
+  setGeneratorState(g: Generator, state: Tensor): void
+  setDeterministic(on: boolean): void
+  autocast(device: string, on: boolean, dtype: string): [boolean, string]
+}
+
+/** What a tensor's elements come out as: 16-bit floats as their bits, int64 as bigint. */
+export type TensorArray =
+  | Uint8Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint16Array
+  | Float32Array
+  | Float64Array
+
+function load(): Native {
+  const found = findAddon()
+  if (!found)
+    throw new AnnealError(
+      'libtorch and the addon are not set up yet: run `npx anneal setup` (or `npm run build` in a clone)',
+    )
+  const cpu = machine().cpu
+  // libtorch 1.13 takes AVX2 unless asked, and one thread on some machines.
+  if (cpu.avx512 && !process.env['ATEN_CPU_CAPABILITY']) process.env['ATEN_CPU_CAPABILITY'] = 'avx512'
+  const addon = createRequire(import.meta.url)(found.path) as Native
+  addon.setThreads(threadsWanted(cpu.cores))
+  addon.keepMemory()
+  return addon
+}
+
+function threadsWanted(cores: number): number {
+  const given = process.env['ANNEAL_THREADS'] ?? process.env['OMP_NUM_THREADS']
+  if (given === undefined) return cores
+  const n = Number(given)
+  if (!Number.isInteger(n) || n < 1)
+    throw new AnnealError(`ANNEAL_THREADS must be a whole number from 1, got "${given}"`)
+  return n
+}
+
+export const native: Native = load()

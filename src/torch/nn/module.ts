@@ -1,0 +1,179 @@
+import { AnnealError } from '../../base/errors.ts'
+import type { StoredTensor } from '../../weights/index.ts'
+import { aten } from '../aten.ts'
+import { noGrad } from '../grad.ts'
+import { type HoldsTensors, keep, scope, tensors } from '../scope.ts'
+import { type DType, fromArray, type Layer, type MemoryFormat, Tensor } from '../tensor.ts'
+
+export type Children = Record<string, Module>
+type Named = [name: string, value: Tensor]
+/** Sees a module's input and output after each call; may give another output. */
+export type ForwardHook = (module: Module, input: Tensor, output: Tensor) => Tensor | void
+
+export interface ModuleOptions {
+  /** What it is, in the field's words: `Conv2d`. */
+  kind?: string
+  parameters?: Record<string, Tensor | null>
+  /** State that is saved but not trained: running statistics. */
+  buffers?: Record<string, Tensor>
+  fuse?: (next: Layer) => Layer | undefined
+}
+
+/** What `loadStateDict` found different. */
+export interface StateDifferences {
+  missing: string[]
+  unexpected: string[]
+  mismatched: string[]
+}
+
+/** A module of named children and a forward function: call it, and walk it by the names that its weights have in files.
+ *  Each call is a scope: what it makes and does not return is freed (what `backward` needs, libtorch keeps). */
+export function module<C extends Children>(
+  children: C,
+  forward: (x: Tensor) => Tensor,
+  { kind = 'Module', parameters = {}, buffers = {}, fuse }: ModuleOptions = {},
+): Module<C> {
+  const hooks = new Set<ForwardHook>()
+  const self = ((x: Tensor) =>
+    scope(() => {
+      let y = forward(x)
+      for (const hook of hooks) y = hook(self, x, y) ?? y
+      return y
+    })) as Module<C>
+  Object.setPrototypeOf(self, Module.prototype)
+  keep(parameters)
+  keep(buffers)
+  Object.assign(self, { kind, children, own: { parameters, buffers }, training: true, hooks })
+  if (fuse) self.fuse = next => (hooks.size > 0 ? undefined : fuse(next))
+  return self
+}
+
+// A module is a plain function with this prototype; the interface gives it its call signature.
+export interface Module<C extends Children = Children> extends Layer {
+  readonly kind: string
+  readonly children: C
+  readonly own: { parameters: Record<string, Tensor | null>; buffers: Record<string, Tensor> }
+  /** Dropout and BatchNorm behave differently in training. Set for the whole tree by `train()` and `eval()`. */
+  training: boolean
+  readonly hooks: Set<ForwardHook>
+}
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: a callable object has no other spelling
+export class Module<C extends Children = Children> extends Function implements HoldsTensors {
+  /** This module and all below it, with dotted names; itself first, named ''. */
+  *modules(prefix = ''): Generator<[name: string, module: Module]> {
+    yield [prefix, this as unknown as Module]
+    for (const [name, child] of Object.entries(this.children)) yield* child.modules(join(prefix, name))
+  }
+  *namedParameters(prefix = ''): Generator<Named> {
+    for (const [name, m] of this.modules(prefix))
+      for (const [key, t] of Object.entries(m.own.parameters)) if (t) yield [join(name, key), t]
+  }
+  *namedBuffers(prefix = ''): Generator<Named> {
+    for (const [name, m] of this.modules(prefix))
+      for (const [key, t] of Object.entries(m.own.buffers)) yield [join(name, key), t]
+  }
+  parameters(): Tensor[] {
+    return Array.from(this.namedParameters(), ([, t]) => t)
+  }
+
+  train(on = true): this {
+    for (const [, m] of this.modules()) m.training = on
+    return this
+  }
+  eval(): this {
+    return this.train(false)
+  }
+  requiresGrad(on: boolean): this {
+    for (const t of this.parameters()) t.requiresGrad = on
+    return this
+  }
+  zeroGrad(): void {
+    for (const t of this.parameters()) t.grad = null
+  }
+
+  /** Parameters and buffers by name, in the field's order, as the tensors themselves. */
+  stateDict(prefix = ''): Map<string, Tensor> {
+    const state = new Map<string, Tensor>()
+    for (const [name, m] of this.modules(prefix))
+      for (const [key, t] of [...Object.entries(m.own.parameters), ...Object.entries(m.own.buffers)])
+        if (t) state.set(join(name, key), t)
+    return state
+  }
+  /** Copies values in by name. Strict: any difference is an error that lists them; otherwise they are returned. */
+  loadStateDict(state: ReadonlyMap<string, Tensor | StoredTensor>, { strict = true } = {}): StateDifferences {
+    return loadStateDict(this.stateDict(), state, strict)
+  }
+
+  /** Converts parameters and buffers; floating ones alone change their type. The tensors are new ones. */
+  to(like: { dtype?: DType; device?: string; memoryFormat?: MemoryFormat }): this {
+    for (const [, m] of this.modules())
+      for (const table of [m.own.parameters, m.own.buffers])
+        for (const [key, t] of Object.entries(table)) if (t) table[key] = converted(t, like)
+    return this
+  }
+
+  /** Calls `hook` after each call of this module, until the function returned is called. */
+  onForward(hook: ForwardHook): () => void {
+    this.hooks.add(hook)
+    return () => this.hooks.delete(hook)
+  }
+  *[tensors](): Generator<Tensor> {
+    for (const [, t] of this.namedParameters()) yield t
+    for (const [, t] of this.namedBuffers()) yield t
+  }
+}
+
+const join = (prefix: string, name: string) => (prefix ? `${prefix}.${name}` : name)
+
+function converted(
+  t: Tensor,
+  { dtype, device, memoryFormat }: { dtype?: DType; device?: string; memoryFormat?: MemoryFormat },
+): Tensor {
+  const floating = t.dtype.includes('float')
+  const now = noGrad(() =>
+    scope(() => {
+      let out = t.detach()
+      if ((dtype && floating) || device) out = out.to(dtype && floating ? dtype : t.dtype, device ? { device } : {})
+      if (memoryFormat && t.shape.length === 4) out = out.contiguous(memoryFormat)
+      return keep(aten.alias(out))
+    }),
+  )
+  now.requiresGrad = t.requiresGrad
+  t.dispose()
+  return now
+}
+
+function loadStateDict(
+  own: Map<string, Tensor>,
+  state: ReadonlyMap<string, Tensor | StoredTensor>,
+  strict: boolean,
+): StateDifferences {
+  // Files from before PyTorch 0.4.1 have no count of batches; nothing is lost.
+  const missing = [...own.keys()].filter(name => !state.has(name) && !name.endsWith('num_batches_tracked'))
+  const unexpected = [...state.keys()].filter(name => !own.has(name))
+  const mismatched: string[] = []
+  for (const [name, t] of own) {
+    const given = state.get(name)
+    if (given && String(given.shape) !== String(t.shape))
+      mismatched.push(`${name} [${given.shape}], expected [${t.shape}]`)
+  }
+  if (strict && missing.length + unexpected.length + mismatched.length > 0)
+    throw new AnnealError(differences({ missing, unexpected, mismatched }))
+  noGrad(() =>
+    scope(() => {
+      for (const [name, t] of own) {
+        const given = state.get(name)
+        if (!given || String(given.shape) !== String(t.shape)) continue
+        t.copy_(given instanceof Tensor ? given : fromArray(given.data, given.shape, { dtype: given.dtype as DType }))
+      }
+    }),
+  )
+  return { missing, unexpected, mismatched }
+}
+
+function differences({ missing, unexpected, mismatched }: StateDifferences): string {
+  const list = (label: string, names: string[]) =>
+    names.length ? [`${names.length} ${label}: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`] : []
+  return `the weights are not of this architecture. ${[...list('of another shape', mismatched), ...list('missing', missing), ...list('unexpected', unexpected)].join('; ')}. Is it the right model for the file?`
+}

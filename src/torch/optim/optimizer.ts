@@ -1,0 +1,126 @@
+import { AnnealError } from '../../base/errors.ts'
+import { aten } from '../aten.ts'
+import { noGrad } from '../grad.ts'
+import { type HoldsTensors, keep, scope, tensors } from '../scope.ts'
+import { Tensor } from '../tensor.ts'
+
+/** Parameters that share a learning rate, a weight decay and a momentum; each may be changed between steps. */
+export interface ParameterGroup {
+  readonly params: readonly Tensor[]
+  lr: number
+  weightDecay: number
+  /** SGD's momentum, Adam's β₁. */
+  momentum: number
+}
+export type GroupOptions = { params: readonly Tensor[] } & Partial<Omit<ParameterGroup, 'params'>>
+
+/** One slot of state: a tensor a parameter, in the order of the group. */
+export type Slots = Record<string, Tensor[]>
+
+/** What an update needs: parameters with a gradient, their gradients and state, and how many steps were taken. */
+export interface Update {
+  group: ParameterGroup
+  params: Tensor[]
+  grads: Tensor[]
+  slots: Slots
+  step: number
+}
+
+export interface OptimizerState {
+  step: number
+  tensors: Map<string, Tensor>
+}
+
+export interface Optimizer extends HoldsTensors {
+  readonly groups: readonly ParameterGroup[]
+  /** Changes every parameter that has a gradient. */
+  step(): void
+  /** Forgets the gradients. */
+  zeroGrad(): void
+  /** Steps taken and state by `group.slot.index`, as the tensors themselves. */
+  state(): OptimizerState
+  loadState(state: OptimizerState): void
+}
+
+/** An optimizer from one rule: the slots that it keeps and the update that it makes, all in foreach operators (one call
+ *  for all parameters of a group). Parameters without a gradient are left alone, as torch does. */
+export function optimizer(
+  params: readonly Tensor[] | readonly GroupOptions[],
+  defaults: Omit<ParameterGroup, 'params'>,
+  slotNames: readonly string[],
+  update: (u: Update) => void,
+): Optimizer {
+  const given = params as readonly (Tensor | GroupOptions)[]
+  const list =
+    given.length && given.every(p => p instanceof Tensor) ? [{ params: given as Tensor[] }] : (given as GroupOptions[])
+  const groups = list.map(group => ({ ...defaults, ...group }))
+  if (groups.every(g => g.params.length === 0))
+    throw new AnnealError('an optimizer needs at least one parameter; is everything frozen?')
+  for (const { lr } of groups)
+    if (!(lr >= 0)) throw new AnnealError(`the learning rate must be a number from 0, got ${lr}`)
+
+  // State begins when a parameter first has a gradient.
+  const slots: (Record<string, Tensor> | undefined)[][] = groups.map(g => g.params.map(() => undefined))
+  let steps = 0
+
+  const slotsOf = (g: number, i: number, like: Tensor) =>
+    (slots[g]![i] ??= keep(Object.fromEntries(slotNames.map(name => [name, zerosOf(like)]))))
+
+  return {
+    groups,
+    step() {
+      steps++
+      noGrad(() =>
+        scope(() => {
+          for (const [g, group] of groups.entries()) {
+            const u: Update = {
+              group,
+              params: [],
+              grads: [],
+              slots: Object.fromEntries(slotNames.map(n => [n, []])),
+              step: steps,
+            }
+            for (const [i, param] of group.params.entries()) {
+              const gradient = param.grad
+              if (!gradient) continue
+              u.params.push(param)
+              u.grads.push(gradient)
+              const own = slotsOf(g, i, param)
+              for (const name of slotNames) u.slots[name]!.push(own[name]!)
+            }
+            if (u.params.length > 0) update(u)
+          }
+        }),
+      )
+    },
+    zeroGrad() {
+      for (const group of groups) for (const param of group.params) param.grad = null
+    },
+    state() {
+      const found = new Map<string, Tensor>()
+      for (const [g, group] of slots.entries())
+        for (const [i, own] of group.entries())
+          for (const [name, t] of Object.entries(own ?? {})) found.set(`${g}.${name}.${i}`, t)
+      return { step: steps, tensors: found }
+    },
+    loadState(state) {
+      steps = state.step
+      noGrad(() =>
+        scope(() => {
+          for (const [key, t] of state.tensors) {
+            const [g, name, i] = key.split('.') as [string, string, string]
+            const param = groups[Number(g)]?.params[Number(i)]
+            if (!param || !slotNames.includes(name))
+              throw new AnnealError(`the optimizer's state has "${key}", which this optimizer has not`)
+            slotsOf(Number(g), Number(i), param)[name]!.copy_(t)
+          }
+        }),
+      )
+    },
+    *[tensors]() {
+      for (const group of slots) for (const own of group) yield* Object.values(own ?? {})
+    },
+  }
+}
+
+const zerosOf = (like: Tensor): Tensor => aten.zeros_like(like, { memory_format: 'preserve_format' })

@@ -1,0 +1,118 @@
+import { native } from './native.ts'
+import type { Tensor } from './tensor.ts'
+
+/** JavaScript's collector does not see tensor memory, so tensors belong to scopes: what a scope made and did not return
+ *  is freed at its end. A module call, a training step and a validation batch are scopes. */
+interface Scope {
+  made: Tensor[]
+}
+
+const handle: symbol = native.handle
+type Handled = { [key: symbol]: number }
+type Owned = { [owner]?: Scope | undefined }
+const owner = Symbol('scope')
+
+const scopes: Scope[] = []
+const debug = process.env['ANNEAL_DEBUG'] === '1'
+const traces = new WeakMap<Tensor, { made: string; freed?: string }>()
+
+// The net under tensors that no scope owns: freed when the collector finds them, with their size told to it.
+const collected = new FinalizationRegistry<{ id: number; bytes: number }>(({ id, bytes }) => {
+  if (native.free(id)) native.adjustMemory(-bytes)
+})
+const watched = new WeakMap<Tensor, number>()
+
+/** Called by every new tensor. */
+export function adopt(t: Tensor): void {
+  if (debug) traces.set(t, { made: trace() })
+  const scope = scopes[scopes.length - 1]
+  if (scope) own(t, scope)
+  else watch(t)
+}
+
+function own(t: Tensor, scope: Scope): void {
+  ;(t as unknown as Owned)[owner] = scope
+  scope.made.push(t)
+}
+
+function watch(t: Tensor): void {
+  ;(t as unknown as Owned)[owner] = undefined
+  const bytes = native.byteLength(t)
+  native.adjustMemory(bytes)
+  watched.set(t, bytes)
+  collected.register(t, { id: (t as unknown as Handled)[handle]!, bytes }, t)
+}
+
+/** Frees a tensor now; a second call does nothing. */
+export function release(t: Tensor): void {
+  const id = (t as unknown as Handled)[handle]!
+  if (id === 0) return
+  if (debug) traces.get(t)!.freed = trace()
+  const bytes = watched.get(t)
+  if (bytes !== undefined) {
+    collected.unregister(t)
+    native.adjustMemory(-bytes)
+    watched.delete(t)
+  }
+  native.free(id)
+  ;(t as unknown as Handled)[handle] = 0
+}
+
+/** Whatever holds tensors and can be kept or returned as one implements this: modules, optimizers. */
+export const tensors: unique symbol = Symbol('tensors')
+export interface HoldsTensors {
+  [tensors](): Iterable<Tensor>
+}
+
+function* found(value: unknown, seen = new Set<object>()): Generator<Tensor> {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function') || seen.has(value)) return
+  seen.add(value)
+  if (handle in value) yield value as Tensor
+  else if (tensors in value) yield* (value as HoldsTensors)[tensors]()
+  else if (value instanceof Map) for (const inner of value.values()) yield* found(inner, seen)
+  else if (Array.isArray(value) || value instanceof Set) for (const inner of value) yield* found(inner, seen)
+  else if (Object.getPrototypeOf(value) === Object.prototype)
+    for (const inner of Object.values(value)) yield* found(inner, seen)
+}
+
+/** Runs `fn`; every tensor made inside is freed at the end, unless it is returned (in arrays, plain objects, maps,
+ *  modules) or kept. An exception frees them all. `fn` must not be async: a scope is a stretch of one thread. */
+export function scope<T>(fn: () => T): T {
+  const parent = scopes[scopes.length - 1]
+  const mine: Scope = { made: [] }
+  scopes.push(mine)
+  try {
+    const result = fn()
+    if (result instanceof Promise)
+      throw new TypeError('scope: the function must not be async; open a scope between two awaits')
+    for (const t of found(result)) {
+      if ((t as unknown as Owned)[owner] !== mine) continue
+      if (parent) own(t, parent)
+      else watch(t)
+    }
+    return result
+  } finally {
+    scopes.pop()
+    for (const t of mine.made) if ((t as unknown as Owned)[owner] === mine) release(t)
+  }
+}
+
+/** Takes tensors out of every scope: they live until `dispose()` or the collector. For parameters, optimizer state, a
+ *  running total that is carried from turn to turn. */
+export function keep<T>(value: T): T {
+  for (const t of found(value)) if ((t as unknown as Owned)[owner]) watch(t)
+  return value
+}
+
+/** How many tensors are alive; a training loop that grows it leaks. */
+export const liveTensors = (): number => native.live()
+
+/** Where a freed tensor was made and freed (with ANNEAL_DEBUG=1), for the error's text. */
+export function history(t: Tensor): string {
+  const known = traces.get(t)
+  return known
+    ? `\nmade at:\n${known.made}\nfreed at:\n${known.freed ?? '(not freed)'}`
+    : ' (ANNEAL_DEBUG=1 shows where it was made and freed)'
+}
+
+const trace = (): string => new Error().stack?.split('\n').slice(4, 12).join('\n') ?? ''
