@@ -1,0 +1,56 @@
+/** The losses of one epoch: the mean over its training batches, and over the whole validation set after it. */
+export type EpochLosses = { trainLoss: number; validLoss: number }
+
+/** What a finished cycle says about the next one; at most one of the three holds, none means another of the same
+ *  length. `reason` is a line for the reader. */
+export type Advice = { grow: boolean; overfits: boolean; stalled: boolean; reason: string }
+
+/** Judges the last cycle of training by the epochs before it (of this phase, or of the one before; empty for none).
+ *
+ *  - `overfits`: in the whole cycle the validation loss never got below its best so far, and the training loss went on
+ *    falling. More training will not help.
+ *  - `stalled`: the validation loss did not improve and the training loss did not fall either, or a loss is no number.
+ *  - `grow`: the training loss stayed above the validation loss throughout: the net still fits too little, so the next
+ *    cycle is to be longer (fast.ai's rule for `cycleMult`).
+ *
+ *  `tolerance`: an improvement of the validation loss counts from this share of it on. */
+export function advise(
+  cycle: readonly EpochLosses[],
+  before: readonly EpochLosses[] = [],
+  { tolerance = 0 } = {},
+): Advice {
+  const last = cycle.at(-1)
+  if (last === undefined) return say('go on', 'no epoch to judge by')
+  const bad = cycle.find(epoch => !Number.isFinite(epoch.trainLoss) || !Number.isFinite(epoch.validLoss))
+  if (bad)
+    return say(
+      'stalled',
+      `a loss is no number (training ${show(bad.trainLoss)}, validation ${show(bad.validLoss)}): lower the rate`,
+    )
+
+  const reference = before.at(-1)
+  const lowest = Math.min(...cycle.map(epoch => epoch.validLoss))
+  if (reference !== undefined) {
+    const best = Math.min(...before.map(epoch => epoch.validLoss))
+    if (!(lowest < best - tolerance * Math.abs(best))) {
+      const still = `the validation loss did not improve in ${epochs(cycle.length)} (${show(lowest)}, best ${show(best)})`
+      const from = show(reference.trainLoss)
+      return last.trainLoss < reference.trainLoss
+        ? say('overfits', `${still} while the training loss fell from ${from} to ${show(last.trainLoss)}`)
+        : say('stalled', `${still}, nor did the training loss fall (${from} to ${show(last.trainLoss)})`)
+    }
+  }
+  const gap = `${show(last.trainLoss)} against ${show(last.validLoss)}`
+  return cycle.every(epoch => epoch.trainLoss > epoch.validLoss)
+    ? say('grow', `the training loss stays above the validation loss (${gap}): it still underfits`)
+    : say('go on', `the validation loss still improves (${show(lowest)})`)
+}
+
+const say = (verdict: 'grow' | 'overfits' | 'stalled' | 'go on', reason: string): Advice => ({
+  grow: verdict === 'grow',
+  overfits: verdict === 'overfits',
+  stalled: verdict === 'stalled',
+  reason,
+})
+const show = (loss: number) => (Number.isFinite(loss) ? loss.toFixed(4) : String(loss))
+const epochs = (n: number) => (n === 1 ? 'an epoch' : `${n} epochs`)
