@@ -6,7 +6,7 @@ import type { Refuse } from './refuse.ts'
 import { quote } from './refuse.ts'
 
 /** An opcode costs 1, an object that it makes 8: a state dict spends about 90 on a tensor, a bomb runs dry. */
-const mostWork = 4_000_000
+const mostWork = 2_000_000
 const longestInteger = 255
 
 const saveAgain =
