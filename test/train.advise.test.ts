@@ -19,7 +19,7 @@ test('it overfits when a whole cycle does not improve validation while the train
     'the validation loss did not improve in 2 epochs (0.4300, best 0.4200) while the training loss fell from 0.4000 to 0.2000',
   )
   assert.equal(
-    advise(epochs([0.3, 0.41], [0.2, 0.5]), before).verdict,
+    verdict(advise(epochs([0.3, 0.41], [0.2, 0.5]), before)),
     'go on',
     'one better epoch of the cycle is enough',
   )

@@ -1,0 +1,137 @@
+import { duration, percent, plural, rate } from '../base/format.ts'
+import type { EpochEvent, LrFindEvent, PhaseEvent, RunEvent, RunResult, ScanEvent } from '../runs/events.ts'
+import { type Paint, plain, printable } from './style.ts'
+
+const phases: Record<string, string> = {
+  scan: 'Looking through the pictures',
+  features: 'Computing the features of the frozen body',
+  find: 'Finding the learning rate',
+  head: 'Training the head',
+  whole: 'Training the whole net',
+  test: 'Testing on pictures never seen',
+}
+const mostProblems = 10
+
+/** What an event says to a person, as lines without control characters; nothing for batches and checkpoints, which are
+ *  progress, for epochs, which have their table, and for an error, which the command prints as its last line. */
+export function describe(event: RunEvent, paint: Paint = plain): string[] {
+  switch (event.type) {
+    case 'scan':
+      return scan(event, paint)
+    case 'line':
+      return printable(event.text)
+    case 'choice':
+      return [`${paint('bold', flat(event.what))}: ${flat(event.value)} (${flat(event.reason)})`]
+    case 'phase':
+      return [paint('bold', phaseLine(event))]
+    case 'lrFind':
+      return [found(event)]
+    case 'warning':
+      return printable(`warning: ${event.message}`).map(line => paint('yellow', line))
+    case 'resumed':
+      return [`going on from step ${event.step}`]
+    case 'stopped':
+      return printable(`stopped after step ${event.step}: ${event.reason}`).map(line => paint('yellow', line))
+    case 'done':
+      return summary(event.result, paint)
+    case 'batch':
+    case 'epoch':
+    case 'checkpoint':
+    case 'failed':
+      return []
+  }
+}
+
+const flat = (text: string) => printable(text).join(' ')
+
+/** `Training the head: 3 epochs`. */
+export function phaseLine({ phase, epochs }: PhaseEvent): string {
+  const title = flat(phases[phase] ?? phase)
+  return epochs === undefined ? title : `${title}: ${plural(epochs, 'epoch')}`
+}
+
+function scan({ classes, problems }: ScanEvent, paint: Paint): string[] {
+  const total = (part: 'train' | 'valid' | 'test') => classes.reduce((sum, row) => sum + (row[part] ?? 0), 0)
+  const parts = (['train', 'valid', 'test'] as const).flatMap(part =>
+    part !== 'test' || total('test') > 0 ? [`${total(part).toLocaleString('en-US')} ${part}`] : [],
+  )
+  const all = total('train') + total('valid') + total('test')
+  const head = `${plural(all, 'picture')} in ${plural(classes.length, 'class', 'classes')}: ${parts.join(', ')}`
+  const listed = problems.slice(0, mostProblems).map(({ kind, file, reason }) => `  ${kind}: ${file}: ${reason}`)
+  const more = problems.length - listed.length
+  if (more > 0) listed.push(`  and ${more.toLocaleString('en-US')} more, which the report lists`)
+  return [head, ...listed.map(line => paint('yellow', flat(line)))]
+}
+
+function found({ suggestions, chosen, how }: LrFindEvent): string {
+  const offered = (['steep', 'valley', 'minimum'] as const).flatMap(rule =>
+    suggestions[rule] === undefined ? [] : [`${rule} ${rate(suggestions[rule])}`],
+  )
+  return `learning rate ${rate(chosen)} (${flat(how)}; ${offered.join(', ') || 'no suggestion'})`
+}
+
+function summary({ run, accuracy, loss, epochs, seconds, test }: RunResult, paint: Paint): string[] {
+  const { total, ...spent } = seconds
+  const by = Object.entries(spent).map(([phase, s]) => `${phase} ${duration(s)}`)
+  const time = total === undefined ? '' : ` in ${duration(total)}`
+  return [
+    paint(
+      'green',
+      `valid accuracy ${percent(accuracy)}, loss ${loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`,
+    ),
+    ...(by.length > 0 ? [`  ${by.join(', ')}`] : []),
+    ...(test
+      ? [
+          paint(
+            'green',
+            `test accuracy ${percent(test.accuracy)}, loss ${test.loss.toFixed(4)}, ${plural(test.pictures, 'picture')}`,
+          ),
+        ]
+      : []),
+    ...printable(run),
+  ]
+}
+
+const cell = (value: number) => (Number.isFinite(value) ? value.toFixed(6) : String(value).toLowerCase())
+const clock = (seconds: number) => {
+  const s = Math.round(seconds)
+  return `${String(Math.floor(s / 60)).padStart(2, '0')}:${String(s % 60).padStart(2, '0')}`
+}
+
+/** The columns of an epoch, as fastai names and prints them. */
+export const epochCells = (event: EpochEvent): [name: string, value: string][] => [
+  ['epoch', String(event.epoch)],
+  ['train_loss', cell(event.trainLoss)],
+  ['valid_loss', cell(event.validLoss)],
+  ...Object.entries(event.metrics).map(([name, value]): [string, string] => [flat(name), cell(value)]),
+  ['time', clock(event.seconds)],
+]
+
+/** A table row by row: the epoch's line, with the header before it where the columns are new. */
+export function epochTable(paint: Paint = plain): { row(event: EpochEvent): string[]; restart(): void } {
+  let header = ''
+  return {
+    row(event) {
+      const cells = epochCells(event)
+      const width = (name: string) => Math.max(9, name.length)
+      const names = cells.map(([name]) => name.padEnd(width(name))).join('  ')
+      const values = cells
+        .map(([name, value]) => value.padEnd(width(name)))
+        .join('  ')
+        .trimEnd()
+      const line = event.best ? `${values}     ${paint('green', 'best')}` : values
+      const lines = names === header ? [line] : [paint('bold', names.trimEnd()), line]
+      header = names
+      return lines
+    },
+    restart() {
+      header = ''
+    },
+  }
+}
+
+/** An epoch as one line of a log: `head, epoch 2: train_loss 0.532100, …, time 00:14, best`. */
+export function epochLine(event: EpochEvent): string {
+  const [, ...cells] = epochCells(event).map(([name, value]) => `${name} ${value}`)
+  return `${flat(event.phase)}, epoch ${event.epoch}: ${cells.join(', ')}${event.best ? ', best' : ''}`
+}

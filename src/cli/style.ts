@@ -1,0 +1,37 @@
+import { styleText } from 'node:util'
+
+/** A colour or weight of terminal text, as node's `styleText` names them. */
+export type Tone = 'bold' | 'dim' | 'green' | 'yellow' | 'cyan'
+
+/** Colours a text, or leaves it as it is. */
+export type Paint = (tone: Tone, text: string) => string
+
+/** Text for logs and files. */
+export const plain: Paint = (_, text) => text
+
+/** Text for terminals with colours. */
+export const coloured: Paint = (tone, text) => styleText(tone, text, { validateStream: false })
+
+/** Where lines go: a stream, or something like one in a test. `columns` is its width in characters. */
+export type Out = { write(text: string): unknown; isTTY?: boolean; columns?: number }
+
+/** Whether `out` shows one line redrawn in place. */
+export const redraws = (out: Out, env: NodeJS.ProcessEnv): boolean => out.isTTY === true && env.TERM !== 'dumb'
+
+/** `NO_COLOR` (no-color.org) wins, then `FORCE_COLOR`; else colours go where a person looks. */
+export function paintFor(out: Out, env: NodeJS.ProcessEnv): Paint {
+  const force = env.FORCE_COLOR
+  if (env.NO_COLOR) return plain
+  if (force !== undefined) return force === '0' || force === 'false' ? plain : coloured
+  return redraws(out, env) ? coloured : plain
+}
+
+/** Whether the locale can show a bar of box-drawing characters; one that says nothing can. */
+export function unicode(env: NodeJS.ProcessEnv): boolean {
+  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || 'UTF-8'
+  return /utf-?8/i.test(locale)
+}
+
+/** The text's lines, without control characters: a file's name must not steer the terminal. */
+export const printable = (text: string): string[] =>
+  text.split(/\r?\n/).map(line => line.replaceAll('\t', '  ').replace(/\p{Cc}/gu, '\ufffd'))
