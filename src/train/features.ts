@@ -1,0 +1,54 @@
+import { classTensor } from '../data/source.ts'
+import { autocast, fromArray, keep, noGrad, scope, type Tensor } from '../torch/index.ts'
+import { Stopped } from './learner.ts'
+import type { Network, Precision } from './network.ts'
+import { inOrder, type Source } from './source.ts'
+
+export interface FeatureOptions {
+  /** How often each sample is seen; view v is epoch v + 1 of the source. */
+  views?: number
+  batchSize?: number
+  precision?: Precision
+  signal?: AbortSignal | undefined
+  onBatch?: (done: number, total: number) => void
+}
+
+/** What a frozen body makes of a source: the pooled features of every sample in every view, float32 [views × count, F],
+ *  view after view. The body runs in inference form: eval, BatchNorm folded, no autograd. */
+export async function computeFeatures(network: Network, source: Source, { views = 1, batchSize = 32, precision = 'float32', signal, onBatch }: FeatureOptions = {}): Promise<Float32Array> {
+  network.net.eval()
+  const width = 2 * network.body.numFeatures
+  const total = views * source.count
+  const out = new Float32Array(total * width)
+  let done = 0
+  for (let view = 0; view < views; view++) {
+    for (const samples of inOrder(source.count, batchSize)) {
+      noGrad(() =>
+        scope(() => {
+          const { x } = source.batch(samples, view + 1)
+          const f = autocast(precision, () => network.features(x)).to('float32')
+          out.set(f.data() as Float32Array, done * width)
+        }),
+      )
+      done += samples.length
+      onBatch?.(done, total)
+      await new Promise<void>(resolve => setImmediate(resolve))
+      if (signal?.aborted) throw new Stopped()
+    }
+  }
+  return out
+}
+
+/** Kept features as a source for the head: in each epoch every sample appears in one of its views, in turn. */
+export function featureSource(features: Float32Array, labels: Int32Array, { views = 1 } = {}): Source & { dispose(): void } {
+  const width = features.length / (views * labels.length)
+  const table: Tensor = keep(fromArray(features, [views * labels.length, width], { copy: false }))
+  return {
+    count: labels.length,
+    batch(samples, epoch) {
+      const rows = BigInt64Array.from(samples, s => BigInt(((s + epoch) % views) * labels.length + s))
+      return { x: table.indexSelect(0, fromArray(rows, [rows.length])), y: classTensor(samples, labels) }
+    },
+    dispose: () => table.dispose(),
+  }
+}

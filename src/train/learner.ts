@@ -1,0 +1,433 @@
+import { AnnealError } from '../base/errors.ts'
+import { rate } from '../base/format.ts'
+import { epochOrder, trainingBatches } from '../data/sampler.ts'
+import {
+  autocast,
+  defaultGenerator,
+  F,
+  fromArray,
+  keep,
+  manualSeed,
+  noGrad,
+  optim,
+  scope,
+  type Tensor,
+} from '../torch/index.ts'
+import type { BatchInfo, Callback, EpochInfo } from './callback.ts'
+import { accuracy, argmaxRows } from './metrics.ts'
+import type { Network, Precision } from './network.ts'
+import { cosineRestarts, cycleEpochs } from './restarts.ts'
+import { constant, oneCycle, oneCycleMomentum, type Schedule } from './schedule.ts'
+import { DebiasedMean } from './smooth.ts'
+import { inOrder, type Source } from './source.ts'
+
+export type OptimizerName = 'adamw' | 'adam' | 'sgd'
+
+export interface LearnerOptions {
+  train: Source
+  valid?: Source | undefined
+  classes: readonly string[]
+  batchSize?: number
+  /** Samples of a batch without gradients; four times the training batch unless given. */
+  evalBatchSize?: number
+  optimizer?: OptimizerName
+  weightDecay?: number
+  labelSmoothing?: number
+  /** [classes]: how much a mistake in each class weighs. */
+  classWeights?: readonly number[] | undefined
+  precision?: Precision
+  seed?: number
+  /** Clip the norm of all gradients together to this. */
+  gradClip?: number | undefined
+  callbacks?: readonly Callback[]
+}
+
+/** How a fit goes: constant rate, or cycles of cosine annealing, or one cycle; by batch. */
+export interface FitOptions {
+  /** One rate for the last group, or one a group, earliest first. */
+  lr?: number | readonly number[]
+  /** Each earlier group's rate is the next one's divided by this; only with one `lr`. */
+  factor?: number
+  schedule?: 'cosine' | 'one-cycle' | 'constant'
+  cycleLen?: number
+  cycleMult?: number
+  callbacks?: readonly Callback[]
+  signal?: AbortSignal | undefined
+  /** Where an interrupted fit goes on: what `progress()` gave. */
+  from?: FitProgress | undefined
+}
+
+/** Where a fit stands, between two steps; with the tensors of `tensors()` enough to go on to the same bits. */
+export interface FitProgress {
+  epoch: number
+  batch: number
+  step: number
+  totalEpochs: number
+  lossSum: number
+  lossCount: number
+  smooth: { mean: number; count: number }
+  optimizerStep: number
+  epochSeconds: number
+}
+
+export interface Evaluation {
+  loss: number
+  accuracy: number
+  /** [N × classes], rows that sum to 1. */
+  probabilities: Float32Array
+  /** Cross-entropy of each sample, without smoothing or weights. */
+  losses: Float32Array
+  targets: Int32Array
+}
+
+/** The fit was stopped after a step, by its `signal`. */
+export class Stopped extends Error {
+  constructor() {
+    super('stopped')
+    this.name = 'Stopped'
+  }
+}
+
+/** Trains a network: the loop, and what hangs on it by callbacks. Steps are synchronous; between two of them signals and
+ *  timers get their turn. */
+export class Learner {
+  readonly network: Network
+  readonly options: Required<
+    Pick<
+      LearnerOptions,
+      'batchSize' | 'evalBatchSize' | 'optimizer' | 'weightDecay' | 'labelSmoothing' | 'precision' | 'seed'
+    >
+  > &
+    LearnerOptions
+  train: Source
+  valid: Source | undefined
+  /** BatchNorm of the body keeps its statistics, also where its weights train. */
+  bnFreeze = false
+  /** BatchNorm of frozen groups follows the batch all the same (fastai's `train_bn`). */
+  trainFrozenBn = false
+  /** Epochs and steps so far, over all fits. */
+  epoch = 0
+  step = 0
+  #frozen: boolean[]
+  #optimizer: optim.Optimizer | undefined
+  #progress: FitProgress | undefined
+
+  constructor(network: Network, options: LearnerOptions) {
+    const { batchSize = 32 } = options
+    this.network = network
+    this.options = {
+      evalBatchSize: batchSize * 2,
+      optimizer: 'adamw',
+      weightDecay: 0.01,
+      labelSmoothing: 0,
+      precision: 'float32',
+      seed: 42,
+      ...options,
+      batchSize,
+    }
+    this.train = options.train
+    this.valid = options.valid
+    this.#frozen = network.groups.map(() => false)
+    if (this.train.count < 2) throw new AnnealError(`training needs at least 2 pictures, got ${this.train.count}`)
+    if (!Number.isInteger(batchSize) || batchSize < 2)
+      throw new AnnealError(`the batch size must be a whole number from 2, got ${batchSize}`)
+  }
+
+  get groups(): readonly string[] {
+    return this.network.groups.map(g => g.name)
+  }
+  /** Which groups do not train, earliest first. */
+  get frozen(): readonly boolean[] {
+    return this.#frozen
+  }
+
+  /** Only group `n` and those behind it train; negative counts from the end. */
+  freezeTo(n: number): void {
+    const first = n < 0 ? this.groups.length + n : n
+    if (!Number.isInteger(first) || first < 0 || first >= this.groups.length)
+      throw new AnnealError(
+        `freezeTo: there is no group ${n}; the groups are ${this.groups.map((g, i) => `${i} (${g})`).join(', ')}`,
+      )
+    this.#frozen = this.groups.map((_, i) => i < first)
+    for (const [i, group] of this.network.groups.entries())
+      for (const m of group.modules) m.requiresGrad(!this.#frozen[i])
+  }
+  /** Only the head trains. */
+  freeze(): void {
+    this.freezeTo(-1)
+  }
+  /** Everything trains. */
+  unfreeze(): void {
+    this.freezeTo(0)
+  }
+
+  /** One rate a group: given as such, or one for the head and `factor` less for each group before it. */
+  rates(lr: number | readonly number[], factor = 1): number[] {
+    const n = this.groups.length
+    const list = typeof lr === 'number' ? [lr] : [...lr]
+    if (list.some(v => !(v > 0) || !Number.isFinite(v)))
+      throw new AnnealError(`lr: rates must be numbers above 0, got ${list.join(', ')}`)
+    if (list.length !== 1 && list.length !== n)
+      throw new AnnealError(
+        `lr: expected 1 or ${n} rates (the groups are ${this.groups.join(', ')}), got ${list.length}`,
+      )
+    if (!(factor >= 1))
+      throw new AnnealError(
+        `factor: expected a number from 1 (3 for photos, 10 for pictures unlike ImageNet's), got ${factor}`,
+      )
+    return list.length === n ? list : Array.from({ length: n }, (_, i) => list[0]! / factor ** (n - 1 - i))
+  }
+
+  /** Trains `cycles` cycles of `cycleLen` epochs, each `cycleMult` times as long as the one before (cosine annealing with
+   *  warm restarts); with another schedule `cycles` × `cycleLen` epochs. Validates after each epoch. */
+  async fit(cycles: number, options: FitOptions = {}): Promise<EpochInfo[]> {
+    const { lr = 1e-3, factor = 1, schedule = 'cosine', cycleLen = 1, cycleMult = 1, signal, from } = options
+    const plan = { cycles, cycleLen, cycleMult }
+    const epochs = cycleEpochs(plan)
+    const { batchSize, seed } = this.options
+    const stepsPerEpoch = trainingBatches(epochOrder(this.train.count, seed, 0), batchSize).length
+    const total = epochs * stepsPerEpoch
+    const base = this.rates(lr, factor)
+    const curve: Schedule = {
+      cosine: () => cosineRestarts(1, { ...plan, stepsPerEpoch }),
+      'one-cycle': () => oneCycle(1),
+      constant: () => constant(1),
+    }[schedule]()
+    const momentum = schedule === 'one-cycle' ? oneCycleMomentum() : undefined
+    const callbacks = [...(this.options.callbacks ?? []), ...(options.callbacks ?? [])].toSorted(
+      (a, b) => (a.order ?? 0) - (b.order ?? 0),
+    )
+
+    if (!from) this.#optimizer = this.#newOptimizer(base)
+    else if (!this.#optimizer) this.restoreOptimizer(base, new Map(), from.optimizerStep)
+    const optimizer = this.#optimizer!
+    const p: FitProgress = from
+      ? { ...from, smooth: { ...from.smooth } }
+      : {
+          epoch: 0,
+          batch: 0,
+          step: 0,
+          totalEpochs: epochs,
+          lossSum: 0,
+          lossCount: 0,
+          smooth: { mean: 0, count: 0 },
+          optimizerStep: 0,
+          epochSeconds: 0,
+        }
+    this.#progress = p
+    const smooth = new DebiasedMean(p.smooth)
+    const history: EpochInfo[] = []
+    let stop = false
+    const tell = async (fn: (c: Callback) => unknown) => {
+      for (const c of callbacks) if ((await fn(c)) === 'stop') stop = true
+    }
+
+    await tell(c => c.onFitStart?.(this))
+    for (; p.epoch < epochs && !stop; p.epoch++, p.batch = 0, p.lossSum = 0, p.lossCount = 0, p.epochSeconds = 0) {
+      const epoch = this.epoch + 1
+      if (p.batch === 0) await tell(c => c.onEpochStart?.({ epoch }, this))
+      let began = performance.now()
+      const clock = () => {
+        p.epochSeconds += (performance.now() - began) / 1000
+        began = performance.now()
+      }
+      const batches = trainingBatches(epochOrder(this.train.count, seed, epoch), batchSize)
+      let lrs: number[] = []
+      for (; p.batch < batches.length; ) {
+        const t = p.step / total
+        lrs = base.map((v, i) => (this.#frozen[i] ? 0 : v * curve(t)))
+        const mom = momentum?.(t)
+        for (const g of optimizer.groups as (optim.ParameterGroup & { group: number })[]) {
+          g.lr = lrs[g.group]!
+          if (mom !== undefined) g.momentum = mom
+        }
+        const loss = this.trainStep(batches[p.batch]!, epoch, optimizer)
+        if (!Number.isFinite(loss))
+          throw new AnnealError(
+            `the loss became ${loss} at step ${this.step + 1} (rate ${rate(lrs.at(-1)!)}): try a lower rate, e.g. --lr ${rate(base.at(-1)! / 10)}`,
+          )
+        p.smooth = (smooth.add(loss), smooth.state)
+        p.lossSum += loss
+        p.lossCount++
+        p.batch++
+        p.step++
+        p.optimizerStep++
+        this.step++
+        clock()
+        const info: BatchInfo = {
+          step: this.step,
+          epoch,
+          progress: p.step / total,
+          loss,
+          smooth: smooth.value,
+          lrs,
+          momentum: mom ?? optimizer.groups[0]!.momentum,
+        }
+        await tell(c => c.onBatchEnd?.(info, this))
+        await turn()
+        if (signal?.aborted) throw new Stopped()
+        if (stop) break
+        began = performance.now()
+      }
+      const evaluated = this.valid && this.valid.count > 0 ? await this.validate(this.valid, { signal }) : undefined
+      clock()
+      this.epoch = epoch
+      const info: EpochInfo = {
+        step: this.step,
+        epoch,
+        trainLoss: p.lossSum / p.lossCount,
+        validLoss: evaluated?.loss ?? Number.NaN,
+        accuracy: evaluated?.accuracy ?? Number.NaN,
+        seconds: p.epochSeconds,
+        lrs,
+      }
+      history.push(info)
+      await tell(c => c.onEpochEnd?.(info, this))
+    }
+    await tell(c => c.onFitEnd?.(this))
+    this.#progress = undefined
+    return history
+  }
+
+  /** Where the running fit stands; call it between two steps, from a callback. */
+  progress(): FitProgress | undefined {
+    return this.#progress && { ...this.#progress, smooth: { ...this.#progress.smooth } }
+  }
+  /** The state of the running fit's optimizer, as the tensors themselves. */
+  optimizerTensors(): Map<string, Tensor> {
+    return this.#optimizer?.state().tensors ?? new Map()
+  }
+  /** Makes the optimizer of a fit that goes on, with its state. */
+  restoreOptimizer(base: readonly number[], tensors: ReadonlyMap<string, Tensor>, step: number): void {
+    this.#optimizer = this.#newOptimizer(base)
+    this.#optimizer.loadState({ step, tensors: new Map(tensors) })
+  }
+
+  #newOptimizer(lrs: readonly number[]): optim.Optimizer {
+    const { weightDecay } = this.options
+    // Weight decay is for the weights of convolutions and linear layers, not for biases and BatchNorm (as fastai does).
+    const groups = this.network.groups.flatMap(({ modules }, group) => {
+      if (this.#frozen[group]) return []
+      const params = modules.flatMap(m => m.parameters())
+      const decayed = params.filter(p => p.shape.length > 1)
+      const plain = params.filter(p => p.shape.length <= 1)
+      return [
+        { params: decayed, lr: lrs[group]!, weightDecay, group },
+        { params: plain, lr: lrs[group]!, weightDecay: 0, group },
+      ]
+    })
+    return optim[this.options.optimizer](groups)
+  }
+
+  /** Train mode, with the BatchNorm of frozen groups (and with `bnFreeze` of the whole body) in eval. */
+  trainMode(): void {
+    const { net, groups } = this.network
+    net.train()
+    for (const [i, group] of groups.entries()) {
+      const head = i === groups.length - 1
+      if (!((this.#frozen[i] && !this.trainFrozenBn) || (this.bnFreeze && !head))) continue
+      for (const m of group.modules)
+        for (const [, inner] of m.modules()) if (inner.kind.startsWith('BatchNorm')) inner.training = false
+    }
+  }
+
+  /** One optimizer step over the samples given; the loss before it. Frees everything that it made. */
+  trainStep(samples: Uint32Array, epoch: number, optimizer: optim.Optimizer): number {
+    this.trainMode()
+    return scope(() => {
+      const { x, y } = this.train.batch(samples, epoch)
+      const logits = autocast(this.options.precision, () => this.network.net(x))
+      const loss = this.loss(logits.to('float32'), y)
+      optimizer.zeroGrad()
+      loss.backward()
+      if (this.options.gradClip !== undefined) clipGradients(optimizer, this.options.gradClip)
+      const value = loss.item()
+      if (Number.isFinite(value)) optimizer.step()
+      optimizer.zeroGrad()
+      return value
+    })
+  }
+
+  /** The training loss: cross-entropy with this learner's smoothing and class weights. */
+  loss(logits: Tensor, y: Tensor): Tensor {
+    const { labelSmoothing, classWeights } = this.options
+    return F.crossEntropy(logits, y, {
+      labelSmoothing,
+      ...(classWeights ? { weight: fromArray(Float32Array.from(classWeights), [classWeights.length]) } : {}),
+    })
+  }
+
+  /** Loss, accuracy and probabilities over a whole source, in eval mode. */
+  async validate(
+    source: Source | undefined = this.valid,
+    { signal, onBatch }: { signal?: AbortSignal | undefined; onBatch?: (done: number) => void } = {},
+  ): Promise<Evaluation> {
+    if (!source || source.count === 0) throw new AnnealError('there are no validation pictures to evaluate on')
+    const classes = this.options.classes.length
+    const probabilities = new Float32Array(source.count * classes)
+    const losses = new Float32Array(source.count)
+    const targets = new Int32Array(source.count)
+    this.network.net.eval()
+    let done = 0
+    for (const samples of inOrder(source.count, this.options.evalBatchSize)) {
+      noGrad(() =>
+        scope(() => {
+          const { x, y } = source.batch(samples, 0)
+          const logits = autocast(this.options.precision, () => this.network.net(x)).to('float32')
+          probabilities.set(logits.softmax(1).data() as Float32Array, done * classes)
+          losses.set(F.crossEntropy(logits, y, { reduction: 'none' }).data() as Float32Array, done)
+          targets.set(Int32Array.from(y.data() as BigInt64Array, Number), done)
+        }),
+      )
+      done += samples.length
+      onBatch?.(done)
+      await turn()
+      if (signal?.aborted) throw new Stopped()
+    }
+    const loss = losses.reduce((a, b) => a + b, 0) / source.count
+    return { loss, accuracy: accuracy(argmaxRows(probabilities, classes), targets), probabilities, losses, targets }
+  }
+
+  /** Seeds what is drawn inside the net (dropout), apart from order and augmentation, which have streams of their own. */
+  seed(extra = 0): void {
+    manualSeed(this.options.seed + extra)
+  }
+
+  /** A copy of weights, statistics and random state, to put back. */
+  snapshot(): Snapshot {
+    return noGrad(() =>
+      scope(() => {
+        const state = new Map<string, Tensor>()
+        for (const [name, t] of this.network.net.stateDict()) state.set(name, t.detach().clone())
+        return keep({ state, random: defaultGenerator().state, epoch: this.epoch, step: this.step })
+      }),
+    )
+  }
+  restore({ state, random, epoch, step }: Snapshot): void {
+    this.network.net.loadStateDict(state)
+    defaultGenerator().state = random
+    this.epoch = epoch
+    this.step = step
+  }
+}
+
+export interface Snapshot {
+  state: Map<string, Tensor>
+  random: Tensor
+  epoch: number
+  step: number
+}
+/** Frees the tensors of a snapshot. */
+export function dropSnapshot({ state, random }: Snapshot): void {
+  for (const t of state.values()) t.dispose()
+  random.dispose()
+}
+
+function clipGradients(optimizer: optim.Optimizer, most: number): void {
+  const grads = optimizer.groups.flatMap(g => g.params.flatMap(p => p.grad ?? []))
+  const norm = Math.sqrt(grads.reduce((sum, g) => sum + g.mul(g).sum().item(), 0))
+  if (norm > most) noGrad(() => grads.forEach(g => g.mul_(most / norm)))
+}
+
+/** Lets signals, timers and streams have their turn. */
+const turn = () => new Promise<void>(resolve => setImmediate(resolve))

@@ -1,0 +1,76 @@
+import type { ImageModel } from '../models/index.ts'
+import { type DType, type Generator, generator, nn, type Tensor } from '../torch/index.ts'
+
+/** A pretrained body and a fresh head: what transfer learning trains. */
+export interface Network {
+  /** x [N, 3, H, W] → logits [N, classes]; children `body` and `head`. */
+  net: nn.Module<{ body: nn.Module; head: nn.Module }>
+  body: ImageModel
+  /** [N, 2·numFeatures] → logits [N, classes]. */
+  head: nn.Module
+  /** x [N, 3, H, W] → [N, 2·numFeatures]: what the head sees, the same for any input size. */
+  features(x: Tensor): Tensor
+  /** Modules by layer group, from the input to the head, which is the last group. */
+  groups: LayerGroup[]
+}
+export interface LayerGroup {
+  name: string
+  modules: nn.Module[]
+}
+
+export interface HeadOptions {
+  /** Widths of hidden layers: [] is one linear layer, [512] fastai's default head. */
+  hidden?: readonly number[]
+  /** Dropout before the last layer; half of it before the others, as fastai does. */
+  dropout?: number
+  generator?: Generator
+}
+
+/** The head: BatchNorm, dropout, linear on the maximum and the mean of each feature map (fastai's create_head); each
+ *  hidden layer adds BatchNorm, dropout, linear, ReLU before it. Initialised by Kaiming's normal, biases 0. */
+export function createHead(
+  numFeatures: number,
+  classes: number,
+  { hidden = [], dropout = 0.5, generator }: HeadOptions = {},
+): nn.Module {
+  const widths = [2 * numFeatures, ...hidden]
+  const layers = widths.flatMap((cin, i) => {
+    const last = i === widths.length - 1
+    const linear = nn.linear(cin, last ? classes : widths[i + 1]!)
+    nn.init.kaimingNormal_(linear.own.parameters['weight']!, { generator: generator! })
+    linear.own.parameters['bias']!.requiresGrad = false
+    linear.own.parameters['bias']!.zero_()
+    linear.own.parameters['bias']!.requiresGrad = true
+    const block = [nn.batchNorm1d(cin), nn.dropout(last ? dropout : dropout / 2), linear]
+    return last ? block : [...block, nn.layer(relu, 'ReLU')]
+  })
+  return nn.sequential(...layers)
+}
+const relu = (x: Tensor) => x.relu()
+
+/** Joins a body without classifier and a new head; the body in channels_last, where convolutions are fastest. */
+export function network(
+  body: ImageModel,
+  classes: number,
+  { seed = 42, device = 'cpu', ...head }: HeadOptions & { seed?: number; device?: string } = {},
+): Network {
+  body.to({ memoryFormat: 'channels_last', device })
+  const top = createHead(body.numFeatures, classes, { generator: generator(seed), ...head }).to({ device })
+  const features = (x: Tensor) => nn.concatPool(body(x))
+  const net = nn.module({ body: body as nn.Module, head: top }, x => top(features(x).to('float32')), {
+    kind: 'Classifier',
+  })
+  const groups = body.groups.map(names => ({
+    name: names.length > 1 ? `${names[0]}…${names.at(-1)}` : names[0]!,
+    modules: names.map(name => child(body, name)),
+  }))
+  return { net, body, head: top, features, groups: [...groups, { name: 'head', modules: [top] }] }
+}
+
+/** The module at a dotted name below `parent`. */
+function child(parent: nn.Module, name: string): nn.Module {
+  return name.split('.').reduce((m, part) => m.children[part]!, parent as nn.Module)
+}
+
+/** Which 16-bit type a net gains from on this machine; float32 where none does. */
+export type Precision = Extract<DType, 'float32' | 'bfloat16' | 'float16'>

@@ -1,0 +1,20 @@
+import type { Tensor } from '../torch/index.ts'
+
+/** What a net learns from: samples by number. The loop decides order and batches; a source only makes tensors. */
+export interface Source {
+  /** How many samples an epoch has. */
+  readonly count: number
+  /** x: what the net takes; y [N]: class numbers, int64. The same samples and epoch give the same bits. Called inside a
+   *  scope, which frees the tensors. */
+  batch(samples: Uint32Array, epoch: number): Batch
+}
+export interface Batch {
+  x: Tensor
+  y: Tensor
+}
+
+/** All samples in their own order, in batches of at most `batchSize`. */
+export function* inOrder(count: number, batchSize: number): Generator<Uint32Array> {
+  for (let start = 0; start < count; start += batchSize)
+    yield Uint32Array.from({ length: Math.min(batchSize, count - start) }, (_, i) => start + i)
+}
