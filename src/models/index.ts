@@ -1,0 +1,10 @@
+/** Networks for pictures, what is known of them, and their pretrained weights. */
+export { tf_efficientnet_lite0 } from './efficientnet.ts'
+export type { ImageModel, ModelOptions } from './image.ts'
+export { loadPretrained } from './load.ts'
+export { mobilenet_v2 } from './mobilenet.ts'
+export { canHave, chooseModel, pretrainedState } from './pretrained.ts'
+export { type ModelInfo, model, models } from './registry.ts'
+export { resnet18, resnet34, resnet50, resnext50_32x4d } from './resnet.ts'
+export type { Source } from './sources.ts'
+export { squeezenet1_1 } from './squeezenet.ts'

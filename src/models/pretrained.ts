@@ -1,0 +1,64 @@
+import { AnnealError } from '../base/errors.ts'
+import { type Report, silent } from '../base/progress.ts'
+import { readWeights, type StoredTensor } from '../weights/index.ts'
+import { fromPortName } from './efficientnet.ts'
+import { model, models } from './registry.ts'
+import { canFetch, fetchSource, isCached } from './sources.ts'
+
+/** The pretrained weights of a model by its own names: from `file`, else the cache, else fetched and checked against the
+ *  pinned digest. Where they cannot be had, the error says what can. */
+export async function pretrainedState(
+  name: string,
+  { file, report = silent }: { file?: string | undefined; report?: Report } = {},
+): Promise<Map<string, StoredTensor>> {
+  const { weights } = model(name)
+  if (file !== undefined) return named(readWeights(file))
+  const path = await fetchSource(weights, report).catch(cause => {
+    throw cause instanceof AnnealError ? cannotHave(name, cause) : cause
+  })
+  return named(readWeights(path))
+}
+
+/** The same weights under the names here, where a file has those of another port. */
+const named = (state: Map<string, StoredTensor>): Map<string, StoredTensor> =>
+  state.has('_conv_stem.weight') ? new Map([...state].map(([name, t]) => [fromPortName(name), t])) : state
+
+function cannotHave(name: string, cause: AnnealError): AnnealError {
+  const others = Object.entries(models).flatMap(([other, { weights }]) =>
+    other === name
+      ? []
+      : isCached(weights)
+        ? [`${other} (fetched before)`]
+        : weights.kind === 'pip'
+          ? [`${other} (through pip)`]
+          : [],
+  )
+  const instead = others.length ? `take --model ${others.join(' or ')}, ` : ''
+  return new AnnealError(
+    `the pretrained weights of ${name} cannot be had: ${cause.message}. Instead ${instead}give a file (--weights FILE) or begin without (--no-pretrained)`,
+    { cause },
+  )
+}
+
+/** Whether a model's pretrained weights are cached or can be fetched, as far as can be told in some three seconds. */
+export const canHave = (name: string): Promise<boolean> => canFetch(model(name).weights)
+
+const first = 'resnet34'
+const second = 'tf_efficientnet_lite0'
+
+/** The model that `auto` stands for: resnet34 where its weights can be had, else the one that a package registry serves;
+ *  the report says which and why. Another name is looked up and comes back. */
+export async function chooseModel(
+  name: string,
+  { report = silent, pretrained = true }: { report?: Report; pretrained?: boolean } = {},
+): Promise<string> {
+  if (name !== 'auto') {
+    model(name)
+    return name
+  }
+  if (!pretrained || (await canHave(first))) return first
+  const { weights } = model(first)
+  const host = weights.kind === 'url' ? new URL(weights.pinned.url).host : 'pip'
+  report({ line: `model ${second}: the weights of ${first} are not here and ${host} does not answer` })
+  return second
+}

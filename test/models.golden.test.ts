@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { type ImageModel, models } from '../src/models/index.ts'
+import { F, fromArray, noGrad, scope, type Tensor, tensor } from '../src/torch/index.ts'
+import type { StoredTensor } from '../src/weights/index.ts'
+import { formulaPicture, formulaValues } from './golden/formula.ts'
+
+interface Summary {
+  first: number[]
+  sum: number
+  norm: number
+}
+interface Golden {
+  gain: number
+  parameters: number
+  state: string[]
+  eval64: Summary
+  eval224: Summary
+  train64: Summary & { loss: number }
+  gradientNorms: Record<string, number>
+  statisticNorms: Record<string, number>
+  /** How far float32 in PyTorch is from these values, which are float64's: what rounding alone does. */
+  error32: Record<'eval64' | 'eval224' | 'train64' | 'loss' | 'gradientNorms' | 'statisticNorms', number>
+}
+const golden = JSON.parse(readFileSync(new URL('golden/models.json', import.meta.url), 'utf8')) as {
+  targets: number[]
+  models: Record<string, Golden>
+}
+
+test('every model has golden values', () => {
+  assert.deepEqual(Object.keys(models).sort(), Object.keys(golden.models).sort())
+})
+
+for (const [name, expected] of Object.entries(golden.models)) {
+  const { error32 } = expected
+  const model = models[name]!.build()
+
+  test(`${name}: names, order, shapes and number of parameters are the reference's`, () => {
+    const state = [...model.stateDict()].map(([key, t]) => `${key} ${t.shape.join('x')}`.trim())
+    assert.deepEqual(state, expected.state)
+    assert.equal(
+      model.parameters().reduce((sum, t) => sum + t.numel, 0),
+      expected.parameters,
+    )
+    assert.equal(models[name]!.params, expected.parameters)
+  })
+
+  test(`${name}: logits in eval equal the reference's, folded and not`, () => {
+    loadFormula(model, expected.gain)
+    model.eval()
+    for (const [key, n, size] of [
+      ['eval64', 2, 64],
+      ['eval224', 1, 224],
+    ] as const)
+      scope(() => {
+        const x = picture(n, size)
+        const y = noGrad(() => model(x))
+        closeLogits(y, expected[key], Math.max(1e-4, 20 * error32[key]))
+        const unhook = [...model.modules()].map(([, m]) => m.onForward(() => undefined)) // keeps layers from fusing
+        const unfolded = noGrad(() => model(x))
+        for (const off of unhook) off()
+        close(largest(y.sub(unfolded)) / largest(unfolded), 0, 1e-4, 'folded against unfolded')
+      })
+  })
+
+  test(`${name}: logits, gradients and statistics in training equal the reference's`, () => {
+    loadFormula(model, expected.gain)
+    model.train()
+    for (const [, m] of model.modules()) if (m.kind === 'Dropout') m.training = false
+    model.zeroGrad()
+    scope(() => {
+      const y = model(picture(2, 64))
+      closeLogits(y, expected.train64, Math.max(1e-4, 20 * error32.train64))
+      const loss = F.crossEntropy(y, tensor(golden.targets.map(BigInt)))
+      close(loss.item() / expected.train64.loss, 1, Math.max(1e-4, 20 * error32.loss), 'loss')
+      loss.backward()
+      const parameters = new Map(model.namedParameters())
+      const state = model.stateDict()
+      for (const [key, value] of Object.entries(expected.gradientNorms))
+        close(norm(parameters.get(key)!.grad!) / value, 1, Math.max(1e-3, 5 * error32.gradientNorms), `gradient ${key}`)
+      for (const [key, value] of Object.entries(expected.statisticNorms))
+        close(norm(state.get(key)!) / value, 1, Math.max(1e-4, 5 * error32.statisticNorms), key)
+    })
+  })
+}
+
+const picture = (n: number, size: number) => fromArray(formulaPicture([n, 3, size, size]), [n, 3, size, size])
+
+function loadFormula(model: ImageModel, gain: number): void {
+  const stored = [...model.stateDict()].map(([key, { shape, dtype }]): [string, StoredTensor] => {
+    const values = formulaValues(key, shape, gain)
+    const data = dtype === 'int64' ? new BigInt64Array(values.length) : values
+    return [key, { shape, dtype: dtype as StoredTensor['dtype'], data: new Uint8Array(data.buffer) }]
+  })
+  model.loadStateDict(new Map(stored))
+}
+
+const norm = (t: Tensor) => t.to('float64').pow(2).sum().sqrt().item()
+const largest = (t: Tensor) => t.abs().max().item()
+
+function close(actual: number, expected: number, tolerance: number, what: string): void {
+  assert.ok(Math.abs(actual - expected) <= tolerance, `${what}: ${actual}, expected ${expected} within ${tolerance}`)
+}
+
+/** First 16 logits, relative to the largest; sum and norm of all. */
+function closeLogits(y: Tensor, { first, sum, norm: expectedNorm }: Summary, tolerance: number): void {
+  const scale = largest(y)
+  const actual = y.select(0, 0).narrow(0, 0, first.length).numbers()
+  for (const [i, value] of first.entries()) close((actual[i]! - value) / scale, 0, tolerance, `logit ${i}`)
+  close(norm(y) / expectedNorm, 1, tolerance, 'norm of the logits')
+  close((y.to('float64').sum().item() - sum) / (scale * Math.sqrt(y.numel)), 0, tolerance, 'sum of the logits')
+}
