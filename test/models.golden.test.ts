@@ -32,58 +32,57 @@ test('every model has golden values', () => {
   assert.deepEqual(Object.keys(models).sort(), Object.keys(golden.models).sort())
 })
 
-for (const [name, expected] of Object.entries(golden.models)) {
-  const { error32 } = expected
-  const model = models[name]!.build()
+for (const [name, expected] of Object.entries(golden.models))
+  test(name, async t => {
+    const { error32 } = expected
+    const model = models[name]!.build()
 
-  test(`${name}: names, order, shapes and number of parameters are the reference's`, () => {
-    const state = [...model.stateDict()].map(([key, t]) => `${key} ${t.shape.join('x')}`.trim())
-    assert.deepEqual(state, expected.state)
-    assert.equal(
-      model.parameters().reduce((sum, t) => sum + t.numel, 0),
-      expected.parameters,
-    )
-    assert.equal(models[name]!.params, expected.parameters)
-  })
+    await t.test("names, order, shapes and number of parameters are the reference's", () => {
+      const state = [...model.stateDict()].map(([key, value]) => `${key} ${value.shape.join('x')}`.trim())
+      assert.deepEqual(state, expected.state)
+      assert.equal(
+        model.parameters().reduce((sum, p) => sum + p.numel, 0),
+        expected.parameters,
+      )
+      assert.equal(models[name]!.params, expected.parameters)
+    })
 
-  test(`${name}: logits in eval equal the reference's, folded and not`, () => {
     loadFormula(model, expected.gain)
-    model.eval()
-    for (const [key, n, size] of [
-      ['eval64', 2, 64],
-      ['eval224', 1, 224],
-    ] as const)
+    await t.test("logits in eval equal the reference's, folded and not", () => {
+      model.eval()
+      for (const [key, n, size] of [
+        ['eval64', 2, 64],
+        ['eval224', 1, 224],
+      ] as const)
+        scope(() => {
+          const x = picture(n, size)
+          const y = noGrad(() => model(x))
+          closeLogits(y, expected[key], Math.max(1e-4, 20 * error32[key]))
+          const unhook = [...model.modules()].map(([, m]) => m.onForward(() => undefined)) // keeps layers from fusing
+          const unfolded = noGrad(() => model(x))
+          for (const off of unhook) off()
+          close(largest(y.sub(unfolded)) / largest(unfolded), 0, 1e-4, 'folded against unfolded')
+        })
+    })
+
+    await t.test("logits, gradients and statistics in training equal the reference's", () => {
+      model.train()
+      for (const [, m] of model.modules()) if (m.kind === 'Dropout') m.training = false
       scope(() => {
-        const x = picture(n, size)
-        const y = noGrad(() => model(x))
-        closeLogits(y, expected[key], Math.max(1e-4, 20 * error32[key]))
-        const unhook = [...model.modules()].map(([, m]) => m.onForward(() => undefined)) // keeps layers from fusing
-        const unfolded = noGrad(() => model(x))
-        for (const off of unhook) off()
-        close(largest(y.sub(unfolded)) / largest(unfolded), 0, 1e-4, 'folded against unfolded')
+        const y = model(picture(2, 64))
+        closeLogits(y, expected.train64, Math.max(1e-4, 20 * error32.train64))
+        const loss = F.crossEntropy(y, tensor(golden.targets.map(BigInt)))
+        close(loss.item() / expected.train64.loss, 1, Math.max(1e-4, 20 * error32.loss), 'loss')
+        loss.backward()
+        const parameters = new Map(model.namedParameters())
+        const state = model.stateDict()
+        for (const [key, value] of Object.entries(expected.gradientNorms))
+          close(norm(parameters.get(key)!.grad!) / value, 1, Math.max(1e-3, 5 * error32.gradientNorms), key)
+        for (const [key, value] of Object.entries(expected.statisticNorms))
+          close(norm(state.get(key)!) / value, 1, Math.max(1e-4, 5 * error32.statisticNorms), key)
       })
-  })
-
-  test(`${name}: logits, gradients and statistics in training equal the reference's`, () => {
-    loadFormula(model, expected.gain)
-    model.train()
-    for (const [, m] of model.modules()) if (m.kind === 'Dropout') m.training = false
-    model.zeroGrad()
-    scope(() => {
-      const y = model(picture(2, 64))
-      closeLogits(y, expected.train64, Math.max(1e-4, 20 * error32.train64))
-      const loss = F.crossEntropy(y, tensor(golden.targets.map(BigInt)))
-      close(loss.item() / expected.train64.loss, 1, Math.max(1e-4, 20 * error32.loss), 'loss')
-      loss.backward()
-      const parameters = new Map(model.namedParameters())
-      const state = model.stateDict()
-      for (const [key, value] of Object.entries(expected.gradientNorms))
-        close(norm(parameters.get(key)!.grad!) / value, 1, Math.max(1e-3, 5 * error32.gradientNorms), `gradient ${key}`)
-      for (const [key, value] of Object.entries(expected.statisticNorms))
-        close(norm(state.get(key)!) / value, 1, Math.max(1e-4, 5 * error32.statisticNorms), key)
     })
   })
-}
 
 const picture = (n: number, size: number) => fromArray(formulaPicture([n, 3, size, size]), [n, 3, size, size])
 

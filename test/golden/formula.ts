@@ -38,7 +38,7 @@ export function formulaValues(name: string, shape: readonly number[], gain = 1):
         : name.endsWith('weight')
           ? (v: number) => 1 + 0.1 * v
           : (v: number) => 0.1 * v
-  return Float32Array.from(hashed(name, size(shape)), value)
+  return new Float32Array(hashed(name, size(shape)).map(value))
 }
 
 /** A picture [N, C, H, W]: blocks of 8 × 8 pixels in [-1.5, 1.5) with noise of a third of that. */
