@@ -35,8 +35,8 @@ export function initialise<M extends nn.Module>(model: M, rules: Record<string, 
   for (const [, { kind, own }] of model.modules()) {
     const rule = rules[kind]
     if (!rule) continue
-    rule(own.parameters['weight']!)
-    noGrad(() => own.parameters['bias']?.zero_())
+    rule(own.parameters.weight!)
+    noGrad(() => own.parameters.bias?.zero_())
   }
   return model
 }

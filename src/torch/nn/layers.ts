@@ -1,3 +1,4 @@
+import { AnnealError } from '../../base/errors.ts'
 import { aten } from '../aten.ts'
 import { cat, empty, ones, zeros } from '../create.ts'
 import { globalAvgPool, globalMaxPool } from '../functional.ts'
@@ -29,7 +30,7 @@ export function conv2d(
   const options = { stride, padding, dilation, groups }
   const self: Module = module(
     {},
-    x => aten.conv2d(x, self.own.parameters['weight']!, { bias: self.own.parameters['bias']!, ...options }),
+    x => aten.conv2d(x, self.own.parameters.weight!, { bias: self.own.parameters.bias!, ...options }),
     {
       kind: 'Conv2d',
       parameters: own,
@@ -76,7 +77,14 @@ function batchNorm(kind: string, c: number, { eps = 1e-5, momentum = 0.1, init =
     x => {
       const { weight, bias } = self.own.parameters
       const { running_mean, running_var, num_batches_tracked } = self.own.buffers
-      if (self.training) num_batches_tracked!.add_(1)
+      if (self.training) {
+        // libtorch would go on, and leave NaN in the running variance for good.
+        if (x.numel === c)
+          throw new AnnealError(
+            `${kind}: one value a channel (input [${x.shape}]) has no variance; train with batches of at least 2, or with larger pictures`,
+          )
+        num_batches_tracked!.add_(1)
+      }
       return aten.batch_norm(x, weight!, bias!, running_mean!, running_var!, self.training, momentum, eps, true)
     },
     {
@@ -95,7 +103,7 @@ export function linear(cin: number, cout: number, { bias = true } = {}): Module 
   const bound = 1 / Math.sqrt(cin)
   const self: Module = module(
     {},
-    x => aten.linear(x, self.own.parameters['weight']!, { bias: self.own.parameters['bias']! }),
+    x => aten.linear(x, self.own.parameters.weight!, { bias: self.own.parameters.bias! }),
     {
       kind: 'Linear',
       parameters: { weight, bias: bias ? parameter(uniform_(empty([cout]), -bound, bound)) : null },
