@@ -31,6 +31,8 @@ export type FetchOptions = {
   tries?: number
   /** A connection that sends nothing for so long is tried again. */
   idleSeconds?: number
+  /** The same until the first answer; `idleSeconds` unless given. */
+  connectSeconds?: number
   /** Pause before the second try; doubles with each. */
   pauseSeconds?: number
 }
@@ -102,10 +104,11 @@ async function fetchNow(pinned: Pinned, options: FetchOptions): Promise<void> {
 /** Streams the rest of the file to `part`; returns the digest of the whole. */
 async function stream(pinned: Pinned, part: string, options: FetchOptions): Promise<string> {
   const { url, what } = pinned
-  const { report = silent, signal, idleSeconds = 30 } = options
+  const { report = silent, signal, idleSeconds = 30, connectSeconds = idleSeconds } = options
   const idle = new AbortController()
-  const arm = () => setTimeout(() => idle.abort(new Error(`nothing came for ${idleSeconds} s`)), idleSeconds * 1000)
-  let timer = arm()
+  const arm = (seconds = idleSeconds) =>
+    setTimeout(() => idle.abort(new Error(`nothing came for ${seconds} s`)), seconds * 1000)
+  let timer = arm(connectSeconds)
   const hash = createHash(pinned.sha512 === undefined ? 'sha256' : 'sha512')
   let done = size(part) ?? 0
   try {
@@ -113,6 +116,8 @@ async function stream(pinned: Pinned, part: string, options: FetchOptions): Prom
       headers: { 'accept-encoding': 'identity', ...(done > 0 ? { range: `bytes=${done}-` } : {}) },
       signal: signal ? AbortSignal.any([signal, idle.signal]) : idle.signal,
     })
+    clearTimeout(timer)
+    timer = arm()
     const continues = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${done}-`)
     if (response.status === 416) {
       // Nothing is left to send: the part is the whole file, or longer than it; the digest tells.

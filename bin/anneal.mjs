@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+// The command. What it does is in src/cli; this file only says what to run where that is not built yet.
+import { existsSync } from 'node:fs'
+
+const main = new URL('../dist/cli/main.js', import.meta.url)
+
+function stop(why) {
+  process.stderr.write(`anneal: ${why}\n`)
+  process.exit(1)
+}
+
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 12))
+  stop(`Node ${process.versions.node} is too old; install Node 20.12 or newer`)
+if (!existsSync(main)) stop('it is not built yet; run: npm run build')
+try {
+  await import(main.href)
+} catch (error) {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+  stop(`a part is missing (${error.message.split('\n')[0]}); run: npm run build`)
+}

@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { makeFolder, sweep } from '../base/archive.ts'
+import { AnnealError } from '../base/errors.ts'
+import { cacheFolder, writeAtomic } from '../base/files.ts'
+import { duration } from '../base/format.ts'
+import { withLock } from '../base/lock.ts'
+import { type Report, silent } from '../base/progress.ts'
+import { lastLines, type Ran, run } from '../base/run.ts'
+import { findAddon } from './addon.ts'
+import type { Libtorch } from './libtorch.ts'
+import { ensureLibtorch } from './provide.ts'
+import { type Linked, nativeFolder, readState, remember, sourcesDigest, stampOf, stateKey } from './state.ts'
+import { findCompiler, findMake, which } from './which.ts'
+
+/** What set-up made or found. */
+export type Addon = {
+  path: string
+  /** Absent where `ANNEAL_ADDON` names the file. */
+  libtorch?: Linked
+  /** Whether this call built it. */
+  built: boolean
+}
+
+type Tools = { compiler: string; compilerVersion: string; cmake: string; generator: string; headers: Headers }
+type Headers = { version: string; include: string }
+
+/** Finds or fetches libtorch and builds the addon against it, unless that was done; one process at a time builds. Throws
+ *  with what to install, or with the compiler's last lines and where its log is. */
+export async function ensureAddon(report: Report = silent): Promise<Addon> {
+  if (process.env['ANNEAL_ADDON']) return { ...findAddon()!, built: false }
+  const tools = await findTools()
+  const { libtorch, candidates } = await ensureLibtorch(report)
+  const library = join(libtorch.lib[0]!, 'libtorch_cpu.so')
+  const folder = cacheFolder('addon', keyOf(libtorch, library, tools))
+  const path = join(folder, 'anneal.node')
+  const built = !existsSync(path)
+  if (built) {
+    sweep(dirname(folder))
+    await withLock(
+      folder,
+      async () => {
+        if (!existsSync(path)) await makeFolder(folder, temp => buildIn(temp, folder, libtorch, tools, report))
+      },
+      () => report({ line: 'waiting for another process that builds the addon' }),
+    )
+  }
+  const { source, version, folder: place, cuda, note } = libtorch
+  const linked: Linked = { source, version, folder: place, cuda, ...(note === undefined ? {} : { note }) }
+  const key = stateKey()
+  const before = readState()[key]
+  const stamp = stampOf(library) ?? ''
+  if (built || before?.path !== path || before.stamp !== stamp) {
+    // Why a download was passed over is known only when it was tried.
+    const kept = candidates.map(
+      now => before?.candidates.find(old => now.reason === 'not fetched' && old.place === now.place) ?? now,
+    )
+    await remember(key, { path, libtorch: linked, stamp, library, candidates: kept, at: Date.now() })
+  }
+  return { path, libtorch: linked, built }
+}
+
+/** The compiler, CMake and headers that a build needs. */
+async function findTools(): Promise<Tools> {
+  const compiler = findCompiler()
+  const cmake = which('cmake')
+  const generator = findMake()
+  const missing = [
+    ...(compiler
+      ? []
+      : [process.env['CXX'] ? `CXX=${process.env['CXX']}` : 'a C++ compiler (g++ 9 or newer, or clang++)']),
+    ...(cmake ? [] : ['CMake (3.16 or newer)']),
+    ...(generator ? [] : ['make']),
+  ]
+  if (!compiler || !cmake || !generator)
+    throw new AnnealError(
+      `building the addon needs ${missing.join(' and ')}, not found on the PATH; Debian, Ubuntu: apt install build-essential cmake; Fedora: dnf install gcc-c++ make cmake`,
+    )
+  const { stdout } = await run(compiler, ['--version'])
+  return { compiler, compilerVersion: stdout.split('\n')[0]!, cmake, generator, headers: nodeApiHeaders() }
+}
+
+function nodeApiHeaders(): Headers {
+  try {
+    const file = createRequire(import.meta.url).resolve('node-api-headers/package.json')
+    const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
+    return { version, include: join(dirname(file), 'include') }
+  } catch (cause) {
+    throw new AnnealError('the package node-api-headers is missing; run npm ci, then try again', { cause })
+  }
+}
+
+function keyOf(libtorch: Libtorch, library: string, { compiler, compilerVersion, headers }: Tools): string {
+  const parts = [sourcesDigest(), libtorch, stampOf(library), compiler, compilerVersion, headers.version, process.arch]
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 20)
+}
+
+async function buildIn(temp: string, folder: string, libtorch: Libtorch, tools: Tools, report: Report): Promise<void> {
+  const { version, source, cuda, folder: place } = libtorch
+  report({ line: `building the addon against libtorch ${version} (${source}, ${place})` })
+  if (libtorch.note) report({ line: `note: ${libtorch.note}` })
+  const start = performance.now()
+  let log = await compile(temp, folder, libtorch, tools)
+  let loaded = await load(join(temp, 'anneal.node'))
+  if (loaded.code !== 0 && cuda) {
+    report({ line: `its CUDA part does not load, building without it: ${loadError(loaded)}` })
+    const cpu = { ...libtorch, libraries: libtorch.libraries.filter(name => !name.endsWith('_cuda')) }
+    log = await compile(temp, folder, cpu, tools)
+    loaded = await load(join(temp, 'anneal.node'))
+  }
+  if (loaded.code !== 0)
+    throw new AnnealError(
+      `the addon was built against libtorch ${version} in ${place}, but does not load: ${loadError(loaded)}; choose another libtorch with ANNEAL_LIBTORCH (a folder, python, system, archive or wheel)`,
+    )
+  rmSync(join(temp, 'build'), { recursive: true })
+  writeAtomic(join(temp, 'build.log'), log)
+  report({ line: `built the addon in ${duration((performance.now() - start) / 1000)}` })
+}
+
+/** Leaves `anneal.node` in `temp`; returns what CMake said. */
+async function compile(temp: string, folder: string, libtorch: Libtorch, tools: Tools): Promise<string> {
+  const build = join(temp, 'build')
+  const define: Record<string, string> = {
+    CMAKE_CXX_COMPILER: tools.compiler,
+    ANNEAL_INCLUDE: libtorch.include.join(';'),
+    ANNEAL_LIB: libtorch.lib.join(';'),
+    ANNEAL_LIBRARIES: libtorch.libraries.join(';'),
+    ANNEAL_CXX_STANDARD: String(libtorch.cxxStandard),
+    ANNEAL_CXX11_ABI: libtorch.cxx11Abi ? '1' : '0',
+    ANNEAL_NODE_API_INCLUDE: tools.headers.include,
+  }
+  const defines = Object.entries(define).map(([name, value]) => `-D${name}=${value}`)
+  const configured = await run(tools.cmake, ['-S', nativeFolder, '-B', build, '-G', tools.generator, ...defines])
+  const made = configured.code === 0 ? await run(tools.cmake, ['--build', build, '-j2']) : undefined
+  const log = [configured, made].map(ran => `${ran?.stdout ?? ''}${ran?.stderr ?? ''}`).join('')
+  if (made?.code !== 0) {
+    const path = `${folder}.log`
+    writeAtomic(path, log)
+    const errors = log.split('\n').filter(line => /error|Error|No space/.test(line))
+    throw new AnnealError(
+      `the addon did not build against libtorch ${libtorch.version} in ${libtorch.folder}: ${lastLines(errors.join('\n') || log)}; the whole log is ${path}. ANNEAL_LIBTORCH chooses another libtorch, CXX another compiler`,
+    )
+  }
+  renameSync(join(build, 'anneal.node'), join(temp, 'anneal.node'))
+  return log
+}
+
+/** Loads an addon in a process of its own, where a crash or a missing library shows without harm. */
+const load = (path: string): Promise<Ran> =>
+  run(process.execPath, ['-e', 'process.stdout.write(require(process.argv[1]).version())', path], { seconds: 120 })
+
+const loadError = ({ stderr }: Ran) =>
+  lastLines(
+    stderr
+      .split('\n')
+      .filter(line => /Error: /.test(line))
+      .join('\n') || stderr,
+  )

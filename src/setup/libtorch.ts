@@ -1,0 +1,105 @@
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** Where a libtorch came from; `path` is one that `ANNEAL_LIBTORCH` names. */
+export type Source = 'path' | 'python' | 'system' | 'archive' | 'wheel'
+
+/** A libtorch that the addon can be built against: all that compiler and linker need to know. */
+export type Libtorch = {
+  source: Source
+  /** As its headers say, such as `2.15.0`. */
+  version: string
+  /** The folder that a person would name. */
+  folder: string
+  include: string[]
+  /** Folders of the shared libraries, for the linker and the loader. */
+  lib: string[]
+  /** Names for `-l`. */
+  libraries: string[]
+  cxxStandard: 17 | 20
+  /** Whether it can use CUDA; the machine may still lack a GPU. */
+  cuda: boolean
+  /** The value of `_GLIBCXX_USE_CXX11_ABI` it was built with. */
+  cxx11Abi: boolean
+  /** What makes it slower than it could be, and what to do. */
+  note?: string
+}
+
+/** The oldest version whose dispatcher and autocast the door knows. */
+export const oldestVersion = '1.13.0'
+
+/** Reads what is in a folder (`libtorch/`, `torch/` of a Python package, or a prefix such as `/usr`): a libtorch, or why it
+ *  can't be used. Starts no process. */
+export function inspectLibtorch(folder: string, source: Source): Libtorch | string {
+  const include = join(folder, 'include')
+  const api = join(include, 'torch', 'csrc', 'api', 'include')
+  if (!existsSync(join(api, 'torch'))) return `no C++ headers in ${include}`
+  const lib = libFolders(folder).find(place => existsSync(join(place, 'libtorch_cpu.so')))
+  if (lib === undefined) return `no libtorch_cpu.so in ${join(folder, 'lib')}`
+  if (!existsSync(join(lib, 'libc10.so'))) return `no libc10.so in ${lib}`
+  const version = headerVersion(include)
+  if (version === undefined) return `its headers in ${include} name no version`
+  if (compareVersions(version, oldestVersion) < 0) return `version ${version} is too old (at least ${oldestVersion})`
+  const config = text(join(include, 'ATen', 'Config.h'))
+  if (/AT_MKLDNN_ENABLED\(\) 0/.test(config))
+    return `version ${version} was built without oneDNN, so it trains many times slower`
+  const cuda = existsSync(join(lib, 'libtorch_cuda.so'))
+  const note = slowBlas(lib, config)
+  return {
+    source,
+    version,
+    folder,
+    include: [include, api],
+    lib: [lib],
+    libraries: ['torch_cpu', 'c10', ...(cuda ? ['torch_cuda', 'c10_cuda'] : [])],
+    cxxStandard: compareVersions(version, '2.10.0') >= 0 ? 20 : 17,
+    cuda,
+    cxx11Abi: usesCxx11Abi(join(lib, 'libc10.so')),
+    ...(note === undefined ? {} : { note }),
+  }
+}
+
+/** Negative where `a` is older than `b`; compares the three numbers and nothing after them. */
+export function compareVersions(a: string, b: string): number {
+  const numbers = (version: string) => version.split(/[.+]/).slice(0, 3).map(Number)
+  const [x, y] = [numbers(a), numbers(b)]
+  for (const i of [0, 1, 2]) if ((x[i] || 0) !== (y[i] || 0)) return (x[i] || 0) - (y[i] || 0)
+  return 0
+}
+
+function libFolders(folder: string): string[] {
+  const triplet = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch as string] ?? ''
+  return [join(folder, 'lib', triplet), join(folder, 'lib64'), join(folder, 'lib')]
+}
+
+function headerVersion(include: string): string | undefined {
+  for (const path of ['torch/headeronly/version.h', 'torch/csrc/api/include/torch/version.h']) {
+    const header = text(join(include, path))
+    const part = (name: string) => new RegExp(`#define TORCH_VERSION_${name} (\\d+)`).exec(header)?.[1]
+    const [major, minor, patch] = [part('MAJOR'), part('MINOR'), part('PATCH')]
+    if (major !== undefined && minor !== undefined) return `${major}.${minor}.${patch ?? 0}`
+  }
+  return undefined
+}
+
+/** c10's own functions that take a string carry the ABI in their mangled names. */
+function usesCxx11Abi(libc10: string): boolean {
+  return /_ZNK?3c10\w*NSt7__cxx11/.test(readFileSync(libc10, 'latin1'))
+}
+
+/** Debian's libtorch calls whatever `libblas.so.3` is; the reference one is many times slower than OpenBLAS. */
+function slowBlas(lib: string, config: string): string | undefined {
+  const blas = join(lib, 'libblas.so.3')
+  if (/AT_MKL_ENABLED\(\) 1/.test(config) || !existsSync(blas)) return undefined
+  return dirname(realpathSync(blas)).endsWith('/blas')
+    ? 'its float32 matrix products use the reference BLAS, which is slow; apt install libopenblas0-pthread makes them fast'
+    : undefined
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,121 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { cacheFolder } from '../base/files.ts'
+import { inspectLibtorch, type Libtorch, type Source } from './libtorch.ts'
+import { type LibtorchPins, libtorchPins } from './pins.ts'
+import { findPython } from './which.ts'
+
+/** A place where a libtorch could have been, and why it was taken or not. */
+export type Candidate = { source: Source; place: string; taken: boolean; reason: string }
+
+/** What a look-up found, in the order in which it looked. */
+export type LookUp = { libtorch: Libtorch | undefined; candidates: Candidate[] }
+
+/** Where to look; the defaults are the machine's. */
+export type Places = {
+  /** `ANNEAL_LIBTORCH`: a folder, or the one source to use. */
+  wanted: string | undefined
+  /** The Python to ask, `undefined` for none. */
+  python: string | undefined
+  /** Prefixes of the system. */
+  prefixes: string[]
+  /** Where a fetched libtorch is kept. */
+  cache: string
+  pins: LibtorchPins | undefined
+}
+
+/** The sources that `ANNEAL_LIBTORCH` can name, in the order of the look-up. */
+export const sources = ['python', 'system', 'archive', 'wheel'] as const
+
+/** The places of this machine. */
+export function machinePlaces(): Places {
+  return {
+    wanted: process.env['ANNEAL_LIBTORCH'] || undefined,
+    python: findPython(),
+    prefixes: ['/usr', '/usr/local', '/usr/local/libtorch', '/opt/libtorch'],
+    cache: cacheFolder('libtorch'),
+    pins: libtorchPins[`${process.platform}-${process.arch}`],
+  }
+}
+
+/** Looks for a libtorch that is already on this machine; fetches nothing. Throws where `ANNEAL_LIBTORCH` names a folder that
+ *  holds none. */
+export function lookForLibtorch(places: Places): LookUp {
+  const candidates: Candidate[] = []
+  const consider = (source: Source, folder: string): Libtorch | undefined => {
+    const found = inspectLibtorch(folder, source)
+    const taken = typeof found !== 'string'
+    candidates.push({ source, place: folder, taken, reason: taken ? `version ${found.version}` : found })
+    return taken ? found : undefined
+  }
+  const { wanted } = places
+  if (wanted !== undefined && !isSource(wanted)) {
+    const folder = [resolve(wanted), join(resolve(wanted), 'torch'), join(resolve(wanted), 'libtorch')]
+    const libtorch = folder
+      .filter(place => existsSync(place))
+      .map(place => consider('path', place))
+      .find(found => found)
+    if (libtorch === undefined)
+      throw new AnnealError(
+        `ANNEAL_LIBTORCH=${wanted}: ${candidates[0]?.reason ?? 'there is no such folder'}; expected a folder with include/ and lib/, or one of ${sources.join(', ')}`,
+      )
+    return { libtorch, candidates }
+  }
+  for (const source of sources) {
+    if (wanted !== undefined && wanted !== source) continue
+    for (const folder of foldersOf(source, places)) {
+      if (typeof folder === 'object')
+        candidates.push({ source, place: folder.place, taken: false, reason: folder.reason })
+      else {
+        const libtorch = consider(source, folder)
+        if (libtorch) return { libtorch, candidates }
+      }
+    }
+  }
+  return { libtorch: undefined, candidates }
+}
+
+/** Whether a value of `ANNEAL_LIBTORCH` names a source, not a folder. */
+export const isSource = (wanted: string): wanted is (typeof sources)[number] =>
+  (sources as readonly string[]).includes(wanted)
+
+/** The folder of a fetched libtorch: `<cache>/archive-2.14.1/libtorch`, `<cache>/wheel-2.15.0/torch`. */
+export function fetchedFolder(source: 'archive' | 'wheel', { cache, pins }: Places): string | undefined {
+  const version = source === 'archive' ? pins?.archive.version : pins?.wheels.version
+  return version && join(cache, `${source}-${version}`, source === 'archive' ? 'libtorch' : 'torch')
+}
+
+type Missing = { place: string; reason: string }
+
+function foldersOf(source: (typeof sources)[number], places: Places): (string | Missing)[] {
+  if (source === 'python') return [pythonTorch(places.python)]
+  if (source === 'system') {
+    const found = places.prefixes.filter(prefix => existsSync(join(prefix, 'include', 'torch')))
+    return found.length ? found : [{ place: places.prefixes.join(', '), reason: 'no include/torch there' }]
+  }
+  const folder = fetchedFolder(source, places)
+  if (folder === undefined)
+    return [{ place: `${process.platform}-${process.arch}`, reason: 'none is pinned for this platform' }]
+  return [existsSync(folder) ? folder : { place: folder, reason: 'not fetched' }]
+}
+
+/** The folder of Python's `torch`, found without importing it (that takes seconds). A folder named torch in the working
+ *  directory is no package, so that entry of the search path is left out. */
+function pythonTorch(python: string | undefined): string | Missing {
+  if (python === undefined) return { place: 'python3', reason: 'no Python on the PATH' }
+  const script =
+    'import sys; sys.path = [p for p in sys.path if p]; import importlib.util as u; s = u.find_spec("torch"); print(s.origin if s and s.origin else "")'
+  try {
+    const origin = execFileSync(python, ['-c', script], {
+      encoding: 'utf8',
+      timeout: 20_000,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const file = origin.trim()
+    return basename(file) === '__init__.py' ? resolve(file, '..') : { place: python, reason: 'it has no torch package' }
+  } catch (error) {
+    return { place: python, reason: `it could not be asked: ${String((error as Error).message).split('\n')[0]}` }
+  }
+}

@@ -1,0 +1,75 @@
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os'
+
+/** What matters of a processor for training on it. */
+export type Cpu = {
+  model: string
+  /** How many threads can run at once here: affinity and container limits counted in. */
+  cores: number
+  avx2: boolean
+  avx512: boolean
+  /** Instructions for bfloat16 products. */
+  avx512bf16: boolean
+  /** Tiles for bfloat16 products, several times faster. */
+  amx: boolean
+}
+
+/** What a process sees of the machine that it runs on. */
+export type Machine = {
+  cpu: Cpu
+  /** Bytes; the total is the container's limit where there is one. */
+  memory: { total: number; free: number }
+}
+
+/** Describes the machine. Reads a few kilobytes and starts no process: about a millisecond at most. */
+export function machine(): Machine {
+  const { model, flags } = parseCpuInfo(head('/proc/cpuinfo', 16384))
+  const limit = Number(text('/sys/fs/cgroup/memory.max'))
+  const total = limit > 0 ? Math.min(totalmem(), limit) : totalmem()
+  return {
+    cpu: {
+      model: model ?? cpus()[0]?.model ?? process.arch,
+      cores: Math.max(1, Math.min(availableParallelism(), cpuQuota(text('/sys/fs/cgroup/cpu.max')))),
+      avx2: flags.has('avx2'),
+      avx512: ['avx512f', 'avx512bw', 'avx512dq', 'avx512vl'].every(flag => flags.has(flag)),
+      avx512bf16: flags.has('avx512_bf16'),
+      amx: flags.has('amx_bf16'),
+    },
+    memory: { total, free: Math.min(total, freemem()) },
+  }
+}
+
+/** Model and instruction sets of the first processor in `/proc/cpuinfo`. */
+export function parseCpuInfo(info: string): { model: string | undefined; flags: Set<string> } {
+  const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(info)?.[1]?.trim()
+  return { model: field('model name'), flags: new Set((field('flags') ?? '').split(' ')) }
+}
+
+/** `cpu.max` of a control group, as whole cores rounded up: `150000 100000` is 2, `max 100000` no limit. */
+export function cpuQuota(max: string): number {
+  const [quota, period] = max.trim().split(' ').map(Number)
+  return quota && period ? Math.ceil(quota / period) : Number.POSITIVE_INFINITY
+}
+
+// /proc/cpuinfo has an entry for each core, made as it is read: the first says enough.
+function head(path: string, length: number): string {
+  try {
+    const fd = openSync(path, 'r')
+    try {
+      const buffer = Buffer.alloc(length)
+      return buffer.toString('latin1', 0, readSync(fd, buffer, 0, length, null))
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    return ''
+  }
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,95 @@
+import { existsSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { makeFolder, sweep } from '../base/archive.ts'
+import { AnnealError } from '../base/errors.ts'
+import { fetchFile, needSpace } from '../base/fetch.ts'
+import { cacheFolder } from '../base/files.ts'
+import { withLock } from '../base/lock.ts'
+import { pipDownload } from '../base/packages.ts'
+import { type Report, silent } from '../base/progress.ts'
+import { unzip } from '../base/zip.ts'
+import type { Libtorch } from './libtorch.ts'
+import { type Candidate, fetchedFolder, lookForLibtorch, machinePlaces, type Places } from './lookup.ts'
+
+/** A libtorch, found or else fetched: first the official CPU archive, then the wheel through pip. Throws where neither can
+ *  be had, with what each said. */
+export async function ensureLibtorch(
+  report: Report = silent,
+  places: Places = machinePlaces(),
+): Promise<{ libtorch: Libtorch; candidates: Candidate[] }> {
+  const { libtorch, candidates } = lookForLibtorch(places)
+  for (const { place, taken, reason } of candidates)
+    if (!taken && /version|could not/.test(reason)) report({ line: `passed over ${place}: ${reason}` })
+  if (libtorch) return { libtorch, candidates }
+  const { wanted } = places
+  const fetched: Candidate[] = candidates.filter(({ source }) => source !== 'archive' && source !== 'wheel')
+  for (const source of ['archive', 'wheel'] as const) {
+    const place = fetchedFolder(source, places)
+    if (place === undefined || (wanted !== undefined && wanted !== source)) continue
+    try {
+      await fetchLibtorch(source, place, places, report)
+      const { libtorch: found } = lookForLibtorch({ ...places, wanted: source })
+      if (!found) throw new AnnealError(`what was fetched to ${place} is no libtorch; delete that folder and try again`)
+      fetched.push({ source, place, taken: true, reason: `version ${found.version}, fetched` })
+      return { libtorch: found, candidates: fetched }
+    } catch (error) {
+      if (!(error instanceof AnnealError)) throw error
+      fetched.push({ source, place, taken: false, reason: error.message })
+      report({ line: `passed over the ${source}: ${error.message}` })
+    }
+  }
+  const tried = fetched.map(({ source, reason }) => `${source}: ${reason}`).join(' · ')
+  throw new AnnealError(
+    `no libtorch was found or could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; install one (pip install torch, or apt install libtorch-dev) and run it again`,
+  )
+}
+
+async function fetchLibtorch(
+  source: 'archive' | 'wheel',
+  place: string,
+  places: Places,
+  report: Report,
+): Promise<void> {
+  const { pins, cache } = places
+  if (!pins) return
+  const folder = dirname(place)
+  sweep(cache)
+  await withLock(
+    folder,
+    async () => {
+      if (existsSync(place)) return
+      needSpace(
+        cache,
+        (source === 'archive' ? 5 : 2.2) * pins.archive.bytes + (source === 'wheel' ? 1e9 : 0),
+        'libtorch',
+      )
+      await (source === 'archive' ? unpackArchive(pins, folder, report) : unpackWheels(pins, folder, report))
+    },
+    () => report({ line: 'waiting for another process that fetches libtorch' }),
+  )
+}
+
+async function unpackArchive({ archive }: NonNullable<Places['pins']>, folder: string, report: Report): Promise<void> {
+  const zip = cacheFolder('downloads', `libtorch-${archive.version}-cpu.zip`)
+  // A host that can't be reached is passed over for the wheel, not waited for; once it has sent something, it is.
+  await fetchFile(archive, { to: zip, report, connectSeconds: 3, tries: existsSync(`${zip}.part`) ? 4 : 1 })
+  report({ line: `unpacking ${archive.what}` })
+  await makeFolder(folder, async temp => {
+    await unzip(zip, temp, name => (/^libtorch\/(include|lib|build-version)/.test(name) ? name : undefined))
+  })
+  rmSync(zip, { force: true })
+}
+
+async function unpackWheels({ wheels }: NonNullable<Places['pins']>, folder: string, report: Report): Promise<void> {
+  const files: string[] = []
+  for (const part of wheels.parts) files.push(await pipDownload(part, report))
+  report({ line: `unpacking what is needed of torch ${wheels.version}` })
+  await makeFolder(folder, async temp => {
+    for (const [i, { members }] of wheels.parts.entries())
+      await unzip(files[i]!, temp, name => (members.test(name) ? name : undefined))
+  })
+  for (const file of files) rmSync(file, { force: true })
+}
+
+/** Where fetched libtorches are kept. */
+export const libtorchCache = (): string => join(cacheFolder('libtorch'))

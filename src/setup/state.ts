@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cacheFolder, writeAtomic } from '../base/files.ts'
+import { withLock } from '../base/lock.ts'
+import type { Source } from './libtorch.ts'
+import type { Candidate } from './lookup.ts'
+
+/** What of a libtorch is kept with the addon built against it. */
+export type Linked = { source: Source; version: string; folder: string; cuda: boolean; note?: string }
+
+/** An addon that was built and loaded once. */
+export type Ready = {
+  path: string
+  libtorch: Linked
+  /** Size and time of libtorch_cpu.so, so that a replaced libtorch is noticed. */
+  stamp: string
+  library: string
+  candidates: Candidate[]
+  /** Milliseconds since 1970. */
+  at: number
+}
+
+/** By {@link stateKey}: what set-up found last. */
+export type State = Record<string, Ready>
+
+/** The folder of the C++ sources, in a clone and in an installed package. */
+export const nativeFolder: string = fileURLToPath(new URL('../../native/', import.meta.url))
+
+/** A digest of the C++ sources and how they are built. */
+export function sourcesDigest(folder: string = nativeFolder): string {
+  const hash = createHash('sha256')
+  for (const name of readdirSync(folder).sort())
+    if (/\.(cpp|h)$|^CMakeLists\.txt$/.test(name)) hash.update(`${name}\0`).update(readFileSync(join(folder, name)))
+  return hash.digest('hex').slice(0, 16)
+}
+
+/** One entry for each version of the sources and each `ANNEAL_LIBTORCH`. */
+export const stateKey = (wanted: string | undefined = process.env['ANNEAL_LIBTORCH']): string =>
+  `${sourcesDigest()} ${wanted ?? ''}`.trim()
+
+/** Size and time of a file, `undefined` where there is none. */
+export function stampOf(path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found && `${found.size} ${found.mtimeMs}`
+}
+
+const statePath = () => cacheFolder('addon', 'state.json')
+
+/** What earlier set-ups found; nothing where the file is missing, cut or of another kind. */
+export function readState(): State {
+  try {
+    const state: unknown = JSON.parse(readFileSync(statePath(), 'utf8'))
+    if (typeof state !== 'object' || state === null || Array.isArray(state)) return {}
+    return Object.fromEntries(Object.entries(state).filter(([, entry]) => isReady(entry)))
+  } catch {
+    return {}
+  }
+}
+
+/** Adds an entry, or replaces it; keeps the newest fifty. */
+export async function remember(key: string, ready: Ready): Promise<void> {
+  await withLock(statePath(), async () => {
+    const entries = Object.entries({ ...readState(), [key]: ready }).sort(([, a], [, b]) => b.at - a.at)
+    writeAtomic(statePath(), `${JSON.stringify(Object.fromEntries(entries.slice(0, 50)), null, 1)}\n`)
+  })
+}
+
+function isReady(entry: unknown): entry is Ready {
+  const { path, libtorch, stamp, library, candidates, at } = (entry ?? {}) as Partial<Ready>
+  return (
+    [path, stamp, library, libtorch?.source, libtorch?.version, libtorch?.folder].every(v => typeof v === 'string') &&
+    typeof at === 'number' &&
+    Array.isArray(candidates)
+  )
+}
