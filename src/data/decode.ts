@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { AnnealError } from '../base/errors.ts'
 import { decodeBmp } from './bmp.ts'
 import { jpegFault } from './jpeg.ts'
@@ -70,7 +70,7 @@ async function readHeader(bytes: Uint8Array, limit: number) {
 }
 
 async function render(
-  input: sharp.Sharp,
+  input: Sharp,
   from: { width: number; height: number; hasAlpha?: boolean },
   short: number | undefined,
   interpolation: 'bilinear' | 'bicubic',

@@ -1,0 +1,203 @@
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { type FileHandle, open, rename, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { cacheFolder, writeAtomic } from '../base/files.ts'
+import { bytes as showSize } from '../base/format.ts'
+import { withLock } from '../base/lock.ts'
+import { inParallel } from '../base/parallel.ts'
+import { DECODER_VERSION, type DecodeOptions, decode, readPicture } from './decode.ts'
+import { sha256 } from './hashes.ts'
+import { openStore, type PictureStore, type Row, readAll, readIndex, type StoreIndex } from './store.ts'
+import type { Picture, Place } from './types.ts'
+
+/** How pictures are presized, and who is told meanwhile. */
+export interface CacheOptions {
+  /** The short side in pixels; smaller pictures are left as they are. */
+  short: number
+  interpolation?: 'bilinear' | 'bicubic'
+  onProgress?: ((done: number, total: number) => void) | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** A file and the sha256 of its content. */
+export interface Content extends Place {
+  hash: string
+}
+
+/** The longest side kept, in short sides. */
+export const ASPECT = 2
+
+/** How often the room left on the disk is looked at, in pictures. */
+const spaceEvery = 64
+
+/** Decodes each content once and keeps its pixels in `<key>.bin` with an index `<key>.json`; opens them where they are
+ *  there already. Contents that another store of the same kind holds are copied from it. Killed, aborted or out of
+ *  space, it leaves nothing that could be taken for a whole store. */
+export async function cachePictures(contents: readonly Content[], options: CacheOptions): Promise<PictureStore> {
+  const { short, interpolation = 'bilinear' } = options
+  if (!Number.isInteger(short) || short < 1 || short > 8192)
+    throw new AnnealError(`the short side of cached pictures is a whole number from 1 to 8192; got ${short}. Try 256.`)
+  const kind = sha256(`1 ${short} ${ASPECT} ${interpolation} ${DECODER_VERSION}`).slice(0, 12)
+  const key = `${kind}-${sha256(contents.map(content => content.hash).join('\n')).slice(0, 32)}`
+  const folder = cacheFolder('pictures')
+  const base = join(folder, key)
+  const there = openStore(base)
+  if (there) return there
+  try {
+    mkdirSync(folder, { recursive: true })
+    await withLock(base, async () => {
+      if (!readIndex(base)) await build(contents, { ...options, interpolation }, { folder, kind, base })
+    })
+  } catch (error) {
+    throw explained(error, folder)
+  }
+  const built = openStore(base)
+  if (!built) throw new AnnealError(`the picture cache ${base}.bin went away right after it was written; run again.`)
+  return built
+}
+
+async function build(
+  contents: readonly Content[],
+  { short, interpolation, onProgress, signal }: CacheOptions & DecodeOptions,
+  { folder, kind, base }: { folder: string; kind: string; base: string },
+): Promise<void> {
+  sweep(folder, base)
+  const older = olderStores(folder, kind, new Set(contents.map(content => content.hash)))
+  const rows: Row[] = new Array(contents.length)
+  const temp = `${base}.${process.pid}.tmp`
+  const file = await open(temp, 'wx')
+  let [end, done] = [0, 0]
+  try {
+    await inParallel(
+      contents.length,
+      async i => {
+        const { hash, ...place } = contents[i]!
+        const made = older.take(hash) ?? (await decodeContent(place, hash, { short, interpolation, aspect: ASPECT }))
+        if ('reason' in made) rows[i] = { hash, reason: made.reason }
+        else {
+          const { data, height, width } = made
+          rows[i] = { hash, offset: end, height, width }
+          end += data.length
+          await writeAll(file, data, end - data.length, () => (end / (done + 1)) * contents.length)
+        }
+        if (++done % spaceEvery === 0) await checkSpace(folder, (end / done) * (contents.length - done))
+        onProgress?.(done, contents.length)
+      },
+      { signal },
+    )
+    await file.sync()
+    await file.close()
+    await rename(temp, `${base}.bin`)
+    writeAtomic(`${base}.json`, JSON.stringify({ version: 1, bytes: end, rows } satisfies StoreIndex))
+    older.removeSuperseded()
+  } catch (error) {
+    await file.close().catch(() => {})
+    rmSync(temp, { force: true })
+    throw error
+  } finally {
+    older.close()
+  }
+}
+
+async function decodeContent(
+  place: Place,
+  hash: string,
+  options: DecodeOptions,
+): Promise<Picture | { reason: string }> {
+  const content = await readPicture(place)
+  if (sha256(content) !== hash)
+    throw new AnnealError(`${place.file} changed while it was read; run again when it is complete.`)
+  try {
+    return await decode(content, options)
+  } catch (error) {
+    if (error instanceof AnnealError) return { reason: error.message }
+    throw error
+  }
+}
+
+async function writeAll(file: FileHandle, data: Uint8Array, position: number, needed: () => number): Promise<void> {
+  try {
+    for (let done = 0; done < data.length; )
+      done += (await file.write(data, done, data.length - done, position + done)).bytesWritten
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
+      throw noSpace(cacheFolder('pictures'), needed(), await freeSpace(cacheFolder('pictures')), code)
+    throw error
+  }
+}
+
+const freeSpace = async (folder: string): Promise<number> => {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize
+}
+
+async function checkSpace(folder: string, needed: number): Promise<void> {
+  const free = await freeSpace(folder)
+  if (free < needed) throw noSpace(folder, needed, free)
+}
+
+const noSpace = (folder: string, needed: number, free: number, code?: string): AnnealError =>
+  new AnnealError(
+    `no room for the decoded pictures in ${folder}: about ${showSize(Math.ceil(needed))} are needed, ${showSize(free)} are free${code && free >= needed ? `, yet the system refuses (${code}: a quota or limit)` : ''}. Make room, or set ANNEAL_CACHE to a folder on a larger disk.`,
+  )
+
+function explained(error: unknown, folder: string): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EEXIST')
+    return new AnnealError(
+      `the cache folder ${folder} can not be written to (${code}). Set ANNEAL_CACHE to a folder that can.`,
+      { cause: error },
+    )
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
+    return new AnnealError(
+      `no room in the cache folder ${folder} (${code}). Make room, or set ANNEAL_CACHE to a folder on a larger disk.`,
+      { cause: error },
+    )
+  return error
+}
+
+/** What killed processes left: this key's own (its lock is held here) and any that nobody has written to for an hour. */
+function sweep(folder: string, base: string): void {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    if (!name.endsWith('.tmp')) continue
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0)
+    if (path.startsWith(`${base}.`) || age > 3_600_000) rmSync(path, { force: true })
+  }
+}
+
+/** What other stores of the same kind hold of the contents wanted. One that has nearly nothing else is superseded. */
+function olderStores(folder: string, kind: string, wanted: ReadonlySet<string>) {
+  const held = new Map<string, { fd: number; row: Row }>()
+  const opened: number[] = []
+  const superseded: string[] = []
+  for (const name of readdirSync(folder)) {
+    const base = join(folder, name.replace(/\.json$/, ''))
+    const index = name.startsWith(`${kind}-`) && name.endsWith('.json') ? readIndex(base) : undefined
+    if (!index) continue
+    const shared = index.rows.filter(row => wanted.has(row.hash))
+    if (shared.length === 0) continue
+    const fd = openSync(`${base}.bin`, 'r')
+    opened.push(fd)
+    for (const row of shared) held.set(row.hash, { fd, row })
+    if (shared.length >= 0.9 * index.rows.length) superseded.push(base)
+  }
+  return {
+    take(hash: string): Picture | { reason: string } | undefined {
+      const found = held.get(hash)
+      if (!found || 'reason' in found.row) return found?.row as { reason: string } | undefined
+      const { height, width, offset } = found.row
+      const data = new Uint8Array(height * width * 3)
+      readAll(found.fd, data, offset)
+      return { data, height, width }
+    },
+    removeSuperseded() {
+      for (const base of superseded) for (const end of ['json', 'bin']) rmSync(`${base}.${end}`, { force: true })
+    },
+    close() {
+      for (const fd of opened) closeSync(fd)
+    },
+  }
+}

@@ -1,0 +1,211 @@
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { AnnealError, didYouMean } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
+import { fileReason } from './decode.ts'
+import { describeBytes, pictureFormat } from './magic.ts'
+import { checkSplit, drawSplit } from './split.ts'
+import type { Item, Place, Problem, Split } from './types.ts'
+import { type Entry, findPictures, listFolder, readHead, showRelative } from './walk.ts'
+
+export interface FolderOptions {
+  /** The share of each class kept for validation, where the folder has no validation folder of its own. */
+  valid?: number
+  seed?: number
+  /** The share of damaged pictures up to which training goes on without them. */
+  maxDamaged?: number
+}
+
+/** A folder of pictures as it lies there, nothing decoded yet. */
+export interface FolderIndex {
+  /** Absolute. */
+  dir: string
+  classes: string[]
+  items: Omit<Item, 'picture'>[]
+  problems: Problem[]
+  /** Whether the validation pictures are drawn from the training ones, or have a folder of their own. */
+  drawn: boolean
+  options: Required<FolderOptions>
+}
+
+const layout =
+  'expected one folder a class (cat/1.jpg, dog/2.jpg), or such folders inside train and validation (test if you like)'
+const splitNames: Record<Split, readonly string[]> = {
+  train: ['train'],
+  valid: ['valid', 'validation', 'val'],
+  test: ['test'],
+}
+const splits = ['train', 'valid', 'test'] as const
+
+const collator = new Intl.Collator('en', { numeric: true })
+
+/** Orders names as people count: `9` before `10`; names that read alike by their code units. */
+export const naturalOrder = (a: string, b: string): number => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0)
+
+/** Indexes a folder of pictures: one folder a class, with or without train, valid (validation, val) and test above them.
+ *  Pictures are told by their content; classes are in natural order; where no validation folder has pictures, each
+ *  class gives its share, drawn from the seed. */
+export function indexFolder(
+  dir: string,
+  { valid = 0.2, seed = 42, maxDamaged = 0.05 }: FolderOptions = {},
+): FolderIndex {
+  const options = { valid, seed, maxDamaged }
+  checkSplit(options)
+  if (!(maxDamaged >= 0 && maxDamaged <= 1))
+    throw new AnnealError(`maxDamaged is a share of the pictures, from 0 to 1; got ${maxDamaged}. Try 0.05.`)
+  const root = Buffer.from(resolve(dir))
+  const top = openFolder(dir, root)
+  const problems: Problem[] = []
+  const found = new Map<Split, Map<string, Place[]>>()
+  const pass = (kind: Problem['kind'], path: Buffer, reason: string) =>
+    problems.push({ kind, file: showRelative(path, root), reason, kept: false, counted: false })
+
+  const collect = (split: Split, entries: Entry[]) => {
+    const classes = new Map<string, Place[]>()
+    found.set(split, classes)
+    for (const entry of entries) {
+      if (entry.type === 'folder') {
+        const inside = findPictures(entry.path, root)
+        problems.push(...inside.problems)
+        classes.set(entry.name, inside.pictures)
+      } else if (entry.type === 'broken') pass('missing', entry.path, entry.reason ?? 'it can not be opened')
+      else if (entry.type === 'special') pass('special', entry.path, 'it is a FIFO, socket or device')
+      else if (isPicture(entry)) pass('unlabelled', entry.path, 'it lies outside every class folder')
+    }
+  }
+
+  const parts = findParts(dir, top)
+  if (!parts) collect('train', top)
+  else {
+    const used = new Set<Entry>(parts.values())
+    for (const [split, entry] of parts) collect(split, openFolder(entry.name, entry.path))
+    for (const entry of top)
+      if (entry.type === 'folder' && !used.has(entry)) pass('unused-folder', entry.path, 'it lies beside train')
+      else if (isPicture(entry)) pass('unlabelled', entry.path, 'it lies outside every class folder')
+  }
+  const drawn = ![...(found.get('valid')?.values() ?? [])].some(places => places.length > 0)
+  if (drawn && parts?.has('valid'))
+    pass('unused-folder', parts.get('valid')!.path, 'it holds no pictures, so validation pictures are drawn from train')
+
+  const classes = namedClasses(dir, top, found, problems, parts)
+  let items = splits.flatMap(split =>
+    classes.flatMap((name, label) => (found.get(split)?.get(name) ?? []).map(place => ({ ...place, label, split }))),
+  )
+  if (drawn) items = drawSplit(items, options)
+  return { dir: root.toString(), classes, items, problems: [...problems, ...singles(classes, items)], drawn, options }
+}
+
+const isPicture = (entry: Entry): boolean => {
+  if (entry.type !== 'file') return false
+  const head = readHead(entry.path)
+  return typeof head !== 'string' && pictureFormat(head) !== undefined
+}
+
+/** Classes with one training picture or none for validation: kept, but worth a word. */
+export function singles(classes: readonly string[], items: readonly Pick<Item, 'label' | 'split'>[]): Problem[] {
+  const count = new Map<number, number>()
+  for (const { label, split } of items) if (split !== 'test') count.set(label, (count.get(label) ?? 0) + 1)
+  return classes.flatMap((name, label) =>
+    count.get(label) === 1
+      ? [
+          {
+            kind: 'single-picture',
+            file: name,
+            reason: 'this class has one picture, used for training, none to check on',
+            kept: true,
+            counted: false,
+          } as const,
+        ]
+      : [],
+  )
+}
+
+function openFolder(dir: string, path: Buffer): Entry[] {
+  try {
+    if (!statSync(path).isDirectory()) {
+      const head = readHead(path)
+      const what = typeof head === 'string' || pictureFormat(head) ? 'it is a file' : describeBytes(head)
+      throw new AnnealError(`${dir} is no folder: ${what}; ${layout}.`)
+    }
+    return listFolder(path)
+  } catch (error) {
+    if (error instanceof AnnealError) throw error
+    throw new AnnealError(`the folder ${dir} can not be read: ${fileReason(error)}; ${layout}.`, { cause: error })
+  }
+}
+
+/** The folders of train, valid and test, or undefined where the classes lie in `dir` itself. A class may be called
+ *  train too (beside bus and plane): the folder of a split holds folders. */
+function findParts(dir: string, top: Entry[]): Map<Split, Entry> | undefined {
+  const folders = top.filter(entry => entry.type === 'folder')
+  const parts = new Map<Split, Entry>()
+  for (const split of splits) {
+    const matching = folders.filter(
+      entry => splitNames[split].includes(entry.name.toLowerCase()) && holdsFolders(entry),
+    )
+    if (matching.length > 1)
+      throw new AnnealError(
+        `${dir} holds ${matching.map(entry => entry.name).join(' and ')}; expected one of them. Move the other away.`,
+      )
+    if (matching[0]) parts.set(split, matching[0])
+  }
+  if (parts.size === 0 || (parts.size === 1 && folders.length > 1)) return undefined
+  if (!parts.has('train'))
+    throw new AnnealError(
+      `${dir} holds ${[...parts.values()].map(entry => entry.name).join(' and ')} but no train folder; ${layout}.`,
+    )
+  return parts
+}
+
+function holdsFolders({ path }: Entry): boolean {
+  try {
+    return listFolder(path).some(entry => entry.type === 'folder')
+  } catch {
+    return false
+  }
+}
+
+function namedClasses(
+  dir: string,
+  top: Entry[],
+  found: Map<Split, Map<string, Place[]>>,
+  problems: Problem[],
+  parts: Map<Split, Entry> | undefined,
+): string[] {
+  const train = found.get('train')!
+  const classes = [...train.keys()].filter(name => train.get(name)!.length > 0).sort(naturalOrder)
+  for (const split of splits)
+    for (const [name, places] of found.get(split) ?? []) {
+      const file = parts ? `${parts.get(split)!.name}/${name}` : name
+      if (places.length === 0 && !classes.includes(name))
+        problems.push({
+          kind: 'empty-class',
+          file,
+          reason: 'this class folder holds no pictures',
+          kept: false,
+          counted: false,
+        })
+      else if (!classes.includes(name))
+        throw new AnnealError(
+          `${file} holds ${plural(places.length, 'picture')}, but train has none of a class "${name}"; expected the classes of train (${classes.slice(0, 20).join(', ')}).${didYouMean(name, classes)} Add training pictures or move the folder away.`,
+        )
+    }
+  if (classes.length < 2) throw new AnnealError(`${tooFew(dir, top, classes, problems)}; ${layout}.`)
+  return classes
+}
+
+function tooFew(dir: string, top: Entry[], classes: string[], problems: Problem[]): string {
+  const folders = top.filter(entry => entry.type === 'folder')
+  const bad = problems.find(problem => problem.counted)
+  const why = bad
+    ? ` (${plural(problems.filter(p => p.counted).length, 'file')} can not be used; ${bad.file}: ${bad.reason})`
+    : ''
+  const inner = folders.length === 1 ? folders[0] : undefined
+  if (inner && holdsFolders(inner) && !splitNames.train.includes(inner.name))
+    return `${dir} holds one folder, "${inner.name}", which holds others. Did you mean ${dir.replace(/\/+$/, '')}/${inner.name}?`
+  if (classes.length === 1) return `${dir} has one class, "${classes[0]}"${why}, at least two are needed`
+  if (top.length === 0) return `${dir} is empty`
+  if (folders.length > 0) return `${dir} has ${plural(folders.length, 'folder')} and no pictures in them${why}`
+  const loose = problems.filter(problem => problem.kind === 'unlabelled').length
+  return `${dir} holds ${loose > 0 ? plural(loose, 'picture') : plural(top.length, 'file')} and no class folders`
+}

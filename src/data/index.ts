@@ -1,0 +1,7 @@
+/** Folders of pictures: indexed, scanned, split, decoded once. Nothing here touches torch. */
+export { type Augmentation, type AugmentationName, augmentation, augmentations } from './augment.ts'
+export type { CacheOptions } from './cache.ts'
+export type { FolderIndex, FolderOptions } from './folder.ts'
+export { type ImageData, imageFolder, openPictures, type Pictures } from './scan.ts'
+export { listPictures, loadPicture } from './single.ts'
+export type { ClassCount, Item, Picture, Place, Problem, ProblemKind, Split } from './types.ts'
