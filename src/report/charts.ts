@@ -1,0 +1,325 @@
+import { duration, percent, plural, rate } from '../base/format.ts'
+import type { BatchEvent, EpochEvent, LrFindEvent } from '../runs/index.ts'
+import { short } from './html.ts'
+import { type Chart, hues, ink, type Key, type Kit, textWidth } from './plot.ts'
+import { bestEpoch, type Stretch, stretches, thin } from './series.ts'
+
+const axis = { tickSize: 4, labelArrow: 'none' as const, labelAnchor: 'center' as const }
+const decimal = (v: number) =>
+  v !== 0 && (Math.abs(v) >= 1e4 || Math.abs(v) < 1e-3) ? rate(v) : String(+v.toPrecision(4))
+const whole = (v: number) => (Number.isInteger(v) ? v.toLocaleString('en-US') : '')
+
+/** Loss against learning rate of one sweep (log x), with the chosen rate and the other suggestions; undefined where no
+ *  loss is finite. `name` is that of the file. */
+export function rateFinderChart(kit: Kit, event: LrFindEvent, name: string): Chart | undefined {
+  const { Plot, draw } = kit
+  const points = event.lrs.map((lr, i) => ({ lr, loss: event.losses[i] ?? NaN, smooth: event.smoothed[i] ?? NaN }))
+  const drawn = points.filter(p => p.lr > 0 && Number.isFinite(p.smooth))
+  if (drawn.length === 0) return undefined
+  const smooths = drawn.map(p => p.smooth)
+  const low = Math.min(...smooths)
+  const start = smooths[0]!
+  // A sweep ends where the loss explodes: the fall before that is what is looked at.
+  const high = Math.min(Math.max(...smooths), start + Math.max(0.8 * (start - low), 0.15 * Math.abs(start), 1e-3))
+  const pad = 0.08 * (high - low || 1)
+  const heightAt = (lr: number) => {
+    const after = drawn.findIndex(p => p.lr >= lr)
+    if (after <= 0) return drawn.at(after)!.smooth
+    const [a, b] = [drawn[after - 1]!, drawn[after]!]
+    return a.smooth + ((b.smooth - a.smooth) * Math.log(lr / a.lr)) / Math.log(b.lr / a.lr)
+  }
+  const marked = (lr: number) => [{ lr, loss: Math.min(high, heightAt(lr)) }]
+  const rules = { steep: 'steepest fall', valley: 'valley', minimum: 'minimum ÷ 10' } as Record<string, string>
+  const others = Object.entries(event.suggestions).filter((s): s is [string, number] => Number(s[1]) > 0)
+  const hasChosen = event.chosen > 0
+  const keys: Key[] = [
+    { label: 'smoothed', color: hues[0]!, sign: 'line' },
+    { label: 'each batch', color: ink.soft, sign: 'dot' },
+    ...(hasChosen ? [{ label: `chosen ${rate(event.chosen)}`, color: hues[1]!, sign: 'dot' as const }] : []),
+    ...others.map(([rule, lr], i): Key => {
+      return { label: `${rules[rule] ?? rule} ${rate(lr)}`, color: hues[2 + (i % 4)]!, sign: 'ring' }
+    }),
+  ]
+  const x = { x: 'lr', y: 'loss' }
+  return draw({
+    name,
+    title: 'Learning rate finder',
+    alt:
+      `Loss against learning rate. The smoothed loss goes from ${decimal(start)} down to ${decimal(low)}. ` +
+      `${hasChosen ? `Chosen: ${rate(event.chosen)} (${event.how}).` : 'No rate was chosen.'}`,
+    keys,
+    x: {
+      ...axis,
+      type: 'log',
+      label: 'learning rate',
+      ticks: decades(drawn[0]!.lr, drawn.at(-1)!.lr),
+      tickFormat: rate,
+    },
+    y: { ...axis, label: 'loss', domain: [low - pad, high + pad], grid: true, ticks: 5, tickFormat: decimal },
+    marks: [
+      hasChosen ? Plot.ruleX([event.chosen], { stroke: hues[1]!, strokeDasharray: '3 3' }) : null,
+      Plot.dot(
+        points.filter(p => p.lr > 0 && Number.isFinite(p.loss)),
+        { ...x, r: 1.6, fill: ink.soft, fillOpacity: 0.6, clip: true },
+      ),
+      Plot.line(drawn, { x: 'lr', y: 'smooth', stroke: hues[0]!, strokeWidth: 2, clip: true }),
+      ...others.map(([, lr], i) =>
+        Plot.dot(marked(lr), { ...x, r: 6.5, stroke: hues[2 + (i % 4)]!, strokeWidth: 2, fill: ink.paper }),
+      ),
+      hasChosen ? Plot.dot(marked(event.chosen), { ...x, r: 4.5, fill: hues[1]!, stroke: ink.paper }) : null,
+    ],
+  })
+}
+
+function decades(from: number, to: number): number[] {
+  const [a, b] = [Math.ceil(Math.log10(from) - 1e-6), Math.floor(Math.log10(to) + 1e-6)]
+  if (b <= a) return [from, to]
+  const step = Math.ceil((b - a) / 8)
+  return Array.from({ length: Math.floor((b - a) / step) + 1 }, (_, i) => Number(`1e${a + i * step}`))
+}
+
+/** Bounds of the phases with their names, where these fit. */
+function phaseMarks({ Plot }: Kit, phases: readonly Stretch[], pixels: number) {
+  const [first, last] = [phases[0]?.from ?? 0, phases.at(-1)?.to ?? 1]
+  const room = ({ from, to }: Stretch) => (pixels * (to - from + 1)) / Math.max(1, last - first + 1)
+  return [
+    Plot.ruleX(phases.slice(1), {
+      x: (p: Stretch) => p.from - 0.5,
+      stroke: ink.soft,
+      strokeDasharray: '2 3',
+      strokeOpacity: 0.7,
+    }),
+    Plot.text(
+      phases.filter(p => room(p) > textWidth(short(p.phase, 14)) + 8),
+      {
+        x: (p: Stretch) => p.from,
+        text: (p: Stretch) => short(p.phase, 14),
+        frameAnchor: 'top',
+        textAnchor: 'start',
+        dx: 4,
+        dy: -13,
+        fill: ink.soft,
+      },
+    ),
+  ]
+}
+
+const phaseWords = (phases: readonly Stretch[]) =>
+  phases.map(({ phase, from, to }) => `${phase} in steps ${from} to ${to}`).join(', ')
+
+/** The rate of every layer group at each step, as it ran; undefined without steps. `groups` names the groups, first
+ *  layers first; a step with fewer rates has those of the last groups. */
+export function scheduleChart(kit: Kit, batches: readonly BatchEvent[], groups: readonly string[]): Chart | undefined {
+  const { Plot, draw } = kit
+  const phases = stretches(batches)
+  const count = batches.reduce((most, b) => Math.max(most, b.lrs.length), 0)
+  if (count === 0) return undefined
+  const lines = Array.from({ length: count }, (_, g) => {
+    const name =
+      groups.length === count ? groups[g]! : count === 1 ? 'rate' : g === count - 1 ? 'head' : `group ${g + 1}`
+    const points = thin(
+      batches,
+      400,
+      phases.map(p => p.to),
+    ).map(b => {
+      const lr = b.lrs[g - (count - b.lrs.length)] ?? 0
+      return { step: b.step, lr: lr > 0 ? lr : NaN, phase: b.phase }
+    })
+    return { name, color: hues[g % hues.length]!, points }
+  })
+  const peaks = lines.map(l => Math.max(0, ...l.points.map(p => p.lr).filter(Number.isFinite)))
+  const trained = peaks.filter(p => p > 0)
+  if (trained.length === 0) return undefined
+  const [high, low] = [Math.max(...trained), Math.min(...trained)]
+  const log = high / low > 12
+  return draw({
+    name: 'schedule',
+    title: 'Learning rates as they ran',
+    alt: `Learning rate at each step. ${lines.map((l, g) => (peaks[g]! > 0 ? `${l.name} at most ${rate(peaks[g]!)}` : `${l.name} frozen`)).join(', ')}. Phases: ${phaseWords(phases)}.`,
+    ...(log ? { note: 'Logarithmic scale: the groups lie far apart.' } : {}),
+    keys: lines.map((l, g): Key => {
+      const label = `${short(l.name, 24)}${peaks[g]! > 0 ? '' : ' (frozen)'}`
+      return { label, color: l.color, sign: 'line' }
+    }),
+    marginTop: 30,
+    marginLeft: 60,
+    x: { ...axis, label: 'step', ticks: 6, tickFormat: whole, domain: domainOf(phases) },
+    y: log
+      ? {
+          ...axis,
+          type: 'log',
+          label: 'learning rate',
+          domain: [low / 30, high * 1.3],
+          grid: true,
+          ticks: decades(low / 30, high),
+          tickFormat: rate,
+        }
+      : { ...axis, label: 'learning rate', domain: [0, high * 1.05], grid: true, ticks: 5, tickFormat: rate },
+    marks: [
+      ...phaseMarks(kit, phases, 380),
+      ...lines.map(l =>
+        batches.length === 1
+          ? Plot.dot(l.points, { x: 'step', y: 'lr', fill: l.color })
+          : Plot.line(l.points, { x: 'step', y: 'lr', z: 'phase', stroke: l.color, strokeWidth: 2, clip: true }),
+      ),
+    ],
+  })
+}
+
+const domainOf = (phases: readonly Stretch[]): [number, number] => {
+  const [from, to] = [phases[0]?.from ?? 0, phases.at(-1)?.to ?? 1]
+  return from === to ? [from - 1, to + 1] : [from, to]
+}
+
+/** Training loss at each step, smoothed, and validation loss after each epoch; undefined where none is finite. */
+export function lossChart(kit: Kit, batches: readonly BatchEvent[], epochs: readonly EpochEvent[]): Chart | undefined {
+  const { Plot, draw } = kit
+  const phases = stretches(batches.length > 0 ? batches : epochs)
+  const train = thin(
+    batches,
+    500,
+    phases.map(p => p.to),
+  ).map(b => ({ ...b, loss: b.smooth }))
+  const valid = epochs.map(e => ({ ...e, loss: e.validLoss }))
+  const values = [...train, ...valid].map(p => p.loss).filter(Number.isFinite)
+  if (values.length === 0) return undefined
+  const sorted = values.toSorted((a, b) => a - b)
+  const typical = sorted[Math.floor(0.95 * (sorted.length - 1))]!
+  const high = Math.min(sorted.at(-1)!, typical * 2.5 || 1)
+  const low = Math.min(0, sorted[0]!)
+  const lost = batches.filter(b => !Number.isFinite(b.loss)).length
+  const best = bestEpoch(epochs)
+  const last = epochs.at(-1)
+  const notes = [
+    lost > 0 && `${plural(lost, 'step')} had no finite loss: the line is broken there.`,
+    high < sorted.at(-1)! && `Cut off above: the highest loss is ${decimal(sorted.at(-1)!)}.`,
+  ].filter(n => n !== false)
+  return draw({
+    name: 'losses',
+    title: 'Losses',
+    alt:
+      `Training and validation loss by step. ${last ? `After epoch ${last.epoch}: training ${decimal(last.trainLoss)}, validation ${decimal(last.validLoss)}. ` : ''}` +
+      `Phases: ${phaseWords(phases)}.`,
+    ...(notes.length > 0 ? { note: notes.join(' ') } : {}),
+    keys: [
+      { label: 'training, smoothed', color: hues[0]!, sign: 'line' },
+      ...(valid.length > 0 ? [{ label: 'validation', color: hues[1]!, sign: 'dot' as const }] : []),
+      ...(best ? [{ label: 'best epoch', color: ink.good, sign: 'ring' as const }] : []),
+    ],
+    marginTop: 30,
+    x: { ...axis, label: 'step', ticks: 6, tickFormat: whole, domain: domainOf(phases) },
+    y: { ...axis, label: 'loss', domain: [low, (high || 1) * 1.05], grid: true, ticks: 5, tickFormat: decimal },
+    marks: [
+      ...phaseMarks(kit, phases, 388),
+      Plot.line(train, { x: 'step', y: 'loss', z: 'phase', stroke: hues[0]!, strokeWidth: 1.5, clip: true }),
+      Plot.line(valid, { x: 'step', y: 'loss', stroke: hues[1]!, strokeWidth: 1.5, clip: true }),
+      best &&
+        Plot.dot([{ ...best, loss: Math.min(high, best.validLoss) }], {
+          x: 'step',
+          y: 'loss',
+          r: 7,
+          stroke: ink.good,
+          strokeWidth: 2,
+        }),
+      Plot.dot(
+        valid.filter(p => p.loss <= high * 1.05),
+        { x: 'step', y: 'loss', r: 3.2, fill: hues[1]!, stroke: ink.paper, strokeWidth: 0.7 },
+      ),
+    ],
+  })
+}
+
+/** Accuracy on the validation pictures after each epoch; undefined where no epoch has one. */
+export function accuracyChart(kit: Kit, epochs: readonly EpochEvent[]): Chart | undefined {
+  const { Plot, draw } = kit
+  const points = epochs
+    .map(({ epoch, phase, metrics, best }) => ({ epoch, phase, best, accuracy: metrics.accuracy ?? NaN }))
+    .filter(p => Number.isFinite(p.accuracy))
+  if (points.length === 0) return undefined
+  const chosen = bestEpoch(epochs)
+  const best = points.find(p => p.epoch === chosen?.epoch)
+  const phases = stretches(epochs.map(({ epoch, phase }) => ({ step: epoch, phase })))
+  const [first, last] = [points[0]!.epoch, points.at(-1)!.epoch]
+  const values = points.map(p => p.accuracy)
+  const spread = Math.max(...values) - Math.min(...values)
+  const low = Math.max(0, Math.min(...values) - Math.max(0.03, 0.15 * spread))
+  const high = Math.min(1, Math.max(...values) + Math.max(0.03, 0.15 * spread))
+  const end = best !== undefined && best.epoch > (first + last) / 2
+  return draw({
+    name: 'accuracy',
+    title: 'Accuracy',
+    alt: `Validation accuracy by epoch, from ${percent(values[0]!)} to ${percent(values.at(-1)!)}${best ? `; best epoch ${best.epoch} with ${percent(best.accuracy)}` : ''}.`,
+    keys: [
+      { label: 'validation', color: hues[1]!, sign: 'dot' },
+      ...(best ? [{ label: 'best epoch', color: ink.good, sign: 'ring' as const }] : []),
+    ],
+    marginTop: 30,
+    x: {
+      ...axis,
+      label: 'epoch',
+      domain: [first - 0.5, last + 0.5],
+      ticks: Math.min(8, last - first + 1),
+      tickFormat: whole,
+    },
+    y: {
+      ...axis,
+      label: 'accuracy',
+      domain: [low, high],
+      grid: true,
+      ticks: 5,
+      tickFormat: (v: number) => `${+(100 * v).toFixed(1)} %`,
+    },
+    marks: [
+      ...phaseMarks(kit, phases, 390),
+      Plot.line(points, { x: 'epoch', y: 'accuracy', stroke: hues[1]!, strokeWidth: 1.5 }),
+      Plot.dot(points, { x: 'epoch', y: 'accuracy', r: 3.2, fill: hues[1]!, stroke: ink.paper, strokeWidth: 0.7 }),
+      best && Plot.dot([best], { x: 'epoch', y: 'accuracy', r: 7, stroke: ink.good, strokeWidth: 2 }),
+      best &&
+        Plot.text([best], {
+          x: 'epoch',
+          y: 'accuracy',
+          text: () => percent(best.accuracy),
+          dy: best.accuracy > high - 0.1 * (high - low) ? 16 : -15,
+          textAnchor: first === last ? 'middle' : end ? 'end' : 'start',
+          fontWeight: 600,
+          fill: ink.good,
+          stroke: ink.paper,
+          strokeWidth: 4,
+        }),
+    ],
+  })
+}
+
+/** Seconds by phase as bars, in the order in which they began; undefined where none is known. */
+export function timeChart(kit: Kit, spent: readonly { phase: string; seconds: number }[]): Chart | undefined {
+  const { Plot, draw } = kit
+  const rows = spent.filter(s => Number.isFinite(s.seconds) && s.seconds > 0)
+  if (rows.length === 0) return undefined
+  const top = Math.max(...rows.map(r => r.seconds))
+  const names = rows.map(r => short(r.phase, 26))
+  const marginLeft = 16 + Math.max(...names.map(textWidth))
+  const place = (_: unknown, i: number) => i
+  return draw({
+    name: 'time',
+    title: 'Time spent',
+    alt: `Time by phase: ${rows.map(r => `${r.phase} ${duration(r.seconds)}`).join(', ')}.`,
+    height: 30 + 26 * rows.length,
+    marginTop: 6,
+    marginLeft,
+    marginRight: 60,
+    marginBottom: 8,
+    x: { axis: null, domain: [0, top] },
+    y: {
+      type: 'band',
+      domain: rows.map((_, i) => i),
+      tickFormat: (i: number) => names[i]!,
+      tickSize: 0,
+      label: null,
+      padding: 0.3,
+    },
+    marks: [
+      Plot.barX(rows, { x: 'seconds', y: place, fill: hues[0]!, rx: 2 }),
+      Plot.text(rows, { x: 'seconds', y: place, text: r => duration(r.seconds), textAnchor: 'start', dx: 6 }),
+    ],
+  })
+}

@@ -1,0 +1,104 @@
+import { percent, plural } from '../base/format.ts'
+import { short } from './html.ts'
+import { type Chart, hues, ink, type Kit, textWidth } from './plot.ts'
+
+/** Pictures of the class `actual` that were taken for `predicted`; `share` is of all pictures of `actual`. */
+export type Mistake = { actual: string; predicted: string; count: number; share: number }
+
+/** The largest number of classes whose matrix can still be read. */
+export const mostInMatrix = 50
+
+/** Pairs of classes that were taken for each other, most pictures first. */
+export function mistakes(classes: readonly string[], confusion: readonly (readonly number[])[]): Mistake[] {
+  return confusion
+    .flatMap((row, i) => {
+      const total = row.reduce((a, b) => a + b, 0)
+      return row.flatMap((count, j) =>
+        i !== j && count > 0 ? [{ actual: classes[i]!, predicted: classes[j]!, count, share: count / total }] : [],
+      )
+    })
+    .sort((a, b) => b.count - a.count || b.share - a.share)
+}
+
+/** The share of pictures on the diagonal. */
+export function accuracyOf(confusion: readonly (readonly number[])[]): { right: number; total: number } {
+  const total = confusion.reduce((sum, row) => sum + row.reduce((a, b) => a + b, 0), 0)
+  return { right: confusion.reduce((sum, row, i) => sum + (row[i] ?? 0), 0), total }
+}
+
+/** Actual classes by rows, predicted ones by columns, each cell as strong as its share of the row; undefined where there
+ *  are no pictures or too many classes to be read. `what` names the pictures: `validation` or `test`. */
+export function confusionChart(
+  { Plot, draw }: Kit,
+  classes: readonly string[],
+  confusion: readonly (readonly number[])[],
+  what: string,
+): Chart | undefined {
+  const { right, total } = accuracyOf(confusion)
+  const n = classes.length
+  if (total === 0 || n > mostInMatrix) return undefined
+  const labels = classes.map(name => short(name, n > 20 ? 16 : 14))
+  const longest = Math.max(...labels.map(textWidth))
+  const marginLeft = longest + 30
+  const cell = Math.floor(Math.max(16, Math.min(84, (460 - marginLeft) / n)))
+  const turned = longest > cell - 4
+  const numbers = cell >= 21
+  const cells = confusion.flatMap((row, i) => {
+    const sum = row.reduce((a, b) => a + b, 0)
+    return row.map((count, j) => ({ i, j, count, share: sum > 0 ? count / sum : 0 }))
+  })
+  // A few mistakes among many right ones must be seen too, hence the root.
+  const strength = ({ share }: { share: number }) => Math.sqrt(share)
+  const filled = cells.filter(c => c.count > 0)
+  const worst = mistakes(classes, confusion)[0]
+  const scale = { type: 'band' as const, domain: classes.map((_, i) => i), padding: n > 20 ? 0.04 : 0.06 }
+  const tick = {
+    tickFormat: (i: number) => labels[i]!,
+    tickSize: 0,
+    labelAnchor: 'center' as const,
+    labelArrow: 'none' as const,
+  }
+  const side = cell * n
+  const marginBottom = (turned ? longest * 0.75 : 12) + 40
+  return draw({
+    name: `confusion-${what}`,
+    title: `Confusion matrix, ${what} pictures`,
+    alt:
+      `Confusion matrix of ${plural(n, 'class', 'classes')}: ${right} of ${plural(total, `${what} picture`)} right (${percent(right / total)}).` +
+      (worst
+        ? ` Most frequent mistake: ${worst.actual} taken for ${worst.predicted}, ${worst.count} times.`
+        : ' No mistake.'),
+    note: 'Each row is what the pictures are, each column what they were taken for. The colour shows the share of the row.',
+    width: Math.ceil(marginLeft + side + (turned ? 24 : 14)),
+    height: Math.ceil(8 + side + marginBottom),
+    marginTop: 8,
+    marginLeft,
+    marginRight: turned ? 24 : 14,
+    marginBottom,
+    x: { ...scale, ...tick, label: 'taken for', labelOffset: marginBottom - 8, ...(turned ? { tickRotate: -45 } : {}) },
+    y: { ...scale, ...tick, label: 'is', labelOffset: marginLeft - 8 },
+    marks: [
+      Plot.cell(cells, { x: 'j', y: 'i', fill: ink.line, fillOpacity: 0.35 }),
+      Plot.cell(
+        filled.filter(c => c.i === c.j),
+        { x: 'j', y: 'i', fill: hues[0]!, fillOpacity: strength },
+      ),
+      Plot.cell(
+        filled.filter(c => c.i !== c.j),
+        {
+          x: 'j',
+          y: 'i',
+          fill: hues[1]!,
+          fillOpacity: strength,
+          title: c => `${classes[c.i]} taken for ${classes[c.j]}: ${c.count}`,
+        },
+      ),
+      ...(numbers ? [true, false] : []).map(dark =>
+        Plot.text(
+          filled.filter(c => strength(c) > 0.68 === dark),
+          { x: 'j', y: 'i', text: c => String(c.count), fill: dark ? ink.on : ink.text, fontVariant: 'tabular-nums' },
+        ),
+      ),
+    ],
+  })
+}

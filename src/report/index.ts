@@ -1,0 +1,43 @@
+/** The report: draws a run folder as charts and one self-contained page. */
+import { join } from 'node:path'
+import { writeAtomic } from '../base/files.ts'
+import { readRun, runPaths } from '../runs/index.ts'
+import { accuracyChart, lossChart, rateFinderChart, scheduleChart, timeChart } from './charts.ts'
+import { confusionChart } from './confusion.ts'
+import { type Facts, factsOf } from './facts.ts'
+import { type Charts, page } from './page.ts'
+import { loadPictures } from './pictures.ts'
+import { type Chart, type Kit, loadPlot } from './plot.ts'
+
+/** Writes `report.html`, and its charts as `plots/*.svg` and `plots/*.png`, from what a run has written so far. Reads
+ *  nothing outside `runDir`; throws where it holds no run or can't be written to. */
+export async function writeReport(runDir: string): Promise<void> {
+  const record = readRun(runDir)
+  const facts = factsOf(record)
+  const charts = drawCharts(await loadPlot(), facts)
+  const pictures = await loadPictures(runDir, record.interpret)
+  const paths = runPaths(runDir)
+  writeAtomic(paths.report, page({ record, facts, charts, pictures }))
+  const { default: sharp } = await import('sharp')
+  for (const chart of Object.values(charts).flat()) {
+    if (!chart) continue
+    writeAtomic(join(paths.plots, `${chart.name}.svg`), chart.file)
+    const png = await sharp(Buffer.from(chart.file), { density: 144, limitInputPixels: false }).png().toBuffer()
+    writeAtomic(join(paths.plots, `${chart.name}.png`), png)
+  }
+}
+
+function drawCharts(kit: Kit, facts: Facts): Charts {
+  const { finds, batches, epochs, groups, spent, confusion, testConfusion } = facts
+  return {
+    finders: finds
+      .map((find, i) => rateFinderChart(kit, find, i === 0 ? 'rate-finder' : `rate-finder-${i + 1}`))
+      .filter((chart): chart is Chart => chart !== undefined),
+    schedule: scheduleChart(kit, batches, groups),
+    losses: lossChart(kit, batches, epochs),
+    accuracy: accuracyChart(kit, epochs),
+    confusion: confusion && confusionChart(kit, confusion.classes, confusion.counts, 'validation'),
+    testConfusion: testConfusion && confusionChart(kit, testConfusion.classes, testConfusion.counts, 'test'),
+    time: timeChart(kit, spent),
+  }
+}
