@@ -12,7 +12,7 @@ import { lastLines, type Ran, run } from '../base/run.ts'
 import { findAddon } from './addon.ts'
 import type { Libtorch } from './libtorch.ts'
 import { ensureLibtorch } from './provide.ts'
-import { type Linked, nativeFolder, readState, remember, sourcesDigest, stampOf, stateKey } from './state.ts'
+import { type Linked, linkedOf, nativeFolder, readState, remember, sourcesDigest, stampOf, stateKey } from './state.ts'
 import { findCompiler, findMake, which } from './which.ts'
 
 /** What set-up made or found. */
@@ -47,8 +47,7 @@ export async function ensureAddon(report: Report = silent): Promise<Addon> {
       () => report({ line: 'waiting for another process that builds the addon' }),
     )
   }
-  const { source, version, folder: place, cuda, note } = libtorch
-  const linked: Linked = { source, version, folder: place, cuda, ...(note === undefined ? {} : { note }) }
+  const linked = linkedOf(libtorch)
   const key = stateKey()
   const before = readState()[key]
   const stamp = stampOf(library) ?? ''

@@ -1,4 +1,6 @@
 export { findAddon } from './addon.ts'
 export { type Addon, ensureAddon } from './build.ts'
+export { type DoctorReport, doctor, formatDoctor } from './doctor.ts'
+export type { Finding } from './findings.ts'
 export { type Cpu, type Machine, machine } from './machine.ts'
 export type { Linked } from './state.ts'

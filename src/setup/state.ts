@@ -10,6 +10,15 @@ import type { Candidate } from './lookup.ts'
 /** What of a libtorch is kept with the addon built against it. */
 export type Linked = { source: Source; version: string; folder: string; cuda: boolean; note?: string }
 
+/** The part of a libtorch that is kept. */
+export const linkedOf = ({ source, version, folder, cuda, note }: Linked): Linked => ({
+  source,
+  version,
+  folder,
+  cuda,
+  ...(note === undefined ? {} : { note }),
+})
+
 /** An addon that was built and loaded once. */
 export type Ready = {
   path: string

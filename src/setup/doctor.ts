@@ -1,0 +1,106 @@
+import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { cacheFolder } from '../base/files.ts'
+import {
+  type Cache,
+  cacheFindings,
+  cpuFindings,
+  differs,
+  type Finding,
+  gpuFindings,
+  type Loaded,
+  lookAtAddon,
+  lookAtGpus,
+  lookAtLibtorch,
+  lookAtTools,
+  memoryFinding,
+  nodeFinding,
+} from './findings.ts'
+import type { Candidate } from './lookup.ts'
+import { type Machine, machine } from './machine.ts'
+import type { Linked } from './state.ts'
+
+/** What is on this machine, as data; {@link formatDoctor} makes text of it. */
+export type DoctorReport = {
+  /** Whether the addon is built and loads. */
+  ready: boolean
+  findings: Finding[]
+  machine: Machine
+  libtorch: Linked | undefined
+  /** Where a libtorch was looked for, in order. */
+  candidates: Candidate[]
+  addon: { path: string; loaded: Loaded | undefined } | undefined
+  gpus: string[]
+  caches: Cache[]
+  diskFree: number
+}
+
+/** Looks at everything that set-up and training need; changes and fetches nothing. Takes a second or two. */
+export async function doctor(): Promise<DoctorReport> {
+  const here = machine()
+  const [tools, libtorch, addon, gpu] = await Promise.all([
+    lookAtTools(),
+    lookAtLibtorch(),
+    lookAtAddon(),
+    lookAtGpus(),
+  ])
+  const caches = lookAtCaches()
+  const diskFree = freeSpace(cacheFolder())
+  const { gpus } = gpu
+  const findings = [
+    nodeFinding(process.versions.node),
+    ...tools,
+    ...libtorch.findings,
+    ...addon.findings,
+    ...differs(libtorch.linked, addon.linked),
+    ...cpuFindings(here, addon.loaded),
+    ...gpuFindings(gpus, gpu.said, libtorch.linked, addon.loaded),
+    memoryFinding(here),
+    ...cacheFindings(caches, diskFree),
+  ]
+  return {
+    ready: addon.loaded !== undefined,
+    findings,
+    machine: here,
+    libtorch: libtorch.linked,
+    candidates: libtorch.candidates,
+    addon: addon.path === undefined ? undefined : { path: addon.path, loaded: addon.loaded },
+    gpus,
+    caches,
+    diskFree,
+  }
+}
+
+/** One aligned line a finding, with what to do below those that are not well. */
+export function formatDoctor({ findings, ready }: DoctorReport): string {
+  const width = Math.max(...findings.map(({ name }) => name.length))
+  const mark = { ok: '✓', note: '!', missing: '✗' }
+  const lines = findings.flatMap(({ name, state, text, todo }) => [
+    `${mark[state]} ${name.padEnd(width)}  ${text}`.trimEnd(),
+    ...(todo === undefined ? [] : [`  ${''.padEnd(width)}  → ${todo}`]),
+  ])
+  const end = ready ? 'Anneal is ready.' : 'Anneal is not set up: see the lines with ✗, then run npm run build.'
+  return `${lines.join('\n')}\n\n${end}\n`
+}
+
+function lookAtCaches(): Cache[] {
+  const root = cacheFolder()
+  if (!existsSync(root)) return []
+  return readdirSync(root, { withFileTypes: true })
+    .filter(entry => entry.isDirectory())
+    .map(({ name }) => ({ name, folder: join(root, name), bytes: weigh(join(root, name)) }))
+    .sort((a, b) => b.bytes - a.bytes)
+}
+
+function weigh(folder: string): number {
+  let sum = 0
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
+    if (entry.isFile()) sum += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0
+  return sum
+}
+
+function freeSpace(folder: string): number {
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder)
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize
+}

@@ -1,0 +1,216 @@
+import { cacheFolder } from '../base/files.ts'
+import { bytes, plural } from '../base/format.ts'
+import { lastLines, run } from '../base/run.ts'
+import { findAddon } from './addon.ts'
+import { lookForLibtorch, machinePlaces } from './lookup.ts'
+import { type Machine, machine } from './machine.ts'
+import { type Linked, linkedOf, readState, stateKey } from './state.ts'
+import { findCompiler, findMake, findPython, which } from './which.ts'
+
+/** One thing that was looked at. */
+export type Finding = {
+  name: string
+  /** `note` can be better; `missing` must be there before Anneal runs (or is set up). */
+  state: 'ok' | 'note' | 'missing'
+  text: string
+  /** What to do about it. */
+  todo?: string
+}
+
+/** What the addon says of itself, in a process of its own. */
+export type Loaded = { version: string; cpuCapability: string; threads: number; cudaDevices: number }
+
+/** One folder of the cache. */
+export type Cache = { name: string; folder: string; bytes: number }
+
+const ok = (name: string, text: string): Finding => ({ name, state: 'ok', text })
+const note = (name: string, text: string, todo?: string): Finding => ({
+  name,
+  state: 'note',
+  text,
+  ...(todo && { todo }),
+})
+const missing = (name: string, text: string, todo: string): Finding => ({ name, state: 'missing', text, todo })
+
+/** Whether this Node is new enough. */
+export function nodeFinding(version: string): Finding {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major > 20 || (major === 20 && minor >= 12)
+    ? ok('Node', version)
+    : missing('Node', version, 'install Node 20.12 or newer')
+}
+
+/** Compiler, CMake, Python and pip. */
+export async function lookAtTools(): Promise<Finding[]> {
+  const install = 'Debian, Ubuntu: apt install build-essential cmake; Fedora: dnf install gcc-c++ make cmake'
+  const python = findPython()
+  const say = async (command: string | undefined, ...args: string[]) =>
+    command && (await run(command, args, { seconds: 20 })).stdout.split('\n')[0]?.trim()
+  const compiler = findCompiler()
+  const cmake = which('cmake')
+  const make = findMake()
+  const [compilerSays, cmakeSays, pythonSays, pipSays] = await Promise.all([
+    say(compiler, '--version'),
+    say(cmake, '--version'),
+    say(python, '--version'),
+    say(python, '-m', 'pip', '--version'),
+  ])
+  return [
+    compiler ? ok('compiler', `${compilerSays} (${compiler})`) : missing('compiler', 'none on the PATH', install),
+    cmake && make
+      ? ok('CMake', `${cmakeSays?.replace('cmake version ', '')} (${cmake}), ${make}`)
+      : missing('CMake', cmake ? 'neither make nor ninja on the PATH' : 'not on the PATH', install),
+    python
+      ? ok('Python', `${pythonSays?.replace('Python ', '')} (${python})`)
+      : note('Python', 'none on the PATH', 'needed to fetch packages: apt install python3 python3-pip'),
+    ...(python && !pipSays
+      ? [note('pip', 'this Python has none', 'needed to fetch packages: apt install python3-pip')]
+      : []),
+    ...(pipSays ? [ok('pip', pipSays.replace(/^pip (\S+).*/, '$1'))] : []),
+  ]
+}
+
+/** The libtorch that set-up would take now, and those it would pass over. */
+export async function lookAtLibtorch() {
+  const before = readState()[stateKey()]
+  try {
+    const { libtorch, candidates: now } = lookForLibtorch(machinePlaces())
+    const candidates = now.map(
+      one =>
+        before?.candidates.find(old => one.reason === 'not fetched' && old.place === one.place && !old.taken) ?? one,
+    )
+    const linked: Linked | undefined = libtorch && linkedOf(libtorch)
+    const passed = candidates.filter(({ taken }) => !taken)
+    const findings = [
+      ...(libtorch
+        ? [
+            (libtorch.note ? note : ok)(
+              'libtorch',
+              `${libtorch.version}${libtorch.cuda ? ' with CUDA' : ''}, ${libtorch.folder} (${libtorch.source})`,
+              libtorch.note,
+            ),
+          ]
+        : [missing('libtorch', 'none on this machine', 'npm run build fetches one')]),
+      ...passed.map(({ source, place, reason }) => ok('  passed over', `${source}: ${place}: ${reason}`)),
+    ]
+    return { linked, candidates, findings }
+  } catch (error) {
+    const findings = [missing('libtorch', (error as Error).message, 'mend or unset ANNEAL_LIBTORCH')]
+    return { linked: undefined, candidates: [], findings }
+  }
+}
+
+/** Whether the addon is built, and what it says when it is loaded in a process of its own. */
+export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; loaded?: Loaded; findings: Finding[] }> {
+  try {
+    const { path, libtorch: linked } = findAddon() ?? {}
+    if (path === undefined) return { findings: [missing('addon', 'not built', 'npm run build')] }
+    const script =
+      'const a = require(process.argv[1]); console.log(JSON.stringify({ version: a.version(), cpuCapability: a.cpuCapability(), threads: a.threads(), cudaDevices: a.cudaDevices() }))'
+    const env: Record<string, string> =
+      machine().cpu.avx512 && !process.env['ATEN_CPU_CAPABILITY'] ? { ATEN_CPU_CAPABILITY: 'avx512' } : {}
+    const { code, stdout, stderr } = await run(process.execPath, ['-e', script, path], { seconds: 60, env })
+    if (code === 0)
+      return { path, ...(linked && { linked }), loaded: JSON.parse(stdout) as Loaded, findings: [ok('addon', path)] }
+    return {
+      path,
+      findings: [
+        missing('addon', `${path} does not load: ${lastLines(stderr, 1)}`, 'delete its folder, then npm run build'),
+      ],
+    }
+  } catch (error) {
+    return { findings: [missing('addon', (error as Error).message, 'npm run build')] }
+  }
+}
+
+/** Says where set-up would now take another libtorch than the one the addon was built against. */
+export const differs = (now: Linked | undefined, built: Linked | undefined): Finding[] =>
+  now && built && now.folder !== built.folder
+    ? [
+        note(
+          '  built against',
+          `${built.version}, ${built.folder} (${built.source})`,
+          'npm run build takes the one above',
+        ),
+      ]
+    : []
+
+/** Model, instruction sets, the kernels that libtorch chose for them, and threads. */
+export function cpuFindings({ cpu }: Machine, loaded: Loaded | undefined): Finding[] {
+  const has = [
+    ...(cpu.avx2 ? ['AVX2'] : []),
+    ...(cpu.avx512 ? ['AVX-512'] : []),
+    ...(cpu.avx512bf16 ? ['AVX-512 bfloat16'] : []),
+    ...(cpu.amx ? ['AMX'] : []),
+  ]
+  const lacks = [...(cpu.avx512 ? [] : ['AVX-512']), ...(cpu.amx ? [] : ['AMX'])]
+  const text = `${cpu.model}: ${has.join(', ') || 'no vector instructions known here'}${lacks.length ? ` (no ${lacks.join(', no ')})` : ''}`
+  const wanted = process.env['ANNEAL_THREADS'] ?? process.env['OMP_NUM_THREADS']
+  return [
+    ok('CPU', text),
+    ...(loaded ? [ok('  kernels', loaded.cpuCapability)] : []),
+    ok(
+      'threads',
+      wanted ? `${wanted} (ANNEAL_THREADS or OMP_NUM_THREADS) of ${plural(cpu.cores, 'core')}` : `${cpu.cores}`,
+    ),
+  ]
+}
+
+/** The GPUs that nvidia-smi lists, or what it said instead. */
+export async function lookAtGpus(): Promise<{ gpus: string[]; said: string | undefined }> {
+  const smi = which('nvidia-smi')
+  if (!smi) return { gpus: [], said: undefined }
+  const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader']
+  const { code, stdout, stderr } = await run(smi, query, { seconds: 20 })
+  return code === 0
+    ? {
+        gpus: stdout
+          .split('\n')
+          .map(line => line.trim())
+          .filter(Boolean),
+        said: undefined,
+      }
+    : { gpus: [], said: lastLines(stdout || stderr, 1) || `exit code ${code}` }
+}
+
+/** The GPUs and whether libtorch sees them. */
+export function gpuFindings(
+  gpus: string[],
+  said: string | undefined,
+  linked: Linked | undefined,
+  loaded: Loaded | undefined,
+): Finding[] {
+  if (said !== undefined)
+    return [note('GPU', `nvidia-smi failed: ${said}`, 'mend the NVIDIA driver, or train on the CPU')]
+  if (gpus.length === 0) return [ok('GPU', 'none seen (no nvidia-smi); training uses the CPU')]
+  const text = gpus.join('; ')
+  if (loaded && loaded.cudaDevices > 0) return [ok('GPU', text)]
+  const todo = linked?.cuda
+    ? 'libtorch sees no device: is the driver new enough for its CUDA?'
+    : 'this libtorch has no CUDA: pip install torch, then ANNEAL_LIBTORCH=python npm run build'
+  return [note('GPU', `${text}, not used`, todo)]
+}
+
+/** Memory, and whether it is enough to train. */
+export function memoryFinding({ memory: { total, free } }: Machine): Finding {
+  const text = `${bytes(total)}, ${bytes(free)} free`
+  return free < 2e9
+    ? note('memory', text, 'training needs about 2 GB: close other programs, or use smaller batches')
+    : ok('memory', text)
+}
+
+/** The caches with their sizes, and what the disk has left. */
+export function cacheFindings(caches: Cache[], free: number): Finding[] {
+  const total = caches.reduce((sum, cache) => sum + cache.bytes, 0)
+  return [
+    ok('cache', `${cacheFolder()}: ${bytes(total)}`),
+    ...caches.map(cache => ok(`  ${cache.name}`, bytes(cache.bytes))),
+    free < 3e9
+      ? note(
+          'disk',
+          `${bytes(free)} free there`,
+          'set-up may need 3 GB: make room, or set ANNEAL_CACHE to another disk',
+        )
+      : ok('disk', `${bytes(free)} free there`),
+  ]
+}
