@@ -1,13 +1,13 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { type FileHandle, open, rename, statfs } from 'node:fs/promises'
+import { type FileHandle, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
-import { bytes as showSize } from '../base/format.ts'
 import { withLock } from '../base/lock.ts'
 import { inParallel } from '../base/parallel.ts'
 import { DECODER_VERSION, type DecodeOptions, decode, readPicture } from './decode.ts'
 import { sha256 } from './hashes.ts'
+import { checkSpace, writeError } from './space.ts'
 import { openStore, type PictureStore, type Row, readAll, readIndex, type StoreIndex } from './store.ts'
 import type { Picture, Place } from './types.ts'
 
@@ -50,7 +50,7 @@ export async function cachePictures(contents: readonly Content[], options: Cache
       if (!readIndex(base)) await build(contents, { ...options, interpolation }, { folder, kind, base })
     })
   } catch (error) {
-    throw explained(error, folder)
+    throw await writeError(error, folder)
   }
   const built = openStore(base)
   if (!built) throw new AnnealError(`the picture cache ${base}.bin went away right after it was written; run again.`)
@@ -68,6 +68,7 @@ async function build(
   const temp = `${base}.${process.pid}.tmp`
   const file = await open(temp, 'wx')
   let [end, done] = [0, 0]
+  const needed = () => (end / Math.max(1, done)) * (contents.length - done)
   try {
     await inParallel(
       contents.length,
@@ -79,9 +80,9 @@ async function build(
           const { data, height, width } = made
           rows[i] = { hash, offset: end, height, width }
           end += data.length
-          await writeAll(file, data, end - data.length, () => (end / (done + 1)) * contents.length)
+          await writeAll(file, data, end - data.length)
         }
-        if (++done % spaceEvery === 0) await checkSpace(folder, (end / done) * (contents.length - done))
+        if (++done % spaceEvery === 0) await checkSpace(folder, needed())
         onProgress?.(done, contents.length)
       },
       { signal },
@@ -94,7 +95,7 @@ async function build(
   } catch (error) {
     await file.close().catch(() => {})
     rmSync(temp, { force: true })
-    throw error
+    throw await writeError(error, folder, needed())
   } finally {
     older.close()
   }
@@ -116,55 +117,19 @@ async function decodeContent(
   }
 }
 
-async function writeAll(file: FileHandle, data: Uint8Array, position: number, needed: () => number): Promise<void> {
-  try {
-    for (let done = 0; done < data.length; )
-      done += (await file.write(data, done, data.length - done, position + done)).bytesWritten
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
-      throw noSpace(cacheFolder('pictures'), needed(), await freeSpace(cacheFolder('pictures')), code)
-    throw error
-  }
+async function writeAll(file: FileHandle, data: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < data.length; )
+    done += (await file.write(data, done, data.length - done, position + done)).bytesWritten
 }
 
-const freeSpace = async (folder: string): Promise<number> => {
-  const { bavail, bsize } = await statfs(folder)
-  return bavail * bsize
-}
-
-async function checkSpace(folder: string, needed: number): Promise<void> {
-  const free = await freeSpace(folder)
-  if (free < needed) throw noSpace(folder, needed, free)
-}
-
-const noSpace = (folder: string, needed: number, free: number, code?: string): AnnealError =>
-  new AnnealError(
-    `no room for the decoded pictures in ${folder}: about ${showSize(Math.ceil(needed))} are needed, ${showSize(free)} are free${code && free >= needed ? `, yet the system refuses (${code}: a quota or limit)` : ''}. Make room, or set ANNEAL_CACHE to a folder on a larger disk.`,
-  )
-
-function explained(error: unknown, folder: string): unknown {
-  const { code } = error as NodeJS.ErrnoException
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EEXIST')
-    return new AnnealError(
-      `the cache folder ${folder} can not be written to (${code}). Set ANNEAL_CACHE to a folder that can.`,
-      { cause: error },
-    )
-  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
-    return new AnnealError(
-      `no room in the cache folder ${folder} (${code}). Make room, or set ANNEAL_CACHE to a folder on a larger disk.`,
-      { cause: error },
-    )
-  return error
-}
-
-/** What killed processes left: this key's own (its lock is held here) and any that nobody has written to for an hour. */
+/** Removes what killed processes left: this store's own, as its lock is held, and all that lay for an hour. */
 function sweep(folder: string, base: string): void {
-  for (const name of readdirSync(folder)) {
+  const names = new Set(readdirSync(folder))
+  for (const name of names) {
     const path = join(folder, name)
-    if (!name.endsWith('.tmp')) continue
+    const part = name.endsWith('.tmp') || (name.endsWith('.bin') && !names.has(name.replace(/bin$/, 'json')))
     const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0)
-    if (path.startsWith(`${base}.`) || age > 3_600_000) rmSync(path, { force: true })
+    if (part && (path.startsWith(`${base}.`) || age > 3_600_000)) rmSync(path, { force: true })
   }
 }
 

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { inParallel } from '../base/parallel.ts'
 import { fileReason, readPicture } from './decode.ts'
+import { writeError } from './space.ts'
 import type { Place } from './types.ts'
 
 /** Why a file has no content to hash. */
@@ -21,7 +23,8 @@ export async function contentHashes(
   places: readonly Place[],
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<(string | Failure)[]> {
-  const path = cacheFolder('pictures', `${sha256(realpathSync(dir)).slice(0, 24)}.hashes`)
+  const folder = cacheFolder('pictures')
+  const path = join(folder, `${sha256(realpathSync(dir)).slice(0, 24)}.hashes`)
   const table = readTable(path)
   const known: [file: string, stamp: string, hash: string][] = []
   const hashes: (string | Failure)[] = new Array(places.length)
@@ -52,7 +55,12 @@ export async function contentHashes(
     },
     { signal },
   )
-  if (missing.length > 0 || known.length !== table.size) writeAtomic(path, JSON.stringify({ version: 1, known }))
+  if (missing.length === 0 && known.length === table.size) return hashes
+  try {
+    writeAtomic(path, JSON.stringify({ version: 1, known }))
+  } catch (error) {
+    throw await writeError(error, folder)
+  }
   return hashes
 }
 
@@ -60,10 +68,12 @@ export async function contentHashes(
 export const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
 function stampOf({ file, raw }: Place): { text: string; changed: number } {
-  const stat = statSync(raw ? Buffer.from(raw) : file, { bigint: true, throwIfNoEntry: false })
-  if (!stat) return { text: '', changed: Number.POSITIVE_INFINITY }
-  const changed = Math.max(Number(stat.ctimeMs), Number(stat.mtimeMs))
-  return { text: `${stat.size} ${stat.ino} ${stat.mtimeNs} ${stat.ctimeNs}`, changed }
+  try {
+    const { size, ino, mtimeMs, mtimeNs, ctimeMs, ctimeNs } = statSync(raw ? Buffer.from(raw) : file, { bigint: true })
+    return { text: `${size} ${ino} ${mtimeNs} ${ctimeNs}`, changed: Math.max(Number(ctimeMs), Number(mtimeMs)) }
+  } catch {
+    return { text: '', changed: Number.POSITIVE_INFINITY } // reading it will tell why
+  }
 }
 
 function readTable(path: string): Map<string, { stamp: string; hash: string }> {
