@@ -7,6 +7,7 @@ import { bestEpoch, type Stretch, stretches, thin } from './series.ts'
 const axis = { tickSize: 4, labelArrow: 'none' as const, labelAnchor: 'center' as const }
 const decimal = (v: number) =>
   v !== 0 && (Math.abs(v) >= 1e4 || Math.abs(v) < 1e-3) ? rate(v) : String(+v.toPrecision(4))
+const tickRate = (v: number) => (v >= 0.1 && v < 1000 ? String(+v.toPrecision(2)) : rate(v))
 const whole = (v: number) => (Number.isInteger(v) ? v.toLocaleString('en-US') : '')
 
 /** Loss against learning rate of one sweep (log x), with the chosen rate and the other suggestions; undefined where no
@@ -35,15 +36,15 @@ export function rateFinderChart(kit: Kit, event: LrFindEvent, name: string): Cha
   const keys: Key[] = [
     { label: 'smoothed', color: hues[0]!, sign: 'line' },
     { label: 'each batch', color: ink.soft, sign: 'dot' },
-    ...(hasChosen ? [{ label: `chosen ${rate(event.chosen)}`, color: hues[1]!, sign: 'dot' as const }] : []),
+    ...(hasChosen ? [{ label: `chosen: ${rate(event.chosen)}`, color: hues[1]!, sign: 'dot' as const }] : []),
     ...others.map(([rule, lr], i): Key => {
-      return { label: `${rules[rule] ?? rule} ${rate(lr)}`, color: hues[2 + (i % 4)]!, sign: 'ring' }
+      return { label: `${rules[rule] ?? rule}: ${rate(lr)}`, color: hues[2 + (i % 4)]!, sign: 'ring' }
     }),
   ]
   const x = { x: 'lr', y: 'loss' }
   return draw({
     name,
-    title: 'Learning rate finder',
+    title: `Learning rate finder${event.phase === 'find' ? '' : `, ${event.phase}`}`,
     alt:
       `Loss against learning rate. The smoothed loss goes from ${decimal(start)} down to ${decimal(low)}. ` +
       `${hasChosen ? `Chosen: ${rate(event.chosen)} (${event.how}).` : 'No rate was chosen.'}`,
@@ -53,7 +54,7 @@ export function rateFinderChart(kit: Kit, event: LrFindEvent, name: string): Cha
       type: 'log',
       label: 'learning rate',
       ticks: decades(drawn[0]!.lr, drawn.at(-1)!.lr),
-      tickFormat: rate,
+      tickFormat: tickRate,
     },
     y: { ...axis, label: 'loss', domain: [low - pad, high + pad], grid: true, ticks: 5, tickFormat: decimal },
     marks: [
@@ -143,20 +144,20 @@ export function scheduleChart(kit: Kit, batches: readonly BatchEvent[], groups: 
     }),
     marginTop: 30,
     marginLeft: 60,
-    x: { ...axis, label: 'step', ticks: 6, tickFormat: whole, domain: domainOf(phases) },
+    x: { ...axis, label: 'step', ...stepTicks(phases) },
     y: log
       ? {
           ...axis,
           type: 'log',
           label: 'learning rate',
-          domain: [low / 30, high * 1.3],
+          domain: [low / 10, high * 1.3],
           grid: true,
-          ticks: decades(low / 30, high),
-          tickFormat: rate,
+          ticks: decades(low / 10, high),
+          tickFormat: tickRate,
         }
-      : { ...axis, label: 'learning rate', domain: [0, high * 1.05], grid: true, ticks: 5, tickFormat: rate },
+      : { ...axis, label: 'learning rate', domain: [0, high * 1.05], grid: true, ticks: 5, tickFormat: tickRate },
     marks: [
-      ...phaseMarks(kit, phases, 380),
+      ...phaseMarks(kit, phases, 350),
       ...lines.map(l =>
         batches.length === 1
           ? Plot.dot(l.points, { x: 'step', y: 'lr', fill: l.color })
@@ -166,9 +167,10 @@ export function scheduleChart(kit: Kit, batches: readonly BatchEvent[], groups: 
   })
 }
 
-const domainOf = (phases: readonly Stretch[]): [number, number] => {
+function stepTicks(phases: readonly Stretch[]) {
   const [from, to] = [phases[0]?.from ?? 0, phases.at(-1)?.to ?? 1]
-  return from === to ? [from - 1, to + 1] : [from, to]
+  const domain = from === to ? [from - 1, to + 1] : [from, to]
+  return { domain, ticks: Math.min(6, domain[1]! - domain[0]!), tickFormat: whole }
 }
 
 /** Training loss at each step, smoothed, and validation loss after each epoch; undefined where none is finite. */
@@ -207,10 +209,10 @@ export function lossChart(kit: Kit, batches: readonly BatchEvent[], epochs: read
       ...(best ? [{ label: 'best epoch', color: ink.good, sign: 'ring' as const }] : []),
     ],
     marginTop: 30,
-    x: { ...axis, label: 'step', ticks: 6, tickFormat: whole, domain: domainOf(phases) },
+    x: { ...axis, label: 'step', ...stepTicks(phases) },
     y: { ...axis, label: 'loss', domain: [low, (high || 1) * 1.05], grid: true, ticks: 5, tickFormat: decimal },
     marks: [
-      ...phaseMarks(kit, phases, 388),
+      ...phaseMarks(kit, phases, 358),
       Plot.line(train, { x: 'step', y: 'loss', z: 'phase', stroke: hues[0]!, strokeWidth: 1.5, clip: true }),
       Plot.line(valid, { x: 'step', y: 'loss', stroke: hues[1]!, strokeWidth: 1.5, clip: true }),
       best &&
@@ -254,6 +256,7 @@ export function accuracyChart(kit: Kit, epochs: readonly EpochEvent[]): Chart | 
       ...(best ? [{ label: 'best epoch', color: ink.good, sign: 'ring' as const }] : []),
     ],
     marginTop: 30,
+    marginLeft: 62,
     x: {
       ...axis,
       label: 'epoch',
@@ -270,7 +273,7 @@ export function accuracyChart(kit: Kit, epochs: readonly EpochEvent[]): Chart | 
       tickFormat: (v: number) => `${+(100 * v).toFixed(1)} %`,
     },
     marks: [
-      ...phaseMarks(kit, phases, 390),
+      ...phaseMarks(kit, phases, 348),
       Plot.line(points, { x: 'epoch', y: 'accuracy', stroke: hues[1]!, strokeWidth: 1.5 }),
       Plot.dot(points, { x: 'epoch', y: 'accuracy', r: 3.2, fill: hues[1]!, stroke: ink.paper, strokeWidth: 0.7 }),
       best && Plot.dot([best], { x: 'epoch', y: 'accuracy', r: 7, stroke: ink.good, strokeWidth: 2 }),

@@ -8,6 +8,8 @@ export type Mistake = { actual: string; predicted: string; count: number; share:
 /** The largest number of classes whose matrix can still be read. */
 export const mostInMatrix = 50
 
+const narrowest = 430 // px, the width of the other charts
+
 /** Pairs of classes that were taken for each other, most pictures first. */
 export function mistakes(classes: readonly string[], confusion: readonly (readonly number[])[]): Mistake[] {
   return confusion
@@ -39,10 +41,10 @@ export function confusionChart(
   if (total === 0 || n > mostInMatrix) return undefined
   const labels = classes.map(name => short(name, n > 20 ? 16 : 14))
   const longest = Math.max(...labels.map(textWidth))
-  const marginLeft = longest + 30
-  const cell = Math.floor(Math.max(16, Math.min(84, (460 - marginLeft) / n)))
+  const marginLeft = longest + 44
+  const cell = Math.floor(Math.max(16, Math.min(110, (narrowest - marginLeft - 24) / n)))
   const turned = longest > cell - 4
-  const numbers = cell >= 21
+  const numbers = cell >= 20
   const cells = confusion.flatMap((row, i) => {
     const sum = row.reduce((a, b) => a + b, 0)
     return row.map((count, j) => ({ i, j, count, share: sum > 0 ? count / sum : 0 }))
@@ -59,6 +61,7 @@ export function confusionChart(
     labelArrow: 'none' as const,
   }
   const side = cell * n
+  const width = Math.max(narrowest, Math.ceil(marginLeft + side + 24))
   const marginBottom = (turned ? longest * 0.75 : 12) + 40
   return draw({
     name: `confusion-${what}`,
@@ -68,15 +71,21 @@ export function confusionChart(
       (worst
         ? ` Most frequent mistake: ${worst.actual} taken for ${worst.predicted}, ${worst.count} times.`
         : ' No mistake.'),
-    note: 'Each row is what the pictures are, each column what they were taken for. The colour shows the share of the row.',
-    width: Math.ceil(marginLeft + side + (turned ? 24 : 14)),
+    note: 'The stronger a colour, the larger the share of the actual class.',
+    width,
     height: Math.ceil(8 + side + marginBottom),
     marginTop: 8,
     marginLeft,
-    marginRight: turned ? 24 : 14,
+    marginRight: width - marginLeft - side,
     marginBottom,
-    x: { ...scale, ...tick, label: 'taken for', labelOffset: marginBottom - 8, ...(turned ? { tickRotate: -45 } : {}) },
-    y: { ...scale, ...tick, label: 'is', labelOffset: marginLeft - 8 },
+    x: {
+      ...scale,
+      ...tick,
+      label: 'predicted class',
+      labelOffset: marginBottom - 8,
+      ...(turned ? { tickRotate: -45 } : {}),
+    },
+    y: { ...scale, ...tick, label: 'actual class', labelOffset: marginLeft - 6 },
     marks: [
       Plot.cell(cells, { x: 'j', y: 'i', fill: ink.line, fillOpacity: 0.35 }),
       Plot.cell(

@@ -41,8 +41,8 @@ export const hues = [
   'var(--hue6, #c2255c)',
 ]
 
-const fontSize = 12
-const letter = 6.6 // width in px of a letter at this size, on average
+const fontSize = 12.5
+const letter = 7 // width in px of a letter at this size, on average
 const rowHeight = 18
 const namespace = 'http://www.w3.org/2000/svg'
 
@@ -62,7 +62,7 @@ export async function loadPlot(): Promise<Kit> {
   }
 
   function draw({ name, title, alt, note, keys = [], ...options }: Drawing): Chart {
-    const { width = 460, height = 290, marginTop = 16, marginLeft = 52 } = options
+    const { width = 430, height = 280, marginTop = 16, marginLeft = 52 } = options
     const places = legendPlaces(keys, marginLeft, width)
     const legendHeight = places.length === 0 ? 0 : (places.at(-1)!.row + 1) * rowHeight + 6
     const svg = Plot.plot({

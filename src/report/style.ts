@@ -36,14 +36,15 @@ code, kbd, .mono { font: 0.88em/1.5 ui-monospace, SFMono-Regular, Menlo, Consola
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 16px; margin-bottom: 16px; }
 .pair > .card { margin: 0; }
 
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(148px, 1fr)); gap: 1px; margin: 20px 0 16px; padding: 0;
+.tiles { display: flex; flex-wrap: wrap; gap: 1px; margin: 20px 0 16px; padding: 0;
   background: var(--line); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
-.tile { background: var(--paper); padding: 14px 18px; display: flex; flex-direction: column; flex: 1; }
-.tile dt { font-size: 13px; color: var(--soft); order: 0; }
+.tile { background: var(--paper); padding: 14px 16px; flex: 1 1 auto; min-width: 128px; }
+.tile.main { min-width: 204px; }
+.tile dt { font-size: 13px; color: var(--soft); }
 .tile dd { margin: 0; }
-.tile .value { font-size: 25px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.25; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.tile .value.long { font-size: 18px; line-height: 1.7; }
-.tile .extra { font-size: 13px; color: var(--soft); }
+.tile .value { font-size: 25px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.25; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.tile .value.long { font-size: 17px; line-height: 1.84; }
+.tile .extra { font-size: 13px; line-height: 1.4; color: var(--soft); width: 0; min-width: 100%; overflow-wrap: anywhere; }
 .tile.main .value { color: var(--good); font-size: 34px; line-height: 1.15; }
 
 .next ol { margin: 0; padding-left: 22px; }
@@ -91,8 +92,8 @@ footer { margin-top: 48px; padding-top: 16px; border-top: 1px solid var(--line);
   h1 { font-size: 24px; }
   h2 { margin-top: 36px; }
   .card { padding: 14px; }
-  .tiles { grid-template-columns: 1fr 1fr; }
-  .tile { padding: 12px 14px; }
+  .tile { padding: 12px 14px; flex-basis: 40%; }
+  .tile .value.long { white-space: normal; overflow-wrap: anywhere; line-height: 1.35; font-size: 16px; }
   .pictures { grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 14px 10px; }
   table { font-size: 14px; }
   th, td { padding-right: 10px; }

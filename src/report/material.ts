@@ -1,0 +1,21 @@
+import type { RunRecord } from '../runs/index.ts'
+import type { Facts } from './facts.ts'
+import type { Chart } from './plot.ts'
+
+/** The charts of a page; a missing one had nothing to draw. */
+export type Charts = {
+  finders: Chart[]
+  schedule?: Chart | undefined
+  losses?: Chart | undefined
+  accuracy?: Chart | undefined
+  confusion?: Chart | undefined
+  testConfusion?: Chart | undefined
+  time?: Chart | undefined
+}
+
+/** Everything that a page is made of. `pictures` holds data URIs by thumbnail. */
+export type Material = { record: RunRecord; facts: Facts; charts: Charts; pictures: ReadonlyMap<string, string> }
+
+/** Whether the times stand beside the last chart of the training, which has no neighbour. */
+export const timeFillsGap = ({ time, losses, accuracy, finders, schedule }: Charts): boolean =>
+  time !== undefined && [losses, accuracy, ...finders, schedule].filter(c => c !== undefined).length % 2 === 1

@@ -1,0 +1,93 @@
+import { duration, percent } from '../base/format.ts'
+import { type Mistake, mistakes, mostInMatrix } from './confusion.ts'
+import type { Facts } from './facts.ts'
+import { Html, html } from './html.ts'
+import { type Material, timeFillsGap } from './material.ts'
+import { card, figure, name, pair, section, table } from './parts.ts'
+import { count, decimals, share } from './words.ts'
+
+/** The curves of the training, and its epochs. */
+export function training({ charts, facts }: Material): Html | undefined {
+  const cards = [charts.losses, charts.accuracy, ...charts.finders, charts.schedule].filter(c => c !== undefined)
+  if (timeFillsGap(charts)) cards.push(charts.time!)
+  const rows = Array.from({ length: Math.ceil(cards.length / 2) }, (_, i) =>
+    pair(...cards.slice(2 * i, 2 * i + 2).map(c => figure(c))),
+  )
+  return section('training', 'Training', ...rows, facts.epochs.length > 0 && card('Epochs', epochTable(facts)))
+}
+
+function epochTable({ epochs }: Facts): Html {
+  const best = epochs.findLast(e => e.best)
+  const columns = ['Training loss', 'Validation loss', 'Accuracy', 'Time'].map(title => ({ title, n: true }))
+  return table(
+    [{ title: 'Epoch', n: true }, { title: 'Phase' }, ...columns, { title: '' }],
+    epochs.map(e => ({
+      best: e === best,
+      cells: [
+        e.epoch,
+        e.phase,
+        decimals(e.trainLoss),
+        decimals(e.validLoss),
+        share(e.metrics.accuracy ?? NaN),
+        duration(e.seconds),
+        e === best && 'kept',
+      ],
+    })),
+    20,
+  )
+}
+
+/** Which classes are told apart, and which not. */
+export function results({ facts, charts }: Material): Html | undefined {
+  const large = (facts.confusion ?? facts.testConfusion)?.classes.length ?? 0
+  const matrices = [charts.testConfusion, charts.confusion].map(chart => figure(chart, { large: large > 14 }))
+  const pairs = facts.confusion && mistakes(facts.confusion.classes, facts.confusion.counts)
+  const confused =
+    pairs &&
+    card(
+      'Most confused, validation pictures',
+      pairs.length === 0 ? html`<p class="soft">No picture was taken for another class.</p>` : mistakeTable(pairs),
+      large > mostInMatrix &&
+        html`<p class="note">With ${large} classes a matrix can't be read; these are its largest entries.</p>`,
+    )
+  const side = matrices.filter(m => m instanceof Html)
+  const layout =
+    large > 14 || side.length === 2 ? [large > 14 ? html`${side}` : pair(...side), confused] : [pair(...side, confused)]
+  return section(
+    'results',
+    'Right and wrong',
+    ...layout,
+    facts.scores.length > 0 && card('By class, validation pictures', classTable(facts)),
+  )
+}
+
+const mistakeTable = (pairs: readonly Mistake[]) =>
+  table(
+    [{ title: 'Is' }, { title: 'Taken for' }, { title: 'Pictures', n: true }, { title: 'Share of class', n: true }],
+    pairs.slice(0, 200).map(p => ({ cells: [name(p.actual), name(p.predicted), count(p.count), percent(p.share)] })),
+    10,
+  )
+
+function classTable({ scores, counts }: Facts): Html {
+  const trained = new Map(counts.map(c => [c.name, c.train]))
+  const columns = ['Precision', 'Recall', 'F1', 'Validation pictures', 'Training pictures']
+  return html`${table(
+    [{ title: 'Class' }, ...columns.map(title => ({ title, n: true }))],
+    scores
+      .toSorted((a, b) => (a.f1 || 0) - (b.f1 || 0))
+      .map(s => ({
+        cells: [
+          name(s.name),
+          decimals(s.precision),
+          decimals(s.recall),
+          html`${bar(s.f1)}${decimals(s.f1)}`,
+          count(s.support),
+          count(trained.get(s.name) ?? NaN).replace('NaN', '–'),
+        ],
+      })),
+    20,
+  )}<p class="note">The worst first. Precision: of the pictures taken for the class, how many are of it. Recall: of the pictures of the class, how many were found. F1: their harmonic mean.</p>`
+}
+
+const bar = (v: number) =>
+  html`<span class="bar" aria-hidden="true"><i style="width:${Math.round(100 * Math.min(1, Math.max(0, v || 0)))}%"></i></span>`
