@@ -103,7 +103,9 @@ async function render(
 /** libvips repeats itself over several lines, with prefixes: the first cause alone. */
 function plainReason(error: unknown): string {
   const lines = String(error instanceof Error ? error.message : error).split('\n')
-  const known = lines.map(line => line.replace(/^Input (buffer|Buffer) has corrupt header: ?/, '').replace(/^\w+: /, ''))
+  const known = lines.map(line =>
+    line.replace(/^Input (buffer|Buffer) has corrupt header: ?/, '').replace(/^\w+: /, ''),
+  )
   return known.find(line => line.trim() !== '')?.trim() || 'its header is corrupt'
 }
 

@@ -46,6 +46,6 @@ export function describeBytes(head: Uint8Array): string {
   if (start.startsWith('%PDF')) return 'it is a PDF'
   if (start.slice(4, 8) === 'ftyp') return 'it is a film'
   if (head.every(byte => byte === 0)) return 'it holds only zero bytes'
-  if (/^[\x09\x0a\x0d\x20-\x7e]+$/.test(start)) return 'it holds text, no picture'
+  if (/^[\t\n\r -~]+$/.test(start)) return 'it holds text, no picture'
   return 'its first bytes are of no known picture format'
 }
