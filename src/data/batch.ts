@@ -11,6 +11,8 @@ export interface Normalization {
 export interface BatchOptions {
   /** Side of the square crop in pixels. */
   size: number
+  /** The short side that pictures are seen at before the crop; smaller ones are enlarged to it. Default: `size`. */
+  short?: number
   normalization: Normalization
   device?: string
 }
@@ -23,7 +25,7 @@ const bilinear = 0
 export function pictureBatch(pictures: readonly Picture[], changes: readonly Change[] | undefined, options: BatchOptions): Tensor {
   return noGrad(() =>
     scope(() => {
-      const crops = pictures.map((picture, i) => scope(() => crop(picture, changes?.[i] ?? unchanged, options.size)))
+      const crops = pictures.map((picture, i) => scope(() => crop(picture, changes?.[i] ?? unchanged, options)))
       let x = stack(crops) // [N, 3, size, size], 0 to 255
       if (options.device) x = x.to('float32', { device: options.device })
       return finish(x, changes, options)
@@ -31,15 +33,15 @@ export function pictureBatch(pictures: readonly Picture[], changes: readonly Cha
   )
 }
 
-function crop(picture: Picture, change: Change, size: number): Tensor {
+function crop(picture: Picture, change: Change, { size, short = size }: BatchOptions): Tensor {
   const { data, height, width } = picture
   const source = fromArray(data, [height, width, 3], { copy: false })
-  if (change.zoom === 1 && change.angle === 0 && !change.mirror && change.quarterTurns === 0 && height >= size && width >= size) {
+  const scale = Math.max(1, short / Math.min(height, width))
+  if (scale === 1 && change.zoom === 1 && change.angle === 0 && !change.mirror && change.quarterTurns === 0 && height >= size && width >= size) {
     const top = Math.round((height - size) * change.cropY)
     const left = Math.round((width - size) * change.cropX)
     return source.narrow(0, top, size).narrow(1, left, size).permute(2, 0, 1).to('float32')
   }
-  const scale = Math.max(1, size / Math.min(height, width)) // a smaller picture is enlarged to fill the crop
   const x = source.to('float32').permute(2, 0, 1).unsqueeze(0)
   const theta = fromArray(Float32Array.from(affine(change, { height, width, size, scale }) satisfies Affine), [1, 2, 3])
   const grid = aten.affine_grid_generator(theta, [1, 3, size, size], false)

@@ -17,8 +17,8 @@ export type LineEvent = { type: 'line'; text: string }
 export type ChoiceEvent = { type: 'choice'; what: string; value: string; reason: string }
 
 /** A part of the run begins: `scan`, `features`, `find`, `head`, `whole`, `test` or another name. `groups` names the
- *  layer groups from the first layers to the head, in the order of `lrs`. */
-export type PhaseEvent = { type: 'phase'; phase: string; epochs?: number; groups?: string[] }
+ *  layer groups from the first layers to the head, in the order of `lrs`; `steps` are the optimizer steps that it plans. */
+export type PhaseEvent = { type: 'phase'; phase: string; epochs?: number; steps?: number; groups?: string[] }
 
 /** One sweep of the rate finder. `losses` and `smoothed` are of the length of `lrs`; `how` names the rule that chose. */
 export type LrFindEvent = {

@@ -2,6 +2,7 @@ import { AnnealError } from '../base/errors.ts'
 import { rate } from '../base/format.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
 import {
+  aten,
   autocast,
   defaultGenerator,
   F,
@@ -15,7 +16,7 @@ import {
 } from '../torch/index.ts'
 import type { BatchInfo, Callback, EpochInfo } from './callback.ts'
 import { accuracy, argmaxRows } from './metrics.ts'
-import type { Network, Precision } from './network.ts'
+import type { Precision, Trainable } from './network.ts'
 import { cosineRestarts, cycleEpochs } from './restarts.ts'
 import { constant, oneCycle, oneCycleMomentum, type Schedule } from './schedule.ts'
 import { DebiasedMean } from './smooth.ts'
@@ -39,6 +40,9 @@ export interface LearnerOptions {
   seed?: number
   /** Clip the norm of all gradients together to this. */
   gradClip?: number | undefined
+  /** Keep an exponential average of the weights over about this many steps, and validate with it (Polyak & Juditsky
+   *  1992); 0 keeps none. */
+  averageSteps?: number
   callbacks?: readonly Callback[]
 }
 
@@ -91,7 +95,7 @@ export class Stopped extends Error {
 /** Trains a network: the loop, and what hangs on it by callbacks. Steps are synchronous; between two of them signals and
  *  timers get their turn. */
 export class Learner {
-  readonly network: Network
+  readonly network: Trainable
   readonly options: Required<
     Pick<
       LearnerOptions,
@@ -101,7 +105,7 @@ export class Learner {
     LearnerOptions
   train: Source
   valid: Source | undefined
-  /** BatchNorm of the body keeps its statistics, also where its weights train. */
+  /** Every BatchNorm keeps its statistics, also where its weights train. */
   bnFreeze = false
   /** BatchNorm of frozen groups follows the batch all the same (fastai's `train_bn`). */
   trainFrozenBn = false
@@ -111,8 +115,9 @@ export class Learner {
   #frozen: boolean[]
   #optimizer: optim.Optimizer | undefined
   #progress: FitProgress | undefined
+  #average: Map<string, Tensor> | undefined
 
-  constructor(network: Network, options: LearnerOptions) {
+  constructor(network: Trainable, options: LearnerOptions) {
     const { batchSize = 32 } = options
     this.network = network
     this.options = {
@@ -122,6 +127,7 @@ export class Learner {
       labelSmoothing: 0,
       precision: 'float32',
       seed: 42,
+      averageSteps: 0,
       ...options,
       batchSize,
     }
@@ -242,6 +248,7 @@ export class Learner {
           if (mom !== undefined) g.momentum = mom
         }
         const loss = this.trainStep(batches[p.batch]!, epoch, optimizer)
+        this.#updateAverage()
         if (!Number.isFinite(loss))
           throw new AnnealError(
             `the loss became ${loss} at step ${this.step + 1} (rate ${rate(lrs.at(-1)!)}): try a lower rate, e.g. --lr ${rate(base.at(-1)! / 10)}`,
@@ -269,7 +276,7 @@ export class Learner {
         if (stop) break
         began = performance.now()
       }
-      const evaluated = this.valid && this.valid.count > 0 ? await this.validate(this.valid, { signal }) : undefined
+      const evaluated = this.valid && this.valid.count > 0 ? await this.averaged(() => this.validate(this.valid, { signal })) : undefined
       clock()
       this.epoch = epoch
       const info: EpochInfo = {
@@ -287,6 +294,51 @@ export class Learner {
     await tell(c => c.onFitEnd?.(this))
     this.#progress = undefined
     return history
+  }
+
+  #updateAverage(): void {
+    const { averageSteps } = this.options
+    if (!averageSteps) return
+    const decay = 1 - 1 / averageSteps
+    noGrad(() =>
+      scope(() => {
+        const now = [...this.network.net.stateDict()].filter(([, t]) => t.dtype.startsWith('float'))
+        this.#average ??= keep(new Map(now.map(([name, t]) => [name, t.detach().clone()])))
+        const kept = now.map(([name]) => this.#average!.get(name)!)
+        aten._foreach_mul_(kept, decay)
+        aten._foreach_add_(kept, now.map(([, t]) => t), { alpha: 1 - decay })
+      }),
+    )
+  }
+  #swapAverage(): void {
+    noGrad(() =>
+      scope(() => {
+        const own = this.network.net.stateDict()
+        for (const [name, kept] of this.#average ?? []) {
+          const t = own.get(name)!
+          const held = t.detach().clone()
+          t.copy_(kept)
+          kept.copy_(held)
+        }
+      }),
+    )
+  }
+  /** Runs `fn` with the averaged weights in the net, where an average is kept. */
+  async averaged<T>(fn: () => Promise<T> | T): Promise<T> {
+    this.#swapAverage()
+    try {
+      return await fn()
+    } finally {
+      this.#swapAverage()
+    }
+  }
+  /** The averaged weights, as the tensors themselves; empty where none are kept. */
+  averageTensors(): ReadonlyMap<string, Tensor> {
+    return this.#average ?? new Map()
+  }
+  restoreAverage(tensors: ReadonlyMap<string, Tensor>): void {
+    for (const t of this.#average?.values() ?? []) t.dispose()
+    this.#average = tensors.size > 0 ? noGrad(() => keep(new Map(Array.from(tensors, ([name, t]) => [name, t.clone()])))) : undefined
   }
 
   /** Where the running fit stands; call it between two steps, from a callback. */
@@ -319,13 +371,12 @@ export class Learner {
     return optim[this.options.optimizer](groups)
   }
 
-  /** Train mode, with the BatchNorm of frozen groups (and with `bnFreeze` of the whole body) in eval. */
+  /** Train mode, with the BatchNorm of frozen groups (with `bnFreeze` of all) in eval. */
   trainMode(): void {
     const { net, groups } = this.network
     net.train()
     for (const [i, group] of groups.entries()) {
-      const head = i === groups.length - 1
-      if (!((this.#frozen[i] && !this.trainFrozenBn) || (this.bnFreeze && !head))) continue
+      if (!this.bnFreeze && !(this.#frozen[i] && !this.trainFrozenBn)) continue
       for (const m of group.modules)
         for (const [, inner] of m.modules()) if (inner.kind.startsWith('BatchNorm')) inner.training = false
     }
@@ -391,6 +442,14 @@ export class Learner {
   /** Seeds what is drawn inside the net (dropout), apart from order and augmentation, which have streams of their own. */
   seed(extra = 0): void {
     manualSeed(this.options.seed + extra)
+  }
+
+  /** The state of the random numbers that are drawn inside the net. */
+  randomState(): Tensor {
+    return defaultGenerator().state
+  }
+  restoreRandom(state: Tensor): void {
+    defaultGenerator().state = state
   }
 
   /** A copy of weights, statistics and random state, to put back. */

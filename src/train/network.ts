@@ -1,17 +1,19 @@
 import type { ImageModel } from '../models/index.ts'
 import { type DType, type Generator, generator, nn, type Tensor } from '../torch/index.ts'
 
-/** A pretrained body and a fresh head: what transfer learning trains. */
-export interface Network {
-  /** x [N, 3, H, W] → logits [N, classes]; children `body` and `head`. */
-  net: nn.Module<{ body: nn.Module; head: nn.Module }>
+/** What the loop trains: a module that gives logits, and its layer groups from the input to the head, the last one. */
+export interface Trainable {
+  net: nn.Module
+  groups: LayerGroup[]
+}
+
+/** A pretrained body and a fresh head: what transfer learning trains. Takes x [N, 3, H, W]; children `body`, `head`. */
+export interface Network extends Trainable {
   body: ImageModel
   /** [N, 2·numFeatures] → logits [N, classes]. */
   head: nn.Module
   /** x [N, 3, H, W] → [N, 2·numFeatures]: what the head sees, the same for any input size. */
   features(x: Tensor): Tensor
-  /** Modules by layer group, from the input to the head, which is the last group. */
-  groups: LayerGroup[]
 }
 export interface LayerGroup {
   name: string

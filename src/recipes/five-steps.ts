@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs'
+import { AnnealError } from '../base/errors.ts'
+import { percent } from '../base/format.ts'
+import { augmentedSamples, confusionRows, interpret, writeInterpretation } from '../interpret/index.ts'
+import type { RunResult } from '../runs/index.ts'
+import { Learner } from '../train/learner.ts'
+import { type ModelCard, saveModel } from '../train/saved.ts'
+import { readWeights, type StoredTensor } from '../weights/index.ts'
+import { type HeadResult, trainHead } from './head.ts'
+import { type Context, describeData, type Prepared, prepare } from './prepare.ts'
+import { type Best, trainWhole, type WholeState } from './whole.ts'
+
+export interface FiveSteps {
+  result: RunResult
+  prepared: Prepared
+}
+
+/** The five easy steps over a folder of pictures: finds the rate; trains the last layer; unfreezes; lowers the rates of
+ *  earlier layers; trains the whole net in cycles until it overfits or the budget is used. The best weights, as
+ *  validated, are in the run folder and in the net at the end. */
+export async function fiveSteps(dir: string, context: Context): Promise<FiveSteps> {
+  const { session } = context
+  const clock = stopwatch()
+  const prepared = await prepare(dir, context)
+  const { net, modelName, classes, preprocessing } = prepared
+  if (prepared.source('valid').count === 0) throw new AnnealError(`${dir}: no picture is left for validation; give more pictures a class, or a validation folder.`)
+  checkSameData(session, prepared)
+  session.emit({ type: 'line', text: describeData(prepared) })
+  clock.lap('data')
+
+  const card = (best: Best): ModelCard => ({
+    format: 'anneal-classifier',
+    version: 1,
+    architecture: modelName,
+    head: { hidden: context.options.hidden ?? [], dropout: context.options.dropout ?? 0.5 },
+    classes,
+    preprocessing,
+    metrics: best,
+    anneal: version(),
+  })
+  const { best: bestPath, last: lastPath } = session.run.paths
+  const stem = (path: { weights: string }) => path.weights.replace(/\.safetensors$/, '')
+  const keepBest = (best: Best) => saveModel(stem(bestPath), net.net.stateDict(), card(best))
+
+  const resumed = session.tensors()
+  const head = await session.once('head', () => trainHead(prepared, context))
+  clock.lap('head')
+  const frozen: Best = { accuracy: head.accuracy, loss: head.loss, epoch: 0 }
+  if (!resumed) {
+    keepBest(frozen)
+    session.emit({ type: 'line', text: `frozen: accuracy ${percent(head.accuracy)}, loss ${head.loss.toFixed(4)}` })
+    session.checkpoint({ step: lastStep(head), epoch: head.epochs.length, tensors: new Map(Array.from(net.net.stateDict(), ([k, t]) => [`net.${k}`, t])) })
+  } else loadNet(prepared, resumed)
+
+  const inner = session.inner<WholeState>()
+  let best = frozen
+  let whole: WholeState | undefined
+  if (context.options.epochs !== 0) {
+    whole = await trainWhole(prepared, context, { head, best: frozen, keepBest, from: inner && resumed ? { state: inner, tensors: resumed } : undefined })
+    best = whole.best
+  }
+  clock.lap('whole')
+  saveModel(stem(lastPath), net.net.stateDict(), card({ ...best, epoch: whole?.learner.epoch ?? 0 }))
+  net.net.loadStateDict(readWeights(bestPath.weights))
+
+  const learn = evaluator(prepared)
+  const valid = await learn.validate(prepared.source('valid'))
+  const testSource = prepared.source('test')
+  const test = testSource.count > 0 ? await (session.emit({ type: 'phase', phase: 'test' }), learn.validate(testSource)) : undefined
+  const { pictures, augment, seed } = prepared
+  const shown = { dir: pictures.data.dir, classes, picture: (n: number) => pictures.picture(n) }
+  writeInterpretation(session.run.paths.interpret, {
+    ...(await interpret({ items: prepared.source('valid').items, evaluation: valid }, shown)),
+    samples: await augmentedSamples(prepared.source('train').items, { ...shown, augmentation: augment, seed, size: preprocessing.size, short: preprocessing.short }),
+    ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, confusion: confusionRows(test, classes.length) } } : {}),
+  })
+  clock.lap('report')
+  const result: RunResult = {
+    run: session.run.dir,
+    model: modelName,
+    classes,
+    accuracy: valid.accuracy,
+    loss: valid.loss,
+    epochs: head.epochs.length + (whole?.epochsDone ?? 0),
+    seconds: { ...clock.laps, total: session.run.seconds },
+    ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, pictures: testSource.count } } : {}),
+  }
+  return { result, prepared }
+}
+
+const lastStep = (head: HeadResult) => head.epochs.at(-1)?.step ?? 0
+
+function evaluator({ net, source, classes, batchSize, seed, precision }: Prepared): Learner {
+  return new Learner(net, { train: source('train'), classes, batchSize, seed, precision })
+}
+
+function loadNet({ net }: Prepared, tensors: ReadonlyMap<string, StoredTensor>): void {
+  const own = new Map(Array.from(tensors).flatMap(([name, t]) => (name.startsWith('net.') ? [[name.slice(4), t] as const] : [])))
+  net.net.loadStateDict(own)
+}
+
+/** A resumed run must see the pictures that it began with. */
+function checkSameData(session: Context['session'], { pictures: { data }, classes }: Prepared): void {
+  const known = session.known('data') as { fingerprint: string; classes: string[]; pictures: number } | undefined
+  const now = { fingerprint: data.fingerprint, classes, pictures: data.items.length }
+  if (known && known.fingerprint !== now.fingerprint)
+    throw new AnnealError(`${data.dir}: the pictures are not those that the run began with (${known.pictures} pictures in ${known.classes.length} classes then, ${now.pictures} in ${classes.length} now, or their content or split changed); start a new run.`)
+  session.know('data', now)
+}
+
+function stopwatch() {
+  let last = performance.now()
+  const laps: Record<string, number> = {}
+  return {
+    laps,
+    lap(name: string) {
+      const now = performance.now()
+      laps[name] = Math.round((now - last) / 10) / 100
+      last = now
+    },
+  }
+}
+
+export const version = (): string => JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version

@@ -1,0 +1,80 @@
+import { AnnealError } from '../base/errors.ts'
+import type { Augmentation } from '../data/index.ts'
+import type { OptimizerName } from '../train/learner.ts'
+import type { Precision } from '../train/network.ts'
+
+/** Everything that the recipe can be told. What is left out it chooses, and says why. */
+export interface TrainOptions {
+  /** A model by name, or `auto`. */
+  model?: string | undefined
+  /** A file of pretrained weights of this model. */
+  weights?: string | undefined
+  /** Begin from ImageNet's weights (default) or from random ones. */
+  pretrained?: boolean | undefined
+  /** Side of the crop in pixels. */
+  size?: number | undefined
+  batchSize?: number | undefined
+  /** Share of each class kept for validation, where there is no validation folder. */
+  valid?: number | undefined
+  seed?: number | undefined
+  /** Share of damaged pictures above which training does not begin. */
+  maxDamaged?: number | undefined
+  augment?: string | Partial<Augmentation> | undefined
+  /** Augmented views of each training picture that the frozen phase sees. */
+  views?: number | undefined
+  /** Hidden layers of the head; none unless given. */
+  hidden?: readonly number[] | undefined
+  dropout?: number | undefined
+  optimizer?: OptimizerName | undefined
+  weightDecay?: number | undefined
+  labelSmoothing?: number | undefined
+  /** Rate of the head in the frozen phase; found unless given. */
+  headLr?: number | undefined
+  /** Rates of the whole net: one for the last group, or one a group, earliest first. */
+  lr?: number | readonly number[] | undefined
+  /** How much lower the rate of each earlier group is: 3 for photos, 10 for pictures unlike ImageNet's. */
+  factor?: number | undefined
+  /** Cycles of one epoch in which the head is trained. */
+  headCycles?: number | undefined
+  /** Epochs of the first cycle of the whole net. */
+  cycleLen?: number | undefined
+  /** How much longer a cycle is than the one before; 1 unless the net underfits. */
+  cycleMult?: number | undefined
+  /** Epochs of the whole net at most; 0 trains the head alone. */
+  epochs?: number | undefined
+  /** Minutes that the command may take, at most. */
+  minutes?: number | undefined
+  bnFreeze?: boolean | undefined
+  precision?: Precision | 'auto' | undefined
+  device?: string | undefined
+}
+
+const whole = (name: string, v: unknown, least: number, most = Number.MAX_SAFE_INTEGER) => {
+  if (v !== undefined && !(Number.isInteger(v) && (v as number) >= least && (v as number) <= most))
+    throw new AnnealError(`--${name}: expected a whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`}, got ${v}`)
+}
+const number = (name: string, v: unknown, fits: (n: number) => boolean, expected: string) => {
+  if (v !== undefined && !(typeof v === 'number' && fits(v))) throw new AnnealError(`--${name}: expected ${expected}, got ${v}`)
+}
+
+/** Refuses settings that can't be, before any work is done. */
+export function checkOptions(o: TrainOptions): void {
+  whole('size', o.size, 32, 2048)
+  whole('batch', o.batchSize, 2, 4096)
+  whole('seed', o.seed, 0, 2 ** 32 - 1)
+  whole('views', o.views, 0, 64)
+  whole('head-cycles', o.headCycles, 1, 1000)
+  whole('epochs', o.epochs, 0)
+  whole('cycle-len', o.cycleLen, 1)
+  number('cycle-mult', o.cycleMult, v => v >= 1 && Number.isFinite(v), 'a number from 1')
+  number('valid', o.valid, v => v > 0 && v < 1, 'a share between 0 and 1, such as 0.2')
+  number('max-damaged', o.maxDamaged, v => v >= 0 && v <= 1, 'a share from 0 to 1')
+  number('minutes', o.minutes, v => v > 0, 'a number of minutes above 0')
+  number('head-lr', o.headLr, v => v > 0 && v <= 100, 'a rate above 0')
+  number('factor', o.factor, v => v >= 1 && v <= 1000, 'a number from 1 (3 for photos, 10 for pictures unlike ImageNet)')
+  number('dropout', o.dropout, v => v >= 0 && v < 1, 'a share from 0 to below 1')
+  number('weight-decay', o.weightDecay, v => v >= 0 && v < 10, 'a number from 0')
+  number('label-smoothing', o.labelSmoothing, v => v >= 0 && v < 1, 'a share from 0 to below 1')
+  for (const lr of typeof o.lr === 'number' ? [o.lr] : (o.lr ?? [])) number('lr', lr, v => v > 0 && v <= 100, 'rates above 0')
+  for (const width of o.hidden ?? []) whole('hidden', width, 1, 65536)
+}

@@ -1,0 +1,132 @@
+import { percent, plural } from '../base/format.ts'
+import type { Report } from '../base/progress.ts'
+import { type Augmentation, augmentation, type Item, imageFolder, openPictures, type Pictures, type Split } from '../data/index.ts'
+import { type PictureSource, pictureSource } from '../data/source.ts'
+import { chooseModel, loadPretrained, type ModelInfo, model as modelInfo, pretrainedState } from '../models/index.ts'
+import { machine } from '../setup/index.ts'
+import { library } from '../torch/index.ts'
+import { type Network, network, type Precision } from '../train/network.ts'
+import type { Preprocessing } from '../train/saved.ts'
+import type { TrainOptions } from './options.ts'
+import type { Session } from './session.ts'
+
+/** How far a long piece of work without losses is: decoding, features. */
+export type Progress = (what: string, done: number, total: number) => void
+
+export interface Context {
+  session: Session
+  options: TrainOptions
+  report: Report
+  progress: Progress
+  signal?: AbortSignal | undefined
+}
+
+/** What the steps work with: pictures, network, and how one becomes the other's input. */
+export interface Prepared {
+  pictures: Pictures
+  classes: string[]
+  modelName: string
+  info: ModelInfo
+  net: Network
+  preprocessing: Preprocessing
+  augment: Augmentation
+  precision: Precision
+  device: string
+  seed: number
+  batchSize: number
+  /** Pictures of one part as batches; `augmented` changes them each epoch. */
+  source(split: Split, options?: { augmented?: boolean }): PictureSource & { items: Item[] }
+}
+
+/** Everything before the first step: model, pictures, network. */
+export async function prepare(dir: string, { session, options, report, progress, signal }: Context): Promise<Prepared> {
+  const { seed = 42, batchSize = 32, pretrained = true } = options
+  const given = options.model ?? 'auto'
+  const modelName = await session.once('model', () => chooseModel(given, { report, pretrained: pretrained && options.weights === undefined }))
+  session.choice('model', modelName, given === 'auto' ? autoReason(modelName) : 'as asked')
+  const info = modelInfo(modelName)
+  const size = options.size ?? info.size
+  const short = Math.round(size / info.cropPct)
+  // Weights first: a model that can't be had should not cost a scan.
+  const state = pretrained ? await pretrainedState(modelName, { ...(options.weights === undefined ? {} : { file: options.weights }), report }) : undefined
+
+  session.emit({ type: 'phase', phase: 'scan' })
+  const index = await imageFolder(dir, {
+    seed,
+    ...(options.valid === undefined ? {} : { valid: options.valid }),
+    ...(options.maxDamaged === undefined ? {} : { maxDamaged: options.maxDamaged }),
+  })
+  const pictures = await openPictures(index, { short, interpolation: info.interpolation, signal, onProgress: (done, total) => progress('pictures', done, total) })
+  const { data } = pictures
+  session.emit({ type: 'scan', classes: data.counts, problems: data.problems.map(({ file, reason, kind }) => ({ file, reason, kind })) })
+  const augment = augmentation(options.augment ?? 'side-on')
+  if (options.augment === undefined) session.choice('augment', 'side-on', 'photos as people take them; --augment top-down for pictures without an up, none for neither')
+
+  const device = options.device ?? (library().cudaDevices > 0 ? 'cuda' : 'cpu')
+  const head = { ...(options.hidden ? { hidden: options.hidden } : {}), ...(options.dropout === undefined ? {} : { dropout: options.dropout }) }
+  const net = network(info.build({ classes: 0 }), data.classes.length, { seed, device, ...head })
+  if (state) loadPretrained(net.body, state)
+  const precision = choosePrecision({ session, options, info, device })
+  const preprocessing: Preprocessing = { size, short, interpolation: info.interpolation, mean: info.mean, std: info.std, channels: 3 }
+  const names = net.groups.map(g => g.name).join(' | ')
+  session.choice('layer groups', names, 'from the picture to the head; each has its own rate')
+
+  return {
+    pictures,
+    classes: data.classes,
+    modelName,
+    info,
+    net,
+    preprocessing,
+    augment,
+    precision,
+    device,
+    seed,
+    batchSize,
+    source(split, { augmented = false } = {}) {
+      const items = data.of(split)
+      const source = pictureSource({
+        picture: number => pictures.picture(number),
+        samples: items,
+        augmentation: augmented ? augment : undefined,
+        size,
+        short,
+        normalization: info,
+        seed,
+        ...(device === 'cpu' ? {} : { device }),
+      })
+      return { ...source, items }
+    },
+  }
+}
+
+const autoReason = (name: string) =>
+  name === 'resnet34' ? "the notes' own, and its weights are here or can be fetched" : 'the weights of resnet34 can not be had here; these come from a package registry'
+
+function choosePrecision({ session, options, info, device }: Pick<Context, 'session' | 'options'> & { info: ModelInfo; device: string }): Precision {
+  const given = options.precision ?? 'auto'
+  if (given !== 'auto') {
+    session.choice('precision', given, 'as asked')
+    return given
+  }
+  const { amx } = machine().cpu
+  const [precision, reason]: [Precision, string] =
+    device !== 'cpu'
+      ? ['bfloat16', 'a GPU']
+      : !amx
+        ? ['float32', 'this processor has no AMX']
+        : info.depthwise
+          ? ['float32', 'depthwise convolutions are slower in bfloat16']
+          : ['bfloat16', 'this processor has AMX']
+  session.choice('precision', precision, reason)
+  return precision
+}
+
+/** `800 training, 341 validation and 372 test pictures in 10 classes`. */
+export function describeData({ pictures: { data }, classes }: Prepared): string {
+  const count = (split: Split) => data.of(split).length
+  const test = count('test')
+  const left = data.problems.filter(p => !p.kept).length
+  const total = count('train') + count('valid') + test
+  return `${plural(count('train'), 'training')}, ${plural(count('valid'), 'validation')}${test ? ` and ${plural(test, 'test')}` : ''} pictures in ${plural(classes.length, 'class', 'classes')}${left ? `; ${left} of ${total + left} files left out (${percent(left / (total + left))})` : ''}`
+}

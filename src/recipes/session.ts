@@ -1,0 +1,109 @@
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { writeAtomic } from '../base/files.ts'
+import type { EventBody, Run, RunEvent } from '../runs/index.ts'
+import type { Tensor } from '../torch/index.ts'
+import { storedTensors } from '../train/saved.ts'
+import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
+
+/** Where a run stands: the answers of the steps that are done, and what goes on. */
+interface ResumeState {
+  format: 1
+  step: number
+  epoch: number
+  answers: Record<string, unknown>
+  /** What the step in progress needs, beside the tensors. */
+  inner?: unknown
+  tensors?: string
+}
+
+/** A run in progress. Steps that are done answer from memory (`once`), so that a resumed recipe is the same program run
+ *  again; the step in progress goes on from the last checkpoint. */
+export class Session {
+  readonly run: Run
+  readonly #listen: (event: RunEvent) => void
+  #state: ResumeState = { format: 1, step: 0, epoch: 0, answers: {} }
+  readonly #path: string
+
+  constructor(run: Run, listen: (event: RunEvent) => void) {
+    this.run = run
+    this.#listen = listen
+    this.#path = join(run.paths.resume, 'state.json')
+  }
+
+  /** Takes up the last checkpoint; false where the run had none yet. */
+  resume(): boolean {
+    let text: string
+    try {
+      text = readFileSync(this.#path, 'utf8')
+    } catch {
+      this.run.truncateAfter(0)
+      return false
+    }
+    try {
+      this.#state = JSON.parse(text) as ResumeState
+      if (this.#state.format !== 1) throw new Error(`format ${this.#state.format}`)
+    } catch (cause) {
+      throw new AnnealError(`${this.#path}: the resume state can't be read (${(cause as Error).message}); start a new run.`, { cause })
+    }
+    this.run.truncateAfter(this.#state.step)
+    this.emit({ type: 'resumed', step: this.#state.step })
+    return true
+  }
+
+  emit(body: EventBody): void {
+    this.#listen(this.run.append(body))
+  }
+  choice(what: string, value: string, reason: string): void {
+    this.emit({ type: 'choice', what, value, reason })
+  }
+  warn(message: string): void {
+    this.emit({ type: 'warning', message })
+  }
+
+  /** Runs a step whose answer is plain data, or gives the answer that it had before the run was resumed. */
+  async once<T>(name: string, fn: () => Promise<T> | T): Promise<T> {
+    if (!Object.hasOwn(this.#state.answers, name)) this.#state.answers[name] = (await fn()) ?? null
+    return this.#state.answers[name] as T
+  }
+  /** What an earlier process of this run knew under a name. */
+  known(name: string): unknown {
+    return this.#state.answers[name]
+  }
+  know(name: string, value: unknown): void {
+    this.#state.answers[name] = value
+  }
+
+  /** Where the step in progress stood at the checkpoint that was resumed. */
+  inner<T>(): T | undefined {
+    return this.#state.inner as T | undefined
+  }
+  /** The tensors of the checkpoint that was resumed. */
+  tensors(): Map<string, StoredTensor> | undefined {
+    return this.#state.tensors === undefined ? undefined : readWeights(join(this.run.paths.resume, this.#state.tensors))
+  }
+
+  /** Writes the resume state, whole or not at all; the state before it stays until the new one is on the disk. A full
+   *  disk is a warning: training goes on, and the last good state stays. */
+  checkpoint({ step, epoch, inner, tensors }: { step: number; epoch: number; inner?: unknown; tensors?: ReadonlyMap<string, Tensor> }): boolean {
+    const name = tensors ? `step-${step}.safetensors` : undefined
+    const next: ResumeState = { format: 1, step, epoch, answers: this.#state.answers, inner, ...(name ? { tensors: name } : {}) }
+    try {
+      if (name) writeSafetensors(join(this.run.paths.resume, name), storedTensors(tensors!))
+      this.run.checkpoint({ step, epoch })
+      writeAtomic(this.#path, JSON.stringify(next))
+    } catch (error) {
+      this.warn(`the resume state could not be written (${(error as Error).message}); training goes on, the one before stays`)
+      return false
+    }
+    this.#state = next
+    for (const file of readdirSync(this.run.paths.resume)) if (file.endsWith('.safetensors') && file !== name) rmSync(join(this.run.paths.resume, file))
+    return true
+  }
+
+  /** Drops the resume state of a run that has ended well. */
+  forget(): void {
+    rmSync(this.run.paths.resume, { recursive: true, force: true })
+  }
+}

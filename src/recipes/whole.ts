@@ -1,0 +1,207 @@
+import { percent, plural, rate } from '../base/format.ts'
+import { fromArray, type Tensor } from '../torch/index.ts'
+import { advise, type EpochLosses } from '../train/advise.ts'
+import type { Callback, EpochInfo } from '../train/callback.ts'
+import { type FitProgress, Learner, Stopped } from '../train/learner.ts'
+import type { StoredTensor } from '../weights/index.ts'
+import { recorder } from './events.ts'
+import type { HeadResult } from './head.ts'
+import type { TrainOptions } from './options.ts'
+import type { Context, Prepared } from './prepare.ts'
+
+/** The best weights so far, by validation: higher accuracy, then lower loss. */
+export interface Best {
+  accuracy: number
+  loss: number
+  epoch: number
+}
+export const isBetter = (a: { accuracy: number; loss: number }, b: { accuracy: number; loss: number }): boolean =>
+  a.accuracy > b.accuracy || (a.accuracy === b.accuracy && a.loss < b.loss)
+
+/** Where the whole phase stands, for the resume state: plain data beside the tensors. */
+export interface WholeState {
+  lrs: number[]
+  cycle: number
+  cycleLen: number
+  epochsDone: number
+  history: EpochLosses[]
+  best: Best
+  /** Seconds of the slowest epoch so far. */
+  slowest: number
+  learner: { epoch: number; step: number }
+  /** The fit in progress; none between two cycles. */
+  fit?: FitProgress | undefined
+}
+
+export interface WholeOptions {
+  head: HeadResult
+  best: Best
+  /** Where an interrupted phase goes on. */
+  from?: { state: WholeState; tensors: ReadonlyMap<string, StoredTensor> } | undefined
+  keepBest(best: Best): void
+}
+
+/** A resume state is written at least this often while training, in seconds. */
+const checkpointSeconds = 30
+
+/** Steps 3 to 5: unfreezes, sets lower rates for earlier groups, and trains the whole net in cycles until it overfits or
+ *  the budget is used. Gives the best weights' validation result. */
+export async function trainWhole(prepared: Prepared, context: Context, { head, best, from, keepBest }: WholeOptions): Promise<WholeState> {
+  const { session, options, signal } = context
+  const { net, classes, source, batchSize, seed, precision } = prepared
+  const train = source('train', { augmented: true })
+  const valid = source('valid')
+  const stepsPerEpoch = Math.max(1, Math.round(train.count / batchSize))
+  const averageSteps = Math.min(500, Math.max(20, stepsPerEpoch))
+  const labelSmoothing = options.labelSmoothing ?? 0.1
+  const learn = new Learner(net, {
+    train,
+    valid,
+    classes,
+    batchSize,
+    seed,
+    precision,
+    labelSmoothing,
+    averageSteps,
+    weightDecay: options.weightDecay ?? 0.01,
+    ...(options.optimizer ? { optimizer: options.optimizer } : {}),
+  })
+  learn.unfreeze()
+  learn.bnFreeze = options.bnFreeze ?? (train.count < 20_000 || batchSize < 32)
+  const factor = options.factor ?? 3
+  const state: WholeState = from?.state ?? {
+    lrs: chooseRates(learn, options, head, factor),
+    cycle: 0,
+    cycleLen: options.cycleLen ?? 2,
+    epochsDone: 0,
+    history: [],
+    best,
+    slowest: 0,
+    learner: { epoch: head.epochs.length, step: head.epochs.at(-1)?.step ?? 0 },
+  }
+  if (!from) {
+    session.choice('unfreeze', `${learn.groups.length} layer groups`, 'the head is trained; now everything is')
+    session.choice(
+      'BatchNorm',
+      learn.bnFreeze ? 'statistics kept' : 'statistics follow the batch',
+      options.bnFreeze !== undefined
+        ? 'as asked'
+        : learn.bnFreeze
+          ? `${plural(train.count, 'picture')} in batches of ${batchSize} make poorer statistics than ImageNet's`
+          : 'there are pictures enough for statistics of their own',
+    )
+    session.choice('rates', state.lrs.map(rate).join(', '), typeof options.lr === 'object' ? 'as asked' : `${options.lr === undefined ? "a tenth of the head's, which is trained already; " : ''}each earlier group ${factor} times lower${options.factor === undefined ? ": photos are like ImageNet's (--factor 10 for medical or satellite pictures)" : ''}`)
+    session.choice('weights', 'averaged', `validated and kept as their mean over the last ${plural(averageSteps, 'step')} or so`)
+  }
+  learn.epoch = state.learner.epoch
+  learn.step = state.learner.step
+  if (from) restore(learn, state, from.tensors)
+  else learn.seed(1)
+
+  const checkpoint = (fit: FitProgress | undefined) => {
+    state.fit = fit
+    state.learner = { epoch: learn.epoch, step: learn.step }
+    session.checkpoint({ step: learn.step, epoch: learn.epoch, inner: state, tensors: tensorsOf(learn) })
+  }
+  const judge = (info: EpochInfo): boolean => {
+    const now = { accuracy: info.accuracy, loss: info.validLoss, epoch: info.epoch }
+    if (!isBetter(now, state.best)) return false
+    state.best = now
+    return true
+  }
+  let saved = performance.now()
+  const keeper: Callback = {
+    async onEpochEnd(info) {
+      state.epochsDone++
+      state.slowest = Math.max(state.slowest, info.seconds)
+      state.history.push({ trainLoss: info.trainLoss, validLoss: info.validLoss })
+      if (state.best.epoch === info.epoch) await learn.averaged(() => keepBest(state.best))
+    },
+    onBatchEnd() {
+      if (performance.now() - saved < checkpointSeconds * 1000) return
+      checkpoint(learn.progress())
+      saved = performance.now()
+    },
+  }
+
+  const most = options.epochs ?? Number.POSITIVE_INFINITY
+  while (true) {
+    const fit = state.fit
+    if (!fit) {
+      const planned = planCycle(state, context, most)
+      if (planned === undefined) break
+      state.cycleLen = planned
+      session.emit({ type: 'phase', phase: 'whole', epochs: state.cycleLen, groups: [...learn.groups], steps: state.cycleLen * stepsPerEpoch })
+    }
+    const first = state.history.length - (fit?.epoch ?? 0)
+    try {
+      await learn.fit(1, { lr: state.lrs, cycleLen: state.cycleLen, signal, from: fit, callbacks: [recorder(session, 'whole', judge), keeper] })
+    } catch (error) {
+      if (error instanceof Stopped) checkpoint(learn.progress())
+      throw error
+    }
+    state.cycle++
+    const advice = advise(state.history.slice(first), state.history.slice(0, first))
+    state.fit = undefined
+    if (advice.overfits || advice.stalled) {
+      session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, advice.reason)
+      break
+    }
+    const mult = options.cycleMult ?? (advice.grow ? 2 : 1)
+    if (mult !== 1) {
+      state.cycleLen = Math.max(1, Math.round(state.cycleLen * mult))
+      session.choice('cycle length', plural(state.cycleLen, 'epoch'), options.cycleMult === undefined ? advice.reason : `cycle-mult ${mult}`)
+    }
+    checkpoint(undefined)
+    saved = performance.now()
+  }
+  session.choice('weights kept', state.best.epoch === 0 ? 'of the frozen phase' : `of epoch ${state.best.epoch}`, `they validate best: ${percent(state.best.accuracy)}, loss ${state.best.loss.toFixed(3)}`)
+  return state
+}
+
+/** How many epochs the next cycle has; undefined where the budget is used. */
+function planCycle(state: WholeState, { session, options }: Context, most: number): number | undefined {
+  const left = most - state.epochsDone
+  if (left <= 0) {
+    if (state.epochsDone > 0) session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `--epochs ${most} are used`)
+    return undefined
+  }
+  let length = Math.min(state.cycleLen, left)
+  if (options.minutes !== undefined) {
+    const seconds = options.minutes * 60 - session.run.seconds
+    const fitting = state.slowest > 0 ? Math.floor((seconds - 5) / state.slowest) : seconds > 10 ? length : 0
+    if (fitting < 1) {
+      session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `--minutes ${options.minutes} leave no time for another`)
+      return undefined
+    }
+    if (fitting < length) session.choice('cycle length', plural(fitting, 'epoch'), `what --minutes ${options.minutes} leave time for`)
+    length = Math.min(length, fitting)
+  }
+  return length
+}
+
+/** The rates of the whole net: as asked, or from the head's: the head is trained by now, so a tenth of the rate that was
+ *  found for it (a finder over a trained net sees no fall to go by), and each earlier group `factor` times lower. */
+function chooseRates(learn: Learner, options: TrainOptions, head: HeadResult, factor: number): number[] {
+  return learn.rates(options.lr ?? Math.min(1e-3, Math.max(1e-4, head.lr / 10)), factor)
+}
+
+/** All that a fit's next step depends on: weights, their average, the optimizer's state, the random state. */
+function tensorsOf(learn: Learner): Map<string, Tensor> {
+  const all = new Map<string, Tensor>()
+  for (const [name, t] of learn.network.net.stateDict()) all.set(`net.${name}`, t)
+  for (const [name, t] of learn.averageTensors()) all.set(`average.${name}`, t)
+  for (const [name, t] of learn.optimizerTensors()) all.set(`optimizer.${name}`, t)
+  all.set('random', learn.randomState())
+  return all
+}
+
+function restore(learn: Learner, state: WholeState, stored: ReadonlyMap<string, StoredTensor>): void {
+  const part = (prefix: string) =>
+    new Map(Array.from(stored).flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), fromArray(t.data, t.shape, { dtype: t.dtype })] as const] : [])))
+  learn.network.net.loadStateDict(part('net.'))
+  learn.restoreAverage(part('average.'))
+  if (state.fit) learn.restoreOptimizer(state.lrs, part('optimizer.'), state.fit.optimizerStep)
+  const random = stored.get('random')
+  if (random) learn.restoreRandom(fromArray(random.data, random.shape, { dtype: random.dtype }))
+}

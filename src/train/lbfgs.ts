@@ -1,0 +1,73 @@
+/** A smooth function: its value at `x`, and its gradient written to `gradient`. */
+export type Smooth = (x: Float64Array, gradient: Float64Array) => number
+
+export interface Minimum {
+  x: Float64Array
+  value: number
+  iterations: number
+  /** Whether it came to rest before the iterations ran out. */
+  converged: boolean
+}
+
+/** Limited-memory BFGS (Liu & Nocedal 1989) with a backtracking line search: minimises a smooth, preferably convex
+ *  function. Ends where a step
+ *  lowers the value by less than `tolerance` of it. */
+export function lbfgs(f: Smooth, start: Float64Array, { iterations = 200, tolerance = 1e-6, memory = 10 } = {}): Minimum {
+  const n = start.length
+  let x: Float64Array = start.slice()
+  let gradient: Float64Array = new Float64Array(n)
+  let value = f(x, gradient)
+  const steps: { s: Float64Array; y: Float64Array; rho: number }[] = []
+  for (let k = 0; k < iterations; k++) {
+    if (gradient.every(g => g === 0)) return { x, value, iterations: k, converged: true }
+    const direction = towardsMinimum(gradient, steps)
+    const slope = dot(direction, gradient)
+    let t = steps.length === 0 ? Math.min(1, 1 / Math.sqrt(dot(gradient, gradient))) : 1
+    let moved: { x: Float64Array; gradient: Float64Array; value: number } | undefined
+    for (let tries = 0; tries < 30 && !moved; tries++, t /= 2) {
+      const next = x.map((v, i) => v + t * direction[i]!)
+      const nextGradient = new Float64Array(n)
+      const nextValue = f(next, nextGradient)
+      if (nextValue <= value + 1e-4 * t * slope) moved = { x: next, gradient: nextGradient, value: nextValue }
+    }
+    if (!moved) return { x, value, iterations: k, converged: true } // as low as rounding lets it
+    const fall = (value - moved.value) / Math.max(Math.abs(value), 1e-12)
+    const s = moved.x.map((v, i) => v - x[i]!)
+    const y = moved.gradient.map((v, i) => v - gradient[i]!)
+    const curvature = dot(s, y)
+    if (curvature > 1e-12 * dot(y, y)) {
+      steps.push({ s, y, rho: 1 / curvature })
+      if (steps.length > memory) steps.shift()
+    }
+    ;({ x, gradient, value } = moved)
+    if (fall < tolerance) return { x, value, iterations: k + 1, converged: true }
+  }
+  return { x, value, iterations, converged: false }
+}
+
+/** The two-loop recursion: minus the inverse Hessian, as far as the last steps tell it, times the gradient. */
+function towardsMinimum(gradient: Float64Array, steps: readonly { s: Float64Array; y: Float64Array; rho: number }[]): Float64Array {
+  const q = gradient.map(v => -v)
+  const alphas: number[] = []
+  for (const { s, y, rho } of steps.toReversed()) {
+    const alpha = rho * dot(s, q)
+    alphas.unshift(alpha)
+    for (let i = 0; i < q.length; i++) q[i]! -= alpha * y[i]!
+  }
+  const last = steps.at(-1)
+  if (last) {
+    const scale = 1 / (last.rho * dot(last.y, last.y))
+    for (let i = 0; i < q.length; i++) q[i]! *= scale
+  }
+  for (const [k, { s, y, rho }] of steps.entries()) {
+    const beta = rho * dot(y, q)
+    for (let i = 0; i < q.length; i++) q[i]! += (alphas[k]! - beta) * s[i]!
+  }
+  return q
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
+  return sum
+}

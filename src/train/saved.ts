@@ -1,0 +1,99 @@
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { writeAtomic } from '../base/files.ts'
+import { type ModelInfo, model as modelInfo } from '../models/index.ts'
+import type { Tensor } from '../torch/index.ts'
+import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
+import { type Network, network } from './network.ts'
+
+/** How a picture becomes the net's input: short side to `short`, centre crop of `size`, [0, 1], minus mean, over std. */
+export interface Preprocessing {
+  size: number
+  short: number
+  interpolation: 'bilinear' | 'bicubic'
+  mean: readonly number[]
+  std: readonly number[]
+  channels: 3
+}
+
+/** The JSON beside the weights: all that prediction needs, and no code. */
+export interface ModelCard {
+  format: 'anneal-classifier'
+  version: 1
+  architecture: string
+  head: { hidden: readonly number[]; dropout: number }
+  classes: readonly string[]
+  preprocessing: Preprocessing
+  metrics: { accuracy: number; loss: number; epoch: number }
+  anneal: string
+}
+
+/** Writes `PATH.safetensors` and `PATH.json`, each whole or not at all. */
+export function saveModel(path: string, net: ReadonlyMap<string, Tensor>, card: ModelCard): void {
+  writeSafetensors(`${path}.safetensors`, storedTensors(net), { architecture: card.architecture, format: 'pt' })
+  writeAtomic(`${path}.json`, `${JSON.stringify(card, null, 2)}\n`)
+}
+
+/** Tensors as plain bytes, row-major, by name. */
+export function storedTensors(tensors: ReadonlyMap<string, Tensor>): Map<string, StoredTensor> {
+  return new Map(
+    Array.from(tensors, ([name, t]) => {
+      const data = t.data()
+      return [name, { dtype: t.dtype as StoredTensor['dtype'], shape: t.shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }]
+    }),
+  )
+}
+
+/** Reads a saved classifier: a run folder (its best weights), or the path of its weights or its JSON. */
+export function loadModel(path: string, { device = 'cpu' } = {}): { network: Network; card: ModelCard; info: ModelInfo } {
+  const stem = stemOf(path)
+  const card = readCard(`${stem}.json`)
+  const info = modelInfo(card.architecture)
+  const net = network(info.build({ classes: 0 }), card.classes.length, { ...card.head, device })
+  try {
+    net.net.loadStateDict(readWeights(`${stem}.safetensors`))
+  } catch (cause) {
+    throw new AnnealError(`${stem}.safetensors: ${(cause as Error).message}`, { cause })
+  }
+  net.net.eval()
+  return { network: net, card, info }
+}
+
+function stemOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (!stat) throw new AnnealError(`${path}: no such run or model. \`anneal runs\` lists the runs.`)
+  if (stat.isDirectory()) return join(path, 'best')
+  return path.replace(/\.(safetensors|json)$/, '')
+}
+
+function readCard(path: string): ModelCard {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new AnnealError(`${path}: there is no saved model here (the run may have ended before its first epoch).`, { cause })
+  }
+  let card: Partial<ModelCard>
+  try {
+    card = JSON.parse(text)
+  } catch (cause) {
+    throw new AnnealError(`${path}: is not valid JSON.`, { cause })
+  }
+  const { preprocessing: p, classes, head } = card
+  const whole =
+    card.format === 'anneal-classifier' &&
+    card.version === 1 &&
+    typeof card.architecture === 'string' &&
+    Array.isArray(classes) &&
+    classes.length > 1 &&
+    classes.every(c => typeof c === 'string') &&
+    Array.isArray(head?.hidden) &&
+    typeof p?.size === 'number' &&
+    typeof p.short === 'number' &&
+    Array.isArray(p.mean) &&
+    Array.isArray(p.std)
+  if (!whole) throw new AnnealError(`${path}: does not describe a classifier of this version of Anneal (format anneal-classifier, version 1).`)
+  return card as ModelCard
+}
+
