@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { makeFolder, sweep } from '../src/base/archive.ts'
+import { makeFolder, sweep, sweepOf } from '../src/base/archive.ts'
 import { untar } from '../src/base/tar.ts'
 import { unzip } from '../src/base/zip.ts'
 import { type Entry, tgzOf, zipOf } from './archive.make.ts'
@@ -129,6 +129,12 @@ test('a folder is made whole or not at all', async () => {
   await makeFolder(out(), async temp => writeFileSync(join(temp, 'whole'), 'x'))
   assert.deepEqual(readdirSync(out()), ['whole'])
   await makeFolder(out(), async () => assert.fail('it is there'))
+})
+
+test('sweepOf removes what was left of one folder, and nothing else', () => {
+  for (const name of ['a.1.ff.tmp', 'a.lock', 'ab.1.ff.tmp']) file(name, Buffer.from('x'))
+  sweepOf(join(folder, 'a'))
+  assert.deepEqual(readdirSync(folder).sort(), ['a.lock', 'ab.1.ff.tmp'])
 })
 
 test('sweep removes old temporary files, not new ones nor others', () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { AnnealError } from './errors.ts'
 
 /** Where a member of an archive goes, relative to the folder it is unpacked to; `undefined` leaves it out. */
@@ -49,6 +49,14 @@ export function sweep(folder: string): void {
     const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
     if (name.endsWith('.tmp') && age > 3600_000) rmSync(path, { recursive: true, force: true })
   }
+}
+
+/** Removes what killed processes left of `folder` (see {@link makeFolder}); call it while holding the lock of `folder`. */
+export function sweepOf(folder: string): void {
+  const start = `${basename(folder)}.`
+  for (const name of existsSync(dirname(folder)) ? readdirSync(dirname(folder)) : [])
+    if (name.startsWith(start) && name.endsWith('.tmp'))
+      rmSync(join(dirname(folder), name), { recursive: true, force: true })
 }
 
 /** The parent folder of a member, made. */

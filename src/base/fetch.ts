@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hashFile } from './digest.ts'
 import { AnnealError } from './errors.ts'
-import { bytes as asBytes } from './format.ts'
+import { bytes as asBytes, plural } from './format.ts'
 import { withLock } from './lock.ts'
 import { type Report, silent } from './progress.ts'
 
@@ -92,7 +92,7 @@ async function fetchNow(pinned: Pinned, options: FetchOptions): Promise<void> {
       failures = (size(part) ?? 0) > before ? 1 : failures + 1
       if (failures >= tries)
         throw new AnnealError(
-          `could not fetch ${what} from ${new URL(url).host}: ${reason(error)} (${tries} tries); check the network and run it again: it goes on where it stopped`,
+          `could not fetch ${what} from ${new URL(url).host}: ${reason(error)} (${plural(tries, 'try', 'tries')}); check the network and run it again: it goes on where it stopped`,
           { cause: error },
         )
       await sleep(pauseSeconds * 1000 * 2 ** (failures - 1), undefined, signal ? { signal } : {})

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { makeFolder, sweep } from '../base/archive.ts'
+import { makeFolder, sweep, sweepOf } from '../base/archive.ts'
 import { AnnealError } from '../base/errors.ts'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { duration } from '../base/format.ts'
@@ -42,6 +42,7 @@ export async function ensureAddon(report: Report = silent): Promise<Addon> {
     await withLock(
       folder,
       async () => {
+        sweepOf(folder)
         if (!existsSync(path)) await makeFolder(folder, temp => buildIn(temp, folder, libtorch, tools, report))
       },
       () => report({ line: 'waiting for another process that builds the addon' }),
@@ -137,13 +138,19 @@ async function compile(temp: string, folder: string, libtorch: Libtorch, tools: 
   if (made?.code !== 0) {
     const path = `${folder}.log`
     writeAtomic(path, log)
-    const errors = log.split('\n').filter(line => /error|Error|No space/.test(line))
     throw new AnnealError(
-      `the addon did not build against libtorch ${libtorch.version} in ${libtorch.folder}: ${lastLines(errors.join('\n') || log)}; the whole log is ${path}. ANNEAL_LIBTORCH chooses another libtorch, CXX another compiler`,
+      `the addon did not build against libtorch ${libtorch.version} in ${libtorch.folder}: ${whatFailed(log)}; the whole log is ${path}. ANNEAL_LIBTORCH chooses another libtorch, CXX another compiler`,
     )
   }
   renameSync(join(build, 'anneal.node'), join(temp, 'anneal.node'))
   return log
+}
+
+/** The compiler's own errors where there are any, else the last lines that are not make's. */
+function whatFailed(log: string): string {
+  const lines = log.split('\n').filter(line => !/^\s*(g?make\b|-- |ninja: )/.test(line))
+  const errors = lines.filter(line => /\berror: |No space left|Killed|cannot find/.test(line))
+  return lastLines((errors.length ? errors : lines).join('\n'))
 }
 
 /** Loads an addon in a process of its own, where a crash or a missing library shows without harm. */

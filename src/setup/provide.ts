@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { makeFolder, sweep } from '../base/archive.ts'
+import { makeFolder, sweep, sweepOf } from '../base/archive.ts'
 import { AnnealError } from '../base/errors.ts'
 import { fetchFile, needSpace } from '../base/fetch.ts'
 import { cacheFolder } from '../base/files.ts'
@@ -58,6 +58,7 @@ async function fetchLibtorch(
     folder,
     async () => {
       if (existsSync(place)) return
+      sweepOf(folder)
       needSpace(
         cache,
         (source === 'archive' ? 5 : 2.2) * pins.archive.bytes + (source === 'wheel' ? 1e9 : 0),
