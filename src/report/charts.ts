@@ -1,86 +1,12 @@
 import { duration, percent, plural, rate } from '../base/format.ts'
-import type { BatchEvent, EpochEvent, LrFindEvent } from '../runs/index.ts'
+import type { BatchEvent, EpochEvent } from '../runs/index.ts'
+import { axis, decades, decimal, tickRate, whole } from './axes.ts'
 import { short } from './html.ts'
 import { type Chart, hues, ink, type Key, type Kit, textWidth } from './plot.ts'
 import { bestEpoch, type Stretch, stretches, thin } from './series.ts'
 
-const axis = { tickSize: 4, labelArrow: 'none' as const, labelAnchor: 'center' as const }
-const decimal = (v: number) =>
-  v !== 0 && (Math.abs(v) >= 1e4 || Math.abs(v) < 1e-3) ? rate(v) : String(+v.toPrecision(4))
-const tickRate = (v: number) => (v >= 0.1 && v < 1000 ? String(+v.toPrecision(2)) : rate(v))
-const whole = (v: number) => (Number.isInteger(v) ? v.toLocaleString('en-US') : '')
-
-/** Loss against learning rate of one sweep (log x), with the chosen rate and the other suggestions; undefined where no
- *  loss is finite. `name` is that of the file. */
-export function rateFinderChart(kit: Kit, event: LrFindEvent, name: string): Chart | undefined {
-  const { Plot, draw } = kit
-  const points = event.lrs.map((lr, i) => ({ lr, loss: event.losses[i] ?? NaN, smooth: event.smoothed[i] ?? NaN }))
-  const drawn = points.filter(p => p.lr > 0 && Number.isFinite(p.smooth))
-  if (drawn.length === 0) return undefined
-  const smooths = drawn.map(p => p.smooth)
-  const low = Math.min(...smooths)
-  const start = smooths[0]!
-  // A sweep ends where the loss explodes: the fall before that is what is looked at.
-  const high = Math.min(Math.max(...smooths), start + Math.max(0.8 * (start - low), 0.15 * Math.abs(start), 1e-3))
-  const pad = 0.08 * (high - low || 1)
-  const heightAt = (lr: number) => {
-    const after = drawn.findIndex(p => p.lr >= lr)
-    if (after <= 0) return drawn.at(after)!.smooth
-    const [a, b] = [drawn[after - 1]!, drawn[after]!]
-    return a.smooth + ((b.smooth - a.smooth) * Math.log(lr / a.lr)) / Math.log(b.lr / a.lr)
-  }
-  const marked = (lr: number) => [{ lr, loss: Math.min(high, heightAt(lr)) }]
-  const rules = { steep: 'steepest fall', valley: 'valley', minimum: 'minimum ÷ 10' } as Record<string, string>
-  const others = Object.entries(event.suggestions).filter((s): s is [string, number] => Number(s[1]) > 0)
-  const hasChosen = event.chosen > 0
-  const keys: Key[] = [
-    { label: 'smoothed', color: hues[0]!, sign: 'line' },
-    { label: 'each batch', color: ink.soft, sign: 'dot' },
-    ...(hasChosen ? [{ label: `chosen: ${rate(event.chosen)}`, color: hues[1]!, sign: 'dot' as const }] : []),
-    ...others.map(([rule, lr], i): Key => {
-      return { label: `${rules[rule] ?? rule}: ${rate(lr)}`, color: hues[2 + (i % 4)]!, sign: 'ring' }
-    }),
-  ]
-  const x = { x: 'lr', y: 'loss' }
-  return draw({
-    name,
-    title: `Learning rate finder${event.phase === 'find' ? '' : `, ${event.phase}`}`,
-    alt:
-      `Loss against learning rate. The smoothed loss goes from ${decimal(start)} down to ${decimal(low)}. ` +
-      `${hasChosen ? `Chosen: ${rate(event.chosen)} (${event.how}).` : 'No rate was chosen.'}`,
-    keys,
-    x: {
-      ...axis,
-      type: 'log',
-      label: 'learning rate',
-      ticks: decades(drawn[0]!.lr, drawn.at(-1)!.lr),
-      tickFormat: tickRate,
-    },
-    y: { ...axis, label: 'loss', domain: [low - pad, high + pad], grid: true, ticks: 5, tickFormat: decimal },
-    marks: [
-      hasChosen ? Plot.ruleX([event.chosen], { stroke: hues[1]!, strokeDasharray: '3 3' }) : null,
-      Plot.dot(
-        points.filter(p => p.lr > 0 && Number.isFinite(p.loss)),
-        { ...x, r: 1.6, fill: ink.soft, fillOpacity: 0.6, clip: true },
-      ),
-      Plot.line(drawn, { x: 'lr', y: 'smooth', stroke: hues[0]!, strokeWidth: 2, clip: true }),
-      ...others.map(([, lr], i) =>
-        Plot.dot(marked(lr), { ...x, r: 6.5, stroke: hues[2 + (i % 4)]!, strokeWidth: 2, fill: ink.paper }),
-      ),
-      hasChosen ? Plot.dot(marked(event.chosen), { ...x, r: 4.5, fill: hues[1]!, stroke: ink.paper }) : null,
-    ],
-  })
-}
-
-function decades(from: number, to: number): number[] {
-  const [a, b] = [Math.ceil(Math.log10(from) - 1e-6), Math.floor(Math.log10(to) + 1e-6)]
-  if (b <= a) return [from, to]
-  const step = Math.ceil((b - a) / 8)
-  return Array.from({ length: Math.floor((b - a) / step) + 1 }, (_, i) => Number(`1e${a + i * step}`))
-}
-
 /** Bounds of the phases with their names, where these fit. */
-function phaseMarks({ Plot }: Kit, phases: readonly Stretch[], pixels: number) {
+function phaseMarks({ Plot }: Kit, phases: readonly Stretch[], pixels: number, shift = 0) {
   const [first, last] = [phases[0]?.from ?? 0, phases.at(-1)?.to ?? 1]
   const room = ({ from, to }: Stretch) => (pixels * (to - from + 1)) / Math.max(1, last - first + 1)
   return [
@@ -93,7 +19,7 @@ function phaseMarks({ Plot }: Kit, phases: readonly Stretch[], pixels: number) {
     Plot.text(
       phases.filter(p => room(p) > textWidth(short(p.phase, 14)) + 8),
       {
-        x: (p: Stretch) => p.from,
+        x: (p: Stretch) => p.from - shift,
         text: (p: Stretch) => short(p.phase, 14),
         frameAnchor: 'top',
         textAnchor: 'start',
@@ -187,7 +113,7 @@ export function lossChart(kit: Kit, batches: readonly BatchEvent[], epochs: read
   if (values.length === 0) return undefined
   const sorted = values.toSorted((a, b) => a - b)
   const typical = sorted[Math.floor(0.95 * (sorted.length - 1))]!
-  const high = Math.min(sorted.at(-1)!, typical * 2.5 || 1)
+  const high = Math.min(sorted.at(-1)!, typical * 5 || 1)
   const low = Math.min(0, sorted[0]!)
   const lost = batches.filter(b => !Number.isFinite(b.loss)).length
   const best = bestEpoch(epochs)
@@ -273,7 +199,7 @@ export function accuracyChart(kit: Kit, epochs: readonly EpochEvent[]): Chart | 
       tickFormat: (v: number) => `${+(100 * v).toFixed(1)} %`,
     },
     marks: [
-      ...phaseMarks(kit, phases, 348),
+      ...phaseMarks(kit, phases, 348, 0.5),
       Plot.line(points, { x: 'epoch', y: 'accuracy', stroke: hues[1]!, strokeWidth: 1.5 }),
       Plot.dot(points, { x: 'epoch', y: 'accuracy', r: 3.2, fill: hues[1]!, stroke: ink.paper, strokeWidth: 0.7 }),
       best && Plot.dot([best], { x: 'epoch', y: 'accuracy', r: 7, stroke: ink.good, strokeWidth: 2 }),

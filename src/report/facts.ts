@@ -4,10 +4,12 @@ import type {
   ClassCount,
   ClassScore,
   EpochEvent,
+  JudgedPicture,
   LrFindEvent,
   PictureProblem,
   RunEvent,
   RunRecord,
+  SamplePicture,
 } from '../runs/index.ts'
 import { accuracyOf } from './confusion.ts'
 import { bestEpoch } from './series.ts'
@@ -41,6 +43,9 @@ export type Facts = {
   spent: { phase: string; seconds: number }[]
   resumed: number
   scores: ClassScore[]
+  topLosses: JudgedPicture[]
+  mostUncertain: JudgedPicture[]
+  samples: SamplePicture[]
   confusion?: Confusion
   testConfusion?: Confusion
 }
@@ -52,7 +57,7 @@ export function factsOf(record: RunRecord): Facts {
     events.filter(e => e.type === type) as Extract<RunEvent, { type: T }>[]
   const scan = all('scan').at(-1)
   const epochs = all('epoch')
-  const counts = scan?.classes ?? []
+  const counts = objects(scan?.classes)
   const sum = (part: 'train' | 'valid' | 'test') => counts.reduce((total, row) => total + (row[part] ?? 0), 0)
   const pictures = { train: sum('train'), valid: sum('valid'), test: sum('test') }
   const classes = strings(config?.classes) ?? strings(interpret?.classes) ?? counts.map(c => c.name)
@@ -74,7 +79,7 @@ export function factsOf(record: RunRecord): Facts {
     classes,
     counts,
     pictures,
-    problems: scan?.problems ?? [],
+    problems: objects(scan?.problems),
     warnings: [...all('warning').map(e => e.message), ...record.problems],
     choices: all('choice'),
     lines: all('line'),
@@ -85,7 +90,10 @@ export function factsOf(record: RunRecord): Facts {
     seconds: result?.seconds?.total ?? events.at(-1)?.t ?? 0,
     spent: spentBy(record),
     resumed: all('resumed').length,
-    scores: Array.isArray(interpret?.perClass) ? interpret.perClass : [],
+    scores: objects(interpret?.perClass),
+    topLosses: objects(interpret?.topLosses),
+    mostUncertain: objects(interpret?.mostUncertain),
+    samples: objects(interpret?.samples),
     ...(confusion ? { confusion } : {}),
     ...(testConfusion ? { testConfusion } : {}),
   }
@@ -98,6 +106,9 @@ function score(accuracy: unknown, loss: unknown, pictures: number): Score | unde
 
 const strings = (value: unknown): string[] | undefined =>
   Array.isArray(value) && value.length > 0 && value.every(v => typeof v === 'string') ? value : undefined
+
+const objects = <T>(value: readonly T[] | undefined): T[] =>
+  Array.isArray(value) ? value.filter(v => typeof v === 'object' && v !== null) : []
 
 /** The matrix, where it is one: a row and a column for each class, numbers in all of them. */
 function matrix(names: unknown, counts: unknown): Confusion | undefined {

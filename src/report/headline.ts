@@ -26,7 +26,7 @@ ${facts.test && tile('Test accuracy', percent(facts.test.accuracy), range(facts.
 ${facts.valid && tile('Validation accuracy', percent(facts.valid.accuracy), facts.test ? ofPictures(facts.valid) : range(facts.valid), facts.test ? '' : 'main')}
 ${tile('Time', duration(facts.seconds), facts.epochs.length > 0 && plural(facts.epochs.length, 'epoch'))}
 ${model !== '' && tile('Model', model, sizeOf(record))}
-${all > 0 && tile('Pictures', count(all), `${count(train)} train, ${count(valid)} validation${test > 0 ? `, ${count(test)} test` : ''}`)}
+${all > 0 && tile('Pictures', count(all), `${count(train)} train, ${count(valid)} validation${test > 0 ? `, ${count(test)} test` : ''}`, 'wide')}
 ${facts.classes.length > 0 && tile('Classes', count(facts.classes.length), facts.classes.length <= 4 && html`${facts.classes.map((c, i) => html`${i > 0 && ', '}${name(c)}`)}`)}
 </dl>
 ${next(record, facts)}

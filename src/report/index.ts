@@ -2,9 +2,10 @@
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
 import { readRun, runPaths } from '../runs/index.ts'
-import { accuracyChart, lossChart, rateFinderChart, scheduleChart, timeChart } from './charts.ts'
+import { accuracyChart, lossChart, scheduleChart, timeChart } from './charts.ts'
 import { confusionChart } from './confusion.ts'
 import { type Facts, factsOf } from './facts.ts'
+import { rateFinderChart } from './finder.ts'
 import type { Charts } from './material.ts'
 import { page } from './page.ts'
 import { loadPictures } from './pictures.ts'
@@ -16,7 +17,7 @@ export async function writeReport(runDir: string): Promise<void> {
   const record = readRun(runDir)
   const facts = factsOf(record)
   const charts = drawCharts(await loadPlot(), facts)
-  const pictures = await loadPictures(runDir, record.interpret)
+  const pictures = await loadPictures(runDir, facts)
   const paths = runPaths(runDir)
   writeAtomic(paths.report, page({ record, facts, charts, pictures }))
   const { default: sharp } = await import('sharp')

@@ -58,8 +58,11 @@ function said(value: unknown): string {
   if (typeof value === 'string') return value
   if (Array.isArray(value) && value.every(v => typeof v !== 'object')) return value.join(', ')
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
-  return value === undefined ? '' : JSON.stringify(value)
+  return value === undefined || value === null ? '–' : JSON.stringify(value)
 }
 
 /** A name from the user's files, whose letters may run from right to left. */
-export const name = (text: unknown): Html => html`<bdi>${typeof text === 'string' ? text : String(text ?? '')}</bdi>`
+export function name(text: unknown): Html {
+  const said = typeof text === 'string' ? text : String(text ?? '')
+  return /\S{25}/.test(said) ? html`<bdi class="long">${said}</bdi>` : html`<bdi>${said}</bdi>`
+}

@@ -1,17 +1,16 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve, sep } from 'node:path'
-import type { Interpretation } from '../runs/index.ts'
+import type { Facts } from './facts.ts'
 
 const largest = 40_000 // bytes of a picture that goes into the page as it is
 const side = 224 // px
 
-/** The pictures of an interpretation as data URIs, by the `thumbnail` that stands in the file. One that can't be read is
+/** The pictures of a run as data URIs, by the `thumbnail` that stands in the file. One that can't be read is
  *  left out. Nothing outside the run folder is opened. */
-export async function loadPictures(dir: string, interpret: Interpretation | undefined): Promise<Map<string, string>> {
-  const lists = [interpret?.topLosses, interpret?.mostUncertain, interpret?.samples]
-  const named = lists.flatMap(list => (Array.isArray(list) ? list.map(p => p?.thumbnail) : []))
-  const wanted = new Set(named.filter((t): t is string => typeof t === 'string' && t !== ''))
+export async function loadPictures(dir: string, facts: Facts): Promise<Map<string, string>> {
+  const all = [...facts.topLosses, ...facts.mostUncertain, ...facts.samples].map(p => p.thumbnail)
+  const wanted = new Set(all.filter(t => typeof t === 'string' && t !== ''))
   const loaded = new Map<string, string>()
   for (const thumbnail of wanted) {
     const uri = await dataUri(dir, thumbnail)

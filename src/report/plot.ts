@@ -63,7 +63,7 @@ export async function loadPlot(): Promise<Kit> {
 
   function draw({ name, title, alt, note, keys = [], ...options }: Drawing): Chart {
     const { width = 430, height = 280, marginTop = 16, marginLeft = 52 } = options
-    const places = legendPlaces(keys, marginLeft, width)
+    const places = legendPlaces(keys, 8, width)
     const legendHeight = places.length === 0 ? 0 : (places.at(-1)!.row + 1) * rowHeight + 6
     const svg = Plot.plot({
       marginLeft,
@@ -88,7 +88,7 @@ export async function loadPlot(): Promise<Kit> {
       const y = 12 + row * rowHeight
       svg.append(sign(key, x, y), element('text', { x: x + 24, y, dy: '0.35em', 'text-anchor': 'start' }, key.label))
     }
-    const inline = String(svg)
+    const inline = plain(String(svg)) // no control character in the names of classes may reach a file
     svg.prepend(element('rect', { width: '100%', height: '100%', fill: '#ffffff' }))
     svg.setAttribute('color', '#1c2128')
     for (const node of svg.querySelectorAll('[fill],[stroke]'))
@@ -96,7 +96,14 @@ export async function loadPlot(): Promise<Kit> {
         const value = node.getAttribute(key)
         if (value?.startsWith('var(')) node.setAttribute(key, value.slice(value.indexOf('#'), -1))
       }
-    return { name, title, alt: plain(alt), ...(note === undefined ? {} : { note }), inline, file: `${String(svg)}\n` }
+    return {
+      name,
+      title,
+      alt: plain(alt),
+      ...(note === undefined ? {} : { note }),
+      inline,
+      file: `${plain(String(svg))}\n`,
+    }
   }
 
   function sign({ sign, color }: Key, x: number, y: number) {
@@ -117,13 +124,13 @@ function legendPlaces(keys: readonly Key[], left: number, width: number): { key:
   let x = left
   let row = 0
   return keys.map(key => {
-    const needs = 24 + textWidth(key.label) + 14
+    const needs = 24 + textWidth(key.label)
     if (x > left && x + needs > width) {
       x = left
       row++
     }
     const place = { key, x, row }
-    x += needs
+    x += needs + 14
     return place
   })
 }

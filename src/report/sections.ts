@@ -7,14 +7,13 @@ import { type Material, timeFillsGap } from './material.ts'
 import { card, facts as factTable, figure, name, pair, section, table } from './parts.ts'
 import { count, decimals, kinds, quoted, share } from './words.ts'
 
+const most = 48 // pictures of a kind
+
 /** The pictures that the model gets most wrong, and those it could hardly decide. */
-export function judged({ record, pictures }: Material): Html | undefined {
-  const { topLosses, mostUncertain } = record.interpret ?? {}
-  const grid = (list: unknown) =>
-    Array.isArray(list) &&
-    list.length > 0 &&
-    html`<ul class="pictures">${(list as JudgedPicture[]).slice(0, 48).map(p => judgedPicture(p, pictures))}</ul>`
-  const [wrong, unsure] = [grid(topLosses), grid(mostUncertain)]
+export function judged({ facts, pictures }: Material): Html | undefined {
+  const grid = (list: readonly JudgedPicture[]) =>
+    list.length > 0 && html`<ul class="pictures">${list.slice(0, most).map(p => judgedPicture(p, pictures))}</ul>`
+  const [wrong, unsure] = [grid(facts.topLosses), grid(facts.mostUncertain)]
   return section(
     'pictures',
     'Pictures to look at',
@@ -31,7 +30,7 @@ function judgedPicture(p: JudgedPicture, pictures: ReadonlyMap<string, string>):
   const verdict = right
     ? html`<span class="good">✓</span> ${name(p.predicted)}`
     : html`<span class="label">${name(p.actual)}</span><br><span class="bad">✗ ${name(p.predicted)}</span>`
-  return html`<li>${image(p.thumbnail, alt, pictures)}<p>${verdict}<br><span class="soft">${share(p.probability, 0)}, loss ${decimals(p.loss, 2)}</span><span class="file" title="${p.file}">${name(basename(p.file ?? ''))}</span></p></li>`
+  return html`<li>${image(p.thumbnail, alt, pictures)}<p>${verdict}<br><span class="soft">${share(p.probability, 0)}, loss ${decimals(p.loss, 2)}</span><span class="file" title="${p.file}">${name(basename(String(p.file ?? '')))}</span></p></li>`
 }
 
 const image = (thumbnail: string, alt: string, pictures: ReadonlyMap<string, string>) => {
@@ -42,23 +41,20 @@ const image = (thumbnail: string, alt: string, pictures: ReadonlyMap<string, str
 }
 
 /** What the pictures were, and what was wrong with them. */
-export function data({ record, facts, pictures }: Material): Html | undefined {
-  const samples = record.interpret?.samples
-  const { problems } = facts
+export function data({ facts, pictures }: Material): Html | undefined {
+  const { problems, samples } = facts
   return section(
     'data',
     'Data',
     problems.length > 0 && card(`Pictures with problems: ${kinds(problems)}`, problemTable(facts)),
-    Array.isArray(samples) &&
-      samples.length > 0 &&
-      html`<h3>Training pictures as the model saw them</h3><ul class="pictures">${(samples as SamplePicture[])
-        .slice(0, 48)
-        .map(
-          s => html`<li>${image(s.thumbnail, `augmented picture of ${s.label}`, pictures)}<p>${name(s.label)}</p></li>`,
-        )}</ul>`,
+    samples.length > 0 &&
+      html`<h3>Training pictures as the model saw them</h3><ul class="pictures">${samples.slice(0, most).map(s => sample(s, pictures))}</ul>`,
     facts.counts.length > 0 && card('Pictures by class', countTable(facts)),
   )
 }
+
+const sample = ({ thumbnail, label }: SamplePicture, pictures: ReadonlyMap<string, string>) =>
+  html`<li>${image(thumbnail, `augmented picture of ${label}`, pictures)}<p>${name(label)}</p></li>`
 
 const problemTable = ({ problems }: Facts) =>
   table(

@@ -40,6 +40,7 @@ code, kbd, .mono { font: 0.88em/1.5 ui-monospace, SFMono-Regular, Menlo, Consola
   background: var(--line); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
 .tile { background: var(--paper); padding: 14px 16px; flex: 1 1 auto; min-width: 128px; }
 .tile.main { min-width: 204px; }
+.tile.wide { min-width: 176px; }
 .tile dt { font-size: 13px; color: var(--soft); }
 .tile dd { margin: 0; }
 .tile .value { font-size: 25px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.25; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -69,17 +70,19 @@ th { text-align: left; font-weight: 600; font-size: 13px; color: var(--soft); wh
 th, td { padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
 tbody tr:last-child > * { border-bottom: 0; }
-td { overflow-wrap: anywhere; min-width: 5ch; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; overflow-wrap: normal; min-width: 0; }
+td { overflow-wrap: break-word; }
+td:has(.long, .mono) { overflow-wrap: anywhere; min-width: 14ch; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.best td { font-weight: 600; }
 td .bar { display: inline-block; width: 56px; height: 7px; border-radius: 4px; margin-right: 8px; background: var(--line); overflow: hidden; vertical-align: 1px; }
 td .bar i { display: block; height: 100%; background: var(--hue1); }
 table.facts td:first-child { color: var(--soft); white-space: nowrap; width: 1%; overflow-wrap: normal; }
-table.facts td:last-child { font-variant-numeric: tabular-nums; }
+table.facts td:last-child { overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 details > summary { cursor: pointer; color: var(--hue1); font-size: 14.5px; padding: 4px 0; width: fit-content; }
 details[open] > summary { margin-bottom: 8px; }
 
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); gap: 16px 14px; margin: 0 0 16px; padding: 0; list-style: none; }
+.pictures li { min-width: 0; }
 .pictures img, .pictures .gone { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 7px; background: var(--line); }
 .pictures .gone { display: grid; place-items: center; color: var(--soft); font-size: 13px; }
 .pictures p { margin: 6px 0 0; font-size: 13.5px; line-height: 1.4; overflow-wrap: anywhere; }
@@ -97,6 +100,7 @@ footer { margin-top: 48px; padding-top: 16px; border-top: 1px solid var(--line);
   .pictures { grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 14px 10px; }
   table { font-size: 14px; }
   th, td { padding-right: 10px; }
+  th, th.n { white-space: normal; vertical-align: bottom; }
   td .bar { display: none; }
 }
 @media print {
@@ -106,7 +110,7 @@ footer { margin-top: 48px; padding-top: 16px; border-top: 1px solid var(--line);
   .card:has(table) { break-inside: auto; }
   h2, h3, figcaption { break-after: avoid; }
   .pair { grid-template-columns: 1fr 1fr; }
-  .pictures { grid-template-columns: repeat(6, 1fr); }
+  .pictures { grid-template-columns: repeat(6, minmax(0, 1fr)); }
   .large, .scroll { overflow: visible; }
   .large svg.chart { max-width: 100%; }
   details::details-content { content-visibility: visible; height: auto; }
