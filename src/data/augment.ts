@@ -33,7 +33,15 @@ const none: Augmentation = {
   brightness: 0,
   contrast: 0,
 }
-const basic: Augmentation = { ...none, maxRotate: 10, pRotate: 0.75, pZoom: 0.75, randomCrop: true, brightness: 0.05, contrast: 0.05 }
+const basic: Augmentation = {
+  ...none,
+  maxRotate: 10,
+  pRotate: 0.75,
+  pZoom: 0.75,
+  randomCrop: true,
+  brightness: 0.05,
+  contrast: 0.05,
+}
 
 /** `side-on`: photos as people take them, where up stays up. `top-down`: satellite pictures, microscopy, plates. */
 export const augmentations = {
@@ -47,7 +55,10 @@ export type AugmentationName = keyof typeof augmentations
 export function augmentation(given: string | Partial<Augmentation>): Augmentation {
   if (typeof given !== 'string') return { ...none, ...given }
   const found = (augmentations as Record<string, Augmentation>)[given]
-  if (!found) throw new AnnealError(`unknown augmentation "${given}"; expected ${Object.keys(augmentations).join(', ')}.${didYouMean(given, Object.keys(augmentations))}`)
+  if (!found)
+    throw new AnnealError(
+      `unknown augmentation "${given}"; expected ${Object.keys(augmentations).join(', ')}.${didYouMean(given, Object.keys(augmentations))}`,
+    )
   return found
 }
 
@@ -63,7 +74,16 @@ export interface Change {
   gain: number
 }
 
-export const unchanged: Change = { mirror: false, quarterTurns: 0, angle: 0, zoom: 1, cropX: 0.5, cropY: 0.5, brightness: 0, gain: 1 }
+export const unchanged: Change = {
+  mirror: false,
+  quarterTurns: 0,
+  angle: 0,
+  zoom: 1,
+  cropX: 0.5,
+  cropY: 0.5,
+  brightness: 0,
+  gain: 1,
+}
 
 /** The change of picture `index` in `epoch`: a function of these and the seed alone, whatever the batch or the order. */
 export function drawChange(a: Augmentation, seed: number, epoch: number, index: number): Change {
@@ -108,19 +128,41 @@ const compose = (m: Affine, n: Affine): Affine => [
 /** The map from the normalised coordinates of a `size`×`size` crop to those of its source picture (`height`×`width`
  *  pixels), as grid_sample wants it (align_corners false). `scale` is the size that one source pixel gets before any
  *  zoom: 1 where the source is stored at the size that validation sees. */
-export function affine(c: Change, { height, width, size, scale = 1 }: { height: number; width: number; size: number; scale?: number }): Affine {
+export function affine(
+  c: Change,
+  { height, width, size, scale = 1 }: { height: number; width: number; size: number; scale?: number },
+): Affine {
   const s = scale * c.zoom
   const [w, h] = [width * s, height * s]
   // From the crop's pixels into the enlarged picture, turned about its centre, and back to source pixels.
   const offset = (room: number, share: number) => (room > 0 ? room * share : room / 2)
   const placed: Affine = [1, 0, offset(w - size, c.cropX), 0, 1, offset(h - size, c.cropY)]
   const [cos, sin] = [Math.cos(c.angle), Math.sin(c.angle)]
-  const turned: Affine = [cos, -sin, w / 2 - (cos * w) / 2 + (sin * h) / 2, sin, cos, h / 2 - (sin * w) / 2 - (cos * h) / 2]
+  const turned: Affine = [
+    cos,
+    -sin,
+    w / 2 - (cos * w) / 2 + (sin * h) / 2,
+    sin,
+    cos,
+    h / 2 - (sin * w) / 2 - (cos * h) / 2,
+  ]
   const source: Affine = [1 / s, 0, 0, 0, 1 / s, 0]
   // Mirror and quarter turns act on the square crop itself.
-  const [qc, qs] = [[1, 0], [0, 1], [-1, 0], [0, -1]][c.quarterTurns] as [number, number]
+  const [qc, qs] = [
+    [1, 0],
+    [0, 1],
+    [-1, 0],
+    [0, -1],
+  ][c.quarterTurns] as [number, number]
   const m = c.mirror ? -1 : 1
-  const square: Affine = [qc * m, -qs, (size - qc * m * size + qs * size) / 2, qs * m, qc, (size - qs * m * size - qc * size) / 2]
+  const square: Affine = [
+    qc * m,
+    -qs,
+    (size - qc * m * size + qs * size) / 2,
+    qs * m,
+    qc,
+    (size - qs * m * size - qc * size) / 2,
+  ]
   const pixels = compose(source, compose(turned, compose(placed, square)))
   const fromNormal: Affine = [size / 2, 0, size / 2, 0, size / 2, size / 2]
   const toNormal: Affine = [2 / width, 0, -1, 0, 2 / height, -1]

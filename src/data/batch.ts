@@ -22,7 +22,11 @@ const bilinear = 0
 
 /** Pictures as one normalised batch: float32 [N, 3, size, size], channels last. Unchanged pictures give their centre
  *  crop, pixel for pixel where they are large enough. */
-export function pictureBatch(pictures: readonly Picture[], changes: readonly Change[] | undefined, options: BatchOptions): Tensor {
+export function pictureBatch(
+  pictures: readonly Picture[],
+  changes: readonly Change[] | undefined,
+  options: BatchOptions,
+): Tensor {
   return noGrad(() =>
     scope(() => {
       const crops = pictures.map((picture, i) => scope(() => crop(picture, changes?.[i] ?? unchanged, options)))
@@ -37,7 +41,15 @@ function crop(picture: Picture, change: Change, { size, short = size }: BatchOpt
   const { data, height, width } = picture
   const source = fromArray(data, [height, width, 3], { copy: false })
   const scale = Math.max(1, short / Math.min(height, width))
-  if (scale === 1 && change.zoom === 1 && change.angle === 0 && !change.mirror && change.quarterTurns === 0 && height >= size && width >= size) {
+  if (
+    scale === 1 &&
+    change.zoom === 1 &&
+    change.angle === 0 &&
+    !change.mirror &&
+    change.quarterTurns === 0 &&
+    height >= size &&
+    width >= size
+  ) {
     const top = Math.round((height - size) * change.cropY)
     const left = Math.round((width - size) * change.cropX)
     return source.narrow(0, top, size).narrow(1, left, size).permute(2, 0, 1).to('float32')
@@ -49,16 +61,35 @@ function crop(picture: Picture, change: Change, { size, short = size }: BatchOpt
 }
 
 /** Lighting, as fastai 0.7's RandomLighting (clipped to the range of pixels), then mean and std: one pass each. */
-function finish(x: Tensor, changes: readonly Change[] | undefined, { normalization: { mean, std } }: BatchOptions): Tensor {
+function finish(
+  x: Tensor,
+  changes: readonly Change[] | undefined,
+  { normalization: { mean, std } }: BatchOptions,
+): Tensor {
   const n = x.shape[0]!
   if (changes?.some(c => c.brightness !== 0 || c.gain !== 1)) {
-    const gain = column(changes.map(c => c.gain), n).to('float32', { device: x.device })
-    const lift = column(changes.map(c => c.brightness * 255), n).to('float32', { device: x.device })
+    const gain = column(
+      changes.map(c => c.gain),
+      n,
+    ).to('float32', { device: x.device })
+    const lift = column(
+      changes.map(c => c.brightness * 255),
+      n,
+    ).to('float32', { device: x.device })
     const average = x.mean([1, 2, 3], { keepdim: true })
-    x = x.mul(gain).add(average.sub(average.mul(gain)).add(lift)).clamp(0, 255)
+    x = x
+      .mul(gain)
+      .add(average.sub(average.mul(gain)).add(lift))
+      .clamp(0, 255)
   }
-  const scale = fromArray(Float32Array.from(std, v => 1 / (255 * v)), [1, std.length, 1, 1]).to('float32', { device: x.device })
-  const shift = fromArray(Float32Array.from(mean, (v, i) => -v / std[i]!), [1, mean.length, 1, 1]).to('float32', { device: x.device })
+  const scale = fromArray(
+    Float32Array.from(std, v => 1 / (255 * v)),
+    [1, std.length, 1, 1],
+  ).to('float32', { device: x.device })
+  const shift = fromArray(
+    Float32Array.from(mean, (v, i) => -v / std[i]!),
+    [1, mean.length, 1, 1],
+  ).to('float32', { device: x.device })
   return aten.addcmul(shift, x, scale).contiguous('channels_last')
 }
 

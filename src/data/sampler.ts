@@ -2,7 +2,10 @@ import { purpose, rng, shuffle } from '../base/random.ts'
 
 /** The order of `count` samples in an epoch: a function of seed and epoch alone. */
 export function epochOrder(count: number, seed: number, epoch: number): Uint32Array {
-  return shuffle(Uint32Array.from({ length: count }, (_, i) => i), rng(seed, epoch, 0, purpose.order))
+  return shuffle(
+    Uint32Array.from({ length: count }, (_, i) => i),
+    rng(seed, epoch, 0, purpose.order),
+  )
 }
 
 /** Cuts an order into training batches. BatchNorm can't train on one sample, so a last batch of one joins the batch

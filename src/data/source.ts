@@ -21,7 +21,13 @@ export interface PictureSource {
   batch(samples: Uint32Array, epoch: number): { x: Tensor; y: Tensor }
 }
 
-export function pictureSource({ picture, samples, augmentation, seed = 0, ...options }: PictureSourceOptions): PictureSource {
+export function pictureSource({
+  picture,
+  samples,
+  augmentation,
+  seed = 0,
+  ...options
+}: PictureSourceOptions): PictureSource {
   const labels = Int32Array.from(samples, s => s.label)
   return {
     count: samples.length,
@@ -36,6 +42,9 @@ export function pictureSource({ picture, samples, augmentation, seed = 0, ...opt
 
 /** The classes of the samples given, int64 [N]. */
 export function classTensor(numbers: Uint32Array, labels: Int32Array, device?: string): Tensor {
-  const y = fromArray(BigInt64Array.from(numbers, n => BigInt(labels[n]!)), [numbers.length])
+  const y = fromArray(
+    BigInt64Array.from(numbers, n => BigInt(labels[n]!)),
+    [numbers.length],
+  )
   return device ? y.to('int64', { device }) : y
 }

@@ -26,7 +26,10 @@ export interface InterpretOptions {
 
 /** What the net does on validation pictures: confusion matrix, scores of each class, the pictures with the highest loss
  *  and those it is least sure of. Data alone; `report` draws it. */
-export async function interpret({ items, evaluation }: Judged, { dir, classes, picture, most = 12 }: InterpretOptions): Promise<Omit<Interpretation, 'samples'>> {
+export async function interpret(
+  { items, evaluation }: Judged,
+  { dir, classes, picture, most = 12 }: InterpretOptions,
+): Promise<Omit<Interpretation, 'samples'>> {
   const n = classes.length
   const { probabilities, losses, targets } = evaluation
   const predicted = argmaxRows(probabilities, n)
@@ -39,7 +42,10 @@ export async function interpret({ items, evaluation }: Judged, { dir, classes, p
     probability: probabilities[i * n + predicted[i]!]!,
     thumbnail: await thumbnail(picture(items[i]!.picture)),
   })
-  const order = (score: (i: number) => number) => Array.from(items.keys()).sort((a, b) => score(b) - score(a) || a - b).slice(0, most)
+  const order = (score: (i: number) => number) =>
+    Array.from(items.keys())
+      .sort((a, b) => score(b) - score(a) || a - b)
+      .slice(0, most)
   return {
     classes: [...classes],
     confusion: rows(confusion, n),
@@ -53,7 +59,8 @@ export async function interpret({ items, evaluation }: Judged, { dir, classes, p
 export function confusionRows({ probabilities, targets }: Evaluation, classes: number): number[][] {
   return rows(confusionMatrix(argmaxRows(probabilities, classes), targets, classes), classes)
 }
-const rows = (matrix: ArrayLike<number>, n: number): number[][] => Array.from({ length: n }, (_, r) => Array.from({ length: n }, (_, c) => matrix[r * n + c]!))
+const rows = (matrix: ArrayLike<number>, n: number): number[][] =>
+  Array.from({ length: n }, (_, r) => Array.from({ length: n }, (_, c) => matrix[r * n + c]!))
 
 /** How far the most probable class leads the next. */
 function margin(p: Float32Array): number {
@@ -64,12 +71,31 @@ function margin(p: Float32Array): number {
 /** Training pictures as the net sees them: changed, cropped. */
 export async function augmentedSamples(
   items: readonly Item[],
-  { classes, picture, augmentation, size, short, seed, most = 12 }: Pick<InterpretOptions, 'classes' | 'picture' | 'most'> & { augmentation: Augmentation; size: number; short: number; seed: number },
+  {
+    classes,
+    picture,
+    augmentation,
+    size,
+    short,
+    seed,
+    most = 12,
+  }: Pick<InterpretOptions, 'classes' | 'picture' | 'most'> & {
+    augmentation: Augmentation
+    size: number
+    short: number
+    seed: number
+  },
 ): Promise<SamplePicture[]> {
-  const chosen = Array.from({ length: Math.min(most, items.length) }, (_, i) => Math.floor((i * items.length) / Math.min(most, items.length)))
+  const chosen = Array.from({ length: Math.min(most, items.length) }, (_, i) =>
+    Math.floor((i * items.length) / Math.min(most, items.length)),
+  )
   const pixels = scope(() => {
     const changes = chosen.map(i => drawChange(augmentation, seed, 1, i))
-    const x = pictureBatch(chosen.map(i => picture(items[i]!.picture)), changes, { size, short, normalization: { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] } })
+    const x = pictureBatch(
+      chosen.map(i => picture(items[i]!.picture)),
+      changes,
+      { size, short, normalization: { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] } },
+    )
     return x.permute(0, 2, 3, 1).clamp(0, 255).to('uint8').contiguous().data() as Uint8Array
   })
   const area = size * size * 3
@@ -83,7 +109,10 @@ export async function augmentedSamples(
 
 /** A small JPEG in base64. */
 async function thumbnail({ data, height, width }: Picture, side = 192): Promise<string> {
-  const jpeg = await sharp(data, { raw: { width, height, channels: 3 } }).resize(side, side, { fit: 'inside', withoutEnlargement: true }).jpeg({ quality: 78 }).toBuffer()
+  const jpeg = await sharp(data, { raw: { width, height, channels: 3 } })
+    .resize(side, side, { fit: 'inside', withoutEnlargement: true })
+    .jpeg({ quality: 78 })
+    .toBuffer()
   return jpeg.toString('base64')
 }
 

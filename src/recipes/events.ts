@@ -12,7 +12,18 @@ export function recorder(session: Session, phase: string, isBest: (info: EpochIn
     },
     onEpochEnd(info) {
       const { epoch, step, trainLoss, validLoss, accuracy, seconds, lrs } = info
-      session.emit({ type: 'epoch', phase, epoch, step, trainLoss, validLoss, metrics: { accuracy }, seconds, lrs, best: isBest(info) })
+      session.emit({
+        type: 'epoch',
+        phase,
+        epoch,
+        step,
+        trainLoss,
+        validLoss,
+        metrics: { accuracy },
+        seconds,
+        lrs,
+        best: isBest(info),
+      })
     },
   }
 }

@@ -7,7 +7,7 @@ import { Learner } from '../train/learner.ts'
 import { type ModelCard, saveModel } from '../train/saved.ts'
 import { readWeights, type StoredTensor } from '../weights/index.ts'
 import { type HeadResult, trainHead } from './head.ts'
-import { type Context, describeData, type Prepared, prepare } from './prepare.ts'
+import { type Context, type Prepared, prepare } from './prepare.ts'
 import { type Best, trainWhole, type WholeState } from './whole.ts'
 
 export interface FiveSteps {
@@ -23,9 +23,11 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   const clock = stopwatch()
   const prepared = await prepare(dir, context)
   const { net, modelName, classes, preprocessing } = prepared
-  if (prepared.source('valid').count === 0) throw new AnnealError(`${dir}: no picture is left for validation; give more pictures a class, or a validation folder.`)
+  if (prepared.source('valid').count === 0)
+    throw new AnnealError(
+      `${dir}: no picture is left for validation; give more pictures a class, or a validation folder.`,
+    )
   checkSameData(session, prepared)
-  session.emit({ type: 'line', text: describeData(prepared) })
   clock.lap('data')
 
   const card = (best: Best): ModelCard => ({
@@ -49,14 +51,23 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   if (!resumed) {
     keepBest(frozen)
     session.emit({ type: 'line', text: `frozen: accuracy ${percent(head.accuracy)}, loss ${head.loss.toFixed(4)}` })
-    session.checkpoint({ step: lastStep(head), epoch: head.epochs.length, tensors: new Map(Array.from(net.net.stateDict(), ([k, t]) => [`net.${k}`, t])) })
+    session.checkpoint({
+      step: lastStep(head),
+      epoch: head.epochs.length,
+      tensors: new Map(Array.from(net.net.stateDict(), ([k, t]) => [`net.${k}`, t])),
+    })
   } else loadNet(prepared, resumed)
 
   const inner = session.inner<WholeState>()
   let best = frozen
   let whole: WholeState | undefined
   if (context.options.epochs !== 0) {
-    whole = await trainWhole(prepared, context, { head, best: frozen, keepBest, from: inner && resumed ? { state: inner, tensors: resumed } : undefined })
+    whole = await trainWhole(prepared, context, {
+      head,
+      best: frozen,
+      keepBest,
+      from: inner && resumed ? { state: inner, tensors: resumed } : undefined,
+    })
     best = whole.best
   }
   clock.lap('whole')
@@ -66,13 +77,24 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   const learn = evaluator(prepared)
   const valid = await learn.validate(prepared.source('valid'))
   const testSource = prepared.source('test')
-  const test = testSource.count > 0 ? await (session.emit({ type: 'phase', phase: 'test' }), learn.validate(testSource)) : undefined
+  const test =
+    testSource.count > 0
+      ? await (session.emit({ type: 'phase', phase: 'test' }), learn.validate(testSource))
+      : undefined
   const { pictures, augment, seed } = prepared
   const shown = { dir: pictures.data.dir, classes, picture: (n: number) => pictures.picture(n) }
   writeInterpretation(session.run.paths.interpret, {
     ...(await interpret({ items: prepared.source('valid').items, evaluation: valid }, shown)),
-    samples: await augmentedSamples(prepared.source('train').items, { ...shown, augmentation: augment, seed, size: preprocessing.size, short: preprocessing.short }),
-    ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, confusion: confusionRows(test, classes.length) } } : {}),
+    samples: await augmentedSamples(prepared.source('train').items, {
+      ...shown,
+      augmentation: augment,
+      seed,
+      size: preprocessing.size,
+      short: preprocessing.short,
+    }),
+    ...(test
+      ? { test: { accuracy: test.accuracy, loss: test.loss, confusion: confusionRows(test, classes.length) } }
+      : {}),
   })
   clock.lap('report')
   const result: RunResult = {
@@ -95,7 +117,9 @@ function evaluator({ net, source, classes, batchSize, seed, precision }: Prepare
 }
 
 function loadNet({ net }: Prepared, tensors: ReadonlyMap<string, StoredTensor>): void {
-  const own = new Map(Array.from(tensors).flatMap(([name, t]) => (name.startsWith('net.') ? [[name.slice(4), t] as const] : [])))
+  const own = new Map(
+    Array.from(tensors).flatMap(([name, t]) => (name.startsWith('net.') ? [[name.slice(4), t] as const] : [])),
+  )
   net.net.loadStateDict(own)
 }
 
@@ -104,7 +128,9 @@ function checkSameData(session: Context['session'], { pictures: { data }, classe
   const known = session.known('data') as { fingerprint: string; classes: string[]; pictures: number } | undefined
   const now = { fingerprint: data.fingerprint, classes, pictures: data.items.length }
   if (known && known.fingerprint !== now.fingerprint)
-    throw new AnnealError(`${data.dir}: the pictures are not those that the run began with (${known.pictures} pictures in ${known.classes.length} classes then, ${now.pictures} in ${classes.length} now, or their content or split changed); start a new run.`)
+    throw new AnnealError(
+      `${data.dir}: the pictures are not those that the run began with (${known.pictures} pictures in ${known.classes.length} classes then, ${now.pictures} in ${classes.length} now, or their content or split changed); start a new run.`,
+    )
   session.know('data', now)
 }
 
@@ -121,4 +147,5 @@ function stopwatch() {
   }
 }
 
-export const version = (): string => JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+export const version = (): string =>
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version

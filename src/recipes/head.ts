@@ -33,7 +33,15 @@ async function frozenFeatures(prepared: Prepared, { session, options, progress, 
   const width = 2 * net.body.numFeatures
   const room = Math.floor(featureBytes / (4 * width * train.count)) - 1
   const views = Math.max(0, Math.min(options.views ?? 4, room))
-  session.choice('views', String(views), options.views !== undefined && views === options.views ? 'as asked' : views < 4 ? 'what memory allows' : 'augmented forms of each picture; the frozen body sees each once')
+  session.choice(
+    'views',
+    String(views),
+    options.views !== undefined && views === options.views
+      ? 'as asked'
+      : views < 4
+        ? 'what memory allows'
+        : 'augmented forms of each picture; the frozen body sees each once',
+  )
   const key = featureKey(prepared, views)
   const path = join(cacheFolder('features'), `${key}.safetensors`)
   if (existsSync(path)) {
@@ -64,8 +72,19 @@ async function frozenFeatures(prepared: Prepared, { session, options, progress, 
   const features = { train: all, valid: await computeFeatures(net, valid, frozen), views }
   try {
     const bytes = (f: Float32Array) => new Uint8Array(f.buffer, f.byteOffset, f.byteLength)
-    const stored = (f: Float32Array) => ({ dtype: 'float32' as const, shape: [f.length / width, width], data: bytes(f) })
-    writeSafetensors(path, new Map([['train', stored(features.train)], ['valid', stored(features.valid)]]), { key })
+    const stored = (f: Float32Array) => ({
+      dtype: 'float32' as const,
+      shape: [f.length / width, width],
+      data: bytes(f),
+    })
+    writeSafetensors(
+      path,
+      new Map([
+        ['train', stored(features.train)],
+        ['valid', stored(features.valid)],
+      ]),
+      { key },
+    )
   } catch {
     // A full disk costs the next run some seconds, nothing else.
   }
@@ -73,8 +92,22 @@ async function frozenFeatures(prepared: Prepared, { session, options, progress, 
 }
 
 /** Changes with the pictures, their split, the body's weights, the views and how they are computed. */
-function featureKey({ pictures, net, preprocessing, augment, precision, seed, modelName }: Prepared, views: number): string {
-  const hash = createHash('sha256').update(JSON.stringify({ version: 1, modelName, fingerprint: pictures.data.fingerprint, preprocessing, augment, precision, seed, views }))
+function featureKey(
+  { pictures, net, preprocessing, augment, precision, seed, modelName }: Prepared,
+  views: number,
+): string {
+  const hash = createHash('sha256').update(
+    JSON.stringify({
+      version: 1,
+      modelName,
+      fingerprint: pictures.data.fingerprint,
+      preprocessing,
+      augment,
+      precision,
+      seed,
+      views,
+    }),
+  )
   scope(() => {
     for (const [name, t] of net.body.stateDict()) {
       const data = t.data()
@@ -92,7 +125,7 @@ export interface HeadResult {
 }
 
 /** The strengths of L2 that the optimum is looked for at, as a share of the mean loss; scikit-learn's C = 1 / (N · l2). */
-const penalties = [1, 0.3, 0.1, 0.03, 0.01]
+const penalties = [3, 1, 0.3, 0.1, 0.03, 0.01]
 
 /** Steps 1 and 2: finds the rate and trains the head on kept features, in cycles of one epoch, then to its optimum: the
  *  last layer's logistic regression, over all views, with the L2 that validates best. The best head stays in the net. */
@@ -130,11 +163,18 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
   } else session.choice('head rate', rate(lr), 'as asked')
 
   const cycles = options.headCycles ?? 3
-  session.emit({ type: 'phase', phase: 'head', epochs: cycles, groups: ['head'], steps: cycles * Math.ceil(seen.count / batchSize) })
+  session.emit({
+    type: 'phase',
+    phase: 'head',
+    epochs: cycles,
+    groups: ['head'],
+    steps: cycles * Math.ceil(seen.count / batchSize),
+  })
   let best = { accuracy: -1, loss: Number.POSITIVE_INFINITY }
   let kept = learn.snapshot()
   const epochs: EpochInfo[] = []
-  const better = (e: { accuracy: number; loss: number }) => e.accuracy > best.accuracy || (e.accuracy === best.accuracy && e.loss < best.loss)
+  const better = (e: { accuracy: number; loss: number }) =>
+    e.accuracy > best.accuracy || (e.accuracy === best.accuracy && e.loss < best.loss)
   const keepBest = (e: { accuracy: number; loss: number }) => {
     if (!better(e)) return false
     best = { accuracy: e.accuracy, loss: e.loss }
@@ -159,7 +199,9 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
     session.choice(
       'head',
       last ? `logistic regression, L2 ${last.l2}` : 'as trained in cycles',
-      last ? `the optimum of the last layer over all views; of L2 ${penalties.join(', ')} it validates best (${percent(last.accuracy)}, loss ${last.loss.toFixed(3)})` : `no logistic regression on the same features validates better than ${percent(best.accuracy)}`,
+      last
+        ? `the optimum of the last layer over all views; of L2 ${penalties.join(', ')} it validates best (${percent(last.accuracy)}, loss ${last.loss.toFixed(3)})`
+        : `no logistic regression on the same features validates better than ${percent(best.accuracy)}`,
     )
   } else {
     // A head with hidden layers has no closed optimum: it trains on, while a cycle in three still improves.
@@ -179,7 +221,12 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
 
 /** Puts a linear model of raw features into the head: BatchNorm standardises by the features' own statistics, the linear
  *  layer takes them back. */
-function setLinear(net: Network, features: Float32Array, { weight, bias }: { weight: Float32Array; bias: Float32Array }, classes: number): void {
+function setLinear(
+  net: Network,
+  features: Float32Array,
+  { weight, bias }: { weight: Float32Array; bias: Float32Array },
+  classes: number,
+): void {
   const width = 2 * net.body.numFeatures
   const [bn, , linear] = Object.values(net.head.children)
   noGrad(() =>

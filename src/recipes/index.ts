@@ -1,3 +1,3 @@
-export { type TrainOptions, checkOptions } from './options.ts'
-export { type FiveSteps, fiveSteps } from './five-steps.ts'
-export { Session } from './session.ts'
+export { checkOptions, type TrainOptions } from './options.ts'
+export type { Progress } from './prepare.ts'
+export { resumeRun, type TrainHooks, trainFolder, wasStopped } from './train.ts'

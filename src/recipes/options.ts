@@ -51,10 +51,13 @@ export interface TrainOptions {
 
 const whole = (name: string, v: unknown, least: number, most = Number.MAX_SAFE_INTEGER) => {
   if (v !== undefined && !(Number.isInteger(v) && (v as number) >= least && (v as number) <= most))
-    throw new AnnealError(`--${name}: expected a whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`}, got ${v}`)
+    throw new AnnealError(
+      `--${name}: expected a whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`}, got ${v}`,
+    )
 }
 const number = (name: string, v: unknown, fits: (n: number) => boolean, expected: string) => {
-  if (v !== undefined && !(typeof v === 'number' && fits(v))) throw new AnnealError(`--${name}: expected ${expected}, got ${v}`)
+  if (v !== undefined && !(typeof v === 'number' && fits(v)))
+    throw new AnnealError(`--${name}: expected ${expected}, got ${v}`)
 }
 
 /** Refuses settings that can't be, before any work is done. */
@@ -71,10 +74,16 @@ export function checkOptions(o: TrainOptions): void {
   number('max-damaged', o.maxDamaged, v => v >= 0 && v <= 1, 'a share from 0 to 1')
   number('minutes', o.minutes, v => v > 0, 'a number of minutes above 0')
   number('head-lr', o.headLr, v => v > 0 && v <= 100, 'a rate above 0')
-  number('factor', o.factor, v => v >= 1 && v <= 1000, 'a number from 1 (3 for photos, 10 for pictures unlike ImageNet)')
+  number(
+    'factor',
+    o.factor,
+    v => v >= 1 && v <= 1000,
+    'a number from 1 (3 for photos, 10 for pictures unlike ImageNet)',
+  )
   number('dropout', o.dropout, v => v >= 0 && v < 1, 'a share from 0 to below 1')
   number('weight-decay', o.weightDecay, v => v >= 0 && v < 10, 'a number from 0')
   number('label-smoothing', o.labelSmoothing, v => v >= 0 && v < 1, 'a share from 0 to below 1')
-  for (const lr of typeof o.lr === 'number' ? [o.lr] : (o.lr ?? [])) number('lr', lr, v => v > 0 && v <= 100, 'rates above 0')
+  for (const lr of typeof o.lr === 'number' ? [o.lr] : (o.lr ?? []))
+    number('lr', lr, v => v > 0 && v <= 100, 'rates above 0')
   for (const width of o.hidden ?? []) whole('hidden', width, 1, 65536)
 }

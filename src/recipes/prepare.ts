@@ -1,6 +1,13 @@
-import { percent, plural } from '../base/format.ts'
 import type { Report } from '../base/progress.ts'
-import { type Augmentation, augmentation, type Item, imageFolder, openPictures, type Pictures, type Split } from '../data/index.ts'
+import {
+  type Augmentation,
+  augmentation,
+  type Item,
+  imageFolder,
+  openPictures,
+  type Pictures,
+  type Split,
+} from '../data/index.ts'
 import { type PictureSource, pictureSource } from '../data/source.ts'
 import { chooseModel, loadPretrained, type ModelInfo, model as modelInfo, pretrainedState } from '../models/index.ts'
 import { machine } from '../setup/index.ts'
@@ -42,13 +49,17 @@ export interface Prepared {
 export async function prepare(dir: string, { session, options, report, progress, signal }: Context): Promise<Prepared> {
   const { seed = 42, batchSize = 32, pretrained = true } = options
   const given = options.model ?? 'auto'
-  const modelName = await session.once('model', () => chooseModel(given, { report, pretrained: pretrained && options.weights === undefined }))
+  const modelName = await session.once('model', () =>
+    chooseModel(given, { report, pretrained: pretrained && options.weights === undefined }),
+  )
   session.choice('model', modelName, given === 'auto' ? autoReason(modelName) : 'as asked')
   const info = modelInfo(modelName)
   const size = options.size ?? info.size
   const short = Math.round(size / info.cropPct)
   // Weights first: a model that can't be had should not cost a scan.
-  const state = pretrained ? await pretrainedState(modelName, { ...(options.weights === undefined ? {} : { file: options.weights }), report }) : undefined
+  const state = pretrained
+    ? await pretrainedState(modelName, { ...(options.weights === undefined ? {} : { file: options.weights }), report })
+    : undefined
 
   session.emit({ type: 'phase', phase: 'scan' })
   const index = await imageFolder(dir, {
@@ -56,18 +67,42 @@ export async function prepare(dir: string, { session, options, report, progress,
     ...(options.valid === undefined ? {} : { valid: options.valid }),
     ...(options.maxDamaged === undefined ? {} : { maxDamaged: options.maxDamaged }),
   })
-  const pictures = await openPictures(index, { short, interpolation: info.interpolation, signal, onProgress: (done, total) => progress('pictures', done, total) })
+  const pictures = await openPictures(index, {
+    short,
+    interpolation: info.interpolation,
+    signal,
+    onProgress: (done, total) => progress('pictures', done, total),
+  })
   const { data } = pictures
-  session.emit({ type: 'scan', classes: data.counts, problems: data.problems.map(({ file, reason, kind }) => ({ file, reason, kind })) })
+  session.emit({
+    type: 'scan',
+    classes: data.counts,
+    problems: data.problems.map(({ file, reason, kind }) => ({ file, reason, kind })),
+  })
   const augment = augmentation(options.augment ?? 'side-on')
-  if (options.augment === undefined) session.choice('augment', 'side-on', 'photos as people take them; --augment top-down for pictures without an up, none for neither')
+  if (options.augment === undefined)
+    session.choice(
+      'augment',
+      'side-on',
+      'photos as people take them; --augment top-down for pictures without an up, none for neither',
+    )
 
   const device = options.device ?? (library().cudaDevices > 0 ? 'cuda' : 'cpu')
-  const head = { ...(options.hidden ? { hidden: options.hidden } : {}), ...(options.dropout === undefined ? {} : { dropout: options.dropout }) }
+  const head = {
+    ...(options.hidden ? { hidden: options.hidden } : {}),
+    ...(options.dropout === undefined ? {} : { dropout: options.dropout }),
+  }
   const net = network(info.build({ classes: 0 }), data.classes.length, { seed, device, ...head })
   if (state) loadPretrained(net.body, state)
   const precision = choosePrecision({ session, options, info, device })
-  const preprocessing: Preprocessing = { size, short, interpolation: info.interpolation, mean: info.mean, std: info.std, channels: 3 }
+  const preprocessing: Preprocessing = {
+    size,
+    short,
+    interpolation: info.interpolation,
+    mean: info.mean,
+    std: info.std,
+    channels: 3,
+  }
   const names = net.groups.map(g => g.name).join(' | ')
   session.choice('layer groups', names, 'from the picture to the head; each has its own rate')
 
@@ -101,9 +136,16 @@ export async function prepare(dir: string, { session, options, report, progress,
 }
 
 const autoReason = (name: string) =>
-  name === 'resnet34' ? "the notes' own, and its weights are here or can be fetched" : 'the weights of resnet34 can not be had here; these come from a package registry'
+  name === 'resnet34'
+    ? "the notes' own, and its weights are here or can be fetched"
+    : 'the weights of resnet34 can not be had here; these come from a package registry'
 
-function choosePrecision({ session, options, info, device }: Pick<Context, 'session' | 'options'> & { info: ModelInfo; device: string }): Precision {
+function choosePrecision({
+  session,
+  options,
+  info,
+  device,
+}: Pick<Context, 'session' | 'options'> & { info: ModelInfo; device: string }): Precision {
   const given = options.precision ?? 'auto'
   if (given !== 'auto') {
     session.choice('precision', given, 'as asked')
@@ -120,13 +162,4 @@ function choosePrecision({ session, options, info, device }: Pick<Context, 'sess
           : ['bfloat16', 'this processor has AMX']
   session.choice('precision', precision, reason)
   return precision
-}
-
-/** `800 training, 341 validation and 372 test pictures in 10 classes`. */
-export function describeData({ pictures: { data }, classes }: Prepared): string {
-  const count = (split: Split) => data.of(split).length
-  const test = count('test')
-  const left = data.problems.filter(p => !p.kept).length
-  const total = count('train') + count('valid') + test
-  return `${plural(count('train'), 'training')}, ${plural(count('valid'), 'validation')}${test ? ` and ${plural(test, 'test')}` : ''} pictures in ${plural(classes.length, 'class', 'classes')}${left ? `; ${left} of ${total + left} files left out (${percent(left / (total + left))})` : ''}`
 }

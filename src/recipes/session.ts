@@ -45,11 +45,19 @@ export class Session {
       this.#state = JSON.parse(text) as ResumeState
       if (this.#state.format !== 1) throw new Error(`format ${this.#state.format}`)
     } catch (cause) {
-      throw new AnnealError(`${this.#path}: the resume state can't be read (${(cause as Error).message}); start a new run.`, { cause })
+      throw new AnnealError(
+        `${this.#path}: the resume state can't be read (${(cause as Error).message}); start a new run.`,
+        { cause },
+      )
     }
     this.run.truncateAfter(this.#state.step)
     this.emit({ type: 'resumed', step: this.#state.step })
     return true
+  }
+
+  /** The step of the last checkpoint. */
+  get step(): number {
+    return this.#state.step
   }
 
   emit(body: EventBody): void {
@@ -86,19 +94,39 @@ export class Session {
 
   /** Writes the resume state, whole or not at all; the state before it stays until the new one is on the disk. A full
    *  disk is a warning: training goes on, and the last good state stays. */
-  checkpoint({ step, epoch, inner, tensors }: { step: number; epoch: number; inner?: unknown; tensors?: ReadonlyMap<string, Tensor> }): boolean {
+  checkpoint({
+    step,
+    epoch,
+    inner,
+    tensors,
+  }: {
+    step: number
+    epoch: number
+    inner?: unknown
+    tensors?: ReadonlyMap<string, Tensor>
+  }): boolean {
     const name = tensors ? `step-${step}.safetensors` : undefined
-    const next: ResumeState = { format: 1, step, epoch, answers: this.#state.answers, inner, ...(name ? { tensors: name } : {}) }
+    const next: ResumeState = {
+      format: 1,
+      step,
+      epoch,
+      answers: this.#state.answers,
+      inner,
+      ...(name ? { tensors: name } : {}),
+    }
     try {
       if (name) writeSafetensors(join(this.run.paths.resume, name), storedTensors(tensors!))
       this.run.checkpoint({ step, epoch })
       writeAtomic(this.#path, JSON.stringify(next))
     } catch (error) {
-      this.warn(`the resume state could not be written (${(error as Error).message}); training goes on, the one before stays`)
+      this.warn(
+        `the resume state could not be written (${(error as Error).message}); training goes on, the one before stays`,
+      )
       return false
     }
     this.#state = next
-    for (const file of readdirSync(this.run.paths.resume)) if (file.endsWith('.safetensors') && file !== name) rmSync(join(this.run.paths.resume, file))
+    for (const file of readdirSync(this.run.paths.resume))
+      if (file.endsWith('.safetensors') && file !== name) rmSync(join(this.run.paths.resume, file))
     return true
   }
 

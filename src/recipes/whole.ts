@@ -46,7 +46,11 @@ const checkpointSeconds = 30
 
 /** Steps 3 to 5: unfreezes, sets lower rates for earlier groups, and trains the whole net in cycles until it overfits or
  *  the budget is used. Gives the best weights' validation result. */
-export async function trainWhole(prepared: Prepared, context: Context, { head, best, from, keepBest }: WholeOptions): Promise<WholeState> {
+export async function trainWhole(
+  prepared: Prepared,
+  context: Context,
+  { head, best, from, keepBest }: WholeOptions,
+): Promise<WholeState> {
   const { session, options, signal } = context
   const { net, classes, source, batchSize, seed, precision } = prepared
   const train = source('train', { augmented: true })
@@ -90,8 +94,18 @@ export async function trainWhole(prepared: Prepared, context: Context, { head, b
           ? `${plural(train.count, 'picture')} in batches of ${batchSize} make poorer statistics than ImageNet's`
           : 'there are pictures enough for statistics of their own',
     )
-    session.choice('rates', state.lrs.map(rate).join(', '), typeof options.lr === 'object' ? 'as asked' : `${options.lr === undefined ? "a tenth of the head's, which is trained already; " : ''}each earlier group ${factor} times lower${options.factor === undefined ? ": photos are like ImageNet's (--factor 10 for medical or satellite pictures)" : ''}`)
-    session.choice('weights', 'averaged', `validated and kept as their mean over the last ${plural(averageSteps, 'step')} or so`)
+    session.choice(
+      'rates',
+      state.lrs.map(rate).join(', '),
+      typeof options.lr === 'object'
+        ? 'as asked'
+        : `${options.lr === undefined ? "a tenth of the head's, which is trained already; " : ''}each earlier group ${factor} times lower${options.factor === undefined ? ": photos are like ImageNet's (--factor 10 for medical or satellite pictures)" : ''}`,
+    )
+    session.choice(
+      'weights',
+      'averaged',
+      `validated and kept as their mean over the last ${plural(averageSteps, 'step')} or so`,
+    )
   }
   learn.epoch = state.learner.epoch
   learn.step = state.learner.step
@@ -131,11 +145,23 @@ export async function trainWhole(prepared: Prepared, context: Context, { head, b
       const planned = planCycle(state, context, most)
       if (planned === undefined) break
       state.cycleLen = planned
-      session.emit({ type: 'phase', phase: 'whole', epochs: state.cycleLen, groups: [...learn.groups], steps: state.cycleLen * stepsPerEpoch })
+      session.emit({
+        type: 'phase',
+        phase: 'whole',
+        epochs: state.cycleLen,
+        groups: [...learn.groups],
+        steps: state.cycleLen * stepsPerEpoch,
+      })
     }
     const first = state.history.length - (fit?.epoch ?? 0)
     try {
-      await learn.fit(1, { lr: state.lrs, cycleLen: state.cycleLen, signal, from: fit, callbacks: [recorder(session, 'whole', judge), keeper] })
+      await learn.fit(1, {
+        lr: state.lrs,
+        cycleLen: state.cycleLen,
+        signal,
+        from: fit,
+        callbacks: [recorder(session, 'whole', judge), keeper],
+      })
     } catch (error) {
       if (error instanceof Stopped) checkpoint(learn.progress())
       throw error
@@ -150,12 +176,20 @@ export async function trainWhole(prepared: Prepared, context: Context, { head, b
     const mult = options.cycleMult ?? (advice.grow ? 2 : 1)
     if (mult !== 1) {
       state.cycleLen = Math.max(1, Math.round(state.cycleLen * mult))
-      session.choice('cycle length', plural(state.cycleLen, 'epoch'), options.cycleMult === undefined ? advice.reason : `cycle-mult ${mult}`)
+      session.choice(
+        'cycle length',
+        plural(state.cycleLen, 'epoch'),
+        options.cycleMult === undefined ? advice.reason : `cycle-mult ${mult}`,
+      )
     }
     checkpoint(undefined)
     saved = performance.now()
   }
-  session.choice('weights kept', state.best.epoch === 0 ? 'of the frozen phase' : `of epoch ${state.best.epoch}`, `they validate best: ${percent(state.best.accuracy)}, loss ${state.best.loss.toFixed(3)}`)
+  session.choice(
+    'weights kept',
+    state.best.epoch === 0 ? 'of the frozen phase' : `of epoch ${state.best.epoch}`,
+    `they validate best: ${percent(state.best.accuracy)}, loss ${state.best.loss.toFixed(3)}`,
+  )
   return state
 }
 
@@ -163,7 +197,8 @@ export async function trainWhole(prepared: Prepared, context: Context, { head, b
 function planCycle(state: WholeState, { session, options }: Context, most: number): number | undefined {
   const left = most - state.epochsDone
   if (left <= 0) {
-    if (state.epochsDone > 0) session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `--epochs ${most} are used`)
+    if (state.epochsDone > 0)
+      session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `--epochs ${most} are used`)
     return undefined
   }
   let length = Math.min(state.cycleLen, left)
@@ -171,10 +206,15 @@ function planCycle(state: WholeState, { session, options }: Context, most: numbe
     const seconds = options.minutes * 60 - session.run.seconds
     const fitting = state.slowest > 0 ? Math.floor((seconds - 5) / state.slowest) : seconds > 10 ? length : 0
     if (fitting < 1) {
-      session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `--minutes ${options.minutes} leave no time for another`)
+      session.choice(
+        'stop',
+        `after ${plural(state.epochsDone, 'epoch')}`,
+        `--minutes ${options.minutes} leave no time for another`,
+      )
       return undefined
     }
-    if (fitting < length) session.choice('cycle length', plural(fitting, 'epoch'), `what --minutes ${options.minutes} leave time for`)
+    if (fitting < length)
+      session.choice('cycle length', plural(fitting, 'epoch'), `what --minutes ${options.minutes} leave time for`)
     length = Math.min(length, fitting)
   }
   return length
@@ -198,7 +238,13 @@ function tensorsOf(learn: Learner): Map<string, Tensor> {
 
 function restore(learn: Learner, state: WholeState, stored: ReadonlyMap<string, StoredTensor>): void {
   const part = (prefix: string) =>
-    new Map(Array.from(stored).flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), fromArray(t.data, t.shape, { dtype: t.dtype })] as const] : [])))
+    new Map(
+      Array.from(stored).flatMap(([name, t]) =>
+        name.startsWith(prefix)
+          ? [[name.slice(prefix.length), fromArray(t.data, t.shape, { dtype: t.dtype })] as const]
+          : [],
+      ),
+    )
   learn.network.net.loadStateDict(part('net.'))
   learn.restoreAverage(part('average.'))
   if (state.fit) learn.restoreOptimizer(state.lrs, part('optimizer.'), state.fit.optimizerStep)

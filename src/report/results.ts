@@ -70,7 +70,7 @@ const mistakeTable = (pairs: readonly Mistake[]) =>
 
 function classTable({ scores, counts }: Facts): Html {
   const trained = new Map(counts.map(c => [c.name, c.train]))
-  const columns = ['Precision', 'Recall', 'F1', 'Validation pictures', 'Training pictures']
+  const columns = ['Precision', 'Recall', 'F1', 'Pictures', 'Trained on']
   return html`${table(
     [{ title: 'Class' }, ...columns.map(title => ({ title, n: true }))],
     scores

@@ -98,8 +98,9 @@ footer { margin-top: 48px; padding-top: 16px; border-top: 1px solid var(--line);
   .tile { padding: 12px 14px; flex-basis: 40%; }
   .tile .value.long { white-space: normal; overflow-wrap: anywhere; line-height: 1.35; font-size: 16px; }
   .pictures { grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 14px 10px; }
-  table { font-size: 14px; }
-  th, td { padding-right: 10px; }
+  table { font-size: 13.5px; }
+  th { font-size: 12px; }
+  th, td { padding-right: 8px; }
   th, th.n { white-space: normal; vertical-align: bottom; }
   td .bar { display: none; }
 }

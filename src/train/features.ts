@@ -15,7 +15,11 @@ export interface FeatureOptions {
 
 /** What a frozen body makes of a source: the pooled features of every sample in every view, float32 [views × count, F],
  *  view after view. The body runs in inference form: eval, BatchNorm folded, no autograd. */
-export async function computeFeatures(network: Network, source: Source, { views = 1, batchSize = 32, precision = 'float32', signal, onBatch }: FeatureOptions = {}): Promise<Float32Array> {
+export async function computeFeatures(
+  network: Network,
+  source: Source,
+  { views = 1, batchSize = 32, precision = 'float32', signal, onBatch }: FeatureOptions = {},
+): Promise<Float32Array> {
   network.net.eval()
   const width = 2 * network.body.numFeatures
   const total = views * source.count
@@ -40,7 +44,11 @@ export async function computeFeatures(network: Network, source: Source, { views 
 }
 
 /** Kept features as a source for the head: in each epoch every sample appears in one of its views, in turn. */
-export function featureSource(features: Float32Array, labels: Int32Array, { views = 1 } = {}): Source & { dispose(): void } {
+export function featureSource(
+  features: Float32Array,
+  labels: Int32Array,
+  { views = 1 } = {},
+): Source & { dispose(): void } {
   const width = features.length / (views * labels.length)
   const table: Tensor = keep(fromArray(features, [views * labels.length, width], { copy: false }))
   return {

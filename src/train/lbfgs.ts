@@ -12,7 +12,11 @@ export interface Minimum {
 /** Limited-memory BFGS (Liu & Nocedal 1989) with a backtracking line search: minimises a smooth, preferably convex
  *  function. Ends where a step
  *  lowers the value by less than `tolerance` of it. */
-export function lbfgs(f: Smooth, start: Float64Array, { iterations = 200, tolerance = 1e-6, memory = 10 } = {}): Minimum {
+export function lbfgs(
+  f: Smooth,
+  start: Float64Array,
+  { iterations = 200, tolerance = 1e-6, memory = 10 } = {},
+): Minimum {
   const n = start.length
   let x: Float64Array = start.slice()
   let gradient: Float64Array = new Float64Array(n)
@@ -46,7 +50,10 @@ export function lbfgs(f: Smooth, start: Float64Array, { iterations = 200, tolera
 }
 
 /** The two-loop recursion: minus the inverse Hessian, as far as the last steps tell it, times the gradient. */
-function towardsMinimum(gradient: Float64Array, steps: readonly { s: Float64Array; y: Float64Array; rho: number }[]): Float64Array {
+function towardsMinimum(
+  gradient: Float64Array,
+  steps: readonly { s: Float64Array; y: Float64Array; rho: number }[],
+): Float64Array {
   const q = gradient.map(v => -v)
   const alphas: number[] = []
   for (const { s, y, rho } of steps.toReversed()) {

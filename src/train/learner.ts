@@ -276,7 +276,10 @@ export class Learner {
         if (stop) break
         began = performance.now()
       }
-      const evaluated = this.valid && this.valid.count > 0 ? await this.averaged(() => this.validate(this.valid, { signal })) : undefined
+      const evaluated =
+        this.valid && this.valid.count > 0
+          ? await this.averaged(() => this.validate(this.valid, { signal }))
+          : undefined
       clock()
       this.epoch = epoch
       const info: EpochInfo = {
@@ -306,7 +309,11 @@ export class Learner {
         this.#average ??= keep(new Map(now.map(([name, t]) => [name, t.detach().clone()])))
         const kept = now.map(([name]) => this.#average!.get(name)!)
         aten._foreach_mul_(kept, decay)
-        aten._foreach_add_(kept, now.map(([, t]) => t), { alpha: 1 - decay })
+        aten._foreach_add_(
+          kept,
+          now.map(([, t]) => t),
+          { alpha: 1 - decay },
+        )
       }),
     )
   }
@@ -338,7 +345,8 @@ export class Learner {
   }
   restoreAverage(tensors: ReadonlyMap<string, Tensor>): void {
     for (const t of this.#average?.values() ?? []) t.dispose()
-    this.#average = tensors.size > 0 ? noGrad(() => keep(new Map(Array.from(tensors, ([name, t]) => [name, t.clone()])))) : undefined
+    this.#average =
+      tensors.size > 0 ? noGrad(() => keep(new Map(Array.from(tensors, ([name, t]) => [name, t.clone()])))) : undefined
   }
 
   /** Where the running fit stands; call it between two steps, from a callback. */

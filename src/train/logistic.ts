@@ -17,7 +17,12 @@ export interface LogisticModel {
 /** Multinomial logistic regression to its optimum: mean cross-entropy + l2/2 · ‖W‖², as scikit-learn's
  *  LogisticRegression with C = 1 / (N · l2); the biases are free. Solved by L-BFGS over standardised features (the
  *  penalty stays on the weights for the features as given), many values of `l2` from the strongest on, each from the last. */
-export function logisticPath({ x, y }: LabelledFeatures, classes: number, l2s: readonly number[], { iterations = 150, tolerance = 3e-5 } = {}): LogisticModel[] {
+export function logisticPath(
+  { x, y }: LabelledFeatures,
+  classes: number,
+  l2s: readonly number[],
+  { iterations = 150, tolerance = 3e-5 } = {},
+): LogisticModel[] {
   const n = y.length
   const width = x.length / n
   return noGrad(() =>
@@ -32,9 +37,17 @@ export function logisticPath({ x, y }: LabelledFeatures, classes: number, l2s: r
       let point = new Float64Array(classes * (width + 1))
       const models: LogisticModel[] = []
       for (const l2 of l2s) {
-        const found = lbfgs((p, g) => scope(() => objective(p, g, { standard, hot, spread, l2, classes, width, n })), point, { iterations, tolerance })
+        const found = lbfgs(
+          (p, g) => scope(() => objective(p, g, { standard, hot, spread, l2, classes, width, n })),
+          point,
+          { iterations, tolerance },
+        )
         point = found.x as Float64Array<ArrayBuffer>
-        models.push({ ...unstandardise(found.x, { spread, centre, classes, width }), iterations: found.iterations, converged: found.converged })
+        models.push({
+          ...unstandardise(found.x, { spread, centre, classes, width }),
+          iterations: found.iterations,
+          converged: found.converged,
+        })
       }
       standard.dispose()
       return models
@@ -52,7 +65,11 @@ interface Problem {
   n: number
 }
 /** The parameters are W·σ (row by row), then the biases. */
-function objective(p: Float64Array, gradient: Float64Array, { standard, hot, spread, l2, classes, width, n }: Problem): number {
+function objective(
+  p: Float64Array,
+  gradient: Float64Array,
+  { standard, hot, spread, l2, classes, width, n }: Problem,
+): number {
   const w = fromArray(Float32Array.from(p.subarray(0, classes * width)), [classes, width])
   const b = fromArray(Float32Array.from(p.subarray(classes * width)), [classes])
   const logits = aten.linear(standard, w, { bias: b })
@@ -72,7 +89,10 @@ function objective(p: Float64Array, gradient: Float64Array, { standard, hot, spr
   return loss + (l2 / 2) * penalty
 }
 
-function unstandardise(p: Float64Array, { spread, centre, classes, width }: { spread: Float32Array; centre: Float32Array; classes: number; width: number }) {
+function unstandardise(
+  p: Float64Array,
+  { spread, centre, classes, width }: { spread: Float32Array; centre: Float32Array; classes: number; width: number },
+) {
   const weight = new Float32Array(classes * width)
   const bias = new Float32Array(classes)
   for (let c = 0; c < classes; c++) {

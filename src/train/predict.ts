@@ -1,8 +1,7 @@
-import { autocast, noGrad, scope } from '../torch/index.ts'
 import { pictureBatch } from '../data/batch.ts'
-import { loadPicture } from '../data/index.ts'
-import type { Network } from './network.ts'
-import type { Precision } from './network.ts'
+import { loadPicture, type Place } from '../data/index.ts'
+import { autocast, noGrad, scope } from '../torch/index.ts'
+import type { Network, Precision } from './network.ts'
 import type { Preprocessing } from './saved.ts'
 
 export interface Prediction {
@@ -14,20 +13,28 @@ export interface Prediction {
   probabilities: Record<string, number>
 }
 
+export interface PredictOptions {
+  batchSize?: number
+  precision?: Precision
+  device?: string
+  onError?: (file: string, error: Error) => void
+}
+
 /** Predicts pictures in files, one after another as they come; `onError` hears of those that can't be read (without it
  *  the first one throws). */
 export async function* predictFiles(
   { network, classes, preprocessing }: { network: Network; classes: readonly string[]; preprocessing: Preprocessing },
-  files: Iterable<string>,
-  { batchSize = 32, precision = 'float32', device, onError }: { batchSize?: number; precision?: Precision; device?: string; onError?: (file: string, error: Error) => void } = {},
+  files: Iterable<string | Place>,
+  { batchSize = 32, precision = 'float32', device, onError }: PredictOptions = {},
 ): AsyncGenerator<Prediction> {
   network.net.eval()
-  let pending: string[] = []
+  let pending: (string | Place)[] = []
   const flush = async () => {
     const read = await Promise.all(
-      pending.map(async file => {
+      pending.map(async place => {
+        const file = typeof place === 'string' ? place : place.file
         try {
-          return { file, picture: await loadPicture(file, preprocessing) }
+          return { file, picture: await loadPicture(place, preprocessing) }
         } catch (error) {
           if (!onError) throw error
           onError(file, error as Error)
@@ -40,11 +47,20 @@ export async function* predictFiles(
     if (good.length === 0) return []
     const rows = noGrad(() =>
       scope(() => {
-        const x = pictureBatch(good.map(g => g.picture), undefined, { ...preprocessing, normalization: preprocessing, ...(device ? { device } : {}) })
-        return autocast(precision, () => network.net(x)).to('float32').softmax(1).data() as Float32Array
+        const x = pictureBatch(
+          good.map(g => g.picture),
+          undefined,
+          { ...preprocessing, normalization: preprocessing, ...(device ? { device } : {}) },
+        )
+        return autocast(precision, () => network.net(x))
+          .to('float32')
+          .softmax(1)
+          .data() as Float32Array
       }),
     )
-    return good.map(({ file }, i) => prediction(file, classes, rows.subarray(i * classes.length, (i + 1) * classes.length)))
+    return good.map(({ file }, i) =>
+      prediction(file, classes, rows.subarray(i * classes.length, (i + 1) * classes.length)),
+    )
   }
   for (const file of files) {
     pending.push(file)
@@ -56,5 +72,10 @@ export async function* predictFiles(
 function prediction(file: string, classes: readonly string[], p: Float32Array): Prediction {
   const best = p.indexOf(Math.max(...p))
   // A class may be called __proto__: entries, not assignments.
-  return { file, label: classes[best]!, probability: p[best]!, probabilities: Object.fromEntries(classes.map((c, i) => [c, p[i]!])) }
+  return {
+    file,
+    label: classes[best]!,
+    probability: p[best]!,
+    probabilities: Object.fromEntries(classes.map((c, i) => [c, p[i]!])),
+  }
 }

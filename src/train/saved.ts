@@ -40,13 +40,23 @@ export function storedTensors(tensors: ReadonlyMap<string, Tensor>): Map<string,
   return new Map(
     Array.from(tensors, ([name, t]) => {
       const data = t.data()
-      return [name, { dtype: t.dtype as StoredTensor['dtype'], shape: t.shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }]
+      return [
+        name,
+        {
+          dtype: t.dtype as StoredTensor['dtype'],
+          shape: t.shape,
+          data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+        },
+      ]
     }),
   )
 }
 
 /** Reads a saved classifier: a run folder (its best weights), or the path of its weights or its JSON. */
-export function loadModel(path: string, { device = 'cpu' } = {}): { network: Network; card: ModelCard; info: ModelInfo } {
+export function loadModel(
+  path: string,
+  { device = 'cpu' } = {},
+): { network: Network; card: ModelCard; info: ModelInfo } {
   const stem = stemOf(path)
   const card = readCard(`${stem}.json`)
   const info = modelInfo(card.architecture)
@@ -72,7 +82,9 @@ function readCard(path: string): ModelCard {
   try {
     text = readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new AnnealError(`${path}: there is no saved model here (the run may have ended before its first epoch).`, { cause })
+    throw new AnnealError(`${path}: there is no saved model here (the run may have ended before its first epoch).`, {
+      cause,
+    })
   }
   let card: Partial<ModelCard>
   try {
@@ -93,7 +105,9 @@ function readCard(path: string): ModelCard {
     typeof p.short === 'number' &&
     Array.isArray(p.mean) &&
     Array.isArray(p.std)
-  if (!whole) throw new AnnealError(`${path}: does not describe a classifier of this version of Anneal (format anneal-classifier, version 1).`)
+  if (!whole)
+    throw new AnnealError(
+      `${path}: does not describe a classifier of this version of Anneal (format anneal-classifier, version 1).`,
+    )
   return card as ModelCard
 }
-

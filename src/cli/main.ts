@@ -1,0 +1,133 @@
+import { Command, CommanderError, Option } from 'commander'
+import { AnnealError, didYouMean } from '../base/errors.ts'
+
+const program = new Command('anneal')
+  .description('Trains good image classifiers, and ships them: the five easy steps of fast.ai, on libtorch.')
+  .option('--debug', 'show stack traces')
+  .configureHelp({ showGlobalOptions: true })
+  .showSuggestionAfterError(true)
+  .exitOverride()
+
+const many = (value: string) => value.split(',').map(v => Number(v))
+const rates = (value: string) => (value.includes(',') ? many(value) : Number(value))
+
+// Each command's code is loaded when it is called, so that help and listings start at once.
+const lazy =
+  <T extends unknown[]>(load: () => Promise<(...args: T) => Promise<void>>) =>
+  async (...args: T) =>
+    (await load())(...args)
+
+const training = (command: Command) =>
+  command
+    .option('--model <name>', 'model by its torchvision or timm name, or auto', 'auto')
+    .option('--weights <file>', 'pretrained weights of this model, .safetensors or .pth')
+    .option('--no-pretrained', 'begin from random weights')
+    .option('--size <pixels>', "side of the pictures in pixels (default: the model's own)", Number)
+    .option('--batch <n>', 'pictures a step (default: 32)', Number)
+    .option('--epochs <n>', 'epochs of the whole net at most; 0 trains the head alone', Number)
+    .option('--minutes <n>', 'minutes that training may take', Number)
+    .option('--augment <name>', 'side-on, top-down or none (default: side-on)')
+    .option('--views <n>', 'augmented views of each picture in the frozen phase (default: 4)', Number)
+    .option('--lr <rate>', 'rate of the whole net, or one a layer group: 1e-5,1e-4,1e-3', rates)
+    .option('--head-lr <rate>', 'rate of the head in the frozen phase (default: found)', Number)
+    .option(
+      '--factor <n>',
+      'how much lower the rate of each earlier group is: 3 photos, 10 medical or satellite',
+      Number,
+    )
+    .option('--head-cycles <n>', 'cycles of one epoch for the head (default: 3)', Number)
+    .option('--cycle-len <epochs>', 'epochs of the first cycle of the whole net (default: 2)', Number)
+    .option('--cycle-mult <n>', 'how much longer each cycle is (default: 1, longer where the net underfits)', Number)
+    .option('--hidden <widths>', "hidden layers of the head: 512 is fastai's", many)
+    .option('--dropout <share>', 'dropout of the head (default: 0.5)', Number)
+    .addOption(new Option('--optimizer <name>', 'default: adamw').choices(['adamw', 'adam', 'sgd']))
+    .option('--weight-decay <n>', 'default: 0.01', Number)
+    .option('--label-smoothing <share>', 'default: 0.1 for the whole net', Number)
+    .option('--valid <share>', 'share kept for validation where there is no such folder (default: 0.2)', Number)
+    .option('--max-damaged <share>', 'more damaged pictures than this stop the run (default: 0.05)', Number)
+    .option('--seed <n>', 'default: 42', Number)
+    .option('--bn-freeze', 'keep the statistics of BatchNorm (default: with few pictures)')
+    .option('--no-bn-freeze', 'let them follow the batch')
+    .addOption(new Option('--precision <type>', 'default: auto').choices(['auto', 'float32', 'bfloat16']))
+    .option('--device <name>', 'cpu, cuda, cuda:1 (default: a GPU where there is one)')
+    .option('--out <folder>', "the run's folder (default: runs/DATE-MODEL-N)")
+    .option('--json', 'events as JSON lines on stdout, the result as the last one')
+
+training(program.command('train'))
+  .description('train a classifier on a folder of pictures, one folder a class')
+  .argument('[folder]', 'class folders, or train/validation/test with class folders inside')
+  .option('--resume <run>', 'go on with a run that was stopped or killed')
+  .action(lazy(async () => (await import('./train.ts')).train))
+
+training(program.command('demo'))
+  .description('train on an embedded default: photos of food, nine groups')
+  .action(lazy(async () => (await import('./demo.ts')).demo))
+
+program
+  .command('predict')
+  .description('label pictures with a trained classifier')
+  .argument('<run>', 'a run folder, or a saved model')
+  .argument('<paths...>', 'pictures, or folders of pictures')
+  .option('--top <n>', 'how many labels a picture', Number, 1)
+  .option('--json', 'one JSON line a picture: file, label, probability, probabilities')
+  .action(lazy(async () => (await import('./predict.ts')).predict))
+
+program
+  .command('runs')
+  .description('list runs with their result')
+  .argument('[folder]', 'where the runs are', 'runs')
+  .option('--json', 'one JSON line a run')
+  .action(lazy(async () => (await import('./runs.ts')).runs))
+
+program
+  .command('report')
+  .description("draw a run's report.html again")
+  .argument('<run>', 'a run folder')
+  .action(lazy(async () => (await import('./report.ts')).report))
+
+program
+  .command('doctor')
+  .description('what was found on this machine, and what to do about what is missing')
+  .option('--json', 'as one JSON object')
+  .action(lazy(async () => (await import('./doctor.ts')).doctorCommand))
+
+program
+  .command('setup')
+  .description('find or fetch libtorch and build the addon')
+  .action(lazy(async () => (await import('./setup.ts')).setup))
+
+/** Prints an error for a person: one line and its causes, without a stack unless asked. */
+function fail(error: unknown, debug: boolean): never {
+  const e = error as Error
+  if (debug) process.stderr.write(`${e.stack ?? e}\n`)
+  else {
+    process.stderr.write(`anneal: ${e.message}\n`)
+    let cause = e.cause as Error | undefined
+    for (let said = e.message; cause instanceof Error; cause = cause.cause as Error | undefined) {
+      if (!said.includes(cause.message)) process.stderr.write(`  caused by: ${cause.message.split('\n')[0]}\n`)
+      said = `${said} ${cause.message}`
+    }
+    if (!(e instanceof AnnealError)) process.stderr.write('  (this may be a fault of Anneal; --debug shows where)\n')
+  }
+  process.exit(e instanceof AnnealError ? e.exitCode : 1)
+}
+
+process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))
+
+try {
+  program.exitOverride()
+  for (const command of program.commands) command.exitOverride()
+  if (process.argv.length < 3) program.outputHelp()
+  else {
+    const known = program.commands.map(c => c.name())
+    const first = process.argv.slice(2).find(a => !a.startsWith('-'))
+    if (first !== undefined && first !== 'help' && !known.includes(first))
+      throw new AnnealError(`unknown command "${first}"; expected ${known.join(', ')}.${didYouMean(first, known)}`, {
+        exitCode: 2,
+      })
+    await program.parseAsync()
+  }
+} catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2) // commander has said why
+  fail(error, process.argv.includes('--debug'))
+}

@@ -1,0 +1,38 @@
+import { AnnealError } from '../base/errors.ts'
+import { percent, plural } from '../base/format.ts'
+import { listPictures } from '../data/index.ts'
+
+export async function predict(
+  run: string,
+  paths: string[],
+  { json = false, top }: { json?: boolean; top: number },
+): Promise<void> {
+  if (!Number.isInteger(top) || top < 1) throw new AnnealError(`--top: expected a whole number from 1, got ${top}`)
+  const { loadClassifier } = await import('../train/classifier.ts')
+  const { pictures, problems } = listPictures(paths)
+  const classifier = loadClassifier(run)
+  const most = Math.min(top, classifier.classes.length)
+  let failed = 0
+  let done = 0
+  const single = pictures.length === 1
+  for await (const { file, label, probability, probabilities } of classifier.predictAll(pictures, {
+    onError: (_, error) => {
+      if (single) throw error
+      failed++
+      process.stderr.write(`anneal: ${error.message}\n`)
+    },
+  })) {
+    done++
+    if (json) process.stdout.write(`${JSON.stringify({ file, label, probability, probabilities })}\n`)
+    else if (most === 1) process.stdout.write(`${file}  ${label}  ${percent(probability)}\n`)
+    else {
+      const ranked = Object.entries(probabilities)
+        .sort((a, b) => b[1] - a[1])
+        .slice(0, most)
+      process.stdout.write(`${file}  ${ranked.map(([name, p]) => `${name} ${percent(p)}`).join(', ')}\n`)
+    }
+  }
+  const passed = problems.filter(p => p.counted)
+  for (const problem of passed) process.stderr.write(`anneal: ${problem.file}: ${problem.reason}\n`)
+  if (failed > 0) throw new AnnealError(`${plural(failed, 'picture')} of ${failed + done} could not be read`)
+}

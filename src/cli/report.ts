@@ -1,0 +1,7 @@
+import { writeReport } from '../report/index.ts'
+import { runPaths } from '../runs/index.ts'
+
+export async function report(run: string): Promise<void> {
+  await writeReport(run)
+  process.stdout.write(`${runPaths(run).report}\n`)
+}

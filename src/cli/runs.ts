@@ -1,0 +1,32 @@
+import { duration, percent } from '../base/format.ts'
+import { listRuns } from '../runs/index.ts'
+
+export async function runs(folder: string, { json = false }: { json?: boolean }): Promise<void> {
+  const found = listRuns(folder)
+  if (json) {
+    for (const run of found) process.stdout.write(`${JSON.stringify(run)}\n`)
+    return
+  }
+  if (found.length === 0) {
+    process.stdout.write(`no runs in ${folder}; \`anneal train FOLDER\` makes one\n`)
+    return
+  }
+  const rows = found.map(r => [
+    r.dir,
+    r.state,
+    r.model ?? '',
+    r.accuracy === undefined ? '' : percent(r.accuracy),
+    r.epochs === undefined ? '' : String(r.epochs),
+    r.seconds === undefined ? '' : duration(r.seconds),
+    r.reason ?? '',
+  ])
+  const table = [['run', 'state', 'model', 'accuracy', 'epochs', 'time', ''], ...rows]
+  const widths = table[0]!.map((_, c) => Math.max(...table.map(row => row[c]!.length)))
+  for (const row of table)
+    process.stdout.write(
+      `${row
+        .map((cell, c) => cell.padEnd(widths[c]!))
+        .join('  ')
+        .trimEnd()}\n`,
+    )
+}

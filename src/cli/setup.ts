@@ -1,0 +1,8 @@
+import { streamReport } from '../base/progress.ts'
+import { ensureAddon } from '../setup/index.ts'
+
+export async function setup(): Promise<void> {
+  const { path, libtorch, built } = await ensureAddon(streamReport(process.stderr))
+  const from = libtorch ? `libtorch ${libtorch.version} (${libtorch.source}), ` : ''
+  process.stdout.write(`${from}addon ${built ? 'built' : 'ready'}: ${path}\n`)
+}

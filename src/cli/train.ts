@@ -1,0 +1,102 @@
+import { AnnealError } from '../base/errors.ts'
+import { bytes } from '../base/format.ts'
+import type { Notice } from '../base/progress.ts'
+import { createReporter, type Reporter } from './terminal.ts'
+
+/** The options of `anneal train` as commander gives them. */
+export interface TrainFlags {
+  model: string
+  weights?: string
+  pretrained: boolean
+  batch?: number
+  resume?: string
+  out?: string
+  json?: boolean
+  [name: string]: unknown
+}
+
+export async function train(folder: string | undefined, flags: TrainFlags): Promise<void> {
+  if (folder === undefined && flags.resume === undefined)
+    throw new AnnealError(
+      'train: give a folder of pictures (anneal train FOLDER), or a run to go on with (anneal train --resume RUN)',
+      { exitCode: 2 },
+    )
+  if (folder !== undefined && flags.resume !== undefined)
+    throw new AnnealError(`train: --resume goes on with the data of ${flags.resume}; leave out ${folder}`, {
+      exitCode: 2,
+    })
+  await drive(flags, async (hooks, { trainFolder, resumeRun }) => {
+    if (flags.resume !== undefined) return resumeRun(flags.resume, hooks)
+    const { batch, resume, json, debug, ...options } = flags
+    return trainFolder(folder!, { ...options, batchSize: batch }, hooks)
+  })
+}
+
+type Recipes = typeof import('../recipes/index.ts')
+type Hooks = import('../recipes/index.ts').TrainHooks
+
+/** Runs a training with the terminal, the signals and the report around it. */
+export async function drive(
+  flags: Pick<TrainFlags, 'json'>,
+  start: (hooks: Hooks, recipes: Recipes) => Promise<{ run: string }>,
+): Promise<void> {
+  const reporter = createReporter({ json: flags.json ?? false })
+  const stop = new AbortController()
+  let run = ''
+  const interrupted = (signal: NodeJS.Signals) => {
+    if (stop.signal.aborted) process.exit(exitCodes[signal]) // a second time: at once
+    stop.abort()
+    stoppedBy = signal
+    reporter.close()
+    process.stderr.write('stopping after this step …\n')
+  }
+  let stoppedBy: NodeJS.Signals | undefined
+  const recipes = await import('../recipes/index.ts')
+  for (const signal of signals) process.on(signal, interrupted)
+  try {
+    const result = await start(
+      {
+        command: process.argv.slice(2),
+        signal: stop.signal,
+        onEvent: event => reporter.event(event),
+        onRun: dir => {
+          run = dir
+        },
+        report: notice => tell(reporter, notice, flags.json ?? false),
+        progress: (label, done, total) => reporter.progress({ label, done, total }),
+        writeReport: async dir => (await import('../report/index.ts')).writeReport(dir),
+      },
+      recipes,
+    )
+    reporter.close()
+    if (!flags.json) process.stdout.write(epilogue(result.run))
+  } catch (error) {
+    reporter.close()
+    if (!recipes.wasStopped(error)) throw error
+    process.stderr.write(`stopped; everything so far is saved. Go on with:\n  anneal train --resume ${quoted(run)}\n`)
+    process.exit(exitCodes[stoppedBy ?? 'SIGINT'])
+  } finally {
+    for (const signal of signals) process.off(signal, interrupted)
+  }
+}
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+const exitCodes: Record<string, number> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
+
+function tell(reporter: Reporter, notice: Notice, json: boolean): void {
+  if ('line' in notice) {
+    reporter.close()
+    ;(json ? process.stderr : process.stdout).write(`${notice.line}\n`)
+  } else
+    reporter.progress({
+      label: `${notice.what}${notice.total ? ` (${bytes(notice.total)})` : ''}`,
+      done: notice.done,
+      total: notice.total ?? notice.done + 1,
+    })
+}
+
+export const quoted = (path: string): string =>
+  /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+
+const epilogue = (run: string) =>
+  `\nreport   ${run}/report.html\nmodel    ${run}/best.safetensors, best.json\npredict  anneal predict ${quoted(run)} PICTURE\n`

@@ -1,0 +1,125 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { type Report, silent } from '../base/progress.ts'
+import {
+  newRunFolder,
+  openRun,
+  type RunConfig,
+  type RunEvent,
+  type RunResult,
+  readObject,
+  runPaths,
+} from '../runs/index.ts'
+import { machine } from '../setup/index.ts'
+import { library } from '../torch/index.ts'
+import { Stopped } from '../train/learner.ts'
+import { fiveSteps, version } from './five-steps.ts'
+import { checkOptions, type TrainOptions } from './options.ts'
+import type { Progress } from './prepare.ts'
+import { Session } from './session.ts'
+
+export interface TrainHooks {
+  /** Called with the run's folder as soon as it is held. */
+  onRun?: (dir: string) => void
+  /** Hears of everything as it happens. */
+  onEvent?: (event: RunEvent) => void
+  /** Downloads. */
+  report?: Report
+  /** Work without losses: decoding, features. */
+  progress?: Progress
+  /** Aborted, training stops after its step, saves and throws `Stopped`. */
+  signal?: AbortSignal
+  /** Called when the run's work is done, before its report is drawn; draws it. */
+  writeReport?: (runDir: string) => Promise<void>
+  /** As the run's configuration records it. */
+  command?: string[]
+}
+
+/** Trains a classifier on a folder of pictures by the five easy steps, into a run folder of its own. */
+export async function trainFolder(
+  data: string,
+  { out, ...options }: TrainOptions & { out?: string | undefined } = {},
+  hooks: TrainHooks = {},
+): Promise<RunResult> {
+  checkOptions(options)
+  if (!existsSync(data))
+    throw new AnnealError(
+      `${data}: no such folder. Expected a folder with one folder of pictures a class, such as ${data}/cat and ${data}/dog.`,
+    )
+  const dir = out ?? newRunFolder(options.model ?? 'auto')
+  const config: RunConfig = {
+    format: 1,
+    anneal: version(),
+    created: new Date().toISOString(),
+    command: hooks.command ?? [],
+    model: options.model ?? 'auto',
+    data: resolve(data),
+    classes: [],
+    seed: options.seed ?? 42,
+    settings: { ...options },
+    versions: { node: process.versions.node, libtorch: library().version, anneal: version() },
+    machine: machineFacts(),
+  }
+  return drive(dir, 'create', config, options, hooks)
+}
+
+/** Goes on with a run that was stopped or killed, from its last checkpoint, to the same weights as an uninterrupted one
+ *  on the same machine and threads. */
+export async function resumeRun(dir: string, hooks: TrainHooks = {}): Promise<RunResult> {
+  const { config: path, result } = runPaths(dir)
+  const config = readObject<RunConfig>(path)
+  if (!config) throw new AnnealError(`${dir}: holds no run that can be resumed. \`anneal runs\` lists the runs.`)
+  if (existsSync(result))
+    throw new AnnealError(
+      `${dir}: this run is done; its report is ${runPaths(dir).report}. To train more, start a new run.`,
+    )
+  const now = machineFacts()
+  if (config.machine['threads'] !== now['threads'])
+    throw new AnnealError(
+      `${dir}: began with ${config.machine['threads']} threads and would go on with ${now['threads']}, to other bits; set ANNEAL_THREADS=${config.machine['threads']}.`,
+    )
+  return drive(dir, 'append', config, config.settings as TrainOptions, hooks)
+}
+
+const machineFacts = (): RunConfig['machine'] => {
+  const { cpu } = machine()
+  const { threads, cpuCapability, cudaDevices } = library()
+  return { cpu: cpu.model, cores: cpu.cores, amx: cpu.amx, threads, cpuCapability, cudaDevices }
+}
+
+async function drive(
+  dir: string,
+  mode: 'create' | 'append',
+  config: RunConfig,
+  options: TrainOptions,
+  { onRun, onEvent = () => {}, report = silent, progress = () => {}, signal, writeReport }: TrainHooks,
+): Promise<RunResult> {
+  const run = openRun(dir, mode)
+  onRun?.(dir)
+  try {
+    const session = new Session(run, onEvent)
+    if (mode === 'create') run.writeConfig(config)
+    else session.resume()
+    try {
+      const { result, prepared } = await fiveSteps(config.data, { session, options, report, progress, signal })
+      run.writeConfig({ ...config, model: prepared.modelName, classes: prepared.classes })
+      run.finish(result)
+      session.forget()
+      await writeReport?.(dir)
+      onEvent({ t: run.seconds, type: 'done', result })
+      return result
+    } catch (error) {
+      if (error instanceof Stopped || (error as Error).name === 'AbortError')
+        session.emit({ type: 'stopped', reason: 'interrupted', step: session.step })
+      else session.emit({ type: 'failed', message: (error as Error).message })
+      throw error
+    }
+  } finally {
+    run.close()
+  }
+}
+
+/** Whether an error means that the run was stopped on request. */
+export const wasStopped = (error: unknown): boolean =>
+  error instanceof Stopped || (error as Error)?.name === 'AbortError'

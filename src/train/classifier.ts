@@ -1,0 +1,31 @@
+import type { Place } from '../data/index.ts'
+import { type Prediction, type PredictOptions, predictFiles } from './predict.ts'
+import { loadModel, type Preprocessing } from './saved.ts'
+
+/** A trained classifier: weights, labels, and how a picture becomes its input. */
+export interface Classifier {
+  readonly architecture: string
+  readonly classes: readonly string[]
+  readonly preprocessing: Preprocessing
+  /** The label of one picture file, with the probability of every class. */
+  predict(file: string): Promise<Prediction>
+  predictAll(files: Iterable<string | Place>, options?: PredictOptions): AsyncGenerator<Prediction>
+}
+
+/** Loads a classifier that a run kept: the run's folder (its best weights), or the path of the weights or of its JSON. */
+export function loadClassifier(path: string, options: { device?: string } = {}): Classifier {
+  const { network, card } = loadModel(path, options)
+  const { classes, preprocessing, architecture } = card
+  const all = (files: Iterable<string | Place>, given: PredictOptions = {}) =>
+    predictFiles({ network, classes, preprocessing }, files, { ...options, ...given })
+  return {
+    architecture,
+    classes,
+    preprocessing,
+    predictAll: all,
+    async predict(file) {
+      for await (const prediction of all([file])) return prediction
+      throw new Error(`${file}: no prediction`)
+    },
+  }
+}
