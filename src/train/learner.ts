@@ -493,7 +493,7 @@ export function dropSnapshot({ state, random }: Snapshot): void {
 function clipGradients(optimizer: optim.Optimizer, most: number): void {
   const grads = optimizer.groups.flatMap(g => g.params.flatMap(p => p.grad ?? []))
   const norm = Math.sqrt(grads.reduce((sum, g) => sum + g.mul(g).sum().item(), 0))
-  if (norm > most) noGrad(() => grads.forEach(g => g.mul_(most / norm)))
+  if (norm > most) noGrad(() => aten._foreach_mul_(grads, most / norm))
 }
 
 /** Lets signals, timers and streams have their turn. */
