@@ -39,6 +39,6 @@ function syncFolder(folder: string): void {
 
 /** Where downloads, builds and decoded pictures are kept: `ANNEAL_CACHE`, else `$XDG_CACHE_HOME/anneal`, else `~/.cache/anneal`. */
 export function cacheFolder(...parts: string[]): string {
-  const root = process.env['ANNEAL_CACHE'] || join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'anneal')
+  const root = process.env.ANNEAL_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'anneal')
   return join(root, ...parts)
 }

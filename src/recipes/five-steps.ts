@@ -77,10 +77,8 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   const learn = evaluator(prepared)
   const valid = await learn.validate(prepared.source('valid'))
   const testSource = prepared.source('test')
-  const test =
-    testSource.count > 0
-      ? await (session.emit({ type: 'phase', phase: 'test' }), learn.validate(testSource))
-      : undefined
+  if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
+  const test = testSource.count > 0 ? await learn.validate(testSource) : undefined
   const { pictures, augment, seed } = prepared
   const shown = { dir: pictures.data.dir, classes, picture: (n: number) => pictures.picture(n) }
   writeInterpretation(session.run.paths.interpret, {

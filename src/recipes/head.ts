@@ -49,7 +49,7 @@ async function frozenFeatures(prepared: Prepared, { session, options, progress, 
       const stored = readWeights(path)
       const floats = (name: string) => new Float32Array(Uint8Array.from(stored.get(name)!.data).buffer)
       const found = { train: floats('train'), valid: floats('valid'), views }
-      if (readMetadata(path)['key'] === key && found.train.length === (views + 1) * train.count * width) {
+      if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
         session.emit({ type: 'line', text: `features: kept from an earlier run (same pictures, weights and views)` })
         return found
       }
@@ -237,11 +237,11 @@ function setLinear(
       const { running_mean, running_var } = bn!.own.buffers
       running_mean!.copy_(mean)
       running_var!.copy_(variance)
-      bn!.own.parameters['weight']!.fill_(1)
-      bn!.own.parameters['bias']!.zero_()
+      bn!.own.parameters.weight!.fill_(1)
+      bn!.own.parameters.bias!.zero_()
       const w = fromArray(weight, [classes, width])
-      linear!.own.parameters['weight']!.copy_(w.mul(variance.add(1e-5).sqrt()))
-      linear!.own.parameters['bias']!.copy_(fromArray(bias, [classes]).add(aten.mv(w, mean)))
+      linear!.own.parameters.weight!.copy_(w.mul(variance.add(1e-5).sqrt()))
+      linear!.own.parameters.bias!.copy_(fromArray(bias, [classes]).add(aten.mv(w, mean)))
     }),
   )
 }

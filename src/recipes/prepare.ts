@@ -20,6 +20,9 @@ import type { Session } from './session.ts'
 /** How far a long piece of work without losses is: decoding, features. */
 export type Progress = (what: string, done: number, total: number) => void
 
+/** Who hears of decisions and remembers answers: a run's session, or nobody. */
+export type Narrator = Pick<Session, 'once' | 'choice' | 'emit'>
+
 export interface Context {
   session: Session
   options: TrainOptions
@@ -46,7 +49,10 @@ export interface Prepared {
 }
 
 /** Everything before the first step: model, pictures, network. */
-export async function prepare(dir: string, { session, options, report, progress, signal }: Context): Promise<Prepared> {
+export async function prepare(
+  dir: string,
+  { session, options, report, progress, signal }: Omit<Context, 'session'> & { session: Narrator },
+): Promise<Prepared> {
   const { seed = 42, batchSize = 32, pretrained = true } = options
   const given = options.model ?? 'auto'
   const modelName = await session.once('model', () =>
@@ -145,7 +151,12 @@ function choosePrecision({
   options,
   info,
   device,
-}: Pick<Context, 'session' | 'options'> & { info: ModelInfo; device: string }): Precision {
+}: {
+  session: Narrator
+  options: TrainOptions
+  info: ModelInfo
+  device: string
+}): Precision {
   const given = options.precision ?? 'auto'
   if (given !== 'auto') {
     session.choice('precision', given, 'as asked')

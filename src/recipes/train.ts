@@ -75,9 +75,9 @@ export async function resumeRun(dir: string, hooks: TrainHooks = {}): Promise<Ru
       `${dir}: this run is done; its report is ${runPaths(dir).report}. To train more, start a new run.`,
     )
   const now = machineFacts()
-  if (config.machine['threads'] !== now['threads'])
+  if (config.machine.threads !== now.threads)
     throw new AnnealError(
-      `${dir}: began with ${config.machine['threads']} threads and would go on with ${now['threads']}, to other bits; set ANNEAL_THREADS=${config.machine['threads']}.`,
+      `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}, to other bits; set ANNEAL_THREADS=${config.machine.threads}.`,
     )
   return drive(dir, 'append', config, config.settings as TrainOptions, hooks)
 }

@@ -5,7 +5,7 @@ import { type Linked, readState, stampOf, stateKey } from './state.ts'
 /** The addon that is ready on this machine, or nothing where set-up must run (again). Starts no process and takes about
  *  a millisecond. `ANNEAL_ADDON` names a `.node` file directly. */
 export function findAddon(): { path: string; libtorch?: Linked } | undefined {
-  const given = process.env['ANNEAL_ADDON']
+  const given = process.env.ANNEAL_ADDON
   if (given) {
     if (existsSync(given)) return { path: given }
     throw new AnnealError(`ANNEAL_ADDON=${given}: there is no such file; expected a built anneal.node, or unset it`)

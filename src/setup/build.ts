@@ -30,7 +30,7 @@ type Headers = { version: string; include: string }
 /** Finds or fetches libtorch and builds the addon against it, unless that was done; one process at a time builds. Throws
  *  with what to install, or with the compiler's last lines and where its log is. */
 export async function ensureAddon(report: Report = silent): Promise<Addon> {
-  if (process.env['ANNEAL_ADDON']) return { ...findAddon()!, built: false }
+  if (process.env.ANNEAL_ADDON) return { ...findAddon()!, built: false }
   const tools = await findTools()
   const { libtorch, candidates } = await ensureLibtorch(report)
   const library = join(libtorch.lib[0]!, 'libtorch_cpu.so')
@@ -68,9 +68,7 @@ async function findTools(): Promise<Tools> {
   const cmake = which('cmake')
   const generator = findMake()
   const missing = [
-    ...(compiler
-      ? []
-      : [process.env['CXX'] ? `CXX=${process.env['CXX']}` : 'a C++ compiler (g++ 9 or newer, or clang++)']),
+    ...(compiler ? [] : [process.env.CXX ? `CXX=${process.env.CXX}` : 'a C++ compiler (g++ 9 or newer, or clang++)']),
     ...(cmake ? [] : ['CMake (3.16 or newer)']),
     ...(generator ? [] : ['make']),
   ]

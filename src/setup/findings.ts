@@ -108,7 +108,7 @@ export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; l
     const script =
       'const a = require(process.argv[1]); console.log(JSON.stringify({ version: a.version(), cpuCapability: a.cpuCapability(), threads: a.threads(), cudaDevices: a.cudaDevices() }))'
     const env: Record<string, string> =
-      machine().cpu.avx512 && !process.env['ATEN_CPU_CAPABILITY'] ? { ATEN_CPU_CAPABILITY: 'avx512' } : {}
+      machine().cpu.avx512 && !process.env.ATEN_CPU_CAPABILITY ? { ATEN_CPU_CAPABILITY: 'avx512' } : {}
     const { code, stdout, stderr } = await run(process.execPath, ['-e', script, path], { seconds: 60, env })
     if (code === 0)
       return { path, ...(linked && { linked }), loaded: JSON.parse(stdout) as Loaded, findings: [ok('addon', path)] }
@@ -145,7 +145,7 @@ export function cpuFindings({ cpu }: Machine, loaded: Loaded | undefined): Findi
   ]
   const lacks = [...(cpu.avx512 ? [] : ['AVX-512']), ...(cpu.amx ? [] : ['AMX'])]
   const text = `${cpu.model}: ${has.join(', ') || 'no vector instructions known here'}${lacks.length ? ` (no ${lacks.join(', no ')})` : ''}`
-  const wanted = process.env['ANNEAL_THREADS'] ?? process.env['OMP_NUM_THREADS']
+  const wanted = process.env.ANNEAL_THREADS ?? process.env.OMP_NUM_THREADS
   return [
     ok('CPU', text),
     ...(loaded ? [ok('  kernels', loaded.cpuCapability)] : []),

@@ -32,7 +32,7 @@ export const sources = ['python', 'system', 'archive', 'wheel'] as const
 /** The places of this machine. */
 export function machinePlaces(): Places {
   return {
-    wanted: process.env['ANNEAL_LIBTORCH'] || undefined,
+    wanted: process.env.ANNEAL_LIBTORCH || undefined,
     python: findPython(),
     prefixes: ['/usr', '/usr/local', '/usr/local/libtorch', '/opt/libtorch'],
     cache: cacheFolder('libtorch'),

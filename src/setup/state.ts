@@ -46,7 +46,7 @@ export function sourcesDigest(folder: string = nativeFolder): string {
 }
 
 /** One entry for each version of the sources and each `ANNEAL_LIBTORCH`. */
-export const stateKey = (wanted: string | undefined = process.env['ANNEAL_LIBTORCH']): string =>
+export const stateKey = (wanted: string | undefined = process.env.ANNEAL_LIBTORCH): string =>
   `${sourcesDigest()} ${wanted ?? ''}`.trim()
 
 /** Size and time of a file, `undefined` where there is none. */

@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** The full path of a command on `path` (the `PATH`), without starting anything; `undefined` where there is none. */
-export function which(command: string, path: string = process.env['PATH'] ?? ''): string | undefined {
+export function which(command: string, path: string = process.env.PATH ?? ''): string | undefined {
   for (const folder of command.includes('/') ? [''] : path.split(delimiter)) {
     const file = folder ? join(folder, command) : command
     try {
@@ -20,7 +20,7 @@ export const findPython = (path?: string): string | undefined => which('python3'
 
 /** The C++ compiler: `CXX` where it is set, else the first of the usual names. */
 export const findCompiler = (): string | undefined =>
-  (process.env['CXX'] ? [process.env['CXX']] : ['c++', 'g++', 'clang++']).map(name => which(name)).find(Boolean)
+  (process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++']).map(name => which(name)).find(Boolean)
 
 /** The CMake generator for the build tool that is there. */
 export const findMake = (): string | undefined =>

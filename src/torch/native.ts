@@ -75,7 +75,7 @@ function load(): Native {
     )
   const cpu = machine().cpu
   // libtorch 1.13 takes AVX2 unless asked, and one thread on some machines.
-  if (cpu.avx512 && !process.env['ATEN_CPU_CAPABILITY']) process.env['ATEN_CPU_CAPABILITY'] = 'avx512'
+  if (cpu.avx512 && !process.env.ATEN_CPU_CAPABILITY) process.env.ATEN_CPU_CAPABILITY = 'avx512'
   const addon = createRequire(import.meta.url)(found.path) as Native
   addon.setThreads(threadsWanted(cpu.cores))
   addon.keepMemory()
@@ -83,7 +83,7 @@ function load(): Native {
 }
 
 function threadsWanted(cores: number): number {
-  const given = process.env['ANNEAL_THREADS'] ?? process.env['OMP_NUM_THREADS']
+  const given = process.env.ANNEAL_THREADS ?? process.env.OMP_NUM_THREADS
   if (given === undefined) return cores
   const n = Number(given)
   if (!Number.isInteger(n) || n < 1)

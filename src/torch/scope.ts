@@ -13,7 +13,7 @@ type Owned = { [owner]?: Scope | undefined }
 const owner = Symbol('scope')
 
 const scopes: Scope[] = []
-const debug = process.env['ANNEAL_DEBUG'] === '1'
+const debug = process.env.ANNEAL_DEBUG === '1'
 const traces = new WeakMap<Tensor, { made: string; freed?: string }>()
 
 // The net under tensors that no scope owns: freed when the collector finds them, with their size told to it.

@@ -53,6 +53,9 @@ export interface FitOptions {
   /** Each earlier group's rate is the next one's divided by this; only with one `lr`. */
   factor?: number
   schedule?: 'cosine' | 'one-cycle' | 'constant'
+  /** Of the one-cycle: the share that warms up, and what the rate starts below its top by. */
+  warmup?: number
+  div?: number
   cycleLen?: number
   cycleMult?: number
   callbacks?: readonly Callback[]
@@ -187,7 +190,8 @@ export class Learner {
   /** Trains `cycles` cycles of `cycleLen` epochs, each `cycleMult` times as long as the one before (cosine annealing with
    *  warm restarts); with another schedule `cycles` × `cycleLen` epochs. Validates after each epoch. */
   async fit(cycles: number, options: FitOptions = {}): Promise<EpochInfo[]> {
-    const { lr = 1e-3, factor = 1, schedule = 'cosine', cycleLen = 1, cycleMult = 1, signal, from } = options
+    const { lr = 1e-3, factor = 1, schedule = 'cosine', cycleLen = 1, cycleMult = 1 } = options
+    const { warmup = 0.25, div = 25, signal, from } = options
     const plan = { cycles, cycleLen, cycleMult }
     const epochs = cycleEpochs(plan)
     const { batchSize, seed } = this.options
@@ -196,10 +200,10 @@ export class Learner {
     const base = this.rates(lr, factor)
     const curve: Schedule = {
       cosine: () => cosineRestarts(1, { ...plan, stepsPerEpoch }),
-      'one-cycle': () => oneCycle(1),
+      'one-cycle': () => oneCycle(1, { warmup, div }),
       constant: () => constant(1),
     }[schedule]()
-    const momentum = schedule === 'one-cycle' ? oneCycleMomentum() : undefined
+    const momentum = schedule === 'one-cycle' ? oneCycleMomentum({ warmup }) : undefined
     const callbacks = [...(this.options.callbacks ?? []), ...(options.callbacks ?? [])].toSorted(
       (a, b) => (a.order ?? 0) - (b.order ?? 0),
     )
@@ -253,7 +257,8 @@ export class Learner {
           throw new AnnealError(
             `the loss became ${loss} at step ${this.step + 1} (rate ${rate(lrs.at(-1)!)}): try a lower rate, e.g. --lr ${rate(base.at(-1)! / 10)}`,
           )
-        p.smooth = (smooth.add(loss), smooth.state)
+        smooth.add(loss)
+        p.smooth = smooth.state
         p.lossSum += loss
         p.lossCount++
         p.batch++

@@ -39,10 +39,10 @@ export function createHead(
   const layers = widths.flatMap((cin, i) => {
     const last = i === widths.length - 1
     const linear = nn.linear(cin, last ? classes : widths[i + 1]!)
-    nn.init.kaimingNormal_(linear.own.parameters['weight']!, { generator: generator! })
-    linear.own.parameters['bias']!.requiresGrad = false
-    linear.own.parameters['bias']!.zero_()
-    linear.own.parameters['bias']!.requiresGrad = true
+    nn.init.kaimingNormal_(linear.own.parameters.weight!, { generator: generator! })
+    linear.own.parameters.bias!.requiresGrad = false
+    linear.own.parameters.bias!.zero_()
+    linear.own.parameters.bias!.requiresGrad = true
     const block = [nn.batchNorm1d(cin), nn.dropout(last ? dropout : dropout / 2), linear]
     return last ? block : [...block, nn.layer(relu, 'ReLU')]
   })

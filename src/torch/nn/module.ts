@@ -8,7 +8,7 @@ import { type DType, fromArray, type Layer, type MemoryFormat, Tensor } from '..
 export type Children = Record<string, Module>
 type Named = [name: string, value: Tensor]
 /** Sees a module's input and output after each call; may give another output. */
-export type ForwardHook = (module: Module, input: Tensor, output: Tensor) => Tensor | void
+export type ForwardHook = (module: Module, input: Tensor, output: Tensor) => Tensor | undefined
 
 export interface ModuleOptions {
   /** What it is, in the field's words: `Conv2d`. */
@@ -59,7 +59,7 @@ export interface Module<C extends Children = Children> extends Layer {
 }
 
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: a callable object has no other spelling
-export class Module<C extends Children = Children> extends Function implements HoldsTensors {
+export class Module<_C extends Children = Children> extends Function implements HoldsTensors {
   /** This module and all below it, with dotted names; itself first, named ''. */
   *modules(prefix = ''): Generator<[name: string, module: Module]> {
     yield [prefix, this as unknown as Module]

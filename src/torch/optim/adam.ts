@@ -28,8 +28,8 @@ function build(
     { lr, momentum: beta1, weightDecay },
     ['mean', 'square'],
     ({ group, params, grads, slots, step }) => {
-      const mean = slots['mean']!
-      const square = slots['square']!
+      const mean = slots.mean!
+      const square = slots.square!
       let g = grads
       if (group.weightDecay && decoupled) aten._foreach_mul_(params, 1 - group.lr * group.weightDecay)
       else if (group.weightDecay) g = aten._foreach_add(grads, params, { alpha: group.weightDecay })

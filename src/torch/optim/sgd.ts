@@ -15,7 +15,7 @@ export function sgd(
 ): Optimizer {
   return optimizer(params, { lr, momentum, weightDecay }, ['momentum'], ({ group, params, grads, slots }) => {
     const decayed = group.weightDecay ? aten._foreach_add(grads, params, { alpha: group.weightDecay }) : grads
-    const velocity = slots['momentum']!
+    const velocity = slots.momentum!
     if (group.momentum) {
       aten._foreach_mul_(velocity, group.momentum)
       aten._foreach_add_(velocity, decayed, { alpha: 1 })

@@ -1,0 +1,155 @@
+import { silent } from '../base/progress.ts'
+import { augmentedSamples, interpret } from '../interpret/index.ts'
+import type { Interpretation } from '../runs/index.ts'
+import type { EpochInfo } from '../train/callback.ts'
+import { type FindOptions, lrFind, type RateFinding } from '../train/finder.ts'
+import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
+import { type Prediction, predictFiles } from '../train/predict.ts'
+import { saveModel } from '../train/saved.ts'
+import { version } from './five-steps.ts'
+import { checkOptions, type TrainOptions } from './options.ts'
+import { type Narrator, type Prepared, type Progress, prepare } from './prepare.ts'
+
+export type ImageLearnerOptions = Pick<
+  TrainOptions,
+  | 'weights'
+  | 'pretrained'
+  | 'size'
+  | 'batchSize'
+  | 'valid'
+  | 'seed'
+  | 'maxDamaged'
+  | 'augment'
+  | 'hidden'
+  | 'dropout'
+  | 'optimizer'
+  | 'weightDecay'
+  | 'labelSmoothing'
+  | 'precision'
+  | 'device'
+> &
+  Pick<LearnerOptions, 'callbacks' | 'gradClip' | 'classWeights' | 'averageSteps'> & {
+    progress?: Progress
+    signal?: AbortSignal
+  }
+
+/** A learner over a folder of pictures: pretrained body, fresh head, frozen but for the head, ready to train. */
+export async function learner(
+  dir: string,
+  model = 'auto',
+  { progress = () => {}, signal, ...options }: ImageLearnerOptions = {},
+): Promise<ImageLearner> {
+  checkOptions(options)
+  const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
+  const prepared = await prepare(dir, {
+    session: nobody,
+    options: { ...options, model },
+    report: silent,
+    progress,
+    signal,
+  })
+  const learn = new ImageLearner(prepared, options)
+  learn.freeze()
+  learn.seed()
+  return learn
+}
+
+/** A `Learner` that knows its pictures: it also predicts files, explains itself, and saves what prediction needs. */
+export class ImageLearner extends Learner {
+  readonly #prepared: Prepared
+  readonly #given: ImageLearnerOptions
+
+  constructor(prepared: Prepared, options: ImageLearnerOptions) {
+    const { net, classes, batchSize, seed, precision, source } = prepared
+    const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, classWeights, averageSteps } = options
+    const given = { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, classWeights, averageSteps }
+    const set = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined))
+    super(net, {
+      train: source('train', { augmented: true }),
+      valid: source('valid'),
+      classes,
+      batchSize,
+      seed,
+      precision,
+      ...set,
+    })
+    this.#prepared = prepared
+    this.#given = options
+  }
+
+  get classes(): readonly string[] {
+    return this.#prepared.classes
+  }
+  /** The pictures after the scan: counts, and what was left out with its reason. */
+  get data(): Prepared['pictures']['data'] {
+    return this.#prepared.pictures.data
+  }
+
+  /** Raises the rate after each batch and watches the loss; everything is as before afterwards. */
+  lrFind(options?: FindOptions): Promise<RateFinding> {
+    return lrFind(this, options)
+  }
+
+  /** fastai's fine_tune: `freezeEpochs` of the head alone, then `epochs` of the whole net at half the rate, the earlier
+   *  groups down to a hundredth of it; one cycle each. */
+  async fineTune(
+    epochs: number,
+    { lr = 2e-3, freezeEpochs = 1, ...options }: Omit<FitOptions, 'lr'> & { lr?: number; freezeEpochs?: number } = {},
+  ): Promise<EpochInfo> {
+    this.freeze()
+    await this.fit(1, { ...options, schedule: 'one-cycle', cycleLen: freezeEpochs, lr, warmup: 0.99 })
+    this.unfreeze()
+    const factor = 100 ** (1 / (this.groups.length - 1))
+    const history = await this.fit(1, {
+      ...options,
+      schedule: 'one-cycle',
+      cycleLen: epochs,
+      lr: lr / 2,
+      factor,
+      warmup: 0.3,
+      div: 5,
+    })
+    return history.at(-1)!
+  }
+
+  /** The label and the probabilities of one picture file. */
+  async predict(file: string): Promise<Prediction> {
+    for await (const prediction of this.predictAll([file])) return prediction
+    throw new Error(`${file}: no prediction`)
+  }
+  predictAll(files: Iterable<string>): AsyncGenerator<Prediction> {
+    const { net, classes, preprocessing, precision } = this.#prepared
+    return predictFiles({ network: net, classes, preprocessing }, files, { precision })
+  }
+
+  /** What the net does on the validation pictures: confusion matrix, scores by class, the pictures to look at. */
+  async interpret(): Promise<Interpretation> {
+    const { source, pictures, classes, augment, preprocessing, seed } = this.#prepared
+    const { items, ...valid } = source('valid')
+    const shown = { dir: pictures.data.dir, classes, picture: (n: number) => pictures.picture(n) }
+    const samples = await augmentedSamples(source('train').items, {
+      ...shown,
+      augmentation: augment,
+      seed,
+      size: preprocessing.size,
+      short: preprocessing.short,
+    })
+    return { ...(await interpret({ items, evaluation: await this.validate(valid) }, shown)), samples }
+  }
+
+  /** Writes `PATH.safetensors` and `PATH.json`: all that `loadClassifier` needs. */
+  async save(path: string): Promise<void> {
+    const { net, modelName, classes, preprocessing } = this.#prepared
+    const { accuracy, loss } = await this.validate()
+    saveModel(path.replace(/\.safetensors$/, ''), net.net.stateDict(), {
+      format: 'anneal-classifier',
+      version: 1,
+      architecture: modelName,
+      head: { hidden: this.#given.hidden ?? [], dropout: this.#given.dropout ?? 0.5 },
+      classes,
+      preprocessing,
+      metrics: { accuracy, loss, epoch: this.epoch },
+      anneal: version(),
+    })
+  }
+}
