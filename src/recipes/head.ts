@@ -118,6 +118,8 @@ function featureKey(
 }
 
 export interface HeadResult {
+  /** Whether the head is a logistic regression: regularised by its L2, not by dropout. */
+  logistic: boolean
   accuracy: number
   loss: number
   epochs: EpochInfo[]
@@ -173,6 +175,7 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
   let best = { accuracy: -1, loss: Number.POSITIVE_INFINITY }
   let kept = learn.snapshot()
   const epochs: EpochInfo[] = []
+  let logistic = false
   const better = (e: { accuracy: number; loss: number }) =>
     e.accuracy > best.accuracy || (e.accuracy === best.accuracy && e.loss < best.loss)
   const keepBest = (e: { accuracy: number; loss: number }) => {
@@ -196,6 +199,7 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
       tried.push({ l2: penalties[i]!, accuracy, loss, kept: keepBest({ accuracy, loss }) })
     }
     const last = tried.findLast(t => t.kept)
+    logistic = last !== undefined
     session.choice(
       'head',
       last ? `logistic regression, L2 ${last.l2}` : 'as trained in cycles',
@@ -216,7 +220,7 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
   kept.random.dispose()
   seen.dispose()
   checked.dispose()
-  return { ...best, epochs, lr }
+  return { ...best, logistic, epochs, lr }
 }
 
 /** Puts a linear model of raw features into the head: BatchNorm standardises by the features' own statistics, the linear

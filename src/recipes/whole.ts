@@ -72,6 +72,7 @@ export async function trainWhole(
   })
   learn.unfreeze()
   learn.bnFreeze = options.bnFreeze ?? (train.count < 20_000 || batchSize < 32)
+  learn.dropout = options.dropout !== undefined || !head.logistic
   const factor = options.factor ?? 3
   const state: WholeState = from?.state ?? {
     lrs: chooseRates(learn, options, head, factor),
@@ -101,6 +102,8 @@ export async function trainWhole(
         ? 'as asked'
         : `${options.lr === undefined ? "a tenth of the head's, which is trained already; " : ''}each earlier group ${factor} times lower${options.factor === undefined ? ": photos are like ImageNet's (--factor 10 for medical or satellite pictures)" : ''}`,
     )
+    if (!learn.dropout)
+      session.choice('dropout', 'off', 'the head is at the optimum of its L2; dropout would only blur it')
     session.choice(
       'weights',
       'averaged',

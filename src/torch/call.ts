@@ -51,6 +51,15 @@ export function call(name: string, ...args: unknown[]): any {
   }
 }
 
+/** Runs a function of the door that is no operator: what it refuses is a TorchError too. */
+export function ask<T>(what: string, tensors: readonly unknown[], fn: () => T): T {
+  try {
+    return fn()
+  } catch (error) {
+    throw refused(what, tensors, error)
+  }
+}
+
 function refused(op: string, args: readonly unknown[], error: unknown): Error {
   const options = args.findLast(isOptions)
   const given = [...args, ...(options ? Object.values(options) : [])].flat().filter(a => a instanceof Tensor)
@@ -62,6 +71,7 @@ function refused(op: string, args: readonly unknown[], error: unknown): Error {
       given.filter(t => !t.disposed),
       error,
     )
-  const message = (error as Error).message.split('\nException raised from')[0]!
+  // Behind these come C++ frames, or every backend with the source line that registered it.
+  const message = (error as Error).message.split(/\nException raised from|\n\s*\w+: registered at /)[0]!.trimEnd()
   return new TorchError(op, message, given, error)
 }

@@ -9,7 +9,9 @@ type Random = Like & { generator?: Generator }
 
 export const zeros = (shape: readonly number[], like: Like = {}): Tensor => aten.zeros(shape, like)
 export const ones = (shape: readonly number[], like: Like = {}): Tensor => aten.ones(shape, like)
-export const full = (shape: readonly number[], value: Scalar, like: Like = {}): Tensor => aten.full(shape, value, like)
+/** float32 for a number, whole or not, unless `dtype` is given; a boolean makes bool, a bigint int64. */
+export const full = (shape: readonly number[], value: Scalar, like: Like = {}): Tensor =>
+  aten.full(shape, value, typeof value === 'number' ? { dtype: 'float32', ...like } : like)
 /** Uninitialised memory. */
 export const empty = (shape: readonly number[], like: Like & { memory_format?: MemoryFormat } = {}): Tensor =>
   aten.empty(shape, like)

@@ -1,10 +1,13 @@
+import { AnnealError } from '../base/errors.ts'
+import { ask } from './call.ts'
 import { native } from './native.ts'
+import { refusePromise } from './scope.ts'
 import type { DType, Tensor } from './tensor.ts'
 
 function withGradMode<T>(on: boolean, fn: () => T): T {
   const before = native.setGradMode(on)
   try {
-    return fn()
+    return refusePromise(on ? 'enableGrad' : 'noGrad', fn())
   } finally {
     native.setGradMode(before)
   }
@@ -26,16 +29,22 @@ export function grad(
   inputs: Tensor[],
   { gradients = [], retainGraph = false, createGraph = false, allowUnused = false }: GradOptions = {},
 ): (Tensor | null)[] {
-  return native.grad(outputs, inputs, gradients, retainGraph || createGraph, createGraph, allowUnused)
+  return ask('grad', [outputs, inputs, gradients], () =>
+    native.grad(outputs, inputs, gradients, retainGraph || createGraph, createGraph, allowUnused),
+  )
 }
 
-/** Runs `fn` with the operators that gain from it in a 16-bit type; `dtype` undefined leaves everything as it is. */
+/** Runs `fn` with the operators that gain from it in a 16-bit type, or, with 'float32', in none, also inside another
+ *  `autocast`; `dtype` undefined leaves everything as it is. */
 export function autocast<T>(dtype: DType | undefined, fn: () => T, { device = 'cpu' } = {}): T {
-  if (dtype === undefined || dtype === 'float32') return fn()
+  if (dtype === undefined) return fn()
+  if (dtype !== 'float32' && dtype !== 'bfloat16' && dtype !== 'float16')
+    throw new AnnealError(`autocast: ${dtype} is no type to compute in; expected bfloat16, float16 or float32 (off)`)
   const type = device.split(':')[0]!
-  const [on, before] = native.autocast(type, true, dtype)
+  const off = dtype === 'float32'
+  const [on, before] = native.autocast(type, !off, off ? 'bfloat16' : dtype)
   try {
-    return fn()
+    return refusePromise('autocast', fn())
   } finally {
     native.autocast(type, on, before)
   }

@@ -1,9 +1,15 @@
+import { AnnealError } from '../base/errors.ts'
 import { native } from './native.ts'
 import type { Generator } from './tensor.ts'
 
 /** Seeds the default generators of every device. */
-export const manualSeed = (seed: number): void => native.manualSeed(seed)
+export const manualSeed = (seed: number): void => native.manualSeed(checked(seed))
 /** Random numbers of their own, on the CPU: pass as `{ generator }` to an operator that draws. */
-export const generator = (seed: number): Generator => native.newGenerator(seed)
+export const generator = (seed: number): Generator => native.newGenerator(checked(seed))
 /** The generator that operators draw from unless given another. */
 export const defaultGenerator = (device = 'cpu'): Generator => native.defaultGenerator(device)
+
+function checked(seed: number): number {
+  if (Number.isSafeInteger(seed) && seed >= 0) return seed
+  throw new AnnealError(`a seed must be a whole number from 0 to 2^53 - 1, got ${seed}`)
+}

@@ -43,6 +43,11 @@ function watch(t: Tensor): void {
   collected.register(t, { id: (t as unknown as Handled)[handle]!, bytes }, t)
 }
 
+/** Called by every new generator: freed when the collector finds it. */
+export function adoptGenerator(g: object): void {
+  collected.register(g, { id: (g as Handled)[handle]!, bytes: 0 })
+}
+
 /** Frees a tensor now; a second call does nothing. */
 export function release(t: Tensor): void {
   const id = (t as unknown as Handled)[handle]!
@@ -83,10 +88,9 @@ export function scope<T>(fn: () => T): T {
   scopes.push(mine)
   try {
     const result = fn()
-    if (result instanceof Promise)
-      throw new TypeError('scope: the function must not be async; open a scope between two awaits')
+    refusePromise('scope', result)
     for (const t of found(result)) {
-      if ((t as unknown as Owned)[owner] !== mine) continue
+      if ((t as unknown as Owned)[owner] !== mine || (t as unknown as Handled)[handle] === 0) continue
       if (parent) own(t, parent)
       else watch(t)
     }
@@ -95,6 +99,13 @@ export function scope<T>(fn: () => T): T {
     scopes.pop()
     for (const t of mine.made) if ((t as unknown as Owned)[owner] === mine) release(t)
   }
+}
+
+/** Refuses what an async function returned where only its first stretch would be served. */
+export function refusePromise<T>(what: string, result: T): T {
+  if (!(result instanceof Promise)) return result
+  result.catch(() => undefined) // its tensors are gone, so it may fail too: this error is the one to read
+  throw new TypeError(`${what}: the function must not be async; call ${what} between two awaits`)
 }
 
 /** Takes tensors out of every scope: they live until `dispose()` or the collector. For parameters, optimizer state, a

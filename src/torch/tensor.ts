@@ -1,8 +1,8 @@
 import { AnnealError } from '../base/errors.ts'
 import { aten } from './aten.ts'
-import { call } from './call.ts'
+import { ask, call } from './call.ts'
 import { native, type TensorArray } from './native.ts'
-import { adopt, release } from './scope.ts'
+import { adopt, adoptGenerator, release } from './scope.ts'
 
 export type DType =
   | 'uint8'
@@ -39,17 +39,17 @@ export class Tensor {
   }
 
   get shape(): number[] {
-    return native.shape(this)
+    return ask('shape', [this], () => native.shape(this))
   }
   get dtype(): DType {
-    return native.dtype(this) as DType
+    return ask('dtype', [this], () => native.dtype(this) as DType)
   }
   /** `cpu`, `cuda:0`. */
   get device(): string {
-    return native.device(this)
+    return ask('device', [this], () => native.device(this))
   }
   get strides(): number[] {
-    return native.strides(this)
+    return ask('strides', [this], () => native.strides(this))
   }
   /** Number of elements. */
   get numel(): number {
@@ -57,7 +57,7 @@ export class Tensor {
   }
   /** Bytes of the elements. */
   get byteLength(): number {
-    return native.byteLength(this)
+    return ask('byteLength', [this], () => native.byteLength(this))
   }
   /** Whether its memory was given back; any further use is an error. */
   get disposed(): boolean {
@@ -65,37 +65,39 @@ export class Tensor {
   }
 
   get requiresGrad(): boolean {
-    return native.requiresGrad(this)
+    return ask('requiresGrad', [this], () => native.requiresGrad(this))
   }
   set requiresGrad(on: boolean) {
-    native.setRequiresGrad(this, on)
+    ask('requiresGrad', [this], () => native.setRequiresGrad(this, on))
   }
   get isLeaf(): boolean {
-    return native.isLeaf(this)
+    return ask('isLeaf', [this], () => native.isLeaf(this))
   }
   /** The gradient that `backward` left, or null. */
   get grad(): Tensor | null {
-    return native.getGrad(this)
+    return ask('grad', [this], () => native.getGrad(this))
   }
   set grad(gradient: Tensor | null) {
-    native.setGrad(this, gradient)
+    ask('grad', [this, gradient], () => native.setGrad(this, gradient))
   }
   /** Adds d(this)/d(leaf) to `grad` of every leaf that this came from. A tensor of more than one element needs `gradient`. */
   backward({ gradient, retainGraph = false, createGraph = false, inputs = [] }: BackwardOptions = {}): void {
-    native.backward([this], gradient ? [gradient] : [], retainGraph || createGraph, createGraph, inputs)
+    ask('backward', [this, gradient, inputs], () =>
+      native.backward([this], gradient ? [gradient] : [], retainGraph || createGraph, createGraph, inputs),
+    )
   }
 
   /** Its one element as a number. */
   item(): number {
-    return native.item(this)
+    return ask('item', [this], () => native.item(this))
   }
   /** A copy of the elements, row-major; int64 as bigint, 16-bit floats as their bits (see `numbers`). */
   data(): TensorArray {
-    return native.toBytes(this)
+    return ask('data', [this], () => native.toBytes(this))
   }
   /** The tensor's own memory, without a copy (contiguous, on the CPU). Writing to it changes the tensor. */
   view(): TensorArray {
-    return native.viewBytes(this)
+    return ask('view', [this], () => native.viewBytes(this))
   }
 
   /** The layers one after another: `x.pipe(conv1, bn1, relu)`. Where a layer can compute together with the next, it does. */
@@ -233,10 +235,14 @@ export class Tensor {
   }
   /** The elements as plain numbers, row-major, whatever the type. */
   numbers(): number[] {
-    const plain = call('to.dtype', aten.detach(this), 'float64') as Tensor
-    const values = Array.from(plain.data() as Float64Array)
-    plain.dispose()
-    return values
+    const bare = aten.detach(this)
+    const plain = bare.to('float64')
+    try {
+      return Array.from(plain.data() as Float64Array)
+    } finally {
+      plain.dispose()
+      bare.dispose()
+    }
   }
 
   // In place; each returns this tensor.
@@ -277,13 +283,14 @@ export class Tensor {
 export class Generator {
   constructor(id: number) {
     ;(this as unknown as Handled)[handle] = id
+    adoptGenerator(this)
   }
   /** The whole state, as a uint8 tensor on the CPU. */
   get state(): Tensor {
     return native.generatorState(this)
   }
   set state(state: Tensor) {
-    native.setGeneratorState(this, state)
+    ask('Generator.state', [state], () => native.setGeneratorState(this, state))
   }
 }
 
@@ -316,7 +323,7 @@ export function fromArray(
   { dtype = dtypeOfArray.get(data.constructor.name), copy = true }: { dtype?: DType | undefined; copy?: boolean } = {},
 ): Tensor {
   if (!dtype) throw new AnnealError(`fromArray: a ${data.constructor.name} needs \`dtype\``)
-  return native.fromBytes(data, shape, dtype, copy)
+  return ask('fromArray', [], () => native.fromBytes(data, shape, dtype, copy))
 }
 
 const dims = (dim: number | readonly number[]): readonly number[] => (typeof dim === 'number' ? [dim] : dim)
@@ -328,7 +335,7 @@ type Nested = Scalar | readonly Nested[]
 export function tensor(values: Nested | ArrayBufferView, { dtype }: { dtype?: DType } = {}): Tensor {
   if (ArrayBuffer.isView(values)) {
     const t = fromArray(values, [(values as Uint8Array).length])
-    return dtype && t.dtype !== dtype ? t.to(dtype) : t
+    return dtype && t.dtype !== dtype ? converted(t, dtype) : t
   }
   const shape: number[] = []
   for (let level: Nested = values; Array.isArray(level); level = level[0]!) shape.push(level.length)
@@ -339,8 +346,8 @@ export function tensor(values: Nested | ArrayBufferView, { dtype }: { dtype?: DT
       flat.push(value as Scalar)
       return
     }
-    if (value.length !== shape[depth])
-      throw new AnnealError(`tensor: expected ${shape[depth]} elements at depth ${depth}, got ${value.length}`)
+    if (depth === shape.length || value.length !== shape[depth])
+      throw new AnnealError(`tensor: expected ${shape[depth] ?? 'no'} elements at depth ${depth}, got ${value.length}`)
     for (const inner of value) visit(inner as Nested, depth + 1)
   }
   visit(values, 0)
@@ -358,6 +365,12 @@ export function tensor(values: Nested | ArrayBufferView, { dtype }: { dtype?: DT
       { dtype: 'bool' },
     )
   if (kind === 'float64') return fromArray(Float64Array.from(flat, Number), shape)
-  const t = fromArray(Float32Array.from(flat, Number), shape)
-  return kind === 'float32' ? t : t.to(kind)
+  if (kind === 'float32') return fromArray(Float32Array.from(flat, Number), shape)
+  return converted(fromArray(Float64Array.from(flat, Number), shape), kind)
+}
+
+function converted(t: Tensor, dtype: DType): Tensor {
+  const out = t.to(dtype)
+  t.dispose()
+  return out
 }

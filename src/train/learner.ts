@@ -110,6 +110,8 @@ export class Learner {
   valid: Source | undefined
   /** Every BatchNorm keeps its statistics, also where its weights train. */
   bnFreeze = false
+  /** Whether dropout drops. */
+  dropout = true
   /** BatchNorm of frozen groups follows the batch all the same (fastai's `train_bn`). */
   trainFrozenBn = false
   /** Epochs and steps so far, over all fits. */
@@ -388,6 +390,7 @@ export class Learner {
   trainMode(): void {
     const { net, groups } = this.network
     net.train()
+    if (!this.dropout) for (const [, m] of net.modules()) if (m.kind === 'Dropout') m.training = false
     for (const [i, group] of groups.entries()) {
       if (!this.bnFreeze && !(this.#frozen[i] && !this.trainFrozenBn)) continue
       for (const m of group.modules)
@@ -395,21 +398,28 @@ export class Learner {
     }
   }
 
-  /** One optimizer step over the samples given; the loss before it. Frees everything that it made. */
+  /** One optimizer step over the samples given; the cross-entropy before it. Frees everything that it made. */
   trainStep(samples: Uint32Array, epoch: number, optimizer: optim.Optimizer): number {
     this.trainMode()
     return scope(() => {
       const { x, y } = this.train.batch(samples, epoch)
       const logits = autocast(this.options.precision, () => this.network.net(x))
       const loss = this.loss(logits.to('float32'), y)
+      const value = this.#plainLoss(loss, logits, y)
       optimizer.zeroGrad()
       loss.backward()
       if (this.options.gradClip !== undefined) clipGradients(optimizer, this.options.gradClip)
-      const value = loss.item()
       if (Number.isFinite(value)) optimizer.step()
       optimizer.zeroGrad()
       return value
     })
+  }
+
+  /** What is reported: the cross-entropy without smoothing and weights, so that it compares with validation's. */
+  #plainLoss(loss: Tensor, logits: Tensor, y: Tensor): number {
+    const { labelSmoothing, classWeights } = this.options
+    if (labelSmoothing === 0 && !classWeights) return loss.item()
+    return Number.isFinite(loss.item()) ? F.crossEntropy(logits.detach().to('float32'), y).item() : Number.NaN
   }
 
   /** The training loss: cross-entropy with this learner's smoothing and class weights. */

@@ -59,7 +59,8 @@ export interface Module<C extends Children = Children> extends Layer {
 }
 
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: a callable object has no other spelling
-export class Module<_C extends Children = Children> extends Function implements HoldsTensors {
+// biome-ignore lint/correctness/noUnusedVariables: the interface of the same name takes it
+export class Module<C extends Children = Children> extends Function implements HoldsTensors {
   /** This module and all below it, with dotted names; itself first, named ''. */
   *modules(prefix = ''): Generator<[name: string, module: Module]> {
     yield [prefix, this as unknown as Module]
