@@ -1,0 +1,13 @@
+/** A folder of pictures, the five easy steps, a classifier. Run: node --import tsx examples/01-folder.ts FOLDER */
+import { loadClassifier, trainFolder } from '../src/index.ts'
+
+const [folder = 'pictures', out] = process.argv.slice(2)
+const { run, accuracy } = await trainFolder(folder, {
+  model: 'tf_efficientnet_lite0',
+  epochs: 2,
+  ...(out ? { out } : {}),
+})
+console.log(`valid accuracy ${(100 * accuracy).toFixed(1)} %`)
+
+const classifier = loadClassifier(run)
+console.log(classifier.classes)
