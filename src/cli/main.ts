@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { AnnealError, didYouMean } from '../base/errors.ts'
+import { printable } from './style.ts'
 
 const program = new Command('anneal')
   .description('Trains good image classifiers, and ships them: the five easy steps of fast.ai, on libtorch.')
@@ -101,15 +102,32 @@ function fail(error: unknown, debug: boolean): never {
   const e = error as Error
   if (debug) process.stderr.write(`${e.stack ?? e}\n`)
   else {
-    process.stderr.write(`anneal: ${e.message}\n`)
+    process.stderr.write(`anneal: ${printable(isSystem(e) ? plainly(e) : e.message).join('\n')}\n`)
     let cause = e.cause as Error | undefined
     for (let said = e.message; cause instanceof Error; cause = cause.cause as Error | undefined) {
       if (!said.includes(cause.message)) process.stderr.write(`  caused by: ${cause.message.split('\n')[0]}\n`)
       said = `${said} ${cause.message}`
     }
-    if (!(e instanceof AnnealError)) process.stderr.write('  (this may be a fault of Anneal; --debug shows where)\n')
+    if (!(e instanceof AnnealError) && !isSystem(e))
+      process.stderr.write('  (this may be a fault of Anneal; --debug shows where)\n')
   }
   process.exit(e instanceof AnnealError ? e.exitCode : 1)
+}
+
+const isSystem = (error: Error): error is NodeJS.ErrnoException =>
+  typeof (error as NodeJS.ErrnoException).syscall === 'string'
+
+/** What the system refused, in words. */
+function plainly({ code = '', message, path }: NodeJS.ErrnoException): string {
+  const reasons: Record<string, string> = {
+    ENOSPC: 'the disk is full; make room and go on',
+    EDQUOT: 'your quota on this disk is used; make room and go on',
+    EFBIG: 'the file would be larger than a limit allows (ulimit -f)',
+    EACCES: 'permission denied; choose a place that may be written to',
+    EROFS: 'the disk can only be read; choose another place',
+    EMFILE: 'too many open files (ulimit -n)',
+  }
+  return Object.hasOwn(reasons, code) ? `${path === undefined ? '' : `${path}: `}${reasons[code]} (${code})` : message
 }
 
 process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))

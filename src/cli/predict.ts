@@ -1,6 +1,10 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { listPictures } from '../data/index.ts'
+import { printable } from './style.ts'
+
+/** One line, whatever a name holds. */
+const flat = (text: string) => printable(text).join(' ')
 
 export async function predict(
   run: string,
@@ -19,20 +23,20 @@ export async function predict(
     onError: (_, error) => {
       if (single) throw error
       failed++
-      process.stderr.write(`anneal: ${error.message}\n`)
+      process.stderr.write(`anneal: ${flat(error.message)}\n`)
     },
   })) {
     done++
     if (json) process.stdout.write(`${JSON.stringify({ file, label, probability, probabilities })}\n`)
-    else if (most === 1) process.stdout.write(`${file}  ${label}  ${percent(probability)}\n`)
+    else if (most === 1) process.stdout.write(`${flat(file)}  ${flat(label)}  ${percent(probability)}\n`)
     else {
       const ranked = Object.entries(probabilities)
         .sort((a, b) => b[1] - a[1])
         .slice(0, most)
-      process.stdout.write(`${file}  ${ranked.map(([name, p]) => `${name} ${percent(p)}`).join(', ')}\n`)
+      process.stdout.write(`${flat(file)}  ${ranked.map(([name, p]) => `${flat(name)} ${percent(p)}`).join(', ')}\n`)
     }
   }
   const passed = problems.filter(p => p.counted)
-  for (const problem of passed) process.stderr.write(`anneal: ${problem.file}: ${problem.reason}\n`)
+  for (const problem of passed) process.stderr.write(`anneal: ${flat(`${problem.file}: ${problem.reason}`)}\n`)
   if (failed > 0) throw new AnnealError(`${plural(failed, 'picture')} of ${failed + done} could not be read`)
 }

@@ -1,3 +1,4 @@
+import type { Command } from 'commander'
 import { AnnealError } from '../base/errors.ts'
 import { bytes } from '../base/format.ts'
 import type { Notice } from '../base/progress.ts'
@@ -15,7 +16,7 @@ export interface TrainFlags {
   [name: string]: unknown
 }
 
-export async function train(folder: string | undefined, flags: TrainFlags): Promise<void> {
+export async function train(folder: string | undefined, flags: TrainFlags, command: Command): Promise<void> {
   if (folder === undefined && flags.resume === undefined)
     throw new AnnealError(
       'train: give a folder of pictures (anneal train FOLDER), or a run to go on with (anneal train --resume RUN)',
@@ -25,6 +26,16 @@ export async function train(folder: string | undefined, flags: TrainFlags): Prom
     throw new AnnealError(`train: --resume goes on with the data of ${flags.resume}; leave out ${folder}`, {
       exitCode: 2,
     })
+  const other = command.options.filter(
+    option =>
+      !['resume', 'json'].includes(option.attributeName()) &&
+      command.getOptionValueSource(option.attributeName()) === 'cli',
+  )
+  if (flags.resume !== undefined && other.length > 0)
+    throw new AnnealError(
+      `train: --resume goes on with the settings of ${flags.resume}; leave out ${other.map(o => o.long).join(', ')}`,
+      { exitCode: 2 },
+    )
   await drive(flags, async (hooks, { trainFolder, resumeRun }) => {
     if (flags.resume !== undefined) return resumeRun(flags.resume, hooks)
     const { batch, resume, json, debug, ...options } = flags

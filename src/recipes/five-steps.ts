@@ -75,10 +75,10 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   net.net.loadStateDict(readWeights(bestPath.weights))
 
   const learn = evaluator(prepared)
-  const valid = await learn.validate(prepared.source('valid'))
+  const valid = await learn.validate(prepared.source('valid'), { signal: context.signal })
   const testSource = prepared.source('test')
   if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
-  const test = testSource.count > 0 ? await learn.validate(testSource) : undefined
+  const test = testSource.count > 0 ? await learn.validate(testSource, { signal: context.signal }) : undefined
   const { pictures, augment, seed } = prepared
   const shown = { dir: pictures.data.dir, classes, picture: (n: number) => pictures.picture(n) }
   writeInterpretation(session.run.paths.interpret, {

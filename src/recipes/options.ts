@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
-import type { Augmentation } from '../data/index.ts'
+import { type Augmentation, augmentation } from '../data/index.ts'
+import { model } from '../models/index.ts'
 import type { OptimizerName } from '../train/learner.ts'
 import type { Precision } from '../train/network.ts'
 
@@ -85,5 +86,11 @@ export function checkOptions(o: TrainOptions): void {
   number('label-smoothing', o.labelSmoothing, v => v >= 0 && v < 1, 'a share from 0 to below 1')
   for (const lr of typeof o.lr === 'number' ? [o.lr] : (o.lr ?? []))
     number('lr', lr, v => v > 0 && v <= 100, 'rates above 0')
+  if (o.model !== undefined && o.model !== 'auto') model(o.model)
+  if (o.augment !== undefined) augmentation(o.augment)
+  if (o.weights !== undefined && o.pretrained === false)
+    throw new AnnealError('--weights and --no-pretrained contradict each other; leave one of them out')
+  if (o.device !== undefined && !/^(cpu|cuda(:\d+)?)$/.test(o.device))
+    throw new AnnealError(`--device: expected cpu, cuda or cuda:1, got ${o.device}`)
   for (const width of o.hidden ?? []) whole('hidden', width, 1, 65536)
 }

@@ -1,3 +1,4 @@
+import { AnnealError } from '../base/errors.ts'
 import type { Report } from '../base/progress.ts'
 import {
   type Augmentation,
@@ -11,7 +12,7 @@ import {
 import { type PictureSource, pictureSource } from '../data/source.ts'
 import { chooseModel, loadPretrained, type ModelInfo, model as modelInfo, pretrainedState } from '../models/index.ts'
 import { machine } from '../setup/index.ts'
-import { library } from '../torch/index.ts'
+import { library, manualSeed } from '../torch/index.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
 import type { Preprocessing } from '../train/saved.ts'
 import type { TrainOptions } from './options.ts'
@@ -98,8 +99,13 @@ export async function prepare(
     ...(options.hidden ? { hidden: options.hidden } : {}),
     ...(options.dropout === undefined ? {} : { dropout: options.dropout }),
   }
+  manualSeed(seed) // libtorch's own start is another in every process, and a body without weights is drawn from it
   const net = network(info.build({ classes: 0 }), data.classes.length, { seed, device, ...head })
   if (state) loadPretrained(net.body, state)
+  if (typeof options.lr === 'object' && options.lr.length !== 1 && options.lr.length !== net.groups.length)
+    throw new AnnealError(
+      `--lr: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate or as many, got ${options.lr.length}`,
+    )
   const precision = choosePrecision({ session, options, info, device })
   const preprocessing: Preprocessing = {
     size,

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
-import type { EventBody, Run, RunEvent } from '../runs/index.ts'
+import { type EventBody, type Run, type RunEvent, readEvents } from '../runs/index.ts'
 import type { Tensor } from '../torch/index.ts'
 import { storedTensors } from '../train/saved.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
@@ -25,6 +25,8 @@ export class Session {
   readonly #listen: (event: RunEvent) => void
   #state: ResumeState = { format: 1, step: 0, epoch: 0, answers: {} }
   readonly #path: string
+  /** What earlier processes told and this one comes by again, as JSON. */
+  readonly #told = new Set<string>()
 
   constructor(run: Run, listen: (event: RunEvent) => void) {
     this.run = run
@@ -39,6 +41,7 @@ export class Session {
       text = readFileSync(this.#path, 'utf8')
     } catch {
       this.run.truncateAfter(0)
+      this.#remember()
       return false
     }
     try {
@@ -51,6 +54,7 @@ export class Session {
       )
     }
     this.run.truncateAfter(this.#state.step)
+    this.#remember()
     this.emit({ type: 'resumed', step: this.#state.step })
     return true
   }
@@ -61,7 +65,12 @@ export class Session {
   }
 
   emit(body: EventBody): void {
-    this.#listen(this.run.append(body))
+    if (this.#told.has(JSON.stringify(body))) this.#listen({ t: this.run.seconds, ...body })
+    else this.#listen(this.run.append(body))
+  }
+  #remember(): void {
+    for (const { t, ...body } of readEvents(this.run.paths.events).events)
+      if (['choice', 'line', 'scan', 'lrFind'].includes(body.type)) this.#told.add(JSON.stringify(body))
   }
   choice(what: string, value: string, reason: string): void {
     this.emit({ type: 'choice', what, value, reason })
@@ -119,6 +128,7 @@ export class Session {
       this.run.checkpoint({ step, epoch })
       writeAtomic(this.#path, JSON.stringify(next))
     } catch (error) {
+      if (name && name !== this.#state.tensors) rmSync(join(this.run.paths.resume, name), { force: true })
       this.warn(
         `the resume state could not be written (${(error as Error).message}); training goes on, the one before stays`,
       )

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { type Report, silent } from '../base/progress.ts'
 import {
@@ -47,7 +47,9 @@ export async function trainFolder(
     throw new AnnealError(
       `${data}: no such folder. Expected a folder with one folder of pictures a class, such as ${data}/cat and ${data}/dog.`,
     )
-  const dir = out ?? newRunFolder(options.model ?? 'auto')
+  const root = resolve(out ?? 'runs')
+  if (!relative(resolve(data), root).startsWith('..'))
+    throw new AnnealError(`${root}: the run would lie among the pictures of ${data}; name another folder with --out.`)
   const config: RunConfig = {
     format: 1,
     anneal: version(),
@@ -57,19 +59,36 @@ export async function trainFolder(
     data: resolve(data),
     classes: [],
     seed: options.seed ?? 42,
-    settings: { ...options },
+    settings: { ...options, ...(options.weights === undefined ? {} : { weights: resolve(options.weights) }) },
     versions: { node: process.versions.node, libtorch: library().version, anneal: version() },
     machine: machineFacts(),
   }
-  return drive(dir, 'create', config, options, hooks)
+  const existed = existsSync(root)
+  const dir = out ?? newRunFolder(options.model ?? 'auto')
+  try {
+    return await drive(dir, 'create', config, options, hooks)
+  } catch (error) {
+    if (!existed || out === undefined) removeEmpty(dir)
+    if (!existed && out === undefined) removeEmpty(dirname(dir))
+    throw error
+  }
+}
+
+function removeEmpty(dir: string): void {
+  try {
+    rmdirSync(dir)
+  } catch {
+    // It holds a run.
+  }
 }
 
 /** Goes on with a run that was stopped or killed, from its last checkpoint, to the same weights as an uninterrupted one
  *  on the same machine and threads. */
 export async function resumeRun(dir: string, hooks: TrainHooks = {}): Promise<RunResult> {
   const { config: path, result } = runPaths(dir)
-  const config = readObject<RunConfig>(path)
-  if (!config) throw new AnnealError(`${dir}: holds no run that can be resumed. \`anneal runs\` lists the runs.`)
+  const config = readConfig(path)
+  if (!config?.machine || config.format !== 1)
+    throw new AnnealError(`${dir}: holds no run that can be resumed. \`anneal runs\` lists the runs.`)
   if (existsSync(result))
     throw new AnnealError(
       `${dir}: this run is done; its report is ${runPaths(dir).report}. To train more, start a new run.`,
@@ -80,6 +99,26 @@ export async function resumeRun(dir: string, hooks: TrainHooks = {}): Promise<Ru
       `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}, to other bits; set ANNEAL_THREADS=${config.machine.threads}.`,
     )
   return drive(dir, 'append', config, config.settings as TrainOptions, hooks)
+}
+
+function readConfig(path: string): RunConfig | undefined {
+  try {
+    return readObject<RunConfig>(path)
+  } catch (cause) {
+    throw new AnnealError(`${path}: ${(cause as Error).message}; the run can't be resumed. Start a new one.`, { cause })
+  }
+}
+
+/** CUDA that was asked for and is not here is an error, never the CPU instead. */
+function checkDevice(device = 'cpu'): void {
+  const { cudaDevices, version } = library()
+  const number = Number(device.split(':')[1] ?? 0)
+  if (!device.startsWith('cuda') || number < cudaDevices) return
+  throw new AnnealError(
+    cudaDevices === 0
+      ? `--device ${device}: libtorch ${version} sees no CUDA device here; \`anneal doctor\` says why. Leave --device out to train on the CPU.`
+      : `--device ${device}: there are ${cudaDevices} CUDA devices, cuda:0 to cuda:${cudaDevices - 1}`,
+  )
 }
 
 const machineFacts = (): RunConfig['machine'] => {
@@ -95,8 +134,10 @@ async function drive(
   options: TrainOptions,
   { onRun, onEvent = () => {}, report = silent, progress = () => {}, signal, writeReport }: TrainHooks,
 ): Promise<RunResult> {
+  checkDevice(options.device)
   const run = openRun(dir, mode)
   onRun?.(dir)
+  let begun = true
   try {
     const session = new Session(run, onEvent)
     if (mode === 'create') run.writeConfig(config)
@@ -106,17 +147,24 @@ async function drive(
       run.writeConfig({ ...config, model: prepared.modelName, classes: prepared.classes })
       run.finish(result)
       session.forget()
-      await writeReport?.(dir)
+      await writeReport?.(dir).catch((error: Error) =>
+        session.warn(`the report could not be drawn (${error.message}); \`anneal report ${dir}\` tries again`),
+      )
       onEvent({ t: run.seconds, type: 'done', result })
       return result
     } catch (error) {
       if (error instanceof Stopped || (error as Error).name === 'AbortError')
         session.emit({ type: 'stopped', reason: 'interrupted', step: session.step })
-      else session.emit({ type: 'failed', message: (error as Error).message })
+      else {
+        session.emit({ type: 'failed', message: (error as Error).message })
+        begun = mode === 'append' || session.known('data') !== undefined
+      }
       throw error
     }
   } finally {
     run.close()
+    // Bad input leaves nothing behind.
+    if (!begun) for (const name of readdirSync(dir)) rmSync(join(dir, name), { recursive: true })
   }
 }
 

@@ -75,6 +75,7 @@ export async function lrFind(
       if (signal?.aborted) throw new Stopped()
     }
   } finally {
+    learn.network.net.zeroGrad()
     learn.restore(before)
     dropSnapshot(before)
   }

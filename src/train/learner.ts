@@ -29,7 +29,7 @@ export interface LearnerOptions {
   valid?: Source | undefined
   classes: readonly string[]
   batchSize?: number
-  /** Samples of a batch without gradients; four times the training batch unless given. */
+  /** Samples of a batch without gradients; twice the training batch unless given. */
   evalBatchSize?: number
   optimizer?: OptimizerName
   weightDecay?: number
@@ -238,16 +238,18 @@ export class Learner {
     for (; p.epoch < epochs && !stop; p.epoch++, p.batch = 0, p.lossSum = 0, p.lossCount = 0, p.epochSeconds = 0) {
       const epoch = this.epoch + 1
       if (p.batch === 0) await tell(c => c.onEpochStart?.({ epoch }, this))
+      if (stop) break
       let began = performance.now()
       const clock = () => {
         p.epochSeconds += (performance.now() - began) / 1000
         began = performance.now()
       }
       const batches = trainingBatches(epochOrder(this.train.count, seed, epoch), batchSize)
-      let lrs: number[] = []
+      const ratesAt = (t: number) => base.map((v, i) => (this.#frozen[i] ? 0 : v * curve(t)))
+      let lrs = ratesAt(Math.max(0, p.step - 1) / total) // of the last step, where a fit goes on behind it
       for (; p.batch < batches.length; ) {
         const t = p.step / total
-        lrs = base.map((v, i) => (this.#frozen[i] ? 0 : v * curve(t)))
+        lrs = ratesAt(t)
         const mom = momentum?.(t)
         for (const g of optimizer.groups as (optim.ParameterGroup & { group: number })[]) {
           g.lr = lrs[g.group]!
@@ -352,8 +354,13 @@ export class Learner {
   }
   restoreAverage(tensors: ReadonlyMap<string, Tensor>): void {
     for (const t of this.#average?.values() ?? []) t.dispose()
+    const own = this.network.net.stateDict()
+    // In the memory format of the weights: another one may round otherwise.
+    const like = (name: string, t: Tensor) => own.get(name)!.detach().clone().copy_(t)
     this.#average =
-      tensors.size > 0 ? noGrad(() => keep(new Map(Array.from(tensors, ([name, t]) => [name, t.clone()])))) : undefined
+      tensors.size > 0
+        ? noGrad(() => scope(() => keep(new Map(Array.from(tensors, ([name, t]) => [name, like(name, t)])))))
+        : undefined
   }
 
   /** Where the running fit stands; call it between two steps, from a callback. */
