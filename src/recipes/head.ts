@@ -191,7 +191,7 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
   if ((options.hidden ?? []).length === 0) {
     const y = new Int32Array((features.views + 1) * train.length)
     for (let v = 0; v <= features.views; v++) y.set(train, v * train.length)
-    const models = logisticPath({ x: features.train, y }, classes.length, penalties)
+    const models = await logisticPath({ x: features.train, y }, classes.length, penalties, { signal })
     const tried: { l2: number; accuracy: number; loss: number; kept: boolean }[] = []
     for (const [i, model] of models.entries()) {
       setLinear(net, features.train, model, classes.length)

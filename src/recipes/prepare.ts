@@ -55,6 +55,12 @@ export async function prepare(
   { session, options, report, progress, signal }: Omit<Context, 'session'> & { session: Narrator },
 ): Promise<Prepared> {
   const { seed = 42, batchSize = 32, pretrained = true } = options
+  // The folder first, which costs nothing yet; then the weights: a model that can't be had should not cost a scan.
+  const index = await imageFolder(dir, {
+    seed,
+    ...(options.valid === undefined ? {} : { valid: options.valid }),
+    ...(options.maxDamaged === undefined ? {} : { maxDamaged: options.maxDamaged }),
+  })
   const given = options.model ?? 'auto'
   const modelName = await session.once('model', () =>
     chooseModel(given, { report, pretrained: pretrained && options.weights === undefined }),
@@ -63,17 +69,11 @@ export async function prepare(
   const info = modelInfo(modelName)
   const size = options.size ?? info.size
   const short = Math.round(size / info.cropPct)
-  // Weights first: a model that can't be had should not cost a scan.
   const state = pretrained
     ? await pretrainedState(modelName, { ...(options.weights === undefined ? {} : { file: options.weights }), report })
     : undefined
 
   session.emit({ type: 'phase', phase: 'scan' })
-  const index = await imageFolder(dir, {
-    seed,
-    ...(options.valid === undefined ? {} : { valid: options.valid }),
-    ...(options.maxDamaged === undefined ? {} : { maxDamaged: options.maxDamaged }),
-  })
   const pictures = await openPictures(index, {
     short,
     interpolation: info.interpolation,

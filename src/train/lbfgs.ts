@@ -11,18 +11,24 @@ export interface Minimum {
 
 /** Limited-memory BFGS (Liu & Nocedal 1989) with a backtracking line search: minimises a smooth, preferably convex
  *  function. Ends where a step
- *  lowers the value by less than `tolerance` of it. */
-export function lbfgs(
+ *  lowers the value by less than `tolerance` of it. `between` is awaited before each iteration. */
+export async function lbfgs(
   f: Smooth,
   start: Float64Array,
-  { iterations = 200, tolerance = 1e-6, memory = 10 } = {},
-): Minimum {
+  {
+    iterations = 200,
+    tolerance = 1e-6,
+    memory = 10,
+    between = async () => {},
+  }: { iterations?: number; tolerance?: number; memory?: number; between?: () => Promise<void> } = {},
+): Promise<Minimum> {
   const n = start.length
   let x: Float64Array = start.slice()
   let gradient: Float64Array = new Float64Array(n)
   let value = f(x, gradient)
   const steps: { s: Float64Array; y: Float64Array; rho: number }[] = []
   for (let k = 0; k < iterations; k++) {
+    await between()
     if (gradient.every(g => g === 0)) return { x, value, iterations: k, converged: true }
     const direction = towardsMinimum(gradient, steps)
     const slope = dot(direction, gradient)

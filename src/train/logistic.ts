@@ -1,5 +1,6 @@
 import { aten, F, fromArray, scope, type Tensor } from '../torch/index.ts'
 import { lbfgs } from './lbfgs.ts'
+import { Stopped } from './learner.ts'
 
 /** Features of labelled samples. x: float32 [N × F], y: [N]. */
 export interface LabelledFeatures {
@@ -16,33 +17,49 @@ export interface LogisticModel {
 
 /** Multinomial logistic regression to its optimum: mean cross-entropy + l2/2 · ‖W‖², as scikit-learn's
  *  LogisticRegression with C = 1 / (N · l2); the biases are free. Solved by L-BFGS over standardised features (the
- *  penalty stays on the weights for the features as given), many values of `l2` from the strongest on, each from the last. */
-export function logisticPath(
+ *  penalty stays on the weights for the features as given), many values of `l2` from the strongest on, each from the last.
+ *  Aborted, it throws `Stopped`. */
+export async function logisticPath(
   { x, y }: LabelledFeatures,
   classes: number,
   l2s: readonly number[],
-  { iterations = 150, tolerance = 3e-5 } = {},
-): LogisticModel[] {
+  {
+    iterations = 150,
+    tolerance = 3e-5,
+    signal,
+  }: { iterations?: number; tolerance?: number; signal?: AbortSignal | undefined } = {},
+): Promise<LogisticModel[]> {
   const n = y.length
   const width = x.length / n
-  return scope(() => {
+  const { standard, target, spread, centre } = scope(() => {
     const raw = fromArray(x, [n, width], { copy: false })
     const mean = raw.mean(0)
     const deviation = aten.clamp_min(aten.std(raw, [0]), 1e-4)
     // As one picture of N pixels with F channels: a 1×1 convolution is the same product, and fast in every libtorch.
     const standard = raw.sub(mean).div(deviation).transpose(0, 1).reshape(1, width, n, 1).contiguous()
     const target = fromArray(BigInt64Array.from(y, BigInt), [1, n, 1])
-    const spread = deviation.data() as Float32Array
-    const centre = mean.data() as Float32Array
-    let point: Float64Array = new Float64Array(classes * (width + 1))
-    return l2s.map(l2 => {
-      const problem = { standard, target, spread, l2, classes, width }
-      const found = lbfgs((p, g) => scope(() => objective(p, g, problem)), point, { iterations, tolerance })
-      point = found.x
-      const { converged, iterations: taken } = found
-      return { ...unstandardise(found.x, { spread, centre, classes, width }), iterations: taken, converged }
-    })
+    const [spread, centre] = [deviation.data() as Float32Array, mean.data() as Float32Array]
+    return { standard, target, spread, centre }
   })
+  const between = async () => {
+    await new Promise<void>(resolve => setImmediate(resolve))
+    if (signal?.aborted) throw new Stopped()
+  }
+  const models: LogisticModel[] = []
+  try {
+    let point: Float64Array = new Float64Array(classes * (width + 1))
+    for (const l2 of l2s) {
+      const problem = { standard, target, spread, l2, classes, width }
+      const solve = (p: Float64Array, g: Float64Array) => scope(() => objective(p, g, problem))
+      const { x, converged, iterations: taken } = await lbfgs(solve, point, { iterations, tolerance, between })
+      point = x
+      models.push({ ...unstandardise(x, { spread, centre, classes, width }), iterations: taken, converged })
+    }
+  } finally {
+    standard.dispose()
+    target.dispose()
+  }
+  return models
 }
 
 interface Problem {
