@@ -41,7 +41,14 @@ static napi_value getGrad(Door& d, Args& args) { return fromTensor(d, toTensor(d
 // setGrad(tensor, gradient | null)
 static napi_value setGrad(Door& d, Args& args) {
   auto& t = toTensor(d, args[0]);
-  t.mutable_grad() = typeOf(d.env, args[1]) == napi_object ? toTensor(d, args[1]) : at::Tensor();
+  at::Tensor gradient;
+  if (typeOf(d.env, args[1]) == napi_object) {
+    gradient = toTensor(d, args[1]);
+    if (gradient.is_same(t)) throw std::runtime_error("a tensor can't be its own gradient");
+    if (gradient.sizes() != t.sizes() || gradient.scalar_type() != t.scalar_type() || gradient.device() != t.device())
+      throw std::runtime_error("a gradient must have its tensor's shape, dtype and device");
+  }
+  t.mutable_grad() = gradient;
   return undefined(d.env);
 }
 

@@ -2,7 +2,6 @@
 // `call(operator, options, ...args)` picks the first overload whose schema the arguments fit.
 #include <ATen/core/dispatch/Dispatcher.h>
 
-#include <cmath>
 #include <sstream>
 
 #include "door.h"
@@ -180,7 +179,7 @@ static bool convert(Door& d, napi_value v, const c10::TypePtr& type, c10::option
       }
       if (t != napi_number) return false;
       const double x = toNumber(env, v);
-      if (x != std::floor(x)) return false;
+      if (!isWhole(x)) return false;
       return *out = IValue(static_cast<int64_t>(x)), true;
     }
     case TypeKind::FloatType:
@@ -197,12 +196,12 @@ static bool convert(Door& d, napi_value v, const c10::TypePtr& type, c10::option
         int64_t big;
         bool lossless;
         check(env, napi_get_value_bigint_int64(env, v, &big, &lossless));
-        return *out = IValue(big), true;
+        return lossless ? (*out = IValue(big), true) : false;
       }
       if (t != napi_number) return false;
       const double x = toNumber(env, v);
       // A whole number is an integer, as Python writes it: `mul(counts, 2)` keeps an integer dtype.
-      if (x == std::floor(x) && std::abs(x) < 9007199254740992.0) return *out = IValue(static_cast<int64_t>(x)), true;
+      if (isWhole(x)) return *out = IValue(static_cast<int64_t>(x)), true;
       return *out = IValue(x), true;
     }
     case TypeKind::StringType:
@@ -310,7 +309,7 @@ static bool fill(Door& d, const c10::FunctionSchema& schema, Args& args, size_t 
   }
   while (position < args.count && typeOf(d.env, args[position]) == napi_undefined) position++;
   if (position < args.count) {
-    *why = "it takes " + std::to_string(position - first) + " positional arguments, got " +
+    *why = "too many arguments: it takes " + std::to_string(position - first) + ", got " +
            std::to_string(args.count - first);
     return false;
   }
@@ -357,10 +356,13 @@ static napi_value call(Door& d, Args& args) {
   const auto& op = *d.operators.at(static_cast<size_t>(toNumber(d.env, args[0])));
   napi_value options = args.count > 1 && typeOf(d.env, args[1]) == napi_object ? args[1] : nullptr;
   torch::jit::Stack stack;
-  std::string why;
+  std::vector<std::string> refused;
   for (const auto& overload : op.overloads) {
-    why.clear();
-    if (!fill(d, overload.schema(), args, 2, options, &stack, &why)) continue;
+    std::string why;
+    if (!fill(d, overload.schema(), args, 2, options, &stack, &why)) {
+      refused.push_back(std::move(why));
+      continue;
+    }
     overload.callBoxed(&stack);
     if (stack.empty()) return undefined(d.env);
     if (stack.size() == 1) return result(d, stack[0]);
@@ -371,12 +373,8 @@ static napi_value call(Door& d, Args& args) {
     return out;
   }
   std::ostringstream message;
-  if (op.overloads.size() == 1) {
-    message << why << "; expected " << op.overloads[0].schema();
-  } else {
-    message << "no overload fits these arguments; expected one of";
-    for (const auto& overload : op.overloads) message << "\n  " << overload.schema();
-  }
+  message << "the arguments do not fit";
+  for (size_t i = 0; i < refused.size(); i++) message << "\n  " << op.overloads[i].schema() << ": " << refused[i];
   throw std::runtime_error(message.str());
 }
 

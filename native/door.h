@@ -4,6 +4,7 @@
 #include <node_api.h>
 #include <torch/version.h>
 
+#include <cmath>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -83,6 +84,8 @@ bool toBool(napi_env env, napi_value value);
 std::string toText(napi_env env, napi_value value);
 napi_valuetype typeOf(napi_env env, napi_value value);
 bool isArray(napi_env env, napi_value value);
+// Whether an int64 holds `x` exactly, as far as JavaScript can say.
+inline bool isWhole(double x) { return x == std::floor(x) && std::abs(x) <= 9007199254740992.0; }
 std::vector<int64_t> toInts(napi_env env, napi_value value);
 
 // The handle of a Tensor or Generator object, or 0 where the value is none.
@@ -98,8 +101,9 @@ bool parseDtype(const std::string& name, at::ScalarType* dtype);
 
 // --- functions
 struct Args {
-  napi_value at[32];
-  size_t count = 32;
+  static constexpr size_t kMost = 32;
+  napi_value at[kMost];
+  size_t count = kMost;  // in: how many fit; out: how many there are
   napi_value operator[](size_t i) const { return at[i]; }
 };
 using Function = napi_value (*)(Door& d, Args& args);

@@ -3,6 +3,8 @@
 namespace anneal {
 
 static constexpr double kGeneration = 16777216.0;  // 2^24 slots
+// A handle is a double: above 2^53 it would lose its slot. A slot used half a billion times starts over.
+static constexpr uint32_t kGenerations = (1u << 29) - 1;
 
 double Handles::put(IValue value) {
   uint32_t slot;
@@ -44,7 +46,7 @@ bool Handles::free(double id) {
   IValue dying = std::move(s.value);  // its destructor may run arbitrary code: leave the table consistent first
   s.value = IValue();
   s.used = false;
-  s.generation++;
+  s.generation = s.generation % kGenerations + 1;
   live_--;
   empty_.push_back(slot);
   return true;
@@ -126,14 +128,16 @@ std::string toText(napi_env env, napi_value value) {
   return out;
 }
 std::vector<int64_t> toInts(napi_env env, napi_value value) {
-  if (!isArray(env, value)) return {static_cast<int64_t>(toNumber(env, value))};
+  if (!isArray(env, value)) throw std::runtime_error("expected an array of whole numbers");
   uint32_t length = 0;
   check(env, napi_get_array_length(env, value, &length));
   std::vector<int64_t> out(length);
   for (uint32_t i = 0; i < length; i++) {
     napi_value element;
     check(env, napi_get_element(env, value, i, &element));
-    out[i] = static_cast<int64_t>(toNumber(env, element));
+    const double x = toNumber(env, element);
+    if (!isWhole(x)) throw std::runtime_error("expected whole numbers");
+    out[i] = static_cast<int64_t>(x);
   }
   return out;
 }
@@ -144,7 +148,9 @@ double handleOf(Door& d, napi_value value) {
   check(d.env, napi_get_reference_value(d.env, d.idKey, &key));
   if (napi_get_property(d.env, value, key, &id) != napi_ok) return 0;
   double out = 0;
-  return napi_get_value_double(d.env, id, &out) == napi_ok ? out : 0;
+  if (napi_get_value_double(d.env, id, &out) != napi_ok) return 0;
+  if (out == 0) throw std::runtime_error("a tensor was used after it was freed");
+  return out;
 }
 
 at::Tensor& toTensor(Door& d, napi_value value) {
@@ -195,6 +201,8 @@ static napi_value trampoline(napi_env env, napi_callback_info info) {
   std::string message;
   try {
     check(env, napi_get_cb_info(env, info, &args.count, args.at, nullptr, &data));
+    if (args.count > Args::kMost)
+      throw std::runtime_error("too many arguments: at most " + std::to_string(Args::kMost));
     auto& d = door(env);
     d.drain();
     return reinterpret_cast<Function>(data)(d, args);

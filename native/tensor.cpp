@@ -42,7 +42,8 @@ static napi_value strides(Door& d, Args& args) { return ints(d.env, toTensor(d, 
 static napi_value dtype(Door& d, Args& args) { return text(d.env, dtypeName(toTensor(d, args[0]).scalar_type())); }
 static napi_value device(Door& d, Args& args) { return text(d.env, toTensor(d, args[0]).device().str()); }
 static napi_value byteLength(Door& d, Args& args) {
-  return number(d.env, static_cast<double>(toTensor(d, args[0]).nbytes()));
+  auto& t = toTensor(d, args[0]);
+  return number(d.env, t.layout() == at::kStrided ? static_cast<double>(t.nbytes()) : 0);
 }
 
 // item(tensor): its one element as a number.
@@ -67,7 +68,8 @@ static Bytes bytesOf(napi_env env, napi_value array) {
   void* data;
   napi_value buffer;
   check(env, napi_get_typedarray_info(env, array, &type, &length, &data, &buffer, &offset));
-  static const size_t widths[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
+  static const size_t widths[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8, 2};  // in the order of napi_typedarray_type
+  if (type >= sizeof(widths) / sizeof(*widths)) throw std::runtime_error("a typed array of an unknown kind");
   return {static_cast<uint8_t*>(data), length * widths[type], buffer};
 }
 

@@ -9,7 +9,8 @@ export class TorchError extends Error {
   readonly dtypes: string[]
   readonly devices: string[]
   constructor(op: string, reason: string, received: readonly Tensor[], cause?: unknown) {
-    const list = received.map(t => `${t.dtype} [${t.shape}]${t.device === 'cpu' ? '' : ` on ${t.device}`}`)
+    const list = received.slice(0, 8).map(t => `${t.dtype} [${t.shape}]${t.device === 'cpu' ? '' : ` on ${t.device}`}`)
+    if (received.length > 8) list.push(`${received.length - 8} more`)
     super(`${op}: ${reason}${list.length ? ` (got ${list.join(', ')})` : ''}`, { cause })
     this.name = 'TorchError'
     this.op = op
@@ -71,7 +72,7 @@ function refused(op: string, args: readonly unknown[], error: unknown): Error {
       given.filter(t => !t.disposed),
       error,
     )
-  // Behind these come C++ frames, or every backend with the source line that registered it.
-  const message = (error as Error).message.split(/\nException raised from|\n\s*\w+: registered at /)[0]!.trimEnd()
+  // Behind these come C++ frames, or every backend there is.
+  const message = (error as Error).message.split(/\nException raised from|\. This could be because the operator/)[0]!
   return new TorchError(op, message, given, error)
 }

@@ -69,15 +69,21 @@ export interface HoldsTensors {
   [tensors](): Iterable<Tensor>
 }
 
+const isHolder = (value: unknown): value is object =>
+  (typeof value === 'object' && value !== null) || typeof value === 'function'
+
 function* found(value: unknown, seen = new Set<object>()): Generator<Tensor> {
-  if (value === null || (typeof value !== 'object' && typeof value !== 'function') || seen.has(value)) return
+  if (!isHolder(value) || seen.has(value)) return
   seen.add(value)
   if (handle in value) yield value as Tensor
   else if (tensors in value) yield* (value as HoldsTensors)[tensors]()
-  else if (value instanceof Map) for (const inner of value.values()) yield* found(inner, seen)
-  else if (Array.isArray(value) || value instanceof Set) for (const inner of value) yield* found(inner, seen)
-  else if (Object.getPrototypeOf(value) === Object.prototype)
-    for (const inner of Object.values(value)) yield* found(inner, seen)
+  else for (const inner of inside(value)) if (isHolder(inner)) yield* found(inner, seen)
+}
+
+function inside(value: object): Iterable<unknown> {
+  if (Array.isArray(value) || value instanceof Set) return value
+  if (value instanceof Map) return value.values()
+  return Object.getPrototypeOf(value) === Object.prototype ? Object.values(value) : []
 }
 
 /** Runs `fn`; every tensor made inside is freed at the end, unless it is returned (in arrays, plain objects, maps,

@@ -2,6 +2,7 @@ import { AnnealError } from '../../base/errors.ts'
 import { aten } from '../aten.ts'
 import { cat, empty, ones, zeros } from '../create.ts'
 import { globalAvgPool, globalMaxPool } from '../functional.ts'
+import { scope } from '../scope.ts'
 import type { Layer, Tensor } from '../tensor.ts'
 import { fans, kaimingUniform_, uniform_ } from './init.ts'
 import { type Children, Module, module } from './module.ts'
@@ -46,7 +47,7 @@ export function conv2d(
 /** A convolution whose BatchNorm uses its running statistics is one convolution: weight·γ/√(σ²+ε), bias β − μγ/√(σ²+ε).
  *  Gradients flow to all of weight, γ and β; no pass over the activations is left. */
 function folded(conv: Module, bn: Module, options: object): Layer {
-  return x => {
+  const forward: Layer = x => {
     const { weight, bias } = conv.own.parameters
     const { weight: gamma, bias: beta } = bn.own.parameters
     const { running_mean: mean, running_var: variance } = bn.own.buffers
@@ -54,6 +55,7 @@ function folded(conv: Module, bn: Module, options: object): Layer {
     const shift = beta!.sub((bias ? mean!.sub(bias) : mean!).mul(scale))
     return aten.conv2d(x, weight!.mul(scale.reshape(-1, 1, 1, 1)), { bias: shift, ...options })
   }
+  return x => scope(() => forward(x))
 }
 
 const epsilons = new WeakMap<Module, number>()

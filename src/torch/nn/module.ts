@@ -75,7 +75,7 @@ export class Module<C extends Children = Children> extends Function implements H
       for (const [key, t] of Object.entries(m.own.buffers)) yield [join(name, key), t]
   }
   parameters(): Tensor[] {
-    return Array.from(this.namedParameters(), ([, t]) => t)
+    return [...new Set(Array.from(this.namedParameters(), ([, t]) => t))]
   }
 
   train(on = true): this {
@@ -108,9 +108,14 @@ export class Module<C extends Children = Children> extends Function implements H
 
   /** Converts parameters and buffers; floating ones alone change their type. The tensors are new ones. */
   to(like: { dtype?: DType; device?: string; memoryFormat?: MemoryFormat }): this {
-    for (const [, m] of this.modules())
+    const done = new Map<Tensor, Tensor>() // a tensor that modules share stays shared
+    for (const m of new Set(Array.from(this.modules(), ([, m]) => m)))
       for (const table of [m.own.parameters, m.own.buffers])
-        for (const [key, t] of Object.entries(table)) if (t) table[key] = converted(t, like)
+        for (const [key, t] of Object.entries(table)) {
+          if (!t) continue
+          if (!done.has(t)) done.set(t, converted(t, like))
+          table[key] = done.get(t)!
+        }
     return this
   }
 

@@ -1,5 +1,6 @@
 import { AnnealError } from '../../base/errors.ts'
 import { aten } from '../aten.ts'
+import { zeros } from '../create.ts'
 import { noGrad } from '../grad.ts'
 import { type HoldsTensors, keep, scope, tensors } from '../scope.ts'
 import { Tensor } from '../tensor.ts'
@@ -17,7 +18,7 @@ export type GroupOptions = { params: readonly Tensor[] } & Partial<Omit<Paramete
 /** One slot of state: a tensor a parameter, in the order of the group. */
 export type Slots = Record<string, Tensor[]>
 
-/** What an update needs: parameters with a gradient, their gradients and state, and how many steps were taken. */
+/** What an update needs: parameters with a gradient, their gradients and state, and how many steps these have taken. */
 export interface Update {
   group: ParameterGroup
   params: Tensor[]
@@ -37,7 +38,7 @@ export interface Optimizer extends HoldsTensors {
   step(): void
   /** Forgets the gradients. */
   zeroGrad(): void
-  /** Steps taken and state by `group.slot.index`, as the tensors themselves. */
+  /** Steps taken and state by `group.slot.index`, as the tensors themselves; the slot `step` counts a parameter's own. */
   state(): OptimizerState
   loadState(state: OptimizerState): void
 }
@@ -59,12 +60,12 @@ export function optimizer(
   for (const { lr } of groups)
     if (!(lr >= 0)) throw new AnnealError(`the learning rate must be a number from 0, got ${lr}`)
 
-  // State begins when a parameter first has a gradient.
-  const slots: (Record<string, Tensor> | undefined)[][] = groups.map(g => g.params.map(() => undefined))
+  // State begins when a parameter first has a gradient, and counts its own steps: Adam's correction needs them.
+  const states: (State | undefined)[][] = groups.map(g => g.params.map(() => undefined))
   let steps = 0
 
-  const slotsOf = (g: number, i: number, like: Tensor) =>
-    (slots[g]![i] ??= keep(Object.fromEntries(slotNames.map(name => [name, zerosOf(like)]))))
+  const stateOf = (g: number, i: number, like: Tensor) =>
+    (states[g]![i] ??= keep({ step: 0, slots: Object.fromEntries(slotNames.map(name => [name, zerosOf(like)])) }))
 
   return {
     groups,
@@ -73,22 +74,19 @@ export function optimizer(
       noGrad(() =>
         scope(() => {
           for (const [g, group] of groups.entries()) {
-            const u: Update = {
-              group,
-              params: [],
-              grads: [],
-              slots: Object.fromEntries(slotNames.map(n => [n, []])),
-              step: steps,
-            }
+            const updates = new Map<number, Update>() // one for all parameters that have taken as many steps
             for (const [i, param] of group.params.entries()) {
               const gradient = param.grad
               if (!gradient) continue
+              const own = stateOf(g, i, param)
+              const step = ++own.step
+              if (!updates.has(step)) updates.set(step, { group, step, params: [], grads: [], slots: lists(slotNames) })
+              const u = updates.get(step)!
               u.params.push(param)
               u.grads.push(gradient)
-              const own = slotsOf(g, i, param)
-              for (const name of slotNames) u.slots[name]!.push(own[name]!)
+              for (const name of slotNames) u.slots[name]!.push(own.slots[name]!)
             }
-            if (u.params.length > 0) update(u)
+            for (const u of updates.values()) update(u)
           }
         }),
       )
@@ -98,9 +96,13 @@ export function optimizer(
     },
     state() {
       const found = new Map<string, Tensor>()
-      for (const [g, group] of slots.entries())
-        for (const [i, own] of group.entries())
-          for (const [name, t] of Object.entries(own ?? {})) found.set(`${g}.${name}.${i}`, t)
+      for (const [g, group] of states.entries())
+        for (const [i, own] of group.entries()) {
+          if (!own) continue
+          for (const [name, t] of Object.entries(own.slots)) found.set(`${g}.${name}.${i}`, t)
+          own.count ??= keep(zeros([], { dtype: 'int64' }))
+          found.set(`${g}.step.${i}`, own.count.fill_(own.step))
+        }
       return { step: steps, tensors: found }
     },
     loadState(state) {
@@ -110,17 +112,35 @@ export function optimizer(
           for (const [key, t] of state.tensors) {
             const [g, name, i] = key.split('.') as [string, string, string]
             const param = groups[Number(g)]?.params[Number(i)]
-            if (!param || !slotNames.includes(name))
+            if (!param || !(name === 'step' || slotNames.includes(name)))
               throw new AnnealError(`the optimizer's state has "${key}", which this optimizer has not`)
-            slotsOf(Number(g), Number(i), param)[name]!.copy_(t)
+            const own = stateOf(Number(g), Number(i), param)
+            if (name === 'step') own.step = t.item()
+            else own.slots[name]!.copy_(t)
           }
+          for (const [g, group] of states.entries())
+            for (const [i, own] of group.entries()) {
+              if (!own || state.tensors.has(`${g}.step.${i}`)) continue
+              for (const t of tensorsOf(own)) t.dispose()
+              group[i] = undefined
+            }
         }),
       )
     },
     *[tensors]() {
-      for (const group of slots) for (const own of group) yield* Object.values(own ?? {})
+      for (const group of states) for (const own of group) if (own) yield* tensorsOf(own)
     },
   }
 }
+
+interface State {
+  step: number
+  slots: Record<string, Tensor>
+  /** `step` as a tensor, once it was asked for. */
+  count?: Tensor
+}
+
+const tensorsOf = ({ slots, count }: State): Tensor[] => [...Object.values(slots), ...(count ? [count] : [])]
+const lists = (names: readonly string[]): Slots => Object.fromEntries(names.map(name => [name, []]))
 
 const zerosOf = (like: Tensor): Tensor => aten.zeros_like(like, { memory_format: 'preserve_format' })
