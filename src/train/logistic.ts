@@ -25,7 +25,7 @@ export async function logisticPath(
   l2s: readonly number[],
   {
     iterations = 150,
-    tolerance = 3e-5,
+    tolerance = 1e-6,
     signal,
   }: { iterations?: number; tolerance?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<LogisticModel[]> {
@@ -50,10 +50,16 @@ export async function logisticPath(
     let point: Float64Array = new Float64Array(classes * (width + 1))
     for (const l2 of l2s) {
       const problem = { standard, target, spread, l2, classes, width }
-      const solve = (p: Float64Array, g: Float64Array) => scope(() => objective(p, g, problem))
-      const { x, converged, iterations: taken } = await lbfgs(solve, point, { iterations, tolerance, between })
-      point = x
-      models.push({ ...unstandardise(x, { spread, centre, classes, width }), iterations: taken, converged })
+      const unit = units(problem)
+      const solve = (u: Float64Array, g: Float64Array) => {
+        const value = scope(() => objective(times(u, unit), g, problem))
+        for (let i = 0; i < g.length; i++) g[i]! *= unit[i]!
+        return value
+      }
+      const start = point.map((v, i) => v / unit[i]!)
+      const { x: u, converged, iterations: taken } = await lbfgs(solve, start, { iterations, tolerance, between })
+      point = times(u, unit)
+      models.push({ ...unstandardise(point, { spread, centre, classes, width }), iterations: taken, converged })
     }
   } finally {
     standard.dispose()
@@ -70,6 +76,17 @@ interface Problem {
   classes: number
   width: number
 }
+const times = (a: Float64Array, b: Float64Array): Float64Array => a.map((v, i) => v * b[i]!)
+
+/** The length of a step in each parameter that bends the objective by about 1, so that L-BFGS sees a round valley:
+ *  1/√(p(1 − p) + l2/σ²) for a weight, where p = 1/classes. */
+function units({ spread, l2, classes, width }: Problem): Float64Array {
+  const bend = (classes - 1) / classes ** 2
+  return Float64Array.from({ length: classes * (width + 1) }, (_, i) =>
+    i < classes * width ? 1 / Math.sqrt(bend + l2 / spread[i % width]! ** 2) : 1 / Math.sqrt(bend),
+  )
+}
+
 /** The parameters are W·σ (row by row), then the biases. */
 function objective(
   p: Float64Array,
