@@ -191,6 +191,7 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
   if ((options.hidden ?? []).length === 0) {
     const y = new Int32Array((features.views + 1) * train.length)
     for (let v = 0; v <= features.views; v++) y.set(train, v * train.length)
+    const began = performance.now()
     const models = await logisticPath({ x: features.train, y }, classes.length, penalties, { signal })
     const tried: { l2: number; accuracy: number; loss: number; kept: boolean }[] = []
     for (const [i, model] of models.entries()) {
@@ -200,6 +201,27 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
     }
     const last = tried.findLast(t => t.kept)
     logistic = last !== undefined
+    if (last) {
+      // The optimum counts as one more epoch: it is what the next phase begins from.
+      learn.network.net.loadStateDict(kept.state)
+      const plain = featureSource(features.train.subarray(0, train.length * 2 * net.body.numFeatures), train)
+      const { loss: trainLoss } = await learn.validate(plain)
+      plain.dispose()
+      learn.epoch++
+      const seconds = (performance.now() - began) / 1000
+      const { accuracy, loss: validLoss } = last
+      const epoch: EpochInfo = {
+        step: learn.step,
+        epoch: learn.epoch,
+        trainLoss,
+        validLoss,
+        accuracy,
+        seconds,
+        lrs: [0],
+      }
+      epochs.push(epoch)
+      session.emit({ type: 'epoch', phase: 'head', ...epoch, metrics: { accuracy }, best: true })
+    }
     session.choice(
       'head',
       last ? `logistic regression, L2 ${last.l2}` : 'as trained in cycles',
