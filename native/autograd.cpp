@@ -53,7 +53,10 @@ static napi_value setGrad(Door& d, Args& args) {
 }
 
 static napi_value setRequiresGrad(Door& d, Args& args) {
-  toTensor(d, args[0]).set_requires_grad(toBool(d.env, args[1]));
+  auto& t = toTensor(d, args[0]);
+  const bool on = toBool(d.env, args[1]);
+  if (!t.is_leaf() && !on) throw std::runtime_error("only a leaf can stop requiring a gradient; detach() gives one");
+  t.set_requires_grad(on);
   return undefined(d.env);
 }
 static napi_value requiresGrad(Door& d, Args& args) { return boolean(d.env, toTensor(d, args[0]).requires_grad()); }
