@@ -11,12 +11,17 @@ export const classes = ['red', 'green', 'blue']
 /** Noise with one channel brighter: the class. x: [N, 3, 8, 8]. Each epoch adds noise of its own with `fresh`. */
 export function source(count: number, { name = 'train', fresh = false } = {}): Source & { labels: number[] } {
   const noise = Float32Array.from(hashed(name, count * pixels))
+  const extra = new Map<number, Float64Array>()
+  const extraOf = (epoch: number) => {
+    if (!extra.has(epoch)) extra.set(epoch, hashed(`${name} ${epoch}`, count * pixels))
+    return extra.get(epoch)!
+  }
   const labels = Array.from({ length: count }, (_, i) => i % classes.length)
   return {
     count,
     labels,
     batch(samples, epoch) {
-      const more = fresh ? hashed(`${name} ${epoch}`, count * pixels) : undefined
+      const more = fresh ? extraOf(epoch) : undefined
       const x = new Float32Array(samples.length * pixels)
       samples.forEach((s, row) => {
         for (let i = 0; i < pixels; i++) {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { AnnealError } from '../base/errors.ts'
 import { percent } from '../base/format.ts'
+import type { ClassCount } from '../data/index.ts'
 import { augmentedSamples, confusionRows, interpret, writeInterpretation } from '../interpret/index.ts'
 import type { RunResult } from '../runs/index.ts'
 import { Learner } from '../train/learner.ts'
@@ -121,15 +122,35 @@ function loadNet({ net }: Prepared, tensors: ReadonlyMap<string, StoredTensor>):
   net.net.loadStateDict(own)
 }
 
+interface KnownData {
+  fingerprint: string
+  counts: ClassCount[]
+}
+
 /** A resumed run must see the pictures that it began with. */
-function checkSameData(session: Context['session'], { pictures: { data }, classes }: Prepared): void {
-  const known = session.known('data') as { fingerprint: string; classes: string[]; pictures: number } | undefined
-  const now = { fingerprint: data.fingerprint, classes, pictures: data.items.length }
-  if (known && known.fingerprint !== now.fingerprint)
+function checkSameData(session: Context['session'], { pictures: { data } }: Prepared): void {
+  const now: KnownData = { fingerprint: data.fingerprint, counts: data.counts }
+  const then = session.known('data') as KnownData | undefined
+  if (then && then.fingerprint !== now.fingerprint)
     throw new AnnealError(
-      `${data.dir}: the pictures are not those that the run began with (${known.pictures} pictures in ${known.classes.length} classes then, ${now.pictures} in ${classes.length} now, or their content or split changed); start a new run.`,
+      `${data.dir}: the pictures are not those that the run began with (${differences(then.counts, now.counts)}); put them back, or start a new run.`,
     )
   session.know('data', now)
+}
+
+function differences(then: readonly ClassCount[], now: readonly ClassCount[]): string {
+  const count = ({ train, valid, test }: ClassCount) =>
+    `${train} train, ${valid} valid${test > 0 ? `, ${test} test` : ''}`
+  const was = new Map(then.map(c => [c.name, count(c)]))
+  const is = new Map(now.map(c => [c.name, count(c)]))
+  const lines = [...new Set([...was.keys(), ...is.keys()])].flatMap(name =>
+    was.get(name) === is.get(name)
+      ? []
+      : [`${name}: ${was.get(name) ?? 'no class'} then, ${is.get(name) ?? 'none'} now`],
+  )
+  return lines.length > 0
+    ? `${lines.slice(0, 5).join('; ')}${lines.length > 5 ? `; and ${lines.length - 5} classes more` : ''}`
+    : 'as many in each class, but other content or names'
 }
 
 function stopwatch() {

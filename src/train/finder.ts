@@ -38,8 +38,8 @@ export async function lrFind(
   learn: Learner,
   { start = 1e-7, end = 10, steps = 100, shares, signal, onStep }: FindOptions = {},
 ): Promise<RateFinding> {
-  if (!(start > 0 && end > start))
-    throw new AnnealError(`lrFind: expected 0 < start < end, got start ${start} and end ${end}`)
+  if (!(start > 0 && end > start && end < Number.POSITIVE_INFINITY && steps >= 1))
+    throw new AnnealError(`lrFind: expected 0 < start < end and steps from 1, got ${start}, ${end} and ${steps} steps`)
   const planned = Math.max(6, Math.floor(steps))
   const rise = exponential(start, end)
   const lrs: number[] = []
