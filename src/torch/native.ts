@@ -76,6 +76,9 @@ function load(): Native {
   const cpu = machine().cpu
   // libtorch 1.13 takes AVX2 unless asked, and one thread on some machines.
   if (cpu.avx512 && !process.env.ATEN_CPU_CAPABILITY) process.env.ATEN_CPU_CAPABILITY = 'avx512'
+  // A thread that waits spins, by default for long: with any other work on the cores a step then takes 2 to 10 times as
+  // long as with threads that soon go to sleep. libgomp reads this when it is loaded, with the addon.
+  if (!process.env.GOMP_SPINCOUNT && !process.env.OMP_WAIT_POLICY) process.env.GOMP_SPINCOUNT = '2000'
   const addon = createRequire(import.meta.url)(found.path) as Native
   addon.setThreads(threadsWanted(cpu.cores))
   addon.keepMemory()
@@ -91,4 +94,5 @@ function threadsWanted(cores: number): number {
   return n
 }
 
+/** The addon, loaded with this module. Throws where set-up has not run. */
 export const native: Native = load()
