@@ -7,7 +7,9 @@ export interface Like {
 }
 type Random = Like & { generator?: Generator }
 
+/** All 0, float32 unless `dtype` is given. */
 export const zeros = (shape: readonly number[], like: Like = {}): Tensor => aten.zeros(shape, like)
+/** All 1, float32 unless `dtype` is given. */
 export const ones = (shape: readonly number[], like: Like = {}): Tensor => aten.ones(shape, like)
 /** float32 for a number, whole or not, unless `dtype` is given; a boolean makes bool, a bigint int64. */
 export const full = (shape: readonly number[], value: Scalar, like: Like = {}): Tensor =>
@@ -17,6 +19,7 @@ export const empty = (shape: readonly number[], like: Like & { memory_format?: M
   aten.empty(shape, like)
 /** 0, 1, … `end` - 1, as int64 unless `dtype` is given. */
 export const arange = (end: number, like: Like = {}): Tensor => aten.arange(end, { dtype: 'int64', ...like })
+/** All 0, of the shape, dtype, device and memory format of `t`. */
 export const zerosLike = (t: Tensor): Tensor => aten.zeros_like(t)
 /** Gaussian, mean 0, deviation 1. */
 export const randn = (shape: readonly number[], like: Random = {}): Tensor => aten.randn(shape, like as Like)
@@ -25,5 +28,7 @@ export const rand = (shape: readonly number[], like: Random = {}): Tensor => ate
 /** Whole numbers in [0, `high`), int64. */
 export const randint = (high: number, shape: readonly number[], like: Random = {}): Tensor =>
   aten.randint(high, shape, { dtype: 'int64', ...like } as Like)
+/** One behind the other in dimension `dim`. */
 export const cat = (tensors: readonly Tensor[], dim = 0): Tensor => aten.cat(tensors, { dim })
+/** One behind the other in a new dimension `dim`. */
 export const stack = (tensors: readonly Tensor[], dim = 0): Tensor => aten.stack(tensors, { dim })

@@ -1,18 +1,25 @@
 import { aten } from './aten.ts'
 import type { Layer, Tensor } from './tensor.ts'
 
+/** max(x, 0). */
 export const relu: Layer = x => aten.relu(x)
+/** x within [0, 6]. */
 export const relu6: Layer = x => aten.hardtanh(x, { min_val: 0, max_val: 6 })
 /** In place, for what nobody else reads: the output of a convolution or of BatchNorm. Saves a copy of it in training. */
 export const relu_: Layer = x => aten.relu_(x)
+/** `relu6` in place, as `relu_`. */
 export const relu6_: Layer = x => aten.hardtanh_(x, { min_val: 0, max_val: 6 })
+/** x · sigmoid(x), also called swish. */
 export const silu: Layer = x => aten.silu(x)
+/** 1 / (1 + e^-x). */
 export const sigmoid: Layer = x => aten.sigmoid(x)
 
+/** The maximum of each k × k window: [N, C, H, W] → [N, C, H', W']. */
 export const maxPool2d =
   (k: number, stride = k, padding = 0, { ceilMode = false } = {}): Layer =>
   x =>
     aten.max_pool2d(x, k, { stride, padding, ceil_mode: ceilMode })
+/** The mean of each k × k window: [N, C, H, W] → [N, C, H', W']. */
 export const avgPool2d =
   (k: number, stride = k, padding = 0): Layer =>
   x =>

@@ -8,6 +8,7 @@ export interface Library {
   threads: number
   cudaDevices: number
 }
+/** What was loaded. */
 export function library(): Library {
   return {
     version: native.version(),

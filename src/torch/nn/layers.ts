@@ -120,6 +120,7 @@ export function dropout(p = 0.5): Module {
   return self
 }
 
+/** x as it is, where a module is wanted. */
 export const identity = (): Module => module({}, x => x, { kind: 'Identity' })
 
 /** An activation or pooling as a module, where a list of modules wants one. */

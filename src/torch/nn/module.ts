@@ -58,6 +58,7 @@ export interface Module<C extends Children = Children> extends Layer {
   readonly hooks: Set<ForwardHook>
 }
 
+/** A layer with parameters, buffers and children that have names; made by `module` and the functions of `nn`. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: a callable object has no other spelling
 // biome-ignore lint/correctness/noUnusedVariables: the interface of the same name takes it
 export class Module<C extends Children = Children> extends Function implements HoldsTensors {

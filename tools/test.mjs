@@ -1,0 +1,73 @@
+// Runs format, lint and types, then every test/*.test.ts in Node's runner. The last line is the sum, from the runner's
+// own count: `N passed, N failed, N skipped`. `npm test -- torch` runs the files with `torch` in their name alone.
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+const filters = process.argv.slice(2)
+const files = readdirSync('test')
+  .filter(name => name.endsWith('.test.ts') && (filters.length === 0 || filters.some(part => name.includes(part))))
+  .sort()
+  .map(name => join('test', name))
+
+/** A check that is a command; its output shows only where it fails. */
+function check(name, command) {
+  const start = performance.now()
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8', maxBuffer: 1 << 28 })
+  const passed = status === 0
+  console.log(`${passed ? '✔' : '✖'} ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`)
+  if (!passed) console.log(`${stdout}${stderr}`)
+  return passed
+}
+
+/** The runner's totals; nothing where it was stopped before it had any. */
+async function runTests() {
+  const folder = mkdtempSync(join(tmpdir(), 'anneal-test-'))
+  const tap = join(folder, 'tap')
+  const reporters = [
+    '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    '--test-reporter=tap',
+    `--test-reporter-destination=${tap}`,
+  ]
+  const limits = [`--test-concurrency=${Math.min(2, availableParallelism())}`, '--test-timeout=600000']
+  try {
+    const code = await new Promise(done => {
+      const args = ['--import', 'tsx', '--test', ...limits, ...reporters, ...files]
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+      for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
+      child.on('close', done)
+    })
+    const totals = Object.fromEntries(
+      Array.from(readFileSync(tap, 'utf8').matchAll(/^# (\w+) (\d+)$/gm), ([, name, n]) => [name, Number(n)]),
+    )
+    return totals.tests === undefined ? undefined : { code, ...totals }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+let passed = 0
+let failed = 0
+let skipped = 0
+if (filters.length === 0)
+  for (const [name, ...command] of [
+    ['biome: format and lint', 'node_modules/@biomejs/biome/bin/biome', 'check', '--diagnostic-level=warn', '.'],
+    ['tsc: types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
+  ])
+    check(name, command) ? passed++ : failed++
+
+if (files.length === 0) console.log(`no test file has ${filters.join(' or ') || '.test.ts'} in its name`)
+const totals = files.length ? await runTests() : undefined
+if (totals) {
+  passed += totals.pass
+  skipped += totals.skipped + totals.todo
+  failed += totals.fail + totals.cancelled
+  // A runner that says that it failed is believed, whatever its totals.
+  if (totals.code !== 0 && totals.fail + totals.cancelled === 0) failed++
+}
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
+process.exitCode = failed === 0 && totals?.pass > 0 ? 0 : 1
