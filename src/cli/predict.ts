@@ -6,6 +6,7 @@ import { printable } from './style.ts'
 /** One line, whatever a name holds. */
 const flat = (text: string) => printable(text).join(' ')
 
+/** `anneal predict`: a label and probabilities for each picture. */
 export async function predict(
   run: string,
   paths: string[],

@@ -1,6 +1,7 @@
 import { duration, percent } from '../base/format.ts'
 import { listRuns } from '../runs/index.ts'
 
+/** `anneal runs`: the runs below a folder, with their results. */
 export async function runs(folder: string, { json = false }: { json?: boolean }): Promise<void> {
   const found = listRuns(folder)
   if (json) {

@@ -1,6 +1,7 @@
 import { streamReport } from '../base/progress.ts'
 import { ensureAddon } from '../setup/index.ts'
 
+/** `anneal setup`: libtorch and the addon, each where it is missing. */
 export async function setup(): Promise<void> {
   const { path, libtorch, built } = await ensureAddon(streamReport(process.stderr))
   const from = libtorch ? `libtorch ${libtorch.version} (${libtorch.source}), ` : ''

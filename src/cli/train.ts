@@ -16,6 +16,7 @@ export interface TrainFlags {
   [name: string]: unknown
 }
 
+/** `anneal train`: the five steps over a folder, or over what `--resume` left. */
 export async function train(folder: string | undefined, flags: TrainFlags, command: Command): Promise<void> {
   if (folder === undefined && flags.resume === undefined)
     throw new AnnealError(
@@ -106,6 +107,7 @@ function tell(reporter: Reporter, notice: Notice, json: boolean): void {
     })
 }
 
+/** A path as a shell takes it. */
 export const quoted = (path: string): string =>
   /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 

@@ -74,6 +74,7 @@ export interface Change {
   gain: number
 }
 
+/** No augmentation: the picture as it is. */
 export const unchanged: Change = {
   mirror: false,
   quarterTurns: 0,

@@ -21,6 +21,7 @@ export interface PictureSource {
   batch(samples: Uint32Array, epoch: number): { x: Tensor; y: Tensor }
 }
 
+/** Batches of cached pictures, augmented or centre-cropped, as tensors. */
 export function pictureSource({
   picture,
   samples,

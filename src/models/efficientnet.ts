@@ -46,6 +46,7 @@ function invertedResidual(cin: number, cout: number, k: number, stride: number, 
   return nn.module(m, stride === 1 && cin === cout ? x => block(x).add_(x) : block)
 }
 
+/** EfficientNet-Lite0 as timm names and pads it. */
 export function tf_efficientnet_lite0({ classes = 1000 }: ModelOptions = {}): ImageModel {
   let cin = 32
   const stages = table.map(([k, expansion, cout, depth, stride]) => {

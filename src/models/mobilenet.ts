@@ -35,6 +35,7 @@ function invertedResidual(cin: number, cout: number, stride: number, expansion: 
   return nn.module({ conv }, x => (residual ? conv(x).add_(x) : conv(x)))
 }
 
+/** MobileNetV2 at width 1, as torchvision names it. */
 export function mobilenet_v2({ classes = 1000 }: ModelOptions = {}): ImageModel {
   const blocks = [convBnRelu(3, 32, 3, 2)]
   let cin = 32

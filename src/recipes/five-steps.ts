@@ -166,5 +166,6 @@ function stopwatch() {
   }
 }
 
+/** This package's version. */
 export const version = (): string =>
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version

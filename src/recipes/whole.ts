@@ -15,6 +15,7 @@ export interface Best {
   loss: number
   epoch: number
 }
+/** Whether `a` is the better result: by accuracy, and by loss where that is equal. */
 export const isBetter = (a: { accuracy: number; loss: number }, b: { accuracy: number; loss: number }): boolean =>
   a.accuracy > b.accuracy || (a.accuracy === b.accuracy && a.loss < b.loss)
 
