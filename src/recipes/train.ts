@@ -13,7 +13,7 @@ import {
 } from '../runs/index.ts'
 import { machine } from '../setup/index.ts'
 import { library } from '../torch/index.ts'
-import { Stopped } from '../train/learner.ts'
+import { Stopped } from '../train/turn.ts'
 import { fiveSteps, version } from './five-steps.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
 import type { Progress } from './prepare.ts'
@@ -69,7 +69,7 @@ export async function trainFolder(
     return await drive(dir, 'create', config, options, hooks)
   } catch (error) {
     if (!existed || out === undefined) removeEmpty(dir)
-    if (!existed && out === undefined) removeEmpty(dirname(dir))
+    if (out === undefined) removeEmpty(dirname(dir))
     throw error
   }
 }

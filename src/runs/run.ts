@@ -185,7 +185,10 @@ export function newRunFolder(model: string, { root = 'runs', date = new Date() }
       mkdirSync(dir)
       return dir
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT')
+        mkdirSync(root, { recursive: true }) // a run that failed at once took the empty folder away
+      else if (code !== 'EEXIST') throw error
     }
   }
 }
