@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { aten, liveTensors } from '../src/torch/index.ts'
 import { lrFind } from '../src/train/finder.ts'
-import { type Learner, Stopped } from '../src/train/learner.ts'
+import type { Learner } from '../src/train/learner.ts'
 import type { Source } from '../src/train/source.ts'
+import { Stopped } from '../src/train/turn.ts'
 import { bits, learner, source } from './train.make.ts'
 
 /** Everything that a later step depends on. */

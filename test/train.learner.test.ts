@@ -3,10 +3,11 @@ import { describe, test } from 'node:test'
 import { epochOrder, trainingBatches } from '../src/data/sampler.ts'
 import { aten, F, liveTensors, noGrad, scope } from '../src/torch/index.ts'
 import type { BatchInfo, Callback } from '../src/train/callback.ts'
-import { type FitProgress, Learner, type LearnerOptions, Stopped } from '../src/train/learner.ts'
+import { type FitProgress, Learner, type LearnerOptions } from '../src/train/learner.ts'
 import { cosineRestarts } from '../src/train/restarts.ts'
 import { oneCycle, oneCycleMomentum } from '../src/train/schedule.ts'
 import type { Source } from '../src/train/source.ts'
+import { Stopped } from '../src/train/turn.ts'
 import { bits, classes, learner, net, source } from './train.make.ts'
 
 const close = (a: number, b: number, within = 1e-12) =>
@@ -364,7 +365,7 @@ describe('going on', () => {
       const random = before.randomState() // of the process, so that making another learner changes it
       learn = make()
       learn.network.net.loadStateDict(before.network.net.stateDict())
-      learn.restoreAverage(before.averageTensors())
+      learn.average!.restore(before.average!.tensors)
       learn.restoreOptimizer(learn.rates(fit.lr, fit.factor), before.optimizerTensors(), from.optimizerStep)
       learn.restoreRandom(random)
       ;[learn.epoch, learn.step] = [before.epoch, before.step]

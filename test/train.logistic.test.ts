@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { liveTensors } from '../src/torch/index.ts'
 import { lbfgs } from '../src/train/lbfgs.ts'
-import { Stopped } from '../src/train/learner.ts'
 import { logisticPath } from '../src/train/logistic.ts'
+import { Stopped } from '../src/train/turn.ts'
 import { hashed } from './golden/formula.ts'
 
 type Case = {

@@ -6,7 +6,7 @@ import { pictureBatch } from '../data/batch.ts'
 import type { Augmentation, Item, Picture } from '../data/index.ts'
 import type { Interpretation, JudgedPicture, SamplePicture } from '../runs/index.ts'
 import { scope } from '../torch/index.ts'
-import type { Evaluation } from '../train/learner.ts'
+import type { Evaluation } from '../train/evaluate.ts'
 import { argmaxRows, classReport, confusionMatrix } from '../train/metrics.ts'
 
 /** A labelled part of the data, with what the net made of it. */

@@ -2,7 +2,8 @@ import { percent, plural, rate } from '../base/format.ts'
 import { fromArray, type Tensor } from '../torch/index.ts'
 import { advise, type EpochLosses } from '../train/advise.ts'
 import type { Callback, EpochInfo } from '../train/callback.ts'
-import { type FitProgress, Learner, Stopped } from '../train/learner.ts'
+import { type FitProgress, Learner } from '../train/learner.ts'
+import { Stopped } from '../train/turn.ts'
 import type { StoredTensor } from '../weights/index.ts'
 import { recorder } from './events.ts'
 import type { HeadResult } from './head.ts'
@@ -234,7 +235,7 @@ function chooseRates(learn: Learner, options: TrainOptions, head: HeadResult, fa
 function tensorsOf(learn: Learner): Map<string, Tensor> {
   const all = new Map<string, Tensor>()
   for (const [name, t] of learn.network.net.stateDict()) all.set(`net.${name}`, t)
-  for (const [name, t] of learn.averageTensors()) all.set(`average.${name}`, t)
+  for (const [name, t] of learn.average?.tensors ?? []) all.set(`average.${name}`, t)
   for (const [name, t] of learn.optimizerTensors()) all.set(`optimizer.${name}`, t)
   all.set('random', learn.randomState())
   return all
@@ -250,7 +251,7 @@ function restore(learn: Learner, state: WholeState, stored: ReadonlyMap<string, 
       ),
     )
   learn.network.net.loadStateDict(part('net.'))
-  learn.restoreAverage(part('average.'))
+  learn.average?.restore(part('average.'))
   if (state.fit) learn.restoreOptimizer(state.lrs, part('optimizer.'), state.fit.optimizerStep)
   const random = stored.get('random')
   if (random) learn.restoreRandom(fromArray(random.data, random.shape, { dtype: random.dtype }))

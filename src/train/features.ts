@@ -1,8 +1,8 @@
 import { classTensor } from '../data/source.ts'
 import { autocast, fromArray, keep, noGrad, scope, type Tensor } from '../torch/index.ts'
-import { Stopped } from './learner.ts'
 import type { Network, Precision } from './network.ts'
 import { inOrder, type Source } from './source.ts'
+import { turn } from './turn.ts'
 
 export interface FeatureOptions {
   /** How often each sample is seen; view v is epoch v + 1 of the source. */
@@ -36,8 +36,7 @@ export async function computeFeatures(
       )
       done += samples.length
       onBatch?.(done, total)
-      await new Promise<void>(resolve => setImmediate(resolve))
-      if (signal?.aborted) throw new Stopped()
+      await turn(signal)
     }
   }
   return out

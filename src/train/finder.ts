@@ -2,10 +2,11 @@ import { AnnealError } from '../base/errors.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
 import { optim } from '../torch/index.ts'
 import { type ChosenRate, chooseRate } from './choose.ts'
-import { dropSnapshot, type Learner, Stopped } from './learner.ts'
+import { dropSnapshot, type Learner } from './learner.ts'
 import { exponential } from './schedule.ts'
 import { DebiasedMean } from './smooth.ts'
 import { suggestRate } from './suggest.ts'
+import { turn } from './turn.ts'
 
 export interface FindOptions {
   start?: number
@@ -71,8 +72,7 @@ export async function lrFind(
         stopped = 'diverged'
         break
       }
-      await new Promise<void>(resolve => setImmediate(resolve))
-      if (signal?.aborted) throw new Stopped()
+      await turn(signal)
     }
   } finally {
     learn.network.net.zeroGrad()

@@ -14,13 +14,15 @@ import {
   scope,
   type Tensor,
 } from '../torch/index.ts'
+import { WeightAverage } from './average.ts'
 import type { BatchInfo, Callback, EpochInfo } from './callback.ts'
-import { accuracy, argmaxRows } from './metrics.ts'
+import { type Evaluation, evaluate } from './evaluate.ts'
 import type { Precision, Trainable } from './network.ts'
 import { cosineRestarts, cycleEpochs } from './restarts.ts'
 import { constant, oneCycle, oneCycleMomentum, type Schedule } from './schedule.ts'
 import { DebiasedMean } from './smooth.ts'
-import { inOrder, type Source } from './source.ts'
+import type { Source } from './source.ts'
+import { turn } from './turn.ts'
 
 export type OptimizerName = 'adamw' | 'adam' | 'sgd'
 
@@ -77,22 +79,16 @@ export interface FitProgress {
   epochSeconds: number
 }
 
-export interface Evaluation {
-  loss: number
-  accuracy: number
-  /** [N × classes], rows that sum to 1. */
-  probabilities: Float32Array
-  /** Cross-entropy of each sample, without smoothing or weights. */
-  losses: Float32Array
-  targets: Int32Array
-}
-
-/** The fit was stopped after a step, by its `signal`. */
-export class Stopped extends Error {
-  constructor() {
-    super('stopped')
-    this.name = 'Stopped'
-  }
+/** What a fit has settled before its first step. */
+interface Plan {
+  base: readonly number[]
+  curve: Schedule
+  momentum: Schedule | undefined
+  total: number
+  optimizer: optim.Optimizer
+  smooth: DebiasedMean
+  signal: AbortSignal | undefined
+  tell(fn: (c: Callback) => unknown): Promise<boolean>
 }
 
 /** Trains a network: the loop, and what hangs on it by callbacks. Steps are synchronous; between two of them signals and
@@ -114,13 +110,14 @@ export class Learner {
   dropout = true
   /** BatchNorm of frozen groups follows the batch all the same (fastai's `train_bn`). */
   trainFrozenBn = false
+  /** The averaged weights, where `averageSteps` asks for them. */
+  readonly average: WeightAverage | undefined
   /** Epochs and steps so far, over all fits. */
   epoch = 0
   step = 0
   #frozen: boolean[]
   #optimizer: optim.Optimizer | undefined
   #progress: FitProgress | undefined
-  #average: Map<string, Tensor> | undefined
 
   constructor(network: Trainable, options: LearnerOptions) {
     const { batchSize = 32 } = options
@@ -139,6 +136,7 @@ export class Learner {
     this.train = options.train
     this.valid = options.valid
     this.#frozen = network.groups.map(() => false)
+    if (this.options.averageSteps) this.average = new WeightAverage(network.net, this.options.averageSteps)
     if (this.train.count < 2) throw new AnnealError(`training needs at least 2 pictures, got ${this.train.count}`)
     if (!Number.isInteger(batchSize) || batchSize < 2)
       throw new AnnealError(`the batch size must be a whole number from 2, got ${batchSize}`)
@@ -194,14 +192,14 @@ export class Learner {
   async fit(cycles: number, options: FitOptions = {}): Promise<EpochInfo[]> {
     const { lr = 1e-3, factor = 1, schedule = 'cosine', cycleLen = 1, cycleMult = 1 } = options
     const { warmup = 0.25, div = 25, signal, from } = options
-    const plan = { cycles, cycleLen, cycleMult }
-    const epochs = cycleEpochs(plan)
+    const cyclePlan = { cycles, cycleLen, cycleMult }
+    const epochs = cycleEpochs(cyclePlan)
     const { batchSize, seed } = this.options
     const stepsPerEpoch = trainingBatches(epochOrder(this.train.count, seed, 0), batchSize).length
     const total = epochs * stepsPerEpoch
     const base = this.rates(lr, factor)
     const curve: Schedule = {
-      cosine: () => cosineRestarts(1, { ...plan, stepsPerEpoch }),
+      cosine: () => cosineRestarts(1, { ...cyclePlan, stepsPerEpoch }),
       'one-cycle': () => oneCycle(1, { warmup, div }),
       constant: () => constant(1),
     }[schedule]()
@@ -227,79 +225,19 @@ export class Learner {
           epochSeconds: 0,
         }
     this.#progress = p
-    const smooth = new DebiasedMean(p.smooth)
     const history: EpochInfo[] = []
     let stop = false
     const tell = async (fn: (c: Callback) => unknown) => {
       for (const c of callbacks) if ((await fn(c)) === 'stop') stop = true
+      return stop
     }
 
+    const plan: Plan = { base, curve, momentum, total, optimizer, smooth: new DebiasedMean(p.smooth), signal, tell }
     await tell(c => c.onFitStart?.(this))
     for (; p.epoch < epochs && !stop; p.epoch++, p.batch = 0, p.lossSum = 0, p.lossCount = 0, p.epochSeconds = 0) {
-      const epoch = this.epoch + 1
-      if (p.batch === 0) await tell(c => c.onEpochStart?.({ epoch }, this))
+      if (p.batch === 0) await tell(c => c.onEpochStart?.({ epoch: this.epoch + 1 }, this))
       if (stop) break
-      let began = performance.now()
-      const clock = () => {
-        p.epochSeconds += (performance.now() - began) / 1000
-        began = performance.now()
-      }
-      const batches = trainingBatches(epochOrder(this.train.count, seed, epoch), batchSize)
-      const ratesAt = (t: number) => base.map((v, i) => (this.#frozen[i] ? 0 : v * curve(t)))
-      let lrs = ratesAt(Math.max(0, p.step - 1) / total) // of the last step, where a fit goes on behind it
-      for (; p.batch < batches.length; ) {
-        const t = p.step / total
-        lrs = ratesAt(t)
-        const mom = momentum?.(t)
-        for (const g of optimizer.groups as (optim.ParameterGroup & { group: number })[]) {
-          g.lr = lrs[g.group]!
-          if (mom !== undefined) g.momentum = mom
-        }
-        const loss = this.trainStep(batches[p.batch]!, epoch, optimizer)
-        this.#updateAverage()
-        if (!Number.isFinite(loss))
-          throw new AnnealError(
-            `the loss became ${loss} at step ${this.step + 1} (rate ${rate(lrs.at(-1)!)}): try a lower rate, e.g. --lr ${rate(base.at(-1)! / 10)}`,
-          )
-        smooth.add(loss)
-        p.smooth = smooth.state
-        p.lossSum += loss
-        p.lossCount++
-        p.batch++
-        p.step++
-        p.optimizerStep++
-        this.step++
-        clock()
-        const info: BatchInfo = {
-          step: this.step,
-          epoch,
-          progress: p.step / total,
-          loss,
-          smooth: smooth.value,
-          lrs,
-          momentum: mom ?? optimizer.groups[0]!.momentum,
-        }
-        await tell(c => c.onBatchEnd?.(info, this))
-        await turn()
-        if (signal?.aborted) throw new Stopped()
-        if (stop) break
-        began = performance.now()
-      }
-      const evaluated =
-        this.valid && this.valid.count > 0
-          ? await this.averaged(() => this.validate(this.valid, { signal }))
-          : undefined
-      clock()
-      this.epoch = epoch
-      const info: EpochInfo = {
-        step: this.step,
-        epoch,
-        trainLoss: p.lossSum / p.lossCount,
-        validLoss: evaluated?.loss ?? Number.NaN,
-        accuracy: evaluated?.accuracy ?? Number.NaN,
-        seconds: p.epochSeconds,
-        lrs,
-      }
+      const info = await this.#fitEpoch(p, plan)
       history.push(info)
       await tell(c => c.onEpochEnd?.(info, this))
     }
@@ -308,59 +246,75 @@ export class Learner {
     return history
   }
 
-  #updateAverage(): void {
-    const { averageSteps } = this.options
-    if (!averageSteps) return
-    const decay = 1 - 1 / averageSteps
-    noGrad(() =>
-      scope(() => {
-        const now = [...this.network.net.stateDict()].filter(([, t]) => t.dtype.startsWith('float'))
-        this.#average ??= keep(new Map(now.map(([name, t]) => [name, t.detach().clone()])))
-        const kept = now.map(([name]) => this.#average!.get(name)!)
-        aten._foreach_mul_(kept, decay)
-        aten._foreach_add_(
-          kept,
-          now.map(([, t]) => t),
-          { alpha: 1 - decay },
+  /** The rest of one epoch, from where `p` stands, and its validation. */
+  async #fitEpoch(
+    p: FitProgress,
+    { base, curve, momentum, total, optimizer, smooth, signal, tell }: Plan,
+  ): Promise<EpochInfo> {
+    const epoch = this.epoch + 1
+    let began = performance.now()
+    const clock = () => {
+      p.epochSeconds += (performance.now() - began) / 1000
+      began = performance.now()
+    }
+    const { seed, batchSize } = this.options
+    const batches = trainingBatches(epochOrder(this.train.count, seed, epoch), batchSize)
+    const ratesAt = (t: number) => base.map((v, i) => (this.#frozen[i] ? 0 : v * curve(t)))
+    let lrs = ratesAt(Math.max(0, p.step - 1) / total) // of the last step, where a fit goes on behind it
+    while (p.batch < batches.length) {
+      const t = p.step / total
+      lrs = ratesAt(t)
+      const mom = momentum?.(t)
+      for (const g of optimizer.groups as (optim.ParameterGroup & { group: number })[]) {
+        g.lr = lrs[g.group]!
+        if (mom !== undefined) g.momentum = mom
+      }
+      const loss = this.trainStep(batches[p.batch]!, epoch, optimizer)
+      if (!Number.isFinite(loss))
+        throw new AnnealError(
+          `the loss became ${loss} at step ${this.step + 1} (rate ${rate(lrs.at(-1)!)}): try a lower rate, e.g. --lr ${rate(base.at(-1)! / 10)}`,
         )
-      }),
-    )
-  }
-  #swapAverage(): void {
-    noGrad(() =>
-      scope(() => {
-        const own = this.network.net.stateDict()
-        for (const [name, kept] of this.#average ?? []) {
-          const t = own.get(name)!
-          const held = t.detach().clone()
-          t.copy_(kept)
-          kept.copy_(held)
-        }
-      }),
-    )
-  }
-  /** Runs `fn` with the averaged weights in the net, where an average is kept. */
-  async averaged<T>(fn: () => Promise<T> | T): Promise<T> {
-    this.#swapAverage()
-    try {
-      return await fn()
-    } finally {
-      this.#swapAverage()
+      this.average?.update()
+      smooth.add(loss)
+      p.smooth = smooth.state
+      p.lossSum += loss
+      p.lossCount++
+      p.batch++
+      p.step++
+      p.optimizerStep++
+      this.step++
+      clock()
+      const info: BatchInfo = {
+        step: this.step,
+        epoch,
+        progress: p.step / total,
+        loss,
+        smooth: smooth.value,
+        lrs,
+        momentum: mom ?? optimizer.groups[0]!.momentum,
+      }
+      const stop = await tell(c => c.onBatchEnd?.(info, this))
+      await turn(signal)
+      if (stop) break
+      began = performance.now()
+    }
+    const evaluated = this.valid?.count ? await this.averaged(() => this.validate(this.valid, { signal })) : undefined
+    clock()
+    this.epoch = epoch
+    return {
+      step: this.step,
+      epoch,
+      trainLoss: p.lossSum / p.lossCount,
+      validLoss: evaluated?.loss ?? Number.NaN,
+      accuracy: evaluated?.accuracy ?? Number.NaN,
+      seconds: p.epochSeconds,
+      lrs,
     }
   }
-  /** The averaged weights, as the tensors themselves; empty where none are kept. */
-  averageTensors(): ReadonlyMap<string, Tensor> {
-    return this.#average ?? new Map()
-  }
-  restoreAverage(tensors: ReadonlyMap<string, Tensor>): void {
-    for (const t of this.#average?.values() ?? []) t.dispose()
-    const own = this.network.net.stateDict()
-    // In the memory format of the weights: another one may round otherwise.
-    const like = (name: string, t: Tensor) => own.get(name)!.detach().clone().copy_(t)
-    this.#average =
-      tensors.size > 0
-        ? noGrad(() => scope(() => keep(new Map(Array.from(tensors, ([name, t]) => [name, like(name, t)])))))
-        : undefined
+
+  /** Runs `fn` with the averaged weights in the net, where an average is kept. */
+  async averaged<T>(fn: () => Promise<T> | T): Promise<T> {
+    return this.average ? this.average.during(fn) : fn()
   }
 
   /** Where the running fit stands; call it between two steps, from a callback. */
@@ -441,32 +395,16 @@ export class Learner {
   /** Loss, accuracy and probabilities over a whole source, in eval mode. */
   async validate(
     source: Source | undefined = this.valid,
-    { signal, onBatch }: { signal?: AbortSignal | undefined; onBatch?: (done: number) => void } = {},
+    options: { signal?: AbortSignal | undefined; onBatch?: (done: number) => void } = {},
   ): Promise<Evaluation> {
     if (!source || source.count === 0) throw new AnnealError('there are no validation pictures to evaluate on')
-    const classes = this.options.classes.length
-    const probabilities = new Float32Array(source.count * classes)
-    const losses = new Float32Array(source.count)
-    const targets = new Int32Array(source.count)
-    this.network.net.eval()
-    let done = 0
-    for (const samples of inOrder(source.count, this.options.evalBatchSize)) {
-      noGrad(() =>
-        scope(() => {
-          const { x, y } = source.batch(samples, 0)
-          const logits = autocast(this.options.precision, () => this.network.net(x)).to('float32')
-          probabilities.set(logits.softmax(1).data() as Float32Array, done * classes)
-          losses.set(F.crossEntropy(logits, y, { reduction: 'none' }).data() as Float32Array, done)
-          targets.set(Int32Array.from(y.data() as BigInt64Array, Number), done)
-        }),
-      )
-      done += samples.length
-      onBatch?.(done)
-      await turn()
-      if (signal?.aborted) throw new Stopped()
-    }
-    const loss = losses.reduce((a, b) => a + b, 0) / source.count
-    return { loss, accuracy: accuracy(argmaxRows(probabilities, classes), targets), probabilities, losses, targets }
+    const { classes, evalBatchSize, precision } = this.options
+    return evaluate(this.network.net, source, {
+      classes: classes.length,
+      batchSize: evalBatchSize,
+      precision,
+      ...options,
+    })
   }
 
   /** Seeds what is drawn inside the net (dropout), apart from order and augmentation, which have streams of their own. */
@@ -517,6 +455,3 @@ function clipGradients(optimizer: optim.Optimizer, most: number): void {
   const norm = Math.sqrt(grads.reduce((sum, g) => sum + g.mul(g).sum().item(), 0))
   if (norm > most) noGrad(() => aten._foreach_mul_(grads, most / norm))
 }
-
-/** Lets signals, timers and streams have their turn. */
-const turn = () => new Promise<void>(resolve => setImmediate(resolve))

@@ -1,6 +1,6 @@
 import { aten, F, fromArray, scope, type Tensor } from '../torch/index.ts'
 import { lbfgs } from './lbfgs.ts'
-import { Stopped } from './learner.ts'
+import { turn } from './turn.ts'
 
 /** Features of labelled samples. x: float32 [N × F], y: [N]. */
 export interface LabelledFeatures {
@@ -42,8 +42,7 @@ export async function logisticPath(
     return { standard, target, spread, centre }
   })
   const between = async () => {
-    await new Promise<void>(resolve => setImmediate(resolve))
-    if (signal?.aborted) throw new Stopped()
+    await turn(signal)
   }
   const models: LogisticModel[] = []
   try {

@@ -1,0 +1,67 @@
+import { aten, keep, type nn, noGrad, scope, type Tensor } from '../torch/index.ts'
+
+/** An exponential average of a net's weights and statistics over about `steps` steps (Polyak & Juditsky 1992): it
+ *  validates better than the weights of the last step. */
+export class WeightAverage {
+  readonly #net: nn.Module
+  readonly #decay: number
+  #kept: Map<string, Tensor> | undefined
+
+  constructor(net: nn.Module, steps: number) {
+    this.#net = net
+    this.#decay = 1 - 1 / steps
+  }
+
+  /** Takes the weights of one more step. */
+  update(): void {
+    noGrad(() =>
+      scope(() => {
+        const now = [...this.#net.stateDict()].filter(([, t]) => t.dtype.startsWith('float'))
+        this.#kept ??= keep(new Map(now.map(([name, t]) => [name, t.detach().clone()])))
+        const kept = now.map(([name]) => this.#kept!.get(name)!)
+        const weights = now.map(([, t]) => t)
+        aten._foreach_mul_(kept, this.#decay)
+        aten._foreach_add_(kept, weights, { alpha: 1 - this.#decay })
+      }),
+    )
+  }
+
+  /** Runs `fn` with the averaged weights in the net. */
+  async during<T>(fn: () => Promise<T> | T): Promise<T> {
+    this.#swap()
+    try {
+      return await fn()
+    } finally {
+      this.#swap()
+    }
+  }
+
+  /** The averaged tensors themselves; empty before the first step. */
+  get tensors(): ReadonlyMap<string, Tensor> {
+    return this.#kept ?? new Map()
+  }
+  restore(tensors: ReadonlyMap<string, Tensor>): void {
+    for (const t of this.#kept?.values() ?? []) t.dispose()
+    const own = this.#net.stateDict()
+    // In the memory format of the weights: another one may round otherwise.
+    const like = (name: string, t: Tensor) => own.get(name)!.detach().clone().copy_(t)
+    this.#kept =
+      tensors.size > 0
+        ? noGrad(() => scope(() => keep(new Map(Array.from(tensors, ([name, t]) => [name, like(name, t)])))))
+        : undefined
+  }
+
+  #swap(): void {
+    noGrad(() =>
+      scope(() => {
+        const own = this.#net.stateDict()
+        for (const [name, kept] of this.#kept ?? []) {
+          const t = own.get(name)!
+          const held = t.detach().clone()
+          t.copy_(kept)
+          kept.copy_(held)
+        }
+      }),
+    )
+  }
+}
