@@ -61,17 +61,18 @@ function sameAs(run: string): void {
 }
 
 /** Runs, and sends signals when a line of the run says that it is time. */
-const signalled = (args: string[], when: (event: RunEvent) => boolean, ...signals: NodeJS.Signals[]) => {
+const signalled = async (args: string[], when: (event: RunEvent) => boolean, ...signals: NodeJS.Signals[]) => {
   let sent = 0
-  return work.run(args, {
+  const ended = await work.run(args, {
     onLine(line, child) {
       if (sent > 0 || !when(JSON.parse(line))) return
-      for (const signal of signals) {
-        child.kill(signal)
-        sent++
-      }
+      sent = performance.now()
+      for (const signal of signals) child.kill(signal)
     },
   })
+  const wait = (performance.now() - sent) / 1000
+  assert.ok(wait < 10, `it took ${wait.toFixed(1)} s to stop`)
+  return ended
 }
 const step = (n: number) => (event: RunEvent) => event.type === 'batch' && event.step === n
 const phase = (name: string) => (event: RunEvent) => event.type === 'phase' && event.phase === name

@@ -19,7 +19,7 @@ export function writeAtomic(path: string, ...parts: (string | Uint8Array)[]): vo
     renameSync(temp, path)
   } catch (error) {
     rmSync(temp, { force: true })
-    throw error
+    throw Object.assign(error as Error, { path }) // a failed write does not say of what
   }
   syncFolder(dirname(path))
 }
