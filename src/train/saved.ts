@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
@@ -72,8 +72,9 @@ export function loadModel(
 
 function stemOf(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat?.isDirectory()) return join(path, 'best')
+  if (!stat && existsSync(`${path}.json`)) return path // as `save` took it
   if (!stat) throw new AnnealError(`${path}: no such run or model. \`anneal runs\` lists the runs.`)
-  if (stat.isDirectory()) return join(path, 'best')
   return path.replace(/\.(safetensors|json)$/, '')
 }
 
