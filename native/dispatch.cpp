@@ -216,54 +216,15 @@ static bool convert(Door& d, napi_value v, const c10::TypePtr& type, c10::option
       if (!array && !(n && typeOf(env, v) != napi_object)) return false;  // int[2] takes one number for both
       const uint32_t length = array ? lengthOf(env, v) : static_cast<uint32_t>(*n);
       const auto at = [&](uint32_t i) { return array ? element(env, v, i) : v; };
-      IValue item;
-      switch (inner->kind()) {
-        case TypeKind::IntType:
-        case TypeKind::SymIntType: {
-          c10::List<int64_t> list;
-          list.reserve(length);
-          for (uint32_t i = 0; i < length; i++) {
-            if (!convert(d, at(i), inner, {}, &item)) return false;
-            list.push_back(item.toInt());
-          }
-          if (n && length == 1)
-            for (int32_t i = 1; i < *n; i++) list.push_back(item.toInt());
-          return *out = IValue(std::move(list)), true;
-        }
-        case TypeKind::FloatType: {
-          c10::List<double> list;
-          for (uint32_t i = 0; i < length; i++) {
-            if (!convert(d, at(i), inner, {}, &item)) return false;
-            list.push_back(item.toDouble());
-          }
-          return *out = IValue(std::move(list)), true;
-        }
-        case TypeKind::BoolType: {
-          c10::List<bool> list;
-          for (uint32_t i = 0; i < length; i++) {
-            if (!convert(d, at(i), inner, {}, &item)) return false;
-            list.push_back(item.toBool());
-          }
-          return *out = IValue(std::move(list)), true;
-        }
-        case TypeKind::TensorType: {
-          c10::List<at::Tensor> list;
-          list.reserve(length);
-          for (uint32_t i = 0; i < length; i++) {
-            if (!convert(d, at(i), inner, {}, &item)) return false;
-            list.push_back(item.toTensor());
-          }
-          return *out = IValue(std::move(list)), true;
-        }
-        default: {
-          c10::impl::GenericList list(inner);
-          for (uint32_t i = 0; i < length; i++) {
-            if (!convert(d, at(i), inner, {}, &item)) return false;
-            list.push_back(item);
-          }
-          return *out = IValue(std::move(list)), true;
-        }
+      c10::impl::GenericList list(inner);
+      list.reserve(length);
+      for (uint32_t i = 0; i < length; i++) {
+        IValue item;
+        if (!convert(d, at(i), inner, {}, &item)) return false;
+        list.push_back(std::move(item));
       }
+      while (n && length == 1 && static_cast<int32_t>(list.size()) < *n) list.push_back(list.get(0));
+      return *out = IValue(std::move(list)), true;
     }
     default:
       return false;
