@@ -43,6 +43,9 @@ export interface WholeOptions {
   keepBest(best: Best): void
 }
 
+/** A cycle that lowers the validation loss by a smaller share than this is not worth its time. */
+const tolerance = 0.02
+
 /** A resume state is written at least this often while training, in seconds. */
 const checkpointSeconds = 30
 
@@ -172,7 +175,7 @@ export async function trainWhole(
       throw error
     }
     state.cycle++
-    const advice = advise(state.history.slice(first), state.history.slice(0, first))
+    const advice = advise(state.history.slice(first), state.history.slice(0, first), { tolerance })
     state.fit = undefined
     if (advice.overfits || advice.stalled) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, advice.reason)

@@ -1,3 +1,5 @@
+import { percent } from '../base/format.ts'
+
 /** The losses of one epoch: the mean over its training batches, and over the whole validation set after it. */
 export type EpochLosses = { trainLoss: number; validLoss: number }
 
@@ -33,7 +35,8 @@ export function advise(
   if (reference !== undefined) {
     const best = Math.min(...before.map(epoch => epoch.validLoss))
     if (!(lowest < best - tolerance * Math.abs(best))) {
-      const still = `the validation loss did not improve in ${epochs(cycle.length)} (${show(lowest)}, best ${show(best)})`
+      const by = tolerance > 0 ? ` by ${percent(tolerance, 0)}` : ''
+      const still = `the validation loss did not improve${by} in ${epochs(cycle.length)} (${show(lowest)}, best ${show(best)})`
       const from = show(reference.trainLoss)
       return last.trainLoss < reference.trainLoss
         ? say('overfits', `${still} while the training loss fell from ${from} to ${show(last.trainLoss)}`)
