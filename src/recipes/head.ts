@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheFolder } from '../base/files.ts'
 import { percent, rate } from '../base/format.ts'
-import { aten, fromArray, noGrad, scope } from '../torch/index.ts'
+import { aten, fromArray, library, noGrad, scope } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { computeFeatures, featureSource } from '../train/features.ts'
 import { lrFind } from '../train/finder.ts'
@@ -93,12 +93,13 @@ async function frozenFeatures(prepared: Prepared, { session, options, progress, 
 
 /** Changes with the pictures, their split, the body's weights, the views and how they are computed. */
 function featureKey(
-  { pictures, net, preprocessing, augment, precision, seed, modelName }: Prepared,
+  { pictures, net, preprocessing, augment, precision, seed, modelName, batchSize, device }: Prepared,
   views: number,
 ): string {
   const hash = createHash('sha256').update(
     JSON.stringify({
-      version: 1,
+      // Other threads, instructions or batches round otherwise, and a resumed run must see the same bits.
+      engine: { ...library(), batchSize, device },
       modelName,
       fingerprint: pictures.data.fingerprint,
       preprocessing,
@@ -140,6 +141,8 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
   const seen = featureSource(features.train, train, { views: features.views + 1 })
   const checked = featureSource(features.valid, valid)
 
+  // Features are few numbers: the head trains beside them, and goes back to its body's device at the end.
+  if (prepared.device !== 'cpu') net.head.to({ device: 'cpu' })
   const learn = new Learner(
     { net: net.head, groups: [{ name: 'head', modules: [net.head] }] },
     {
@@ -242,6 +245,7 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
   kept.random.dispose()
   seen.dispose()
   checked.dispose()
+  if (prepared.device !== 'cpu') net.head.to({ device: prepared.device })
   return { ...best, logistic, epochs, lr }
 }
 

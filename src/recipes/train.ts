@@ -98,6 +98,12 @@ export async function resumeRun(dir: string, hooks: TrainHooks = {}): Promise<Ru
     throw new AnnealError(
       `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}, to other bits; set ANNEAL_THREADS=${config.machine.threads}.`,
     )
+  const then = `libtorch ${config.versions.libtorch} with ${config.machine.cpuCapability}`
+  const here = `libtorch ${library().version} with ${now.cpuCapability}`
+  if (then !== here)
+    throw new AnnealError(
+      `${dir}: began on ${then} and would go on with ${here}, to other bits; set ANNEAL_LIBTORCH to the one that it began on, or start a new run.`,
+    )
   return drive(dir, 'append', config, config.settings as TrainOptions, hooks)
 }
 

@@ -19,6 +19,7 @@ export interface EvaluateOptions {
   classes: number
   batchSize: number
   precision?: Precision
+  device?: string
   signal?: AbortSignal | undefined
   onBatch?: (done: number) => void
 }
@@ -27,7 +28,7 @@ export interface EvaluateOptions {
 export async function evaluate(
   net: nn.Module,
   source: Source,
-  { classes, batchSize, precision = 'float32', signal, onBatch }: EvaluateOptions,
+  { classes, batchSize, precision = 'float32', device = 'cpu', signal, onBatch }: EvaluateOptions,
 ): Promise<Evaluation> {
   const probabilities = new Float32Array(source.count * classes)
   const losses = new Float32Array(source.count)
@@ -38,7 +39,7 @@ export async function evaluate(
     noGrad(() =>
       scope(() => {
         const { x, y } = source.batch(samples, 0)
-        const logits = autocast(precision, () => net(x)).to('float32')
+        const logits = autocast(precision, () => net(x), { device }).to('float32')
         probabilities.set(logits.softmax(1).data() as Float32Array, done * classes)
         losses.set(F.crossEntropy(logits, y, { reduction: 'none' }).data() as Float32Array, done)
         targets.set(Int32Array.from(y.data() as BigInt64Array, Number), done)

@@ -30,7 +30,7 @@ export async function computeFeatures(
       noGrad(() =>
         scope(() => {
           const { x } = source.batch(samples, view + 1)
-          const f = autocast(precision, () => network.features(x)).to('float32')
+          const f = autocast(precision, () => network.features(x), network).to('float32')
           out.set(f.data() as Float32Array, done * width)
         }),
       )

@@ -50,11 +50,12 @@ export async function lrFind(
   const { batchSize, seed } = learn.options
   const before = learn.snapshot()
   let stopped: RateFinding['stopped']
+  let optimizer: optim.Optimizer | undefined
   try {
     const groups = learn.network.groups.flatMap(({ modules }, group) =>
       learn.frozen[group] ? [] : [{ params: modules.flatMap(m => m.parameters()), lr: start, group }],
     )
-    const optimizer = optim[learn.options.optimizer](groups)
+    optimizer = optim[learn.options.optimizer](groups)
     let best = Number.POSITIVE_INFINITY
     let batches: Uint32Array[] = []
     for (let step = 0, epoch = learn.epoch + 1; step < planned; step++) {
@@ -75,6 +76,7 @@ export async function lrFind(
       await turn(signal)
     }
   } finally {
+    for (const t of optimizer?.state().tensors.values() ?? []) t.dispose()
     learn.network.net.zeroGrad()
     learn.restore(before)
     dropSnapshot(before)

@@ -145,6 +145,9 @@ export class Learner {
   get groups(): readonly string[] {
     return this.network.groups.map(g => g.name)
   }
+  get device(): string {
+    return this.network.device ?? 'cpu'
+  }
   /** Which groups do not train, earliest first. */
   get frozen(): readonly boolean[] {
     return this.#frozen
@@ -208,8 +211,11 @@ export class Learner {
       (a, b) => (a.order ?? 0) - (b.order ?? 0),
     )
 
-    if (!from) this.#optimizer = this.#newOptimizer(base)
-    else if (!this.#optimizer) this.restoreOptimizer(base, new Map(), from.optimizerStep)
+    if (!from) {
+      for (const t of this.optimizerTensors().values()) t.dispose()
+      this.#optimizer = this.#newOptimizer(base)
+    }
+    if (from && !this.#optimizer) this.restoreOptimizer(base, new Map(), from.optimizerStep)
     const optimizer = this.#optimizer!
     const p: FitProgress = from
       ? { ...from, smooth: { ...from.smooth } }
@@ -364,7 +370,7 @@ export class Learner {
     this.trainMode()
     return scope(() => {
       const { x, y } = this.train.batch(samples, epoch)
-      const logits = autocast(this.options.precision, () => this.network.net(x))
+      const logits = autocast(this.options.precision, () => this.network.net(x), this.network)
       const loss = this.loss(logits.to('float32'), y)
       const value = this.#plainLoss(loss, logits, y)
       optimizer.zeroGrad()
@@ -388,7 +394,13 @@ export class Learner {
     const { labelSmoothing, classWeights } = this.options
     return F.crossEntropy(logits, y, {
       labelSmoothing,
-      ...(classWeights ? { weight: fromArray(Float32Array.from(classWeights), [classWeights.length]) } : {}),
+      ...(classWeights
+        ? {
+            weight: fromArray(Float32Array.from(classWeights), [classWeights.length]).to('float32', {
+              device: this.device,
+            }),
+          }
+        : {}),
     })
   }
 
@@ -401,6 +413,7 @@ export class Learner {
     const { classes, evalBatchSize, precision } = this.options
     return evaluate(this.network.net, source, {
       classes: classes.length,
+      device: this.device,
       batchSize: evalBatchSize,
       precision,
       ...options,
@@ -414,10 +427,10 @@ export class Learner {
 
   /** The state of the random numbers that are drawn inside the net. */
   randomState(): Tensor {
-    return defaultGenerator().state
+    return defaultGenerator(this.device).state
   }
   restoreRandom(state: Tensor): void {
-    defaultGenerator().state = state
+    defaultGenerator(this.device).state = state
   }
 
   /** A copy of weights, statistics and random state, to put back. */
@@ -426,13 +439,13 @@ export class Learner {
       scope(() => {
         const state = new Map<string, Tensor>()
         for (const [name, t] of this.network.net.stateDict()) state.set(name, t.detach().clone())
-        return keep({ state, random: defaultGenerator().state, epoch: this.epoch, step: this.step })
+        return keep({ state, random: this.randomState(), epoch: this.epoch, step: this.step })
       }),
     )
   }
   restore({ state, random, epoch, step }: Snapshot): void {
     this.network.net.loadStateDict(state)
-    defaultGenerator().state = random
+    this.restoreRandom(random)
     this.epoch = epoch
     this.step = step
   }

@@ -5,6 +5,8 @@ import { type DType, type Generator, generator, nn, type Tensor } from '../torch
 export interface Trainable {
   net: nn.Module
   groups: LayerGroup[]
+  /** Where its weights are; `cpu` unless given. */
+  device?: string
 }
 
 /** A pretrained body and a fresh head: what transfer learning trains. Takes x [N, 3, H, W]; children `body`, `head`. */
@@ -66,7 +68,7 @@ export function network(
     name: names.length > 1 ? `${names[0]}…${names.at(-1)}` : names[0]!,
     modules: names.map(name => child(body, name)),
   }))
-  return { net, body, head: top, features, groups: [...groups, { name: 'head', modules: [top] }] }
+  return { net, body, head: top, features, device, groups: [...groups, { name: 'head', modules: [top] }] }
 }
 
 /** The module at a dotted name below `parent`. */

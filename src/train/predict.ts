@@ -52,7 +52,7 @@ export async function* predictFiles(
           undefined,
           { ...preprocessing, normalization: preprocessing, ...(device ? { device } : {}) },
         )
-        return autocast(precision, () => network.net(x))
+        return autocast(precision, () => network.net(x), network)
           .to('float32')
           .softmax(1)
           .data() as Float32Array
