@@ -5,20 +5,11 @@ import type { Callback, EpochInfo } from '../train/callback.ts'
 import { type FitProgress, Learner } from '../train/learner.ts'
 import { Stopped } from '../train/turn.ts'
 import type { StoredTensor } from '../weights/index.ts'
+import { type Best, isBetter } from './best.ts'
 import { recorder } from './events.ts'
 import type { HeadResult } from './head.ts'
 import type { TrainOptions } from './options.ts'
 import type { Context, Prepared } from './prepare.ts'
-
-/** The best weights so far, by validation: higher accuracy, then lower loss. */
-export interface Best {
-  accuracy: number
-  loss: number
-  epoch: number
-}
-/** Whether `a` is the better result: by accuracy, and by loss where that is equal. */
-export const isBetter = (a: { accuracy: number; loss: number }, b: { accuracy: number; loss: number }): boolean =>
-  a.accuracy > b.accuracy || (a.accuracy === b.accuracy && a.loss < b.loss)
 
 /** Where the whole phase stands, for the resume state: plain data beside the tensors. */
 export interface WholeState {
@@ -35,6 +26,7 @@ export interface WholeState {
   fit?: FitProgress | undefined
 }
 
+/** Where the whole phase begins, and how its best weights are kept. */
 export interface WholeOptions {
   head: HeadResult
   best: Best
@@ -42,9 +34,6 @@ export interface WholeOptions {
   from?: { state: WholeState; tensors: ReadonlyMap<string, StoredTensor> } | undefined
   keepBest(best: Best): void
 }
-
-/** A cycle that lowers the validation loss by a smaller share than this is not worth its time. */
-const tolerance = 0.02
 
 /** A resume state is written at least this often while training, in seconds. */
 const checkpointSeconds = 30
@@ -105,7 +94,7 @@ export async function trainWhole(
       state.lrs.map(rate).join(', '),
       typeof options.lr === 'object'
         ? 'as asked'
-        : `${options.lr === undefined ? "a tenth of the head's, which is trained already; " : ''}each earlier group ${factor} times lower${options.factor === undefined ? ": photos are like ImageNet's (--factor 10 for medical or satellite pictures)" : ''}`,
+        : `${options.lr === undefined ? `${headShare(head.lr)}; ` : ''}each earlier group ${factor} times lower${options.factor === undefined ? ": photos are like ImageNet's (--factor 10 for medical or satellite pictures)" : ', as asked'}`,
     )
     if (!learn.dropout)
       session.choice('dropout', 'off', 'the head is at the optimum of its L2; dropout would only blur it')
@@ -175,7 +164,7 @@ export async function trainWhole(
       throw error
     }
     state.cycle++
-    const advice = advise(state.history.slice(first), state.history.slice(0, first), { tolerance })
+    const advice = advise(state.history.slice(first), state.history.slice(0, first))
     state.fit = undefined
     if (advice.overfits || advice.stalled) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, advice.reason)
@@ -206,7 +195,7 @@ function planCycle(state: WholeState, { session, options }: Context, most: numbe
   const left = most - state.epochsDone
   if (left <= 0) {
     if (state.epochsDone > 0)
-      session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `--epochs ${most} are used`)
+      session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `the budget of --epochs ${most} is used`)
     return undefined
   }
   let length = Math.min(state.cycleLen, left)
@@ -217,12 +206,12 @@ function planCycle(state: WholeState, { session, options }: Context, most: numbe
       session.choice(
         'stop',
         `after ${plural(state.epochsDone, 'epoch')}`,
-        `--minutes ${options.minutes} leave no time for another`,
+        `--minutes ${options.minutes} leaves no time for another`,
       )
       return undefined
     }
     if (fitting < length)
-      session.choice('cycle length', plural(fitting, 'epoch'), `what --minutes ${options.minutes} leave time for`)
+      session.choice('cycle length', plural(fitting, 'epoch'), `what --minutes ${options.minutes} leaves time for`)
     length = Math.min(length, fitting)
   }
   return length
@@ -231,7 +220,17 @@ function planCycle(state: WholeState, { session, options }: Context, most: numbe
 /** The rates of the whole net: as asked, or from the head's: the head is trained by now, so a tenth of the rate that was
  *  found for it (a finder over a trained net sees no fall to go by), and each earlier group `factor` times lower. */
 function chooseRates(learn: Learner, options: TrainOptions, head: HeadResult, factor: number): number[] {
-  return learn.rates(options.lr ?? Math.min(1e-3, Math.max(1e-4, head.lr / 10)), factor)
+  return learn.rates(options.lr ?? Math.min(highest, Math.max(lowest, head.lr / 10)), factor)
+}
+
+/** The rates between which a trained head is trained on. */
+const [lowest, highest] = [1e-4, 1e-3]
+
+function headShare(headRate: number): string {
+  const tenth = headRate / 10
+  if (tenth > highest) return `a tenth of the head's would be ${rate(tenth)}, ${rate(highest)} is the most`
+  if (tenth < lowest) return `a tenth of the head's would be ${rate(tenth)}, ${rate(lowest)} is the least`
+  return "a tenth of the head's, which is trained already"
 }
 
 /** All that a fit's next step depends on: weights, their average, the optimizer's state, the random state. */
