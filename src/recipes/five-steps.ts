@@ -1,16 +1,19 @@
-import { readFileSync } from 'node:fs'
 import { AnnealError } from '../base/errors.ts'
 import { percent } from '../base/format.ts'
 import type { ClassCount } from '../data/index.ts'
-import { augmentedSamples, confusionRows, interpret, writeInterpretation } from '../interpret/index.ts'
+import { confusionRows, writeInterpretation } from '../interpret/index.ts'
 import type { RunResult } from '../runs/index.ts'
 import { Learner } from '../train/learner.ts'
-import { type ModelCard, saveModel } from '../train/saved.ts'
+import { saveModel } from '../train/saved.ts'
 import { readWeights, type StoredTensor } from '../weights/index.ts'
+import type { Best } from './best.ts'
+import { modelCard } from './card.ts'
+import { explain } from './explain.ts'
 import { type HeadResult, trainHead } from './head.ts'
 import { type Context, type Prepared, prepare } from './prepare.ts'
-import { type Best, trainWhole, type WholeState } from './whole.ts'
+import { trainWhole, type WholeState } from './whole.ts'
 
+/** What a run came to, and what it worked with. */
 export interface FiveSteps {
   result: RunResult
   prepared: Prepared
@@ -23,7 +26,7 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   const { session } = context
   const clock = stopwatch()
   const prepared = await prepare(dir, context)
-  const { net, modelName, classes, preprocessing } = prepared
+  const { net, modelName, classes } = prepared
   if (prepared.source('valid').count === 0)
     throw new AnnealError(
       `${dir}: no picture is left for validation; give more pictures a class, or a validation folder.`,
@@ -31,16 +34,7 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   checkSameData(session, prepared)
   clock.lap('data')
 
-  const card = (best: Best): ModelCard => ({
-    format: 'anneal-classifier',
-    version: 1,
-    architecture: modelName,
-    head: { hidden: context.options.hidden ?? [], dropout: context.options.dropout ?? 0.5 },
-    classes,
-    preprocessing,
-    metrics: best,
-    anneal: version(),
-  })
+  const card = (best: Best) => modelCard(prepared, context.options, best)
   const { best: bestPath, last: lastPath } = session.run.paths
   const stem = (path: { weights: string }) => path.weights.replace(/\.safetensors$/, '')
   const keepBest = (best: Best) => saveModel(stem(bestPath), net.net.stateDict(), card(best))
@@ -80,17 +74,8 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   const testSource = prepared.source('test')
   if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
   const test = testSource.count > 0 ? await learn.validate(testSource, { signal: context.signal }) : undefined
-  const { pictures, augment, seed } = prepared
-  const shown = { dir: pictures.data.dir, classes, picture: (n: number) => pictures.picture(n) }
   writeInterpretation(session.run.paths.interpret, {
-    ...(await interpret({ items: prepared.source('valid').items, evaluation: valid }, shown)),
-    samples: await augmentedSamples(prepared.source('train').items, {
-      ...shown,
-      augmentation: augment,
-      seed,
-      size: preprocessing.size,
-      short: preprocessing.short,
-    }),
+    ...(await explain(prepared, valid)),
     ...(test
       ? { test: { accuracy: test.accuracy, loss: test.loss, confusion: confusionRows(test, classes.length) } }
       : {}),
@@ -149,7 +134,7 @@ function differences(then: readonly ClassCount[], now: readonly ClassCount[]): s
       : [`${name}: ${was.get(name) ?? 'no class'} then, ${is.get(name) ?? 'none'} now`],
   )
   return lines.length > 0
-    ? `${lines.slice(0, 5).join('; ')}${lines.length > 5 ? `; and ${lines.length - 5} classes more` : ''}`
+    ? `${lines.slice(0, 5).join('; ')}${lines.length > 5 ? `; and ${lines.length - 5} more` : ''}`
     : 'as many in each class, but other content or names'
 }
 
@@ -165,7 +150,3 @@ function stopwatch() {
     },
   }
 }
-
-/** This package's version. */
-export const version = (): string =>
-  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version

@@ -7,10 +7,11 @@ import { aten, fromArray, library, noGrad, scope } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { computeFeatures, featureSource } from '../train/features.ts'
 import { lrFind } from '../train/finder.ts'
-import { Learner } from '../train/learner.ts'
+import { dropSnapshot, Learner } from '../train/learner.ts'
 import { logisticPath } from '../train/logistic.ts'
 import type { Network } from '../train/network.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../weights/index.ts'
+import { isBetter } from './best.ts'
 import { findingEvent, recorder } from './events.ts'
 import type { Context, Prepared } from './prepare.ts'
 
@@ -36,10 +37,10 @@ async function frozenFeatures(prepared: Prepared, { session, options, progress, 
   session.choice(
     'views',
     String(views),
-    options.views !== undefined && views === options.views
-      ? 'as asked'
-      : views < 4
-        ? 'what memory allows'
+    views < (options.views ?? 4)
+      ? 'augmented forms of each picture, as many as memory allows'
+      : options.views !== undefined
+        ? 'as asked'
         : 'augmented forms of each picture; the frozen body sees each once',
   )
   const key = featureKey(prepared, views)
@@ -50,7 +51,7 @@ async function frozenFeatures(prepared: Prepared, { session, options, progress, 
       const floats = (name: string) => new Float32Array(Uint8Array.from(stored.get(name)!.data).buffer)
       const found = { train: floats('train'), valid: floats('valid'), views }
       if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
-        session.emit({ type: 'line', text: `features: kept from an earlier run (same pictures, weights and views)` })
+        session.emit({ type: 'line', text: 'features: kept from an earlier run (same pictures, weights and views)' })
         return found
       }
     } catch {
@@ -118,12 +119,14 @@ function featureKey(
   return hash.digest('hex').slice(0, 32)
 }
 
+/** How the frozen phase ended: the best head, by validation. */
 export interface HeadResult {
   /** Whether the head is a logistic regression: regularised by its L2, not by dropout. */
   logistic: boolean
   accuracy: number
   loss: number
   epochs: EpochInfo[]
+  /** The rate that it trained at, found or given. */
   lr: number
 }
 
@@ -179,12 +182,10 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
   let kept = learn.snapshot()
   const epochs: EpochInfo[] = []
   let logistic = false
-  const better = (e: { accuracy: number; loss: number }) =>
-    e.accuracy > best.accuracy || (e.accuracy === best.accuracy && e.loss < best.loss)
   const keepBest = (e: { accuracy: number; loss: number }) => {
-    if (!better(e)) return false
+    if (!isBetter(e, best)) return false
     best = { accuracy: e.accuracy, loss: e.loss }
-    for (const t of kept.state.values()) t.dispose()
+    dropSnapshot(kept)
     kept = learn.snapshot()
     return true
   }
@@ -241,8 +242,7 @@ export async function trainHead(prepared: Prepared, context: Context): Promise<H
     }
   }
   learn.network.net.loadStateDict(kept.state)
-  for (const t of kept.state.values()) t.dispose()
-  kept.random.dispose()
+  dropSnapshot(kept)
   seen.dispose()
   checked.dispose()
   if (prepared.device !== 'cpu') net.head.to({ device: prepared.device })

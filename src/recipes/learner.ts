@@ -1,15 +1,16 @@
 import { silent } from '../base/progress.ts'
-import { augmentedSamples, interpret } from '../interpret/index.ts'
 import type { Interpretation } from '../runs/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/finder.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
 import { type Prediction, predictFiles } from '../train/predict.ts'
 import { saveModel } from '../train/saved.ts'
-import { version } from './five-steps.ts'
+import { modelCard } from './card.ts'
+import { explain } from './explain.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
 import { type Narrator, type Prepared, type Progress, prepare } from './prepare.ts'
 
+/** What `learner` can be told beside folder and model. */
 export type ImageLearnerOptions = Pick<
   TrainOptions,
   | 'weights'
@@ -124,32 +125,13 @@ export class ImageLearner extends Learner {
 
   /** What the net does on the validation pictures: confusion matrix, scores by class, the pictures to look at. */
   async interpret(): Promise<Interpretation> {
-    const { source, pictures, classes, augment, preprocessing, seed } = this.#prepared
-    const { items, ...valid } = source('valid')
-    const shown = { dir: pictures.data.dir, classes, picture: (n: number) => pictures.picture(n) }
-    const samples = await augmentedSamples(source('train').items, {
-      ...shown,
-      augmentation: augment,
-      seed,
-      size: preprocessing.size,
-      short: preprocessing.short,
-    })
-    return { ...(await interpret({ items, evaluation: await this.validate(valid) }, shown)), samples }
+    return explain(this.#prepared, await this.validate(this.#prepared.source('valid')))
   }
 
   /** Writes `PATH.safetensors` and `PATH.json`: all that `loadClassifier` needs. */
   async save(path: string): Promise<void> {
-    const { net, modelName, classes, preprocessing } = this.#prepared
     const { accuracy, loss } = await this.validate()
-    saveModel(path.replace(/\.safetensors$/, ''), net.net.stateDict(), {
-      format: 'anneal-classifier',
-      version: 1,
-      architecture: modelName,
-      head: { hidden: this.#given.hidden ?? [], dropout: this.#given.dropout ?? 0.5 },
-      classes,
-      preprocessing,
-      metrics: { accuracy, loss, epoch: this.epoch },
-      anneal: version(),
-    })
+    const card = modelCard(this.#prepared, this.#given, { accuracy, loss, epoch: this.epoch })
+    saveModel(path.replace(/\.safetensors$/, ''), this.#prepared.net.net.stateDict(), card)
   }
 }

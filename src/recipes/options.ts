@@ -28,6 +28,7 @@ export interface TrainOptions {
   dropout?: number | undefined
   optimizer?: OptimizerName | undefined
   weightDecay?: number | undefined
+  /** Of the whole net 0.1, of the head 0, unless given. */
   labelSmoothing?: number | undefined
   /** Rate of the head in the frozen phase; found unless given. */
   headLr?: number | undefined
@@ -43,10 +44,12 @@ export interface TrainOptions {
   cycleMult?: number | undefined
   /** Epochs of the whole net at most; 0 trains the head alone. */
   epochs?: number | undefined
-  /** Minutes that the command may take, at most. */
+  /** Minutes after which no further cycle begins. */
   minutes?: number | undefined
+  /** Keep the statistics of BatchNorm in the whole net: below 20,000 pictures or 32 a step, unless given. */
   bnFreeze?: boolean | undefined
   precision?: Precision | 'auto' | undefined
+  /** `cpu`, `cuda` or `cuda:1`; a GPU where libtorch sees one. */
   device?: string | undefined
 }
 

@@ -24,6 +24,7 @@ export type Progress = (what: string, done: number, total: number) => void
 /** Who hears of decisions and remembers answers: a run's session, or nobody. */
 export type Narrator = Pick<Session, 'once' | 'choice' | 'emit'>
 
+/** What a run was told, and who hears of it. */
 export interface Context {
   session: Session
   options: TrainOptions
@@ -65,7 +66,7 @@ export async function prepare(
   const modelName = await session.once('model', () =>
     chooseModel(given, { report, pretrained: pretrained && options.weights === undefined }),
   )
-  session.choice('model', modelName, given === 'auto' ? autoReason(modelName) : 'as asked')
+  session.choice('model', modelName, given === 'auto' ? autoReason(modelName, options) : 'as asked')
   const info = modelInfo(modelName)
   const size = options.size ?? info.size
   const short = Math.round(size / info.cropPct)
@@ -147,10 +148,12 @@ export async function prepare(
   }
 }
 
-const autoReason = (name: string) =>
-  name === 'resnet34'
-    ? "the notes' own, and its weights are here or can be fetched"
-    : 'the weights of resnet34 can not be had here; these come from a package registry'
+const autoReason = (name: string, { pretrained = true, weights }: TrainOptions) =>
+  name !== 'resnet34'
+    ? 'the weights of resnet34 can not be had here; these come from a package registry'
+    : pretrained && weights === undefined
+      ? 'the usual one, and its weights are here or can be fetched'
+      : 'the usual one'
 
 function choosePrecision({
   session,
@@ -171,7 +174,7 @@ function choosePrecision({
   const { amx } = machine().cpu
   const [precision, reason]: [Precision, string] =
     device !== 'cpu'
-      ? ['bfloat16', 'a GPU']
+      ? ['bfloat16', 'on a GPU it is faster than float32']
       : !amx
         ? ['float32', 'this processor has no AMX']
         : info.depthwise

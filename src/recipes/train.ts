@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
 import { type Report, silent } from '../base/progress.ts'
 import {
   newRunFolder,
@@ -14,11 +15,13 @@ import {
 import { machine } from '../setup/index.ts'
 import { library } from '../torch/index.ts'
 import { Stopped } from '../train/turn.ts'
-import { fiveSteps, version } from './five-steps.ts'
+import { version } from './card.ts'
+import { fiveSteps } from './five-steps.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
 import type { Progress } from './prepare.ts'
 import { Session } from './session.ts'
 
+/** Who hears of a training while it goes, and who may stop it. */
 export interface TrainHooks {
   /** Called with the run's folder as soon as it is held. */
   onRun?: (dir: string) => void
@@ -123,7 +126,7 @@ function checkDevice(device = 'cpu'): void {
   throw new AnnealError(
     cudaDevices === 0
       ? `--device ${device}: libtorch ${version} sees no CUDA device here; \`anneal doctor\` says why. Leave --device out to train on the CPU.`
-      : `--device ${device}: there are ${cudaDevices} CUDA devices, cuda:0 to cuda:${cudaDevices - 1}`,
+      : `--device ${device}: libtorch ${version} sees ${plural(cudaDevices, 'CUDA device')} here; expected cuda:0${cudaDevices > 1 ? ` to cuda:${cudaDevices - 1}` : ''}.`,
   )
 }
 
@@ -159,8 +162,7 @@ async function drive(
       onEvent({ t: run.seconds, type: 'done', result })
       return result
     } catch (error) {
-      if (error instanceof Stopped || (error as Error).name === 'AbortError')
-        session.emit({ type: 'stopped', reason: 'interrupted', step: session.step })
+      if (wasStopped(error)) session.emit({ type: 'stopped', reason: 'interrupted', step: session.step })
       else {
         session.emit({ type: 'failed', message: (error as Error).message })
         begun = mode === 'append' || session.known('data') !== undefined

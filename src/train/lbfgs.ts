@@ -10,8 +10,8 @@ export interface Minimum {
 }
 
 /** Limited-memory BFGS (Liu & Nocedal 1989) with a backtracking line search: minimises a smooth, preferably convex
- *  function. Ends where a step
- *  lowers the value by less than `tolerance` of it. `between` is awaited before each iteration. */
+ *  function. Ends where a step lowers the value by less than `tolerance` of it. `between` is awaited before each
+ *  iteration. */
 export async function lbfgs(
   f: Smooth,
   start: Float64Array,

@@ -66,7 +66,8 @@ export interface FitOptions {
   from?: FitProgress | undefined
 }
 
-/** Where a fit stands, between two steps; with the tensors of `tensors()` enough to go on to the same bits. */
+/** Where a fit stands, between two steps; with weights, average, optimizer and random state enough to
+ *  go on to the same bits. */
 export interface FitProgress {
   epoch: number
   batch: number

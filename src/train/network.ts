@@ -1,5 +1,5 @@
 import type { ImageModel } from '../models/index.ts'
-import { type DType, type Generator, generator, nn, type Tensor } from '../torch/index.ts'
+import { type DType, type Generator, generator, nn, noGrad, type Tensor } from '../torch/index.ts'
 
 /** What the loop trains: a module that gives logits, and its layer groups from the input to the head, the last one. */
 export interface Trainable {
@@ -41,10 +41,8 @@ export function createHead(
   const layers = widths.flatMap((cin, i) => {
     const last = i === widths.length - 1
     const linear = nn.linear(cin, last ? classes : widths[i + 1]!)
-    nn.init.kaimingNormal_(linear.own.parameters.weight!, { generator: generator! })
-    linear.own.parameters.bias!.requiresGrad = false
-    linear.own.parameters.bias!.zero_()
-    linear.own.parameters.bias!.requiresGrad = true
+    nn.init.kaimingNormal_(linear.own.parameters.weight!, { generator })
+    noGrad(() => linear.own.parameters.bias!.zero_())
     const block = [nn.batchNorm1d(cin), nn.dropout(last ? dropout : dropout / 2), linear]
     return last ? block : [...block, nn.layer(relu, 'ReLU')]
   })
@@ -76,5 +74,5 @@ function child(parent: nn.Module, name: string): nn.Module {
   return name.split('.').reduce((m, part) => m.children[part]!, parent as nn.Module)
 }
 
-/** Which 16-bit type a net gains from on this machine; float32 where none does. */
+/** The type of the products under autocast; weights and losses stay float32. */
 export type Precision = Extract<DType, 'float32' | 'bfloat16' | 'float16'>

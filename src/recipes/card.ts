@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs'
+import type { ModelCard } from '../train/saved.ts'
+import type { TrainOptions } from './options.ts'
+import type { Prepared } from './prepare.ts'
+
+/** The JSON beside the weights of what was prepared, with how it validated. */
+export function modelCard(
+  { modelName, classes, preprocessing }: Prepared,
+  { hidden = [], dropout = 0.5 }: Pick<TrainOptions, 'hidden' | 'dropout'>,
+  metrics: ModelCard['metrics'],
+): ModelCard {
+  return {
+    format: 'anneal-classifier',
+    version: 1,
+    architecture: modelName,
+    head: { hidden, dropout },
+    classes,
+    preprocessing,
+    metrics,
+    anneal: version(),
+  }
+}
+
+/** This package's version. */
+export const version = (): string =>
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
