@@ -26,6 +26,10 @@ export function rate(lr: number): string {
 /** `0.8734` → `87.3 %`. */
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`
 
+/** A path as a shell takes it. */
+export const quoted = (path: string): string =>
+  /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+
 /** `plural(1, 'picture')` → `1 picture`; `plural(2000, 'class', 'classes')` → `2,000 classes`. */
 export const plural = (n: number, one: string, many = `${one}s`): string =>
   `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`

@@ -1,6 +1,6 @@
 import { duration, percent, plural, rate } from '../base/format.ts'
 import type { EpochEvent, LrFindEvent, PhaseEvent, RunEvent, RunResult, ScanEvent } from '../runs/events.ts'
-import { type Paint, plain, printable } from './style.ts'
+import { flat, type Paint, plain, printable } from './style.ts'
 
 const phases: Record<string, string> = {
   scan: 'Looking through the pictures',
@@ -42,10 +42,8 @@ export function describe(event: RunEvent, paint: Paint = plain): string[] {
   }
 }
 
-const flat = (text: string) => printable(text).join(' ')
-
 /** `Training the head: 3 epochs`. */
-export function phaseLine({ phase, epochs }: PhaseEvent): string {
+function phaseLine({ phase, epochs }: PhaseEvent): string {
   const title = flat(phases[phase] ?? phase)
   return epochs === undefined ? title : `${title}: ${plural(epochs, 'epoch')}`
 }
@@ -99,7 +97,7 @@ const clock = (seconds: number) => {
 }
 
 /** The columns of an epoch, as fastai names and prints them. */
-export const epochCells = (event: EpochEvent): [name: string, value: string][] => [
+const epochCells = (event: EpochEvent): [name: string, value: string][] => [
   ['epoch', String(event.epoch)],
   ['train_loss', cell(event.trainLoss)],
   ['valid_loss', cell(event.validLoss)],

@@ -25,31 +25,45 @@ const training = (command: Command) =>
     .option('--no-pretrained', 'begin from random weights')
     .option('--size <pixels>', "side of the pictures in pixels (default: the model's own)", Number)
     .option('--batch <n>', 'pictures a step (default: 32)', Number)
-    .option('--epochs <n>', 'epochs of the whole net at most; 0 trains the head alone', Number)
-    .option('--minutes <n>', 'minutes that training may take', Number)
+    .option(
+      '--epochs <n>',
+      'epochs of the whole net at most; 0 trains the head alone (default: until it overfits)',
+      Number,
+    )
+    .option('--minutes <n>', 'minutes after which no further cycle begins', Number)
     .option('--augment <name>', 'side-on, top-down or none (default: side-on)')
     .option('--views <n>', 'augmented views of each picture in the frozen phase (default: 4)', Number)
-    .option('--lr <rate>', 'rate of the whole net, or one a layer group: 1e-5,1e-4,1e-3', rates)
+    .option(
+      '--lr <rate>',
+      "rate of the whole net, or one a layer group: 1e-5,1e-4,1e-3 (default: a tenth of the head's)",
+      rates,
+    )
     .option('--head-lr <rate>', 'rate of the head in the frozen phase (default: found)', Number)
     .option(
       '--factor <n>',
-      'how much lower the rate of each earlier group is: 3 photos, 10 medical or satellite',
+      'how much lower the rate of each earlier group is: 10 for medical or satellite pictures (default: 3, for photos)',
       Number,
     )
     .option('--head-cycles <n>', 'cycles of one epoch for the head (default: 3)', Number)
     .option('--cycle-len <epochs>', 'epochs of the first cycle of the whole net (default: 2)', Number)
     .option('--cycle-mult <n>', 'how much longer each cycle is (default: 1, longer where the net underfits)', Number)
-    .option('--hidden <widths>', "hidden layers of the head: 512 is fastai's", many)
+    .option('--hidden <widths>', "hidden layers of the head: 512 is fastai's (default: none)", many)
     .option('--dropout <share>', 'dropout of the head (default: 0.5)', Number)
-    .addOption(new Option('--optimizer <name>', 'default: adamw').choices(['adamw', 'adam', 'sgd']))
-    .option('--weight-decay <n>', 'default: 0.01', Number)
-    .option('--label-smoothing <share>', 'default: 0.1 for the whole net', Number)
+    .addOption(new Option('--optimizer <name>', 'optimizer (default: adamw)').choices(['adamw', 'adam', 'sgd']))
+    .option('--weight-decay <n>', 'weight decay (default: 0.01)', Number)
+    .option('--label-smoothing <share>', 'label smoothing (default: 0.1 for the whole net, 0 for the head)', Number)
     .option('--valid <share>', 'share kept for validation where there is no such folder (default: 0.2)', Number)
     .option('--max-damaged <share>', 'more damaged pictures than this stop the run (default: 0.05)', Number)
-    .option('--seed <n>', 'default: 42', Number)
-    .option('--bn-freeze', 'keep the statistics of BatchNorm (default: with few pictures)')
+    .option('--seed <n>', 'of split, order, augmentation and head (default: 42)', Number)
+    .option('--bn-freeze', 'keep the statistics of BatchNorm (default: below 20,000 pictures, or 32 a step)')
     .option('--no-bn-freeze', 'let them follow the batch')
-    .addOption(new Option('--precision <type>', 'default: auto').choices(['auto', 'float32', 'bfloat16']))
+    .addOption(
+      new Option('--precision <type>', 'of convolutions and products (default: auto)').choices([
+        'auto',
+        'float32',
+        'bfloat16',
+      ]),
+    )
     .option('--device <name>', 'cpu, cuda, cuda:1 (default: a GPU where there is one)')
     .option('--out <folder>', "the run's folder (default: runs/DATE-MODEL-N)")
     .option('--json', 'events as JSON lines on stdout, the result as the last one')
@@ -133,8 +147,6 @@ function plainly({ code = '', message, path }: NodeJS.ErrnoException): string {
 process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))
 
 try {
-  program.exitOverride()
-  for (const command of program.commands) command.exitOverride()
   if (process.argv.length < 3) program.outputHelp()
   else {
     const known = program.commands.map(c => c.name())

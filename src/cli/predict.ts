@@ -1,10 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { listPictures } from '../data/index.ts'
-import { printable } from './style.ts'
-
-/** One line, whatever a name holds. */
-const flat = (text: string) => printable(text).join(' ')
+import { flat } from './style.ts'
 
 /** `anneal predict`: a label and probabilities for each picture. */
 export async function predict(
@@ -37,7 +34,7 @@ export async function predict(
       process.stdout.write(`${flat(file)}  ${ranked.map(([name, p]) => `${flat(name)} ${percent(p)}`).join(', ')}\n`)
     }
   }
-  const passed = problems.filter(p => p.counted)
-  for (const problem of passed) process.stderr.write(`anneal: ${flat(`${problem.file}: ${problem.reason}`)}\n`)
+  for (const problem of problems.filter(p => p.counted))
+    process.stderr.write(`anneal: ${flat(`${problem.file}: ${problem.reason}`)}\n`)
   if (failed > 0) throw new AnnealError(`${plural(failed, 'picture')} of ${failed + done} could not be read`)
 }

@@ -35,3 +35,6 @@ export function unicode(env: NodeJS.ProcessEnv): boolean {
 /** The text's lines, without control characters: a file's name must not steer the terminal. */
 export const printable = (text: string): string[] =>
   text.split(/\r?\n/).map(line => line.replaceAll('\t', '  ').replace(/\p{Cc}/gu, '\ufffd'))
+
+/** The same as one line, whatever a name holds. */
+export const flat = (text: string): string => printable(text).join(' ')

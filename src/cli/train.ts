@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { AnnealError } from '../base/errors.ts'
-import { bytes } from '../base/format.ts'
+import { bytes, quoted } from '../base/format.ts'
 import type { Notice } from '../base/progress.ts'
 import { createReporter, type Reporter } from './terminal.ts'
 
@@ -55,6 +55,7 @@ export async function drive(
   const reporter = createReporter({ json: flags.json ?? false })
   const stop = new AbortController()
   let run = ''
+  let stoppedBy: NodeJS.Signals | undefined
   const interrupted = (signal: NodeJS.Signals) => {
     if (stop.signal.aborted) process.exit(exitCodes[signal]) // a second time: at once
     stop.abort()
@@ -62,7 +63,6 @@ export async function drive(
     reporter.close()
     process.stderr.write('stopping after this step …\n')
   }
-  let stoppedBy: NodeJS.Signals | undefined
   const recipes = await import('../recipes/index.ts')
   for (const signal of signals) process.on(signal, interrupted)
   try {
@@ -106,10 +106,6 @@ function tell(reporter: Reporter, notice: Notice, json: boolean): void {
       total: notice.total ?? notice.done + 1,
     })
 }
-
-/** A path as a shell takes it. */
-export const quoted = (path: string): string =>
-  /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 
 const epilogue = (run: string) =>
   `\nreport   ${run}/report.html\nmodel    ${run}/best.safetensors, best.json\npredict  anneal predict ${quoted(run)} PICTURE\n`

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { duration, percent, plural } from '../base/format.ts'
+import { duration, percent, plural, quoted } from '../base/format.ts'
 import type { RunRecord } from '../runs/index.ts'
 import { mistakes } from './confusion.ts'
 import type { Facts, Score } from './facts.ts'
@@ -7,7 +7,7 @@ import { Html, html, type Piece } from './html.ts'
 import type { Material } from './material.ts'
 import { name } from './parts.ts'
 import { interval } from './series.ts'
-import { count, kinds, quoted, unbroken } from './words.ts'
+import { count, kinds, unbroken } from './words.ts'
 
 /** What a reader wants first: how good, how long, which model, and what to do next. */
 export function header({ record, facts }: Material): Html {

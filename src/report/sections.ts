@@ -1,11 +1,11 @@
 import { basename } from 'node:path'
-import { duration, plural } from '../base/format.ts'
+import { duration, plural, quoted } from '../base/format.ts'
 import type { JudgedPicture, SamplePicture } from '../runs/index.ts'
 import type { Facts } from './facts.ts'
 import { type Html, html } from './html.ts'
 import { type Material, timeFillsGap } from './material.ts'
 import { card, facts as factTable, figure, name, pair, section, table } from './parts.ts'
-import { count, decimals, kinds, quoted, share } from './words.ts'
+import { count, decimals, kinds, share } from './words.ts'
 
 const most = 48 // pictures of a kind
 

@@ -16,6 +16,3 @@ export function kinds(problems: Facts['problems']): string {
   for (const { kind } of problems) counts.set(kind, (counts.get(kind) ?? 0) + 1)
   return [...counts].map(([kind, n]) => `${count(n)} ${kind}`).join(', ')
 }
-
-/** A path as a shell takes it. */
-export const quoted = (path: string) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
