@@ -20,7 +20,7 @@ export function nearest(name: string, names: Iterable<string>, most = 3): string
     .map(({ candidate }) => candidate)
 }
 
-/** `: did you mean "resnet34"?`, or nothing where no name is near. */
+/** ` Did you mean "resnet34"?`, or nothing where no name is near. */
 export function didYouMean(name: string, names: Iterable<string>): string {
   const near = nearest(name, names, 1)[0]
   return near === undefined ? '' : ` Did you mean "${near}"?`

@@ -40,7 +40,7 @@ const splits = ['train', 'valid', 'test'] as const
 const collator = new Intl.Collator('en', { numeric: true })
 
 /** Orders names as people count: `9` before `10`; names that read alike by their code units. */
-export const naturalOrder = (a: string, b: string): number => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0)
+const naturalOrder = (a: string, b: string): number => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0)
 
 /** Indexes a folder of pictures: one folder a class, with or without train, valid (validation, val) and test above them.
  *  Pictures are told by their content; classes are in natural order; where no validation folder has pictures, each

