@@ -49,6 +49,7 @@ export const augmentations = {
   'top-down': { ...basic, dihedral: true, maxZoom: 1.05 },
   none,
 } as const satisfies Record<string, Augmentation>
+/** A preset by name. */
 export type AugmentationName = keyof typeof augmentations
 
 /** A preset by name, or its settings one by one over `none`. */

@@ -8,6 +8,7 @@ export interface Normalization {
   std: readonly number[]
 }
 
+/** What of a picture the net sees. */
 export interface BatchOptions {
   /** Side of the square crop in pixels. */
   size: number

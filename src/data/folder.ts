@@ -8,6 +8,7 @@ import { checkSplit, drawSplit } from './split.ts'
 import type { Item, Place, Problem, Split } from './types.ts'
 import { type Entry, findPictures, listFolder, readHead, showRelative } from './walk.ts'
 
+/** How a folder is split, and how much damage it may have. */
 export interface FolderOptions {
   /** The share of each class kept for validation, where the folder has no validation folder of its own. */
   valid?: number

@@ -3,6 +3,7 @@ import { type Augmentation, drawChange } from './augment.ts'
 import { type BatchOptions, pictureBatch } from './batch.ts'
 import type { Picture } from './types.ts'
 
+/** Which pictures, in which form. */
 export interface PictureSourceOptions extends BatchOptions {
   /** Pictures by number, decoded and kept at the size that validation sees. */
   picture(number: number): Picture

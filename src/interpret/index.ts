@@ -15,6 +15,7 @@ export interface Judged {
   evaluation: Evaluation
 }
 
+/** Names and pixels of what is judged. */
 export interface InterpretOptions {
   /** Files are shown relative to this folder. */
   dir: string

@@ -38,7 +38,6 @@ export interface Prepared {
   pictures: Pictures
   classes: string[]
   modelName: string
-  info: ModelInfo
   net: Network
   preprocessing: Preprocessing
   augment: Augmentation
@@ -123,7 +122,6 @@ export async function prepare(
     pictures,
     classes: data.classes,
     modelName,
-    info,
     net,
     preprocessing,
     augment,

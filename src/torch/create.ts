@@ -1,6 +1,7 @@
 import { aten } from './aten.ts'
 import type { DType, Generator, MemoryFormat, Scalar, Tensor } from './tensor.ts'
 
+/** What a new tensor is made as; float32 on the CPU unless given. */
 export interface Like {
   dtype?: DType
   device?: string

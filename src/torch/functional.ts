@@ -42,6 +42,7 @@ export const globalAvgPool: Layer = x => aten.adaptive_avg_pool2d(x, [1, 1]).fla
 /** Maximum over height and width: [N, C, H, W] → [N, C]. */
 export const globalMaxPool: Layer = x => aten.amax(x, { dim: [2, 3] })
 
+/** What becomes of the losses of the samples. */
 export type Reduction = 'mean' | 'sum' | 'none'
 const reductions = { none: 0, mean: 1, sum: 2 } as const
 

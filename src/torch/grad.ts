@@ -17,6 +17,7 @@ export const noGrad = <T>(fn: () => T): T => withGradMode(false, fn)
 /** Records again inside `noGrad`. */
 export const enableGrad = <T>(fn: () => T): T => withGradMode(true, fn)
 
+/** How `grad` goes back through the graph: torch's own options. */
 export interface GradOptions {
   gradients?: Tensor[]
   retainGraph?: boolean

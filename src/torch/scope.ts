@@ -63,8 +63,9 @@ export function release(t: Tensor): void {
   ;(t as unknown as Handled)[handle] = 0
 }
 
-/** Whatever holds tensors and can be kept or returned as one implements this: modules, optimizers. */
+/** The name of the method by which a `HoldsTensors` lists them. */
 export const tensors: unique symbol = Symbol('tensors')
+/** Whatever holds tensors and can be kept or returned as one implements this: modules, optimizers. */
 export interface HoldsTensors {
   [tensors](): Iterable<Tensor>
 }

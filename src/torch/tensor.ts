@@ -4,6 +4,7 @@ import { ask, call } from './call.ts'
 import { native, type TensorArray } from './native.ts'
 import { adopt, adoptGenerator, release } from './scope.ts'
 
+/** Type of the elements, as torch names it. */
 export type DType =
   | 'uint8'
   | 'int8'
@@ -17,7 +18,9 @@ export type DType =
   | 'bool'
   | 'complex64'
   | 'complex128'
+/** How the elements lie in memory, as torch names it. */
 export type MemoryFormat = 'contiguous_format' | 'channels_last' | 'channels_last_3d' | 'preserve_format'
+/** A number beside tensors. */
 export type Scalar = number | boolean | bigint
 
 /** A function of one tensor: a module, an activation, a pooling. One that computes together with the layer after it
@@ -294,6 +297,7 @@ export class Generator {
   }
 }
 
+/** How `backward` goes through the graph: torch's own options. */
 export interface BackwardOptions {
   gradient?: Tensor
   retainGraph?: boolean

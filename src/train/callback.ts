@@ -13,6 +13,7 @@ export interface BatchInfo {
   lrs: number[]
   momentum: number
 }
+/** What the loop tells after an epoch and its validation. */
 export interface EpochInfo {
   step: number
   epoch: number

@@ -15,6 +15,7 @@ export interface Evaluation {
   targets: Int32Array
 }
 
+/** How samples go through the net, and who hears of it. */
 export interface EvaluateOptions {
   classes: number
   batchSize: number

@@ -4,6 +4,7 @@ import type { Network, Precision } from './network.ts'
 import { inOrder, type Source } from './source.ts'
 import { turn } from './turn.ts'
 
+/** How samples go through the frozen body, and who hears of it. */
 export interface FeatureOptions {
   /** How often each sample is seen; view v is epoch v + 1 of the source. */
   views?: number

@@ -8,6 +8,7 @@ import { DebiasedMean } from './smooth.ts'
 import { suggestRate } from './suggest.ts'
 import { turn } from './turn.ts'
 
+/** How the rates rise: from `start` to `end`. */
 export interface FindOptions {
   start?: number
   end?: number

@@ -1,6 +1,7 @@
 /** A smooth function: its value at `x`, and its gradient written to `gradient`. */
 export type Smooth = (x: Float64Array, gradient: Float64Array) => number
 
+/** Where the search ended. */
 export interface Minimum {
   x: Float64Array
   value: number

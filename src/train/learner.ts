@@ -24,8 +24,10 @@ import { DebiasedMean } from './smooth.ts'
 import type { Source } from './source.ts'
 import { turn } from './turn.ts'
 
+/** An optimizer by its name in `optim`. */
 export type OptimizerName = 'adamw' | 'adam' | 'sgd'
 
+/** What a learner trains on, and how. */
 export interface LearnerOptions {
   train: Source
   valid?: Source | undefined
@@ -452,6 +454,7 @@ export class Learner {
   }
 }
 
+/** What `restore` puts back. */
 export interface Snapshot {
   state: Map<string, Tensor>
   random: Tensor

@@ -7,6 +7,7 @@ export interface LabelledFeatures {
   x: Float32Array
   y: Int32Array
 }
+/** A solution, and how it was reached. */
 export interface LogisticModel {
   /** [classes × F] and [classes], for features as given. */
   weight: Float32Array

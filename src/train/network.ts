@@ -17,11 +17,13 @@ export interface Network extends Trainable {
   /** x [N, 3, H, W] → [N, 2·numFeatures]: what the head sees, the same for any input size. */
   features(x: Tensor): Tensor
 }
+/** Modules that freeze together and share a rate. */
 export interface LayerGroup {
   name: string
   modules: nn.Module[]
 }
 
+/** The form of a head. */
 export interface HeadOptions {
   /** Widths of hidden layers: [] is one linear layer, [512] fastai's default head. */
   hidden?: readonly number[]

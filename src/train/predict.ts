@@ -4,6 +4,7 @@ import { autocast, noGrad, scope } from '../torch/index.ts'
 import type { Network, Precision } from './network.ts'
 import type { Preprocessing } from './saved.ts'
 
+/** What the net makes of one picture. */
 export interface Prediction {
   file: string
   label: string
@@ -13,6 +14,7 @@ export interface Prediction {
   probabilities: Record<string, number>
 }
 
+/** How pictures go through the net; with `onError` a bad one does not end it. */
 export interface PredictOptions {
   batchSize?: number
   precision?: Precision

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
-import { type ModelInfo, model as modelInfo } from '../models/index.ts'
+import { model as modelInfo } from '../models/index.ts'
 import type { Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
 import { type Network, network } from './network.ts'
@@ -53,21 +53,17 @@ export function storedTensors(tensors: ReadonlyMap<string, Tensor>): Map<string,
 }
 
 /** Reads a saved classifier: a run folder (its best weights), or the path of its weights or its JSON. */
-export function loadModel(
-  path: string,
-  { device = 'cpu' } = {},
-): { network: Network; card: ModelCard; info: ModelInfo } {
+export function loadModel(path: string, { device = 'cpu' } = {}): { network: Network; card: ModelCard } {
   const stem = stemOf(path)
   const card = readCard(`${stem}.json`)
-  const info = modelInfo(card.architecture)
-  const net = network(info.build({ classes: 0 }), card.classes.length, { ...card.head, device })
+  const net = network(modelInfo(card.architecture).build({ classes: 0 }), card.classes.length, { ...card.head, device })
   try {
     net.net.loadStateDict(readWeights(`${stem}.safetensors`))
   } catch (cause) {
     throw new AnnealError(`${stem}.safetensors: ${(cause as Error).message}`, { cause })
   }
   net.net.eval()
-  return { network: net, card, info }
+  return { network: net, card }
 }
 
 function stemOf(path: string): string {

@@ -8,6 +8,7 @@ export interface Source {
    *  scope, which frees the tensors. */
   batch(samples: Uint32Array, epoch: number): Batch
 }
+/** Inputs and their classes. */
 export interface Batch {
   x: Tensor
   y: Tensor

@@ -9,6 +9,7 @@ export function fans(weight: Tensor): [fanIn: number, fanOut: number] {
   return [cin * area, out * area]
 }
 
+/** Where the random numbers come from; the default generator unless given. */
 export interface InitOptions {
   generator?: Generator | undefined
 }

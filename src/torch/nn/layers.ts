@@ -65,6 +65,7 @@ export const batchNorm2d = (c: number, options: BatchNormOptions = {}): Module =
 /** x [N, c], normalised over N. */
 export const batchNorm1d = (c: number, options: BatchNormOptions = {}): Module => batchNorm('BatchNorm1d', c, options)
 
+/** BatchNorm's own numbers; torch's defaults. */
 export interface BatchNormOptions {
   eps?: number
   /** Share of the new batch in the running statistics. */

@@ -5,11 +5,13 @@ import { noGrad } from '../grad.ts'
 import { type HoldsTensors, keep, scope, tensors } from '../scope.ts'
 import { type DType, fromArray, type Layer, type MemoryFormat, Tensor } from '../tensor.ts'
 
+/** Modules by the name that their weights have in files. */
 export type Children = Record<string, Module>
 type Named = [name: string, value: Tensor]
 /** Sees a module's input and output after each call; may give another output. */
 export type ForwardHook = (module: Module, input: Tensor, output: Tensor) => Tensor | undefined
 
+/** What a module has beside its children and its forward function. */
 export interface ModuleOptions {
   /** What it is, in the field's words: `Conv2d`. */
   kind?: string

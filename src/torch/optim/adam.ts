@@ -2,6 +2,7 @@ import { aten } from '../aten.ts'
 import type { Tensor } from '../tensor.ts'
 import { type GroupOptions, type Optimizer, optimizer } from './optimizer.ts'
 
+/** Adam's own numbers; torch's defaults. */
 export interface AdamOptions {
   lr?: number
   /** β₁, β₂. */

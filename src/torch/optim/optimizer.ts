@@ -13,6 +13,7 @@ export interface ParameterGroup {
   /** SGD's momentum, Adam's β₁. */
   momentum: number
 }
+/** A group as it is given: what it leaves out is the default of the optimizer. */
 export type GroupOptions = { params: readonly Tensor[] } & Partial<Omit<ParameterGroup, 'params'>>
 
 /** One slot of state: a tensor a parameter, in the order of the group. */
@@ -27,11 +28,13 @@ export interface Update {
   step: number
 }
 
+/** Where an optimizer stands, for a checkpoint. */
 export interface OptimizerState {
   step: number
   tensors: Map<string, Tensor>
 }
 
+/** Changes parameters by their gradients; made by the functions of `optim`. */
 export interface Optimizer extends HoldsTensors {
   readonly groups: readonly ParameterGroup[]
   /** Changes every parameter that has a gradient. */
