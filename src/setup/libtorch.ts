@@ -26,7 +26,7 @@ export type Libtorch = {
 }
 
 /** The oldest version whose dispatcher and autocast the door knows. */
-export const oldestVersion = '1.13.0'
+const oldestVersion = '1.13.0'
 
 /** Reads what is in a folder (`libtorch/`, `torch/` of a Python package, or a prefix such as `/usr`): a libtorch, or why it
  *  can't be used. Starts no process. */
