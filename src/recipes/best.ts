@@ -1,5 +1,5 @@
 /** How weights validate. */
-interface Validated {
+export interface Validated {
   accuracy: number
   loss: number
 }

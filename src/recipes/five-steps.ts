@@ -40,11 +40,10 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   const keepBest = (best: Best) => saveModel(stem(bestPath), net.net.stateDict(), card(best))
 
   const resumed = session.tensors()
-  const head = await session.once('head', () => trainHead(prepared, context))
+  const head = await session.once('head', () => trainHead(prepared, context, best => keepBest({ ...best, epoch: 0 })))
   clock.lap('head')
   const frozen: Best = { accuracy: head.accuracy, loss: head.loss, epoch: 0 }
   if (!resumed) {
-    keepBest(frozen)
     session.emit({ type: 'line', text: `frozen: accuracy ${percent(head.accuracy)}, loss ${head.loss.toFixed(4)}` })
     session.checkpoint({
       step: lastStep(head),

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { cacheFolder } from '../base/files.ts'
+import { library, scope } from '../torch/index.ts'
+import { computeFeatures } from '../train/features.ts'
+import { readMetadata, readWeights, writeSafetensors } from '../weights/index.ts'
+import type { Context, Prepared } from './prepare.ts'
+
+/** What the frozen body makes of the pictures. */
+export interface Features {
+  /** The plain view first, then the augmented ones: [views × N, F]. */
+  train: Float32Array
+  valid: Float32Array
+  views: number
+}
+
+/** Memory that kept features may take, in bytes. */
+const featureBytes = 1.5e9
+
+/** Features of the frozen body: the training pictures plain and in `views` augmented forms, the validation pictures
+ *  plain. Kept on the disk under everything that they depend on. */
+export async function frozenFeatures(
+  prepared: Prepared,
+  { session, options, progress, signal }: Context,
+): Promise<Features> {
+  const { net, source, precision, batchSize } = prepared
+  const [train, valid] = [source('train'), source('valid')]
+  const width = 2 * net.body.numFeatures
+  const room = Math.floor(featureBytes / (4 * width * train.count)) - 1
+  const views = Math.max(0, Math.min(options.views ?? 4, room))
+  session.choice(
+    'views',
+    String(views),
+    views < (options.views ?? 4)
+      ? 'augmented forms of each picture, as many as memory allows'
+      : options.views !== undefined
+        ? 'as asked'
+        : 'augmented forms of each picture; the frozen body sees each once',
+  )
+  const key = featureKey(prepared, views)
+  const path = join(cacheFolder('features'), `${key}.safetensors`)
+  if (existsSync(path)) {
+    try {
+      const stored = readWeights(path)
+      const floats = (name: string) => new Float32Array(Uint8Array.from(stored.get(name)!.data).buffer)
+      const found = { train: floats('train'), valid: floats('valid'), views }
+      if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
+        session.emit({ type: 'line', text: 'features: kept from an earlier run (same pictures, weights and views)' })
+        return found
+      }
+    } catch {
+      session.warn(`${path}: kept features can't be read and are computed again`)
+    }
+  }
+  const total = (views + 1) * train.count + valid.count
+  let before = 0
+  const onBatch = (done: number) => progress('features', before + done, total)
+  const frozen = { batchSize: Math.max(batchSize, 32), precision, signal, onBatch }
+  const plain = await computeFeatures(net, train, frozen)
+  before += train.count
+  const all = new Float32Array((views + 1) * train.count * width)
+  all.set(plain)
+  if (views > 0) {
+    all.set(await computeFeatures(net, source('train', { augmented: true }), { ...frozen, views }), plain.length)
+    before += views * train.count
+  }
+  const features = { train: all, valid: await computeFeatures(net, valid, frozen), views }
+  try {
+    const bytes = (f: Float32Array) => new Uint8Array(f.buffer, f.byteOffset, f.byteLength)
+    const stored = (f: Float32Array) => ({
+      dtype: 'float32' as const,
+      shape: [f.length / width, width],
+      data: bytes(f),
+    })
+    writeSafetensors(
+      path,
+      new Map([
+        ['train', stored(features.train)],
+        ['valid', stored(features.valid)],
+      ]),
+      { key },
+    )
+  } catch {
+    // A full disk costs the next run some seconds, nothing else.
+  }
+  return features
+}
+
+/** Changes with the pictures, their split, the body's weights, the views and how they are computed. */
+function featureKey(
+  { pictures, net, preprocessing, augment, precision, seed, modelName, batchSize, device }: Prepared,
+  views: number,
+): string {
+  const hash = createHash('sha256').update(
+    JSON.stringify({
+      // Other threads, instructions or batches round otherwise, and a resumed run must see the same bits.
+      engine: { ...library(), batchSize, device },
+      modelName,
+      fingerprint: pictures.data.fingerprint,
+      preprocessing,
+      augment,
+      precision,
+      seed,
+      views,
+    }),
+  )
+  scope(() => {
+    for (const [name, t] of net.body.stateDict()) {
+      const data = t.data()
+      hash.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    }
+  })
+  return hash.digest('hex').slice(0, 32)
+}
