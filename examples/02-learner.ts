@@ -8,7 +8,6 @@ const learn = await learner(folder, 'tf_efficientnet_lite0', { size: 128 }) // I
 const { suggestion: lr } = await learn.lrFind({ steps: 30 })
 await learn.fit(2, { lr, cycleLen: 1 }) // two cycles of one epoch, cosine annealing with warm restarts
 learn.unfreeze()
-learn.bnFreeze = true // few pictures: keep ImageNet's statistics
 await learn.fit(1, { lr: lr / 10, factor: 3, cycleLen: 2 }) // each earlier group of layers 3 times slower
 
 const { accuracy, loss } = await learn.validate()

@@ -1,7 +1,7 @@
 import { duration, percent } from '../base/format.ts'
 import { listRuns } from '../runs/index.ts'
 
-/** `anneal runs`: the runs below a folder, with their results. */
+/** `npx anneal runs`: the runs below a folder, with their results. */
 export async function runs(folder: string, { json = false }: { json?: boolean }): Promise<void> {
   const found = listRuns(folder)
   if (json) {
@@ -9,7 +9,7 @@ export async function runs(folder: string, { json = false }: { json?: boolean })
     return
   }
   if (found.length === 0) {
-    process.stdout.write(`no runs in ${folder}; \`anneal train FOLDER\` makes one\n`)
+    process.stdout.write(`no runs in ${folder}; \`npx anneal train FOLDER\` makes one\n`)
     return
   }
   const rows = found.map(r => [

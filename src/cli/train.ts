@@ -20,7 +20,7 @@ export interface TrainFlags {
 export async function train(folder: string | undefined, flags: TrainFlags, command: Command): Promise<void> {
   if (folder === undefined && flags.resume === undefined)
     throw new AnnealError(
-      'train: give a folder of pictures (anneal train FOLDER), or a run to go on with (anneal train --resume RUN)',
+      'train: give a folder of pictures (npx anneal train FOLDER), or a run to go on with (npx anneal train --resume RUN)',
       { exitCode: 2 },
     )
   if (folder !== undefined && flags.resume !== undefined)
@@ -85,7 +85,9 @@ export async function drive(
   } catch (error) {
     reporter.close()
     if (!recipes.wasStopped(error)) throw error
-    process.stderr.write(`stopped; everything so far is saved. Go on with:\n  anneal train --resume ${quoted(run)}\n`)
+    process.stderr.write(
+      `stopped; everything so far is saved. Go on with:\n  npx anneal train --resume ${quoted(run)}\n`,
+    )
     process.exit(exitCodes[stoppedBy ?? 'SIGINT'])
   } finally {
     for (const signal of signals) process.off(signal, interrupted)
@@ -108,4 +110,4 @@ function tell(reporter: Reporter, notice: Notice, json: boolean): void {
 }
 
 const epilogue = (run: string) =>
-  `\nreport   ${run}/report.html\nmodel    ${run}/best.safetensors, best.json\npredict  anneal predict ${quoted(run)} PICTURE\n`
+  `\nreport   ${run}/report.html\nmodel    ${run}/best.safetensors, best.json\npredict  npx anneal predict ${quoted(run)} PICTURE\n`

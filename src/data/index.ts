@@ -1,4 +1,4 @@
-/** Folders of pictures: indexed, scanned, split, decoded once. Nothing here touches torch. */
+/** Folders of pictures: indexed, scanned, split, decoded once into a file that is mapped. */
 export { type Augmentation, type AugmentationName, augmentation, augmentations } from './augment.ts'
 export type { CacheOptions } from './cache.ts'
 export type { FolderIndex, FolderOptions } from './folder.ts'

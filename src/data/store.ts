@@ -1,5 +1,7 @@
-import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { constants } from 'node:buffer'
+import { openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { AnnealError } from '../base/errors.ts'
+import { aten, scope } from '../torch/index.ts'
 import type { Picture } from './types.ts'
 
 /** One content: where its pixels lie, or why it has none. */
@@ -21,9 +23,6 @@ export interface PictureStore {
   picture(number: number): Picture
 }
 
-/** Up to this many bytes pictures stay in memory once read; of larger stores each is read when asked for. */
-const inMemory = 2 ** 31
-
 /** The index of a store that is whole, else undefined. */
 export function readIndex(base: string): StoreIndex | undefined {
   try {
@@ -34,15 +33,15 @@ export function readIndex(base: string): StoreIndex | undefined {
   }
 }
 
-/** Opens a store that is whole, else undefined. Costs no reading: pictures are read when first asked for. */
+/** Opens a store that is whole, else undefined. Its file is mapped: pages are read when first touched, shared between
+ *  processes, and the system's to take back. Larger ones than an array can show are read picture by picture. */
 export function openStore(base: string): PictureStore | undefined {
   const index = readIndex(base)
   if (!index) return undefined
   const { rows, bytes } = index
-  const fd = openSync(`${base}.bin`, 'r')
-  const held = bytes <= inMemory ? new Uint8Array(bytes) : undefined // untouched pages cost nothing
-  const filled = new Uint8Array(rows.length)
-  let left = rows.filter(row => 'offset' in row).length
+  const path = `${base}.bin`
+  const mapped = bytes > 0 && bytes <= constants.MAX_LENGTH ? mapFile(path, bytes) : undefined
+  const fd = mapped ? undefined : openSync(path, 'r')
   return {
     rows,
     bytes,
@@ -51,16 +50,17 @@ export function openStore(base: string): PictureStore | undefined {
       if (!row || !('offset' in row)) throw new RangeError(`no picture ${number} is kept; there are ${rows.length}`)
       const { height, width, offset } = row
       const size = height * width * 3
-      const data = held ? held.subarray(offset, offset + size) : new Uint8Array(size)
-      if (filled[number]) return { data, height, width }
-      readAll(fd, data, offset)
-      if (held) {
-        filled[number] = 1
-        if (--left === 0) closeSync(fd)
-      }
+      if (mapped) return { data: mapped.subarray(offset, offset + size), height, width }
+      const data = new Uint8Array(size)
+      readAll(fd!, data, offset)
       return { data, height, width }
     },
   }
+}
+
+/** The bytes of a file as memory, by libtorch's mmap; not to be written to. */
+function mapFile(path: string, size: number): Uint8Array {
+  return scope(() => aten.from_file(path, { shared: false, size, dtype: 'uint8' }).view() as Uint8Array)
 }
 
 /** Fills `data` from a place in a file. */

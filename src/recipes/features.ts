@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { cacheFolder } from '../base/files.ts'
+import { augmentations } from '../data/index.ts'
 import { library, scope } from '../torch/index.ts'
 import { computeFeatures } from '../train/features.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../weights/index.ts'
@@ -24,19 +26,22 @@ export async function frozenFeatures(
   prepared: Prepared,
   { session, options, progress, signal }: Context,
 ): Promise<Features> {
-  const { net, source, precision, batchSize } = prepared
+  const { net, source, precision, batchSize, augment } = prepared
   const [train, valid] = [source('train'), source('valid')]
   const width = 2 * net.body.numFeatures
   const room = Math.floor(featureBytes / (4 * width * train.count)) - 1
-  const views = Math.max(0, Math.min(options.views ?? 4, room))
+  const wanted = options.views ?? (isDeepStrictEqual(augment, augmentations.none) ? 0 : 4)
+  const views = Math.max(0, Math.min(wanted, room))
   session.choice(
     'views',
     String(views),
-    views < (options.views ?? 4)
+    views < wanted
       ? 'augmented forms of each picture, as many as memory allows'
       : options.views !== undefined
         ? 'as asked'
-        : 'augmented forms of each picture; the frozen body sees each once',
+        : views === 0
+          ? 'nothing is augmented'
+          : 'augmented forms of each picture; the frozen body sees each once',
   )
   const key = featureKey(prepared, views)
   const path = join(cacheFolder('features'), `${key}.safetensors`)

@@ -1,4 +1,4 @@
-import { silent } from '../base/progress.ts'
+import { type Report, streamReport } from '../base/progress.ts'
 import type { Interpretation } from '../runs/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/finder.ts'
@@ -7,7 +7,7 @@ import { type Prediction, predictFiles } from '../train/predict.ts'
 import { saveModel } from '../train/saved.ts'
 import { modelCard } from './card.ts'
 import { explain } from './explain.ts'
-import { checkOptions, type TrainOptions } from './options.ts'
+import { checkOptions, keepsStatistics, type TrainOptions } from './options.ts'
 import { type Narrator, type Prepared, type Progress, prepare } from './prepare.ts'
 
 /** What `learner` can be told beside folder and model. */
@@ -28,9 +28,12 @@ export type ImageLearnerOptions = Pick<
   | 'labelSmoothing'
   | 'precision'
   | 'device'
+  | 'bnFreeze'
 > &
   Pick<LearnerOptions, 'callbacks' | 'gradClip' | 'classWeights' | 'averageSteps'> & {
     progress?: Progress
+    /** Hears of downloads; stderr does unless given. */
+    report?: Report
     signal?: AbortSignal
   }
 
@@ -38,14 +41,14 @@ export type ImageLearnerOptions = Pick<
 export async function learner(
   dir: string,
   model = 'auto',
-  { progress = () => {}, signal, ...options }: ImageLearnerOptions = {},
+  { progress = () => {}, report = streamReport(process.stderr), signal, ...options }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
   checkOptions(options)
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
   const prepared = await prepare(dir, {
     session: nobody,
     options: { ...options, model },
-    report: silent,
+    report,
     progress,
     signal,
   })
@@ -76,6 +79,7 @@ export class ImageLearner extends Learner {
     })
     this.#prepared = prepared
     this.#given = options
+    this.bnFreeze = keepsStatistics(options, { pictures: this.train.count, batchSize })
   }
 
   get classes(): readonly string[] {

@@ -97,3 +97,10 @@ export function checkOptions(o: TrainOptions): void {
     throw new AnnealError(`--device: expected cpu, cuda or cuda:1, got ${o.device}`)
   for (const width of o.hidden ?? []) whole('hidden', width, 1, 65536)
 }
+
+/** Whether BatchNorm keeps its statistics where everything trains: as asked, else with few pictures or small batches,
+ *  whose own statistics cost 5 to 7 points of accuracy; never over random weights, which have none yet. */
+export const keepsStatistics = (
+  { bnFreeze, pretrained = true }: Pick<TrainOptions, 'bnFreeze' | 'pretrained'>,
+  { pictures, batchSize }: { pictures: number; batchSize: number },
+): boolean => bnFreeze ?? (pretrained && (pictures < 20_000 || batchSize < 32))

@@ -115,6 +115,13 @@ export async function prepare(
     std: info.std,
     channels: 3,
   }
+  session.choice(
+    'settings',
+    `${size} px, batches of ${batchSize}, seed ${seed}, on ${device}`,
+    options.size === undefined && options.batchSize === undefined
+      ? "the model's own size; the usual batch"
+      : 'as asked',
+  )
   const names = net.groups.map(g => g.name).join(' | ')
   session.choice('layer groups', names, 'from the picture to the head; each has its own rate')
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
-import { type Report, silent } from '../base/progress.ts'
+import { type Report, streamReport } from '../base/progress.ts'
 import {
   newRunFolder,
   openRun,
@@ -91,7 +91,7 @@ export async function resumeRun(dir: string, hooks: TrainHooks = {}): Promise<Ru
   const { config: path, result } = runPaths(dir)
   const config = readConfig(path)
   if (!config?.machine || config.format !== 1)
-    throw new AnnealError(`${dir}: holds no run that can be resumed. \`anneal runs\` lists the runs.`)
+    throw new AnnealError(`${dir}: holds no run that can be resumed. \`npx anneal runs\` lists the runs.`)
   if (existsSync(result))
     throw new AnnealError(
       `${dir}: this run is done; its report is ${runPaths(dir).report}. To train more, start a new run.`,
@@ -141,7 +141,14 @@ async function drive(
   mode: 'create' | 'append',
   config: RunConfig,
   options: TrainOptions,
-  { onRun, onEvent = () => {}, report = silent, progress = () => {}, signal, writeReport }: TrainHooks,
+  {
+    onRun,
+    onEvent = () => {},
+    report = streamReport(process.stderr),
+    progress = () => {},
+    signal,
+    writeReport,
+  }: TrainHooks,
 ): Promise<RunResult> {
   checkDevice(options.device)
   const run = openRun(dir, mode)
@@ -153,7 +160,9 @@ async function drive(
     else session.resume()
     try {
       const { result, prepared } = await fiveSteps(config.data, { session, options, report, progress, signal })
-      run.writeConfig({ ...config, model: prepared.modelName, classes: prepared.classes })
+      const { modelName: model, classes, batchSize, precision, device, preprocessing } = prepared
+      const settings = { ...config.settings, size: preprocessing.size, batchSize, precision, device }
+      run.writeConfig({ ...config, model, classes, settings })
       run.finish(result)
       session.forget()
       await writeReport?.(dir).catch((error: Error) =>

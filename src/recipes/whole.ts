@@ -8,8 +8,9 @@ import type { StoredTensor } from '../weights/index.ts'
 import { type Best, isBetter } from './best.ts'
 import { recorder } from './events.ts'
 import type { HeadResult } from './head.ts'
-import type { TrainOptions } from './options.ts'
+import { keepsStatistics } from './options.ts'
 import type { Context, Prepared } from './prepare.ts'
+import { chooseRates, secondsPerEpoch } from './rates.ts'
 
 /** Where the whole phase stands, for the resume state: plain data beside the tensors. */
 export interface WholeState {
@@ -19,7 +20,7 @@ export interface WholeState {
   epochsDone: number
   history: EpochLosses[]
   best: Best
-  /** Seconds of the slowest epoch so far. */
+  /** Seconds of the slowest epoch so far; an estimate before the first, where the time is limited. */
   slowest: number
   learner: { epoch: number; step: number }
   /** The fit in progress; none between two cycles. */
@@ -65,20 +66,23 @@ export async function trainWhole(
     ...(options.optimizer ? { optimizer: options.optimizer } : {}),
   })
   learn.unfreeze()
-  learn.bnFreeze = options.bnFreeze ?? (train.count < 20_000 || batchSize < 32)
+  const pretrained = options.pretrained ?? true
+  learn.bnFreeze = keepsStatistics(options, { pictures: train.count, batchSize })
   learn.dropout = options.dropout !== undefined || !head.logistic
-  const factor = options.factor ?? 3
+  const factor = options.factor ?? (pretrained ? 3 : 1)
+  const chosen = from ? undefined : await chooseRates(learn, context, { head, factor })
+  const timed = !from && options.minutes !== undefined
   const state: WholeState = from?.state ?? {
-    lrs: chooseRates(learn, options, head, factor),
+    lrs: chosen!.lrs,
     cycle: 0,
     cycleLen: options.cycleLen ?? 2,
     epochsDone: 0,
     history: [],
     best,
-    slowest: 0,
+    slowest: timed ? await secondsPerEpoch(learn, stepsPerEpoch, signal) : 0,
     learner: { epoch: head.epochs.length, step: head.epochs.at(-1)?.step ?? 0 },
   }
-  if (!from) {
+  if (chosen) {
     session.choice('unfreeze', `${learn.groups.length} layer groups`, 'the head is trained; now everything is')
     session.choice(
       'BatchNorm',
@@ -87,15 +91,11 @@ export async function trainWhole(
         ? 'as asked'
         : learn.bnFreeze
           ? `${plural(train.count, 'picture')} in batches of ${batchSize} make poorer statistics than ImageNet's`
-          : 'there are pictures enough for statistics of their own',
+          : pretrained
+            ? 'there are pictures enough for statistics of their own'
+            : 'a net from random weights has no statistics yet',
     )
-    session.choice(
-      'rates',
-      state.lrs.map(rate).join(', '),
-      typeof options.lr === 'object'
-        ? 'as asked'
-        : `${options.lr === undefined ? `${headShare(head.lr)}; ` : ''}each earlier group ${factor} times lower${options.factor === undefined ? ": photos are like ImageNet's (--factor 10 for medical or satellite pictures)" : ', as asked'}`,
-    )
+    session.choice('rates', chosen.lrs.map(rate).join(', '), chosen.reason)
     if (!learn.dropout)
       session.choice('dropout', 'off', 'the head is at the optimum of its L2; dropout would only blur it')
     session.choice(
@@ -201,7 +201,7 @@ function planCycle(state: WholeState, { session, options }: Context, most: numbe
   let length = Math.min(state.cycleLen, left)
   if (options.minutes !== undefined) {
     const seconds = options.minutes * 60 - session.run.seconds
-    const fitting = state.slowest > 0 ? Math.floor((seconds - 5) / state.slowest) : seconds > 10 ? length : 0
+    const fitting = Math.floor((seconds - 5) / state.slowest)
     if (fitting < 1) {
       session.choice(
         'stop',
@@ -215,22 +215,6 @@ function planCycle(state: WholeState, { session, options }: Context, most: numbe
     length = Math.min(length, fitting)
   }
   return length
-}
-
-/** The rates of the whole net: as asked, or from the head's: the head is trained by now, so a tenth of the rate that was
- *  found for it (a finder over a trained net sees no fall to go by), and each earlier group `factor` times lower. */
-function chooseRates(learn: Learner, options: TrainOptions, head: HeadResult, factor: number): number[] {
-  return learn.rates(options.lr ?? Math.min(highest, Math.max(lowest, head.lr / 10)), factor)
-}
-
-/** The rates between which a trained head is trained on. */
-const [lowest, highest] = [1e-4, 1e-3]
-
-function headShare(headRate: number): string {
-  const tenth = headRate / 10
-  if (tenth > highest) return `a tenth of the head's would be ${rate(tenth)}, ${rate(highest)} is the most`
-  if (tenth < lowest) return `a tenth of the head's would be ${rate(tenth)}, ${rate(lowest)} is the least`
-  return "a tenth of the head's, which is trained already"
 }
 
 /** All that a fit's next step depends on: weights, their average, the optimizer's state, the random state. */

@@ -72,7 +72,7 @@ function ended({ ending, epochs }: Facts, record: RunRecord): Html | undefined {
     failed: `This run failed${after}`,
     running: 'This run has not ended yet',
   }[ending.state]
-  const go = html`What is shown here is what it had written by then. Go on with <code>anneal train --resume ${quoted(record.dir)}</code>`
+  const go = html`What is shown here is what it had written by then. Go on with <code>npx anneal train --resume ${quoted(record.dir)}</code>`
   return html`<div class="card alarm" role="note"><h3>${title}</h3><ul>${
     ending.reason !== undefined && html`<li>${ending.reason}</li>`
   }<li>${ending.state === 'running' ? 'What is shown here is what it had written by now.' : go}</li></ul></div>`
@@ -98,10 +98,10 @@ function next(record: RunRecord, facts: Facts): Html | undefined {
   const top = pairs[0]
   const steps = [
     usable &&
-      html`Use the model on pictures of your own:<pre><code>anneal predict ${quoted(record.dir)} FILE</code></pre>`,
+      html`Use the model on pictures of your own:<pre><code>npx anneal predict ${quoted(record.dir)} FILE</code></pre>`,
     !usable &&
       facts.ending.state !== 'done' &&
-      html`Go on where it stopped:<pre><code>anneal train --resume ${quoted(record.dir)}</code></pre>`,
+      html`Go on where it stopped:<pre><code>npx anneal train --resume ${quoted(record.dir)}</code></pre>`,
     top &&
       html`Look at <a href="#pictures">the pictures it gets most wrong</a>: a wrong label is the cheapest mistake to mend. Most often ${name(top.actual)} is taken for ${name(top.predicted)} (${top.count} of ${plural(wrong, 'mistake')}).`,
     worst &&

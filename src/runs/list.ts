@@ -84,7 +84,7 @@ export function summariseRun(dir: string): RunSummary {
 
 /** Reads a run folder as far as it can be read; throws only where `dir` holds no run. */
 export function readRun(dir: string): RunRecord {
-  if (!isRun(dir)) throw new AnnealError(`${dir}: holds no run. \`anneal runs\` lists the runs there are.`)
+  if (!isRun(dir)) throw new AnnealError(`${dir}: holds no run. \`npx anneal runs\` lists the runs there are.`)
   const paths = runPaths(dir)
   const problems: string[] = []
   const read = <T extends object>(name: string, path: string): T | undefined => {

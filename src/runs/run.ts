@@ -50,7 +50,7 @@ export function openRun(dir: string, mode: 'create' | 'append'): Run {
   }
 }
 
-const listHint = '`anneal runs` lists the runs that can be resumed.'
+const listHint = '`npx anneal runs` lists the runs that can be resumed.'
 
 function hold(dir: string, log: EventLog, unlock: () => void): Run {
   const paths = runPaths(dir)
@@ -130,7 +130,7 @@ function hold(dir: string, log: EventLog, unlock: () => void): Run {
 const unwritten = (dir: string, cause: Error | undefined) =>
   new AnnealError(
     `${dir}: the last events could not be written (${cause?.message ?? 'unknown reason'}). ` +
-      'The weights saved before are intact; free some disk space and run `anneal train --resume` on this run.',
+      'The weights saved before are intact; free some disk space and run `npx anneal train --resume` on this run.',
     { cause },
   )
 
@@ -155,7 +155,7 @@ function makeEmpty(dir: string): void {
   if (stat) {
     if (isRun(dir))
       throw new AnnealError(
-        `${dir}: holds a run already. Go on with it by \`anneal train --resume ${dir}\`, or choose another --out.`,
+        `${dir}: holds a run already. Go on with it by \`npx anneal train --resume ${dir}\`, or choose another --out.`,
       )
     const found = readdirSync(dir).filter(name => name !== '.DS_Store')
     if (found.length > 0)

@@ -70,7 +70,7 @@ function stemOf(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false })
   if (stat?.isDirectory()) return join(path, 'best')
   if (!stat && existsSync(`${path}.json`)) return path // as `save` took it
-  if (!stat) throw new AnnealError(`${path}: no such run or model. \`anneal runs\` lists the runs.`)
+  if (!stat) throw new AnnealError(`${path}: no such run or model. \`npx anneal runs\` lists the runs.`)
   return path.replace(/\.(safetensors|json)$/, '')
 }
 
