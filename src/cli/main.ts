@@ -27,7 +27,7 @@ const training = (command: Command) =>
     .option('--batch <n>', 'pictures a step (default: 32)', Number)
     .option(
       '--epochs <n>',
-      'epochs of the whole net at most; 0 trains the head alone (default: until it overfits)',
+      'epochs of the whole net at most; 0 trains the head alone (default: 8 without --minutes, fewer where it overfits)',
       Number,
     )
     .option('--minutes <n>', 'minutes after which no further cycle begins', Number)

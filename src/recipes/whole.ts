@@ -36,6 +36,9 @@ export interface WholeOptions {
   keepBest(best: Best): void
 }
 
+/** The budget of the whole net where none is given: four cycles of two. */
+const usualEpochs = 8
+
 /** A resume state is written at least this often while training, in seconds. */
 const checkpointSeconds = 30
 
@@ -135,7 +138,7 @@ export async function trainWhole(
     },
   }
 
-  const most = options.epochs ?? Number.POSITIVE_INFINITY
+  const most = options.epochs ?? (options.minutes === undefined ? usualEpochs : Number.POSITIVE_INFINITY)
   while (true) {
     const fit = state.fit
     if (!fit) {
@@ -195,7 +198,13 @@ function planCycle(state: WholeState, { session, options }: Context, most: numbe
   const left = most - state.epochsDone
   if (left <= 0) {
     if (state.epochsDone > 0)
-      session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `the budget of --epochs ${most} is used`)
+      session.choice(
+        'stop',
+        `after ${plural(state.epochsDone, 'epoch')}`,
+        options.epochs === undefined
+          ? `the usual budget of ${most} is used; --epochs or --minutes for another`
+          : `the budget of --epochs ${most} is used`,
+      )
     return undefined
   }
   let length = Math.min(state.cycleLen, left)
