@@ -63,7 +63,7 @@ const tiny = [...small, '--views', '0', '--epochs', '0']
 
 type Row = [name: string, args: string[], reason: RegExp, code?: number]
 const rows: Row[] = [
-  ['no argument', [], /give a folder of pictures \(anneal train FOLDER\)/, 2],
+  ['no argument', [], /give a folder of pictures \(npx anneal train FOLDER\)/, 2],
   ['no such folder', ['nope'], /nope: no such folder. Expected a folder with one folder of pictures a class/],
   ['an empty folder', ['empty'], /empty is empty; expected one folder a class/],
   ['empty class folders', ['hollow'], /hollow has 2 folders and no pictures in them/],

@@ -73,7 +73,7 @@ test('help names every command and option, on stdout', async () => {
 
 test('runs without a run, and with a folder of other things', async () => {
   const none = await work.run(['runs'])
-  assert.deepEqual([none.code, none.stdout], [0, 'no runs in runs; `anneal train FOLDER` makes one\n'])
+  assert.deepEqual([none.code, none.stdout], [0, 'no runs in runs; `npx anneal train FOLDER` makes one\n'])
   assert.equal((await work.run(['runs', '.'])).code, 0)
   assert.equal((await work.run(['report', '.'])).code, 1)
 })

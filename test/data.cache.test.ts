@@ -4,8 +4,10 @@ import { existsSync, readdirSync, readFileSync, truncateSync, utimesSync, writeF
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type CacheOptions, imageFolder, openPictures } from '../src/data/index.ts'
+import { findAddon } from '../src/setup/index.ts'
 import { classFolders, jpeg, put, tempFolder } from './data.make.ts'
 
+const addon = findAddon()!.path
 const kept = () => join(process.env['ANNEAL_CACHE']!, 'pictures')
 const files = (end: string) => (existsSync(kept()) ? readdirSync(kept()).filter(name => name.endsWith(end)) : [])
 
@@ -118,7 +120,8 @@ test('where files may not grow: one line with the bytes, nothing half-written', 
     await openPictures(await imageFolder(${JSON.stringify(dir)}), { short: 32 }).catch(e => { process.stdout.write(e.name + ': ' + e.message); process.exitCode = 3 })`
   const command = `ulimit -f 200; exec "$0" --import tsx --input-type=module -e "$1"`
   const cwd = new URL('..', import.meta.url)
-  const child = spawnSync('bash', ['-c', command, process.execPath, script], { cwd, encoding: 'utf8' })
+  const env = { ...process.env, ANNEAL_ADDON: addon } // the cache folder is another one by now
+  const child = spawnSync('bash', ['-c', command, process.execPath, script], { cwd, env, encoding: 'utf8' })
   assert.equal(child.status, 3, child.stderr)
   assert.match(
     child.stdout,

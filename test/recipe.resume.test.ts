@@ -89,7 +89,7 @@ describe('Ctrl-C', () => {
     const { code, stderr, stdout } = await signalled(train('sigint'), step(18), 'SIGINT')
     assert.equal(code, 130, stderr)
     assert.match(stderr, /stopping after this step/)
-    assert.match(stderr, /Go on with:\n {2}anneal train --resume sigint\n$/)
+    assert.match(stderr, /Go on with:\n {2}npx anneal train --resume sigint\n$/)
     assert.equal(JSON.parse(stdout.trimEnd().split('\n').at(-1)!).type, 'stopped')
     const last = events('sigint').findLast(e => e.type === 'stopped')!
     assert.ok(last.type === 'stopped' && last.step >= 18 && last.step <= 20, 'after the step, not the epoch')

@@ -79,7 +79,7 @@ export class ImageLearner extends Learner {
     })
     this.#prepared = prepared
     this.#given = options
-    this.bnFreeze = keepsStatistics(options, { pictures: this.train.count, batchSize })
+    this.bnFreeze = keepsStatistics(options, { pictures: this.train.count, batchSize }) ? 'body' : false
   }
 
   get classes(): readonly string[] {

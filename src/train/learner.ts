@@ -107,8 +107,8 @@ export class Learner {
     LearnerOptions
   train: Source
   valid: Source | undefined
-  /** Every BatchNorm keeps its statistics, also where its weights train. */
-  bnFreeze = false
+  /** Every BatchNorm keeps its statistics, also where its weights train; with `'body'` all but the last group's. */
+  bnFreeze: boolean | 'body' = false
   /** Whether dropout drops. */
   dropout = true
   /** BatchNorm of frozen groups follows the batch all the same (fastai's `train_bn`). */
@@ -362,7 +362,8 @@ export class Learner {
     net.train()
     if (!this.dropout) for (const [, m] of net.modules()) if (m.kind === 'Dropout') m.training = false
     for (const [i, group] of groups.entries()) {
-      if (!this.bnFreeze && !(this.#frozen[i] && !this.trainFrozenBn)) continue
+      const kept = this.bnFreeze === true || (this.bnFreeze === 'body' && i < groups.length - 1)
+      if (!kept && !(this.#frozen[i] && !this.trainFrozenBn)) continue
       for (const m of group.modules)
         for (const [, inner] of m.modules()) if (inner.kind.startsWith('BatchNorm')) inner.training = false
     }
