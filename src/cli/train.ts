@@ -68,7 +68,7 @@ export async function drive(
   try {
     const result = await start(
       {
-        command: process.argv.slice(2),
+        command: ['anneal', ...process.argv.slice(2)],
         signal: stop.signal,
         onEvent: event => reporter.event(event),
         onRun: dir => {
