@@ -73,6 +73,16 @@ test('a cut connection goes on where it stopped', () =>
     },
   ))
 
+test('with a single try too: what has sent something is not given up', () =>
+  serving(
+    (request, response, count) => (count === 1 ? cutAt(100_000, response) : whole(request, response, count)),
+    async (pinned, folder) => {
+      const to = join(folder, 'file.bin')
+      await fetchFile(pinned, { to, tries: 1, pauseSeconds: 0.01 })
+      assert.deepEqual(readFileSync(to), body)
+    },
+  ))
+
 test('a later call goes on with the part that an interrupted one left', () =>
   serving(whole, async (pinned, folder, ranges) => {
     const to = join(folder, 'file.bin')

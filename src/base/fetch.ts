@@ -27,7 +27,7 @@ export type FetchOptions = {
   to: string
   report?: Report
   signal?: AbortSignal
-  /** Tries without any progress before giving up. */
+  /** Tries in a row without any progress before giving up. */
   tries?: number
   /** A connection that sends nothing for so long is tried again. */
   idleSeconds?: number
@@ -89,13 +89,13 @@ async function fetchNow(pinned: Pinned, options: FetchOptions): Promise<void> {
           `no space left in ${dirname(to)} for ${what}; make room and run it again: it goes on where it stopped`,
           { cause: error },
         )
-      failures = (size(part) ?? 0) > before ? 1 : failures + 1
+      failures = (size(part) ?? 0) > before ? 0 : failures + 1
       if (failures >= tries)
         throw new AnnealError(
           `could not fetch ${what} from ${new URL(url).host}: ${reason(error)} (${plural(tries, 'try', 'tries')}); check the network and run it again: it goes on where it stopped`,
           { cause: error },
         )
-      await sleep(pauseSeconds * 1000 * 2 ** (failures - 1), undefined, signal ? { signal } : {})
+      await sleep(pauseSeconds * 1000 * 2 ** Math.max(0, failures - 1), undefined, signal ? { signal } : {})
     }
   }
   renameSync(part, to)

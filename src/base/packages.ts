@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { sweepOf } from './archive.ts'
 import { hashFile } from './digest.ts'
 import { AnnealError } from './errors.ts'
 import { needSpace } from './fetch.ts'
@@ -103,7 +104,8 @@ async function bring({ tool, pin, file, report, fetch, install }: Bring): Promis
       if (existsSync(to)) return to
       needSpace(downloads, bytes, what)
       report({ line: `fetching ${what} (${asBytes(bytes)}, ${licence}) through ${tool}` })
-      const folder = mkdtempSync(join(mkdir(downloads), `${tool}-`))
+      sweepOf(to)
+      const folder = mkdir(`${to}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`)
       const watch = setInterval(() => report({ what, done: Math.min(bytes - 1, weigh(folder)), total: bytes }), 250)
       try {
         const ran = await fetch(folder)
