@@ -232,7 +232,8 @@ describe('refused', () => {
     let second: Promise<Ended> | undefined
     const first = await work.run(resume('stopped'), {
       onLine(line) {
-        if (step(15)(JSON.parse(line))) second ??= work.run(resume('stopped'))
+        // Any batch: under load the run had stopped some steps behind the signal.
+        if (JSON.parse(line).type === 'batch') second ??= work.run(resume('stopped'))
       },
     })
     assert.equal(first.code, 0, first.stderr)
