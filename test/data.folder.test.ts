@@ -53,6 +53,31 @@ test('a class may be called train', async t => {
   const dir = tempFolder(t)
   await classFolders(dir, { train: 3, bus: 3, test: 2 })
   assert.deepEqual(indexFolder(dir).classes, ['bus', 'test', 'train'])
+  put(dir, { 'train/steam/1.jpg': await jpeg(70) })
+  assert.deepEqual(indexFolder(dir).classes, ['bus', 'test', 'train'])
+})
+
+test('split folders are never taken for classes: Training and Testing, a test without labels, notes beside train', async t => {
+  const dir = tempFolder(t)
+  await classFolders(join(dir, 'upper/Training'), { a: 3, b: 3 })
+  await classFolders(join(dir, 'upper/Testing'), { a: 1, b: 1 }, 20)
+  const upper = indexFolder(join(dir, 'upper'))
+  assert.deepEqual([upper.classes, upper.drawn], [['a', 'b'], true])
+  assert.equal(upper.items.filter(item => item.split === 'test').length, 2)
+
+  await classFolders(join(dir, 'flat/train'), { a: 3, b: 3 })
+  await classFolders(join(dir, 'flat'), { test: 3 }, 20)
+  put(join(dir, 'flat'), { 'annotations/all.csv': 'file,label' })
+  const flat = indexFolder(join(dir, 'flat'))
+  assert.deepEqual(flat.classes, ['a', 'b'])
+  assert.deepEqual(kinds(flat), ['unused-folder annotations', 'unused-folder test'])
+
+  await classFolders(join(dir, 'unclear/train'), { a: 3, b: 3 })
+  await classFolders(join(dir, 'unclear'), { test1: 3 }, 20)
+  await refused(t, 'unclear', join(dir, 'unclear'), /train with folders inside, and pictures in test1 beside it/)
+
+  await classFolders(join(dir, 'bare'), { train: 3, valid: 3 })
+  await refused(t, 'bare', join(dir, 'bare'), /train and valid, but no class folders inside them; expected/)
 })
 
 test('pictures are told by content; all else is listed', async t => {

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { fileReason } from './decode.ts'
@@ -32,9 +32,9 @@ export interface FolderIndex {
 const layout =
   'expected one folder a class (cat/1.jpg, dog/2.jpg), or such folders inside train and validation (test if you like)'
 const splitNames: Record<Split, readonly string[]> = {
-  train: ['train'],
+  train: ['train', 'training'],
   valid: ['valid', 'validation', 'val'],
-  test: ['test'],
+  test: ['test', 'testing'],
 }
 const splits = ['train', 'valid', 'test'] as const
 
@@ -75,13 +75,14 @@ export function indexFolder(
     }
   }
 
-  const parts = findParts(dir, top)
+  const parts = findParts(dir, root, top)
   if (!parts) collect('train', top)
   else {
     const used = new Set<Entry>(parts.values())
     for (const [split, entry] of parts) collect(split, openFolder(entry.name, entry.path))
     for (const entry of top)
-      if (entry.type === 'folder' && !used.has(entry)) pass('unused-folder', entry.path, 'it lies beside train')
+      if (entry.type === 'folder' && !used.has(entry))
+        pass('unused-folder', entry.path, splitOf(entry) ? 'it holds no class folders' : 'it lies beside train')
       else if (isPicture(entry)) pass('unlabelled', entry.path, 'it lies outside every class folder')
   }
   const drawn = ![...(found.get('valid')?.values() ?? [])].some(places => places.length > 0)
@@ -136,27 +137,45 @@ function openFolder(dir: string, path: Buffer): Entry[] {
 }
 
 /** The folders of train, valid and test, or undefined where the classes lie in `dir` itself. A class may be called
- *  train too (beside bus and plane): the folder of a split holds folders. */
-function findParts(dir: string, top: Entry[]): Map<Split, Entry> | undefined {
+ *  train too (beside bus and plane): the folder of a split holds folders. Where both readings fit, it asks, because the
+ *  wrong one would train without a word on classes "train" and "test". */
+function findParts(dir: string, root: Buffer, top: Entry[]): Map<Split, Entry> | undefined {
   const folders = top.filter(entry => entry.type === 'folder')
+  const named = folders.filter(entry => splitOf(entry))
+  const others = folders.filter(entry => !splitOf(entry))
   const parts = new Map<Split, Entry>()
-  for (const split of splits) {
-    const matching = folders.filter(
-      entry => splitNames[split].includes(entry.name.toLowerCase()) && holdsFolders(entry),
-    )
-    if (matching.length > 1)
-      throw new AnnealError(
-        `${dir} holds ${matching.map(entry => entry.name).join(' and ')}; expected one of them. Move the other away.`,
-      )
-    if (matching[0]) parts.set(split, matching[0])
+  for (const entry of named.filter(holdsFolders)) {
+    const split = splitOf(entry)!
+    const before = parts.get(split)
+    if (before)
+      throw new AnnealError(`${dir} holds ${before.name} and ${entry.name}; expected one of them. Move the other away.`)
+    parts.set(split, entry)
   }
-  if (parts.size === 0 || (parts.size === 1 && folders.length > 1)) return undefined
-  if (!parts.has('train'))
+  const names = (entries: Iterable<Entry>) => [...entries].map(entry => entry.name).join(' and ')
+  if (parts.size === 0) {
+    if (named.length < 2 || others.length > 0) return undefined
+    throw new AnnealError(`${dir} holds ${names(named)}, but no class folders inside them; ${layout}.`)
+  }
+  const inSplitOrder = new Map(splits.flatMap(split => (parts.has(split) ? [[split, parts.get(split)!]] : [])))
+  const train = parts.get('train')
+  if (!train) {
+    if (parts.size === 1 && others.length > 0) return undefined
     throw new AnnealError(
-      `${dir} holds ${[...parts.values()].map(entry => entry.name).join(' and ')} but no train folder; ${layout}.`,
+      `${dir} holds ${names(inSplitOrder.values())} but no train folder with class folders inside; ${layout}.`,
     )
-  return parts
+  }
+  if (parts.size > 1) return inSplitOrder
+  const beside = others.filter(({ path }) => findPictures(path, root).pictures.length > 0)
+  if (beside.length === 0) return inSplitOrder
+  if (listFolder(train.path).some(isPicture)) return undefined
+  throw new AnnealError(
+    `${dir} holds ${train.name} with folders inside, and pictures in ${names(beside.slice(0, 3))}${beside.length > 3 ? ' and more' : ''} beside it. If ${train.name} is the training part, move the others away or train on ${join(dir, train.name)}; if it is a class, move its pictures out of their folders.`,
+  )
 }
+
+/** The split that a folder is named for. */
+const splitOf = ({ name }: Entry): Split | undefined =>
+  splits.find(split => splitNames[split].includes(name.toLowerCase()))
 
 function holdsFolders({ path }: Entry): boolean {
   try {
