@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type CacheOptions, imageFolder, openPictures } from '../src/data/index.ts'
@@ -98,6 +98,36 @@ test('an abort leaves nothing behind, and the next run is whole', async t => {
   await assert.rejects(open(dir, { signal: stop.signal, onProgress }), { name: 'AbortError' })
   assert.deepEqual([...files('.tmp'), ...files('.bin'), ...files('.lock')], [])
   assert.equal((await open(dir)).worked, 40)
+})
+
+test('a picture that goes away, or changes, while others are decoded is one line that names it', async t => {
+  const dir = tempFolder(t)
+  await classFolders(dir, { a: 40, b: 40 })
+  const last = join(dir, 'b/9.jpg')
+  const onFirst = (act: () => void) => ({ onProgress: (done: number) => (done === 1 ? act() : undefined) })
+  await assert.rejects(
+    open(
+      dir,
+      onFirst(() => writeFileSync(last, 'other')),
+    ),
+    {
+      name: 'AnnealError',
+      message: /b\/9\.jpg changed while it was read; run again/,
+    },
+  )
+  writeFileSync(last, await jpeg(200))
+  await assert.rejects(
+    open(
+      dir,
+      onFirst(() => rmSync(last)),
+    ),
+    {
+      name: 'AnnealError',
+      message: /b\/9\.jpg could be read a moment ago.*it does not exist; run again/,
+    },
+  )
+  assert.deepEqual([files('.tmp'), files('.bin')], [[], []])
+  assert.equal((await open(dir)).data.items.length, 79)
 })
 
 test('what a killed run left is swept; two runs at once decode once', async t => {

@@ -5,7 +5,7 @@ import { AnnealError } from '../base/errors.ts'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { withLock } from '../base/lock.ts'
 import { inParallel } from '../base/parallel.ts'
-import { DECODER_VERSION, type DecodeOptions, decode, readPicture } from './decode.ts'
+import { DECODER_VERSION, type DecodeOptions, decode, fileReason, readPicture } from './decode.ts'
 import { sha256 } from './hashes.ts'
 import { checkSpace, writeError } from './space.ts'
 import { openStore, type PictureStore, type Row, readAll, readIndex, type StoreIndex } from './store.ts'
@@ -106,7 +106,12 @@ async function decodeContent(
   hash: string,
   options: DecodeOptions,
 ): Promise<Picture | { reason: string }> {
-  const content = await readPicture(place)
+  const content = await readPicture(place).catch(error => {
+    throw new AnnealError(
+      `${place.file} could be read a moment ago and can not be now: ${fileReason(error)}; run again when the folder is at rest.`,
+      { cause: error },
+    )
+  })
   if (sha256(content) !== hash)
     throw new AnnealError(`${place.file} changed while it was read; run again when it is complete.`)
   try {
