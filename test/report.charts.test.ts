@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { lossChart, scheduleChart, timeChart } from '../src/report/charts.ts'
-import { mistakes } from '../src/report/confusion.ts'
+import { confusionChart, mistakes } from '../src/report/confusion.ts'
 import { rateFinderChart } from '../src/report/finder.ts'
 import { html, plain, raw, short } from '../src/report/html.ts'
 import { loadPlot } from '../src/report/plot.ts'
@@ -116,4 +116,20 @@ test('the finder: the chosen rate and every suggestion are in the legend', () =>
   const chart = rateFinderChart(kit, event, 'x')!
   for (const said of ['chosen: 1e-3', 'steepest fall: 1e-3', 'valley: 2e-3', 'minimum ÷ 10: 1e-3'])
     assert.ok(chart.file.includes(`>${said}<`), said)
+})
+
+test('a matrix: names of narrow columns stand upright, counts are shown where they fit their cell', () => {
+  const matrix = (n: number, right: number) => {
+    const classes = Array.from({ length: n }, (_, i) => `a long class name ${i}`)
+    const counts = classes.map((_, i) => classes.map((_, j) => (i === j ? right : 0)))
+    return confusionChart(kit, classes, counts, 'test')!.file
+  }
+  const shown = (file: string, count: number) => file.split(`>${count}</text>`).length - 1
+  const large = matrix(30, 123)
+  assert.match(large, /rotate\(-90\)/)
+  assert.doesNotMatch(large, /rotate\(-45\)/)
+  assert.equal(shown(large, 123), 30)
+  assert.match(matrix(10, 123), /rotate\(-45\)/)
+  assert.equal(shown(matrix(10, 1234), 1234), 10)
+  assert.equal(shown(matrix(14, 123456), 123456), 0)
 })

@@ -8,7 +8,11 @@ export type Mistake = { actual: string; predicted: string; count: number; share:
 /** The largest number of classes whose matrix can still be read. */
 export const mostInMatrix = 50
 
+/** The largest number of classes whose matrix fits beside another chart; a larger one takes the page's whole width. */
+export const mostInColumn = 14
+
 const narrowest = 430 // px, the width of the other charts
+const widest = 1000 // px, the width of the page
 
 /** Pairs of classes that were taken for each other, most pictures first. */
 export function mistakes(classes: readonly string[], confusion: readonly (readonly number[])[]): Mistake[] {
@@ -42,9 +46,14 @@ export function confusionChart(
   const labels = classes.map(name => short(name, n > 20 ? 16 : 14))
   const longest = Math.max(...labels.map(textWidth))
   const marginLeft = longest + 44
-  const cell = Math.floor(Math.max(16, Math.min(110, (narrowest - marginLeft - 24) / n)))
+  const room = (n > mostInColumn ? widest : narrowest) - marginLeft - 24
+  const cell = Math.floor(Math.max(16, Math.min(n > mostInColumn ? 26 : 110, room / n)))
   const turned = longest > cell - 4
-  const numbers = cell >= 20
+  // Aslant, names of narrow columns run into each other.
+  const angle = !turned ? 0 : n > mostInColumn ? -90 : -45
+  const digits = String(Math.max(...confusion.flat())).length
+  const fontSize = Math.min(11, (cell - 3) / (0.6 * digits))
+  const numbers = cell >= 18 && fontSize >= 8
   const cells = confusion.flatMap((row, i) => {
     const sum = row.reduce((a, b) => a + b, 0)
     return row.map((count, j) => ({ i, j, count, share: sum > 0 ? count / sum : 0 }))
@@ -62,7 +71,7 @@ export function confusionChart(
   }
   const side = cell * n
   const width = Math.max(narrowest, Math.ceil(marginLeft + side + 24))
-  const marginBottom = (turned ? longest * 0.75 : 12) + 40
+  const marginBottom = (angle === -90 ? longest : angle === -45 ? longest * 0.75 : 12) + 40
   return draw({
     name: `confusion-${what}`,
     title: `Confusion matrix, ${what} pictures`,
@@ -83,7 +92,7 @@ export function confusionChart(
       ...tick,
       label: 'predicted class',
       labelOffset: marginBottom - 8,
-      ...(turned ? { tickRotate: -45 } : {}),
+      tickRotate: angle,
     },
     y: { ...scale, ...tick, label: 'actual class', labelOffset: marginLeft - 6 },
     marks: [
@@ -105,7 +114,14 @@ export function confusionChart(
       ...(numbers ? [true, false] : []).map(dark =>
         Plot.text(
           filled.filter(c => strength(c) > 0.68 === dark),
-          { x: 'j', y: 'i', text: c => String(c.count), fill: dark ? ink.on : ink.text, fontVariant: 'tabular-nums' },
+          {
+            x: 'j',
+            y: 'i',
+            text: c => String(c.count),
+            fill: dark ? ink.on : ink.text,
+            fontSize,
+            fontVariant: 'tabular-nums',
+          },
         ),
       ),
     ],

@@ -1,5 +1,5 @@
 import { duration, percent } from '../base/format.ts'
-import { type Mistake, mistakes, mostInMatrix } from './confusion.ts'
+import { type Mistake, mistakes, mostInColumn, mostInMatrix } from './confusion.ts'
 import type { Facts } from './facts.ts'
 import { Html, html } from './html.ts'
 import { type Material, timeFillsGap } from './material.ts'
@@ -40,7 +40,7 @@ function epochTable({ epochs }: Facts): Html {
 /** Which classes are told apart, and which not. */
 export function results({ facts, charts }: Material): Html | undefined {
   const large = (facts.confusion ?? facts.testConfusion)?.classes.length ?? 0
-  const matrices = [charts.testConfusion, charts.confusion].map(chart => figure(chart, { large: large > 14 }))
+  const matrices = [charts.testConfusion, charts.confusion].map(chart => figure(chart, { large: large > mostInColumn }))
   const pairs = facts.confusion && mistakes(facts.confusion.classes, facts.confusion.counts)
   const confused =
     pairs &&
@@ -52,7 +52,11 @@ export function results({ facts, charts }: Material): Html | undefined {
     )
   const side = matrices.filter(m => m instanceof Html)
   const layout =
-    large > 14 || side.length === 2 ? [large > 14 ? html`${side}` : pair(...side), confused] : [pair(...side, confused)]
+    large > mostInColumn
+      ? [html`${side}`, confused]
+      : side.length === 2
+        ? [pair(...side), confused]
+        : [pair(...side, confused)]
   return section(
     'results',
     'Right and wrong',

@@ -82,6 +82,7 @@ details > summary { cursor: pointer; color: var(--hue1); font-size: 14.5px; padd
 details[open] > summary { margin-bottom: 8px; }
 
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); gap: 16px 14px; margin: 0 0 16px; padding: 0; list-style: none; }
+.pictures + h3 { margin-top: 28px; }
 .pictures li { min-width: 0; }
 .pictures img, .pictures .gone { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 7px; background: var(--line); }
 .pictures .gone { display: grid; place-items: center; color: var(--soft); font-size: 13px; }
@@ -98,18 +99,20 @@ footer { margin-top: 48px; padding-top: 16px; border-top: 1px solid var(--line);
   .tile { padding: 12px 14px; flex-basis: 40%; }
   .tile .value.long { white-space: normal; overflow-wrap: anywhere; line-height: 1.35; font-size: 16px; }
   .pictures { grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 14px 10px; }
-  table { font-size: 13.5px; }
-  th { font-size: 12px; }
-  th, td { padding-right: 8px; }
+  table { font-size: 13px; }
+  th { font-size: 11px; }
+  th, td { padding-right: 5px; }
+  table:has(th:last-child:empty) tr > :last-child { display: none; }
   th, th.n { white-space: normal; vertical-align: bottom; }
   td .bar { display: none; }
 }
+@page { margin: 14mm; }
 @media print {
   body { background: none; font-size: 11pt; }
   main { max-width: none; padding: 0; }
   .card, figure, .pictures li, tr { break-inside: avoid; }
   .card:has(table) { break-inside: auto; }
-  h2, h3, figcaption { break-after: avoid; }
+  h2, h3, h3 + p.soft, figcaption { break-after: avoid; }
   .pair { grid-template-columns: 1fr 1fr; }
   .pictures { grid-template-columns: repeat(6, minmax(0, 1fr)); }
   .large, .scroll { overflow: visible; }
