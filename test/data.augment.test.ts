@@ -133,7 +133,7 @@ test('changes depend on seed, epoch and sample alone: the same bits whatever the
   const pictures = Array.from({ length: 12 }, (_, i) => picture(i, 40, 30))
   const source = pictureSource({
     picture: number => pictures[number]!,
-    samples: pictures.map((_, i) => ({ picture: i, label: i % 3 })),
+    samples: pictures.map((_, i) => ({ picture: i, labels: [i % 3] })),
     augmentation: augmentations['side-on'],
     seed: 5,
     size: 20,

@@ -13,7 +13,7 @@ const rgb = pixels(1, width, height)
 /** The largest difference between a picture and the RGB expected. */
 function off(picture: Picture, expected: Uint8Array, w = width, h = height): number {
   assert.deepEqual([picture.width, picture.height, picture.data.length], [w, h, w * h * 3])
-  return picture.data.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0)
+  return Array.from(picture.data).reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0)
 }
 const each = (change: (r: number, g: number, b: number) => number[]) =>
   Uint8Array.from({ length: rgb.length }, (_, i) => {

@@ -18,12 +18,13 @@ test('class folders: natural order, a stratified split that the seed alone decid
   const index = await imageFolder(dir)
   assert.deepEqual(index.classes, ['class1', 'Class2', 'class9', 'class10'])
   assert.ok(index.drawn)
-  const count = (label: number) => index.items.filter(item => item.label === label && item.split === 'valid').length
+  const count = (label: number) => index.items.filter(item => item.labels[0] === label && item.split === 'valid').length
   assert.deepEqual([0, 1, 2, 3].map(count), [1, 5, 1, 2])
   assert.deepEqual(splitOf(indexFolder(dir)), splitOf(index))
   assert.notDeepEqual(splitOf(indexFolder(dir, { seed: 43 })), splitOf(index))
   const half = indexFolder(dir, { valid: 0.99 })
-  for (const label of [0, 1, 2, 3]) assert.ok(half.items.some(item => item.label === label && item.split === 'train'))
+  for (const label of [0, 1, 2, 3])
+    assert.ok(half.items.some(item => item.labels[0] === label && item.split === 'train'))
 })
 
 test('train, valid and test folders under all their names; test may miss, valid may too', async t => {
@@ -43,7 +44,7 @@ test('train, valid and test folders under all their names; test may miss, valid 
   const { items, drawn } = indexFolder(dir)
   assert.ok(drawn)
   assert.deepEqual(
-    items.filter(item => item.split === 'test').map(item => item.label),
+    items.filter(item => item.split === 'test').map(item => item.labels[0]),
     [0, 0, 1, 1],
   )
   assert.equal(items.filter(item => item.split === 'valid').length, 2)

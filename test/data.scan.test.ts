@@ -98,7 +98,7 @@ test('a class whose pictures are all damaged goes; with one class left nothing c
   const { data } = await open(dir, { maxDamaged: 0.5 })
   assert.deepEqual(data.classes, ['a', 'c', 'd'])
   assert.deepEqual(
-    data.items.map(({ label }) => label),
+    data.items.map(({ labels }) => labels[0]),
     [0, 0, 0, 1, 1, 1, 2, 2],
   )
   assert.ok(lines(data.problems).includes('empty-class b'))

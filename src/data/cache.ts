@@ -77,7 +77,8 @@ async function build(
         const made = older.take(hash) ?? (await decodeContent(place, hash, { short, interpolation, aspect: ASPECT }))
         if ('reason' in made) rows[i] = { hash, reason: made.reason }
         else {
-          const { data, height, width } = made
+          const { height, width } = made
+          const data = new Uint8Array(made.data.buffer, made.data.byteOffset, made.data.byteLength)
           rows[i] = { hash, offset: end, height, width }
           end += data.length
           await writeAll(file, data, end - data.length)

@@ -25,6 +25,8 @@ export function dropCopies<T extends Item & { hash: string }>(
     problems.push({ kind, file: relative(dir, item.file), reason, kept: false, counted: false })
   }
   const named = (item: T) => relative(dir, item.file)
+  const labelsOf = ({ labels, values }: T) =>
+    (values ?? labels.map(label => `"${classes[label]}"`)).join(', ') || 'without a label'
   for (const group of groups.values()) {
     if (group.length < 2) continue
     const last = Math.max(...group.map(item => rank[item.split]))
@@ -32,36 +34,38 @@ export function dropCopies<T extends Item & { hash: string }>(
     for (const item of group)
       if (rank[item.split] < last) {
         const other = judges[0]!
-        const label = other.label === item.label ? '' : `, and there it is "${classes[other.label]}"`
+        const label = sameLabels(other, item) ? '' : `, and there it is ${labelsOf(other)}`
         drop('leak', item, `the same picture is in ${other.split}: ${named(other)}${label}`)
       }
     const first = judges[0]!
-    if (judges.some(item => item.label !== first.label))
+    if (judges.some(item => !sameLabels(item, first)))
       for (const item of judges) {
-        const other = judges.find(({ label }) => label !== item.label)!
-        drop('conflict', item, `the same picture is also "${classes[other.label]}": ${named(other)}`)
+        const other = judges.find(another => !sameLabels(another, item))!
+        drop('conflict', item, `the same picture is also ${labelsOf(other)}: ${named(other)}`)
       }
     else for (const item of judges.slice(1)) drop('duplicate', item, `the same picture is ${named(first)}`)
   }
   return { items: items.filter(item => !dropped.has(item)), problems }
 }
 
+const sameLabels = (a: Item, b: Item) => String(a.labels) === String(b.labels) && String(a.values) === String(b.values)
+
 /** Leaves out classes without training pictures, with what they have elsewhere, and numbers the rest anew. */
 export function dropEmptyClasses<T extends Item>(
   items: readonly T[],
   classes: readonly string[],
 ): { items: T[]; classes: string[]; problems: Problem[] } {
-  const trained = new Set(items.filter(item => item.split === 'train').map(item => item.label))
+  const trained = new Set(items.filter(item => item.split === 'train').flatMap(item => item.labels))
   const kept = classes.filter((_, label) => trained.has(label))
   const problems = classes.flatMap((name, label): Problem[] => {
     if (trained.has(label)) return []
-    const others = items.filter(item => item.label === label).length
+    const others = items.filter(item => item.labels.includes(label)).length
     const reason = `no training picture of this class is left${others > 0 ? `; its ${others} in valid and test are left out` : ''}`
     return [{ kind: 'empty-class', file: name, reason, kept: false, counted: false }]
   })
   const numbers = new Map(kept.map((name, number) => [classes.indexOf(name), number]))
   const renumbered = items
-    .filter(item => trained.has(item.label))
-    .map(item => ({ ...item, label: numbers.get(item.label)! }))
+    .filter(item => item.labels.every(label => trained.has(label)))
+    .map(item => ({ ...item, labels: item.labels.map(label => numbers.get(label)!) }))
   return { items: renumbered, classes: kept, problems }
 }

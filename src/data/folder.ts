@@ -5,7 +5,7 @@ import { plural } from '../base/format.ts'
 import { fileReason } from './decode.ts'
 import { describeBytes, pictureFormat } from './magic.ts'
 import { checkSplit, drawSplit } from './split.ts'
-import type { Item, Place, Problem, Split } from './types.ts'
+import type { Item, Place, Problem, Split, Task } from './types.ts'
 import { type Entry, findPictures, listFolder, readHead, showRelative } from './walk.ts'
 
 /** How a folder is split, and how much damage it may have. */
@@ -17,10 +17,12 @@ export interface FolderOptions {
   maxDamaged?: number
 }
 
-/** A folder of pictures as it lies there, nothing decoded yet. */
+/** Labelled pictures as they lie there, nothing decoded yet. */
 export interface FolderIndex {
   /** Absolute. */
   dir: string
+  task: Task
+  /** Names of the classes; of the targets for the task `regression`. */
   classes: string[]
   items: Omit<Item, 'picture'>[]
   problems: Problem[]
@@ -91,10 +93,20 @@ export function indexFolder(
 
   const classes = namedClasses(dir, top, found, problems, parts)
   let items = splits.flatMap(split =>
-    classes.flatMap((name, label) => (found.get(split)?.get(name) ?? []).map(place => ({ ...place, label, split }))),
+    classes.flatMap((name, label) =>
+      (found.get(split)?.get(name) ?? []).map(place => ({ ...place, labels: [label], split })),
+    ),
   )
   if (drawn) items = drawSplit(items, options)
-  return { dir: root.toString(), classes, items, problems: [...problems, ...singles(classes, items)], drawn, options }
+  return {
+    dir: root.toString(),
+    task: 'single',
+    classes,
+    items,
+    problems: [...problems, ...singles(classes, items)],
+    drawn,
+    options,
+  }
 }
 
 const isPicture = (entry: Entry): boolean => {
@@ -104,9 +116,10 @@ const isPicture = (entry: Entry): boolean => {
 }
 
 /** Classes with one training picture or none for validation: kept, but worth a word. */
-export function singles(classes: readonly string[], items: readonly Pick<Item, 'label' | 'split'>[]): Problem[] {
+export function singles(classes: readonly string[], items: readonly Pick<Item, 'labels' | 'split'>[]): Problem[] {
   const count = new Map<number, number>()
-  for (const { label, split } of items) if (split !== 'test') count.set(label, (count.get(label) ?? 0) + 1)
+  for (const { labels, split } of items)
+    if (split !== 'test') for (const label of labels) count.set(label, (count.get(label) ?? 0) + 1)
   return classes.flatMap((name, label) =>
     count.get(label) === 1
       ? [

@@ -6,12 +6,13 @@ import { dropCopies, dropEmptyClasses } from './clean.ts'
 import { type FolderIndex, type FolderOptions, indexFolder, singles } from './folder.ts'
 import { contentHashes, sha256 } from './hashes.ts'
 import { drawSplit } from './split.ts'
-import type { ClassCount, Item, Picture, Problem, Split } from './types.ts'
+import type { ClassCount, Item, Picture, Problem, Split, Task } from './types.ts'
 
 /** Labelled pictures after the scan: what can't be used is out of `items` and in `problems`. */
 export interface ImageData {
   /** Absolute. */
   dir: string
+  task: Task
   classes: string[]
   items: Item[]
   counts: ClassCount[]
@@ -71,18 +72,22 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
   items = index.drawn ? drawSplit(once.items, given) : once.items
   const left = dropEmptyClasses(items, index.classes)
   problems.push(...once.problems, ...left.problems, ...singles(left.classes, left.items))
-  const data = describe(dir, left.classes, left.items, problems)
+  const data = describe({ ...index, classes: left.classes, problems }, left.items)
   checkEnough(data)
   return { data, picture: number => store.picture(number), bytes: store.bytes }
 }
 
-function describe(dir: string, classes: string[], hashed: (Item & { hash: string })[], problems: Problem[]): ImageData {
+function describe(
+  { dir, task, classes, problems }: Pick<FolderIndex, 'dir' | 'task' | 'classes' | 'problems'>,
+  hashed: (Item & { hash: string })[],
+): ImageData {
   const items = hashed.map(({ hash, ...item }) => item)
   const counts = classes.map(name => ({ name, train: 0, valid: 0, test: 0 }))
-  for (const { label, split } of items) counts[label]![split]++
-  const lines = hashed.map(({ hash, label, split }) => `${hash} ${label} ${split}`)
+  for (const { labels, split } of items) for (const label of labels) counts[label]![split]++
+  const lines = hashed.map(({ hash, labels, values, split }) => `${hash} ${values ?? labels} ${split}`)
   const fingerprint = sha256(JSON.stringify([classes, lines]))
-  return { dir, classes, items, counts, problems, fingerprint, of: split => items.filter(item => item.split === split) }
+  const of = (split: Split) => items.filter(item => item.split === split)
+  return { dir, task, classes, items, counts, problems, fingerprint, of }
 }
 
 function checkDamaged({ dir, items, problems: before, options }: FolderIndex, problems: Problem[]): void {

@@ -1,14 +1,14 @@
 import { fromArray, type Tensor } from '../torch/index.ts'
 import { type Augmentation, drawChange } from './augment.ts'
 import { type BatchOptions, pictureBatch } from './batch.ts'
-import type { Picture } from './types.ts'
+import type { Item, Picture } from './types.ts'
 
 /** Which pictures, in which form. */
 export interface PictureSourceOptions extends BatchOptions {
   /** Pictures by number, decoded and kept at the size that validation sees. */
   picture(number: number): Picture
   /** The picture's number and class of each sample. */
-  samples: readonly { picture: number; label: number }[]
+  samples: readonly Pick<Item, 'picture' | 'labels'>[]
   /** How each epoch changes them; centre crops without. */
   augmentation?: Augmentation | undefined
   seed?: number
@@ -30,7 +30,7 @@ export function pictureSource({
   seed = 0,
   ...options
 }: PictureSourceOptions): PictureSource {
-  const labels = Int32Array.from(samples, s => s.label)
+  const labels = Int32Array.from(samples, s => s.labels[0]!)
   return {
     count: samples.length,
     labels,

@@ -1,10 +1,10 @@
 import { AnnealError } from '../base/errors.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
-import type { Split } from './types.ts'
+import type { Item } from './types.ts'
 
 /** Draws validation items from each class's own, a share of `valid` rounded, at least one where it has two, and never
  *  all. A function of the seed and the items' order alone; test items are left as they are. */
-export function drawSplit<T extends { label: number; split: Split }>(
+export function drawSplit<T extends Pick<Item, 'labels' | 'split'>>(
   items: readonly T[],
   { valid, seed }: { valid: number; seed: number },
 ): T[] {
@@ -17,13 +17,14 @@ export function drawSplit<T extends { label: number; split: Split }>(
   return items.map(item => (item.split === 'test' ? item : { ...item, split: chosen.has(item) ? 'valid' : 'train' }))
 }
 
-function groups<T extends { label: number; split: Split }>(items: readonly T[]): Map<number, T[]> {
+function groups<T extends Pick<Item, 'labels' | 'split'>>(items: readonly T[]): Map<number, T[]> {
   const pools = new Map<number, T[]>()
   for (const item of items) {
     if (item.split === 'test') continue
-    const pool = pools.get(item.label)
+    const label = item.labels[0] ?? 0
+    const pool = pools.get(label)
     if (pool) pool.push(item)
-    else pools.set(item.label, [item])
+    else pools.set(label, [item])
   }
   return pools
 }

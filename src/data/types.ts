@@ -1,11 +1,19 @@
 /** The part of the data that a picture belongs to. */
 export type Split = 'train' | 'valid' | 'test'
 
-/** One picture as 8-bit RGB, `data: [height, width, 3]`. */
+/** What is to be told of a picture: its one class, any number of classes, or numbers. */
+export type Task = 'single' | 'multi' | 'regression'
+
+/** Values of pixels: 0 to 255, 0 to 65535, or floats as they are (1 is white). */
+export type Pixels = Uint8Array | Uint16Array | Float32Array
+
+/** One decoded picture, `data: [height, width, channels]`, row-major. */
 export interface Picture {
-  data: Uint8Array
+  data: Pixels
   height: number
   width: number
+  /** 3 (red, green, blue) unless given. */
+  channels?: number
 }
 
 /** A place in the file system: `raw` holds the bytes where they are not UTF-8 and `file` can only show them. */
@@ -16,7 +24,10 @@ export interface Place {
 
 /** One labelled picture; `picture` is its number in the cache (copies share one). */
 export interface Item extends Place {
-  label: number
+  /** Its classes by number, rising: exactly one for the task `single`, any number for `multi`, none for `regression`. */
+  labels: readonly number[]
+  /** What is to be told of it by numbers: for the task `regression`, one a target. */
+  values?: readonly number[]
   split: Split
   picture: number
 }

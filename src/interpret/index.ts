@@ -102,7 +102,7 @@ export async function augmentedSamples(
   const area = size * size * 3
   return Promise.all(
     chosen.map(async (i, k) => ({
-      label: classes[items[i]!.label]!,
+      label: classes[items[i]!.labels[0]!]!,
       thumbnail: await thumbnail({ data: pixels.subarray(k * area, (k + 1) * area), height: size, width: size }),
     })),
   )
