@@ -1,14 +1,23 @@
 /** How weights validate. */
 export interface Validated {
-  accuracy: number
+  /** The metric that weights are chosen by; the more the better. */
+  score: number
   loss: number
+  /** All metrics of the task. */
+  metrics: Record<string, number>
 }
 
-/** The best weights so far, by validation; epoch 0 is the frozen phase. */
+/** The best weights of a size, by validation. */
 export interface Best extends Validated {
+  /** The epoch that they are of; of the frozen phase the one before it. */
   epoch: number
+  /** Side of the pictures in pixels. */
+  size: number
 }
 
-/** Whether `a` is the better result: by accuracy, and by loss where that is equal. */
+/** What an evaluation says of weights, as plain data. */
+export const validated = ({ score, loss, metrics }: Validated): Validated => ({ score, loss, metrics })
+
+/** Whether `a` is the better result: by score, and by loss where that is equal. */
 export const isBetter = (a: Validated, b: Validated): boolean =>
-  a.accuracy > b.accuracy || (a.accuracy === b.accuracy && a.loss < b.loss)
+  a.score > b.score || (a.score === b.score && a.loss < b.loss)

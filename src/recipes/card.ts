@@ -5,17 +5,21 @@ import type { Prepared } from './prepare.ts'
 
 /** The JSON beside the weights of what was prepared, with how it validated. */
 export function modelCard(
-  { modelName, classes, preprocessing }: Prepared,
+  { modelName, task, objective, classes, preprocessing }: Prepared,
   { hidden = [], dropout = 0.5 }: Pick<TrainOptions, 'hidden' | 'dropout'>,
   metrics: ModelCard['metrics'],
+  more: Pick<ModelCard, 'thresholds' | 'temperature'> = {},
 ): ModelCard {
   return {
     format: 'anneal-classifier',
     version: 1,
     architecture: modelName,
     head: { hidden, dropout },
+    ...(task === 'single' ? {} : { task }),
     classes,
     preprocessing,
+    ...more,
+    ...(objective.scale ? { scale: objective.scale } : {}),
     metrics,
     anneal: version(),
   }

@@ -11,7 +11,7 @@ export function recorder(session: Session, phase: string, isBest: (info: EpochIn
       session.emit({ type: 'batch', phase, step, epoch, loss, smooth, lrs, momentum })
     },
     onEpochEnd(info) {
-      const { epoch, step, trainLoss, validLoss, accuracy, seconds, lrs } = info
+      const { epoch, step, trainLoss, validLoss, metrics, seconds, lrs } = info
       session.emit({
         type: 'epoch',
         phase,
@@ -19,7 +19,7 @@ export function recorder(session: Session, phase: string, isBest: (info: EpochIn
         step,
         trainLoss,
         validLoss,
-        metrics: { accuracy },
+        metrics,
         seconds,
         lrs,
         best: isBest(info),

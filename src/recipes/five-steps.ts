@@ -1,17 +1,13 @@
 import { AnnealError } from '../base/errors.ts'
-import { percent } from '../base/format.ts'
 import type { ClassCount } from '../data/index.ts'
-import { confusionRows, writeInterpretation } from '../interpret/index.ts'
 import type { RunResult } from '../runs/index.ts'
-import { Learner } from '../train/learner.ts'
 import { saveModel } from '../train/saved.ts'
-import { readWeights, type StoredTensor } from '../weights/index.ts'
+import { readWeights } from '../weights/index.ts'
 import type { Best } from './best.ts'
 import { modelCard } from './card.ts'
-import { explain } from './explain.ts'
-import { type HeadResult, trainHead } from './head.ts'
+import { finish } from './finish.ts'
 import { type Context, type Prepared, prepare } from './prepare.ts'
-import { trainWhole, type WholeState } from './whole.ts'
+import { netTensors, trainStage } from './stage.ts'
 
 /** What a run came to, and what it worked with. */
 export interface FiveSteps {
@@ -19,92 +15,84 @@ export interface FiveSteps {
   prepared: Prepared
 }
 
-/** The five easy steps over a folder of pictures: finds the rate; trains the last layer; unfreezes; lowers the rates of
- *  earlier layers; trains the whole net in cycles until it overfits or the budget is used. The best weights, as
- *  validated, are in the run folder and in the net at the end. */
+/** How one size of pictures ended. */
+export interface StageResult {
+  size: number
+  /** The best weights of this size, by validation. */
+  best: Best
+  /** Epochs and steps so far, over all sizes. */
+  epochs: number
+  step: number
+  /** The rate of the head, for the next size to begin with. */
+  headLr: number
+}
+
+/** The five easy steps over labelled pictures: finds the rate; trains the last layer; unfreezes; lowers the rates of
+ *  earlier layers; trains the whole net in cycles until it overfits or the budget is used. With several sizes the steps
+ *  are taken at each, from the best weights so far. The best weights, as validated, are in the run folder and in the net
+ *  at the end. */
 export async function fiveSteps(dir: string, context: Context): Promise<FiveSteps> {
   const { session } = context
   const clock = stopwatch()
-  const prepared = await prepare(dir, context)
-  const { net, modelName, classes } = prepared
-  if (prepared.source('valid').count === 0)
+  const first = await prepare(dir, context)
+  if (first.source('valid').count === 0)
     throw new AnnealError(
       `${dir}: no picture is left for validation; give more pictures a class, or a validation folder.`,
     )
-  checkSameData(session, prepared)
+  checkSameData(session, first)
   clock.lap('data')
 
-  const card = (best: Best) => modelCard(prepared, context.options, best)
   const { best: bestPath, last: lastPath } = session.run.paths
   const stem = (path: { weights: string }) => path.weights.replace(/\.safetensors$/, '')
-  const keepBest = (best: Best) => saveModel(stem(bestPath), net.net.stateDict(), card(best))
-
-  const resumed = session.tensors()
-  const head = await session.once('head', () => trainHead(prepared, context, best => keepBest({ ...best, epoch: 0 })))
-  clock.lap('head')
-  const frozen: Best = { accuracy: head.accuracy, loss: head.loss, epoch: 0 }
-  if (!resumed) {
-    session.emit({ type: 'line', text: `frozen: accuracy ${percent(head.accuracy)}, loss ${head.loss.toFixed(4)}` })
-    session.checkpoint({
-      step: lastStep(head),
-      epoch: head.epochs.length,
-      tensors: new Map(Array.from(net.net.stateDict(), ([k, t]) => [`net.${k}`, t])),
-    })
-  } else loadNet(prepared, resumed)
-
-  const inner = session.inner<WholeState>()
-  let best = frozen
-  let whole: WholeState | undefined
-  if (context.options.epochs !== 0) {
-    whole = await trainWhole(prepared, context, {
-      head,
-      best: frozen,
-      keepBest,
-      from: inner && resumed ? { state: inner, tensors: resumed } : undefined,
-    })
-    best = whole.best
+  const done: StageResult[] = []
+  let best: Best | undefined
+  let prepared = first
+  for (const [stage, size] of first.sizes.entries()) {
+    const known = session.known(`stage ${stage}`) as StageResult | undefined
+    if (known) {
+      done.push(known)
+      best = known.best.size === size ? better(best, known.best) : best
+      continue
+    }
+    prepared = await first.at(size)
+    if (stage > 0 && session.known('at') !== stage) {
+      first.net.net.loadStateDict(readWeights(bestPath.weights))
+      session.know('at', stage)
+      session.checkpoint({ step: done.at(-1)!.step, epoch: done.at(-1)!.epochs, tensors: netTensors(first) })
+    }
+    const keepBest = (b: Best) =>
+      saveModel(stem(bestPath), prepared.net.net.stateDict(), modelCard(prepared, context.options, cardMetrics(b)))
+    const result = await trainStage(prepared, context, { stage, before: done.at(-1), best, keepBest, clock })
+    session.know(`stage ${stage}`, result)
+    done.push(result)
+    best = better(best, result.best)
   }
-  clock.lap('whole')
-  saveModel(stem(lastPath), net.net.stateDict(), card({ ...best, epoch: whole?.learner.epoch ?? 0 }))
-  net.net.loadStateDict(readWeights(bestPath.weights))
-
-  const learn = evaluator(prepared)
-  const valid = await learn.validate(prepared.source('valid'), { signal: context.signal })
-  const testSource = prepared.source('test')
-  if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
-  const test = testSource.count > 0 ? await learn.validate(testSource, { signal: context.signal }) : undefined
-  writeInterpretation(session.run.paths.interpret, {
-    ...(await explain(prepared, valid)),
-    ...(test
-      ? { test: { accuracy: test.accuracy, loss: test.loss, confusion: confusionRows(test, classes.length) } }
-      : {}),
-  })
+  const last = done.at(-1)!
+  saveModel(
+    stem(lastPath),
+    prepared.net.net.stateDict(),
+    modelCard(prepared, context.options, { ...cardMetrics(last.best), epoch: last.epochs }),
+  )
+  prepared = await first.at(best!.size)
+  prepared.net.net.loadStateDict(readWeights(bestPath.weights))
+  const facts = await finish(prepared, context, { stages: done, best: best! })
   clock.lap('report')
   const result: RunResult = {
     run: session.run.dir,
-    model: modelName,
-    classes,
-    accuracy: valid.accuracy,
-    loss: valid.loss,
-    epochs: head.epochs.length + (whole?.epochsDone ?? 0),
+    model: first.modelName,
+    classes: first.classes,
+    ...facts,
+    epochs: last.epochs,
     seconds: { ...clock.laps, total: session.run.seconds },
-    ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, pictures: testSource.count } } : {}),
   }
   return { result, prepared }
 }
 
-const lastStep = (head: HeadResult) => head.epochs.at(-1)?.step ?? 0
+/** Numbers of the best weights as the card keeps them. */
+const cardMetrics = ({ metrics, loss, epoch }: Best) => ({ ...metrics, loss, epoch })
 
-function evaluator({ net, source, classes, batchSize, seed, precision }: Prepared): Learner {
-  return new Learner(net, { train: source('train'), classes, batchSize, seed, precision })
-}
-
-function loadNet({ net }: Prepared, tensors: ReadonlyMap<string, StoredTensor>): void {
-  const own = new Map(
-    Array.from(tensors).flatMap(([name, t]) => (name.startsWith('net.') ? [[name.slice(4), t] as const] : [])),
-  )
-  net.net.loadStateDict(own)
-}
+/** The later of two where it is no worse, for it saw larger pictures. */
+const better = (a: Best | undefined, b: Best): Best => (a && a.score > b.score ? a : b)
 
 interface KnownData {
   fingerprint: string
@@ -137,6 +125,8 @@ function differences(then: readonly ClassCount[], now: readonly ClassCount[]): s
     : 'as many in each class, but other content or names'
 }
 
+/** Seconds by name, summed. */
+export type Stopwatch = ReturnType<typeof stopwatch>
 function stopwatch() {
   let last = performance.now()
   const laps: Record<string, number> = {}
@@ -144,7 +134,7 @@ function stopwatch() {
     laps,
     lap(name: string) {
       const now = performance.now()
-      laps[name] = Math.round((now - last) / 10) / 100
+      laps[name] = Math.round((laps[name] ?? 0) * 100 + (now - last) / 10) / 100
       last = now
     },
   }

@@ -1,10 +1,10 @@
 import { rate } from '../base/format.ts'
-import type { EpochInfo } from '../train/callback.ts'
 import { featureSource } from '../train/features.ts'
 import { lrFind } from '../train/finder.ts'
 import { dropSnapshot, Learner, type Snapshot } from '../train/learner.ts'
-import { isBetter, type Validated } from './best.ts'
+import { isBetter, type Validated, validated } from './best.ts'
 import { findingEvent, recorder } from './events.ts'
+import type { StageResult } from './five-steps.ts'
 import { frozenFeatures } from './features.ts'
 import { explainOptimum, headOptimum } from './optimum.ts'
 import type { Context, Prepared } from './prepare.ts'
@@ -13,26 +13,38 @@ import type { Context, Prepared } from './prepare.ts'
 export interface HeadResult extends Validated {
   /** Whether the whole net begins from a logistic regression: regularised by its L2, not by dropout. */
   logistic: boolean
-  epochs: EpochInfo[]
+  /** Epochs and steps so far, over the whole run. */
+  epoch: number
+  step: number
   /** The rate that it trained at, found or given. */
   lr: number
 }
 
+/** What the head of this size begins with. */
+export interface HeadOptions {
+  /** The phase's name in the run's events. */
+  phase: string
+  /** The size before it, whose head goes on; a fresh head without. */
+  before?: StageResult | undefined
+  /** Called with the best head in the net. */
+  keepBest(best: Validated): void
+}
+
 /** Steps 1 and 2: finds the rate and trains the head on kept features, in cycles of one epoch, then to its optimum: the
  *  last layer's logistic regression, over all views. `keepBest` is called with the best head in the net; the one that
- *  the whole net begins from stays in it. */
+ *  the whole net begins from stays in it. At a further size the head goes on at the rate of the size before. */
 export async function trainHead(
   prepared: Prepared,
   context: Context,
-  keepBest: (best: Validated) => void,
+  { phase, before, keepBest }: HeadOptions,
 ): Promise<HeadResult> {
   const { session, options, signal } = context
-  const { net, classes, seed, source, batchSize } = prepared
+  const { net, classes, objective, seed, source, batchSize } = prepared
   session.emit({ type: 'phase', phase: 'features' })
   const features = await frozenFeatures(prepared, context)
-  const [train, valid] = [source('train').labels, source('valid').labels]
-  const seen = featureSource(features.train, train, { views: features.views + 1 })
-  const checked = featureSource(features.valid, valid)
+  const answers = source('train')
+  const seen = featureSource(features.train, answers, { views: features.views + 1 })
+  const checked = featureSource(features.valid, source('valid'))
 
   // Features are few numbers: the head trains beside them, and goes back to its body's device at the end.
   if (prepared.device !== 'cpu') net.head.to({ device: 'cpu' })
@@ -42,6 +54,7 @@ export async function trainHead(
       train: seen,
       valid: checked,
       classes,
+      objective,
       batchSize,
       evalBatchSize: 1024,
       seed,
@@ -50,47 +63,48 @@ export async function trainHead(
       ...(options.weightDecay === undefined ? {} : { weightDecay: options.weightDecay }),
     },
   )
-  learn.seed()
-  let lr = options.headLr
-  session.emit({ type: 'phase', phase: 'find' })
+  learn.seed(before ? before.size : 0)
+  learn.epoch = before?.epochs ?? 0
+  learn.step = before?.step ?? 0
+  let lr = options.headLr ?? before?.headLr
   if (lr === undefined) {
+    session.emit({ type: 'phase', phase: 'find' })
     const found = await lrFind(learn, { signal })
     session.emit(findingEvent('head', found))
     lr = found.suggestion
     session.choice('head rate', rate(lr), found.chosen.reason)
-  } else session.choice('head rate', rate(lr), 'as asked')
+  } else session.choice('head rate', rate(lr), options.headLr === undefined ? 'that of the size before' : 'as asked')
 
   const cycles = options.headCycles ?? 3
   session.emit({
     type: 'phase',
-    phase: 'head',
+    phase,
     epochs: cycles,
     groups: ['head'],
     steps: cycles * Math.ceil(seen.count / batchSize),
   })
-  let best: Validated = { accuracy: -1, loss: Number.POSITIVE_INFINITY }
+  let best: Validated = { score: Number.NEGATIVE_INFINITY, loss: Number.POSITIVE_INFINITY, metrics: {} }
   let kept = learn.snapshot()
-  const epochs: EpochInfo[] = []
   let start: Snapshot | undefined
   const take = (e: Validated) => {
     if (!isBetter(e, best)) return false
-    best = { accuracy: e.accuracy, loss: e.loss }
+    best = validated(e)
     dropSnapshot(kept)
     kept = learn.snapshot()
     return true
   }
-  const record = recorder(session, 'head', info => take({ accuracy: info.accuracy, loss: info.validLoss }))
-  epochs.push(...(await learn.fit(cycles, { lr, cycleLen: 1, signal, callbacks: [record] })))
+  const record = recorder(session, phase, info => take({ ...info, loss: info.validLoss }))
+  if (before) take(await learn.validate())
+  await learn.fit(cycles, { lr, cycleLen: 1, signal, callbacks: [record] })
 
   if ((options.hidden ?? []).length === 0) {
-    const optimum = await headOptimum(learn, net, { features, labels: train, signal })
-    epochs.push(optimum.epoch)
+    const optimum = await headOptimum(learn, net, { features, answers, signal })
     const { epoch } = optimum
     const improved = isBetter(optimum.best, best)
-    session.emit({ type: 'epoch', phase: 'head', ...epoch, metrics: { accuracy: epoch.accuracy }, best: improved })
-    explainOptimum(session, optimum)
+    session.emit({ type: 'epoch', phase, ...epoch, best: improved })
+    explainOptimum(session, objective, optimum)
     if (improved) {
-      best = { accuracy: optimum.best.accuracy, loss: optimum.best.loss }
+      best = validated(optimum.best)
       dropSnapshot(kept)
       kept = optimum.best
     }
@@ -99,7 +113,7 @@ export async function trainHead(
     // A head with hidden layers has no closed optimum: it trains on, while a cycle in three still improves.
     for (let idle = 0; idle < 3; ) {
       const before = best
-      epochs.push(...(await learn.fit(1, { lr, cycleLen: 1, signal, callbacks: [record] })))
+      await learn.fit(1, { lr, cycleLen: 1, signal, callbacks: [record] })
       idle = best === before ? idle + 1 : 0
     }
   }
@@ -110,5 +124,5 @@ export async function trainHead(
   seen.dispose()
   checked.dispose()
   if (prepared.device !== 'cpu') net.head.to({ device: prepared.device })
-  return { ...best, logistic: start !== undefined, epochs, lr }
+  return { ...best, logistic: start !== undefined, epoch: learn.epoch, step: learn.step, lr }
 }

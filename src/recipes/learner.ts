@@ -4,7 +4,7 @@ import type { EpochInfo } from '../train/callback.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/finder.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
 import { type Prediction, predictFiles } from '../train/predict.ts'
-import { saveModel } from '../train/saved.ts'
+import { type ModelCard, saveModel } from '../train/saved.ts'
 import { modelCard } from './card.ts'
 import { explain } from './explain.ts'
 import { checkOptions, keepsStatistics, type TrainOptions } from './options.ts'
@@ -64,7 +64,7 @@ export class ImageLearner extends Learner {
   readonly #given: ImageLearnerOptions
 
   constructor(prepared: Prepared, options: ImageLearnerOptions) {
-    const { net, classes, batchSize, seed, precision, source } = prepared
+    const { net, classes, objective, batchSize, seed, precision, source } = prepared
     const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, classWeights, averageSteps } = options
     const given = { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, classWeights, averageSteps }
     const set = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined))
@@ -72,6 +72,7 @@ export class ImageLearner extends Learner {
       train: source('train', { augmented: true }),
       valid: source('valid'),
       classes,
+      objective,
       batchSize,
       seed,
       precision,
@@ -123,8 +124,8 @@ export class ImageLearner extends Learner {
     throw new Error(`${file}: no prediction`)
   }
   predictAll(files: Iterable<string>): AsyncGenerator<Prediction> {
-    const { net, classes, preprocessing, precision } = this.#prepared
-    return predictFiles({ network: net, classes, preprocessing }, files, { precision })
+    const { net, precision } = this.#prepared
+    return predictFiles({ network: net, card: this.#card({}) }, files, { precision })
   }
 
   /** What the net does on the validation pictures: confusion matrix, scores by class, the pictures to look at. */
@@ -134,8 +135,11 @@ export class ImageLearner extends Learner {
 
   /** Writes `PATH.safetensors` and `PATH.json`: all that `loadClassifier` needs. */
   async save(path: string): Promise<void> {
-    const { accuracy, loss } = await this.validate()
-    const card = modelCard(this.#prepared, this.#given, { accuracy, loss, epoch: this.epoch })
+    const { metrics, loss } = await this.validate()
+    const card = this.#card({ ...metrics, loss, epoch: this.epoch })
     saveModel(path.replace(/\.safetensors$/, ''), this.#prepared.net.net.stateDict(), card)
+  }
+  #card(metrics: ModelCard['metrics']): ModelCard {
+    return modelCard(this.#prepared, this.#given, metrics)
   }
 }

@@ -1,11 +1,12 @@
-import { percent } from '../base/format.ts'
+import type { PictureSource } from '../data/source.ts'
 import { aten, fromArray, noGrad, scope } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { featureSource } from '../train/features.ts'
 import { dropSnapshot, type Learner, type Snapshot } from '../train/learner.ts'
-import { logisticPath } from '../train/logistic.ts'
+import { type LogisticModel, logisticPath, ridgePath, sigmoidPath } from '../train/logistic.ts'
 import type { Network } from '../train/network.ts'
-import { isBetter, type Validated } from './best.ts'
+import { type Objective, said } from '../train/objective.ts'
+import { isBetter, type Validated, validated } from './best.ts'
 import type { Features } from './features.ts'
 import type { Session } from './session.ts'
 
@@ -27,27 +28,28 @@ export interface Optimum {
 export async function headOptimum(
   learn: Learner,
   net: Network,
-  { features, labels, signal }: { features: Features; labels: Int32Array; signal?: AbortSignal | undefined },
+  {
+    features,
+    answers,
+    signal,
+  }: { features: Features; answers: Pick<PictureSource, 'targets' | 'count'>; signal?: AbortSignal | undefined },
 ): Promise<Optimum> {
   const classes = learn.options.classes.length
   const views = features.views + 1
-  const y = new Int32Array(views * labels.length)
-  for (let v = 0; v < views; v++) y.set(labels, v * labels.length)
   const began = performance.now()
-  const models = await logisticPath({ x: features.train, y }, classes, penalties, { signal })
-  const tried: (Snapshot & Validated & { l2: number })[] = []
+  const models = await optima(learn.options.objective, { x: features.train, answers, views }, penalties, signal)
+  const tried: (Snapshot & Validated & { l2: number; losses: Float32Array })[] = []
   for (const [i, model] of models.entries()) {
     setLinear(net, features.train, model, classes)
-    const { accuracy, loss } = await learn.validate()
-    tried.push({ l2: penalties[i]!, accuracy, loss, ...learn.snapshot() })
+    const evaluation = await learn.validate()
+    tried.push({ l2: penalties[i]!, ...validated(evaluation), losses: evaluation.losses, ...learn.snapshot() })
   }
   const best = tried.reduce((a, b) => (isBetter(b, a) ? b : a))
-  const error = Math.sqrt((best.accuracy * (1 - best.accuracy)) / learn.valid!.count)
-  const start = tried.find(t => t.accuracy >= best.accuracy - error)!
+  const start = tried.find(withinOneError(learn.options.objective, best))!
   for (const t of tried) if (t !== best && t !== start) dropSnapshot(t)
 
   learn.network.net.loadStateDict(best.state)
-  const plain = featureSource(features.train.subarray(0, features.train.length / views), labels)
+  const plain = featureSource(features.train.subarray(0, features.train.length / views), answers)
   const { loss: trainLoss } = await learn.validate(plain)
   plain.dispose()
   learn.epoch++
@@ -56,25 +58,62 @@ export async function headOptimum(
     epoch: learn.epoch,
     trainLoss,
     validLoss: best.loss,
-    accuracy: best.accuracy,
+    accuracy: best.metrics.accuracy ?? Number.NaN,
+    score: best.score,
+    metrics: best.metrics,
     seconds: (performance.now() - began) / 1000,
     lrs: [0],
   }
   return { best, start, epoch }
 }
 
+/** Whether a head is as good as the best one within one standard error: of its accuracy; for several labels and for
+ *  numbers of its mean loss. */
+function withinOneError({ task }: Objective, best: Validated & { losses: Float32Array }): (t: Validated) => boolean {
+  const n = best.losses.length
+  if (task === 'single') {
+    const error = Math.sqrt((best.score * (1 - best.score)) / n)
+    return t => t.score >= best.score - error
+  }
+  const variance = best.losses.reduce((sum, loss) => sum + (loss - best.loss) ** 2, 0) / Math.max(1, n - 1)
+  return t => t === best || t.loss <= best.loss + Math.sqrt(variance / n)
+}
+
+/** The optimum of one linear layer at each strength of L2, by the loss of the task; every view of a picture has its
+ *  answer. */
+async function optima(
+  { task, names, scale }: Objective,
+  { x, answers, views }: { x: Float32Array; answers: Pick<PictureSource, 'targets' | 'count'>; views: number },
+  l2s: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<LogisticModel[]> {
+  const { targets } = answers
+  if (targets instanceof Int32Array) {
+    const y = new Int32Array(views * targets.length)
+    for (let v = 0; v < views; v++) y.set(targets, v * targets.length)
+    return logisticPath({ x, y }, names.length, l2s, { signal })
+  }
+  const y = new Float32Array(views * targets.length)
+  for (let v = 0; v < views; v++) y.set(targets, v * targets.length)
+  if (task === 'multi') return sigmoidPath({ x, y }, names.length, l2s, { signal })
+  const { mean, std } = scale!
+  const width = names.length
+  return ridgePath({ x, y: y.map((value, i) => (value - mean[i % width]!) / std[i % width]!) }, width, l2s, { signal })
+}
+
 /** Says which head was taken, and which the whole net begins from. */
-export function explainOptimum(session: Session, { best, start }: Optimum): void {
+export function explainOptimum(session: Session, { task, metric }: Objective, { best, start }: Optimum): void {
+  const kind = { single: 'logistic regression', multi: 'logistic regression a label', regression: 'ridge regression' }[task]
   session.choice(
     'head',
-    `logistic regression, L2 ${best.l2}`,
-    `the optimum of the last layer over all views; of L2 ${penalties.join(', ')} it validates best (${percent(best.accuracy)}, loss ${best.loss.toFixed(3)})`,
+    `${kind}, L2 ${best.l2}`,
+    `the optimum of the last layer over all views; of L2 ${penalties.join(', ')} it validates best (${said(metric, best.score)}, loss ${best.loss.toFixed(3)})`,
   )
   if (start !== best)
     session.choice(
       'start',
-      `logistic regression, L2 ${start.l2}`,
-      `the strongest within one standard error of the best (${percent(start.accuracy)}): a head that knows the training pictures by heart would teach the body nothing`,
+      `${kind}, L2 ${start.l2}`,
+      `the strongest within one standard error of the best (${said(metric, start.score)}): a head that knows the training pictures by heart would teach the body nothing`,
     )
 }
 

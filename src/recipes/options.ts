@@ -3,6 +3,7 @@ import { type Augmentation, augmentation } from '../data/index.ts'
 import { model } from '../models/index.ts'
 import type { OptimizerName } from '../train/learner.ts'
 import type { Precision } from '../train/network.ts'
+import type { LossName } from '../train/objective.ts'
 
 /** Everything that the recipe can be told. What is left out it chooses, and says why. */
 export interface TrainOptions {
@@ -14,6 +15,8 @@ export interface TrainOptions {
   pretrained?: boolean | undefined
   /** Side of the crop in pixels. */
   size?: number | undefined
+  /** Sizes to train through, one after another, instead of one: small pictures first, larger ones later. */
+  sizes?: readonly number[] | undefined
   batchSize?: number | undefined
   /** Share of each class kept for validation, where there is no validation folder. */
   valid?: number | undefined
@@ -28,6 +31,8 @@ export interface TrainOptions {
   dropout?: number | undefined
   optimizer?: OptimizerName | undefined
   weightDecay?: number | undefined
+  /** `focal`; for numbers `mse`, `mae` or `huber`; the task's usual loss unless given. */
+  loss?: LossName | undefined
   /** Of the whole net 0.1, of the head 0, unless given. */
   labelSmoothing?: number | undefined
   /** Rate of the head in the frozen phase; found unless given. */
@@ -67,6 +72,13 @@ const number = (name: string, v: unknown, fits: (n: number) => boolean, expected
 /** Refuses settings that can't be, before any work is done. */
 export function checkOptions(o: TrainOptions): void {
   whole('size', o.size, 32, 2048)
+  for (const size of o.sizes ?? []) whole('sizes', size, 32, 2048)
+  if (o.sizes !== undefined && (o.sizes.length === 0 || o.size !== undefined))
+    throw new AnnealError(
+      o.size === undefined
+        ? '--sizes: expected sizes in pixels, such as 128,224'
+        : `--size ${o.size} and --sizes ${o.sizes} contradict each other; leave one of them out`,
+    )
   whole('batch', o.batchSize, 2, 4096)
   whole('seed', o.seed, 0, 2 ** 32 - 1)
   whole('views', o.views, 0, 64)

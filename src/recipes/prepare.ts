@@ -3,17 +3,21 @@ import type { Report } from '../base/progress.ts'
 import {
   type Augmentation,
   augmentation,
+  type FolderIndex,
+  type ImageData,
   type Item,
   imageFolder,
   openPictures,
   type Pictures,
   type Split,
+  type Task,
 } from '../data/index.ts'
 import { type PictureSource, pictureSource } from '../data/source.ts'
 import { chooseModel, loadPretrained, type ModelInfo, model as modelInfo, pretrainedState } from '../models/index.ts'
 import { machine } from '../setup/index.ts'
 import { library, manualSeed } from '../torch/index.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
+import { type Objective, objective, type TargetScale } from '../train/objective.ts'
 import type { Preprocessing } from '../train/saved.ts'
 import type { TrainOptions } from './options.ts'
 import type { Session } from './session.ts'
@@ -36,6 +40,8 @@ export interface Context {
 /** What the steps work with: pictures, network, and how one becomes the other's input. */
 export interface Prepared {
   pictures: Pictures
+  task: Task
+  objective: Objective
   classes: string[]
   modelName: string
   net: Network
@@ -45,6 +51,10 @@ export interface Prepared {
   device: string
   seed: number
   batchSize: number
+  /** Sides of the pictures in pixels, in the order in which they are trained on. */
+  sizes: readonly number[]
+  /** The same net, labels and split with pictures of another size. */
+  at(size: number): Promise<Prepared>
   /** Pictures of one part as batches; `augmented` changes them each epoch. */
   source(split: Split, options?: { augmented?: boolean }): PictureSource & { items: Item[] }
 }
@@ -52,9 +62,10 @@ export interface Prepared {
 /** Everything before the first step: model, pictures, network. */
 export async function prepare(
   dir: string,
-  { session, options, report, progress, signal }: Omit<Context, 'session'> & { session: Narrator },
+  context: Omit<Context, 'session'> & { session: Narrator },
 ): Promise<Prepared> {
-  const { seed = 42, batchSize = 32, pretrained = true } = options
+  const { session, options, report } = context
+  const { seed = 42, pretrained = true } = options
   // The folder first, which costs nothing yet; then the weights: a model that can't be had should not cost a scan.
   const index = await imageFolder(dir, {
     seed,
@@ -67,20 +78,20 @@ export async function prepare(
   )
   session.choice('model', modelName, given === 'auto' ? autoReason(modelName, options) : 'as asked')
   const info = modelInfo(modelName)
-  const size = options.size ?? info.size
-  const short = Math.round(size / info.cropPct)
+  const sizes = options.sizes ?? [options.size ?? info.size]
   const state = pretrained
     ? await pretrainedState(modelName, { ...(options.weights === undefined ? {} : { file: options.weights }), report })
     : undefined
 
   session.emit({ type: 'phase', phase: 'scan' })
-  const pictures = await openPictures(index, {
-    short,
-    interpolation: info.interpolation,
-    signal,
-    onProgress: (done, total) => progress('pictures', done, total),
-  })
-  const { data } = pictures
+  const opened = new Map<number, Pictures>()
+  const open = async (size: number): Promise<Pictures> => {
+    const pictures = opened.get(size) ?? (await openAt(index, { size, info }, context))
+    opened.set(size, pictures)
+    return pictures
+  }
+  const { data } = await open(sizes[0]!)
+  const { classes, task } = data
   session.emit({
     type: 'scan',
     classes: data.counts,
@@ -100,57 +111,92 @@ export async function prepare(
     ...(options.dropout === undefined ? {} : { dropout: options.dropout }),
   }
   manualSeed(seed) // libtorch's own start is another in every process, and a body without weights is drawn from it
-  const net = network(info.build({ classes: 0 }), data.classes.length, { seed, device, ...head })
+  const net = network(info.build({ classes: 0 }), classes.length, { seed, device, ...head })
   if (state) loadPretrained(net.body, state)
   if (typeof options.lr === 'object' && options.lr.length !== 1 && options.lr.length !== net.groups.length)
     throw new AnnealError(
       `--lr: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate or as many, got ${options.lr.length}`,
     )
   const precision = choosePrecision({ session, options, info, device })
-  const preprocessing: Preprocessing = {
-    size,
-    short,
-    interpolation: info.interpolation,
-    mean: info.mean,
-    std: info.std,
-    channels: 3,
-  }
+  const { batchSize = 32 } = options
   session.choice(
     'settings',
-    `${size} px, batches of ${batchSize}, seed ${seed}, on ${device}`,
-    options.size === undefined && options.batchSize === undefined
+    `${sizes.join(', ')} px, batches of ${batchSize}, seed ${seed}, on ${device}`,
+    options.size === undefined && options.sizes === undefined && options.batchSize === undefined
       ? "the model's own size; the usual batch"
       : 'as asked',
   )
   const names = net.groups.map(g => g.name).join(' | ')
   session.choice('layer groups', names, 'from the picture to the head; each has its own rate')
 
-  return {
-    pictures,
-    classes: data.classes,
+  const scale = task === 'regression' ? { scale: scaleOf(data) } : {}
+  const fixed = {
+    task,
+    objective: objective(task, classes, { loss: options.loss ?? 'auto', ...scale }),
+    classes,
     modelName,
     net,
-    preprocessing,
     augment,
     precision,
     device,
     seed,
-    batchSize,
-    source(split, { augmented = false } = {}) {
-      const items = data.of(split)
-      const source = pictureSource({
-        picture: number => pictures.picture(number),
-        samples: items,
-        augmentation: augmented ? augment : undefined,
-        size,
-        short,
-        normalization: info,
-        seed,
-        ...(device === 'cpu' ? {} : { device }),
-      })
-      return { ...source, items }
-    },
+    sizes,
   }
+  const at = async (size: number): Promise<Prepared> => {
+    const pictures = await open(size)
+    const short = shortSide(size, info)
+    const { mean, std, interpolation } = info
+    return {
+      ...fixed,
+      pictures,
+      preprocessing: { size, short, interpolation, mean, std, channels: 3 },
+      batchSize,
+      at,
+      source(split, { augmented = false } = {}) {
+        const items = data.of(split)
+        const source = pictureSource({
+          picture: number => pictures.picture(number),
+          samples: items,
+          task,
+          classes: classes.length,
+          augmentation: augmented ? augment : undefined,
+          size,
+          short,
+          normalization: info,
+          seed,
+          ...(device === 'cpu' ? {} : { device }),
+        })
+        return { ...source, items }
+      },
+    }
+  }
+  return at(sizes[0]!)
+}
+
+/** The short side that pictures are seen at before the crop. */
+const shortSide = (size: number, { cropPct }: ModelInfo) => Math.round(size / cropPct)
+
+/** Pictures as they are kept for a size. */
+const openAt = (
+  index: FolderIndex,
+  { size, info }: { size: number; info: ModelInfo },
+  { progress, signal }: Pick<Context, 'progress' | 'signal'>,
+): Promise<Pictures> =>
+  openPictures(index, {
+    short: shortSide(size, info),
+    interpolation: info.interpolation,
+    signal,
+    onProgress: (done, total) => progress('pictures', done, total),
+  })
+
+/** Mean and deviation of each target over the training pictures. */
+function scaleOf(data: ImageData): TargetScale {
+  const rows = data.of('train').map(item => item.values!)
+  const of = (measure: (column: number[]) => number) => data.classes.map((_, t) => measure(rows.map(row => row[t]!)))
+  const average = (column: number[]) => column.reduce((sum, v) => sum + v, 0) / column.length
+  const mean = of(average)
+  const std = mean.map((m, t) => Math.sqrt(average(rows.map(row => (row[t]! - m) ** 2))) || 1)
+  return { mean, std }
 }
 
 const autoReason = (name: string, { pretrained = true, weights }: TrainOptions) =>

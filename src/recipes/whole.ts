@@ -1,11 +1,12 @@
-import { percent, plural, rate } from '../base/format.ts'
+import { plural, rate } from '../base/format.ts'
 import { fromArray, type Tensor } from '../torch/index.ts'
 import { advise, type EpochLosses } from '../train/advise.ts'
 import type { Callback, EpochInfo } from '../train/callback.ts'
 import { type FitProgress, Learner } from '../train/learner.ts'
+import { said } from '../train/objective.ts'
 import { Stopped } from '../train/turn.ts'
 import type { StoredTensor } from '../weights/index.ts'
-import { type Best, isBetter } from './best.ts'
+import { type Best, isBetter, validated } from './best.ts'
 import { recorder } from './events.ts'
 import type { HeadResult } from './head.ts'
 import { keepsStatistics } from './options.ts'
@@ -29,7 +30,10 @@ export interface WholeState {
 
 /** Where the whole phase begins, and how its best weights are kept. */
 export interface WholeOptions {
+  /** The phase's name in the run's events. */
+  phase: string
   head: HeadResult
+  /** How the frozen phase of this size validated. */
   best: Best
   /** Where an interrupted phase goes on. */
   from?: { state: WholeState; tensors: ReadonlyMap<string, StoredTensor> } | undefined
@@ -47,19 +51,20 @@ const checkpointSeconds = 30
 export async function trainWhole(
   prepared: Prepared,
   context: Context,
-  { head, best, from, keepBest }: WholeOptions,
+  { phase, head, best, from, keepBest }: WholeOptions,
 ): Promise<WholeState> {
   const { session, options, signal } = context
-  const { net, classes, source, batchSize, seed, precision } = prepared
+  const { net, classes, objective, source, batchSize, seed, precision } = prepared
   const train = source('train', { augmented: true })
   const valid = source('valid')
   const stepsPerEpoch = Math.max(1, Math.round(train.count / batchSize))
   const averageSteps = Math.min(500, Math.max(20, stepsPerEpoch))
-  const labelSmoothing = options.labelSmoothing ?? 0.1
+  const labelSmoothing = options.labelSmoothing ?? (objective.task === 'single' ? 0.1 : 0)
   const learn = new Learner(net, {
     train,
     valid,
     classes,
+    objective,
     batchSize,
     seed,
     precision,
@@ -83,7 +88,7 @@ export async function trainWhole(
     history: [],
     best,
     slowest: timed ? await secondsPerEpoch(learn, stepsPerEpoch, signal) : 0,
-    learner: { epoch: head.epochs.length, step: head.epochs.at(-1)?.step ?? 0 },
+    learner: { epoch: head.epoch, step: head.step },
   }
   if (chosen) {
     session.choice('unfreeze', `${learn.groups.length} layer groups`, 'the head is trained; now everything is')
@@ -118,7 +123,7 @@ export async function trainWhole(
     session.checkpoint({ step: learn.step, epoch: learn.epoch, inner: state, tensors: tensorsOf(learn) })
   }
   const judge = (info: EpochInfo): boolean => {
-    const now = { accuracy: info.accuracy, loss: info.validLoss, epoch: info.epoch }
+    const now = { ...validated({ ...info, loss: info.validLoss }), epoch: info.epoch, size: prepared.preprocessing.size }
     if (!isBetter(now, state.best)) return false
     state.best = now
     return true
@@ -147,7 +152,7 @@ export async function trainWhole(
       state.cycleLen = planned
       session.emit({
         type: 'phase',
-        phase: 'whole',
+        phase,
         epochs: state.cycleLen,
         groups: [...learn.groups],
         steps: state.cycleLen * stepsPerEpoch,
@@ -160,7 +165,7 @@ export async function trainWhole(
         cycleLen: state.cycleLen,
         signal,
         from: fit,
-        callbacks: [recorder(session, 'whole', judge), keeper],
+        callbacks: [recorder(session, phase, judge), keeper],
       })
     } catch (error) {
       if (error instanceof Stopped) checkpoint(learn.progress())
@@ -187,8 +192,8 @@ export async function trainWhole(
   }
   session.choice(
     'weights kept',
-    state.best.epoch === 0 ? 'of the frozen phase' : `of epoch ${state.best.epoch}`,
-    `they validate best: ${percent(state.best.accuracy)}, loss ${state.best.loss.toFixed(3)}`,
+    state.best.epoch === best.epoch ? 'of the frozen phase' : `of epoch ${state.best.epoch}`,
+    `they validate best: ${said(objective.metric, state.best.score)}, loss ${state.best.loss.toFixed(3)}`,
   )
   return state
 }

@@ -20,7 +20,11 @@ export interface EpochInfo {
   trainLoss: number
   /** NaN without validation pictures. */
   validLoss: number
+  /** NaN without validation pictures, and for numbers. */
   accuracy: number
+  /** The metric that weights are chosen by, and all metrics of the task. */
+  score: number
+  metrics: Record<string, number>
   seconds: number
   lrs: number[]
 }

@@ -1,9 +1,10 @@
-import type { Place } from '../data/index.ts'
+import type { Place, Task } from '../data/index.ts'
 import { type Prediction, type PredictOptions, predictFiles } from './predict.ts'
 import { loadModel, type Preprocessing } from './saved.ts'
 
 /** A trained classifier: weights, labels, and how a picture becomes its input. */
 export interface Classifier {
+  readonly task: Task
   readonly architecture: string
   readonly classes: readonly string[]
   readonly preprocessing: Preprocessing
@@ -15,10 +16,11 @@ export interface Classifier {
 /** Loads a classifier that a run kept: the run's folder (its best weights), or the path of the weights or of its JSON. */
 export function loadClassifier(path: string, options: { device?: string } = {}): Classifier {
   const { network, card } = loadModel(path, options)
-  const { classes, preprocessing, architecture } = card
+  const { classes, preprocessing, architecture, task = 'single' } = card
   const all = (files: Iterable<string | Place>, given: PredictOptions = {}) =>
-    predictFiles({ network, classes, preprocessing }, files, { ...options, ...given })
+    predictFiles({ network, card }, files, { ...options, ...given })
   return {
+    task,
     architecture,
     classes,
     preprocessing,

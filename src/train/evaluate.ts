@@ -1,23 +1,31 @@
-import { autocast, F, type nn, noGrad, scope } from '../torch/index.ts'
-import { accuracy, argmaxRows } from './metrics.ts'
+import { autocast, type nn, noGrad, scope } from '../torch/index.ts'
 import type { Precision } from './network.ts'
+import type { Objective, Targets } from './objective.ts'
 import { inOrder, type Source } from './source.ts'
 import { turn } from './turn.ts'
 
 /** What a net makes of labelled samples. */
 export interface Evaluation {
   loss: number
+  /** The metric that weights are chosen by: accuracy, mAP or R²; the more the better. */
+  score: number
+  /** Over the whole set. */
+  metrics: Record<string, number>
+  /** Share of right answers; of right decisions, for several labels; NaN for numbers. */
   accuracy: number
-  /** [N × classes], rows that sum to 1. */
+  /** [N × classes]: rows that sum to 1; a sigmoid each for several labels; for numbers what the net tells. */
   probabilities: Float32Array
-  /** Cross-entropy of each sample, without smoothing or weights. */
+  /** What the net gave before softmax or sigmoid, [N × classes]. */
+  logits: Float32Array
+  /** Loss of each sample, without smoothing or weights. */
   losses: Float32Array
-  targets: Int32Array
+  /** Class numbers [N]; for several labels and for numbers rows [N × classes]. */
+  targets: Targets
 }
 
 /** How samples go through the net, and who hears of it. */
 export interface EvaluateOptions {
-  classes: number
+  objective: Objective
   batchSize: number
   precision?: Precision
   device?: string
@@ -25,25 +33,30 @@ export interface EvaluateOptions {
   onBatch?: (done: number) => void
 }
 
-/** Loss, accuracy and probabilities over a whole source, in eval mode; each batch is a scope. */
+/** Loss, metrics and probabilities over a whole source, in eval mode; each batch is a scope. */
 export async function evaluate(
   net: nn.Module,
   source: Source,
-  { classes, batchSize, precision = 'float32', device = 'cpu', signal, onBatch }: EvaluateOptions,
+  { objective, batchSize, precision = 'float32', device = 'cpu', signal, onBatch }: EvaluateOptions,
 ): Promise<Evaluation> {
+  const classes = objective.names.length
   const probabilities = new Float32Array(source.count * classes)
+  const logits = new Float32Array(source.count * classes)
   const losses = new Float32Array(source.count)
-  const targets = new Int32Array(source.count)
+  const targets =
+    objective.task === 'single' ? new Int32Array(source.count) : new Float32Array(source.count * classes)
   net.eval()
   let done = 0
   for (const samples of inOrder(source.count, batchSize)) {
     noGrad(() =>
       scope(() => {
         const { x, y } = source.batch(samples, 0)
-        const logits = autocast(precision, () => net(x), { device }).to('float32')
-        probabilities.set(logits.softmax(1).data() as Float32Array, done * classes)
-        losses.set(F.crossEntropy(logits, y, { reduction: 'none' }).data() as Float32Array, done)
-        targets.set(Int32Array.from(y.data() as BigInt64Array, Number), done)
+        const out = autocast(precision, () => net(x), { device }).to('float32')
+        logits.set(out.data() as Float32Array, done * classes)
+        probabilities.set(objective.activate(out).data() as Float32Array, done * classes)
+        losses.set(objective.plainLoss(out, y, { reduction: 'none' }).data() as Float32Array, done)
+        if (objective.task === 'single') targets.set(Int32Array.from(y.data() as BigInt64Array, Number), done)
+        else targets.set(y.data() as Float32Array, done * classes)
       }),
     )
     done += samples.length
@@ -51,5 +64,7 @@ export async function evaluate(
     await turn(signal)
   }
   const loss = losses.reduce((a, b) => a + b, 0) / source.count
-  return { loss, accuracy: accuracy(argmaxRows(probabilities, classes), targets), probabilities, losses, targets }
+  const metrics = objective.score(probabilities, targets)
+  const [score, accuracy] = [metrics[objective.metric] ?? Number.NaN, metrics.accuracy ?? Number.NaN]
+  return { loss, score, metrics, accuracy, probabilities, logits, losses, targets }
 }

@@ -1,4 +1,4 @@
-import { classTensor } from '../data/source.ts'
+import { type PictureSource, targetTensor } from '../data/source.ts'
 import { autocast, fromArray, keep, noGrad, scope, type Tensor } from '../torch/index.ts'
 import type { Network, Precision } from './network.ts'
 import { inOrder, type Source } from './source.ts'
@@ -46,16 +46,16 @@ export async function computeFeatures(
 /** Kept features as a source for the head: in each epoch every sample appears in one of its views, in turn. */
 export function featureSource(
   features: Float32Array,
-  labels: Int32Array,
+  answers: Pick<PictureSource, 'targets' | 'count'>,
   { views = 1 } = {},
 ): Source & { dispose(): void } {
-  const width = features.length / (views * labels.length)
-  const table: Tensor = keep(fromArray(features, [views * labels.length, width], { copy: false }))
+  const { count } = answers
+  const table: Tensor = keep(fromArray(features, [views * count, features.length / (views * count)], { copy: false }))
   return {
-    count: labels.length,
+    count,
     batch(samples, epoch) {
-      const rows = BigInt64Array.from(samples, s => BigInt(((s + epoch) % views) * labels.length + s))
-      return { x: table.indexSelect(0, fromArray(rows, [rows.length])), y: classTensor(samples, labels) }
+      const rows = BigInt64Array.from(samples, s => BigInt(((s + epoch) % views) * count + s))
+      return { x: table.indexSelect(0, fromArray(rows, [rows.length])), y: targetTensor(samples, answers) }
     },
     dispose: () => table.dispose(),
   }

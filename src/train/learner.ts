@@ -5,7 +5,6 @@ import {
   aten,
   autocast,
   defaultGenerator,
-  F,
   fromArray,
   keep,
   manualSeed,
@@ -18,6 +17,7 @@ import { WeightAverage } from './average.ts'
 import type { BatchInfo, Callback, EpochInfo } from './callback.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import type { Precision, Trainable } from './network.ts'
+import { type Objective, objective } from './objective.ts'
 import { cosineRestarts, cycleEpochs } from './restarts.ts'
 import { constant, oneCycle, oneCycleMomentum, type Schedule } from './schedule.ts'
 import { DebiasedMean } from './smooth.ts'
@@ -32,6 +32,8 @@ export interface LearnerOptions {
   train: Source
   valid?: Source | undefined
   classes: readonly string[]
+  /** What the net's outputs mean; one class a picture unless given. */
+  objective?: Objective
   batchSize?: number
   /** Samples of a batch without gradients; twice the training batch unless given. */
   evalBatchSize?: number
@@ -101,7 +103,7 @@ export class Learner {
   readonly options: Required<
     Pick<
       LearnerOptions,
-      'batchSize' | 'evalBatchSize' | 'optimizer' | 'weightDecay' | 'labelSmoothing' | 'precision' | 'seed'
+      'objective' | 'batchSize' | 'evalBatchSize' | 'optimizer' | 'weightDecay' | 'labelSmoothing' | 'precision' | 'seed'
     >
   > &
     LearnerOptions
@@ -126,6 +128,7 @@ export class Learner {
     const { batchSize = 32 } = options
     this.network = network
     this.options = {
+      objective: objective('single', options.classes),
       evalBatchSize: batchSize * 2,
       optimizer: 'adamw',
       weightDecay: 0.01,
@@ -316,6 +319,8 @@ export class Learner {
       trainLoss: p.lossSum / p.lossCount,
       validLoss: evaluated?.loss ?? Number.NaN,
       accuracy: evaluated?.accuracy ?? Number.NaN,
+      score: evaluated?.score ?? Number.NaN,
+      metrics: evaluated?.metrics ?? {},
       seconds: p.epochSeconds,
       lrs,
     }
@@ -369,7 +374,7 @@ export class Learner {
     }
   }
 
-  /** One optimizer step over the samples given; the cross-entropy before it. Frees everything that it made. */
+  /** One optimizer step over the samples given; the loss before it. Frees everything that it made. */
   trainStep(samples: Uint32Array, epoch: number, optimizer: optim.Optimizer): number {
     this.trainMode()
     return scope(() => {
@@ -386,26 +391,19 @@ export class Learner {
     })
   }
 
-  /** What is reported: the cross-entropy without smoothing and weights, so that it compares with validation's. */
+  /** What is reported: the loss without smoothing, weights and focus, so that it compares with validation's. */
   #plainLoss(loss: Tensor, logits: Tensor, y: Tensor): number {
-    const { labelSmoothing, classWeights } = this.options
-    if (labelSmoothing === 0 && !classWeights) return loss.item()
-    return Number.isFinite(loss.item()) ? F.crossEntropy(logits.detach().to('float32'), y).item() : Number.NaN
+    const { objective } = this.options
+    return Number.isFinite(loss.item()) ? objective.plainLoss(logits.detach().to('float32'), y).item() : Number.NaN
   }
 
-  /** The training loss: cross-entropy with this learner's smoothing and class weights. */
+  /** The training loss, with this learner's smoothing and class weights. */
   loss(logits: Tensor, y: Tensor): Tensor {
-    const { labelSmoothing, classWeights } = this.options
-    return F.crossEntropy(logits, y, {
-      labelSmoothing,
-      ...(classWeights
-        ? {
-            weight: fromArray(Float32Array.from(classWeights), [classWeights.length]).to('float32', {
-              device: this.device,
-            }),
-          }
-        : {}),
-    })
+    const { labelSmoothing, classWeights, objective } = this.options
+    const weight =
+      classWeights &&
+      fromArray(Float32Array.from(classWeights), [classWeights.length]).to('float32', { device: this.device })
+    return objective.loss(logits, y, { labelSmoothing, weight })
   }
 
   /** Loss, accuracy and probabilities over a whole source, in eval mode. */
@@ -414,9 +412,9 @@ export class Learner {
     options: { signal?: AbortSignal | undefined; onBatch?: (done: number) => void } = {},
   ): Promise<Evaluation> {
     if (!source || source.count === 0) throw new AnnealError('there are no validation pictures to evaluate on')
-    const { classes, evalBatchSize, precision } = this.options
+    const { objective, evalBatchSize, precision } = this.options
     return evaluate(this.network.net, source, {
-      classes: classes.length,
+      objective,
       device: this.device,
       batchSize: evalBatchSize,
       precision,

@@ -2,16 +2,21 @@ import { pictureBatch } from '../data/batch.ts'
 import { loadPicture, type Place } from '../data/index.ts'
 import { autocast, noGrad, scope } from '../torch/index.ts'
 import type { Network, Precision } from './network.ts'
-import type { Preprocessing } from './saved.ts'
+import { cardObjective, type ModelCard } from './saved.ts'
 
 /** What the net makes of one picture. */
 export interface Prediction {
   file: string
+  /** The class; for several labels all that count, joined by a comma; empty for numbers. */
   label: string
-  /** Of the label. */
+  /** Of the label; for several labels of the likeliest; NaN for numbers. */
   probability: number
   /** Of every class, by name. */
   probabilities: Record<string, number>
+  /** For several labels: those whose probability reaches their threshold, likeliest first. */
+  labels?: string[]
+  /** For numbers: what is told, by target. */
+  values?: Record<string, number>
 }
 
 /** How pictures go through the net; with `onError` a bad one does not end it. */
@@ -22,13 +27,21 @@ export interface PredictOptions {
   onError?: (file: string, error: Error) => void
 }
 
+/** A net with what is known of it. */
+export interface Predictor {
+  network: Network
+  card: ModelCard
+}
+
 /** Predicts pictures in files, one after another as they come; `onError` hears of those that can't be read (without it
  *  the first one throws). */
 export async function* predictFiles(
-  { network, classes, preprocessing }: { network: Network; classes: readonly string[]; preprocessing: Preprocessing },
+  { network, card }: Predictor,
   files: Iterable<string | Place>,
   { batchSize = 32, precision = 'float32', device, onError }: PredictOptions = {},
 ): AsyncGenerator<Prediction> {
+  const { classes, preprocessing, temperature = 1 } = card
+  const objective = cardObjective(card)
   network.net.eval()
   let pending: (string | Place)[] = []
   const flush = async () => {
@@ -54,15 +67,12 @@ export async function* predictFiles(
           undefined,
           { ...preprocessing, normalization: preprocessing, ...(device ? { device } : {}) },
         )
-        return autocast(precision, () => network.net(x), network)
-          .to('float32')
-          .softmax(1)
-          .data() as Float32Array
+        const logits = autocast(precision, () => network.net(x), network).to('float32')
+        const outputs = objective.activate(temperature === 1 ? logits : logits.div(temperature))
+        return outputs.data() as Float32Array
       }),
     )
-    return good.map(({ file }, i) =>
-      prediction(file, classes, rows.subarray(i * classes.length, (i + 1) * classes.length)),
-    )
+    return good.map(({ file }, i) => prediction(file, card, rows.subarray(i * classes.length, (i + 1) * classes.length)))
   }
   for (const file of files) {
     pending.push(file)
@@ -71,13 +81,13 @@ export async function* predictFiles(
   if (pending.length > 0) yield* await flush()
 }
 
-function prediction(file: string, classes: readonly string[], p: Float32Array): Prediction {
-  const best = p.indexOf(Math.max(...p))
+function prediction(file: string, { task = 'single', classes, thresholds }: ModelCard, p: Float32Array): Prediction {
   // A class may be called __proto__: entries, not assignments.
-  return {
-    file,
-    label: classes[best]!,
-    probability: p[best]!,
-    probabilities: Object.fromEntries(classes.map((c, i) => [c, p[i]!])),
-  }
+  const named = Object.fromEntries(classes.map((c, i) => [c, p[i]!]))
+  if (task === 'regression') return { file, label: '', probability: Number.NaN, probabilities: {}, values: named }
+  const ranked = Array.from(p.keys()).sort((a, b) => p[b]! - p[a]! || a - b)
+  const best = ranked[0]!
+  if (task === 'single') return { file, label: classes[best]!, probability: p[best]!, probabilities: named }
+  const labels = ranked.filter(c => p[c]! >= (thresholds?.[c] ?? 0.5)).map(c => classes[c]!)
+  return { file, label: labels.join(', '), labels, probability: p[best]!, probabilities: named }
 }

@@ -2,10 +2,12 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
+import type { Task } from '../data/index.ts'
 import { model as modelInfo } from '../models/index.ts'
 import type { Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
 import { type Network, network } from './network.ts'
+import { type Objective, objective, type TargetScale } from './objective.ts'
 
 /** How a picture becomes the net's input: short side to `short`, centre crop of `size`, [0, 1], minus mean, over std. */
 export interface Preprocessing {
@@ -23,11 +25,25 @@ export interface ModelCard {
   version: 1
   architecture: string
   head: { hidden: readonly number[]; dropout: number }
+  /** What is told of a picture; its one class where it is absent. */
+  task?: Task
+  /** Names of the classes, or of the targets. */
   classes: readonly string[]
   preprocessing: Preprocessing
-  metrics: { accuracy: number; loss: number; epoch: number }
+  /** For several labels: the probability from which a label counts, [classes]. */
+  thresholds?: readonly number[]
+  /** For numbers: their mean and deviation over the training pictures, [targets]. */
+  scale?: TargetScale
+  /** What logits are divided by before softmax or sigmoid (Guo et al. 2017, arXiv:1706.04599); 1 where it is absent. */
+  temperature?: number
+  /** How it validated. */
+  metrics: Record<string, number>
   anneal: string
 }
+
+/** What the outputs of a saved net mean. */
+export const cardObjective = ({ task = 'single', classes, scale }: ModelCard): Objective =>
+  objective(task, classes, scale ? { scale } : {})
 
 /** Writes `PATH.safetensors` and `PATH.json`, each whole or not at all. */
 export function saveModel(path: string, net: ReadonlyMap<string, Tensor>, card: ModelCard): void {
@@ -95,7 +111,8 @@ function readCard(path: string): ModelCard {
     card.version === 1 &&
     typeof card.architecture === 'string' &&
     Array.isArray(classes) &&
-    classes.length > 1 &&
+    classes.length > (card.task === undefined || card.task === 'single' ? 1 : 0) &&
+    ['single', 'multi', 'regression'].includes(card.task ?? 'single') &&
     classes.every(c => typeof c === 'string') &&
     Array.isArray(head?.hidden) &&
     typeof p?.size === 'number' &&

@@ -1,0 +1,90 @@
+import type { Tensor } from '../torch/index.ts'
+import { said } from '../train/objective.ts'
+import type { StoredTensor } from '../weights/index.ts'
+import { type Best, validated } from './best.ts'
+import type { StageResult, Stopwatch } from './five-steps.ts'
+import { trainHead } from './head.ts'
+import type { Context, Prepared } from './prepare.ts'
+import { trainWhole, type WholeState } from './whole.ts'
+
+/** Where one size begins, and how the best weights are kept. */
+export interface StageOptions {
+  /** Its number, from 0. */
+  stage: number
+  /** The size before it. */
+  before?: StageResult | undefined
+  /** The best weights of all sizes so far. */
+  best?: Best | undefined
+  keepBest(best: Best): void
+  clock: Stopwatch
+}
+
+/** The steps at one size of pictures: the head, then the whole net. Goes on from the session's checkpoint, where that is
+ *  of this stage. */
+export async function trainStage(
+  prepared: Prepared,
+  context: Context,
+  { stage, before, best, keepBest, clock }: StageOptions,
+): Promise<StageResult> {
+  const { session } = context
+  const { objective, preprocessing } = prepared
+  const { size } = preprocessing
+  const phase = (name: string) => (stage === 0 ? name : `${name}@${size}`)
+  const resumed = session.tensors()
+  if (resumed) loadNet(prepared, resumed)
+  const headKnown = session.known(phase('head')) !== undefined
+  const place = { epoch: before?.epochs ?? 0, size }
+  const head = await session.once(phase('head'), () =>
+    trainHead(prepared, context, {
+      phase: phase('head'),
+      before,
+      keepBest: found => {
+        if (!best || found.score >= best.score) keepBest({ ...found, ...place })
+      },
+    }),
+  )
+  clock.lap('head')
+  const frozen: Best = { ...validated(head), ...place }
+  if (!headKnown) {
+    const where = stage === 0 ? '' : ` at ${size} px`
+    session.emit({
+      type: 'line',
+      text: `frozen${where}: ${said(objective.metric, head.score)}, loss ${head.loss.toFixed(4)}`,
+    })
+    session.know('at', stage)
+    session.checkpoint({ step: head.step, epoch: head.epoch, tensors: netTensors(prepared) })
+  }
+
+  const inner = headKnown ? session.inner<WholeState>() : undefined
+  let whole: WholeState | undefined
+  if (context.options.epochs !== 0) {
+    whole = await trainWhole(prepared, context, {
+      phase: phase('whole'),
+      head,
+      best: frozen,
+      keepBest: found => {
+        if (!best || found.score >= best.score) keepBest(found)
+      },
+      from: inner && resumed ? { state: inner, tensors: resumed } : undefined,
+    })
+  }
+  clock.lap('whole')
+  return {
+    size,
+    best: whole?.best ?? frozen,
+    epochs: whole?.learner.epoch ?? head.epoch,
+    step: whole?.learner.step ?? head.step,
+    headLr: head.lr,
+  }
+}
+
+/** The net's tensors under the names of a resume state. */
+export const netTensors = ({ net }: Prepared): Map<string, Tensor> =>
+  new Map(Array.from(net.net.stateDict(), ([name, t]) => [`net.${name}`, t]))
+
+function loadNet({ net }: Prepared, tensors: ReadonlyMap<string, StoredTensor>): void {
+  const own = new Map(
+    Array.from(tensors).flatMap(([name, t]) => (name.startsWith('net.') ? [[name.slice(4), t] as const] : [])),
+  )
+  net.net.loadStateDict(own)
+}

@@ -1,0 +1,138 @@
+import { AnnealError } from '../base/errors.ts'
+import { percent } from '../base/format.ts'
+import type { Task } from '../data/index.ts'
+import { aten, F, fromArray, type Tensor } from '../torch/index.ts'
+import { accuracy, argmaxRows } from './metrics.ts'
+
+/** A loss by name: `auto` is cross-entropy, binary cross-entropy for several labels, the squared error for numbers. */
+export type LossName = 'auto' | 'focal' | 'mse' | 'mae' | 'huber'
+
+/** What a loss may be told beside outputs and targets. */
+export interface LossOptions {
+  labelSmoothing?: number
+  /** [C]: how much a class weighs; for several labels, how much its presence does. */
+  weight?: Tensor | undefined
+  reduction?: F.Reduction
+}
+
+/** What the outputs of a net mean: how they are learned, read and judged. */
+export interface Objective {
+  readonly task: Task
+  /** Names of the outputs: classes or targets. */
+  readonly names: readonly string[]
+  /** Mean and deviation of the targets, for numbers. */
+  readonly scale?: TargetScale
+  /** Outputs x: [N, C] against y: int64 [N], or float32 [N, C]; `none` gives one loss a sample, [N]. */
+  loss(x: Tensor, y: Tensor, options?: LossOptions): Tensor
+  /** The loss that is reported, for training and validation alike: without smoothing, weights or focus. */
+  plainLoss(x: Tensor, y: Tensor, options?: Pick<LossOptions, 'reduction'>): Tensor
+  /** What is told of x: probabilities (softmax, or a sigmoid each), or numbers in the targets' own units. [N, C] */
+  activate(x: Tensor): Tensor
+  /** The metric that weights are chosen by; the more the better. */
+  readonly metric: string
+  /** Metrics over a whole set; outputs as activated, [N × C]. */
+  score(outputs: Float32Array, targets: Targets): Record<string, number>
+}
+
+/** Right answers: class numbers [N], or rows of 0 and 1 or of numbers [N × C]. */
+export type Targets = Int32Array | Float32Array
+
+/** Mean and deviation of each target over the training pictures, [T]: nets learn numbers near 0. */
+export interface TargetScale {
+  mean: readonly number[]
+  std: readonly number[]
+}
+
+/** How a net is to learn. */
+export interface ObjectiveOptions {
+  loss?: LossName
+  /** For numbers. */
+  scale?: TargetScale | undefined
+}
+
+/** The objective of a task. */
+export function objective(
+  task: Task,
+  names: readonly string[],
+  { loss = 'auto', scale }: ObjectiveOptions = {},
+): Objective {
+  const fits: Record<Task, readonly LossName[]> = {
+    single: ['auto', 'focal'],
+    multi: ['auto', 'focal'],
+    regression: ['auto', 'mse', 'mae', 'huber'],
+  }
+  if (!fits[task].includes(loss))
+    throw new AnnealError(
+      `--loss ${loss}: does not fit ${taskWords[task]}; expected ${fits[task].filter(l => l !== 'auto').join(', ')} or nothing`,
+    )
+  if (task === 'single') return oneClass(names, loss)
+  if (task === 'multi') return manyLabels(names, loss)
+  return numbers(names, loss, scale ?? { mean: names.map(() => 0), std: names.map(() => 1) })
+}
+
+const taskWords: Record<Task, string> = {
+  single: 'pictures of one class each',
+  multi: 'pictures with several labels',
+  regression: 'numbers',
+}
+const perSample = (losses: Tensor, reduction: F.Reduction = 'mean'): Tensor =>
+  reduction === 'none' ? losses : reduction === 'sum' ? losses.sum() : losses.mean()
+
+function oneClass(names: readonly string[], loss: LossName): Objective {
+  const plainLoss: Objective['plainLoss'] = (x, y, options = {}) => F.crossEntropy(x, y, options)
+  return {
+    task: 'single',
+    names,
+    metric: 'accuracy',
+    plainLoss,
+    loss: (x, y, { weight, ...options } = {}) => F.crossEntropy(x, y, { ...options, ...(weight ? { weight } : {}) }),
+    activate: x => x.softmax(1),
+    score: (outputs, targets) => ({ accuracy: accuracy(argmaxRows(outputs, names.length), targets) }),
+  }
+}
+
+function manyLabels(names: readonly string[], loss: LossName): Objective {
+  const bce = (x: Tensor, y: Tensor, posWeight?: Tensor) =>
+    F.bceWithLogits(x, y, { reduction: 'none', ...(posWeight ? { posWeight } : {}) }).mean(1)
+  return {
+    task: 'multi',
+    names,
+    metric: 'mAP',
+    plainLoss: (x, y, { reduction } = {}) => perSample(bce(x, y), reduction),
+    loss: (x, y, { weight, labelSmoothing = 0, reduction } = {}) => {
+      const smooth = labelSmoothing > 0 ? y.mul(1 - labelSmoothing).add(labelSmoothing / 2) : y
+      return perSample(bce(x, smooth, weight), reduction)
+    },
+    activate: x => x.sigmoid(),
+    score: () => ({}),
+  }
+}
+
+function numbers(names: readonly string[], loss: LossName, { mean, std }: TargetScale): Objective {
+  const row = (values: readonly number[], like: Tensor) =>
+    fromArray(Float32Array.from(values), [1, values.length]).to('float32', { device: like.device })
+  const standard = (y: Tensor) => y.sub(row(mean, y)).div(row(std, y))
+  const difference: Record<Exclude<LossName, 'focal'>, (x: Tensor, y: Tensor) => Tensor> = {
+    auto: (x, y) => aten.mse_loss(x, y, { reduction: 0 }),
+    mse: (x, y) => aten.mse_loss(x, y, { reduction: 0 }),
+    mae: (x, y) => aten.l1_loss(x, y, { reduction: 0 }),
+    huber: (x, y) => aten.smooth_l1_loss(x, y, { reduction: 0 }),
+  }
+  const of = difference[loss === 'focal' ? 'auto' : loss]
+  const plainLoss: Objective['plainLoss'] = (x, y, { reduction } = {}) =>
+    perSample(of(x, standard(y)).mean(1), reduction)
+  return {
+    task: 'regression',
+    names,
+    scale: { mean, std },
+    metric: 'r2',
+    plainLoss,
+    loss: (x, y, { reduction } = {}) => plainLoss(x, y, reduction ? { reduction } : {}),
+    activate: x => x.mul(row(std, x)).add(row(mean, x)),
+    score: () => ({}),
+  }
+}
+
+/** A score as the reader knows it: `75.6 %`, `mAP 0.888`, `R² 0.910`. */
+export const said = (metric: string, score: number): string =>
+  metric.endsWith('accuracy') ? percent(score) : `${metric === 'r2' ? 'R²' : metric} ${score.toFixed(3)}`
