@@ -1,3 +1,4 @@
+import { AnnealError } from '../base/errors.ts'
 import { aten, F, fromArray, scope, type Tensor } from '../torch/index.ts'
 import { lbfgs } from './lbfgs.ts'
 import { turn } from './turn.ts'
@@ -7,30 +8,109 @@ export interface LabelledFeatures {
   x: Float32Array
   y: Int32Array
 }
-/** A solution, and how it was reached. */
-export interface LogisticModel {
-  /** [classes × F] and [classes], for features as given. */
+/** Features with several answers a sample. x: float32 [N × F], y: float32 [N × C]. */
+export interface AnsweredFeatures {
+  x: Float32Array
+  y: Float32Array
+}
+/** A linear layer for features as given: weight [C × F], bias [C]. */
+export interface LinearModel {
   weight: Float32Array
   bias: Float32Array
+}
+/** A solution, and how it was reached. */
+export interface LogisticModel extends LinearModel {
   iterations: number
   converged: boolean
+}
+/** When a search ends. Aborted, it throws `Stopped`. */
+export interface PathOptions {
+  iterations?: number
+  tolerance?: number
+  signal?: AbortSignal | undefined
 }
 
 /** Multinomial logistic regression to its optimum: mean cross-entropy + l2/2 · ‖W‖², as scikit-learn's
  *  LogisticRegression with C = 1 / (N · l2); the biases are free. Solved by L-BFGS over standardised features (the
- *  penalty stays on the weights for the features as given), many values of `l2` from the strongest on, each from the last.
- *  Aborted, it throws `Stopped`. */
+ *  penalty stays on the weights for the features as given), many values of `l2` from the strongest on, each from the last. */
 export async function logisticPath(
   { x, y }: LabelledFeatures,
   classes: number,
   l2s: readonly number[],
-  {
-    iterations = 150,
-    tolerance = 1e-6,
-    signal,
-  }: { iterations?: number; tolerance?: number; signal?: AbortSignal | undefined } = {},
+  options: PathOptions = {},
 ): Promise<LogisticModel[]> {
   const n = y.length
+  return path(x, n, l2s, options, {
+    target: () => fromArray(BigInt64Array.from(y, BigInt), [1, n, 1]),
+    loss: F.crossEntropy,
+    start: new Float64Array(classes),
+    bend: new Float64Array(classes).fill((classes - 1) / classes ** 2), // p(1 − p) where p = 1/classes
+  })
+}
+
+/** A logistic regression for each of several labels (one against the rest): the mean over samples of binary
+ *  cross-entropy + l2/2 · ‖w‖² of each, summed; each label's is scikit-learn's LogisticRegression with C = 1 / (N · l2).
+ *  y: 0 to 1. A label that every sample or none has gets a bias alone, at the odds of half a sample in N. */
+export async function sigmoidPath(
+  { x, y }: AnsweredFeatures,
+  classes: number,
+  l2s: readonly number[],
+  { tolerance = 1e-7, ...options }: PathOptions = {},
+): Promise<LogisticModel[]> {
+  const n = rowsOf('sigmoidPath', y, classes)
+  const means = columnMeans(y, classes)
+  const shares = means.map(p => Math.min(1 - 0.5 / n, Math.max(0.5 / n, p)))
+  const told = Float32Array.from(means, p => (p > 0 && p < 1 ? 1 / n : 0))
+  return path(
+    x,
+    n,
+    l2s,
+    { tolerance, ...options },
+    {
+      target: () => answers(y, n, classes),
+      loss: (logits, target) =>
+        F.bceWithLogits(logits, target, { weight: fromArray(told, [1, classes, 1, 1]), reduction: 'sum' }),
+      start: shares.map(p => Math.log(p / (1 - p))),
+      bend: shares.map(p => p * (1 - p)),
+    },
+  )
+}
+
+/** Several answers [N × C] as the convolution's output has them: [1, C, N, 1]. */
+const answers = (y: Float32Array, n: number, c: number): Tensor =>
+  fromArray(y, [n, c]).transpose(0, 1).reshape(1, c, n, 1).contiguous()
+
+/** The number of samples that `y` answers for. */
+export function rowsOf(op: string, y: ArrayLike<number>, c: number): number {
+  if (Number.isInteger(c) && c > 0 && y.length > 0 && y.length % c === 0) return y.length / c
+  throw new AnnealError(`${op}: got ${y.length} answers for rows of ${c}; expected one row a sample`)
+}
+
+/** The mean of each column. values: [N × C]. */
+export function columnMeans(values: Float32Array, c: number): Float64Array {
+  const sums = new Float64Array(c)
+  for (let i = 0; i < values.length; i++) sums[i % c]! += values[i]!
+  return sums.map(s => (s * c) / values.length)
+}
+
+/** What is minimised beside the penalty. */
+interface Loss {
+  target(): Tensor
+  /** Of logits [1, C, N, 1]. */
+  loss(logits: Tensor, target: Tensor): Tensor
+  /** Biases to begin with, and the loss's second derivative by each. */
+  start: Float64Array
+  bend: Float64Array
+}
+
+async function path(
+  x: Float32Array,
+  n: number,
+  l2s: readonly number[],
+  { iterations = 150, tolerance = 1e-6, signal }: PathOptions,
+  { target: makeTarget, loss, start: biases, bend }: Loss,
+): Promise<LogisticModel[]> {
+  const classes = biases.length
   const width = x.length / n
   const { standard, target, spread, centre } = scope(() => {
     const raw = fromArray(x, [n, width], { copy: false })
@@ -38,19 +118,19 @@ export async function logisticPath(
     const deviation = aten.clamp_min(aten.std(raw, [0]), 1e-4)
     // As one picture of N pixels with F channels: a 1×1 convolution is the same product, and fast in every libtorch.
     const standard = raw.sub(mean).div(deviation).transpose(0, 1).reshape(1, width, n, 1).contiguous()
-    const target = fromArray(BigInt64Array.from(y, BigInt), [1, n, 1])
     const [spread, centre] = [deviation.data() as Float32Array, mean.data() as Float32Array]
-    return { standard, target, spread, centre }
+    return { standard, target: makeTarget(), spread, centre }
   })
   const between = async () => {
     await turn(signal)
   }
   const models: LogisticModel[] = []
   try {
-    let point: Float64Array = new Float64Array(classes * (width + 1))
+    let point = new Float64Array(classes * (width + 1))
+    point.set(biases, classes * width)
     for (const l2 of l2s) {
-      const problem = { standard, target, spread, l2, classes, width }
-      const unit = units(problem)
+      const problem = { standard, target, loss, spread, l2, classes, width }
+      const unit = units(problem, bend)
       const solve = (u: Float64Array, g: Float64Array) => {
         const value = scope(() => objective(times(u, unit), g, problem))
         for (let i = 0; i < g.length; i++) g[i]! *= unit[i]!
@@ -71,19 +151,21 @@ export async function logisticPath(
 interface Problem {
   standard: Tensor
   target: Tensor
+  loss: Loss['loss']
   spread: Float32Array
   l2: number
   classes: number
   width: number
 }
-const times = (a: Float64Array, b: Float64Array): Float64Array => a.map((v, i) => v * b[i]!)
+const times = (a: Float64Array, b: Float64Array): Float64Array<ArrayBuffer> => Float64Array.from(a, (v, i) => v * b[i]!)
 
 /** The length of a step in each parameter that bends the objective by about 1, so that L-BFGS sees a round valley:
- *  1/√(p(1 − p) + l2/σ²) for a weight, where p = 1/classes. */
-function units({ spread, l2, classes, width }: Problem): Float64Array {
-  const bend = (classes - 1) / classes ** 2
+ *  1/√(bend + l2/σ²) for a weight. */
+function units({ spread, l2, classes, width }: Problem, bend: Float64Array): Float64Array {
   return Float64Array.from({ length: classes * (width + 1) }, (_, i) =>
-    i < classes * width ? 1 / Math.sqrt(bend + l2 / spread[i % width]! ** 2) : 1 / Math.sqrt(bend),
+    i < classes * width
+      ? 1 / Math.sqrt(bend[Math.floor(i / width)]! + l2 / spread[i % width]! ** 2)
+      : 1 / Math.sqrt(bend[i - classes * width]!),
   )
 }
 
@@ -91,13 +173,13 @@ function units({ spread, l2, classes, width }: Problem): Float64Array {
 function objective(
   p: Float64Array,
   gradient: Float64Array,
-  { standard, target, spread, l2, classes, width }: Problem,
+  { standard, target, loss: lossOf, spread, l2, classes, width }: Problem,
 ): number {
   const w = fromArray(Float32Array.from(p.subarray(0, classes * width)), [classes, width, 1, 1])
   const b = fromArray(Float32Array.from(p.subarray(classes * width)), [classes])
   w.requiresGrad = true
   b.requiresGrad = true
-  const loss = F.crossEntropy(aten.conv2d(standard, w, { bias: b }), target)
+  const loss = lossOf(aten.conv2d(standard, w, { bias: b }), target)
   loss.backward()
   const gw = w.grad!.data() as Float32Array
   let penalty = 0
@@ -114,7 +196,7 @@ function objective(
 function unstandardise(
   p: Float64Array,
   { spread, centre, classes, width }: { spread: Float32Array; centre: Float32Array; classes: number; width: number },
-) {
+): LinearModel {
   const weight = new Float32Array(classes * width)
   const bias = new Float32Array(classes)
   for (let c = 0; c < classes; c++) {

@@ -1,4 +1,5 @@
-"""Writes logistic.json: scikit-learn's multinomial logistic regression on features by formula, unequal in scale.
+"""Writes logistic.json: scikit-learn's multinomial logistic regression, one logistic regression a label, and ridge
+regression, on features by formula, unequal in scale.
 
   python make_logistic.py
 """
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import sklearn
 from formula import hashed
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 
 def features(name, n, width, classes):
@@ -33,14 +34,50 @@ def case(name, n, width, classes, l2s):
     return {"name": name, "n": n, "width": width, "classes": classes, "results": results}
 
 
+def answers(name, x, y, targets):
+    """Several 0/1 labels a sample (the first is rare), and as many numbers."""
+    n = len(y)
+    noise = np.asarray(hashed(f"{name} answers", n * targets)).reshape(n, targets)
+    numbers = 4 * noise + (y[:, None] + np.arange(targets)) % 3 + 10.0 * np.arange(targets)
+    labels = (noise + 0.2 * (y[:, None] % 2) > np.linspace(0.45, 0.1, targets)).astype(np.float32)
+    return labels, numbers.astype(np.float32)
+
+
+def several(name, n, width, targets, l2s):
+    x, y = features(name, n, width, 3)
+    labels, numbers = answers(name, x, y, targets)
+    x = x.astype(np.float64)
+    sigmoid, ridge = [], []
+    for l2 in l2s:
+        p = np.stack(
+            [
+                LogisticRegression(C=1 / (n * l2), solver="newton-cg", tol=1e-10, max_iter=10_000)
+                .fit(x, labels[:, t])
+                .predict_proba(x)[:, 1]
+                for t in range(targets)
+            ],
+            axis=1,
+        )
+        sigmoid.append({"l2": l2, "outputs": [round(float(v), 7) for v in p[:20].reshape(-1)]})
+        out = Ridge(alpha=n * l2, solver="cholesky").fit(x, numbers).predict(x).reshape(n, targets)
+        ridge.append({"l2": l2, "outputs": [round(float(v), 6) for v in out[:20].reshape(-1)]})
+    return {"name": name, "n": n, "width": width, "targets": targets, "sigmoid": sigmoid, "ridge": ridge}
+
+
 def main():
     cases = [
         case("three classes", 60, 8, 3, [3, 0.3, 0.03]),
         case("two classes", 40, 5, 2, [1, 0.01]),
         case("more features than samples", 30, 48, 5, [10, 1, 0.1]),
     ]
-    rows = ",\n".join("  " + json.dumps(c) for c in cases)
-    text = f'{{\n "by": "make_logistic.py, scikit-learn {sklearn.__version__}",\n "cases": [\n{rows}\n ]\n}}\n'
+    many = [
+        several("several answers", 60, 8, 3, [3, 0.3, 0.03]),
+        several("several answers, more features than samples", 30, 48, 4, [10, 1, 0.1]),
+    ]
+    parts = {"cases": cases, "several": many}
+    rows = {key: ",\n".join("  " + json.dumps(c) for c in part) for key, part in parts.items()}
+    lists = ",\n".join(f' "{key}": [\n{text}\n ]' for key, text in rows.items())
+    text = f'{{\n "by": "make_logistic.py, scikit-learn {sklearn.__version__}",\n{lists}\n}}\n'
     (Path(__file__).parent / "logistic.json").write_text(text)
 
 
