@@ -44,7 +44,10 @@ export function pictureSource({
     batch(numbers, epoch) {
       const pictures = Array.from(numbers, n => picture(samples[n]!.picture))
       const changes = augmentation && Array.from(numbers, n => drawChange(augmentation, seed, epoch, n))
-      return { x: pictureBatch(pictures, changes, options), y: targetTensor(numbers, { targets, count: samples.length }, options.device) }
+      return {
+        x: pictureBatch(pictures, changes, options),
+        y: targetTensor(numbers, { targets, count: samples.length }, options.device),
+      }
     },
   }
 }
@@ -80,7 +83,7 @@ export function targetTensor(
   }
   const width = targets.length / count
   const rows = new Float32Array(numbers.length * width)
-  numbers.forEach((n, i) => rows.set(targets.subarray(n * width, (n + 1) * width), i * width))
+  for (const [i, n] of numbers.entries()) rows.set(targets.subarray(n * width, (n + 1) * width), i * width)
   const y = fromArray(rows, [numbers.length, width])
   return device ? y.to('float32', { device }) : y
 }

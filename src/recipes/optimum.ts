@@ -3,9 +3,10 @@ import { aten, fromArray, noGrad, scope } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { featureSource } from '../train/features.ts'
 import { dropSnapshot, type Learner, type Snapshot } from '../train/learner.ts'
-import { type LogisticModel, logisticPath, ridgePath, sigmoidPath } from '../train/logistic.ts'
+import { type LinearModel, logisticPath, sigmoidPath } from '../train/logistic.ts'
 import type { Network } from '../train/network.ts'
 import { type Objective, said } from '../train/objective.ts'
+import { ridgePath } from '../train/ridge.ts'
 import { isBetter, type Validated, validated } from './best.ts'
 import type { Features } from './features.ts'
 import type { Session } from './session.ts'
@@ -86,7 +87,7 @@ async function optima(
   { x, answers, views }: { x: Float32Array; answers: Pick<PictureSource, 'targets' | 'count'>; views: number },
   l2s: readonly number[],
   signal: AbortSignal | undefined,
-): Promise<LogisticModel[]> {
+): Promise<LinearModel[]> {
   const { targets } = answers
   if (targets instanceof Int32Array) {
     const y = new Int32Array(views * targets.length)
@@ -103,7 +104,9 @@ async function optima(
 
 /** Says which head was taken, and which the whole net begins from. */
 export function explainOptimum(session: Session, { task, metric }: Objective, { best, start }: Optimum): void {
-  const kind = { single: 'logistic regression', multi: 'logistic regression a label', regression: 'ridge regression' }[task]
+  const kind = { single: 'logistic regression', multi: 'logistic regression a label', regression: 'ridge regression' }[
+    task
+  ]
   session.choice(
     'head',
     `${kind}, L2 ${best.l2}`,

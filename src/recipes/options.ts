@@ -39,8 +39,10 @@ export interface TrainOptions {
   headLr?: number | undefined
   /** Rates of the whole net: one for the last group, or one a group, earliest first. */
   lr?: number | readonly number[] | undefined
-  /** How much lower the rate of each earlier group is: 3 for photos, 10 for pictures unlike ImageNet's. */
+  /** How much lower the rate of each earlier group is; by `like` unless given. */
   factor?: number | undefined
+  /** What the pictures are like: `imagenet` (factor 3), `different` (10), or the factor itself; measured unless given. */
+  like?: 'auto' | 'imagenet' | 'different' | number | undefined
   /** Cycles of one epoch in which the head is trained. */
   headCycles?: number | undefined
   /** Epochs of the first cycle of the whole net. */
@@ -96,6 +98,12 @@ export function checkOptions(o: TrainOptions): void {
     v => v >= 1 && v <= 1000,
     'a number from 1 (3 for photos, 10 for pictures unlike ImageNet)',
   )
+  if (typeof o.like === 'number')
+    number('like', o.like, v => v >= 1 && v <= 1000, 'imagenet, different, or a factor from 1')
+  else if (!['auto', 'imagenet', 'different', undefined].includes(o.like))
+    throw new AnnealError(`--like: expected auto, imagenet, different or a factor from 1, got ${o.like}`)
+  if (o.like !== undefined && o.like !== 'auto' && o.factor !== undefined)
+    throw new AnnealError(`--like ${o.like} and --factor ${o.factor} say the same thing; leave one of them out`)
   number('dropout', o.dropout, v => v >= 0 && v < 1, 'a share from 0 to below 1')
   number('weight-decay', o.weightDecay, v => v >= 0 && v < 10, 'a number from 0')
   number('label-smoothing', o.labelSmoothing, v => v >= 0 && v < 1, 'a share from 0 to below 1')

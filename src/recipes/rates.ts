@@ -3,10 +3,38 @@ import { lrFind } from '../train/finder.ts'
 import type { Learner } from '../train/learner.ts'
 import { findingEvent } from './events.ts'
 import type { HeadResult } from './head.ts'
-import type { Context } from './prepare.ts'
+import { chanceOf, distanceFromImageNet, judgeLikeness } from './like.ts'
+import type { Context, Prepared } from './prepare.ts'
 
 /** The rates between which a trained head is trained on. */
 const [lowest, highest] = [1e-4, 1e-3]
+
+/** How much lower the rate of each earlier group is than the next one's, and why. */
+export interface Factor {
+  factor: number
+  reason: string
+}
+
+/** The factor between layer groups: as asked (`factor`, `like`), else 3 or 10 by how unlike ImageNet's the pictures are;
+ *  1 over random weights. */
+export async function chooseFactor(
+  { net, objective, source, precision }: Prepared,
+  { options, signal }: Pick<Context, 'options' | 'signal'>,
+  head: HeadResult,
+): Promise<Factor> {
+  const {
+    factor = typeof options.like === 'number' ? options.like : undefined,
+    like = 'auto',
+    pretrained = true,
+  } = options
+  if (factor !== undefined) return { factor, reason: 'as asked' }
+  if (like === 'imagenet') return { factor: 3, reason: "pictures like ImageNet's, as said" }
+  if (like === 'different') return { factor: 10, reason: "pictures unlike ImageNet's, as said" }
+  if (!pretrained) return { factor: 1, reason: 'none of them is pretrained' }
+  const train = source('train')
+  const distance = await distanceFromImageNet(net, train, { precision, signal })
+  return judgeLikeness(distance, head, chanceOf(objective, source('valid').targets))
+}
 
 /** The rates of the whole net, earliest group first, and why. Over a pretrained body they follow from the head's: it is
  *  trained by now, so a tenth of what was found for it (a finder over a trained net sees no fall to go by). A body from
@@ -14,16 +42,10 @@ const [lowest, highest] = [1e-4, 1e-3]
 export async function chooseRates(
   learn: Learner,
   { session, options, signal }: Context,
-  { head, factor }: { head: HeadResult; factor: number },
+  { head, factor, reason }: { head: HeadResult } & Factor,
 ): Promise<{ lrs: number[]; reason: string }> {
   if (typeof options.lr === 'object') return { lrs: learn.rates(options.lr), reason: 'as asked' }
   const lower = factor === 1 ? 'the same for every group' : `each earlier group ${factor} times lower`
-  const why =
-    options.factor !== undefined
-      ? ', as asked'
-      : factor === 1
-        ? ': none of them is pretrained'
-        : ": photos are like ImageNet's (--factor 10 for medical or satellite pictures)"
   const found = async () => {
     const finding = await lrFind(learn, { steps: 60, signal })
     session.emit(findingEvent('whole', finding))
@@ -35,7 +57,7 @@ export async function chooseRates(
       : options.pretrained === false
         ? await found()
         : { lr: Math.min(highest, Math.max(lowest, head.lr / 10)), from: headShare(head.lr) }
-  return { lrs: learn.rates(lr, factor), reason: `${from}; ${lower}${why}` }
+  return { lrs: learn.rates(lr, factor), reason: `${from}; ${lower}: ${reason}` }
 }
 
 function headShare(headRate: number): string {

@@ -11,7 +11,7 @@ import { recorder } from './events.ts'
 import type { HeadResult } from './head.ts'
 import { keepsStatistics } from './options.ts'
 import type { Context, Prepared } from './prepare.ts'
-import { chooseRates, secondsPerEpoch } from './rates.ts'
+import { chooseFactor, chooseRates, secondsPerEpoch } from './rates.ts'
 
 /** Where the whole phase stands, for the resume state: plain data beside the tensors. */
 export interface WholeState {
@@ -77,8 +77,9 @@ export async function trainWhole(
   const pretrained = options.pretrained ?? true
   learn.bnFreeze = keepsStatistics(options, { pictures: train.count, batchSize })
   learn.dropout = options.dropout !== undefined || !head.logistic
-  const factor = options.factor ?? (pretrained ? 3 : 1)
-  const chosen = from ? undefined : await chooseRates(learn, context, { head, factor })
+  const chosen = from
+    ? undefined
+    : await chooseRates(learn, context, { head, ...(await chooseFactor(prepared, context, head)) })
   const timed = !from && options.minutes !== undefined
   const state: WholeState = from?.state ?? {
     lrs: chosen!.lrs,
@@ -123,7 +124,11 @@ export async function trainWhole(
     session.checkpoint({ step: learn.step, epoch: learn.epoch, inner: state, tensors: tensorsOf(learn) })
   }
   const judge = (info: EpochInfo): boolean => {
-    const now = { ...validated({ ...info, loss: info.validLoss }), epoch: info.epoch, size: prepared.preprocessing.size }
+    const now = {
+      ...validated({ ...info, loss: info.validLoss }),
+      epoch: info.epoch,
+      size: prepared.preprocessing.size,
+    }
     if (!isBetter(now, state.best)) return false
     state.best = now
     return true

@@ -43,8 +43,7 @@ export async function evaluate(
   const probabilities = new Float32Array(source.count * classes)
   const logits = new Float32Array(source.count * classes)
   const losses = new Float32Array(source.count)
-  const targets =
-    objective.task === 'single' ? new Int32Array(source.count) : new Float32Array(source.count * classes)
+  const targets = objective.task === 'single' ? new Int32Array(source.count) : new Float32Array(source.count * classes)
   net.eval()
   let done = 0
   for (const samples of inOrder(source.count, batchSize)) {

@@ -103,7 +103,14 @@ export class Learner {
   readonly options: Required<
     Pick<
       LearnerOptions,
-      'objective' | 'batchSize' | 'evalBatchSize' | 'optimizer' | 'weightDecay' | 'labelSmoothing' | 'precision' | 'seed'
+      | 'objective'
+      | 'batchSize'
+      | 'evalBatchSize'
+      | 'optimizer'
+      | 'weightDecay'
+      | 'labelSmoothing'
+      | 'precision'
+      | 'seed'
     >
   > &
     LearnerOptions

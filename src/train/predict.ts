@@ -72,7 +72,9 @@ export async function* predictFiles(
         return outputs.data() as Float32Array
       }),
     )
-    return good.map(({ file }, i) => prediction(file, card, rows.subarray(i * classes.length, (i + 1) * classes.length)))
+    return good.map(({ file }, i) =>
+      prediction(file, card, rows.subarray(i * classes.length, (i + 1) * classes.length)),
+    )
   }
   for (const file of files) {
     pending.push(file)
