@@ -10,6 +10,7 @@ const program = new Command('anneal')
   .exitOverride()
 
 const many = (value: string) => value.split(',').map(v => Number(v))
+const likeness = (value: string) => (Number.isNaN(Number(value)) ? value : Number(value))
 const rates = (value: string) => (value.includes(',') ? many(value) : Number(value))
 
 // Each command's code is loaded when it is called, so that help and listings start at once.
@@ -24,6 +25,7 @@ const training = (command: Command) =>
     .option('--weights <file>', 'pretrained weights of this model, .safetensors or .pth')
     .option('--no-pretrained', 'begin from random weights')
     .option('--size <pixels>', "side of the pictures in pixels (default: the model's own)", Number)
+    .option('--sizes <pixels>', 'train through several sizes, small ones first: 128,224,288', many)
     .option('--batch <n>', 'pictures a step (default: 32)', Number)
     .option(
       '--epochs <n>',
@@ -39,10 +41,11 @@ const training = (command: Command) =>
       rates,
     )
     .option('--head-lr <rate>', 'rate of the head in the frozen phase (default: found)', Number)
+    .option('--factor <n>', 'how much lower the rate of each earlier group is (default: by --like)', Number)
     .option(
-      '--factor <n>',
-      'how much lower the rate of each earlier group is: 10 for medical or satellite pictures (default: 3, for photos)',
-      Number,
+      '--like <what>',
+      "imagenet (factor 3), different (factor 10: medical, satellite) or the factor itself (default: auto, measured on the body's statistics)",
+      likeness,
     )
     .option('--head-cycles <n>', 'cycles of one epoch for the head (default: 3)', Number)
     .option('--cycle-len <epochs>', 'epochs of the first cycle of the whole net (default: 2)', Number)

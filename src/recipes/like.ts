@@ -105,7 +105,7 @@ function divergence(x: Tensor, mean: Tensor, variance: Tensor): number {
  *  share of pictures that have one; for numbers 0. */
 export function chanceOf({ task, names }: Objective, targets: Targets): number {
   if (task === 'regression') return 0
-  if (task === 'multi') return targets.reduce((sum, v) => sum + v, 0) / targets.length
+  if (task === 'multi') return Array.from(targets).reduce((sum, v) => sum + v, 0) / targets.length
   const counts = new Uint32Array(names.length)
   for (const c of targets) counts[c]!++
   return Math.max(...counts) / targets.length

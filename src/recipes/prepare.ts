@@ -19,6 +19,7 @@ import { library, manualSeed } from '../torch/index.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
 import { type Objective, objective, type TargetScale } from '../train/objective.ts'
 import type { Preprocessing } from '../train/saved.ts'
+import { batchThatFits } from './memory.ts'
 import type { TrainOptions } from './options.ts'
 import type { Session } from './session.ts'
 
@@ -118,10 +119,10 @@ export async function prepare(
       `--lr: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate or as many, got ${options.lr.length}`,
     )
   const precision = choosePrecision({ session, options, info, device })
-  const { batchSize = 32 } = options
+  const wanted = options.batchSize ?? 32
   session.choice(
     'settings',
-    `${sizes.join(', ')} px, batches of ${batchSize}, seed ${seed}, on ${device}`,
+    `${sizes.join(', ')} px, batches of ${wanted}, seed ${seed}, on ${device}`,
     options.size === undefined && options.sizes === undefined && options.batchSize === undefined
       ? "the model's own size; the usual batch"
       : 'as asked',
@@ -144,6 +145,9 @@ export async function prepare(
   }
   const at = async (size: number): Promise<Prepared> => {
     const pictures = await open(size)
+    // A resumed run must not choose anew: other batches are other bits.
+    const { batchSize, reason } = await session.once(`batch ${size}`, () => batchThatFits(net, { wanted, size }))
+    if (reason !== undefined) session.choice('batch', `${batchSize} pictures of ${size} px`, reason)
     const short = shortSide(size, info)
     const { mean, std, interpolation } = info
     return {
