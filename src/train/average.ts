@@ -14,14 +14,19 @@ export class WeightAverage {
 
   /** Takes the weights of one more step. */
   update(): void {
+    this.blend(this.#decay)
+  }
+
+  /** Keeps this share of the average; the rest becomes the net's weights. */
+  protected blend(share: number): void {
     noGrad(() =>
       scope(() => {
         const now = [...this.#net.stateDict()].filter(([, t]) => t.dtype.startsWith('float'))
         this.#kept ??= keep(new Map(now.map(([name, t]) => [name, t.detach().clone()])))
         const kept = now.map(([name]) => this.#kept!.get(name)!)
         const weights = now.map(([, t]) => t)
-        aten._foreach_mul_(kept, this.#decay)
-        aten._foreach_add_(kept, weights, { alpha: 1 - this.#decay })
+        aten._foreach_mul_(kept, share)
+        aten._foreach_add_(kept, weights, { alpha: 1 - share })
       }),
     )
   }

@@ -1,0 +1,68 @@
+import { basename, dirname, join } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { keep, noGrad, scope, type Tensor } from '../torch/index.ts'
+import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
+import type { Trainable } from './network.ts'
+import { storedTensors } from './saved.ts'
+
+/** Weights of one member: a weight file's path, or the tensors by name. */
+export type Member = string | ReadonlyMap<string, Tensor | StoredTensor>
+
+/** The mean of what a net says with each of several weights in it (snapshot ensembles, Huang et al. 2017,
+ *  arXiv:1704.00109): `predict` is called once a member with its weights in the net, and gives activated outputs. The
+ *  net's own weights are back at the end, also after an error. `shares` weigh the members; equal unless given. */
+export async function ensemble(
+  network: Trainable,
+  members: readonly Member[],
+  predict: (member: number) => Promise<Float32Array>,
+  { shares = members.map(() => 1) }: { shares?: readonly number[] } = {},
+): Promise<Float32Array> {
+  const total = shares.reduce((a, b) => a + b, 0)
+  if (members.length === 0 || shares.length !== members.length || shares.some(s => !(s >= 0)) || !(total > 0))
+    throw new AnnealError(
+      `ensemble: got ${members.length} members and shares ${shares.join(', ') || 'of none'}; expected one member or more, each with a share from 0`,
+    )
+  const { net } = network
+  const own = noGrad(() => scope(() => keep(new Map(Array.from(net.stateDict(), ([k, t]) => [k, t.detach().clone()])))))
+  let sum: Float64Array | undefined
+  try {
+    for (const [i, member] of members.entries()) {
+      try {
+        net.loadStateDict(typeof member === 'string' ? readWeights(member) : member)
+      } catch (cause) {
+        const name = typeof member === 'string' ? member : `member ${i + 1}`
+        throw new AnnealError(`${name}: ${(cause as Error).message}`, { cause })
+      }
+      const outputs = await predict(i)
+      sum ??= new Float64Array(outputs.length)
+      if (outputs.length !== sum.length)
+        throw new AnnealError(`ensemble: member ${i + 1} gave ${outputs.length} outputs, the first ${sum.length}`)
+      for (const [k, v] of outputs.entries()) sum[k]! += (v * shares[i]!) / total
+    }
+  } finally {
+    net.loadStateDict(own)
+    for (const t of own.values()) t.dispose()
+  }
+  return Float32Array.from(sum!)
+}
+
+/** Writes each member beside `stem` as `STEM.1.safetensors`, `STEM.2.safetensors`, …, each whole or not at all. Returns
+ *  the files' names, as a model card lists them. */
+export function saveMembers(stem: string, members: readonly ReadonlyMap<string, Tensor>[]): string[] {
+  return members.map((state, i) => {
+    const path = `${stem}.${i + 1}.safetensors`
+    writeSafetensors(path, storedTensors(state), { format: 'pt' })
+    return basename(path)
+  })
+}
+
+/** The paths of the members that the card at `card` lists: files beside it, by name alone. */
+export function memberPaths(card: string, names: readonly string[]): string[] {
+  return names.map(name => {
+    if (name !== basename(name) || !name.endsWith('.safetensors') || /[\\/\0]/.test(name))
+      throw new AnnealError(
+        `${card}: "${name}" is no member of this model; expected the name of a .safetensors file beside the card`,
+      )
+    return join(dirname(card), name)
+  })
+}

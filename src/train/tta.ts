@@ -1,0 +1,137 @@
+import { AnnealError } from '../base/errors.ts'
+import type { Task } from '../data/types.ts'
+import { aten, autocast, type Layer, noGrad, scope, type Tensor } from '../torch/index.ts'
+import type { Precision, Trainable } from './network.ts'
+import { inOrder, type Source } from './source.ts'
+import { turn } from './turn.ts'
+
+/** How samples go through the net, and who hears of it. */
+export interface OutputOptions {
+  task?: Task
+  /** Numbers a sample that the net gives: classes, labels or targets. */
+  classes: number
+  batchSize?: number
+  precision?: Precision
+  signal?: AbortSignal | undefined
+  onBatch?: (done: number, total: number) => void
+}
+/** How many augmented views a sample has, and what the plain one weighs beside their mean. */
+export interface TtaOptions extends OutputOptions {
+  views?: number
+  /** The plain view's share (fastai's beta), or the highest of all views' outputs instead of a mean. */
+  plain?: number | 'max'
+}
+
+/** What a net's raw outputs [N, C] are read as: softmax for `single`, a sigmoid each for `multi`, themselves for
+ *  `regression`. */
+export const activate = (task: Task, outputs: Tensor): Tensor =>
+  task === 'single' ? outputs.softmax(1) : task === 'multi' ? outputs.sigmoid() : outputs
+
+/** Activated outputs over a whole source at one epoch of it, in eval mode: [N × classes]. */
+export async function outputsOf(
+  network: Trainable,
+  source: Source,
+  options: OutputOptions & { epoch?: number },
+): Promise<Float32Array> {
+  return collect(network, source, (net, x) => net(x), options)
+}
+
+/** The cheap variant of `tta`: the mean of each picture and its mirror image, in one pass. [N × classes]. */
+export async function mirrorTta(
+  network: Trainable,
+  source: Source,
+  options: OutputOptions & { epoch?: number },
+): Promise<Float32Array> {
+  return collect(
+    network,
+    source,
+    (net, x) =>
+      net(x)
+        .add(net(aten.flip(x, [3])))
+        .div(2),
+    options,
+  )
+}
+
+async function collect(
+  network: Trainable,
+  source: Source,
+  forward: (net: Layer, x: Tensor) => Tensor,
+  {
+    task = 'single',
+    classes,
+    batchSize = 64,
+    precision = 'float32',
+    epoch = 0,
+    signal,
+    onBatch,
+  }: Parameters<typeof outputsOf>[2],
+): Promise<Float32Array> {
+  const out = new Float32Array(source.count * classes)
+  const activated: Layer = x => activate(task, autocast(precision, () => network.net(x), network).to('float32'))
+  network.net.eval()
+  let done = 0
+  for (const samples of inOrder(source.count, batchSize)) {
+    noGrad(() =>
+      scope(() => out.set(forward(activated, source.batch(samples, epoch).x).data() as Float32Array, done * classes)),
+    )
+    done += samples.length
+    onBatch?.(done, source.count)
+    await turn(signal)
+  }
+  return out
+}
+
+/** Test-time augmentation: the mean over `views` augmented views and the plain one, on activated outputs as fastai does:
+ *  (1 − plain) · mean of views + plain · plain view, or the highest of all (rows of probabilities then no longer sum to
+ *  1). View v is epoch v of the augmented source, from 1, so the same seed gives the same bits. [N × classes]. */
+export async function tta(
+  network: Trainable,
+  { plain, augmented }: { plain: Source; augmented: Source },
+  { views = 4, plain: share = 0.25, onBatch, ...options }: TtaOptions,
+): Promise<Float32Array> {
+  if (!Number.isInteger(views) || views < 1)
+    throw new AnnealError(`tta: views must be a whole number from 1, got ${views}`)
+  if (plain.count !== augmented.count)
+    throw new AnnealError(
+      `tta: the plain source has ${plain.count} samples and the augmented one ${augmented.count}; expected the same samples`,
+    )
+  const total = (views + 1) * plain.count
+  const view = (source: Source, epoch: number, before: number) =>
+    outputsOf(network, source, { ...options, epoch, onBatch: done => onBatch?.(before + done, total) })
+  const mix = new ViewMean(share)
+  mix.plain(await view(plain, 0, 0))
+  for (let v = 1; v <= views; v++) mix.add(await view(augmented, v, v * plain.count))
+  return mix.outputs()
+}
+
+/** Joins views of the same outputs by fastai's formula, one after another: memory for two of them, however many. */
+export class ViewMean {
+  readonly #share: number | 'max'
+  #plain: Float32Array | undefined
+  #views: Float32Array | undefined
+  #count = 0
+
+  constructor(share: number | 'max' = 0.25) {
+    if (share !== 'max' && !(share >= 0 && share <= 1))
+      throw new AnnealError(`tta: the plain view's share must be a number from 0 to 1 or "max", got ${share}`)
+    this.#share = share
+  }
+  plain(outputs: Float32Array): void {
+    this.#plain = outputs
+  }
+  add(outputs: Float32Array): void {
+    this.#count++
+    const so = (this.#views ??= outputs.slice())
+    if (so.length !== outputs.length)
+      throw new AnnealError(`tta: a view has ${outputs.length} outputs and the ones before it ${so.length}`)
+    if (this.#count === 1) return
+    for (let i = 0; i < so.length; i++)
+      so[i] = this.#share === 'max' ? Math.max(so[i]!, outputs[i]!) : so[i]! + (outputs[i]! - so[i]!) / this.#count
+  }
+  outputs(): Float32Array {
+    const [plain, views, share] = [this.#plain, this.#views, this.#share]
+    if (!plain || !views) return (plain ?? views ?? new Float32Array()).slice()
+    return views.map((v, i) => (share === 'max' ? Math.max(v, plain[i]!) : v + share * (plain[i]! - v)))
+  }
+}
