@@ -4,18 +4,11 @@ import { AnnealError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { fileReason } from './decode.ts'
 import { describeBytes, pictureFormat } from './magic.ts'
-import { checkSplit, drawSplit } from './split.ts'
-import type { Item, Place, Problem, Split, Task } from './types.ts'
+import { groupedByName, naturalOrder, splitNamed, splitNames, splits } from './names.ts'
+import { type FolderOptions, planOf } from './options.ts'
+import { checkGroupsApart, drawSplit, type SplitPlan, uncheckedLabels } from './split.ts'
+import type { Choice, Item, Place, Problem, Split, Task } from './types.ts'
 import { type Entry, findPictures, listFolder, readHead, showRelative } from './walk.ts'
-
-/** How a folder is split, and how much damage it may have. */
-export interface FolderOptions {
-  /** The share of each class kept for validation, where the folder has no validation folder of its own. */
-  valid?: number
-  seed?: number
-  /** The share of damaged pictures up to which training goes on without them. */
-  maxDamaged?: number
-}
 
 /** Labelled pictures as they lie there, nothing decoded yet. */
 export interface FolderIndex {
@@ -26,36 +19,23 @@ export interface FolderIndex {
   classes: string[]
   items: Omit<Item, 'picture'>[]
   problems: Problem[]
-  /** Whether the validation pictures are drawn from the training ones, or have a folder of their own. */
+  /** What was found out about the labels rather than told. */
+  choices: Choice[]
+  /** Whether the validation pictures are drawn from the training ones, or given. */
   drawn: boolean
-  options: Required<FolderOptions>
+  /** The classes are those of a trained model, and all pictures are for its evaluation. */
+  fixed?: boolean
+  options: SplitPlan & { maxDamaged: number }
 }
 
 const layout =
   'expected one folder a class (cat/1.jpg, dog/2.jpg), or such folders inside train and validation (test if you like)'
-const splitNames: Record<Split, readonly string[]> = {
-  train: ['train', 'training'],
-  valid: ['valid', 'validation', 'val'],
-  test: ['test', 'testing'],
-}
-const splits = ['train', 'valid', 'test'] as const
-
-const collator = new Intl.Collator('en', { numeric: true })
-
-/** Orders names as people count: `9` before `10`; names that read alike by their code units. */
-const naturalOrder = (a: string, b: string): number => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0)
 
 /** Indexes a folder of pictures: one folder a class, with or without train, valid (validation, val) and test above them.
  *  Pictures are told by their content; classes are in natural order; where no validation folder has pictures, each
  *  class gives its share, drawn from the seed. */
-export function indexFolder(
-  dir: string,
-  { valid = 0.2, seed = 42, maxDamaged = 0.05 }: FolderOptions = {},
-): FolderIndex {
-  const options = { valid, seed, maxDamaged }
-  checkSplit(options)
-  if (!(maxDamaged >= 0 && maxDamaged <= 1))
-    throw new AnnealError(`maxDamaged is a share of the pictures, from 0 to 1; got ${maxDamaged}. Try 0.05.`)
+export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex {
+  const options = planOf(given)
   const root = Buffer.from(resolve(dir))
   const top = openFolder(dir, root)
   const problems: Problem[] = []
@@ -84,7 +64,7 @@ export function indexFolder(
     for (const [split, entry] of parts) collect(split, openFolder(entry.name, entry.path))
     for (const entry of top)
       if (entry.type === 'folder' && !used.has(entry))
-        pass('unused-folder', entry.path, splitOf(entry) ? 'it holds no class folders' : 'it lies beside train')
+        pass('unused-folder', entry.path, splitNamed(entry.name) ? 'it holds no class folders' : 'it lies beside train')
       else if (isPicture(entry)) pass('unlabelled', entry.path, 'it lies outside every class folder')
   }
   const drawn = ![...(found.get('valid')?.values() ?? [])].some(places => places.length > 0)
@@ -92,47 +72,26 @@ export function indexFolder(
     pass('unused-folder', parts.get('valid')!.path, 'it holds no pictures, so validation pictures are drawn from train')
 
   const classes = namedClasses(dir, top, found, problems, parts)
-  let items = splits.flatMap(split =>
+  let items: FolderIndex['items'] = splits.flatMap(split =>
     classes.flatMap((name, label) =>
       (found.get(split)?.get(name) ?? []).map(place => ({ ...place, labels: [label], split })),
     ),
   )
+  const base = { dir: root.toString(), task: 'single' as const, classes, choices: [], drawn, options }
+  if (!drawn && options.folds)
+    throw new AnnealError(
+      `${dir} has a validation folder, ${parts!.get('valid')!.name}, and folds draw validation anew. Leave out folds, or move its pictures to train.`,
+    )
+  if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex })
+  checkGroupsApart(items, base)
   if (drawn) items = drawSplit(items, options)
-  return {
-    dir: root.toString(),
-    task: 'single',
-    classes,
-    items,
-    problems: [...problems, ...singles(classes, items)],
-    drawn,
-    options,
-  }
+  return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn })] }
 }
 
 const isPicture = (entry: Entry): boolean => {
   if (entry.type !== 'file') return false
   const head = readHead(entry.path)
   return typeof head !== 'string' && pictureFormat(head) !== undefined
-}
-
-/** Classes with one training picture or none for validation: kept, but worth a word. */
-export function singles(classes: readonly string[], items: readonly Pick<Item, 'labels' | 'split'>[]): Problem[] {
-  const count = new Map<number, number>()
-  for (const { labels, split } of items)
-    if (split !== 'test') for (const label of labels) count.set(label, (count.get(label) ?? 0) + 1)
-  return classes.flatMap((name, label) =>
-    count.get(label) === 1
-      ? [
-          {
-            kind: 'single-picture',
-            file: name,
-            reason: 'this class has one picture, used for training, none to check on',
-            kept: true,
-            counted: false,
-          } as const,
-        ]
-      : [],
-  )
 }
 
 function openFolder(dir: string, path: Buffer): Entry[] {
@@ -154,11 +113,11 @@ function openFolder(dir: string, path: Buffer): Entry[] {
  *  wrong one would train without a word on classes "train" and "test". */
 function findParts(dir: string, root: Buffer, top: Entry[]): Map<Split, Entry> | undefined {
   const folders = top.filter(entry => entry.type === 'folder')
-  const named = folders.filter(entry => splitOf(entry))
-  const others = folders.filter(entry => !splitOf(entry))
+  const named = folders.filter(entry => splitNamed(entry.name))
+  const others = folders.filter(entry => !splitNamed(entry.name))
   const parts = new Map<Split, Entry>()
   for (const entry of named.filter(holdsFolders)) {
-    const split = splitOf(entry)!
+    const split = splitNamed(entry.name)!
     const before = parts.get(split)
     if (before)
       throw new AnnealError(`${dir} holds ${before.name} and ${entry.name}; expected one of them. Move the other away.`)
@@ -185,10 +144,6 @@ function findParts(dir: string, root: Buffer, top: Entry[]): Map<Split, Entry> |
     `${dir} holds ${train.name} with folders inside, and pictures in ${names(beside.slice(0, 3))}${beside.length > 3 ? ' and more' : ''} beside it. If ${train.name} is the training part, move the others away or train on ${join(dir, train.name)}; if it is a class, move its pictures out of their folders.`,
   )
 }
-
-/** The split that a folder is named for. */
-const splitOf = ({ name }: Entry): Split | undefined =>
-  splits.find(split => splitNames[split].includes(name.toLowerCase()))
 
 function holdsFolders({ path }: Entry): boolean {
   try {

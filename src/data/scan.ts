@@ -3,20 +3,28 @@ import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { type CacheOptions, type Content, cachePictures } from './cache.ts'
 import { dropCopies, dropEmptyClasses } from './clean.ts'
-import { type FolderIndex, type FolderOptions, indexFolder, singles } from './folder.ts'
+import { type FolderIndex, indexFolder } from './folder.ts'
 import { contentHashes, sha256 } from './hashes.ts'
-import { drawSplit } from './split.ts'
-import type { ClassCount, Item, Picture, Problem, Split, Task } from './types.ts'
+import type { FolderOptions } from './options.ts'
+import { drawSplit, uncheckedLabels } from './split.ts'
+import type { Choice, ClassCount, Item, Picture, Problem, Split, Task } from './types.ts'
 
 /** Labelled pictures after the scan: what can't be used is out of `items` and in `problems`. */
 export interface ImageData {
   /** Absolute. */
   dir: string
   task: Task
+  /** Names of the classes; of the targets for the task `regression`. */
   classes: string[]
   items: Item[]
+  /** A picture of several classes counts for each; empty for the task `regression`. */
   counts: ClassCount[]
+  /** Pictures of each split, and those among them that have no label (`multi` only). */
+  pictures: Record<Split, number>
+  bare: Record<Split, number>
   problems: Problem[]
+  /** What was found out about the labels rather than told. */
+  choices: Choice[]
   of(split: Split): Item[]
   /** 64 hexadecimal digits that change with any picture, label, order or split, and with nothing else. */
   fingerprint: string
@@ -38,10 +46,10 @@ export async function imageFolder(dir: string, options: FolderOptions = {}): Pro
 
 /** Scans and decodes in one go, or opens what an earlier run decoded. Damaged pictures, copies, leaks and conflicts are
  *  left out and listed; where validation is drawn, it is drawn anew from what is left. Throws where more than
- *  `maxDamaged` of the pictures are damaged, or fewer than two classes are left. */
+ *  `maxDamaged` of the pictures are damaged, or too little is left to train on and to check. */
 export async function openPictures(index: FolderIndex, options: CacheOptions): Promise<Pictures> {
-  const { dir, options: given } = index
-  const problems = index.problems.filter(problem => problem.kind !== 'single-picture')
+  const { dir, task, drawn, options: plan } = index
+  const problems = index.problems.filter(({ kind }) => kind !== 'single-picture' && kind !== 'one-sided')
   const hashes = await contentHashes(dir, index.items, options)
   const numbers = new Map<string, number>()
   const contents: Content[] = []
@@ -67,27 +75,34 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
     return false
   })
   checkDamaged(index, problems)
-  if (index.drawn) items = items.map(item => (item.split === 'valid' ? { ...item, split: 'train' } : item))
+  if (drawn) items = items.map(item => (item.split === 'valid' ? { ...item, split: 'train' } : item))
   const once = dropCopies(items, index)
-  items = index.drawn ? drawSplit(once.items, given) : once.items
-  const left = dropEmptyClasses(items, index.classes)
-  problems.push(...once.problems, ...left.problems, ...singles(left.classes, left.items))
-  const data = describe({ ...index, classes: left.classes, problems }, left.items)
-  checkEnough(data)
+  items = drawn ? drawSplit(once.items, { ...plan, task }) : once.items
+  const left = index.fixed ? { ...index, items, problems: [] } : dropEmptyClasses(items, index)
+  const unchecked = index.fixed ? [] : uncheckedLabels(left.classes, left.items, { drawn })
+  const all = [...problems, ...once.problems, ...left.problems, ...unchecked]
+  const data = describe({ ...index, classes: left.classes, problems: all }, left.items)
+  checkEnough(data, index)
   return { data, picture: number => store.picture(number), bytes: store.bytes }
 }
 
 function describe(
-  { dir, task, classes, problems }: Pick<FolderIndex, 'dir' | 'task' | 'classes' | 'problems'>,
+  { dir, task, classes, problems, choices }: FolderIndex,
   hashed: (Item & { hash: string })[],
 ): ImageData {
   const items = hashed.map(({ hash, ...item }) => item)
-  const counts = classes.map(name => ({ name, train: 0, valid: 0, test: 0 }))
-  for (const { labels, split } of items) for (const label of labels) counts[label]![split]++
+  const counts = task === 'regression' ? [] : classes.map(name => ({ name, train: 0, valid: 0, test: 0 }))
+  const pictures = { train: 0, valid: 0, test: 0 }
+  const bare = { train: 0, valid: 0, test: 0 }
+  for (const { labels, split } of items) {
+    pictures[split]++
+    if (task === 'multi' && labels.length === 0) bare[split]++
+    for (const label of labels) counts[label]![split]++
+  }
   const lines = hashed.map(({ hash, labels, values, split }) => `${hash} ${values ?? labels} ${split}`)
   const fingerprint = sha256(JSON.stringify([classes, lines]))
   const of = (split: Split) => items.filter(item => item.split === split)
-  return { dir, task, classes, items, counts, problems, fingerprint, of }
+  return { dir, task, classes, items, counts, pictures, bare, problems, choices, fingerprint, of }
 }
 
 function checkDamaged({ dir, items, problems: before, options }: FolderIndex, problems: Problem[]): void {
@@ -101,18 +116,28 @@ function checkDamaged({ dir, items, problems: before, options }: FolderIndex, pr
   )
 }
 
-function checkEnough({ dir, classes, counts, problems }: ImageData): void {
-  const count = (kind: Problem['kind']) => problems.filter(problem => problem.kind === kind).length
-  const why = (['damaged', 'conflict', 'leak', 'duplicate'] as const)
+function checkEnough({ dir, task, classes, pictures, problems }: ImageData, { fixed }: FolderIndex): void {
+  const count = (kind: Problem['kind']) => problems.filter(problem => problem.kind === kind && !problem.kept).length
+  const why = (['damaged', 'missing', 'conflict', 'leak', 'duplicate', 'cleaned'] as const)
     .filter(kind => count(kind) > 0)
     .map(kind => `${count(kind)} ${kind}`)
   const after = why.length > 0 ? ` after the scan left out ${why.join(', ')}` : ''
-  if (classes.length < 2)
+  if (fixed) {
+    if (pictures.test > 0) return
+    throw new AnnealError(`${dir} has no usable pictures to evaluate on${after}. Add pictures.`)
+  }
+  if (task === 'single' && classes.length < 2)
     throw new AnnealError(
       `${dir} has ${plural(classes.length, 'class', 'classes')} with usable training pictures${after}; at least two are needed. Add pictures.`,
     )
-  if (counts.every(({ valid }) => valid === 0))
+  if (task === 'multi' && classes.length === 0)
+    throw new AnnealError(`${dir} has no training picture with a label${after}; at least one is needed. Add pictures.`)
+  if (pictures.train < 2)
     throw new AnnealError(
-      `${dir} has no pictures for validation${after}; at least one class needs two different pictures. Add pictures.`,
+      `${dir} has ${plural(pictures.train, 'picture')} for training${after}; at least two are needed. Add pictures.`,
+    )
+  if (pictures.valid === 0)
+    throw new AnnealError(
+      `${dir} has no pictures for validation${after}; ${task === 'single' ? 'at least one class needs two different pictures' : 'expected one at least'}. Add pictures.`,
     )
 }

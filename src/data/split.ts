@@ -1,39 +1,200 @@
+import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
-import type { Item } from './types.ts'
+import { balanceGroups, type Group } from './groups.ts'
+import { validCount } from './parts.ts'
+import { iterativeParts, rankedParts } from './stratify.ts'
+import type { Item, Problem, Split, Task } from './types.ts'
 
-/** Draws validation items from each class's own, a share of `valid` rounded, at least one where it has two, and never
- *  all. A function of the seed and the items' order alone; test items are left as they are. */
-export function drawSplit<T extends Pick<Item, 'labels' | 'split'>>(
-  items: readonly T[],
-  { valid, seed }: { valid: number; seed: number },
-): T[] {
-  const pools = groups(items)
-  const chosen = new Set<T>()
-  for (const [label, pool] of pools) {
-    const count = pool.length < 2 ? 0 : Math.min(pool.length - 1, Math.max(1, Math.round(pool.length * valid)))
-    for (const item of shuffle([...pool], rng(seed, label, 0, purpose.split)).slice(0, count)) chosen.add(item)
-  }
-  return items.map(item => (item.split === 'test' ? item : { ...item, split: chosen.has(item) ? 'valid' : 'train' }))
+/** How pictures are divided into training and validation. */
+export interface SplitPlan {
+  /** The share kept for validation. */
+  valid: number
+  seed: number
+  /** Cross-validation instead of a share: so many folds, of which one validates. */
+  folds?: number | undefined
+  /** Which of the folds validates, from 0. */
+  fold?: number | undefined
+  /** `time`: the latest share validates. */
+  by?: 'labels' | 'time' | undefined
 }
 
-function groups<T extends Pick<Item, 'labels' | 'split'>>(items: readonly T[]): Map<number, T[]> {
-  const pools = new Map<number, T[]>()
-  for (const item of items) {
-    if (item.split === 'test') continue
-    const label = item.labels[0] ?? 0
-    const pool = pools.get(label)
-    if (pool) pool.push(item)
-    else pools.set(label, [item])
+type Dividable = Pick<Item, 'labels' | 'values' | 'split' | 'group' | 'time'>
+
+/** Draws validation items and leaves test items as they are; a function of the seed and the items' order alone. No label
+ *  with two items is missing on either side, where that can be had. By the first that fits:
+ *  - time: the latest share, never cutting through one point in time;
+ *  - groups: no group on both sides, labels and sizes balanced (`groups.ts`);
+ *  - one label an item: each class's share, rounded, at least one where it has two, and never all;
+ *  - several labels: iterative stratification (`stratify.ts`);
+ *  - numbers: one of each run of neighbours by the first number.
+ *  Folds divide the same way; what has to be trained on in every fold is in none. */
+export function drawSplit<T extends Dividable>(items: readonly T[], plan: SplitPlan & { task?: Task }): T[] {
+  const pool = items.filter(item => item.split !== 'test')
+  const parts = divide(pool, plan)
+  const valid = new Set(pool.filter((_, i) => parts[i] === (plan.folds ? (plan.fold ?? 0) : 1)))
+  return items.map(item => (item.split === 'test' ? item : { ...item, split: valid.has(item) ? 'valid' : 'train' }))
+}
+
+/** The part of each item: without folds 0 trains and 1 validates; with folds the number of the fold, or -1 for training
+ *  in all of them. */
+function divide(pool: readonly Dividable[], plan: SplitPlan & { task?: Task }): ArrayLike<number> {
+  const { valid, seed, folds, task = 'single' } = plan
+  const parts = folds
+    ? { shares: Array.from({ length: folds }, () => 1 / folds), folds: true }
+    : { shares: [1 - valid, valid], folds: false }
+  if (plan.by === 'time') return latest(pool, valid)
+  if (pool.some(item => item.group !== undefined)) {
+    const { groups, member } = groupsOf(pool, task)
+    checkGroups(groups.length, folds)
+    const places = balanceGroups(groups, parts, rng(seed, 0, 2, purpose.split))
+    return member.map(group => places[group]!)
   }
+  if (folds && folds > pool.length)
+    throw new AnnealError(`${folds} folds of ${plural(pool.length, 'picture')}: expected as many pictures as folds.`)
+  if (task === 'regression') return rankedParts(Float64Array.from(pool, firstValue), parts, seed)
+  const labels = pool.map(item => item.labels)
+  if (task === 'multi') return iterativeParts(labels, parts, seed)
+  return folds ? dealt(labels, folds, seed) : drawn(labels, valid, seed)
+}
+
+const firstValue = ({ values }: Dividable): number => values?.[0] ?? 0
+
+function drawn(labels: readonly (readonly number[])[], valid: number, seed: number): Int8Array {
+  const parts = new Int8Array(labels.length)
+  for (const [label, pool] of byClass(labels))
+    for (const i of shuffle([...pool], rng(seed, label, 0, purpose.split)).slice(0, validCount(pool.length, valid)))
+      parts[i] = 1
+  return parts
+}
+
+/** Each class's items in turn to the folds, each class going on where the one before stopped. */
+function dealt(labels: readonly (readonly number[])[], folds: number, seed: number): Int32Array {
+  const parts = new Int32Array(labels.length).fill(-1)
+  let next = 0
+  for (const [label, pool] of [...byClass(labels)].sort(([a], [b]) => a - b))
+    if (pool.length > 1)
+      for (const i of shuffle([...pool], rng(seed, label, 0, purpose.split))) parts[i] = next++ % folds
+  return parts
+}
+
+function byClass(labels: readonly (readonly number[])[]): Map<number, number[]> {
+  const pools = new Map<number, number[]>()
+  labels.forEach(([label = 0], i) => {
+    const pool = pools.get(label)
+    if (pool) pool.push(i)
+    else pools.set(label, [i])
+  })
   return pools
 }
 
-/** Refuses shares and seeds that can't be. */
-export function checkSplit({ valid, seed }: { valid: number; seed: number }): void {
+function latest(pool: readonly Dividable[], valid: number): Int8Array {
+  const order = pool.map((_, i) => i).sort((a, b) => pool[a]!.time! - pool[b]!.time! || a - b)
+  const starts = order.flatMap((i, at) => (at > 0 && pool[i]!.time! > pool[order[at - 1]!]!.time! ? [at] : []))
+  if (starts.length === 0)
+    throw new AnnealError(
+      `a split by time needs two points in time at least; ${plural(pool.length, 'picture has', 'pictures have')} the same one. Split otherwise.`,
+    )
+  const wanted = pool.length - validCount(pool.length, valid)
+  const start = starts.reduce((best, at) => (Math.abs(at - wanted) < Math.abs(best - wanted) ? at : best))
+  const parts = new Int8Array(pool.length)
+  for (const i of order.slice(start)) parts[i] = 1
+  return parts
+}
+
+/** Groups with their labels, and the group of each item; numbers count as labels by the fifth that they lie in. */
+function groupsOf(pool: readonly Dividable[], task: Task): { groups: Group[]; member: Int32Array } {
+  const fifths = task === 'regression' ? quantiles(Float64Array.from(pool, firstValue), 5) : undefined
+  const numbers = new Map<string, number>()
+  const groups: { size: number; counts: Map<number, number> }[] = []
+  const member = Int32Array.from(pool, ({ labels, group }, i) => {
+    const key = group === undefined ? `${i}` : `=${group}`
+    const number = numbers.get(key) ?? groups.push({ size: 0, counts: new Map() }) - 1
+    numbers.set(key, number)
+    const { counts } = groups[number]!
+    groups[number]!.size++
+    for (const label of fifths ? [fifths[i]!] : labels) counts.set(label, (counts.get(label) ?? 0) + 1)
+    return number
+  })
+  return { groups, member }
+}
+
+function quantiles(values: Float64Array, count: number): Int32Array {
+  const parts = new Int32Array(values.length)
+  Array.from(values.keys())
+    .sort((a, b) => values[a]! - values[b]! || a - b)
+    .forEach((i, at) => {
+      parts[i] = Math.floor((at * count) / values.length)
+    })
+  return parts
+}
+
+function checkGroups(count: number, folds = 2): void {
+  if (count < folds)
+    throw new AnnealError(
+      `${plural(count, 'group')} can not be divided into ${folds} parts without a group on both sides; expected ${folds} groups at least.`,
+    )
+}
+
+/** Refuses groups that lie in two splits, where these are given; those that are yet to be drawn count as one. */
+export function checkGroupsApart(
+  items: readonly (Pick<Item, 'file' | 'group' | 'split'> & { where?: string })[],
+  { dir, drawn }: { dir: string; drawn: boolean },
+): void {
+  const first = new Map<string, (typeof items)[number]>()
+  const side = (split: Split) => (drawn && split === 'valid' ? 'train' : split)
+  const named = (item: (typeof items)[number]) => `${relative(dir, item.file)}${item.where ? ` (${item.where})` : ''}`
+  for (const item of items) {
+    if (item.group === undefined) continue
+    const before = first.get(item.group)
+    if (!before) first.set(item.group, item)
+    else if (side(before.split) !== side(item.split))
+      throw new AnnealError(
+        `group "${item.group}" is in ${side(before.split)}, ${named(before)}, and in ${side(item.split)}, ${named(item)}; expected each group on one side. Move its pictures to one side, or let the split be drawn.`,
+      )
+  }
+}
+
+/** Refuses shares, seeds and folds that can't be. */
+export function checkSplit({ valid, seed, folds, fold, by }: SplitPlan): void {
   if (!(valid > 0 && valid < 1))
     throw new AnnealError(
       `valid is the share of the pictures kept for validation, between 0 and 1; got ${valid}. Try 0.2.`,
     )
   if (!Number.isSafeInteger(seed)) throw new AnnealError(`the seed must be a whole number, got ${seed}. Try 42.`)
+  if (folds === undefined) return
+  if (!Number.isInteger(folds) || folds < 2 || folds > 1000)
+    throw new AnnealError(`folds is a whole number from 2 to 1000; got ${folds}. Try 5.`)
+  if (fold !== undefined && !(Number.isInteger(fold) && fold >= 0 && fold < folds))
+    throw new AnnealError(`fold is the number of one of the ${folds} folds, from 0 to ${folds - 1}; got ${fold}.`)
+  if (by === 'time') throw new AnnealError('folds and a split by time contradict each other; leave one of them out.')
+}
+
+/** Labels that validation can't check, where it is drawn: kept, but worth a word. */
+export function uncheckedLabels(
+  classes: readonly string[],
+  items: readonly Pick<Item, 'labels' | 'split'>[],
+  { drawn }: { drawn: boolean },
+): Problem[] {
+  const train = new Uint32Array(classes.length)
+  const valid = new Uint32Array(classes.length)
+  for (const { labels, split } of items)
+    if (split !== 'test') for (const label of labels) (split === 'valid' ? valid : train)[label]!++
+  const keep = { kept: true, counted: false } as const
+  return classes.flatMap((file, label): Problem[] => {
+    const [n, checked] = [train[label]! + valid[label]!, valid[label]!]
+    if (n === 1)
+      return [
+        {
+          kind: 'single-picture',
+          file,
+          reason: 'this class has one picture, used for training, none to check on',
+          ...keep,
+        },
+      ]
+    if (!drawn || n === 0 || (checked > 0 && checked < n)) return []
+    const side = checked > 0 ? 'validation' : 'training'
+    return [{ kind: 'one-sided', file, reason: `its ${n} pictures could not be divided: all are for ${side}`, ...keep }]
+  })
 }

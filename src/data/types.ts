@@ -28,6 +28,10 @@ export interface Item extends Place {
   labels: readonly number[]
   /** What is to be told of it by numbers: for the task `regression`, one a target. */
   values?: readonly number[]
+  /** What it must not be parted from: a patient, a day. */
+  group?: string
+  /** When it was taken, in any unit: the later, the larger. */
+  time?: number
   split: Split
   picture: number
 }
@@ -36,8 +40,9 @@ export interface Item extends Place {
  *  - damaged: does not decode, counted against the limit; unreadable, missing: could not be opened
  *  - not-a-picture, special (FIFO, socket, device), loop (a link back to a folder already seen), unlabelled (a picture
  *    outside every class folder), unused-folder: passed over
- *  - empty-class, single-picture: too little to learn from
- *  - duplicate (same picture, same label), conflict (same picture, two labels), leak (same picture in two splits) */
+ *  - empty-class, single-picture, one-sided (all its pictures train, or all validate): too little to learn from or check
+ *  - duplicate (same picture, same label), conflict (same picture, two labels), leak (same picture in two splits)
+ *  - cleaned: left out or labelled anew by a decision of `anneal clean` */
 export type ProblemKind =
   | 'damaged'
   | 'unreadable'
@@ -49,9 +54,11 @@ export type ProblemKind =
   | 'unused-folder'
   | 'empty-class'
   | 'single-picture'
+  | 'one-sided'
   | 'duplicate'
   | 'conflict'
   | 'leak'
+  | 'cleaned'
 
 /** One line of the scan: which file, why, and whether it is left out of the data or kept. */
 export interface Problem {
@@ -69,4 +76,11 @@ export interface ClassCount {
   train: number
   valid: number
   test: number
+}
+
+/** One thing that was found out about the data rather than told, with its reason in words. */
+export interface Choice {
+  what: string
+  value: string
+  reason: string
 }

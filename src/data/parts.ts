@@ -1,0 +1,76 @@
+/** What pictures are divided into: training and validation (shares 1-valid, valid), or folds of equal shares. */
+export interface Parts {
+  shares: readonly number[]
+  folds: boolean
+}
+
+/** What goes to one part as a whole: a picture, or a group of them. `labels` are different from each other. */
+export interface Unit {
+  size: number
+  labels: readonly number[]
+}
+
+/** How many of `n` validate: their share rounded, at least one of two, and never all. */
+export const validCount = (n: number, valid: number): number =>
+  n < 2 ? 0 : Math.min(n - 1, Math.max(1, Math.round(n * valid)))
+
+/** The units that hold each label. */
+export function holdersOf(units: readonly Pick<Unit, 'labels'>[]): number[][] {
+  const holders: number[][] = []
+  units.forEach(({ labels }, i) => {
+    for (const label of labels) {
+      while (holders.length <= label) holders.push([])
+      holders[label]!.push(i)
+    }
+  })
+  return holders
+}
+
+/** Moves units to parts that lack one of their labels, rarest labels first: into training whatever it costs validation,
+ *  into validation (or another fold) where nothing gets lost by it and validation stays within half of all. Changes
+ *  `parts`, in which -1 stays where it is, and returns it. */
+export function spreadLabels(units: readonly Unit[], parts: Int32Array, { shares, folds }: Parts): Int32Array {
+  const holders = holdersOf(units).map(held => held.filter(unit => parts[unit]! >= 0))
+  const counts = shares.map(() => new Int32Array(holders.length))
+  const [sizes, members] = [shares.map(() => 0), shares.map(() => 0)]
+  const add = (unit: number, part: number, sign: 1 | -1) => {
+    for (const label of units[unit]!.labels) counts[part]![label]! += sign
+    sizes[part]! += sign * units[unit]!.size
+    members[part]! += sign
+  }
+  for (const [unit, part] of parts.entries()) if (part >= 0) add(unit, part, 1)
+  const total = sizes.reduce((sum, size) => sum + size, 0)
+
+  const lost = (unit: number, label: number) =>
+    units[unit]!.labels.filter(other => other !== label && counts[parts[unit]!]![other] === 1).length
+  const chosen = (label: number, part: number): number | undefined => {
+    const forTraining = !folds && part === 0
+    const fits = (unit: number) =>
+      parts[unit] !== part &&
+      members[parts[unit]!]! > 1 &&
+      (forTraining ||
+        (counts[parts[unit]!]![label]! > 1 &&
+          lost(unit, label) === 0 &&
+          (folds || sizes[part]! + units[unit]!.size <= total / 2)))
+    const cost = (unit: number) => lost(unit, label) * (total + 1) + units[unit]!.size
+    let best: number | undefined
+    for (const unit of holders[label]!) if (fits(unit) && (best === undefined || cost(unit) < cost(best))) best = unit
+    return best
+  }
+  const lacks = (label: number, part: number): boolean => {
+    const n = holders[label]!.length
+    if (counts[part]![label]! > 0) return false
+    if (!folds) return n > part
+    return counts.filter(count => count[label]! > 0).length < Math.min(n, shares.length)
+  }
+  const order = Array.from(holders.keys()).sort((a, b) => holders[a]!.length - holders[b]!.length || a - b)
+  for (const label of order)
+    for (let part = 0; part < shares.length; part++) {
+      const unit = lacks(label, part) ? chosen(label, part) : undefined
+      if (unit === undefined) continue
+      add(unit, parts[unit]!, -1)
+      add(unit, part, 1)
+      parts[unit] = part
+    }
+  return parts
+}
