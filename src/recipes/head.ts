@@ -55,6 +55,8 @@ export async function trainHead(
       valid: checked,
       classes,
       objective,
+      classWeights: prepared.classWeights,
+      sampleWeights: prepared.sampleWeights,
       batchSize,
       evalBatchSize: 1024,
       seed,

@@ -38,7 +38,12 @@ export async function headOptimum(
   const classes = learn.options.classes.length
   const views = features.views + 1
   const began = performance.now()
-  const models = await optima(learn.options.objective, { x: features.train, answers, views }, penalties, signal)
+  const models = await optima(
+    learn.options.objective,
+    { x: features.train, answers, views, weights: learn.options.classWeights },
+    penalties,
+    signal,
+  )
   const tried: (Snapshot & Validated & { l2: number; losses: Float32Array })[] = []
   for (const [i, model] of models.entries()) {
     setLinear(net, features.train, model, classes)
@@ -84,7 +89,17 @@ function withinOneError({ task }: Objective, best: Validated & { losses: Float32
  *  answer. */
 async function optima(
   { task, names, scale }: Objective,
-  { x, answers, views }: { x: Float32Array; answers: Pick<PictureSource, 'targets' | 'count'>; views: number },
+  {
+    x,
+    answers,
+    views,
+    weights,
+  }: {
+    x: Float32Array
+    answers: Pick<PictureSource, 'targets' | 'count'>
+    views: number
+    weights: readonly number[] | undefined
+  },
   l2s: readonly number[],
   signal: AbortSignal | undefined,
 ): Promise<LinearModel[]> {
@@ -92,11 +107,11 @@ async function optima(
   if (targets instanceof Int32Array) {
     const y = new Int32Array(views * targets.length)
     for (let v = 0; v < views; v++) y.set(targets, v * targets.length)
-    return logisticPath({ x, y }, names.length, l2s, { signal })
+    return logisticPath({ x, y, weights }, names.length, l2s, { signal })
   }
   const y = new Float32Array(views * targets.length)
   for (let v = 0; v < views; v++) y.set(targets, v * targets.length)
-  if (task === 'multi') return sigmoidPath({ x, y }, names.length, l2s, { signal })
+  if (task === 'multi') return sigmoidPath({ x, y, weights }, names.length, l2s, { signal })
   const { mean, std } = scale!
   const width = names.length
   return ridgePath({ x, y: y.map((value, i) => (value - mean[i % width]!) / std[i % width]!) }, width, l2s, { signal })

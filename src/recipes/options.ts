@@ -1,6 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import { type Augmentation, augmentation } from '../data/index.ts'
 import { model } from '../models/index.ts'
+import type { WeightScheme } from '../train/balance.ts'
 import type { OptimizerName } from '../train/learner.ts'
 import type { Precision } from '../train/network.ts'
 import type { LossName } from '../train/objective.ts'
@@ -33,6 +34,10 @@ export interface TrainOptions {
   weightDecay?: number | undefined
   /** `focal`; for numbers `mse`, `mae` or `huber`; the task's usual loss unless given. */
   loss?: LossName | undefined
+  /** What a mistake in a class weighs: by its share of the pictures, by its effective number, or one a class. */
+  classWeights?: WeightScheme | readonly number[] | undefined
+  /** `balanced`: pictures of rare classes are seen more often. */
+  sampling?: 'balanced' | undefined
   /** Of the whole net 0.1, of the head 0, unless given. */
   labelSmoothing?: number | undefined
   /** Rate of the head in the frozen phase; found unless given. */

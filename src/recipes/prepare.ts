@@ -16,6 +16,7 @@ import { type PictureSource, pictureSource } from '../data/source.ts'
 import { chooseModel, loadPretrained, type ModelInfo, model as modelInfo, pretrainedState } from '../models/index.ts'
 import { machine } from '../setup/index.ts'
 import { library, manualSeed } from '../torch/index.ts'
+import { classWeights, imbalanceAdvice, positiveWeights, sampleWeights } from '../train/balance.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
 import { type Objective, objective, type TargetScale } from '../train/objective.ts'
 import type { Preprocessing } from '../train/saved.ts'
@@ -52,6 +53,9 @@ export interface Prepared {
   device: string
   seed: number
   batchSize: number
+  /** What a mistake in each class weighs, and how often each training picture is seen; alike where absent. */
+  classWeights?: number[] | undefined
+  sampleWeights?: number[] | undefined
   /** Sides of the pictures in pixels, in the order in which they are trained on. */
   sizes: readonly number[]
   /** The same net, labels and split with pictures of another size. */
@@ -142,6 +146,7 @@ export async function prepare(
     device,
     seed,
     sizes,
+    ...balance(data, context),
   }
   const at = async (size: number): Promise<Prepared> => {
     const pictures = await open(size)
@@ -192,6 +197,38 @@ const openAt = (
     signal,
     onProgress: (done, total) => progress('pictures', done, total),
   })
+
+/** Weights against uneven classes, as asked; advice where none are asked for. */
+function balance(
+  data: ImageData,
+  { session, options }: { session: Narrator; options: TrainOptions },
+): Pick<Prepared, 'classWeights' | 'sampleWeights'> {
+  const { classWeights: given, sampling, loss } = options
+  if (data.task === 'regression') return {}
+  const counts = data.counts.map(c => c.train)
+  const advice = imbalanceAdvice(data.counts.map(({ name, train }) => ({ name, count: train })))
+  if (advice && given === undefined && sampling === undefined && loss !== 'focal')
+    session.emit({ type: 'warning', message: `${advice.text}: --class-weights ${advice.scheme}` })
+  if (typeof given === 'object' && given.length !== counts.length)
+    throw new AnnealError(
+      `--class-weights: got ${given.length} weights for ${counts.length} classes (${data.classes.slice(0, 20).join(', ')}); expected one a class`,
+    )
+  const weights =
+    given === undefined
+      ? undefined
+      : typeof given === 'object'
+        ? [...given]
+        : data.task === 'multi'
+          ? positiveWeights(counts, data.of('train').length)
+          : classWeights(counts, { scheme: given })
+  const short = (values: readonly number[]) => values.map(v => v.toPrecision(3)).join(', ')
+  if (weights)
+    session.choice('class weights', short(weights.slice(0, 20)), typeof given === 'string' ? given : 'as asked')
+  if (sampling === undefined) return weights ? { classWeights: weights } : {}
+  session.choice('sampling', 'balanced', 'as asked: pictures of rare classes are seen more often')
+  const often = sampleWeights(data.of('train'), classWeights(counts))
+  return { ...(weights ? { classWeights: weights } : {}), sampleWeights: often }
+}
 
 /** Mean and deviation of each target over the training pictures. */
 function scaleOf(data: ImageData): TargetScale {

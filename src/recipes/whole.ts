@@ -65,6 +65,8 @@ export async function trainWhole(
     valid,
     classes,
     objective,
+    classWeights: prepared.classWeights,
+    sampleWeights: prepared.sampleWeights,
     batchSize,
     seed,
     precision,

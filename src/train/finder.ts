@@ -1,5 +1,4 @@
 import { AnnealError } from '../base/errors.ts'
-import { epochOrder, trainingBatches } from '../data/sampler.ts'
 import { optim } from '../torch/index.ts'
 import { type ChosenRate, chooseRate } from './choose.ts'
 import { dropSnapshot, type Learner } from './learner.ts'
@@ -48,7 +47,6 @@ export async function lrFind(
   const losses: number[] = []
   const smoothed: number[] = []
   const smooth = new DebiasedMean()
-  const { batchSize, seed } = learn.options
   const before = learn.snapshot()
   let stopped: RateFinding['stopped']
   let optimizer: optim.Optimizer | undefined
@@ -60,7 +58,7 @@ export async function lrFind(
     let best = Number.POSITIVE_INFINITY
     let batches: Uint32Array[] = []
     for (let step = 0, epoch = learn.epoch + 1; step < planned; step++) {
-      if (batches.length === 0) batches = trainingBatches(epochOrder(learn.train.count, seed, epoch++), batchSize)
+      if (batches.length === 0) batches = learn.batches(epoch++)
       const lr = rise(step / (planned - 1))
       for (const g of optimizer.groups as (optim.ParameterGroup & { group: number })[])
         g.lr = lr * (shares?.[g.group] ?? 1)

@@ -14,6 +14,7 @@ import {
   type Tensor,
 } from '../torch/index.ts'
 import { WeightAverage } from './average.ts'
+import { weightedOrder } from './balance.ts'
 import type { BatchInfo, Callback, EpochInfo } from './callback.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import type { Precision, Trainable } from './network.ts'
@@ -42,6 +43,8 @@ export interface LearnerOptions {
   labelSmoothing?: number
   /** [classes]: how much a mistake in each class weighs. */
   classWeights?: readonly number[] | undefined
+  /** [N]: how often a sample is seen, beside the others; all alike unless given. */
+  sampleWeights?: readonly number[] | undefined
   precision?: Precision
   seed?: number
   /** Clip the norm of all gradients together to this. */
@@ -210,8 +213,7 @@ export class Learner {
     const { warmup = 0.25, div = 25, signal, from } = options
     const cyclePlan = { cycles, cycleLen, cycleMult }
     const epochs = cycleEpochs(cyclePlan)
-    const { batchSize, seed } = this.options
-    const stepsPerEpoch = trainingBatches(epochOrder(this.train.count, seed, 0), batchSize).length
+    const stepsPerEpoch = this.batches(0).length
     const total = epochs * stepsPerEpoch
     const base = this.rates(lr, factor)
     const curve: Schedule = {
@@ -276,8 +278,7 @@ export class Learner {
       p.epochSeconds += (performance.now() - began) / 1000
       began = performance.now()
     }
-    const { seed, batchSize } = this.options
-    const batches = trainingBatches(epochOrder(this.train.count, seed, epoch), batchSize)
+    const batches = this.batches(epoch)
     const ratesAt = (t: number) => base.map((v, i) => (this.#frozen[i] ? 0 : v * curve(t)))
     let lrs = ratesAt(Math.max(0, p.step - 1) / total) // of the last step, where a fit goes on behind it
     while (p.batch < batches.length) {
@@ -366,6 +367,13 @@ export class Learner {
       ]
     })
     return optim[this.options.optimizer](groups)
+  }
+
+  /** The batches of an epoch, a function of seed and epoch alone. */
+  batches(epoch: number): Uint32Array[] {
+    const { seed, batchSize, sampleWeights } = this.options
+    const order = sampleWeights ? weightedOrder(sampleWeights, seed, epoch) : epochOrder(this.train.count, seed, epoch)
+    return trainingBatches(order, batchSize)
   }
 
   /** Train mode, with the BatchNorm of frozen groups (with `bnFreeze` of all) in eval. */

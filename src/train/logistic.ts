@@ -7,11 +7,15 @@ import { turn } from './turn.ts'
 export interface LabelledFeatures {
   x: Float32Array
   y: Int32Array
+  /** [classes]: how much a sample of each class weighs; all alike unless given. */
+  weights?: readonly number[] | undefined
 }
 /** Features with several answers a sample. x: float32 [N × F], y: float32 [N × C]. */
 export interface AnsweredFeatures {
   x: Float32Array
   y: Float32Array
+  /** [C]: how much a sample that has the answer weighs beside one that has not; alike unless given. */
+  weights?: readonly number[] | undefined
 }
 /** A linear layer for features as given: weight [C × F], bias [C]. */
 export interface LinearModel {
@@ -34,7 +38,7 @@ export interface PathOptions {
  *  LogisticRegression with C = 1 / (N · l2); the biases are free. Solved by L-BFGS over standardised features (the
  *  penalty stays on the weights for the features as given), many values of `l2` from the strongest on, each from the last. */
 export async function logisticPath(
-  { x, y }: LabelledFeatures,
+  { x, y, weights }: LabelledFeatures,
   classes: number,
   l2s: readonly number[],
   options: PathOptions = {},
@@ -42,7 +46,8 @@ export async function logisticPath(
   const n = y.length
   return path(x, n, l2s, options, {
     target: () => fromArray(BigInt64Array.from(y, BigInt), [1, n, 1]),
-    loss: F.crossEntropy,
+    loss: (logits, target) =>
+      F.crossEntropy(logits, target, weights ? { weight: fromArray(Float32Array.from(weights), [classes]) } : {}),
     start: new Float64Array(classes),
     bend: new Float64Array(classes).fill((classes - 1) / classes ** 2), // p(1 − p) where p = 1/classes
   })
@@ -52,7 +57,7 @@ export async function logisticPath(
  *  cross-entropy + l2/2 · ‖w‖² of each, summed; each label's is scikit-learn's LogisticRegression with C = 1 / (N · l2).
  *  y: 0 to 1. A label that every sample or none has gets a bias alone, at the odds of half a sample in N. */
 export async function sigmoidPath(
-  { x, y }: AnsweredFeatures,
+  { x, y, weights }: AnsweredFeatures,
   classes: number,
   l2s: readonly number[],
   { tolerance = 1e-7, ...options }: PathOptions = {},
@@ -69,7 +74,11 @@ export async function sigmoidPath(
     {
       target: () => answers(y, n, classes),
       loss: (logits, target) =>
-        F.bceWithLogits(logits, target, { weight: fromArray(told, [1, classes, 1, 1]), reduction: 'sum' }),
+        F.bceWithLogits(logits, target, {
+          weight: fromArray(told, [1, classes, 1, 1]),
+          ...(weights ? { posWeight: fromArray(Float32Array.from(weights), [1, classes, 1, 1]) } : {}),
+          reduction: 'sum',
+        }),
       start: shares.map(p => Math.log(p / (1 - p))),
       bend: shares.map(p => p * (1 - p)),
     },

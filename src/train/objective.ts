@@ -2,6 +2,7 @@ import { AnnealError } from '../base/errors.ts'
 import { percent } from '../base/format.ts'
 import type { Task } from '../data/index.ts'
 import { aten, F, fromArray, type Tensor } from '../torch/index.ts'
+import { focalLoss, sigmoidFocalLoss } from './balance.ts'
 import { accuracy, argmaxRows } from './metrics.ts'
 
 /** A loss by name: `auto` is cross-entropy, binary cross-entropy for several labels, the squared error for numbers. */
@@ -85,7 +86,10 @@ function oneClass(names: readonly string[], loss: LossName): Objective {
     names,
     metric: 'accuracy',
     plainLoss,
-    loss: (x, y, { weight, ...options } = {}) => F.crossEntropy(x, y, { ...options, ...(weight ? { weight } : {}) }),
+    loss: (x, y, { weight, labelSmoothing = 0, reduction = 'mean' } = {}) => {
+      const options = { reduction, ...(weight ? { weight } : {}) }
+      return loss === 'focal' ? focalLoss(x, y, options) : F.crossEntropy(x, y, { ...options, labelSmoothing })
+    },
     activate: x => x.softmax(1),
     score: (outputs, targets) => ({ accuracy: accuracy(argmaxRows(outputs, names.length), targets) }),
   }
@@ -101,7 +105,9 @@ function manyLabels(names: readonly string[], loss: LossName): Objective {
     plainLoss: (x, y, { reduction } = {}) => perSample(bce(x, y), reduction),
     loss: (x, y, { weight, labelSmoothing = 0, reduction } = {}) => {
       const smooth = labelSmoothing > 0 ? y.mul(1 - labelSmoothing).add(labelSmoothing / 2) : y
-      return perSample(bce(x, smooth, weight), reduction)
+      return loss === 'focal'
+        ? perSample(sigmoidFocalLoss(x, smooth, { reduction: 'none' }).mean(1), reduction)
+        : perSample(bce(x, smooth, weight), reduction)
     },
     activate: x => x.sigmoid(),
     score: () => ({}),
