@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fromArray, liveTensors } from '../src/torch/index.ts'
 import { ensemble, memberPaths, saveMembers } from '../src/train/ensemble.ts'
+import { objective } from '../src/train/objective.ts'
 import type { Source } from '../src/train/source.ts'
 import { recomputeBatchNorm, WeightMean } from '../src/train/swa.ts'
 import { outputsOf } from '../src/train/tta.ts'
@@ -114,7 +115,7 @@ test('an ensemble is the mean of its members, from files beside their card, and 
     const data = source(9)
     const each: Float32Array[] = []
     const predict = async () => {
-      each.push(await outputsOf(network, data, { classes: 4 }))
+      each.push(await outputsOf(network, data, { objective: objective('single', ['a', 'b', 'c', 'd']) }))
       return each.at(-1)!
     }
     const got = await ensemble(network, memberPaths(join(folder, 'best.json'), names), predict)
@@ -140,7 +141,7 @@ test('an ensemble is the mean of its members, from files beside their card, and 
 test('a member of another architecture is named, and the net is as it was; names are files beside the card', async () => {
   const network = small()
   const own = numbersOf(network)
-  const predict = () => outputsOf(network, source(3), { classes: 4 })
+  const predict = () => outputsOf(network, source(3), { objective: objective('single', ['a', 'b', 'c', 'd']) })
   const other = small(5).net.stateDict()
   await assert.rejects(
     ensemble(network, [network.net.stateDict(), other], predict),

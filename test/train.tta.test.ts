@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fromArray, liveTensors } from '../src/torch/index.ts'
+import { objective } from '../src/train/objective.ts'
 import type { Source } from '../src/train/source.ts'
 import { mirrorTta, outputsOf, tta, ViewMean } from '../src/train/tta.ts'
 import { Stopped } from '../src/train/turn.ts'
@@ -8,7 +9,8 @@ import { close, golden, small } from './explain.make.ts'
 import { source } from './train.make.ts'
 
 const classes = 4
-const numbers = { classes, batchSize: 8 }
+const names = ['a', 'b', 'c', 'd']
+const numbers = { objective: objective('single', names), batchSize: 8 }
 
 test("views are joined by fastai's formula", () => {
   const { plain, views, quarter, half, max } = golden.tta
@@ -48,8 +50,8 @@ test('view v is epoch v of the augmented source, the plain one weighs a quarter'
 test('the outputs are what the task makes of them: softmax, sigmoids, themselves', async () => {
   const network = small()
   const data = source(9)
-  const raw = await outputsOf(network, data, { ...numbers, task: 'regression' })
-  const multi = await outputsOf(network, data, { ...numbers, task: 'multi' })
+  const raw = await outputsOf(network, data, { ...numbers, objective: objective('regression', names) })
+  const multi = await outputsOf(network, data, { ...numbers, objective: objective('multi', names) })
   const single = await outputsOf(network, data, numbers)
   close(
     multi,

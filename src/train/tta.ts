@@ -1,15 +1,14 @@
 import { AnnealError } from '../base/errors.ts'
-import type { Task } from '../data/types.ts'
 import { aten, autocast, type Layer, noGrad, scope, type Tensor } from '../torch/index.ts'
 import type { Precision, Trainable } from './network.ts'
+import type { Objective } from './objective.ts'
 import { inOrder, type Source } from './source.ts'
 import { turn } from './turn.ts'
 
 /** How samples go through the net, and who hears of it. */
 export interface OutputOptions {
-  task?: Task
-  /** Numbers a sample that the net gives: classes, labels or targets. */
-  classes: number
+  /** How the net's outputs are read. */
+  objective: Pick<Objective, 'names' | 'activate'>
   batchSize?: number
   precision?: Precision
   signal?: AbortSignal | undefined
@@ -21,11 +20,6 @@ export interface TtaOptions extends OutputOptions {
   /** The plain view's share (fastai's beta), or the highest of all views' outputs instead of a mean. */
   plain?: number | 'max'
 }
-
-/** What a net's raw outputs [N, C] are read as: softmax for `single`, a sigmoid each for `multi`, themselves for
- *  `regression`. */
-export const activate = (task: Task, outputs: Tensor): Tensor =>
-  task === 'single' ? outputs.softmax(1) : task === 'multi' ? outputs.sigmoid() : outputs
 
 /** Activated outputs over a whole source at one epoch of it, in eval mode: [N × classes]. */
 export async function outputsOf(
@@ -57,18 +51,11 @@ async function collect(
   network: Trainable,
   source: Source,
   forward: (net: Layer, x: Tensor) => Tensor,
-  {
-    task = 'single',
-    classes,
-    batchSize = 64,
-    precision = 'float32',
-    epoch = 0,
-    signal,
-    onBatch,
-  }: Parameters<typeof outputsOf>[2],
+  { objective, batchSize = 64, precision = 'float32', epoch = 0, signal, onBatch }: Parameters<typeof outputsOf>[2],
 ): Promise<Float32Array> {
+  const classes = objective.names.length
   const out = new Float32Array(source.count * classes)
-  const activated: Layer = x => activate(task, autocast(precision, () => network.net(x), network).to('float32'))
+  const activated: Layer = x => objective.activate(autocast(precision, () => network.net(x), network).to('float32'))
   network.net.eval()
   let done = 0
   for (const samples of inOrder(source.count, batchSize)) {
