@@ -1,113 +1,119 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
-import sharp, { type Sharp } from 'sharp'
+import { basename } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
-import { decodeBmp } from './bmp.ts'
-import { jpegFault } from './jpeg.ts'
-import { checkPixels, LIMIT_INPUT_PIXELS } from './limits.ts'
+import { type FitOptions, fitRaster } from './fit.ts'
+import { kindOf, readAsIs } from './holds.ts'
+import { LIMIT_INPUT_PIXELS } from './limits.ts'
 import { describeBytes, type Format, MAGIC_BYTES, pictureFormat } from './magic.ts'
+import { decodeRgb, plainReason, vipsVersion } from './ordinary.ts'
+import { copyToThree, fillMissing, flatten, type Raster, stackRasters, stretch, toBytes } from './raster.ts'
 import type { Picture, Place } from './types.ts'
 
 /** Changes whenever the same file would decode to other pixels; part of the cache's key. */
-export const DECODER_VERSION = `1/${sharp.versions.vips}`
+export const DECODER_VERSION = `1/${vipsVersion}`
 
-// One thread a picture: many pictures in flight use the cores better than many threads on one.
-sharp.concurrency(1)
-sharp.cache(false)
+/** What becomes of a picture's channels.
+ *  - `rgb`: always red, green and blue of 8 bits: grey is copied, transparency laid on white, 16 bits are scaled
+ *  - `copy`: 16 bits and floats stay, one or two channels are copied until there are three; 8-bit pictures as `rgb`
+ *  - `keep`: channels and type are the file's: grey stays 1, RGBA and CMYK 4, of a TIFF file all bands and pages */
+export type ChannelMode = 'rgb' | 'copy' | 'keep'
+
+/** Which channels a decoded picture has. */
+export interface ChannelOptions {
+  channels?: ChannelMode
+  /** With `copy`: what is black and what is white in pictures of 16 bits and floats. Default: 0 and 65535, 0 and 1. */
+  range?: readonly [low: number, high: number] | undefined
+}
 
 /** How a picture is decoded. */
-export interface DecodeOptions {
-  /** The short side in pixels; smaller pictures are left as they are. Default: no resizing. */
-  short?: number
-  /** Antialiased, as torchvision's `resize(antialias=True)` within 1/255 on average. */
-  interpolation?: 'bilinear' | 'bicubic'
-  /** The longest side kept, in short sides: what lies beyond is cut off at both ends alike. */
-  aspect?: number
+export interface DecodeOptions extends FitOptions, ChannelOptions {
   /** Larger pictures are refused from their header. */
   limitInputPixels?: number
 }
 
-/** Decodes the bytes of one picture to RGB. EXIF orientation is applied; grey is copied to three channels; CMYK goes
+/** A picture out of a file. */
+export interface Decoded extends Picture {
+  /** How many values were no finite number (or the file's mark for missing) and became the mean of their channel. */
+  filled?: number
+}
+
+/** Decodes the bytes of one picture. EXIF orientation is applied; of an animation the first frame. As `rgb`, CMYK goes
  *  through its profile and other profiles are left alone, as PIL does; 16 bits are scaled to 8; transparent pixels are
- *  laid on white, as a page shows them (PIL would bring out what is hidden below); of an animation the first frame.
+ *  laid on white, as a page shows them (PIL would bring out what is hidden below).
  *  Throws an AnnealError whose message is the reason alone, for example `premature end of JPEG image`. */
-export async function decode(
-  bytes: Uint8Array,
-  { short, interpolation = 'bilinear', aspect, limitInputPixels = LIMIT_INPUT_PIXELS }: DecodeOptions = {},
-): Promise<Picture> {
-  const format = pictureFormat(bytes.subarray(0, MAGIC_BYTES))
-  if (!format) throw new AnnealError(describeBytes(bytes.subarray(0, MAGIC_BYTES)))
-  if (UNSUPPORTED.has(format)) throw new AnnealError(`${format} pictures are not supported; convert to JPEG or PNG`)
+export async function decode(bytes: Uint8Array, options: DecodeOptions = {}): Promise<Decoded> {
+  const { channels = 'rgb', limitInputPixels: limit = LIMIT_INPUT_PIXELS } = options
+  return withReason(async () => {
+    const format = supportedFormat(bytes)
+    if (channels === 'rgb' && format !== 'npy') return decodeRgb(bytes, format, limit, options)
+    const { use, depth } = await kindOf(bytes, format)
+    if (channels === 'copy' && use === 'picture' && depth === 'uint8' && format !== 'npy')
+      return decodeRgb(bytes, format, limit, options)
+    const pages = channels !== 'keep' && use === 'picture' ? 'first' : 'all'
+    const raster = await readAsIs(bytes, format, { limit, pages })
+    if (channels === 'rgb' && !(raster.data instanceof Uint8Array && [1, 3].includes(raster.channels)))
+      throw new AnnealError(
+        `it holds ${depth} values of ${raster.channels} channels, expected uint8 of 1 or 3; keep it as it is with channels: 'keep' (--channels keep)`,
+      )
+    return finish(raster, options)
+  })
+}
+
+/** Decodes a picture that lies in several files, one or more channels each, in their order. As `rgb` up to three
+ *  channels are copied until there are three, with their type scaled to 8 bits. */
+export async function decodeBands(
+  place: Place,
+  contents: readonly Uint8Array[],
+  options: DecodeOptions,
+): Promise<Decoded> {
+  if (contents.length === 1) return decode(contents[0]!, options)
+  const { limitInputPixels: limit = LIMIT_INPUT_PIXELS } = options
+  const names = filesOf(place).map(({ file }) => basename(file))
+  const parts: Raster[] = []
+  for (const [i, bytes] of contents.entries())
+    parts.push(
+      await withReason(() => readAsIs(bytes, supportedFormat(bytes), { limit, pages: 'all' }), `${names[i]}: `),
+    )
+  return withReason(async () => finish(stackRasters(parts, names), options))
+}
+
+function finish(raster: Raster, { channels = 'rgb', range, ...fit }: DecodeOptions): Decoded {
+  const filled = fillMissing(raster)
+  if (channels === 'keep') raster = fitRaster(raster, fit)
+  else {
+    raster = copyToThree(fitRaster(flatten(raster), fit))
+    if (range) raster = stretch(raster, range)
+    if (channels === 'rgb') raster = toBytes(raster)
+  }
+  const { data, height, width } = raster
+  return { data, height, width, channels: raster.channels, ...(filled > 0 && { filled }) }
+}
+
+const unsupported = new Set<Format>(['jxl', 'jp2', 'psd'])
+
+/** The format of a picture that can be decoded; throws for all else. */
+export function supportedFormat(bytes: Uint8Array): Format {
+  const head = bytes.subarray(0, MAGIC_BYTES)
+  const format = pictureFormat(head)
+  if (!format) throw new AnnealError(describeBytes(head))
+  if (unsupported.has(format)) throw new AnnealError(`${format} pictures are not supported; convert to JPEG or PNG`)
+  return format
+}
+
+async function withReason<T>(work: () => Promise<T>, before = ''): Promise<T> {
   try {
-    const source = format === 'bmp' ? decodeBmp(bytes, limitInputPixels) : undefined
-    const header = source ?? (await readHeader(bytes, limitInputPixels))
-    if (format === 'jpeg') {
-      const fault = jpegFault(bytes)
-      if (fault) throw new AnnealError(fault)
-    }
-    const input = source
-      ? sharp(source.data, { raw: { width: source.width, height: source.height, channels: 3 } })
-      : sharp(bytes, {
-          failOn: 'warning',
-          autoOrient: true,
-          limitInputPixels,
-          ignoreIcc: !('space' in header) || header.space !== 'cmyk',
-        })
-    return await render(input, header, short, interpolation, aspect)
+    return await work()
   } catch (error) {
-    if (error instanceof AnnealError) throw error
-    throw new AnnealError(plainReason(error), { cause: error })
+    if (error instanceof AnnealError && before === '') throw error
+    throw new AnnealError(`${before}${error instanceof AnnealError ? error.message : plainReason(error)}`, {
+      cause: error,
+    })
   }
 }
 
-const UNSUPPORTED = new Set<Format>(['jxl', 'jp2', 'psd'])
-
-/** Upright width and height, from the header alone. */
-async function readHeader(bytes: Uint8Array, limit: number) {
-  const { width, height, orientation = 1, space, hasAlpha } = await sharp(bytes, { limitInputPixels: false }).metadata()
-  checkPixels(width, height, limit)
-  return orientation >= 5 ? { width: height, height: width, space, hasAlpha } : { width, height, space, hasAlpha }
-}
-
-async function render(
-  input: Sharp,
-  from: { width: number; height: number; hasAlpha?: boolean },
-  short: number | undefined,
-  interpolation: 'bilinear' | 'bicubic',
-  aspect = Number.POSITIVE_INFINITY,
-): Promise<Picture> {
-  let { width, height } = from
-  const longest = Math.max(1, Math.floor(Math.min(width, height) * aspect))
-  // A strip is cut before it is resized, all else after, because cutting first forgoes JPEG's scaled decoding.
-  if (Math.max(width, height) > 4 * longest) {
-    const [w, h] = [Math.min(width, longest), Math.min(height, longest)]
-    input.extract({ left: (width - w) >> 1, top: (height - h) >> 1, width: w, height: h })
-    ;[width, height] = [w, h]
-  }
-  if (from.hasAlpha) input.flatten({ background: 'white' })
-  if (short !== undefined && short < Math.min(width, height)) {
-    const scale = short / Math.min(width, height)
-    ;[width, height] = width < height ? [short, Math.trunc(height * scale)] : [Math.trunc(width * scale), short]
-    input.resize(width, height, { fit: 'fill', kernel: interpolation === 'bicubic' ? 'cubic' : 'linear' })
-  }
-  const most = Math.max(1, Math.floor(Math.min(width, height) * aspect))
-  if (Math.max(width, height) > most) {
-    const [w, h] = [Math.min(width, most), Math.min(height, most)]
-    input.extract({ left: (width - w) >> 1, top: (height - h) >> 1, width: w, height: h })
-  }
-  const { data, info } = await input.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
-  if (info.channels !== 3) throw new AnnealError(`it decodes to ${info.channels} channels, expected 3`)
-  return { data, height: info.height, width: info.width }
-}
-
-/** libvips repeats itself over several lines, with prefixes: the first cause alone. */
-function plainReason(error: unknown): string {
-  const lines = String(error instanceof Error ? error.message : error).split('\n')
-  const known = lines.map(line =>
-    line.replace(/^Input (buffer|Buffer) has corrupt header: ?/, '').replace(/^\w+: /, ''),
-  )
-  return known.find(line => line.trim() !== '')?.trim() || 'its header is corrupt'
-}
+/** The files of a picture: one, or one a group of channels. */
+export const filesOf = (place: Place): readonly Place[] => [place, ...(place.bands ?? [])]
 
 /** Reads a whole regular file; a FIFO or device is refused without waiting on it. */
 export async function readPicture({ file, raw }: Place): Promise<Uint8Array> {
@@ -120,13 +126,17 @@ export async function readPicture({ file, raw }: Place): Promise<Uint8Array> {
   }
 }
 
-/** Decodes one file; its error names the file and the reason. */
-export async function decodeFile(place: Place | string, options?: DecodeOptions): Promise<Picture> {
+/** Decodes one file, or all that make one picture; its error names the file and the reason. */
+export async function decodeFile(place: Place | string, options: DecodeOptions = {}): Promise<Decoded> {
   const where = typeof place === 'string' ? { file: place } : place
+  let reading = where
   try {
-    return await decode(await readPicture(where), options)
+    const contents: Uint8Array[] = []
+    for (reading of filesOf(where)) contents.push(await readPicture(reading))
+    reading = where
+    return await decodeBands(where, contents, options)
   } catch (error) {
-    throw new AnnealError(`${where.file} is no picture that can be used: ${fileReason(error)}.`, { cause: error })
+    throw new AnnealError(`${reading.file} is no picture that can be used: ${fileReason(error)}.`, { cause: error })
   }
 }
 

@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 
 /** A picture format as its first bytes tell it, whatever the file's name. */
-export type Format = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif' | 'heic' | 'bmp' | 'jxl' | 'jp2' | 'psd'
+export type Format = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif' | 'heic' | 'bmp' | 'jxl' | 'jp2' | 'psd' | 'npy'
 
 /** How many leading bytes `pictureFormat` looks at. */
 export const MAGIC_BYTES = 32
@@ -21,6 +21,7 @@ export function pictureFormat(head: Uint8Array): Format | undefined {
   if (text(head, 0, 12) === '\0\0\0\x0cJXL \r\n\x87\n' || (head[0] === 0xff && head[1] === 0x0a)) return 'jxl'
   if (text(head, 0, 12) === '\0\0\0\x0cjP  \r\n\x87\n') return 'jp2'
   if (text(head, 0, 4) === '8BPS') return 'psd'
+  if (text(head, 0, 6) === '\x93NUMPY') return 'npy'
   return undefined
 }
 
@@ -29,7 +30,7 @@ const heif = (brands: string): Format | undefined =>
   brands.includes('avif') ? 'avif' : /^(hei[cmsx]|hev[cx]|mif1|msf1)/.test(brands) ? 'heic' : undefined
 
 const EXTENSIONS = new Set(
-  '.jpg .jpeg .jpe .jfif .png .gif .webp .tif .tiff .avif .heic .heif .bmp .jxl .jp2 .psd'.split(' '),
+  '.jpg .jpeg .jpe .jfif .png .gif .webp .tif .tiff .avif .heic .heif .bmp .jxl .jp2 .psd .npy'.split(' '),
 )
 
 /** Whether the name claims a picture. */

@@ -20,6 +20,8 @@ export interface Picture {
 export interface Place {
   file: string
   raw?: Uint8Array
+  /** The further files of a picture whose channels lie in several, in order. */
+  bands?: readonly Place[]
 }
 
 /** One labelled picture; `picture` is its number in the cache (copies share one). */

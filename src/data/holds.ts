@@ -1,0 +1,67 @@
+import type { Format } from './magic.ts'
+import { layoutOf, readNpy, readNpyHeader } from './npy.ts'
+import { decodeAsIs, probeOrdinary } from './ordinary.ts'
+import { type Depth, type Raster, stackRasters } from './raster.ts'
+import { isPlainPage, readTiffPage, valueBytes } from './tiff.ts'
+import { readTiffPages, type TiffPage } from './tiff-tags.ts'
+
+/** What a file holds, from its header alone. */
+export interface Kind {
+  /** Of all its pages together. */
+  channels: number
+  depth: Depth
+  /** `picture` is grey or colour, with or without transparency, as cameras, scanners and drawing programs make it;
+   *  `bands` is anything else: two channels, five, one a page, three or four that are no colours. */
+  use: 'picture' | 'bands'
+}
+
+/** What a file holds, without decoding it. Throws where its header is damaged. */
+export async function kindOf(bytes: Uint8Array, format: Format): Promise<Kind> {
+  if (format === 'tiff') return tiffKind(readTiffPages(bytes))
+  if (format === 'npy') {
+    const { type, shape } = readNpyHeader(bytes)
+    const { channels } = layoutOf(shape)
+    const depth = type === 'u2' ? 'uint16' : type === 'u1' || type === 'b1' ? 'uint8' : 'float32'
+    return { channels, depth, use: channels === 1 || channels === 3 ? 'picture' : 'bands' }
+  }
+  if (format === 'bmp') return { channels: 3, depth: 'uint8', use: 'picture' }
+  return { ...(await probeOrdinary(bytes)), use: 'picture' }
+}
+
+function tiffKind(pages: readonly TiffPage[]): Kind {
+  const page = pages[0]!
+  const depth = isPlainPage(page) ? (['uint8', 'uint16', 'float32'] as const)[valueBytes(page) >> 1]! : 'uint8'
+  const channels = pages.reduce((sum, { bands }) => sum + bands, 0)
+  const greyBands = page.photometric <= 1
+  // Several pages in colour or in pure black and white are a document, of which the first page counts.
+  const document = !greyBands || page.bits === 1
+  if (pages.length > 1) return { channels, depth, use: document ? 'picture' : 'bands' }
+  const colours = page.bands - (page.alpha ? 1 : 0)
+  return {
+    channels,
+    depth,
+    use: colours === (greyBands ? 1 : page.photometric === 5 ? 4 : colours >= 3 ? 3 : 1) ? 'picture' : 'bands',
+  }
+}
+
+/** Decodes a file as it is, upright, at full size, none of its channels changed. Of several pages of a TIFF file `all`
+ *  become channels, one after another, or the `first` is taken; of an animation always the first picture. */
+export async function readAsIs(
+  bytes: Uint8Array,
+  format: Format,
+  { limit, pages: which }: { limit: number; pages: 'all' | 'first' },
+): Promise<Raster> {
+  if (format === 'npy') return readNpy(bytes, limit)
+  if (format !== 'tiff') return decodeAsIs(bytes, format, limit)
+  const pages = readTiffPages(bytes)
+  const taken = which === 'first' ? pages.slice(0, 1) : pages
+  const rasters: Raster[] = []
+  for (const page of taken)
+    rasters.push(
+      isPlainPage(page) ? readTiffPage(bytes, page, limit) : await decodeAsIs(bytes, format, limit, page.index),
+    )
+  return stackRasters(
+    rasters,
+    taken.map((_, i) => `page ${i + 1}`),
+  )
+}
