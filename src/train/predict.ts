@@ -1,8 +1,8 @@
 import { pictureBatch } from '../data/batch.ts'
 import { loadPicture, type Place } from '../data/index.ts'
-import { autocast, noGrad, scope } from '../torch/index.ts'
-import type { Network, Precision } from './network.ts'
-import { cardObjective, type ModelCard } from './saved.ts'
+import { autocast, noGrad, scope, stack } from '../torch/index.ts'
+import type { Precision } from './network.ts'
+import { cardObjective, type LoadedModel, type ModelCard } from './saved.ts'
 
 /** What the net makes of one picture. */
 export interface Prediction {
@@ -27,22 +27,16 @@ export interface PredictOptions {
   onError?: (file: string, error: Error) => void
 }
 
-/** A net with what is known of it. */
-export interface Predictor {
-  network: Network
-  card: ModelCard
-}
-
 /** Predicts pictures in files, one after another as they come; `onError` hears of those that can't be read (without it
  *  the first one throws). */
 export async function* predictFiles(
-  { network, card }: Predictor,
+  { networks, card }: LoadedModel,
   files: Iterable<string | Place>,
   { batchSize = 32, precision = 'float32', device, onError }: PredictOptions = {},
 ): AsyncGenerator<Prediction> {
   const { classes, preprocessing, temperature = 1 } = card
   const objective = cardObjective(card)
-  network.net.eval()
+  for (const { net } of networks) net.eval()
   let pending: (string | Place)[] = []
   const flush = async () => {
     const read = await Promise.all(
@@ -67,9 +61,11 @@ export async function* predictFiles(
           undefined,
           { ...preprocessing, normalization: preprocessing, ...(device ? { device } : {}) },
         )
-        const logits = autocast(precision, () => network.net(x), network).to('float32')
-        const outputs = objective.activate(temperature === 1 ? logits : logits.div(temperature))
-        return outputs.data() as Float32Array
+        const outputs = networks.map(network => {
+          const logits = autocast(precision, () => network.net(x), network).to('float32')
+          return objective.activate(temperature === 1 ? logits : logits.div(temperature))
+        })
+        return stack(outputs).mean(0).data() as Float32Array
       }),
     )
     return good.map(({ file }, i) =>

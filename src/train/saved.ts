@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import type { Task } from '../data/index.ts'
@@ -36,6 +36,8 @@ export interface ModelCard {
   scale?: TargetScale
   /** What logits are divided by before softmax or sigmoid (Guo et al. 2017, arXiv:1706.04599); 1 where it is absent. */
   temperature?: number
+  /** An ensemble: the weight files beside the card whose outputs are averaged, instead of one of the card's name. */
+  members?: readonly string[]
   /** How it validated. */
   metrics: Record<string, number>
   anneal: string
@@ -68,18 +70,41 @@ export function storedTensors(tensors: ReadonlyMap<string, Tensor>): Map<string,
   )
 }
 
+/** A saved classifier: one net, or the members of an ensemble. */
+export interface LoadedModel {
+  networks: Network[]
+  card: ModelCard
+}
+
 /** Reads a saved classifier: a run folder (its best weights), or the path of its weights or its JSON. */
-export function loadModel(path: string, { device = 'cpu' } = {}): { network: Network; card: ModelCard } {
+export function loadModel(path: string, { device = 'cpu' } = {}): LoadedModel {
   const stem = stemOf(path)
   const card = readCard(`${stem}.json`)
-  const net = network(modelInfo(card.architecture).build({ classes: 0 }), card.classes.length, { ...card.head, device })
-  try {
-    net.net.loadStateDict(readWeights(`${stem}.safetensors`))
-  } catch (cause) {
-    throw new AnnealError(`${stem}.safetensors: ${(cause as Error).message}`, { cause })
-  }
-  net.net.eval()
-  return { network: net, card }
+  const files = card.members ? memberPaths(`${stem}.json`, card.members) : [`${stem}.safetensors`]
+  const networks = files.map(file => {
+    const { classes, head } = card
+    const body = modelInfo(card.architecture).build({ classes: 0 })
+    const net = network(body, classes.length, { ...head, device })
+    try {
+      net.net.loadStateDict(readWeights(file))
+    } catch (cause) {
+      throw new AnnealError(`${file}: ${(cause as Error).message}`, { cause })
+    }
+    net.net.eval()
+    return net
+  })
+  return { networks, card }
+}
+
+/** The paths of the weight files that a card lists, beside it. */
+function memberPaths(card: string, names: readonly string[]): string[] {
+  return names.map(name => {
+    if (name !== basename(name) || !/^[\w.@-]+\.safetensors$/.test(name))
+      throw new AnnealError(
+        `${card}: "${name}" is no member of this model; expected the name of a .safetensors file beside the card`,
+      )
+    return join(dirname(card), name)
+  })
 }
 
 function stemOf(path: string): string {
