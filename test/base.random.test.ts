@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { philox, rng, shuffle } from '../src/base/random.ts'
+import { philox, purpose, rng, shuffle } from '../src/base/random.ts'
 
 test('philox 4x32-10 gives the known answers of Random123', () => {
   // kat_vectors of the Random123 library: counter, key, expected.
@@ -65,4 +65,9 @@ test('shuffle keeps every element and gives every permutation about as often', (
   }
   assert.equal(seen.size, 6)
   for (const [key, count] of seen) assert.ok(Math.abs(count - 1000) < 130, `${key} ${count}`)
+})
+
+test('no two purposes share a key', () => {
+  const keys = Object.values(purpose)
+  assert.equal(new Set(keys).size, keys.length)
 })

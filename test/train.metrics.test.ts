@@ -4,11 +4,17 @@ import { test } from 'node:test'
 import {
   accuracy,
   argmaxRows,
+  balancedAccuracy,
   type ClassScores,
+  classificationReport,
   classReport,
+  cohenKappa,
   confusionMatrix,
   logLoss,
+  matthews,
   mostConfused,
+  rocAucOneVsRest,
+  topKAccuracy,
 } from '../src/train/metrics.ts'
 
 type Case = {
@@ -24,6 +30,14 @@ type Case = {
   macro: ClassScores
   weighted: ClassScores
   logLoss: number
+  balancedAccuracy: number
+  top2: number
+  kappa: number[]
+  matthews: number
+  rocAuc: (number | null)[]
+  names: string[]
+  text: string
+  text4: string
 }
 const { cases } = JSON.parse(readFileSync(new URL('golden/metrics.json', import.meta.url), 'utf8')) as { cases: Case[] }
 
@@ -48,7 +62,43 @@ test('metrics are those of scikit-learn', () => {
     closeScores(report.macro, c.macro, `${c.name}, macro`)
     closeScores(report.weighted, c.weighted, `${c.name}, weighted`)
     close(logLoss(probabilities, c.actual, c.classes), c.logLoss, `${c.name}, log loss`)
+    close(balancedAccuracy(predicted, c.actual, c.classes), c.balancedAccuracy, `${c.name}, balanced accuracy`)
+    close(topKAccuracy(probabilities, c.actual, c.classes, { k: 2 }), c.top2, `${c.name}, top 2`)
+    for (const [i, weights] of (['none', 'linear', 'quadratic'] as const).entries())
+      close(cohenKappa(predicted, c.actual, c.classes, { weights }), c.kappa[i]!, `${c.name}, kappa ${weights}`)
+    close(matthews(predicted, c.actual, c.classes), c.matthews, `${c.name}, Matthews`)
+    const areas = rocAucOneVsRest(probabilities, c.actual, c.classes)
+    for (const [i, area] of c.rocAuc.entries())
+      if (area === null) assert.ok(Number.isNaN(areas.classes[i]))
+      else close(areas.classes[i]!, area, `${c.name}, ROC AUC ${i}`)
+    const there = c.rocAuc.filter(a => a !== null)
+    close(areas.mean, there.reduce((a, b) => a + b) / there.length, `${c.name}, mean ROC AUC`)
+    assert.equal(classificationReport(predicted, c.actual, c.names), c.text)
+    assert.equal(classificationReport(predicted, c.actual, c.names, { digits: 4 }), c.text4)
   }
+})
+
+test('the text report rounds as Python does: 0.125 is 0.12, 0.375 is 0.38, 0.625 is 0.62', () => {
+  const lines = [1, 3, 5].map(right => {
+    const predicted = Int32Array.from({ length: 8 }, (_, i) => (i < right ? 0 : 1))
+    return classificationReport(predicted, new Int32Array(8), ['a', 'b']).split('\n')[2]!.trim().split(/ +/)[2]
+  })
+  assert.deepEqual(lines, ['0.12', '0.38', '0.62'])
+})
+
+test('top 1 is the accuracy, whatever the ties; all classes always hold the right one', () => {
+  const scores = [0.5, 0.5, 0, 0.2, 0.4, 0.4, 0, 0, 0]
+  assert.equal(topKAccuracy(scores, [1, 1, 0], 3, { k: 1 }), accuracy(argmaxRows(scores, 3), [1, 1, 0]))
+  assert.equal(topKAccuracy(scores, [1, 1, 0], 3, { k: 1 }), 2 / 3)
+  assert.equal(topKAccuracy(scores, [2, 0, 2], 3, { k: 3 }), 1)
+  assert.equal(topKAccuracy([Number.NaN, Number.NaN], [0], 2, { k: 1 }), 0)
+  assert.throws(() => topKAccuracy(scores, [0, 0, 0], 3, { k: 0 }), /got k 0/)
+})
+
+test('agreement where chance alone agrees always, and where one answer is always given', () => {
+  assert.ok(Number.isNaN(cohenKappa([0, 0], [0, 0], 2)))
+  assert.equal(matthews([0, 0, 0], [0, 1, 0], 2), 0)
+  assert.equal(balancedAccuracy([0, 1, 2], [0, 0, 1], 3), 0.25, 'class 2 has no picture')
 })
 
 test('the most confused pairs, most frequent first, never the diagonal', () => {

@@ -1,0 +1,73 @@
+import { AnnealError } from '../../base/errors.ts'
+
+/** `part` of `whole`; of nothing it is 0, as with scikit-learn's `zero_division=0`. */
+export const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
+
+/** The mean of what is a number; NaN where nothing is. */
+export function meanOf(values: readonly number[]): number {
+  const there = values.filter(v => !Number.isNaN(v))
+  return there.reduce((a, b) => a + b, 0) / there.length
+}
+
+/** Refuses lists of unlike length. predicted, actual: [N]. */
+export function checkPairs(op: string, predicted: ArrayLike<number>, actual: ArrayLike<number>): void {
+  if (predicted.length !== actual.length)
+    throw new AnnealError(
+      `${op}: got ${predicted.length} predicted and ${actual.length} actual classes; expected as many of each`,
+    )
+}
+
+/** Refuses what is no whole number of rows. scores: [N, classes]. */
+export function checkRows(op: string, scores: ArrayLike<number>, classes: number): void {
+  if (!Number.isInteger(classes) || classes < 1 || scores.length % classes !== 0)
+    throw new AnnealError(
+      `${op}: got ${scores.length} scores and ${classes} classes; expected rows of one score a class`,
+    )
+}
+
+/** Refuses rows that are not one a class number, or class numbers that there are not. scores: [N, classes];
+ *  actual: [N]. Returns N. */
+export function checkActual(
+  op: string,
+  scores: ArrayLike<number>,
+  actual: ArrayLike<number>,
+  classes: number,
+  what = 'probabilities',
+): number {
+  checkRows(op, scores, classes)
+  if (scores.length !== actual.length * classes)
+    throw new AnnealError(
+      `${op}: got ${scores.length / classes} rows of ${classes} ${what} and ${actual.length} classes; expected one class a row`,
+    )
+  for (let i = 0; i < actual.length; i++) checkClass(op, actual[i]!, classes)
+  return actual.length
+}
+
+/** Refuses matrices of unlike shape. values, targets: [N, columns]. Returns N. */
+export function checkMatrices(
+  op: string,
+  values: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  columns: number,
+): number {
+  if (!Number.isInteger(columns) || columns < 1 || values.length % columns !== 0 || values.length !== targets.length)
+    throw new AnnealError(
+      `${op}: got ${values.length} values and ${targets.length} targets in ${columns} columns; expected two matrices of the same rows and columns`,
+    )
+  return values.length / columns
+}
+
+/** Refuses labels that are neither there nor not. targets: [N, classes]. */
+export function checkLabels(targets: ArrayLike<number>, classes: number): void {
+  for (let i = 0; i < targets.length; i++)
+    if (targets[i] !== 0 && targets[i] !== 1)
+      throw new AnnealError(
+        `labels: got ${targets[i]} for class ${i % classes} of picture ${Math.floor(i / classes)}; expected 0 or 1`,
+      )
+}
+
+/** Refuses a class that is none of `classes`. */
+export function checkClass(op: string, index: number, classes: number): void {
+  if (!Number.isInteger(index) || index < 0 || index >= classes)
+    throw new AnnealError(`${op}: got class ${index}; expected a whole number from 0 to ${classes - 1}`)
+}

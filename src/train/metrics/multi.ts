@@ -1,0 +1,209 @@
+import { AnnealError } from '../../base/errors.ts'
+import { checkLabels, checkMatrices, checkRows, share } from './check.ts'
+import type { ClassScores } from './single.ts'
+
+/** One threshold for all classes, or one for each: [C]. */
+export type LabelThresholds = number | ArrayLike<number>
+
+/** How the scores of many labels become one: the mean over pictures (`samples`) or over classes (`macro`, or
+ *  `weighted` by support), the score of all decisions thrown together (`micro`), or one a class (`none`). */
+export type Average = 'samples' | 'micro' | 'macro' | 'weighted' | 'none'
+
+/** What a metric of decisions takes. */
+export type LabelOptions<A extends Average = Average> = { thresholds?: LabelThresholds; average?: A }
+
+type Averaged<A extends Average> = A extends 'none' ? number[] : number
+
+/** The decisions on one class. */
+export type LabelCounts = { tn: number; fp: number; fn: number; tp: number }
+
+/** Which labels are held to be there: probability ≥ threshold; never a NaN. All metrics decide by this.
+ *  probabilities: [N, classes] → 0 or 1, [N × classes]. */
+export function decide(
+  probabilities: ArrayLike<number>,
+  classes: number,
+  thresholds: LabelThresholds = 0.5,
+): Uint8Array<ArrayBuffer> {
+  checkRows('decide', probabilities, classes)
+  const limits = eachClass(thresholds, classes)
+  const decided = new Uint8Array(probabilities.length)
+  for (let i = 0, c = 0; i < decided.length; i++) {
+    if (probabilities[i]! >= limits[c]!) decided[i] = 1
+    if (++c === classes) c = 0
+  }
+  return decided
+}
+
+/** The share of right decisions over all pictures and classes. Where most labels are absent it is high by guessing
+ *  none: see `fBeta` and `averagePrecision`. probabilities, targets: [N, classes]. */
+export function accuracyMulti(
+  probabilities: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  classes: number,
+  { thresholds = 0.5 }: { thresholds?: LabelThresholds } = {},
+): number {
+  const n = checkMatrices('accuracyMulti', probabilities, targets, classes)
+  const decided = decide(probabilities, classes, thresholds)
+  let right = 0
+  for (let i = 0; i < decided.length; i++) if (decided[i] === targets[i]) right++
+  return right / (n * classes)
+}
+
+/** The share of wrong decisions: 1 − `accuracyMulti`. probabilities, targets: [N, classes]. */
+export const hammingLoss = (...args: Parameters<typeof accuracyMulti>): number => 1 - accuracyMulti(...args)
+
+/** The share of pictures with every label right. probabilities, targets: [N, classes]. */
+export function subsetAccuracy(
+  probabilities: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  classes: number,
+  { thresholds = 0.5 }: { thresholds?: LabelThresholds } = {},
+): number {
+  const n = checkMatrices('subsetAccuracy', probabilities, targets, classes)
+  const decided = decide(probabilities, classes, thresholds)
+  let right = 0
+  for (let row = 0; row < n; row++) {
+    let c = 0
+    while (c < classes && decided[row * classes + c] === targets[row * classes + c]) c++
+    if (c === classes) right++
+  }
+  return right / n
+}
+
+/** The counts of each class. probabilities, targets: [N, classes]. */
+export function multilabelConfusion(
+  probabilities: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  classes: number,
+  { thresholds = 0.5 }: { thresholds?: LabelThresholds } = {},
+): LabelCounts[] {
+  const n = checkMatrices('multilabelConfusion', probabilities, targets, classes)
+  const { tp, predicted, actual } = tally(decide(probabilities, classes, thresholds), targets, classes, 'classes')
+  return Array.from(tp, (right, c) => {
+    const [fp, fn] = [predicted[c]! - right, actual[c]! - right]
+    return { tn: n - right - fp - fn, fp, fn, tp: right }
+  })
+}
+
+/** Of the labels given by the model, the share that is right; of none it is 0. probabilities, targets: [N, classes]. */
+export const precision = <A extends Average = 'samples'>(
+  probabilities: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  classes: number,
+  options: LabelOptions<A> = {},
+): Averaged<A> => averaged('precision', probabilities, targets, classes, options, share)
+
+/** Of the labels that there are, the share that was found; of none it is 0. probabilities, targets: [N, classes]. */
+export const recall = <A extends Average = 'samples'>(
+  probabilities: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  classes: number,
+  options: LabelOptions<A> = {},
+): Averaged<A> => averaged('recall', probabilities, targets, classes, options, (tp, _, actual) => share(tp, actual))
+
+/** (1 + β²) · precision · recall / (β² · precision + recall): recall counts β times as much. 0 where there is no label,
+ *  neither given nor there, so a picture without labels counts 0 in `samples` even where none is found (as
+ *  scikit-learn's `zero_division=0`). probabilities, targets: [N, classes]. */
+export const fBeta = <A extends Average = 'samples'>(
+  probabilities: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  classes: number,
+  { beta = 1, ...options }: LabelOptions<A> & { beta?: number } = {},
+): Averaged<A> => averaged('fBeta', probabilities, targets, classes, options, fRatio(beta))
+
+/** `fBeta` from right, given and actual labels. */
+function fRatio(beta: number): (tp: number, predicted: number, actual: number) => number {
+  if (!(beta >= 0)) throw new AnnealError(`fBeta: got beta ${beta}; expected 0 (precision) or more (1 is F1, 2 is F2)`)
+  if (beta === Number.POSITIVE_INFINITY) return (tp, _, actual) => share(tp, actual)
+  const b2 = beta * beta
+  return (tp, predicted, actual) => share((1 + b2) * tp, b2 * actual + predicted)
+}
+
+/** Precision, recall, F1 and support of each class, and all their means: `classReport` for many labels.
+ *  probabilities, targets: [N, classes]. */
+export function classReportMulti(
+  probabilities: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  classes: number,
+  { thresholds = 0.5 }: { thresholds?: LabelThresholds } = {},
+): { classes: ClassScores[] } & Record<'micro' | 'macro' | 'weighted' | 'samples', ClassScores> {
+  const scores = [precision, recall, fBeta] as const
+  const supports = multilabelConfusion(probabilities, targets, classes, { thresholds }).map(c => c.tp + c.fn)
+  const support = supports.reduce((a, b) => a + b, 0)
+  const of = (average: Exclude<Average, 'none'>): ClassScores => {
+    const [p, r, f1] = scores.map(score => score(probabilities, targets, classes, { thresholds, average }))
+    return { precision: p!, recall: r!, f1: f1!, support }
+  }
+  const [p, r, f1] = scores.map(score => score(probabilities, targets, classes, { thresholds, average: 'none' }))
+  return {
+    classes: supports.map((support, c) => ({ precision: p![c]!, recall: r![c]!, f1: f1![c]!, support })),
+    micro: of('micro'),
+    macro: of('macro'),
+    weighted: of('weighted'),
+    samples: of('samples'),
+  }
+}
+
+/** Mean of −y·ln p − (1 − y)·ln(1 − p) over all pictures and classes, probabilities kept within [ε, 1 − ε] as in
+ *  `logLoss`; NaN for an empty set or a NaN. probabilities, targets (0 to 1): [N, classes]. */
+export function binaryCrossEntropy(probabilities: Float32Array | Float64Array, targets: ArrayLike<number>): number {
+  checkMatrices('binaryCrossEntropy', probabilities, targets, 1)
+  const epsilon = probabilities instanceof Float32Array ? 2 ** -23 : 2 ** -52
+  let sum = 0
+  for (let i = 0; i < probabilities.length; i++) {
+    const [p, y] = [Math.min(1 - epsilon, Math.max(epsilon, probabilities[i]!)), targets[i]!]
+    sum -= (y === 0 ? 0 : y * Math.log(p)) + (y === 1 ? 0 : (1 - y) * Math.log1p(-p))
+  }
+  return sum / probabilities.length
+}
+
+function averaged<A extends Average>(
+  op: string,
+  probabilities: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  classes: number,
+  { thresholds = 0.5, average = 'samples' as A }: LabelOptions<A>,
+  ratio: (tp: number, predicted: number, actual: number) => number,
+): Averaged<A> {
+  checkMatrices(op, probabilities, targets, classes)
+  const by = average === 'samples' ? 'rows' : 'classes'
+  const { tp, predicted, actual } = tally(decide(probabilities, classes, thresholds), targets, classes, by)
+  const sum = (values: Float64Array) => values.reduce((a, b) => a + b, 0)
+  if (average === 'micro') return ratio(sum(tp), sum(predicted), sum(actual)) as Averaged<A>
+  const each = Array.from(tp, (right, i) => ratio(right, predicted[i]!, actual[i]!))
+  if (average === 'none') return each as Averaged<A>
+  if (average !== 'weighted') return (each.reduce((a, b) => a + b, 0) / each.length) as Averaged<A>
+  return share(
+    each.reduce((total, value, i) => total + value * actual[i]!, 0),
+    sum(actual),
+  ) as Averaged<A>
+}
+
+/** Right, given and actual labels of each class or each row. decided, targets: [N, classes]. */
+function tally(decided: Uint8Array, targets: ArrayLike<number>, classes: number, by: 'classes' | 'rows') {
+  const length = by === 'rows' ? decided.length / classes : classes
+  checkLabels(targets, classes)
+  const [tp, predicted, actual] = [new Float64Array(length), new Float64Array(length), new Float64Array(length)]
+  for (let i = 0, row = 0, c = 0; i < decided.length; i++) {
+    const at = by === 'rows' ? row : c
+    const [given, there] = [decided[i]!, targets[i]!]
+    predicted[at]! += given
+    actual[at]! += there
+    if (given === 1) tp[at]! += there
+    if (++c === classes) {
+      c = 0
+      row++
+    }
+  }
+  return { tp, predicted, actual }
+}
+
+/** The threshold of each class. */
+function eachClass(thresholds: LabelThresholds, classes: number): ArrayLike<number> {
+  if (typeof thresholds === 'number') return new Float64Array(classes).fill(thresholds)
+  if (thresholds.length !== classes)
+    throw new AnnealError(
+      `thresholds: got ${thresholds.length} for ${classes} classes; expected one number, or one a class`,
+    )
+  return thresholds
+}

@@ -1,0 +1,108 @@
+import { AnnealError } from '../../base/errors.ts'
+import { checkClass, checkPairs, checkRows, share } from './check.ts'
+
+/** The class of the highest score of each row; the first of equals. scores: [N, classes]. */
+export function argmaxRows(scores: ArrayLike<number>, classes: number): Int32Array {
+  checkRows('argmaxRows', scores, classes)
+  return Int32Array.from({ length: scores.length / classes }, (_, row) => {
+    let best = 0
+    for (let c = 1; c < classes; c++) if (scores[row * classes + c]! > scores[row * classes + best]!) best = c
+    return best
+  })
+}
+
+/** The share of right answers, over the whole set; NaN for an empty one. predicted, actual: [N]. */
+export function accuracy(predicted: ArrayLike<number>, actual: ArrayLike<number>): number {
+  checkPairs('accuracy', predicted, actual)
+  let right = 0
+  for (let i = 0; i < actual.length; i++) if (predicted[i] === actual[i]) right++
+  return right / actual.length
+}
+
+/** Counts by actual class (row) and predicted class (column): [classes, classes]. predicted, actual: [N]. */
+export function confusionMatrix(
+  predicted: ArrayLike<number>,
+  actual: ArrayLike<number>,
+  classes: number,
+): Uint32Array<ArrayBuffer> {
+  checkPairs('confusionMatrix', predicted, actual)
+  const counts = new Uint32Array(classes * classes)
+  for (let i = 0; i < actual.length; i++) {
+    checkClass('confusionMatrix', predicted[i]!, classes)
+    checkClass('confusionMatrix', actual[i]!, classes)
+    counts[actual[i]! * classes + predicted[i]!]!++
+  }
+  return counts
+}
+
+/** How one class fared. `support` counts its pictures. A share of nothing is 0. */
+export type ClassScores = { precision: number; recall: number; f1: number; support: number }
+
+/** Precision, recall, F1 and support of each class, their plain mean and their mean weighted by support, as
+ *  scikit-learn's `classification_report(zero_division=0)` of all classes. confusion: [classes, classes]. */
+export function classReport(confusion: ArrayLike<number>): {
+  classes: ClassScores[]
+  macro: ClassScores
+  weighted: ClassScores
+} {
+  const classes = Math.round(Math.sqrt(confusion.length))
+  if (classes === 0 || classes * classes !== confusion.length)
+    throw new AnnealError(
+      `classReport: got ${confusion.length} counts; expected a square matrix, as confusionMatrix makes it`,
+    )
+  const rows = Array.from({ length: classes }, (_, c): ClassScores => {
+    let support = 0
+    let predicted = 0
+    for (let k = 0; k < classes; k++) {
+      support += confusion[c * classes + k]!
+      predicted += confusion[k * classes + c]!
+    }
+    const right = confusion[c * classes + c]!
+    return {
+      precision: share(right, predicted),
+      recall: share(right, support),
+      f1: share(2 * right, predicted + support),
+      support,
+    }
+  })
+  const support = rows.reduce((sum, row) => sum + row.support, 0)
+  const average = (weight: (row: ClassScores) => number): ClassScores => {
+    const of = (key: 'precision' | 'recall' | 'f1') => rows.reduce((sum, row) => sum + row[key] * weight(row), 0)
+    return { precision: of('precision'), recall: of('recall'), f1: of('f1'), support }
+  }
+  return { classes: rows, macro: average(() => 1 / classes), weighted: average(row => share(row.support, support)) }
+}
+
+/** Mean of −ln p(actual class), over the whole set. Probabilities are first kept within [ε, 1 − ε], ε float32's or
+ *  float64's by their type, as in scikit-learn, so that one sure mistake is no infinity; NaN for an empty set or a NaN.
+ *  probabilities: [N, classes], rows that sum to 1; actual: [N]. */
+export function logLoss(
+  probabilities: Float32Array | Float64Array,
+  actual: ArrayLike<number>,
+  classes: number,
+): number {
+  checkRows('logLoss', probabilities, classes)
+  if (probabilities.length !== actual.length * classes)
+    throw new AnnealError(
+      `logLoss: got ${probabilities.length / classes} rows of ${classes} probabilities and ${actual.length} classes; expected one class a row`,
+    )
+  const epsilon = probabilities instanceof Float32Array ? 2 ** -23 : 2 ** -52
+  let sum = 0
+  for (let i = 0; i < actual.length; i++) {
+    checkClass('logLoss', actual[i]!, classes)
+    sum -= Math.log(Math.min(1 - epsilon, Math.max(epsilon, probabilities[i * classes + actual[i]!]!)))
+  }
+  return sum / actual.length
+}
+
+/** How often pictures of one class were taken for another. */
+export type Confusion = { actual: number; predicted: number; count: number }
+
+/** The confused pairs with at least `least` pictures, the most frequent first, equals in the order of the classes.
+ *  confusion: [classes, classes]. */
+export function mostConfused(confusion: ArrayLike<number>, { least = 1 } = {}): Confusion[] {
+  const classes = Math.round(Math.sqrt(confusion.length))
+  return Array.from(confusion, (count, i) => ({ actual: Math.floor(i / classes), predicted: i % classes, count }))
+    .filter(({ actual, predicted, count }) => actual !== predicted && count >= least)
+    .sort((a, b) => b.count - a.count)
+}

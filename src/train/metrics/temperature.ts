@@ -1,0 +1,130 @@
+import { AnnealError } from '../../base/errors.ts'
+import type { LabelTask } from './calibration.ts'
+import { checkActual, checkMatrices, checkRows } from './check.ts'
+
+/** The temperature found, and the mean negative log-likelihood of the set at temperature 1 and at this one. */
+export type Temperature = { temperature: number; before: number; after: number }
+
+/** Finite logits that give these probabilities again: ln p (`single`) or ln p − ln(1 − p) (`multi`), p kept within what
+ *  float32 tells from 0 and 1. Same shape. */
+export const toLogits = (
+  probabilities: ArrayLike<number>,
+  { task = 'single' }: { task?: LabelTask } = {},
+): Float64Array<ArrayBuffer> =>
+  Float64Array.from(probabilities, p => {
+    const low = Math.max(p, 2 ** -126)
+    return task === 'single' ? Math.log(low) : Math.log(low) - Math.log(Math.max(1 - p, 2 ** -25))
+  })
+
+/** The one temperature T that makes softmax(logits / T), or for `multi` sigmoid(logits / T), likeliest on this set
+ *  (Guo et al. 2017, arXiv:1706.04599): above 1 the model was too sure, below 1 not sure enough. It changes no order
+ *  within a class of `multi` and no top class, only how sure they are. The likelihood is concave in 1/T, so its
+ *  derivative is solved by Newton's steps, kept in a bracket that shrinks. A set without any mistake would want T = 0
+ *  and says nothing about certainty: T stays within [`least`, `most`]. Fit it on pictures that did not teach the
+ *  weights. logits (or log-probabilities, see `toLogits`): [N, classes]; targets: [N], or [N, classes] for `multi`. */
+export function fitTemperature(
+  logits: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  classes: number,
+  { task = 'single', least = 0.1, most = 10 }: { task?: LabelTask; least?: number; most?: number } = {},
+): Temperature {
+  if (!(least > 0 && least <= 1 && most >= 1))
+    throw new AnnealError(`fitTemperature: got bounds ${least} and ${most}; expected 0 < least ≤ 1 ≤ most`)
+  const n =
+    task === 'single'
+      ? checkActual('fitTemperature', logits, targets, classes, 'logits')
+      : checkMatrices('fitTemperature', logits, targets, classes)
+  if (n === 0) throw new AnnealError('fitTemperature: got no pictures; expected at least one')
+  const lost = Array.prototype.findIndex.call(logits, v => !Number.isFinite(v))
+  if (lost >= 0)
+    throw new AnnealError(
+      `fitTemperature: got ${logits[lost]} as logit ${lost % classes} of picture ${Math.floor(lost / classes)}; expected finite numbers. toLogits makes them from probabilities.`,
+    )
+  const at = task === 'single' ? softmaxLoss(logits, targets, classes) : sigmoidLoss(logits, targets)
+  let [low, high] = [1 / most, 1 / least]
+  let beta = 1
+  if (at(low).slope >= 0) high = beta = low
+  else if (at(high).slope <= 0) low = beta = high
+  for (let round = 0; round < 100 && high - low > 1e-12 * high; round++) {
+    const { slope, curvature } = at(beta)
+    if (slope === 0) break
+    if (slope > 0) high = beta
+    else low = beta
+    const next = beta - slope / curvature
+    const moved = next > low && next < high ? next : Math.sqrt(low * high)
+    const still = Math.abs(moved - beta) < 1e-10 * beta
+    beta = moved
+    if (still) break
+  }
+  return { temperature: 1 / beta, before: at(1).loss, after: at(beta).loss }
+}
+
+/** Probabilities at a temperature: softmax(logits / T) by rows, or for `multi` sigmoid(logits / T).
+ *  logits: [N, classes] → [N × classes]. */
+export function applyTemperature(
+  logits: ArrayLike<number>,
+  classes: number,
+  temperature: number,
+  { task = 'single' }: { task?: LabelTask } = {},
+): Float32Array<ArrayBuffer> {
+  checkRows('applyTemperature', logits, classes)
+  if (!(temperature > 0)) throw new AnnealError(`applyTemperature: got ${temperature}; expected a number above 0`)
+  if (task === 'multi') return Float32Array.from(logits, z => sigmoid(z / temperature))
+  const out = new Float32Array(logits.length)
+  const row = new Float64Array(classes)
+  for (let i = 0; i < out.length; i += classes) {
+    for (let c = 0; c < classes; c++) row[c] = logits[i + c]! / temperature
+    const top = row.reduce((a, b) => Math.max(a, b))
+    const powers = row.map(z => Math.exp(z - top))
+    const total = powers.reduce((a, b) => a + b)
+    for (let c = 0; c < classes; c++) out[i + c] = powers[c]! / total
+  }
+  return out
+}
+
+type Loss = (beta: number) => { loss: number; slope: number; curvature: number }
+
+/** Mean of ln Σ exp(βz) − βz[class], with its derivatives in β: the mean of z over the softmax less z[class], and its
+ *  variance. */
+const softmaxLoss =
+  (logits: ArrayLike<number>, actual: ArrayLike<number>, classes: number): Loss =>
+  beta => {
+    let [loss, slope, curvature] = [0, 0, 0]
+    for (let i = 0; i < actual.length; i++) {
+      const row = i * classes
+      let top = Number.NEGATIVE_INFINITY
+      for (let c = 0; c < classes; c++) top = Math.max(top, logits[row + c]!)
+      let [total, first, second] = [0, 0, 0]
+      for (let c = 0; c < classes; c++) {
+        const z = logits[row + c]! - top
+        const power = Math.exp(beta * z)
+        total += power
+        first += power * z
+        second += power * z * z
+      }
+      const own = logits[row + actual[i]!]! - top
+      loss += Math.log(total) - beta * own
+      slope += first / total - own
+      curvature += second / total - (first / total) ** 2
+    }
+    const n = actual.length
+    return { loss: loss / n, slope: slope / n, curvature: curvature / n }
+  }
+
+/** Mean of ln(1 + exp(βz)) − yβz, with its derivatives in β. */
+const sigmoidLoss =
+  (logits: ArrayLike<number>, targets: ArrayLike<number>): Loss =>
+  beta => {
+    let [loss, slope, curvature] = [0, 0, 0]
+    for (let i = 0; i < logits.length; i++) {
+      const [z, y] = [logits[i]!, targets[i]!]
+      const p = sigmoid(beta * z)
+      loss += Math.max(beta * z, 0) + Math.log1p(Math.exp(-Math.abs(beta * z))) - y * beta * z
+      slope += (p - y) * z
+      curvature += p * (1 - p) * z * z
+    }
+    const n = logits.length
+    return { loss: loss / n, slope: slope / n, curvature: curvature / n }
+  }
+
+const sigmoid = (z: number) => 1 / (1 + Math.exp(-z))

@@ -1,0 +1,56 @@
+import { AnnealError } from '../../base/errors.ts'
+import { classReportMulti, type LabelThresholds } from './multi.ts'
+import { accuracy, type ClassScores, classReport, confusionMatrix } from './single.ts'
+
+/** `classReport` as the text table that scikit-learn prints. predicted, actual: [N]; `names` has one a class. */
+export function classificationReport(
+  predicted: ArrayLike<number>,
+  actual: ArrayLike<number>,
+  names: readonly string[],
+  { digits = 2 }: { digits?: number } = {},
+): string {
+  const { classes, macro, weighted } = classReport(confusionMatrix(predicted, actual, names.length))
+  const { support } = macro
+  const right: Row = ['accuracy', { f1: accuracy(predicted, actual), support }]
+  return table(named(names, classes), [right, ['macro avg', macro], ['weighted avg', weighted]], digits)
+}
+
+/** `classReportMulti` as the text table that scikit-learn prints. probabilities, targets: [N, classes]. */
+export function classificationReportMulti(
+  probabilities: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  names: readonly string[],
+  { thresholds = 0.5, digits = 2 }: { thresholds?: LabelThresholds; digits?: number } = {},
+): string {
+  const report = classReportMulti(probabilities, targets, names.length, { thresholds })
+  const averages = (['micro', 'macro', 'weighted', 'samples'] as const).map((key): Row => [`${key} avg`, report[key]])
+  return table(named(names, report.classes), averages, digits)
+}
+
+type Row = [name: string, scores: Partial<ClassScores> & { support: number }]
+
+const named = (names: readonly string[], classes: readonly ClassScores[]): Row[] =>
+  classes.map((scores, c) => [names[c]!, scores])
+
+function table(classes: readonly Row[], averages: readonly Row[], digits: number): string {
+  if (!Number.isInteger(digits) || digits < 0 || digits > 20)
+    throw new AnnealError(`classificationReport: got ${digits} digits; expected a whole number from 0 to 20`)
+  const letters = (text: string) => [...text].length
+  const width = Math.max('weighted avg'.length, digits, ...classes.map(([name]) => letters(name)))
+  const right = (text: string, width: number) => ' '.repeat(Math.max(0, width - letters(text))) + text
+  const line = (name: string, cells: readonly string[]) =>
+    `${right(name, width)} ${cells.map(cell => ` ${right(cell, 9)}`).join('')}\n`
+  const row = ([name, { precision, recall, f1, support }]: Row) =>
+    line(name, [...[precision, recall, f1].map(v => (v === undefined ? '' : fixed(v, digits))), String(support)])
+  const header = line('', ['precision', 'recall', 'f1-score', 'support'])
+  return `${header}\n${classes.map(row).join('')}\n${averages.map(row).join('')}`
+}
+
+/** `toFixed`, but what lies exactly between two goes to the even one, as Python prints it. */
+function fixed(value: number, digits: number): string {
+  const text = value.toFixed(digits)
+  const halves = value * 2 ** (digits + 1) // odd where the value is an odd multiple of half a unit, as 1/8 is of 0.005
+  if (!Number.isInteger(halves) || halves % 2 === 0) return text
+  const unit = 10 ** -digits
+  return Math.round(Number(text) / unit) % 2 === 0 ? text : (Number(text) - unit).toFixed(digits)
+}
