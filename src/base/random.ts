@@ -13,7 +13,7 @@ export interface Random {
 }
 
 /** What a stream is for: the last key of `rng`, so that no two parts of the program draw the same numbers. */
-export const purpose = { split: 1, order: 2, augment: 3, dropout: 4, init: 5, bootstrap: 10 } as const
+export const purpose = { split: 1, order: 2, augment: 3, dropout: 4, init: 5, mix: 6, sense: 7, bootstrap: 10 } as const
 
 /** The stream of `seed` at up to three `keys` (epoch, sample, purpose), each a whole number in [0, 2³²). */
 export function rng(seed: number, ...keys: number[]): Random {

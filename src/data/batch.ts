@@ -1,8 +1,13 @@
-import { aten, fromArray, noGrad, scope, stack, type Tensor } from '../torch/index.ts'
-import { type Affine, affine, type Change, unchanged } from './augment.ts'
+import { AnnealError } from '../base/errors.ts'
+import { empty, fromArray, noGrad, scope, type Tensor } from '../torch/index.ts'
+import { type Change, unchanged } from './augment/draw.ts'
+import { erase } from './augment/erase.ts'
+import { light, type Range } from './augment/lighting.ts'
+import { view } from './augment/view.ts'
 import type { Picture } from './types.ts'
 
-/** How pixels become what the net was trained on: values in [0, 1], minus mean, over std, each channel its own. */
+/** How pixels become what the net was trained on: values in [0, 1], minus mean, over std, each channel its own. One
+ *  number serves all channels. */
 export interface Normalization {
   mean: readonly number[]
   std: readonly number[]
@@ -14,84 +19,100 @@ export interface BatchOptions {
   size: number
   /** The short side that pictures are seen at before the crop; smaller ones are enlarged to it. Default: `size`. */
   short?: number
+  /** Channels that the net takes. Pictures of fewer are copied up: channel i shows channel i modulo theirs (grey in all
+   *  three; of two the first again). Default: those of the first picture. */
+  channels?: number
   normalization: Normalization
   device?: string
 }
 
-const reflection = 2
-const bilinear = 0
-
-/** Pictures as one normalised batch: float32 [N, 3, size, size], channels last. Unchanged pictures give their centre
- *  crop, pixel for pixel where they are large enough. */
+/** Pictures as one normalised batch: float32 [N, C, size, size], channels last. Unchanged pictures give their centre
+ *  crop, pixel for pixel where they are large enough. Each picture is computed on its own: what comes of it does not
+ *  depend on the others. */
 export function pictureBatch(
   pictures: readonly Picture[],
   changes: readonly Change[] | undefined,
   options: BatchOptions,
 ): Tensor {
+  const { size, channels = pictures[0]?.channels ?? 3, device = 'cpu' } = options
+  const { mean, std } = perChannel(options.normalization, channels)
   return noGrad(() =>
     scope(() => {
-      const crops = pictures.map((picture, i) => scope(() => crop(picture, changes?.[i] ?? unchanged, options)))
-      let x = stack(crops) // [N, 3, size, size], 0 to 255
-      if (options.device) x = x.to('float32', { device: options.device })
-      return finish(x, changes, options)
+      const rows = empty([pictures.length, size, size, channels], { device })
+      for (const [i, picture] of pictures.entries())
+        scope(() => fill(rows.select(0, i), picture, changes?.[i] ?? unchanged, { ...options, channels }))
+      normalise(rows, pictures.map(unit), { mean, std })
+      for (const [i, change] of (changes ?? []).entries())
+        if (change.erase.length > 0) scope(() => erase(rows.select(0, i), change.erase))
+      return rows.permute(0, 3, 1, 2)
     }),
   )
 }
 
-function crop(picture: Picture, change: Change, { size, short = size }: BatchOptions): Tensor {
-  const { data, height, width } = picture
-  const source = fromArray(data, [height, width, 3], { copy: false })
-  const scale = Math.max(1, short / Math.min(height, width))
-  if (
-    scale === 1 &&
-    change.zoom === 1 &&
-    change.angle === 0 &&
-    !change.mirror &&
-    change.quarterTurns === 0 &&
-    height >= size &&
-    width >= size
-  ) {
-    const top = Math.round((height - size) * change.cropY)
-    const left = Math.round((width - size) * change.cropX)
-    return source.narrow(0, top, size).narrow(1, left, size).permute(2, 0, 1).to('float32')
-  }
-  const x = source.to('float32').permute(2, 0, 1).unsqueeze(0)
-  const theta = fromArray(Float32Array.from(affine(change, { height, width, size, scale }) satisfies Affine), [1, 2, 3])
-  const grid = aten.affine_grid_generator(theta, [1, 3, size, size], false)
-  return aten.grid_sampler(x, grid, bilinear, reflection, false).squeeze(0)
+/** One picture into its row of the batch, in its own values. out: [size, size, C]. */
+function fill(
+  out: Tensor,
+  picture: Picture,
+  change: Change,
+  { channels, ...options }: BatchOptions & { channels: number },
+): void {
+  const pixels = copiedUp(view(picture, change, options), channels) // [bands, C, rows of a band, size]
+  const lit = light(pixels, change, () => rangeOf(picture, pixels))
+  const [bands, , height, size] = pixels.shape as [number, number, number, number]
+  out.reshape(bands, height, size, channels).permute(0, 3, 1, 2).copy_(lit)
 }
 
-/** Lighting, as fastai 0.7's RandomLighting (clipped to the range of pixels), then mean and std: one pass each. */
-function finish(
-  x: Tensor,
-  changes: readonly Change[] | undefined,
-  { normalization: { mean, std } }: BatchOptions,
-): Tensor {
-  const n = x.shape[0]!
-  if (changes?.some(c => c.brightness !== 0 || c.gain !== 1)) {
-    const gain = column(
-      changes.map(c => c.gain),
-      n,
-    ).to('float32', { device: x.device })
-    const lift = column(
-      changes.map(c => c.brightness * 255),
-      n,
-    ).to('float32', { device: x.device })
-    const average = x.mean([1, 2, 3], { keepdim: true })
-    x = x
-      .mul(gain)
-      .add(average.sub(average.mul(gain)).add(lift))
-      .clamp(0, 255)
-  }
-  const scale = fromArray(
-    Float32Array.from(std, v => 1 / (255 * v)),
-    [1, std.length, 1, 1],
-  ).to('float32', { device: x.device })
-  const shift = fromArray(
-    Float32Array.from(mean, (v, i) => -v / std[i]!),
-    [1, mean.length, 1, 1],
-  ).to('float32', { device: x.device })
-  return aten.addcmul(shift, x, scale).contiguous('channels_last')
+/** What is white in a picture's values; floats are as they are. */
+const unit = ({ data }: Picture): number =>
+  data instanceof Float32Array ? 1 : data instanceof Uint16Array ? 65535 : 255
+
+/** rows: [N, size, size, C] over their units, minus mean, over std, in place. */
+function normalise(rows: Tensor, units: readonly number[], { mean, std }: Normalization): void {
+  const [n, height, width, channels] = rows.shape as [number, number, number, number]
+  const same = units.every(u => u === units[0])
+  const of = same ? units.slice(0, 1) : units
+  // Factors as long as a line of pixels: an operator is fast where its innermost loop is long.
+  const line = width * channels
+  const scale = Float32Array.from(
+    { length: of.length * line },
+    (_, i) => 1 / (of[Math.floor(i / line)]! * std[i % channels]!),
+  )
+  const shift = Float32Array.from({ length: line }, (_, i) => -mean[i % channels]! / std[i % channels]!)
+  const on = (values: Float32Array, shape: number[]) => fromArray(values, shape).to('float32', { device: rows.device })
+  rows
+    .reshape(n, height, line)
+    .mul_(on(scale, [of.length, 1, line]))
+    .add_(on(shift, [line]))
 }
 
-const column = (values: readonly number[], n: number) => fromArray(Float32Array.from(values), [n, 1, 1, 1])
+function perChannel({ mean, std }: Normalization, channels: number): Normalization {
+  const spread = (name: string, values: readonly number[]) => {
+    if (values.length !== 1 && values.length !== channels)
+      throw new AnnealError(
+        `${name} has ${values.length} numbers and the pictures ${channels} channels; expected one, or one a channel.`,
+      )
+    return Array.from({ length: channels }, (_, c) => values[c % values.length]!)
+  }
+  return { mean: spread('mean', mean), std: spread('std', std) }
+}
+
+/** Values of black and white; floats are wider than [0, 1] where the picture is, so that lighting clips nothing. */
+const rangeOf = (picture: Picture, x: Tensor): Range =>
+  picture.data instanceof Float32Array
+    ? { black: Math.min(0, x.min().item()), white: Math.max(1, x.max().item()) }
+    : { black: 0, white: unit(picture) }
+
+/** x: [k, C, …] of fewer channels than asked for, with copies of them. */
+function copiedUp(x: Tensor, channels: number): Tensor {
+  const has = x.shape[1]!
+  if (has === channels) return x
+  if (has > channels)
+    throw new AnnealError(
+      `a picture has ${has} channels and ${channels} are asked for; expected at most as many. Take a net of ${has} channels (\`channels: ${has}\`).`,
+    )
+  const index = fromArray(
+    BigInt64Array.from({ length: channels }, (_, c) => BigInt(c % has)),
+    [channels],
+  )
+  return x.indexSelect(1, index.to('int64', { device: x.device }))
+}
