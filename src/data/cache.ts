@@ -5,14 +5,25 @@ import { AnnealError } from '../base/errors.ts'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { withLock } from '../base/lock.ts'
 import { inParallel } from '../base/parallel.ts'
-import { DECODER_VERSION, type DecodeOptions, decode, fileReason, readPicture } from './decode.ts'
-import { sha256 } from './hashes.ts'
-import { checkSpace, writeError } from './space.ts'
-import { openStore, type PictureStore, type Row, readAll, readIndex, type StoreIndex } from './store.ts'
-import type { Picture, Place } from './types.ts'
+import {
+  type ChannelOptions,
+  DECODER_VERSION,
+  type Decoded,
+  type DecodeOptions,
+  decodeBands,
+  fileReason,
+  filesOf,
+  readPicture,
+} from './decode.ts'
+import { hashOf, sha256 } from './hashes.ts'
+import { depthOf } from './raster.ts'
 
-/** How pictures are presized, and who is told meanwhile. */
-export interface CacheOptions {
+import { checkSpace, writeError } from './space.ts'
+import { openStore, type PictureStore, type Row, readIndex, readRow, type StoreIndex } from './store.ts'
+import type { Place } from './types.ts'
+
+/** How pictures are presized, which channels are kept, and who is told meanwhile. */
+export interface CacheOptions extends ChannelOptions {
   /** The short side in pixels; smaller pictures are left as they are. */
   short: number
   interpolation?: 'bilinear' | 'bicubic'
@@ -38,7 +49,7 @@ export async function cachePictures(contents: readonly Content[], options: Cache
   const { short, interpolation = 'bilinear' } = options
   if (!Number.isInteger(short) || short < 1 || short > 8192)
     throw new AnnealError(`the short side of cached pictures is a whole number from 1 to 8192; got ${short}. Try 256.`)
-  const kind = sha256(`1 ${short} ${ASPECT} ${interpolation} ${DECODER_VERSION}`).slice(0, 12)
+  const kind = sha256(`1 ${short} ${ASPECT} ${interpolation} ${DECODER_VERSION}${channelKey(options)}`).slice(0, 12)
   const key = `${kind}-${sha256(contents.map(content => content.hash).join('\n')).slice(0, 32)}`
   const folder = cacheFolder('pictures')
   const base = join(folder, key)
@@ -57,9 +68,15 @@ export async function cachePictures(contents: readonly Content[], options: Cache
   return built
 }
 
+/** The part of the key for what is not 8-bit colour; changes whenever such a file would decode to other values. */
+function channelKey({ channels = 'rgb', range }: ChannelOptions): string {
+  if (channels === 'rgb') return ''
+  return ` 1 ${channels}${channels === 'copy' && range ? ` ${range.join(' ')}` : ''}`
+}
+
 async function build(
   contents: readonly Content[],
-  { short, interpolation, onProgress, signal }: CacheOptions & DecodeOptions,
+  { onProgress, signal, short, interpolation, channels, range }: CacheOptions & DecodeOptions,
   { folder, kind, base }: { folder: string; kind: string; base: string },
 ): Promise<void> {
   sweep(folder, base)
@@ -67,6 +84,13 @@ async function build(
   const rows: Row[] = new Array(contents.length)
   const temp = `${base}.${process.pid}.tmp`
   const file = await open(temp, 'wx')
+  const decoding = {
+    short,
+    ...(interpolation && { interpolation }),
+    ...(channels && { channels }),
+    range,
+    aspect: ASPECT,
+  }
   let [end, done] = [0, 0]
   const needed = () => (end / Math.max(1, done)) * (contents.length - done)
   try {
@@ -74,14 +98,14 @@ async function build(
       contents.length,
       async i => {
         const { hash, ...place } = contents[i]!
-        const made = older.take(hash) ?? (await decodeContent(place, hash, { short, interpolation, aspect: ASPECT }))
+        const made = older.take(hash) ?? (await decodeContent(place, hash, decoding))
         if ('reason' in made) rows[i] = { hash, reason: made.reason }
         else {
-          const { height, width } = made
           const data = new Uint8Array(made.data.buffer, made.data.byteOffset, made.data.byteLength)
-          rows[i] = { hash, offset: end, height, width }
-          end += data.length
-          await writeAll(file, data, end - data.length)
+          const offset = Math.ceil(end / made.data.BYTES_PER_ELEMENT) * made.data.BYTES_PER_ELEMENT
+          rows[i] = rowOf(hash, offset, made)
+          end = offset + data.length
+          await writeAll(file, data, offset)
         }
         if (++done % spaceEvery === 0) await checkSpace(folder, needed())
         onProgress?.(done, contents.length)
@@ -102,21 +126,38 @@ async function build(
   }
 }
 
+function rowOf(hash: string, offset: number, { data, height, width, channels = 3, filled }: Decoded): Row {
+  const depth = depthOf(data)
+  return {
+    hash,
+    offset,
+    height,
+    width,
+    ...(channels !== 3 && { channels }),
+    ...(depth !== 'uint8' && { depth }),
+    ...(filled && { filled }),
+  }
+}
+
 async function decodeContent(
   place: Place,
   hash: string,
   options: DecodeOptions,
-): Promise<Picture | { reason: string }> {
-  const content = await readPicture(place).catch(error => {
-    throw new AnnealError(
-      `${place.file} could be read a moment ago and can not be now: ${fileReason(error)}; run again when the folder is at rest.`,
-      { cause: error },
+): Promise<Decoded | { reason: string }> {
+  const contents: Uint8Array[] = []
+  for (const part of filesOf(place))
+    contents.push(
+      await readPicture(part).catch(error => {
+        throw new AnnealError(
+          `${part.file} could be read a moment ago and can not be now: ${fileReason(error)}; run again when the folder is at rest.`,
+          { cause: error },
+        )
+      }),
     )
-  })
-  if (sha256(content) !== hash)
+  if (hashOf(contents) !== hash)
     throw new AnnealError(`${place.file} changed while it was read; run again when it is complete.`)
   try {
-    return await decode(content, options)
+    return await decodeBands(place, contents, options)
   } catch (error) {
     if (error instanceof AnnealError) return { reason: error.message }
     throw error
@@ -156,13 +197,9 @@ function olderStores(folder: string, kind: string, wanted: ReadonlySet<string>) 
     if (shared.length >= 0.9 * index.rows.length) superseded.push(base)
   }
   return {
-    take(hash: string): Picture | { reason: string } | undefined {
+    take(hash: string): Decoded | { reason: string } | undefined {
       const found = held.get(hash)
-      if (!found || 'reason' in found.row) return found?.row as { reason: string } | undefined
-      const { height, width, offset } = found.row
-      const data = new Uint8Array(height * width * 3)
-      readAll(found.fd, data, offset)
-      return { data, height, width }
+      return found && ('reason' in found.row ? found.row : readRow(found.fd, found.row))
     },
     removeSuperseded() {
       for (const base of superseded) for (const end of ['json', 'bin']) rmSync(`${base}.${end}`, { force: true })

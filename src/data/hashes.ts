@@ -3,7 +3,7 @@ import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { inParallel } from '../base/parallel.ts'
-import { fileReason, readPicture } from './decode.ts'
+import { fileReason, filesOf, readPicture } from './decode.ts'
 import { writeError } from './space.ts'
 import type { Place } from './types.ts'
 
@@ -16,7 +16,7 @@ export interface Failure {
 /** A file changed within this time of being hashed could change again without its time stamps showing it. */
 const settled = 2000
 
-/** The sha256 of each file's content, or why it can't be read. What was hashed before is known again by size, inode and
+/** The sha256 of each picture's content (of several files: see {@link hashOf}), or why it can't be read. What was hashed before is known again by size, inode and
  *  times of change, from a table kept in the cache. */
 export async function contentHashes(
   dir: string,
@@ -32,11 +32,11 @@ export async function contentHashes(
   const stamps = places.map(place => stampOf(place))
   const start = Date.now()
   stamps.forEach((stamp, i) => {
-    const file = places[i]!.file
-    const row = table.get(file)
+    const name = nameOf(places[i]!)
+    const row = table.get(name)
     if (row && row.stamp === stamp.text) {
       hashes[i] = row.hash
-      known.push([file, row.stamp, row.hash])
+      known.push([name, row.stamp, row.hash])
     } else missing.push(i)
   })
   await inParallel(
@@ -44,13 +44,16 @@ export async function contentHashes(
     async at => {
       const i = missing[at]!
       const place = places[i]!
+      const parts: string[] = []
       try {
-        const hash = sha256(await readPicture(place))
+        for (const part of filesOf(place)) parts.push(sha256(await readPicture(part)))
+        const hash = joined(parts)
         hashes[i] = hash
-        if (stamps[i]!.changed < start - settled) known.push([place.file, stamps[i]!.text, hash])
+        if (stamps[i]!.changed < start - settled) known.push([nameOf(place), stamps[i]!.text, hash])
       } catch (error) {
         const kind = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'missing' : 'unreadable'
-        hashes[i] = { kind, reason: fileReason(error) }
+        const which = parts.length > 0 ? `${filesOf(place)[parts.length]!.file}: ` : ''
+        hashes[i] = { kind, reason: `${which}${fileReason(error)}` }
       }
     },
     { signal },
@@ -67,7 +70,23 @@ export async function contentHashes(
 /** 64 hexadecimal digits. */
 export const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
-function stampOf({ file, raw }: Place): { text: string; changed: number } {
+/** The hash of a picture: its file's sha256, or where it lies in several, the sha256 of theirs, line by line. */
+export const hashOf = (contents: readonly Uint8Array[]): string => joined(contents.map(sha256))
+
+const joined = (hashes: readonly string[]): string => (hashes.length === 1 ? hashes[0]! : sha256(hashes.join('\n')))
+
+/** All files of a picture as one name. */
+const nameOf = (place: Place): string =>
+  filesOf(place)
+    .map(({ file }) => file)
+    .join('\0')
+
+function stampOf(place: Place): { text: string; changed: number } {
+  const stamps = filesOf(place).map(fileStamp)
+  return { text: stamps.map(({ text }) => text).join(' '), changed: Math.max(...stamps.map(({ changed }) => changed)) }
+}
+
+function fileStamp({ file, raw }: Place): { text: string; changed: number } {
   try {
     const { size, ino, mtimeMs, mtimeNs, ctimeMs, ctimeNs } = statSync(raw ? Buffer.from(raw) : file, { bigint: true })
     return { text: `${size} ${ino} ${mtimeNs} ${ctimeNs}`, changed: Math.max(Number(ctimeMs), Number(mtimeMs)) }

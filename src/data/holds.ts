@@ -1,8 +1,11 @@
+import { AnnealError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
+import { checkValues } from './limits.ts'
 import type { Format } from './magic.ts'
-import { layoutOf, readNpy, readNpyHeader } from './npy.ts'
+import { layoutOf, npyDepth, readNpy, readNpyHeader } from './npy.ts'
 import { decodeAsIs, probeOrdinary } from './ordinary.ts'
 import { type Depth, type Raster, stackRasters } from './raster.ts'
-import { isPlainPage, readTiffPage, valueBytes } from './tiff.ts'
+import { depthOfPage, isPlainPage, readTiffPage } from './tiff.ts'
 import { readTiffPages, type TiffPage } from './tiff-tags.ts'
 
 /** What a file holds, from its header alone. */
@@ -21,8 +24,7 @@ export async function kindOf(bytes: Uint8Array, format: Format): Promise<Kind> {
   if (format === 'npy') {
     const { type, shape } = readNpyHeader(bytes)
     const { channels } = layoutOf(shape)
-    const depth = type === 'u2' ? 'uint16' : type === 'u1' || type === 'b1' ? 'uint8' : 'float32'
-    return { channels, depth, use: channels === 1 || channels === 3 ? 'picture' : 'bands' }
+    return { channels, depth: npyDepth(type), use: channels === 1 || channels === 3 ? 'picture' : 'bands' }
   }
   if (format === 'bmp') return { channels: 3, depth: 'uint8', use: 'picture' }
   return { ...(await probeOrdinary(bytes)), use: 'picture' }
@@ -30,7 +32,7 @@ export async function kindOf(bytes: Uint8Array, format: Format): Promise<Kind> {
 
 function tiffKind(pages: readonly TiffPage[]): Kind {
   const page = pages[0]!
-  const depth = isPlainPage(page) ? (['uint8', 'uint16', 'float32'] as const)[valueBytes(page) >> 1]! : 'uint8'
+  const depth = isPlainPage(page) ? depthOfPage(page) : 'uint8'
   const channels = pages.reduce((sum, { bands }) => sum + bands, 0)
   const greyBands = page.photometric <= 1
   // Several pages in colour or in pure black and white are a document, of which the first page counts.
@@ -55,6 +57,7 @@ export async function readAsIs(
   if (format !== 'tiff') return decodeAsIs(bytes, format, limit)
   const pages = readTiffPages(bytes)
   const taken = which === 'first' ? pages.slice(0, 1) : pages
+  checkPages(taken, limit)
   const rasters: Raster[] = []
   for (const page of taken)
     rasters.push(
@@ -64,4 +67,16 @@ export async function readAsIs(
     rasters,
     taken.map((_, i) => `page ${i + 1}`),
   )
+}
+
+/** Pages must have one size to be stacked, and fit into memory all together. */
+function checkPages(pages: readonly TiffPage[], limit: number): void {
+  const { width, height } = pages[0]!
+  const other = pages.findIndex(page => page.width !== width || page.height !== height)
+  if (other > 0)
+    throw new AnnealError(
+      `its page ${other + 1} has ${pages[other]!.width} x ${pages[other]!.height} pixels, page 1 has ${width} x ${height}; expected one size, to stack ${plural(pages.length, 'page')} as channels`,
+    )
+  const { channels, depth } = tiffKind(pages)
+  checkValues({ width, height, channels, depth }, limit)
 }

@@ -11,14 +11,17 @@ export function checkPixels(width: number, height: number, limit: number): void 
   throw new AnnealError(`it has ${count(width)} x ${count(height)} pixels, the limit is ${count(limit)} in all`)
 }
 
+const bytesOf = { uint8: 1, uint16: 2, float32: 4 }
+
 /** Refuses a picture of any channels and type that takes more memory than the largest in 8-bit colour. */
 export function checkValues(
-  { width, height, channels, bytes }: { width: number; height: number; channels: number; bytes: number },
+  { width, height, channels, depth }: { width: number; height: number; channels: number; depth: keyof typeof bytesOf },
   limit: number,
 ): void {
   checkPixels(width, height, limit)
-  if (width * height * channels * bytes <= 3 * limit) return
+  const bytes = width * height * channels * bytesOf[depth]
+  if (bytes <= 3 * limit) return
   throw new AnnealError(
-    `it has ${count(width)} x ${count(height)} pixels of ${count(channels)} channels, ${count(width * height * channels * bytes)} bytes; the limit is ${count(3 * limit)}`,
+    `it has ${count(width)} x ${count(height)} pixels of ${count(channels)} channels, ${count(bytes)} bytes; the limit is ${count(3 * limit)}`,
   )
 }

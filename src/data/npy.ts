@@ -1,6 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { checkValues } from './limits.ts'
-import type { Raster } from './raster.ts'
+import type { Depth, Raster } from './raster.ts'
 import { isNumberType, type NumberType, readNumbers } from './values.ts'
 
 /** A header longer than this is no header. */
@@ -14,7 +14,7 @@ export function readNpy(bytes: Uint8Array, limit: number): Raster {
   const size = Number(type[1])
   const count = shape.reduce((product, n) => product * n, 1)
   const layout = layoutOf(shape)
-  checkValues({ ...layout, bytes: size === 2 ? 2 : size === 1 ? 1 : 4 }, limit)
+  checkValues({ ...layout, depth: npyDepth(type) }, limit)
   if (!(count * size <= bytes.length - start))
     throw new AnnealError(
       `its data are cut off: its header gives ${count * size} bytes for the shape [${shape}], ${bytes.length - start} are there`,
@@ -31,6 +31,10 @@ export function readNpy(bytes: Uint8Array, limit: number): Raster {
     for (let x = 0; x < width; x++) for (let c = 0; c < channels; c++) data[to++] = values[y * sh + x * sw + c * sc]!
   return { data, height, width, channels, alpha: false }
 }
+
+/** The type that values of a `.npy` file become. */
+export const npyDepth = (type: NumberType | 'b1'): Depth =>
+  type === 'u2' ? 'uint16' : type === 'u1' || type === 'b1' ? 'uint8' : 'float32'
 
 /** What the header of a `.npy` file says, and where its data start. */
 export function readNpyHeader(bytes: Uint8Array): {

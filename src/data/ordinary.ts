@@ -5,7 +5,7 @@ import { type FitOptions, planFit } from './fit.ts'
 import { jpegFault } from './jpeg.ts'
 import { checkPixels, checkValues } from './limits.ts'
 import type { Format } from './magic.ts'
-import type { Depth, Raster } from './raster.ts'
+import { type Depth, pixelArrays, type Raster } from './raster.ts'
 import type { Picture, Pixels } from './types.ts'
 
 /** libvips' version: another one may decode to other pixels. */
@@ -75,8 +75,8 @@ export async function decodeAsIs(bytes: Uint8Array, format: Format, limit: numbe
   const header = await readHeader(bytes, limit, page)
   checkJpeg(bytes, format)
   const { width, height, channels, space, hasAlpha } = header
-  const depth = rawDepths[header.depth ?? 'uchar'] ?? 'float'
-  checkValues({ width, height, channels, bytes: depth === 'uchar' ? 1 : depth === 'ushort' ? 2 : 4 }, limit)
+  const depth = depthNamed(header.depth)
+  checkValues({ width, height, channels, depth }, limit)
   const input = sharp(bytes, {
     failOn: 'warning',
     autoOrient: true,
@@ -88,7 +88,7 @@ export async function decodeAsIs(bytes: Uint8Array, format: Format, limit: numbe
   const twice = space === 'b-w' && channels === 2
   const { data, info } = await input
     .toColourspace(twice ? 'srgb' : (space ?? 'srgb'))
-    .raw({ depth })
+    .raw({ depth: depth === 'uint8' ? 'uchar' : depth === 'uint16' ? 'ushort' : 'float' })
     .toBuffer({ resolveWithObject: true })
   const values = typed(data, depth)
   const size = { height: info.height, width: info.width, alpha: hasAlpha === true }
@@ -96,20 +96,18 @@ export async function decodeAsIs(bytes: Uint8Array, format: Format, limit: numbe
   return { data: values.filter((_, i) => i % 4 === 0 || i % 4 === 3), channels: 2, ...size }
 }
 
-const rawDepths: Partial<Record<string, 'uchar' | 'ushort'>> = { uchar: 'uchar', ushort: 'ushort' }
+const depthNamed = (depth?: string): Depth => (depth === 'ushort' ? 'uint16' : depth === 'uchar' ? 'uint8' : 'float32')
 
-function typed(bytes: Buffer, depth: 'uchar' | 'ushort' | 'float'): Pixels {
-  if (depth === 'uchar') return bytes
-  const own = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes)
-  const size = depth === 'ushort' ? 2 : 4
-  const at = [own.buffer as ArrayBuffer, own.byteOffset, own.length / size] as const
-  return size === 2 ? new Uint16Array(...at) : new Float32Array(...at)
+function typed(bytes: Buffer, depth: Depth): Pixels {
+  const pixels = pixelArrays[depth]
+  const own = bytes.byteOffset % pixels.BYTES_PER_ELEMENT === 0 ? bytes : Uint8Array.from(bytes)
+  return new pixels(own.buffer as ArrayBuffer, own.byteOffset, own.length / pixels.BYTES_PER_ELEMENT)
 }
 
 /** What the header of a usual picture says of its channels. */
 export async function probeOrdinary(bytes: Uint8Array): Promise<{ channels: number; depth: Depth }> {
   const { channels, depth } = await sharp(bytes, { limitInputPixels: false }).metadata()
-  return { channels, depth: depth === 'ushort' ? 'uint16' : depth === 'uchar' ? 'uint8' : 'float32' }
+  return { channels, depth: depthNamed(depth) }
 }
 
 /** libvips repeats itself over several lines, with prefixes: the first cause alone. */

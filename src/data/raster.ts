@@ -11,9 +11,18 @@ export interface Raster {
   alpha: boolean
 }
 
+/** The type of a picture's values. */
+export type Depth = 'uint8' | 'uint16' | 'float32'
+
+/** The array that holds values of a type. */
+export const pixelArrays = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array } as const
+
+/** The type of pixels by its name. */
+export const depthOf = (data: Pixels): Depth =>
+  data instanceof Uint8Array ? 'uint8' : data instanceof Uint16Array ? 'uint16' : 'float32'
+
 /** An empty array of the same type. */
-export const like = (data: Pixels, length: number): Pixels =>
-  new (data.constructor as new (length: number) => Pixels)(length)
+export const like = (data: Pixels, length: number): Pixels => new pixelArrays[depthOf(data)](length)
 
 /** The value that is white. */
 export const whiteOf = (data: Pixels): number =>
@@ -40,13 +49,6 @@ export function stackRasters(parts: readonly Raster[], names: readonly string[])
   }
   return { data, width, height, channels, alpha: false }
 }
-
-/** The type of a picture's values. */
-export type Depth = 'uint8' | 'uint16' | 'float32'
-
-/** The type of pixels by its name. */
-export const depthOf = (data: Pixels): Depth =>
-  data instanceof Uint8Array ? 'uint8' : data instanceof Uint16Array ? 'uint16' : 'float32'
 
 /** Where the rows of the upright picture lie in one stored with an EXIF or TIFF orientation of 1 to 8. */
 export function upright(raster: Raster, orientation: number): Raster {

@@ -2,12 +2,26 @@ import { constants } from 'node:buffer'
 import { openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { AnnealError } from '../base/errors.ts'
 import { aten, scope } from '../torch/index.ts'
+import type { Decoded } from './decode.ts'
+import { type Depth, pixelArrays } from './raster.ts'
 import type { Picture } from './types.ts'
 
 /** One content: where its pixels lie, or why it has none. */
-export type Row = { hash: string; offset: number; height: number; width: number } | { hash: string; reason: string }
+export type Row = KeptRow | { hash: string; reason: string }
 
-/** `<base>.json`; the pixels are in `<base>.bin`, picture after picture, uint8 [height, width, 3]. */
+/** The pixels lie at `offset`, a multiple of their size: [height, width, channels], 3 channels of uint8 unless given. */
+export interface KeptRow {
+  hash: string
+  offset: number
+  height: number
+  width: number
+  channels?: number
+  depth?: Depth
+  /** How many values were missing in the file. */
+  filled?: number
+}
+
+/** `<base>.json`; the pixels are in `<base>.bin`, picture after picture, little-endian. */
 export interface StoreIndex {
   version: 1
   bytes: number
@@ -48,14 +62,29 @@ export function openStore(base: string): PictureStore | undefined {
     picture(number) {
       const row = rows[number]
       if (!row || !('offset' in row)) throw new RangeError(`no picture ${number} is kept; there are ${rows.length}`)
-      const { height, width, offset } = row
-      const size = height * width * 3
-      if (mapped) return { data: mapped.subarray(offset, offset + size), height, width }
-      const data = new Uint8Array(size)
-      readAll(fd!, data, offset)
-      return { data, height, width }
+      return mapped ? pictureOf(row, mapped.subarray(row.offset, row.offset + rowBytes(row))) : readRow(fd!, row)
     },
   }
+}
+
+/** Size of a picture's pixels. */
+const rowBytes = ({ height, width, channels = 3, depth = 'uint8' }: KeptRow): number =>
+  height * width * channels * pixelArrays[depth].BYTES_PER_ELEMENT
+
+/** Reads the pixels of a row into memory of their own. */
+export function readRow(fd: number, row: KeptRow): Decoded {
+  const bytes = new Uint8Array(rowBytes(row))
+  readAll(fd, bytes, row.offset)
+  return pictureOf(row, bytes)
+}
+
+function pictureOf({ height, width, channels, depth = 'uint8', filled }: KeptRow, bytes: Uint8Array): Decoded {
+  const pixels = pixelArrays[depth]
+  const data =
+    depth === 'uint8'
+      ? bytes
+      : new pixels(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length / pixels.BYTES_PER_ELEMENT)
+  return { data, height, width, ...(channels && { channels }), ...(filled && { filled }) }
 }
 
 /** The bytes of a file as memory, by libtorch's mmap; not to be written to. */
@@ -64,7 +93,7 @@ function mapFile(path: string, size: number): Uint8Array {
 }
 
 /** Fills `data` from a place in a file. */
-export function readAll(fd: number, data: Uint8Array, position: number): void {
+function readAll(fd: number, data: Uint8Array, position: number): void {
   for (let done = 0; done < data.length; ) {
     const count = readSync(fd, data, done, data.length - done, position + done)
     if (count === 0) throw new AnnealError('the picture cache was cut short while in use; run again to build it anew.')

@@ -1,6 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { checkValues } from './limits.ts'
-import { type Raster, upright } from './raster.ts'
+import { type Depth, pixelArrays, type Raster, upright } from './raster.ts'
 import { codecName, codecs, undoPredictor, unpack } from './tiff-codecs.ts'
 import type { TiffPage } from './tiff-tags.ts'
 import type { Pixels } from './types.ts'
@@ -13,9 +13,9 @@ export const isPlainPage = ({ compression, photometric, reversedBits }: TiffPage
   [0, 1, 2, 3, 4, 5, 32803, 34892].includes(photometric) &&
   (codecs.has(compression) || compression > 9)
 
-/** How many bytes a value takes once it is read. */
-export const valueBytes = ({ bits, format }: Pick<TiffPage, 'bits' | 'format'>): number =>
-  format !== 1 || bits > 16 ? 4 : bits > 8 ? 2 : 1
+/** The type of a page's values once it is read. */
+export const depthOfPage = ({ bits, format }: Pick<TiffPage, 'bits' | 'format'>): Depth =>
+  format !== 1 || bits > 16 ? 'float32' : bits > 8 ? 'uint16' : 'uint8'
 
 /** Reads one page as it is: 1 to 8 bits as uint8 (fewer scaled up to 255), 9 to 16 as uint16, all else as float32; a
  *  palette becomes RGB, and where white is zero, whole numbers are turned round. Values that the file calls missing
@@ -26,7 +26,7 @@ export function readTiffPage(bytes: Uint8Array, page: TiffPage, limit: number): 
     throw new AnnealError(
       `its TIFF data are packed as ${codecName(compression)}, which is not supported; convert to deflate`,
     )
-  checkValues({ width, height, channels: photometric === 3 ? 3 : bands, bytes: valueBytes(page) }, limit)
+  checkValues({ width, height, channels: photometric === 3 ? 3 : bands, depth: depthOfPage(page) }, limit)
   let raster: Raster = {
     data: readSamples(bytes, page, limit),
     width,
@@ -55,10 +55,12 @@ function readSamples(bytes: Uint8Array, page: TiffPage, limit: number): Pixels {
   const count = across * down * (planar ? bands : 1)
   if (!(chunk.width > 0 && chunk.height > 0 && chunk.offsets.length >= count && chunk.sizes.length >= count))
     throw new AnnealError(`its TIFF directory names ${chunk.offsets.length} of ${count} strips or tiles`)
-  checkValues({ ...chunk, channels: perChunk, bytes: Math.ceil(page.bits / 8) }, limit)
+  checkValues(
+    { ...chunk, channels: perChunk, depth: page.bits > 16 ? 'float32' : page.bits > 8 ? 'uint16' : 'uint8' },
+    limit,
+  )
   checkLength(bytes, page)
-  const made = valueBytes(page)
-  const out = new (made === 1 ? Uint8Array : made === 2 ? Uint16Array : Float32Array)(width * height * bands)
+  const out = new pixelArrays[depthOfPage(page)](width * height * bands)
   for (let n = 0; n < count; n++) {
     const [x, y] = [(n % across) * chunk.width, (Math.floor(n / across) % down) * chunk.height]
     const rows = Math.min(chunk.height, chunk.tiled ? chunk.height : height - y)
@@ -129,10 +131,10 @@ function unpackSamples(
 
 function colours(indices: Pixels, palette: readonly number[], bits: number): Uint8Array {
   const size = 2 ** bits
-  const wide = palette.some(value => value > 255) ? 257 : 1
+  const shift = palette.some(value => value > 255) ? 8 : 0
   const out = new Uint8Array(indices.length * 3)
   for (let i = 0; i < indices.length; i++)
-    for (let c = 0; c < 3; c++) out[3 * i + c] = Math.round((palette[c * size + indices[i]!] ?? 0) / wide)
+    for (let c = 0; c < 3; c++) out[3 * i + c] = (palette[c * size + indices[i]!] ?? 0) >> shift
   return out
 }
 
