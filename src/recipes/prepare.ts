@@ -135,9 +135,11 @@ export async function prepare(
   session.choice('layer groups', names, 'from the picture to the head; each has its own rate')
 
   const scale = task === 'regression' ? { scale: scaleOf(data) } : {}
+  const trained = data.counts.map(c => c.train)
+  const uneven = Math.max(...trained) > 2 * Math.min(...trained)
   const fixed = {
     task,
-    objective: objective(task, classes, { loss: options.loss ?? 'auto', ...scale }),
+    objective: objective(task, classes, { loss: options.loss ?? 'auto', uneven, ...scale }),
     classes,
     modelName,
     net,

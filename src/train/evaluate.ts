@@ -64,6 +64,7 @@ export async function evaluate(
   }
   const loss = losses.reduce((a, b) => a + b, 0) / source.count
   const metrics = objective.score(probabilities, targets)
-  const [score, accuracy] = [metrics[objective.metric] ?? Number.NaN, metrics.accuracy ?? Number.NaN]
+  const { [objective.metric]: told = Number.NaN, accuracy = Number.NaN } = metrics
+  const score = Number.isNaN(told) ? -loss : told // no positive of any label to rank
   return { loss, score, metrics, accuracy, probabilities, logits, losses, targets }
 }

@@ -3,7 +3,18 @@ import { percent } from '../base/format.ts'
 import type { Task } from '../data/index.ts'
 import { aten, F, fromArray, type Tensor } from '../torch/index.ts'
 import { focalLoss, sigmoidFocalLoss } from './balance.ts'
-import { accuracy, argmaxRows } from './metrics.ts'
+import {
+  accuracy,
+  accuracyMulti,
+  argmaxRows,
+  averagePrecision,
+  balancedAccuracy,
+  fBeta,
+  type LabelThresholds,
+  mae,
+  r2,
+  rmse,
+} from './metrics.ts'
 
 /** A loss by name: `auto` is cross-entropy, binary cross-entropy for several labels, the squared error for numbers. */
 export type LossName = 'auto' | 'focal' | 'mse' | 'mae' | 'huber'
@@ -49,13 +60,15 @@ export interface ObjectiveOptions {
   loss?: LossName
   /** For numbers. */
   scale?: TargetScale | undefined
+  /** Classes differ in size: accuracy is shown beside balanced accuracy, which that does not flatter. */
+  uneven?: boolean
 }
 
 /** The objective of a task. */
 export function objective(
   task: Task,
   names: readonly string[],
-  { loss = 'auto', scale }: ObjectiveOptions = {},
+  { loss = 'auto', scale, uneven = false }: ObjectiveOptions = {},
 ): Objective {
   const fits: Record<Task, readonly LossName[]> = {
     single: ['auto', 'focal'],
@@ -66,7 +79,7 @@ export function objective(
     throw new AnnealError(
       `--loss ${loss}: does not fit ${taskWords[task]}; expected ${fits[task].filter(l => l !== 'auto').join(', ')} or nothing`,
     )
-  if (task === 'single') return oneClass(names, loss)
+  if (task === 'single') return oneClass(names, loss, uneven)
   if (task === 'multi') return manyLabels(names, loss)
   return numbers(names, loss, scale ?? { mean: names.map(() => 0), std: names.map(() => 1) })
 }
@@ -79,7 +92,7 @@ const taskWords: Record<Task, string> = {
 const perSample = (losses: Tensor, reduction: F.Reduction = 'mean'): Tensor =>
   reduction === 'none' ? losses : reduction === 'sum' ? losses.sum() : losses.mean()
 
-function oneClass(names: readonly string[], loss: LossName): Objective {
+function oneClass(names: readonly string[], loss: LossName, uneven: boolean): Objective {
   const plainLoss: Objective['plainLoss'] = (x, y, options = {}) => F.crossEntropy(x, y, options)
   return {
     task: 'single',
@@ -91,7 +104,13 @@ function oneClass(names: readonly string[], loss: LossName): Objective {
       return loss === 'focal' ? focalLoss(x, y, options) : F.crossEntropy(x, y, { ...options, labelSmoothing })
     },
     activate: x => x.softmax(1),
-    score: (outputs, targets) => ({ accuracy: accuracy(argmaxRows(outputs, names.length), targets) }),
+    score(outputs, targets) {
+      const predicted = argmaxRows(outputs, names.length)
+      return {
+        accuracy: accuracy(predicted, targets),
+        ...(uneven ? { balancedAccuracy: balancedAccuracy(predicted, targets, names.length) } : {}),
+      }
+    },
   }
 }
 
@@ -110,7 +129,7 @@ function manyLabels(names: readonly string[], loss: LossName): Objective {
         : perSample(bce(x, smooth, weight), reduction)
     },
     activate: x => x.sigmoid(),
-    score: () => ({}),
+    score: (outputs, targets) => labelScores(outputs, targets, names.length),
   }
 }
 
@@ -135,7 +154,26 @@ function numbers(names: readonly string[], loss: LossName, { mean, std }: Target
     plainLoss,
     loss: (x, y, { reduction } = {}) => plainLoss(x, y, reduction ? { reduction } : {}),
     activate: x => x.mul(row(std, x)).add(row(mean, x)),
-    score: () => ({}),
+    score(outputs, targets) {
+      const of = (metric: typeof r2) => metric(outputs, targets, names.length).mean
+      return { r2: of(r2), mae: of(mae), rmse: of(rmse) }
+    },
+  }
+}
+
+/** How several labels are told: mAP, and at thresholds the macro F1 and F2 and the share of right decisions. */
+export function labelScores(
+  outputs: Float32Array,
+  targets: ArrayLike<number>,
+  classes: number,
+  thresholds: LabelThresholds = 0.5,
+): Record<'mAP' | 'f1' | 'f2' | 'accuracy', number> {
+  const f = (beta: number) => fBeta(outputs, targets, classes, { beta, average: 'macro', thresholds })
+  return {
+    mAP: averagePrecision(outputs, targets, classes).mean,
+    f1: f(1),
+    f2: f(2),
+    accuracy: accuracyMulti(outputs, targets, classes, { thresholds }),
   }
 }
 
