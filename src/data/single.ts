@@ -1,37 +1,80 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
+import { groupBands, withBands } from './bands.ts'
 import { ASPECT } from './cache.ts'
-import { type DecodeOptions, decodeFile } from './decode.ts'
+import { type ChannelMode, decodeFile } from './decode.ts'
 import type { Picture, Place, Problem } from './types.ts'
 import { findPictures, toPlace } from './walk.ts'
 
-/** Decodes one file as the cache does; an error names the file and why it can't be used. */
-export const loadPicture = (
+/** What a trained model expects of a picture; a saved model's preprocessing fits. */
+export interface LoadOptions {
+  /** The short side in pixels; smaller pictures are left as they are. */
+  short: number
+  interpolation?: 'bilinear' | 'bicubic'
+  /** How channels are decoded. Default: `rgb`. */
+  mode?: ChannelMode
+  range?: readonly [low: number, high: number] | undefined
+  /** How many channels there must be. */
+  channels?: number
+  /** Endings of the names of a picture's files, where each channel has one. */
+  bands?: readonly string[] | undefined
+}
+
+/** Decodes one file as the cache does, with the files of its other channels; an error names the file and why it can't
+ *  be used. */
+export async function loadPicture(
   place: Place | string,
-  { short, interpolation }: Required<Pick<DecodeOptions, 'short'>> & Pick<DecodeOptions, 'interpolation'>,
-): Promise<Picture> => decodeFile(place, { short, ...(interpolation && { interpolation }), aspect: ASPECT })
+  { short, interpolation = 'bilinear', mode = 'rgb', range, channels, bands = [] }: LoadOptions,
+): Promise<Picture> {
+  const whole = withBands(typeof place === 'string' ? { file: place } : place, bands)
+  const picture = await decodeFile(whole, { short, interpolation, aspect: ASPECT, channels: mode, range })
+  const { channels: got = 3 } = picture
+  if (channels !== undefined && got !== channels)
+    throw new AnnealError(
+      `${whole.file} has ${plural(got, 'channel')}; the model was trained on ${channels}. Give it pictures as it was trained on.`,
+    )
+  return picture
+}
 
 /** The pictures that are meant by files and folders: files as they are, of folders all pictures below, in the order of
- *  their paths. `problems` holds what folders have that is no picture. */
-export function listPictures(paths: readonly string[]): { pictures: Place[]; problems: Problem[] } {
+ *  their paths; with `bands` (endings of names) the files of one picture are joined. `problems` holds what folders have
+ *  that is no picture. */
+export function listPictures(
+  paths: readonly string[],
+  { bands = [] }: { bands?: readonly string[] | undefined } = {},
+): { pictures: Place[]; problems: Problem[] } {
   const pictures: Place[] = []
   const problems: Problem[] = []
+  const given = new Set<string>()
   for (const path of paths) {
     const stat = statSync(path, { throwIfNoEntry: false })
     if (!stat)
       throw new AnnealError(`${path} can not be read: it does not exist; expected a picture or a folder of pictures.`)
     if (!stat.isDirectory()) {
-      pictures.push(toPlace(Buffer.from(path)))
+      const place = wholePlace(toPlace(Buffer.from(path)), bands)
+      if (bands.length === 0 || !given.has(place.file)) pictures.push(place)
+      given.add(place.file)
       continue
     }
     const found = findPictures(Buffer.from(resolve(path)), Buffer.from(resolve(path)))
-    pictures.push(...found.pictures)
-    problems.push(...found.problems)
+    const joined = bands.length > 0 ? groupBands(found.pictures, bands) : { places: found.pictures, problems: [] }
+    pictures.push(...joined.places)
+    problems.push(...found.problems, ...joined.problems)
   }
   if (pictures.length === 0)
     throw new AnnealError(
       `no pictures in ${paths.join(', ') || 'an empty list'}; expected a picture or a folder of pictures.`,
     )
   return { pictures, problems }
+}
+
+/** A file with those of its other channels; alone where one is missing, which loading it will tell. */
+function wholePlace(place: Place, bands: readonly string[]): Place {
+  try {
+    return withBands(place, bands)
+  } catch {
+    return place
+  }
 }
