@@ -14,6 +14,7 @@ export const golden = JSON.parse(readFileSync(new URL('golden/explain.json', imp
   weightMean: Numbers
   gradCam: Numbers
   focal: Focal & { labels: number[] }
+  ranking: Record<'classes' | 'correct' | 'incorrect' | 'uncertain', number[]>
   weights: Record<'counts' | 'balanced' | 'effective', number[]>
 }
 

@@ -1,6 +1,6 @@
 """Writes explain.json: what comes after training, by the reference libraries: test-time augmentation (fastai), weighted
 means and BatchNorm's statistics (torch.optim.swa_utils), Grad-CAM (torch.autograd), focal losses (fastai, torchvision),
-class weights (scikit-learn; Cui et al.'s formula).
+class weights (scikit-learn; Cui et al.'s formula), rankings (fastai 0.7's arithmetic).
 
   python make_explain.py
 """
@@ -155,6 +155,26 @@ def weights():
     }
 
 
+def ranking():
+    """fastai 0.7's ImageModelResults, its lines repeated: the four most of each kind in class 1."""
+    probs = values("ranking", 40, 3, scale=3).softmax(1).numpy()
+    y_true = (np.asarray(hashed("ranking classes", 40)) > 0).astype(int) + np.arange(40) % 2
+    preds, y = probs.argmax(1), 1
+
+    def most_by_mask(mask, mult):
+        idxs = np.where(mask)[0]
+        return idxs[np.argsort(mult * probs[idxs, y], kind="stable")[:4]].tolist()
+
+    idxs = np.where(y_true == y)[0]
+    uncertain = idxs[np.argsort(np.abs(probs[idxs, y] - 1 / 3), kind="stable")[:4]].tolist()
+    return {
+        "classes": y_true.tolist(),
+        "correct": most_by_mask((preds == y_true) & (y_true == y), -1),
+        "incorrect": most_by_mask((preds != y_true) & (y_true == y), 1),
+        "uncertain": uncertain,
+    }
+
+
 def main():
     by = f"fastai {fastai.__version__}, torch {torch.__version__.split('+')[0]}"
     by += f", torchvision {torchvision.__version__.split('+')[0]}, scikit-learn {sklearn.__version__}"
@@ -165,6 +185,7 @@ def main():
         "gradCam": grad_cam(),
         "focal": focal(),
         "weights": weights(),
+        "ranking": ranking(),
     }
     rows = ",\n".join(f' "{name}": {json.dumps(part)}' for name, part in parts.items())
     text = f'{{\n "by": "make_explain.py, {by}",\n{rows}\n}}\n'
