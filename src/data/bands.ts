@@ -103,3 +103,17 @@ const isPicture = (path: Buffer): boolean => {
   const head = readHead(path)
   return typeof head !== 'string' && pictureFormat(head) !== undefined
 }
+
+/** An index whose pictures lie in one file a channel: the items of a picture become one (`groupBands`). */
+export function joinBands<I extends { dir: string; items: (Place & object)[]; problems: Problem[] }>(
+  index: I,
+  suffixes: readonly string[],
+): I {
+  const { places, problems } = groupBands(index.items, suffixes, index.dir)
+  const joined = new Map(places.map(place => [place.file, place.bands]))
+  const items = index.items.flatMap(item => {
+    const bands = joined.get(item.file)
+    return bands ? [{ ...item, bands }] : []
+  })
+  return { ...index, items, problems: [...index.problems, ...problems] }
+}

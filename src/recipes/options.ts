@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
-import { type Augmentation, augmentation } from '../data/index.ts'
+import { type Augmentation, type AugmentationSettings, augmentation, parseAugmentation } from '../data/augment.ts'
+import type { ChannelMode, LabelOptions } from '../data/index.ts'
 import { model } from '../models/index.ts'
 import type { WeightScheme } from '../train/balance.ts'
 import type { OptimizerName } from '../train/learner.ts'
@@ -7,7 +8,7 @@ import type { Precision } from '../train/network.ts'
 import type { LossName } from '../train/objective.ts'
 
 /** Everything that the recipe can be told. What is left out it chooses, and says why. */
-export interface TrainOptions {
+export interface TrainOptions extends Omit<LabelOptions, 'seed' | 'valid' | 'maxDamaged' | 'folds' | 'fold'> {
   /** A model by name, or `auto`. */
   model?: string | undefined
   /** A file of pretrained weights of this model. */
@@ -24,7 +25,20 @@ export interface TrainOptions {
   seed?: number | undefined
   /** Share of damaged pictures above which training does not begin. */
   maxDamaged?: number | undefined
-  augment?: string | Partial<Augmentation> | undefined
+  /** What becomes of channels: `rgb` or `copy` up to three, or `keep`; chosen by what the pictures hold unless given. */
+  channels?: ChannelMode | 'auto' | undefined
+  /** Endings of the names of a picture's files, where each channel has a file of its own. */
+  channelFiles?: readonly string[] | undefined
+  /** Decisions of `anneal clean`, a file of JSON lines. */
+  clean?: string | undefined
+  /** So many runs, each validated on another part, and the mean of their nets; `fold` trains one of them alone. */
+  folds?: number | undefined
+  fold?: number | undefined
+  /** A preset (`side-on`, `top-down`, `medical`, `none`), its parts set by hand (`side-on,maxWarp=0.2`), or `auto`. */
+  augment?: string | AugmentationSettings | undefined
+  /** α of MixUp and of CutMix in the whole net. */
+  mixup?: number | undefined
+  cutmix?: number | undefined
   /** Augmented views of each training picture that the frozen phase sees. */
   views?: number | undefined
   /** Hidden layers of the head; none unless given. */
@@ -115,13 +129,23 @@ export function checkOptions(o: TrainOptions): void {
   for (const lr of typeof o.lr === 'number' ? [o.lr] : (o.lr ?? []))
     number('lr', lr, v => v > 0 && v <= 100, 'rates above 0')
   if (o.model !== undefined && o.model !== 'auto') model(o.model)
-  if (o.augment !== undefined) augmentation(o.augment)
+  if (o.augment !== undefined && o.augment !== 'auto') augmentationOf(o.augment)
+  number('mixup', o.mixup, v => v > 0 && v <= 100, 'α above 0 (fastai: 0.4)')
+  number('cutmix', o.cutmix, v => v > 0 && v <= 100, 'α above 0 (fastai: 1)')
+  whole('folds', o.folds, 2, 100)
+  if (o.fold !== undefined && o.folds === undefined)
+    throw new AnnealError(`--fold ${o.fold} needs --folds, how many there are`)
+  whole('fold', o.fold, 0, (o.folds ?? 1) - 1)
   if (o.weights !== undefined && o.pretrained === false)
     throw new AnnealError('--weights and --no-pretrained contradict each other; leave one of them out')
   if (o.device !== undefined && !/^(cpu|cuda(:\d+)?)$/.test(o.device))
     throw new AnnealError(`--device: expected cpu, cuda or cuda:1, got ${o.device}`)
   for (const width of o.hidden ?? []) whole('hidden', width, 1, 65536)
 }
+
+/** Augmentation as it was given. */
+export const augmentationOf = (given: string | AugmentationSettings): Augmentation =>
+  typeof given === 'string' ? parseAugmentation(given) : augmentation(given)
 
 /** Whether BatchNorm keeps its statistics where everything trains: as asked, else with few pictures or small batches,
  *  whose own statistics cost 5 to 7 points of accuracy; never over random weights, which have none yet. */

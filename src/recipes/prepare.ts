@@ -1,14 +1,23 @@
 import { AnnealError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
 import type { Report } from '../base/progress.ts'
 import {
   type Augmentation,
-  augmentation,
+  applyDecisions,
+  type ChannelChoice,
+  channelStatistics,
+  checkChannels,
+  chooseChannels,
+  depthOf,
   type FolderIndex,
   type ImageData,
   type Item,
-  imageFolder,
+  indexPictures,
+  joinBands,
   openPictures,
+  type Picture,
   type Pictures,
+  readDecisions,
   type Split,
   type Task,
 } from '../data/index.ts'
@@ -21,7 +30,7 @@ import { type Network, network, type Precision } from '../train/network.ts'
 import { type Objective, objective, type TargetScale } from '../train/objective.ts'
 import type { Preprocessing } from '../train/saved.ts'
 import { batchThatFits } from './memory.ts'
-import type { TrainOptions } from './options.ts'
+import { augmentationOf, type TrainOptions } from './options.ts'
 import type { Session } from './session.ts'
 
 /** How far a long piece of work without losses is: decoding, features. */
@@ -72,11 +81,7 @@ export async function prepare(
   const { session, options, report } = context
   const { seed = 42, pretrained = true } = options
   // The folder first, which costs nothing yet; then the weights: a model that can't be had should not cost a scan.
-  const index = await imageFolder(dir, {
-    seed,
-    ...(options.valid === undefined ? {} : { valid: options.valid }),
-    ...(options.maxDamaged === undefined ? {} : { maxDamaged: options.maxDamaged }),
-  })
+  const index = await openIndex(dir, { ...options, seed })
   const given = options.model ?? 'auto'
   const modelName = await session.once('model', () =>
     chooseModel(given, { report, pretrained: pretrained && options.weights === undefined }),
@@ -89,26 +94,29 @@ export async function prepare(
     : undefined
 
   session.emit({ type: 'phase', phase: 'scan' })
+  for (const { what, value, reason } of index.choices ?? []) session.choice(what, value, reason)
+  const { channelFiles: bands } = options
+  const asked = { asked: options.channels ?? 'auto', signal: context.signal }
+  const { mode, range, choice } = await session.once('channels', () => chooseChannels(index.items, asked))
+  if (mode !== 'rgb' || options.channels !== undefined) session.choice(choice.what, choice.value, choice.reason)
   const opened = new Map<number, Pictures>()
   const open = async (size: number): Promise<Pictures> => {
-    const pictures = opened.get(size) ?? (await openAt(index, { size, info }, context))
+    const pictures = opened.get(size) ?? (await openAt(index, { size, info, mode, range }, context))
     opened.set(size, pictures)
     return pictures
   }
-  const { data } = await open(sizes[0]!)
+  const first = await open(sizes[0]!)
+  const { data } = first
   const { classes, task } = data
   session.emit({
     type: 'scan',
     classes: data.counts,
     problems: data.problems.map(({ file, reason, kind }) => ({ file, reason, kind })),
   })
-  const augment = augmentation(options.augment ?? 'side-on')
-  if (options.augment === undefined)
-    session.choice(
-      'augment',
-      'side-on',
-      'photos as people take them; --augment top-down for pictures without an up, none for neither',
-    )
+  const kept = mode === 'keep' ? keptChannels(first) : undefined
+  const channels = kept?.channels ?? 3
+  const normalization = kept ?? info
+  if (kept) session.choice('normalisation', `${plural(channels, 'channel')}`, kept.reason)
 
   const device = options.device ?? (library().cudaDevices > 0 ? 'cuda' : 'cpu')
   const head = {
@@ -116,13 +124,20 @@ export async function prepare(
     ...(options.dropout === undefined ? {} : { dropout: options.dropout }),
   }
   manualSeed(seed) // libtorch's own start is another in every process, and a body without weights is drawn from it
-  const net = network(info.build({ classes: 0 }), classes.length, { seed, device, ...head })
+  const net = network(info.build({ classes: 0, channels, size: sizes[0]! }), classes.length, { seed, device, ...head })
   if (state) loadPretrained(net.body, state)
   if (typeof options.lr === 'object' && options.lr.length !== 1 && options.lr.length !== net.groups.length)
     throw new AnnealError(
       `--lr: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate or as many, got ${options.lr.length}`,
     )
   const precision = choosePrecision({ session, options, info, device })
+  const augment = augmentationOf(options.augment ?? 'side-on')
+  if (options.augment === undefined)
+    session.choice(
+      'augment',
+      'side-on',
+      'photos as people take them; --augment auto finds out, top-down is for pictures without an up, none for neither',
+    )
   const wanted = options.batchSize ?? 32
   session.choice(
     'settings',
@@ -153,14 +168,25 @@ export async function prepare(
   const at = async (size: number): Promise<Prepared> => {
     const pictures = await open(size)
     // A resumed run must not choose anew: other batches are other bits.
-    const { batchSize, reason } = await session.once(`batch ${size}`, () => batchThatFits(net, { wanted, size }))
+    const { batchSize, reason } = await session.once(`batch ${size}`, () => batchThatFits(net, { wanted, size, channels }))
     if (reason !== undefined) session.choice('batch', `${batchSize} pictures of ${size} px`, reason)
     const short = shortSide(size, info)
-    const { mean, std, interpolation } = info
+    const { interpolation } = info
+    const { mean, std } = normalization
     return {
       ...fixed,
       pictures,
-      preprocessing: { size, short, interpolation, mean, std, channels: 3 },
+      preprocessing: {
+        size,
+        short,
+        interpolation,
+        mean,
+        std,
+        channels,
+        ...(mode === 'rgb' ? {} : { mode }),
+        ...(range ? { range } : {}),
+        ...(bands ? { bands } : {}),
+      },
       batchSize,
       at,
       source(split, { augmented = false } = {}) {
@@ -173,7 +199,8 @@ export async function prepare(
           augmentation: augmented ? augment : undefined,
           size,
           short,
-          normalization: info,
+          normalization,
+          channels,
           seed,
           ...(device === 'cpu' ? {} : { device }),
         })
@@ -184,18 +211,40 @@ export async function prepare(
   return at(sizes[0]!)
 }
 
+/** Labelled pictures as they lie there, with decisions of `anneal clean` applied, and files of one picture joined. */
+async function openIndex(dir: string, { channelFiles, clean, ...options }: TrainOptions): Promise<FolderIndex> {
+  const found = await indexPictures(dir, options)
+  const index = channelFiles ? joinBands(found, channelFiles) : found
+  return clean === undefined ? index : applyDecisions(index, readDecisions(clean))
+}
+
+/** Of pictures whose channels are kept: how many there are, and their own statistics over the training pictures. */
+function keptChannels({ data, picture }: Pictures) {
+  const seen = data.items.map(item => ({ file: item.file, ...picturesKind(picture(item.picture)) }))
+  const { channels } = checkChannels(seen)
+  const numbers = data.of('train').map(item => item.picture)
+  const { mean, std, pictures } = channelStatistics(picture, numbers)
+  const text = (values: readonly number[]) => values.map(v => v.toPrecision(3)).join(', ')
+  const reason = `the pictures' own over ${plural(pictures, 'picture')}: mean ${text(mean)}, deviation ${text(std)}; the first convolution is adapted`
+  return { channels, mean, std, reason }
+}
+
+const picturesKind = ({ channels = 3, data }: Picture) => ({ channels, depth: depthOf(data) })
+
 /** The short side that pictures are seen at before the crop. */
 const shortSide = (size: number, { cropPct }: ModelInfo) => Math.round(size / cropPct)
 
 /** Pictures as they are kept for a size. */
 const openAt = (
   index: FolderIndex,
-  { size, info }: { size: number; info: ModelInfo },
+  { size, info, mode, range }: { size: number; info: ModelInfo } & Pick<ChannelChoice, 'mode' | 'range'>,
   { progress, signal }: Pick<Context, 'progress' | 'signal'>,
 ): Promise<Pictures> =>
   openPictures(index, {
     short: shortSide(size, info),
     interpolation: info.interpolation,
+    channels: mode,
+    range,
     signal,
     onProgress: (done, total) => progress('pictures', done, total),
   })

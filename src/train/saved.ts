@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
-import type { Task } from '../data/index.ts'
+import type { ChannelMode, Task } from '../data/index.ts'
 import { model as modelInfo } from '../models/index.ts'
 import type { Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
@@ -16,7 +16,14 @@ export interface Preprocessing {
   interpolation: 'bilinear' | 'bicubic'
   mean: readonly number[]
   std: readonly number[]
-  channels: 3
+  /** Channels that the net takes. */
+  channels: number
+  /** How the channels of a file are read; `rgb` unless given. */
+  mode?: ChannelMode
+  /** With `copy`: what is black and white in pictures of 16 bits and floats. */
+  range?: readonly [low: number, high: number]
+  /** Endings of the names of a picture's files, where each channel has a file of its own. */
+  bands?: readonly string[]
 }
 
 /** The JSON beside the weights: all that prediction needs, and no code. */

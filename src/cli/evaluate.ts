@@ -1,0 +1,39 @@
+import { percent, plural } from '../base/format.ts'
+import { said } from '../train/objective.ts'
+import { createReporter } from './terminal.ts'
+import { printable } from './style.ts'
+
+/** The options of `anneal evaluate` as commander gives them. */
+interface EvaluateFlags {
+  json?: boolean
+  batch?: number
+  debug?: boolean
+  [name: string]: unknown
+}
+
+/** `anneal evaluate`: how a trained classifier does on labelled pictures that it was not trained on. */
+export async function evaluate(run: string, dir: string, flags: EvaluateFlags): Promise<void> {
+  const { json = false, batch, debug, ...options } = flags
+  const { evaluateFolder } = await import('../recipes/evaluate.ts')
+  const reporter = createReporter({ json })
+  const result = await evaluateFolder(run, dir, {
+    ...options,
+    ...(batch === undefined ? {} : { batchSize: batch }),
+    progress: (label, done, total) => reporter.progress({ label, done, total }),
+  })
+  reporter.close()
+  if (json) {
+    process.stdout.write(`${JSON.stringify(result)}\n`)
+    return
+  }
+  const { report, metrics, loss, pictures, before } = result
+  if (report !== undefined) process.stdout.write(`${printable(report).join('\n')}\n`)
+  const told = Object.entries(metrics).map(([name, v]) =>
+    name === 'accuracy' ? `accuracy ${percent(v)}` : name === 'balancedAccuracy' ? `balanced accuracy ${percent(v)}` : said(name, v),
+  )
+  process.stdout.write(`${told.join(', ')}, loss ${loss.toFixed(4)}, ${plural(pictures, 'picture')}\n`)
+  if (before > 0)
+    process.stderr.write(
+      `anneal: this model was evaluated on these pictures ${plural(before, 'time')} before; choices made after looking turn a test set into a validation set\n`,
+    )
+}

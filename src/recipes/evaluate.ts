@@ -1,0 +1,133 @@
+import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures } from '../data/index.ts'
+import { pictureSource } from '../data/source.ts'
+import { confusionRows } from '../interpret/index.ts'
+import { manualSeed } from '../torch/index.ts'
+import { type Evaluation, evaluate } from '../train/evaluate.ts'
+import { applyTemperature, classificationReport, classificationReportMulti } from '../train/metrics.ts'
+import { argmaxRows } from '../train/metrics/single.ts'
+import { labelScores } from '../train/objective.ts'
+import { cardObjective, type LoadedModel, loadModel } from '../train/saved.ts'
+import type { Progress } from './prepare.ts'
+
+/** What a trained classifier does on pictures that it was not trained on. */
+export interface Evaluated {
+  model: string
+  data: string
+  pictures: number
+  loss: number
+  /** As in training: accuracy; mAP, F1 and F2 at the saved thresholds; R² and errors. */
+  metrics: Record<string, number>
+  /** scikit-learn's classification report, where there are classes. */
+  report?: string
+  /** Rows are actual classes, columns predicted ones; for one class a picture. */
+  confusion?: number[][]
+  /** How often this model was evaluated on these very pictures before. */
+  before: number
+}
+
+/** How pictures to evaluate on are found and read. */
+export interface EvaluateFolderOptions extends Omit<EvaluationOptions, 'classes' | 'task'> {
+  batchSize?: number
+  device?: string
+  progress?: Progress
+  signal?: AbortSignal | undefined
+}
+
+/** Evaluates a saved classifier on a folder or a table of labelled pictures, with preprocessing, thresholds and
+ *  temperature as they were saved. Each evaluation is noted in the run's folder: a test set that is looked at again and
+ *  again tests no more. */
+export async function evaluateFolder(
+  run: string,
+  dir: string,
+  { batchSize = 32, device, progress = () => {}, signal, ...options }: EvaluateFolderOptions = {},
+): Promise<Evaluated> {
+  manualSeed(0)
+  const model = loadModel(run, device === undefined ? {} : { device })
+  const { card } = model
+  const { classes, task = 'single', preprocessing } = card
+  const found = await indexForEvaluation(dir, { ...options, classes, task })
+  const index = preprocessing.bands ? joinBands(found, preprocessing.bands) : found
+  const { size, short, interpolation, mode = 'rgb', range, channels } = preprocessing
+  const pictures = await openPictures(index, {
+    short,
+    interpolation,
+    channels: mode,
+    range,
+    signal,
+    onProgress: (done, total) => progress('pictures', done, total),
+  })
+  const items = pictures.data.of('test')
+  if (items.length === 0) throw new AnnealError(`${dir}: no labelled picture is left to evaluate on.`)
+  const source = pictureSource({
+    picture: n => pictures.picture(n),
+    samples: items,
+    task,
+    classes: classes.length,
+    size,
+    short,
+    channels,
+    normalization: preprocessing,
+    ...(device === undefined ? {} : { device }),
+  })
+  const evaluation = await evaluateModel(model, source, { batchSize, device, signal })
+  const before = noteEvaluation(run, { fingerprint: pictures.data.fingerprint, metrics: evaluation.metrics })
+  const { thresholds } = card
+  const report =
+    task === 'single'
+      ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes)
+      : task === 'multi'
+        ? classificationReportMulti(evaluation.probabilities, evaluation.targets, classes, thresholds ? { thresholds } : {})
+        : undefined
+  return {
+    model: run,
+    data: resolve(dir),
+    pictures: items.length,
+    loss: evaluation.loss,
+    metrics: evaluation.metrics,
+    ...(report === undefined ? {} : { report }),
+    ...(task === 'single' ? { confusion: confusionRows(evaluation, classes.length) } : {}),
+    before,
+  }
+}
+
+/** One net or the mean of an ensemble over a source, at the card's temperature and thresholds. */
+async function evaluateModel(
+  { networks, card }: LoadedModel,
+  source: Parameters<typeof evaluate>[1],
+  { batchSize, device = 'cpu', signal }: { batchSize: number; device?: string | undefined; signal?: AbortSignal | undefined },
+): Promise<Evaluation> {
+  const objective = cardObjective(card)
+  const { classes, task = 'single', temperature = 1, thresholds } = card
+  let first: Evaluation | undefined
+  let losses = 0
+  for (const { net } of networks) {
+    const one = await evaluate(net, source, { objective, batchSize, device, signal })
+    losses += one.loss
+    const outputs =
+      temperature === 1 || task === 'regression'
+        ? one.probabilities
+        : applyTemperature(one.logits, classes.length, temperature, { task })
+    if (first) for (const [i, v] of outputs.entries()) first.probabilities[i]! += v
+    else first = { ...one, probabilities: outputs.slice() }
+  }
+  const { probabilities, targets } = first!
+  for (const i of probabilities.keys()) probabilities[i]! /= networks.length
+  const metrics: Record<string, number> =
+    task === 'multi'
+      ? labelScores(probabilities, targets, classes.length, thresholds ?? 0.5)
+      : objective.score(probabilities, targets)
+  return { ...first!, loss: losses / networks.length, metrics, score: metrics[objective.metric]! }
+}
+
+/** Adds a line to the run's `evaluations.jsonl`; how many there are of the same pictures already. */
+function noteEvaluation(run: string, entry: { fingerprint: string; metrics: Record<string, number> }): number {
+  if (!statSync(run, { throwIfNoEntry: false })?.isDirectory()) return 0
+  const path = join(run, 'evaluations.jsonl')
+  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []
+  const before = lines.filter(line => line.includes(`"fingerprint":"${entry.fingerprint}"`)).length
+  appendFileSync(path, `${JSON.stringify({ at: new Date().toISOString(), ...entry })}\n`)
+  return before
+}
