@@ -5,8 +5,9 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
-import type { EventBody, RunEvent } from '../src/runs/index.ts'
+import type { EpochEvent, EventBody, RunEvent } from '../src/runs/index.ts'
 import { openRun, readEvents, runPaths } from '../src/runs/index.ts'
+import { metricsHeader, metricsRow, summariseMetrics } from '../src/runs/metrics.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'anneal-runs-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -121,7 +122,7 @@ test('a loss that is not a number is read back as such', () => {
   const [first, second] = readEvents(run.paths.events).events
   assert.ok(first?.type === 'batch' && Number.isNaN(first.loss) && Number.isNaN(first.smooth))
   assert.ok(second?.type === 'epoch' && Number.isNaN(second.metrics.accuracy))
-  assert.match(readFileSync(run.paths.metrics, 'utf8'), /^1,head,0.7,0.6,,0.001,1.5,0$/m)
+  assert.match(readFileSync(run.paths.metrics, 'utf8'), /^1,head,0.7,0.6,,,,,,,,0.001,1.5,0$/m)
 })
 
 test('truncateAfter drops what the resumed run does again, rows of metrics.csv and the result included', () => {
@@ -203,4 +204,21 @@ test('a full disk does not stop training: events are kept and written once there
   )
   const child = spawn(process.execPath, ['--import', 'tsx', script], { stdio: 'inherit' })
   return once(child, 'exit').then(([code]) => assert.equal(code, 0))
+})
+
+test('metrics.csv has the metrics of every task, and is summarised by its own header', () => {
+  const done = (n: number, metrics: Record<string, number>, best: boolean) =>
+    metricsRow({ ...epoch(n), phase: 'a "quoted", phase', metrics, best } as EpochEvent)
+  const many =
+    metricsHeader + done(1, { mAP: 0.5, f2: 0.25, accuracy: 0.875, other: 1 }, true) + done(2, { mAP: 0.4 }, false)
+  assert.deepEqual(summariseMetrics(many), {
+    epochs: 2,
+    accuracy: 0.875,
+    metrics: { accuracy: 0.875, mAP: 0.5, f2: 0.25 },
+  })
+  const numbers = metricsHeader + done(1, { r2: -0.5, mae: 2, rmse: 3, accuracy: Number.NaN }, false)
+  assert.deepEqual(summariseMetrics(numbers), { epochs: 1, metrics: { r2: -0.5, mae: 2, rmse: 3 } })
+  const old = 'epoch,phase,trainLoss,validLoss,accuracy,lr,seconds,best\n1,head,1,1,0.75,0.001,2,1\n2,head,1,1,0.5'
+  assert.deepEqual(summariseMetrics(old), { epochs: 1, accuracy: 0.75, metrics: { accuracy: 0.75 } })
+  assert.deepEqual(summariseMetrics(''), { epochs: 0, metrics: {} })
 })

@@ -7,8 +7,14 @@ export type ClassCount = { name: string; train: number; valid: number; test?: nu
 /** A picture that the scan found wanting. `kind` is a short word such as `damaged`, `duplicate` or `leak`. */
 export type PictureProblem = { file: string; reason: string; kind: string }
 
-/** The data as found, before training. */
-export type ScanEvent = { type: 'scan'; classes: ClassCount[]; problems: PictureProblem[] }
+/** The data as found, before training. `pictures` says how many there are where the classes don't add up to it, because
+ *  a picture has several of them or none. */
+export type ScanEvent = {
+  type: 'scan'
+  classes: ClassCount[]
+  problems: PictureProblem[]
+  pictures?: { train: number; valid: number; test?: number }
+}
 
 /** A line that was printed for the reader and carries no data of its own. */
 export type LineEvent = { type: 'line'; text: string }
@@ -45,7 +51,8 @@ export type BatchEvent = {
   momentum?: number
 }
 
-/** The end of an epoch, after validation. `step` is its last step; `best` says that its weights became the best. */
+/** The end of an epoch, after validation. `step` is its last step; `best` says that its weights became the best;
+ *  `metrics` are those of the task, the one that weights are chosen by among them (`accuracy`, `mAP`, `r2`). */
 export type EpochEvent = {
   type: 'epoch'
   phase: string
@@ -74,17 +81,39 @@ export type StoppedEvent = { type: 'stopped'; reason: string; step: number }
 /** The run ended by an error. */
 export type FailedEvent = { type: 'failed'; message: string }
 
-/** What a finished run amounts to, as in `result.json` and in the last line of `--json`. `accuracy` and `loss` are of
- *  the best weights on the validation pictures; `seconds` holds the time of each phase and `total`. */
-export type RunResult = {
+/** What the answers are: one class a picture, several labels, or numbers. */
+export type RunTask = 'single' | 'multi' | 'regression'
+
+/** How good weights are on one part of the data. `metrics` are all metrics of the task by name (`accuracy`, `mAP`, `f1`,
+ *  `f2`, `r2`, `mae`, …); `intervals` the 95 % intervals of those that have one. */
+export type PartResult = {
+  loss: number
+  /** Share of right answers; of right decisions, for several labels; NaN for numbers, which is null in a file. */
+  accuracy: number
+  metrics?: Record<string, number>
+  intervals?: Record<string, [low: number, high: number]>
+}
+
+/** What a finished run amounts to, as in `result.json` and in the last line of `--json`: the best weights on the
+ *  validation pictures, and on the `test` pictures where there are any. `seconds` holds the time of each phase and
+ *  `total`; `task` is `single` where it is not said. */
+export type RunResult = PartResult & {
   run: string
   model: string
   classes: string[]
-  accuracy: number
-  loss: number
+  task?: RunTask
   epochs: number
   seconds: Record<string, number>
-  test?: { accuracy: number; loss: number; pictures: number }
+  balancedAccuracy?: number
+  mAP?: number
+  f1?: number
+  f2?: number
+  /** For several labels: one threshold for all, and one a class. */
+  threshold?: number
+  thresholds?: number[]
+  r2?: number
+  mae?: number
+  test?: PartResult & { pictures: number }
 }
 
 /** The run reached its end. */

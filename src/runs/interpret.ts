@@ -1,3 +1,5 @@
+import type { PartResult, RunTask } from './events.ts'
+
 /** A picture with what the model made of it. `probability` is that of `predicted`; `thumbnail` is a small JPEG in
  *  base64, or the path of a picture file inside the run folder. */
 export type JudgedPicture = {
@@ -16,13 +18,107 @@ export type SamplePicture = { label: string; thumbnail: string }
 export type ClassScore = { name: string; precision: number; recall: number; f1: number; support: number }
 
 /** `interpret.json`: what the best weights do on the validation pictures, ready to be drawn. `confusion[i][j]` counts
- *  pictures of class i that were taken for class j. */
+ *  pictures of class i that were taken for class j; it is empty where a picture has no single class. */
 export type Interpretation = {
   classes: string[]
+  task?: RunTask
   confusion: number[][]
   topLosses: JudgedPicture[]
   mostUncertain: JudgedPicture[]
+  /** Right, and the surest of it; wrong, and the surest of it. */
+  mostCorrect?: JudgedPicture[]
+  mostIncorrect?: JudgedPicture[]
   samples: SamplePicture[]
   perClass: ClassScore[]
-  test?: { accuracy: number; loss: number; confusion: number[][] }
+  balancedAccuracy?: number
+  multi?: MultiInterpretation
+  regression?: RegressionInterpretation
+  calibration?: CalibrationPart
+  heatmaps?: HeatPicture[]
+  /** How the model does on pictures of other sizes than those it learned from. */
+  sizes?: SizeScore[]
+  labelIssues?: IssuePicture[]
+  nearDuplicates?: NearDuplicates[]
+  augmentAuto?: AugmentTrial[]
+  test?: PartResult & { confusion?: number[][] }
 }
+
+/** Several labels a picture. `threshold` is the one for all, `thresholds` those of each class; `perClass`, `averages` and
+ *  the labels of `worst` are decided by `thresholds`. */
+export type MultiInterpretation = {
+  threshold: number
+  thresholds: number[]
+  perClass: LabelScore[]
+  /** Points of a class's curve, recall rising. */
+  curves: { name: string; points: [recall: number, precision: number][] }[]
+  /** Pictures on which a label is most wrong. */
+  worst: { name: string; pictures: LabelledPicture[] }[]
+  /** By `samples`, `micro`, `macro` or `weighted`. */
+  averages: Record<string, { precision: number; recall: number; f1: number }>
+  /** Pictures with the highest loss over all labels. */
+  topLosses?: LabelledPicture[]
+}
+
+/** One label on the validation pictures: `support` have it, `ap` is its average precision (null without any), and the
+ *  rest is what its threshold decides. */
+export type LabelScore = ClassScore & {
+  ap: number | null
+  tn: number
+  fp: number
+  fn: number
+  tp: number
+  threshold: number
+}
+
+/** A picture with the labels that it has and those that it was given. `probability` is that of the label in question. */
+export type LabelledPicture = {
+  file: string
+  actual: string[]
+  predicted: string[]
+  loss: number
+  probability?: number
+  thumbnail: string
+}
+
+/** Numbers. `points` are actual and predicted values of validation pictures. */
+export type RegressionInterpretation = {
+  targets: { name: string; r2: number; mae: number; rmse: number; points: [actual: number, predicted: number][] }[]
+  /** Pictures with the largest error. */
+  worst: {
+    file: string
+    thumbnail: string
+    loss: number
+    values: { name: string; actual: number; predicted: number }[]
+  }[]
+}
+
+/** Decisions by how sure the model was, in bins that hold some: their mean probability, and the share that came true. */
+export type CalibrationCurve = {
+  bins: { from: number; to: number; count: number; confidence: number; accuracy: number }[]
+  /** Expected calibration error, the mean gap between the two. */
+  ece: number
+}
+
+/** Calibration before and after the outputs are divided by `temperature`. */
+export type CalibrationPart = { before: CalibrationCurve; after?: CalibrationCurve; temperature?: number }
+
+/** A picture and the same with a heat map over it that shows what spoke for the class `of`; both small JPEGs. */
+export type HeatPicture = JudgedPicture & { overlay: string; of: string }
+
+/** The model at another picture size in px; `metrics` where the accuracy is not what
+ *  counts. */
+export type SizeScore = { size: number; accuracy: number; loss: number; metrics?: Record<string, number> }
+
+/** A label that may be wrong: `score` is how much the model believes it. A label of many is `given` or `suggested` as
+ *  words (`cloudy`, `not cloudy`). */
+export type IssuePicture = { file: string; given: string; suggested: string; score: number; thumbnail: string }
+
+/** Pictures that are nearly the same, `similarity` up to 1; `part` says where each lies (train, valid, test). */
+export type NearDuplicates = {
+  similarity?: number
+  pictures: { file: string; label: string; part?: string; thumbnail: string }[]
+}
+
+/** What a change of the pictures costs a model that was not taught it: `drop` in accuracy (or the task's metric), and
+ *  whether training uses it. */
+export type AugmentTrial = { change: string; accuracy: number; drop: number; chosen: boolean }
