@@ -94,17 +94,23 @@ const isPicture = (entry: Entry): boolean => {
   return typeof head !== 'string' && pictureFormat(head) !== undefined
 }
 
-function openFolder(dir: string, path: Buffer): Entry[] {
+/** Refuses what is no folder or can't be read. */
+export const checkFolder = (dir: string, expected: string): void => {
+  openFolder(dir, Buffer.from(resolve(dir)), expected)
+}
+
+/** What a folder holds; an error says what was expected. */
+export function openFolder(dir: string, path: Buffer, expected = layout): Entry[] {
   try {
     if (!statSync(path).isDirectory()) {
       const head = readHead(path)
       const what = typeof head === 'string' || pictureFormat(head) ? 'it is a file' : describeBytes(head)
-      throw new AnnealError(`${dir} is no folder: ${what}; ${layout}.`)
+      throw new AnnealError(`${dir} is no folder: ${what}; ${expected}.`)
     }
     return listFolder(path)
   } catch (error) {
     if (error instanceof AnnealError) throw error
-    throw new AnnealError(`the folder ${dir} can not be read: ${fileReason(error)}; ${layout}.`, { cause: error })
+    throw new AnnealError(`the folder ${dir} can not be read: ${fileReason(error)}; ${expected}.`, { cause: error })
   }
 }
 

@@ -1,14 +1,16 @@
-/** Folders of pictures: indexed, scanned, split, decoded once into a file that is mapped. */
+/** Labelled pictures: indexed, scanned, split, decoded once into a file that is mapped. */
 export { type Augmentation, type AugmentationName, augmentation, augmentations } from './augment.ts'
 export { joinBands } from './bands.ts'
 export type { CacheOptions } from './cache.ts'
 export { type ChannelChoice, checkChannels, chooseChannels } from './channels.ts'
+export { applyDecisions, type Decision, readDecisions } from './decisions.ts'
 export type { ChannelMode } from './decode.ts'
+export { type EvaluationOptions, indexForEvaluation } from './evaluation.ts'
 export type { FolderIndex } from './folder.ts'
 export type { FolderOptions, LabelOptions } from './options.ts'
-export { type ImageData, imageFolder, openPictures, type Pictures } from './scan.ts'
 export { preview } from './preview.ts'
 export { type Depth, depthOf } from './raster.ts'
+export { type ImageData, imageFolder, indexPictures, openPictures, type Pictures } from './scan.ts'
 export { listPictures, loadPicture } from './single.ts'
 export { channelStatistics } from './statistics.ts'
 export type { Choice, ClassCount, Item, Picture, Pixels, Place, Problem, ProblemKind, Split, Task } from './types.ts'

@@ -58,6 +58,9 @@ const sources = ['labels', 'labelRegex', 'labelOf'] as const
 const forTables = ['fileColumn', 'labelColumn', 'splitColumn', 'groupColumn', 'timeColumn'] as const
 const forLabels = ['targets', 'delimiter', 'task'] as const
 
+/** Of a fold without folds. */
+export const foldAlone = 'fold says which of the folds validates, but not how many there are. Give folds: 5.'
+
 /** Refuses options that contradict each other. */
 export function checkLabelOptions(options: LabelOptions): void {
   const given = (name: keyof LabelOptions) => options[name] !== undefined
@@ -86,8 +89,7 @@ export function checkLabelOptions(options: LabelOptions): void {
   if (given('timeColumn'))
     for (const name of ['groupColumn', 'groupRegex', 'folds', 'splitColumn'] as const)
       if (given(name) && options[name] !== false) contradict('timeColumn', name, 'pictures are divided in one way')
-  if (given('fold') && !given('folds') && !given('splitColumn'))
-    throw new AnnealError('fold says which of the folds validates, but not how many there are. Give folds: 5.')
+  if (given('fold') && !given('folds') && !given('labels')) throw new AnnealError(foldAlone)
   const columns: [string, string][] = []
   for (const name of [...forTables, 'targets'] as const)
     for (const column of [options[name] ?? []].flat())

@@ -5,8 +5,10 @@ import { type CacheOptions, type Content, cachePictures } from './cache.ts'
 import { dropCopies, dropEmptyClasses } from './clean.ts'
 import { type FolderIndex, indexFolder } from './folder.ts'
 import { contentHashes, sha256 } from './hashes.ts'
-import type { FolderOptions } from './options.ts'
+import { indexNames } from './name-index.ts'
+import { checkLabelOptions, type FolderOptions, type LabelOptions } from './options.ts'
 import { drawSplit, uncheckedLabels } from './split.ts'
+import { indexTable } from './table-index.ts'
 import type { Choice, ClassCount, Item, Picture, Problem, Split, Task } from './types.ts'
 
 /** Labelled pictures after the scan: what can't be used is out of `items` and in `problems`. */
@@ -41,6 +43,16 @@ export interface Pictures {
 
 /** Indexes a folder of pictures without decoding any: see {@link indexFolder}. */
 export async function imageFolder(dir: string, options: FolderOptions = {}): Promise<FolderIndex> {
+  return indexFolder(dir, options)
+}
+
+/** Indexes the pictures below a folder without decoding any, by labels from where the options say: a table
+ *  ({@link indexTable}), names ({@link indexNames}), else class folders ({@link indexFolder}). */
+export async function indexPictures(dir: string, options: LabelOptions = {}): Promise<FolderIndex> {
+  checkLabelOptions(options)
+  const { labels } = options
+  if (labels !== undefined) return indexTable(dir, { ...options, labels })
+  if (options.labelRegex !== undefined || options.labelOf !== undefined) return indexNames(dir, options)
   return indexFolder(dir, options)
 }
 

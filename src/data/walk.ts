@@ -70,13 +70,10 @@ function idsAbove(folder: Buffer): Set<string> {
   return ids
 }
 
-/** Collects the pictures below a folder, and what else is there. Every folder is entered once, links last; a link to a
- *  folder already seen is reported, not followed. FIFOs, sockets and devices are never opened. */
-export function findPictures(folder: Buffer, root: Buffer): { pictures: Place[]; problems: Problem[] } {
-  const pictures: Place[] = []
-  const problems: Problem[] = []
-  const report = (kind: ProblemKind, { path, name }: Pick<Entry, 'path' | 'name'>, reason: string) =>
-    problems.push({ kind, file: showRelative(path, root), reason, kept: false, counted: isCounted(kind, name) })
+type Report = (kind: ProblemKind, entry: Pick<Entry, 'path' | 'name'>, reason: string) => void
+
+/** Enters every folder once, links last; a link to a folder already seen is reported, not followed. */
+function walk(folder: Buffer, report: Report, visit: (file: Entry) => void): void {
   const seen = idsAbove(folder)
   const links: Entry[] = []
   const enter = (path: Buffer, name: string) => {
@@ -90,19 +87,13 @@ export function findPictures(folder: Buffer, root: Buffer): { pictures: Place[];
     for (const entry of entries) {
       if (entry.type === 'special') report('special', entry, 'it is a FIFO, socket or device')
       else if (entry.type === 'broken') report('missing', entry, entry.reason ?? 'it can not be opened')
-      else if (entry.type === 'file') sniff(entry)
+      else if (entry.type === 'file') visit(entry)
       else if (entry.linked) links.push(entry)
       else if (!seen.has(entry.id)) {
         seen.add(entry.id)
         enter(entry.path, entry.name)
       }
     }
-  }
-  const sniff = (entry: Entry) => {
-    const head = readHead(entry.path)
-    if (typeof head === 'string') report('unreadable', entry, head)
-    else if (pictureFormat(head)) pictures.push(toPlace(entry.path))
-    else report(namedAsPicture(entry.name) ? 'damaged' : 'not-a-picture', entry, describeBytes(head))
   }
   enter(folder, showBytes(folder))
   for (let link = links.shift(); link; link = links.shift())
@@ -111,7 +102,33 @@ export function findPictures(folder: Buffer, root: Buffer): { pictures: Place[];
       seen.add(link.id)
       enter(link.path, link.name)
     }
+}
+
+const reporter =
+  (problems: Problem[], root: Buffer): Report =>
+  (kind, { path, name }, reason) =>
+    problems.push({ kind, file: showRelative(path, root), reason, kept: false, counted: isCounted(kind, name) })
+
+/** Collects the pictures below a folder, and what else is there. FIFOs, sockets and devices are never opened. */
+export function findPictures(folder: Buffer, root: Buffer): { pictures: Place[]; problems: Problem[] } {
+  const pictures: Place[] = []
+  const problems: Problem[] = []
+  const report = reporter(problems, root)
+  walk(folder, report, entry => {
+    const head = readHead(entry.path)
+    if (typeof head === 'string') report('unreadable', entry, head)
+    else if (pictureFormat(head)) pictures.push(toPlace(entry.path))
+    else report(namedAsPicture(entry.name) ? 'damaged' : 'not-a-picture', entry, describeBytes(head))
+  })
   return { pictures: pictures.sort(byFile), problems }
+}
+
+/** The files below a folder in the order of their paths; none is opened. */
+export function listFiles(folder: Buffer): { files: Place[]; problems: Problem[] } {
+  const files: Place[] = []
+  const problems: Problem[] = []
+  walk(folder, reporter(problems, folder), entry => files.push(toPlace(entry.path)))
+  return { files: files.sort(byFile), problems }
 }
 
 const isCounted = (kind: ProblemKind, name: string) =>

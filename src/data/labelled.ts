@@ -1,0 +1,244 @@
+import { posix } from 'node:path'
+import { AnnealError, didYouMean } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
+import type { FolderIndex } from './folder.ts'
+import type { Answers } from './labels.ts'
+import type { Listing } from './lookup.ts'
+import { namedAsPicture } from './magic.ts'
+import { groupedByName, naturalOrder, splitNamed } from './names.ts'
+import { type LabelOptions, planOf } from './options.ts'
+import { checkGroupsApart, drawSplit, uncheckedLabels } from './split.ts'
+import type { Choice, Problem, Split } from './types.ts'
+
+/** Pictures with what is known of each, before labels have numbers. Arrays go by row. */
+export interface LabelledRows {
+  listing: Listing
+  /** Numbers of the files in the listing. */
+  files: readonly number[]
+  answers: Answers
+  /** Given, or found by the folders that the files lie in. */
+  splits?: readonly Split[] | undefined
+  groups?: readonly string[] | undefined
+  times?: readonly number[] | undefined
+  /** Where a row is to be found by a person. */
+  where(row: number): string
+  /** What names the pictures, in words: `labels.csv`. */
+  source: string
+  problems: Problem[]
+  choices: Choice[]
+}
+
+/** The classes of a trained model, by which pictures to evaluate it on are numbered. */
+export interface Known {
+  classes: readonly string[]
+  /** Which part of the pictures is meant where they have parts: test, else valid, unless given. */
+  part?: Split | 'all' | undefined
+  /** Leave out labels that the model does not know, instead of refusing them. */
+  leaveOut?: boolean | undefined
+}
+
+/** How many files are listed one by one of those that nothing names. */
+const mostListed = 20
+
+/** Labelled pictures as an index: labels get numbers (natural order, or a trained model's), a file that comes twice is
+ *  dropped or refused, a label that is only in valid or test is refused, the rest is divided. */
+export function indexRows(given: LabelledRows, options: LabelOptions, known?: Known): FolderIndex {
+  const { listing, answers } = given
+  const { task } = answers
+  const dir = listing.dir
+  const choices = [...given.choices, ...answers.choices]
+  const splits = given.splits ?? splitsByFolder(given, choices)
+  const told = toldRows(given)
+  const once = withoutCopies(given, told.rows)
+  const part = known && partOf(splits, known, choices, once.rows)
+  const rows = part && splits ? once.rows.filter(row => splits[row] === part) : once.rows
+  const splitOf = (row: number): Split => (known ? 'test' : (splits?.[row] ?? 'train'))
+  const classes = known ? knownClasses(given, known) : classesOf(given, rows, splitOf)
+  const numbered = numberedItems(given, { rows, splitOf, classes, known })
+  const problems = [given.problems, told.problems, once.problems, numbered.problems, unnamed(given)].flat()
+  const base = { dir, task, classes, choices }
+  if (known) {
+    const plan = planOf({ maxDamaged: options.maxDamaged })
+    return { ...base, items: numbered.items, problems, drawn: false, fixed: true, options: plan }
+  }
+  const plan = { ...planOf(options), ...(given.times && { by: 'time' as const }) }
+  let items = numbered.items
+  const drawn = !items.some(item => item.split === 'valid')
+  if (!drawn && (plan.folds || plan.by))
+    throw new AnnealError(
+      `${given.source} says which pictures are for validation, and ${plan.by ? 'timeColumn' : 'folds'} would draw them anew. Leave out ${plan.by ? 'timeColumn' : 'folds'}, or the split (splitColumn: false).`,
+    )
+  if (options.groupRegex !== undefined) items = groupedByName(items, { dir, pattern: options.groupRegex })
+  checkGroupsApart(items, { dir, drawn })
+  if (drawn) items = drawSplit(items, { ...plan, task })
+  const unchecked = task === 'regression' ? [] : uncheckedLabels(classes, items, { drawn })
+  return { ...base, items, problems: problems.concat(unchecked), drawn, options: plan }
+}
+
+/** Rows that tell something of their picture; the others are listed. */
+function toldRows({ listing, files, answers, where }: LabelledRows): { rows: number[]; problems: Problem[] } {
+  const rows: number[] = []
+  const problems: Problem[] = []
+  files.forEach((file, row) => {
+    if (answers.values ? answers.values[row] : answers.labels[row]) rows.push(row)
+    else {
+      const reason = `${where(row)}: no ${answers.values ? 'number' : 'label'}`
+      problems.push(passed('unlabelled', listing.names[file]!, reason))
+    }
+  })
+  return { rows, problems }
+}
+
+function numberedItems(
+  { listing, files, answers, groups, times, where }: LabelledRows,
+  {
+    rows,
+    splitOf,
+    classes,
+    known,
+  }: { rows: readonly number[]; splitOf: (row: number) => Split; classes: string[]; known: Known | undefined },
+): { items: FolderIndex['items']; problems: Problem[] } {
+  const numbers = new Map(classes.map((name, number) => [name, number]))
+  const items: FolderIndex['items'] = []
+  const problems: Problem[] = []
+  for (const row of [...rows].sort((a, b) => files[a]! - files[b]!)) {
+    const values = answers.values?.[row]
+    const [labels, strange]: [number[], string[]] = [[], []]
+    for (const name of answers.labels[row] ?? []) {
+      const number = numbers.get(name)
+      if (number === undefined) strange.push(name)
+      else labels.push(number)
+    }
+    for (const name of strange) {
+      if (!known?.leaveOut) throw unknownLabel(name, { classes, where: where(row), split: splitOf(row), known })
+      const reason = `${where(row)}: the model does not know the label "${name}"`
+      const kept = answers.task === 'multi'
+      problems.push({ ...passed('unlabelled', listing.names[files[row]!]!, reason), kept })
+    }
+    if (strange.length > 0 && answers.task === 'single') continue
+    items.push({
+      ...listing.files[files[row]!]!,
+      labels: labels.sort((a, b) => a - b),
+      ...(values && { values }),
+      ...(groups && { group: groups[row]! }),
+      ...(times && { time: times[row]! }),
+      split: splitOf(row),
+    })
+  }
+  return { items, problems }
+}
+
+const passed = (kind: Problem['kind'], file: string, reason: string): Problem => ({
+  kind,
+  file,
+  reason,
+  kept: false,
+  counted: false,
+})
+
+/** Rows of a file each. A file that comes again is dropped where it tells the same, and refused where it does not. */
+function withoutCopies(
+  { files, answers, listing, where }: LabelledRows,
+  rows: readonly number[],
+): { rows: number[]; problems: Problem[] } {
+  const first = new Map<number, number>()
+  const problems: Problem[] = []
+  const said = (row: number) => (answers.values?.[row] ?? [...answers.labels[row]!].sort()).join('\0')
+  const shown = (row: number) => (answers.values?.[row] ?? answers.labels[row]!).join(', ') || 'no label'
+  for (const row of rows) {
+    const before = first.get(files[row]!)
+    const name = listing.names[files[row]!]!
+    if (before === undefined) first.set(files[row]!, row)
+    else if (said(before) === said(row))
+      problems.push(passed('duplicate', name, `${where(row)} names it again, with what ${where(before)} says of it`))
+    else
+      throw new AnnealError(
+        `${name} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row a picture. Remove one of them, or join their labels in one row.`,
+      )
+  }
+  return { rows: [...first.values()], problems }
+}
+
+/** The labels of training, in natural order; the names of the targets of a regression. */
+function classesOf(
+  { answers, listing, source }: LabelledRows,
+  rows: readonly number[],
+  splitOf: (row: number) => Split,
+): string[] {
+  if (answers.task === 'regression') return [...answers.targets]
+  const labels = new Set<string>()
+  for (const row of rows) if (splitOf(row) === 'train') for (const label of answers.labels[row]!) labels.add(label)
+  const least = answers.task === 'single' ? 2 : 1
+  if (labels.size < least)
+    throw new AnnealError(
+      `${source} gives the training pictures in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
+    )
+  return [...labels].sort(naturalOrder)
+}
+
+function knownClasses({ answers, source }: LabelledRows, { classes }: Known): string[] {
+  if (answers.task === 'regression' && answers.targets.length !== classes.length)
+    throw new AnnealError(
+      `${source} gives ${plural(answers.targets.length, 'number')} a picture (${answers.targets.join(', ')}), and the model tells ${classes.length} (${classes.join(', ')}). Name as many columns with targets.`,
+    )
+  return [...classes]
+}
+
+function unknownLabel(
+  name: string,
+  { classes, where, split, known }: { classes: string[]; where: string; split: Split; known: Known | undefined },
+): AnnealError {
+  const some = `${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`
+  const near = didYouMean(name, classes)
+  return new AnnealError(
+    known
+      ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out labels that it does not know.`
+      : `${where}: the label "${name}" is in ${split} and no training picture has it; expected the labels of training: ${some}.${near} Add training pictures or correct the label.`,
+  )
+}
+
+function partOf(
+  splits: readonly Split[] | undefined,
+  { part }: Known,
+  choices: Choice[],
+  rows: readonly number[],
+): Split | undefined {
+  if (part === 'all' || !splits) return undefined
+  const counts = { train: 0, valid: 0, test: 0 }
+  for (const row of rows) counts[splits[row]!]++
+  const chosen = part ?? (counts.test > 0 ? 'test' : counts.valid > 0 ? 'valid' : undefined)
+  if (chosen === undefined || counts[chosen] === 0)
+    throw new AnnealError(
+      `${chosen ? `none of the pictures is in ${chosen}` : 'all pictures are in train'} (${counts.train} train, ${counts.valid} valid, ${counts.test} test); a model is evaluated on pictures that it was not trained on. Say which part is meant (test, valid, train or all).`,
+    )
+  const others = rows.length - counts[chosen]
+  choices.push({ what: 'part', value: chosen, reason: `${plural(others, 'picture')} of other parts are passed over` })
+  return chosen
+}
+
+/** Splits where every file lies in a folder called train, valid or test, and there is training. */
+function splitsByFolder({ files, listing }: LabelledRows, choices: Choice[]): Split[] | undefined {
+  const splits: Split[] = []
+  for (const file of files) {
+    const name = listing.names[file]!
+    const split = name.includes('/') ? splitNamed(name.slice(0, name.indexOf('/'))) : undefined
+    if (!split) return undefined
+    splits.push(split)
+  }
+  const kinds = new Set(splits)
+  if (kinds.size < 2 || !kinds.has('train')) return undefined
+  choices.push({ what: 'split', value: 'by folder', reason: 'every picture lies in a folder called so' })
+  return splits
+}
+
+/** Pictures that nothing names: the first ones each, the others by their number. */
+function unnamed({ files, listing, source }: LabelledRows): Problem[] {
+  const named = new Set(files)
+  const others = listing.names.filter((name, i) => namedAsPicture(name) && !named.has(i))
+  const listed = others.slice(0, mostListed).map(name => passed('unlabelled', name, `${source} does not name it`))
+  const rest = others.length - listed.length
+  const folder = rest > 0 ? posix.dirname(others[mostListed]!) : ''
+  return rest > 0
+    ? [...listed, passed('unlabelled', folder, `${source} does not name ${plural(rest, 'more picture')}`)]
+    : listed
+}

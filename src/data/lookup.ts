@@ -1,0 +1,124 @@
+import { realpathSync } from 'node:fs'
+import { dirname, extname, isAbsolute, posix, resolve } from 'node:path'
+import { namedAsPicture } from './magic.ts'
+import type { Place, Problem } from './types.ts'
+import { listFiles } from './walk.ts'
+
+/** The files below a folder, listed once. */
+export interface Listing {
+  /** Absolute. */
+  dir: string
+  files: Place[]
+  /** Their paths below the folder. */
+  names: string[]
+  problems: Problem[]
+}
+
+/** Lists a folder for many look-ups; opens no file. */
+export function listFor(dir: string): Listing {
+  const root = resolve(dir)
+  const { files, problems } = listFiles(Buffer.from(root))
+  return { dir: root, files, names: files.map(({ file }) => file.slice(root.length + 1)), problems }
+}
+
+/** The number of a file in the listing, two where a name may mean either, undefined where there is none. */
+export type Found = number | [number, number] | undefined
+
+/** How many names are asked for the folders that they lie in. */
+const samples = 50
+
+/** Finds files by what a table calls them: a path below the folder, below the table's, or below a folder that the first
+ *  names show; an absolute path; the name alone, wherever the file lies; each with its extension or without. Composed
+ *  and decomposed letters (é) are the same where only one file is meant. One look-up costs a few hashes. */
+export function fileFinder(listing: Listing, { table, names }: { table?: string; names: Iterable<string> }) {
+  const { dir } = listing
+  const exact = new Map(listing.names.map((name, i) => [name, i]))
+  const base = lazy(() => index(listing.names, name => posix.basename(name)))
+  const stems = lazy(() => index(listing.names, stem, namedAsPicture))
+  const baseStems = lazy(() => index(listing.names, name => posix.basename(stem(name)), namedAsPicture))
+  const composed = lazy(() => index(listing.names, name => name.normalize('NFC')))
+  const roots = [dir, ...(real(dir) === dir ? [] : [real(dir)])]
+  const home = table === undefined ? undefined : dirname(resolve(table))
+
+  const below = (path: string): string | undefined => {
+    for (const root of roots) if (path.startsWith(`${root}/`)) return path.slice(root.length + 1)
+    return undefined
+  }
+  const forms = (name: string): string[] => {
+    const path = name.includes('\\') ? name.replaceAll('\\', '/') : name
+    if (isAbsolute(path)) return [below(posix.normalize(path)) ?? path]
+    const plain = path.startsWith('.') || path.includes('/.') || path.includes('//') ? posix.normalize(path) : path
+    const ofTable = home === undefined ? undefined : below(resolve(home, path))
+    return ofTable === undefined || ofTable === plain ? [plain] : [plain, ofTable]
+  }
+  const prefixes = shownFolders(listing.names, names)
+
+  return (name: string): Found => {
+    if (name === '') return undefined
+    const wanted = forms(name)
+    for (const form of wanted) {
+      const at = exact.get(form)
+      if (at !== undefined) return at
+    }
+    const under = wanted.concat(prefixes.map(prefix => prefix + wanted[0]))
+    for (const form of under) {
+      const found = exact.get(form) ?? stems().get(form) ?? composed().get(form.normalize('NFC'))
+      if (found !== undefined) return found
+    }
+    const [form] = wanted as [string]
+    return form.includes('/') ? undefined : (base().get(form) ?? baseStems().get(form))
+  }
+}
+
+const stem = (name: string): string => name.slice(0, name.length - extname(name).length)
+
+function lazy<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
+}
+
+/** Files by a key, two where a key has several. */
+function index(
+  names: readonly string[],
+  key: (name: string) => string,
+  allowed: (name: string) => boolean = () => true,
+): Map<string, Exclude<Found, undefined>> {
+  const found = new Map<string, Exclude<Found, undefined>>()
+  names.forEach((name, i) => {
+    if (!allowed(name)) return
+    const at = key(name)
+    const before = found.get(at)
+    if (before === undefined) found.set(at, i)
+    else if (typeof before === 'number') found.set(at, [before, i])
+  })
+  return found
+}
+
+/** Folders below which names with folders of their own are found: `images/` for `a/1.jpg` at `images/a/1.jpg`. */
+function shownFolders(files: readonly string[], names: Iterable<string>): string[] {
+  const folders = new Set(files.map(file => posix.dirname(file)))
+  const counts = new Map<string, number>()
+  let left = samples
+  for (const name of names) {
+    if (!name.includes('/') || isAbsolute(name)) continue
+    if (--left < 0) break
+    const own = `/${posix.dirname(name)}`
+    for (const folder of folders)
+      if (folder.endsWith(own)) {
+        const prefix = folder.slice(0, folder.length - own.length + 1)
+        counts.set(prefix, (counts.get(prefix) ?? 0) + 1)
+      }
+  }
+  return Array.from(counts)
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, 3)
+    .map(([prefix]) => prefix)
+}
+
+const real = (dir: string): string => {
+  try {
+    return realpathSync(dir)
+  } catch {
+    return dir
+  }
+}

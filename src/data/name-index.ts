@@ -1,0 +1,68 @@
+import { resolve } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
+import { checkFolder, type FolderIndex } from './folder.ts'
+import { indexRows, type Known } from './labelled.ts'
+import { readAnswers } from './labels.ts'
+import type { Listing } from './lookup.ts'
+import { nameMatcher } from './names.ts'
+import type { LabelOptions } from './options.ts'
+import type { Cell, Column } from './table.ts'
+import type { Problem } from './types.ts'
+import { findPictures } from './walk.ts'
+
+/** Indexes all pictures below a folder by labels that their names tell: through a regular expression or a function. */
+export function indexNames(dir: string, options: LabelOptions, known?: Known): FolderIndex {
+  checkFolder(dir, 'expected a folder of pictures')
+  const root = resolve(dir)
+  const found = findPictures(Buffer.from(root), Buffer.from(root))
+  const labelled = labeller(options)
+  const source = options.labelOf ? 'labelOf' : 'labelRegex'
+  const cells: Cell[] = []
+  const listing: Listing = { dir: root, files: [], names: [], problems: [] }
+  const problems: Problem[] = [...found.problems]
+  for (const place of found.pictures) {
+    const file = place.file.slice(root.length + 1)
+    const cell = labelled(file)
+    if (cell === undefined)
+      problems.push({ kind: 'unlabelled', file, reason: `${source} finds no label`, kept: false, counted: false })
+    else {
+      cells.push(cell)
+      listing.files.push(place)
+      listing.names.push(file)
+    }
+  }
+  if (cells.length === 0)
+    throw new AnnealError(
+      found.pictures.length === 0
+        ? `${dir} holds no pictures; expected a folder of pictures.`
+        : `${source}${options.labelRegex === undefined ? '' : ` ${options.labelRegex}`} finds no label in any of the ${plural(found.pictures.length, 'name')}, such as ${found.pictures[0]!.file.slice(root.length + 1)}; expected one in each.`,
+    )
+  const column: Column = { name: 'label', cells }
+  const where = (row: number) => listing.names[row]!
+  const rows = Array.from(cells.keys())
+  const { targets, ...rest } = options
+  const answers = readAnswers(
+    { columns: [column], rows, test: () => false, where },
+    targets ? { ...rest, task: 'regression' } : rest,
+  )
+  if (targets && targets.length !== answers.targets.length)
+    throw new AnnealError(
+      `targets names ${plural(targets.length, 'number')} (${targets.join(', ')}), and ${source} gives ${answers.targets.length}; expected as many.`,
+    )
+  const named = { ...answers, targets: [...(targets ?? answers.targets)] }
+  return indexRows({ listing, files: rows, answers: named, where, source, problems, choices: [] }, options, known)
+}
+
+function labeller({ labelRegex, labelOf }: LabelOptions): (file: string) => Cell | undefined {
+  if (!labelOf) return nameMatcher('labelRegex', labelRegex!)
+  return file => {
+    const label = labelOf(file) as unknown
+    const scalar = (value: unknown) => typeof value === 'string' || typeof value === 'number'
+    if (label === undefined || scalar(label)) return label as Cell | undefined
+    if (Array.isArray(label) && label.every(scalar)) return label as Cell
+    throw new AnnealError(
+      `labelOf gave ${JSON.stringify(label)} for ${file}; expected a text, a number, a list of them, or undefined to leave it out.`,
+    )
+  }
+}

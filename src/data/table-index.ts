@@ -1,0 +1,180 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
+import { findRoles, flag, type Roles } from './columns.ts'
+import { checkFolder, type FolderIndex } from './folder.ts'
+import { indexRows, type Known, type LabelledRows } from './labelled.ts'
+import { readAnswers } from './labels.ts'
+import { fileFinder, type Listing, listFor } from './lookup.ts'
+import { splitNamed } from './names.ts'
+import { foldAlone, type LabelOptions } from './options.ts'
+import { type Cell, type Column, cellNumber, cellText, readTable, type Table } from './table.ts'
+import type { Choice, Problem, Split } from './types.ts'
+
+/** Indexes the pictures below a folder that a table names, by its labels. What columns and cells mean is found by their
+ *  content unless told (`choices` says why); errors name line and column. */
+export async function indexTable(
+  dir: string,
+  options: LabelOptions & { labels: string },
+  known?: Known,
+): Promise<FolderIndex> {
+  checkFolder(dir, `expected the folder of the pictures that ${options.labels} names`)
+  const listing = listFor(dir)
+  const path = [options.labels, join(dir, options.labels)].find(path => existsSync(path)) ?? options.labels
+  const table = await withoutHeader(await readTable(path), listing)
+  const roles = findRoles(table, listing, known ? named(table, options, known) : options)
+  return indexRows(labelledRows(table, { listing, roles, options, known }), options, known)
+}
+
+/** A trained model's classes or targets are columns, where the table has them all. */
+function named(table: Table, options: LabelOptions, { classes }: Known): LabelOptions {
+  if (options.labelColumn !== undefined || options.targets !== undefined || options.task === 'single') return options
+  if (!classes.every(name => table.columns.some(column => column.name === name))) return options
+  return options.task === 'regression' ? { ...options, targets: classes } : { ...options, labelColumn: classes }
+}
+
+/** The table read again, should what looks like names of columns be a picture's row. */
+async function withoutHeader(table: Table, listing: Listing): Promise<Table> {
+  const names = table.columns.map(column => column.name)
+  const find = fileFinder(listing, { table: table.file, names })
+  const picture = names.find(name => find(name) !== undefined)
+  if (picture === undefined) return table
+  const again = await readTable(table.file, { header: false })
+  const reason = `the first line names a picture, ${picture}`
+  return { ...again, choices: [...again.choices, { what: 'names of columns', value: 'none', reason }] }
+}
+
+function labelledRows(
+  table: Table,
+  {
+    listing,
+    roles,
+    options,
+    known,
+  }: { listing: Listing; roles: Roles; options: LabelOptions; known: Known | undefined },
+): LabelledRows {
+  const { rows, files, problems } = foundRows(table, roles, listing)
+  const choices: Choice[] = [...table.choices, ...roles.choices]
+  const splits = roles.split && readSplits(table, roles.split, { rows, options, choices })
+  if (splits && !known && !splits.includes('train'))
+    throw new AnnealError(
+      `${table.file}, column "${roles.split!.name}" leaves no picture for training; expected train beside valid and test.`,
+    )
+  if (options.fold !== undefined && options.folds === undefined && !foldColumn(table, roles.split))
+    throw new AnnealError(foldAlone)
+  const test = splits && new Set(rows.filter((_, i) => splits[i] === 'test'))
+  const answers = readAnswers(
+    { columns: roles.labels, rows, test: row => test?.has(row) ?? false, where: table.where },
+    options,
+  )
+  const { group, time } = known ? {} : roles
+  return {
+    listing,
+    files,
+    answers,
+    splits,
+    groups: group && rows.map(row => filled(table, group, row, 'a group: the patient, the day')),
+    times: time && rows.map(row => readTime(table, time, row)),
+    where: i => table.where(rows[i]!),
+    source: table.file,
+    problems: [...listing.problems.filter(problem => problem.kind !== 'missing'), ...problems],
+    choices,
+  }
+}
+
+/** Rows whose picture is there, with its number in the listing. */
+function foundRows(
+  table: Table,
+  { file, find }: Roles,
+  listing: Listing,
+): { rows: number[]; files: number[]; problems: Problem[] } {
+  const rows: number[] = []
+  const files: number[] = []
+  const problems: Problem[] = []
+  for (let row = 0; row < table.rows; row++) {
+    const name = filled(table, file, row, 'the name of a picture')
+    const found = find(name)
+    if (Array.isArray(found))
+      throw new AnnealError(
+        `${table.where(row, file)}: "${name}" may be ${found.map(i => listing.names[i]).join(' or ')}; expected one file. Write its folder or its extension too.`,
+      )
+    if (found === undefined) {
+      const reason = `${table.where(row, file)} names it, and it is not below ${listing.dir}`
+      problems.push({ kind: 'missing', file: name, reason, kept: false, counted: true })
+    } else {
+      rows.push(row)
+      files.push(found)
+    }
+  }
+  if (rows.length === 0)
+    throw new AnnealError(
+      `none of the ${plural(table.rows, 'picture')} that ${table.file} names is below ${listing.dir}: ${problems[0]!.file} (${table.where(0)}); the folder holds ${listing.names[0] ?? 'nothing'}. Check the folder, or name the column with fileColumn.`,
+    )
+  return { rows, files, problems }
+}
+
+/** The text of a cell that may not be empty. */
+function filled(table: Table, column: Column, row: number, expected: string): string {
+  const text = cellText(column.cells[row])
+  if (text === '') throw new AnnealError(`${table.where(row, column)}: it is empty; expected ${expected}.`)
+  return text
+}
+
+/** Whether a column tells folds by whole numbers, rather than splits. */
+function foldColumn(table: Table, column: Column | undefined): column is Column {
+  if (!column || /^is/i.test(column.name)) return false
+  for (let row = 0; row < table.rows; row++) if (!Number.isInteger(cellNumber(column.cells[row]))) return false
+  return true
+}
+
+function readSplits(
+  table: Table,
+  column: Column,
+  { rows, options, choices }: { rows: readonly number[]; options: LabelOptions; choices: Choice[] },
+): Split[] {
+  if (foldColumn(table, column) && !(options.fold === undefined && onlyFlags(column.cells))) {
+    const folds = [...new Set(rows.map(row => cellNumber(column.cells[row])))].sort((a, b) => a - b)
+    const fold = options.fold ?? folds[0]!
+    if (!folds.includes(fold))
+      throw new AnnealError(
+        `${table.file}, column "${column.name}" has no fold ${fold}; expected one of ${folds.slice(0, 20).join(', ')}.`,
+      )
+    choices.push({
+      what: 'validation',
+      value: `fold ${fold}`,
+      reason: `column "${column.name}" holds ${plural(folds.length, 'fold')}`,
+    })
+    return rows.map(row => (cellNumber(column.cells[row]) === fold ? 'valid' : 'train'))
+  }
+  const forTest = /test/i.test(column.name)
+  const splits = rows.map((row): Split => {
+    const text = filled(table, column, row, 'train, valid or test')
+    const yes = flag(text)
+    const split = splitNamed(text) ?? (yes === undefined ? undefined : yes ? (forTest ? 'test' : 'valid') : 'train')
+    if (split) return split
+    throw new AnnealError(
+      `${table.where(row, column)}: "${text}" names no split; expected train, valid or test, or true and false for validation and training.`,
+    )
+  })
+  return splits
+}
+
+const onlyFlags = (cells: readonly Cell[]): boolean => cells.every(cell => flag(cell) !== undefined)
+
+/** A point in time: a number as it is, a date as seconds since 1970. */
+function readTime(table: Table, column: Column, row: number): number {
+  const text = filled(table, column, row, 'a date or a number')
+  const number = cellNumber(column.cells[row])
+  if (Number.isFinite(number)) return number
+  const parts = /^(\d{4})[-:/.](\d{1,2})[-:/.](\d{1,2})(?:[T ](.+))?$/.exec(text)
+  if (parts) {
+    const [, year, month, day, clock = '00:00'] = parts
+    const zoned = /(z|[+-]\d\d:?\d\d)$/i.test(clock) ? clock : `${clock}Z`
+    const time = Date.parse(`${year}-${month!.padStart(2, '0')}-${day!.padStart(2, '0')}T${zoned}`)
+    if (Number.isFinite(time)) return time / 1000
+  }
+  throw new AnnealError(
+    `${table.where(row, column)}: "${text}" is no point in time; expected a number or a date such as 2024-05-31 or 2024-05-31 17:45.`,
+  )
+}
