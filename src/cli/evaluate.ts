@@ -1,7 +1,7 @@
 import { percent, plural } from '../base/format.ts'
 import { said } from '../train/objective.ts'
-import { createReporter } from './terminal.ts'
 import { printable } from './style.ts'
+import { createReporter } from './terminal.ts'
 
 /** The options of `anneal evaluate` as commander gives them. */
 interface EvaluateFlags {
@@ -29,7 +29,11 @@ export async function evaluate(run: string, dir: string, flags: EvaluateFlags): 
   const { report, metrics, loss, pictures, before } = result
   if (report !== undefined) process.stdout.write(`${printable(report).join('\n')}\n`)
   const told = Object.entries(metrics).map(([name, v]) =>
-    name === 'accuracy' ? `accuracy ${percent(v)}` : name === 'balancedAccuracy' ? `balanced accuracy ${percent(v)}` : said(name, v),
+    name === 'accuracy'
+      ? `accuracy ${percent(v)}`
+      : name === 'balancedAccuracy'
+        ? `balanced accuracy ${percent(v)}`
+        : said(name, v),
   )
   process.stdout.write(`${told.join(', ')}, loss ${loss.toFixed(4)}, ${plural(pictures, 'picture')}\n`)
   if (before > 0)

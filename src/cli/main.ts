@@ -9,8 +9,12 @@ const program = new Command('anneal')
   .showSuggestionAfterError(true)
   .exitOverride()
 
+const none = (value: string) => (value === 'none' ? false : value)
 const many = (value: string) => value.split(',').map(v => Number(v))
 const likeness = (value: string) => (Number.isNaN(Number(value)) ? value : Number(value))
+const weights = (value: string) => (/^[\d.,e+-]+$/.test(value) ? many(value) : value)
+const optionalNumber = (value: string) => Number(value)
+const list = (value: string) => value.split(',').filter(part => part !== '')
 const rates = (value: string) => (value.includes(',') ? many(value) : Number(value))
 
 // Each command's code is loaded when it is called, so that help and listings start at once.
@@ -33,7 +37,12 @@ const training = (command: Command) =>
       Number,
     )
     .option('--minutes <n>', 'minutes after which no further cycle begins', Number)
-    .option('--augment <name>', 'side-on, top-down or none (default: side-on)')
+    .option(
+      '--augment <name>',
+      'side-on, top-down, medical, none, or auto to find out; settings behind it: side-on,maxWarp=0.2 (default: side-on)',
+    )
+    .option('--mixup <alpha>', "mix pictures in pairs: 0.4 is fastai's", Number)
+    .option('--cutmix <alpha>', "patch pictures into each other: 1 is fastai's", Number)
     .option('--views <n>', 'augmented views of each picture in the frozen phase (default: 4)', Number)
     .option(
       '--lr <rate>',
@@ -55,6 +64,17 @@ const training = (command: Command) =>
     .addOption(new Option('--optimizer <name>', 'optimizer (default: adamw)').choices(['adamw', 'adam', 'sgd']))
     .option('--weight-decay <n>', 'weight decay (default: 0.01)', Number)
     .option('--label-smoothing <share>', 'label smoothing (default: 0.1 for the whole net, 0 for the head)', Number)
+    .option('--loss <name>', 'focal; for numbers mse, mae or huber (default: cross-entropy, sigmoids, mse)')
+    .option('--class-weights <how>', 'balanced, effective, or one number a class: rare classes count more', weights)
+    .addOption(new Option('--sampling <how>', 'rare classes are seen more often').choices(['balanced']))
+    .option('--threshold-for <metric>', 'what thresholds of several labels are found for: f1, f2, f0.5, accuracy')
+    .option('--tta [views]', 'evaluate with test-time augmentation too', optionalNumber)
+    .option('--tta-max', 'the highest of all views instead of their mean')
+    .option('--folds <n>', 'train n times, each validated on another part, and average the nets', Number)
+    .option('--fold <i>', 'of the folds train this one alone, from 0', Number)
+    .option('--channels <how>', 'auto, rgb, copy (up to three) or keep (the first convolution is adapted)')
+    .option('--channel-files <endings>', 'a picture lies in one file a channel: _DAPI,_GFP', list)
+    .option('--clean <file>', 'decisions of anneal clean: what to drop and to relabel')
     .option('--valid <share>', 'share kept for validation where there is no such folder (default: 0.2)', Number)
     .option('--max-damaged <share>', 'more damaged pictures than this stop the run (default: 0.05)', Number)
     .option('--seed <n>', 'of split, order, augmentation and head (default: 42)', Number)
@@ -71,8 +91,33 @@ const training = (command: Command) =>
     .option('--out <folder>', "the run's folder (default: runs/DATE-MODEL-N)")
     .option('--json', 'events as JSON lines on stdout, the result as the last one')
 
-training(program.command('train'))
-  .description('train a classifier on a folder of pictures, one folder a class')
+/** Where labels come from, for training and for evaluation. */
+const labelling = (command: Command) =>
+  command
+    .option('--labels <table>', 'labels from a table: CSV, TSV, JSON lines or Parquet')
+    .option('--file-column <name>', 'the column that names the picture (default: found by its content)')
+    .option('--label-column <names>', 'the column of labels, or one column a label (default: found)', list)
+    .option('--targets <names>', 'columns of numbers to be told: regression', list)
+    .option('--delimiter <text>', 'what stands between the labels of a cell (default: found)')
+    .option('--label-regex <regex>', 'label from the file name: the first group of this regular expression')
+    .addOption(
+      new Option('--task <kind>', 'one class a picture, several labels, or numbers (default: found)').choices([
+        'single',
+        'multi',
+        'regression',
+      ]),
+    )
+
+labelling(training(program.command('train')))
+  .option(
+    '--split-column <name>',
+    'the column of train, valid and test (default: found; none for no such column)',
+    none,
+  )
+  .option('--group-column <name>', 'the column of what must not lie on both sides: patient, day')
+  .option('--group-regex <regex>', 'the same from the file name: its first group')
+  .option('--time-column <name>', 'the latest share by this column validates')
+  .description('train a classifier on pictures: class folders, a table, or file names')
   .argument('[folder]', 'class folders, or train/validation/test with class folders inside')
   .option('--resume <run>', 'go on with a run that was stopped or killed')
   .action(lazy(async () => (await import('./train.ts')).train))
@@ -80,6 +125,25 @@ training(program.command('train'))
 training(program.command('demo'))
   .description('train on an embedded default: photos of food, nine groups')
   .action(lazy(async () => (await import('./demo.ts')).demo))
+
+labelling(program.command('evaluate'))
+  .description('how a trained classifier does on labelled pictures that it was not trained on')
+  .argument('<run>', 'a run folder, or a saved model')
+  .argument('<folder>', 'class folders, or pictures with --labels')
+  .option('--split-column <name>', 'the column of train, valid and test', none)
+  .addOption(
+    new Option('--part <name>', 'which part, where there are several (default: test)').choices([
+      'train',
+      'valid',
+      'test',
+      'all',
+    ]),
+  )
+  .option('--leave-out', 'leave out labels that the model does not know')
+  .option('--batch <n>', 'pictures at a time (default: 32)', Number)
+  .option('--device <name>', 'cpu, cuda, cuda:1 (default: cpu)')
+  .option('--json', 'one JSON object')
+  .action(lazy(async () => (await import('./evaluate.ts')).evaluate))
 
 program
   .command('predict')

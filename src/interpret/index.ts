@@ -1,13 +1,14 @@
 import { relative } from 'node:path'
-import sharp from 'sharp'
 import { writeAtomic } from '../base/files.ts'
 import { drawChange } from '../data/augment.ts'
 import { pictureBatch } from '../data/batch.ts'
-import type { Augmentation, Item, Picture } from '../data/index.ts'
+import { type Augmentation, type Item, type Picture, preview } from '../data/index.ts'
 import type { Interpretation, JudgedPicture, SamplePicture } from '../runs/index.ts'
 import { scope } from '../torch/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
-import { argmaxRows, classReport, confusionMatrix } from '../train/metrics.ts'
+import { argmaxRows, balancedAccuracy, classReport, confusionMatrix } from '../train/metrics.ts'
+import { picturesOf, smallJpeg } from './picture.ts'
+import { mostCorrect, mostIncorrect } from './ranking.ts'
 
 /** A labelled part of the data, with what the net made of it. */
 export interface Judged {
@@ -33,6 +34,7 @@ export async function interpret(
 ): Promise<Omit<Interpretation, 'samples'>> {
   const n = classes.length
   const { probabilities, losses, targets } = evaluation
+  const judgement = { task: 'single', classes: n, probabilities, targets, losses } as const
   const predicted = argmaxRows(probabilities, n)
   const confusion = confusionMatrix(predicted, targets, n)
   const judged = async (i: number): Promise<JudgedPicture> => ({
@@ -41,7 +43,7 @@ export async function interpret(
     predicted: classes[predicted[i]!]!,
     loss: losses[i]!,
     probability: probabilities[i * n + predicted[i]!]!,
-    thumbnail: await thumbnail(picture(items[i]!.picture)),
+    thumbnail: await smallJpeg(picture(items[i]!.picture)),
   })
   const order = (score: (i: number) => number) =>
     Array.from(items.keys())
@@ -50,6 +52,9 @@ export async function interpret(
   return {
     classes: [...classes],
     confusion: rows(confusion, n),
+    balancedAccuracy: balancedAccuracy(predicted, targets, n),
+    mostCorrect: await Promise.all(mostCorrect(judgement, { most }).map(r => judged(r.index))),
+    mostIncorrect: await Promise.all(mostIncorrect(judgement, { most }).map(r => judged(r.index))),
     topLosses: await Promise.all(order(i => losses[i]!).map(judged)),
     mostUncertain: await Promise.all(order(i => -margin(probabilities.subarray(i * n, (i + 1) * n))).map(judged)),
     perClass: classReport(confusion).classes.map((scores, c) => ({ name: classes[c]!, ...scores })),
@@ -68,6 +73,14 @@ function margin(p: Float32Array): number {
   const [first = 0, second = 0] = Array.from(p).sort((a, b) => b - a)
   return first - second
 }
+
+/** What is to be told of a picture, as words. */
+const answerOf = ({ labels, values }: Item, classes: readonly string[]): string =>
+  values
+    ? values
+        .map((v, i) => (values.length > 1 ? `${classes[i]} ${+v.toPrecision(4)}` : String(+v.toPrecision(4))))
+        .join(', ')
+    : labels.map(label => classes[label]!).join(', ') || 'no label'
 
 /** Training pictures as the net sees them: changed, cropped. */
 export async function augmentedSamples(
@@ -90,31 +103,18 @@ export async function augmentedSamples(
   const chosen = Array.from({ length: Math.min(most, items.length) }, (_, i) =>
     Math.floor((i * items.length) / Math.min(most, items.length)),
   )
-  const pixels = scope(() => {
+  const changed = scope(() => {
     const changes = chosen.map(i => drawChange(augmentation, seed, 1, i))
-    const x = pictureBatch(
-      chosen.map(i => picture(items[i]!.picture)),
-      changes,
-      { size, short, normalization: { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] } },
-    )
-    return x.permute(0, 2, 3, 1).clamp(0, 255).to('uint8').contiguous().data() as Uint8Array
+    const shown = chosen.map(i => preview(picture(items[i]!.picture)))
+    const plain = { mean: [0, 0, 0], std: [1, 1, 1] }
+    return picturesOf(pictureBatch(shown, changes, { size, short, normalization: plain }), plain)
   })
-  const area = size * size * 3
   return Promise.all(
     chosen.map(async (i, k) => ({
-      label: classes[items[i]!.labels[0]!]!,
-      thumbnail: await thumbnail({ data: pixels.subarray(k * area, (k + 1) * area), height: size, width: size }),
+      label: answerOf(items[i]!, classes),
+      thumbnail: await smallJpeg(changed[k]!),
     })),
   )
-}
-
-/** A small JPEG in base64. */
-async function thumbnail({ data, height, width }: Picture, side = 192): Promise<string> {
-  const jpeg = await sharp(data, { raw: { width, height, channels: 3 } })
-    .resize(side, side, { fit: 'inside', withoutEnlargement: true })
-    .jpeg({ quality: 78 })
-    .toBuffer()
-  return jpeg.toString('base64')
 }
 
 /** Writes `interpret.json`. */

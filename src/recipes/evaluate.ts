@@ -6,8 +6,8 @@ import { pictureSource } from '../data/source.ts'
 import { confusionRows } from '../interpret/index.ts'
 import { manualSeed } from '../torch/index.ts'
 import { type Evaluation, evaluate } from '../train/evaluate.ts'
-import { applyTemperature, classificationReport, classificationReportMulti } from '../train/metrics.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
+import { applyTemperature, classificationReport, classificationReportMulti } from '../train/metrics.ts'
 import { labelScores } from '../train/objective.ts'
 import { cardObjective, type LoadedModel, loadModel } from '../train/saved.ts'
 import type { Progress } from './prepare.ts'
@@ -79,7 +79,12 @@ export async function evaluateFolder(
     task === 'single'
       ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes)
       : task === 'multi'
-        ? classificationReportMulti(evaluation.probabilities, evaluation.targets, classes, thresholds ? { thresholds } : {})
+        ? classificationReportMulti(
+            evaluation.probabilities,
+            evaluation.targets,
+            classes,
+            thresholds ? { thresholds } : {},
+          )
         : undefined
   return {
     model: run,
@@ -97,7 +102,11 @@ export async function evaluateFolder(
 async function evaluateModel(
   { networks, card }: LoadedModel,
   source: Parameters<typeof evaluate>[1],
-  { batchSize, device = 'cpu', signal }: { batchSize: number; device?: string | undefined; signal?: AbortSignal | undefined },
+  {
+    batchSize,
+    device = 'cpu',
+    signal,
+  }: { batchSize: number; device?: string | undefined; signal?: AbortSignal | undefined },
 ): Promise<Evaluation> {
   const objective = cardObjective(card)
   const { classes, task = 'single', temperature = 1, thresholds } = card

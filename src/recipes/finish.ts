@@ -1,38 +1,162 @@
 import { confusionRows, writeInterpretation } from '../interpret/index.ts'
-import type { RunResult } from '../runs/index.ts'
+import type { CalibrationPart, Interpretation, PartResult, RunResult } from '../runs/index.ts'
+import type { Evaluation } from '../train/evaluate.ts'
 import { Learner } from '../train/learner.ts'
+import {
+  applyTemperature,
+  bestThresholds,
+  fitTemperature,
+  reliability,
+  type ThresholdMetric,
+} from '../train/metrics.ts'
+import { labelScores } from '../train/objective.ts'
+import { saveModel } from '../train/saved.ts'
+import { type TtaOptions, tta } from '../train/tta.ts'
 import type { Best } from './best.ts'
-import { explain } from './explain.ts'
+import { modelCard } from './card.ts'
+import { explain, type Thresholds } from './explain.ts'
 import type { StageResult } from './five-steps.ts'
 import type { Context, Prepared } from './prepare.ts'
 
 /** What of a result is known once the best weights are in the net. */
 export type FinishedFacts = Omit<RunResult, 'run' | 'model' | 'classes' | 'epochs' | 'seconds'>
 
-/** What follows training, with the best weights in the net: how they do on validation and test pictures, and what is to
- *  be seen of it. */
+/** Fewer validation pictures than this say too little of how sure the net may be. */
+const leastToCalibrate = 30
+
+/** What follows training, with the best weights in the net: temperature and thresholds, found on the validation pictures
+ *  and saved with the model; how it does on validation and test pictures, plain and with test-time augmentation; and what
+ *  is to be seen of it. */
 export async function finish(
   prepared: Prepared,
-  { session, signal }: Context,
-  _: { stages: readonly StageResult[]; best: Best },
+  context: Context,
+  { stages, best }: { stages: readonly StageResult[]; best: Best },
 ): Promise<FinishedFacts> {
-  const { classes, source } = prepared
+  const { session, options, signal } = context
+  const { task, classes, objective, net, source } = prepared
   const learn = evaluator(prepared)
-  const valid = await learn.validate(source('valid'), { signal })
+  const plain = await learn.validate(source('valid'), { signal })
+  const { temperature, calibration } = calibrate(prepared, context, plain)
+  const calibrated = atTemperature(prepared, plain, temperature)
+  const thresholds = task === 'multi' ? chooseThresholds(prepared, context, calibrated) : undefined
+  const scored = (e: Evaluation): PartResult => {
+    const metrics = thresholds
+      ? { ...labelScores(e.probabilities, e.targets, classes.length, thresholds.thresholds) }
+      : e.metrics
+    return { accuracy: metrics.accuracy ?? Number.NaN, loss: e.loss, metrics }
+  }
+  const valid = scored(calibrated)
+  const card = modelCard(
+    prepared,
+    options,
+    { ...valid.metrics, loss: valid.loss, epoch: best.epoch },
+    {
+      ...(temperature === 1 ? {} : { temperature }),
+      ...(thresholds ? { thresholds: thresholds.thresholds } : {}),
+    },
+  )
+  saveModel(session.run.paths.best.weights.replace(/\.safetensors$/, ''), net.net.stateDict(), card)
+
   const testSource = source('test')
   if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
-  const test = testSource.count > 0 ? await learn.validate(testSource, { signal }) : undefined
+  const tested = testSource.count > 0 ? await learn.validate(testSource, { signal }) : undefined
+  const test = tested && scored(atTemperature(prepared, tested, temperature))
+  if (options.tta !== undefined && options.tta !== false)
+    for (const part of tested ? (['valid', 'test'] as const) : (['valid'] as const)) {
+      const outputs = await augmentedOutputs(prepared, context, part)
+      const metrics = objective.score(outputs, source(part).targets)
+      const than = (part === 'valid' ? plain : tested!).metrics
+      const list = Object.entries(metrics).map(
+        ([name, v]) => `${name} ${v.toFixed(4)} (plain ${than[name]?.toFixed(4)})`,
+      )
+      session.emit({ type: 'line', text: `test-time augmentation, ${part}: ${list.join(', ')}` })
+    }
   writeInterpretation(session.run.paths.interpret, {
-    ...(await explain(prepared, valid)),
-    ...(test
-      ? { test: { accuracy: test.accuracy, loss: test.loss, confusion: confusionRows(test, classes.length) } }
+    ...(await explain(prepared, calibrated, thresholds)),
+    ...(session.known('doubts') as Partial<Interpretation> | undefined),
+    ...(calibration ? { calibration } : {}),
+    ...(stages.length > 1 ? { sizes: stages.map(({ size, best }) => sizeScore(size, best)) } : {}),
+    ...(tested && test
+      ? { test: { ...test, ...(task === 'single' ? { confusion: confusionRows(tested, classes.length) } : {}) } }
       : {}),
   })
+  const { mAP, f1, f2, r2, mae, balancedAccuracy } = valid.metrics ?? {}
+  const named = { mAP, f1, f2, r2, mae, balancedAccuracy }
   return {
-    accuracy: valid.accuracy,
-    loss: valid.loss,
-    ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, pictures: testSource.count } } : {}),
+    ...valid,
+    task,
+    ...Object.fromEntries(Object.entries(named).filter(([, v]) => v !== undefined)),
+    ...(thresholds ? { threshold: thresholds.threshold, thresholds: [...thresholds.thresholds] } : {}),
+    ...(test ? { test: { ...test, pictures: testSource.count } } : {}),
   }
+}
+
+const sizeScore = (size: number, { metrics, loss }: Best) => ({
+  size,
+  accuracy: metrics.accuracy ?? Number.NaN,
+  loss,
+  metrics,
+})
+
+/** One temperature for softmax or sigmoids, fitted on the validation pictures; 1 for numbers and for few pictures. */
+function calibrate(
+  { task, classes, source }: Prepared,
+  { session }: Context,
+  { logits, probabilities, targets }: Evaluation,
+): { temperature: number; calibration?: CalibrationPart } {
+  if (task === 'regression') return { temperature: 1 }
+  const curve = (p: Float32Array) => {
+    const { bins, ece } = reliability(p, targets, classes.length, { task })
+    return { bins, ece }
+  }
+  const before = curve(probabilities)
+  if (source('valid').count < leastToCalibrate) return { temperature: 1, calibration: { before } }
+  const { temperature } = fitTemperature(logits, targets, classes.length, { task })
+  const after = curve(applyTemperature(logits, classes.length, temperature, { task }))
+  session.choice(
+    'temperature',
+    temperature.toFixed(3),
+    `the validation pictures are likeliest so; expected calibration error ${before.ece.toFixed(3)} before, ${after.ece.toFixed(3)} after`,
+  )
+  return { temperature, calibration: { before, after, temperature } }
+}
+
+function atTemperature({ task, classes }: Prepared, evaluation: Evaluation, temperature: number): Evaluation {
+  if (task === 'regression' || temperature === 1) return evaluation
+  return { ...evaluation, probabilities: applyTemperature(evaluation.logits, classes.length, temperature, { task }) }
+}
+
+/** From which probability each label counts: found on the validation pictures for the metric chosen. */
+function chooseThresholds(
+  { classes }: Prepared,
+  { session, options }: Context,
+  { probabilities, targets }: Evaluation,
+): Thresholds {
+  const metric: ThresholdMetric = options.thresholdFor ?? 'f1'
+  const found = bestThresholds(probabilities, targets, classes.length, { metric, average: 'macro' })
+  const { threshold, thresholds, half, value, valueEach } = found
+  const text = thresholds.slice(0, 20).map((t, c) => `${classes[c]} ${t.toFixed(2)}`)
+  session.choice(
+    'thresholds',
+    text.join(', '),
+    `macro ${metric} ${valueEach.toFixed(3)} on the validation pictures; one for all (${threshold.toFixed(2)}) gives ${value.toFixed(3)}, 0.5 ${half.toFixed(3)}`,
+  )
+  return { threshold, thresholds }
+}
+
+/** Outputs with test-time augmentation: the mean over the plain view and augmented ones, or their maximum. */
+function augmentedOutputs(
+  { net, objective, source, batchSize, precision }: Prepared,
+  { options, signal }: Context,
+  part: 'valid' | 'test',
+): Promise<Float32Array> {
+  const views = typeof options.tta === 'number' ? options.tta : 4
+  const how: TtaOptions = { objective, views, batchSize: 2 * batchSize, precision, signal }
+  return tta(
+    net,
+    { plain: source(part), augmented: source(part, { augmented: true }) },
+    options.ttaMax ? { ...how, plain: 'max' } : how,
+  )
 }
 
 function evaluator({ net, source, classes, objective, batchSize, seed, precision }: Prepared): Learner {

@@ -4,6 +4,7 @@ import type { ChannelMode, LabelOptions } from '../data/index.ts'
 import { model } from '../models/index.ts'
 import type { WeightScheme } from '../train/balance.ts'
 import type { OptimizerName } from '../train/learner.ts'
+import type { ThresholdMetric } from '../train/metrics.ts'
 import type { Precision } from '../train/network.ts'
 import type { LossName } from '../train/objective.ts'
 
@@ -74,6 +75,12 @@ export interface TrainOptions extends Omit<LabelOptions, 'seed' | 'valid' | 'max
   minutes?: number | undefined
   /** Keep the statistics of BatchNorm in the whole net: below 20,000 pictures or 32 a step, unless given. */
   bnFreeze?: boolean | undefined
+  /** What thresholds of several labels are found for; F1 unless given. */
+  thresholdFor?: ThresholdMetric | undefined
+  /** Evaluate with test-time augmentation too: so many augmented views (`true`: 4) beside the plain one. */
+  tta?: boolean | number | undefined
+  /** The highest of all views instead of their mean. */
+  ttaMax?: boolean | undefined
   precision?: Precision | 'auto' | undefined
   /** `cpu`, `cuda` or `cuda:1`; a GPU where libtorch sees one. */
   device?: string | undefined
@@ -132,6 +139,9 @@ export function checkOptions(o: TrainOptions): void {
   if (o.augment !== undefined && o.augment !== 'auto') augmentationOf(o.augment)
   number('mixup', o.mixup, v => v > 0 && v <= 100, 'α above 0 (fastai: 0.4)')
   number('cutmix', o.cutmix, v => v > 0 && v <= 100, 'α above 0 (fastai: 1)')
+  if (o.thresholdFor !== undefined && !['accuracy', 'f0.5', 'f1', 'f2'].includes(o.thresholdFor))
+    throw new AnnealError(`--threshold-for: expected f1, f2, f0.5 or accuracy, got ${o.thresholdFor}`)
+  if (typeof o.tta === 'number') whole('tta', o.tta, 1, 64)
   whole('folds', o.folds, 2, 100)
   if (o.fold !== undefined && o.folds === undefined)
     throw new AnnealError(`--fold ${o.fold} needs --folds, how many there are`)

@@ -168,7 +168,9 @@ export async function prepare(
   const at = async (size: number): Promise<Prepared> => {
     const pictures = await open(size)
     // A resumed run must not choose anew: other batches are other bits.
-    const { batchSize, reason } = await session.once(`batch ${size}`, () => batchThatFits(net, { wanted, size, channels }))
+    const { batchSize, reason } = await session.once(`batch ${size}`, () =>
+      batchThatFits(net, { wanted, size, channels }),
+    )
     if (reason !== undefined) session.choice('batch', `${batchSize} pictures of ${size} px`, reason)
     const short = shortSide(size, info)
     const { interpolation } = info

@@ -4,6 +4,7 @@ import { advise, type EpochLosses } from '../train/advise.ts'
 import type { Callback, EpochInfo } from '../train/callback.ts'
 import { type FitProgress, Learner } from '../train/learner.ts'
 import { said } from '../train/objective.ts'
+import { mixedSource } from '../train/source.ts'
 import { Stopped } from '../train/turn.ts'
 import type { StoredTensor } from '../weights/index.ts'
 import { type Best, isBetter, validated } from './best.ts'
@@ -55,7 +56,10 @@ export async function trainWhole(
 ): Promise<WholeState> {
   const { session, options, signal } = context
   const { net, classes, objective, source, batchSize, seed, precision } = prepared
-  const train = source('train', { augmented: true })
+  const { mixup, cutmix } = options
+  const views = source('train', { augmented: true })
+  const mix = { mixup, cutmix, classes: classes.length, task: objective.task, seed }
+  const train = mixup === undefined && cutmix === undefined ? views : mixedSource(views, mix)
   const valid = source('valid')
   const stepsPerEpoch = Math.max(1, Math.round(train.count / batchSize))
   const averageSteps = Math.min(500, Math.max(20, stepsPerEpoch))

@@ -1,3 +1,4 @@
+import { type MixOptions, mixBatch } from '../data/augment.ts'
 import type { Tensor } from '../torch/index.ts'
 
 /** What a net learns from: samples by number. The loop decides order and batches; a source only makes tensors. */
@@ -12,6 +13,17 @@ export interface Source {
 export interface Batch {
   x: Tensor
   y: Tensor
+}
+
+/** A source whose batches are mixed by MixUp or CutMix (`mixBatch`): a function of seed, epoch and samples alone. */
+export function mixedSource<S extends Source>(source: S, options: Omit<MixOptions, 'epoch' | 'step'>): S {
+  return {
+    ...source,
+    batch(samples, epoch) {
+      const { x, y } = source.batch(samples, epoch)
+      return mixBatch({ x, y }, { ...options, epoch, step: samples[0] ?? 0 })
+    },
+  }
 }
 
 /** All samples in their own order, in batches of at most `batchSize`. */
