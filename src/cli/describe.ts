@@ -1,5 +1,5 @@
 import { duration, percent, plural, rate } from '../base/format.ts'
-import type { EpochEvent, LrFindEvent, PhaseEvent, RunEvent, RunResult, ScanEvent } from '../runs/events.ts'
+import type { EpochEvent, LrFindEvent, PartResult, PhaseEvent, RunEvent, RunResult, ScanEvent } from '../runs/events.ts'
 import { flat, type Paint, plain, printable } from './style.ts'
 
 const phases: Record<string, string> = {
@@ -44,12 +44,14 @@ export function describe(event: RunEvent, paint: Paint = plain): string[] {
 
 /** `Training the head: 3 epochs`. */
 function phaseLine({ phase, epochs }: PhaseEvent): string {
-  const title = flat(phases[phase] ?? phase)
+  const [name = '', size] = phase.split('@')
+  const title = flat(`${phases[name] ?? name}${size === undefined ? '' : ` at ${size} px`}`)
   return epochs === undefined ? title : `${title}: ${plural(epochs, 'epoch')}`
 }
 
-function scan({ classes, problems }: ScanEvent, paint: Paint): string[] {
-  const total = (part: 'train' | 'valid' | 'test') => classes.reduce((sum, row) => sum + (row[part] ?? 0), 0)
+function scan({ classes, problems, pictures }: ScanEvent, paint: Paint): string[] {
+  const total = (part: 'train' | 'valid' | 'test') =>
+    pictures ? (pictures[part] ?? 0) : classes.reduce((sum, row) => sum + (row[part] ?? 0), 0)
   const parts = (['train', 'valid', 'test'] as const).flatMap(part =>
     part !== 'test' || total('test') > 0 ? [`${total(part).toLocaleString('en-US')} ${part}`] : [],
   )
@@ -68,27 +70,37 @@ function found({ suggestions, chosen, how }: LrFindEvent): string {
   return `learning rate ${rate(chosen)} (${flat(how)}; ${offered.join(', ') || 'no suggestion'})`
 }
 
-function summary({ run, accuracy, loss, epochs, seconds, test }: RunResult, paint: Paint): string[] {
+function summary({ run, epochs, seconds, test, ...valid }: RunResult, paint: Paint): string[] {
   const { total, ...spent } = seconds
   const by = Object.entries(spent).map(([phase, s]) => `${phase} ${duration(s)}`)
   const time = total === undefined ? '' : ` in ${duration(total)}`
   return [
     paint(
       'green',
-      `valid accuracy ${percent(accuracy)}, loss ${loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`,
+      `valid ${results(valid)}, loss ${valid.loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`,
     ),
     ...(by.length > 0 ? [`  ${by.join(', ')}`] : []),
     ...(test
       ? [
           paint(
             'green',
-            `test accuracy ${percent(test.accuracy)}, loss ${test.loss.toFixed(4)}, ${plural(test.pictures, 'picture')}`,
+            `test ${results(test)}, loss ${test.loss.toFixed(4)}, ${plural(test.pictures, 'picture')}`,
           ),
         ]
       : []),
     ...printable(run),
   ]
 }
+
+/** `accuracy 87.9 %`; of several labels and of numbers all their metrics. */
+function results({ accuracy, metrics = {} }: PartResult): string {
+  const others = Object.entries(metrics).filter(([name]) => name !== 'accuracy')
+  const first = metrics.mAP === undefined && Number.isFinite(accuracy) ? [`accuracy ${percent(accuracy)}`] : []
+  const last = metrics.mAP === undefined ? [] : [`labels right ${percent(accuracy)}`]
+  return [...first, ...others.map(([name, v]) => named(name, v)), ...last].join(', ')
+}
+const named = (name: string, v: number) =>
+  name === 'balancedAccuracy' ? `balanced ${percent(v)}` : `${name} ${Number.isFinite(v) ? v.toFixed(3) : v}`
 
 const cell = (value: number) => (Number.isFinite(value) ? value.toFixed(6) : String(value).toLowerCase())
 const clock = (seconds: number) => {

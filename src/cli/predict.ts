@@ -11,13 +11,13 @@ export async function predict(
 ): Promise<void> {
   if (!Number.isInteger(top) || top < 1) throw new AnnealError(`--top: expected a whole number from 1, got ${top}`)
   const { loadClassifier } = await import('../train/classifier.ts')
-  const { pictures, problems } = listPictures(paths)
   const classifier = loadClassifier(run)
+  const { pictures, problems } = listPictures(paths, { bands: classifier.preprocessing.bands })
   const most = Math.min(top, classifier.classes.length)
   let failed = 0
   let done = 0
   const single = pictures.length === 1
-  for await (const { file, label, probability, probabilities } of classifier.predictAll(pictures, {
+  for await (const { file, label, probability, probabilities, labels, values } of classifier.predictAll(pictures, {
     onError: (_, error) => {
       if (single) throw error
       failed++
@@ -25,7 +25,18 @@ export async function predict(
     },
   })) {
     done++
-    if (json) process.stdout.write(`${JSON.stringify({ file, label, probability, probabilities })}\n`)
+    const line = values ? { file, values } : { file, label, ...(labels && { labels }), probability, probabilities }
+    if (json) process.stdout.write(`${JSON.stringify(line)}\n`)
+    else if (values)
+      process.stdout.write(
+        `${flat(file)}  ${Object.entries(values)
+          .map(([name, v]) => `${flat(name)} ${+v.toPrecision(5)}`)
+          .join(', ')}\n`,
+      )
+    else if (labels && most === 1)
+      process.stdout.write(
+        `${flat(file)}  ${labels.map(name => `${flat(name)} ${percent(probabilities[name]!)}`).join(', ') || 'no label'}\n`,
+      )
     else if (most === 1) process.stdout.write(`${flat(file)}  ${flat(label)}  ${percent(probability)}\n`)
     else {
       const ranked = Object.entries(probabilities)
