@@ -54,16 +54,19 @@ export async function chooseChannels(
 }
 
 function decide(kinds: readonly Kind[]): [ChannelMode, string] {
-  const of = (count: number) => (count === kinds.length ? `all ${count}` : `${count} of ${kinds.length}`)
+  const of = (count: number) =>
+    kinds.length === 1
+      ? 'the one picture is'
+      : `${count === kinds.length ? 'all' : `${count} of`} ${kinds.length} pictures looked at are`
   const bands = kinds.filter(({ use }) => use === 'bands')
   if (bands.length > kinds.length / 2)
-    return ['keep', `${of(bands.length)} pictures looked at have ${describe(mostly(bands))}, no plain grey or colour`]
+    return ['keep', `${of(bands.length)} no plain grey or colour: ${describe(mostly(bands))}`]
   const deep = kinds.filter(({ use, depth }) => use === 'picture' && depth !== 'uint8')
   if (deep.length > kinds.length / 2)
-    return ['copy', `${of(deep.length)} pictures looked at are of ${depthNames[mostly(deep).depth]}, which are kept`]
-  const plain = kinds.length - bands.length - deep.length
+    return ['copy', `${of(deep.length)} of ${depthNames[mostly(deep).depth]}, which are kept`]
+  if (kinds.length === 0) return ['rgb', 'no picture could be looked at']
   const scaled = deep.length > 0 ? `; ${deep.length} of 16 bits or floats are scaled` : ''
-  return ['rgb', `${of(plain)} pictures looked at are grey or colour of 8 bits${scaled}`]
+  return ['rgb', `${of(kinds.length - bands.length - deep.length)} grey or colour of 8 bits${scaled}`]
 }
 
 const depthNames: Record<Depth, string> = { uint8: '8 bits', uint16: '16 bits', float32: 'floats' }

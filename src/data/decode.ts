@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
 import { type FitOptions, fitRaster } from './fit.ts'
 import { kindOf, readAsIs } from './holds.ts'
 import { LIMIT_INPUT_PIXELS } from './limits.ts'
@@ -54,7 +55,7 @@ export async function decode(bytes: Uint8Array, options: DecodeOptions = {}): Pr
     const raster = await readAsIs(bytes, format, { limit, pages })
     if (channels === 'rgb' && !(raster.data instanceof Uint8Array && [1, 3].includes(raster.channels)))
       throw new AnnealError(
-        `it holds ${depth} values of ${raster.channels} channels, expected uint8 of 1 or 3; keep it as it is with channels: 'keep' (--channels keep)`,
+        `it holds ${depth} values of ${plural(raster.channels, 'channel')}, expected uint8 of 1 or 3; keep it as it is with channels: 'keep' (--channels keep)`,
       )
     return finish(raster, options)
   })

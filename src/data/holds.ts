@@ -53,8 +53,9 @@ export async function readAsIs(
   format: Format,
   { limit, pages: which }: { limit: number; pages: 'all' | 'first' },
 ): Promise<Raster> {
+  if (format !== 'npy' && format !== 'tiff') return decodeAsIs(bytes, format, limit)
+  bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) // a Buffer's slices are no copies
   if (format === 'npy') return readNpy(bytes, limit)
-  if (format !== 'tiff') return decodeAsIs(bytes, format, limit)
   const pages = readTiffPages(bytes)
   const taken = which === 'first' ? pages.slice(0, 1) : pages
   checkPages(taken, limit)

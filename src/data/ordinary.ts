@@ -117,7 +117,7 @@ export function plainReason(error: unknown): string {
     line.replace(/^Input (buffer|Buffer) has corrupt header: ?/, '').replace(/^\w+: /, ''),
   )
   const reason = known.find(line => line.trim() !== '')?.trim() || 'its header is corrupt'
-  return /channel limit|samples out of range/.test(reason)
+  return /channel limit|samples out of range|vector must have/.test(reason)
     ? `it has too many channels for a colour picture; keep them all with channels: 'keep' (--channels keep)`
     : reason
 }

@@ -1,0 +1,96 @@
+import { copyFileSync, existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { writeAtomic } from '../base/files.ts'
+import { plural } from '../base/format.ts'
+import { isRun, readObject, type RunResult, runPaths } from '../runs/index.ts'
+import { said } from '../train/objective.ts'
+import type { ModelCard } from '../train/saved.ts'
+import type { Session } from './session.ts'
+
+/** Mean and standard deviation of a metric over folds. */
+export interface Spread {
+  mean: number
+  std: number
+}
+
+/** Cross-validation: trains a run for each fold in the folder of the whole one, `fold-1`, `fold-2`, …, gives the mean of
+ *  their results with its spread, and saves the average of their nets as one classifier. A fold that is done already is
+ *  not trained again, and one that was interrupted goes on. `train` runs one of them, from its start or from where it
+ *  stood. */
+export async function trainFolds(
+  session: Session,
+  folds: number,
+  train: (fold: number, dir: string, resume: boolean) => Promise<RunResult>,
+): Promise<RunResult & { folds: RunResult[]; spread: Record<string, Spread> }> {
+  const { dir } = session.run
+  const results: RunResult[] = []
+  for (let fold = 0; fold < folds; fold++) {
+    const inside = join(dir, `fold-${fold + 1}`)
+    const done = readObject<RunResult>(runPaths(inside).result)
+    if (!done) session.emit({ type: 'phase', phase: `fold ${fold + 1} of ${folds}` })
+    results.push(done ?? (await train(fold, inside, isRun(inside))))
+  }
+  const first = results[0]!
+  const names = Object.keys(first.metrics ?? { accuracy: first.accuracy })
+  const spread = Object.fromEntries(
+    [...names, 'loss'].map(name => [name, spreadOf(results.map(r => numberOf(r, name)))]),
+  )
+  for (const name of names)
+    session.emit({
+      type: 'line',
+      text: `${name} over ${folds} folds: ${said(name, spread[name]!.mean)} ± ${spread[name]!.std.toFixed(3)}`,
+    })
+  saveAverage(dir, results, spread)
+  session.choice(
+    'classifier',
+    `the average of ${plural(folds, 'net')}`,
+    'each saw other pictures; best.json lists them, and predict averages what they say',
+  )
+  const { metrics: _, intervals: __, test: ___, ...facts } = first
+  return {
+    ...facts,
+    run: dir,
+    accuracy: spread.accuracy?.mean ?? Number.NaN,
+    loss: spread.loss!.mean,
+    metrics: Object.fromEntries(names.map(name => [name, spread[name]!.mean])),
+    ...Object.fromEntries(
+      names.filter(name => name in first && name !== 'accuracy').map(name => [name, spread[name]!.mean]),
+    ),
+    epochs: results.reduce((sum, r) => sum + r.epochs, 0),
+    seconds: { total: session.run.seconds },
+    folds: results,
+    spread,
+  }
+}
+
+const numberOf = (result: RunResult, name: string): number =>
+  name === 'loss' ? result.loss : (result.metrics?.[name] ?? (name === 'accuracy' ? result.accuracy : Number.NaN))
+
+function spreadOf(values: readonly number[]): Spread {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length
+  const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / Math.max(1, values.length - 1)
+  return { mean, std: Math.sqrt(variance) }
+}
+
+/** The nets of all folds as one classifier: their weights beside a card that lists them; thresholds, temperature and the
+ *  scale of numbers are means. */
+function saveAverage(dir: string, results: readonly RunResult[], spread: Record<string, Spread>): void {
+  const cards = results.map(
+    ({ run }) => JSON.parse(readFileSync(runPaths(run).best.about, 'utf8')) as ModelCard,
+  )
+  const members = results.map(({ run }, i) => {
+    const name = `best.${i + 1}.safetensors`
+    if (!existsSync(join(dir, name))) copyFileSync(runPaths(run).best.weights, join(dir, name))
+    return name
+  })
+  const mean = (of: (card: ModelCard) => number) => cards.reduce((sum, card) => sum + of(card), 0) / cards.length
+  const { thresholds, temperature, ...first } = cards[0]!
+  const card: ModelCard = {
+    ...first,
+    ...(thresholds ? { thresholds: thresholds.map((_, c) => mean(card => card.thresholds![c]!)) } : {}),
+    ...(temperature === undefined ? {} : { temperature: mean(card => card.temperature ?? 1) }),
+    members,
+    metrics: Object.fromEntries(Object.entries(spread).map(([name, s]) => [name, s.mean])),
+  }
+  writeAtomic(runPaths(dir).best.about, `${JSON.stringify(card, null, 2)}\n`)
+}
