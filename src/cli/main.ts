@@ -68,6 +68,8 @@ const training = (command: Command) =>
     .option('--class-weights <how>', 'balanced, effective, or one number a class: rare classes count more', weights)
     .addOption(new Option('--sampling <how>', 'rare classes are seen more often').choices(['balanced']))
     .option('--threshold-for <metric>', 'what thresholds of several labels are found for: f1, f2, f0.5, accuracy')
+    .option('--snapshots', "keep the net of each cycle's end, and save their average")
+    .option('--swa', "try the mean of the weights of all cycles' ends")
     .option('--tta [views]', 'evaluate with test-time augmentation too', optionalNumber)
     .option('--tta-max', 'the highest of all views instead of their mean')
     .option('--folds <n>', 'train n times, each validated on another part, and average the nets', Number)

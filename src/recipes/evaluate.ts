@@ -9,7 +9,8 @@ import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
 import { applyTemperature, classificationReport, classificationReportMulti } from '../train/metrics.ts'
 import { labelScores } from '../train/objective.ts'
-import { cardObjective, type LoadedModel, loadModel } from '../train/saved.ts'
+import { cardObjective, type LoadedModel, loadModel, type ModelCard } from '../train/saved.ts'
+import type { Source } from '../train/source.ts'
 import type { Progress } from './prepare.ts'
 
 /** What a trained classifier does on pictures that it was not trained on. */
@@ -61,18 +62,19 @@ export async function evaluateFolder(
   })
   const items = pictures.data.of('test')
   if (items.length === 0) throw new AnnealError(`${dir}: no labelled picture is left to evaluate on.`)
-  const source = pictureSource({
-    picture: n => pictures.picture(n),
-    samples: items,
-    task,
-    classes: classes.length,
-    size,
-    short,
-    channels,
-    normalization: preprocessing,
-    ...(device === undefined ? {} : { device }),
-  })
-  const evaluation = await evaluateModel(model, source, { batchSize, device, signal })
+  const sourceFor = ({ preprocessing: own }: ModelCard) =>
+    pictureSource({
+      picture: n => pictures.picture(n),
+      samples: items,
+      task,
+      classes: classes.length,
+      size,
+      short,
+      channels,
+      normalization: own,
+      ...(device === undefined ? {} : { device }),
+    })
+  const evaluation = await evaluateModel(model, sourceFor, { batchSize, device, signal })
   const before = noteEvaluation(run, { fingerprint: pictures.data.fingerprint, metrics: evaluation.metrics })
   const { thresholds } = card
   const report =
@@ -98,37 +100,38 @@ export async function evaluateFolder(
   }
 }
 
-/** One net or the mean of an ensemble over a source, at the card's temperature and thresholds. */
+/** One net or the mean of an ensemble over pictures, each at its own normalisation and temperature, decided by the
+ *  card's thresholds. */
 async function evaluateModel(
-  { networks, card }: LoadedModel,
-  source: Parameters<typeof evaluate>[1],
+  { members, card }: LoadedModel,
+  sourceFor: (card: ModelCard) => Source,
   {
     batchSize,
     device = 'cpu',
     signal,
   }: { batchSize: number; device?: string | undefined; signal?: AbortSignal | undefined },
 ): Promise<Evaluation> {
-  const objective = cardObjective(card)
-  const { classes, task = 'single', temperature = 1, thresholds } = card
-  let first: Evaluation | undefined
-  let losses = 0
-  for (const { net } of networks) {
-    const one = await evaluate(net, source, { objective, batchSize, device, signal })
-    losses += one.loss
+  const { classes, task = 'single', thresholds } = card
+  let sum: Evaluation | undefined
+  for (const { network, card: own } of members) {
+    const objective = cardObjective(own)
+    const one = await evaluate(network.net, sourceFor(own), { objective, batchSize, device, signal })
+    const { temperature = 1 } = own
     const outputs =
       temperature === 1 || task === 'regression'
         ? one.probabilities
         : applyTemperature(one.logits, classes.length, temperature, { task })
-    if (first) for (const [i, v] of outputs.entries()) first.probabilities[i]! += v
-    else first = { ...one, probabilities: outputs.slice() }
+    if (sum) for (const [i, v] of outputs.entries()) sum.probabilities[i]! += v
+    sum = sum ? { ...sum, loss: sum.loss + one.loss } : { ...one, probabilities: outputs.slice() }
   }
-  const { probabilities, targets } = first!
-  for (const i of probabilities.keys()) probabilities[i]! /= networks.length
+  const { probabilities, targets, loss } = sum!
+  for (const i of probabilities.keys()) probabilities[i]! /= members.length
+  const objective = cardObjective(card)
   const metrics: Record<string, number> =
     task === 'multi'
       ? labelScores(probabilities, targets, classes.length, thresholds ?? 0.5)
       : objective.score(probabilities, targets)
-  return { ...first!, loss: losses / networks.length, metrics, score: metrics[objective.metric]! }
+  return { ...sum!, loss: loss / members.length, metrics, score: metrics[objective.metric]! }
 }
 
 /** Adds a line to the run's `evaluations.jsonl`; how many there are of the same pictures already. */

@@ -1,8 +1,8 @@
-import { copyFileSync, existsSync, readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
 import { plural } from '../base/format.ts'
-import { isRun, readObject, type RunResult, runPaths } from '../runs/index.ts'
+import { isRun, type RunResult, readObject, runPaths } from '../runs/index.ts'
 import { said } from '../train/objective.ts'
 import type { ModelCard } from '../train/saved.ts'
 import type { Session } from './session.ts'
@@ -72,23 +72,21 @@ function spreadOf(values: readonly number[]): Spread {
   return { mean, std: Math.sqrt(variance) }
 }
 
-/** The nets of all folds as one classifier: their weights beside a card that lists them; thresholds, temperature and the
- *  scale of numbers are means. */
+/** The nets of all folds as one classifier: each saved beside a card that lists them; thresholds are means. */
 function saveAverage(dir: string, results: readonly RunResult[], spread: Record<string, Spread>): void {
-  const cards = results.map(
-    ({ run }) => JSON.parse(readFileSync(runPaths(run).best.about, 'utf8')) as ModelCard,
-  )
-  const members = results.map(({ run }, i) => {
-    const name = `best.${i + 1}.safetensors`
-    if (!existsSync(join(dir, name))) copyFileSync(runPaths(run).best.weights, join(dir, name))
+  const best = results.map(({ run }) => runPaths(run).best)
+  const cards = best.map(({ about }) => JSON.parse(readFileSync(about, 'utf8')) as ModelCard)
+  const members = best.map(({ about, weights }, i) => {
+    const name = `fold-${i + 1}-best`
+    copyFileSync(weights, join(dir, `${name}.safetensors`))
+    copyFileSync(about, join(dir, `${name}.json`))
     return name
   })
-  const mean = (of: (card: ModelCard) => number) => cards.reduce((sum, card) => sum + of(card), 0) / cards.length
-  const { thresholds, temperature, ...first } = cards[0]!
+  const { thresholds, temperature: _, ...first } = cards[0]!
+  const mean = (c: number) => cards.reduce((sum, card) => sum + card.thresholds![c]!, 0) / cards.length
   const card: ModelCard = {
     ...first,
-    ...(thresholds ? { thresholds: thresholds.map((_, c) => mean(card => card.thresholds![c]!)) } : {}),
-    ...(temperature === undefined ? {} : { temperature: mean(card => card.temperature ?? 1) }),
+    ...(thresholds ? { thresholds: thresholds.map((_, c) => mean(c)) } : {}),
     members,
     metrics: Object.fromEntries(Object.entries(spread).map(([name, s]) => [name, s.mean])),
   }

@@ -125,7 +125,8 @@ export class ImageLearner extends Learner {
   }
   predictAll(files: Iterable<string>): AsyncGenerator<Prediction> {
     const { net, precision } = this.#prepared
-    return predictFiles({ networks: [net], card: this.#card({}) }, files, { precision })
+    const card = this.#card({})
+    return predictFiles({ members: [{ network: net, card }], card }, files, { precision })
   }
 
   /** What the net does on the validation pictures: confusion matrix, scores by class, the pictures to look at. */

@@ -77,6 +77,10 @@ export interface TrainOptions extends Omit<LabelOptions, 'seed' | 'valid' | 'max
   bnFreeze?: boolean | undefined
   /** What thresholds of several labels are found for; F1 unless given. */
   thresholdFor?: ThresholdMetric | undefined
+  /** Keep the net of each cycle's end, and save their average as a classifier. */
+  snapshots?: boolean | undefined
+  /** Try the equal mean of the weights of all cycles' ends. */
+  swa?: boolean | undefined
   /** Evaluate with test-time augmentation too: so many augmented views (`true`: 4) beside the plain one. */
   tta?: boolean | number | undefined
   /** The highest of all views instead of their mean. */

@@ -5,6 +5,7 @@ import { type Best, validated } from './best.ts'
 import type { StageResult, Stopwatch } from './five-steps.ts'
 import { trainHead } from './head.ts'
 import type { Context, Prepared } from './prepare.ts'
+import { useSnapshots } from './snapshots.ts'
 import { trainWhole, type WholeState } from './whole.ts'
 
 /** Where one size begins, and how the best weights are kept. */
@@ -34,13 +35,15 @@ export async function trainStage(
   if (resumed) loadNet(prepared, resumed)
   const headKnown = session.known(phase('head')) !== undefined
   const place = { epoch: before?.epochs ?? 0, size }
+  // Of several sizes the best weights stay, the later ones where they are as good.
+  const offer = (found: Best) => {
+    if (!best || found.score >= best.score) keepBest(found)
+  }
   const head = await session.once(phase('head'), () =>
     trainHead(prepared, context, {
       phase: phase('head'),
       before,
-      keepBest: found => {
-        if (!best || found.score >= best.score) keepBest({ ...found, ...place })
-      },
+      keepBest: found => offer({ ...found, ...place }),
     }),
   )
   clock.lap('head')
@@ -62,16 +65,22 @@ export async function trainStage(
       phase: phase('whole'),
       head,
       best: frozen,
-      keepBest: found => {
-        if (!best || found.score >= best.score) keepBest(found)
-      },
+      keepBest: offer,
       from: inner && resumed ? { state: inner, tensors: resumed } : undefined,
     })
   }
+  let reached = whole?.best ?? frozen
+  if (whole?.snapshots)
+    reached = await useSnapshots(prepared, context, {
+      names: whole.snapshots,
+      best: reached,
+      epoch: whole.learner.epoch,
+      keepBest: offer,
+    })
   clock.lap('whole')
   return {
     size,
-    best: whole?.best ?? frozen,
+    best: reached,
     epochs: whole?.learner.epoch ?? head.epoch,
     step: whole?.learner.step ?? head.step,
     headLr: head.lr,

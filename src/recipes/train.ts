@@ -17,8 +17,9 @@ import { library } from '../torch/index.ts'
 import { Stopped } from '../train/turn.ts'
 import { version } from './card.ts'
 import { fiveSteps } from './five-steps.ts'
+import { trainFolds } from './folds.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
-import type { Progress } from './prepare.ts'
+import type { Context, Progress } from './prepare.ts'
 import { Session } from './session.ts'
 
 /** Who hears of a training while it goes, and who may stop it. */
@@ -159,10 +160,12 @@ async function drive(
     if (mode === 'create') run.writeConfig(config)
     else session.resume()
     try {
-      const { result, prepared } = await fiveSteps(config.data, { session, options, report, progress, signal })
-      const { modelName: model, classes, batchSize, precision, device, preprocessing } = prepared
-      const settings = { ...config.settings, size: preprocessing.size, batchSize, precision, device }
-      run.writeConfig({ ...config, model, classes, settings })
+      const context = { session, options, report, progress, signal }
+      const { result, made } =
+        options.folds !== undefined && options.fold === undefined
+          ? await everyFold(config, context, { onEvent, report, progress, signal, writeReport })
+          : await oneRun(config, context)
+      run.writeConfig({ ...config, ...made, settings: { ...config.settings, ...made.settings } })
       run.finish(result)
       session.forget()
       await writeReport?.(dir).catch((error: Error) =>
@@ -183,6 +186,26 @@ async function drive(
     // Bad input leaves nothing behind.
     if (!begun) for (const name of readdirSync(dir)) rmSync(join(dir, name), { recursive: true })
   }
+}
+
+/** What a run came to, and what of its configuration was found out on the way. */
+interface Made {
+  result: RunResult
+  made: Pick<RunConfig, 'model' | 'classes' | 'settings'>
+}
+
+async function oneRun(config: RunConfig, context: Context): Promise<Made> {
+  const { result, prepared } = await fiveSteps(config.data, context)
+  const { modelName: model, classes, batchSize, precision, device, preprocessing } = prepared
+  return { result, made: { model, classes, settings: { size: preprocessing.size, batchSize, precision, device } } }
+}
+
+async function everyFold(config: RunConfig, { session, options }: Context, hooks: TrainHooks): Promise<Made> {
+  const result = await trainFolds(session, options.folds!, (fold, dir, resume) => {
+    const settings = { ...config.settings, fold }
+    return drive(dir, resume ? 'append' : 'create', { ...config, settings }, { ...options, fold }, hooks)
+  })
+  return { result, made: { model: result.model, classes: result.classes, settings: {} } }
 }
 
 /** Whether an error means that the run was stopped on request. */

@@ -13,6 +13,7 @@ import type { HeadResult } from './head.ts'
 import { keepsStatistics } from './options.ts'
 import type { Context, Prepared } from './prepare.ts'
 import { chooseFactor, chooseRates, secondsPerEpoch } from './rates.ts'
+import { keepSnapshot } from './snapshots.ts'
 
 /** Where the whole phase stands, for the resume state: plain data beside the tensors. */
 export interface WholeState {
@@ -22,6 +23,8 @@ export interface WholeState {
   epochsDone: number
   history: EpochLosses[]
   best: Best
+  /** Names of the weights kept at the ends of cycles. */
+  snapshots?: string[]
   /** Seconds of the slowest epoch so far; an estimate before the first, where the time is limited. */
   slowest: number
   learner: { epoch: number; step: number }
@@ -183,6 +186,11 @@ export async function trainWhole(
       throw error
     }
     state.cycle++
+    if (options.snapshots || options.swa) {
+      const validation = { ...state.history.at(-1)!, epoch: learn.epoch }
+      const name = keepSnapshot(prepared, context, { cycle: state.cycle, validation })
+      state.snapshots = [...(state.snapshots ?? []), name]
+    }
     const advice = advise(state.history.slice(first), state.history.slice(0, first))
     state.fit = undefined
     if (advice.overfits || advice.stalled) {

@@ -15,10 +15,10 @@ export interface Classifier {
 
 /** Loads a classifier that a run kept: the run's folder (its best weights), or the path of the weights or of its JSON. */
 export function loadClassifier(path: string, options: { device?: string } = {}): Classifier {
-  const { networks, card } = loadModel(path, options)
+  const { members, card } = loadModel(path, options)
   const { classes, preprocessing, architecture, task = 'single' } = card
   const all = (files: Iterable<string | Place>, given: PredictOptions = {}) =>
-    predictFiles({ networks, card }, files, { ...options, ...given })
+    predictFiles({ members, card }, files, { ...options, ...given })
   return {
     task,
     architecture,

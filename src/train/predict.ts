@@ -1,8 +1,8 @@
 import { pictureBatch } from '../data/batch.ts'
-import { loadPicture, type Place } from '../data/index.ts'
-import { autocast, noGrad, scope, stack } from '../torch/index.ts'
+import { loadPicture, type Picture, type Place } from '../data/index.ts'
+import { autocast, noGrad, scope, stack, type Tensor } from '../torch/index.ts'
 import type { Precision } from './network.ts'
-import { cardObjective, type LoadedModel, type ModelCard } from './saved.ts'
+import { cardObjective, type LoadedModel, type Member, type ModelCard } from './saved.ts'
 
 /** What the net makes of one picture. */
 export interface Prediction {
@@ -30,13 +30,12 @@ export interface PredictOptions {
 /** Predicts pictures in files, one after another as they come; `onError` hears of those that can't be read (without it
  *  the first one throws). */
 export async function* predictFiles(
-  { networks, card }: LoadedModel,
+  { members, card }: LoadedModel,
   files: Iterable<string | Place>,
   { batchSize = 32, precision = 'float32', device, onError }: PredictOptions = {},
 ): AsyncGenerator<Prediction> {
-  const { classes, preprocessing, temperature = 1 } = card
-  const objective = cardObjective(card)
-  for (const { net } of networks) net.eval()
+  const { classes, preprocessing } = card
+  for (const { network } of members) network.net.eval()
   let pending: (string | Place)[] = []
   const flush = async () => {
     const read = await Promise.all(
@@ -54,18 +53,11 @@ export async function* predictFiles(
     pending = []
     const good = read.filter(r => r !== undefined)
     if (good.length === 0) return []
+    const pictures = good.map(g => g.picture)
     const rows = noGrad(() =>
       scope(() => {
-        const x = pictureBatch(
-          good.map(g => g.picture),
-          undefined,
-          { ...preprocessing, normalization: preprocessing, ...(device ? { device } : {}) },
-        )
-        const outputs = networks.map(network => {
-          const logits = autocast(precision, () => network.net(x), network).to('float32')
-          return objective.activate(temperature === 1 ? logits : logits.div(temperature))
-        })
-        return stack(outputs).mean(0).data() as Float32Array
+        const each = members.map(member => outputs(member, pictures, { precision, device }))
+        return stack(each).mean(0).data() as Float32Array
       }),
     )
     return good.map(({ file }, i) =>
@@ -77,6 +69,22 @@ export async function* predictFiles(
     if (pending.length === batchSize) yield* await flush()
   }
   if (pending.length > 0) yield* await flush()
+}
+
+/** What one net makes of pictures, at its own normalisation and temperature: [N, classes]. */
+function outputs(
+  { network, card }: Member,
+  pictures: readonly Picture[],
+  { precision, device }: Pick<PredictOptions, 'precision' | 'device'>,
+): Tensor {
+  const { preprocessing, temperature = 1 } = card
+  const x = pictureBatch(pictures, undefined, {
+    ...preprocessing,
+    normalization: preprocessing,
+    ...(device ? { device } : {}),
+  })
+  const logits = autocast(precision, () => network.net(x), network).to('float32')
+  return cardObjective(card).activate(temperature === 1 ? logits : logits.div(temperature))
 }
 
 function prediction(file: string, { task = 'single', classes, thresholds }: ModelCard, p: Float32Array): Prediction {

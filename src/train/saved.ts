@@ -43,7 +43,7 @@ export interface ModelCard {
   scale?: TargetScale
   /** What logits are divided by before softmax or sigmoid (Guo et al. 2017, arXiv:1706.04599); 1 where it is absent. */
   temperature?: number
-  /** An ensemble: the weight files beside the card whose outputs are averaged, instead of one of the card's name. */
+  /** An ensemble: names of saved classifiers beside the card whose outputs are averaged, instead of weights of its own. */
   members?: readonly string[]
   /** How it validated. */
   metrics: Record<string, number>
@@ -77,40 +77,52 @@ export function storedTensors(tensors: ReadonlyMap<string, Tensor>): Map<string,
   )
 }
 
+/** A saved net with what is known of it. */
+export interface Member {
+  network: Network
+  card: ModelCard
+}
 /** A saved classifier: one net, or the members of an ensemble. */
 export interface LoadedModel {
-  networks: Network[]
   card: ModelCard
+  members: Member[]
 }
 
 /** Reads a saved classifier: a run folder (its best weights), or the path of its weights or its JSON. */
 export function loadModel(path: string, { device = 'cpu' } = {}): LoadedModel {
   const stem = stemOf(path)
   const card = readCard(`${stem}.json`)
-  const files = card.members ? memberPaths(`${stem}.json`, card.members) : [`${stem}.safetensors`]
-  const networks = files.map(file => {
-    const { classes, head } = card
-    const body = modelInfo(card.architecture).build({ classes: 0 })
-    const net = network(body, classes.length, { ...head, device })
-    try {
-      net.net.loadStateDict(readWeights(file))
-    } catch (cause) {
-      throw new AnnealError(`${file}: ${(cause as Error).message}`, { cause })
-    }
-    net.net.eval()
-    return net
+  if (!card.members) return { card, members: [{ network: loadNetwork(stem, card, device), card }] }
+  const members = memberStems(stem, card.members).map(member => {
+    const own = readCard(`${member}.json`)
+    return { network: loadNetwork(member, own, device), card: own }
   })
-  return { networks, card }
+  return { card, members }
 }
 
-/** The paths of the weight files that a card lists, beside it. */
-function memberPaths(card: string, names: readonly string[]): string[] {
+function loadNetwork(stem: string, { architecture, classes, head, preprocessing }: ModelCard, device: string): Network {
+  const { channels, size } = preprocessing
+  const net = network(modelInfo(architecture).build({ classes: 0, channels, size }), classes.length, {
+    ...head,
+    device,
+  })
+  try {
+    net.net.loadStateDict(readWeights(`${stem}.safetensors`))
+  } catch (cause) {
+    throw new AnnealError(`${stem}.safetensors: ${(cause as Error).message}`, { cause })
+  }
+  net.net.eval()
+  return net
+}
+
+/** The paths of the classifiers that a card lists, beside it. */
+function memberStems(stem: string, names: readonly string[]): string[] {
   return names.map(name => {
-    if (name !== basename(name) || !/^[\w.@-]+\.safetensors$/.test(name))
+    if (name !== basename(name) || !/^[\w.@-]+$/.test(name))
       throw new AnnealError(
-        `${card}: "${name}" is no member of this model; expected the name of a .safetensors file beside the card`,
+        `${stem}.json: "${name}" is no member of this model; expected the name of a classifier beside the card`,
       )
-    return join(dirname(card), name)
+    return join(dirname(stem), name)
   })
 }
 
