@@ -51,7 +51,7 @@ export interface TiffOptions {
   pages: readonly Pixels[]
   bands?: number
   photometric?: number
-  /** Extra tags: number, type, values. */
+  /** Further tags, or other values of those written: number, type, values. */
   tags?: readonly (readonly [tag: number, type: number, values: readonly number[]])[]
 }
 
@@ -80,9 +80,9 @@ export function tiff({ height, width, pages, bands = 1, photometric = 1, tags = 
       [278, 4, [height]],
       [279, 4, [data.byteLength]],
       [339, 3, new Array<number>(bands).fill(data instanceof Float32Array ? 3 : 1)],
-      ...tags,
     ]
-    all.sort((a, b) => a[0] - b[0])
+    const changed = all.filter(([tag]) => !tags.some(([other]) => other === tag))
+    all.splice(0, all.length, ...[...changed, ...tags].sort((a, b) => a[0] - b[0]))
     const directory = Buffer.alloc(6 + 12 * all.length)
     directory.writeUInt16LE(all.length, 0)
     all.forEach(([tag, type, values], i) => {

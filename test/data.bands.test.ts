@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { groupBands, withBands } from '../src/data/bands.ts'
+import { groupBands, joinBands, withBands } from '../src/data/bands.ts'
 import { cachePictures } from '../src/data/cache.ts'
 import { chooseChannels } from '../src/data/channels.ts'
 import { decodeFile } from '../src/data/decode.ts'
 import { contentHashes, sha256 } from '../src/data/hashes.ts'
+import { imageFolder, openPictures } from '../src/data/index.ts'
 import { listPictures, loadPicture } from '../src/data/single.ts'
 import { tiff } from './channels.make.ts'
 import { put, tempFolder } from './data.make.ts'
@@ -90,6 +91,21 @@ test('a picture of several files is hashed, decoded and cached as one', async t 
   rmSync(join(dir, 'c1_GFP.tif'))
   const [gone] = await contentHashes(dir, found.pictures)
   assert.match((gone as { reason: string }).reason, /c1_GFP\.tif: it does not exist/)
+})
+
+test('a folder of one file a channel is opened as one picture each', async t => {
+  const dir = tempFolder(t)
+  for (const name of ['a', 'b'])
+    for (let i = 0; i < 3; i++)
+      for (const [c, suffix] of suffixes.entries())
+        put(dir, { [`${name}/${i}${suffix}.tif`]: plane(1000 * i + 100 * c + (name === 'a' ? 7 : 0)) })
+  const index = joinBands(await imageFolder(dir), suffixes)
+  const { data, picture } = await openPictures(index, { short: 32, channels: 'keep' })
+  assert.equal(data.items.length, 6)
+  for (const { file, labels, picture: number } of data.items) {
+    const first = 1000 * Number(file.match(/(\d)_DAPI/)![1]) + (labels[0] === 0 ? 7 : 0)
+    assert.deepEqual(Array.from(picture(number).data), both(first, first + 100))
+  }
 })
 
 test('files of two sizes are an error that names both', async t => {

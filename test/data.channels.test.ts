@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import sharp from 'sharp'
 import { cachePictures } from '../src/data/cache.ts'
 import { checkChannels, chooseChannels } from '../src/data/channels.ts'
-import { type ChannelMode, decode, decodeFile } from '../src/data/decode.ts'
-import { contentHashes } from '../src/data/hashes.ts'
+import { type ChannelMode, DECODER_VERSION, decode, decodeFile } from '../src/data/decode.ts'
+import { contentHashes, sha256 } from '../src/data/hashes.ts'
 import { preview } from '../src/data/preview.ts'
 import { rangeOf } from '../src/data/range.ts'
 import { loadPicture } from '../src/data/single.ts'
@@ -63,7 +64,7 @@ test('kept, usual formats hold what they hold: grey, transparency, 16 bits, CMYK
   await assert.rejects(decode(grey.subarray(0, -30), { channels: 'keep' }), /premature end/)
 })
 
-test('TIFF: all eight orientations, white is zero, palettes, missing values, pages of two sizes', async () => {
+test('TIFF: all eight orientations, white is zero, few bits, palettes, missing values, pages of two sizes', async () => {
   const data = Uint8Array.from({ length: 6 }, (_, i) => i) // 0 1 2 above 3 4 5
   // prettier-ignore
   const turned = [
@@ -84,6 +85,13 @@ test('TIFF: all eight orientations, white is zero, palettes, missing values, pag
   }
   const white = tiff({ height: 2, width: 3, pages: [data], photometric: 0 })
   same(await decode(white, { channels: 'keep' }), [255, 254, 253, 252, 251, 250], 1, 2, 3)
+  const packed = async (bits: number, pages: Uint8Array[], photometric = 1) =>
+    decode(tiff({ height: 2, width: 3, pages, photometric, tags: [[258, 3, [bits]]] }), { channels: 'keep' })
+  same(await packed(1, [Uint8Array.of(0b101_00000, 0b010_00000)]), [255, 0, 255, 0, 255, 0], 1, 2, 3)
+  same(await packed(1, [Uint8Array.of(0b101_00000, 0b010_00000)], 0), [0, 255, 0, 255, 0, 255], 1, 2, 3)
+  same(await packed(4, [Uint8Array.of(0x12, 0x30, 0xfe, 0xd0)]), [17, 34, 51, 255, 238, 221], 1, 2, 3)
+  const twelve = Uint8Array.of(0x12, 0x34, 0x56, 0x78, 0x90, 0xab, 0xcd, 0xef, 0xff, 0xf0)
+  same(await packed(12, [twelve]), [0x123, 0x456, 0x789, 0xabc, 0xdef, 0xfff], 1, 2, 3)
   const palette = Array.from({ length: 768 }, (_, i) => (i % 256) * 256 + Math.floor(i / 256))
   const coloured = tiff({ height: 2, width: 3, pages: [data], photometric: 3, tags: [[320, 3, palette]] })
   same(await decode(coloured, { channels: 'keep' }), [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5], 3, 2, 3)
@@ -92,6 +100,15 @@ test('TIFF: all eight orientations, white is zero, palettes, missing values, pag
   const filled = await decode(measured, { channels: 'keep' })
   same(filled, [1, 2, 3, 4, 3, 5], 1, 2, 3)
   assert.equal(filled.filled, 2)
+  const small = new Uint8Array(6)
+  const pages = tiff({ height: 2, width: 3, pages: [small, small, small] })
+  const odd = Buffer.from(pages)
+  const second = odd.readUInt32LE(odd.readUInt32LE(4) + 2 + 12 * 10) + 2
+  odd.writeUInt32LE(4, second + 8)
+  await assert.rejects(
+    decode(odd, { channels: 'keep' }),
+    /page 2 has 4 x 2 pixels, page 1 has 3 x 2; .* 3 pages as channels/,
+  )
   const nothing = tiff({ height: 1, width: 2, pages: [Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY)] })
   await assert.rejects(decode(nothing, { channels: 'keep' }), /channel 1 of 1 holds no finite number/)
 })
@@ -207,6 +224,7 @@ test('the cache keeps channels and types, aligned, and each mode by itself', asy
   const { store } = await cached(dir, more, { channels: 'keep' }) // the others are copied from the store before
   same(store.picture(2), words(6), 6)
   same(store.picture(5), words(6, 900, 5), 6)
+  const before = sha256(`1 64 2 bilinear ${DECODER_VERSION}`).slice(0, 12) // where colour was kept all along
   const grey = { 'g.png': await png(words(1, 4095), 1) }
   const [narrow, wide, rgb] = [
     await cached(dir, grey, { channels: 'copy', range: [0, 4095] }),
@@ -219,6 +237,8 @@ test('the cache keeps channels and types, aligned, and each mode by itself', asy
   )
   assert.notDeepEqual(narrow.store.picture(0).data, wide.store.picture(0).data)
   assert.ok(rgb.store.picture(0).data instanceof Uint8Array)
+  const kept = readdirSync(join(process.env['ANNEAL_CACHE']!, 'pictures')).filter(name => name.endsWith('.bin'))
+  assert.equal(kept.filter(name => name.startsWith(`${before}-`)).length, 1)
 })
 
 test('all pictures must be of one kind; an error counts the kinds and names one of each', () => {

@@ -74,7 +74,12 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
     }
     if (!numbers.has(hash)) {
       numbers.set(hash, contents.length)
-      contents.push({ file: item.file, ...(item.raw && { raw: item.raw }), hash })
+      contents.push({
+        file: item.file,
+        ...(item.raw && { raw: item.raw }),
+        ...(item.bands && { bands: item.bands }),
+        hash,
+      })
     }
     items.push({ ...item, picture: numbers.get(hash)!, hash })
   })

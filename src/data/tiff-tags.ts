@@ -58,7 +58,11 @@ type Tags = Map<number, () => number[]>
 
 function pageOf(tags: Tags, index: number, littleEndian: boolean): TiffPage {
   const all = (tag: number): number[] | undefined => tags.get(tag)?.()
-  const one = (tag: number, otherwise: number): number => all(tag)?.[0] ?? otherwise
+  const one = (tag: number, otherwise: number): number => {
+    const value = all(tag)?.[0] ?? otherwise
+    if (Number.isSafeInteger(value)) return value
+    throw new AnnealError(`its TIFF directory gives ${value} where a whole number belongs (tag ${tag})`)
+  }
   const [width, height, bands] = [one(256, 0), one(257, 0), one(277, 1)]
   if (!(width > 0 && height > 0 && bands > 0))
     throw new AnnealError(`its TIFF directory gives ${width} x ${height} pixels of ${bands} channels`)

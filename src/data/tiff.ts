@@ -96,10 +96,10 @@ function readChunk(
   return readNumbers(raw, type, true)
 }
 
-/** Uncompressed pixels must be in the file before memory is taken for them. */
+/** Refuses, before memory is taken, what the file is too short for: no compression makes more of a byte. */
 function checkLength(bytes: Uint8Array, { width, height, bands, bits, compression, chunk }: TiffPage): void {
-  const whole = chunk.sizes.every(size => size > 0)
-  if (compression === 1 && whole && width * height * bands * (bits / 8) > bytes.length)
+  const most = compression === 1 ? 1 : compression === 50000 ? 65_536 : 4096
+  if (chunk.sizes.every(size => size > 0) && width * height * bands * (bits / 8) > most * bytes.length)
     throw new AnnealError('its TIFF data are cut off')
 }
 
