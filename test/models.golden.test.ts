@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { type ImageModel, models } from '../src/models/index.ts'
-import { F, fromArray, noGrad, scope, type Tensor, tensor } from '../src/torch/index.ts'
-import type { StoredTensor } from '../src/weights/index.ts'
+import { F, fromArray, manualSeed, noGrad, ones, scope, type Tensor, tensor } from '../src/torch/index.ts'
 import { formulaPicture, formulaValues } from './golden/formula.ts'
 
 interface Summary {
@@ -14,7 +14,10 @@ interface Summary {
 interface Golden {
   gain: number
   parameters: number
-  state: string[]
+  /** Lines of name and shape. */
+  state: { count: number; sha256: string }
+  /** What drops in training, with its share, in order. */
+  drops: ['Dropout' | 'StochasticDepth', number][]
   eval64: Summary
   eval224: Summary
   train64: Summary & { loss: number }
@@ -34,48 +37,68 @@ test('every model has golden values', () => {
 
 for (const [name, expected] of Object.entries(golden.models))
   test(name, async t => {
-    const { error32 } = expected
-    const model = models[name]!.build()
+    const { error32, gain } = expected
+    const { build, params, sizes } = models[name]!
+    const model = build()
+    const small = sizes === 'any' ? model : build({ size: 64 })
 
     await t.test("names, order, shapes and number of parameters are the reference's", () => {
       const state = [...model.stateDict()].map(([key, value]) => `${key} ${value.shape.join('x')}`.trim())
-      assert.deepEqual(state, expected.state)
+      const sha256 = createHash('sha256').update(state.join('\n')).digest('hex')
+      const hint = `compare with: python test/golden/make_models.py --state ${name}\n${state.join('\n')}`
+      assert.deepEqual({ count: state.length, sha256 }, expected.state, hint)
       assert.equal(
         model.parameters().reduce((sum, p) => sum + p.numel, 0),
         expected.parameters,
       )
-      assert.equal(models[name]!.params, expected.parameters)
+      assert.equal(params, expected.parameters)
     })
 
-    loadFormula(model, expected.gain)
+    await t.test("what drops in training, and how often, is the reference's", () => {
+      manualSeed(7)
+      const drops = [...model.train().modules()].flatMap(([, m]) => {
+        if (m.kind !== 'Dropout' && m.kind !== 'StochasticDepth') return []
+        const y = scope(() => m(ones([20_000, 1])).numbers())
+        const share = y.filter(v => v === 0).length / y.length
+        for (const v of y) assert.ok(v === 0 || Math.abs(v - 1 / (1 - share)) < 0.05, `${m.kind}: ${v}`)
+        return share > 0 ? [{ kind: m.kind, share }] : []
+      })
+      assert.deepEqual(
+        drops.map(({ kind }) => kind),
+        expected.drops.map(([kind]) => kind),
+      )
+      for (const [i, [kind, p]] of expected.drops.entries()) close(drops[i]!.share, p, 0.012, `${kind} ${i}`)
+    })
+
+    for (const net of new Set([model, small])) loadFormula(net, gain)
     await t.test("logits in eval equal the reference's, folded and not", () => {
-      model.eval()
-      for (const [key, n, size] of [
-        ['eval64', 2, 64],
-        ['eval224', 1, 224],
+      for (const [net, key, n, size] of [
+        [small, 'eval64', 2, 64],
+        [model, 'eval224', 1, 224],
       ] as const)
         scope(() => {
+          net.eval()
           const x = picture(n, size)
-          const y = noGrad(() => model(x))
+          const y = noGrad(() => net(x))
           closeLogits(y, expected[key], Math.max(1e-4, 20 * error32[key]))
-          const unhook = [...model.modules()].map(([, m]) => m.onForward(() => undefined)) // keeps layers from fusing
-          const unfolded = noGrad(() => model(x))
+          const unhook = [...net.modules()].map(([, m]) => m.onForward(() => undefined)) // keeps layers from fusing
+          const unfolded = noGrad(() => net(x))
           for (const off of unhook) off()
           close(largest(y.sub(unfolded)) / largest(unfolded), 0, 1e-4, 'folded against unfolded')
         })
     })
 
     await t.test("logits, gradients and statistics in training equal the reference's", () => {
-      model.train()
-      for (const [, m] of model.modules()) if (m.kind === 'Dropout') m.training = false
+      small.train()
+      for (const [, m] of small.modules()) if (m.kind === 'Dropout' || m.kind === 'StochasticDepth') m.training = false
       scope(() => {
-        const y = model(picture(2, 64))
+        const y = small(picture(2, 64))
         closeLogits(y, expected.train64, Math.max(1e-4, 20 * error32.train64))
         const loss = F.crossEntropy(y, tensor(golden.targets.map(BigInt)))
         close(loss.item() / expected.train64.loss, 1, Math.max(1e-4, 20 * error32.loss), 'loss')
         loss.backward()
-        const parameters = new Map(model.namedParameters())
-        const state = model.stateDict()
+        const parameters = new Map(small.namedParameters())
+        const state = small.stateDict()
         for (const [key, value] of Object.entries(expected.gradientNorms))
           close(norm(parameters.get(key)!.grad!) / value, 1, Math.max(1e-3, 5 * error32.gradientNorms), key)
         for (const [key, value] of Object.entries(expected.statisticNorms))
@@ -87,12 +110,8 @@ for (const [name, expected] of Object.entries(golden.models))
 const picture = (n: number, size: number) => fromArray(formulaPicture([n, 3, size, size]), [n, 3, size, size])
 
 function loadFormula(model: ImageModel, gain: number): void {
-  const stored = [...model.stateDict()].map(([key, { shape, dtype }]): [string, StoredTensor] => {
-    const values = formulaValues(key, shape, gain)
-    const data = dtype === 'int64' ? new BigInt64Array(values.length) : values
-    return [key, { shape, dtype: dtype as StoredTensor['dtype'], data: new Uint8Array(data.buffer) }]
-  })
-  model.loadStateDict(new Map(stored))
+  for (const [key, t] of model.stateDict())
+    scope(() => noGrad(() => t.copy_(fromArray(formulaValues(key, t.shape, gain), t.shape, { copy: false }))))
 }
 
 const norm = (t: Tensor) => t.to('float64').pow(2).sum().sqrt().item()

@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { loadPretrained, model, models } from '../src/models/index.ts'
-import { F, liveTensors, nn, noGrad, randn, scope, tensor } from '../src/torch/index.ts'
+import { checkSizes, loadPretrained, model, models } from '../src/models/index.ts'
+import { F, grad, liveTensors, nn, noGrad, randn, scope, type Tensor, tensor } from '../src/torch/index.ts'
 
 for (const [name, info] of Object.entries(models))
-  test(`${name}: any size, every gradient, groups that cover the body once`, () => {
-    const net = info.build({ classes: 5 })
+  test(`${name}: the sizes it takes, every gradient, groups that cover the body once`, () => {
+    const fixed = info.sizes !== 'any'
+    const net = info.build({ classes: 5, size: 64 })
     const alive = liveTensors()
-    for (const [height, width] of [
-      [64, 64],
-      [65, 97],
-    ] as const)
+    for (const [height, width] of fixed
+      ? [[64, 64]]
+      : [
+          [64, 64],
+          [65, 97],
+        ])
       scope(() => {
-        const x = randn([2, 3, height, width])
+        const x = randn([2, 3, height!, width!])
         const logits = net(x)
         assert.deepEqual(logits.shape, [2, 5])
         const [n, c, ...map] = net.features(x).shape
@@ -22,24 +25,47 @@ for (const [name, info] of Object.entries(models))
         net.zeroGrad()
       })
     assert.equal(liveTensors(), alive, 'tensors leak')
+    if (fixed)
+      assert.throws(
+        () => scope(() => net(randn([2, 3, 65, 97]))),
+        /built for pictures of 64 × 64 pixels and got \[2,3,65,97\]/,
+      )
 
-    const body = info.build({ classes: 0 })
+    const body = info.build({ classes: 0, size: 64 }).eval()
     scope(() => {
-      const x = randn([1, 3, 96, 96])
-      body.eval()
+      const x = randn([1, 3, 64, 64])
       noGrad(() => assert.deepEqual(body(x).numbers(), body.features(x).numbers()))
+      let map: Tensor | undefined
+      const pooled = body.pooled(x, m => (map = m))
+      assert.deepEqual(pooled.shape, [1, body.pooledFeatures])
+      assert.deepEqual(map!.shape.slice(0, 2), [1, body.numFeatures])
+      noGrad(() => assert.ok(largest(body.pooled(x).sub(pooled)) < 1e-4 * largest(pooled), 'the map is only shown'))
+      const [seen] = grad([pooled.mul(randn(pooled.shape)).sum()], [map!])
+      assert.ok(largest(seen!) > 0, 'a heat map has something to show')
     })
     const grouped = body.groups.map(names => names.flatMap(part => [...child(body, part).namedParameters(part)]))
-    const inOrder = grouped.flat().map(([key]) => key)
     assert.deepEqual(
-      inOrder,
+      grouped.flat().map(([key]) => key),
       [...body.namedParameters()].map(([key]) => key),
     )
     assert.ok(grouped.length === 2 && grouped.every(group => group.length > 0))
-    assert.ok(info.size === 224 && info.licence && info.source && info.paper)
+    assert.deepEqual(net.groups, body.groups)
+    assert.ok(info.size === 224 && info.licence && info.source && info.paper && info.top1 > 50 && info.top1 < 90)
+    const { weights } = info
+    if (weights.kind === 'url')
+      assert.match(`${weights.pinned.sha256 ?? weights.pinned.sha512}`, /^([0-9a-f]{64}){1,2}$/)
   })
 
 const child = (net: nn.Module, path: string) => path.split('.').reduce((m, part) => m.children[part]!, net)
+const largest = (t: Tensor) => t.abs().max().item()
+
+test('sizes that a model cannot take are refused with the reason', () => {
+  checkSizes('resnet34', [97, 128, 224])
+  checkSizes('vit_b_16', [160, 160])
+  assert.throws(() => checkSizes('vit_b_16', [100]), /patches of 16 × 16.* multiple of 16, got 100\. Take 96/)
+  assert.throws(() => checkSizes('vit_b_16', [128, 224]), /built for one size .* got 128, 224\. Give one size, or/)
+  assert.throws(() => models.vit_b_16!.build({ size: 100 }), /multiple of 16, got 100/)
+})
 
 test('a body loads under any classifier; another architecture is refused with what differs', () => {
   const trained = models.squeezenet1_1!.build().stateDict()

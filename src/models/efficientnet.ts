@@ -1,8 +1,10 @@
 import { F, type Layer, nn } from '../torch/index.ts'
+import { convNormAct, squeezeExcite } from './blocks.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image.ts'
 
-/** EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946; lite: tensorflow/tpu, Apache-2.0): no squeeze-and-excitation, ReLU6,
- *  TensorFlow's padding. Names and order of the state are those of timm's tf_efficientnet_lite0 (Apache-2.0). */
+/** EfficientNet-B0 (Tan & Le 2019, arXiv:1905.11946), names and order of the state torchvision's (BSD-3-Clause), and
+ *  EfficientNet-Lite0 (tensorflow/tpu, Apache-2.0): no squeeze-and-excitation, ReLU6, TensorFlow's padding, names those of
+ *  timm's tf_efficientnet_lite0 (Apache-2.0). */
 
 // biome-ignore format: a table
 const table = [
@@ -15,6 +17,54 @@ const table = [
   [5, 6, 192, 4, 2],
   [3, 6, 320, 1, 1],
 ] as const
+
+const numFeatures = 1280
+
+const silu = { act: F.silu_ }
+
+function mbConv(cin: number, cout: number, k: number, stride: number, expansion: number, depth: number): nn.Module {
+  const mid = cin * expansion
+  const block = nn.sequential(
+    ...(expansion === 1 ? [] : [convNormAct(cin, mid, 1, silu)]),
+    convNormAct(mid, mid, k, { stride, groups: mid, ...silu }),
+    squeezeExcite(mid, cin >> 2, { ...silu, gate: F.sigmoid }),
+    convNormAct(mid, cout, 1),
+  )
+  const m = { block, stochastic_depth: nn.stochasticDepth(0.2 * depth) }
+  const residual = stride === 1 && cin === cout
+  return nn.module(m, x => (residual ? x.pipe(m.block, m.stochastic_depth).add_(x) : m.block(x)))
+}
+
+/** EfficientNet-B0, as torchvision names it. */
+export function efficientnet_b0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+  const total = table.reduce((sum, [, , , depth]) => sum + depth, 0)
+  let cin = 32
+  let done = 0
+  const stages = table.map(([k, expansion, cout, depth, stride]) => {
+    const blocks = Array.from({ length: depth }, (_, i) =>
+      mbConv(i === 0 ? cin : cout, cout, k, i === 0 ? stride : 1, expansion, done++ / total),
+    )
+    cin = cout
+    return nn.sequential(...blocks)
+  })
+  const stem = convNormAct(channels, 32, 3, { stride: 2, ...silu })
+  const features = nn.sequential(stem, ...stages, convNormAct(cin, numFeatures, 1, silu))
+  const classifier = classes > 0 ? nn.sequential(nn.dropout(0.2), nn.linear(numFeatures, classes)) : undefined
+  const model = imageModel(
+    { features },
+    {
+      features,
+      classifier: classifier && { classifier },
+      logits: classifier && (x => x.pipe(features, F.globalAvgPool, classifier)),
+      numFeatures,
+      channels,
+    },
+  )
+  return initialise(model, {
+    Conv2d: weight => nn.init.kaimingNormal_(weight, { mode: 'fan_out' }),
+    Linear: weight => nn.init.uniform_(weight, -1 / Math.sqrt(classes), 1 / Math.sqrt(classes)),
+  })
+}
 
 const bn = (c: number) => nn.batchNorm2d(c, { eps: 1e-3 })
 const pointwise = (cin: number, cout: number) => nn.conv2d(cin, cout, 1, { bias: false })
@@ -47,7 +97,7 @@ function invertedResidual(cin: number, cout: number, k: number, stride: number, 
 }
 
 /** EfficientNet-Lite0 as timm names and pads it. */
-export function tf_efficientnet_lite0({ classes = 1000 }: ModelOptions = {}): ImageModel {
+export function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   let cin = 32
   const stages = table.map(([k, expansion, cout, depth, stride]) => {
     const blocks = Array.from({ length: depth }, (_, i) => {
@@ -60,22 +110,21 @@ export function tf_efficientnet_lite0({ classes = 1000 }: ModelOptions = {}): Im
     cin = cout
     return nn.sequential(...blocks)
   })
-  const numFeatures = 1280
   // biome-ignore format: a table
   const m = {
-    conv_stem: conv(3, 32, 3, 2),           bn1: bn(32),
+    conv_stem: conv(channels, 32, 3, 2),    bn1: bn(32),
     blocks: nn.sequential(...stages),
     conv_head: pointwise(cin, numFeatures), bn2: bn(numFeatures),
   }
   const classifier = classes > 0 ? nn.linear(numFeatures, classes) : undefined
-  const model = imageModel(classifier ? { ...m, classifier } : m, {
-    features: x => x.pipe(...pad(3, 2), m.conv_stem, m.bn1, F.relu6_, m.blocks, m.conv_head, m.bn2, F.relu6_),
-    logits: classifier && (x => x.pipe(F.globalAvgPool, classifier)),
+  const features: Layer = x =>
+    x.pipe(...pad(3, 2), m.conv_stem, m.bn1, F.relu6_, m.blocks, m.conv_head, m.bn2, F.relu6_)
+  const model = imageModel(m, {
+    features,
+    classifier: classifier && { classifier },
+    logits: classifier && (x => x.pipe(features, F.globalAvgPool, classifier)),
     numFeatures,
-    groups: [
-      ['conv_stem', 'bn1', 'blocks.0', 'blocks.1', 'blocks.2'],
-      ['blocks.3', 'blocks.4', 'blocks.5', 'blocks.6', 'conv_head', 'bn2'],
-    ],
+    channels,
   })
   return initialise(model, {
     // Fan out within a group: k² of a depthwise convolution.

@@ -1,33 +1,76 @@
 import { type Layer, nn, noGrad, scope, type Tensor } from '../torch/index.ts'
+import { layerGroups } from './groups.ts'
 
-/** A network for pictures x: [N, 3, H, W] of any size. Calling it gives logits [N, classes], or the feature map where it
- *  was built with `classes: 0`. */
+/** A network for pictures x: [N, C, H, W]. Calling it gives logits [N, classes], or the feature map where it was built
+ *  with `classes: 0`. */
 export interface ImageModel extends nn.Module {
-  /** The last feature map before pooling: [N, 3, H, W] → [N, numFeatures, h, w]. */
+  /** The last feature map before pooling: [N, C, H, W] → [N, numFeatures, h, w]. */
   features(x: Tensor): Tensor
   readonly numFeatures: number
-  /** The body's layer groups for freezing and discriminative rates, earliest first: names of modules, input to output.
-   *  Split as fastai's resnets are: what sees strides up to 8 | what sees 16 and 32. */
+  /** What a new head sees: [N, C, H, W] → [N, pooledFeatures]. Of a convolutional net the maximum and the mean of the last
+   *  map, of a ViT the class token. `see` is shown the map that all of it came from, [N, numFeatures, h, w], where a heat
+   *  map looks; it lives as long as the caller's scope. */
+  pooled(x: Tensor, see?: (map: Tensor) => void): Tensor
+  readonly pooledFeatures: number
+  /** The body's layer groups for freezing and discriminative rates, earliest first: names of modules, input to output
+   *  (`layerGroups`). */
   readonly groups: readonly (readonly string[])[]
+  /** Names of the children that classify; what else there is is the body. */
+  readonly classifier: readonly string[]
+  /** How a weight of a file for other pictures becomes one for these, by its name here. */
+  readonly adapt: Readonly<Record<string, (given: Tensor) => Tensor>>
 }
 
-/** What every family's function takes: how many classes it tells apart; 0 leaves the classifier and its pooling out. */
+/** What every family's function takes. */
 export interface ModelOptions {
+  /** How many classes it tells apart; 0 leaves the classifier and its pooling out. 1000 unless given. */
   classes?: number
+  /** Channels of the pictures; 3 unless given. */
+  channels?: number
+  /** Side of the pictures in pixels, for a model that is built for one (`ModelInfo.sizes`); others take any. */
+  size?: number
 }
 
-/** A model from its children in the order of its weight files, and its two halves; `logits` is absent where there is no
- *  classifier. */
-export function imageModel(
-  children: nn.Children,
-  { features, logits, ...facts }: Pick<ImageModel, 'numFeatures' | 'groups'> & Halves,
-): ImageModel {
-  const model = nn.module(children, x => (logits ? logits(features(x)) : features(x)), { kind: 'ImageModel' })
-  return Object.assign(model, { features: (x: Tensor) => scope(() => features(x)), ...facts })
-}
-interface Halves {
+/** What an image model is made of: a body of named children in the order of its weight files, what runs them, and a
+ *  classifier where there is one. */
+export interface ModelParts {
   features: Layer
+  classifier?: nn.Children | undefined
+  /** Picture → logits. */
   logits?: Layer | undefined
+  numFeatures: number
+  channels?: number | undefined
+  pooled?: { features: number; of: ImageModel['pooled'] }
+  /** Side of the pictures that `groups` are found by, in pixels: any will do, or the only one. */
+  size?: number
+  adapt?: ImageModel['adapt']
+}
+
+/** A network for pictures from its parts: how every family here is made, and a net of one's own. */
+export function imageModel(
+  body: nn.Children,
+  { features, classifier = {}, logits, numFeatures, channels = 3, pooled, size = 128, adapt = {} }: ModelParts,
+): ImageModel {
+  const model = nn.module({ ...body, ...classifier }, logits ?? features, {
+    kind: 'ImageModel',
+  }) as unknown as ImageModel
+  const facts = {
+    features: logits ? (x: Tensor) => scope(() => features(x)) : model,
+    numFeatures,
+    pooled: pooled?.of ?? poolsMap,
+    pooledFeatures: pooled?.features ?? 2 * numFeatures,
+    classifier: Object.keys(classifier),
+    adapt,
+  }
+  let groups: ImageModel['groups'] | undefined
+  const find = () => layerGroups(model, { forward: model.features, without: facts.classifier, channels, size })
+  return Object.defineProperty(Object.assign(model, facts), 'groups', { get: () => (groups ??= find()) })
+
+  function poolsMap(x: Tensor, see?: (map: Tensor) => void): Tensor {
+    const map = model.features(x)
+    see?.(map)
+    return nn.concatPool(map)
+  }
 }
 
 /** Draws the weights of every module of a kind anew and zeroes its biases: how a family begins without pretrained weights. */

@@ -1,14 +1,40 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
-import type { Tensor } from '../torch/index.ts'
+import { type DType, fromArray, scope, Tensor } from '../torch/index.ts'
 import type { StoredTensor } from '../weights/index.ts'
+import { adaptFirstConv, firstConv } from './channels.ts'
 import type { ImageModel } from './image.ts'
 
 /** Loads a body's weights by name. The classifier's come along where the file has them in the same shape, else they are
- *  left as they are; returned are the file's names that were not taken. A body that differs is an error that lists how. */
-export function loadPretrained(model: ImageModel, state: ReadonlyMap<string, Tensor | StoredTensor>): string[] {
-  const bodies = model.groups.flat()
-  const inBody = (name: string) => bodies.some(body => name.startsWith(`${body}.`))
+ *  left as they are; returned are the file's names that were not taken. A body that differs is an error that lists how,
+ *  but for what can be made to fit: a first convolution for three channels (`adaptFirstConv`), position embeddings for
+ *  another size. */
+export function loadPretrained(model: ImageModel, given: ReadonlyMap<string, Tensor | StoredTensor>): string[] {
+  return scope(() => load(model, adapted(model, given)))
+}
+
+type State = ReadonlyMap<string, Tensor | StoredTensor>
+
+/** The same state with what can be made to fit. */
+function adapted(model: ImageModel, state: State): State {
+  const own = model.stateDict()
+  const first = firstConv(model)
+  const fitted = [...state].map(([name, given]): [string, Tensor | StoredTensor] => {
+    const shape = own.get(name)?.shape
+    if (!shape || String(shape) === String(given.shape)) return [name, given]
+    const fit =
+      model.adapt[name] ?? (name === first && given.shape[1] === 3 ? t => adaptFirstConv(t, shape[1]!) : undefined)
+    return [name, fit ? fit(tensorOf(given)) : given]
+  })
+  return new Map(fitted)
+}
+
+const tensorOf = (t: Tensor | StoredTensor): Tensor =>
+  t instanceof Tensor ? t.detach() : fromArray(t.data, t.shape, { dtype: t.dtype as DType })
+
+function load(model: ImageModel, state: State): string[] {
+  const body = Object.keys(model.children).filter(name => !model.classifier.includes(name))
+  const inBody = (name: string) => body.includes(name.split('.')[0]!)
   const own = model.stateDict()
   const fits = (name: string) => String(state.get(name)?.shape) === String(own.get(name)?.shape)
 

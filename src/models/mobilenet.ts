@@ -1,11 +1,12 @@
-import { F, nn } from '../torch/index.ts'
+import { F, type Layer, nn } from '../torch/index.ts'
+import { convNormAct, squeezeExcite } from './blocks.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image.ts'
 
-/** MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381). Names and order of the state are torchvision's (BSD-3-Clause), so
- *  its weights load unchanged. */
+/** MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) and MobileNetV3 (Howard et al. 2019, arXiv:1905.02244). Names and
+ *  order of the state are torchvision's (BSD-3-Clause), so its weights load unchanged. */
 
 // biome-ignore format: a table
-const table = [
+const table2 = [
   // expansion, channels, blocks, stride of the first
   [1,  16, 1, 1],
   [6,  24, 2, 2],
@@ -16,18 +17,13 @@ const table = [
   [6, 320, 1, 1],
 ] as const
 
-const convBnRelu = (cin: number, cout: number, k: number, stride = 1, groups = 1) =>
-  nn.sequential(
-    nn.conv2d(cin, cout, k, { stride, groups, padding: k >> 1, bias: false }),
-    nn.batchNorm2d(cout),
-    nn.layer(F.relu6_, 'ReLU6'),
-  )
+const act2 = { act: F.relu6_ }
 
-function invertedResidual(cin: number, cout: number, stride: number, expansion: number): nn.Module {
+function invertedResidual2(cin: number, cout: number, stride: number, expansion: number): nn.Module {
   const mid = cin * expansion
   const conv = nn.sequential(
-    ...(expansion === 1 ? [] : [convBnRelu(cin, mid, 1)]),
-    convBnRelu(mid, mid, 3, stride, mid),
+    ...(expansion === 1 ? [] : [convNormAct(cin, mid, 1, act2)]),
+    convNormAct(mid, mid, 3, { stride, groups: mid, ...act2 }),
     nn.conv2d(mid, cout, 1, { bias: false }),
     nn.batchNorm2d(cout),
   )
@@ -36,25 +32,100 @@ function invertedResidual(cin: number, cout: number, stride: number, expansion: 
 }
 
 /** MobileNetV2 at width 1, as torchvision names it. */
-export function mobilenet_v2({ classes = 1000 }: ModelOptions = {}): ImageModel {
-  const blocks = [convBnRelu(3, 32, 3, 2)]
+export function mobilenet_v2({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+  const blocks = [convNormAct(channels, 32, 3, { stride: 2, ...act2 })]
   let cin = 32
-  for (const [expansion, cout, depth, stride] of table)
+  for (const [expansion, cout, depth, stride] of table2)
     for (let i = 0; i < depth; i++) {
-      blocks.push(invertedResidual(cin, cout, i === 0 ? stride : 1, expansion))
+      blocks.push(invertedResidual2(cin, cout, i === 0 ? stride : 1, expansion))
       cin = cout
     }
   const numFeatures = 1280
-  blocks.push(convBnRelu(cin, numFeatures, 1))
+  blocks.push(convNormAct(cin, numFeatures, 1, act2))
+  const classifier = () => nn.sequential(nn.dropout(0.2), nn.linear(numFeatures, classes))
+  return mobilenet(blocks, { classes, classifier, numFeatures, channels })
+}
+
+// biome-ignore format: a table
+const table3 = [
+  // kernel, expanded, channels, squeeze-and-excitation, activation, stride
+  [3,  16,  16, false, 'relu',  1],
+  [3,  64,  24, false, 'relu',  2],
+  [3,  72,  24, false, 'relu',  1],
+  [5,  72,  40, true,  'relu',  2],
+  [5, 120,  40, true,  'relu',  1],
+  [5, 120,  40, true,  'relu',  1],
+  [3, 240,  80, false, 'swish', 2],
+  [3, 200,  80, false, 'swish', 1],
+  [3, 184,  80, false, 'swish', 1],
+  [3, 184,  80, false, 'swish', 1],
+  [3, 480, 112, true,  'swish', 1],
+  [3, 672, 112, true,  'swish', 1],
+  [5, 672, 160, true,  'swish', 2],
+  [5, 960, 160, true,  'swish', 1],
+  [5, 960, 160, true,  'swish', 1],
+] as const
+
+const norm = { eps: 1e-3, momentum: 0.01 }
+const swish = { act: F.hardswish_, norm }
+
+/** The nearest multiple of 8, at most a tenth below. */
+const eighths = (c: number) => {
+  const near = Math.max(8, Math.floor((c + 4) / 8) * 8)
+  return near < 0.9 * c ? near + 8 : near
+}
+
+function invertedResidual3(cin: number, [k, mid, cout, excite, name, stride]: (typeof table3)[number]): nn.Module {
+  const act: Layer = name === 'relu' ? F.relu_ : F.hardswish_
+  const block = nn.sequential(
+    ...(mid === cin ? [] : [convNormAct(cin, mid, 1, { act, norm })]),
+    convNormAct(mid, mid, k, { stride, groups: mid, act, norm }),
+    ...(excite ? [squeezeExcite(mid, eighths(mid / 4), { act: F.relu_, gate: F.hardsigmoid })] : []),
+    convNormAct(mid, cout, 1, { norm }),
+  )
+  const residual = stride === 1 && cin === cout
+  return nn.module({ block }, x => (residual ? block(x).add_(x) : block(x)))
+}
+
+/** MobileNetV3, large, at width 1, as torchvision names it. */
+export function mobilenet_v3_large({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+  const blocks = [convNormAct(channels, 16, 3, { stride: 2, ...swish })]
+  let cin = 16
+  for (const row of table3) {
+    blocks.push(invertedResidual3(cin, row))
+    cin = row[2]
+  }
+  const numFeatures = 6 * cin
+  blocks.push(convNormAct(cin, numFeatures, 1, swish))
+  const classifier = () =>
+    nn.sequential(
+      nn.linear(numFeatures, 1280),
+      nn.layer(F.hardswish_, 'Hardswish'),
+      nn.dropout(0.2),
+      nn.linear(1280, classes),
+    )
+  return mobilenet(blocks, { classes, classifier, numFeatures, channels })
+}
+
+interface Form {
+  classes: number
+  classifier: () => nn.Module
+  numFeatures: number
+  channels: number
+}
+
+function mobilenet(blocks: nn.Module[], { classes, classifier, ...form }: Form): ImageModel {
   const features = nn.sequential(...blocks)
-  const classifier = classes > 0 ? nn.sequential(nn.dropout(0.2), nn.linear(numFeatures, classes)) : undefined
-  const names = blocks.map((_, i) => `features.${i}`)
-  const model = imageModel(classifier ? { features, classifier } : { features }, {
-    features,
-    logits: classifier && (x => x.pipe(F.globalAvgPool, classifier)),
-    numFeatures,
-    groups: [names.slice(0, 7), names.slice(7)],
-  })
+  const top = classes > 0 ? classifier() : undefined
+  const model = imageModel(
+    { features },
+    {
+      ...form,
+      features,
+      classifier: top && { classifier: top },
+      logits: top && (x => x.pipe(features, F.globalAvgPool, top)),
+    },
+  )
   return initialise(model, {
     Conv2d: weight => nn.init.kaimingNormal_(weight, { mode: 'fan_out' }),
     Linear: weight => nn.init.normal_(weight, { std: 0.01 }),

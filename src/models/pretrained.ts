@@ -1,7 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { readWeights, type StoredTensor } from '../weights/index.ts'
-import { fromPortName } from './efficientnet.ts'
 import { model, models } from './registry.ts'
 import { canFetch, fetchSource, isCached } from './sources.ts'
 
@@ -11,17 +10,14 @@ export async function pretrainedState(
   name: string,
   { file, report = silent }: { file?: string | undefined; report?: Report } = {},
 ): Promise<Map<string, StoredTensor>> {
-  const { weights } = model(name)
+  const { weights, rename = own => own } = model(name)
+  const named = (state: Map<string, StoredTensor>) => new Map(Array.from(state, ([key, t]) => [rename(key), t]))
   if (file !== undefined) return named(readWeights(file))
   const path = await fetchSource(weights, report).catch(cause => {
     throw cause instanceof AnnealError ? cannotHave(name, cause) : cause
   })
   return named(readWeights(path))
 }
-
-/** The same weights under the names here, where a file has those of another port. */
-const named = (state: Map<string, StoredTensor>): Map<string, StoredTensor> =>
-  state.has('_conv_stem.weight') ? new Map([...state].map(([name, t]) => [fromPortName(name), t])) : state
 
 function cannotHave(name: string, cause: AnnealError): AnnealError {
   const others = Object.entries(models).flatMap(([other, { weights }]) =>

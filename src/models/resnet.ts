@@ -1,4 +1,4 @@
-import { F, nn } from '../torch/index.ts'
+import { F, type Layer, nn } from '../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image.ts'
 
 /** ResNet v1.5 (He et al. 2015, arXiv:1512.03385) and ResNeXt (Xie et al. 2016, arXiv:1611.05431); v1.5 puts the stride on
@@ -47,7 +47,10 @@ interface Shape {
   groups?: number
 }
 
-function resnet({ depths, block, expansion = 1, width = 64, groups = 1 }: Shape, { classes = 1000 }: ModelOptions) {
+function resnet(
+  { depths, block, expansion = 1, width = 64, groups = 1 }: Shape,
+  { classes = 1000, channels = 3 }: ModelOptions,
+) {
   const stage = (i: 0 | 1 | 2 | 3) => {
     const planes = 64 << i
     const cin = i === 0 ? 64 : (planes / 2) * expansion
@@ -57,17 +60,16 @@ function resnet({ depths, block, expansion = 1, width = 64, groups = 1 }: Shape,
     return nn.sequential(...blocks)
   }
   const stages = { layer1: stage(0), layer2: stage(1), layer3: stage(2), layer4: stage(3) }
-  const m = { conv1: conv(3, 64, 7, 2), bn1: nn.batchNorm2d(64), ...stages }
+  const m = { conv1: conv(channels, 64, 7, 2), bn1: nn.batchNorm2d(64), ...stages }
   const numFeatures = 512 * expansion
+  const features: Layer = x => x.pipe(m.conv1, m.bn1, F.relu_, F.maxPool2d(3, 2, 1), ...Object.values(stages))
   const fc = classes > 0 ? nn.linear(numFeatures, classes) : undefined
-  const model = imageModel(fc ? { ...m, fc } : m, {
-    features: x => x.pipe(m.conv1, m.bn1, F.relu_, F.maxPool2d(3, 2, 1), ...Object.values(stages)),
-    logits: fc && (x => x.pipe(F.globalAvgPool, fc)),
+  const model = imageModel(m, {
+    features,
+    classifier: fc && { fc },
+    logits: fc && (x => x.pipe(features, F.globalAvgPool, fc)),
     numFeatures,
-    groups: [
-      ['conv1', 'bn1', 'layer1', 'layer2'],
-      ['layer3', 'layer4'],
-    ],
+    channels,
   })
   return initialise(model, { Conv2d: weight => nn.init.kaimingNormal_(weight, { mode: 'fan_out' }) })
 }

@@ -27,13 +27,17 @@ interface PipSource {
 /** A file among torchvision's, which are named by the first eight digits of their sha256. */
 export function torchvision(
   name: string,
-  { bytes, ...digest }: { bytes?: number } & ({ sha256: string } | { sha512: string; file: string }),
+  {
+    bytes,
+    licence = 'BSD-3-Clause',
+    ...digest
+  }: { bytes?: number; licence?: string } & ({ sha256: string } | { sha512: string; file: string }),
 ): UrlSource {
   const file = 'file' in digest ? digest.file : `${name}-${digest.sha256.slice(0, 8)}.pth`
   const pinned = {
     url: `https://download.pytorch.org/models/${file}`,
     what: `${name} weights`,
-    licence: 'BSD-3-Clause',
+    licence,
     ...(bytes === undefined ? {} : { bytes }),
   }
   return {

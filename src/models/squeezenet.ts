@@ -20,26 +20,27 @@ const pool = () => nn.layer(F.maxPool2d(3, 2, 0, { ceilMode: true }), 'MaxPool2d
 const relu = () => nn.layer(F.relu_, 'ReLU')
 
 /** SqueezeNet 1.1, as torchvision names it. */
-export function squeezenet1_1({ classes = 1000 }: ModelOptions = {}): ImageModel {
+export function squeezenet1_1({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   const numFeatures = 512
   // biome-ignore format: a table
   const features = nn.sequential(
-    nn.conv2d(3, 64, 3, { stride: 2 }), relu(), pool(),
+    nn.conv2d(channels, 64, 3, { stride: 2 }), relu(), pool(),
     fire(64, 16, 64),   fire(128, 16, 64),  pool(),
     fire(128, 32, 128), fire(256, 32, 128), pool(),
     fire(256, 48, 192), fire(384, 48, 192), fire(384, 64, 256), fire(512, 64, 256),
   )
   const last = classes > 0 ? nn.conv2d(numFeatures, classes, 1) : undefined
   const classifier = last && nn.sequential(nn.dropout(0.5), last, relu(), nn.layer(F.globalAvgPool, 'AvgPool'))
-  const model = imageModel(classifier ? { features, classifier } : { features }, {
-    features,
-    logits: classifier,
-    numFeatures,
-    groups: [
-      ['features.0', 'features.3', 'features.4', 'features.6', 'features.7'],
-      ['features.9', 'features.10', 'features.11', 'features.12'],
-    ],
-  })
+  const model = imageModel(
+    { features },
+    {
+      features,
+      classifier: classifier && { classifier },
+      logits: classifier && (x => x.pipe(features, classifier)),
+      numFeatures,
+      channels,
+    },
+  )
   initialise(model, { Conv2d: weight => nn.init.kaimingUniform_(weight, { a: 0 }) })
   if (last) nn.init.normal_(last.own.parameters.weight!, { std: 0.01 })
   return model

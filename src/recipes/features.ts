@@ -28,7 +28,7 @@ export async function frozenFeatures(
 ): Promise<Features> {
   const { net, source, precision, batchSize, augment } = prepared
   const [train, valid] = [source('train'), source('valid')]
-  const width = 2 * net.body.numFeatures
+  const width = net.body.pooledFeatures
   const room = Math.floor(featureBytes / (4 * width * train.count)) - 1
   const wanted = options.views ?? (isDeepStrictEqual(augment, augmentations.none) ? 0 : 4)
   const views = Math.max(0, Math.min(wanted, room))

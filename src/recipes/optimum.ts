@@ -143,7 +143,7 @@ function setLinear(
   { weight, bias }: { weight: Float32Array; bias: Float32Array },
   classes: number,
 ): void {
-  const width = 2 * net.body.numFeatures
+  const width = net.body.pooledFeatures
   const [bn, , linear] = Object.values(net.head.children)
   noGrad(() =>
     scope(() => {

@@ -1,4 +1,5 @@
 import { aten } from './aten.ts'
+import { native } from './native.ts'
 import type { Layer, Tensor } from './tensor.ts'
 
 /** max(x, 0). */
@@ -11,8 +12,37 @@ export const relu_: Layer = x => aten.relu_(x)
 export const relu6_: Layer = x => aten.hardtanh_(x, { min_val: 0, max_val: 6 })
 /** x · sigmoid(x), also called swish. */
 export const silu: Layer = x => aten.silu(x)
+/** `silu` in place, as `relu_`. */
+export const silu_: Layer = x => aten.silu_(x)
 /** 1 / (1 + e^-x). */
 export const sigmoid: Layer = x => aten.sigmoid(x)
+/** x · Φ(x), Φ the normal distribution (Hendrycks & Gimpel 2016, arXiv:1606.08415). */
+export const gelu: Layer = x => aten.gelu(x)
+/** relu6(x + 3) / 6, a sigmoid of straight lines (Howard et al. 2019, arXiv:1905.02244). */
+export const hardsigmoid: Layer = x => aten.hardsigmoid(x)
+/** x · hardsigmoid(x). */
+export const hardswish: Layer = x => aten.hardswish(x)
+/** `hardswish` in place, as `relu_`. */
+export const hardswish_: Layer = x => aten.hardswish_(x)
+
+/** softmax(q kᵀ / √d) v (Vaswani et al. 2017, arXiv:1706.03762): q, k, v [N, heads, S, d] → the same. `fused` takes
+ *  libtorch's one operator, which older ones than 2.0 lack, and never forms the S × S matrix where it can avoid it. */
+export function attention(q: Tensor, k: Tensor, v: Tensor, { fused = major >= 2 } = {}): Tensor {
+  if (fused) return aten.scaled_dot_product_attention(q, k, v)
+  return q
+    .mul(1 / Math.sqrt(q.shape.at(-1)!))
+    .matmul(k.transpose(-2, -1))
+    .softmax(-1)
+    .matmul(v)
+}
+const major = Number.parseInt(native.version(), 10)
+
+/** Each sample of x: [N, …] is zero with probability p, the others scaled by 1 / (1 - p): a residual block that is left
+ *  out (Huang et al. 2016, arXiv:1603.09382). Draws from the default generator. */
+export function stochasticDepth(x: Tensor, p: number): Tensor {
+  const noise = aten.empty([x.shape[0]!, ...x.shape.slice(1).map(() => 1)], { dtype: x.dtype, device: x.device })
+  return x.mul(aten.div_(aten.bernoulli_(noise, { p: 1 - p }), 1 - p))
+}
 
 /** The maximum of each k × k window: [N, C, H, W] → [N, C, H', W']. */
 export const maxPool2d =
@@ -37,6 +67,11 @@ export const samePad =
     )
   }
 
+/** The mean of each of `size` × `size` parts: [N, C, H, W] → [N, C, size, size]. Any input size. */
+export const adaptiveAvgPool2d =
+  (size: number): Layer =>
+  x =>
+    aten.adaptive_avg_pool2d(x, [size, size])
 /** Mean over height and width: [N, C, H, W] → [N, C]. Any input size. */
 export const globalAvgPool: Layer = x => aten.adaptive_avg_pool2d(x, [1, 1]).flatten(1)
 /** Maximum over height and width: [N, C, H, W] → [N, C]. */

@@ -22,7 +22,7 @@ export async function computeFeatures(
   { views = 1, batchSize = 32, precision = 'float32', signal, onBatch }: FeatureOptions = {},
 ): Promise<Float32Array> {
   network.net.eval()
-  const width = 2 * network.body.numFeatures
+  const width = network.body.pooledFeatures
   const total = views * source.count
   const out = new Float32Array(total * width)
   let done = 0

@@ -12,9 +12,9 @@ export interface Trainable {
 /** A pretrained body and a fresh head: what transfer learning trains. Takes x [N, 3, H, W]; children `body`, `head`. */
 export interface Network extends Trainable {
   body: ImageModel
-  /** [N, 2·numFeatures] → logits [N, classes]. */
+  /** [N, pooledFeatures] → logits [N, classes]. */
   head: nn.Module
-  /** x [N, 3, H, W] → [N, 2·numFeatures]: what the head sees, the same for any input size. */
+  /** x [N, 3, H, W] → [N, pooledFeatures]: what the head sees, the same for any input size. */
   features(x: Tensor): Tensor
 }
 /** Modules that freeze together and share a rate. */
@@ -32,14 +32,14 @@ export interface HeadOptions {
   generator?: Generator
 }
 
-/** The head: BatchNorm, dropout, linear on the maximum and the mean of each feature map (fastai's create_head); each
+/** The head: BatchNorm, dropout, linear on the pooled features (fastai's create_head); each
  *  hidden layer adds BatchNorm, dropout, linear, ReLU before it. Initialised by Kaiming's normal, biases 0. */
 export function createHead(
-  numFeatures: number,
+  pooledFeatures: number,
   classes: number,
   { hidden = [], dropout = 0.5, generator }: HeadOptions = {},
 ): nn.Module {
-  const widths = [2 * numFeatures, ...hidden]
+  const widths = [pooledFeatures, ...hidden]
   const layers = widths.flatMap((cin, i) => {
     const last = i === widths.length - 1
     const linear = nn.linear(cin, last ? classes : widths[i + 1]!)
@@ -59,8 +59,8 @@ export function network(
   { seed = 42, device = 'cpu', ...head }: HeadOptions & { seed?: number; device?: string } = {},
 ): Network {
   body.to({ memoryFormat: 'channels_last', device })
-  const top = createHead(body.numFeatures, classes, { generator: generator(seed), ...head }).to({ device })
-  const features = (x: Tensor) => nn.concatPool(body(x))
+  const top = createHead(body.pooledFeatures, classes, { generator: generator(seed), ...head }).to({ device })
+  const features = (x: Tensor) => body.pooled(x)
   const net = nn.module({ body: body as nn.Module, head: top }, x => top(features(x).to('float32')), {
     kind: 'Classifier',
   })

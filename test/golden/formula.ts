@@ -10,18 +10,22 @@ function crc32(name: string): number {
   return ~crc >>> 0
 }
 
-/** Uniform values in [-0.5, 0.5): a murmur3 finaliser over the index, seeded by the CRC-32 of the name. */
-export function hashed(name: string, count: number): Float64Array {
+/** Uniform values in [-0.5, 0.5), made into others: a murmur3 finaliser over the index, seeded by the CRC-32 of the name. */
+function fill<A extends Float32Array | Float64Array>(out: A, name: string, value = (v: number) => v): A {
   const seed = crc32(name)
-  return Float64Array.from({ length: count }, (_, i) => {
+  for (let i = 0; i < out.length; i++) {
     let x = Math.imul(i, 0x9e3779b1) + seed
     x ^= x >>> 16
     x = Math.imul(x, 0x85ebca6b)
     x ^= x >>> 13
     x = Math.imul(x, 0xc2b2ae35)
-    return ((x ^ (x >>> 16)) >>> 0) / 2 ** 32 - 0.5
-  })
+    out[i] = value(((x ^ (x >>> 16)) >>> 0) / 2 ** 32 - 0.5)
+  }
+  return out
 }
+
+/** Uniform values in [-0.5, 0.5). */
+export const hashed = (name: string, count: number): Float64Array => fill(new Float64Array(count), name)
 
 const size = (shape: readonly number[]) => shape.reduce((n, k) => n * k, 1)
 
@@ -38,7 +42,7 @@ export function formulaValues(name: string, shape: readonly number[], gain = 1):
         : name.endsWith('weight')
           ? (v: number) => 1 + 0.1 * v
           : (v: number) => 0.1 * v
-  return new Float32Array(hashed(name, size(shape)).map(value))
+  return fill(new Float32Array(size(shape)), name, value)
 }
 
 /** A picture [N, C, H, W]: blocks of 8 × 8 pixels in [-1.5, 1.5) with noise of a third of that. */

@@ -1,6 +1,8 @@
 """Writes models.json: what torchvision's and timm's models give for formula weights (formula.py), and for one real photo.
 
   python make_models.py [--lite0 FILE.pth] [--mobilenet-v2 FILE.pth] [--squeezenet1-1 FILE.pth]
+  python make_models.py --only NAME     # the others keep their values
+  python make_models.py --state NAME    # only prints the names and shapes of a model's state
 
 Computed in float64, so that the numbers are the truth; `error32` is how far float32 is from it in the same program
 (largest difference relative to the largest logit; for norms relative to the norm): a float32 build may be a few times that.
@@ -8,6 +10,7 @@ Real weights are given by hand; without them the old entries of `real` are kept.
 """
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 
@@ -16,6 +19,8 @@ import timm
 import torch
 import torchvision
 from PIL import Image
+from timm.models._manipulate import adapt_input_conv
+from torchvision.models.vision_transformer import interpolate_embeddings
 
 from formula import formula_picture, formula_values, hashed
 
@@ -27,14 +32,34 @@ GAIN = {
     "mobilenet_v2": 1.0,
     "squeezenet1_1": 1.1,
     "tf_efficientnet_lite0": 1.0,
+    "mobilenet_v3_large": 1.0,
+    "efficientnet_b0": 1.18,
+    "densenet121": 1.0,
+    "vgg16_bn": 1.0,
+    "convnext_tiny": 1.0,
+    "vit_b_16": 1.0,
 }
 TARGETS = [3, 700]
+DROPS = (torch.nn.Dropout, torchvision.ops.StochasticDepth)
 HERE = Path(__file__).parent
 OUT = HERE / "models.json"
 
 
-def build(name):
+def build(name, size=224):
+    if name.startswith("vit_"):
+        return getattr(torchvision.models, name)(image_size=size)
     return timm.create_model(name) if name.startswith("tf_") else getattr(torchvision.models, name)()
+
+
+def formula(name, size, dtype):
+    model = build(name, size)
+    model.load_state_dict(
+        {
+            key: torch.from_numpy(formula_values(key, tuple(value.shape), GAIN[name])).to(value.dtype)
+            for key, value in model.state_dict().items()
+        }
+    )
+    return model.to(dtype)
 
 
 def norm(t):
@@ -60,38 +85,40 @@ def off(a, b):
 
 def run(name, dtype):
     """Formula weights; logits of two pictures in eval mode, then one training-mode pass with gradients."""
-    model = build(name)
-    model.load_state_dict(
-        {
-            key: torch.from_numpy(formula_values(key, tuple(value.shape), GAIN[name])).to(value.dtype)
-            for key, value in model.state_dict().items()
-        }
-    )
-    model = model.to(dtype)
     small = torch.from_numpy(formula_picture((2, 3, 64, 64))).to(dtype)
     large = torch.from_numpy(formula_picture((1, 3, 224, 224))).to(dtype)
-    out = {"small": logits_of(model, small), "large": logits_of(model, large)}
+    out = {"large": logits_of(formula(name, 224, dtype), large)}
+    model = formula(name, 64, dtype)
+    out["small"] = logits_of(model, small)
     for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
+        if isinstance(module, DROPS):
             module.p = 0.0
     train = model.train()(small)
     loss = torch.nn.functional.cross_entropy(train, torch.tensor(TARGETS))
     loss.backward()
     params = list(model.named_parameters())
-    picked = sorted({0, 1, len(params) // 3, 2 * len(params) // 3, len(params) - 2, len(params) - 1})
+    # A bias before BatchNorm has no gradient but rounding: the next parameter is taken.
+    told = [i for i, (_, p) in enumerate(params) if norm(p.grad) > 1e-4]
+    wanted = (0, 1, len(params) // 3, 2 * len(params) // 3, len(params) - 2, len(params) - 1)
+    picked = sorted({min(i for i in told if i >= at) for at in wanted})
     out["train"] = train.detach()
     out["loss"] = loss.item()
     out["gradients"] = {params[i][0]: norm(params[i][1].grad) for i in picked}
     stats = [key for key in model.state_dict() if key.endswith(("running_mean", "running_var"))]
     out["statistics"] = {key: norm(model.state_dict()[key]) for key in stats[:2] + stats[-2:]}
-    return model, out
+    return out
+
+
+def state_lines(name):
+    return [f"{k} {'x'.join(map(str, v.shape))}".strip() for k, v in build(name).state_dict().items()]
 
 
 def formula_entry(name):
-    model, exact = run(name, torch.float64)
-    _, single = run(name, torch.float32)
+    model = build(name)
+    exact = run(name, torch.float64)
+    single = run(name, torch.float32)
     for key in ("small", "large"):
-        assert 0.1 < exact[key].std().item() < 10, (name, key, exact[key].std().item())
+        assert 0.05 < exact[key].std().item() < 10, (name, key, exact[key].std().item())
 
     def worst(key):
         return max((abs(single[key][k] - v) / max(v, 1e-12) for k, v in exact[key].items()), default=0)
@@ -99,7 +126,13 @@ def formula_entry(name):
     return {
         "gain": GAIN[name],
         "parameters": sum(p.numel() for p in model.parameters()),
-        "state": [f"{k} {'x'.join(map(str, v.shape))}".strip() for k, v in model.state_dict().items()],
+        "state": {
+            "count": len(state_lines(name)),
+            "sha256": hashlib.sha256("\n".join(state_lines(name)).encode()).hexdigest(),
+        },
+        "drops": [
+            [type(module).__name__, float(f"{module.p:.9g}")] for module in model.modules() if isinstance(module, DROPS) and module.p > 0
+        ],
         "eval64": summary(exact["small"]),
         "eval224": summary(exact["large"]),
         "train64": {**summary(exact["train"]), "loss": compact([exact["loss"]])[0]},
@@ -138,13 +171,31 @@ def real_entry(name, file):
     }
 
 
+def adapted():
+    """What timm makes of a first convolution [4, 3, 2, 2] for other channels."""
+    weight = torch.from_numpy(formula_values("conv1.weight", (4, 3, 2, 2)))
+    return {str(n): compact(adapt_input_conv(n, weight).reshape(-1).tolist()) for n in (1, 2, 3, 4, 5, 6, 7)}
+
+
+def interpolated():
+    """What torchvision makes of the position embeddings [1, 17, 3] of a 4 x 4 grid for other grids."""
+    given = torch.from_numpy(formula_values("encoder.pos_embedding", (1, 17, 3)))
+    grids = {n: interpolate_embeddings(16 * n, 16, {"encoder.pos_embedding": given}) for n in (2, 4, 5, 7)}
+    return {str(n): compact(state["encoder.pos_embedding"].reshape(-1).tolist()) for n, state in grids.items()}
+
+
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--state")
+    parser.add_argument("--only", action="append")
     flags = {"tf_efficientnet_lite0": "--lite0", "mobilenet_v2": "--mobilenet-v2", "squeezenet1_1": "--squeezenet1-1"}
     for name, flag in flags.items():
         parser.add_argument(flag, dest=name)
     given = {k: v for k, v in vars(parser.parse_args()).items() if v}
-    real = json.loads(OUT.read_text())["real"] if OUT.exists() else {}
+    if "state" in given:
+        return print("\n".join(state_lines(given["state"])))
+    only = given.pop("only", GAIN)
+    old = json.loads(OUT.read_text()) if OUT.exists() else {"models": {}, "real": {}}
     golden = {
         "by": f"make_models.py, torch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}",
         "formula": {
@@ -167,8 +218,10 @@ def main():
             },
         },
         "targets": TARGETS,
-        "models": {name: formula_entry(name) for name in GAIN},
-        "real": {**real, **{name: real_entry(name, file) for name, file in given.items()}},
+        "models": {name: formula_entry(name) if name in only else old["models"][name] for name in GAIN},
+        "adaptInputConv 4x3x2x2": adapted(),
+        "interpolateEmbeddings 1x17x3": interpolated(),
+        "real": {**old["real"], **{name: real_entry(name, file) for name, file in given.items()}},
     }
     OUT.write_text(dump(golden) + "\n")
 

@@ -32,6 +32,13 @@ export function kaimingUniform_(
   return uniform_(weight, -bound, bound, { generator })
 }
 
+/** Uniform in ±√(6 / (fan in + fan out)) (Glorot & Bengio 2010), in place. */
+export function xavierUniform_(weight: Tensor, { generator }: InitOptions = {}): Tensor {
+  const [fanIn, fanOut] = fans(weight)
+  const bound = Math.sqrt(6 / (fanIn + fanOut))
+  return uniform_(weight, -bound, bound, { generator })
+}
+
 /** Gaussian, in place. */
 export function normal_(
   t: Tensor,

@@ -1,16 +1,12 @@
-import { AnnealError } from '../../base/errors.ts'
 import { aten } from '../aten.ts'
-import { cat, empty, ones, zeros } from '../create.ts'
-import { globalAvgPool, globalMaxPool } from '../functional.ts'
+import { cat, empty, zeros } from '../create.ts'
+import { attention, stochasticDepth as dropSamples, globalAvgPool, globalMaxPool } from '../functional.ts'
+import { noGrad } from '../grad.ts'
 import { scope } from '../scope.ts'
 import type { Layer, Tensor } from '../tensor.ts'
-import { fans, kaimingUniform_, uniform_ } from './init.ts'
-import { type Children, Module, module } from './module.ts'
-
-const parameter = (t: Tensor): Tensor => {
-  t.requiresGrad = true
-  return t
-}
+import { fans, kaimingUniform_, uniform_, xavierUniform_ } from './init.ts'
+import { type Children, Module, module, parameter } from './module.ts'
+import { epsilonOf } from './norm.ts'
 
 /** x [N, cin, H, W] → [N, cout, H', W']. Initialised as torch does (Kaiming uniform). */
 export function conv2d(
@@ -51,53 +47,11 @@ function folded(conv: Module, bn: Module, options: object): Layer {
     const { weight, bias } = conv.own.parameters
     const { weight: gamma, bias: beta } = bn.own.parameters
     const { running_mean: mean, running_var: variance } = bn.own.buffers
-    const scale = gamma!.mul(variance!.add(epsilons.get(bn)!).rsqrt())
+    const scale = gamma!.mul(variance!.add(epsilonOf(bn)).rsqrt())
     const shift = beta!.sub((bias ? mean!.sub(bias) : mean!).mul(scale))
     return aten.conv2d(x, weight!.mul(scale.reshape(-1, 1, 1, 1)), { bias: shift, ...options })
   }
   return x => scope(() => forward(x))
-}
-
-const epsilons = new WeakMap<Module, number>()
-
-/** x [N, c, H, W], normalised over N, H, W (Ioffe & Szegedy 2015, arXiv:1502.03167). */
-export const batchNorm2d = (c: number, options: BatchNormOptions = {}): Module => batchNorm('BatchNorm2d', c, options)
-/** x [N, c], normalised over N. */
-export const batchNorm1d = (c: number, options: BatchNormOptions = {}): Module => batchNorm('BatchNorm1d', c, options)
-
-/** BatchNorm's own numbers; torch's defaults. */
-export interface BatchNormOptions {
-  eps?: number
-  /** Share of the new batch in the running statistics. */
-  momentum?: number
-  /** Where the weight starts: 0 makes a residual block start as identity. */
-  init?: number
-}
-
-function batchNorm(kind: string, c: number, { eps = 1e-5, momentum = 0.1, init = 1 }: BatchNormOptions): Module {
-  const self: Module = module(
-    {},
-    x => {
-      const { weight, bias } = self.own.parameters
-      const { running_mean, running_var, num_batches_tracked } = self.own.buffers
-      if (self.training) {
-        // libtorch would go on, and leave NaN in the running variance for good.
-        if (x.numel === c)
-          throw new AnnealError(
-            `${kind}: one value a channel (input [${x.shape}]) has no variance; train with batches of at least 2, or with larger pictures`,
-          )
-        num_batches_tracked!.add_(1)
-      }
-      return aten.batch_norm(x, weight!, bias!, running_mean!, running_var!, self.training, momentum, eps, true)
-    },
-    {
-      kind,
-      parameters: { weight: parameter(ones([c]).mul_(init)), bias: parameter(zeros([c])) },
-      buffers: { running_mean: zeros([c]), running_var: ones([c]), num_batches_tracked: zeros([], { dtype: 'int64' }) },
-    },
-  )
-  epsilons.set(self, eps)
-  return self
 }
 
 /** x [..., cin] → [..., cout]. Initialised as torch does. */
@@ -121,6 +75,49 @@ export function dropout(p = 0.5): Module {
   return self
 }
 
+/** In training each sample of x [N, …] is zero with probability p, the others scaled by 1 / (1 - p): before a residual
+ *  sum, the block is left out for it (Huang et al. 2016, arXiv:1603.09382). */
+export function stochasticDepth(p: number): Module {
+  const self: Module = module({}, x => (self.training && p > 0 ? dropSamples(x, p) : x), { kind: 'StochasticDepth' })
+  return self
+}
+
+/** x [N, S, dim] → the same: each of S places takes from all others, in `heads` ways (Vaswani et al. 2017,
+ *  arXiv:1706.03762). Query, key and value are one matrix under torch's names; initialised as torch's
+ *  MultiheadAttention. */
+export function selfAttention(dim: number, heads: number): Module {
+  const out_proj = linear(dim, dim)
+  noGrad(() => out_proj.own.parameters.bias!.zero_())
+  const self: Module = module(
+    { out_proj },
+    x => {
+      const { in_proj_weight, in_proj_bias } = self.own.parameters
+      const [n = 0, places = 0] = x.shape
+      const all = aten.linear(x, in_proj_weight!, { bias: in_proj_bias! }) // [N, S, 3 · dim]
+      const [q, k, v] = aten.unbind(all.reshape(n, places, 3, heads, dim / heads).permute(2, 0, 3, 1, 4)) // [N, heads, S, d]
+      return out_proj(attention(q!, k!, v!).transpose(1, 2).reshape(n, places, dim))
+    },
+    {
+      kind: 'SelfAttention',
+      parameters: {
+        in_proj_weight: parameter(xavierUniform_(empty([3 * dim, dim]))),
+        in_proj_bias: parameter(zeros([3 * dim])),
+      },
+    },
+  )
+  return self
+}
+
+/** One trained tensor and what it does to x: `learned(zeros([c]), (x, w) => x.add(w))`. In the state it has the name
+ *  under which it is a child, as torch's bare Parameter. */
+export function learned(value: Tensor, fn: (x: Tensor, weight: Tensor) => Tensor): Module {
+  const self: Module = module({}, x => fn(x, self.own.parameters['']!), {
+    kind: 'Learned',
+    parameters: { '': parameter(value) },
+  })
+  return self
+}
+
 /** x as it is, where a module is wanted. */
 export const identity = (): Module => module({}, x => x, { kind: 'Identity' })
 
@@ -128,10 +125,12 @@ export const identity = (): Module => module({}, x => x, { kind: 'Identity' })
 export const layer = (fn: Layer, kind = 'Layer'): Module => module({}, x => fn(x), { kind })
 
 /** Modules one after another, named '0', '1', … as torch's Sequential. */
-export function sequential(...modules: Module[]): Module {
-  return module(Object.fromEntries(modules.map((m, i) => [String(i), m])) as Children, x => x.pipe(...modules), {
-    kind: 'Sequential',
-  })
+export const sequential = (...modules: Module[]): Module => chain(Object.fromEntries(modules.entries()))
+
+/** Modules one after another under names of their own, as torch's Sequential of an OrderedDict. */
+export function chain(modules: Children): Module {
+  const inOrder = Object.values(modules)
+  return module(modules, x => x.pipe(...inOrder), { kind: 'Sequential' })
 }
 
 /** [N, C, H, W] → [N, 2C]: the maximum and the mean of each channel, in this order, as fastai's AdaptiveConcatPool2d. */

@@ -50,6 +50,12 @@ export function module<C extends Children>(
   return self
 }
 
+/** A tensor that is trained. */
+export const parameter = (t: Tensor): Tensor => {
+  t.requiresGrad = true
+  return t
+}
+
 // A module is a plain function with this prototype; the interface gives it its call signature.
 export interface Module<C extends Children = Children> extends Layer {
   readonly kind: string
@@ -133,7 +139,7 @@ export class Module<C extends Children = Children> extends Function implements H
   }
 }
 
-const join = (prefix: string, name: string) => (prefix ? `${prefix}.${name}` : name)
+const join = (prefix: string, name: string) => (prefix && name ? `${prefix}.${name}` : prefix || name)
 
 function converted(
   t: Tensor,

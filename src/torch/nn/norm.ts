@@ -1,0 +1,73 @@
+import { AnnealError } from '../../base/errors.ts'
+import { aten } from '../aten.ts'
+import { ones, zeros } from '../create.ts'
+import type { Tensor } from '../tensor.ts'
+import { type Module, module, parameter } from './module.ts'
+
+/** x [N, c, H, W], normalised over N, H, W (Ioffe & Szegedy 2015, arXiv:1502.03167). */
+export const batchNorm2d = (c: number, options: BatchNormOptions = {}): Module => batchNorm('BatchNorm2d', c, options)
+/** x [N, c], normalised over N. */
+export const batchNorm1d = (c: number, options: BatchNormOptions = {}): Module => batchNorm('BatchNorm1d', c, options)
+
+/** BatchNorm's own numbers; torch's defaults. */
+export interface BatchNormOptions {
+  eps?: number
+  /** Share of the new batch in the running statistics. */
+  momentum?: number
+  /** Where the weight starts: 0 makes a residual block start as identity. */
+  init?: number
+}
+
+const epsilons = new WeakMap<Module, number>()
+/** What a BatchNorm adds to the variance. */
+export const epsilonOf = (bn: Module): number => epsilons.get(bn)!
+
+function batchNorm(kind: string, c: number, { eps = 1e-5, momentum = 0.1, init = 1 }: BatchNormOptions): Module {
+  const self: Module = module(
+    {},
+    x => {
+      const { weight, bias } = self.own.parameters
+      const { running_mean, running_var, num_batches_tracked } = self.own.buffers
+      if (self.training) {
+        // libtorch would go on, and leave NaN in the running variance for good.
+        if (x.numel === c)
+          throw new AnnealError(
+            `${kind}: one value a channel (input [${x.shape}]) has no variance; train with batches of at least 2, or with larger pictures`,
+          )
+        num_batches_tracked!.add_(1)
+      }
+      return aten.batch_norm(x, weight!, bias!, running_mean!, running_var!, self.training, momentum, eps, true)
+    },
+    {
+      kind,
+      parameters: { weight: parameter(ones([c]).mul_(init)), bias: parameter(zeros([c])) },
+      buffers: { running_mean: zeros([c]), running_var: ones([c]), num_batches_tracked: zeros([], { dtype: 'int64' }) },
+    },
+  )
+  epsilons.set(self, eps)
+  return self
+}
+
+/** x [..., c], each row normalised over its c values (Ba et al. 2016, arXiv:1607.06450). */
+export const layerNorm = (c: number, { eps = 1e-5 } = {}): Module =>
+  layerNormOf('LayerNorm', c, eps, (x, norm) => norm(x))
+/** x [N, c, H, W], each pixel normalised over its channels. In channels_last no value is moved. */
+export const layerNorm2d = (c: number, { eps = 1e-5 } = {}): Module =>
+  layerNormOf('LayerNorm2d', c, eps, (x, norm) => norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+
+function layerNormOf(
+  kind: string,
+  c: number,
+  eps: number,
+  forward: (x: Tensor, norm: (rows: Tensor) => Tensor) => Tensor,
+): Module {
+  const norm = (rows: Tensor) => {
+    const { weight, bias } = self.own.parameters
+    return aten.layer_norm(rows, [c], { weight: weight!, bias: bias!, eps })
+  }
+  const self: Module = module({}, x => forward(x, norm), {
+    kind,
+    parameters: { weight: parameter(ones([c])), bias: parameter(zeros([c])) },
+  })
+  return self
+}
