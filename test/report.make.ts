@@ -1,5 +1,12 @@
 import { writeAtomic } from '../src/base/files.ts'
-import { type Interpretation, type JudgedPicture, openRun, type RunConfig, type RunResult } from '../src/runs/index.ts'
+import {
+  type Interpretation,
+  type JudgedPicture,
+  openRun,
+  type RunConfig,
+  type RunResult,
+  type ScanEvent,
+} from '../src/runs/index.ts'
 
 /** What a made run looks like; all but the folder has a default. */
 export interface Made {
@@ -17,13 +24,19 @@ export interface Made {
   warnings?: string[]
   thumbnails?: (i: number) => string
   pictures?: number
+  /** The metrics of an epoch; the accuracy where not said. */
+  metrics?: (epoch: number, accuracy: number) => Record<string, number>
+  /** What the files hold beside, or instead. */
+  interpret?: Partial<Interpretation>
+  result?: Partial<RunResult>
+  scan?: Partial<ScanEvent>
 }
 
 /** Writes a run as the recipe would, its numbers drawn from a fixed stream. */
 export function makeRun(dir: string, made: Made = {}): void {
   const { classes = ['hat', 'shirt', 't-shirt'], model = 'tf_efficientnet_lite0', data = '/photos/clothing' } = made
   const { head = 3, whole = 6, steps = 40, factor = 3, end = 'done', test = true, nan = false, warnings = [] } = made
-  const { thumbnails = () => '', pictures = 12 } = made
+  const { thumbnails = () => '', pictures = 12, metrics = (_, accuracy) => ({ accuracy }) } = made
   const random = stream(7)
   const run = openRun(dir, 'create')
   const config: RunConfig = {
@@ -65,6 +78,7 @@ export function makeRun(dir: string, made: Made = {}): void {
       { file: 'train/shoes/0c9a8b4e-44f2-4b7e-b8c6-3b1a2b3c4d5e.jpg', reason: 'is no picture (text)', kind: 'damaged' },
       { file: 'train/shirt/a.jpg', reason: 'the same picture is in valid/shirt/b.jpg', kind: 'leak' },
     ],
+    ...made.scan,
   })
   for (const message of warnings) run.append({ type: 'warning', message })
   run.append({ type: 'line', text: 'pretrained weights from the cache' })
@@ -134,7 +148,7 @@ export function makeRun(dir: string, made: Made = {}): void {
         step,
         trainLoss: smooth,
         validLoss: nan && epoch === 2 ? Number.NaN : 0.9 / (1 + 0.3 * epoch) + 0.3 + random() * 0.03,
-        metrics: { accuracy },
+        metrics: metrics(epoch, accuracy),
         seconds: phase === 'head' ? 2.4 : 21.7,
         lrs: lrsOf(peak),
         best: isBest,
@@ -197,6 +211,7 @@ export function makeRun(dir: string, made: Made = {}): void {
         return { name, precision, recall, f1: (2 * precision * recall) / (precision + recall), support: support[i]! }
       }),
       ...(test ? { test: { accuracy: right(testConfusion), loss: 0.41, confusion: testConfusion } } : {}),
+      ...made.interpret,
     }
     writeAtomic(run.paths.interpret, JSON.stringify(interpret))
     const seconds = { scan: 3.1, features: 24.2, find: 18.5, head: 7.2, whole: 130.4, test: 6.3, total: 204.8 }
@@ -210,6 +225,7 @@ export function makeRun(dir: string, made: Made = {}): void {
       epochs: epoch,
       seconds,
       ...(test ? { test: { accuracy: right(testConfusion), loss: 0.41, pictures: total } } : {}),
+      ...made.result,
     }
     run.finish(result)
   }

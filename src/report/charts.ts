@@ -1,12 +1,12 @@
-import { duration, percent, plural, rate } from '../base/format.ts'
+import { duration, plural, rate } from '../base/format.ts'
 import type { BatchEvent, EpochEvent } from '../runs/index.ts'
 import { axis, decades, decimal, tickRate, whole } from './axes.ts'
 import { short } from './html.ts'
 import { type Chart, hues, ink, type Key, type Kit, textWidth } from './plot.ts'
 import { bestEpoch, type Stretch, stretches, thin } from './series.ts'
 
-/** Bounds of the phases with their names, where these fit. */
-function phaseMarks({ Plot }: Kit, phases: readonly Stretch[], pixels: number, shift = 0) {
+/** Bounds of the phases with their names, where these fit in a chart of so many px. */
+export function phaseMarks({ Plot }: Kit, phases: readonly Stretch[], pixels: number, shift = 0) {
   const [first, last] = [phases[0]?.from ?? 0, phases.at(-1)?.to ?? 1]
   const room = ({ from, to }: Stretch) => (pixels * (to - from + 1)) / Math.max(1, last - first + 1)
   return [
@@ -153,68 +153,6 @@ export function lossChart(kit: Kit, batches: readonly BatchEvent[], epochs: read
         valid.filter(p => p.loss <= high * 1.05),
         { x: 'step', y: 'loss', r: 3.2, fill: hues[1]!, stroke: ink.paper, strokeWidth: 0.7 },
       ),
-    ],
-  })
-}
-
-/** Accuracy on the validation pictures after each epoch; undefined where no epoch has one. */
-export function accuracyChart(kit: Kit, epochs: readonly EpochEvent[]): Chart | undefined {
-  const { Plot, draw } = kit
-  const points = epochs
-    .map(({ epoch, phase, metrics, best }) => ({ epoch, phase, best, accuracy: metrics.accuracy ?? NaN }))
-    .filter(p => Number.isFinite(p.accuracy))
-  if (points.length === 0) return undefined
-  const chosen = bestEpoch(epochs)
-  const best = points.find(p => p.epoch === chosen?.epoch)
-  const phases = stretches(epochs.map(({ epoch, phase }) => ({ step: epoch, phase })))
-  const [first, last] = [points[0]!.epoch, points.at(-1)!.epoch]
-  const values = points.map(p => p.accuracy)
-  const spread = Math.max(...values) - Math.min(...values)
-  const low = Math.max(0, Math.min(...values) - Math.max(0.03, 0.15 * spread))
-  const high = Math.min(1, Math.max(...values) + Math.max(0.03, 0.15 * spread))
-  const end = best !== undefined && best.epoch > (first + last) / 2
-  return draw({
-    name: 'accuracy',
-    title: 'Accuracy',
-    alt: `Validation accuracy by epoch, from ${percent(values[0]!)} to ${percent(values.at(-1)!)}${best ? `; best epoch ${best.epoch} with ${percent(best.accuracy)}` : ''}.`,
-    keys: [
-      { label: 'validation', color: hues[1]!, sign: 'dot' },
-      ...(best ? [{ label: 'best epoch', color: ink.good, sign: 'ring' as const }] : []),
-    ],
-    marginTop: 30,
-    marginLeft: 62,
-    x: {
-      ...axis,
-      label: 'epoch',
-      domain: [first - 0.5, last + 0.5],
-      ticks: Math.min(8, last - first + 1),
-      tickFormat: whole,
-    },
-    y: {
-      ...axis,
-      label: 'accuracy',
-      domain: [low, high],
-      grid: true,
-      ticks: 5,
-      tickFormat: (v: number) => `${+(100 * v).toFixed(1)} %`,
-    },
-    marks: [
-      ...phaseMarks(kit, phases, 348, 0.5),
-      Plot.line(points, { x: 'epoch', y: 'accuracy', stroke: hues[1]!, strokeWidth: 1.5 }),
-      Plot.dot(points, { x: 'epoch', y: 'accuracy', r: 3.2, fill: hues[1]!, stroke: ink.paper, strokeWidth: 0.7 }),
-      best && Plot.dot([best], { x: 'epoch', y: 'accuracy', r: 7, stroke: ink.good, strokeWidth: 2 }),
-      best &&
-        Plot.text([best], {
-          x: 'epoch',
-          y: 'accuracy',
-          text: () => percent(best.accuracy),
-          dy: best.accuracy > high - 0.1 * (high - low) ? 16 : -15,
-          textAnchor: first === last ? 'middle' : end ? 'end' : 'start',
-          fontWeight: 600,
-          fill: ink.good,
-          stroke: ink.paper,
-          strokeWidth: 4,
-        }),
     ],
   })
 }

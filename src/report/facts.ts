@@ -2,20 +2,28 @@ import type {
   BatchEvent,
   ChoiceEvent,
   ClassCount,
-  ClassScore,
   EpochEvent,
-  JudgedPicture,
   LrFindEvent,
+  PartResult,
   PictureProblem,
   RunEvent,
   RunRecord,
-  SamplePicture,
+  RunTask,
 } from '../runs/index.ts'
 import { accuracyOf } from './confusion.ts'
+import { type Interpreted, interpreted, objects } from './interpreted.ts'
+import { primary } from './metric.ts'
 import { bestEpoch } from './series.ts'
 
-/** How well the weights did on one part of the data; `pictures` is 0 where that is not known. */
-export type Score = { accuracy: number; loss: number; pictures: number }
+/** How well the weights did on one part of the data: metrics that are numbers, by name, those with an interval, and the
+ *  one that counts as `value`; `pictures` is 0 where that is not known. */
+export type Score = {
+  value: number
+  metrics: Record<string, number>
+  intervals: Record<string, [low: number, high: number]>
+  loss: number
+  pictures: number
+}
 
 /** How the run ended, and with what word. */
 export type Ending = { state: 'done' | 'running' | 'stopped' | 'failed'; reason?: string }
@@ -24,7 +32,8 @@ export type Ending = { state: 'done' | 'running' | 'stopped' | 'failed'; reason?
 export type Confusion = { classes: string[]; counts: number[][] }
 
 /** What the page says about a run, taken from its files; empty lists where there is nothing. */
-export type Facts = {
+export type Facts = Interpreted & {
+  task: RunTask
   ending: Ending
   valid?: Score
   test?: Score
@@ -42,10 +51,6 @@ export type Facts = {
   seconds: number
   spent: { phase: string; seconds: number }[]
   resumed: number
-  scores: ClassScore[]
-  topLosses: JudgedPicture[]
-  mostUncertain: JudgedPicture[]
-  samples: SamplePicture[]
   confusion?: Confusion
   testConfusion?: Confusion
 }
@@ -58,21 +63,25 @@ export function factsOf(record: RunRecord): Facts {
   const scan = all('scan').at(-1)
   const epochs = all('epoch')
   const counts = objects(scan?.classes)
-  const sum = (part: 'train' | 'valid' | 'test') => counts.reduce((total, row) => total + (row[part] ?? 0), 0)
+  const sum = (part: 'train' | 'valid' | 'test') =>
+    scan?.pictures?.[part] ?? counts.reduce((total, row) => total + (row[part] ?? 0), 0)
   const pictures = { train: sum('train'), valid: sum('valid'), test: sum('test') }
+  const task = taskOf(record, epochs)
   const classes = strings(config?.classes) ?? strings(interpret?.classes) ?? counts.map(c => c.name)
   const confusion = matrix(interpret?.classes ?? classes, interpret?.confusion)
   const testConfusion = matrix(interpret?.classes ?? classes, interpret?.test?.confusion)
   const best = bestEpoch(epochs) ?? epochs.at(-1)
-  const validPictures = confusion ? accuracyOf(confusion.counts).total : pictures.valid
-  const valid = score(result?.accuracy ?? best?.metrics.accuracy, result ? result.loss : best?.validLoss, validPictures)
+  const seen = (matrix: Confusion | undefined, part: number) => (matrix ? accuracyOf(matrix.counts).total : part)
+  const { accuracy, mAP, f1, f2, r2, mae, balancedAccuracy = interpret?.balancedAccuracy } = result ?? {}
+  const named = { ...result?.metrics, accuracy, mAP, f1, f2, r2, mae, balancedAccuracy }
+  const ended = result ? { ...result, metrics: numbers(named) } : undefined
+  const reached = best && { loss: best.validLoss, metrics: best.metrics }
+  const valid = score(task, ended ?? reached, seen(confusion, pictures.valid))
   const testPart = result?.test ?? interpret?.test
-  const test = score(
-    testPart?.accuracy,
-    testPart?.loss,
-    result?.test?.pictures ?? (testConfusion ? accuracyOf(testConfusion.counts).total : pictures.test),
-  )
+  const test = score(task, testPart, result?.test?.pictures ?? seen(testConfusion, pictures.test))
   return {
+    ...interpreted(interpret),
+    task,
     ending: endingOf(record),
     ...(valid ? { valid } : {}),
     ...(test ? { test } : {}),
@@ -90,25 +99,36 @@ export function factsOf(record: RunRecord): Facts {
     seconds: result?.seconds?.total ?? events.at(-1)?.t ?? 0,
     spent: spentBy(record),
     resumed: all('resumed').length,
-    scores: objects(interpret?.perClass),
-    topLosses: objects(interpret?.topLosses),
-    mostUncertain: objects(interpret?.mostUncertain),
-    samples: objects(interpret?.samples),
     ...(confusion ? { confusion } : {}),
     ...(testConfusion ? { testConfusion } : {}),
   }
 }
 
-function score(accuracy: unknown, loss: unknown, pictures: number): Score | undefined {
-  if (typeof accuracy !== 'number' || !Number.isFinite(accuracy)) return undefined
-  return { accuracy, loss: typeof loss === 'number' ? loss : Number.NaN, pictures }
+/** The metrics that are numbers. */
+const numbers = (metrics: Record<string, unknown>): Record<string, number> =>
+  Object.fromEntries(Object.entries(metrics).filter((m): m is [string, number] => Number.isFinite(m[1])))
+
+function score(task: RunTask, part: Partial<PartResult> | undefined, pictures: number): Score | undefined {
+  const metrics = numbers({ accuracy: part?.accuracy, ...part?.metrics })
+  const value = metrics[primary(task).key]
+  if (value === undefined) return undefined
+  const pairs = Object.entries(part?.intervals ?? {}).filter(
+    ([, pair]) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite),
+  )
+  const loss = typeof part?.loss === 'number' ? part.loss : Number.NaN
+  return { value, metrics, intervals: Object.fromEntries(pairs), loss, pictures }
+}
+
+/** As the files say; a run that did not get so far shows it by the metrics of its epochs. */
+function taskOf({ result, interpret }: RunRecord, epochs: readonly EpochEvent[]): RunTask {
+  const said = result?.task ?? interpret?.task
+  if (said === 'single' || said === 'multi' || said === 'regression') return said
+  const has = (metric: string) => epochs.some(e => Object.hasOwn(e.metrics, metric))
+  return interpret?.multi || has('mAP') ? 'multi' : interpret?.regression || has('r2') ? 'regression' : 'single'
 }
 
 const strings = (value: unknown): string[] | undefined =>
   Array.isArray(value) && value.length > 0 && value.every(v => typeof v === 'string') ? value : undefined
-
-const objects = <T>(value: readonly T[] | undefined): T[] =>
-  Array.isArray(value) ? value.filter(v => typeof v === 'object' && v !== null) : []
 
 /** The matrix, where it is one: a row and a column for each class, numbers in all of them. */
 function matrix(names: unknown, counts: unknown): Confusion | undefined {

@@ -1,10 +1,11 @@
 import { basename } from 'node:path'
-import { duration, percent, plural, quoted } from '../base/format.ts'
+import { duration, plural, quoted } from '../base/format.ts'
 import type { RunRecord } from '../runs/index.ts'
-import { mistakes } from './confusion.ts'
+import { next, summary } from './advice.ts'
 import type { Facts, Score } from './facts.ts'
-import { Html, html, type Piece } from './html.ts'
+import { type Html, html, type Piece } from './html.ts'
 import type { Material } from './material.ts'
+import { metricOf, primary } from './metric.ts'
 import { name } from './parts.ts'
 import { interval } from './series.ts'
 import { count, kinds, unbroken } from './words.ts'
@@ -22,12 +23,11 @@ export function header({ record, facts }: Material): Html {
 <p class="lead">${summary(facts, model)}</p>
 ${ended(facts, record)}
 <dl class="tiles">
-${facts.test && tile('Test accuracy', percent(facts.test.accuracy), range(facts.test), 'main')}
-${facts.valid && tile('Validation accuracy', percent(facts.valid.accuracy), facts.test ? ofPictures(facts.valid) : range(facts.valid), facts.test ? '' : 'main')}
+${scoreTiles(facts)}
 ${tile('Time', duration(facts.seconds), facts.epochs.length > 0 && plural(facts.epochs.length, 'epoch'))}
 ${model !== '' && tile('Model', model, sizeOf(record))}
 ${all > 0 && tile('Pictures', count(all), `${count(train)} train, ${count(valid)} validation${test > 0 ? `, ${count(test)} test` : ''}`, 'wide')}
-${facts.classes.length > 0 && tile('Classes', count(facts.classes.length), facts.classes.length <= 4 && html`${facts.classes.map((c, i) => html`${i > 0 && ', '}${name(c)}`)}`)}
+${facts.classes.length > 0 && tile({ single: 'Classes', multi: 'Labels', regression: 'Numbers' }[facts.task], count(facts.classes.length), facts.classes.length <= 4 && html`${facts.classes.map((c, i) => html`${i > 0 && ', '}${name(c)}`)}`)}
 </dl>
 ${next(record, facts)}
 ${warned(facts)}
@@ -39,29 +39,47 @@ const tile = (title: string, value: string, extra: Piece, kind = '') =>
     extra !== undefined && extra !== false && html`<div class="extra">${extra}</div>`
   }</dd></div>`
 
+/** The metric that counts on each part, and beside it the task's others, of the part that is shown first. */
+function scoreTiles({ task, test, valid, multi }: Facts): (Html | false)[] {
+  const { name, key, say } = primary(task)
+  const first = test ?? valid
+  const title = (part: string) => `${part} ${/^[A-Z][a-z]/.test(name) ? name.toLowerCase() : name}`
+  const one = multi && Number.isFinite(multi.threshold) && `threshold ${multi.threshold.toFixed(2)}, or one a label`
+  const notes: Record<string, string | false | undefined> = {
+    balancedAccuracy: 'every class counts alike',
+    f1: one,
+    f2: one,
+    accuracy: 'of all single decisions',
+    mae: first?.metrics.rmse !== undefined && `root of the mean square ${metricOf('rmse').say(first.metrics.rmse)}`,
+  }
+  const beside = { single: ['balancedAccuracy'], multi: ['f2', 'f1', 'accuracy'], regression: ['mae'] }[task]
+  return [
+    test !== undefined && tile(title('Test'), say(test.value), range(test, key), 'main'),
+    valid !== undefined &&
+      tile(title('Validation'), say(valid.value), test ? ofPictures(valid) : range(valid, key), test ? '' : 'main'),
+    ...beside.map(key => {
+      const value = first?.metrics[key]
+      return value !== undefined && tile(metricOf(key).name, metricOf(key).say(value), notes[key])
+    }),
+  ]
+}
+
 const ofPictures = ({ pictures }: Score) => pictures > 0 && `of ${plural(pictures, 'picture')}`
 
-/** Of how many pictures, and what so few can tell. */
-function range(score: Score): Html | false {
-  if (score.pictures === 0) return false
-  const [low, high] = interval(score.accuracy, score.pictures)
-  return html`of ${plural(score.pictures, 'picture')}<br>${unbroken(`95 % interval ${(100 * low).toFixed(1)}\u2060–\u2060${percent(high)}`)}`
+/** Of how many pictures, and what so few can tell: as the run says, or of an accuracy by its count. */
+function range(score: Score, key: string): Html | false {
+  const { pictures, value, intervals } = score
+  const said = intervals[key] ?? (key === 'accuracy' && pictures > 0 ? interval(value, pictures) : undefined)
+  const { say } = metricOf(key)
+  const bounds = said && unbroken(`95 % interval ${say(said[0]).replace(' %', '')}\u2060–\u2060${say(said[1])}`)
+  return (
+    (pictures > 0 || bounds !== undefined) && html`${ofPictures(score)}${pictures > 0 && bounds && html`<br>`}${bounds}`
+  )
 }
 
 function sizeOf({ config }: RunRecord): string | false {
   const size = config?.settings?.size
   return typeof size === 'number' || typeof size === 'string' ? `at ${size} px` : false
-}
-
-function summary(facts: Facts, model: string): string {
-  const { test, valid, ending } = facts
-  const score = test ?? valid
-  const part = test ? 'test' : 'validation'
-  const got = score
-    ? `gets ${percent(score.accuracy)} of ${score.pictures > 0 ? plural(score.pictures, `${part} picture`) : `the ${part} pictures`} right`
-    : 'has no accuracy yet'
-  const so = ending.state === 'done' || !score ? '' : ' so far'
-  return `${model || 'The model'} ${got}${so}${score && facts.classes.length > 1 ? `; guessing among ${facts.classes.length} classes would get ${percent(1 / facts.classes.length, facts.classes.length > 40 ? 1 : 0)}` : ''}.`
 }
 
 function ended({ ending, epochs }: Facts, record: RunRecord): Html | undefined {
@@ -87,28 +105,4 @@ function warned({ problems, warnings }: Facts): Html | undefined {
   return html`<div class="card alarm" role="note"><h3>Warnings</h3><ul>${warnings
     .slice(0, 20)
     .map(w => html`<li>${w}</li>`)}${more}${found}</ul></div>`
-}
-
-/** What to do with the result, the most useful first. */
-function next(record: RunRecord, facts: Facts): Html | undefined {
-  const usable = facts.valid !== undefined
-  const pairs = facts.confusion ? mistakes(facts.confusion.classes, facts.confusion.counts) : []
-  const wrong = pairs.reduce((sum, p) => sum + p.count, 0)
-  const worst = facts.scores.filter(s => s.support >= 3).sort((a, b) => a.recall - b.recall)[0]
-  const top = pairs[0]
-  const steps = [
-    usable &&
-      html`Use the model on pictures of your own:<pre><code>npx anneal predict ${quoted(record.dir)} FILE</code></pre>`,
-    !usable &&
-      facts.ending.state !== 'done' &&
-      html`Go on where it stopped:<pre><code>npx anneal train --resume ${quoted(record.dir)}</code></pre>`,
-    top &&
-      html`Look at <a href="#pictures">the pictures it gets most wrong</a>: a wrong label is the cheapest mistake to mend. Most often ${name(top.actual)} is taken for ${name(top.predicted)} (${top.count} of ${plural(wrong, 'mistake')}).`,
-    worst &&
-      worst.recall < 0.9 &&
-      html`More training pictures of ${name(worst.name)} would help most: of its ${plural(worst.support, 'validation picture')} it finds ${percent(worst.recall, 0)}.`,
-  ].filter(s => s instanceof Html)
-  return steps.length > 0
-    ? html`<div class="card next"><h3>What to do next</h3><ol>${steps.map(s => html`<li>${s}</li>`)}</ol></div>`
-    : undefined
 }

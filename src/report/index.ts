@@ -2,14 +2,18 @@
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
 import { readRun, runPaths } from '../runs/index.ts'
-import { accuracyChart, lossChart, scheduleChart, timeChart } from './charts.ts'
+import { lossChart, scheduleChart, timeChart } from './charts.ts'
 import { confusionChart } from './confusion.ts'
+import { recallChart, reliabilityChart, scatterChart, sizeChart } from './curves.ts'
 import { type Facts, factsOf } from './facts.ts'
 import { rateFinderChart } from './finder.ts'
+import { mostLabels, worstFirst } from './labels.ts'
 import type { Charts } from './material.ts'
+import { primary } from './metric.ts'
 import { page } from './page.ts'
 import { loadPictures } from './pictures.ts'
 import { type Chart, type Kit, loadPlot } from './plot.ts'
+import { scoreChart } from './score.ts'
 
 /** Writes `report.html`, and its charts as `plots/*.svg` and `plots/*.png`, from what a run has written so far. Reads
  *  nothing outside `runDir`; throws where it holds no run or can't be written to. */
@@ -30,16 +34,27 @@ export async function writeReport(runDir: string): Promise<void> {
 }
 
 function drawCharts(kit: Kit, facts: Facts): Charts {
-  const { finds, batches, epochs, groups, spent, confusion, testConfusion } = facts
+  const { finds, batches, epochs, groups, spent, confusion, testConfusion, multi, regression, calibration } = facts
+  const metric = primary(facts.task)
+  const drawn = (chart: Chart | undefined) => chart !== undefined
   return {
     finders: finds
       .map((find, i) => rateFinderChart(kit, find, i === 0 ? 'rate-finder' : `rate-finder-${i + 1}`))
-      .filter((chart): chart is Chart => chart !== undefined),
+      .filter(drawn),
     schedule: scheduleChart(kit, batches, groups),
     losses: lossChart(kit, batches, epochs),
-    accuracy: accuracyChart(kit, epochs),
+    score: scoreChart(kit, epochs, metric),
     confusion: confusion && confusionChart(kit, confusion.classes, confusion.counts, 'validation'),
     testConfusion: testConfusion && confusionChart(kit, testConfusion.classes, testConfusion.counts, 'test'),
+    recall: worstFirst(multi).map(({ label, curve }, i) =>
+      curve && i < mostLabels ? recallChart(kit, curve, label, i + 1) : undefined,
+    ),
+    scatter: (regression?.targets ?? [])
+      .slice(0, 12)
+      .map((target, i) => scatterChart(kit, target, i + 1))
+      .filter(drawn),
+    calibration: calibration && reliabilityChart(kit, calibration),
+    sizes: sizeChart(kit, facts.sizes, metric),
     time: timeChart(kit, spent),
   }
 }

@@ -7,9 +7,15 @@ export type Charts = {
   finders: Chart[]
   schedule?: Chart | undefined
   losses?: Chart | undefined
-  accuracy?: Chart | undefined
+  score?: Chart | undefined
   confusion?: Chart | undefined
   testConfusion?: Chart | undefined
+  /** Of each label, in the order of the curves. */
+  recall: (Chart | undefined)[]
+  /** Of each target. */
+  scatter: Chart[]
+  calibration?: Chart | undefined
+  sizes?: Chart | undefined
   time?: Chart | undefined
 }
 
@@ -17,5 +23,5 @@ export type Charts = {
 export type Material = { record: RunRecord; facts: Facts; charts: Charts; pictures: ReadonlyMap<string, string> }
 
 /** Whether the times stand beside the last chart of the training, which has no neighbour. */
-export const timeFillsGap = ({ time, losses, accuracy, finders, schedule }: Charts): boolean =>
-  time !== undefined && [losses, accuracy, ...finders, schedule].filter(c => c !== undefined).length % 2 === 1
+export const timeFillsGap = ({ time, losses, score, finders, schedule }: Charts): boolean =>
+  time !== undefined && [losses, score, ...finders, schedule].filter(c => c !== undefined).length % 2 === 1

@@ -2,10 +2,11 @@ import { basename } from 'node:path'
 import type { RunRecord } from '../runs/index.ts'
 import { header } from './headline.ts'
 import { html, raw } from './html.ts'
+import { judged } from './judged.ts'
 import type { Material } from './material.ts'
 import { name } from './parts.ts'
 import { results, training } from './results.ts'
-import { data, judged, making } from './sections.ts'
+import { data, making } from './sections.ts'
 import { style } from './style.ts'
 
 /** The whole page: no script, no address that a browser would fetch. */

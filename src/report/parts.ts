@@ -61,8 +61,9 @@ function said(value: unknown): string {
   return value === undefined || value === null ? '–' : JSON.stringify(value)
 }
 
-/** A name from the user's files, whose letters may run from right to left. */
+/** A name from the user's files, whose letters may run from right to left; a long one may be broken at its underscores. */
 export function name(text: unknown): Html {
   const said = typeof text === 'string' ? text : String(text ?? '')
-  return /\S{25}/.test(said) ? html`<bdi class="long">${said}</bdi>` : html`<bdi>${said}</bdi>`
+  const parts = said.split(/(?<=_)(?=[^_])/).map((part, i) => html`${i > 0 && html`<wbr>`}${part}`)
+  return /\S{25}/.test(said) ? html`<bdi class="long">${parts}</bdi>` : html`<bdi>${parts}</bdi>`
 }

@@ -2,6 +2,7 @@ import { existsSync, realpathSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve, sep } from 'node:path'
 import type { Facts } from './facts.ts'
+import { mostPictures } from './judged.ts'
 
 const largest = 40_000 // bytes of a picture that goes into the page as it is
 const side = 224 // px
@@ -9,14 +10,26 @@ const side = 224 // px
 /** The pictures of a run as data URIs, by the `thumbnail` that stands in the file. One that can't be read is
  *  left out. Nothing outside the run folder is opened. */
 export async function loadPictures(dir: string, facts: Facts): Promise<Map<string, string>> {
-  const all = [...facts.topLosses, ...facts.mostUncertain, ...facts.samples].map(p => p.thumbnail)
-  const wanted = new Set(all.filter(t => typeof t === 'string' && t !== ''))
+  const wanted = new Set(thumbnails(facts).filter(t => typeof t === 'string' && t !== ''))
   const loaded = new Map<string, string>()
   for (const thumbnail of wanted) {
     const uri = await dataUri(dir, thumbnail)
     if (uri) loaded.set(thumbnail, uri)
   }
   return loaded
+}
+
+/** Of all pictures that the page may show. */
+function thumbnails(facts: Facts): string[] {
+  const { topLosses, mostUncertain, mostCorrect, mostIncorrect, samples, heatmaps, labelIssues, multi } = facts
+  const lists: readonly { thumbnail: string }[][] = [
+    ...[topLosses, mostUncertain, mostCorrect, mostIncorrect, samples, heatmaps, labelIssues],
+    ...[multi?.topLosses ?? [], facts.regression?.worst ?? []],
+    ...(multi?.worst ?? []).map(w => w.pictures.slice(0, 12)),
+    ...facts.nearDuplicates.map(group => group.pictures),
+  ]
+  const shown = lists.flatMap(list => list.slice(0, mostPictures).map(p => p.thumbnail))
+  return [...shown, ...heatmaps.slice(0, mostPictures).map(p => p.overlay)]
 }
 
 async function dataUri(dir: string, thumbnail: string): Promise<string | undefined> {

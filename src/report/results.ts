@@ -2,13 +2,16 @@ import { duration, percent } from '../base/format.ts'
 import { type Mistake, mistakes, mostInColumn, mostInMatrix } from './confusion.ts'
 import type { Facts } from './facts.ts'
 import { Html, html } from './html.ts'
+import { labels } from './labels.ts'
 import { type Material, timeFillsGap } from './material.ts'
+import { metricOf, primary } from './metric.ts'
+import { numbers } from './numbers.ts'
 import { card, figure, name, pair, section, table } from './parts.ts'
-import { count, decimals, share } from './words.ts'
+import { bar, count, decimals, unbroken } from './words.ts'
 
 /** The curves of the training, and its epochs. */
 export function training({ charts, facts }: Material): Html | undefined {
-  const cards = [charts.losses, charts.accuracy, ...charts.finders, charts.schedule].filter(c => c !== undefined)
+  const cards = [charts.losses, charts.score, ...charts.finders, charts.schedule].filter(c => c !== undefined)
   if (timeFillsGap(charts)) cards.push(charts.time!)
   const rows = Array.from({ length: Math.ceil(cards.length / 2) }, (_, i) =>
     pair(...cards.slice(2 * i, 2 * i + 2).map(c => figure(c))),
@@ -16,11 +19,15 @@ export function training({ charts, facts }: Material): Html | undefined {
   return section('training', 'Training', ...rows, facts.epochs.length > 0 && card('Epochs', epochTable(facts)))
 }
 
-function epochTable({ epochs }: Facts): Html {
+function epochTable({ epochs, task }: Facts): Html {
   const best = epochs.findLast(e => e.best)
-  const columns = ['Training loss', 'Validation loss', 'Accuracy', 'Time'].map(title => ({ title, n: true }))
+  const first = primary(task)
+  const others = ['f2', 'f1', 'accuracy', 'mae', 'rmse', ...epochs.flatMap(e => Object.keys(e.metrics))]
+  const there = others.filter(key => key !== first.key && epochs.some(e => Number.isFinite(e.metrics[key])))
+  const metrics = [first, ...[...new Set(there)].slice(0, 3).map(metricOf)]
+  const columns = ['Training loss', 'Validation loss', ...metrics.map(m => m.name), 'Time']
   return table(
-    [{ title: 'Epoch', n: true }, { title: 'Phase' }, ...columns, { title: '' }],
+    [{ title: 'Epoch', n: true }, { title: 'Phase' }, ...columns.map(title => ({ title, n: true })), { title: '' }],
     epochs.map(e => ({
       best: e === best,
       cells: [
@@ -28,7 +35,7 @@ function epochTable({ epochs }: Facts): Html {
         e.phase,
         decimals(e.trainLoss),
         decimals(e.validLoss),
-        share(e.metrics.accuracy ?? NaN),
+        ...metrics.map(m => unbroken(m.say(e.metrics[m.key] ?? NaN))),
         duration(e.seconds),
         e === best && 'kept',
       ],
@@ -37,8 +44,23 @@ function epochTable({ epochs }: Facts): Html {
   )
 }
 
+/** Which answers are right, which are wrong, and how far the model's certainty can be trusted. */
+export function results(material: Material): Html | undefined {
+  const { facts, charts } = material
+  return section(
+    'results',
+    'Right and wrong',
+    ...(facts.task === 'multi'
+      ? labels(material)
+      : facts.task === 'regression'
+        ? numbers(material)
+        : classes(material)),
+    pair(figure(charts.calibration), figure(charts.sizes)),
+  )
+}
+
 /** Which classes are told apart, and which not. */
-export function results({ facts, charts }: Material): Html | undefined {
+function classes({ facts, charts }: Material): (Html | undefined | false)[] {
   const large = (facts.confusion ?? facts.testConfusion)?.classes.length ?? 0
   const matrices = [charts.testConfusion, charts.confusion].map(chart => figure(chart, { large: large > mostInColumn }))
   const pairs = facts.confusion && mistakes(facts.confusion.classes, facts.confusion.counts)
@@ -57,12 +79,7 @@ export function results({ facts, charts }: Material): Html | undefined {
       : side.length === 2
         ? [pair(...side), confused]
         : [pair(...side, confused)]
-  return section(
-    'results',
-    'Right and wrong',
-    ...layout,
-    facts.scores.length > 0 && card('By class, validation pictures', classTable(facts)),
-  )
+  return [...layout, facts.scores.length > 0 && card('By class, validation pictures', classTable(facts))]
 }
 
 const mistakeTable = (pairs: readonly Mistake[]) =>
@@ -86,12 +103,9 @@ function classTable({ scores, counts }: Facts): Html {
           decimals(s.recall),
           html`${bar(s.f1)}${decimals(s.f1)}`,
           count(s.support),
-          count(trained.get(s.name) ?? NaN).replace('NaN', '–'),
+          count(trained.get(s.name) ?? NaN),
         ],
       })),
     20,
   )}<p class="note">The worst first. Precision: of the pictures taken for the class, how many are of it. Recall: of the pictures of the class, how many were found. F1: their harmonic mean.</p>`
 }
-
-const bar = (v: number) =>
-  html`<span class="bar" aria-hidden="true"><i style="width:${Math.round(100 * Math.min(1, Math.max(0, v || 0)))}%"></i></span>`

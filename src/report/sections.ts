@@ -1,60 +1,60 @@
-import { basename } from 'node:path'
 import { duration, plural, quoted } from '../base/format.ts'
-import type { JudgedPicture, SamplePicture } from '../runs/index.ts'
+import type { NearDuplicates, SamplePicture } from '../runs/index.ts'
 import type { Facts } from './facts.ts'
 import { type Html, html } from './html.ts'
+import { fileName, image, mostPictures } from './judged.ts'
 import { type Material, timeFillsGap } from './material.ts'
+import { primary } from './metric.ts'
 import { card, facts as factTable, figure, name, pair, section, table } from './parts.ts'
-import { count, decimals, kinds, share } from './words.ts'
-
-const most = 48 // pictures of a kind
-
-/** The pictures that the model gets most wrong, and those it could hardly decide. */
-export function judged({ facts, pictures }: Material): Html | undefined {
-  const grid = (list: readonly JudgedPicture[]) =>
-    list.length > 0 && html`<ul class="pictures">${list.slice(0, most).map(p => judgedPicture(p, pictures))}</ul>`
-  const [wrong, unsure] = [grid(facts.topLosses), grid(facts.mostUncertain)]
-  return section(
-    'pictures',
-    'Pictures to look at',
-    wrong &&
-      html`<h3>Highest loss</h3><p class="soft">Where the model was surest and wrong. Look for wrong labels first.</p>${wrong}`,
-    unsure &&
-      html`<h3>Most uncertain</h3><p class="soft">Where it could hardly decide: pictures like these teach it most.</p>${unsure}`,
-  )
-}
-
-function judgedPicture(p: JudgedPicture, pictures: ReadonlyMap<string, string>): Html {
-  const right = p.actual === p.predicted
-  const alt = `${p.actual}, taken for ${p.predicted}`
-  const verdict = right
-    ? html`<span class="good">✓</span> ${name(p.predicted)}`
-    : html`<span class="label">${name(p.actual)}</span><br><span class="bad">✗ ${name(p.predicted)}</span>`
-  return html`<li>${image(p.thumbnail, alt, pictures)}<p>${verdict}<br><span class="soft">${share(p.probability, 0)}, loss ${decimals(p.loss, 2)}</span><span class="file" title="${p.file}">${name(basename(String(p.file ?? '')))}</span></p></li>`
-}
-
-const image = (thumbnail: string, alt: string, pictures: ReadonlyMap<string, string>) => {
-  const uri = pictures.get(thumbnail)
-  return uri
-    ? html`<img src="${uri}" alt="${alt}">`
-    : html`<div class="gone" role="img" aria-label="${alt}">no picture</div>`
-}
+import { count, kinds, share } from './words.ts'
 
 /** What the pictures were, and what was wrong with them. */
 export function data({ facts, pictures }: Material): Html | undefined {
-  const { problems, samples } = facts
+  const { problems, samples, nearDuplicates } = facts
   return section(
     'data',
     'Data',
     problems.length > 0 && card(`Pictures with problems: ${kinds(problems)}`, problemTable(facts)),
     samples.length > 0 &&
-      html`<h3>Training pictures as the model saw them</h3><ul class="pictures">${samples.slice(0, most).map(s => sample(s, pictures))}</ul>`,
-    facts.counts.length > 0 && card('Pictures by class', countTable(facts)),
+      html`<h3>Training pictures as the model saw them</h3><ul class="pictures">${samples.slice(0, mostPictures).map(s => sample(s, pictures))}</ul>`,
+    facts.augmentAuto.length > 0 && card('Which changes it must be taught', trialTable(facts)),
+    nearDuplicates.length > 0 && duplicates(nearDuplicates, pictures),
+    facts.counts.length > 0 &&
+      card(facts.task === 'multi' ? 'Pictures by label' : 'Pictures by class', countTable(facts)),
   )
 }
 
 const sample = ({ thumbnail, label }: SamplePicture, pictures: ReadonlyMap<string, string>) =>
   html`<li>${image(thumbnail, `augmented picture of ${label}`, pictures)}<p>${name(label)}</p></li>`
+
+/** Groups of pictures that are nearly the same. */
+function duplicates(groups: readonly NearDuplicates[], pictures: ReadonlyMap<string, string>): Html {
+  const most = 24
+  const shown = groups
+    .slice(0, most)
+    .map(
+      ({ similarity, pictures: list }) =>
+        html`<li class="card">${similarity !== undefined && html`<p class="soft">${share(similarity)} alike</p>`}<ul class="pictures few">${list
+          .slice(0, 6)
+          .map(
+            p =>
+              html`<li>${image(p.thumbnail, `picture of ${p.label}`, pictures)}<p>${name(p.label)}${p.part !== undefined && html` <span class="soft">${p.part}</span>`}${fileName(p.file)}</p></li>`,
+          )}</ul></li>`,
+    )
+  return html`<h3 id="duplicates">Pictures that are nearly the same</h3><p class="soft">${plural(groups.length, 'group')}${groups.length > most && `, the first ${most} shown`}. On both sides of a split they flatter the result; with unlike labels one of them is wrong.</p><ul class="groups">${shown}</ul>`
+}
+
+function trialTable({ augmentAuto, task }: Facts): Html {
+  const metric = primary(task)
+  return html`${table(
+    [{ title: 'Change' }, { title: metric.name, n: true }, { title: 'Lost', n: true }, { title: '' }],
+    augmentAuto.map(t => ({
+      best: t.chosen === true,
+      cells: [name(t.change), metric.say(t.accuracy), metric.say(t.drop), t.chosen === true && 'used'],
+    })),
+    30,
+  )}<p class="note">Validation pictures changed, before the net was taught such changes: what costs it much and leaves a picture what it is, it is taught.</p>`
+}
 
 const problemTable = ({ problems }: Facts) =>
   table(
@@ -63,11 +63,11 @@ const problemTable = ({ problems }: Facts) =>
     12,
   )
 
-function countTable({ counts, pictures }: Facts): Html {
+function countTable({ counts, pictures, task }: Facts): Html {
   const parts = (['train', 'valid', 'test'] as const).filter(part => part !== 'test' || pictures.test > 0)
   const titles = { train: 'Training', valid: 'Validation', test: 'Test' }
   return table(
-    [{ title: 'Class' }, ...parts.map(part => ({ title: titles[part], n: true }))],
+    [{ title: task === 'multi' ? 'Label' : 'Class' }, ...parts.map(part => ({ title: titles[part], n: true }))],
     counts.map(row => ({ cells: [name(row.name), ...parts.map(part => count(row[part] ?? 0))] })),
     20,
   )

@@ -82,13 +82,33 @@ details > summary { cursor: pointer; color: var(--hue1); font-size: 14.5px; padd
 details[open] > summary { margin-bottom: 8px; }
 
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); gap: 16px 14px; margin: 0 0 16px; padding: 0; list-style: none; }
-.pictures + h3 { margin-top: 28px; }
+.pictures + h3, details + h3 { margin-top: 28px; }
 .pictures li { min-width: 0; }
 .pictures img, .pictures .gone { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 7px; background: var(--line); }
 .pictures .gone { display: grid; place-items: center; color: var(--soft); font-size: 13px; }
 .pictures p { margin: 6px 0 0; font-size: 13.5px; line-height: 1.4; overflow-wrap: anywhere; }
 .pictures .file { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px; color: var(--soft); }
 .pictures .label { font-weight: 600; }
+.pictures.few { grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); }
+.pictures.heats { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); }
+.side { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
+h4 { font-size: 14px; margin: 0 0 8px; }
+.groups { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 290px), 1fr)); gap: 16px; margin: 0 0 16px; padding: 0; list-style: none; }
+.groups > .card { margin: 0; }
+.groups .pictures { margin: 0; }
+.multiples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 236px), 1fr)); gap: 14px; margin: 0 0 16px; }
+.multiple { margin: 0; padding: 14px 14px 12px; }
+.multiple figcaption { font-size: 14px; overflow-wrap: anywhere; }
+.multiple figcaption .soft { font-weight: 400; white-space: nowrap; }
+.multiple svg.chart { max-width: 280px; }
+table.counts { font-size: 13px; margin: 0 0 10px; table-layout: fixed; }
+table.counts th, table.counts td { padding: 3px 6px; border: 0; font-weight: 400; font-size: 12.5px; white-space: nowrap; }
+table.counts thead td { width: 58px; }
+table.counts thead th { text-align: center; }
+table.counts tbody th { padding-left: 0; }
+table.counts tbody td { text-align: center; font-variant-numeric: tabular-nums; border: 2px solid var(--paper); border-radius: 5px; background-clip: padding-box; }
+table.counts .right { background-color: color-mix(in srgb, var(--hue1) calc(var(--share) * 0.45), transparent); }
+table.counts .wrong { background-color: color-mix(in srgb, var(--hue2) calc(var(--share) * 0.6), transparent); }
 footer { margin-top: 48px; padding-top: 16px; border-top: 1px solid var(--line); color: var(--soft); font-size: 13.5px; }
 
 @media (max-width: 520px) {
@@ -110,7 +130,7 @@ footer { margin-top: 48px; padding-top: 16px; border-top: 1px solid var(--line);
 @media print {
   body { background: none; font-size: 11pt; }
   main { max-width: none; padding: 0; }
-  .card, figure, .pictures li, tr { break-inside: avoid; }
+  .card, figure, .multiple, .pictures li, tr { break-inside: avoid; }
   .card:has(table) { break-inside: auto; }
   h2, h3, h3 + p.soft, figcaption { break-after: avoid; }
   .pair { grid-template-columns: 1fr 1fr; }

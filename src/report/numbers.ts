@@ -1,0 +1,20 @@
+import type { Html } from './html.ts'
+import type { Material } from './material.ts'
+import { metricOf } from './metric.ts'
+import { card, figure, name, pair, table } from './parts.ts'
+
+/** How near predicted numbers come to the actual ones, target by target. */
+export function numbers({ facts, charts }: Material): (Html | undefined | false)[] {
+  const targets = facts.regression?.targets ?? []
+  const rows = Array.from({ length: Math.ceil(charts.scatter.length / 2) }, (_, i) =>
+    pair(...charts.scatter.slice(2 * i, 2 * i + 2).map(c => figure(c))),
+  )
+  const keys = ['r2', 'mae', 'rmse'] as const
+  const scores = () =>
+    table(
+      [{ title: 'Number' }, ...keys.map(key => ({ title: metricOf(key).name, n: true }))],
+      targets.map(t => ({ cells: [name(t.name), ...keys.map(key => metricOf(key).say(t[key]))] })),
+      20,
+    )
+  return [...rows, targets.length > 0 && card('By number, validation pictures', scores())]
+}
