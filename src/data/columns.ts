@@ -1,6 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
-import { type Found, fileFinder, type Listing } from './lookup.ts'
+import type { Find, Listing } from './lookup.ts'
 import { splitNamed } from './names.ts'
 import type { LabelOptions } from './options.ts'
 import { type Cell, type Column, cellNumber, cellText, columnNamed, type Table } from './table.ts'
@@ -9,7 +9,7 @@ import type { Choice } from './types.ts'
 /** What the columns of a table are for. */
 export interface Roles {
   file: Column
-  find: (name: string) => Found
+  find: Find
   /** One column of labels or of numbers, or one a label. */
   labels: Column[]
   split?: Column | undefined
@@ -30,7 +30,11 @@ const looked = 1000
 /** Finds the columns of a table that were not named: the file column names files below the folder; the split column is
  *  called so and holds train, valid, test or booleans; of what is left one is called label (or class, tags, …), is the
  *  only one, or all are 0/1. Throws where that leaves a doubt, with the names to choose from. */
-export function findRoles(table: Table, listing: Listing, options: LabelOptions): Roles {
+export function findRoles(
+  table: Table,
+  { listing, finder }: { listing: Listing; finder: (names: Iterable<string>) => Find },
+  options: LabelOptions,
+): Roles {
   const choices: Choice[] = []
   const choose = (what: string, value: string, reason: string) => choices.push({ what, value, reason })
   const named = (name: string | undefined, option: string) =>
@@ -43,7 +47,7 @@ export function findRoles(table: Table, listing: Listing, options: LabelOptions)
   const taken = () => new Set([group, time, split, ...given])
 
   const fileNamed = named(options.fileColumn, 'fileColumn')
-  const { column: file, find, share } = fileColumn(table, listing, { named: fileNamed, taken: taken() })
+  const { column: file, find, share } = fileColumn(table, { listing, finder, named: fileNamed, taken: taken() })
   if (!fileNamed) choose('file column', file.name, `${percent(share, 0)} of its names are files below ${listing.dir}`)
 
   const free = () => table.columns.filter(column => column !== file && !taken().has(column))
@@ -55,23 +59,32 @@ export function findRoles(table: Table, listing: Listing, options: LabelOptions)
   return { file, find, labels, split, group, time, choices }
 }
 
-/** Up to `looked` rows, evenly spread. */
-function sampled(column: Column): Cell[] {
-  const step = Math.max(1, column.cells.length / looked)
-  const count = Math.min(looked, column.cells.length)
-  return Array.from({ length: count }, (_, i) => column.cells[Math.floor(i * step)]!)
+/** Up to `looked` rows, spread over all, at uneven distances, as what rows hold may alternate. */
+function sampled({ cells }: Column): Cell[] {
+  if (cells.length <= looked) return [...cells]
+  const step = cells.length / looked
+  return Array.from({ length: looked }, (_, i) => cells[Math.floor((i + ((i * 0.618034) % 1)) * step)]!)
 }
 
 const distinct = (column: Column): string[] => [...new Set(sampled(column).map(cellText))].filter(text => text !== '')
 
 function fileColumn(
   table: Table,
-  listing: Listing,
-  { named, taken }: { named: Column | undefined; taken: ReadonlySet<Column | undefined> },
-): { column: Column; find: (name: string) => Found; share: number } {
+  {
+    listing,
+    finder,
+    named,
+    taken,
+  }: {
+    listing: Listing
+    finder: (names: Iterable<string>) => Find
+    named: Column | undefined
+    taken: ReadonlySet<Column | undefined>
+  },
+): { column: Column; find: Find; share: number } {
   const scored = (named ? [named] : table.columns.filter(column => !taken.has(column))).map(column => {
     const names = distinct(column)
-    const find = fileFinder(listing, { table: table.file, names })
+    const find = finder(names)
     const found = names.filter(name => find(name) !== undefined).length
     return { column, find, share: found / Math.max(1, names.length), count: found }
   })

@@ -11,14 +11,17 @@ const shown: Record<string, string> = { ',': 'a comma', '\t': 'a tab', ';': 'a s
 export async function readCsv(file: string, text: string, header: boolean): Promise<Parsed> {
   const { parse } = await import('csv-parse/sync')
   const delimiter = delimiterOf(text)
-  const { records, lines } = numbered(file, () =>
-    parse(text, {
-      delimiter,
-      recordDelimiter: ['\r\n', '\n', '\r'],
-      relaxColumnCount: true,
-      trim: delimiter !== '\t',
-    }),
-  )
+  const read = (to = -1): string[][] =>
+    to === 0
+      ? []
+      : parse(text, {
+          delimiter,
+          recordDelimiter: ['\r\n', '\n', '\r'],
+          relaxColumnCount: true,
+          trim: delimiter !== '\t',
+          to,
+        })
+  const { records, lines } = numbered(file, read)
   const first = header ? records[0] : records[0]?.map(() => '')
   if (!first) throw new AnnealError(`${file} holds blank lines only; expected one row a picture.`)
   const names = first.map((name, i) => name.trim() || `column ${i + 1}`)
@@ -40,19 +43,20 @@ export async function readCsv(file: string, text: string, header: boolean): Prom
 }
 
 /** Records that hold something, each with the line on which it begins. */
-function numbered(file: string, read: () => string[][]): { records: string[][]; lines: number[] } {
+function numbered(file: string, read: (to?: number) => string[][]): { records: string[][]; lines: number[] } {
   let all: string[][]
   try {
     all = read()
   } catch (error) {
-    const { code, lines, message } = error as CsvError & { lines?: number }
+    const { code, message, records = 0 } = error as CsvError & { records?: number }
     const what =
       code === 'CSV_QUOTE_NOT_CLOSED'
         ? 'a quote (") opens a cell and nothing closes it'
         : /QUOTE/.test(code)
           ? 'a quote (") inside a cell; expected the whole cell in quotes and quotes in it doubled ("")'
           : message
-    throw new AnnealError(`${file}, line ${lines ?? '?'}: ${what}. Repair the line.`, { cause: error })
+    const line = 1 + read(records).reduce((sum, record) => sum + linesOf(record), 0)
+    throw new AnnealError(`${file}, line ${line}: ${what}. Repair the line.`, { cause: error })
   }
   const records: string[][] = []
   const lines: number[] = []
@@ -62,10 +66,15 @@ function numbered(file: string, read: () => string[][]): { records: string[][]; 
       records.push(record)
       lines.push(line)
     }
-    line++
-    for (const cell of record) if (/[\r\n]/.test(cell)) line += cell.match(/\r\n|\r|\n/g)!.length
+    line += linesOf(record)
   }
   return { records, lines }
+}
+
+function linesOf(record: readonly string[]): number {
+  let lines = 1
+  for (const cell of record) if (/[\r\n]/.test(cell)) lines += cell.match(/\r\n|\r|\n/g)!.length
+  return lines
 }
 
 function checkWidths(

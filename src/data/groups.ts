@@ -7,12 +7,13 @@ export interface Group {
   counts: ReadonlyMap<number, number>
 }
 
-/** Rounds of single moves after the first placing. */
+/** Rounds of moves after the first placing, and the number of groups up to which pairs change places too. */
 const rounds = 10
+const mostPaired = 200
 
 /** The part of each group: the largest groups first, each where it brings sizes and labels nearest to their shares (sum of
- *  squares, size counting as much as all labels together), then single moves while they help; then moves for labels that
- *  a part still lacks. No part is left empty. Greedy: the best division is as hard as packing. */
+ *  squares, size counting as much as all labels together), then moves and exchanges while they help; then moves for
+ *  labels that a part still lacks. No part is left empty. Greedy: the best division is as hard as packing. */
 export function balanceGroups(groups: readonly Group[], parts: Parts, random: Random): Int32Array {
   const { shares } = parts
   const totals = new Map<number, number>()
@@ -44,6 +45,16 @@ export function balanceGroups(groups: readonly Group[], parts: Parts, random: Ra
     for (let part = 1; part < shares.length; part++) if (cost(g, part) < cost(g, best) - 1e-12) best = part
     return best
   }
+  /** Takes two groups out and puts them back, each in the other's part where that is better. */
+  const exchange = (g: number, h: number): boolean => {
+    const [a, b] = [place[g]!, place[h]!]
+    put(g, a, -1)
+    put(h, b, -1)
+    const better = cost(g, b) + cost(h, a) < cost(g, a) + cost(h, b) - 1e-12
+    put(g, better ? b : a, 1)
+    put(h, better ? a : b, 1)
+    return better
+  }
   const order = shuffle(Array.from(groups.keys()), random).sort((a, b) => groups[b]!.size - groups[a]!.size)
   for (const g of order) put(g, cheapest(g), 1)
   for (let round = 0, moved = true; moved && round < rounds; round++) {
@@ -57,6 +68,8 @@ export function balanceGroups(groups: readonly Group[], parts: Parts, random: Ra
       put(g, better ? to : from, 1)
       moved ||= better
     }
+    if (groups.length <= mostPaired)
+      for (const g of order) for (const h of order) if (g < h && place[g] !== place[h] && exchange(g, h)) moved = true
   }
   for (const part of shares.keys())
     if (held[part]!.members === 0) {

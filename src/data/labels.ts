@@ -142,7 +142,7 @@ function bySize(
   if (task === undefined) {
     const [at, n] = several >= 0 ? [several, labels[several]!.length] : [odd, 0]
     if (told && at < 0) choose('task', (task = 'multi'), 'a delimiter is given')
-    else if (at < 0) choose('task', (task = 'single'), 'every row has one label')
+    else if (at < 0) choose('task', (task = 'single'), 'every picture has one label')
     else choose('task', (task = 'multi'), `${where(rows[at]!)} has ${n === 0 ? 'no label' : plural(n, 'label')}`)
   }
   const bareTest = labels.every((own, i) => own.length === 0 || !test(rows[i]!))

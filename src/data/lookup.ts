@@ -27,48 +27,58 @@ export type Found = number | [number, number] | undefined
 /** How many names are asked for the folders that they lie in. */
 const samples = 50
 
-/** Finds files by what a table calls them: a path below the folder, below the table's, or below a folder that the first
- *  names show; an absolute path; the name alone, wherever the file lies; each with its extension or without. Composed
- *  and decomposed letters (é) are the same where only one file is meant. One look-up costs a few hashes. */
-export function fileFinder(listing: Listing, { table, names }: { table?: string; names: Iterable<string> }) {
+/** Finds a file by its name. */
+export type Find = (name: string) => Found
+
+/** Makes finders of files by what a table calls them: a path below the folder, below the table's own, or below a folder
+ *  that the first of `names` show; an absolute path; the name alone, wherever the file lies; each with its extension or
+ *  without. Composed and decomposed letters (é) are the same where only one file is meant. A look-up costs a few hashes. */
+export function fileFinders(listing: Listing, table: string): (names: Iterable<string>) => Find {
   const { dir } = listing
   const exact = new Map(listing.names.map((name, i) => [name, i]))
   const base = lazy(() => index(listing.names, name => posix.basename(name)))
   const stems = lazy(() => index(listing.names, stem, namedAsPicture))
   const baseStems = lazy(() => index(listing.names, name => posix.basename(stem(name)), namedAsPicture))
   const composed = lazy(() => index(listing.names, name => name.normalize('NFC')))
-  const roots = [dir, ...(real(dir) === dir ? [] : [real(dir)])]
-  const home = table === undefined ? undefined : dirname(resolve(table))
+  const folders = lazy(() => new Set(listing.names.map(name => posix.dirname(name))))
+  const roots = [...new Set([dir, real(dir)])]
+  const home = dirname(resolve(table))
 
   const below = (path: string): string | undefined => {
     for (const root of roots) if (path.startsWith(`${root}/`)) return path.slice(root.length + 1)
     return undefined
   }
-  const forms = (name: string): string[] => {
+  const forms = (name: string): [string, ...string[]] => {
     const path = name.includes('\\') ? name.replaceAll('\\', '/') : name
     if (isAbsolute(path)) return [below(posix.normalize(path)) ?? path]
-    const plain = path.startsWith('.') || path.includes('/.') || path.includes('//') ? posix.normalize(path) : path
-    const ofTable = home === undefined ? undefined : below(resolve(home, path))
-    return ofTable === undefined || ofTable === plain ? [plain] : [plain, ofTable]
+    const plain = /^\.|\/\.|\/\//.test(path) ? posix.normalize(path) : path
+    const ofTable = home === dir ? undefined : below(resolve(home, path))
+    return ofTable === undefined ? [plain] : [plain, ofTable]
   }
-  const prefixes = shownFolders(listing.names, names)
-
-  return (name: string): Found => {
-    if (name === '') return undefined
-    const wanted = forms(name)
-    for (const form of wanted) {
-      const at = exact.get(form)
-      if (at !== undefined) return at
+  return names => {
+    const prefixes = shownFolders(folders, names)
+    return name => {
+      if (name === '') return undefined
+      const wanted = forms(name)
+      for (const form of wanted) {
+        const at = exact.get(form)
+        if (at !== undefined) return at
+      }
+      for (const form of wanted.concat(prefixes.map(prefix => prefix + wanted[0]))) {
+        const found = exact.get(form) ?? stems().get(form)
+        if (found !== undefined) return found
+      }
+      const form = wanted[0]
+      if (!form.includes('/')) {
+        const found = base().get(form) ?? baseStems().get(form)
+        if (found !== undefined) return found
+      }
+      return isPlain(form) ? undefined : composed().get(form.normalize('NFC'))
     }
-    const under = wanted.concat(prefixes.map(prefix => prefix + wanted[0]))
-    for (const form of under) {
-      const found = exact.get(form) ?? stems().get(form) ?? composed().get(form.normalize('NFC'))
-      if (found !== undefined) return found
-    }
-    const [form] = wanted as [string]
-    return form.includes('/') ? undefined : (base().get(form) ?? baseStems().get(form))
   }
 }
+
+const isPlain = (name: string): boolean => Buffer.byteLength(name) === name.length
 
 const stem = (name: string): string => name.slice(0, name.length - extname(name).length)
 
@@ -95,15 +105,14 @@ function index(
 }
 
 /** Folders below which names with folders of their own are found: `images/` for `a/1.jpg` at `images/a/1.jpg`. */
-function shownFolders(files: readonly string[], names: Iterable<string>): string[] {
-  const folders = new Set(files.map(file => posix.dirname(file)))
+function shownFolders(folders: () => ReadonlySet<string>, names: Iterable<string>): string[] {
   const counts = new Map<string, number>()
   let left = samples
   for (const name of names) {
     if (!name.includes('/') || isAbsolute(name)) continue
     if (--left < 0) break
     const own = `/${posix.dirname(name)}`
-    for (const folder of folders)
+    for (const folder of folders())
       if (folder.endsWith(own)) {
         const prefix = folder.slice(0, folder.length - own.length + 1)
         counts.set(prefix, (counts.get(prefix) ?? 0) + 1)

@@ -27,8 +27,8 @@ export function holdersOf(units: readonly Pick<Unit, 'labels'>[]): number[][] {
 }
 
 /** Moves units to parts that lack one of their labels, rarest labels first: into training whatever it costs validation,
- *  into validation (or another fold) where nothing gets lost by it and validation stays within half of all. Changes
- *  `parts`, in which -1 stays where it is, and returns it. */
+ *  into validation (or another fold) where nothing gets lost by it and validation stays within half of all; where that
+ *  can't be, one unit for another. Changes `parts`, in which -1 stays where it is, and returns it. */
 export function spreadLabels(units: readonly Unit[], parts: Int32Array, { shares, folds }: Parts): Int32Array {
   const holders = holdersOf(units).map(held => held.filter(unit => parts[unit]! >= 0))
   const counts = shares.map(() => new Int32Array(holders.length))
@@ -39,10 +39,15 @@ export function spreadLabels(units: readonly Unit[], parts: Int32Array, { shares
     members[part]! += sign
   }
   for (const [unit, part] of parts.entries()) if (part >= 0) add(unit, part, 1)
+  const move = (unit: number, part: number) => {
+    add(unit, parts[unit]!, -1)
+    add(unit, part, 1)
+    parts[unit] = part
+  }
   const total = sizes.reduce((sum, size) => sum + size, 0)
 
   const lost = (unit: number, label: number) =>
-    units[unit]!.labels.filter(other => other !== label && counts[parts[unit]!]![other] === 1).length
+    units[unit]!.labels.filter(other => other !== label && counts[parts[unit]!]![other] === 1)
   const chosen = (label: number, part: number): number | undefined => {
     const forTraining = !folds && part === 0
     const fits = (unit: number) =>
@@ -50,12 +55,27 @@ export function spreadLabels(units: readonly Unit[], parts: Int32Array, { shares
       members[parts[unit]!]! > 1 &&
       (forTraining ||
         (counts[parts[unit]!]![label]! > 1 &&
-          lost(unit, label) === 0 &&
+          lost(unit, label).length === 0 &&
           (folds || sizes[part]! + units[unit]!.size <= total / 2)))
-    const cost = (unit: number) => lost(unit, label) * (total + 1) + units[unit]!.size
+    const cost = (unit: number) => lost(unit, label).length * (total + 1) + units[unit]!.size
     let best: number | undefined
     for (const unit of holders[label]!) if (fits(unit) && (best === undefined || cost(unit) < cost(best))) best = unit
     return best
+  }
+  /** A unit with the label, and one of the part that brings what its own part would lose. */
+  const exchanged = (label: number, part: number): [number, number] | undefined => {
+    for (const unit of holders[label]!) {
+      const from = parts[unit]!
+      if (from === part || counts[from]![label]! < 2) continue
+      const missing = lost(unit, label)
+      const others = missing.length > 0 ? holders[missing[0]!]! : parts.keys()
+      for (const other of others) {
+        if (parts[other] !== part || missing.some(own => !units[other]!.labels.includes(own))) continue
+        const keeps = (own: number) => counts[part]![own]! > 1 || units[unit]!.labels.includes(own)
+        if (units[other]!.size >= units[unit]!.size && units[other]!.labels.every(keeps)) return [unit, other]
+      }
+    }
+    return undefined
   }
   const lacks = (label: number, part: number): boolean => {
     const n = holders[label]!.length
@@ -66,11 +86,13 @@ export function spreadLabels(units: readonly Unit[], parts: Int32Array, { shares
   const order = Array.from(holders.keys()).sort((a, b) => holders[a]!.length - holders[b]!.length || a - b)
   for (const label of order)
     for (let part = 0; part < shares.length; part++) {
-      const unit = lacks(label, part) ? chosen(label, part) : undefined
-      if (unit === undefined) continue
-      add(unit, parts[unit]!, -1)
-      add(unit, part, 1)
-      parts[unit] = part
+      if (!lacks(label, part)) continue
+      const unit = chosen(label, part)
+      const [there, back] = unit === undefined ? (exchanged(label, part) ?? []) : [unit]
+      if (there === undefined) continue
+      const from = parts[there]!
+      move(there, part)
+      if (back !== undefined) move(back, from)
     }
   return parts
 }

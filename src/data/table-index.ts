@@ -6,7 +6,7 @@ import { findRoles, flag, type Roles } from './columns.ts'
 import { checkFolder, type FolderIndex } from './folder.ts'
 import { indexRows, type Known, type LabelledRows } from './labelled.ts'
 import { readAnswers } from './labels.ts'
-import { fileFinder, type Listing, listFor } from './lookup.ts'
+import { type Find, fileFinders, type Listing, listFor } from './lookup.ts'
 import { splitNamed } from './names.ts'
 import { foldAlone, type LabelOptions } from './options.ts'
 import { type Cell, type Column, cellNumber, cellText, readTable, type Table } from './table.ts'
@@ -22,8 +22,9 @@ export async function indexTable(
   checkFolder(dir, `expected the folder of the pictures that ${options.labels} names`)
   const listing = listFor(dir)
   const path = [options.labels, join(dir, options.labels)].find(path => existsSync(path)) ?? options.labels
-  const table = await withoutHeader(await readTable(path), listing)
-  const roles = findRoles(table, listing, known ? named(table, options, known) : options)
+  const finder = fileFinders(listing, path)
+  const table = await withoutHeader(await readTable(path), finder)
+  const roles = findRoles(table, { listing, finder }, known ? named(table, options, known) : options)
   return indexRows(labelledRows(table, { listing, roles, options, known }), options, known)
 }
 
@@ -35,9 +36,9 @@ function named(table: Table, options: LabelOptions, { classes }: Known): LabelOp
 }
 
 /** The table read again, should what looks like names of columns be a picture's row. */
-async function withoutHeader(table: Table, listing: Listing): Promise<Table> {
+async function withoutHeader(table: Table, finder: (names: Iterable<string>) => Find): Promise<Table> {
   const names = table.columns.map(column => column.name)
-  const find = fileFinder(listing, { table: table.file, names })
+  const find = finder(names)
   const picture = names.find(name => find(name) !== undefined)
   if (picture === undefined) return table
   const again = await readTable(table.file, { header: false })
