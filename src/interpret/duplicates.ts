@@ -1,8 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
-import type { Picture } from '../data/types.ts'
+import { type Picture, preview } from '../data/index.ts'
 import { aten, fromArray, keep, noGrad, scope, type Tensor } from '../torch/index.ts'
 import { turn } from '../train/turn.ts'
-import { shown } from './picture.ts'
 
 /** Two pictures that are almost the same, by sample number, `a` before `b`. */
 export interface NearDuplicate {
@@ -183,7 +182,7 @@ export function hashDistance(a: PictureHash, b: PictureHash): number {
 
 /** Mean lightness on a grid of 8 rows and 9 columns. */
 function greyGrid(picture: Picture): Float64Array {
-  const { data, height, width } = shown(picture)
+  const { data, height, width } = preview(picture)
   const sums = new Float64Array(72)
   const counts = new Float64Array(72)
   for (let y = 0, p = 0; y < height; y++)
