@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import sharp from 'sharp'
 import { gradCam, heatColour, overlay } from '../src/interpret/gradcam.ts'
 import { layerFeatures, tellingLayers } from '../src/interpret/layers.ts'
-import { picturesOf, shown, smallJpeg } from '../src/interpret/picture.ts'
+import { picturesOf, smallJpeg } from '../src/interpret/picture.ts'
 import { imageModel } from '../src/models/image.ts'
 import { model } from '../src/models/index.ts'
 import { F, fromArray, liveTensors, nn, noGrad, scope, type Tensor } from '../src/torch/index.ts'
@@ -153,11 +153,7 @@ test('colours grow lighter from cold to hot; the overlay leaves what is cold as 
   assert.deepEqual(heatColour(7), heatColour(1))
 })
 
-test("pictures of any type and number of channels can be shown, and a net's input be turned back", async () => {
-  const wide = { data: Uint16Array.of(0, 65535, 32768, 257), height: 2, width: 2, channels: 1 }
-  assert.deepEqual([...shown(wide).data], [0, 0, 0, 255, 255, 255, 128, 128, 128, 1, 1, 1])
-  const floats = { data: Float32Array.of(-1, 0.5, 2, 9), height: 1, width: 1, channels: 4 }
-  assert.deepEqual([...shown(floats).data], [0, 128, 255])
+test("a net's input is turned back into its pictures; a small JPEG keeps their form", async () => {
   const pixels = Uint8Array.from({ length: 2 * 3 * 4 * 3 }, (_, i) => (i * 37) % 256)
   const [mean, std] = [
     [0.485, 0.456, 0.406],

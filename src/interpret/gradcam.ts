@@ -1,5 +1,5 @@
 import { AnnealError } from '../base/errors.ts'
-import type { Picture } from '../data/types.ts'
+import { type Picture, preview } from '../data/index.ts'
 import {
   aten,
   autocast,
@@ -13,7 +13,7 @@ import {
   type Tensor,
 } from '../torch/index.ts'
 import type { Network, Precision } from '../train/network.ts'
-import { resized, shown } from './picture.ts'
+import { resized } from './picture.ts'
 
 /** Where a net looked for a class: one map a picture, 0 to 1. */
 export interface HeatMaps {
@@ -115,7 +115,7 @@ export function heatColour(heat: number): [r: number, g: number, b: number] {
 /** The heat laid over its picture, which stays as it is where there is none. heat: [height × width] of the picture, 0 to 1;
  *  `strength`: how much of the hottest pixel is colour. */
 export function overlay(picture: Picture, heat: Float32Array, { strength = 0.7 } = {}): Picture & { data: Uint8Array } {
-  const { data, height, width } = shown(picture)
+  const { data, height, width } = preview(picture)
   if (heat.length !== height * width)
     throw new AnnealError(
       `overlay: the picture has ${height} x ${width} pixels and the heat map ${heat.length}; expected one value a pixel`,
