@@ -25,10 +25,6 @@ function goldenNetwork(): Network {
     imageModel(layers.children, {
       features: layers,
       numFeatures: 12,
-      groups: [
-        ['0', '1'],
-        ['2', '3'],
-      ],
     }),
   )
   const head = nn.linear(24, 5)

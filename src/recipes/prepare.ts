@@ -22,7 +22,14 @@ import {
   type Task,
 } from '../data/index.ts'
 import { type PictureSource, pictureSource } from '../data/source.ts'
-import { chooseModel, loadPretrained, type ModelInfo, model as modelInfo, pretrainedState } from '../models/index.ts'
+import {
+  checkSizes,
+  chooseModel,
+  loadPretrained,
+  type ModelInfo,
+  model as modelInfo,
+  pretrainedState,
+} from '../models/index.ts'
 import { machine } from '../setup/index.ts'
 import { library, manualSeed } from '../torch/index.ts'
 import { classWeights, imbalanceAdvice, positiveWeights, sampleWeights } from '../train/balance.ts'
@@ -89,6 +96,7 @@ export async function prepare(
   session.choice('model', modelName, given === 'auto' ? autoReason(modelName, options) : 'as asked')
   const info = modelInfo(modelName)
   const sizes = options.sizes ?? [options.size ?? info.size]
+  checkSizes(modelName, sizes)
   const state = pretrained
     ? await pretrainedState(modelName, { ...(options.weights === undefined ? {} : { file: options.weights }), report })
     : undefined

@@ -1,9 +1,7 @@
-import { basename, dirname, join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { keep, noGrad, scope, type Tensor } from '../torch/index.ts'
-import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
+import { readWeights, type StoredTensor } from '../weights/index.ts'
 import type { Trainable } from './network.ts'
-import { storedTensors } from './saved.ts'
 
 /** Weights of one member: a weight file's path, or the tensors by name. */
 export type Member = string | ReadonlyMap<string, Tensor | StoredTensor>
@@ -44,25 +42,4 @@ export async function ensemble(
     for (const t of own.values()) t.dispose()
   }
   return Float32Array.from(sum!)
-}
-
-/** Writes each member beside `stem` as `STEM.1.safetensors`, `STEM.2.safetensors`, …, each whole or not at all. Returns
- *  the files' names, as a model card lists them. */
-export function saveMembers(stem: string, members: readonly ReadonlyMap<string, Tensor>[]): string[] {
-  return members.map((state, i) => {
-    const path = `${stem}.${i + 1}.safetensors`
-    writeSafetensors(path, storedTensors(state), { format: 'pt' })
-    return basename(path)
-  })
-}
-
-/** The paths of the members that the card at `card` lists: files beside it, by name alone. */
-export function memberPaths(card: string, names: readonly string[]): string[] {
-  return names.map(name => {
-    if (name !== basename(name) || !name.endsWith('.safetensors') || /[\\/\0]/.test(name))
-      throw new AnnealError(
-        `${card}: "${name}" is no member of this model; expected the name of a .safetensors file beside the card`,
-      )
-    return join(dirname(card), name)
-  })
 }
