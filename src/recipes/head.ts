@@ -3,6 +3,7 @@ import { featureSource } from '../train/features.ts'
 import { lrFind } from '../train/finder.ts'
 import { dropSnapshot, Learner, type Snapshot } from '../train/learner.ts'
 import { isBetter, type Validated, validated } from './best.ts'
+import { doubtsOf } from './doubts.ts'
 import { findingEvent, recorder } from './events.ts'
 import { frozenFeatures } from './features.ts'
 import type { StageResult } from './five-steps.ts'
@@ -111,6 +112,7 @@ export async function trainHead(
       kept = optimum.best
     }
     start = optimum.start
+    if (!before) session.know('doubts', await doubtsOf(prepared, context, { features, l2: optimum.best.l2 }))
   } else {
     // A head with hidden layers has no closed optimum: it trains on, while a cycle in three still improves.
     for (let idle = 0; idle < 3; ) {
