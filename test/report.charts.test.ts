@@ -2,11 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { lossChart, scheduleChart, timeChart } from '../src/report/charts.ts'
 import { confusionChart, mistakes } from '../src/report/confusion.ts'
+import { recallChart, reliabilityChart, scatterChart, sizeChart } from '../src/report/curves.ts'
 import { rateFinderChart } from '../src/report/finder.ts'
 import { html, plain, raw, short } from '../src/report/html.ts'
+import { metricOf, primary } from '../src/report/metric.ts'
 import { loadPlot } from '../src/report/plot.ts'
+import { scoreChart } from '../src/report/score.ts'
 import { interval, stretches, thin } from '../src/report/series.ts'
-import type { BatchEvent, LrFindEvent } from '../src/runs/index.ts'
+import type { BatchEvent, EpochEvent, LabelScore, LrFindEvent } from '../src/runs/index.ts'
 
 const kit = await loadPlot()
 const batch = (step: number, lrs: number[], phase = 'whole', smooth = 1): BatchEvent => {
@@ -132,4 +135,95 @@ test('a matrix: names of narrow columns stand upright, counts are shown where th
   assert.match(matrix(10, 123), /rotate\(-45\)/)
   assert.equal(shown(matrix(10, 1234), 1234), 10)
   assert.equal(shown(matrix(14, 123456), 123456), 0)
+})
+
+const epoch = (epoch: number, metrics: Record<string, number>, best = false): EpochEvent => {
+  return {
+    type: 'epoch',
+    phase: 'head',
+    epoch,
+    step: epoch,
+    trainLoss: 1,
+    validLoss: 1,
+    metrics,
+    seconds: 1,
+    lrs: [1],
+    best,
+  }
+}
+
+test('the score of each epoch: the metric of the task, in its own words; what lies far below is cut off and said', () => {
+  const accuracy = scoreChart(
+    kit,
+    [epoch(1, { accuracy: 0.5 }), epoch(2, { accuracy: 0.75 }, true)],
+    primary('single'),
+  )!
+  assert.equal(accuracy.name, 'accuracy')
+  assert.match(accuracy.alt, /from 50.0 % to 75.0 %; best epoch 2 with 75.0 %/)
+  const map = scoreChart(kit, [epoch(1, { mAP: 0.5, accuracy: 0.9 }, true)], primary('multi'))!
+  assert.match(map.alt, /^Validation mAP by epoch, from 0.500 to 0.500; best epoch 1/)
+  const r2 = scoreChart(
+    kit,
+    [epoch(1, { r2: -40 }), epoch(2, { r2: 0.5 }), epoch(3, { r2: 0.75 }, true)],
+    primary('regression'),
+  )!
+  assert.equal(r2.note, 'Cut off below: the lowest is -40.000.')
+  assert.equal(r2.file.match(/<circle[^>]*r="3.2"/g)?.length, 2)
+  const bad = scoreChart(kit, [epoch(1, { r2: -40 }, true)], primary('regression'))!
+  assert.doesNotMatch(bad.file, /NaN|Infinity/)
+  const lost = scoreChart(kit, [epoch(1, { mae: 0 }), epoch(2, { mae: 0 })], metricOf('mae'))!
+  assert.doesNotMatch(lost.file, /NaN|Infinity/)
+  assert.equal(scoreChart(kit, [epoch(1, { accuracy: Number.NaN })], primary('single')), undefined)
+  assert.equal(scoreChart(kit, [epoch(1, { accuracy: 1 })], primary('multi')), undefined)
+})
+
+test('an unknown metric keeps its name; one that is no number is a dash', () => {
+  assert.deepEqual(
+    [metricOf('toString').name, metricOf('x').say(0.25), metricOf('mAP').say(NaN)],
+    ['toString', '0.25', '–'],
+  )
+})
+
+test('a curve of a label ends where all are found, the threshold is a dot on it', () => {
+  const label = {
+    name: 'a',
+    support: 2,
+    ap: 0.75,
+    precision: 0.5,
+    recall: 1,
+    f1: 0.67,
+    tn: 2,
+    fp: 2,
+    fn: 0,
+    tp: 2,
+    threshold: 0.4,
+  }
+  const points: [number, number][] = [
+    [1, 0.25],
+    [0.5, 1],
+    [0, 1],
+    [1, 0.667],
+  ]
+  const chart = recallChart(kit, { name: 'a', points }, label, 1)!
+  const [, line] = /aria-label="line"[\s\S]*?<path[^>]* d="([^"]+)"/.exec(chart.file)!
+  const ys = [...line!.matchAll(/[,V]([\d.]+)/g)].map(m => Number(m[1]))
+  assert.equal(Math.max(...ys), 8 + 0.5 * (160 - 8 - 38), 'precision below that of the threshold is left out')
+  assert.equal(chart.file.match(/<circle/g)?.length, 1)
+  assert.match(chart.alt, /average precision 0.750. At threshold 0.40: recall 1.000, precision 0.500/)
+  assert.ok(recallChart(kit, { name: 'a', points }, undefined, 1))
+  assert.equal(recallChart(kit, { name: 'a', points: [[NaN, 1]] }, label as LabelScore, 1), undefined)
+})
+
+test('nothing to draw gives no chart of certainty, of numbers, of sizes', () => {
+  const bin = { from: 0, to: 1, count: 3, confidence: 0.5, accuracy: 0.25 }
+  assert.equal(reliabilityChart(kit, { before: { bins: [], ece: 0 } }), undefined)
+  const one = reliabilityChart(kit, { before: { bins: [bin], ece: 0.25 } })!
+  assert.match(one.alt, /the model: expected calibration error 25.0 %/)
+  assert.doesNotMatch(one.note!, /temperature/)
+  const target = { name: 'age', r2: 1, mae: 0, rmse: 0 }
+  assert.equal(scatterChart(kit, { ...target, points: [] }, 1), undefined)
+  assert.doesNotMatch(scatterChart(kit, { ...target, points: [[3, 3]] }, 1)!.file, /NaN|Infinity/)
+  const many = scatterChart(kit, { ...target, points: Array.from({ length: 4000 }, (_, i) => [i, i]) }, 1)!
+  assert.match(many.note!, /1334 of 4000 pictures are drawn/)
+  assert.equal(sizeChart(kit, [{ size: 128, accuracy: 0.5, loss: 1 }], primary('single')), undefined)
 })

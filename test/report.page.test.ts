@@ -1,77 +1,23 @@
 import assert from 'node:assert/strict'
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
-import { parseHTML } from 'linkedom'
+import { test } from 'node:test'
 import sharp from 'sharp'
 import { writeReport } from '../src/report/index.ts'
 import { openRun } from '../src/runs/index.ts'
-import { type Made, makeRun } from './report.make.ts'
+import { assertSelfContained, picture, report, root } from './report.read.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'anneal-report-'))
-after(() => rmSync(root, { recursive: true, force: true }))
-let made = 0
-
-const picture = async (i: number, side = 64) =>
-  sharp({ create: { width: side, height: side, channels: 3, background: { r: (40 * i) % 256, g: 90, b: 160 } } })
-    .jpeg()
-    .toBuffer()
 const red = (await picture(6)).toString('base64')
-
-/** The report of a made run: its markup, its elements, its folder. */
-async function report(options: Made = {}, spoil: (dir: string) => void = () => {}) {
-  const dir = join(root, `run-${made++}`)
-  makeRun(dir, options)
-  spoil(dir)
-  await writeReport(dir)
-  const markup = readFileSync(join(dir, 'report.html'), 'utf8')
-  const { document } = parseHTML(markup)
-  const text = document.body.textContent.replace(/\s+/g, ' ')
-  return {
-    dir,
-    markup,
-    document,
-    text,
-    plots: existsSync(join(dir, 'plots')) ? readdirSync(join(dir, 'plots')).sort() : [],
-  }
-}
-
-/** Nothing in the page makes a browser ask for anything, and nothing in it runs. */
-function assertSelfContained(document: ReturnType<typeof parseHTML>['document'], markup: string): void {
-  for (const element of document.querySelectorAll('*')) {
-    assert.doesNotMatch(element.tagName, /^(script|iframe|object|embed|base|form|foreignObject)$/i)
-    for (const { name, value } of element.attributes) {
-      assert.doesNotMatch(name, /^on/i, `${element.tagName} has a handler`)
-      if (/^(src|href|xlink:href|srcset|data|poster|action)$/.test(name)) assert.match(value, /^(#[\w-]+$|data:)/)
-      assert.doesNotMatch(value, /url\(\s*(?!["']?#)/)
-    }
-  }
-  const style = document.querySelector('style')!.textContent
-  assert.doesNotMatch(style, /url\(|@import|https?:/)
-  assert.doesNotMatch(markup.replaceAll('http://www.w3.org/2000/svg', ''), /https?:\/\//)
-  assert.match(document.querySelector('meta[http-equiv]')!.getAttribute('content')!, /^default-src 'none'/)
-}
 
 test('a finished run: what a reader wants is there, first of all the accuracy', async () => {
   const classes = ['hat', 'shirt', 't-shirt', 'shoes']
-  const { document, text, markup, plots, dir } = await report({
+  const { document, text, tiles, markup, plots, dir } = await report({
     classes,
     thumbnails: () => red,
     warnings: ['look out'],
   })
   assertSelfContained(document, markup)
   const { accuracy, test: tested } = JSON.parse(readFileSync(join(dir, 'result.json'), 'utf8'))
-  const tiles = [...document.querySelectorAll('.tile')].map(t => t.textContent.replace(/\s+/g, ' ').trim())
   assert.match(
     tiles[0]!,
     new RegExp(`^Test accuracy${(100 * tested.accuracy).toFixed(1)} %of ${tested.pictures} pictures`),

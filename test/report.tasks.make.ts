@@ -144,6 +144,7 @@ export function several(names: string[], thumbnails: Thumbnails, n = 300): Made 
         })),
         averages: { samples: report.samples, micro: report.micro, macro: report.macro },
         topLosses: many(8, labelled),
+        confused: many(3, i => ({ actual: names[i]!, predicted: names[i + 1]!, count: 9 - i })),
       },
       calibration: { before: after },
       labelIssues: many(2, i => ({

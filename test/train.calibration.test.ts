@@ -136,13 +136,14 @@ test('the bootstrap: the same seed gives the same interval, near the one that is
   const actual = new Int32Array(n)
   const predicted = Int32Array.from({ length: n }, (_, i) => Number(i >= n * p))
   const right = (rows: Int32Array) => accuracy(take(predicted, rows), take(actual, rows))
-  const got = bootstrap(right, n, { seed: 3 })
+  const options = { seed: 3, rounds: 2000 }
+  const got = bootstrap(right, n, options)
   assert.equal(got.value, p)
-  assert.deepEqual(bootstrap(right, n, { seed: 3 }), got)
-  assert.notDeepEqual(bootstrap(right, n, { seed: 4 }), got)
+  assert.deepEqual(bootstrap(right, n, options), got)
+  assert.notDeepEqual(bootstrap(right, n, { ...options, seed: 4 }), got)
   const half = 1.96 * Math.sqrt((p * (1 - p)) / n)
-  close(got.low, p - half, 'low', 0.006)
-  close(got.high, p + half, 'high', 0.006)
+  close(got.low, p - half, 'low', 0.004)
+  close(got.high, p + half, 'high', 0.004)
   const narrow = bootstrap(right, n, { seed: 3, level: 0.5 })
   assert.ok(narrow.low > got.low && narrow.high < got.high)
   const lost = bootstrap(rows => (rows.includes(0) ? 1 : Number.NaN), 3, { rounds: 50 })
@@ -181,10 +182,26 @@ test('label issues are those of cleanlab, in its order', () => {
   }
 })
 
+test('of several confident classes the most probable is suggested', () => {
+  const probabilities = [0.3, 0.1, 0.6, 0.3, 0.4, 0.3, 0.35, 0.45, 0.2, 0.1, 0.1, 0.8] // thresholds 0.3, 0.4, 0.5
+  assert.deepEqual(
+    labelIssues(probabilities, [0, 1, 2, 2], 3).map(i => [i.index, i.suggested]),
+    [
+      [2, 1],
+      [0, 2],
+    ],
+  )
+})
+
 test('a class that no picture was given is never suggested; labels that the model agrees with are no issue', () => {
   assert.deepEqual(labelIssues([0.1, 0, 0.9, 0.9, 0.1, 0], [0, 0], 3), [])
   assert.deepEqual(labelIssues([0.9, 0.1, 0.2, 0.8], [0, 1], 2), [])
   assert.deepEqual(labelIssues([0.9, 0.1, 0.2, 0.8, 0.05, 0.95], [0, 1, 0], 2), [
     { index: 2, given: 0, suggested: 1, score: 0.05 },
   ])
+  // Sure of class 0 only from 0.9 on, of class 1 from 0.4 on: the last picture has a rival, but its own class leads.
+  assert.deepEqual(
+    labelIssues([1, 0, 1, 0, 0.6, 0.4, 0.6, 0.4], [0, 0, 1, 0], 2).map(i => i.index),
+    [],
+  )
 })

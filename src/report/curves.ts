@@ -22,7 +22,7 @@ export function recallChart(
   label: LabelScore | undefined,
   number: number,
 ): Chart | undefined {
-  const sound = points.filter(point => point.every(Number.isFinite))
+  const sound = points.filter(p => p.every(Number.isFinite)).sort((a, b) => a[0] - b[0] || b[1] - a[1])
   const known = label !== undefined && [label.recall, label.precision].every(Number.isFinite)
   const all = sound.findIndex(([recall]) => recall >= 1) // behind it only precision is lost
   const drawn = all < 0 ? sound : sound.slice(0, all + 1)
@@ -78,7 +78,7 @@ export function reliabilityChart(
     name: 'calibration',
     title: 'Can its probabilities be taken at their word?',
     alt: `Share that came true against probability. ${there.map(c => `${c.name}: expected calibration error ${said(c.ece)}`).join('; ')}.`,
-    note: `On the dashed line ${percent(0.8, 0)} sure is right 8 times of 10; below it the model is too sure. ECE is the mean distance from the line; the larger a dot, the more pictures.${after ? ' The temperature divides the outputs: it changes how sure the model is, not what it says first.' : ''}`,
+    note: `On the dashed line ${percent(0.8, 0)} sure is right 8 times of 10; below it the model is too sure. ECE is the mean distance from the line; the larger a dot, the more it stands for.${after ? ' The temperature divides the outputs: it changes how sure the model is, not what it says first.' : ''}`,
     keys: there.map(c => ({ label: `${c.name}: ECE ${said(c.ece)}`, color: c.color, sign: 'dot' as const })),
     marginLeft: 60,
     x: { ...share, label: 'probability' },
@@ -158,7 +158,7 @@ export function sizeChart({ Plot, draw }: Kit, sizes: readonly SizeScore[], metr
     name: 'sizes',
     title: `${metric.name} by picture size`,
     alt: `Validation ${metric.inside} by picture size: ${points.map(p => `${p.size} px ${metric.say(p.value)}`).join(', ')}.`,
-    note: 'The weights are the same; a size above the one of the training often does better.',
+    note: 'The best weights at each size, on validation pictures of that size.',
     keys: [{ label: `best: ${best.size} px`, color: ink.good, sign: 'ring' }],
     marginLeft: 20,
     marginRight: 20,

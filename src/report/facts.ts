@@ -61,7 +61,7 @@ export function factsOf(record: RunRecord): Facts {
   const all = <T extends RunEvent['type']>(type: T) =>
     events.filter(e => e.type === type) as Extract<RunEvent, { type: T }>[]
   const scan = all('scan').at(-1)
-  const epochs = all('epoch')
+  const epochs = all('epoch').map(phaseInWords)
   const counts = objects(scan?.classes)
   const sum = (part: 'train' | 'valid' | 'test') =>
     scan?.pictures?.[part] ?? counts.reduce((total, row) => total + (row[part] ?? 0), 0)
@@ -92,8 +92,8 @@ export function factsOf(record: RunRecord): Facts {
     warnings: [...all('warning').map(e => e.message), ...record.problems],
     choices: all('choice'),
     lines: all('line'),
-    finds: all('lrFind'),
-    batches: all('batch'),
+    finds: all('lrFind').map(phaseInWords),
+    batches: all('batch').map(phaseInWords),
     epochs,
     groups: all('phase').findLast(e => Array.isArray(e.groups) && e.groups.length > 0)?.groups ?? [],
     seconds: result?.seconds?.total ?? events.at(-1)?.t ?? 0,
@@ -103,6 +103,10 @@ export function factsOf(record: RunRecord): Facts {
     ...(testConfusion ? { testConfusion } : {}),
   }
 }
+
+/** A phase at another picture size, `head@128`, in words. */
+const phaseInWords = <T extends { phase: string }>(part: T): T =>
+  part.phase.includes('@') ? { ...part, phase: part.phase.replace(/@(\d+)$/, ' at $1 px') } : part
 
 /** The metrics that are numbers. */
 const numbers = (metrics: Record<string, unknown>): Record<string, number> =>
@@ -154,12 +158,12 @@ function endingOf({ events, result, state }: RunRecord): Ending {
 function spentBy({ events, result }: RunRecord): { phase: string; seconds: number }[] {
   if (result?.seconds) {
     const { total, ...rest } = result.seconds
-    const spent = Object.entries(rest).map(([phase, seconds]) => ({ phase, seconds }))
+    const spent = Object.entries(rest).map(([phase, seconds]) => phaseInWords({ phase, seconds }))
     const other = (total ?? 0) - spent.reduce((sum, s) => sum + s.seconds, 0)
     return other > 0.01 * (total ?? 0) && other > 0.5 ? [...spent, { phase: 'other', seconds: other }] : spent
   }
   const spent = new Map<string, number>()
-  const starts = events.filter(e => e.type === 'phase')
+  const starts = events.filter(e => e.type === 'phase').map(phaseInWords)
   const end = events.at(-1)?.t ?? 0
   starts.forEach(({ phase, t }, i) => {
     spent.set(phase, (spent.get(phase) ?? 0) + Math.max(0, (starts[i + 1]?.t ?? end) - t))

@@ -44,13 +44,13 @@ function scoreTiles({ task, test, valid, multi }: Facts): (Html | false)[] {
   const { name, key, say } = primary(task)
   const first = test ?? valid
   const title = (part: string) => `${part} ${/^[A-Z][a-z]/.test(name) ? name.toLowerCase() : name}`
-  const one = multi && Number.isFinite(multi.threshold) && `threshold ${multi.threshold.toFixed(2)}, or one a label`
+  const at = multi && Number.isFinite(multi.threshold) && 'at the thresholds found'
   const notes: Record<string, string | false | undefined> = {
     balancedAccuracy: 'every class counts alike',
-    f1: one,
-    f2: one,
-    accuracy: 'of all single decisions',
-    mae: first?.metrics.rmse !== undefined && `root of the mean square ${metricOf('rmse').say(first.metrics.rmse)}`,
+    f1: at,
+    f2: at,
+    accuracy: 'of all decisions on labels',
+    mae: `mean absolute error${first?.metrics.rmse === undefined ? '' : `; RMSE ${metricOf('rmse').say(first.metrics.rmse)}`}`,
   }
   const beside = { single: ['balancedAccuracy'], multi: ['f2', 'f1', 'accuracy'], regression: ['mae'] }[task]
   return [
@@ -58,8 +58,10 @@ function scoreTiles({ task, test, valid, multi }: Facts): (Html | false)[] {
     valid !== undefined &&
       tile(title('Validation'), say(valid.value), test ? ofPictures(valid) : range(valid, key), test ? '' : 'main'),
     ...beside.map(key => {
-      const value = first?.metrics[key]
-      return value !== undefined && tile(metricOf(key).name, metricOf(key).say(value), notes[key])
+      const value = first?.metrics[key] ?? valid?.metrics[key]
+      const part = test && test.metrics[key] === undefined && 'validation'
+      const note = [part, notes[key]].filter(words => words).join(': ')
+      return value !== undefined && tile(metricOf(key).name, metricOf(key).say(value), note !== '' && note)
     }),
   ]
 }
@@ -79,7 +81,8 @@ function range(score: Score, key: string): Html | false {
 
 function sizeOf({ config }: RunRecord): string | false {
   const size = config?.settings?.size
-  return typeof size === 'number' || typeof size === 'string' ? `at ${size} px` : false
+  const sizes = Array.isArray(size) ? size.join(', ') : size
+  return typeof sizes === 'number' || typeof sizes === 'string' ? `at ${sizes} px` : false
 }
 
 function ended({ ending, epochs }: Facts, record: RunRecord): Html | undefined {

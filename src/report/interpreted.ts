@@ -27,7 +27,7 @@ export type Interpreted = {
   nearDuplicates: NearDuplicates[]
   sizes: SizeScore[]
   augmentAuto: AugmentTrial[]
-  multi?: MultiInterpretation & { topLosses: NonNullable<MultiInterpretation['topLosses']> }
+  multi?: Required<MultiInterpretation>
   regression?: RegressionInterpretation
   calibration?: CalibrationPart
 }
@@ -80,6 +80,7 @@ function labels(multi: MultiInterpretation): NonNullable<Interpreted['multi']> {
       ? Object.fromEntries(Object.entries(multi.averages).filter(([, average]) => isObject(average)))
       : {},
     topLosses: pictures(multi.topLosses),
+    confused: objects(multi.confused),
   }
 }
 

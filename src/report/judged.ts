@@ -155,7 +155,7 @@ function numberedPicture(
     .slice(0, 6)
     .map(
       (v, i) =>
-        html`${i > 0 && html`<br>`}${values.length > 1 && html`<span class="soft">${name(v.name)}</span> `}<span class="label">${said(v.actual)}</span> <span class="bad">✗ ${said(v.predicted)}</span>`,
+        html`${i > 0 && html`<br>`}${values.length > 1 && html`<span class="soft">${name(v.name)}</span> `}<span class="label">${said(v.actual)}</span> <span class="bad">✗\u00a0${said(v.predicted)}</span>`,
     )
   const alt = values.map(v => `${v.name} ${said(v.actual)}, predicted ${said(v.predicted)}`).join('; ')
   return item(image(thumbnail, alt, pictures), html`${lines}<br>`, file)

@@ -30,6 +30,7 @@ export function labels({ facts, charts }: Material): (Html | undefined | false)[
   const rest = each.slice(unfolded, mostLabels)
   return [
     Object.keys(multi.averages).length > 0 && card('All labels, validation pictures', averageTable(multi)),
+    multi.confused.length > 0 && card('Most confused, validation pictures', confusedTable(multi)),
     multi.perClass.length > 0 && card('By label, validation pictures', labelTable(facts, multi)),
     each.length > 0 &&
       html`<h3>Each label, the worst first</h3><p class="soft">How often it is there and found, and precision against recall: the dot is its threshold, the dashed line what guessing would get.</p><div class="multiples">${each.slice(0, unfolded)}</div>${
@@ -53,6 +54,13 @@ const averageTable = ({ averages, threshold }: Multi) =>
       cells: [words[key] ?? key, decimals(a.precision), decimals(a.recall), html`${bar(a.f1)}${decimals(a.f1)}`],
     })),
   )}<p class="note">With the threshold of each label.${Number.isFinite(threshold) && ` One for all would be ${decimals(threshold, 2)}.`} Thresholds were found on these pictures, so the numbers are a little too good.</p>`
+
+const confusedTable = ({ confused }: Multi) =>
+  table(
+    [{ title: 'Missed' }, { title: 'Given instead' }, { title: 'Pictures', n: true }],
+    confused.slice(0, 200).map(p => ({ cells: [name(p.actual), name(p.predicted), count(p.count)] })),
+    8,
+  )
 
 function labelTable({ counts }: Facts, multi: Multi): Html {
   const trained = new Map(counts.map(c => [c.name, c.train]))

@@ -28,8 +28,8 @@ const known: Record<string, Known> = {
   r2:                ['R²', 'R²', three, -1, 1],
   explainedVariance: ['Explained variance', 'explained variance', three, -1, 1],
   pearson:           ['Correlation', 'correlation', three, -1, 1],
-  mae:               ['Mean error', 'mean error'],
-  rmse:              ['Root of squared error', 'root of the mean squared error'],
+  mae:               ['MAE', 'mean absolute error'],
+  rmse:              ['RMSE', 'root of the mean squared error'],
   medianAe:          ['Median error', 'median error'],
 }
 

@@ -3,11 +3,12 @@ import type { Material } from './material.ts'
 import { metricOf } from './metric.ts'
 import { card, figure, name, pair, table } from './parts.ts'
 
-/** How near predicted numbers come to the actual ones, target by target. */
+/** How near predicted numbers come to the actual ones, target by target, and at each size. */
 export function numbers({ facts, charts }: Material): (Html | undefined | false)[] {
   const targets = facts.regression?.targets ?? []
-  const rows = Array.from({ length: Math.ceil(charts.scatter.length / 2) }, (_, i) =>
-    pair(...charts.scatter.slice(2 * i, 2 * i + 2).map(c => figure(c))),
+  const drawn = [...charts.scatter, ...(charts.sizes ? [charts.sizes] : [])]
+  const rows = Array.from({ length: Math.ceil(drawn.length / 2) }, (_, i) =>
+    pair(...drawn.slice(2 * i, 2 * i + 2).map(c => figure(c))),
   )
   const keys = ['r2', 'mae', 'rmse'] as const
   const scores = () =>

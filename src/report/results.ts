@@ -55,7 +55,7 @@ export function results(material: Material): Html | undefined {
       : facts.task === 'regression'
         ? numbers(material)
         : classes(material)),
-    pair(figure(charts.calibration), figure(charts.sizes)),
+    facts.task !== 'regression' && pair(figure(charts.calibration), figure(charts.sizes)),
   )
 }
 

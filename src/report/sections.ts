@@ -17,7 +17,7 @@ export function data({ facts, pictures }: Material): Html | undefined {
     problems.length > 0 && card(`Pictures with problems: ${kinds(problems)}`, problemTable(facts)),
     samples.length > 0 &&
       html`<h3>Training pictures as the model saw them</h3><ul class="pictures">${samples.slice(0, mostPictures).map(s => sample(s, pictures))}</ul>`,
-    facts.augmentAuto.length > 0 && card('Which changes it must be taught', trialTable(facts)),
+    facts.augmentAuto.length > 0 && card('Changes of the pictures that were tried', trialTable(facts)),
     nearDuplicates.length > 0 && duplicates(nearDuplicates, pictures),
     facts.counts.length > 0 &&
       card(facts.task === 'multi' ? 'Pictures by label' : 'Pictures by class', countTable(facts)),
@@ -53,7 +53,7 @@ function trialTable({ augmentAuto, task }: Facts): Html {
       cells: [name(t.change), metric.say(t.accuracy), metric.say(t.drop), t.chosen === true && 'used'],
     })),
     30,
-  )}<p class="note">Validation pictures changed, before the net was taught such changes: what costs it much and leaves a picture what it is, it is taught.</p>`
+  )}<p class="note">Validation pictures, changed: how the model did on them, and what it lost against the unchanged ones. What is used, training does to its pictures.</p>`
 }
 
 const problemTable = ({ problems }: Facts) =>

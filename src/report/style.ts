@@ -93,7 +93,7 @@ details[open] > summary { margin-bottom: 8px; }
 .pictures.heats { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); }
 .side { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
 h4 { font-size: 14px; margin: 0 0 8px; }
-.groups { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 290px), 1fr)); gap: 16px; margin: 0 0 16px; padding: 0; list-style: none; }
+.groups { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 290px), 1fr)); gap: 16px; align-items: start; margin: 0 0 16px; padding: 0; list-style: none; }
 .groups > .card { margin: 0; }
 .groups .pictures { margin: 0; }
 .multiples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 236px), 1fr)); gap: 14px; margin: 0 0 16px; }

@@ -35,7 +35,7 @@ export type Interpretation = {
   regression?: RegressionInterpretation
   calibration?: CalibrationPart
   heatmaps?: HeatPicture[]
-  /** How the model does on pictures of other sizes than those it learned from. */
+  /** How the model does at each picture size. */
   sizes?: SizeScore[]
   labelIssues?: IssuePicture[]
   nearDuplicates?: NearDuplicates[]
@@ -57,6 +57,8 @@ export type MultiInterpretation = {
   averages: Record<string, { precision: number; recall: number; f1: number }>
   /** Pictures with the highest loss over all labels. */
   topLosses?: LabelledPicture[]
+  /** How often one label was missed where another was given that is not there. */
+  confused?: { actual: string; predicted: string; count: number }[]
 }
 
 /** One label on the validation pictures: `support` have it, `ap` is its average precision (null without any), and the
@@ -105,8 +107,8 @@ export type CalibrationPart = { before: CalibrationCurve; after?: CalibrationCur
 /** A picture and the same with a heat map over it that shows what spoke for the class `of`; both small JPEGs. */
 export type HeatPicture = JudgedPicture & { overlay: string; of: string }
 
-/** The model at another picture size in px; `metrics` where the accuracy is not what
- *  counts. */
+/** The best weights at one picture size in px, on validation pictures of that size; `metrics` where the accuracy is not
+ *  what counts. */
 export type SizeScore = { size: number; accuracy: number; loss: number; metrics?: Record<string, number> }
 
 /** A label that may be wrong: `score` is how much the model believes it. A label of many is `given` or `suggested` as
