@@ -23,6 +23,7 @@ const fileNames =
 const labelNames =
   /^(label|labels|class|classes|class_?name|label_?name|target|targets|tag|tags|category|categories|diagnosis|species|breed|y)$/i
 const splitColumns = /^(split|set|subset|fold|partition|is_?valid|dataset|phase)$/i
+const groupColumns = /^(patient|subject|person|group|site|session|scene|video|series)(_?(id|name|number))?$/i
 
 /** How many rows are looked at to tell what a column holds. */
 const looked = 1000
@@ -56,6 +57,9 @@ export function findRoles(
     if (split) choose('split column', split.name, `it holds ${distinct(split).slice(0, 4).join(', ')}`)
   }
   const labels = given.length > 0 ? given : labelColumns(table, free(), choose)
+  const left = free().find(column => groupColumns.test(column.name) && !labels.includes(column) && repeats(column))
+  if (left && !group && !time && !split && options.groupRegex === undefined)
+    choose('groups', 'none', `column "${left.name}" may name them; groupColumn keeps each on one side of the split`)
   return { file, find, labels, split, group, time, choices }
 }
 
@@ -67,6 +71,8 @@ function sampled({ cells }: Column): Cell[] {
 }
 
 const distinct = (column: Column): string[] => [...new Set(sampled(column).map(cellText))].filter(text => text !== '')
+
+const repeats = (column: Column): boolean => distinct(column).length < sampled(column).length
 
 function fileColumn(
   table: Table,

@@ -1,7 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { flag } from './columns.ts'
-import { delimiterIn } from './delimiter.ts'
+import { delimiterFor, delimiterIn } from './delimiter.ts'
 import type { LabelOptions } from './options.ts'
 import { type Column, cellNumber, cellText } from './table.ts'
 import type { Choice, Task } from './types.ts'
@@ -14,6 +14,8 @@ export interface AnswerSource {
   rows: ArrayLike<number>
   /** Whether a row is kept from training; what it holds decides nothing. */
   test(row: number): boolean
+  /** Labels that are known beforehand: a trained model's. */
+  known?: readonly string[] | undefined
   where(row: number, column?: Column): string
 }
 
@@ -151,7 +153,7 @@ function bySize(
 }
 
 function delimiter(
-  { columns: [column], rows, test }: AnswerSource,
+  { columns: [column], rows, test, known }: AnswerSource,
   { delimiter: told, task }: LabelOptions,
   choose: Choose,
 ): ((text: string) => string[]) | undefined {
@@ -159,7 +161,7 @@ function delimiter(
   if (told !== undefined) return cut(told)
   const cells = new Set<string>()
   for (let i = 0; i < rows.length; i++) if (!test(rows[i]!)) cells.add(cellText(column!.cells[rows[i]!]))
-  const found = delimiterIn([...cells])
+  const found = known ? delimiterFor([...cells], known) : delimiterIn([...cells])
   if (found) choose('delimiter of labels', found.shown, found.reason)
   else if (task === 'multi') choose('delimiter of labels', 'none', 'no cell looks like several labels')
   return found && cut(found.delimiter)

@@ -36,10 +36,10 @@ export type Find = (name: string) => Found
 export function fileFinders(listing: Listing, table: string): (names: Iterable<string>) => Find {
   const { dir } = listing
   const exact = new Map(listing.names.map((name, i) => [name, i]))
-  const base = lazy(() => index(listing.names, name => posix.basename(name)))
+  const paths = lazy(() => index(listing.names, name => name))
+  const bases = lazy(() => index(listing.names, name => posix.basename(name)))
   const stems = lazy(() => index(listing.names, stem, namedAsPicture))
   const baseStems = lazy(() => index(listing.names, name => posix.basename(stem(name)), namedAsPicture))
-  const composed = lazy(() => index(listing.names, name => name.normalize('NFC')))
   const folders = lazy(() => new Set(listing.names.map(name => posix.dirname(name))))
   const roots = [...new Set([dir, real(dir)])]
   const home = dirname(resolve(table))
@@ -64,22 +64,22 @@ export function fileFinders(listing: Listing, table: string): (names: Iterable<s
         const at = exact.get(form)
         if (at !== undefined) return at
       }
-      for (const form of wanted.concat(prefixes.map(prefix => prefix + wanted[0]))) {
-        const found = exact.get(form) ?? stems().get(form)
+      for (const form of wanted) {
+        const found = stems().get(composed(form)) ?? paths().get(composed(form))
         if (found !== undefined) return found
       }
-      const form = wanted[0]
-      if (!form.includes('/')) {
-        const found = base().get(form) ?? baseStems().get(form)
-        if (found !== undefined) return found
-      }
-      return isPlain(form) ? undefined : composed().get(form.normalize('NFC'))
+      const [form] = wanted
+      const under = prefixes.map(prefix => prefix + form)
+      const found = under.flatMap(
+        path => exact.get(path) ?? stems().get(composed(path)) ?? paths().get(composed(path)) ?? [],
+      )
+      if (found.length > 0) return found.length === 1 ? found[0] : [found[0]!, found[1]!]
+      return form.includes('/') ? undefined : (bases().get(composed(form)) ?? baseStems().get(composed(form)))
     }
   }
 }
 
-const isPlain = (name: string): boolean => Buffer.byteLength(name) === name.length
-
+const composed = (name: string): string => (/^[\x20-\x7e]*$/.test(name) ? name : name.normalize('NFC'))
 const stem = (name: string): string => name.slice(0, name.length - extname(name).length)
 
 function lazy<T>(make: () => T): () => T {
@@ -87,16 +87,16 @@ function lazy<T>(make: () => T): () => T {
   return () => (made ??= make())
 }
 
-/** Files by a key, two where a key has several. */
+/** Files by a key with composed letters, two where a key has several. */
 function index(
   names: readonly string[],
   key: (name: string) => string,
   allowed: (name: string) => boolean = () => true,
-): Map<string, Exclude<Found, undefined>> {
-  const found = new Map<string, Exclude<Found, undefined>>()
+): Map<string, number | [number, number]> {
+  const found = new Map<string, number | [number, number]>()
   names.forEach((name, i) => {
     if (!allowed(name)) return
-    const at = key(name)
+    const at = composed(key(name))
     const before = found.get(at)
     if (before === undefined) found.set(at, i)
     else if (typeof before === 'number') found.set(at, [before, i])

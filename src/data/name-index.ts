@@ -43,7 +43,7 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
   const rows = Array.from(cells.keys())
   const { targets, ...rest } = options
   const answers = readAnswers(
-    { columns: [column], rows, test: () => false, where },
+    { columns: [column], rows, test: () => false, where, known: known?.classes },
     targets ? { ...rest, task: 'regression' } : rest,
   )
   if (targets && targets.length !== answers.targets.length)

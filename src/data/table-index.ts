@@ -66,7 +66,13 @@ function labelledRows(
     throw new AnnealError(foldAlone)
   const test = splits && new Set(rows.filter((_, i) => splits[i] === 'test'))
   const answers = readAnswers(
-    { columns: roles.labels, rows, test: row => test?.has(row) ?? false, where: table.where },
+    {
+      columns: roles.labels,
+      rows,
+      test: row => !known && (test?.has(row) ?? false),
+      where: table.where,
+      known: known?.classes,
+    },
     options,
   )
   const { group, time } = known ? {} : roles
