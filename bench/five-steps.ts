@@ -5,14 +5,12 @@
  *  `total_s`. Pictures are decoded anew for each seed (an empty cache), weights and addon are ready. Writes
  *  bench/results/five-steps.json: accuracies, seconds of each phase, versions, machine. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { cacheFolder } from '../src/base/files.ts'
 import type { RunResult } from '../src/runs/index.ts'
-import { machine } from '../src/setup/index.ts'
-import { library } from '../src/torch/index.ts'
+import { emptyCache, measuredOn } from './machine.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -58,14 +56,6 @@ for (const seed of values.seeds.split(',').map(Number)) {
   rmSync(cache, { recursive: true, force: true })
 }
 
-/** A cache with everything of the user's but decoded pictures and features. */
-function emptyCache(): string {
-  const cache = mkdtempSync(join(tmpdir(), 'anneal-cache-'))
-  for (const name of readdirSync(cacheFolder()))
-    if (name !== 'pictures' && name !== 'features') symlinkSync(join(cacheFolder(), name), join(cache, name))
-  return cache
-}
-
 let rival: unknown
 if (values.rival) {
   const { status, stdout, stderr } = spawnSync('sh', ['-c', values.rival], { encoding: 'utf8', maxBuffer: 1 << 28 })
@@ -75,12 +65,9 @@ if (values.rival) {
 }
 
 const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length
-const { cpu } = machine()
 const summary = {
-  date: new Date().toISOString().slice(0, 10),
+  ...measuredOn(),
   model: values.model,
-  machine: { cpu: cpu.model, cores: cpus().length, avx512: cpu.avx512, amx: cpu.amx, memoryBytes: totalmem() },
-  versions: { node: process.versions.node, libtorch: library().version },
   test: mean(rows.map(r => r.test?.accuracy ?? Number.NaN)),
   valid: mean(rows.map(r => r.accuracy)),
   wallSeconds: mean(rows.map(r => r.wallSeconds)),
