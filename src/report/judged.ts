@@ -78,7 +78,7 @@ export const image = (thumbnail: string, alt: string, pictures: Loaded): Html =>
 
 /** A file's name under its picture, the whole path for those who point at it. */
 export const fileName = (file: unknown): Html =>
-  html`<span class="file" title="${String(file ?? '')}">${name(basename(String(file ?? '')))}</span>`
+  html`<span class="file" title="${String(file ?? '')}"><bdi>${basename(String(file ?? ''))}</bdi></span>`
 
 const item = (picture: Piece, text: Piece, file: unknown) => html`<li>${picture}<p>${text}${fileName(file)}</p></li>`
 

@@ -40,6 +40,7 @@ export function labels({ facts, charts }: Material): (Html | undefined | false)[
   ]
 }
 
+/** Averages in the order in which they are shown. */
 const words: Record<string, string> = {
   samples: 'mean over pictures',
   micro: 'all decisions together',
@@ -47,13 +48,16 @@ const words: Record<string, string> = {
   weighted: 'mean over labels by their pictures',
 }
 
-const averageTable = ({ averages, threshold }: Multi) =>
-  html`${table(
+function averageTable({ averages, threshold }: Multi): Html {
+  const keys = [...new Set([...Object.keys(words), ...Object.keys(averages)])]
+  const shown = keys.flatMap(key => (averages[key] ? [{ key, ...averages[key] }] : []))
+  return html`${table(
     [{ title: 'Average' }, ...['Precision', 'Recall', 'F1'].map(title => ({ title, n: true }))],
-    Object.entries(averages).map(([key, a]) => ({
-      cells: [words[key] ?? key, decimals(a.precision), decimals(a.recall), html`${bar(a.f1)}${decimals(a.f1)}`],
+    shown.map(a => ({
+      cells: [words[a.key] ?? a.key, decimals(a.precision), decimals(a.recall), html`${bar(a.f1)}${decimals(a.f1)}`],
     })),
   )}<p class="note">With the threshold of each label.${Number.isFinite(threshold) && ` One for all would be ${decimals(threshold, 2)}.`} Thresholds were found on these pictures, so the numbers are a little too good.</p>`
+}
 
 const confusedTable = ({ confused }: Multi) =>
   table(
