@@ -1,5 +1,5 @@
 import { duration, percent } from '../base/format.ts'
-import { listRuns } from '../runs/index.ts'
+import { listRuns, type RunSummary } from '../runs/index.ts'
 
 /** `npx anneal runs`: the runs below a folder, with their results. */
 export async function runs(folder: string, { json = false }: { json?: boolean }): Promise<void> {
@@ -16,12 +16,12 @@ export async function runs(folder: string, { json = false }: { json?: boolean })
     r.dir,
     r.state,
     r.model ?? '',
-    r.accuracy === undefined ? '' : percent(r.accuracy),
+    scoreOf(r),
     r.epochs === undefined ? '' : String(r.epochs),
     r.seconds === undefined ? '' : duration(r.seconds),
     r.reason ?? '',
   ])
-  const table = [['run', 'state', 'model', 'accuracy', 'epochs', 'time', ''], ...rows]
+  const table = [['run', 'state', 'model', 'score', 'epochs', 'time', ''], ...rows]
   const widths = table[0]!.map((_, c) => Math.max(...table.map(row => row[c]!.length)))
   for (const row of table)
     process.stdout.write(
@@ -30,4 +30,11 @@ export async function runs(folder: string, { json = false }: { json?: boolean })
         .join('  ')
         .trimEnd()}\n`,
     )
+}
+
+/** `87.9 %`; of several labels `mAP 0.912`, of numbers `R² 0.850`. */
+function scoreOf({ accuracy, metrics = {} }: RunSummary): string {
+  if (metrics.mAP !== undefined) return `mAP ${metrics.mAP.toFixed(3)}`
+  if (metrics.r2 !== undefined) return `R² ${metrics.r2.toFixed(3)}`
+  return accuracy === undefined ? '' : percent(accuracy)
 }

@@ -23,6 +23,8 @@ export type RunSummary = {
   model?: string
   classes?: number
   accuracy?: number
+  /** Of several labels and of numbers: all their metrics. */
+  metrics?: Record<string, number>
   epochs: number
   seconds?: number
 }
@@ -66,13 +68,17 @@ export function summariseRun(dir: string): RunSummary {
     if (!config && !live) throw new Error('config.json is missing')
     summary.model = String(config?.model ?? '')
     if (Array.isArray(config?.classes)) summary.classes = config.classes.length
-    const { epochs, accuracy } = summariseMetrics(readText(paths.metrics))
+    const { epochs, accuracy, metrics } = summariseMetrics(readText(paths.metrics))
     summary.epochs = epochs
     if (accuracy !== undefined) summary.accuracy = accuracy
+    const others = (found: object) => Object.keys(found).some(name => ['mAP', 'r2'].includes(name))
+    if (others(metrics)) summary.metrics = metrics
     const end = lastEvents(paths.events)
     if (end.length > 0) summary.seconds = end.at(-1)!.t
     const result = part('result.json', () => readObject<RunResult>(paths.result))
     if (typeof result?.accuracy === 'number') summary.accuracy = result.accuracy
+    if (result?.metrics && others(result.metrics)) summary.metrics = result.metrics
+    if (result && epochs === 0) summary.epochs = result.epochs
     summary.state = live ? 'running' : result ? 'done' : stateFrom(end)
     const failed = end.findLast(e => e.type === 'failed')
     if (summary.state === 'failed' && failed?.type === 'failed') summary.reason = failed.message
