@@ -30,6 +30,7 @@ const training = (command: Command) =>
     .option('--no-pretrained', 'begin from random weights')
     .option('--size <pixels>', "side of the pictures in pixels (default: the model's own)", Number)
     .option('--sizes <pixels>', 'train through several sizes, small ones first: 128,224,288', many)
+    .option('--test-size <pixels>', 'predict at this size, where that validates no worse', Number)
     .option('--batch <n>', 'pictures a step (default: 32)', Number)
     .option(
       '--epochs <n>',

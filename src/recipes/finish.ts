@@ -9,7 +9,7 @@ import {
   reliability,
   type ThresholdMetric,
 } from '../train/metrics.ts'
-import { labelScores } from '../train/objective.ts'
+import { labelScores, said } from '../train/objective.ts'
 import { saveModel } from '../train/saved.ts'
 import { type TtaOptions, tta } from '../train/tta.ts'
 import type { Best } from './best.ts'
@@ -89,6 +89,27 @@ export async function finish(
     ...(thresholds ? { threshold: thresholds.threshold, thresholds: [...thresholds.thresholds] } : {}),
     ...(test ? { test: { ...test, pictures: testSource.count } } : {}),
   }
+}
+
+/** The best weights' pictures at `testSize`, where they validate no worse there than at the size that they were trained at:
+ *  objects look larger in training crops than in test ones (Touvron et al. 2019, arXiv:1906.06423). */
+export async function atTestSize(prepared: Prepared, { session, options, signal }: Context): Promise<Prepared> {
+  const { testSize } = options
+  const { size } = prepared.preprocessing
+  if (testSize === undefined || testSize === size) return prepared
+  const larger = await prepared.at(testSize)
+  const [then, now] = [
+    await evaluator(prepared).validate(prepared.source('valid'), { signal }),
+    await evaluator(larger).validate(larger.source('valid'), { signal }),
+  ]
+  const better = now.score > then.score || (now.score === then.score && now.loss <= then.loss)
+  const { metric } = prepared.objective
+  session.choice(
+    'test size',
+    `${better ? testSize : size} px`,
+    `${said(metric, now.score)}, loss ${now.loss.toFixed(3)} at ${testSize} px; ${said(metric, then.score)}, loss ${then.loss.toFixed(3)} at ${size} px`,
+  )
+  return better ? larger : prepared
 }
 
 const sizeScore = (size: number, { metrics, loss }: Best) => ({

@@ -5,7 +5,7 @@ import { saveModel } from '../train/saved.ts'
 import { readWeights } from '../weights/index.ts'
 import type { Best } from './best.ts'
 import { modelCard } from './card.ts'
-import { finish } from './finish.ts'
+import { atTestSize, finish } from './finish.ts'
 import { type Context, type Prepared, prepare } from './prepare.ts'
 import { netTensors, trainStage } from './stage.ts'
 
@@ -75,6 +75,7 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   )
   prepared = await first.at(best!.size)
   prepared.net.net.loadStateDict(readWeights(bestPath.weights))
+  prepared = await atTestSize(prepared, context)
   const facts = await finish(prepared, context, { stages: done, best: best! })
   clock.lap('report')
   const result: RunResult = {

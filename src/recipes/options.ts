@@ -77,6 +77,8 @@ export interface TrainOptions extends Omit<LabelOptions, 'seed' | 'valid' | 'max
   bnFreeze?: boolean | undefined
   /** What thresholds of several labels are found for; F1 unless given. */
   thresholdFor?: ThresholdMetric | undefined
+  /** Side in pixels to predict at, where that validates no worse than the size of training. */
+  testSize?: number | undefined
   /** Keep the net of each cycle's end, and save their average as a classifier. */
   snapshots?: boolean | undefined
   /** Try the equal mean of the weights of all cycles' ends. */
@@ -111,6 +113,7 @@ export function checkOptions(o: TrainOptions): void {
         ? '--sizes: expected sizes in pixels, such as 128,224'
         : `--size ${o.size} and --sizes ${o.sizes} contradict each other; leave one of them out`,
     )
+  whole('test-size', o.testSize, 32, 2048)
   whole('batch', o.batchSize, 2, 4096)
   whole('seed', o.seed, 0, 2 ** 32 - 1)
   whole('views', o.views, 0, 64)

@@ -96,7 +96,7 @@ export async function prepare(
   session.choice('model', modelName, given === 'auto' ? autoReason(modelName, options) : 'as asked')
   const info = modelInfo(modelName)
   const sizes = options.sizes ?? [options.size ?? info.size]
-  checkSizes(modelName, sizes)
+  checkSizes(modelName, options.testSize === undefined ? sizes : [...sizes, options.testSize])
   const state = pretrained
     ? await pretrainedState(modelName, { ...(options.weights === undefined ? {} : { file: options.weights }), report })
     : undefined
