@@ -102,6 +102,7 @@ test('label columns: by name, the only one left, or one a label', async t => {
   const oneHot = withTable(t, 'image,MEL,NV,BCC', [',1.0,0.0,0.0', ',0.0,1.0,0.0', ',0.0,1.0,0.0', ',1.0,0.0,0.0'])
   const single = await indexPictures(oneHot, table)
   assert.deepEqual([single.task, single.classes], ['single', ['MEL', 'NV']])
+  assert.deepEqual(kinds(single), ['empty-class BCC'])
 
   const listed = tempFolder(t)
   pictures(listed, numbered(3))
@@ -381,6 +382,16 @@ test('pictures that are missing, named twice or named nowhere are listed', async
   assert.match(of('duplicate')[0]!.reason, /line 5 names it again, with what .*line 2 says of it/)
   assert.equal(of('unlabelled').length, 21)
   assert.match(of('unlabelled').at(-1)!.reason, /labels.csv does not name 6 more pictures/)
+})
+
+test('a picture that a table has in two splits stays in the one that judges last', async t => {
+  const dir = withTable(t, 'file,label,split', [',a,train', ',b,train', ',a,valid', ',b,valid'])
+  const rows = ['0.jpg,a,train', '1.jpg,b,train', '2.jpg,a,valid', '3.jpg,b,valid', '2.jpg,a,train']
+  put(dir, { 'labels.csv': ['file,label,split', ...rows].join('\n') })
+  const once = await indexPictures(dir, table)
+  assert.deepEqual(Object.values(splitsOf(once)), ['train', 'train', 'valid', 'valid'])
+  assert.deepEqual(kinds(once).slice(0, 1), ['leak 2.jpg'])
+  assert.match(once.problems[0]!.reason, /line 4 has it in valid and .*line 6 in train; it stays in valid/)
 })
 
 test('tables that can not be followed: file, line and column', async t => {

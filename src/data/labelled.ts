@@ -1,11 +1,12 @@
 import { posix } from 'node:path'
-import { AnnealError, didYouMean } from '../base/errors.ts'
+import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import type { FolderIndex } from './folder.ts'
+import { type Known, knownClasses, partOf, unknownLabel } from './known.ts'
 import type { Answers } from './labels.ts'
 import type { Listing } from './lookup.ts'
 import { namedAsPicture } from './magic.ts'
-import { groupedByName, naturalOrder, splitNamed } from './names.ts'
+import { groupedByName, splits as judging, naturalOrder, splitNamed } from './names.ts'
 import { type LabelOptions, planOf } from './options.ts'
 import { checkGroupsApart, drawSplit, uncheckedLabels } from './split.ts'
 import type { Choice, Problem, Split } from './types.ts'
@@ -28,15 +29,6 @@ export interface LabelledRows {
   choices: Choice[]
 }
 
-/** The classes of a trained model, by which pictures to evaluate it on are numbered. */
-export interface Known {
-  classes: readonly string[]
-  /** Which part of the pictures is meant where they have parts: test, else valid, unless given. */
-  part?: Split | 'all' | undefined
-  /** Leave out labels that the model does not know, instead of refusing them. */
-  leaveOut?: boolean | undefined
-}
-
 /** How many files are listed one by one of those that nothing names. */
 const mostListed = 20
 
@@ -49,13 +41,21 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const choices = [...given.choices, ...answers.choices]
   const splits = given.splits ?? splitsByFolder(given, choices)
   const told = toldRows(given)
-  const once = withoutCopies(given, told.rows)
+  const once = withoutCopies(given, told.rows, splits)
   const part = known && partOf(splits, known, choices, once.rows)
   const rows = part && splits ? once.rows.filter(row => splits[row] === part) : once.rows
   const splitOf = (row: number): Split => (known ? 'test' : (splits?.[row] ?? 'train'))
-  const classes = known ? knownClasses(given, known) : classesOf(given, rows, splitOf)
+  const classes = known ? knownClasses(answers, known, given.source) : classesOf(given, rows, splitOf)
   const numbered = numberedItems(given, { rows, splitOf, classes, known })
-  const problems = [given.problems, told.problems, once.problems, numbered.problems, unnamed(given)].flat()
+  const empty = (answers.declared ?? []).filter(name => !classes.includes(name))
+  const problems = [
+    given.problems,
+    told.problems,
+    once.problems,
+    numbered.problems,
+    known ? [] : empty.map(name => passed('empty-class', name, 'no training picture has this label')),
+    unnamed(given),
+  ].flat()
   const base = { dir, task, classes, choices }
   if (known) {
     const plan = planOf({ maxDamaged: options.maxDamaged })
@@ -136,10 +136,12 @@ const passed = (kind: Problem['kind'], file: string, reason: string): Problem =>
   counted: false,
 })
 
-/** Rows of a file each. A file that comes again is dropped where it tells the same, and refused where it does not. */
+/** Rows of a file each. A file that comes again with the same answer stays once, in the split that judges last; with
+ *  another answer it is refused. */
 function withoutCopies(
   { files, answers, listing, where }: LabelledRows,
   rows: readonly number[],
+  splits: readonly Split[] | undefined,
 ): { rows: number[]; problems: Problem[] } {
   const first = new Map<number, number>()
   const problems: Problem[] = []
@@ -149,9 +151,15 @@ function withoutCopies(
     const before = first.get(files[row]!)
     const name = listing.names[files[row]!]!
     if (before === undefined) first.set(files[row]!, row)
-    else if (said(before) === said(row))
-      problems.push(passed('duplicate', name, `${where(row)} names it again, with what ${where(before)} says of it`))
-    else
+    else if (said(before) === said(row)) {
+      const apart = splits !== undefined && splits[before] !== splits[row]
+      const later = apart && judging.indexOf(splits[row]!) > judging.indexOf(splits[before]!)
+      if (later) first.set(files[row]!, row)
+      const reason = apart
+        ? `${where(before)} has it in ${splits[before]} and ${where(row)} in ${splits[row]}; it stays in ${splits[later ? row : before]}`
+        : `${where(row)} names it again, with what ${where(before)} says of it`
+      problems.push(passed(apart ? 'leak' : 'duplicate', name, reason))
+    } else
       throw new AnnealError(
         `${name} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row a picture. Remove one of them, or join their labels in one row.`,
       )
@@ -174,46 +182,6 @@ function classesOf(
       `${source} gives the training pictures in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
     )
   return [...labels].sort(naturalOrder)
-}
-
-function knownClasses({ answers, source }: LabelledRows, { classes }: Known): string[] {
-  if (answers.task === 'regression' && answers.targets.length !== classes.length)
-    throw new AnnealError(
-      `${source} gives ${plural(answers.targets.length, 'number')} a picture (${answers.targets.join(', ')}), and the model tells ${classes.length} (${classes.join(', ')}). Name as many columns with targets.`,
-    )
-  return [...classes]
-}
-
-function unknownLabel(
-  name: string,
-  { classes, where, split, known }: { classes: string[]; where: string; split: Split; known: Known | undefined },
-): AnnealError {
-  const some = `${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`
-  const near = didYouMean(name, classes)
-  return new AnnealError(
-    known
-      ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out labels that it does not know.`
-      : `${where}: the label "${name}" is in ${split} and no training picture has it; expected the labels of training: ${some}.${near} Add training pictures or correct the label.`,
-  )
-}
-
-function partOf(
-  splits: readonly Split[] | undefined,
-  { part }: Known,
-  choices: Choice[],
-  rows: readonly number[],
-): Split | undefined {
-  if (part === 'all' || !splits) return undefined
-  const counts = { train: 0, valid: 0, test: 0 }
-  for (const row of rows) counts[splits[row]!]++
-  const chosen = part ?? (counts.test > 0 ? 'test' : counts.valid > 0 ? 'valid' : undefined)
-  if (chosen === undefined || counts[chosen] === 0)
-    throw new AnnealError(
-      `${chosen ? `none of the pictures is in ${chosen}` : 'all pictures are in train'} (${counts.train} train, ${counts.valid} valid, ${counts.test} test); a model is evaluated on pictures that it was not trained on. Say which part is meant (test, valid, train or all).`,
-    )
-  const others = rows.length - counts[chosen]
-  choices.push({ what: 'part', value: chosen, reason: `${plural(others, 'picture')} of other parts are passed over` })
-  return chosen
 }
 
 /** Splits where every file lies in a folder called train, valid or test, and there is training. */

@@ -28,6 +28,8 @@ export interface Answers {
   values?: (readonly number[] | undefined)[]
   /** Names of targets, for the task `regression`. */
   targets: string[]
+  /** Labels that there are whether or not a picture has them: columns of their own. */
+  declared?: string[]
   choices: Choice[]
 }
 
@@ -126,7 +128,8 @@ function flags({ columns, rows, test, where }: AnswerSource, task: Task | undefi
       return value ? [column.name] : []
     }),
   )
-  return bySize({ columns, rows, test, where }, labels, { task, told: false, choose })
+  const read = bySize({ columns, rows, test, where }, labels, { task, told: false, choose })
+  return { ...read, declared: columns.map(column => column.name) }
 }
 
 /** The task by how many labels rows have; a row without a label tells nothing where each picture has one. */
