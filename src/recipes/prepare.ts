@@ -120,7 +120,7 @@ export async function prepare(
     type: 'scan',
     classes: data.counts,
     problems: data.problems.map(({ file, reason, kind }) => ({ file, reason, kind })),
-    ...(task === 'single' ? {} : { pictures: partCounts(data) }),
+    ...(task === 'single' ? {} : { pictures: data.pictures }),
   })
   const kept = mode === 'keep' ? keptChannels(first) : undefined
   const channels = kept?.channels ?? 3
@@ -239,12 +239,6 @@ function keptChannels({ data, picture }: Pictures) {
   const reason = `the pictures' own over ${plural(pictures, 'picture')}: mean ${text(mean)}, deviation ${text(std)}; the first convolution is adapted`
   return { channels, mean, std, reason }
 }
-
-const partCounts = (data: ImageData) => ({
-  train: data.of('train').length,
-  valid: data.of('valid').length,
-  test: data.of('test').length,
-})
 
 const picturesKind = ({ channels = 3, data }: Picture) => ({ channels, depth: depthOf(data) })
 
