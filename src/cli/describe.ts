@@ -75,18 +75,10 @@ function summary({ run, epochs, seconds, test, ...valid }: RunResult, paint: Pai
   const by = Object.entries(spent).map(([phase, s]) => `${phase} ${duration(s)}`)
   const time = total === undefined ? '' : ` in ${duration(total)}`
   return [
-    paint(
-      'green',
-      `valid ${results(valid)}, loss ${valid.loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`,
-    ),
+    paint('green', `valid ${results(valid)}, loss ${valid.loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`),
     ...(by.length > 0 ? [`  ${by.join(', ')}`] : []),
     ...(test
-      ? [
-          paint(
-            'green',
-            `test ${results(test)}, loss ${test.loss.toFixed(4)}, ${plural(test.pictures, 'picture')}`,
-          ),
-        ]
+      ? [paint('green', `test ${results(test)}, loss ${test.loss.toFixed(4)}, ${plural(test.pictures, 'picture')}`)]
       : []),
     ...printable(run),
   ]
