@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
 import { plural } from '../base/format.ts'
-import { isRun, readObject, type RunResult, runPaths } from '../runs/index.ts'
+import { isRun, type RunResult, readObject, runPaths } from '../runs/index.ts'
 import { said } from '../train/objective.ts'
 import type { ModelCard } from '../train/saved.ts'
 import type { Session } from './session.ts'
@@ -75,9 +75,7 @@ function spreadOf(values: readonly number[]): Spread {
 /** The nets of all folds as one classifier: their weights beside a card that lists them; thresholds, temperature and the
  *  scale of numbers are means. */
 function saveAverage(dir: string, results: readonly RunResult[], spread: Record<string, Spread>): void {
-  const cards = results.map(
-    ({ run }) => JSON.parse(readFileSync(runPaths(run).best.about, 'utf8')) as ModelCard,
-  )
+  const cards = results.map(({ run }) => JSON.parse(readFileSync(runPaths(run).best.about, 'utf8')) as ModelCard)
   const members = results.map(({ run }, i) => {
     const name = `best.${i + 1}.safetensors`
     if (!existsSync(join(dir, name))) copyFileSync(runPaths(run).best.weights, join(dir, name))

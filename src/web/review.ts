@@ -98,7 +98,7 @@ function issues({ labelIssues }: Partial<Interpretation>, task: RunTask, picture
   return rows(labelIssues).flatMap(issue => {
     if (!isText(issue.file)) return []
     // A label of many is given in words, `not cloudy`; all labels of the picture may stand beside it.
-    const labels = 'labels' in issue ? texts(issue.labels) : task === 'multi' ? undefined : texts(issue.given)
+    const labels = task === 'multi' ? texts(issue.labels) : texts(issue.given)
     const suggested = task === 'multi' ? changed(labels, issue.suggested) : texts(issue.suggested)
     return {
       pictures: [pictures.add(issue.file, issue.thumbnail, labels)],
