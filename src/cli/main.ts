@@ -171,6 +171,16 @@ program
   .action(lazy(async () => (await import('./report.ts')).report))
 
 program
+  .command('clean')
+  .description('look at likely wrong labels, near-duplicates and hard pictures of a run; decide what to leave out')
+  .argument('<run>', 'a run folder')
+  .option('--list', 'print them instead of serving a page')
+  .option('--json', 'print them, one JSON line each')
+  .option('--decide <file>', 'take decisions from JSON lines: file, action (keep, drop, relabel), label; - reads stdin')
+  .option('--port <n>', 'of the page, on the loopback address (default: any free one)', Number)
+  .action(lazy(async () => (await import('./clean.ts')).clean))
+
+program
   .command('doctor')
   .description('what was found on this machine, and what to do about what is missing')
   .option('--json', 'as one JSON object')

@@ -75,7 +75,7 @@ function curve(scores: ArrayLike<number>, targets: ArrayLike<number>): [number, 
   const points = recall
     .map((r, i): [number, number] => [r, precision[i]!])
     .filter(p => p.every(Number.isFinite))
-    .sort((a, b) => a[0] - b[0])
+    .sort((a, b) => a[0] - b[0] || b[1] - a[1])
   const every = Math.ceil(points.length / mostPoints)
   return points.filter((_, i) => i % every === 0 || i === points.length - 1)
 }

@@ -132,7 +132,10 @@ function calibrate(
   }
   const before = curve(probabilities)
   if (source('valid').count < leastToCalibrate) return { temperature: 1, calibration: { before } }
-  const { temperature } = fitTemperature(logits, targets, classes.length, { task })
+  const [least, most] = [0.1, 10]
+  const { temperature } = fitTemperature(logits, targets, classes.length, { task, least, most })
+  // At a bound there was no mistake to learn from, or no temperature helps.
+  if (temperature < least * 1.01 || temperature > most / 1.01) return { temperature: 1, calibration: { before } }
   const after = curve(applyTemperature(logits, classes.length, temperature, { task }))
   session.choice(
     'temperature',

@@ -112,8 +112,15 @@ export type HeatPicture = JudgedPicture & { overlay: string; of: string }
 export type SizeScore = { size: number; accuracy: number; loss: number; metrics?: Record<string, number> }
 
 /** A label that may be wrong: `score` is how much the model believes it. A label of many is `given` or `suggested` as
- *  words (`cloudy`, `not cloudy`). */
-export type IssuePicture = { file: string; given: string; suggested: string; score: number; thumbnail: string }
+ *  words (`cloudy`, `not cloudy`), beside all `labels` that the picture has. */
+export type IssuePicture = {
+  file: string
+  given: string
+  suggested: string
+  score: number
+  labels?: string[]
+  thumbnail: string
+}
 
 /** Pictures that are nearly the same, `similarity` up to 1; `part` says where each lies (train, valid, test). */
 export type NearDuplicates = {

@@ -1,0 +1,104 @@
+import { AnnealError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
+import type { Decision } from '../data/decisions.ts'
+import {
+  command,
+  decide,
+  decisionsOf,
+  decisionsPath,
+  type Entry,
+  type Review,
+  reviewOf,
+  serveReview,
+} from '../web/index.ts'
+import { flat } from './style.ts'
+
+/** What `anneal clean` is told. */
+export interface CleanFlags {
+  list?: boolean
+  json?: boolean
+  decide?: string
+  port?: number
+}
+
+/** `anneal clean`: shows what of a run's pictures to look at, in a page or as text, and keeps what is decided. */
+export async function clean(
+  run: string,
+  { list = false, json = false, decide: file, port }: CleanFlags,
+): Promise<void> {
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536))
+    throw new AnnealError(`--port: expected a number from 0 to 65535, got ${port}`)
+  const review = reviewOf(run)
+  if (file !== undefined) return take(review, file)
+  if (list || json) return print(review, json)
+  if (review.sections.length === 0)
+    throw new AnnealError(
+      `${run}: there is nothing to review: its interpret.json lists no label issues, near-duplicates or losses`,
+    )
+  const served = await serveReview(review, { port: port ?? 0 })
+  process.stdout.write(
+    `${plural(review.pictures.length, 'picture')} to look at: open this address (Done, or Ctrl-C here, ends it)\n${served.url}\n`,
+  )
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void served.close())
+  await served.ended
+  await served.close()
+  told(review)
+}
+
+/** Takes decisions from a file of JSON lines (`-`: from standard input): all of them, or none where one is wrong. */
+async function take(review: Review, file: string): Promise<void> {
+  const { readDecisions } = await import('../data/decisions.ts')
+  const { fileOf } = await import('../web/review.ts')
+  const decisions = readDecisions(file === '-' ? '/dev/stdin' : file)
+  const listed = new Set(review.pictures.map(p => p.file))
+  const unknown = decisions.find(d => !listed.has(d.file) && !fileOf(review, d.file))
+  if (unknown)
+    throw new AnnealError(
+      `${file}: ${review.data} has no picture ${unknown.file}; expected paths below it, as \`anneal clean ${review.run} --list\` shows them`,
+    )
+  if (decisions.length > 0) decide(review, decisions as (Decision & { reason?: string })[])
+  told(review)
+}
+
+function told(review: Review): void {
+  const decisions = decisionsOf(review.run)
+  if (decisions.size === 0) return void process.stdout.write('nothing was decided\n')
+  const of = (action: Decision['action']) => [...decisions.values()].filter(d => d.action === action).length
+  process.stdout.write(
+    `${decisionsPath(review.run)}: ${plural(decisions.size, 'decision')}, ${of('drop')} left out, ${of('relabel')} relabelled\nnext     ${command(review)}\n`,
+  )
+}
+
+function print(review: Review, json: boolean): void {
+  const decisions = decisionsOf(review.run)
+  for (const { kind, entries } of review.sections)
+    for (const entry of entries) {
+      const files = entry.pictures.map(number => review.pictures[number]!)
+      if (json) process.stdout.write(`${JSON.stringify(asObject(kind, entry, files, decisions))}\n`)
+      else {
+        process.stdout.write(
+          `${kind}  ${[entry.words, entry.score].flatMap(text => (text ? [flat(text)] : [])).join(', ')}\n`,
+        )
+        for (const { file, labels } of files) {
+          const decision = decisions.get(file)
+          const state = decision
+            ? `  [${decision.action}${decision.action === 'relabel' ? ` ${[decision.label].flat().join(', ')}` : ''}]`
+            : ''
+          process.stdout.write(`  ${flat(file)}${labels ? `  (${flat(labels.join(', '))})` : ''}${flat(state)}\n`)
+        }
+      }
+    }
+  if (review.sections.length === 0 && !json) process.stdout.write('nothing to review\n')
+}
+
+const asObject = (
+  kind: string,
+  { suggested, score }: Entry,
+  files: Review['pictures'],
+  decisions: ReadonlyMap<string, Decision>,
+) => ({
+  kind,
+  score,
+  ...(suggested ? { suggested } : {}),
+  pictures: files.map(({ file, labels }) => ({ file, labels, decision: decisions.get(file) })),
+})

@@ -1,0 +1,82 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { AnnealError, didYouMean } from '../base/errors.ts'
+import { writeAtomic } from '../base/files.ts'
+import { type Decision, readDecisions } from '../data/decisions.ts'
+import { sha256 } from '../data/hashes.ts'
+import { fileOf, type Review } from './review.ts'
+
+/** A decision as it is kept: with why it was looked at, and when. */
+export interface Decided extends Decision {
+  reason: string
+  /** ISO 8601. */
+  at: string
+}
+
+/** Where a run's decisions are: `clean.jsonl` in its folder. */
+export const decisionsPath = (run: string): string => join(run, 'clean.jsonl')
+
+/** The decisions so far by file; of several on one file the last holds. */
+export function decisionsOf(run: string): Map<string, Decision> {
+  const path = decisionsPath(run)
+  return new Map(existsSync(path) ? readDecisions(path).map(decision => [decision.file, decision]) : [])
+}
+
+/** Appends decisions to a run's `clean.jsonl`, all or none, with the sha256 of each picture that is there; the pictures
+ *  themselves are only read. Refuses labels that the run does not know. */
+export function decide(
+  review: Review,
+  decisions: readonly (Decision & { reason?: string })[],
+  now = new Date(),
+): Decided[] {
+  const kept = decisions.map(decision => whole(review, decision, now))
+  const path = decisionsPath(review.run)
+  const before = existsSync(path) ? readFileSync(path, 'utf8') : ''
+  const lines = kept.map(decision => `${JSON.stringify(decision)}\n`).join('')
+  writeAtomic(path, before === '' || before.endsWith('\n') ? before : `${before}\n`, lines)
+  return kept
+}
+
+function whole(
+  review: Review,
+  { file, action, label, hash, reason }: Decision & { reason?: string },
+  now: Date,
+): Decided {
+  const path = fileOf(review, file)
+  const own = hash ?? (path ? sha256(readFileSync(path)) : undefined)
+  return {
+    file,
+    action,
+    ...(action === 'relabel' ? { label: checkedLabel(review, file, [label ?? []].flat()) } : {}),
+    ...(own ? { hash: own } : {}),
+    reason: reason ?? '',
+    at: now.toISOString(),
+  }
+}
+
+/** The label in the form that the task has: one name, a list of names, a list of numbers. */
+function checkedLabel({ task, classes }: Review, file: string, given: readonly (string | number)[]): Decided['label'] {
+  if (task === 'regression') {
+    const values = given.map(v => (String(v).trim() === '' ? Number.NaN : Number(v)))
+    if (values.length === classes.length && values.every(Number.isFinite)) return values
+    throw new AnnealError(
+      `${file}: got ${given.join(', ') || 'nothing'}; expected a number for each of ${classes.join(', ')}`,
+    )
+  }
+  const names = [...new Set(given.map(String))]
+  const unknown = names.find(name => !classes.includes(name))
+  if (unknown !== undefined)
+    throw new AnnealError(
+      `${file}: there is no class "${unknown}" in this run.${didYouMean(unknown, classes)} Known are ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`,
+    )
+  if (task === 'multi') return names
+  if (names.length !== 1)
+    throw new AnnealError(`${file}: got ${names.length} labels; expected one, as each picture has one`)
+  return names[0]!
+}
+
+/** How many decisions of each kind there are, keeping left out. */
+export function tally(decisions: ReadonlyMap<string, Decision>): { dropped: number; relabelled: number; kept: number } {
+  const of = (action: Decision['action']) => [...decisions.values()].filter(d => d.action === action).length
+  return { dropped: of('drop'), relabelled: of('relabel'), kept: of('keep') }
+}

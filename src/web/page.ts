@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto'
+import { plural } from '../base/format.ts'
+import type { Decision } from '../data/decisions.ts'
+import { type Html, html, raw } from '../report/html.ts'
+import { name } from '../report/parts.ts'
+import { style as reportStyle } from '../report/style.ts'
+import { tally } from './decide.ts'
+import { type Entry, fileOf, type Kind, type Review, type ReviewedPicture, type Section } from './review.ts'
+import { style as ownStyle, script } from './script.ts'
+
+const style = reportStyle + ownStyle
+const digest = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+
+/** What the page may do: its own style and script, pictures and answers from its own server, nothing else. */
+export const contentSecurity = [
+  "default-src 'none'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  `style-src ${digest(style)}`,
+  `script-src ${digest(script)}`,
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+const headings: Record<Kind, { id: string; title: string; about: string }> = {
+  'label issue': {
+    id: 'labels',
+    title: 'Labels that may be wrong',
+    about: 'The model, which did not learn from these pictures, is sure of another label. The surest come first.',
+  },
+  'near duplicate': {
+    id: 'duplicates',
+    title: 'Pictures that are nearly the same',
+    about: 'One of each is enough. Where one is trained on and the other validated, the accuracy says too much.',
+  },
+  'top loss': {
+    id: 'losses',
+    title: 'Pictures that the model gets most wrong',
+    about: 'Some are hard, some are labelled wrongly, some do not belong here.',
+  },
+}
+
+/** The whole page of a review, with the decisions so far. */
+export function page(review: Review, decisions: ReadonlyMap<string, Decision>): string {
+  const { pictures, sections } = review
+  const known = Object.fromEntries(
+    pictures.flatMap(({ file }, number) => (decisions.has(file) ? [[number, decisions.get(file)!]] : [])),
+  )
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<link rel="icon" href="data:,">
+<title>Clean · ${review.name}</title>
+<style>${raw(style)}</style>
+</head>
+<body>
+<main>
+<header>
+<p class="eyebrow">Anneal clean</p>
+<h1>${name(review.name)}</h1>
+<p class="lead">${plural(pictures.length, 'picture')} of ${name(review.data)} to look at. Pictures are never changed or deleted: what you decide is kept in <code>clean.jsonl</code>, and the next training follows it.</p>
+<noscript><p class="card alarm">This page needs JavaScript; without it use <code>anneal clean --list</code> and <code>--decide</code>.</p></noscript>
+${sections.length > 1 && html`<nav><ul>${sections.map(({ kind, entries }) => html`<li><a href="#${headings[kind].id}">${headings[kind].title}</a> ${entries.length}</li>`)}</ul></nav>`}
+</header>
+${sections.map(section => part(review, section))}
+</main>
+<div id="bar"><div>
+<p id="said" role="status">${summary(decisions)}</p>
+<code>${command(review)}</code>
+<button type="button" id="done">Done</button>
+</div></div>
+<dialog aria-label="Picture"><form method="dialog"><button>Close</button></form><img alt=""><p></p></dialog>
+<script type="application/json" id="decisions">${raw(JSON.stringify(known).replaceAll('<', '\\u003c'))}</script>
+<script>${raw(script)}</script>
+</body>
+</html>
+`.markup
+}
+
+/** The decisions so far in words. */
+export function summary(decisions: ReadonlyMap<string, Decision>): string {
+  const { dropped, relabelled, kept } = tally(decisions)
+  return decisions.size === 0
+    ? 'Nothing decided yet'
+    : `${decisions.size} decided: ${dropped} left out, ${relabelled} relabelled, ${kept} kept`
+}
+
+/** The command that follows the decisions. */
+export function command({ data, run }: Pick<Review, 'data' | 'run'>): string {
+  const quoted = (text: string) => (/^[\w./~+:@=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
+  return `npx anneal train ${quoted(data)} --clean ${quoted(`${run.replace(/\/+$/, '')}/clean.jsonl`)}`
+}
+
+function part(review: Review, { kind, entries }: Section): Html {
+  const { id, title, about } = headings[kind]
+  return html`<section id="${id}" aria-labelledby="${id}-h"><h2 id="${id}-h">${title}</h2>
+<p class="soft">${about}</p>
+<ol class="entries">${entries.map(entry => item(review, kind, entry))}</ol></section>`
+}
+
+function item(review: Review, kind: Kind, entry: Entry): Html {
+  const { pictures, words, score } = entry
+  const shown = pictures.map(number => picture(review, kind, entry, number))
+  const head = html`<div>${words && html`<p class="words"><bdi>${words}</bdi></p>`}<p class="score">${score}</p></div>`
+  return pictures.length > 1
+    ? html`<li class="card several${pictures.length === 2 && ' two'}">${head}<div class="together">${shown}</div></li>`
+    : html`<li class="card">${head}${shown}</li>`
+}
+
+function picture(review: Review, kind: Kind, entry: Entry, number: number): Html {
+  const { file, labels, thumbnail } = review.pictures[number]!
+  const image = thumbnail
+    ? html`<img src="data:image/jpeg;base64,${thumbnail}" alt="">`
+    : fileOf(review, file)
+      ? html`<img src="picture/${number}" alt="" loading="lazy">`
+      : html`<span class="gone">not here</span>`
+  return html`<div class="picture">
+<a class="zoom" href="picture/${number}" data-file="${file}" aria-label="Larger: ${file}">${image}</a>
+${entry.pictures.length > 1 && html`<p class="words">${name(labels?.join(', ') ?? '')}</p>`}
+<span class="file" title="${file}"><bdi>${file}</bdi></span>
+<div class="choice" role="group" aria-label="${file}" data-number="${number}" data-reason="${kind}">
+${choices(review, kind, entry, review.pictures[number]!)}
+<p class="state" aria-live="polite"></p>
+</div></div>`
+}
+
+function choices({ task, classes }: Review, kind: Kind, { suggested }: Entry, { labels }: ReviewedPicture): Html {
+  const other = suggested && String(suggested) !== String(labels) ? suggested : undefined
+  const button = (action: Decision['action'], text: string, to?: string[]) =>
+    html`<button type="button" aria-pressed="false" data-action="${action}"${to && html` data-labels="${JSON.stringify(to)}" class="own"`}>${text}</button>`
+  const relabel =
+    task === 'single'
+      ? html`<select aria-label="Another label"><option value="">Relabel …</option>${classes.map(c => html`<option value="${c}">${c}</option>`)}</select>`
+      : task === 'multi'
+        ? html`<details><summary>Relabel …</summary>${!labels && html`<p class="score">The labels that it has are not known here.</p>`}<div class="boxes">${classes.map(
+            c =>
+              html`<label><input type="checkbox" value="${c}"${labels?.includes(c) && raw(' checked')}><span>${name(c)}</span></label>`,
+          )}</div>${button('relabel', 'Take these labels')}</details>`
+        : html`${classes.map(
+            (c, i) =>
+              html`<label class="value">${name(c)} <input type="number" step="any" value="${labels?.[i] ?? ''}"></label>`,
+          )}${button('relabel', 'Take this value')}`
+  return html`${other && kind !== 'near duplicate' && button('relabel', `It is ${other.join(', ') || 'without a label'}`, other)}
+${button('keep', 'Keep')}${button('drop', 'Leave out')}${relabel}`
+}

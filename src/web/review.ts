@@ -1,0 +1,172 @@
+import { existsSync, statSync } from 'node:fs'
+import { basename, resolve, sep } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { type Interpretation, type RunConfig, type RunTask, readObject, runPaths } from '../runs/index.ts'
+
+/** A picture that is shown, by its place in the list. */
+export interface ReviewedPicture {
+  /** Path below the data folder, as decisions name it. */
+  file: string
+  /** Its labels as far as they are known: class names, or numbers as text. */
+  labels?: string[]
+  /** A small JPEG in base64. */
+  thumbnail?: string
+}
+/** One thing to look at: pictures by number, and what is to be said of them. */
+export interface Entry {
+  pictures: number[]
+  /** What the label would better be, where that is known. */
+  suggested?: string[]
+  /** The same in words. */
+  words?: string
+  /** What it is ranked by, in words. */
+  score: string
+}
+/** Why something is to be looked at. */
+export type Kind = 'label issue' | 'near duplicate' | 'top loss'
+/** Entries of one kind, the most urgent first. */
+export interface Section {
+  kind: Kind
+  entries: Entry[]
+}
+/** What of a run is to be reviewed. */
+export interface Review {
+  run: string
+  name: string
+  /** The data folder. */
+  data: string
+  task: RunTask
+  classes: string[]
+  pictures: ReviewedPicture[]
+  sections: Section[]
+}
+
+/** Gathers likely wrong labels, near-duplicates and the highest losses from a run's `interpret.json`. What a damaged file
+ *  lacks is left out. */
+export function reviewOf(run: string): Review {
+  const paths = runPaths(run)
+  const [config, interpret] = [read<RunConfig>(paths.config), read<Interpretation>(paths.interpret)]
+  if (!config || !interpret)
+    throw new AnnealError(
+      `${run}: there is no ${config ? 'interpret.json' : 'run'} here yet. \`npx anneal runs\` lists the runs; a run has something to review when it is done.`,
+    )
+  const pictures = new Pictures()
+  const task = interpret.task ?? 'single'
+  const sections: Section[] = [
+    { kind: 'label issue', entries: issues(interpret, task, pictures) },
+    { kind: 'near duplicate', entries: duplicates(interpret, pictures) },
+    { kind: 'top loss', entries: losses(interpret, pictures) },
+  ]
+  const data = typeof config.data === 'string' ? resolve(config.data) : ''
+  const classes = texts(config.classes) ?? texts(interpret.classes) ?? []
+  const filled = sections.filter(s => s.entries.length > 0)
+  return { run, name: basename(resolve(run)), data, task, classes, pictures: pictures.list, sections: filled }
+}
+
+function read<T extends object>(path: string): Partial<T> | undefined {
+  try {
+    return readObject<Partial<T>>(path)
+  } catch (cause) {
+    throw new AnnealError(`${path}: ${(cause as Error).message}; it can't be reviewed.`, { cause })
+  }
+}
+
+/** Each file once, with what is known of it from wherever it stands. */
+class Pictures {
+  readonly list: ReviewedPicture[] = []
+  readonly #numbers = new Map<string, number>()
+
+  add(file: string, thumbnail: unknown, labels?: string[]): number {
+    const number = this.#numbers.get(file) ?? this.list.push({ file }) - 1
+    this.#numbers.set(file, number)
+    const picture = this.list[number]!
+    if (labels) picture.labels ??= labels
+    if (isJpeg(thumbnail)) picture.thumbnail ??= thumbnail
+    return number
+  }
+}
+
+const isJpeg = (text: unknown): text is string => typeof text === 'string' && /^\/9j\/[\w+/=]+$/.test(text)
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+const texts = (value: unknown): string[] | undefined =>
+  Array.isArray(value) && value.every(v => typeof v === 'string') ? value : isText(value) ? [value] : undefined
+const rows = <T extends object>(value: readonly T[] | undefined): Partial<T>[] =>
+  Array.isArray(value) ? value.filter(row => typeof row === 'object' && row !== null) : []
+const percent = (p: unknown): string => (typeof p === 'number' && p <= 1 ? `${(100 * p).toFixed(1)} %` : '')
+
+function issues({ labelIssues }: Partial<Interpretation>, task: RunTask, pictures: Pictures): Entry[] {
+  return rows(labelIssues).flatMap(issue => {
+    if (!isText(issue.file)) return []
+    // A label of many is given in words, `not cloudy`; all labels of the picture may stand beside it.
+    const labels = task === 'multi' ? texts(issue.labels) : texts(issue.given)
+    const suggested = task === 'multi' ? changed(labels, issue.suggested) : texts(issue.suggested)
+    return {
+      pictures: [pictures.add(issue.file, issue.thumbnail, labels)],
+      ...(suggested ? { suggested } : {}),
+      words: `${texts(issue.given)?.join(', ') ?? '?'} → ${texts(issue.suggested)?.join(', ') ?? '?'}`,
+      score: `label believed to ${percent(issue.score) || '?'}`,
+    }
+  })
+}
+
+function changed(labels: string[] | undefined, words: string | undefined): string[] | undefined {
+  if (!labels || !isText(words)) return undefined
+  if (!labels.includes(words) && words.startsWith('not ')) return labels.filter(l => l !== words.slice(4))
+  return labels.includes(words) ? labels : [...labels, words]
+}
+
+function duplicates({ nearDuplicates }: Partial<Interpretation>, pictures: Pictures): Entry[] {
+  return rows(nearDuplicates).flatMap(({ similarity, pictures: same }) => {
+    const alike = rows(same).filter(p => isText(p.file))
+    if (alike.length < 2) return []
+    const parts = new Set(alike.map(p => p.part).filter(isText))
+    return {
+      pictures: alike.map(p => pictures.add(p.file!, p.thumbnail, texts(p.label))),
+      ...(parts.size > 0 ? { words: `in ${[...parts].join(' and ')}` } : {}),
+      score: `${typeof similarity === 'number' ? `similarity ${similarity.toFixed(3)}` : 'almost the same'}${parts.size > 1 ? '; one tells the other’s answer' : ''}`,
+    }
+  })
+}
+
+function losses({ topLosses, multi, regression }: Partial<Interpretation>, pictures: Pictures): Entry[] {
+  const single = rows<{ file: string; actual: unknown; predicted: unknown; loss: number; thumbnail: string }>([
+    ...rows(topLosses),
+    ...rows(multi?.topLosses),
+  ] as never)
+  const loss = (value: unknown) => (typeof value === 'number' ? `loss ${value.toFixed(2)}` : '')
+  return [
+    ...single.flatMap(p => {
+      if (!isText(p.file)) return []
+      const [actual, predicted] = [texts(p.actual), texts(p.predicted)]
+      return {
+        pictures: [pictures.add(p.file, p.thumbnail, actual)],
+        words: `${actual?.join(', ') || 'no label'} → ${predicted?.join(', ') || 'no label'}`,
+        ...(predicted ? { suggested: predicted } : {}),
+        score: loss(p.loss),
+      }
+    }),
+    ...rows(regression?.worst).flatMap(p => {
+      if (!isText(p.file)) return []
+      const values = rows(p.values).filter(v => typeof v.actual === 'number' && typeof v.predicted === 'number')
+      const number = (v: number) => String(+v.toPrecision(5))
+      return {
+        pictures: [
+          pictures.add(
+            p.file,
+            p.thumbnail,
+            values.map(v => number(v.actual!)),
+          ),
+        ],
+        words: values.map(v => `${v.name}: ${number(v.actual!)} → ${number(v.predicted!)}`).join(', '),
+        score: loss(p.loss),
+      }
+    }),
+  ]
+}
+
+/** The file of a picture, where it is there and lies inside the data folder by its path. */
+export function fileOf({ data }: Pick<Review, 'data'>, file: string): string | undefined {
+  const path = resolve(data, file)
+  if (data === '' || file.includes('\0') || !path.startsWith(data.endsWith(sep) ? data : data + sep)) return undefined
+  return existsSync(path) && statSync(path).isFile() ? path : undefined
+}

@@ -1,0 +1,166 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { AnnealError } from '../base/errors.ts'
+import type { Decision } from '../data/decisions.ts'
+import { decide, decisionsOf } from './decide.ts'
+import { contentSecurity, page, summary } from './page.ts'
+import { fileOf, type Review } from './review.ts'
+
+/** A review page that is served until it is closed. */
+export interface Served {
+  /** Its address, with the token that lets one in. */
+  url: string
+  /** Resolves when the page's Done was clicked, or after `close`. */
+  ended: Promise<void>
+  close(): Promise<void>
+}
+
+/** Bytes of a request at most. */
+const mostBytes = 64 << 10
+/** Pixels of the longer side of a picture that is looked at. */
+const side = 1024
+
+class Refused extends Error {
+  readonly status: number
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+/** Serves a review on this machine alone: on the loopback address, behind a random token in the path; another Host, a
+ *  foreign Origin and any path that is not on the list are refused. Of files only the pictures listed are read. */
+export async function serveReview(review: Review, { port = 0 }: { port?: number } = {}): Promise<Served> {
+  const token = randomBytes(24).toString('base64url')
+  let end = () => {}
+  const ended = new Promise<void>(resolve => {
+    end = resolve
+  })
+  const server = createServer((request, response) => {
+    answer(request, response, { review, token, end }).catch((error: Error) => {
+      const status = error instanceof Refused ? error.status : error instanceof AnnealError ? 422 : 500
+      if (response.headersSent) response.destroy()
+      else send(response, status, json, JSON.stringify({ error: error.message }))
+    })
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'EADDRINUSE' ? 'is in use; name another one, or leave --port out' : cause.message
+      reject(new AnnealError(`port ${port} ${why}`, { cause }))
+    })
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  const close = async () => {
+    end()
+    server.closeAllConnections()
+    await new Promise<void>(resolve => server.close(() => resolve()))
+  }
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/${token}/`, ended, close }
+}
+
+interface Site {
+  review: Review
+  token: string
+  end: () => void
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, { review, token, end }: Site): Promise<void> {
+  const path = admitted(request, token)
+  const picture = /^picture\/(\d{1,9})$/.exec(path)
+  if (request.method === 'POST') {
+    if (path === 'decide') return send(response, 200, json, JSON.stringify(await decided(request, review)))
+    if (path === 'done') {
+      await body(request)
+      response.once('finish', end)
+      return send(
+        response,
+        200,
+        json,
+        JSON.stringify({ summary: `${summary(decisionsOf(review.run))}. You can close this page.` }),
+      )
+    }
+  } else {
+    if (path === '') return send(response, 200, 'text/html; charset=utf-8', page(review, decisionsOf(review.run)))
+    if (picture) return send(response, 200, 'image/jpeg', await larger(review, Number(picture[1])))
+  }
+  throw new Refused(404, 'there is nothing here')
+}
+
+/** The path behind the token, where the request comes from this machine's own page; anything else is refused. */
+function admitted(request: IncomingMessage, token: string): string {
+  const { method = '', url = '', headers, socket } = request
+  const hosts = ['127.0.0.1', 'localhost'].map(host => `${host}:${socket.localPort}`)
+  if (!hosts.includes(headers.host ?? '')) throw new Refused(421, 'this server answers on the loopback address alone')
+  if (!['GET', 'HEAD', 'POST'].includes(method)) throw new Refused(405, `${method} is not answered here`)
+  const [, given = '', path = ''] = /^\/([^/]*)\/([^?#]*)$/.exec(url) ?? []
+  const [a, b] = [Buffer.from(given), Buffer.from(token)]
+  if (a.length !== b.length || !timingSafeEqual(a, b)) throw new Refused(404, 'there is nothing here')
+  const site = headers['sec-fetch-site'] ?? 'none'
+  const own = headers.origin === `http://${headers.host}`
+  if (!['none', 'same-origin'].includes(String(site)) || (method === 'POST' ? !own : headers.origin && !own))
+    throw new Refused(403, 'this page answers to itself alone')
+  if (method === 'POST' && !/^application\/json(;|$)/i.test(headers['content-type'] ?? ''))
+    throw new Refused(415, 'expected application/json')
+  return path
+}
+
+async function decided(request: IncomingMessage, review: Review): Promise<{ decision: Decision; summary: string }> {
+  const { number, action, label, reason } = await body(request)
+  const listed = Number.isInteger(number) ? review.pictures[number as number] : undefined
+  if (!listed) throw new Refused(422, `there is no picture ${JSON.stringify(number)} on the list`)
+  if (action !== 'keep' && action !== 'drop' && action !== 'relabel')
+    throw new Refused(422, `got action ${JSON.stringify(action)}; expected "keep", "drop" or "relabel"`)
+  const labels = [label ?? []].flat()
+  if (!labels.every(l => typeof l === 'string' || typeof l === 'number'))
+    throw new Refused(422, 'labels are names or numbers')
+  const why = review.sections.some(s => s.kind === reason) ? String(reason) : ''
+  const [decision] = decide(review, [{ file: listed.file, action, label: labels as string[], reason: why }])
+  return { decision: decision!, summary: summary(decisionsOf(review.run)) }
+}
+
+async function body(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength
+    if (bytes > mostBytes) throw new Refused(413, `a request has at most ${mostBytes} bytes`)
+    chunks.push(chunk)
+  }
+  try {
+    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  } catch {
+    // Said below.
+  }
+  throw new Refused(400, 'expected one JSON object')
+}
+
+/** A listed picture, decoded and encoded anew: no byte of a file goes out as it is. */
+async function larger(review: Review, number: number): Promise<Buffer> {
+  const file = review.pictures[number] && fileOf(review, review.pictures[number].file)
+  if (!file) throw new Refused(404, 'this picture is not where it was')
+  const [{ loadPicture }, { smallJpeg }] = await Promise.all([
+    import('../data/single.ts'),
+    import('../interpret/picture.ts'),
+  ])
+  const picture = await loadPicture(file, { short: side, interpolation: 'bicubic', mode: 'keep' })
+  return Buffer.from(await smallJpeg(picture, { side, quality: 88 }), 'base64')
+}
+
+const json = 'application/json; charset=utf-8'
+
+function send(response: ServerResponse, status: number, type: string, content: string | Buffer): void {
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(content),
+    'content-security-policy': type.startsWith('text/html') ? contentSecurity : "default-src 'none'",
+    'cache-control': 'no-store',
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-resource-policy': 'same-origin',
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+  })
+  response.end(response.req.method === 'HEAD' ? undefined : content)
+}
