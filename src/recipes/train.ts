@@ -21,6 +21,7 @@ import { trainFolds } from './folds.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
 import type { Context, Progress } from './prepare.ts'
 import { Session } from './session.ts'
+import { restoredOptions, storedSettings } from './settings.ts'
 
 /** Who hears of a training while it goes, and who may stop it. */
 export interface TrainHooks {
@@ -38,6 +39,8 @@ export interface TrainHooks {
   writeReport?: (runDir: string) => Promise<void>
   /** As the run's configuration records it. */
   command?: string[]
+  /** For a run that goes on: the function that its labels came from. */
+  labelOf?: TrainOptions['labelOf']
 }
 
 /** Trains a classifier on a folder of pictures by the five easy steps, into a run folder of its own. */
@@ -63,7 +66,7 @@ export async function trainFolder(
     data: resolve(data),
     classes: [],
     seed: options.seed ?? 42,
-    settings: { ...options, ...(options.weights === undefined ? {} : { weights: resolve(options.weights) }) },
+    settings: storedSettings(options),
     versions: { node: process.versions.node, libtorch: library().version, anneal: version() },
     machine: machineFacts(),
   }
@@ -108,7 +111,7 @@ export async function resumeRun(dir: string, hooks: TrainHooks = {}): Promise<Ru
     throw new AnnealError(
       `${dir}: began on ${then} and would go on with ${here}, to other bits; set ANNEAL_LIBTORCH to the one that it began on, or start a new run.`,
     )
-  return drive(dir, 'append', config, config.settings as TrainOptions, hooks)
+  return drive(dir, 'append', config, restoredOptions(dir, config.settings, hooks.labelOf), hooks)
 }
 
 function readConfig(path: string): RunConfig | undefined {
