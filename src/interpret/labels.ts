@@ -10,7 +10,7 @@ import {
 } from '../train/metrics.ts'
 import type { InterpretOptions, Judged } from './index.ts'
 import { smallJpeg } from './picture.ts'
-import { topLossesByLabel } from './ranking.ts'
+import { confusedLabels, topLossesByLabel } from './ranking.ts'
 
 /** Points of a drawn curve at most. */
 const mostPoints = 200
@@ -65,6 +65,13 @@ export async function interpretLabels(
       })),
     ),
     averages,
+    confused: confusedLabels(judgement)
+      .slice(0, 20)
+      .map(({ actual, predicted, count }) => ({
+        actual: classes[actual]!,
+        predicted: classes[predicted]!,
+        count,
+      })),
     topLosses: await Promise.all(ranked.slice(0, 12).map(i => shown(i))),
   }
 }
