@@ -72,6 +72,35 @@ test("the other port's names of EfficientNet-Lite0 become timm's", () => {
   assert.deepEqual(Object.keys(names).map(fromPortName), Object.values(names))
 })
 
+test('files with the older names of DenseNet and ViT load', async t => {
+  assert.deepEqual(
+    [
+      'encoder.layers.encoder_layer_10.mlp.linear_1.weight',
+      'encoder.layers.encoder_layer_0.mlp.linear_2.bias',
+      'encoder.layers.encoder_layer_0.mlp.3.bias',
+      'encoder.ln.bias',
+    ].map(models.vit_b_16!.rename!),
+    [
+      'encoder.layers.encoder_layer_10.mlp.0.weight',
+      'encoder.layers.encoder_layer_0.mlp.3.bias',
+      'encoder.layers.encoder_layer_0.mlp.3.bias',
+      'encoder.ln.bias',
+    ],
+  )
+  const file = join(temporary(t), 'old.safetensors')
+  const saved = models.densenet121!.build({ classes: 0 })
+  const old = [...saved.stateDict()]
+    .filter(([key]) => !key.endsWith('num_batches_tracked'))
+    .map(([key, value]): [string, Tensor] => [key.replace(/(denselayer\d+\.(?:norm|conv))/, '$1.'), value])
+  writeSafetensors(file, stored(new Map(old)))
+  const state = await pretrainedState('densenet121', { file })
+  const body = models.densenet121!.build({ classes: 0 })
+  assert.deepEqual(loadPretrained(body, state), [])
+  for (const key of ['features.conv0.weight', 'features.denseblock4.denselayer16.conv2.weight', 'features.norm5.bias'])
+    assert.deepEqual(body.stateDict().get(key)!.numbers(), saved.stateDict().get(key)!.numbers(), key)
+  assert.deepEqual([...body.stateDict().keys()].map(models.densenet121!.rename!), [...body.stateDict().keys()])
+})
+
 test("a user's own file serves as weights; a missing one says so", async t => {
   const folder = temporary(t)
   const saved = models.squeezenet1_1!.build({ classes: 7 })

@@ -29,8 +29,10 @@ test('activations are what their papers write', () => {
     F.hardswish(x),
     each(v => v * gate(v)),
   )
-  close(F.hardswish_(x.clone()), F.hardswish(x), 0)
-  close(F.silu_(x.clone()), F.silu(x), 0)
+  close(
+    F.silu(x),
+    each(v => v / (1 + Math.exp(-v))),
+  )
   close(F.gelu(x), tensor([-0.000126697, -0.158655254, 0, 0.345731231, 1.954499736, 3.999873303]))
 })
 

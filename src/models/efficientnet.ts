@@ -20,7 +20,7 @@ const table = [
 
 const numFeatures = 1280
 
-const silu = { act: F.silu_ }
+const silu = { act: F.silu }
 
 function mbConv(cin: number, cout: number, k: number, stride: number, expansion: number, depth: number): nn.Module {
   const mid = cin * expansion

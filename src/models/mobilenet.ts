@@ -67,7 +67,7 @@ const table3 = [
 ] as const
 
 const norm = { eps: 1e-3, momentum: 0.01 }
-const swish = { act: F.hardswish_, norm }
+const swish = { act: F.hardswish, norm }
 
 /** The nearest multiple of 8, at most a tenth below. */
 const eighths = (c: number) => {
@@ -76,7 +76,7 @@ const eighths = (c: number) => {
 }
 
 function invertedResidual3(cin: number, [k, mid, cout, excite, name, stride]: (typeof table3)[number]): nn.Module {
-  const act: Layer = name === 'relu' ? F.relu_ : F.hardswish_
+  const act: Layer = name === 'relu' ? F.relu_ : F.hardswish
   const block = nn.sequential(
     ...(mid === cin ? [] : [convNormAct(cin, mid, 1, { act, norm })]),
     convNormAct(mid, mid, k, { stride, groups: mid, act, norm }),
@@ -100,7 +100,7 @@ export function mobilenet_v3_large({ classes = 1000, channels = 3 }: ModelOption
   const classifier = () =>
     nn.sequential(
       nn.linear(numFeatures, 1280),
-      nn.layer(F.hardswish_, 'Hardswish'),
+      nn.layer(F.hardswish, 'Hardswish'),
       nn.dropout(0.2),
       nn.linear(1280, classes),
     )

@@ -12,8 +12,6 @@ export const relu_: Layer = x => aten.relu_(x)
 export const relu6_: Layer = x => aten.hardtanh_(x, { min_val: 0, max_val: 6 })
 /** x · sigmoid(x), also called swish. */
 export const silu: Layer = x => aten.silu(x)
-/** `silu` in place, as `relu_`. */
-export const silu_: Layer = x => aten.silu_(x)
 /** 1 / (1 + e^-x). */
 export const sigmoid: Layer = x => aten.sigmoid(x)
 /** x · Φ(x), Φ the normal distribution (Hendrycks & Gimpel 2016, arXiv:1606.08415). */
@@ -22,8 +20,6 @@ export const gelu: Layer = x => aten.gelu(x)
 export const hardsigmoid: Layer = x => aten.hardsigmoid(x)
 /** x · hardsigmoid(x). */
 export const hardswish: Layer = x => aten.hardswish(x)
-/** `hardswish` in place, as `relu_`. */
-export const hardswish_: Layer = x => aten.hardswish_(x)
 
 /** softmax(q kᵀ / √d) v (Vaswani et al. 2017, arXiv:1706.03762): q, k, v [N, heads, S, d] → the same. `fused` takes
  *  libtorch's one operator, which older ones than 2.0 lack, and never forms the S × S matrix where it can avoid it. */
