@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { fromArray, nn, noGrad, scope, type Tensor } from '../src/torch/index.ts'
+import { fromArray, liveTensors, nn, noGrad, scope, type Tensor } from '../src/torch/index.ts'
 import type { Trainable } from '../src/train/network.ts'
 import { formulaValues } from './golden/formula.ts'
 
@@ -23,6 +23,12 @@ export function close(got: ArrayLike<number>, expected: ArrayLike<number>, toler
   assert.equal(got.length, expected.length, what)
   const worst = Array.from(expected, (v, i) => Math.abs(v - got[i]!)).reduce((a, b) => (b <= a ? a : b), 0)
   assert.ok(worst <= tolerance, `${what}: off by ${worst.toExponential(2)}`)
+}
+
+/** Fails where more tensors live than before. Fewer may: the collector finds nets that earlier tests let go. */
+export function assertFreed(before: number): void {
+  const now = liveTensors()
+  assert.ok(now <= before, `${now - before} tensors were left`)
 }
 
 /** Weights by formula, under the names that the module gives them; `prefix` makes them others. */

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { hashDistance, nearDuplicates, pictureHash } from '../src/interpret/duplicates.ts'
 import { liveTensors } from '../src/torch/index.ts'
 import { Stopped } from '../src/train/turn.ts'
-import { close } from './explain.make.ts'
+import { assertFreed, close } from './explain.make.ts'
 import { formulaPicture, hashed } from './golden/formula.ts'
 
 const width = 256
@@ -20,7 +20,7 @@ function features(count: number, copies: readonly number[] = [], noise = 0.1): F
 test('copies are found, the closest first, with the sets that they form; different samples are not', async () => {
   const alive = liveTensors()
   const { pairs, groups } = await nearDuplicates(features(100, [3, 3, 70]), 103)
-  assert.equal(liveTensors(), alive)
+  assertFreed(alive)
   assert.deepEqual(
     pairs.map(p => [p.a, p.b]).sort((p, q) => p[0]! - q[0]! || p[1]! - q[1]!),
     [
@@ -83,7 +83,7 @@ test('more pictures than a block of rows; a signal ends it; few pictures are no 
   assert.deepEqual(done, [1024, 2048, count])
   const alive = liveTensors()
   await assert.rejects(nearDuplicates(features(100), 100, { signal: AbortSignal.abort() }), Stopped)
-  assert.equal(liveTensors(), alive)
+  assertFreed(alive)
   assert.deepEqual(await nearDuplicates(features(1), 1), { pairs: [], groups: [] })
   assert.deepEqual((await nearDuplicates(features(8, [2]), 9)).groups, [[2, 8]])
   await assert.rejects(nearDuplicates(new Float32Array(10), 3), /got 10 numbers for 3 pictures/)

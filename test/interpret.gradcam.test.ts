@@ -8,7 +8,7 @@ import { imageModel } from '../src/models/image.ts'
 import { model } from '../src/models/index.ts'
 import { F, fromArray, liveTensors, nn, noGrad, scope, type Tensor } from '../src/torch/index.ts'
 import { type Network, network } from '../src/train/network.ts'
-import { close, fill, golden } from './explain.make.ts'
+import { assertFreed, close, fill, golden } from './explain.make.ts'
 import { formulaPicture } from './golden/formula.ts'
 
 const picture = (n: number, h: number, w: number) => fromArray(formulaPicture([n, 3, h, w]), [n, 3, h, w])
@@ -47,7 +47,7 @@ test('heat maps are those of torch.autograd, of the last map and of an earlier o
   close([low.rows, low.columns], g.lowSize!, 0)
   close(low.coarse, g.low!, 1e-4, 'earlier')
   close(low.maps.subarray(0, 24 * 32), g.resized!, 1e-4, 'enlarged')
-  assert.equal(liveTensors(), alive)
+  assertFreed(alive)
 })
 
 test('a frozen net and one inside noGrad give the same map, and no gradient stays', () => {
