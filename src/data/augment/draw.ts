@@ -91,9 +91,10 @@ function draw(a: Augmentation, random: Random): Change {
   const [warpX, warpY] = [drawWarp(a, random), drawWarp(a, random)]
   const light = drawLight(a, random)
   const window = drawWindow(a, random)
+  const upended = random.uniform() < a.flipVertical && !a.dihedral
   return {
-    mirror: mirrored < (a.dihedral ? 0.5 : a.flip),
-    quarterTurns: a.dihedral ? quarterTurns : 0,
+    mirror: mirrored < (a.dihedral ? 0.5 : a.flip) !== upended, // top and bottom: left and right, then half a turn
+    quarterTurns: a.dihedral ? quarterTurns : upended ? 2 : 0,
     angle: rotated && a.maxRotate > 0 ? (angle * a.maxRotate * Math.PI) / 180 : 0,
     zoom: zoomed ? a.minZoom + zoom * (a.maxZoom - a.minZoom) : 1,
     stretchX: stretched && !upright ? stretch : 1,

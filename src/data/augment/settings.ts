@@ -7,6 +7,8 @@ import { AnnealError, didYouMean } from '../../base/errors.ts'
 export interface Augmentation {
   /** Mirror left and right, with this probability. */
   flip: number
+  /** Mirror top and bottom, with this probability. */
+  flipVertical: number
   /** Any of the 8 symmetries of the square (quarter turns and mirrors), evenly. */
   dihedral: boolean
   /** Turn by an angle in ±`maxRotate` degrees, with probability `pRotate`. */
@@ -56,6 +58,7 @@ export interface Augmentation {
 
 const none: Augmentation = {
   flip: 0,
+  flipVertical: 0,
   dihedral: false,
   maxRotate: 0,
   pRotate: 0.75,
@@ -159,6 +162,7 @@ const share = within(0, 1)
 const flag = oneOf(true, false)
 const rules: Readonly<Record<keyof Augmentation, Rule>> = {
   flip: share,
+  flipVertical: share,
   dihedral: flag,
   maxRotate: within(0, 180),
   pRotate: share,
