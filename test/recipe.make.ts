@@ -33,6 +33,7 @@ export interface Trained {
 /** A temp folder with a cache of its own, in which runs are trained in this process. */
 export function runsFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-recipe-'))
+  process.env.ANNEAL_THREADS = '2' // as the command is run with
   process.env.ANNEAL_ADDON = findAddon()?.path // which lies in the cache that was
   process.env.ANNEAL_CACHE = join(folder, 'cache')
   const path = (...parts: string[]) => join(folder, ...parts)

@@ -174,7 +174,10 @@ export async function prepare(
     sizes,
     ...balance(data, context),
   }
+  const made = new Map<number, Prepared>()
   const at = async (size: number): Promise<Prepared> => {
+    const known = made.get(size)
+    if (known) return known
     const pictures = await open(size)
     // A resumed run must not choose anew: other batches are other bits.
     const { batchSize, reason } = await session.once(`batch ${size}`, () =>
@@ -184,7 +187,7 @@ export async function prepare(
     const short = shortSide(size, info)
     const { interpolation } = info
     const { mean, std } = normalization
-    return {
+    const prepared: Prepared = {
       ...fixed,
       pictures,
       preprocessing: {
@@ -218,6 +221,8 @@ export async function prepare(
         return { ...source, items }
       },
     }
+    made.set(size, prepared)
+    return prepared
   }
   return at(sizes[0]!)
 }

@@ -25,7 +25,7 @@ export class Session {
   readonly #listen: (event: RunEvent) => void
   #state: ResumeState = { format: 1, step: 0, epoch: 0, answers: {} }
   readonly #path: string
-  /** What earlier processes told and this one comes by again, as JSON. */
+  /** What earlier processes told and this one comes by again until it is where they were, as JSON. */
   readonly #told = new Set<string>()
 
   constructor(run: Run, listen: (event: RunEvent) => void) {
@@ -65,6 +65,7 @@ export class Session {
   }
 
   emit(body: EventBody): void {
+    if (body.type === 'batch') this.#told.clear()
     if (this.#told.has(JSON.stringify(body))) this.#listen({ t: this.run.seconds, ...body })
     else this.#listen(this.run.append(body))
   }
@@ -96,9 +97,11 @@ export class Session {
   inner<T>(): T | undefined {
     return this.#state.inner as T | undefined
   }
-  /** The tensors of the checkpoint that was resumed. */
+  /** The tensors of the checkpoint that was resumed. What is told from here on is new: several sizes say the same words. */
   tensors(): Map<string, StoredTensor> | undefined {
-    return this.#state.tensors === undefined ? undefined : readWeights(join(this.run.paths.resume, this.#state.tensors))
+    if (this.#state.tensors === undefined) return undefined
+    this.#told.clear()
+    return readWeights(join(this.run.paths.resume, this.#state.tensors))
   }
 
   /** Writes the resume state, whole or not at all; the state before it stays until the new one is on the disk. A full
