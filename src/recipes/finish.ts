@@ -21,6 +21,7 @@ import { modelCard } from './card.ts'
 import { explain, type Thresholds } from './explain.ts'
 import type { StageResult } from './five-steps.ts'
 import type { Context, Prepared } from './prepare.ts'
+import type { Sense } from './sense.ts'
 
 /** What of a result is known once the best weights are in the net. */
 export type FinishedFacts = Omit<RunResult, 'run' | 'model' | 'classes' | 'epochs' | 'seconds'>
@@ -79,6 +80,7 @@ export async function finish(
   writeInterpretation(session.run.paths.interpret, {
     ...(await explain(prepared, calibrated, thresholds)),
     ...(session.known('doubts') as Partial<Interpretation> | undefined),
+    ...augmentTrials(session.known('sense') as Sense | undefined),
     ...(calibration ? { calibration } : {}),
     ...(stages.length > 1 ? { sizes: stages.map(({ size, best }) => sizeScore(size, best)) } : {}),
     ...(tested && test
@@ -116,6 +118,18 @@ export async function atTestSize(prepared: Prepared, { session, options, signal 
   )
   return better ? larger : prepared
 }
+
+const augmentTrials = (sense: Sense | undefined): Pick<Interpretation, 'augmentAuto'> =>
+  sense
+    ? {
+        augmentAuto: sense.rows.map(({ change, changed, drop, chosen }) => ({
+          change,
+          accuracy: changed,
+          drop,
+          chosen,
+        })),
+      }
+    : {}
 
 const sizeScore = (size: number, { metrics, loss }: Best) => ({
   size,

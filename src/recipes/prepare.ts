@@ -1,6 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import type { Report } from '../base/progress.ts'
+import { augmentationText } from '../data/augment.ts'
 import {
   type Augmentation,
   applyDecisions,
@@ -38,6 +39,7 @@ import { type Objective, objective, type TargetScale } from '../train/objective.
 import type { Preprocessing } from '../train/saved.ts'
 import { batchThatFits } from './memory.ts'
 import { augmentationOf, type TrainOptions } from './options.ts'
+import { chooseAugmentation, senseTable } from './sense.ts'
 import type { Session } from './session.ts'
 
 /** How far a long piece of work without losses is: decoding, features. */
@@ -140,7 +142,27 @@ export async function prepare(
       `--lr: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate or as many, got ${options.lr.length}`,
     )
   const precision = choosePrecision({ session, options, info, device })
-  const augment = augmentationOf(options.augment ?? 'side-on')
+  const preprocessingAt = (size: number): Preprocessing => ({
+    size,
+    short: shortSide(size, info),
+    interpolation: info.interpolation,
+    mean: normalization.mean,
+    std: normalization.std,
+    channels,
+    ...(mode === 'rgb' ? {} : { mode }),
+    ...(range ? { range } : {}),
+    ...(bands ? { bands } : {}),
+  })
+  const augment =
+    options.augment === 'auto'
+      ? await senseAugmentation(context, {
+          net,
+          pictures: first,
+          preprocessing: preprocessingAt(sizes[0]!),
+          precision,
+          seed,
+        })
+      : augmentationOf(options.augment ?? 'side-on')
   if (options.augment === undefined)
     session.choice(
       'augment',
@@ -184,23 +206,12 @@ export async function prepare(
       batchThatFits(net, { wanted, size, channels }),
     )
     if (reason !== undefined) session.choice('batch', `${batchSize} pictures of ${size} px`, reason)
-    const short = shortSide(size, info)
-    const { interpolation } = info
-    const { mean, std } = normalization
+    const preprocessing = preprocessingAt(size)
+    const { short } = preprocessing
     const prepared: Prepared = {
       ...fixed,
       pictures,
-      preprocessing: {
-        size,
-        short,
-        interpolation,
-        mean,
-        std,
-        channels,
-        ...(mode === 'rgb' ? {} : { mode }),
-        ...(range ? { range } : {}),
-        ...(bands ? { bands } : {}),
-      },
+      preprocessing,
       batchSize,
       at,
       source(split, { augmented = false } = {}) {
@@ -225,6 +236,37 @@ export async function prepare(
     return prepared
   }
   return at(sizes[0]!)
+}
+
+/** Which changes make sense for these pictures, measured; the table that it was decided from is told. */
+async function senseAugmentation(
+  { session, progress, signal }: Omit<Context, 'session'> & { session: Narrator },
+  {
+    net,
+    pictures,
+    preprocessing,
+    precision,
+    seed,
+  }: Pick<Prepared, 'net' | 'pictures' | 'preprocessing' | 'precision' | 'seed'>,
+): Promise<Augmentation> {
+  const { data } = pictures
+  const sense = await session.once('sense', () =>
+    chooseAugmentation({
+      network: net,
+      items: data.of('train'),
+      picture: n => pictures.picture(n),
+      preprocessing,
+      task: data.task,
+      classes: data.classes,
+      seed,
+      precision,
+      signal,
+      progress: (done, total) => progress('augmentation', done, total),
+    }),
+  )
+  for (const text of senseTable(sense.rows)) session.emit({ type: 'line', text })
+  session.choice('augment', augmentationText(sense.augmentation), sense.reason)
+  return sense.augmentation
 }
 
 /** Labelled pictures as they lie there, with decisions of `anneal clean` applied, and files of one picture joined. */
