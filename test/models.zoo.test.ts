@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkSizes, loadPretrained, model, models } from '../src/models/index.ts'
-import { F, grad, liveTensors, nn, noGrad, randn, scope, type Tensor, tensor } from '../src/torch/index.ts'
+import { F, grad, keep, liveTensors, nn, noGrad, randn, scope, type Tensor, tensor } from '../src/torch/index.ts'
 
 for (const [name, info] of Object.entries(models))
   test(`${name}: the sizes it takes, every gradient, groups that cover the body once`, () => {
@@ -35,13 +35,17 @@ for (const [name, info] of Object.entries(models))
     scope(() => {
       const x = randn([1, 3, 64, 64])
       noGrad(() => assert.deepEqual(body(x).numbers(), body.features(x).numbers()))
+      const plain = noGrad(() => body.pooled(x))
+      assert.deepEqual(plain.shape, [1, body.pooledFeatures])
       let map: Tensor | undefined
-      const pooled = body.pooled(x, m => (map = m))
-      assert.deepEqual(pooled.shape, [1, body.pooledFeatures])
+      const unhook = body.onForward((_, __, y) => (map = keep(y)).clone())
+      const pooled = body.pooled(x)
+      unhook()
+      assert.ok(largest(plain.sub(pooled)) < 1e-4 * largest(plain), 'the map is only shown')
       assert.deepEqual(map!.shape.slice(0, 2), [1, body.numFeatures])
-      noGrad(() => assert.ok(largest(body.pooled(x).sub(pooled)) < 1e-4 * largest(pooled), 'the map is only shown'))
-      const [seen] = grad([pooled.mul(randn(pooled.shape)).sum()], [map!])
-      assert.ok(largest(seen!) > 0, 'a heat map has something to show')
+      const [slope] = grad([pooled.mul(randn(pooled.shape)).sum()], [map!])
+      assert.ok(largest(slope!) > 0, 'a heat map has something to show')
+      map!.dispose()
     })
     const grouped = body.groups.map(names => names.flatMap(part => [...child(body, part).namedParameters(part)]))
     assert.deepEqual(

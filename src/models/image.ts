@@ -8,9 +8,9 @@ export interface ImageModel extends nn.Module {
   features(x: Tensor): Tensor
   readonly numFeatures: number
   /** What a new head sees: [N, C, H, W] → [N, pooledFeatures]. Of a convolutional net the maximum and the mean of the last
-   *  map, of a ViT the class token. `see` is shown the map that all of it came from, [N, numFeatures, h, w], where a heat
-   *  map looks; it lives as long as the caller's scope. */
-  pooled(x: Tensor, see?: (map: Tensor) => void): Tensor
+   *  map, of a ViT the class token. A hook on a body without classifier sees the map that all of it came from,
+   *  [N, numFeatures, h, w], and may give another: there a heat map looks. */
+  pooled(x: Tensor): Tensor
   readonly pooledFeatures: number
   /** The body's layer groups for freezing and discriminative rates, earliest first: names of modules, input to output
    *  (`layerGroups`). */
@@ -40,7 +40,9 @@ export interface ModelParts {
   logits?: Layer | undefined
   numFeatures: number
   channels?: number | undefined
-  pooled?: { features: number; of: ImageModel['pooled'] }
+  /** Where it is not the maximum and the mean of the last map; `look`, where somebody looks, is shown the map that all of
+   *  it came from and gives the one to go on with. */
+  pooled?: { features: number; of(x: Tensor, look?: Layer): Tensor }
   /** Side of the pictures that `groups` are found by, in pixels: any will do, or the only one. */
   size?: number
   adapt?: ImageModel['adapt']
@@ -57,7 +59,9 @@ export function imageModel(
   const facts = {
     features: logits ? (x: Tensor) => scope(() => features(x)) : model,
     numFeatures,
-    pooled: pooled?.of ?? poolsMap,
+    pooled: pooled
+      ? (x: Tensor) => pooled.of(x, logits || model.hooks.size === 0 ? undefined : map => hooked(model, x, map))
+      : (x: Tensor) => nn.concatPool(model.features(x)),
     pooledFeatures: pooled?.features ?? 2 * numFeatures,
     classifier: Object.keys(classifier),
     adapt,
@@ -65,13 +69,10 @@ export function imageModel(
   let groups: ImageModel['groups'] | undefined
   const find = () => layerGroups(model, { forward: model.features, without: facts.classifier, channels, size })
   return Object.defineProperty(Object.assign(model, facts), 'groups', { get: () => (groups ??= find()) })
-
-  function poolsMap(x: Tensor, see?: (map: Tensor) => void): Tensor {
-    const map = model.features(x)
-    see?.(map)
-    return nn.concatPool(map)
-  }
 }
+
+const hooked = (model: nn.Module, x: Tensor, map: Tensor): Tensor =>
+  [...model.hooks].reduce((y, hook) => hook(model, x, y) ?? y, map)
 
 /** Draws the weights of every module of a kind anew and zeroes its biases: how a family begins without pretrained weights. */
 export function initialise<M extends nn.Module>(model: M, rules: Record<string, (weight: Tensor) => void>): M {

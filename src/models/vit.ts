@@ -1,5 +1,5 @@
 import { AnnealError } from '../base/errors.ts'
-import { aten, cat, F, nn, noGrad, randn, scope, type Tensor, zeros } from '../torch/index.ts'
+import { aten, cat, F, type Layer, nn, noGrad, randn, scope, type Tensor, zeros } from '../torch/index.ts'
 import { type ImageModel, imageModel, type ModelOptions } from './image.ts'
 
 /** Vision transformer (Dosovitskiy et al. 2020, arXiv:2010.11929). Names and order of the state are torchvision's
@@ -82,14 +82,10 @@ function vit(
       .narrow(1, 1, places - 1)
       .transpose(1, 2)
       .reshape(-1, dim, grid, grid)
-  /** The class token after the last block. What came before it is shown to `see`, where all patches still count. */
-  const pooled: ImageModel['pooled'] = (x, see) => {
+  /** The class token after the last block. Before it all patches still count: that is the map to look at. */
+  const pooled = (x: Tensor, look?: Layer) => {
     let t = tokens(x).pipe(encoder.pos_embedding, ...blocks.slice(0, -1))
-    if (see) {
-      const map = toMap(t)
-      see(map)
-      t = cat([t.narrow(1, 0, 1), map.flatten(2).transpose(1, 2)], 1)
-    }
+    if (look) t = cat([t.narrow(1, 0, 1), look(toMap(t)).flatten(2).transpose(1, 2)], 1)
     return t.pipe(...blocks.slice(-1), encoder.ln).select(1, 0)
   }
   const classifier = classes > 0 ? { heads: nn.chain({ head: zeroed(nn.linear(dim, classes)) }) } : undefined
