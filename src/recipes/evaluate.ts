@@ -1,7 +1,6 @@
 import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { AnnealError } from '../base/errors.ts'
-import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures } from '../data/index.ts'
+import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures, type Pictures } from '../data/index.ts'
 import { pictureSource } from '../data/source.ts'
 import { confusionRows } from '../interpret/index.ts'
 import { manualSeed } from '../torch/index.ts'
@@ -9,7 +8,14 @@ import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
 import { applyTemperature, classificationReport, classificationReportMulti } from '../train/metrics.ts'
 import { labelScores } from '../train/objective.ts'
-import { cardObjective, type LoadedModel, loadModel, type ModelCard } from '../train/saved.ts'
+import {
+  cardObjective,
+  decodedAs,
+  type LoadedModel,
+  loadModel,
+  type ModelCard,
+  type Preprocessing,
+} from '../train/saved.ts'
 import type { Source } from '../train/source.ts'
 import type { Progress } from './prepare.ts'
 
@@ -51,31 +57,33 @@ export async function evaluateFolder(
   const { classes, task = 'single', preprocessing } = card
   const found = await indexForEvaluation(dir, { ...options, classes, task })
   const index = preprocessing.bands ? joinBands(found, preprocessing.bands) : found
-  const { size, short, interpolation, mode = 'rgb', range, channels } = preprocessing
-  const pictures = await openPictures(index, {
-    short,
-    interpolation,
-    channels: mode,
-    range,
-    signal,
-    onProgress: (done, total) => progress('pictures', done, total),
-  })
-  const items = pictures.data.of('test')
-  if (items.length === 0) throw new AnnealError(`${dir}: no labelled picture is left to evaluate on.`)
-  const sourceFor = ({ preprocessing: own }: ModelCard) =>
-    pictureSource({
+  const opened = new Map<string, Pictures>()
+  const open = async (own: Preprocessing): Promise<Pictures> => {
+    const { short, interpolation, mode: channels = 'rgb', range } = own
+    const onProgress = (done: number, total: number) => progress('pictures', done, total)
+    const pictures =
+      opened.get(decodedAs(own)) ??
+      (await openPictures(index, { short, interpolation, channels, range, signal, onProgress }))
+    opened.set(decodedAs(own), pictures)
+    return pictures
+  }
+  const { data } = await open(preprocessing)
+  const sourceFor = async ({ preprocessing: own }: ModelCard) => {
+    const pictures = await open(own)
+    return pictureSource({
       picture: n => pictures.picture(n),
-      samples: items,
+      samples: data.of('test'),
       task,
       classes: classes.length,
-      size,
-      short,
-      channels,
+      size: own.size,
+      short: own.short,
+      channels: own.channels,
       normalization: own,
       ...(device === undefined ? {} : { device }),
     })
+  }
   const evaluation = await evaluateModel(model, sourceFor, { batchSize, device, signal })
-  const before = noteEvaluation(run, { fingerprint: pictures.data.fingerprint, metrics: evaluation.metrics })
+  const before = noteEvaluation(run, { fingerprint: data.fingerprint, metrics: evaluation.metrics })
   const { thresholds } = card
   const report =
     task === 'single'
@@ -91,7 +99,7 @@ export async function evaluateFolder(
   return {
     model: run,
     data: resolve(dir),
-    pictures: items.length,
+    pictures: data.of('test').length,
     loss: evaluation.loss,
     metrics: evaluation.metrics,
     ...(report === undefined ? {} : { report }),
@@ -104,7 +112,7 @@ export async function evaluateFolder(
  *  card's thresholds. */
 async function evaluateModel(
   { members, card }: LoadedModel,
-  sourceFor: (card: ModelCard) => Source,
+  sourceFor: (card: ModelCard) => Promise<Source>,
   {
     batchSize,
     device = 'cpu',
@@ -115,7 +123,7 @@ async function evaluateModel(
   let sum: Evaluation | undefined
   for (const { network, card: own } of members) {
     const objective = cardObjective(own)
-    const one = await evaluate(network.net, sourceFor(own), { objective, batchSize, device, signal })
+    const one = await evaluate(network.net, await sourceFor(own), { objective, batchSize, device, signal })
     const { temperature = 1 } = own
     const outputs =
       temperature === 1 || task === 'regression'

@@ -13,6 +13,9 @@ export interface Spread {
   std: number
 }
 
+/** The folder of a fold's run inside the whole one. */
+export const foldName = (fold: number): string => `fold-${fold + 1}`
+
 /** Cross-validation: trains a run for each fold in the folder of the whole one, `fold-1`, `fold-2`, …, gives the mean of
  *  their results with its spread, and saves the average of their nets as one classifier. A fold that is done already is
  *  not trained again, and one that was interrupted goes on. `train` runs one of them, from its start or from where it
@@ -25,7 +28,7 @@ export async function trainFolds(
   const { dir } = session.run
   const results: RunResult[] = []
   for (let fold = 0; fold < folds; fold++) {
-    const inside = join(dir, `fold-${fold + 1}`)
+    const inside = join(dir, foldName(fold))
     const done = readObject<RunResult>(runPaths(inside).result)
     if (!done) session.emit({ type: 'phase', phase: `fold ${fold + 1} of ${folds}` })
     results.push(done ?? (await train(fold, inside, isRun(inside))))
@@ -77,7 +80,7 @@ function saveAverage(dir: string, results: readonly RunResult[], spread: Record<
   const best = results.map(({ run }) => runPaths(run).best)
   const cards = best.map(({ about }) => JSON.parse(readFileSync(about, 'utf8')) as ModelCard)
   const members = best.map(({ about, weights }, i) => {
-    const name = `fold-${i + 1}-best`
+    const name = `${foldName(i)}-best`
     copyFileSync(weights, join(dir, `${name}.safetensors`))
     copyFileSync(about, join(dir, `${name}.json`))
     return name

@@ -32,7 +32,8 @@ export interface TrainOptions extends Omit<LabelOptions, 'seed' | 'valid' | 'max
   channelFiles?: readonly string[] | undefined
   /** Decisions of `anneal clean`, a file of JSON lines. */
   clean?: string | undefined
-  /** So many runs, each validated on another part, and the mean of their nets; `fold` trains one of them alone. */
+  /** So many runs, each validated on another part, and the mean of their nets; `fold` trains one of them alone, or
+   *  names one of a table's. */
   folds?: number | undefined
   fold?: number | undefined
   /** A preset (`side-on`, `top-down`, `medical`, `none`), its parts set by hand (`side-on,maxWarp=0.2`), or `auto`. */
@@ -151,8 +152,8 @@ export function checkOptions(o: TrainOptions): void {
   if (typeof o.tta === 'number') whole('tta', o.tta, 1, 64)
   whole('folds', o.folds, 2, 100)
   if (o.fold !== undefined && o.folds === undefined && o.labels === undefined)
-    throw new AnnealError(`--fold ${o.fold} needs --folds, how many there are, or --labels with a column of folds`)
-  whole('fold', o.fold, 0, (o.folds ?? 1000) - 1)
+    throw new AnnealError(`--fold ${o.fold} needs --folds, how many there are, or a table with a column of folds`)
+  whole('fold', o.fold, 0, o.folds === undefined ? undefined : o.folds - 1)
   if (o.weights !== undefined && o.pretrained === false)
     throw new AnnealError('--weights and --no-pretrained contradict each other; leave one of them out')
   if (o.device !== undefined && !/^(cpu|cuda(:\d+)?)$/.test(o.device))

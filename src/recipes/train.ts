@@ -4,6 +4,7 @@ import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import {
+  isRun,
   newRunFolder,
   openRun,
   type RunConfig,
@@ -17,7 +18,7 @@ import { library } from '../torch/index.ts'
 import { Stopped } from '../train/turn.ts'
 import { version } from './card.ts'
 import { fiveSteps } from './five-steps.ts'
-import { trainFolds } from './folds.ts'
+import { foldName, trainFolds } from './folds.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
 import type { Context, Progress } from './prepare.ts'
 import { Session } from './session.ts'
@@ -180,7 +181,7 @@ async function drive(
       if (wasStopped(error)) session.emit({ type: 'stopped', reason: 'interrupted', step: session.step })
       else {
         session.emit({ type: 'failed', message: (error as Error).message })
-        begun = mode === 'append' || session.known('data') !== undefined
+        begun = mode === 'append' || session.known('data') !== undefined || isRun(join(dir, foldName(0)))
       }
       throw error
     }

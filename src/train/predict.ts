@@ -2,7 +2,7 @@ import { pictureBatch } from '../data/batch.ts'
 import { loadPicture, type Picture, type Place } from '../data/index.ts'
 import { autocast, noGrad, scope, stack, type Tensor } from '../torch/index.ts'
 import type { Precision } from './network.ts'
-import { cardObjective, type LoadedModel, type Member, type ModelCard } from './saved.ts'
+import { cardObjective, decodedAs, type LoadedModel, type Member, type ModelCard } from './saved.ts'
 
 /** What the net makes of one picture. */
 export interface Prediction {
@@ -34,15 +34,17 @@ export async function* predictFiles(
   files: Iterable<string | Place>,
   { batchSize = 32, precision = 'float32', device, onError }: PredictOptions = {},
 ): AsyncGenerator<Prediction> {
-  const { classes, preprocessing } = card
+  const { classes } = card
   for (const { network } of members) network.net.eval()
+  const forms = new Map(members.map(m => [decodedAs(m.card.preprocessing), m.card.preprocessing]))
   let pending: (string | Place)[] = []
   const flush = async () => {
     const read = await Promise.all(
       pending.map(async place => {
         const file = typeof place === 'string' ? place : place.file
         try {
-          return { file, picture: await loadPicture(place, preprocessing) }
+          const decoded = Array.from(forms, async ([form, p]) => [form, await loadPicture(place, p)] as const)
+          return { file, forms: new Map(await Promise.all(decoded)) }
         } catch (error) {
           if (!onError) throw error
           onError(file, error as Error)
@@ -53,10 +55,13 @@ export async function* predictFiles(
     pending = []
     const good = read.filter(r => r !== undefined)
     if (good.length === 0) return []
-    const pictures = good.map(g => g.picture)
     const rows = noGrad(() =>
       scope(() => {
-        const each = members.map(member => outputs(member, pictures, { precision, device }))
+        const each = members.map(member => {
+          const form = decodedAs(member.card.preprocessing)
+          const pictures = good.map(g => g.forms.get(form)!)
+          return outputs(member, pictures, { precision, device })
+        })
         return stack(each).mean(0).data() as Float32Array
       }),
     )

@@ -26,6 +26,10 @@ export interface Preprocessing {
   bands?: readonly string[]
 }
 
+/** Pictures for equal ones are decoded alike. */
+export const decodedAs = ({ short, interpolation, mode = 'rgb', range, bands }: Preprocessing): string =>
+  JSON.stringify([short, interpolation, mode, range, bands])
+
 /** The JSON beside the weights: all that prediction needs, and no code. */
 export interface ModelCard {
   format: 'anneal-classifier'
