@@ -27,7 +27,7 @@ import type { Sense } from './sense.ts'
 export type FinishedFacts = Omit<RunResult, 'run' | 'model' | 'classes' | 'epochs' | 'seconds'>
 
 /** Fewer validation pictures than this say too little of how sure the net may be. */
-const leastToCalibrate = 30
+const leastToCalibrate = 100
 
 /** What follows training, with the best weights in the net: temperature and thresholds, found on the validation pictures
  *  and saved with the model; how it does on validation and test pictures, plain and with test-time augmentation; and what
