@@ -157,6 +157,19 @@ program
   .option('--json', 'one JSON line a picture: file, label, probability, probabilities')
   .action(lazy(async () => (await import('./predict.ts')).predict))
 
+labelling(program.command('augment'))
+  .description('draw pictures as training would see them, before any training: a contact sheet')
+  .argument('<folder>', 'class folders, pictures with --labels, or a folder of pictures')
+  .option('--augment <name>', 'as for train; auto finds out what makes sense and prints why (default: side-on)')
+  .option('--size <pixels>', 'side of the pictures in pixels (default: 224)', Number)
+  .option('--pictures <n>', 'how many pictures, one a row (default: 6)', Number)
+  .option('--views <n>', 'how many augmented views of each (default: 5)', Number)
+  .option('--seed <n>', 'of what is drawn (default: 42)', Number)
+  .option('--model <name>', 'for auto: whose frozen features judge')
+  .option('--weights <file>', 'for auto: its pretrained weights')
+  .option('--out <file>', 'where the sheet goes, .png or .jpg', 'augment.png')
+  .action(lazy(async () => (await import('./augment.ts')).augment))
+
 program
   .command('runs')
   .description('list runs with their result')

@@ -123,7 +123,9 @@ function sample({
   const groups = new Map<string, (typeof items)[number][]>()
   for (const item of shuffle([...items], random)) {
     const key = task === 'regression' ? '' : item.labels.join()
-    groups.set(key, [...(groups.get(key) ?? []), item])
+    const group = groups.get(key)
+    if (group) group.push(item)
+    else groups.set(key, [item])
   }
   const order = shuffle([...groups.keys()].sort(), random)
   const lists = order.slice(0, task === 'single' ? Math.max(2, Math.floor(most / perClass)) : order.length)

@@ -1,0 +1,39 @@
+import { AnnealError } from '../base/errors.ts'
+import { writeAtomic } from '../base/files.ts'
+import type { SheetOptions } from '../recipes/sheet.ts'
+import { flat } from './style.ts'
+import { createReporter } from './terminal.ts'
+
+/** The options of `anneal augment` as commander gives them. */
+interface AugmentFlags extends Omit<SheetOptions, 'report' | 'progress' | 'format'> {
+  out: string
+  debug?: boolean
+}
+
+const formats: Record<string, 'png' | 'jpeg'> = { png: 'png', jpg: 'jpeg', jpeg: 'jpeg' }
+
+/** `anneal augment`: a contact sheet of pictures as training would see them. */
+export async function augment(dir: string, { out, debug, ...options }: AugmentFlags): Promise<void> {
+  const format = formats[/\.([^./]*)$/.exec(out)?.[1]?.toLowerCase() ?? '']
+  if (!format) throw new AnnealError(`--out: expected a file that ends in .png or .jpg, got ${out}`)
+  const { augmentSheet } = await import('../recipes/sheet.ts')
+  const { senseTable } = await import('../recipes/sense.ts')
+  const { augmentationText } = await import('../data/augment.ts')
+  const reporter = createReporter()
+  const { image, augmentation, sense } = await augmentSheet(dir, {
+    ...options,
+    format,
+    report: notice => {
+      if ('line' in notice) reporter.event({ type: 'line', t: Date.now(), text: notice.line })
+      else if (notice.total) reporter.progress({ label: notice.what, done: notice.done, total: notice.total })
+    },
+    progress: (label, done, total) => reporter.progress({ label, done, total }),
+  })
+  reporter.close()
+  if (sense) {
+    for (const line of senseTable(sense.rows)) process.stdout.write(`${flat(line)}\n`)
+    process.stdout.write(`augment: ${augmentationText(augmentation)} (${flat(sense.reason)})\n`)
+  }
+  writeAtomic(out, image)
+  process.stdout.write(`${flat(out)}\n`)
+}
