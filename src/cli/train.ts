@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { AnnealError } from '../base/errors.ts'
 import { bytes, quoted } from '../base/format.ts'
 import type { Notice } from '../base/progress.ts'
+import { runPaths } from '../runs/index.ts'
 import { createReporter, type Reporter } from './terminal.ts'
 
 /** The options of `anneal train` as commander gives them. */
@@ -109,5 +111,8 @@ function tell(reporter: Reporter, notice: Notice, json: boolean): void {
     })
 }
 
-const epilogue = (run: string) =>
-  `\nreport   ${run}/report.html\nmodel    ${run}/best.safetensors, best.json\npredict  npx anneal predict ${quoted(run)} PICTURE\n`
+function epilogue(run: string): string {
+  const { report, best } = runPaths(run)
+  const model = existsSync(best.weights) ? `${best.weights}, best.json` : best.about // the average of folds has no weights
+  return `\nreport   ${report}\nmodel    ${model}\npredict  npx anneal predict ${quoted(run)} PICTURE\n`
+}

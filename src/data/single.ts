@@ -17,7 +17,7 @@ export interface LoadOptions {
   mode?: ChannelMode
   range?: readonly [low: number, high: number] | undefined
   /** How many channels there must be. */
-  channels?: number
+  channels?: number | undefined
   /** Endings of the names of a picture's files, where each channel has one. */
   bands?: readonly string[] | undefined
 }
@@ -30,12 +30,20 @@ export async function loadPicture(
 ): Promise<Picture> {
   const whole = withBands(typeof place === 'string' ? { file: place } : place, bands)
   const picture = await decodeFile(whole, { short, interpolation, aspect: ASPECT, channels: mode, range })
-  const { channels: got = 3 } = picture
+  checkChannelCount(picture, whole.file, { channels })
+  return picture
+}
+
+/** Refuses a picture with more or fewer channels than a model was trained on. */
+export function checkChannelCount(
+  { channels: got = 3 }: Picture,
+  file: string,
+  { channels }: Pick<LoadOptions, 'channels'>,
+): void {
   if (channels !== undefined && got !== channels)
     throw new AnnealError(
-      `${whole.file} has ${plural(got, 'channel')}; the model was trained on ${channels}. Give it pictures as it was trained on.`,
+      `${file} has ${plural(got, 'channel')}; the model was trained on ${channels}. Give it pictures as it was trained on.`,
     )
-  return picture
 }
 
 /** The pictures that are meant by files and folders: files as they are, of folders all pictures below, in the order of

@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures, type Pictures } from '../data/index.ts'
+import { checkChannelCount } from '../data/single.ts'
 import { pictureSource } from '../data/source.ts'
 import { confusionRows } from '../interpret/index.ts'
 import { manualSeed } from '../torch/index.ts'
@@ -65,6 +66,7 @@ export async function evaluateFolder(
       opened.get(decodedAs(own)) ??
       (await openPictures(index, { short, interpolation, channels, range, signal, onProgress }))
     opened.set(decodedAs(own), pictures)
+    for (const { file, picture } of pictures.data.items) checkChannelCount(pictures.picture(picture), file, own)
     return pictures
   }
   const { data } = await open(preprocessing)
