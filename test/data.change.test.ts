@@ -153,6 +153,14 @@ test('a picture made much smaller is the mean of its blocks, not every third pix
   )
 })
 
+test('a mirror image turned by 180° is the picture with top and bottom swapped', () => {
+  const picture = formula(8, 8)
+  const wanted = [0, 1, 2].flatMap(c =>
+    Array.from({ length: 64 }, (_, i) => picture.data[3 * (8 * (7 - (i >> 3)) + (i % 8)) + c]! / 255),
+  )
+  near(values(picture, { mirror: true, quarterTurns: 2 }, 8), wanted, 1e-5)
+})
+
 test('stretch enlarges one axis about the centre; a warp and a turn make one map', () => {
   const frame = { height: 40, width: 40, size: 40 }
   const [a, , c, , e, f] = pictureMap({ ...unchanged, stretchX: 1.25 }, frame)

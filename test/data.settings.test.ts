@@ -105,6 +105,20 @@ test('a further setting leaves what the others draw as it was', () => {
     )
 })
 
+test('top and bottom are mirrored by half a turn of the mirror image, independently of left and right', () => {
+  const all = drawn(augmentation({ flip: 0.5, flipVertical: 0.5 }), 2000)
+  for (const [mirror, quarterTurns] of [
+    [false, 0],
+    [true, 0],
+    [true, 2],
+    [false, 2],
+  ] as const) {
+    const share = all.filter(c => c.mirror === mirror && c.quarterTurns === quarterTurns).length / all.length
+    assert.ok(Math.abs(share - 0.25) < 0.05, `${mirror}, ${quarterTurns}: ${share}`)
+  }
+  for (const c of drawn(augmentation({ flipVertical: 1 }), 20)) assert.deepEqual([c.mirror, c.quarterTurns], [true, 2])
+})
+
 test('what is drawn keeps to its bounds and its probability', () => {
   const a = augmentation({
     minZoom: 0.8,

@@ -28,7 +28,8 @@ export interface SenseOptions {
   precision?: Precision
   /** Pictures that are looked at, at most: alike many of each class. */
   most?: number
-  /** Side in pixels at which they are. Default: 128, or the net's own where that is smaller. */
+  /** Side in pixels at which they are. Default: 128, or that of the preprocessing where it is smaller. A net that takes one
+   *  size alone (a ViT) needs it. */
   size?: number
   signal?: AbortSignal | undefined
   progress?: (done: number, total: number) => void

@@ -1,6 +1,5 @@
 import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
-import { inParallel } from '../base/parallel.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
 import {
@@ -70,14 +69,10 @@ export async function augmentSheet(
   const size = asked ?? 224
   const short = Math.round(size / 0.875)
   const train = index.items.filter(item => item.split === 'train')
-  const numbers = everyClass(train, pictures, seed)
-  const loaded: Picture[] = []
-  await inParallel(numbers.length, async i => {
-    loaded[i] = preview(await loadPicture(train[numbers[i]!]!, { short }))
-  })
-  const rows = numbers.map((n, i) => ({
+  const shown = await firstGood(train, everyClass(train, seed), { most: pictures, short })
+  const rows = shown.map(({ n, picture }) => ({
     caption: captionOf(train[n]!, index),
-    tiles: viewsOf(loaded[i]!, { augmentation: chosen, seed, views, sample: n, size, short }),
+    tiles: viewsOf(picture, { augmentation: chosen, seed, views, sample: n, size, short }),
   }))
   const sheet: Sheet = {
     title: `${augmentationText(chosen)} (${size} px, seed ${seed})`,
@@ -105,20 +100,37 @@ async function indexed(
   }
 }
 
-/** Numbers of `most` items, one of each class in turn, drawn by the seed. */
-function everyClass(items: readonly Labelled[], most: number, seed: number): number[] {
+/** Numbers of all items, one of each class in turn, drawn by the seed. */
+function everyClass(items: readonly Labelled[], seed: number): number[] {
   const order = shuffle(Array.from(items.keys()), rng(seed, 0, 0, purpose.sense))
-  const turn = new Map<string, number>()
+  const seen = new Map<string, number>()
   const rank = order.map(n => {
     const key = items[n]!.labels.join()
-    const place = turn.get(key) ?? 0
-    turn.set(key, place + 1)
-    return { n, place, key: items[n]!.labels[0] ?? -1 }
+    const place = seen.get(key) ?? 0
+    seen.set(key, place + 1)
+    return { n, place, first: items[n]!.labels[0] ?? -1 }
   })
-  return rank
-    .sort((a, b) => a.place - b.place || a.key - b.key)
-    .slice(0, most)
-    .map(({ n }) => n)
+  return rank.sort((a, b) => a.place - b.place || a.first - b.first).map(({ n }) => n)
+}
+
+/** The first pictures that can be decoded; throws where none can. */
+async function firstGood(
+  items: readonly Labelled[],
+  numbers: readonly number[],
+  { most, short }: { most: number; short: number },
+): Promise<{ n: number; picture: Picture }[]> {
+  const found: { n: number; picture: Picture }[] = []
+  let failed: unknown
+  for (const n of numbers) {
+    if (found.length === most) break
+    try {
+      found.push({ n, picture: preview(await loadPicture(items[n]!, { short })) })
+    } catch (error) {
+      failed = error
+    }
+  }
+  if (found.length === 0) throw failed
+  return found
 }
 
 function captionOf(item: Labelled, { dir, classes }: Pick<FolderIndex, 'dir' | 'classes'>): string {

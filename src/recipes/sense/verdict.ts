@@ -115,12 +115,12 @@ function lostClass({ plain, changed }: Judged, of: Int32Array, classes: readonly
   return undefined
 }
 
-/** Whether features see pictures well enough to tell upright ones from others, if there is a difference: changes that
- *  every net sees must be told apart. Of ImageNet features (60 to 400 pictures) they are in 78 to 95 %, of a body of
- *  random weights in 50 to 60 %, which saw no up in photos either. */
+/** Whether features see pictures well enough to tell upright ones from others, if there is a difference: of the changes
+ *  that resample every picture one must be told apart. Of ImageNet features (60 to 400 pictures) the best is in 81 to
+ *  97 %, of a body of random weights in 52 to 63 %, which saw no up in photos either. */
 export function seesEnough(rows: readonly SenseRow[]): boolean {
-  const told = rows.filter(row => row.id === 'zoom1.3' || row.id === 'warp').map(row => row.told)
-  return average(Float64Array.from(told)) >= 0.7
+  const resampled = rows.filter(row => row.id === 'rotate20' || row.id === 'zoom1.3' || row.id === 'warp')
+  return Math.max(...resampled.map(row => row.told)) >= 0.7
 }
 
 /** The augmentation that the verdicts make: what makes sense, as strong as it was tried; small changes of light and place
