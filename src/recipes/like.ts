@@ -66,6 +66,7 @@ export async function distanceFromImageNet(
     const step = Math.max(1, Math.floor(source.count / most))
     const chosen = Math.min(most, source.count)
     for (const numbers of inOrder(chosen, batchSize)) {
+      if (numbers.length < batchSize && chosen > batchSize) break // the rest of a few pictures has no deviation to speak of
       noGrad(() =>
         scope(() => {
           const { x } = source.batch(

@@ -1,11 +1,12 @@
 import type { PictureSource } from '../data/source.ts'
 import { aten, fromArray, noGrad, scope } from '../torch/index.ts'
+import { weightedOrder } from '../train/balance.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { featureSource } from '../train/features.ts'
 import { dropSnapshot, type Learner, type Snapshot } from '../train/learner.ts'
 import { type LinearModel, logisticPath, sigmoidPath } from '../train/logistic.ts'
 import type { Network } from '../train/network.ts'
-import { type Objective, said } from '../train/objective.ts'
+import { type Objective, said, type Targets } from '../train/objective.ts'
 import { ridgePath } from '../train/ridge.ts'
 import { isBetter, type Validated, validated } from './best.ts'
 import type { Features } from './features.ts'
@@ -38,12 +39,8 @@ export async function headOptimum(
   const classes = learn.options.classes.length
   const views = features.views + 1
   const began = performance.now()
-  const models = await optima(
-    learn.options.objective,
-    { x: features.train, answers, views, weights: learn.options.classWeights },
-    penalties,
-    signal,
-  )
+  const { objective, classWeights: weights } = learn.options
+  const models = await optima(objective, { ...rowsSeen(features, answers, learn.options), weights }, penalties, signal)
   const tried: (Snapshot & Validated & { l2: number; losses: Float32Array })[] = []
   for (const [i, model] of models.entries()) {
     setLinear(net, features.train, model, classes)
@@ -51,7 +48,7 @@ export async function headOptimum(
     tried.push({ l2: penalties[i]!, ...validated(evaluation), losses: evaluation.losses, ...learn.snapshot() })
   }
   const best = tried.reduce((a, b) => (isBetter(b, a) ? b : a))
-  const start = tried.find(withinOneError(learn.options.objective, best))!
+  const start = tried.find(withinOneError(objective, best))!
   for (const t of tried) if (t !== best && t !== start) dropSnapshot(t)
 
   learn.network.net.loadStateDict(best.state)
@@ -85,32 +82,38 @@ function withinOneError({ task }: Objective, best: Validated & { losses: Float32
   return t => t === best || t.loss <= best.loss + Math.sqrt(variance / n)
 }
 
-/** The optimum of one linear layer at each strength of L2, by the loss of the task; every view of a picture has its
- *  answer. */
+/** The features of all views with the pictures' answers; with sample weights each view holds a picture as often as an epoch
+ *  shows it. */
+function rowsSeen(
+  { train, views }: Features,
+  { targets, count }: Pick<PictureSource, 'targets' | 'count'>,
+  { sampleWeights, seed }: Pick<Learner['options'], 'sampleWeights' | 'seed'>,
+): { x: Float32Array; y: Targets } {
+  const [width, per] = [train.length / (views + 1) / count, targets.length / count]
+  const y =
+    targets instanceof Int32Array ? new Int32Array((views + 1) * count) : new Float32Array((views + 1) * count * per)
+  if (!sampleWeights) {
+    for (let v = 0; v <= views; v++) y.set(targets, v * targets.length)
+    return { x: train, y }
+  }
+  const x = new Float32Array(train.length)
+  for (let v = 0, row = 0; v <= views; v++)
+    for (const sample of weightedOrder(sampleWeights, seed, v)) {
+      const from = (v * count + sample) * width
+      x.set(train.subarray(from, from + width), row * width)
+      y.set(targets.subarray(sample * per, (sample + 1) * per), row++ * per)
+    }
+  return { x, y }
+}
+
+/** The optimum of one linear layer at each strength of L2, by the loss of the task. x: [N × F]; y: [N], or [N × C]. */
 async function optima(
   { task, names, scale }: Objective,
-  {
-    x,
-    answers,
-    views,
-    weights,
-  }: {
-    x: Float32Array
-    answers: Pick<PictureSource, 'targets' | 'count'>
-    views: number
-    weights: readonly number[] | undefined
-  },
+  { x, y, weights }: { x: Float32Array; y: Targets; weights: readonly number[] | undefined },
   l2s: readonly number[],
   signal: AbortSignal | undefined,
 ): Promise<LinearModel[]> {
-  const { targets } = answers
-  if (targets instanceof Int32Array) {
-    const y = new Int32Array(views * targets.length)
-    for (let v = 0; v < views; v++) y.set(targets, v * targets.length)
-    return logisticPath({ x, y, weights }, names.length, l2s, { signal })
-  }
-  const y = new Float32Array(views * targets.length)
-  for (let v = 0; v < views; v++) y.set(targets, v * targets.length)
+  if (y instanceof Int32Array) return logisticPath({ x, y, weights }, names.length, l2s, { signal })
   if (task === 'multi') return sigmoidPath({ x, y, weights }, names.length, l2s, { signal })
   const { mean, std } = scale!
   const width = names.length

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { AnnealError, didYouMean } from '../base/errors.ts'
 import { type Augmentation, type AugmentationSettings, augmentation, parseAugmentation } from '../data/augment.ts'
 import type { ChannelMode, LabelOptions } from '../data/index.ts'
 import { model } from '../models/index.ts'
@@ -103,6 +103,12 @@ const number = (name: string, v: unknown, fits: (n: number) => boolean, expected
   if (v !== undefined && !(typeof v === 'number' && fits(v)))
     throw new AnnealError(`--${name}: expected ${expected}, got ${v}`)
 }
+const oneOf = (name: string, v: string | undefined, known: readonly string[], more = '') => {
+  if (v !== undefined && !known.includes(v))
+    throw new AnnealError(
+      `--${name}: expected ${[known.join(', '), more].join(' ').trim()}, got ${v}.${didYouMean(v, known)}`,
+    )
+}
 
 /** Refuses settings that can't be, before any work is done. */
 export function checkOptions(o: TrainOptions): void {
@@ -114,6 +120,8 @@ export function checkOptions(o: TrainOptions): void {
         ? '--sizes: expected sizes in pixels, such as 128,224'
         : `--size ${o.size} and --sizes ${o.sizes} contradict each other; leave one of them out`,
     )
+  const twice = o.sizes?.find((size, i) => o.sizes!.indexOf(size) !== i)
+  if (twice !== undefined) throw new AnnealError(`--sizes ${o.sizes}: ${twice} comes twice; give each size once`)
   whole('test-size', o.testSize, 32, 2048)
   whole('batch', o.batchSize, 2, 4096)
   whole('seed', o.seed, 0, 2 ** 32 - 1)
@@ -143,13 +151,21 @@ export function checkOptions(o: TrainOptions): void {
   number('label-smoothing', o.labelSmoothing, v => v >= 0 && v < 1, 'a share from 0 to below 1')
   for (const lr of typeof o.lr === 'number' ? [o.lr] : (o.lr ?? []))
     number('lr', lr, v => v > 0 && v <= 100, 'rates above 0')
+  oneOf('channels', o.channels, ['auto', 'rgb', 'copy', 'keep'])
+  oneOf('loss', o.loss, ['auto', 'focal', 'mse', 'mae', 'huber'])
+  oneOf('sampling', o.sampling, ['balanced'])
+  if (typeof o.classWeights === 'object')
+    for (const w of o.classWeights)
+      number('class-weights', w, v => v >= 0 && Number.isFinite(v), 'balanced, effective, or a number from 0 a class')
+  else oneOf('class-weights', o.classWeights, ['balanced', 'effective'], 'or one number a class')
   if (o.model !== undefined && o.model !== 'auto') model(o.model)
   if (o.augment !== undefined && o.augment !== 'auto') augmentationOf(o.augment)
   number('mixup', o.mixup, v => v > 0 && v <= 100, 'α above 0 (fastai: 0.4)')
   number('cutmix', o.cutmix, v => v > 0 && v <= 100, 'α above 0 (fastai: 1)')
-  if (o.thresholdFor !== undefined && !['accuracy', 'f0.5', 'f1', 'f2'].includes(o.thresholdFor))
-    throw new AnnealError(`--threshold-for: expected f1, f2, f0.5 or accuracy, got ${o.thresholdFor}`)
+  oneOf('threshold-for', o.thresholdFor, ['f1', 'f2', 'f0.5', 'accuracy'])
   if (typeof o.tta === 'number') whole('tta', o.tta, 1, 64)
+  if (o.ttaMax && !o.tta)
+    throw new AnnealError('--tta-max says how the views of --tta are joined; give --tta too, or leave it out')
   whole('folds', o.folds, 2, 100)
   if (o.fold !== undefined && o.folds === undefined && o.labels === undefined)
     throw new AnnealError(`--fold ${o.fold} needs --folds, how many there are, or a table with a column of folds`)

@@ -163,7 +163,9 @@ export async function prepare(
           seed,
         })
       : augmentationOf(options.augment ?? 'side-on')
-  if (options.augment === undefined)
+  if (options.augment !== undefined && options.augment !== 'auto')
+    session.choice('augment', augmentationText(augment), 'as asked')
+  else if (options.augment === undefined)
     session.choice(
       'augment',
       'side-on',
@@ -313,7 +315,13 @@ function balance(
   { session, options }: { session: Narrator; options: TrainOptions },
 ): Pick<Prepared, 'classWeights' | 'sampleWeights'> {
   const { classWeights: given, sampling, loss } = options
-  if (data.task === 'regression') return {}
+  if (data.task === 'regression') {
+    if (given !== undefined || sampling !== undefined)
+      throw new AnnealError(
+        `--${given === undefined ? 'sampling' : 'class-weights'} ${given ?? sampling}: numbers have no classes that could be rare; leave it out.`,
+      )
+    return {}
+  }
   const counts = data.counts.map(c => c.train)
   const advice = imbalanceAdvice(data.counts.map(({ name, train }) => ({ name, count: train })))
   if (advice && given === undefined && sampling === undefined && loss !== 'focal')

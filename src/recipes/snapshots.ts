@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
 import { plural } from '../base/format.ts'
@@ -21,9 +20,13 @@ export function keepSnapshot(
   { cycle, validation }: { cycle: number; validation: Record<string, number> },
 ): string {
   const name = `snapshot-${prepared.preprocessing.size}-${cycle}`
-  saveModel(join(session.run.dir, name), prepared.net.net.stateDict(), modelCard(prepared, options, validation))
+  saveModel(place(name, session, options), prepared.net.net.stateDict(), modelCard(prepared, options, validation))
   return name
 }
+
+/** In the run's folder where they are asked for; else they go with the resume state, when the run has ended. */
+const place = (name: string, { run }: Context['session'], { snapshots }: Context['options']): string =>
+  snapshots ? join(run.dir, name) : join(run.paths.resume, 'snapshots', name)
 
 /** What becomes of the weights at the ends of cycles: with `swa` their equal mean, BatchNorm's statistics computed anew
  *  where they moved (Izmailov et al. 2018), which is kept as the best where it validates best; with `snapshots` the mean
@@ -35,9 +38,18 @@ export async function useSnapshots(
 ): Promise<Best> {
   const { session, options } = context
   const { net, objective } = prepared
-  const paths = names.map(name => join(session.run.dir, `${name}.safetensors`))
+  const paths = names.map(name => `${place(name, session, options)}.safetensors`)
+  if (names.length < 2) {
+    const what = options.snapshots ? 'ensemble' : 'mean of weights'
+    session.choice(
+      what,
+      'none',
+      'one cycle has ended, there is nothing to average; more --epochs or a shorter --cycle-len',
+    )
+    return best
+  }
   let kept = best
-  if (options.swa && names.length > 1) {
+  if (options.swa) {
     const last = scope(() => keep(new Map(Array.from(net.net.stateDict(), ([k, t]) => [k, t.detach().clone()]))))
     const averaged = await averageOf(prepared, context, paths)
     const better = isBetter(averaged, best)
@@ -53,10 +65,7 @@ export async function useSnapshots(
     net.net.loadStateDict(last)
     for (const t of last.values()) t.dispose()
   }
-  if (options.snapshots && names.length > 1) await saveEnsemble(prepared, context, { names, paths })
-  if (!options.snapshots)
-    for (const name of names)
-      for (const end of ['safetensors', 'json']) rmSync(join(session.run.dir, `${name}.${end}`), { force: true })
+  if (options.snapshots) await saveEnsemble(prepared, context, { names, paths })
   return kept
 }
 
