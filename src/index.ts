@@ -1,29 +1,57 @@
 /** Anneal: train good image classifiers from TypeScript. Tensors and modules are in `anneal/torch`. */
 export { AnnealError } from './base/errors.ts'
+export type { AugmentationSettings } from './data/augment.ts'
 export {
   type Augmentation,
   type AugmentationName,
+  applyDecisions,
+  augmentation,
   augmentations,
+  type ClassCount,
+  type Decision,
+  type FolderIndex,
+  type FolderOptions,
   type ImageData,
+  type Item,
   imageFolder,
+  indexPictures,
+  type LabelOptions,
   openPictures,
+  type Picture,
+  type Pictures,
+  type Problem,
+  readDecisions,
+  type Split,
+  type Task,
 } from './data/index.ts'
+export { type DuplicateOptions, type NearDuplicates, nearDuplicates } from './interpret/duplicates.ts'
+export { gradCam, type HeatMaps, overlay } from './interpret/gradcam.ts'
+export { type Judgement, mostCorrect, mostIncorrect, mostUncertain, topLossesByLabel } from './interpret/ranking.ts'
 export { type ImageModel, type ModelInfo, models } from './models/index.ts'
+export { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from './recipes/evaluate.ts'
 export { resumeRun, type TrainHooks, type TrainOptions, trainFolder } from './recipes/index.ts'
 export { ImageLearner, type ImageLearnerOptions, learner } from './recipes/learner.ts'
 export { writeReport } from './report/index.ts'
-export type { Interpretation, RunEvent, RunResult } from './runs/index.ts'
-export { listRuns } from './runs/index.ts'
+export type { Interpretation, PartResult, RunEvent, RunRecord, RunResult, RunSummary } from './runs/index.ts'
+export { listRuns, readRun } from './runs/index.ts'
 export { doctor } from './setup/index.ts'
+export { classWeights, focalLoss, imbalanceAdvice, sampleWeights, type WeightScheme } from './train/balance.ts'
 export type { BatchInfo, Callback, EpochInfo } from './train/callback.ts'
 export { type Classifier, loadClassifier } from './train/classifier.ts'
+export { ensemble } from './train/ensemble.ts'
 export type { Evaluation } from './train/evaluate.ts'
+export { computeFeatures } from './train/features.ts'
 export { type FindOptions, lrFind, type RateFinding } from './train/finder.ts'
+export { outOfFold } from './train/folds.ts'
 export { type FitOptions, Learner, type LearnerOptions } from './train/learner.ts'
 export * as metrics from './train/metrics.ts'
 export { createHead, type Network, network } from './train/network.ts'
-export type { Prediction } from './train/predict.ts'
+export { type LossName, type Objective, objective } from './train/objective.ts'
+export type { Prediction, PredictOptions } from './train/predict.ts'
 export { cosineRestarts, cycleEpochs } from './train/restarts.ts'
+export type { ModelCard, Preprocessing } from './train/saved.ts'
 export * as schedules from './train/schedule.ts'
-export type { Source } from './train/source.ts'
+export { mixedSource, type Source } from './train/source.ts'
+export { recomputeBatchNorm, WeightMean } from './train/swa.ts'
+export { mirrorTta, type TtaOptions, tta } from './train/tta.ts'
 export { Stopped } from './train/turn.ts'

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { spawn } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
+import sharp from 'sharp'
 import { silent } from '../src/base/progress.ts'
 import { foods } from '../src/cli/demo.ts'
+import { allMarks, disc, marked } from './recipe.make.ts'
 
-/** The examples as a reader runs them, on real photos: three food groups of the demo's, 16 photos each. */
+/** The examples as a reader runs them, on real photos (three food groups of the demo's, 16 photos each, and 3 more of each
+ *  to test on) and on pictures made for their labels. */
 const work = mkdtempSync(join(tmpdir(), 'anneal-examples-'))
-const pictures = join(work, 'pictures')
+const path = (...parts: string[]) => join(work, ...parts)
+const kinds = ['fish', 'fruits', 'leafy vegetables']
 let missing: string | false = false
 
 before(async () => {
@@ -20,47 +24,198 @@ before(async () => {
     missing = `the demo's photos can't be fetched here: ${(error as Error).message}`
     return
   }
-  for (const group of ['fish', 'fruits', 'leafy vegetables']) {
-    mkdirSync(join(pictures, group), { recursive: true })
-    for (const file of readdirSync(join(folder, group)).sort().slice(0, 16))
-      cpSync(join(folder, group, file), join(pictures, group, file))
+  mkdirSync(path('named'))
+  for (const kind of kinds) {
+    mkdirSync(path('pictures', kind), { recursive: true })
+    mkdirSync(path('unseen', kind), { recursive: true })
+    for (const [i, file] of readdirSync(join(folder, kind)).sort().slice(0, 19).entries()) {
+      const part = i < 16 ? 'pictures' : 'unseen'
+      cpSync(join(folder, kind, file), path(part, kind, file))
+      if (i < 16) cpSync(join(folder, kind, file), path('named', `${kind}_${file.replace('.', '_1.')}`))
+    }
   }
 })
 after(() => rmSync(work, { recursive: true, force: true }))
 
-function run(file: string, ...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', join('examples', file), ...args], {
-    encoding: 'utf8',
+function run(file: string, ...args: string[]): Promise<string> {
+  const child = spawn(process.execPath, ['--import', 'tsx', join('examples', file), ...args])
+  const said = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      said[name] += text
+    })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', code => (code === 0 ? resolve(said.stdout) : reject(new Error(said.stderr))))
   })
-  assert.equal(status, 0, stderr)
-  return stdout
 }
 const accuracyIn = (text: string) => Number(/valid accuracy ([\d.]+) %/.exec(text)?.[1])
+/** Fails where an example says less than this share of validation pictures, in percent. */
+const reaches = (text: string, least: number) => assert.ok(accuracyIn(text) >= least, text)
 
-test('01-folder: the five steps by one call', t => {
-  if (missing) return t.skip(missing)
-  const out = join(work, 'run')
-  const said = run('01-folder.ts', pictures, out)
-  assert.ok(accuracyIn(said) >= 70, said)
-  assert.match(said, /\[ 'fish', 'fruits', 'leafy vegetables' \]/)
-  for (const file of ['best.safetensors', 'best.json', 'metrics.csv', 'events.jsonl', 'result.json'])
-    assert.ok(existsSync(join(out, file)), file)
-})
-
-test('02-learner: find, train, unfreeze, save, load', t => {
-  if (missing) return t.skip(missing)
-  const said = run('02-learner.ts', pictures, join(work, 'classifier'))
-  assert.ok(accuracyIn(said) >= 60, said)
-  assert.match(said, /^(fish|fruits|leafy vegetables) (0|1)\.\d{3}$/m)
-})
-
-test('03-torch: a small net by hand', () => {
-  const losses = [...run('03-torch.ts').matchAll(/loss ([\d.]+)/g)].map(m => Number(m[1]))
+test('03-torch: a small net by hand', async () => {
+  const losses = [...(await run('03-torch.ts')).matchAll(/loss ([\d.]+)/g)].map(m => Number(m[1]))
   assert.equal(losses.length, 3)
   assert.ok(losses[2]! < 0.1 && losses[2]! < losses[0]!, String(losses))
 })
 
-test('04-callback: a plain object stops the fit', t => {
-  if (missing) return t.skip(missing)
-  assert.match(run('04-callback.ts', pictures), /^epoch 1: loss \d/m)
+describe('examples on photos', { concurrency: Math.min(2, availableParallelism()) }, () => {
+  /** A test that needs the photos. */
+  const onPhotos = (name: string, fn: () => Promise<void>) =>
+    test(name, async t => (missing ? t.skip(missing) : await fn()))
+
+  onPhotos('01-folder: the five steps by one call; 10-evaluate: on pictures it has never seen', async () => {
+    const said = await run('01-folder.ts', path('pictures'), path('run'))
+    reaches(said, 70)
+    assert.match(said, /\[ 'fish', 'fruits', 'leafy vegetables' \]/)
+    for (const file of ['best.safetensors', 'best.json', 'metrics.csv', 'events.jsonl', 'result.json'])
+      assert.ok(existsSync(path('run', file)), file)
+    const first = await run('10-evaluate.ts', path('run'), path('unseen'))
+    assert.match(first, /leafy vegetables +[01]\.\d\d +[01]\.\d\d +[01]\.\d\d +3\n/)
+    assert.match(first, /accuracy: [01][\d.]*.*loss \d\.\d{3}, 9 pictures/s)
+    assert.doesNotMatch(first, /looked at/)
+    assert.match(await run('10-evaluate.ts', path('run'), path('unseen')), /looked at 1 times before/)
+  })
+
+  onPhotos('02-learner: find, train, unfreeze, save, load', async () => {
+    const said = await run('02-learner.ts', path('pictures'), path('classifier'))
+    reaches(said, 60)
+    assert.match(said, /^(fish|fruits|leafy vegetables) (0|1)\.\d{3}$/m)
+  })
+
+  onPhotos('04-callback: a plain object stops the fit', async () => {
+    assert.match(await run('04-callback.ts', path('pictures')), /^epoch 1: loss \d/m)
+  })
+
+  onPhotos('07-names: labels and groups from file names', async () => {
+    const said = await run('07-names.ts', path('named'), path('names'))
+    assert.match(said, /^48 pictures of fish, fruits, leafy vegetables; 0 problems$/m)
+    reaches(said, 60)
+  })
+
+  onPhotos('08-channels: one file a channel, of 16 bits', async () => {
+    for (const kind of kinds) {
+      mkdirSync(path('bands', kind), { recursive: true })
+      for (const file of readdirSync(path('pictures', kind)))
+        for (const [channel, ending] of ['_R', '_G', '_B', '_R2'].entries()) {
+          const photo = sharp(path('pictures', kind, file)).resize(128, 128)
+          const plane = await photo.extractChannel((channel % 3) as 0 | 1 | 2).toBuffer()
+          const deep = sharp(plane).toColourspace('grey16').png()
+          await deep.toFile(path('bands', kind, `${file.split('.')[0]}${ending}.png`))
+        }
+    }
+    const said = await run('08-channels.ts', path('bands'), '_R,_G,_B,_R2', path('channels'))
+    assert.match(said, /^4 channels, mean (0\.\d{3}(, |$)){4}/m)
+    reaches(said, 60)
+  })
+
+  onPhotos('09-sizes: small pictures first', async () => {
+    const said = await run('09-sizes.ts', path('pictures'), path('sizes'))
+    assert.match(said, /^head 3\n.*^whole 1\n.*^head@96 3\n.*^whole@96 1\n/ms)
+    assert.match(said, /^64 px: valid accuracy [\d.]+ %\n96 px: valid accuracy [\d.]+ %$/m)
+  })
+
+  onPhotos('11-folds: a run a fold, and their mean', async () => {
+    const said = await run('11-folds.ts', path('pictures'), path('folds'))
+    const folds = [...said.matchAll(/^fold-\d: accuracy ([\d.]+) %$/gm)].map(m => Number(m[1]))
+    assert.equal(folds.length, 3, said)
+    assert.ok(Math.abs(accuracyIn(said) - folds.reduce((a, b) => a + b) / 3) < 0.11, said)
+    assert.match(said, /\[ 'fish', 'fruits', 'leafy vegetables' \]/)
+  })
+
+  onPhotos('12-after-training: snapshots, SWA, test-time augmentation, temperature', async () => {
+    const said = await run('12-after-training.ts', path('pictures'), path('after'))
+    assert.match(said, /^mean of weights: /m)
+    assert.match(said, /^ensemble: /m)
+    assert.match(said, /^test-time augmentation, valid: accuracy [01]\.\d{4} \(plain [01]\.\d{4}\)/m)
+    assert.match(said, /^expected calibration error 0\.\d{3}$/m)
+    assert.match(said, /\.jpeg (fish|fruits|leafy vegetables)$/m)
+  })
+
+  onPhotos('13-augment: settings over a preset, MixUp and CutMix, what the net sees', async () => {
+    const said = await run('13-augment.ts', path('pictures'), path('augmented'))
+    reaches(said, 60)
+    const { width, height } = await sharp(path('augmented', 'seen', '0.jpg')).metadata()
+    assert.deepEqual([width, height], [96, 96])
+    assert.match(said, /^seen\/0\.jpg fish$/m)
+  })
+
+  onPhotos('14-imbalance: weights, sampling, focal loss', async () => {
+    for (const [kind, count] of [
+      ['fish', 16],
+      ['fruits', 16],
+      ['leafy vegetables', 5],
+    ] as const) {
+      mkdirSync(path('uneven', kind), { recursive: true })
+      for (const file of readdirSync(path('pictures', kind)).slice(0, count))
+        cpSync(path('pictures', kind, file), path('uneven', kind, file))
+    }
+    const said = await run('14-imbalance.ts', path('uneven'), path('imbalance'))
+    for (const way of ['plain', 'weights', 'sampling', 'focal'])
+      assert.match(said, new RegExp(`^${way}: accuracy [\\d.]+ %, balanced [\\d.]+ %$`, 'm'))
+  })
+
+  onPhotos('15-look: probabilities, calibration, heat maps', async () => {
+    const said = await run('15-look.ts', path('pictures'), path('looked'))
+    assert.match(said, /^accuracy [01]\.\d{3}, with mirror images [01]\.\d{3}$/m)
+    assert.match(said, /^temperature [\d.]+: loss [\d.]+, then [\d.]+$/m)
+    const { width, height } = await sharp(path('looked', '0.jpg')).metadata()
+    assert.deepEqual([width, height], [96, 96])
+  })
+
+  onPhotos('16-clean: a wrong label and a copy are found, and a run goes without them', async () => {
+    cpSync(path('pictures'), path('unclean'), { recursive: true })
+    const [fish] = readdirSync(path('pictures', 'fish'))
+    cpSync(path('unclean', 'fish', fish!), path('unclean', 'fruits', 'wrong.jpeg'))
+    rmSync(path('unclean', 'fish', fish!))
+    const [fruit] = readdirSync(path('pictures', 'fruits'))
+    await sharp(path('pictures', 'fruits', fruit!))
+      .jpeg({ quality: 60 })
+      .toFile(path('unclean', 'fruits', 'again.jpeg'))
+    const said = await run('16-clean.ts', path('unclean'), path('clean'))
+    assert.match(said, /^fruits\/wrong\.jpeg: fruits, rather fish\? /m)
+    assert.match(said, new RegExp(`nearly the same: .*(again.*${fruit}|${fruit}.*again)`))
+    assert.match(said, /^\d+ relabelled: valid accuracy [\d.]+ %$/m)
+  })
+})
+
+describe('examples on tables', { concurrency: Math.min(2, availableParallelism()) }, () => {
+  test('05-labels: several labels a picture', async t => {
+    if (missing) return t.skip(missing) // the model's weights come the same way
+    mkdirSync(path('marks'))
+    const tags = (n: number) => allMarks.filter((_, i) => (n >> i) & 1)
+    for (let n = 0; n < 48; n++) writeFileSync(path('marks', `${n}.png`), await marked(n, tags(n), 96))
+    const rows = Array.from({ length: 48 }, (_, n) => `${n}.png,${tags(n).join(' ')}`)
+    writeFileSync(path('marks.csv'), ['image,tags', ...rows].join('\n'))
+    const said = await run('05-labels.ts', path('marks'), path('marks.csv'), path('labels'), path('marks', '7.png'))
+    assert.ok(Number(/valid mAP ([\d.]+)/.exec(said)?.[1]) >= 0.7, said)
+    for (const mark of allMarks) assert.match(said, new RegExp(`^${mark} from [01]\\.\\d\\d$`, 'm'))
+    assert.match(said, /7\.png \[.*'(red|green|blue)'.*\]$/m)
+  })
+
+  test('06-numbers: brightness and radius of a disc', async t => {
+    if (missing) return t.skip(missing)
+    mkdirSync(path('discs'))
+    const numbers = Array.from({ length: 48 }, (_, n) => ({ brightness: 60 + 4 * n, radius: 8 + (n % 7) * 3 }))
+    for (const [n, { brightness, radius }] of numbers.entries())
+      writeFileSync(path('discs', `${n}.png`), await disc(n, brightness, radius, 96))
+    const lines = numbers.map((row, n) => JSON.stringify({ image: `${n}.png`, ...row }))
+    writeFileSync(path('discs.jsonl'), lines.join('\n'))
+    const args = [path('discs'), path('discs.jsonl'), 'brightness,radius', path('numbers'), path('discs', '47.png')]
+    const said = await run('06-numbers.ts', ...args)
+    assert.ok(Number(/valid R² (-?[\d.]+)/.exec(said)?.[1]) >= 0.3, said)
+    assert.match(said, /\{ brightness: [\d.]+, radius: [\d.]+ \}/)
+  })
+})
+
+test('every example is run here, and the README names it', () => {
+  const tests = readFileSync(new URL(import.meta.url), 'utf8')
+  const named = ['README.md', 'docs/labels.md', 'docs/augmentation.md', 'docs/channels.md', 'docs/after-training.md']
+    .filter(file => existsSync(file))
+    .map(file => readFileSync(file, 'utf8'))
+    .join('')
+  for (const file of readdirSync('examples')) {
+    assert.ok(tests.includes(`run('${file}'`), `${file} is not run`)
+    assert.ok(named.includes(`examples/${file}`), `${file} is not in README.md or docs`)
+  }
 })

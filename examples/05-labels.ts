@@ -1,0 +1,19 @@
+/** Several labels a picture, from a table (CSV, TSV, JSON lines or Parquet) that names files below the folder. What its
+ *  columns mean is found by their content. Run: node --import tsx examples/05-labels.ts FOLDER TABLE */
+import { loadClassifier, trainFolder } from '../src/index.ts'
+
+const [folder = 'pictures', labels = 'labels.csv', out] = process.argv.slice(2)
+const { run, classes, mAP, f2, thresholds } = await trainFolder(folder, {
+  labels,
+  model: 'tf_efficientnet_lite0',
+  size: 96,
+  epochs: 1,
+  thresholdFor: 'f2', // misses cost more than false alarms
+  out,
+})
+console.log(`valid mAP ${mAP!.toFixed(3)}, F2 ${f2!.toFixed(3)}`)
+for (const [c, name] of classes.entries()) console.log(`${name} from ${thresholds![c]!.toFixed(2)}`)
+
+const [file, ...others] = process.argv.slice(5)
+for await (const { file: shown, labels } of loadClassifier(run).predictAll(file ? [file, ...others] : []))
+  console.log(shown, labels)

@@ -1,0 +1,15 @@
+/** Small pictures first, larger ones from the best weights on: most epochs are cheap, the last ones see detail. What is
+ *  told while it trains are events. Run: node --import tsx examples/09-sizes.ts FOLDER */
+import { type RunEvent, readRun, trainFolder } from '../src/index.ts'
+
+const [folder = 'pictures', out] = process.argv.slice(2)
+const onEvent = (event: RunEvent) => {
+  if (event.type === 'phase') console.log(event.phase, event.epochs ?? '')
+}
+const { run } = await trainFolder(
+  folder,
+  { sizes: [64, 96], model: 'tf_efficientnet_lite0', epochs: 1, cycleLen: 1, out },
+  { onEvent },
+)
+for (const { size, accuracy } of readRun(run).interpret!.sizes!)
+  console.log(`${size} px: valid accuracy ${(100 * accuracy).toFixed(1)} %`)

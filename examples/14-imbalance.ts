@@ -1,0 +1,16 @@
+/** Classes of very different size: mistakes in rare ones weigh more, or rare pictures are seen more often, or easy ones
+ *  count less (focal loss). Balanced accuracy is the mean over classes. Run: node --import tsx examples/14-imbalance.ts FOLDER */
+import { type TrainOptions, trainFolder } from '../src/index.ts'
+
+const [folder = 'pictures', out = 'runs/imbalance'] = process.argv.slice(2)
+const ways: Record<string, TrainOptions> = {
+  plain: {},
+  weights: { classWeights: 'balanced' }, // or `effective`, or one number a class
+  sampling: { sampling: 'balanced' },
+  focal: { loss: 'focal' },
+}
+for (const [name, way] of Object.entries(ways)) {
+  const settings = { model: 'tf_efficientnet_lite0', size: 96, epochs: 0, views: 0, out: `${out}-${name}` }
+  const { accuracy, balancedAccuracy } = await trainFolder(folder, { ...settings, ...way })
+  console.log(`${name}: accuracy ${(100 * accuracy).toFixed(1)} %, balanced ${(100 * balancedAccuracy!).toFixed(1)} %`)
+}
