@@ -76,11 +76,11 @@ function crop(raster: Raster, { left, top, width, height }: Crop): Raster {
 }
 
 /** Antialiased by libtorch, as torchvision's `resize` of tensors does it. Whole numbers are rounded and clipped. */
-function resize(
-  raster: Raster,
+export function resize<R extends Omit<Raster, 'alpha'>>(
+  raster: R,
   { width, height }: { width: number; height: number },
   interpolation = 'bilinear',
-): Raster {
+): R {
   const { data, channels } = raster
   const values = data instanceof Float32Array ? data : Float32Array.from(data)
   const resized = noGrad(() =>

@@ -1,8 +1,9 @@
 import { purpose, rng, shuffle } from '../base/random.ts'
 import { type Augmentation, augmentations, type Change, unchanged } from '../data/augment.ts'
 import { pictureBatch } from '../data/batch.ts'
+import { resize } from '../data/fit.ts'
 import type { Item, Picture, Task } from '../data/index.ts'
-import { aten, call, fromArray, noGrad, scope, type Tensor, zeros } from '../torch/index.ts'
+import { scope, zeros } from '../torch/index.ts'
 import { computeFeatures } from '../train/features.ts'
 import { dealFolds } from '../train/folds.ts'
 import type { Network, Precision } from '../train/network.ts'
@@ -198,17 +199,5 @@ function shrunk(picture: Picture, short: number): Picture {
   const scale = short / Math.min(height, width)
   if (scale >= 1) return picture
   const [h, w] = [Math.round(height * scale), Math.round(width * scale)]
-  return noGrad(() =>
-    scope(() => {
-      const given = data instanceof Uint16Array ? new Float32Array(data) : data
-      const x = fromArray(given, [1, height, width, channels], { copy: false }).to('float32').permute(0, 3, 1, 2)
-      const made: Tensor = call('_upsample_bilinear2d_aa', x, [h, w], false)
-      const values = made.permute(0, 2, 3, 1).contiguous()
-      if (data instanceof Uint8Array)
-        return { data: aten.round(values).to('uint8').data() as Uint8Array, height: h, width: w, channels }
-      const floats = values.data() as Float32Array
-      const same = data instanceof Float32Array ? floats : Uint16Array.from(floats, v => Math.round(v))
-      return { data: same, height: h, width: w, channels }
-    }),
-  )
+  return resize({ data, height, width, channels }, { width: w, height: h })
 }
