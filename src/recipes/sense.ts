@@ -3,7 +3,7 @@ import { type Augmentation, augmentations, type Change, unchanged } from '../dat
 import { pictureBatch } from '../data/batch.ts'
 import { resize } from '../data/fit.ts'
 import type { Item, Picture, Task } from '../data/index.ts'
-import { scope, zeros } from '../torch/index.ts'
+import { type Tensor, zeros } from '../torch/index.ts'
 import { computeFeatures } from '../train/features.ts'
 import { dealFolds } from '../train/folds.ts'
 import type { Network, Precision } from '../train/network.ts'
