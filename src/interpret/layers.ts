@@ -30,17 +30,18 @@ export function tellingLayers({ body }: Pick<Network, 'body'>): string[] {
 }
 
 /** The feature maps of a few layers for one picture, each channel a small grey picture, the strongest first. x: [1, C, H, W];
- *  `layers`: names of modules in the body. */
+ *  `layers`: names of modules in the body; `tellingLayers` unless given, as far as they have a map. */
 export function layerFeatures(
   network: Pick<Network, 'body' | 'device'>,
   x: Tensor,
   {
-    layers = tellingLayers(network),
+    layers: named,
     channels = 8,
     precision = 'float32',
   }: { layers?: readonly string[]; channels?: number; precision?: Precision } = {},
 ): LayerFeatures[] {
   const { body } = network
+  const layers = named ?? tellingLayers(network)
   if (x.shape[0] !== 1) throw new AnnealError(`layerFeatures: expected one picture [1, C, H, W], got [${x.shape}]`)
   const modules = new Map(body.modules())
   const unknown = layers.find(name => !modules.has(name))
@@ -59,7 +60,9 @@ export function layerFeatures(
   )
   try {
     noGrad(() => scope(() => autocast(precision, () => body(x), network)))
-    return layers.map(layer => scope(() => strongest(layer, seen.get(layer), channels)))
+    // Of layers that nobody named, those of a ViT's tokens have no map to show.
+    const shown = named ? layers : layers.filter(layer => seen.get(layer)?.shape.length === 4)
+    return shown.map(layer => scope(() => strongest(layer, seen.get(layer), channels)))
   } finally {
     for (const remove of removers) remove()
     for (const t of seen.values()) t.dispose()
