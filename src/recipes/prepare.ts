@@ -156,6 +156,7 @@ export async function prepare(
   const augment =
     options.augment === 'auto'
       ? await senseAugmentation(context, {
+          fixed: info.sizes !== 'any',
           net,
           pictures: first,
           preprocessing: preprocessingAt(sizes[0]!),
@@ -244,17 +245,19 @@ export async function prepare(
 async function senseAugmentation(
   { session, progress, signal }: Omit<Context, 'session'> & { session: Narrator },
   {
+    fixed,
     net,
     pictures,
     preprocessing,
     precision,
     seed,
-  }: Pick<Prepared, 'net' | 'pictures' | 'preprocessing' | 'precision' | 'seed'>,
+  }: Pick<Prepared, 'net' | 'pictures' | 'preprocessing' | 'precision' | 'seed'> & { fixed: boolean },
 ): Promise<Augmentation> {
   const { data } = pictures
   const sense = await session.once('sense', () =>
     chooseAugmentation({
       network: net,
+      ...(fixed ? { size: preprocessing.size } : {}),
       items: data.of('train'),
       picture: n => pictures.picture(n),
       preprocessing,
