@@ -66,7 +66,7 @@ function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptio
       const count = plural(inside.pictures.length, 'picture')
       if (!leaveOut)
         throw new AnnealError(
-          `${file} holds ${count}, and the model does not know the class "${entry.name}"; ${expected}.${didYouMean(entry.name, classes)} Rename the folder, or leave out classes that it does not know.`,
+          `${file} holds ${count}, and the model does not know the class "${entry.name}"; ${expected}.${didYouMean(entry.name, classes)} Rename the folder, or leave out what it does not know (--leave-out).`,
         )
       const reason = `the model does not know this class: its ${count} are left out`
       problems.push({ kind: 'unlabelled', file, reason, kept: false, counted: false })

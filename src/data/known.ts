@@ -34,7 +34,7 @@ export function unknownLabel(
   const near = didYouMean(name, classes)
   return new AnnealError(
     known
-      ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out labels that it does not know.`
+      ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out what it does not know (--leave-out).`
       : `${where}: the label "${name}" is in ${split} and no training picture has it; expected the labels of training: ${some}.${near} Add training pictures or correct the label.`,
   )
 }

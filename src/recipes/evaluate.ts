@@ -1,9 +1,10 @@
 import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures, type Pictures } from '../data/index.ts'
 import { checkChannelCount } from '../data/single.ts'
 import { pictureSource } from '../data/source.ts'
 import { confusionRows } from '../interpret/index.ts'
+import { isRun } from '../runs/index.ts'
 import { manualSeed } from '../torch/index.ts'
 import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
@@ -18,7 +19,9 @@ import {
   type Preprocessing,
 } from '../train/saved.ts'
 import type { Source } from '../train/source.ts'
-import type { Progress } from './prepare.ts'
+import { checkDevice } from './device.ts'
+import { whole } from './options.ts'
+import { areUneven, type Progress } from './prepare.ts'
 
 /** What a trained classifier does on pictures that it was not trained on. */
 export interface Evaluated {
@@ -52,6 +55,8 @@ export async function evaluateFolder(
   dir: string,
   { batchSize = 32, device, progress = () => {}, signal, ...options }: EvaluateFolderOptions = {},
 ): Promise<Evaluated> {
+  whole('batch', batchSize, 1, 4096)
+  checkDevice(device)
   manualSeed(0)
   const model = loadModel(run, device === undefined ? {} : { device })
   const { card } = model
@@ -84,7 +89,8 @@ export async function evaluateFolder(
       ...(device === undefined ? {} : { device }),
     })
   }
-  const evaluation = await evaluateModel(model, sourceFor, { batchSize, device, signal })
+  const uneven = areUneven(data.counts.map(c => c.test))
+  const evaluation = await evaluateModel(model, sourceFor, { batchSize, device, uneven, signal })
   const before = noteEvaluation(run, { fingerprint: data.fingerprint, metrics: evaluation.metrics })
   const { thresholds } = card
   const report =
@@ -118,8 +124,9 @@ async function evaluateModel(
   {
     batchSize,
     device = 'cpu',
+    uneven,
     signal,
-  }: { batchSize: number; device?: string | undefined; signal?: AbortSignal | undefined },
+  }: { batchSize: number; device?: string | undefined; uneven: boolean; signal?: AbortSignal | undefined },
 ): Promise<Evaluation> {
   const { classes, task = 'single', thresholds } = card
   let sum: Evaluation | undefined
@@ -136,7 +143,7 @@ async function evaluateModel(
   }
   const { probabilities, targets, loss } = sum!
   for (const i of probabilities.keys()) probabilities[i]! /= members.length
-  const objective = cardObjective(card)
+  const objective = cardObjective(card, { uneven })
   const metrics: Record<string, number> =
     task === 'multi'
       ? labelScores(probabilities, targets, classes.length, thresholds ?? 0.5)
@@ -145,11 +152,16 @@ async function evaluateModel(
 }
 
 /** Adds a line to the run's `evaluations.jsonl`; how many there are of the same pictures already. */
-function noteEvaluation(run: string, entry: { fingerprint: string; metrics: Record<string, number> }): number {
-  if (!statSync(run, { throwIfNoEntry: false })?.isDirectory()) return 0
-  const path = join(run, 'evaluations.jsonl')
+function noteEvaluation(model: string, entry: { fingerprint: string; metrics: Record<string, number> }): number {
+  const folder = statSync(model, { throwIfNoEntry: false })?.isDirectory() ? model : dirname(model)
+  if (folder !== model && !isRun(folder)) return 0
+  const path = join(folder, 'evaluations.jsonl')
   const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []
   const before = lines.filter(line => line.includes(`"fingerprint":"${entry.fingerprint}"`)).length
-  appendFileSync(path, `${JSON.stringify({ at: new Date().toISOString(), ...entry })}\n`)
+  try {
+    appendFileSync(path, `${JSON.stringify({ at: new Date().toISOString(), ...entry })}\n`)
+  } catch {
+    // A run that may only be read is evaluated all the same.
+  }
   return before
 }

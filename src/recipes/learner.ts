@@ -6,6 +6,7 @@ import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.
 import { type Prediction, predictFiles } from '../train/predict.ts'
 import { type ModelCard, saveModel } from '../train/saved.ts'
 import { modelCard } from './card.ts'
+import { checkDevice } from './device.ts'
 import { explain } from './explain.ts'
 import { checkOptions, keepsStatistics, type TrainOptions } from './options.ts'
 import { type Narrator, type Prepared, type Progress, prepare } from './prepare.ts'
@@ -44,6 +45,7 @@ export async function learner(
   { progress = () => {}, report = streamReport(process.stderr), signal, ...options }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
   checkOptions(options)
+  checkDevice(options.device)
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
   const prepared = await prepare(dir, {
     session: nobody,

@@ -93,7 +93,8 @@ export interface TrainOptions extends Omit<LabelOptions, 'seed' | 'valid' | 'max
   device?: string | undefined
 }
 
-const whole = (name: string, v: unknown, least: number, most = Number.MAX_SAFE_INTEGER) => {
+/** Refuses what is given for an option and is no whole number from `least` to `most`. */
+export const whole = (name: string, v: unknown, least: number, most = Number.MAX_SAFE_INTEGER): void => {
   if (v !== undefined && !(Number.isInteger(v) && (v as number) >= least && (v as number) <= most))
     throw new AnnealError(
       `--${name}: expected a whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`}, got ${v}`,
@@ -172,8 +173,6 @@ export function checkOptions(o: TrainOptions): void {
   whole('fold', o.fold, 0, o.folds === undefined ? undefined : o.folds - 1)
   if (o.weights !== undefined && o.pretrained === false)
     throw new AnnealError('--weights and --no-pretrained contradict each other; leave one of them out')
-  if (o.device !== undefined && !/^(cpu|cuda(:\d+)?)$/.test(o.device))
-    throw new AnnealError(`--device: expected cpu, cuda or cuda:1, got ${o.device}`)
   for (const width of o.hidden ?? []) whole('hidden', width, 1, 65536)
 }
 

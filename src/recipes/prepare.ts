@@ -184,8 +184,7 @@ export async function prepare(
   session.choice('layer groups', names, 'from the picture to the head; each has its own rate')
 
   const scale = task === 'regression' ? { scale: scaleOf(data) } : {}
-  const trained = data.counts.map(c => c.train)
-  const uneven = Math.max(...trained) > 2 * Math.min(...trained)
+  const uneven = areUneven(data.counts.map(c => c.train))
   const fixed = {
     task,
     objective: objective(task, classes, { loss: options.loss ?? 'auto', uneven, ...scale }),
@@ -311,6 +310,12 @@ const openAt = (
     signal,
     onProgress: (done, total) => progress('pictures', done, total),
   })
+
+/** Whether the largest class that there is has more than twice as many pictures as the smallest. */
+export function areUneven(counts: readonly number[]): boolean {
+  const known = counts.filter(n => n > 0)
+  return Math.max(...known) > 2 * Math.min(...known)
+}
 
 /** Weights against uneven classes, as asked; advice where none are asked for. */
 function balance(

@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
-import { plural } from '../base/format.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import {
   isRun,
@@ -17,6 +16,7 @@ import { machine } from '../setup/index.ts'
 import { library } from '../torch/index.ts'
 import { Stopped } from '../train/turn.ts'
 import { version } from './card.ts'
+import { checkDevice } from './device.ts'
 import { fiveSteps } from './five-steps.ts'
 import { foldName, trainFolds } from './folds.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
@@ -121,18 +121,6 @@ function readConfig(path: string): RunConfig | undefined {
   } catch (cause) {
     throw new AnnealError(`${path}: ${(cause as Error).message}; the run can't be resumed. Start a new one.`, { cause })
   }
-}
-
-/** CUDA that was asked for and is not here is an error, never the CPU instead. */
-function checkDevice(device = 'cpu'): void {
-  const { cudaDevices, version } = library()
-  const number = Number(device.split(':')[1] ?? 0)
-  if (!device.startsWith('cuda') || number < cudaDevices) return
-  throw new AnnealError(
-    cudaDevices === 0
-      ? `--device ${device}: libtorch ${version} sees no CUDA device here; \`anneal doctor\` says why. Leave --device out to train on the CPU.`
-      : `--device ${device}: libtorch ${version} sees ${plural(cudaDevices, 'CUDA device')} here; expected cuda:0${cudaDevices > 1 ? ` to cuda:${cudaDevices - 1}` : ''}.`,
-  )
 }
 
 const machineFacts = (): RunConfig['machine'] => {

@@ -54,9 +54,9 @@ export interface ModelCard {
   anneal: string
 }
 
-/** What the outputs of a saved net mean. */
-export const cardObjective = ({ task = 'single', classes, scale }: ModelCard): Objective =>
-  objective(task, classes, scale ? { scale } : {})
+/** What the outputs of a saved net mean; on classes of `uneven` sizes balanced accuracy is told too. */
+export const cardObjective = ({ task = 'single', classes, scale }: ModelCard, { uneven = false } = {}): Objective =>
+  objective(task, classes, { uneven, ...(scale ? { scale } : {}) })
 
 /** Writes `PATH.safetensors` and `PATH.json`, each whole or not at all. */
 export function saveModel(path: string, net: ReadonlyMap<string, Tensor>, card: ModelCard): void {
