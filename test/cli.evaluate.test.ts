@@ -188,7 +188,7 @@ describe('refused', () => {
     const shapes = work.path('shapes')
     const table: [run: string, dir: string, options: EvaluateFolderOptions, reason: RegExp][] = [
       ['nope', shapes, {}, /nope: no such run or model/],
-      [single.dir, 'nope', {}, /nope: no such folder/],
+      [single.dir, 'nope', {}, /the folder nope can not be read: it does not exist/],
       [shapes, shapes, {}, /there is no saved model here/],
       [multi.dir, shapes, {}, /class folders tell one class a picture, and the model tells several labels.*--labels/],
       [numbers.dir, shapes, {}, /the model tells numbers \(radius\)/],
