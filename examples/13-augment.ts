@@ -1,23 +1,21 @@
-/** How training pictures are changed: a preset and what differs from it, pictures mixed in pairs, and a look at what the
- *  net sees. Run: node --import tsx examples/13-augment.ts FOLDER */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { readRun, trainFolder } from '../src/index.ts'
+/** How training pictures are changed: what makes sense for them is found out, looked at, and made more of by hand.
+ *  Run: node --import tsx examples/13-augment.ts FOLDER */
+import { writeFileSync } from 'node:fs'
+import { augmentSheet, trainFolder } from '../src/index.ts'
 
-const [folder = 'pictures', out] = process.argv.slice(2)
-const { run, accuracy } = await trainFolder(folder, {
-  augment: { preset: 'top-down', maxWarp: 0.2, maxLighting: 0.2, erase: 0.25 }, // as text: top-down,maxWarp=0.2,…
+const [folder = 'pictures', out, sheet = 'augment.png'] = process.argv.slice(2)
+const model = 'tf_efficientnet_lite0'
+const { image, augmentation, sense } = await augmentSheet(folder, { augment: 'auto', model, size: 96 })
+writeFileSync(sheet, image) // a row a picture: plain, then as epochs would see it
+for (const { change, chosen, reason } of sense!.rows) console.log(change, chosen ? 'yes' : 'no', reason)
+
+const { accuracy } = await trainFolder(folder, {
+  augment: { ...augmentation, maxLighting: 0.2, erase: 0.25 }, // or text: 'auto', 'top-down,erase=0.25'
   mixup: 0.4,
   cutmix: 1, // a coin decides between the two
-  model: 'tf_efficientnet_lite0',
+  model,
   size: 96,
   epochs: 1,
   out,
 })
 console.log(`valid accuracy ${(100 * accuracy).toFixed(1)} %`)
-
-mkdirSync(join(run, 'seen'))
-for (const [i, { label, thumbnail }] of readRun(run).interpret!.samples.entries()) {
-  writeFileSync(join(run, 'seen', `${i}.jpg`), Buffer.from(thumbnail, 'base64'))
-  console.log(`seen/${i}.jpg ${label}`)
-}

@@ -10,7 +10,7 @@ const ways: Record<string, TrainOptions> = {
   focal: { loss: 'focal' },
 }
 for (const [name, way] of Object.entries(ways)) {
-  const settings = { model: 'tf_efficientnet_lite0', size: 96, epochs: 0, views: 0, out: `${out}-${name}` }
+  const settings = { model: 'tf_efficientnet_lite0', size: 64, epochs: 1, views: 1, out: `${out}-${name}` }
   const { accuracy, balancedAccuracy } = await trainFolder(folder, { ...settings, ...way })
   console.log(`${name}: accuracy ${(100 * accuracy).toFixed(1)} %, balanced ${(100 * balancedAccuracy!).toFixed(1)} %`)
 }

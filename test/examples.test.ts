@@ -7,6 +7,8 @@ import { after, before, describe, test } from 'node:test'
 import sharp from 'sharp'
 import { silent } from '../src/base/progress.ts'
 import { foods } from '../src/cli/demo.ts'
+import type { Augmentation } from '../src/data/index.ts'
+import { readRun } from '../src/runs/index.ts'
 import { allMarks, disc, marked } from './recipe.make.ts'
 
 /** The examples as a reader runs them, on real photos (three food groups of the demo's, 16 photos each, and 3 more of each
@@ -132,12 +134,14 @@ describe('examples on photos', { concurrency: Math.min(2, availableParallelism()
     assert.match(said, /\.jpeg (fish|fruits|leafy vegetables)$/m)
   })
 
-  onPhotos('13-augment: settings over a preset, MixUp and CutMix, what the net sees', async () => {
-    const said = await run('13-augment.ts', path('pictures'), path('augmented'))
+  onPhotos('13-augment: changes that make sense, a sheet of them, MixUp and CutMix', async () => {
+    const said = await run('13-augment.ts', path('pictures'), path('augmented'), path('sheet.png'))
+    assert.match(said, /^turned by ±10° (yes|no) \w/m)
     reaches(said, 60)
-    const { width, height } = await sharp(path('augmented', 'seen', '0.jpg')).metadata()
-    assert.deepEqual([width, height], [96, 96])
-    assert.match(said, /^seen\/0\.jpg fish$/m)
+    const { width = 0, height = 0 } = await sharp(path('sheet.png')).metadata()
+    assert.ok(width > 500 && height > 500, `${width} × ${height}`)
+    const { config } = readRun(path('augmented'))
+    assert.equal((config!.settings.augment as Augmentation).erase, 0.25)
   })
 
   onPhotos('14-imbalance: weights, sampling, focal loss', async () => {
