@@ -84,7 +84,7 @@ describe('a run over three folds', () => {
       folds.reduce((sum, f) => sum + f.epochs, 0),
     )
     const told = whole.events.flatMap(e => (e.type === 'line' ? [e.text] : [])).at(-1)!
-    assert.match(told, new RegExp(`^accuracy over 3 folds: ${(100 * result.accuracy).toFixed(1)} % ± `))
+    assert.match(told, new RegExp(`^over 3 folds: accuracy ${(100 * result.accuracy).toFixed(1)} % ± [\\d.]+ %$`))
     assert.deepEqual(work.json('whole', 'result.json').spread, spread)
     assert.ok(readdirSync(work.path('whole', 'fold-2')).includes('interpret.json'))
   })

@@ -111,6 +111,23 @@ describe('training through sizes', () => {
     assert.equal(work.json('worse', 'last.json').preprocessing.size, 32)
   })
 
+  test('the best weights are tried at a test size, and stay at it where they validate no worse there', async () => {
+    const options = { size: 32, sizes: undefined, epochs: 0 }
+    for (const testSize of [48, 96]) {
+      const { events, card, result } = await train(`test-${testSize}`, { ...options, testSize })
+      const told = events.find(e => e.type === 'choice' && e.what === 'test size')!
+      const [value, reason] = told.type === 'choice' ? [told.value, told.reason] : []
+      const [larger, own] = Array.from(reason!.matchAll(/([\d.]+) %, loss ([\d.]+) at/g), ([, a, l]) => [
+        Number(a),
+        Number(l),
+      ])
+      const better = larger![0]! > own![0]! || (larger![0] === own![0] && larger![1]! <= own![1]!)
+      assert.equal(value, `${better ? testSize : 32} px`)
+      assert.equal(card.preprocessing.size, better ? testSize : 32)
+      assert.equal((100 * result.accuracy).toFixed(1), (better ? larger : own)![0]!.toFixed(1))
+    }
+  })
+
   test('a net that is built for one size refuses others, with the reason', async () => {
     const vit = (sizes: number[]) => train('vit', { model: 'vit_b_16', sizes })
     await assert.rejects(vit([32, 48]), /vit_b_16 learns a place for each patch.*built for one size.*got 32, 48/)

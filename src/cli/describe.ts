@@ -56,7 +56,8 @@ function scan({ classes, problems, pictures }: ScanEvent, paint: Paint): string[
     part !== 'test' || total('test') > 0 ? [`${total(part).toLocaleString('en-US')} ${part}`] : [],
   )
   const all = total('train') + total('valid') + total('test')
-  const head = `${plural(all, 'picture')} in ${plural(classes.length, 'class', 'classes')}: ${parts.join(', ')}`
+  const kinds = classes.length > 0 ? ` in ${plural(classes.length, 'class', 'classes')}` : ''
+  const head = `${plural(all, 'picture')}${kinds}: ${parts.join(', ')}`
   const listed = problems.slice(0, mostProblems).map(({ kind, file, reason }) => `  ${kind}: ${file}: ${reason}`)
   const more = problems.length - listed.length
   if (more > 0) listed.push(`  and ${more.toLocaleString('en-US')} more, which the report lists`)

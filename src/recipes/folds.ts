@@ -1,7 +1,7 @@
 import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
-import { plural } from '../base/format.ts'
+import { percent, plural } from '../base/format.ts'
 import { isRun, type RunResult, readObject, runPaths } from '../runs/index.ts'
 import { said } from '../train/objective.ts'
 import type { ModelCard } from '../train/saved.ts'
@@ -41,7 +41,7 @@ export async function trainFolds(
   for (const name of names)
     session.emit({
       type: 'line',
-      text: `${name} over ${folds} folds: ${said(name, spread[name]!.mean)} ± ${spread[name]!.std.toFixed(3)}`,
+      text: `over ${folds} folds: ${saidSpread(name, spread[name]!)}`,
     })
   saveAverage(dir, results, spread)
   session.choice(
@@ -68,6 +68,9 @@ export async function trainFolds(
 
 const numberOf = (result: RunResult, name: string): number =>
   name === 'loss' ? result.loss : (result.metrics?.[name] ?? (name === 'accuracy' ? result.accuracy : Number.NaN))
+
+const saidSpread = (name: string, { mean, std }: Spread): string =>
+  /accuracy$/i.test(name) ? `${name} ${percent(mean)} ± ${percent(std)}` : `${said(name, mean)} ± ${std.toFixed(3)}`
 
 function spreadOf(values: readonly number[]): Spread {
   const mean = values.reduce((a, b) => a + b, 0) / values.length

@@ -65,6 +65,7 @@ export async function trainStage(
       phase: phase('whole'),
       head,
       best: frozen,
+      until: (stage + 1) / prepared.sizes.length,
       keepBest: offer,
       from: inner && resumed ? { state: inner, tensors: resumed } : undefined,
     })

@@ -39,6 +39,8 @@ export interface WholeOptions {
   head: HeadResult
   /** How the frozen phase of this size validated. */
   best: Best
+  /** The share of the minutes that are spent at the end of this size. */
+  until: number
   /** Where an interrupted phase goes on. */
   from?: { state: WholeState; tensors: ReadonlyMap<string, StoredTensor> } | undefined
   keepBest(best: Best): void
@@ -55,7 +57,7 @@ const checkpointSeconds = 30
 export async function trainWhole(
   prepared: Prepared,
   context: Context,
-  { phase, head, best, from, keepBest }: WholeOptions,
+  { phase, head, best, until, from, keepBest }: WholeOptions,
 ): Promise<WholeState> {
   const { session, options, signal } = context
   const { net, classes, objective, source, batchSize, seed, precision } = prepared
@@ -161,7 +163,7 @@ export async function trainWhole(
   while (true) {
     const fit = state.fit
     if (!fit) {
-      const planned = planCycle(state, context, most)
+      const planned = planCycle(state, context, { most, until })
       if (planned === undefined) break
       state.cycleLen = planned
       session.emit({
@@ -218,7 +220,11 @@ export async function trainWhole(
 }
 
 /** How many epochs the next cycle has; undefined where the budget is used. */
-function planCycle(state: WholeState, { session, options }: Context, most: number): number | undefined {
+function planCycle(
+  state: WholeState,
+  { session, options }: Context,
+  { most, until }: { most: number } & Pick<WholeOptions, 'until'>,
+): number | undefined {
   const left = most - state.epochsDone
   if (left <= 0) {
     if (state.epochsDone > 0)
@@ -233,18 +239,14 @@ function planCycle(state: WholeState, { session, options }: Context, most: numbe
   }
   let length = Math.min(state.cycleLen, left)
   if (options.minutes !== undefined) {
-    const seconds = options.minutes * 60 - session.run.seconds
+    const seconds = options.minutes * 60 * until - session.run.seconds
     const fitting = Math.floor((seconds - 5) / state.slowest)
+    const budget = `${until < 1 ? "this size's share of " : ''}--minutes ${options.minutes}`
     if (fitting < 1) {
-      session.choice(
-        'stop',
-        `after ${plural(state.epochsDone, 'epoch')}`,
-        `--minutes ${options.minutes} leaves no time for another`,
-      )
+      session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `${budget} leaves no time for another`)
       return undefined
     }
-    if (fitting < length)
-      session.choice('cycle length', plural(fitting, 'epoch'), `what --minutes ${options.minutes} leaves time for`)
+    if (fitting < length) session.choice('cycle length', plural(fitting, 'epoch'), `what ${budget} leaves time for`)
     length = Math.min(length, fitting)
   }
   return length

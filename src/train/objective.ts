@@ -179,4 +179,4 @@ export function labelScores(
 
 /** A score as the reader knows it: `75.6 %`, `mAP 0.888`, `R² 0.910`. */
 export const said = (metric: string, score: number): string =>
-  metric.endsWith('accuracy') ? percent(score) : `${metric === 'r2' ? 'R²' : metric} ${score.toFixed(3)}`
+  /accuracy$/i.test(metric) ? percent(score) : `${metric === 'r2' ? 'R²' : metric} ${score.toFixed(3)}`
