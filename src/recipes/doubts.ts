@@ -4,8 +4,9 @@ import { nearDuplicates } from '../interpret/duplicates.ts'
 import type { Interpretation } from '../runs/index.ts'
 import { outOfFold } from '../train/folds.ts'
 import type { Targets } from '../train/objective.ts'
+import type { Context } from './context.ts'
 import type { Features } from './features.ts'
-import type { Context, Prepared } from './prepare.ts'
+import type { Prepared } from './prepare.ts'
 
 /** More pictures than this are not looked through: it would take longer than the head. */
 const mostPictures = 20_000

@@ -19,9 +19,10 @@ import {
   type Preprocessing,
 } from '../train/saved.ts'
 import type { Source } from '../train/source.ts'
+import { areUneven } from './answers.ts'
+import type { Progress } from './context.ts'
 import { checkDevice } from './device.ts'
 import { whole } from './options.ts'
-import { areUneven, type Progress } from './prepare.ts'
 
 /** What a trained classifier does on pictures that it was not trained on. */
 export interface Evaluated {

@@ -7,7 +7,8 @@ import { augmentations } from '../data/index.ts'
 import { library, scope } from '../torch/index.ts'
 import { computeFeatures } from '../train/features.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../weights/index.ts'
-import type { Context, Prepared } from './prepare.ts'
+import type { Context } from './context.ts'
+import type { Prepared } from './prepare.ts'
 
 /** What the frozen body makes of the pictures. */
 export interface Features {

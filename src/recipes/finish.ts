@@ -18,9 +18,10 @@ import { saveModel } from '../train/saved.ts'
 import { type TtaOptions, tta } from '../train/tta.ts'
 import type { Best } from './best.ts'
 import { modelCard } from './card.ts'
+import type { Context } from './context.ts'
 import { explain, type Thresholds } from './explain.ts'
 import type { StageResult } from './five-steps.ts'
-import type { Context, Prepared } from './prepare.ts'
+import type { Prepared } from './prepare.ts'
 import type { Sense } from './sense.ts'
 
 /** What of a result is known once the best weights are in the net. */

@@ -5,8 +5,9 @@ import { saveModel } from '../train/saved.ts'
 import { readWeights } from '../weights/index.ts'
 import type { Best } from './best.ts'
 import { modelCard } from './card.ts'
+import type { Context } from './context.ts'
 import { atTestSize, finish } from './finish.ts'
-import { type Context, type Prepared, prepare } from './prepare.ts'
+import { type Prepared, prepare } from './prepare.ts'
 import { netTensors, trainStage } from './stage.ts'
 
 /** What a run came to, and what it worked with. */

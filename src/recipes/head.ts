@@ -3,12 +3,13 @@ import { featureSource } from '../train/features.ts'
 import { lrFind } from '../train/finder.ts'
 import { dropSnapshot, Learner, type Snapshot } from '../train/learner.ts'
 import { isBetter, type Validated, validated } from './best.ts'
+import type { Context } from './context.ts'
 import { doubtsOf } from './doubts.ts'
 import { findingEvent, recorder } from './events.ts'
 import { frozenFeatures } from './features.ts'
 import type { StageResult } from './five-steps.ts'
 import { explainOptimum, headOptimum } from './optimum.ts'
-import type { Context, Prepared } from './prepare.ts'
+import type { Prepared } from './prepare.ts'
 
 /** How the frozen phase ended: the best head, by validation. */
 export interface HeadResult extends Validated {

@@ -6,10 +6,11 @@ import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.
 import { type Prediction, predictFiles } from '../train/predict.ts'
 import { type ModelCard, saveModel } from '../train/saved.ts'
 import { modelCard } from './card.ts'
+import type { Narrator, Progress } from './context.ts'
 import { checkDevice } from './device.ts'
 import { explain } from './explain.ts'
 import { checkOptions, keepsStatistics, type TrainOptions } from './options.ts'
-import { type Narrator, type Prepared, type Progress, prepare } from './prepare.ts'
+import { type Prepared, prepare } from './prepare.ts'
 
 /** What `learner` can be told beside folder and model. */
 export type ImageLearnerOptions = Pick<

@@ -1,61 +1,20 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
-import type { Report } from '../base/progress.ts'
 import { augmentationText } from '../data/augment.ts'
-import {
-  type Augmentation,
-  applyDecisions,
-  type ChannelChoice,
-  channelStatistics,
-  checkChannels,
-  chooseChannels,
-  depthOf,
-  type FolderIndex,
-  type ImageData,
-  type Item,
-  indexPictures,
-  joinBands,
-  openPictures,
-  type Picture,
-  type Pictures,
-  readDecisions,
-  type Split,
-  type Task,
-} from '../data/index.ts'
+import { type Augmentation, chooseChannels, type Item, type Pictures, type Split, type Task } from '../data/index.ts'
 import { type PictureSource, pictureSource } from '../data/source.ts'
-import {
-  checkSizes,
-  chooseModel,
-  loadPretrained,
-  type ModelInfo,
-  model as modelInfo,
-  pretrainedState,
-} from '../models/index.ts'
-import { machine } from '../setup/index.ts'
+import { checkSizes, chooseModel, loadPretrained, model as modelInfo, pretrainedState } from '../models/index.ts'
 import { library, manualSeed } from '../torch/index.ts'
-import { classWeights, imbalanceAdvice, positiveWeights, sampleWeights } from '../train/balance.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
-import { type Objective, objective, type TargetScale } from '../train/objective.ts'
+import { type Objective, objective } from '../train/objective.ts'
 import type { Preprocessing } from '../train/saved.ts'
+import { areUneven, balance, scaleOf } from './answers.ts'
+import { senseAugmentation } from './changes.ts'
+import type { Context, Narrator } from './context.ts'
 import { batchThatFits } from './memory.ts'
 import { augmentationOf, type TrainOptions } from './options.ts'
-import { chooseAugmentation, senseTable } from './sense.ts'
-import type { Session } from './session.ts'
-
-/** How far a long piece of work without losses is: decoding, features. */
-export type Progress = (what: string, done: number, total: number) => void
-
-/** Who hears of decisions and remembers answers: a run's session, or nobody. */
-export type Narrator = Pick<Session, 'once' | 'choice' | 'emit'>
-
-/** What a run was told, and who hears of it. */
-export interface Context {
-  session: Session
-  options: TrainOptions
-  report: Report
-  progress: Progress
-  signal?: AbortSignal | undefined
-}
+import { keptChannels, openAt, openIndex, shortSide } from './pictures.ts'
+import { choosePrecision } from './precision.ts'
 
 /** What the steps work with: pictures, network, and how one becomes the other's input. */
 export interface Prepared {
@@ -240,163 +199,9 @@ export async function prepare(
   return at(sizes[0]!)
 }
 
-/** Which changes make sense for these pictures, measured; the table that it was decided from is told. */
-async function senseAugmentation(
-  { session, progress, signal }: Omit<Context, 'session'> & { session: Narrator },
-  {
-    fixed,
-    net,
-    pictures,
-    preprocessing,
-    precision,
-    seed,
-  }: Pick<Prepared, 'net' | 'pictures' | 'preprocessing' | 'precision' | 'seed'> & { fixed: boolean },
-): Promise<Augmentation> {
-  const { data } = pictures
-  const sense = await session.once('sense', () =>
-    chooseAugmentation({
-      network: net,
-      ...(fixed ? { size: preprocessing.size } : {}),
-      items: data.of('train'),
-      picture: n => pictures.picture(n),
-      preprocessing,
-      task: data.task,
-      classes: data.classes,
-      seed,
-      precision,
-      signal,
-      progress: (done, total) => progress('augmentation', done, total),
-    }),
-  )
-  for (const text of senseTable(sense.rows)) session.emit({ type: 'line', text })
-  session.choice('augment', augmentationText(sense.augmentation), sense.reason)
-  return sense.augmentation
-}
-
-/** Labelled pictures as they lie there, with decisions of `anneal clean` applied, and files of one picture joined. */
-async function openIndex(dir: string, { channelFiles, clean, ...options }: TrainOptions): Promise<FolderIndex> {
-  const found = await indexPictures(dir, options)
-  const index = channelFiles ? joinBands(found, channelFiles) : found
-  return clean === undefined ? index : applyDecisions(index, readDecisions(clean))
-}
-
-/** Of pictures whose channels are kept: how many there are, and their own statistics over the training pictures. */
-function keptChannels({ data, picture }: Pictures) {
-  const seen = data.items.map(item => ({ file: item.file, ...picturesKind(picture(item.picture)) }))
-  const { channels } = checkChannels(seen)
-  const numbers = data.of('train').map(item => item.picture)
-  const { mean, std, pictures } = channelStatistics(picture, numbers)
-  const text = (values: readonly number[]) => values.map(v => v.toPrecision(3)).join(', ')
-  const reason = `the pictures' own over ${plural(pictures, 'picture')}: mean ${text(mean)}, deviation ${text(std)}; the first convolution is adapted`
-  return { channels, mean, std, reason }
-}
-
-const picturesKind = ({ channels = 3, data }: Picture) => ({ channels, depth: depthOf(data) })
-
-/** The short side that pictures are seen at before the crop. */
-const shortSide = (size: number, { cropPct }: ModelInfo) => Math.round(size / cropPct)
-
-/** Pictures as they are kept for a size. */
-const openAt = (
-  index: FolderIndex,
-  { size, info, mode, range }: { size: number; info: ModelInfo } & Pick<ChannelChoice, 'mode' | 'range'>,
-  { progress, signal }: Pick<Context, 'progress' | 'signal'>,
-): Promise<Pictures> =>
-  openPictures(index, {
-    short: shortSide(size, info),
-    interpolation: info.interpolation,
-    channels: mode,
-    range,
-    signal,
-    onProgress: (done, total) => progress('pictures', done, total),
-  })
-
-/** Whether the largest class that there is has more than twice as many pictures as the smallest. */
-export function areUneven(counts: readonly number[]): boolean {
-  const known = counts.filter(n => n > 0)
-  return Math.max(...known) > 2 * Math.min(...known)
-}
-
-/** Weights against uneven classes, as asked; advice where none are asked for. */
-function balance(
-  data: ImageData,
-  { session, options }: { session: Narrator; options: TrainOptions },
-): Pick<Prepared, 'classWeights' | 'sampleWeights'> {
-  const { classWeights: given, sampling, loss } = options
-  if (data.task === 'regression') {
-    if (given !== undefined || sampling !== undefined)
-      throw new AnnealError(
-        `--${given === undefined ? 'sampling' : 'class-weights'} ${given ?? sampling}: numbers have no classes that could be rare; leave it out.`,
-      )
-    return {}
-  }
-  const counts = data.counts.map(c => c.train)
-  const advice = imbalanceAdvice(data.counts.map(({ name, train }) => ({ name, count: train })))
-  if (advice && given === undefined && sampling === undefined && loss !== 'focal')
-    session.emit({ type: 'warning', message: `${advice.text}: --class-weights ${advice.scheme}` })
-  if (typeof given === 'object' && given.length !== counts.length)
-    throw new AnnealError(
-      `--class-weights: got ${given.length} weights for ${counts.length} classes (${data.classes.slice(0, 20).join(', ')}); expected one a class`,
-    )
-  const weights =
-    given === undefined
-      ? undefined
-      : typeof given === 'object'
-        ? [...given]
-        : data.task === 'multi'
-          ? positiveWeights(counts, data.of('train').length)
-          : classWeights(counts, { scheme: given })
-  const short = (values: readonly number[]) => values.map(v => v.toPrecision(3)).join(', ')
-  if (weights)
-    session.choice('class weights', short(weights.slice(0, 20)), typeof given === 'string' ? given : 'as asked')
-  if (sampling === undefined) return weights ? { classWeights: weights } : {}
-  session.choice('sampling', 'balanced', 'as asked: pictures of rare classes are seen more often')
-  const often = sampleWeights(data.of('train'), classWeights(counts))
-  return { ...(weights ? { classWeights: weights } : {}), sampleWeights: often }
-}
-
-/** Mean and deviation of each target over the training pictures. */
-function scaleOf(data: ImageData): TargetScale {
-  const rows = data.of('train').map(item => item.values!)
-  const of = (measure: (column: number[]) => number) => data.classes.map((_, t) => measure(rows.map(row => row[t]!)))
-  const average = (column: number[]) => column.reduce((sum, v) => sum + v, 0) / column.length
-  const mean = of(average)
-  const std = mean.map((m, t) => Math.sqrt(average(rows.map(row => (row[t]! - m) ** 2))) || 1)
-  return { mean, std }
-}
-
 const autoReason = (name: string, { pretrained = true, weights }: TrainOptions) =>
   name !== 'resnet34'
     ? 'the weights of resnet34 can not be had here; these come from a package registry'
     : pretrained && weights === undefined
       ? 'the usual one, and its weights are here or can be fetched'
       : 'the usual one'
-
-function choosePrecision({
-  session,
-  options,
-  info,
-  device,
-}: {
-  session: Narrator
-  options: TrainOptions
-  info: ModelInfo
-  device: string
-}): Precision {
-  const given = options.precision ?? 'auto'
-  if (given !== 'auto') {
-    session.choice('precision', given, 'as asked')
-    return given
-  }
-  const { amx } = machine().cpu
-  const [precision, reason]: [Precision, string] =
-    device !== 'cpu'
-      ? ['bfloat16', 'on a GPU it is faster than float32']
-      : !amx
-        ? ['float32', 'this processor has no AMX']
-        : info.depthwise
-          ? ['float32', 'depthwise convolutions are slower in bfloat16']
-          : ['bfloat16', 'this processor has AMX']
-  session.choice('precision', precision, reason)
-  return precision
-}

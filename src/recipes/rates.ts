@@ -1,10 +1,11 @@
 import { rate } from '../base/format.ts'
 import { lrFind } from '../train/finder.ts'
 import type { Learner } from '../train/learner.ts'
+import type { Context } from './context.ts'
 import { findingEvent } from './events.ts'
 import type { HeadResult } from './head.ts'
 import { chanceOf, distanceFromImageNet, judgeLikeness } from './like.ts'
-import type { Context, Prepared } from './prepare.ts'
+import type { Prepared } from './prepare.ts'
 
 /** The rates between which a trained head is trained on. */
 const [lowest, highest] = [1e-4, 1e-3]

@@ -10,8 +10,9 @@ import { recomputeBatchNorm } from '../train/swa.ts'
 import { readWeights } from '../weights/index.ts'
 import { type Best, isBetter, validated } from './best.ts'
 import { modelCard } from './card.ts'
+import type { Context } from './context.ts'
 import { keepsStatistics } from './options.ts'
-import type { Context, Prepared } from './prepare.ts'
+import type { Prepared } from './prepare.ts'
 
 /** Keeps the weights that are in the net as those of a cycle's end; returns their name in the run folder. */
 export function keepSnapshot(
