@@ -32,6 +32,7 @@ const choice = ({ events }: Pick<Trained, 'events'>, what: string) =>
   events.flatMap(e => (e.type === 'choice' && e.what === what ? [`${e.value} (${e.reason})`] : []))
 const near = (found: number, expected: number, what = '', within = 1e-6) =>
   assert.ok(Math.abs(found - expected) <= within, `${what}: ${found}, expected ${expected}`)
+const isBatch = (e: RunEvent): e is Extract<RunEvent, { type: 'batch' }> => e.type === 'batch'
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
 
 before(async () => {
@@ -223,9 +224,16 @@ describe('after the cycles', () => {
     const alone = await train('swa', options)
     assert.ok(!readdirSync(alone.dir).some(name => /snapshot|ensemble|resume/.test(name)), `${readdirSync(alone.dir)}`)
     assert.equal(work.digest('swa', 'best.safetensors'), work.digest('late', 'best.safetensors'))
-    const stop = new AbortController()
-    const onEvent = (e: RunEvent) => e.type === 'choice' && e.what === 'mean of weights' && stop.abort()
-    await assert.rejects(work.train('marks', 'swa-2', options, { signal: stop.signal, onEvent }), { name: 'Stopped' })
+    const stopAt = (when: (e: RunEvent) => boolean) => {
+      const stop = new AbortController()
+      return { signal: stop.signal, onEvent: (e: RunEvent) => when(e) && stop.abort() }
+    }
+    const third = stopAt(
+      e => e.type === 'batch' && e.phase === 'whole' && e.step > alone.events.findLast(isBatch)!.step - 5,
+    )
+    await assert.rejects(work.train('marks', 'swa-2', options, third), { name: 'Stopped' })
+    const averaged = stopAt(e => e.type === 'choice' && e.what === 'mean of weights')
+    await assert.rejects(work.resume('swa-2', averaged), { name: 'Stopped' })
     await work.resume('swa-2')
     for (const file of ['best.safetensors', 'last.safetensors', 'best.json'])
       assert.equal(work.digest('swa-2', file), work.digest('swa', file), file)

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { rng } from '../src/base/random.ts'
+import { learner } from '../src/recipes/learner.ts'
 import { loadClassifier } from '../src/train/classifier.ts'
 import type { Prediction } from '../src/train/predict.ts'
 import { workspace } from './cli.make.ts'
-import { allMarks, disc, type Mark, marked, runsFolder, type Trained } from './recipe.make.ts'
+import { allMarks, disc, type Mark, marked, runsFolder, small, type Trained } from './recipe.make.ts'
 
 const work = runsFolder()
 const command = workspace()
@@ -189,6 +190,40 @@ describe('numbers from a table', () => {
     const { file, values, ...more } = JSON.parse(stdout)
     assert.deepEqual([file, more], [first!.file, {}])
     for (const name of run.card.classes) near(values[name], first!.values![name]!, name, 1e-3)
+  })
+})
+
+describe('a learner over a table', () => {
+  test('of several labels: trains, explains, saves and predicts them', async () => {
+    const { lr: _, views: __, model, ...options } = small
+    const learn = await learner(work.path('marks'), model, { ...options, labels: work.path('marks.csv') })
+    const [first] = await learn.fit(1, { lr: 3e-3 })
+    assert.ok(first!.metrics.mAP! > 0 && Number.isFinite(first!.validLoss))
+    const { multi } = await learn.interpret()
+    assert.equal(multi!.perClass.length, 3)
+    const file = work.path('marks/70.png')
+    const { labels, probabilities } = await learn.predict(file)
+    assert.deepEqual(
+      [...labels!].sort(),
+      learn.classes.filter(name => probabilities[name]! >= 0.5),
+    )
+    await learn.save(work.path('learnt'))
+    const saved = await loadClassifier(work.path('learnt')).predict(file)
+    for (const name of learn.classes) near(saved.probabilities[name]!, probabilities[name]!, name)
+  })
+
+  test('of numbers', async () => {
+    const { lr: _, views: __, model, ...options } = small
+    const labels = work.path('discs.csv')
+    const learn = await learner(work.path('discs'), model, {
+      ...options,
+      labels,
+      targets: ['brightness'],
+      loss: 'huber',
+    })
+    const [first] = await learn.fit(1, { lr: 3e-3 })
+    assert.deepEqual(Object.keys(first!.metrics), ['r2', 'mae', 'rmse'])
+    assert.deepEqual(Object.keys((await learn.predict(work.path('discs/1.png'))).values!), ['brightness'])
   })
 })
 

@@ -1,4 +1,5 @@
 import { type Report, streamReport } from '../base/progress.ts'
+import type { LabelOptions } from '../data/index.ts'
 import type { Interpretation } from '../runs/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/finder.ts'
@@ -12,27 +13,31 @@ import { explain } from './explain.ts'
 import { checkOptions, keepsStatistics, type TrainOptions } from './options.ts'
 import { type Prepared, prepare } from './prepare.ts'
 
-/** What `learner` can be told beside folder and model. */
+/** What `learner` can be told beside folder and model; where labels come from among it. */
 export type ImageLearnerOptions = Pick<
   TrainOptions,
+  | keyof LabelOptions
+  | 'channels'
+  | 'channelFiles'
+  | 'clean'
   | 'weights'
   | 'pretrained'
   | 'size'
   | 'batchSize'
-  | 'valid'
-  | 'seed'
-  | 'maxDamaged'
   | 'augment'
   | 'hidden'
   | 'dropout'
   | 'optimizer'
   | 'weightDecay'
   | 'labelSmoothing'
+  | 'loss'
+  | 'classWeights'
+  | 'sampling'
   | 'precision'
   | 'device'
   | 'bnFreeze'
 > &
-  Pick<LearnerOptions, 'callbacks' | 'gradClip' | 'classWeights' | 'averageSteps'> & {
+  Pick<LearnerOptions, 'callbacks' | 'gradClip' | 'averageSteps'> & {
     progress?: Progress
     /** Hears of downloads; stderr does unless given. */
     report?: Report
@@ -67,9 +72,9 @@ export class ImageLearner extends Learner {
   readonly #given: ImageLearnerOptions
 
   constructor(prepared: Prepared, options: ImageLearnerOptions) {
-    const { net, classes, objective, batchSize, seed, precision, source } = prepared
-    const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, classWeights, averageSteps } = options
-    const given = { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, classWeights, averageSteps }
+    const { net, classes, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
+    const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps } = options
+    const given = { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps }
     const set = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined))
     super(net, {
       train: source('train', { augmented: true }),
@@ -79,6 +84,8 @@ export class ImageLearner extends Learner {
       batchSize,
       seed,
       precision,
+      classWeights,
+      sampleWeights,
       ...set,
     })
     this.#prepared = prepared
