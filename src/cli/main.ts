@@ -25,19 +25,18 @@ const lazy =
 
 const training = (command: Command) =>
   command
-    .option('--model <name>', 'model by its torchvision or timm name, or auto', 'auto')
-    .option('--weights <file>', 'pretrained weights of this model, .safetensors or .pth')
-    .option('--no-pretrained', 'begin from random weights')
+    .optionsGroup('Pictures:')
+    .option('--valid <share>', 'share kept for validation where there is no such folder (default: 0.2)', Number)
+    .option('--folds <n>', 'train n times, each validated on another part, and average the nets', Number)
+    .option('--fold <i>', 'train this one alone, from 0: of --folds, or of a column of fold numbers', Number)
+    .option('--channels <how>', 'auto, rgb, copy (up to three) or keep (the first convolution is adapted)')
+    .option('--channel-files <endings>', 'a picture lies in one file a channel: _DAPI,_GFP', list)
+    .option('--clean <file>', 'decisions of anneal clean: what to drop and to relabel')
+    .option('--max-damaged <share>', 'more damaged pictures than this stop the run (default: 0.05)', Number)
     .option('--size <pixels>', "side of the pictures in pixels (default: the model's own)", Number)
     .option('--sizes <pixels>', 'train through several sizes, small ones first: 128,224,288', many)
     .option('--test-size <pixels>', 'predict at this size, where that validates no worse', Number)
-    .option('--batch <n>', 'pictures a step (default: 32)', Number)
-    .option(
-      '--epochs <n>',
-      'epochs of the whole net at most; 0 trains the head alone (default: 8 without --minutes, fewer where it overfits)',
-      Number,
-    )
-    .option('--minutes <n>', 'minutes after which no further cycle begins', Number)
+    .optionsGroup('Augmentation:')
     .option(
       '--augment <name>',
       'side-on, top-down, medical, none, or auto to find out; settings behind it: side-on,maxWarp=0.2 (default: side-on)',
@@ -45,6 +44,26 @@ const training = (command: Command) =>
     .option('--mixup <alpha>', "mix pictures in pairs: 0.4 is fastai's", Number)
     .option('--cutmix <alpha>', "patch pictures into each other: 1 is fastai's", Number)
     .option('--views <n>', 'augmented views of each picture in the frozen phase (default: 4)', Number)
+    .optionsGroup('Model:')
+    .option('--model <name>', 'model by its torchvision or timm name, or auto', 'auto')
+    .option('--weights <file>', 'pretrained weights of this model, .safetensors or .pth')
+    .option('--no-pretrained', 'begin from random weights')
+    .option('--hidden <widths>', "hidden layers of the head: 512 is fastai's (default: none)", many)
+    .option('--dropout <share>', 'dropout of the head (default: 0.5)', Number)
+    .option('--bn-freeze', 'keep the statistics of BatchNorm (default: below 20,000 pictures, or 32 a step)')
+    .option('--no-bn-freeze', 'let them follow the batch')
+    .optionsGroup('Steps:')
+    .option(
+      '--epochs <n>',
+      'epochs of the whole net at most; 0 trains the head alone (default: 8 without --minutes, fewer where it overfits)',
+      Number,
+    )
+    .option('--minutes <n>', 'minutes after which no further cycle begins', Number)
+    .option('--head-cycles <n>', 'cycles of one epoch for the head (default: 3)', Number)
+    .option('--cycle-len <epochs>', 'epochs of the first cycle of the whole net (default: 2)', Number)
+    .option('--cycle-mult <n>', 'how much longer each cycle is (default: 1, longer where the net underfits)', Number)
+    .option('--batch <n>', 'pictures a step (default: 32)', Number)
+    .optionsGroup('Rates and loss:')
     .option(
       '--lr <rate>',
       "rate of the whole net, or one a layer group: 1e-5,1e-4,1e-3 (default: a tenth of the head's)",
@@ -57,32 +76,24 @@ const training = (command: Command) =>
       "imagenet (factor 3), different (factor 10: medical, satellite) or the factor itself (default: auto, measured on the body's statistics)",
       likeness,
     )
-    .option('--head-cycles <n>', 'cycles of one epoch for the head (default: 3)', Number)
-    .option('--cycle-len <epochs>', 'epochs of the first cycle of the whole net (default: 2)', Number)
-    .option('--cycle-mult <n>', 'how much longer each cycle is (default: 1, longer where the net underfits)', Number)
-    .option('--hidden <widths>', "hidden layers of the head: 512 is fastai's (default: none)", many)
-    .option('--dropout <share>', 'dropout of the head (default: 0.5)', Number)
     .addOption(new Option('--optimizer <name>', 'optimizer (default: adamw)').choices(['adamw', 'adam', 'sgd']))
     .option('--weight-decay <n>', 'weight decay (default: 0.01)', Number)
     .option('--label-smoothing <share>', 'label smoothing (default: 0.1 for the whole net, 0 for the head)', Number)
     .option('--loss <name>', 'focal; for numbers mse, mae or huber (default: cross-entropy, sigmoids, mse)')
     .option('--class-weights <how>', 'balanced, effective, or one number a class: rare classes count more', weights)
     .addOption(new Option('--sampling <how>', 'rare classes are seen more often').choices(['balanced']))
+    .optionsGroup('After training:')
     .option('--threshold-for <metric>', 'what thresholds of several labels are found for: f1, f2, f0.5, accuracy')
     .option('--snapshots', "keep the net of each cycle's end, and save their average")
     .option('--swa', "try the mean of the weights of all cycles' ends")
-    .option('--tta [views]', 'evaluate with test-time augmentation too', optionalNumber)
+    .option(
+      '--tta [views]',
+      'evaluate with test-time augmentation too, over 4 augmented views unless given',
+      optionalNumber,
+    )
     .option('--tta-max', 'the highest of all views instead of their mean')
-    .option('--folds <n>', 'train n times, each validated on another part, and average the nets', Number)
-    .option('--fold <i>', 'of the folds train this one alone, from 0', Number)
-    .option('--channels <how>', 'auto, rgb, copy (up to three) or keep (the first convolution is adapted)')
-    .option('--channel-files <endings>', 'a picture lies in one file a channel: _DAPI,_GFP', list)
-    .option('--clean <file>', 'decisions of anneal clean: what to drop and to relabel')
-    .option('--valid <share>', 'share kept for validation where there is no such folder (default: 0.2)', Number)
-    .option('--max-damaged <share>', 'more damaged pictures than this stop the run (default: 0.05)', Number)
+    .optionsGroup('Run:')
     .option('--seed <n>', 'of split, order, augmentation and head (default: 42)', Number)
-    .option('--bn-freeze', 'keep the statistics of BatchNorm (default: below 20,000 pictures, or 32 a step)')
-    .option('--no-bn-freeze', 'let them follow the batch')
     .addOption(
       new Option('--precision <type>', 'of convolutions and products (default: auto)').choices([
         'auto',
@@ -97,6 +108,7 @@ const training = (command: Command) =>
 /** Where labels come from, for training and for evaluation. */
 const labelling = (command: Command) =>
   command
+    .optionsGroup('Labels:')
     .option('--labels <table>', 'labels from a table: CSV, TSV, JSON lines or Parquet')
     .option('--file-column <name>', 'the column that names the picture (default: found by its content)')
     .option('--label-column <names>', 'the column of labels, or one column a label (default: found)', list)
@@ -111,7 +123,8 @@ const labelling = (command: Command) =>
       ]),
     )
 
-labelling(training(program.command('train')))
+training(labelling(program.command('train')))
+  .optionsGroup('Pictures:')
   .option(
     '--split-column <name>',
     'the column of train, valid and test (default: found; none for no such column)',
@@ -121,8 +134,19 @@ labelling(training(program.command('train')))
   .option('--group-regex <regex>', 'the same from the file name: its first group')
   .option('--time-column <name>', 'the latest share by this column validates')
   .description('train a classifier on pictures: class folders, a table, or file names')
-  .argument('[folder]', 'class folders, or train/validation/test with class folders inside')
+  .argument('[folder]', 'class folders, also inside train, validation and test; or the pictures that --labels names')
+  .optionsGroup('Run:')
   .option('--resume <run>', 'go on with a run that was stopped or killed')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  npx anneal train photos
+  npx anneal train photos --labels labels.csv --augment auto
+  npx anneal train photos --labels ages.csv --targets age --loss huber
+  npx anneal train cells --channel-files _DAPI,_GFP --like different
+  npx anneal train --resume runs/NAME`,
+  )
   .action(lazy(async () => (await import('./train.ts')).train))
 
 training(program.command('demo'))
@@ -133,6 +157,7 @@ labelling(program.command('evaluate'))
   .description('how a trained classifier does on labelled pictures that it was not trained on')
   .argument('<run>', 'a run folder, or a saved model')
   .argument('<folder>', 'class folders, or pictures with --labels')
+  .optionsGroup('Pictures:')
   .option('--split-column <name>', 'the column of train, valid and test', none)
   .addOption(
     new Option('--part <name>', 'which part, where there are several (default: test)').choices([
@@ -143,6 +168,7 @@ labelling(program.command('evaluate'))
     ]),
   )
   .option('--leave-out', 'leave out labels that the model does not know')
+  .optionsGroup('Run:')
   .option('--batch <n>', 'pictures at a time (default: 32)', Number)
   .option('--device <name>', 'cpu, cuda, cuda:1 (default: cpu)')
   .option('--json', 'one JSON object')
@@ -160,6 +186,7 @@ program
 labelling(program.command('augment'))
   .description('draw pictures as training would see them, before any training: a contact sheet')
   .argument('<folder>', 'class folders, pictures with --labels, or a folder of pictures')
+  .optionsGroup('Sheet:')
   .option('--augment <name>', 'as for train; auto finds out what makes sense and prints why (default: side-on)')
   .option('--size <pixels>', 'side of the pictures in pixels (default: 224)', Number)
   .option('--pictures <n>', 'how many pictures, one a row (default: 6)', Number)
