@@ -1,6 +1,6 @@
 import { percent, plural } from '../base/format.ts'
 import { said } from '../train/objective.ts'
-import { printable } from './style.ts'
+import { flat, printable } from './style.ts'
 import { createReporter } from './terminal.ts'
 
 /** The options of `anneal evaluate` as commander gives them. */
@@ -26,7 +26,8 @@ export async function evaluate(run: string, dir: string, flags: EvaluateFlags): 
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return
   }
-  const { report, metrics, loss, pictures, before } = result
+  const { report, metrics, loss, pictures, before, choices } = result
+  for (const { what, value, reason } of choices) process.stderr.write(`${flat(`${what}: ${value} (${reason})`)}\n`)
   if (report !== undefined) process.stdout.write(`${printable(report).join('\n')}\n`)
   const told = Object.entries(metrics).map(([name, v]) =>
     name === 'accuracy'

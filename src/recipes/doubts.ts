@@ -1,4 +1,5 @@
 import { plural } from '../base/format.ts'
+import { preview } from '../data/index.ts'
 import { duplicatePictures, issuePictures } from '../interpret/clean.ts'
 import { nearDuplicates } from '../interpret/duplicates.ts'
 import type { Interpretation } from '../runs/index.ts'
@@ -38,7 +39,9 @@ export async function doubtsOf(
       ? undefined
       : (await outOfFold(all, targets, classes.length, { seed, task, l2s: [l2], signal })).outputs
   const labelIssues = outputs ? await issuePictures(items, outputs, shown) : []
-  const found = await nearDuplicates(all, count, { signal })
+  // Of two pictures that merely look alike few hashes agree, and of copies nearly all.
+  const picture = (i: number) => preview(pictures.picture(items[i]!.picture))
+  const found = await nearDuplicates(all, count, { threshold: 0.4, picture, signal })
   if (labelIssues.length > 0 || found.pairs.length > 0) {
     const across = found.pairs.filter(({ a, b }) => items[a]!.split !== items[b]!.split).length
     const both = across > 0 ? `, ${across} of them in training and validation both` : ''

@@ -36,6 +36,8 @@ export interface Evaluated {
   report?: string
   /** Rows are actual classes, columns predicted ones; for one class a picture. */
   confusion?: number[][]
+  /** What was found out about the pictures and their labels: columns, the part that was taken. */
+  choices: readonly { what: string; value: string; reason: string }[]
   /** How often this model was evaluated on these very pictures before. */
   before: number
 }
@@ -113,6 +115,7 @@ export async function evaluateFolder(
     metrics: evaluation.metrics,
     ...(report === undefined ? {} : { report }),
     ...(task === 'single' ? { confusion: confusionRows(evaluation, classes.length) } : {}),
+    choices: index.choices ?? [],
     before,
   }
 }

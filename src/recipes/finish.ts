@@ -3,10 +3,12 @@ import type { CalibrationPart, Interpretation, PartResult, RunResult } from '../
 import type { Evaluation } from '../train/evaluate.ts'
 import { Learner } from '../train/learner.ts'
 import {
+  accuracyMulti,
   applyTemperature,
   averagePrecision,
   bestThresholds,
   bootstrap,
+  fBeta,
   fitTemperature,
   r2,
   reliability,
@@ -188,20 +190,48 @@ function atTemperature({ task, classes }: Prepared, evaluation: Evaluation, temp
 
 /** From which probability each label counts: found on the validation pictures for the metric chosen. */
 function chooseThresholds(
-  { classes }: Prepared,
+  { classes, seed }: Prepared,
   { session, options }: Context,
   { probabilities, targets }: Evaluation,
 ): Thresholds {
   const metric: ThresholdMetric = options.thresholdFor ?? 'f1'
   const found = bestThresholds(probabilities, targets, classes.length, { metric, average: 'macro' })
-  const { threshold, thresholds, half, value, valueEach } = found
+  const { half, value, valueEach } = found
+  // Few pictures make any threshold look good: one for all must beat 0.5 by more than chance.
+  const threshold = beatsHalf(found.threshold, metric, { probabilities, targets, classes: classes.length, seed })
+    ? found.threshold
+    : 0.5
+  const thresholds = found.thresholds.map((t, c) => (found.classes[c]!.own ? t : threshold))
   const text = thresholds.slice(0, 20).map((t, c) => `${classes[c]} ${t.toFixed(2)}`)
   session.choice(
     'thresholds',
     text.join(', '),
-    `macro ${metric} ${valueEach.toFixed(3)} on the validation pictures; one for all (${threshold.toFixed(2)}) gives ${value.toFixed(3)}, 0.5 ${half.toFixed(3)}`,
+    `macro ${metric} on the validation pictures: one a label ${valueEach.toFixed(3)}, one for all (${found.threshold.toFixed(2)}) ${value.toFixed(3)}, 0.5 ${half.toFixed(3)}; those that beat 0.5 by more than chance are taken`,
   )
   return { threshold, thresholds }
+}
+
+/** Whether a threshold for all labels beats 0.5 in nine of ten sets drawn anew from these pictures. */
+function beatsHalf(
+  threshold: number,
+  metric: ThresholdMetric,
+  {
+    probabilities,
+    targets,
+    classes,
+    seed,
+  }: { probabilities: Float32Array; targets: ArrayLike<number>; classes: number; seed: number },
+): boolean {
+  if (probabilities.length > 200_000) return true
+  const gain = (rows: ArrayLike<number>) => {
+    const [p, y] = [take(probabilities, rows, classes), take(targets, rows, classes)]
+    const at = (t: number) =>
+      metric === 'accuracy'
+        ? accuracyMulti(p, y, classes, { thresholds: t })
+        : fBeta(p, y, classes, { beta: Number(metric.slice(1)), average: 'macro', thresholds: t })
+    return at(threshold) - at(0.5)
+  }
+  return bootstrap(gain, probabilities.length / classes, { seed, rounds: 100, level: 0.8 }).low > 0
 }
 
 /** Outputs with test-time augmentation: the mean over the plain view and augmented ones, or their maximum. */
