@@ -93,10 +93,8 @@ describe('class folders', () => {
     assert.equal(code, 0)
     assert.match(stdout, /precision +recall +f1-score +support/)
     assert.match(stdout, /^accuracy [\d.]+ %, balanced accuracy [\d.]+ %, loss [\d.]+, 25 pictures$/m)
-    assert.match(
-      stderr,
-      /^anneal: this model was evaluated on these pictures 1 time before; choices made after looking/,
-    )
+    assert.match(stderr, /^part: test \(.*shapes holds folders of parts\)$/m)
+    assert.match(stderr, /^anneal: this model was evaluated on these pictures 1 time before; choices made after/m)
     const lines = readFileSync(work.path('single/evaluations.jsonl'), 'utf8').split('\n').slice(0, -1)
     const [first, second] = lines.map(line => JSON.parse(line))
     assert.equal(lines.length, 2)
