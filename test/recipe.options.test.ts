@@ -48,6 +48,16 @@ before(async () => {
   }
 })
 
+describe('a run that stops before its budget is used', () => {
+  test('counts every epoch that it trained', async () => {
+    const run = await train('stopped', { lr: 0.02, cycleLen: 2, epochs: 60 })
+    const told = run.events.flatMap(e => (e.type === 'epoch' ? [e.epoch] : []))
+    assert.match(choice(run, 'stop')[0]!, /the validation loss did not improve/)
+    assert.ok(told.length < 60)
+    assert.equal(run.result.epochs, told.length)
+  })
+})
+
 describe('mixed pictures and other losses', () => {
   const heads = ({ events }: Trained) => events.flatMap(e => (e.type === 'batch' && e.phase === 'head' ? [e.loss] : []))
 

@@ -189,6 +189,7 @@ export async function trainWhole(
       throw error
     }
     state.cycle++
+    state.learner = { epoch: learn.epoch, step: learn.step }
     if (options.snapshots || options.swa) {
       const validation = { ...state.history.at(-1)!, epoch: learn.epoch }
       const name = keepSnapshot(prepared, context, { cycle: state.cycle, validation })
