@@ -93,7 +93,12 @@ function invertedResidual(cin: number, cout: number, k: number, stride: number, 
   }
   const block: Layer = x =>
     x.pipe(m.conv_pw, m.bn1, F.relu6_, ...pad(k, stride), m.conv_dw, m.bn2, F.relu6_, m.conv_pwl, m.bn3)
-  return nn.module(m, stride === 1 && cin === cout ? x => block(x).add_(x) : block)
+  const residual = stride === 1 && cin === cout
+  const layers = { expand: [m.conv_pw, m.bn1], depthwise: [m.conv_dw, m.bn2], project: [m.conv_pwl, m.bn3] } as const
+  return nn.module(
+    m,
+    nn.invertedResidual({ ...layers, stride, same: true, residual }, residual ? x => block(x).add_(x) : block),
+  )
 }
 
 /** EfficientNet-Lite0 as timm names and pads it. */
@@ -117,8 +122,17 @@ export function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOpt
     conv_head: pointwise(cin, numFeatures), bn2: bn(numFeatures),
   }
   const classifier = classes > 0 ? nn.linear(numFeatures, classes) : undefined
-  const features: Layer = x =>
-    x.pipe(...pad(3, 2), m.conv_stem, m.bn1, F.relu6_, m.blocks, m.conv_head, m.bn2, F.relu6_)
+  const [stage, ...later] = stages as [nn.Module, ...nn.Module[]]
+  const first = stage.children[0]!
+  const { conv_dw, bn1, conv_pw, bn2 } = first.children
+  const stem: Layer = x => x.pipe(...pad(3, 2), m.conv_stem, m.bn1, F.relu6_)
+  const start = nn.stemBlock(
+    { expand: [m.conv_stem, m.bn1], depthwise: [conv_dw!, bn1!], project: [conv_pw!, bn2!], stride: 1, same: true },
+    x => x.pipe(stem, stage),
+    [stage, first],
+  )
+  const head = nn.pointwiseRelu6([m.conv_head, m.bn2], x => x.pipe(m.conv_head, m.bn2, F.relu6_))
+  const features: Layer = x => (m.blocks.hooks.size > 0 ? x.pipe(stem, m.blocks, head) : x.pipe(start, ...later, head))
   const model = imageModel(m, {
     features,
     classifier: classifier && { classifier },

@@ -21,15 +21,21 @@ const act2 = { act: F.relu6_ }
 
 function invertedResidual2(cin: number, cout: number, stride: number, expansion: number): nn.Module {
   const mid = cin * expansion
-  const conv = nn.sequential(
-    ...(expansion === 1 ? [] : [convNormAct(cin, mid, 1, act2)]),
-    convNormAct(mid, mid, 3, { stride, groups: mid, ...act2 }),
-    nn.conv2d(mid, cout, 1, { bias: false }),
-    nn.batchNorm2d(cout),
-  )
+  const expand = expansion === 1 ? undefined : convNormAct(cin, mid, 1, act2)
+  const depthwise = convNormAct(mid, mid, 3, { stride, groups: mid, ...act2 })
+  const project = [nn.conv2d(mid, cout, 1, { bias: false }), nn.batchNorm2d(cout)] as const
+  const conv = nn.sequential(...(expand ? [expand] : []), depthwise, ...project)
   const residual = stride === 1 && cin === cout
-  return nn.module({ conv }, x => (residual ? conv(x).add_(x) : conv(x)))
+  const twin: Layer = x => (residual ? conv(x).add_(x) : conv(x))
+  if (!expand) return nn.module({ conv }, twin)
+  const watched = [conv, expand, depthwise]
+  const fused = nn.invertedResidual(
+    { expand: normed(expand), depthwise: normed(depthwise), project, stride, residual },
+    twin,
+  )
+  return nn.module({ conv }, x => (watched.some(m => m.hooks.size > 0) ? twin(x) : fused(x)))
 }
+const normed = ({ children }: nn.Module) => [children[0]!, children[1]!] as const
 
 /** MobileNetV2 at width 1, as torchvision names it. */
 export function mobilenet_v2({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {

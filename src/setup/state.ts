@@ -40,7 +40,7 @@ export const nativeFolder: string = fileURLToPath(new URL('../../native/', impor
 /** A digest of the C++ sources and how they are built. */
 export function sourcesDigest(folder: string = nativeFolder): string {
   const hash = createHash('sha256')
-  for (const name of readdirSync(folder).sort())
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort())
     if (/\.(cpp|h)$|^CMakeLists\.txt$/.test(name)) hash.update(`${name}\0`).update(readFileSync(join(folder, name)))
   return hash.digest('hex').slice(0, 16)
 }

@@ -43,10 +43,16 @@ export function autocast<T>(dtype: DType | undefined, fn: () => T, { device = 'c
     throw new AnnealError(`autocast: ${dtype} is no type to compute in; expected bfloat16, float16 or float32 (off)`)
   const type = device.split(':')[0]!
   const off = dtype === 'float32'
+  const outer = now
   const [on, before] = native.autocast(type, !off, off ? 'bfloat16' : dtype)
+  now = off ? undefined : dtype
   try {
     return refusePromise('autocast', fn())
   } finally {
+    now = outer
     native.autocast(type, on, before)
   }
 }
+let now: DType | undefined
+/** The 16-bit type that `autocast` computes in now; undefined outside of it. */
+export const autocastDtype = (): DType | undefined => now

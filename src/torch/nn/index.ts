@@ -1,5 +1,6 @@
 export * as init from './init.ts'
 export * from './layers.ts'
+export * from './mobile.ts'
 export type { Children, ForwardHook, StateDifferences } from './module.ts'
 export { Module, module } from './module.ts'
 export { type BatchNormOptions, batchNorm1d, batchNorm2d, layerNorm, layerNorm2d } from './norm.ts'

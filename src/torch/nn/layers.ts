@@ -6,7 +6,7 @@ import { scope } from '../scope.ts'
 import type { Layer, Tensor } from '../tensor.ts'
 import { fans, kaimingUniform_, uniform_, xavierUniform_ } from './init.ts'
 import { type Children, Module, module, parameter } from './module.ts'
-import { epsilonOf } from './norm.ts'
+import { numbersOf } from './norm.ts'
 
 /** x [N, cin, H, W] → [N, cout, H', W']. Initialised as torch does (Kaiming uniform). */
 export function conv2d(
@@ -47,7 +47,7 @@ function folded(conv: Module, bn: Module, options: object): Layer {
     const { weight, bias } = conv.own.parameters
     const { weight: gamma, bias: beta } = bn.own.parameters
     const { running_mean: mean, running_var: variance } = bn.own.buffers
-    const scale = gamma!.mul(variance!.add(epsilonOf(bn)).rsqrt())
+    const scale = gamma!.mul(variance!.add(numbersOf(bn).eps).rsqrt())
     const shift = beta!.sub((bias ? mean!.sub(bias) : mean!).mul(scale))
     return aten.conv2d(x, weight!.mul(scale.reshape(-1, 1, 1, 1)), { bias: shift, ...options })
   }

@@ -18,9 +18,9 @@ export interface BatchNormOptions {
   init?: number
 }
 
-const epsilons = new WeakMap<Module, number>()
-/** What a BatchNorm adds to the variance. */
-export const epsilonOf = (bn: Module): number => epsilons.get(bn)!
+const numbers = new WeakMap<Module, { eps: number; momentum: number }>()
+/** What a BatchNorm adds to the variance, and the share of the new batch in its running statistics. */
+export const numbersOf = (bn: Module): { eps: number; momentum: number } => numbers.get(bn)!
 
 function batchNorm(kind: string, c: number, { eps = 1e-5, momentum = 0.1, init = 1 }: BatchNormOptions): Module {
   const self: Module = module(
@@ -44,7 +44,7 @@ function batchNorm(kind: string, c: number, { eps = 1e-5, momentum = 0.1, init =
       buffers: { running_mean: zeros([c]), running_var: ones([c]), num_batches_tracked: zeros([], { dtype: 'int64' }) },
     },
   )
-  epsilons.set(self, eps)
+  numbers.set(self, { eps, momentum })
   return self
 }
 

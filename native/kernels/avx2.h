@@ -1,0 +1,60 @@
+// Sixteen floats in two AVX2 registers.
+#pragma once
+#include <immintrin.h>
+
+#include "kernels.h"
+
+namespace anneal::kernels {
+namespace {
+
+struct V {
+  __m256 lo, hi;
+};
+struct M {
+  __m256i lo, hi;
+};
+constexpr int kRows = 4, kColumns = 1;  // registers that a product accumulates in
+
+inline M tail(int left) {
+  const __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return {_mm256_cmpgt_epi32(_mm256_set1_epi32(left), i), _mm256_cmpgt_epi32(_mm256_set1_epi32(left - 8), i)};
+}
+inline V zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+inline V all(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline V L(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline void S(float* p, V v) { _mm256_storeu_ps(p, v.lo), _mm256_storeu_ps(p + 8, v.hi); }
+inline V add(V a, V b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+inline V sub(V a, V b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
+inline V mul(V a, V b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+inline V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
+inline __m256 relu6(__m256 y) { return _mm256_min_ps(_mm256_max_ps(y, _mm256_setzero_ps()), _mm256_set1_ps(6.f)); }
+inline V relu6(V y) { return {relu6(y.lo), relu6(y.hi)}; }
+inline __m256 through(__m256 y, __m256 v) {
+  const __m256 in = _mm256_and_ps(_mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ),
+                                  _mm256_cmp_ps(y, _mm256_set1_ps(6.f), _CMP_LT_OQ));
+  return _mm256_and_ps(in, v);
+}
+// v where relu6 at y lets a gradient through, else 0
+inline V through(V y, V v) { return {through(y.lo, v.lo), through(y.hi, v.hi)}; }
+inline void addTo(double* p, __m256 v) {
+  _mm256_storeu_pd(p, _mm256_add_pd(_mm256_loadu_pd(p), _mm256_cvtps_pd(_mm256_castps256_ps128(v))));
+  _mm256_storeu_pd(p + 4, _mm256_add_pd(_mm256_loadu_pd(p + 4), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))));
+}
+inline void addTo(double* p, V v) { addTo(p, v.lo), addTo(p + 8, v.hi); }
+
+inline V load(const float* p, M m) { return {_mm256_maskload_ps(p, m.lo), _mm256_maskload_ps(p + 8, m.hi)}; }
+inline V store(float* p, M m, V v) {
+  _mm256_maskstore_ps(p, m.lo, v.lo);
+  _mm256_maskstore_ps(p + 8, m.hi, v.hi);
+  return v;
+}
+inline void stream(float* p, V v) { _mm256_stream_ps(p, v.lo), _mm256_stream_ps(p + 8, v.hi); }
+inline void streamRow(char* to, const char* from, size_t bytes) {  // a multiple of 32 bytes
+  for (size_t i = 0; i < bytes; i += 32)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + i),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i)));
+}
+inline V rounded(const float*, V v) { return v; }
+
+}  // namespace
+}  // namespace anneal::kernels

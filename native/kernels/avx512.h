@@ -1,0 +1,73 @@
+// Sixteen floats in one AVX-512 register.
+#pragma once
+#include <immintrin.h>
+
+#include "kernels.h"
+
+namespace anneal::kernels {
+namespace {
+
+using V = __m512;
+using M = __mmask16;  // which of the sixteen
+constexpr int kRows = 8, kColumns = 3;  // registers that a product accumulates in
+
+inline M tail(int left) { return left >= 16 ? M(0xffff) : left <= 0 ? M(0) : M((1u << left) - 1); }
+inline V zero() { return _mm512_setzero_ps(); }
+inline V all(float x) { return _mm512_set1_ps(x); }
+inline V L(const float* p) { return _mm512_loadu_ps(p); }
+inline void S(float* p, V v) { _mm512_storeu_ps(p, v); }
+inline V add(V a, V b) { return _mm512_add_ps(a, b); }
+inline V sub(V a, V b) { return _mm512_sub_ps(a, b); }
+inline V mul(V a, V b) { return _mm512_mul_ps(a, b); }
+inline V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+inline V relu6(V y) { return _mm512_min_ps(_mm512_max_ps(y, zero()), all(6.f)); }
+// v where relu6 at y lets a gradient through, else 0
+inline V through(V y, V v) {
+  const M in = _mm512_cmp_ps_mask(y, zero(), _CMP_GT_OQ) & _mm512_cmp_ps_mask(y, all(6.f), _CMP_LT_OQ);
+  return _mm512_maskz_mov_ps(in, v);
+}
+inline void addTo(double* p, V v) {
+  _mm512_storeu_pd(p, _mm512_add_pd(_mm512_loadu_pd(p), _mm512_cvtps_pd(_mm512_castps512_ps256(v))));
+  _mm512_storeu_pd(p + 8, _mm512_add_pd(_mm512_loadu_pd(p + 8), _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));
+}
+
+inline V load(const float* p, M m) { return _mm512_maskz_loadu_ps(m, p); }
+inline V store(float* p, M m, V v) { return _mm512_mask_storeu_ps(p, m, v), v; }
+inline void stream(float* p, V v) { _mm512_stream_ps(p, v); }
+inline void streamRow(char* to, const char* from, size_t bytes) {  // a multiple of 32 bytes
+  size_t i = 0;
+  if (reinterpret_cast<uintptr_t>(to) & 32) {
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    i = 32;
+  }
+  for (; i + 64 <= bytes; i += 64)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_loadu_si512(from + i));
+  if (i < bytes)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + i),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i)));
+}
+
+#ifdef __AVX512BF16__
+inline V widen(__m256i h) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16)); }
+inline __m256i narrow(V v) { return (__m256i)_mm512_cvtneps_pbh(v); }
+inline V load(const Half16* p, M m) { return widen(_mm256_maskz_loadu_epi16(m, p)); }
+inline V store(Half16* p, M m, V v) {  // the value as rounded
+  const __m256i h = narrow(v);
+  _mm256_mask_storeu_epi16(p, m, h);
+  return widen(h);
+}
+inline void stream(Half16* p, V v) { _mm256_stream_si256(reinterpret_cast<__m256i*>(p), narrow(v)); }
+inline V rounded(const Half16*, V v) { return widen(narrow(v)); }
+// c + a b for pairs of bfloat16: both products of a pair are added
+inline V dot(V a, V b, V c) { return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b); }
+// Two rows of sixteen as sixteen pairs
+inline V pairs(const Half16* even, const Half16* odd) {
+  const __m512i lo = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(even)));
+  const __m512i hi = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(odd)));
+  return _mm512_castsi512_ps(_mm512_or_si512(lo, _mm512_slli_epi32(hi, 16)));
+}
+#endif
+inline V rounded(const float*, V v) { return v; }
+
+}  // namespace
+}  // namespace anneal::kernels

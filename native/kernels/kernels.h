@@ -1,0 +1,72 @@
+// Kernels of our own for mobile nets: convolutions of 1 x 1 and depthwise ones, with BatchNorm and ReLU6 on the way in and
+// the sums that BatchNorm needs on the way out. Rows are pixels, columns channels (NHWC).
+//
+// T is how activations are stored, float or Half16 (bfloat16); weights are float. Sums within a row or block are float,
+// over all of them double. Only raw outputs of convolutions are stored: what normalises and clips them is done again by
+// whoever reads them, forward and backward.
+//
+// Nothing of libtorch is included here: these files are compiled once for each instruction set (CMakeLists.txt).
+#pragma once
+#include <cstdint>
+
+namespace anneal::kernels {
+
+struct Half16 {
+  uint16_t bits;
+};
+
+// How many threads a kernel uses.
+inline int threads = 1;
+
+// Per-channel numbers, each row padded with zeros to a multiple of 32 channels.
+struct Norm {  // y = relu6(a z + b); a null: y = z
+  const float* a = nullptr;
+  const float* b = nullptr;
+  const float* mean = nullptr;
+};
+struct NormGrad {  // dz = A g + B z + C; A null: dz = g; B null: dz = A g (statistics that are kept)
+  const float* A = nullptr;
+  const float* B = nullptr;
+  const float* C = nullptr;
+};
+
+// The picture before a stem: 3 channels, 3 x 3 at stride 2, float whatever T is. Weights are [n][27] in order y, x, c.
+struct Stem {
+  const float* picture;
+  int h, w, oh, ow, top, left;
+};
+struct Depthwise {
+  int n, h, w, c, oh, ow, k, stride, top, left;
+};
+// Sums over pixels, one a channel.
+struct Sums {
+  double* first = nullptr;   // forward: of z; backward: of g
+  double* second = nullptr;  // forward: of z^2; backward: of g (z - mean)
+};
+
+template <class T>
+struct Kernels {
+  // z [m][n] = f(x) W^T for x [m][k], W [n][k], f by `norm`; `stem` in place of x.
+  void (*pointwise)(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, T* z, Sums sums);
+  // From g, the gradient of what follows z's BatchNorm: dw [n][k] and, unless gx is null, gx [m][k]. With `norm`, gx is
+  // masked by relu6 and summed; otherwise `add` is added where given.
+  void (*pointwiseGrad)(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k,
+                        int n, const float* w, const T* add, T* gx, float* dw, Sums sums);
+  // w [c][k * k].
+  void (*depthwise)(const Depthwise& d, const T* x, Norm norm, const float* w, T* z, Sums sums);
+  void (*depthwiseGrad)(const Depthwise& d, const T* g, const T* z, NormGrad grad, const T* x, Norm norm,
+                        const float* w, T* gx, float* dw, Sums sums);
+  // y = a z + b, clipped where `clip`, + add where given.
+  void (*normalise)(const T* z, Norm norm, const T* add, bool clip, T* y, long m, int c);
+  // The sums of g, masked where `clip`, as pointwiseGrad makes them.
+  void (*normaliseSums)(const T* g, const T* z, Norm norm, bool clip, long m, int c, Sums sums);
+  // out = g where relu6 lets it through.
+  void (*clipGrad)(const T* g, const T* z, Norm norm, T* out, long m, int c);
+};
+
+// The kernels for this processor: null where it has not the instructions, or the compiler could not make them.
+const Kernels<float>* forAvx2();
+const Kernels<float>* forAvx512();
+const Kernels<Half16>* forAvx512Bf16();
+
+}  // namespace anneal::kernels

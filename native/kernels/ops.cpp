@@ -1,0 +1,369 @@
+// The kernels as operators `anneal::…`, with their gradients. Tensors are NCHW in channels_last; a layer is the list
+// [weight, gamma, beta, running_mean, running_var]. In training running statistics are updated as torch's batch_norm does.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include "kernels.h"
+
+namespace anneal::kernels {
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+using Layer = std::vector<Tensor>;
+using Doubles = std::vector<double>;
+constexpr auto kNhwc = at::MemoryFormat::ChannelsLast;
+
+template <class T>
+T* data(const Tensor& t) {
+  return t.defined() ? static_cast<T*>(t.data_ptr()) : nullptr;
+}
+template <class T>
+constexpr at::ScalarType kType = sizeof(T) == 2 ? at::kBFloat16 : at::kFloat;
+
+template <class T>
+const Kernels<T>* kernels();
+template <>
+const Kernels<float>* kernels() {
+  static const auto* found = forAvx512() ? forAvx512() : forAvx2();
+  return found;
+}
+template <>
+const Kernels<Half16>* kernels() {
+  static const auto* found = forAvx512Bf16();
+  return found;
+}
+template <class T>
+const Kernels<T>& use() {
+  const auto* k = kernels<T>();
+  TORCH_CHECK(k, "this processor, or the compiler that built the addon, has no kernels for ", kType<T>);
+  threads = at::get_num_threads();
+  return *k;
+}
+
+// "avx512" or "avx2" for float, "avx512_bf16" for bfloat16, where there are kernels
+std::vector<std::string> sets() {
+  std::vector<std::string> out;
+  if (kernels<float>()) out.push_back(forAvx512() ? "avx512" : "avx2");
+  if (kernels<Half16>()) out.push_back("avx512_bf16");
+  return out;
+}
+
+// --- BatchNorm as the kernels take it
+
+struct Statistics {
+  bool ofBatch;
+  double eps, momentum;
+};
+
+// Rows a, b, mean, 1 / deviation, each padded to 32 channels
+Tensor normOf(const Layer& layer, const Doubles& sum, const Doubles& squares, long m, const Statistics& s) {
+  const int64_t c = layer[1].numel(), padded = (c + 31) / 32 * 32;
+  const Tensor out = at::zeros({4, padded});
+  auto* o = data<float>(out);
+  const auto *gamma = data<float>(layer[1]), *beta = data<float>(layer[2]);
+  auto *means = data<float>(layer[3]), *variances = data<float>(layer[4]);
+  for (int64_t i = 0; i < c; i++) {
+    double mean = means[i], variance = variances[i];
+    if (s.ofBatch) {
+      mean = sum[i] / m;
+      variance = std::max(0.0, squares[i] / m - mean * mean);
+      means[i] += static_cast<float>(s.momentum * (mean - means[i]));
+      variances[i] += static_cast<float>(s.momentum * (variance * m / std::max(1L, m - 1) - variances[i]));
+    }
+    const double r = 1 / std::sqrt(variance + s.eps);
+    o[i] = static_cast<float>(gamma[i] * r);
+    o[padded + i] = static_cast<float>(beta[i] - mean * gamma[i] * r);
+    o[2 * padded + i] = static_cast<float>(mean);
+    o[3 * padded + i] = static_cast<float>(r);
+  }
+  return out;
+}
+Norm view(const Tensor& norm) {
+  const auto* p = data<float>(norm);
+  const auto c = norm.size(1);
+  return {p, p + c, p + 2 * c};
+}
+
+// What BatchNorm's gradient is, from the sums of g and of g (z - mean) over m pixels
+struct Back {
+  Tensor rows, gamma, beta;
+  bool ofBatch;
+  NormGrad view() const {
+    const auto* p = data<float>(rows);
+    const auto c = rows.size(1);
+    return {p, ofBatch ? p + c : nullptr, ofBatch ? p + 2 * c : nullptr};
+  }
+};
+Back backOf(const Tensor& norm, const Doubles& first, const Doubles& second, long m, bool ofBatch) {
+  const int64_t c = static_cast<int64_t>(first.size()), padded = norm.size(1);
+  const auto *a = data<float>(norm), *mean = a + 2 * padded, *r = a + 3 * padded;
+  Back back{at::zeros({3, padded}), at::empty({c}), at::empty({c}), ofBatch};
+  auto *o = data<float>(back.rows), *gamma = data<float>(back.gamma), *beta = data<float>(back.beta);
+  for (int64_t i = 0; i < c; i++) {
+    const double d = second[i] * r[i], k = a[i] * r[i] * d / m;
+    gamma[i] = static_cast<float>(d);
+    beta[i] = static_cast<float>(first[i]);
+    o[i] = a[i];
+    o[padded + i] = static_cast<float>(-k);
+    o[2 * padded + i] = static_cast<float>(-a[i] * first[i] / m + k * mean[i]);
+  }
+  return back;
+}
+struct Sum {
+  Doubles first, second;
+  explicit Sum(int64_t c) : first(c), second(c) {}
+  operator Sums() { return {first.data(), second.data()}; }
+};
+
+int64_t sidesOf(int64_t size, int64_t k, int64_t stride, bool same, int* out) {  // how much is padded before
+  if (same) {
+    *out = static_cast<int>((size + stride - 1) / stride);
+    return std::max<int64_t>(0, (*out - 1) * stride + k - size) / 2;
+  }
+  *out = static_cast<int>((size + 2 * (k / 2) - k) / stride + 1);
+  return k / 2;
+}
+
+// --- a block: expand (or the stem), depthwise, project
+
+struct Shape {
+  Depthwise d;
+  Stem stem;
+  bool hasStem, residual, half;
+  Statistics statistics;
+  long inputs() const { return static_cast<long>(d.n) * d.h * d.w; }
+  long outputs() const { return static_cast<long>(d.n) * d.oh * d.ow; }
+};
+
+Tensor image(int64_t n, int64_t c, int64_t h, int64_t w, at::ScalarType type) {
+  return at::empty({n, c, h, w}, at::TensorOptions().dtype(type), kNhwc);
+}
+
+struct Forward {
+  Tensor out, z1, z2, z3, n1, n2, n3;
+};
+template <class T>
+Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
+  const auto& k = use<T>();
+  const auto& d = s.d;
+  const int cin = s.hasStem ? 27 : static_cast<int>(x.size(1)), cout = static_cast<int>(project[0].size(0));
+  const bool batch = s.statistics.ofBatch;
+  Forward f;
+  Sum wide(d.c), narrow(cout);
+  const auto sums = [&](Sum& of) { return batch ? Sums(of) : Sums{}; };
+  f.z1 = image(d.n, d.c, d.h, d.w, kType<T>);
+  k.pointwise(s.hasStem ? nullptr : data<T>(x), s.hasStem ? &s.stem : nullptr, {}, s.inputs(), cin, d.c,
+              data<float>(expand[0]), data<T>(f.z1), sums(wide));
+  f.n1 = normOf(expand, wide.first, wide.second, s.inputs(), s.statistics);
+  f.z2 = image(d.n, d.c, d.oh, d.ow, kType<T>);
+  k.depthwise(d, data<T>(f.z1), view(f.n1), data<float>(deep[0]), data<T>(f.z2), sums(wide));
+  f.n2 = normOf(deep, wide.first, wide.second, s.outputs(), s.statistics);
+  f.z3 = image(d.n, cout, d.oh, d.ow, kType<T>);
+  k.pointwise(data<T>(f.z2), nullptr, view(f.n2), s.outputs(), d.c, cout, data<float>(project[0]), data<T>(f.z3),
+              sums(narrow));
+  f.n3 = normOf(project, narrow.first, narrow.second, s.outputs(), s.statistics);
+  f.out = at::empty_like(f.z3);
+  k.normalise(data<T>(f.z3), view(f.n3), s.residual ? data<T>(x) : nullptr, false, data<T>(f.out), s.outputs(), cout);
+  return f;
+}
+
+template <class T>
+variable_list blockBackward(const Shape& s, const variable_list& saved, const Tensor& g) {
+  const auto& k = use<T>();
+  const auto& d = s.d;
+  const Tensor &x = saved[0], &w1 = saved[1], &w2 = saved[2], &w3 = saved[3], &z1 = saved[4], &z2 = saved[5],
+               &z3 = saved[6], &n1 = saved[7], &n2 = saved[8], &n3 = saved[9];
+  const int cin = s.hasStem ? 27 : static_cast<int>(x.size(1)), cout = static_cast<int>(w3.size(0));
+  const bool batch = s.statistics.ofBatch;
+  Sum wide(d.c), narrow(cout);
+  k.normaliseSums(data<T>(g), data<T>(z3), view(n3), false, s.outputs(), cout, narrow);
+  const Back b3 = backOf(n3, narrow.first, narrow.second, s.outputs(), batch);
+  Tensor g2 = at::empty_like(z2), dw1 = at::empty_like(w1), dw2 = at::empty_like(w2), dw3 = at::empty_like(w3), gx;
+  k.pointwiseGrad(data<T>(g), data<T>(z3), b3.view(), data<T>(z2), nullptr, view(n2), s.outputs(), d.c, cout,
+                  data<float>(w3), nullptr, data<T>(g2), data<float>(dw3), wide);
+  const Back b2 = backOf(n2, wide.first, wide.second, s.outputs(), batch);
+  const Tensor g1 = at::empty_like(z1);
+  k.depthwiseGrad(d, data<T>(g2), data<T>(z2), b2.view(), data<T>(z1), view(n1), data<float>(w2), data<T>(g1),
+                  data<float>(dw2), wide);
+  const Back b1 = backOf(n1, wide.first, wide.second, s.inputs(), batch);
+  if (!s.hasStem) gx = at::empty_like(x);
+  k.pointwiseGrad(data<T>(g1), data<T>(z1), b1.view(), s.hasStem ? nullptr : data<T>(x), s.hasStem ? &s.stem : nullptr,
+                  {}, s.inputs(), cin, d.c, data<float>(w1), s.residual ? data<T>(g) : nullptr, data<T>(gx),
+                  data<float>(dw1), {});
+  return {gx, dw1, b1.gamma, b1.beta, dw2, b2.gamma, b2.beta, dw3, b3.gamma, b3.beta};
+}
+
+struct Block : torch::autograd::Function<Block> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w1, const Tensor& g1, const Tensor& b1,
+                        const Tensor& w2, const Tensor& g2, const Tensor& b2, const Tensor& w3, const Tensor& g3,
+                        const Tensor& b3, const std::vector<Tensor>& running, const Shape& s) {
+    const Layer expand{w1, g1, b1, running[0], running[1]}, deep{w2, g2, b2, running[2], running[3]},
+        project{w3, g3, b3, running[4], running[5]};
+    auto f = s.half ? blockForward<Half16>(s, x, expand, deep, project) : blockForward<float>(s, x, expand, deep, project);
+    ctx->save_for_backward({x, w1, w2, w3, f.z1, f.z2, f.z3, f.n1, f.n2, f.n3});
+    ctx->saved_data["shape"] = pack(s);
+    return f.out;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    Shape s = unpack(ctx->saved_data["shape"].toIntVector());
+    if (s.hasStem) s.stem.picture = data<float>(saved[0]);
+    const Tensor g = grads[0].contiguous(kNhwc);
+    auto out = s.half ? blockBackward<Half16>(s, saved, g) : blockBackward<float>(s, saved, g);
+    out.resize(12);
+    return out;
+  }
+  static std::vector<int64_t> pack(const Shape& s) {
+    const auto &d = s.d;
+    const auto &i = s.stem;
+    return {d.n, d.h, d.w, d.c, d.oh, d.ow, d.k, d.stride, d.top, d.left, i.h, i.w, i.oh, i.ow, i.top, i.left,
+            s.hasStem, s.residual, s.half, s.statistics.ofBatch};
+  }
+  static Shape unpack(const std::vector<int64_t>& v) {
+    const auto at = [&](int i) { return static_cast<int>(v[i]); };
+    return {{at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8), at(9)},
+            {nullptr, at(10), at(11), at(12), at(13), at(14), at(15)},
+            v[16] != 0, v[17] != 0, v[18] != 0, {v[19] != 0, 0, 0}};
+  }
+};
+
+void checkLayer(const Layer& layer, const char* name) {
+  TORCH_CHECK(layer.size() == 5, name, ": expected [weight, gamma, beta, running_mean, running_var], got ",
+              layer.size(), " tensors");
+  for (const auto& t : layer)
+    TORCH_CHECK(t.scalar_type() == at::kFloat && t.device().is_cpu(), name, ": expected float32 on the CPU, got ",
+                t.scalar_type(), " on ", t.device());
+}
+Layer ready(const Layer& layer) {  // a weight's numbers in the order [n][k] or [c][k * k]
+  Layer out = layer;
+  const auto& w = layer[0];
+  out[0] = (w.size(1) == 1 ? w : w.permute({0, 2, 3, 1})).contiguous();
+  for (int i = 1; i < 3; i++) out[i] = layer[i].contiguous();
+  return out;
+}
+
+bool learns(std::initializer_list<const Layer*> layers, const Tensor& x) {
+  if (!at::GradMode::is_enabled()) return false;
+  if (x.requires_grad()) return true;
+  for (const auto* layer : layers)
+    for (const auto& t : *layer)
+      if (t.requires_grad()) return true;
+  return false;
+}
+
+Tensor run(Tensor x, const Layer& first, const Layer& second, const Layer& third, int64_t stride, bool same,
+           bool residual, bool isStem, bool half, Statistics statistics) {
+  checkLayer(first, "the first layer"), checkLayer(second, "the depthwise layer"), checkLayer(third, "the last layer");
+  const auto k = second[0].size(2);
+  TORCH_CHECK(x.dim() == 4 && x.device().is_cpu(), "expected x [N, C, H, W] on the CPU, got ", x.sizes());
+  TORCH_CHECK((k == 3 || k == 5) && (stride == 1 || stride == 2), "there are kernels of 3 and 5 at stride 1 and 2, got ",
+              k, " at ", stride);
+  TORCH_CHECK(first[0].size(1) == x.size(1) && (!isStem || x.size(1) == 3), "x has ", x.size(1), " channels, weight ",
+              first[0].sizes());
+  x = x.to(half && !isStem ? at::kBFloat16 : at::kFloat).contiguous(kNhwc);
+  Shape s{};
+  s.hasStem = isStem, s.residual = residual, s.half = half, s.statistics = statistics;
+  auto& d = s.d;
+  d.n = static_cast<int>(x.size(0)), d.h = static_cast<int>(x.size(2)), d.w = static_cast<int>(x.size(3));
+  if (isStem) {
+    auto& i = s.stem;
+    i.picture = data<float>(x), i.h = d.h, i.w = d.w;
+    i.top = static_cast<int>(sidesOf(i.h, 3, 2, same, &i.oh)), i.left = static_cast<int>(sidesOf(i.w, 3, 2, same, &i.ow));
+    d.h = i.oh, d.w = i.ow;
+  }
+  d.c = static_cast<int>(first[0].size(0)), d.k = static_cast<int>(k), d.stride = static_cast<int>(stride);
+  d.top = static_cast<int>(sidesOf(d.h, k, stride, same, &d.oh));
+  d.left = static_cast<int>(sidesOf(d.w, k, stride, same, &d.ow));
+  const Layer a = ready(first), b = ready(second), c = ready(third);
+  if (learns({&first, &second, &third}, x))
+    return Block::apply(x, a[0], a[1], a[2], b[0], b[1], b[2], c[0], c[1], c[2],
+                        std::vector<Tensor>{a[3], a[4], b[3], b[4], c[3], c[4]}, s);
+  return half ? blockForward<Half16>(s, x, a, b, c).out : blockForward<float>(s, x, a, b, c).out;
+}
+
+Tensor invertedResidual(const Tensor& x, std::vector<Tensor> expand, std::vector<Tensor> depthwise,
+                        std::vector<Tensor> project, int64_t stride, bool same, bool residual, bool half, bool training,
+                        double eps, double momentum) {
+  return run(x, expand, depthwise, project, stride, same, residual, false, half, {training, eps, momentum});
+}
+Tensor stemBlock(const Tensor& x, std::vector<Tensor> stem, std::vector<Tensor> depthwise, std::vector<Tensor> project,
+                 int64_t stride, bool same, bool half, bool training, double eps, double momentum) {
+  return run(x, stem, depthwise, project, stride, same, false, true, half, {training, eps, momentum});
+}
+
+// --- a pointwise convolution, BatchNorm, ReLU6
+
+template <class T>
+struct Pointwise : torch::autograd::Function<Pointwise<T>> {
+  static std::pair<Tensor, std::pair<Tensor, Tensor>> made(const Tensor& x, const Layer& layer, const Statistics& s) {
+    const auto& k = use<T>();
+    const long m = static_cast<long>(x.size(0) * x.size(2) * x.size(3));
+    const int cin = static_cast<int>(x.size(1)), cout = static_cast<int>(layer[0].size(0));
+    Sum sum(cout);
+    const Tensor z = image(x.size(0), cout, x.size(2), x.size(3), kType<T>), y = at::empty_like(z);
+    k.pointwise(data<T>(x), nullptr, {}, m, cin, cout, data<float>(layer[0]), data<T>(z), s.ofBatch ? Sums(sum) : Sums{});
+    const Tensor norm = normOf(layer, sum.first, sum.second, m, s);
+    k.normalise(data<T>(z), view(norm), nullptr, true, data<T>(y), m, cout);
+    return {y, {z, norm}};
+  }
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& gamma, const Tensor& beta,
+                        const std::vector<Tensor>& running, const Statistics& s) {
+    const auto [y, kept] = made(x, {w, gamma, beta, running[0], running[1]}, s);
+    ctx->save_for_backward({x, w, kept.first, kept.second});
+    ctx->saved_data["batch"] = s.ofBatch;
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto& k = use<T>();
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &x = saved[0], &w = saved[1], &z = saved[2], &norm = saved[3];
+    const Tensor g = grads[0].to(kType<T>).contiguous(kNhwc);
+    const long m = static_cast<long>(x.size(0) * x.size(2) * x.size(3));
+    const int cin = static_cast<int>(x.size(1)), cout = static_cast<int>(w.size(0));
+    Sum sum(cout);
+    const Tensor clipped = at::empty_like(z), gx = at::empty_like(x), dw = at::empty_like(w);
+    k.normaliseSums(data<T>(g), data<T>(z), view(norm), true, m, cout, sum);
+    k.clipGrad(data<T>(g), data<T>(z), view(norm), data<T>(clipped), m, cout);
+    const Back back = backOf(norm, sum.first, sum.second, m, ctx->saved_data["batch"].toBool());
+    k.pointwiseGrad(data<T>(clipped), data<T>(z), back.view(), data<T>(x), nullptr, {}, m, cin, cout, data<float>(w),
+                    nullptr, data<T>(gx), data<float>(dw), {});
+    return {gx, dw, back.gamma, back.beta, {}, {}};
+  }
+};
+
+Tensor pointwiseRelu6(const Tensor& given, std::vector<Tensor> layer, bool half, bool training, double eps,
+                      double momentum) {
+  checkLayer(layer, "the layer");
+  TORCH_CHECK(given.dim() == 4 && given.device().is_cpu(), "expected x [N, C, H, W] on the CPU, got ", given.sizes());
+  TORCH_CHECK(layer[0].size(1) == given.size(1) && layer[0].size(2) == 1, "x has ", given.size(1), " channels, weight ",
+              layer[0].sizes());
+  const Tensor x = given.to(half ? at::kBFloat16 : at::kFloat).contiguous(kNhwc);
+  const Layer l = ready(layer);
+  const Statistics s{training, eps, momentum};
+  const std::vector<Tensor> running{l[3], l[4]};
+  if (!learns({&layer}, x)) return half ? Pointwise<Half16>::made(x, l, s).first : Pointwise<float>::made(x, l, s).first;
+  return half ? Pointwise<Half16>::apply(x, l[0], l[1], l[2], running, s)
+              : Pointwise<float>::apply(x, l[0], l[1], l[2], running, s);
+}
+
+}  // namespace
+
+TORCH_LIBRARY(anneal, m) {
+  m.def("kernel_sets() -> str[]", sets);
+  m.def(
+      "inverted_residual(Tensor x, Tensor[] expand, Tensor[] depthwise, Tensor[] project, int stride, bool same, "
+      "bool residual, bool half, bool training, float eps, float momentum) -> Tensor",
+      invertedResidual);
+  m.def(
+      "stem_block(Tensor x, Tensor[] stem, Tensor[] depthwise, Tensor[] project, int stride, bool same, bool half, "
+      "bool training, float eps, float momentum) -> Tensor",
+      stemBlock);
+  m.def("pointwise_relu6(Tensor x, Tensor[] layer, bool half, bool training, float eps, float momentum) -> Tensor",
+        pointwiseRelu6);
+}
+
+}  // namespace anneal::kernels

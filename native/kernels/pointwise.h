@@ -1,0 +1,202 @@
+// Convolutions of 1 x 1, and the 3 x 3 stem, as products over blocks of pixels.
+#pragma once
+#include "products.h"
+
+namespace anneal::kernels {
+namespace {
+
+// --- panels: the pixels of a block made ready for a product, [rows][width], zeros beyond
+
+template <class T>
+void blank(T* p, int rows, int padded, int width) {
+  if (padded > rows) memset(p + static_cast<size_t>(rows) * width, 0, static_cast<size_t>(padded - rows) * width * sizeof(T));
+}
+
+template <class T>
+void panel(const T* x, int k, Norm norm, long m0, int rows, int padded, T* p, int width) {
+  for (int r = 0; r < rows; r++) {
+    const T* s = x + (m0 + r) * k;
+    T* o = p + static_cast<size_t>(r) * width;
+    if (norm.a)
+      for (int c = 0; c < width; c += 16)  // a = b = 0 beyond k
+        store(o + c, tail(16), relu6(fma(load(s + c, tail(k - c)), L(norm.a + c), L(norm.b + c))));
+    else
+      for (int c = 0; c < width; c += 16) store(o + c, tail(16), load(s + c, tail(k - c)));
+  }
+  blank(p, rows, padded, width);
+}
+
+template <class T>
+void panel(const T* g, const T* z, NormGrad grad, int n, long m0, int rows, int padded, T* p, int width) {
+  if (!grad.A) return panel<T>(g, n, Norm{}, m0, rows, padded, p, width);
+  for (int r0 = 0; r0 < rows; r0 += 8)
+    for (int c = 0; c < width; c += 16) {
+      const M m = tail(n - c);
+      const V A = L(grad.A + c), B = grad.B ? L(grad.B + c) : zero(), C = grad.B ? L(grad.C + c) : zero();
+      for (int r = r0; r < std::min(r0 + 8, rows); r++) {
+        const long at = (m0 + r) * n + c;
+        const V v = load(g + at, m);
+        store(p + static_cast<size_t>(r) * width + c, tail(16),
+              grad.B ? fma(A, v, fma(B, load(z + at, m), C)) : mul(A, v));
+      }
+    }
+  blank(p, rows, padded, width);
+}
+
+template <class T>
+void panel(const Stem& s, long m0, int rows, int padded, T* p, int width) {  // 27 values of 3 x 3 pixels
+  float row[48];
+  for (int r = 0; r < rows; r++) {
+    const long q = m0 + r;
+    const long n = q / s.ow / s.oh;
+    const int x0 = static_cast<int>(q % s.ow) * 2 - s.left, y0 = static_cast<int>(q / s.ow % s.oh) * 2 - s.top;
+    const int lo = std::max(0, -x0), hi = std::min(3, s.w - x0);
+    memset(row, 0, sizeof row);
+    for (int ky = 0; ky < 3; ky++) {
+      const int y = y0 + ky;
+      if (y < 0 || y >= s.h || hi <= lo) continue;
+      memcpy(row + ky * 9 + lo * 3, s.picture + ((n * s.h + y) * s.w + x0 + lo) * 3, (hi - lo) * 3 * sizeof(float));
+    }
+    for (int c = 0; c < width; c += 16) store(p + static_cast<size_t>(r) * width + c, tail(16), L(row + c));
+  }
+  blank(p, rows, padded, width);
+}
+
+template <class T>
+int blockRows(size_t bytesPerRow) {
+  constexpr long target = sizeof(T) == 4 ? 131072 : 262144;
+  return static_cast<int>(std::clamp<long>(target / static_cast<long>(bytesPerRow) / 32 * 32, 32, 256));
+}
+
+template <class T>
+void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, T* z, Sums out) {
+  const int kp = up(k, 32), np = up(n, 32), block = blockRows<T>(kp * sizeof(T) + np * 4);
+  T* B = scratch<T>(0, packedSize<T>(k, n));
+  pack(w, 1, k, k, n, B);
+  ThreadSums sums(n);
+  const bool around = beyondCache(m * n * sizeof(T), n);
+#pragma omp parallel num_threads(threads)
+  {
+    const int t = omp_get_thread_num();
+    long from, to;
+    share(m, t, &from, &to);
+    T* A = scratch<T>(1, static_cast<size_t>(block) * kp);
+    float* C = scratch<float>(2, static_cast<size_t>(block) * np);
+    float* part = scratch<float>(10, np * 2);
+    for (long m0 = from; m0 < to; m0 += block) {
+      const int rows = static_cast<int>(std::min<long>(block, to - m0)), padded = up(rows, 32);
+      const T* a = A;
+      if (stem)
+        panel(*stem, m0, rows, padded, A, kp);
+      else if (!norm.a && k == kp && rows == padded)
+        a = x + m0 * k;
+      else
+        panel(x, k, norm, m0, rows, padded, A, kp);
+      ahead.clear();
+      if (const long next = std::min<long>(block, to - m0 - rows); next > 0 && !stem) {
+        ahead.add(x + (m0 + rows) * k, next * k * sizeof(T));
+        ahead.over(stepsOf(padded, 0, 0, np));
+      }
+      times(a, kp, padded, B, k, n, C, np);
+      memset(part, 0, np * 2 * sizeof(float));
+      for (int r0 = 0; r0 < rows; r0 += 4)
+        for (int c = 0; c < n; c += 16) {
+          const M mask = tail(n - c);
+          V s = L(part + c), q = L(part + np + c);
+          for (int r = r0; r < std::min(r0 + 4, rows); r++) {
+            const V v = put(z + (m0 + r) * n + c, mask, L(C + static_cast<size_t>(r) * np + c), around);
+            s = add(s, v);
+            q = fma(v, v, q);
+          }
+          S(part + c, s);
+          S(part + np + c, q);
+        }
+      for (int c = 0; c < n; c += 16) addTo(sums.first(t) + c, L(part + c)), addTo(sums.second(t) + c, L(part + np + c));
+    }
+    _mm_sfence();
+  }
+  sums.into(out);
+}
+
+template <class T>
+void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k, int n,
+                   const float* w, const T* plus, T* gx, float* dw, Sums out) {
+  const int kp = up(k, 32), np = up(n, 32);
+  const int block = blockRows<T>((kp + np) * sizeof(T) * 2 + (gx ? kp * 4 : 0));
+  T* B = scratch<T>(0, packedSize<T>(n, k));
+  if (gx) pack(w, k, 1, n, k, B);
+  const bool tall = k <= n;  // dw as [k][n], else as [n][k]: the narrow side first
+  std::vector<float*> parts(threads);
+  ThreadSums sums(k);
+  const bool around = beyondCache(m * k * sizeof(T), k);
+#pragma omp parallel num_threads(threads)
+  {
+    const int t = omp_get_thread_num();
+    long from, to;
+    share(m, t, &from, &to);
+    T* X = scratch<T>(1, static_cast<size_t>(block) * kp);
+    T* G = scratch<T>(3, static_cast<size_t>(block) * np);
+    float* C = scratch<float>(2, static_cast<size_t>(block) * kp);
+    float* part = scratch<float>(10, kp * 2);
+    float* sum = parts[t] = scratch<float>(4, static_cast<size_t>(kp) * np, true);
+    for (long m0 = from; m0 < to; m0 += block) {
+      const int rows = static_cast<int>(std::min<long>(block, to - m0)), padded = up(rows, 32);
+      panel(g, z, grad, n, m0, rows, padded, G, np);
+      if (stem)
+        panel(*stem, m0, rows, padded, X, kp);
+      else
+        panel(x, k, norm, m0, rows, padded, X, kp);
+      ahead.clear();
+      if (const long next = std::min<long>(block, to - m0 - rows); next > 0) {
+        const long m1 = m0 + rows;
+        ahead.add(g + m1 * n, next * n * sizeof(T));
+        if (grad.B) ahead.add(z + m1 * n, next * n * sizeof(T));
+        if (!stem) ahead.add(x + m1 * k, next * k * sizeof(T));
+        ahead.over(stepsOf(padded, std::min(kp, np), std::max(kp, np), gx ? kp : 0));
+      }
+      if (tall)
+        timesTransposed(X, kp, G, np, padded, sum);
+      else
+        timesTransposed(G, np, X, kp, padded, sum);
+      if (!gx) continue;
+      times(G, np, padded, B, n, k, C, kp);
+      if (norm.a) memset(part, 0, kp * 2 * sizeof(float));
+      for (int r0 = 0; r0 < rows; r0 += 4)
+        for (int c = 0, end = std::min(r0 + 4, rows); c < k; c += 16) {
+          const M mask = tail(k - c);
+          const auto at = [&](int r) { return (m0 + r) * k + c; };
+          const auto made = [&](int r) { return L(C + static_cast<size_t>(r) * kp + c); };
+          if (norm.a) {
+            const V a = L(norm.a + c), b = L(norm.b + c), mean = L(norm.mean + c);
+            V s = L(part + c), q = L(part + kp + c);
+            for (int r = r0; r < end; r++) {
+              const V v = load(x + at(r), mask);
+              const V d = put(gx + at(r), mask, through(fma(v, a, b), made(r)), around);
+              s = add(s, d);
+              q = fma(d, sub(v, mean), q);
+            }
+            S(part + c, s);
+            S(part + kp + c, q);
+          } else {
+            for (int r = r0; r < end; r++)
+              store(gx + at(r), mask, plus ? add(made(r), load(plus + at(r), mask)) : made(r));
+          }
+        }
+      if (norm.a)
+        for (int c = 0; c < k; c += 16) addTo(sums.first(t) + c, L(part + c)), addTo(sums.second(t) + c, L(part + kp + c));
+    }
+    _mm_sfence();
+#pragma omp barrier
+#pragma omp for schedule(static)
+    for (int i = 0; i < n; i++)
+      for (int j = 0; j < k; j++) {
+        float s = 0;
+        for (int u = 0; u < threads; u++) s += parts[u][tall ? static_cast<size_t>(j) * np + i : static_cast<size_t>(i) * kp + j];
+        dw[static_cast<size_t>(i) * k + j] = s;
+      }
+  }
+  if (norm.a) sums.into(out);
+}
+
+}  // namespace
+}  // namespace anneal::kernels

@@ -1,0 +1,36 @@
+import { call } from './call.ts'
+import { autocastDtype } from './grad.ts'
+import type { DType } from './tensor.ts'
+
+/** Whose kernels run where there are two: `own` are those of `native/kernels`, `aten` libtorch's. */
+export type Kernels = 'own' | 'aten'
+
+let sets: readonly string[] | undefined
+/** The instruction sets that own kernels were built for and that this processor has: `avx512` or `avx2` for float32,
+ *  `avx512_bf16` for bfloat16. Empty where there are none. */
+export const kernelSets = (): readonly string[] => (sets ??= call('anneal::kernel_sets') as string[])
+
+let chosen: Kernels = process.env.ANNEAL_KERNELS === 'aten' ? 'aten' : 'own'
+/** Which kernels layers use from now on; what they used before. */
+export function useKernels(kernels: Kernels): Kernels {
+  const before = chosen
+  chosen = kernels
+  return before
+}
+/** Runs `fn` with these kernels. */
+export function withKernels<T>(kernels: Kernels, fn: () => T): T {
+  const before = useKernels(kernels)
+  try {
+    return fn()
+  } finally {
+    useKernels(before)
+  }
+}
+
+/** The type that own kernels would compute in now, by autocast; undefined where libtorch's serve. */
+export function ownKernels(): Extract<DType, 'float32' | 'bfloat16'> | undefined {
+  if (chosen === 'aten') return undefined
+  const dtype = autocastDtype() ?? 'float32'
+  if (dtype === 'bfloat16') return kernelSets().includes('avx512_bf16') ? dtype : undefined
+  return dtype === 'float32' && kernelSets().some(set => set === 'avx512' || set === 'avx2') ? dtype : undefined
+}

@@ -1,0 +1,85 @@
+import { call } from '../call.ts'
+import { ownKernels } from '../kernels.ts'
+import type { Layer, Tensor } from '../tensor.ts'
+import type { Module } from './module.ts'
+import { numbersOf } from './norm.ts'
+
+/** A convolution without bias and the BatchNorm after it. */
+export type Normed = readonly [conv: Module, bn: Module]
+
+/** The layers of a mobile net's block. ReLU6 follows the first two, nothing the last. */
+export interface BlockLayers {
+  /** 1 × 1, to more channels; of `stemBlock` the net's own first convolution, 3 × 3 at stride 2 over 3 channels. */
+  expand: Normed
+  /** 3 × 3 or 5 × 5, a filter a channel. */
+  depthwise: Normed
+  /** 1 × 1, to fewer channels. */
+  project: Normed
+  /** Of the depthwise convolution, 1 or 2. */
+  stride: number
+  /** TensorFlow's padding (`F.samePad`), else half of the kernel on every side. */
+  same?: boolean
+}
+
+/** An inverted residual (Sandler et al. 2018, arXiv:1801.04381) by one kernel where there is one for this processor, type
+ *  and layout; else `twin`, which is the same in libtorch's operators. x [N, C, H, W]; the kernel's output is in
+ *  channels_last. In training its BatchNorm takes its statistics from the batch, else it keeps them. */
+export function invertedResidual(layers: BlockLayers & { residual: boolean }, twin: Layer): Layer {
+  const { expand, depthwise, project, stride, same = false, residual } = layers
+  const normed = [expand, depthwise, project]
+  return x => {
+    const how = fused(x, normed)
+    if (!how) return twin(x)
+    const tensors = normed.map(tensorsOf)
+    return call('anneal::inverted_residual', x, ...tensors, stride, same, residual, how.half, ...how.statistics)
+  }
+}
+
+/** The first convolution of a mobile net with its first block, as `invertedResidual`. `within`: modules that the two are
+ *  inside of; where somebody watches one, `twin` runs. */
+export function stemBlock(layers: BlockLayers, twin: Layer, within: readonly Module[] = []): Layer {
+  const { expand, depthwise, project, stride, same = false } = layers
+  const normed = [expand, depthwise, project]
+  return x => {
+    const plain = x.requiresGrad || x.shape[1] !== 3 || within.some(m => m.hooks.size > 0)
+    const how = plain ? undefined : fused(x, normed)
+    if (!how) return twin(x)
+    return call('anneal::stem_block', x, ...normed.map(tensorsOf), stride, same, how.half, ...how.statistics)
+  }
+}
+
+/** A 1 × 1 convolution, its BatchNorm and ReLU6, as `invertedResidual`. */
+export function pointwiseRelu6(layer: Normed, twin: Layer): Layer {
+  return x => {
+    const how = fused(x, [layer])
+    if (!how) return twin(x)
+    return call('anneal::pointwise_relu6', x, tensorsOf(layer), how.half, ...how.statistics)
+  }
+}
+
+const tensorsOf = ([conv, bn]: Normed): Tensor[] => {
+  const { weight, bias } = bn.own.parameters
+  const { running_mean, running_var } = bn.own.buffers
+  return [conv.own.parameters.weight!, weight!, bias!, running_mean!, running_var!]
+}
+
+/** How the kernel is to compute; undefined where `twin` has to. */
+function fused(x: Tensor, layers: readonly Normed[]) {
+  const dtype = ownKernels()
+  if (!dtype || x.device !== 'cpu' || x.shape.length !== 4) return undefined
+  if (x.dtype !== 'float32' && x.dtype !== dtype) return undefined
+  const norms = layers.map(([, bn]) => bn)
+  const { training } = norms[0]!
+  const { eps, momentum } = numbersOf(norms[0]!)
+  for (const [conv, bn] of layers) {
+    const own = numbersOf(bn)
+    if (bn.training !== training || own.eps !== eps || own.momentum !== momentum) return undefined
+    if (conv.hooks.size + bn.hooks.size > 0 || conv.own.parameters.weight!.dtype !== 'float32') return undefined
+  }
+  if (training) {
+    // One value a channel has no variance: libtorch's own layer says so.
+    if (x.shape[0]! * x.shape[2]! * x.shape[3]! < 64) return undefined
+    for (const bn of norms) bn.own.buffers.num_batches_tracked!.add_(1)
+  }
+  return { half: dtype === 'bfloat16', statistics: [training, eps, momentum] as const }
+}
