@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { type ImageModel, models } from '../src/models/index.ts'
-import { F, fromArray, manualSeed, noGrad, ones, scope, type Tensor, tensor } from '../src/torch/index.ts'
+import { F, fromArray, manualSeed, noGrad, ones, scope, type Tensor, tensor, withKernels } from '../src/torch/index.ts'
 import { formulaPicture, formulaValues } from './golden/formula.ts'
 
 interface Summary {
@@ -88,23 +88,36 @@ for (const [name, expected] of Object.entries(golden.models))
         })
     })
 
-    await t.test("logits, gradients and statistics in training equal the reference's", () => {
-      small.train()
-      for (const [, m] of small.modules()) if (m.kind === 'Dropout' || m.kind === 'StochasticDepth') m.training = false
-      scope(() => {
-        const y = small(picture(2, 64))
-        closeLogits(y, expected.train64, Math.max(1e-4, 20 * error32.train64))
-        const loss = F.crossEntropy(y, tensor(golden.targets.map(BigInt)))
-        close(loss.item() / expected.train64.loss, 1, Math.max(1e-4, 20 * error32.loss), 'loss')
-        loss.backward()
-        const parameters = new Map(small.namedParameters())
-        const state = small.stateDict()
-        for (const [key, value] of Object.entries(expected.gradientNorms))
-          close(norm(parameters.get(key)!.grad!) / value, 1, Math.max(1e-3, 5 * error32.gradientNorms), key)
-        for (const [key, value] of Object.entries(expected.statisticNorms))
-          close(norm(state.get(key)!) / value, 1, Math.max(1e-4, 5 * error32.statisticNorms), key)
+    const before = new Map([...small.stateDict()].map(([key, value]) => [key, value.clone()]))
+    // Where a value lies at a corner of ReLU6, rounding decides on which side, and gradients jump: on other pictures than
+    // this libtorch's own float32 is off by 4 % too. Block by block own kernels are held tightly (torch.kernels.test.ts).
+    const corners = { aten: 1e-3, own: 0.01 }
+    for (const kernels of ['aten', 'own'] as const)
+      await t.test(`logits, gradients and statistics in training equal the reference's (kernels: ${kernels})`, () => {
+        small.loadStateDict(before)
+        small.zeroGrad()
+        small.train()
+        for (const [, m] of small.modules())
+          if (m.kind === 'Dropout' || m.kind === 'StochasticDepth') m.training = false
+        scope(() => {
+          const y = withKernels(kernels, () => small(picture(2, 64)))
+          closeLogits(y, expected.train64, Math.max(1e-4, 20 * error32.train64))
+          const loss = F.crossEntropy(y, tensor(golden.targets.map(BigInt)))
+          close(loss.item() / expected.train64.loss, 1, Math.max(1e-4, 20 * error32.loss), 'loss')
+          loss.backward()
+          const parameters = new Map(small.namedParameters())
+          const state = small.stateDict()
+          for (const [key, value] of Object.entries(expected.gradientNorms))
+            close(
+              norm(parameters.get(key)!.grad!) / value,
+              1,
+              Math.max(corners[kernels], 5 * error32.gradientNorms),
+              key,
+            )
+          for (const [key, value] of Object.entries(expected.statisticNorms))
+            close(norm(state.get(key)!) / value, 1, Math.max(1e-4, 5 * error32.statisticNorms), key)
+        })
       })
-    })
   })
 
 const picture = (n: number, size: number) => fromArray(formulaPicture([n, 3, size, size]), [n, 3, size, size])

@@ -7,9 +7,9 @@ import { library } from '../src/torch/index.ts'
 import { native } from '../src/torch/native.ts'
 import { nodes, place, root, sourcesIn } from './source.ts'
 
-/** Argument names of `aten::name.overload(Type name=default, …) -> …`, by overload. */
+/** Argument names of `space::name.overload(Type name=default, …) -> …`, by overload. */
 function argumentsOf(schema: string): [overload: string, names: string[]] {
-  const [, overload = '', body = ''] = /^(?:aten::)?\w+(?:\.(\w+))?\((.*)\) -> /.exec(schema) ?? assert.fail(schema)
+  const [, overload = '', body = ''] = /^(?:\w+::)?\w+(?:\.(\w+))?\((.*)\) -> /.exec(schema) ?? assert.fail(schema)
   const plain = body.replace(/"[^"]*"|\([^)]*\)|=\[[^\]]*\]/g, '')
   return [overload, plain.split(',').flatMap(part => / (\w+)(?:=.*)?$/.exec(part.trim())?.[1] ?? [])]
 }
@@ -66,7 +66,7 @@ test('the generated signatures of the operators used have the argument names of 
   }
   let compared = 0
   const wrong: string[] = []
-  for (const name of new Set([...calls()].map(c => c.name).filter(n => !n.includes('.')))) {
+  for (const name of new Set([...calls()].map(c => c.name).filter(n => !/[.:]/.test(n)))) {
     const here = loaded(name)
     assert.ok(generated.has(name), `${name} is called, but has no generated signature`)
     for (const [overload, names] of generated.get(name)!) {

@@ -24,32 +24,39 @@ T* data(const Tensor& t) {
 template <class T>
 constexpr at::ScalarType kType = sizeof(T) == 2 ? at::kBFloat16 : at::kFloat;
 
-template <class T>
-const Kernels<T>* kernels();
-template <>
-const Kernels<float>* kernels() {
-  static const auto* found = forAvx512() ? forAvx512() : forAvx2();
-  return found;
-}
-template <>
-const Kernels<Half16>* kernels() {
-  static const auto* found = forAvx512Bf16();
-  return found;
+// The kernels in use for each type, the best that this processor has unless told otherwise.
+struct InUse {
+  const Kernels<float>* wide = forAvx512() ? forAvx512() : forAvx2();
+  const Kernels<Half16>* half = forAvx512Bf16();
+};
+InUse& inUse() {
+  static InUse set;
+  return set;
 }
 template <class T>
 const Kernels<T>& use() {
-  const auto* k = kernels<T>();
-  TORCH_CHECK(k, "this processor, or the compiler that built the addon, has no kernels for ", kType<T>);
+  const Kernels<T>* k;
+  if constexpr (sizeof(T) == 2)
+    k = inUse().half;
+  else
+    k = inUse().wide;
+  TORCH_CHECK(k, "there are no kernels for ", kType<T>, " on this processor, or from this compiler");
   threads = at::get_num_threads();
   return *k;
 }
 
-// "avx512" or "avx2" for float, "avx512_bf16" for bfloat16, where there are kernels
+// What there is, the best of a type first
 std::vector<std::string> sets() {
   std::vector<std::string> out;
-  if (kernels<float>()) out.push_back(forAvx512() ? "avx512" : "avx2");
-  if (kernels<Half16>()) out.push_back("avx512_bf16");
+  if (forAvx512()) out.push_back("avx512");
+  if (forAvx2()) out.push_back("avx2");
+  if (forAvx512Bf16()) out.push_back("avx512_bf16");
   return out;
+}
+void useSet(const std::string& name) {
+  const auto* found = name == "avx512" ? forAvx512() : name == "avx2" ? forAvx2() : nullptr;
+  TORCH_CHECK(found, "there are no float32 kernels \"", name, "\" here");
+  inUse().wide = found;
 }
 
 // --- BatchNorm as the kernels take it
@@ -354,6 +361,7 @@ Tensor pointwiseRelu6(const Tensor& given, std::vector<Tensor> layer, bool half,
 
 TORCH_LIBRARY(anneal, m) {
   m.def("kernel_sets() -> str[]", sets);
+  m.def("use_kernel_set(str name) -> ()", useSet);
   m.def(
       "inverted_residual(Tensor x, Tensor[] expand, Tensor[] depthwise, Tensor[] project, int stride, bool same, "
       "bool residual, bool half, bool training, float eps, float momentum) -> Tensor",

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import { rng } from '../src/base/random.ts'
+import { autocast } from '../src/torch/grad.ts'
+import { call, F, fromArray, kernelSets, manualSeed, nn, noGrad, type Tensor, withKernels } from '../src/torch/index.ts'
+import { native } from '../src/torch/native.ts'
+
+const threads = native.threads()
+after(() => native.setThreads(threads))
+const floatSets = kernelSets().filter(set => set !== 'avx512_bf16')
+const hasHalf = kernelSets().includes('avx512_bf16')
+
+interface Case {
+  kind: 'inverted' | 'stem' | 'pointwise'
+  cin: number
+  mid: number
+  cout: number
+  k: number
+  stride: number
+  n: number
+  h: number
+  w: number
+  same: boolean
+  residual?: boolean
+  training: boolean
+}
+
+const usual: Case = {
+  kind: 'inverted',
+  cin: 16,
+  mid: 48,
+  cout: 24,
+  k: 3,
+  stride: 1,
+  n: 2,
+  h: 9,
+  w: 11,
+  same: false,
+  training: true,
+}
+const cases: Record<string, Partial<Case>> = {
+  'as mobile nets have it': {},
+  'kept statistics': { training: false },
+  'residual, channels that fill no register': { cin: 20, cout: 20, mid: 52, residual: true },
+  '5 x 5': { k: 5, h: 8, w: 8 },
+  'stride 2, symmetric padding': { stride: 2, h: 13, w: 10 },
+  'stride 2, TensorFlow padding': { stride: 2, h: 14, w: 9, same: true },
+  '5 x 5 at stride 2, symmetric': { k: 5, stride: 2, h: 7, w: 12 },
+  '5 x 5 at stride 2, TensorFlow': { k: 5, stride: 2, h: 10, w: 7, same: true },
+  'kept statistics, stride 2': { stride: 2, same: true, training: false, k: 5 },
+  'one picture': { n: 1, h: 16, w: 16, residual: true, cout: 16 },
+  'five pictures': { n: 5, h: 6, w: 5 },
+  'more pixels than a block has rows': { n: 2, h: 33, w: 37, cin: 8, mid: 16, cout: 8 },
+  'wide, and narrow after': { mid: 336, cin: 40, cout: 112, h: 7, w: 7 },
+  stem: { kind: 'stem', cin: 3, mid: 32, cout: 16, h: 21, w: 18 },
+  'stem, TensorFlow padding': { kind: 'stem', cin: 3, mid: 24, cout: 8, h: 20, w: 22, same: true },
+  'stem, kept statistics': { kind: 'stem', cin: 3, mid: 32, cout: 16, h: 16, w: 16, same: true, training: false },
+  pointwise: { kind: 'pointwise', cout: 72 },
+  'pointwise, kept statistics': { kind: 'pointwise', cout: 40, training: false },
+}
+
+/** A block with weights that leave ReLU6 something to clip on both sides; the fused layer and its twin share them. */
+function build({ kind, cin, mid, cout, k, stride, same, residual = false, training }: Case) {
+  manualSeed(7)
+  const conv = (a: number, b: number, size: number, s = 1, groups = 1) =>
+    nn.conv2d(a, b, size, { stride: s, groups, bias: false, padding: same && s === 2 ? 0 : size >> 1 })
+  const bn = (c: number) => {
+    const norm = nn.batchNorm2d(c, { eps: 1e-3, momentum: 0.2 })
+    noGrad(() => {
+      nn.init.uniform_(norm.own.parameters.weight!, 1, 4)
+      nn.init.uniform_(norm.own.parameters.bias!, -1, 3)
+      nn.init.uniform_(norm.own.buffers.running_mean!, -0.5, 0.5)
+      nn.init.uniform_(norm.own.buffers.running_var!, 0.5, 2)
+    })
+    return norm
+  }
+  const pad = (size: number, s: number) => (same && s === 2 ? [F.samePad(size, s)] : [])
+  if (kind === 'pointwise') {
+    const m = { conv: conv(cin, cout, 1), bn: bn(cout) }
+    const net = nn.module(
+      m,
+      nn.pointwiseRelu6([m.conv, m.bn], x => x.pipe(m.conv, m.bn, F.relu6_)),
+    )
+    return net.train(training)
+  }
+  const expand = kind === 'stem' ? conv(cin, mid, 3, 2) : conv(cin, mid, 1)
+  const m = {
+    expand,
+    bn1: bn(mid),
+    deep: conv(mid, mid, k, stride, mid),
+    bn2: bn(mid),
+    project: conv(mid, cout, 1),
+    bn3: bn(cout),
+  }
+  const chain = (x: Tensor) =>
+    x.pipe(
+      ...(kind === 'stem' ? pad(3, 2) : []),
+      m.expand,
+      m.bn1,
+      F.relu6_,
+      ...pad(k, stride),
+      m.deep,
+      m.bn2,
+      F.relu6_,
+      m.project,
+      m.bn3,
+    )
+  const layers = {
+    expand: [m.expand, m.bn1],
+    depthwise: [m.deep, m.bn2],
+    project: [m.project, m.bn3],
+    stride,
+    same,
+  } as const
+  const fused =
+    kind === 'stem'
+      ? nn.stemBlock(layers, chain)
+      : nn.invertedResidual({ ...layers, residual }, residual ? x => chain(x).add_(x) : chain)
+  return nn.module(m, fused).train(training)
+}
+
+const values = (count: number, seed: number) => {
+  const random = rng(seed)
+  return Float32Array.from({ length: count }, () => random.uniform(-2, 2))
+}
+
+type Outcome = Record<string, Float64Array>
+/** Output, every gradient and every buffer, as float64. */
+function outcome(c: Case, how: 'own' | 'aten', dtype: 'float32' | 'float64' | 'bfloat16'): Outcome {
+  const net = build(c)
+  if (dtype === 'float64') net.to({ dtype })
+  net.to({ memoryFormat: 'channels_last' })
+  const x = fromArray(values(c.n * c.cin * c.h * c.w, 3), [c.n, c.cin, c.h, c.w]).to(
+    dtype === 'float64' ? dtype : 'float32',
+  )
+  if (c.kind !== 'stem') x.requiresGrad = true
+  const y = withKernels(how, () => autocast(dtype === 'bfloat16' ? dtype : 'float32', () => net(x))).to('float64')
+  const g = fromArray(values(y.numel, 5), y.shape).to('float64')
+  y.mul(g).sum().backward()
+  const plain = (t: Tensor) => Float64Array.from(t.detach().to('float64').contiguous().data() as Float64Array)
+  return {
+    output: plain(y),
+    ...(c.kind === 'stem' ? {} : { 'gradient of x': plain(x.grad!) }),
+    ...Object.fromEntries(Array.from(net.namedParameters(), ([name, t]) => [`gradient of ${name}`, plain(t.grad!)])),
+    ...Object.fromEntries(Array.from(net.namedBuffers(), ([name, t]) => [name, plain(t)])),
+  }
+}
+
+/** |a - b| / |b| in the norm of all values. */
+function difference(a: Float64Array, b: Float64Array): number {
+  assert.equal(a.length, b.length)
+  let [error, size] = [0, 0]
+  a.forEach((v, i) => {
+    error += (v - b[i]!) ** 2
+    size += b[i]! ** 2
+  })
+  return Math.sqrt(error / Math.max(size, 1e-12))
+}
+const compare = (found: Outcome, expected: Outcome, within: (name: string) => number) => {
+  assert.deepEqual(Object.keys(found), Object.keys(expected))
+  for (const [name, values] of Object.entries(expected)) {
+    const off = difference(found[name]!, values)
+    assert.ok(off <= within(name), `${name}: off by ${off.toExponential(2)}, at most ${within(name).toExponential(2)}`)
+  }
+}
+
+describe('kernels of our own against libtorch in float64', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {
+  for (const set of floatSets)
+    for (const [name, change] of Object.entries(cases))
+      test(`${set}: ${name}`, () => {
+        call('anneal::use_kernel_set', set)
+        const c = { ...usual, ...change }
+        const exact = outcome(c, 'aten', 'float64')
+        const aten = outcome(c, 'aten', 'float32')
+        // As good as libtorch's own float32, but for values at ReLU6's corners, of which either side may be.
+        for (const n of [1, 2, 3]) {
+          native.setThreads(n)
+          compare(outcome(c, 'own', 'float32'), exact, what => 2e-5 + 3 * difference(aten[what]!, exact[what]!))
+        }
+        native.setThreads(threads)
+        call('anneal::use_kernel_set', floatSets[0]!)
+      })
+})
+
+describe('kernels of our own against finite differences', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {
+  for (const name of ['as mobile nets have it', 'kept statistics, stride 2', 'stem', 'pointwise'])
+    test(name, () => {
+      const c = { ...usual, ...cases[name] }
+      const net = build(c).to({ memoryFormat: 'channels_last' })
+      const x = fromArray(values(c.n * c.cin * c.h * c.w, 3), [c.n, c.cin, c.h, c.w])
+      const moved = [...net.parameters(), ...(c.kind === 'stem' ? [] : [x])]
+      const directions = moved.map((t, i) => fromArray(values(t.numel, 20 + i), t.shape))
+      const loss = () => {
+        const y = withKernels('own', () => net(x)).to('float64')
+        return y.mul(fromArray(values(y.numel, 5), y.shape)).sum()
+      }
+      if (c.kind !== 'stem') x.requiresGrad = true
+      loss().backward()
+      const slope = moved.reduce((sum, t, i) => sum + t.grad!.mul(directions[i]!).sum().item(), 0)
+      const at = (by: number) =>
+        noGrad(() => {
+          moved.forEach((t, i) => {
+            t.add_(directions[i]!.mul(by))
+          })
+          return loss().item()
+        })
+      const step = 2 ** -16
+      const found = (at(step) - at(-2 * step)) / (2 * step)
+      assert.ok(Math.abs(found - slope) < 0.02 * Math.abs(slope), `${found}, by backward ${slope}`)
+    })
+})
+
+describe('in bfloat16', { skip: !hasHalf && 'no AVX-512 BF16 here' }, () => {
+  for (const [name, change] of Object.entries(cases))
+    test(name, () => {
+      const c = { ...usual, ...change }
+      const exact = outcome(c, 'aten', 'float64')
+      const aten = outcome(c, 'aten', 'bfloat16')
+      compare(outcome(c, 'own', 'bfloat16'), exact, what => 5e-3 + 3 * difference(aten[what]!, exact[what]!))
+    })
+})
