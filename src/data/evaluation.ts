@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { type FolderIndex, openFolder } from './folder.ts'
-import type { Known } from './known.ts'
+import { type Known, noParts } from './known.ts'
 import { namedAsPicture } from './magic.ts'
 import { indexNames } from './name-index.ts'
 import { splitNamed } from './names.ts'
@@ -93,7 +93,10 @@ function partFolders(
     const split = entry.type === 'folder' && !classes.includes(entry.name) ? splitNamed(entry.name) : undefined
     if (split) parts.set(split, entry)
   }
-  if (parts.size === 0) return undefined
+  if (parts.size === 0) {
+    if (part !== undefined && part !== 'all') choices.push(noParts(part, dir))
+    return undefined
+  }
   if (part === 'all') return [...parts.values()]
   const wanted = part ?? (parts.has('test') ? 'test' : 'valid')
   const chosen = parts.get(wanted)

@@ -39,13 +39,20 @@ export function unknownLabel(
   )
 }
 
+/** Says that the part asked for is not taken, as there are no parts. */
+export const noParts = (part: Split, source: string): Choice => ({
+  what: 'part',
+  value: 'all',
+  reason: `${part} was asked for, and ${source} tells no parts: every picture is taken`,
+})
+
 /** The part of the pictures that a model is judged by, undefined where they have no parts; says which in `choices`. */
 export function partOf(
   splits: readonly Split[] | undefined,
   { part }: Known,
-  choices: Choice[],
-  rows: readonly number[],
+  { choices, rows, source }: { choices: Choice[]; rows: readonly number[]; source: string },
 ): Split | undefined {
+  if (!splits && part !== undefined && part !== 'all') choices.push(noParts(part, source))
   if (part === 'all' || !splits) return undefined
   const counts = { train: 0, valid: 0, test: 0 }
   for (const row of rows) counts[splits[row]!]++

@@ -42,7 +42,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const splits = given.splits ?? splitsByFolder(given, choices)
   const told = toldRows(given)
   const once = withoutCopies(given, told.rows, splits)
-  const part = known && partOf(splits, known, choices, once.rows)
+  const part = known && partOf(splits, known, { choices, rows: once.rows, source: given.source })
   const rows = part && splits ? once.rows.filter(row => splits[row] === part) : once.rows
   const splitOf = (row: number): Split => (known ? 'test' : (splits?.[row] ?? 'train'))
   const classes = known ? knownClasses(answers, known, given.source) : classesOf(given, rows, splitOf)

@@ -37,6 +37,8 @@ export interface Pictures {
   data: ImageData
   /** The decoded picture of `item.picture`; a view that may be shared, not to be written to. */
   picture(number: number): Picture
+  /** The sha256 of the same picture's content, as it lies in its file. */
+  hash(number: number): string
   /** Size of the decoded pictures. */
   bytes: number
 }
@@ -100,7 +102,12 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
   const all = [...problems, ...once.problems, ...left.problems, ...unchecked]
   const data = describe({ ...index, classes: left.classes, problems: all }, left.items)
   checkEnough(data, index)
-  return { data, picture: number => store.picture(number), bytes: store.bytes }
+  return {
+    data,
+    picture: number => store.picture(number),
+    hash: number => contents[number]!.hash,
+    bytes: store.bytes,
+  }
 }
 
 function describe(
