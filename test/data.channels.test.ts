@@ -247,7 +247,7 @@ test('all pictures must be of one kind; an error counts the kinds and names one 
   assert.deepEqual(checkChannels([{ file: 'a.jpg' }]), { channels: 3, depth: 'uint8' })
   assert.throws(
     () => checkChannels([{ file: 'b.png' }, six, six, { ...six, file: 'c.tif', channels: 5 }]),
-    /2 with 6 channels of 16 bits \(a\.tif\), 1 with 3 channels of 8 bits \(b\.png\), 1 with 5 channels of 16 bits \(c\.tif\).*--channels rgb/,
+    /2 with 6 channels of 16 bits \(a\.tif\), 1 with 3 channels of 8 bits \(b\.png\), 1 with 5 channels of 16 bits \(c\.tif\).*channels: "rgb"/,
   )
 })
 

@@ -50,7 +50,10 @@ test('one process at a time writes to a run; a killed one does not block the nex
   const child = await holder(dir, 'create')
   assert.equal(lockOwner(dir)?.pid, child.pid)
   assert.equal(listRuns(root).find(r => r.dir === dir)?.state, 'running')
-  assert.throws(() => openRun(dir, 'append'), new RegExp(`process ${child.pid} is writing to this run.*--out`))
+  assert.throws(
+    () => openRun(dir, 'append'),
+    new RegExp(`process ${child.pid} is writing to this run.*another folder \\(out\\)`),
+  )
   child.kill('SIGKILL')
   await once(child, 'exit')
   assert.equal(lockOwner(dir), undefined)
@@ -135,7 +138,7 @@ test('a run is made in a new or an empty folder only', () => {
   const full = join(root, 'full')
   mkdirSync(full)
   writeFileSync(join(full, 'holiday.jpg'), '')
-  assert.throws(() => openRun(full, 'create'), /holds other files \(holiday\.jpg\).*--out/)
+  assert.throws(() => openRun(full, 'create'), /holds other files \(holiday\.jpg\).*another folder \(out\)/)
   assert.throws(() => openRun(full, 'append'), /holds no run.*anneal runs/)
   assert.throws(() => openRun(join(full, 'holiday.jpg'), 'create'), /is a file/)
   assert.throws(() => openRun(join(root, 'nowhere'), 'append'), /no such folder/)

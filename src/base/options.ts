@@ -27,6 +27,10 @@ export function typed(property: string, value: unknown): string {
 /** An option's name in a message, to whoever gave it: `labelColumn`, or `--label-column`. */
 export const option = (property: string): string => (asProperties ? property : flagOf(property))
 
-/** The same with a value: `folds: 5`, or `--folds 5`. */
+/** The same with a value: `task: "multi"`, or `--task multi`. */
 export const setting = (property: string, value: unknown): string =>
-  asProperties ? `${property}: ${Array.isArray(value) ? `[${value}]` : value}` : typed(property, value)
+  asProperties ? `${property}: ${written(value)}` : typed(property, value)
+
+/** A value as a program has it; a number stays as it is written (`2e-3`). */
+const written = (value: unknown): string =>
+  typeof value === 'string' && !Number.isNaN(Number(value)) ? value : (JSON.stringify(value) ?? String(value))

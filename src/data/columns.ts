@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import type { Find, Listing } from './lookup.ts'
 import { splitNamed } from './names.ts'
 import type { LabelOptions } from './options.ts'
@@ -38,8 +39,8 @@ export function findRoles(
 ): Roles {
   const choices: Choice[] = []
   const choose = (what: string, value: string, reason: string) => choices.push({ what, value, reason })
-  const named = (name: string | undefined, option: string) =>
-    name === undefined ? undefined : columnNamed(table, name, option)
+  const named = (name: string | undefined, property: string) =>
+    name === undefined ? undefined : columnNamed(table, name, property)
   const group = named(options.groupColumn, 'groupColumn')
   const time = named(options.timeColumn, 'timeColumn')
   const asked = [options.targets ?? options.labelColumn ?? []].flat()
@@ -59,7 +60,11 @@ export function findRoles(
   const labels = given.length > 0 ? given : labelColumns(table, free(), choose)
   const left = free().find(column => groupColumns.test(column.name) && !labels.includes(column) && repeats(column))
   if (left && !group && !time && !split && options.groupRegex === undefined)
-    choose('groups', 'none', `column "${left.name}" may name them; groupColumn keeps each on one side of the split`)
+    choose(
+      'groups',
+      'none',
+      `column "${left.name}" may name them; ${option('groupColumn')} keeps each on one side of the split`,
+    )
   return { file, find, labels, split, group, time, choices }
 }
 
@@ -103,7 +108,7 @@ function fileColumn(
   const nearest = scored.sort((a, b) => b.count - a.count || usual(b) - usual(a))[0]
   const example = nearest ? distinct(nearest.column)[0] : undefined
   throw new AnnealError(
-    `no column of ${table.file} names files below ${listing.dir} (columns ${table.columns.map(c => `"${c.name}"`).join(', ')}${example === undefined ? '' : `; "${nearest!.column.name}" holds "${example}"`}); the folder holds ${listing.names.length === 0 ? 'no files' : `${plural(listing.names.length, 'file')}, such as "${listing.names[0]}"`}. Check the folder, or name the column with fileColumn.`,
+    `no column of ${table.file} names files below ${listing.dir} (columns ${table.columns.map(c => `"${c.name}"`).join(', ')}${example === undefined ? '' : `; "${nearest!.column.name}" holds "${example}"`}); the folder holds ${listing.names.length === 0 ? 'no files' : `${plural(listing.names.length, 'file')}, such as "${listing.names[0]}"`}. Check the folder, or name the column with ${option('fileColumn')}.`,
   )
 }
 
@@ -149,6 +154,6 @@ function labelColumns(
   throw new AnnealError(
     names.length === 0
       ? `${table.file} has no column of labels beside the names of the files; expected one more column, such as label.`
-      : `${table.file} has several columns that may hold the labels: ${names.join(', ')}. Name one with labelColumn (--label-column), or several where each is a label of 0 and 1.`,
+      : `${table.file} has several columns that may hold the labels: ${names.join(', ')}. Name one with ${option('labelColumn')}, or several where each is a label of 0 and 1.`,
   )
 }

@@ -1,5 +1,6 @@
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import type { Answers } from './labels.ts'
 import type { Choice, Split } from './types.ts'
 
@@ -20,7 +21,7 @@ export function knownClasses(
 ): string[] {
   if (task === 'regression' && targets.length !== classes.length)
     throw new AnnealError(
-      `${source} gives ${plural(targets.length, 'number')} a picture (${targets.join(', ')}), and the model tells ${classes.length} (${classes.join(', ')}). Name as many columns with targets.`,
+      `${source} gives ${plural(targets.length, 'number')} a picture (${targets.join(', ')}), and the model tells ${classes.length} (${classes.join(', ')}). Name as many columns with ${option('targets')}.`,
     )
   return [...classes]
 }
@@ -34,7 +35,7 @@ export function unknownLabel(
   const near = didYouMean(name, classes)
   return new AnnealError(
     known
-      ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out what it does not know (--leave-out).`
+      ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out what it does not know (${setting('leaveOut', true)}).`
       : `${where}: the label "${name}" is in ${split} and no training picture has it; expected the labels of training: ${some}.${near} Add training pictures or correct the label.`,
   )
 }

@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import type { FolderIndex } from './folder.ts'
 import { type Known, knownClasses, partOf, unknownLabel } from './known.ts'
 import type { Answers } from './labels.ts'
@@ -64,9 +65,10 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const plan = { ...planOf(options), ...(given.times && { by: 'time' as const }) }
   let items = numbered.items
   const drawn = !items.some(item => item.split === 'valid')
+  const anew = option(plan.by ? 'timeColumn' : 'folds')
   if (!drawn && (plan.folds || plan.by))
     throw new AnnealError(
-      `${given.source} says which pictures are for validation, and ${plan.by ? 'timeColumn' : 'folds'} would draw them anew. Leave out ${plan.by ? 'timeColumn' : 'folds'}, or the split (splitColumn: false).`,
+      `${given.source} says which pictures are for validation, and ${anew} would draw them anew. Leave out ${anew}, or the split (${setting('splitColumn', false)}).`,
     )
   if (options.groupRegex !== undefined) items = groupedByName(items, { dir, pattern: options.groupRegex })
   checkGroupsApart(items, { dir, drawn })

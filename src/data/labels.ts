@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import { flag } from './columns.ts'
 import { delimiterFor, delimiterIn } from './delimiter.ts'
 import type { LabelOptions } from './options.ts'
@@ -123,7 +124,7 @@ function flags({ columns, rows, test, where }: AnswerSource, task: Task | undefi
       const value = flag(column.cells[row])
       if (value === undefined)
         throw new AnnealError(
-          `${where(row, column)}: "${cellText(column.cells[row])}" is neither 0 nor 1; with several label columns each holds 0 and 1 (or true and false). Columns of numbers to be told are named with targets.`,
+          `${where(row, column)}: "${cellText(column.cells[row])}" is neither 0 nor 1; with several label columns each holds 0 and 1 (or true and false). Columns of numbers to be told are named with ${option('targets')}.`,
         )
       return value ? [column.name] : []
     }),

@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import { type CacheOptions, type Content, cachePictures } from './cache.ts'
 import { dropCopies, dropEmptyClasses } from './clean.ts'
 import { type FolderIndex, indexFolder } from './folder.ts'
@@ -136,7 +137,7 @@ function checkDamaged({ dir, items, problems: before, options }: FolderIndex, pr
   const lines = damaged.slice(0, 10).map(({ file, reason }) => `  ${file}: ${reason}`)
   if (damaged.length > 10) lines.push(`  and ${damaged.length - 10} more`)
   throw new AnnealError(
-    `${damaged.length} of the ${plural(total, 'picture')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training puts up with. Repair or remove them, or raise maxDamaged (--max-damaged):\n${lines.join('\n')}`,
+    `${damaged.length} of the ${plural(total, 'picture')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training puts up with. Repair or remove them, or raise ${option('maxDamaged')}:\n${lines.join('\n')}`,
   )
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import { findRoles, flag, type Roles } from './columns.ts'
 import { checkFolder, type FolderIndex } from './folder.ts'
 import type { Known } from './known.ts'
@@ -63,8 +64,7 @@ function labelledRows(
     throw new AnnealError(
       `${table.file}, column "${roles.split!.name}" leaves no picture for training; expected train beside valid and test.`,
     )
-  if (options.fold !== undefined && options.folds === undefined && !foldColumn(table, roles.split))
-    throw new AnnealError(foldAlone)
+  if (options.fold !== undefined && options.folds === undefined && !foldColumn(table, roles.split)) throw foldAlone()
   const test = splits && new Set(rows.filter((_, i) => splits[i] === 'test'))
   const answers = readAnswers(
     {
@@ -117,7 +117,7 @@ function foundRows(
   }
   if (rows.length === 0)
     throw new AnnealError(
-      `none of the ${plural(table.rows, 'picture')} that ${table.file} names is below ${listing.dir}: ${problems[0]!.file} (${table.where(0)}); the folder holds ${listing.names[0] ?? 'nothing'}. Check the folder, or name the column with fileColumn.`,
+      `none of the ${plural(table.rows, 'picture')} that ${table.file} names is below ${listing.dir}: ${problems[0]!.file} (${table.where(0)}); the folder holds ${listing.names[0] ?? 'nothing'}. Check the folder, or name the column with ${option('fileColumn')}.`,
     )
   return { rows, files, problems }
 }

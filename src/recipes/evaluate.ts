@@ -63,7 +63,7 @@ export async function evaluateFolder(
   dir: string,
   { batchSize = 32, device, progress = () => {}, signal, ...options }: EvaluateFolderOptions = {},
 ): Promise<Evaluated> {
-  whole('batch', batchSize, 1, 4096)
+  whole('batchSize', batchSize, 1, 4096)
   checkDevice(device)
   manualSeed(0)
   const model = loadModel(run, device === undefined ? {} : { device })

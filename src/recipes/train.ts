@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
+import { option } from '../base/options.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import {
   isRun,
@@ -57,7 +58,9 @@ export async function trainFolder(
     )
   const root = resolve(out ?? 'runs')
   if (!relative(resolve(data), root).startsWith('..'))
-    throw new AnnealError(`${root}: the run would lie among the pictures of ${data}; name another folder with --out.`)
+    throw new AnnealError(
+      `${root}: the run would lie among the pictures of ${data}; name another folder (${option('out')}).`,
+    )
   const config: RunConfig = {
     format: 1,
     anneal: version(),

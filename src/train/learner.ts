@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { rate } from '../base/format.ts'
+import { setting } from '../base/options.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
 import {
   aten,
@@ -292,7 +293,7 @@ export class Learner {
       const loss = this.trainStep(batches[p.batch]!, epoch, optimizer)
       if (!Number.isFinite(loss))
         throw new AnnealError(
-          `the loss became ${loss} at step ${this.step + 1} (rate ${rate(lrs.at(-1)!)}): try a lower rate, e.g. --lr ${rate(base.at(-1)! / 10)}`,
+          `the loss became ${loss} at step ${this.step + 1} (rate ${rate(lrs.at(-1)!)}): try a lower rate, e.g. ${setting('lr', rate(base.at(-1)! / 10))}`,
         )
       this.average?.update()
       smooth.add(loss)
