@@ -146,6 +146,12 @@ const rows: Row[] = [
   ],
   ['no views to test with', ['shapes', '--tta', '0'], /--tta: expected a whole number from 1 to 64, got 0/],
   ['the highest of no views', ['shapes', '--tta-max'], /--tta-max says how the views of --tta are joined/],
+  [
+    'snapshots of no cycle',
+    ['shapes', '--snapshots', '--epochs', '0'],
+    /--snapshots averages .*, and --epochs 0 trains the head/,
+  ],
+  ['a mean of no cycle', ['shapes', '--swa', '--epochs', '0'], /--swa averages .* leave one of them out/],
   ['one fold', ['shapes', '--folds', '1'], /--folds: expected a whole number from 2 to 100, got 1/],
   ['a fold too many', ['shapes', '--folds', '3', '--fold', '3'], /--fold: expected a whole number from 0 to 2, got 3/],
   ['a fold of none', ['shapes', '--fold', '1'], /--fold 1 needs --folds/],
@@ -155,7 +161,12 @@ const rows: Row[] = [
   ['likeness and factor', ['shapes', '--like', 'imagenet', '--factor', '3'], /say the same thing/],
   ['unknown channels', ['shapes', '--channels', 'gray'], /--channels: expected auto, rgb, copy, keep, got gray/],
   ['one ending', ['shapes', ...tiny, '--channel-files', '_A'], /two or more different endings.*got "_A"/],
-  ['no such table', ['shapes', ...tiny, '--labels', 'nope.csv'], /nope\.csv can not be read: it does not exist/],
+  [
+    'no such table',
+    ['shapes', ...tiny, '--labels', 'nope.csv'],
+    /the table nope\.csv can not be read: it does not exist \(looked for \S+nope\.csv and \S+shapes\/nope\.csv\); tables near: own\.csv\. Name it with --labels\./,
+  ],
+  ['a table misspelled', ['shapes', ...tiny, '--labels', 'onw.csv'], /Did you mean "own\.csv"\?/],
   ['a bad regex', ['shapes', ...tiny, '--label-regex', '(['], /--label-regex is no regular expression: .*\(\[/],
   ['a regex without a group', ['shapes', ...tiny, '--label-regex', 'x'], /--label-regex \/x\/ has no capture group/],
   [

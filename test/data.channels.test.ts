@@ -7,6 +7,7 @@ import { cachePictures } from '../src/data/cache.ts'
 import { checkChannels, chooseChannels } from '../src/data/channels.ts'
 import { type ChannelMode, DECODER_VERSION, decode, decodeFile } from '../src/data/decode.ts'
 import { contentHashes, sha256 } from '../src/data/hashes.ts'
+import { imageFolder, openPictures } from '../src/data/index.ts'
 import { preview } from '../src/data/preview.ts'
 import { rangeOf } from '../src/data/range.ts'
 import { loadPicture } from '../src/data/single.ts'
@@ -350,4 +351,34 @@ test('a picture to predict must have the channels that the model was trained on'
     name: 'AnnealError',
     message: /a\.tif has 4 channels; the model was trained on 6/,
   })
+})
+
+test('values that were missing are told for each picture, which stays', async t => {
+  const dir = tempFolder(t)
+  for (let n = 0; n < 8; n++) {
+    const values = Float32Array.from({ length: 16 }, (_, i) => i + n)
+    if (n === 3) values[5] = Number.NaN
+    if (n === 6) values.fill(Number.NaN, 0, 4)
+    put(dir, { [`${n % 2 ? 'odd' : 'even'}/${n}.tif`]: tiff({ height: 4, width: 4, pages: [values] }) })
+  }
+  for (let again = 0; again < 2; again++) {
+    const { data } = await openPictures(await imageFolder(dir), { short: 4, channels: 'keep' })
+    assert.equal(data.items.length, 8)
+    assert.deepEqual(data.problems, [
+      {
+        kind: 'missing-values',
+        file: 'even/6.tif',
+        reason: '4 missing values (NaN or nodata) became the mean of their channels',
+        kept: true,
+        counted: false,
+      },
+      {
+        kind: 'missing-values',
+        file: 'odd/3.tif',
+        reason: '1 missing value (NaN or nodata) became the mean of its channel',
+        kept: true,
+        counted: false,
+      },
+    ])
+  }
 })

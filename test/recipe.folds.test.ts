@@ -128,6 +128,17 @@ describe('a run over three folds', () => {
   })
 })
 
+test('what can not be divided into folds is refused before a fold is begun', async () => {
+  for (const part of ['train', 'valid']) cpSync(work.path('marks'), work.path('parted', part), { recursive: true })
+  const phases: string[] = []
+  const onEvent = (event: RunEvent) => event.type === 'phase' && phases.push(event.phase)
+  await assert.rejects(
+    work.train('parted', 'refused', settings, { onEvent }),
+    /has a validation folder, valid, and folds/,
+  )
+  assert.deepEqual(phases, [])
+})
+
 describe('a run over folds that was interrupted', () => {
   const times = (run: string, fold: number) => statSync(work.path(run, `fold-${fold}`, 'result.json')).mtimeMs
   /** Whether an event is the first step of a fold. */

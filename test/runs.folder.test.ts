@@ -15,7 +15,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { AnnealError } from '../src/base/errors.ts'
-import { listRuns, lockOwner, newRunFolder, openRun, type RunConfig, readRun } from '../src/runs/index.ts'
+import { listRuns, lockOwner, newRunFolder, openRun, type RunConfig, readRun, runPaths } from '../src/runs/index.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'anneal-runs-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -134,6 +134,12 @@ test('a run is made in a new or an empty folder only', () => {
   mkdirSync(empty)
   openRun(empty, 'create').close()
   assert.throws(() => openRun(empty, 'create'), /holds a run already.*--resume/)
+  writeFileSync(runPaths(empty).result, '{}')
+  assert.throws(
+    () => openRun(empty, 'create'),
+    ({ message }: Error) =>
+      /holds a run that is finished\. .*npx anneal predict/.test(message) && !/resume/.test(message),
+  )
 
   const full = join(root, 'full')
   mkdirSync(full)

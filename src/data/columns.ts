@@ -1,6 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
-import { option } from '../base/options.ts'
+import { option, setting } from '../base/options.ts'
 import type { Find, Listing } from './lookup.ts'
 import { splitNamed } from './names.ts'
 import type { LabelOptions } from './options.ts'
@@ -58,6 +58,10 @@ export function findRoles(
     if (split) choose('split column', split.name, `it holds ${distinct(split).slice(0, 4).join(', ')}`)
   }
   const labels = given.length > 0 ? given : labelColumns(table, free(), choose)
+  if (!split && !time && options.splitColumn === undefined) {
+    const unused = free().find(column => splitColumns.test(column.name) && !labels.includes(column))
+    if (unused) choose('split column', 'none', unusedSplit(unused))
+  }
   const left = free().find(column => groupColumns.test(column.name) && !labels.includes(column) && repeats(column))
   if (left && !group && !time && !split && options.groupRegex === undefined)
     choose(
@@ -66,6 +70,16 @@ export function findRoles(
       `column "${left.name}" may name them; ${option('groupColumn')} keeps each on one side of the split`,
     )
   return { file, find, labels, split, group, time, choices }
+}
+
+/** Why a column that is called as one of splits is none, and how it would be. */
+function unusedSplit(column: Column): string {
+  const words = distinct(column)
+  const some = `${words.slice(0, 4).join(', ')}${words.length > 4 ? ', …' : ''}`
+  const numbers = words.length > 1 && words.every(word => Number.isInteger(cellNumber(word)))
+  return numbers
+    ? `column "${column.name}" holds ${some} and is left unused; ${setting('splitColumn', column.name)} takes its numbers as folds`
+    : `column "${column.name}" holds ${some || 'nothing'}, which names no split, and is left unused`
 }
 
 /** Up to `looked` rows, spread over all, at uneven distances, as what rows hold may alternate. */

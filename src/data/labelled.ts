@@ -171,7 +171,7 @@ function withoutCopies(
 
 /** The labels of training, in natural order; the names of the targets of a regression. */
 function classesOf(
-  { answers, listing, source }: LabelledRows,
+  { answers, listing, source, problems }: LabelledRows,
   rows: readonly number[],
   splitOf: (row: number) => Split,
 ): string[] {
@@ -179,9 +179,14 @@ function classesOf(
   const labels = new Set<string>()
   for (const row of rows) if (splitOf(row) === 'train') for (const label of answers.labels[row]!) labels.add(label)
   const least = answers.task === 'single' ? 2 : 1
+  const missing = problems.filter(({ kind }) => kind === 'missing')
+  const gone =
+    missing.length > 0
+      ? ` (${plural(missing.length, 'more picture is', 'more pictures are')} named and missing, such as ${missing[0]!.file})`
+      : ''
   if (labels.size < least)
     throw new AnnealError(
-      `${source} gives the training pictures in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
+      `${source} gives the training pictures in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}${gone}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
     )
   return [...labels].sort(naturalOrder)
 }

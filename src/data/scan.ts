@@ -90,7 +90,10 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
 
   items = items.filter(item => {
     const row = store.rows[item.picture]!
-    if ('offset' in row) return true
+    if ('offset' in row) {
+      if (row.filled) problems.push(filledIn(relative(dir, item.file), row.filled))
+      return true
+    }
     problems.push({ kind: 'damaged', file: relative(dir, item.file), reason: row.reason, kept: false, counted: true })
     return false
   })
@@ -110,6 +113,14 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
     bytes: store.bytes,
   }
 }
+
+const filledIn = (file: string, count: number): Problem => ({
+  kind: 'missing-values',
+  file,
+  reason: `${plural(count, 'missing value')} (NaN or nodata) became the mean of ${count === 1 ? 'its channel' : 'their channels'}`,
+  kept: true,
+  counted: false,
+})
 
 function describe(
   { dir, task, classes, problems, choices }: FolderIndex,

@@ -177,6 +177,11 @@ export function checkOptions(o: TrainOptions): void {
     throw new AnnealError(
       `${option('ttaMax')} says how the views of ${option('tta')} are joined; give ${option('tta')} too, or leave it out`,
     )
+  const averaging = (['snapshots', 'swa'] as const).find(name => o[name])
+  if (averaging && o.epochs === 0)
+    throw new AnnealError(
+      `${setting(averaging, true)} averages the ends of cycles of the whole net, and ${setting('epochs', 0)} trains the head alone; leave one of them out`,
+    )
   whole('folds', o.folds, 2, 100)
   if (o.fold !== undefined && o.folds === undefined && o.labels === undefined)
     throw new AnnealError(

@@ -22,6 +22,7 @@ import { checkDevice } from './device.ts'
 import { fiveSteps } from './five-steps.ts'
 import { foldName, trainFolds } from './folds.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
+import { openIndex } from './pictures.ts'
 import { Session } from './session.ts'
 import { restoredOptions, storedSettings } from './settings.ts'
 
@@ -196,6 +197,8 @@ async function oneRun(config: RunConfig, context: Context): Promise<Made> {
 }
 
 async function everyFold(config: RunConfig, { session, options }: Context, hooks: TrainHooks): Promise<Made> {
+  // What can't be divided is refused before a fold is begun.
+  await openIndex(config.data, { ...options, seed: config.seed, fold: 0 })
   const result = await trainFolds(session, options.folds!, (fold, dir, resume) => {
     const settings = { ...config.settings, fold }
     return drive(dir, resume ? 'append' : 'create', { ...config, settings }, { ...options, fold }, hooks)

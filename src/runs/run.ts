@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } 
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
+import { quoted } from '../base/format.ts'
 import { option } from '../base/options.ts'
 import type { RunConfig } from './config.ts'
 import type { EventBody, RunEvent, RunResult } from './events.ts'
@@ -154,9 +155,13 @@ function makeEmpty(dir: string): void {
   if (stat && !stat.isDirectory())
     throw new AnnealError(`${dir}: is a file; a run needs a folder. Choose another folder (${option('out')}).`)
   if (stat) {
+    if (isRun(dir) && existsSync(runPaths(dir).result))
+      throw new AnnealError(
+        `${dir}: holds a run that is finished. Choose another folder (${option('out')}), or predict with it: npx anneal predict ${quoted(dir)} PICTURE.`,
+      )
     if (isRun(dir))
       throw new AnnealError(
-        `${dir}: holds a run already. Go on with it by \`npx anneal train --resume ${dir}\`, or choose another --out.`,
+        `${dir}: holds a run already. Go on with it by \`npx anneal train --resume ${quoted(dir)}\`, or choose another folder (${option('out')}).`,
       )
     const found = readdirSync(dir).filter(name => name !== '.DS_Store')
     if (found.length > 0)
