@@ -17,6 +17,7 @@ import {
 import { WeightAverage } from './average.ts'
 import { weightedOrder } from './balance.ts'
 import type { BatchInfo, Callback, EpochInfo } from './callback.ts'
+import { byDecay } from './decay.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import type { Precision, Trainable } from './network.ts'
 import { type Objective, objective } from './objective.ts'
@@ -356,12 +357,9 @@ export class Learner {
 
   #newOptimizer(lrs: readonly number[]): optim.Optimizer {
     const { weightDecay } = this.options
-    // Weight decay is for the weights of convolutions and linear layers, not for biases and BatchNorm (as fastai does).
     const groups = this.network.groups.flatMap(({ modules }, group) => {
       if (this.#frozen[group]) return []
-      const params = modules.flatMap(m => m.parameters())
-      const decayed = params.filter(p => p.shape.length > 1)
-      const plain = params.filter(p => p.shape.length <= 1)
+      const { decayed, plain } = byDecay(modules)
       return [
         { params: decayed, lr: lrs[group]!, weightDecay, group },
         { params: plain, lr: lrs[group]!, weightDecay: 0, group },
