@@ -98,9 +98,9 @@ test('what can not be drawn is said in a line', async () => {
   }
   const refused: [string, SheetOptions, RegExp][] = [
     ['shapes', { augment: 'side-onn' }, /unknown augmentation "side-onn".*Did you mean "side-on"\?/],
-    ['shapes', { views: 0 }, /--views: expected a whole number from 1 to 20, got 0/],
-    ['shapes', { pictures: Number.NaN }, /--pictures: expected a whole number from 1 to 50, got NaN/],
-    ['shapes', { size: 8 }, /--size: expected a whole number from 32 to 2048, got 8/],
+    ['shapes', { views: 0 }, /Error: views: expected a whole number from 1 to 20, got 0/],
+    ['shapes', { pictures: Number.NaN }, /Error: pictures: expected a whole number from 1 to 50, got NaN/],
+    ['shapes', { size: 8 }, /Error: size: expected a whole number from 32 to 2048, got 8/],
     ['nowhere', {}, /nowhere/],
     ['flat', { augment: 'auto' }, /flat/],
   ]

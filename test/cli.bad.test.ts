@@ -16,6 +16,7 @@ before(async () => {
   mkdirSync(work.path('hollow/cat'), { recursive: true })
   mkdirSync(work.path('hollow/dog'))
   writeFileSync(work.path('file'), 'hello')
+  writeFileSync(work.path('own.csv'), 'file,a,b\ncircle/1.png,x,y\nsquare/1.png,z,y\n')
   await shapeFolder(work.path('one'), 3, ['circle'])
   await shapeFolder(work.path('singles'), 1)
   cpSync(work.path('shapes'), work.path('text'), { recursive: true })
@@ -79,7 +80,7 @@ const rows: Row[] = [
   ['batch 0', ['shapes', '--batch', '0'], /--batch: expected a whole number from 2 to 4096, got 0/],
   ['lr -1', ['shapes', '--lr', '-1'], /--lr: expected rates above 0, got -1/],
   ['lr NaN', ['shapes', '--lr', 'NaN'], /--lr: expected rates above 0, got NaN/],
-  ['lr 1e', ['shapes', '--lr', '1e'], /--lr: expected rates above 0, got NaN/],
+  ['lr 1e', ['shapes', '--lr', '1e'], /--lr: expected rates above 0, got 1e\n/],
   ['lr of two groups', ['shapes', ...tiny, '--lr', '1e-4,1e-3'], /squeezenet1_1 has 3 layer groups .* got 2/],
   ['epochs -1', ['shapes', '--epochs', '-1'], /--epochs: expected a whole number from 0, got -1/],
   ['minutes 0', ['shapes', '--minutes', '0'], /--minutes: expected a number of minutes above 0, got 0/],
@@ -108,7 +109,7 @@ const rows: Row[] = [
     /1\.png: it is no weight file/,
   ],
   ['weights and none', ['shapes', '--weights', 'other.safetensors', '--no-pretrained'], /contradict each other/],
-  ['sizes of words', ['shapes', '--sizes', '64,x'], /--sizes: expected a whole number from 32 to 2048, got NaN/],
+  ['sizes of words', ['shapes', '--sizes', '64,x'], /--sizes: expected a whole number from 32 to 2048, got x\n/],
   ['a size twice', ['shapes', '--sizes', '64,96,64'], /--sizes 64,96,64: 64 comes twice/],
   [
     'size and sizes',
@@ -117,7 +118,12 @@ const rows: Row[] = [
   ],
   ['a test size of nothing', ['shapes', '--test-size', '0'], /--test-size: expected .* got 0/],
   ['mixup 0', ['shapes', '--mixup', '0'], /--mixup: expected α above 0 \(fastai: 0\.4\), got 0/],
-  ['cutmix of words', ['shapes', '--cutmix', 'some'], /--cutmix: expected α above 0 .* got NaN/],
+  ['cutmix of words', ['shapes', '--cutmix', 'some'], /--cutmix: expected α above 0 .* got some\n/],
+  ['epochs of words', ['shapes', '--epochs', 'x'], /--epochs: expected a whole number from 0, got x\n/],
+  ['epochs of nothing', ['shapes', '--epochs', ''], /--epochs: expected a whole number from 0, got ""\n/],
+  ['views of words', ['shapes', '--tta', 'many'], /--tta: expected a whole number from 1 to 64, got many\n/],
+  ['batches of words', ['shapes', '--batch', 'big'], /--batch: expected a whole number from 2 to 4096, got big\n/],
+  ['weights of words', ['shapes', '--class-weights', '1,1e'], /--class-weights: expected .* got 1e\n/],
   ['an unknown loss', ['shapes', '--loss', 'foccal'], /--loss: expected .*, got foccal\. Did you mean "focal"/],
   ['a loss of numbers', ['shapes', ...tiny, '--loss', 'mae'], /--loss mae: does not fit pictures of one class each/],
   [
@@ -140,6 +146,12 @@ const rows: Row[] = [
   ],
   ['no views to test with', ['shapes', '--tta', '0'], /--tta: expected a whole number from 1 to 64, got 0/],
   ['the highest of no views', ['shapes', '--tta-max'], /--tta-max says how the views of --tta are joined/],
+  [
+    'snapshots of no cycle',
+    ['shapes', '--snapshots', '--epochs', '0'],
+    /--snapshots averages .*, and --epochs 0 trains the head/,
+  ],
+  ['a mean of no cycle', ['shapes', '--swa', '--epochs', '0'], /--swa averages .* leave one of them out/],
   ['one fold', ['shapes', '--folds', '1'], /--folds: expected a whole number from 2 to 100, got 1/],
   ['a fold too many', ['shapes', '--folds', '3', '--fold', '3'], /--fold: expected a whole number from 0 to 2, got 3/],
   ['a fold of none', ['shapes', '--fold', '1'], /--fold 1 needs --folds/],
@@ -149,18 +161,37 @@ const rows: Row[] = [
   ['likeness and factor', ['shapes', '--like', 'imagenet', '--factor', '3'], /say the same thing/],
   ['unknown channels', ['shapes', '--channels', 'gray'], /--channels: expected auto, rgb, copy, keep, got gray/],
   ['one ending', ['shapes', ...tiny, '--channel-files', '_A'], /two or more different endings.*got "_A"/],
-  ['no such table', ['shapes', ...tiny, '--labels', 'nope.csv'], /nope\.csv can not be read: it does not exist/],
-  ['a bad regex', ['shapes', ...tiny, '--label-regex', '(['], /labelRegex is no regular expression: .*\(\[/],
-  ['a regex without a group', ['shapes', ...tiny, '--label-regex', 'x'], /labelRegex \/x\/ has no capture group/],
+  [
+    'no such table',
+    ['shapes', ...tiny, '--labels', 'nope.csv'],
+    /the table nope\.csv can not be read: it does not exist \(looked for \S+nope\.csv and \S+shapes\/nope\.csv\); tables near: own\.csv\. Name it with --labels\./,
+  ],
+  ['a table misspelled', ['shapes', ...tiny, '--labels', 'onw.csv'], /Did you mean "own\.csv"\?/],
+  ['a bad regex', ['shapes', ...tiny, '--label-regex', '(['], /--label-regex is no regular expression: .*\(\[/],
+  ['a regex without a group', ['shapes', ...tiny, '--label-regex', 'x'], /--label-regex \/x\/ has no capture group/],
   [
     'a group that is nowhere',
     ['shapes', ...tiny, '--group-regex', '(x)'],
-    /groupRegex \(x\) finds no group in 36 names/,
+    /--group-regex \(x\) finds no group in 36 names/,
   ],
   ['an unknown task', ['shapes', '--task', 'many'], /many.*single, multi, regression/, 2],
-  ['a task of folders', ['shapes', '--task', 'multi'], /task is for labels from a table/],
-  ['targets of no table', ['shapes', '--targets', 'size'], /targets is for labels from a table/],
-  ['a column of no table', ['shapes', '--time-column', 'day'], /timeColumn names a column, but no table is given/],
+  [
+    'a task of folders',
+    ['shapes', '--task', 'multi'],
+    /--task is for labels from a table.*Give --labels or --label-regex, or leave --task out/,
+  ],
+  ['targets of no table', ['shapes', '--targets', 'size'], /--targets is for labels from a table/],
+  [
+    'a column of no table',
+    ['shapes', '--time-column', 'day'],
+    /--time-column names a column, but no table is given\. Name .* --labels/,
+  ],
+  [
+    'a column that is not there',
+    ['shapes', ...tiny, '--labels', 'own.csv', '--label-column', 'lable'],
+    /own\.csv has no column "lable" \(--label-column\)/,
+  ],
+  ['two columns of labels', ['shapes', ...tiny, '--labels', 'own.csv'], /Name one with --label-column, or/],
   ['no decisions', ['shapes', ...tiny, '--clean', 'nope.jsonl'], /nope\.jsonl/],
   ['a run among the pictures', ['shapes', '--out', 'shapes/run'], /would lie among the pictures/],
   ['a folder with files for a run', ['shapes', ...tiny, '--out', 'full'], /full: holds other files \(mine\.txt\)/],
@@ -198,6 +229,7 @@ test('none of these left anything behind', () => {
     'hollow',
     'one',
     'other.safetensors',
+    'own.csv',
     'shapes',
     'singles',
     'text',

@@ -112,6 +112,30 @@ describe('class folders', () => {
     assert.equal((await evaluated(single, work.path('shapes'), '--part', 'all')).pictures, 70)
   })
 
+  test('pictures that the run was trained or validated on are counted, by their content', async () => {
+    const found = await evaluated(single, work.path('shapes'), '--part', 'all')
+    assert.deepEqual(found.seen, { train: 30, valid: 15 })
+    assert.equal((await evaluated(single, work.path('shapes'))).seen!.train, 0)
+    for (const [from, to] of [
+      ['train/circle/0', 'renamed/circle/a'],
+      ['train/square/0', 'renamed/square/b'],
+      ['valid/square/10', 'renamed/square/c'],
+      ['test/square/15', 'renamed/square/d'],
+    ])
+      cpSync(work.path(`shapes/${from}.png`), work.path(`${to}.png`))
+    const { stderr } = await evaluate(single, work.path('renamed'), '--part', 'test')
+    assert.match(stderr, /^anneal: 2 of 4 pictures were in this run's training part; the figures are too good$/m)
+    assert.match(stderr, /^anneal: 1 of 4 pictures was in this run's validation part, .*somewhat too good$/m)
+    assert.match(stderr, /^part: all \(test was asked for, and .*renamed tells no parts: every picture is taken\)$/m)
+    const json = await evaluate(single, work.path('renamed'), '--json')
+    assert.match(json.stderr, /^anneal: 2 of 4 pictures were in this run's training part/)
+    const { seen, warnings } = JSON.parse(json.stdout)
+    assert.deepEqual([seen, warnings.length], [{ train: 2, valid: 1 }, 3], 'the third is that this is a second look')
+    rmSync(work.path('single/pictures.json'))
+    const old = await evaluated(single, work.path('renamed'))
+    assert.deepEqual([old.seen, old.warnings.length], [undefined, 1], 'a run from before keeps no list')
+  })
+
   test('a class that the model does not know is refused, or left out', async () => {
     cpSync(work.path('shapes/valid'), work.path('more'), { recursive: true })
     work.put({ 'more/cirle/1.png': await shape('circle', 300) })
@@ -159,6 +183,15 @@ describe('labels from elsewhere', () => {
     const f1 = [...counts.values()].map(([tp, fp, fn]) => (2 * tp) / (2 * tp + fp + fn))
     near(metrics.f1!, f1.reduce((a, b) => a + b) / 3)
     assert.match(report!, /samples avg/)
+    const whole = await evaluate(multi, work.path('marks'), '--labels', work.path('marks.csv'), '--part', 'test')
+    assert.match(
+      whole.stderr,
+      /^part: all \(test was asked for, and .*marks\.csv tells no parts: every picture is taken\)$/m,
+    )
+    assert.match(
+      whole.stderr,
+      /^anneal: 32 of 40 pictures were in this run's training part; the figures are too good$/m,
+    )
     assert.match(report!, new RegExp(`macro avg .* ${(f1.reduce((a, b) => a + b) / 3).toFixed(2)} `))
   })
 
@@ -188,19 +221,19 @@ describe('refused', () => {
       ['nope', shapes, {}, /nope: no such run or model/],
       [single.dir, 'nope', {}, /the folder nope can not be read: it does not exist/],
       [shapes, shapes, {}, /there is no saved model here/],
-      [multi.dir, shapes, {}, /class folders tell one class a picture, and the model tells several labels.*--labels/],
+      [multi.dir, shapes, {}, /class folders tell one class a picture, and the model tells several labels.*\(labels\)/],
       [numbers.dir, shapes, {}, /the model tells numbers \(radius\)/],
       [multi.dir, work.path('marks'), { labels: 'nope.csv' }, /nope\.csv can not be read: it does not exist/],
-      [single.dir, shapes, { batchSize: 0 }, /--batch: expected a whole number from 1 to 4096, got 0/],
-      [single.dir, shapes, { device: 'gpu' }, /--device: expected cpu, cuda or cuda:1, got gpu/],
-      [single.dir, shapes, { device: 'cuda:63' }, /--device cuda:63: /],
+      [single.dir, shapes, { batchSize: 0 }, /^batchSize: expected a whole number from 1 to 4096, got 0/],
+      [single.dir, shapes, { device: 'gpu' }, /^device: expected cpu, cuda or cuda:1, got gpu/],
+      [single.dir, shapes, { device: 'cuda:63' }, /^device: "cuda:63": /],
     ]
     for (const [run, dir, options, reason] of table)
       await assert.rejects(evaluateFolder(run, dir, options), { name: 'AnnealError', message: reason })
   })
 
   const rows: [name: string, args: () => string[], reason: RegExp, code: number][] = [
-    ['batches of words', () => [single.dir, work.path('shapes'), '--batch', 'x'], /--batch: .* got NaN/, 1],
+    ['batches of words', () => [single.dir, work.path('shapes'), '--batch', 'x'], /--batch: .* got x\n/, 1],
     ['an unknown part', () => [single.dir, work.path('shapes'), '--part', 'some'], /train, valid, test, all/, 2],
     ['no folder', () => [single.dir], /missing required argument 'folder'/, 2],
   ]

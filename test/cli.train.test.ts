@@ -68,7 +68,7 @@ test('the events say each step: scan, rates, batches, epochs, choices with their
 test('the run folder holds what it should, and nothing half-written', () => {
   const files = readdirSync(work.path('json')).sort()
   const expected = ['best.json', 'best.safetensors', 'config.json', 'events.jsonl', 'interpret.json', 'last.json']
-  expected.push('last.safetensors', 'metrics.csv', 'plots', 'report.html', 'result.json')
+  expected.push('last.safetensors', 'metrics.csv', 'pictures.json', 'plots', 'report.html', 'result.json')
   assert.deepEqual(files, expected)
   const written = lines(readFileSync(work.path('json', 'events.jsonl'), 'utf8')).map(
     line => JSON.parse(line) as RunEvent,

@@ -7,6 +7,7 @@ import { cachePictures } from '../src/data/cache.ts'
 import { checkChannels, chooseChannels } from '../src/data/channels.ts'
 import { type ChannelMode, DECODER_VERSION, decode, decodeFile } from '../src/data/decode.ts'
 import { contentHashes, sha256 } from '../src/data/hashes.ts'
+import { imageFolder, openPictures } from '../src/data/index.ts'
 import { preview } from '../src/data/preview.ts'
 import { rangeOf } from '../src/data/range.ts'
 import { loadPicture } from '../src/data/single.ts'
@@ -247,7 +248,7 @@ test('all pictures must be of one kind; an error counts the kinds and names one 
   assert.deepEqual(checkChannels([{ file: 'a.jpg' }]), { channels: 3, depth: 'uint8' })
   assert.throws(
     () => checkChannels([{ file: 'b.png' }, six, six, { ...six, file: 'c.tif', channels: 5 }]),
-    /2 with 6 channels of 16 bits \(a\.tif\), 1 with 3 channels of 8 bits \(b\.png\), 1 with 5 channels of 16 bits \(c\.tif\).*--channels rgb/,
+    /2 with 6 channels of 16 bits \(a\.tif\), 1 with 3 channels of 8 bits \(b\.png\), 1 with 5 channels of 16 bits \(c\.tif\).*channels: "rgb"/,
   )
 })
 
@@ -350,4 +351,34 @@ test('a picture to predict must have the channels that the model was trained on'
     name: 'AnnealError',
     message: /a\.tif has 4 channels; the model was trained on 6/,
   })
+})
+
+test('values that were missing are told for each picture, which stays', async t => {
+  const dir = tempFolder(t)
+  for (let n = 0; n < 8; n++) {
+    const values = Float32Array.from({ length: 16 }, (_, i) => i + n)
+    if (n === 3) values[5] = Number.NaN
+    if (n === 6) values.fill(Number.NaN, 0, 4)
+    put(dir, { [`${n % 2 ? 'odd' : 'even'}/${n}.tif`]: tiff({ height: 4, width: 4, pages: [values] }) })
+  }
+  for (let again = 0; again < 2; again++) {
+    const { data } = await openPictures(await imageFolder(dir), { short: 4, channels: 'keep' })
+    assert.equal(data.items.length, 8)
+    assert.deepEqual(data.problems, [
+      {
+        kind: 'missing-values',
+        file: 'even/6.tif',
+        reason: '4 missing values (NaN or nodata) became the mean of their channels',
+        kept: true,
+        counted: false,
+      },
+      {
+        kind: 'missing-values',
+        file: 'odd/3.tif',
+        reason: '1 missing value (NaN or nodata) became the mean of its channel',
+        kept: true,
+        counted: false,
+      },
+    ])
+  }
 })

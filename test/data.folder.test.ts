@@ -213,7 +213,7 @@ test('folders that can not be trained on say what was found and what is expected
   await refused(t, 'headless', join(dir, 'headless'), /val and test but no train folder/)
   for (const valid of [0, 1, -0.1, Number.NaN])
     await refused(t, `valid ${valid}`, dir, /between 0 and 1; got/, { valid })
-  await refused(t, 'seed', dir, /seed must be a whole number/, { seed: 1.5 })
+  await refused(t, 'seed', dir, /seed is a whole number/, { seed: 1.5 })
   await refused(t, 'maxDamaged', dir, /maxDamaged is a share/, { maxDamaged: 5 })
 })
 

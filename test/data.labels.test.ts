@@ -268,6 +268,18 @@ test('the split column: words, booleans, folds; or the folders', async t => {
   const folds = withTable(t, 'file,label,fold', rows(['0', '0', '1', '1', '2', '2']))
   const second = await indexPictures(folds, { ...table, fold: 2 })
   assert.deepEqual(Object.values(splitsOf(second)), ['train', 'train', 'train', 'train', 'valid', 'valid'])
+  const unused = await indexPictures(folds, table)
+  assert.equal(choice(unused, 'split column'), 'none')
+  assert.equal(unused.drawn, true)
+  const why = unused.choices.find(({ what }) => what === 'split column')!.reason
+  assert.equal(why, 'column "fold" holds 0, 1, 2 and is left unused; splitColumn: "fold" takes its numbers as folds')
+  const taken = await indexPictures(folds, { ...table, splitColumn: 'fold' })
+  assert.deepEqual(Object.values(splitsOf(taken)), ['valid', 'valid', 'train', 'train', 'train', 'train'])
+  const odd = await indexPictures(withTable(t, 'file,label,phase', rows(['solid', 'gas', 'solid', 'gas'])), table)
+  assert.match(
+    odd.choices.find(({ what }) => what === 'split column')!.reason,
+    /"phase" holds solid, gas, which names no split, and is left unused/,
+  )
   await assert.rejects(indexPictures(folds, { ...table, fold: 3 }), /no fold 3; expected one of 0, 1, 2/)
   await assert.rejects(indexPictures(dir, { ...table, fold: 0 }), /fold says which of the folds/)
 
@@ -417,6 +429,10 @@ test('tables that can not be followed: file, line and column', async t => {
   await refused('file\n0.jpg\n1.jpg\n', /no column of labels beside the names of the files/)
   await refused('file,a,b\n0.jpg,x,1\n1.jpg,y,2\n', /several columns that may hold the labels: "a", "b"/)
   await refused('file,label\n0.jpg,a\n1.jpg,a\n', /one label, "a"; at least two are needed/)
+  await refused(
+    'file,label\n0.jpg,a\n1.jpg,a\nq.jpg,b\n2.jpg,a\nr.jpg,c\n',
+    /one label, "a" \(2 more pictures are named and missing, such as q\.jpg\); at least two are needed/,
+  )
   await refused('file,a,b\n0.jpg,1,0\n1.jpg,2,1\n', /line 3, column "a": "2" is neither 0 nor 1/, {
     labelColumn: ['a', 'b'],
   })
@@ -465,9 +481,9 @@ test('options that contradict each other are refused', async t => {
   await refused({ labelColumn: 'label' }, /labelColumn names a column, but no table is given/)
   await refused({ labelRegex: '(.)', splitColumn: 'x' }, /splitColumn names a column/)
   await refused({ task: 'multi' }, /task is for labels from a table, .*class folders have one class a picture/)
-  await refused({ ...table, targets: ['x'], task: 'multi' }, /targets and task "multi" contradict/)
+  await refused({ ...table, targets: ['x'], task: 'multi' }, /targets and task: "multi" contradict/)
   await refused({ ...table, targets: ['x'], labelColumn: 'y' }, /targets and labelColumn contradict/)
-  await refused({ ...table, task: 'single', delimiter: ' ' }, /delimiter and task "single" contradict/)
+  await refused({ ...table, task: 'single', delimiter: ' ' }, /delimiter and task: "single" contradict/)
   await refused({ ...table, task: 'regression', delimiter: ' ' }, /delimiter and a regression contradict/)
   await refused({ ...table, delimiter: '' }, /delimiter is empty/)
   await refused({ ...table, groupColumn: 'a', groupRegex: '(.)' }, /groupColumn and groupRegex contradict/)
@@ -491,4 +507,18 @@ test('200,000 rows take no look at the disk each', { timeout: 60_000 }, async t 
   const index = await indexPictures(dir, { ...table, fileColumn: 'file' })
   assert.deepEqual([index.items.length, index.problems.length, index.task], [500, 199_500, 'multi'])
   assert.ok(performance.now() - start < 30_000)
+})
+
+test('cells that look like lists are said to be taken whole, where one label a picture is asked for', async t => {
+  const dir = withTable(t, 'file,tags', [',red blue', ',red', ',blue', ',blue red', ',red', ',blue'])
+  const single = await indexPictures(dir, { ...table, task: 'single' })
+  assert.deepEqual(single.classes, ['blue', 'blue red', 'red', 'red blue'])
+  const said = single.choices.find(({ what }) => what === 'labels')!
+  assert.equal(said.value, 'whole cells')
+  assert.match(
+    said.reason,
+    /^task: "single"; but they look like lists: "red blue": 2 labels make up 4 .* task: "multi" cuts/,
+  )
+  const names = withTable(t, 'file,breed', [',golden retriever', ',border collie', ',golden retriever', ',beagle'])
+  assert.equal(choice(await indexPictures(names, { ...table, task: 'single' }), 'labels'), undefined)
 })

@@ -152,7 +152,7 @@ test('weights that cannot be had: the error says why and what can be done', asyn
     assert.ok(error instanceof AnnealError)
     for (const part of [/resnet18 cannot be had/, /answered 404/, /tf_efficientnet_lite0 \(through pip\)/])
       assert.match(error.message, part)
-    for (const part of [/--weights FILE/, /--no-pretrained/]) assert.match(error.message, part)
+    for (const part of [/weights: "FILE"/, /pretrained: false/]) assert.match(error.message, part)
     return true
   })
 })

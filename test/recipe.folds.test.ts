@@ -101,8 +101,9 @@ describe('a run over three folds', () => {
       near(probabilities[label]!, probability)
     }
     const all = await predictions(whole.dir, (await Promise.all([0, 1, 2].map(k => validOf(k)))).flat())
-    const { metrics, pictures } = await evaluateFolder(whole.dir, work.path('marks'))
+    const { metrics, pictures, seen } = await evaluateFolder(whole.dir, work.path('marks'))
     assert.equal(pictures, 45)
+    assert.deepEqual(seen, { train: 45, valid: 0 }, 'each was trained on by two of the nets')
     near(metrics.accuracy!, all.filter(p => p.label === labelOf(p.file)).length / 45)
   })
 
@@ -125,6 +126,17 @@ describe('a run over three folds', () => {
       near(fold.accuracy, found.filter(p => p.label === labelOf(p.file)).length / files.length)
     }
   })
+})
+
+test('what can not be divided into folds is refused before a fold is begun', async () => {
+  for (const part of ['train', 'valid']) cpSync(work.path('marks'), work.path('parted', part), { recursive: true })
+  const phases: string[] = []
+  const onEvent = (event: RunEvent) => event.type === 'phase' && phases.push(event.phase)
+  await assert.rejects(
+    work.train('parted', 'refused', settings, { onEvent }),
+    /has a validation folder, valid, and folds/,
+  )
+  assert.deepEqual(phases, [])
 })
 
 describe('a run over folds that was interrupted', () => {

@@ -132,7 +132,7 @@ describe('uneven classes', () => {
   test('are told where one is twelve times the other, unless something is done about it', async () => {
     const warned = ({ events }: Trained) => events.flatMap(e => (e.type === 'warning' ? [e.message] : []))
     const plain = await train('uneven-plain', { epochs: 0 }, 'uneven')
-    assert.match(warned(plain).join(), /many has 48 pictures, rare 4 \(12 to 1\).*--class-weights balanced/)
+    assert.match(warned(plain).join(), /many has 48 pictures, rare 4 \(12 to 1\).*classWeights: "balanced"/)
     assert.equal(plain.result.balancedAccuracy, plain.result.metrics!.balancedAccuracy)
     assert.deepEqual(warned(await train('plain')), [])
     for (const [name, options] of [
@@ -153,7 +153,7 @@ describe('uneven classes', () => {
     assert.ok((await rareness(weighted)) > (await rareness(plain)))
     await assert.rejects(
       work.train('uneven', 'three', { classWeights: [1, 2, 3], epochs: 0 }),
-      /--class-weights: got 3 weights for 2 classes \(many, rare\); expected one a class/,
+      /Error: classWeights: got 3 weights for 2 classes \(many, rare\); expected one a class/,
     )
   })
 
@@ -168,11 +168,11 @@ describe('uneven classes', () => {
     const by = { labels: work.path('discs.csv'), targets: ['size'], epochs: 0 }
     await assert.rejects(
       work.train('discs', 'no', { ...by, classWeights: 'balanced' }),
-      /--class-weights balanced: numbers have no classes/,
+      /Error: classWeights: "balanced": numbers have no classes/,
     )
     await assert.rejects(
       work.train('discs', 'no', { ...by, sampling: 'balanced' }),
-      /--sampling balanced: numbers have/,
+      /Error: sampling: "balanced": numbers have/,
     )
   })
 

@@ -289,11 +289,11 @@ describe('labels by name', () => {
     for (let n = 0; n < 4; n++) work.put({ [`folders/${n % 2}/${n}.png`]: readFileSync(work.path('named', name(n))) })
     const table: [options: object, reason: RegExp, data?: string][] = [
       [{ task: 'multi' }, /task is for labels from a table, a regular expression or a function/, 'folders'],
-      [{ labels: work.path('two.csv'), task: 'single', delimiter: ' ' }, /delimiter and task "single" contradict/],
+      [{ labels: work.path('two.csv'), task: 'single', delimiter: ' ' }, /delimiter and task: "single" contradict/],
       [{ labels: work.path('words.csv'), task: 'regression' }, /words\.csv, line 2, column "label": "a" is no number/],
-      [{ labels: work.path('words.csv'), targets: ['label'], task: 'multi' }, /targets and task "multi" contradict/],
+      [{ labels: work.path('words.csv'), targets: ['label'], task: 'multi' }, /targets and task: "multi" contradict/],
       [{ labels: work.path('words.csv'), labelRegex: '(.)' }, /labels and labelRegex contradict/],
-      [{ labelRegex: '^([a-z]+)_', loss: 'mae' }, /--loss mae: does not fit pictures of one class each/],
+      [{ labelRegex: '^([a-z]+)_', loss: 'mae' }, /^loss: "mae": does not fit pictures of one class each/],
     ]
     for (const [options, reason, data = 'named'] of table) {
       await assert.rejects(work.train(data, 'refused', options), { name: 'AnnealError', message: reason })

@@ -15,7 +15,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { AnnealError } from '../src/base/errors.ts'
-import { listRuns, lockOwner, newRunFolder, openRun, type RunConfig, readRun } from '../src/runs/index.ts'
+import { listRuns, lockOwner, newRunFolder, openRun, type RunConfig, readRun, runPaths } from '../src/runs/index.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'anneal-runs-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -50,7 +50,10 @@ test('one process at a time writes to a run; a killed one does not block the nex
   const child = await holder(dir, 'create')
   assert.equal(lockOwner(dir)?.pid, child.pid)
   assert.equal(listRuns(root).find(r => r.dir === dir)?.state, 'running')
-  assert.throws(() => openRun(dir, 'append'), new RegExp(`process ${child.pid} is writing to this run.*--out`))
+  assert.throws(
+    () => openRun(dir, 'append'),
+    new RegExp(`process ${child.pid} is writing to this run.*another folder \\(out\\)`),
+  )
   child.kill('SIGKILL')
   await once(child, 'exit')
   assert.equal(lockOwner(dir), undefined)
@@ -131,11 +134,17 @@ test('a run is made in a new or an empty folder only', () => {
   mkdirSync(empty)
   openRun(empty, 'create').close()
   assert.throws(() => openRun(empty, 'create'), /holds a run already.*--resume/)
+  writeFileSync(runPaths(empty).result, '{}')
+  assert.throws(
+    () => openRun(empty, 'create'),
+    ({ message }: Error) =>
+      /holds a run that is finished\. .*npx anneal predict/.test(message) && !/resume/.test(message),
+  )
 
   const full = join(root, 'full')
   mkdirSync(full)
   writeFileSync(join(full, 'holiday.jpg'), '')
-  assert.throws(() => openRun(full, 'create'), /holds other files \(holiday\.jpg\).*--out/)
+  assert.throws(() => openRun(full, 'create'), /holds other files \(holiday\.jpg\).*another folder \(out\)/)
   assert.throws(() => openRun(full, 'append'), /holds no run.*anneal runs/)
   assert.throws(() => openRun(join(full, 'holiday.jpg'), 'create'), /is a file/)
   assert.throws(() => openRun(join(root, 'nowhere'), 'append'), /no such folder/)

@@ -15,7 +15,7 @@ export type Output = { write(text: string): unknown; isTTY?: boolean | undefined
 /** Draws notices on a stream: one bar redrawn in place on a terminal, else a plain line at each quarter or 15 seconds. */
 export function streamReport(output: Output, now: () => number = () => performance.now()): Report {
   let drawn = ''
-  let last = { what: '', at: Number.NEGATIVE_INFINITY, quarter: 0 }
+  let last = { what: '', at: Number.NEGATIVE_INFINITY, quarter: 0, size: '' }
   const clear = () => {
     if (drawn) output.write(`\r${' '.repeat(drawn.length)}\r`)
     drawn = ''
@@ -30,7 +30,7 @@ export function streamReport(output: Output, now: () => number = () => performan
     const share = total ? Math.min(1, done / total) : 0
     const quarter = Math.floor(share * 4)
     const size = total ? `${bytes(done)} of ${bytes(total)}` : bytes(done)
-    if (what !== last.what) last = { what, at: output.isTTY ? Number.NEGATIVE_INFINITY : now(), quarter: 0 }
+    if (what !== last.what) last = { what, at: output.isTTY ? Number.NEGATIVE_INFINITY : now(), quarter: 0, size: '' }
     if (output.isTTY) {
       if (now() - last.at < 100 && share < 1) return
       const filled = Math.round(share * 24)
@@ -43,9 +43,9 @@ export function streamReport(output: Output, now: () => number = () => performan
         drawn = ''
       }
     } else {
-      if (quarter === last.quarter && now() - last.at < 15_000) return
+      if ((quarter === last.quarter && now() - last.at < 15_000) || size === last.size) return
       output.write(`  ${what}: ${size}\n`)
     }
-    last = { what, at: now(), quarter }
+    last = { what, at: now(), quarter, size }
   }
 }

@@ -22,11 +22,12 @@ export async function evaluate(run: string, dir: string, flags: EvaluateFlags): 
     progress: (label, done, total) => reporter.progress({ label, done, total }),
   })
   reporter.close()
+  for (const warning of result.warnings) process.stderr.write(`anneal: ${flat(warning)}\n`)
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return
   }
-  const { report, metrics, loss, pictures, before, choices } = result
+  const { report, metrics, loss, pictures, choices } = result
   for (const { what, value, reason } of choices) process.stderr.write(`${flat(`${what}: ${value} (${reason})`)}\n`)
   if (report !== undefined) process.stdout.write(`${printable(report).join('\n')}\n`)
   const told = Object.entries(metrics).map(([name, v]) =>
@@ -37,8 +38,4 @@ export async function evaluate(run: string, dir: string, flags: EvaluateFlags): 
         : said(name, v),
   )
   process.stdout.write(`${told.join(', ')}, loss ${loss.toFixed(4)}, ${plural(pictures, 'picture')}\n`)
-  if (before > 0)
-    process.stderr.write(
-      `anneal: this model was evaluated on these pictures ${plural(before, 'time')} before; choices made after looking turn a test set into a validation set\n`,
-    )
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { AnnealError, didYouMean } from '../base/errors.ts'
+import { nameOptionsAsTyped } from '../base/options.ts'
 import { printable } from './style.ts'
 
 const program = new Command('anneal')
@@ -10,12 +11,12 @@ const program = new Command('anneal')
   .exitOverride()
 
 const none = (value: string) => (value === 'none' ? false : value)
-const many = (value: string) => value.split(',').map(v => Number(v))
-const likeness = (value: string) => (Number.isNaN(Number(value)) ? value : Number(value))
+// What is no number stays as it was typed, for the error that refuses it.
+const number = (value: string) => (value.trim() === '' || Number.isNaN(Number(value)) ? value : Number(value))
+const many = (value: string) => value.split(',').map(number)
 const weights = (value: string) => (/^[\d.,e+-]+$/.test(value) ? many(value) : value)
-const optionalNumber = (value: string) => Number(value)
 const list = (value: string) => value.split(',').filter(part => part !== '')
-const rates = (value: string) => (value.includes(',') ? many(value) : Number(value))
+const rates = (value: string) => (value.includes(',') ? many(value) : number(value))
 
 // Each command's code is loaded when it is called, so that help and listings start at once.
 const lazy =
@@ -26,59 +27,59 @@ const lazy =
 const training = (command: Command) =>
   command
     .optionsGroup('Pictures:')
-    .option('--valid <share>', 'share kept for validation where there is no such folder (default: 0.2)', Number)
-    .option('--folds <n>', 'train n times, each validated on another part, and average the nets', Number)
-    .option('--fold <i>', 'train this one alone, from 0: of --folds, or of a column of fold numbers', Number)
+    .option('--valid <share>', 'share kept for validation where there is no such folder (default: 0.2)', number)
+    .option('--folds <n>', 'train n times, each validated on another part, and average the nets', number)
+    .option('--fold <i>', 'train this one alone, from 0: of --folds, or of a column of fold numbers', number)
     .option('--channels <how>', 'auto, rgb, copy (up to three) or keep (the first convolution is adapted)')
     .option('--channel-files <endings>', 'a picture lies in one file a channel: _DAPI,_GFP', list)
     .option('--clean <file>', 'decisions of anneal clean: what to drop and to relabel')
-    .option('--max-damaged <share>', 'more damaged pictures than this stop the run (default: 0.05)', Number)
-    .option('--size <pixels>', "side of the pictures in pixels (default: the model's own)", Number)
+    .option('--max-damaged <share>', 'more damaged pictures than this stop the run (default: 0.05)', number)
+    .option('--size <pixels>', "side of the pictures in pixels (default: the model's own)", number)
     .option('--sizes <pixels>', 'train through several sizes, small ones first: 128,224,288', many)
-    .option('--test-size <pixels>', 'predict at this size, where that validates no worse', Number)
+    .option('--test-size <pixels>', 'predict at this size, where that validates no worse', number)
     .optionsGroup('Augmentation:')
     .option(
       '--augment <name>',
       'side-on, top-down, medical, none, or auto to find out; settings behind it: side-on,maxWarp=0.2 (default: side-on)',
     )
-    .option('--mixup <alpha>', "mix pictures in pairs: 0.4 is fastai's", Number)
-    .option('--cutmix <alpha>', "patch pictures into each other: 1 is fastai's", Number)
-    .option('--views <n>', 'augmented views of each picture in the frozen phase (default: 4)', Number)
+    .option('--mixup <alpha>', "mix pictures in pairs: 0.4 is fastai's", number)
+    .option('--cutmix <alpha>', "patch pictures into each other: 1 is fastai's", number)
+    .option('--views <n>', 'augmented views of each picture in the frozen phase (default: 4)', number)
     .optionsGroup('Model:')
     .option('--model <name>', 'model by its torchvision or timm name, or auto', 'auto')
     .option('--weights <file>', 'pretrained weights of this model, .safetensors or .pth')
     .option('--no-pretrained', 'begin from random weights')
     .option('--hidden <widths>', "hidden layers of the head: 512 is fastai's (default: none)", many)
-    .option('--dropout <share>', 'dropout of the head (default: 0.5)', Number)
+    .option('--dropout <share>', 'dropout of the head (default: 0.5)', number)
     .option('--bn-freeze', 'keep the statistics of BatchNorm (default: below 20,000 pictures, or 32 a step)')
     .option('--no-bn-freeze', 'let them follow the batch')
     .optionsGroup('Steps:')
     .option(
       '--epochs <n>',
       'epochs of the whole net at most; 0 trains the head alone (default: 8 without --minutes, fewer where it overfits)',
-      Number,
+      number,
     )
-    .option('--minutes <n>', 'minutes after which no further cycle begins', Number)
-    .option('--head-cycles <n>', 'cycles of one epoch for the head (default: 3)', Number)
-    .option('--cycle-len <epochs>', 'epochs of the first cycle of the whole net (default: 2)', Number)
-    .option('--cycle-mult <n>', 'how much longer each cycle is (default: 1, longer where the net underfits)', Number)
-    .option('--batch <n>', 'pictures a step (default: 32)', Number)
+    .option('--minutes <n>', 'minutes after which no further cycle begins', number)
+    .option('--head-cycles <n>', 'cycles of one epoch for the head (default: 3)', number)
+    .option('--cycle-len <epochs>', 'epochs of the first cycle of the whole net (default: 2)', number)
+    .option('--cycle-mult <n>', 'how much longer each cycle is (default: 1, longer where the net underfits)', number)
+    .option('--batch <n>', 'pictures a step (default: 32)', number)
     .optionsGroup('Rates and loss:')
     .option(
       '--lr <rate>',
       "rate of the whole net, or one a layer group: 1e-5,1e-4,1e-3 (default: a tenth of the head's)",
       rates,
     )
-    .option('--head-lr <rate>', 'rate of the head in the frozen phase (default: found)', Number)
-    .option('--factor <n>', 'how much lower the rate of each earlier group is (default: by --like)', Number)
+    .option('--head-lr <rate>', 'rate of the head in the frozen phase (default: found)', number)
+    .option('--factor <n>', 'how much lower the rate of each earlier group is (default: by --like)', number)
     .option(
       '--like <what>',
       "imagenet (factor 3), different (factor 10: medical, satellite) or the factor itself (default: auto, measured on the body's statistics)",
-      likeness,
+      number,
     )
     .addOption(new Option('--optimizer <name>', 'optimizer (default: adamw)').choices(['adamw', 'adam', 'sgd']))
-    .option('--weight-decay <n>', 'weight decay (default: 0.01)', Number)
-    .option('--label-smoothing <share>', 'label smoothing (default: 0.1 for the whole net, 0 for the head)', Number)
+    .option('--weight-decay <n>', 'weight decay (default: 0.01)', number)
+    .option('--label-smoothing <share>', 'label smoothing (default: 0.1 for the whole net, 0 for the head)', number)
     .option('--loss <name>', 'focal; for numbers mse, mae or huber (default: cross-entropy, sigmoids, mse)')
     .option('--class-weights <how>', 'balanced, effective, or one number a class: rare classes count more', weights)
     .addOption(new Option('--sampling <how>', 'rare classes are seen more often').choices(['balanced']))
@@ -86,14 +87,10 @@ const training = (command: Command) =>
     .option('--threshold-for <metric>', 'what thresholds of several labels are found for: f1, f2, f0.5, accuracy')
     .option('--snapshots', "keep the net of each cycle's end, and save their average")
     .option('--swa', "try the mean of the weights of all cycles' ends")
-    .option(
-      '--tta [views]',
-      'evaluate with test-time augmentation too, over 4 augmented views unless given',
-      optionalNumber,
-    )
+    .option('--tta [views]', 'evaluate with test-time augmentation too, over 4 augmented views unless given', number)
     .option('--tta-max', 'the highest of all views instead of their mean')
     .optionsGroup('Run:')
-    .option('--seed <n>', 'of split, order, augmentation and head (default: 42)', Number)
+    .option('--seed <n>', 'of split, order, augmentation and head (default: 42)', number)
     .addOption(
       new Option('--precision <type>', 'of convolutions and products (default: auto)').choices([
         'auto',
@@ -169,7 +166,7 @@ labelling(program.command('evaluate'))
   )
   .option('--leave-out', 'leave out labels that the model does not know')
   .optionsGroup('Run:')
-  .option('--batch <n>', 'pictures at a time (default: 32)', Number)
+  .option('--batch <n>', 'pictures at a time (default: 32)', number)
   .option('--device <name>', 'cpu, cuda, cuda:1 (default: cpu)')
   .option('--json', 'one JSON object')
   .action(lazy(async () => (await import('./evaluate.ts')).evaluate))
@@ -179,7 +176,7 @@ program
   .description('label pictures with a trained classifier')
   .argument('<run>', 'a run folder, or a saved model')
   .argument('<paths...>', 'pictures, or folders of pictures')
-  .option('--top <n>', 'how many labels a picture', Number, 1)
+  .option('--top <n>', 'how many labels a picture', number, 1)
   .option('--json', 'one JSON line a picture: file, label, probability, probabilities')
   .action(lazy(async () => (await import('./predict.ts')).predict))
 
@@ -188,10 +185,10 @@ labelling(program.command('augment'))
   .argument('<folder>', 'class folders, pictures with --labels, or a folder of pictures')
   .optionsGroup('Sheet:')
   .option('--augment <name>', 'as for train; auto finds out what makes sense and prints why (default: side-on)')
-  .option('--size <pixels>', 'side of the pictures in pixels (default: 224)', Number)
-  .option('--pictures <n>', 'how many pictures, one a row (default: 6)', Number)
-  .option('--views <n>', 'how many augmented views of each (default: 5)', Number)
-  .option('--seed <n>', 'of what is drawn (default: 42)', Number)
+  .option('--size <pixels>', 'side of the pictures in pixels (default: 224)', number)
+  .option('--pictures <n>', 'how many pictures, one a row (default: 6)', number)
+  .option('--views <n>', 'how many augmented views of each (default: 5)', number)
+  .option('--seed <n>', 'of what is drawn (default: 42)', number)
   .option('--model <name>', 'for auto: whose frozen features judge')
   .option('--weights <file>', 'for auto: its pretrained weights')
   .option('--out <file>', 'where the sheet goes, .png or .jpg', 'augment.png')
@@ -217,7 +214,7 @@ program
   .option('--list', 'print them instead of serving a page')
   .option('--json', 'print them, one JSON line each')
   .option('--decide <file>', 'take decisions from JSON lines: file, action (keep, drop, relabel), label; - reads stdin')
-  .option('--port <n>', 'of the page, on the loopback address (default: any free one)', Number)
+  .option('--port <n>', 'of the page, on the loopback address (default: any free one)', number)
   .action(lazy(async () => (await import('./clean.ts')).clean))
 
 program
@@ -265,6 +262,8 @@ function plainly({ code = '', message, path }: NodeJS.ErrnoException): string {
 }
 
 process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))
+
+nameOptionsAsTyped()
 
 try {
   if (process.argv.length < 3) program.outputHelp()

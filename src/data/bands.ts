@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, extname, join, relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
+import { setting } from '../base/options.ts'
 import { pictureFormat } from './magic.ts'
 import type { Place, Problem } from './types.ts'
 import { listFolder, readHead, toPlace } from './walk.ts'
@@ -17,7 +18,7 @@ export function checkSuffixes(suffixes: readonly string[]): void {
   const wrong = suffixes.find((suffix, i) => suffix.includes('/') || suffixes.indexOf(suffix) !== i)
   if (suffixes.length > 1 && wrong === undefined) return
   throw new AnnealError(
-    `channel files are told by two or more different endings of their names, before the dot; got ${suffixes.map(s => `"${s}"`).join(', ') || 'none'}. Try --channel-files _DAPI,_GFP.`,
+    `channel files are told by two or more different endings of their names, before the dot; got ${suffixes.map(s => `"${s}"`).join(', ') || 'none'}. Try ${setting('channelFiles', ['_DAPI', '_GFP'])}.`,
   )
 }
 

@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { setting } from '../base/options.ts'
 import { inParallel } from '../base/parallel.ts'
 import { type ChannelMode, filesOf, readPicture, supportedFormat } from './decode.ts'
 import { type Kind, kindOf } from './holds.ts'
@@ -117,6 +118,6 @@ export function checkChannels(pictures: readonly { file: string; channels?: numb
   if (groups.length <= 1) return { channels, depth }
   const lines = groups.map(([kind, group]) => `${group.length} with ${kind} (${group[0]!.file})`)
   throw new AnnealError(
-    `the pictures are of different kinds: ${lines.join(', ')}; a model takes one number of channels and one type. Convert or remove the odd ones, or train on colour with --channels rgb.`,
+    `the pictures are of different kinds: ${lines.join(', ')}; a model takes one number of channels and one type. Convert or remove the odd ones, or train on colour with ${setting('channels', 'rgb')}.`,
   )
 }

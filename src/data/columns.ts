@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import type { Find, Listing } from './lookup.ts'
 import { splitNamed } from './names.ts'
 import type { LabelOptions } from './options.ts'
@@ -38,8 +39,8 @@ export function findRoles(
 ): Roles {
   const choices: Choice[] = []
   const choose = (what: string, value: string, reason: string) => choices.push({ what, value, reason })
-  const named = (name: string | undefined, option: string) =>
-    name === undefined ? undefined : columnNamed(table, name, option)
+  const named = (name: string | undefined, property: string) =>
+    name === undefined ? undefined : columnNamed(table, name, property)
   const group = named(options.groupColumn, 'groupColumn')
   const time = named(options.timeColumn, 'timeColumn')
   const asked = [options.targets ?? options.labelColumn ?? []].flat()
@@ -57,10 +58,28 @@ export function findRoles(
     if (split) choose('split column', split.name, `it holds ${distinct(split).slice(0, 4).join(', ')}`)
   }
   const labels = given.length > 0 ? given : labelColumns(table, free(), choose)
+  if (!split && !time && options.splitColumn === undefined) {
+    const unused = free().find(column => splitColumns.test(column.name) && !labels.includes(column))
+    if (unused) choose('split column', 'none', unusedSplit(unused))
+  }
   const left = free().find(column => groupColumns.test(column.name) && !labels.includes(column) && repeats(column))
   if (left && !group && !time && !split && options.groupRegex === undefined)
-    choose('groups', 'none', `column "${left.name}" may name them; groupColumn keeps each on one side of the split`)
+    choose(
+      'groups',
+      'none',
+      `column "${left.name}" may name them; ${option('groupColumn')} keeps each on one side of the split`,
+    )
   return { file, find, labels, split, group, time, choices }
+}
+
+/** Why a column that is called as one of splits is none, and how it would be. */
+function unusedSplit(column: Column): string {
+  const words = distinct(column)
+  const some = `${words.slice(0, 4).join(', ')}${words.length > 4 ? ', …' : ''}`
+  const numbers = words.length > 1 && words.every(word => Number.isInteger(cellNumber(word)))
+  return numbers
+    ? `column "${column.name}" holds ${some} and is left unused; ${setting('splitColumn', column.name)} takes its numbers as folds`
+    : `column "${column.name}" holds ${some || 'nothing'}, which names no split, and is left unused`
 }
 
 /** Up to `looked` rows, spread over all, at uneven distances, as what rows hold may alternate. */
@@ -103,7 +122,7 @@ function fileColumn(
   const nearest = scored.sort((a, b) => b.count - a.count || usual(b) - usual(a))[0]
   const example = nearest ? distinct(nearest.column)[0] : undefined
   throw new AnnealError(
-    `no column of ${table.file} names files below ${listing.dir} (columns ${table.columns.map(c => `"${c.name}"`).join(', ')}${example === undefined ? '' : `; "${nearest!.column.name}" holds "${example}"`}); the folder holds ${listing.names.length === 0 ? 'no files' : `${plural(listing.names.length, 'file')}, such as "${listing.names[0]}"`}. Check the folder, or name the column with fileColumn.`,
+    `no column of ${table.file} names files below ${listing.dir} (columns ${table.columns.map(c => `"${c.name}"`).join(', ')}${example === undefined ? '' : `; "${nearest!.column.name}" holds "${example}"`}); the folder holds ${listing.names.length === 0 ? 'no files' : `${plural(listing.names.length, 'file')}, such as "${listing.names[0]}"`}. Check the folder, or name the column with ${option('fileColumn')}.`,
   )
 }
 
@@ -149,6 +168,6 @@ function labelColumns(
   throw new AnnealError(
     names.length === 0
       ? `${table.file} has no column of labels beside the names of the files; expected one more column, such as label.`
-      : `${table.file} has several columns that may hold the labels: ${names.join(', ')}. Name one with labelColumn (--label-column), or several where each is a label of 0 and 1.`,
+      : `${table.file} has several columns that may hold the labels: ${names.join(', ')}. Name one with ${option('labelColumn')}, or several where each is a label of 0 and 1.`,
   )
 }

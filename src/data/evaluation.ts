@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import { type FolderIndex, openFolder } from './folder.ts'
-import type { Known } from './known.ts'
+import { type Known, noParts } from './known.ts'
 import { namedAsPicture } from './magic.ts'
 import { indexNames } from './name-index.ts'
 import { splitNamed } from './names.ts'
@@ -36,7 +37,7 @@ export async function indexForEvaluation(
   if (fromNames) return indexNames(dir, options, known)
   if (task === 'single') return indexClassFolders(dir, known, options)
   throw new AnnealError(
-    `class folders tell one class a picture, and the model tells ${task === 'multi' ? 'several labels' : `numbers (${classes.join(', ')})`}; expected a table with labels (--labels).`,
+    `class folders tell one class a picture, and the model tells ${task === 'multi' ? 'several labels' : `numbers (${classes.join(', ')})`}; expected a table with labels (${option('labels')}).`,
   )
 }
 
@@ -66,7 +67,7 @@ function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptio
       const count = plural(inside.pictures.length, 'picture')
       if (!leaveOut)
         throw new AnnealError(
-          `${file} holds ${count}, and the model does not know the class "${entry.name}"; ${expected}.${didYouMean(entry.name, classes)} Rename the folder, or leave out what it does not know (--leave-out).`,
+          `${file} holds ${count}, and the model does not know the class "${entry.name}"; ${expected}.${didYouMean(entry.name, classes)} Rename the folder, or leave out what it does not know (${setting('leaveOut', true)}).`,
         )
       const reason = `the model does not know this class: its ${count} are left out`
       problems.push({ kind: 'unlabelled', file, reason, kept: false, counted: false })
@@ -93,7 +94,10 @@ function partFolders(
     const split = entry.type === 'folder' && !classes.includes(entry.name) ? splitNamed(entry.name) : undefined
     if (split) parts.set(split, entry)
   }
-  if (parts.size === 0) return undefined
+  if (parts.size === 0) {
+    if (part !== undefined && part !== 'all') choices.push(noParts(part, dir))
+    return undefined
+  }
   if (part === 'all') return [...parts.values()]
   const wanted = part ?? (parts.has('test') ? 'test' : 'valid')
   const chosen = parts.get(wanted)

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import { fileReason } from './decode.ts'
 import { describeBytes, pictureFormat } from './magic.ts'
 import { groupedByName, naturalOrder, splitNamed, splitNames, splits } from './names.ts'
@@ -80,7 +81,7 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
   const base = { dir: root.toString(), task: 'single' as const, classes, choices: [], drawn, options }
   if (!drawn && options.folds)
     throw new AnnealError(
-      `${dir} has a validation folder, ${parts!.get('valid')!.name}, and folds draw validation anew. Leave out folds, or move its pictures to train.`,
+      `${dir} has a validation folder, ${parts!.get('valid')!.name}, and folds draw validation anew. Leave out ${option('folds')}, or move its pictures to train.`,
     )
   if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex })
   checkGroupsApart(items, base)

@@ -1,5 +1,6 @@
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import type { Answers } from './labels.ts'
 import type { Choice, Split } from './types.ts'
 
@@ -20,7 +21,7 @@ export function knownClasses(
 ): string[] {
   if (task === 'regression' && targets.length !== classes.length)
     throw new AnnealError(
-      `${source} gives ${plural(targets.length, 'number')} a picture (${targets.join(', ')}), and the model tells ${classes.length} (${classes.join(', ')}). Name as many columns with targets.`,
+      `${source} gives ${plural(targets.length, 'number')} a picture (${targets.join(', ')}), and the model tells ${classes.length} (${classes.join(', ')}). Name as many columns with ${option('targets')}.`,
     )
   return [...classes]
 }
@@ -34,18 +35,25 @@ export function unknownLabel(
   const near = didYouMean(name, classes)
   return new AnnealError(
     known
-      ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out what it does not know (--leave-out).`
+      ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out what it does not know (${setting('leaveOut', true)}).`
       : `${where}: the label "${name}" is in ${split} and no training picture has it; expected the labels of training: ${some}.${near} Add training pictures or correct the label.`,
   )
 }
+
+/** Says that the part asked for is not taken, as there are no parts. */
+export const noParts = (part: Split, source: string): Choice => ({
+  what: 'part',
+  value: 'all',
+  reason: `${part} was asked for, and ${source} tells no parts: every picture is taken`,
+})
 
 /** The part of the pictures that a model is judged by, undefined where they have no parts; says which in `choices`. */
 export function partOf(
   splits: readonly Split[] | undefined,
   { part }: Known,
-  choices: Choice[],
-  rows: readonly number[],
+  { choices, rows, source }: { choices: Choice[]; rows: readonly number[]; source: string },
 ): Split | undefined {
+  if (!splits && part !== undefined && part !== 'all') choices.push(noParts(part, source))
   if (part === 'all' || !splits) return undefined
   const counts = { train: 0, valid: 0, test: 0 }
   for (const row of rows) counts[splits[row]!]++

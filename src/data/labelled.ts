@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import type { FolderIndex } from './folder.ts'
 import { type Known, knownClasses, partOf, unknownLabel } from './known.ts'
 import type { Answers } from './labels.ts'
@@ -42,7 +43,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const splits = given.splits ?? splitsByFolder(given, choices)
   const told = toldRows(given)
   const once = withoutCopies(given, told.rows, splits)
-  const part = known && partOf(splits, known, choices, once.rows)
+  const part = known && partOf(splits, known, { choices, rows: once.rows, source: given.source })
   const rows = part && splits ? once.rows.filter(row => splits[row] === part) : once.rows
   const splitOf = (row: number): Split => (known ? 'test' : (splits?.[row] ?? 'train'))
   const classes = known ? knownClasses(answers, known, given.source) : classesOf(given, rows, splitOf)
@@ -64,9 +65,10 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const plan = { ...planOf(options), ...(given.times && { by: 'time' as const }) }
   let items = numbered.items
   const drawn = !items.some(item => item.split === 'valid')
+  const anew = option(plan.by ? 'timeColumn' : 'folds')
   if (!drawn && (plan.folds || plan.by))
     throw new AnnealError(
-      `${given.source} says which pictures are for validation, and ${plan.by ? 'timeColumn' : 'folds'} would draw them anew. Leave out ${plan.by ? 'timeColumn' : 'folds'}, or the split (splitColumn: false).`,
+      `${given.source} says which pictures are for validation, and ${anew} would draw them anew. Leave out ${anew}, or the split (${setting('splitColumn', false)}).`,
     )
   if (options.groupRegex !== undefined) items = groupedByName(items, { dir, pattern: options.groupRegex })
   checkGroupsApart(items, { dir, drawn })
@@ -169,7 +171,7 @@ function withoutCopies(
 
 /** The labels of training, in natural order; the names of the targets of a regression. */
 function classesOf(
-  { answers, listing, source }: LabelledRows,
+  { answers, listing, source, problems }: LabelledRows,
   rows: readonly number[],
   splitOf: (row: number) => Split,
 ): string[] {
@@ -177,9 +179,14 @@ function classesOf(
   const labels = new Set<string>()
   for (const row of rows) if (splitOf(row) === 'train') for (const label of answers.labels[row]!) labels.add(label)
   const least = answers.task === 'single' ? 2 : 1
+  const missing = problems.filter(({ kind }) => kind === 'missing')
+  const gone =
+    missing.length > 0
+      ? ` (${plural(missing.length, 'more picture is', 'more pictures are')} named and missing, such as ${missing[0]!.file})`
+      : ''
   if (labels.size < least)
     throw new AnnealError(
-      `${source} gives the training pictures in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
+      `${source} gives the training pictures in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}${gone}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
     )
   return [...labels].sort(naturalOrder)
 }

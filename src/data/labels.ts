@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import { flag } from './columns.ts'
 import { delimiterFor, delimiterIn } from './delimiter.ts'
 import type { LabelOptions } from './options.ts'
@@ -51,6 +52,7 @@ export function readAnswers(source: AnswerSource, options: LabelOptions): Answer
   }
   const lists = Array.from(source.rows).some(row => Array.isArray(cells[row]))
   const split = options.task === 'single' || lists ? undefined : delimiter(source, options, choose)
+  if (options.task === 'single' && !lists && !source.known) sayWhole(source, choose)
   const labels = Array.from(source.rows, row => {
     const cell = cells[row]!
     const parts = Array.isArray(cell)
@@ -61,6 +63,25 @@ export function readAnswers(source: AnswerSource, options: LabelOptions): Answer
     return [...new Set(parts.filter(part => part !== ''))]
   })
   return { ...bySize(source, labels, { task: options.task, told: options.delimiter !== undefined, choose }), choices }
+}
+
+/** Says that cells which look like several labels are taken as one each. */
+function sayWhole({ columns: [column], rows, test }: AnswerSource, choose: Choose): void {
+  const found = delimiterIn(Array.from(cellsOf(column!, { rows, test })))
+  if (!found) return
+  const multi = setting('task', 'multi')
+  choose(
+    'labels',
+    'whole cells',
+    `${setting('task', 'single')}; but they look like lists: ${found.reason}, cut at ${found.shown}. ${multi} cuts them`,
+  )
+}
+
+/** What a column holds in the rows that are not kept from training, each text once. */
+function cellsOf(column: Column, { rows, test }: Pick<AnswerSource, 'rows' | 'test'>): Set<string> {
+  const cells = new Set<string>()
+  for (let i = 0; i < rows.length; i++) if (!test(rows[i]!)) cells.add(cellText(column.cells[rows[i]!]))
+  return cells
 }
 
 type Choose = (what: string, value: string, reason: string) => void
@@ -123,7 +144,7 @@ function flags({ columns, rows, test, where }: AnswerSource, task: Task | undefi
       const value = flag(column.cells[row])
       if (value === undefined)
         throw new AnnealError(
-          `${where(row, column)}: "${cellText(column.cells[row])}" is neither 0 nor 1; with several label columns each holds 0 and 1 (or true and false). Columns of numbers to be told are named with targets.`,
+          `${where(row, column)}: "${cellText(column.cells[row])}" is neither 0 nor 1; with several label columns each holds 0 and 1 (or true and false). Columns of numbers to be told are named with ${option('targets')}.`,
         )
       return value ? [column.name] : []
     }),
@@ -162,8 +183,7 @@ function delimiter(
 ): ((text: string) => string[]) | undefined {
   const cut = (by: string) => (text: string) => text.split(/^\s+$/.test(by) ? /\s+/ : by).map(part => part.trim())
   if (told !== undefined) return cut(told)
-  const cells = new Set<string>()
-  for (let i = 0; i < rows.length; i++) if (!test(rows[i]!)) cells.add(cellText(column!.cells[rows[i]!]))
+  const cells = cellsOf(column!, { rows, test })
   const found = known ? delimiterFor([...cells], known) : delimiterIn([...cells])
   if (found) choose('delimiter of labels', found.shown, found.reason)
   else if (task === 'multi') choose('delimiter of labels', 'none', 'no cell looks like several labels')

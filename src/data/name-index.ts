@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import { checkFolder, type FolderIndex } from './folder.ts'
 import type { Known } from './known.ts'
 import { indexRows } from './labelled.ts'
@@ -18,7 +19,7 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
   const root = resolve(dir)
   const found = findPictures(Buffer.from(root), Buffer.from(root))
   const labelled = labeller(options)
-  const source = options.labelOf ? 'labelOf' : 'labelRegex'
+  const source = option(options.labelOf ? 'labelOf' : 'labelRegex')
   const cells: Cell[] = []
   const listing: Listing = { dir: root, files: [], names: [], problems: [] }
   const problems: Problem[] = [...found.problems]
@@ -49,7 +50,7 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
   )
   if (targets && targets.length !== answers.targets.length)
     throw new AnnealError(
-      `targets names ${plural(targets.length, 'number')} (${targets.join(', ')}), and ${source} gives ${answers.targets.length}; expected as many.`,
+      `${option('targets')} names ${plural(targets.length, 'number')} (${targets.join(', ')}), and ${source} gives ${answers.targets.length}; expected as many.`,
     )
   const named = { ...answers, targets: [...(targets ?? answers.targets)] }
   return indexRows({ listing, files: rows, answers: named, where, source, problems, choices: [] }, options, known)

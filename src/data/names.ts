@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import type { Split } from './types.ts'
 
 /** The words by which a folder or a cell names a split. */
@@ -23,13 +24,13 @@ const collator = new Intl.Collator('en', { numeric: true })
 export const naturalOrder = (a: string, b: string): number => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0)
 
 /** Finds the first capture group of `pattern` in a picture's file name or, where the pattern holds a `/`, in its path
- *  below the folder (with or without a slash before it). `option` names it in errors. */
-export function nameMatcher(option: string, pattern: string | RegExp): (file: string) => string | undefined {
-  const regex = compiled(option, pattern)
+ *  below the folder (with or without a slash before it). `property` names it in errors. */
+export function nameMatcher(property: string, pattern: string | RegExp): (file: string) => string | undefined {
+  const regex = compiled(property, pattern)
   const groups = new RegExp(`${regex.source}|`, regex.flags).exec('')!.length - 1
   if (groups < 1)
     throw new AnnealError(
-      `${option} ${regex} has no capture group; expected one around what it finds in a name, such as ^([a-z]+)_.`,
+      `${option(property)} ${regex} has no capture group; expected one around what it finds in a name, such as ^([a-z]+)_.`,
     )
   const onPath = regex.source.includes('/')
   return file => {
@@ -40,14 +41,14 @@ export function nameMatcher(option: string, pattern: string | RegExp): (file: st
   }
 }
 
-function compiled(option: string, pattern: string | RegExp): RegExp {
+function compiled(property: string, pattern: string | RegExp): RegExp {
   try {
     return typeof pattern === 'string'
       ? new RegExp(pattern)
       : new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ''))
   } catch (error) {
     throw new AnnealError(
-      `${option} is no regular expression: ${(error as Error).message}; expected one as JavaScript writes it.`,
+      `${option(property)} is no regular expression: ${(error as Error).message}; expected one as JavaScript writes it.`,
       { cause: error },
     )
   }
@@ -68,7 +69,7 @@ export function groupedByName<T extends { file: string }>(
   })
   if (without.length > 0)
     throw new AnnealError(
-      `groupRegex ${pattern} finds no group in ${plural(without.length, 'name')}: ${without.slice(0, 3).join(', ')}; every picture needs one, as those without could lie on both sides.`,
+      `${option('groupRegex')} ${pattern} finds no group in ${plural(without.length, 'name')}: ${without.slice(0, 3).join(', ')}; every picture needs one, as those without could lie on both sides.`,
     )
   return grouped
 }

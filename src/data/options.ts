@@ -1,4 +1,5 @@
 import { AnnealError } from '../base/errors.ts'
+import { option, setting } from '../base/options.ts'
 import { checkSplit, type SplitPlan } from './split.ts'
 import type { Task } from './types.ts'
 
@@ -50,7 +51,9 @@ export function planOf({ valid = 0.2, seed = 42, folds, fold, maxDamaged = 0.05 
   const plan = { valid, seed, ...(folds !== undefined && { folds, fold: fold ?? 0 }) }
   checkSplit(plan)
   if (!(maxDamaged >= 0 && maxDamaged <= 1))
-    throw new AnnealError(`maxDamaged is a share of the pictures, from 0 to 1; got ${maxDamaged}. Try 0.05.`)
+    throw new AnnealError(
+      `${option('maxDamaged')} is a share of the pictures, from 0 to 1; got ${maxDamaged}. Try 0.05.`,
+    )
   return { ...plan, maxDamaged }
 }
 
@@ -59,7 +62,10 @@ const forTables = ['fileColumn', 'labelColumn', 'splitColumn', 'groupColumn', 't
 const forLabels = ['targets', 'delimiter', 'task'] as const
 
 /** Of a fold without folds. */
-export const foldAlone = 'fold says which of the folds validates, but not how many there are. Give folds: 5.'
+export const foldAlone = (): AnnealError =>
+  new AnnealError(
+    `${option('fold')} says which of the folds validates, but not how many there are. Give ${setting('folds', 5)}.`,
+  )
 
 /** Refuses options that contradict each other. */
 export function checkLabelOptions(options: LabelOptions): void {
@@ -68,34 +74,40 @@ export function checkLabelOptions(options: LabelOptions): void {
     throw new AnnealError(`${a} and ${b} contradict each other: ${why}. Leave one of them out.`)
   }
   const [source, other] = sources.filter(given)
-  if (other) contradict(source!, other, 'labels come from one place')
+  if (other) contradict(option(source!), option(other), 'labels come from one place')
   for (const name of forTables)
     if (given(name) && !given('labels'))
-      throw new AnnealError(`${name} names a column, but no table is given. Name the table with labels (--labels).`)
+      throw new AnnealError(
+        `${option(name)} names a column, but no table is given. Name the table with ${option('labels')}.`,
+      )
   for (const name of forLabels)
     if (given(name) && !source)
       throw new AnnealError(
-        `${name} is for labels from a table, a regular expression or a function; class folders have one class a picture. Give labels, labelRegex or labelOf, or leave ${name} out.`,
+        `${option(name)} is for labels from a table, a regular expression or a function; class folders have one class a picture. Give ${option('labels')} or ${option('labelRegex')}, or leave ${option(name)} out.`,
       )
   const regression = options.task === 'regression' || given('targets')
   if (given('targets') && options.task !== undefined && options.task !== 'regression')
-    contradict('targets', `task "${options.task}"`, 'targets are numbers')
-  if (given('targets') && given('labelColumn')) contradict('targets', 'labelColumn', 'both name what is to be told')
-  if (given('delimiter') && regression) contradict('delimiter', 'a regression', 'a number is not cut in parts')
+    contradict(option('targets'), setting('task', options.task), 'targets are numbers')
+  if (given('targets') && given('labelColumn'))
+    contradict(option('targets'), option('labelColumn'), 'both name what is to be told')
+  if (given('delimiter') && regression) contradict(option('delimiter'), 'a regression', 'a number is not cut in parts')
   if (given('delimiter') && options.task === 'single')
-    contradict('delimiter', 'task "single"', 'it has one label a picture')
-  if (options.delimiter === '') throw new AnnealError('delimiter is empty; expected what stands between labels: " ".')
-  if (given('groupColumn') && given('groupRegex')) contradict('groupColumn', 'groupRegex', 'a picture has one group')
+    contradict(option('delimiter'), setting('task', 'single'), 'it has one label a picture')
+  if (options.delimiter === '')
+    throw new AnnealError(`${option('delimiter')} is empty; expected what stands between labels: " ".`)
+  if (given('groupColumn') && given('groupRegex'))
+    contradict(option('groupColumn'), option('groupRegex'), 'a picture has one group')
   if (given('timeColumn'))
     for (const name of ['groupColumn', 'groupRegex', 'folds', 'splitColumn'] as const)
-      if (given(name) && options[name] !== false) contradict('timeColumn', name, 'pictures are divided in one way')
-  if (given('fold') && !given('folds') && !given('labels')) throw new AnnealError(foldAlone)
+      if (given(name) && options[name] !== false)
+        contradict(option('timeColumn'), option(name), 'pictures are divided in one way')
+  if (given('fold') && !given('folds') && !given('labels')) throw foldAlone()
   const columns: [string, string][] = []
   for (const name of [...forTables, 'targets'] as const)
     for (const column of [options[name] ?? []].flat())
       if (typeof column === 'string') {
         const before = columns.find(([, taken]) => taken === column)
-        if (before) contradict(before[0], name, `both are column "${column}"`)
+        if (before) contradict(option(before[0]), option(name), `both are column "${column}"`)
         columns.push([name, column])
       }
 }

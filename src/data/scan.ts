@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import { type CacheOptions, type Content, cachePictures } from './cache.ts'
 import { dropCopies, dropEmptyClasses } from './clean.ts'
 import { type FolderIndex, indexFolder } from './folder.ts'
@@ -37,6 +38,8 @@ export interface Pictures {
   data: ImageData
   /** The decoded picture of `item.picture`; a view that may be shared, not to be written to. */
   picture(number: number): Picture
+  /** The sha256 of the same picture's content, as it lies in its file. */
+  hash(number: number): string
   /** Size of the decoded pictures. */
   bytes: number
 }
@@ -87,7 +90,10 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
 
   items = items.filter(item => {
     const row = store.rows[item.picture]!
-    if ('offset' in row) return true
+    if ('offset' in row) {
+      if (row.filled) problems.push(filledIn(relative(dir, item.file), row.filled))
+      return true
+    }
     problems.push({ kind: 'damaged', file: relative(dir, item.file), reason: row.reason, kept: false, counted: true })
     return false
   })
@@ -100,8 +106,21 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
   const all = [...problems, ...once.problems, ...left.problems, ...unchecked]
   const data = describe({ ...index, classes: left.classes, problems: all }, left.items)
   checkEnough(data, index)
-  return { data, picture: number => store.picture(number), bytes: store.bytes }
+  return {
+    data,
+    picture: number => store.picture(number),
+    hash: number => contents[number]!.hash,
+    bytes: store.bytes,
+  }
 }
+
+const filledIn = (file: string, count: number): Problem => ({
+  kind: 'missing-values',
+  file,
+  reason: `${plural(count, 'missing value')} (NaN or nodata) became the mean of ${count === 1 ? 'its channel' : 'their channels'}`,
+  kept: true,
+  counted: false,
+})
 
 function describe(
   { dir, task, classes, problems, choices }: FolderIndex,
@@ -129,7 +148,7 @@ function checkDamaged({ dir, items, problems: before, options }: FolderIndex, pr
   const lines = damaged.slice(0, 10).map(({ file, reason }) => `  ${file}: ${reason}`)
   if (damaged.length > 10) lines.push(`  and ${damaged.length - 10} more`)
   throw new AnnealError(
-    `${damaged.length} of the ${plural(total, 'picture')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training puts up with. Repair or remove them, or raise maxDamaged (--max-damaged):\n${lines.join('\n')}`,
+    `${damaged.length} of the ${plural(total, 'picture')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training puts up with. Repair or remove them, or raise ${option('maxDamaged')}:\n${lines.join('\n')}`,
   )
 }
 

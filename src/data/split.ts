@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
 import { balanceGroups, type Group } from './groups.ts'
 import { validCount } from './parts.ts'
@@ -160,14 +161,16 @@ export function checkGroupsApart(
 export function checkSplit({ valid, seed, folds, fold, by }: SplitPlan): void {
   if (!(valid > 0 && valid < 1))
     throw new AnnealError(
-      `valid is the share of the pictures kept for validation, between 0 and 1; got ${valid}. Try 0.2.`,
+      `${option('valid')} is the share of the pictures kept for validation, between 0 and 1; got ${valid}. Try 0.2.`,
     )
-  if (!Number.isSafeInteger(seed)) throw new AnnealError(`the seed must be a whole number, got ${seed}. Try 42.`)
+  if (!Number.isSafeInteger(seed)) throw new AnnealError(`${option('seed')} is a whole number; got ${seed}. Try 42.`)
   if (folds === undefined) return
   if (!Number.isInteger(folds) || folds < 2 || folds > 1000)
-    throw new AnnealError(`folds is a whole number from 2 to 1000; got ${folds}. Try 5.`)
+    throw new AnnealError(`${option('folds')} is a whole number from 2 to 1000; got ${folds}. Try 5.`)
   if (fold !== undefined && !(Number.isInteger(fold) && fold >= 0 && fold < folds))
-    throw new AnnealError(`fold is the number of one of the ${folds} folds, from 0 to ${folds - 1}; got ${fold}.`)
+    throw new AnnealError(
+      `${option('fold')} is the number of one of the ${folds} folds, from 0 to ${folds - 1}; got ${fold}.`,
+    )
   if (by === 'time') throw new AnnealError('folds and a split by time contradict each other; leave one of them out.')
 }
 

@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { AnnealError } from '../base/errors.ts'
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import { AnnealError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import { findRoles, flag, type Roles } from './columns.ts'
 import { checkFolder, type FolderIndex } from './folder.ts'
 import type { Known } from './known.ts'
@@ -22,11 +23,33 @@ export async function indexTable(
 ): Promise<FolderIndex> {
   checkFolder(dir, `expected the folder of the pictures that ${options.labels} names`)
   const listing = listFor(dir)
-  const path = [options.labels, join(dir, options.labels)].find(path => existsSync(path)) ?? options.labels
+  const path = tablePath(dir, options.labels)
   const finder = fileFinders(listing, path)
   const table = await withoutHeader(await readTable(path), finder)
   const roles = findRoles(table, { listing, finder }, known ? named(table, options, known) : options)
   return indexRows(labelledRows(table, { listing, roles, options, known }), options, known)
+}
+
+/** The table from where the program runs, or from the folder of pictures; refuses one that is in neither. */
+function tablePath(dir: string, labels: string): string {
+  const paths = [labels, ...(isAbsolute(labels) ? [] : [join(dir, labels)])]
+  const found = paths.find(path => existsSync(path))
+  if (found !== undefined) return found
+  const near = [...new Set([dirname(labels), dir, dirname(resolve(dir))].flatMap(tablesIn))]
+  const some = near.slice(0, 10).join(', ') + (near.length > 10 ? ', …' : '')
+  throw new AnnealError(
+    `the table ${labels} can not be read: it does not exist (looked for ${paths.map(path => resolve(path)).join(' and ')}); ${near.length > 0 ? `tables near: ${some}.${didYouMean(labels, near)}` : 'there are no tables near.'} Name it with ${option('labels')}.`,
+  )
+}
+
+/** The tables in a folder by their names, as paths. */
+function tablesIn(folder: string): string[] {
+  try {
+    const names = readdirSync(folder).filter(name => /\.(csv|tsv|jsonl|ndjson|parquet)$/i.test(name))
+    return names.sort().map(name => relative('', join(folder, name)))
+  } catch {
+    return []
+  }
 }
 
 /** A trained model's classes or targets are columns, where the table has them all. */
@@ -63,8 +86,7 @@ function labelledRows(
     throw new AnnealError(
       `${table.file}, column "${roles.split!.name}" leaves no picture for training; expected train beside valid and test.`,
     )
-  if (options.fold !== undefined && options.folds === undefined && !foldColumn(table, roles.split))
-    throw new AnnealError(foldAlone)
+  if (options.fold !== undefined && options.folds === undefined && !foldColumn(table, roles.split)) throw foldAlone()
   const test = splits && new Set(rows.filter((_, i) => splits[i] === 'test'))
   const answers = readAnswers(
     {
@@ -117,7 +139,7 @@ function foundRows(
   }
   if (rows.length === 0)
     throw new AnnealError(
-      `none of the ${plural(table.rows, 'picture')} that ${table.file} names is below ${listing.dir}: ${problems[0]!.file} (${table.where(0)}); the folder holds ${listing.names[0] ?? 'nothing'}. Check the folder, or name the column with fileColumn.`,
+      `none of the ${plural(table.rows, 'picture')} that ${table.file} names is below ${listing.dir}: ${problems[0]!.file} (${table.where(0)}); the folder holds ${listing.names[0] ?? 'nothing'}. Check the folder, or name the column with ${option('fileColumn')}.`,
     )
   return { rows, files, problems }
 }

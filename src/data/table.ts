@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { extname } from 'node:path'
 import { AnnealError, didYouMean } from '../base/errors.ts'
+import { option } from '../base/options.ts'
 import { readCsv } from './csv.ts'
 import { fileReason } from './decode.ts'
 import { readJsonLines } from './jsonl.ts'
@@ -98,13 +99,13 @@ function textOf(file: string, bytes: Buffer): { text: string; choices: Choice[] 
   }
 }
 
-/** A column by its name; an error names the columns that there are. `option` is what asked for it. */
-export function columnNamed({ file, columns }: Table, name: string, option: string): Column {
+/** A column by its name; an error names the columns that there are. `property` is what asked for it. */
+export function columnNamed({ file, columns }: Table, name: string, property: string): Column {
   const found = columns.find(column => column.name === name)
   if (found) return found
   const names = columns.map(column => column.name)
   throw new AnnealError(
-    `${file} has no column "${name}" (${option}); expected one of ${names.map(n => `"${n}"`).join(', ')}.${didYouMean(name, names)}`,
+    `${file} has no column "${name}" (${option(property)}); expected one of ${names.map(n => `"${n}"`).join(', ')}.${didYouMean(name, names)}`,
   )
 }
 

@@ -44,6 +44,7 @@ export interface Item extends Place {
  *    outside every class folder), unused-folder: passed over
  *  - empty-class, single-picture, one-sided (all its pictures train, or all validate): too little to learn from or check
  *  - duplicate (same picture, same label), conflict (same picture, two labels), leak (same picture in two splits)
+ *  - missing-values: NaN, infinite or a nodata value in its file; the picture stays
  *  - cleaned: left out or labelled anew by a decision of `anneal clean` */
 export type ProblemKind =
   | 'damaged'
@@ -60,6 +61,7 @@ export type ProblemKind =
   | 'duplicate'
   | 'conflict'
   | 'leak'
+  | 'missing-values'
   | 'cleaned'
 
 /** One line of the scan: which file, why, and whether it is left out of the data or kept. */

@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import { type DType, fromArray, scope, Tensor } from '../torch/index.ts'
 import type { StoredTensor } from '../weights/index.ts'
 import { adaptFirstConv, firstConv } from './channels.ts'
@@ -52,7 +53,7 @@ function load(model: ImageModel, state: State): string[] {
         ...list(reshaped, 'of another shape'),
         ...list(missing, 'missing'),
         ...list(strangers, 'unknown'),
-      ].join('; ')}. Name the model that the file was saved from (--model)`,
+      ].join('; ')}. Name the model that the file was saved from (${option('model')})`,
     )
   }
   const head = [...own.keys()].filter(name => !inBody(name))

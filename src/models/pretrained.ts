@@ -1,4 +1,5 @@
 import { AnnealError } from '../base/errors.ts'
+import { option, setting } from '../base/options.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { readWeights, type StoredTensor } from '../weights/index.ts'
 import { model, models } from './registry.ts'
@@ -29,9 +30,9 @@ function cannotHave(name: string, cause: AnnealError): AnnealError {
           ? [`${other} (through pip)`]
           : [],
   )
-  const instead = others.length ? `take --model ${others.join(' or ')}, ` : ''
+  const instead = others.length ? `take ${option('model')} ${others.join(' or ')}, ` : ''
   return new AnnealError(
-    `the pretrained weights of ${name} cannot be had: ${cause.message}. Instead ${instead}give a file (--weights FILE) or begin without (--no-pretrained)`,
+    `the pretrained weights of ${name} cannot be had: ${cause.message}. Instead ${instead}give a file (${setting('weights', 'FILE')}) or begin without (${setting('pretrained', false)})`,
     { cause },
   )
 }

@@ -1,4 +1,5 @@
 import { AnnealError } from '../base/errors.ts'
+import { option, setting } from '../base/options.ts'
 import type { ImageData } from '../data/index.ts'
 import { classWeights, imbalanceAdvice, positiveWeights, sampleWeights } from '../train/balance.ts'
 import type { TargetScale } from '../train/objective.ts'
@@ -21,17 +22,17 @@ export function balance(
   if (data.task === 'regression') {
     if (given !== undefined || sampling !== undefined)
       throw new AnnealError(
-        `--${given === undefined ? 'sampling' : 'class-weights'} ${given ?? sampling}: numbers have no classes that could be rare; leave it out.`,
+        `${given === undefined ? setting('sampling', sampling) : setting('classWeights', given)}: numbers have no classes that could be rare; leave it out.`,
       )
     return {}
   }
   const counts = data.counts.map(c => c.train)
   const advice = imbalanceAdvice(data.counts.map(({ name, train }) => ({ name, count: train })))
   if (advice && given === undefined && sampling === undefined && loss !== 'focal')
-    session.emit({ type: 'warning', message: `${advice.text}: --class-weights ${advice.scheme}` })
+    session.emit({ type: 'warning', message: `${advice.text}: ${setting('classWeights', advice.scheme)}` })
   if (typeof given === 'object' && given.length !== counts.length)
     throw new AnnealError(
-      `--class-weights: got ${given.length} weights for ${counts.length} classes (${data.classes.slice(0, 20).join(', ')}); expected one a class`,
+      `${option('classWeights')}: got ${given.length} weights for ${counts.length} classes (${data.classes.slice(0, 20).join(', ')}); expected one a class`,
     )
   const weights =
     given === undefined

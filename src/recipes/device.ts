@@ -1,17 +1,18 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import { library } from '../torch/index.ts'
 
 /** CUDA that was asked for and is not here is an error, never the CPU instead. */
 export function checkDevice(device = 'cpu'): void {
   if (!/^(cpu|cuda(:\d+)?)$/.test(device))
-    throw new AnnealError(`--device: expected cpu, cuda or cuda:1, got ${device}`)
+    throw new AnnealError(`${option('device')}: expected cpu, cuda or cuda:1, got ${device}`)
   const { cudaDevices, version } = library()
   const number = Number(device.split(':')[1] ?? 0)
   if (!device.startsWith('cuda') || number < cudaDevices) return
   throw new AnnealError(
     cudaDevices === 0
-      ? `--device ${device}: libtorch ${version} sees no CUDA device here; \`anneal doctor\` says why. Leave --device out to work on the CPU.`
-      : `--device ${device}: libtorch ${version} sees ${plural(cudaDevices, 'CUDA device')} here; expected cuda:0${cudaDevices > 1 ? ` to cuda:${cudaDevices - 1}` : ''}.`,
+      ? `${setting('device', device)}: libtorch ${version} sees no CUDA device here; \`anneal doctor\` says why. Leave ${option('device')} out to work on the CPU.`
+      : `${setting('device', device)}: libtorch ${version} sees ${plural(cudaDevices, 'CUDA device')} here; expected cuda:0${cudaDevices > 1 ? ` to cuda:${cudaDevices - 1}` : ''}.`,
   )
 }

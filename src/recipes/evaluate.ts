@@ -1,10 +1,11 @@
 import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { plural } from '../base/format.ts'
 import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures, type Pictures } from '../data/index.ts'
 import { checkChannelCount } from '../data/single.ts'
 import { pictureSource } from '../data/source.ts'
 import { confusionRows } from '../interpret/index.ts'
-import { isRun } from '../runs/index.ts'
+import { countSeen, isRun, readSeen } from '../runs/index.ts'
 import { manualSeed } from '../torch/index.ts'
 import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
@@ -40,6 +41,10 @@ export interface Evaluated {
   choices: readonly { what: string; value: string; reason: string }[]
   /** How often this model was evaluated on these very pictures before. */
   before: number
+  /** How many of the pictures the model's run was trained on, and validated on; absent where the run keeps no list. */
+  seen?: { train: number; valid: number }
+  /** What makes the figures better than they will be on new pictures, in words. */
+  warnings: string[]
 }
 
 /** How pictures to evaluate on are found and read. */
@@ -58,7 +63,7 @@ export async function evaluateFolder(
   dir: string,
   { batchSize = 32, device, progress = () => {}, signal, ...options }: EvaluateFolderOptions = {},
 ): Promise<Evaluated> {
-  whole('batch', batchSize, 1, 4096)
+  whole('batchSize', batchSize, 1, 4096)
   checkDevice(device)
   manualSeed(0)
   const model = loadModel(run, device === undefined ? {} : { device })
@@ -77,7 +82,7 @@ export async function evaluateFolder(
     for (const { file, picture } of pictures.data.items) checkChannelCount(pictures.picture(picture), file, own)
     return pictures
   }
-  const { data } = await open(preprocessing)
+  const { data, hash } = await open(preprocessing)
   const sourceFor = async ({ preprocessing: own }: ModelCard) => {
     const pictures = await open(own)
     return pictureSource({
@@ -94,8 +99,17 @@ export async function evaluateFolder(
   }
   const uneven = areUneven(data.counts.map(c => c.test))
   const evaluation = await evaluateModel(model, sourceFor, { batchSize, device, uneven, signal })
-  const before = noteEvaluation(run, { fingerprint: data.fingerprint, metrics: evaluation.metrics })
+  const folder = folderOf(run)
+  const before = noteEvaluation(folder, { fingerprint: data.fingerprint, metrics: evaluation.metrics })
   const { thresholds } = card
+  const items = data.of('test')
+  const list = folder === undefined ? undefined : readSeen(folder)
+  const seen =
+    list &&
+    countSeen(
+      list,
+      items.map(item => hash(item.picture)),
+    )
   const report =
     task === 'single'
       ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes)
@@ -110,14 +124,37 @@ export async function evaluateFolder(
   return {
     model: run,
     data: resolve(dir),
-    pictures: data.of('test').length,
+    pictures: items.length,
     loss: evaluation.loss,
     metrics: evaluation.metrics,
     ...(report === undefined ? {} : { report }),
     ...(task === 'single' ? { confusion: confusionRows(evaluation, classes.length) } : {}),
     choices: index.choices ?? [],
     before,
+    ...(seen ? { seen } : {}),
+    warnings: warningsOf({ pictures: items.length, seen, before }),
   }
+}
+
+function warningsOf({
+  pictures,
+  seen = { train: 0, valid: 0 },
+  before,
+}: Pick<Evaluated, 'pictures' | 'before'> & { seen: Evaluated['seen'] | undefined }): string[] {
+  const part = (count: number) => `${count} of ${plural(pictures, 'picture')} ${count === 1 ? 'was' : 'were'}`
+  return [
+    ...(seen.train > 0 ? [`${part(seen.train)} in this run's training part; the figures are too good`] : []),
+    ...(seen.valid > 0
+      ? [
+          `${part(seen.valid)} in this run's validation part, by which its weights and thresholds were chosen; the figures are somewhat too good`,
+        ]
+      : []),
+    ...(before > 0
+      ? [
+          `this model was evaluated on these pictures ${plural(before, 'time')} before; choices made after looking turn a test set into a validation set`,
+        ]
+      : []),
+  ]
 }
 
 /** One net or the mean of an ensemble over pictures, each at its own normalisation and temperature, decided by the
@@ -155,10 +192,18 @@ async function evaluateModel(
   return { ...sum!, loss: loss / members.length, metrics, score: metrics[objective.metric]! }
 }
 
+/** The folder of a model's run: the one that is named, or that its weights lie in. */
+function folderOf(model: string): string | undefined {
+  if (statSync(model, { throwIfNoEntry: false })?.isDirectory()) return model
+  return isRun(dirname(model)) ? dirname(model) : undefined
+}
+
 /** Adds a line to the run's `evaluations.jsonl`; how many there are of the same pictures already. */
-function noteEvaluation(model: string, entry: { fingerprint: string; metrics: Record<string, number> }): number {
-  const folder = statSync(model, { throwIfNoEntry: false })?.isDirectory() ? model : dirname(model)
-  if (folder !== model && !isRun(folder)) return 0
+function noteEvaluation(
+  folder: string | undefined,
+  entry: { fingerprint: string; metrics: Record<string, number> },
+): number {
+  if (folder === undefined) return 0
   const path = join(folder, 'evaluations.jsonl')
   const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []
   const before = lines.filter(line => line.includes(`"fingerprint":"${entry.fingerprint}"`)).length

@@ -1,6 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
-import type { ClassCount } from '../data/index.ts'
-import type { RunResult } from '../runs/index.ts'
+import type { ClassCount, Split } from '../data/index.ts'
+import { type RunResult, writeSeen } from '../runs/index.ts'
 import { saveModel } from '../train/saved.ts'
 import { readWeights } from '../weights/index.ts'
 import type { Best } from './best.ts'
@@ -41,6 +41,7 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
       `${dir}: no picture is left for validation; give more pictures a class, or a validation folder.`,
     )
   checkSameData(session, first)
+  noteSeen(session.run.dir, first)
   clock.lap('data')
 
   const { best: bestPath, last: lastPath } = session.run.paths
@@ -110,6 +111,12 @@ function checkSameData(session: Context['session'], { pictures: { data } }: Prep
       `${data.dir}: the pictures are not those that the run began with (${differences(then.counts, now.counts)}); put them back, or start a new run.`,
     )
   session.know('data', now)
+}
+
+/** Keeps with the run which pictures it is trained and validated on, so that an evaluation knows them again. */
+function noteSeen(dir: string, { pictures: { data, hash } }: Prepared): void {
+  const hashes = (split: Split) => data.of(split).map(item => hash(item.picture))
+  writeSeen(dir, { train: hashes('train'), valid: hashes('valid') })
 }
 
 function differences(then: readonly ClassCount[], now: readonly ClassCount[]): string {

@@ -2,7 +2,7 @@ import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
 import { percent, plural } from '../base/format.ts'
-import { isRun, type RunResult, readObject, runPaths } from '../runs/index.ts'
+import { isRun, type RunResult, readObject, readSeen, runPaths, writeSeen } from '../runs/index.ts'
 import { said } from '../train/objective.ts'
 import type { ModelCard } from '../train/saved.ts'
 import type { Session } from './session.ts'
@@ -44,6 +44,7 @@ export async function trainFolds(
       text: `over ${folds} folds: ${saidSpread(name, spread[name]!)}`,
     })
   saveAverage(dir, results, spread)
+  noteSeen(dir, results)
   session.choice(
     'classifier',
     `the average of ${plural(folds, 'net')}`,
@@ -76,6 +77,13 @@ function spreadOf(values: readonly number[]): Spread {
   const mean = values.reduce((a, b) => a + b, 0) / values.length
   const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / Math.max(1, values.length - 1)
   return { mean, std: Math.sqrt(variance) }
+}
+
+/** A picture that one fold was trained on is known to their average. */
+function noteSeen(dir: string, results: readonly RunResult[]): void {
+  const seen = results.flatMap(({ run }) => readSeen(run) ?? [])
+  if (seen.length === results.length)
+    writeSeen(dir, { train: seen.flatMap(({ train }) => train), valid: seen.flatMap(({ valid }) => valid) })
 }
 
 /** The nets of all folds as one classifier: each saved beside a card that lists them; thresholds are means. */

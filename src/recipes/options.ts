@@ -1,4 +1,5 @@
 import { AnnealError, didYouMean } from '../base/errors.ts'
+import { option, setting } from '../base/options.ts'
 import { type Augmentation, type AugmentationSettings, augmentation, parseAugmentation } from '../data/augment.ts'
 import type { ChannelMode, LabelOptions } from '../data/index.ts'
 import { model } from '../models/index.ts'
@@ -93,21 +94,24 @@ export interface TrainOptions extends Omit<LabelOptions, 'seed' | 'valid' | 'max
   device?: string | undefined
 }
 
+/** A value as it was given; nothing at all in quotes. */
+const shown = (v: unknown): string => (v === '' ? '""' : String(v))
+
 /** Refuses what is given for an option and is no whole number from `least` to `most`. */
 export const whole = (name: string, v: unknown, least: number, most = Number.MAX_SAFE_INTEGER): void => {
   if (v !== undefined && !(Number.isInteger(v) && (v as number) >= least && (v as number) <= most))
     throw new AnnealError(
-      `--${name}: expected a whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`}, got ${v}`,
+      `${option(name)}: expected a whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`}, got ${shown(v)}`,
     )
 }
 const number = (name: string, v: unknown, fits: (n: number) => boolean, expected: string) => {
   if (v !== undefined && !(typeof v === 'number' && fits(v)))
-    throw new AnnealError(`--${name}: expected ${expected}, got ${v}`)
+    throw new AnnealError(`${option(name)}: expected ${expected}, got ${shown(v)}`)
 }
 const oneOf = (name: string, v: string | undefined, known: readonly string[], more = '') => {
   if (v !== undefined && !known.includes(v))
     throw new AnnealError(
-      `--${name}: expected ${[known.join(', '), more].join(' ').trim()}, got ${v}.${didYouMean(v, known)}`,
+      `${option(name)}: expected ${[known.join(', '), more].join(' ').trim()}, got ${shown(v)}.${didYouMean(v, known)}`,
     )
 }
 
@@ -118,23 +122,24 @@ export function checkOptions(o: TrainOptions): void {
   if (o.sizes !== undefined && (o.sizes.length === 0 || o.size !== undefined))
     throw new AnnealError(
       o.size === undefined
-        ? '--sizes: expected sizes in pixels, such as 128,224'
-        : `--size ${o.size} and --sizes ${o.sizes} contradict each other; leave one of them out`,
+        ? `${option('sizes')}: expected sizes in pixels, such as 128,224`
+        : `${setting('size', o.size)} and ${setting('sizes', o.sizes)} contradict each other; leave one of them out`,
     )
   const twice = o.sizes?.find((size, i) => o.sizes!.indexOf(size) !== i)
-  if (twice !== undefined) throw new AnnealError(`--sizes ${o.sizes}: ${twice} comes twice; give each size once`)
-  whole('test-size', o.testSize, 32, 2048)
-  whole('batch', o.batchSize, 2, 4096)
+  if (twice !== undefined)
+    throw new AnnealError(`${setting('sizes', o.sizes)}: ${twice} comes twice; give each size once`)
+  whole('testSize', o.testSize, 32, 2048)
+  whole('batchSize', o.batchSize, 2, 4096)
   whole('seed', o.seed, 0, 2 ** 32 - 1)
   whole('views', o.views, 0, 64)
-  whole('head-cycles', o.headCycles, 1, 1000)
+  whole('headCycles', o.headCycles, 1, 1000)
   whole('epochs', o.epochs, 0)
-  whole('cycle-len', o.cycleLen, 1)
-  number('cycle-mult', o.cycleMult, v => v >= 1 && Number.isFinite(v), 'a number from 1')
+  whole('cycleLen', o.cycleLen, 1)
+  number('cycleMult', o.cycleMult, v => v >= 1 && Number.isFinite(v), 'a number from 1')
   number('valid', o.valid, v => v > 0 && v < 1, 'a share between 0 and 1, such as 0.2')
-  number('max-damaged', o.maxDamaged, v => v >= 0 && v <= 1, 'a share from 0 to 1')
+  number('maxDamaged', o.maxDamaged, v => v >= 0 && v <= 1, 'a share from 0 to 1')
   number('minutes', o.minutes, v => v > 0, 'a number of minutes above 0')
-  number('head-lr', o.headLr, v => v > 0 && v <= 100, 'a rate above 0')
+  number('headLr', o.headLr, v => v > 0 && v <= 100, 'a rate above 0')
   number(
     'factor',
     o.factor,
@@ -144,35 +149,49 @@ export function checkOptions(o: TrainOptions): void {
   if (typeof o.like === 'number')
     number('like', o.like, v => v >= 1 && v <= 1000, 'imagenet, different, or a factor from 1')
   else if (!['auto', 'imagenet', 'different', undefined].includes(o.like))
-    throw new AnnealError(`--like: expected auto, imagenet, different or a factor from 1, got ${o.like}`)
+    throw new AnnealError(
+      `${option('like')}: expected auto, imagenet, different or a factor from 1, got ${shown(o.like)}`,
+    )
   if (o.like !== undefined && o.like !== 'auto' && o.factor !== undefined)
-    throw new AnnealError(`--like ${o.like} and --factor ${o.factor} say the same thing; leave one of them out`)
+    throw new AnnealError(
+      `${setting('like', o.like)} and ${setting('factor', o.factor)} say the same thing; leave one of them out`,
+    )
   number('dropout', o.dropout, v => v >= 0 && v < 1, 'a share from 0 to below 1')
-  number('weight-decay', o.weightDecay, v => v >= 0 && v < 10, 'a number from 0')
-  number('label-smoothing', o.labelSmoothing, v => v >= 0 && v < 1, 'a share from 0 to below 1')
-  for (const lr of typeof o.lr === 'number' ? [o.lr] : (o.lr ?? []))
-    number('lr', lr, v => v > 0 && v <= 100, 'rates above 0')
+  number('weightDecay', o.weightDecay, v => v >= 0 && v < 10, 'a number from 0')
+  number('labelSmoothing', o.labelSmoothing, v => v >= 0 && v < 1, 'a share from 0 to below 1')
+  for (const lr of [o.lr ?? []].flat()) number('lr', lr, v => v > 0 && v <= 100, 'rates above 0')
   oneOf('channels', o.channels, ['auto', 'rgb', 'copy', 'keep'])
   oneOf('loss', o.loss, ['auto', 'focal', 'mse', 'mae', 'huber'])
   oneOf('sampling', o.sampling, ['balanced'])
   if (typeof o.classWeights === 'object')
     for (const w of o.classWeights)
-      number('class-weights', w, v => v >= 0 && Number.isFinite(v), 'balanced, effective, or a number from 0 a class')
-  else oneOf('class-weights', o.classWeights, ['balanced', 'effective'], 'or one number a class')
+      number('classWeights', w, v => v >= 0 && Number.isFinite(v), 'balanced, effective, or a number from 0 a class')
+  else oneOf('classWeights', o.classWeights, ['balanced', 'effective'], 'or one number a class')
   if (o.model !== undefined && o.model !== 'auto') model(o.model)
   if (o.augment !== undefined && o.augment !== 'auto') augmentationOf(o.augment)
   number('mixup', o.mixup, v => v > 0 && v <= 100, 'α above 0 (fastai: 0.4)')
   number('cutmix', o.cutmix, v => v > 0 && v <= 100, 'α above 0 (fastai: 1)')
-  oneOf('threshold-for', o.thresholdFor, ['f1', 'f2', 'f0.5', 'accuracy'])
-  if (typeof o.tta === 'number') whole('tta', o.tta, 1, 64)
+  oneOf('thresholdFor', o.thresholdFor, ['f1', 'f2', 'f0.5', 'accuracy'])
+  if (typeof o.tta !== 'boolean') whole('tta', o.tta, 1, 64)
   if (o.ttaMax && !o.tta)
-    throw new AnnealError('--tta-max says how the views of --tta are joined; give --tta too, or leave it out')
+    throw new AnnealError(
+      `${option('ttaMax')} says how the views of ${option('tta')} are joined; give ${option('tta')} too, or leave it out`,
+    )
+  const averaging = (['snapshots', 'swa'] as const).find(name => o[name])
+  if (averaging && o.epochs === 0)
+    throw new AnnealError(
+      `${setting(averaging, true)} averages the ends of cycles of the whole net, and ${setting('epochs', 0)} trains the head alone; leave one of them out`,
+    )
   whole('folds', o.folds, 2, 100)
   if (o.fold !== undefined && o.folds === undefined && o.labels === undefined)
-    throw new AnnealError(`--fold ${o.fold} needs --folds, how many there are, or a table with a column of folds`)
+    throw new AnnealError(
+      `${setting('fold', o.fold)} needs ${option('folds')}, how many there are, or a table with a column of folds`,
+    )
   whole('fold', o.fold, 0, o.folds === undefined ? undefined : o.folds - 1)
   if (o.weights !== undefined && o.pretrained === false)
-    throw new AnnealError('--weights and --no-pretrained contradict each other; leave one of them out')
+    throw new AnnealError(
+      `${option('weights')} and ${setting('pretrained', false)} contradict each other; leave one of them out`,
+    )
   for (const width of o.hidden ?? []) whole('hidden', width, 1, 65536)
 }
 

@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import { augmentationText } from '../data/augment.ts'
 import { type Augmentation, chooseChannels, type Item, type Pictures, type Split, type Task } from '../data/index.ts'
 import { type PictureSource, pictureSource } from '../data/source.ts'
@@ -98,7 +99,7 @@ export async function prepare(
   if (state) loadPretrained(net.body, state)
   if (typeof options.lr === 'object' && options.lr.length !== 1 && options.lr.length !== net.groups.length)
     throw new AnnealError(
-      `--lr: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate or as many, got ${options.lr.length}`,
+      `${option('lr')}: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate or as many, got ${options.lr.length}`,
     )
   const precision = choosePrecision({ session, options, info, device })
   const preprocessingAt = (size: number): Preprocessing => ({
@@ -129,7 +130,7 @@ export async function prepare(
     session.choice(
       'augment',
       'side-on',
-      'photos as people take them; --augment auto finds out, top-down is for pictures without an up, none for neither',
+      `photos as people take them; ${setting('augment', 'auto')} finds out, top-down is for pictures without an up, none for neither`,
     )
   const wanted = options.batchSize ?? 32
   session.choice(

@@ -1,5 +1,6 @@
 import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
+import { option } from '../base/options.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
 import {
@@ -61,7 +62,7 @@ export async function augmentSheet(
     ['size', asked ?? 224, 32, 2048],
   ] as const)
     if (!Number.isInteger(value) || value < least || value > most)
-      throw new AnnealError(`--${name}: expected a whole number from ${least} to ${most}, got ${value}`)
+      throw new AnnealError(`${option(name)}: expected a whole number from ${least} to ${most}, got ${value}`)
   const known = augment === 'auto' ? undefined : augmentation(augment)
   const index = await indexed(dir, { ...labels, seed }, known !== undefined)
   const sense = known ? undefined : await senseFolder(index, { ...options, seed })

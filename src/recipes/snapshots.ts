@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
 import { plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import { keep, noGrad, scope } from '../torch/index.ts'
 import { ensemble } from '../train/ensemble.ts'
 import { Learner } from '../train/learner.ts'
@@ -45,7 +46,7 @@ export async function useSnapshots(
     session.choice(
       what,
       'none',
-      'one cycle has ended, there is nothing to average; more --epochs or a shorter --cycle-len',
+      `one cycle has ended, there is nothing to average; more ${option('epochs')} or a shorter ${option('cycleLen')}`,
     )
     return best
   }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
+import { option } from '../base/options.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import {
   isRun,
@@ -21,6 +22,7 @@ import { checkDevice } from './device.ts'
 import { fiveSteps } from './five-steps.ts'
 import { foldName, trainFolds } from './folds.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
+import { openIndex } from './pictures.ts'
 import { Session } from './session.ts'
 import { restoredOptions, storedSettings } from './settings.ts'
 
@@ -57,7 +59,9 @@ export async function trainFolder(
     )
   const root = resolve(out ?? 'runs')
   if (!relative(resolve(data), root).startsWith('..'))
-    throw new AnnealError(`${root}: the run would lie among the pictures of ${data}; name another folder with --out.`)
+    throw new AnnealError(
+      `${root}: the run would lie among the pictures of ${data}; name another folder (${option('out')}).`,
+    )
   const config: RunConfig = {
     format: 1,
     anneal: version(),
@@ -193,6 +197,8 @@ async function oneRun(config: RunConfig, context: Context): Promise<Made> {
 }
 
 async function everyFold(config: RunConfig, { session, options }: Context, hooks: TrainHooks): Promise<Made> {
+  // What can't be divided is refused before a fold is begun.
+  await openIndex(config.data, { ...options, seed: config.seed, fold: 0 })
   const result = await trainFolds(session, options.folds!, (fold, dir, resume) => {
     const settings = { ...config.settings, fold }
     return drive(dir, resume ? 'append' : 'create', { ...config, settings }, { ...options, fold }, hooks)

@@ -1,4 +1,5 @@
 import { plural, rate } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import { fromArray, type Tensor } from '../torch/index.ts'
 import { advise, type EpochLosses } from '../train/advise.ts'
 import type { Callback, EpochInfo } from '../train/callback.ts'
@@ -234,8 +235,8 @@ function planCycle(
         'stop',
         `after ${plural(state.epochsDone, 'epoch')}`,
         options.epochs === undefined
-          ? `the usual budget of ${most} is used; --epochs or --minutes for another`
-          : `the budget of --epochs ${most} is used`,
+          ? `the usual budget of ${most} is used; ${option('epochs')} or ${option('minutes')} for another`
+          : `the budget of ${setting('epochs', most)} is used`,
       )
     return undefined
   }
@@ -243,7 +244,7 @@ function planCycle(
   if (options.minutes !== undefined) {
     const seconds = options.minutes * 60 * until - session.run.seconds
     const fitting = Math.floor((seconds - 5) / state.slowest)
-    const budget = `${until < 1 ? "this size's share of " : ''}--minutes ${options.minutes}`
+    const budget = `${until < 1 ? "this size's share of " : ''}${setting('minutes', options.minutes)}`
     if (fitting < 1) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `${budget} leaves no time for another`)
       return undefined

@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { hostname } from 'node:os'
 import { AnnealError } from '../base/errors.ts'
+import { option } from '../base/options.ts'
 import { readObject, runPaths } from './paths.ts'
 
 /** Who writes to a run folder. `boot` and `started` tell a process from a later one with the same number; they are
@@ -136,5 +137,5 @@ function release(lock: string, text: string): void {
 const busy = (dir: string, owner: LockOwner) =>
   new AnnealError(
     `${dir}: process ${owner.pid}${owner.host === hostname() ? '' : ` on ${owner.host}`} is writing to this run. ` +
-      `Wait for it, stop it (kill -INT ${owner.pid}), or choose another folder with --out.`,
+      `Wait for it, stop it (kill -INT ${owner.pid}), or choose another folder (${option('out')}).`,
   )

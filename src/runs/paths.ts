@@ -8,6 +8,7 @@ export const runPaths = (dir: string) => ({
   metrics: join(dir, 'metrics.csv'),
   result: join(dir, 'result.json'),
   interpret: join(dir, 'interpret.json'),
+  pictures: join(dir, 'pictures.json'),
   report: join(dir, 'report.html'),
   plots: join(dir, 'plots'),
   lock: join(dir, 'lock.json'),

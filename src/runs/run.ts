@@ -2,6 +2,8 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } 
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
+import { quoted } from '../base/format.ts'
+import { option } from '../base/options.ts'
 import type { RunConfig } from './config.ts'
 import type { EventBody, RunEvent, RunResult } from './events.ts'
 import { takeLock } from './lock.ts'
@@ -151,17 +153,21 @@ function configFormat(path: string): unknown {
 function makeEmpty(dir: string): void {
   const stat = statSync(dir, { throwIfNoEntry: false })
   if (stat && !stat.isDirectory())
-    throw new AnnealError(`${dir}: is a file; a run needs a folder. Choose another --out.`)
+    throw new AnnealError(`${dir}: is a file; a run needs a folder. Choose another folder (${option('out')}).`)
   if (stat) {
+    if (isRun(dir) && existsSync(runPaths(dir).result))
+      throw new AnnealError(
+        `${dir}: holds a run that is finished. Choose another folder (${option('out')}), or predict with it: npx anneal predict ${quoted(dir)} PICTURE.`,
+      )
     if (isRun(dir))
       throw new AnnealError(
-        `${dir}: holds a run already. Go on with it by \`npx anneal train --resume ${dir}\`, or choose another --out.`,
+        `${dir}: holds a run already. Go on with it by \`npx anneal train --resume ${quoted(dir)}\`, or choose another folder (${option('out')}).`,
       )
     const found = readdirSync(dir).filter(name => name !== '.DS_Store')
     if (found.length > 0)
       throw new AnnealError(
         `${dir}: holds other files (${found.slice(0, 3).join(', ')}${found.length > 3 ? ', …' : ''}); ` +
-          'a run needs a new or an empty folder. Choose another --out.',
+          `a run needs a new or an empty folder. Choose another folder (${option('out')}).`,
       )
   }
   mkdirSync(dir, { recursive: true })

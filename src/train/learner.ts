@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { rate } from '../base/format.ts'
+import { setting } from '../base/options.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
 import {
   aten,
@@ -16,6 +17,7 @@ import {
 import { WeightAverage } from './average.ts'
 import { weightedOrder } from './balance.ts'
 import type { BatchInfo, Callback, EpochInfo } from './callback.ts'
+import { byDecay } from './decay.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import type { Precision, Trainable } from './network.ts'
 import { type Objective, objective } from './objective.ts'
@@ -292,7 +294,7 @@ export class Learner {
       const loss = this.trainStep(batches[p.batch]!, epoch, optimizer)
       if (!Number.isFinite(loss))
         throw new AnnealError(
-          `the loss became ${loss} at step ${this.step + 1} (rate ${rate(lrs.at(-1)!)}): try a lower rate, e.g. --lr ${rate(base.at(-1)! / 10)}`,
+          `the loss became ${loss} at step ${this.step + 1} (rate ${rate(lrs.at(-1)!)}): try a lower rate, e.g. ${setting('lr', rate(base.at(-1)! / 10))}`,
         )
       this.average?.update()
       smooth.add(loss)
@@ -355,12 +357,9 @@ export class Learner {
 
   #newOptimizer(lrs: readonly number[]): optim.Optimizer {
     const { weightDecay } = this.options
-    // Weight decay is for the weights of convolutions and linear layers, not for biases and BatchNorm (as fastai does).
     const groups = this.network.groups.flatMap(({ modules }, group) => {
       if (this.#frozen[group]) return []
-      const params = modules.flatMap(m => m.parameters())
-      const decayed = params.filter(p => p.shape.length > 1)
-      const plain = params.filter(p => p.shape.length <= 1)
+      const { decayed, plain } = byDecay(modules)
       return [
         { params: decayed, lr: lrs[group]!, weightDecay, group },
         { params: plain, lr: lrs[group]!, weightDecay: 0, group },

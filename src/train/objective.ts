@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent } from '../base/format.ts'
+import { setting } from '../base/options.ts'
 import type { Task } from '../data/index.ts'
 import { aten, F, fromArray, type Tensor } from '../torch/index.ts'
 import { focalLoss, sigmoidFocalLoss } from './balance.ts'
@@ -77,7 +78,7 @@ export function objective(
   }
   if (!fits[task].includes(loss))
     throw new AnnealError(
-      `--loss ${loss}: does not fit ${taskWords[task]}; expected ${fits[task].filter(l => l !== 'auto').join(', ')} or nothing`,
+      `${setting('loss', loss)}: does not fit ${taskWords[task]}; expected ${fits[task].filter(l => l !== 'auto').join(', ')} or nothing`,
     )
   if (task === 'single') return oneClass(names, loss, uneven)
   if (task === 'multi') return manyLabels(names, loss)

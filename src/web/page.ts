@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { plural } from '../base/format.ts'
+import { plural, quoted } from '../base/format.ts'
+import { typed } from '../base/options.ts'
 import type { Decision } from '../data/decisions.ts'
 import { type Html, html, raw } from '../report/html.ts'
 import { name } from '../report/parts.ts'
@@ -90,9 +91,9 @@ export function summary(decisions: ReadonlyMap<string, Decision>): string {
 }
 
 /** The command that follows the decisions. */
-export function command({ data, run }: Pick<Review, 'data' | 'run'>): string {
-  const quoted = (text: string) => (/^[\w./~+:@=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
-  return `npx anneal train ${quoted(data)} --clean ${quoted(`${run.replace(/\/+$/, '')}/clean.jsonl`)}`
+export function command({ data, run, options = [] }: Pick<Review, 'data' | 'run'> & Partial<Review>): string {
+  const clean = typed('clean', `${run.replace(/\/+$/, '')}/clean.jsonl`)
+  return ['npx anneal train', quoted(data), ...options, clean].join(' ')
 }
 
 function part(review: Review, { kind, entries }: Section): Html {

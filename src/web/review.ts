@@ -1,7 +1,9 @@
-import { existsSync, statSync } from 'node:fs'
-import { basename, resolve, sep } from 'node:path'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, join, resolve, sep } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
+import { quoted } from '../base/format.ts'
 import { type Interpretation, type RunConfig, type RunTask, readObject, runPaths } from '../runs/index.ts'
+import { optionsOf } from './again.ts'
 
 /** A picture that is shown, by its place in the list. */
 export interface ReviewedPicture {
@@ -39,6 +41,8 @@ export interface Review {
   classes: string[]
   pictures: ReviewedPicture[]
   sections: Section[]
+  /** What the run was told, as it is typed. */
+  options: string[]
 }
 
 /** Gathers likely wrong labels, near-duplicates and the highest losses from a run's `interpret.json`. What a damaged file
@@ -46,6 +50,11 @@ export interface Review {
 export function reviewOf(run: string): Review {
   const paths = runPaths(run)
   const [config, interpret] = [read<RunConfig>(paths.config), read<Interpretation>(paths.interpret)]
+  const folds = interpret ? [] : foldsIn(run)
+  if (folds.length > 0)
+    throw new AnnealError(
+      `${run}: its folds are reviewed one by one: ${folds.map(fold => `npx anneal clean ${quoted(fold)}`).join(', ')}.`,
+    )
   if (!config || !interpret)
     throw new AnnealError(
       `${run}: there is no ${config ? 'interpret.json' : 'run'} here yet. \`npx anneal runs\` lists the runs; a run has something to review when it is done.`,
@@ -60,7 +69,18 @@ export function reviewOf(run: string): Review {
   const data = typeof config.data === 'string' ? resolve(config.data) : ''
   const classes = texts(config.classes) ?? texts(interpret.classes) ?? []
   const filled = sections.filter(s => s.entries.length > 0)
-  return { run, name: basename(resolve(run)), data, task, classes, pictures: pictures.list, sections: filled }
+  const about = { run, name: basename(resolve(run)), data, task, classes, options: optionsOf(config) }
+  return { ...about, pictures: pictures.list, sections: filled }
+}
+
+/** The runs of a run's folds that have something to review. */
+function foldsIn(run: string): string[] {
+  const names = existsSync(run) && statSync(run).isDirectory() ? readdirSync(run) : []
+  return names
+    .filter(name => /^fold-\d+$/.test(name))
+    .sort((a, b) => Number(a.slice(5)) - Number(b.slice(5)))
+    .map(name => join(run, name))
+    .filter(fold => existsSync(runPaths(fold).interpret))
 }
 
 function read<T extends object>(path: string): Partial<T> | undefined {

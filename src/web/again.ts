@@ -1,0 +1,34 @@
+import { flagOf, typed } from '../base/options.ts'
+import type { RunConfig } from '../runs/index.ts'
+
+/** What the next run is told otherwise. */
+const replaced = ['clean', 'labelOf']
+
+/** The options of a run as they are typed. A run of the command is told what its command was told; one of a program all
+ *  that its configuration holds. */
+export function optionsOf({ command = [], settings = {} }: Partial<Pick<RunConfig, 'command' | 'settings'>>): string[] {
+  const flags = command.flatMap(word => /^--(?:no-)?[a-z-]+/.exec(word)?.[0] ?? [])
+  const asked = (name: string) =>
+    command.length === 0
+      ? !(name === 'size' && settings.sizes !== undefined)
+      : name === 'model' || flags.some(flag => flag.replace('--no-', '--') === flagOf(name))
+  return Object.entries(settings).flatMap(([name, value]) => {
+    if (replaced.includes(name) || !asked(name) || isUsual(name, value)) return []
+    const text = plain(value)
+    return text === undefined ? [] : [typed(name, text)]
+  })
+}
+
+const isUsual = (name: string, value: unknown) =>
+  (name === 'model' && value === 'auto') || (name === 'pretrained' && value === true)
+
+/** A value as text, a list by commas; undefined where it can't be typed. */
+function plain(value: unknown): string | number | boolean | undefined {
+  if (Array.isArray(value)) return value.join(',')
+  if (typeof value === 'object' && value !== null) {
+    const { source, preset, ...settings } = value as Record<string, unknown>
+    if (typeof source === 'string') return source
+    return [preset ?? 'none', ...Object.entries(settings).map(([name, v]) => `${name}=${v}`)].join(',')
+  }
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : undefined
+}
