@@ -49,7 +49,22 @@ export function mobilenet_v2({ classes = 1000, channels = 3 }: ModelOptions = {}
   const numFeatures = 1280
   blocks.push(convNormAct(cin, numFeatures, 1, act2))
   const classifier = () => nn.sequential(nn.dropout(0.2), nn.linear(numFeatures, classes))
-  return mobilenet(blocks, { classes, classifier, numFeatures, channels })
+  return mobilenet(blocks, { classes, classifier, numFeatures, channels, fused: fused2(blocks) })
+}
+
+/** The same modules with the first two and the last as one kernel each. */
+function fused2(blocks: readonly nn.Module[]): Layer[] {
+  const [stem, first, ...rest] = blocks as [nn.Module, nn.Module, ...nn.Module[]]
+  const last = rest.pop()!
+  const conv = first.children.conv!
+  const [depthwise, ...project] = Object.values(conv.children) as [nn.Module, nn.Module, nn.Module]
+  const layers = { expand: normed(stem), depthwise: normed(depthwise), project, stride: 1 } as const
+  const head = nn.pointwiseRelu6(normed(last), last)
+  return [
+    nn.stemBlock(layers, x => x.pipe(stem, first), [stem, first, conv, depthwise]),
+    ...rest,
+    x => (last.hooks.size > 0 ? last(x) : head(x)),
+  ]
 }
 
 // biome-ignore format: a table
@@ -118,10 +133,12 @@ interface Form {
   classifier: () => nn.Module
   numFeatures: number
   channels: number
+  /** What computes the same as the blocks one after another. */
+  fused?: readonly Layer[]
 }
 
-function mobilenet(blocks: nn.Module[], { classes, classifier, ...form }: Form): ImageModel {
-  const features = nn.sequential(...blocks)
+function mobilenet(blocks: nn.Module[], { classes, classifier, fused = blocks, ...form }: Form): ImageModel {
+  const features = nn.module(Object.fromEntries(blocks.entries()), x => x.pipe(...fused), { kind: 'Sequential' })
   const top = classes > 0 ? classifier() : undefined
   const model = imageModel(
     { features },

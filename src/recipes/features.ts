@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { cacheFolder } from '../base/files.ts'
 import { augmentations } from '../data/index.ts'
-import { library, scope } from '../torch/index.ts'
+import { kernelsInUse, library, scope } from '../torch/index.ts'
 import { computeFeatures } from '../train/features.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../weights/index.ts'
 import type { Context } from './context.ts'
@@ -101,7 +101,7 @@ function featureKey(
   const hash = createHash('sha256').update(
     JSON.stringify({
       // Other threads, instructions or batches round otherwise, and a resumed run must see the same bits.
-      engine: { ...library(), batchSize, device },
+      engine: { ...library(), batchSize, device, kernels: kernelsInUse() },
       modelName,
       fingerprint: pictures.data.fingerprint,
       preprocessing,

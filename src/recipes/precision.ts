@@ -1,35 +1,59 @@
-import type { ModelInfo } from '../models/index.ts'
-import { machine } from '../setup/index.ts'
-import type { Precision } from '../train/network.ts'
+import { kernelSets, useKernels } from '../torch/index.ts'
+import type { Network, Precision } from '../train/network.ts'
+import { type Way, waysOf } from '../train/speed.ts'
 import type { Narrator } from './context.ts'
 import type { TrainOptions } from './options.ts'
 
-/** The type of products: as asked, else bfloat16 where the hardware is faster with it. */
-export function choosePrecision({
+/** bfloat16 rounds more, so it has to be worth it. */
+const worthRounding = 1.15
+/** Own kernels serve unless libtorch's are faster by more than noise. */
+const clearlyFaster = 1.1
+
+/** The type of products and whose kernels make them: as asked, else what was fastest when this machine was measured. Own
+ *  or libtorch's kernels are then in use. */
+export async function choosePrecision({
   session,
   options,
-  info,
+  modelName,
+  net,
+  channels,
   device,
 }: {
   session: Narrator
   options: TrainOptions
-  info: ModelInfo
+  modelName: string
+  net: Network
+  channels: number
   device: string
-}): Precision {
+}): Promise<Precision> {
   const given = options.precision ?? 'auto'
-  if (given !== 'auto') {
-    session.choice('precision', given, 'as asked')
-    return given
+  if (device !== 'cpu') {
+    const precision = given === 'auto' ? 'bfloat16' : given
+    session.choice('precision', precision, given === 'auto' ? 'on a GPU it is faster than float32' : 'as asked')
+    return precision
   }
-  const { amx } = machine().cpu
-  const [precision, reason]: [Precision, string] =
-    device !== 'cpu'
-      ? ['bfloat16', 'on a GPU it is faster than float32']
-      : !amx
-        ? ['float32', 'this processor has no AMX']
-        : info.depthwise
-          ? ['float32', 'depthwise convolutions are slower in bfloat16']
-          : ['bfloat16', 'this processor has AMX']
-  session.choice('precision', precision, reason)
+  const ways = await session.once('speed', () => waysOf(modelName, net, channels))
+  const rates = ways.map(w => `${name(w)} ${w.rate.toFixed(0)}`).join(', ')
+  const best = (precision: Precision): Way | undefined => {
+    const [own, aten] = (['own', 'aten'] as const).map(k =>
+      ways.find(w => w.precision === precision && w.kernels === k),
+    )
+    return own && aten && aten.rate > clearlyFaster * own.rate ? aten : (own ?? aten)
+  }
+  const [wide, half] = [best('float32'), best('bfloat16')]
+  const precision =
+    given !== 'auto' ? given : half && wide && half.rate > worthRounding * wide.rate ? 'bfloat16' : 'float32'
+  const kernels = best(precision)?.kernels ?? 'aten'
+  useKernels(process.env.ANNEAL_KERNELS === 'aten' ? 'aten' : kernels)
+  const measured = `measured, images/s through the body: ${rates}`
+  session.choice(
+    'precision',
+    `${precision}, ${kernels === 'own' ? `own kernels (${setOf(precision)})` : "libtorch's kernels"}`,
+    given !== 'auto' ? `as asked; ${measured}` : half ? measured : `no instructions for bfloat16 here; ${measured}`,
+  )
   return precision
 }
+
+const name = ({ precision, kernels }: Way) => `${precision} ${kernels === 'own' ? 'own' : 'libtorch'}`
+const setOf = (precision: Precision) =>
+  kernelSets().find(set => (precision === 'bfloat16') === (set === 'avx512_bf16'))!

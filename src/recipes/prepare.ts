@@ -101,7 +101,7 @@ export async function prepare(
     throw new AnnealError(
       `${option('lr')}: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate or as many, got ${options.lr.length}`,
     )
-  const precision = choosePrecision({ session, options, info, device })
+  const precision = await choosePrecision({ session, options, modelName, net, channels, device })
   const preprocessingAt = (size: number): Preprocessing => ({
     size,
     short: shortSide(size, info),

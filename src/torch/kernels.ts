@@ -17,6 +17,10 @@ export function useKernels(kernels: Kernels): Kernels {
   chosen = kernels
   return before
 }
+/** Which kernels layers use now. */
+export const kernelsInUse = (): Kernels => chosen
+/** How often layers have called a kernel of our own so far. */
+export const ownCalls = { count: 0 }
 /** Runs `fn` with these kernels. */
 export function withKernels<T>(kernels: Kernels, fn: () => T): T {
   const before = useKernels(kernels)

@@ -1,5 +1,5 @@
 import { call } from '../call.ts'
-import { ownKernels } from '../kernels.ts'
+import { ownCalls, ownKernels } from '../kernels.ts'
 import type { Layer, Tensor } from '../tensor.ts'
 import type { Module } from './module.ts'
 import { numbersOf } from './norm.ts'
@@ -81,5 +81,6 @@ function fused(x: Tensor, layers: readonly Normed[]) {
     if (x.shape[0]! * x.shape[2]! * x.shape[3]! < 64) return undefined
     for (const bn of norms) bn.own.buffers.num_batches_tracked!.add_(1)
   }
+  ownCalls.count++
   return { half: dtype === 'bfloat16', statistics: [training, eps, momentum] as const }
 }

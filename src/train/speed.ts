@@ -1,0 +1,112 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { cacheFolder, writeAtomic } from '../base/files.ts'
+import { findAddon, machine } from '../setup/index.ts'
+import {
+  autocast,
+  generator,
+  type Kernels,
+  kernelSets,
+  library,
+  noGrad,
+  ownCalls,
+  randn,
+  scope,
+  withKernels,
+} from '../torch/index.ts'
+import type { Network, Precision } from './network.ts'
+
+/** How a net may be computed, and how fast that was. */
+export interface Way {
+  precision: Precision
+  kernels: Kernels
+  /** Pictures a second, forward and backward through the body. */
+  rate: number
+}
+
+/** In which ways this processor can compute: bfloat16 where it has instructions for it, own kernels where there are some. */
+export function waysHere(): Pick<Way, 'precision' | 'kernels'>[] {
+  const { amx, avx512bf16 } = machine().cpu
+  const own = kernelSets()
+  return [
+    { precision: 'float32', kernels: 'aten' },
+    ...(own.some(set => set !== 'avx512_bf16') ? [{ precision: 'float32', kernels: 'own' } as const] : []),
+    ...(amx || avx512bf16 ? [{ precision: 'bfloat16', kernels: 'aten' } as const] : []),
+    ...(own.includes('avx512_bf16') ? [{ precision: 'bfloat16', kernels: 'own' } as const] : []),
+  ]
+}
+
+const rounds = 3
+const longEnough = 4 // seconds
+
+/** Times steps of the body in these ways (those of own kernels only where it has layers for them), taken in turn, on noise of `size` pixels; the least time of each counts, which
+ *  other work on the machine spoils least. Weights, statistics, gradients and random state are afterwards what they were. */
+export function measureWays(
+  network: Network,
+  ways: readonly Pick<Way, 'precision' | 'kernels'>[],
+  { size = 128, batch = 8, channels = 3 }: { size?: number; batch?: number; channels?: number } = {},
+): Way[] {
+  const { body } = network
+  const parameters = body.parameters()
+  const before = parameters.map(p => p.requiresGrad)
+  const training = Array.from(body.modules(), ([, m]) => [m, m.training] as const)
+  body.eval()
+  for (const p of parameters) p.requiresGrad = true
+  const least = ways.map(() => Number.POSITIVE_INFINITY)
+  const ownBefore = ownCalls.count
+  try {
+    scope(() => {
+      const x = randn([batch, channels, size, size], { generator: generator(1) }).contiguous('channels_last')
+      const started = performance.now()
+      for (let round = 0; round <= rounds; round++) {
+        if (round > 1 && performance.now() - started > 1000 * longEnough) break
+        ways.forEach(({ precision, kernels }, i) => {
+          const start = performance.now()
+          scope(() =>
+            withKernels(kernels, () =>
+              autocast(precision, () => body.features(x))
+                .to('float32')
+                .mean()
+                .backward(),
+            ),
+          )
+          if (round > 0) least[i] = Math.min(least[i]!, performance.now() - start)
+        })
+      }
+    })
+  } finally {
+    noGrad(() => body.zeroGrad())
+    parameters.forEach((p, i) => {
+      p.requiresGrad = before[i]!
+    })
+    for (const [m, was] of training) m.training = was
+  }
+  const hasOwn = ownCalls.count > ownBefore
+  return ways.flatMap((way, i) =>
+    way.kernels === 'aten' || hasOwn ? [{ ...way, rate: (1000 * batch) / least[i]! }] : [],
+  )
+}
+
+/** `measureWays`, kept in the cache: one measurement for each net, machine, number of threads and build of the addon. */
+export function waysOf(name: string, network: Network, channels: number): Way[] {
+  const { version, threads, cpuCapability } = library()
+  const { model } = machine().cpu
+  const addon = findAddon()?.path ?? ''
+  const key = JSON.stringify([model, threads, cpuCapability, version, addon, channels])
+  const path = cacheFolder('speed', `${name}.json`)
+  const known = read(path)
+  if (known[key]) return known[key]
+  const ways = measureWays(network, waysHere(), { channels, ...(name === 'vit_b_16' ? { size: 224 } : {}) })
+  mkdirSync(dirname(path), { recursive: true })
+  writeAtomic(path, JSON.stringify({ ...known, [key]: ways }))
+  return ways
+}
+
+function read(path: string): Record<string, Way[]> {
+  try {
+    const found: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    return typeof found === 'object' && found !== null ? (found as Record<string, Way[]>) : {}
+  } catch {
+    return {}
+  }
+}
