@@ -33,7 +33,7 @@ export { resumeRun, type TrainHooks, type TrainOptions, trainFolder } from './re
 export { ImageLearner, type ImageLearnerOptions, learner } from './recipes/learner.ts'
 export { augmentSheet, type SheetOptions } from './recipes/sheet.ts'
 export { writeReport } from './report/index.ts'
-export type { Interpretation, PartResult, RunEvent, RunRecord, RunResult, RunSummary } from './runs/index.ts'
+export type { Interpretation, PartResult, RunEvent, RunRecord, RunResult, RunSummary, TtaResult } from './runs/index.ts'
 export { listRuns, readRun } from './runs/index.ts'
 export { doctor } from './setup/index.ts'
 export { classWeights, focalLoss, imbalanceAdvice, sampleWeights, type WeightScheme } from './train/balance.ts'

@@ -117,6 +117,24 @@ describe('several labels from a table', () => {
       assert.deepEqual(line.match(/(red|green|blue)(?= [\d.]+ %)/g) ?? [], [first, second][i]!.labels)
   })
 
+  test('test-time augmentation is compared at the thresholds found: without changes it is the plain result', async () => {
+    const options = { labels: work.path('marks.csv'), epochs: 0, augment: 'none', thresholdFor: 'f2', tta: 2 } as const
+    const { result } = await work.train('marks', 'still', options)
+    assert.ok(
+      result.thresholds!.some(t => Math.abs(t - 0.5) > 0.05),
+      `${result.thresholds}`,
+    )
+    for (const [part, metrics] of [
+      ['valid', result.metrics!],
+      ['test', result.test!.metrics!],
+    ] as const) {
+      const { plain, augmented } = result.tta![part]!
+      assert.deepEqual(plain, metrics)
+      for (const [name, value] of Object.entries(augmented)) near(value, plain[name]!, `${part} ${name}`)
+      assert.deepEqual(Object.keys(augmented), ['mAP', 'f1', 'f2', 'accuracy'])
+    }
+  })
+
   test('what is for testing teaches nothing: with other labels the weights are the same bits', async () => {
     const inverted = (n: number) => (partOf(n) === 'test' ? allMarks.filter(name => !tags(n).includes(name)) : tags(n))
     work.put({ 'poisoned.csv': table(inverted) })

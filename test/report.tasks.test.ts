@@ -112,6 +112,34 @@ test('one class each: heat maps beside their pictures, certainty, sizes, doubts,
   assert.ok(plots.includes('calibration.png') && plots.includes('sizes.png'))
 })
 
+test('test-time augmentation stands beside the plain result, by the same metrics', async () => {
+  const heading = 'Test-time augmentation'
+  const parts = {
+    valid: { plain: { accuracy: 0.85, balancedAccuracy: 0.8 }, augmented: { accuracy: 0.875, balancedAccuracy: 0.8 } },
+    test: { plain: { accuracy: 0.9 }, augmented: { accuracy: 0.885 } },
+  }
+  const one = everything(['hat', 'shirt'], thumbnails)
+  const { document, text } = await report({ ...one, result: { tta: { views: 4, join: 'mean', ...parts } } })
+  assert.deepEqual(rowsUnder(document, heading), [
+    ['validation', 'Accuracy', '85.0\u00a0%', '87.5\u00a0%', '+2.5\u00a0%'],
+    ['validation', 'Balanced accuracy', '80.0\u00a0%', '80.0\u00a0%', '0.0\u00a0%'],
+    ['test', 'Accuracy', '90.0\u00a0%', '88.5\u00a0%', '−1.5\u00a0%'],
+  ])
+  assert.match(text, /the mean of the plain view and 4 changed views of each picture/)
+  const many = several(labels, thumbnails, 40)
+  const valid = { plain: { mAP: 0.5, f1: 0.4 }, augmented: { mAP: 0.512, f1: 0.4 } }
+  const most = await report({ ...many, result: { ...many.result, tta: { views: 1, join: 'max', valid } } })
+  assert.deepEqual(rowsUnder(most.document, heading), [
+    ['validation', 'mAP', '0.500', '0.512', '+0.012'],
+    ['validation', 'F1', '0.400', '0.400', '0.000'],
+  ])
+  assert.match(most.text, /the highest output of the plain view and 1 changed view of each picture/)
+  for (const tta of [null, 3, {}, { valid: null }, { valid: { augmented: { accuracy: null } } }]) {
+    const { text } = await report({ head: 1, whole: 0, steps: 1, result: { tta: tta as never } })
+    assert.doesNotMatch(text, /Test-time|NaN|undefined/)
+  }
+})
+
 test('the test part of several labels, and its interval, stand first', async () => {
   const made = several(labels, thumbnails, 40)
   const test = { accuracy: 0.9, loss: 0.3, pictures: 55, metrics: { mAP: 0.5, f2: 0.25 } }

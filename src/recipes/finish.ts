@@ -17,7 +17,6 @@ import {
 } from '../train/metrics.ts'
 import { labelScores, said } from '../train/objective.ts'
 import { saveModel } from '../train/saved.ts'
-import { type TtaOptions, tta } from '../train/tta.ts'
 import type { Best } from './best.ts'
 import { modelCard } from './card.ts'
 import type { Context } from './context.ts'
@@ -25,6 +24,7 @@ import { explain, type Thresholds } from './explain.ts'
 import type { StageResult } from './five-steps.ts'
 import type { Prepared } from './prepare.ts'
 import type { Sense } from './sense.ts'
+import { compareViews } from './views.ts'
 
 /** What of a result is known once the best weights are in the net. */
 export type FinishedFacts = Omit<RunResult, 'run' | 'model' | 'classes' | 'epochs' | 'seconds'>
@@ -70,16 +70,13 @@ export async function finish(
   if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
   const tested = testSource.count > 0 ? await learn.validate(testSource, { signal }) : undefined
   const test = tested && scored(atTemperature(prepared, tested, temperature))
-  if (options.tta !== undefined && options.tta !== false)
-    for (const part of tested ? (['valid', 'test'] as const) : (['valid'] as const)) {
-      const outputs = await augmentedOutputs(prepared, context, part)
-      const metrics = objective.score(outputs, source(part).targets)
-      const than = (part === 'valid' ? plain : tested!).metrics
-      const list = Object.entries(metrics).map(
-        ([name, v]) => `${name} ${v.toFixed(4)} (plain ${than[name]?.toFixed(4)})`,
-      )
-      session.emit({ type: 'line', text: `test-time augmentation, ${part}: ${list.join(', ')}` })
-    }
+  const score = (outputs: Float32Array, part: 'valid' | 'test'): Record<string, number> => {
+    const { targets } = source(part)
+    return thresholds
+      ? labelScores(outputs, targets, classes.length, thresholds.thresholds)
+      : objective.score(outputs, targets)
+  }
+  const tta = await compareViews(prepared, context, { temperature, score, plain: { valid, ...(test ? { test } : {}) } })
   writeInterpretation(session.run.paths.interpret, {
     ...(await explain(prepared, calibrated, thresholds)),
     ...(session.known('doubts') as Partial<Interpretation> | undefined),
@@ -98,6 +95,7 @@ export async function finish(
     ...Object.fromEntries(Object.entries(named).filter(([, v]) => v !== undefined)),
     ...(thresholds ? { threshold: thresholds.threshold, thresholds: [...thresholds.thresholds] } : {}),
     ...(test ? { test: { ...test, pictures: testSource.count } } : {}),
+    ...(tta ? { tta } : {}),
   }
 }
 
@@ -232,21 +230,6 @@ function beatsHalf(
     return at(threshold) - at(0.5)
   }
   return bootstrap(gain, probabilities.length / classes, { seed, rounds: 100, level: 0.8 }).low > 0
-}
-
-/** Outputs with test-time augmentation: the mean over the plain view and augmented ones, or their maximum. */
-function augmentedOutputs(
-  { net, objective, source, batchSize, precision }: Prepared,
-  { options, signal }: Context,
-  part: 'valid' | 'test',
-): Promise<Float32Array> {
-  const views = typeof options.tta === 'number' ? options.tta : 4
-  const how: TtaOptions = { objective, views, batchSize: 2 * batchSize, precision, signal }
-  return tta(
-    net,
-    { plain: source(part), augmented: source(part, { augmented: true }) },
-    options.ttaMax ? { ...how, plain: 'max' } : how,
-  )
 }
 
 function evaluator({ net, source, classes, objective, batchSize, seed, precision }: Prepared): Learner {

@@ -49,7 +49,7 @@ export async function trainFolds(
     `the average of ${plural(folds, 'net')}`,
     'each saw other pictures; best.json lists them, and predict averages what they say',
   )
-  const { metrics: _, intervals: __, test: ___, ...facts } = first
+  const { metrics: _, intervals: __, test: ___, tta: ____, ...facts } = first
   return {
     ...facts,
     run: dir,

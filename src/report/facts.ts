@@ -9,6 +9,8 @@ import type {
   RunEvent,
   RunRecord,
   RunTask,
+  TtaPart,
+  TtaResult,
 } from '../runs/index.ts'
 import { accuracyOf } from './confusion.ts'
 import { type Interpreted, interpreted, objects } from './interpreted.ts'
@@ -37,6 +39,7 @@ export type Facts = Interpreted & {
   ending: Ending
   valid?: Score
   test?: Score
+  tta?: TtaResult
   classes: string[]
   counts: ClassCount[]
   pictures: { train: number; valid: number; test: number }
@@ -79,12 +82,14 @@ export function factsOf(record: RunRecord): Facts {
   const valid = score(task, ended ?? reached, seen(confusion, pictures.valid))
   const testPart = result?.test ?? interpret?.test
   const test = score(task, testPart, result?.test?.pictures ?? seen(testConfusion, pictures.test))
+  const tta = ttaOf(result?.tta)
   return {
     ...interpreted(interpret),
     task,
     ending: endingOf(record),
     ...(valid ? { valid } : {}),
     ...(test ? { test } : {}),
+    ...(tta ? { tta } : {}),
     classes,
     counts,
     pictures,
@@ -121,6 +126,18 @@ function score(task: RunTask, part: Partial<PartResult> | undefined, pictures: n
   )
   const loss = typeof part?.loss === 'number' ? part.loss : Number.NaN
   return { value, metrics, intervals: Object.fromEntries(pairs), loss, pictures }
+}
+
+/** Parts that have numbers; nothing where the validation pictures have none. */
+function ttaOf(from: TtaResult | undefined): TtaResult | undefined {
+  const part = (given: Partial<TtaPart> | undefined): TtaPart => ({
+    plain: numbers({ ...given?.plain }),
+    augmented: numbers({ ...given?.augmented }),
+  })
+  const [valid, test] = [part(from?.valid), part(from?.test)]
+  const told = (p: TtaPart) => Object.keys(p.augmented).length > 0
+  if (!from || !told(valid)) return undefined
+  return { views: from.views, join: from.join, valid, ...(told(test) ? { test } : {}) }
 }
 
 /** As the files say; a run that did not get so far shows it by the metrics of its epochs. */

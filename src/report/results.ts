@@ -7,6 +7,7 @@ import { type Material, timeFillsGap } from './material.ts'
 import { metricOf, primary } from './metric.ts'
 import { numbers } from './numbers.ts'
 import { card, figure, name, pair, section, table } from './parts.ts'
+import { augmentedViews } from './views.ts'
 import { bar, count, decimals, unbroken } from './words.ts'
 
 /** The curves of the training, and its epochs. */
@@ -56,6 +57,7 @@ export function results(material: Material): Html | undefined {
         ? numbers(material)
         : classes(material)),
     facts.task !== 'regression' && pair(figure(charts.calibration), figure(charts.sizes)),
+    augmentedViews(facts),
   )
 }
 
