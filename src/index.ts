@@ -26,6 +26,7 @@ export {
 } from './data/index.ts'
 export { type DuplicateOptions, type NearDuplicates, nearDuplicates } from './interpret/duplicates.ts'
 export { gradCam, type HeatMaps, overlay } from './interpret/gradcam.ts'
+export { type FeatureMap, type LayerFeatures, layerFeatures } from './interpret/layers.ts'
 export { type Judgement, mostCorrect, mostIncorrect, mostUncertain, topLossesByLabel } from './interpret/ranking.ts'
 export { type ImageModel, type ModelInfo, models } from './models/index.ts'
 export { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from './recipes/evaluate.ts'

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import sharp from 'sharp'
 import { rng } from '../src/base/random.ts'
+import { pictureBatch } from '../src/data/batch.ts'
+import { loadPicture } from '../src/data/index.ts'
+import { layerFeatures } from '../src/index.ts'
 import { learner } from '../src/recipes/learner.ts'
+import { scope } from '../src/torch/index.ts'
 import { loadClassifier } from '../src/train/classifier.ts'
 import type { Prediction } from '../src/train/predict.ts'
+import { loadModel } from '../src/train/saved.ts'
 import { workspace } from './cli.make.ts'
 import { allMarks, disc, type Mark, marked, runsFolder, small, type Trained } from './recipe.make.ts'
 
@@ -115,6 +121,43 @@ describe('several labels from a table', () => {
     const { stdout: plain } = await command.run(args)
     for (const [i, line] of plain.split('\n').slice(0, -1).entries())
       assert.deepEqual(line.match(/(red|green|blue)(?= [\d.]+ %)/g) ?? [], [first, second][i]!.labels)
+  })
+
+  test('it keeps what an early, a middle and the last layer make of two validation pictures', async () => {
+    const { featureMaps } = run.interpretation
+    assert.equal(featureMaps!.length, 2)
+    const size = JSON.stringify(featureMaps).length
+    assert.ok(size < 100_000, `${size} bytes`)
+    const { members } = loadModel(run.dir)
+    const { network, card } = members[0]!
+    for (const { file, label, thumbnail, layers } of featureMaps!) {
+      const n = Number.parseInt(file, 10)
+      assert.equal(partOf(n), 'valid')
+      assert.equal(label, tags(n).toSorted().join(', ') || 'no label')
+      assert.equal((await sharp(Buffer.from(thumbnail, 'base64')).metadata()).width, 32)
+      const picture = await loadPicture(work.path('marks', file), card.preprocessing)
+      const found = scope(() =>
+        layerFeatures(
+          network,
+          pictureBatch([picture], undefined, { ...card.preprocessing, normalization: card.preprocessing }),
+          { layers: layers.map(l => l.layer), channels: 6 },
+        ),
+      )
+      assert.deepEqual(
+        layers.map(l => l.layer === ''),
+        [false, false, true],
+      )
+      for (const [i, { maps, ...layer }] of layers.entries()) {
+        const { maps: own, ...shape } = found[i]!
+        assert.deepEqual(layer, { ...shape, rows: shape.height, columns: shape.width })
+        assert.equal(maps.length, 6)
+        for (const [k, { channel, strength, data }] of maps.entries()) {
+          assert.equal(channel, own[k]!.channel)
+          near(strength, own[k]!.strength, `strength of ${layer.layer}`)
+          for (const [p, v] of Buffer.from(data, 'base64').entries()) near(v, own[k]!.data[p]!, layer.layer, 1)
+        }
+      }
+    }
   })
 
   test('test-time augmentation is compared at the thresholds found: without changes it is the plain result', async () => {

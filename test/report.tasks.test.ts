@@ -112,6 +112,35 @@ test('one class each: heat maps beside their pictures, certainty, sizes, doubts,
   assert.ok(plots.includes('calibration.png') && plots.includes('sizes.png'))
 })
 
+test('feature maps are drawn a pixel a value, layer by layer; one that holds other than it says is left out', async () => {
+  const made = everything(['hat', 'shirt'], thumbnails)
+  const { document, text } = await report(made)
+  const cards = [...document.querySelectorAll('.features > li')]
+  assert.equal(cards.length, 2)
+  for (const [i, { layers }] of made.interpret!.featureMaps!.entries()) {
+    const rows = [...cards[i]!.querySelectorAll('.maps')]
+    assert.equal(rows.length, 3)
+    for (const [l, { maps, rows: height, columns: width }] of layers.entries())
+      for (const [k, image] of [...rows[l]!.querySelectorAll('img')].entries()) {
+        const png = Buffer.from(image.getAttribute('src')!.replace('data:image/png;base64,', ''), 'base64')
+        const { data, info } = await sharp(png).toColourspace('b-w').raw().toBuffer({ resolveWithObject: true })
+        assert.deepEqual([info.height, info.width, info.channels], [height, width, 1])
+        assert.equal(data.toString('base64'), maps[k]!.data)
+      }
+  }
+  assert.match(text, /conv_stem 32 maps of 112 × 112.*blocks\.2 64 maps of 56 × 56.*last layer 128 maps of 24 × 24/)
+  const [first, second] = structuredClone(made.interpret!.featureMaps!)
+  first!.layers[0]!.maps[0]!.data = 'AAAA'
+  first!.layers[1]!.rows = 1e9
+  second!.layers = [{ layer: 'x' } as never, null as never]
+  const damaged = await report({ ...made, interpret: { ...made.interpret, featureMaps: [first!, second!] } })
+  assert.equal(damaged.document.querySelectorAll('.features > li').length, 1)
+  assert.deepEqual(
+    [...damaged.document.querySelectorAll('.maps')].map(row => row.querySelectorAll('img').length),
+    [3, 4],
+  )
+})
+
 test('test-time augmentation stands beside the plain result, by the same metrics', async () => {
   const heading = 'Test-time augmentation'
   const parts = {
@@ -195,7 +224,16 @@ test('charts of the tasks are well-formed files that stand alone, whatever the n
 
 test('damaged parts cost themselves alone', async () => {
   const wrong: unknown[] = [null, 3, 'x', [], [null, 3], {}, [{}], { before: {}, targets: [{}], perClass: [{}] }]
-  const parts = ['multi', 'regression', 'calibration', 'heatmaps', 'sizes', 'labelIssues', 'nearDuplicates']
+  const parts = [
+    'multi',
+    'regression',
+    'calibration',
+    'heatmaps',
+    'featureMaps',
+    'sizes',
+    'labelIssues',
+    'nearDuplicates',
+  ]
   for (const task of ['single', 'multi', 'regression'])
     for (const value of task === 'multi' ? wrong : wrong.slice(-3)) {
       const { text, markup, document } = await report({ head: 1, whole: 0, steps: 1 }, dir => {

@@ -2,10 +2,10 @@ import { duration, plural, quoted } from '../base/format.ts'
 import type { NearDuplicates, SamplePicture } from '../runs/index.ts'
 import type { Facts } from './facts.ts'
 import { type Html, html } from './html.ts'
-import { fileName, image, mostPictures } from './judged.ts'
+import { mostPictures } from './judged.ts'
 import { type Material, timeFillsGap } from './material.ts'
 import { primary } from './metric.ts'
-import { card, facts as factTable, figure, name, pair, section, table } from './parts.ts'
+import { card, facts as factTable, figure, fileName, image, name, pair, section, table } from './parts.ts'
 import { count, kinds, share } from './words.ts'
 
 /** What the pictures were, and what was wrong with them. */
