@@ -6,13 +6,15 @@ import { rng } from '../src/base/random.ts'
 import { pictureBatch } from '../src/data/batch.ts'
 import { loadPicture } from '../src/data/index.ts'
 import { layerFeatures } from '../src/index.ts'
+import { evaluateFolder } from '../src/recipes/evaluate.ts'
 import { learner } from '../src/recipes/learner.ts'
 import { scope } from '../src/torch/index.ts'
 import { loadClassifier } from '../src/train/classifier.ts'
+import { labelScores } from '../src/train/objective.ts'
 import type { Prediction } from '../src/train/predict.ts'
-import { loadModel } from '../src/train/saved.ts'
+import { loadModel, type ModelCard } from '../src/train/saved.ts'
 import { workspace } from './cli.make.ts'
-import { allMarks, disc, type Mark, marked, runsFolder, small, type Trained } from './recipe.make.ts'
+import { allMarks, assertThresholds, disc, type Mark, marked, runsFolder, small, type Trained } from './recipe.make.ts'
 
 const work = runsFolder()
 const command = workspace()
@@ -187,6 +189,61 @@ describe('several labels from a table', () => {
     const { test: of, ...valid } = run.result
     assert.deepEqual(poisoned.result.metrics, valid.metrics)
     assert.notEqual(poisoned.result.test!.metrics!.mAP, of!.metrics!.mAP)
+  })
+
+  test('an ensemble of snapshots has a temperature and thresholds of its own, by which it is predicted', async () => {
+    const part = (n: number) => (n < 48 ? 'train' : 'valid')
+    const all = Array.from({ length: 156 }, (_, n) => n)
+    for (const n of all) work.put({ [`more/${n}.png`]: await marked(500 + n, tags(n)) })
+    const rows = (split: boolean) =>
+      all.map(n => `${n}.png,${tags(n).join(' ')}${split ? `,${part(n)}` : ''}`).join('\n')
+    work.put({ 'more.csv': `file,tags,split\n${rows(true)}`, 'all.csv': `file,tags\n${rows(false)}` })
+    const options = { labels: work.path('more.csv'), epochs: 2, cycleLen: 1, snapshots: true }
+    const { dir } = await work.train('more', 'snapshots', options)
+    const card: ModelCard = work.json('snapshots', 'ensemble.json')
+    const { temperature: t = 1, classes } = card
+    assert.ok(card.members!.length === 2 && Math.abs(t - 1) > 0.01, `temperature ${t}`)
+    const told = async (model: string, of: readonly number[]) => {
+      const found: Prediction[] = []
+      for await (const p of loadClassifier(work.path('snapshots', model)).predictAll(
+        of.map(n => work.path('more', `${n}.png`)),
+      ))
+        found.push(p)
+      return found
+    }
+    const held = all.filter(n => part(n) === 'valid')
+    const each = await Promise.all(card.members!.map(name => told(`${name}.json`, held)))
+    const together = await told('ensemble.json', held)
+    const logits = held.map((_, i) =>
+      classes.map(name => {
+        const p = mean(each.map(found => found[i]!.probabilities[name]!))
+        return Math.log(p / (1 - p))
+      }),
+    )
+    const there = held.map(n => classes.map(name => Number(tags(n).includes(name as Mark))))
+    const surprise = (at: number) =>
+      mean(logits.flatMap((row, i) => row.map((z, c) => Math.log1p(Math.exp((there[i]![c] ? -z : z) / at)))))
+    assert.ok(surprise(t) < surprise(1.02 * t) && surprise(t) < surprise(t / 1.02), `temperature ${t} is likeliest`)
+    for (const [i, { probabilities, labels }] of together.entries()) {
+      for (const [c, name] of classes.entries())
+        near(probabilities[name]!, 1 / (1 + Math.exp(-logits[i]![c]! / t)), name)
+      assert.deepEqual(
+        labels!.toSorted(),
+        classes.filter((name, c) => probabilities[name]! >= card.thresholds![c]!),
+      )
+    }
+    const p = Float32Array.from(together.flatMap(({ probabilities }) => classes.map(name => probabilities[name]!)))
+    assertThresholds(card.thresholds!, p, Float32Array.from(there.flat()))
+    const scores = labelScores(p, there.flat(), 3, card.thresholds!)
+    for (const [name, value] of Object.entries(scores)) near(card.metrics[name]!, value, name)
+
+    const { metrics } = await evaluateFolder(`${dir}/ensemble.json`, work.path('more'), {
+      labels: work.path('all.csv'),
+    })
+    const whole = (await told('ensemble.json', all)).flatMap(f => classes.map(name => f.probabilities[name]!))
+    const actual = all.flatMap(n => classes.map(name => Number(tags(n).includes(name as Mark))))
+    for (const [name, value] of Object.entries(labelScores(Float32Array.from(whole), actual, 3, card.thresholds!)))
+      near(metrics[name]!, value, `evaluated ${name}`)
   })
 
   test('thresholds for F2 give more labels than those for F0.5', async () => {

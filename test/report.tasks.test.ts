@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import sharp from 'sharp'
-import type { Interpretation } from '../src/runs/index.ts'
+import type { Interpretation, RunResult } from '../src/runs/index.ts'
 import { assertSelfContained, picture, report } from './report.read.ts'
 import { everything, measured, several } from './report.tasks.make.ts'
 
@@ -139,6 +139,48 @@ test('feature maps are drawn a pixel a value, layer by layer; one that holds oth
     [...damaged.document.querySelectorAll('.maps')].map(row => row.querySelectorAll('img').length),
     [3, 4],
   )
+})
+
+test('a run over folds: each of them, their mean, and how far they lie apart', async () => {
+  const fold = (k: number, accuracy: number): RunResult => ({
+    run: `/runs/whole/fold-${k}`,
+    model: 'resnet18',
+    classes: ['hat', 'shirt'],
+    accuracy,
+    loss: 0.4 + k / 100,
+    metrics: { accuracy, balancedAccuracy: accuracy - 0.05 },
+    epochs: 7 + k,
+    seconds: { total: 60 + k },
+  })
+  const folds = [fold(1, 0.8), fold(2, 0.9)]
+  const spread = {
+    accuracy: { mean: 0.85, std: 0.0707 },
+    balancedAccuracy: { mean: 0.8, std: 0.0707 },
+    loss: { mean: 0.415, std: 0.007 },
+  }
+  const result = { ...fold(1, 0.85), folds, spread }
+  const { document, text, tiles, markup } = await report({ head: 0, whole: 0, test: false, result })
+  assertSelfContained(document, markup)
+  assert.deepEqual(
+    rowsUnder(document, 'Folds').map(row => row.map(cell => cell.replaceAll('\u00a0', ' '))),
+    [
+      ['fold-1', '80.0 %', '75.0 %', '0.410', '8', '1:01'],
+      ['fold-2', '90.0 %', '85.0 %', '0.420', '9', '1:02'],
+      ['mean', '85.0 %', '80.0 %', '0.415', '', ''],
+      ['standard deviation', '7.1 %', '7.1 %', '0.007', '', ''],
+    ],
+  )
+  assert.equal(tiles[0]!.replaceAll('\u00a0', ' '), 'Validation accuracy85.0 %mean of 2 foldsstandard deviation 7.1 %')
+  assert.match(text, /holds its own report\.html/)
+  for (const wrong of [null, 3, [null, {}], {}]) {
+    const { text } = await report({
+      head: 1,
+      whole: 0,
+      steps: 1,
+      result: { folds: wrong as never, spread: wrong as never },
+    })
+    assert.doesNotMatch(text, /NaN|undefined|\[object/)
+  }
 })
 
 test('test-time augmentation stands beside the plain result, by the same metrics', async () => {

@@ -10,13 +10,8 @@ import type { FeaturePicture, HeatPicture, Interpretation } from '../runs/index.
 import { keep, scope, type Tensor } from '../torch/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import type { Source } from '../train/source.ts'
+import type { Thresholds } from './held.ts'
 import type { Prepared } from './prepare.ts'
-
-/** For several labels: from which probability each counts, and the one for all. */
-export interface Thresholds {
-  threshold: number
-  thresholds: readonly number[]
-}
 
 /** What the net makes of the validation pictures, as evaluated, and how it sees training pictures. */
 export async function explain(

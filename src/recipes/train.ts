@@ -193,10 +193,11 @@ async function oneRun(config: RunConfig, context: Context): Promise<Made> {
 }
 
 async function everyFold(config: RunConfig, { session, options }: Context, hooks: TrainHooks): Promise<Made> {
-  const result = await trainFolds(session, options.folds!, (fold, dir, resume) => {
+  const train = (fold: number, dir: string, resume: boolean) => {
     const settings = { ...config.settings, fold }
     return drive(dir, resume ? 'append' : 'create', { ...config, settings }, { ...options, fold }, hooks)
-  })
+  }
+  const result = await trainFolds(session, options.folds!, train, options)
   return { result, made: { model: result.model, classes: result.classes, settings: {} } }
 }
 

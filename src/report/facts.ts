@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type {
   BatchEvent,
   ChoiceEvent,
@@ -8,7 +9,9 @@ import type {
   PictureProblem,
   RunEvent,
   RunRecord,
+  RunResult,
   RunTask,
+  Spread,
   TtaPart,
   TtaResult,
 } from '../runs/index.ts'
@@ -27,6 +30,9 @@ export type Score = {
   pictures: number
 }
 
+/** What a fold came to; `name` is its folder. */
+export type Fold = { name: string; metrics: Record<string, number>; loss: number; epochs: number; seconds: number }
+
 /** How the run ended, and with what word. */
 export type Ending = { state: 'done' | 'running' | 'stopped' | 'failed'; reason?: string }
 
@@ -40,6 +46,9 @@ export type Facts = Interpreted & {
   valid?: Score
   test?: Score
   tta?: TtaResult
+  folds: Fold[]
+  /** Over the folds, by metric and for `loss`. */
+  spread: Record<string, Spread>
   classes: string[]
   counts: ClassCount[]
   pictures: { train: number; valid: number; test: number }
@@ -90,6 +99,10 @@ export function factsOf(record: RunRecord): Facts {
     ...(valid ? { valid } : {}),
     ...(test ? { test } : {}),
     ...(tta ? { tta } : {}),
+    folds: objects(result?.folds).map(foldOf),
+    spread: Object.fromEntries(
+      Object.entries(result?.spread ?? {}).filter(([, s]) => Number.isFinite(s?.mean) && Number.isFinite(s?.std)),
+    ),
     classes,
     counts,
     pictures,
@@ -139,6 +152,14 @@ function ttaOf(from: TtaResult | undefined): TtaResult | undefined {
   if (!from || !told(valid)) return undefined
   return { views: from.views, join: from.join, valid, ...(told(test) ? { test } : {}) }
 }
+
+const foldOf = ({ run, accuracy, metrics, loss, epochs, seconds }: RunResult): Fold => ({
+  name: basename(String(run ?? '')),
+  metrics: numbers({ accuracy, ...metrics }),
+  loss: Number(loss ?? NaN),
+  epochs: Number(epochs ?? NaN),
+  seconds: Number(seconds?.total ?? NaN),
+})
 
 /** As the files say; a run that did not get so far shows it by the metrics of its epochs. */
 function taskOf({ result, interpret }: RunRecord, epochs: readonly EpochEvent[]): RunTask {

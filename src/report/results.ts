@@ -1,6 +1,7 @@
 import { duration, percent } from '../base/format.ts'
 import { type Mistake, mistakes, mostInColumn, mostInMatrix } from './confusion.ts'
 import type { Facts } from './facts.ts'
+import { folds } from './folds.ts'
 import { Html, html } from './html.ts'
 import { labels } from './labels.ts'
 import { type Material, timeFillsGap } from './material.ts'
@@ -51,6 +52,7 @@ export function results(material: Material): Html | undefined {
   return section(
     'results',
     'Right and wrong',
+    folds(facts),
     ...(facts.task === 'multi'
       ? labels(material)
       : facts.task === 'regression'

@@ -101,6 +101,9 @@ export type TtaPart = { plain: Record<string, number>; augmented: Record<string,
  *  augmented `views`, joined by their mean or by the highest. */
 export type TtaResult = { views: number; join: 'mean' | 'max'; valid: TtaPart; test?: TtaPart }
 
+/** Mean and standard deviation of a metric over folds. */
+export type Spread = { mean: number; std: number }
+
 /** What a finished run amounts to, as in `result.json` and in the last line of `--json`: the best weights on the
  *  validation pictures, and on the `test` pictures where there are any. `seconds` holds the time of each phase and
  *  `total`; `task` is `single` where it is not said. */
@@ -123,6 +126,10 @@ export type RunResult = PartResult & {
   test?: PartResult & { pictures: number }
   /** Where test-time augmentation was asked for. */
   tta?: TtaResult
+  /** Of a run over folds: the result of each, in whose means this one is told, and how far they lie apart, by metric and
+   *  for `loss`. */
+  folds?: RunResult[]
+  spread?: Record<string, Spread>
 }
 
 /** The run reached its end. */
