@@ -159,7 +159,7 @@ test('a run over folds: each of them, their mean, and how far they lie apart', a
     loss: { mean: 0.415, std: 0.007 },
   }
   const result = { ...fold(1, 0.85), folds, spread }
-  const { document, text, tiles, markup } = await report({ head: 0, whole: 0, test: false, result })
+  const { document, text, tiles, markup, plots } = await report({ head: 0, whole: 0, test: false, result })
   assertSelfContained(document, markup)
   assert.deepEqual(
     rowsUnder(document, 'Folds').map(row => row.map(cell => cell.replaceAll('\u00a0', ' '))),
@@ -172,6 +172,7 @@ test('a run over folds: each of them, their mean, and how far they lie apart', a
   )
   assert.equal(tiles[0]!.replaceAll('\u00a0', ' '), 'Validation accuracy85.0 %mean of 2 foldsstandard deviation 7.1 %')
   assert.match(text, /holds its own report\.html/)
+  assert.ok(!plots.includes('time.svg'), 'of a total without parts there is nothing to draw')
   for (const wrong of [null, 3, [null, {}], {}]) {
     const { text } = await report({
       head: 1,
@@ -192,19 +193,22 @@ test('test-time augmentation stands beside the plain result, by the same metrics
   const one = everything(['hat', 'shirt'], thumbnails)
   const { document, text } = await report({ ...one, result: { tta: { views: 4, join: 'mean', ...parts } } })
   assert.deepEqual(rowsUnder(document, heading), [
-    ['validation', 'Accuracy', '85.0\u00a0%', '87.5\u00a0%', '+2.5\u00a0%'],
-    ['validation', 'Balanced accuracy', '80.0\u00a0%', '80.0\u00a0%', '0.0\u00a0%'],
-    ['test', 'Accuracy', '90.0\u00a0%', '88.5\u00a0%', '−1.5\u00a0%'],
+    ['validation accuracy', '85.0\u00a0%', '87.5\u00a0%', '+2.5\u00a0%'],
+    ['validation balanced accuracy', '80.0\u00a0%', '80.0\u00a0%', '0.0\u00a0%'],
+    ['test accuracy', '90.0\u00a0%', '88.5\u00a0%', '−1.5\u00a0%'],
   ])
-  assert.match(text, /the mean of the plain view and 4 changed views of each picture/)
+  assert.match(text, /the mean of the plain view and 4 changed views of each picture\. Prediction/)
   const many = several(labels, thumbnails, 40)
   const valid = { plain: { mAP: 0.5, f1: 0.4 }, augmented: { mAP: 0.512, f1: 0.4 } }
   const most = await report({ ...many, result: { ...many.result, tta: { views: 1, join: 'max', valid } } })
   assert.deepEqual(rowsUnder(most.document, heading), [
-    ['validation', 'mAP', '0.500', '0.512', '+0.012'],
-    ['validation', 'F1', '0.400', '0.400', '0.000'],
+    ['validation mAP', '0.500', '0.512', '+0.012'],
+    ['validation F1', '0.400', '0.400', '0.000'],
   ])
-  assert.match(most.text, /the highest output of the plain view and 1 changed view of each picture/)
+  assert.match(
+    most.text,
+    /the highest output of the plain view and 1 changed view of each picture, at the same thresholds\./,
+  )
   for (const tta of [null, 3, {}, { valid: null }, { valid: { augmented: { accuracy: null } } }]) {
     const { text } = await report({ head: 1, whole: 0, steps: 1, result: { tta: tta as never } })
     assert.doesNotMatch(text, /Test-time|NaN|undefined/)

@@ -198,7 +198,9 @@ function spentBy({ events, result }: RunRecord): { phase: string; seconds: numbe
     const { total, ...rest } = result.seconds
     const spent = Object.entries(rest).map(([phase, seconds]) => phaseInWords({ phase, seconds }))
     const other = (total ?? 0) - spent.reduce((sum, s) => sum + s.seconds, 0)
-    return other > 0.01 * (total ?? 0) && other > 0.5 ? [...spent, { phase: 'other', seconds: other }] : spent
+    return spent.length > 0 && other > 0.01 * (total ?? 0) && other > 0.5
+      ? [...spent, { phase: 'other', seconds: other }]
+      : spent
   }
   const spent = new Map<string, number>()
   const starts = events.filter(e => e.type === 'phase').map(phaseInWords)

@@ -27,7 +27,8 @@ export function judged({ facts, pictures }: Material): Html | undefined {
     ...(multi?.topLosses ?? []).map(p => labelledPicture(p, pictures)),
     ...(regression?.worst ?? []).map(p => numberedPicture(p, pictures)),
   ]
-  const worst = regression ? 'The largest errors. Look for wrong numbers first.' : wrongWords
+  const right = topLosses.length > 0 && topLosses.every(p => p.actual === p.predicted)
+  const worst = regression ? 'The largest errors. Look for wrong numbers first.' : right ? rightWords : wrongWords
   return section(
     'pictures',
     'Pictures to look at',
@@ -53,6 +54,7 @@ export function judged({ facts, pictures }: Material): Html | undefined {
   )
 }
 
+const rightWords = 'All of these are told right; they were the hardest.'
 const wrongWords = 'Where the model was surest and wrong. Look for wrong labels first.'
 
 /** Pictures under a heading; nothing where there are none. */

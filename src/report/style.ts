@@ -82,7 +82,7 @@ details > summary { cursor: pointer; color: var(--hue1); font-size: 14.5px; padd
 details[open] > summary { margin-bottom: 8px; }
 
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); gap: 16px 14px; margin: 0 0 16px; padding: 0; list-style: none; }
-.pictures + h3, details + h3 { margin-top: 28px; }
+.pictures + h3, .features + h3, details + h3 { margin-top: 28px; }
 .pictures li { min-width: 0; }
 .pictures img, .pictures .gone, .given img, .given .gone { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 7px; background: var(--line); }
 .pictures .gone, .given .gone, .maps .gone { display: grid; place-items: center; color: var(--soft); font-size: 13px; }

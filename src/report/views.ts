@@ -7,20 +7,19 @@ import { card, table } from './parts.ts'
 import { unbroken } from './words.ts'
 
 /** What test-time augmentation changes, metric by metric; nothing where it was not asked for. */
-export function augmentedViews({ tta }: Facts): Html | undefined {
+export function augmentedViews({ tta, task }: Facts): Html | undefined {
   if (!tta) return undefined
   const rows = (title: string, { plain, augmented }: TtaPart) =>
     Object.entries(augmented).map(([key, value]) => {
-      const { name, say } = metricOf(key)
+      const { inside, say } = metricOf(key)
       const than = plain[key] ?? Number.NaN
-      return { cells: [title, name, ...[say(than), say(value), difference(value - than, say)].map(unbroken)] }
+      return { cells: [`${title} ${inside}`, ...[say(than), say(value), difference(value - than, say)].map(unbroken)] }
     })
   const joined = tta.join === 'max' ? 'the highest output of' : 'the mean of'
   return card(
     'Test-time augmentation',
     table(
       [
-        { title: 'Pictures' },
         { title: 'Metric' },
         { title: 'Plain', n: true },
         { title: 'Augmented', n: true },
@@ -28,7 +27,7 @@ export function augmentedViews({ tta }: Facts): Html | undefined {
       ],
       [...rows('validation', tta.valid), ...(tta.test ? rows('test', tta.test) : [])],
     ),
-    html`<p class="note">Augmented: ${joined} the plain view and ${plural(tta.views, 'changed view')} of each picture, at the same thresholds. Prediction looks at the plain view alone.</p>`,
+    html`<p class="note">Augmented: ${joined} the plain view and ${plural(tta.views, 'changed view')} of each picture${task === 'multi' && ', at the same thresholds'}. Prediction looks at the plain view alone.</p>`,
   )
 }
 
