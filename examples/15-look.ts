@@ -1,7 +1,7 @@
 /** What the net does, as data: probabilities of every validation picture, their calibration, mirrored test-time
- *  augmentation, and heat maps of where it looked. Run: node --import tsx examples/15-look.ts FOLDER */
+ *  augmentation, heat maps of where it looked, feature maps. Run: node --import tsx examples/15-look.ts FOLDER */
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { learner, metrics, mirrorTta } from '../src/index.ts'
+import { layerFeatures, learner, metrics, mirrorTta } from '../src/index.ts'
 
 const [folder = 'pictures', out = 'looked'] = process.argv.slice(2)
 const learn = await learner(folder, 'tf_efficientnet_lite0', { size: 96 })
@@ -20,3 +20,8 @@ for (const [i, { file, actual, of, overlay }] of (await learn.interpret()).heatm
   writeFileSync(`${out}/${i}.jpg`, Buffer.from(overlay, 'base64'))
   console.log(`${out}/${i}.jpg ${file}: ${actual}, heat for ${of}`)
 }
+const first = learn.valid!.batch(Uint32Array.of(0), 0).x // [1, 3, 96, 96]
+for (const { layer, height, width, maps } of layerFeatures(learn.network, first))
+  console.log(
+    `${layer || 'last layer'} ${height} × ${width}: strongest channels ${maps.map(m => m.channel).join(', ')}`,
+  )

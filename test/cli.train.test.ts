@@ -22,7 +22,7 @@ before(async () => {
       await shapeFolder(work.path('parts', part), 0, [name])
       for (let n = 0; n < 4; n++) writeFileSync(work.path('parts', part, name, `${n}.png`), await shape(name, from + n))
     }
-  json = await work.run(['train', 'shapes', ...small, '--epochs', '2', '--out', 'json', '--json'])
+  json = await work.run(['train', 'shapes', ...small, '--epochs', '2', '--tta', '2', '--out', 'json', '--json'])
   plain = await work.run(['train', 'parts', ...small, '--epochs', '2', '--out', 'plain'])
 })
 after(() => work.remove())
@@ -31,7 +31,7 @@ test('--json: every line of stdout is JSON, and the last one is the result', () 
   assert.equal(json.code, 0, json.stderr)
   const events = lines(json.stdout).map(line => JSON.parse(line) as RunEvent & Record<string, unknown>)
   const last = events.at(-1)!
-  const { run, model, classes, accuracy, loss, epochs, seconds } = last as unknown as RunResult
+  const { run, model, classes, accuracy, loss, epochs, seconds, tta } = last as unknown as RunResult
   assert.equal(last.type, 'done')
   assert.deepEqual([run, model, classes], ['json', 'squeezenet1_1', ['circle', 'square', 'triangle']])
   assert.ok(accuracy >= 0 && accuracy <= 1 && loss > 0)
@@ -41,6 +41,8 @@ test('--json: every line of stdout is JSON, and the last one is the result', () 
   const sum = Object.values(phases).reduce((a, b) => a + b)
   assert.ok(Math.abs(sum - total!) < 0.5 && total! < json.seconds, `${sum} of ${total}`)
   assert.deepEqual(JSON.parse(readFileSync(work.path('json', 'result.json'), 'utf8')).accuracy, accuracy)
+  const { plain, augmented } = tta!.valid
+  assert.deepEqual([tta!.views, tta!.join, plain.accuracy, Object.keys(augmented)], [2, 'mean', accuracy, ['accuracy']])
   assert.equal(json.stderr, '')
 })
 

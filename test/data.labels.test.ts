@@ -174,60 +174,19 @@ test('numbers to be told: fractions, what hardly repeats, targets; whole numbers
   assert.deepEqual(fractions.items.find(item => item.file.endsWith('/12.jpg'))!.values, [1.5])
   assert.deepEqual(fractions.items[0]!.labels, [])
   assert.match(fractions.choices.at(-1)!.reason, /60 different numbers in 60 rows of "value", with fractions/)
-  assert.equal(
-    (
-      await indexPictures(
-        of(i => i * 3),
-        table,
-      )
-    ).task,
-    'regression',
-  )
-  assert.equal(
-    (
-      await indexPictures(
-        of(i => i % 25, 'file,age'),
-        table,
-      )
-    ).task,
-    'regression',
-  )
-  assert.equal(
-    (
-      await indexPictures(
-        of(i => i % 25, 'file,label'),
-        table,
-      )
-    ).task,
-    'single',
-  )
-  assert.equal(
-    (
-      await indexPictures(
-        of(i => i % 5),
-        table,
-      )
-    ).task,
-    'single',
-  )
-  assert.equal(
-    (
-      await indexPictures(
-        of(i => i % 5),
-        { ...table, task: 'regression' },
-      )
-    ).task,
-    'regression',
-  )
-  assert.equal(
-    (
-      await indexPictures(
-        of(i => i / 8),
-        { ...table, task: 'single' },
-      )
-    ).classes.length,
-    60,
-  )
+  const cases: [value: (i: number) => number, header: string, options: LabelOptions, task: string][] = [
+    [i => i * 3, 'file,value', {}, 'regression'],
+    [i => i % 25, 'file,age', {}, 'regression'],
+    [i => i % 25, 'file,label', {}, 'single'],
+    [i => i % 5, 'file,value', {}, 'single'],
+    [i => i % 5, 'file,value', { task: 'regression' }, 'regression'],
+    [i => i / 8, 'file,value', { task: 'single' }, 'single'],
+  ]
+  for (const [value, header, options, task] of cases) {
+    const index = await indexPictures(of(value, header), { ...table, ...options })
+    assert.equal(index.task, task, `${value} ${header}`)
+    if (options.task === 'single') assert.equal(index.classes.length, 60)
+  }
 
   const two = of(i => (i === 7 ? ',' : `${i},-${i}`), 'file,x,y')
   const index = await indexPictures(two, { ...table, targets: ['y', 'x'] })

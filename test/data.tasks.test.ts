@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { join, relative } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { sha256 } from '../src/data/hashes.ts'
 import {
   applyDecisions,
@@ -27,12 +27,17 @@ async function withTable(dir: string, columns: string, rows: Record<string, stri
   const text = Object.entries(rows).map(([name, cells]) => `${name},${cells}`)
   put(dir, { 'labels.csv': [`file,${columns}`, ...text].join('\n') })
 }
+/** A folder of its own with such a table. */
+async function tableFolder(t: TestContext, columns: string, rows: Record<string, string>): Promise<string> {
+  const dir = tempFolder(t)
+  await withTable(dir, columns, rows)
+  return dir
+}
 const open = async (dir: string, options: LabelOptions = {}) =>
   openPictures(await indexPictures(dir, { labels: 'labels.csv', ...options }), { short: 32 })
 
 test('several labels: a picture counts for each, and those without any are counted apart', async t => {
-  const dir = tempFolder(t)
-  await withTable(dir, 'tags,split', {
+  const dir = await tableFolder(t, 'tags,split', {
     '0.jpg': 'a b,train',
     '1.jpg': 'a,train',
     '2.jpg': ',train',
@@ -53,8 +58,7 @@ test('several labels: a picture counts for each, and those without any are count
 })
 
 test('several labels: copies that disagree keep what they agree on; a label without training pictures goes alone', async t => {
-  const dir = tempFolder(t)
-  await withTable(dir, 'tags,split', {
+  const dir = await tableFolder(t, 'tags,split', {
     '0.jpg': 'a b,train',
     '1.jpg': 'a b c,train',
     '2.jpg': 'a,train',
@@ -119,8 +123,7 @@ test('groups and folds are drawn anew from what is left, and copies in two group
 })
 
 test('too little is told by task', async t => {
-  const dir = tempFolder(t)
-  await withTable(dir, 'label,split', { '0.jpg': 'a,train', '1.jpg': 'a b,train', '2.jpg': 'b,valid' })
+  const dir = await tableFolder(t, 'label,split', { '0.jpg': 'a,train', '1.jpg': 'a b,train', '2.jpg': 'b,valid' })
   put(dir, { '2.jpg': await jpeg(1), '0.jpg': await jpeg(1) })
   await assert.rejects(open(dir), /has 1 picture for training after the scan left out 1 leak; at least two are needed/)
   await withTable(dir, 'age', { '0.jpg': '1', '1.jpg': '2', '2.jpg': '3' })

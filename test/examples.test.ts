@@ -163,6 +163,10 @@ describe('examples on photos', { concurrency: Math.min(2, availableParallelism()
     const said = await run('15-look.ts', path('pictures'), path('looked'))
     assert.match(said, /^accuracy [01]\.\d{3}, with mirror images [01]\.\d{3}$/m)
     assert.match(said, /^temperature [\d.]+: loss [\d.]+, then [\d.]+$/m)
+    assert.match(
+      said,
+      /^conv_stem 48 × 48: strongest channels (\d+, ){7}\d+\n.*\nlast layer 3 × 3: strongest channels /m,
+    )
     const { width, height } = await sharp(path('looked', '0.jpg')).metadata()
     assert.deepEqual([width, height], [96, 96])
   })

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import sharp from 'sharp'
 import { gradCam, heatColour, overlay } from '../src/interpret/gradcam.ts'
 import { layerFeatures, tellingLayers } from '../src/interpret/layers.ts'
+import { keptMaps } from '../src/interpret/maps.ts'
 import { picturesOf, smallJpeg } from '../src/interpret/picture.ts'
 import { imageModel } from '../src/models/image.ts'
 import { model } from '../src/models/index.ts'
@@ -116,13 +117,30 @@ test('the maps of a layer are its channels, and what comes after in place leaves
   })
 })
 
+test('maps are kept as bytes: small ones as they are, of larger ones the means of blocks', () => {
+  const layer = (height: number, width: number, data: number[]) => ({
+    layer: 'stem',
+    height,
+    width,
+    channels: 9,
+    maps: [{ channel: 4, strength: 0.5, data: Uint8Array.from(data) }],
+  })
+  const bytes = ({ data }: { data: string }) => [...Buffer.from(data, 'base64')]
+  const same = keptMaps(layer(2, 3, [0, 9, 255, 3, 4, 5]), { side: 3 })
+  assert.deepEqual([same.rows, same.columns, bytes(same.maps[0]!)], [2, 3, [0, 9, 255, 3, 4, 5]])
+  const less = keptMaps(layer(3, 5, [0, 10, 20, 30, 200, 10, 20, 30, 40, 100, 50, 70, 90, 110, 255]), { side: 3 })
+  assert.deepEqual([less.height, less.width, less.rows, less.columns, less.channels], [3, 5, 2, 3, 9])
+  assert.deepEqual(bytes(less.maps[0]!), [10, 30, 150, 60, 100, 255])
+  assert.deepEqual([less.layer, less.maps[0]!.channel, less.maps[0]!.strength], ['stem', 4, 0.5])
+})
+
 test('what can not be is refused', () => {
   const net = goldenNetwork()
   assert.throws(() => gradCam(net, picture(2, 8, 8), [0]), /2 pictures and 1 classes/)
   assert.throws(() => gradCam(net, picture(1, 8, 8), [5]), /got class 5; expected a whole number from 0 to 4/)
   assert.throws(() => gradCam(net, picture(1, 8, 8), [0], { at: net.head }), /its output is \[1,5\]/)
   assert.throws(() => gradCam(net, picture(1, 8, 8), [0], { at: nn.identity() }), /the net does not call it/)
-  assert.throws(() => layerFeatures(net, picture(2, 8, 8)), /expected one picture/)
+  assert.throws(() => layerFeatures(net, picture(2, 8, 8)), /expected one picture \[1, C, H, W\], got \[2,3,8,8\]/)
   assert.throws(
     () => layerFeatures(net, picture(1, 8, 8), { layers: ['layer4'] }),
     /no module "layer4".* Its parts are 0, 1, 2, 3/,

@@ -8,7 +8,7 @@ import type { RunEvent, RunResult } from '../src/runs/index.ts'
 import { loadClassifier } from '../src/train/classifier.ts'
 import type { Prediction } from '../src/train/predict.ts'
 import { workspace } from './cli.make.ts'
-import { allMarks, type Mark, marked, runsFolder, small, type Trained } from './recipe.make.ts'
+import { allMarks, assertThresholds, type Mark, marked, runsFolder, small, type Trained } from './recipe.make.ts'
 
 const work = runsFolder()
 const command = workspace()
@@ -18,7 +18,7 @@ after(() => {
 })
 
 const settings = { folds: 3, headCycles: 1, cycleLen: 1, epochs: 1 }
-type Folded = RunResult & { folds: RunResult[]; spread: Record<string, { mean: number; std: number }> }
+type Folded = RunResult & Required<Pick<RunResult, 'folds' | 'spread'>>
 let whole: Trained
 
 // Of 45 pictures in three classes every seventh bears another class's mark; three in turn are a group.
@@ -32,14 +32,14 @@ before(async () => {
 })
 
 /** The validation pictures of a fold, below the folder. */
-async function validOf(fold: number, options = {}): Promise<string[]> {
-  const index = await indexPictures(work.path('marks'), { folds: 3, fold, seed: 42, ...options })
+async function validOf(fold: number, options = {}, dir = 'marks'): Promise<string[]> {
+  const index = await indexPictures(work.path(dir), { folds: 3, fold, seed: 42, ...options })
   const { data } = await openPictures(index, { short: 37, interpolation: 'bilinear' })
-  return data.of('valid').map(item => relative(work.path('marks'), item.file))
+  return data.of('valid').map(item => relative(work.path(dir), item.file))
 }
-async function predictions(run: string, files: readonly string[]): Promise<Prediction[]> {
+async function predictions(run: string, files: readonly string[], dir = 'marks'): Promise<Prediction[]> {
   const found: Prediction[] = []
-  for await (const p of loadClassifier(run).predictAll(files.map(f => work.path('marks', f)))) found.push(p)
+  for await (const p of loadClassifier(run).predictAll(files.map(f => work.path(dir, f)))) found.push(p)
   return found
 }
 const labelOf = (file: string) => file.split('/').at(-2)
@@ -210,12 +210,27 @@ describe('folds of a table', () => {
     assert.deepEqual(scan.pictures, { train: 32, valid: 16, test: 0 })
   })
 
-  test('of several labels the thresholds are the means of the nets, and decide', async () => {
-    const options = { labels: labels(), splitColumn: false as const, folds: 2, epochs: 0 }
-    const { card, dir, result } = await work.train('tagged', 'tags', options)
-    const own = [1, 2].map(k => work.json('tags', `fold-${k}`, 'best.json').thresholds as number[])
-    for (const [c, t] of card.thresholds!.entries()) near(t, mean(own.map(o => o[c]!)))
-    near(result.mAP!, mean((result as Folded).folds.map(f => f.mAP!)))
+  test('of several labels the thresholds are found on what each net says of pictures that it did not see', async () => {
+    const by = { labels: labels(), splitColumn: false as const }
+    const { card, dir, result, events } = await work.train('tagged', 'tags', { ...by, folds: 2, epochs: 0 })
+    const [probabilities, targets]: number[][] = [[], []]
+    for (const k of [0, 1])
+      for (const file of await validOf(k, { ...by, folds: 2 }, 'tagged')) {
+        const [found] = await predictions(work.path('tags', `fold-${k + 1}`), [file], 'tagged')
+        const there = tags(Number.parseInt(file, 10))
+        for (const name of card.classes) {
+          probabilities!.push(found!.probabilities[name]!)
+          targets!.push(Number(there.includes(name as Mark)))
+        }
+      }
+    assert.equal(targets!.length, 48 * 3)
+    assertThresholds(card.thresholds!, Float32Array.from(probabilities!), Float32Array.from(targets!))
+    assert.deepEqual(card.thresholds, result.thresholds)
+    assert.equal(card.temperature, undefined)
+    const told = events.flatMap(e => (e.type === 'choice' && e.what === 'classifier thresholds' ? [e.reason] : []))
+    assert.equal(told.length, 1)
+    assert.match(told[0]!, /^macro f1 on pictures that each net did not see: one a label/)
+    near(result.mAP!, mean(result.folds!.map(f => f.mAP!)))
     for (const n of [3, 5, 7]) {
       const { labels, probabilities } = await loadClassifier(dir).predict(work.path('tagged', `${n}.png`))
       const given = card.classes.filter((name, c) => probabilities[name]! >= card.thresholds![c]!)

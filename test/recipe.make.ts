@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,6 +8,7 @@ import { rng } from '../src/base/random.ts'
 import { resumeRun, type TrainHooks, type TrainOptions, trainFolder } from '../src/recipes/index.ts'
 import type { Interpretation, RunEvent, RunResult } from '../src/runs/index.ts'
 import { findAddon } from '../src/setup/index.ts'
+import { bestThresholds } from '../src/train/metrics.ts'
 import type { ModelCard } from '../src/train/saved.ts'
 
 /** What every small training here is told: a net from random weights over small pictures. */
@@ -100,4 +102,24 @@ export async function disc(n: number, brightness: number, radius: number, side =
     .composite([{ input: Buffer.from(svg) }])
     .png()
     .toBuffer()
+}
+
+/** Fails where thresholds are not those that these probabilities of held-out pictures give for macro F1: of labels that
+ *  have one of their own the exact best, of the others the one for all or 0.5. probabilities, targets: [N × classes]. */
+export function assertThresholds(
+  found: readonly number[],
+  probabilities: Float32Array,
+  targets: Float32Array,
+  within = 1e-5,
+): void {
+  const classes = found.length
+  const best = bestThresholds(probabilities, targets, classes, { metric: 'f1', average: 'macro' })
+  const shared = found.filter((_, c) => !best.classes[c]!.own)
+  assert.ok(new Set(shared).size <= 1, `${shared}`)
+  const expected = best.thresholds.map((t, c) => (best.classes[c]!.own ? [t] : [best.threshold, 0.5]))
+  for (const [c, t] of found.entries())
+    assert.ok(
+      expected[c]!.some(e => Math.abs(t - e) <= within),
+      `label ${c}: ${t}, expected ${expected[c]!.join(' or ')}`,
+    )
 }

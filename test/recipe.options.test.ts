@@ -263,9 +263,16 @@ describe('after the cycles', () => {
     const [line] = told(run)
     const plain = Number(/\(plain ([\d.]+)\)/.exec(line!)![1])
     near(plain, run.result.accuracy, 'plain', 1e-4)
+    const { tta } = run.result
+    assert.deepEqual([tta!.views, tta!.join, tta!.test], [2, 'mean', undefined])
+    assert.deepEqual(tta!.valid.plain, run.result.metrics)
+    near(Number(/accuracy ([\d.]+)/.exec(line!)![1]), tta!.valid.augmented.accuracy!, 'augmented', 1e-4)
+    assert.deepEqual(work.json('late', 'result.json').tta, tta)
     const [mean, max] = [await train('tta', { tta: 3 }), await train('tta-max', { tta: 3, ttaMax: true })]
     assert.equal(told(mean).length, 1)
     assert.match(told(max)[0]!, /^test-time augmentation, valid: accuracy/)
+    assert.deepEqual([mean.result.tta!.join, max.result.tta!.join, max.result.tta!.views], ['mean', 'max', 3])
+    assert.equal((await train('plain')).result.tta, undefined)
     assert.equal(work.digest('tta', 'best.safetensors'), work.digest('plain', 'best.safetensors'))
   })
 })

@@ -13,19 +13,20 @@ import { network } from '../src/train/network.ts'
 const side = 32
 
 /** A net that sees edges and where they are: a convolution from random weights, pooled to 4 × 4. */
-function sight() {
+function sight({ channels = 3, classes = 2 } = {}) {
   manualSeed(3)
-  const conv = nn.conv2d(3, 24, 5, { stride: 2, padding: 2 })
+  const conv = nn.conv2d(channels, 24, 5, { stride: 2, padding: 2 })
   const body = imageModel(
     { conv },
     {
       features: x => conv(x).relu(),
       numFeatures: 24,
+      channels,
       pooled: { features: 24 * 16, of: x => aten.adaptive_avg_pool2d(conv(x).relu(), [4, 4]).flatten(1) },
       size: side,
     },
   )
-  return network(body, 2, { seed: 1 })
+  return network(body, classes, { seed: 1 })
 }
 
 type Rgb = [number, number, number]
@@ -215,20 +216,8 @@ test('pictures of one channel are tried without colours; large ones are made sma
       for (let x = 0; x < 64; x++) large[64 * y + x] = 257 * data[3 * ((y >> 1) * side + (x >> 1)) + label]!
     return { data: large, height: 64, width: 64, channels: 1 }
   }
-  manualSeed(3)
-  const conv = nn.conv2d(1, 24, 5, { stride: 2, padding: 2 })
-  const body = imageModel(
-    { conv },
-    {
-      features: x => conv(x).relu(),
-      numFeatures: 24,
-      channels: 1,
-      pooled: { features: 24 * 16, of: x => aten.adaptive_avg_pool2d(conv(x).relu(), [4, 4]).flatten(1) },
-      size: side,
-    },
-  )
   const preprocessing = { size: side, short: side, mean: [0.5], std: [0.25], channels: 1 }
-  const found = await sense(set(grey, 3, 20), { network: network(body, 3, { seed: 1 }), preprocessing })
+  const found = await sense(set(grey, 3, 20), { network: sight({ channels: 1, classes: 3 }), preprocessing })
   assert.equal(row(found, 'colour'), undefined)
   assert.equal(row(found, 'grey'), undefined)
   assert.equal(row(found, 'half').chosen, true, shown(found))

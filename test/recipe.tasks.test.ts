@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import sharp from 'sharp'
 import { rng } from '../src/base/random.ts'
+import { pictureBatch } from '../src/data/batch.ts'
+import { loadPicture } from '../src/data/index.ts'
+import { layerFeatures } from '../src/index.ts'
+import { evaluateFolder } from '../src/recipes/evaluate.ts'
 import { learner } from '../src/recipes/learner.ts'
+import { scope } from '../src/torch/index.ts'
 import { loadClassifier } from '../src/train/classifier.ts'
+import { labelScores } from '../src/train/objective.ts'
 import type { Prediction } from '../src/train/predict.ts'
+import { loadModel, type ModelCard } from '../src/train/saved.ts'
 import { workspace } from './cli.make.ts'
-import { allMarks, disc, type Mark, marked, runsFolder, small, type Trained } from './recipe.make.ts'
+import { allMarks, assertThresholds, disc, type Mark, marked, runsFolder, small, type Trained } from './recipe.make.ts'
 
 const work = runsFolder()
 const command = workspace()
@@ -117,6 +125,61 @@ describe('several labels from a table', () => {
       assert.deepEqual(line.match(/(red|green|blue)(?= [\d.]+ %)/g) ?? [], [first, second][i]!.labels)
   })
 
+  test('it keeps what an early, a middle and the last layer make of two validation pictures', async () => {
+    const { featureMaps } = run.interpretation
+    assert.equal(featureMaps!.length, 2)
+    const size = JSON.stringify(featureMaps).length
+    assert.ok(size < 100_000, `${size} bytes`)
+    const { members } = loadModel(run.dir)
+    const { network, card } = members[0]!
+    for (const { file, label, thumbnail, layers } of featureMaps!) {
+      const n = Number.parseInt(file, 10)
+      assert.equal(partOf(n), 'valid')
+      assert.equal(label, tags(n).toSorted().join(', ') || 'no label')
+      assert.equal((await sharp(Buffer.from(thumbnail, 'base64')).metadata()).width, 32)
+      const picture = await loadPicture(work.path('marks', file), card.preprocessing)
+      const found = scope(() =>
+        layerFeatures(
+          network,
+          pictureBatch([picture], undefined, { ...card.preprocessing, normalization: card.preprocessing }),
+          { layers: layers.map(l => l.layer), channels: 6 },
+        ),
+      )
+      assert.deepEqual(
+        layers.map(l => l.layer === ''),
+        [false, false, true],
+      )
+      for (const [i, { maps, ...layer }] of layers.entries()) {
+        const { maps: own, ...shape } = found[i]!
+        assert.deepEqual(layer, { ...shape, rows: shape.height, columns: shape.width })
+        assert.equal(maps.length, 6)
+        for (const [k, { channel, strength, data }] of maps.entries()) {
+          assert.equal(channel, own[k]!.channel)
+          near(strength, own[k]!.strength, `strength of ${layer.layer}`)
+          for (const [p, v] of Buffer.from(data, 'base64').entries()) near(v, own[k]!.data[p]!, layer.layer, 1)
+        }
+      }
+    }
+  })
+
+  test('test-time augmentation is compared at the thresholds found: without changes it is the plain result', async () => {
+    const options = { labels: work.path('marks.csv'), epochs: 0, augment: 'none', thresholdFor: 'f2', tta: 2 } as const
+    const { result } = await work.train('marks', 'still', options)
+    assert.ok(
+      result.thresholds!.some(t => Math.abs(t - 0.5) > 0.05),
+      `${result.thresholds}`,
+    )
+    for (const [part, metrics] of [
+      ['valid', result.metrics!],
+      ['test', result.test!.metrics!],
+    ] as const) {
+      const { plain, augmented } = result.tta![part]!
+      assert.deepEqual(plain, metrics)
+      for (const [name, value] of Object.entries(augmented)) near(value, plain[name]!, `${part} ${name}`)
+      assert.deepEqual(Object.keys(augmented), ['mAP', 'f1', 'f2', 'accuracy'])
+    }
+  })
+
   test('what is for testing teaches nothing: with other labels the weights are the same bits', async () => {
     const inverted = (n: number) => (partOf(n) === 'test' ? allMarks.filter(name => !tags(n).includes(name)) : tags(n))
     work.put({ 'poisoned.csv': table(inverted) })
@@ -126,6 +189,61 @@ describe('several labels from a table', () => {
     const { test: of, ...valid } = run.result
     assert.deepEqual(poisoned.result.metrics, valid.metrics)
     assert.notEqual(poisoned.result.test!.metrics!.mAP, of!.metrics!.mAP)
+  })
+
+  test('an ensemble of snapshots has a temperature and thresholds of its own, by which it is predicted', async () => {
+    const part = (n: number) => (n < 48 ? 'train' : 'valid')
+    const all = Array.from({ length: 156 }, (_, n) => n)
+    for (const n of all) work.put({ [`more/${n}.png`]: await marked(500 + n, tags(n)) })
+    const rows = (split: boolean) =>
+      all.map(n => `${n}.png,${tags(n).join(' ')}${split ? `,${part(n)}` : ''}`).join('\n')
+    work.put({ 'more.csv': `file,tags,split\n${rows(true)}`, 'all.csv': `file,tags\n${rows(false)}` })
+    const options = { labels: work.path('more.csv'), epochs: 2, cycleLen: 1, snapshots: true }
+    const { dir } = await work.train('more', 'snapshots', options)
+    const card: ModelCard = work.json('snapshots', 'ensemble.json')
+    const { temperature: t = 1, classes } = card
+    assert.ok(card.members!.length === 2 && Math.abs(t - 1) > 0.01, `temperature ${t}`)
+    const told = async (model: string, of: readonly number[]) => {
+      const found: Prediction[] = []
+      for await (const p of loadClassifier(work.path('snapshots', model)).predictAll(
+        of.map(n => work.path('more', `${n}.png`)),
+      ))
+        found.push(p)
+      return found
+    }
+    const held = all.filter(n => part(n) === 'valid')
+    const each = await Promise.all(card.members!.map(name => told(`${name}.json`, held)))
+    const together = await told('ensemble.json', held)
+    const logits = held.map((_, i) =>
+      classes.map(name => {
+        const p = mean(each.map(found => found[i]!.probabilities[name]!))
+        return Math.log(p / (1 - p))
+      }),
+    )
+    const there = held.map(n => classes.map(name => Number(tags(n).includes(name as Mark))))
+    const surprise = (at: number) =>
+      mean(logits.flatMap((row, i) => row.map((z, c) => Math.log1p(Math.exp((there[i]![c] ? -z : z) / at)))))
+    assert.ok(surprise(t) < surprise(1.02 * t) && surprise(t) < surprise(t / 1.02), `temperature ${t} is likeliest`)
+    for (const [i, { probabilities, labels }] of together.entries()) {
+      for (const [c, name] of classes.entries())
+        near(probabilities[name]!, 1 / (1 + Math.exp(-logits[i]![c]! / t)), name)
+      assert.deepEqual(
+        labels!.toSorted(),
+        classes.filter((name, c) => probabilities[name]! >= card.thresholds![c]!),
+      )
+    }
+    const p = Float32Array.from(together.flatMap(({ probabilities }) => classes.map(name => probabilities[name]!)))
+    assertThresholds(card.thresholds!, p, Float32Array.from(there.flat()))
+    const scores = labelScores(p, there.flat(), 3, card.thresholds!)
+    for (const [name, value] of Object.entries(scores)) near(card.metrics[name]!, value, name)
+
+    const { metrics } = await evaluateFolder(`${dir}/ensemble.json`, work.path('more'), {
+      labels: work.path('all.csv'),
+    })
+    const whole = (await told('ensemble.json', all)).flatMap(f => classes.map(name => f.probabilities[name]!))
+    const actual = all.flatMap(n => classes.map(name => Number(tags(n).includes(name as Mark))))
+    for (const [name, value] of Object.entries(labelScores(Float32Array.from(whole), actual, 3, card.thresholds!)))
+      near(metrics[name]!, value, `evaluated ${name}`)
   })
 
   test('thresholds for F2 give more labels than those for F0.5', async () => {

@@ -107,6 +107,19 @@ test('names are text, whatever they hold', async () => {
   assert.doesNotMatch(markup, /[^\P{Cc}\n]|\u202e/u)
 })
 
+test('where the hardest pictures are told right, none is said to be wrong; without a command none is shown', async () => {
+  const judged = { file: 'a.jpg', actual: 'cat', predicted: 'cat', loss: 0.1, probability: 0.9, thumbnail: red }
+  const { text } = await report({ classes: ['cat', 'dog'], interpret: { topLosses: [judged] } }, dir => {
+    const path = join(dir, 'config.json')
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), command: [] }))
+  })
+  assert.match(text, /Highest loss ?All of these are told right/)
+  assert.doesNotMatch(text, /surest and wrong|This run ?command/)
+  const wrong = await report({ classes: ['cat', 'dog'], interpret: { topLosses: [{ ...judged, predicted: 'dog' }] } })
+  assert.match(wrong.text, /Highest loss ?Where the model was surest and wrong/)
+  assert.match(wrong.text, /This run ?command ?train/)
+})
+
 test('two classes and one epoch; a hundred and twenty classes have no matrix, but its largest entries', async () => {
   const two = await report({ classes: ['cat', 'dog'], head: 1, whole: 0, steps: 1, test: false })
   assert.ok(two.plots.includes('confusion-validation.svg') && two.plots.includes('schedule.svg'))

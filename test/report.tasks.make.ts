@@ -46,6 +46,21 @@ export function everything(classes: string[], thumbnails: Thumbnails): Made {
         overlay: thumbnails(i + 50),
         of: classes[i % classes.length]!,
       })),
+      featureMaps: many(2, i => ({
+        file: `valid/seen-${i}.jpg`,
+        label: classes[i]!,
+        thumbnail: thumbnails(i + 30),
+        layers: ['conv_stem', 'blocks.2', ''].map((layer, l) => {
+          const side = [14, 7, 3][l]!
+          const data = (k: number) => Uint8Array.from({ length: side * side }, (_, p) => (p * (k + 3) * 7 + i) % 256)
+          const maps = many(4, k => ({
+            channel: 9 - k,
+            strength: 4 - k,
+            data: Buffer.from(data(k)).toString('base64'),
+          }))
+          return { layer, height: 8 * side, width: 8 * side, channels: 32 << l, rows: side, columns: side, maps }
+        }),
+      })),
       labelIssues: many(5, i => ({
         file: `train/${classes[0]}/doubt-${i}.jpg`,
         given: classes[0]!,

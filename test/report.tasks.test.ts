@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import sharp from 'sharp'
-import type { Interpretation } from '../src/runs/index.ts'
+import type { Interpretation, RunResult } from '../src/runs/index.ts'
 import { assertSelfContained, picture, report } from './report.read.ts'
 import { everything, measured, several } from './report.tasks.make.ts'
 
@@ -112,6 +112,109 @@ test('one class each: heat maps beside their pictures, certainty, sizes, doubts,
   assert.ok(plots.includes('calibration.png') && plots.includes('sizes.png'))
 })
 
+test('feature maps are drawn a pixel a value, layer by layer; one that holds other than it says is left out', async () => {
+  const made = everything(['hat', 'shirt'], thumbnails)
+  const { document, text } = await report(made)
+  const cards = [...document.querySelectorAll('.features > li')]
+  assert.equal(cards.length, 2)
+  for (const [i, { layers }] of made.interpret!.featureMaps!.entries()) {
+    const rows = [...cards[i]!.querySelectorAll('.maps')]
+    assert.equal(rows.length, 3)
+    for (const [l, { maps, rows: height, columns: width }] of layers.entries())
+      for (const [k, image] of [...rows[l]!.querySelectorAll('img')].entries()) {
+        const png = Buffer.from(image.getAttribute('src')!.replace('data:image/png;base64,', ''), 'base64')
+        const { data, info } = await sharp(png).toColourspace('b-w').raw().toBuffer({ resolveWithObject: true })
+        assert.deepEqual([info.height, info.width, info.channels], [height, width, 1])
+        assert.equal(data.toString('base64'), maps[k]!.data)
+      }
+  }
+  assert.match(text, /conv_stem 32 maps of 112 × 112.*blocks\.2 64 maps of 56 × 56.*last layer 128 maps of 24 × 24/)
+  const [first, second] = structuredClone(made.interpret!.featureMaps!)
+  first!.layers[0]!.maps[0]!.data = 'AAAA'
+  first!.layers[1]!.rows = 1e9
+  second!.layers = [{ layer: 'x' } as never, null as never]
+  const damaged = await report({ ...made, interpret: { ...made.interpret, featureMaps: [first!, second!] } })
+  assert.equal(damaged.document.querySelectorAll('.features > li').length, 1)
+  assert.deepEqual(
+    [...damaged.document.querySelectorAll('.maps')].map(row => row.querySelectorAll('img').length),
+    [3, 4],
+  )
+})
+
+test('a run over folds: each of them, their mean, and how far they lie apart', async () => {
+  const fold = (k: number, accuracy: number): RunResult => ({
+    run: `/runs/whole/fold-${k}`,
+    model: 'resnet18',
+    classes: ['hat', 'shirt'],
+    accuracy,
+    loss: 0.4 + k / 100,
+    metrics: { accuracy, balancedAccuracy: accuracy - 0.05 },
+    epochs: 7 + k,
+    seconds: { total: 60 + k },
+  })
+  const folds = [fold(1, 0.8), fold(2, 0.9)]
+  const spread = {
+    accuracy: { mean: 0.85, std: 0.0707 },
+    balancedAccuracy: { mean: 0.8, std: 0.0707 },
+    loss: { mean: 0.415, std: 0.007 },
+  }
+  const result = { ...fold(1, 0.85), folds, spread }
+  const { document, text, tiles, markup, plots } = await report({ head: 0, whole: 0, test: false, result })
+  assertSelfContained(document, markup)
+  assert.deepEqual(
+    rowsUnder(document, 'Folds').map(row => row.map(cell => cell.replaceAll('\u00a0', ' '))),
+    [
+      ['fold-1', '80.0 %', '75.0 %', '0.410', '8', '1:01'],
+      ['fold-2', '90.0 %', '85.0 %', '0.420', '9', '1:02'],
+      ['mean', '85.0 %', '80.0 %', '0.415', '', ''],
+      ['standard deviation', '7.1 %', '7.1 %', '0.007', '', ''],
+    ],
+  )
+  assert.equal(tiles[0]!.replaceAll('\u00a0', ' '), 'Validation accuracy85.0 %mean of 2 foldsstandard deviation 7.1 %')
+  assert.match(text, /holds its own report\.html/)
+  assert.ok(!plots.includes('time.svg'), 'of a total without parts there is nothing to draw')
+  for (const wrong of [null, 3, [null, {}], {}]) {
+    const { text } = await report({
+      head: 1,
+      whole: 0,
+      steps: 1,
+      result: { folds: wrong as never, spread: wrong as never },
+    })
+    assert.doesNotMatch(text, /NaN|undefined|\[object/)
+  }
+})
+
+test('test-time augmentation stands beside the plain result, by the same metrics', async () => {
+  const heading = 'Test-time augmentation'
+  const parts = {
+    valid: { plain: { accuracy: 0.85, balancedAccuracy: 0.8 }, augmented: { accuracy: 0.875, balancedAccuracy: 0.8 } },
+    test: { plain: { accuracy: 0.9 }, augmented: { accuracy: 0.885 } },
+  }
+  const one = everything(['hat', 'shirt'], thumbnails)
+  const { document, text } = await report({ ...one, result: { tta: { views: 4, join: 'mean', ...parts } } })
+  assert.deepEqual(rowsUnder(document, heading), [
+    ['validation accuracy', '85.0\u00a0%', '87.5\u00a0%', '+2.5\u00a0%'],
+    ['validation balanced accuracy', '80.0\u00a0%', '80.0\u00a0%', '0.0\u00a0%'],
+    ['test accuracy', '90.0\u00a0%', '88.5\u00a0%', '−1.5\u00a0%'],
+  ])
+  assert.match(text, /the mean of the plain view and 4 changed views of each picture\. Prediction/)
+  const many = several(labels, thumbnails, 40)
+  const valid = { plain: { mAP: 0.5, f1: 0.4 }, augmented: { mAP: 0.512, f1: 0.4 } }
+  const most = await report({ ...many, result: { ...many.result, tta: { views: 1, join: 'max', valid } } })
+  assert.deepEqual(rowsUnder(most.document, heading), [
+    ['validation mAP', '0.500', '0.512', '+0.012'],
+    ['validation F1', '0.400', '0.400', '0.000'],
+  ])
+  assert.match(
+    most.text,
+    /the highest output of the plain view and 1 changed view of each picture, at the same thresholds\./,
+  )
+  for (const tta of [null, 3, {}, { valid: null }, { valid: { augmented: { accuracy: null } } }]) {
+    const { text } = await report({ head: 1, whole: 0, steps: 1, result: { tta: tta as never } })
+    assert.doesNotMatch(text, /Test-time|NaN|undefined/)
+  }
+})
+
 test('the test part of several labels, and its interval, stand first', async () => {
   const made = several(labels, thumbnails, 40)
   const test = { accuracy: 0.9, loss: 0.3, pictures: 55, metrics: { mAP: 0.5, f2: 0.25 } }
@@ -167,7 +270,16 @@ test('charts of the tasks are well-formed files that stand alone, whatever the n
 
 test('damaged parts cost themselves alone', async () => {
   const wrong: unknown[] = [null, 3, 'x', [], [null, 3], {}, [{}], { before: {}, targets: [{}], perClass: [{}] }]
-  const parts = ['multi', 'regression', 'calibration', 'heatmaps', 'sizes', 'labelIssues', 'nearDuplicates']
+  const parts = [
+    'multi',
+    'regression',
+    'calibration',
+    'heatmaps',
+    'featureMaps',
+    'sizes',
+    'labelIssues',
+    'nearDuplicates',
+  ]
   for (const task of ['single', 'multi', 'regression'])
     for (const value of task === 'multi' ? wrong : wrong.slice(-3)) {
       const { text, markup, document } = await report({ head: 1, whole: 0, steps: 1 }, dir => {

@@ -75,7 +75,7 @@ function margin(p: Float32Array): number {
 }
 
 /** What is to be told of a picture, as words. */
-const answerOf = ({ labels, values }: Item, classes: readonly string[]): string =>
+export const answerOf = ({ labels, values }: Item, classes: readonly string[]): string =>
   values
     ? values
         .map((v, i) => (values.length > 1 ? `${classes[i]} ${+v.toPrecision(4)}` : String(+v.toPrecision(4))))

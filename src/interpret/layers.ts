@@ -29,8 +29,12 @@ export function tellingLayers({ body }: Pick<Network, 'body'>): string[] {
   return [...new Set([...(first === undefined ? [] : [first]), ...ends, ''])]
 }
 
-/** The feature maps of a few layers for one picture, each channel a small grey picture, the strongest first. x: [1, C, H, W];
- *  `layers`: names of modules in the body; `tellingLayers` unless given, as far as they have a map. */
+/** The feature maps of a few layers for one picture, each channel a grey picture, the strongest first.
+ *  x: [1, C, H, W], as a source's batch gives it; a map: [height × width] of the layer. `layers` names modules of the body
+ *  (`network.body.modules()` lists them), `''` its output; without it the layers are the first convolution, the end of each
+ *  layer group but the last, and the output, as far as they have maps: of a ViT only the patches' convolution. `channels`:
+ *  how many maps of each layer at most. The net is in eval mode afterwards. Throws where x is not one picture, where the
+ *  body has no module of a name, and where a layer that was named gives no [1, C, h, w]. */
 export function layerFeatures(
   network: Pick<Network, 'body' | 'device'>,
   x: Tensor,

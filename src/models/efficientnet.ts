@@ -20,6 +20,34 @@ const table = [
 
 const numFeatures = 1280
 
+/** The rows of the table as stages; `block` makes the next block of them all, from the first on. */
+function stagesOf(
+  block: (cin: number, cout: number, k: number, stride: number, expansion: number) => nn.Module,
+): nn.Module[] {
+  let cin = 32
+  return table.map(([k, expansion, cout, depth, stride]) => {
+    const blocks = Array.from({ length: depth }, (_, i) =>
+      block(i === 0 ? cin : cout, cout, k, i === 0 ? stride : 1, expansion),
+    )
+    cin = cout
+    return nn.sequential(...blocks)
+  })
+}
+const last = table.at(-1)![2]
+
+/** The model of a body and its classifier, under the names of `children`. */
+const assemble = (
+  children: Record<string, nn.Module>,
+  { features, classifier, channels }: { features: Layer; classifier: nn.Module | undefined; channels: number },
+): ImageModel =>
+  imageModel(children, {
+    features,
+    classifier: classifier && { classifier },
+    logits: classifier && (x => x.pipe(features, F.globalAvgPool, classifier)),
+    numFeatures,
+    channels,
+  })
+
 const silu = { act: F.silu }
 
 function mbConv(cin: number, cout: number, k: number, stride: number, expansion: number, depth: number): nn.Module {
@@ -38,28 +66,12 @@ function mbConv(cin: number, cout: number, k: number, stride: number, expansion:
 /** EfficientNet-B0, as torchvision names it. */
 export function efficientnet_b0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   const total = table.reduce((sum, [, , , depth]) => sum + depth, 0)
-  let cin = 32
   let done = 0
-  const stages = table.map(([k, expansion, cout, depth, stride]) => {
-    const blocks = Array.from({ length: depth }, (_, i) =>
-      mbConv(i === 0 ? cin : cout, cout, k, i === 0 ? stride : 1, expansion, done++ / total),
-    )
-    cin = cout
-    return nn.sequential(...blocks)
-  })
+  const stages = stagesOf((cin, cout, k, stride, expansion) => mbConv(cin, cout, k, stride, expansion, done++ / total))
   const stem = convNormAct(channels, 32, 3, { stride: 2, ...silu })
-  const features = nn.sequential(stem, ...stages, convNormAct(cin, numFeatures, 1, silu))
+  const features = nn.sequential(stem, ...stages, convNormAct(last, numFeatures, 1, silu))
   const classifier = classes > 0 ? nn.sequential(nn.dropout(0.2), nn.linear(numFeatures, classes)) : undefined
-  const model = imageModel(
-    { features },
-    {
-      features,
-      classifier: classifier && { classifier },
-      logits: classifier && (x => x.pipe(features, F.globalAvgPool, classifier)),
-      numFeatures,
-      channels,
-    },
-  )
+  const model = assemble({ features }, { features, classifier, channels })
   return initialise(model, {
     Conv2d: weight => nn.init.kaimingNormal_(weight, { mode: 'fan_out' }),
     Linear: weight => nn.init.uniform_(weight, -1 / Math.sqrt(classes), 1 / Math.sqrt(classes)),
@@ -103,23 +115,14 @@ function invertedResidual(cin: number, cout: number, k: number, stride: number, 
 
 /** EfficientNet-Lite0 as timm names and pads it. */
 export function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
-  let cin = 32
-  const stages = table.map(([k, expansion, cout, depth, stride]) => {
-    const blocks = Array.from({ length: depth }, (_, i) => {
-      const from = i === 0 ? cin : cout
-      const step = i === 0 ? stride : 1
-      return expansion === 1
-        ? depthwiseSeparable(from, cout, k, step)
-        : invertedResidual(from, cout, k, step, expansion)
-    })
-    cin = cout
-    return nn.sequential(...blocks)
-  })
+  const stages = stagesOf((cin, cout, k, stride, expansion) =>
+    expansion === 1 ? depthwiseSeparable(cin, cout, k, stride) : invertedResidual(cin, cout, k, stride, expansion),
+  )
   // biome-ignore format: a table
   const m = {
-    conv_stem: conv(channels, 32, 3, 2),    bn1: bn(32),
+    conv_stem: conv(channels, 32, 3, 2),     bn1: bn(32),
     blocks: nn.sequential(...stages),
-    conv_head: pointwise(cin, numFeatures), bn2: bn(numFeatures),
+    conv_head: pointwise(last, numFeatures), bn2: bn(numFeatures),
   }
   const classifier = classes > 0 ? nn.linear(numFeatures, classes) : undefined
   const [stage, ...later] = stages as [nn.Module, ...nn.Module[]]
@@ -133,13 +136,7 @@ export function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOpt
   )
   const head = nn.pointwiseRelu6([m.conv_head, m.bn2], x => x.pipe(m.conv_head, m.bn2, F.relu6_))
   const features: Layer = x => (m.blocks.hooks.size > 0 ? x.pipe(stem, m.blocks, head) : x.pipe(start, ...later, head))
-  const model = imageModel(m, {
-    features,
-    classifier: classifier && { classifier },
-    logits: classifier && (x => x.pipe(features, F.globalAvgPool, classifier)),
-    numFeatures,
-    channels,
-  })
+  const model = assemble(m, { features, classifier, channels })
   return initialise(model, {
     // Fan out within a group: k² of a depthwise convolution.
     Conv2d: weight => {

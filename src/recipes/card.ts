@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { ModelCard } from '../train/saved.ts'
+import type { Thresholds } from './held.ts'
 import type { TrainOptions } from './options.ts'
 import type { Prepared } from './prepare.ts'
 
@@ -24,6 +25,18 @@ export function modelCard(
     anneal: version(),
   }
 }
+
+/** Temperature and thresholds as a card has them: none where they are the usual ones. */
+export const decisions = ({
+  temperature,
+  thresholds,
+}: {
+  temperature: number
+  thresholds?: Thresholds | undefined
+}): Pick<ModelCard, 'thresholds' | 'temperature'> => ({
+  ...(temperature === 1 ? {} : { temperature }),
+  ...(thresholds ? { thresholds: thresholds.thresholds } : {}),
+})
 
 /** This package's version. */
 export const version = (): string =>

@@ -11,6 +11,7 @@ import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
 import { applyTemperature, classificationReport, classificationReportMulti } from '../train/metrics.ts'
 import { labelScores } from '../train/objective.ts'
+import { together } from '../train/predict.ts'
 import {
   cardObjective,
   decodedAs,
@@ -182,14 +183,17 @@ async function evaluateModel(
     if (sum) for (const [i, v] of outputs.entries()) sum.probabilities[i]! += v
     sum = sum ? { ...sum, loss: sum.loss + one.loss } : { ...one, probabilities: outputs.slice() }
   }
-  const { probabilities, targets, loss } = sum!
-  for (const i of probabilities.keys()) probabilities[i]! /= members.length
+  const { targets, loss } = sum!
+  const probabilities = together(
+    card,
+    sum!.probabilities.map(v => v / members.length),
+  )
   const objective = cardObjective(card, { uneven })
   const metrics: Record<string, number> =
     task === 'multi'
       ? labelScores(probabilities, targets, classes.length, thresholds ?? 0.5)
       : objective.score(probabilities, targets)
-  return { ...sum!, loss: loss / members.length, metrics, score: metrics[objective.metric]! }
+  return { ...sum!, probabilities, loss: loss / members.length, metrics, score: metrics[objective.metric]! }
 }
 
 /** The folder of a model's run: the one that is named, or that its weights lie in. */

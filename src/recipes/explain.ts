@@ -1,18 +1,17 @@
+import { relative } from 'node:path'
 import { gradCam, overlay } from '../interpret/gradcam.ts'
-import { augmentedSamples, interpret } from '../interpret/index.ts'
+import { answerOf, augmentedSamples, interpret } from '../interpret/index.ts'
 import { interpretLabels } from '../interpret/labels.ts'
+import { layerFeatures } from '../interpret/layers.ts'
+import { keptMaps } from '../interpret/maps.ts'
 import { interpretNumbers } from '../interpret/numbers.ts'
 import { picturesOf, smallJpeg } from '../interpret/picture.ts'
-import type { HeatPicture, Interpretation } from '../runs/index.ts'
-import { keep, scope } from '../torch/index.ts'
+import type { FeaturePicture, HeatPicture, Interpretation } from '../runs/index.ts'
+import { keep, scope, type Tensor } from '../torch/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
+import type { Source } from '../train/source.ts'
+import type { Thresholds } from './held.ts'
 import type { Prepared } from './prepare.ts'
-
-/** For several labels: from which probability each counts, and the one for all. */
-export interface Thresholds {
-  threshold: number
-  thresholds: readonly number[]
-}
 
 /** What the net makes of the validation pictures, as evaluated, and how it sees training pictures. */
 export async function explain(
@@ -25,11 +24,13 @@ export async function explain(
   const shown = { dir: pictures.data.dir, classes, picture: (n: number) => pictures.picture(n) }
   const judged = { items: source('valid').items, evaluation }
   const samples = await augmentedSamples(source('train').items, { ...shown, augmentation: augment, seed, size, short })
-  const nothing = { classes, task, confusion: [], topLosses: [], mostUncertain: [], perClass: [], samples }
+  const featureMaps = await featuresOf(prepared, evaluation)
+  const seen = { samples, ...(featureMaps.length > 0 ? { featureMaps } : {}) }
+  const nothing = { classes, task, confusion: [], topLosses: [], mostUncertain: [], perClass: [], ...seen }
   if (task === 'regression') return { ...nothing, regression: await interpretNumbers(judged, shown) }
   if (task === 'single') {
     const found = await interpret(judged, shown)
-    return { ...found, task, samples, heatmaps: await heatMaps(prepared, found.topLosses) }
+    return { ...found, task, ...seen, heatmaps: await heatMaps(prepared, found.topLosses) }
   }
   const multi = await interpretLabels(judged, { ...shown, ...thresholds })
   return { ...nothing, perClass: multi.perClass, multi }
@@ -48,13 +49,9 @@ async function heatMaps(
     return index === undefined ? [] : [{ ...p, index }]
   })
   if (chosen.length === 0) return []
-  const x = scope(() =>
-    keep(
-      valid.batch(
-        Uint32Array.from(chosen, p => p.index),
-        0,
-      ).x,
-    ),
+  const x = inputOf(
+    valid,
+    chosen.map(p => p.index),
   )
   try {
     const told = chosen.map(p => classes.indexOf(p.predicted))
@@ -73,3 +70,38 @@ async function heatMaps(
     x.dispose()
   }
 }
+
+/** What layers make of two validation pictures, those of the lowest and of the highest loss: `most` maps each of an early
+ *  layer, one in the middle and the last. */
+async function featuresOf(
+  { net, source, pictures, classes, preprocessing, precision }: Prepared,
+  { losses }: Evaluation,
+  most = 6,
+): Promise<FeaturePicture[]> {
+  const valid = source('valid')
+  const order = Array.from(losses.keys()).sort((a, b) => losses[a]! - losses[b]!)
+  return Promise.all(
+    [...new Set([...order.slice(0, 1), ...order.slice(-1)])].map(async index => {
+      const x = inputOf(valid, [index])
+      try {
+        const found = layerFeatures(net, x, { channels: most, precision })
+        const layers = [...new Set([found.at(0), found.at(found.length >> 1), found.at(-1)])].filter(
+          l => l !== undefined,
+        )
+        const { file, ...item } = valid.items[index]!
+        return {
+          file: relative(pictures.data.dir, file),
+          label: answerOf({ file, ...item }, classes),
+          thumbnail: await smallJpeg(picturesOf(x, preprocessing)[0]!),
+          layers: layers.map(layer => keptMaps(layer)),
+        }
+      } finally {
+        x.dispose()
+      }
+    }),
+  )
+}
+
+/** Validation pictures as the net takes them: [N, C, H, W], to be disposed. */
+const inputOf = (source: Source, indices: readonly number[]): Tensor =>
+  scope(() => keep(source.batch(Uint32Array.from(indices), 0).x))

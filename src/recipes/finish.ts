@@ -1,36 +1,22 @@
 import { confusionRows, writeInterpretation } from '../interpret/index.ts'
-import type { CalibrationPart, Interpretation, PartResult, RunResult } from '../runs/index.ts'
+import type { Interpretation, PartResult, RunResult } from '../runs/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { Learner } from '../train/learner.ts'
-import {
-  accuracyMulti,
-  applyTemperature,
-  averagePrecision,
-  bestThresholds,
-  bootstrap,
-  fBeta,
-  fitTemperature,
-  r2,
-  reliability,
-  type ThresholdMetric,
-  take,
-} from '../train/metrics.ts'
+import { averagePrecision, bootstrap, r2, take } from '../train/metrics.ts'
 import { labelScores, said } from '../train/objective.ts'
 import { saveModel } from '../train/saved.ts'
-import { type TtaOptions, tta } from '../train/tta.ts'
 import type { Best } from './best.ts'
-import { modelCard } from './card.ts'
+import { decisions, modelCard } from './card.ts'
 import type { Context } from './context.ts'
-import { explain, type Thresholds } from './explain.ts'
+import { explain } from './explain.ts'
 import type { StageResult } from './five-steps.ts'
+import { atTemperature, calibrate, chooseThresholds, keepHeld } from './held.ts'
 import type { Prepared } from './prepare.ts'
 import type { Sense } from './sense.ts'
+import { compareViews } from './views.ts'
 
 /** What of a result is known once the best weights are in the net. */
 export type FinishedFacts = Omit<RunResult, 'run' | 'model' | 'classes' | 'epochs' | 'seconds'>
-
-/** Fewer validation pictures than this say too little of how sure the net may be. */
-const leastToCalibrate = 100
 
 /** What follows training, with the best weights in the net: temperature and thresholds, found on the validation pictures
  *  and saved with the model; how it does on validation and test pictures, plain and with test-time augmentation; and what
@@ -44,9 +30,11 @@ export async function finish(
   const { task, classes, objective, net, source } = prepared
   const learn = evaluator(prepared)
   const plain = await learn.validate(source('valid'), { signal })
-  const { temperature, calibration } = calibrate(prepared, context, plain)
-  const calibrated = atTemperature(prepared, plain, temperature)
-  const thresholds = task === 'multi' ? chooseThresholds(prepared, context, calibrated) : undefined
+  const { temperature, calibration } = calibrate(session, prepared, plain)
+  const calibrated = { ...plain, probabilities: atTemperature(prepared, plain, temperature) }
+  const thresholds =
+    task === 'multi' ? chooseThresholds(session, prepared, calibrated, { metric: options.thresholdFor }) : undefined
+  if (options.folds !== undefined) keepHeld(session.run.dir, calibrated)
   const scored = (e: Evaluation): PartResult => {
     const metrics = thresholds
       ? { ...labelScores(e.probabilities, e.targets, classes.length, thresholds.thresholds) }
@@ -59,27 +47,21 @@ export async function finish(
     prepared,
     options,
     { ...valid.metrics, loss: valid.loss, epoch: best.epoch },
-    {
-      ...(temperature === 1 ? {} : { temperature }),
-      ...(thresholds ? { thresholds: thresholds.thresholds } : {}),
-    },
+    decisions({ temperature, thresholds }),
   )
   saveModel(session.run.paths.best.weights.replace(/\.safetensors$/, ''), net.net.stateDict(), card)
 
   const testSource = source('test')
   if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
   const tested = testSource.count > 0 ? await learn.validate(testSource, { signal }) : undefined
-  const test = tested && scored(atTemperature(prepared, tested, temperature))
-  if (options.tta !== undefined && options.tta !== false)
-    for (const part of tested ? (['valid', 'test'] as const) : (['valid'] as const)) {
-      const outputs = await augmentedOutputs(prepared, context, part)
-      const metrics = objective.score(outputs, source(part).targets)
-      const than = (part === 'valid' ? plain : tested!).metrics
-      const list = Object.entries(metrics).map(
-        ([name, v]) => `${name} ${v.toFixed(4)} (plain ${than[name]?.toFixed(4)})`,
-      )
-      session.emit({ type: 'line', text: `test-time augmentation, ${part}: ${list.join(', ')}` })
-    }
+  const test = tested && scored({ ...tested, probabilities: atTemperature(prepared, tested, temperature) })
+  const score = (outputs: Float32Array, part: 'valid' | 'test'): Record<string, number> => {
+    const { targets } = source(part)
+    return thresholds
+      ? labelScores(outputs, targets, classes.length, thresholds.thresholds)
+      : objective.score(outputs, targets)
+  }
+  const tta = await compareViews(prepared, context, { temperature, score, plain: { valid, ...(test ? { test } : {}) } })
   writeInterpretation(session.run.paths.interpret, {
     ...(await explain(prepared, calibrated, thresholds)),
     ...(session.known('doubts') as Partial<Interpretation> | undefined),
@@ -98,6 +80,7 @@ export async function finish(
     ...Object.fromEntries(Object.entries(named).filter(([, v]) => v !== undefined)),
     ...(thresholds ? { threshold: thresholds.threshold, thresholds: [...thresholds.thresholds] } : {}),
     ...(test ? { test: { ...test, pictures: testSource.count } } : {}),
+    ...(tta ? { tta } : {}),
   }
 }
 
@@ -155,98 +138,6 @@ function intervalOf(
   }
   const { low, high } = bootstrap(metric, n, { seed, rounds: 200 })
   return { [objective.metric]: [low, high] }
-}
-
-/** One temperature for softmax or sigmoids, fitted on the validation pictures; 1 for numbers and for few pictures. */
-function calibrate(
-  { task, classes, source }: Prepared,
-  { session }: Context,
-  { logits, probabilities, targets }: Evaluation,
-): { temperature: number; calibration?: CalibrationPart } {
-  if (task === 'regression') return { temperature: 1 }
-  const curve = (p: Float32Array) => {
-    const { bins, ece } = reliability(p, targets, classes.length, { task })
-    return { bins, ece }
-  }
-  const before = curve(probabilities)
-  if (source('valid').count < leastToCalibrate) return { temperature: 1, calibration: { before } }
-  const [least, most] = [0.1, 10]
-  const { temperature } = fitTemperature(logits, targets, classes.length, { task, least, most })
-  // At a bound there was no mistake to learn from, or no temperature helps.
-  if (temperature < least * 1.01 || temperature > most / 1.01) return { temperature: 1, calibration: { before } }
-  const after = curve(applyTemperature(logits, classes.length, temperature, { task }))
-  session.choice(
-    'temperature',
-    temperature.toFixed(3),
-    `the validation pictures are likeliest so; expected calibration error ${before.ece.toFixed(3)} before, ${after.ece.toFixed(3)} after`,
-  )
-  return { temperature, calibration: { before, after, temperature } }
-}
-
-function atTemperature({ task, classes }: Prepared, evaluation: Evaluation, temperature: number): Evaluation {
-  if (task === 'regression' || temperature === 1) return evaluation
-  return { ...evaluation, probabilities: applyTemperature(evaluation.logits, classes.length, temperature, { task }) }
-}
-
-/** From which probability each label counts: found on the validation pictures for the metric chosen. */
-function chooseThresholds(
-  { classes, seed }: Prepared,
-  { session, options }: Context,
-  { probabilities, targets }: Evaluation,
-): Thresholds {
-  const metric: ThresholdMetric = options.thresholdFor ?? 'f1'
-  const found = bestThresholds(probabilities, targets, classes.length, { metric, average: 'macro' })
-  const { half, value, valueEach } = found
-  // Few pictures make any threshold look good: one for all must beat 0.5 by more than chance.
-  const threshold = beatsHalf(found.threshold, metric, { probabilities, targets, classes: classes.length, seed })
-    ? found.threshold
-    : 0.5
-  const thresholds = found.thresholds.map((t, c) => (found.classes[c]!.own ? t : threshold))
-  const text = thresholds.slice(0, 20).map((t, c) => `${classes[c]} ${t.toFixed(2)}`)
-  session.choice(
-    'thresholds',
-    text.join(', '),
-    `macro ${metric} on the validation pictures: one a label ${valueEach.toFixed(3)}, one for all (${found.threshold.toFixed(2)}) ${value.toFixed(3)}, 0.5 ${half.toFixed(3)}; those that beat 0.5 by more than chance are taken`,
-  )
-  return { threshold, thresholds }
-}
-
-/** Whether a threshold for all labels beats 0.5 in nine of ten sets drawn anew from these pictures. */
-function beatsHalf(
-  threshold: number,
-  metric: ThresholdMetric,
-  {
-    probabilities,
-    targets,
-    classes,
-    seed,
-  }: { probabilities: Float32Array; targets: ArrayLike<number>; classes: number; seed: number },
-): boolean {
-  if (probabilities.length > 200_000) return true
-  const gain = (rows: ArrayLike<number>) => {
-    const [p, y] = [take(probabilities, rows, classes), take(targets, rows, classes)]
-    const at = (t: number) =>
-      metric === 'accuracy'
-        ? accuracyMulti(p, y, classes, { thresholds: t })
-        : fBeta(p, y, classes, { beta: Number(metric.slice(1)), average: 'macro', thresholds: t })
-    return at(threshold) - at(0.5)
-  }
-  return bootstrap(gain, probabilities.length / classes, { seed, rounds: 100, level: 0.8 }).low > 0
-}
-
-/** Outputs with test-time augmentation: the mean over the plain view and augmented ones, or their maximum. */
-function augmentedOutputs(
-  { net, objective, source, batchSize, precision }: Prepared,
-  { options, signal }: Context,
-  part: 'valid' | 'test',
-): Promise<Float32Array> {
-  const views = typeof options.tta === 'number' ? options.tta : 4
-  const how: TtaOptions = { objective, views, batchSize: 2 * batchSize, precision, signal }
-  return tta(
-    net,
-    { plain: source(part), augmented: source(part, { augmented: true }) },
-    options.ttaMax ? { ...how, plain: 'max' } : how,
-  )
 }
 
 function evaluator({ net, source, classes, objective, batchSize, seed, precision }: Prepared): Learner {

@@ -2,16 +2,13 @@ import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
 import { percent, plural } from '../base/format.ts'
-import { isRun, type RunResult, readObject, readSeen, runPaths, writeSeen } from '../runs/index.ts'
+import { isRun, type RunResult, readObject, readSeen, runPaths, type Spread, writeSeen } from '../runs/index.ts'
 import { said } from '../train/objective.ts'
 import type { ModelCard } from '../train/saved.ts'
+import { decisions } from './card.ts'
+import { decideTogether, readHeld } from './held.ts'
+import type { TrainOptions } from './options.ts'
 import type { Session } from './session.ts'
-
-/** Mean and standard deviation of a metric over folds. */
-export interface Spread {
-  mean: number
-  std: number
-}
 
 /** The folder of a fold's run inside the whole one. */
 export const foldName = (fold: number): string => `fold-${fold + 1}`
@@ -24,7 +21,8 @@ export async function trainFolds(
   session: Session,
   folds: number,
   train: (fold: number, dir: string, resume: boolean) => Promise<RunResult>,
-): Promise<RunResult & { folds: RunResult[]; spread: Record<string, Spread> }> {
+  { seed = 42, thresholdFor }: Pick<TrainOptions, 'seed' | 'thresholdFor'> = {},
+): Promise<RunResult> {
   const { dir } = session.run
   const results: RunResult[] = []
   for (let fold = 0; fold < folds; fold++) {
@@ -43,20 +41,33 @@ export async function trainFolds(
       type: 'line',
       text: `over ${folds} folds: ${saidSpread(name, spread[name]!)}`,
     })
-  saveAverage(dir, results, spread)
+  const { task = 'single', classes } = first
+  const dirs = results.map((_, fold) => join(dir, foldName(fold)))
+  const together =
+    task === 'regression'
+      ? undefined
+      : decideTogether(session, { task, classes, seed }, readHeld(dirs), {
+          metric: thresholdFor,
+          of: 'classifier ',
+          on: 'pictures that each net did not see',
+        })
+  saveAverage(dir, dirs, { ...(together ? decisions(together) : {}), metrics: meansOf(spread) })
   noteSeen(dir, results)
   session.choice(
     'classifier',
     `the average of ${plural(folds, 'net')}`,
     'each saw other pictures; best.json lists them, and predict averages what they say',
   )
-  const { metrics: _, intervals: __, test: ___, ...facts } = first
+  const { metrics: _, intervals: __, test: ___, tta: ____, threshold, thresholds: own, ...facts } = first
   return {
     ...facts,
     run: dir,
     accuracy: spread.accuracy?.mean ?? Number.NaN,
     loss: spread.loss!.mean,
     metrics: Object.fromEntries(names.map(name => [name, spread[name]!.mean])),
+    ...(together?.thresholds
+      ? { threshold: together.thresholds.threshold, thresholds: [...together.thresholds.thresholds] }
+      : {}),
     ...Object.fromEntries(
       names.filter(name => name in first && name !== 'accuracy').map(name => [name, spread[name]!.mean]),
     ),
@@ -86,23 +97,23 @@ function noteSeen(dir: string, results: readonly RunResult[]): void {
     writeSeen(dir, { train: seen.flatMap(({ train }) => train), valid: seen.flatMap(({ valid }) => valid) })
 }
 
-/** The nets of all folds as one classifier: each saved beside a card that lists them; thresholds are means. */
-function saveAverage(dir: string, results: readonly RunResult[], spread: Record<string, Spread>): void {
-  const best = results.map(({ run }) => runPaths(run).best)
-  const cards = best.map(({ about }) => JSON.parse(readFileSync(about, 'utf8')) as ModelCard)
+const meansOf = (spread: Record<string, Spread>): Record<string, number> =>
+  Object.fromEntries(Object.entries(spread).map(([name, { mean }]) => [name, mean]))
+
+/** The nets of all folds as one classifier: each saved beside a card that lists them, with decisions of its own. */
+function saveAverage(
+  dir: string,
+  folds: readonly string[],
+  own: Pick<ModelCard, 'temperature' | 'thresholds' | 'metrics'>,
+): void {
+  const best = folds.map(fold => runPaths(fold).best)
   const members = best.map(({ about, weights }, i) => {
     const name = `${foldName(i)}-best`
     copyFileSync(weights, join(dir, `${name}.safetensors`))
     copyFileSync(about, join(dir, `${name}.json`))
     return name
   })
-  const { thresholds, temperature: _, ...first } = cards[0]!
-  const mean = (c: number) => cards.reduce((sum, card) => sum + card.thresholds![c]!, 0) / cards.length
-  const card: ModelCard = {
-    ...first,
-    ...(thresholds ? { thresholds: thresholds.map((_, c) => mean(c)) } : {}),
-    members,
-    metrics: Object.fromEntries(Object.entries(spread).map(([name, s]) => [name, s.mean])),
-  }
+  const { thresholds: _, temperature: __, ...first } = JSON.parse(readFileSync(best[0]!.about, 'utf8')) as ModelCard
+  const card: ModelCard = { ...first, ...own, members }
   writeAtomic(runPaths(dir).best.about, `${JSON.stringify(card, null, 2)}\n`)
 }

@@ -4,6 +4,7 @@ import type { Interpretation } from '../runs/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/finder.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
+import type { Network } from '../train/network.ts'
 import { type Prediction, predictFiles } from '../train/predict.ts'
 import { type ModelCard, saveModel } from '../train/saved.ts'
 import { modelCard } from './card.ts'
@@ -68,6 +69,8 @@ export async function learner(
 
 /** A `Learner` that knows its pictures: it also predicts files, explains itself, and saves what prediction needs. */
 export class ImageLearner extends Learner {
+  /** With its body, as `gradCam` and `layerFeatures` take it. */
+  declare readonly network: Network
   readonly #prepared: Prepared
   readonly #given: ImageLearnerOptions
 

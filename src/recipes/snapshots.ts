@@ -5,13 +5,14 @@ import { option } from '../base/options.ts'
 import { keep, noGrad, scope } from '../torch/index.ts'
 import { ensemble } from '../train/ensemble.ts'
 import { Learner } from '../train/learner.ts'
-import { said } from '../train/objective.ts'
+import { labelScores, said } from '../train/objective.ts'
 import { type ModelCard, saveModel } from '../train/saved.ts'
 import { recomputeBatchNorm } from '../train/swa.ts'
 import { readWeights } from '../weights/index.ts'
 import { type Best, isBetter, validated } from './best.ts'
-import { modelCard } from './card.ts'
+import { decisions, modelCard } from './card.ts'
 import type { Context } from './context.ts'
+import { decideTogether } from './held.ts'
 import { keepsStatistics } from './options.ts'
 import type { Prepared } from './prepare.ts'
 
@@ -107,8 +108,16 @@ async function saveEnsemble(
   const valid = source('valid')
   const learn = new Learner(net, { train: source('train'), classes, objective, batchSize, seed, precision })
   const outputs = await ensemble(net, paths, async () => (await learn.validate(valid, { signal })).probabilities)
-  const metrics = objective.score(outputs, valid.targets)
-  const card: ModelCard = { ...modelCard(prepared, options, metrics), members: names }
+  const held = { probabilities: outputs, targets: valid.targets }
+  const { probabilities, temperature, thresholds } = decideTogether(session, prepared, held, {
+    metric: options.thresholdFor,
+    of: 'ensemble ',
+  })
+  const metrics: Record<string, number> = thresholds
+    ? labelScores(probabilities, held.targets, classes.length, thresholds.thresholds)
+    : objective.score(probabilities, held.targets)
+  const decided = decisions({ temperature, thresholds })
+  const card: ModelCard = { ...modelCard(prepared, options, metrics, decided), members: names }
   writeAtomic(join(session.run.dir, 'ensemble.json'), `${JSON.stringify(card, null, 2)}\n`)
   session.choice(
     'ensemble',

@@ -199,10 +199,11 @@ async function oneRun(config: RunConfig, context: Context): Promise<Made> {
 async function everyFold(config: RunConfig, { session, options }: Context, hooks: TrainHooks): Promise<Made> {
   // What can't be divided is refused before a fold is begun.
   await openIndex(config.data, { ...options, seed: config.seed, fold: 0 })
-  const result = await trainFolds(session, options.folds!, (fold, dir, resume) => {
+  const train = (fold: number, dir: string, resume: boolean) => {
     const settings = { ...config.settings, fold }
     return drive(dir, resume ? 'append' : 'create', { ...config, settings }, { ...options, fold }, hooks)
-  })
+  }
+  const result = await trainFolds(session, options.folds!, train, options)
   return { result, made: { model: result.model, classes: result.classes, settings: {} } }
 }
 

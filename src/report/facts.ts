@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type {
   BatchEvent,
   ChoiceEvent,
@@ -8,7 +9,11 @@ import type {
   PictureProblem,
   RunEvent,
   RunRecord,
+  RunResult,
   RunTask,
+  Spread,
+  TtaPart,
+  TtaResult,
 } from '../runs/index.ts'
 import { accuracyOf } from './confusion.ts'
 import { type Interpreted, interpreted, objects } from './interpreted.ts'
@@ -25,6 +30,9 @@ export type Score = {
   pictures: number
 }
 
+/** What a fold came to; `name` is its folder. */
+export type Fold = { name: string; metrics: Record<string, number>; loss: number; epochs: number; seconds: number }
+
 /** How the run ended, and with what word. */
 export type Ending = { state: 'done' | 'running' | 'stopped' | 'failed'; reason?: string }
 
@@ -37,6 +45,10 @@ export type Facts = Interpreted & {
   ending: Ending
   valid?: Score
   test?: Score
+  tta?: TtaResult
+  folds: Fold[]
+  /** Over the folds, by metric and for `loss`. */
+  spread: Record<string, Spread>
   classes: string[]
   counts: ClassCount[]
   pictures: { train: number; valid: number; test: number }
@@ -79,12 +91,18 @@ export function factsOf(record: RunRecord): Facts {
   const valid = score(task, ended ?? reached, seen(confusion, pictures.valid))
   const testPart = result?.test ?? interpret?.test
   const test = score(task, testPart, result?.test?.pictures ?? seen(testConfusion, pictures.test))
+  const tta = ttaOf(result?.tta)
   return {
     ...interpreted(interpret),
     task,
     ending: endingOf(record),
     ...(valid ? { valid } : {}),
     ...(test ? { test } : {}),
+    ...(tta ? { tta } : {}),
+    folds: objects(result?.folds).map(foldOf),
+    spread: Object.fromEntries(
+      Object.entries(result?.spread ?? {}).filter(([, s]) => Number.isFinite(s?.mean) && Number.isFinite(s?.std)),
+    ),
     classes,
     counts,
     pictures,
@@ -123,6 +141,26 @@ function score(task: RunTask, part: Partial<PartResult> | undefined, pictures: n
   return { value, metrics, intervals: Object.fromEntries(pairs), loss, pictures }
 }
 
+/** Parts that have numbers; nothing where the validation pictures have none. */
+function ttaOf(from: TtaResult | undefined): TtaResult | undefined {
+  const part = (given: Partial<TtaPart> | undefined): TtaPart => ({
+    plain: numbers({ ...given?.plain }),
+    augmented: numbers({ ...given?.augmented }),
+  })
+  const [valid, test] = [part(from?.valid), part(from?.test)]
+  const told = (p: TtaPart) => Object.keys(p.augmented).length > 0
+  if (!from || !told(valid)) return undefined
+  return { views: from.views, join: from.join, valid, ...(told(test) ? { test } : {}) }
+}
+
+const foldOf = ({ run, accuracy, metrics, loss, epochs, seconds }: RunResult): Fold => ({
+  name: basename(String(run ?? '')),
+  metrics: numbers({ accuracy, ...metrics }),
+  loss: Number(loss ?? NaN),
+  epochs: Number(epochs ?? NaN),
+  seconds: Number(seconds?.total ?? NaN),
+})
+
 /** As the files say; a run that did not get so far shows it by the metrics of its epochs. */
 function taskOf({ result, interpret }: RunRecord, epochs: readonly EpochEvent[]): RunTask {
   const said = result?.task ?? interpret?.task
@@ -160,7 +198,9 @@ function spentBy({ events, result }: RunRecord): { phase: string; seconds: numbe
     const { total, ...rest } = result.seconds
     const spent = Object.entries(rest).map(([phase, seconds]) => phaseInWords({ phase, seconds }))
     const other = (total ?? 0) - spent.reduce((sum, s) => sum + s.seconds, 0)
-    return other > 0.01 * (total ?? 0) && other > 0.5 ? [...spent, { phase: 'other', seconds: other }] : spent
+    return spent.length > 0 && other > 0.01 * (total ?? 0) && other > 0.5
+      ? [...spent, { phase: 'other', seconds: other }]
+      : spent
   }
   const spent = new Map<string, number>()
   const starts = events.filter(e => e.type === 'phase').map(phaseInWords)

@@ -40,10 +40,15 @@ const tile = (title: string, value: string, extra: Piece, kind = '') =>
   }</dd></div>`
 
 /** The metric that counts on each part, and beside it the task's others, of the part that is shown first. */
-function scoreTiles({ task, test, valid, multi }: Facts): (Html | false)[] {
+function scoreTiles({ task, test, valid, multi, folds, spread }: Facts): (Html | false)[] {
   const { name, key, say } = primary(task)
   const first = test ?? valid
   const title = (part: string) => `${part} ${/^[A-Z][a-z]/.test(name) ? name.toLowerCase() : name}`
+  const apart = spread[key]
+  const overFolds =
+    folds.length > 0 && apart
+      ? html`mean of ${plural(folds.length, 'fold')}<br>${unbroken(`standard deviation ${say(apart.std)}`)}`
+      : undefined
   const at = multi && Number.isFinite(multi.threshold) && 'at the thresholds found'
   const notes: Record<string, string | false | undefined> = {
     balancedAccuracy: 'every class counts alike',
@@ -56,7 +61,12 @@ function scoreTiles({ task, test, valid, multi }: Facts): (Html | false)[] {
   return [
     test !== undefined && tile(title('Test'), say(test.value), range(test, key), 'main'),
     valid !== undefined &&
-      tile(title('Validation'), say(valid.value), test ? ofPictures(valid) : range(valid, key), test ? '' : 'main'),
+      tile(
+        title('Validation'),
+        say(valid.value),
+        overFolds ?? (test ? ofPictures(valid) : range(valid, key)),
+        test ? '' : 'main',
+      ),
     ...beside.map(key => {
       const value = first?.metrics[key] ?? valid?.metrics[key]
       const part = test && test.metrics[key] === undefined && 'validation'

@@ -2,6 +2,7 @@ import type {
   AugmentTrial,
   CalibrationPart,
   ClassScore,
+  FeaturePicture,
   HeatPicture,
   Interpretation,
   IssuePicture,
@@ -13,6 +14,7 @@ import type {
   SamplePicture,
   SizeScore,
 } from '../runs/index.ts'
+import { soundMaps } from './maps.ts'
 
 /** What `interpret.json` holds, as far as it can be read: empty lists where there is nothing. */
 export type Interpreted = {
@@ -23,6 +25,7 @@ export type Interpreted = {
   mostIncorrect: JudgedPicture[]
   samples: SamplePicture[]
   heatmaps: HeatPicture[]
+  featureMaps: FeaturePicture[]
   labelIssues: IssuePicture[]
   nearDuplicates: NearDuplicates[]
   sizes: SizeScore[]
@@ -43,6 +46,10 @@ export function interpreted(from: Partial<Interpretation> | undefined): Interpre
     mostIncorrect: objects(from?.mostIncorrect),
     samples: objects(from?.samples),
     heatmaps: objects(from?.heatmaps),
+    featureMaps: objects(from?.featureMaps).map(p => ({
+      ...p,
+      layers: soundMaps(objects(p.layers).map(layer => ({ ...layer, maps: objects(layer.maps) }))),
+    })),
     labelIssues: objects(from?.labelIssues),
     nearDuplicates: objects(from?.nearDuplicates)
       .map(group => ({ ...group, pictures: objects(group.pictures) }))

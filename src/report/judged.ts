@@ -1,4 +1,3 @@
-import { basename } from 'node:path'
 import { plural } from '../base/format.ts'
 import type {
   HeatPicture,
@@ -9,26 +8,27 @@ import type {
 } from '../runs/index.ts'
 import { decimal } from './axes.ts'
 import type { Facts } from './facts.ts'
+import { featureMaps } from './features.ts'
 import { type Html, html, type Piece } from './html.ts'
 import type { Material } from './material.ts'
-import { name, section } from './parts.ts'
+import { fileName, image, type Loaded, name, section } from './parts.ts'
 import { count, decimals, share } from './words.ts'
 
 /** Pictures of a kind that are shown. */
 export const mostPictures = 48
 
-type Loaded = ReadonlyMap<string, string>
-
 /** The pictures that the model gets most wrong, those it could hardly decide, and what it looked at. */
 export function judged({ facts, pictures }: Material): Html | undefined {
   const grid = (list: readonly JudgedPicture[]) => list.map(p => judgedPicture(p, pictures))
-  const { topLosses, mostUncertain, mostCorrect, mostIncorrect, heatmaps, labelIssues, multi, regression } = facts
+  const { topLosses, mostUncertain, mostCorrect, mostIncorrect, heatmaps, labelIssues } = facts
+  const { multi, regression } = facts
   const wrong = [
     ...grid(topLosses),
     ...(multi?.topLosses ?? []).map(p => labelledPicture(p, pictures)),
     ...(regression?.worst ?? []).map(p => numberedPicture(p, pictures)),
   ]
-  const worst = regression ? 'The largest errors. Look for wrong numbers first.' : wrongWords
+  const right = topLosses.length > 0 && topLosses.every(p => p.actual === p.predicted)
+  const worst = regression ? 'The largest errors. Look for wrong numbers first.' : right ? rightWords : wrongWords
   return section(
     'pictures',
     'Pictures to look at',
@@ -43,6 +43,7 @@ export function judged({ facts, pictures }: Material): Html | undefined {
       heatmaps.map(p => heatPicture(p, pictures)),
       'pictures heats',
     ),
+    featureMaps(facts.featureMaps, pictures),
     gallery(
       'Labels that may be wrong',
       `The model disputes ${labelIssues.length === 1 ? 'this label' : 'these labels'}, the surest first (confident learning); the number is how much it believes the label given. Right labels of hard pictures are among them.`,
@@ -53,6 +54,7 @@ export function judged({ facts, pictures }: Material): Html | undefined {
   )
 }
 
+const rightWords = 'All of these are told right; they were the hardest.'
 const wrongWords = 'Where the model was surest and wrong. Look for wrong labels first.'
 
 /** Pictures under a heading; nothing where there are none. */
@@ -67,18 +69,6 @@ function gallery(
   const more = items.length - mostPictures
   return html`<h3${id !== undefined && html` id="${id}"`}>${title}</h3><p class="soft">${text}${more > 0 && ` The first ${mostPictures} of ${count(items.length)}.`}</p><ul class="${kind}">${items.slice(0, mostPictures)}</ul>`
 }
-
-/** A picture of the run, or a field where one is missing. */
-export const image = (thumbnail: string, alt: string, pictures: Loaded): Html => {
-  const uri = pictures.get(thumbnail)
-  return uri
-    ? html`<img src="${uri}" alt="${alt}">`
-    : html`<div class="gone" role="img" aria-label="${alt}">no picture</div>`
-}
-
-/** A file's name under its picture, the whole path for those who point at it. */
-export const fileName = (file: unknown): Html =>
-  html`<span class="file" title="${String(file ?? '')}"><bdi>${basename(String(file ?? ''))}</bdi></span>`
 
 const item = (picture: Piece, text: Piece, file: unknown) => html`<li>${picture}<p>${text}${fileName(file)}</p></li>`
 

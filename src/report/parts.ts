@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { Html, html, type Piece, raw } from './html.ts'
 import type { Chart } from './plot.ts'
 
@@ -67,3 +68,18 @@ export function name(text: unknown): Html {
   const parts = said.split(/(?<=_)(?=[^_])/).map((part, i) => html`${i > 0 && html`<wbr>`}${part}`)
   return /\S{25}/.test(said) ? html`<bdi class="long">${parts}</bdi>` : html`<bdi>${parts}</bdi>`
 }
+
+/** The pictures of a page as data URIs, by what stands for them in the run's files. */
+export type Loaded = ReadonlyMap<string, string>
+
+/** A picture of the run, or a field where one is missing. */
+export const image = (thumbnail: string, alt: string, pictures: Loaded): Html => {
+  const uri = pictures.get(thumbnail)
+  return uri
+    ? html`<img src="${uri}" alt="${alt}">`
+    : html`<div class="gone" role="img" aria-label="${alt}">no picture</div>`
+}
+
+/** A file's name under its picture, the whole path for those who point at it. */
+export const fileName = (file: unknown): Html =>
+  html`<span class="file" title="${String(file ?? '')}"><bdi>${basename(String(file ?? ''))}</bdi></span>`

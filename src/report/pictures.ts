@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve, sep } from 'node:path'
 import type { Facts } from './facts.ts'
 import { mostPictures } from './judged.ts'
+import { mapKey, mapPicture } from './maps.ts'
 
 const largest = 40_000 // bytes of a picture that goes into the page as it is
 const side = 224 // px
@@ -16,6 +17,8 @@ export async function loadPictures(dir: string, facts: Facts): Promise<Map<strin
     const uri = await dataUri(dir, thumbnail)
     if (uri) loaded.set(thumbnail, uri)
   }
+  for (const layer of facts.featureMaps.flatMap(p => p.layers))
+    for (const { data } of layer.maps) loaded.set(mapKey(layer, data), await mapPicture(layer, data))
   return loaded
 }
 
@@ -24,6 +27,7 @@ function thumbnails(facts: Facts): string[] {
   const { topLosses, mostUncertain, mostCorrect, mostIncorrect, samples, heatmaps, labelIssues, multi } = facts
   const lists: readonly { thumbnail: string }[][] = [
     ...[topLosses, mostUncertain, mostCorrect, mostIncorrect, samples, heatmaps, labelIssues],
+    facts.featureMaps,
     ...[multi?.topLosses ?? [], facts.regression?.worst ?? []],
     ...(multi?.worst ?? []).map(w => w.pictures.slice(0, 12)),
     ...facts.nearDuplicates.map(group => group.pictures),

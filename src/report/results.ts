@@ -1,12 +1,14 @@
 import { duration, percent } from '../base/format.ts'
 import { type Mistake, mistakes, mostInColumn, mostInMatrix } from './confusion.ts'
 import type { Facts } from './facts.ts'
+import { folds } from './folds.ts'
 import { Html, html } from './html.ts'
 import { labels } from './labels.ts'
 import { type Material, timeFillsGap } from './material.ts'
 import { metricOf, primary } from './metric.ts'
 import { numbers } from './numbers.ts'
 import { card, figure, name, pair, section, table } from './parts.ts'
+import { augmentedViews } from './views.ts'
 import { bar, count, decimals, unbroken } from './words.ts'
 
 /** The curves of the training, and its epochs. */
@@ -50,12 +52,14 @@ export function results(material: Material): Html | undefined {
   return section(
     'results',
     'Right and wrong',
+    folds(facts),
     ...(facts.task === 'multi'
       ? labels(material)
       : facts.task === 'regression'
         ? numbers(material)
         : classes(material)),
     facts.task !== 'regression' && pair(figure(charts.calibration), figure(charts.sizes)),
+    augmentedViews(facts),
   )
 }
 

@@ -2,10 +2,10 @@ import { duration, plural, quoted } from '../base/format.ts'
 import type { NearDuplicates, SamplePicture } from '../runs/index.ts'
 import type { Facts } from './facts.ts'
 import { type Html, html } from './html.ts'
-import { fileName, image, mostPictures } from './judged.ts'
+import { mostPictures } from './judged.ts'
 import { type Material, timeFillsGap } from './material.ts'
 import { primary } from './metric.ts'
-import { card, facts as factTable, figure, name, pair, section, table } from './parts.ts'
+import { card, facts as factTable, figure, fileName, image, name, pair, section, table } from './parts.ts'
 import { count, kinds, share } from './words.ts'
 
 /** What the pictures were, and what was wrong with them. */
@@ -73,17 +73,20 @@ function countTable({ counts, pictures, task }: Facts): Html {
   )
 }
 
+type Row = [name: string, value: unknown]
+
 /** Choices, settings, versions, time: all that it takes to do it again. */
 export function making({ record, facts, charts }: Material): Html | undefined {
   const { config } = record
   const settings = Object.entries(config?.settings ?? {}).filter(([, value]) => value !== undefined)
-  const about: [string, unknown][] = config
+  const { command = [] } = config ?? {}
+  const about: Row[] = config
     ? [
-        ['command', html`<code>${(config.command ?? []).map(quoted).join(' ')}</code>`],
+        ...(command.length > 0 ? [['command', html`<code>${command.map(quoted).join(' ')}</code>`] satisfies Row] : []),
         ['data', name(config.data)],
         ['started', record.created?.toISOString().replace('T', ' ').slice(0, 16).concat(' UTC')],
         ['seed', config.seed],
-        ...(facts.resumed > 0 ? [['resumed', plural(facts.resumed, 'time')] satisfies [string, string]] : []),
+        ...(facts.resumed > 0 ? [['resumed', plural(facts.resumed, 'time')] satisfies Row] : []),
       ]
     : []
   const machine = [...Object.entries(config?.versions ?? {}), ...Object.entries(config?.machine ?? {})]

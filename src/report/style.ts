@@ -82,17 +82,24 @@ details > summary { cursor: pointer; color: var(--hue1); font-size: 14.5px; padd
 details[open] > summary { margin-bottom: 8px; }
 
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); gap: 16px 14px; margin: 0 0 16px; padding: 0; list-style: none; }
-.pictures + h3, details + h3 { margin-top: 28px; }
+.pictures + h3, .features + h3, details + h3 { margin-top: 28px; }
 .pictures li { min-width: 0; }
-.pictures img, .pictures .gone { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 7px; background: var(--line); }
-.pictures .gone { display: grid; place-items: center; color: var(--soft); font-size: 13px; }
-.pictures p { margin: 6px 0 0; font-size: 13.5px; line-height: 1.4; overflow-wrap: anywhere; }
-.pictures .file { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px; color: var(--soft); }
+.pictures img, .pictures .gone, .given img, .given .gone { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 7px; background: var(--line); }
+.pictures .gone, .given .gone, .maps .gone { display: grid; place-items: center; color: var(--soft); font-size: 13px; }
+.pictures p, .given p { margin: 6px 0 0; font-size: 13.5px; line-height: 1.4; overflow-wrap: anywhere; }
+.pictures .file, .given .file { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px; color: var(--soft); }
 .pictures .label { font-weight: 600; }
 .pictures.few { grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); }
 .pictures.heats { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); }
 .side { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
 h4 { font-size: 14px; margin: 0 0 8px; }
+.features { display: grid; gap: 16px; margin: 0 0 16px; padding: 0; list-style: none; }
+.features > .card { margin: 0; }
+.seen { display: grid; grid-template-columns: 168px minmax(0, 1fr); gap: 20px; }
+.seen h4 .soft { font-weight: 400; }
+.maps { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 6px; margin: 0 0 14px; }
+.maps:last-child { margin: 0; }
+.maps img { display: block; width: 100%; border-radius: 4px; image-rendering: pixelated; }
 .groups { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 290px), 1fr)); gap: 16px; align-items: start; margin: 0 0 16px; padding: 0; list-style: none; }
 .groups > .card { margin: 0; }
 .groups .pictures { margin: 0; }
@@ -119,6 +126,9 @@ footer { margin-top: 48px; padding-top: 16px; border-top: 1px solid var(--line);
   .tile { padding: 12px 14px; flex-basis: 40%; }
   .tile .value.long { white-space: normal; overflow-wrap: anywhere; line-height: 1.35; font-size: 16px; }
   .pictures { grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 14px 10px; }
+  .seen { grid-template-columns: minmax(0, 1fr); }
+  .seen .given { display: grid; grid-template-columns: 96px minmax(0, 1fr); gap: 12px; }
+  .maps { grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 4px; }
   table { font-size: 13px; }
   th { font-size: 11px; }
   th, td { padding-right: 5px; }

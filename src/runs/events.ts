@@ -94,6 +94,16 @@ export type PartResult = {
   intervals?: Record<string, [low: number, high: number]>
 }
 
+/** Metrics of one part of the data, of the plain pictures and with test-time augmentation, under the same names. */
+export type TtaPart = { plain: Record<string, number>; augmented: Record<string, number> }
+
+/** Test-time augmentation beside the plain result, at the same thresholds: the plain view of each picture and so many
+ *  augmented `views`, joined by their mean or by the highest. */
+export type TtaResult = { views: number; join: 'mean' | 'max'; valid: TtaPart; test?: TtaPart }
+
+/** Mean and standard deviation of a metric over folds. */
+export type Spread = { mean: number; std: number }
+
 /** What a finished run amounts to, as in `result.json` and in the last line of `--json`: the best weights on the
  *  validation pictures, and on the `test` pictures where there are any. `seconds` holds the time of each phase and
  *  `total`; `task` is `single` where it is not said. */
@@ -114,6 +124,12 @@ export type RunResult = PartResult & {
   r2?: number
   mae?: number
   test?: PartResult & { pictures: number }
+  /** Where test-time augmentation was asked for. */
+  tta?: TtaResult
+  /** Of a run over folds: the result of each, in whose means this one is told, and how far they lie apart, by metric and
+   *  for `loss`. */
+  folds?: RunResult[]
+  spread?: Record<string, Spread>
 }
 
 /** The run reached its end. */

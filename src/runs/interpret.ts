@@ -35,6 +35,7 @@ export type Interpretation = {
   regression?: RegressionInterpretation
   calibration?: CalibrationPart
   heatmaps?: HeatPicture[]
+  featureMaps?: FeaturePicture[]
   /** How the model does at each picture size. */
   sizes?: SizeScore[]
   labelIssues?: IssuePicture[]
@@ -106,6 +107,23 @@ export type CalibrationPart = { before: CalibrationCurve; after?: CalibrationCur
 
 /** A picture and the same with a heat map over it that shows what spoke for the class `of`; both small JPEGs. */
 export type HeatPicture = JudgedPicture & { overlay: string; of: string }
+
+/** A picture, and what a few layers make of it, from the first to the last. */
+export type FeaturePicture = { file: string; label: string; thumbnail: string; layers: FeatureLayer[] }
+
+/** The strongest channels of a layer's output, which has `channels` of `height` × `width` values. A map is shown with
+ *  `rows` × `columns`: the means of blocks, where the layer's are more than some 64 a side. */
+export type FeatureLayer = {
+  /** The module's name in the body; `''` is the body's own output. */
+  layer: string
+  height: number
+  width: number
+  channels: number
+  rows: number
+  columns: number
+  /** `data` is `rows` × `columns` bytes in base64, from the lowest value of the map (0) to its highest (255). */
+  maps: { channel: number; strength: number; data: string }[]
+}
 
 /** The best weights at one picture size in px, on validation pictures of that size; `metrics` where the accuracy is not
  *  what counts. */

@@ -1,6 +1,7 @@
 import { pictureBatch } from '../data/batch.ts'
 import { loadPicture, type Picture, type Place } from '../data/index.ts'
 import { autocast, noGrad, scope, stack, type Tensor } from '../torch/index.ts'
+import { applyTemperature, toLogits } from './metrics.ts'
 import type { Precision } from './network.ts'
 import { cardObjective, decodedAs, type LoadedModel, type Member, type ModelCard } from './saved.ts'
 
@@ -62,7 +63,7 @@ export async function* predictFiles(
           const pictures = good.map(g => g.forms.get(form)!)
           return outputs(member, pictures, { precision, device })
         })
-        return stack(each).mean(0).data() as Float32Array
+        return together(card, stack(each).mean(0).data() as Float32Array)
       }),
     )
     return good.map(({ file }, i) =>
@@ -90,6 +91,13 @@ function outputs(
   })
   const logits = autocast(precision, () => network.net(x), network).to('float32')
   return cardObjective(card).activate(temperature === 1 ? logits : logits.div(temperature))
+}
+
+/** The mean of an ensemble's outputs at the temperature of its own card; what one net says has had its temperature.
+ *  outputs: [N × classes]. */
+export function together({ task = 'single', classes, members, temperature = 1 }: ModelCard, outputs: Float32Array) {
+  if (!members || task === 'regression' || temperature === 1) return outputs
+  return applyTemperature(toLogits(outputs, { task }), classes.length, temperature, { task })
 }
 
 function prediction(file: string, { task = 'single', classes, thresholds }: ModelCard, p: Float32Array): Prediction {

@@ -45,7 +45,8 @@ export interface ModelCard {
   thresholds?: readonly number[]
   /** For numbers: their mean and deviation over the training pictures, [targets]. */
   scale?: TargetScale
-  /** What logits are divided by before softmax or sigmoid (Guo et al. 2017, arXiv:1706.04599); 1 where it is absent. */
+  /** What logits are divided by before softmax or sigmoid (Guo et al. 2017, arXiv:1706.04599); 1 where it is absent. Of an
+   *  ensemble: those of the mean of its members, each at its own temperature. */
   temperature?: number
   /** An ensemble: names of saved classifiers beside the card whose outputs are averaged, instead of weights of its own. */
   members?: readonly string[]

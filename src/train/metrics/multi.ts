@@ -34,49 +34,51 @@ export function decide(
   return decided
 }
 
-/** The share of right decisions over all pictures and classes. Where most labels are absent it is high by guessing
- *  none: see `fBeta` and `averagePrecision`. probabilities, targets: [N, classes]. */
-export function accuracyMulti(
+/** What follows from decisions at thresholds. probabilities, targets: [N, classes]. */
+type OfDecisions<T> = (
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,
   classes: number,
-  { thresholds = 0.5 }: { thresholds?: LabelThresholds } = {},
-): number {
-  const n = checkMatrices('accuracyMulti', probabilities, targets, classes)
-  const decided = decide(probabilities, classes, thresholds)
-  let right = 0
-  for (let i = 0; i < decided.length; i++) if (decided[i] === targets[i]) right++
-  return right / (n * classes)
+  options?: { thresholds?: LabelThresholds },
+) => T
+
+/** The share of right decisions over all pictures and classes. Where most labels are absent it is high by guessing
+ *  none: see `fBeta` and `averagePrecision`. probabilities, targets: [N, classes]. */
+export const accuracyMulti: OfDecisions<number> = (probabilities, targets, classes, { thresholds = 0.5 } = {}) => {
+  const right = rightOf('accuracyMulti', probabilities, targets, classes, thresholds)
+  return right.reduce((a, b) => a + b, 0) / (right.length * classes)
 }
 
 /** The share of wrong decisions: 1 − `accuracyMulti`. probabilities, targets: [N, classes]. */
 export const hammingLoss = (...args: Parameters<typeof accuracyMulti>): number => 1 - accuracyMulti(...args)
 
 /** The share of pictures with every label right. probabilities, targets: [N, classes]. */
-export function subsetAccuracy(
+export const subsetAccuracy: OfDecisions<number> = (probabilities, targets, classes, { thresholds = 0.5 } = {}) => {
+  const right = rightOf('subsetAccuracy', probabilities, targets, classes, thresholds)
+  return right.reduce((sum, count) => sum + Number(count === classes), 0) / right.length
+}
+
+/** How many decisions on each picture are right: [N]. */
+function rightOf(
+  op: string,
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,
   classes: number,
-  { thresholds = 0.5 }: { thresholds?: LabelThresholds } = {},
-): number {
-  const n = checkMatrices('subsetAccuracy', probabilities, targets, classes)
-  const decided = decide(probabilities, classes, thresholds)
-  let right = 0
-  for (let row = 0; row < n; row++) {
-    let c = 0
-    while (c < classes && decided[row * classes + c] === targets[row * classes + c]) c++
-    if (c === classes) right++
-  }
-  return right / n
+  thresholds: LabelThresholds,
+): Float64Array {
+  const right = new Float64Array(checkMatrices(op, probabilities, targets, classes))
+  for (const [i, given] of decide(probabilities, classes, thresholds).entries())
+    if (given === targets[i]) right[Math.floor(i / classes)]!++
+  return right
 }
 
 /** The counts of each class. probabilities, targets: [N, classes]. */
-export function multilabelConfusion(
-  probabilities: ArrayLike<number>,
-  targets: ArrayLike<number>,
-  classes: number,
-  { thresholds = 0.5 }: { thresholds?: LabelThresholds } = {},
-): LabelCounts[] {
+export const multilabelConfusion: OfDecisions<LabelCounts[]> = (
+  probabilities,
+  targets,
+  classes,
+  { thresholds = 0.5 } = {},
+) => {
   const n = checkMatrices('multilabelConfusion', probabilities, targets, classes)
   const { tp, predicted, actual } = tally(decide(probabilities, classes, thresholds), targets, classes, 'classes')
   return Array.from(tp, (right, c) => {
@@ -86,20 +88,10 @@ export function multilabelConfusion(
 }
 
 /** Of the labels given by the model, the share that is right; of none it is 0. probabilities, targets: [N, classes]. */
-export const precision = <A extends Average = 'samples'>(
-  probabilities: ArrayLike<number>,
-  targets: ArrayLike<number>,
-  classes: number,
-  options: LabelOptions<A> = {},
-): Averaged<A> => averaged('precision', probabilities, targets, classes, options, share)
+export const precision = ofCounts('precision', share)
 
 /** Of the labels that there are, the share that was found; of none it is 0. probabilities, targets: [N, classes]. */
-export const recall = <A extends Average = 'samples'>(
-  probabilities: ArrayLike<number>,
-  targets: ArrayLike<number>,
-  classes: number,
-  options: LabelOptions<A> = {},
-): Averaged<A> => averaged('recall', probabilities, targets, classes, options, (tp, _, actual) => share(tp, actual))
+export const recall = ofCounts('recall', (tp, _, actual) => share(tp, actual))
 
 /** (1 + β²) · precision · recall / (β² · precision + recall): recall counts β times as much. 0 where there is no label,
  *  neither given nor there, so a picture without labels counts 0 in `samples` even where none is found (as
@@ -111,8 +103,21 @@ export const fBeta = <A extends Average = 'samples'>(
   { beta = 1, ...options }: LabelOptions<A> & { beta?: number } = {},
 ): Averaged<A> => averaged('fBeta', probabilities, targets, classes, options, fRatio(beta))
 
+/** A metric from right, given and actual labels. */
+type Ratio = (tp: number, predicted: number, actual: number) => number
+
+/** The metric that is this ratio of each class's or picture's counts, averaged. */
+function ofCounts(op: string, ratio: Ratio) {
+  return <A extends Average = 'samples'>(
+    probabilities: ArrayLike<number>,
+    targets: ArrayLike<number>,
+    classes: number,
+    options: LabelOptions<A> = {},
+  ): Averaged<A> => averaged(op, probabilities, targets, classes, options, ratio)
+}
+
 /** `fBeta` from right, given and actual labels. */
-function fRatio(beta: number): (tp: number, predicted: number, actual: number) => number {
+function fRatio(beta: number): Ratio {
   if (!(beta >= 0)) throw new AnnealError(`fBeta: got beta ${beta}; expected 0 (precision) or more (1 is F1, 2 is F2)`)
   if (beta === Number.POSITIVE_INFINITY) return (tp, _, actual) => share(tp, actual)
   const b2 = beta * beta
@@ -121,12 +126,9 @@ function fRatio(beta: number): (tp: number, predicted: number, actual: number) =
 
 /** Precision, recall, F1 and support of each class, and all their means: `classReport` for many labels.
  *  probabilities, targets: [N, classes]. */
-export function classReportMulti(
-  probabilities: ArrayLike<number>,
-  targets: ArrayLike<number>,
-  classes: number,
-  { thresholds = 0.5 }: { thresholds?: LabelThresholds } = {},
-): { classes: ClassScores[] } & Record<'micro' | 'macro' | 'weighted' | 'samples', ClassScores> {
+export const classReportMulti: OfDecisions<
+  { classes: ClassScores[] } & Record<Exclude<Average, 'none'>, ClassScores>
+> = (probabilities, targets, classes, { thresholds = 0.5 } = {}) => {
   const scores = [precision, recall, fBeta] as const
   const supports = multilabelConfusion(probabilities, targets, classes, { thresholds }).map(c => c.tp + c.fn)
   const support = supports.reduce((a, b) => a + b, 0)
@@ -163,7 +165,7 @@ function averaged<A extends Average>(
   targets: ArrayLike<number>,
   classes: number,
   { thresholds = 0.5, average = 'samples' as A }: LabelOptions<A>,
-  ratio: (tp: number, predicted: number, actual: number) => number,
+  ratio: Ratio,
 ): Averaged<A> {
   checkMatrices(op, probabilities, targets, classes)
   const by = average === 'samples' ? 'rows' : 'classes'
