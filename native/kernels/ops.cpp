@@ -15,6 +15,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 using Layer = std::vector<Tensor>;
 using Doubles = std::vector<double>;
+constexpr long kCached = 8 << 20;
 constexpr auto kNhwc = at::MemoryFormat::ChannelsLast;
 
 template <class T>
@@ -154,7 +155,8 @@ struct Forward {
   Tensor out, z1, z2, z3, n1, n2, n3;
 };
 template <class T>
-Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
+Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project,
+                     const Tensor& into = {}) {
   const auto& k = use<T>();
   const auto& d = s.d;
   const int cin = s.hasStem ? 27 : static_cast<int>(x.size(1)), cout = static_cast<int>(project[0].size(0));
@@ -173,9 +175,26 @@ Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const
   k.pointwise(data<T>(f.z2), nullptr, view(f.n2), s.outputs(), d.c, cout, data<float>(project[0]), data<T>(f.z3),
               sums(narrow));
   f.n3 = normOf(project, narrow.first, narrow.second, s.outputs(), s.statistics);
-  f.out = at::empty_like(f.z3);
+  f.out = into.defined() ? into : at::empty_like(f.z3);
   k.normalise(data<T>(f.z3), view(f.n3), s.residual ? data<T>(x) : nullptr, false, data<T>(f.out), s.outputs(), cout);
   return f;
+}
+
+// Without gradients nothing is kept: some pictures at a time, whose wide maps stay in the caches
+template <class T>
+Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
+  const auto& d = s.d;
+  const Tensor out = image(d.n, project[0].size(0), d.oh, d.ow, kType<T>);
+  const long bytes = static_cast<long>(d.h * d.w + d.oh * d.ow) * d.c * static_cast<long>(sizeof(T));
+  const int few = std::max<int>(at::get_num_threads(), static_cast<int>(kCached / std::max(1L, bytes)));
+  const int each = s.statistics.ofBatch ? d.n : std::min(d.n, few);
+  for (int from = 0; from < d.n; from += each) {
+    Shape part = s;
+    part.d.n = std::min(each, d.n - from);
+    if (s.hasStem) part.stem.picture += static_cast<long>(from) * s.stem.h * s.stem.w * 3;
+    blockForward<T>(part, x.narrow(0, from, part.d.n), expand, deep, project, out.narrow(0, from, part.d.n));
+  }
+  return out;
 }
 
 template <class T>
@@ -289,7 +308,7 @@ Tensor run(Tensor x, const Layer& first, const Layer& second, const Layer& third
   if (learns({&first, &second, &third}, x))
     return Block::apply(x, a[0], a[1], a[2], b[0], b[1], b[2], c[0], c[1], c[2],
                         std::vector<Tensor>{a[3], a[4], b[3], b[4], c[3], c[4]}, s);
-  return half ? blockForward<Half16>(s, x, a, b, c).out : blockForward<float>(s, x, a, b, c).out;
+  return half ? blockInference<Half16>(s, x, a, b, c) : blockInference<float>(s, x, a, b, c);
 }
 
 Tensor invertedResidual(const Tensor& x, std::vector<Tensor> expand, std::vector<Tensor> depthwise,
