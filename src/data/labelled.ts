@@ -101,6 +101,7 @@ function numberedItems(
   }: { rows: readonly number[]; splitOf: (row: number) => Split; classes: string[]; known: Known | undefined },
 ): { items: FolderIndex['items']; problems: Problem[] } {
   const numbers = new Map(classes.map((name, number) => [name, number]))
+  const alone = classes.map((_, number): readonly number[] => [number]) // shared: there may be a million pictures
   const items: FolderIndex['items'] = []
   const problems: Problem[] = []
   for (const row of [...rows].sort((a, b) => files[a]! - files[b]!)) {
@@ -120,7 +121,7 @@ function numberedItems(
     if (strange.length > 0 && answers.task === 'single') continue
     items.push({
       ...listing.files[files[row]!]!,
-      labels: labels.sort((a, b) => a - b),
+      labels: labels.length === 1 ? alone[labels[0]!]! : labels.sort((a, b) => a - b),
       ...(values && { values }),
       ...(groups && { group: groups[row]! }),
       ...(times && { time: times[row]! }),
