@@ -8,7 +8,7 @@
  *  memory; the rival runs as it comes, and in a process of its own with memory kept (GLIBC_TUNABLES). `fastai` is PyTorch
  *  as fastai runs it: float32, NCHW. The rival's other settings have the fused optimizer. Writes bench/results/step.json. */
 import { parseArgs } from 'node:util'
-import { noiseNet, timeSteps } from '../src/recipes/speed.ts'
+import { median, noiseNet, timeSteps } from '../src/recipes/speed.ts'
 import { machine } from '../src/setup/index.ts'
 import type { OptimizerName } from '../src/train/learner.ts'
 import type { Network } from '../src/train/network.ts'
@@ -78,7 +78,7 @@ for (const model of models)
     const best = (of: RegExp) =>
       Object.entries(ms)
         .filter(([name]) => of.test(name))
-        .sort(([, a], [, b]) => ratio(b, a) - ratio(a, b))[0]!
+        .sort(([, a], [, b]) => median(a) - median(b))[0]!
     const same = best(/^anneal \w+$/)
     const float32 = ms['anneal float32']!
     const against = (anneal: readonly number[]) => ({

@@ -94,14 +94,17 @@ test('timing leaves no tensor behind', async () => {
   assert.deepEqual([median([3, 1, 2]), median([4, 1, 2, 3])], [2, 2.5])
 })
 
-const step = (imagesPerSecond: number, more: Partial<Timing> = {}): Timing => ({
+const step = (
+  imagesPerSecond: number,
+  { batch = 32, least = 1, ...more }: Partial<Timing> & { least?: number } = {},
+): Timing => ({
   work: 'training step',
   precision: 'float32',
   kernels: 'own',
-  batch: 32,
+  batch,
   size: 224,
   imagesPerSecond,
-  milliseconds: { median: 1, least: 1 },
+  milliseconds: { median: (1000 * batch) / imagesPerSecond, least: (1000 * batch * least) / imagesPerSecond },
   ...more,
 })
 const measured: Omit<BenchResult, 'advice'> = {
@@ -139,6 +142,7 @@ test('advice says what was measured, and nothing where nothing is faster', () =>
   assert.match(advice({ instructionSets: ['AVX2'] }), /no AVX-512;/)
   assert.match(advice({ instructionSets: ['AVX2', 'AVX-512'] }), /no instructions for bfloat16/)
   assert.match(advice({ others: [step(12, { batch: 64 })] }), /64: 20 % faster, with half as many steps/)
+  assert.equal(advice({ others: [step(12, { batch: 64, least: 1.2 })] }), '', 'the least time does not say so')
   assert.match(advice({ others: [step(31, { size: 128 })] }), /128: 3\.1 times as fast, at some cost in accuracy/)
   assert.equal(advice({ waited: null, device: 'cuda', instructionSets: [] }), '')
 })

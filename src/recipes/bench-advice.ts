@@ -11,7 +11,7 @@ export function speedAdvice(result: Omit<BenchResult, 'advice'>): string[] {
   const other = by(precision === 'float32' ? 'bfloat16' : 'float32', kernels)
   return [
     ...told(
-      gain(other, taken) > 1.05,
+      gain(other, taken) >= enough,
       () => `${setting('precision', other!.precision)}: ${times(gain(other, taken))} in a step here`,
     ),
     ...kernelAdvice(taken, by(precision, kernels === 'own' ? 'aten' : 'own')),
@@ -21,14 +21,22 @@ export function speedAdvice(result: Omit<BenchResult, 'advice'>): string[] {
   ]
 }
 
-const gain = (other: Timing | undefined, taken: Timing) => (other?.imagesPerSecond ?? 0) / taken.imagesPerSecond
+/** What is told is beyond chance: by the median and by the least time. */
+const enough = 1.1
+
+/** How many times as many pictures a second; by the median and by the least time, whichever says less. */
+function gain(other: Timing | undefined, taken: Timing): number {
+  if (!other) return 0
+  const each = (t: Timing, key: 'median' | 'least') => t.milliseconds[key] / t.batch
+  return Math.min(each(taken, 'median') / each(other, 'median'), each(taken, 'least') / each(other, 'least'))
+}
 const times = (share: number) =>
   share < 1.95 ? `${percent(share - 1, 0)} faster` : `${share.toFixed(1)} times as fast`
 const told = (when: boolean, line: () => string): string[] => (when ? [line()] : [])
 
 function kernelAdvice(taken: Timing, other: Timing | undefined): string[] {
   const share = gain(other, taken)
-  if (!other || share < 1.05) return []
+  if (!other || share < enough) return []
   return [
     other.kernels === 'own'
       ? `ANNEAL_KERNELS=aten asks for libtorch's kernels; without it a step is ${times(share)}`
@@ -64,7 +72,7 @@ function instructionAdvice({ device, instructionSets, precision }: Omit<BenchRes
 function shapeAdvice({ size, others }: Omit<BenchResult, 'advice'>, taken: Timing): string[] {
   return others.flatMap(other => {
     const share = gain(other, taken)
-    if (share < 1.05) return []
+    if (share < enough) return []
     return [
       other.size === size
         ? `${setting('batchSize', other.batch)}: ${times(share)}, with half as many steps an epoch`
