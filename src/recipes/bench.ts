@@ -1,4 +1,3 @@
-import { setting } from '../base/options.ts'
 import { checkSizes, model as modelInfo } from '../models/index.ts'
 import { type Machine, machine } from '../setup/index.ts'
 import { kernelSets, library, useKernels } from '../torch/index.ts'
