@@ -10,8 +10,16 @@ export function measuredOn() {
   const { cpu } = machine()
   return {
     date: new Date().toISOString().slice(0, 10),
-    machine: { cpu: cpu.model, cores: cpus().length, avx512: cpu.avx512, amx: cpu.amx, memoryBytes: totalmem() },
+    machine: {
+      cpu: cpu.model,
+      cores: cpus().length,
+      avx512: cpu.avx512,
+      avx512bf16: cpu.avx512bf16,
+      amx: cpu.amx,
+      memoryBytes: totalmem(),
+    },
     versions: { node: process.versions.node, libtorch: library().version },
+    threads: library().threads,
   }
 }
 

@@ -85,6 +85,7 @@ test('help names every command and option, on stdout', async () => {
     'report',
     'clean',
     'doctor',
+    'bench',
     'setup',
   ])
     assert.match(stdout, new RegExp(`^  ${command}\\b`, 'm'))
@@ -103,6 +104,7 @@ test('help names every command and option, on stdout', async () => {
     assert.match(train.stdout, new RegExp(`${option}\\b`))
   for (const [command, options] of [
     ['evaluate', ['--labels', '--part', '--leave-out', '--batch', '--device', '--json']],
+    ['bench', ['--model', '--size', '--batch', '--precision', '--steps', '--json']],
     ['clean', ['--list', '--json', '--decide', '--port']],
     ['augment', ['--augment', '--size', '--pictures', '--views', '--seed', '--out']],
   ] as const) {

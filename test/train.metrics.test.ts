@@ -99,6 +99,7 @@ test('agreement where chance alone agrees always, and where one answer is always
   assert.ok(Number.isNaN(cohenKappa([0, 0], [0, 0], 2)))
   assert.equal(matthews([0, 0, 0], [0, 1, 0], 2), 0)
   assert.equal(balancedAccuracy([0, 1, 2], [0, 0, 1], 3), 0.25, 'class 2 has no picture')
+  assert.equal(balancedAccuracy([0, 99_999], [0, 1], 100_000), 0.5, 'no matrix of all pairs of classes')
 })
 
 test('the most confused pairs, most frequent first, never the diagonal', () => {

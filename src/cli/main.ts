@@ -224,6 +224,23 @@ program
   .action(lazy(async () => (await import('./doctor.ts')).doctorCommand))
 
 program
+  .command('bench')
+  .description('how fast this machine trains a model, by which kernels and precision, and what would be faster')
+  .option('--model <name>', 'model by its torchvision or timm name', 'tf_efficientnet_lite0')
+  .option('--size <pixels>', "side of the pictures in pixels (default: the model's own)", number)
+  .option('--batch <n>', 'pictures a step (default: 32)', number)
+  .addOption(
+    new Option('--precision <type>', 'what to measure: auto is all that the processor has').choices([
+      'auto',
+      'float32',
+      'bfloat16',
+    ]),
+  )
+  .option('--steps <n>', 'how many steps of each kind are timed (default: 6)', number)
+  .option('--json', 'one JSON object')
+  .action(lazy(async () => (await import('./bench.ts')).bench))
+
+program
   .command('setup')
   .description('find or fetch libtorch and build the addon')
   .action(lazy(async () => (await import('./setup.ts')).setup))

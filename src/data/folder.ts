@@ -74,9 +74,12 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
 
   const classes = namedClasses(dir, top, found, problems, parts)
   let items: FolderIndex['items'] = splits.flatMap(split =>
-    classes.flatMap((name, label) =>
-      (found.get(split)?.get(name) ?? []).map(place => ({ ...place, labels: [label], split })),
-    ),
+    classes.flatMap((name, label) => {
+      const labels: readonly number[] = [label]
+      return (found.get(split)?.get(name) ?? []).map(({ file, raw }) =>
+        raw ? { file, raw, labels, split } : { file, labels, split },
+      )
+    }),
   )
   const base = { dir: root.toString(), task: 'single' as const, classes, choices: [], drawn, options }
   if (!drawn && options.folds)

@@ -34,8 +34,13 @@ type Dividable = Pick<Item, 'labels' | 'values' | 'split' | 'group' | 'time'>
 export function drawSplit<T extends Dividable>(items: readonly T[], plan: SplitPlan & { task?: Task }): T[] {
   const pool = items.filter(item => item.split !== 'test')
   const parts = divide(pool, plan)
-  const valid = new Set(pool.filter((_, i) => parts[i] === (plan.folds ? (plan.fold ?? 0) : 1)))
-  return items.map(item => (item.split === 'test' ? item : { ...item, split: valid.has(item) ? 'valid' : 'train' }))
+  const validating = plan.folds ? (plan.fold ?? 0) : 1
+  let at = 0
+  return items.map(item => {
+    if (item.split === 'test') return item
+    const split = parts[at++] === validating ? 'valid' : 'train'
+    return item.split === split ? item : { ...item, split }
+  })
 }
 
 /** The part of each item: without folds 0 trains and 1 validates; with folds the number of the fold, or -1 for training

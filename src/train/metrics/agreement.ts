@@ -1,10 +1,17 @@
 import { AnnealError } from '../../base/errors.ts'
-import { checkActual, share } from './check.ts'
+import { checkActual, checkClass, checkPairs, share } from './check.ts'
 import { confusionMatrix } from './single.ts'
 
 /** The mean recall of the classes that have pictures: every class counts alike, however rare. predicted, actual: [N]. */
 export function balancedAccuracy(predicted: ArrayLike<number>, actual: ArrayLike<number>, classes: number): number {
-  const { right, actuals } = margins(confusionMatrix(predicted, actual, classes), classes)
+  checkPairs('balancedAccuracy', predicted, actual)
+  const [right, actuals] = [new Float64Array(classes), new Float64Array(classes)]
+  for (let i = 0; i < actual.length; i++) {
+    checkClass('balancedAccuracy', predicted[i]!, classes)
+    checkClass('balancedAccuracy', actual[i]!, classes)
+    actuals[actual[i]!]!++
+    if (predicted[i] === actual[i]) right[actual[i]!]!++
+  }
   const present = Array.from(actuals, (n, c) => ({ n, right: right[c]! })).filter(({ n }) => n > 0)
   return present.reduce((sum, { n, right }) => sum + right / n, 0) / present.length
 }

@@ -1,0 +1,120 @@
+/** One point of bench/growth.ts in a process of its own, so that its memory is its own: growth-parts.ts PART N */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** What work of size `n` took. `bytes`: the most that it held beside what the process had loaded before; `residentBytes`:
+ *  the most that the process held in all; `heapBytes`: what JavaScript still held at its end. */
+export interface GrowthPoint {
+  n: number
+  seconds: number
+  bytes: number
+  residentBytes: number
+  heapBytes: number
+}
+
+/** What can grow. */
+export type Part = 'pictures' | 'head' | 'metrics' | 'report' | 'size' | 'batch'
+
+/** Measures one part at each `n`, each in a process of its own. */
+export const measurePart = (part: Part, ns: readonly number[]): GrowthPoint[] =>
+  ns.map(n => {
+    const node = ['--expose-gc', '--max-old-space-size=8192', '--import', 'tsx']
+    const args = [...node, 'bench/growth-parts.ts', part, String(n)]
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 1 << 28 })
+    if (status !== 0) throw new Error(`${part} at ${n}: ${stderr}`)
+    return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as GrowthPoint
+  })
+
+/** Loads what a part needs, and gives its work, which gives back what it holds and, if it timed itself, its seconds. */
+const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; seconds?: number }>>> = {
+  /** An index of n pictures of 100 classes with a drawn split, from paths as a listing has them. */
+  async pictures(n) {
+    const { indexRows } = await import('../src/data/labelled.ts')
+    const dir = '/data/photos'
+    const classes = Array.from({ length: 100 }, (_, c) => [`class ${c}`])
+    return async () => {
+      // By way of bytes, as names of files come: one flat string each.
+      const path = (i: number) => Buffer.from(`${dir}/class ${i % 100}/IMG_${10_000_000 + i}.jpg`).toString()
+      const files = Array.from({ length: n }, (_, i) => ({ file: path(i) }))
+      const names = files.map(({ file }) => file.slice(dir.length + 1))
+      const labels = files.map((_, i) => classes[i % 100]!)
+      const answers = { task: 'single' as const, labels, targets: [], choices: [] }
+      const found = { files: files.map((_, i) => i), where: (row: number) => `line ${row + 2}`, source: 'labels.csv' }
+      const start = performance.now()
+      const listing = { dir, files, names, problems: [] }
+      const index = indexRows({ listing, answers, ...found, problems: [], choices: [] }, {})
+      if (index.items.length !== n) throw new Error(`${index.items.length} of ${n} pictures`)
+      return { held: [index, listing], seconds: (performance.now() - start) / 1000 }
+    }
+  },
+  /** The head over n classes: an epoch over 4,096 samples of 128 features, and validation. */
+  async head(n) {
+    const { createHead } = await import('../src/train/network.ts')
+    const { Learner } = await import('../src/train/learner.ts')
+    const { featureSource } = await import('../src/train/features.ts')
+    const { rng } = await import('../src/base/random.ts')
+    const random = rng(1)
+    const features = Float32Array.from({ length: 4096 * 128 }, () => random.uniform(-1, 1))
+    const answers = { count: 4096, targets: Int32Array.from({ length: 4096 }, (_, i) => i % n) }
+    const classes = Array.from({ length: n }, (_, c) => `class ${c}`)
+    return async () => {
+      const head = createHead(128, n)
+      const source = featureSource(features, answers)
+      const learning = { train: source, valid: source, classes, batchSize: 32, evalBatchSize: 1024 }
+      const learn = new Learner({ net: head, groups: [{ name: 'head', modules: [head] }] }, learning)
+      return { held: await learn.fit(1, { lr: 1e-3 }) }
+    }
+  },
+  /** The metrics that validation has where classes differ in size, over 4,096 pictures and n classes. */
+  async metrics(n) {
+    const { objective } = await import('../src/train/objective.ts')
+    const classes = Array.from({ length: n }, (_, c) => `class ${c}`)
+    const targets = Int32Array.from({ length: 4096 }, (_, i) => i % n)
+    const outputs = Float32Array.from({ length: 4096 * n }, (_, i) => (i * 2654435761) % 1000)
+    const { score } = objective('single', classes, { uneven: true })
+    return async () => ({ held: score(outputs, targets) })
+  },
+  /** The report of a run with n classes. */
+  async report(n) {
+    const { makeRun } = await import('../test/report.make.ts')
+    const { writeReport } = await import('../src/report/index.ts')
+    const dir = mkdtempSync(join(tmpdir(), 'anneal-growth-'))
+    makeRun(join(dir, 'run'), { classes: Array.from({ length: n }, (_, c) => `class ${c}`), test: false })
+    return async () => {
+      try {
+        const start = performance.now()
+        await writeReport(join(dir, 'run'))
+        return { held: undefined, seconds: (performance.now() - start) / 1000 }
+      } finally {
+        rmSync(dir, { recursive: true, force: true })
+      }
+    }
+  },
+  /** A training step of 8 pictures of n px. */
+  size: n => step({ size: n, batchSize: 8 }),
+  /** A training step of n pictures of 96 px. */
+  batch: n => step({ size: 96, batchSize: n }),
+}
+
+async function step(shape: { size: number; batchSize: number }) {
+  const { median, noiseNet, timeSteps } = await import('../src/recipes/speed.ts')
+  const by = { ...shape, classes: 10, precision: 'float32', kernels: 'own', steps: 3 } as const
+  const net = await noiseNet('tf_efficientnet_lite0', { size: 32, batchSize: 2, classes: 10 })
+  return async () => ({ held: net, seconds: median(await timeSteps(net, by)) / 1000 })
+}
+
+if (process.argv[1]?.endsWith('growth-parts.ts')) {
+  const [part, n] = [process.argv[2] as Part, Number(process.argv[3])]
+  const work = await parts[part](n)
+  const before = process.memoryUsage().rss
+  const start = performance.now()
+  const { held, seconds = (performance.now() - start) / 1000 } = await work()
+  const residentBytes = 1024 * process.resourceUsage().maxRSS
+  globalThis.gc?.()
+  const heapBytes = process.memoryUsage().heapUsed
+  const point: GrowthPoint = { n, seconds, bytes: Math.max(0, residentBytes - before), residentBytes, heapBytes }
+  // `held` is asked for once more, so that the collector could not take it before.
+  process.stdout.write(`${JSON.stringify(held === null ? {} : point)}\n`)
+}

@@ -1,0 +1,107 @@
+/** Predictions from files in a warm process, beside fastai and onnxruntime, in turn, in the same run:
+ *  node --import tsx bench/predict.ts [DATA] [--python python3] [--model tf_efficientnet_lite0] [--size 224]
+ *    [--pictures 1000] [--rounds 5] [--quick]
+ *
+ *  One picture: `classifier.predict` and fastai's `learn.predict`, 20 times a round. A folder: `predictAll`, fastai's
+ *  `test_dl` and `get_preds`, and onnxruntime with decoding on all cores, over the pictures of DATA (class folders;
+ *  synthetic ones of 320 × 240 unless given), repeated up to --pictures. Random weights, float32. Writes
+ *  bench/results/predict.json, in milliseconds. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { listPictures } from '../src/data/index.ts'
+import { model as modelInfo } from '../src/models/index.ts'
+import { noiseNet } from '../src/recipes/speed.ts'
+import { loadClassifier } from '../src/train/classifier.ts'
+import { saveModel } from '../src/train/saved.ts'
+import { measuredOn } from './machine.ts'
+import { pictureFolder } from './pictures.ts'
+import { figures, inTurn, Rival, ratio, writeResult } from './rival.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    python: { type: 'string', default: 'python3' },
+    model: { type: 'string', default: 'tf_efficientnet_lite0' },
+    size: { type: 'string', default: '224' },
+    pictures: { type: 'string', default: '1000' },
+    rounds: { type: 'string', default: '5' },
+    quick: { type: 'boolean', default: false },
+  },
+})
+const { quick, python, model } = values
+const [size, pictures, rounds, times] = quick
+  ? ([64, 40, 1, 2] as const)
+  : ([Number(values.size), Number(values.pictures), Number(values.rounds), 20] as const)
+const work = mkdtempSync(join(tmpdir(), 'anneal-predict-'))
+
+/** A saved classifier of this model with random weights. */
+async function saved(): Promise<string> {
+  const { mean, std, interpolation, cropPct } = modelInfo(model)
+  const net = await noiseNet(model, { size, batchSize: 8, classes: 10 })
+  const path = join(work, 'model')
+  saveModel(path, net.net.stateDict(), {
+    format: 'anneal-classifier',
+    version: 1,
+    architecture: model,
+    head: { hidden: [], dropout: 0.5 },
+    classes: Array.from({ length: 10 }, (_, i) => `class ${i}`),
+    preprocessing: { size, short: Math.round(size / cropPct), interpolation, mean, std, channels: 3 },
+    metrics: {},
+    anneal: 'bench',
+  })
+  return path
+}
+
+try {
+  const data = resolve(
+    positionals[0] ?? (await pictureFolder(join(work, 'pictures'), { pictures: Math.min(pictures, 200), classes: 10 })),
+  )
+  const found = listPictures([data]).pictures.map(({ file }) => file)
+  const files = Array.from({ length: pictures }, (_, i) => found[i % found.length]!)
+  const classifier = loadClassifier(await saved())
+  const rival = await Rival.start(python, 'predict.py', { args: [data, model, String(size)] })
+  const { missing } = await rival.ask<{ missing?: string }>({ do: 'onnx', files: files.slice(0, 32) })
+
+  const one = async () => {
+    const ms: number[] = []
+    for (let i = 0; i <= times; i++) {
+      const start = performance.now()
+      await classifier.predict(files[0]!)
+      ms.push(performance.now() - start)
+    }
+    return ms.slice(1)
+  }
+  const folder = async () => {
+    const start = performance.now()
+    let told = 0
+    for await (const _ of classifier.predictAll(files)) told++
+    if (told !== files.length) throw new Error(`${told} predictions of ${files.length} pictures`)
+    return [performance.now() - start]
+  }
+  const asked = (question: object) => async () => (await rival.ask(question)).ms
+  const ms = await inTurn(rounds, {
+    'one picture, anneal': one,
+    'one picture, fastai': asked({ do: 'one', file: files[0], n: times }),
+    'folder, anneal': folder,
+    'folder, fastai': asked({ do: 'folder', files }),
+    ...(missing === undefined ? { 'folder, onnxruntime': asked({ do: 'onnx', files }) } : {}),
+  })
+  rival.end()
+  const onnx = ms['folder, onnxruntime']
+  const ratios = {
+    onePicture: ratio(ms['one picture, anneal']!, ms['one picture, fastai']!),
+    folder: ratio(ms['folder, anneal']!, ms['folder, fastai']!),
+    folderOnnxruntime: onnx ? ratio(ms['folder, anneal']!, onnx) : `not measured (${missing})`,
+  }
+  process.stdout.write(`${JSON.stringify(ratios)}\n`)
+  const settings = { model, size, pictures, data: positionals[0] ? 'given' : 'synthetic, 320 x 240', rounds }
+  writeResult(
+    'predict',
+    { ...measuredOn(), rival: rival.about, ...settings, ratios, milliseconds: figures(ms) },
+    { quick },
+  )
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}

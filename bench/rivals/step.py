@@ -1,0 +1,51 @@
+"""A training step of PyTorch from Python, timed when a line of JSON on stdin asks for it; one line of JSON answers.
+
+{"model": "resnet34", "size": 224, "batch": 32, "channels_last": false, "bfloat16": false, "fused": false, "optimizer": "adamw", "steps": 3}
+answers {"ms": [...]}, after one step that is not timed. {"eval": true, ...} times the plain body in eval without gradients instead.
+All threads, cross-entropy with label smoothing 0.1, BatchNorm with the batch's statistics. Needs: pip install torch torchvision timm.
+"""
+import json, os, sys, time, warnings
+warnings.filterwarnings("ignore")
+import timm, torch, torchvision
+
+torch.set_num_threads(len(os.sched_getaffinity(0)))
+
+def build(name, size, classes=10):
+    if name in timm.list_models() and not hasattr(torchvision.models, name): return timm.create_model(name, pretrained=False, num_classes=classes)
+    return getattr(torchvision.models, name)(weights=None, num_classes=classes)
+
+def optimizer(q, params):
+    if q.get("optimizer", "adamw") == "sgd": return torch.optim.SGD(params, lr=1e-6, momentum=0.9, weight_decay=0.01, fused=q.get("fused", False))
+    return torch.optim.AdamW(params, lr=1e-6, weight_decay=0.01, fused=q.get("fused", False))
+
+def timed(q):
+    torch.manual_seed(0)
+    net = build(q["model"], q["size"])
+    x, y = torch.rand(q["batch"], 3, q["size"], q["size"]), torch.arange(q["batch"]) % 10
+    if q.get("channels_last"): net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    cast = lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(q.get("bfloat16")))
+    if q.get("eval"):
+        net.eval()
+        def step():
+            with torch.no_grad(), cast(): net(x).float().sum().item()
+    else:
+        net.train()
+        opt = optimizer(q, net.parameters())
+        def step():
+            with cast(): out = net(x)
+            loss = torch.nn.functional.cross_entropy(out.float(), y, label_smoothing=0.1)
+            loss.item()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+    ms = []
+    for _ in range(q["steps"] + 1):
+        t = time.perf_counter()
+        step()
+        ms.append(1000 * (time.perf_counter() - t))
+    return {"ms": ms[1:]}
+
+say = lambda answer: print(json.dumps(answer), flush=True)
+say({"torch": torch.__version__, "torchvision": torchvision.__version__, "timm": timm.__version__, "python": sys.version.split()[0],
+     "threads": torch.get_num_threads(), "capability": torch.backends.cpu.get_cpu_capability(), "glibcTunables": os.environ.get("GLIBC_TUNABLES", "")})
+for line in sys.stdin: say(timed(json.loads(line)))

@@ -1,0 +1,85 @@
+import { bytes, plural } from '../base/format.ts'
+import type { BenchOptions, BenchResult, Timing } from '../recipes/bench.ts'
+import { flat, paintFor } from './style.ts'
+import { createReporter } from './terminal.ts'
+
+/** The options of `anneal bench` as commander gives them. */
+interface BenchFlags extends Pick<BenchOptions, 'model' | 'size' | 'precision' | 'steps'> {
+  batch?: number
+  json?: boolean
+}
+
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+
+/** `anneal bench`: how fast this machine trains a model, and what would make it faster. */
+export async function bench({ batch, json = false, model, size, precision, steps }: BenchFlags): Promise<void> {
+  const reporter = createReporter(json ? { out: process.stderr } : {})
+  const stop = new AbortController()
+  for (const signal of Object.keys(exitCodes) as (keyof typeof exitCodes)[])
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(exitCodes[signal])
+      process.exitCode = exitCodes[signal]
+      stop.abort()
+    })
+  const { benchmark } = await import('../recipes/bench.ts')
+  const { wasStopped } = await import('../recipes/index.ts')
+  try {
+    const result = await benchmark({
+      model,
+      size,
+      precision,
+      steps,
+      batchSize: batch,
+      signal: stop.signal,
+      progress: (label, done, total) => reporter.progress({ label, done, total }),
+    })
+    reporter.close()
+    process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${benchLines(result).map(flat).join('\n')}\n`)
+  } catch (error) {
+    reporter.close()
+    if (!wasStopped(error)) throw error
+    process.stderr.write('stopped before the end; nothing is told of a part\n')
+    process.exit()
+  }
+}
+
+/** The result as a person reads it: the machine, a table, what the recipe takes, what would be faster. */
+export function benchLines(result: BenchResult): string[] {
+  const { model, size, batch, threads, cores, cpu, instructionSets, libtorch, timings, others, advice } = result
+  const bold = (text: string) => paintFor(process.stdout, process.env)('bold', text)
+  const { precision, kernels, reason, imagesPerSecond, coresBusy, peakBytes } = result
+  const named = kernels === 'own' ? 'own kernels' : "libtorch's kernels"
+  return [
+    `${model}, ${size} px, batches of ${batch}, from random weights on random pictures`,
+    `${cpu}, ${plural(threads, 'thread')} on ${plural(cores, 'core')}, ${instructionSets.join(', ') || 'no AVX2'}; libtorch ${libtorch}`,
+    '',
+    ...table([...timings, ...others], { size, batch }),
+    '',
+    `${bold('training takes')} ${precision} and ${named}: ${imagesPerSecond} images/s (${reason})`,
+    `${coresBusy.toFixed(1)} of ${plural(cores, 'core')} busy, at most ${bytes(peakBytes)} of memory`,
+    ...(advice.length > 0 ? ['', bold('what would be faster'), ...advice.map(line => `  ${line}`)] : []),
+  ]
+}
+
+function table(timings: readonly Timing[], usual: { size: number; batch: number }): string[] {
+  const work = ({ work, batch, size }: Timing) =>
+    [work, ...(size === usual.size ? [] : [`${size} px`]), ...(batch === usual.batch ? [] : [`batch ${batch}`])].join(
+      ', ',
+    )
+  const cells = timings.map(t => [
+    work(t),
+    t.precision,
+    t.kernels === 'own' ? 'own' : "libtorch's",
+    t.imagesPerSecond.toFixed(1),
+    t.milliseconds.median.toFixed(0),
+    t.milliseconds.least.toFixed(0),
+  ])
+  const rows = [['', 'precision', 'kernels', 'images/s', 'ms', 'least ms'], ...cells]
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)))
+  return rows.map(row =>
+    row
+      .map((cell, i) => (i < 3 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd(),
+  )
+}
