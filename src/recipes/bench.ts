@@ -1,6 +1,6 @@
 import { checkSizes, model as modelInfo } from '../models/index.ts'
 import { type Machine, machine } from '../setup/index.ts'
-import { kernelSets, library, useKernels } from '../torch/index.ts'
+import { kernelSets, kernelsInUse, library } from '../torch/index.ts'
 import type { Kernels } from '../torch/kernels.ts'
 import type { Network, Precision } from '../train/network.ts'
 import { speedAdvice } from './bench-advice.ts'
@@ -80,9 +80,12 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
   const device = library().cudaDevices > 0 ? 'cuda' : 'cpu'
   let reason = ''
   const session: Narrator = { once: async (_, fn) => fn(), emit() {}, choice: (_, __, why) => void (reason = why) }
-  const precision = choosePrecision({ session, options: { precision: options.precision }, info, device })
-  const kernels = currentKernels()
   const base = { size, batchSize, classes, device, signal }
+  progress('making the net', 0, 1)
+  const net = await noiseNet(model, base, signal)
+  const asked = { precision: options.precision }
+  const precision = await choosePrecision({ session, options: asked, modelName: model, net, channels: 3, device })
+  const kernels = kernelSets().length > 0 ? kernelsInUse() : 'aten'
   const means = meansHere(options.precision ?? 'auto', { precision, kernels, device })
   const each = Math.max(1, Math.ceil(steps / rounds))
 
@@ -92,8 +95,6 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
     steps: each,
     onStep: () => progress(label, Math.min(++done, kinds - 1), kinds),
   })
-  progress('making the net', 0, kinds)
-  const net = await noiseNet(model, base, signal)
   const measured = means.map(mean => ({ ...mean, step: [] as number[], frozen: [] as number[] }))
   let peakBytes = 0
   const use: ReturnType<ReturnType<typeof processorUse>>[] = []
@@ -164,12 +165,6 @@ function timing(work: Timing['work'], ms: number[], by: Pick<Timing, 'precision'
   return { work, ...by, imagesPerSecond: rounded((1000 * by.batch) / median(ms)), milliseconds }
 }
 const rounded = (v: number) => Number(v.toPrecision(4))
-
-function currentKernels(): Kernels {
-  const kernels = useKernels('aten')
-  useKernels(kernels)
-  return kernelSets().length > 0 ? kernels : 'aten'
-}
 
 /** What there is to compare, the recipe's choice first. */
 function meansHere(
