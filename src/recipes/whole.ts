@@ -196,7 +196,7 @@ export async function trainWhole(
       const name = keepSnapshot(prepared, context, { cycle: state.cycle, validation })
       state.snapshots = [...(state.snapshots ?? []), name]
     }
-    const advice = advise(state.history.slice(first), state.history.slice(0, first))
+    const advice = advise(state.history.slice(first), state.history.slice(0, first), { tolerance: worthACycle })
     state.fit = undefined
     if (advice.overfits || advice.stalled) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, advice.reason)
@@ -221,6 +221,9 @@ export async function trainWhole(
   )
   return state
 }
+
+/** A cycle that betters the validation loss by a smaller share than this is the last. */
+const worthACycle = 0.01
 
 /** How many epochs the next cycle has; undefined where the budget is used. */
 function planCycle(
