@@ -2,7 +2,18 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { rng } from '../src/base/random.ts'
 import { autocast } from '../src/torch/grad.ts'
-import { call, F, fromArray, kernelSets, manualSeed, nn, noGrad, type Tensor, withKernels } from '../src/torch/index.ts'
+import {
+  call,
+  F,
+  fromArray,
+  grad,
+  kernelSets,
+  manualSeed,
+  nn,
+  noGrad,
+  type Tensor,
+  withKernels,
+} from '../src/torch/index.ts'
 import { native } from '../src/torch/native.ts'
 
 const threads = native.threads()
@@ -11,7 +22,7 @@ const floatSets = kernelSets().filter(set => set !== 'avx512_bf16')
 const hasHalf = kernelSets().includes('avx512_bf16')
 
 interface Case {
-  kind: 'inverted' | 'stem' | 'pointwise'
+  kind: 'inverted' | 'stem' | 'pointwise' | 'relu' | 'relu6' | 'bare'
   cin: number
   mid: number
   cout: number
@@ -58,6 +69,27 @@ const cases: Record<string, Partial<Case>> = {
   pointwise: { kind: 'pointwise', cout: 72 },
   'pointwise, kept statistics': { kind: 'pointwise', cout: 40, training: false },
 }
+/** BatchNorm alone, and what follows it. */
+const acts = { relu: [F.relu_], relu6: [F.relu6_], bare: [] }
+const ofNorm: Record<string, Partial<Case>> = Object.fromEntries(
+  [
+    ['', { cin: 64, h: 9, w: 7 }],
+    [', channels that fill no register', { cin: 20, n: 3, h: 11, w: 5 }],
+    [', fewer channels than a register has', { cin: 5, h: 13, w: 9 }],
+    [', all widths of rows', { cin: 120, n: 1, h: 16, w: 12 }],
+    [', one place a picture', { cin: 96, n: 70, h: 1, w: 1 }],
+    [', kept statistics', { cin: 100, training: false }],
+  ].flatMap(([name, change]) =>
+    (['relu', 'relu6', 'bare'] as const).flatMap(kind =>
+      [false, true]
+        .filter(residual => !residual || kind === 'relu')
+        .map(residual => [
+          `BatchNorm${kind === 'bare' ? '' : `, ${kind}`}${residual ? ', residual' : ''}${name}`,
+          { ...(change as Partial<Case>), kind, residual },
+        ]),
+    ),
+  ),
+)
 
 /** A block with weights that leave ReLU6 something to clip on both sides; the fused layer and its twin share them. */
 function build({ kind, cin, mid, cout, k, stride, same, residual = false, training }: Case) {
@@ -73,6 +105,13 @@ function build({ kind, cin, mid, cout, k, stride, same, residual = false, traini
       nn.init.uniform_(norm.own.buffers.running_var!, 0.5, 2)
     })
     return norm
+  }
+  if (kind === 'relu' || kind === 'relu6' || kind === 'bare') {
+    const m = { bn: bn(cin) }
+    const same = nn.identity()
+    // The shortcut has a gradient of its own: twice the input.
+    const plain = (x: Tensor) => (residual ? nn.residualRelu(same, m.bn, x, x.mul(2)) : x.pipe(m.bn, ...acts[kind]))
+    return nn.module(m, plain).train(training)
   }
   const pad = (size: number, s: number) => (same && s === 2 ? [F.samePad(size, s)] : [])
   if (kind === 'pointwise') {
@@ -130,9 +169,12 @@ function outcome(c: Case, how: 'own' | 'aten', dtype: 'float32' | 'float64' | 'b
   const net = build(c)
   if (dtype === 'float64') net.to({ dtype })
   net.to({ memoryFormat: 'channels_last' })
-  const x = fromArray(values(c.n * c.cin * c.h * c.w, 3), [c.n, c.cin, c.h, c.w]).to(
-    dtype === 'float64' ? dtype : 'float32',
-  )
+  // Of a BatchNorm alone the input says the type.
+  const alone = c.kind in acts
+  const x = fromArray(values(c.n * c.cin * c.h * c.w, 3), [c.n, c.cin, c.h, c.w])
+    .to(alone ? 'bfloat16' : 'float32') // values that all types have
+    .to(dtype === 'float64' || (alone && dtype === 'bfloat16') ? dtype : 'float32')
+    .contiguous('channels_last')
   if (c.kind !== 'stem') x.requiresGrad = true
   const y = withKernels(how, () => autocast(dtype === 'bfloat16' ? dtype : 'float32', () => net(x))).to('float64')
   const g = fromArray(values(y.numel, 5), y.shape).to('float64')
@@ -166,7 +208,7 @@ const compare = (found: Outcome, expected: Outcome, within: (name: string) => nu
 
 describe('kernels of our own against libtorch in float64', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {
   for (const set of floatSets)
-    for (const [name, change] of Object.entries(cases))
+    for (const [name, change] of Object.entries({ ...cases, ...ofNorm }))
       test(`${set}: ${name}`, () => {
         call('anneal::use_kernel_set', set)
         const c = { ...usual, ...change }
@@ -183,11 +225,19 @@ describe('kernels of our own against libtorch in float64', { skip: floatSets.len
 })
 
 describe('kernels of our own against finite differences', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {
-  for (const name of ['as mobile nets have it', 'kept statistics, stride 2', 'stem', 'pointwise'])
+  for (const name of [
+    'as mobile nets have it',
+    'kept statistics, stride 2',
+    'stem',
+    'pointwise',
+    'BatchNorm, relu6',
+    'BatchNorm, relu, residual',
+    'BatchNorm, relu, residual, kept statistics',
+  ])
     test(name, () => {
-      const c = { ...usual, ...cases[name] }
+      const c = { ...usual, ...cases[name], ...ofNorm[name] }
       const net = build(c).to({ memoryFormat: 'channels_last' })
-      const x = fromArray(values(c.n * c.cin * c.h * c.w, 3), [c.n, c.cin, c.h, c.w])
+      const x = fromArray(values(c.n * c.cin * c.h * c.w, 3), [c.n, c.cin, c.h, c.w]).contiguous('channels_last')
       const moved = [...net.parameters(), ...(c.kind === 'stem' ? [] : [x])]
       const directions = moved.map((t, i) => fromArray(values(t.numel, 20 + i), t.shape))
       const loss = () => {
@@ -211,11 +261,81 @@ describe('kernels of our own against finite differences', { skip: floatSets.leng
 })
 
 describe('in bfloat16', { skip: !hasHalf && 'no AVX-512 BF16 here' }, () => {
-  for (const [name, change] of Object.entries(cases))
+  for (const [name, change] of Object.entries({ ...cases, ...ofNorm }))
     test(name, () => {
       const c = { ...usual, ...change }
       const exact = outcome(c, 'aten', 'float64')
       const aten = outcome(c, 'aten', 'bfloat16')
       compare(outcome(c, 'own', 'bfloat16'), exact, what => 5e-3 + 3 * difference(aten[what]!, exact[what]!))
     })
+})
+
+describe('BatchNorm by a kernel of our own', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {
+  const input = (options: { mean?: number; shape?: number[] } = {}) => {
+    const { mean = 0, shape = [4, 16, 8, 8] } = options
+    return fromArray(
+      values(
+        shape.reduce((a, b) => a * b),
+        9,
+      ).map(v => v + mean),
+      shape,
+    ).contiguous('channels_last')
+  }
+  const madeBy = (y: Tensor) => call('anneal::norm_act', y, ...one(16), null, 'none', true, 1e-5, 0.1) as Tensor
+  const one = (c: number) => Object.values({ ...nn.batchNorm2d(c).own.parameters, ...statistics(c) })
+  const statistics = (c: number) => {
+    const { running_mean, running_var } = nn.batchNorm2d(c).own.buffers
+    return { running_mean, running_var }
+  }
+
+  test('keeps its digits where the mean is a thousand deviations from 0', () => {
+    const deviation = madeBy(input({ mean: 1000 }))
+      .to('float64')
+      .pow(2)
+      .mean()
+      .sqrt()
+      .item()
+    assert.ok(Math.abs(deviation - 1) < 1e-3, `${deviation}`)
+  })
+
+  test('passes NaN on, as libtorch does', () => {
+    const x = input()
+    x.permute(0, 2, 3, 1).view()[5] = Number.NaN
+    for (const act of [F.relu_, F.relu6_])
+      for (const kernels of ['own', 'aten'] as const) {
+        const y = withKernels(kernels, () => noGrad(() => x.pipe(nn.batchNorm2d(16), act)))
+        assert.equal(y.numbers().filter(Number.isNaN).length, 4 * 8 * 8, kernels)
+      }
+  })
+
+  test('is left to libtorch in other layouts and types, and where a hook looks at it', () => {
+    const relu = (bn: nn.Module, x: Tensor) => x.pipe(bn, F.relu_)
+    for (const x of [input().contiguous('contiguous_format'), input().to('float16')]) {
+      const [own, aten] = (['own', 'aten'] as const).map(kernels =>
+        withKernels(kernels, () => noGrad(() => relu(nn.batchNorm2d(16), x)).numbers()),
+      )
+      assert.deepEqual(own, aten)
+    }
+    const bn = nn.batchNorm2d(16)
+    const seen: number[] = []
+    bn.onForward((_, __, y) => {
+      seen.push(y.numbers().reduce((a, b) => Math.min(a, b)))
+      return undefined
+    })
+    relu(bn, input())
+    nn.residualRelu(nn.identity(), bn, input(), input())
+    assert.equal(seen.length, 2)
+    assert.ok(
+      seen.every(least => least < 0),
+      'before the activation',
+    )
+  })
+
+  test('says that a gradient of its gradient needs libtorch', () => {
+    const x = input()
+    x.requiresGrad = true
+    const slope = () => grad([x.pipe(nn.batchNorm2d(16), F.relu_).pow(2).sum()], [x], { createGraph: true })
+    assert.throws(() => withKernels('own', slope), /withKernels\('aten'/)
+    assert.ok(withKernels('aten', slope)[0]!.requiresGrad)
+  })
 })

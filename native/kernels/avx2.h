@@ -14,6 +14,7 @@ struct M {
   __m256i lo, hi;
 };
 constexpr int kRows = 4, kColumns = 1;  // registers that a product accumulates in
+constexpr int kLanes = 1;  // registers of a row that BatchNorm works on at a time
 
 inline M tail(int left) {
   const __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -27,8 +28,18 @@ inline V add(V a, V b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, 
 inline V sub(V a, V b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline V mul(V a, V b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
 inline V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
-inline __m256 relu6(__m256 y) { return _mm256_min_ps(_mm256_max_ps(y, _mm256_setzero_ps()), _mm256_set1_ps(6.f)); }
-inline V relu6(V y) { return {relu6(y.lo), relu6(y.hi)}; }
+// In this order of operands NaN stays NaN.
+inline V relu(V y) { return {_mm256_max_ps(_mm256_setzero_ps(), y.lo), _mm256_max_ps(_mm256_setzero_ps(), y.hi)}; }
+inline V relu6(V y) {
+  const __m256 six = _mm256_set1_ps(6.f);
+  const V v = relu(y);
+  return {_mm256_min_ps(six, v.lo), _mm256_min_ps(six, v.hi)};
+}
+// v where relu at y lets a gradient through, else 0
+inline V positive(V y, V v) {
+  return {_mm256_and_ps(_mm256_cmp_ps(y.lo, _mm256_setzero_ps(), _CMP_GT_OQ), v.lo),
+          _mm256_and_ps(_mm256_cmp_ps(y.hi, _mm256_setzero_ps(), _CMP_GT_OQ), v.hi)};
+}
 inline __m256 through(__m256 y, __m256 v) {
   const __m256 in = _mm256_and_ps(_mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ),
                                   _mm256_cmp_ps(y, _mm256_set1_ps(6.f), _CMP_LT_OQ));

@@ -10,6 +10,7 @@ namespace {
 using V = __m512;
 using M = __mmask16;  // which of the sixteen
 constexpr int kRows = 8, kColumns = 3;  // registers that a product accumulates in
+constexpr int kLanes = 4;  // registers of a row that BatchNorm works on at a time
 
 inline M tail(int left) { return left >= 16 ? M(0xffff) : left <= 0 ? M(0) : M((1u << left) - 1); }
 inline V zero() { return _mm512_setzero_ps(); }
@@ -20,7 +21,11 @@ inline V add(V a, V b) { return _mm512_add_ps(a, b); }
 inline V sub(V a, V b) { return _mm512_sub_ps(a, b); }
 inline V mul(V a, V b) { return _mm512_mul_ps(a, b); }
 inline V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
-inline V relu6(V y) { return _mm512_min_ps(_mm512_max_ps(y, zero()), all(6.f)); }
+// In this order of operands NaN stays NaN.
+inline V relu(V y) { return _mm512_max_ps(zero(), y); }
+inline V relu6(V y) { return _mm512_min_ps(all(6.f), relu(y)); }
+// v where relu at y lets a gradient through, else 0
+inline V positive(V y, V v) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, zero(), _CMP_GT_OQ), v); }
 // v where relu6 at y lets a gradient through, else 0
 inline V through(V y, V v) {
   const M in = _mm512_cmp_ps_mask(y, zero(), _CMP_GT_OQ) & _mm512_cmp_ps_mask(y, all(6.f), _CMP_LT_OQ);
@@ -50,6 +55,8 @@ inline void streamRow(char* to, const char* from, size_t bytes) {  // a multiple
 #ifdef __AVX512BF16__
 inline V widen(__m256i h) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16)); }
 inline __m256i narrow(V v) { return (__m256i)_mm512_cvtneps_pbh(v); }
+inline V L(const Half16* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+inline void S(Half16* p, V v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(v)); }
 inline V load(const Half16* p, M m) { return widen(_mm256_maskz_loadu_epi16(m, p)); }
 inline V store(Half16* p, M m, V v) {  // the value as rounded
   const __m256i h = narrow(v);

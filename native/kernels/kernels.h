@@ -1,9 +1,10 @@
-// Kernels of our own for mobile nets: convolutions of 1 x 1 and depthwise ones, with BatchNorm and ReLU6 on the way in and
-// the sums that BatchNorm needs on the way out. Rows are pixels, columns channels (NHWC).
+// Kernels of our own. For mobile nets: convolutions of 1 x 1 and depthwise ones, with BatchNorm and ReLU6 on the way in and
+// the sums that BatchNorm needs on the way out. For others: BatchNorm with the residual sum and the activation after it.
+// Rows are pixels, columns channels (NHWC).
 //
 // T is how activations are stored, float or Half16 (bfloat16); weights are float. Sums within a row or block are float,
-// over all of them double. Only raw outputs of convolutions are stored: what normalises and clips them is done again by
-// whoever reads them, forward and backward.
+// over all of them double. Of mobile nets only raw outputs of convolutions are stored: what normalises and clips them is
+// done again by whoever reads them, forward and backward.
 //
 // Nothing of libtorch is included here: these files are compiled once for each instruction set (CMakeLists.txt).
 #pragma once
@@ -29,6 +30,9 @@ struct NormGrad {  // dz = A g + B z + C; A null: dz = g; B null: dz = A g (stat
   const float* B = nullptr;
   const float* C = nullptr;
 };
+
+// What follows a BatchNorm.
+enum class Act { none, relu, relu6 };
 
 // The picture before a stem: 3 channels, 3 x 3 at stride 2, float whatever T is. Weights are [n][27] in order y, x, c.
 struct Stem {
@@ -56,12 +60,16 @@ struct Kernels {
   void (*depthwise)(const Depthwise& d, const T* x, Norm norm, const float* w, T* z, Sums sums);
   void (*depthwiseGrad)(const Depthwise& d, const T* g, const T* z, NormGrad grad, const T* x, Norm norm,
                         const float* w, T* gx, float* dw, Sums sums);
-  // y = a z + b, clipped where `clip`, + add where given.
-  void (*normalise)(const T* z, Norm norm, const T* add, bool clip, T* y, long m, int c);
-  // The sums of g, masked where `clip`, as pointwiseGrad makes them.
-  void (*normaliseSums)(const T* g, const T* z, Norm norm, bool clip, long m, int c, Sums sums);
-  // out = g where relu6 lets it through.
-  void (*clipGrad)(const T* g, const T* z, Norm norm, T* out, long m, int c);
+  // The sums of z and z^2.
+  void (*moments)(const T* z, long m, int c, Sums sums);
+  // y = act(a z + b + add), `add` null: 0.
+  void (*normalise)(const T* z, Norm norm, const T* add, Act act, T* y, long m, int c);
+  // From g, the gradient of y: g' is g where `act` lets it through, by y, or, where y is null, by a z + b. The sums are
+  // those of g' as pointwiseGrad makes them; unless null, `masked` becomes g' and `dz` a g' (statistics that are kept).
+  void (*normaliseSums)(const T* g, const T* z, const T* y, Norm norm, Act act, T* masked, T* dz, long m, int c,
+                        Sums sums);
+  // dz = A g' + B z + C, g' by a z + b.
+  void (*normaliseGrad)(const T* g, const T* z, NormGrad grad, Norm norm, Act act, T* dz, long m, int c);
 };
 
 // The kernels for this processor: null where it has not the instructions, or the compiler could not make them.

@@ -1,11 +1,48 @@
 // BatchNorm's own passes, where nothing else could carry them.
 #pragma once
+#include <type_traits>
+
 #include "common.h"
 
 namespace anneal::kernels {
 namespace {
 
-// f(thread, first row, last row, channel, which of sixteen), sixteen rows at a time
+// Sixteen channels of a row, N times: all of them, or some.
+template <int N>
+struct Whole {
+  static constexpr int n = N;
+  template <class T>
+  ANNEAL_INLINE V get(const T* p) const {
+    return L(p);
+  }
+  template <class T>
+  ANNEAL_INLINE void put(T* p, V v) const {
+    S(p, v);
+  }
+};
+struct Some {
+  static constexpr int n = 1;
+  M mask;
+  template <class T>
+  ANNEAL_INLINE V get(const T* p) const {
+    return load(p, mask);
+  }
+  template <class T>
+  ANNEAL_INLINE void put(T* p, V v) const {
+    store(p, mask, v);
+  }
+};
+#define ANNEAL_EACH ANNEAL_UNROLL for (int v = 0; v < lanes.n; v++)
+// The numbers of each of the lanes' channels
+template <class Lanes>
+struct Numbers {
+  V at[Lanes::n];
+  explicit Numbers(V all) { ANNEAL_UNROLL for (int v = 0; v < Lanes::n; v++) at[v] = all; }
+  explicit Numbers(const float* from) { ANNEAL_UNROLL for (int v = 0; v < Lanes::n; v++) at[v] = L(from + v * 16); }
+  ANNEAL_INLINE V& operator[](int v) { return at[v]; }
+};
+
+// f(thread, first row, last row, channel, lanes from there), some rows at a time: their sums are float
 template <class F>
 void byRows(long m, int c, F f) {
 #pragma omp parallel num_threads(threads)
@@ -13,51 +50,120 @@ void byRows(long m, int c, F f) {
     const int t = omp_get_thread_num();
     long from, to;
     share(m, t, &from, &to);
-    for (long r = from; r < to; r += 16)
-      for (int i = 0; i < c; i += 16) f(t, r, std::min(to, r + 16), i, tail(c - i));
+    for (long r = from; r < to; r += 32) {
+      const long end = std::min(to, r + 32);
+      int i = 0;
+      for (; i + 16 * kLanes <= c; i += 16 * kLanes) f(t, r, end, i, Whole<kLanes>{});
+      for (; i + 16 <= c; i += 16) f(t, r, end, i, Whole<1>{});
+      if (i < c) f(t, r, end, i, Some{tail(c - i)});
+    }
+  }
+}
+
+template <Act A>
+using ActOf = std::integral_constant<Act, A>;
+template <class F>
+void withAct(Act act, F f) {
+  if (act == Act::relu) return f(ActOf<Act::relu>{});
+  if (act == Act::relu6) return f(ActOf<Act::relu6>{});
+  f(ActOf<Act::none>{});
+}
+template <Act A>
+ANNEAL_INLINE V acted(ActOf<A>, V y) {
+  if constexpr (A == Act::relu) return relu(y);
+  if constexpr (A == Act::relu6) return relu6(y);
+  return y;
+}
+// v where the activation at y lets a gradient through, else 0
+template <Act A>
+ANNEAL_INLINE V letThrough(ActOf<A>, V y, V v) {
+  if constexpr (A == Act::relu) return positive(y, v);
+  if constexpr (A == Act::relu6) return through(y, v);
+  return v;
+}
+
+// Sums of differences from the first row, so that no digits are lost where the mean is far from 0.
+template <class T>
+void moments(const T* z, long m, int c, Sums out) {
+  ThreadSums sums(c);
+  byRows(m, c, [&](int t, long from, long to, int i, auto lanes) {
+    using N = Numbers<decltype(lanes)>;
+    N origin(zero()), s(zero()), q(zero());
+    ANNEAL_EACH origin[v] = lanes.get(z + i + v * 16);
+    for (long r = from; r < to; r++) ANNEAL_EACH {
+      const V d = sub(lanes.get(z + r * c + i + v * 16), origin[v]);
+      s[v] = add(s[v], d);
+      q[v] = fma(d, d, q[v]);
+    }
+    ANNEAL_EACH addTo(sums.first(t) + i + v * 16, s[v]), addTo(sums.second(t) + i + v * 16, q[v]);
+  });
+  sums.into(out);
+  for (int i = 0; i < c; i += 16) {
+    float origin[16];
+    S(origin, load(z + i, tail(c - i)));
+    for (int j = 0; j < std::min(16, c - i); j++) {
+      const double o = origin[j];
+      out.second[i + j] += 2 * o * out.first[i + j] + m * o * o;
+      out.first[i + j] += m * o;
+    }
   }
 }
 
 template <class T>
-void normalise(const T* z, Norm norm, const T* plus, bool clip, T* y, long m, int c) {
-  byRows(m, c, [&](int, long from, long to, int i, M mask) {
-    const V a = L(norm.a + i), b = L(norm.b + i);
-    for (long r = from; r < to; r++) {
-      V v = fma(load(z + r * c + i, mask), a, b);
-      if (clip) v = relu6(v);
-      if (plus) v = add(v, load(plus + r * c + i, mask));
-      store(y + r * c + i, mask, v);
-    }
+void normalise(const T* z, Norm norm, const T* plus, Act act, T* y, long m, int c) {
+  withAct(act, [&](auto kind) {
+    byRows(m, c, [&](int, long from, long to, int i, auto lanes) {
+      using N = Numbers<decltype(lanes)>;
+      N a(norm.a + i), b(norm.b + i);
+      for (long r = from; r < to; r++) ANNEAL_EACH {
+        const long at = r * c + i + v * 16;
+        V sum = fma(lanes.get(z + at), a[v], b[v]);
+        if (plus) sum = add(sum, lanes.get(plus + at));
+        lanes.put(y + at, acted(kind, sum));
+      }
+    });
   });
 }
 
 template <class T>
-void normaliseSums(const T* g, const T* z, Norm norm, bool clip, long m, int c, Sums out) {
+void normaliseSums(const T* g, const T* z, const T* y, Norm norm, Act act, T* masked, T* dz, long m, int c, Sums out) {
   ThreadSums sums(c);
-  byRows(m, c, [&](int t, long from, long to, int i, M mask) {
-    const V a = L(norm.a + i), b = L(norm.b + i), mean = L(norm.mean + i);
-    V s = zero(), q = zero();
-    for (long r = from; r < to; r++) {
-      const V v = load(z + r * c + i, mask);
-      V d = load(g + r * c + i, mask);
-      if (clip) d = through(fma(v, a, b), d);
-      s = add(s, d);
-      q = fma(d, sub(v, mean), q);
-    }
-    addTo(sums.first(t) + i, s);
-    addTo(sums.second(t) + i, q);
+  withAct(act, [&](auto kind) {
+    byRows(m, c, [&](int t, long from, long to, int i, auto lanes) {
+      using N = Numbers<decltype(lanes)>;
+      N a(norm.a + i), b(norm.b + i), mean(norm.mean + i), s(zero()), q(zero());
+      for (long r = from; r < to; r++) ANNEAL_EACH {
+        const long at = r * c + i + v * 16;
+        const V x = lanes.get(z + at);
+        const V d = letThrough(kind, y ? lanes.get(y + at) : fma(x, a[v], b[v]), lanes.get(g + at));
+        if (masked) lanes.put(masked + at, d);
+        if (dz) lanes.put(dz + at, mul(a[v], d));
+        s[v] = add(s[v], d);
+        q[v] = fma(d, sub(x, mean[v]), q[v]);
+      }
+      ANNEAL_EACH addTo(sums.first(t) + i + v * 16, s[v]), addTo(sums.second(t) + i + v * 16, q[v]);
+    });
   });
   sums.into(out);
 }
 
 template <class T>
-void clipGrad(const T* g, const T* z, Norm norm, T* out, long m, int c) {
-  byRows(m, c, [&](int, long from, long to, int i, M mask) {
-    const V a = L(norm.a + i), b = L(norm.b + i);
-    for (long r = from; r < to; r++)
-      store(out + r * c + i, mask, through(fma(load(z + r * c + i, mask), a, b), load(g + r * c + i, mask)));
+void normaliseGrad(const T* g, const T* z, NormGrad grad, Norm norm, Act act, T* dz, long m, int c) {
+  withAct(act, [&](auto kind) {
+    byRows(m, c, [&](int, long from, long to, int i, auto lanes) {
+      using N = Numbers<decltype(lanes)>;
+      N a(norm.a + i), b(norm.b + i), A(grad.A + i), B(grad.B + i), C(grad.C + i);
+      for (long r = from; r < to; r++) ANNEAL_EACH {
+        const long at = r * c + i + v * 16;
+        const V x = lanes.get(z + at);
+        const V d = letThrough(kind, fma(x, a[v], b[v]), lanes.get(g + at));
+        lanes.put(dz + at, fma(A[v], d, fma(B[v], x, C[v])));
+      }
+    });
   });
 }
+
+#undef ANNEAL_EACH
 
 }  // namespace
 }  // namespace anneal::kernels

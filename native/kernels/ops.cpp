@@ -176,7 +176,7 @@ Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const
               sums(narrow));
   f.n3 = normOf(project, narrow.first, narrow.second, s.outputs(), s.statistics);
   f.out = into.defined() ? into : at::empty_like(f.z3);
-  k.normalise(data<T>(f.z3), view(f.n3), s.residual ? data<T>(x) : nullptr, false, data<T>(f.out), s.outputs(), cout);
+  k.normalise(data<T>(f.z3), view(f.n3), s.residual ? data<T>(x) : nullptr, Act::none, data<T>(f.out), s.outputs(), cout);
   return f;
 }
 
@@ -206,7 +206,7 @@ variable_list blockBackward(const Shape& s, const variable_list& saved, const Te
   const int cin = s.hasStem ? 27 : static_cast<int>(x.size(1)), cout = static_cast<int>(w3.size(0));
   const bool batch = s.statistics.ofBatch;
   Sum wide(d.c), narrow(cout);
-  k.normaliseSums(data<T>(g), data<T>(z3), view(n3), false, s.outputs(), cout, narrow);
+  k.normaliseSums(data<T>(g), data<T>(z3), nullptr, view(n3), Act::none, nullptr, nullptr, s.outputs(), cout, narrow);
   const Back b3 = backOf(n3, narrow.first, narrow.second, s.outputs(), batch);
   Tensor g2 = at::empty_like(z2), dw1 = at::empty_like(w1), dw2 = at::empty_like(w2), dw3 = at::empty_like(w3), gx;
   k.pointwiseGrad(data<T>(g), data<T>(z3), b3.view(), data<T>(z2), nullptr, view(n2), s.outputs(), d.c, cout,
@@ -223,6 +223,11 @@ variable_list blockBackward(const Shape& s, const variable_list& saved, const Te
   return {gx, dw1, b1.gamma, b1.beta, dw2, b2.gamma, b2.beta, dw3, b3.gamma, b3.beta};
 }
 
+void onlyOnce() {
+  TORCH_CHECK(!at::GradMode::is_enabled(),
+              "kernels of our own have no gradient of their gradient; for createGraph run the net in withKernels('aten', …)");
+}
+
 struct Block : torch::autograd::Function<Block> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w1, const Tensor& g1, const Tensor& b1,
                         const Tensor& w2, const Tensor& g2, const Tensor& b2, const Tensor& w3, const Tensor& g3,
@@ -235,6 +240,7 @@ struct Block : torch::autograd::Function<Block> {
     return f.out;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    onlyOnce();
     const auto saved = ctx->get_saved_variables();
     Shape s = unpack(ctx->saved_data["shape"].toIntVector());
     if (s.hasStem) s.stem.picture = data<float>(saved[0]);
@@ -333,7 +339,7 @@ struct Pointwise : torch::autograd::Function<Pointwise<T>> {
     const Tensor z = image(x.size(0), cout, x.size(2), x.size(3), kType<T>), y = at::empty_like(z);
     k.pointwise(data<T>(x), nullptr, {}, m, cin, cout, data<float>(layer[0]), data<T>(z), s.ofBatch ? Sums(sum) : Sums{});
     const Tensor norm = normOf(layer, sum.first, sum.second, m, s);
-    k.normalise(data<T>(z), view(norm), nullptr, true, data<T>(y), m, cout);
+    k.normalise(data<T>(z), view(norm), nullptr, Act::relu6, data<T>(y), m, cout);
     return {y, {z, norm}};
   }
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& gamma, const Tensor& beta,
@@ -345,6 +351,7 @@ struct Pointwise : torch::autograd::Function<Pointwise<T>> {
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto& k = use<T>();
+    onlyOnce();
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &w = saved[1], &z = saved[2], &norm = saved[3];
     const Tensor g = grads[0].to(kType<T>).contiguous(kNhwc);
@@ -352,8 +359,7 @@ struct Pointwise : torch::autograd::Function<Pointwise<T>> {
     const int cin = static_cast<int>(x.size(1)), cout = static_cast<int>(w.size(0));
     Sum sum(cout);
     const Tensor clipped = at::empty_like(z), gx = at::empty_like(x), dw = at::empty_like(w);
-    k.normaliseSums(data<T>(g), data<T>(z), view(norm), true, m, cout, sum);
-    k.clipGrad(data<T>(g), data<T>(z), view(norm), data<T>(clipped), m, cout);
+    k.normaliseSums(data<T>(g), data<T>(z), nullptr, view(norm), Act::relu6, data<T>(clipped), nullptr, m, cout, sum);
     const Back back = backOf(norm, sum.first, sum.second, m, ctx->saved_data["batch"].toBool());
     k.pointwiseGrad(data<T>(clipped), data<T>(z), back.view(), data<T>(x), nullptr, {}, m, cin, cout, data<float>(w),
                     nullptr, data<T>(gx), data<float>(dw), {});
@@ -376,6 +382,85 @@ Tensor pointwiseRelu6(const Tensor& given, std::vector<Tensor> layer, bool half,
               : Pointwise<float>::apply(x, l[0], l[1], l[2], running, s);
 }
 
+// --- BatchNorm, a residual sum, an activation
+
+template <class T>
+struct NormAct : torch::autograd::Function<NormAct<T>> {
+  static long pixels(const Tensor& z) { return static_cast<long>(z.size(0) * z.size(2) * z.size(3)); }
+  static std::pair<Tensor, Tensor> made(const Tensor& z, const Layer& layer, const Tensor& residual, Act act,
+                                        const Statistics& s) {
+    const auto& k = use<T>();
+    const int c = static_cast<int>(z.size(1));
+    Sum sum(c);
+    if (s.ofBatch) k.moments(data<T>(z), pixels(z), c, sum);
+    const Tensor norm = normOf(layer, sum.first, sum.second, pixels(z), s), y = at::empty_like(z);
+    k.normalise(data<T>(z), view(norm), data<T>(residual), act, data<T>(y), pixels(z), c);
+    return {y, norm};
+  }
+  static Tensor forward(AutogradContext* ctx, const Tensor& z, const Tensor& gamma, const Tensor& beta,
+                        const c10::optional<Tensor>& residual, const std::vector<Tensor>& running, int64_t act,
+                        const Statistics& s) {
+    const Layer layer{{}, gamma, beta, running[0], running[1]};
+    const auto [y, norm] = made(z, layer, residual.value_or(Tensor()), static_cast<Act>(act), s);
+    // Where nothing was added, z says what the activation let through.
+    const bool byOutput = residual && static_cast<Act>(act) != Act::none;
+    ctx->save_for_backward({z, norm, byOutput ? y : Tensor()});
+    ctx->saved_data["act"] = act;
+    ctx->saved_data["residual"] = residual.has_value();
+    ctx->saved_data["batch"] = s.ofBatch;
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto& k = use<T>();
+    onlyOnce();
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &z = saved[0], &norm = saved[1], &y = saved[2];
+    const Tensor g = grads[0].to(kType<T>).contiguous(kNhwc);
+    const auto act = static_cast<Act>(ctx->saved_data["act"].toInt());
+    const bool batch = ctx->saved_data["batch"].toBool();
+    const long m = pixels(z);
+    const int c = static_cast<int>(z.size(1));
+    Sum sum(c);
+    const Tensor dz = at::empty_like(z), masked = y.defined() ? at::empty_like(z) : Tensor();
+    k.normaliseSums(data<T>(g), data<T>(z), data<T>(y), view(norm), act, data<T>(masked), batch ? nullptr : data<T>(dz), m,
+                    c, sum);
+    const Back back = backOf(norm, sum.first, sum.second, m, batch);
+    const Tensor& through = y.defined() ? masked : g;
+    if (batch)
+      k.normaliseGrad(data<T>(through), data<T>(z), back.view(), view(norm), y.defined() ? Act::none : act, data<T>(dz), m,
+                      c);
+    return {dz, back.gamma, back.beta, ctx->saved_data["residual"].toBool() ? through : Tensor(), {}, {}, {}};
+  }
+};
+
+Tensor normAct(const Tensor& given, const Tensor& gamma, const Tensor& beta, const Tensor& mean, const Tensor& variance,
+               const c10::optional<Tensor>& plus, c10::string_view name, bool training, double eps, double momentum) {
+  checkLayer({gamma, gamma, beta, mean, variance}, "the BatchNorm");
+  TORCH_CHECK(name == "none" || name == "relu" || name == "relu6", "expected none, relu or relu6, got ", name);
+  TORCH_CHECK(given.dim() == 4 && given.device().is_cpu() && given.size(1) == gamma.numel(), "expected x [N, ",
+              gamma.numel(), ", H, W] on the CPU, got ", given.sizes());
+  const bool half = given.scalar_type() == at::kBFloat16;
+  const Tensor z = given.to(half ? at::kBFloat16 : at::kFloat).contiguous(kNhwc);
+  c10::optional<Tensor> residual;
+  if (plus && plus->defined()) {
+    TORCH_CHECK(plus->sizes() == z.sizes(), "expected a residual ", z.sizes(), ", got ", plus->sizes());
+    residual = plus->to(z.scalar_type()).contiguous(kNhwc);
+  }
+  const Act act = name == "relu" ? Act::relu : name == "relu6" ? Act::relu6 : Act::none;
+  const Statistics s{training, eps, momentum};
+  const Layer layer{{}, gamma.contiguous(), beta.contiguous(), mean, variance};
+  const std::vector<Tensor> running{mean, variance};
+  const bool learning = at::GradMode::is_enabled() && (z.requires_grad() || gamma.requires_grad() || beta.requires_grad() ||
+                                                       (residual && residual->requires_grad()));
+  if (!learning) {
+    const Tensor other = residual.value_or(Tensor());
+    return half ? NormAct<Half16>::made(z, layer, other, act, s).first : NormAct<float>::made(z, layer, other, act, s).first;
+  }
+  const auto kind = static_cast<int64_t>(act);
+  return half ? NormAct<Half16>::apply(z, layer[1], layer[2], residual, running, kind, s)
+              : NormAct<float>::apply(z, layer[1], layer[2], residual, running, kind, s);
+}
+
 }  // namespace
 
 TORCH_LIBRARY(anneal, m) {
@@ -391,6 +476,10 @@ TORCH_LIBRARY(anneal, m) {
       stemBlock);
   m.def("pointwise_relu6(Tensor x, Tensor[] layer, bool half, bool training, float eps, float momentum) -> Tensor",
         pointwiseRelu6);
+  m.def(
+      "norm_act(Tensor x, Tensor gamma, Tensor beta, Tensor running_mean, Tensor running_var, Tensor? residual, str act, "
+      "bool training, float eps, float momentum) -> Tensor",
+      normAct);
 }
 
 }  // namespace anneal::kernels

@@ -8,7 +8,8 @@ namespace {
 
 template <class T>
 Kernels<T> tableOf() {
-  return {pointwise<T>, pointwiseGrad<T>, depthwise<T>, depthwiseGrad<T>, normalise<T>, normaliseSums<T>, clipGrad<T>};
+  return {pointwise<T>, pointwiseGrad<T>, depthwise<T>,     depthwiseGrad<T>,
+          moments<T>,   normalise<T>,     normaliseSums<T>, normaliseGrad<T>};
 }
 
 }  // namespace

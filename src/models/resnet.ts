@@ -20,7 +20,7 @@ const basic: Block = (cin, planes, stride) => {
     conv2: conv(planes, planes, 3),      bn2: nn.batchNorm2d(planes, { init: 0 }),
     downsample: shortcut(cin, planes, stride),
   }
-  return nn.module(m, x => x.pipe(m.conv1, m.bn1, F.relu_, m.conv2, m.bn2).add_(m.downsample(x)).pipe(F.relu_))
+  return nn.module(m, x => nn.residualRelu(m.conv2, m.bn2, x.pipe(m.conv1, m.bn1, F.relu_), m.downsample(x)))
 }
 
 const bottleneck: Block = (cin, planes, stride, width, groups) => {
@@ -34,7 +34,7 @@ const bottleneck: Block = (cin, planes, stride, width, groups) => {
     downsample: shortcut(cin, cout, stride),
   }
   return nn.module(m, x =>
-    x.pipe(m.conv1, m.bn1, F.relu_, m.conv2, m.bn2, F.relu_, m.conv3, m.bn3).add_(m.downsample(x)).pipe(F.relu_),
+    nn.residualRelu(m.conv3, m.bn3, x.pipe(m.conv1, m.bn1, F.relu_, m.conv2, m.bn2, F.relu_), m.downsample(x)),
   )
 }
 

@@ -31,10 +31,11 @@ export function withKernels<T>(kernels: Kernels, fn: () => T): T {
   }
 }
 
-/** The type that own kernels would compute in now, by autocast; undefined where libtorch's serve. */
-export function ownKernels(): Extract<DType, 'float32' | 'bfloat16'> | undefined {
+/** The type that own kernels would compute in, which autocast says unless it is given; undefined where libtorch's serve. */
+export function ownKernels(
+  dtype: DType = autocastDtype() ?? 'float32',
+): Extract<DType, 'float32' | 'bfloat16'> | undefined {
   if (chosen === 'aten') return undefined
-  const dtype = autocastDtype() ?? 'float32'
   if (dtype === 'bfloat16') return kernelSets().includes('avx512_bf16') ? dtype : undefined
   return dtype === 'float32' && kernelSets().some(set => set === 'avx512' || set === 'avx2') ? dtype : undefined
 }

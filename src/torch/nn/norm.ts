@@ -1,8 +1,11 @@
 import { AnnealError } from '../../base/errors.ts'
 import { aten } from '../aten.ts'
 import { ones, zeros } from '../create.ts'
+import { relu_ } from '../functional.ts'
+import { scope } from '../scope.ts'
 import type { Tensor } from '../tensor.ts'
 import { type Module, module, parameter } from './module.ts'
+import { actOf, type NormPass, normAct } from './norm-act.ts'
 
 /** x [N, c, H, W], normalised over N, H, W (Ioffe & Szegedy 2015, arXiv:1502.03167). */
 export const batchNorm2d = (c: number, options: BatchNormOptions = {}): Module => batchNorm('BatchNorm2d', c, options)
@@ -23,29 +26,37 @@ const numbers = new WeakMap<Module, { eps: number; momentum: number }>()
 export const numbersOf = (bn: Module): { eps: number; momentum: number } => numbers.get(bn)!
 
 function batchNorm(kind: string, c: number, { eps = 1e-5, momentum = 0.1, init = 1 }: BatchNormOptions): Module {
-  const self: Module = module(
-    {},
-    x => {
-      const { weight, bias } = self.own.parameters
-      const { running_mean, running_var, num_batches_tracked } = self.own.buffers
-      if (self.training) {
-        // libtorch would go on, and leave NaN in the running variance for good.
-        if (x.numel === c)
-          throw new AnnealError(
-            `${kind}: one value a channel (input [${x.shape}]) has no variance; train with batches of at least 2, or with larger pictures`,
-          )
-        num_batches_tracked!.add_(1)
-      }
-      return aten.batch_norm(x, weight!, bias!, running_mean!, running_var!, self.training, momentum, eps, true)
+  const self: Module = module({}, x => normalised(self, x), {
+    kind,
+    parameters: { weight: parameter(ones([c]).mul_(init)), bias: parameter(zeros([c])) },
+    buffers: { running_mean: zeros([c]), running_var: ones([c]), num_batches_tracked: zeros([], { dtype: 'int64' }) },
+    fuse: next => {
+      const act = actOf(next)
+      return act && (x => scope(() => normalised(self, x, { act })))
     },
-    {
-      kind,
-      parameters: { weight: parameter(ones([c]).mul_(init)), bias: parameter(zeros([c])) },
-      buffers: { running_mean: zeros([c]), running_var: ones([c]), num_batches_tracked: zeros([], { dtype: 'int64' }) },
-    },
-  )
+  })
   numbers.set(self, { eps, momentum })
   return self
+}
+
+function normalised(bn: Module, x: Tensor, { act, residual }: Pick<NormPass, 'act' | 'residual'> = {}): Tensor {
+  if (bn.training) {
+    // libtorch would go on, and leave NaN in the running variance for good.
+    if (x.numel === bn.own.parameters.weight!.numel)
+      throw new AnnealError(
+        `${bn.kind}: one value a channel (input [${x.shape}]) has no variance; train with batches of at least 2, or with larger pictures`,
+      )
+    bn.own.buffers.num_batches_tracked!.add_(1)
+  }
+  return normAct(bn, x, { ...numbersOf(bn), act, residual })
+}
+
+/** relu(bn(conv(x)) + shortcut), as a residual block ends; sum and ReLU are part of BatchNorm's pass. The shortcut is as
+ *  large as the convolution's output. */
+export function residualRelu(conv: Module, bn: Module, x: Tensor, shortcut: Tensor): Tensor {
+  const apart = bn.hooks.size > 0 || conv.fuse?.(bn) // somebody looks at BatchNorm's output, or it is none of its own
+  if (apart) return x.pipe(conv, bn).add_(shortcut).pipe(relu_)
+  return scope(() => normalised(bn, conv(x), { act: 'relu', residual: shortcut }))
 }
 
 /** x [..., c], each row normalised over its c values (Ba et al. 2016, arXiv:1607.06450). */

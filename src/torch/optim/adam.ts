@@ -1,5 +1,8 @@
 import { aten } from '../aten.ts'
+import { call } from '../call.ts'
+import { full } from '../create.ts'
 import type { Tensor } from '../tensor.ts'
+import { inMemoryOrder } from './fused.ts'
 import { type GroupOptions, type Optimizer, optimizer } from './optimizer.ts'
 
 /** Adam's own numbers; torch's defaults. */
@@ -31,6 +34,15 @@ function build(
     ({ group, params, grads, slots, step }) => {
       const mean = slots.mean!
       const square = slots.square!
+      const views = inMemoryOrder(params, grads, mean, square)
+      if (views) {
+        const count = full([], step)
+        const steps = params.map(() => count)
+        const numbers = { lr: group.lr, beta1: group.momentum, beta2, weight_decay: group.weightDecay, eps }
+        const options = { ...numbers, amsgrad: false, maximize: false }
+        call(decoupled ? '_fused_adamw_' : '_fused_adam_', ...views, [], steps, options)
+        return
+      }
       let g = grads
       if (group.weightDecay && decoupled) aten._foreach_mul_(params, 1 - group.lr * group.weightDecay)
       else if (group.weightDecay) g = aten._foreach_add(grads, params, { alpha: group.weightDecay })

@@ -46,8 +46,8 @@ export interface Optimizer extends HoldsTensors {
   loadState(state: OptimizerState): void
 }
 
-/** An optimizer from one rule: the slots that it keeps and the update that it makes, all in foreach operators (one call
- *  for all parameters of a group). Parameters without a gradient are left alone, as torch does. */
+/** An optimizer from one rule: the slots that it keeps and the update that it makes, by libtorch's fused operators where
+ *  they serve (`fused.ts`), else in foreach ones (one call for all parameters of a group). Parameters without a gradient are left alone, as torch does. */
 export function optimizer(
   params: readonly Tensor[] | readonly GroupOptions[],
   defaults: Omit<ParameterGroup, 'params'>,

@@ -1,0 +1,47 @@
+import { aten } from '../aten.ts'
+import { call } from '../call.ts'
+import { relu, relu_, relu6, relu6_ } from '../functional.ts'
+import { ownKernels } from '../kernels.ts'
+import type { Layer, Tensor } from '../tensor.ts'
+import type { Module } from './module.ts'
+
+/** An activation that a BatchNorm can compute in its own pass. */
+export type Act = 'none' | 'relu' | 'relu6'
+
+const acts = new Map<Layer, Act>([
+  [relu, 'relu'],
+  [relu_, 'relu'],
+  [relu6, 'relu6'],
+  [relu6_, 'relu6'],
+])
+/** Which of them a layer is. */
+export const actOf = (layer: Layer): Act | undefined => acts.get(layer)
+
+/** What a BatchNorm's pass over x computes beside it: act(BatchNorm(x) + residual). */
+export interface NormPass {
+  eps: number
+  momentum: number
+  act?: Act | undefined
+  residual?: Tensor | undefined
+}
+
+/** act(BatchNorm(x) + residual), by one kernel where there is one for this processor, type and layout. */
+export function normAct(bn: Module, x: Tensor, { eps, momentum, act = 'none', residual }: NormPass): Tensor {
+  const { weight, bias } = bn.own.parameters
+  const { running_mean, running_var } = bn.own.buffers
+  const tensors = [weight!, bias!, running_mean!, running_var!] as const
+  if (serves(x, weight!)) return call('anneal::norm_act', x, ...tensors, residual, act, bn.training, eps, momentum)
+  const y = aten.batch_norm(x, ...tensors, bn.training, momentum, eps, true)
+  if (residual) y.add_(residual)
+  return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
+}
+
+/** Whether the kernel takes x: in channels_last, and not so small that it would not pay. */
+function serves(x: Tensor, weight: Tensor): boolean {
+  if (!ownKernels(x.dtype) || weight.dtype !== 'float32' || x.device !== 'cpu') return false
+  const { shape } = x
+  if (shape.length !== 4) return false
+  const [n = 0, c = 0, h = 0, w = 0] = shape
+  const lies = x.strides
+  return n * h * w >= 64 && lies[1] === 1 && lies[3] === c && lies[2] === w * c && lies[0] === h * w * c
+}
