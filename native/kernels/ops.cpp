@@ -359,6 +359,8 @@ Tensor pointwiseRelu6(const Tensor& given, std::vector<Tensor> layer, bool half,
 
 }  // namespace
 
+const Kernels<float>& floatKernels() { return use<float>(); }
+
 TORCH_LIBRARY(anneal, m) {
   m.def("kernel_sets() -> str[]", sets);
   m.def("use_kernel_set(str name) -> ()", useSet);

@@ -2,13 +2,15 @@
 #include "depthwise.h"
 #include "normalise.h"
 #include "pointwise.h"
+#include "views.h"
 
 namespace anneal::kernels {
 namespace {
 
 template <class T>
 Kernels<T> tableOf() {
-  return {pointwise<T>, pointwiseGrad<T>, depthwise<T>, depthwiseGrad<T>, normalise<T>, normaliseSums<T>, clipGrad<T>};
+  return {pointwise<T>, pointwiseGrad<T>, depthwise<T>, depthwiseGrad<T>, normalise<T>, normaliseSums<T>, clipGrad<T>,
+          sizeof(T) == 4 ? viewBatch : nullptr};
 }
 
 }  // namespace
