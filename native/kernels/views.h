@@ -180,10 +180,10 @@ void sample(const Source<T>& s, const View& v, int n, Take take) {
 }
 
 // Means of blocks of ky x kx pixels; the last ones of fewer.
-inline Source<float> blocks(const View& v, std::vector<float>& memory) {
+inline Source<float> blocks(const View& v) {
   const int c = v.channels, step = c == 3 ? 4 : 1, h = (v.h + v.ky - 1) / v.ky, w = (v.w + v.kx - 1) / v.kx;
   const int held = std::max(2, w), line = v.w * c;
-  memory.assign(static_cast<size_t>(h) * held * step + 4, 0.f);
+  float* memory = scratch<float>(1, static_cast<size_t>(h) * held * step + 4, true);
   std::vector<int> sums(line);
   for (int y = 0; y < h; y++) {
     const int top = y * v.ky, rows = std::min(v.ky, v.h - top);
@@ -194,7 +194,7 @@ inline Source<float> blocks(const View& v, std::vector<float>& memory) {
     }
     for (int x = 0; x < w; x++) {
       const int left = x * v.kx, columns = std::min(v.kx, v.w - left);
-      float* to = &memory[(static_cast<size_t>(y) * held + x) * step];
+      float* to = memory + (static_cast<size_t>(y) * held + x) * step;
       for (int k = 0; k < c; k++) {
         int sum = 0;
         for (int i = 0; i < columns; i++) sum += sums[(left + i) * c + k];
@@ -202,7 +202,7 @@ inline Source<float> blocks(const View& v, std::vector<float>& memory) {
       }
     }
   }
-  return {memory.data(), h, w, held, step};
+  return {memory, h, w, held, step};
 }
 
 template <class Take>
@@ -215,8 +215,7 @@ void rowsOf(const View& v, int n, Take take) {
         for (int k = 0; k < line; k++) out[k] = from[k];
       });
   } else if (v.kx > 1 || v.ky > 1) {
-    std::vector<float> memory;
-    sample(blocks(v, memory), v, n, take);
+    sample(blocks(v), v, n, take);
   } else if (v.w == 1) {  // beside each pixel one that counts nothing
     std::vector<uint8_t> wide(static_cast<size_t>(v.h) * 2 * v.channels);
     for (int i = 0; i < v.h * v.channels; i++) wide[i / v.channels * 2 * v.channels + i % v.channels] = v.pixels[i];
@@ -236,10 +235,10 @@ inline void viewPicture(const View& v, int n, int channels, const float* scale, 
     finish(row.data(), row.data(), 0, out + static_cast<size_t>(i) * line);
   });
   // What is added depends on the mean: the whole picture first.
-  std::vector<float> whole(static_cast<size_t>(n) * seen + 4);
+  float* whole = scratch<float>(0, static_cast<size_t>(n) * seen + 4);
   double sum = 0;
   rowsOf(v, n, [&](int i, auto fill) {
-    float* to = &whole[static_cast<size_t>(i) * seen];
+    float* to = whole + static_cast<size_t>(i) * seen;
     fill(to);
     float part = 0;
 #pragma omp simd reduction(+ : part)
@@ -248,7 +247,7 @@ inline void viewPicture(const View& v, int n, int channels, const float* scale, 
   });
   const auto still = static_cast<float>(sum / (static_cast<double>(n) * seen) * (1 - v.gain) + v.add);
   for (int i = 0; i < n; i++)
-    finish(&whole[static_cast<size_t>(i) * seen], row.data(), still, out + static_cast<size_t>(i) * line);
+    finish(whole + static_cast<size_t>(i) * seen, row.data(), still, out + static_cast<size_t>(i) * line);
 }
 
 void viewBatch(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out) {
