@@ -48,6 +48,23 @@ struct Sums {
   double* second = nullptr;  // forward: of z^2; backward: of g (z - mean)
 };
 
+// What a batch shows of a picture of bytes [h, w, channels]; src/data/augment/kernel.ts writes it as numbers.
+enum Padding { kZeros, kBorder, kReflection };
+struct View {
+  const uint8_t* pixels;
+  int h, w, channels;
+  int row;              // of the batch
+  bool plain;           // whole pixels from top and left; no map
+  int top, left;
+  double map[9];        // from the view to the picture, each in [-1, 1]
+  int ky, kx, pad;      // blocks of which means are sampled
+  double add, gain;     // around the mean
+  bool coloured;
+  float colour[9];
+  double logitShift, logitGain;
+};
+constexpr int kViewNumbers = 30;
+
 template <class T>
 struct Kernels {
   // z [m][n] = f(x) W^T for x [m][k], W [n][k], f by `norm`; `stem` in place of x.
@@ -70,11 +87,16 @@ struct Kernels {
                         Sums sums);
   // dz = A g' + B z + C, g' by a z + b.
   void (*normaliseGrad)(const T* g, const T* z, NormGrad grad, Norm norm, Act act, T* dz, long m, int c);
+  // Of floats alone. Pictures as rows of out [N, n, n, channels], each channel times its scale, plus its shift.
+  void (*views)(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out);
 };
 
 // The kernels for this processor: null where it has not the instructions, or the compiler could not make them.
 const Kernels<float>* forAvx2();
 const Kernels<float>* forAvx512();
 const Kernels<Half16>* forAvx512Bf16();
+
+// Those of floats that are in use (ops.cpp); throws where there are none.
+const Kernels<float>& floatKernels();
 
 }  // namespace anneal::kernels

@@ -463,6 +463,8 @@ Tensor normAct(const Tensor& given, const Tensor& gamma, const Tensor& beta, con
 
 }  // namespace
 
+const Kernels<float>& floatKernels() { return use<float>(); }
+
 TORCH_LIBRARY(anneal, m) {
   m.def("kernel_sets() -> str[]", sets);
   m.def("use_kernel_set(str name) -> ()", useSet);

@@ -2,6 +2,7 @@ import { AnnealError } from '../base/errors.ts'
 import { empty, fromArray, noGrad, scope, type Tensor } from '../torch/index.ts'
 import { type Change, unchanged } from './augment/draw.ts'
 import { erase } from './augment/erase.ts'
+import { hasKernel, viewBatch } from './augment/kernel.ts'
 import { light, type Range } from './augment/lighting.ts'
 import { view } from './augment/view.ts'
 import type { Picture } from './types.ts'
@@ -39,11 +40,18 @@ export function pictureBatch(
   return noGrad(() =>
     scope(() => {
       const rows = empty([pictures.length, size, size, channels], { device })
-      for (const [i, picture] of pictures.entries())
-        scope(() => fill(rows.select(0, i), picture, changes?.[i] ?? unchanged, { ...options, channels }))
-      normalise(rows, pictures.map(unit), { mean, std })
-      for (const [i, change] of (changes ?? []).entries())
-        if (change.erase.length > 0) scope(() => erase(rows.select(0, i), change.erase))
+      const seen = pictures.map((picture, row) => ({ picture, change: changes?.[row] ?? unchanged, row }))
+      const own = device === 'cpu' ? seen.filter(({ picture }) => hasKernel(picture, channels)) : []
+      const others = own.length === 0 ? seen : seen.filter(one => !own.includes(one))
+      viewBatch(rows, own, { ...options, mean, std })
+      for (const { picture, change, row } of others)
+        scope(() => fill(rows.select(0, row), picture, change, { ...options, channels }))
+      if (own.length === 0) normalise(rows, pictures.map(unit), { mean, std })
+      else
+        for (const { picture, row } of others)
+          scope(() => normalise(rows.narrow(0, row, 1), [unit(picture)], { mean, std }))
+      for (const { change, row } of seen)
+        if (change.erase.length > 0) scope(() => erase(rows.select(0, row), change.erase))
       return rows.permute(0, 3, 1, 2)
     }),
   )

@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
@@ -38,6 +39,9 @@ export interface Content extends Place {
 
 /** The longest side kept, in short sides. */
 export const ASPECT = 2
+
+/** Pictures in flight beyond the cores: some are read, checked or written while others decode. */
+const spare = 2
 
 /** How often the room left on the disk is looked at, in pictures. */
 const spaceEvery = 64
@@ -110,7 +114,7 @@ async function build(
         if (++done % spaceEvery === 0) await checkSpace(folder, needed())
         onProgress?.(done, contents.length)
       },
-      { signal },
+      { signal, width: availableParallelism() + spare },
     )
     await file.sync()
     await file.close()

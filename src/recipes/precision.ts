@@ -43,8 +43,9 @@ export async function choosePrecision({
   const [wide, half] = [best('float32'), best('bfloat16')]
   const precision =
     given !== 'auto' ? given : half && wide && half.rate > worthRounding * wide.rate ? 'bfloat16' : 'float32'
-  const kernels = best(precision)?.kernels ?? 'aten'
-  useKernels(process.env.ANNEAL_KERNELS === 'aten' ? 'aten' : kernels)
+  // A net without layers for own kernels has none to choose; other parts of the way to it have.
+  const kernels = ways.some(w => w.kernels === 'own') ? best(precision)!.kernels : undefined
+  useKernels(process.env.ANNEAL_KERNELS === 'aten' ? 'aten' : (kernels ?? 'own'))
   const measured = `measured, images/s through the body: ${rates}`
   session.choice(
     'precision',

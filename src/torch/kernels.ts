@@ -31,11 +31,15 @@ export function withKernels<T>(kernels: Kernels, fn: () => T): T {
   }
 }
 
+/** Whether own kernels of float32 run where they may. */
+export const hasOwnKernels = (): boolean =>
+  chosen === 'own' && kernelSets().some(set => set === 'avx512' || set === 'avx2')
+
 /** The type that own kernels would compute in, which autocast says unless it is given; undefined where libtorch's serve. */
 export function ownKernels(
   dtype: DType = autocastDtype() ?? 'float32',
 ): Extract<DType, 'float32' | 'bfloat16'> | undefined {
   if (chosen === 'aten') return undefined
   if (dtype === 'bfloat16') return kernelSets().includes('avx512_bf16') ? dtype : undefined
-  return dtype === 'float32' && kernelSets().some(set => set === 'avx512' || set === 'avx2') ? dtype : undefined
+  return dtype === 'float32' && hasOwnKernels() ? dtype : undefined
 }

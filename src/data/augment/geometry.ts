@@ -15,11 +15,14 @@ export interface Frame {
 /** Whether a map is affine: parallels stay parallel. */
 export const isAffine = (m: Homography): boolean => m[6] === 0 && m[7] === 0
 
-const compose = (m: Homography, n: Homography): Homography =>
-  Array.from({ length: 9 }, (_, i) => {
-    const [row, column] = [3 * Math.floor(i / 3), i % 3]
-    return m[row]! * n[column]! + m[row + 1]! * n[column + 3]! + m[row + 2]! * n[column + 6]!
-  }) as unknown as Homography
+/** m after n. */
+function compose(m: Homography, n: Homography): Homography {
+  const out: number[] = []
+  for (let row = 0; row < 9; row += 3)
+    for (let column = 0; column < 3; column++)
+      out.push(m[row]! * n[column]! + m[row + 1]! * n[column + 3]! + m[row + 2]! * n[column + 6]!)
+  return out as unknown as Homography
+}
 const chain = (...maps: Homography[]): Homography => maps.reduce(compose)
 
 const affine = (...top: [number, number, number, number, number, number]): Homography => [...top, 0, 0, 1]

@@ -5,7 +5,8 @@ import type { Change } from './draw.ts'
 import { enlargement, type Frame, type Homography, isAffine, pictureMap } from './geometry.ts'
 
 const bilinear = 0
-const paddings = { zeros: 0, border: 1, reflection: 2 } as const
+/** Their numbers in grid_sampler. */
+export const paddings = { zeros: 0, border: 1, reflection: 2 } as const
 
 /** What the crop shows of a picture, in the picture's values: [bands, C, size / bands, size]. */
 export function view(
@@ -14,26 +15,40 @@ export function view(
   { size, short = size, device = 'cpu' }: { size: number; short?: number; device?: string },
 ): Tensor {
   const { height, width } = picture
-  const scale = Math.max(1, short / Math.min(height, width))
   const pixels = source(picture, device)
-  if (isPlainCrop(change, { height, width, size, scale })) {
-    const top = Math.round((height - size) * change.cropY)
-    const left = Math.round((width - size) * change.cropX)
+  const placing = placed(change, { height, width, size, short })
+  if ('top' in placing) {
+    const { top, left } = placing
     return pixels.narrow(0, top, size).narrow(1, left, size).permute(2, 0, 1).unsqueeze(0)
   }
-  const frame = { height, width, size, scale }
-  let map = pictureMap(change, frame)
+  const { map, blocks } = placing
   let x = pixels.to('float32').permute(2, 0, 1).unsqueeze(0) // [1, C, height, width]
-  const { x: sx, y: sy } = enlargement(change, frame)
-  const [kx, ky] = [Math.min(width, Math.max(1, Math.floor(1 / sx))), Math.min(height, Math.max(1, Math.floor(1 / sy)))]
-  if (kx > 1 || ky > 1) {
-    // Made smaller by 2 or more, most pixels would be stepped over: means of whole blocks are sampled instead.
-    x = aten.avg_pool2d(x, [ky, kx], { ceil_mode: true })
-    map = onBlocks(map, width / (kx * Math.ceil(width / kx)), height / (ky * Math.ceil(height / ky)))
-  }
+  if (Math.max(...blocks) > 1) x = aten.avg_pool2d(x, blocks, { ceil_mode: true })
   const bands = device === 'cpu' ? bandsOf(size, library().threads) : 1
   const grid = sampleGrid(map, size, device).reshape(bands, size / bands, size, 2)
   return aten.grid_sampler(x.expand(bands, -1, -1, -1), grid, bilinear, paddings[change.pad], false)
+}
+
+/** Where a crop lies in its picture: at whole pixels from top and left, or by a map to the means of blocks of
+ *  [height, width] pixels. */
+export type Placing =
+  | { top: number; left: number }
+  | { map: Homography; blocks: readonly [height: number, width: number] }
+
+/** Where the crop of a changed picture lies. Made smaller by 2 or more, most pixels would be stepped over: means of whole
+ *  blocks are sampled instead. */
+export function placed(change: Change, { height, width, size, short = size }: Frame & { short?: number }): Placing {
+  const frame = { height, width, size, scale: Math.max(1, short / Math.min(height, width)) }
+  if (isPlainCrop(change, frame))
+    return { top: Math.round((height - size) * change.cropY), left: Math.round((width - size) * change.cropX) }
+  const map = pictureMap(change, frame)
+  const { x: sx, y: sy } = enlargement(change, frame)
+  const [kx, ky] = [Math.min(width, Math.max(1, Math.floor(1 / sx))), Math.min(height, Math.max(1, Math.floor(1 / sy)))]
+  if (kx === 1 && ky === 1) return { map, blocks: [1, 1] }
+  return {
+    map: onBlocks(map, width / (kx * Math.ceil(width / kx)), height / (ky * Math.ceil(height / ky))),
+    blocks: [ky, kx],
+  }
 }
 
 /** The same map where the last blocks reach beyond the edge: these shares of their picture are the picture. */
@@ -76,8 +91,8 @@ function sampleGrid(map: Homography, size: number, device: string): Tensor {
   return xy.permute(1, 2, 0)
 }
 
-/** Pixels [height, width, C] as the tensor of their type. */
-function source({ data, height, width, channels = 3 }: Picture, device: string): Tensor {
+/** Pixels [height, width, C] as the tensor of their type; shared with the picture where libtorch has the type. */
+export function source({ data, height, width, channels = 3 }: Picture, device = 'cpu'): Tensor {
   if (data.length !== height * width * channels)
     throw new AnnealError(
       `a picture of ${height} × ${width} pixels and ${channels} channels has ${data.length} values; expected ${height * width * channels}.`,

@@ -1,0 +1,74 @@
+// `anneal::view_batch`: a batch of uint8 pictures as the net takes them, by one call.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/library.h>
+
+#include "kernels.h"
+
+namespace anneal::kernels {
+namespace {
+
+using at::Tensor;
+
+// A row of `views`, in src/data/augment/kernel.ts's order
+View viewOf(const Tensor& picture, const double* at, int64_t rows) {
+  TORCH_CHECK(picture.dim() == 3 && picture.scalar_type() == at::kByte && picture.device().is_cpu() &&
+                  picture.is_contiguous() && picture.numel() > 0,
+              "expected pictures [height, width, channels] of uint8 on the CPU, got ", picture.sizes());
+  TORCH_CHECK(picture.numel() <= INT32_MAX, "a picture of ", picture.numel(), " values is too large for its kernel");
+  View v{};
+  const auto whole = [&] { return static_cast<int>(*at++); };
+  v.pixels = static_cast<const uint8_t*>(picture.data_ptr());
+  v.h = static_cast<int>(picture.size(0)), v.w = static_cast<int>(picture.size(1));
+  v.channels = static_cast<int>(picture.size(2));
+  v.row = whole();
+  v.plain = whole() != 0, v.top = whole(), v.left = whole();
+  for (double& m : v.map) m = *at++;
+  v.ky = whole(), v.kx = whole(), v.pad = whole();
+  v.add = *at++, v.gain = *at++;
+  v.coloured = whole() != 0;
+  for (float& m : v.colour) m = static_cast<float>(*at++);
+  v.logitShift = *at++, v.logitGain = *at++;
+  TORCH_CHECK(v.row >= 0 && v.row < rows, "there is no row ", v.row, " of ", rows);
+  TORCH_CHECK(v.ky >= 1 && v.kx >= 1 && v.pad >= kZeros && v.pad <= kReflection, "a view is not as kernel.ts writes it");
+  return v;
+}
+
+void viewBatch(const Tensor& out, const std::vector<Tensor>& pictures, const Tensor& views, const Tensor& scale,
+               const Tensor& shift) {
+  const auto plain = [](const Tensor& t, at::ScalarType type) {
+    TORCH_CHECK(t.scalar_type() == type && t.device().is_cpu() && t.is_contiguous(), "expected contiguous ", type,
+                " on the CPU, got ", t.scalar_type(), " ", t.sizes());
+  };
+  plain(out, at::kFloat), plain(views, at::kDouble), plain(scale, at::kFloat), plain(shift, at::kFloat);
+  const auto count = static_cast<int64_t>(pictures.size());
+  TORCH_CHECK(out.dim() == 4 && out.size(1) == out.size(2) && (out.size(3) == 1 || out.size(3) == 3),
+              "expected a batch [N, size, size, 1 or 3], got ", out.sizes());
+  TORCH_CHECK(views.dim() == 2 && views.size(0) == count && views.size(1) == kViewNumbers, "expected views [", count, ", ",
+              kViewNumbers, "], got ", views.sizes());
+  const auto size = out.size(1), channels = out.size(3);
+  TORCH_CHECK(scale.numel() == channels && shift.numel() == channels, "expected a scale and a shift for each channel");
+  std::vector<View> made;
+  made.reserve(pictures.size());
+  const auto* at = static_cast<const double*>(views.data_ptr());
+  for (const auto& picture : pictures) {
+    made.push_back(viewOf(picture, at, out.size(0)));
+    const auto& v = made.back();
+    at += kViewNumbers;
+    TORCH_CHECK(v.channels == channels || v.channels == 1, "a picture has ", v.channels, " channels, the batch ", channels);
+    TORCH_CHECK(!v.plain || (v.top >= 0 && v.left >= 0 && v.top + size <= v.h && v.left + size <= v.w),
+                "a crop of ", size, " at ", v.top, ", ", v.left, " is not inside ", v.h, " x ", v.w);
+  }
+  threads = at::get_num_threads();
+  floatKernels().views(made.data(), static_cast<int>(count), static_cast<int>(size), static_cast<int>(channels),
+                       static_cast<const float*>(scale.data_ptr()), static_cast<const float*>(shift.data_ptr()),
+                       static_cast<float*>(out.data_ptr()));
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(anneal, m) {
+  m.def("view_batch(Tensor(a!) out, Tensor[] pictures, Tensor views, Tensor scale, Tensor shift) -> ()", viewBatch);
+}
+
+}  // namespace anneal::kernels

@@ -1,0 +1,263 @@
+// Pictures of a batch: each by its projective map, lit, normalised. Plain loops, which the compiler makes into vectors of
+// the instruction set that includes this.
+//
+// Places are computed as libtorch's grid_sampler does (align_corners false), step by step in float, so that they are the
+// same. A picture is one thread's work: its bits depend on nothing but itself.
+#pragma once
+#include "lights.h"
+
+namespace anneal::kernels {
+namespace {
+
+typedef float F4 __attribute__((vector_size(16)));
+typedef int I4 __attribute__((vector_size(16)));
+
+// Between which two neighbours a place lies, and what each of them counts. `first` and the one after it are inside.
+struct Places {
+  explicit Places(int n) : first(n), a(n), b(n) {}
+  std::vector<int> first;
+  std::vector<float> a, b;
+};
+
+template <int pad>
+ANNEAL_INLINE float inside(float x, int size) {
+  if constexpr (pad == kReflection) {
+    // A product in place of the quotient: one turn more or less at an edge gives the same edge.
+    const float span = 2.f * size, turn = 1.f / span, in = std::fabs(x + 0.5f), rest = in - std::trunc(in * turn) * span;
+    x = std::min(rest, span - rest) - 0.5f;
+  }
+  if constexpr (pad != kZeros) x = std::min(std::max(x, 0.f), size - 1.f);
+  return x;
+}
+
+// at: in [-1, 1] of an axis of `size` pixels, of which memory holds `held`, at least 2.
+template <int pad>
+void place(const float* at, int n, int size, int held, Places& out) {
+  int* __restrict first = out.first.data();
+  float *__restrict a = out.a.data(), *__restrict b = out.b.data();
+  const float half = size / 2.f, other = size > 1 ? 1.f : 0.f;
+  const int last = held - 2;
+  for (int i = 0; i < n; i++) {
+    const float x = inside<pad>((at[i] + 1.f) * half - 0.5f, size);
+    const int from = std::min(std::max(static_cast<int>(x), 0), last);
+    const auto left = static_cast<float>(from);
+    first[i] = from;
+    a[i] = std::max(1.f - std::fabs(x - left), 0.f);
+    b[i] = std::max(other - std::fabs(x - left - 1.f), 0.f);
+  }
+}
+inline void place(int pad, const float* at, int n, int size, int held, Places& out) {
+  if (pad == kZeros) return place<kZeros>(at, n, size, held, out);
+  if (pad == kBorder) return place<kBorder>(at, n, size, held, out);
+  place<kReflection>(at, n, size, held, out);
+}
+
+// What is sampled: bytes, `step` 1 or 3 a pixel, or the means of blocks, floats, 1 or 4 (of which 3 count) a pixel.
+// Memory is at least 2 wide.
+template <class T>
+struct Source {
+  const T* at;
+  int h, w, held, step;
+  const T* row(int y) const { return at + static_cast<size_t>(std::min(std::max(y, 0), h - 1)) * held * step; }
+};
+
+// Four bytes as floats; the compiler finds no vectors in a loop over so few.
+ANNEAL_INLINE F4 four(const uint8_t* p) {
+  int bytes;
+  memcpy(&bytes, p, 4);
+  return _mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
+}
+// Two neighbours of 3 channels; bytes are read within them alone.
+ANNEAL_INLINE void pair(const uint8_t* p, F4& left, F4& right) { left = four(p), right = four(p + 2); }
+ANNEAL_INLINE void pair(const float* p, F4& left, F4& right) { memcpy(&left, p, 16), memcpy(&right, p + 4, 16); }
+// The right one's three channels first
+template <class T>
+ANNEAL_INLINE F4 aligned(F4 right) {
+  if constexpr (sizeof(T) == 1) return __builtin_shuffle(right, I4{1, 2, 3, 3});
+  return right;
+}
+
+// One row of the view, n pixels of 1 or 3 channels; `out` has room for one float more. `at` is scratch, 2 n.
+template <class T>
+void sampleRow(const Source<T>& s, const Places& xs, const Places& ys, int n, int* __restrict at, float* __restrict out) {
+  const int *x = xs.first.data(), *y = ys.first.data(), line = s.held * s.step, last = s.h - 1, step = s.step;
+  for (int j = 0; j < n; j++) {
+    at[j] = y[j] * line + x[j] * step;
+    at[n + j] = at[j] + (y[j] < last ? line : 0);
+  }
+  const float *left = xs.a.data(), *right = xs.b.data(), *up = ys.a.data(), *down = ys.b.data();
+  const T* from = s.at;
+  if (step == 1) {
+    for (int j = 0; j < n; j++) {
+      const T *upper = from + at[j], *lower = from + at[n + j];
+      out[j] = left[j] * (up[j] * upper[0] + down[j] * lower[0]) + right[j] * (up[j] * upper[1] + down[j] * lower[1]);
+    }
+    return;
+  }
+  for (int j = 0; j < n; j++) {
+    F4 ul, ur, ll, lr;
+    pair(from + at[j], ul, ur), pair(from + at[n + j], ll, lr);
+    const F4 v = left[j] * (up[j] * ul + down[j] * ll) + right[j] * aligned<T>(up[j] * ur + down[j] * lr);
+    memcpy(out + 3 * j, &v, 16);
+  }
+}
+
+// Where rows and columns stay rows and columns: rows are mixed first, then their columns.
+template <class T>
+class Straight {
+ public:
+  Straight(const Source<T>& s, const Places& xs, int n) : s_(s), xs_(xs), n_(n) {
+    const auto [least, most] = std::minmax_element(xs.first.begin(), xs.first.end());
+    from_ = *least * s.step, count_ = (*most - *least + 2) * s.step;
+    mixed_.resize(count_ + 4);
+    for (auto& x : columns_ = xs.first) x = x * s.step - from_;
+  }
+  void row(int y, float up, float down, float* out) {
+    const T *upper = s_.row(y) + from_, *lower = s_.row(y + 1) + from_;
+    float* mixed = mixed_.data();
+    if (down == 0)
+      for (int i = 0; i < count_; i++) mixed[i] = up * upper[i];
+    else
+      for (int i = 0; i < count_; i++) mixed[i] = up * upper[i] + down * lower[i];
+    const float *a = xs_.a.data(), *b = xs_.b.data();
+    const int* columns = columns_.data();
+    if (s_.step == 1)
+      for (int j = 0; j < n_; j++) out[j] = a[j] * mixed[columns[j]] + b[j] * mixed[columns[j] + 1];
+    else
+      for (int j = 0; j < n_; j++) {
+        F4 left, right;
+        memcpy(&left, mixed + columns[j], 16), memcpy(&right, mixed + columns[j] + s_.step, 16);
+        const F4 v = a[j] * left + b[j] * right;
+        memcpy(out + 3 * j, &v, 16);
+      }
+  }
+
+ private:
+  const Source<T>& s_;
+  const Places& xs_;
+  int n_, from_, count_;
+  std::vector<int> columns_;
+  std::vector<float> mixed_;
+};
+
+// Rows of a view, one after another, into a place that has room for one float more.
+template <class T, class Take>
+void sample(const Source<T>& s, const View& v, int n, Take take) {
+  const int planes = v.map[6] == 0 && v.map[7] == 0 ? 2 : 3;
+  std::vector<float> across(3 * n), down(3 * n), at(n);
+  for (int p = 0; p < planes; p++)
+    for (int i = 0; i < n; i++) {
+      const double x = (2. * i + 1) / n - 1;
+      across[p * n + i] = static_cast<float>(v.map[3 * p] * x + v.map[3 * p + 2]);
+      down[p * n + i] = static_cast<float>(v.map[3 * p + 1] * x);
+    }
+  Places xs(n), ys(n);
+  const int rows = std::max(2, s.h);
+  if (planes == 2 && v.map[1] == 0 && v.map[3] == 0) {
+    place(v.pad, across.data(), n, s.w, s.held, xs);
+    for (int i = 0; i < n; i++) at[i] = across[n] + down[n + i];
+    place(v.pad, at.data(), n, s.h, rows, ys);
+    Straight<T> straight(s, xs, n);
+    for (int i = 0; i < n; i++) take(i, [&](float* out) { straight.row(ys.first[i], ys.a[i], ys.b[i], out); });
+    return;
+  }
+  const auto line = [&](int p, int i, float* to) {
+    const float *share = &across[p * n], by = down[p * n + i];
+    for (int j = 0; j < n; j++) to[j] = share[j] + by;
+  };
+  std::vector<float> x(n), y(n), w(n);
+  std::vector<int> scratch(2 * n);
+  for (int i = 0; i < n; i++) {
+    line(0, i, x.data()), line(1, i, y.data());
+    if (planes == 3) {
+      line(2, i, w.data());
+      for (int j = 0; j < n; j++) x[j] /= w[j], y[j] /= w[j];
+    }
+    place(v.pad, x.data(), n, s.w, s.held, xs);
+    place(v.pad, y.data(), n, s.h, rows, ys);
+    take(i, [&](float* out) { sampleRow(s, xs, ys, n, scratch.data(), out); });
+  }
+}
+
+// Means of blocks of ky x kx pixels; the last ones of fewer.
+inline Source<float> blocks(const View& v) {
+  const int c = v.channels, step = c == 3 ? 4 : 1, h = (v.h + v.ky - 1) / v.ky, w = (v.w + v.kx - 1) / v.kx;
+  const int held = std::max(2, w), line = v.w * c;
+  float* memory = scratch<float>(1, static_cast<size_t>(h) * held * step + 4, true);
+  std::vector<int> sums(line);
+  for (int y = 0; y < h; y++) {
+    const int top = y * v.ky, rows = std::min(v.ky, v.h - top);
+    std::fill(sums.begin(), sums.end(), 0);
+    for (int r = 0; r < rows; r++) {
+      const uint8_t* from = v.pixels + static_cast<size_t>(top + r) * line;
+      for (int i = 0; i < line; i++) sums[i] += from[i];
+    }
+    for (int x = 0; x < w; x++) {
+      const int left = x * v.kx, columns = std::min(v.kx, v.w - left);
+      float* to = memory + (static_cast<size_t>(y) * held + x) * step;
+      for (int k = 0; k < c; k++) {
+        int sum = 0;
+        for (int i = 0; i < columns; i++) sum += sums[(left + i) * c + k];
+        to[k] = static_cast<float>(sum) / (rows * columns);
+      }
+    }
+  }
+  return {memory, h, w, held, step};
+}
+
+template <class Take>
+void rowsOf(const View& v, int n, Take take) {
+  if (v.plain) {
+    const int line = n * v.channels;
+    const uint8_t* from = v.pixels + (static_cast<size_t>(v.top) * v.w + v.left) * v.channels;
+    for (int i = 0; i < n; i++, from += static_cast<size_t>(v.w) * v.channels)
+      take(i, [&](float* out) {
+        for (int k = 0; k < line; k++) out[k] = from[k];
+      });
+  } else if (v.kx > 1 || v.ky > 1) {
+    sample(blocks(v), v, n, take);
+  } else if (v.w == 1) {  // beside each pixel one that counts nothing
+    std::vector<uint8_t> wide(static_cast<size_t>(v.h) * 2 * v.channels);
+    for (int i = 0; i < v.h * v.channels; i++) wide[i / v.channels * 2 * v.channels + i % v.channels] = v.pixels[i];
+    sample(Source<uint8_t>{wide.data(), v.h, 1, 2, v.channels}, v, n, take);
+  } else {
+    sample(Source<uint8_t>{v.pixels, v.h, v.w, v.w, v.channels}, v, n, take);
+  }
+}
+
+// out: [n, n, channels]
+inline void viewPicture(const View& v, int n, int channels, const float* scale, const float* shift, float* out) {
+  const int line = n * channels, seen = n * v.channels;
+  std::vector<float> row(std::max(line, seen) + 4);
+  const Finish finish{v, n, channels, scale, shift};
+  if (v.gain == 1 && v.add == 0) return rowsOf(v, n, [&](int i, auto fill) {
+    fill(row.data());
+    finish(row.data(), row.data(), 0, out + static_cast<size_t>(i) * line);
+  });
+  // What is added depends on the mean: the whole picture first.
+  float* whole = scratch<float>(0, static_cast<size_t>(n) * seen + 4);
+  double sum = 0;
+  rowsOf(v, n, [&](int i, auto fill) {
+    float* to = whole + static_cast<size_t>(i) * seen;
+    fill(to);
+    float part = 0;
+#pragma omp simd reduction(+ : part)
+    for (int k = 0; k < seen; k++) part += to[k];
+    sum += part;
+  });
+  const auto still = static_cast<float>(sum / (static_cast<double>(n) * seen) * (1 - v.gain) + v.add);
+  for (int i = 0; i < n; i++)
+    finish(whole + static_cast<size_t>(i) * seen, row.data(), still, out + static_cast<size_t>(i) * line);
+}
+
+void viewBatch(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out) {
+  std::vector<float> scales(static_cast<size_t>(n) * channels), shifts(scales.size());
+  for (size_t i = 0; i < scales.size(); i++) scales[i] = scale[i % channels], shifts[i] = shift[i % channels];
+  const size_t each = static_cast<size_t>(n) * n * channels;
+#pragma omp parallel for schedule(dynamic) num_threads(std::min(threads, count)) if (threads > 1 && count > 1)
+  for (int i = 0; i < count; i++)
+    viewPicture(views[i], n, channels, scales.data(), shifts.data(), out + views[i].row * each);
+}
+
+}  // namespace
+}  // namespace anneal::kernels
