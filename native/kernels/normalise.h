@@ -42,16 +42,18 @@ struct Numbers {
   ANNEAL_INLINE V& operator[](int v) { return at[v]; }
 };
 
-// f(thread, first row, last row, channel, lanes from there), some rows at a time: their sums are float
+// f(thread, first row, last row, channel, lanes from there), some rows at a time: their sums are float. Few where rows are
+// long, so that memory is read in its order.
 template <class F>
 void byRows(long m, int c, F f) {
 #pragma omp parallel num_threads(threads)
   {
     const int t = omp_get_thread_num();
+    const long rows = std::clamp(2048 / c, 4, 32);
     long from, to;
     share(m, t, &from, &to);
-    for (long r = from; r < to; r += 32) {
-      const long end = std::min(to, r + 32);
+    for (long r = from; r < to; r += rows) {
+      const long end = std::min(to, r + rows);
       int i = 0;
       for (; i + 16 * kLanes <= c; i += 16 * kLanes) f(t, r, end, i, Whole<kLanes>{});
       for (; i + 16 <= c; i += 16) f(t, r, end, i, Whole<1>{});

@@ -36,12 +36,14 @@ export function normAct(bn: Module, x: Tensor, { eps, momentum, act = 'none', re
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
 }
 
-/** Whether the kernel takes x: in channels_last, and not so small that it would not pay. */
+/** Whether the kernel takes x: in channels_last, and of a size where it is the faster one. It was the slower one where
+ *  rows of many channels do not fit the caches. */
 function serves(x: Tensor, weight: Tensor): boolean {
   if (!ownKernels(x.dtype) || weight.dtype !== 'float32' || x.device !== 'cpu') return false
   const { shape } = x
   if (shape.length !== 4) return false
   const [n = 0, c = 0, h = 0, w = 0] = shape
   const lies = x.strides
+  if (c > 128 && n * c * h * w > 2 ** 20) return false
   return n * h * w >= 64 && lies[1] === 1 && lies[3] === c && lies[2] === w * c && lies[0] === h * w * c
 }
