@@ -149,12 +149,12 @@ rmSync(cache, { recursive: true, force: true })
 
 const ratios = rivals && {
   firstEpoch: {
-    torchvision: jpeg.firstEpoch.best / rivals.torchvision.best,
-    fastai: jpeg.firstEpoch.best / rivals.fastai.best,
+    torchvision: jpeg.firstEpoch.median / rivals.torchvision.median,
+    fastai: jpeg.firstEpoch.median / rivals.fastai.median,
   },
   laterEpoch: {
-    torchvision: jpeg.laterEpoch.best / rivals.torchvision.best,
-    fastai: jpeg.laterEpoch.best / rivals.fastai.best,
+    torchvision: jpeg.laterEpoch.median / rivals.torchvision.median,
+    fastai: jpeg.laterEpoch.median / rivals.fastai.median,
   },
 }
 const summary = {
