@@ -1,5 +1,5 @@
 import { aten, autocast, noGrad, scope, type Tensor } from '../torch/index.ts'
-import type { Network, Precision } from '../train/network.ts'
+import type { Network } from '../train/network.ts'
 import type { Objective, Targets } from '../train/objective.ts'
 import { inOrder, type Source } from '../train/source.ts'
 import { turn } from '../train/turn.ts'
@@ -44,12 +44,7 @@ export function judgeLikeness(distance: number | undefined, head: Validated, cha
 export async function distanceFromImageNet(
   { body, device = 'cpu', features, net }: Network,
   source: Source,
-  {
-    most = 128,
-    batchSize = 32,
-    precision = 'float32',
-    signal,
-  }: { most?: number; batchSize?: number; precision?: Precision; signal?: AbortSignal | undefined } = {},
+  { most = 128, batchSize = 32, signal }: { most?: number; batchSize?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<number | undefined> {
   const layers = [...body.modules()].map(([, m]) => m).filter(m => m.kind === 'BatchNorm2d')
   if (layers.length === 0) return undefined
@@ -73,7 +68,8 @@ export async function distanceFromImageNet(
             numbers.map(n => n * step),
             0,
           )
-          autocast(precision, () => features(x), { device })
+          // Watched layers run one by one, which few processors do fast in 16 bits.
+          autocast('float32', () => features(x), { device })
         }),
       )
       await turn(signal)

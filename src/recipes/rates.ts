@@ -19,7 +19,7 @@ export interface Factor {
 /** The factor between layer groups: as asked (`factor`, `like`), else 3 or 10 by how unlike ImageNet's the pictures are;
  *  1 over random weights. */
 export async function chooseFactor(
-  { net, objective, source, precision }: Prepared,
+  { net, objective, source }: Prepared,
   { options, signal }: Pick<Context, 'options' | 'signal'>,
   head: HeadResult,
 ): Promise<Factor> {
@@ -33,7 +33,7 @@ export async function chooseFactor(
   if (like === 'different') return { factor: 10, reason: "pictures unlike ImageNet's, as said" }
   if (!pretrained) return { factor: 1, reason: 'none of them is pretrained' }
   const train = source('train')
-  const distance = await distanceFromImageNet(net, train, { precision, signal })
+  const distance = await distanceFromImageNet(net, train, { signal })
   return judgeLikeness(distance, head, chanceOf(objective, source('valid').targets))
 }
 
