@@ -18,6 +18,10 @@ interface ResumeState {
   tensors?: string
 }
 
+/** What makes two events the same to a reader. A reason names options as the one who runs it types them. */
+const wordsOf = (body: EventBody): string =>
+  body.type === 'choice' ? `${body.what}: ${body.value}` : JSON.stringify(body)
+
 /** A run in progress. Steps that are done answer from memory (`once`), so that a resumed recipe is the same program run
  *  again; the step in progress goes on from the last checkpoint. */
 export class Session {
@@ -66,12 +70,12 @@ export class Session {
 
   emit(body: EventBody): void {
     if (body.type === 'batch') this.#told.clear()
-    if (this.#told.has(JSON.stringify(body))) this.#listen({ t: this.run.seconds, ...body })
+    if (this.#told.has(wordsOf(body))) this.#listen({ t: this.run.seconds, ...body })
     else this.#listen(this.run.append(body))
   }
   #remember(): void {
     for (const { t, ...body } of readEvents(this.run.paths.events).events)
-      if (['choice', 'line', 'scan', 'lrFind'].includes(body.type)) this.#told.add(JSON.stringify(body))
+      if (['choice', 'line', 'scan', 'lrFind'].includes(body.type)) this.#told.add(wordsOf(body))
   }
   choice(what: string, value: string, reason: string): void {
     this.emit({ type: 'choice', what, value, reason })
