@@ -214,7 +214,7 @@ program
   .option('--list', 'print them instead of serving a page')
   .option('--json', 'print them, one JSON line each')
   .option('--decide <file>', 'take decisions from JSON lines: file, action (keep, drop, relabel), label; - reads stdin')
-  .option('--port <n>', 'of the page, on the loopback address (default: any free one)', number)
+  .option('--port <n>', 'of the review page, on the loopback address (default: any free one)', number)
   .action(lazy(async () => (await import('./clean.ts')).clean))
 
 program
