@@ -114,6 +114,7 @@ void defineDispatch(napi_env env, napi_value exports);
 void defineTensor(napi_env env, napi_value exports);
 void defineAutograd(napi_env env, napi_value exports);
 void defineState(napi_env env, napi_value exports);
+void definePictures(napi_env env, napi_value exports);
 void freeOperators(Door& d);
 
 }  // namespace anneal

@@ -269,6 +269,7 @@ NAPI_MODULE_INIT() {
     defineTensor(env, exports);
     defineAutograd(env, exports);
     defineState(env, exports);
+    definePictures(env, exports);
   } catch (const std::exception& e) {
     napi_throw_error(env, nullptr, e.what());
   } catch (const PendingException&) {

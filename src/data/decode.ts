@@ -12,7 +12,7 @@ import { copyToThree, fillMissing, flatten, type Raster, stackRasters, stretch, 
 import type { Picture, Place } from './types.ts'
 
 /** Changes whenever the same file would decode to other pixels; part of the cache's key. */
-export const DECODER_VERSION = `1/${vipsVersion}`
+export const DECODER_VERSION = `2/${vipsVersion}`
 
 /** What becomes of a picture's channels.
  *  - `rgb`: always red, green and blue of 8 bits: grey is copied, transparency laid on white, 16 bits are scaled

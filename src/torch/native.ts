@@ -39,6 +39,7 @@ export interface Native {
   setRequiresGrad(t: Tensor, on: boolean): void
   isLeaf(t: Tensor): boolean
   retainGrad(t: Tensor): void
+  decodeJpeg(bytes: Uint8Array, numbers: readonly number[], out: Uint8Array): Promise<boolean>
   setThreads(n: number): void
   threads(): number
   version(): string

@@ -1,0 +1,505 @@
+// A decoder of baseline JPEG (ITU T.81) with the arithmetic of libjpeg: its slow integer IDCT, whole or reduced
+// (jidctint.c, jidctred.c), its "fancy" upsampling (jdsample.c) and its colours (jdcolor.c). The pixels are libjpeg's to the bit.
+//
+// libjpeg draws whatever wrong bits say. Here the entropy-coded data must keep their grammar: a bit error makes Huffman
+// decoding lose step, and soon a block runs over its 64 coefficients, meets a code that no symbol has, or the data end
+// too early or too late (F.2). All reads are bounded by the file, all writes by what the header gave.
+#pragma once
+#include <cstdlib>
+#include <cstring>
+
+#include "pictures.h"
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define ANNEAL_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define ANNEAL_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (__typeof__((a) + (a))){__VA_ARGS__})
+#endif
+
+namespace anneal::pictures {
+namespace {
+
+typedef int32_t I8 __attribute__((vector_size(32)));
+typedef uint8_t B16 __attribute__((vector_size(16)));
+typedef uint16_t Pair __attribute__((aligned(1), may_alias));
+
+inline int least(int a, int b) { return a < b ? a : b; }
+inline int most(int a, int b) { return a > b ? a : b; }
+inline uint8_t clip(int v) { return static_cast<uint8_t>(most(0, least(255, v))); }
+inline I8 widen(const uint8_t* p) {
+#ifdef __AVX2__
+  return (I8)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#else
+  return I8{p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]};
+#endif
+}
+inline B16 narrow(I8 a, I8 b) {  // to 0 .. 255
+#ifdef __SSE2__
+  __m128i v[4];
+  memcpy(v, &a, 32);
+  memcpy(v + 2, &b, 32);
+  return (B16)_mm_packus_epi16(_mm_packs_epi32(v[0], v[1]), _mm_packs_epi32(v[2], v[3]));
+#else
+  B16 out;
+  for (int i = 0; i < 8; i++) out[i] = clip(a[i]), out[i + 8] = clip(b[i]);
+  return out;
+#endif
+}
+// r g b r g b ... of 16 pixels
+inline void interleave(B16 r, B16 g, B16 b, uint8_t* out) {
+  const B16 v[3] = {
+      ANNEAL_SHUFFLE(ANNEAL_SHUFFLE(r, g, 0, 16, 0, 1, 17, 0, 2, 18, 0, 3, 19, 0, 4, 20, 0, 5), b, 0, 1, 16, 3, 4, 17, 6, 7, 18, 9, 10, 19, 12, 13, 20, 15),
+      ANNEAL_SHUFFLE(ANNEAL_SHUFFLE(r, g, 21, 0, 6, 22, 0, 7, 23, 0, 8, 24, 0, 9, 25, 0, 10, 26), b, 0, 21, 2, 3, 22, 5, 6, 23, 8, 9, 24, 11, 12, 25, 14, 15),
+      ANNEAL_SHUFFLE(ANNEAL_SHUFFLE(r, g, 0, 11, 27, 0, 12, 28, 0, 13, 29, 0, 14, 30, 0, 15, 31, 0), b, 26, 1, 2, 27, 4, 5, 28, 7, 8, 29, 10, 11, 30, 13, 14, 31)};
+  memcpy(out, v, 48);
+}
+inline int ceilDiv(int a, int b) { return (a + b - 1) / b; }
+
+// Memory of a thread, kept from picture to picture up to a size that pictures usually have.
+template <class T>
+class Room {
+ public:
+  ~Room() { free(p_); }
+  T* get(size_t count) {
+    if (count > count_) {
+      free(p_);
+      p_ = static_cast<T*>(malloc(count * sizeof(T) + 64));
+      count_ = p_ ? count : 0;
+    }
+    return p_;
+  }
+  void settle() {
+    if (count_ * sizeof(T) <= (size_t(8) << 20)) return;
+    free(p_);
+    p_ = nullptr;
+    count_ = 0;
+  }
+
+ private:
+  T* p_ = nullptr;
+  size_t count_ = 0;
+};
+
+constexpr int kQuick = 10;
+constexpr uint8_t kZigzag[64] = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
+                                 41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
+                                 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+
+struct Huffman {
+  bool given = false;
+  uint16_t quick[1 << kQuick];  // length << 8 | symbol; 0: a longer code
+  int32_t limit[17];            // the last code of a length, or -1
+  int32_t first[17];            // added to a code: where its symbol stands
+  uint8_t symbols[256];
+};
+
+struct Component {
+  int id, across, down;  // sampling factors
+  int quantiser;
+  const Huffman *dc, *ac;
+  int last;              // the DC before
+  int block;             // its blocks come out as block x block pixels
+  int width, height;     // in pixels that mean something
+  int stride;            // of its plane
+  uint8_t* plane;
+};
+
+// Bits from the left; zeros beyond the end, counted as padding.
+struct Bits {
+  const uint8_t *at, *end;
+  uint64_t held = 0;
+  int count = 0, padded = 0;
+
+  void fill() {  // to more than 56
+    if (end - at >= 8) {
+      uint64_t next;
+      memcpy(&next, at, 8);
+      const uint64_t inverted = ~next;  // a zero byte where `next` has 0xff
+      if (!((inverted - 0x0101010101010101u) & ~inverted & 0x8080808080808080u)) {
+        held |= __builtin_bswap64(next) >> count;
+        const int bytes = (63 - count) >> 3;
+        at += bytes;
+        count += 8 * bytes;
+        return;
+      }
+    }
+    while (count <= 56) {
+      uint64_t byte = 0;
+      if (at < end && (*at != 0xff || (at + 1 < end && at[1] == 0))) {
+        byte = *at;
+        at += *at == 0xff ? 2 : 1;
+      } else {
+        padded += 8;
+      }
+      held |= byte << (56 - count);
+      count += 8;
+    }
+  }
+  void drop(int n) {
+    held <<= n;
+    count -= n;
+  }
+  // The next symbol, or -1. Takes up to 16 bits.
+  int symbol(const Huffman& table) {
+    if (count < 32) fill();
+    const unsigned quick = table.quick[held >> (64 - kQuick)];
+    if (quick) {
+      drop(quick >> 8);
+      return quick & 255;
+    }
+    for (int length = kQuick + 1; length <= 16; length++) {
+      const int code = static_cast<int>(held >> (64 - length));
+      if (code <= table.limit[length]) {
+        drop(length);
+        return table.symbols[(code + table.first[length]) & 255];
+      }
+    }
+    return -1;
+  }
+  // A number of 1 to 15 bits (F.2.2.1 EXTEND); `symbol` has left that many.
+  int number(int size) {
+    const int value = static_cast<int>(held >> (64 - size));
+    drop(size);
+    return value >= 1 << (size - 1) ? value : value - (1 << size) + 1;
+  }
+};
+
+class Reader {
+ public:
+  Reader(const uint8_t* bytes, size_t length) : at_(bytes), end_(bytes + length) {}
+
+  // Up to the scan's data.
+  bool header() {
+    if (end_ - at_ < 4 || at_[0] != 0xff || at_[1] != 0xd8) return false;
+    at_ += 2;
+    for (;;) {
+      while (end_ - at_ >= 2 && at_[0] == 0xff && at_[1] == 0xff) at_++;
+      if (end_ - at_ < 4 || at_[0] != 0xff) return false;
+      const int marker = at_[1], length = word(at_ + 2);
+      if (length < 2 || end_ - at_ < 2 + length) return false;
+      const uint8_t* body = at_ + 4;
+      at_ += 2 + length;
+      if (marker == 0xda) return scan(body, length - 2);
+      if (!segment(marker, body, length - 2)) return false;
+    }
+  }
+
+  int width = 0, height = 0, count = 0;
+  Component parts[3];
+
+  // The planes, at 1 / shrink; memory for them is taken from `room`.
+  bool planes(int shrink, Room<uint8_t>& room) {
+    across_ = parts[0].across, down_ = parts[0].down;
+    if (count == 1) across_ = down_ = parts[0].across = parts[0].down = 1;
+    const int unitsAcross = ceilDiv(width, 8 * across_), unitsDown = ceilDiv(height, 8 * down_);
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++) {
+      Component& c = parts[i];
+      // What is sampled less often keeps more of its coefficients instead of being upsampled (jdmaster.c).
+      c.block = 8 / shrink;
+      while (c.block < 8 && across_ * (8 / shrink) % (c.across * c.block * 2) == 0 &&
+             down_ * (8 / shrink) % (c.down * c.block * 2) == 0)
+        c.block *= 2;
+      c.width = ceilDiv(width * c.across * c.block, across_ * 8);
+      c.height = ceilDiv(height * c.down * c.block, down_ * 8);
+      c.stride = unitsAcross * c.across * c.block;
+      bytes += static_cast<size_t>(c.stride) * unitsDown * c.down * c.block;
+    }
+    uint8_t* plane = room.get(bytes + 64);
+    if (!plane) return false;
+    for (int i = 0; i < count; i++) {
+      Component& c = parts[i];
+      c.plane = plane;
+      plane += static_cast<size_t>(c.stride) * unitsDown * c.down * c.block;
+    }
+    return data(unitsAcross, unitsDown);
+  }
+
+ private:
+  static int word(const uint8_t* p) { return p[0] << 8 | p[1]; }
+
+  bool segment(int marker, const uint8_t* body, int length) {
+    if (marker == 0xdb) return quantisers(body, length);
+    if (marker == 0xc4) return huffman(body, length);
+    if (marker == 0xc0 || marker == 0xc1) return frame(body, length);
+    if (marker == 0xdd) {
+      if (length != 2) return false;
+      interval_ = word(body);
+      return true;
+    }
+    if (marker == 0xe0 && length >= 14 && !memcmp(body, "JFIF", 5)) {
+      if (body[5] != 1) return false;
+      jfif_ = true;
+    }
+    if (marker == 0xee && length >= 12 && !memcmp(body, "Adobe", 5)) adobe_ = body[11];
+    return marker >= 0xe0 ? marker <= 0xef || marker == 0xfe : false;  // application data and comments
+  }
+
+  bool quantisers(const uint8_t* body, int length) {
+    for (; length >= 65; body += 65, length -= 65) {
+      if (body[0] > 3) return false;  // of 16 bits, or no such table
+      for (int i = 0; i < 64; i++) quantiser_[body[0]][kZigzag[i]] = body[1 + i];
+      quantised_ |= 1 << body[0];
+    }
+    return length == 0;
+  }
+
+  bool huffman(const uint8_t* body, int length) {
+    while (length >= 17) {
+      if ((body[0] & ~0x13) != 0) return false;
+      Huffman& table = tables_[body[0] >> 4][body[0] & 3];
+      int total = 0;
+      for (int i = 1; i <= 16; i++) total += body[i];
+      if (total > 256 || length < 17 + total) return false;
+      table = Huffman{};
+      memcpy(table.symbols, body + 17, total);
+      for (int i = 0; i < total; i++)
+        if (body[0] < 16 && table.symbols[i] > 15) return false;  // of DC: numbers of bits
+      for (int size = 1, code = 0, index = 0; size <= 16; size++, code <<= 1) {
+        table.first[size] = index - code;
+        const int n = body[size];
+        if (code + n >= 1 << size) return false;  // no code is all ones
+        for (int i = 0; i < n; i++, code++, index++)
+          if (size <= kQuick)
+            for (int k = code << (kQuick - size); k < (code + 1) << (kQuick - size); k++)
+              table.quick[k] = size << 8 | table.symbols[index];
+        table.limit[size] = n > 0 ? code - 1 : -1;
+      }
+      table.given = true;
+      body += 17 + total;
+      length -= 17 + total;
+    }
+    return length == 0;
+  }
+
+  bool frame(const uint8_t* body, int length) {
+    if (count || length < 6 || body[0] != 8) return false;
+    height = word(body + 1), width = word(body + 3), count = body[5];
+    if (!width || !height || (count != 1 && count != 3) || length != 6 + 3 * count) return false;
+    for (int i = 0; i < count; i++) {
+      const uint8_t* p = body + 6 + 3 * i;
+      parts[i] = Component{p[0], p[1] >> 4, p[1] & 15, p[2], nullptr, nullptr, 0, 0, 0, 0, 0, nullptr};
+      if (p[2] > 3 || parts[i].across < 1 || parts[i].across > 4 || parts[i].down < 1 || parts[i].down > 4) return false;
+    }
+    if (count == 1) return true;
+    const Component& y = parts[0];
+    const bool usual = (y.across == 1 && y.down == 1) || (y.across == 2 && y.down <= 2);
+    return usual && parts[1].across == 1 && parts[1].down == 1 && parts[2].across == 1 && parts[2].down == 1;
+  }
+
+  bool scan(const uint8_t* body, int length) {
+    if (!count || length != 4 + 2 * count || body[0] != count) return false;
+    for (int i = 0; i < count; i++) {
+      Component& c = parts[i];
+      const int tables = body[2 + 2 * i];
+      if (body[1 + 2 * i] != c.id || (tables & ~0x33) != 0 || !(quantised_ >> c.quantiser & 1)) return false;
+      c.dc = &tables_[0][tables >> 4];
+      c.ac = &tables_[1][tables & 3];
+      if (!c.dc->given || !c.ac->given) return false;
+    }
+    const uint8_t* last = body + 1 + 2 * count;
+    if (last[0] != 0 || last[1] != 63 || last[2] != 0) return false;
+    if (count == 1) return true;
+    if (jfif_) return true;
+    if (adobe_ >= 0) return adobe_ == 1;
+    return parts[0].id == 1 && parts[1].id == 2 && parts[2].id == 3;
+  }
+
+  bool data(int unitsAcross, int unitsDown) {
+    Bits bits{at_, end_};
+    int left = interval_ ? interval_ : -1, restarts = 0;
+    for (int y = 0; y < unitsDown; y++)
+      for (int x = 0; x < unitsAcross; x++) {
+        if (left == 0) {
+          if (!over(bits)) return false;
+          const uint8_t* p = bits.at;
+          if (end_ - p < 2 || p[1] != 0xd0 + (restarts++ & 7)) return false;
+          bits = Bits{p + 2, end_};
+          for (int i = 0; i < count; i++) parts[i].last = 0;
+          left = interval_;
+        }
+        left--;
+        for (int i = 0; i < count; i++) {
+          Component& c = parts[i];
+          for (int v = 0; v < c.down; v++)
+            for (int h = 0; h < c.across; h++) {
+              uint8_t* to = c.plane + static_cast<size_t>(y * c.down + v) * c.block * c.stride + (x * c.across + h) * c.block;
+              if (!block(bits, c, to)) return false;
+            }
+        }
+        if (bits.padded > bits.count) return false;
+      }
+    return over(bits) && end_ - bits.at >= 2 && bits.at[1] == 0xd9;
+  }
+
+  // Whether nothing is left over before a marker.
+  static bool over(const Bits& bits) {
+    return (bits.count - bits.padded) >> 3 == 0 && bits.at < bits.end && *bits.at == 0xff;
+  }
+
+  bool block(Bits& bits, Component& c, uint8_t* to) {
+    const uint8_t* quantiser = quantiser_[c.quantiser];
+    const int size = bits.symbol(*c.dc);
+    if (size < 0 || size > 11) return false;
+    if (size) c.last += bits.number(size);
+    if (c.last < -2048 || c.last > 2047) return false;
+    bool flat = true;
+    int beyond = 0;
+    for (int k = 1; k < 64; k++) {
+      const int code = bits.symbol(*c.ac);
+      const int size = code & 15;
+      if (code < 0 || size > 10) return false;
+      if (size == 0) {
+        if (code != 0xf0) break;  // the end of the block, however it is written
+        if ((k += 15) > 63) return false;
+        continue;
+      }
+      if ((k += code >> 4) > 63) return false;
+      if (flat) memset(values_, 0, sizeof values_), flat = false;
+      const int at = kZigzag[k];
+      const int value = bits.number(size) * quantiser[at];
+      values_[at] = value;
+      beyond |= value + 2048;
+    }
+    const int dc = c.last * quantiser[0];
+    if ((beyond | (dc + 2048)) & ~4095) return false;  // twice what any picture of 8 bits has
+    if (flat || c.block == 1) {
+      const uint8_t grey = clip(((dc + 4) >> 3) + 128);
+      for (int y = 0; y < c.block; y++) memset(to + static_cast<size_t>(y) * c.stride, grey, c.block);
+      return true;
+    }
+    values_[0] = dc;
+    if (c.block == 8)
+      whole(to, c.stride);
+    else
+      reduced(to, c.stride, c.block);
+    return true;
+  }
+
+  static I8 odd(I8 x7, I8 x5, I8 x3, I8 x1, int a, int b, int c, int d) { return x7 * a + x5 * b + x3 * c + x1 * d; }
+
+  // One pass of the IDCT over eight columns at once; constants are of 13 bits (jidctint.c).
+  static void pass(I8 x[8], int shift) {
+    const int half = 1 << (shift - 1);
+    I8 z1 = (x[2] + x[6]) * 4433;
+    const I8 t2 = z1 - x[6] * 15137, t3 = z1 + x[2] * 6270;
+    const I8 t0 = ((x[0] + x[4]) << 13) + half, t1 = ((x[0] - x[4]) << 13) + half;
+    const I8 e0 = t0 + t3, e3 = t0 - t3, e1 = t1 + t2, e2 = t1 - t2;
+    I8 z2 = x[5] + x[3], z3 = x[7] + x[3], z4 = x[5] + x[1];
+    z1 = x[7] + x[1];
+    const I8 z5 = (z3 + z4) * 9633;
+    z1 *= -7373, z2 *= -20995, z3 = z3 * -16069 + z5, z4 = z4 * -3196 + z5;
+    const I8 o0 = x[7] * 2446 + z1 + z3, o1 = x[5] * 16819 + z2 + z4;
+    const I8 o2 = x[3] * 25172 + z2 + z3, o3 = x[1] * 12299 + z1 + z4;
+    x[0] = (e0 + o3) >> shift, x[7] = (e0 - o3) >> shift;
+    x[1] = (e1 + o2) >> shift, x[6] = (e1 - o2) >> shift;
+    x[2] = (e2 + o1) >> shift, x[5] = (e2 - o1) >> shift;
+    x[3] = (e3 + o0) >> shift, x[4] = (e3 - o0) >> shift;
+  }
+  // The same to four rows (jidctred.c).
+  static void pass4(I8 x[8], int shift) {
+    const int half = 1 << (shift - 1);
+    const I8 t0 = (x[0] << 14) + half, t2 = x[2] * 15137 - x[6] * 6270;
+    const I8 a = odd(x[7], x[5], x[3], x[1], -1730, 11893, -17799, 8697);
+    const I8 b = odd(x[7], x[5], x[3], x[1], -4176, -4926, 7373, 20995);
+    x[0] = (t0 + t2 + b) >> shift, x[3] = (t0 + t2 - b) >> shift;
+    x[1] = (t0 - t2 + a) >> shift, x[2] = (t0 - t2 - a) >> shift;
+  }
+  // And to two.
+  static void pass2(I8 x[8], int shift) {
+    const I8 t0 = (x[0] << 15) + (1 << (shift - 1));
+    const I8 a = odd(x[7], x[5], x[3], x[1], -5906, 6967, -10426, 29692);
+    x[0] = (t0 + a) >> shift, x[1] = (t0 - a) >> shift;
+  }
+  static void transpose(I8 x[8]) {
+    I8 a[8], b[8];
+    for (int i = 0; i < 4; i++) {
+      a[2 * i] = ANNEAL_SHUFFLE(x[2 * i], x[2 * i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+      a[2 * i + 1] = ANNEAL_SHUFFLE(x[2 * i], x[2 * i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int i = 0; i < 8; i += 4)
+      for (int j = 0; j < 2; j++) {
+        b[i + j] = ANNEAL_SHUFFLE(a[i + j], a[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        b[i + j + 2] = ANNEAL_SHUFFLE(a[i + j], a[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+      }
+    for (int i = 0; i < 4; i++) {
+      x[i] = ANNEAL_SHUFFLE(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+      x[i + 4] = ANNEAL_SHUFFLE(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+  }
+  void whole(uint8_t* to, int stride) {
+    I8 x[8];
+    memcpy(x, values_, sizeof x);
+    pass(x, 11);
+    transpose(x);
+    pass(x, 18);
+    transpose(x);
+    for (int y = 0; y < 8; y += 2) {
+      const B16 rows = narrow(x[y] + 128, x[y + 1] + 128);
+      memcpy(to + static_cast<size_t>(y) * stride, &rows, 8);
+      memcpy(to + static_cast<size_t>(y + 1) * stride, reinterpret_cast<const char*>(&rows) + 8, 8);
+    }
+  }
+  void reduced(uint8_t* to, int stride, int n) {
+    I8 x[8];
+    memcpy(x, values_, sizeof x);
+    n == 4 ? pass4(x, 12) : pass2(x, 13);
+    for (int y = n; y < 8; y++) x[y] = I8{};
+    transpose(x);
+    n == 4 ? pass4(x, 19) : pass2(x, 20);
+    for (int y = n; y < 8; y++) x[y] = I8{};
+    transpose(x);
+    for (int y = 0; y < n; y++) {
+      const B16 row = narrow(x[y] + 128, x[y]);
+      memcpy(to + static_cast<size_t>(y) * stride, &row, n);
+    }
+  }
+
+  const uint8_t *at_, *end_;
+  int interval_ = 0, across_ = 1, down_ = 1;
+  bool jfif_ = false;
+  int adobe_ = -1;
+  unsigned quantised_ = 0;
+  uint8_t quantiser_[4][64];
+  Huffman tables_[2][4];
+  alignas(32) int32_t values_[64];
+};
+
+// --- from planes to rows of RGB
+
+
+// One row of chroma becomes twice as wide, each value three parts its own and one its neighbour's (jdsample.c): the sums
+// of `near` and `far` rows where there are two (Rows = 2), which then count three to one themselves.
+template <int Rows>
+inline void upsample(const uint8_t* near, const uint8_t* far, int n, uint16_t* __restrict sums, uint8_t* __restrict out) {
+  constexpr int shift = Rows == 2 ? 4 : 2, left = Rows == 2 ? 8 : 1, right = Rows == 2 ? 7 : 2;
+  for (int i = 0; i < n; i++) sums[i] = static_cast<uint16_t>(Rows == 2 ? near[i] * 3 + far[i] : near[i]);
+  out[0] = static_cast<uint8_t>((sums[0] * 4 + left) >> shift);
+  out[2 * n - 1] = static_cast<uint8_t>((sums[n - 1] * 4 + right) >> shift);
+  Pair* __restrict pairs = reinterpret_cast<Pair*>(out + 1);
+  for (int i = 0; i < n - 1; i++) {
+    const uint16_t a = sums[i], b = sums[i + 1], first = a * 3 + b + right, second = b * 3 + a + left;
+    pairs[i] = static_cast<uint16_t>(first >> shift | second >> shift << 8);  // little-endian
+  }
+}
+
+// Rounded fixed point of 16 bits (jdcolor.c). Rows are read and written up to 15 pixels beyond their end.
+inline void colourRow(const uint8_t* ys, const uint8_t* cbs, const uint8_t* crs, int n, uint8_t* out) {
+  for (int i = 0; i < n; i += 16, out += 48) {
+    I8 red[2], green[2], blue[2];
+    for (int half = 0; half < 2; half++) {
+      const int at = i + 8 * half;
+      const I8 y = widen(ys + at), cb = widen(cbs + at) - 128, cr = widen(crs + at) - 128;
+      red[half] = y + ((cr * 91881 + 32768) >> 16);
+      green[half] = y + ((cb * -22554 + cr * -46802 + 32768) >> 16);
+      blue[half] = y + ((cb * 116130 + 32768) >> 16);
+    }
+    interleave(narrow(red[0], red[1]), narrow(green[0], green[1]), narrow(blue[0], blue[1]), out);
+  }
+}
+
+}  // namespace
+}  // namespace anneal::pictures

@@ -1,0 +1,92 @@
+// Antialiased resizing of RGB bytes, as PIL and torchvision do it: a triangle or a cubic (a = -0.5) as wide as the
+// step between pixels, cut off at the edges and brought to a sum of one. Sums are float, rounded once at the end.
+// Multiplications and sums stay apart (-ffp-contract=off), so that every instruction set gives the same bits.
+#pragma once
+#include <cmath>
+
+#include "jpeg.h"
+
+namespace anneal::pictures {
+namespace {
+
+typedef float F4 __attribute__((vector_size(16)));
+
+inline double filter(double x, bool cubic) {
+  x = x < 0 ? -x : x;
+  if (!cubic) return x < 1 ? 1 - x : 0;
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+}
+
+// For each pixel of `to` the first of `from` that it is made of, how many, and their weights.
+struct Taps {
+  int most;
+  int* first;
+  int* count;
+  float* weight;  // [to][most]
+
+  bool make(int from, int to, bool cubic, Room<char>& room) {
+    const double step = static_cast<double>(from) / to, wide = step > 1 ? step : 1;
+    const double support = (cubic ? 2 : 1) * wide;
+    most = static_cast<int>(std::ceil(support)) * 2 + 1;
+    char* p = room.get(static_cast<size_t>(to) * (8 + 4 * most));
+    if (!p) return false;
+    first = reinterpret_cast<int*>(p), count = first + to, weight = reinterpret_cast<float*>(count + to);
+    for (int i = 0; i < to; i++) {
+      const double centre = step * (i + 0.5);
+      const int low = pictures::most(0, static_cast<int>(centre - support + 0.5));
+      const int n = least(most, least(from, static_cast<int>(centre + support + 0.5)) - low);
+      float* w = weight + static_cast<size_t>(i) * most;
+      double sum = 0;
+      for (int k = 0; k < n; k++) sum += filter((k + low - centre + 0.5) / wide, cubic);
+      for (int k = 0; k < n; k++) w[k] = static_cast<float>(filter((k + low - centre + 0.5) / wide, cubic) / sum);
+      first[i] = low, count[i] = n;
+    }
+    return true;
+  }
+};
+
+// out [toDown, to, 3] of in [fromDown, from, 3]; `in` may be read 8 bytes beyond its end.
+inline bool resize(const uint8_t* in, int from, int fromDown, uint8_t* out, int to, int toDown, bool cubic) {
+  static thread_local Room<char> acrossRoom, downRoom;
+  static thread_local Room<float> rowRoom;
+  Taps across, down;
+  if (!across.make(from, to, cubic, acrossRoom) || !down.make(fromDown, toDown, cubic, downRoom)) return false;
+  const int n = 3 * from;
+  float* row = rowRoom.get(n + 8);
+  if (!row) return false;
+  for (int y = 0; y < toDown; y++) {
+    const float* wy = down.weight + static_cast<size_t>(y) * down.most;
+    const uint8_t* from0 = in + static_cast<size_t>(down.first[y]) * n;
+    for (int i = 0; i < n; i++) row[i] = wy[0] * from0[i];
+    for (int k = 1; k < down.count[y]; k++) {
+      const uint8_t* source = from0 + static_cast<size_t>(k) * n;
+      const float w = wy[k];
+      for (int i = 0; i < n; i++) row[i] += w * source[i];
+    }
+    uint8_t* o = out + static_cast<size_t>(y) * to * 3;
+    for (int x = 0; x < to; x++, o += 3) {
+      const float* w = across.weight + static_cast<size_t>(x) * across.most;
+      const float* source = row + 3 * across.first[x];
+      F4 sum{};
+      for (int k = 0; k < across.count[x]; k++, source += 3) {
+        F4 pixel;
+        memcpy(&pixel, source, 16);
+        sum += pixel * w[k];
+      }
+      sum = sum < 0 ? F4{} : sum + 0.5f;
+#ifdef __SSE2__
+      const __m128i words = _mm_packs_epi32(_mm_cvttps_epi32((__m128)sum), __m128i{});
+      const int bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+      memcpy(o, &bytes, 3);
+#else
+      for (int c = 0; c < 3; c++) o[c] = clip(static_cast<int>(sum[c]));
+#endif
+    }
+  }
+  acrossRoom.settle(), downRoom.settle(), rowRoom.settle();
+  return true;
+}
+
+}  // namespace
+}  // namespace anneal::pictures

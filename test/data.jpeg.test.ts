@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import sharp, { type JpegOptions } from 'sharp'
+import { decode } from '../src/data/decode.ts'
+import { resize } from '../src/data/fit.ts'
+import { jpegFault } from '../src/data/jpeg.ts'
+import { jpegHeader } from '../src/data/jpeg-header.ts'
+import { decodeJpeg } from '../src/torch/index.ts'
+import { pixels } from './data.make.ts'
+
+/** Sampled 4:2:2 with a restart every two units and Huffman tables of its own, by libjpeg-turbo. */
+const restarts = Buffer.from(
+  '/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQERXRTc4UG1RV19iZ2hnPk1xeXBkeFxlZ2P/2wBDARESEhgVGC8aGi9jQjhCY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2P/wAARCAAWACUDASEAAhEBAxEB/8QAGAAAAwEBAAAAAAAAAAAAAAAABAUGAAP/xAAgEAACAgMAAgMBAAAAAAAAAAABAwACBAUREiETMUEU/8QAGQEAAwEBAQAAAAAAAAAAAAAAAwQFAQYC/8QAIBEAAgMAAgMAAwAAAAAAAAAAAQIAAwQREgUiMRMjQf/dAAQAAv/aAAwDAQACEQMRAD8AoGfCxHrneSS21LUYTQQnjq+ze00bBT+oTnrHX+QCxMrcfGS5Pbc+ofctdJ5ihyM1n5TP/9AjOxUrdwATQi66eJTTWqqBA9VsLv5UmOHa6r1eRENawzDtOaFDPp7H5P/REzEjDYSPydsHb26KdgnV93yUdliJn4X7GhX/AEAXJmmjHWo6kzjTbaTP/9IPEWMW4I9x+jYkr8fEz15T2pBj+utaauwi/ZpD6k/Unwopd6P7GMTDPl5/sj43bW/Vp//TK1zCcf3NJr12Oxbt9jZw1qeJ/9k=',
+  'base64',
+)
+
+const most = (list: readonly number[]) => list.reduce((a, b) => Math.max(a, b), 0)
+
+/** By the decoder of our own, at 1 / shrink; `undefined` where it leaves the file to libvips. */
+async function own(file: Uint8Array, shrink: 1 | 2 | 4 | 8 = 1): Promise<Uint8Array | undefined> {
+  const { width, height, orientation } = jpegHeader(file)!
+  const [across, down] = [Math.ceil(width / shrink), Math.ceil(height / shrink)]
+  const [outWidth, outHeight] = orientation >= 5 ? [down, across] : [across, down]
+  const job = { width, height, shrink, across, down, cubic: false, orientation, left: 0, top: 0, outWidth, outHeight }
+  return decodeJpeg(file, job)
+}
+
+/** By libjpeg within libvips, which fails at every warning. */
+const libjpeg = (file: Uint8Array) =>
+  sharp(file, { failOn: 'warning', autoOrient: true }).toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer()
+
+const encode = (width: number, height: number, options: JpegOptions, orientation?: number, grey = false) => {
+  let image = sharp(pixels(width + height, width, height), { raw: { width, height, channels: 3 } })
+  if (grey) image = image.toColourspace('b-w')
+  if (orientation) image = image.withMetadata({ orientation })
+  return image.jpeg({ mozjpeg: false, ...options }).toBuffer()
+}
+
+test('baseline JPEG decodes to the bits of libjpeg, whatever its size, sampling, quality and orientation', async () => {
+  let orientation = 1
+  for (const [width, height] of [[8, 8], [5, 3], [16, 16], [17, 33], [131, 70], [64, 129], [7, 200]] as const) // biome-ignore format: a table
+    for (const chromaSubsampling of ['4:4:4', '4:2:0'])
+      for (const quality of [20, 75, 100])
+        for (const grey of [false, true]) {
+          orientation = (orientation % 8) + 1
+          const file = await encode(width, height, { quality, chromaSubsampling }, orientation, grey)
+          const name = `${width} x ${height}, ${chromaSubsampling}, quality ${quality}, orientation ${orientation}${grey ? ', grey' : ''}`
+          assert.ok((await libjpeg(file)).equals((await own(file))!), name)
+        }
+  assert.ok((await libjpeg(restarts)).equals((await own(restarts))!), '4:2:2 with restarts')
+})
+
+test('decoded at a half, a quarter and an eighth a JPEG has the means of its pixels', async () => {
+  for (const chromaSubsampling of ['4:4:4', '4:2:0'])
+    for (const [width, height] of [[96, 64], [203, 117]] as const) // biome-ignore format: a table
+      for (const shrink of [2, 4, 8] as const) {
+        const file = await encode(width, height, { quality: 85, chromaSubsampling })
+        const mean = (data: Uint8Array) => data.reduce((sum, value) => sum + value, 0) / data.length
+        const whole = (await own(file))!
+        const small = (await own(file, shrink))!
+        assert.equal(small.length, Math.ceil(width / shrink) * Math.ceil(height / shrink) * 3)
+        assert.ok(Math.abs(mean(small) - mean(whole)) < 1.5, `${chromaSubsampling} at 1/${shrink}: another mean`)
+        const [w, h] = [Math.floor(width / shrink), Math.floor(height / shrink)]
+        let off = 0
+        for (let y = 0; y < h; y++)
+          for (let x = 0; x < 3 * w; x++) {
+            let box = 0
+            for (let v = 0; v < shrink; v++)
+              for (let u = 0; u < shrink; u++)
+                box += whole[3 * ((y * shrink + v) * width + Math.floor(x / 3) * shrink + u) + (x % 3)]!
+            off += Math.abs(small[3 * y * Math.ceil(width / shrink) + x]! - box / shrink ** 2)
+          }
+        assert.ok(
+          off / (3 * w * h) < 4,
+          `${chromaSubsampling} at 1/${shrink}: ${off / (3 * w * h)} from the mean of each box`,
+        )
+      }
+})
+
+test('what it resizes is what libtorch resizes, antialiased, to the nearest of 256', async () => {
+  const file = await encode(300, 200, { quality: 95 })
+  const data = await libjpeg(file)
+  for (const interpolation of ['bilinear', 'bicubic'] as const)
+    for (const short of [199, 150, 101]) {
+      const got = await decode(file, { short, interpolation })
+      const expected = resize({ data: new Uint8Array(data), width: 300, height: 200, channels: 3 }, got, interpolation)
+      assert.deepEqual([got.width, got.height], [Math.trunc(1.5 * short), short])
+      const off = Array.from(got.data, (value, i) => Math.abs(value - expected.data[i]!))
+      assert.ok(most(off) <= 1, `${interpolation} ${short}: ${most(off)} off`)
+      assert.ok(off.filter(by => by > 0).length < off.length / 50, `${interpolation} ${short}: often off by one`)
+    }
+})
+
+test('long pictures are cut and turned pictures are fitted as by libvips', async () => {
+  for (const orientation of [1, 3, 6, 8]) {
+    const file = await encode(90, 260, { quality: 90 }, orientation)
+    const whole = await decode(file, { short: 60 })
+    const cut = await decode(file, { short: 60, aspect: 2 })
+    const upright = orientation < 5
+    assert.deepEqual([whole.width, whole.height], upright ? [60, 173] : [173, 60])
+    assert.deepEqual([cut.width, cut.height], upright ? [60, 120] : [120, 60])
+    const reference = await sharp(file, { autoOrient: true })
+      .resize(whole.width, whole.height, { fit: 'fill', kernel: 'linear' })
+      .raw()
+      .toBuffer()
+    const off = Array.from(whole.data, (value, i) => Math.abs(value - reference[i]!))
+    assert.ok(most(off) <= 3, `orientation ${orientation}: ${most(off)} from libvips`)
+  }
+})
+
+test('of damaged files it takes only what libjpeg takes without a warning, and then the same pixels', async () => {
+  const files = [restarts, await encode(61, 47, { quality: 80 }), await encode(40, 30, { chromaSubsampling: '4:4:4' })]
+  let seed = 11
+  const random = (n: number) => ((seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) >>> 8) % n
+  const seen = { taken: 0, left: 0 }
+  for (let round = 0; round < 600; round++) {
+    let file = Buffer.from(files[round % files.length]!)
+    for (let k = 1 + random(3); k > 0; k--) file[random(file.length)]! ^= 1 << random(8)
+    if (round % 10 === 0) file = file.subarray(0, random(file.length))
+    const header = jpegHeader(file)
+    if (!header || header.width * header.height > 1e6 || header.width * header.height === 0) continue
+    const got = await own(file)
+    seen[got ? 'taken' : 'left']++
+    if (!got) continue
+    assert.equal(jpegFault(file), undefined, `round ${round}`)
+    assert.ok((await libjpeg(file)).equals(got), `round ${round}`)
+  }
+  assert.ok(seen.taken > 50 && seen.left > 100, JSON.stringify(seen))
+})
+
+test('progressive, CMYK and cut-off JPEG are left to libvips, which says what is wrong', async () => {
+  assert.equal(jpegHeader(await encode(32, 32, { progressive: true })), undefined)
+  const cmyk = await sharp(pixels(1, 32, 32), { raw: { width: 32, height: 32, channels: 3 } })
+    .toColourspace('cmyk')
+    .jpeg()
+    .toBuffer()
+  assert.equal(await own(cmyk), undefined)
+  const whole = await encode(64, 64, { quality: 90 })
+  for (const length of [whole.length - 2, whole.length - 40, 700]) {
+    assert.equal(await own(whole.subarray(0, length)), undefined)
+    await assert.rejects(decode(whole.subarray(0, length)), /premature end of JPEG/)
+  }
+})
