@@ -18,8 +18,8 @@ import { native } from '../src/torch/native.ts'
 
 const threads = native.threads()
 after(() => native.setThreads(threads))
-const floatSets = kernelSets().filter(set => set !== 'avx512_bf16')
-const hasHalf = kernelSets().includes('avx512_bf16')
+const floatSets = kernelSets('float32')
+const halfSets = kernelSets('bfloat16')
 
 interface Case {
   kind: 'inverted' | 'stem' | 'pointwise' | 'relu' | 'relu6' | 'bare'
@@ -265,14 +265,21 @@ describe('kernels of our own against finite differences', { skip: floatSets.leng
     })
 })
 
-describe('in bfloat16', { skip: !hasHalf && 'no AVX-512 BF16 here' }, () => {
-  for (const [name, change] of Object.entries({ ...cases, ...ofNorm }))
-    test(name, () => {
-      const c = { ...usual, ...change }
-      const exact = outcome(c, 'aten', 'float64')
-      const aten = outcome(c, 'aten', 'bfloat16')
-      compare(outcome(c, 'own', 'bfloat16'), exact, what => 5e-3 + 3 * difference(aten[what]!, exact[what]!))
-    })
+describe('in bfloat16', { skip: halfSets.length === 0 && 'no AVX-512 BF16 here' }, () => {
+  for (const set of halfSets)
+    for (const [name, change] of Object.entries({ ...cases, ...ofNorm }))
+      test(`${set}: ${name}`, () => {
+        call('anneal::use_kernel_set', set)
+        const c = { ...usual, ...change }
+        const exact = outcome(c, 'aten', 'float64')
+        const aten = outcome(c, 'aten', 'bfloat16')
+        compare(outcome(c, 'own', 'bfloat16'), exact, what => 5e-3 + 3 * difference(aten[what]!, exact[what]!))
+        call('anneal::use_kernel_set', halfSets[0]!)
+      })
+
+  test('a set that is not here is refused by name', () => {
+    assert.throws(() => call('anneal::use_kernel_set', 'sse'), /no kernels "sse" here; there are .*avx512_bf16/)
+  })
 })
 
 describe('BatchNorm by a kernel of our own', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {

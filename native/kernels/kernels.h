@@ -95,6 +95,7 @@ struct Kernels {
 const Kernels<float>* forAvx2();
 const Kernels<float>* forAvx512();
 const Kernels<Half16>* forAvx512Bf16();
+const Kernels<Half16>* forAmx();
 
 // Those of floats that are in use (ops.cpp); throws where there are none.
 const Kernels<float>& floatKernels();

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "agree.h"
 #include "kernels.h"
 
 namespace anneal::kernels {
@@ -25,10 +26,21 @@ T* data(const Tensor& t) {
 template <class T>
 constexpr at::ScalarType kType = sizeof(T) == 2 ? at::kBFloat16 : at::kFloat;
 
+// AMX where it computes what AVX-512 does.
+const Kernels<Half16>* amx() {
+  static const Kernels<Half16>* const found = [] {
+    const auto* tiled = forAmx();
+    if (!tiled || agree(*tiled, *forAvx512Bf16())) return tiled;
+    TORCH_WARN("AMX gives wrong products on this machine, so AVX-512 serves; please report it with the processor's name");
+    return decltype(tiled)(nullptr);
+  }();
+  return found;
+}
+
 // The kernels in use for each type, the best that this processor has unless told otherwise.
 struct InUse {
   const Kernels<float>* wide = forAvx512() ? forAvx512() : forAvx2();
-  const Kernels<Half16>* half = forAvx512Bf16();
+  const Kernels<Half16>* half = amx() ? amx() : forAvx512Bf16();
 };
 InUse& inUse() {
   static InUse set;
@@ -51,13 +63,16 @@ std::vector<std::string> sets() {
   std::vector<std::string> out;
   if (forAvx512()) out.push_back("avx512");
   if (forAvx2()) out.push_back("avx2");
+  if (amx()) out.push_back("amx");
   if (forAvx512Bf16()) out.push_back("avx512_bf16");
   return out;
 }
 void useSet(const std::string& name) {
-  const auto* found = name == "avx512" ? forAvx512() : name == "avx2" ? forAvx2() : nullptr;
-  TORCH_CHECK(found, "there are no float32 kernels \"", name, "\" here");
-  inUse().wide = found;
+  const auto* wide = name == "avx512" ? forAvx512() : name == "avx2" ? forAvx2() : nullptr;
+  const auto* half = name == "amx" ? amx() : name == "avx512_bf16" ? forAvx512Bf16() : nullptr;
+  TORCH_CHECK(wide || half, "there are no kernels \"", name, "\" here; there are ", c10::Join(", ", sets()));
+  if (wide) inUse().wide = wide;
+  if (half) inUse().half = half;
 }
 
 // --- BatchNorm as the kernels take it

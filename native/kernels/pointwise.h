@@ -77,6 +77,7 @@ void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, co
   const bool around = beyondCache(m * n * sizeof(T), n);
 #pragma omp parallel num_threads(threads)
   {
+    [[maybe_unused]] const Tiles tiles{};
     const int t = omp_get_thread_num();
     long from, to;
     share(m, t, &from, &to);
@@ -131,6 +132,7 @@ void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem
   const bool around = beyondCache(m * k * sizeof(T), k);
 #pragma omp parallel num_threads(threads)
   {
+    [[maybe_unused]] const Tiles tiles{};
     const int t = omp_get_thread_num();
     long from, to;
     share(m, t, &from, &to);

@@ -58,6 +58,57 @@ void product(const float* a, long ar, long ak, int rows, const float* b, long bk
   }
 }
 
+#ifdef ANNEAL_TILES
+// c [rows * 16][columns * 16] (+)= a b, of which `steps` tiles are summed, four products at a time. In words: rows of a
+// are `row` apart, its tiles `along` and `below`; tiles of b follow each other, columns of them are `beside` apart.
+inline void product(const float* a, long row, long along, long below, int rows, const float* b, long beside,
+                    int columns, int steps, float* c, long ldc, bool add) {
+  for (int n = 0; n < columns; n += 2)
+    for (int r = 0; r < rows; r += 2) {
+      ahead.step();
+      const bool wide = n + 1 < columns, tall = r + 1 < rows;
+      const float *ap = a + r * below, *bp = b + n * beside;
+      float *c0 = c + (r * ldc + n) * 16, *c1 = c0 + 16 * ldc;
+      tileZero<0>(), tileZero<1>(), tileZero<2>(), tileZero<3>();
+      if (add) {
+        tileLoad<0>(c0, ldc);
+        if (wide) tileLoad<1>(c0 + 16, ldc);
+        if (tall) tileLoad<2>(c1, ldc);
+        if (wide && tall) tileLoad<3>(c1 + 16, ldc);
+      }
+      for (int s = 0; s < steps; s++, ap += along, bp += 256) {
+        tileLoad<4>(ap, row), tileLoad<6>(bp, 16), tileDot<0, 4, 6>();
+        if (wide) tileLoad<7>(bp + beside, 16), tileDot<1, 4, 7>();
+        if (tall) tileLoad<5>(ap + below, row), tileDot<2, 5, 6>();
+        if (wide && tall) tileDot<3, 5, 7>();
+      }
+      tileStore<0>(c0, ldc);
+      if (wide) tileStore<1>(c0 + 16, ldc);
+      if (tall) tileStore<2>(c1, ldc);
+      if (wide && tall) tileStore<3>(c1 + 16, ldc);
+    }
+}
+// The sixteen rows of sixteen words at p, in place
+inline void transpose(float* p) {
+  const __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  V v[16];
+  ANNEAL_UNROLL for (int i = 0; i < 16; i++) v[i] = L(p + i * 16);
+  ANNEAL_UNROLL for (int s = 1; s < 16; s *= 2) {  // what lies s to the right changes places with what lies s below
+    const M right = _mm512_test_epi32_mask(at, _mm512_set1_epi32(s));
+    const __m512i upper = _mm512_mask_add_epi32(at, right, at, _mm512_set1_epi32(16 - s));
+    const __m512i lower = _mm512_add_epi32(upper, _mm512_set1_epi32(s));
+    ANNEAL_UNROLL for (int i = 0; i < 16; i++) {
+      if (i & s) continue;
+      const V u = v[i], l = v[i + s];
+      v[i] = _mm512_permutex2var_ps(u, upper, l), v[i + s] = _mm512_permutex2var_ps(u, lower, l);
+    }
+  }
+  ANNEAL_UNROLL for (int i = 0; i < 16; i++) S(p + i * 16, v[i]);
+}
+#else
+struct Tiles {};
+#endif
+
 template <class T>
 constexpr size_t packedSize(int K, int N) {
   return static_cast<size_t>((K + 31) / 32 * 32) * ((N + 31) / 32 * 32);
@@ -91,13 +142,24 @@ void times(const T* a, int lda, int rows, const T* B, int K, int N, float* c, in
              false);
 }
 
+#ifdef ANNEAL_TILES
+// The same; rows of a have zeros up to a multiple of 32. Rows that fill no tile go the other way.
+inline void times(const Half16* a, int lda, int rows, const Half16* B, int K, int N, float* c, int ldc) {
+  const int steps = up(K, 32) / 32;
+  const long whole = rows / 16 * 16;
+  product(words(a), lda / 2, 16, lda * 8L, rows / 16, words(B), steps * 256L, up(N, 16) / 16, steps, c, ldc, false);
+  if (whole < rows)
+    times<Half16>(a + whole * lda, lda, static_cast<int>(rows - whole), B, K, N, c + whole * ldc, ldc);
+}
+#endif
+
 // sum [pw][qw] += p^T q over rows; p [rows][pw], q [rows][qw]; widths multiples of 16, rows of 32
 inline void timesTransposed(const float* p, int pw, const float* q, int qw, int rows, float* sum) {
   product<float>(p, 1, pw, pw, q, qw, 16, rows, qw / 16, sum, qw, true);
 }
 #ifdef __AVX512BF16__
 // [rows][width] as [width / 16][rows / 2][16 pairs]
-inline const float* paired(const Half16* p, int width, int rows, int slot) {
+inline float* paired(const Half16* p, int width, int rows, int slot) {
   float* out = scratch<float>(slot, static_cast<size_t>(rows / 2) * width);
   for (int t = 0; t < width; t += 16) {
     float* o = out + static_cast<size_t>(rows / 2) * t;
@@ -109,15 +171,23 @@ inline const float* paired(const Half16* p, int width, int rows, int slot) {
   return out;
 }
 inline void timesTransposed(const Half16* p, int pw, const Half16* q, int qw, int rows, float* sum) {
-  const float *a = paired(p, pw, rows, 8), *b = paired(q, qw, rows, 9);
+  float *a = paired(p, pw, rows, 8), *b = paired(q, qw, rows, 9);
   const long block = 16L * (rows / 2);
+#ifdef ANNEAL_TILES
+  for (float* tile = a; tile < a + block / 16 * pw; tile += 256) ahead.step(), transpose(tile);
+  product(a, 16, 256, block, pw / 16, b, block, qw / 16, rows / 32, sum, qw, true);
+#else
   for (int t = 0; t < pw; t += 16)
     product<Half16>(a + block / 16 * t, 1, 16, 16, b, 16, block, rows / 2, qw / 16, sum + static_cast<size_t>(t) * qw,
                     qw, true);
+#endif
 }
 #endif
 // How often the two products above call `ahead.step` for a block
 inline int stepsOf(int rows, int pw, int qw, int n) {
+#ifdef ANNEAL_TILES
+  return pw / 32 * (qw / 32) + n / 32 * (rows / 32) + pw / 16 * (rows / 32);
+#endif
   constexpr int wide = 16 * kColumns;
   return (qw + wide - 1) / wide * (pw / kRows) + (n + wide - 1) / wide * (rows / kRows);
 }

@@ -175,8 +175,7 @@ function meansHere(
   const half = chosen.device !== 'cpu' || cpu.amx || cpu.avx512bf16
   const precisions: Precision[] = asked === 'auto' ? ['float32', ...(half ? ['bfloat16' as const] : [])] : [asked]
   const all = precisions.flatMap(precision => {
-    const sets = kernelSets().filter(set => (set === 'avx512_bf16') === (precision === 'bfloat16'))
-    const own = chosen.device === 'cpu' && sets.length > 0
+    const own = chosen.device === 'cpu' && kernelSets(precision).length > 0
     return (own ? (['own', 'aten'] as const) : (['aten'] as const)).map(kernels => ({ precision, kernels }))
   })
   const { precision } = chosen

@@ -49,12 +49,10 @@ export async function choosePrecision({
   const measured = `measured, images/s through the body: ${rates}`
   session.choice(
     'precision',
-    `${precision}, ${kernels === 'own' ? `own kernels (${setOf(precision)})` : "libtorch's kernels"}`,
+    `${precision}, ${kernels === 'own' ? `own kernels (${kernelSets(precision)[0]})` : "libtorch's kernels"}`,
     given !== 'auto' ? `as asked; ${measured}` : half ? measured : `no instructions for bfloat16 here; ${measured}`,
   )
   return precision
 }
 
 const name = ({ precision, kernels }: Way) => `${precision} ${kernels === 'own' ? 'own' : 'libtorch'}`
-const setOf = (precision: Precision) =>
-  kernelSets().find(set => (precision === 'bfloat16') === (set === 'avx512_bf16'))!

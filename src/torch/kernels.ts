@@ -6,9 +6,13 @@ import type { DType } from './tensor.ts'
 export type Kernels = 'own' | 'aten'
 
 let sets: readonly string[] | undefined
-/** The instruction sets that own kernels were built for and that this processor has: `avx512` or `avx2` for float32,
- *  `avx512_bf16` for bfloat16. Empty where there are none. */
-export const kernelSets = (): readonly string[] => (sets ??= call('anneal::kernel_sets') as string[])
+const halfSets: readonly string[] = ['amx', 'avx512_bf16']
+/** The instruction sets that own kernels were built for and that this processor has, the best of a type first: `avx512` or
+ *  `avx2` for float32, `amx` or `avx512_bf16` for bfloat16. Empty where there are none. */
+export function kernelSets(dtype?: DType): readonly string[] {
+  sets ??= call('anneal::kernel_sets') as string[]
+  return dtype ? sets.filter(set => dtype === (halfSets.includes(set) ? 'bfloat16' : 'float32')) : sets
+}
 
 let chosen: Kernels = process.env.ANNEAL_KERNELS === 'aten' ? 'aten' : 'own'
 /** Which kernels layers use from now on; what they used before. */
@@ -32,14 +36,13 @@ export function withKernels<T>(kernels: Kernels, fn: () => T): T {
 }
 
 /** Whether own kernels of float32 run where they may. */
-export const hasOwnKernels = (): boolean =>
-  chosen === 'own' && kernelSets().some(set => set === 'avx512' || set === 'avx2')
+export const hasOwnKernels = (): boolean => chosen === 'own' && kernelSets('float32').length > 0
 
 /** The type that own kernels would compute in, which autocast says unless it is given; undefined where libtorch's serve. */
 export function ownKernels(
   dtype: DType = autocastDtype() ?? 'float32',
 ): Extract<DType, 'float32' | 'bfloat16'> | undefined {
   if (chosen === 'aten') return undefined
-  if (dtype === 'bfloat16') return kernelSets().includes('avx512_bf16') ? dtype : undefined
+  if (dtype === 'bfloat16') return kernelSets('bfloat16').length > 0 ? dtype : undefined
   return dtype === 'float32' && hasOwnKernels() ? dtype : undefined
 }

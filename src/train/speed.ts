@@ -27,12 +27,11 @@ export interface Way {
 /** In which ways this processor can compute: bfloat16 where it has instructions for it, own kernels where there are some. */
 export function waysHere(): Pick<Way, 'precision' | 'kernels'>[] {
   const { amx, avx512bf16 } = machine().cpu
-  const own = kernelSets()
   return [
     { precision: 'float32', kernels: 'aten' },
-    ...(own.some(set => set !== 'avx512_bf16') ? [{ precision: 'float32', kernels: 'own' } as const] : []),
+    ...(kernelSets('float32').length > 0 ? [{ precision: 'float32', kernels: 'own' } as const] : []),
     ...(amx || avx512bf16 ? [{ precision: 'bfloat16', kernels: 'aten' } as const] : []),
-    ...(own.includes('avx512_bf16') ? [{ precision: 'bfloat16', kernels: 'own' } as const] : []),
+    ...(kernelSets('bfloat16').length > 0 ? [{ precision: 'bfloat16', kernels: 'own' } as const] : []),
   ]
 }
 

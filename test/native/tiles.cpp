@@ -1,0 +1,176 @@
+// The AMX kernels over software tiles, against those of AVX-512 BF16 and sums in float64. Built and run by
+// test/torch.tiles.test.ts; prints a line for each comparison and ends with 1 where one fails.
+#include "../../native/kernels/avx512.h"
+#include "../../native/kernels/tiles.h"
+#include "../../native/kernels/products.h"
+#include "../../native/kernels/agree.h"
+
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <random>
+
+using namespace anneal::kernels;
+using Halves = std::vector<Half16>;
+using Floats = std::vector<float>;
+using At = std::function<double(long, long)>;  // a matrix
+
+static std::mt19937 random_(7);
+static int failed = 0;
+static float wide(Half16 h) {
+  const uint32_t bits = uint32_t(h.bits) << 16;
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+static Half16 half(float x) {  // to the nearest, ties to even
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+}
+static Floats floats(size_t count, float low = -2, float high = 2) {
+  std::uniform_real_distribution<float> draw(low, high);
+  Floats out(count);
+  for (auto& x : out) x = draw(random_);
+  return out;
+}
+static Halves halves(size_t count) {
+  Halves out;
+  for (const float x : floats(count)) out.push_back(half(x));
+  return out;
+}
+static void check(const char* what, int m, int k, int n, double off, double most) {
+  printf("%s %d %d %d: %.1e of at most %.0e%s\n", what, m, k, n, off, most, off <= most ? "" : "  WRONG");
+  failed |= !(off <= most);
+}
+
+static double larger(double most, double off) { return off <= most || std::isnan(most) ? most : off; }  // NaN is kept
+// The largest difference from a b, relative to the sum of what is added there.
+static double worst(int rows, int columns, int depth, const At& a, const At& b, const At& c, const At& before) {
+  double most = 0;
+  for (int r = 0; r < rows; r++)
+    for (int q = 0; q < columns; q++) {
+      double sum = before(r, q), size = 1e-30 + std::abs(sum);
+      for (int d = 0; d < depth; d++) sum += a(r, d) * b(d, q), size += std::abs(a(r, d) * b(d, q));
+      most = larger(most, std::abs(c(r, q) - sum) / size);
+    }
+  return most;
+}
+template <class P>
+static At matrix(const P& p, long row, long column = 1) {
+  return [&p, row, column](long r, long c) {
+    if constexpr (std::is_same_v<P, Halves>)
+      return wide(p[r * row + c * column]);
+    else
+      return p[r * row + c * column];
+  };
+}
+static const At zeros = [](long, long) { return 0.; };
+constexpr double ofFloat = 4e-7, ofHalf = 4e-3;  // float32 sums; one rounding to bfloat16
+
+static void products(int rows, int k, int n) {
+  const Tiles tiles{};
+  const int kp = up(k, 32), np = up(n, 32);
+  Halves a = halves(rows * kp), packed(packedSize<Half16>(k, n));
+  for (int r = 0; r < rows; r++) std::fill(a.begin() + r * kp + k, a.begin() + (r + 1) * kp, Half16{0});
+  Floats w = floats(n * k), c(rows * np, NAN), other(rows * np, NAN);
+  for (auto& v : w) v = wide(half(v));
+  pack(w.data(), 1, k, k, n, packed.data());
+  times(a.data(), kp, rows, packed.data(), k, n, c.data(), np);
+  check("times", rows, k, n, worst(rows, n, k, matrix(a, kp), matrix(w, 1, k), matrix(c, np), zeros), ofFloat);
+  times<Half16>(a.data(), kp, rows, packed.data(), k, n, other.data(), np);
+  double off = 0;
+  for (int r = 0; r < rows; r++)
+    for (int q = 0; q < np; q++)
+      if (q < up(n, 16))
+        off = larger(off, std::abs(c[r * np + q] - other[r * np + q]));
+      else if (!std::isnan(c[r * np + q]))
+        off = NAN;  // it wrote what is not the product's
+  check("times, AVX-512", rows, k, n, off, 4 * k * ofFloat);
+}
+static void transposed(int rows, int pw, int qw) {
+  const Tiles tiles{};
+  const Halves p = halves(rows * pw), q = halves(rows * qw);
+  const Floats before = floats(pw * qw);
+  Floats sum = before;
+  timesTransposed(p.data(), pw, q.data(), qw, rows, sum.data());
+  check("timesTransposed", rows, pw, qw,
+        worst(pw, qw, rows, matrix(p, 1, pw), matrix(q, qw), matrix(sum, qw), matrix(before, qw)), ofFloat);
+}
+
+// |a - b| / |b| in the norm of all values
+template <class P>
+static double apart(const P& a, const P& b) {
+  double error = 0, size = 0;
+  const At x = matrix(a, 1), y = matrix(b, 1);
+  for (size_t i = 0; i < a.size(); i++) error += std::pow(x(i, 0) - y(i, 0), 2), size += std::pow(y(i, 0), 2);
+  return std::sqrt(error / (size + 1e-30));
+}
+struct Made {
+  Halves z, gx;
+  Floats dw;
+  std::vector<double> sums;
+};
+static void whole(int m, int k, int n, bool normed, bool stem) {
+  if (stem) k = 27;
+  const int side = 2 * m + 1, np = up(n, 32), kp = up(k, 32);
+  const Floats picture = floats(stem ? side * 9 * 3 : 0), w = floats(n * k);
+  const Stem from{picture.data(), 3, side, 1, m, 0, 0};
+  const Halves x = halves(m * k), g = halves(m * n), z = halves(m * n), plus = halves(m * k);
+  const auto row = [](int c, float low, float high) {
+    Floats out = floats(c, low, high);
+    out.resize(up(c, 32));
+    return out;
+  };
+  const Floats a = row(k, 1, 3), b = row(k, -1, 3), mean = row(k, -1, 1);
+  const Floats A = row(n, 1, 2), B = row(n, -1, 1), C = row(n, -1, 1);
+  const Norm norm = normed && !stem ? Norm{a.data(), b.data(), mean.data()} : Norm{};
+  const NormGrad grad = normed ? NormGrad{A.data(), B.data(), C.data()} : NormGrad{};
+  Made made[2];
+  for (int i = 0; i < 2; i++) {
+    const auto& kernels = i ? *forAvx512Bf16() : *forAmx();
+    Made& o = made[i] = {Halves(m * n), Halves(m * k), Floats(n * k), std::vector<double>(2 * (np + kp))};
+    double* s = o.sums.data();
+    kernels.pointwise(x.data(), stem ? &from : nullptr, norm, m, k, n, w.data(), o.z.data(), {s, s + np});
+    kernels.pointwiseGrad(g.data(), z.data(), grad, x.data(), stem ? &from : nullptr, norm, m, k, n, w.data(),
+                          norm.a || stem ? nullptr : plus.data(), stem ? nullptr : o.gx.data(), o.dw.data(),
+                          {s + 2 * np, s + 2 * np + kp});
+  }
+  const Made &o = made[0], &p = made[1];
+  // The few values that lie between two of bfloat16 fall to either side.
+  check("pointwise, AVX-512", m, k, n, apart(o.z, p.z), 5e-4);
+  if (!stem) check("gradient of x, AVX-512", m, k, n, apart(o.gx, p.gx), 5e-4);
+  check("gradient of w, AVX-512", m, k, n, apart(o.dw, p.dw), 2e-6);
+  check("sums, AVX-512", m, k, n, apart(o.sums, p.sums), 5e-4);
+  if (normed || stem) return;
+  Floats v = w;
+  for (auto& f : v) f = wide(half(f));
+  check("pointwise", m, k, n, worst(m, n, k, matrix(x, k), matrix(v, 1, k), matrix(o.z, n), zeros), ofHalf);
+  check("gradient of x", m, k, n, worst(m, k, n, matrix(g, n), matrix(v, k), matrix(o.gx, k), matrix(plus, k)), ofHalf);
+  check("gradient of w", m, k, n, worst(n, k, m, matrix(g, 1, n), matrix(x, k), matrix(o.dw, k), zeros), ofFloat);
+}
+
+static void spoilt(const Half16* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, Half16* z,
+                   Sums sums) {
+  forAmx()->pointwise(x, stem, norm, m, k, n, w, z, sums);
+  z[m * n / 2].bits ^= 1;
+}
+
+int main() {
+  for (const int rows : {8, 16, 24, 32, 40, 48, 96})
+    for (const auto& [k, n] : {std::pair{1, 1}, {3, 17}, {32, 16}, {33, 48}, {70, 40}, {96, 112}}) products(rows, k, n);
+  for (const int rows : {32, 64, 96})
+    for (const auto& [p, q] : {std::pair{16, 16}, {16, 48}, {32, 32}, {48, 16}, {48, 80}, {64, 96}})
+      transposed(rows, p, q);
+  for (threads = 1; threads <= 3; threads++)
+    for (const auto& [m, k, n] : {std::array{1, 1, 1}, {7, 3, 5}, {31, 16, 96}, {33, 32, 16}, {100, 40, 24},
+                                  {289, 24, 144}, {577, 130, 64}})
+      for (const bool normed : {false, true})
+        for (const bool stem : {false, true}) whole(m, k, n, normed, stem);
+  Kernels<Half16> wrong = *forAmx();
+  wrong.pointwise = spoilt;
+  const bool right = agree(*forAmx(), *forAvx512Bf16()), seen = !agree(wrong, *forAvx512Bf16());
+  printf("self check: %s with the kernels, %s one bit that is wrong\n", right ? "agrees" : "WRONG: differs",
+         seen ? "sees" : "WRONG: misses");
+  return failed || !right || !seen;
+}
