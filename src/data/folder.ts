@@ -88,7 +88,7 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
     )
   if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex })
   checkGroupsApart(items, base)
-  if (drawn) items = drawSplit(items, options)
+  if (drawn) drawSplit(items, options)
   return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn })] }
 }
 

@@ -98,10 +98,10 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
     return false
   })
   checkDamaged(index, problems)
-  if (drawn) items = items.map(item => (item.split === 'valid' ? { ...item, split: 'train' } : item))
+  if (drawn) for (const item of items) if (item.split === 'valid') item.split = 'train'
   const once = dropCopies(items, index)
-  items = drawn ? drawSplit(once.items, { ...plan, task }) : once.items
-  const left = index.fixed ? { ...index, items, problems: [] } : dropEmptyClasses(items, index)
+  if (drawn) drawSplit(once.items, { ...plan, task })
+  const left = index.fixed ? { ...index, items: once.items, problems: [] } : dropEmptyClasses(once.items, index)
   const unchecked = index.fixed ? [] : uncheckedLabels(left.classes, left.items, { drawn })
   const all = [...problems, ...once.problems, ...left.problems, ...unchecked]
   const data = describe({ ...index, classes: left.classes, problems: all }, left.items)
