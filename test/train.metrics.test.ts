@@ -10,6 +10,7 @@ import {
   classReport,
   cohenKappa,
   confusionMatrix,
+  confusions,
   logLoss,
   matthews,
   mostConfused,
@@ -57,7 +58,15 @@ test('metrics are those of scikit-learn', () => {
     close(accuracy(predicted, c.actual), c.accuracy, c.name)
     const confusion = confusionMatrix(predicted, c.actual, c.classes)
     assert.deepEqual([...confusion], c.confusion, c.name)
-    const report = classReport(confusion)
+    for (const { actual, predicted: told, count } of confusions(predicted, c.actual, c.classes)) {
+      assert.ok(count > 0 && count === confusion[actual * c.classes + told], c.name)
+      confusion[actual * c.classes + told] = 0
+    }
+    assert.ok(
+      confusion.every(count => count === 0),
+      c.name,
+    )
+    const report = classReport(predicted, c.actual, c.classes)
     for (const [i, row] of c.report.entries()) closeScores(report.classes[i]!, row, `${c.name}, class ${i}`)
     closeScores(report.macro, c.macro, `${c.name}, macro`)
     closeScores(report.weighted, c.weighted, `${c.name}, weighted`)
@@ -103,7 +112,7 @@ test('agreement where chance alone agrees always, and where one answer is always
 })
 
 test('the most confused pairs, most frequent first, never the diagonal', () => {
-  const confusion = confusionMatrix([1, 1, 2, 0, 0, 2, 1], [0, 0, 2, 1, 2, 1, 1], 3)
+  const confusion = confusions([1, 1, 2, 0, 0, 2, 1], [0, 0, 2, 1, 2, 1, 1], 3)
   assert.deepEqual(mostConfused(confusion), [
     { actual: 0, predicted: 1, count: 2 },
     { actual: 1, predicted: 0, count: 1 },
@@ -125,5 +134,5 @@ test('sets that do not fit together are refused', () => {
   assert.throws(() => logLoss(new Float32Array(6), [0], 3), /got 2 rows of 3 probabilities and 1 classes/)
   assert.throws(() => logLoss(new Float32Array(3), [-1], 3), /got class -1/)
   assert.throws(() => argmaxRows([1, 2, 3], 2), /3 scores and 2 classes/)
-  assert.throws(() => classReport([1, 2, 3]), /square/)
+  assert.throws(() => classReport([1], [1, 2], 3), /classReport: got 1 predicted and 2 actual/)
 })
