@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
@@ -5,7 +6,7 @@ import { option } from '../base/options.ts'
 import { type CacheOptions, type Content, cachePictures } from './cache.ts'
 import { dropCopies, dropEmptyClasses } from './clean.ts'
 import { type FolderIndex, indexFolder } from './folder.ts'
-import { contentHashes, sha256 } from './hashes.ts'
+import { contentHashes } from './hashes.ts'
 import { indexNames } from './name-index.ts'
 import { checkLabelOptions, type FolderOptions, type LabelOptions } from './options.ts'
 import { drawSplit, uncheckedLabels } from './split.ts'
@@ -135,10 +136,18 @@ function describe(
     if (task === 'multi' && labels.length === 0) bare[split]++
     for (const label of labels) counts[label]![split]++
   }
-  const lines = hashed.map(({ hash, labels, values, split }) => `${hash} ${values ?? labels} ${split}`)
-  const fingerprint = sha256(JSON.stringify([classes, lines]))
+  const fingerprint = fingerprintOf(classes, hashed)
   const of = (split: Split) => items.filter(item => item.split === split)
   return { dir, task, classes, items, counts, pictures, bare, problems, choices, fingerprint, of }
+}
+
+/** The sha256 of the JSON of classes and lines, which is never there as a whole. */
+function fingerprintOf(classes: readonly string[], items: readonly (Item & { hash: string })[]): string {
+  const sum = createHash('sha256').update(`[${JSON.stringify(classes)},[`)
+  items.forEach(({ hash, labels, values, split }, i) => {
+    sum.update(`${i > 0 ? ',' : ''}${JSON.stringify(`${hash} ${values ?? labels} ${split}`)}`)
+  })
+  return sum.update(']]').digest('hex')
 }
 
 function checkDamaged({ dir, items, problems: before, options }: FolderIndex, problems: Problem[]): void {
