@@ -111,6 +111,24 @@ test('agreement where chance alone agrees always, and where one answer is always
   assert.equal(balancedAccuracy([0, 99_999], [0, 1], 100_000), 0.5, 'no matrix of all pairs of classes')
 })
 
+test('of a hundred thousand classes there is no matrix of all pairs', () => {
+  const [predicted, actual, classes] = [[0, 99_999, 1], [0, 1, 1], 100_000] as const
+  assert.deepEqual(confusions(predicted, actual, classes), [
+    { actual: 0, predicted: 0, count: 1 },
+    { actual: 1, predicted: 1, count: 1 },
+    { actual: 1, predicted: 99_999, count: 1 },
+  ])
+  assert.equal(classReport(predicted, actual, classes).classes[1]!.recall, 0.5)
+  // The same answers with the classes 0, 1 and 2: only how far they lie apart differs.
+  const few = [0, 2, 1]
+  assert.equal(cohenKappa(predicted, actual, classes), cohenKappa(few, actual, 3))
+  close(matthews(predicted, actual, classes), matthews(few, actual, 3), 'Matthews')
+  // Distances by chance: 0 meets 1 and 99,999; 1, twice, meets 0 and 99,999.
+  const by = (power: number) => 1 - 99_998 ** power / ((1 + 99_999 ** power + 2 * (1 + 99_998 ** power)) / 3)
+  close(cohenKappa(predicted, actual, classes, { weights: 'linear' }), by(1), 'linear')
+  close(cohenKappa(predicted, actual, classes, { weights: 'quadratic' }), by(2), 'quadratic')
+})
+
 test('the most confused pairs, most frequent first, never the diagonal', () => {
   const confusion = confusions([1, 1, 2, 0, 0, 2, 1], [0, 0, 2, 1, 2, 1, 1], 3)
   assert.deepEqual(mostConfused(confusion), [
