@@ -37,13 +37,12 @@ const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; 
     return async () => {
       // By way of bytes, as names of files come: one flat string each.
       const path = (i: number) => Buffer.from(`${dir}/class ${i % 100}/IMG_${10_000_000 + i}.jpg`).toString()
-      const files = Array.from({ length: n }, (_, i) => ({ file: path(i) }))
-      const names = files.map(({ file }) => file.slice(dir.length + 1))
+      const files = Array.from({ length: n }, (_, i) => path(i))
       const labels = files.map((_, i) => classes[i % 100]!)
       const answers = { task: 'single' as const, labels, targets: [], choices: [] }
       const found = { files: files.map((_, i) => i), where: (row: number) => `line ${row + 2}`, source: 'labels.csv' }
       const start = performance.now()
-      const listing = { dir, files, names, problems: [] }
+      const listing = { dir, files, raw: new Map<number, Uint8Array>(), problems: [] }
       const index = indexRows({ listing, answers, ...found, problems: [], choices: [] }, {})
       if (index.items.length !== n) throw new Error(`${index.items.length} of ${n} pictures`)
       return { held: [index, listing], seconds: (performance.now() - start) / 1000 }

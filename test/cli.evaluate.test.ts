@@ -71,7 +71,11 @@ describe('class folders', () => {
       const told = await labelsOf(single, files(name, sizes[name as keyof typeof sizes]))
       confusion.push(classes.map(c => told.filter(t => t === c).length))
     }
-    assert.deepEqual(found.confusion, confusion)
+    const cells = confusion.flatMap((row, actual) => row.map((count, predicted) => ({ actual, predicted, count })))
+    assert.deepEqual(
+      found.confusion,
+      cells.filter(c => c.count > 0),
+    )
     const right = classes.map((_, c) => confusion[c]![c]!)
     const support = confusion.map(row => row.reduce((a, b) => a + b))
     assert.deepEqual([found.pictures, support], [25, [15, 5, 5]])

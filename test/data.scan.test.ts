@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { dropCopies } from '../src/data/clean.ts'
 import { type FolderOptions, imageFolder, openPictures } from '../src/data/index.ts'
 import { classFolders, jpeg, pixels, put, raw, tempFolder } from './data.make.ts'
 
@@ -117,4 +118,16 @@ test('the fingerprint follows pictures, labels and split, and nothing else', asy
   assert.notEqual(await mark({ seed: 7 }), first)
   writeFileSync(join(dir, 'a/0.jpg'), await jpeg(77))
   assert.notEqual(await mark(), first)
+})
+
+test('a picture that lies there two hundred thousand times under two labels is left out, in time', () => {
+  const half = 100_000
+  const items = Array.from({ length: 2 * half }, (_, i) => ({
+    ...{ file: `/data/${i}.jpg`, labels: [i < half ? 0 : 1], split: 'train' as const },
+    ...{ picture: 0, hash: 'a' },
+  }))
+  const { items: left, problems } = dropCopies(items, { dir: '/data', classes: ['cat', 'dog'], task: 'single' })
+  assert.deepEqual([left.length, problems.length], [0, 2 * half])
+  assert.equal(problems[1]!.reason, `the same picture is also "dog": ${half}.jpg`)
+  assert.equal(problems[half + 1]!.reason, 'the same picture is also "cat": 0.jpg')
 })

@@ -14,8 +14,11 @@ interface Sample {
 }
 
 const items = (labels: number[][]): Sample[] => labels.map(own => ({ labels: own, split: 'train' }))
-const draw = (samples: Sample[], plan: Partial<SplitPlan> & { task?: Task } = {}) =>
-  drawSplit(samples, { valid: 0.2, seed: 42, ...plan })
+const draw = (samples: Sample[], plan: Partial<SplitPlan> & { task?: Task } = {}): Sample[] => {
+  const drawn = samples.map(sample => ({ ...sample }))
+  drawSplit(drawn, { valid: 0.2, seed: 42, ...plan })
+  return drawn
+}
 const validOf = (drawn: Sample[]) => drawn.flatMap((item, i) => (item.split === 'valid' ? [i] : []))
 const has = (drawn: Sample[], split: Split, label: number) =>
   drawn.filter(item => item.split === split && item.labels.includes(label)).length

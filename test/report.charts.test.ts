@@ -49,14 +49,14 @@ test('the interval of a share is that of SciPy (binomtest, wilson)', () => {
 })
 
 test('mistakes: most pictures first, with their share of the class', () => {
-  const found = mistakes(
-    ['a', 'b', 'c'],
-    [
-      [8, 2, 0],
-      [1, 1, 2],
-      [0, 0, 0],
-    ],
-  )
+  const cells = [
+    [0, 0, 8],
+    [0, 1, 2],
+    [1, 0, 1],
+    [1, 1, 1],
+    [1, 2, 2],
+  ].map(([actual, predicted, count]) => ({ actual: actual!, predicted: predicted!, count: count! }))
+  const found = mistakes(['a', 'b', 'c'], cells)
   assert.deepEqual(
     found.map(m => [m.actual, m.predicted, m.count, m.share]),
     [
@@ -124,8 +124,8 @@ test('the finder: the chosen rate and every suggestion are in the legend', () =>
 test('a matrix: names of narrow columns stand upright, counts are shown where they fit their cell', () => {
   const matrix = (n: number, right: number) => {
     const classes = Array.from({ length: n }, (_, i) => `a long class name ${i}`)
-    const counts = classes.map((_, i) => classes.map((_, j) => (i === j ? right : 0)))
-    return confusionChart(kit, classes, counts, 'test')!.file
+    const cells = classes.map((_, i) => ({ actual: i, predicted: i, count: right }))
+    return confusionChart(kit, classes, cells, 'test')!.file
   }
   const shown = (file: string, count: number) => file.split(`>${count}</text>`).length - 1
   const large = matrix(30, 123)

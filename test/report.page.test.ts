@@ -131,6 +131,25 @@ test('two classes and one epoch; a hundred and twenty classes have no matrix, bu
   assert.ok(many.text.includes('Logarithmic scale'))
 })
 
+test('a run that has the matrix as rows, as the first ones do, has the same report', async () => {
+  const classes = ['hat', 'shirt', 'shoes']
+  const confusion = [
+    [7, 0, 3],
+    [1, 9, 0],
+    [0, 0, 0],
+  ]
+  const cells = confusion.flatMap((row, actual) =>
+    row.flatMap((count, predicted) => (count > 0 ? [{ actual, predicted, count }] : [])),
+  )
+  const of = (confusion: typeof cells) => report({ classes, interpret: { confusion } })
+  const [older, now] = [await of(confusion as unknown as typeof cells), await of(cells)]
+  const matrix = ({ dir }: typeof now) => readFileSync(join(dir, 'plots', 'confusion-validation.svg'), 'utf8')
+  assert.equal(matrix(older), matrix(now))
+  const results = ({ document }: typeof now) => document.querySelector('#results')!.textContent
+  assert.equal(results(older), results(now))
+  assert.match(results(now), /hat ?shoes ?3 ?30\.0 %/)
+})
+
 test('a matrix of fifty classes keeps its size', async () => {
   const { document, dir } = await report({ classes: Array.from({ length: 50 }, (_, i) => `class ${i}`), test: false })
   assert.ok(document.querySelector('.large svg'))

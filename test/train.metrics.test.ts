@@ -10,6 +10,7 @@ import {
   classReport,
   cohenKappa,
   confusionMatrix,
+  confusions,
   logLoss,
   matthews,
   mostConfused,
@@ -57,7 +58,15 @@ test('metrics are those of scikit-learn', () => {
     close(accuracy(predicted, c.actual), c.accuracy, c.name)
     const confusion = confusionMatrix(predicted, c.actual, c.classes)
     assert.deepEqual([...confusion], c.confusion, c.name)
-    const report = classReport(confusion)
+    for (const { actual, predicted: told, count } of confusions(predicted, c.actual, c.classes)) {
+      assert.ok(count > 0 && count === confusion[actual * c.classes + told], c.name)
+      confusion[actual * c.classes + told] = 0
+    }
+    assert.ok(
+      confusion.every(count => count === 0),
+      c.name,
+    )
+    const report = classReport(predicted, c.actual, c.classes)
     for (const [i, row] of c.report.entries()) closeScores(report.classes[i]!, row, `${c.name}, class ${i}`)
     closeScores(report.macro, c.macro, `${c.name}, macro`)
     closeScores(report.weighted, c.weighted, `${c.name}, weighted`)
@@ -102,8 +111,26 @@ test('agreement where chance alone agrees always, and where one answer is always
   assert.equal(balancedAccuracy([0, 99_999], [0, 1], 100_000), 0.5, 'no matrix of all pairs of classes')
 })
 
+test('of a hundred thousand classes there is no matrix of all pairs', () => {
+  const [predicted, actual, classes] = [[0, 99_999, 1], [0, 1, 1], 100_000] as const
+  assert.deepEqual(confusions(predicted, actual, classes), [
+    { actual: 0, predicted: 0, count: 1 },
+    { actual: 1, predicted: 1, count: 1 },
+    { actual: 1, predicted: 99_999, count: 1 },
+  ])
+  assert.equal(classReport(predicted, actual, classes).classes[1]!.recall, 0.5)
+  // The same answers with the classes 0, 1 and 2: only how far they lie apart differs.
+  const few = [0, 2, 1]
+  assert.equal(cohenKappa(predicted, actual, classes), cohenKappa(few, actual, 3))
+  close(matthews(predicted, actual, classes), matthews(few, actual, 3), 'Matthews')
+  // Distances by chance: 0 meets 1 and 99,999; 1, twice, meets 0 and 99,999.
+  const by = (power: number) => 1 - 99_998 ** power / ((1 + 99_999 ** power + 2 * (1 + 99_998 ** power)) / 3)
+  close(cohenKappa(predicted, actual, classes, { weights: 'linear' }), by(1), 'linear')
+  close(cohenKappa(predicted, actual, classes, { weights: 'quadratic' }), by(2), 'quadratic')
+})
+
 test('the most confused pairs, most frequent first, never the diagonal', () => {
-  const confusion = confusionMatrix([1, 1, 2, 0, 0, 2, 1], [0, 0, 2, 1, 2, 1, 1], 3)
+  const confusion = confusions([1, 1, 2, 0, 0, 2, 1], [0, 0, 2, 1, 2, 1, 1], 3)
   assert.deepEqual(mostConfused(confusion), [
     { actual: 0, predicted: 1, count: 2 },
     { actual: 1, predicted: 0, count: 1 },
@@ -125,5 +152,5 @@ test('sets that do not fit together are refused', () => {
   assert.throws(() => logLoss(new Float32Array(6), [0], 3), /got 2 rows of 3 probabilities and 1 classes/)
   assert.throws(() => logLoss(new Float32Array(3), [-1], 3), /got class -1/)
   assert.throws(() => argmaxRows([1, 2, 3], 2), /3 scores and 2 classes/)
-  assert.throws(() => classReport([1, 2, 3]), /square/)
+  assert.throws(() => classReport([1], [1, 2], 3), /classReport: got 1 predicted and 2 actual/)
 })

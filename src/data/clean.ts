@@ -31,7 +31,7 @@ export function dropCopies<T extends Item & { hash: string }>(
     (values ?? labels.map(label => `"${classes[label]}"`)).join(', ') || 'without a label'
   for (const group of groups.values()) {
     if (group.length < 2) continue
-    const last = Math.max(...group.map(item => rank[item.split]))
+    const last = group.reduce((most, item) => Math.max(most, rank[item.split]), 0)
     const judges = group.filter(item => rank[item.split] === last)
     for (const item of group)
       if (rank[item.split] < last) {
@@ -40,11 +40,12 @@ export function dropCopies<T extends Item & { hash: string }>(
         drop('leak', item, `the same picture is in ${other.split}: ${named(other)}${label}`)
       }
     const first = judges[0]!
-    if (judges.some(item => !sameLabels(item, first))) {
+    const differing = judges.find(item => !sameLabels(item, first))
+    if (differing) {
       const common = first.labels.filter(label => judges.every(({ labels }) => labels.includes(label)))
       if (task === 'multi') agreed.set(first, common)
       for (const item of judges) {
-        const other = judges.find(another => !sameLabels(another, item))!
+        const other = sameLabels(first, item) ? differing : first
         const kept = agreed.has(item) ? `; it stays as ${labelsOf({ ...item, labels: common })}` : ''
         drop('conflict', item, `the same picture is also ${labelsOf(other)}: ${named(other)}${kept}`)
       }
@@ -81,9 +82,12 @@ export function dropEmptyClasses<T extends Item>(
     const reason = `no training picture of this class is left${others > 0 ? `; its ${others} in valid and test ${fate}` : ''}`
     problems.push({ kind: 'empty-class', file: name, reason, kept: false, counted: false })
   }
+  const alone = new Map(Array.from(numbers, ([label, number]) => [label, [number]])) // shared
+  const numbered = ({ labels }: T) =>
+    (labels.length === 1 && alone.get(labels[0]!)) || labels.flatMap(label => numbers.get(label) ?? [])
   const left = task === 'multi' ? items : items.filter(item => item.labels.every(label => trained.has(label)))
   return {
-    items: left.map(item => ({ ...item, labels: item.labels.flatMap(label => numbers.get(label) ?? []) })),
+    items: left.map(item => ({ ...item, labels: numbered(item) })),
     classes: classes.filter((_, label) => trained.has(label)),
     problems,
   }

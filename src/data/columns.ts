@@ -1,8 +1,8 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { option, setting } from '../base/options.ts'
-import type { Find, Listing } from './lookup.ts'
-import { splitNamed } from './names.ts'
+import type { Find } from './lookup.ts'
+import { type Listing, nameIn, splitNamed } from './names.ts'
 import type { LabelOptions } from './options.ts'
 import { type Cell, type Column, cellNumber, cellText, columnNamed, type Table } from './table.ts'
 import type { Choice } from './types.ts'
@@ -122,7 +122,7 @@ function fileColumn(
   const nearest = scored.sort((a, b) => b.count - a.count || usual(b) - usual(a))[0]
   const example = nearest ? distinct(nearest.column)[0] : undefined
   throw new AnnealError(
-    `no column of ${table.file} names files below ${listing.dir} (columns ${table.columns.map(c => `"${c.name}"`).join(', ')}${example === undefined ? '' : `; "${nearest!.column.name}" holds "${example}"`}); the folder holds ${listing.names.length === 0 ? 'no files' : `${plural(listing.names.length, 'file')}, such as "${listing.names[0]}"`}. Check the folder, or name the column with ${option('fileColumn')}.`,
+    `no column of ${table.file} names files below ${listing.dir} (columns ${table.columns.map(c => `"${c.name}"`).join(', ')}${example === undefined ? '' : `; "${nearest!.column.name}" holds "${example}"`}); the folder holds ${listing.files.length === 0 ? 'no files' : `${plural(listing.files.length, 'file')}, such as "${nameIn(listing, 0)}"`}. Check the folder, or name the column with ${option('fileColumn')}.`,
   )
 }
 

@@ -50,7 +50,7 @@ function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptio
   const parts = partFolders(top, known, { dir, choices })
   const problems: Problem[] = []
   const items: FolderIndex['items'] = []
-  const numbers = new Map(classes.map((name, number) => [name, number]))
+  const numbers = new Map(classes.map((name, number) => [name, [number]]))
   for (const entry of parts ? parts.flatMap(({ name, path }) => openFolder(name, path, expected)) : top) {
     const file = showRelative(entry.path, root)
     if (entry.type === 'file' && namedAsPicture(entry.name)) {
@@ -59,10 +59,9 @@ function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptio
     }
     if (entry.type !== 'folder') continue
     const inside = findPictures(entry.path, root)
-    problems.push(...inside.problems)
-    const label = numbers.get(entry.name)
-    if (label !== undefined)
-      for (const place of inside.pictures) items.push({ ...place, labels: [label], split: 'test' })
+    for (const problem of inside.problems) problems.push(problem)
+    const labels = numbers.get(entry.name)
+    if (labels) for (const place of inside.pictures) items.push({ ...place, labels, split: 'test' })
     else if (inside.pictures.length > 0) {
       const count = plural(inside.pictures.length, 'picture')
       if (!leaveOut)
@@ -91,8 +90,8 @@ function partFolders(
 ): Entry[] | undefined {
   const parts = new Map<Split, Entry>()
   for (const entry of top) {
-    const split = entry.type === 'folder' && !classes.includes(entry.name) ? splitNamed(entry.name) : undefined
-    if (split) parts.set(split, entry)
+    const split = entry.type === 'folder' ? splitNamed(entry.name) : undefined
+    if (split && !classes.includes(entry.name)) parts.set(split, entry)
   }
   if (parts.size === 0) {
     if (part !== undefined && part !== 'all') choices.push(noParts(part, dir))

@@ -50,7 +50,7 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
     for (const entry of entries) {
       if (entry.type === 'folder') {
         const inside = findPictures(entry.path, root)
-        problems.push(...inside.problems)
+        for (const problem of inside.problems) problems.push(problem) // may be more than a call takes arguments
         classes.set(entry.name, inside.pictures)
       } else if (entry.type === 'broken') pass('missing', entry.path, entry.reason ?? 'it can not be opened')
       else if (entry.type === 'special') pass('special', entry.path, 'it is a FIFO, socket or device')
@@ -88,7 +88,7 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
     )
   if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex })
   checkGroupsApart(items, base)
-  if (drawn) items = drawSplit(items, options)
+  if (drawn) drawSplit(items, options)
   return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn })] }
 }
 
@@ -172,10 +172,11 @@ function namedClasses(
 ): string[] {
   const train = found.get('train')!
   const classes = [...train.keys()].filter(name => train.get(name)!.length > 0).sort(naturalOrder)
+  const trained = new Set(classes)
   for (const split of splits)
     for (const [name, places] of found.get(split) ?? []) {
       const file = parts ? `${parts.get(split)!.name}/${name}` : name
-      if (places.length === 0 && !classes.includes(name))
+      if (places.length === 0 && !trained.has(name))
         problems.push({
           kind: 'empty-class',
           file,
@@ -183,7 +184,7 @@ function namedClasses(
           kept: false,
           counted: false,
         })
-      else if (!classes.includes(name))
+      else if (!trained.has(name))
         throw new AnnealError(
           `${file} holds ${plural(places.length, 'picture')}, but train has none of a class "${name}"; expected the classes of train (${classes.slice(0, 20).join(', ')}).${didYouMean(name, classes)} Add training pictures or move the folder away.`,
         )

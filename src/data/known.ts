@@ -51,7 +51,7 @@ export const noParts = (part: Split, source: string): Choice => ({
 export function partOf(
   splits: readonly Split[] | undefined,
   { part }: Known,
-  { choices, rows, source }: { choices: Choice[]; rows: readonly number[]; source: string },
+  { choices, rows, source }: { choices: Choice[]; rows: Int32Array; source: string },
 ): Split | undefined {
   if (!splits && part !== undefined && part !== 'all') choices.push(noParts(part, source))
   if (part === 'all' || !splits) return undefined

@@ -5,9 +5,8 @@ import { option, setting } from '../base/options.ts'
 import type { FolderIndex } from './folder.ts'
 import { type Known, knownClasses, partOf, unknownLabel } from './known.ts'
 import type { Answers } from './labels.ts'
-import type { Listing } from './lookup.ts'
 import { namedAsPicture } from './magic.ts'
-import { groupedByName, splits as judging, naturalOrder, splitNamed } from './names.ts'
+import { groupedByName, splits as judging, type Listing, nameIn, naturalOrder, splitNamed } from './names.ts'
 import { type LabelOptions, planOf } from './options.ts'
 import { checkGroupsApart, drawSplit, uncheckedLabels } from './split.ts'
 import type { Choice, Problem, Split } from './types.ts'
@@ -48,7 +47,8 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const splitOf = (row: number): Split => (known ? 'test' : (splits?.[row] ?? 'train'))
   const classes = known ? knownClasses(answers, known, given.source) : classesOf(given, rows, splitOf)
   const numbered = numberedItems(given, { rows, splitOf, classes, known })
-  const empty = (answers.declared ?? []).filter(name => !classes.includes(name))
+  const there = new Set(classes)
+  const empty = (answers.declared ?? []).filter(name => !there.has(name))
   const problems = [
     given.problems,
     told.problems,
@@ -72,23 +72,24 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
     )
   if (options.groupRegex !== undefined) items = groupedByName(items, { dir, pattern: options.groupRegex })
   checkGroupsApart(items, { dir, drawn })
-  if (drawn) items = drawSplit(items, { ...plan, task })
+  if (drawn) drawSplit(items, { ...plan, task })
   const unchecked = task === 'regression' ? [] : uncheckedLabels(classes, items, { drawn })
   return { ...base, items, problems: problems.concat(unchecked), drawn, options: plan }
 }
 
 /** Rows that tell something of their picture; the others are listed. */
-function toldRows({ listing, files, answers, where }: LabelledRows): { rows: number[]; problems: Problem[] } {
-  const rows: number[] = []
+function toldRows({ listing, files, answers, where }: LabelledRows): { rows: Int32Array; problems: Problem[] } {
+  const rows = new Int32Array(files.length) // not grown and not filtered, which would take many times its own memory
+  let told = 0
   const problems: Problem[] = []
   files.forEach((file, row) => {
-    if (answers.values ? answers.values[row] : answers.labels[row]) rows.push(row)
+    if (answers.values ? answers.values[row] : answers.labels[row]) rows[told++] = row
     else {
       const reason = `${where(row)}: no ${answers.values ? 'number' : 'label'}`
-      problems.push(passed('unlabelled', listing.names[file]!, reason))
+      problems.push(passed('unlabelled', nameIn(listing, file), reason))
     }
   })
-  return { rows, problems }
+  return { rows: rows.subarray(0, told), problems }
 }
 
 function numberedItems(
@@ -98,40 +99,43 @@ function numberedItems(
     splitOf,
     classes,
     known,
-  }: { rows: readonly number[]; splitOf: (row: number) => Split; classes: string[]; known: Known | undefined },
+  }: { rows: Int32Array; splitOf: (row: number) => Split; classes: string[]; known: Known | undefined },
 ): { items: FolderIndex['items']; problems: Problem[] } {
-  const numbers = new Map(classes.map((name, number) => [name, number]))
-  const alone = classes.map((_, number): readonly number[] => [number]) // shared: there may be a million pictures
-  const items: FolderIndex['items'] = []
+  // One list a class, shared: there may be a million pictures.
+  const alone = new Map(classes.map((name, label): [string, readonly number[]] => [name, [label]]))
   const problems: Problem[] = []
-  for (const row of [...rows].sort((a, b) => files[a]! - files[b]!)) {
-    const values = answers.values?.[row]
-    const [labels, strange]: [number[], string[]] = [[], []]
-    for (const name of answers.labels[row] ?? []) {
-      const number = numbers.get(name)
-      if (number === undefined) strange.push(name)
-      else labels.push(number)
-    }
+  const isKnown = (row: number): boolean => {
+    const strange = answers.labels[row]!.filter(name => !alone.has(name))
     for (const name of strange) {
       if (!known?.leaveOut) throw unknownLabel(name, { classes, where: where(row), split: splitOf(row), known })
       const reason = `${where(row)}: the model does not know the label "${name}"`
       const kept = answers.task === 'multi'
-      problems.push({ ...passed('unlabelled', listing.names[files[row]!]!, reason), kept })
+      problems.push({ ...passed('unlabelled', nameIn(listing, files[row]!), reason), kept })
     }
-    if (strange.length > 0 && answers.task === 'single') continue
+    return strange.length === 0 || answers.task !== 'single'
+  }
+  const kept = rows.every(row => answers.labels[row]!.every(name => alone.has(name))) ? rows : rows.filter(isKnown)
+  const items = Array.from({ length: kept.length }, (_, i) => {
+    const row = kept[i]!
+    const values = answers.values?.[row]
+    const names = answers.labels[row] ?? []
+    const labels = names.length === 1 ? alone.get(names[0]!) : undefined
     // Field by field: a spread makes objects of four times the size, and there may be a million.
-    const { file, raw, bands } = listing.files[files[row]!]!
-    const own = labels.length === 1 ? alone[labels[0]!]! : labels.sort((a, b) => a - b)
-    const item: FolderIndex['items'][number] = { file, labels: own, split: splitOf(row) }
+    const file = listing.files[files[row]!]!
+    const raw = listing.raw.get(files[row]!)
+    const item: FolderIndex['items'][number] = { file, labels: labels ?? numbers(names, alone), split: splitOf(row) }
     if (raw) item.raw = raw
-    if (bands) item.bands = bands
     if (values) item.values = values
     if (groups) item.group = groups[row]!
     if (times) item.time = times[row]!
-    items.push(item)
-  }
+    return item
+  })
   return { items, problems }
 }
+
+/** Those labels that are known, by number, rising. */
+const numbers = (names: readonly string[], known: ReadonlyMap<string, readonly number[]>): number[] =>
+  names.flatMap(name => known.get(name) ?? []).sort((a, b) => a - b)
 
 const passed = (kind: Problem['kind'], file: string, reason: string): Problem => ({
   kind,
@@ -141,41 +145,43 @@ const passed = (kind: Problem['kind'], file: string, reason: string): Problem =>
   counted: false,
 })
 
-/** Rows of a file each. A file that comes again with the same answer stays once, in the split that judges last; with
- *  another answer it is refused. */
+/** One row a file, in the order of the files. A file that comes again with the same answer stays once, in the split that
+ *  judges last; with another answer it is refused. */
 function withoutCopies(
   { files, answers, listing, where }: LabelledRows,
-  rows: readonly number[],
+  rows: Int32Array,
   splits: readonly Split[] | undefined,
-): { rows: number[]; problems: Problem[] } {
-  const first = new Map<number, number>()
+): { rows: Int32Array; problems: Problem[] } {
+  const rowOf = new Int32Array(listing.files.length).fill(-1)
   const problems: Problem[] = []
   const said = (row: number) => (answers.values?.[row] ?? [...answers.labels[row]!].sort()).join('\0')
   const shown = (row: number) => (answers.values?.[row] ?? answers.labels[row]!).join(', ') || 'no label'
   for (const row of rows) {
-    const before = first.get(files[row]!)
-    const name = listing.names[files[row]!]!
-    if (before === undefined) first.set(files[row]!, row)
+    const file = files[row]!
+    const before = rowOf[file]!
+    if (before < 0) rowOf[file] = row
     else if (said(before) === said(row)) {
       const apart = splits !== undefined && splits[before] !== splits[row]
       const later = apart && judging.indexOf(splits[row]!) > judging.indexOf(splits[before]!)
-      if (later) first.set(files[row]!, row)
+      if (later) rowOf[file] = row
       const reason = apart
         ? `${where(before)} has it in ${splits[before]} and ${where(row)} in ${splits[row]}; it stays in ${splits[later ? row : before]}`
         : `${where(row)} names it again, with what ${where(before)} says of it`
-      problems.push(passed(apart ? 'leak' : 'duplicate', name, reason))
+      problems.push(passed(apart ? 'leak' : 'duplicate', nameIn(listing, file), reason))
     } else
       throw new AnnealError(
-        `${name} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row a picture. Remove one of them, or join their labels in one row.`,
+        `${nameIn(listing, file)} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row a picture. Remove one of them, or join their labels in one row.`,
       )
   }
-  return { rows: [...first.values()], problems }
+  let count = 0
+  for (const row of rowOf) if (row >= 0) rowOf[count++] = row
+  return { rows: rowOf.subarray(0, count), problems }
 }
 
 /** The labels of training, in natural order; the names of the targets of a regression. */
 function classesOf(
   { answers, listing, source, problems }: LabelledRows,
-  rows: readonly number[],
+  rows: Int32Array,
   splitOf: (row: number) => Split,
 ): string[] {
   if (answers.task === 'regression') return [...answers.targets]
@@ -198,7 +204,7 @@ function classesOf(
 function splitsByFolder({ files, listing }: LabelledRows, choices: Choice[]): Split[] | undefined {
   const splits: Split[] = []
   for (const file of files) {
-    const name = listing.names[file]!
+    const name = nameIn(listing, file)
     const split = name.includes('/') ? splitNamed(name.slice(0, name.indexOf('/'))) : undefined
     if (!split) return undefined
     splits.push(split)
@@ -211,11 +217,18 @@ function splitsByFolder({ files, listing }: LabelledRows, choices: Choice[]): Sp
 
 /** Pictures that nothing names: the first ones each, the others by their number. */
 function unnamed({ files, listing, source }: LabelledRows): Problem[] {
-  const named = new Set(files)
-  const others = listing.names.filter((name, i) => namedAsPicture(name) && !named.has(i))
-  const listed = others.slice(0, mostListed).map(name => passed('unlabelled', name, `${source} does not name it`))
+  const named = new Uint8Array(listing.files.length)
+  for (const file of files) named[file] = 1
+  const others: number[] = []
+  listing.files.forEach((file, i) => {
+    if (named[i] === 0 && namedAsPicture(file)) others.push(i)
+  })
+  const name = (at: number) => nameIn(listing, others[at]!)
+  const listed = others
+    .slice(0, mostListed)
+    .map((_, at) => passed('unlabelled', name(at), `${source} does not name it`))
   const rest = others.length - listed.length
-  const folder = rest > 0 ? posix.dirname(others[mostListed]!) : ''
+  const folder = rest > 0 ? posix.dirname(name(mostListed)) : ''
   return rest > 0
     ? [...listed, passed('unlabelled', folder, `${source} does not name ${plural(rest, 'more picture')}`)]
     : listed

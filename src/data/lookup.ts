@@ -1,24 +1,14 @@
 import { realpathSync } from 'node:fs'
 import { dirname, extname, isAbsolute, posix, resolve } from 'node:path'
 import { namedAsPicture } from './magic.ts'
-import type { Place, Problem } from './types.ts'
+import { type Listing, listingOf, nameIn } from './names.ts'
 import { listFiles } from './walk.ts'
-
-/** The files below a folder, listed once. */
-export interface Listing {
-  /** Absolute. */
-  dir: string
-  files: Place[]
-  /** Their paths below the folder. */
-  names: string[]
-  problems: Problem[]
-}
 
 /** Lists a folder for many look-ups; opens no file. */
 export function listFor(dir: string): Listing {
   const root = resolve(dir)
   const { files, problems } = listFiles(Buffer.from(root))
-  return { dir: root, files, names: files.map(({ file }) => file.slice(root.length + 1)), problems }
+  return listingOf(root, files, problems)
 }
 
 /** The number of a file in the listing, two where a name may mean either, undefined where there is none. */
@@ -35,12 +25,13 @@ export type Find = (name: string) => Found
  *  without. Composed and decomposed letters (é) are the same where only one file is meant. A look-up costs a few hashes. */
 export function fileFinders(listing: Listing, table: string): (names: Iterable<string>) => Find {
   const { dir } = listing
-  const exact = new Map(listing.names.map((name, i) => [name, i]))
-  const paths = lazy(() => index(listing.names, name => name))
-  const bases = lazy(() => index(listing.names, name => posix.basename(name)))
-  const stems = lazy(() => index(listing.names, stem, namedAsPicture))
-  const baseStems = lazy(() => index(listing.names, name => posix.basename(stem(name)), namedAsPicture))
-  const folders = lazy(() => new Set(listing.names.map(name => posix.dirname(name))))
+  const names = listing.files.map((_, i) => nameIn(listing, i))
+  const exact = new Map(names.map((name, i) => [name, i]))
+  const paths = lazy(() => index(names, name => name))
+  const bases = lazy(() => index(names, name => posix.basename(name)))
+  const stems = lazy(() => index(names, stem, namedAsPicture))
+  const baseStems = lazy(() => index(names, name => posix.basename(stem(name)), namedAsPicture))
+  const folders = lazy(() => new Set(names.map(name => posix.dirname(name))))
   const roots = [...new Set([dir, real(dir)])]
   const home = dirname(resolve(table))
 

@@ -6,11 +6,10 @@ import { checkFolder, type FolderIndex } from './folder.ts'
 import type { Known } from './known.ts'
 import { indexRows } from './labelled.ts'
 import { readAnswers } from './labels.ts'
-import type { Listing } from './lookup.ts'
-import { nameMatcher } from './names.ts'
+import { listingOf, nameIn, nameMatcher } from './names.ts'
 import type { LabelOptions } from './options.ts'
 import type { Cell, Column } from './table.ts'
-import type { Problem } from './types.ts'
+import type { Place, Problem } from './types.ts'
 import { findPictures } from './walk.ts'
 
 /** Indexes all pictures below a folder by labels that their names tell: through a regular expression or a function. */
@@ -21,7 +20,7 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
   const labelled = labeller(options)
   const source = option(options.labelOf ? 'labelOf' : 'labelRegex')
   const cells: Cell[] = []
-  const listing: Listing = { dir: root, files: [], names: [], problems: [] }
+  const places: Place[] = []
   const problems: Problem[] = [...found.problems]
   for (const place of found.pictures) {
     const file = place.file.slice(root.length + 1)
@@ -30,8 +29,7 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
       problems.push({ kind: 'unlabelled', file, reason: `${source} finds no label`, kept: false, counted: false })
     else {
       cells.push(cell)
-      listing.files.push(place)
-      listing.names.push(file)
+      places.push(place)
     }
   }
   if (cells.length === 0)
@@ -41,7 +39,8 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
         : `${source}${options.labelRegex === undefined ? '' : ` ${options.labelRegex}`} finds no label in any of the ${plural(found.pictures.length, 'name')}, such as ${found.pictures[0]!.file.slice(root.length + 1)}; expected one in each.`,
     )
   const column: Column = { name: 'label', cells }
-  const where = (row: number) => listing.names[row]!
+  const listing = listingOf(root, places, [])
+  const where = (row: number) => nameIn(listing, row)
   const rows = Array.from(cells.keys())
   const { targets, ...rest } = options
   const answers = readAnswers(

@@ -2,7 +2,31 @@ import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { option } from '../base/options.ts'
-import type { Split } from './types.ts'
+import type { Place, Problem, Split } from './types.ts'
+
+/** The files below a folder, listed once; there may be a million, so plain paths. */
+export interface Listing {
+  /** Absolute. */
+  dir: string
+  /** Absolute too. */
+  files: string[]
+  /** The bytes of those paths that are not UTF-8, by the number of the file. */
+  raw: Map<number, Uint8Array>
+  problems: Problem[]
+}
+
+/** Places as a listing. */
+export function listingOf(dir: string, places: readonly Place[], problems: Problem[]): Listing {
+  const raw = new Map<number, Uint8Array>()
+  const files = places.map((place, i) => {
+    if (place.raw) raw.set(i, place.raw)
+    return place.file
+  })
+  return { dir, files, raw, problems }
+}
+
+/** The path of a file below the folder. */
+export const nameIn = ({ dir, files }: Listing, file: number): string => files[file]!.slice(dir.length + 1)
 
 /** The words by which a folder or a cell names a split. */
 export const splitNames: Record<Split, readonly string[]> = {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
@@ -5,7 +6,7 @@ import { option } from '../base/options.ts'
 import { type CacheOptions, type Content, cachePictures } from './cache.ts'
 import { dropCopies, dropEmptyClasses } from './clean.ts'
 import { type FolderIndex, indexFolder } from './folder.ts'
-import { contentHashes, sha256 } from './hashes.ts'
+import { contentHashes } from './hashes.ts'
 import { indexNames } from './name-index.ts'
 import { checkLabelOptions, type FolderOptions, type LabelOptions } from './options.ts'
 import { drawSplit, uncheckedLabels } from './split.ts'
@@ -98,10 +99,10 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
     return false
   })
   checkDamaged(index, problems)
-  if (drawn) items = items.map(item => (item.split === 'valid' ? { ...item, split: 'train' } : item))
+  if (drawn) for (const item of items) if (item.split === 'valid') item.split = 'train'
   const once = dropCopies(items, index)
-  items = drawn ? drawSplit(once.items, { ...plan, task }) : once.items
-  const left = index.fixed ? { ...index, items, problems: [] } : dropEmptyClasses(items, index)
+  if (drawn) drawSplit(once.items, { ...plan, task })
+  const left = index.fixed ? { ...index, items: once.items, problems: [] } : dropEmptyClasses(once.items, index)
   const unchecked = index.fixed ? [] : uncheckedLabels(left.classes, left.items, { drawn })
   const all = [...problems, ...once.problems, ...left.problems, ...unchecked]
   const data = describe({ ...index, classes: left.classes, problems: all }, left.items)
@@ -135,10 +136,18 @@ function describe(
     if (task === 'multi' && labels.length === 0) bare[split]++
     for (const label of labels) counts[label]![split]++
   }
-  const lines = hashed.map(({ hash, labels, values, split }) => `${hash} ${values ?? labels} ${split}`)
-  const fingerprint = sha256(JSON.stringify([classes, lines]))
+  const fingerprint = fingerprintOf(classes, hashed)
   const of = (split: Split) => items.filter(item => item.split === split)
   return { dir, task, classes, items, counts, pictures, bare, problems, choices, fingerprint, of }
+}
+
+/** The sha256 of the JSON of classes and lines, which is never there as a whole. */
+function fingerprintOf(classes: readonly string[], items: readonly (Item & { hash: string })[]): string {
+  const sum = createHash('sha256').update(`[${JSON.stringify(classes)},[`)
+  items.forEach(({ hash, labels, values, split }, i) => {
+    sum.update(`${i > 0 ? ',' : ''}${JSON.stringify(`${hash} ${values ?? labels} ${split}`)}`)
+  })
+  return sum.update(']]').digest('hex')
 }
 
 function checkDamaged({ dir, items, problems: before, options }: FolderIndex, problems: Problem[]): void {

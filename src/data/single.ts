@@ -68,8 +68,8 @@ export function listPictures(
     }
     const found = findPictures(Buffer.from(resolve(path)), Buffer.from(resolve(path)))
     const joined = bands.length > 0 ? groupBands(found.pictures, bands) : { places: found.pictures, problems: [] }
-    pictures.push(...joined.places)
-    problems.push(...found.problems, ...joined.problems)
+    for (const picture of joined.places) pictures.push(picture) // may be more than a call takes arguments
+    for (const problem of found.problems.concat(joined.problems)) problems.push(problem)
   }
   if (pictures.length === 0)
     throw new AnnealError(

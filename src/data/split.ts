@@ -23,7 +23,7 @@ export interface SplitPlan {
 
 type Dividable = Pick<Item, 'labels' | 'values' | 'split' | 'group' | 'time'>
 
-/** Draws validation items and leaves test items as they are; a function of the seed and the items' order alone. No label
+/** Draws which of the items, test items apart, validate, and sets their `split`; a function of the seed and the items' order alone. No label
  *  with two items is missing on either side, where that can be had. By the first that fits:
  *  - time: the latest share, never cutting through one point in time;
  *  - groups: no group on both sides, labels and sizes balanced (`groups.ts`);
@@ -31,15 +31,12 @@ type Dividable = Pick<Item, 'labels' | 'values' | 'split' | 'group' | 'time'>
  *  - several labels: iterative stratification (`stratify.ts`);
  *  - numbers: one of each run of neighbours by the first number.
  *  Folds divide the same way; what has to be trained on in every fold is in none. */
-export function drawSplit<T extends Dividable>(items: readonly T[], plan: SplitPlan & { task?: Task }): T[] {
-  const pool = items.filter(item => item.split !== 'test')
+export function drawSplit(items: readonly Dividable[], plan: SplitPlan & { task?: Task }): void {
+  const pool = items.some(item => item.split === 'test') ? items.filter(item => item.split !== 'test') : items
   const parts = divide(pool, plan)
   const validating = plan.folds ? (plan.fold ?? 0) : 1
-  let at = 0
-  return items.map(item => {
-    if (item.split === 'test') return item
-    const split = parts[at++] === validating ? 'valid' : 'train'
-    return item.split === split ? item : { ...item, split }
+  pool.forEach((item, i) => {
+    item.split = parts[i] === validating ? 'valid' : 'train'
   })
 }
 
@@ -60,37 +57,44 @@ function divide(pool: readonly Dividable[], plan: SplitPlan & { task?: Task }): 
   if (folds && folds > pool.length)
     throw new AnnealError(`${folds} folds of ${plural(pool.length, 'picture')}: expected as many pictures as folds.`)
   if (task === 'regression') return rankedParts(Float64Array.from(pool, firstValue), parts, seed)
-  const labels = pool.map(item => item.labels)
-  if (task === 'multi') return iterativeParts(labels, parts, seed)
-  return folds ? dealt(labels, folds, seed) : drawn(labels, valid, seed)
+  if (task === 'multi')
+    return iterativeParts(
+      pool.map(item => item.labels),
+      parts,
+      seed,
+    )
+  return folds ? dealt(pool, folds, seed) : drawn(pool, valid, seed)
 }
 
 const firstValue = ({ values }: Dividable): number => values?.[0] ?? 0
 
-function drawn(labels: readonly (readonly number[])[], valid: number, seed: number): Int8Array {
-  const parts = new Int8Array(labels.length)
-  for (const [label, pool] of byClass(labels))
-    for (const i of shuffle([...pool], rng(seed, label, 0, purpose.split)).slice(0, validCount(pool.length, valid)))
+function drawn(items: readonly Dividable[], valid: number, seed: number): Int8Array {
+  const parts = new Int8Array(items.length)
+  for (const [label, pool] of byClass(items))
+    for (const i of shuffle(pool, rng(seed, label, 0, purpose.split)).subarray(0, validCount(pool.length, valid)))
       parts[i] = 1
   return parts
 }
 
 /** Each class's items in turn to the folds, each class going on where the one before stopped. */
-function dealt(labels: readonly (readonly number[])[], folds: number, seed: number): Int32Array {
-  const parts = new Int32Array(labels.length).fill(-1)
+function dealt(items: readonly Dividable[], folds: number, seed: number): Int32Array {
+  const parts = new Int32Array(items.length).fill(-1)
   let next = 0
-  for (const [label, pool] of [...byClass(labels)].sort(([a], [b]) => a - b))
-    if (pool.length > 1)
-      for (const i of shuffle([...pool], rng(seed, label, 0, purpose.split))) parts[i] = next++ % folds
+  for (const [label, pool] of [...byClass(items)].sort(([a], [b]) => a - b))
+    if (pool.length > 1) for (const i of shuffle(pool, rng(seed, label, 0, purpose.split))) parts[i] = next++ % folds
   return parts
 }
 
-function byClass(labels: readonly (readonly number[])[]): Map<number, number[]> {
-  const pools = new Map<number, number[]>()
-  labels.forEach(([label = 0], i) => {
-    const pool = pools.get(label)
-    if (pool) pool.push(i)
-    else pools.set(label, [i])
+/** The numbers of each class's items, counted first: there may be a million. */
+function byClass(items: readonly Dividable[]): Map<number, Uint32Array> {
+  const counts = new Map<number, number>()
+  for (const { labels } of items) counts.set(labels[0] ?? 0, (counts.get(labels[0] ?? 0) ?? 0) + 1)
+  const pools = new Map(Array.from(counts, ([label, count]) => [label, new Uint32Array(count)]))
+  items.forEach(({ labels: [label = 0] }, i) => {
+    const left = counts.get(label)!
+    const pool = pools.get(label)!
+    pool[pool.length - left] = i
+    counts.set(label, left - 1)
   })
   return pools
 }

@@ -8,8 +8,8 @@ import { checkFolder, type FolderIndex } from './folder.ts'
 import type { Known } from './known.ts'
 import { indexRows, type LabelledRows } from './labelled.ts'
 import { readAnswers } from './labels.ts'
-import { type Find, fileFinders, type Listing, listFor } from './lookup.ts'
-import { splitNamed } from './names.ts'
+import { type Find, fileFinders, listFor } from './lookup.ts'
+import { type Listing, nameIn, splitNamed } from './names.ts'
 import { foldAlone, type LabelOptions } from './options.ts'
 import { type Cell, type Column, cellNumber, cellText, readTable, type Table } from './table.ts'
 import type { Choice, Problem, Split } from './types.ts'
@@ -127,7 +127,7 @@ function foundRows(
     const found = find(name)
     if (Array.isArray(found))
       throw new AnnealError(
-        `${table.where(row, file)}: "${name}" may be ${found.map(i => listing.names[i]).join(' or ')}; expected one file. Write its folder or its extension too.`,
+        `${table.where(row, file)}: "${name}" may be ${found.map(i => nameIn(listing, i)).join(' or ')}; expected one file. Write its folder or its extension too.`,
       )
     if (found === undefined) {
       const reason = `${table.where(row, file)} names it, and it is not below ${listing.dir}`
@@ -139,7 +139,7 @@ function foundRows(
   }
   if (rows.length === 0)
     throw new AnnealError(
-      `none of the ${plural(table.rows, 'picture')} that ${table.file} names is below ${listing.dir}: ${problems[0]!.file} (${table.where(0)}); the folder holds ${listing.names[0] ?? 'nothing'}. Check the folder, or name the column with ${option('fileColumn')}.`,
+      `none of the ${plural(table.rows, 'picture')} that ${table.file} names is below ${listing.dir}: ${problems[0]!.file} (${table.where(0)}); the folder holds ${listing.files.length > 0 ? nameIn(listing, 0) : 'nothing'}. Check the folder, or name the column with ${option('fileColumn')}.`,
     )
   return { rows, files, problems }
 }

@@ -96,7 +96,7 @@ function walk(folder: Buffer, report: Report, visit: (file: Entry) => void): voi
     }
   }
   enter(folder, showBytes(folder))
-  for (let link = links.shift(); link; link = links.shift())
+  for (const link of links) // grows while it is gone through
     if (seen.has(link.id)) report('loop', link, 'it is a link back to a folder already seen')
     else {
       seen.add(link.id)

@@ -73,7 +73,7 @@ export async function duplicatePictures(
     .map(group => ({
       group,
       apart: new Set(group.map(i => items[i]!.split)).size > 1,
-      similarity: Math.max(...group.map(i => best.get(i)!)),
+      similarity: group.reduce((most, i) => Math.max(most, best.get(i)!), -1),
     }))
     .sort((a, b) => Number(b.apart) - Number(a.apart) || b.similarity - a.similarity)
   return Promise.all(

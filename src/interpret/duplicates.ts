@@ -151,7 +151,9 @@ function setsOf(pairs: readonly NearDuplicate[]): number[][] {
   const sets = new Map<number, number[]>()
   for (const i of [...new Set(pairs.flatMap(p => [p.a, p.b]))].sort((a, b) => a - b)) {
     const top = find(i)
-    sets.set(top, [...(sets.get(top) ?? []), i])
+    const set = sets.get(top)
+    if (set) set.push(i)
+    else sets.set(top, [i])
   }
   return [...sets.values()].sort((a, b) => b.length - a.length || a[0]! - b[0]!)
 }

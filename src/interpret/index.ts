@@ -6,9 +6,9 @@ import { type Augmentation, type Item, type Picture, preview } from '../data/ind
 import type { Interpretation, JudgedPicture, SamplePicture } from '../runs/index.ts'
 import { scope } from '../torch/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
-import { argmaxRows, balancedAccuracy, classReport, confusionMatrix } from '../train/metrics.ts'
+import { argmaxRows, balancedAccuracy, type Confusion, classReport, confusions } from '../train/metrics.ts'
 import { picturesOf, smallJpeg } from './picture.ts'
-import { mostCorrect, mostIncorrect } from './ranking.ts'
+import { margin, mostCorrect, mostIncorrect } from './ranking.ts'
 
 /** A labelled part of the data, with what the net made of it. */
 export interface Judged {
@@ -36,7 +36,6 @@ export async function interpret(
   const { probabilities, losses, targets } = evaluation
   const judgement = { task: 'single', classes: n, probabilities, targets, losses } as const
   const predicted = argmaxRows(probabilities, n)
-  const confusion = confusionMatrix(predicted, targets, n)
   const judged = async (i: number): Promise<JudgedPicture> => ({
     file: relative(dir, items[i]!.file),
     actual: classes[targets[i]!]!,
@@ -45,34 +44,26 @@ export async function interpret(
     probability: probabilities[i * n + predicted[i]!]!,
     thumbnail: await smallJpeg(picture(items[i]!.picture)),
   })
-  const order = (score: (i: number) => number) =>
+  const order = (scores: ArrayLike<number>) =>
     Array.from(items.keys())
-      .sort((a, b) => score(b) - score(a) || a - b)
+      .sort((a, b) => scores[b]! - scores[a]! || a - b)
       .slice(0, most)
+  const margins = Float64Array.from(predicted, (_, i) => -margin(probabilities.subarray(i * n, (i + 1) * n)))
   return {
     classes: [...classes],
-    confusion: rows(confusion, n),
+    confusion: confusions(predicted, targets, n),
     balancedAccuracy: balancedAccuracy(predicted, targets, n),
     mostCorrect: await Promise.all(mostCorrect(judgement, { most }).map(r => judged(r.index))),
     mostIncorrect: await Promise.all(mostIncorrect(judgement, { most }).map(r => judged(r.index))),
-    topLosses: await Promise.all(order(i => losses[i]!).map(judged)),
-    mostUncertain: await Promise.all(order(i => -margin(probabilities.subarray(i * n, (i + 1) * n))).map(judged)),
-    perClass: classReport(confusion).classes.map((scores, c) => ({ name: classes[c]!, ...scores })),
+    topLosses: await Promise.all(order(losses).map(judged)),
+    mostUncertain: await Promise.all(order(margins).map(judged)),
+    perClass: classReport(predicted, targets, n).classes.map((scores, c) => ({ name: classes[c]!, ...scores })),
   }
 }
 
-/** The confusion matrix of an evaluation, row by row: actual classes, then predicted. */
-export function confusionRows({ probabilities, targets }: Evaluation, classes: number): number[][] {
-  return rows(confusionMatrix(argmaxRows(probabilities, classes), targets, classes), classes)
-}
-const rows = (matrix: ArrayLike<number>, n: number): number[][] =>
-  Array.from({ length: n }, (_, r) => Array.from({ length: n }, (_, c) => matrix[r * n + c]!))
-
-/** How far the most probable class leads the next. */
-function margin(p: Float32Array): number {
-  const [first = 0, second = 0] = Array.from(p).sort((a, b) => b - a)
-  return first - second
-}
+/** The confusion matrix of an evaluation, by its cells that are not 0. */
+export const confusionsOf = ({ probabilities, targets }: Evaluation, classes: number): Confusion[] =>
+  confusions(argmaxRows(probabilities, classes), targets, classes)
 
 /** What is to be told of a picture, as words. */
 export const answerOf = ({ labels, values }: Item, classes: readonly string[]): string =>

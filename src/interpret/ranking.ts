@@ -1,7 +1,8 @@
 import { AnnealError } from '../base/errors.ts'
 import type { Task } from '../data/types.ts'
 import type { Evaluation } from '../train/evaluate.ts'
-import { type Confusion, mostConfused } from '../train/metrics.ts'
+import { cellsOf } from '../train/metrics/counts.ts'
+import { argmaxRows, type Confusion, mostConfused } from '../train/metrics.ts'
 
 /** What is ranked: the outputs of an evaluation, and how its task reads them. */
 export interface Judgement extends Pick<Evaluation, 'probabilities' | 'targets' | 'losses'> {
@@ -47,13 +48,7 @@ export function mostUncertain(judged: Judgement, { label, most = 4 }: RankOption
     )
   const own = actual(judged, label)
   if (label !== undefined) return first(own, most, r => Math.abs(r.probability - 1 / classes))
-  return first(own, most, ({ index }) => {
-    const [a = 0, b = 0] = probabilities
-      .slice(index * classes, (index + 1) * classes)
-      .sort()
-      .reverse()
-    return a - b
-  })
+  return first(own, most, ({ index }) => margin(probabilities.subarray(index * classes, (index + 1) * classes)))
 }
 
 /** The samples with the highest loss of one label each: the binary cross-entropy of its probability. */
@@ -81,14 +76,24 @@ export function confusedLabels(
   { least = 1 }: { least?: number } = {},
 ): Confusion[] {
   if (task !== 'multi') throw new AnnealError(`confusedLabels: is for several labels a picture, got the task ${task}`)
-  const counts = new Uint32Array(classes * classes)
+  const labels = Array.from({ length: classes }, (_, c) => c)
+  const cells: number[] = []
   for (let row = 0; row < targets.length; row += classes) {
     const told = (c: number) => probabilities[row + c]! >= (thresholds?.[c] ?? 0.5)
     const there = (c: number) => targets[row + c]! >= 0.5
-    for (let a = 0; a < classes; a++)
-      for (let b = 0; there(a) && !told(a) && b < classes; b++) if (told(b) && !there(b)) counts[a * classes + b]!++
+    const wrong = labels.filter(c => told(c) && !there(c))
+    for (const a of labels) if (there(a) && !told(a)) for (const b of wrong) cells.push(a * classes + b)
   }
-  return mostConfused(counts, { least })
+  return mostConfused(cellsOf(Float64Array.from(cells).sort(), classes), { least })
+}
+
+/** How far the most probable class leads the next. */
+export function margin(probabilities: Float32Array): number {
+  let [first, second] = [0, 0]
+  for (const p of probabilities)
+    if (p > first) [first, second] = [p, first]
+    else if (p > second) second = p
+  return first - second
 }
 
 type Decision = Ranked & { distance: number; right: boolean }
@@ -130,15 +135,13 @@ function ranked(
 ): Ranked[] {
   check(judged, label)
   const { task, classes, probabilities } = judged
+  const told = task === 'multi' ? [] : argmaxRows(probabilities, classes)
   const rows: { row: Ranked; rank: number | undefined }[] =
     task === 'multi'
       ? decisions(judged, label, (a, b) =>
           a.right === b.right ? (a.right ? b.distance < a.distance : b.distance > a.distance) : a.right,
         ).map(({ distance, right, ...row }) => ({ row, rank: rank(right ? distance : -distance, right) }))
-      : actual(judged, label).map(row => {
-          const own = probabilities.subarray(row.index * classes, (row.index + 1) * classes)
-          return { row, rank: rank(row.probability, own.indexOf(Math.max(...own)) === row.label) }
-        })
+      : actual(judged, label).map(row => ({ row, rank: rank(row.probability, told[row.index] === row.label) }))
   return first(
     rows.filter(r => r.rank !== undefined),
     most,

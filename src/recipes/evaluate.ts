@@ -4,12 +4,12 @@ import { plural } from '../base/format.ts'
 import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures, type Pictures } from '../data/index.ts'
 import { checkChannelCount } from '../data/single.ts'
 import { pictureSource } from '../data/source.ts'
-import { confusionRows } from '../interpret/index.ts'
+import { confusionsOf } from '../interpret/index.ts'
 import { countSeen, isRun, readSeen } from '../runs/index.ts'
 import { manualSeed } from '../torch/index.ts'
 import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
-import { applyTemperature, classificationReport, classificationReportMulti } from '../train/metrics.ts'
+import { applyTemperature, type Confusion, classificationReport, classificationReportMulti } from '../train/metrics.ts'
 import { labelScores } from '../train/objective.ts'
 import { together } from '../train/predict.ts'
 import {
@@ -36,8 +36,9 @@ export interface Evaluated {
   metrics: Record<string, number>
   /** scikit-learn's classification report, where there are classes. */
   report?: string
-  /** Rows are actual classes, columns predicted ones; for one class a picture. */
-  confusion?: number[][]
+  /** How often each class was taken for which, by their numbers; pairs that do not occur are left out. For one class a
+   *  picture. */
+  confusion?: Confusion[]
   /** What was found out about the pictures and their labels: columns, the part that was taken. */
   choices: readonly { what: string; value: string; reason: string }[]
   /** How often this model was evaluated on these very pictures before. */
@@ -129,7 +130,7 @@ export async function evaluateFolder(
     loss: evaluation.loss,
     metrics: evaluation.metrics,
     ...(report === undefined ? {} : { report }),
-    ...(task === 'single' ? { confusion: confusionRows(evaluation, classes.length) } : {}),
+    ...(task === 'single' ? { confusion: confusionsOf(evaluation, classes.length) } : {}),
     choices: index.choices ?? [],
     before,
     ...(seen ? { seen } : {}),

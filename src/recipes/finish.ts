@@ -1,4 +1,4 @@
-import { confusionRows, writeInterpretation } from '../interpret/index.ts'
+import { confusionsOf, writeInterpretation } from '../interpret/index.ts'
 import type { Interpretation, PartResult, RunResult } from '../runs/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { Learner } from '../train/learner.ts'
@@ -69,7 +69,7 @@ export async function finish(
     ...(calibration ? { calibration } : {}),
     ...(stages.length > 1 ? { sizes: stages.map(({ size, best }) => sizeScore(size, best)) } : {}),
     ...(tested && test
-      ? { test: { ...test, ...(task === 'single' ? { confusion: confusionRows(tested, classes.length) } : {}) } }
+      ? { test: { ...test, ...(task === 'single' ? { confusion: confusionsOf(tested, classes.length) } : {}) } }
       : {}),
   })
   const { mAP, f1, f2, r2, mae, balancedAccuracy } = valid.metrics ?? {}

@@ -55,7 +55,7 @@ export function next(record: RunRecord, facts: Facts): Html | undefined {
 }
 
 function classSteps({ confusion, scores }: Facts, first: boolean): (Html | false | undefined)[] {
-  const pairs = confusion ? mistakes(confusion.classes, confusion.counts) : []
+  const pairs = confusion ? mistakes(confusion.classes, confusion.cells) : []
   const wrong = pairs.reduce((sum, p) => sum + p.count, 0)
   const worst = scores.filter(s => s.support >= 3).sort((a, b) => a.recall - b.recall)[0]
   const top = pairs[0]

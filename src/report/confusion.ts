@@ -1,4 +1,5 @@
 import { percent, plural } from '../base/format.ts'
+import type { ConfusionCell } from '../runs/index.ts'
 import { short } from './html.ts'
 import { type Chart, hues, ink, type Kit, textWidth } from './plot.ts'
 
@@ -15,21 +16,30 @@ const narrowest = 430 // px, the width of the other charts
 const widest = 1000 // px, the width of the page
 
 /** Pairs of classes that were taken for each other, most pictures first. */
-export function mistakes(classes: readonly string[], confusion: readonly (readonly number[])[]): Mistake[] {
-  return confusion
-    .flatMap((row, i) => {
-      const total = row.reduce((a, b) => a + b, 0)
-      return row.flatMap((count, j) =>
-        i !== j && count > 0 ? [{ actual: classes[i]!, predicted: classes[j]!, count, share: count / total }] : [],
-      )
-    })
+export function mistakes(classes: readonly string[], cells: readonly ConfusionCell[]): Mistake[] {
+  const totals = rowTotals(classes, cells)
+  return cells
+    .filter(({ actual, predicted }) => actual !== predicted)
+    .map(({ actual: i, predicted: j, count }) => ({
+      actual: classes[i]!,
+      predicted: classes[j]!,
+      count,
+      share: count / totals[i]!,
+    }))
     .sort((a, b) => b.count - a.count || b.share - a.share)
 }
 
-/** The share of pictures on the diagonal. */
-export function accuracyOf(confusion: readonly (readonly number[])[]): { right: number; total: number } {
-  const total = confusion.reduce((sum, row) => sum + row.reduce((a, b) => a + b, 0), 0)
-  return { right: confusion.reduce((sum, row, i) => sum + (row[i] ?? 0), 0), total }
+/** Pictures of each class. */
+function rowTotals(classes: readonly string[], cells: readonly ConfusionCell[]): Float64Array {
+  const totals = new Float64Array(classes.length)
+  for (const { actual, count } of cells) totals[actual]! += count
+  return totals
+}
+
+/** The pictures on the diagonal, and all of them. */
+export function accuracyOf(cells: readonly ConfusionCell[]): { right: number; total: number } {
+  const sum = (some: readonly ConfusionCell[]) => some.reduce((all, { count }) => all + count, 0)
+  return { right: sum(cells.filter(c => c.actual === c.predicted)), total: sum(cells) }
 }
 
 /** Actual classes by rows, predicted ones by columns, each cell as strong as its share of the row; undefined where there
@@ -37,10 +47,10 @@ export function accuracyOf(confusion: readonly (readonly number[])[]): { right: 
 export function confusionChart(
   { Plot, draw }: Kit,
   classes: readonly string[],
-  confusion: readonly (readonly number[])[],
+  counted: readonly ConfusionCell[],
   what: string,
 ): Chart | undefined {
-  const { right, total } = accuracyOf(confusion)
+  const { right, total } = accuracyOf(counted)
   const n = classes.length
   if (total === 0 || n > mostInMatrix) return undefined
   const labels = classes.map(name => short(name, n > 20 ? 16 : 14))
@@ -51,17 +61,17 @@ export function confusionChart(
   const turned = longest > cell - 4
   // Aslant, names of narrow columns run into each other.
   const angle = !turned ? 0 : n > mostInColumn ? -90 : -45
-  const digits = String(Math.max(...confusion.flat())).length
+  const digits = String(Math.max(...counted.map(c => c.count))).length
   const fontSize = Math.min(11, (cell - 3) / (0.6 * digits))
   const numbers = cell >= 18 && fontSize >= 8
-  const cells = confusion.flatMap((row, i) => {
-    const sum = row.reduce((a, b) => a + b, 0)
-    return row.map((count, j) => ({ i, j, count, share: sum > 0 ? count / sum : 0 }))
-  })
+  const cells = classes.flatMap((_, i) => classes.map((_, j) => ({ i, j, count: 0, share: 0 })))
+  const totals = rowTotals(classes, counted)
+  for (const { actual: i, predicted: j, count } of counted)
+    Object.assign(cells[i * n + j]!, { count, share: count / totals[i]! })
   // A few mistakes among many right ones must be seen too, hence the root.
   const strength = ({ share }: { share: number }) => Math.sqrt(share)
   const filled = cells.filter(c => c.count > 0)
-  const worst = mistakes(classes, confusion)[0]
+  const worst = mistakes(classes, counted)[0]
   const scale = { type: 'band' as const, domain: classes.map((_, i) => i), padding: n > 20 ? 0.04 : 0.06 }
   const tick = {
     tickFormat: (i: number) => labels[i]!,

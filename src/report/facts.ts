@@ -3,6 +3,7 @@ import type {
   BatchEvent,
   ChoiceEvent,
   ClassCount,
+  ConfusionCell,
   EpochEvent,
   LrFindEvent,
   PartResult,
@@ -36,8 +37,8 @@ export type Fold = { name: string; metrics: Record<string, number>; loss: number
 /** How the run ended, and with what word. */
 export type Ending = { state: 'done' | 'running' | 'stopped' | 'failed'; reason?: string }
 
-/** A matrix of counts with the names of its rows and columns. */
-export type Confusion = { classes: string[]; counts: number[][] }
+/** A confusion matrix by its cells that are not 0, with the names of its rows and columns. */
+export type Confusion = { classes: string[]; cells: ConfusionCell[] }
 
 /** What the page says about a run, taken from its files; empty lists where there is nothing. */
 export type Facts = Interpreted & {
@@ -83,7 +84,7 @@ export function factsOf(record: RunRecord): Facts {
   const confusion = matrix(interpret?.classes ?? classes, interpret?.confusion)
   const testConfusion = matrix(interpret?.classes ?? classes, interpret?.test?.confusion)
   const best = bestEpoch(epochs) ?? epochs.at(-1)
-  const seen = (matrix: Confusion | undefined, part: number) => (matrix ? accuracyOf(matrix.counts).total : part)
+  const seen = (matrix: Confusion | undefined, part: number) => (matrix ? accuracyOf(matrix.cells).total : part)
   const { accuracy, mAP, f1, f2, r2, mae, balancedAccuracy = interpret?.balancedAccuracy } = result ?? {}
   const named = { ...result?.metrics, accuracy, mAP, f1, f2, r2, mae, balancedAccuracy }
   const ended = result ? { ...result, metrics: numbers(named) } : undefined
@@ -172,14 +173,24 @@ function taskOf({ result, interpret }: RunRecord, epochs: readonly EpochEvent[])
 const strings = (value: unknown): string[] | undefined =>
   Array.isArray(value) && value.length > 0 && value.every(v => typeof v === 'string') ? value : undefined
 
-/** The matrix, where it is one: a row and a column for each class, numbers in all of them. */
-function matrix(names: unknown, counts: unknown): Confusion | undefined {
+/** The matrix, where it is one: of known classes, numbers in all its cells. Older runs have it as rows. */
+function matrix(names: unknown, found: unknown): Confusion | undefined {
   const classes = strings(names)
-  if (!classes || !Array.isArray(counts) || counts.length !== classes.length) return undefined
-  const whole = counts.every(
-    row => Array.isArray(row) && row.length === classes.length && row.every(v => Number.isFinite(v) && v >= 0),
+  if (!classes || !Array.isArray(found) || found.length === 0) return undefined
+  const n = classes.length
+  const square = found.length === n && found.every(row => Array.isArray(row) && row.length === n)
+  const cells: ConfusionCell[] = square
+    ? found.flatMap((row: unknown[], actual) =>
+        row.map((count, predicted) => ({ actual, predicted, count: count as number })),
+      )
+    : objects(found)
+  const known = (c: number) => Number.isInteger(c) && c >= 0 && c < n
+  const whole = cells.every(
+    ({ actual, predicted, count }) => known(actual) && known(predicted) && Number.isFinite(count) && count >= 0,
   )
-  return whole ? { classes, counts } : undefined
+  return whole && (square || cells.length === found.length)
+    ? { classes, cells: cells.filter(c => c.count > 0) }
+    : undefined
 }
 
 /** The report is written while the run still holds its lock, so its own last word counts more than the lock. */

@@ -44,8 +44,8 @@ function drawCharts(kit: Kit, facts: Facts): Charts {
     schedule: scheduleChart(kit, batches, groups),
     losses: lossChart(kit, batches, epochs),
     score: scoreChart(kit, epochs, metric),
-    confusion: confusion && confusionChart(kit, confusion.classes, confusion.counts, 'validation'),
-    testConfusion: testConfusion && confusionChart(kit, testConfusion.classes, testConfusion.counts, 'test'),
+    confusion: confusion && confusionChart(kit, confusion.classes, confusion.cells, 'validation'),
+    testConfusion: testConfusion && confusionChart(kit, testConfusion.classes, testConfusion.cells, 'test'),
     recall: worstFirst(multi).map(({ label, curve }, i) =>
       curve && i < mostLabels ? recallChart(kit, curve, label, i + 1) : undefined,
     ),

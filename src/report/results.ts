@@ -67,7 +67,7 @@ export function results(material: Material): Html | undefined {
 function classes({ facts, charts }: Material): (Html | undefined | false)[] {
   const large = (facts.confusion ?? facts.testConfusion)?.classes.length ?? 0
   const matrices = [charts.testConfusion, charts.confusion].map(chart => figure(chart, { large: large > mostInColumn }))
-  const pairs = facts.confusion && mistakes(facts.confusion.classes, facts.confusion.counts)
+  const pairs = facts.confusion && mistakes(facts.confusion.classes, facts.confusion.cells)
   const confused =
     pairs &&
     card(

@@ -17,12 +17,16 @@ export type SamplePicture = { label: string; thumbnail: string }
 /** Scores of one class on the validation pictures; `support` counts its pictures. */
 export type ClassScore = { name: string; precision: number; recall: number; f1: number; support: number }
 
-/** `interpret.json`: what the best weights do on the validation pictures, ready to be drawn. `confusion[i][j]` counts
- *  pictures of class i that were taken for class j; it is empty where a picture has no single class. */
+/** How many pictures of one class were taken for a class, by the numbers of both. */
+export type ConfusionCell = { actual: number; predicted: number; count: number }
+
+/** `interpret.json`: what the best weights do on the validation pictures, ready to be drawn. `confusion` has the cells of
+ *  the matrix that are not 0, row by row, and none where a picture has no single class. The first runs have
+ *  `number[][]` there, all cells of each row. */
 export type Interpretation = {
   classes: string[]
   task?: RunTask
-  confusion: number[][]
+  confusion: ConfusionCell[]
   topLosses: JudgedPicture[]
   mostUncertain: JudgedPicture[]
   /** Right, and the surest of it; wrong, and the surest of it. */
@@ -41,7 +45,7 @@ export type Interpretation = {
   labelIssues?: IssuePicture[]
   nearDuplicates?: NearDuplicates[]
   augmentAuto?: AugmentTrial[]
-  test?: PartResult & { confusion?: number[][] }
+  test?: PartResult & { confusion?: ConfusionCell[] }
 }
 
 /** Several labels a picture. `threshold` is the one for all, `thresholds` those of each class; `perClass`, `averages` and

@@ -1,17 +1,10 @@
 import { AnnealError } from '../../base/errors.ts'
-import { checkActual, checkClass, checkPairs, share } from './check.ts'
-import { confusionMatrix } from './single.ts'
+import { checkActual, share } from './check.ts'
+import { margins } from './counts.ts'
 
 /** The mean recall of the classes that have pictures: every class counts alike, however rare. predicted, actual: [N]. */
 export function balancedAccuracy(predicted: ArrayLike<number>, actual: ArrayLike<number>, classes: number): number {
-  checkPairs('balancedAccuracy', predicted, actual)
-  const [right, actuals] = [new Float64Array(classes), new Float64Array(classes)]
-  for (let i = 0; i < actual.length; i++) {
-    checkClass('balancedAccuracy', predicted[i]!, classes)
-    checkClass('balancedAccuracy', actual[i]!, classes)
-    actuals[actual[i]!]!++
-    if (predicted[i] === actual[i]) right[actual[i]!]!++
-  }
+  const { right, actuals } = margins('balancedAccuracy', predicted, actual, classes)
   const present = Array.from(actuals, (n, c) => ({ n, right: right[c]! })).filter(({ n }) => n > 0)
   return present.reduce((sum, { n, right }) => sum + right / n, 0) / present.length
 }
@@ -47,43 +40,37 @@ export function cohenKappa(
   classes: number,
   { weights = 'none' }: { weights?: 'none' | 'linear' | 'quadratic' } = {},
 ): number {
-  const counts = confusionMatrix(predicted, actual, classes)
-  const { actuals, predictions, total } = margins(counts, classes)
-  const power = { none: 0, linear: 1, quadratic: 2 }[weights]
+  const { actuals, predictions } = margins('cohenKappa', predicted, actual, classes)
+  const n = actual.length
+  const weight = { none: Math.sign, linear: (d: number) => d, quadratic: (d: number) => d * d }[weights]
   let observed = 0
-  let expected = 0
-  for (let i = 0; i < classes; i++)
-    for (let j = 0; j < classes; j++) {
-      const weight = i === j ? 0 : Math.abs(i - j) ** power
-      observed += weight * counts[i * classes + j]!
-      expected += (weight * actuals[i]! * predictions[j]!) / total
-    }
+  for (let i = 0; i < n; i++) observed += weight(Math.abs(actual[i]! - predicted[i]!))
+  const expected = weightedPairs(actuals, predictions, weights) / n
   return expected === 0 ? Number.NaN : 1 - observed / expected
+}
+
+/** The weights of all pairs of an actual class and a predicted one, as often as they would meet by chance, in one pass. */
+function weightedPairs(a: Float64Array, p: Float64Array, weights: 'none' | 'linear' | 'quadratic'): number {
+  const sum = (of: (c: number) => number) => a.reduce((all, _, c) => all + of(c), 0)
+  const n = sum(c => a[c]!)
+  if (weights === 'none') return n * n - sum(c => a[c]! * p[c]!)
+  if (weights === 'quadratic')
+    return n * sum(c => c * c * (a[c]! + p[c]!)) - 2 * sum(c => c * a[c]!) * sum(c => c * p[c]!)
+  let [below, told] = [0, 0]
+  return sum(c => {
+    below += a[c]!
+    told += p[c]!
+    return below * (n - told) + told * (n - below) // pairs on either side of the border between c and c + 1
+  })
 }
 
 /** The correlation of predicted and actual classes, in [−1, 1] (Matthews 1975, for more classes Gorodkin 2004); 0
  *  where either is always the same. predicted, actual: [N]. */
 export function matthews(predicted: ArrayLike<number>, actual: ArrayLike<number>, classes: number): number {
-  const { right, actuals, predictions, total } = margins(confusionMatrix(predicted, actual, classes), classes)
+  const { right, actuals, predictions } = margins('matthews', predicted, actual, classes)
+  const total = actual.length
   const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, v, c) => sum + v * b[c]!, 0)
   const covariance = right.reduce((a, b) => a + b, 0) * total - dot(actuals, predictions)
   const spread = (total ** 2 - dot(predictions, predictions)) * (total ** 2 - dot(actuals, actuals))
   return share(covariance, Math.sqrt(spread))
-}
-
-/** The diagonal, the sums of rows and columns, and the sum of all. */
-function margins(counts: Uint32Array, classes: number) {
-  const [right, actuals, predictions] = [0, 0, 0].map(() => new Float64Array(classes)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ]
-  for (let i = 0; i < classes; i++) {
-    right[i] = counts[i * classes + i]!
-    for (let j = 0; j < classes; j++) {
-      actuals[i]! += counts[i * classes + j]!
-      predictions[j]! += counts[i * classes + j]!
-    }
-  }
-  return { right, actuals, predictions, total: actuals.reduce((a, b) => a + b, 0) }
 }

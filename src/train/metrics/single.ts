@@ -1,5 +1,8 @@
 import { AnnealError } from '../../base/errors.ts'
 import { checkClass, checkPairs, checkRows, share } from './check.ts'
+import { type Confusion, cellsOf, margins } from './counts.ts'
+
+export type { Confusion }
 
 /** The class of the highest score of each row; the first of equals. scores: [N, classes]. */
 export function argmaxRows(scores: ArrayLike<number>, classes: number): Int32Array {
@@ -19,7 +22,8 @@ export function accuracy(predicted: ArrayLike<number>, actual: ArrayLike<number>
   return right / actual.length
 }
 
-/** Counts by actual class (row) and predicted class (column): [classes, classes]. predicted, actual: [N]. */
+/** Counts by actual class (row) and predicted class (column): [classes, classes]. predicted, actual: [N]. Of many classes
+ *  most are 0: see `confusions`. */
 export function confusionMatrix(
   predicted: ArrayLike<number>,
   actual: ArrayLike<number>,
@@ -35,33 +39,34 @@ export function confusionMatrix(
   return counts
 }
 
+/** The counts of `confusionMatrix` that are not 0, row by row: no more than there are pictures. predicted, actual: [N]. */
+export function confusions(predicted: ArrayLike<number>, actual: ArrayLike<number>, classes: number): Confusion[] {
+  checkPairs('confusions', predicted, actual)
+  const cells = Float64Array.from(actual, (own, i) => {
+    checkClass('confusions', predicted[i]!, classes)
+    checkClass('confusions', own, classes)
+    return own * classes + predicted[i]!
+  }).sort()
+  return cellsOf(cells, classes)
+}
+
 /** How one class fared. `support` counts its pictures. A share of nothing is 0. */
 export type ClassScores = { precision: number; recall: number; f1: number; support: number }
 
 /** Precision, recall, F1 and support of each class, their plain mean and their mean weighted by support, as
- *  scikit-learn's `classification_report(zero_division=0)` of all classes. confusion: [classes, classes]. */
-export function classReport(confusion: ArrayLike<number>): {
-  classes: ClassScores[]
-  macro: ClassScores
-  weighted: ClassScores
-} {
-  const classes = Math.round(Math.sqrt(confusion.length))
-  if (classes === 0 || classes * classes !== confusion.length)
-    throw new AnnealError(
-      `classReport: got ${confusion.length} counts; expected a square matrix, as confusionMatrix makes it`,
-    )
-  const rows = Array.from({ length: classes }, (_, c): ClassScores => {
-    let support = 0
-    let predicted = 0
-    for (let k = 0; k < classes; k++) {
-      support += confusion[c * classes + k]!
-      predicted += confusion[k * classes + c]!
-    }
-    const right = confusion[c * classes + c]!
+ *  scikit-learn's `classification_report(zero_division=0)` of all classes. predicted, actual: [N]. */
+export function classReport(
+  predicted: ArrayLike<number>,
+  actual: ArrayLike<number>,
+  classes: number,
+): { classes: ClassScores[]; macro: ClassScores; weighted: ClassScores } {
+  const { right, actuals, predictions } = margins('classReport', predicted, actual, classes)
+  const rows = Array.from(right, (right, c): ClassScores => {
+    const [support, told] = [actuals[c]!, predictions[c]!]
     return {
-      precision: share(right, predicted),
+      precision: share(right, told),
       recall: share(right, support),
-      f1: share(2 * right, predicted + support),
+      f1: share(2 * right, told + support),
       support,
     }
   })
@@ -95,14 +100,8 @@ export function logLoss(
   return sum / actual.length
 }
 
-/** How often pictures of one class were taken for another. */
-export type Confusion = { actual: number; predicted: number; count: number }
-
-/** The confused pairs with at least `least` pictures, the most frequent first, equals in the order of the classes.
- *  confusion: [classes, classes]. */
-export function mostConfused(confusion: ArrayLike<number>, { least = 1 } = {}): Confusion[] {
-  const classes = Math.round(Math.sqrt(confusion.length))
-  return Array.from(confusion, (count, i) => ({ actual: Math.floor(i / classes), predicted: i % classes, count }))
+/** The pairs of different classes with at least `least` pictures, the most frequent first, equals in their order. */
+export const mostConfused = (confusions: readonly Confusion[], { least = 1 } = {}): Confusion[] =>
+  confusions
     .filter(({ actual, predicted, count }) => actual !== predicted && count >= least)
     .sort((a, b) => b.count - a.count)
-}

@@ -1,6 +1,6 @@
 import { AnnealError } from '../../base/errors.ts'
 import { classReportMulti, type LabelThresholds } from './multi.ts'
-import { accuracy, type ClassScores, classReport, confusionMatrix } from './single.ts'
+import { accuracy, type ClassScores, classReport } from './single.ts'
 
 /** `classReport` as the text table that scikit-learn prints. predicted, actual: [N]; `names` has one a class. */
 export function classificationReport(
@@ -9,7 +9,7 @@ export function classificationReport(
   names: readonly string[],
   { digits = 2 }: { digits?: number } = {},
 ): string {
-  const { classes, macro, weighted } = classReport(confusionMatrix(predicted, actual, names.length))
+  const { classes, macro, weighted } = classReport(predicted, actual, names.length)
   const { support } = macro
   const right: Row = ['accuracy', { f1: accuracy(predicted, actual), support }]
   return table(named(names, classes), [right, ['macro avg', macro], ['weighted avg', weighted]], digits)
