@@ -87,7 +87,7 @@ inline bool decodeHere(const Job& job) {
       job.top + job.outHeight > (swapped ? job.across : job.down))
     return false;
   if (!jpeg.planes(job.shrink, planeRoom)) return false;
-  uint8_t* rgb = same && plain ? job.out : rgbRoom.get(static_cast<size_t>(width) * height * 3 + 8);
+  uint8_t* rgb = same && plain ? job.out : rgbRoom.get(static_cast<size_t>(width) * height * 3 + kBeyond);
   if (!rgb || !toRgb(jpeg, width, height, rgb)) return false;
   planeRoom.settle();
   if (!same) {

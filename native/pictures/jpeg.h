@@ -91,6 +91,8 @@ constexpr uint8_t kZigzag[64] = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25,
 struct Huffman {
   bool given = false;
   uint16_t quick[1 << kQuick];  // length << 8 | symbol; 0: a longer code
+  // Of AC: value << 8 | zeros before it << 4 | length of code and value together; 0: more bits, a larger value or none.
+  int16_t whole[1 << kQuick];
   int32_t limit[17];            // the last code of a length, or -1
   int32_t first[17];            // added to a code: where its symbol stands
   uint8_t symbols[256];
@@ -106,6 +108,10 @@ struct Component {
   int stride;            // of its plane
   uint8_t* plane;
 };
+
+inline int extended(int value, int size) {  // F.2.2.1
+  return value >= 1 << (size - 1) ? value : value - (1 << size) + 1;
+}
 
 // Bits from the left; zeros beyond the end, counted as padding.
 struct Bits {
@@ -159,11 +165,11 @@ struct Bits {
     }
     return -1;
   }
-  // A number of 1 to 15 bits (F.2.2.1 EXTEND); `symbol` has left that many.
+  // A number of 1 to 15 bits; `symbol` has left that many.
   int number(int size) {
     const int value = static_cast<int>(held >> (64 - size));
     drop(size);
-    return value >= 1 << (size - 1) ? value : value - (1 << size) + 1;
+    return extended(value, size);
   }
 };
 
@@ -268,11 +274,21 @@ class Reader {
               table.quick[k] = size << 8 | table.symbols[index];
         table.limit[size] = n > 0 ? code - 1 : -1;
       }
+      if (body[0] >= 16) together(table);
       table.given = true;
       body += 17 + total;
       length -= 17 + total;
     }
     return length == 0;
+  }
+
+  static void together(Huffman& table) {
+    for (int bits = 0; bits < 1 << kQuick; bits++) {
+      const int length = table.quick[bits] >> 8, zeros = table.quick[bits] >> 4 & 15, size = table.quick[bits] & 15;
+      if (!length || !size || length + size > kQuick) continue;
+      const int value = extended(bits >> (kQuick - length - size) & ((1 << size) - 1), size);
+      if (value >= -128 && value < 128) table.whole[bits] = static_cast<int16_t>(value * 256 + zeros * 16 + length + size);
+    }
   }
 
   bool frame(const uint8_t* body, int length) {
@@ -347,22 +363,34 @@ class Reader {
     if (size) c.last += bits.number(size);
     if (c.last < -2048 || c.last > 2047) return false;
     bool flat = true;
-    int beyond = 0;
+    int beyond = 0, reach = 0;
+    const Huffman& ac = *c.ac;
     for (int k = 1; k < 64; k++) {
-      const int code = bits.symbol(*c.ac);
-      const int size = code & 15;
-      if (code < 0 || size > 10) return false;
-      if (size == 0) {
-        if (code != 0xf0) break;  // the end of the block, however it is written
-        if ((k += 15) > 63) return false;
-        continue;
+      if (bits.count < 32) bits.fill();
+      const int whole = ac.whole[bits.held >> (64 - kQuick)];
+      int value;
+      if (whole) {
+        bits.drop(whole & 15);
+        k += whole >> 4 & 15;
+        value = whole >> 8;
+      } else {
+        const int code = bits.symbol(ac), size = code & 15;
+        if (code < 0 || size > 10) return false;
+        k += code >> 4;
+        if (size == 0) {
+          if (code != 0xf0) break;  // the end of the block, however it is written
+          if (k > 63) return false;
+          continue;
+        }
+        value = bits.number(size);
       }
-      if ((k += code >> 4) > 63) return false;
+      if (k > 63) return false;
       if (flat) memset(values_, 0, sizeof values_), flat = false;
       const int at = kZigzag[k];
-      const int value = bits.number(size) * quantiser[at];
+      value *= quantiser[at];
       values_[at] = value;
       beyond |= value + 2048;
+      reach |= at;
     }
     const int dc = c.last * quantiser[0];
     if ((beyond | (dc + 2048)) & ~4095) return false;  // twice what any picture of 8 bits has
@@ -373,7 +401,7 @@ class Reader {
     }
     values_[0] = dc;
     if (c.block == 8)
-      whole(to, c.stride);
+      reach & 36 ? whole<8>(to, c.stride) : whole<4>(to, c.stride);  // beyond the first four rows or columns?
     else
       reduced(to, c.stride, c.block);
     return true;
@@ -381,8 +409,11 @@ class Reader {
 
   static I8 odd(I8 x7, I8 x5, I8 x3, I8 x1, int a, int b, int c, int d) { return x7 * a + x5 * b + x3 * c + x1 * d; }
 
-  // One pass of the IDCT over eight columns at once; constants are of 13 bits (jidctint.c).
+  // One pass of the IDCT over eight columns at once, of which the first N rows are not zero; constants are of 13 bits
+  // (jidctint.c).
+  template <int N>
   static void pass(I8 x[8], int shift) {
+    if (N == 4) x[4] = x[5] = x[6] = x[7] = I8{};  // so the compiler leaves out what they would add
     const int half = 1 << (shift - 1);
     I8 z1 = (x[2] + x[6]) * 4433;
     const I8 t2 = z1 - x[6] * 15137, t3 = z1 + x[2] * 6270;
@@ -430,12 +461,13 @@ class Reader {
       x[i + 4] = ANNEAL_SHUFFLE(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
     }
   }
+  template <int N>
   void whole(uint8_t* to, int stride) {
-    I8 x[8];
-    memcpy(x, values_, sizeof x);
-    pass(x, 11);
+    I8 x[8]{};
+    memcpy(x, values_, N * sizeof x[0]);
+    pass<N>(x, 11);
     transpose(x);
-    pass(x, 18);
+    pass<N>(x, 18);
     transpose(x);
     for (int y = 0; y < 8; y += 2) {
       const B16 rows = narrow(x[y] + 128, x[y + 1] + 128);

@@ -10,6 +10,9 @@ namespace anneal::pictures {
 namespace {
 
 typedef float F4 __attribute__((vector_size(16)));
+typedef float F8 __attribute__((vector_size(32)));
+
+inline F8 floats(const uint8_t* p) { return __builtin_convertvector(widen(p), F8); }
 
 inline double filter(double x, bool cubic) {
   x = x < 0 ? -x : x;
@@ -18,20 +21,21 @@ inline double filter(double x, bool cubic) {
   return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
 }
 
-// For each pixel of `to` the first of `from` that it is made of, how many, and their weights.
+// For each pixel of `to` the first of `from` that it is made of, and the weights of it and the next; zeros at the end.
 struct Taps {
-  int most;
+  int most, used;  // room for weights, and the most that a pixel has
   int* first;
-  int* count;
   float* weight;  // [to][most]
 
   bool make(int from, int to, bool cubic, Room<char>& room) {
     const double step = static_cast<double>(from) / to, wide = step > 1 ? step : 1;
     const double support = (cubic ? 2 : 1) * wide;
     most = static_cast<int>(std::ceil(support)) * 2 + 1;
-    char* p = room.get(static_cast<size_t>(to) * (8 + 4 * most));
+    used = 0;
+    char* p = room.get(static_cast<size_t>(to) * (4 + 4 * most));
     if (!p) return false;
-    first = reinterpret_cast<int*>(p), count = first + to, weight = reinterpret_cast<float*>(count + to);
+    first = reinterpret_cast<int*>(p), weight = reinterpret_cast<float*>(first + to);
+    memset(weight, 0, static_cast<size_t>(to) * most * 4);
     for (int i = 0; i < to; i++) {
       const double centre = step * (i + 0.5);
       const int low = pictures::most(0, static_cast<int>(centre - support + 0.5));
@@ -40,36 +44,44 @@ struct Taps {
       double sum = 0;
       for (int k = 0; k < n; k++) sum += filter((k + low - centre + 0.5) / wide, cubic);
       for (int k = 0; k < n; k++) w[k] = static_cast<float>(filter((k + low - centre + 0.5) / wide, cubic) / sum);
-      first[i] = low, count[i] = n;
+      first[i] = low;
+      used = pictures::most(used, n);
     }
     return true;
   }
 };
 
-// out [toDown, to, 3] of in [fromDown, from, 3]; `in` may be read 8 bytes beyond its end.
+// out [toDown, to, 3] of in [fromDown, from, 3]; `in` may be read kBeyond bytes beyond its end.
+constexpr int kBeyond = 32;
 inline bool resize(const uint8_t* in, int from, int fromDown, uint8_t* out, int to, int toDown, bool cubic) {
   static thread_local Room<char> acrossRoom, downRoom;
   static thread_local Room<float> rowRoom;
   Taps across, down;
   if (!across.make(from, to, cubic, acrossRoom) || !down.make(fromDown, toDown, cubic, downRoom)) return false;
   const int n = 3 * from;
-  float* row = rowRoom.get(n + 8);
+  float* row = rowRoom.get(n + kBeyond + 3 * across.used);
   if (!row) return false;
+  memset(row + n, 0, sizeof(float) * (kBeyond + 3 * across.used));  // its weights are zero
   for (int y = 0; y < toDown; y++) {
-    const float* wy = down.weight + static_cast<size_t>(y) * down.most;
-    const uint8_t* from0 = in + static_cast<size_t>(down.first[y]) * n;
-    for (int i = 0; i < n; i++) row[i] = wy[0] * from0[i];
-    for (int k = 1; k < down.count[y]; k++) {
-      const uint8_t* source = from0 + static_cast<size_t>(k) * n;
-      const float w = wy[k];
-      for (int i = 0; i < n; i++) row[i] += w * source[i];
+    const float* w = down.weight + static_cast<size_t>(y) * down.most;
+    const uint8_t* rows = in + static_cast<size_t>(down.first[y]) * n;
+    const int taps = least(down.used, fromDown - down.first[y]);
+    for (int i = 0; i < n; i += 32) {
+      F8 a{}, b{}, c{}, d{};
+      const uint8_t* p = rows + i;
+      for (int k = 0; k < taps; k++, p += n) {
+        a += floats(p) * w[k], b += floats(p + 8) * w[k];
+        c += floats(p + 16) * w[k], d += floats(p + 24) * w[k];
+      }
+      const F8 sums[4] = {a, b, c, d};
+      memcpy(row + i, sums, sizeof sums);
     }
     uint8_t* o = out + static_cast<size_t>(y) * to * 3;
     for (int x = 0; x < to; x++, o += 3) {
       const float* w = across.weight + static_cast<size_t>(x) * across.most;
       const float* source = row + 3 * across.first[x];
       F4 sum{};
-      for (int k = 0; k < across.count[x]; k++, source += 3) {
+      for (int k = 0; k < across.used; k++, source += 3) {
         F4 pixel;
         memcpy(&pixel, source, 16);
         sum += pixel * w[k];
@@ -78,7 +90,10 @@ inline bool resize(const uint8_t* in, int from, int fromDown, uint8_t* out, int 
 #ifdef __SSE2__
       const __m128i words = _mm_packs_epi32(_mm_cvttps_epi32((__m128)sum), __m128i{});
       const int bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
-      memcpy(o, &bytes, 3);
+      if (x + 1 < to || y + 1 < toDown)
+        memcpy(o, &bytes, 4);  // what follows is written next
+      else
+        memcpy(o, &bytes, 3);
 #else
       for (int c = 0; c < 3; c++) o[c] = clip(static_cast<int>(sum[c]));
 #endif
