@@ -69,10 +69,19 @@ int blockRows(size_t bytesPerRow) {
 }
 
 template <class T>
-void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, T* z, Sums out) {
+void packWeights(const float* w, int k, int n, T* packed) {
+  pack(w, 1, k, k, n, packed);
+}
+
+template <class T>
+void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* B, T* z,
+               Sums out) {
   const int kp = up(k, 32), np = up(n, 32), block = blockRows<T>(kp * sizeof(T) + np * 4);
-  T* B = scratch<T>(0, packedSize<T>(k, n));
-  pack(w, 1, k, k, n, B);
+  if (!B) {
+    T* own = scratch<T>(0, packedSize<T>(k, n));
+    packWeights(w, k, n, own);
+    B = own;
+  }
   ThreadSums sums(n);
   const bool around = beyondCache(m * n * sizeof(T), n);
 #pragma omp parallel num_threads(threads)
