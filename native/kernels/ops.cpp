@@ -436,6 +436,11 @@ Tensor pointwiseRelu6(const Tensor& given, std::vector<Tensor> layer, bool half,
               : Pointwise<float>::apply(x, l[0], l[1], l[2], running, s);
 }
 
+// libtorch's fused updates of optimizers change weights without counting it as a write.
+void written(std::vector<Tensor> tensors) {
+  for (const auto& t : tensors) t.unsafeGetTensorImpl()->bump_version();
+}
+
 // --- dropout
 
 // What dropout multiplies x by: 1 / kept with probability `kept`, else 0. The same draws of the default generator as
@@ -552,6 +557,7 @@ TORCH_LIBRARY(anneal, m) {
       stemBlock);
   m.def("pointwise_relu6(Tensor x, Tensor[] layer, bool half, bool training, float eps, float momentum) -> Tensor",
         pointwiseRelu6);
+  m.def("written(Tensor[] tensors) -> ()", written);
   m.def("dropout_noise(Tensor x, float kept) -> Tensor", dropoutNoise);
   m.def(
       "norm_act(Tensor x, Tensor gamma, Tensor beta, Tensor running_mean, Tensor running_var, Tensor? residual, str act, "
