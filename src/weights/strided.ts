@@ -33,7 +33,7 @@ export function gather(source: Uint8Array, view: Strided, item: number): Uint8Ar
   const Words: WordsOf = item === 1 ? Uint8Array : item === 2 ? Uint16Array : Uint32Array
   const parts = Math.ceil(item / 4)
   const bytes = Words.BYTES_PER_ELEMENT
-  const { buffer, byteOffset, length } = source.byteOffset % bytes === 0 ? source : source.slice()
+  const { buffer, byteOffset, length } = source.byteOffset % bytes === 0 ? source : new Uint8Array(source)
   const from = new Words(buffer, byteOffset, Math.floor(length / bytes))
   const to = new Words(out.buffer)
   const shape = [...view.shape, parts]
