@@ -1,6 +1,12 @@
 import { aten } from '../aten.ts'
 import { cat, empty, zeros } from '../create.ts'
-import { attention, dropout as drop, stochasticDepth as dropSamples, globalAvgPool, globalMaxPool } from '../functional.ts'
+import {
+  attention,
+  dropout as drop,
+  stochasticDepth as dropSamples,
+  globalAvgPool,
+  globalMaxPool,
+} from '../functional.ts'
 import { noGrad } from '../grad.ts'
 import { scope } from '../scope.ts'
 import type { Layer, Tensor } from '../tensor.ts'
