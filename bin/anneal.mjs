@@ -2,7 +2,7 @@
 // The command. What it does is in src/cli; this file only says what to run where that is not built yet.
 import { existsSync } from 'node:fs'
 
-const main = new URL('../dist/cli/main.js', import.meta.url)
+const main = new URL('../dist/program/main.js', import.meta.url)
 
 function stop(why) {
   process.stderr.write(`anneal: ${why}\n`)

@@ -3,6 +3,7 @@ import { after, describe, test } from 'node:test'
 import { rng } from '../src/base/random.ts'
 import { autocast } from '../src/torch/grad.ts'
 import {
+  aten,
   call,
   F,
   fromArray,
@@ -11,6 +12,7 @@ import {
   manualSeed,
   nn,
   noGrad,
+  optim,
   type Tensor,
   withKernels,
 } from '../src/torch/index.ts'
@@ -349,5 +351,49 @@ describe('BatchNorm by a kernel of our own', { skip: floatSets.length === 0 && '
     const slope = () => grad([x.pipe(nn.batchNorm2d(16), F.relu_).pow(2).sum()], [x], { createGraph: true })
     assert.throws(() => withKernels('own', slope), /withKernels\('aten'/)
     assert.ok(withKernels('aten', slope)[0]!.requiresGrad)
+  })
+})
+
+describe('packed weights and draws', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {
+  test('what is packed for prediction follows every write to the weights', () => {
+    const c: Case = { ...usual, training: false, n: 1 }
+    for (const half of hasHalf ? [false, true] : [false]) {
+      const net = build(c).to({ memoryFormat: 'channels_last' })
+      const x = fromArray(Float32Array.from(values(c.n * c.cin * c.h * c.w, 3)), [c.n, c.cin, c.h, c.w])
+      const run = (kernels: 'own' | 'aten') =>
+        withKernels(kernels, () => noGrad(() => autocast(half ? 'bfloat16' : 'float32', () => net(x).numbers())))
+      const same = (when: string) => {
+        const off = difference(Float64Array.from(run('own')), Float64Array.from(run('aten')))
+        assert.ok(off < (half ? 2e-2 : 2e-5), `${when}: off by ${off}`)
+      }
+      same('at first')
+      const [before] = run('own')
+      const weights = net.parameters().filter(p => p.shape.length === 4)
+      for (const w of weights) noGrad(() => w.mul_(-1.5))
+      same('scaled in place')
+      assert.notEqual(run('own')[0], before)
+      net.loadStateDict(new Map(Array.from(net.stateDict(), ([name, t]) => [name, t.detach().clone().mul(0.7)])))
+      same('loaded')
+      const optimizer = optim.adamw([{ params: net.parameters(), lr: 0.1 }])
+      withKernels('aten', () => net(x).sum().backward())
+      optimizer.step()
+      same('after a step')
+    }
+  })
+
+  test('dropout draws what libtorch draws, and leaves the generator where it would', () => {
+    const x = fromArray(
+      Float32Array.from({ length: 3 * 1001 }, (_, i) => 1 + (i % 7)),
+      [3, 1001],
+    )
+    const drawn = (kernels: 'own' | 'aten', odd: number, p: number) =>
+      withKernels(kernels, () => {
+        manualSeed(5)
+        const numbers = odd > 0 ? aten.randint(100, [odd]).numbers() : []
+        for (let i = 0; i < 3; i++) numbers.push(...F.dropout(x, p).numbers())
+        return [...numbers, ...aten.rand([100]).numbers(), ...aten.randn([33]).numbers()]
+      })
+    for (const odd of [0, 1, 623])
+      for (const p of [0.1, 0.5]) assert.deepEqual(drawn('own', odd, p), drawn('aten', odd, p), `${odd} before, ${p}`)
   })
 })

@@ -42,7 +42,7 @@ inline bool agree(const Kernels<Half16>& one, const Kernels<Half16>& other) {
       std::vector<Half16> z(m * n), gx(m * k);
       std::vector<float> dw(n * k);
       std::vector<double> first(n), second(n);
-      kernels.pointwise(x.data(), nullptr, {}, m, k, n, w.data(), z.data(), {first.data(), second.data()});
+      kernels.pointwise(x.data(), nullptr, {}, m, k, n, w.data(), nullptr, z.data(), {first.data(), second.data()});
       kernels.pointwiseGrad(g.data(), nullptr, {}, x.data(), nullptr, {}, m, k, n, w.data(), nullptr, gx.data(),
                             dw.data(), {});
       keep(i, z), keep(i, first), keep(i, second), keep(i, gx), keep(i, dw);

@@ -96,11 +96,11 @@ class ThreadSums {
   std::vector<double> values_;
 };
 
-// The rows of thread t, in multiples of 32
-inline void share(long m, int t, long* from, long* to) {
-  const long units = (m + 31) / 32;
-  *from = std::min(m, units * t / threads * 32);
-  *to = std::min(m, units * (t + 1) / threads * 32);
+// The rows of thread t, in multiples of `unit`
+inline void share(long m, int t, long* from, long* to, long unit = 32) {
+  const long units = (m + unit - 1) / unit;
+  *from = std::min(m, units * t / threads * unit);
+  *to = std::min(m, units * (t + 1) / threads * unit);
 }
 
 }  // namespace

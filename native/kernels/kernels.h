@@ -8,6 +8,7 @@
 //
 // Nothing of libtorch is included here: these files are compiled once for each instruction set (CMakeLists.txt).
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 namespace anneal::kernels {
@@ -67,8 +68,12 @@ constexpr int kViewNumbers = 30;
 
 template <class T>
 struct Kernels {
-  // z [m][n] = f(x) W^T for x [m][k], W [n][k], f by `norm`; `stem` in place of x.
-  void (*pointwise)(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, T* z, Sums sums);
+  // W [n][k] as products take it, and how many T that are.
+  size_t (*packedSize)(int k, int n);
+  void (*pack)(const float* w, int k, int n, T* packed);
+  // z [m][n] = f(x) W^T for x [m][k], f by `norm`; `stem` in place of x. `packed` is W packed, or null.
+  void (*pointwise)(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* packed, T* z,
+                    Sums sums);
   // From g, the gradient of what follows z's BatchNorm: dw [n][k] and, unless gx is null, gx [m][k]. With `norm`, gx is
   // masked by relu6 and summed; otherwise `add` is added where given.
   void (*pointwiseGrad)(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k,
@@ -89,7 +94,10 @@ struct Kernels {
   void (*normaliseGrad)(const T* g, const T* z, NormGrad grad, Norm norm, Act act, T* dz, long m, int c);
   // Of floats alone. Pictures as rows of out [N, n, n, channels], each channel times its scale, plus its shift.
   void (*views)(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out);
+  // Of floats alone. The next draws of a generator that has come to word `at` of its state: 1 with probability p, else 0.
+  void (*coins)(uint32_t* state, int* at, double p, long count, float* out);
 };
+constexpr int kTwister = 624;  // words of the state
 
 // The kernels for this processor: null where it has not the instructions, or the compiler could not make them.
 const Kernels<float>* forAvx2();

@@ -1,9 +1,14 @@
 // The kernels as operators `anneal::…`, with their gradients. Tensors are NCHW in channels_last; a layer is the list
 // [weight, gamma, beta, running_mean, running_var]. In training running statistics are updated as torch's batch_norm does.
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
+
+#include <mutex>
+#include <optional>
+#include <unordered_map>
 
 #include "agree.h"
 #include "kernels.h"
@@ -73,6 +78,45 @@ void useSet(const std::string& name) {
   TORCH_CHECK(wide || half, "there are no kernels \"", name, "\" here; there are ", c10::Join(", ", sets()));
   if (wide) inUse().wide = wide;
   if (half) inUse().half = half;
+}
+
+// --- weights as the kernels take them
+
+// Packed weights of nets that predict, kept until somebody writes to the weight: packing all of a mobile net's takes a
+// fifth of the time of one picture. The weak pointer keeps a freed tensor's address from being taken by another.
+template <class T>
+class Packs {
+ public:
+  Tensor of(const Tensor& weight, const float* w, int k, int n) {
+    const auto& kernels = use<T>();
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto version = static_cast<int64_t>(weight._version());
+    auto& e = entries_[weight.unsafeGetTensorImpl()];
+    if (!e.owner || e.owner->expired() || e.version != version || e.w != w || e.kernels != &kernels) {
+      e.packed = at::empty({static_cast<int64_t>(kernels.packedSize(k, n))}, kType<T>);
+      kernels.pack(w, k, n, data<T>(e.packed));
+      e.owner = Owner(weight.getIntrusivePtr()), e.version = version, e.w = w, e.kernels = &kernels;
+      for (auto i = entries_.begin(); i != entries_.end();) i = i->second.owner->expired() ? entries_.erase(i) : ++i;
+    }
+    return e.packed;
+  }
+
+ private:
+  using Owner = c10::weak_intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>;
+  struct Entry {
+    std::optional<Owner> owner;
+    int64_t version = 0;
+    const float* w = nullptr;
+    const Kernels<T>* kernels = nullptr;
+    Tensor packed;
+  };
+  std::mutex mutex_;
+  std::unordered_map<const c10::TensorImpl*, Entry> entries_;
+};
+template <class T>
+Tensor packed(const Tensor& weight, const Tensor& ready, int k, int n) {
+  static Packs<T> packs;
+  return packs.of(weight, data<float>(ready), k, n);
 }
 
 // --- BatchNorm as the kernels take it
@@ -171,7 +215,7 @@ struct Forward {
 };
 template <class T>
 Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project,
-                     const Tensor& into = {}) {
+                     const Tensor& into = {}, const Tensor& packedExpand = {}, const Tensor& packedProject = {}) {
   const auto& k = use<T>();
   const auto& d = s.d;
   const int cin = s.hasStem ? 27 : static_cast<int>(x.size(1)), cout = static_cast<int>(project[0].size(0));
@@ -181,14 +225,14 @@ Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const
   const auto sums = [&](Sum& of) { return batch ? Sums(of) : Sums{}; };
   f.z1 = image(d.n, d.c, d.h, d.w, kType<T>);
   k.pointwise(s.hasStem ? nullptr : data<T>(x), s.hasStem ? &s.stem : nullptr, {}, s.inputs(), cin, d.c,
-              data<float>(expand[0]), data<T>(f.z1), sums(wide));
+              data<float>(expand[0]), data<T>(packedExpand), data<T>(f.z1), sums(wide));
   f.n1 = normOf(expand, wide.first, wide.second, s.inputs(), s.statistics);
   f.z2 = image(d.n, d.c, d.oh, d.ow, kType<T>);
   k.depthwise(d, data<T>(f.z1), view(f.n1), data<float>(deep[0]), data<T>(f.z2), sums(wide));
   f.n2 = normOf(deep, wide.first, wide.second, s.outputs(), s.statistics);
   f.z3 = image(d.n, cout, d.oh, d.ow, kType<T>);
-  k.pointwise(data<T>(f.z2), nullptr, view(f.n2), s.outputs(), d.c, cout, data<float>(project[0]), data<T>(f.z3),
-              sums(narrow));
+  k.pointwise(data<T>(f.z2), nullptr, view(f.n2), s.outputs(), d.c, cout, data<float>(project[0]),
+              data<T>(packedProject), data<T>(f.z3), sums(narrow));
   f.n3 = normOf(project, narrow.first, narrow.second, s.outputs(), s.statistics);
   f.out = into.defined() ? into : at::empty_like(f.z3);
   k.normalise(data<T>(f.z3), view(f.n3), s.residual ? data<T>(x) : nullptr, Act::none, data<T>(f.out), s.outputs(), cout);
@@ -197,8 +241,11 @@ Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const
 
 // Without gradients nothing is kept: some pictures at a time, whose wide maps stay in the caches
 template <class T>
-Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
+Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project,
+                      const Tensor& expandWeight, const Tensor& projectWeight) {
   const auto& d = s.d;
+  const int cin = s.hasStem ? 27 : static_cast<int>(x.size(1)), cout = static_cast<int>(project[0].size(0));
+  const Tensor first = packed<T>(expandWeight, expand[0], cin, d.c), last = packed<T>(projectWeight, project[0], d.c, cout);
   const Tensor out = image(d.n, project[0].size(0), d.oh, d.ow, kType<T>);
   const long bytes = static_cast<long>(d.h * d.w + d.oh * d.ow) * d.c * static_cast<long>(sizeof(T));
   const int few = std::max<int>(at::get_num_threads(), static_cast<int>(kCached / std::max(1L, bytes)));
@@ -207,7 +254,8 @@ Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, cons
     Shape part = s;
     part.d.n = std::min(each, d.n - from);
     if (s.hasStem) part.stem.picture += static_cast<long>(from) * s.stem.h * s.stem.w * 3;
-    blockForward<T>(part, x.narrow(0, from, part.d.n), expand, deep, project, out.narrow(0, from, part.d.n));
+    blockForward<T>(part, x.narrow(0, from, part.d.n), expand, deep, project, out.narrow(0, from, part.d.n), first,
+                    last);
   }
   return out;
 }
@@ -329,7 +377,8 @@ Tensor run(Tensor x, const Layer& first, const Layer& second, const Layer& third
   if (learns({&first, &second, &third}, x))
     return Block::apply(x, a[0], a[1], a[2], b[0], b[1], b[2], c[0], c[1], c[2],
                         std::vector<Tensor>{a[3], a[4], b[3], b[4], c[3], c[4]}, s);
-  return half ? blockInference<Half16>(s, x, a, b, c) : blockInference<float>(s, x, a, b, c);
+  return half ? blockInference<Half16>(s, x, a, b, c, first[0], third[0])
+              : blockInference<float>(s, x, a, b, c, first[0], third[0]);
 }
 
 Tensor invertedResidual(const Tensor& x, std::vector<Tensor> expand, std::vector<Tensor> depthwise,
@@ -346,13 +395,15 @@ Tensor stemBlock(const Tensor& x, std::vector<Tensor> stem, std::vector<Tensor> 
 
 template <class T>
 struct Pointwise : torch::autograd::Function<Pointwise<T>> {
-  static std::pair<Tensor, std::pair<Tensor, Tensor>> made(const Tensor& x, const Layer& layer, const Statistics& s) {
+  static std::pair<Tensor, std::pair<Tensor, Tensor>> made(const Tensor& x, const Layer& layer, const Statistics& s,
+                                                        const Tensor& packed = {}) {
     const auto& k = use<T>();
     const long m = static_cast<long>(x.size(0) * x.size(2) * x.size(3));
     const int cin = static_cast<int>(x.size(1)), cout = static_cast<int>(layer[0].size(0));
     Sum sum(cout);
     const Tensor z = image(x.size(0), cout, x.size(2), x.size(3), kType<T>), y = at::empty_like(z);
-    k.pointwise(data<T>(x), nullptr, {}, m, cin, cout, data<float>(layer[0]), data<T>(z), s.ofBatch ? Sums(sum) : Sums{});
+    k.pointwise(data<T>(x), nullptr, {}, m, cin, cout, data<float>(layer[0]), data<T>(packed), data<T>(z),
+                s.ofBatch ? Sums(sum) : Sums{});
     const Tensor norm = normOf(layer, sum.first, sum.second, m, s);
     k.normalise(data<T>(z), view(norm), nullptr, Act::relu6, data<T>(y), m, cout);
     return {y, {z, norm}};
@@ -392,9 +443,52 @@ Tensor pointwiseRelu6(const Tensor& given, std::vector<Tensor> layer, bool half,
   const Layer l = ready(layer);
   const Statistics s{training, eps, momentum};
   const std::vector<Tensor> running{l[3], l[4]};
-  if (!learns({&layer}, x)) return half ? Pointwise<Half16>::made(x, l, s).first : Pointwise<float>::made(x, l, s).first;
+  const int cin = static_cast<int>(x.size(1)), cout = static_cast<int>(l[0].size(0));
+  if (!learns({&layer}, x))
+    return half ? Pointwise<Half16>::made(x, l, s, packed<Half16>(layer[0], l[0], cin, cout)).first
+                : Pointwise<float>::made(x, l, s, packed<float>(layer[0], l[0], cin, cout)).first;
   return half ? Pointwise<Half16>::apply(x, l[0], l[1], l[2], running, s)
               : Pointwise<float>::apply(x, l[0], l[1], l[2], running, s);
+}
+
+// libtorch's fused updates of optimizers change weights without counting it as a write.
+void written(std::vector<Tensor> tensors) {
+  for (const auto& t : tensors) t.unsafeGetTensorImpl()->bump_version();
+}
+
+// --- dropout
+
+void draw(const Tensor& out, double p, at::Generator from) {
+  auto* generator = at::check_generator<at::CPUGeneratorImpl>(from);
+  const std::lock_guard<std::mutex> lock(generator->mutex_);
+  auto engine = generator->engine().data();
+  int at = engine.left_ == 1 ? kTwister : static_cast<int>(engine.next_);
+  use<float>().coins(engine.state_.data(), &at, p, out.numel(), data<float>(out));
+  engine.next_ = at, engine.left_ = kTwister + 1 - at;
+  at::mt19937 after;
+  after.set_data(engine);
+  generator->set_engine(after);
+}
+// Whether libtorch draws so on this processor: on Intel's it leaves that to MKL, which has numbers of its own.
+bool drawsAlike() {
+  static const bool alike = [] {
+    Tensor own = at::empty({256}), theirs = at::empty({256});
+    draw(own, 0.3, at::detail::createCPUGenerator(7));
+    return own.equal(theirs.bernoulli_(0.3, at::detail::createCPUGenerator(7)));
+  }();
+  return alike;
+}
+
+// What dropout multiplies x by: 1 / kept with probability `kept`, else 0. The same draws of the default generator as
+// libtorch's dropout.
+Tensor dropoutNoise(const Tensor& x, double kept) {
+  Tensor noise = at::empty_like(x);
+  const bool own = x.device().is_cpu() && x.scalar_type() == at::kFloat && noise.is_contiguous() && inUse().wide;
+  if (own && drawsAlike())
+    draw(noise, kept, at::detail::getDefaultCPUGenerator());
+  else
+    noise.bernoulli_(kept);
+  return noise.div_(kept);
 }
 
 // --- BatchNorm, a residual sum, an activation
@@ -493,6 +587,8 @@ TORCH_LIBRARY(anneal, m) {
       stemBlock);
   m.def("pointwise_relu6(Tensor x, Tensor[] layer, bool half, bool training, float eps, float momentum) -> Tensor",
         pointwiseRelu6);
+  m.def("written(Tensor[] tensors) -> ()", written);
+  m.def("dropout_noise(Tensor x, float kept) -> Tensor", dropoutNoise);
   m.def(
       "norm_act(Tensor x, Tensor gamma, Tensor beta, Tensor running_mean, Tensor running_var, Tensor? residual, str act, "
       "bool training, float eps, float momentum) -> Tensor",

@@ -69,23 +69,34 @@ int blockRows(size_t bytesPerRow) {
 }
 
 template <class T>
-void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, T* z, Sums out) {
+void packWeights(const float* w, int k, int n, T* packed) {
+  pack(w, 1, k, k, n, packed);
+}
+
+template <class T>
+void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* B, T* z,
+               Sums out) {
   const int kp = up(k, 32), np = up(n, 32), block = blockRows<T>(kp * sizeof(T) + np * 4);
-  T* B = scratch<T>(0, packedSize<T>(k, n));
-  pack(w, 1, k, k, n, B);
+  if (!B) {
+    T* own = scratch<T>(0, packedSize<T>(k, n));
+    packWeights(w, k, n, own);
+    B = own;
+  }
   ThreadSums sums(n);
   const bool around = beyondCache(m * n * sizeof(T), n);
+  // A small map is cut finely, so that threads have as much to do; with sums its rows stay where they were added up.
+  const int unit = out.first ? 32 : 8;
 #pragma omp parallel num_threads(threads)
   {
     [[maybe_unused]] const Tiles tiles{};
     const int t = omp_get_thread_num();
     long from, to;
-    share(m, t, &from, &to);
+    share(m, t, &from, &to, unit);
     T* A = scratch<T>(1, static_cast<size_t>(block) * kp);
     float* C = scratch<float>(2, static_cast<size_t>(block) * np);
     float* part = scratch<float>(10, np * 2);
     for (long m0 = from; m0 < to; m0 += block) {
-      const int rows = static_cast<int>(std::min<long>(block, to - m0)), padded = up(rows, 32);
+      const int rows = static_cast<int>(std::min<long>(block, to - m0)), padded = up(rows, unit);
       const T* a = A;
       if (stem)
         panel(*stem, m0, rows, padded, A, kp);

@@ -1,4 +1,5 @@
 #pragma once
+#include "coins.h"
 #include "depthwise.h"
 #include "normalise.h"
 #include "pointwise.h"
@@ -9,8 +10,9 @@ namespace {
 
 template <class T>
 Kernels<T> tableOf() {
-  return {pointwise<T>, pointwiseGrad<T>, depthwise<T>,     depthwiseGrad<T>,
-          moments<T>,   normalise<T>,     normaliseSums<T>, normaliseGrad<T>, sizeof(T) == 4 ? viewBatch : nullptr};
+  constexpr bool wide = sizeof(T) == 4;
+  return {packedSize<T>, packWeights<T>, pointwise<T>,     pointwiseGrad<T>, depthwise<T>,               depthwiseGrad<T>,
+          moments<T>,    normalise<T>,   normaliseSums<T>, normaliseGrad<T>, wide ? viewBatch : nullptr, wide ? coins : nullptr};
 }
 
 }  // namespace

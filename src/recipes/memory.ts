@@ -1,6 +1,6 @@
 import { freemem } from 'node:os'
 import { bytes } from '../base/format.ts'
-import { scope, zeros } from '../torch/index.ts'
+import { noGrad, scope, zeros } from '../torch/index.ts'
 import type { Network } from '../train/network.ts'
 
 /** Share of the free memory that a step may take, and how many times a layer's output is held in training: itself, its
@@ -38,7 +38,7 @@ function outputBytes({ body }: Network, size: number, channels: number): number 
   const training = body.training
   try {
     body.eval()
-    scope(() => body.features(zeros([1, channels, size, size], { device: 'cpu' })).dispose())
+    noGrad(() => scope(() => body.features(zeros([1, channels, size, size], { device: 'cpu' })).dispose()))
   } finally {
     body.train(training)
     for (const remove of off) remove()

@@ -5,7 +5,7 @@ import { augmentationText } from '../data/augment.ts'
 import { type Augmentation, chooseChannels, type Item, type Pictures, type Split, type Task } from '../data/index.ts'
 import { type PictureSource, pictureSource } from '../data/source.ts'
 import { checkSizes, chooseModel, loadPretrained, model as modelInfo, pretrainedState } from '../models/index.ts'
-import { library, manualSeed } from '../torch/index.ts'
+import { library, manualSeed, nn } from '../torch/index.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
 import { type Objective, objective } from '../train/objective.ts'
 import type { Preprocessing } from '../train/saved.ts'
@@ -95,7 +95,8 @@ export async function prepare(
     ...(options.dropout === undefined ? {} : { dropout: options.dropout }),
   }
   manualSeed(seed) // libtorch's own start is another in every process, and a body without weights is drawn from it
-  const net = network(info.build({ classes: 0, channels, size: sizes[0]! }), classes.length, { seed, device, ...head })
+  const build = () => info.build({ classes: 0, channels, size: sizes[0]! })
+  const net = network(state ? nn.init.undrawn(build) : build(), classes.length, { seed, device, ...head })
   if (state) loadPretrained(net.body, state)
   if (typeof options.lr === 'object' && options.lr.length !== 1 && options.lr.length !== net.groups.length)
     throw new AnnealError(

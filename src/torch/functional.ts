@@ -1,4 +1,6 @@
 import { aten } from './aten.ts'
+import { call } from './call.ts'
+import { hasOwnKernels } from './kernels.ts'
 import { native } from './native.ts'
 import type { Layer, Tensor } from './tensor.ts'
 
@@ -32,6 +34,11 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { fused = major >= 2 
     .matmul(v)
 }
 const major = Number.parseInt(native.version(), 10)
+
+/** Each element of x is zero with probability p, the others scaled by 1 / (1 - p). Draws from the default generator, the
+ *  same whichever kernels are in use. */
+export const dropout = (x: Tensor, p: number): Tensor =>
+  hasOwnKernels() && p < 1 ? x.mul(call('anneal::dropout_noise', x, 1 - p)) : aten.dropout(x, p, true)
 
 /** Each sample of x: [N, …] is zero with probability p, the others scaled by 1 / (1 - p): a residual block that is left
  *  out (Huang et al. 2016, arXiv:1603.09382). Draws from the default generator. */

@@ -4,7 +4,7 @@ import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import type { ChannelMode, Task } from '../data/index.ts'
 import { model as modelInfo } from '../models/index.ts'
-import type { Tensor } from '../torch/index.ts'
+import { nn, type Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
 import { type Network, network } from './network.ts'
 import { type Objective, objective, type TargetScale } from './objective.ts'
@@ -107,10 +107,8 @@ export function loadModel(path: string, { device = 'cpu' } = {}): LoadedModel {
 
 function loadNetwork(stem: string, { architecture, classes, head, preprocessing }: ModelCard, device: string): Network {
   const { channels, size } = preprocessing
-  const net = network(modelInfo(architecture).build({ classes: 0, channels, size }), classes.length, {
-    ...head,
-    device,
-  })
+  const build = () => modelInfo(architecture).build({ classes: 0, channels, size })
+  const net = nn.init.undrawn(() => network(build(), classes.length, { ...head, device }))
   try {
     net.net.loadStateDict(readWeights(`${stem}.safetensors`))
   } catch (cause) {

@@ -27,19 +27,44 @@ export function isContiguous({ shape, strides }: Strided): boolean {
 
 /** Copies a view of `source` out in row-major order. `item` is bytes per element; the extent must lie in `source`. */
 export function gather(source: Uint8Array, view: Strided, item: number): Uint8Array {
-  const { offset, shape, strides } = view
-  const out = new Uint8Array(countElements(shape)! * item)
+  const out = new Uint8Array(countElements(view.shape)! * item)
   if (out.length === 0) return out
+  // One number of an element, or of its parts of 32 bits, at a time; not through floats, which may change a NaN.
+  const Words: WordsOf = item === 1 ? Uint8Array : item === 2 ? Uint16Array : Uint32Array
+  const parts = Math.ceil(item / 4)
+  const bytes = Words.BYTES_PER_ELEMENT
+  const { buffer, byteOffset, length } = source.byteOffset % bytes === 0 ? source : new Uint8Array(source)
+  const from = new Words(buffer, byteOffset, Math.floor(length / bytes))
+  const to = new Words(out.buffer)
+  const shape = [...view.shape, parts]
+  const strides = [...view.strides.map(s => s * parts), 1]
+  copyRows(from, to, { offset: view.offset * parts, ...withoutOnes({ shape, strides }) })
+  return out
+}
+
+interface WordsOf {
+  readonly BYTES_PER_ELEMENT: number
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): Words
+}
+type Words = { [index: number]: number; readonly length: number }
+
+const withoutOnes = ({ shape, strides }: Omit<Strided, 'offset'>) => {
+  const long = (_: number, d: number) => shape[d] !== 1
+  return { shape: shape.filter(long), strides: strides.filter(long) }
+}
+
+/** Row-major order, a row of the last dimension at a time. */
+function copyRows(from: Words, to: Words, { offset, shape, strides }: Strided): void {
+  const [row = 1, step = 1] = [shape.at(-1), strides.at(-1)]
   const index = shape.map(() => 0)
-  let from = offset * item
-  for (let to = 0; to < out.length; to += item) {
-    for (let b = 0; b < item; b++) out[to + b] = source[from + b]!
-    for (let d = shape.length - 1; d >= 0; d--) {
-      from += strides[d]! * item
+  let begin = offset
+  for (let at = 0; at < to.length; ) {
+    for (let i = 0, j = begin; i < row; i++, j += step) to[at++] = from[j]!
+    for (let d = shape.length - 2; d >= 0; d--) {
+      begin += strides[d]!
       if (++index[d]! < shape[d]!) break
-      from -= shape[d]! * strides[d]! * item
+      begin -= shape[d]! * strides[d]!
       index[d] = 0
     }
   }
-  return out
 }

@@ -131,7 +131,7 @@ static void whole(int m, int k, int n, bool normed, bool stem) {
     const auto& kernels = i ? *forAvx512Bf16() : *forAmx();
     Made& o = made[i] = {Halves(m * n), Halves(m * k), Floats(n * k), std::vector<double>(2 * (np + kp))};
     double* s = o.sums.data();
-    kernels.pointwise(x.data(), stem ? &from : nullptr, norm, m, k, n, w.data(), o.z.data(), {s, s + np});
+    kernels.pointwise(x.data(), stem ? &from : nullptr, norm, m, k, n, w.data(), nullptr, o.z.data(), {s, s + np});
     kernels.pointwiseGrad(g.data(), z.data(), grad, x.data(), stem ? &from : nullptr, norm, m, k, n, w.data(),
                           norm.a || stem ? nullptr : plus.data(), stem ? nullptr : o.gx.data(), o.dw.data(),
                           {s + 2 * np, s + 2 * np + kp});
@@ -152,7 +152,7 @@ static void whole(int m, int k, int n, bool normed, bool stem) {
 
 static void spoilt(const Half16* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, Half16* z,
                    Sums sums) {
-  forAmx()->pointwise(x, stem, norm, m, k, n, w, z, sums);
+  forAmx()->pointwise(x, stem, norm, m, k, n, w, nullptr, z, sums);
   z[m * n / 2].bits ^= 1;
 }
 

@@ -9,6 +9,18 @@ export function fans(weight: Tensor): [fanIn: number, fanOut: number] {
   return [cin * area, out * area]
 }
 
+let drawn = true
+/** Runs `fn`, in which no random weight is drawn: they are what the memory held, and all are loaded after it. */
+export function undrawn<T>(fn: () => T): T {
+  const before = drawn
+  drawn = false
+  try {
+    return fn()
+  } finally {
+    drawn = before
+  }
+}
+
 /** Where the random numbers come from; the default generator unless given. */
 export interface InitOptions {
   generator?: Generator | undefined
@@ -44,12 +56,12 @@ export function normal_(
   t: Tensor,
   { mean = 0, std = 1, generator }: InitOptions & { mean?: number; std?: number } = {},
 ): Tensor {
-  noGrad(() => aten.normal_(t, { mean, std, ...(generator ? { generator } : {}) }).dispose())
+  if (drawn) noGrad(() => aten.normal_(t, { mean, std, ...(generator ? { generator } : {}) }).dispose())
   return t
 }
 
 /** Uniform in [low, high), in place. */
 export function uniform_(t: Tensor, low: number, high: number, { generator }: InitOptions = {}): Tensor {
-  noGrad(() => aten.uniform_(t, { from: low, to: high, ...(generator ? { generator } : {}) }).dispose())
+  if (drawn) noGrad(() => aten.uniform_(t, { from: low, to: high, ...(generator ? { generator } : {}) }).dispose())
   return t
 }

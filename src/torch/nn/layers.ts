@@ -1,6 +1,12 @@
 import { aten } from '../aten.ts'
 import { cat, empty, zeros } from '../create.ts'
-import { attention, stochasticDepth as dropSamples, globalAvgPool, globalMaxPool } from '../functional.ts'
+import {
+  attention,
+  dropout as drop,
+  stochasticDepth as dropSamples,
+  globalAvgPool,
+  globalMaxPool,
+} from '../functional.ts'
 import { noGrad } from '../grad.ts'
 import { scope } from '../scope.ts'
 import type { Layer, Tensor } from '../tensor.ts'
@@ -71,7 +77,7 @@ export function linear(cin: number, cout: number, { bias = true } = {}): Module 
 
 /** In training each element is zero with probability p, the others scaled by 1/(1-p) (Srivastava et al. 2014). */
 export function dropout(p = 0.5): Module {
-  const self: Module = module({}, x => (self.training && p > 0 ? aten.dropout(x, p, true) : x), { kind: 'Dropout' })
+  const self: Module = module({}, x => (self.training && p > 0 ? drop(x, p) : x), { kind: 'Dropout' })
   return self
 }
 

@@ -1,5 +1,6 @@
 import { AnnealError } from '../../base/errors.ts'
 import { aten } from '../aten.ts'
+import { call } from '../call.ts'
 import { zeros } from '../create.ts'
 import { noGrad } from '../grad.ts'
 import { type HoldsTensors, keep, scope, tensors } from '../scope.ts'
@@ -89,7 +90,10 @@ export function optimizer(
               u.grads.push(gradient)
               for (const name of slotNames) u.slots[name]!.push(own.slots[name]!)
             }
-            for (const u of updates.values()) update(u)
+            for (const u of updates.values()) {
+              update(u)
+              call('anneal::written', u.params) // fused updates don't count as a write, by which packed weights are told
+            }
           }
         }),
       )
