@@ -6,7 +6,7 @@ import { groupBands, joinBands, withBands } from '../src/data/bands.ts'
 import { cachePictures } from '../src/data/cache.ts'
 import { chooseChannels } from '../src/data/channels.ts'
 import { decodeFile } from '../src/data/decode.ts'
-import { contentHashes, sha256 } from '../src/data/hashes.ts'
+import { type ContentHash, contentHashes, sha256 } from '../src/data/hashes.ts'
 import { imageFolder, openPictures } from '../src/data/index.ts'
 import { listPictures, loadPicture } from '../src/data/single.ts'
 import { tiff } from './channels.make.ts'
@@ -70,7 +70,7 @@ test('a picture of several files is hashed, decoded and cached as one', async t 
   const found = listPictures([dir], { bands: suffixes })
   assert.equal(found.pictures.length, 2)
   const open = async () => {
-    const hashes = (await contentHashes(dir, found.pictures)) as string[]
+    const hashes = (await contentHashes(dir, found.pictures)).map(content => (content as ContentHash).hash)
     const store = await cachePictures(
       found.pictures.map((place, i) => ({ ...place, hash: hashes[i]! })),
       { short: 32, channels: 'keep' },

@@ -6,7 +6,7 @@ import sharp from 'sharp'
 import { cachePictures } from '../src/data/cache.ts'
 import { checkChannels, chooseChannels } from '../src/data/channels.ts'
 import { type ChannelMode, DECODER_VERSION, decode, decodeFile } from '../src/data/decode.ts'
-import { contentHashes, sha256 } from '../src/data/hashes.ts'
+import { type ContentHash, contentHashes, sha256 } from '../src/data/hashes.ts'
 import { imageFolder, openPictures } from '../src/data/index.ts'
 import { preview } from '../src/data/preview.ts'
 import { rangeOf } from '../src/data/range.ts'
@@ -199,7 +199,7 @@ async function cached(
   const places = Object.keys(files).map(name => ({ file: join(dir, name) }))
   const hashes = await contentHashes(dir, places)
   const store = await cachePictures(
-    places.map((place, i) => ({ ...place, hash: hashes[i] as string })),
+    places.map((place, i) => ({ ...place, ...(hashes[i] as ContentHash) })),
     { short: 64, ...options },
   )
   return { places, store }

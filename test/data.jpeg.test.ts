@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import sharp, { type JpegOptions } from 'sharp'
 import { decode } from '../src/data/decode.ts'
 import { resize } from '../src/data/fit.ts'
 import { jpegFault } from '../src/data/jpeg.ts'
-import { jpegHeader } from '../src/data/jpeg-header.ts'
-import { decodeJpeg } from '../src/torch/index.ts'
-import { pixels } from './data.make.ts'
+import { decodeJpeg, decodeJpegFile } from '../src/torch/index.ts'
+import { pixels, put, tempFolder } from './data.make.ts'
 
 /** Sampled 4:2:2 with a restart every two units and Huffman tables of its own, by libjpeg-turbo. */
 const restarts = Buffer.from(
@@ -16,14 +17,8 @@ const restarts = Buffer.from(
 
 const most = (list: readonly number[]) => list.reduce((a, b) => Math.max(a, b), 0)
 
-/** By the decoder of our own, at 1 / shrink; `undefined` where it leaves the file to libvips. */
-async function own(file: Uint8Array, shrink: 1 | 2 | 4 | 8 = 1): Promise<Uint8Array | undefined> {
-  const { width, height, orientation } = jpegHeader(file)!
-  const [across, down] = [Math.ceil(width / shrink), Math.ceil(height / shrink)]
-  const [outWidth, outHeight] = orientation >= 5 ? [down, across] : [across, down]
-  const job = { width, height, shrink, across, down, cubic: false, orientation, left: 0, top: 0, outWidth, outHeight }
-  return decodeJpeg(file, job)
-}
+/** By the decoder of our own, upright, at full size; `undefined` where it leaves the file to libvips. */
+const own = async (file: Uint8Array): Promise<Uint8Array | undefined> => (await decodeJpeg(file, { limit: 1e9 }))?.data
 
 /** By libjpeg within libvips, which fails at every warning. */
 const libjpeg = (file: Uint8Array) =>
@@ -50,31 +45,20 @@ test('baseline JPEG decodes to the bits of libjpeg, whatever its size, sampling,
   assert.ok((await libjpeg(restarts)).equals((await own(restarts))!), '4:2:2 with restarts')
 })
 
-test('decoded at a half, a quarter and an eighth a JPEG has the means of its pixels', async () => {
+test('decoded at a half, a quarter and an eighth it is nearer to the whole picture resized than libvips comes', async () => {
   for (const chromaSubsampling of ['4:4:4', '4:2:0'])
-    for (const [width, height] of [[96, 64], [203, 117]] as const) // biome-ignore format: a table
-      for (const shrink of [2, 4, 8] as const) {
-        const file = await encode(width, height, { quality: 85, chromaSubsampling })
-        const mean = (data: Uint8Array) => data.reduce((sum, value) => sum + value, 0) / data.length
-        const whole = (await own(file))!
-        const small = (await own(file, shrink))!
-        assert.equal(small.length, Math.ceil(width / shrink) * Math.ceil(height / shrink) * 3)
-        assert.ok(Math.abs(mean(small) - mean(whole)) < 1.5, `${chromaSubsampling} at 1/${shrink}: another mean`)
-        const [w, h] = [Math.floor(width / shrink), Math.floor(height / shrink)]
-        let off = 0
-        for (let y = 0; y < h; y++)
-          for (let x = 0; x < 3 * w; x++) {
-            let box = 0
-            for (let v = 0; v < shrink; v++)
-              for (let u = 0; u < shrink; u++)
-                box += whole[3 * ((y * shrink + v) * width + Math.floor(x / 3) * shrink + u) + (x % 3)]!
-            off += Math.abs(small[3 * y * Math.ceil(width / shrink) + x]! - box / shrink ** 2)
-          }
-        assert.ok(
-          off / (3 * w * h) < 4,
-          `${chromaSubsampling} at 1/${shrink}: ${off / (3 * w * h)} from the mean of each box`,
-        )
-      }
+    for (const short of [90, 55, 30]) {
+      const [width, height] = [403, 301]
+      const file = await encode(width, height, { quality: 90, chromaSubsampling })
+      const got = (await decodeJpeg(file, { short, limit: 1e9 }))!
+      const data = new Uint8Array(await libjpeg(file))
+      const expected = resize({ data, width, height, channels: 3 }, got).data
+      const vips = await sharp(file).resize(got.width, got.height, { fit: 'fill', kernel: 'linear' }).raw().toBuffer()
+      const off = (pixels: Uint8Array) =>
+        pixels.reduce((sum, value, i) => sum + Math.abs(value - expected[i]!), 0) / pixels.length
+      assert.ok(off(got.data) < 7, `${chromaSubsampling} to ${short}: ${off(got.data)} off`)
+      assert.ok(off(got.data) < off(vips) / 2, `${chromaSubsampling} to ${short}: ${off(got.data)} and ${off(vips)}`)
+    }
 })
 
 test('what it resizes is what libtorch resizes, antialiased, to the nearest of 256', async () => {
@@ -117,9 +101,7 @@ test('of damaged files it takes only what libjpeg takes without a warning, and t
     let file = Buffer.from(files[round % files.length]!)
     for (let k = 1 + random(3); k > 0; k--) file[random(file.length)]! ^= 1 << random(8)
     if (round % 10 === 0) file = file.subarray(0, random(file.length))
-    const header = jpegHeader(file)
-    if (!header || header.width * header.height > 1e6 || header.width * header.height === 0) continue
-    const got = await own(file)
+    const got = (await decodeJpeg(file, { limit: 1e6 }))?.data
     seen[got ? 'taken' : 'left']++
     if (!got) continue
     assert.equal(jpegFault(file), undefined, `round ${round}`)
@@ -129,7 +111,7 @@ test('of damaged files it takes only what libjpeg takes without a warning, and t
 })
 
 test('progressive, CMYK and cut-off JPEG are left to libvips, which says what is wrong', async () => {
-  assert.equal(jpegHeader(await encode(32, 32, { progressive: true })), undefined)
+  assert.equal(await own(await encode(32, 32, { progressive: true })), undefined)
   const cmyk = await sharp(pixels(1, 32, 32), { raw: { width: 32, height: 32, channels: 3 } })
     .toColourspace('cmyk')
     .jpeg()
@@ -140,4 +122,24 @@ test('progressive, CMYK and cut-off JPEG are left to libvips, which says what is
     assert.equal(await own(whole.subarray(0, length)), undefined)
     await assert.rejects(decode(whole.subarray(0, length)), /premature end of JPEG/)
   }
+})
+
+test('a file is read, told by its stamp and fitted as its bytes are', async t => {
+  const dir = tempFolder(t)
+  for (const [i, [width, height]] of [[300, 200], [90, 400], [40, 40], [64, 300]].entries()) // biome-ignore format: a table
+    put(dir, { [`${i}.jpg`]: await encode(width!, height!, { quality: 80 }, 1 + ((3 * i) % 8)) })
+  for (let i = 0; i < 4; i++) {
+    const path = join(dir, `${i}.jpg`)
+    const { size, ino, mtimeNs, ctimeNs } = statSync(path, { bigint: true })
+    const stamp = `${size} ${ino} ${mtimeNs} ${ctimeNs}`
+    const [fit, room] = [{ short: 64, aspect: 2, limit: 1e9 }, () => new Uint8Array(3 * 64 * 128)] as const
+    const made = await decodeJpegFile(path, stamp, fit, room())
+    const { data, ...size } = await decode(readFileSync(path), { short: 64, aspect: 2 })
+    assert.deepEqual(made, { data: new Uint8Array(data as Uint8Array), ...size })
+    assert.deepEqual(await decodeJpegFile(Buffer.from(path), stamp, fit, room()), made)
+    assert.equal(await decodeJpegFile(path, stamp.replace(/\d$/, '9x'), fit, room()), undefined, 'another stamp')
+    assert.equal(await decodeJpegFile(path, stamp, { ...fit, limit: 1000 }, room()), undefined, 'too large')
+    assert.equal(await decodeJpegFile(path, stamp, fit, new Uint8Array(100)), undefined, 'too little room')
+  }
+  assert.equal(await decodeJpegFile(dir, '', { limit: 1e9 }, new Uint8Array(9)), undefined, 'a folder')
 })

@@ -7,9 +7,10 @@
 namespace anneal::pictures {
 
 #ifdef __AVX2__
-const Decode decodeAvx2 = [](const Job& job) { return decodeHere(job); };
+static const Decoder made{planHere, decodeHere};
+const Decoder* const avx2Decoder = &made;
 #else
-const Decode decodeAvx2 = nullptr;
+const Decoder* const avx2Decoder = nullptr;
 #endif
 
 }  // namespace anneal::pictures

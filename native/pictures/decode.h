@@ -56,47 +56,80 @@ inline bool toRgb(Reader& jpeg, int width, int height, uint8_t* rgb) {
   return true;
 }
 
-// Turns `from` [down, across, 3] by its EXIF orientation and keeps what the job asks for.
-inline void orient(const Job& job, const uint8_t* from, int across, int down) {
-  const int o = job.orientation;
-  const bool swapped = o >= 5, right = o == 2 || o == 3 || o == 7 || o == 8 ? true : false;
-  const bool bottom = o == 3 || o == 4 || o == 6 || o == 7;
-  // Of the picture as it lies in the file, the pixel that comes to (x, y): 5 to 8 take y across and x down.
-  for (int y = 0; y < job.outHeight; y++)
-    for (int x = 0; x < job.outWidth; x++) {
-      int u = x + job.left, v = y + job.top;
+inline void centre(int width, int height, int most, int* left, int* top, int* outWidth, int* outHeight) {
+  *outWidth = least(width, most), *outHeight = least(height, most);
+  *left = (width - *outWidth) >> 1, *top = (height - *outHeight) >> 1;
+}
+
+// As planFit of src/data/fit.ts; what that cuts before it resizes is not done here.
+inline bool planOf(const Reader& jpeg, const Fit& fit, Plan* p) {
+  p->width = jpeg.width, p->height = jpeg.height, p->orientation = jpeg.orientation;
+  if (static_cast<double>(jpeg.width) * jpeg.height > fit.limit) return false;
+  const bool swapped = p->orientation >= 5;
+  int w = swapped ? jpeg.height : jpeg.width, h = swapped ? jpeg.width : jpeg.height;  // upright
+  const auto longest = [&] { return most(1, static_cast<int>(std::fmin(std::floor(least(w, h) * fit.aspect), 65535))); };
+  if (most(w, h) > 4 * longest()) return false;
+  const int narrow = least(w, h);
+  p->shrink = 1;
+  if (fit.shortSide > 0 && fit.shortSide < narrow) {
+    const double scale = static_cast<double>(fit.shortSide) / narrow;
+    const int wide = w, high = h;
+    w = wide < high ? fit.shortSide : static_cast<int>(wide * scale);
+    h = wide < high ? static_cast<int>(high * scale) : fit.shortSide;
+    // As libvips: something is always left to the resizing.
+    const double by = std::fmin(static_cast<double>(wide) / w, static_cast<double>(high) / h);
+    while (p->shrink < 8 && std::floor(by) > 2 * p->shrink) p->shrink *= 2;
+  }
+  p->across = swapped ? h : w, p->down = swapped ? w : h;
+  const int kept = longest();
+  if (most(w, h) > kept)
+    centre(w, h, kept, &p->left, &p->top, &p->outWidth, &p->outHeight);
+  else
+    p->left = p->top = 0, p->outWidth = w, p->outHeight = h;
+  return true;
+}
+
+// Turns `from` [down, across, 3] by its EXIF orientation and keeps what the plan asks for.
+inline void orient(const Plan& plan, const uint8_t* from, uint8_t* out) {
+  const int o = plan.orientation;
+  const bool swapped = o >= 5, right = o == 2 || o == 3 || o == 7 || o == 8, bottom = o == 3 || o == 4 || o == 6 || o == 7;
+  for (int y = 0; y < plan.outHeight; y++)
+    for (int x = 0; x < plan.outWidth; x++, out += 3) {
+      int u = x + plan.left, v = y + plan.top;
       if (swapped) {
         const int t = u;
         u = v, v = t;
       }
-      if (right) u = across - 1 - u;
-      if (bottom) v = down - 1 - v;
-      memcpy(job.out + 3 * (static_cast<size_t>(y) * job.outWidth + x), from + 3 * (static_cast<size_t>(v) * across + u), 3);
+      if (right) u = plan.across - 1 - u;
+      if (bottom) v = plan.down - 1 - v;
+      memcpy(out, from + 3 * (static_cast<size_t>(v) * plan.across + u), 3);
     }
 }
 
-inline bool decodeHere(const Job& job) {
+inline bool planHere(const uint8_t* bytes, size_t length, const Fit& fit, Plan* plan) {
+  Reader jpeg(bytes, length);
+  return jpeg.header() && planOf(jpeg, fit, plan);
+}
+
+inline bool decodeHere(const uint8_t* bytes, size_t length, const Fit& fit, Plan* plan, uint8_t* out, size_t room) {
   static thread_local Room<uint8_t> planeRoom, rgbRoom, resizedRoom;
-  Reader jpeg(job.bytes, job.length);
-  if (!jpeg.header() || jpeg.width != job.width || jpeg.height != job.height) return false;
-  const int width = ceilDiv(job.width, job.shrink), height = ceilDiv(job.height, job.shrink);
-  const bool swapped = job.orientation >= 5, same = width == job.across && height == job.down;
-  const bool plain = job.orientation == 1 && job.left == 0 && job.top == 0 && job.outWidth == job.across &&
-                     job.outHeight == job.down;
-  if (job.left + job.outWidth > (swapped ? job.down : job.across) ||
-      job.top + job.outHeight > (swapped ? job.across : job.down))
-    return false;
-  if (!jpeg.planes(job.shrink, planeRoom)) return false;
-  uint8_t* rgb = same && plain ? job.out : rgbRoom.get(static_cast<size_t>(width) * height * 3 + kBeyond);
+  Reader jpeg(bytes, length);
+  if (!jpeg.header() || !planOf(jpeg, fit, plan) || plan->bytes() > room) return false;
+  const int width = ceilDiv(plan->width, plan->shrink), height = ceilDiv(plan->height, plan->shrink);
+  const int across = plan->across, down = plan->down;
+  const bool same = width == across && height == down;
+  const bool plain = plan->orientation == 1 && plan->outWidth == across && plan->outHeight == down;
+  if (!jpeg.planes(plan->shrink, planeRoom)) return false;
+  uint8_t* rgb = same && plain ? out : rgbRoom.get(static_cast<size_t>(width) * height * 3 + kBeyond);
   if (!rgb || !toRgb(jpeg, width, height, rgb)) return false;
-  planeRoom.settle();
   if (!same) {
-    uint8_t* to = plain ? job.out : resizedRoom.get(static_cast<size_t>(job.across) * job.down * 3);
-    if (!to || !resize(rgb, width, height, to, job.across, job.down, job.cubic)) return false;
+    uint8_t* to = plain ? out : resizedRoom.get(static_cast<size_t>(across) * down * 3);
+    const double n = plan->shrink;
+    if (!to || !resize(rgb, width, height, plan->width / n, plan->height / n, to, across, down, fit.cubic)) return false;
     rgb = to;
   }
-  if (!plain) orient(job, rgb, job.across, job.down);
-  rgbRoom.settle(), resizedRoom.settle();
+  if (!plain) orient(*plan, rgb, out);
+  planeRoom.settle(), rgbRoom.settle(), resizedRoom.settle();
   return true;
 }
 

@@ -5,6 +5,7 @@
 // decoding lose step, and soon a block runs over its 64 coefficients, meets a code that no symbol has, or the data end
 // too early or too late (F.2). All reads are bounded by the file, all writes by what the header gave.
 #pragma once
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -194,6 +195,7 @@ class Reader {
   }
 
   int width = 0, height = 0, count = 0;
+  int orientation = 1;
   Component parts[3];
 
   // The planes, at 1 / shrink; memory for them is taken from `room`.
@@ -240,8 +242,33 @@ class Reader {
       if (body[5] != 1) return false;
       jfif_ = true;
     }
+    if (marker == 0xe1 && length >= 6 && !memcmp(body, "Exif\0", 6)) return exif(body + 6, length - 6);
     if (marker == 0xee && length >= 12 && !memcmp(body, "Adobe", 5)) adobe_ = body[11];
     return marker >= 0xe0 ? marker <= 0xef || marker == 0xfe : false;  // application data and comments
+  }
+
+  // Tag 0x0112 of the first directory (TIFF 6.0).
+  bool exif(const uint8_t* tiff, int length) {
+    if (exif_ || length < 14 || (memcmp(tiff, "II*", 4) && memcmp(tiff, "MM\0*", 4))) return false;
+    exif_ = true;
+    const bool little = tiff[0] == 'I';
+    const auto half = [&](long at) { return little ? tiff[at] | tiff[at + 1] << 8 : word(tiff + at); };
+    const auto whole = [&](long at) {
+      const long a = half(at), b = half(at + 2);
+      return little ? a | b << 16 : a << 16 | b;
+    };
+    const long first = whole(4);
+    if (first + 2 > length) return false;
+    const int entries = half(first);
+    if (first + 2 + 12L * entries > length) return false;
+    for (long at = first + 2, i = 0; i < entries; i++, at += 12) {
+      if (half(at) != 0x0112) continue;
+      if (half(at + 2) != 3 || whole(at + 4) != 1) return false;
+      const int value = half(at + 8);
+      orientation = value >= 1 && value <= 8 ? value : 1;
+      break;
+    }
+    return true;
   }
 
   bool quantisers(const uint8_t* body, int length) {
@@ -492,7 +519,7 @@ class Reader {
 
   const uint8_t *at_, *end_;
   int interval_ = 0, across_ = 1, down_ = 1;
-  bool jfif_ = false;
+  bool jfif_ = false, exif_ = false;
   int adobe_ = -1;
   unsigned quantised_ = 0;
   uint8_t quantiser_[4][64];

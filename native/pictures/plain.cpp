@@ -2,6 +2,6 @@
 
 namespace anneal::pictures {
 
-bool decodePlain(const Job& job) { return decodeHere(job); }
+const Decoder plainDecoder{planHere, decodeHere};
 
 }  // namespace anneal::pictures

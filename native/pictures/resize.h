@@ -2,8 +2,6 @@
 // step between pixels, cut off at the edges and brought to a sum of one. Sums are float, rounded once at the end.
 // Multiplications and sums stay apart (-ffp-contract=off), so that every instruction set gives the same bits.
 #pragma once
-#include <cmath>
-
 #include "jpeg.h"
 
 namespace anneal::pictures {
@@ -27,8 +25,9 @@ struct Taps {
   int* first;
   float* weight;  // [to][most]
 
-  bool make(int from, int to, bool cubic, Room<char>& room) {
-    const double step = static_cast<double>(from) / to, wide = step > 1 ? step : 1;
+  // `whole` is what `from` pixels stand for, a little less where a JPEG was decoded smaller.
+  bool make(int from, double whole, int to, bool cubic, Room<char>& room) {
+    const double step = whole / to, wide = step > 1 ? step : 1;
     const double support = (cubic ? 2 : 1) * wide;
     most = static_cast<int>(std::ceil(support)) * 2 + 1;
     used = 0;
@@ -53,11 +52,13 @@ struct Taps {
 
 // out [toDown, to, 3] of in [fromDown, from, 3]; `in` may be read kBeyond bytes beyond its end.
 constexpr int kBeyond = 32;
-inline bool resize(const uint8_t* in, int from, int fromDown, uint8_t* out, int to, int toDown, bool cubic) {
+inline bool resize(const uint8_t* in, int from, int fromDown, double whole, double wholeDown, uint8_t* out, int to,
+                   int toDown, bool cubic) {
   static thread_local Room<char> acrossRoom, downRoom;
   static thread_local Room<float> rowRoom;
   Taps across, down;
-  if (!across.make(from, to, cubic, acrossRoom) || !down.make(fromDown, toDown, cubic, downRoom)) return false;
+  if (!across.make(from, whole, to, cubic, acrossRoom) || !down.make(fromDown, wholeDown, toDown, cubic, downRoom))
+    return false;
   const int n = 3 * from;
   float* row = rowRoom.get(n + kBeyond + 3 * across.used);
   if (!row) return false;

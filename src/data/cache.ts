@@ -6,6 +6,8 @@ import { AnnealError } from '../base/errors.ts'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { withLock } from '../base/lock.ts'
 import { inParallel } from '../base/parallel.ts'
+import { BufferPool } from '../base/pool.ts'
+import { decodeJpegFile } from '../torch/index.ts'
 import {
   type ChannelOptions,
   DECODER_VERSION,
@@ -16,9 +18,9 @@ import {
   filesOf,
   readPicture,
 } from './decode.ts'
-import { hashOf, sha256 } from './hashes.ts'
+import { type ContentHash, hashOf, sha256 } from './hashes.ts'
+import { LIMIT_INPUT_PIXELS } from './limits.ts'
 import { depthOf } from './raster.ts'
-
 import { checkSpace, writeError } from './space.ts'
 import { openStore, type PictureStore, type Row, readIndex, readRow, type StoreIndex } from './store.ts'
 import type { Place } from './types.ts'
@@ -32,10 +34,8 @@ export interface CacheOptions extends ChannelOptions {
   signal?: AbortSignal | undefined
 }
 
-/** A file and the sha256 of its content. */
-export interface Content extends Place {
-  hash: string
-}
+/** A file, the sha256 of its content, and how to tell that it is still the same. */
+export interface Content extends Place, ContentHash {}
 
 /** The longest side kept, in short sides. */
 export const ASPECT = 2
@@ -95,14 +95,15 @@ async function build(
     range,
     aspect: ASPECT,
   }
+  const pool = new BufferPool()
   let [end, done] = [0, 0]
   const needed = () => (end / Math.max(1, done)) * (contents.length - done)
   try {
     await inParallel(
       contents.length,
       async i => {
-        const { hash, ...place } = contents[i]!
-        const made = older.take(hash) ?? (await decodeContent(place, hash, decoding))
+        const { hash } = contents[i]!
+        const made = older.take(hash) ?? (await decodeContent(contents[i]!, decoding, pool))
         if ('reason' in made) rows[i] = { hash, reason: made.reason }
         else {
           const data = new Uint8Array(made.data.buffer, made.data.byteOffset, made.data.byteLength)
@@ -110,6 +111,7 @@ async function build(
           rows[i] = rowOf(hash, offset, made)
           end = offset + data.length
           await writeAll(file, data, offset)
+          pool.give(data)
         }
         if (++done % spaceEvery === 0) await checkSpace(folder, needed())
         onProgress?.(done, contents.length)
@@ -144,14 +146,24 @@ function rowOf(hash: string, offset: number, { data, height, width, channels = 3
 }
 
 async function decodeContent(
-  place: Place,
-  hash: string,
-  options: DecodeOptions,
+  content: Content,
+  options: DecodeOptions & { short: number; aspect: number },
+  pool: BufferPool,
 ): Promise<Decoded | { reason: string }> {
+  const { hash, stamp, ...place } = content
+  const room = (bytes: number) => pool.rent(bytes)
+  if (stamp !== undefined && !place.bands && options.channels !== 'keep' && /\.jpe?g$/i.test(place.file)) {
+    const { short, aspect } = options
+    const most = room(3 * short * Math.floor(short * aspect))
+    const path = place.raw ? Buffer.from(place.raw) : place.file
+    const made = await decodeJpegFile(path, stamp, { ...options, limit: LIMIT_INPUT_PIXELS }, most)
+    if (made) return made
+    pool.give(most)
+  }
   const contents: Uint8Array[] = []
   for (const part of filesOf(place))
     contents.push(
-      await readPicture(part).catch(error => {
+      await readPicture(part, room).catch(error => {
         throw new AnnealError(
           `${part.file} could be read a moment ago and can not be now: ${fileReason(error)}; run again when the folder is at rest.`,
           { cause: error },
@@ -161,10 +173,12 @@ async function decodeContent(
   if (hashOf(contents) !== hash)
     throw new AnnealError(`${place.file} changed while it was read; run again when it is complete.`)
   try {
-    return await decodeBands(place, contents, options)
+    return await decodeBands(place, contents, { ...options, room })
   } catch (error) {
     if (error instanceof AnnealError) return { reason: error.message }
     throw error
+  } finally {
+    for (const bytes of contents) pool.give(bytes)
   }
 }
 

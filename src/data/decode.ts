@@ -31,6 +31,8 @@ export interface ChannelOptions {
 export interface DecodeOptions extends FitOptions, ChannelOptions {
   /** Larger pictures are refused from their header. */
   limitInputPixels?: number
+  /** Memory for the pixels, where the decoder can take it from outside. */
+  room?: (bytes: number) => Uint8Array
 }
 
 /** A picture out of a file. */
@@ -116,12 +118,18 @@ async function withReason<T>(work: () => Promise<T>, before = ''): Promise<T> {
 /** The files of a picture: one, or one a group of channels. */
 export const filesOf = (place: Place): readonly Place[] => [place, ...(place.bands ?? [])]
 
-/** Reads a whole regular file; a FIFO or device is refused without waiting on it. */
-export async function readPicture({ file, raw }: Place): Promise<Uint8Array> {
+/** Reads a whole regular file, into memory from `room`; a FIFO or device is refused without waiting on it. */
+export async function readPicture(
+  { file, raw }: Place,
+  room: (bytes: number) => Uint8Array = Buffer.allocUnsafeSlow,
+): Promise<Uint8Array> {
   const handle = await open(raw ? Buffer.from(raw) : file, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    if (!(await handle.stat()).isFile()) throw new AnnealError('it is no regular file')
-    return await handle.readFile()
+    const stat = await handle.stat()
+    if (!stat.isFile()) throw new AnnealError('it is no regular file')
+    const bytes = room(stat.size + 1) // one more: a read that leaves it empty has come to the end
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
+    return bytesRead === stat.size ? bytes.subarray(0, bytesRead) : await handle.readFile()
   } finally {
     await handle.close()
   }

@@ -3,6 +3,7 @@ import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { inParallel } from '../base/parallel.ts'
+import { BufferPool } from '../base/pool.ts'
 import { fileReason, filesOf, readPicture } from './decode.ts'
 import { writeError } from './space.ts'
 import type { Place } from './types.ts'
@@ -16,26 +17,37 @@ export interface Failure {
 /** A file changed within this time of being hashed could change again without its time stamps showing it. */
 const settled = 2000
 
-/** The sha256 of each picture's content (of several files: see {@link hashOf}), or why it can't be read. What was hashed before is known again by size, inode and
- *  times of change, from a table kept in the cache. */
+/** What a picture's file holds. */
+export interface ContentHash {
+  /** The sha256 of its content; of several files see {@link hashOf}. */
+  hash: string
+  /** Size, inode and times of change, by which it can be told that the file is still the same; not where it changed so
+   *  shortly before that they might not show another change. */
+  stamp?: string
+}
+
+/** The sha256 of each picture's content, or why it can't be read. What was hashed before is known again by its stamp,
+ *  from a table kept in the cache. */
 export async function contentHashes(
   dir: string,
   places: readonly Place[],
   { signal }: { signal?: AbortSignal | undefined } = {},
-): Promise<(string | Failure)[]> {
+): Promise<(ContentHash | Failure)[]> {
   const folder = cacheFolder('pictures')
   const path = join(folder, `${sha256(realpathSync(dir)).slice(0, 24)}.hashes`)
   const table = readTable(path)
   const known: [file: string, stamp: string, hash: string][] = []
-  const hashes: (string | Failure)[] = new Array(places.length)
+  const hashes: (ContentHash | Failure)[] = new Array(places.length)
   const missing: number[] = []
   const stamps = places.map(place => stampOf(place))
   const start = Date.now()
+  const pool = new BufferPool()
+  const room = (length: number) => pool.rent(length)
   stamps.forEach((stamp, i) => {
     const name = nameOf(places[i]!)
     const row = table.get(name)
     if (row && row.stamp === stamp.text) {
-      hashes[i] = row.hash
+      hashes[i] = row
       known.push([name, row.stamp, row.hash])
     } else missing.push(i)
   })
@@ -46,10 +58,16 @@ export async function contentHashes(
       const place = places[i]!
       const parts: string[] = []
       try {
-        for (const part of filesOf(place)) parts.push(sha256(await readPicture(part)))
+        for (const part of filesOf(place)) {
+          const bytes = await readPicture(part, room)
+          parts.push(sha256(bytes))
+          pool.give(bytes)
+        }
         const hash = joined(parts)
-        hashes[i] = hash
-        if (stamps[i]!.changed < start - settled) known.push([nameOf(place), stamps[i]!.text, hash])
+        const { text: stamp, changed } = stamps[i]!
+        const rests = changed < start - settled
+        hashes[i] = rests ? { hash, stamp } : { hash }
+        if (rests) known.push([nameOf(place), stamp, hash])
       } catch (error) {
         const kind = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'missing' : 'unreadable'
         const which = parts.length > 0 ? `${filesOf(place)[parts.length]!.file}: ` : ''

@@ -4,7 +4,6 @@ import { decodeJpeg } from '../torch/index.ts'
 import { decodeBmp } from './bmp.ts'
 import { type FitOptions, planFit } from './fit.ts'
 import { jpegFault } from './jpeg.ts'
-import { jpegHeader } from './jpeg-header.ts'
 import { checkPixels, checkValues } from './limits.ts'
 import type { Format } from './magic.ts'
 import { type Depth, pixelArrays, type Raster } from './raster.ts'
@@ -17,14 +16,20 @@ export const vipsVersion: string = sharp.versions.vips!
 sharp.concurrency(1)
 sharp.cache(false)
 
+/** How to fit a picture, and where its pixels may go. */
+interface RgbOptions extends FitOptions {
+  room?: (bytes: number) => Uint8Array
+}
+
 /** Decodes one picture of a usual format to RGB; see `decode`. */
-export async function decodeRgb(bytes: Uint8Array, format: Format, limit: number, fit: FitOptions): Promise<Picture> {
+export async function decodeRgb(bytes: Uint8Array, format: Format, limit: number, fit: RgbOptions): Promise<Picture> {
   const source = format === 'bmp' ? decodeBmp(bytes, limit) : undefined
   if (source) {
     const input = sharp(source.data, { raw: { width: source.width, height: source.height, channels: 3 } })
     return render(input, source, fit)
   }
-  const picture = format === 'jpeg' && (await decodeBaseline(bytes, limit, fit))
+  // Most JPEG files in one call, without libvips' threads and copies.
+  const picture = format === 'jpeg' && (await decodeJpeg(bytes, { ...fit, limit }, fit.room))
   if (picture) return picture
   const header = await readHeader(bytes, limit)
   checkJpeg(bytes, format)
@@ -36,37 +41,6 @@ export async function decodeRgb(bytes: Uint8Array, format: Format, limit: number
   })
   return render(input, header, fit)
 }
-
-/** Decodes most JPEG files in one call, without libvips' threads and copies; `undefined` where libvips has to see it. */
-async function decodeBaseline(bytes: Uint8Array, limit: number, fit: FitOptions): Promise<Picture | undefined> {
-  const header = jpegHeader(bytes)
-  if (!header) return undefined
-  const { width, height, orientation } = header
-  checkPixels(width, height, limit)
-  const swapped = orientation >= 5
-  const [w, h] = swapped ? [height, width] : [width, height] // upright
-  const { before, resize, after } = planFit(w, h, fit)
-  if (before) return undefined
-  const size = resize ?? { width: w, height: h }
-  const { left, top, width: outWidth, height: outHeight } = after ?? { left: 0, top: 0, ...size }
-  const data = await decodeJpeg(bytes, {
-    width,
-    height,
-    shrink: shrinkOf(Math.min(w / size.width, h / size.height)),
-    across: swapped ? size.height : size.width,
-    down: swapped ? size.width : size.height,
-    cubic: fit.interpolation === 'bicubic',
-    orientation,
-    left,
-    top,
-    outWidth,
-    outHeight,
-  })
-  return data && { data, height: outHeight, width: outWidth }
-}
-
-/** How much smaller a JPEG is decoded that becomes `by` times smaller: something is always left to the resizing. */
-const shrinkOf = (by: number) => ([8, 4, 2] as const).find(shrink => Math.floor(by) > shrink) ?? 1
 
 function checkJpeg(bytes: Uint8Array, format: Format): void {
   const fault = format === 'jpeg' && jpegFault(bytes)

@@ -71,11 +71,12 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
   const contents: Content[] = []
   let items: (Item & { hash: string })[] = []
   index.items.forEach((item, i) => {
-    const hash = hashes[i]!
-    if (typeof hash !== 'string') {
-      problems.push({ ...hash, file: relative(dir, item.file), kept: false, counted: true })
+    const content = hashes[i]!
+    if (!('hash' in content)) {
+      problems.push({ ...content, file: relative(dir, item.file), kept: false, counted: true })
       return
     }
+    const { hash, stamp } = content
     if (!numbers.has(hash)) {
       numbers.set(hash, contents.length)
       contents.push({
@@ -83,6 +84,7 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
         ...(item.raw && { raw: item.raw }),
         ...(item.bands && { bands: item.bands }),
         hash,
+        ...(stamp && { stamp }),
       })
     }
     items.push({ picture: numbers.get(hash)!, hash, ...item }) // in this order, or each takes three times the memory

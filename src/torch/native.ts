@@ -39,7 +39,13 @@ export interface Native {
   setRequiresGrad(t: Tensor, on: boolean): void
   isLeaf(t: Tensor): boolean
   retainGrad(t: Tensor): void
-  decodeJpeg(bytes: Uint8Array, numbers: readonly number[], out: Uint8Array): Promise<boolean>
+  planJpeg(bytes: Uint8Array, ...fit: NativeFit): Size | null
+  decodeJpeg(bytes: Uint8Array, ...fit: [...NativeFit, out: Uint8Array]): Promise<Size | null>
+  decodeJpegFile(
+    path: string | Uint8Array,
+    stamp: string,
+    ...fit: [...NativeFit, out: Uint8Array]
+  ): Promise<Size | null>
   setThreads(n: number): void
   threads(): number
   version(): string
@@ -56,6 +62,9 @@ export interface Native {
   setDeterministic(on: boolean): void
   autocast(device: string, on: boolean, dtype: string): [boolean, string]
 }
+
+type NativeFit = readonly [short: number, aspect: number, cubic: boolean, limit: number]
+type Size = [height: number, width: number]
 
 /** What a tensor's elements come out as: 16-bit floats as their bits, int64 as bigint. */
 export type TensorArray =

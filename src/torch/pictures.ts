@@ -1,27 +1,50 @@
 import { native } from './native.ts'
 
-/** What {@link decodeJpeg} is asked for: the JPEG of `width` x `height` is decoded at 1 / `shrink` (1, 2, 4 or 8), resized
- *  to `across` x `down` where that differs, turned by its EXIF `orientation` (1 to 8), and what lies at (`left`, `top`)
- *  of that is kept, `outWidth` x `outHeight`. */
-export interface JpegJob {
-  width: number
-  height: number
-  shrink: 1 | 2 | 4 | 8
-  across: number
-  down: number
-  cubic: boolean
-  orientation: number
-  left: number
-  top: number
-  outWidth: number
-  outHeight: number
+/** How {@link decodeJpeg} fits a picture: larger ones are resized to the short side, antialiased, and what lies beyond
+ *  `aspect` short sides is cut off at both ends alike. */
+export interface JpegFit {
+  short?: number | undefined
+  aspect?: number | undefined
+  interpolation?: 'bilinear' | 'bicubic' | undefined
+  /** The most pixels that a file may have. */
+  limit: number
 }
 
-/** Decodes baseline JPEG to RGB on a thread of its own: `[outHeight, outWidth, 3]`, or `undefined` for any other JPEG and
- *  for one that is damaged in the least; see `native/pictures/`. The bytes must not change meanwhile. */
-export async function decodeJpeg(bytes: Uint8Array, job: JpegJob): Promise<Uint8Array | undefined> {
-  const { width, height, shrink, across, down, cubic, orientation, left, top, outWidth, outHeight } = job
-  const numbers = [width, height, shrink, across, down, +cubic, orientation, left, top, outWidth, outHeight]
-  const out = Buffer.allocUnsafeSlow(outWidth * outHeight * 3)
-  return (await native.decodeJpeg(bytes, numbers, out)) ? out : undefined
+/** A picture of 8-bit RGB. */
+export interface Rgb {
+  /** [height, width, 3] */
+  data: Uint8Array
+  height: number
+  width: number
+}
+
+const numbers = ({ short = 0, aspect = Number.POSITIVE_INFINITY, interpolation, limit }: JpegFit) =>
+  [short, aspect, interpolation === 'bicubic', limit] as const
+
+/** Decodes baseline JPEG to upright RGB on a thread of its own; `undefined` for any other JPEG and for one that is
+ *  damaged in the least (`native/pictures/`). The bytes must not change meanwhile; `room` gives memory for the pixels. */
+export async function decodeJpeg(
+  bytes: Uint8Array,
+  fit: JpegFit,
+  room: (bytes: number) => Uint8Array = Buffer.allocUnsafeSlow,
+): Promise<Rgb | undefined> {
+  const size = native.planJpeg(bytes, ...numbers(fit))
+  if (!size) return undefined
+  const [height, width] = size
+  const data = room(height * width * 3)
+  return (await native.decodeJpeg(bytes, ...numbers(fit), data)) ? { data, height, width } : undefined
+}
+
+/** The same of a file that is still the one of that stamp: its size, inode and times of change, as `hashes.ts` writes
+ *  them. The path is text, or bytes where it is no UTF-8. `data` is a part of `room`, which must be large enough for any. */
+export async function decodeJpegFile(
+  path: string | Uint8Array,
+  stamp: string,
+  fit: JpegFit,
+  room: Uint8Array,
+): Promise<Rgb | undefined> {
+  const size = await native.decodeJpegFile(path, stamp, ...numbers(fit), room)
+  if (!size) return undefined
+  const [height, width] = size
+  return { data: room.subarray(0, height * width * 3), height, width }
 }

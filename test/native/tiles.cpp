@@ -150,9 +150,9 @@ static void whole(int m, int k, int n, bool normed, bool stem) {
   check("gradient of w", m, k, n, worst(n, k, m, matrix(g, 1, n), matrix(x, k), matrix(o.dw, k), zeros), ofFloat);
 }
 
-static void spoilt(const Half16* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, Half16* z,
+static void spoilt(const Half16* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const Half16* packed, Half16* z,
                    Sums sums) {
-  forAmx()->pointwise(x, stem, norm, m, k, n, w, nullptr, z, sums);
+  forAmx()->pointwise(x, stem, norm, m, k, n, w, packed, z, sums);
   z[m * n / 2].bits ^= 1;
 }
 
