@@ -134,8 +134,8 @@ test('a file is read, told by its stamp and fitted as its bytes are', async t =>
     const stamp = `${size} ${ino} ${mtimeNs} ${ctimeNs}`
     const [fit, room] = [{ short: 64, aspect: 2, limit: 1e9 }, () => new Uint8Array(3 * 64 * 128)] as const
     const made = await decodeJpegFile(path, stamp, fit, room())
-    const { data, ...size } = await decode(readFileSync(path), { short: 64, aspect: 2 })
-    assert.deepEqual(made, { data: new Uint8Array(data as Uint8Array), ...size })
+    const { data, ...rest } = await decode(readFileSync(path), { short: 64, aspect: 2 })
+    assert.deepEqual(made, { data: new Uint8Array(data as Uint8Array), ...rest })
     assert.deepEqual(await decodeJpegFile(Buffer.from(path), stamp, fit, room()), made)
     assert.equal(await decodeJpegFile(path, stamp.replace(/\d$/, '9x'), fit, room()), undefined, 'another stamp')
     assert.equal(await decodeJpegFile(path, stamp, { ...fit, limit: 1000 }, room()), undefined, 'too large')
