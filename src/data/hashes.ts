@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { inParallel } from '../base/parallel.ts'
@@ -16,6 +17,9 @@ export interface Failure {
 
 /** A file changed within this time of being hashed could change again without its time stamps showing it. */
 const settled = 2000
+
+/** Files in flight beyond the cores: some are opened and closed while others are read. */
+const spare = 2
 
 /** What a picture's file holds. */
 export interface ContentHash {
@@ -74,7 +78,7 @@ export async function contentHashes(
         hashes[i] = { kind, reason: `${which}${fileReason(error)}` }
       }
     },
-    { signal },
+    { signal, width: availableParallelism() + spare },
   )
   if (missing.length === 0 && known.length === table.size) return hashes
   try {
