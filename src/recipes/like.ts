@@ -80,12 +80,14 @@ export async function distanceFromImageNet(
   return sums.reduce((sum, { divergence, batches }) => sum + divergence / Math.max(1, batches), 0) / layers.length
 }
 
+const eps = 1e-7
+
 /** Mean over channels of KL(N(batch) ‖ N(running)), each channel's term cut at 10: one dead channel is not the whole. */
 function divergence(x: Tensor, mean: Tensor, variance: Tensor): number {
   return scope(() => {
-    const values = x.to('float32')
-    const m = values.mean([0, 2, 3])
-    const v = aten.clamp_min(aten.var(values, [0, 2, 3]), 1e-6)
+    // BatchNorm's own pass finds both at once, several times as fast as a mean and a variance.
+    const [, m, inverse] = aten.native_batch_norm(x.to('float32'), null, null, null, null, true, 0, eps)
+    const v = aten.clamp_min(inverse.pow(-2).sub(eps), 1e-6)
     const r = aten.clamp_min(variance, 1e-6)
     const shift = m.sub(mean)
     const kl = r

@@ -12,14 +12,19 @@ import { isBetter, type Validated, validated } from './best.ts'
 import type { Features } from './features.ts'
 import type { Session } from './session.ts'
 
-/** The strengths of L2 that the optimum is looked for at, as a share of the mean loss; scikit-learn's C = 1 / (N · l2). */
+/** The strengths of L2 that the optimum is looked for at, until less only makes it worse, as a share of the mean loss; scikit-learn's C = 1 / (N · l2). */
 const penalties = [3, 1, 0.3, 0.1, 0.03, 0.01]
+
+/** Where the searches end: a step that lowers the loss by less than this share of it no longer changes what validates best. */
+const tolerance = 1e-5
 
 /** The optimum of the last layer, for the net and for what follows. */
 export interface Optimum {
   best: Snapshot & Validated & { l2: number }
   /** The head that training of the whole net begins from. */
   start: Snapshot & Validated & { l2: number }
+  /** The strengths of L2 that were looked at, from the strongest. */
+  tried: readonly number[]
   /** How the best one did, as an epoch of its own. */
   epoch: EpochInfo
 }
@@ -40,13 +45,20 @@ export async function headOptimum(
   const views = features.views + 1
   const began = performance.now()
   const { objective, classWeights: weights } = learn.options
-  const models = await optima(objective, { ...rowsSeen(features, answers, learn.options), weights }, penalties, signal)
   const tried: (Snapshot & Validated & { l2: number; losses: Float32Array })[] = []
-  for (const [i, model] of models.entries()) {
+  const enough = async (model: LinearModel) => {
     setLinear(net, features.train, model, classes)
     const evaluation = await learn.validate()
-    tried.push({ l2: penalties[i]!, ...validated(evaluation), losses: evaluation.losses, ...learn.snapshot() })
+    tried.push({
+      l2: penalties[tried.length]!,
+      ...validated(evaluation),
+      losses: evaluation.losses,
+      ...learn.snapshot(),
+    })
+    return overfits(tried)
   }
+  const rows = { ...rowsSeen(features, answers, learn.options), weights }
+  await optima(objective, rows, penalties, { enough, signal })
   const best = tried.reduce((a, b) => (isBetter(b, a) ? b : a))
   const start = tried.find(withinOneError(objective, best))!
   for (const t of tried) if (t !== best && t !== start) dropSnapshot(t)
@@ -67,7 +79,13 @@ export async function headOptimum(
     seconds: (performance.now() - began) / 1000,
     lrs: [0],
   }
-  return { best, start, epoch }
+  return { best, start, tried: tried.map(({ l2 }) => l2), epoch }
+}
+
+/** Whether less L2 only makes it worse: the loss rose by more than 1 %, and the score is no better than with more of it. */
+function overfits(tried: readonly Validated[]): boolean {
+  const [before, last] = tried.slice(-2)
+  return last !== undefined && last.loss > 1.01 * before!.loss && tried.some(t => t !== last && t.score >= last.score)
 }
 
 /** Whether a head is as good as the best one within one standard error: of its accuracy; for several labels and for
@@ -106,29 +124,35 @@ function rowsSeen(
   return { x, y }
 }
 
-/** The optimum of one linear layer at each strength of L2, by the loss of the task. x: [N × F]; y: [N], or [N × C]. */
+/** Tells `enough` the optimum of one linear layer at each strength of L2, by the loss of the task, until it answers true.
+ *  x: [N × F]; y: [N], or [N × C]. */
 async function optima(
   { task, names, scale }: Objective,
   { x, y, weights }: { x: Float32Array; y: Targets; weights: readonly number[] | undefined },
   l2s: readonly number[],
-  signal: AbortSignal | undefined,
-): Promise<LinearModel[]> {
-  if (y instanceof Int32Array) return logisticPath({ x, y, weights }, names.length, l2s, { signal })
-  if (task === 'multi') return sigmoidPath({ x, y, weights }, names.length, l2s, { signal })
-  const { mean, std } = scale!
-  const width = names.length
-  return ridgePath({ x, y: y.map((value, i) => (value - mean[i % width]!) / std[i % width]!) }, width, l2s, { signal })
+  { enough, signal }: { enough: (model: LinearModel) => Promise<boolean>; signal: AbortSignal | undefined },
+): Promise<void> {
+  if (y instanceof Int32Array) {
+    await logisticPath({ x, y, weights }, names.length, l2s, { tolerance, enough, signal })
+  } else if (task === 'multi') {
+    await sigmoidPath({ x, y, weights }, names.length, l2s, { tolerance: tolerance / 10, enough, signal })
+  } else {
+    const { mean, std } = scale!
+    const width = names.length
+    const scaled = y.map((value, i) => (value - mean[i % width]!) / std[i % width]!)
+    for (const model of await ridgePath({ x, y: scaled }, width, l2s, { signal })) if (await enough(model)) break
+  }
 }
 
 /** Says which head was taken, and which the whole net begins from. */
-export function explainOptimum(session: Session, { task, metric }: Objective, { best, start }: Optimum): void {
+export function explainOptimum(session: Session, { task, metric }: Objective, { best, start, tried }: Optimum): void {
   const kind = { single: 'logistic regression', multi: 'logistic regression a label', regression: 'ridge regression' }[
     task
   ]
   session.choice(
     'head',
     `${kind}, L2 ${best.l2}`,
-    `the optimum of the last layer over all views; of L2 ${penalties.join(', ')} it validates best (${said(metric, best.score)}, loss ${best.loss.toFixed(3)})`,
+    `the optimum of the last layer over all views; of L2 ${tried.join(', ')} it validates best (${said(metric, best.score)}, loss ${best.loss.toFixed(3)})`,
   )
   if (start !== best)
     session.choice(

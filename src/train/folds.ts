@@ -106,6 +106,9 @@ function takeRows(table: Float32Array, width: number, rows: readonly number[]): 
   return out
 }
 
+/** A step that lowers the loss by less than this share of it ends a search: whose label is doubted hangs on less. */
+const tolerance = 1e-5
+
 function solve(
   task: Task,
   x: Float32Array,
@@ -115,9 +118,12 @@ function solve(
   l2s: readonly number[],
   signal: AbortSignal | undefined,
 ): Promise<LinearModel[]> {
-  if (task === 'single') return logisticPath({ x, y: Int32Array.from(rows, r => labels[r]!) }, classes, l2s, { signal })
+  if (task === 'single')
+    return logisticPath({ x, y: Int32Array.from(rows, r => labels[r]!) }, classes, l2s, { tolerance, signal })
   const data = { x, y: takeRows(Float32Array.from(labels), classes, rows) }
-  return (task === 'multi' ? sigmoidPath : ridgePath)(data, classes, l2s, { signal })
+  return task === 'multi'
+    ? sigmoidPath(data, classes, l2s, { tolerance: tolerance / 10, signal })
+    : ridgePath(data, classes, l2s, { signal })
 }
 
 /** [rows × C]. */

@@ -36,15 +36,15 @@ export async function lbfgs(
     let t = steps.length === 0 ? Math.min(1, 1 / Math.sqrt(dot(gradient, gradient))) : 1
     let moved: { x: Float64Array; gradient: Float64Array; value: number } | undefined
     for (let tries = 0; tries < 30 && !moved; tries++, t /= 2) {
-      const next = x.map((v, i) => v + t * direction[i]!)
+      const next = sum(x, t, direction)
       const nextGradient = new Float64Array(n)
       const nextValue = f(next, nextGradient)
       if (nextValue <= value + 1e-4 * t * slope) moved = { x: next, gradient: nextGradient, value: nextValue }
     }
     if (!moved) return { x, value, iterations: k, converged: true } // as low as rounding lets it
     const fall = (value - moved.value) / Math.max(Math.abs(value), 1e-12)
-    const s = moved.x.map((v, i) => v - x[i]!)
-    const y = moved.gradient.map((v, i) => v - gradient[i]!)
+    const s = sum(moved.x, -1, x)
+    const y = sum(moved.gradient, -1, gradient)
     const curvature = dot(s, y)
     if (curvature > 1e-12 * dot(y, y)) {
       steps.push({ s, y, rho: 1 / curvature })
@@ -78,6 +78,13 @@ function towardsMinimum(
     for (let i = 0; i < q.length; i++) q[i]! += (alphas[k]! - beta) * s[i]!
   }
   return q
+}
+
+/** a + t b */
+function sum(a: Float64Array, t: number, b: Float64Array): Float64Array {
+  const out = new Float64Array(a.length)
+  for (let i = 0; i < out.length; i++) out[i] = a[i]! + t * b[i]!
+  return out
 }
 
 function dot(a: Float64Array, b: Float64Array): number {

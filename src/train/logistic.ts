@@ -31,6 +31,8 @@ export interface LogisticModel extends LinearModel {
 export interface PathOptions {
   iterations?: number
   tolerance?: number
+  /** Told each solution as it is found; where it answers true, the weaker strengths are left out. */
+  enough?: ((model: LogisticModel) => boolean | Promise<boolean>) | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -116,7 +118,7 @@ async function path(
   x: Float32Array,
   n: number,
   l2s: readonly number[],
-  { iterations = 150, tolerance = 1e-6, signal }: PathOptions,
+  { iterations = 150, tolerance = 1e-6, enough, signal }: PathOptions,
   { target: makeTarget, loss, start: biases, bend }: Loss,
 ): Promise<LogisticModel[]> {
   const classes = biases.length
@@ -145,10 +147,15 @@ async function path(
         for (let i = 0; i < g.length; i++) g[i]! *= unit[i]!
         return value
       }
-      const start = point.map((v, i) => v / unit[i]!)
+      const start = times(
+        point,
+        unit.map(v => 1 / v),
+      )
       const { x: u, converged, iterations: taken } = await lbfgs(solve, start, { iterations, tolerance, between })
       point = times(u, unit)
-      models.push({ ...unstandardise(point, { spread, centre, classes, width }), iterations: taken, converged })
+      const model = { ...unstandardise(point, { spread, centre, classes, width }), iterations: taken, converged }
+      models.push(model)
+      if (await enough?.(model)) break
     }
   } finally {
     standard.dispose()
@@ -166,16 +173,20 @@ interface Problem {
   classes: number
   width: number
 }
-const times = (a: Float64Array, b: Float64Array): Float64Array<ArrayBuffer> => Float64Array.from(a, (v, i) => v * b[i]!)
+function times(a: Float64Array, b: Float64Array): Float64Array<ArrayBuffer> {
+  const out = new Float64Array(a.length)
+  for (let i = 0; i < out.length; i++) out[i] = a[i]! * b[i]!
+  return out
+}
 
 /** The length of a step in each parameter that bends the objective by about 1, so that L-BFGS sees a round valley:
  *  1/√(bend + l2/σ²) for a weight. */
 function units({ spread, l2, classes, width }: Problem, bend: Float64Array): Float64Array {
-  return Float64Array.from({ length: classes * (width + 1) }, (_, i) =>
-    i < classes * width
-      ? 1 / Math.sqrt(bend[Math.floor(i / width)]! + l2 / spread[i % width]! ** 2)
-      : 1 / Math.sqrt(bend[i - classes * width]!),
-  )
+  const out = new Float64Array(classes * (width + 1))
+  for (let c = 0, i = 0; c < classes; c++)
+    for (let f = 0; f < width; f++, i++) out[i] = 1 / Math.sqrt(bend[c]! + l2 / spread[f]! ** 2)
+  for (let c = 0; c < classes; c++) out[classes * width + c] = 1 / Math.sqrt(bend[c]!)
+  return out
 }
 
 /** The parameters are W·σ (row by row), then the biases. */
@@ -184,8 +195,8 @@ function objective(
   gradient: Float64Array,
   { standard, target, loss: lossOf, spread, l2, classes, width }: Problem,
 ): number {
-  const w = fromArray(Float32Array.from(p.subarray(0, classes * width)), [classes, width, 1, 1])
-  const b = fromArray(Float32Array.from(p.subarray(classes * width)), [classes])
+  const w = fromArray(new Float32Array(p.subarray(0, classes * width)), [classes, width, 1, 1])
+  const b = fromArray(new Float32Array(p.subarray(classes * width)), [classes])
   w.requiresGrad = true
   b.requiresGrad = true
   const loss = lossOf(aten.conv2d(standard, w, { bias: b }), target)
