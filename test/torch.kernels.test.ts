@@ -24,7 +24,7 @@ const floatSets = kernelSets('float32')
 const halfSets = kernelSets('bfloat16')
 
 interface Case {
-  kind: 'inverted' | 'stem' | 'pointwise' | 'relu' | 'relu6' | 'bare'
+  kind: 'inverted' | 'stem' | 'pointwise' | 'conv' | 'relu' | 'relu6' | 'bare'
   cin: number
   mid: number
   cout: number
@@ -35,6 +35,8 @@ interface Case {
   w: number
   same: boolean
   residual?: boolean
+  /** After a convolution of 3 x 3. */
+  after?: 'bias' | 'bias, relu' | 'norm' | 'norm, relu' | 'norm, relu6'
   training: boolean
 }
 
@@ -93,8 +95,30 @@ const ofNorm: Record<string, Partial<Case>> = Object.fromEntries(
   ),
 )
 
+/** A convolution of 3 x 3 and what follows it. */
+const square = { kind: 'conv', cin: 32, cout: 64, n: 3, h: 16, w: 12 } as const
+const ofConv: Record<string, Partial<Case>> = {
+  'conv3x3, bias': { ...square, after: 'bias' },
+  'conv3x3, bias, relu, odd sides': { ...square, after: 'bias, relu', h: 17, w: 13 },
+  'conv3x3, no bias, odd rows': { ...square, cin: 96, cout: 32, h: 11 },
+  'conv3x3, BatchNorm, relu': { ...square, after: 'norm, relu' },
+  'conv3x3, BatchNorm, kept statistics': { ...square, after: 'norm', training: false },
+  'conv3x3, BatchNorm, relu, kept statistics': { ...square, after: 'norm, relu', cin: 64, training: false },
+  'conv3x3, BatchNorm, relu6, kept statistics, odd columns': { ...square, after: 'norm, relu6', w: 9, training: false },
+  'conv3x3, BatchNorm, relu, residual': { ...square, after: 'norm, relu', cin: 64, residual: true },
+  'conv3x3, BatchNorm, relu, residual, kept statistics': {
+    ...square,
+    after: 'norm, relu',
+    cin: 64,
+    residual: true,
+    training: false,
+  },
+  'conv3x3, one picture, lines of one tile': { ...square, n: 1, h: 140, w: 2, after: 'bias' },
+  'conv3x3, more tiles than a block has': { ...square, cin: 160, cout: 192, n: 2, h: 33, w: 37, after: 'bias, relu' },
+}
+
 /** A block with weights that leave ReLU6 something to clip on both sides; the fused layer and its twin share them. */
-function build({ kind, cin, mid, cout, k, stride, same, residual = false, training }: Case) {
+function build({ kind, cin, mid, cout, k, stride, same, residual = false, after = '' as Case['after'], training }: Case) {
   manualSeed(7)
   const conv = (a: number, b: number, size: number, s = 1, groups = 1) =>
     nn.conv2d(a, b, size, { stride: s, groups, bias: false, padding: same && s === 2 ? 0 : size >> 1 })
@@ -114,6 +138,13 @@ function build({ kind, cin, mid, cout, k, stride, same, residual = false, traini
     // The shortcut has a gradient of its own: twice the input.
     const plain = (x: Tensor) => (residual ? nn.residualRelu(same, m.bn, x, x.mul(2)) : x.pipe(m.bn, ...acts[kind]))
     return nn.module(m, plain).train(training)
+  }
+  if (kind === 'conv') {
+    const m = { conv: nn.conv2d(cin, cout, 3, { padding: 1, bias: after?.startsWith('bias') ?? false }), bn: bn(cout) }
+    const act = after?.endsWith('relu') ? [F.relu_] : after?.endsWith('relu6') ? [F.relu6_] : []
+    const norm = after?.startsWith('norm') ? [m.bn] : []
+    const plain = (x: Tensor) => (residual ? nn.residualRelu(m.conv, m.bn, x, x.mul(2)) : x.pipe(m.conv, ...norm, ...act))
+    return nn.module(norm.length > 0 ? m : { conv: m.conv }, plain).train(training)
   }
   const pad = (size: number, s: number) => (same && s === 2 ? [F.samePad(size, s)] : [])
   if (kind === 'pointwise') {
@@ -210,7 +241,7 @@ const compare = (found: Outcome, expected: Outcome, within: (name: string) => nu
 
 describe('kernels of our own against libtorch in float64', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {
   for (const set of floatSets)
-    for (const [name, change] of Object.entries({ ...cases, ...ofNorm }))
+    for (const [name, change] of Object.entries({ ...cases, ...ofNorm, ...ofConv }))
       test(`${set}: ${name}`, () => {
         call('anneal::use_kernel_set', set)
         const c = { ...usual, ...change }
@@ -235,9 +266,13 @@ describe('kernels of our own against finite differences', { skip: floatSets.leng
     'BatchNorm, relu6',
     'BatchNorm, relu, residual',
     'BatchNorm, relu, residual, kept statistics',
+    'conv3x3, bias',
+    'conv3x3, BatchNorm, relu, residual',
+    'conv3x3, BatchNorm, relu6, kept statistics, odd columns',
+    'conv3x3, BatchNorm, relu, residual, kept statistics',
   ])
     test(name, () => {
-      const c = { ...usual, ...cases[name], ...ofNorm[name] }
+      const c = { ...usual, ...cases[name], ...ofNorm[name], ...ofConv[name] }
       const net = build(c).to({ memoryFormat: 'channels_last' })
       const x = fromArray(values(c.n * c.cin * c.h * c.w, 3), [c.n, c.cin, c.h, c.w]).contiguous('channels_last')
       const moved = [...net.parameters(), ...(c.kind === 'stem' ? [] : [x])]
@@ -269,7 +304,7 @@ describe('kernels of our own against finite differences', { skip: floatSets.leng
 
 describe('in bfloat16', { skip: halfSets.length === 0 && 'no AVX-512 BF16 here' }, () => {
   for (const set of halfSets)
-    for (const [name, change] of Object.entries({ ...cases, ...ofNorm }))
+    for (const [name, change] of Object.entries({ ...cases, ...ofNorm, ...ofConv }))
       test(`${set}: ${name}`, () => {
         call('anneal::use_kernel_set', set)
         const c = { ...usual, ...change }

@@ -73,6 +73,10 @@ inline V pairs(const Half16* even, const Half16* odd) {
   const __m512i hi = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(odd)));
   return _mm512_castsi512_ps(_mm512_or_si512(lo, _mm512_slli_epi32(hi, 16)));
 }
+inline V pairs(V even, V odd) {
+  const __m512i lower = _mm512_cvtepu16_epi32(narrow(even)), upper = _mm512_cvtepu16_epi32(narrow(odd));
+  return _mm512_castsi512_ps(_mm512_or_si512(lower, _mm512_slli_epi32(upper, 16)));
+}
 #endif
 inline V rounded(const float*, V v) { return v; }
 

@@ -43,6 +43,10 @@ struct Stem {
 struct Depthwise {
   int n, h, w, c, oh, ow, k, stride, top, left;
 };
+// 3 x 3 at stride 1, padded by 1: [n, h, w, c] to [n, h, w, k]
+struct Conv3 {
+  int n, h, w, c, k;
+};
 // Sums over pixels, one a channel.
 struct Sums {
   double* first = nullptr;   // forward: of z; backward: of g
@@ -92,6 +96,15 @@ struct Kernels {
                         Sums sums);
   // dz = A g' + B z + C, g' by a z + b.
   void (*normaliseGrad)(const T* g, const T* z, NormGrad grad, Norm norm, Act act, T* dz, long m, int c);
+  // Weights w [k][3][3][c], times `scale` [k] unless null, as `conv3` takes them: 16 c k of T. `back`: to go from the outputs
+  // to the inputs. c and k are multiples of 32.
+  void (*conv3Pack)(const float* w, const float* scale, int c, int k, bool back, T* packed);
+  // y = act(conv(x) + bias + plus); bias [k] and plus may be null.
+  void (*conv3)(const Conv3& s, const T* x, const T* packed, const float* bias, const T* plus, Act act, T* y);
+  // From g, the gradient of y: dw, and unless they are null `masked`, g where `act` lets it through, `bias`, the sums of
+  // that, and `dscale`. y may be null where `act` is none.
+  void (*conv3Grad)(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* masked, const float* w,
+                    const float* scale, float* dw, float* dscale, double* bias);
   // Of floats alone. Pictures as rows of out [N, n, n, channels], each channel times its scale, plus its shift.
   void (*views)(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out);
   // Of floats alone. The next draws of a generator that has come to word `at` of its state: 1 with probability p, else 0.

@@ -87,14 +87,16 @@ void useSet(const std::string& name) {
 template <class T>
 class Packs {
  public:
-  Tensor of(const Tensor& weight, const float* w, int k, int n) {
+  // `pack(into)` writes `size` numbers.
+  template <class Pack>
+  Tensor of(const Tensor& weight, const float* w, size_t size, Pack pack) {
     const auto& kernels = use<T>();
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto version = static_cast<int64_t>(weight._version());
     auto& e = entries_[weight.unsafeGetTensorImpl()];
     if (!e.owner || e.owner->expired() || e.version != version || e.w != w || e.kernels != &kernels) {
-      e.packed = at::empty({static_cast<int64_t>(kernels.packedSize(k, n))}, kType<T>);
-      kernels.pack(w, k, n, data<T>(e.packed));
+      e.packed = at::empty({static_cast<int64_t>(size)}, kType<T>);
+      pack(data<T>(e.packed));
       e.owner = Owner(weight.getIntrusivePtr()), e.version = version, e.w = w, e.kernels = &kernels;
       for (auto i = entries_.begin(); i != entries_.end();) i = i->second.owner->expired() ? entries_.erase(i) : ++i;
     }
@@ -116,7 +118,9 @@ class Packs {
 template <class T>
 Tensor packed(const Tensor& weight, const Tensor& ready, int k, int n) {
   static Packs<T> packs;
-  return packs.of(weight, data<float>(ready), k, n);
+  const auto& kernels = use<T>();
+  const auto* w = data<float>(ready);
+  return packs.of(weight, w, kernels.packedSize(k, n), [&](T* into) { kernels.pack(w, k, n, into); });
 }
 
 // --- BatchNorm as the kernels take it
@@ -451,6 +455,107 @@ Tensor pointwiseRelu6(const Tensor& given, std::vector<Tensor> layer, bool half,
               : Pointwise<float>::apply(x, l[0], l[1], l[2], running, s);
 }
 
+// --- a convolution of 3 x 3, what follows it in its own pass
+
+template <class T>
+struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
+  static Conv3 shapeOf(const Tensor& x, const Tensor& w) {
+    const auto size = [&](int i) { return static_cast<int>(x.size(i)); };
+    return {size(0), size(2), size(3), size(1), static_cast<int>(w.size(0))};
+  }
+  static Tensor packed(const Tensor& w, const Tensor& scale, bool back) {
+    const int k = static_cast<int>(w.size(0)), c = static_cast<int>(w.size(3));
+    const Tensor out = at::empty({16, k, c}, kType<T>);
+    use<T>().conv3Pack(data<float>(w), data<float>(scale), c, k, back, data<T>(out));
+    return out;
+  }
+  static Tensor made(const Tensor& x, const Tensor& w, const Tensor& scale, const Tensor& bias, const Tensor& plus, Act act) {
+    const Tensor y = image(x.size(0), w.size(0), x.size(2), x.size(3), kType<T>);
+    const Tensor weights = packed(w, scale, false);
+    use<T>().conv3(shapeOf(x, w), data<T>(x), data<T>(weights), data<float>(bias), data<T>(plus), act, data<T>(y));
+    return y;
+  }
+  using Maybe = c10::optional<Tensor>;
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const Maybe& scale, const Maybe& bias,
+                        const Maybe& plus, int64_t act) {
+    const Tensor a = scale.value_or(Tensor());
+    const Tensor y = made(x, w, a, bias.value_or(Tensor()), plus.value_or(Tensor()), static_cast<Act>(act));
+    ctx->save_for_backward({x, w, a, static_cast<Act>(act) == Act::none ? Tensor() : y});
+    ctx->saved_data["act"] = act;
+    ctx->saved_data["bias"] = bias.has_value();
+    ctx->saved_data["plus"] = plus.has_value();
+    ctx->saved_data["input"] = x.requires_grad();
+    const auto learns = [](const Maybe& t) { return t && t->requires_grad(); };
+    ctx->saved_data["weights"] = learns(w) || learns(scale) || learns(bias);
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto& kernels = use<T>();
+    onlyOnce();
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &x = saved[0], &w = saved[1], &scale = saved[2], &y = saved[3];
+    const auto act = static_cast<Act>(ctx->saved_data["act"].toInt());
+    const Tensor g = grads[0].to(kType<T>).contiguous(kNhwc);
+    Tensor through = g, gx, dw, dscale, dbias;
+    const auto s = shapeOf(x, w);
+    if (y.defined() || ctx->saved_data["weights"].toBool()) {
+      if (y.defined()) through = at::empty_like(g);
+      dw = at::empty_like(w);
+      if (scale.defined()) dscale = at::empty_like(scale);
+      Doubles sums(s.k);
+      kernels.conv3Grad(s, data<T>(x), data<T>(g), data<T>(y), act, y.defined() ? data<T>(through) : nullptr,
+                        data<float>(w), data<float>(scale), data<float>(dw), data<float>(dscale), sums.data());
+      if (ctx->saved_data["bias"].toBool()) {
+        dbias = at::empty({s.k});
+        std::copy(sums.begin(), sums.end(), data<float>(dbias));
+      }
+    }
+    if (ctx->saved_data["input"].toBool()) {
+      gx = at::empty_like(x);
+      const Tensor weights = packed(w, scale, true);
+      kernels.conv3({s.n, s.h, s.w, s.k, s.c}, data<T>(through), data<T>(weights), nullptr, nullptr, Act::none, data<T>(gx));
+    }
+    return {gx, dw, dscale, dbias, ctx->saved_data["plus"].toBool() ? through : Tensor(), {}};
+  }
+};
+
+Act actNamed(c10::string_view name) {
+  TORCH_CHECK(name == "none" || name == "relu" || name == "relu6", "expected none, relu or relu6, got ", name);
+  return name == "relu" ? Act::relu : name == "relu6" ? Act::relu6 : Act::none;
+}
+
+Tensor conv3x3(const Tensor& given, const Tensor& weight, const c10::optional<Tensor>& scale,
+               const c10::optional<Tensor>& bias, const c10::optional<Tensor>& residual, c10::string_view name, bool half) {
+  TORCH_CHECK(given.dim() == 4 && given.device().is_cpu() && weight.dim() == 4 && weight.scalar_type() == at::kFloat &&
+                  weight.size(1) == given.size(1) && weight.size(2) == 3 && weight.size(3) == 3,
+              "expected x [N, C, H, W] and a float32 weight [K, C, 3, 3] on the CPU, got ", given.sizes(), " and ",
+              weight.sizes());
+  TORCH_CHECK(weight.size(0) % 32 == 0 && weight.size(1) % 32 == 0, "expected multiples of 32 channels, got ", weight.sizes());
+  const auto type = half ? at::kBFloat16 : at::kFloat;
+  const auto vector = [&](const c10::optional<Tensor>& t, const char* what) {
+    if (!t || !t->defined()) return Tensor();
+    TORCH_CHECK(t->numel() == weight.size(0), what, ": expected ", weight.size(0), " numbers, got ", t->numel());
+    return t->to(at::kFloat).contiguous();
+  };
+  const Tensor x = given.to(type).contiguous(kNhwc), w = weight.permute({0, 2, 3, 1}).contiguous();
+  const Tensor a = vector(scale, "scale"), b = vector(bias, "bias");
+  Tensor plus;
+  if (residual && residual->defined()) {
+    TORCH_CHECK(residual->dim() == 4 && residual->size(0) == x.size(0) && residual->size(1) == w.size(0) &&
+                    residual->size(2) == x.size(2) && residual->size(3) == x.size(3),
+                "the residual does not fit, got ", residual->sizes());
+    plus = residual->to(type).contiguous(kNhwc);
+  }
+  const Act act = actNamed(name);
+  const auto needs = [](const Tensor& t) { return t.defined() && t.requires_grad(); };
+  if (!at::GradMode::is_enabled() || !(needs(x) || needs(w) || needs(a) || needs(b) || needs(plus)))
+    return half ? Conv3x3<Half16>::made(x, w, a, b, plus, act) : Conv3x3<float>::made(x, w, a, b, plus, act);
+  const auto maybe = [](const Tensor& t) { return t.defined() ? c10::optional<Tensor>(t) : c10::nullopt; };
+  const auto kind = static_cast<int64_t>(act);
+  return half ? Conv3x3<Half16>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind)
+              : Conv3x3<float>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind);
+}
+
 // libtorch's fused updates of optimizers change weights without counting it as a write.
 void written(std::vector<Tensor> tensors) {
   for (const auto& t : tensors) t.unsafeGetTensorImpl()->bump_version();
@@ -545,7 +650,6 @@ struct NormAct : torch::autograd::Function<NormAct<T>> {
 Tensor normAct(const Tensor& given, const Tensor& gamma, const Tensor& beta, const Tensor& mean, const Tensor& variance,
                const c10::optional<Tensor>& plus, c10::string_view name, bool training, double eps, double momentum) {
   checkLayer({gamma, gamma, beta, mean, variance}, "the BatchNorm");
-  TORCH_CHECK(name == "none" || name == "relu" || name == "relu6", "expected none, relu or relu6, got ", name);
   TORCH_CHECK(given.dim() == 4 && given.device().is_cpu() && given.size(1) == gamma.numel(), "expected x [N, ",
               gamma.numel(), ", H, W] on the CPU, got ", given.sizes());
   const bool half = given.scalar_type() == at::kBFloat16;
@@ -555,7 +659,7 @@ Tensor normAct(const Tensor& given, const Tensor& gamma, const Tensor& beta, con
     TORCH_CHECK(plus->sizes() == z.sizes(), "expected a residual ", z.sizes(), ", got ", plus->sizes());
     residual = plus->to(z.scalar_type()).contiguous(kNhwc);
   }
-  const Act act = name == "relu" ? Act::relu : name == "relu6" ? Act::relu6 : Act::none;
+  const Act act = actNamed(name);
   const Statistics s{training, eps, momentum};
   const Layer layer{{}, gamma.contiguous(), beta.contiguous(), mean, variance};
   const std::vector<Tensor> running{mean, variance};
@@ -587,6 +691,9 @@ TORCH_LIBRARY(anneal, m) {
       stemBlock);
   m.def("pointwise_relu6(Tensor x, Tensor[] layer, bool half, bool training, float eps, float momentum) -> Tensor",
         pointwiseRelu6);
+  m.def(
+      "conv3x3(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, Tensor? residual, str act, bool half) -> Tensor",
+      conv3x3);
   m.def("written(Tensor[] tensors) -> ()", written);
   m.def("dropout_noise(Tensor x, float kept) -> Tensor", dropoutNoise);
   m.def(

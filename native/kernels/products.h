@@ -13,7 +13,41 @@ ANNEAL_INLINE V multiplyAdd(const float*, V a, V b, V c) { return fma(a, b, c); 
 #ifdef __AVX512BF16__
 ANNEAL_INLINE V multiplyAdd(const Half16*, V a, V b, V c) { return dot(a, b, c); }
 #endif
+// Sixteen words, each of what an element of `even` and of `odd` are as T; of floats there is one to a word.
+ANNEAL_INLINE void together(float* out, V even, V) { S(out, even); }
+ANNEAL_INLINE void together(float* out, const float* even, const float*) { S(out, L(even)); }
+#ifdef __AVX512BF16__
+ANNEAL_INLINE void together(Half16* out, V even, V odd) { S(reinterpret_cast<float*>(out), pairs(even, odd)); }
+ANNEAL_INLINE void together(Half16* out, const Half16* even, const Half16* odd) {
+  S(reinterpret_cast<float*>(out), pairs(even, odd));
+}
+#endif
 ANNEAL_INLINE const float* words(const void* p) { return static_cast<const float*>(p); }
+
+// The sixteen rows of sixteen words at p, in place
+#ifdef __AVX512F__
+inline void transpose(float* p) {
+  const __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  V v[16];
+  ANNEAL_UNROLL for (int i = 0; i < 16; i++) v[i] = L(p + i * 16);
+  ANNEAL_UNROLL for (int s = 1; s < 16; s *= 2) {  // what lies s to the right changes places with what lies s below
+    const M right = _mm512_test_epi32_mask(at, _mm512_set1_epi32(s));
+    const __m512i upper = _mm512_mask_add_epi32(at, right, at, _mm512_set1_epi32(16 - s));
+    const __m512i lower = _mm512_add_epi32(upper, _mm512_set1_epi32(s));
+    ANNEAL_UNROLL for (int i = 0; i < 16; i++) {
+      if (i & s) continue;
+      const V u = v[i], l = v[i + s];
+      v[i] = _mm512_permutex2var_ps(u, upper, l), v[i + s] = _mm512_permutex2var_ps(u, lower, l);
+    }
+  }
+  ANNEAL_UNROLL for (int i = 0; i < 16; i++) S(p + i * 16, v[i]);
+}
+#else
+inline void transpose(float* p) {
+  for (int i = 0; i < 16; i++)
+    for (int j = 0; j < i; j++) std::swap(p[i * 16 + j], p[j * 16 + i]);
+}
+#endif
 
 // c [R][W * 16] (+)= sum over k of a[r * ar + k * ak] b[k * 16 + v * bv], in words
 template <class T, int R, int W>
@@ -87,23 +121,6 @@ inline void product(const float* a, long row, long along, long below, int rows, 
       if (tall) tileStore<2>(c1, ldc);
       if (wide && tall) tileStore<3>(c1 + 16, ldc);
     }
-}
-// The sixteen rows of sixteen words at p, in place
-inline void transpose(float* p) {
-  const __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  V v[16];
-  ANNEAL_UNROLL for (int i = 0; i < 16; i++) v[i] = L(p + i * 16);
-  ANNEAL_UNROLL for (int s = 1; s < 16; s *= 2) {  // what lies s to the right changes places with what lies s below
-    const M right = _mm512_test_epi32_mask(at, _mm512_set1_epi32(s));
-    const __m512i upper = _mm512_mask_add_epi32(at, right, at, _mm512_set1_epi32(16 - s));
-    const __m512i lower = _mm512_add_epi32(upper, _mm512_set1_epi32(s));
-    ANNEAL_UNROLL for (int i = 0; i < 16; i++) {
-      if (i & s) continue;
-      const V u = v[i], l = v[i + s];
-      v[i] = _mm512_permutex2var_ps(u, upper, l), v[i + s] = _mm512_permutex2var_ps(u, lower, l);
-    }
-  }
-  ANNEAL_UNROLL for (int i = 0; i < 16; i++) S(p + i * 16, v[i]);
 }
 #else
 struct Tiles {};

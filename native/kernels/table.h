@@ -4,6 +4,7 @@
 #include "normalise.h"
 #include "pointwise.h"
 #include "views.h"
+#include "winograd.h"
 
 namespace anneal::kernels {
 namespace {
@@ -11,8 +12,9 @@ namespace {
 template <class T>
 Kernels<T> tableOf() {
   constexpr bool wide = sizeof(T) == 4;
-  return {packedSize<T>, packWeights<T>, pointwise<T>,     pointwiseGrad<T>, depthwise<T>,               depthwiseGrad<T>,
-          moments<T>,    normalise<T>,   normaliseSums<T>, normaliseGrad<T>, wide ? viewBatch : nullptr, wide ? coins : nullptr};
+  return {packedSize<T>, packWeights<T>, pointwise<T>,     pointwiseGrad<T>, depthwise<T>,  depthwiseGrad<T>, moments<T>,
+          normalise<T>,  normaliseSums<T>, normaliseGrad<T>, conv3Pack<T>, conv3<T>, conv3Grad<T>,
+          wide ? viewBatch : nullptr, wide ? coins : nullptr};
 }
 
 }  // namespace

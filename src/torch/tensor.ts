@@ -107,10 +107,12 @@ export class Tensor {
   pipe(...layers: readonly Layer[]): Tensor {
     let x: Tensor = this
     for (let i = 0; i < layers.length; i++) {
-      const next = layers[i + 1]
-      const fused = next && layers[i]!.fuse?.(next)
-      x = fused ? fused(x) : layers[i]!(x)
-      if (fused) i++
+      let layer = layers[i]!
+      for (let fused: Layer | undefined; i + 1 < layers.length; layer = fused, i++) {
+        fused = layer.fuse?.(layers[i + 1]!)
+        if (!fused) break
+      }
+      x = layer(x)
     }
     return x
   }

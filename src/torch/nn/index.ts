@@ -1,6 +1,7 @@
+export { conv2d, residualRelu } from './conv.ts'
 export * as init from './init.ts'
 export * from './layers.ts'
 export * from './mobile.ts'
 export type { Children, ForwardHook, StateDifferences } from './module.ts'
 export { Module, module } from './module.ts'
-export { type BatchNormOptions, batchNorm1d, batchNorm2d, layerNorm, layerNorm2d, residualRelu } from './norm.ts'
+export { type BatchNormOptions, batchNorm1d, batchNorm2d, layerNorm, layerNorm2d } from './norm.ts'

@@ -11,54 +11,7 @@ import { noGrad } from '../grad.ts'
 import { scope } from '../scope.ts'
 import type { Layer, Tensor } from '../tensor.ts'
 import { fans, kaimingUniform_, uniform_, xavierUniform_ } from './init.ts'
-import { type Children, Module, module, parameter } from './module.ts'
-import { numbersOf } from './norm.ts'
-
-/** x [N, cin, H, W] → [N, cout, H', W']. Initialised as torch does (Kaiming uniform). */
-export function conv2d(
-  cin: number,
-  cout: number,
-  k: number,
-  {
-    stride = 1,
-    padding = 0,
-    dilation = 1,
-    groups = 1,
-    bias = true,
-  }: { stride?: number; padding?: number; dilation?: number; groups?: number; bias?: boolean } = {},
-): Module {
-  const weight = parameter(kaimingUniform_(empty([cout, cin / groups, k, k])))
-  const bound = 1 / Math.sqrt(fans(weight)[0])
-  const own = { weight, bias: bias ? parameter(uniform_(empty([cout]), -bound, bound)) : null }
-  const options = { stride, padding, dilation, groups }
-  const self: Module = module(
-    {},
-    x => aten.conv2d(x, self.own.parameters.weight!, { bias: self.own.parameters.bias!, ...options }),
-    {
-      kind: 'Conv2d',
-      parameters: own,
-      fuse: next =>
-        next instanceof Module && next.kind === 'BatchNorm2d' && !next.training && next.hooks.size === 0
-          ? folded(self, next, options)
-          : undefined,
-    },
-  )
-  return self
-}
-
-/** A convolution whose BatchNorm uses its running statistics is one convolution: weight·γ/√(σ²+ε), bias β − μγ/√(σ²+ε).
- *  Gradients flow to all of weight, γ and β; no pass over the activations is left. */
-function folded(conv: Module, bn: Module, options: object): Layer {
-  const forward: Layer = x => {
-    const { weight, bias } = conv.own.parameters
-    const { weight: gamma, bias: beta } = bn.own.parameters
-    const { running_mean: mean, running_var: variance } = bn.own.buffers
-    const scale = gamma!.mul(variance!.add(numbersOf(bn).eps).rsqrt())
-    const shift = beta!.sub((bias ? mean!.sub(bias) : mean!).mul(scale))
-    return aten.conv2d(x, weight!.mul(scale.reshape(-1, 1, 1, 1)), { bias: shift, ...options })
-  }
-  return x => scope(() => forward(x))
-}
+import { type Children, type Module, module, parameter } from './module.ts'
 
 /** x [..., cin] → [..., cout]. Initialised as torch does. */
 export function linear(cin: number, cout: number, { bias = true } = {}): Module {

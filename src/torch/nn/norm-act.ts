@@ -40,10 +40,14 @@ export function normAct(bn: Module, x: Tensor, { eps, momentum, act = 'none', re
  *  rows of many channels do not fit the caches. */
 function serves(x: Tensor, weight: Tensor): boolean {
   if (!ownKernels(x.dtype) || weight.dtype !== 'float32' || x.device !== 'cpu') return false
-  const { shape } = x
-  if (shape.length !== 4) return false
-  const [n = 0, c = 0, h = 0, w = 0] = shape
-  const lies = x.strides
+  const [n = 0, c = 0, h = 0, w = 0] = x.shape
   if (c > 128 && n * c * h * w > 2 ** 20) return false
-  return n * h * w >= 64 && lies[1] === 1 && lies[3] === c && lies[2] === w * c && lies[0] === h * w * c
+  return n * h * w >= 64 && isChannelsLast(x)
+}
+
+/** Whether x is [N, C, H, W] with the channels of a pixel beside each other. */
+export function isChannelsLast(x: Tensor): boolean {
+  const [, c = 0, h = 0, w = 0] = x.shape
+  const lies = x.strides
+  return lies.length === 4 && lies[1] === 1 && lies[3] === c && lies[2] === w * c && lies[0] === h * w * c
 }

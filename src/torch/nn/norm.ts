@@ -1,7 +1,6 @@
 import { AnnealError } from '../../base/errors.ts'
 import { aten } from '../aten.ts'
 import { ones, zeros } from '../create.ts'
-import { relu_ } from '../functional.ts'
 import { scope } from '../scope.ts'
 import type { Tensor } from '../tensor.ts'
 import { type Module, module, parameter } from './module.ts'
@@ -39,7 +38,8 @@ function batchNorm(kind: string, c: number, { eps = 1e-5, momentum = 0.1, init =
   return self
 }
 
-function normalised(bn: Module, x: Tensor, { act, residual }: Pick<NormPass, 'act' | 'residual'> = {}): Tensor {
+/** act(bn(x) + residual). */
+export function normalised(bn: Module, x: Tensor, { act, residual }: Pick<NormPass, 'act' | 'residual'> = {}): Tensor {
   if (bn.training) {
     // libtorch would go on, and leave NaN in the running variance for good.
     if (x.numel === bn.own.parameters.weight!.numel)
@@ -49,14 +49,6 @@ function normalised(bn: Module, x: Tensor, { act, residual }: Pick<NormPass, 'ac
     bn.own.buffers.num_batches_tracked!.add_(1)
   }
   return normAct(bn, x, { ...numbersOf(bn), act, residual })
-}
-
-/** relu(bn(conv(x)) + shortcut), as a residual block ends; sum and ReLU are part of BatchNorm's pass. The shortcut is as
- *  large as the convolution's output. */
-export function residualRelu(conv: Module, bn: Module, x: Tensor, shortcut: Tensor): Tensor {
-  const apart = bn.hooks.size > 0 || conv.fuse?.(bn) // somebody looks at BatchNorm's output, or it is none of its own
-  if (apart) return x.pipe(conv, bn).add_(shortcut).pipe(relu_)
-  return scope(() => normalised(bn, conv(x), { act: 'relu', residual: shortcut }))
 }
 
 /** x [..., c], each row normalised over its c values (Ba et al. 2016, arXiv:1607.06450). */

@@ -1,0 +1,123 @@
+import { aten } from '../aten.ts'
+import { call } from '../call.ts'
+import { empty } from '../create.ts'
+import { relu_, relu6_ } from '../functional.ts'
+import { kernelSets, ownCalls, ownKernels } from '../kernels.ts'
+import { scope } from '../scope.ts'
+import type { Layer, Tensor } from '../tensor.ts'
+import { fans, kaimingUniform_, uniform_ } from './init.ts'
+import { Module, module, parameter } from './module.ts'
+import { normalised, numbersOf } from './norm.ts'
+import { type Act, actOf, isChannelsLast } from './norm-act.ts'
+
+interface Geometry {
+  stride: number
+  padding: number
+  dilation: number
+  groups: number
+}
+
+/** x [N, cin, H, W] → [N, cout, H', W']. Initialised as torch does (Kaiming uniform). */
+export function conv2d(
+  cin: number,
+  cout: number,
+  k: number,
+  {
+    stride = 1,
+    padding = 0,
+    dilation = 1,
+    groups = 1,
+    bias = true,
+  }: { stride?: number; padding?: number; dilation?: number; groups?: number; bias?: boolean } = {},
+): Module {
+  const weight = parameter(kaimingUniform_(empty([cout, cin / groups, k, k])))
+  const bound = 1 / Math.sqrt(fans(weight)[0])
+  const self: Module = module({}, x => convolve(self, x), {
+    kind: 'Conv2d',
+    parameters: { weight, bias: bias ? parameter(uniform_(empty([cout]), -bound, bound)) : null },
+    fuse: next => {
+      const bn = normOf(next)
+      if (bn) return folded(self, bn)
+      const act = actOf(next)
+      return act && (x => scope(() => convolve(self, x, { act })))
+    },
+  })
+  geometries.set(self, { stride, padding, dilation, groups })
+  return self
+}
+
+const geometries = new WeakMap<Module, Geometry>()
+
+/** A BatchNorm that a convolution before it can take in: it uses its running statistics, and nobody looks between them. */
+const normOf = (layer: Layer): Module | undefined =>
+  layer instanceof Module && layer.kind === 'BatchNorm2d' && !layer.training && layer.hooks.size === 0
+    ? layer
+    : undefined
+
+/** What becomes of a convolution's output: act(conv(x) · scale + shift + residual). */
+interface ConvPass {
+  scale?: Tensor
+  shift?: Tensor | null
+  act?: Act | undefined
+  residual?: Tensor | undefined
+}
+
+/** A convolution whose BatchNorm uses its running statistics is one convolution: weight·γ/√(σ²+ε), bias β − μγ/√(σ²+ε).
+ *  Gradients flow to all of weight, γ and β; no pass over the activations is left. */
+function folded(conv: Module, bn: Module): Layer {
+  const layer: Layer = x => scope(() => withNorm(conv, bn, x))
+  layer.fuse = next => {
+    const act = actOf(next)
+    return act && (x => scope(() => withNorm(conv, bn, x, { act })))
+  }
+  return layer
+}
+
+/** act(bn(conv(x)) + residual), bn by its running statistics. */
+function withNorm(conv: Module, bn: Module, x: Tensor, after: Pick<ConvPass, 'act' | 'residual'> = {}): Tensor {
+  const { weight: gamma, bias: beta } = bn.own.parameters
+  const { running_mean: mean, running_var: variance } = bn.own.buffers
+  const { bias } = conv.own.parameters
+  const scale = gamma!.mul(variance!.add(numbersOf(bn).eps).rsqrt())
+  const shift = beta!.sub((bias ? mean!.sub(bias) : mean!).mul(scale))
+  return convolve(conv, x, { scale, shift, ...after })
+}
+
+/** By one kernel where there is one for this processor, type and layer. */
+function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
+  const weight = conv.own.parameters.weight!
+  const { scale, shift = conv.own.parameters.bias, act = 'none', residual } = pass
+  const dtype = kernelFor(conv, x, weight)
+  if (dtype) {
+    ownCalls.count++
+    return call('anneal::conv3x3', x, weight, scale, shift, residual, act, dtype === 'bfloat16')
+  }
+  const scaled = scale ? weight.mul(scale.reshape(-1, 1, 1, 1)) : weight
+  const y = aten.conv2d(x, scaled, { bias: shift!, ...geometries.get(conv)! })
+  if (residual) y.add_(residual)
+  return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
+}
+
+/** The type that the kernel for 3 × 3 at stride 1 would compute in; undefined where libtorch's serves. With AMX, which that
+ *  kernel does not use, libtorch's needs less time for more products. Of few pixels the weights cost most, which the kernel
+ *  makes more of. */
+function kernelFor(conv: Module, x: Tensor, weight: Tensor) {
+  const { stride, padding, dilation, groups } = geometries.get(conv)!
+  if (stride !== 1 || padding !== 1 || dilation !== 1 || groups !== 1) return undefined
+  const [cout = 0, cin = 0, k] = weight.shape
+  if (k !== 3 || cin % 32 !== 0 || cout % 32 !== 0) return undefined
+  const dtype = ownKernels()
+  if (!dtype || x.device !== 'cpu' || weight.dtype !== 'float32' || !isChannelsLast(x)) return undefined
+  if ((x.dtype !== 'float32' && x.dtype !== dtype) || kernelSets(dtype)[0] === 'amx') return undefined
+  return x.shape[0]! * x.shape[2]! * x.shape[3]! >= 256 ? dtype : undefined
+}
+
+/** relu(bn(conv(x)) + shortcut), as a residual block ends; sum and ReLU are part of the convolution's pass, or of
+ *  BatchNorm's where its statistics are the batch's. The shortcut is as large as the convolution's output. */
+export function residualRelu(conv: Module, bn: Module, x: Tensor, shortcut: Tensor): Tensor {
+  const after = { act: 'relu', residual: shortcut } as const
+  if (bn.hooks.size > 0) return x.pipe(conv, bn).add_(shortcut).pipe(relu_) // somebody looks at BatchNorm's output
+  return scope(() =>
+    normOf(bn) && geometries.has(conv) && conv.hooks.size === 0 ? withNorm(conv, bn, x, after) : normalised(bn, conv(x), after),
+  )
+}
