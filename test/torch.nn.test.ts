@@ -185,11 +185,17 @@ test('a convolution folded into a frozen BatchNorm equals the two, in values and
     const apart = run(() => bn(conv(x)))
     const folded = run(() => x.pipe(conv, bn))
     assert.equal(folded.length, bias ? 5 : 4)
-    for (const [i, values] of apart.entries()) {
-      const scale = Math.max(...values.map(Math.abs), 1)
-      for (const [j, v] of values.entries())
-        assert.ok(Math.abs(folded[i]![j]! - v) < 1e-5 * scale, `${i}: ${folded[i]![j]}, ${v}`)
-    }
+    const clipped = run(() => F.relu(bn(conv(x))))
+    const withRelu = run(() => x.pipe(conv, bn, F.relu_))
+    for (const [whole, parts] of [
+      [folded, apart],
+      [withRelu, clipped],
+    ] as const)
+      for (const [i, values] of parts.entries()) {
+        const scale = Math.max(...values.map(Math.abs), 1)
+        for (const [j, v] of values.entries())
+          assert.ok(Math.abs(whole[i]![j]! - v) < 1e-5 * scale, `${i}: ${whole[i]![j]}, ${v}`)
+      }
   }
 })
 
@@ -204,7 +210,8 @@ test('they are not folded where BatchNorm trains, or a hook wants to see what is
     assert.equal(conv.fuse!(bn), undefined)
     off()
   }
-  assert.equal(conv.fuse!(F.relu), undefined)
+  assert.equal(conv.fuse!(F.maxPool2d(2)), undefined)
+  assert.equal(conv.fuse!(bn)!.fuse!(F.sigmoid), undefined)
   const x = randn([2, 2, 4, 4])
   bn.train()
   x.pipe(conv, bn)

@@ -47,6 +47,10 @@ struct Depthwise {
 struct Conv3 {
   int n, h, w, c, k;
 };
+// k x k over few channels c: `pad` zeros around [n, h, w, c], to [n, oh, ow, outs]
+struct ConvFew {
+  int n, h, w, c, k, stride, pad, oh, ow, outs;
+};
 // Sums over pixels, one a channel.
 struct Sums {
   double* first = nullptr;   // forward: of z; backward: of g
@@ -105,6 +109,9 @@ struct Kernels {
   // that, and `dscale`. y may be null where `act` is none.
   void (*conv3Grad)(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* masked, const float* w,
                     const float* scale, float* dw, float* dscale, double* bias);
+  // y = act(conv(x) scale + bias), w [outs][k][k][c]; scale and bias [outs] may be null. c times the stride fills whole words
+  // of 32 bits.
+  void (*convFew)(const ConvFew& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);
   // Of floats alone. Pictures as rows of out [N, n, n, channels], each channel times its scale, plus its shift.
   void (*views)(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out);
   // Of floats alone. The next draws of a generator that has come to word `at` of its state: 1 with probability p, else 0.

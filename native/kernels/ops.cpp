@@ -524,6 +524,11 @@ Act actNamed(c10::string_view name) {
   return name == "relu" ? Act::relu : name == "relu6" ? Act::relu6 : Act::none;
 }
 
+Tensor vectorOf(const Tensor& t, int64_t count) {
+  TORCH_CHECK(t.numel() == count, "expected ", count, " numbers, one an output, got ", t.sizes());
+  return t.to(at::kFloat).contiguous();
+}
+
 Tensor conv3x3(const Tensor& given, const Tensor& weight, const c10::optional<Tensor>& scale,
                const c10::optional<Tensor>& bias, const c10::optional<Tensor>& residual, c10::string_view name, bool half) {
   TORCH_CHECK(given.dim() == 4 && given.device().is_cpu() && weight.dim() == 4 && weight.scalar_type() == at::kFloat &&
@@ -532,13 +537,11 @@ Tensor conv3x3(const Tensor& given, const Tensor& weight, const c10::optional<Te
               weight.sizes());
   TORCH_CHECK(weight.size(0) % 32 == 0 && weight.size(1) % 32 == 0, "expected multiples of 32 channels, got ", weight.sizes());
   const auto type = half ? at::kBFloat16 : at::kFloat;
-  const auto vector = [&](const c10::optional<Tensor>& t, const char* what) {
-    if (!t || !t->defined()) return Tensor();
-    TORCH_CHECK(t->numel() == weight.size(0), what, ": expected ", weight.size(0), " numbers, got ", t->numel());
-    return t->to(at::kFloat).contiguous();
+  const auto numbers = [&](const c10::optional<Tensor>& t) {
+    return t && t->defined() ? vectorOf(*t, weight.size(0)) : Tensor();
   };
   const Tensor x = given.to(type).contiguous(kNhwc), w = weight.permute({0, 2, 3, 1}).contiguous();
-  const Tensor a = vector(scale, "scale"), b = vector(bias, "bias");
+  const Tensor a = numbers(scale), b = numbers(bias);
   Tensor plus;
   if (residual && residual->defined()) {
     TORCH_CHECK(residual->dim() == 4 && residual->size(0) == x.size(0) && residual->size(1) == w.size(0) &&
@@ -554,6 +557,86 @@ Tensor conv3x3(const Tensor& given, const Tensor& weight, const c10::optional<Te
   const auto kind = static_cast<int64_t>(act);
   return half ? Conv3x3<Half16>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind)
               : Conv3x3<float>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind);
+}
+
+// --- a convolution of few channels, what follows it in its own pass
+
+template <class T>
+struct Few : torch::autograd::Function<Few<T>> {
+  using Maybe = c10::optional<Tensor>;
+  static Tensor made(const Tensor& x, const Tensor& w, const Maybe& scale, const Maybe& bias, Act act, int64_t stride,
+                     int64_t padding) {
+    const auto size = [](const Tensor& t, int i) { return static_cast<int>(t.size(i)); };
+    ConvFew s{size(x, 0), size(x, 2), size(x, 3), size(x, 1), size(w, 1), static_cast<int>(stride), static_cast<int>(padding)};
+    s.oh = (s.h + 2 * s.pad - s.k) / s.stride + 1, s.ow = (s.w + 2 * s.pad - s.k) / s.stride + 1, s.outs = size(w, 0);
+    const Tensor y = image(s.n, s.outs, s.oh, s.ow, kType<T>);
+    use<T>().convFew(s, data<T>(x), data<float>(w), data<float>(scale.value_or(Tensor())),
+                     data<float>(bias.value_or(Tensor())), act, data<T>(y));
+    return y;
+  }
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const Maybe& scale, const Maybe& bias,
+                        int64_t act, int64_t stride, int64_t padding) {
+    const Tensor y = made(x, w, scale, bias, static_cast<Act>(act), stride, padding);
+    ctx->save_for_backward({x, w, scale.value_or(Tensor()), y});
+    ctx->saved_data["numbers"] = std::vector<int64_t>{act, stride, padding, bias.has_value(), x.requires_grad()};
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    onlyOnce();
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &x = saved[0], &w = saved[1], &scale = saved[2], &y = saved[3];
+    const auto numbers = ctx->saved_data["numbers"].toIntVector();
+    const Tensor g = grads[0].to(kType<T>).contiguous(kNhwc);
+    const auto act = static_cast<Act>(numbers[0]);
+    const int c = static_cast<int>(y.size(1));
+    Tensor through = g, dw, dscale, dbias;
+    if (act != Act::none || numbers[3]) {
+      const Tensor zeros = at::zeros({3, (c + 31) / 32 * 32});
+      Sum sum(c);
+      if (act != Act::none) through = at::empty_like(g);
+      use<T>().normaliseSums(data<T>(g), data<T>(y), data<T>(y), view(zeros), act,
+                             act == Act::none ? nullptr : data<T>(through), nullptr,
+                             static_cast<long>(y.numel() / c), c, sum);
+      if (numbers[3]) {
+        dbias = at::empty({c});
+        std::copy(sum.first.begin(), sum.first.end(), data<float>(dbias));
+      }
+    }
+    const Tensor weight = w.permute({0, 3, 1, 2});
+    const Tensor scaled = scale.defined() ? weight * scale.view({-1, 1, 1, 1}) : weight;
+    const auto [dx, dweight, none] = at::convolution_backward(
+        through, x, scaled.to(kType<T>), c10::nullopt, {numbers[1], numbers[1]}, {numbers[2], numbers[2]}, {1, 1}, false,
+        {0, 0}, 1, {numbers[4] != 0, true, false});
+    dw = dweight.to(at::kFloat).permute({0, 2, 3, 1});
+    if (scale.defined()) {
+      dscale = (dw * w).sum({1, 2, 3});
+      dw = dw * scale.view({-1, 1, 1, 1});
+    }
+    return {dx, dw, dscale, dbias, {}, {}, {}};
+  }
+};
+
+Tensor convFew(const Tensor& given, const Tensor& weight, const c10::optional<Tensor>& scale,
+               const c10::optional<Tensor>& bias, c10::string_view name, int64_t stride, int64_t padding, bool half) {
+  TORCH_CHECK(given.dim() == 4 && given.device().is_cpu() && weight.dim() == 4 && weight.scalar_type() == at::kFloat &&
+                  weight.size(1) == given.size(1) && weight.size(2) == weight.size(3) && stride > 0 && padding >= 0 &&
+                  std::min(given.size(2), given.size(3)) + 2 * padding >= weight.size(2),
+              "expected x [N, C, H, W] and a float32 weight [K, C, k, k] on the CPU that fits it, got ", given.sizes(),
+              " and ", weight.sizes());
+  TORCH_CHECK(!half || stride * weight.size(1) % 2 == 0, "in bfloat16 expected an even number of channels times stride, got ",
+              weight.size(1), " and ", stride);
+  const Tensor x = given.to(half ? at::kBFloat16 : at::kFloat).contiguous(kNhwc);
+  const Tensor w = weight.permute({0, 2, 3, 1}).contiguous();
+  const auto numbers = [&](const c10::optional<Tensor>& t) {
+    return t && t->defined() ? c10::optional<Tensor>(vectorOf(*t, weight.size(0))) : c10::nullopt;
+  };
+  const auto a = numbers(scale), b = numbers(bias);
+  const Act act = actNamed(name);
+  if (!at::GradMode::is_enabled() || !(x.requires_grad() || w.requires_grad() || (a && a->requires_grad()) ||
+                                       (b && b->requires_grad())))
+    return half ? Few<Half16>::made(x, w, a, b, act, stride, padding) : Few<float>::made(x, w, a, b, act, stride, padding);
+  const auto kind = static_cast<int64_t>(act);
+  return half ? Few<Half16>::apply(x, w, a, b, kind, stride, padding) : Few<float>::apply(x, w, a, b, kind, stride, padding);
 }
 
 // libtorch's fused updates of optimizers change weights without counting it as a write.
@@ -694,6 +777,9 @@ TORCH_LIBRARY(anneal, m) {
   m.def(
       "conv3x3(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, Tensor? residual, str act, bool half) -> Tensor",
       conv3x3);
+  m.def(
+      "conv_few(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, str act, int stride, int padding, bool half) -> Tensor",
+      convFew);
   m.def("written(Tensor[] tensors) -> ()", written);
   m.def("dropout_noise(Tensor x, float kept) -> Tensor", dropoutNoise);
   m.def(

@@ -1,6 +1,7 @@
 #pragma once
 #include "coins.h"
 #include "depthwise.h"
+#include "few.h"
 #include "normalise.h"
 #include "pointwise.h"
 #include "views.h"
@@ -13,7 +14,7 @@ template <class T>
 Kernels<T> tableOf() {
   constexpr bool wide = sizeof(T) == 4;
   return {packedSize<T>, packWeights<T>, pointwise<T>,     pointwiseGrad<T>, depthwise<T>,  depthwiseGrad<T>, moments<T>,
-          normalise<T>,  normaliseSums<T>, normaliseGrad<T>, conv3Pack<T>, conv3<T>, conv3Grad<T>,
+          normalise<T>,  normaliseSums<T>, normaliseGrad<T>, conv3Pack<T>, conv3<T>, conv3Grad<T>, convFew<T>,
           wide ? viewBatch : nullptr, wide ? coins : nullptr};
 }
 

@@ -4,7 +4,7 @@ import { empty } from '../create.ts'
 import { relu_, relu6_ } from '../functional.ts'
 import { kernelSets, ownCalls, ownKernels } from '../kernels.ts'
 import { scope } from '../scope.ts'
-import type { Layer, Tensor } from '../tensor.ts'
+import type { DType, Layer, Tensor } from '../tensor.ts'
 import { fans, kaimingUniform_, uniform_ } from './init.ts'
 import { Module, module, parameter } from './module.ts'
 import { normalised, numbersOf } from './norm.ts'
@@ -85,31 +85,40 @@ function withNorm(conv: Module, bn: Module, x: Tensor, after: Pick<ConvPass, 'ac
 
 /** By one kernel where there is one for this processor, type and layer. */
 function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
+  const geometry = geometries.get(conv)!
   const weight = conv.own.parameters.weight!
   const { scale, shift = conv.own.parameters.bias, act = 'none', residual } = pass
-  const dtype = kernelFor(conv, x, weight)
-  if (dtype) {
+  const dtype = ownKernels()
+  const kernel = dtype && kernelFor(geometry, x, weight, dtype)
+  if (kernel && !(kernel === 'few' && residual)) {
     ownCalls.count++
-    return call('anneal::conv3x3', x, weight, scale, shift, residual, act, dtype === 'bfloat16')
+    const half = dtype === 'bfloat16'
+    if (kernel === '3x3') return call('anneal::conv3x3', x, weight, scale, shift, residual, act, half)
+    return call('anneal::conv_few', x, weight, scale, shift, act, geometry.stride, geometry.padding, half)
   }
   const scaled = scale ? weight.mul(scale.reshape(-1, 1, 1, 1)) : weight
-  const y = aten.conv2d(x, scaled, { bias: shift!, ...geometries.get(conv)! })
+  const y = aten.conv2d(x, scaled, { bias: shift!, ...geometry })
   if (residual) y.add_(residual)
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
 }
 
-/** The type that the kernel for 3 × 3 at stride 1 would compute in; undefined where libtorch's serves. With AMX, which that
- *  kernel does not use, libtorch's needs less time for more products. Of few pixels the weights cost most, which the kernel
- *  makes more of. */
-function kernelFor(conv: Module, x: Tensor, weight: Tensor) {
-  const { stride, padding, dilation, groups } = geometries.get(conv)!
-  if (stride !== 1 || padding !== 1 || dilation !== 1 || groups !== 1) return undefined
-  const [cout = 0, cin = 0, k] = weight.shape
-  if (k !== 3 || cin % 32 !== 0 || cout % 32 !== 0) return undefined
-  const dtype = ownKernels()
-  if (!dtype || x.device !== 'cpu' || weight.dtype !== 'float32' || !isChannelsLast(x)) return undefined
-  if ((x.dtype !== 'float32' && x.dtype !== dtype) || kernelSets(dtype)[0] === 'amx') return undefined
-  return x.shape[0]! * x.shape[2]! * x.shape[3]! >= 256 ? dtype : undefined
+/** The kernel for a layer: of 3 × 3 at stride 1, or of few channels; undefined where libtorch's serves. With AMX, which
+ *  these kernels do not use, libtorch's needs less time for more products. */
+function kernelFor(
+  { stride, padding, dilation, groups }: Geometry,
+  x: Tensor,
+  weight: Tensor,
+  dtype: DType,
+): '3x3' | 'few' | undefined {
+  const [cout = 0, cin = 0, k = 0] = weight.shape
+  if (dilation !== 1 || groups !== 1 || x.device !== 'cpu' || weight.dtype !== 'float32') return undefined
+  if (!isChannelsLast(x) || (x.dtype !== 'float32' && x.dtype !== dtype) || kernelSets(dtype)[0] === 'amx')
+    return undefined
+  const [n = 0, , h = 0, w = 0] = x.shape
+  if (cin <= 4) return k > 3 && (cin * stride) % 2 === 0 && Math.min(h, w) >= k ? 'few' : undefined
+  // Of few pixels the weights cost most, of which this kernel makes more.
+  const square = k === 3 && stride === 1 && padding === 1 && cin % 32 === 0 && cout % 32 === 0
+  return square && n * h * w >= 256 ? '3x3' : undefined
 }
 
 /** relu(bn(conv(x)) + shortcut), as a residual block ends; sum and ReLU are part of the convolution's pass, or of
@@ -118,6 +127,8 @@ export function residualRelu(conv: Module, bn: Module, x: Tensor, shortcut: Tens
   const after = { act: 'relu', residual: shortcut } as const
   if (bn.hooks.size > 0) return x.pipe(conv, bn).add_(shortcut).pipe(relu_) // somebody looks at BatchNorm's output
   return scope(() =>
-    normOf(bn) && geometries.has(conv) && conv.hooks.size === 0 ? withNorm(conv, bn, x, after) : normalised(bn, conv(x), after),
+    normOf(bn) && geometries.has(conv) && conv.hooks.size === 0
+      ? withNorm(conv, bn, x, after)
+      : normalised(bn, conv(x), after),
   )
 }
