@@ -1,88 +1,148 @@
-/** The five steps from the command to the saved model, over several seeds, and beside them the rival if given:
- *  node --import tsx bench/five-steps.ts DATA [--seeds 1,2,3] [--model tf_efficientnet_lite0] [--rival 'python steps.py DATA …']
+/** The five steps from the command to the saved model, over several seeds, and fastai's beside them:
+ *  node --import tsx bench/five-steps.ts DATA [--model tf_efficientnet_lite0] [--weights FILE] [--random 10]
+ *    [--seeds 1,2,3] [--python python3] [--rival-epochs 5] [--precision auto]
  *
- *  DATA holds train, validation and test. The rival's command prints one JSON line last, with `test_acc`, `acc` and
- *  `total_s`. Pictures are decoded anew for each seed (an empty cache), weights and addon are ready. Writes
- *  bench/results/five-steps.json: accuracies, seconds of each phase, versions, machine. */
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+ *  DATA holds train, validation and test. Pictures are decoded anew for each seed (an empty cache); weights and addon are
+ *  ready. `--weights` is for both sides; Anneal alone has its own without. `--random N`: N epochs from random weights.
+ *  fastai (bench/rivals/fastai_steps.py, where `--python` has it) runs once, by its defaults, 2 epochs frozen and 5 not.
+ *  Writes bench/results/five-steps-MODEL.json: accuracies, seconds of each phase, versions, machine; and accuracy over time
+ *  as five-steps-MODEL.svg. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { RunResult } from '../src/runs/index.ts'
+import { axis } from '../src/report/axes.ts'
+import { hues, loadPlot } from '../src/report/plot.ts'
+import type { RunEvent, RunResult } from '../src/runs/index.ts'
 import { emptyCache, measuredOn } from './machine.ts'
+import { runOnce, writeResult } from './rival.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seeds: { type: 'string', default: '1,2,3' },
     model: { type: 'string', default: 'tf_efficientnet_lite0' },
-    rival: { type: 'string' },
+    weights: { type: 'string' },
+    random: { type: 'string' },
+    precision: { type: 'string', default: 'auto' },
+    python: { type: 'string' },
+    'rival-epochs': { type: 'string', default: '5' },
   },
 })
 const [data] = positionals
 if (!data) throw new Error('five-steps: give a folder with train, validation and test')
+const { model, weights, random, python, precision } = values
 
-const rows: (RunResult & { seed: number; wallSeconds: number })[] = []
-for (const seed of values.seeds.split(',').map(Number)) {
+/** Validation accuracy, so many seconds after the command. */
+type Curve = { seconds: number; accuracy: number }[]
+interface Ours extends Pick<RunResult, 'accuracy' | 'test' | 'epochs' | 'seconds'> {
+  seed: number
+  wallSeconds: number
+  curve: Curve
+}
+
+function train(seed: number): Ours {
   const out = mkdtempSync(join(tmpdir(), 'anneal-bench-'))
   const cache = emptyCache()
-  const start = performance.now()
-  const args = [
-    'bin/anneal.mjs',
-    'train',
-    data,
-    '--model',
-    values.model,
-    '--seed',
-    String(seed),
-    '--out',
-    out,
-    '--json',
-  ]
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-    env: { ...process.env, ANNEAL_CACHE: cache },
-  })
-  if (status !== 0) throw new Error(stderr)
-  const wallSeconds = Math.round((performance.now() - start) / 100) / 10
-  const result = JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as RunResult
-  rows.push({ ...result, seed, wallSeconds, run: '' })
+  try {
+    // biome-ignore format: one option a line
+    const args = [
+      'bin/anneal.mjs', 'train', data!,
+      '--model', model,
+      ...(weights ? ['--weights', weights] : []),
+      ...(random ? ['--no-pretrained', '--epochs', random] : []),
+      '--precision', precision,
+      '--seed', String(seed),
+      '--out', out,
+      '--json',
+    ]
+    const { seconds, stdout } = runOnce(process.execPath, args, { ANNEAL_CACHE: cache })
+    const lines = stdout.trimEnd().split('\n')
+    const { accuracy, test, epochs, seconds: phases } = JSON.parse(lines.at(-1)!) as RunResult
+    const events = lines.slice(0, -1).map(line => JSON.parse(line) as RunEvent)
+    const before = seconds - phases.total!
+    const curve = events.flatMap(e =>
+      e.type === 'epoch' && e.metrics.accuracy !== undefined
+        ? [{ seconds: e.t + before, accuracy: e.metrics.accuracy }]
+        : [],
+    )
+    return {
+      seed,
+      accuracy,
+      test,
+      wallSeconds: seconds,
+      epochs,
+      seconds: phases,
+      curve: [...curve, { seconds, accuracy }],
+    }
+  } finally {
+    for (const folder of [out, cache]) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const percent = (v: number | undefined) => (v === undefined ? '–' : `${(100 * v).toFixed(1)} %`)
+const runs = values.seeds.split(',').map(seed => {
+  const run = train(Number(seed))
+  const { accuracy, test, wallSeconds } = run
   process.stdout.write(
-    `seed ${seed}: valid ${result.accuracy.toFixed(4)}, test ${result.test?.accuracy.toFixed(4)}, ${wallSeconds} s\n`,
+    `seed ${seed}: valid ${percent(accuracy)}, test ${percent(test?.accuracy)}, ${wallSeconds.toFixed(1)} s\n`,
   )
-  rmSync(out, { recursive: true, force: true })
-  rmSync(cache, { recursive: true, force: true })
-}
+  return run
+})
 
-let rival: unknown
-if (values.rival) {
-  const { status, stdout, stderr } = spawnSync('sh', ['-c', values.rival], { encoding: 'utf8', maxBuffer: 1 << 28 })
-  if (status !== 0) throw new Error(stderr)
-  rival = JSON.parse(stdout.trimEnd().split('\n').at(-1)!)
-  process.stdout.write(`rival: ${JSON.stringify(rival)}\n`)
+interface Theirs {
+  acc: number
+  test_acc?: number
+  total_s: number
+  curve: Curve
 }
+function fastai(): (Theirs & { wallSeconds: number }) | undefined {
+  if (!python) return undefined
+  const epochs = random ?? values['rival-epochs']
+  const args = ['bench/rivals/fastai_steps.py', data!, '--arch', model, '--epochs', epochs]
+  if (!random && !weights) throw new Error('five-steps: give fastai its --weights, or --random')
+  const { seconds, stdout } = runOnce(python, [...args, ...(random ? [] : ['--weights', weights!])])
+  const found = JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as Theirs
+  process.stdout.write(
+    `fastai: valid ${percent(found.acc)}, test ${percent(found.test_acc)}, ${seconds.toFixed(1)} s\n`,
+  )
+  return { ...found, wallSeconds: seconds }
+}
+const rival = fastai()
 
-const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length
+const mean = (of: (run: Ours) => number) => runs.reduce((sum, run) => sum + of(run), 0) / runs.length
 const summary = {
-  ...measuredOn(),
-  model: values.model,
-  test: mean(rows.map(r => r.test?.accuracy ?? Number.NaN)),
-  valid: mean(rows.map(r => r.accuracy)),
-  wallSeconds: mean(rows.map(r => r.wallSeconds)),
-  runs: rows.map(({ seed, accuracy, test, wallSeconds, epochs, seconds }) => ({
-    seed,
-    accuracy,
-    test,
-    wallSeconds,
-    epochs,
-    seconds,
-  })),
-  ...(rival ? { rival } : {}),
+  test: mean(r => r.test?.accuracy ?? Number.NaN),
+  valid: mean(r => r.accuracy),
+  wallSeconds: mean(r => r.wallSeconds),
 }
-mkdirSync('bench/results', { recursive: true })
-writeFileSync('bench/results/five-steps.json', `${JSON.stringify(summary, null, 2)}\n`)
+const times = rival && { ratio: Number((rival.wallSeconds / summary.wallSeconds).toFixed(2)) }
+const name = `five-steps-${model}`
+writeResult(name, { ...measuredOn(), model, precision, random, ...summary, ...times, runs, rival })
+
+const { Plot, draw } = await loadPlot()
+const lines = [
+  ...runs.map(({ seed, curve }) => ({ label: `Anneal, seed ${seed}`, color: hues[0]!, curve })),
+  ...(rival ? [{ label: 'fastai', color: hues[1]!, curve: rival.curve }] : []),
+]
+const { file } = draw({
+  name,
+  title: `${model}: accuracy over time`,
+  alt: `Validation accuracy over seconds since the command: ${lines.map(l => `${l.label} ${percent(l.curve.at(-1)!.accuracy)} after ${l.curve.at(-1)!.seconds.toFixed(0)} s`).join(', ')}.`,
+  keys: [
+    { label: `Anneal, ${runs.length} seeds`, color: hues[0]!, sign: 'line' as const },
+    ...(rival ? [{ label: 'fastai', color: hues[1]!, sign: 'line' as const }] : []),
+  ],
+  width: 720,
+  height: 380,
+  x: { ...axis, label: 'seconds since the command' },
+  y: { ...axis, label: 'accuracy, validation', grid: true },
+  marks: lines.flatMap(({ curve, color }) => [
+    Plot.line(curve, { x: 'seconds', y: 'accuracy', stroke: color, strokeWidth: 1.6 }),
+    Plot.dot(curve, { x: 'seconds', y: 'accuracy', r: 2.5, fill: color }),
+  ]),
+})
+writeFileSync(`bench/results/${name}.svg`, file)
 process.stdout.write(
-  `mean: valid ${summary.valid.toFixed(4)}, test ${summary.test.toFixed(4)}, ${summary.wallSeconds.toFixed(0)} s\n`,
+  `mean: valid ${percent(summary.valid)}, test ${percent(summary.test)}, ${summary.wallSeconds.toFixed(1)} s${times ? `; fastai takes ${times.ratio} times as long` : ''}\n`,
 )

@@ -74,8 +74,10 @@ inline V pairs(const Half16* even, const Half16* odd) {
   return _mm512_castsi512_ps(_mm512_or_si512(lo, _mm512_slli_epi32(hi, 16)));
 }
 inline V pairs(V even, V odd) {
-  const __m512i lower = _mm512_cvtepu16_epi32(narrow(even)), upper = _mm512_cvtepu16_epi32(narrow(odd));
-  return _mm512_castsi512_ps(_mm512_or_si512(lower, _mm512_slli_epi32(upper, 16)));
+  alignas(64) static constexpr uint16_t kInTurn[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
+  return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(kInTurn), both));
 }
 #endif
 inline V rounded(const float*, V v) { return v; }
