@@ -76,7 +76,7 @@ void packWeights(const float* w, int k, int n, T* packed) {
 template <class T>
 void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* B, T* z,
                Sums out) {
-  const int kp = up(k, 32), np = up(n, 32), block = blockRows<T>(kp * sizeof(T) + np * 4);
+  const int kp = up(k, kWidth), np = up(n, kWidth), block = blockRows<T>(kp * sizeof(T) + np * 4);
   if (!B) {
     T* own = scratch<T>(0, packedSize<T>(k, n));
     packWeights(w, k, n, own);
@@ -133,7 +133,7 @@ void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, co
 template <class T>
 void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k, int n,
                    const float* w, const T* plus, T* gx, float* dw, Sums out) {
-  const int kp = up(k, 32), np = up(n, 32);
+  const int kp = up(k, kWidth), np = up(n, kWidth);
   const int block = blockRows<T>((kp + np) * sizeof(T) * 2 + (gx ? kp * 4 : 0));
   T* B = scratch<T>(0, packedSize<T>(n, k));
   if (gx) pack(w, k, 1, n, k, B);

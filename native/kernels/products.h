@@ -49,6 +49,13 @@ inline void transpose(float* p) {
 }
 #endif
 
+// Of what a panel's rows are multiples
+#ifdef ANNEAL_TILES
+constexpr int kWidth = 32;
+#else
+constexpr int kWidth = 16;
+#endif
+
 // c [R][W * 16] (+)= sum over k of a[r * ar + k * ak] b[k * 16 + v * bv], in words
 template <class T, int R, int W>
 ANNEAL_INLINE void tile(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, float* c, long ldc,
@@ -170,7 +177,7 @@ inline void times(const Half16* a, int lda, int rows, const Half16* B, int K, in
 }
 #endif
 
-// sum [pw][qw] += p^T q over rows; p [rows][pw], q [rows][qw]; widths multiples of 16, rows of 32
+// sum [pw][qw] += p^T q over rows; p [rows][pw], q [rows][qw]; widths multiples of kWidth, rows of 32
 inline void timesTransposed(const float* p, int pw, const float* q, int qw, int rows, float* sum) {
   product<float>(p, 1, pw, pw, q, qw, 16, rows, qw / 16, sum, qw, true);
 }
