@@ -16,7 +16,7 @@ namespace {
 inline int up(int x, int k) { return (x + k - 1) / k * k; }
 
 // Past a cache's size a tensor is not found there again: it is written around the caches. Whole vectors only.
-inline bool beyondCache(size_t bytes, int c) { return bytes >= (size_t(1) << 20) && c % 16 == 0; }
+inline bool beyondCache(size_t bytes, int c) { return bytes >= (size_t(16) << 20) && c % 16 == 0; }
 template <class T>
 ANNEAL_INLINE V put(T* p, M m, V v, bool around) {
   if (!around) return store(p, m, v);

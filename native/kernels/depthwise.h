@@ -169,9 +169,14 @@ void depthwiseOf(const Depthwise& d, const T* x, Norm norm, const float* w, T* z
           }
           correlateRow<K, S_>(rows, K, d.ow, &weights[static_cast<size_t>(c) * K * K * 16], made);
           const M mask = tail(d.c - c * 16);
+          T* const to = stage + c * 16;
+          if (!out.first) {
+            for (int i = 0; i < d.ow; i++) store(to + static_cast<size_t>(i) * d.c, mask, L(made + i * 16));
+            continue;
+          }
           V s = zero(), q = zero();
           for (int i = 0; i < d.ow; i++) {
-            const V v = store(stage + static_cast<size_t>(i) * d.c + c * 16, mask, L(made + i * 16));
+            const V v = store(to + static_cast<size_t>(i) * d.c, mask, L(made + i * 16));
             s = add(s, v);
             q = fma(v, v, q);
           }

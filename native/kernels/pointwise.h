@@ -110,6 +110,12 @@ void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, co
         ahead.over(stepsOf(padded, 0, 0, np));
       }
       times(a, kp, padded, B, k, n, C, np);
+      if (!out.first) {
+        for (int r = 0; r < rows; r++)
+          for (int c = 0; c < n; c += 16)
+            put(z + (m0 + r) * n + c, tail(n - c), L(C + static_cast<size_t>(r) * np + c), around);
+        continue;
+      }
       memset(part, 0, np * 2 * sizeof(float));
       for (int r0 = 0; r0 < rows; r0 += 4)
         for (int c = 0; c < n; c += 16) {
