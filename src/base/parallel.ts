@@ -23,3 +23,10 @@ export async function inParallel(
   const ended = await Promise.allSettled(Array.from({ length: Math.min(width, count) }, lane))
   for (const lane of ended) if (lane.status === 'rejected') throw lane.reason
 }
+
+/** The parts of 0 to `count` - 1 that `inParallel` does one at a time where each has a cost of its own: of up to `most`,
+ *  and enough of them that no core waits long at the end. */
+export function parts(count: number, most: number, width: number): [from: number, to: number][] {
+  const size = Math.max(1, Math.min(most, Math.floor(count / (4 * width))))
+  return Array.from({ length: Math.ceil(count / size) }, (_, i) => [i * size, Math.min(count, (i + 1) * size)])
+}
