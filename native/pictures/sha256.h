@@ -16,7 +16,8 @@ namespace anneal::pictures {
 inline bool hasSha256() {
   static const bool has = [] {
     unsigned a, b, c, d;
-    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 19 & 1) /* SSE4.1 */ && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
+    const bool sse41 = __get_cpuid(1, &a, &b, &c, &d) && (c >> 19 & 1);
+    return sse41 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
   }();
   return has;
 }
@@ -67,7 +68,8 @@ class Sha256 {
     const __m128i bigEndian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
     __m128i* const state = reinterpret_cast<__m128i*>(state_);
     // The instructions take the words a b e f and c d g h, each from the right.
-    const __m128i ba = _mm_shuffle_epi32(_mm_loadu_si128(state), 0xb1), he = _mm_shuffle_epi32(_mm_loadu_si128(state + 1), 0x1b);
+    const __m128i ba = _mm_shuffle_epi32(_mm_loadu_si128(state), 0xb1);
+    const __m128i he = _mm_shuffle_epi32(_mm_loadu_si128(state + 1), 0x1b);
     __m128i abef = _mm_alignr_epi8(ba, he, 8), cdgh = _mm_blend_epi16(he, ba, 0xf0);
     for (; count > 0; count--, p += 64) {
       const __m128i abefBefore = abef, cdghBefore = cdgh;
