@@ -161,6 +161,16 @@ test('files are read, told by their stamps, fitted as their bytes are, and writt
   const bytes = files.map(({ path, stamp }) => ({ path: Buffer.from(path), stamp }))
   const again = await decodeJpegFiles(bytes, fit, { to: file, end })
   assert.deepEqual(again.map(row => row!.offset - offset + 10), made.slice(4).map(row => row!.offset)) // biome-ignore format: one line
+  const many = Array.from({ length: 40 }, (_, i) => files[i % 4]!)
+  const before = end[0]!
+  const together = await decodeJpegFiles(many, fit, { to: file, end, threads: 3 })
+  const sizes = together.map(row => 3 * row!.height * row!.width)
+  for (const [i, { path }] of many.entries()) {
+    const got = new Uint8Array(sizes[i]!)
+    readSync(file, got, 0, got.length, together[i]!.offset)
+    assert.deepEqual(got, new Uint8Array((await decode(readFileSync(path), fit)).data as Uint8Array))
+  }
+  assert.equal(end[0]! - before, BigInt(sizes.reduce((a, b) => a + b)))
   const large = await decodeJpegFiles(files, { ...fit, limit: 4000 }, { to: file, end })
   assert.deepEqual(large.map(row => row !== undefined), [false, false, true, false], 'too large') // biome-ignore format: one line
   const closed = openSync(join(dir, 'pixels'), 'r')
@@ -173,6 +183,7 @@ test('files are hashed by the sha256 that Node gives', async t => {
   const lengths = [0, 1, 55, 56, 63, 64, 65, 119, 120, 4096, 131072, 131073, 300001]
   for (const length of lengths) put(dir, { [`${length}.bin`]: pixels(length, length, 1).subarray(0, length) })
   const files = lengths.map(length => stamped(join(dir, `${length}.bin`)))
+  assert.deepEqual(await hashFiles(files, 3), await hashFiles(files))
   const hashes = await hashFiles([...files, { ...files[1]!, stamp: '1 2 3 4' }, stamped(dir)])
   assert.deepEqual(hashes.splice(lengths.length), [undefined, undefined], 'another stamp, a folder')
   const has = process.arch === 'x64' && / sha_ni /.test(readFileSync('/proc/cpuinfo', 'utf8'))

@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
+#include <thread>
 
 #include "../door.h"
 #include "pictures.h"
@@ -87,6 +89,22 @@ napi_value sizeOf(napi_env env, bool done, const Plan& plan) {  // or null
   return done ? numbers(env, {double(plan.outHeight), double(plan.outWidth)}) : null(env);
 }
 
+// Node has few threads, four unless told otherwise: on more cores each calls helpers. No exception may leave `each`.
+template <class F>
+void inThreads(size_t threads, size_t count, F&& each) {
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t i; (i = next++) < count;) each(i);
+  };
+  std::vector<std::thread> helpers;
+  try {
+    while (helpers.size() + 1 < std::min(threads, count)) helpers.emplace_back(work);
+  } catch (const std::exception&) {  // no more threads: fewer do it
+  }
+  work();
+  for (auto& helper : helpers) helper.join();
+}
+
 // A file that was told before by its stamp (src/data/hashes.ts).
 struct Stamped {
   std::string path, stamp;
@@ -146,29 +164,40 @@ class Opened {
 
 struct Hashing : Job {
   std::vector<Stamped> files;
+  size_t threads;
   std::vector<std::string> hashes;  // empty where there is none
 
   void run() override {
 #if defined(__linux__)
     if (!pictures::hasSha256()) return;
-    constexpr size_t most = 128 << 10;
-    const std::unique_ptr<uint8_t[]> part(new uint8_t[most]);
-    for (size_t i = 0; i < files.size(); i++) {
-      const Opened file(files[i]);
-      if (!file.same) continue;
-      pictures::Sha256 sum;
-      size_t left = file.size;
-      while (left > 0 && file.next(part.get(), std::min(left, most))) {
-        sum.add(part.get(), std::min(left, most));
-        left -= std::min(left, most);
+    inThreads(threads, files.size(), [&](size_t i) {
+      try {
+        hashOne(files[i], &hashes[i]);
+      } catch (const std::exception&) {
       }
-      if (left == 0) hashes[i] = sum.digits();
-    }
+    });
 #endif
   }
   napi_value result(napi_env env) override {
     return listOf(env, hashes, [&](const std::string& hash) { return hash.empty() ? null(env) : text(env, hash); });
   }
+
+#if defined(__linux__)
+ private:
+  static void hashOne(const Stamped& which, std::string* hash) {
+    constexpr size_t most = 128 << 10;
+    static thread_local std::vector<uint8_t> part(most);
+    const Opened file(which);
+    if (!file.same) return;
+    pictures::Sha256 sum;
+    size_t left = file.size;
+    while (left > 0 && file.next(part.data(), std::min(left, most))) {
+      sum.add(part.data(), std::min(left, most));
+      left -= std::min(left, most);
+    }
+    if (left == 0) *hash = sum.digits();
+  }
+#endif
 };
 
 struct Decoding : Job {
@@ -188,6 +217,7 @@ struct DecodingFiles : Job {
   Fit fit;
   int to;
   int64_t* end;
+  size_t threads;
   struct Made {
     bool done = false;
     Plan plan{};
@@ -197,7 +227,12 @@ struct DecodingFiles : Job {
 
   void run() override {
 #if defined(__linux__)
-    for (size_t i = 0; i < files.size(); i++) made[i].done = decodeOne(files[i], &made[i]);
+    inThreads(threads, files.size(), [&](size_t i) {
+      try {
+        made[i].done = decodeOne(files[i], &made[i]);
+      } catch (const std::exception&) {
+      }
+    });
 #endif
   }
   napi_value result(napi_env env) override {
@@ -265,7 +300,7 @@ napi_value decodeJpeg(Door& d, Args& args) {
   return begin(d.env, std::move(job));
 }
 
-// decodeJpegFiles(paths, stamps, short, aspect, cubic, limit, to, end): a promise of [height, width, offset] of each
+// decodeJpegFiles(paths, stamps, short, aspect, cubic, limit, to, end, threads): a promise of [height, width, offset] of each
 // picture, or of null: it is not the regular file of that stamp, or use another way. Paths are text or bytes. The pixels
 // are written to the open file `to`, from where `end`, a BigInt64Array of one, says; others may move it meanwhile too.
 napi_value decodeJpegFiles(Door& d, Args& args) {
@@ -277,15 +312,17 @@ napi_value decodeJpegFiles(Door& d, Args& args) {
   size_t length;
   job->end = elements<napi_bigint64_array, int64_t>(d.env, args[7], &length);
   if (length != 1) throw std::runtime_error("expected an array of one");
+  job->threads = static_cast<size_t>(toNumber(d.env, args[8]));
   job->keep(d.env, args[7]);
   return begin(d.env, std::move(job));
 }
 
-// hashFiles(paths, stamps): a promise of the sha256 of each file, as hexadecimal digits, or null as above.
+// hashFiles(paths, stamps, threads): a promise of the sha256 of each file, as hexadecimal digits, or null as above.
 napi_value hashFiles(Door& d, Args& args) {
   auto job = std::make_unique<Hashing>();
   job->files = stamped(d.env, args[0], args[1]);
   job->hashes.resize(job->files.size());
+  job->threads = static_cast<size_t>(toNumber(d.env, args[2]));
   return begin(d.env, std::move(job));
 }
 

@@ -1,11 +1,10 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { withLock } from '../base/lock.ts'
-import { inParallel, parts } from '../base/parallel.ts'
+import { dealt, inParallel } from '../base/parallel.ts'
 import { BufferPool } from '../base/pool.ts'
 import { decodeJpegFiles, type StampedFile, type WrittenRgb } from '../torch/index.ts'
 import {
@@ -41,10 +40,7 @@ export interface Content extends Place, ContentHash {}
 /** The longest side kept, in short sides. */
 export const ASPECT = 2
 
-/** Pictures in flight beyond the cores: some are read, checked or written while others decode. */
-const spare = 2
-
-/** The most pictures that one job decodes. */
+/** The most pictures that a thread decodes in one job. */
 const most = 8
 
 /** How often the room left on the disk is looked at, in pictures. */
@@ -120,15 +116,15 @@ async function build(
     if (++done % spaceEvery === 0) await checkSpace(folder, needed())
     onProgress?.(done, contents.length)
   }
-  const width = availableParallelism() + spare
-  const jobs = parts(contents.length, most, width)
+  const { jobs, threads, width } = dealt(contents.length, most)
+  const target = { to: file.fd, end, threads }
   try {
     await inParallel(
       jobs.length,
       async at => {
         const [from, to] = jobs[at]!
         const files = contents.slice(from, to).map(c => (older.has(c.hash) ? noFile : jpegFile(c, decoding)))
-        const written = await decodeJpegFiles(files, { ...decoding, limit: LIMIT_INPUT_PIXELS }, { to: file.fd, end })
+        const written = await decodeJpegFiles(files, { ...decoding, limit: LIMIT_INPUT_PIXELS }, target)
         for (let i = from; i < to; i++) await keep(i, written[i - from])
       },
       { signal, width },

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, realpathSync, statSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
-import { inParallel, parts } from '../base/parallel.ts'
+import { dealt, inParallel } from '../base/parallel.ts'
 import { BufferPool } from '../base/pool.ts'
 import { hashFiles } from '../torch/index.ts'
 import { fileReason, filesOf, pathOf, readPicture } from './decode.ts'
@@ -19,10 +18,7 @@ export interface Failure {
 /** A file changed within this time of being hashed could change again without its time stamps showing it. */
 const settled = 2000
 
-/** Files in flight beyond the cores: some are opened and closed while others are read. */
-const spare = 2
-
-/** The most files that one job reads and hashes. */
+/** The most files that a thread reads and hashes in one job. */
 const most = 16
 
 /** What a picture's file holds. */
@@ -79,13 +75,13 @@ export async function contentHashes(
       hashes[i] = { kind, reason: `${which}${fileReason(error)}` }
     }
   }
-  const width = availableParallelism() + spare
-  const jobs = parts(missing.length, most, width)
+  const { jobs, threads, width } = dealt(missing.length, most)
   await inParallel(
     jobs.length,
     async at => {
       const numbers = missing.slice(...jobs[at]!)
-      const quick = await hashFiles(numbers.map(i => ({ path: pathOf(places[i]!), stamp: stamps[i]!.text })))
+      const files = numbers.map(i => ({ path: pathOf(places[i]!), stamp: stamps[i]!.text }))
+      const quick = await hashFiles(files, threads)
       for (const [at, i] of numbers.entries()) await hashOne(i, quick[at])
     },
     { signal, width },

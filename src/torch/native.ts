@@ -44,9 +44,9 @@ export interface Native {
   decodeJpegFiles(
     paths: (string | Uint8Array)[],
     stamps: string[],
-    ...fit: [...NativeFit, to: number, end: BigInt64Array]
+    ...fit: [...NativeFit, to: number, end: BigInt64Array, threads: number]
   ): Promise<([...Size, offset: number] | null)[]>
-  hashFiles(paths: (string | Uint8Array)[], stamps: string[]): Promise<(string | null)[]>
+  hashFiles(paths: (string | Uint8Array)[], stamps: string[], threads: number): Promise<(string | null)[]>
   setThreads(n: number): void
   threads(): number
   version(): string

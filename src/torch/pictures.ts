@@ -52,19 +52,19 @@ export interface StampedFile {
 const paths = (files: readonly StampedFile[]) => files.map(file => file.path)
 const stamps = (files: readonly StampedFile[]) => files.map(file => file.stamp)
 
-/** The same of files that are still those of their stamps, one after another. The pixels go to the open file `to`, from
+/** The same of files that are still those of their stamps, by `threads` at once. The pixels go to the open file `to`, from
  *  where `end` says, which moves on; others may move it meanwhile too, by `Atomics`. */
 export async function decodeJpegFiles(
   files: readonly StampedFile[],
   fit: JpegFit,
-  { to, end }: { to: number; end: BigInt64Array },
+  { to, end, threads = 1 }: { to: number; end: BigInt64Array; threads?: number },
 ): Promise<(WrittenRgb | undefined)[]> {
-  const made = await native.decodeJpegFiles(paths(files), stamps(files), ...numbers(fit), to, end)
+  const made = await native.decodeJpegFiles(paths(files), stamps(files), ...numbers(fit), to, end, threads)
   return made.map(row => (row ? { offset: row[2], height: row[0], width: row[1] } : undefined))
 }
 
 /** The sha256 of each file that is still the one of its stamp, as 64 hexadecimal digits; of none where the processor has
  *  no instructions for it. */
-export async function hashFiles(files: readonly StampedFile[]): Promise<(string | undefined)[]> {
-  return (await native.hashFiles(paths(files), stamps(files))).map(hash => hash ?? undefined)
+export async function hashFiles(files: readonly StampedFile[], threads = 1): Promise<(string | undefined)[]> {
+  return (await native.hashFiles(paths(files), stamps(files), threads)).map(hash => hash ?? undefined)
 }
