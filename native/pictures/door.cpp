@@ -300,9 +300,9 @@ napi_value decodeJpeg(Door& d, Args& args) {
   return begin(d.env, std::move(job));
 }
 
-// decodeJpegFiles(paths, stamps, short, aspect, cubic, limit, to, end, threads): a promise of [height, width, offset] of each
-// picture, or of null: it is not the regular file of that stamp, or use another way. Paths are text or bytes. The pixels
-// are written to the open file `to`, from where `end`, a BigInt64Array of one, says; others may move it meanwhile too.
+// decodeJpegFiles(paths, stamps, short, aspect, cubic, limit, to, end, threads): a promise of [height, width, offset] of
+// each picture, or of null: it is not the regular file of that stamp, or use another way. Paths are text or bytes. The
+// pixels are written to the open file `to`, from where `end`, a BigInt64Array of one, says; others may move it too.
 napi_value decodeJpegFiles(Door& d, Args& args) {
   auto job = std::make_unique<DecodingFiles>();
   job->files = stamped(d.env, args[0], args[1]);

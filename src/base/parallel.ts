@@ -24,8 +24,8 @@ export async function inParallel(
   for (const lane of ended) if (lane.status === 'rejected') throw lane.reason
 }
 
-/** How work that the addon does is dealt out: `width` jobs at a time of up to `most` things for each of `threads`, which
- *  together are as many as the cores; few enough in a job that no core waits long at the end. */
+/** How work that the addon does is dealt out: `width` jobs at a time, each of up to `most` things for each of its
+ *  `threads`, which together are as many as the cores; few enough in a job that no core waits long at the end. */
 export function dealt(
   count: number,
   most: number,
