@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
-import { readFileSync, statSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import sharp, { type JpegOptions } from 'sharp'
 import { decode } from '../src/data/decode.ts'
 import { resize } from '../src/data/fit.ts'
+import { sha256 } from '../src/data/hashes.ts'
 import { jpegFault } from '../src/data/jpeg.ts'
-import { decodeJpeg, decodeJpegFile } from '../src/torch/index.ts'
+import { decodeJpeg, decodeJpegFiles, hashFiles } from '../src/torch/index.ts'
 import { pixels, put, tempFolder } from './data.make.ts'
 
 /** Sampled 4:2:2 with a restart every two units and Huffman tables of its own, by libjpeg-turbo. */
@@ -23,6 +24,11 @@ const own = async (file: Uint8Array): Promise<Uint8Array | undefined> => (await 
 /** By libjpeg within libvips, which fails at every warning. */
 const libjpeg = (file: Uint8Array) =>
   sharp(file, { failOn: 'warning', autoOrient: true }).toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer()
+
+const stamped = (path: string) => {
+  const { size, ino, mtimeNs, ctimeNs } = statSync(path, { bigint: true })
+  return { path, stamp: `${size} ${ino} ${mtimeNs} ${ctimeNs}` }
+}
 
 const encode = (width: number, height: number, options: JpegOptions, orientation?: number, grey = false) => {
   let image = sharp(pixels(width + height, width, height), { raw: { width, height, channels: 3 } })
@@ -124,22 +130,62 @@ test('progressive, CMYK and cut-off JPEG are left to libvips, which says what is
   }
 })
 
-test('a file is read, told by its stamp and fitted as its bytes are', async t => {
+test('files are read, told by their stamps, fitted as their bytes are, and written one after another', async t => {
   const dir = tempFolder(t)
   for (const [i, [width, height]] of [[300, 200], [90, 400], [40, 40], [64, 300]].entries()) // biome-ignore format: a table
     put(dir, { [`${i}.jpg`]: await encode(width!, height!, { quality: 80 }, 1 + ((3 * i) % 8)) })
-  for (let i = 0; i < 4; i++) {
-    const path = join(dir, `${i}.jpg`)
-    const { size, ino, mtimeNs, ctimeNs } = statSync(path, { bigint: true })
-    const stamp = `${size} ${ino} ${mtimeNs} ${ctimeNs}`
-    const [fit, room] = [{ short: 64, aspect: 2, limit: 1e9 }, () => new Uint8Array(3 * 64 * 128)] as const
-    const made = await decodeJpegFile(path, stamp, fit, room())
-    const { data, ...rest } = await decode(readFileSync(path), { short: 64, aspect: 2 })
-    assert.deepEqual(made, { data: new Uint8Array(data as Uint8Array), ...rest })
-    assert.deepEqual(await decodeJpegFile(Buffer.from(path), stamp, fit, room()), made)
-    assert.equal(await decodeJpegFile(path, stamp.replace(/\d$/, '9x'), fit, room()), undefined, 'another stamp')
-    assert.equal(await decodeJpegFile(path, stamp, { ...fit, limit: 1000 }, room()), undefined, 'too large')
-    assert.equal(await decodeJpegFile(path, stamp, fit, new Uint8Array(100)), undefined, 'too little room')
+  put(dir, { 'progressive.jpg': await encode(64, 64, { progressive: true }) })
+  const files = ['0.jpg', '1.jpg', '2.jpg', '3.jpg'].map(name => stamped(join(dir, name)))
+  const others = [
+    { ...files[0]!, stamp: files[0]!.stamp.replace(/\d$/, '9x') },
+    stamped(join(dir, 'progressive.jpg')),
+    stamped(dir),
+    { path: join(dir, 'none.jpg'), stamp: '' },
+  ]
+  const fit = { short: 64, aspect: 2, limit: 1e9 }
+  const file = openSync(join(dir, 'pixels'), 'w+')
+  t.after(() => closeSync(file))
+  const end = BigInt64Array.of(10n) // of 10 bytes by another
+  const made = await decodeJpegFiles([...others, ...files], fit, { to: file, end })
+  assert.deepEqual(made.slice(0, 4), [undefined, undefined, undefined, undefined])
+  let offset = 10
+  for (const [i, { path }] of files.entries()) {
+    const { data, height, width } = await decode(readFileSync(path), fit)
+    assert.deepEqual(made[4 + i], { offset, height, width })
+    const got = new Uint8Array(data.length)
+    readSync(file, got, 0, got.length, offset)
+    assert.deepEqual(got, new Uint8Array(data as Uint8Array))
+    offset += data.length
   }
-  assert.equal(await decodeJpegFile(dir, '', { limit: 1e9 }, new Uint8Array(9)), undefined, 'a folder')
+  assert.equal(end[0], BigInt(offset))
+  const bytes = files.map(({ path, stamp }) => ({ path: Buffer.from(path), stamp }))
+  const again = await decodeJpegFiles(bytes, fit, { to: file, end })
+  assert.deepEqual(again.map(row => row!.offset - offset + 10), made.slice(4).map(row => row!.offset)) // biome-ignore format: one line
+  const many = Array.from({ length: 40 }, (_, i) => files[i % 4]!)
+  const before = end[0]!
+  const together = await decodeJpegFiles(many, fit, { to: file, end, threads: 3 })
+  const sizes = together.map(row => 3 * row!.height * row!.width)
+  for (const [i, { path }] of many.entries()) {
+    const got = new Uint8Array(sizes[i]!)
+    readSync(file, got, 0, got.length, together[i]!.offset)
+    assert.deepEqual(got, new Uint8Array((await decode(readFileSync(path), fit)).data as Uint8Array))
+  }
+  assert.equal(end[0]! - before, BigInt(sizes.reduce((a, b) => a + b)))
+  const large = await decodeJpegFiles(files, { ...fit, limit: 4000 }, { to: file, end })
+  assert.deepEqual(large.map(row => row !== undefined), [false, false, true, false], 'too large') // biome-ignore format: one line
+  const closed = openSync(join(dir, 'pixels'), 'r')
+  assert.deepEqual(await decodeJpegFiles(files.slice(0, 1), fit, { to: closed, end }), [undefined], 'not to be written')
+  closeSync(closed)
+})
+
+test('files are hashed by the sha256 that Node gives', async t => {
+  const dir = tempFolder(t)
+  const lengths = [0, 1, 55, 56, 63, 64, 65, 119, 120, 4096, 131072, 131073, 300001]
+  for (const length of lengths) put(dir, { [`${length}.bin`]: pixels(length, length, 1).subarray(0, length) })
+  const files = lengths.map(length => stamped(join(dir, `${length}.bin`)))
+  assert.deepEqual(await hashFiles(files, 3), await hashFiles(files))
+  const hashes = await hashFiles([...files, { ...files[1]!, stamp: '1 2 3 4' }, stamped(dir)])
+  assert.deepEqual(hashes.splice(lengths.length), [undefined, undefined], 'another stamp, a folder')
+  const has = process.arch === 'x64' && / sha_ni /.test(readFileSync('/proc/cpuinfo', 'utf8'))
+  assert.deepEqual(hashes, has ? files.map(({ path }) => sha256(readFileSync(path))) : lengths.map(() => undefined))
 })

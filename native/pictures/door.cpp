@@ -1,12 +1,15 @@
-// Pictures from their files, decoded on Node's threads while JavaScript and training go on.
+// Pictures from their files, told and decoded on Node's threads while JavaScript and training go on.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
+#include <thread>
 
 #include "../door.h"
 #include "pictures.h"
+#include "sha256.h"
 
 namespace anneal {
 
@@ -22,109 +25,265 @@ const pictures::Decoder& decoder() {
   return pictures::plainDecoder;
 }
 
-struct Work {
-  Fit fit;
-  const uint8_t* in = nullptr;  // the file's bytes, or null:
-  size_t length = 0;
-  std::string path, stamp;
-  uint8_t* out = nullptr;
-  size_t room = 0;
-  Plan plan;
-  bool done = false;
+// What is done on a thread of Node's, and the promise of it.
+struct Job {
+  virtual ~Job() = default;
+  virtual void run() = 0;
+  virtual napi_value result(napi_env env) = 0;
+  void keep(napi_env env, napi_value value) {  // until then
+    kept.emplace_back();
+    check(env, napi_create_reference(env, value, 1, &kept.back()));
+  }
+  std::vector<napi_ref> kept;
   napi_deferred deferred = nullptr;
   napi_async_work work = nullptr;
-  napi_ref keep[2] = {};  // the arrays, until then
 };
 
-uint8_t* bytes(napi_env env, napi_value array, size_t* length) {
+napi_value begin(napi_env env, std::unique_ptr<Job> job) {
+  const auto run = [](napi_env, void* data) {
+    try {
+      static_cast<Job*>(data)->run();
+    } catch (const std::exception&) {  // no memory: whoever asked has another way
+    }
+  };
+  const auto complete = [](napi_env env, napi_status, void* data) {
+    const std::unique_ptr<Job> job(static_cast<Job*>(data));
+    try {
+      check(env, napi_resolve_deferred(env, job->deferred, job->result(env)));
+    } catch (...) {  // the environment is going away
+    }
+    for (const auto reference : job->kept) napi_delete_reference(env, reference);
+    napi_delete_async_work(env, job->work);
+  };
+  napi_value promise;
+  check(env, napi_create_async_work(env, nullptr, text(env, "anneal.pictures"), run, complete, job.get(), &job->work));
+  check(env, napi_create_promise(env, &job->deferred, &promise));
+  check(env, napi_queue_async_work(env, job->work));
+  job.release();
+  return promise;
+}
+
+template <napi_typedarray_type Type = napi_uint8_array, class T = uint8_t>
+T* elements(napi_env env, napi_value array, size_t* length) {
   napi_typedarray_type type;
   void* data;
   napi_value buffer;
   size_t offset;
   check(env, napi_get_typedarray_info(env, array, &type, length, &data, &buffer, &offset));
-  if (type != napi_uint8_array) throw std::runtime_error("expected a Uint8Array");
-  return static_cast<uint8_t*>(data);
+  if (type != Type) throw std::runtime_error("expected another typed array");
+  return static_cast<T*>(data);
 }
 Fit fitOf(Door& d, Args& args, int at) {
   const double side = toNumber(d.env, args[at]);
   if (!(side >= 0 && side <= 65535)) throw std::runtime_error("a short side is out of range");
   return {static_cast<int>(side), toNumber(d.env, args[at + 1]), toBool(d.env, args[at + 2]), toNumber(d.env, args[at + 3])};
 }
-// [height, width], or null
-napi_value sizeOf(napi_env env, bool done, const Plan& plan) {
-  if (!done) return null(env);
+napi_value numbers(napi_env env, std::initializer_list<double> values) {
   napi_value out;
-  check(env, napi_create_array_with_length(env, 2, &out));
-  check(env, napi_set_element(env, out, 0, number(env, plan.outHeight)));
-  check(env, napi_set_element(env, out, 1, number(env, plan.outWidth)));
+  check(env, napi_create_array_with_length(env, values.size(), &out));
+  uint32_t i = 0;
+  for (const double value : values) check(env, napi_set_element(env, out, i++, number(env, value)));
+  return out;
+}
+napi_value sizeOf(napi_env env, bool done, const Plan& plan) {  // or null
+  return done ? numbers(env, {double(plan.outHeight), double(plan.outWidth)}) : null(env);
+}
+
+// Node has few threads, four unless told otherwise: on more cores each calls helpers. No exception may leave `each`.
+template <class F>
+void inThreads(size_t threads, size_t count, F&& each) {
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t i; (i = next++) < count;) each(i);
+  };
+  std::vector<std::thread> helpers;
+  try {
+    while (helpers.size() + 1 < std::min(threads, count)) helpers.emplace_back(work);
+  } catch (const std::exception&) {  // no more threads: fewer do it
+  }
+  work();
+  for (auto& helper : helpers) helper.join();
+}
+
+// A file that was told before by its stamp (src/data/hashes.ts).
+struct Stamped {
+  std::string path, stamp;
+};
+
+std::vector<Stamped> stamped(napi_env env, napi_value paths, napi_value stamps) {
+  uint32_t count = 0;
+  check(env, napi_get_array_length(env, paths, &count));
+  std::vector<Stamped> out(count);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value path, stamp;
+    check(env, napi_get_element(env, paths, i, &path));
+    check(env, napi_get_element(env, stamps, i, &stamp));
+    out[i].stamp = toText(env, stamp);
+    if (typeOf(env, path) == napi_string) {
+      out[i].path = toText(env, path);
+    } else {
+      size_t length;
+      const uint8_t* bytes = elements(env, path, &length);
+      out[i].path.assign(bytes, bytes + length);
+    }
+  }
+  return out;
+}
+template <class T, class F>
+napi_value listOf(napi_env env, const std::vector<T>& values, F&& f) {
+  napi_value out;
+  check(env, napi_create_array_with_length(env, values.size(), &out));
+  for (size_t i = 0; i < values.size(); i++) check(env, napi_set_element(env, out, i, f(values[i])));
   return out;
 }
 
 #if defined(__linux__)
-// The bytes of a regular file of that stamp (src/data/hashes.ts), in memory of this thread; empty for any other.
-std::vector<uint8_t>& contentOf(const Work& work) {
-  static thread_local std::vector<uint8_t> content;
-  content.clear();
-  const int file = open(work.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  struct stat s;
-  if (file < 0) return content;
-  if (fstat(file, &s) == 0 && S_ISREG(s.st_mode)) {
+// A regular file that is still the one of its stamp; closed at the end.
+class Opened {
+ public:
+  explicit Opened(const Stamped& file) : file_(open(file.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
+    struct stat s;
+    if (file_ < 0 || fstat(file_, &s) != 0 || !S_ISREG(s.st_mode)) return;
     const auto nanoseconds = [](const timespec& t) { return std::to_string(t.tv_sec * 1000000000LL + t.tv_nsec); };
-    const auto stamp = std::to_string(s.st_size) + ' ' + std::to_string(s.st_ino) + ' ' + nanoseconds(s.st_mtim) + ' ' +
-                       nanoseconds(s.st_ctim);
-    if (stamp == work.stamp) {
-      content.resize(s.st_size);
-      if (read(file, content.data(), content.size()) != s.st_size) content.clear();
-    }
+    same = file.stamp == std::to_string(s.st_size) + ' ' + std::to_string(s.st_ino) + ' ' + nanoseconds(s.st_mtim) +
+                             ' ' + nanoseconds(s.st_ctim);
+    size = s.st_size;
   }
-  close(file);
-  return content;
-}
+  ~Opened() {
+    if (file_ >= 0) close(file_);
+  }
+  Opened(const Opened&) = delete;
+  bool next(uint8_t* to, size_t count) const { return read(file_, to, count) == static_cast<ssize_t>(count); }
+  bool same = false;
+  size_t size = 0;
+
+ private:
+  const int file_;
+};
 #endif
 
-void run(napi_env, void* data) {
-  auto& work = *static_cast<Work*>(data);
-  try {
+struct Hashing : Job {
+  std::vector<Stamped> files;
+  size_t threads;
+  std::vector<std::string> hashes;  // empty where there is none
+
+  void run() override {
 #if defined(__linux__)
-    if (!work.in) {
-      auto& content = contentOf(work);
-      work.done = decoder().decode(content.data(), content.size(), work.fit, &work.plan, work.out, work.room);
-      if (content.capacity() > (size_t(8) << 20)) std::vector<uint8_t>().swap(content);
-      return;
-    }
+    if (!pictures::hasSha256()) return;
+    inThreads(threads, files.size(), [&](size_t i) {
+      try {
+        hashOne(files[i], &hashes[i]);
+      } catch (const std::exception&) {
+      }
+    });
 #endif
-    work.done = work.in && decoder().decode(work.in, work.length, work.fit, &work.plan, work.out, work.room);
-  } catch (const std::exception&) {  // no memory: whoever asked has another way
   }
-}
-
-void complete(napi_env env, napi_status status, void* data) {
-  const std::unique_ptr<Work> work(static_cast<Work*>(data));
-  try {
-    napi_resolve_deferred(env, work->deferred, sizeOf(env, work->done && status == napi_ok, work->plan));
-  } catch (...) {  // the environment is going away
+  napi_value result(napi_env env) override {
+    return listOf(env, hashes, [&](const std::string& hash) { return hash.empty() ? null(env) : text(env, hash); });
   }
-  for (const auto ref : work->keep)
-    if (ref) napi_delete_reference(env, ref);
-  napi_delete_async_work(env, work->work);
-}
 
-napi_value begin(Door& d, std::unique_ptr<Work> work, napi_value in, napi_value out) {
-  work->out = bytes(d.env, out, &work->room);
-  napi_value promise, name = text(d.env, "anneal.decodeJpeg");
-  check(d.env, napi_create_async_work(d.env, nullptr, name, run, complete, work.get(), &work->work));
-  if (work->in) check(d.env, napi_create_reference(d.env, in, 1, &work->keep[0]));
-  check(d.env, napi_create_reference(d.env, out, 1, &work->keep[1]));
-  check(d.env, napi_create_promise(d.env, &work->deferred, &promise));
-  check(d.env, napi_queue_async_work(d.env, work->work));
-  work.release();
-  return promise;
-}
+#if defined(__linux__)
+ private:
+  static void hashOne(const Stamped& which, std::string* hash) {
+    constexpr size_t most = 128 << 10;
+    static thread_local std::vector<uint8_t> part(most);
+    const Opened file(which);
+    if (!file.same) return;
+    pictures::Sha256 sum;
+    size_t left = file.size;
+    while (left > 0 && file.next(part.data(), std::min(left, most))) {
+      sum.add(part.data(), std::min(left, most));
+      left -= std::min(left, most);
+    }
+    if (left == 0) *hash = sum.digits();
+  }
+#endif
+};
+
+struct Decoding : Job {
+  const uint8_t* in;
+  size_t length, room;
+  Fit fit;
+  uint8_t* out;
+  Plan plan;
+  bool done = false;
+
+  void run() override { done = decoder().decode(in, length, fit, &plan, out, room); }
+  napi_value result(napi_env env) override { return sizeOf(env, done, plan); }
+};
+
+struct DecodingFiles : Job {
+  std::vector<Stamped> files;
+  Fit fit;
+  int to;
+  int64_t* end;
+  size_t threads;
+  struct Made {
+    bool done = false;
+    Plan plan{};
+    int64_t offset = 0;
+  };
+  std::vector<Made> made;
+
+  void run() override {
+#if defined(__linux__)
+    inThreads(threads, files.size(), [&](size_t i) {
+      try {
+        made[i].done = decodeOne(files[i], &made[i]);
+      } catch (const std::exception&) {
+      }
+    });
+#endif
+  }
+  napi_value result(napi_env env) override {
+    return listOf(env, made, [&](const Made& m) {
+      return m.done ? numbers(env, {double(m.plan.outHeight), double(m.plan.outWidth), double(m.offset)}) : null(env);
+    });
+  }
+
+#if defined(__linux__)
+ private:
+  bool decodeOne(const Stamped& which, Made* m) {
+    static thread_local std::vector<uint8_t> content, pixels;
+    {
+      const Opened file(which);
+      if (!file.same) return false;
+      content.resize(file.size);
+      if (!file.next(content.data(), file.size)) return false;
+    }
+    const auto decode = [&] {
+      return decoder().decode(content.data(), content.size(), fit, &m->plan, pixels.data(), pixels.size());
+    };
+    bool done = decode();
+    if (!done && m->plan.bytes() > pixels.size()) {
+      pixels.resize(m->plan.bytes());
+      done = decode();
+    }
+    done = done && append(pixels.data(), m->plan.bytes(), &m->offset);
+    for (auto* memory : {&content, &pixels})
+      if (memory->capacity() > (size_t(8) << 20)) std::vector<uint8_t>().swap(*memory);
+    return done;
+  }
+  bool append(const uint8_t* data, size_t size, int64_t* offset) {
+    *offset = __atomic_fetch_add(end, static_cast<int64_t>(size), __ATOMIC_SEQ_CST);
+    for (size_t at = 0; at < size;) {
+      const ssize_t n = pwrite(to, data + at, size - at, *offset + at);
+      if (n <= 0) return false;
+      at += n;
+    }
+    // Whole parts go on to the disk at once, so that little is waited for at the end.
+    constexpr int64_t part = 8 << 20;
+    const int64_t whole = (*offset + static_cast<int64_t>(size)) / part * part;
+    if (whole > *offset && whole >= part) sync_file_range(to, whole - part, part, SYNC_FILE_RANGE_WRITE);
+    return true;
+  }
+#endif
+};
 
 // planJpeg(bytes, short, aspect, cubic, limit): [height, width] of what decodeJpeg would make of it, or null.
 napi_value planJpeg(Door& d, Args& args) {
   size_t length;
-  const uint8_t* in = bytes(d.env, args[0], &length);
+  const uint8_t* in = elements(d.env, args[0], &length);
   Plan plan;
   return sizeOf(d.env, decoder().plan(in, length, fitOf(d, args, 1), &plan), plan);
 }
@@ -132,26 +291,39 @@ napi_value planJpeg(Door& d, Args& args) {
 // decodeJpeg(bytes, short, aspect, cubic, limit, out): a promise of [height, width] of the picture that `out` now begins
 // with, or of null: use another decoder (pictures.h). A short side of 0 resizes nothing.
 napi_value decodeJpeg(Door& d, Args& args) {
-  auto work = std::make_unique<Work>();
-  work->in = bytes(d.env, args[0], &work->length);
-  work->fit = fitOf(d, args, 1);
-  return begin(d, std::move(work), args[0], args[5]);
+  auto job = std::make_unique<Decoding>();
+  job->in = elements(d.env, args[0], &job->length);
+  job->fit = fitOf(d, args, 1);
+  job->out = elements(d.env, args[5], &job->room);
+  job->keep(d.env, args[0]);
+  job->keep(d.env, args[5]);
+  return begin(d.env, std::move(job));
 }
 
-// decodeJpegFile(path, stamp, short, aspect, cubic, limit, out): the same of a file; null too where it is not the regular
-// file of that stamp. The path is text or bytes.
-napi_value decodeJpegFile(Door& d, Args& args) {
-  auto work = std::make_unique<Work>();
-  if (typeOf(d.env, args[0]) == napi_string) {
-    work->path = toText(d.env, args[0]);
-  } else {
-    size_t length;
-    const uint8_t* path = bytes(d.env, args[0], &length);
-    work->path.assign(path, path + length);
-  }
-  work->stamp = toText(d.env, args[1]);
-  work->fit = fitOf(d, args, 2);
-  return begin(d, std::move(work), nullptr, args[6]);
+// decodeJpegFiles(paths, stamps, short, aspect, cubic, limit, to, end, threads): a promise of [height, width, offset] of
+// each picture, or of null: it is not the regular file of that stamp, or use another way. Paths are text or bytes. The
+// pixels are written to the open file `to`, from where `end`, a BigInt64Array of one, says; others may move it too.
+napi_value decodeJpegFiles(Door& d, Args& args) {
+  auto job = std::make_unique<DecodingFiles>();
+  job->files = stamped(d.env, args[0], args[1]);
+  job->made.resize(job->files.size());
+  job->fit = fitOf(d, args, 2);
+  job->to = static_cast<int>(toNumber(d.env, args[6]));
+  size_t length;
+  job->end = elements<napi_bigint64_array, int64_t>(d.env, args[7], &length);
+  if (length != 1) throw std::runtime_error("expected an array of one");
+  job->threads = static_cast<size_t>(toNumber(d.env, args[8]));
+  job->keep(d.env, args[7]);
+  return begin(d.env, std::move(job));
+}
+
+// hashFiles(paths, stamps, threads): a promise of the sha256 of each file, as hexadecimal digits, or null as above.
+napi_value hashFiles(Door& d, Args& args) {
+  auto job = std::make_unique<Hashing>();
+  job->files = stamped(d.env, args[0], args[1]);
+  job->hashes.resize(job->files.size());
+  job->threads = static_cast<size_t>(toNumber(d.env, args[2]));
+  return begin(d.env, std::move(job));
 }
 
 }  // namespace
@@ -159,7 +331,8 @@ napi_value decodeJpegFile(Door& d, Args& args) {
 void definePictures(napi_env env, napi_value exports) {
   define(env, exports, "planJpeg", planJpeg);
   define(env, exports, "decodeJpeg", decodeJpeg);
-  define(env, exports, "decodeJpegFile", decodeJpegFile);
+  define(env, exports, "decodeJpegFiles", decodeJpegFiles);
+  define(env, exports, "hashFiles", hashFiles);
 }
 
 }  // namespace anneal

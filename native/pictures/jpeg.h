@@ -88,6 +88,14 @@ constexpr int kQuick = 10;
 constexpr uint8_t kZigzag[64] = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
                                  41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
                                  30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+// Where the values of a block lie, in zigzag order: row i beside row i + 4, value by value.
+struct Places {
+  uint8_t at[64] = {};
+  constexpr Places() {
+    for (int k = 0; k < 64; k++) at[k] = (kZigzag[k] >> 3 & 3) * 16 + (kZigzag[k] & 7) * 2 + (kZigzag[k] >> 5);
+  }
+};
+constexpr Places kPlaces;
 
 struct Huffman {
   bool given = false;
@@ -274,7 +282,7 @@ class Reader {
   bool quantisers(const uint8_t* body, int length) {
     for (; length >= 65; body += 65, length -= 65) {
       if (body[0] > 3) return false;  // of 16 bits, or no such table
-      for (int i = 0; i < 64; i++) quantiser_[body[0]][kZigzag[i]] = body[1 + i];
+      for (int i = 0; i < 64; i++) quantiser_[body[0]][i] = body[1 + i];
       quantised_ |= 1 << body[0];
     }
     return length == 0;
@@ -390,7 +398,7 @@ class Reader {
     if (size) c.last += bits.number(size);
     if (c.last < -2048 || c.last > 2047) return false;
     bool flat = true;
-    int beyond = 0, reach = 0;
+    int reach = 0;
     const Huffman& ac = *c.ac;
     for (int k = 1; k < 64; k++) {
       if (bits.count < 32) bits.fill();
@@ -412,35 +420,45 @@ class Reader {
         value = bits.number(size);
       }
       if (k > 63) return false;
-      if (flat) memset(values_, 0, sizeof values_), flat = false;
-      const int at = kZigzag[k];
-      value *= quantiser[at];
-      values_[at] = value;
-      beyond |= value + 2048;
-      reach |= at;
+      if (flat) {
+        for (I8& four : values_) four = I8{};
+        flat = false;
+      }
+      value *= quantiser[k];
+      put(kPlaces.at[k], value);
+      reach |= value ^ value >> 31;
     }
     const int dc = c.last * quantiser[0];
-    if ((beyond | (dc + 2048)) & ~4095) return false;  // twice what any picture of 8 bits has
+    reach |= dc ^ dc >> 31;
+    if (reach >= 2048) return false;  // twice what any picture of 8 bits has
     if (flat || c.block == 1) {
       const uint8_t grey = clip(((dc + 4) >> 3) + 128);
       for (int y = 0; y < c.block; y++) memset(to + static_cast<size_t>(y) * c.stride, grey, c.block);
       return true;
     }
-    values_[0] = dc;
-    if (c.block == 8)
-      reach & 36 ? whole<8>(to, c.stride) : whole<4>(to, c.stride);  // beyond the first four rows or columns?
-    else
-      reduced(to, c.stride, c.block);
+    put(0, dc);
+#ifdef __AVX2__
+    if (reach < 1024 && c.block >= 4) {  // else the first pass could leave 16 bits
+      c.block == 8 ? quick8(to, c.stride) : quick4(to, c.stride);
+      return true;
+    }
+#endif
+    c.block == 8 ? whole(to, c.stride) : reduced(to, c.stride, c.block);
     return true;
+  }
+
+  void put(int place, int value) {
+    const int16_t v = static_cast<int16_t>(value);
+    memcpy(reinterpret_cast<char*>(values_) + 2 * place, &v, 2);
+  }
+  void rows(I8 x[8]) const {
+    for (int i = 0; i < 4; i++) x[i] = (values_[i] << 16) >> 16, x[i + 4] = values_[i] >> 16;
   }
 
   static I8 odd(I8 x7, I8 x5, I8 x3, I8 x1, int a, int b, int c, int d) { return x7 * a + x5 * b + x3 * c + x1 * d; }
 
-  // One pass of the IDCT over eight columns at once, of which the first N rows are not zero; constants are of 13 bits
-  // (jidctint.c).
-  template <int N>
+  // One pass of the IDCT over eight columns at once; constants are of 13 bits (jidctint.c).
   static void pass(I8 x[8], int shift) {
-    if (N == 4) x[4] = x[5] = x[6] = x[7] = I8{};  // so the compiler leaves out what they would add
     const int half = 1 << (shift - 1);
     I8 z1 = (x[2] + x[6]) * 4433;
     const I8 t2 = z1 - x[6] * 15137, t3 = z1 + x[2] * 6270;
@@ -488,13 +506,12 @@ class Reader {
       x[i + 4] = ANNEAL_SHUFFLE(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
     }
   }
-  template <int N>
   void whole(uint8_t* to, int stride) {
-    I8 x[8]{};
-    memcpy(x, values_, N * sizeof x[0]);
-    pass<N>(x, 11);
+    I8 x[8];
+    rows(x);
+    pass(x, 11);
     transpose(x);
-    pass<N>(x, 18);
+    pass(x, 18);
     transpose(x);
     for (int y = 0; y < 8; y += 2) {
       const B16 rows = narrow(x[y] + 128, x[y + 1] + 128);
@@ -504,7 +521,7 @@ class Reader {
   }
   void reduced(uint8_t* to, int stride, int n) {
     I8 x[8];
-    memcpy(x, values_, sizeof x);
+    rows(x);
     n == 4 ? pass4(x, 12) : pass2(x, 13);
     for (int y = n; y < 8; y++) x[y] = I8{};
     transpose(x);
@@ -517,6 +534,86 @@ class Reader {
     }
   }
 
+#ifdef __AVX2__
+  // The same by products of 16 bits, two and their sum at once: to the bit, where no value leaves those.
+  using V = __m256i;
+  static V constant(int a, int b) { return _mm256_set1_epi32((a & 65535) | b << 16); }
+  static I8 sum(V values, int a, int b) { return (I8)_mm256_madd_epi16(values, constant(a, b)); }
+  static V twice(__m128i v) { return _mm256_broadcastsi128_si256(v); }
+
+  // Rows i beside i + 4 to rows, as `pass`.
+  static void quickPass(const V v[4], I8 x[8], int shift, int half) {
+    const I8 t0 = sum(v[0], 8192, 8192) + half, t1 = sum(v[0], 8192, -8192) + half;
+    const I8 t2 = sum(v[2], 4433, 4433 - 15137), t3 = sum(v[2], 4433 + 6270, 4433);
+    const I8 e0 = t0 + t3, e3 = t0 - t3, e1 = t1 + t2, e2 = t1 - t2;
+    constexpr int a = 9633, b = a - 16069, c = a - 3196;
+    const I8 o0 = sum(v[1], a - 7373, a) + sum(v[3], b, b + 2446 - 7373);
+    const I8 o1 = sum(v[1], c, c + 16819 - 20995) + sum(v[3], a - 20995, a);
+    const I8 o2 = sum(v[1], a, a - 20995) + sum(v[3], b + 25172 - 20995, b);
+    const I8 o3 = sum(v[1], c + 12299 - 7373, c) + sum(v[3], a, a - 7373);
+    x[0] = (e0 + o3) >> shift, x[7] = (e0 - o3) >> shift;
+    x[1] = (e1 + o2) >> shift, x[6] = (e1 - o2) >> shift;
+    x[2] = (e2 + o1) >> shift, x[5] = (e2 - o1) >> shift;
+    x[3] = (e3 + o0) >> shift, x[4] = (e3 - o0) >> shift;
+  }
+  // Two rows of eight, column i beside i + 4: four pairs of the first, four of the second.
+  static V pairs(I8 first, I8 second) {
+    const V words = _mm256_permute4x64_epi64(_mm256_packs_epi32((V)first, (V)second), 0xd8);
+    return _mm256_shuffle_epi8(words, twice(_mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15)));
+  }
+  static __m128i turned() { return _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15); }  // 4 x 4 bytes
+
+  void quick8(uint8_t* to, int stride) const {
+    V v[4], p[4], q[4];
+    memcpy(v, values_, sizeof v);
+    I8 x[8];
+    quickPass(v, x, 11, 1 << 10);
+    for (int i = 0; i < 4; i++) p[i] = pairs(x[i], x[i + 4]);
+    for (int i = 0; i < 4; i += 2)
+      q[i] = _mm256_unpacklo_epi32(p[i], p[i + 1]), q[i + 1] = _mm256_unpackhi_epi32(p[i], p[i + 1]);
+    for (int i = 0; i < 2; i++)
+      v[2 * i] = _mm256_unpacklo_epi64(q[i], q[i + 2]), v[2 * i + 1] = _mm256_unpackhi_epi64(q[i], q[i + 2]);
+    quickPass(v, x, 18, (1 << 17) + (128 << 18));
+    V half[2];  // four columns, of rows 0 to 3 and 4 to 7
+    for (int i = 0; i < 2; i++) {
+      const I8* y = x + 4 * i;
+      const V words[2] = {_mm256_packs_epi32((V)y[0], (V)y[1]), _mm256_packs_epi32((V)y[2], (V)y[3])};
+      half[i] = _mm256_shuffle_epi8(_mm256_packus_epi16(words[0], words[1]), twice(turned()));
+    }
+    // Rows 0 1 4 5 and 2 3 6 7.
+    const V rows[2] = {_mm256_unpacklo_epi32(half[0], half[1]), _mm256_unpackhi_epi32(half[0], half[1])};
+    for (int y = 0; y < 8; y++, to += stride)
+      memcpy(to, reinterpret_cast<const char*>(rows + (y >> 1 & 1)) + 16 * (y >> 2) + 8 * (y & 1), 8);
+  }
+  // As pass4 twice.
+  void quick4(uint8_t* to, int stride) const {
+    V v[4];
+    memcpy(v, values_, sizeof v);
+    const I8 t0 = sum(v[0], 16384, 0) + (1 << 11), t2 = sum(v[2], 15137, -6270);
+    const I8 a = sum(v[1], 8697, 11893) + sum(v[3], -17799, -1730), b = sum(v[1], 20995, -4926) + sum(v[3], 7373, -4176);
+    const V p = pairs((t0 + t2 + b) >> 12, (t0 - t2 - a) >> 12), q = pairs((t0 - t2 + a) >> 12, (t0 + t2 - b) >> 12);
+    const V low = _mm256_permute4x64_epi64(_mm256_unpacklo_epi32(p, q), 0xd8);   // columns 0 | 1
+    const V high = _mm256_permute4x64_epi64(_mm256_unpackhi_epi32(p, q), 0xd8);  // columns 2 | 3
+    const auto sums = [](V values, int a, int b, int c, int d) {
+      return _mm256_madd_epi16(values, _mm256_blend_epi32(constant(a, b), constant(c, d), 0xf0));
+    };
+    // t0 + t2 | a and t0 - t2 | b
+    const V plus = _mm256_add_epi32(sums(low, 16384, 0, 8697, 11893), sums(high, 15137, -6270, -17799, -1730));
+    const V minus = _mm256_add_epi32(sums(low, 16384, 0, 20995, -4926), sums(high, -15137, 6270, 7373, -4176));
+    const auto low4 = [](V v) { return _mm256_castsi256_si128(v); };
+    const auto high4 = [](V v) { return _mm256_extracti128_si256(v, 1); };
+    const __m128i half = _mm_set1_epi32((1 << 18) + (128 << 19));
+    const __m128i s = _mm_add_epi32(low4(plus), half), d = _mm_add_epi32(low4(minus), half);
+    const __m128i e = high4(plus), f = high4(minus);
+    const __m128i y[4] = {_mm_add_epi32(s, f), _mm_add_epi32(d, e), _mm_sub_epi32(d, e), _mm_sub_epi32(s, f)};
+    const __m128i first = _mm_packs_epi32(_mm_srai_epi32(y[0], 19), _mm_srai_epi32(y[1], 19));
+    const __m128i last = _mm_packs_epi32(_mm_srai_epi32(y[2], 19), _mm_srai_epi32(y[3], 19));
+    const __m128i bytes = _mm_packus_epi16(first, last);
+    const __m128i block = _mm_shuffle_epi8(bytes, turned());
+    for (int y = 0; y < 4; y++, to += stride) memcpy(to, reinterpret_cast<const char*>(&block) + 4 * y, 4);
+  }
+#endif
+
   const uint8_t *at_, *end_;
   int interval_ = 0, across_ = 1, down_ = 1;
   bool jfif_ = false, exif_ = false;
@@ -524,7 +621,7 @@ class Reader {
   unsigned quantised_ = 0;
   uint8_t quantiser_[4][64];
   Huffman tables_[2][4];
-  alignas(32) int32_t values_[64];
+  I8 values_[4];
 };
 
 // --- from planes to rows of RGB

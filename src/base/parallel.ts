@@ -23,3 +23,23 @@ export async function inParallel(
   const ended = await Promise.allSettled(Array.from({ length: Math.min(width, count) }, lane))
   for (const lane of ended) if (lane.status === 'rejected') throw lane.reason
 }
+
+/** How work that the addon does is dealt out: `width` jobs at a time, each of up to `most` things for each of its
+ *  `threads`, which together are as many as the cores; few enough in a job that no core waits long at the end. */
+export function dealt(
+  count: number,
+  most: number,
+  { cores = availableParallelism(), nodes = Number(process.env.UV_THREADPOOL_SIZE) || 4 } = {},
+): { jobs: [from: number, to: number][]; threads: number; width: number } {
+  const threads = Math.ceil(cores / nodes)
+  const width = Math.min(cores, nodes) + spare
+  const size = Math.max(1, Math.min(most * threads, Math.floor(count / (4 * width))))
+  const jobs = Array.from({ length: Math.ceil(count / size) }, (_, i): [number, number] => [
+    i * size,
+    Math.min(count, (i + 1) * size),
+  ])
+  return { jobs, threads, width }
+}
+
+/** Jobs in flight beyond the threads: they are begun and ended while others go on. */
+const spare = 2

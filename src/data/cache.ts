@@ -1,13 +1,12 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { withLock } from '../base/lock.ts'
-import { inParallel } from '../base/parallel.ts'
+import { dealt, inParallel } from '../base/parallel.ts'
 import { BufferPool } from '../base/pool.ts'
-import { decodeJpegFile } from '../torch/index.ts'
+import { decodeJpegFiles, type StampedFile, type WrittenRgb } from '../torch/index.ts'
 import {
   type ChannelOptions,
   DECODER_VERSION,
@@ -16,6 +15,7 @@ import {
   decodeBands,
   fileReason,
   filesOf,
+  pathOf,
   readPicture,
 } from './decode.ts'
 import { type ContentHash, hashOf, sha256 } from './hashes.ts'
@@ -40,8 +40,8 @@ export interface Content extends Place, ContentHash {}
 /** The longest side kept, in short sides. */
 export const ASPECT = 2
 
-/** Pictures in flight beyond the cores: some are read, checked or written while others decode. */
-const spare = 2
+/** The most pictures that a thread decodes in one job. */
+const most = 8
 
 /** How often the room left on the disk is looked at, in pictures. */
 const spaceEvery = 64
@@ -96,32 +96,44 @@ async function build(
     aspect: ASPECT,
   }
   const pool = new BufferPool()
-  let [end, done] = [0, 0]
-  const needed = () => (end / Math.max(1, done)) * (contents.length - done)
+  const end = new BigInt64Array(1) // moved on by the addon's threads too
+  const bytes = () => Number(Atomics.load(end, 0))
+  let done = 0
+  const needed = () => (bytes() / Math.max(1, done)) * (contents.length - done)
+  const keep = async (i: number, written: WrittenRgb | undefined) => {
+    const { hash } = contents[i]!
+    const made = written ?? older.take(hash) ?? (await decodeContent(contents[i]!, decoding, pool))
+    if ('reason' in made) rows[i] = { hash, reason: made.reason }
+    else if ('offset' in made) rows[i] = { hash, ...made }
+    else {
+      const data = new Uint8Array(made.data.buffer, made.data.byteOffset, made.data.byteLength)
+      const unit = made.data.BYTES_PER_ELEMENT
+      const offset = Math.ceil(Number(Atomics.add(end, 0, BigInt(data.length + unit - 1))) / unit) * unit
+      rows[i] = rowOf(hash, offset, made)
+      await writeAll(file, data, offset)
+      pool.give(data)
+    }
+    if (++done % spaceEvery === 0) await checkSpace(folder, needed())
+    onProgress?.(done, contents.length)
+  }
+  const { jobs, threads, width } = dealt(contents.length, most)
+  const target = { to: file.fd, end, threads }
   try {
     await inParallel(
-      contents.length,
-      async i => {
-        const { hash } = contents[i]!
-        const made = older.take(hash) ?? (await decodeContent(contents[i]!, decoding, pool))
-        if ('reason' in made) rows[i] = { hash, reason: made.reason }
-        else {
-          const data = new Uint8Array(made.data.buffer, made.data.byteOffset, made.data.byteLength)
-          const offset = Math.ceil(end / made.data.BYTES_PER_ELEMENT) * made.data.BYTES_PER_ELEMENT
-          rows[i] = rowOf(hash, offset, made)
-          end = offset + data.length
-          await writeAll(file, data, offset)
-          pool.give(data)
-        }
-        if (++done % spaceEvery === 0) await checkSpace(folder, needed())
-        onProgress?.(done, contents.length)
+      jobs.length,
+      async at => {
+        const [from, to] = jobs[at]!
+        const files = contents.slice(from, to).map(c => (older.has(c.hash) ? noFile : jpegFile(c, decoding)))
+        const written = await decodeJpegFiles(files, { ...decoding, limit: LIMIT_INPUT_PIXELS }, target)
+        for (let i = from; i < to; i++) await keep(i, written[i - from])
       },
-      { signal, width: availableParallelism() + spare },
+      { signal, width },
     )
+    await file.truncate(bytes())
     await file.sync()
     await file.close()
     await rename(temp, `${base}.bin`)
-    writeAtomic(`${base}.json`, JSON.stringify({ version: 1, bytes: end, rows } satisfies StoreIndex))
+    writeAtomic(`${base}.json`, JSON.stringify({ version: 1, bytes: bytes(), rows } satisfies StoreIndex))
     older.removeSuperseded()
   } catch (error) {
     await file.close().catch(() => {})
@@ -145,21 +157,19 @@ function rowOf(hash: string, offset: number, { data, height, width, channels = 3
   }
 }
 
+/** A file for `decodeJpegFiles`; for what is none for it, no file at all. */
+const jpegFile = (content: Content, { channels }: ChannelOptions): StampedFile =>
+  content.stamp !== undefined && !content.bands && channels !== 'keep' && /\.jpe?g$/i.test(content.file)
+    ? { path: pathOf(content), stamp: content.stamp }
+    : noFile
+const noFile: StampedFile = { path: '', stamp: '' }
+
 async function decodeContent(
-  content: Content,
+  { hash, ...place }: Content,
   options: DecodeOptions & { short: number; aspect: number },
   pool: BufferPool,
 ): Promise<Decoded | { reason: string }> {
-  const { hash, stamp, ...place } = content
   const room = (bytes: number) => pool.rent(bytes)
-  if (stamp !== undefined && !place.bands && options.channels !== 'keep' && /\.jpe?g$/i.test(place.file)) {
-    const { short, aspect } = options
-    const most = room(3 * short * Math.floor(short * aspect))
-    const path = place.raw ? Buffer.from(place.raw) : place.file
-    const made = await decodeJpegFile(path, stamp, { ...options, limit: LIMIT_INPUT_PIXELS }, most)
-    if (made) return made
-    pool.give(most)
-  }
   const contents: Uint8Array[] = []
   for (const part of filesOf(place))
     contents.push(
@@ -215,6 +225,7 @@ function olderStores(folder: string, kind: string, wanted: ReadonlySet<string>) 
     if (shared.length >= 0.9 * index.rows.length) superseded.push(base)
   }
   return {
+    has: (hash: string) => held.has(hash),
     take(hash: string): Decoded | { reason: string } | undefined {
       const found = held.get(hash)
       return found && ('reason' in found.row ? found.row : readRow(found.fd, found.row))

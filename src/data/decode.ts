@@ -118,12 +118,15 @@ async function withReason<T>(work: () => Promise<T>, before = ''): Promise<T> {
 /** The files of a picture: one, or one a group of channels. */
 export const filesOf = (place: Place): readonly Place[] => [place, ...(place.bands ?? [])]
 
+/** The path to open it by. */
+export const pathOf = ({ file, raw }: Place): string | Buffer => (raw ? Buffer.from(raw) : file)
+
 /** Reads a whole regular file, into memory from `room`; a FIFO or device is refused without waiting on it. */
 export async function readPicture(
-  { file, raw }: Place,
+  place: Place,
   room: (bytes: number) => Uint8Array = Buffer.allocUnsafeSlow,
 ): Promise<Uint8Array> {
-  const handle = await open(raw ? Buffer.from(raw) : file, constants.O_RDONLY | constants.O_NONBLOCK)
+  const handle = await open(pathOf(place), constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     const stat = await handle.stat()
     if (!stat.isFile()) throw new AnnealError('it is no regular file')

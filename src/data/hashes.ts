@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, realpathSync, statSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
-import { inParallel } from '../base/parallel.ts'
+import { dealt, inParallel } from '../base/parallel.ts'
 import { BufferPool } from '../base/pool.ts'
-import { fileReason, filesOf, readPicture } from './decode.ts'
+import { hashFiles } from '../torch/index.ts'
+import { fileReason, filesOf, pathOf, readPicture } from './decode.ts'
 import { writeError } from './space.ts'
 import type { Place } from './types.ts'
 
@@ -18,8 +18,8 @@ export interface Failure {
 /** A file changed within this time of being hashed could change again without its time stamps showing it. */
 const settled = 2000
 
-/** Files in flight beyond the cores: some are opened and closed while others are read. */
-const spare = 2
+/** The most files that a thread reads and hashes in one job. */
+const most = 16
 
 /** What a picture's file holds. */
 export interface ContentHash {
@@ -55,30 +55,36 @@ export async function contentHashes(
       known.push([name, row.stamp, row.hash])
     } else missing.push(i)
   })
-  await inParallel(
-    missing.length,
-    async at => {
-      const i = missing[at]!
-      const place = places[i]!
-      const parts: string[] = []
-      try {
-        for (const part of filesOf(place)) {
-          const bytes = await readPicture(part, room)
-          parts.push(sha256(bytes))
-          pool.give(bytes)
-        }
-        const hash = joined(parts)
-        const { text: stamp, changed } = stamps[i]!
-        const rests = changed < start - settled
-        hashes[i] = rests ? { hash, stamp } : { hash }
-        if (rests) known.push([nameOf(place), stamp, hash])
-      } catch (error) {
-        const kind = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'missing' : 'unreadable'
-        const which = parts.length > 0 ? `${filesOf(place)[parts.length]!.file}: ` : ''
-        hashes[i] = { kind, reason: `${which}${fileReason(error)}` }
+  const hashOne = async (i: number, quick: string | undefined) => {
+    const place = places[i]!
+    const parts: string[] = []
+    try {
+      for (const part of quick ? [] : filesOf(place)) {
+        const bytes = await readPicture(part, room)
+        parts.push(sha256(bytes))
+        pool.give(bytes)
       }
+      const hash = quick ?? joined(parts)
+      const { text: stamp, changed } = stamps[i]!
+      const rests = changed < start - settled
+      hashes[i] = rests ? { hash, stamp } : { hash }
+      if (rests) known.push([nameOf(place), stamp, hash])
+    } catch (error) {
+      const kind = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'missing' : 'unreadable'
+      const which = parts.length > 0 ? `${filesOf(place)[parts.length]!.file}: ` : ''
+      hashes[i] = { kind, reason: `${which}${fileReason(error)}` }
+    }
+  }
+  const { jobs, threads, width } = dealt(missing.length, most)
+  await inParallel(
+    jobs.length,
+    async at => {
+      const numbers = missing.slice(...jobs[at]!)
+      const files = numbers.map(i => ({ path: pathOf(places[i]!), stamp: stamps[i]!.text }))
+      const quick = await hashFiles(files, threads)
+      for (const [at, i] of numbers.entries()) await hashOne(i, quick[at])
     },
-    { signal, width: availableParallelism() + spare },
+    { signal, width },
   )
   if (missing.length === 0 && known.length === table.size) return hashes
   try {
@@ -108,9 +114,9 @@ function stampOf(place: Place): { text: string; changed: number } {
   return { text: stamps.map(({ text }) => text).join(' '), changed: Math.max(...stamps.map(({ changed }) => changed)) }
 }
 
-function fileStamp({ file, raw }: Place): { text: string; changed: number } {
+function fileStamp(place: Place): { text: string; changed: number } {
   try {
-    const { size, ino, mtimeMs, mtimeNs, ctimeMs, ctimeNs } = statSync(raw ? Buffer.from(raw) : file, { bigint: true })
+    const { size, ino, mtimeMs, mtimeNs, ctimeMs, ctimeNs } = statSync(pathOf(place), { bigint: true })
     return { text: `${size} ${ino} ${mtimeNs} ${ctimeNs}`, changed: Math.max(Number(ctimeMs), Number(mtimeMs)) }
   } catch {
     return { text: '', changed: Number.POSITIVE_INFINITY } // reading it will tell why

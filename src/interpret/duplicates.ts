@@ -187,11 +187,13 @@ function greyGrid(picture: Picture): Float64Array {
   const { data, height, width } = preview(picture)
   const sums = new Float64Array(72)
   const counts = new Float64Array(72)
-  for (let y = 0, p = 0; y < height; y++)
-    for (let x = 0; x < width; x++, p += 3) {
-      const cell = Math.floor((y * 8) / height) * 9 + Math.floor((x * 9) / width)
-      sums[cell]! += 0.299 * data[p]! + 0.587 * data[p + 1]! + 0.114 * data[p + 2]!
-      counts[cell]!++
+  const ends = Array.from({ length: 9 }, (_, c) => Math.ceil(((c + 1) * width) / 9))
+  for (let y = 0, x = 0, p = 0; y < height; y++, x = 0)
+    for (let c = 0, cell = Math.floor((y * 8) / height) * 9; c < 9; c++, cell++) {
+      counts[cell]! += ends[c]! - x
+      let sum = sums[cell]!
+      for (; x < ends[c]!; x++, p += 3) sum += 0.299 * data[p]! + 0.587 * data[p + 1]! + 0.114 * data[p + 2]!
+      sums[cell] = sum
     }
   return sums.map((s, i) => s / Math.max(1, counts[i]!))
 }

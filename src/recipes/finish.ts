@@ -24,12 +24,12 @@ export type FinishedFacts = Omit<RunResult, 'run' | 'model' | 'classes' | 'epoch
 export async function finish(
   prepared: Prepared,
   context: Context,
-  { stages, best }: { stages: readonly StageResult[]; best: Best },
+  { stages, best, evaluated }: { stages: readonly StageResult[]; best: Best; evaluated: Evaluation | undefined },
 ): Promise<FinishedFacts> {
   const { session, options, signal } = context
   const { task, classes, objective, net, source } = prepared
   const learn = evaluator(prepared)
-  const plain = await learn.validate(source('valid'), { signal })
+  const plain = evaluated ?? (await learn.validate(source('valid'), { signal }))
   const { temperature, calibration } = calibrate(session, prepared, plain)
   const calibrated = { ...plain, probabilities: atTemperature(prepared, plain, temperature) }
   const thresholds =

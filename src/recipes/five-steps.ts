@@ -1,6 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import type { ClassCount, Split } from '../data/index.ts'
 import { type RunResult, writeSeen } from '../runs/index.ts'
+import type { Evaluation } from '../train/evaluate.ts'
 import { saveModel } from '../train/saved.ts'
 import { readWeights } from '../weights/index.ts'
 import type { Best } from './best.ts'
@@ -48,6 +49,7 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   const stem = (path: { weights: string }) => path.weights.replace(/\.safetensors$/, '')
   const done: StageResult[] = []
   let best: Best | undefined
+  let evaluated: Evaluation | undefined // how the best weights validated, where they did so in this process
   let prepared = first
   for (const [stage, size] of first.sizes.entries()) {
     const known = session.known(`stage ${stage}`) as StageResult | undefined
@@ -62,8 +64,10 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
       session.know('at', stage)
       session.checkpoint({ step: done.at(-1)!.step, epoch: done.at(-1)!.epochs, tensors: netTensors(first) })
     }
-    const keepBest = (b: Best) =>
+    const keepBest = (b: Best, how?: Evaluation) => {
       saveModel(stem(bestPath), prepared.net.net.stateDict(), modelCard(prepared, context.options, cardMetrics(b)))
+      evaluated = how
+    }
     const result = await trainStage(prepared, context, { stage, before: done.at(-1), best, keepBest, clock })
     session.know(`stage ${stage}`, result)
     done.push(result)
@@ -77,8 +81,10 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
   )
   prepared = await first.at(best!.size)
   prepared.net.net.loadStateDict(readWeights(bestPath.weights))
-  prepared = await atTestSize(prepared, context)
-  const facts = await finish(prepared, context, { stages: done, best: best! })
+  const tested = await atTestSize(prepared, context)
+  if (tested !== prepared) evaluated = undefined
+  prepared = tested
+  const facts = await finish(prepared, context, { stages: done, best: best!, evaluated })
   clock.lap('report')
   const result: RunResult = {
     run: session.run.dir,

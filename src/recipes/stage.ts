@@ -1,4 +1,5 @@
 import type { Tensor } from '../torch/index.ts'
+import type { Evaluation } from '../train/evaluate.ts'
 import { said } from '../train/objective.ts'
 import type { StoredTensor } from '../weights/index.ts'
 import { type Best, validated } from './best.ts'
@@ -17,7 +18,7 @@ export interface StageOptions {
   before?: StageResult | undefined
   /** The best weights of all sizes so far. */
   best?: Best | undefined
-  keepBest(best: Best): void
+  keepBest(best: Best, evaluated?: Evaluation): void
   clock: Stopwatch
 }
 
@@ -37,8 +38,8 @@ export async function trainStage(
   const headKnown = session.known(phase('head')) !== undefined
   const place = { epoch: before?.epochs ?? 0, size }
   // Of several sizes the best weights stay, the later ones where they are as good.
-  const offer = (found: Best) => {
-    if (!best || found.score >= best.score) keepBest(found)
+  const offer = (found: Best, evaluated?: Evaluation) => {
+    if (!best || found.score >= best.score) keepBest(found, evaluated)
   }
   const head = await session.once(phase('head'), () =>
     trainHead(prepared, context, {

@@ -3,6 +3,7 @@ import { option, setting } from '../base/options.ts'
 import { fromArray, type Tensor } from '../torch/index.ts'
 import { advise, type EpochLosses } from '../train/advise.ts'
 import type { Callback, EpochInfo } from '../train/callback.ts'
+import type { Evaluation } from '../train/evaluate.ts'
 import { type FitProgress, Learner } from '../train/learner.ts'
 import { said } from '../train/objective.ts'
 import { mixedSource } from '../train/source.ts'
@@ -45,7 +46,7 @@ export interface WholeOptions {
   until: number
   /** Where an interrupted phase goes on. */
   from?: { state: WholeState; tensors: ReadonlyMap<string, StoredTensor> } | undefined
-  keepBest(best: Best): void
+  keepBest(best: Best, evaluated: Evaluation | undefined): void
 }
 
 /** The budget of the whole net where none is given: four cycles of two. */
@@ -152,7 +153,7 @@ export async function trainWhole(
       state.epochsDone++
       state.slowest = Math.max(state.slowest, info.seconds)
       state.history.push({ trainLoss: info.trainLoss, validLoss: info.validLoss })
-      if (state.best.epoch === info.epoch) await learn.averaged(() => keepBest(state.best))
+      if (state.best.epoch === info.epoch) await learn.averaged(() => keepBest(state.best, learn.evaluated))
     },
     onBatchEnd() {
       if (performance.now() - saved < checkpointSeconds * 1000) return

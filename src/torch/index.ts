@@ -9,7 +9,15 @@ export * from './library.ts'
 export type { TensorArray } from './native.ts'
 export * as nn from './nn/index.ts'
 export * as optim from './optim/index.ts'
-export { decodeJpeg, decodeJpegFile, type JpegFit, type Rgb } from './pictures.ts'
+export {
+  decodeJpeg,
+  decodeJpegFiles,
+  hashFiles,
+  type JpegFit,
+  type Rgb,
+  type StampedFile,
+  type WrittenRgb,
+} from './pictures.ts'
 export { defaultGenerator, generator, manualSeed } from './random.ts'
 export { type HoldsTensors, keep, liveTensors, scope, tensors } from './scope.ts'
 export type { BackwardOptions, DType, Layer, MemoryFormat, Scalar } from './tensor.ts'

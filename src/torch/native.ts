@@ -41,11 +41,12 @@ export interface Native {
   retainGrad(t: Tensor): void
   planJpeg(bytes: Uint8Array, ...fit: NativeFit): Size | null
   decodeJpeg(bytes: Uint8Array, ...fit: [...NativeFit, out: Uint8Array]): Promise<Size | null>
-  decodeJpegFile(
-    path: string | Uint8Array,
-    stamp: string,
-    ...fit: [...NativeFit, out: Uint8Array]
-  ): Promise<Size | null>
+  decodeJpegFiles(
+    paths: (string | Uint8Array)[],
+    stamps: string[],
+    ...fit: [...NativeFit, to: number, end: BigInt64Array, threads: number]
+  ): Promise<([...Size, offset: number] | null)[]>
+  hashFiles(paths: (string | Uint8Array)[], stamps: string[], threads: number): Promise<(string | null)[]>
   setThreads(n: number): void
   threads(): number
   version(): string

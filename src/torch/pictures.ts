@@ -35,16 +35,36 @@ export async function decodeJpeg(
   return (await native.decodeJpeg(bytes, ...numbers(fit), data)) ? { data, height, width } : undefined
 }
 
-/** The same of a file that is still the one of that stamp: its size, inode and times of change, as `hashes.ts` writes
- *  them. The path is text, or bytes where it is no UTF-8. `data` is a part of `room`, which must be large enough for any. */
-export async function decodeJpegFile(
-  path: string | Uint8Array,
-  stamp: string,
+/** A picture of 8-bit RGB in a file: where it begins, [height, width, 3]. */
+export interface WrittenRgb {
+  offset: number
+  height: number
+  width: number
+}
+
+/** A file by its path (bytes where that is no UTF-8) and its stamp: size, inode and times of change, as `hashes.ts`
+ *  writes them. */
+export interface StampedFile {
+  path: string | Uint8Array
+  stamp: string
+}
+
+const paths = (files: readonly StampedFile[]) => files.map(file => file.path)
+const stamps = (files: readonly StampedFile[]) => files.map(file => file.stamp)
+
+/** The same of files that are still those of their stamps, by `threads` at once. The pixels go to the open file `to`, from
+ *  where `end` says, which moves on; others may move it meanwhile too, by `Atomics`. */
+export async function decodeJpegFiles(
+  files: readonly StampedFile[],
   fit: JpegFit,
-  room: Uint8Array,
-): Promise<Rgb | undefined> {
-  const size = await native.decodeJpegFile(path, stamp, ...numbers(fit), room)
-  if (!size) return undefined
-  const [height, width] = size
-  return { data: room.subarray(0, height * width * 3), height, width }
+  { to, end, threads = 1 }: { to: number; end: BigInt64Array; threads?: number },
+): Promise<(WrittenRgb | undefined)[]> {
+  const made = await native.decodeJpegFiles(paths(files), stamps(files), ...numbers(fit), to, end, threads)
+  return made.map(row => (row ? { offset: row[2], height: row[0], width: row[1] } : undefined))
+}
+
+/** The sha256 of each file that is still the one of its stamp, as 64 hexadecimal digits; of none where the processor has
+ *  no instructions for it. */
+export async function hashFiles(files: readonly StampedFile[], threads = 1): Promise<(string | undefined)[]> {
+  return (await native.hashFiles(paths(files), stamps(files), threads)).map(hash => hash ?? undefined)
 }

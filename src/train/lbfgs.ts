@@ -74,8 +74,8 @@ function towardsMinimum(
     for (let i = 0; i < q.length; i++) q[i]! *= scale
   }
   for (const [k, { s, y, rho }] of steps.entries()) {
-    const beta = rho * dot(y, q)
-    for (let i = 0; i < q.length; i++) q[i]! += (alphas[k]! - beta) * s[i]!
+    const by = alphas[k]! - rho * dot(y, q)
+    for (let i = 0; i < q.length; i++) q[i]! += by * s[i]!
   }
   return q
 }

@@ -132,6 +132,8 @@ export class Learner {
   /** Epochs and steps so far, over all fits. */
   epoch = 0
   step = 0
+  /** How the last epoch of a fit validated. */
+  evaluated: Evaluation | undefined
   #frozen: boolean[]
   #optimizer: optim.Optimizer | undefined
   #progress: FitProgress | undefined
@@ -321,6 +323,7 @@ export class Learner {
       began = performance.now()
     }
     const evaluated = this.valid?.count ? await this.averaged(() => this.validate(this.valid, { signal })) : undefined
+    this.evaluated = evaluated
     clock()
     this.epoch = epoch
     return {
