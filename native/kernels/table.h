@@ -1,4 +1,5 @@
 #pragma once
+#include "body.h"
 #include "coins.h"
 #include "depthwise.h"
 #include "normalise.h"
@@ -12,7 +13,7 @@ template <class T>
 Kernels<T> tableOf() {
   constexpr bool wide = sizeof(T) == 4;
   return {packedSize<T>, packWeights<T>, pointwise<T>,     pointwiseGrad<T>, depthwise<T>,               depthwiseGrad<T>,
-          moments<T>,    normalise<T>,   normaliseSums<T>, normaliseGrad<T>, wide ? viewBatch : nullptr, wide ? coins : nullptr};
+          moments<T>,    normalise<T>,   normaliseSums<T>, normaliseGrad<T>, body<T>,                    wide ? viewBatch : nullptr, wide ? coins : nullptr};
 }
 
 }  // namespace
