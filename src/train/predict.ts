@@ -3,7 +3,7 @@ import { loadPicture, type Picture, type Place } from '../data/index.ts'
 import { autocast, noGrad, scope, stack, type Tensor } from '../torch/index.ts'
 import { applyTemperature, toLogits } from './metrics.ts'
 import type { Precision } from './network.ts'
-import { cardObjective, decodedAs, type LoadedModel, type Member, type ModelCard } from './saved.ts'
+import { cardObjective, decodedAs, type LoadedModel, type Member, type ModelCard, precisionOf } from './saved.ts'
 
 /** What the net makes of one picture. */
 export interface Prediction {
@@ -23,6 +23,7 @@ export interface Prediction {
 /** How pictures go through the net; with `onError` a bad one does not end it. */
 export interface PredictOptions {
   batchSize?: number
+  /** The type of products. Default: the one the net was validated in, where this machine has instructions for it. */
   precision?: Precision
   device?: string
   onError?: (file: string, error: Error) => void
@@ -33,7 +34,7 @@ export interface PredictOptions {
 export async function* predictFiles(
   { members, card }: LoadedModel,
   files: Iterable<string | Place>,
-  { batchSize = 32, precision = 'float32', device, onError }: PredictOptions = {},
+  { batchSize = 32, device, precision = precisionOf(card, device), onError }: PredictOptions = {},
 ): AsyncGenerator<Prediction> {
   const { classes } = card
   for (const { network } of members) network.net.eval()
