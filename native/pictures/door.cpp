@@ -61,7 +61,8 @@ napi_value sizeOf(napi_env env, bool done, const Plan& plan) {
 }
 
 #if defined(__linux__)
-// The bytes of a regular file of that stamp (src/data/hashes.ts), in memory of this thread; empty for any other.
+// The bytes of a regular file of that stamp (src/data/hashes.ts; of any where it is empty), in memory of this thread; empty
+// for any other.
 std::vector<uint8_t>& contentOf(const Work& work) {
   static thread_local std::vector<uint8_t> content;
   content.clear();
@@ -72,7 +73,7 @@ std::vector<uint8_t>& contentOf(const Work& work) {
     const auto nanoseconds = [](const timespec& t) { return std::to_string(t.tv_sec * 1000000000LL + t.tv_nsec); };
     const auto stamp = std::to_string(s.st_size) + ' ' + std::to_string(s.st_ino) + ' ' + nanoseconds(s.st_mtim) + ' ' +
                        nanoseconds(s.st_ctim);
-    if (stamp == work.stamp) {
+    if (work.stamp.empty() || stamp == work.stamp) {
       content.resize(s.st_size);
       if (read(file, content.data(), content.size()) != s.st_size) content.clear();
     }
@@ -139,7 +140,7 @@ napi_value decodeJpeg(Door& d, Args& args) {
 }
 
 // decodeJpegFile(path, stamp, short, aspect, cubic, limit, out): the same of a file; null too where it is not the regular
-// file of that stamp. The path is text or bytes.
+// file of that stamp; an empty one is any file's. The path is text or bytes.
 napi_value decodeJpegFile(Door& d, Args& args) {
   auto work = std::make_unique<Work>();
   if (typeOf(d.env, args[0]) == napi_string) {

@@ -36,14 +36,14 @@ export async function decodeJpeg(
 }
 
 /** The same of a file that is still the one of that stamp: its size, inode and times of change, as `hashes.ts` writes
- *  them. The path is text, or bytes where it is no UTF-8. `data` is a part of `room`, which must be large enough for any. */
+ *  them; without one, of whatever is there. The path is text, or bytes where it is no UTF-8. `data` is a part of `room`, which must be large enough for any. */
 export async function decodeJpegFile(
   path: string | Uint8Array,
-  stamp: string,
+  stamp: string | undefined,
   fit: JpegFit,
   room: Uint8Array,
 ): Promise<Rgb | undefined> {
-  const size = await native.decodeJpegFile(path, stamp, ...numbers(fit), room)
+  const size = await native.decodeJpegFile(path, stamp ?? '', ...numbers(fit), room)
   if (!size) return undefined
   const [height, width] = size
   return { data: room.subarray(0, height * width * 3), height, width }
