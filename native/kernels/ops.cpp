@@ -492,8 +492,9 @@ class Ready {
       parts_.push_back(p);
     }
   }
-  bool isOf(const Layer& tensors) const {
-    return tensors.size() == key_.size() && reinterpret_cast<int64_t>(tensors[0].unsafeGetTensorImpl()) == key_[0][0];
+  // Whether one of these tensors, or of none that are left, is of no more use.
+  bool isOver(const Layer& now) const {
+    return owners_[0].expired() || reinterpret_cast<int64_t>(now[0].unsafeGetTensorImpl()) == key_[0][0];
   }
   bool serves(const Layer& tensors, const std::vector<int64_t>& form, double eps) const {
     if (kernels_ != &use<T>() || eps != eps_ || form != form_ || keyOf(tensors) != key_) return false;
@@ -577,9 +578,8 @@ std::shared_ptr<const Ready<T>> readyBody(const Layer& tensors, const std::vecto
       std::rotate(i, i + 1, kept.end());
       return kept.back();
     }
-  // One of the same tensors is of no more use.
-  kept.erase(std::remove_if(kept.begin(), kept.end(), [&](const auto& r) { return r->isOf(tensors); }), kept.end());
-  if (kept.size() == 8) kept.erase(kept.begin());
+  kept.erase(std::remove_if(kept.begin(), kept.end(), [&](const auto& r) { return r->isOver(tensors); }), kept.end());
+  if (kept.size() == 32) kept.erase(kept.begin());
   kept.push_back(std::make_shared<const Ready<T>>(tensors, form, eps));
   return kept.back();
 }
