@@ -1,24 +1,36 @@
 // Blocks of a mobile net for prediction. What is wide is made some channels at a time, a few rows of them, and goes through
 // the depthwise convolution from there; BatchNorm, ReLU6 and the residual sum are done on sums while they are in registers.
 #pragma once
+#include <atomic>
+#include <thread>
+
 #include "depthwise.h"
 #include "pointwise.h"
 
 namespace anneal::kernels {
 namespace {
 
-// Who works on one picture: all threads, or one.
-struct Team {
-  int rank, size;
-  void wait() const {
-    if (size > 1) {
-#pragma omp barrier
+// One piece of work after another that a picture needs, each in parts. Who is free takes the next part, and who comes late
+// finds none left: other work on a core holds nobody up for longer than a part. Any share of them gives the same bits.
+struct Phase {
+  std::atomic<int> next{0}, done{0};
+};
+struct Team {  // all threads, or one
+  int size;
+  Phase* phases;
+  template <class F>
+  void each(int parts, F f) {
+    if (size == 1) {
+      for (int i = 0; i < parts; i++) f(i);
+      return;
     }
-  }
-  void share(long count, long unit, long* from, long* to) const {
-    const long units = (count + unit - 1) / unit;
-    *from = std::min(count, units * rank / size * unit);
-    *to = std::min(count, units * (rank + 1) / size * unit);
+    Phase& phase = *phases++;
+    for (int i; (i = phase.next.fetch_add(1, std::memory_order_relaxed)) < parts;) {
+      f(i);
+      phase.done.fetch_add(1, std::memory_order_release);
+    }
+    for (int turns = 0; phase.done.load(std::memory_order_acquire) < parts; turns++)
+      turns < 4000 ? _mm_pause() : std::this_thread::yield();
   }
 };
 
@@ -95,15 +107,14 @@ void deepRows(const Part& p, const void* x, int channel, int from, int to, T* ou
   }
 }
 
-// The team's share of the depthwise output: channels, kColumns sixteens at a time, times rows
+// The depthwise output: channels, kColumns sixteens at a time, and where they are few, some rows of them
 template <class T, int K, int S_>
-void deepShare(const Part& p, const void* x, T* out, const Team& team) {
+void deepShare(const Part& p, const void* x, T* out, Team& team) {
   const int sixteens = up(p.deep.c, 16) / 16, groups = (sixteens + kColumns - 1) / kColumns, h = p.deep.oh;
-  long at, end;
-  team.share(static_cast<long>(groups) * h, 1, &at, &end);
-  while (at < end) {
-    const int group = static_cast<int>(at / h), from = static_cast<int>(at % h);
-    const int to = static_cast<int>(std::min<long>(h, from + end - at));
+  int bands = 1;
+  while (team.size > 1 && bands < h / 4 && (groups * bands < 3 * team.size || groups * bands % team.size)) bands++;
+  team.each(groups * bands, [&](int i) {
+    const int group = i / bands, from = h * (i % bands) / bands, to = h * (i % bands + 1) / bands;
     const int wide = std::min(kColumns, sixteens - group * kColumns), channel = group * kColumns * 16;
     if (wide == kColumns)
       deepRows<T, K, S_, kColumns>(p, x, channel, from, to, out);
@@ -111,8 +122,7 @@ void deepShare(const Part& p, const void* x, T* out, const Team& team) {
       deepRows<T, K, S_, 2>(p, x, channel, from, to, out);
     else
       deepRows<T, K, S_, 1>(p, x, channel, from, to, out);
-    at += to - from;
-  }
+  });
 }
 
 // Rows [from, to) and sixteens [first, end) of y = f(x W^T + add) for x [..][k], y [..][n]
@@ -147,20 +157,24 @@ void narrowBlock(const T* x, int k, int n, const Folded& f, bool clipped, const 
   }
 }
 
-// The team's share of a 1 x 1 convolution: rows where each has enough of them, else columns
+// A 1 x 1 convolution: some rows at a time where there are enough of them, else some columns
 template <class T>
-void narrowShare(const T* x, long m, int k, int n, const Folded& f, bool clipped, const T* plus, T* y, const Team& team) {
+void narrowShare(const T* x, long m, int k, int n, const Folded& f, bool clipped, const T* plus, T* y, Team& team) {
   const int unit = unitOf(m), sixteens = up(n, 16) / 16;
-  long from = 0, to = m, first = 0, end = sixteens;
-  if (m >= 8L * unit * team.size)
-    team.share(m, unit, &from, &to);
-  else
-    team.share(sixteens, 1, &first, &end);
-  narrowBlock(x, k, n, f, clipped, plus, from, to, static_cast<int>(first), static_cast<int>(end), y);
+  if (team.size == 1 || m >= 8L * unit * team.size) {
+    const long each = (m + unit * 4L * team.size - 1) / (unit * 4L * team.size) * unit;
+    team.each(static_cast<int>((m + each - 1) / each), [&](int i) {
+      narrowBlock(x, k, n, f, clipped, plus, i * each, std::min(m, (i + 1) * each), 0, sixteens, y);
+    });
+  } else {
+    team.each((sixteens + kColumns - 1) / kColumns, [&](int i) {
+      narrowBlock(x, k, n, f, clipped, plus, 0, m, i * kColumns, std::min(sixteens, (i + 1) * kColumns), y);
+    });
+  }
 }
 
 template <class T>
-void bodyOf(const Part* parts, int count, const void* x, T* y, T* room, size_t wide, size_t narrow, const Team& team) {
+void bodyOf(const Part* parts, int count, const void* x, T* y, T* room, size_t wide, size_t narrow, Team& team) {
   T* maps[2] = {room + wide, room + wide + narrow};
   for (int i = 0; i < count; i++) {
     const Part& p = parts[i];
@@ -172,13 +186,11 @@ void bodyOf(const Part* parts, int count, const void* x, T* y, T* room, size_t w
         d.stride == 1 ? deepShare<T, 3, 1>(p, x, room, team) : deepShare<T, 3, 2>(p, x, room, team);
       else
         d.stride == 1 ? deepShare<T, 5, 1>(p, x, room, team) : deepShare<T, 5, 2>(p, x, room, team);
-      team.wait();
       in = room;
     }
     const long m = static_cast<long>(d.oh) * d.ow;
     narrowShare(in, m, d.k ? d.c : p.cin, p.cout, p.last, d.k == 0, p.residual ? static_cast<const T*>(x) : nullptr, out,
                 team);
-    team.wait();
     x = out;
   }
 }
@@ -198,20 +210,21 @@ void body(const Part* parts, int count, int n, const void* x, T* y) {
   const size_t made = static_cast<size_t>(last.deep.oh) * last.deep.ow * last.cout;
   const int alone = n / threads;  // pictures that each thread takes by itself; the rest they share
   T* shared = scratch<T>(3, wide + 2 * narrow);
+  std::vector<Phase> phases(static_cast<size_t>(n - threads * alone) * 2 * count);
 #pragma omp parallel num_threads(threads)
   {
     const int t = omp_get_thread_num();
     std::vector<Part> own(parts, parts + count);
-    const auto run = [&](int i, T* room, const Team& team) {
+    const auto run = [&](int i, T* room, Team team) {
       const char* picture = static_cast<const char*>(x) + i * given;
       if (first.hasStem) own[0].stem.picture = reinterpret_cast<const float*>(picture);
       bodyOf<T>(own.data(), count, picture, y + i * made, room, wide, narrow, team);
     };
-    for (int i = t * alone; i < (t + 1) * alone; i++) run(i, scratch<T>(3, wide + 2 * narrow), {0, 1});
-    if (n > threads * alone) {
+    for (int i = t * alone; i < (t + 1) * alone; i++) run(i, scratch<T>(3, wide + 2 * narrow), {1, nullptr});
+    if (alone > 0 && n > threads * alone) {
 #pragma omp barrier
-      for (int i = threads * alone; i < n; i++) run(i, shared, {t, threads});
     }
+    for (int i = threads * alone; i < n; i++) run(i, shared, {threads, &phases[static_cast<size_t>(i - threads * alone) * 2 * count]});
   }
 }
 
