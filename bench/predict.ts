@@ -1,10 +1,11 @@
 /** Predictions from files in a warm process, beside fastai and onnxruntime, in turn, in the same run:
  *  node --import tsx bench/predict.ts [DATA] [--python python3] [--model tf_efficientnet_lite0] [--size 224]
- *    [--pictures 1000] [--rounds 5] [--quick]
+ *    [--pictures 1000] [--rounds 5] [--precision float32] [--quick]
  *
  *  One picture: `classifier.predict` and fastai's `learn.predict`, 20 times a round. A folder: `predictAll`, fastai's
  *  `test_dl` and `get_preds`, and onnxruntime with decoding on all cores, over the pictures of DATA (class folders;
- *  synthetic ones of 320 × 240 unless given), repeated up to --pictures. Random weights, float32. Writes
+ *  synthetic ones of 320 × 240 unless given), repeated up to --pictures. Random weights, in the
+ *  precision that training takes here (--precision float32 for the other); fastai and onnxruntime in float32. Writes
  *  bench/results/predict.json, in milliseconds. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +14,9 @@ import { parseArgs } from 'node:util'
 import { listPictures } from '../src/data/index.ts'
 import { model as modelInfo } from '../src/models/index.ts'
 import { noiseNet } from '../src/recipes/speed.ts'
+import { kernelSets } from '../src/torch/index.ts'
 import { loadClassifier } from '../src/train/classifier.ts'
+import type { Precision } from '../src/train/network.ts'
 import { saveModel } from '../src/train/saved.ts'
 import { measuredOn } from './machine.ts'
 import { pictureFolder } from './pictures.ts'
@@ -27,6 +30,7 @@ const { values, positionals } = parseArgs({
     size: { type: 'string', default: '224' },
     pictures: { type: 'string', default: '1000' },
     rounds: { type: 'string', default: '5' },
+    precision: { type: 'string' },
     quick: { type: 'boolean', default: false },
   },
 })
@@ -34,6 +38,7 @@ const { quick, python, model } = values
 const [size, pictures, rounds, times] = quick
   ? ([64, 40, 1, 2] as const)
   : ([Number(values.size), Number(values.pictures), Number(values.rounds), 20] as const)
+const precision = (values.precision ?? (kernelSets('bfloat16').length > 0 ? 'bfloat16' : 'float32')) as Precision
 const work = mkdtempSync(join(tmpdir(), 'anneal-predict-'))
 
 /** A saved classifier of this model with random weights. */
@@ -48,6 +53,7 @@ async function saved(): Promise<string> {
     head: { hidden: [], dropout: 0.5 },
     classes: Array.from({ length: 10 }, (_, i) => `class ${i}`),
     preprocessing: { size, short: Math.round(size / cropPct), interpolation, mean, std, channels: 3 },
+    precision,
     metrics: {},
     anneal: 'bench',
   })
@@ -96,7 +102,7 @@ try {
     folderOnnxruntime: onnx ? ratio(ms['folder, anneal']!, onnx) : `not measured (${missing})`,
   }
   process.stdout.write(`${JSON.stringify(ratios)}\n`)
-  const settings = { model, size, pictures, data: positionals[0] ? 'given' : 'synthetic, 320 x 240', rounds }
+  const settings = { model, size, precision, pictures, data: positionals[0] ? 'given' : 'synthetic, 320 x 240', rounds }
   writeResult(
     'predict',
     { ...measuredOn(), rival: rival.about, ...settings, ratios, milliseconds: figures(ms) },

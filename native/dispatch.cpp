@@ -2,7 +2,9 @@
 // `call(operator, options, ...args)` picks the first overload whose schema the arguments fit.
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include <mutex>
 #include <sstream>
+#include <unordered_map>
 
 #include "door.h"
 
@@ -35,11 +37,17 @@ static void split(const std::string& full, std::string* name, std::string* overl
   if (space == std::string::npos) *name = "aten::" + *name;
 }
 
+// Libtorch lists some thousand operators in a millisecond or less: once, and again where a name is not found.
 static std::vector<std::string> overloadsOf(const std::string& name) {
-  std::vector<std::string> found;
-  for (const auto& op : c10::Dispatcher::singleton().getAllOpNames())
-    if (op.name == name) found.push_back(op.overload_name);
-  return found;
+  static std::mutex mutex;
+  static std::unordered_map<std::string, std::vector<std::string>> known;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (!known.count(name)) {
+    known.clear();
+    for (const auto& op : c10::Dispatcher::singleton().getAllOpNames()) known[op.name].push_back(op.overload_name);
+  }
+  const auto found = known.find(name);
+  return found == known.end() ? std::vector<std::string>() : found->second;
 }
 
 // resolve(name): the operator's number. Without an overload name all overloads are taken that do not write to `out`,

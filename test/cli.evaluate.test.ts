@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from '../src/recipes/evaluate.ts'
+import { kernelSets } from '../src/torch/index.ts'
 import { loadClassifier } from '../src/train/classifier.ts'
 import { shape, workspace } from './cli.make.ts'
 import { allMarks, disc, type Mark, marked, runsFolder, type Trained } from './recipe.make.ts'
@@ -248,4 +249,56 @@ describe('refused', () => {
       assert.match(stderr, reason)
       assert.match(stderr, /^(anneal|error): [^\n]+\n( {2}[^\n]+\n|\([^\n]+\)\n)*$/)
     })
+})
+
+describe('precision', () => {
+  const half = kernelSets('bfloat16').length > 0
+  const files = Array.from({ length: 10 }, (_, n) =>
+    work.path(`shapes/valid/${n < 5 ? 'circle' : 'square'}/${10 + (n % 5)}.png`),
+  )
+  const probabilities = async (of: string, options: Parameters<typeof loadClassifier>[1] = {}) => {
+    const found: number[] = []
+    for await (const p of loadClassifier(of, options).predictAll(files)) found.push(...Object.values(p.probabilities))
+    return found
+  }
+  let run: Trained
+  before(async () => {
+    run = await work.train('learned', 'half', {
+      epochs: 1,
+      headCycles: 1,
+      precision: half ? 'bfloat16' : 'float32',
+    })
+  })
+
+  test('evaluation and prediction compute as the run validated, and say so', async () => {
+    assert.equal(run.card.precision, half ? 'bfloat16' : 'float32')
+    const found = await evaluated(run, work.path('learned'), '--part', 'valid')
+    assert.equal(found.precision, run.card.precision)
+    near(found.metrics.accuracy!, run.card.metrics.accuracy!)
+    near(found.loss, run.card.metrics.loss!, 'loss', 1e-4)
+    assert.equal(loadClassifier(run.dir).precision, run.card.precision)
+    assert.deepEqual(await probabilities(run.dir), await probabilities(run.dir, { precision: run.card.precision! }))
+  })
+
+  test('another precision is taken where it is asked for', { skip: !half && 'no bfloat16 here' }, async () => {
+    const found = await evaluated(run, work.path('learned'), '--part', 'valid', '--precision', 'float32')
+    assert.equal(found.precision, 'float32')
+    const [asked, usual] = [await probabilities(run.dir, { precision: 'float32' }), await probabilities(run.dir)]
+    assert.notDeepEqual(asked, usual)
+    for (const [i, p] of asked.entries()) near(p, usual[i]!, 'probability', 0.05)
+    const { stdout } = await command.run(['predict', run.dir, files[0]!, '--json', '--precision', 'float32'])
+    const line = JSON.parse(stdout)
+    assert.equal(line.precision, 'float32')
+    for (const [i, p] of (Object.values(line.probabilities) as number[]).entries()) near(p, asked[i]!, 'alone', 1e-5)
+  })
+
+  test('a card without one, and one of a type that the processor has not, predict in float32', async () => {
+    const card = work.json('half', 'best.json')
+    for (const precision of [undefined, 'float16']) {
+      cpSync(work.path('half/best.safetensors'), work.path('other.safetensors'))
+      work.put({ 'other.json': JSON.stringify({ ...card, precision }) })
+      assert.equal(loadClassifier(work.path('other')).precision, 'float32')
+      assert.deepEqual(await probabilities(work.path('other')), await probabilities(run.dir, { precision: 'float32' }))
+    }
+  })
 })

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import sharp from 'sharp'
 import { workspace } from './cli.make.ts'
 
 const work = workspace()
@@ -70,6 +71,29 @@ test('anneal --help loads a handful of modules: the command itself, no room that
   const { own } = await loadedBy(['runs'])
   assert.ok(own.includes('runs/list.ts'), 'what a command loads when it is called is seen too')
   assert.ok(!own.some(name => /^(torch|data|train)\//.test(name)))
+})
+
+test('sharp is loaded by the first picture that needs it, and no sooner', async () => {
+  const png = work.path('one.png')
+  const jpeg = work.path('one.jpg')
+  const picture = sharp({ create: { width: 40, height: 30, channels: 3, background: '#48a' } })
+  await picture.png().toFile(png)
+  await picture.jpeg().toFile(jpeg)
+  const url = (file: string) => JSON.stringify(new URL(`../src/${file}`, import.meta.url).href)
+  const code = `import { createRequire } from 'node:module'
+    const { cache } = createRequire(import.meta.url)
+    const there = () => Object.keys(cache).some(file => file.includes('/node_modules/sharp/'))
+    const [{ loadPicture }, { vipsVersion }] = [await import(${url('data/index.ts')}), await import(${url('data/sharp.ts')})]
+    await import(${url('recipes/index.ts')})
+    const seen = [there()]
+    const version = vipsVersion()
+    for (const file of [${JSON.stringify(jpeg)}, ${JSON.stringify(png)}])
+      await loadPicture(file, { short: 16 }), seen.push(there())
+    console.log(JSON.stringify({ seen, version }))`
+  const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', code]
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  assert.deepEqual(JSON.parse(stdout), { seen: [false, false, true], version: sharp.versions.vips })
 })
 
 test('help names every command and option, on stdout', async () => {

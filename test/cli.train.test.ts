@@ -108,10 +108,12 @@ test('predict: a line a picture, and the accuracy that the run promised', async 
   const dir = work.path('parts', 'test')
   const { code, stdout, stderr } = await work.run(['predict', 'plain', dir, '--json'])
   assert.equal(code, 0, stderr)
+  const card = JSON.parse(readFileSync(work.path('plain', 'best.json'), 'utf8'))
+  assert.match(card.precision, /^(float32|bfloat16)$/) // as the run chose, on this machine
   const found = lines(stdout).map(line => JSON.parse(line))
   assert.equal(found.length, 12)
   for (const { file, label, probability, probabilities, ...more } of found) {
-    assert.deepEqual(more, {})
+    assert.deepEqual(more, { precision: card.precision })
     assert.ok(existsSync(file))
     assert.deepEqual(Object.keys(probabilities), ['circle', 'square', 'triangle'])
     const values = Object.values(probabilities) as number[]

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import sharp from 'sharp'
 import { rng } from '../src/base/random.ts'
 import { model } from '../src/models/index.ts'
-import { batchThatFits } from '../src/recipes/memory.ts'
+import { batchThatFits, looker } from '../src/recipes/memory.ts'
 import type { RunEvent } from '../src/runs/index.ts'
 import { loadClassifier } from '../src/train/classifier.ts'
 import { network } from '../src/train/network.ts'
@@ -183,6 +183,30 @@ describe('a batch that fits into memory', () => {
       if (batchSize < 32) assert.match(reason!, /a picture of \d+ px takes about .* in a step, and .* are free/)
     }
     assert.equal(fitting(512, 1e6).batchSize, 2)
+  })
+
+  test('is found by a black picture once for a body, a size and a number of channels', () => {
+    const { body } = net
+    const seen: string[] = []
+    const look = (channels: number, of = body) =>
+      looker(
+        'a-net',
+        of,
+        channels,
+      )('bytes at 64', () => {
+        seen.push(`${channels}`)
+        return channels
+      })
+    assert.deepEqual([look(3), look(3), look(4), look(3)], [3, 3, 4, 3])
+    assert.equal(look(3, model('mobilenet_v2').build({ classes: 0, size: 64 })), 3, 'other weights')
+    assert.deepEqual(seen, ['3', '4', '3'])
+    writeFileSync(work.path('cache', 'shapes', 'a-net.json'), 'torn {')
+    assert.equal(look(3), 3)
+    assert.equal(seen.length, 4)
+    const bytes = (l?: ReturnType<typeof looker>) =>
+      batchThatFits(net, { wanted: 32, size: 96, ...(l ? { look: l } : {}) }, 5e7)
+    assert.deepEqual(bytes(looker('a-net', body, 3)), bytes())
+    assert.deepEqual(bytes(looker('a-net', body, 3)), bytes())
   })
 
   test('is said in a run, once, and stays when the run goes on with more', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { rng } from '../src/base/random.ts'
+import { model } from '../src/models/index.ts'
 import { autocast } from '../src/torch/grad.ts'
 import {
   aten,
@@ -13,6 +14,7 @@ import {
   nn,
   noGrad,
   optim,
+  ownCalls,
   type Tensor,
   withKernels,
 } from '../src/torch/index.ts'
@@ -417,6 +419,112 @@ describe('BatchNorm by a kernel of our own', { skip: floatSets.length === 0 && '
     const slope = () => grad([x.pipe(nn.batchNorm2d(16), F.relu_).pow(2).sum()], [x], { createGraph: true })
     assert.throws(() => withKernels('own', slope), /withKernels\('aten'/)
     assert.ok(withKernels('aten', slope)[0]!.requiresGrad)
+  })
+})
+
+describe('a mobile net that predicts, in one call', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {
+  const nets = ['tf_efficientnet_lite0', 'mobilenet_v2'] as const
+  const build = (name: (typeof nets)[number]) => {
+    manualSeed(11)
+    const net = model(name).build({ classes: 0, size: 64 })
+    net.to({ memoryFormat: 'channels_last' }).eval()
+    noGrad(() => {
+      for (const [key, t] of net.namedBuffers()) {
+        if (key.endsWith('running_mean')) nn.init.uniform_(t, -0.3, 0.3)
+        if (key.endsWith('running_var')) nn.init.uniform_(t, 0.5, 1.5)
+      }
+    })
+    return net
+  }
+  const input = (n: number, h: number, w: number) =>
+    fromArray(values(n * 3 * h * w, 13), [n, 3, h, w]).contiguous('channels_last')
+  const run = (net: nn.Module & { pooled(x: Tensor): Tensor }, x: Tensor, kernels: 'own' | 'aten', half = false) =>
+    withKernels(kernels, () =>
+      noGrad(() =>
+        autocast(half ? 'bfloat16' : 'float32', () => Float64Array.from(net.pooled(x).to('float64').numbers())),
+      ),
+    )
+  const exact = (net: ReturnType<typeof build>, x: Tensor) => {
+    const wide = net.to({ dtype: 'float64' })
+    const out = run(wide, x.to('float64'), 'aten')
+    wide.to({ dtype: 'float32', memoryFormat: 'channels_last' })
+    return out
+  }
+
+  for (const name of nets)
+    for (const [h, w] of [
+      [64, 64],
+      [67, 90],
+      [112, 112],
+    ] as const)
+      test(`${name} at ${h} x ${w} is as near to float64 as libtorch's operators, whatever is beside a picture`, () => {
+        const net = build(name)
+        const x = input(5, h, w)
+        const right = exact(net, x)
+        for (const set of [...floatSets, ...halfSets]) {
+          call('anneal::use_kernel_set', set)
+          const half = halfSets.includes(set)
+          const calls = ownCalls.count
+          const all = run(net, x, 'own', half)
+          assert.equal(ownCalls.count, calls + 1, 'one call')
+          const near = difference(run(net, x, 'aten', half), right)
+          const off = difference(all, right)
+          assert.ok(off <= (half ? 1.2 : 3) * near + 1e-5, `${set}: off by ${off}, libtorch by ${near}`)
+          const alone = all.length / 5
+          if (set !== 'amx')
+            for (const n of [1, 2, 3]) {
+              native.setThreads(n)
+              assert.deepEqual(run(net, x, 'own', half), all, `${set}, ${n} threads`)
+              assert.deepEqual(run(net, x.narrow(0, 3, 1), 'own', half), all.subarray(3 * alone, 4 * alone), set)
+              native.setThreads(threads)
+            }
+          call('anneal::use_kernel_set', half ? halfSets[0]! : floatSets[0]!)
+        }
+      })
+
+  test('follows every write to weights and statistics', () => {
+    const net = build('mobilenet_v2')
+    const x = input(1, 64, 64)
+    const same = (when: string) => {
+      const off = difference(run(net, x, 'own'), run(net, x, 'aten'))
+      assert.ok(off < 1e-5, `${when}: off by ${off}`)
+    }
+    same('at first')
+    const before = run(net, x, 'own')[0]
+    noGrad(() => net.parameters()[30]!.mul_(-1.5))
+    same('a weight')
+    noGrad(() => Array.from(net.namedBuffers(), ([, t]) => t)[40]!.add_(0.25))
+    same('a statistic')
+    net.train()
+    run(net, input(4, 64, 64), 'own') // training's kernels write statistics
+    net.eval()
+    same('trained on')
+    assert.notEqual(run(net, x, 'own')[0], before)
+  })
+
+  test('is left to the single blocks where somebody watches one, and where gradients are made', () => {
+    const net = build('tf_efficientnet_lite0')
+    const x = input(1, 64, 64)
+    const calls = (fn: () => unknown) => {
+      const before = ownCalls.count
+      fn()
+      return ownCalls.count - before
+    }
+    assert.equal(
+      calls(() => run(net, x, 'own')),
+      1,
+    )
+    let seen = 0
+    const block = net.children.blocks!.children[3]!.children[1]!
+    const off = block.onForward(() => {
+      seen++
+      return undefined
+    })
+    assert.ok(calls(() => run(net, x, 'own')) > 10)
+    assert.equal(seen, 1)
+    off()
+    const y = withKernels('own', () => net.pooled(x))
+    assert.ok(y.requiresGrad)
   })
 })
 

@@ -6,9 +6,9 @@
 namespace anneal::kernels {
 namespace {
 
-// OB outputs beside each other of 16 channels, from R rows of K weights
-template <int K, int S_, int OB>
-ANNEAL_INLINE void correlate(const float* const* rows, int R, int o, const float* w, float* out) {
+// put(i, sums) for OB outputs beside each other of 16 channels, from R rows of K weights
+template <int K, int S_, int OB, class Put>
+ANNEAL_INLINE void correlate(const float* const* rows, int R, int o, const float* w, Put put) {
   V sum[OB];
   ANNEAL_UNROLL for (int i = 0; i < OB; i++) sum[i] = zero();
   for (int r = 0; r < R; r++) {
@@ -21,16 +21,20 @@ ANNEAL_INLINE void correlate(const float* const* rows, int R, int o, const float
           fma(x, weight[t], sum[(j - t) / S_]);
     }
   }
-  ANNEAL_UNROLL for (int i = 0; i < OB; i++) S(out + (o + i) * 16, sum[i]);
+  ANNEAL_UNROLL for (int i = 0; i < OB; i++) put(o + i, sum[i]);
+}
+template <int K, int S_, class Put>
+ANNEAL_INLINE void correlateRow(const float* const* rows, int R, int n, const float* w, Put put) {
+  int o = 0;
+  if (n % 7 == 0 && n % 8)
+    for (; o + 7 <= n; o += 7) ahead.step(), correlate<K, S_, 7>(rows, R, o, w, put);
+  for (; o + 8 <= n; o += 8) ahead.step(), correlate<K, S_, 8>(rows, R, o, w, put);
+  for (; o + 4 <= n; o += 4) correlate<K, S_, 4>(rows, R, o, w, put);
+  for (; o < n; o++) correlate<K, S_, 1>(rows, R, o, w, put);
 }
 template <int K, int S_>
 void correlateRow(const float* const* rows, int R, int n, const float* w, float* out) {
-  int o = 0;
-  if (n % 7 == 0 && n % 8)
-    for (; o + 7 <= n; o += 7) ahead.step(), correlate<K, S_, 7>(rows, R, o, w, out);
-  for (; o + 8 <= n; o += 8) ahead.step(), correlate<K, S_, 8>(rows, R, o, w, out);
-  for (; o + 4 <= n; o += 4) correlate<K, S_, 4>(rows, R, o, w, out);
-  for (; o < n; o++) correlate<K, S_, 1>(rows, R, o, w, out);
+  correlateRow<K, S_>(rows, R, n, w, [out](int i, V sum) __attribute__((always_inline)) { S(out + i * 16, sum); });
 }
 
 // The gradient of stride 2: out[2 j + b] = sum over r, t of w[r][2 t + b] g[r][j - t + T - 1], for j < n

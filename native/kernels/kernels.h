@@ -57,6 +57,21 @@ struct Sums {
   double* second = nullptr;  // forward: of z^2; backward: of g (z - mean)
 };
 
+// Of a net that predicts: a convolution, as products take its weights (depthwise: floats [c / 16][k * k][16]), and y = a z + b.
+struct Folded {
+  const void* weights;
+  const float *a, *b;
+};
+// A block: 1 x 1 (or the stem), depthwise, 1 x 1, with ReLU6 after the first two. Or, with deep.k 0, a 1 x 1 convolution
+// alone and ReLU6. deep.n is 1; channels that a product reads are even in number.
+struct Part {
+  Depthwise deep;
+  Stem stem;
+  bool hasStem, residual;
+  int cin, cout;
+  Folded first, middle, last;
+};
+
 // What a batch shows of a picture of bytes [h, w, channels]; src/data/augment/kernel.ts writes it as numbers.
 enum Padding { kZeros, kBorder, kReflection };
 struct View {
@@ -112,6 +127,9 @@ struct Kernels {
   // y = act(conv(x) scale + bias), w [outs][k][k][c]; scale and bias [outs] may be null. c times the stride fills whole words
   // of 32 bits.
   void (*convFew)(const ConvFew& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);
+  // Parts one after another on each of n pictures: x [n][pixels][cin], or floats before a stem; y of the last one. A picture
+  // gives the same bits whatever is beside it.
+  void (*body)(const Part* parts, int count, int n, const void* x, T* y);
   // Of floats alone. Pictures as rows of out [N, n, n, channels], each channel times its scale, plus its shift.
   void (*views)(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out);
   // Of floats alone. The next draws of a generator that has come to word `at` of its state: 1 with probability p, else 0.

@@ -6,6 +6,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
@@ -639,6 +643,182 @@ Tensor convFew(const Tensor& given, const Tensor& weight, const c10::optional<Te
   return half ? Few<Half16>::apply(x, w, a, b, kind, stride, padding) : Few<float>::apply(x, w, a, b, kind, stride, padding);
 }
 
+// --- blocks one after another, for prediction
+
+// Parts with their weights packed and their BatchNorms as factors: made once, and again when a tensor is another, was
+// written to, or its running statistics changed (training writes those without counting it).
+template <class T>
+class Ready {
+ public:
+  using Key = std::vector<std::array<int64_t, 3>>;  // a tensor, its version, its memory
+  Ready(const Layer& tensors, const std::vector<int64_t>& form, double eps) : key_(keyOf(tensors)), form_(form), eps_(eps) {
+    for (const auto& t : tensors) owners_.emplace_back(t.getIntrusivePtr());
+    for (size_t i = 0; i < tensors.size(); i++)
+      if (i % 5 > 2) statistics_.push_back(tensors[i].clone());
+    size_t at = 0;
+    const auto next = [&] {
+      at += 5;
+      return Layer(tensors.begin() + static_cast<long>(at) - 5, tensors.begin() + static_cast<long>(at));
+    };
+    for (size_t i = 0; i + 4 <= form.size(); i += 4) {
+      Part p{};
+      p.hasStem = form[i] == kStem, p.residual = form[i + 3] & 2;
+      if (form[i] != kPointwise) {
+        const Layer expand = next(), deep = next();
+        checkLayer(expand, "the first layer"), checkLayer(deep, "the depthwise layer");
+        p.cin = static_cast<int>(expand[0].numel() / expand[0].size(0));
+        p.first = product(expand), p.middle = depthwise(deep);
+        p.deep.c = static_cast<int>(deep[0].size(0)), p.deep.k = static_cast<int>(deep[0].size(2));
+        p.deep.stride = static_cast<int>(form[i + 1]);
+        TORCH_CHECK((p.deep.k == 3 || p.deep.k == 5) && (p.deep.stride == 1 || p.deep.stride == 2),
+                    "there are kernels of 3 and 5 at stride 1 and 2, got ", p.deep.k, " at ", p.deep.stride);
+      }
+      const Layer project = next();
+      checkLayer(project, "the last layer");
+      if (form[i] == kPointwise) p.cin = static_cast<int>(project[0].size(1));
+      p.cout = static_cast<int>(project[0].size(0)), p.last = product(project);
+      parts_.push_back(p);
+    }
+  }
+  // Whether one of these tensors, or of none that are left, is of no more use.
+  bool isOver(const Layer& now) const {
+    return owners_[0].expired() || reinterpret_cast<int64_t>(now[0].unsafeGetTensorImpl()) == key_[0][0];
+  }
+  bool serves(const Layer& tensors, const std::vector<int64_t>& form, double eps) const {
+    if (kernels_ != &use<T>() || eps != eps_ || form != form_ || keyOf(tensors) != key_) return false;
+    for (const auto& o : owners_)
+      if (o.expired()) return false;
+    auto kept = statistics_.begin();
+    for (size_t i = 0; i < tensors.size(); i++)
+      if (i % 5 > 2 && std::memcmp(data<float>(*kept++), data<float>(tensors[i]), tensors[i].nbytes()) != 0) return false;
+    return true;
+  }
+  // The parts for pictures of h x w, and the output's size
+  std::vector<Part> at(int h, int w, const float* picture) const {
+    auto parts = parts_;
+    for (size_t i = 0; i < parts.size(); i++) {
+      auto& p = parts[i];
+      auto &d = p.deep;
+      const bool same = form_[i * 4 + 2];
+      if (p.hasStem) {
+        p.stem = {picture, h, w};
+        p.stem.top = static_cast<int>(sidesOf(h, 3, 2, same, &p.stem.oh));
+        p.stem.left = static_cast<int>(sidesOf(w, 3, 2, same, &p.stem.ow));
+        h = p.stem.oh, w = p.stem.ow;
+      }
+      d.n = 1, d.h = d.oh = h, d.w = d.ow = w;
+      if (d.k) {
+        d.top = static_cast<int>(sidesOf(h, d.k, d.stride, same, &d.oh));
+        d.left = static_cast<int>(sidesOf(w, d.k, d.stride, same, &d.ow));
+      }
+      h = d.oh, w = d.ow;
+    }
+    return parts;
+  }
+
+  static constexpr int64_t kBlock = 0, kStem = 1, kPointwise = 2;
+
+ private:
+  static Key keyOf(const Layer& tensors) {
+    Key key;
+    key.reserve(tensors.size());
+    for (const auto& t : tensors)
+      key.push_back({reinterpret_cast<int64_t>(t.unsafeGetTensorImpl()), static_cast<int64_t>(t._version()),
+                     reinterpret_cast<int64_t>(t.data_ptr())});
+    return key;
+  }
+  Folded with(const Layer& layer, const Tensor& weights) {
+    const Tensor norm = normOf(ready(layer), {}, {}, 1, {false, eps_, 0});
+    held_.push_back(norm), held_.push_back(weights);
+    return {weights.data_ptr(), view(norm).a, view(norm).b};
+  }
+  Folded product(const Layer& layer) {
+    const Tensor w = ready(layer)[0];
+    const int n = static_cast<int>(w.size(0)), k = static_cast<int>(w.numel() / n);
+    const Tensor packed = at::empty({static_cast<int64_t>(kernels_->packedSize(k, n))}, kType<T>);
+    kernels_->pack(data<float>(w), k, n, data<T>(packed));
+    return with(layer, packed);
+  }
+  Folded depthwise(const Layer& layer) {
+    const Tensor w = ready(layer)[0];
+    const int64_t c = w.size(0), kk = w.numel() / c;
+    const Tensor lines = at::zeros({(c + 15) / 16 * kk * 16 + 32});
+    for (int64_t i = 0; i < c * kk; i++) data<float>(lines)[(i / kk / 16 * kk + i % kk) * 16 + i / kk % 16] = data<float>(w)[i];
+    return with(layer, lines);
+  }
+
+  const Kernels<T>* kernels_ = &use<T>();
+  Key key_;
+  std::vector<c10::weak_intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>> owners_;
+  Layer statistics_, held_;
+  std::vector<int64_t> form_;
+  double eps_;
+  std::vector<Part> parts_;
+};
+
+template <class T>
+std::shared_ptr<const Ready<T>> readyBody(const Layer& tensors, const std::vector<int64_t>& form, double eps) {
+  static std::mutex mutex;
+  static std::vector<std::shared_ptr<const Ready<T>>> kept;  // the last ones used; the members of an ensemble take turns
+  const std::lock_guard<std::mutex> lock(mutex);
+  for (auto i = kept.begin(); i != kept.end(); ++i)
+    if ((*i)->serves(tensors, form, eps)) {
+      std::rotate(i, i + 1, kept.end());
+      return kept.back();
+    }
+  kept.erase(std::remove_if(kept.begin(), kept.end(), [&](const auto& r) { return r->isOver(tensors); }), kept.end());
+  if (kept.size() == 32) kept.erase(kept.begin());
+  kept.push_back(std::make_shared<const Ready<T>>(tensors, form, eps));
+  return kept.back();
+}
+
+template <class T>
+Tensor bodyOf(const Tensor& given, const Layer& tensors, const std::vector<int64_t>& form, double eps) {
+  const auto body = readyBody<T>(tensors, form, eps);
+  const Tensor x = given.to(form[0] == Ready<T>::kStem ? at::kFloat : kType<T>).contiguous(kNhwc);
+  const auto parts =
+      body->at(static_cast<int>(x.size(2)), static_cast<int>(x.size(3)), data<float>(form[0] == Ready<T>::kStem ? x : Tensor()));
+  int64_t channels = x.size(1);
+  for (const auto& p : parts) {
+    TORCH_CHECK((p.hasStem ? p.cin / 9 : p.cin) == channels, "x has ", channels, " channels, weight expects ", p.cin);
+    TORCH_CHECK((p.hasStem || p.cin % 2 == 0) && p.deep.c % 2 == 0, "channels must be even in number, got ", p.cin);
+    channels = p.cout;
+  }
+  const auto& last = parts.back();
+  const Tensor out = image(x.size(0), last.cout, last.deep.oh, last.deep.ow, kType<T>);
+  use<T>().body(parts.data(), static_cast<int>(parts.size()), static_cast<int>(x.size(0)), x.data_ptr(), data<T>(out));
+  return out;
+}
+
+// Tensors are five a layer, as everywhere; of each part `form` has what it is, its stride, whether padded as TensorFlow
+// does, and 2 for a residual sum.
+Tensor mobileBody(const Tensor& x, std::vector<Tensor> tensors, std::vector<int64_t> form, bool half, double eps) {
+  TORCH_CHECK(x.dim() == 4 && x.device().is_cpu(), "expected x [N, C, H, W] on the CPU, got ", x.sizes());
+  size_t layers = 0;
+  for (size_t i = 0; i < form.size(); i += 4) layers += form[i] == Ready<float>::kPointwise ? 1 : 3;
+  TORCH_CHECK(!form.empty() && form.size() % 4 == 0 && layers * 5 == tensors.size(), "expected ", layers * 5,
+              " tensors, got ", tensors.size());
+  const Layer all(tensors);
+  TORCH_CHECK(!learns({&all}, x), "there are no gradients of blocks that predict");
+  if (half && amx() && inUse().half == amx() && x.size(0) >= 4) {  // tiles are for many rows
+    Tensor y = x;
+    auto at = tensors.begin();
+    const auto next = [&] { return at += 5, Layer(at - 5, at); };
+    for (size_t i = 0; i < form.size(); i += 4) {
+      const Layer first = next();
+      if (form[i] == Ready<float>::kPointwise) {
+        y = pointwiseRelu6(y, first, half, false, eps, 0);
+        continue;
+      }
+      const Layer second = next();
+      y = run(y, first, second, next(), form[i + 1], form[i + 2], form[i + 3] & 2, form[i] == Ready<float>::kStem, half,
+              {false, eps, 0});
+    }
+    return y;
+  }
+  return half ? bodyOf<Half16>(x, tensors, form, eps) : bodyOf<float>(x, tensors, form, eps);
+}
+
 // libtorch's fused updates of optimizers change weights without counting it as a write.
 void written(std::vector<Tensor> tensors) {
   for (const auto& t : tensors) t.unsafeGetTensorImpl()->bump_version();
@@ -780,6 +960,7 @@ TORCH_LIBRARY(anneal, m) {
   m.def(
       "conv_few(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, str act, int stride, int padding, bool half) -> Tensor",
       convFew);
+  m.def("mobile_body(Tensor x, Tensor[] tensors, int[] form, bool half, float eps) -> Tensor", mobileBody);
   m.def("written(Tensor[] tensors) -> ()", written);
   m.def("dropout_noise(Tensor x, float kept) -> Tensor", dropoutNoise);
   m.def(

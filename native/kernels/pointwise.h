@@ -45,17 +45,21 @@ void panel(const T* g, const T* z, NormGrad grad, int n, long m0, int rows, int 
 
 template <class T>
 void panel(const Stem& s, long m0, int rows, int padded, T* p, int width) {  // 27 values of 3 x 3 pixels
-  float row[48];
+  float row[48] = {};
+  const M nine = tail(9);
   for (int r = 0; r < rows; r++) {
     const long q = m0 + r;
     const long n = q / s.ow / s.oh;
     const int x0 = static_cast<int>(q % s.ow) * 2 - s.left, y0 = static_cast<int>(q / s.ow % s.oh) * 2 - s.top;
     const int lo = std::max(0, -x0), hi = std::min(3, s.w - x0);
-    memset(row, 0, sizeof row);
+    const bool whole = lo == 0 && hi == 3;
     for (int ky = 0; ky < 3; ky++) {
       const int y = y0 + ky;
-      if (y < 0 || y >= s.h || hi <= lo) continue;
-      memcpy(row + ky * 9 + lo * 3, s.picture + ((n * s.h + y) * s.w + x0 + lo) * 3, (hi - lo) * 3 * sizeof(float));
+      const float* from = s.picture + ((n * s.h + y) * s.w + x0) * 3;
+      float* to = row + ky * 9;  // what is written beyond nine is zero, and the next row's
+      const bool in = y >= 0 && y < s.h && hi > lo;
+      S(to, in && whole ? load(from, nine) : zero());
+      if (in && !whole) memcpy(to + lo * 3, from + lo * 3, (hi - lo) * 3 * sizeof(float));
     }
     for (int c = 0; c < width; c += 16) store(p + static_cast<size_t>(r) * width + c, tail(16), L(row + c));
   }

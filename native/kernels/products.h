@@ -56,10 +56,9 @@ constexpr int kWidth = 32;
 constexpr int kWidth = 16;
 #endif
 
-// c [R][W * 16] (+)= sum over k of a[r * ar + k * ak] b[k * 16 + v * bv], in words
-template <class T, int R, int W>
-ANNEAL_INLINE void tile(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, float* c, long ldc,
-                        bool add) {
+// put(r, v, sum over k of a[r * ar + k * ak] b[k * bk + v * bv]), in words, for R rows and W sixteens
+template <class T, int R, int W, class Put>
+ANNEAL_INLINE void sums(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, Put put) {
   V sum[R][W];
   ANNEAL_UNROLL for (int r = 0; r < R; r++) ANNEAL_UNROLL for (int v = 0; v < W; v++) sum[r][v] = zero();
   for (int k = 0; k < K; k++) {
@@ -71,10 +70,16 @@ ANNEAL_INLINE void tile(const float* a, long ar, long ak, const float* b, long b
           sum[r][v] = multiplyAdd(static_cast<const T*>(nullptr), x, column[v], sum[r][v]);
     }
   }
-  ANNEAL_UNROLL for (int r = 0; r < R; r++) ANNEAL_UNROLL for (int v = 0; v < W; v++) {
+  ANNEAL_UNROLL for (int r = 0; r < R; r++) ANNEAL_UNROLL for (int v = 0; v < W; v++) put(r, v, sum[r][v]);
+}
+// c [R][W * 16] (+)= those sums
+template <class T, int R, int W>
+ANNEAL_INLINE void tile(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, float* c, long ldc,
+                        bool add) {
+  sums<T, R, W>(a, ar, ak, b, bk, bv, K, [&](int r, int v, V sum) __attribute__((always_inline)) {
     float* out = c + r * ldc + v * 16;
-    S(out, add ? kernels::add(L(out), sum[r][v]) : sum[r][v]);
-  }
+    S(out, add ? kernels::add(L(out), sum) : sum);
+  });
 }
 
 // `rows` a multiple of 8, `columns` counted in sixteens

@@ -1,4 +1,5 @@
 #pragma once
+#include "body.h"
 #include "coins.h"
 #include "depthwise.h"
 #include "few.h"
@@ -14,7 +15,7 @@ template <class T>
 Kernels<T> tableOf() {
   constexpr bool wide = sizeof(T) == 4;
   return {packedSize<T>, packWeights<T>, pointwise<T>,     pointwiseGrad<T>, depthwise<T>,  depthwiseGrad<T>, moments<T>,
-          normalise<T>,  normaliseSums<T>, normaliseGrad<T>, conv3Pack<T>, conv3<T>, conv3Grad<T>, convFew<T>,
+          normalise<T>,  normaliseSums<T>, normaliseGrad<T>, conv3Pack<T>, conv3<T>, conv3Grad<T>, convFew<T>, body<T>,
           wide ? viewBatch : nullptr, wide ? coins : nullptr};
 }
 

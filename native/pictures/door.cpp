@@ -110,6 +110,12 @@ struct Stamped {
   std::string path, stamp;
 };
 
+std::string pathOf(napi_env env, napi_value path) {  // text or bytes
+  if (typeOf(env, path) == napi_string) return toText(env, path);
+  size_t length;
+  const uint8_t* bytes = elements(env, path, &length);
+  return {bytes, bytes + length};
+}
 std::vector<Stamped> stamped(napi_env env, napi_value paths, napi_value stamps) {
   uint32_t count = 0;
   check(env, napi_get_array_length(env, paths, &count));
@@ -119,13 +125,7 @@ std::vector<Stamped> stamped(napi_env env, napi_value paths, napi_value stamps) 
     check(env, napi_get_element(env, paths, i, &path));
     check(env, napi_get_element(env, stamps, i, &stamp));
     out[i].stamp = toText(env, stamp);
-    if (typeOf(env, path) == napi_string) {
-      out[i].path = toText(env, path);
-    } else {
-      size_t length;
-      const uint8_t* bytes = elements(env, path, &length);
-      out[i].path.assign(bytes, bytes + length);
-    }
+    out[i].path = pathOf(env, path);
   }
   return out;
 }
@@ -138,14 +138,14 @@ napi_value listOf(napi_env env, const std::vector<T>& values, F&& f) {
 }
 
 #if defined(__linux__)
-// A regular file that is still the one of its stamp; closed at the end.
+// A regular file that is still the one of its stamp, any of an empty one; closed at the end.
 class Opened {
  public:
   explicit Opened(const Stamped& file) : file_(open(file.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
     struct stat s;
     if (file_ < 0 || fstat(file_, &s) != 0 || !S_ISREG(s.st_mode)) return;
     const auto nanoseconds = [](const timespec& t) { return std::to_string(t.tv_sec * 1000000000LL + t.tv_nsec); };
-    same = file.stamp == std::to_string(s.st_size) + ' ' + std::to_string(s.st_ino) + ' ' + nanoseconds(s.st_mtim) +
+    same = file.stamp.empty() || file.stamp == std::to_string(s.st_size) + ' ' + std::to_string(s.st_ino) + ' ' + nanoseconds(s.st_mtim) +
                              ' ' + nanoseconds(s.st_ctim);
     size = s.st_size;
   }
@@ -210,6 +210,22 @@ struct Decoding : Job {
 
   void run() override { done = decoder().decode(in, length, fit, &plan, out, room); }
   napi_value result(napi_env env) override { return sizeOf(env, done, plan); }
+};
+
+struct DecodingFile : Decoding {
+  Stamped file;
+
+  void run() override {
+#if defined(__linux__)
+    static thread_local std::vector<uint8_t> content;
+    const Opened opened(file);
+    if (!opened.same) return;
+    content.resize(opened.size);
+    in = content.data(), length = content.size();
+    if (opened.next(content.data(), length)) Decoding::run();
+    if (content.capacity() > (size_t(8) << 20)) std::vector<uint8_t>().swap(content);
+#endif
+  }
 };
 
 struct DecodingFiles : Job {
@@ -300,6 +316,16 @@ napi_value decodeJpeg(Door& d, Args& args) {
   return begin(d.env, std::move(job));
 }
 
+// decodeJpegFile(path, short, aspect, cubic, limit, out): the same of the file that is there.
+napi_value decodeJpegFile(Door& d, Args& args) {
+  auto job = std::make_unique<DecodingFile>();
+  job->file.path = pathOf(d.env, args[0]);
+  job->fit = fitOf(d, args, 1);
+  job->out = elements(d.env, args[5], &job->room);
+  job->keep(d.env, args[5]);
+  return begin(d.env, std::move(job));
+}
+
 // decodeJpegFiles(paths, stamps, short, aspect, cubic, limit, to, end, threads): a promise of [height, width, offset] of
 // each picture, or of null: it is not the regular file of that stamp, or use another way. Paths are text or bytes. The
 // pixels are written to the open file `to`, from where `end`, a BigInt64Array of one, says; others may move it too.
@@ -331,6 +357,7 @@ napi_value hashFiles(Door& d, Args& args) {
 void definePictures(napi_env env, napi_value exports) {
   define(env, exports, "planJpeg", planJpeg);
   define(env, exports, "decodeJpeg", decodeJpeg);
+  define(env, exports, "decodeJpegFile", decodeJpegFile);
   define(env, exports, "decodeJpegFiles", decodeJpegFiles);
   define(env, exports, "hashFiles", hashFiles);
 }

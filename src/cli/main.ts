@@ -102,6 +102,13 @@ const training = (command: Command) =>
     .option('--out <folder>', "the run's folder (default: runs/DATE-MODEL-N)")
     .option('--json', 'events as JSON lines on stdout, the result as the last one')
 
+/** The type of products of a trained model. */
+const predictsIn = () =>
+  new Option(
+    '--precision <type>',
+    'of convolutions and products (default: as the model was validated, where this machine has instructions for it)',
+  ).choices(['float32', 'bfloat16'])
+
 /** Where labels come from, for training and for evaluation. */
 const labelling = (command: Command) =>
   command
@@ -167,6 +174,7 @@ labelling(program.command('evaluate'))
   .option('--leave-out', 'leave out labels that the model does not know')
   .optionsGroup('Run:')
   .option('--batch <n>', 'pictures at a time (default: 32)', number)
+  .addOption(predictsIn())
   .option('--device <name>', 'cpu, cuda, cuda:1 (default: cpu)')
   .option('--json', 'one JSON object')
   .action(lazy(async () => (await import('./evaluate.ts')).evaluate))
@@ -177,7 +185,8 @@ program
   .argument('<run>', 'a run folder, or a saved model')
   .argument('<paths...>', 'pictures, or folders of pictures')
   .option('--top <n>', 'how many labels a picture', number, 1)
-  .option('--json', 'one JSON line a picture: file, label, probability, probabilities')
+  .addOption(predictsIn())
+  .option('--json', 'one JSON line a picture: file, label, probability, probabilities, precision')
   .action(lazy(async () => (await import('./predict.ts')).predict))
 
 labelling(program.command('augment'))

@@ -1,17 +1,18 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { listPictures } from '../data/index.ts'
+import type { Precision } from '../train/network.ts'
 import { flat } from './style.ts'
 
 /** `anneal predict`: a label and probabilities for each picture. */
 export async function predict(
   run: string,
   paths: string[],
-  { json = false, top }: { json?: boolean; top: number },
+  { json = false, top, precision }: { json?: boolean; top: number; precision?: Precision },
 ): Promise<void> {
   if (!Number.isInteger(top) || top < 1) throw new AnnealError(`--top: expected a whole number from 1, got ${top}`)
   const { loadClassifier } = await import('../train/classifier.ts')
-  const classifier = loadClassifier(run)
+  const classifier = loadClassifier(run, precision ? { precision } : {})
   const { pictures, problems } = listPictures(paths, { bands: classifier.preprocessing.bands })
   const most = Math.min(top, classifier.classes.length)
   let failed = 0
@@ -26,7 +27,7 @@ export async function predict(
   })) {
     done++
     const line = values ? { file, values } : { file, label, ...(labels && { labels }), probability, probabilities }
-    if (json) process.stdout.write(`${JSON.stringify(line)}\n`)
+    if (json) process.stdout.write(`${JSON.stringify({ ...line, precision: classifier.precision })}\n`)
     else if (values)
       process.stdout.write(
         `${flat(file)}  ${Object.entries(values)

@@ -7,12 +7,13 @@ import { type FitOptions, fitRaster } from './fit.ts'
 import { kindOf, readAsIs } from './holds.ts'
 import { LIMIT_INPUT_PIXELS } from './limits.ts'
 import { describeBytes, type Format, MAGIC_BYTES, pictureFormat } from './magic.ts'
-import { decodeRgb, plainReason, vipsVersion } from './ordinary.ts'
+import { decodeRgb, plainReason } from './ordinary.ts'
 import { copyToThree, fillMissing, flatten, type Raster, stackRasters, stretch, toBytes } from './raster.ts'
+import { vipsVersion } from './sharp.ts'
 import type { Picture, Place } from './types.ts'
 
 /** Changes whenever the same file would decode to other pixels; part of the cache's key. */
-export const DECODER_VERSION = `2/${vipsVersion}`
+export const decoderVersion = (): string => `2/${vipsVersion()}`
 
 /** What becomes of a picture's channels.
  *  - `rgb`: always red, green and blue of 8 bits: grey is copied, transparency laid on white, 16 bits are scaled

@@ -1,4 +1,4 @@
-import sharp, { type Metadata, type Sharp } from 'sharp'
+import type { Metadata, Sharp } from 'sharp'
 import { AnnealError } from '../base/errors.ts'
 import { decodeJpeg } from '../torch/index.ts'
 import { decodeBmp } from './bmp.ts'
@@ -7,14 +7,8 @@ import { jpegFault } from './jpeg.ts'
 import { checkPixels, checkValues } from './limits.ts'
 import type { Format } from './magic.ts'
 import { type Depth, pixelArrays, type Raster } from './raster.ts'
+import { sharp } from './sharp.ts'
 import type { Picture, Pixels } from './types.ts'
-
-/** libvips' version: another one may decode to other pixels. */
-export const vipsVersion: string = sharp.versions.vips!
-
-// One thread a picture: many pictures in flight use the cores better than many threads on one.
-sharp.concurrency(1)
-sharp.cache(false)
 
 /** How to fit a picture, and where its pixels may go. */
 interface RgbOptions extends FitOptions {

@@ -1,5 +1,5 @@
-import sharp from 'sharp'
 import { type Picture, preview } from '../data/index.ts'
+import { sharp } from '../data/sharp.ts'
 import { aten, noGrad, scope, type Tensor } from '../torch/index.ts'
 
 /** The pictures that a net's input was made of: x [N, C, H, W], normalised by mean and std of pixels in [0, 1]. */

@@ -135,7 +135,8 @@ export function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOpt
     [stage, first],
   )
   const head = nn.pointwiseRelu6([m.conv_head, m.bn2], x => x.pipe(m.conv_head, m.bn2, F.relu6_))
-  const features: Layer = x => (m.blocks.hooks.size > 0 ? x.pipe(stem, m.blocks, head) : x.pipe(start, ...later, head))
+  const body = nn.mobileBody([start, ...later, head])
+  const features: Layer = x => (m.blocks.hooks.size > 0 ? x.pipe(stem, m.blocks, head) : body(x))
   const model = assemble(m, { features, classifier, channels })
   return initialise(model, {
     // Fan out within a group: k² of a depthwise convolution.

@@ -28,12 +28,12 @@ function invertedResidual2(cin: number, cout: number, stride: number, expansion:
   const residual = stride === 1 && cin === cout
   const twin: Layer = x => (residual ? conv(x).add_(x) : conv(x))
   if (!expand) return nn.module({ conv }, twin)
-  const watched = [conv, expand, depthwise]
   const fused = nn.invertedResidual(
     { expand: normed(expand), depthwise: normed(depthwise), project, stride, residual },
     twin,
+    [conv, expand, depthwise],
   )
-  return nn.module({ conv }, x => (watched.some(m => m.hooks.size > 0) ? twin(x) : fused(x)))
+  return nn.module({ conv }, fused)
 }
 const normed = ({ children }: nn.Module) => [children[0]!, children[1]!] as const
 
@@ -59,12 +59,8 @@ function fused2(blocks: readonly nn.Module[]): Layer[] {
   const conv = first.children.conv!
   const [depthwise, ...project] = Object.values(conv.children) as [nn.Module, nn.Module, nn.Module]
   const layers = { expand: normed(stem), depthwise: normed(depthwise), project, stride: 1 } as const
-  const head = nn.pointwiseRelu6(normed(last), last)
-  return [
-    nn.stemBlock(layers, x => x.pipe(stem, first), [stem, first, conv, depthwise]),
-    ...rest,
-    x => (last.hooks.size > 0 ? last(x) : head(x)),
-  ]
+  const start = nn.stemBlock(layers, x => x.pipe(stem, first), [stem, first, conv, depthwise])
+  return [nn.mobileBody([start, ...rest, nn.pointwiseRelu6(normed(last), last, [last])])]
 }
 
 // biome-ignore format: a table

@@ -6,7 +6,7 @@ import type { Prepared } from './prepare.ts'
 
 /** The JSON beside the weights of what was prepared, with how it validated. */
 export function modelCard(
-  { modelName, task, objective, classes, preprocessing }: Prepared,
+  { modelName, task, objective, classes, preprocessing, precision }: Prepared,
   { hidden = [], dropout = 0.5 }: Pick<TrainOptions, 'hidden' | 'dropout'>,
   metrics: ModelCard['metrics'],
   more: Pick<ModelCard, 'thresholds' | 'temperature'> = {},
@@ -21,6 +21,7 @@ export function modelCard(
     preprocessing,
     ...more,
     ...(objective.scale ? { scale: objective.scale } : {}),
+    precision,
     metrics,
     anneal: version(),
   }

@@ -10,6 +10,7 @@ import { manualSeed } from '../torch/index.ts'
 import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
 import { applyTemperature, type Confusion, classificationReport, classificationReportMulti } from '../train/metrics.ts'
+import type { Precision } from '../train/network.ts'
 import { labelScores } from '../train/objective.ts'
 import { together } from '../train/predict.ts'
 import {
@@ -19,6 +20,7 @@ import {
   loadModel,
   type ModelCard,
   type Preprocessing,
+  precisionOf,
 } from '../train/saved.ts'
 import type { Source } from '../train/source.ts'
 import { areUneven } from './answers.ts'
@@ -39,6 +41,8 @@ export interface Evaluated {
   /** How often each class was taken for which, by their numbers; pairs that do not occur are left out. For one class a
    *  picture. */
   confusion?: Confusion[]
+  /** The type of products. */
+  precision: Precision
   /** What was found out about the pictures and their labels: columns, the part that was taken. */
   choices: readonly { what: string; value: string; reason: string }[]
   /** How often this model was evaluated on these very pictures before. */
@@ -52,6 +56,8 @@ export interface Evaluated {
 /** How pictures to evaluate on are found and read. */
 export interface EvaluateFolderOptions extends Omit<EvaluationOptions, 'classes' | 'task'> {
   batchSize?: number
+  /** The type of products. Default: the one the model was validated in, where this machine has instructions for it. */
+  precision?: Precision
   device?: string
   progress?: Progress
   signal?: AbortSignal | undefined
@@ -63,7 +69,7 @@ export interface EvaluateFolderOptions extends Omit<EvaluationOptions, 'classes'
 export async function evaluateFolder(
   run: string,
   dir: string,
-  { batchSize = 32, device, progress = () => {}, signal, ...options }: EvaluateFolderOptions = {},
+  { batchSize = 32, precision: asked, device, progress = () => {}, signal, ...options }: EvaluateFolderOptions = {},
 ): Promise<Evaluated> {
   whole('batchSize', batchSize, 1, 4096)
   checkDevice(device)
@@ -71,6 +77,7 @@ export async function evaluateFolder(
   const model = loadModel(run, device === undefined ? {} : { device })
   const { card } = model
   const { classes, task = 'single', preprocessing } = card
+  const precision = asked ?? precisionOf(card, device)
   const found = await indexForEvaluation(dir, { ...options, classes, task })
   const index = preprocessing.bands ? joinBands(found, preprocessing.bands) : found
   const opened = new Map<string, Pictures>()
@@ -100,7 +107,7 @@ export async function evaluateFolder(
     })
   }
   const uneven = areUneven(data.counts.map(c => c.test))
-  const evaluation = await evaluateModel(model, sourceFor, { batchSize, device, uneven, signal })
+  const evaluation = await evaluateModel(model, sourceFor, { batchSize, precision, device, uneven, signal })
   const folder = folderOf(run)
   const before = noteEvaluation(folder, { fingerprint: data.fingerprint, metrics: evaluation.metrics })
   const { thresholds } = card
@@ -131,6 +138,7 @@ export async function evaluateFolder(
     metrics: evaluation.metrics,
     ...(report === undefined ? {} : { report }),
     ...(task === 'single' ? { confusion: confusionsOf(evaluation, classes.length) } : {}),
+    precision,
     choices: index.choices ?? [],
     before,
     ...(seen ? { seen } : {}),
@@ -166,16 +174,23 @@ async function evaluateModel(
   sourceFor: (card: ModelCard) => Promise<Source>,
   {
     batchSize,
+    precision,
     device = 'cpu',
     uneven,
     signal,
-  }: { batchSize: number; device?: string | undefined; uneven: boolean; signal?: AbortSignal | undefined },
+  }: {
+    batchSize: number
+    precision: Precision
+    device?: string | undefined
+    uneven: boolean
+    signal?: AbortSignal | undefined
+  },
 ): Promise<Evaluation> {
   const { classes, task = 'single', thresholds } = card
   let sum: Evaluation | undefined
   for (const { network, card: own } of members) {
     const objective = cardObjective(own)
-    const one = await evaluate(network.net, await sourceFor(own), { objective, batchSize, device, signal })
+    const one = await evaluate(network.net, await sourceFor(own), { objective, batchSize, precision, device, signal })
     const { temperature = 1 } = own
     const outputs =
       temperature === 1 || task === 'regression'

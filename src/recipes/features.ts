@@ -49,7 +49,7 @@ export async function frozenFeatures(
   if (existsSync(path)) {
     try {
       const stored = readWeights(path)
-      const floats = (name: string) => new Float32Array(Uint8Array.from(stored.get(name)!.data).buffer)
+      const floats = (name: string) => floatsOf(stored.get(name)!.data)
       const found = { train: floats('train'), valid: floats('valid'), views }
       if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
         session.emit({ type: 'line', text: 'features: kept from an earlier run (same pictures, weights and views)' })
@@ -93,6 +93,15 @@ export async function frozenFeatures(
   return features
 }
 
+/** The numbers of these bytes, copied only where they lie askew. */
+function floatsOf(bytes: Uint8Array): Float32Array {
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes)
+  return new Float32Array(buffer, byteOffset, byteLength / 4)
+}
+
+/** How own kernels round; another number where that changes. */
+const rounding = 2
+
 /** Changes with the pictures, their split, the body's weights, the views and how they are computed. */
 function featureKey(
   { pictures, net, preprocessing, augment, precision, seed, modelName, batchSize, device }: Prepared,
@@ -101,7 +110,7 @@ function featureKey(
   const hash = createHash('sha256').update(
     JSON.stringify({
       // Other threads, instructions or batches round otherwise, and a resumed run must see the same bits.
-      engine: { ...library(), batchSize, device, kernels: kernelsInUse() },
+      engine: { ...library(), batchSize, device, kernels: kernelsInUse(), rounding },
       modelName,
       fingerprint: pictures.data.fingerprint,
       preprocessing,

@@ -1,4 +1,5 @@
 import { rate } from '../base/format.ts'
+import { onOneThread } from '../torch/index.ts'
 import { featureSource } from '../train/features.ts'
 import { lrFind } from '../train/finder.ts'
 import { dropSnapshot, Learner, type Snapshot } from '../train/learner.ts'
@@ -21,6 +22,9 @@ export interface HeadResult extends Validated {
   /** The rate that it trained at, found or given. */
   lr: number
 }
+
+/** A head of as many parameters takes its steps faster on one thread. */
+const fewParameters = 2 ** 18
 
 /** What the head of this size begins with. */
 export interface HeadOptions {
@@ -67,13 +71,15 @@ export async function trainHead(
       ...(options.weightDecay === undefined ? {} : { weightDecay: options.weightDecay }),
     },
   )
+  const small = net.head.parameters().reduce((sum, p) => sum + p.numel, 0) <= fewParameters
+  const within = <T>(work: () => Promise<T>) => (small ? onOneThread(work) : work())
   learn.seed(before ? before.size : 0)
   learn.epoch = before?.epochs ?? 0
   learn.step = before?.step ?? 0
   let lr = options.headLr ?? before?.headLr
   if (lr === undefined) {
     session.emit({ type: 'phase', phase: 'find' })
-    const found = await lrFind(learn, { signal })
+    const found = await within(() => lrFind(learn, { signal }))
     session.emit(findingEvent('head', found))
     lr = found.suggestion
     session.choice('head rate', rate(lr), found.chosen.reason)
@@ -99,7 +105,7 @@ export async function trainHead(
   }
   const record = recorder(session, phase, info => take({ ...info, loss: info.validLoss }))
   if (before) take(await learn.validate())
-  await learn.fit(cycles, { lr, cycleLen: 1, signal, callbacks: [record] })
+  await within(() => learn.fit(cycles, { lr, cycleLen: 1, signal, callbacks: [record] }))
 
   if ((options.hidden ?? []).length === 0 && options.loss !== 'focal') {
     const optimum = await headOptimum(learn, net, { features, answers, signal })
@@ -119,7 +125,7 @@ export async function trainHead(
     // improves. (Numbers begin from ridge regression whatever their loss.)
     for (let idle = 0; idle < 3; ) {
       const before = best
-      await learn.fit(1, { lr, cycleLen: 1, signal, callbacks: [record] })
+      await within(() => learn.fit(1, { lr, cycleLen: 1, signal, callbacks: [record] }))
       idle = best === before ? idle + 1 : 0
     }
   }

@@ -12,7 +12,7 @@ import type { Preprocessing } from '../train/saved.ts'
 import { areUneven, balance, scaleOf } from './answers.ts'
 import { senseAugmentation } from './changes.ts'
 import type { Context, Narrator } from './context.ts'
-import { batchThatFits } from './memory.ts'
+import { batchThatFits, looker } from './memory.ts'
 import { augmentationOf, type TrainOptions } from './options.ts'
 import { keptChannels, openAt, openIndex, shortSide } from './pictures.ts'
 import { choosePrecision } from './precision.ts'
@@ -96,7 +96,10 @@ export async function prepare(
   }
   manualSeed(seed) // libtorch's own start is another in every process, and a body without weights is drawn from it
   const build = () => info.build({ classes: 0, channels, size: sizes[0]! })
-  const net = network(state ? nn.init.undrawn(build) : build(), classes.length, { seed, device, ...head })
+  const body = state ? nn.init.undrawn(build) : build()
+  const look = looker(modelName, body, channels)
+  const groups = look('groups', () => body.groups)
+  const net = network(body, classes.length, { seed, device, groups, ...head })
   if (state) loadPretrained(net.body, state)
   if (typeof options.lr === 'object' && options.lr.length !== 1 && options.lr.length !== net.groups.length)
     throw new AnnealError(
@@ -166,7 +169,7 @@ export async function prepare(
     const pictures = await open(size)
     // A resumed run must not choose anew: other batches are other bits.
     const { batchSize, reason } = await session.once(`batch ${size}`, () =>
-      batchThatFits(net, { wanted, size, channels }),
+      batchThatFits(net, { wanted, size, channels, look }),
     )
     if (reason !== undefined) session.choice('batch', `${batchSize} pictures of ${size} px`, reason)
     const preprocessing = preprocessingAt(size)

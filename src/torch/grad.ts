@@ -6,12 +6,17 @@ import type { DType, Tensor } from './tensor.ts'
 
 function withGradMode<T>(on: boolean, fn: () => T): T {
   const before = native.setGradMode(on)
+  recording = on
   try {
     return refusePromise(on ? 'enableGrad' : 'noGrad', fn())
   } finally {
     native.setGradMode(before)
+    recording = before
   }
 }
+let recording = true
+/** Whether operators record for `backward` now. */
+export const isRecording = (): boolean => recording
 /** Runs `fn` without recording for `backward`. */
 export const noGrad = <T>(fn: () => T): T => withGradMode(false, fn)
 /** Records again inside `noGrad`. */

@@ -11,6 +11,7 @@ export * as nn from './nn/index.ts'
 export * as optim from './optim/index.ts'
 export {
   decodeJpeg,
+  decodeJpegFile,
   decodeJpegFiles,
   hashFiles,
   type JpegFit,

@@ -19,6 +19,21 @@ export function library(): Library {
 }
 /** How many threads one operator may use. */
 export const setThreads = (n: number): void => native.setThreads(n)
+/** Runs `fn` with one thread an operator. Where operators see some ten thousand numbers, to wake the others costs more than
+ *  they take off. */
+export async function onOneThread<T>(fn: () => Promise<T>): Promise<T> {
+  if (alone++ === 0) {
+    usual = native.threads()
+    native.setThreads(1)
+  }
+  try {
+    return await fn()
+  } finally {
+    if (--alone === 0) native.setThreads(usual)
+  }
+}
+let alone = 0
+let usual = 1
 /** Waits until the GPU has done what was asked of it; nothing on a CPU. */
 export const synchronize = (): void => native.synchronize()
 /** Only algorithms that give the same bits each time, where libtorch has them. */

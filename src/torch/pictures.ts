@@ -35,6 +35,19 @@ export async function decodeJpeg(
   return (await native.decodeJpeg(bytes, ...numbers(fit), data)) ? { data, height, width } : undefined
 }
 
+/** The same of the file at a path, which is text, or bytes where it is no UTF-8. `data` is a part of `room`, which must be
+ *  large enough for any. */
+export async function decodeJpegFile(
+  path: string | Uint8Array,
+  fit: JpegFit,
+  room: Uint8Array,
+): Promise<Rgb | undefined> {
+  const size = await native.decodeJpegFile(path, ...numbers(fit), room)
+  if (!size) return undefined
+  const [height, width] = size
+  return { data: room.subarray(0, height * width * 3), height, width }
+}
+
 /** A picture of 8-bit RGB in a file: where it begins, [height, width, 3]. */
 export interface WrittenRgb {
   offset: number

@@ -52,11 +52,17 @@ export function createHead(
 }
 const relu = (x: Tensor) => x.relu()
 
-/** Joins a body without classifier and a new head; the body in channels_last, where convolutions are fastest. */
+/** Joins a body without classifier and a new head; the body in channels_last, where convolutions are fastest. `groups`:
+ *  the body's, where they are known. */
 export function network(
   body: ImageModel,
   classes: number,
-  { seed = 42, device = 'cpu', ...head }: HeadOptions & { seed?: number; device?: string } = {},
+  {
+    seed = 42,
+    device = 'cpu',
+    groups: known,
+    ...head
+  }: HeadOptions & { seed?: number; device?: string; groups?: ImageModel['groups'] } = {},
 ): Network {
   body.to({ memoryFormat: 'channels_last', device })
   const top = createHead(body.pooledFeatures, classes, { generator: generator(seed), ...head }).to({ device })
@@ -64,11 +70,26 @@ export function network(
   const net = nn.module({ body: body as nn.Module, head: top }, x => top(features(x).to('float32')), {
     kind: 'Classifier',
   })
-  const groups = body.groups.map(names => ({
-    name: names.length > 1 ? `${names[0]}…${names.at(-1)}` : names[0]!,
-    modules: names.map(name => child(body, name)),
-  }))
-  return { net, body, head: top, features, device, groups: [...groups, { name: 'head', modules: [top] }] }
+  let groups: LayerGroup[] | undefined
+  const find = () => [
+    ...(known ?? body.groups).map(names => ({
+      name: names.length > 1 ? `${names[0]}…${names.at(-1)}` : names[0]!,
+      modules: names.map(name => child(body, name)),
+    })),
+    { name: 'head', modules: [top] },
+  ]
+  return {
+    net,
+    body,
+    head: top,
+    features,
+    device,
+    // Whoever only predicts has no use for them.
+    get groups() {
+      groups ??= find()
+      return groups
+    },
+  }
 }
 
 /** The module at a dotted name below `parent`. */

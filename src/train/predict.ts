@@ -1,9 +1,19 @@
 import { pictureBatch } from '../data/batch.ts'
+import { ASPECT } from '../data/cache.ts'
 import { loadPicture, type Picture, type Place } from '../data/index.ts'
-import { autocast, noGrad, scope, stack, type Tensor } from '../torch/index.ts'
+import { LIMIT_INPUT_PIXELS } from '../data/limits.ts'
+import { autocast, decodeJpegFile, noGrad, scope, stack, type Tensor } from '../torch/index.ts'
 import { applyTemperature, toLogits } from './metrics.ts'
 import type { Precision } from './network.ts'
-import { cardObjective, decodedAs, type LoadedModel, type Member, type ModelCard } from './saved.ts'
+import {
+  cardObjective,
+  decodedAs,
+  type LoadedModel,
+  type Member,
+  type ModelCard,
+  type Preprocessing,
+  precisionOf,
+} from './saved.ts'
 
 /** What the net makes of one picture. */
 export interface Prediction {
@@ -23,6 +33,7 @@ export interface Prediction {
 /** How pictures go through the net; with `onError` a bad one does not end it. */
 export interface PredictOptions {
   batchSize?: number
+  /** The type of products. Default: the one the net was validated in, where this machine has instructions for it. */
   precision?: Precision
   device?: string
   onError?: (file: string, error: Error) => void
@@ -33,7 +44,7 @@ export interface PredictOptions {
 export async function* predictFiles(
   { members, card }: LoadedModel,
   files: Iterable<string | Place>,
-  { batchSize = 32, precision = 'float32', device, onError }: PredictOptions = {},
+  { batchSize = 32, device, precision = precisionOf(card, device), onError }: PredictOptions = {},
 ): AsyncGenerator<Prediction> {
   const { classes } = card
   for (const { network } of members) network.net.eval()
@@ -44,7 +55,7 @@ export async function* predictFiles(
       pending.map(async place => {
         const file = typeof place === 'string' ? place : place.file
         try {
-          const decoded = Array.from(forms, async ([form, p]) => [form, await loadPicture(place, p)] as const)
+          const decoded = Array.from(forms, async ([form, p]) => [form, await pictureOf(place, p)] as const)
           return { file, forms: new Map(await Promise.all(decoded)) }
         } catch (error) {
           if (!onError) throw error
@@ -75,6 +86,19 @@ export async function* predictFiles(
     if (pending.length === batchSize) yield* await flush()
   }
   if (pending.length > 0) yield* await flush()
+}
+
+/** One picture as those of training were decoded: most JPEG files in one job on a thread. */
+async function pictureOf(place: string | Place, preprocessing: Preprocessing): Promise<Picture> {
+  const { file, raw, bands }: Place = typeof place === 'string' ? { file: place } : place
+  const { short, interpolation, mode, channels, bands: endings = [] } = preprocessing
+  if (/\.jpe?g$/i.test(file) && channels === 3 && mode !== 'keep' && !bands && endings.length === 0) {
+    const room = Buffer.allocUnsafeSlow(3 * short * Math.floor(short * ASPECT))
+    const fit = { short, interpolation, aspect: ASPECT, limit: LIMIT_INPUT_PIXELS }
+    const made = await decodeJpegFile(raw ? Buffer.from(raw) : file, fit, room)
+    if (made) return made
+  }
+  return loadPicture(place, preprocessing)
 }
 
 /** What one net makes of pictures, at its own normalisation and temperature: [N, classes]. */

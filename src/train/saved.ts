@@ -4,9 +4,9 @@ import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import type { ChannelMode, Task } from '../data/index.ts'
 import { model as modelInfo } from '../models/index.ts'
-import { nn, type Tensor } from '../torch/index.ts'
+import { kernelSets, nn, type Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
-import { type Network, network } from './network.ts'
+import { type Network, network, type Precision } from './network.ts'
 import { type Objective, objective, type TargetScale } from './objective.ts'
 
 /** How a picture becomes the net's input: short side to `short`, centre crop of `size`, [0, 1], minus mean, over std. */
@@ -50,6 +50,8 @@ export interface ModelCard {
   temperature?: number
   /** An ensemble: names of saved classifiers beside the card whose outputs are averaged, instead of weights of its own. */
   members?: readonly string[]
+  /** The type of the products that it was trained and validated in; float32 where it is absent. */
+  precision?: Precision
   /** How it validated. */
   metrics: Record<string, number>
   anneal: string
@@ -58,6 +60,13 @@ export interface ModelCard {
 /** What the outputs of a saved net mean; on classes of `uneven` sizes balanced accuracy is told too. */
 export const cardObjective = ({ task = 'single', classes, scale }: ModelCard, { uneven = false } = {}): Objective =>
   objective(task, classes, { uneven, ...(scale ? { scale } : {}) })
+
+/** The type that a saved net predicts in unless told otherwise: the one it was validated in where the device has
+ *  instructions for it, else float32. */
+export function precisionOf({ precision = 'float32' }: Pick<ModelCard, 'precision'>, device = 'cpu'): Precision {
+  if (device !== 'cpu') return precision
+  return precision === 'bfloat16' && kernelSets('bfloat16').length > 0 ? precision : 'float32'
+}
 
 /** Writes `PATH.safetensors` and `PATH.json`, each whole or not at all. */
 export function saveModel(path: string, net: ReadonlyMap<string, Tensor>, card: ModelCard): void {

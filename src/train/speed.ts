@@ -1,6 +1,5 @@
-import { mkdirSync, readFileSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { cacheFolder, writeAtomic } from '../base/files.ts'
+import { cacheFolder } from '../base/files.ts'
+import { remembered } from '../base/remember.ts'
 import { findAddon, machine } from '../setup/index.ts'
 import {
   autocast,
@@ -92,20 +91,6 @@ export function waysOf(name: string, network: Network, channels: number): Way[] 
   const { model } = machine().cpu
   const addon = findAddon()?.path ?? ''
   const key = JSON.stringify([model, threads, cpuCapability, version, addon, channels])
-  const path = cacheFolder('speed', `${name}.json`)
-  const known = read(path)
-  if (known[key]) return known[key]
-  const ways = measureWays(network, waysHere(), { channels, ...(name === 'vit_b_16' ? { size: 224 } : {}) })
-  mkdirSync(dirname(path), { recursive: true })
-  writeAtomic(path, JSON.stringify({ ...known, [key]: ways }))
-  return ways
-}
-
-function read(path: string): Record<string, Way[]> {
-  try {
-    const found: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    return typeof found === 'object' && found !== null ? (found as Record<string, Way[]>) : {}
-  } catch {
-    return {}
-  }
+  const measure = () => measureWays(network, waysHere(), { channels, ...(name === 'vit_b_16' ? { size: 224 } : {}) })
+  return remembered(cacheFolder('speed', `${name}.json`), key, measure)
 }

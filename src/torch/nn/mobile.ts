@@ -1,7 +1,8 @@
 import { call } from '../call.ts'
+import { isRecording } from '../grad.ts'
 import { ownCalls, ownKernels } from '../kernels.ts'
 import type { Layer, Tensor } from '../tensor.ts'
-import type { Module } from './module.ts'
+import { Module } from './module.ts'
 import { numbersOf } from './norm.ts'
 
 /** A convolution without bias and the BatchNorm after it. */
@@ -23,39 +24,87 @@ export interface BlockLayers {
 
 /** An inverted residual (Sandler et al. 2018, arXiv:1801.04381) by one kernel where there is one for this processor, type
  *  and layout; else `twin`, which is the same in libtorch's operators. x [N, C, H, W]; the kernel's output is in
- *  channels_last. In training its BatchNorm takes its statistics from the batch, else it keeps them. */
-export function invertedResidual(layers: BlockLayers & { residual: boolean }, twin: Layer): Layer {
+ *  channels_last. In training its BatchNorm takes its statistics from the batch, else it keeps them. `within`: modules
+ *  that the layers are inside of; where somebody watches one, `twin` runs. */
+export function invertedResidual(
+  layers: BlockLayers & { residual: boolean },
+  twin: Layer,
+  within: readonly Module[] = [],
+): Layer {
   const { expand, depthwise, project, stride, same = false, residual } = layers
   const normed = [expand, depthwise, project]
-  return x => {
-    const how = fused(x, normed)
+  const block: Layer = x => {
+    const how = watched(within) ? undefined : fused(x, normed)
     if (!how) return twin(x)
     const tensors = normed.map(tensorsOf)
     return call('anneal::inverted_residual', x, ...tensors, stride, same, residual, how.half, ...how.statistics)
   }
+  parts.set(block, { normed, within, form: [0, stride, Number(same), residual ? 2 : 0] })
+  return block
 }
 
-/** The first convolution of a mobile net with its first block, as `invertedResidual`. `within`: modules that the two are
- *  inside of; where somebody watches one, `twin` runs. */
+/** The first convolution of a mobile net with its first block, as `invertedResidual`. */
 export function stemBlock(layers: BlockLayers, twin: Layer, within: readonly Module[] = []): Layer {
   const { expand, depthwise, project, stride, same = false } = layers
   const normed = [expand, depthwise, project]
-  return x => {
-    const plain = x.requiresGrad || x.shape[1] !== 3 || within.some(m => m.hooks.size > 0)
+  const block: Layer = x => {
+    const plain = x.requiresGrad || x.shape[1] !== 3 || watched(within)
     const how = plain ? undefined : fused(x, normed)
     if (!how) return twin(x)
     return call('anneal::stem_block', x, ...normed.map(tensorsOf), stride, same, how.half, ...how.statistics)
   }
+  parts.set(block, { normed, within, form: [1, stride, Number(same), 0] })
+  return block
 }
 
 /** A 1 × 1 convolution, its BatchNorm and ReLU6, as `invertedResidual`. */
-export function pointwiseRelu6(layer: Normed, twin: Layer): Layer {
-  return x => {
-    const how = fused(x, [layer])
+export function pointwiseRelu6(layer: Normed, twin: Layer, within: readonly Module[] = []): Layer {
+  const normed = [layer]
+  const block: Layer = x => {
+    const how = watched(within) ? undefined : fused(x, normed)
     if (!how) return twin(x)
     return call('anneal::pointwise_relu6', x, tensorsOf(layer), how.half, ...how.statistics)
   }
+  parts.set(block, { normed, within, form: [2, 1, 0, 0] })
+  return block
 }
+
+/** Layers of the three kinds above one after another, the first of them a stem, and modules of such layers. Where nothing
+ *  is trained, with kept statistics, all are one call: only what is narrow between them is stored. */
+export function mobileBody(layers: readonly Layer[]): Layer {
+  const chain = layers.flatMap(partsOf)
+  const whole = chain.every(part => part !== undefined) ? chain : []
+  const normed = whole.flatMap(part => part.normed)
+  const within = [...whole.flatMap(part => part.within), ...layers.flatMap(modulesOf)]
+  const form = whole.flatMap(part => part.form)
+  // Two values of bfloat16 are one word.
+  const even = normed.every(([conv]) => conv.own.parameters.weight!.shape[0]! % 2 === 0)
+  return x => {
+    const plain = !even || whole.length === 0 || isRecording() || normed[0]![1].training || x.shape[1] !== 3
+    const how = plain || watched(within) ? undefined : fused(x, normed)
+    if (!how) return x.pipe(...layers)
+    return call('anneal::mobile_body', x, normed.flatMap(tensorsOf), form, how.half, how.statistics[1])
+  }
+}
+
+interface Part {
+  normed: readonly Normed[]
+  within: readonly Module[]
+  /** As `mobileBody` of the addon takes it. */
+  form: readonly number[]
+}
+const parts = new WeakMap<Layer, Part>()
+
+function partsOf(layer: Layer): (Part | undefined)[] {
+  if (!(layer instanceof Module)) return [parts.get(layer)]
+  const { kind, forward } = layer as Module
+  return kind === 'Sequential' && !parts.has(forward) ? childrenOf(layer).flatMap(partsOf) : [parts.get(forward)]
+}
+const modulesOf = (layer: Layer): Module[] =>
+  layer instanceof Module ? [layer as Module, ...childrenOf(layer).flatMap(modulesOf)] : []
+const childrenOf = (m: Module): Module[] => Object.values(m.children)
+
+const watched = (modules: readonly Module[]): boolean => modules.some(m => m.hooks.size > 0)
 
 const tensorsOf = ([conv, bn]: Normed): Tensor[] => {
   const { weight, bias } = bn.own.parameters

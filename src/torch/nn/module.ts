@@ -45,7 +45,7 @@ export function module<C extends Children>(
   Object.setPrototypeOf(self, Module.prototype)
   keep(parameters)
   keep(buffers)
-  Object.assign(self, { kind, children, own: { parameters, buffers }, training: true, hooks })
+  Object.assign(self, { kind, children, own: { parameters, buffers }, training: true, hooks, forward })
   if (fuse) self.fuse = next => (hooks.size > 0 ? undefined : fuse(next))
   return self
 }
@@ -64,6 +64,8 @@ export interface Module<C extends Children = Children> extends Layer {
   /** Dropout and BatchNorm behave differently in training. Set for the whole tree by `train()` and `eval()`. */
   training: boolean
   readonly hooks: Set<ForwardHook>
+  /** What it computes, without its hooks. */
+  readonly forward: (x: Tensor) => Tensor
 }
 
 /** A layer with parameters, buffers and children that have names; made by `module` and the functions of `nn`. */

@@ -1,0 +1,232 @@
+// Blocks of a mobile net for prediction. What is wide is made some channels at a time, a few rows of them, and goes through
+// the depthwise convolution from there; BatchNorm, ReLU6 and the residual sum are done on sums while they are in registers.
+#pragma once
+#include <atomic>
+#include <thread>
+
+#include "depthwise.h"
+#include "pointwise.h"
+
+namespace anneal::kernels {
+namespace {
+
+// One piece of work after another that a picture needs, each in parts. Who is free takes the next part, and who comes late
+// finds none left: other work on a core holds nobody up for longer than a part. Any share of them gives the same bits.
+struct Phase {
+  std::atomic<int> next{0}, done{0};
+};
+struct Team {  // all threads, or one
+  int size;
+  Phase* phases;
+  template <class F>
+  void each(int parts, F f) {
+    if (size == 1) {
+      for (int i = 0; i < parts; i++) f(i);
+      return;
+    }
+    Phase& phase = *phases++;
+    for (int i; (i = phase.next.fetch_add(1, std::memory_order_relaxed)) < parts;) {
+      f(i);
+      phase.done.fetch_add(1, std::memory_order_release);
+    }
+    for (int turns = 0; phase.done.load(std::memory_order_acquire) < parts; turns++)
+      turns < 4000 ? _mm_pause() : std::this_thread::yield();
+  }
+};
+
+// Rows that a product takes at once
+inline int unitOf(long rows) { return kRows == 8 && rows % 7 == 0 && rows % 8 ? 7 : kRows; }
+
+// put(row, sixteen, sum) for `rows` rows of a, from W sixteens of columns
+template <class T, int W, class Put>
+ANNEAL_INLINE void sumRows(const float* a, long ar, int rows, const float* b, long bv, int K, Put put) {
+  int r = 0;
+  const auto many = [&](auto count) __attribute__((always_inline)) {
+    constexpr int R = decltype(count)::value;
+    for (; r + R <= rows; r += R)
+      sums<T, R, W>(a + r * ar, ar, 1, b, 16, bv, K,
+                    [&](int i, int v, V sum) __attribute__((always_inline)) { put(r + i, v, sum); });
+  };
+  if (unitOf(rows) == 7) many(std::integral_constant<int, 7>{});
+  many(std::integral_constant<int, kRows>{});
+  if (kRows > 4) many(std::integral_constant<int, 4>{});
+  many(std::integral_constant<int, 1>{});
+}
+
+// a z + b for W sixteens of channels
+template <int W>
+struct Affine {
+  V a[W], b[W];
+  Affine(const Folded& f, int channel) {
+    ANNEAL_UNROLL for (int v = 0; v < W; v++) a[v] = L(f.a + channel + v * 16), b[v] = L(f.b + channel + v * 16);
+  }
+  ANNEAL_INLINE V operator()(int v, V z) const { return fma(z, a[v], b[v]); }
+};
+
+// Rows [from, to) of the depthwise output, of W sixteens of channels from `channel` on
+template <class T, int K, int S_, int W>
+void deepRows(const Part& p, const void* x, int channel, int from, int to, T* out) {
+  constexpr int P = kPerWord<T>;
+  const auto& d = p.deep;
+  const int pitch = std::max((d.ow - 1) * S_ + K, d.left + d.w) | 1;
+  const size_t row = static_cast<size_t>(W) * pitch * 16;
+  const int kp = up(p.cin, 32), words_ = (p.cin + P - 1) / P;
+  const long beside = 16L * kp / P;
+  const float* weights = words(p.first.weights) + channel / 16 * beside;
+  const auto* deep = static_cast<const float*>(p.middle.weights) + static_cast<size_t>(channel) * K * K;
+  const Affine<W> wide(p.first, channel), after(p.middle, channel);
+  float* ring = scratch<float>(5, (K + 1) * row, true);
+  const float* nothing = ring + K * row;
+  T* pixels = p.hasStem ? scratch<T>(1, static_cast<size_t>(d.w) * kp) : nullptr;
+  ahead.clear();
+  int have = 0;
+  for (int oy = from; oy < to; oy++) {
+    const int y0 = oy * S_ - d.top;
+    for (have = std::max(have, y0); have < std::min(d.h, y0 + K); have++) {
+      float* o = ring + (have % K) * row + static_cast<size_t>(d.left) * 16;
+      const float* a = words(static_cast<const T*>(x) + static_cast<size_t>(have) * d.w * p.cin);
+      if (p.hasStem) panel(p.stem, static_cast<long>(have) * d.w, d.w, d.w, pixels, kp), a = words(pixels);
+      sumRows<T, W>(a, (p.hasStem ? kp : p.cin) / P, d.w, weights, beside, words_,
+                    [&](int r, int v, V sum) __attribute__((always_inline)) {
+                      S(o + (static_cast<size_t>(v) * pitch + r) * 16, relu6(wide(v, sum)));
+                    });
+    }
+    T* to = out + static_cast<size_t>(oy) * d.ow * d.c + channel;
+    for (int v = 0; v < W; v++) {
+      const float* rows[K];
+      for (int r = 0; r < K; r++) {
+        const int y = y0 + r;
+        rows[r] = (y < 0 || y >= d.h ? nothing : ring + (y % K) * row) + static_cast<size_t>(v) * pitch * 16;
+      }
+      const M mask = tail(d.c - channel - v * 16);
+      correlateRow<K, S_>(rows, K, d.ow, deep + static_cast<size_t>(v) * K * K * 16,
+                          [&](int i, V sum) __attribute__((always_inline)) {
+                            store(to + static_cast<size_t>(i) * d.c + v * 16, mask, relu6(after(v, sum)));
+                          });
+    }
+  }
+}
+
+// The depthwise output: channels, kColumns sixteens at a time, and where they are few, some rows of them
+template <class T, int K, int S_>
+void deepShare(const Part& p, const void* x, T* out, Team& team) {
+  const int sixteens = up(p.deep.c, 16) / 16, groups = (sixteens + kColumns - 1) / kColumns, h = p.deep.oh;
+  int bands = 1;
+  while (team.size > 1 && bands < h / 4 && (groups * bands < 3 * team.size || groups * bands % team.size)) bands++;
+  team.each(groups * bands, [&](int i) {
+    const int group = i / bands, from = h * (i % bands) / bands, to = h * (i % bands + 1) / bands;
+    const int wide = std::min(kColumns, sixteens - group * kColumns), channel = group * kColumns * 16;
+    if (wide == kColumns)
+      deepRows<T, K, S_, kColumns>(p, x, channel, from, to, out);
+    else if (wide == 2)
+      deepRows<T, K, S_, 2>(p, x, channel, from, to, out);
+    else
+      deepRows<T, K, S_, 1>(p, x, channel, from, to, out);
+  });
+}
+
+// Rows [from, to) and sixteens [first, end) of y = f(x W^T + add) for x [..][k], y [..][n]
+template <class T>
+void narrowBlock(const T* x, int k, int n, const Folded& f, bool clipped, const T* plus, long from, long to, int first,
+                 int end, T* y) {
+  constexpr int P = kPerWord<T>;
+  const long beside = 16L * up(k, 32) / P;
+  ahead.clear();
+  const auto some = [&](auto count) __attribute__((always_inline)) {
+    constexpr int W = decltype(count)::value;
+    const Affine<W> affine(f, first * 16);
+    sumRows<T, W>(words(x + from * k), k / P, static_cast<int>(to - from), words(f.weights) + first * beside, beside, k / P,
+                  [&](int r, int v, V sum) __attribute__((always_inline)) {
+                    const int channel = (first + v) * 16;
+                    const M mask = tail(n - channel);
+                    const size_t at = (from + r) * static_cast<size_t>(n) + channel;
+                    V z = affine(v, sum);
+                    if (plus) z = add(z, load(plus + at, mask));
+                    store(y + at, mask, clipped ? relu6(z) : z);
+                  });
+    first += W;
+  };
+  while (first < end) {
+    const int left = end - first;
+    if (left >= kColumns && !(kColumns == 3 && left == 4))
+      some(std::integral_constant<int, kColumns>{});
+    else if (left >= 2 && kColumns > 2)
+      some(std::integral_constant<int, 2>{});
+    else
+      some(std::integral_constant<int, 1>{});
+  }
+}
+
+// A 1 x 1 convolution: some rows at a time where there are enough of them, else some columns
+template <class T>
+void narrowShare(const T* x, long m, int k, int n, const Folded& f, bool clipped, const T* plus, T* y, Team& team) {
+  const int unit = unitOf(m), sixteens = up(n, 16) / 16;
+  if (team.size == 1 || m >= 8L * unit * team.size) {
+    const long each = (m + unit * 4L * team.size - 1) / (unit * 4L * team.size) * unit;
+    team.each(static_cast<int>((m + each - 1) / each), [&](int i) {
+      narrowBlock(x, k, n, f, clipped, plus, i * each, std::min(m, (i + 1) * each), 0, sixteens, y);
+    });
+  } else {
+    team.each((sixteens + kColumns - 1) / kColumns, [&](int i) {
+      narrowBlock(x, k, n, f, clipped, plus, 0, m, i * kColumns, std::min(sixteens, (i + 1) * kColumns), y);
+    });
+  }
+}
+
+template <class T>
+void bodyOf(const Part* parts, int count, const void* x, T* y, T* room, size_t wide, size_t narrow, Team& team) {
+  T* maps[2] = {room + wide, room + wide + narrow};
+  for (int i = 0; i < count; i++) {
+    const Part& p = parts[i];
+    const auto& d = p.deep;
+    T* out = i + 1 == count ? y : maps[i & 1];
+    const T* in = static_cast<const T*>(x);
+    if (d.k) {
+      if (d.k == 3)
+        d.stride == 1 ? deepShare<T, 3, 1>(p, x, room, team) : deepShare<T, 3, 2>(p, x, room, team);
+      else
+        d.stride == 1 ? deepShare<T, 5, 1>(p, x, room, team) : deepShare<T, 5, 2>(p, x, room, team);
+      in = room;
+    }
+    const long m = static_cast<long>(d.oh) * d.ow;
+    narrowShare(in, m, d.k ? d.c : p.cin, p.cout, p.last, d.k == 0, p.residual ? static_cast<const T*>(x) : nullptr, out,
+                team);
+    x = out;
+  }
+}
+
+template <class T>
+void body(const Part* parts, int count, int n, const void* x, T* y) {
+  size_t wide = 0, narrow = 0;
+  for (int i = 0; i < count; i++) {
+    const size_t pixels = static_cast<size_t>(parts[i].deep.oh) * parts[i].deep.ow;
+    wide = std::max(wide, up(static_cast<int>(pixels), 32) * static_cast<size_t>(parts[i].deep.c));
+    narrow = std::max(narrow, up(static_cast<int>(pixels), 32) * static_cast<size_t>(parts[i].cout));
+  }
+  const auto &first = parts[0], &last = parts[count - 1];
+  const auto& s = first.stem;
+  const size_t given = first.hasStem ? static_cast<size_t>(s.h) * s.w * 3 * sizeof(float)
+                                     : static_cast<size_t>(first.deep.h) * first.deep.w * first.cin * sizeof(T);
+  const size_t made = static_cast<size_t>(last.deep.oh) * last.deep.ow * last.cout;
+  const int alone = n / threads;  // pictures that each thread takes by itself; the rest they share
+  T* shared = scratch<T>(3, wide + 2 * narrow);
+  std::vector<Phase> phases(static_cast<size_t>(n - threads * alone) * 2 * count);
+#pragma omp parallel num_threads(threads)
+  {
+    const int t = omp_get_thread_num();
+    std::vector<Part> own(parts, parts + count);
+    const auto run = [&](int i, T* room, Team team) {
+      const char* picture = static_cast<const char*>(x) + i * given;
+      if (first.hasStem) own[0].stem.picture = reinterpret_cast<const float*>(picture);
+      bodyOf<T>(own.data(), count, picture, y + i * made, room, wide, narrow, team);
+    };
+    for (int i = t * alone; i < (t + 1) * alone; i++) run(i, scratch<T>(3, wide + 2 * narrow), {1, nullptr});
+    if (alone > 0 && n > threads * alone) {
+#pragma omp barrier
+    }
+    for (int i = threads * alone; i < n; i++) run(i, shared, {threads, &phases[static_cast<size_t>(i - threads * alone) * 2 * count]});
+  }
+}
+
+}  // namespace
+}  // namespace anneal::kernels

@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs'
+import { writeAtomic } from './files.ts'
+
+/** What `make` gives for this key, kept in a file of JSON from then on. A file that can't be read or written costs the
+ *  time of making it again, nothing else. */
+export function remembered<T>(path: string, key: string, make: () => T): T {
+  const known = read(path)
+  if (Object.hasOwn(known, key)) return known[key] as T
+  const made = make()
+  try {
+    writeAtomic(path, JSON.stringify({ ...known, [key]: made }))
+  } catch {
+    // A full disk, or a folder that may only be read.
+  }
+  return made
+}
+
+function read(path: string): Record<string, unknown> {
+  try {
+    const found: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
