@@ -214,12 +214,13 @@ struct Decoding : Job {
 
 struct DecodingFile : Decoding {
   Stamped file;
+  size_t most = SIZE_MAX;  // bytes of it, else nothing is done
 
   void run() override {
 #if defined(__linux__)
     static thread_local std::vector<uint8_t> content;
     const Opened opened(file);
-    if (!opened.same) return;
+    if (!opened.same || opened.size > most) return;
     content.resize(opened.size);
     in = content.data(), length = content.size();
     if (opened.next(content.data(), length)) Decoding::run();
@@ -316,12 +317,19 @@ napi_value decodeJpeg(Door& d, Args& args) {
   return begin(d.env, std::move(job));
 }
 
-// decodeJpegFile(path, short, aspect, cubic, limit, out): the same of the file that is there.
+// decodeJpegFile(path, short, aspect, cubic, limit, out, most): the same of the file that is there. One of up to `most`
+// bytes is decoded at once, and what would be promised is returned: a thread would take longer to wake.
 napi_value decodeJpegFile(Door& d, Args& args) {
   auto job = std::make_unique<DecodingFile>();
   job->file.path = pathOf(d.env, args[0]);
   job->fit = fitOf(d, args, 1);
   job->out = elements(d.env, args[5], &job->room);
+  job->most = static_cast<size_t>(toNumber(d.env, args[6]));
+  if (job->most > 0) {
+    job->run();
+    if (job->done) return job->result(d.env);
+    job->most = SIZE_MAX;
+  }
   job->keep(d.env, args[5]);
   return begin(d.env, std::move(job));
 }

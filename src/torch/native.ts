@@ -41,7 +41,10 @@ export interface Native {
   retainGrad(t: Tensor): void
   planJpeg(bytes: Uint8Array, ...fit: NativeFit): Size | null
   decodeJpeg(bytes: Uint8Array, ...fit: [...NativeFit, out: Uint8Array]): Promise<Size | null>
-  decodeJpegFile(path: string | Uint8Array, ...fit: [...NativeFit, out: Uint8Array]): Promise<Size | null>
+  decodeJpegFile(
+    path: string | Uint8Array,
+    ...fit: [...NativeFit, out: Uint8Array, most: number]
+  ): Promise<Size | null> | Size
   decodeJpegFiles(
     paths: (string | Uint8Array)[],
     stamps: string[],

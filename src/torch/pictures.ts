@@ -36,13 +36,14 @@ export async function decodeJpeg(
 }
 
 /** The same of the file at a path, which is text, or bytes where it is no UTF-8. `data` is a part of `room`, which must be
- *  large enough for any. */
+ *  large enough for any. A file of up to `atOnce` bytes is decoded by the caller's thread, which takes less time than to
+ *  wake another. */
 export async function decodeJpegFile(
   path: string | Uint8Array,
   fit: JpegFit,
-  room: Uint8Array,
+  { room, atOnce = 0 }: { room: Uint8Array; atOnce?: number },
 ): Promise<Rgb | undefined> {
-  const size = await native.decodeJpegFile(path, ...numbers(fit), room)
+  const size = await native.decodeJpegFile(path, ...numbers(fit), room, atOnce)
   if (!size) return undefined
   const [height, width] = size
   return { data: room.subarray(0, height * width * 3), height, width }

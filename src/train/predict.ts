@@ -51,11 +51,12 @@ export async function* predictFiles(
   const forms = new Map(members.map(m => [decodedAs(m.card.preprocessing), m.card.preprocessing]))
   let pending: (string | Place)[] = []
   const flush = async () => {
+    const alone = pending.length === 1
     const read = await Promise.all(
       pending.map(async place => {
         const file = typeof place === 'string' ? place : place.file
         try {
-          const decoded = Array.from(forms, async ([form, p]) => [form, await pictureOf(place, p)] as const)
+          const decoded = Array.from(forms, async ([form, p]) => [form, await pictureOf(place, p, alone)] as const)
           return { file, forms: new Map(await Promise.all(decoded)) }
         } catch (error) {
           if (!onError) throw error
@@ -88,14 +89,18 @@ export async function* predictFiles(
   if (pending.length > 0) yield* await flush()
 }
 
-/** One picture as those of training were decoded: most JPEG files in one job on a thread. */
-async function pictureOf(place: string | Place, preprocessing: Preprocessing): Promise<Picture> {
+/** A JPEG file of up to so many bytes is decoded in about a millisecond. */
+const SMALL_FILE = 128 << 10
+
+/** One picture as those of training were decoded: most JPEG files in one job on a thread, a small one that comes `alone` at
+ *  once. */
+async function pictureOf(place: string | Place, preprocessing: Preprocessing, alone: boolean): Promise<Picture> {
   const { file, raw, bands }: Place = typeof place === 'string' ? { file: place } : place
   const { short, interpolation, mode, channels, bands: endings = [] } = preprocessing
   if (/\.jpe?g$/i.test(file) && channels === 3 && mode !== 'keep' && !bands && endings.length === 0) {
     const room = Buffer.allocUnsafeSlow(3 * short * Math.floor(short * ASPECT))
     const fit = { short, interpolation, aspect: ASPECT, limit: LIMIT_INPUT_PIXELS }
-    const made = await decodeJpegFile(raw ? Buffer.from(raw) : file, fit, room)
+    const made = await decodeJpegFile(raw ? Buffer.from(raw) : file, fit, { room, atOnce: alone ? SMALL_FILE : 0 })
     if (made) return made
   }
   return loadPicture(place, preprocessing)

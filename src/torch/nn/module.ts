@@ -90,7 +90,8 @@ export class Module<C extends Children = Children> extends Function implements H
   }
 
   train(on = true): this {
-    for (const [, m] of this.modules()) m.training = on
+    this.training = on
+    for (const child of Object.values(this.children)) child.train(on)
     return this
   }
   eval(): this {
