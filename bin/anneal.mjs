@@ -3,6 +3,8 @@
 import { existsSync } from 'node:fs'
 
 const main = new URL('../dist/program/main.js', import.meta.url)
+// To load libtorch takes as long as the command's own files, so both happen at once.
+const onLibtorch = ['train', 'demo', 'evaluate', 'predict', 'augment', 'bench']
 
 function stop(why) {
   process.stderr.write(`anneal: ${why}\n`)
@@ -14,6 +16,8 @@ if (major < 20 || (major === 20 && minor < 12))
   stop(`Node ${process.versions.node} is too old; install Node 20.12 or newer`)
 if (!existsSync(main)) stop('it is not built yet; run: npm run build')
 try {
+  if (onLibtorch.includes(process.argv[2]) && !process.argv.some(arg => arg === '--help' || arg === '-h'))
+    (await import(new URL('preload.js', main).href)).preload()
   await import(main.href)
 } catch (error) {
   if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error

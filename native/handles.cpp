@@ -227,12 +227,15 @@ void define(napi_env env, napi_value exports, const char* name, Function functio
   check(env, napi_set_named_property(env, exports, name, fn));
 }
 
-// setClasses(Tensor, Generator): the JavaScript classes that results are wrapped in, each constructed with a handle.
+// setClasses(Tensor, Generator, key): the JavaScript classes that results are wrapped in, each constructed with a handle,
+// and the symbol under which their objects hold it.
 static napi_value setClasses(Door& d, Args& args) {
   if (d.tensorClass) napi_delete_reference(d.env, d.tensorClass);
   if (d.generatorClass) napi_delete_reference(d.env, d.generatorClass);
+  if (d.idKey) napi_delete_reference(d.env, d.idKey);
   check(d.env, napi_create_reference(d.env, args[0], 1, &d.tensorClass));
   check(d.env, napi_create_reference(d.env, args[1], 1, &d.generatorClass));
+  check(d.env, napi_create_reference(d.env, args[2], 1, &d.idKey));
   return undefined(d.env);
 }
 
@@ -253,17 +256,12 @@ NAPI_MODULE_INIT() {
   using namespace anneal;
   auto* d = new Door();
   d->env = env;
-  // Strings can't be referenced directly before Node-API 10; the key rides on an object.
   if (napi_set_instance_data(env, d, [](napi_env, void* data, void*) { delete static_cast<Door*>(data); }, nullptr) !=
       napi_ok) {
     delete d;
     return nullptr;
   }
   try {
-    napi_value symbol, description = text(env, "anneal.handle");
-    check(env, napi_create_symbol(env, description, &symbol));
-    check(env, napi_create_reference(env, symbol, 1, &d->idKey));
-    check(env, napi_set_named_property(env, exports, "handle", symbol));
     defineHandles(env, exports);
     defineDispatch(env, exports);
     defineTensor(env, exports);

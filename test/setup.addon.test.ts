@@ -39,7 +39,7 @@ test('nothing is found before set-up, and what set-up left after it', async () =
   assert.equal(findAddon(), undefined)
   const state = ready()
   await remember(stateKey(), state)
-  assert.deepEqual(findAddon(), { path: state.path, libtorch: state.libtorch })
+  assert.deepEqual(findAddon(), { path: state.path, libtorch: state.libtorch, library: state.library })
 })
 
 test('finding costs less than 5 ms', async () => {

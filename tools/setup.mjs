@@ -100,7 +100,8 @@ async function compile() {
       // deep as those of src/setup, which look for native/ from where they are.
       buildSync({
         absWorkingDir: root,
-        entryPoints: [join(fresh, 'cli', 'main.js')],
+        entryPoints: [join(fresh, 'cli', 'main.js'), join(fresh, 'setup', 'preload.js')],
+        entryNames: '[name]',
         outdir: join(fresh, 'program'),
         bundle: true,
         splitting: true,

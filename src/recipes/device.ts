@@ -7,9 +7,9 @@ import { library } from '../torch/index.ts'
 export function checkDevice(device = 'cpu'): void {
   if (!/^(cpu|cuda(:\d+)?)$/.test(device))
     throw new AnnealError(`${option('device')}: expected cpu, cuda or cuda:1, got ${device}`)
+  if (device === 'cpu') return
   const { cudaDevices, version } = library()
-  const number = Number(device.split(':')[1] ?? 0)
-  if (!device.startsWith('cuda') || number < cudaDevices) return
+  if (Number(device.split(':')[1] ?? 0) < cudaDevices) return
   throw new AnnealError(
     cudaDevices === 0
       ? `${setting('device', device)}: libtorch ${version} sees no CUDA device here; \`anneal doctor\` says why. Leave ${option('device')} out to work on the CPU.`

@@ -62,7 +62,7 @@ export async function trainFolder(
     throw new AnnealError(
       `${root}: the run would lie among the pictures of ${data}; name another folder (${option('out')}).`,
     )
-  const config: RunConfig = {
+  const config: Asked = {
     format: 1,
     anneal: version(),
     created: new Date().toISOString(),
@@ -72,8 +72,6 @@ export async function trainFolder(
     classes: [],
     seed: options.seed ?? 42,
     settings: storedSettings(options),
-    versions: { node: process.versions.node, libtorch: library().version, anneal: version() },
-    machine: machineFacts(),
   }
   const existed = existsSync(root)
   const dir = out ?? newRunFolder(options.model ?? 'auto')
@@ -85,6 +83,14 @@ export async function trainFolder(
     throw error
   }
 }
+
+/** A run's configuration without what libtorch says of itself. */
+type Asked = Omit<RunConfig, 'versions' | 'machine'> & Partial<RunConfig>
+const whole = (asked: Asked): RunConfig => ({
+  versions: { node: process.versions.node, libtorch: library().version, anneal: version() },
+  machine: machineFacts(),
+  ...asked,
+})
 
 function removeEmpty(dir: string): void {
   try {
@@ -136,7 +142,7 @@ const machineFacts = (): RunConfig['machine'] => {
 async function drive(
   dir: string,
   mode: 'create' | 'append',
-  config: RunConfig,
+  config: Asked,
   options: TrainOptions,
   {
     onRun,
@@ -152,16 +158,24 @@ async function drive(
   onRun?.(dir)
   let begun = true
   try {
-    const session = new Session(run, onEvent)
-    if (mode === 'create') run.writeConfig(config)
-    else session.resume()
+    // Written with the first event: while pictures are listed, libtorch is still being loaded.
+    let written = mode === 'append'
+    const writeConfig = () => {
+      if (!written) run.writeConfig(whole(config))
+      written = true
+    }
+    const session = new Session(run, event => {
+      writeConfig()
+      onEvent(event)
+    })
+    if (mode === 'append') session.resume()
     try {
       const context = { session, options, report, progress, signal }
       const { result, made } =
         options.folds !== undefined && options.fold === undefined
           ? await everyFold(config, context, { onEvent, report, progress, signal, writeReport })
           : await oneRun(config, context)
-      run.writeConfig({ ...config, ...made, settings: { ...config.settings, ...made.settings } })
+      run.writeConfig({ ...whole(config), ...made, settings: { ...config.settings, ...made.settings } })
       run.finish(result)
       session.forget()
       await writeReport?.(dir).catch((error: Error) =>
@@ -190,13 +204,13 @@ interface Made {
   made: Pick<RunConfig, 'model' | 'classes' | 'settings'>
 }
 
-async function oneRun(config: RunConfig, context: Context): Promise<Made> {
+async function oneRun(config: Asked, context: Context): Promise<Made> {
   const { result, prepared } = await fiveSteps(config.data, context)
   const { modelName: model, classes, batchSize, precision, device, preprocessing } = prepared
   return { result, made: { model, classes, settings: { size: preprocessing.size, batchSize, precision, device } } }
 }
 
-async function everyFold(config: RunConfig, { session, options }: Context, hooks: TrainHooks): Promise<Made> {
+async function everyFold(config: Asked, { session, options }: Context, hooks: TrainHooks): Promise<Made> {
   // What can't be divided is refused before a fold is begun.
   await openIndex(config.data, { ...options, seed: config.seed, fold: 0 })
   const train = (fold: number, dir: string, resume: boolean) => {

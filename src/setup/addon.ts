@@ -3,8 +3,8 @@ import { AnnealError } from '../base/errors.ts'
 import { type Linked, readState, stampOf, stateKey } from './state.ts'
 
 /** The addon that is ready on this machine, or nothing where set-up must run (again). Starts no process and takes about
- *  a millisecond. `ANNEAL_ADDON` names a `.node` file directly. */
-export function findAddon(): { path: string; libtorch?: Linked } | undefined {
+ *  a millisecond. `library` is libtorch's own file. `ANNEAL_ADDON` names a `.node` file directly. */
+export function findAddon(): { path: string; libtorch?: Linked; library?: string } | undefined {
   const given = process.env.ANNEAL_ADDON
   if (given) {
     if (existsSync(given)) return { path: given }
@@ -12,5 +12,5 @@ export function findAddon(): { path: string; libtorch?: Linked } | undefined {
   }
   const ready = readState()[stateKey()]
   if (!ready || !existsSync(ready.path) || stampOf(ready.library) !== ready.stamp) return undefined
-  return { path: ready.path, libtorch: ready.libtorch }
+  return { path: ready.path, libtorch: ready.libtorch, library: ready.library }
 }

@@ -117,7 +117,7 @@ async function buildIn(temp: string, folder: string, libtorch: Libtorch, tools: 
   report({ line: `built the addon in ${duration((performance.now() - start) / 1000)}` })
 }
 
-/** Leaves `anneal.node` in `temp`; returns what CMake said. */
+/** Leaves `anneal.node` and `preload.node` in `temp`; returns what CMake said. */
 async function compile(temp: string, folder: string, libtorch: Libtorch, tools: Tools): Promise<string> {
   const build = join(temp, 'build')
   const define: Record<string, string> = {
@@ -140,7 +140,7 @@ async function compile(temp: string, folder: string, libtorch: Libtorch, tools: 
       `the addon did not build against libtorch ${libtorch.version} in ${libtorch.folder}: ${whatFailed(log)}; the whole log is ${path}. ANNEAL_LIBTORCH chooses another libtorch, CXX another compiler`,
     )
   }
-  renameSync(join(build, 'anneal.node'), join(temp, 'anneal.node'))
+  for (const name of ['anneal.node', 'preload.node']) renameSync(join(build, name), join(temp, name))
   return log
 }
 

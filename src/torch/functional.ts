@@ -25,7 +25,7 @@ export const hardswish: Layer = x => aten.hardswish(x)
 
 /** softmax(q kᵀ / √d) v (Vaswani et al. 2017, arXiv:1706.03762): q, k, v [N, heads, S, d] → the same. `fused` takes
  *  libtorch's one operator, which older ones than 2.0 lack, and never forms the S × S matrix where it can avoid it. */
-export function attention(q: Tensor, k: Tensor, v: Tensor, { fused = major >= 2 } = {}): Tensor {
+export function attention(q: Tensor, k: Tensor, v: Tensor, { fused = isSecond() } = {}): Tensor {
   if (fused) return aten.scaled_dot_product_attention(q, k, v)
   return q
     .mul(1 / Math.sqrt(q.shape.at(-1)!))
@@ -33,7 +33,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { fused = major >= 2 
     .softmax(-1)
     .matmul(v)
 }
-const major = Number.parseInt(native.version(), 10)
+const isSecond = () => Number.parseInt(native.version(), 10) >= 2
 
 /** Each element of x is zero with probability p, the others scaled by 1 / (1 - p). Draws from the default generator, the
  *  same whichever kernels are in use. */

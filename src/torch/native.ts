@@ -1,12 +1,13 @@
 import { createRequire } from 'node:module'
 import { AnnealError } from '../base/errors.ts'
-import { findAddon, machine } from '../setup/index.ts'
+import { findAddon, machine, prepareEnvironment } from '../setup/index.ts'
 import type { Generator, Tensor } from './tensor.ts'
+
+type Class<T> = new (id: number) => T
 
 /** The addon's functions, as `native/` defines them. The only place where values without a static type pass. */
 export interface Native {
-  readonly handle: symbol
-  setClasses(tensor: new (id: number) => Tensor, generator: new (id: number) => Generator): void
+  setClasses(tensor: Class<Tensor>, generator: Class<Generator>, key: symbol): void
   free(id: number): boolean
   live(): number
   resolve(name: string): number
@@ -82,20 +83,25 @@ export type TensorArray =
   | Float32Array
   | Float64Array
 
+/** Under which a tensor or generator holds the number of its value. */
+export const handle: symbol = Symbol('anneal.handle')
+
+let classes: [Class<Tensor>, Class<Generator>] | undefined
+/** What results are wrapped in. */
+export function wrapIn(tensor: Class<Tensor>, generator: Class<Generator>): void {
+  classes = [tensor, generator]
+}
+
 function load(): Native {
   const found = findAddon()
   if (!found)
     throw new AnnealError(
       'libtorch and the addon are not set up yet: run `npx anneal setup` (or `npm run build` in a clone)',
     )
-  const cpu = machine().cpu
-  // libtorch 1.13 takes AVX2 unless asked, and one thread on some machines.
-  if (cpu.avx512 && !process.env.ATEN_CPU_CAPABILITY) process.env.ATEN_CPU_CAPABILITY = 'avx512'
-  // A thread that waits spins, by default for long: with any other work on the cores a step then takes 2 to 10 times as
-  // long as with threads that soon go to sleep. libgomp reads this when it is loaded, with the addon.
-  if (!process.env.GOMP_SPINCOUNT && !process.env.OMP_WAIT_POLICY) process.env.GOMP_SPINCOUNT = '2000'
+  prepareEnvironment()
   const addon = createRequire(import.meta.url)(found.path) as Native
-  addon.setThreads(threadsWanted(cpu.cores))
+  if (classes) addon.setClasses(...classes, handle)
+  addon.setThreads(threadsWanted(machine().cpu.cores))
   addon.keepMemory()
   return addon
 }
@@ -109,5 +115,10 @@ function threadsWanted(cores: number): number {
   return n
 }
 
-/** The addon, loaded with this module. Throws where set-up has not run. */
-export const native: Native = load()
+/** The addon, loaded when something is first asked of it. Throws where set-up has not run. */
+export let native: Native = new Proxy({} as Native, {
+  get(_, name: keyof Native) {
+    native = load()
+    return native[name]
+  },
+})

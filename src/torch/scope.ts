@@ -1,4 +1,4 @@
-import { native } from './native.ts'
+import { handle, native } from './native.ts'
 import type { Tensor } from './tensor.ts'
 
 /** JavaScript's collector does not see tensor memory, so tensors belong to scopes: what a scope made and did not return
@@ -7,7 +7,6 @@ interface Scope {
   made: Tensor[]
 }
 
-const handle: symbol = native.handle
 type Handled = { [key: symbol]: number }
 type Owned = { [owner]?: Scope | undefined }
 const owner = Symbol('scope')

@@ -1,7 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import { aten } from './aten.ts'
 import { ask, call } from './call.ts'
-import { native, type TensorArray } from './native.ts'
+import { handle, native, type TensorArray, wrapIn } from './native.ts'
 import { adopt, adoptGenerator, release } from './scope.ts'
 
 /** Type of the elements, as torch names it. */
@@ -30,7 +30,6 @@ export interface Layer {
   fuse?(next: Layer): Layer | undefined
 }
 
-const handle: symbol = native.handle
 type Handled = { [key: symbol]: number }
 
 /** An n-dimensional array of libtorch. It lives until its scope ends (`scope`), until `dispose()`, or, made outside
@@ -307,7 +306,7 @@ export interface BackwardOptions {
   inputs?: Tensor[]
 }
 
-native.setClasses(Tensor, Generator)
+wrapIn(Tensor, Generator)
 
 const dtypeOfArray = new Map<string, DType>([
   ['Uint8Array', 'uint8'],

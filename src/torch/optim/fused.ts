@@ -1,15 +1,17 @@
 import { native } from '../native.ts'
 import type { Tensor } from '../tensor.ts'
 
-const [major = 0, minor = 0] = native.version().split('.').map(Number)
 /** Whether this libtorch has an optimizer's whole update as one operator on the CPU. */
-const known = major > 2 || (major === 2 && minor >= 4)
+function isKnown(): boolean {
+  const [major = 0, minor = 0] = native.version().split('.').map(Number)
+  return major > 2 || (major === 2 && minor >= 4)
+}
 
 /** The lists as libtorch's fused updates take them, tensor by tensor in the order of memory: views that are contiguous,
  *  since the operators copy what is not. Undefined where they do not serve: an older libtorch, another device or type, a
  *  gradient that lies otherwise than its parameter. */
 export function inMemoryOrder(...lists: readonly (readonly Tensor[])[]): Tensor[][] | undefined {
-  if (!known) return undefined
+  if (!isKnown()) return undefined
   const views: Tensor[][] = lists.map(() => [])
   for (const [i, param] of lists[0]!.entries()) {
     const order = orderOf(param)

@@ -1,0 +1,42 @@
+// Loads a library on a thread of its own, so that whoever needs it later finds it loaded: libtorch registers its operators
+// for a tenth of a second. An addon without libtorch, built beside the other.
+#include <dlfcn.h>
+#include <node_api.h>
+
+#include <string>
+#include <thread>
+
+namespace {
+
+std::thread loading;
+
+// load(path): begins.
+napi_value load(napi_env env, napi_callback_info info) {
+  size_t count = 1, length = 0;
+  napi_value path;
+  char text[4096];
+  if (napi_get_cb_info(env, info, &count, &path, nullptr, nullptr) != napi_ok || count < 1 || loading.joinable() ||
+      napi_get_value_string_utf8(env, path, text, sizeof text, &length) != napi_ok) {
+    napi_throw_error(env, nullptr, "expected the path of a library, once");
+    return nullptr;
+  }
+  loading = std::thread([path = std::string(text, length)] { dlopen(path.c_str(), RTLD_LAZY); });
+  return nullptr;
+}
+
+// wait(): until it is loaded. A process must not end in the midst of it.
+napi_value wait(napi_env, napi_callback_info) {
+  if (loading.joinable()) loading.join();
+  return nullptr;
+}
+
+}  // namespace
+
+NAPI_MODULE_INIT() {
+  napi_value function;
+  if (napi_create_function(env, "load", NAPI_AUTO_LENGTH, load, nullptr, &function) == napi_ok)
+    napi_set_named_property(env, exports, "load", function);
+  if (napi_create_function(env, "wait", NAPI_AUTO_LENGTH, wait, nullptr, &function) == napi_ok)
+    napi_set_named_property(env, exports, "wait", function);
+  return exports;
+}
