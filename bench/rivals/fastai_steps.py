@@ -68,6 +68,7 @@ if a.weights:
     timed("unfrozen_s", lambda: learn.fit_one_cycle(a.epochs, slice(lr / 2 / 100, lr / 2), pct_start=0.3, div=5.0))
 else:
     timed("unfrozen_s", lambda: learn.fit_one_cycle(a.epochs, lr))
+learn.remove_cb(Curve)
 out["acc"] = curve[-1]["accuracy"]
 out["train_s"] = time.perf_counter() - t0
 if (path / "test").exists():

@@ -161,7 +161,7 @@ void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem
     T* G = scratch<T>(3, static_cast<size_t>(block) * np);
     float* C = scratch<float>(2, static_cast<size_t>(block) * kp);
     float* part = scratch<float>(10, kp * 2);
-    float* sum = parts[t] = scratch<float>(4, static_cast<size_t>(kp) * np, true);
+    float* sum = parts[t] = scratch<float>(4, static_cast<size_t>(kp) * np, from >= to);
     for (long m0 = from; m0 < to; m0 += block) {
       const int rows = static_cast<int>(std::min<long>(block, to - m0)), padded = up(rows, 32);
       panel(g, z, grad, n, m0, rows, padded, G, np);
@@ -178,9 +178,9 @@ void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem
         ahead.over(stepsOf(padded, std::min(kp, np), std::max(kp, np), gx ? kp : 0));
       }
       if (tall)
-        timesTransposed(X, kp, G, np, padded, sum);
+        timesTransposed(X, kp, G, np, padded, sum, m0 > from);
       else
-        timesTransposed(G, np, X, kp, padded, sum);
+        timesTransposed(G, np, X, kp, padded, sum, m0 > from);
       if (!gx) continue;
       times(G, np, padded, B, n, k, C, kp);
       if (norm.a) memset(part, 0, kp * 2 * sizeof(float));
@@ -211,11 +211,19 @@ void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem
     _mm_sfence();
 #pragma omp barrier
 #pragma omp for schedule(static)
-    for (int i = 0; i < n; i++)
-      for (int j = 0; j < k; j++) {
-        float s = 0;
-        for (int u = 0; u < threads; u++) s += parts[u][tall ? static_cast<size_t>(j) * np + i : static_cast<size_t>(i) * kp + j];
-        dw[static_cast<size_t>(i) * k + j] = s;
+    for (int i0 = 0; i0 < n; i0 += 16)
+      for (int j0 = 0; j0 < k; j0 += 16) {
+        float block[256];  // [i][j]
+        for (int r = 0; r < 16; r++) {
+          const size_t at = tall ? static_cast<size_t>(std::min(j0 + r, k - 1)) * np + i0
+                                 : static_cast<size_t>(std::min(i0 + r, n - 1)) * kp + j0;
+          V s = L(parts[0] + at);
+          for (int u = 1; u < threads; u++) s = add(s, L(parts[u] + at));
+          S(block + r * 16, s);
+        }
+        if (tall) transpose(block);
+        for (int i = i0; i < std::min(i0 + 16, n); i++)
+          store(dw + static_cast<size_t>(i) * k + j0, tail(k - j0), L(block + (i - i0) * 16));
       }
   }
   if (norm.a) sums.into(out);

@@ -153,13 +153,27 @@ void pack(const float* w, long sk, long sn, int K, int N, T* out) {
     for (int k = 0; k < Kp; k += P) {
       float group[P * 16];
       const float* from = w + k * sk + t * 16L * sn;
+      T* const to = out + (static_cast<size_t>(t) * Kp + k) * 16;
+      if (sk == 1 && k % (16 * P) == 0 && k + 16 * P <= K && t * 16 + 16 <= N) {  // sixteen words along k of each n
+        alignas(64) float block[256];
+        for (int n = 0; n < 16; n++)
+          for (int i = 0; i < P; i++) S(reinterpret_cast<T*>(block + n * 16) + i * 16, L(from + n * sn + i * 16));
+        transpose(block);
+        memcpy(to, block, sizeof block);
+        k += 15 * P;
+        continue;
+      }
+      if (sn == 1 && k + P <= K && t * 16 + 16 <= N) {
+        together(to, L(from), L(from + (P - 1) * sk));
+        continue;
+      }
       if (k + P <= K && t * 16 + 16 <= N)
         for (int n = 0; n < 16; n++)
           for (int i = 0; i < P; i++) group[n * P + i] = from[i * sk + n * sn];
       else
         for (int n = 0; n < 16; n++)
           for (int i = 0; i < P; i++) group[n * P + i] = k + i < K && t * 16 + n < N ? from[i * sk + n * sn] : 0.f;
-      for (int i = 0; i < P; i++) store(out + (static_cast<size_t>(t) * Kp + k) * 16 + i * 16, tail(16), L(group + i * 16));
+      for (int i = 0; i < P; i++) store(to + i * 16, tail(16), L(group + i * 16));
     }
 }
 
@@ -182,9 +196,9 @@ inline void times(const Half16* a, int lda, int rows, const Half16* B, int K, in
 }
 #endif
 
-// sum [pw][qw] += p^T q over rows; p [rows][pw], q [rows][qw]; widths multiples of kWidth, rows of 32
-inline void timesTransposed(const float* p, int pw, const float* q, int qw, int rows, float* sum) {
-  product<float>(p, 1, pw, pw, q, qw, 16, rows, qw / 16, sum, qw, true);
+// sum [pw][qw] (+)= p^T q over rows; p [rows][pw], q [rows][qw]; widths multiples of kWidth, rows of 32
+inline void timesTransposed(const float* p, int pw, const float* q, int qw, int rows, float* sum, bool add) {
+  product<float>(p, 1, pw, pw, q, qw, 16, rows, qw / 16, sum, qw, add);
 }
 #ifdef __AVX512BF16__
 // [rows][width] as [width / 16][rows / 2][16 pairs]
@@ -199,16 +213,16 @@ inline float* paired(const Half16* p, int width, int rows, int slot) {
   }
   return out;
 }
-inline void timesTransposed(const Half16* p, int pw, const Half16* q, int qw, int rows, float* sum) {
+inline void timesTransposed(const Half16* p, int pw, const Half16* q, int qw, int rows, float* sum, bool add) {
   float *a = paired(p, pw, rows, 8), *b = paired(q, qw, rows, 9);
   const long block = 16L * (rows / 2);
 #ifdef ANNEAL_TILES
   for (float* tile = a; tile < a + block / 16 * pw; tile += 256) ahead.step(), transpose(tile);
-  product(a, 16, 256, block, pw / 16, b, block, qw / 16, rows / 32, sum, qw, true);
+  product(a, 16, 256, block, pw / 16, b, block, qw / 16, rows / 32, sum, qw, add);
 #else
   for (int t = 0; t < pw; t += 16)
     product<Half16>(a + block / 16 * t, 1, 16, 16, b, 16, block, rows / 2, qw / 16, sum + static_cast<size_t>(t) * qw,
-                    qw, true);
+                    qw, add);
 #endif
 }
 #endif

@@ -93,7 +93,7 @@ static void transposed(int rows, int pw, int qw) {
   const Halves p = halves(rows * pw), q = halves(rows * qw);
   const Floats before = floats(pw * qw);
   Floats sum = before;
-  timesTransposed(p.data(), pw, q.data(), qw, rows, sum.data());
+  timesTransposed(p.data(), pw, q.data(), qw, rows, sum.data(), true);
   check("timesTransposed", rows, pw, qw,
         worst(pw, qw, rows, matrix(p, 1, pw), matrix(q, qw), matrix(sum, qw), matrix(before, qw)), ofFloat);
 }
