@@ -2,9 +2,10 @@ import { aten } from '../aten.ts'
 import { call } from '../call.ts'
 import { empty } from '../create.ts'
 import { relu_, relu6_ } from '../functional.ts'
+import { isRecording } from '../grad.ts'
 import { kernelSets, ownCalls, ownKernels } from '../kernels.ts'
 import { scope } from '../scope.ts'
-import type { DType, Layer, Tensor } from '../tensor.ts'
+import type { Layer, Tensor } from '../tensor.ts'
 import { fans, kaimingUniform_, uniform_ } from './init.ts'
 import { Module, module, parameter } from './module.ts'
 import { normalised, numbersOf } from './norm.ts'
@@ -73,8 +74,10 @@ function folded(conv: Module, bn: Module): Layer {
   return layer
 }
 
-/** act(bn(conv(x)) + residual), bn by its running statistics. */
+/** act(bn(conv(x)) + residual), bn by its running statistics. Where weights learn and libtorch convolves, BatchNorm is a pass
+ *  of its own: a convolution's weights are many more than its BatchNorm's, and folding goes through them four times. */
 function withNorm(conv: Module, bn: Module, x: Tensor, after: Pick<ConvPass, 'act' | 'residual'> = {}): Tensor {
+  if (ownKernels() && isRecording() && !kernelOf(conv, x)) return normalised(bn, convolve(conv, x), after)
   const { weight: gamma, bias: beta } = bn.own.parameters
   const { running_mean: mean, running_var: variance } = bn.own.buffers
   const { bias } = conv.own.parameters
@@ -88,11 +91,10 @@ function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
   const geometry = geometries.get(conv)!
   const weight = conv.own.parameters.weight!
   const { scale, shift = conv.own.parameters.bias, act = 'none', residual } = pass
-  const dtype = ownKernels()
-  const kernel = dtype && kernelFor(geometry, x, weight, dtype)
+  const kernel = kernelOf(conv, x)
   if (kernel && !(kernel === 'few' && residual)) {
     ownCalls.count++
-    const half = dtype === 'bfloat16'
+    const half = ownKernels() === 'bfloat16'
     if (kernel === '3x3') return call('anneal::conv3x3', x, weight, scale, shift, residual, act, half)
     return call('anneal::conv_few', x, weight, scale, shift, act, geometry.stride, geometry.padding, half)
   }
@@ -104,14 +106,12 @@ function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
 
 /** The kernel for a layer: of 3 × 3 at stride 1, or of few channels; undefined where libtorch's serves. With AMX, which
  *  these kernels do not use, libtorch's needs less time for more products. */
-function kernelFor(
-  { stride, padding, dilation, groups }: Geometry,
-  x: Tensor,
-  weight: Tensor,
-  dtype: DType,
-): '3x3' | 'few' | undefined {
+function kernelOf(conv: Module, x: Tensor): '3x3' | 'few' | undefined {
+  const { stride, padding, dilation, groups } = geometries.get(conv)!
+  const weight = conv.own.parameters.weight!
   const [cout = 0, cin = 0, k = 0] = weight.shape
-  if (dilation !== 1 || groups !== 1 || x.device !== 'cpu' || weight.dtype !== 'float32') return undefined
+  const dtype = ownKernels()
+  if (!dtype || dilation !== 1 || groups !== 1 || x.device !== 'cpu' || weight.dtype !== 'float32') return undefined
   if (!isChannelsLast(x) || (x.dtype !== 'float32' && x.dtype !== dtype) || kernelSets(dtype)[0] === 'amx')
     return undefined
   const [n = 0, , h = 0, w = 0] = x.shape
