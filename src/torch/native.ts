@@ -92,8 +92,10 @@ export function wrapIn(tensor: Class<Tensor>, generator: Class<Generator>): void
   classes = [tensor, generator]
 }
 
+// Told now, as the environment is when a program begins; loading waits.
+const found = findAddon()
+
 function load(): Native {
-  const found = findAddon()
   if (!found)
     throw new AnnealError(
       'libtorch and the addon are not set up yet: run `npx anneal setup` (or `npm run build` in a clone)',
