@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { writeAtomic } from './files.ts'
 
-/** What `make` gives for this key, kept in a file of JSON from then on. A file that can't be read or written costs the
- *  time of making it again, nothing else. */
+/** What `make` gives for this key, kept in a file of JSON from then on. Where another process kept something meanwhile, that
+ *  counts, so that all go on alike. A file that can't be read or written costs the time of making it again, nothing else. */
 export function remembered<T>(path: string, key: string, make: () => T): T {
+  const before = read(path)
+  if (Object.hasOwn(before, key)) return before[key] as T
+  const made = make()
   const known = read(path)
   if (Object.hasOwn(known, key)) return known[key] as T
-  const made = make()
   try {
     writeAtomic(path, JSON.stringify({ ...known, [key]: made }))
   } catch {
