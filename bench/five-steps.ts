@@ -135,7 +135,8 @@ const { file } = draw({
   ],
   width: 720,
   height: 380,
-  x: { ...axis, label: 'seconds since the command' },
+  marginLeft: 64,
+  x: { ...axis, label: 'seconds since the command', zero: true },
   y: { ...axis, label: 'accuracy, validation', grid: true },
   marks: lines.flatMap(({ curve, color }) => [
     Plot.line(curve, { x: 'seconds', y: 'accuracy', stroke: color, strokeWidth: 1.6 }),
