@@ -10,13 +10,13 @@ import { findAddon } from '../src/setup/index.ts'
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
 const loader = import.meta.resolve('tsx')
 
-/** A temp folder with a cache of its own, and the command run in it. */
-export function workspace() {
+/** A temp folder with a cache of its own, unless another is given, and the command run in it. */
+export function workspace({ cache }: { cache?: () => string | undefined } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-cli-'))
   const env = (): NodeJS.ProcessEnv => ({
     ...process.env,
     ANNEAL_ADDON: findAddon()?.path,
-    ANNEAL_CACHE: join(folder, 'cache'),
+    ANNEAL_CACHE: cache?.() ?? join(folder, 'cache'),
     ANNEAL_THREADS: '2',
     OMP_WAIT_POLICY: 'PASSIVE',
     NO_COLOR: undefined,

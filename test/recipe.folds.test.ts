@@ -11,7 +11,8 @@ import { workspace } from './cli.make.ts'
 import { allMarks, assertThresholds, type Mark, marked, runsFolder, small, type Trained } from './recipe.make.ts'
 
 const work = runsFolder()
-const command = workspace()
+// One cache: what is measured of the machine, and decides kernels, holds for all of these runs.
+const command = workspace({ cache: () => process.env['ANNEAL_CACHE'] })
 after(() => {
   work.remove()
   command.remove()

@@ -12,7 +12,8 @@ import { shapeFolder, workspace } from './cli.make.ts'
 import { runsFolder, small, type Trained } from './recipe.make.ts'
 
 const work = runsFolder()
-const command = workspace()
+// One cache: what is measured of the machine, and decides kernels, holds for all of these runs.
+const command = workspace({ cache: () => process.env['ANNEAL_CACHE'] })
 // 38 training pictures in batches of 16: two steps an epoch. A head of two cycles and one epoch of the whole net are six
 // steps a size.
 const settings = { size: undefined, sizes: [32, 48], headCycles: 2, cycleLen: 1, epochs: 2 }
