@@ -5,8 +5,8 @@
  *  DATA holds train, validation and test. Pictures are decoded anew for each seed (an empty cache); weights and addon are
  *  ready. `--weights` is for both sides; Anneal alone has its own without. `--random N`: N epochs from random weights.
  *  fastai (bench/rivals/fastai_steps.py, where `--python` has it) runs once, by its defaults, 2 epochs frozen and 5 not.
- *  Writes bench/results/five-steps-MODEL.json: accuracies, seconds of each phase, versions, machine; and accuracy over time
- *  as five-steps-MODEL.svg. */
+ *  Writes bench/results/five-steps-MODEL.json (five-steps-MODEL-PRECISION.json where one is given): accuracies, seconds of
+ *  each phase, versions, machine; and accuracy over time as .svg beside it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -117,7 +117,7 @@ const summary = {
   wallSeconds: mean(r => r.wallSeconds),
 }
 const times = rival && { ratio: Number((rival.wallSeconds / summary.wallSeconds).toFixed(2)) }
-const name = `five-steps-${model}`
+const name = ['five-steps', model, ...(precision === 'auto' ? [] : [precision])].join('-')
 writeResult(name, { ...measuredOn(), model, precision, random, ...summary, ...times, runs, rival })
 
 const { Plot, draw } = await loadPlot()
