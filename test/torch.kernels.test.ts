@@ -117,6 +117,12 @@ const ofConv: Record<string, Partial<Case>> = {
     residual: true,
     training: false,
   },
+  'conv1x1, weights by one product': { ...square, k: 1, cin: 256, cout: 288, h: 5, w: 7 },
+  'conv1x1, BatchNorm, relu, kept statistics': {
+    ...{ ...square, k: 1, cin: 288, cout: 256, h: 6, w: 4 },
+    after: 'norm, relu',
+    training: false,
+  },
   'few channels, bias': { kind: 'conv', cin: 3, cout: 40, k: 7, stride: 2, h: 23, w: 18, after: 'bias' },
   'few channels, BatchNorm, relu': {
     kind: 'conv',
@@ -145,7 +151,7 @@ const ofConv: Record<string, Partial<Case>> = {
     after: 'norm, relu',
     training: false,
   },
-  'groups of 32, stride 2, rows of one pixel': { ...grouped(32), stride: 2, w: 1, after: 'norm, relu6' },
+  'groups of 32, stride 2, rows of two pixels': { ...grouped(32), stride: 2, w: 4, after: 'norm, relu6' },
   'conv3x3, one picture, lines of one tile': { ...square, n: 1, h: 140, w: 2, after: 'bias' },
   'conv3x3, more tiles than a block has': { ...square, cin: 160, cout: 192, n: 2, h: 33, w: 37, after: 'bias, relu' },
 }

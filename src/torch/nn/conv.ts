@@ -100,7 +100,10 @@ function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
     return call('anneal::conv_few', x, weight, scale, shift, act, stride, padding, half)
   }
   const scaled = scale ? weight.mul(scale.reshape(-1, 1, 1, 1)) : weight
-  const y = aten.conv2d(x, scaled, { bias: shift!, ...geometry })
+  const y =
+    !shift && isProduct(conv, x)
+      ? call('anneal::conv1x1', x, scaled, ownKernels() === 'bfloat16')
+      : aten.conv2d(x, scaled, { bias: shift!, ...geometry })
   if (residual) y.add_(residual)
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
 }
@@ -124,6 +127,24 @@ function kernelOf(conv: Module, x: Tensor): '3x3' | 'few' | undefined {
   // Of few pixels the weights cost most, of which this kernel makes more.
   const square = k === 3 && stride === 1 && padding === 1 && cin % 32 === 0 && cout % 32 === 0
   return square && n * h * w >= 256 ? '3x3' : undefined
+}
+
+/** Whether the gradient of a layer's weights is taken by one product of matrices, in place of libtorch's convolution. */
+function isProduct(conv: Module, x: Tensor): boolean {
+  const { stride, padding, groups } = geometries.get(conv)!
+  const weight = conv.own.parameters.weight!
+  const [cout = 0, cin = 0, k = 0] = weight.shape
+  return (
+    ownKernels() === 'bfloat16' &&
+    isRecording() &&
+    weight.requiresGrad &&
+    weight.dtype === 'float32' &&
+    (x.dtype === 'float32' || x.dtype === 'bfloat16') &&
+    k === 1 && stride === 1 && padding === 0 &&
+    groups === 1 &&
+    Math.min(cin, cout) >= 256 &&
+    isChannelsLast(x)
+  )
 }
 
 /** relu(bn(conv(x)) + shortcut), as a residual block ends; sum and ReLU are part of the convolution's pass, or of

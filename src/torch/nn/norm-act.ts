@@ -30,8 +30,7 @@ export function normAct(bn: Module, x: Tensor, { eps, momentum, act = 'none', re
   const { weight, bias } = bn.own.parameters
   const { running_mean, running_var } = bn.own.buffers
   const tensors = [weight!, bias!, running_mean!, running_var!] as const
-  if (serves(x, weight!))
-    return call('anneal::norm_act', x, ...tensors, residual, act, bn.training, eps, momentum)
+  if (serves(x, weight!)) return call('anneal::norm_act', x, ...tensors, residual, act, bn.training, eps, momentum)
   const y = aten.batch_norm(x, ...tensors, bn.training, momentum, eps, true)
   if (residual) y.add_(residual)
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
