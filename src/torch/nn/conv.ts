@@ -140,7 +140,9 @@ function isProduct(conv: Module, x: Tensor): boolean {
     weight.requiresGrad &&
     weight.dtype === 'float32' &&
     (x.dtype === 'float32' || x.dtype === 'bfloat16') &&
-    k === 1 && stride === 1 && padding === 0 &&
+    k === 1 &&
+    stride === 1 &&
+    padding === 0 &&
     groups === 1 &&
     Math.min(cin, cout) >= 256 &&
     isChannelsLast(x)
