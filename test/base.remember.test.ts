@@ -47,3 +47,24 @@ test('a file that is no JSON is made anew', () => {
   )
   assert.equal(remembered(path, 'a', never), 2)
 })
+
+test('what no longer counts is made anew, unless another process did so meanwhile', () => {
+  const path = join(folder, 'until.json')
+  const counts = ({ until }: { until: number }) => until > 5
+  remembered(path, 'a', () => ({ until: 4 }), counts)
+  assert.deepEqual(
+    remembered(path, 'a', () => ({ until: 6 }), counts),
+    { until: 6 },
+  )
+  assert.deepEqual(remembered(path, 'a', never, counts), { until: 6 })
+  const kept = remembered(
+    path,
+    'b',
+    () => {
+      writeFileSync(path, JSON.stringify({ b: { until: 7 } }))
+      return { until: 8 }
+    },
+    counts,
+  )
+  assert.deepEqual(kept, { until: 7 })
+})

@@ -39,6 +39,7 @@ interface Case {
   residual?: boolean
   /** After a convolution of 3 x 3. */
   after?: 'bias' | 'bias, relu' | 'norm' | 'norm, relu' | 'norm, relu6'
+  groups?: number
   training: boolean
 }
 
@@ -99,6 +100,7 @@ const ofNorm: Record<string, Partial<Case>> = Object.fromEntries(
 
 /** A convolution of 3 x 3 and what follows it. */
 const square = { kind: 'conv', cin: 32, cout: 64, n: 3, h: 16, w: 12 } as const
+const grouped = (each: number) => ({ ...square, cin: 96, cout: 96, groups: 96 / each, h: 15, w: 14 })
 const ofConv: Record<string, Partial<Case>> = {
   'conv3x3, bias': { ...square, after: 'bias' },
   'conv3x3, bias, relu, odd sides': { ...square, after: 'bias, relu', h: 17, w: 13 },
@@ -113,6 +115,12 @@ const ofConv: Record<string, Partial<Case>> = {
     after: 'norm, relu',
     cin: 64,
     residual: true,
+    training: false,
+  },
+  'conv1x1, weights by one product': { ...square, k: 1, cin: 256, cout: 288, h: 5, w: 7 },
+  'conv1x1, BatchNorm, relu, kept statistics': {
+    ...{ ...square, k: 1, cin: 288, cout: 256, h: 6, w: 4 },
+    after: 'norm, relu',
     training: false,
   },
   'few channels, bias': { kind: 'conv', cin: 3, cout: 40, k: 7, stride: 2, h: 23, w: 18, after: 'bias' },
@@ -130,6 +138,20 @@ const ofConv: Record<string, Partial<Case>> = {
     ...{ kind: 'conv', cin: 2, cout: 64, k: 5, stride: 1, h: 9, w: 16, after: 'norm, relu' },
     training: false,
   },
+  'groups of 4, bias, relu': { ...grouped(4), after: 'bias, relu' },
+  'groups of 4, BatchNorm, relu, odd sides': { ...grouped(4), h: 9, w: 17, after: 'norm, relu' },
+  'groups of 4, stride 2, kept statistics': { ...grouped(4), stride: 2, after: 'norm, relu', training: false },
+  'groups of 8, kept statistics': { ...grouped(8), after: 'norm', training: false },
+  'groups of 8, stride 2, odd sides, bias': { ...grouped(8), stride: 2, h: 13, w: 29, after: 'bias' },
+  'groups of 16, one picture, wide rows': { ...grouped(16), n: 1, h: 5, w: 61, after: 'norm, relu' },
+  'groups of 16, stride 2, no bias': { ...grouped(16), stride: 2 },
+  'groups of 32, residual, kept statistics': {
+    ...grouped(32),
+    residual: true,
+    after: 'norm, relu',
+    training: false,
+  },
+  'groups of 32, stride 2, rows of two pixels': { ...grouped(32), stride: 2, w: 4, after: 'norm, relu6' },
   'conv3x3, one picture, lines of one tile': { ...square, n: 1, h: 140, w: 2, after: 'bias' },
   'conv3x3, more tiles than a block has': { ...square, cin: 160, cout: 192, n: 2, h: 33, w: 37, after: 'bias, relu' },
 }
@@ -143,6 +165,7 @@ function build({
   k,
   stride,
   same,
+  groups = 1,
   residual = false,
   after = '' as Case['after'],
   training,
@@ -169,7 +192,7 @@ function build({
   }
   if (kind === 'conv') {
     const m = {
-      conv: nn.conv2d(cin, cout, k, { stride, padding: k >> 1, bias: after?.startsWith('bias') ?? false }),
+      conv: nn.conv2d(cin, cout, k, { stride, groups, padding: k >> 1, bias: after?.startsWith('bias') ?? false }),
       bn: bn(cout),
     }
     const act = after?.endsWith('relu') ? [F.relu_] : after?.endsWith('relu6') ? [F.relu6_] : []
@@ -303,6 +326,9 @@ describe('kernels of our own against finite differences', { skip: floatSets.leng
     'conv3x3, BatchNorm, relu, residual',
     'conv3x3, BatchNorm, kept statistics',
     'conv3x3, BatchNorm, relu, residual, kept statistics',
+    'groups of 4, stride 2, kept statistics',
+    'groups of 8, stride 2, odd sides, bias',
+    'groups of 32, residual, kept statistics',
   ])
     test(name, () => {
       const c = { ...usual, ...cases[name], ...ofNorm[name], ...ofConv[name] }

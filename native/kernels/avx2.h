@@ -53,6 +53,13 @@ inline void addTo(double* p, __m256 v) {
 }
 inline void addTo(double* p, V v) { addTo(p, v.lo), addTo(p + 8, v.hi); }
 
+// p[at[l]] in lane l, from the N words at p
+template <int N>
+inline V picked(const float* p, const int32_t* at) {
+  const auto* from = reinterpret_cast<const __m256i*>(at);
+  return {_mm256_i32gather_ps(p, _mm256_loadu_si256(from), 4), _mm256_i32gather_ps(p, _mm256_loadu_si256(from + 1), 4)};
+}
+
 inline V load(const float* p, M m) { return {_mm256_maskload_ps(p, m.lo), _mm256_maskload_ps(p + 8, m.hi)}; }
 inline V store(float* p, M m, V v) {
   _mm256_maskstore_ps(p, m.lo, v.lo);

@@ -36,6 +36,12 @@ inline void addTo(double* p, V v) {
   _mm512_storeu_pd(p + 8, _mm512_add_pd(_mm512_loadu_pd(p + 8), _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));
 }
 
+// p[at[l]] in lane l, from the N words at p
+template <int N>
+inline V picked(const float* p, const int32_t* at) {
+  return _mm512_permutexvar_ps(_mm512_loadu_si512(at), _mm512_maskz_loadu_ps(tail(N), p));
+}
+
 inline V load(const float* p, M m) { return _mm512_maskz_loadu_ps(m, p); }
 inline V store(float* p, M m, V v) { return _mm512_mask_storeu_ps(p, m, v), v; }
 inline void stream(float* p, V v) { _mm512_stream_ps(p, v); }

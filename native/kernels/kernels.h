@@ -47,6 +47,10 @@ struct Depthwise {
 struct Conv3 {
   int n, h, w, c, k;
 };
+// 3 x 3 in groups of `each` channels, padded by 1: [n, h, w, c] to [n, oh, ow, c]. `each` is 4, 8, 16 or 32, c a multiple of 32.
+struct Grouped {
+  int n, h, w, c, each, stride, oh, ow;
+};
 // k x k over few channels c: `pad` zeros around [n, h, w, c], to [n, oh, ow, outs]
 struct ConvFew {
   int n, h, w, c, k, stride, pad, oh, ow, outs;
@@ -124,6 +128,13 @@ struct Kernels {
   // that, and `dscale`. y may be null where `act` is none.
   void (*conv3Grad)(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* masked, const float* w,
                     const float* scale, float* dw, float* dscale, double* bias);
+  // Weights w [c][3][3][each], times `scale` [c] unless null, as `grouped` takes them: 9 c each of T.
+  void (*groupedPack)(const float* w, const float* scale, int c, int each, bool back, T* packed);
+  // y = act(conv(x) + bias + plus); bias [c] and plus may be null. `back`: from the outputs' gradient x to the inputs', y.
+  void (*grouped)(const Grouped& s, const T* x, const T* packed, bool back, const float* bias, const T* plus, Act act, T* y);
+  // From g, the gradient of the convolution alone: dw and, unless null, `dscale`.
+  void (*groupedGrad)(const Grouped& s, const T* x, const T* g, const float* w, const float* scale, float* dw,
+                      float* dscale);
   // y = act(conv(x) scale + bias), w [outs][k][k][c]; scale and bias [outs] may be null. c times the stride fills whole words
   // of 32 bits.
   void (*convFew)(const ConvFew& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);

@@ -15,9 +15,12 @@ struct Whole {
   ANNEAL_INLINE V get(const T* p) const {
     return L(p);
   }
-  template <class T>
+  template <bool Around, class T>
   ANNEAL_INLINE void put(T* p, V v) const {
-    S(p, v);
+    if constexpr (Around)
+      stream(p, v);
+    else
+      S(p, v);
   }
 };
 struct Some {
@@ -27,7 +30,7 @@ struct Some {
   ANNEAL_INLINE V get(const T* p) const {
     return load(p, mask);
   }
-  template <class T>
+  template <bool, class T>
   ANNEAL_INLINE void put(T* p, V v) const {
     store(p, mask, v);
   }
@@ -42,24 +45,56 @@ struct Numbers {
   ANNEAL_INLINE V& operator[](int v) { return at[v]; }
 };
 
-// f(thread, first row, last row, channel, lanes from there), some rows at a time: their sums are float. Few where rows are
-// long, so that memory is read in its order.
+// The sums of a thread's rows: of some rows float, of all of them double.
+class RowSums {
+ public:
+  RowSums(ThreadSums& all, int t, int c) : first_(all.first(t)), second_(all.second(t)), c_(up(c, 32)) {
+    memset(of_ = scratch<float>(10, 2 * static_cast<size_t>(c_)), 0, 2 * sizeof(float) * c_);
+  }
+  // More of sixteen channels from i on
+  ANNEAL_INLINE void more(int i, V s, V q) {
+    S(of_ + i, add(L(of_ + i), s)), S(of_ + c_ + i, add(L(of_ + c_ + i), q));
+  }
+  void flush() {
+    for (int i = 0; i < c_; i += 16) {
+      addTo(first_ + i, L(of_ + i)), addTo(second_ + i, L(of_ + c_ + i));
+      S(of_ + i, zero()), S(of_ + c_ + i, zero());
+    }
+  }
+
+ private:
+  double *first_, *second_;
+  float* of_;
+  int c_;
+};
+
+// f(first row, last row, channel, lanes from there, sums), a few rows at a time where they are long, so that memory is read
+// in its order.
 template <class F>
-void byRows(long m, int c, F f) {
+void byRows(long m, int c, ThreadSums* all, F f) {
+  constexpr long kFloat = 32;  // rows whose sums are float
 #pragma omp parallel num_threads(threads)
   {
     const int t = omp_get_thread_num();
-    const long rows = std::clamp(2048 / c, 4, 32);
+    const long rows = c <= 16 * kLanes ? 32 : std::clamp((m * c > (2 << 20) ? 256 : 2048) / c, 1, 32);
     long from, to;
     share(m, t, &from, &to);
+    ThreadSums none(0);
+    RowSums sums(all ? *all : none, all ? t : 0, all ? c : 0);
     for (long r = from; r < to; r += rows) {
       const long end = std::min(to, r + rows);
       int i = 0;
-      for (; i + 16 * kLanes <= c; i += 16 * kLanes) f(t, r, end, i, Whole<kLanes>{});
-      for (; i + 16 <= c; i += 16) f(t, r, end, i, Whole<1>{});
-      if (i < c) f(t, r, end, i, Some{tail(c - i)});
+      for (; i + 16 * kLanes <= c; i += 16 * kLanes) f(r, end, i, Whole<kLanes>{}, sums);
+      for (; i + 16 <= c; i += 16) f(r, end, i, Whole<1>{}, sums);
+      if (i < c) f(r, end, i, Some{tail(c - i)}, sums);
+      if (all && (end == to || (end - from) % kFloat < rows)) sums.flush();
     }
   }
+}
+// f(whether what is written goes around the caches)
+template <class F>
+void withAround(bool around, F f) {
+  around ? f(std::true_type()) : f(std::false_type());
 }
 
 template <Act A>
@@ -88,7 +123,7 @@ ANNEAL_INLINE V letThrough(ActOf<A>, V y, V v) {
 template <class T>
 void moments(const T* z, long m, int c, Sums out) {
   ThreadSums sums(c);
-  byRows(m, c, [&](int t, long from, long to, int i, auto lanes) {
+  byRows(m, c, &sums, [&](long from, long to, int i, auto lanes, RowSums& into) {
     using N = Numbers<decltype(lanes)>;
     N origin(zero()), s(zero()), q(zero());
     ANNEAL_EACH origin[v] = lanes.get(z + i + v * 16);
@@ -97,7 +132,7 @@ void moments(const T* z, long m, int c, Sums out) {
       s[v] = add(s[v], d);
       q[v] = fma(d, d, q[v]);
     }
-    ANNEAL_EACH addTo(sums.first(t) + i + v * 16, s[v]), addTo(sums.second(t) + i + v * 16, q[v]);
+    ANNEAL_EACH into.more(i + v * 16, s[v], q[v]);
   });
   sums.into(out);
   for (int i = 0; i < c; i += 16) {
@@ -113,16 +148,18 @@ void moments(const T* z, long m, int c, Sums out) {
 
 template <class T>
 void normalise(const T* z, Norm norm, const T* plus, Act act, T* y, long m, int c) {
-  withAct(act, [&](auto kind) {
-    byRows(m, c, [&](int, long from, long to, int i, auto lanes) {
-      using N = Numbers<decltype(lanes)>;
-      N a(norm.a + i), b(norm.b + i);
-      for (long r = from; r < to; r++) ANNEAL_EACH {
-        const long at = r * c + i + v * 16;
-        V sum = fma(lanes.get(z + at), a[v], b[v]);
-        if (plus) sum = add(sum, lanes.get(plus + at));
-        lanes.put(y + at, acted(kind, sum));
-      }
+  withAround(beyondCache(m * c * sizeof(T), c), [&](auto around) {
+    withAct(act, [&](auto kind) {
+      byRows(m, c, nullptr, [&](long from, long to, int i, auto lanes, RowSums&) {
+        using N = Numbers<decltype(lanes)>;
+        N a(norm.a + i), b(norm.b + i);
+        for (long r = from; r < to; r++) ANNEAL_EACH {
+          const long at = r * c + i + v * 16;
+          V sum = fma(lanes.get(z + at), a[v], b[v]);
+          if (plus) sum = add(sum, lanes.get(plus + at));
+          lanes.template put<around.value>(y + at, acted(kind, sum));
+        }
+      });
     });
   });
 }
@@ -130,20 +167,22 @@ void normalise(const T* z, Norm norm, const T* plus, Act act, T* y, long m, int 
 template <class T>
 void normaliseSums(const T* g, const T* z, const T* y, Norm norm, Act act, T* masked, T* dz, long m, int c, Sums out) {
   ThreadSums sums(c);
-  withAct(act, [&](auto kind) {
-    byRows(m, c, [&](int t, long from, long to, int i, auto lanes) {
-      using N = Numbers<decltype(lanes)>;
-      N a(norm.a + i), b(norm.b + i), mean(norm.mean + i), s(zero()), q(zero());
-      for (long r = from; r < to; r++) ANNEAL_EACH {
-        const long at = r * c + i + v * 16;
-        const V x = lanes.get(z + at);
-        const V d = letThrough(kind, y ? lanes.get(y + at) : fma(x, a[v], b[v]), lanes.get(g + at));
-        if (masked) lanes.put(masked + at, d);
-        if (dz) lanes.put(dz + at, mul(a[v], d));
-        s[v] = add(s[v], d);
-        q[v] = fma(d, sub(x, mean[v]), q[v]);
-      }
-      ANNEAL_EACH addTo(sums.first(t) + i + v * 16, s[v]), addTo(sums.second(t) + i + v * 16, q[v]);
+  withAround(beyondCache(m * c * sizeof(T), c), [&](auto around) {
+    withAct(act, [&](auto kind) {
+      byRows(m, c, &sums, [&](long from, long to, int i, auto lanes, RowSums& into) {
+        using N = Numbers<decltype(lanes)>;
+        N a(norm.a + i), b(norm.b + i), mean(norm.mean + i), s(zero()), q(zero());
+        for (long r = from; r < to; r++) ANNEAL_EACH {
+          const long at = r * c + i + v * 16;
+          const V x = lanes.get(z + at);
+          const V d = letThrough(kind, y ? lanes.get(y + at) : fma(x, a[v], b[v]), lanes.get(g + at));
+          if (masked) lanes.template put<around.value>(masked + at, d);
+          if (dz) lanes.template put<around.value>(dz + at, mul(a[v], d));
+          s[v] = add(s[v], d);
+          q[v] = fma(d, sub(x, mean[v]), q[v]);
+        }
+        ANNEAL_EACH into.more(i + v * 16, s[v], q[v]);
+      });
     });
   });
   sums.into(out);
@@ -151,16 +190,18 @@ void normaliseSums(const T* g, const T* z, const T* y, Norm norm, Act act, T* ma
 
 template <class T>
 void normaliseGrad(const T* g, const T* z, NormGrad grad, Norm norm, Act act, T* dz, long m, int c) {
-  withAct(act, [&](auto kind) {
-    byRows(m, c, [&](int, long from, long to, int i, auto lanes) {
-      using N = Numbers<decltype(lanes)>;
-      N a(norm.a + i), b(norm.b + i), A(grad.A + i), B(grad.B + i), C(grad.C + i);
-      for (long r = from; r < to; r++) ANNEAL_EACH {
-        const long at = r * c + i + v * 16;
-        const V x = lanes.get(z + at);
-        const V d = letThrough(kind, fma(x, a[v], b[v]), lanes.get(g + at));
-        lanes.put(dz + at, fma(A[v], d, fma(B[v], x, C[v])));
-      }
+  withAround(beyondCache(m * c * sizeof(T), c), [&](auto around) {
+    withAct(act, [&](auto kind) {
+      byRows(m, c, nullptr, [&](long from, long to, int i, auto lanes, RowSums&) {
+        using N = Numbers<decltype(lanes)>;
+        N a(norm.a + i), b(norm.b + i), A(grad.A + i), B(grad.B + i), C(grad.C + i);
+        for (long r = from; r < to; r++) ANNEAL_EACH {
+          const long at = r * c + i + v * 16;
+          const V x = lanes.get(z + at);
+          const V d = letThrough(kind, fma(x, a[v], b[v]), lanes.get(g + at));
+          lanes.template put<around.value>(dz + at, fma(A[v], d, fma(B[v], x, C[v])));
+        }
+      });
     });
   });
 }

@@ -86,22 +86,25 @@ void useSet(const std::string& name) {
 
 // --- weights as the kernels take them
 
-// Packed weights of nets that predict, kept until somebody writes to the weight: packing all of a mobile net's takes a
-// fifth of the time of one picture. The weak pointer keeps a freed tensor's address from being taken by another.
+// Packed weights of nets that predict, kept until somebody writes to the weight or its scale is another: packing all of a
+// mobile net's takes a fifth of the time of one picture. The weak pointer keeps a freed tensor's address from being taken by
+// another.
 template <class T>
 class Packs {
  public:
-  // `pack(into)` writes `size` numbers.
+  // `pack(into)` writes `size` numbers; w is where the weight's are.
   template <class Pack>
-  Tensor of(const Tensor& weight, const float* w, size_t size, Pack pack) {
+  Tensor of(const Tensor& weight, const void* w, size_t size, Pack pack, const Tensor& scale = {}) {
     const auto& kernels = use<T>();
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto version = static_cast<int64_t>(weight._version());
     auto& e = entries_[weight.unsafeGetTensorImpl()];
-    if (!e.owner || e.owner->expired() || e.version != version || e.w != w || e.kernels != &kernels) {
+    const bool same = e.scale.defined() ? scale.defined() && e.scale.equal(scale) : !scale.defined();
+    if (!e.owner || e.owner->expired() || e.version != version || e.w != w || e.kernels != &kernels || !same) {
       e.packed = at::empty({static_cast<int64_t>(size)}, kType<T>);
       pack(data<T>(e.packed));
       e.owner = Owner(weight.getIntrusivePtr()), e.version = version, e.w = w, e.kernels = &kernels;
+      e.scale = scale.defined() ? scale.clone() : scale;
       for (auto i = entries_.begin(); i != entries_.end();) i = i->second.owner->expired() ? entries_.erase(i) : ++i;
     }
     return e.packed;
@@ -112,9 +115,9 @@ class Packs {
   struct Entry {
     std::optional<Owner> owner;
     int64_t version = 0;
-    const float* w = nullptr;
+    const void* w = nullptr;
     const Kernels<T>* kernels = nullptr;
-    Tensor packed;
+    Tensor scale, packed;
   };
   std::mutex mutex_;
   std::unordered_map<const c10::TensorImpl*, Entry> entries_;
@@ -459,7 +462,24 @@ Tensor pointwiseRelu6(const Tensor& given, std::vector<Tensor> layer, bool half,
               : Pointwise<float>::apply(x, l[0], l[1], l[2], running, s);
 }
 
-// --- a convolution of 3 x 3, what follows it in its own pass
+// g where the activation lets it through, by what came out of it; `sums`, unless null, becomes its sums over pixels
+template <class T>
+Tensor letThroughBy(const Tensor& g, const Tensor& y, Act act, Tensor* sums) {
+  if (act == Act::none && !sums) return g;
+  const int64_t c = g.size(1);
+  const Tensor norm = at::zeros({3, (c + 31) / 32 * 32}), through = act == Act::none ? g : at::empty_like(g);
+  const auto* out = data<T>(act == Act::none ? g : y);
+  Sum sum(c);
+  use<T>().normaliseSums(data<T>(g), out, out, view(norm), act, act == Act::none ? nullptr : data<T>(through), nullptr,
+                         static_cast<long>(g.numel() / c), static_cast<int>(c), sum);
+  if (sums) {
+    *sums = at::empty({c});
+    std::copy(sum.first.begin(), sum.first.end(), data<float>(*sums));
+  }
+  return through;
+}
+
+// --- a convolution of 3 x 3, what follows it in its own pass; in groups where weights have fewer channels than x
 
 template <class T>
 struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
@@ -467,25 +487,56 @@ struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
     const auto size = [&](int i) { return static_cast<int>(x.size(i)); };
     return {size(0), size(2), size(3), size(1), static_cast<int>(w.size(0))};
   }
-  static Tensor packed(const Tensor& w, const Tensor& scale, bool back) {
+  static bool isGrouped(const Tensor& x, const Tensor& w) { return w.size(3) < x.size(1); }
+  static Grouped groupsOf(const Tensor& x, const Tensor& w, int64_t stride) {
+    const auto s = shapeOf(x, w);
+    const int by = static_cast<int>(stride);
+    return {s.n, s.h, s.w, s.c, static_cast<int>(w.size(3)), by, (s.h - 1) / by + 1, (s.w - 1) / by + 1};
+  }
+  // How many numbers the packed weights are
+  static int64_t sizeOf(const Tensor& x, const Tensor& w) { return w.numel() / 9 * (isGrouped(x, w) ? 9 : 16); }
+  static void pack(const Tensor& x, const Tensor& w, const Tensor& scale, bool back, T* into) {
     const int k = static_cast<int>(w.size(0)), c = static_cast<int>(w.size(3));
-    const Tensor out = at::empty({16, k, c}, kType<T>);
-    use<T>().conv3Pack(data<float>(w), data<float>(scale), c, k, back, data<T>(out));
+    if (isGrouped(x, w))
+      use<T>().groupedPack(data<float>(w), data<float>(scale), k, c, back, into);
+    else
+      use<T>().conv3Pack(data<float>(w), data<float>(scale), c, k, back, into);
+  }
+  static Tensor packed(const Tensor& x, const Tensor& w, const Tensor& scale, bool back) {
+    const Tensor out = at::empty({sizeOf(x, w)}, kType<T>);
+    pack(x, w, scale, back, data<T>(out));
     return out;
   }
-  static Tensor made(const Tensor& x, const Tensor& w, const Tensor& scale, const Tensor& bias, const Tensor& plus, Act act) {
+  static Tensor made(const Tensor& x, const Tensor& w, const Tensor& weights, const Tensor& bias, const Tensor& plus, Act act,
+                     int64_t stride) {
+    if (isGrouped(x, w)) {
+      const auto s = groupsOf(x, w, stride);
+      const Tensor y = image(s.n, s.c, s.oh, s.ow, kType<T>);
+      use<T>().grouped(s, data<T>(x), data<T>(weights), false, data<float>(bias), data<T>(plus), act, data<T>(y));
+      return y;
+    }
     const Tensor y = image(x.size(0), w.size(0), x.size(2), x.size(3), kType<T>);
-    const Tensor weights = packed(w, scale, false);
     use<T>().conv3(shapeOf(x, w), data<T>(x), data<T>(weights), data<float>(bias), data<T>(plus), act, data<T>(y));
     return y;
   }
+  // Without gradients
+  static Tensor predicted(const Tensor& x, const Tensor& weight, const Tensor& scale, const Tensor& bias, const Tensor& plus,
+                     Act act, int64_t stride) {
+    static Packs<T> packs;
+    const Tensor shape = weight.permute({0, 2, 3, 1});
+    const auto make = [&](T* into) { pack(x, shape.contiguous(), scale, false, into); };
+    const Tensor weights = packs.of(weight, weight.data_ptr(), static_cast<size_t>(sizeOf(x, shape)), make, scale);
+    return made(x, shape, weights, bias, plus, act, stride);
+  }
   using Maybe = c10::optional<Tensor>;
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const Maybe& scale, const Maybe& bias,
-                        const Maybe& plus, int64_t act) {
+                        const Maybe& plus, int64_t act, int64_t stride) {
     const Tensor a = scale.value_or(Tensor());
-    const Tensor y = made(x, w, a, bias.value_or(Tensor()), plus.value_or(Tensor()), static_cast<Act>(act));
+    const Tensor y = made(x, w, packed(x, w, a, false), bias.value_or(Tensor()), plus.value_or(Tensor()),
+                          static_cast<Act>(act), stride);
     ctx->save_for_backward({x, w, a, static_cast<Act>(act) == Act::none ? Tensor() : y});
     ctx->saved_data["act"] = act;
+    ctx->saved_data["stride"] = stride;
     ctx->saved_data["bias"] = bias.has_value();
     ctx->saved_data["plus"] = plus.has_value();
     ctx->saved_data["input"] = x.requires_grad();
@@ -501,6 +552,23 @@ struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
     const auto act = static_cast<Act>(ctx->saved_data["act"].toInt());
     const Tensor g = grads[0].to(kType<T>).contiguous(kNhwc);
     Tensor through = g, gx, dw, dscale, dbias;
+    if (isGrouped(x, w)) {
+      const auto s = groupsOf(x, w, ctx->saved_data["stride"].toInt());
+      const bool weights = ctx->saved_data["weights"].toBool();
+      through = letThroughBy<T>(g, y, act, weights && ctx->saved_data["bias"].toBool() ? &dbias : nullptr);
+      if (weights) {
+        dw = at::empty_like(w);
+        if (scale.defined()) dscale = at::empty_like(scale);
+        kernels.groupedGrad(s, data<T>(x), data<T>(through), data<float>(w), data<float>(scale), data<float>(dw),
+                            data<float>(dscale));
+      }
+      if (ctx->saved_data["input"].toBool()) {
+        gx = at::empty_like(x);
+        const Tensor turned = packed(x, w, scale, true);
+        kernels.grouped(s, data<T>(through), data<T>(turned), true, nullptr, nullptr, Act::none, data<T>(gx));
+      }
+      return {gx, dw, dscale, dbias, ctx->saved_data["plus"].toBool() ? through : Tensor(), {}, {}};
+    }
     const auto s = shapeOf(x, w);
     if (y.defined() || ctx->saved_data["weights"].toBool()) {
       if (y.defined()) through = at::empty_like(g);
@@ -516,10 +584,10 @@ struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
     }
     if (ctx->saved_data["input"].toBool()) {
       gx = at::empty_like(x);
-      const Tensor weights = packed(w, scale, true);
+      const Tensor weights = packed(x, w, scale, true);
       kernels.conv3({s.n, s.h, s.w, s.k, s.c}, data<T>(through), data<T>(weights), nullptr, nullptr, Act::none, data<T>(gx));
     }
-    return {gx, dw, dscale, dbias, ctx->saved_data["plus"].toBool() ? through : Tensor(), {}};
+    return {gx, dw, dscale, dbias, ctx->saved_data["plus"].toBool() ? through : Tensor(), {}, {}};
   }
 };
 
@@ -534,33 +602,78 @@ Tensor vectorOf(const Tensor& t, int64_t count) {
 }
 
 Tensor conv3x3(const Tensor& given, const Tensor& weight, const c10::optional<Tensor>& scale,
-               const c10::optional<Tensor>& bias, const c10::optional<Tensor>& residual, c10::string_view name, bool half) {
+               const c10::optional<Tensor>& bias, const c10::optional<Tensor>& residual, c10::string_view name,
+               int64_t stride, bool half) {
   TORCH_CHECK(given.dim() == 4 && given.device().is_cpu() && weight.dim() == 4 && weight.scalar_type() == at::kFloat &&
-                  weight.size(1) == given.size(1) && weight.size(2) == 3 && weight.size(3) == 3,
-              "expected x [N, C, H, W] and a float32 weight [K, C, 3, 3] on the CPU, got ", given.sizes(), " and ",
+                  weight.size(1) > 0 && given.size(1) % weight.size(1) == 0 && weight.size(2) == 3 && weight.size(3) == 3,
+              "expected x [N, C, H, W] and a float32 weight [K, C / groups, 3, 3] on the CPU, got ", given.sizes(), " and ",
               weight.sizes());
-  TORCH_CHECK(weight.size(0) % 32 == 0 && weight.size(1) % 32 == 0, "expected multiples of 32 channels, got ", weight.sizes());
+  TORCH_CHECK(weight.size(0) % 32 == 0 && given.size(1) % 32 == 0, "expected multiples of 32 channels, got ", given.sizes(),
+              " and ", weight.sizes());
+  const auto each = weight.size(1);
+  if (each < given.size(1)) {
+    TORCH_CHECK(given.size(1) == weight.size(0) && (each == 4 || each == 8 || each == 16 || each == 32) &&
+                    (stride == 1 || stride == 2),
+                "there are kernels for groups of 4, 8, 16 or 32 channels, as many out as in, at stride 1 and 2, got ",
+                given.sizes(), " and ", weight.sizes(), " at ", stride);
+  } else {
+    TORCH_CHECK(stride == 1, "without groups there is a kernel at stride 1, got ", stride);
+  }
   const auto type = half ? at::kBFloat16 : at::kFloat;
   const auto numbers = [&](const c10::optional<Tensor>& t) {
     return t && t->defined() ? vectorOf(*t, weight.size(0)) : Tensor();
   };
-  const Tensor x = given.to(type).contiguous(kNhwc), w = weight.permute({0, 2, 3, 1}).contiguous();
+  const Tensor x = given.to(type).contiguous(kNhwc);
   const Tensor a = numbers(scale), b = numbers(bias);
   Tensor plus;
   if (residual && residual->defined()) {
-    TORCH_CHECK(residual->dim() == 4 && residual->size(0) == x.size(0) && residual->size(1) == w.size(0) &&
-                    residual->size(2) == x.size(2) && residual->size(3) == x.size(3),
+    TORCH_CHECK(residual->dim() == 4 && residual->size(0) == x.size(0) && residual->size(1) == weight.size(0) &&
+                    residual->size(2) == (x.size(2) - 1) / stride + 1 && residual->size(3) == (x.size(3) - 1) / stride + 1,
                 "the residual does not fit, got ", residual->sizes());
     plus = residual->to(type).contiguous(kNhwc);
   }
   const Act act = actNamed(name);
   const auto needs = [](const Tensor& t) { return t.defined() && t.requires_grad(); };
-  if (!at::GradMode::is_enabled() || !(needs(x) || needs(w) || needs(a) || needs(b) || needs(plus)))
-    return half ? Conv3x3<Half16>::made(x, w, a, b, plus, act) : Conv3x3<float>::made(x, w, a, b, plus, act);
+  if (!at::GradMode::is_enabled() || !(needs(x) || needs(weight) || needs(a) || needs(b) || needs(plus)))
+    return half ? Conv3x3<Half16>::predicted(x, weight, a, b, plus, act, stride)
+                : Conv3x3<float>::predicted(x, weight, a, b, plus, act, stride);
+  const Tensor w = weight.permute({0, 2, 3, 1}).contiguous();
   const auto maybe = [](const Tensor& t) { return t.defined() ? c10::optional<Tensor>(t) : c10::nullopt; };
   const auto kind = static_cast<int64_t>(act);
-  return half ? Conv3x3<Half16>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind)
-              : Conv3x3<float>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind);
+  return half ? Conv3x3<Half16>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind, stride)
+              : Conv3x3<float>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind, stride);
+}
+
+// --- a convolution of 1 x 1 as libtorch has it, but for its weights' gradient, which is one product here: of many channels
+// and few pixels libtorch's takes up to twice as long.
+
+struct Conv1x1 : torch::autograd::Function<Conv1x1> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight) {
+    const Tensor w = weight.to(x.scalar_type());
+    ctx->save_for_backward({x, w});
+    ctx->saved_data["input"] = x.requires_grad();
+    return at::conv2d(x, w);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    onlyOnce();
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &x = saved[0], &w = saved[1];
+    const Tensor g = grads[0].to(x.scalar_type()).contiguous(kNhwc);
+    const auto rows = [](const Tensor& t) { return t.permute({0, 2, 3, 1}).reshape({-1, t.size(1)}); };
+    const Tensor dw = at::mm(rows(g).t(), rows(x)).to(at::kFloat).view(w.sizes());
+    Tensor gx;
+    if (ctx->saved_data["input"].toBool())
+      gx = std::get<0>(at::convolution_backward(g, x, w, c10::nullopt, {1, 1}, {0, 0}, {1, 1}, false, {0, 0}, 1,
+                                                {true, false, false}));
+    return {gx, dw};
+  }
+};
+
+Tensor conv1x1(const Tensor& given, const Tensor& weight, bool half) {
+  TORCH_CHECK(given.dim() == 4 && weight.dim() == 4 && weight.scalar_type() == at::kFloat && weight.size(1) == given.size(1) &&
+                  weight.size(2) == 1 && weight.size(3) == 1,
+              "expected x [N, C, H, W] and a float32 weight [K, C, 1, 1], got ", given.sizes(), " and ", weight.sizes());
+  return Conv1x1::apply(given.to(half ? at::kBFloat16 : at::kFloat).contiguous(kNhwc), weight);
 }
 
 // --- a convolution of few channels, what follows it in its own pass
@@ -591,27 +704,14 @@ struct Few : torch::autograd::Function<Few<T>> {
     const Tensor &x = saved[0], &w = saved[1], &scale = saved[2], &y = saved[3];
     const auto numbers = ctx->saved_data["numbers"].toIntVector();
     const Tensor g = grads[0].to(kType<T>).contiguous(kNhwc);
-    const auto act = static_cast<Act>(numbers[0]);
-    const int c = static_cast<int>(y.size(1));
-    Tensor through = g, dw, dscale, dbias;
-    if (act != Act::none || numbers[3]) {
-      const Tensor zeros = at::zeros({3, (c + 31) / 32 * 32});
-      Sum sum(c);
-      if (act != Act::none) through = at::empty_like(g);
-      use<T>().normaliseSums(data<T>(g), data<T>(y), data<T>(y), view(zeros), act,
-                             act == Act::none ? nullptr : data<T>(through), nullptr,
-                             static_cast<long>(y.numel() / c), c, sum);
-      if (numbers[3]) {
-        dbias = at::empty({c});
-        std::copy(sum.first.begin(), sum.first.end(), data<float>(dbias));
-      }
-    }
+    Tensor dscale, dbias;
+    const Tensor through = letThroughBy<T>(g, y, static_cast<Act>(numbers[0]), numbers[3] ? &dbias : nullptr);
     const Tensor weight = w.permute({0, 3, 1, 2});
     const Tensor scaled = scale.defined() ? weight * scale.view({-1, 1, 1, 1}) : weight;
     const auto [dx, dweight, none] = at::convolution_backward(
         through, x, scaled.to(kType<T>), c10::nullopt, {numbers[1], numbers[1]}, {numbers[2], numbers[2]}, {1, 1}, false,
         {0, 0}, 1, {numbers[4] != 0, true, false});
-    dw = dweight.to(at::kFloat).permute({0, 2, 3, 1});
+    Tensor dw = dweight.to(at::kFloat).permute({0, 2, 3, 1});
     if (scale.defined()) {
       dscale = (dw * w).sum({1, 2, 3});
       dw = dw * scale.view({-1, 1, 1, 1});
@@ -955,8 +1055,10 @@ TORCH_LIBRARY(anneal, m) {
   m.def("pointwise_relu6(Tensor x, Tensor[] layer, bool half, bool training, float eps, float momentum) -> Tensor",
         pointwiseRelu6);
   m.def(
-      "conv3x3(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, Tensor? residual, str act, bool half) -> Tensor",
+      "conv3x3(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, Tensor? residual, str act, int stride, "
+      "bool half) -> Tensor",
       conv3x3);
+  m.def("conv1x1(Tensor x, Tensor weight, bool half) -> Tensor", conv1x1);
   m.def(
       "conv_few(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, str act, int stride, int padding, bool half) -> Tensor",
       convFew);

@@ -3,6 +3,7 @@
 #include "coins.h"
 #include "depthwise.h"
 #include "few.h"
+#include "grouped.h"
 #include "normalise.h"
 #include "pointwise.h"
 #include "views.h"
@@ -15,7 +16,8 @@ template <class T>
 Kernels<T> tableOf() {
   constexpr bool wide = sizeof(T) == 4;
   return {packedSize<T>, packWeights<T>, pointwise<T>,     pointwiseGrad<T>, depthwise<T>,  depthwiseGrad<T>, moments<T>,
-          normalise<T>,  normaliseSums<T>, normaliseGrad<T>, conv3Pack<T>, conv3<T>, conv3Grad<T>, convFew<T>, body<T>,
+          normalise<T>,  normaliseSums<T>, normaliseGrad<T>, conv3Pack<T>, conv3<T>, conv3Grad<T>,
+          groupedPack<T>, grouped<T>, groupedGrad<T>, convFew<T>, body<T>,
           wide ? viewBatch : nullptr, wide ? coins : nullptr};
 }
 

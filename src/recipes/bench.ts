@@ -3,12 +3,13 @@ import { type Machine, machine } from '../setup/index.ts'
 import { kernelSets, kernelsInUse, library } from '../torch/index.ts'
 import type { Kernels } from '../torch/kernels.ts'
 import type { Network, Precision } from '../train/network.ts'
+import { processorUse } from '../train/processor.ts'
 import { speedAdvice } from './bench-advice.ts'
 import type { Narrator, Progress } from './context.ts'
 import { batchThatFits } from './memory.ts'
 import { whole } from './options.ts'
 import { choosePrecision } from './precision.ts'
-import { median, noiseNet, processorUse, type SpeedOptions, timeFrozen, timeSteps } from './speed.ts'
+import { median, noiseNet, type SpeedOptions, timeFrozen, timeSteps } from './speed.ts'
 
 /** What is measured, and who hears of it. */
 export interface BenchOptions {

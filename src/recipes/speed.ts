@@ -1,6 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { model } from '../models/index.ts'
-import { fromArray, keep, library, manualSeed, rand, scope, synchronize, useKernels } from '../torch/index.ts'
+import { fromArray, keep, manualSeed, rand, scope, synchronize, useKernels } from '../torch/index.ts'
 import type { Kernels } from '../torch/kernels.ts'
 import { computeFeatures } from '../train/features.ts'
 import { Learner, type LearnerOptions } from '../train/learner.ts'
@@ -127,31 +126,4 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const half = sorted.length >> 1
   return sorted.length % 2 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
-}
-
-/** How busy this process keeps the cores: how many on average, and for how long its threads could have run and found no
- *  core free, as a share of theirs (Linux alone says so). */
-export function processorUse(): () => { coresBusy: number; waited: number | undefined } {
-  const [wall, cpu, queued] = [performance.now(), process.cpuUsage(), queuedSeconds()]
-  return () => {
-    const seconds = (performance.now() - wall) / 1000
-    const { user, system } = process.cpuUsage(cpu)
-    const now = queuedSeconds()
-    return {
-      coresBusy: (user + system) / 1e6 / seconds,
-      waited:
-        queued === undefined || now === undefined ? undefined : Math.max(0, now - queued) / seconds / library().threads,
-    }
-  }
-}
-
-/** How long threads of this process stood in a queue for a core; threads that ended are left out. */
-function queuedSeconds(): number | undefined {
-  try {
-    const tasks = readdirSync('/proc/self/task')
-    const of = (task: string) => Number(readFileSync(`/proc/self/task/${task}/schedstat`, 'utf8').split(' ')[1])
-    return tasks.reduce((sum, task) => sum + of(task), 0) / 1e9
-  } catch {
-    return undefined
-  }
 }

@@ -14,6 +14,7 @@ import {
   withKernels,
 } from '../torch/index.ts'
 import type { Network, Precision } from './network.ts'
+import { processorUse } from './processor.ts'
 
 /** How a net may be computed, and how fast that was. */
 export interface Way {
@@ -36,6 +37,8 @@ export function waysHere(): Pick<Way, 'precision' | 'kernels'>[] {
 
 const rounds = 3
 const longEnough = 4 // seconds
+/** Other work disturbs where threads stand in a queue for a core for more than this share of the time. */
+const disturbed = 0.1
 
 /** Times steps of the body in these ways (those of own kernels only where it has layers for them), taken in turn, on noise of `size` pixels; the least time of each counts, which
  *  other work on the machine spoils least. Weights, statistics, gradients and random state are afterwards what they were. */
@@ -85,12 +88,21 @@ export function measureWays(
   )
 }
 
-/** `measureWays`, kept in the cache: one measurement for each net, machine, number of threads and build of the addon. */
+/** So long, in milliseconds, a measurement counts that was made while other work was on the cores. */
+const busyCounts = 3_600_000
+
+/** `measureWays`, kept in the cache: one measurement for each net, machine, number of threads and build of the addon. One
+ *  that other work disturbed is made again after an hour; until then all processes go by it alike. */
 export function waysOf(name: string, network: Network, channels: number): Way[] {
   const { version, threads, cpuCapability } = library()
   const { model } = machine().cpu
   const addon = findAddon()?.path ?? ''
-  const key = JSON.stringify([model, threads, cpuCapability, version, addon, channels])
-  const measure = () => measureWays(network, waysHere(), { channels, ...(name === 'vit_b_16' ? { size: 224 } : {}) })
-  return remembered(cacheFolder('speed', `${name}.json`), key, measure)
+  const key = JSON.stringify([model, threads, cpuCapability, version, addon, channels, 'until'])
+  const measure = (): { ways: Way[]; until?: number } => {
+    const end = processorUse()
+    const ways = measureWays(network, waysHere(), { channels, ...(name === 'vit_b_16' ? { size: 224 } : {}) })
+    return (end().waited ?? 0) > disturbed ? { ways, until: Date.now() + busyCounts } : { ways }
+  }
+  const counts = ({ until = Number.POSITIVE_INFINITY }) => Date.now() < until
+  return remembered(cacheFolder('speed', `${name}.json`), key, measure, counts).ways
 }

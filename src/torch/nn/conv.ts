@@ -95,30 +95,58 @@ function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
   if (kernel && !(kernel === 'few' && residual)) {
     ownCalls.count++
     const half = ownKernels() === 'bfloat16'
-    if (kernel === '3x3') return call('anneal::conv3x3', x, weight, scale, shift, residual, act, half)
-    return call('anneal::conv_few', x, weight, scale, shift, act, geometry.stride, geometry.padding, half)
+    const { stride, padding } = geometry
+    if (kernel === '3x3') return call('anneal::conv3x3', x, weight, scale, shift, residual, act, stride, half)
+    return call('anneal::conv_few', x, weight, scale, shift, act, stride, padding, half)
   }
   const scaled = scale ? weight.mul(scale.reshape(-1, 1, 1, 1)) : weight
-  const y = aten.conv2d(x, scaled, { bias: shift!, ...geometry })
+  const y =
+    !shift && isProduct(conv, x)
+      ? call('anneal::conv1x1', x, scaled, ownKernels() === 'bfloat16')
+      : aten.conv2d(x, scaled, { bias: shift!, ...geometry })
   if (residual) y.add_(residual)
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
 }
 
-/** The kernel for a layer: of 3 × 3 at stride 1, or of few channels; undefined where libtorch's serves. With AMX, which
+/** The kernel for a layer: of 3 × 3 at stride 1 or in groups, or of few channels; undefined where libtorch's serves. With AMX, which
  *  these kernels do not use, libtorch's needs less time for more products. */
 function kernelOf(conv: Module, x: Tensor): '3x3' | 'few' | undefined {
   const { stride, padding, dilation, groups } = geometries.get(conv)!
   const weight = conv.own.parameters.weight!
   const [cout = 0, cin = 0, k = 0] = weight.shape
   const dtype = ownKernels()
-  if (!dtype || dilation !== 1 || groups !== 1 || x.device !== 'cpu' || weight.dtype !== 'float32') return undefined
+  if (!dtype || dilation !== 1 || x.device !== 'cpu' || weight.dtype !== 'float32') return undefined
   if (!isChannelsLast(x) || (x.dtype !== 'float32' && x.dtype !== dtype) || kernelSets(dtype)[0] === 'amx')
     return undefined
   const [n = 0, , h = 0, w = 0] = x.shape
+  if (groups > 1) {
+    const served = k === 3 && padding === 1 && stride <= 2 && cin * groups === cout && [4, 8, 16, 32].includes(cin)
+    return served && cout % 32 === 0 ? '3x3' : undefined
+  }
   if (cin <= 4) return k > 3 && (cin * stride) % 2 === 0 && Math.min(h, w) >= k ? 'few' : undefined
   // Of few pixels the weights cost most, of which this kernel makes more.
   const square = k === 3 && stride === 1 && padding === 1 && cin % 32 === 0 && cout % 32 === 0
   return square && n * h * w >= 256 ? '3x3' : undefined
+}
+
+/** Whether the gradient of a layer's weights is taken by one product of matrices, in place of libtorch's convolution. */
+function isProduct(conv: Module, x: Tensor): boolean {
+  const { stride, padding, groups } = geometries.get(conv)!
+  const weight = conv.own.parameters.weight!
+  const [cout = 0, cin = 0, k = 0] = weight.shape
+  return (
+    ownKernels() === 'bfloat16' &&
+    isRecording() &&
+    weight.requiresGrad &&
+    weight.dtype === 'float32' &&
+    (x.dtype === 'float32' || x.dtype === 'bfloat16') &&
+    k === 1 &&
+    stride === 1 &&
+    padding === 0 &&
+    groups === 1 &&
+    Math.min(cin, cout) >= 256 &&
+    isChannelsLast(x)
+  )
 }
 
 /** relu(bn(conv(x)) + shortcut), as a residual block ends; sum and ReLU are part of the convolution's pass, or of

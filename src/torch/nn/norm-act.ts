@@ -30,19 +30,16 @@ export function normAct(bn: Module, x: Tensor, { eps, momentum, act = 'none', re
   const { weight, bias } = bn.own.parameters
   const { running_mean, running_var } = bn.own.buffers
   const tensors = [weight!, bias!, running_mean!, running_var!] as const
-  if (serves(x, weight!, bn.training))
-    return call('anneal::norm_act', x, ...tensors, residual, act, bn.training, eps, momentum)
+  if (serves(x, weight!)) return call('anneal::norm_act', x, ...tensors, residual, act, bn.training, eps, momentum)
   const y = aten.batch_norm(x, ...tensors, bn.training, momentum, eps, true)
   if (residual) y.add_(residual)
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
 }
 
-/** Whether the kernel takes x: in channels_last, and of a size where it is the faster one. With the statistics of the
- *  `batch` it was the slower one where rows of many channels do not fit the caches. */
-function serves(x: Tensor, weight: Tensor, batch: boolean): boolean {
+/** Whether the kernel takes x: in channels_last, and of a size where it is the faster one. */
+function serves(x: Tensor, weight: Tensor): boolean {
   if (!ownKernels(x.dtype) || weight.dtype !== 'float32' || x.device !== 'cpu') return false
-  const [n = 0, c = 0, h = 0, w = 0] = x.shape
-  if (batch && c > 128 && n * c * h * w > 2 ** 20) return false
+  const [n = 0, , h = 0, w = 0] = x.shape
   return n * h * w >= 64 && isChannelsLast(x)
 }
 
