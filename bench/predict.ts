@@ -2,11 +2,11 @@
  *  node --import tsx bench/predict.ts [DATA] [--python python3] [--model tf_efficientnet_lite0] [--size 224]
  *    [--pictures 1000] [--rounds 5] [--precision float32] [--quick]
  *
- *  One picture: `classifier.predict` and fastai's `learn.predict`, 50 times a round after ten that are not timed. A folder: `predictAll`, fastai's
- *  `test_dl` and `get_preds`, and onnxruntime with decoding on all cores, over the pictures of DATA (class folders;
- *  synthetic ones of 320 × 240 unless given), repeated up to --pictures. Random weights, in the
- *  precision that training takes here (--precision float32 for the other); fastai and onnxruntime in float32. Writes
- *  bench/results/predict.json, in milliseconds. */
+ *  One picture: `classifier.predict` and fastai's `learn.predict`, 100 times a round after as many that are not timed:
+ *  the process is warm. A folder: `predictAll`, fastai's `test_dl` and `get_preds`, and onnxruntime with decoding on all
+ *  cores, over the pictures of DATA (class folders; synthetic ones of 320 × 240 unless given), repeated up to --pictures.
+ *  Random weights, in the precision that training takes here (--precision float32 for the other); fastai and onnxruntime in
+ *  float32. Writes bench/results/predict.json, in milliseconds. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -37,7 +37,7 @@ const { values, positionals } = parseArgs({
 const { quick, python, model } = values
 const [size, pictures, rounds, times] = quick
   ? ([64, 40, 1, 2] as const)
-  : ([Number(values.size), Number(values.pictures), Number(values.rounds), 50] as const)
+  : ([Number(values.size), Number(values.pictures), Number(values.rounds), 100] as const)
 const precision = (values.precision ?? (kernelSets('bfloat16').length > 0 ? 'bfloat16' : 'float32')) as Precision
 const work = mkdtempSync(join(tmpdir(), 'anneal-predict-'))
 
@@ -72,12 +72,12 @@ try {
 
   const one = async () => {
     const ms: number[] = []
-    for (let i = -10; i < times; i++) {
+    for (let i = -times; i < times; i++) {
       const start = performance.now()
       await classifier.predict(files[0]!)
       ms.push(performance.now() - start)
     }
-    return ms.slice(10)
+    return ms.slice(times)
   }
   const folder = async () => {
     const start = performance.now()

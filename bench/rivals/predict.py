@@ -1,7 +1,7 @@
 """Predictions by fastai and by onnxruntime, timed when a line of JSON on stdin asks; one line of JSON answers.
 
 python predict.py FOLDER ARCH SIZE      FOLDER: class folders
-{"do": "one", "file": "…", "n": 50} -> {"ms": [...]}      learn.predict on a picture's file
+{"do": "one", "file": "…", "n": 50} -> {"ms": [...]}      learn.predict on a picture's file, after as many that are not timed
 {"do": "folder", "files": [...]} -> {"ms": [...]}         test_dl and get_preds, as fastai documents
 {"do": "onnx", "files": [...]} -> {"ms": [...]}           decoded by as many threads as cores, batches of 32; {"missing": "why"} without it
 Needs: pip install fastai timm; for the last one onnx onnxruntime.
@@ -18,11 +18,11 @@ session = None
 def one(q):
     ms = []
     with learn.no_bar():
-        for _ in range(q["n"] + 10):
+        for _ in range(2 * q["n"]):
             t = time.perf_counter()
             learn.predict(q["file"])
             ms.append(1000 * (time.perf_counter() - t))
-    return {"ms": ms[10:]}
+    return {"ms": ms[q["n"]:]}
 
 def many(q):
     t = time.perf_counter()
