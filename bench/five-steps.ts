@@ -130,7 +130,7 @@ const { file } = draw({
   title: `${model}: accuracy over time`,
   alt: `Validation accuracy over seconds since the command: ${lines.map(l => `${l.label} ${percent(l.curve.at(-1)!.accuracy)} after ${l.curve.at(-1)!.seconds.toFixed(0)} s`).join(', ')}.`,
   keys: [
-    { label: `Anneal, ${runs.length} seeds`, color: hues[0]!, sign: 'line' as const },
+    { label: runs.length === 1 ? 'Anneal' : `Anneal, ${runs.length} seeds`, color: hues[0]!, sign: 'line' as const },
     ...(rival ? [{ label: 'fastai', color: hues[1]!, sign: 'line' as const }] : []),
   ],
   width: 720,

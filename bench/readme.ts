@@ -1,0 +1,201 @@
+/** Writes the tables of figures in README.md and docs/speed.md anew from bench/results: node --import tsx bench/readme.ts
+ *
+ *  A table stands between `<!-- figures: NAME -->` and `<!-- end -->`; what is around it is written by hand. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+interface Figures {
+  median: number
+}
+interface FiveSteps {
+  model: string
+  test: number
+  valid: number
+  wallSeconds: number
+  runs: { wallSeconds: number; test: { accuracy: number } }[]
+  rival?: { test_acc: number; acc: number; wallSeconds: number }
+}
+interface Steps {
+  results: {
+    model: string
+    size: number
+    ratios: Record<'sameWork' | 'sameWorkFloat32', Record<string, number>>
+  }[]
+}
+interface Loader {
+  jpeg: { firstEpoch: Figures }
+  cache: Record<string, { own: Figures }>
+  ratios: { firstEpoch: { torchvision: number; fastai: number } }
+}
+interface Start {
+  seconds: Record<string, Figures>
+}
+interface Predict {
+  milliseconds: Record<string, Figures>
+}
+interface Frozen {
+  batch: number
+  results: {
+    model: string
+    ratios: { body: { bfloat16: number }; headEpoch: number }
+    milliseconds: Record<'body' | 'head', Record<string, Figures>>
+  }[]
+}
+interface Memory {
+  peakBytes: { anneal: Figures; fastai: Figures }
+  index: { entries: number; residentBytes: number }
+}
+interface Growth {
+  results: {
+    title: string
+    expected: number
+    exponents: { time: number; memory: number }
+    points: { n: number; seconds: number; residentBytes: number }[]
+  }[]
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const result = <T>(name: string) => JSON.parse(readFileSync(`${root}bench/results/${name}.json`, 'utf8')) as T
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
+const places = (digits: number) => (v: number) => v.toFixed(digits)
+const [whole, once, thrice] = [places(0), places(1), places(3)]
+const rounded = (v: number): string => Number(v.toPrecision(3)).toLocaleString('en-US')
+const span = (values: number[], show: (v: number) => string) =>
+  `${show(Math.min(...values))} to ${show(Math.max(...values))}`
+
+function fiveSteps(): string {
+  const ours = (name: string, how: string): string[] => {
+    const { model, test, valid, wallSeconds, runs } = result<FiveSteps>(name)
+    const tests = span(
+      runs.map(r => r.test.accuracy),
+      thrice,
+    )
+    const seconds = span(
+      runs.map(r => r.wallSeconds),
+      whole,
+    )
+    return [
+      `\`${model}\`, Anneal${how}, mean of ${runs.length} seeds (test ${tests})`,
+      `**${thrice(test)}**`,
+      thrice(valid),
+      `**${whole(wallSeconds)}** (${seconds})`,
+    ]
+  }
+  const theirs = (name: string): string[] => {
+    const { model, rival } = result<FiveSteps>(name)
+    const how = 'fastai 2.8.12: `lr_find`, 2 frozen and 5 whole epochs, one seed'
+    return [`\`${model}\`, ${how}`, thrice(rival!.test_acc), thrice(rival!.acc), whole(rival!.wallSeconds)]
+  }
+  const [lite, mobile] = ['five-steps-tf_efficientnet_lite0', 'five-steps-mobilenet_v2'] as const
+  return table(
+    [
+      'clothing photos: 800 training, 341 validation, 372 test pictures, 10 classes',
+      'test',
+      'validation',
+      'seconds, from the command to the saved model',
+    ],
+    [ours(lite, ''), theirs(lite), ours(`${lite}-float32`, ' in float32'), ours(mobile, ''), theirs(mobile)],
+  )
+}
+
+function steps(): string {
+  const rows = result<Steps>('step').results.map(({ model, size, ratios: { sameWork, sameWorkFloat32 } }) => [
+    `\`${model}\`, ${size} px`,
+    ...[sameWork.fastai, sameWork.best, sameWork.bestMemoryKept, sameWorkFloat32.bestFloat32MemoryKept].map(v =>
+      v! < 10 ? v!.toFixed(2) : once(v!),
+    ),
+  ])
+  return table(
+    [
+      '',
+      'as fastai runs it (float32)',
+      'its best setting',
+      'its best, with memory kept',
+      'the same, float32 on both sides',
+    ],
+    rows,
+  )
+}
+
+function rest(): string {
+  const { jpeg, cache, ratios } = result<Loader>('loader')
+  const { seconds } = result<Start>('start')
+  const { milliseconds: ms } = result<Predict>('predict')
+  const frozen = result<Frozen>('frozen')
+  const memory = result<Memory>('memory')
+  const bodies = frozen.results.map(r => {
+    const { median } = r.milliseconds.body['anneal bfloat16']!
+    return { ...r, rate: (1000 * frozen.batch) / median }
+  })
+  const heads = frozen.results.map(r => r.milliseconds.head['anneal, an epoch of the head']!.median)
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`
+  const s = (name: string, digits: number) => `${seconds[name]!.median.toFixed(digits)} s`
+  return table(
+    ['what', 'Anneal', 'beside it'],
+    [
+      [
+        'first epoch from JPEG files, 128 px, two cores',
+        `${rounded(jpeg.firstEpoch.median)} pictures/s`,
+        `${once(ratios.firstEpoch.torchvision)} times torchvision's loader, ${once(ratios.firstEpoch.fastai)} times fastai's`,
+      ],
+      [
+        'later epochs, from the cache, one core: side-on; with warp and lighting',
+        `${rounded(cache['side-on']!.own.median)}; ${rounded(cache['side-on, warp, lighting']!.own.median)} pictures/s`,
+        '',
+      ],
+      [
+        '`anneal --help`; `anneal train` to its first step, all cached',
+        `${s('anneal --help', 2)}; ${s('anneal train, to its first step', 2)}`,
+        `\`import fastai\` takes ${s('import fastai', 1)}`,
+      ],
+      [
+        'a picture from a file, warm process; a folder of 1,000 (bfloat16)',
+        `${once(ms['one picture, anneal']!.median)} ms; ${once(ms['folder, anneal']!.median / 1000)} s`,
+        `fastai ${whole(ms['one picture, fastai']!.median)} ms, ${whole(ms['folder, fastai']!.median / 1000)} s; onnxruntime (float32) ${once(ms['folder, onnxruntime']!.median / 1000)} s`,
+      ],
+      [
+        `frozen body, 128 px, bfloat16: ${bodies.map(b => `\`${b.model}\``).join('; ')}`,
+        `${bodies.map(b => rounded(b.rate)).join('; ')} pictures/s`,
+        `${bodies.map(b => once(b.ratios.body.bfloat16)).join('; ')} times PyTorch's plain float32`,
+      ],
+      [
+        'an epoch of the head while the body is frozen, from the second on',
+        `${heads.map(whole).join('; ')} ms`,
+        `fastai's frozen epoch: ${bodies.map(b => rounded(b.ratios.headEpoch)).join('; ')} times as long`,
+      ],
+      [
+        'most memory of the recipe, 224 px; of an index of 1,000,000 pictures',
+        `${gigabytes(memory.peakBytes.anneal.median)}; ${whole(memory.index.residentBytes / 1e6)} MB`,
+        `fastai ${gigabytes(memory.peakBytes.fastai.median)}, and its loader's processes`,
+      ],
+    ],
+  )
+}
+
+function growth(): string {
+  const rows = result<Growth>('growth').results.map(({ title, expected, exponents: { time, memory }, points }) => {
+    const [first, last] = [points[0]!, points.at(-1)!]
+    const cost = `${last.seconds < 1 ? `${whole(1000 * last.seconds)} ms` : `${once(last.seconds)} s`}, ${whole(last.residentBytes / 1e6)} MB`
+    return [title, `${rounded(first.n)} to ${rounded(last.n)}`, String(time), String(memory), String(expected), cost]
+  })
+  return table(['what', 'n', 'time: n to the', 'memory: n to the', 'linear is', 'the largest takes'], rows)
+}
+
+/** A text with its tables made anew. */
+export function withFigures(text: string): string {
+  const tables: Record<string, () => string> = { 'five steps': fiveSteps, steps, rest, growth }
+  return text.replace(
+    /(<!-- figures: ([a-z ]+) -->\n)[\s\S]*?(\n<!-- end -->)/g,
+    (_, start: string, name: string, end: string) => {
+      const make = tables[name]
+      if (!make) throw new Error(`readme: there are no figures "${name}"; there are ${Object.keys(tables).join(', ')}`)
+      return start + make() + end
+    },
+  )
+}
+
+if (process.argv[1]?.endsWith('readme.ts')) {
+  for (const name of ['README.md', 'docs/speed.md'])
+    writeFileSync(root + name, withFigures(readFileSync(root + name, 'utf8')))
+}
