@@ -555,30 +555,73 @@ describe('a mobile net that predicts, in one call', { skip: floatSets.length ===
 })
 
 describe('packed weights and draws', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {
-  test('what is packed for prediction follows every write to the weights', () => {
-    const c: Case = { ...usual, training: false, n: 1 }
-    for (const half of halfSets.length > 0 ? [false, true] : [false]) {
-      const net = build(c).to({ memoryFormat: 'channels_last' })
-      const x = fromArray(Float32Array.from(values(c.n * c.cin * c.h * c.w, 3)), [c.n, c.cin, c.h, c.w])
-      const run = (kernels: 'own' | 'aten') =>
-        withKernels(kernels, () => noGrad(() => autocast(half ? 'bfloat16' : 'float32', () => net(x).numbers())))
-      const same = (when: string) => {
-        const off = difference(Float64Array.from(run('own')), Float64Array.from(run('aten')))
-        assert.ok(off < (half ? 2e-2 : 2e-5), `${when}: off by ${off}`)
+  for (const [name, change] of Object.entries({
+    'a mobile block': {},
+    'a convolution of 3 x 3': { ...square, after: 'norm, relu' as const },
+    'one in groups': { ...grouped(8), after: 'norm, relu' as const },
+  }))
+    test(`what is packed for prediction follows every write to the weights: ${name}`, () => {
+      const c: Case = { ...usual, n: 1, h: 18, w: 18, ...change, training: false }
+      for (const half of halfSets.length > 0 ? [false, true] : [false]) {
+        const net = build(c).to({ memoryFormat: 'channels_last' })
+        const x = fromArray(values(c.n * c.cin * c.h * c.w, 3), [c.n, c.cin, c.h, c.w]).contiguous('channels_last')
+        const run = (kernels: 'own' | 'aten') =>
+          withKernels(kernels, () => noGrad(() => autocast(half ? 'bfloat16' : 'float32', () => net(x).numbers())))
+        const same = (when: string) => {
+          const off = difference(Float64Array.from(run('own')), Float64Array.from(run('aten')))
+          assert.ok(off < (half ? 2e-2 : 2e-5), `${when}: off by ${off}`)
+        }
+        const served = ownCalls.count
+        same('at first')
+        assert.ok(ownCalls.count > served || c.kind === 'inverted')
+        const before = run('own').reduce((a, b) => a + b)
+        const weights = net.parameters().filter(p => p.shape.length === 4)
+        for (const w of weights) noGrad(() => w.mul_(-1.5))
+        same('scaled in place')
+        assert.notEqual(
+          run('own').reduce((a, b) => a + b),
+          before,
+        )
+        net.loadStateDict(new Map(Array.from(net.stateDict(), ([name, t]) => [name, t.detach().clone().mul(0.7)])))
+        same('loaded')
+        for (const [name, t] of net.namedBuffers()) if (name.endsWith('running_var')) noGrad(() => t.mul_(3))
+        same('other statistics')
+        const optimizer = optim.adamw([{ params: net.parameters(), lr: 0.1 }])
+        withKernels('aten', () => net(x).sum().backward())
+        optimizer.step()
+        same('after a step')
       }
-      same('at first')
-      const [before] = run('own')
-      const weights = net.parameters().filter(p => p.shape.length === 4)
-      for (const w of weights) noGrad(() => w.mul_(-1.5))
-      same('scaled in place')
-      assert.notEqual(run('own')[0], before)
-      net.loadStateDict(new Map(Array.from(net.stateDict(), ([name, t]) => [name, t.detach().clone().mul(0.7)])))
-      same('loaded')
-      const optimizer = optim.adamw([{ params: net.parameters(), lr: 0.1 }])
-      withKernels('aten', () => net(x).sum().backward())
-      optimizer.step()
-      same('after a step')
-    }
+    })
+
+  test('an average takes a share of others, whatever their layout and type', () => {
+    const tensor = (seed: number, shape: number[]) =>
+      fromArray(
+        values(
+          shape.reduce((a, b) => a * b, 1),
+          seed,
+        ),
+        shape,
+      )
+    const pair = (shape: number[], change = (t: Tensor) => t) =>
+      [change(tensor(1, shape)), change(tensor(2, shape))] as const
+    const pairs = [
+      pair([3, 70_001]),
+      pair([]),
+      pair([8, 4, 3, 3], t => t.contiguous('channels_last')),
+      pair([5, 7], t => t.permute(1, 0)),
+      pair([6, 6], t => t.to('float64')),
+      [tensor(1, [4, 5]), tensor(2, [5, 4]).permute(1, 0)] as const,
+    ]
+    const expected = pairs.map(([k, n]) => k.mul(0.9).add(n.mul(0.1)).numbers())
+    call(
+      'anneal::blend',
+      pairs.map(([k]) => k),
+      pairs.map(([, n]) => n),
+      0.9,
+    )
+    for (const [i, [k]] of pairs.entries())
+      assert.ok(difference(Float64Array.from(k.numbers()), Float64Array.from(expected[i]!)) < 1e-7, `pair ${i}`)
+    assert.throws(() => call('anneal::blend', [tensor(1, [2])], [], 0.5), /as many tensors on both sides, got 1 and 0/)
   })
 
   test('dropout draws what libtorch draws, and leaves the generator where it would', () => {

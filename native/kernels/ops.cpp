@@ -924,6 +924,40 @@ void written(std::vector<Tensor> tensors) {
   for (const auto& t : tensors) t.unsafeGetTensorImpl()->bump_version();
 }
 
+// kept = share kept + (1 - share) now, pair by pair, in one pass over memory
+void blend(std::vector<Tensor> kept, std::vector<Tensor> now, double share) {
+  TORCH_CHECK(kept.size() == now.size(), "expected as many tensors on both sides, got ", kept.size(), " and ", now.size());
+  struct Piece {
+    float* to;
+    const float* from;
+    int64_t count;
+  };
+  constexpr int64_t kPiece = 1 << 14;
+  std::vector<Piece> pieces;
+  std::vector<Tensor> others, othersNow;
+  for (size_t i = 0; i < kept.size(); i++) {
+    const Tensor &k = kept[i], &n = now[i];
+    const auto plain = [](const Tensor& t) { return t.device().is_cpu() && t.scalar_type() == at::kFloat; };
+    if (!plain(k) || !plain(n) || k.sizes() != n.sizes() || k.strides() != n.strides() || !k.is_non_overlapping_and_dense()) {
+      others.push_back(k), othersNow.push_back(n);
+      continue;
+    }
+    for (int64_t at = 0; at < k.numel(); at += kPiece)
+      pieces.push_back({data<float>(k) + at, data<float>(n) + at, std::min(kPiece, k.numel() - at)});
+    k.unsafeGetTensorImpl()->bump_version();
+  }
+  const auto a = static_cast<float>(share), b = static_cast<float>(1 - share);
+  at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t from, int64_t to) {
+    for (int64_t p = from; p < to; p++) {
+      const auto [out, in, count] = pieces[p];
+      for (int64_t i = 0; i < count; i++) out[i] = a * out[i] + b * in[i];
+    }
+  });
+  if (others.empty()) return;
+  at::_foreach_mul_(others, share);
+  at::_foreach_add_(others, othersNow, 1 - share);
+}
+
 // --- dropout
 
 void draw(const Tensor& out, double p, at::Generator from) {
@@ -1064,6 +1098,7 @@ TORCH_LIBRARY(anneal, m) {
       convFew);
   m.def("mobile_body(Tensor x, Tensor[] tensors, int[] form, bool half, float eps) -> Tensor", mobileBody);
   m.def("written(Tensor[] tensors) -> ()", written);
+  m.def("blend(Tensor[] kept, Tensor[] now, float share) -> ()", blend);
   m.def("dropout_noise(Tensor x, float kept) -> Tensor", dropoutNoise);
   m.def(
       "norm_act(Tensor x, Tensor gamma, Tensor beta, Tensor running_mean, Tensor running_var, Tensor? residual, str act, "

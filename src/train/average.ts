@@ -1,4 +1,4 @@
-import { aten, keep, type nn, noGrad, scope, type Tensor } from '../torch/index.ts'
+import { call, keep, type nn, noGrad, scope, type Tensor } from '../torch/index.ts'
 
 /** An exponential average of a net's weights and statistics over about `steps` steps (Polyak & Juditsky 1992): it
  *  validates better than the weights of the last step. */
@@ -25,8 +25,7 @@ export class WeightAverage {
         this.#kept ??= keep(new Map(now.map(([name, t]) => [name, t.detach().clone()])))
         const kept = now.map(([name]) => this.#kept!.get(name)!)
         const weights = now.map(([, t]) => t)
-        aten._foreach_mul_(kept, share)
-        aten._foreach_add_(kept, weights, { alpha: 1 - share })
+        call('anneal::blend', kept, weights, share)
       }),
     )
   }
