@@ -39,6 +39,7 @@ interface Case {
   residual?: boolean
   /** After a convolution of 3 x 3. */
   after?: 'bias' | 'bias, relu' | 'norm' | 'norm, relu' | 'norm, relu6'
+  /** Of the convolution. */
   groups?: number
   training: boolean
 }
@@ -119,7 +120,12 @@ const ofConv: Record<string, Partial<Case>> = {
   },
   'conv1x1, weights by one product': { ...square, k: 1, cin: 256, cout: 288, h: 5, w: 7 },
   'conv1x1, BatchNorm, relu, kept statistics': {
-    ...{ ...square, k: 1, cin: 288, cout: 256, h: 6, w: 4 },
+    ...square,
+    k: 1,
+    cin: 288,
+    cout: 256,
+    h: 6,
+    w: 4,
     after: 'norm, relu',
     training: false,
   },

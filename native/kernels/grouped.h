@@ -14,7 +14,7 @@ namespace {
 constexpr int kAcross = kRows == 8 ? 16 : 4;
 // Channels that a thread takes through a picture at a time: the bytes of a line of the caches, in bfloat16
 constexpr int kBand = 32;
-// A line is asked for so many before it is needed.
+// A row of a picture is fetched while the one so many before it is laid out.
 constexpr int kAhead = 3;
 
 // How channels in groups of Each are summed. A "strip" is the inputs that sixteen outputs have, or more where a group is wider.
@@ -34,8 +34,7 @@ struct Group {
 template <int Count>
 class Lines {
  public:
-  Lines(float* memory, size_t each) : memory_(memory), each_(each) { clear(); }
-  void clear() { std::fill(held_, held_ + Count, -1); }
+  Lines(float* memory, size_t each) : memory_(memory), each_(each) { std::fill(held_, held_ + Count, -1); }
   template <class Make>
   const float* at(int row, Make make) {
     float* const line = memory_ + each_ * (row % Count);
@@ -49,8 +48,8 @@ class Lines {
   int held_[Count];
 };
 
-// For sixteen words at p, of which register i has, in lane l, that of l's group: out[i * 16 + l] = p[l / Words * Words + i],
-// Words being how many a group has and Lanes how many lanes
+// Of words at p, Words a group: register i has in each lane the i-th of the lane's group, which is Lanes wide, that is
+// out[i * 16 + l] = p[l / Lanes * Words + i].
 template <int Words, int Lanes>
 ANNEAL_INLINE void layOut(const float* p, float* out) {
   static constexpr auto of = [] {
@@ -83,7 +82,7 @@ void lineOf(const T* row, int w, int c, float* out) {
 struct Tap {
   const float *x, *w;
 };
-// put(r, v, sum) for R pixels, Step apart, and V registers of outputs, whose weights are `beside` apart
+// put(r, v, sum) for R pixels, Step apart, and W registers of outputs, whose weights are `beside` apart
 template <class T, int Each, int Step, int R, int W, class Put>
 ANNEAL_INLINE void sumTaps(const Tap* tap, int count, long shift, long beside, Put put) {
   using G = Group<T, Each>;

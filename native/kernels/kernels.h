@@ -1,6 +1,6 @@
 // Kernels of our own. For mobile nets: convolutions of 1 x 1 and depthwise ones, with BatchNorm and ReLU6 on the way in and
-// the sums that BatchNorm needs on the way out. For others: BatchNorm with the residual sum and the activation after it.
-// Rows are pixels, columns channels (NHWC).
+// the sums that BatchNorm needs on the way out. For others: convolutions of 3 x 3 and of few channels, and BatchNorm, with
+// the residual sum and the activation after them. Rows are pixels, columns channels (NHWC).
 //
 // T is how activations are stored, float or Half16 (bfloat16); weights are float. Sums within a row or block are float,
 // over all of them double. Of mobile nets only raw outputs of convolutions are stored: what normalises and clips them is

@@ -39,6 +39,8 @@ const rounds = 3
 const longEnough = 4 // seconds
 /** Other work disturbs where threads stand in a queue for a core for more than this share of the time. */
 const disturbed = 0.1
+/** So long, in milliseconds, a measurement counts that was disturbed. */
+const countsFor = 3_600_000
 
 /** Times steps of the body in these ways (those of own kernels only where it has layers for them), taken in turn, on noise of `size` pixels; the least time of each counts, which
  *  other work on the machine spoils least. Weights, statistics, gradients and random state are afterwards what they were. */
@@ -88,20 +90,18 @@ export function measureWays(
   )
 }
 
-/** So long, in milliseconds, a measurement counts that was made while other work was on the cores. */
-const busyCounts = 3_600_000
-
 /** `measureWays`, kept in the cache: one measurement for each net, machine, number of threads and build of the addon. One
  *  that other work disturbed is made again after an hour; until then all processes go by it alike. */
 export function waysOf(name: string, network: Network, channels: number): Way[] {
   const { version, threads, cpuCapability } = library()
   const { model } = machine().cpu
   const addon = findAddon()?.path ?? ''
-  const key = JSON.stringify([model, threads, cpuCapability, version, addon, channels, 'until'])
+  const form = 2 // of what is kept
+  const key = JSON.stringify([model, threads, cpuCapability, version, addon, channels, form])
   const measure = (): { ways: Way[]; until?: number } => {
     const end = processorUse()
     const ways = measureWays(network, waysHere(), { channels, ...(name === 'vit_b_16' ? { size: 224 } : {}) })
-    return (end().waited ?? 0) > disturbed ? { ways, until: Date.now() + busyCounts } : { ways }
+    return (end().waited ?? 0) > disturbed ? { ways, until: Date.now() + countsFor } : { ways }
   }
   const counts = ({ until = Number.POSITIVE_INFINITY }) => Date.now() < until
   return remembered(cacheFolder('speed', `${name}.json`), key, measure, counts).ways
