@@ -79,11 +79,29 @@ inline V pairs(const Half16* even, const Half16* odd) {
   const __m512i hi = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(odd)));
   return _mm512_castsi512_ps(_mm512_or_si512(lo, _mm512_slli_epi32(hi, 16)));
 }
+alignas(64) static constexpr uint16_t kInTurn[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                     8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
 inline V pairs(V even, V odd) {
-  alignas(64) static constexpr uint16_t kInTurn[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
   return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(kInTurn), both));
+}
+// Two values of each of sixteen channels, as such pairs
+inline void apart(const Half16* p, V* out) {
+  const __m512i both = _mm512_loadu_si512(p);
+  out[0] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+  out[1] = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(static_cast<int>(0xffff0000))));
+}
+inline void putWords(Half16* p, const V* v, bool around) {
+  const V both = pairs(v[0], v[1]);
+  around ? _mm512_stream_ps(reinterpret_cast<float*>(p), both) : S(reinterpret_cast<float*>(p), both);
+}
+// The same, and the two as rows
+inline void putBoth(Half16* p, Half16* row, int width, const V* v, bool around) {
+  const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(v[1], v[0]);
+  const V inTurn = _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(kInTurn), both));
+  around ? _mm512_stream_ps(reinterpret_cast<float*>(p), inTurn) : S(reinterpret_cast<float*>(p), inTurn);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(row), _mm512_castsi512_si256(both));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + width), _mm512_extracti64x4_epi64(both, 1));
 }
 #endif
 inline V rounded(const float*, V v) { return v; }

@@ -76,6 +76,16 @@ struct Part {
   Folded first, middle, last;
 };
 
+// A block in training, whose BatchNorm keeps its statistics. Weights [c][cin] (of the stem [c][27]), [c][k * k], [cout][c].
+struct KeptBlock {
+  Depthwise deep;
+  Stem stem;
+  bool hasStem, residual;
+  int cin, cout;
+  const float *w1, *w2, *w3;
+  Norm n1, n2, n3;
+};
+
 // What a batch shows of a picture of bytes [h, w, channels]; src/data/augment/kernel.ts writes it as numbers.
 enum Padding { kZeros, kBorder, kReflection };
 struct View {
@@ -138,6 +148,12 @@ struct Kernels {
   // y = act(conv(x) scale + bias), w [outs][k][k][c]; scale and bias [outs] may be null. c times the stride fills whole words
   // of 32 bits.
   void (*convFew)(const ConvFew& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);
+  // y of such a block; `wide` and `deep` become what its first two layers put out, in an order that its gradient knows, of
+  // channels filled up to a multiple of 16. Null with AMX. Of bfloat16, cin, cout and the sides of rows have to be even.
+  void (*keptBlock)(const KeptBlock& s, const T* x, T* wide, T* deep, T* y);
+  // From g, the gradient of y: those of x, unless gx is null, and of the weights, and per layer the sums of g' and g' (z - mean).
+  void (*keptBlockGrad)(const KeptBlock& s, const T* x, const T* wide, const T* deep, const T* g, T* gx, float* dw1, float* dw2,
+                        float* dw3, Sums first, Sums second, Sums third);
   // Parts one after another on each of n pictures: x [n][pixels][cin], or floats before a stem; y of the last one. A picture
   // gives the same bits whatever is beside it.
   void (*body)(const Part* parts, int count, int n, const void* x, T* y);

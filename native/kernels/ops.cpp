@@ -26,6 +26,7 @@ using torch::autograd::variable_list;
 using Layer = std::vector<Tensor>;
 using Doubles = std::vector<double>;
 constexpr long kCached = 8 << 20;
+constexpr int kOnePass = 64;  // pixels of a map
 constexpr auto kNhwc = at::MemoryFormat::ChannelsLast;
 
 template <class T>
@@ -271,8 +272,53 @@ Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, cons
   return out;
 }
 
+// One pass each way, where statistics are kept (kept.h). Small maps do as well layer by layer.
+template <class T>
+bool inOnePass(const Shape& s, int cin, int cout) {
+  const auto& d = s.d;
+  const bool even = sizeof(T) == 4 || ((s.hasStem || cin % 2 == 0) && cout % 2 == 0 && d.w % 2 == 0 && d.ow % 2 == 0);
+  return !s.statistics.ofBatch && even && use<T>().keptBlock && d.n >= at::get_num_threads() && d.oh * d.ow >= kOnePass;
+}
+template <class T>
+KeptBlock keptBlockOf(const Shape& s, const Tensor& x, const Tensor& w1, const Tensor& w2, const Tensor& w3, const Tensor& n1, const Tensor& n2,
+                      const Tensor& n3) {
+  const auto cin = static_cast<int>(x.size(1)), cout = static_cast<int>(w3.size(0));
+  return {s.d, s.stem, s.hasStem, s.residual, cin, cout, data<float>(w1), data<float>(w2), data<float>(w3), view(n1), view(n2), view(n3)};
+}
+template <class T>
+Forward keptForward(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
+  const auto& d = s.d;
+  Forward f;
+  f.n1 = normOf(expand, {}, {}, s.inputs(), s.statistics);
+  f.n2 = normOf(deep, {}, {}, s.outputs(), s.statistics);
+  f.n3 = normOf(project, {}, {}, s.outputs(), s.statistics);
+  const auto planes = [&](long pixels) { return at::empty({pixels * ((d.c + 15) / 16 * 16)}, kType<T>); };
+  f.z1 = planes(s.inputs());
+  f.z2 = planes(s.outputs());
+  f.out = image(d.n, project[0].size(0), d.oh, d.ow, kType<T>);
+  const KeptBlock block = keptBlockOf<T>(s, x, expand[0], deep[0], project[0], f.n1, f.n2, f.n3);
+  use<T>().keptBlock(block, data<T>(x), data<T>(f.z1), data<T>(f.z2), data<T>(f.out));
+  return f;
+}
+template <class T>
+variable_list keptBackward(const Shape& s, const variable_list& saved, const Tensor& g) {
+  const Tensor &x = saved[0], &w1 = saved[1], &w2 = saved[2], &w3 = saved[3], &n1 = saved[7], &n2 = saved[8], &n3 = saved[9];
+  const KeptBlock block = keptBlockOf<T>(s, x, w1, w2, w3, n1, n2, n3);
+  Sum first(s.d.c), second(s.d.c), third(block.cout);
+  Tensor dw1 = at::empty_like(w1), dw2 = at::empty_like(w2), dw3 = at::empty_like(w3), gx;
+  if (!s.hasStem) gx = at::empty_like(x);
+  TORCH_CHECK(use<T>().keptBlockGrad, "the kernels were changed between forward and backward");
+  use<T>().keptBlockGrad(block, data<T>(x), data<T>(saved[4]), data<T>(saved[5]), data<T>(g), data<T>(gx), data<float>(dw1),
+                         data<float>(dw2), data<float>(dw3), first, second, third);
+  const Back b1 = backOf(n1, first.first, first.second, s.inputs(), false),
+             b2 = backOf(n2, second.first, second.second, s.outputs(), false),
+             b3 = backOf(n3, third.first, third.second, s.outputs(), false);
+  return {gx, dw1, b1.gamma, b1.beta, dw2, b2.gamma, b2.beta, dw3, b3.gamma, b3.beta};
+}
+
 template <class T>
 variable_list blockBackward(const Shape& s, const variable_list& saved, const Tensor& g) {
+  if (!saved[6].defined()) return keptBackward<T>(s, saved, g);
   const auto& k = use<T>();
   const auto& d = s.d;
   const Tensor &x = saved[0], &w1 = saved[1], &w2 = saved[2], &w3 = saved[3], &z1 = saved[4], &z2 = saved[5],
@@ -303,12 +349,17 @@ void onlyOnce() {
 }
 
 struct Block : torch::autograd::Function<Block> {
+  template <class T>
+  static Forward made(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
+    const bool onePass = inOnePass<T>(s, static_cast<int>(x.size(1)), static_cast<int>(project[0].size(0)));
+    return onePass ? keptForward<T>(s, x, expand, deep, project) : blockForward<T>(s, x, expand, deep, project);
+  }
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w1, const Tensor& g1, const Tensor& b1,
                         const Tensor& w2, const Tensor& g2, const Tensor& b2, const Tensor& w3, const Tensor& g3,
                         const Tensor& b3, const std::vector<Tensor>& running, const Shape& s) {
     const Layer expand{w1, g1, b1, running[0], running[1]}, deep{w2, g2, b2, running[2], running[3]},
         project{w3, g3, b3, running[4], running[5]};
-    auto f = s.half ? blockForward<Half16>(s, x, expand, deep, project) : blockForward<float>(s, x, expand, deep, project);
+    auto f = s.half ? made<Half16>(s, x, expand, deep, project) : made<float>(s, x, expand, deep, project);
     ctx->save_for_backward({x, w1, w2, w3, f.z1, f.z2, f.z3, f.n1, f.n2, f.n3});
     ctx->saved_data["shape"] = pack(s);
     return f.out;

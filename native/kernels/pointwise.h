@@ -140,6 +140,26 @@ void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, co
   sums.into(out);
 }
 
+// put(i, j, sixteen from there) of an [n][k] matrix: what all threads' parts come to, each [k][of] where `tall`, else [n][of].
+// All threads call it.
+template <class Put>
+void sumParts(const std::vector<float*>& parts, bool tall, int of, int n, int k, Put put) {
+#pragma omp for schedule(static)
+  for (int i0 = 0; i0 < n; i0 += 16)
+    for (int j0 = 0; j0 < k; j0 += 16) {
+      float block[256];  // [i][j]
+      for (int r = 0; r < 16; r++) {
+        const size_t at = tall ? static_cast<size_t>(std::min(j0 + r, k - 1)) * of + i0
+                               : static_cast<size_t>(std::min(i0 + r, n - 1)) * of + j0;
+        V s = L(parts[0] + at);
+        for (int u = 1; u < threads; u++) s = add(s, L(parts[u] + at));
+        S(block + r * 16, s);
+      }
+      if (tall) transpose(block);
+      for (int i = i0; i < std::min(i0 + 16, n); i++) put(i, j0, L(block + (i - i0) * 16));
+    }
+}
+
 template <class T>
 void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k, int n,
                    const float* w, const T* plus, T* gx, float* dw, Sums out) {
@@ -210,21 +230,9 @@ void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem
     }
     _mm_sfence();
 #pragma omp barrier
-#pragma omp for schedule(static)
-    for (int i0 = 0; i0 < n; i0 += 16)
-      for (int j0 = 0; j0 < k; j0 += 16) {
-        float block[256];  // [i][j]
-        for (int r = 0; r < 16; r++) {
-          const size_t at = tall ? static_cast<size_t>(std::min(j0 + r, k - 1)) * np + i0
-                                 : static_cast<size_t>(std::min(i0 + r, n - 1)) * kp + j0;
-          V s = L(parts[0] + at);
-          for (int u = 1; u < threads; u++) s = add(s, L(parts[u] + at));
-          S(block + r * 16, s);
-        }
-        if (tall) transpose(block);
-        for (int i = i0; i < std::min(i0 + 16, n); i++)
-          store(dw + static_cast<size_t>(i) * k + j0, tail(k - j0), L(block + (i - i0) * 16));
-      }
+    sumParts(parts, tall, tall ? np : kp, n, k, [&](int i, int j, V sum) __attribute__((always_inline)) {
+      store(dw + static_cast<size_t>(i) * k + j, tail(k - j), sum);
+    });
   }
   if (norm.a) sums.into(out);
 }

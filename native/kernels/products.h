@@ -49,17 +49,17 @@ inline void transpose(float* p) {
 }
 #endif
 
-// Of what a panel's rows are multiples
+// Whether products go through AMX's tiles
 #ifdef ANNEAL_TILES
-constexpr int kWidth = 32;
+constexpr bool kTiled = true;
 #else
-constexpr int kWidth = 16;
+constexpr bool kTiled = false;
 #endif
+constexpr int kWidth = kTiled ? 32 : 16;  // of what a panel's rows are multiples
 
-// put(r, v, sum over k of a[r * ar + k * ak] b[k * bk + v * bv]), in words, for R rows and W sixteens
-template <class T, int R, int W, class Put>
-ANNEAL_INLINE void sums(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, Put put) {
-  V sum[R][W];
+// Of R rows and W sixteens: the sum over k of a[r * ar + k * ak] b[k * bk + v * bv], in words
+template <class T, int R, int W>
+ANNEAL_INLINE void sumTile(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, V (&sum)[R][W]) {
   ANNEAL_UNROLL for (int r = 0; r < R; r++) ANNEAL_UNROLL for (int v = 0; v < W; v++) sum[r][v] = zero();
   for (int k = 0; k < K; k++) {
     V column[W];
@@ -70,6 +70,12 @@ ANNEAL_INLINE void sums(const float* a, long ar, long ak, const float* b, long b
           sum[r][v] = multiplyAdd(static_cast<const T*>(nullptr), x, column[v], sum[r][v]);
     }
   }
+}
+// put(r, v, such a sum)
+template <class T, int R, int W, class Put>
+ANNEAL_INLINE void sums(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, Put put) {
+  V sum[R][W];
+  sumTile<T, R, W>(a, ar, ak, b, bk, bv, K, sum);
   ANNEAL_UNROLL for (int r = 0; r < R; r++) ANNEAL_UNROLL for (int v = 0; v < W; v++) put(r, v, sum[r][v]);
 }
 // c [R][W * 16] (+)= those sums

@@ -4,6 +4,7 @@
 #include "depthwise.h"
 #include "few.h"
 #include "grouped.h"
+#include "kept.h"
 #include "normalise.h"
 #include "pointwise.h"
 #include "views.h"
@@ -17,7 +18,8 @@ Kernels<T> tableOf() {
   constexpr bool wide = sizeof(T) == 4;
   return {packedSize<T>, packWeights<T>, pointwise<T>,     pointwiseGrad<T>, depthwise<T>,  depthwiseGrad<T>, moments<T>,
           normalise<T>,  normaliseSums<T>, normaliseGrad<T>, conv3Pack<T>, conv3<T>, conv3Grad<T>,
-          groupedPack<T>, grouped<T>, groupedGrad<T>, convFew<T>, body<T>,
+          groupedPack<T>, grouped<T>, groupedGrad<T>, convFew<T>, kTiled ? nullptr : keptBlock<T>,
+          kTiled ? nullptr : keptBlockGrad<T>, body<T>,
           wide ? viewBatch : nullptr, wide ? coins : nullptr};
 }
 
