@@ -64,7 +64,7 @@ P* scratch(int slot, size_t count, bool zeroed = false) {
     size_t bytes = 0;
     ~Buffer() { free(p); }
   };
-  static thread_local Buffer buffers[15];
+  static thread_local Buffer buffers[16];
   const size_t bytes = count * sizeof(P);
   Buffer& b = buffers[slot];
   if (b.bytes < bytes) {

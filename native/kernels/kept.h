@@ -172,16 +172,29 @@ void keptBlockOf(const KeptBlock& s, const T* x, T* wide, T* deep, T* y) {
 // w and the sum
 inline void scaledParts(const std::vector<float*>& parts, bool tall, int of, int n, int k, const float* w, const float* scale,
                         float* dw, double* dots) {
+  alignas(64) float so[16][16];
   sumParts(parts, tall, of, n, k, [&](int i, int j, V sum) __attribute__((always_inline)) {
     const M mask = tail(k - j);
     const size_t at = static_cast<size_t>(i) * k + j;
-    alignas(64) float product[16];
-    S(product, mul(load(w + at, mask), sum));
-    double dot = 0;
-    for (int l = 0; l < 16; l++) dot += product[l];
-    dots[i] = (j ? dots[i] : 0) + dot;
     store(dw + at, mask, mul(all(scale[i]), sum));
+    float* const lanes = so[i % 16];
+    S(lanes, fma(load(w + at, mask), sum, j ? L(lanes) : zero()));
+    if (j + 16 < k) return;
+    dots[i] = 0;
+    for (int l = 0; l < 16; l++) dots[i] += lanes[l];
   });
+}
+// The first `n` rows of w [n][k], each times its own factor
+inline const float* scaledRows(const float* w, const float* scale, int n, int k, int slot) {
+  float* const out = scratch<float>(slot, static_cast<size_t>(n) * k + 16);
+  for (int i = 0; i < n; i++) {
+    const V by = all(scale[i]);
+    for (int j = 0; j < k; j += 16) {
+      const size_t at = static_cast<size_t>(i) * k + j;
+      S(out + at, mul(by, load(w + at, tail(k - j))));
+    }
+  }
+  return out;
 }
 
 // Of what a sum over pixels is made of: rows [width] as words, [width / 16][rows / P][16]. Floats are as they should be.
@@ -189,14 +202,15 @@ inline const float* wordsOf(const float* p, int, int, int) { return p; }
 #ifdef __AVX512BF16__
 inline const float* wordsOf(const Half16* p, int width, int rows, int slot) { return paired(p, width, rows, slot); }
 #endif
-// sum [up to `width`][lines of 16, `of` a row] += p^T q for p as `wordsOf` has made it and W planes q, `beside` words apart
+// sum [up to `width`][lines of 16, `of` a row] (+)= p^T q for p as `wordsOf` has made it and W planes q, `beside` words apart
 template <class T>
-void sumOverPixels(const float* p, int count, int width, int pixels, const T* q, long beside, int group, float* sum, int of) {
+void sumOverPixels(const float* p, int count, int width, int pixels, const T* q, long beside, int group, float* sum, int of,
+                   bool add) {
   constexpr int P = kPerWord<T>;
   for (int r = 0; r < count; r += 16) {
     const float* a = P == 1 ? p + r : p + static_cast<size_t>(r) * (pixels / P);
     product<T>(a, 1, P == 1 ? width : 16, up(std::min(16, count - r), kRows), words(q), 16, beside, pixels / P, group,
-               sum + static_cast<size_t>(r) * of, of, true);
+               sum + static_cast<size_t>(r) * of, of, add);
   }
 }
 
@@ -214,21 +228,11 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
   const Planes before{lines, d.h * d.w}, after{lines, d.oh * d.ow};
   const int inWidth = up(kin, 16), outWidth = up(s.cout, 16), inputs = each * d.w, outputs = slots * d.ow;
   // BatchNorm's scale goes into the weights.
-  std::vector<float> scaled(s.w3, s.w3 + static_cast<size_t>(s.cout) * d.c);
-  for (int i = 0; i < s.cout; i++)
-    for (int j = 0; j < d.c; j++) scaled[static_cast<size_t>(i) * d.c + j] *= s.n3.a[i];
   T* B3 = scratch<T>(0, packedSize<T>(s.cout, d.c));
-  pack(scaled.data(), d.c, 1, s.cout, d.c, B3);
+  pack(scaledRows(s.w3, s.n3.a, s.cout, d.c, 4), d.c, 1, s.cout, d.c, B3);
   T* B1 = scratch<T>(3, packedSize<T>(d.c, kin));
-  if (gx) {
-    scaled.assign(s.w1, s.w1 + static_cast<size_t>(d.c) * kin);
-    for (int i = 0; i < d.c; i++)
-      for (int j = 0; j < kin; j++) scaled[static_cast<size_t>(i) * kin + j] *= s.n1.a[i];
-    pack(scaled.data(), kin, 1, d.c, kin, B1);
-  }
-  scaled.assign(s.w2, s.w2 + static_cast<size_t>(d.c) * K * K);
-  for (int i = 0; i < d.c * K * K; i++) scaled[i] *= s.n2.a[i / (K * K)];
-  const auto taps = byLine(scaled.data(), d.c, K, S_ == 1);
+  if (gx) pack(scaledRows(s.w1, s.n1.a, d.c, kin, 4), kin, 1, d.c, kin, B1);
+  const auto taps = byLine(scaledRows(s.w2, s.n2.a, d.c, K * K, 4), d.c, K, S_ == 1);
   const long beside1 = 16L * up(d.c, 32) / P, beside3 = 16L * up(s.cout, 32) / P;
   std::vector<float*> parts1(threads), parts2(threads), parts3(threads);
   ThreadSums sums1(cp), sums2(cp), sums3(outWidth);
@@ -245,8 +249,8 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
     T* const planeOf = scratch<T>(11, static_cast<size_t>(inputs) * cp);  // and its planes
     T* const gs = scratch<T>(10, static_cast<size_t>(outputs) * outWidth);
     T* const xs = scratch<T>(12, static_cast<size_t>(inputs) * inWidth);
-    float* const sum1 = parts1[t] = scratch<float>(4, static_cast<size_t>(inWidth) * cp, true);
-    float* const sum3 = parts3[t] = scratch<float>(13, static_cast<size_t>(outWidth) * cp, true);
+    float* const sum1 = parts1[t] = scratch<float>(4, static_cast<size_t>(inWidth) * cp);
+    float* const sum3 = parts3[t] = scratch<float>(13, static_cast<size_t>(outWidth) * cp);
     float* const sum2 = parts2[t] = scratch<float>(14, static_cast<size_t>(cp) * K * K, true);
     long first, last;
     share(d.n, t, &first, &last, 1);
@@ -275,6 +279,7 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
           panel(s.stem, static_cast<long>(from), inPixels, inPixels, xs, inWidth), given = xs;
         else if (s.cin != inWidth)
           panel(given, s.cin, Norm{}, 0, inPixels, inPixels, xs, inWidth), given = xs;
+        const bool begun = n > first || top > 0;
         const float* const xWords = wordsOf(given, inWidth, inPixels, 9);
         for (int l0 = 0; l0 < lines;) {
           const int group = together(lines - l0);
@@ -301,7 +306,7 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
             });
             for (int v = 0; v < group; v++) addTo(sums2.first(t) + (l0 + v) * 16, L(some + v * 16));
             sumOverPixels(gWords, s.cout, outWidth, outPixels, deep + after.at(n, l0, at), after.at(0, 1, 0) / P, group,
-                          sum3 + l0 * 16, cp);
+                          sum3 + l0 * 16, cp, begun);
           }
           for (int l = l0; l < l0 + group; l++) {
             V all_ = zero();
@@ -346,7 +351,7 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
             addTo(sums1.first(t) + l * 16, all_);
           }
           sumOverPixels(xWords, kin, inWidth, inPixels, planeOf + static_cast<size_t>(l0) * inPixels * 16, 16L * inPixels / P,
-                        group, sum1 + l0 * 16, cp);
+                        group, sum1 + l0 * 16, cp, begun);
           l0 += group;
         }
         have = end;

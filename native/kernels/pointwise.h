@@ -45,23 +45,28 @@ void panel(const T* g, const T* z, NormGrad grad, int n, long m0, int rows, int 
 
 template <class T>
 void panel(const Stem& s, long m0, int rows, int padded, T* p, int width) {  // 27 values of 3 x 3 pixels
-  float row[48] = {};
-  const M nine = tail(9);
-  for (int r = 0; r < rows; r++) {
-    const long q = m0 + r;
-    const long n = q / s.ow / s.oh;
-    const int x0 = static_cast<int>(q % s.ow) * 2 - s.left, y0 = static_cast<int>(q / s.ow % s.oh) * 2 - s.top;
-    const int lo = std::max(0, -x0), hi = std::min(3, s.w - x0);
-    const bool whole = lo == 0 && hi == 3;
+  constexpr int kEach = 9;  // values of a row of the kernel
+  const size_t most = up((2 * std::min(rows, s.ow) + 1) * 3, 16) + 16;
+  T* const lines = scratch<T>(15, most * 3);
+  for (int done = 0; done < rows;) {  // what lies in one row of the output
+    const long row = (m0 + done) / s.ow;
+    const int ox = static_cast<int>(m0 + done - row * s.ow), count = std::min(rows - done, s.ow - ox);
+    const int x0 = ox * 2 - s.left, y0 = static_cast<int>(row % s.oh) * 2 - s.top;
+    const int before = std::max(0, -x0) * 3, inside = std::max(0, std::min(s.w, x0 + 2 * count + 1) - std::max(0, x0)) * 3;
     for (int ky = 0; ky < 3; ky++) {
       const int y = y0 + ky;
-      const float* from = s.picture + ((n * s.h + y) * s.w + x0) * 3;
-      float* to = row + ky * 9;  // what is written beyond nine is zero, and the next row's
-      const bool in = y >= 0 && y < s.h && hi > lo;
-      S(to, in && whole ? load(from, nine) : zero());
-      if (in && !whole) memcpy(to + lo * 3, from + lo * 3, (hi - lo) * 3 * sizeof(float));
+      T* const line = lines + most * ky;
+      if (y < 0 || y >= s.h || before || x0 + 2 * count + 1 > s.w) memset(line, 0, most * sizeof(T));
+      if (y < 0 || y >= s.h) continue;
+      const float* const from = s.picture + ((row / s.oh * s.h + y) * s.w + std::max(0, x0)) * 3;
+      for (int i = 0; i < inside; i += 16) store(line + before + i, tail(inside - i), load(from + i, tail(inside - i)));
     }
-    for (int c = 0; c < width; c += 16) store(p + static_cast<size_t>(r) * width + c, tail(16), L(row + c));
+    for (int i = 0; i < count; i++) {
+      T* const to = p + static_cast<size_t>(done + i) * width;
+      for (int ky = 0; ky < 3; ky++) memcpy(to + ky * kEach, lines + most * ky + i * 6, kEach * sizeof(T));
+      memset(to + 3 * kEach, 0, (32 - 3 * kEach) * sizeof(T));
+    }
+    done += count;
   }
   blank(p, rows, padded, width);
 }
