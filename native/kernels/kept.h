@@ -65,7 +65,17 @@ struct Planes {
 
 // Sixteens of channels that are taken together
 inline int together(int left) { return left == 4 && kColumns == 3 ? 2 : std::min(left, kColumns); }
-inline int rowsAtATime(int w) { return std::max(1, 64 / w); }
+// How many of `h` rows are done at a time: all, where the rings of few lines and all the rows take less memory than the rings of
+// all lines and few rows
+struct Portion {
+  int each, rings;
+  template <class Bytes>
+  Portion(int h, int w, int stride, int lines, Bytes bytes)
+      : each(std::min(up(std::max(1, 64 / w), stride), h)), rings(lines) {
+    if (each < h && bytes(h, std::min(lines, kColumns)) > bytes(each, lines)) return;
+    each = up(h, stride), rings = std::min(lines, kColumns);
+  }
+};
 
 // `places[i]`: where pixel i of rows [from, to) of w pixels lies in a line's ring of `slots` rows
 inline void ringPlaces(int from, int to, int w, int slots, int pitch, int left, int* places) {
@@ -79,7 +89,11 @@ void keptBlockOf(const KeptBlock& s, const T* x, T* wide, T* deep, T* y) {
   const auto& d = s.deep;
   const int lines = up(d.c, 16) / 16, cp = lines * 16, kin = s.hasStem ? 27 : s.cin;
   const int pitch = std::max((d.ow - 1) * S_ + K, d.left + d.w) | 1;
-  const int each = rowsAtATime(d.ow), slots = (each - 1) * S_ + K + 1, most = std::max(each * S_ + K, slots) * d.w;
+  const auto slotsFor = [&](int rows) { return (rows - 1) * S_ + K + 1; };
+  const Portion portion(d.oh, d.ow, 1, lines, [&](int rows, int rings) {
+    return static_cast<size_t>(slotsFor(rows)) * pitch * 64 * rings + static_cast<size_t>(rows) * d.ow * cp * sizeof(T);
+  });
+  const int each = portion.each, slots = slotsFor(each), most = (each * S_ + K) * d.w;
   const size_t line = static_cast<size_t>(slots) * pitch * 16;
   const Planes before{lines, d.h * d.w}, after{lines, d.oh * d.ow};
   T* B1 = scratch<T>(0, packedSize<T>(kin, d.c));
@@ -93,8 +107,8 @@ void keptBlockOf(const KeptBlock& s, const T* x, T* wide, T* deep, T* y) {
 #pragma omp parallel num_threads(threads)
   {
     ahead.clear();
-    float* const ring = scratch<float>(5, line * lines + pitch * 16, true);
-    const float* const nothing = ring + line * lines;
+    float* const ring = scratch<float>(5, line * portion.rings + pitch * 16, true);
+    const float* const nothing = ring + line * portion.rings;
     float* const made = scratch<float>(6, static_cast<size_t>(d.ow) * 16);
     T* const panelOf = scratch<T>(1, static_cast<size_t>(each) * d.ow * cp);
     T* const stem = s.hasStem ? scratch<T>(7, static_cast<size_t>(most) * 32) : nullptr;
@@ -112,13 +126,13 @@ void keptBlockOf(const KeptBlock& s, const T* x, T* wide, T* deep, T* y) {
         if (s.hasStem) panel(s.stem, static_cast<long>(n) * d.h * d.w + at, pixels, pixels, stem, 32), rows = stem;
         const int width = s.hasStem ? 32 : s.cin;
         for (int l0 = 0; l0 < lines;) {
-          const int group = together(lines - l0);
+          const int group = together(lines - l0), skipped = portion.rings < lines ? l0 : 0;
           allTiles<T>(words(rows), width / P, pixels, words(B1) + l0 * beside1, beside1, (kin + P - 1) / P, group,
                       [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
             ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
               const int l = l0 + v0 + v;
               const V a = L(s.n1.a + l * 16), b = L(s.n1.b + l * 16);
-              float* const to = ring + l * line;
+              float* const to = ring + (l - skipped) * line;
               T* const out = wide + before.at(n, l, at + r);
               ANNEAL_UNROLL for (int i = 0; i < kRowsOf<decltype(sum)>; i += P) {
                 V e[P];
@@ -133,7 +147,7 @@ void keptBlockOf(const KeptBlock& s, const T* x, T* wide, T* deep, T* y) {
               const float* window[K];
               for (int k = 0; k < K; k++) {
                 const int iy = y0 + (oy - top) * S_ + k;
-                window[k] = iy < 0 || iy >= d.h ? nothing : ring + l * line + static_cast<size_t>(iy % slots) * pitch * 16;
+                window[k] = iy < 0 || iy >= d.h ? nothing : ring + (l - skipped) * line + static_cast<size_t>(iy % slots) * pitch * 16;
               }
               correlateRow<K, S_>(window, K, d.ow, &taps[static_cast<size_t>(l) * K * K * 16], made);
               T* const out = deep + after.at(n, l, oy * d.ow);
@@ -223,7 +237,11 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
   const int left = S_ == 1 ? K - 1 - d.left : half - 1, shift = S_ == 2 ? d.left : 0;
   const int columns = S_ == 1 ? d.w : (d.w + d.left + 1) / 2;  // at stride 2 in pairs
   const int pitch = std::max(columns + K, left + d.ow) | 1, inPitch = (columns * S_ + d.left + 2) | 1;
-  const int each = up(rowsAtATime(d.w), S_), slots = each / S_ + kept + 2;
+  const auto slotsFor = [&](int rows) { return (rows + S_ - 1) / S_ + kept + 1; };
+  const Portion portion(d.h, d.w, S_, lines, [&](int rows, int rings) {
+    return static_cast<size_t>(slotsFor(rows)) * pitch * 64 * rings + static_cast<size_t>(rows) * d.w * cp * 2 * sizeof(T);
+  });
+  const int each = portion.each, slots = slotsFor(each);
   const size_t line = static_cast<size_t>(slots) * pitch * 16;
   const Planes before{lines, d.h * d.w}, after{lines, d.oh * d.ow};
   const int inWidth = up(kin, 16), outWidth = up(s.cout, 16), inputs = each * d.w, outputs = slots * d.ow;
@@ -232,6 +250,7 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
   pack(scaledRows(s.w3, s.n3.a, s.cout, d.c, 4), d.c, 1, s.cout, d.c, B3);
   T* B1 = scratch<T>(3, packedSize<T>(d.c, kin));
   if (gx) pack(scaledRows(s.w1, s.n1.a, d.c, kin, 4), kin, 1, d.c, kin, B1);
+  const auto bottomOf = [&](int top) { return std::min(d.h, top + each); };
   const auto taps = byLine(scaledRows(s.w2, s.n2.a, d.c, K * K, 4), d.c, K, S_ == 1);
   const long beside1 = 16L * up(d.c, 32) / P, beside3 = 16L * up(s.cout, 32) / P;
   std::vector<float*> parts1(threads), parts2(threads), parts3(threads);
@@ -240,8 +259,8 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
   {
     ahead.clear();
     const int t = omp_get_thread_num();
-    float* const ring = scratch<float>(5, line * lines + pitch * 16, true);
-    const float* const nothing = ring + line * lines;
+    float* const ring = scratch<float>(5, line * portion.rings + pitch * 16, true);
+    const float* const nothing = ring + line * portion.rings;
     float* const made = scratch<float>(6, static_cast<size_t>(columns) * S_ * 16 + 16);
     float* const input = scratch<float>(7, static_cast<size_t>(inPitch) * 16, true);
     int* const places = scratch<int>(2, outputs);
@@ -254,10 +273,26 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
     float* const sum2 = parts2[t] = scratch<float>(14, static_cast<size_t>(cp) * K * K, true);
     long first, last;
     share(d.n, t, &first, &last, 1);
+    // What the lines after these need, while these are worked on
+    const auto prefetch = [&](int n, int top, int have, int end, int l, int outPixels) {
+      ahead.clear();
+      if (l == lines) {
+        l = 0, top += each, have = end;
+        if (top >= d.h) n++, top = have = 0;
+        if (n >= last) return;
+      }
+      const int in = std::min(each, d.h - top) * d.w, out = std::min(outPixels, (d.oh - have) * d.ow);
+      const int count = together(lines - l);
+      for (int i = l; i < l + count; i++) {
+        ahead.add(deep + after.at(n, i, have * d.ow), static_cast<size_t>(out) * 16 * sizeof(T));
+        ahead.add(wide + before.at(n, i, top * d.w), static_cast<size_t>(in) * 16 * sizeof(T));
+      }
+      ahead.over(count * (bottomOf(top) - top) * (1 + columns / (S_ == 1 ? 8 : 4)));
+    };
     for (int n = static_cast<int>(first); n < last; n++) {
       int have = 0;  // rows of the outputs' gradient that went into the ring
       for (int top = 0; top < d.h; top += each) {
-        const int bottom = std::min(d.h, top + each), inPixels = (bottom - top) * d.w;
+        const int bottom = bottomOf(top), inPixels = (bottom - top) * d.w;
         const int needed = S_ == 1 ? bottom + d.top : ((bottom - 1 + d.top) >> 1) + 1;
         const int end = bottom == d.h ? d.oh : std::max(have, std::min(d.oh, needed));
         const int outPixels = (end - have) * d.ow, at = have * d.ow;
@@ -282,14 +317,15 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
         const bool begun = n > first || top > 0;
         const float* const xWords = wordsOf(given, inWidth, inPixels, 9);
         for (int l0 = 0; l0 < lines;) {
-          const int group = together(lines - l0);
+          const int group = together(lines - l0), skipped = portion.rings < lines ? l0 : 0;
+          prefetch(n, top, have, end, l0 + group, outPixels);
           if (outPixels) {
             alignas(64) float some[kColumns * 16] = {};
             allTiles<T>(words(gradient), outWidth / P, outPixels, words(B3) + l0 * beside3, beside3, (s.cout + P - 1) / P,
                         group, [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
               ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
                 const int l = l0 + v0 + v;
-                float* const to = ring + l * line;
+                float* const to = ring + (l - skipped) * line;
                 const T* const was = deep + after.at(n, l, at + r);
                 V all_ = L(some + (v0 + v) * 16);
                 ANNEAL_UNROLL for (int i = 0; i < kRowsOf<decltype(sum)>; i += P) {
@@ -318,7 +354,7 @@ void keptBlockGradOf(const KeptBlock& s, const T* x, const T* wide, const T* dee
               for (int r = 0; r < R; r++) {
                 const int oy = (S_ == 1 ? q : q >> 1) - r, ky = S_ == 1 ? r : 2 * r + odd;
                 const bool in = oy >= 0 && oy < d.oh;
-                window[r] = in ? ring + l * line + static_cast<size_t>(oy % slots) * pitch * 16 : nothing;
+                window[r] = in ? ring + (l - skipped) * line + static_cast<size_t>(oy % slots) * pitch * 16 : nothing;
                 dws[r] = in ? sum2 + (static_cast<size_t>(l) * K * K + ky * K) * 16 : nullptr;
                 if (S_ == 2) memcpy(chosen + r * K * 16, &taps[(static_cast<size_t>(l) * K * K + ky * K) * 16], K * 64);
               }
