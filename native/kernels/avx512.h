@@ -95,7 +95,12 @@ inline void putWords(Half16* p, const V* v, bool around) {
   const V both = pairs(v[0], v[1]);
   around ? _mm512_stream_ps(reinterpret_cast<float*>(p), both) : S(reinterpret_cast<float*>(p), both);
 }
-// The same, and the two as rows
+inline void putRows(Half16* row, int width, const V* v) {
+  const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(v[1], v[0]);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(row), _mm512_castsi512_si256(both));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + width), _mm512_extracti64x4_epi64(both, 1));
+}
+// Both: pairs, and the two as rows
 inline void putBoth(Half16* p, Half16* row, int width, const V* v, bool around) {
   const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(v[1], v[0]);
   const V inTurn = _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(kInTurn), both));

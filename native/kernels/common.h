@@ -32,7 +32,7 @@ inline void putRow(void* to, const void* from, size_t bytes, bool around) {
 
 // Rows that the next block reads are fetched while this one computes, a few lines at each step of it.
 struct Ahead {
-  const char *at[8], *end[8];
+  const char *at[12], *end[12];
   int n = 0, each = 0;
   void clear() { n = 0; }
   void add(const void* from, size_t bytes) {

@@ -24,17 +24,17 @@ ANNEAL_INLINE void correlate(const float* const* rows, int R, int o, const float
   ANNEAL_UNROLL for (int i = 0; i < OB; i++) put(o + i, sum[i]);
 }
 template <int K, int S_, class Put>
-ANNEAL_INLINE void correlateRow(const float* const* rows, int R, int n, const float* w, Put put) {
+ANNEAL_INLINE void correlateRow(const float* const* rows, int R, int n, const float* w, Put put, Ahead& next = ahead) {
   int o = 0;
   if (n % 7 == 0 && n % 8)
-    for (; o + 7 <= n; o += 7) ahead.step(), correlate<K, S_, 7>(rows, R, o, w, put);
-  for (; o + 8 <= n; o += 8) ahead.step(), correlate<K, S_, 8>(rows, R, o, w, put);
+    for (; o + 7 <= n; o += 7) next.step(), correlate<K, S_, 7>(rows, R, o, w, put);
+  for (; o + 8 <= n; o += 8) next.step(), correlate<K, S_, 8>(rows, R, o, w, put);
   for (; o + 4 <= n; o += 4) correlate<K, S_, 4>(rows, R, o, w, put);
   for (; o < n; o++) correlate<K, S_, 1>(rows, R, o, w, put);
 }
 template <int K, int S_>
-void correlateRow(const float* const* rows, int R, int n, const float* w, float* out) {
-  correlateRow<K, S_>(rows, R, n, w, [out](int i, V sum) __attribute__((always_inline)) { S(out + i * 16, sum); });
+void correlateRow(const float* const* rows, int R, int n, const float* w, float* out, Ahead& next = ahead) {
+  correlateRow<K, S_>(rows, R, n, w, [out](int i, V sum) __attribute__((always_inline)) { S(out + i * 16, sum); }, next);
 }
 
 // The gradient of stride 2: out[2 j + b] = sum over r, t of w[r][2 t + b] g[r][j - t + T - 1], for j < n
@@ -58,9 +58,9 @@ ANNEAL_INLINE void spread(const float* const* rows, int R, int o, const float* w
   ANNEAL_UNROLL for (int i = 0; i < OB; i++) S(out + (o + i) * 32, sum[i][0]), S(out + (o + i) * 32 + 16, sum[i][1]);
 }
 template <int K>
-void spreadRow(const float* const* rows, int R, int n, const float* w, float* out) {
+void spreadRow(const float* const* rows, int R, int n, const float* w, float* out, Ahead& next = ahead) {
   int o = 0;
-  for (; o + 4 <= n; o += 4) ahead.step(), spread<K, 4>(rows, R, o, w, out);
+  for (; o + 4 <= n; o += 4) next.step(), spread<K, 4>(rows, R, o, w, out);
   for (; o < n; o++) spread<K, 1>(rows, R, o, w, out);
 }
 

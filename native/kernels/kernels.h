@@ -76,8 +76,8 @@ struct Part {
   Folded first, middle, last;
 };
 
-// A block in training, whose BatchNorm keeps its statistics. Weights [c][cin] (of the stem [c][27]), [c][k * k], [cout][c].
-struct KeptBlock {
+// A block in training: 1 x 1 (or the stem), depthwise, 1 x 1. Weights [c][cin] (of the stem [c][27]), [c][k * k], [cout][c].
+struct MobileBlock {
   Depthwise deep;
   Stem stem;
   bool hasStem, residual;
@@ -148,12 +148,23 @@ struct Kernels {
   // y = act(conv(x) scale + bias), w [outs][k][k][c]; scale and bias [outs] may be null. c times the stride fills whole words
   // of 32 bits.
   void (*convFew)(const ConvFew& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);
-  // y of such a block; `wide` and `deep` become what its first two layers put out, in an order that its gradient knows, of
-  // channels filled up to a multiple of 16. Null with AMX. Of bfloat16, cin, cout and the sides of rows have to be even.
-  void (*keptBlock)(const KeptBlock& s, const T* x, T* wide, T* deep, T* y);
-  // From g, the gradient of y: those of x, unless gx is null, and of the weights, and per layer the sums of g' and g' (z - mean).
-  void (*keptBlockGrad)(const KeptBlock& s, const T* x, const T* wide, const T* deep, const T* g, T* gx, float* dw1, float* dw2,
-                        float* dw3, Sums first, Sums second, Sums third);
+  // Blocks of mobile nets in training (mobile.h); null with AMX. `wide` and `deep` are kept for the gradients: channels, filled up
+  // to a multiple of 16, times pixels, in an order of their own. Of bfloat16, cin, cout and the pixels of each thread's pictures
+  // have to be even, and at stride 2 the width.
+  //
+  // With kept statistics: y, and from its gradient g (grad2 empty) all others; the sums are those of each layer. With the
+  // batch's: sums and products over pixels of what the first layer takes; then `deep` with its sums (y null); z, the last layer's
+  // raw output; from g, the gradient of what follows its BatchNorm, `masked`, dw3 and the sums of the second layer; at last from
+  // g = masked dw2, and of dw1 (raw) and gx what is linear in g, with the sums of the first.
+  void (*mobileBlock)(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sums sums);
+  void (*mobileBlockGrad)(const MobileBlock& s, const T* x, const T* wide, const T* deep, const T* g, NormGrad grad2, T* gx,
+                          float* dw1, float* dw2, float* dw3, Sums first, Sums second, Sums third);
+  void (*mobileProducts)(const MobileBlock& s, const T* x, double* sums, double* products);
+  void (*mobileProject)(const MobileBlock& s, const T* deep, T* z, Sums sums);
+  void (*mobileProjectGrad)(const MobileBlock& s, const T* g, const T* z, NormGrad grad, const T* deep, T* masked, float* dw3,
+                            Sums sums);
+  // y += x w^T + bias + plus, for x and y [m][c] and w [c][c]; `plus` may be null.
+  void (*addProduct)(const T* x, long m, int c, const float* w, const float* bias, const T* plus, T* y);
   // Parts one after another on each of n pictures: x [n][pixels][cin], or floats before a stem; y of the last one. A picture
   // gives the same bits whatever is beside it.
   void (*body)(const Part* parts, int count, int n, const void* x, T* y);

@@ -26,7 +26,7 @@ using torch::autograd::variable_list;
 using Layer = std::vector<Tensor>;
 using Doubles = std::vector<double>;
 constexpr long kCached = 8 << 20;
-constexpr int kOnePass = 64;  // pixels of a map
+constexpr int kOddPixels = 1024;  // of a map whose rows are odd, at most
 constexpr auto kNhwc = at::MemoryFormat::ChannelsLast;
 
 template <class T>
@@ -224,6 +224,9 @@ Tensor image(int64_t n, int64_t c, int64_t h, int64_t w, at::ScalarType type) {
 
 struct Forward {
   Tensor out, z1, z2, z3, n1, n2, n3;
+  // Of mobileForward: wide maps are planes; the first layer's weights times the covariance of its inputs, and those' means
+  bool planes = false;
+  Tensor mixed, means;
 };
 template <class T>
 Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project,
@@ -272,53 +275,129 @@ Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, cons
   return out;
 }
 
-// One pass each way, where statistics are kept (kept.h). Small maps do as well layer by layer.
+// --- the same by kernels that go through the whole block (mobile.h)
+
+// Whether they can. Of bfloat16 two pixels are a word.
 template <class T>
-bool inOnePass(const Shape& s, int cin, int cout) {
+bool wholeBlock(const Shape& s, const Tensor& x, int cout) {
   const auto& d = s.d;
-  const bool even = sizeof(T) == 4 || ((s.hasStem || cin % 2 == 0) && cout % 2 == 0 && d.w % 2 == 0 && d.ow % 2 == 0);
-  return !s.statistics.ofBatch && even && use<T>().keptBlock && d.n >= at::get_num_threads() && d.oh * d.ow >= kOnePass;
+  const int threads = at::get_num_threads();
+  if (!use<T>().mobileBlock || d.n < threads) return false;
+  if (sizeof(T) == 4) return true;
+  const bool rows = d.w % 2 == 0 && d.ow % 2 == 0, pixels = d.h * d.w % 2 == 0 && d.oh * d.ow % 2 == 0;
+  return (s.hasStem || x.size(1) % 2 == 0) && cout % 2 == 0 && (d.stride == 1 || d.w % 2 == 0) &&
+         (pixels || d.n % (2 * threads) == 0) && (rows || d.h * d.w <= kOddPixels);
 }
-template <class T>
-KeptBlock keptBlockOf(const Shape& s, const Tensor& x, const Tensor& w1, const Tensor& w2, const Tensor& w3, const Tensor& n1, const Tensor& n2,
-                      const Tensor& n3) {
-  const auto cin = static_cast<int>(x.size(1)), cout = static_cast<int>(w3.size(0));
-  return {s.d, s.stem, s.hasStem, s.residual, cin, cout, data<float>(w1), data<float>(w2), data<float>(w3), view(n1), view(n2), view(n3)};
+MobileBlock mobileBlock(const Shape& s, const Tensor& x, const Tensor& w1, const Tensor& w2, const Tensor& w3) {
+  return {s.d, s.stem, s.hasStem, s.residual, static_cast<int>(x.size(1)), static_cast<int>(w3.size(0)),
+          data<float>(w1), data<float>(w2), data<float>(w3), {}, {}, {}};
 }
+// The first layer's weights [c][inputs] as products round them
 template <class T>
-Forward keptForward(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
+Tensor roundedWeights(const Tensor& w) {
+  return w.reshape({w.size(0), -1}).to(kType<T>).to(at::kFloat);
+}
+Tensor columnOf(const Tensor& rows, int64_t row, int64_t c) { return rows[row].narrow(0, 0, c).unsqueeze(1); }
+
+template <class T>
+Forward mobileForward(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
+  const c10::impl::ExcludeDispatchKeyGuard noAutocast(c10::DispatchKey::AutocastCPU);
+  const auto& k = use<T>();
   const auto& d = s.d;
+  MobileBlock block = mobileBlock(s, x, expand[0], deep[0], project[0]);
   Forward f;
-  f.n1 = normOf(expand, {}, {}, s.inputs(), s.statistics);
-  f.n2 = normOf(deep, {}, {}, s.outputs(), s.statistics);
-  f.n3 = normOf(project, {}, {}, s.outputs(), s.statistics);
+  f.planes = true;
+  Sum wide(d.c), narrow(block.cout);
   const auto planes = [&](long pixels) { return at::empty({pixels * ((d.c + 15) / 16 * 16)}, kType<T>); };
   f.z1 = planes(s.inputs());
   f.z2 = planes(s.outputs());
-  f.out = image(d.n, project[0].size(0), d.oh, d.ow, kType<T>);
-  const KeptBlock block = keptBlockOf<T>(s, x, expand[0], deep[0], project[0], f.n1, f.n2, f.n3);
-  use<T>().keptBlock(block, data<T>(x), data<T>(f.z1), data<T>(f.z2), data<T>(f.out));
+  f.out = image(d.n, block.cout, d.oh, d.ow, kType<T>);
+  const auto normed = [&](Norm& norm, const Layer& layer, Sum& sum, long m) {
+    const Tensor out = normOf(layer, sum.first, sum.second, m, s.statistics);
+    norm = view(out);
+    return out;
+  };
+  if (!s.statistics.ofBatch) {
+    f.n1 = normed(block.n1, expand, wide, s.inputs());
+    f.n2 = normed(block.n2, deep, wide, s.outputs());
+    f.n3 = normed(block.n3, project, narrow, s.outputs());
+    k.mobileBlock(block, data<T>(x), data<T>(f.z1), data<T>(f.z2), data<T>(f.out), {});
+    return f;
+  }
+  // The variance of an output is w^T covariance w.
+  const int64_t inputs = s.hasStem ? 27 : block.cin;
+  const auto m = static_cast<double>(s.inputs());
+  const Tensor means = at::empty({inputs}, at::kDouble), covariance = at::empty({inputs, inputs}, at::kDouble);
+  k.mobileProducts(block, data<T>(x), data<double>(means), data<double>(covariance));
+  means.div_(m);
+  covariance.div_(m).sub_(means.unsqueeze(1) * means);
+  f.means = means.to(at::kFloat);
+  const Tensor w = roundedWeights<T>(expand[0]), mean = w.to(at::kDouble).mv(means);
+  f.mixed = w.mm(covariance.to(at::kFloat));
+  const Tensor variance = (f.mixed * w).sum(1);
+  for (int i = 0; i < d.c; i++) {
+    const double average = data<double>(mean)[i];
+    wide.first[i] = average * m;
+    wide.second[i] = (data<float>(variance)[i] + average * average) * m;
+  }
+  f.n1 = normed(block.n1, expand, wide, s.inputs());
+  k.mobileBlock(block, data<T>(x), data<T>(f.z1), data<T>(f.z2), nullptr, wide);
+  f.n2 = normed(block.n2, deep, wide, s.outputs());
+  f.z3 = at::empty_like(f.out);
+  k.mobileProject(block, data<T>(f.z2), data<T>(f.z3), narrow);
+  f.n3 = normed(block.n3, project, narrow, s.outputs());
+  k.normalise(data<T>(f.z3), view(f.n3), s.residual ? data<T>(x) : nullptr, Act::none, data<T>(f.out), s.outputs(), block.cout);
   return f;
 }
+
 template <class T>
-variable_list keptBackward(const Shape& s, const variable_list& saved, const Tensor& g) {
-  const Tensor &x = saved[0], &w1 = saved[1], &w2 = saved[2], &w3 = saved[3], &n1 = saved[7], &n2 = saved[8], &n3 = saved[9];
-  const KeptBlock block = keptBlockOf<T>(s, x, w1, w2, w3, n1, n2, n3);
+variable_list mobileBackward(const Shape& s, const variable_list& saved, const Tensor& g) {
+  const auto& k = use<T>();
+  TORCH_CHECK(k.mobileBlockGrad, "other kernels were chosen between forward and backward");
+  const Tensor &x = saved[0], &w1 = saved[1], &w2 = saved[2], &w3 = saved[3], &wide = saved[4], &deep = saved[5], &z3 = saved[6],
+               &n1 = saved[7], &n2 = saved[8], &n3 = saved[9], &mixed = saved[10], &means = saved[11];
+  MobileBlock block = mobileBlock(s, x, w1, w2, w3);
+  block.n1 = view(n1), block.n2 = view(n2), block.n3 = view(n3);
   Sum first(s.d.c), second(s.d.c), third(block.cout);
   Tensor dw1 = at::empty_like(w1), dw2 = at::empty_like(w2), dw3 = at::empty_like(w3), gx;
   if (!s.hasStem) gx = at::empty_like(x);
-  TORCH_CHECK(use<T>().keptBlockGrad, "the kernels were changed between forward and backward");
-  use<T>().keptBlockGrad(block, data<T>(x), data<T>(saved[4]), data<T>(saved[5]), data<T>(g), data<T>(gx), data<float>(dw1),
-                         data<float>(dw2), data<float>(dw3), first, second, third);
-  const Back b1 = backOf(n1, first.first, first.second, s.inputs(), false),
-             b2 = backOf(n2, second.first, second.second, s.outputs(), false),
-             b3 = backOf(n3, third.first, third.second, s.outputs(), false);
+  const auto grads = [&](const Tensor& from, NormGrad grad2) {
+    k.mobileBlockGrad(block, data<T>(x), data<T>(wide), data<T>(deep), data<T>(from), grad2, data<T>(gx), data<float>(dw1),
+                      data<float>(dw2), data<float>(dw3), first, second, third);
+  };
+  const bool batch = mixed.defined();
+  const long inputs = s.inputs(), outputs = s.outputs();
+  Back b2, b3;
+  if (batch) {
+    k.normaliseSums(data<T>(g), data<T>(z3), nullptr, block.n3, Act::none, nullptr, nullptr, outputs, block.cout, third);
+    b3 = backOf(n3, third.first, third.second, outputs, true);
+    const Tensor masked = at::empty_like(deep);
+    k.mobileProjectGrad(block, data<T>(g), data<T>(z3), b3.view(), data<T>(deep), data<T>(masked), data<float>(dw3), second);
+    b2 = backOf(n2, second.first, second.second, outputs, true);
+    grads(masked, b2.view());
+  } else {
+    grads(g, {});
+    b3 = backOf(n3, third.first, third.second, outputs, false);
+    b2 = backOf(n2, second.first, second.second, outputs, false);
+  }
+  const Back b1 = backOf(n1, first.first, first.second, inputs, batch);
+  if (batch) {  // dz = A g + B (z - mean) + D, of which what is linear in g is there
+    const int64_t c = s.d.c;
+    const Tensor w = roundedWeights<T>(w1), A = columnOf(b1.rows, 0, c), B = columnOf(b1.rows, 1, c);
+    const Tensor D = at::empty({c, 1});
+    for (int64_t i = 0; i < c; i++) data<float>(D)[i] = static_cast<float>(-data<float>(n1)[i] * first.first[i] / inputs);
+    dw1 = (dw1.reshape_as(w) * A).add_(mixed * (B * inputs)).addmm_(D, means.unsqueeze(0), 1, inputs).reshape_as(dw1);
+    if (gx.defined()) {
+      const Tensor M = w.t().mm(w * B), shift = w.t().mm(D).squeeze(1) - M.mv(means);
+      k.addProduct(data<T>(x), inputs, block.cin, data<float>(M), data<float>(shift), s.residual ? data<T>(g) : nullptr, data<T>(gx));
+    }
+  }
   return {gx, dw1, b1.gamma, b1.beta, dw2, b2.gamma, b2.beta, dw3, b3.gamma, b3.beta};
 }
 
 template <class T>
 variable_list blockBackward(const Shape& s, const variable_list& saved, const Tensor& g) {
-  if (!saved[6].defined()) return keptBackward<T>(s, saved, g);
+  if (saved.size() > 10) return mobileBackward<T>(s, saved, g);
   const auto& k = use<T>();
   const auto& d = s.d;
   const Tensor &x = saved[0], &w1 = saved[1], &w2 = saved[2], &w3 = saved[3], &z1 = saved[4], &z2 = saved[5],
@@ -351,8 +430,8 @@ void onlyOnce() {
 struct Block : torch::autograd::Function<Block> {
   template <class T>
   static Forward made(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
-    const bool onePass = inOnePass<T>(s, static_cast<int>(x.size(1)), static_cast<int>(project[0].size(0)));
-    return onePass ? keptForward<T>(s, x, expand, deep, project) : blockForward<T>(s, x, expand, deep, project);
+    return wholeBlock<T>(s, x, static_cast<int>(project[0].size(0))) ? mobileForward<T>(s, x, expand, deep, project)
+                                                                     : blockForward<T>(s, x, expand, deep, project);
   }
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w1, const Tensor& g1, const Tensor& b1,
                         const Tensor& w2, const Tensor& g2, const Tensor& b2, const Tensor& w3, const Tensor& g3,
@@ -360,7 +439,9 @@ struct Block : torch::autograd::Function<Block> {
     const Layer expand{w1, g1, b1, running[0], running[1]}, deep{w2, g2, b2, running[2], running[3]},
         project{w3, g3, b3, running[4], running[5]};
     auto f = s.half ? made<Half16>(s, x, expand, deep, project) : made<float>(s, x, expand, deep, project);
-    ctx->save_for_backward({x, w1, w2, w3, f.z1, f.z2, f.z3, f.n1, f.n2, f.n3});
+    variable_list kept{x, w1, w2, w3, f.z1, f.z2, f.z3, f.n1, f.n2, f.n3};
+    if (f.planes) kept.insert(kept.end(), {f.mixed, f.means});
+    ctx->save_for_backward(kept);
     ctx->saved_data["shape"] = pack(s);
     return f.out;
   }

@@ -91,12 +91,12 @@ ANNEAL_INLINE void tile(const float* a, long ar, long ak, const float* b, long b
 // `rows` a multiple of 8, `columns` counted in sixteens
 template <class T>
 void product(const float* a, long ar, long ak, int rows, const float* b, long bk, long bv, int K, int columns, float* c,
-             long ldc, bool add) {
+             long ldc, bool add, Ahead& next = ahead) {
   for (int n = 0; n < columns;) {
     const int left = columns - n;
     const int wide = left >= kColumns && !(kColumns == 3 && left == 4) ? kColumns : std::min(kColumns == 3 ? 2 : 1, left);
     for (int r = 0; r < rows; r += kRows) {
-      ahead.step();
+      next.step();
       const float *ap = a + r * ar, *bp = b + n * bv;
       float* cp = c + r * ldc + n * 16;
       if (wide == kColumns)

@@ -4,7 +4,7 @@
 #include "depthwise.h"
 #include "few.h"
 #include "grouped.h"
-#include "kept.h"
+#include "mobile.h"
 #include "normalise.h"
 #include "pointwise.h"
 #include "views.h"
@@ -16,11 +16,32 @@ namespace {
 template <class T>
 Kernels<T> tableOf() {
   constexpr bool wide = sizeof(T) == 4;
-  return {packedSize<T>, packWeights<T>, pointwise<T>,     pointwiseGrad<T>, depthwise<T>,  depthwiseGrad<T>, moments<T>,
-          normalise<T>,  normaliseSums<T>, normaliseGrad<T>, conv3Pack<T>, conv3<T>, conv3Grad<T>,
-          groupedPack<T>, grouped<T>, groupedGrad<T>, convFew<T>, kTiled ? nullptr : keptBlock<T>,
-          kTiled ? nullptr : keptBlockGrad<T>, body<T>,
-          wide ? viewBatch : nullptr, wide ? coins : nullptr};
+  return {packedSize<T>,
+          packWeights<T>,
+          pointwise<T>,
+          pointwiseGrad<T>,
+          depthwise<T>,
+          depthwiseGrad<T>,
+          moments<T>,
+          normalise<T>,
+          normaliseSums<T>,
+          normaliseGrad<T>,
+          conv3Pack<T>,
+          conv3<T>,
+          conv3Grad<T>,
+          groupedPack<T>,
+          grouped<T>,
+          groupedGrad<T>,
+          convFew<T>,
+          kTiled ? nullptr : mobileBlock<T>,
+          kTiled ? nullptr : mobileBlockGrad<T>,
+          kTiled ? nullptr : mobileProducts<T>,
+          kTiled ? nullptr : mobileProject<T>,
+          kTiled ? nullptr : mobileProjectGrad<T>,
+          kTiled ? nullptr : addProduct<T>,
+          body<T>,
+          wide ? viewBatch : nullptr,
+          wide ? coins : nullptr};
 }
 
 }  // namespace
