@@ -21,6 +21,7 @@ inline V add(V a, V b) { return _mm512_add_ps(a, b); }
 inline V sub(V a, V b) { return _mm512_sub_ps(a, b); }
 inline V mul(V a, V b) { return _mm512_mul_ps(a, b); }
 inline V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+inline float sumOf(V v) { return _mm512_reduce_add_ps(v); }
 // In this order of operands NaN stays NaN.
 inline V relu(V y) { return _mm512_max_ps(zero(), y); }
 inline V relu6(V y) { return _mm512_min_ps(all(6.f), relu(y)); }

@@ -153,18 +153,19 @@ struct Kernels {
   // have to be even, and at stride 2 the width.
   //
   // With kept statistics: y, and from its gradient g (grad2 empty) all others; the sums are those of each layer. With the
-  // batch's: sums and products over pixels of what the first layer takes; then `deep` with its sums (y null); z, the last layer's
-  // raw output; from g, the gradient of what follows its BatchNorm, `masked`, dw3 and the sums of the second layer; at last from
-  // g = masked dw2, and of dw1 (raw) and gx what is linear in g, with the sums of the first.
+  // batch's, in this order: the first layer's sums from the means [k] and the covariance of the k it takes, of which `mixed`
+  // [c][k] is needed again; `deep` with its sums (y null); z, the last layer's raw output; from g, the gradient of what follows
+  // its BatchNorm, `masked`, dw3 and the sums of the second layer; from g = masked dw2, and raw dw1 and gx with the first's sums;
+  // by these, what is missing of dw1 and gx, and `plus`.
   void (*mobileBlock)(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sums sums);
   void (*mobileBlockGrad)(const MobileBlock& s, const T* x, const T* wide, const T* deep, const T* g, NormGrad grad2, T* gx,
                           float* dw1, float* dw2, float* dw3, Sums first, Sums second, Sums third);
-  void (*mobileProducts)(const MobileBlock& s, const T* x, double* sums, double* products);
+  void (*mobileStatistics)(const MobileBlock& s, const T* x, float* means, float* mixed, Sums sums);
   void (*mobileProject)(const MobileBlock& s, const T* deep, T* z, Sums sums);
   void (*mobileProjectGrad)(const MobileBlock& s, const T* g, const T* z, NormGrad grad, const T* deep, T* masked, float* dw3,
                             Sums sums);
-  // y += x w^T + bias + plus, for x and y [m][c] and w [c][c]; `plus` may be null.
-  void (*addProduct)(const T* x, long m, int c, const float* w, const float* bias, const T* plus, T* y);
+  void (*mobileFinish)(const MobileBlock& s, const T* x, const float* means, const float* mixed, NormGrad grad1,
+                       const double* sums, const T* plus, float* dw1, T* gx);
   // Parts one after another on each of n pictures: x [n][pixels][cin], or floats before a stem; y of the last one. A picture
   // gives the same bits whatever is beside it.
   void (*body)(const Part* parts, int count, int n, const void* x, T* y);

@@ -278,8 +278,10 @@ void mobileProject(const MobileBlock& s, const T* deep, T* z, Sums sumsOf) {
     for (int l = 0; l < lines; l++) {
       const T* const from = deep + after.at(n, l, at);
       const V a = L(s.n2.a + l * 16), b = L(s.n2.b + l * 16);
+      const char* const soon = reinterpret_cast<const char*>(from + 2 * after.apart());
       for (int i = 0; i < pixels; i += P) {
         V e[P];
+        _mm_prefetch(soon + static_cast<size_t>(i) * 16 * sizeof(T), _MM_HINT_T0);
         apart(from + i * 16, e);
         ANNEAL_UNROLL for (int p = 0; p < P; p++) e[p] = relu6(fma(e[p], a, b));
         putRows(rows + static_cast<size_t>(i) * cp + l * 16, cp, e);
@@ -354,12 +356,27 @@ void sumOverPixels(const float* p, int count, int width, int pixels, const T* q,
   }
 }
 
-// What of the first layer's inputs its statistics come from: sums [k] and products [k][k] over pixels; k is cin, or 27
+// The first layer's weights as products take them, rounded: rows [c up to a multiple of 8][width]
 template <class T>
-void mobileProducts(const MobileBlock& s, const T* x, double* sums, double* products) {
+float* roundedWeights(const MobileBlock& s, int k, int width, int slot) {
+  const int rows = up(s.deep.c, 8);
+  float* const out = scratch<float>(slot, static_cast<size_t>(rows) * width, true);
+  for (int e = 0; e < s.deep.c; e++)
+    for (int i = 0; i < k; i += 16) {
+      const M mask = tail(k - i);
+      store(out + static_cast<size_t>(e) * width + i, mask, rounded(static_cast<T*>(nullptr), load(s.w1 + static_cast<size_t>(e) * k + i, mask)));
+    }
+  return out;
+}
+
+// The first layer's sums before there is any output, from the means of what it takes (k: cin, or 27) and their covariance: the
+// variance of an output is w^T covariance w. `mixed` [c][k] becomes the weights times it.
+template <class T>
+void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mixed, Sums out) {
   constexpr int P = kPerWord<T>;
   const auto& d = s.deep;
   const int k = s.hasStem ? 27 : s.cin, wide = up(k, 16), pixels = d.h * d.w;
+  const double m = static_cast<double>(d.n) * pixels;
   std::vector<std::vector<double>> parts(threads, std::vector<double>(static_cast<size_t>(wide) * (wide + 1)));
   const Portions portions(pixels);
   portions.over(d.n, [&](int t, int n, int at, int count) {
@@ -373,21 +390,50 @@ void mobileProducts(const MobileBlock& s, const T* x, double* sums, double* prod
       product<T>(a, 1, P == 1 ? wide : 16, up(std::min(16, k - r), kRows), w, P == 1 ? wide : 16,
                  P == 1 ? 16 : 16L * (count / P), count / P, wide / 16, sum + static_cast<size_t>(r) * wide, wide, false);
     }
-    double* const into_ = parts[t].data();
+    double* const total = parts[t].data();
     for (int i = 0; i < k; i++)
-      for (int j = 0; j < wide; j += 16) addTo(into_ + static_cast<size_t>(i) * wide + j, L(sum + static_cast<size_t>(i) * wide + j));
+      for (int j = 0; j < wide; j += 16) addTo(total + static_cast<size_t>(i) * wide + j, L(sum + static_cast<size_t>(i) * wide + j));
     for (int c = 0; c < wide; c += 16) {
-      V all_ = zero();
-      for (int i = 0; i < count; i++) all_ = add(all_, L(rows + static_cast<size_t>(i) * width + c));
-      addTo(into_ + static_cast<size_t>(wide) * wide + c, all_);
+      V some = zero();
+      for (int i = 0; i < count; i++) some = add(some, L(rows + static_cast<size_t>(i) * width + c));
+      addTo(total + static_cast<size_t>(wide) * wide + c, some);
     }
   });
-  for (int i = 0; i <= k; i++)
-    for (int j = 0; j < k; j++) {
-      double sum = 0;
-      for (const auto& part : parts) sum += part[static_cast<size_t>(i < k ? i : wide) * wide + j];
-      (i < k ? products[static_cast<size_t>(i) * k + j] : sums[j]) = sum;
+  const auto sum = [&](int i, int j) {
+    double total = 0;
+    for (const auto& part : parts) total += part[static_cast<size_t>(i) * wide + j];
+    return total / m;
+  };
+  std::vector<double> average(k);
+  for (int j = 0; j < k; j++) means[j] = static_cast<float>(average[j] = sum(wide, j));
+  std::vector<float> covariance(static_cast<size_t>(k) * k);
+  for (int i = 0; i < k; i++)
+    for (int j = 0; j < k; j++) covariance[static_cast<size_t>(i) * k + j] = static_cast<float>(sum(i, j) - average[i] * average[j]);
+  float* const B = scratch<float>(3, packedSize<float>(k, k));
+  pack<float>(covariance.data(), 1, k, k, k, B);
+  const float* const w = roundedWeights<T>(s, k, k, 0);
+#pragma omp parallel num_threads(threads)
+  {
+    ahead.clear();
+    long from, to;
+    share(d.c, omp_get_thread_num(), &from, &to, 8);
+    float* const made = scratch<float>(4, static_cast<size_t>(8) * wide);
+    for (long e0 = from; e0 < to; e0 += 8) {
+      product<float>(w + e0 * k, k, 1, 8, B, 16, 16L * up(k, 32), k, wide / 16, made, wide, false);
+      for (long e = e0; e < std::min(to, e0 + 8); e++) {
+        V variance = zero();
+        double mean = 0;
+        for (int j = 0; j < k; j += 16) {
+          const V v = L(made + (e - e0) * wide + j);
+          store(mixed + e * k + j, tail(k - j), v);
+          variance = fma(v, load(w + e * k + j, tail(k - j)), variance);
+        }
+        for (int j = 0; j < k; j++) mean += w[e * k + j] * average[j];
+        out.first[e] = mean * m;
+        out.second[e] = (std::max(0.f, sumOf(variance)) + mean * mean) * m;
+      }
     }
+  }
 }
 
 // From g, the gradient of what follows the last layer's BatchNorm, for statistics of the batch: `masked`, that of the second's,
@@ -695,27 +741,67 @@ void mobileBlockGradOf(const MobileBlock& s, const T* x, const T* wide, const T*
   finish(sums3, s.n3, s.cout, out3);
 }
 
-// y += x w^T + bias + plus, for x and y [m][c], w [c][c] and `plus`, which may be null
+// What statistics of the batch add to dw1 and gx. Of an output's gradient a g + b (z - mean) + e, what is linear in g is there,
+// except for a in dw1; z is w x, so that the rest goes through w and the covariance, or through w and w^T, without z.
 template <class T>
-void addProduct(const T* x, long m, int c, const float* w, const float* bias, const T* plus, T* y) {
+void mobileFinish(const MobileBlock& s, const T* x, const float* means, const float* mixed, NormGrad grad, const double* sums,
+                  const T* plus, float* dw1, T* gx) {
   constexpr int P = kPerWord<T>;
-  T* B = scratch<T>(3, packedSize<T>(c, c));
-  packWeights(w, c, c, B);
+  const auto& d = s.deep;
+  const int k = s.hasStem ? 27 : s.cin, wide = up(k, 16);
+  const long m = static_cast<long>(d.n) * d.h * d.w;
+  std::vector<float> e(d.c);
+  for (int i = 0; i < d.c; i++) e[i] = static_cast<float>(-grad.A[i] * sums[i] / m);
+  const float* const w = gx ? roundedWeights<T>(s, k, wide, 0) : nullptr;
+  float* const scaled = scratch<float>(3, gx ? static_cast<size_t>(d.c) * wide : 1);
+  float* const M_ = scratch<float>(6, static_cast<size_t>(wide) * wide), *const shift = scratch<float>(7, wide + 16);
+  float* const compact = scratch<float>(5, static_cast<size_t>(k) * k);
+#pragma omp parallel num_threads(threads)
+  {
+    ahead.clear();
+    const int t = omp_get_thread_num();
+    long from, to;
+    share(d.c, t, &from, &to, 8);
+    for (long i = from; i < to; i++) {
+      const V a = all(grad.A[i]), b = all(grad.B[i] * m), c = all(e[i] * m), plain = all(grad.B[i]);
+      for (int j = 0; j < k; j += 16) {
+        const M mask = tail(k - j);
+        const long at = i * k + j;
+        store(dw1 + at, mask, fma(a, load(dw1 + at, mask), fma(b, load(mixed + at, mask), mul(c, load(means + j, mask)))));
+        if (gx) S(scaled + i * wide + j, mul(plain, L(w + i * wide + j)));
+      }
+    }
+    if (gx) {
+#pragma omp barrier
+      share(wide, t, &from, &to, 8);
+      if (to > from)
+        product<float>(w + from, 1, wide, static_cast<int>(to - from), scaled, wide, 16, d.c, wide / 16, M_ + from * wide, wide, false);
+      for (long i = from; i < std::min<long>(to, k); i++) {
+        double sum = 0;
+        for (int c = 0; c < d.c; c++) sum += w[static_cast<size_t>(c) * wide + i] * e[c];
+        for (int j = 0; j < k; j++) sum -= M_[i * wide + j] * means[j], compact[i * k + j] = M_[i * wide + j];
+        shift[i] = static_cast<float>(sum);
+      }
+    }
+  }
+  if (!gx) return;
+  T* const B = scratch<T>(0, packedSize<T>(k, k));
+  packWeights(compact, k, k, B);
 #pragma omp parallel num_threads(threads)
   {
     ahead.clear();
     long from, to;
     share(m, omp_get_thread_num(), &from, &to, 2);
     for (long at = from; at < to; at += 128)
-      allTiles<T>(words(x + at * c), c / P, static_cast<int>(std::min(128L, to - at)), words(B), 16L * up(c, 32) / P, c / P,
-                  up(c, 16) / 16, [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
+      allTiles<T>(words(x + at * k), k / P, static_cast<int>(std::min(128L, to - at)), words(B), 16L * up(k, 32) / P, k / P,
+                  wide / 16, [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
         ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
           const int i0 = (v0 + v) * 16;
-          const M mask = tail(c - i0);
+          const M mask = tail(k - i0);
           ANNEAL_UNROLL for (int i = 0; i < kRowsOf<decltype(sum)>; i++) {
-            const size_t place = (at + r + i) * c + i0;
-            const V value = add(load(y + place, mask), add(sum[i][v], load(bias + i0, mask)));
-            store(y + place, mask, plus ? add(value, load(plus + place, mask)) : value);
+            const size_t place = (at + r + i) * k + i0;
+            const V value = add(load(gx + place, mask), add(sum[i][v], load(shift + i0, mask)));
+            store(gx + place, mask, plus ? add(value, load(plus + place, mask)) : value);
           }
         }
       });

@@ -27,6 +27,7 @@ using Layer = std::vector<Tensor>;
 using Doubles = std::vector<double>;
 constexpr long kCached = 8 << 20;
 constexpr int kOddPixels = 1024;  // of a map whose rows are odd, at most
+constexpr long kPixelsEach = 16;  // a channel, so that its covariance with others pays
 constexpr auto kNhwc = at::MemoryFormat::ChannelsLast;
 
 template <class T>
@@ -283,6 +284,7 @@ bool wholeBlock(const Shape& s, const Tensor& x, int cout) {
   const auto& d = s.d;
   const int threads = at::get_num_threads();
   if (!use<T>().mobileBlock || d.n < threads) return false;
+  if (s.statistics.ofBatch && s.inputs() < kPixelsEach * x.size(1)) return false;
   if (sizeof(T) == 4) return true;
   const bool rows = d.w % 2 == 0 && d.ow % 2 == 0, pixels = d.h * d.w % 2 == 0 && d.oh * d.ow % 2 == 0;
   return (s.hasStem || x.size(1) % 2 == 0) && cout % 2 == 0 && (d.stride == 1 || d.w % 2 == 0) &&
@@ -292,16 +294,8 @@ MobileBlock mobileBlock(const Shape& s, const Tensor& x, const Tensor& w1, const
   return {s.d, s.stem, s.hasStem, s.residual, static_cast<int>(x.size(1)), static_cast<int>(w3.size(0)),
           data<float>(w1), data<float>(w2), data<float>(w3), {}, {}, {}};
 }
-// The first layer's weights [c][inputs] as products round them
-template <class T>
-Tensor roundedWeights(const Tensor& w) {
-  return w.reshape({w.size(0), -1}).to(kType<T>).to(at::kFloat);
-}
-Tensor columnOf(const Tensor& rows, int64_t row, int64_t c) { return rows[row].narrow(0, 0, c).unsqueeze(1); }
-
 template <class T>
 Forward mobileForward(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
-  const c10::impl::ExcludeDispatchKeyGuard noAutocast(c10::DispatchKey::AutocastCPU);
   const auto& k = use<T>();
   const auto& d = s.d;
   MobileBlock block = mobileBlock(s, x, expand[0], deep[0], project[0]);
@@ -324,22 +318,10 @@ Forward mobileForward(const Shape& s, const Tensor& x, const Layer& expand, cons
     k.mobileBlock(block, data<T>(x), data<T>(f.z1), data<T>(f.z2), data<T>(f.out), {});
     return f;
   }
-  // The variance of an output is w^T covariance w.
   const int64_t inputs = s.hasStem ? 27 : block.cin;
-  const auto m = static_cast<double>(s.inputs());
-  const Tensor means = at::empty({inputs}, at::kDouble), covariance = at::empty({inputs, inputs}, at::kDouble);
-  k.mobileProducts(block, data<T>(x), data<double>(means), data<double>(covariance));
-  means.div_(m);
-  covariance.div_(m).sub_(means.unsqueeze(1) * means);
-  f.means = means.to(at::kFloat);
-  const Tensor w = roundedWeights<T>(expand[0]), mean = w.to(at::kDouble).mv(means);
-  f.mixed = w.mm(covariance.to(at::kFloat));
-  const Tensor variance = (f.mixed * w).sum(1);
-  for (int i = 0; i < d.c; i++) {
-    const double average = data<double>(mean)[i];
-    wide.first[i] = average * m;
-    wide.second[i] = (data<float>(variance)[i] + average * average) * m;
-  }
+  f.means = at::empty({inputs});
+  f.mixed = at::empty({d.c, inputs});
+  k.mobileStatistics(block, data<T>(x), data<float>(f.means), data<float>(f.mixed), wide);
   f.n1 = normed(block.n1, expand, wide, s.inputs());
   k.mobileBlock(block, data<T>(x), data<T>(f.z1), data<T>(f.z2), nullptr, wide);
   f.n2 = normed(block.n2, deep, wide, s.outputs());
@@ -381,17 +363,9 @@ variable_list mobileBackward(const Shape& s, const variable_list& saved, const T
     b2 = backOf(n2, second.first, second.second, outputs, false);
   }
   const Back b1 = backOf(n1, first.first, first.second, inputs, batch);
-  if (batch) {  // dz = A g + B (z - mean) + D, of which what is linear in g is there
-    const int64_t c = s.d.c;
-    const Tensor w = roundedWeights<T>(w1), A = columnOf(b1.rows, 0, c), B = columnOf(b1.rows, 1, c);
-    const Tensor D = at::empty({c, 1});
-    for (int64_t i = 0; i < c; i++) data<float>(D)[i] = static_cast<float>(-data<float>(n1)[i] * first.first[i] / inputs);
-    dw1 = (dw1.reshape_as(w) * A).add_(mixed * (B * inputs)).addmm_(D, means.unsqueeze(0), 1, inputs).reshape_as(dw1);
-    if (gx.defined()) {
-      const Tensor M = w.t().mm(w * B), shift = w.t().mm(D).squeeze(1) - M.mv(means);
-      k.addProduct(data<T>(x), inputs, block.cin, data<float>(M), data<float>(shift), s.residual ? data<T>(g) : nullptr, data<T>(gx));
-    }
-  }
+  if (batch)
+    k.mobileFinish(block, data<T>(x), data<float>(means), data<float>(mixed), b1.view(), first.first.data(),
+                   s.residual ? data<T>(g) : nullptr, data<float>(dw1), data<T>(gx));
   return {gx, dw1, b1.gamma, b1.beta, dw2, b2.gamma, b2.beta, dw3, b3.gamma, b3.beta};
 }
 

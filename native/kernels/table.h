@@ -35,10 +35,10 @@ Kernels<T> tableOf() {
           convFew<T>,
           kTiled ? nullptr : mobileBlock<T>,
           kTiled ? nullptr : mobileBlockGrad<T>,
-          kTiled ? nullptr : mobileProducts<T>,
+          kTiled ? nullptr : mobileStatistics<T>,
           kTiled ? nullptr : mobileProject<T>,
           kTiled ? nullptr : mobileProjectGrad<T>,
-          kTiled ? nullptr : addProduct<T>,
+          kTiled ? nullptr : mobileFinish<T>,
           body<T>,
           wide ? viewBatch : nullptr,
           wide ? coins : nullptr};
