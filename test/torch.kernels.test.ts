@@ -75,9 +75,27 @@ const cases: Record<string, Partial<Case>> = {
   'stem, TensorFlow padding': { kind: 'stem', cin: 3, mid: 24, cout: 8, h: 20, w: 22, same: true },
   'stem, kept statistics': { kind: 'stem', cin: 3, mid: 32, cout: 16, h: 16, w: 16, same: true, training: false },
   'one pass': { n: 3, h: 9, w: 12, training: false },
-  'one pass, residual, channels that fill no register': { cin: 20, cout: 20, mid: 52, n: 4, h: 11, w: 10, residual: true, training: false },
+  'one pass, residual, channels that fill no register': {
+    cin: 20,
+    cout: 20,
+    mid: 52,
+    n: 4,
+    h: 11,
+    w: 10,
+    residual: true,
+    training: false,
+  },
   'one pass, 5 x 5, many channels': { k: 5, cin: 24, mid: 144, cout: 40, h: 16, w: 16, training: false },
-  'one pass, 5 x 5, long rows, residual': { k: 5, h: 5, w: 70, cin: 40, mid: 112, cout: 40, residual: true, training: false },
+  'one pass, 5 x 5, long rows, residual': {
+    k: 5,
+    h: 5,
+    w: 70,
+    cin: 40,
+    mid: 112,
+    cout: 40,
+    residual: true,
+    training: false,
+  },
   'one pass, stride 2, symmetric padding': { stride: 2, n: 3, h: 19, w: 20, training: false },
   'one pass, stride 2, TensorFlow padding': { stride: 2, h: 22, w: 20, same: true, training: false },
   'one pass, stride 2, TensorFlow padding, odd rows': { stride: 2, h: 131, w: 4, mid: 32, same: true, training: false },
@@ -85,9 +103,26 @@ const cases: Record<string, Partial<Case>> = {
   'one pass, 5 x 5 at stride 2, TensorFlow': { k: 5, stride: 2, h: 17, w: 32, same: true, training: false },
   'one pass, stem, symmetric padding': { kind: 'stem', cin: 3, mid: 32, cout: 16, n: 3, h: 21, w: 28, training: false },
   'one pass, small maps, odd rows': { n: 12, h: 7, w: 7, cin: 32, mid: 96, cout: 32, residual: true, training: false },
-  'one pass, 5 x 5 at stride 2 to odd rows': { k: 5, stride: 2, n: 8, h: 14, w: 14, mid: 80, same: true, training: false },
+  'one pass, 5 x 5 at stride 2 to odd rows': {
+    k: 5,
+    stride: 2,
+    n: 8,
+    h: 14,
+    w: 14,
+    mid: 80,
+    same: true,
+    training: false,
+  },
   'whole block': { n: 3, h: 9, w: 12 },
-  'whole block, residual, channels that fill no register': { cin: 20, cout: 20, mid: 52, n: 4, h: 11, w: 10, residual: true },
+  'whole block, residual, channels that fill no register': {
+    cin: 20,
+    cout: 20,
+    mid: 52,
+    n: 4,
+    h: 11,
+    w: 10,
+    residual: true,
+  },
   'whole block, 5 x 5, long rows, residual': { k: 5, h: 5, w: 70, cin: 40, mid: 112, cout: 40, residual: true },
   'whole block, small maps, odd rows': { n: 12, h: 7, w: 7, cin: 32, mid: 96, cout: 32, residual: true },
   'whole block, many pixels': { n: 2, h: 40, w: 38, cin: 16, mid: 96, cout: 24, stride: 2, same: true },
@@ -400,6 +435,49 @@ describe('in bfloat16', { skip: halfSets.length === 0 && 'no AVX-512 BF16 here' 
 
   test('a set that is not here is refused by name', () => {
     assert.throws(() => call('anneal::use_kernel_set', 'sse'), /no kernels "sse" here; there are .*avx512_bf16/)
+  })
+})
+
+describe('the maximum and the mean by a kernel of our own', { skip: floatSets.length === 0 && 'no AVX2 here' }, () => {
+  const pooled = (kernels: 'own' | 'aten', set: string, c: number) =>
+    withKernels(kernels, () => {
+      call('anneal::use_kernel_set', set)
+      // Whole numbers, so that many are as large as the largest
+      const numbers = values(3 * c * 20, 4).map(v => Math.round(3 * v))
+      const x = fromArray(numbers, [3, c, 5, 4])
+        .to(halfSets.includes(set) ? 'bfloat16' : 'float32')
+        .contiguous('channels_last')
+      x.requiresGrad = true
+      const y = nn.concatPool(x)
+      y.mul(fromArray(values(3 * 2 * c, 5), y.shape))
+        .sum()
+        .backward()
+      return [y, x.grad!].map(t => Float64Array.from(t.detach().to('float64').contiguous().numbers()))
+    })
+  for (const set of [...floatSets, ...halfSets])
+    for (const c of [7, 16, 40])
+      test(`${set}: ${c} channels, gradients shared by all that are largest`, () => {
+        const own = pooled('own', set, c)
+        const aten = pooled('aten', set, c)
+        call('anneal::use_kernel_set', halfSets.includes(set) ? halfSets[0]! : floatSets[0]!)
+        own.forEach((found, i) => assert.ok(difference(found, aten[i]!) < (halfSets.includes(set) ? 6e-3 : 1e-6)))
+      })
+  test('has the gradient of finite differences, and passes NaN on', () => {
+    const x = fromArray(values(2 * 3 * 4, 6), [2, 3, 2, 2]).contiguous('channels_last')
+    x.requiresGrad = true
+    nn.concatPool(x).pow(2).sum().backward()
+    const loss = (at: number, by: number) =>
+      noGrad(() => {
+        const moved = x.detach().clone()
+        const flat = moved.permute(0, 2, 3, 1).view() as Float32Array
+        flat[at] = flat[at]! + by
+        return nn.concatPool(moved).to('float64').pow(2).sum().item()
+      })
+    const found = x.grad!.permute(0, 2, 3, 1).contiguous().numbers()
+    found.forEach((g, i) => assert.ok(Math.abs((loss(i, 1e-3) - loss(i, -1e-3)) / 2e-3 - g) < 5e-3, `${i}: ${g}`))
+    const spoilt = x.detach().clone()
+    spoilt.permute(0, 2, 3, 1).view()[0] = Number.NaN
+    assert.equal(nn.concatPool(spoilt).numbers().filter(Number.isNaN).length, 2)
   })
 })
 

@@ -28,6 +28,14 @@ inline V add(V a, V b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, 
 inline V sub(V a, V b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline V mul(V a, V b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
 inline V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
+// The larger one; NaN where one is
+inline __m256 larger(__m256 a, __m256 v) { return _mm256_blendv_ps(_mm256_max_ps(a, v), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q)); }
+inline V larger(V a, V v) { return {larger(a.lo, v.lo), larger(a.hi, v.hi)}; }
+inline V quotient(V a, V b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+// v where a and b are the same, else 0
+inline V whereEqual(V a, V b, V v) {
+  return {_mm256_and_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_EQ_OQ), v.lo), _mm256_and_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_EQ_OQ), v.hi)};
+}
 inline float sumOf(V v) {
   alignas(32) float lanes[8];
   _mm256_store_ps(lanes, _mm256_add_ps(v.lo, v.hi));

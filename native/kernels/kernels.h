@@ -166,6 +166,9 @@ struct Kernels {
                             Sums sums);
   void (*mobileFinish)(const MobileBlock& s, const T* x, const float* means, const float* mixed, NormGrad grad1,
                        const double* sums, const T* plus, float* dw1, T* gx);
+  // y [n][2 c]: the maxima over pixels of x [n][pixels][c], and the means; from g, the gradient of y, that of x.
+  void (*concatPool)(const T* x, int n, int pixels, int c, T* y);
+  void (*concatPoolGrad)(const T* x, const T* y, const T* g, int n, int pixels, int c, T* gx);
   // Parts one after another on each of n pictures: x [n][pixels][cin], or floats before a stem; y of the last one. A picture
   // gives the same bits whatever is beside it.
   void (*body)(const Part* parts, int count, int n, const void* x, T* y);

@@ -1099,6 +1099,41 @@ Tensor dropoutNoise(const Tensor& x, double kept) {
   return noise.div_(kept);
 }
 
+// --- the maximum and the mean of every channel
+
+template <class T>
+struct ConcatPool : torch::autograd::Function<ConcatPool<T>> {
+  static int pixels(const Tensor& x) { return static_cast<int>(x.size(2) * x.size(3)); }
+  static Tensor made(const Tensor& x) {
+    const auto n = static_cast<int>(x.size(0)), c = static_cast<int>(x.size(1));
+    const Tensor y = at::empty({n, 2 * c}, kType<T>);
+    use<T>().concatPool(data<T>(x), n, pixels(x), c, data<T>(y));
+    return y;
+  }
+  static Tensor forward(AutogradContext* ctx, const Tensor& x) {
+    const Tensor y = made(x);
+    ctx->save_for_backward({x, y});
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    onlyOnce();
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &x = saved[0], gx = at::empty_like(x), g = grads[0].to(kType<T>).contiguous();
+    use<T>().concatPoolGrad(data<T>(x), data<T>(saved[1]), data<T>(g), static_cast<int>(x.size(0)), pixels(x),
+                            static_cast<int>(x.size(1)), data<T>(gx));
+    return {gx};
+  }
+};
+Tensor concatPool(const Tensor& given) {
+  const auto type = given.scalar_type();
+  TORCH_CHECK(given.dim() == 4 && given.numel() > 0 && given.device().is_cpu() && (type == at::kFloat || type == at::kBFloat16),
+              "expected x [N, C, H, W] of float32 or bfloat16 on the CPU, got ", given.sizes(), " of ", type);
+  const Tensor x = given.contiguous(kNhwc);
+  const bool learns = at::GradMode::is_enabled() && x.requires_grad();
+  if (type == at::kFloat) return learns ? ConcatPool<float>::apply(x) : ConcatPool<float>::made(x);
+  return learns ? ConcatPool<Half16>::apply(x) : ConcatPool<Half16>::made(x);
+}
+
 // --- BatchNorm, a residual sum, an activation
 
 template <class T>
@@ -1202,6 +1237,7 @@ TORCH_LIBRARY(anneal, m) {
   m.def(
       "conv_few(Tensor x, Tensor weight, Tensor? scale, Tensor? bias, str act, int stride, int padding, bool half) -> Tensor",
       convFew);
+  m.def("concat_pool(Tensor x) -> Tensor", concatPool);
   m.def("mobile_body(Tensor x, Tensor[] tensors, int[] form, bool half, float eps) -> Tensor", mobileBody);
   m.def("written(Tensor[] tensors) -> ()", written);
   m.def("blend(Tensor[] kept, Tensor[] now, float share) -> ()", blend);

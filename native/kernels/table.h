@@ -6,6 +6,7 @@
 #include "grouped.h"
 #include "mobile.h"
 #include "normalise.h"
+#include "pool.h"
 #include "pointwise.h"
 #include "views.h"
 #include "winograd.h"
@@ -39,6 +40,8 @@ Kernels<T> tableOf() {
           kTiled ? nullptr : mobileProject<T>,
           kTiled ? nullptr : mobileProjectGrad<T>,
           kTiled ? nullptr : mobileFinish<T>,
+          concatPool<T>,
+          concatPoolGrad<T>,
           body<T>,
           wide ? viewBatch : nullptr,
           wide ? coins : nullptr};

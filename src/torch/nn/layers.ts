@@ -1,4 +1,5 @@
 import { aten } from '../aten.ts'
+import { call } from '../call.ts'
 import { cat, empty, zeros } from '../create.ts'
 import {
   attention,
@@ -8,10 +9,12 @@ import {
   globalMaxPool,
 } from '../functional.ts'
 import { noGrad } from '../grad.ts'
+import { ownKernels } from '../kernels.ts'
 import { scope } from '../scope.ts'
 import type { Layer, Tensor } from '../tensor.ts'
 import { fans, kaimingUniform_, uniform_, xavierUniform_ } from './init.ts'
 import { type Children, type Module, module, parameter } from './module.ts'
+import { isChannelsLast } from './norm-act.ts'
 
 /** x [..., cin] → [..., cout]. Initialised as torch does. */
 export function linear(cin: number, cout: number, { bias = true } = {}): Module {
@@ -93,4 +96,7 @@ export function chain(modules: Children): Module {
 }
 
 /** [N, C, H, W] → [N, 2C]: the maximum and the mean of each channel, in this order, as fastai's AdaptiveConcatPool2d. */
-export const concatPool: Layer = x => cat([globalMaxPool(x), globalAvgPool(x)], 1)
+export const concatPool: Layer = x => {
+  const own = x.device === 'cpu' && ownKernels(x.dtype) && isChannelsLast(x) && x.shape.every(n => n > 0)
+  return own ? call('anneal::concat_pool', x) : cat([globalMaxPool(x), globalAvgPool(x)], 1)
+}
