@@ -460,7 +460,8 @@ describe('the maximum and the mean by a kernel of our own', { skip: floatSets.le
         const own = pooled('own', set, c)
         const aten = pooled('aten', set, c)
         call('anneal::use_kernel_set', halfSets.includes(set) ? halfSets[0]! : floatSets[0]!)
-        own.forEach((found, i) => assert.ok(difference(found, aten[i]!) < (halfSets.includes(set) ? 6e-3 : 1e-6)))
+        for (const [i, found] of own.entries())
+          assert.ok(difference(found, aten[i]!) < (halfSets.includes(set) ? 6e-3 : 1e-6))
       })
   test('has the gradient of finite differences, and passes NaN on', () => {
     const x = fromArray(values(2 * 3 * 4, 6), [2, 3, 2, 2]).contiguous('channels_last')
@@ -474,7 +475,8 @@ describe('the maximum and the mean by a kernel of our own', { skip: floatSets.le
         return nn.concatPool(moved).to('float64').pow(2).sum().item()
       })
     const found = x.grad!.permute(0, 2, 3, 1).contiguous().numbers()
-    found.forEach((g, i) => assert.ok(Math.abs((loss(i, 1e-3) - loss(i, -1e-3)) / 2e-3 - g) < 5e-3, `${i}: ${g}`))
+    for (const [i, g] of found.entries())
+      assert.ok(Math.abs((loss(i, 1e-3) - loss(i, -1e-3)) / 2e-3 - g) < 5e-3, `${i}: ${g}`)
     const spoilt = x.detach().clone()
     spoilt.permute(0, 2, 3, 1).view()[0] = Number.NaN
     assert.equal(nn.concatPool(spoilt).numbers().filter(Number.isNaN).length, 2)

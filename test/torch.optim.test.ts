@@ -50,7 +50,7 @@ const layouts: Layout[] = [
   { params: 'channels_last', grads: 'contiguous_format' },
 ]
 
-// In float64 the update is made of foreach operators, in float32 of libtorch's fused one, where it has it.
+// In float64 the update is made of foreach operators, in float32 by a kernel, where parameters and gradients lie alike.
 describe('an update in float32 is the one of float64', () => {
   for (const [name, make] of Object.entries(rules))
     for (const layout of layouts)

@@ -31,6 +31,7 @@ inline V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_
 // The larger one; NaN where one is
 inline __m256 larger(__m256 a, __m256 v) { return _mm256_blendv_ps(_mm256_max_ps(a, v), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q)); }
 inline V larger(V a, V v) { return {larger(a.lo, v.lo), larger(a.hi, v.hi)}; }
+inline V rootOf(V a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 inline V quotient(V a, V b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
 // v where a and b are the same, else 0
 inline V whereEqual(V a, V b, V v) {

@@ -23,6 +23,7 @@ inline V mul(V a, V b) { return _mm512_mul_ps(a, b); }
 inline V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
 // The larger one; NaN where one is
 inline V larger(V a, V v) { return _mm512_mask_mov_ps(_mm512_max_ps(a, v), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
+inline V rootOf(V a) { return _mm512_sqrt_ps(a); }
 inline V quotient(V a, V b) { return _mm512_div_ps(a, b); }
 // v where a and b are the same, else 0
 inline V whereEqual(V a, V b, V v) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), v); }

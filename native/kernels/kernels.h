@@ -86,6 +86,24 @@ struct MobileBlock {
   Norm n1, n2, n3;
 };
 
+// Weights that an optimizer changes, their gradient and what it keeps of gradients; or an average and, as `grad`, what is new
+struct Weights {
+  float* values;
+  const float* grad;
+  float *first, *second;
+  long count;
+};
+struct AdamNumbers {
+  double lr;
+  float beta1, beta2, eps, decay;
+  bool decoupled;
+  int64_t step;  // from 1
+};
+struct SgdNumbers {
+  float lr, momentum, decay;
+  bool nesterov;
+};
+
 // What a batch shows of a picture of bytes [h, w, channels]; src/data/augment/kernel.ts writes it as numbers.
 enum Padding { kZeros, kBorder, kReflection };
 struct View {
@@ -176,6 +194,10 @@ struct Kernels {
   void (*views)(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out);
   // Of floats alone. The next draws of a generator that has come to word `at` of its state: 1 with probability p, else 0.
   void (*coins)(uint32_t* state, int* at, double p, long count, float* out);
+  // Of floats alone. Updates of `count` weights; of an average values become share values + (1 - share) grad.
+  void (*adam)(const Weights* weights, int count, const AdamNumbers& n);
+  void (*sgd)(const Weights* weights, int count, const SgdNumbers& n);
+  void (*blend)(const Weights* weights, int count, double share);
 };
 constexpr int kTwister = 624;  // words of the state
 

@@ -1025,40 +1025,71 @@ Tensor mobileBody(const Tensor& x, std::vector<Tensor> tensors, std::vector<int6
   return half ? bodyOf<Half16>(x, tensors, form, eps) : bodyOf<float>(x, tensors, form, eps);
 }
 
-// libtorch's fused updates of optimizers change weights without counting it as a write.
-void written(std::vector<Tensor> tensors) {
-  for (const auto& t : tensors) t.unsafeGetTensorImpl()->bump_version();
+// --- what a step does to weights
+
+// Tensors of one place in the lists, as they lie in memory; nothing where they don't lie alike, without gaps, as float32 on the CPU
+std::optional<Weights> alike(const Tensor& values, const Tensor& grad, const Tensor* first = nullptr, const Tensor* second = nullptr) {
+  const auto lies = [&](const Tensor& t) {
+    if (!t.device().is_cpu() || t.scalar_type() != at::kFloat || t.sizes() != values.sizes()) return false;
+    for (int64_t d = 0; d < t.dim(); d++)
+      if (t.size(d) != 1 && t.stride(d) != values.stride(d)) return false;
+    return true;
+  };
+  if (!lies(values) || !values.is_non_overlapping_and_dense() || !lies(grad) || (first && !lies(*first)) || (second && !lies(*second)))
+    return std::nullopt;
+  return Weights{data<float>(values), data<float>(grad), first ? data<float>(*first) : nullptr,
+                 second ? data<float>(*second) : nullptr, static_cast<long>(values.numel())};
+}
+// The lists' weights, if all can be changed by a kernel
+std::vector<Weights> changeable(const std::vector<Tensor>& params, const std::vector<Tensor>& grads, const std::vector<Tensor>& first,
+                                const std::vector<Tensor>& second) {
+  const auto fits = [&](const std::vector<Tensor>& list) { return list.empty() || list.size() == params.size(); };
+  TORCH_CHECK(grads.size() == params.size() && fits(first) && fits(second), "expected as many tensors in every list, got ", params.size(),
+              ", ", grads.size(), ", ", first.size(), " and ", second.size());
+  std::vector<Weights> out;
+  if (!inUse().wide) return out;
+  for (size_t i = 0; i < params.size(); i++) {
+    const auto one = alike(params[i], grads[i], first.empty() ? nullptr : &first[i], second.empty() ? nullptr : &second[i]);
+    if (!one) return {};
+    out.push_back(*one);
+  }
+  for (const auto& p : params) p.unsafeGetTensorImpl()->bump_version();
+  return out;
 }
 
-// kept = share kept + (1 - share) now, pair by pair, in one pass over memory
+// Whether it was done: nothing is changed else.
+bool adamStep(std::vector<Tensor> params, std::vector<Tensor> grads, std::vector<Tensor> mean, std::vector<Tensor> square, double lr,
+              double beta1, double beta2, double eps, double decay, bool decoupled, int64_t step) {
+  const auto weights = changeable(params, grads, mean, square);
+  if (weights.empty()) return false;
+  const auto f = [](double x) { return static_cast<float>(x); };
+  use<float>().adam(weights.data(), static_cast<int>(weights.size()), {lr, f(beta1), f(beta2), f(eps), f(decay), decoupled, step});
+  return true;
+}
+bool sgdStep(std::vector<Tensor> params, std::vector<Tensor> grads, std::vector<Tensor> velocity, double lr, double momentum,
+             double decay, bool nesterov) {
+  const auto weights = changeable(params, grads, velocity, {});
+  if (weights.empty()) return false;
+  const auto f = [](double x) { return static_cast<float>(x); };
+  use<float>().sgd(weights.data(), static_cast<int>(weights.size()), {f(lr), f(momentum), f(decay), nesterov});
+  return true;
+}
+
+// kept = share kept + (1 - share) now, pair by pair
 void blend(std::vector<Tensor> kept, std::vector<Tensor> now, double share) {
   TORCH_CHECK(kept.size() == now.size(), "expected as many tensors on both sides, got ", kept.size(), " and ", now.size());
-  struct Piece {
-    float* to;
-    const float* from;
-    int64_t count;
-  };
-  constexpr int64_t kPiece = 1 << 14;
-  std::vector<Piece> pieces;
+  std::vector<Weights> weights;
   std::vector<Tensor> others, othersNow;
   for (size_t i = 0; i < kept.size(); i++) {
-    const Tensor &k = kept[i], &n = now[i];
-    const auto plain = [](const Tensor& t) { return t.device().is_cpu() && t.scalar_type() == at::kFloat; };
-    if (!plain(k) || !plain(n) || k.sizes() != n.sizes() || k.strides() != n.strides() || !k.is_non_overlapping_and_dense()) {
-      others.push_back(k), othersNow.push_back(n);
+    const auto one = inUse().wide ? alike(kept[i], now[i]) : std::nullopt;
+    if (!one) {
+      others.push_back(kept[i]), othersNow.push_back(now[i]);
       continue;
     }
-    for (int64_t at = 0; at < k.numel(); at += kPiece)
-      pieces.push_back({data<float>(k) + at, data<float>(n) + at, std::min(kPiece, k.numel() - at)});
-    k.unsafeGetTensorImpl()->bump_version();
+    weights.push_back(*one);
+    kept[i].unsafeGetTensorImpl()->bump_version();
   }
-  const auto a = static_cast<float>(share), b = static_cast<float>(1 - share);
-  at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t from, int64_t to) {
-    for (int64_t p = from; p < to; p++) {
-      const auto [out, in, count] = pieces[p];
-      for (int64_t i = 0; i < count; i++) out[i] = a * out[i] + b * in[i];
-    }
-  });
+  if (!weights.empty()) use<float>().blend(weights.data(), static_cast<int>(weights.size()), share);
   if (others.empty()) return;
   at::_foreach_mul_(others, share);
   at::_foreach_add_(others, othersNow, 1 - share);
@@ -1239,7 +1270,11 @@ TORCH_LIBRARY(anneal, m) {
       convFew);
   m.def("concat_pool(Tensor x) -> Tensor", concatPool);
   m.def("mobile_body(Tensor x, Tensor[] tensors, int[] form, bool half, float eps) -> Tensor", mobileBody);
-  m.def("written(Tensor[] tensors) -> ()", written);
+  m.def("adam_(Tensor[] params, Tensor[] grads, Tensor[] mean, Tensor[] square, float lr, float beta1, float beta2, float eps, "
+        "float decay, bool decoupled, int step) -> bool",
+        adamStep);
+  m.def("sgd_(Tensor[] params, Tensor[] grads, Tensor[] velocity, float lr, float momentum, float decay, bool nesterov) -> bool",
+        sgdStep);
   m.def("blend(Tensor[] kept, Tensor[] now, float share) -> ()", blend);
   m.def("dropout_noise(Tensor x, float kept) -> Tensor", dropoutNoise);
   m.def(

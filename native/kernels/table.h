@@ -8,6 +8,7 @@
 #include "normalise.h"
 #include "pool.h"
 #include "pointwise.h"
+#include "update.h"
 #include "views.h"
 #include "winograd.h"
 
@@ -44,7 +45,10 @@ Kernels<T> tableOf() {
           concatPoolGrad<T>,
           body<T>,
           wide ? viewBatch : nullptr,
-          wide ? coins : nullptr};
+          wide ? coins : nullptr,
+          wide ? adam : nullptr,
+          wide ? sgd : nullptr,
+          wide ? blend : nullptr};
 }
 
 }  // namespace

@@ -21,13 +21,17 @@ export class WeightAverage {
   protected blend(share: number): void {
     noGrad(() =>
       scope(() => {
-        const now = [...this.#net.stateDict()].filter(([, t]) => t.dtype.startsWith('float'))
-        this.#kept ??= keep(new Map(now.map(([name, t]) => [name, t.detach().clone()])))
-        const kept = now.map(([name]) => this.#kept!.get(name)!)
-        const weights = now.map(([, t]) => t)
-        call('anneal::blend', kept, weights, share)
+        const now = this.#net.stateDict()
+        this.#kept ??= keep(new Map(this.#copies(now)))
+        const names = [...this.#kept.keys()]
+        const weights = names.map(name => now.get(name)!)
+        call('anneal::blend', [...this.#kept.values()], weights, share)
       }),
     )
+  }
+
+  *#copies(now: ReadonlyMap<string, Tensor>): Iterable<[string, Tensor]> {
+    for (const [name, t] of now) if (t.dtype.startsWith('float')) yield [name, t.detach().clone()]
   }
 
   /** Runs `fn` with the averaged weights in the net. */

@@ -1,8 +1,6 @@
 import { aten } from '../aten.ts'
 import { call } from '../call.ts'
-import { full } from '../create.ts'
 import type { Tensor } from '../tensor.ts'
-import { inMemoryOrder } from './fused.ts'
 import { type GroupOptions, type Optimizer, optimizer } from './optimizer.ts'
 
 /** Adam's own numbers; torch's defaults. */
@@ -24,25 +22,19 @@ export const adamw = (params: readonly Tensor[] | readonly GroupOptions[], optio
 
 function build(
   params: readonly Tensor[] | readonly GroupOptions[],
-  { lr = 1e-3, betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0 }: AdamOptions,
+  { lr = 1e-3, betas: [firstBeta, beta2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0 }: AdamOptions,
   decoupled: boolean,
 ): Optimizer {
   return optimizer(
     params,
-    { lr, momentum: beta1, weightDecay },
+    { lr, momentum: firstBeta, weightDecay },
     ['mean', 'square'],
     ({ group, params, grads, slots, step }) => {
       const mean = slots.mean!
       const square = slots.square!
-      const views = inMemoryOrder(params, grads, mean, square)
-      if (views) {
-        const count = full([], step)
-        const steps = params.map(() => count)
-        const numbers = { lr: group.lr, beta1: group.momentum, beta2, weight_decay: group.weightDecay, eps }
-        const options = { ...numbers, amsgrad: false, maximize: false }
-        call(decoupled ? '_fused_adamw_' : '_fused_adam_', ...views, [], steps, options)
-        return
-      }
+      const { momentum: beta1, weightDecay: decay } = group
+      const numbers = { lr: group.lr, beta1, beta2, eps, decay, decoupled, step }
+      if (call('anneal::adam_', params, grads, mean, square, numbers)) return
       let g = grads
       if (group.weightDecay && decoupled) aten._foreach_mul_(params, 1 - group.lr * group.weightDecay)
       else if (group.weightDecay) g = aten._foreach_add(grads, params, { alpha: group.weightDecay })

@@ -1,6 +1,5 @@
 import { AnnealError } from '../../base/errors.ts'
 import { aten } from '../aten.ts'
-import { call } from '../call.ts'
 import { zeros } from '../create.ts'
 import { noGrad } from '../grad.ts'
 import { type HoldsTensors, keep, scope, tensors } from '../scope.ts'
@@ -47,8 +46,8 @@ export interface Optimizer extends HoldsTensors {
   loadState(state: OptimizerState): void
 }
 
-/** An optimizer from one rule: the slots that it keeps and the update that it makes, by libtorch's fused operators where
- *  they serve (`fused.ts`), else in foreach ones (one call for all parameters of a group). Parameters without a gradient are left alone, as torch does. */
+/** An optimizer from one rule: the slots that it keeps and the update that it makes, by a kernel of our own where it
+ *  serves, else in libtorch's foreach operators (one call for all parameters of a group). Parameters without a gradient are left alone, as torch does. */
 export function optimizer(
   params: readonly Tensor[] | readonly GroupOptions[],
   defaults: Omit<ParameterGroup, 'params'>,
@@ -90,10 +89,7 @@ export function optimizer(
               u.grads.push(gradient)
               for (const name of slotNames) u.slots[name]!.push(own.slots[name]!)
             }
-            for (const u of updates.values()) {
-              update(u)
-              call('anneal::written', u.params) // fused updates don't count as a write, by which packed weights are told
-            }
+            for (const u of updates.values()) update(u)
           }
         }),
       )

@@ -1,7 +1,6 @@
 import { aten } from '../aten.ts'
 import { call } from '../call.ts'
 import type { Tensor } from '../tensor.ts'
-import { inMemoryOrder } from './fused.ts'
 import { type GroupOptions, type Optimizer, optimizer } from './optimizer.ts'
 
 /** Stochastic gradient descent with momentum, as torch.optim.SGD: v ← μv + g + λp; p ← p − ηv (or η(g + μv) with
@@ -17,14 +16,8 @@ export function sgd(
 ): Optimizer {
   return optimizer(params, { lr, momentum, weightDecay }, ['momentum'], ({ group, params, grads, slots }) => {
     const { momentum } = group
-    const views = inMemoryOrder(params, grads, ...(momentum ? [slots.momentum!] : []))
-    if (views) {
-      const [p, g, v = []] = views
-      const numbers = { lr: group.lr, momentum, weight_decay: group.weightDecay, dampening: 0 }
-      const options = { ...numbers, nesterov: nesterov && momentum > 0, maximize: false, is_first_step: false }
-      call('_fused_sgd_', p, g, v, options)
-      return
-    }
+    const numbers = { lr: group.lr, momentum, decay: group.weightDecay, nesterov }
+    if (call('anneal::sgd_', params, grads, momentum ? slots.momentum! : [], numbers)) return
     const decayed = group.weightDecay ? aten._foreach_add(grads, params, { alpha: group.weightDecay }) : grads
     const velocity = slots.momentum!
     if (group.momentum) {
