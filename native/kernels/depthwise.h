@@ -130,9 +130,12 @@ struct Bands {
 inline std::vector<float> byLine(const float* w, int c, int k, bool flip) {
   const int kk = k * k;
   std::vector<float> out(static_cast<size_t>(up(c, 16)) * kk);
-  for (int ch = 0; ch < c; ch++)
-    for (int i = 0; i < kk; i++)
-      out[(static_cast<size_t>(ch / 16) * kk + (flip ? i / k * k + k - 1 - i % k : i)) * 16 + ch % 16] = w[static_cast<size_t>(ch) * kk + i];
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int line = 0; line < up(c, 16) / 16; line++)
+    for (int ch = line * 16; ch < std::min(c, line * 16 + 16); ch++)
+      for (int i = 0; i < kk; i++)
+        out[(static_cast<size_t>(line) * kk + (flip ? i / k * k + k - 1 - i % k : i)) * 16 + ch % 16] =
+            w[static_cast<size_t>(ch) * kk + i];
   return out;
 }
 

@@ -32,6 +32,7 @@ ANNEAL_INLINE void rowTiles(const float* a, long ar, int rows, const float* b, l
       put(r, sum);
     }
   };
+  if constexpr (W == 1 && kRows == 8) many(std::integral_constant<int, 16>{});  // as many sums as hide their latency
   many(std::integral_constant<int, kRows>{});
   if constexpr (kRows > 4) many(std::integral_constant<int, 4>{});
   many(std::integral_constant<int, 2>{});
@@ -361,6 +362,7 @@ template <class T>
 float* roundedWeights(const MobileBlock& s, int k, int width, int slot) {
   const int rows = up(s.deep.c, 8);
   float* const out = scratch<float>(slot, static_cast<size_t>(rows) * width, true);
+#pragma omp parallel for num_threads(threads) schedule(static)
   for (int e = 0; e < s.deep.c; e++)
     for (int i = 0; i < k; i += 16) {
       const M mask = tail(k - i);
@@ -718,6 +720,7 @@ void mobileBlockGradOf(const MobileBlock& s, const T* x, const T* wide, const T*
     if (!batch) scaledParts(parts3, false, cp, s.cout, d.c, s.w3, s.n3.a, dw3, out3.second);
   }
   std::vector<double> dots(d.c);
+#pragma omp parallel for num_threads(threads) schedule(static)
   for (int c = 0; c < d.c; c++)
     for (int i = 0; i < K * K; i++) {
       float sum = 0;
