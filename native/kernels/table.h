@@ -4,6 +4,7 @@
 #include "depthwise.h"
 #include "few.h"
 #include "grouped.h"
+#include "mobile-batch.h"
 #include "mobile.h"
 #include "normalise.h"
 #include "pool.h"

@@ -12,14 +12,14 @@ constexpr long kPiece = 1 << 13;  // numbers that a thread takes at a time
 
 // f(piece, first, mask) for sixteen numbers at a time of every piece, in parallel
 template <class F>
-void overPieces(const Weights* all_, int count, F f) {
+void overPieces(const Weights* weights, int count, F f) {
   std::vector<std::pair<int, long>> pieces;
   for (int i = 0; i < count; i++)
-    for (long at = 0; at < all_[i].count; at += kPiece) pieces.push_back({i, at});
+    for (long at = 0; at < weights[i].count; at += kPiece) pieces.push_back({i, at});
   const long n = static_cast<long>(pieces.size());
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (long p = 0; p < n; p++) {
-    const Weights& w = all_[pieces[p].first];
+    const Weights& w = weights[pieces[p].first];
     const long from = pieces[p].second, to = std::min(w.count, from + kPiece);
     for (long i = from; i < to; i += 16) f(w, i, tail(static_cast<int>(to - i)));
   }

@@ -1,0 +1,181 @@
+// Wide maps of mobile nets as planes [channels / 16][picture][pixels / P][16][P]: P pixels beside each other are a word, as
+// products over pixels take them. What blocks of mobile nets do with planes, forward and backward.
+#pragma once
+#include "depthwise.h"
+#include "pointwise.h"
+
+namespace anneal::kernels {
+namespace {
+
+inline void apart(const float* p, V* out) { out[0] = L(p); }
+inline void putWords(float* p, const V* v, bool around) { around ? stream(p, v[0]) : S(p, v[0]); }
+inline void putRows(float* row, int, const V* v) { S(row, v[0]); }
+inline void putBoth(float* p, float* row, int, const V* v, bool around) { putWords(p, v, around), S(row, v[0]); }
+
+// put(row, sums [R][W]) for `rows` rows of a, from W sixteens of columns
+template <class T, int W, class Put>
+ANNEAL_INLINE void rowTiles(const float* a, long ar, int rows, const float* b, long bv, int K, Put put) {
+  int r = 0;
+  const auto many = [&](auto count) __attribute__((always_inline)) {
+    constexpr int R = decltype(count)::value;
+    for (; r + R <= rows; r += R) {
+      V sum[R][W];
+      sumTile<T, R, W>(a + r * ar, ar, 1, b, 16, bv, K, sum);
+      put(r, sum);
+    }
+  };
+  if constexpr (W == 1 && kRows == 8) many(std::integral_constant<int, 16>{});  // as many sums as hide their latency
+  many(std::integral_constant<int, kRows>{});
+  if constexpr (kRows > 4) many(std::integral_constant<int, 4>{});
+  many(std::integral_constant<int, 2>{});
+  if constexpr (kPerWord<T> == 1) many(std::integral_constant<int, 1>{});
+}
+// The same for all sixteens of columns: put(row, first sixteen, sums)
+template <class T, class Put>
+ANNEAL_INLINE void allTiles(const float* a, long ar, int rows, const float* b, long bv, int K, int columns, Put put) {
+  for (int n = 0; n < columns;) {
+    const int left = columns - n;
+    const auto some = [&](auto count) __attribute__((always_inline)) {
+      constexpr int W = decltype(count)::value;
+      rowTiles<T, W>(a, ar, rows, b + n * bv, bv, K, [&](int r, auto& sum) __attribute__((always_inline)) { put(r, n, sum); });
+      n += W;
+    };
+    if (left >= kColumns && !(kColumns == 3 && left == 4))
+      some(std::integral_constant<int, kColumns>{});
+    else if (left >= 2 && kColumns > 2)
+      some(std::integral_constant<int, 2>{});
+    else
+      some(std::integral_constant<int, 1>{});
+  }
+}
+template <class Sum>
+constexpr int kRowsOf = std::extent<std::remove_reference_t<Sum>, 0>::value;
+template <class Sum>
+constexpr int kColumnsOf = std::extent<std::remove_reference_t<Sum>, 1>::value;
+
+// Where a wide map's numbers are
+struct Planes {
+  int pictures, pixels;
+  size_t at(int picture, int line, int pixel) const {
+    return ((static_cast<size_t>(line) * pictures + picture) * pixels + pixel) * 16;
+  }
+  size_t apart() const { return static_cast<size_t>(pictures) * pixels * 16; }
+};
+
+// Sixteens of channels that are taken together
+inline int together(int left) { return left == 4 && kColumns == 3 ? 2 : std::min(left, kColumns); }
+
+// What is worked on at a time: `each` rows of a picture, for which all lines (sixteens of channels) have rings; or whole
+// pictures, `several` of them, and rings of few lines. What takes less memory, except that words don't end with odd rows.
+struct Portion {
+  int each, several = 1, rings;
+  bool whole;
+  template <class Bytes>
+  Portion(int h, int w, int stride, int lines, bool oddRows, Bytes bytes)
+      : each(up(std::max(1, 64 / w), stride)), rings(std::min(lines, kColumns)), whole(true) {
+    if (oddRows || each >= h || bytes(h, rings) <= bytes(each, lines)) {
+      each = h;
+      several = up(std::max(1, 64 / (h * w)), oddRows ? 2 : 1);
+    } else {
+      rings = lines, whole = false;
+    }
+  }
+};
+template <class T>
+bool oddRows(const Depthwise& d) {
+  return kPerWord<T> == 2 && (d.w % 2 || d.ow % 2);
+}
+
+// `places[i]`: where pixel i of `count` pictures' rows [from, to) lies in a line's ring
+inline void ringPlaces(int count, int from, int to, int h, int w, int slots, int pitch, int left, int* places) {
+  for (int j = 0; j < count; j++)
+    for (int y = from; y < to; y++)
+      for (int i = 0; i < w; i++) *places++ = ((j * h + y) % slots * pitch + left + i) * 16;
+}
+
+// Rows of x, or the stem's, as products take them: where they are, [pixels][*width]
+template <class T>
+const T* inputRows(const MobileBlock& s, const T* x, size_t pixel, int pixels, bool filled, T* into, int* width) {
+  const int wide = up(s.hasStem ? 27 : s.cin, 16);
+  *width = wide;
+  if (s.hasStem) return panel(s.stem, static_cast<long>(pixel), pixels, pixels, into, wide), into;
+  x += pixel * s.cin;
+  if (s.cin == wide) return x;
+  if (filled) return panel(x, s.cin, Norm{}, 0, pixels, pixels, into, wide), into;
+  *width = s.cin;
+  return x;
+}
+
+// Pixels of all pictures in portions of at most `most`, each thread's: f(thread, first picture, its first pixel, pixels). Of
+// bfloat16 those are even in number, where a thread's pictures allow.
+struct Portions {
+  int pixels, several, each, most;
+  explicit Portions(int pixels)
+      : pixels(pixels),
+        several(up(std::max(1, 64 / pixels), pixels % 2 + 1)),
+        each(pixels <= 256 || pixels % 2 ? pixels : 128),
+        most(several * each) {}
+  template <class F>
+  void over(int pictures, F f) const {
+#pragma omp parallel num_threads(threads)
+    {
+      ahead.clear();
+      const int t = omp_get_thread_num();
+      long first, last;
+      share(pictures, t, &first, &last, 1);
+      for (int n = static_cast<int>(first); n < last; n += several)
+        for (int at = 0; at < pixels; at += each)
+          f(t, n, at, std::min(several, static_cast<int>(last) - n) * std::min(each, pixels - at));
+    }
+  }
+};
+
+// Of what a sum over pixels is made of: rows [width] as words, [width / 16][rows / P][16]. Floats are as they should be.
+inline const float* wordsOf(const float* p, int, int, int) { return p; }
+#ifdef __AVX512BF16__
+inline const float* wordsOf(const Half16* p, int width, int rows, int slot) { return paired(p, width, rows, slot); }
+#endif
+// sum [up to `width`][lines of 16, `of` a row] (+)= p^T q for p as `wordsOf` has made it and planes q, `beside` words apart
+template <class T>
+void sumOverPixels(const float* p, int count, int width, int pixels, const T* q, long beside, int group, float* sum, int of,
+                   bool add, Ahead& next) {
+  constexpr int P = kPerWord<T>;
+  for (int r = 0; r < count; r += 16) {
+    const float* a = P == 1 ? p + r : p + static_cast<size_t>(r) * (pixels / P);
+    product<T>(a, 1, P == 1 ? width : 16, up(std::min(16, count - r), kRows), words(q), 16, beside, pixels / P, group,
+               sum + static_cast<size_t>(r) * of, of, add, next);
+  }
+}
+
+// From parts [k][of], or [n][of] where not `tall`, of every thread: dw [n][k] = their sum, times scale [n] unless null, and
+// dots [n], unless null, those of w and the sum
+inline void scaledParts(const std::vector<float*>& parts, bool tall, int of, int n, int k, const float* w, const float* scale,
+                        float* dw, double* dots) {
+  alignas(64) float so[16][16];
+  sumParts(parts, tall, of, n, k, [&](int i, int j, V sum) __attribute__((always_inline)) {
+    const M mask = tail(k - j);
+    const size_t at = static_cast<size_t>(i) * k + j;
+    store(dw + at, mask, scale ? mul(all(scale[i]), sum) : sum);
+    if (!dots) return;
+    float* const lanes = so[i % 16];
+    S(lanes, fma(load(w + at, mask), sum, j ? L(lanes) : zero()));
+    if (j + 16 < k) return;
+    dots[i] = 0;
+    for (int l = 0; l < 16; l++) dots[i] += lanes[l];
+  });
+}
+// w [n][k], each row times its own factor
+inline const float* scaledRows(const float* w, const float* scale, int n, int k, int slot) {
+  float* const out = scratch<float>(slot, static_cast<size_t>(n) * k + 16);
+  for (int i = 0; i < n; i++) {
+    const V by = all(scale[i]);
+    for (int j = 0; j < k; j += 16) {
+      const size_t at = static_cast<size_t>(i) * k + j;
+      S(out + at, mul(by, load(w + at, tail(k - j))));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+}  // namespace anneal::kernels
