@@ -16,7 +16,8 @@ float* roundedWeights(const MobileBlock& s, int k, int width, int slot) {
   for (int e = 0; e < s.deep.c; e++)
     for (int i = 0; i < k; i += 16) {
       const M mask = tail(k - i);
-      store(out + static_cast<size_t>(e) * width + i, mask, rounded(static_cast<T*>(nullptr), load(s.w1 + static_cast<size_t>(e) * k + i, mask)));
+      const V v = load(s.w1 + static_cast<size_t>(e) * k + i, mask);
+      store(out + static_cast<size_t>(e) * width + i, mask, rounded(static_cast<T*>(nullptr), v));
     }
   return out;
 }
@@ -44,7 +45,7 @@ void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mix
     }
     double* const total = parts[t].data();
     for (int i = 0; i < k; i++)
-      for (int j = 0; j < wide; j += 16) addTo(total + static_cast<size_t>(i) * wide + j, L(sum + static_cast<size_t>(i) * wide + j));
+      for (int j = i * wide; j < (i + 1) * wide; j += 16) addTo(total + j, L(sum + j));
     for (int c = 0; c < wide; c += 16) {
       V some = zero();
       for (int i = 0; i < count; i++) some = add(some, L(rows + static_cast<size_t>(i) * width + c));
@@ -60,7 +61,8 @@ void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mix
   for (int j = 0; j < k; j++) means[j] = static_cast<float>(average[j] = sum(wide, j));
   std::vector<float> covariance(static_cast<size_t>(k) * k);
   for (int i = 0; i < k; i++)
-    for (int j = 0; j < k; j++) covariance[static_cast<size_t>(i) * k + j] = static_cast<float>(sum(i, j) - average[i] * average[j]);
+    for (int j = 0; j < k; j++)
+      covariance[static_cast<size_t>(i) * k + j] = static_cast<float>(sum(i, j) - average[i] * average[j]);
   float* const B = scratch<float>(3, packedSize<float>(k, k));
   pack<float>(covariance.data(), 1, k, k, k, B);
   const float* const w = roundedWeights<T>(s, k, k, 0);
@@ -168,8 +170,9 @@ void mobileProjectGrad(const MobileBlock& s, const T* g, const T* z, NormGrad gr
         for (int i = 0; i < soon; i++)
           next.add(deep + after.at(n, l0 + group + i, at), static_cast<size_t>(pixels) * 16 * sizeof(T));
       } else if (at + pixels < after.pixels) {
+        const int left = std::min(pixels, after.pixels - at - pixels);
         for (int i = 0; i < together(lines); i++)
-          next.add(deep + after.at(n, i, at + pixels), static_cast<size_t>(std::min(pixels, after.pixels - at - pixels)) * 16 * sizeof(T));
+          next.add(deep + after.at(n, i, at + pixels), static_cast<size_t>(left) * 16 * sizeof(T));
       }
       next.over(pixels / kRows + (outWidth + 15) / 16 * (16 / kRows));
       alignas(64) float some[2][kColumns * 16] = {};
@@ -244,7 +247,8 @@ void mobileFinish(const MobileBlock& s, const T* x, const float* means, const fl
 #pragma omp barrier
       share(wide, t, &from, &to, 8);
       if (to > from)
-        product<float>(w + from, 1, wide, static_cast<int>(to - from), scaled, wide, 16, d.c, wide / 16, both + from * wide, wide, false);
+        product<float>(w + from, 1, wide, static_cast<int>(to - from), scaled, wide, 16, d.c, wide / 16, both + from * wide,
+                       wide, false);
       for (long i = from; i < std::min<long>(to, k); i++) {
         double sum = 0;
         for (int c = 0; c < d.c; c++) sum += w[static_cast<size_t>(c) * wide + i] * e[c];

@@ -224,7 +224,8 @@ class BlockGrad : GradArguments<T> {
     int* places;
     T *rows, *planes, *gs, *xs;  // the gradient of what is wide, both ways it lies; g and x made ready
     Own(BlockGrad& of, int t) : t(t) {
-      const size_t inputs = static_cast<size_t>(of.portion.several) * of.portion.each * of.d.w, outputs = static_cast<size_t>(of.slots) * of.d.ow;
+      const size_t inputs = static_cast<size_t>(of.portion.several) * of.portion.each * of.d.w;
+      const size_t outputs = static_cast<size_t>(of.slots) * of.d.ow;
       long from, to;
       share(of.d.n, t, &from, &to, 1);
       first = static_cast<int>(from), last = static_cast<int>(to);
@@ -345,8 +346,8 @@ class BlockGrad : GradArguments<T> {
       }
     });
     for (int v = 0; v < group; v++) addTo(sums2.first(own.t) + (l0 + v) * 16, L(some + v * 16));
-    sumOverPixels(gWords, s.cout, outWidth, go.outPixels, acts, static_cast<long>(betweenLines / P), group, own.sum3 + l0 * 16, cp,
-                  go.begun, own.next);
+    sumOverPixels(gWords, s.cout, outWidth, go.outPixels, acts, static_cast<long>(betweenLines / P), group,
+                  own.sum3 + l0 * 16, cp, go.begun, own.next);
   }
 
   // One line through the depthwise convolution, backwards: dw2, and the gradient of what is wide
@@ -468,7 +469,8 @@ template <class T>
 void mobileBlockGrad(const MobileBlock& s, const T* x, const T* wide, const T* deep, const T* g, NormGrad grad2, T* gx,
                      float* dw1, float* dw2, float* dw3, Sums out1, Sums out2, Sums out3) {
   chosen(s.deep, [&](auto k, auto stride) {
-    BlockGrad<T, decltype(k)::value, decltype(stride)::value>({s, x, wide, deep, g, grad2, gx, dw1, dw2, dw3, out1, out2, out3}).run();
+    const GradArguments<T> given{s, x, wide, deep, g, grad2, gx, dw1, dw2, dw3, out1, out2, out3};
+    BlockGrad<T, decltype(k)::value, decltype(stride)::value>(given).run();
   });
 }
 

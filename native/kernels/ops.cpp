@@ -1027,29 +1027,29 @@ Tensor mobileBody(const Tensor& x, std::vector<Tensor> tensors, std::vector<int6
 
 // --- what a step does to weights
 
-// Tensors of one place in the lists, as they lie in memory; nothing where they don't lie alike, without gaps, as float32 on the CPU
-std::optional<Weights> alike(const Tensor& values, const Tensor& grad, const Tensor* first = nullptr, const Tensor* second = nullptr) {
+// Tensors as they lie in memory; nothing where they don't lie alike, without gaps, as float32 on the CPU
+std::optional<Weights> alike(const Tensor& values, const Tensor& grad, const Tensor& first = {}, const Tensor& second = {}) {
   const auto lies = [&](const Tensor& t) {
     if (!t.device().is_cpu() || t.scalar_type() != at::kFloat || t.sizes() != values.sizes()) return false;
     for (int64_t d = 0; d < t.dim(); d++)
       if (t.size(d) != 1 && t.stride(d) != values.stride(d)) return false;
     return true;
   };
-  if (!lies(values) || !values.is_non_overlapping_and_dense() || !lies(grad) || (first && !lies(*first)) || (second && !lies(*second)))
-    return std::nullopt;
-  return Weights{data<float>(values), data<float>(grad), first ? data<float>(*first) : nullptr,
-                 second ? data<float>(*second) : nullptr, static_cast<long>(values.numel())};
+  if (!values.is_non_overlapping_and_dense()) return std::nullopt;
+  for (const Tensor* t : {&values, &grad, &first, &second})
+    if (t->defined() && !lies(*t)) return std::nullopt;
+  return Weights{data<float>(values), data<float>(grad), data<float>(first), data<float>(second), static_cast<long>(values.numel())};
 }
+using Tensors = std::vector<Tensor>;
 // The lists' weights, if all can be changed by a kernel
-std::vector<Weights> changeable(const std::vector<Tensor>& params, const std::vector<Tensor>& grads, const std::vector<Tensor>& first,
-                                const std::vector<Tensor>& second) {
-  const auto fits = [&](const std::vector<Tensor>& list) { return list.empty() || list.size() == params.size(); };
-  TORCH_CHECK(grads.size() == params.size() && fits(first) && fits(second), "expected as many tensors in every list, got ", params.size(),
-              ", ", grads.size(), ", ", first.size(), " and ", second.size());
+std::vector<Weights> changeable(const Tensors& params, const Tensors& grads, const Tensors& first, const Tensors& second) {
+  const auto fits = [&](const Tensors& list) { return list.empty() || list.size() == params.size(); };
+  TORCH_CHECK(grads.size() == params.size() && fits(first) && fits(second), "expected as many tensors in every list, got ",
+              params.size(), ", ", grads.size(), ", ", first.size(), " and ", second.size());
   std::vector<Weights> out;
   if (!inUse().wide) return out;
   for (size_t i = 0; i < params.size(); i++) {
-    const auto one = alike(params[i], grads[i], first.empty() ? nullptr : &first[i], second.empty() ? nullptr : &second[i]);
+    const auto one = alike(params[i], grads[i], first.empty() ? Tensor() : first[i], second.empty() ? Tensor() : second[i]);
     if (!one) return {};
     out.push_back(*one);
   }
@@ -1058,16 +1058,16 @@ std::vector<Weights> changeable(const std::vector<Tensor>& params, const std::ve
 }
 
 // Whether it was done: nothing is changed else.
-bool adamStep(std::vector<Tensor> params, std::vector<Tensor> grads, std::vector<Tensor> mean, std::vector<Tensor> square, double lr,
-              double beta1, double beta2, double eps, double decay, bool decoupled, int64_t step) {
+bool adamStep(Tensors params, Tensors grads, Tensors mean, Tensors square, double lr, double beta1, double beta2, double eps,
+              double decay, bool decoupled, int64_t step) {
   const auto weights = changeable(params, grads, mean, square);
   if (weights.empty()) return false;
   const auto f = [](double x) { return static_cast<float>(x); };
-  use<float>().adam(weights.data(), static_cast<int>(weights.size()), {lr, f(beta1), f(beta2), f(eps), f(decay), decoupled, step});
+  const AdamNumbers numbers{lr, f(beta1), f(beta2), f(eps), f(decay), decoupled, step};
+  use<float>().adam(weights.data(), static_cast<int>(weights.size()), numbers);
   return true;
 }
-bool sgdStep(std::vector<Tensor> params, std::vector<Tensor> grads, std::vector<Tensor> velocity, double lr, double momentum,
-             double decay, bool nesterov) {
+bool sgdStep(Tensors params, Tensors grads, Tensors velocity, double lr, double momentum, double decay, bool nesterov) {
   const auto weights = changeable(params, grads, velocity, {});
   if (weights.empty()) return false;
   const auto f = [](double x) { return static_cast<float>(x); };
@@ -1076,10 +1076,10 @@ bool sgdStep(std::vector<Tensor> params, std::vector<Tensor> grads, std::vector<
 }
 
 // kept = share kept + (1 - share) now, pair by pair
-void blend(std::vector<Tensor> kept, std::vector<Tensor> now, double share) {
+void blend(Tensors kept, Tensors now, double share) {
   TORCH_CHECK(kept.size() == now.size(), "expected as many tensors on both sides, got ", kept.size(), " and ", now.size());
   std::vector<Weights> weights;
-  std::vector<Tensor> others, othersNow;
+  Tensors others, othersNow;
   for (size_t i = 0; i < kept.size(); i++) {
     const auto one = inUse().wide ? alike(kept[i], now[i]) : std::nullopt;
     if (!one) {
