@@ -363,4 +363,10 @@ describe('augmentation', () => {
     const run = await train('none', { augment: 'none', views: undefined, epochs: 0 })
     assert.match(choice(run, 'views')[0]!, /^0 \(nothing is augmented\)/)
   })
+
+  test('of a body from random weights the head sees no more than each picture once, unless asked', async () => {
+    const run = await train('random', { views: undefined, epochs: 0 })
+    assert.match(choice(run, 'views')[0]!, /^0 \(a body from random weights/)
+    assert.match(choice(await train('asked', { views: 2, epochs: 0 }), 'views')[0]!, /^2 \(as asked\)/)
+  })
 })

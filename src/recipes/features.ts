@@ -31,7 +31,9 @@ export async function frozenFeatures(
   const [train, valid] = [source('train'), source('valid')]
   const width = net.body.pooledFeatures
   const room = Math.floor(featureBytes / (4 * width * train.count)) - 1
-  const wanted = options.views ?? (isDeepStrictEqual(augment, augmentations.none) ? 0 : 4)
+  const plainly = isDeepStrictEqual(augment, augmentations.none)
+  const untrained = options.pretrained === false
+  const wanted = options.views ?? (plainly || untrained ? 0 : 4)
   const views = Math.max(0, Math.min(wanted, room))
   session.choice(
     'views',
@@ -41,7 +43,9 @@ export async function frozenFeatures(
       : options.views !== undefined
         ? 'as asked'
         : views === 0
-          ? 'nothing is augmented'
+          ? plainly
+            ? 'nothing is augmented'
+            : 'a body from random weights makes little of a picture, and no more of its augmented forms'
           : 'augmented forms of each picture; the frozen body sees each once',
   )
   const key = featureKey(prepared, views)
