@@ -3,10 +3,11 @@
  *    [--optimizer adamw] [--rounds 5] [--steps 3] [--quick]
  *
  *  Both sides: random weights and pictures, 10 classes, cross-entropy with label smoothing 0.1, all threads, the same
- *  optimizer, one step of each round not timed. Ours: with the batch's statistics in BatchNorm and no average of weights,
- *  which is the same work as the rival's, and `kept statistics`, as the recipe trains on few pictures. Anneal keeps its
- *  memory; the rival runs as it comes, and in a process of its own with memory kept (GLIBC_TUNABLES). `fastai` is PyTorch
- *  as fastai runs it: float32, NCHW. The rival's other settings have the fused optimizer. Writes bench/results/step.json. */
+ *  optimizer; steps of each round are untimed until a second has gone by, one at least. Ours: with the batch's statistics
+ *  in BatchNorm and no average of weights, which is the same work as the rival's, and `kept statistics`, as the recipe
+ *  trains on few pictures. Anneal keeps its memory; the rival runs as it comes, and in a process of its own with memory
+ *  kept (GLIBC_TUNABLES). `fastai` is PyTorch as fastai runs it: float32, NCHW. The rival's other settings have the fused
+ *  optimizer. Writes bench/results/step.json. */
 import { parseArgs } from 'node:util'
 import { median, noiseNet, timeSteps } from '../src/recipes/speed.ts'
 import { machine } from '../src/setup/index.ts'
@@ -31,6 +32,7 @@ const { quick, python } = values
 const models = quick ? ['mobilenet_v2'] : values.models.split(',')
 const sizes = quick ? [64] : values.sizes.split(',').map(Number)
 const [batch, rounds, steps] = quick ? [4, 1, 1] : [values.batch, values.rounds, values.steps].map(Number)
+const warm = quick ? 0 : 1000 // ms
 const optimizer = values.optimizer as OptimizerName
 const { cpu } = machine()
 const precisions = cpu.amx || cpu.avx512bf16 ? (['float32', 'bfloat16'] as const) : (['float32'] as const)
@@ -48,7 +50,7 @@ const settings = [
 ] as const
 
 function ours(net: Network, size: number) {
-  const by = { size, batchSize: batch!, classes: 10, kernels: 'own', steps: steps! } as const
+  const by = { size, batchSize: batch!, classes: 10, kernels: 'own', steps: steps!, warm } as const
   return precisions.flatMap(precision =>
     [false, true].map(kept => [
       `anneal ${precision}${kept ? ', kept statistics' : ''}`,
@@ -59,7 +61,7 @@ function ours(net: Network, size: number) {
 const theirs = (rival: Rival, name: string, shape: { model: string; size: number }) =>
   settings.map(([setting, how]) => [
     `${name} ${setting}`,
-    async () => (await rival.ask({ ...shape, ...how, batch, steps, optimizer })).ms,
+    async () => (await rival.ask({ ...shape, ...how, batch, steps, warm, optimizer })).ms,
   ])
 
 const plain = await Rival.start(python, 'step.py')
@@ -109,4 +111,4 @@ for (const model of models)
 plain.end()
 kept.end()
 const rival = { plain: plain.about, memoryKept: kept.about }
-writeResult('step', { ...measuredOn(), rival, batch, optimizer, rounds, steps, results }, { quick })
+writeResult('step', { ...measuredOn(), rival, batch, optimizer, rounds, steps, warm, results }, { quick })

@@ -1,7 +1,7 @@
 """A training step of PyTorch from Python, timed when a line of JSON on stdin asks for it; one line of JSON answers.
 
 {"model": "resnet34", "size": 224, "batch": 32, "channels_last": false, "bfloat16": false, "fused": false, "optimizer": "adamw", "steps": 3}
-answers {"ms": [...]}, after one step that is not timed. {"eval": true, ...} times the plain body in eval without gradients instead.
+answers {"ms": [...]}, after steps that are not timed: one, or as many as fill "warm" milliseconds. {"eval": true, ...} times the plain body in eval without gradients instead.
 All threads, cross-entropy with label smoothing 0.1, BatchNorm with the batch's statistics. Needs: pip install torch torchvision timm.
 """
 import json, os, sys, time, warnings
@@ -38,12 +38,13 @@ def timed(q):
             opt.zero_grad()
             loss.backward()
             opt.step()
-    ms = []
-    for _ in range(q["steps"] + 1):
+    def once():
         t = time.perf_counter()
         step()
-        ms.append(1000 * (time.perf_counter() - t))
-    return {"ms": ms[1:]}
+        return 1000 * (time.perf_counter() - t)
+    warm = once()
+    while warm < q.get("warm", 0): warm += once()
+    return {"ms": [once() for _ in range(q["steps"])]}
 
 say = lambda answer: print(json.dumps(answer), flush=True)
 say({"torch": torch.__version__, "torchvision": torchvision.__version__, "timm": timm.__version__, "python": sys.version.split()[0],

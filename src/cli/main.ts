@@ -44,7 +44,11 @@ const training = (command: Command) =>
     )
     .option('--mixup <alpha>', "mix pictures in pairs: 0.4 is fastai's", number)
     .option('--cutmix <alpha>', "patch pictures into each other: 1 is fastai's", number)
-    .option('--views <n>', 'augmented views of each picture in the frozen phase (default: 4; none over random weights)', number)
+    .option(
+      '--views <n>',
+      'augmented views of each picture in the frozen phase (default: 4; none over random weights)',
+      number,
+    )
     .optionsGroup('Model:')
     .option('--model <name>', 'model by its torchvision or timm name, or auto', 'auto')
     .option('--weights <file>', 'pretrained weights of this model, .safetensors or .pth')

@@ -54,6 +54,8 @@ export interface SpeedOptions extends NoiseOptions {
   kernels: Kernels
   /** How many are timed, after one that is not. */
   steps: number
+  /** Milliseconds that untimed steps fill at least: the first ones find caches, memory and machine code cold. */
+  warm?: number
   signal?: AbortSignal | undefined
   onStep?: (() => void) | undefined
 }
@@ -65,8 +67,8 @@ export async function timeSteps(
   options: SpeedOptions,
   { bnFreeze = true, ...learning }: Partial<LearnerOptions> & { bnFreeze?: boolean } = {},
 ): Promise<number[]> {
-  const { precision, kernels, steps, batchSize, classes, signal, onStep } = options
-  const source = noiseSource((steps + 1) * batchSize, options)
+  const { precision, kernels, steps, warm = 0, batchSize, classes, signal, onStep } = options
+  const source = noiseSource((steps + mostUntimed) * batchSize, options)
   const learn = new Learner(net, {
     train: source,
     classes: Array.from({ length: classes }, (_, i) => String(i)),
@@ -80,16 +82,25 @@ export async function timeSteps(
   learn.bnFreeze = bnFreeze
   learn.dropout = false
   const clock = stopwatch(onStep)
+  const began = performance.now()
+  let untimed = 0
+  const onBatchEnd = () => {
+    clock.lap()
+    const { length } = clock.laps
+    if (untimed === 0 && (performance.now() - began >= warm || length === mostUntimed)) untimed = length
+    return untimed > 0 && length === untimed + steps ? 'stop' : undefined
+  }
   const before = useKernels(kernels)
   try {
-    await learn.fit(1, { lr: 1e-6, schedule: 'constant', signal, callbacks: [{ onBatchEnd: clock.lap }] })
+    await learn.fit(1, { lr: 1e-6, schedule: 'constant', signal, callbacks: [{ onBatchEnd }] })
   } finally {
     useKernels(before)
     for (const t of [...learn.optimizerTensors().values(), ...(learn.average?.tensors.values() ?? [])]) t.dispose()
     source.dispose()
   }
-  return clock.laps.slice(1)
+  return clock.laps.slice(untimed)
 }
+const mostUntimed = 100
 
 /** Milliseconds of batches through the frozen body, as the recipe computes features. */
 export async function timeFrozen(net: Network, options: SpeedOptions): Promise<number[]> {
