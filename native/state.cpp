@@ -7,7 +7,6 @@
 #include <torch/cuda.h>
 #ifdef __GLIBC__
 #include <malloc.h>
-#include <sys/mman.h>
 #endif
 
 #include "door.h"
@@ -38,17 +37,10 @@ static napi_value synchronize(Door& d, Args&) {
 }
 
 // keepMemory(): large buffers stay with the process instead of going back to the kernel at each free, which would
-// pay the page faults again at each step. Whether the C library can. The first of it are addresses alone until they are
-// used, then pages of 2 MB where the system has them: wide maps fill thousands of small ones.
+// pay the page faults again at each step. Whether the C library can.
 static napi_value keepMemory(Door& d, Args&) {
 #ifdef __GLIBC__
-  constexpr size_t ahead = size_t(1536) << 20, page = 2 << 20;
   const bool kept = mallopt(M_MMAP_MAX, 0) && mallopt(M_TRIM_THRESHOLD, 2147483647) && mallopt(M_TOP_PAD, 256 << 20);
-  if (void* const room = kept ? malloc(ahead) : nullptr) {
-    const auto from = (reinterpret_cast<uintptr_t>(room) + page - 1) / page * page;
-    madvise(reinterpret_cast<void*>(from), reinterpret_cast<uintptr_t>(room) + ahead - from, MADV_HUGEPAGE);
-    free(room);
-  }
   return boolean(d.env, kept);
 #else
   return boolean(d.env, false);
