@@ -143,7 +143,6 @@ std::vector<int64_t> toInts(napi_env env, napi_value value) {
 }
 
 double handleOf(Door& d, napi_value value) {
-  if (typeOf(d.env, value) != napi_object) return 0;
   napi_value key, id;
   check(d.env, napi_get_reference_value(d.env, d.idKey, &key));
   if (napi_get_property(d.env, value, key, &id) != napi_ok) return 0;

@@ -2,7 +2,7 @@
 // the instruction set that includes this.
 //
 // Places are computed as libtorch's grid_sampler does (align_corners false), step by step in float, so that they are the
-// same. A picture is one thread's work: its bits depend on nothing but itself.
+// same. A picture is one thread's work, or its rows are shared: its bits depend on nothing but itself.
 #pragma once
 #include "lights.h"
 
@@ -140,9 +140,9 @@ class Straight {
   std::vector<float> mixed_;
 };
 
-// Rows of a view, one after another, into a place that has room for one float more.
+// Rows [from, to) of a view, one after another, into a place that has room for one float more.
 template <class T, class Take>
-void sample(const Source<T>& s, const View& v, int n, Take take) {
+void sample(const Source<T>& s, const View& v, int n, int from, int to, Take take) {
   const int planes = v.map[6] == 0 && v.map[7] == 0 ? 2 : 3;
   std::vector<float> across(3 * n), down(3 * n), at(n);
   for (int p = 0; p < planes; p++)
@@ -158,16 +158,16 @@ void sample(const Source<T>& s, const View& v, int n, Take take) {
     for (int i = 0; i < n; i++) at[i] = across[n] + down[n + i];
     place(v.pad, at.data(), n, s.h, rows, ys);
     Straight<T> straight(s, xs, n);
-    for (int i = 0; i < n; i++) take(i, [&](float* out) { straight.row(ys.first[i], ys.a[i], ys.b[i], out); });
+    for (int i = from; i < to; i++) take(i, [&](float* out) { straight.row(ys.first[i], ys.a[i], ys.b[i], out); });
     return;
   }
-  const auto line = [&](int p, int i, float* to) {
+  const auto line = [&](int p, int i, float* at) {
     const float *share = &across[p * n], by = down[p * n + i];
-    for (int j = 0; j < n; j++) to[j] = share[j] + by;
+    for (int j = 0; j < n; j++) at[j] = share[j] + by;
   };
   std::vector<float> x(n), y(n), w(n);
   std::vector<int> scratch(2 * n);
-  for (int i = 0; i < n; i++) {
+  for (int i = from; i < to; i++) {
     line(0, i, x.data()), line(1, i, y.data());
     if (planes == 3) {
       line(2, i, w.data());
@@ -206,38 +206,43 @@ inline Source<float> blocks(const View& v) {
 }
 
 template <class Take>
-void rowsOf(const View& v, int n, Take take) {
+void rowsOf(const View& v, int n, int from, int to, Take take) {
   if (v.plain) {
     const int line = n * v.channels;
-    const uint8_t* from = v.pixels + (static_cast<size_t>(v.top) * v.w + v.left) * v.channels;
-    for (int i = 0; i < n; i++, from += static_cast<size_t>(v.w) * v.channels)
+    for (int i = from; i < to; i++) {
+      const uint8_t* at = v.pixels + (static_cast<size_t>(v.top + i) * v.w + v.left) * v.channels;
       take(i, [&](float* out) {
-        for (int k = 0; k < line; k++) out[k] = from[k];
+        for (int k = 0; k < line; k++) out[k] = at[k];
       });
+    }
   } else if (v.kx > 1 || v.ky > 1) {
-    sample(blocks(v), v, n, take);
+    sample(blocks(v), v, n, from, to, take);
   } else if (v.w == 1) {  // beside each pixel one that counts nothing
     std::vector<uint8_t> wide(static_cast<size_t>(v.h) * 2 * v.channels);
     for (int i = 0; i < v.h * v.channels; i++) wide[i / v.channels * 2 * v.channels + i % v.channels] = v.pixels[i];
-    sample(Source<uint8_t>{wide.data(), v.h, 1, 2, v.channels}, v, n, take);
+    sample(Source<uint8_t>{wide.data(), v.h, 1, 2, v.channels}, v, n, from, to, take);
   } else {
-    sample(Source<uint8_t>{v.pixels, v.h, v.w, v.w, v.channels}, v, n, take);
+    sample(Source<uint8_t>{v.pixels, v.h, v.w, v.w, v.channels}, v, n, from, to, take);
   }
 }
 
-// out: [n, n, channels]
-inline void viewPicture(const View& v, int n, int channels, const float* scale, const float* shift, float* out) {
+// Whether what is seen of a picture takes the whole of it into account: the mean of its lighting, the means of blocks
+inline bool isWhole(const View& v) { return v.gain != 1 || v.add != 0 || v.kx > 1 || v.ky > 1; }
+
+// out: [n, n, channels], of which rows [from, to) are made; all of them where the picture `isWhole`
+inline void viewPicture(const View& v, int n, int channels, const float* scale, const float* shift, int from, int to,
+                        float* out) {
   const int line = n * channels, seen = n * v.channels;
   std::vector<float> row(std::max(line, seen) + 4);
   const Finish finish{v, n, channels, scale, shift};
-  if (v.gain == 1 && v.add == 0) return rowsOf(v, n, [&](int i, auto fill) {
+  if (v.gain == 1 && v.add == 0) return rowsOf(v, n, from, to, [&](int i, auto fill) {
     fill(row.data());
     finish(row.data(), row.data(), 0, out + static_cast<size_t>(i) * line);
   });
   // What is added depends on the mean: the whole picture first.
   float* whole = scratch<float>(0, static_cast<size_t>(n) * seen + 4);
   double sum = 0;
-  rowsOf(v, n, [&](int i, auto fill) {
+  rowsOf(v, n, 0, n, [&](int i, auto fill) {
     float* to = whole + static_cast<size_t>(i) * seen;
     fill(to);
     float part = 0;
@@ -254,9 +259,13 @@ void viewBatch(const View* views, int count, int n, int channels, const float* s
   std::vector<float> scales(static_cast<size_t>(n) * channels), shifts(scales.size());
   for (size_t i = 0; i < scales.size(); i++) scales[i] = scale[i % channels], shifts[i] = shift[i % channels];
   const size_t each = static_cast<size_t>(n) * n * channels;
-#pragma omp parallel for schedule(dynamic) num_threads(std::min(threads, count)) if (threads > 1 && count > 1)
-  for (int i = 0; i < count; i++)
-    viewPicture(views[i], n, channels, scales.data(), shifts.data(), out + views[i].row * each);
+  const int shares = count >= threads || std::any_of(views, views + count, isWhole) ? 1 : threads;  // of each picture
+#pragma omp parallel for schedule(dynamic) num_threads(std::min(threads, count * shares)) if (count * shares > 1)
+  for (int i = 0; i < count * shares; i++) {
+    const View& v = views[i / shares];
+    viewPicture(v, n, channels, scales.data(), shifts.data(), n * (i % shares) / shares, n * (i % shares + 1) / shares,
+                out + v.row * each);
+  }
 }
 
 }  // namespace

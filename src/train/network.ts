@@ -1,5 +1,5 @@
 import type { ImageModel } from '../models/index.ts'
-import { type DType, type Generator, generator, nn, noGrad, type Tensor } from '../torch/index.ts'
+import { autocast, type DType, type Generator, generator, nn, noGrad, type Tensor } from '../torch/index.ts'
 
 /** What the loop trains: a module that gives logits, and its layer groups from the input to the head, the last one. */
 export interface Trainable {
@@ -67,9 +67,9 @@ export function network(
   body.to({ memoryFormat: 'channels_last', device })
   const top = createHead(body.pooledFeatures, classes, { generator: generator(seed), ...head }).to({ device })
   const features = (x: Tensor) => body.pooled(x)
-  const net = nn.module({ body: body as nn.Module, head: top }, x => top(features(x).to('float32')), {
-    kind: 'Classifier',
-  })
+  // The head is small: in float32 it is the net that the frozen phase trained, and faster than with its weights converted.
+  const head32 = (x: Tensor) => autocast('float32', () => top(x.to('float32')), { device })
+  const net = nn.module({ body: body as nn.Module, head: top }, x => head32(features(x)), { kind: 'Classifier' })
   let groups: LayerGroup[] | undefined
   const find = () => [
     ...(known ?? body.groups).map(names => ({

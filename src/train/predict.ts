@@ -75,7 +75,8 @@ export async function* predictFiles(
           const pictures = good.map(g => g.forms.get(form)!)
           return outputs(member, pictures, { precision, device })
         })
-        return together(card, stack(each).mean(0).data() as Float32Array)
+        const mean = each.length === 1 ? each[0]! : stack(each).mean(0)
+        return together(card, mean.data() as Float32Array)
       }),
     )
     return good.map(({ file }, i) =>

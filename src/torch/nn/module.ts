@@ -36,6 +36,7 @@ export function module<C extends Children>(
   { kind = 'Module', parameters = {}, buffers = {}, fuse }: ModuleOptions = {},
 ): Module<C> {
   const hooks = new Set<ForwardHook>()
+  let training = true
   const self = ((x: Tensor) =>
     scope(() => {
       let y = forward(x)
@@ -45,9 +46,28 @@ export function module<C extends Children>(
   Object.setPrototypeOf(self, Module.prototype)
   keep(parameters)
   keep(buffers)
-  Object.assign(self, { kind, children, own: { parameters, buffers }, training: true, hooks, forward })
+  Object.assign(self, { kind, children, own: { parameters, buffers }, hooks, forward })
+  Object.defineProperty(self, 'training', {
+    enumerable: true,
+    get: () => training,
+    set(on: boolean) {
+      if (on !== training) changes++
+      training = on
+    },
+  })
   if (fuse) self.fuse = next => (hooks.size > 0 ? undefined : fuse(next))
   return self
+}
+
+let changes = 0
+/** What `make` gives, made anew once a module, whichever, has changed its mode, its hooks or its tensors (not their
+ *  values). */
+export function whileUnchanged<T>(make: () => T): () => T {
+  let made: { value: T; at: number } | undefined
+  return () => {
+    if (made?.at !== changes) made = { value: make(), at: changes }
+    return made.value
+  }
 }
 
 /** A tensor that is trained. */
@@ -120,6 +140,7 @@ export class Module<C extends Children = Children> extends Function implements H
 
   /** Converts parameters and buffers; floating ones alone change their type. The tensors are new ones. */
   to(like: { dtype?: DType; device?: string; memoryFormat?: MemoryFormat }): this {
+    changes++
     const done = new Map<Tensor, Tensor>() // a tensor that modules share stays shared
     for (const m of new Set(Array.from(this.modules(), ([, m]) => m)))
       for (const table of [m.own.parameters, m.own.buffers])
@@ -133,8 +154,12 @@ export class Module<C extends Children = Children> extends Function implements H
 
   /** Calls `hook` after each call of this module, until the function returned is called. */
   onForward(hook: ForwardHook): () => void {
+    changes++
     this.hooks.add(hook)
-    return () => this.hooks.delete(hook)
+    return () => {
+      changes++
+      return this.hooks.delete(hook)
+    }
   }
   *[tensors](): Generator<Tensor> {
     for (const [, t] of this.namedParameters()) yield t
