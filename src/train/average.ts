@@ -1,14 +1,14 @@
-import { call, keep, type nn, noGrad, scope, type Tensor } from '../torch/index.ts'
+import { call, keep, nn, noGrad, scope, type Tensor } from '../torch/index.ts'
 
 /** An exponential average of a net's weights and statistics over about `steps` steps (Polyak & Juditsky 1992): it
  *  validates better than the weights of the last step. */
 export class WeightAverage {
-  readonly #net: nn.Module
+  readonly #state: () => ReadonlyMap<string, Tensor>
   readonly #decay: number
   #kept: Map<string, Tensor> | undefined
 
   constructor(net: nn.Module, steps: number) {
-    this.#net = net
+    this.#state = nn.whileUnchanged(() => net.stateDict())
     this.#decay = 1 - 1 / steps
   }
 
@@ -21,7 +21,7 @@ export class WeightAverage {
   protected blend(share: number): void {
     noGrad(() =>
       scope(() => {
-        const now = this.#net.stateDict()
+        const now = this.#state()
         this.#kept ??= keep(new Map(this.#copies(now)))
         const names = [...this.#kept.keys()]
         const weights = names.map(name => now.get(name)!)
@@ -50,7 +50,7 @@ export class WeightAverage {
   }
   restore(tensors: ReadonlyMap<string, Tensor>): void {
     for (const t of this.#kept?.values() ?? []) t.dispose()
-    const own = this.#net.stateDict()
+    const own = this.#state()
     // In the memory format of the weights: another one may round otherwise.
     const like = (name: string, t: Tensor) => own.get(name)!.detach().clone().copy_(t)
     this.#kept =
@@ -62,7 +62,7 @@ export class WeightAverage {
   #swap(): void {
     noGrad(() =>
       scope(() => {
-        const own = this.#net.stateDict()
+        const own = this.#state()
         for (const [name, kept] of this.#kept ?? []) {
           const t = own.get(name)!
           const held = t.detach().clone()

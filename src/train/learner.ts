@@ -9,6 +9,7 @@ import {
   fromArray,
   keep,
   manualSeed,
+  type nn,
   noGrad,
   optim,
   scope,
@@ -99,6 +100,13 @@ interface Plan {
   smooth: DebiasedMean
   signal: AbortSignal | undefined
   tell(fn: (c: Callback) => unknown): Promise<boolean>
+}
+
+/** A module of the net, and the number of its group; -1 for those of none. */
+interface LearnerModule {
+  module: nn.Module
+  kind: string
+  group: number
 }
 
 /** Trains a network: the loop, and what hangs on it by callbacks. Steps are synchronous; between two of them signals and
@@ -380,15 +388,25 @@ export class Learner {
 
   /** Train mode, with the BatchNorm of frozen groups (with `bnFreeze` of all) in eval. */
   trainMode(): void {
-    const { net, groups } = this.network
-    net.train()
-    if (!this.dropout) for (const [, m] of net.modules()) if (m.kind === 'Dropout') m.training = false
-    for (const [i, group] of groups.entries()) {
-      const kept = this.bnFreeze === true || (this.bnFreeze === 'body' && i < groups.length - 1)
-      if (!kept && !(this.#frozen[i] && !this.trainFrozenBn)) continue
-      for (const m of group.modules)
-        for (const [, inner] of m.modules()) if (inner.kind.startsWith('BatchNorm')) inner.training = false
+    const last = this.#frozen.length - 1
+    this.#modules ??= this.#findModules()
+    for (const { module, kind, group } of this.#modules) {
+      const kept = this.bnFreeze === true || (this.bnFreeze === 'body' && group < last)
+      const still = kept || (this.#frozen[group] && !this.trainFrozenBn)
+      module.training = kind === 'Dropout' ? this.dropout : kind === 'BatchNorm' && group >= 0 ? !still : true
     }
+  }
+  #modules: LearnerModule[] | undefined
+  #findModules(): LearnerModule[] {
+    const { net, groups } = this.network
+    const of = new Map(
+      groups.flatMap(({ modules }, i) => modules.flatMap(m => Array.from(m.modules(), ([, m]) => [m, i]))),
+    )
+    return Array.from(net.modules(), ([, module]) => ({
+      module,
+      kind: module.kind.startsWith('BatchNorm') ? 'BatchNorm' : module.kind,
+      group: of.get(module) ?? -1,
+    }))
   }
 
   /** One optimizer step over the samples given; the loss before it. Frees everything that it made. */
