@@ -162,16 +162,16 @@ void mobileProjectGrad(const MobileBlock& s, const T* g, const T* z, NormGrad gr
     panel(g, z, grad, s.cout, static_cast<long>(n) * after.pixels + at, pixels, pixels, rows, outWidth);
     const float* const w = wordsOf(rows, outWidth, pixels, 8);
     for (int l0 = 0; l0 < lines;) {
-      const int group = together(lines - l0);
+      const int group = atOnce(lines - l0);
       Ahead& next = ahead;
       next.clear();
       if (l0 + group < lines) {
-        const int soon = together(lines - l0 - group);
+        const int soon = atOnce(lines - l0 - group);
         for (int i = 0; i < soon; i++)
           next.add(deep + after.at(n, l0 + group + i, at), static_cast<size_t>(pixels) * 16 * sizeof(T));
       } else if (at + pixels < after.pixels) {
         const int left = std::min(pixels, after.pixels - at - pixels);
-        for (int i = 0; i < together(lines); i++)
+        for (int i = 0; i < atOnce(lines); i++)
           next.add(deep + after.at(n, i, at + pixels), static_cast<size_t>(left) * 16 * sizeof(T));
       }
       next.over(pixels / kRows + (outWidth + 15) / 16 * (16 / kRows));

@@ -57,7 +57,7 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
         int width;
         const T* const rows = inputRows(s, x, static_cast<size_t>(n) * d.h * d.w + at, pixels, false, inputs, &width);
         for (int l0 = 0; l0 < lines;) {
-          const int group = together(lines - l0), skipped = portion.whole ? l0 : 0;
+          const int group = atOnce(lines - l0), skipped = portion.whole ? l0 : 0;
           allTiles<T>(words(rows), width / P, pixels, words(B1) + l0 * beside1, beside1, (kin + P - 1) / P, group,
                       [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
             ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
@@ -267,7 +267,7 @@ class BlockGrad : GradArguments<T> {
     const T* const given = inputRows(s, x, from, go.inPixels, true, own.xs, &width);
     const float* const xWords = wordsOf(given, inWidth, go.inPixels, 9);
     for (int l0 = 0; l0 < lines;) {
-      const int group = together(lines - l0);
+      const int group = atOnce(lines - l0);
       fetch(own, go, l0 + group);
       if (go.outPixels && batch)
         ringOfMasked(own, go, l0, group);
@@ -290,7 +290,7 @@ class BlockGrad : GradArguments<T> {
       if (top >= d.h) n += portion.several, top = have = 0;
       if (n >= own.last) return;
     }
-    const int count = std::min(portion.several, own.last - n), bottom = bottomOf(top), group = together(lines - l);
+    const int count = std::min(portion.several, own.last - n), bottom = bottomOf(top), group = atOnce(lines - l);
     const size_t in = static_cast<size_t>(count) * (bottom - top) * d.w * 16 * sizeof(T);
     const size_t out = static_cast<size_t>(std::min(go.outPixels, count * (d.oh - have) * d.ow)) * 16 * sizeof(T);
     for (int i = l; i < l + group; i++) {

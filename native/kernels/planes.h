@@ -33,20 +33,10 @@ ANNEAL_INLINE void rowTiles(const float* a, long ar, int rows, const float* b, l
 // The same for all sixteens of columns: put(row, first sixteen, sums)
 template <class T, class Put>
 ANNEAL_INLINE void allTiles(const float* a, long ar, int rows, const float* b, long bv, int K, int columns, Put put) {
-  for (int n = 0; n < columns;) {
-    const int left = columns - n;
-    const auto some = [&](auto count) __attribute__((always_inline)) {
-      constexpr int W = decltype(count)::value;
-      rowTiles<T, W>(a, ar, rows, b + n * bv, bv, K, [&](int r, auto& sum) __attribute__((always_inline)) { put(r, n, sum); });
-      n += W;
-    };
-    if (left >= kColumns && !(kColumns == 3 && left == 4))
-      some(std::integral_constant<int, kColumns>{});
-    else if (left >= 2 && kColumns > 2)
-      some(std::integral_constant<int, 2>{});
-    else
-      some(std::integral_constant<int, 1>{});
-  }
+  bySixteens(0, columns, [&](int n, auto wide) __attribute__((always_inline)) {
+    rowTiles<T, decltype(wide)::value>(a, ar, rows, b + n * bv, bv, K,
+                                       [&](int r, auto& sum) __attribute__((always_inline)) { put(r, n, sum); });
+  });
 }
 template <class Sum>
 constexpr int kRowsOf = std::extent<std::remove_reference_t<Sum>, 0>::value;
@@ -61,9 +51,6 @@ struct Planes {
   }
   size_t apart() const { return static_cast<size_t>(pictures) * pixels * 16; }
 };
-
-// Sixteens of channels that are taken together
-inline int together(int left) { return left == 4 && kColumns == 3 ? 2 : std::min(left, kColumns); }
 
 // What is worked on at a time: `each` rows of a picture, for which all lines (sixteens of channels) have rings; or whole
 // pictures, `several` of them, and rings of few lines. What takes less memory, except that words don't end with odd rows.

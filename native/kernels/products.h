@@ -88,26 +88,32 @@ ANNEAL_INLINE void tile(const float* a, long ar, long ak, const float* b, long b
   });
 }
 
+// Sixteens of columns that registers hold at once, of so many that are left: four are two and two, not three and one
+inline int atOnce(int left) { return left == 4 && kColumns == 3 ? 2 : std::min(left, kColumns); }
+// f(n, integral_constant<how many>) over the sixteens of columns [first, end)
+template <class F>
+ANNEAL_INLINE void bySixteens(int first, int end, F f) {
+  for (int n = first, wide; n < end; n += wide) {
+    wide = atOnce(end - n);
+    if (wide == kColumns)
+      f(n, std::integral_constant<int, kColumns>{});
+    else if (wide == 1)
+      f(n, std::integral_constant<int, 1>{});
+    else
+      f(n, std::integral_constant<int, std::min(2, kColumns)>{});
+  }
+}
+
 // `rows` a multiple of 8, `columns` counted in sixteens
 template <class T>
 void product(const float* a, long ar, long ak, int rows, const float* b, long bk, long bv, int K, int columns, float* c,
              long ldc, bool add, Ahead& next = ahead) {
-  for (int n = 0; n < columns;) {
-    const int left = columns - n;
-    const int wide = left >= kColumns && !(kColumns == 3 && left == 4) ? kColumns : std::min(kColumns == 3 ? 2 : 1, left);
+  bySixteens(0, columns, [&](int n, auto wide) __attribute__((always_inline)) {
     for (int r = 0; r < rows; r += kRows) {
       next.step();
-      const float *ap = a + r * ar, *bp = b + n * bv;
-      float* cp = c + r * ldc + n * 16;
-      if (wide == kColumns)
-        tile<T, kRows, kColumns>(ap, ar, ak, bp, bk, bv, K, cp, ldc, add);
-      else if (wide == 2)
-        tile<T, kRows, 2>(ap, ar, ak, bp, bk, bv, K, cp, ldc, add);
-      else
-        tile<T, kRows, 1>(ap, ar, ak, bp, bk, bv, K, cp, ldc, add);
+      tile<T, kRows, decltype(wide)::value>(a + r * ar, ar, ak, b + n * bv, bk, bv, K, c + r * ldc + n * 16, ldc, add);
     }
-    n += wide;
-  }
+  });
 }
 
 #ifdef ANNEAL_TILES
