@@ -115,21 +115,29 @@ describe('views by a kernel of our own', { skip: sets.length === 0 && 'no AVX2 h
   })
 
   test('the same bits on one thread and on more, whatever else is in the batch, in whatever order', () => {
-    const drawn = augmentation('side-on,maxWarp=0.2,maxLighting=0.3,saturation=0.3,contrast=0.5')
     const pictures = Array.from({ length: 7 }, (_, i) => noise(40 + 5 * i, 64 - 3 * i, i % 3 ? 3 : 1, i))
-    const changes = pictures.map((_, i) => drawChange(drawn, 1, 2, i))
-    setThreads(1)
-    const one = batch('own', pictures, changes, { size: 33 })
-    for (const n of [2, 3, 8]) {
-      setThreads(n)
-      assert.deepEqual(batch('own', pictures, changes, { size: 33 }), one, `${n} threads`)
+    for (const settings of [
+      'side-on,maxWarp=0.2,maxLighting=0.3,saturation=0.3,contrast=0.5',
+      'side-on,maxWarp=0.2,pLighting=0', // rows of one picture are shared by threads
+      'none',
+    ]) {
+      const drawn = augmentation(settings)
+      const changes = pictures.map((_, i) => drawChange(drawn, 1, 2, i))
+      setThreads(1)
+      const one = batch('own', pictures, changes, { size: 33 })
+      const row = (i: number) => one.slice((i * one.length) / 7, ((i + 1) * one.length) / 7)
+      for (const n of [2, 3, 8]) {
+        setThreads(n)
+        assert.deepEqual(batch('own', pictures, changes, { size: 33 }), one, `${n} threads`)
+        for (const [i, picture] of pictures.entries())
+          assert.deepEqual(batch('own', [picture], [changes[i]!], { size: 33 }), row(i), `${n} threads, ${i} alone`)
+      }
+      setThreads(threads)
+      const turned = batch('own', pictures.toReversed(), changes.toReversed(), { size: 33 })
+      pictures.forEach((_, i) => {
+        assert.deepEqual(turned.slice(((6 - i) * one.length) / 7, ((7 - i) * one.length) / 7), row(i), `picture ${i}`)
+      })
     }
-    setThreads(threads)
-    const turned = batch('own', pictures.toReversed(), changes.toReversed(), { size: 33 })
-    const row = one.length / 7
-    pictures.forEach((_, i) => {
-      assert.deepEqual(turned.slice((6 - i) * row, (7 - i) * row), one.slice(i * row, (i + 1) * row), `picture ${i}`)
-    })
   })
 
   test('nothing outside a picture is read: what lies around it does not show', () => {

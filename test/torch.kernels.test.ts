@@ -654,6 +654,10 @@ describe('a mobile net that predicts, in one call', { skip: floatSets.length ===
     assert.ok(calls(() => run(net, x, 'own')) > 10)
     assert.equal(seen, 1)
     off()
+    assert.equal(
+      calls(() => run(net, x, 'own')),
+      1,
+    )
     const y = withKernels('own', () => net.pooled(x))
     assert.ok(y.requiresGrad)
   })
