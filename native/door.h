@@ -11,6 +11,7 @@
 #include <vector>
 
 #define ANNEAL_TORCH_2 (TORCH_VERSION_MAJOR >= 2)
+#define ANNEAL_TORCH_2_9 (TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 9))
 
 namespace anneal {
 

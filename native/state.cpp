@@ -10,6 +10,9 @@
 #endif
 
 #include "door.h"
+#if ANNEAL_TORCH_2_9
+#include <ATen/DeviceAccelerator.h>
+#endif
 
 namespace anneal {
 
@@ -30,6 +33,17 @@ static napi_value cpuCapability(Door& d, Args&) {
 }
 static napi_value cudaDevices(Door& d, Args&) {
   return number(d.env, static_cast<double>(torch::cuda::is_available() ? torch::cuda::device_count() : 0));
+}
+// freeMemory(device): bytes that are free on it; null where that is not known.
+static napi_value freeMemory(Door& d, Args& args) {
+#if ANNEAL_TORCH_2_9
+  const c10::Device device(toText(d.env, args[0]));
+  if (device.is_cuda()) {
+    const auto index = device.has_index() ? device.index() : c10::DeviceIndex(0);
+    return number(d.env, static_cast<double>(at::accelerator::getMemoryInfo(index).first));
+  }
+#endif
+  return null(d.env);
 }
 static napi_value synchronize(Door& d, Args&) {
   if (torch::cuda::is_available()) torch::cuda::synchronize();
@@ -129,6 +143,7 @@ void defineState(napi_env env, napi_value exports) {
   define(env, exports, "version", version);
   define(env, exports, "cpuCapability", cpuCapability);
   define(env, exports, "cudaDevices", cudaDevices);
+  define(env, exports, "freeMemory", freeMemory);
   define(env, exports, "synchronize", synchronize);
   define(env, exports, "keepMemory", keepMemory);
   define(env, exports, "adjustMemory", adjustMemory);

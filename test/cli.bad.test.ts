@@ -97,6 +97,11 @@ const rows: Row[] = [
   ['two folders', ['shapes', 'one'], /too many arguments/, 2],
   ['CUDA that is not here', ['shapes', '--device', 'cuda:63'], /--device cuda:63: /],
   ['an unknown device', ['shapes', '--device', 'gpu'], /--device: expected cpu, cuda or cuda:1, got gpu/],
+  [
+    'float16 on the CPU',
+    ['shapes', '--device', 'cpu', '--precision', 'float16'],
+    /--precision float16: .* expected bfloat16/,
+  ],
   ['no weights file', ['shapes', '--model', 'resnet18', '--weights', 'nope.pth'], /nope\.pth: there is no such file/],
   [
     'weights of another model',

@@ -2,6 +2,7 @@
 
 {"model": "resnet34", "size": 224, "batch": 32, "channels_last": false, "bfloat16": false, "fused": false, "optimizer": "adamw", "steps": 3}
 answers {"ms": [...]}, after steps that are not timed: one, or as many as fill "warm" milliseconds. {"eval": true, ...} times the plain body in eval without gradients instead.
+{"device": "cuda", "compile": "default", ...}: on a GPU; by torch.compile in this mode.
 All threads, cross-entropy with label smoothing 0.1, BatchNorm with the batch's statistics. Needs: pip install torch torchvision timm.
 """
 import json, os, sys, time, warnings
@@ -20,10 +21,11 @@ def optimizer(q, params):
 
 def timed(q):
     torch.manual_seed(0)
-    net = build(q["model"], q["size"])
-    x, y = torch.rand(q["batch"], 3, q["size"], q["size"]), torch.arange(q["batch"]) % 10
+    device = q.get("device", "cpu")
+    net = build(q["model"], q["size"]).to(device)
+    x, y = torch.rand(q["batch"], 3, q["size"], q["size"], device=device), torch.arange(q["batch"], device=device) % 10
     if q.get("channels_last"): net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-    cast = lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(q.get("bfloat16")))
+    cast = lambda: torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=bool(q.get("bfloat16")))
     if q.get("eval"):
         net.eval()
         def step():
@@ -31,8 +33,9 @@ def timed(q):
     else:
         net.train()
         opt = optimizer(q, net.parameters())
+        run = torch.compile(net, mode=q["compile"]) if q.get("compile") else net
         def step():
-            with cast(): out = net(x)
+            with cast(): out = run(x)
             loss = torch.nn.functional.cross_entropy(out.float(), y, label_smoothing=0.1)
             loss.item()
             opt.zero_grad()
@@ -41,6 +44,7 @@ def timed(q):
     def once():
         t = time.perf_counter()
         step()
+        if device != "cpu": torch.cuda.synchronize()
         return 1000 * (time.perf_counter() - t)
     warm = once()
     while warm < q.get("warm", 0): warm += once()
@@ -48,5 +52,6 @@ def timed(q):
 
 say = lambda answer: print(json.dumps(answer), flush=True)
 say({"torch": torch.__version__, "torchvision": torchvision.__version__, "timm": timm.__version__, "python": sys.version.split()[0],
+     "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
      "threads": torch.get_num_threads(), "capability": torch.backends.cpu.get_cpu_capability(), "glibcTunables": os.environ.get("GLIBC_TUNABLES", "")})
 for line in sys.stdin: say(timed(json.loads(line)))

@@ -100,6 +100,7 @@ const training = (command: Command) =>
         'auto',
         'float32',
         'bfloat16',
+        'float16',
       ]),
     )
     .option('--device <name>', 'cpu, cuda, cuda:1 (default: a GPU where there is one)')

@@ -3,6 +3,7 @@
 export { type Change, drawChange, unchanged } from './augment/draw.ts'
 export { type Frame, type Homography, pictureMap } from './augment/geometry.ts'
 export { type Mixed, type MixOptions, mixBatch } from './augment/mix.ts'
+export { keptOn } from './augment/on-device.ts'
 export {
   type Augmentation,
   type AugmentationName,

@@ -4,6 +4,7 @@ import { type Change, unchanged } from './augment/draw.ts'
 import { erase } from './augment/erase.ts'
 import { hasKernel, viewBatch } from './augment/kernel.ts'
 import { light, type Range } from './augment/lighting.ts'
+import { isSeenTogether, viewsOnDevice } from './augment/on-device.ts'
 import { view } from './augment/view.ts'
 import type { Picture } from './types.ts'
 
@@ -41,9 +42,11 @@ export function pictureBatch(
     scope(() => {
       const rows = empty([pictures.length, size, size, channels], { device })
       const seen = pictures.map((picture, row) => ({ picture, change: changes?.[row] ?? unchanged, row }))
-      const own = device === 'cpu' ? seen.filter(({ picture }) => hasKernel(picture, channels)) : []
+      const together = device === 'cpu' ? hasKernel : isSeenTogether
+      const own = seen.filter(({ picture }) => together(picture, channels))
       const others = own.length === 0 ? seen : seen.filter(one => !own.includes(one))
-      viewBatch(rows, own, { ...options, mean, std })
+      const viewAll = device === 'cpu' ? viewBatch : viewsOnDevice
+      viewAll(rows, own, { ...options, mean, std })
       for (const { picture, change, row } of others)
         scope(() => fill(rows.select(0, row), picture, change, { ...options, channels }))
       if (own.length === 0) normalise(rows, pictures.map(unit), { mean, std })

@@ -1,3 +1,5 @@
+import type { Tensor } from '../torch/index.ts'
+
 /** The part of the data that a picture belongs to. */
 export type Split = 'train' | 'valid' | 'test'
 
@@ -14,6 +16,8 @@ export interface Picture {
   width: number
   /** 3 (red, green, blue) unless given. */
   channels?: number
+  /** The same values as a tensor, where they are kept on the device that looks at them. */
+  pixels?: Tensor
 }
 
 /** A place in the file system: `raw` holds the bytes where they are not UTF-8 and `file` can only show them. */

@@ -6,6 +6,7 @@ import type { Network, Precision } from '../train/network.ts'
 import { processorUse } from '../train/processor.ts'
 import { speedAdvice } from './bench-advice.ts'
 import type { Narrator, Progress } from './context.ts'
+import { usualDevice } from './device.ts'
 import { batchThatFits } from './memory.ts'
 import { whole } from './options.ts'
 import { choosePrecision } from './precision.ts'
@@ -78,7 +79,7 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
   whole('batchSize', batchSize, 2, 4096)
   whole('steps', steps, 1, 10_000)
   checkSizes(model, [size])
-  const device = library().cudaDevices > 0 ? 'cuda' : 'cpu'
+  const device = usualDevice()
   let reason = ''
   const session: Narrator = { once: async (_, fn) => fn(), emit() {}, choice: (_, __, why) => void (reason = why) }
   const base = { size, batchSize, classes, device, signal }

@@ -9,7 +9,7 @@ import { type Prediction, predictFiles } from '../train/predict.ts'
 import { type ModelCard, saveModel } from '../train/saved.ts'
 import { modelCard } from './card.ts'
 import type { Narrator, Progress } from './context.ts'
-import { checkDevice } from './device.ts'
+import { checkDevice, usualDevice } from './device.ts'
 import { explain } from './explain.ts'
 import { checkOptions, keepsStatistics, type TrainOptions } from './options.ts'
 import { type Prepared, prepare } from './prepare.ts'
@@ -52,7 +52,7 @@ export async function learner(
   { progress = () => {}, report = streamReport(process.stderr), signal, ...options }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
   checkOptions(options)
-  checkDevice(options.device)
+  checkDevice(options.device ?? usualDevice(), options.precision)
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
   const prepared = await prepare(dir, {
     session: nobody,

@@ -1,17 +1,18 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { option, setting } from '../base/options.ts'
-import { augmentationText } from '../data/augment.ts'
+import { augmentationText, keptOn } from '../data/augment.ts'
 import { type Augmentation, chooseChannels, type Item, type Pictures, type Split, type Task } from '../data/index.ts'
 import { type PictureSource, pictureSource } from '../data/source.ts'
 import { checkSizes, chooseModel, loadPretrained, model as modelInfo, pretrainedState } from '../models/index.ts'
-import { library, manualSeed, nn } from '../torch/index.ts'
+import { manualSeed, nn } from '../torch/index.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
 import { type Objective, objective } from '../train/objective.ts'
 import type { Preprocessing } from '../train/saved.ts'
 import { areUneven, balance, scaleOf } from './answers.ts'
 import { senseAugmentation } from './changes.ts'
 import type { Context, Narrator } from './context.ts'
+import { usualDevice } from './device.ts'
 import { batchThatFits, looker } from './memory.ts'
 import { augmentationOf, type TrainOptions } from './options.ts'
 import { keptChannels, openAt, openIndex, shortSide } from './pictures.ts'
@@ -89,7 +90,7 @@ export async function prepare(
   const normalization = kept ?? info
   if (kept) session.choice('normalisation', `${plural(channels, 'channel')}`, kept.reason)
 
-  const device = options.device ?? (library().cudaDevices > 0 ? 'cuda' : 'cpu')
+  const device = options.device ?? usualDevice()
   const head = {
     ...(options.hidden ? { hidden: options.hidden } : {}),
     ...(options.dropout === undefined ? {} : { dropout: options.dropout }),
@@ -167,6 +168,8 @@ export async function prepare(
     const known = made.get(size)
     if (known) return known
     const pictures = await open(size)
+    const picture = (number: number) => pictures.picture(number)
+    const shown = device === 'cpu' ? picture : keptOn(device, picture)
     // A resumed run must not choose anew: other batches are other bits.
     const { batchSize, reason } = await session.once(`batch ${size}`, () =>
       batchThatFits(net, { wanted, size, channels, look }),
@@ -183,7 +186,7 @@ export async function prepare(
       source(split, { augmented = false } = {}) {
         const items = data.of(split)
         const source = pictureSource({
-          picture: number => pictures.picture(number),
+          picture: shown,
           samples: items,
           task,
           classes: classes.length,

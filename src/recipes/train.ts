@@ -18,7 +18,7 @@ import { library } from '../torch/index.ts'
 import { Stopped } from '../train/turn.ts'
 import { version } from './card.ts'
 import type { Context, Progress } from './context.ts'
-import { checkDevice } from './device.ts'
+import { checkDevice, usualDevice } from './device.ts'
 import { fiveSteps } from './five-steps.ts'
 import { foldName, trainFolds } from './folds.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
@@ -153,7 +153,7 @@ async function drive(
     writeReport,
   }: TrainHooks,
 ): Promise<RunResult> {
-  checkDevice(options.device)
+  checkDevice(options.device ?? usualDevice(), options.precision)
   const run = openRun(dir, mode)
   onRun?.(dir)
   let begun = true

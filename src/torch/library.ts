@@ -34,6 +34,8 @@ export async function onOneThread<T>(fn: () => Promise<T>): Promise<T> {
 }
 let alone = 0
 let usual = 1
+/** Bytes that are free on a device; undefined where libtorch does not tell: on the CPU, and before 2.9. */
+export const freeMemory = (device: string): number | undefined => native.freeMemory(device) ?? undefined
 /** Waits until the GPU has done what was asked of it; nothing on a CPU. */
 export const synchronize = (): void => native.synchronize()
 /** Only algorithms that give the same bits each time, where libtorch has them. */

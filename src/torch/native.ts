@@ -57,6 +57,7 @@ export interface Native {
   version(): string
   cpuCapability(): string
   cudaDevices(): number
+  freeMemory(device: string): number | null
   synchronize(): void
   keepMemory(): boolean
   adjustMemory(bytes: number): number

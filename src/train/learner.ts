@@ -88,6 +88,8 @@ export interface FitProgress {
   smooth: { mean: number; count: number }
   optimizerStep: number
   epochSeconds: number
+  /** Of float16: how the loss is scaled. */
+  scaler?: optim.ScalerState
 }
 
 /** What a fit has settled before its first step. */
@@ -144,6 +146,7 @@ export class Learner {
   evaluated: Evaluation | undefined
   #frozen: boolean[]
   #optimizer: optim.Optimizer | undefined
+  #scaler: optim.GradScaler | undefined
   #progress: FitProgress | undefined
 
   constructor(network: Trainable, options: LearnerOptions) {
@@ -258,6 +261,7 @@ export class Learner {
           epochSeconds: 0,
         }
     this.#progress = p
+    if (this.options.precision === 'float16') this.#scaler = new optim.GradScaler(p.scaler)
     const history: EpochInfo[] = []
     let stop = false
     const tell = async (fn: (c: Callback) => unknown) => {
@@ -309,6 +313,7 @@ export class Learner {
       this.average?.update()
       smooth.add(loss)
       p.smooth = smooth.state
+      if (this.#scaler) p.scaler = this.#scaler.state
       p.lossSum += loss
       p.lossCount++
       p.batch++
@@ -416,11 +421,14 @@ export class Learner {
       const { x, y } = this.train.batch(samples, epoch)
       const logits = autocast(this.options.precision, () => this.network.net(x), this.network)
       const loss = this.loss(logits.to('float32'), y)
-      const value = this.#plainLoss(loss, logits, y)
       optimizer.zeroGrad()
-      loss.backward()
+      if (this.options.precision === 'float16') this.#scaler ??= new optim.GradScaler()
+      const scaler = this.#scaler
+      ;(scaler?.scaled(loss) ?? loss).backward()
+      const value = this.#plainLoss(loss, logits, y) // a GPU has the way back to do while this waits for the loss
+      const finite = scaler ? scaler.unscale(gradients(optimizer)) : true
       if (this.options.gradClip !== undefined) clipGradients(optimizer, this.options.gradClip)
-      if (Number.isFinite(value)) optimizer.step()
+      if (finite && Number.isFinite(value)) optimizer.step()
       optimizer.zeroGrad()
       return value
     })
@@ -501,8 +509,11 @@ export function dropSnapshot({ state, random }: Snapshot): void {
   random.dispose()
 }
 
+const gradients = (optimizer: optim.Optimizer): Tensor[] =>
+  optimizer.groups.flatMap(g => g.params.flatMap(p => p.grad ?? []))
+
 function clipGradients(optimizer: optim.Optimizer, most: number): void {
-  const grads = optimizer.groups.flatMap(g => g.params.flatMap(p => p.grad ?? []))
+  const grads = gradients(optimizer)
   const norm = Math.sqrt(grads.reduce((sum, g) => sum + g.mul(g).sum().item(), 0))
   if (norm > most) noGrad(() => aten._foreach_mul_(grads, most / norm))
 }
