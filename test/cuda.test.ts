@@ -11,7 +11,16 @@ import { marked, runsFolder, type Trained } from './recipe.make.ts'
 const skip = library().cudaDevices === 0 && 'no GPU here'
 const work = runsFolder()
 after(() => work.remove())
-const by = { epochs: 6, headCycles: 1, device: 'cuda', model: 'resnet18', size: 64, cycleLen: 6, batchSize: 8, augment: 'none' }
+const by = {
+  epochs: 6,
+  headCycles: 1,
+  device: 'cuda',
+  model: 'resnet18',
+  size: 64,
+  cycleLen: 6,
+  batchSize: 8,
+  augment: 'none',
+}
 const runs = new Map<Precision, Trained>()
 
 before(async () => {

@@ -109,7 +109,7 @@ function returnType(returns: string): string | undefined {
 const byName = new Map<string, string[]>()
 for (const schema of native.schemas().sort()) {
   const op = parse(schema)
-  if (!op || (op.name.startsWith('_') && !/^_(foreach|fused)_/.test(op.name)) || op.name.startsWith('__')) continue
+  if (!op || (op.name.startsWith('_') && !/^_(foreach|fused|amp)_/.test(op.name)) || op.name.startsWith('__')) continue
   if (
     /Dimname|Storage|Stream|Dict|Future|Any|complex|\bt\b/.test(schema) ||
     op.args.some(a => a.type.includes('!') && a.kwarg)

@@ -3,6 +3,14 @@ import type { DType, Generator, MemoryFormat, Scalar, Tensor } from './tensor.ts
 
 /** ATen's operators: required arguments in order, the others in one options object by their schema names. */
 export interface Aten {
+  /** `_amp_foreach_non_finite_check_and_unscale(Tensor[] self, Tensor found_inf, Tensor inv_scale) -> (Tensor[] self_out, Tensor found_inf_out)` */
+  _amp_foreach_non_finite_check_and_unscale(self: readonly Tensor[], found_inf: Tensor, inv_scale: Tensor): [Tensor[], Tensor]
+  /** `_amp_foreach_non_finite_check_and_unscale_(Tensor(a!)[] self, Tensor(b!) found_inf, Tensor inv_scale) -> ()` */
+  _amp_foreach_non_finite_check_and_unscale_(self: readonly Tensor[], found_inf: Tensor, inv_scale: Tensor): void
+  /** `_amp_update_scale(Tensor self, Tensor growth_tracker, Tensor found_inf, float scale_growth_factor, float scale_backoff_factor, int growth_interval) -> (Tensor, Tensor growth_tracker_out)` */
+  _amp_update_scale(self: Tensor, growth_tracker: Tensor, found_inf: Tensor, scale_growth_factor: number, scale_backoff_factor: number, growth_interval: number): [Tensor, Tensor]
+  /** `_amp_update_scale_(Tensor(a!) self, Tensor(b!) growth_tracker, Tensor found_inf, float scale_growth_factor, float scale_backoff_factor, int growth_interval) -> Tensor(a!)` */
+  _amp_update_scale_(self: Tensor, growth_tracker: Tensor, found_inf: Tensor, scale_growth_factor: number, scale_backoff_factor: number, growth_interval: number): Tensor
   /** `_foreach_abs(Tensor[] self) -> Tensor[]` */
   _foreach_abs(self: readonly Tensor[]): Tensor[]
   /** `_foreach_abs_(Tensor(a!)[] self) -> ()` */

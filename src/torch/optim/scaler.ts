@@ -1,4 +1,4 @@
-import { call } from '../call.ts'
+import { aten } from '../aten.ts'
 import { full, zeros } from '../create.ts'
 import { noGrad } from '../grad.ts'
 import { scope } from '../scope.ts'
@@ -34,7 +34,7 @@ export class GradScaler {
       scope(() => {
         const { device } = grads[0]!
         const found = zeros([1], { device })
-        call('_amp_foreach_non_finite_check_and_unscale_', grads, found, full([1], 1 / scale, { device }))
+        aten._amp_foreach_non_finite_check_and_unscale_(grads, found, full([1], 1 / scale, { device }))
         return found.item() === 0
       }),
     )
