@@ -9,11 +9,14 @@ import { placed, source } from './view.ts'
 export const isSeenTogether = ({ data, channels = 3 }: Picture, of: number): boolean =>
   data instanceof Uint8Array && (channels === of || channels === 1)
 
+/** What counts as free where libtorch does not tell: little of any GPU, in bytes. */
+const assumedFree = 4 * 2 ** 30
+
 /** Pictures by number, whose 8-bit pixels go to a device once and stay there, while they fill no more than half of what
  *  was free on it; further ones go there for each batch. */
 export function keptOn(device: string, picture: (number: number) => Picture): (number: number) => Picture {
   const kept = new Map<number, Tensor>()
-  let room = (freeMemory(device) ?? Number.POSITIVE_INFINITY) / 2
+  let room = (freeMemory(device) ?? assumedFree) / 2
   return number => {
     const shown = picture(number)
     if (!(shown.data instanceof Uint8Array)) return shown
@@ -42,7 +45,9 @@ export function viewsOnDevice(
   for (const one of placings) {
     const averaged = 'blocks' in one && Math.max(...one.blocks) > 1
     const key = `${one.picture.channels ?? 3} ${averaged} ${one.change.pad}`
-    groups.set(key, [...(groups.get(key) ?? []), one])
+    const group = groups.get(key)
+    if (group) group.push(one)
+    else groups.set(key, [one])
   }
   for (const group of groups.values())
     scope(() => {
