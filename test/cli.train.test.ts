@@ -52,7 +52,7 @@ test('the events say each step: scan, rates, batches, epochs, choices with their
     events.filter(e => e.type === type) as Extract<RunEvent, { type: T }>[]
   assert.deepEqual(
     of('phase').map(e => e.phase),
-    ['scan', 'features', 'find', 'head', 'whole'],
+    ['scan', 'features', 'find', 'head', 'find', 'whole'],
   )
   assert.equal(of('scan').length, 1)
   assert.ok(of('lrFind')[0]!.losses.length > 5)

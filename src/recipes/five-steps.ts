@@ -25,8 +25,8 @@ export interface StageResult {
   /** Epochs and steps so far, over all sizes. */
   epochs: number
   step: number
-  /** The rate of the head, for the next size to begin with. */
-  headLr: number
+  /** The rate of the head, for the next size to begin with; none where it had no phase of its own. */
+  headLr?: number | undefined
 }
 
 /** The five easy steps over labelled pictures: finds the rate; trains the last layer; unfreezes; lowers the rates of

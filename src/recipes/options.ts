@@ -199,6 +199,11 @@ export function checkOptions(o: TrainOptions): void {
 export const augmentationOf = (given: string | AugmentationSettings): Augmentation =>
   typeof given === 'string' ? parseAugmentation(given) : augmentation(given)
 
+/** Whether the head is trained over the frozen body before the whole net: over pretrained weights; a body from random ones
+ *  says nothing worth a head of its own, unless the settings ask for that. */
+export const beginsFrozen = ({ pretrained = true, epochs, views, headCycles, headLr }: TrainOptions): boolean =>
+  pretrained || epochs === 0 || [views, headCycles, headLr].some(asked => asked !== undefined)
+
 /** Whether BatchNorm keeps its statistics where everything trains: as asked, else with few pictures or small batches,
  *  whose own statistics cost 5 to 7 points of accuracy; never over random weights, which have none yet. */
 export const keepsStatistics = (

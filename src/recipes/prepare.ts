@@ -14,9 +14,13 @@ import { senseAugmentation } from './changes.ts'
 import type { Context, Narrator } from './context.ts'
 import { usualDevice } from './device.ts'
 import { batchThatFits, looker } from './memory.ts'
-import { augmentationOf, type TrainOptions } from './options.ts'
+import { augmentationOf, beginsFrozen, type TrainOptions } from './options.ts'
 import { keptChannels, openAt, openIndex, shortSide } from './pictures.ts'
 import { choosePrecision } from './precision.ts'
+
+/** How the last layer over a body from random weights begins: with outputs near 0, so that nothing wrong is to be unlearned
+ *  first (torchvision's MobileNetV2). */
+const smallStd = 0.01
 
 /** What the steps work with: pictures, network, and how one becomes the other's input. */
 export interface Prepared {
@@ -94,6 +98,7 @@ export async function prepare(
   const head = {
     ...(options.hidden ? { hidden: options.hidden } : {}),
     ...(options.dropout === undefined ? {} : { dropout: options.dropout }),
+    ...(beginsFrozen(options) ? {} : { std: smallStd }),
   }
   manualSeed(seed) // libtorch's own start is another in every process, and a body without weights is drawn from it
   const build = () => info.build({ classes: 0, channels, size: sizes[0]! })

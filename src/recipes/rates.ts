@@ -6,9 +6,16 @@ import { findingEvent } from './events.ts'
 import type { HeadResult } from './head.ts'
 import { chanceOf, distanceFromImageNet, judgeLikeness } from './like.ts'
 import type { Prepared } from './prepare.ts'
+import type { WholeOptions } from './whole.ts'
 
 /** The rates between which a trained head is trained on. */
 const [lowest, highest] = [1e-4, 1e-3]
+
+/** Where the rate of a net from random weights is looked for, and in how many steps: six a decade, for each costs as much as in
+ *  training. `most`: on few pictures the loss falls fastest at rates at which a restart undoes the cycle before. */
+const adamRates = { start: 1e-5, end: 1, most: 3e-3 }
+const sgdRates = { start: 1e-4, end: 10, most: 0.5 }
+const wholeSteps = 30
 
 /** How much lower the rate of each earlier group is than the next one's, and why. */
 export interface Factor {
@@ -21,7 +28,7 @@ export interface Factor {
 export async function chooseFactor(
   { net, objective, source }: Prepared,
   { options, signal }: Pick<Context, 'options' | 'signal'>,
-  head: HeadResult,
+  head: HeadResult | undefined,
 ): Promise<Factor> {
   const {
     factor = typeof options.like === 'number' ? options.like : undefined,
@@ -31,31 +38,38 @@ export async function chooseFactor(
   if (factor !== undefined) return { factor, reason: 'as asked' }
   if (like === 'imagenet') return { factor: 3, reason: "pictures like ImageNet's, as said" }
   if (like === 'different') return { factor: 10, reason: "pictures unlike ImageNet's, as said" }
-  if (!pretrained) return { factor: 1, reason: 'none of them is pretrained' }
+  if (!pretrained || !head) return { factor: 1, reason: 'none of them is pretrained' }
   const train = source('train')
   const distance = await distanceFromImageNet(net, train, { signal })
   return judgeLikeness(distance, head, chanceOf(objective, source('valid').targets))
 }
 
 /** The rates of the whole net, earliest group first, and why. Over a pretrained body they follow from the head's: it is
- *  trained by now, so a tenth of what was found for it (a finder over a trained net sees no fall to go by). A body from
- *  random weights is searched like any net. */
+ *  trained by now, so a tenth of what was found for it (a finder over a trained net sees no fall to go by). A net from
+ *  random weights is searched as a whole. */
 export async function chooseRates(
   learn: Learner,
-  { session, options, signal }: Context,
-  { head, factor, reason }: { head: HeadResult } & Factor,
+  { session, options, progress, signal }: Context,
+  { head, trained, factor, reason }: Pick<WholeOptions, 'head' | 'trained'> & Factor,
 ): Promise<{ lrs: number[]; reason: string }> {
   if (typeof options.lr === 'object') return { lrs: learn.rates(options.lr), reason: 'as asked' }
   const lower = factor === 1 ? 'the same for every group' : `each earlier group ${factor} times lower`
   const found = async () => {
-    const finding = await lrFind(learn, { steps: 60, signal })
+    const { most, ...within } = learn.options.optimizer === 'sgd' ? sgdRates : adamRates
+    session.emit({ type: 'phase', phase: 'find' })
+    const onStep = (step: number) => progress('rates', step, wholeSteps)
+    const finding = await lrFind(learn, { ...within, steps: wholeSteps, signal, onStep })
+    progress('', wholeSteps, wholeSteps)
     session.emit(findingEvent('whole', finding))
-    return { lr: finding.suggestion, from: finding.chosen.reason }
+    const { lr, reason } = finding.chosen
+    return lr > most
+      ? { lr: most, from: `the most over random weights; found was ${rate(lr)}, ${reason}` }
+      : { lr, from: reason }
   }
   const { lr, from } =
     options.lr !== undefined
       ? { lr: options.lr, from: 'as asked' }
-      : options.pretrained === false
+      : !head || !trained
         ? await found()
         : { lr: Math.min(highest, Math.max(lowest, head.lr / 10)), from: headShare(head.lr) }
   return { lrs: learn.rates(lr, factor), reason: `${from}; ${lower}: ${reason}` }

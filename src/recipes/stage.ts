@@ -6,6 +6,7 @@ import { type Best, validated } from './best.ts'
 import type { Context } from './context.ts'
 import type { StageResult, Stopwatch } from './five-steps.ts'
 import { trainHead } from './head.ts'
+import { beginsFrozen } from './options.ts'
 import type { Prepared } from './prepare.ts'
 import { useSnapshots } from './snapshots.ts'
 import { trainWhole, type WholeState } from './whole.ts'
@@ -41,16 +42,20 @@ export async function trainStage(
   const offer = (found: Best, evaluated?: Evaluation) => {
     if (!best || found.score >= best.score) keepBest(found, evaluated)
   }
-  const head = await session.once(phase('head'), () =>
-    trainHead(prepared, context, {
-      phase: phase('head'),
-      before,
-      keepBest: found => offer({ ...found, ...place }),
-    }),
-  )
+  // A body from random weights is worth a head of its own at the second size, when it has been trained.
+  const head =
+    before || beginsFrozen(context.options)
+      ? await session.once(phase('head'), () =>
+          trainHead(prepared, context, {
+            phase: phase('head'),
+            before,
+            keepBest: found => offer({ ...found, ...place }),
+          }),
+        )
+      : undefined
   clock.lap('head')
-  const frozen: Best = { ...validated(head), ...place }
-  if (!headKnown) {
+  const frozen: Best | undefined = head && { ...validated(head), ...place }
+  if (head && !headKnown) {
     const where = stage === 0 ? '' : ` at ${size} px`
     session.emit({
       type: 'line',
@@ -60,19 +65,20 @@ export async function trainStage(
     session.checkpoint({ step: head.step, epoch: head.epoch, tensors: netTensors(prepared) })
   }
 
-  const inner = headKnown ? session.inner<WholeState>() : undefined
+  const inner = headKnown || !head ? session.inner<WholeState>() : undefined
   let whole: WholeState | undefined
   if (context.options.epochs !== 0) {
     whole = await trainWhole(prepared, context, {
       phase: phase('whole'),
       head,
+      trained: before !== undefined || context.options.pretrained !== false,
       best: frozen,
       until: (stage + 1) / prepared.sizes.length,
       keepBest: offer,
       from: inner && resumed ? { state: inner, tensors: resumed } : undefined,
     })
   }
-  let reached = whole?.best ?? frozen
+  let reached = (whole?.best ?? frozen)!
   if (whole?.snapshots)
     reached = await useSnapshots(prepared, context, {
       names: whole.snapshots,
@@ -84,9 +90,9 @@ export async function trainStage(
   return {
     size,
     best: reached,
-    epochs: whole?.learner.epoch ?? head.epoch,
-    step: whole?.learner.step ?? head.step,
-    headLr: head.lr,
+    epochs: (whole?.learner ?? head)!.epoch,
+    step: (whole?.learner ?? head)!.step,
+    headLr: head?.lr,
   }
 }
 

@@ -1,3 +1,4 @@
+import { AnnealError } from '../base/errors.ts'
 import { plural, rate } from '../base/format.ts'
 import { option, setting } from '../base/options.ts'
 import { fromArray, type Tensor } from '../torch/index.ts'
@@ -25,7 +26,8 @@ export interface WholeState {
   cycleLen: number
   epochsDone: number
   history: EpochLosses[]
-  best: Best
+  /** The best weights of this size so far; none before the first epoch of a net that begins from random ones. */
+  best?: Best | undefined
   /** Names of the weights kept at the ends of cycles. */
   snapshots?: string[]
   /** Seconds of the slowest epoch so far; an estimate before the first, where the time is limited. */
@@ -39,9 +41,12 @@ export interface WholeState {
 export interface WholeOptions {
   /** The phase's name in the run's events. */
   phase: string
-  head: HeadResult
-  /** How the frozen phase of this size validated. */
-  best: Best
+  /** How the frozen phase of this size ended, where it had one. */
+  head: HeadResult | undefined
+  /** Whether the body has been trained: on ImageNet, or at a size before. */
+  trained: boolean
+  /** How the frozen phase validated. */
+  best: Best | undefined
   /** The share of the minutes that are spent at the end of this size. */
   until: number
   /** Where an interrupted phase goes on. */
@@ -60,7 +65,7 @@ const checkpointSeconds = 30
 export async function trainWhole(
   prepared: Prepared,
   context: Context,
-  { phase, head, best, until, from, keepBest }: WholeOptions,
+  { phase, head, trained, best, until, from, keepBest }: WholeOptions,
 ): Promise<WholeState> {
   const { session, options, signal } = context
   const { net, classes, objective, source, batchSize, seed, precision } = prepared
@@ -70,7 +75,7 @@ export async function trainWhole(
   const train = mixup === undefined && cutmix === undefined ? views : mixedSource(views, mix)
   const valid = source('valid')
   const stepsPerEpoch = Math.max(1, Math.round(train.count / batchSize))
-  const averageSteps = Math.min(500, Math.max(20, stepsPerEpoch))
+  const averageSteps = head ? Math.min(500, Math.max(20, stepsPerEpoch)) : 0
   const labelSmoothing = options.labelSmoothing ?? (objective.task === 'single' ? 0.1 : 0)
   const learn = new Learner(net, {
     train,
@@ -90,10 +95,10 @@ export async function trainWhole(
   learn.unfreeze()
   const pretrained = options.pretrained ?? true
   learn.bnFreeze = keepsStatistics(options, { pictures: train.count, batchSize })
-  learn.dropout = options.dropout !== undefined || !head.logistic
+  learn.dropout = options.dropout !== undefined || !head?.logistic
   const chosen = from
     ? undefined
-    : await chooseRates(learn, context, { head, ...(await chooseFactor(prepared, context, head)) })
+    : await chooseRates(learn, context, { head, trained, ...(await chooseFactor(prepared, context, head)) })
   const timed = !from && options.minutes !== undefined
   const state: WholeState = from?.state ?? {
     lrs: chosen!.lrs,
@@ -103,10 +108,14 @@ export async function trainWhole(
     history: [],
     best,
     slowest: timed ? await secondsPerEpoch(learn, stepsPerEpoch, signal) : 0,
-    learner: { epoch: head.epoch, step: head.step },
+    learner: { epoch: head?.epoch ?? 0, step: head?.step ?? 0 },
   }
   if (chosen) {
-    session.choice('unfreeze', `${learn.groups.length} layer groups`, 'the head is trained; now everything is')
+    session.choice(
+      'unfreeze',
+      `${learn.groups.length} layer groups`,
+      head ? 'the head is trained; now everything is' : 'from random weights everything is trained from the start',
+    )
     session.choice(
       'BatchNorm',
       learn.bnFreeze ? 'statistics kept' : 'statistics follow the batch',
@@ -123,8 +132,10 @@ export async function trainWhole(
       session.choice('dropout', 'off', 'the head is at the optimum of its L2; dropout would only blur it')
     session.choice(
       'weights',
-      'averaged',
-      `validated and kept as their mean over the last ${plural(averageSteps, 'step')} or so`,
+      averageSteps ? 'averaged' : 'not averaged',
+      averageSteps
+        ? `validated and kept as their mean over the last ${plural(averageSteps, 'step')} or so`
+        : 'from random ones they change so fast that their mean is behind',
     )
   }
   learn.epoch = state.learner.epoch
@@ -143,7 +154,7 @@ export async function trainWhole(
       epoch: info.epoch,
       size: prepared.preprocessing.size,
     }
-    if (!isBetter(now, state.best)) return false
+    if (state.best && !isBetter(now, state.best)) return false
     state.best = now
     return true
   }
@@ -153,7 +164,8 @@ export async function trainWhole(
       state.epochsDone++
       state.slowest = Math.max(state.slowest, info.seconds)
       state.history.push({ trainLoss: info.trainLoss, validLoss: info.validLoss })
-      if (state.best.epoch === info.epoch) await learn.averaged(() => keepBest(state.best, learn.evaluated))
+      const found = state.best
+      if (found?.epoch === info.epoch) await learn.averaged(() => keepBest(found, learn.evaluated))
     },
     onBatchEnd() {
       if (performance.now() - saved < checkpointSeconds * 1000) return
@@ -215,10 +227,11 @@ export async function trainWhole(
     checkpoint(undefined)
     saved = performance.now()
   }
+  const kept = state.best!
   session.choice(
     'weights kept',
-    state.best.epoch === best.epoch ? 'of the frozen phase' : `of epoch ${state.best.epoch}`,
-    `they validate best: ${said(objective.metric, state.best.score)}, loss ${state.best.loss.toFixed(3)}`,
+    kept.epoch === best?.epoch ? 'of the frozen phase' : `of epoch ${kept.epoch}`,
+    `they validate best: ${said(objective.metric, kept.score)}, loss ${kept.loss.toFixed(3)}`,
   )
   return state
 }
@@ -226,7 +239,8 @@ export async function trainWhole(
 /** A cycle that betters the validation loss by a smaller share than this is the last. */
 const worthACycle = 0.01
 
-/** How many epochs the next cycle has; undefined where the budget is used. */
+/** How many epochs the next cycle has; undefined where the budget is used. An error where it is before the first epoch
+ *  and nothing is trained. */
 function planCycle(
   state: WholeState,
   { session, options }: Context,
@@ -249,6 +263,10 @@ function planCycle(
     const seconds = options.minutes * 60 * until - session.run.seconds
     const fitting = Math.floor((seconds - 5) / state.slowest)
     const budget = `${until < 1 ? "this size's share of " : ''}${setting('minutes', options.minutes)}`
+    if (fitting < 1 && !state.best)
+      throw new AnnealError(
+        `${budget} leaves no time for one epoch, which takes some ${Math.ceil(state.slowest)} s here; give more minutes.`,
+      )
     if (fitting < 1) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `${budget} leaves no time for another`)
       return undefined

@@ -29,6 +29,8 @@ export interface HeadOptions {
   hidden?: readonly number[]
   /** Dropout before the last layer; half of it before the others, as fastai does. */
   dropout?: number
+  /** Standard deviation of the last layer's weights at the start; Kaiming's unless given. */
+  std?: number
   generator?: Generator
 }
 
@@ -37,13 +39,15 @@ export interface HeadOptions {
 export function createHead(
   pooledFeatures: number,
   classes: number,
-  { hidden = [], dropout = 0.5, generator }: HeadOptions = {},
+  { hidden = [], dropout = 0.5, std, generator }: HeadOptions = {},
 ): nn.Module {
   const widths = [pooledFeatures, ...hidden]
   const layers = widths.flatMap((cin, i) => {
     const last = i === widths.length - 1
     const linear = nn.linear(cin, last ? classes : widths[i + 1]!)
-    nn.init.kaimingNormal_(linear.own.parameters.weight!, { generator })
+    const { weight } = linear.own.parameters
+    if (last && std !== undefined) nn.init.normal_(weight!, { std, generator })
+    else nn.init.kaimingNormal_(weight!, { generator })
     noGrad(() => linear.own.parameters.bias!.zero_())
     const block = [nn.batchNorm1d(cin), nn.dropout(last ? dropout : dropout / 2), linear]
     return last ? block : [...block, nn.layer(relu, 'ReLU')]
