@@ -1,9 +1,10 @@
 /** The five steps from the command to the saved model, over several seeds, and fastai's beside them:
  *  node --import tsx bench/five-steps.ts DATA [--model tf_efficientnet_lite0] [--weights FILE] [--random 10]
- *    [--seeds 1,2,3] [--python python3] [--rival-epochs 5] [--precision auto]
+ *    [--sizes 96,128,224] [--seeds 1,2,3] [--python python3] [--rival-epochs 5] [--precision auto]
  *
  *  DATA holds train, validation and test. Pictures are decoded anew for each seed (an empty cache); weights and addon are
- *  ready. `--weights` is for both sides; Anneal alone has its own without. `--random N`: N epochs from random weights.
+ *  ready. `--weights` is for both sides; Anneal alone has its own without. `--random N`: N epochs from random weights; with
+ *  `--sizes` once more through these, as many epochs in all.
  *  fastai (bench/rivals/fastai_steps.py, where `--python` has it) runs once, by its defaults, 2 epochs frozen and 5 not.
  *  Writes bench/results/five-steps-MODEL.json (five-steps-MODEL-PRECISION.json where one is given): accuracies, seconds of
  *  each phase, versions, machine; and accuracy over time as .svg beside it. */
@@ -24,6 +25,7 @@ const { values, positionals } = parseArgs({
     model: { type: 'string', default: 'tf_efficientnet_lite0' },
     weights: { type: 'string' },
     random: { type: 'string' },
+    sizes: { type: 'string' },
     precision: { type: 'string', default: 'auto' },
     python: { type: 'string' },
     'rival-epochs': { type: 'string', default: '5' },
@@ -31,7 +33,8 @@ const { values, positionals } = parseArgs({
 })
 const [data] = positionals
 if (!data) throw new Error('five-steps: give a folder with train, validation and test')
-const { model, weights, random, python, precision } = values
+const { model, weights, random, sizes, python, precision } = values
+if (sizes && !random) throw new Error('five-steps: --sizes is for --random')
 
 /** Validation accuracy, so many seconds after the command. */
 type Curve = { seconds: number; accuracy: number }[]
@@ -41,7 +44,7 @@ interface Ours extends Pick<RunResult, 'accuracy' | 'test' | 'epochs' | 'seconds
   curve: Curve
 }
 
-function train(seed: number): Ours {
+function train(seed: number, sizes?: string): Ours {
   const out = mkdtempSync(join(tmpdir(), 'anneal-bench-'))
   const cache = emptyCache()
   try {
@@ -50,7 +53,8 @@ function train(seed: number): Ours {
       'bin/anneal.mjs', 'train', data!,
       '--model', model,
       ...(weights ? ['--weights', weights] : []),
-      ...(random ? ['--no-pretrained', '--epochs', random] : []),
+      ...(random ? ['--no-pretrained', '--epochs', String(Number(random) / (sizes?.split(',').length ?? 1))] : []),
+      ...(sizes ? ['--sizes', sizes] : []),
       '--precision', precision,
       '--seed', String(seed),
       '--out', out,
@@ -81,14 +85,18 @@ function train(seed: number): Ours {
 }
 
 const percent = (v: number | undefined) => (v === undefined ? '–' : `${(100 * v).toFixed(1)} %`)
-const runs = values.seeds.split(',').map(seed => {
-  const run = train(Number(seed))
-  const { accuracy, test, wallSeconds } = run
-  process.stdout.write(
-    `seed ${seed}: valid ${percent(accuracy)}, test ${percent(test?.accuracy)}, ${wallSeconds.toFixed(1)} s\n`,
-  )
-  return run
-})
+const everySeed = (sizes?: string) =>
+  values.seeds.split(',').map(seed => {
+    const run = train(Number(seed), sizes)
+    const { accuracy, test, wallSeconds } = run
+    process.stdout.write(
+      `${sizes ? `through ${sizes} px, ` : ''}seed ${seed}: valid ${percent(accuracy)}, test ${percent(test?.accuracy)}, ${wallSeconds.toFixed(1)} s\n`,
+    )
+    return run
+  })
+
+const runs = everySeed()
+const grown = sizes ? everySeed(sizes) : undefined
 
 interface Theirs {
   acc: number
@@ -110,19 +118,25 @@ function fastai(): (Theirs & { wallSeconds: number }) | undefined {
 }
 const rival = fastai()
 
-const mean = (of: (run: Ours) => number) => runs.reduce((sum, run) => sum + of(run), 0) / runs.length
-const summary = {
-  test: mean(r => r.test?.accuracy ?? Number.NaN),
-  valid: mean(r => r.accuracy),
-  wallSeconds: mean(r => r.wallSeconds),
+function summarised(runs: readonly Ours[]) {
+  const mean = (of: (run: Ours) => number) => runs.reduce((sum, run) => sum + of(run), 0) / runs.length
+  const wallSeconds = mean(r => r.wallSeconds)
+  return {
+    test: mean(r => r.test?.accuracy ?? Number.NaN),
+    valid: mean(r => r.accuracy),
+    wallSeconds,
+    ...(rival ? { ratio: Number((rival.wallSeconds / wallSeconds).toFixed(2)) } : {}),
+  }
 }
-const times = rival && { ratio: Number((rival.wallSeconds / summary.wallSeconds).toFixed(2)) }
+const summary = summarised(runs)
+const bySizes = grown && { sizes, ...summarised(grown), runs: grown }
 const name = ['five-steps', model, ...(precision === 'auto' ? [] : [precision])].join('-')
-writeResult(name, { ...measuredOn(), model, precision, random, ...summary, ...times, runs, rival })
+writeResult(name, { ...measuredOn(), model, precision, random, ...summary, runs, bySizes, rival })
 
 const { Plot, draw } = await loadPlot()
 const lines = [
   ...runs.map(({ seed, curve }) => ({ label: `Anneal, seed ${seed}`, color: hues[0]!, curve })),
+  ...(grown ?? []).map(({ seed, curve }) => ({ label: `Anneal, sizes, seed ${seed}`, color: hues[2]!, curve })),
   ...(rival ? [{ label: 'fastai', color: hues[1]!, curve: rival.curve }] : []),
 ]
 const { file } = draw({
@@ -131,6 +145,7 @@ const { file } = draw({
   alt: `Validation accuracy over seconds since the command: ${lines.map(l => `${l.label} ${percent(l.curve.at(-1)!.accuracy)} after ${l.curve.at(-1)!.seconds.toFixed(0)} s`).join(', ')}.`,
   keys: [
     { label: runs.length === 1 ? 'Anneal' : `Anneal, ${runs.length} seeds`, color: hues[0]!, sign: 'line' as const },
+    ...(grown ? [{ label: `Anneal through ${sizes} px`, color: hues[2]!, sign: 'line' as const }] : []),
     ...(rival ? [{ label: 'fastai', color: hues[1]!, sign: 'line' as const }] : []),
   ],
   width: 720,
@@ -144,6 +159,7 @@ const { file } = draw({
   ]),
 })
 writeFileSync(`bench/results/${name}.svg`, file)
-process.stdout.write(
-  `mean: valid ${percent(summary.valid)}, test ${percent(summary.test)}, ${summary.wallSeconds.toFixed(1)} s${times ? `; fastai takes ${times.ratio} times as long` : ''}\n`,
-)
+for (const { valid, test, wallSeconds, ratio } of [summary, ...(bySizes ? [bySizes] : [])])
+  process.stdout.write(
+    `mean: valid ${percent(valid)}, test ${percent(test)}, ${wallSeconds.toFixed(1)} s${ratio ? `; fastai takes ${ratio} times as long` : ''}\n`,
+  )
