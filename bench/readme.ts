@@ -7,12 +7,16 @@ import { fileURLToPath } from 'node:url'
 interface Figures {
   median: number
 }
-interface FiveSteps {
-  model: string
+interface Runs {
   test: number
   valid: number
   wallSeconds: number
   runs: { wallSeconds: number; test: { accuracy: number } }[]
+}
+interface FiveSteps extends Runs {
+  model: string
+  /** Through these sizes, where they were tried too. */
+  bySizes?: Runs & { sizes: string }
   rival?: { test_acc: number; acc: number; wallSeconds: number }
 }
 interface Steps {
@@ -65,8 +69,9 @@ const span = (values: number[], show: (v: number) => string) =>
   `${show(Math.min(...values))} to ${show(Math.max(...values))}`
 
 function fiveSteps(): string {
-  const ours = (name: string, how: string): string[] => {
-    const { model, test, valid, wallSeconds, runs } = result<FiveSteps>(name)
+  const ours = (name: string, how: string, bySizes?: Runs): string[] => {
+    const { model } = result<FiveSteps>(name)
+    const { test, valid, wallSeconds, runs } = bySizes ?? result<FiveSteps>(name)
     const tests = span(
       runs.map(r => r.test.accuracy),
       thrice,
@@ -82,12 +87,15 @@ function fiveSteps(): string {
       `**${whole(wallSeconds)}** (${seconds})`,
     ]
   }
-  const theirs = (name: string): string[] => {
+  const theirs = (name: string, epochs = '2 frozen and 5 whole epochs'): string[] => {
     const { model, rival } = result<FiveSteps>(name)
-    const how = 'fastai 2.8.12: `lr_find`, 2 frozen and 5 whole epochs, one seed'
+    const how = `fastai 2.8.12: \`lr_find\`, ${epochs}, one seed`
     return [`\`${model}\`, ${how}`, thrice(rival!.test_acc), thrice(rival!.acc), whole(rival!.wallSeconds)]
   }
   const [lite, mobile] = ['five-steps-tf_efficientnet_lite0', 'five-steps-mobilenet_v2'] as const
+  const random = 'five-steps-resnet34'
+  const { bySizes } = result<FiveSteps>(random)
+  const untrained = ' from random weights, 3 epochs'
   return table(
     [
       'clothing photos: 800 training, 341 validation, 372 test pictures, 10 classes',
@@ -95,7 +103,16 @@ function fiveSteps(): string {
       'validation',
       'seconds, from the command to the saved model',
     ],
-    [ours(lite, ''), theirs(lite), ours(`${lite}-float32`, ' in float32'), ours(mobile, ''), theirs(mobile)],
+    [
+      ours(lite, ''),
+      theirs(lite),
+      ours(`${lite}-float32`, ' in float32'),
+      ours(mobile, ''),
+      theirs(mobile),
+      ours(random, untrained),
+      ours(random, `${untrained}, of ${bySizes!.sizes.replaceAll(',', ', ')} px`, bySizes),
+      theirs(random, '3 epochs from random weights'),
+    ],
   )
 }
 

@@ -46,13 +46,13 @@ const training = (command: Command) =>
     .option('--cutmix <alpha>', "patch pictures into each other: 1 is fastai's", number)
     .option(
       '--views <n>',
-      'augmented views of each picture in the frozen phase (default: 4; none over random weights)',
+      'augmented views of each picture in the frozen phase (default: 4; over random weights there is no such phase unless asked)',
       number,
     )
     .optionsGroup('Model:')
     .option('--model <name>', 'model by its torchvision or timm name, or auto', 'auto')
     .option('--weights <file>', 'pretrained weights of this model, .safetensors or .pth')
-    .option('--no-pretrained', 'begin from random weights')
+    .option('--no-pretrained', 'begin from random weights: the whole net at once, at a rate that is found for it')
     .option('--hidden <widths>', "hidden layers of the head: 512 is fastai's (default: none)", many)
     .option('--dropout <share>', 'dropout of the head (default: 0.5)', number)
     .option('--bn-freeze', 'keep the statistics of BatchNorm (default: below 20,000 pictures, or 32 a step)')

@@ -42,17 +42,15 @@ export async function trainStage(
   const offer = (found: Best, evaluated?: Evaluation) => {
     if (!best || found.score >= best.score) keepBest(found, evaluated)
   }
-  // A body from random weights is worth a head of its own at the second size, when it has been trained.
-  const head =
-    before || beginsFrozen(context.options)
-      ? await session.once(phase('head'), () =>
-          trainHead(prepared, context, {
-            phase: phase('head'),
-            before,
-            keepBest: found => offer({ ...found, ...place }),
-          }),
-        )
-      : undefined
+  const head = beginsFrozen(context.options)
+    ? await session.once(phase('head'), () =>
+        trainHead(prepared, context, {
+          phase: phase('head'),
+          before,
+          keepBest: found => offer({ ...found, ...place }),
+        }),
+      )
+    : undefined
   clock.lap('head')
   const frozen: Best | undefined = head && { ...validated(head), ...place }
   if (head && !headKnown) {
@@ -71,7 +69,7 @@ export async function trainStage(
     whole = await trainWhole(prepared, context, {
       phase: phase('whole'),
       head,
-      trained: before !== undefined || context.options.pretrained !== false,
+      before,
       best: frozen,
       until: (stage + 1) / prepared.sizes.length,
       keepBest: offer,
@@ -93,6 +91,7 @@ export async function trainStage(
     epochs: (whole?.learner ?? head)!.epoch,
     step: (whole?.learner ?? head)!.step,
     headLr: head?.lr,
+    lr: whole?.lrs.at(-1),
   }
 }
 
