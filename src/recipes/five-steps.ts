@@ -27,8 +27,6 @@ export interface StageResult {
   step: number
   /** The rate of the head, for the next size to begin with; none where it had no phase of its own. */
   headLr?: number | undefined
-  /** The rate of the whole net's last group, where it was trained. */
-  lr?: number | undefined
 }
 
 /** The five easy steps over labelled pictures: finds the rate; trains the last layer; unfreezes; lowers the rates of

@@ -45,16 +45,16 @@ export async function chooseFactor(
 }
 
 /** The rates of the whole net, earliest group first, and why. Over a pretrained body they follow from the head's: it is
- *  trained by now, so a tenth of what was found for it (a finder over a trained net sees no fall to go by). For a net
- *  from random weights it is searched at the first size. */
+ *  trained by now, so a tenth of what was found for it (a finder over a trained net sees no fall to go by). A net from
+ *  random weights is searched as a whole. */
 export async function chooseRates(
   learn: Learner,
   { session, options, progress, signal }: Context,
-  { head, before, factor, reason }: Pick<WholeOptions, 'head' | 'before'> & Factor,
+  { head, trained, factor, reason }: Pick<WholeOptions, 'head' | 'trained'> & Factor,
 ): Promise<{ lrs: number[]; reason: string }> {
   if (typeof options.lr === 'object') return { lrs: learn.rates(options.lr), reason: 'as asked' }
   const lower = factor === 1 ? 'the same for every group' : `each earlier group ${factor} times lower`
-  const search = async () => {
+  const found = async () => {
     const { most, ...within } = learn.options.optimizer === 'sgd' ? sgdRates : adamRates
     session.emit({ type: 'phase', phase: 'find' })
     const onStep = (step: number) => progress('rates', step, wholeSteps)
@@ -69,10 +69,8 @@ export async function chooseRates(
   const { lr, from } =
     options.lr !== undefined
       ? { lr: options.lr, from: 'as asked' }
-      : !head || options.pretrained === false
-        ? before?.lr !== undefined
-          ? { lr: before.lr, from: 'that of the size before' }
-          : await search()
+      : !head || !trained
+        ? await found()
         : { lr: Math.min(highest, Math.max(lowest, head.lr / 10)), from: headShare(head.lr) }
   return { lrs: learn.rates(lr, factor), reason: `${from}; ${lower}: ${reason}` }
 }

@@ -42,15 +42,17 @@ export async function trainStage(
   const offer = (found: Best, evaluated?: Evaluation) => {
     if (!best || found.score >= best.score) keepBest(found, evaluated)
   }
-  const head = beginsFrozen(context.options)
-    ? await session.once(phase('head'), () =>
-        trainHead(prepared, context, {
-          phase: phase('head'),
-          before,
-          keepBest: found => offer({ ...found, ...place }),
-        }),
-      )
-    : undefined
+  // A body from random weights is worth a head of its own at the second size, when it has been trained.
+  const head =
+    before || beginsFrozen(context.options)
+      ? await session.once(phase('head'), () =>
+          trainHead(prepared, context, {
+            phase: phase('head'),
+            before,
+            keepBest: found => offer({ ...found, ...place }),
+          }),
+        )
+      : undefined
   clock.lap('head')
   const frozen: Best | undefined = head && { ...validated(head), ...place }
   if (head && !headKnown) {
@@ -69,7 +71,7 @@ export async function trainStage(
     whole = await trainWhole(prepared, context, {
       phase: phase('whole'),
       head,
-      before,
+      trained: before !== undefined || context.options.pretrained !== false,
       best: frozen,
       until: (stage + 1) / prepared.sizes.length,
       keepBest: offer,
@@ -91,7 +93,6 @@ export async function trainStage(
     epochs: (whole?.learner ?? head)!.epoch,
     step: (whole?.learner ?? head)!.step,
     headLr: head?.lr,
-    lr: whole?.lrs.at(-1),
   }
 }
 

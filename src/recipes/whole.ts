@@ -13,7 +13,6 @@ import type { StoredTensor } from '../weights/index.ts'
 import { type Best, isBetter, validated } from './best.ts'
 import type { Context } from './context.ts'
 import { recorder } from './events.ts'
-import type { StageResult } from './five-steps.ts'
 import type { HeadResult } from './head.ts'
 import { keepsStatistics } from './options.ts'
 import type { Prepared } from './prepare.ts'
@@ -44,8 +43,8 @@ export interface WholeOptions {
   phase: string
   /** How the frozen phase of this size ended, where it had one. */
   head: HeadResult | undefined
-  /** The size before it. */
-  before?: StageResult | undefined
+  /** Whether the body has been trained: on ImageNet, or at a size before. */
+  trained: boolean
   /** How the frozen phase validated. */
   best: Best | undefined
   /** The share of the minutes that are spent at the end of this size. */
@@ -66,7 +65,7 @@ const checkpointSeconds = 30
 export async function trainWhole(
   prepared: Prepared,
   context: Context,
-  { phase, head, before, best, until, from, keepBest }: WholeOptions,
+  { phase, head, trained, best, until, from, keepBest }: WholeOptions,
 ): Promise<WholeState> {
   const { session, options, signal } = context
   const { net, classes, objective, source, batchSize, seed, precision } = prepared
@@ -99,7 +98,7 @@ export async function trainWhole(
   learn.dropout = options.dropout !== undefined || !head?.logistic
   const chosen = from
     ? undefined
-    : await chooseRates(learn, context, { head, before, ...(await chooseFactor(prepared, context, head)) })
+    : await chooseRates(learn, context, { head, trained, ...(await chooseFactor(prepared, context, head)) })
   const timed = !from && options.minutes !== undefined
   const state: WholeState = from?.state ?? {
     lrs: chosen!.lrs,
@@ -109,7 +108,7 @@ export async function trainWhole(
     history: [],
     best,
     slowest: timed ? await secondsPerEpoch(learn, stepsPerEpoch, signal) : 0,
-    learner: { epoch: head?.epoch ?? before?.epochs ?? 0, step: head?.step ?? before?.step ?? 0 },
+    learner: { epoch: head?.epoch ?? 0, step: head?.step ?? 0 },
   }
   if (chosen) {
     session.choice(
@@ -228,15 +227,7 @@ export async function trainWhole(
     checkpoint(undefined)
     saved = performance.now()
   }
-  if (!state.best) {
-    if (!before)
-      throw new AnnealError(
-        `${setting('minutes', options.minutes)} leaves no time for one epoch, which takes some ${Math.ceil(state.slowest)} s here; give more minutes.`,
-      )
-    state.best = { ...validated(await learn.validate()), epoch: learn.epoch, size: prepared.preprocessing.size }
-    keepBest(state.best, undefined)
-  }
-  const kept = state.best
+  const kept = state.best!
   session.choice(
     'weights kept',
     kept.epoch === best?.epoch ? 'of the frozen phase' : `of epoch ${kept.epoch}`,
@@ -248,7 +239,8 @@ export async function trainWhole(
 /** A cycle that betters the validation loss by a smaller share than this is the last. */
 const worthACycle = 0.01
 
-/** How many epochs the next cycle has; undefined where the budget is used. */
+/** How many epochs the next cycle has; undefined where the budget is used. An error where it is before the first epoch
+ *  and nothing is trained. */
 function planCycle(
   state: WholeState,
   { session, options }: Context,
@@ -271,6 +263,10 @@ function planCycle(
     const seconds = options.minutes * 60 * until - session.run.seconds
     const fitting = Math.floor((seconds - 5) / state.slowest)
     const budget = `${until < 1 ? "this size's share of " : ''}${setting('minutes', options.minutes)}`
+    if (fitting < 1 && !state.best)
+      throw new AnnealError(
+        `${budget} leaves no time for one epoch, which takes some ${Math.ceil(state.slowest)} s here; give more minutes.`,
+      )
     if (fitting < 1) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `${budget} leaves no time for another`)
       return undefined
