@@ -34,7 +34,8 @@ const { values, positionals } = parseArgs({
 const [data] = positionals
 if (!data) throw new Error('five-steps: give a folder with train, validation and test')
 const { model, weights, random, sizes, python, precision } = values
-if (sizes && !random) throw new Error('five-steps: --sizes is for --random')
+if (sizes && (!random || Number(random) % sizes.split(',').length !== 0))
+  throw new Error('five-steps: --sizes needs --random, epochs that can be shared out among them')
 
 /** Validation accuracy, so many seconds after the command. */
 type Curve = { seconds: number; accuracy: number }[]
