@@ -166,7 +166,7 @@ struct Kernels {
   // y = act(conv(x) scale + bias), w [outs][k][k][c]; scale and bias [outs] may be null. c times the stride fills whole words
   // of 32 bits.
   void (*convFew)(const ConvFew& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);
-  // Blocks of mobile nets in training (mobile.h); null with AMX. `wide` and `deep` are kept for the gradients: channels, filled up
+  // Blocks of mobile nets in training (mobile.h); null with AMX, as the convolutions above are. `wide` and `deep` are kept for the gradients: channels, filled up
   // to a multiple of 16, times pixels, in an order of their own. Of bfloat16, cin, cout and the pixels of each thread's pictures
   // have to be even, and at stride 2 the width.
   //

@@ -16,6 +16,7 @@
 
 #include "agree.h"
 #include "kernels.h"
+#include "calls.h"
 
 namespace anneal::kernels {
 namespace {
@@ -69,6 +70,15 @@ const Kernels<T>& use() {
   return *k;
 }
 
+// AMX has no convolutions of its own: by products of tiles they would be others. AVX-512's serve there, where they are asked for.
+template <class T>
+const Kernels<T>& convolutions() {
+  const auto& k = use<T>();
+  if constexpr (sizeof(T) == 2)
+    if (!k.conv3) return *forAvx512Bf16();
+  return k;
+}
+
 // What there is, the best of a type first
 std::vector<std::string> sets() {
   std::vector<std::string> out;
@@ -84,6 +94,38 @@ void useSet(const std::string& name) {
   TORCH_CHECK(wide || half, "there are no kernels \"", name, "\" here; there are ", c10::Join(", ", sets()));
   if (wide) inUse().wide = wide;
   if (half) inUse().half = half;
+}
+// The set in use for each type that has one, float32's first
+std::vector<std::string> setsInUse() {
+  std::vector<std::string> out;
+  if (inUse().wide) out.emplace_back(kSetNames[static_cast<size_t>(setOf(inUse().wide))]);
+  if (inUse().half) out.emplace_back(kSetNames[static_cast<size_t>(setOf(inUse().half))]);
+  return out;
+}
+
+void ran(Op op, bool half) { counted(op, half ? setOf(inUse().half) : setOf(inUse().wide)); }
+template <class T>
+void ran(Op op) {
+  ran(op, sizeof(T) == 2);
+}
+template <class T>
+void ranConvolution(Op op) {
+  counted(op, setOf(&convolutions<T>()));
+}
+// Calls of one operator, or of all (""), in one set or in all
+int64_t kernelCalls(const std::string& op, const std::string& set) {
+  const auto at = [](const auto& names, const std::string& name, const char* what) {
+    const auto found = std::find(std::begin(names), std::end(names), name);
+    TORCH_CHECK(name.empty() || found != std::end(names), "there is no ", what, " \"", name, "\"; there are ",
+                c10::Join(", ", std::vector<std::string>(std::begin(names), std::end(names))));
+    return found - std::begin(names);
+  };
+  const auto row = at(kOpNames, op, "operator"), column = at(kSetNames, set, "set of kernels");
+  int64_t sum = 0;
+  for (long i = 0; i < static_cast<long>(calls.size()); i++)
+    for (long j = 0; j < static_cast<long>(calls[i].size()); j++)
+      if ((op.empty() || i == row) && (set.empty() || j == column)) sum += calls[i][j].load(std::memory_order_relaxed);
+  return sum;
 }
 
 // --- weights as the kernels take them
@@ -425,6 +467,7 @@ struct Block : torch::autograd::Function<Block> {
     Shape s = unpack(ctx->saved_data["shape"].toIntVector());
     if (s.hasStem) s.stem.picture = data<float>(saved[0]);
     const Tensor g = grads[0].contiguous(kNhwc);
+    ran(s.hasStem ? Op::stem_block_backward : Op::inverted_residual_backward, s.half);
     auto out = s.half ? blockBackward<Half16>(s, saved, g) : blockBackward<float>(s, saved, g);
     out.resize(12);
     return out;
@@ -491,6 +534,7 @@ Tensor run(Tensor x, const Layer& first, const Layer& second, const Layer& third
   d.top = static_cast<int>(sidesOf(d.h, k, stride, same, &d.oh));
   d.left = static_cast<int>(sidesOf(d.w, k, stride, same, &d.ow));
   const Layer a = ready(first), b = ready(second), c = ready(third);
+  ran(isStem ? Op::stem_block : Op::inverted_residual, half);
   if (learns({&first, &second, &third}, x))
     return Block::apply(x, a[0], a[1], a[2], b[0], b[1], b[2], c[0], c[1], c[2],
                         std::vector<Tensor>{a[3], a[4], b[3], b[4], c[3], c[4]}, s);
@@ -538,6 +582,7 @@ struct Pointwise : torch::autograd::Function<Pointwise<T>> {
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &w = saved[1], &z = saved[2], &norm = saved[3];
     const Tensor g = grads[0].to(kType<T>).contiguous(kNhwc);
+    ran<T>(Op::pointwise_relu6_backward);
     const long m = static_cast<long>(x.size(0) * x.size(2) * x.size(3));
     const int cin = static_cast<int>(x.size(1)), cout = static_cast<int>(w.size(0));
     Sum sum(cout);
@@ -561,6 +606,7 @@ Tensor pointwiseRelu6(const Tensor& given, std::vector<Tensor> layer, bool half,
   const Statistics s{training, eps, momentum};
   const std::vector<Tensor> running{l[3], l[4]};
   const int cin = static_cast<int>(x.size(1)), cout = static_cast<int>(l[0].size(0));
+  ran(Op::pointwise_relu6, half);
   if (!learns({&layer}, x))
     return half ? Pointwise<Half16>::made(x, l, s, packed<Half16>(layer[0], l[0], cin, cout)).first
                 : Pointwise<float>::made(x, l, s, packed<float>(layer[0], l[0], cin, cout)).first;
@@ -604,9 +650,9 @@ struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
   static void pack(const Tensor& x, const Tensor& w, const Tensor& scale, bool back, T* into) {
     const int k = static_cast<int>(w.size(0)), c = static_cast<int>(w.size(3));
     if (isGrouped(x, w))
-      use<T>().groupedPack(data<float>(w), data<float>(scale), k, c, back, into);
+      convolutions<T>().groupedPack(data<float>(w), data<float>(scale), k, c, back, into);
     else
-      use<T>().conv3Pack(data<float>(w), data<float>(scale), c, k, back, into);
+      convolutions<T>().conv3Pack(data<float>(w), data<float>(scale), c, k, back, into);
   }
   static Tensor packed(const Tensor& x, const Tensor& w, const Tensor& scale, bool back) {
     const Tensor out = at::empty({sizeOf(x, w)}, kType<T>);
@@ -615,14 +661,15 @@ struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
   }
   static Tensor made(const Tensor& x, const Tensor& w, const Tensor& weights, const Tensor& bias, const Tensor& plus, Act act,
                      int64_t stride) {
+    ranConvolution<T>(Op::conv3x3);
     if (isGrouped(x, w)) {
       const auto s = groupsOf(x, w, stride);
       const Tensor y = image(s.n, s.c, s.oh, s.ow, kType<T>);
-      use<T>().grouped(s, data<T>(x), data<T>(weights), false, data<float>(bias), data<T>(plus), act, data<T>(y));
+      convolutions<T>().grouped(s, data<T>(x), data<T>(weights), false, data<float>(bias), data<T>(plus), act, data<T>(y));
       return y;
     }
     const Tensor y = image(x.size(0), w.size(0), x.size(2), x.size(3), kType<T>);
-    use<T>().conv3(shapeOf(x, w), data<T>(x), data<T>(weights), data<float>(bias), data<T>(plus), act, data<T>(y));
+    convolutions<T>().conv3(shapeOf(x, w), data<T>(x), data<T>(weights), data<float>(bias), data<T>(plus), act, data<T>(y));
     return y;
   }
   // Without gradients
@@ -651,8 +698,9 @@ struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
     return y;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const auto& kernels = use<T>();
+    const auto& kernels = convolutions<T>();
     onlyOnce();
+    ranConvolution<T>(Op::conv3x3_backward);
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &w = saved[1], &scale = saved[2], &y = saved[3];
     const auto act = static_cast<Act>(ctx->saved_data["act"].toInt());
@@ -758,10 +806,12 @@ struct Conv1x1 : torch::autograd::Function<Conv1x1> {
     const Tensor w = weight.to(x.scalar_type());
     ctx->save_for_backward({x, w});
     ctx->saved_data["input"] = x.requires_grad();
+    counted(Op::conv1x1, Set::none);
     return at::conv2d(x, w);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     onlyOnce();
+    counted(Op::conv1x1_backward, Set::none);
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &w = saved[1];
     const Tensor g = grads[0].to(x.scalar_type()).contiguous(kNhwc);
@@ -789,11 +839,12 @@ struct Few : torch::autograd::Function<Few<T>> {
   using Maybe = c10::optional<Tensor>;
   static Tensor made(const Tensor& x, const Tensor& w, const Maybe& scale, const Maybe& bias, Act act, int64_t stride,
                      int64_t padding) {
+    ranConvolution<T>(Op::conv_few);
     const auto size = [](const Tensor& t, int i) { return static_cast<int>(t.size(i)); };
     ConvFew s{size(x, 0), size(x, 2), size(x, 3), size(x, 1), size(w, 1), static_cast<int>(stride), static_cast<int>(padding)};
     s.oh = (s.h + 2 * s.pad - s.k) / s.stride + 1, s.ow = (s.w + 2 * s.pad - s.k) / s.stride + 1, s.outs = size(w, 0);
     const Tensor y = image(s.n, s.outs, s.oh, s.ow, kType<T>);
-    use<T>().convFew(s, data<T>(x), data<float>(w), data<float>(scale.value_or(Tensor())),
+    convolutions<T>().convFew(s, data<T>(x), data<float>(w), data<float>(scale.value_or(Tensor())),
                      data<float>(bias.value_or(Tensor())), act, data<T>(y));
     return y;
   }
@@ -806,6 +857,7 @@ struct Few : torch::autograd::Function<Few<T>> {
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     onlyOnce();
+    ranConvolution<T>(Op::conv_few_backward);
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &w = saved[1], &scale = saved[2], &y = saved[3];
     const auto numbers = ctx->saved_data["numbers"].toIntVector();
@@ -1006,6 +1058,7 @@ Tensor mobileBody(const Tensor& x, std::vector<Tensor> tensors, std::vector<int6
               " tensors, got ", tensors.size());
   const Layer all(tensors);
   TORCH_CHECK(!learns({&all}, x), "there are no gradients of blocks that predict");
+  ran(Op::mobile_body, half);
   if (half && amx() && inUse().half == amx() && x.size(0) >= 4) {  // tiles are for many rows
     Tensor y = x;
     auto at = tensors.begin();
@@ -1064,6 +1117,7 @@ bool adamStep(Tensors params, Tensors grads, Tensors mean, Tensors square, doubl
   if (weights.empty()) return false;
   const auto f = [](double x) { return static_cast<float>(x); };
   const AdamNumbers numbers{lr, f(beta1), f(beta2), f(eps), f(decay), decoupled, step};
+  ran<float>(Op::adam);
   use<float>().adam(weights.data(), static_cast<int>(weights.size()), numbers);
   return true;
 }
@@ -1071,6 +1125,7 @@ bool sgdStep(Tensors params, Tensors grads, Tensors velocity, double lr, double 
   const auto weights = changeable(params, grads, velocity, {});
   if (weights.empty()) return false;
   const auto f = [](double x) { return static_cast<float>(x); };
+  ran<float>(Op::sgd);
   use<float>().sgd(weights.data(), static_cast<int>(weights.size()), {f(lr), f(momentum), f(decay), nesterov});
   return true;
 }
@@ -1089,7 +1144,10 @@ void blend(Tensors kept, Tensors now, double share) {
     weights.push_back(*one);
     kept[i].unsafeGetTensorImpl()->bump_version();
   }
-  if (!weights.empty()) use<float>().blend(weights.data(), static_cast<int>(weights.size()), share);
+  if (!weights.empty()) {
+    ran<float>(Op::blend);
+    use<float>().blend(weights.data(), static_cast<int>(weights.size()), share);
+  }
   if (others.empty()) return;
   at::_foreach_mul_(others, share);
   at::_foreach_add_(others, othersNow, 1 - share);
@@ -1123,10 +1181,12 @@ bool drawsAlike() {
 Tensor dropoutNoise(const Tensor& x, double kept) {
   Tensor noise = at::empty_like(x);
   const bool own = x.device().is_cpu() && x.scalar_type() == at::kFloat && noise.is_contiguous() && inUse().wide;
-  if (own && drawsAlike())
+  if (own && drawsAlike()) {
+    ran<float>(Op::dropout_noise);
     draw(noise, kept, at::detail::getDefaultCPUGenerator());
-  else
+  } else {
     noise.bernoulli_(kept);
+  }
   return noise.div_(kept);
 }
 
@@ -1136,6 +1196,7 @@ template <class T>
 struct ConcatPool : torch::autograd::Function<ConcatPool<T>> {
   static int pixels(const Tensor& x) { return static_cast<int>(x.size(2) * x.size(3)); }
   static Tensor made(const Tensor& x) {
+    ran<T>(Op::concat_pool);
     const auto n = static_cast<int>(x.size(0)), c = static_cast<int>(x.size(1));
     const Tensor y = at::empty({n, 2 * c}, kType<T>);
     use<T>().concatPool(data<T>(x), n, pixels(x), c, data<T>(y));
@@ -1148,6 +1209,7 @@ struct ConcatPool : torch::autograd::Function<ConcatPool<T>> {
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     onlyOnce();
+    ran<T>(Op::concat_pool_backward);
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], gx = at::empty_like(x), g = grads[0].to(kType<T>).contiguous();
     use<T>().concatPoolGrad(data<T>(x), data<T>(saved[1]), data<T>(g), static_cast<int>(x.size(0)), pixels(x),
@@ -1173,6 +1235,7 @@ struct NormAct : torch::autograd::Function<NormAct<T>> {
   static std::pair<Tensor, Tensor> made(const Tensor& z, const Layer& layer, const Tensor& residual, Act act,
                                         const Statistics& s) {
     const auto& k = use<T>();
+    ran<T>(Op::norm_act);
     const int c = static_cast<int>(z.size(1));
     Sum sum(c);
     if (s.ofBatch) k.moments(data<T>(z), pixels(z), c, sum);
@@ -1196,6 +1259,7 @@ struct NormAct : torch::autograd::Function<NormAct<T>> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto& k = use<T>();
     onlyOnce();
+    ran<T>(Op::norm_act_backward);
     const auto saved = ctx->get_saved_variables();
     const Tensor &z = saved[0], &norm = saved[1], &y = saved[2];
     const Tensor g = grads[0].to(kType<T>).contiguous(kNhwc);
@@ -1250,6 +1314,8 @@ const Kernels<float>& floatKernels() { return use<float>(); }
 TORCH_LIBRARY(anneal, m) {
   m.def("kernel_sets() -> str[]", sets);
   m.def("use_kernel_set(str name) -> ()", useSet);
+  m.def("kernel_sets_in_use() -> str[]", setsInUse);
+  m.def("kernel_calls(str op=\"\", str set=\"\") -> int", kernelCalls);
   m.def(
       "inverted_residual(Tensor x, Tensor[] expand, Tensor[] depthwise, Tensor[] project, int stride, bool same, "
       "bool residual, bool half, bool training, float eps, float momentum) -> Tensor",

@@ -4,6 +4,7 @@
 #include <torch/library.h>
 
 #include "kernels.h"
+#include "calls.h"
 
 namespace anneal::kernels {
 namespace {
@@ -60,7 +61,9 @@ void viewBatch(const Tensor& out, const std::vector<Tensor>& pictures, const Ten
                 "a crop of ", size, " at ", v.top, ", ", v.left, " is not inside ", v.h, " x ", v.w);
   }
   threads = at::get_num_threads();
-  floatKernels().views(made.data(), static_cast<int>(count), static_cast<int>(size), static_cast<int>(channels),
+  const auto& kernels = floatKernels();
+  counted(Op::view_batch, setOf(&kernels));
+  kernels.views(made.data(), static_cast<int>(count), static_cast<int>(size), static_cast<int>(channels),
                        static_cast<const float*>(scale.data_ptr()), static_cast<const float*>(shift.data_ptr()),
                        static_cast<float*>(out.data_ptr()));
 }

@@ -4,7 +4,18 @@ export { call, TorchError } from './call.ts'
 export * from './create.ts'
 export * as F from './functional.ts'
 export { autocast, enableGrad, grad, noGrad } from './grad.ts'
-export { hasOwnKernels, type Kernels, kernelSets, kernelsInUse, ownCalls, useKernels, withKernels } from './kernels.ts'
+export {
+  hasOwnKernels,
+  type Kernels,
+  kernelCalls,
+  kernelSetInUse,
+  kernelSets,
+  kernelsInUse,
+  useKernelSet,
+  useKernels,
+  withKernelSet,
+  withKernels,
+} from './kernels.ts'
 export * from './library.ts'
 export type { TensorArray } from './native.ts'
 export * as nn from './nn/index.ts'

@@ -11,8 +11,35 @@ const halfSets: readonly string[] = ['amx', 'avx512_bf16']
  *  `avx2` for float32, `amx` or `avx512_bf16` for bfloat16. Empty where there are none. */
 export function kernelSets(dtype?: DType): readonly string[] {
   sets ??= call('anneal::kernel_sets') as string[]
-  return dtype ? sets.filter(set => dtype === (halfSets.includes(set) ? 'bfloat16' : 'float32')) : sets
+  return dtype ? sets.filter(set => dtype === typeOf(set)) : sets
 }
+const typeOf = (set: string): DType => (halfSets.includes(set) ? 'bfloat16' : 'float32')
+
+/** The set of own kernels that computes a type now; undefined where there is none. The best that this processor has unless
+ *  `useKernelSet` chose another. */
+export const kernelSetInUse = (dtype: DType): string | undefined =>
+  (call('anneal::kernel_sets_in_use') as string[]).find(set => typeOf(set) === dtype)
+
+/** Own kernels of this set compute its type from now on, in all threads; the set that did before. Throws with the sets that
+ *  there are where this is none of them. */
+export function useKernelSet(set: string): string {
+  const before = kernelSetInUse(typeOf(set)) ?? set
+  call('anneal::use_kernel_set', set)
+  return before
+}
+/** Runs `fn` while own kernels of this set compute its type. */
+export function withKernelSet<T>(set: string, fn: () => T): T {
+  const before = useKernelSet(set)
+  try {
+    return fn()
+  } finally {
+    useKernelSet(before)
+  }
+}
+
+/** How often kernels of our own ran so far, in all threads: of the operator `anneal::<op>` or of all, by one instruction set or
+ *  by all. Gradients are counted under `<op>.backward`. Throws with the names that there are. */
+export const kernelCalls = (op = '', set = ''): number => call('anneal::kernel_calls', op, set) as number
 
 let chosen: Kernels = process.env.ANNEAL_KERNELS === 'aten' ? 'aten' : 'own'
 /** Which kernels layers use from now on; what they used before. */
@@ -23,8 +50,6 @@ export function useKernels(kernels: Kernels): Kernels {
 }
 /** Which kernels layers use now. */
 export const kernelsInUse = (): Kernels => chosen
-/** How often layers have called a kernel of our own so far. */
-export const ownCalls = { count: 0 }
 /** Runs `fn` with these kernels. */
 export function withKernels<T>(kernels: Kernels, fn: () => T): T {
   const before = useKernels(kernels)
@@ -34,6 +59,9 @@ export function withKernels<T>(kernels: Kernels, fn: () => T): T {
     useKernels(before)
   }
 }
+
+/** Whether products of bfloat16 go through AMX's tiles now. */
+export const usesTiles = (): boolean => kernelSets('bfloat16').includes('amx') && kernelSetInUse('bfloat16') === 'amx'
 
 /** Whether own kernels of float32 run where they may. */
 export const hasOwnKernels = (): boolean => chosen === 'own' && kernelSets('float32').length > 0

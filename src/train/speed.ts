@@ -5,10 +5,10 @@ import {
   autocast,
   generator,
   type Kernels,
+  kernelCalls,
   kernelSets,
   library,
   noGrad,
-  ownCalls,
   randn,
   scope,
   withKernels,
@@ -56,7 +56,7 @@ export function measureWays(
   body.eval()
   for (const p of parameters) p.requiresGrad = true
   const least = ways.map(() => Number.POSITIVE_INFINITY)
-  const ownBefore = ownCalls.count
+  const ownBefore = kernelCalls()
   try {
     scope(() => {
       const x = randn([batch, channels, size, size], { generator: generator(1) }).contiguous('channels_last')
@@ -84,7 +84,7 @@ export function measureWays(
     })
     for (const [m, was] of training) m.training = was
   }
-  const hasOwn = ownCalls.count > ownBefore
+  const hasOwn = kernelCalls() > ownBefore
   return ways.flatMap((way, i) =>
     way.kernels === 'aten' || hasOwn ? [{ ...way, rate: (1000 * batch) / least[i]! }] : [],
   )

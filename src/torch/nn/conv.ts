@@ -3,7 +3,7 @@ import { call } from '../call.ts'
 import { empty } from '../create.ts'
 import { relu_, relu6_ } from '../functional.ts'
 import { isRecording } from '../grad.ts'
-import { kernelSets, ownCalls, ownKernels } from '../kernels.ts'
+import { ownKernels, usesTiles } from '../kernels.ts'
 import { scope } from '../scope.ts'
 import type { Layer, Tensor } from '../tensor.ts'
 import { fans, kaimingUniform_, uniform_ } from './init.ts'
@@ -93,7 +93,6 @@ function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
   const { scale, shift = conv.own.parameters.bias, act = 'none', residual } = pass
   const kernel = kernelOf(conv, x)
   if (kernel && !(kernel === 'few' && residual)) {
-    ownCalls.count++
     const half = ownKernels() === 'bfloat16'
     const { stride, padding } = geometry
     if (kernel === '3x3') return call('anneal::conv3x3', x, weight, scale, shift, residual, act, stride, half)
@@ -108,16 +107,17 @@ function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
 }
 
-/** The kernel for a layer: of 3 × 3 at stride 1 or in groups, or of few channels; undefined where libtorch's serves. With AMX, which
- *  these kernels do not use, libtorch's needs less time for more products. */
+/** The kernel for a layer: of 3 × 3 at stride 1 or in groups, or of few channels; undefined where libtorch's serves. So it does
+ *  in bfloat16 while the set `amx` is in use: our convolutions have no tiles, libtorch's have. Where ours are the faster ones all
+ *  the same, `avx512_bf16` is the set to use, which training finds by measuring both. */
 function kernelOf(conv: Module, x: Tensor): '3x3' | 'few' | undefined {
   const { stride, padding, dilation, groups } = geometries.get(conv)!
   const weight = conv.own.parameters.weight!
   const [cout = 0, cin = 0, k = 0] = weight.shape
   const dtype = ownKernels()
   if (!dtype || dilation !== 1 || x.device !== 'cpu' || weight.dtype !== 'float32') return undefined
-  if (!isChannelsLast(x) || (x.dtype !== 'float32' && x.dtype !== dtype) || kernelSets(dtype)[0] === 'amx')
-    return undefined
+  if (!isChannelsLast(x) || (x.dtype !== 'float32' && x.dtype !== dtype)) return undefined
+  if (dtype === 'bfloat16' && usesTiles()) return undefined
   const [n = 0, , h = 0, w = 0] = x.shape
   if (groups > 1) {
     const served = k === 3 && padding === 1 && stride <= 2 && cin * groups === cout && [4, 8, 16, 32].includes(cin)

@@ -1,6 +1,6 @@
 import { call } from '../call.ts'
 import { isRecording } from '../grad.ts'
-import { ownCalls, ownKernels } from '../kernels.ts'
+import { ownKernels } from '../kernels.ts'
 import type { Layer, Tensor } from '../tensor.ts'
 import { Module, whileUnchanged } from './module.ts'
 import { numbersOf } from './norm.ts'
@@ -88,7 +88,6 @@ export function mobileBody(layers: readonly Layer[]): Layer {
     const dtype = isRecording() || x.shape[1] !== 3 ? undefined : servedType(x)
     const body = dtype && asked()
     if (!body) return x.pipe(...layers)
-    ownCalls.count++
     return call('anneal::mobile_body', x, body.tensors, form, dtype === 'bfloat16', body.eps)
   }
 }
@@ -149,6 +148,5 @@ function fused(x: Tensor, layers: readonly Normed[]) {
     if (x.shape[0]! * x.shape[2]! * x.shape[3]! < 64) return undefined
     for (const [, bn] of layers) bn.own.buffers.num_batches_tracked!.add_(1)
   }
-  ownCalls.count++
   return { half: dtype === 'bfloat16', statistics: [training, eps, momentum] as const }
 }

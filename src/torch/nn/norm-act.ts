@@ -43,9 +43,11 @@ function serves(x: Tensor, weight: Tensor): boolean {
   return n * h * w >= 64 && isChannelsLast(x)
 }
 
-/** Whether x is [N, C, H, W] with the channels of a pixel beside each other. */
+/** Whether x is [N, C, H, W] with the channels of a pixel beside each other. How far apart the parts of a dimension of one are says
+ *  nothing. */
 export function isChannelsLast(x: Tensor): boolean {
-  const [, c = 0, h = 0, w = 0] = x.shape
-  const lies = x.strides
-  return lies.length === 4 && lies[1] === 1 && lies[3] === c && lies[2] === w * c && lies[0] === h * w * c
+  const { shape, strides } = x
+  const [, c = 0, h = 0, w = 0] = shape
+  const lies = (i: number, apart: number) => shape[i] === 1 || strides[i] === apart
+  return shape.length === 4 && lies(1, 1) && lies(3, c) && lies(2, w * c) && lies(0, h * w * c)
 }

@@ -1,0 +1,66 @@
+// How often each operator of ours ran a kernel of ours, by instruction set: tests ask it, and so does whoever wonders which
+// kernels run. The gradient of an operator is counted under its name with `.backward`.
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace anneal::kernels {
+
+enum class Op {
+  inverted_residual,
+  inverted_residual_backward,
+  stem_block,
+  stem_block_backward,
+  pointwise_relu6,
+  pointwise_relu6_backward,
+  mobile_body,
+  conv3x3,
+  conv3x3_backward,
+  conv1x1,
+  conv1x1_backward,
+  conv_few,
+  conv_few_backward,
+  concat_pool,
+  concat_pool_backward,
+  norm_act,
+  norm_act_backward,
+  adam,
+  sgd,
+  blend,
+  dropout_noise,
+  view_batch,
+  count
+};
+constexpr const char* kOpNames[] = {
+    "inverted_residual", "inverted_residual.backward",
+    "stem_block",        "stem_block.backward",
+    "pointwise_relu6",   "pointwise_relu6.backward",
+    "mobile_body",       "conv3x3",
+    "conv3x3.backward",  "conv1x1",
+    "conv1x1.backward",  "conv_few",
+    "conv_few.backward", "concat_pool",
+    "concat_pool.backward", "norm_act",
+    "norm_act.backward", "adam_",
+    "sgd_",              "blend",
+    "dropout_noise",     "view_batch",
+};
+static_assert(std::size(kOpNames) == static_cast<size_t>(Op::count), "every operator has a name");
+
+// `none` is libtorch's own product, which conv1x1 takes.
+enum class Set { avx512, avx2, amx, avx512_bf16, none, count };
+constexpr const char* kSetNames[] = {"avx512", "avx2", "amx", "avx512_bf16", "none"};
+static_assert(std::size(kSetNames) == static_cast<size_t>(Set::count), "every set has a name");
+
+inline std::array<std::array<std::atomic<int64_t>, static_cast<size_t>(Set::count)>, static_cast<size_t>(Op::count)> calls{};
+inline void counted(Op op, Set set) {
+  calls[static_cast<size_t>(op)][static_cast<size_t>(set)].fetch_add(1, std::memory_order_relaxed);
+}
+// The set whose kernels these are
+template <class K>
+Set setOf(const K* kernels) {
+  const void* k = kernels;
+  return k == forAvx512() ? Set::avx512 : k == forAvx2() ? Set::avx2 : k == forAvx512Bf16() ? Set::avx512_bf16 : Set::amx;
+}
+
+}  // namespace anneal::kernels
