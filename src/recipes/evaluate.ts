@@ -11,7 +11,7 @@ import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
 import { applyTemperature, type Confusion, classificationReport, classificationReportMulti } from '../train/metrics.ts'
 import type { Precision } from '../train/network.ts'
-import { labelScores } from '../train/objective.ts'
+import { labelScores, type Outputs } from '../train/objective.ts'
 import { together } from '../train/predict.ts'
 import {
   cardObjective,
