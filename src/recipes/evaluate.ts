@@ -121,14 +121,14 @@ export async function evaluateFolder(
     )
   const report =
     task === 'single'
-      ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes)
+      ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes, {
+          zeroDivision: Number.NaN,
+        })
       : task === 'multi'
-        ? classificationReportMulti(
-            evaluation.probabilities,
-            evaluation.targets,
-            classes,
-            thresholds ? { thresholds } : {},
-          )
+        ? classificationReportMulti(evaluation.probabilities, evaluation.targets, classes, {
+            zeroDivision: Number.NaN,
+            ...(thresholds ? { thresholds } : {}),
+          })
         : undefined
   return {
     model: run,

@@ -177,14 +177,16 @@ function numbers(names: readonly string[], loss: LossName, scale: TargetScale): 
   }
 }
 
-/** How several labels are told: mAP, and at thresholds the macro F1 and F2 and the share of right decisions. */
+/** How several labels are told: mAP, and at thresholds the macro F1 and F2 and the share of right decisions. A label that
+ *  no picture has stays out of mAP, and out of F1 and F2 where it is not given either. */
 export function labelScores(
   outputs: Outputs,
   targets: ArrayLike<number>,
   classes: number,
   thresholds: LabelThresholds = 0.5,
 ): Record<'mAP' | 'f1' | 'f2' | 'accuracy', number> {
-  const f = (beta: number) => fBeta(outputs, targets, classes, { beta, average: 'macro', thresholds })
+  const f = (beta: number) =>
+    fBeta(outputs, targets, classes, { beta, average: 'macro', thresholds, zeroDivision: Number.NaN })
   return {
     mAP: averagePrecision(outputs, targets, classes).mean,
     f1: f(1),
