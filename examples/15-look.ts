@@ -10,7 +10,7 @@ await learn.fit(2, { lr: 5e-3 })
 const { probabilities, logits, targets } = await learn.validate()
 const classes = learn.classes.length
 const mirrored = await mirrorTta(learn.network, learn.valid!, { objective: learn.options.objective })
-const accuracy = (p: Float32Array) => metrics.accuracy(metrics.argmaxRows(p, classes), targets)
+const accuracy = (p: ArrayLike<number>) => metrics.accuracy(metrics.argmaxRows(p, classes), targets)
 console.log(`accuracy ${accuracy(probabilities).toFixed(3)}, with mirror images ${accuracy(mirrored).toFixed(3)}`)
 const { temperature, before, after } = metrics.fitTemperature(logits, targets, classes)
 console.log(`temperature ${temperature.toFixed(2)}: loss ${before.toFixed(3)}, then ${after.toFixed(3)}`)

@@ -31,14 +31,8 @@ test('regression is scored as by scikit-learn (Pearson by SciPy)', () => {
 
 test('a target that never changes has no R² of rounding errors', () => {
   const steady = new Float64Array(1000).fill(0.1) // whose mean is not 0.1
-  assert.equal(r2(steady, steady).mean, 1)
-  assert.equal(
-    r2(
-      steady.map(v => v + 1e-3),
-      steady,
-    ).mean,
-    0,
-  )
+  for (const told of [steady, steady.map(v => v + 1e-3)])
+    assert.ok(Number.isNaN(r2(told, steady).mean), 'neither 1 nor 0: there is no R² of a constant')
 })
 
 test('an even number of errors has its median in the middle; an empty set has no score', () => {

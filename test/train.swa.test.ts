@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fromArray, liveTensors } from '../src/torch/index.ts'
 import { ensemble } from '../src/train/ensemble.ts'
-import { objective } from '../src/train/objective.ts'
+import { type Outputs, objective } from '../src/train/objective.ts'
 import { storedTensors } from '../src/train/saved.ts'
 import type { Source } from '../src/train/source.ts'
 import { recomputeBatchNorm, WeightMean } from '../src/train/swa.ts'
@@ -116,7 +116,7 @@ test('an ensemble is the mean of its members, from files, and leaves the net as 
     })
     const alive = liveTensors()
     const data = source(9)
-    const each: Float32Array[] = []
+    const each: Outputs[] = []
     const predict = async () => {
       each.push(await outputsOf(network, data, { objective: objective('single', ['a', 'b', 'c', 'd']) }))
       return each.at(-1)!

@@ -26,6 +26,26 @@ export function rate(lr: number): string {
 /** `0.8734` → `87.3 %`. */
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`
 
+/** A size of errors in a target's own unit, four digits of it whatever the unit: `0.4213`, `12.35`, `3.2e-9`, `1234568`. */
+export function amount(value: number): string {
+  const size = Math.abs(value)
+  if (size >= 1e4 && size < 1e15) return String(Math.round(value))
+  return String(Number(value.toPrecision(4)))
+}
+
+/** A number with the decimals given; with fewer than none, whole tens, hundreds, …; tiny and huge ones with an exponent.
+ *  What 64-bit floats don't hold is not made up. */
+export function withDecimals(value: number, decimals: number): string {
+  if (!Number.isFinite(value)) return String(value)
+  const before = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)))
+  const digits = before + 1 + decimals
+  if (digits < 1) return '0'
+  return String(Number(value.toPrecision(Math.min(digits, 17))))
+}
+
+/** Metrics that are amounts in the targets' units. */
+export const errorMetrics: ReadonlySet<string> = new Set(['mae', 'rmse', 'mse', 'medianAe'])
+
 /** A path as a shell takes it. */
 export const quoted = (path: string): string =>
   /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`

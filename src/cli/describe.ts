@@ -1,4 +1,4 @@
-import { duration, percent, plural, rate } from '../base/format.ts'
+import { amount, duration, errorMetrics, percent, plural, rate } from '../base/format.ts'
 import type { EpochEvent, LrFindEvent, PartResult, PhaseEvent, RunEvent, RunResult, ScanEvent } from '../runs/events.ts'
 import { flat, type Paint, plain, printable } from './style.ts'
 
@@ -92,10 +92,19 @@ function results({ accuracy, metrics = {} }: PartResult): string {
   const last = metrics.mAP === undefined ? [] : [`labels right ${percent(accuracy)}`]
   return [...first, ...others.map(([name, v]) => named(name, v)), ...last].join(', ')
 }
-const named = (name: string, v: number) =>
-  name === 'balancedAccuracy' ? `balanced ${percent(v)}` : `${name} ${Number.isFinite(v) ? v.toFixed(3) : v}`
+const named = (name: string, v: number) => {
+  if (!Number.isFinite(v)) return `${name} undefined`
+  if (name === 'balancedAccuracy') return `balanced ${percent(v)}`
+  return `${name} ${errorMetrics.has(name) ? amount(v) : v.toFixed(3)}`
+}
 
-const cell = (value: number) => (Number.isFinite(value) ? value.toFixed(6) : String(value).toLowerCase())
+/** Six decimals, as fastai prints them; of errors in a unit of their own seven digits, where six decimals hide them. */
+function cell(value: number, name = ''): string {
+  if (!Number.isFinite(value)) return name !== '' ? 'undefined' : String(value).toLowerCase()
+  const size = Math.abs(value)
+  const hidden = errorMetrics.has(name) && value !== 0 && (size < 1e-2 || size >= 1e7)
+  return hidden ? String(Number(value.toPrecision(7))) : value.toFixed(6)
+}
 const clock = (seconds: number) => {
   const s = Math.round(seconds)
   return `${String(Math.floor(s / 60)).padStart(2, '0')}:${String(s % 60).padStart(2, '0')}`
@@ -106,7 +115,7 @@ const epochCells = (event: EpochEvent): [name: string, value: string][] => [
   ['epoch', String(event.epoch)],
   ['train_loss', cell(event.trainLoss)],
   ['valid_loss', cell(event.validLoss)],
-  ...Object.entries(event.metrics).map(([name, value]): [string, string] => [flat(name), cell(value)]),
+  ...Object.entries(event.metrics).map(([name, value]): [string, string] => [flat(name), cell(value, name)]),
   ['time', clock(event.seconds)],
 ]
 

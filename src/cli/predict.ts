@@ -31,7 +31,7 @@ export async function predict(
     else if (values)
       process.stdout.write(
         `${flat(file)}  ${Object.entries(values)
-          .map(([name, v]) => `${flat(name)} ${+v.toPrecision(5)}`)
+          .map(([name, v]) => `${flat(name)} ${classifier.text(v, name)}`)
           .join(', ')}\n`,
       )
     else if (labels && most === 1)

@@ -57,7 +57,10 @@ export async function interpret(
     mostIncorrect: await Promise.all(mostIncorrect(judgement, { most }).map(r => judged(r.index))),
     topLosses: await Promise.all(order(losses).map(judged)),
     mostUncertain: await Promise.all(order(margins).map(judged)),
-    perClass: classReport(predicted, targets, n).classes.map((scores, c) => ({ name: classes[c]!, ...scores })),
+    perClass: classReport(predicted, targets, n, { zeroDivision: Number.NaN }).classes.map((scores, c) => ({
+      name: classes[c]!,
+      ...scores,
+    })),
   }
 }
 

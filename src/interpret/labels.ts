@@ -32,7 +32,7 @@ export async function interpretLabels(
   const n = classes.length
   const ap = averagePrecision(probabilities, targets, n).classes
   const tables = multilabelConfusion(probabilities, targets, n, { thresholds })
-  const report = classReportMulti(probabilities, targets, n, { thresholds })
+  const report = classReportMulti(probabilities, targets, n, { thresholds, zeroDivision: Number.NaN })
   const decided = decide(probabilities, n, thresholds)
   const named = (values: ArrayLike<number>, i: number) => classes.filter((_, c) => values[i * n + c] === 1)
   const shown = async (i: number, label?: number, loss = losses[i]!): Promise<LabelledPicture> => ({

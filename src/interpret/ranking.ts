@@ -3,6 +3,7 @@ import type { Task } from '../data/types.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { cellsOf } from '../train/metrics/counts.ts'
 import { argmaxRows, type Confusion, mostConfused } from '../train/metrics.ts'
+import type { Outputs } from '../train/objective.ts'
 
 /** What is ranked: the outputs of an evaluation, and how its task reads them. */
 export interface Judgement extends Pick<Evaluation, 'probabilities' | 'targets' | 'losses'> {
@@ -88,7 +89,7 @@ export function confusedLabels(
 }
 
 /** How far the most probable class leads the next. */
-export function margin(probabilities: Float32Array): number {
+export function margin(probabilities: Outputs): number {
   let [first, second] = [0, 0]
   for (const p of probabilities)
     if (p > first) [first, second] = [p, first]

@@ -2,7 +2,6 @@ import { AnnealError } from '../base/errors.ts'
 import { option, setting } from '../base/options.ts'
 import type { ImageData } from '../data/index.ts'
 import { classWeights, imbalanceAdvice, positiveWeights, sampleWeights } from '../train/balance.ts'
-import type { TargetScale } from '../train/objective.ts'
 import type { Narrator } from './context.ts'
 import type { TrainOptions } from './options.ts'
 import type { Prepared } from './prepare.ts'
@@ -49,14 +48,4 @@ export function balance(
   session.choice('sampling', 'balanced', 'as asked: pictures of rare classes are seen more often')
   const often = sampleWeights(data.of('train'), classWeights(counts))
   return { ...(weights ? { classWeights: weights } : {}), sampleWeights: often }
-}
-
-/** Mean and deviation of each target over the training pictures. */
-export function scaleOf(data: ImageData): TargetScale {
-  const rows = data.of('train').map(item => item.values!)
-  const of = (measure: (column: number[]) => number) => data.classes.map((_, t) => measure(rows.map(row => row[t]!)))
-  const average = (column: number[]) => column.reduce((sum, v) => sum + v, 0) / column.length
-  const mean = of(average)
-  const std = mean.map((m, t) => Math.sqrt(average(rows.map(row => (row[t]! - m) ** 2))) || 1)
-  return { mean, std }
 }

@@ -38,7 +38,7 @@ export async function doubtsOf(
     task === 'regression'
       ? undefined
       : (await outOfFold(all, targets, classes.length, { seed, task, l2s: [l2], signal })).outputs
-  const labelIssues = outputs ? await issuePictures(items, outputs, shown) : []
+  const labelIssues = outputs ? await issuePictures(items, Float32Array.from(outputs), shown) : []
   // Of two pictures that merely look alike few hashes agree, and of copies nearly all.
   const picture = (i: number) => preview(pictures.picture(items[i]!.picture))
   const found = await nearDuplicates(all, count, { threshold: 0.4, picture, signal })
@@ -55,7 +55,7 @@ export async function doubtsOf(
 }
 
 function joined(a: Targets, b: Targets): Targets {
-  const all = a instanceof Int32Array ? new Int32Array(a.length + b.length) : new Float32Array(a.length + b.length)
+  const all = new (a.constructor as new (length: number) => Targets)(a.length + b.length)
   all.set(a)
   all.set(b, a.length)
   return all

@@ -11,7 +11,7 @@ import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
 import { applyTemperature, type Confusion, classificationReport, classificationReportMulti } from '../train/metrics.ts'
 import type { Precision } from '../train/network.ts'
-import { labelScores } from '../train/objective.ts'
+import { labelScores, type Outputs } from '../train/objective.ts'
 import { together } from '../train/predict.ts'
 import {
   cardObjective,
@@ -121,14 +121,14 @@ export async function evaluateFolder(
     )
   const report =
     task === 'single'
-      ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes)
+      ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes, {
+          zeroDivision: Number.NaN,
+        })
       : task === 'multi'
-        ? classificationReportMulti(
-            evaluation.probabilities,
-            evaluation.targets,
-            classes,
-            thresholds ? { thresholds } : {},
-          )
+        ? classificationReportMulti(evaluation.probabilities, evaluation.targets, classes, {
+            zeroDivision: Number.NaN,
+            ...(thresholds ? { thresholds } : {}),
+          })
         : undefined
   return {
     model: run,

@@ -3,9 +3,9 @@ import type { Interpretation, PartResult, RunResult } from '../runs/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { Learner } from '../train/learner.ts'
 import { averagePrecision, bootstrap, r2, take } from '../train/metrics.ts'
-import { labelScores, said } from '../train/objective.ts'
+import { labelScores, type Outputs, said } from '../train/objective.ts'
 import { saveModel } from '../train/saved.ts'
-import type { Best } from './best.ts'
+import { type Best, isBetter } from './best.ts'
 import { decisions, modelCard } from './card.ts'
 import type { Context } from './context.ts'
 import { explain } from './explain.ts'
@@ -55,7 +55,7 @@ export async function finish(
   if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
   const tested = testSource.count > 0 ? await learn.validate(testSource, { signal }) : undefined
   const test = tested && scored({ ...tested, probabilities: atTemperature(prepared, tested, temperature) })
-  const score = (outputs: Float32Array, part: 'valid' | 'test'): Record<string, number> => {
+  const score = (outputs: Outputs, part: 'valid' | 'test'): Record<string, number> => {
     const { targets } = source(part)
     return thresholds
       ? labelScores(outputs, targets, classes.length, thresholds.thresholds)
@@ -95,7 +95,7 @@ export async function atTestSize(prepared: Prepared, { session, options, signal 
     await evaluator(prepared).validate(prepared.source('valid'), { signal }),
     await evaluator(larger).validate(larger.source('valid'), { signal }),
   ]
-  const better = now.score > then.score || (now.score === then.score && now.loss <= then.loss)
+  const better = !isBetter(then, now)
   const { metric } = prepared.objective
   session.choice(
     'test size',
@@ -136,8 +136,8 @@ function intervalOf(
     const [p, y] = [take(probabilities, rows, classes.length), take(targets, rows, classes.length)]
     return task === 'multi' ? averagePrecision(p, y, classes.length).mean : r2(p, y, classes.length).mean
   }
-  const { low, high } = bootstrap(metric, n, { seed, rounds: 200 })
-  return { [objective.metric]: [low, high] }
+  const { value, low, high } = bootstrap(metric, n, { seed, rounds: 200 })
+  return [value, low, high].every(Number.isFinite) ? { [objective.metric]: [low, high] } : undefined
 }
 
 function evaluator({ net, source, classes, objective, batchSize, seed, precision }: Prepared): Learner {

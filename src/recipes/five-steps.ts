@@ -4,7 +4,7 @@ import { type RunResult, writeSeen } from '../runs/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { saveModel } from '../train/saved.ts'
 import { readWeights } from '../weights/index.ts'
-import type { Best } from './best.ts'
+import { asGood, type Best } from './best.ts'
 import { modelCard } from './card.ts'
 import type { Context } from './context.ts'
 import { atTestSize, finish } from './finish.ts'
@@ -101,7 +101,7 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
 const cardMetrics = ({ metrics, loss, epoch }: Best) => ({ ...metrics, loss, epoch })
 
 /** The later of two where it is no worse, for it saw larger pictures. */
-const better = (a: Best | undefined, b: Best): Best => (a && a.score > b.score ? a : b)
+const better = (a: Best | undefined, b: Best): Best => (a && !asGood(b, a) ? a : b)
 
 interface KnownData {
   fingerprint: string

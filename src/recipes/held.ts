@@ -14,8 +14,8 @@ import {
   take,
   toLogits,
 } from '../train/metrics.ts'
-import type { Targets } from '../train/objective.ts'
-import { readWeights, writeSafetensors } from '../weights/index.ts'
+import type { Outputs, Targets } from '../train/objective.ts'
+import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
 import type { Narrator } from './context.ts'
 
 /** What is told of pictures that did not teach the weights, [N × classes], and the right answers. */
@@ -51,7 +51,7 @@ export function calibrate(
   { of = '', on = 'the validation pictures' }: Told = {},
 ): { temperature: number; calibration?: CalibrationPart } {
   if (task === 'regression') return { temperature: 1 }
-  const curve = (p: Float32Array) => {
+  const curve = (p: Outputs) => {
     const { bins, ece } = reliability(p, targets, classes.length, { task })
     return { bins, ece }
   }
@@ -75,7 +75,7 @@ export const atTemperature = (
   { task, classes }: Pick<Meaning, 'task' | 'classes'>,
   { logits, probabilities }: Pick<Held, 'logits' | 'probabilities'>,
   temperature: number,
-): Float32Array =>
+): Outputs =>
   task === 'regression' || temperature === 1
     ? probabilities
     : applyTemperature(logits, classes.length, temperature, { task })
@@ -87,7 +87,7 @@ export function chooseThresholds(
   { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>,
   { metric = 'f1', of = '', on = 'the validation pictures' }: Told & { metric?: ThresholdMetric | undefined } = {},
 ): Thresholds {
-  const found = bestThresholds(probabilities, targets, classes.length, { metric, average: 'macro' })
+  const found = bestThresholds(Float32Array.from(probabilities), targets, classes.length, { metric, average: 'macro' })
   const { half, value, valueEach } = found
   // Few pictures make any threshold look good: one for all must beat 0.5 by more than chance.
   const threshold = beatsHalf(found.threshold, metric, { probabilities, targets, classes: classes.length, seed })
@@ -112,7 +112,7 @@ function beatsHalf(
     targets,
     classes,
     seed,
-  }: { probabilities: Float32Array; targets: ArrayLike<number>; classes: number; seed: number },
+  }: { probabilities: Outputs; targets: ArrayLike<number>; classes: number; seed: number },
 ): boolean {
   if (probabilities.length > 200_000) return true
   const gain = (rows: ArrayLike<number>) => {
@@ -133,7 +133,7 @@ export function decideTogether(
   meaning: Meaning,
   { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>,
   how: Told & { metric?: ThresholdMetric | undefined },
-): { probabilities: Float32Array; temperature: number; thresholds?: Thresholds } {
+): { probabilities: Outputs; temperature: number; thresholds?: Thresholds } {
   const { task } = meaning
   if (task === 'regression') return { probabilities, temperature: 1 }
   const held = { logits: Float32Array.from(toLogits(probabilities, { task })), probabilities, targets }
@@ -152,8 +152,10 @@ const heldPath = (dir: string) => join(dir, 'valid.safetensors')
 
 /** Keeps what the best weights of a fold say of its validation pictures, in the fold's folder. */
 export function keepHeld(dir: string, { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>): void {
-  const stored = (values: Float32Array | Int32Array) => ({
-    dtype: values instanceof Float32Array ? ('float32' as const) : ('int32' as const),
+  const dtypeOf = (values: Targets) =>
+    values instanceof Int32Array ? 'int32' : values instanceof Float32Array ? 'float32' : 'float64'
+  const stored = (values: Targets): StoredTensor => ({
+    dtype: dtypeOf(values),
     shape: [values.length],
     data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
   })
@@ -165,9 +167,14 @@ export function keepHeld(dir: string, { probabilities, targets }: Pick<Held, 'pr
 export function readHeld(dirs: readonly string[]): Pick<Held, 'probabilities' | 'targets'> {
   const parts = dirs.map(dir => readWeights(heldPath(dir)))
   const bytes = (name: string) => Buffer.concat(parts.map(part => part.get(name)!.data))
-  const values = <T>(name: string, make: new (buffer: ArrayBuffer) => T) =>
-    new make(Uint8Array.from(bytes(name)).buffer)
-  const targets: Targets =
-    parts[0]!.get('targets')!.dtype === 'int32' ? values('targets', Int32Array) : values('targets', Float32Array)
-  return { probabilities: values('probabilities', Float32Array), targets }
+  const values = (name: string): Targets => {
+    const { buffer } = Uint8Array.from(bytes(name))
+    const { dtype } = parts[0]!.get(name)!
+    return dtype === 'int32'
+      ? new Int32Array(buffer)
+      : dtype === 'float64'
+        ? new Float64Array(buffer)
+        : new Float32Array(buffer)
+  }
+  return { probabilities: values('probabilities') as Outputs, targets: values('targets') }
 }

@@ -10,8 +10,9 @@ export interface Likeness {
   /** How far their statistics inside the body are from those that its BatchNorm layers have of ImageNet: the mean over
    *  layers and channels of the divergence of two normal distributions; undefined for a body without BatchNorm. */
   distance: number | undefined
-  /** How well the frozen features separate them: 0 as chance does, 1 without a mistake. */
-  separation: number
+  /** How well the frozen features separate them: 0 as chance does, 1 without a mistake; undefined where the validation
+   *  pictures can't tell. */
+  separation: number | undefined
   factor: 3 | 10
   reason: string
 }
@@ -24,18 +25,23 @@ const [far, farWhereMixed] = [0.28, 0.22]
 /** How much lower the rate of each earlier layer group is to be: 3 times for pictures like ImageNet's, 10 times for
  *  others (fast.ai's course notes), from what the pretrained body makes of the training pictures. */
 export function judgeLikeness(distance: number | undefined, head: Validated, chance: number): Likeness {
-  const separation = Math.max(0, (head.score - chance) / (1 - chance))
-  const limit = separation >= 0.7 ? far : farWhereMixed
+  const measured = Math.max(0, (head.score - chance) / (1 - chance))
+  const separation = Number.isFinite(head.score) && Number.isFinite(measured) ? measured : undefined
+  const limit = separation === undefined || separation >= 0.7 ? far : farWhereMixed
   const factor = distance !== undefined && distance > limit ? 10 : 3
   const seen =
     distance === undefined
       ? 'the body has no BatchNorm to measure by'
       : `their statistics inside the body are ${distance.toFixed(2)} from ImageNet's (${limit} is far)`
+  const separated =
+    separation === undefined
+      ? 'how well frozen features separate them these validation pictures can not tell'
+      : `frozen features separate them to ${separation.toFixed(2)} (0 is chance, 1 perfect)`
   return {
     distance,
     separation,
     factor,
-    reason: `${seen}; frozen features separate them to ${separation.toFixed(2)} (0 is chance, 1 perfect): ${factor === 3 ? "like ImageNet's" : "unlike ImageNet's"}`,
+    reason: `${seen}; ${separated}: ${factor === 3 ? "like ImageNet's" : "unlike ImageNet's"}`,
   }
 }
 

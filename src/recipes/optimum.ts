@@ -8,7 +8,7 @@ import { type LinearModel, logisticPath, sigmoidPath } from '../train/logistic.t
 import type { Network } from '../train/network.ts'
 import { type Objective, said, type Targets } from '../train/objective.ts'
 import { ridgePath } from '../train/ridge.ts'
-import { isBetter, type Validated, validated } from './best.ts'
+import { asGood, isBetter, type Validated, validated } from './best.ts'
 import type { Features } from './features.ts'
 import type { Session } from './session.ts'
 
@@ -85,7 +85,7 @@ export async function headOptimum(
 /** Whether less L2 only makes it worse: the loss rose by more than 1 %, and the score is no better than with more of it. */
 function overfits(tried: readonly Validated[]): boolean {
   const [before, last] = tried.slice(-2)
-  return last !== undefined && last.loss > 1.01 * before!.loss && tried.some(t => t !== last && t.score >= last.score)
+  return last !== undefined && last.loss > 1.01 * before!.loss && tried.some(t => t !== last && asGood(t, last))
 }
 
 /** Whether a head is as good as the best one within one standard error: of its accuracy; for several labels and for
@@ -108,8 +108,7 @@ function rowsSeen(
   { sampleWeights, seed }: Pick<Learner['options'], 'sampleWeights' | 'seed'>,
 ): { x: Float32Array; y: Targets } {
   const [width, per] = [train.length / (views + 1) / count, targets.length / count]
-  const y =
-    targets instanceof Int32Array ? new Int32Array((views + 1) * count) : new Float32Array((views + 1) * count * per)
+  const y = new (targets.constructor as new (length: number) => Targets)((views + 1) * count * per)
   if (!sampleWeights) {
     for (let v = 0; v <= views; v++) y.set(targets, v * targets.length)
     return { x: train, y }
@@ -135,11 +134,15 @@ async function optima(
   if (y instanceof Int32Array) {
     await logisticPath({ x, y, weights }, names.length, l2s, { tolerance, enough, signal })
   } else if (task === 'multi') {
-    await sigmoidPath({ x, y, weights }, names.length, l2s, { tolerance: tolerance / 10, enough, signal })
+    await sigmoidPath({ x, y: y as Float32Array, weights }, names.length, l2s, {
+      tolerance: tolerance / 10,
+      enough,
+      signal,
+    })
   } else {
     const { mean, std } = scale!
     const width = names.length
-    const scaled = y.map((value, i) => (value - mean[i % width]!) / std[i % width]!)
+    const scaled = Float32Array.from(y, (value, i) => (value - mean[i % width]!) / std[i % width]!)
     for (const model of await ridgePath({ x, y: scaled }, width, l2s, { signal })) if (await enough(model)) break
   }
 }

@@ -9,7 +9,7 @@ import { manualSeed, nn } from '../torch/index.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
 import { type Objective, objective } from '../train/objective.ts'
 import type { Preprocessing } from '../train/saved.ts'
-import { areUneven, balance, scaleOf } from './answers.ts'
+import { areUneven, balance } from './answers.ts'
 import { senseAugmentation } from './changes.ts'
 import type { Context, Narrator } from './context.ts'
 import { usualDevice } from './device.ts'
@@ -17,6 +17,7 @@ import { batchThatFits, looker } from './memory.ts'
 import { augmentationOf, beginsFrozen, type TrainOptions } from './options.ts'
 import { keptChannels, openAt, openIndex, shortSide } from './pictures.ts'
 import { choosePrecision } from './precision.ts'
+import { scaleOfTargets, targetWarnings } from './targets.ts'
 
 /** How the last layer over a body from random weights begins: with outputs near 0, so that nothing wrong is to be unlearned
  *  first (torchvision's MobileNetV2). */
@@ -56,6 +57,7 @@ export async function prepare(
   const { seed = 42, pretrained = true } = options
   // The folder first, which costs nothing yet; then the weights: a model that can't be had should not cost a scan.
   const index = await openIndex(dir, { ...options, seed })
+  if (index.task === 'regression') scaleOfTargets(index.classes, trainingItems(index))
   const given = options.model ?? 'auto'
   const modelName = await session.once('model', () =>
     chooseModel(given, { report, pretrained: pretrained && options.weights === undefined }),
@@ -153,7 +155,11 @@ export async function prepare(
   const names = net.groups.map(g => g.name).join(' | ')
   session.choice('layer groups', names, 'from the picture to the head; each has its own rate')
 
-  const scale = task === 'regression' ? { scale: scaleOf(data) } : {}
+  const scale = task === 'regression' ? { scale: scaleOfTargets(classes, data.of('train')) } : {}
+  if (task === 'regression') {
+    const parts = { train: data.of('train'), valid: data.of('valid'), test: data.of('test') }
+    for (const message of targetWarnings(classes, parts)) session.emit({ type: 'warning', message })
+  }
   const uneven = areUneven(data.counts.map(c => c.train))
   const fixed = {
     task,
@@ -211,6 +217,9 @@ export async function prepare(
   }
   return at(sizes[0]!)
 }
+
+const trainingItems = ({ items }: { items: readonly Pick<Item, 'split' | 'values'>[] }) =>
+  items.filter(item => item.split === 'train')
 
 const autoReason = (name: string, { pretrained = true, weights }: TrainOptions) =>
   name !== 'resnet34'

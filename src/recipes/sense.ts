@@ -9,6 +9,7 @@ import { dealFolds } from '../train/folds.ts'
 import type { Network, Precision } from '../train/network.ts'
 import { viewProbe } from '../train/probe.ts'
 import type { Preprocessing } from '../train/saved.ts'
+import { standardised } from '../train/standard.ts'
 import { turn } from '../train/turn.ts'
 import { fromVerdicts, type SenseRow, seesEnough, senseReason, senseRow } from './sense/verdict.ts'
 import { type Trial, trialChange, trials } from './sense/views.ts'
@@ -144,7 +145,10 @@ function sample({
 function answersOf(chosen: readonly Pick<Item, 'labels' | 'values'>[], task: Task) {
   if (task === 'regression')
     return {
-      table: Float32Array.from(chosen.flatMap(item => item.values ?? [])),
+      table: standardised(
+        chosen.flatMap(item => item.values ?? []),
+        chosen[0]?.values?.length ?? 1,
+      ).values,
       of: new Int32Array(chosen.length).fill(-1),
       names: [] as string[],
     }

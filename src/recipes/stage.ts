@@ -2,7 +2,7 @@ import type { Tensor } from '../torch/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { said } from '../train/objective.ts'
 import type { StoredTensor } from '../weights/index.ts'
-import { type Best, validated } from './best.ts'
+import { asGood, type Best, validated } from './best.ts'
 import type { Context } from './context.ts'
 import type { StageResult, Stopwatch } from './five-steps.ts'
 import { trainHead } from './head.ts'
@@ -40,7 +40,7 @@ export async function trainStage(
   const place = { epoch: before?.epochs ?? 0, size }
   // Of several sizes the best weights stay, the later ones where they are as good.
   const offer = (found: Best, evaluated?: Evaluation) => {
-    if (!best || found.score >= best.score) keepBest(found, evaluated)
+    if (!best || asGood(found, best)) keepBest(found, evaluated)
   }
   // A body from random weights is worth a head of its own at the second size, when it has been trained.
   const head =
@@ -59,7 +59,7 @@ export async function trainStage(
     const where = stage === 0 ? '' : ` at ${size} px`
     session.emit({
       type: 'line',
-      text: `frozen${where}: ${objective.metric === 'accuracy' ? 'accuracy ' : ''}${said(objective.metric, head.score)}, loss ${head.loss.toFixed(4)}`,
+      text: `frozen${where}: ${objective.metric === 'accuracy' ? 'accuracy ' : ''}${said(objective.metric, frozen!.score)}, loss ${head.loss.toFixed(4)}`,
     })
     session.know('at', stage)
     session.checkpoint({ step: head.step, epoch: head.epoch, tensors: netTensors(prepared) })

@@ -1,9 +1,14 @@
+import { amount, errorMetrics } from '../base/format.ts'
 import type { PartResult, TtaPart, TtaResult } from '../runs/index.ts'
+import type { Outputs } from '../train/objective.ts'
 import { type TtaOptions, tta } from '../train/tta.ts'
 import type { Context } from './context.ts'
 import type { Prepared } from './prepare.ts'
 
 type Part = 'valid' | 'test'
+
+const figure = (name: string, v = Number.NaN) =>
+  !Number.isFinite(v) ? 'undefined' : errorMetrics.has(name) ? amount(v) : v.toFixed(4)
 
 /** How the net does with test-time augmentation beside the plain result, where that is asked for: at the temperature and
  *  thresholds that prediction has. `score` gives the metrics of a part's outputs. */
@@ -16,7 +21,7 @@ export async function compareViews(
     plain,
   }: {
     temperature: number
-    score(outputs: Float32Array, part: Part): Record<string, number>
+    score(outputs: Outputs, part: Part): Record<string, number>
     plain: { valid: PartResult; test?: PartResult }
   },
 ): Promise<TtaResult | undefined> {
@@ -27,7 +32,7 @@ export async function compareViews(
   const compare = async (part: Part, { metrics = {} }: PartResult): Promise<TtaPart> => {
     const augmented = score(await outputsOf(prepared, context, { part, views, join, temperature }), part)
     const list = Object.entries(augmented).map(
-      ([name, v]) => `${name} ${v.toFixed(4)} (plain ${metrics[name]?.toFixed(4)})`,
+      ([name, v]) => `${name} ${figure(name, v)} (plain ${figure(name, metrics[name])})`,
     )
     session.emit({ type: 'line', text: `test-time augmentation, ${part}: ${list.join(', ')}` })
     return { plain: metrics, augmented }
@@ -41,7 +46,7 @@ function outputsOf(
   { net, objective, source, batchSize, precision }: Prepared,
   { signal }: Context,
   { part, views, join, temperature }: { part: Part; views: number; join: TtaResult['join']; temperature: number },
-): Promise<Float32Array> {
+): Promise<Outputs> {
   const activate: typeof objective.activate = x => objective.activate(temperature === 1 ? x : x.div(temperature))
   const how: TtaOptions = {
     objective: { names: objective.names, activate },

@@ -99,7 +99,7 @@ function classTable({ scores, counts }: Facts): Html {
   return html`${table(
     [{ title: 'Class' }, ...columns.map(title => ({ title, n: true }))],
     scores
-      .toSorted((a, b) => (a.f1 || 0) - (b.f1 || 0))
+      .toSorted((a, b) => (a.f1 ?? 2) - (b.f1 ?? 2))
       .map(s => ({
         cells: [
           name(s.name),

@@ -1,5 +1,6 @@
 import type { Place, Task } from '../data/index.ts'
 import type { Precision } from './network.ts'
+import { targetText } from './objective.ts'
 import { type Prediction, type PredictOptions, predictFiles } from './predict.ts'
 import { loadModel, type Preprocessing, precisionOf } from './saved.ts'
 
@@ -14,6 +15,8 @@ export interface Classifier {
   readonly precision: Precision
   /** The label of one picture file, with the probability of every class. */
   predict(file: string): Promise<Prediction>
+  /** A value of the target of that name as text, with all decimals that the target has. */
+  text(value: number, target: string): string
   predictAll(files: Iterable<string | Place>, options?: PredictOptions): AsyncGenerator<Prediction>
 }
 
@@ -30,6 +33,7 @@ export function loadClassifier(path: string, options: { device?: string; precisi
     classes,
     preprocessing,
     precision,
+    text: (value, target) => targetText(value, classes.indexOf(target), card.scale),
     predictAll: all,
     async predict(file) {
       for await (const prediction of all([file])) return prediction

@@ -2,6 +2,7 @@ import { AnnealError } from '../base/errors.ts'
 import { keep, noGrad, scope, type Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor } from '../weights/index.ts'
 import type { Trainable } from './network.ts'
+import type { Outputs } from './objective.ts'
 
 /** Weights of one member: a weight file's path, or the tensors by name. */
 export type Member = string | ReadonlyMap<string, Tensor | StoredTensor>
@@ -12,9 +13,9 @@ export type Member = string | ReadonlyMap<string, Tensor | StoredTensor>
 export async function ensemble(
   network: Trainable,
   members: readonly Member[],
-  predict: (member: number) => Promise<Float32Array>,
+  predict: (member: number) => Promise<Outputs>,
   { shares = members.map(() => 1) }: { shares?: readonly number[] } = {},
-): Promise<Float32Array> {
+): Promise<Outputs> {
   const total = shares.reduce((a, b) => a + b, 0)
   if (members.length === 0 || shares.length !== members.length || shares.some(s => !(s >= 0)) || !(total > 0))
     throw new AnnealError(
@@ -23,6 +24,7 @@ export async function ensemble(
   const { net } = network
   const own = noGrad(() => scope(() => keep(new Map(Array.from(net.stateDict(), ([k, t]) => [k, t.detach().clone()])))))
   let sum: Float64Array | undefined
+  let numbers = false
   try {
     for (const [i, member] of members.entries()) {
       try {
@@ -33,6 +35,7 @@ export async function ensemble(
       }
       const outputs = await predict(i)
       sum ??= new Float64Array(outputs.length)
+      numbers = outputs instanceof Float64Array
       if (outputs.length !== sum.length)
         throw new AnnealError(`ensemble: member ${i + 1} gave ${outputs.length} outputs, the first ${sum.length}`)
       for (const [k, v] of outputs.entries()) sum[k]! += (v * shares[i]!) / total
@@ -41,5 +44,5 @@ export async function ensemble(
     net.loadStateDict(own)
     for (const t of own.values()) t.dispose()
   }
-  return Float32Array.from(sum!)
+  return numbers ? sum! : Float32Array.from(sum!)
 }

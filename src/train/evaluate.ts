@@ -1,20 +1,21 @@
 import { autocast, type nn, noGrad, scope } from '../torch/index.ts'
 import type { Precision } from './network.ts'
-import type { Objective, Targets } from './objective.ts'
+import type { Objective, Outputs, Targets } from './objective.ts'
 import { inOrder, type Source } from './source.ts'
 import { turn } from './turn.ts'
 
 /** What a net makes of labelled samples. */
 export interface Evaluation {
   loss: number
-  /** The metric that weights are chosen by: accuracy, mAP or R²; the more the better. */
+  /** The metric that weights are chosen by: accuracy, mAP or R²; the more the better. NaN where these samples have none:
+   *  R² of numbers that are all the same, mAP without a positive of any label. */
   score: number
   /** Over the whole set. */
   metrics: Record<string, number>
   /** Share of right answers; of right decisions, for several labels; NaN for numbers. */
   accuracy: number
   /** [N × classes]: rows that sum to 1; a sigmoid each for several labels; for numbers what the net tells. */
-  probabilities: Float32Array
+  probabilities: Outputs
   /** What the net gave before softmax or sigmoid, [N × classes]. */
   logits: Float32Array
   /** Loss of each sample, without smoothing or weights. */
@@ -40,10 +41,13 @@ export async function evaluate(
   { objective, batchSize, precision = 'float32', device = 'cpu', signal, onBatch }: EvaluateOptions,
 ): Promise<Evaluation> {
   const classes = objective.names.length
-  const probabilities = new Float32Array(source.count * classes)
+  const { task } = objective
+  const table = (): Outputs =>
+    task === 'regression' ? new Float64Array(source.count * classes) : new Float32Array(source.count * classes)
+  const probabilities = table()
   const logits = new Float32Array(source.count * classes)
   const losses = new Float32Array(source.count)
-  const targets = objective.task === 'single' ? new Int32Array(source.count) : new Float32Array(source.count * classes)
+  const targets: Targets = task === 'single' ? new Int32Array(source.count) : table()
   net.eval()
   let done = 0
   for (const samples of inOrder(source.count, batchSize)) {
@@ -52,10 +56,10 @@ export async function evaluate(
         const { x, y } = source.batch(samples, 0)
         const out = autocast(precision, () => net(x), { device }).to('float32')
         logits.set(out.data() as Float32Array, done * classes)
-        probabilities.set(objective.activate(out).data() as Float32Array, done * classes)
+        probabilities.set(objective.activate(out).data() as Outputs, done * classes)
         losses.set(objective.plainLoss(out, y, { reduction: 'none' }).data() as Float32Array, done)
-        if (objective.task === 'single') targets.set(Int32Array.from(y.data() as BigInt64Array, Number), done)
-        else targets.set(y.data() as Float32Array, done * classes)
+        if (task === 'single') targets.set(Int32Array.from(y.data() as BigInt64Array, Number), done)
+        else targets.set(y.data() as Outputs, done * classes)
       }),
     )
     done += samples.length
@@ -64,7 +68,6 @@ export async function evaluate(
   }
   const loss = losses.reduce((a, b) => a + b, 0) / source.count
   const metrics = objective.score(probabilities, targets)
-  const { [objective.metric]: told = Number.NaN, accuracy = Number.NaN } = metrics
-  const score = Number.isNaN(told) ? -loss : told // no positive of any label to rank
+  const { [objective.metric]: score = Number.NaN, accuracy = Number.NaN } = metrics
   return { loss, score, metrics, accuracy, probabilities, logits, losses, targets }
 }

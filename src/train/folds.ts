@@ -3,12 +3,14 @@ import { purpose, rng, shuffle } from '../base/random.ts'
 import type { Task } from '../data/types.ts'
 import { aten, fromArray, noGrad, scope } from '../torch/index.ts'
 import { type LinearModel, logisticPath, rowsOf, sigmoidPath } from './logistic.ts'
+import type { Outputs, Targets } from './objective.ts'
 import { ridgePath } from './ridge.ts'
+import { standardised } from './standard.ts'
 
 /** Predictions of every sample by models that did not learn from it. */
 export interface OutOfFold {
-  /** [N × C]: probabilities (softmax for `single`, a sigmoid each for `multi`), or the values of `regression`. */
-  outputs: Float32Array
+  /** [N × C]: probabilities (softmax for `single`, a sigmoid each for `multi`), or the values of `regression` in float64. */
+  outputs: Outputs
   /** The strength of L2 whose mean loss over all samples is lowest, and that loss. */
   l2: number
   loss: number
@@ -32,7 +34,7 @@ export interface FoldOptions {
  *  0/1 [N × classes] for `multi`, values [N × classes] for `regression`. */
 export async function outOfFold(
   features: Float32Array,
-  labels: Int32Array | Float32Array,
+  labels: Targets,
   classes: number,
   {
     folds = 5,
@@ -47,12 +49,15 @@ export async function outOfFold(
   const n = rowsOf('outOfFold', labels, task === 'single' ? 1 : classes)
   const width = features.length / n
   const fold = dealFolds(labels, n, { folds, seed, task, groups })
-  const outputs = l2s.map(() => new Float32Array(n * classes))
+  const scale = task === 'regression' ? standardised(labels, classes) : undefined
+  const answers = scale?.values ?? labels
+  const outputs: Outputs[] = l2s.map(() => (scale ? new Float64Array(n * classes) : new Float32Array(n * classes)))
   for (let k = 0; k < folds; k++) {
     const [rest, own] = [numbers(fold, f => f !== k), numbers(fold, f => f === k)]
     const x = takeRows(features, width, rest)
-    for (const [i, model] of (await solve(task, x, labels, rest, classes, l2s, signal)).entries()) {
-      const rows = predict(task, takeRows(features, width, own), model)
+    for (const [i, model] of (await solve(task, x, answers, rest, classes, l2s, signal)).entries()) {
+      const told = predict(task, takeRows(features, width, own), model)
+      const rows = scale?.back(told) ?? told
       for (const [row, sample] of own.entries())
         outputs[i]!.set(rows.subarray(row * classes, (row + 1) * classes), sample * classes)
     }
@@ -66,7 +71,7 @@ export async function outOfFold(
 /** Deals samples out evenly, those with the same labels one to a fold in turn: a function of the seed. Returns the fold
  *  of each, from 0. */
 export function dealFolds(
-  labels: Int32Array | Float32Array,
+  labels: Targets,
   n: number,
   { folds, seed, task, groups }: Required<Pick<FoldOptions, 'folds' | 'seed' | 'task'>> & Pick<FoldOptions, 'groups'>,
 ): Int32Array {
@@ -112,7 +117,7 @@ const tolerance = 1e-5
 function solve(
   task: Task,
   x: Float32Array,
-  labels: Int32Array | Float32Array,
+  labels: Targets,
   rows: readonly number[],
   classes: number,
   l2s: readonly number[],
@@ -141,7 +146,7 @@ function predict(task: Task, x: Float32Array, { weight, bias }: LinearModel): Fl
   )
 }
 
-function meanLoss(task: Task, outputs: Float32Array, labels: Int32Array | Float32Array, classes: number): number {
+function meanLoss(task: Task, outputs: Outputs, labels: Targets, classes: number): number {
   const log = (p: number) => -Math.log(Math.max(p, 1e-7))
   let sum = 0
   if (task === 'single') for (const [i, label] of labels.entries()) sum += log(outputs[i * classes + label]!)

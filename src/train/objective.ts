@@ -1,7 +1,8 @@
 import { AnnealError } from '../base/errors.ts'
-import { percent } from '../base/format.ts'
+import { amount, errorMetrics, percent, withDecimals } from '../base/format.ts'
 import { setting } from '../base/options.ts'
 import type { Task } from '../data/index.ts'
+import type { TargetTable } from '../data/source.ts'
 import { aten, F, fromArray, type Tensor } from '../torch/index.ts'
 import { focalLoss, sigmoidFocalLoss } from './balance.ts'
 import {
@@ -35,25 +36,37 @@ export interface Objective {
   readonly names: readonly string[]
   /** Mean and deviation of the targets, for numbers. */
   readonly scale?: TargetScale
-  /** Outputs x: [N, C] against y: int64 [N], or float32 [N, C]; `none` gives one loss a sample, [N]. */
+  /** Outputs x: [N, C] against y: int64 [N], or [N, C] (numbers in float64, in their own units); `none` gives one loss a sample, [N]. */
   loss(x: Tensor, y: Tensor, options?: LossOptions): Tensor
   /** The loss that is reported, for training and validation alike: without smoothing, weights or focus. */
   plainLoss(x: Tensor, y: Tensor, options?: Pick<LossOptions, 'reduction'>): Tensor
-  /** What is told of x: probabilities (softmax, or a sigmoid each), or numbers in the targets' own units. [N, C] */
+  /** What is told of x: probabilities (softmax, or a sigmoid each), or numbers in the targets' own units, float64. [N, C] */
   activate(x: Tensor): Tensor
   /** The metric that weights are chosen by; the more the better. */
   readonly metric: string
   /** Metrics over a whole set; outputs as activated, [N × C]. */
-  score(outputs: Float32Array, targets: Targets): Record<string, number>
+  score(outputs: Outputs, targets: Targets): Record<string, number>
 }
 
-/** Right answers: class numbers [N], or rows of 0 and 1 or of numbers [N × C]. */
-export type Targets = Int32Array | Float32Array
+/** Right answers: class numbers [N], or rows [N × C]: of 0 and 1 in float32, of numbers in float64. */
+export type Targets = TargetTable
+/** Activated outputs [N × C]: probabilities in float32, numbers in float64. */
+export type Outputs = Float32Array | Float64Array
 
 /** Mean and deviation of each target over the training pictures, [T]: nets learn numbers near 0. */
 export interface TargetScale {
   mean: readonly number[]
   std: readonly number[]
+  /** How many decimals the numbers have that were learnt, [T]; −3 where all are whole thousands. */
+  decimals?: readonly number[]
+}
+
+/** What a net tells of a target, with all decimals that the target has, and at least four digits of its deviation. */
+export function targetText(value: number, target: number, scale: TargetScale | undefined): string {
+  const std = scale?.std[target]
+  if (std === undefined || !(std > 0)) return String(Number(value.toPrecision(5)))
+  const few = 3 - Math.floor(Math.log10(std))
+  return withDecimals(value, Math.max(few, scale!.decimals?.[target] ?? few))
 }
 
 /** How a net is to learn. */
@@ -134,10 +147,12 @@ function manyLabels(names: readonly string[], loss: LossName): Objective {
   }
 }
 
-function numbers(names: readonly string[], loss: LossName, { mean, std }: TargetScale): Objective {
+function numbers(names: readonly string[], loss: LossName, scale: TargetScale): Objective {
+  const { mean, std } = scale
+  // In float64 until mean and deviation are taken away: what is left is near 0, where float32 is fine.
   const row = (values: readonly number[], like: Tensor) =>
-    fromArray(Float32Array.from(values), [1, values.length]).to('float32', { device: like.device })
-  const standard = (y: Tensor) => y.sub(row(mean, y)).div(row(std, y))
+    fromArray(Float64Array.from(values), [1, values.length]).to('float64', { device: like.device })
+  const standard = (y: Tensor) => y.to('float64').sub(row(mean, y)).div(row(std, y)).to('float32')
   const difference: Record<Exclude<LossName, 'focal'>, (x: Tensor, y: Tensor) => Tensor> = {
     auto: (x, y) => aten.mse_loss(x, y, { reduction: 0 }),
     mse: (x, y) => aten.mse_loss(x, y, { reduction: 0 }),
@@ -150,11 +165,11 @@ function numbers(names: readonly string[], loss: LossName, { mean, std }: Target
   return {
     task: 'regression',
     names,
-    scale: { mean, std },
+    scale,
     metric: 'r2',
     plainLoss,
     loss: (x, y, { reduction } = {}) => plainLoss(x, y, reduction ? { reduction } : {}),
-    activate: x => x.mul(row(std, x)).add(row(mean, x)),
+    activate: x => x.to('float64').mul(row(std, x)).add(row(mean, x)),
     score(outputs, targets) {
       const of = (metric: typeof r2) => metric(outputs, targets, names.length).mean
       return { r2: of(r2), mae: of(mae), rmse: of(rmse) }
@@ -162,14 +177,16 @@ function numbers(names: readonly string[], loss: LossName, { mean, std }: Target
   }
 }
 
-/** How several labels are told: mAP, and at thresholds the macro F1 and F2 and the share of right decisions. */
+/** How several labels are told: mAP, and at thresholds the macro F1 and F2 and the share of right decisions. A label that
+ *  no picture has stays out of mAP, and out of F1 and F2 where it is not given either. */
 export function labelScores(
-  outputs: Float32Array,
+  outputs: Outputs,
   targets: ArrayLike<number>,
   classes: number,
   thresholds: LabelThresholds = 0.5,
 ): Record<'mAP' | 'f1' | 'f2' | 'accuracy', number> {
-  const f = (beta: number) => fBeta(outputs, targets, classes, { beta, average: 'macro', thresholds })
+  const f = (beta: number) =>
+    fBeta(outputs, targets, classes, { beta, average: 'macro', thresholds, zeroDivision: Number.NaN })
   return {
     mAP: averagePrecision(outputs, targets, classes).mean,
     f1: f(1),
@@ -178,6 +195,10 @@ export function labelScores(
   }
 }
 
-/** A score as the reader knows it: `75.6 %`, `mAP 0.888`, `R² 0.910`. */
-export const said = (metric: string, score: number): string =>
-  /accuracy$/i.test(metric) ? percent(score) : `${metric === 'r2' ? 'R²' : metric} ${score.toFixed(3)}`
+/** A score as the reader knows it: `75.6 %`, `mAP 0.888`, `R² 0.910`, `mae 3.2e-9`; `R² undefined` where there is none. */
+export function said(metric: string, score: number): string {
+  const name = metric === 'r2' ? 'R²' : metric
+  if (!Number.isFinite(score)) return `${name} undefined`
+  if (/accuracy$/i.test(metric)) return percent(score)
+  return `${name} ${errorMetrics.has(metric) ? amount(score) : score.toFixed(3)}`
+}

@@ -5,6 +5,7 @@ import { LIMIT_INPUT_PIXELS } from '../data/limits.ts'
 import { autocast, decodeJpegFile, noGrad, scope, stack, type Tensor } from '../torch/index.ts'
 import { applyTemperature, toLogits } from './metrics.ts'
 import type { Precision } from './network.ts'
+import type { Outputs } from './objective.ts'
 import {
   cardObjective,
   decodedAs,
@@ -76,7 +77,7 @@ export async function* predictFiles(
           return outputs(member, pictures, { precision, device })
         })
         const mean = each.length === 1 ? each[0]! : stack(each).mean(0)
-        return together(card, mean.data() as Float32Array)
+        return together(card, mean.data() as Outputs)
       }),
     )
     return good.map(({ file }, i) =>
@@ -125,12 +126,12 @@ function outputs(
 
 /** The mean of an ensemble's outputs at the temperature of its own card; what one net says has had its temperature.
  *  outputs: [N × classes]. */
-export function together({ task = 'single', classes, members, temperature = 1 }: ModelCard, outputs: Float32Array) {
+export function together({ task = 'single', classes, members, temperature = 1 }: ModelCard, outputs: Outputs): Outputs {
   if (!members || task === 'regression' || temperature === 1) return outputs
   return applyTemperature(toLogits(outputs, { task }), classes.length, temperature, { task })
 }
 
-function prediction(file: string, { task = 'single', classes, thresholds }: ModelCard, p: Float32Array): Prediction {
+function prediction(file: string, { task = 'single', classes, thresholds }: ModelCard, p: Outputs): Prediction {
   // A class may be called __proto__: entries, not assignments.
   const named = Object.fromEntries(classes.map((c, i) => [c, p[i]!]))
   if (task === 'regression') return { file, label: '', probability: Number.NaN, probabilities: {}, values: named }

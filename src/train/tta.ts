@@ -1,7 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import { aten, autocast, type Layer, noGrad, scope, type Tensor } from '../torch/index.ts'
 import type { Precision, Trainable } from './network.ts'
-import type { Objective } from './objective.ts'
+import type { Objective, Outputs } from './objective.ts'
 import { inOrder, type Source } from './source.ts'
 import { turn } from './turn.ts'
 
@@ -26,7 +26,7 @@ export async function outputsOf(
   network: Trainable,
   source: Source,
   options: OutputOptions & { epoch?: number },
-): Promise<Float32Array> {
+): Promise<Outputs> {
   return collect(network, source, (net, x) => net(x), options)
 }
 
@@ -35,7 +35,7 @@ export async function mirrorTta(
   network: Trainable,
   source: Source,
   options: OutputOptions & { epoch?: number },
-): Promise<Float32Array> {
+): Promise<Outputs> {
   return collect(
     network,
     source,
@@ -52,21 +52,26 @@ async function collect(
   source: Source,
   forward: (net: Layer, x: Tensor) => Tensor,
   { objective, batchSize = 64, precision = 'float32', epoch = 0, signal, onBatch }: Parameters<typeof outputsOf>[2],
-): Promise<Float32Array> {
+): Promise<Outputs> {
   const classes = objective.names.length
-  const out = new Float32Array(source.count * classes)
+  let out: Outputs | undefined
   const activated: Layer = x => objective.activate(autocast(precision, () => network.net(x), network).to('float32'))
   network.net.eval()
   let done = 0
   for (const samples of inOrder(source.count, batchSize)) {
     noGrad(() =>
-      scope(() => out.set(forward(activated, source.batch(samples, epoch).x).data() as Float32Array, done * classes)),
+      scope(() => {
+        const some = forward(activated, source.batch(samples, epoch).x).data() as Outputs
+        const size = source.count * classes
+        out ??= some instanceof Float64Array ? new Float64Array(size) : new Float32Array(size)
+        out.set(some, done * classes)
+      }),
     )
     done += samples.length
     onBatch?.(done, source.count)
     await turn(signal)
   }
-  return out
+  return out ?? new Float32Array()
 }
 
 /** Test-time augmentation: the mean over `views` augmented views and the plain one, on activated outputs as fastai does:
@@ -76,7 +81,7 @@ export async function tta(
   network: Trainable,
   { plain, augmented }: { plain: Source; augmented: Source },
   { views = 4, plain: share = 0.25, onBatch, ...options }: TtaOptions,
-): Promise<Float32Array> {
+): Promise<Outputs> {
   if (!Number.isInteger(views) || views < 1)
     throw new AnnealError(`tta: views must be a whole number from 1, got ${views}`)
   if (plain.count !== augmented.count)
@@ -95,8 +100,8 @@ export async function tta(
 /** Joins views of the same outputs by fastai's formula, one after another: memory for two of them, however many. */
 export class ViewMean {
   readonly #share: number | 'max'
-  #plain: Float32Array | undefined
-  #views: Float32Array | undefined
+  #plain: Outputs | undefined
+  #views: Outputs | undefined
   #count = 0
 
   constructor(share: number | 'max' = 0.25) {
@@ -104,10 +109,10 @@ export class ViewMean {
       throw new AnnealError(`tta: the plain view's share must be a number from 0 to 1 or "max", got ${share}`)
     this.#share = share
   }
-  plain(outputs: Float32Array): void {
+  plain(outputs: Outputs): void {
     this.#plain = outputs
   }
-  add(outputs: Float32Array): void {
+  add(outputs: Outputs): void {
     this.#count++
     const so = (this.#views ??= outputs.slice())
     if (so.length !== outputs.length)
@@ -116,7 +121,7 @@ export class ViewMean {
     for (let i = 0; i < so.length; i++)
       so[i] = this.#share === 'max' ? Math.max(so[i]!, outputs[i]!) : so[i]! + (outputs[i]! - so[i]!) / this.#count
   }
-  outputs(): Float32Array {
+  outputs(): Outputs {
     const [plain, views, share] = [this.#plain, this.#views, this.#share]
     if (!plain || !views) return (plain ?? views ?? new Float32Array()).slice()
     return views.map((v, i) => (share === 'max' ? Math.max(v, plain[i]!) : v + share * (plain[i]! - v)))

@@ -26,6 +26,11 @@ def floats(values):
     return [None if np.isnan(v) else float(f"{v:.9g}") if short else float(v) for v in flat]
 
 
+def defined(values):
+    """R² without force_finite: none where scikit-learn divides by 0."""
+    return [float(v) if np.isfinite(v) else None for v in np.asarray(values).reshape(-1)]
+
+
 def number(value):
     return None if np.isnan(value) else float(value)
 
@@ -236,8 +241,8 @@ def regression(name, predicted, actual):
         "rmse": floats(sk.root_mean_squared_error(*wide, **kw)),
         "mae": floats(sk.mean_absolute_error(*wide, **kw)),
         "medianAe": floats(sk.median_absolute_error(*wide, **kw)),
-        "r2": floats(sk.r2_score(*wide, **kw)) if len(actual) > 1 else [None] * columns,
-        "explainedVariance": floats(sk.explained_variance_score(*wide, **kw)),
+        "r2": defined(sk.r2_score(*wide, force_finite=False, **kw)) if len(actual) > 1 else [None] * columns,
+        "explainedVariance": defined(sk.explained_variance_score(*wide, force_finite=False, **kw)),
         "pearson": [None if s else float(pearsonr(a, b)[0]) for s, a, b in zip(steady, wide[0].T, wide[1].T)],
     }
 

@@ -66,7 +66,7 @@ export function mixedUp(x: Tensor, y: Tensor, partners: readonly number[], lambd
       Float32Array.from(lambdas, share => 1 - share),
       [lambdas.length, ...t.shape.slice(1).map(() => 1)],
     )
-    return aten.lerp(t, chosen(t, partners), weight.to('float32', { device: t.device })) // laid out as t
+    return aten.lerp(t, chosen(t, partners), weight.to(t.dtype, { device: t.device })) // laid out as t
   }
   return { x: mix(x), y: mix(y) }
 }

@@ -1,7 +1,21 @@
 import { AnnealError } from '../../base/errors.ts'
 
-/** `part` of `whole`; of nothing it is 0, as with scikit-learn's `zero_division=0`. */
-export const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
+/** What a share of nothing is: 0, or NaN, undefined and left out of means; scikit-learn's `zero_division`. */
+export type ZeroDivision = 0 | typeof Number.NaN
+
+/** `part` of `whole`; of nothing it is 0 unless said otherwise. */
+export const share = (part: number, whole: number, ofNothing: ZeroDivision = 0): number =>
+  whole === 0 ? ofNothing : part / whole
+
+/** The mean of what is a number, each with its weight; 0 where the weights of all numbers are, NaN where there is none. */
+export function weightedMean(values: readonly number[], weights: readonly number[]): number {
+  const there = values.flatMap((v, i) => (Number.isNaN(v) ? [] : [[v, weights[i]!] as const]))
+  if (there.length === 0) return Number.NaN
+  return share(
+    there.reduce((sum, [v, w]) => sum + v * w, 0),
+    there.reduce((sum, [, w]) => sum + w, 0),
+  )
+}
 
 /** The mean of what is a number; NaN where nothing is. */
 export function meanOf(values: readonly number[]): number {

@@ -1,5 +1,5 @@
 import { AnnealError } from '../../base/errors.ts'
-import { checkLabels, checkMatrices, checkRows, share } from './check.ts'
+import { checkLabels, checkMatrices, checkRows, meanOf, share, weightedMean, type ZeroDivision } from './check.ts'
 import type { ClassScores } from './single.ts'
 
 /** One threshold for all classes, or one for each: [C]. */
@@ -10,7 +10,12 @@ export type LabelThresholds = number | ArrayLike<number>
 export type Average = 'samples' | 'micro' | 'macro' | 'weighted' | 'none'
 
 /** What a metric of decisions takes. */
-export type LabelOptions<A extends Average = Average> = { thresholds?: LabelThresholds; average?: A }
+export type LabelOptions<A extends Average = Average> = {
+  thresholds?: LabelThresholds
+  average?: A
+  /** What a share of nothing is; NaN is left out of the means. */
+  zeroDivision?: ZeroDivision
+}
 
 type Averaged<A extends Average> = A extends 'none' ? number[] : number
 
@@ -39,7 +44,7 @@ type OfDecisions<T> = (
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,
   classes: number,
-  options?: { thresholds?: LabelThresholds },
+  options?: { thresholds?: LabelThresholds; zeroDivision?: ZeroDivision },
 ) => T
 
 /** The share of right decisions over all pictures and classes. Where most labels are absent it is high by guessing
@@ -87,11 +92,11 @@ export const multilabelConfusion: OfDecisions<LabelCounts[]> = (
   })
 }
 
-/** Of the labels given by the model, the share that is right; of none it is 0. probabilities, targets: [N, classes]. */
-export const precision = ofCounts('precision', share)
+/** Of the labels given by the model, the share that is right; of none it is 0, or `zeroDivision`. probabilities, targets: [N, classes]. */
+export const precision = ofCounts('precision', (tp, predicted, _, none) => share(tp, predicted, none))
 
-/** Of the labels that there are, the share that was found; of none it is 0. probabilities, targets: [N, classes]. */
-export const recall = ofCounts('recall', (tp, _, actual) => share(tp, actual))
+/** Of the labels that there are, the share that was found; of none it is 0, or `zeroDivision`. probabilities, targets: [N, classes]. */
+export const recall = ofCounts('recall', (tp, _, actual, none) => share(tp, actual, none))
 
 /** (1 + β²) · precision · recall / (β² · precision + recall): recall counts β times as much. 0 where there is no label,
  *  neither given nor there, so a picture without labels counts 0 in `samples` even where none is found (as
@@ -104,7 +109,7 @@ export const fBeta = <A extends Average = 'samples'>(
 ): Averaged<A> => averaged('fBeta', probabilities, targets, classes, options, fRatio(beta))
 
 /** A metric from right, given and actual labels. */
-type Ratio = (tp: number, predicted: number, actual: number) => number
+type Ratio = (tp: number, predicted: number, actual: number, none: ZeroDivision) => number
 
 /** The metric that is this ratio of each class's or picture's counts, averaged. */
 function ofCounts(op: string, ratio: Ratio) {
@@ -119,24 +124,28 @@ function ofCounts(op: string, ratio: Ratio) {
 /** `fBeta` from right, given and actual labels. */
 function fRatio(beta: number): Ratio {
   if (!(beta >= 0)) throw new AnnealError(`fBeta: got beta ${beta}; expected 0 (precision) or more (1 is F1, 2 is F2)`)
-  if (beta === Number.POSITIVE_INFINITY) return (tp, _, actual) => share(tp, actual)
+  if (beta === Number.POSITIVE_INFINITY) return (tp, _, actual, none) => share(tp, actual, none)
   const b2 = beta * beta
-  return (tp, predicted, actual) => share((1 + b2) * tp, b2 * actual + predicted)
+  return (tp, predicted, actual, none) => share((1 + b2) * tp, b2 * actual + predicted, none)
 }
 
 /** Precision, recall, F1 and support of each class, and all their means: `classReport` for many labels.
  *  probabilities, targets: [N, classes]. */
 export const classReportMulti: OfDecisions<
   { classes: ClassScores[] } & Record<Exclude<Average, 'none'>, ClassScores>
-> = (probabilities, targets, classes, { thresholds = 0.5 } = {}) => {
+> = (probabilities, targets, classes, { thresholds = 0.5, zeroDivision = 0 } = {}) => {
   const scores = [precision, recall, fBeta] as const
   const supports = multilabelConfusion(probabilities, targets, classes, { thresholds }).map(c => c.tp + c.fn)
   const support = supports.reduce((a, b) => a + b, 0)
   const of = (average: Exclude<Average, 'none'>): ClassScores => {
-    const [p, r, f1] = scores.map(score => score(probabilities, targets, classes, { thresholds, average }))
+    const [p, r, f1] = scores.map(score =>
+      score(probabilities, targets, classes, { thresholds, zeroDivision, average }),
+    )
     return { precision: p!, recall: r!, f1: f1!, support }
   }
-  const [p, r, f1] = scores.map(score => score(probabilities, targets, classes, { thresholds, average: 'none' }))
+  const [p, r, f1] = scores.map(score =>
+    score(probabilities, targets, classes, { thresholds, zeroDivision, average: 'none' }),
+  )
   return {
     classes: supports.map((support, c) => ({ precision: p![c]!, recall: r![c]!, f1: f1![c]!, support })),
     micro: of('micro'),
@@ -164,21 +173,17 @@ function averaged<A extends Average>(
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,
   classes: number,
-  { thresholds = 0.5, average = 'samples' as A }: LabelOptions<A>,
+  { thresholds = 0.5, average = 'samples' as A, zeroDivision = 0 }: LabelOptions<A>,
   ratio: Ratio,
 ): Averaged<A> {
   checkMatrices(op, probabilities, targets, classes)
   const by = average === 'samples' ? 'rows' : 'classes'
   const { tp, predicted, actual } = tally(decide(probabilities, classes, thresholds), targets, classes, by)
   const sum = (values: Float64Array) => values.reduce((a, b) => a + b, 0)
-  if (average === 'micro') return ratio(sum(tp), sum(predicted), sum(actual)) as Averaged<A>
-  const each = Array.from(tp, (right, i) => ratio(right, predicted[i]!, actual[i]!))
+  if (average === 'micro') return ratio(sum(tp), sum(predicted), sum(actual), zeroDivision) as Averaged<A>
+  const each = Array.from(tp, (right, i) => ratio(right, predicted[i]!, actual[i]!, zeroDivision))
   if (average === 'none') return each as Averaged<A>
-  if (average !== 'weighted') return (each.reduce((a, b) => a + b, 0) / each.length) as Averaged<A>
-  return share(
-    each.reduce((total, value, i) => total + value * actual[i]!, 0),
-    sum(actual),
-  ) as Averaged<A>
+  return (average === 'weighted' ? weightedMean(each, Array.from(actual)) : meanOf(each)) as Averaged<A>
 }
 
 /** Right, given and actual labels of each class or each row. decided, targets: [N, classes]. */

@@ -8,14 +8,11 @@ type Pair = { predicted: Float64Array; actual: Float64Array }
 type Score = (predictions: ArrayLike<number>, targets: ArrayLike<number>, columns?: number) => EachTarget
 
 /** Mean squared error. predictions, targets: [N, columns]. */
-export const mse: Score = each('mse', ({ predicted, actual }) => mean(actual.map((y, i) => (y - predicted[i]!) ** 2)))
+export const mse: Score = each('mse', ({ predicted, actual }) => root(differences(predicted, actual)) ** 2)
 
 /** Root of the mean squared error, in the target's unit; its mean is that of the roots. predictions, targets:
  *  [N, columns]. */
-export const rmse: Score = (...args) => {
-  const targets = mse(...args).targets.map(Math.sqrt)
-  return { targets, mean: meanOf(targets) }
-}
+export const rmse: Score = each('rmse', ({ predicted, actual }) => root(differences(predicted, actual)))
 
 /** Mean absolute error, in the target's unit. predictions, targets: [N, columns]. */
 export const mae: Score = each('mae', pair => mean(errors(pair)))
@@ -29,23 +26,21 @@ export const medianAe: Score = each('medianAe', pair => {
 })
 
 /** R²: 1 less the squared error over that of always saying the mean of these targets; 1 is perfect, 0 no better than
- *  the mean. Of a target that never changes it is 1 if hit exactly, else 0; NaN of fewer than two pictures, as in
- *  scikit-learn. predictions, targets: [N, columns]. */
-export const r2: Score = each('r2', ({ predicted, actual }) =>
-  actual.length < 2 ? Number.NaN : explained(sum(actual.map((y, i) => (y - predicted[i]!) ** 2)), spread(actual)),
-)
+ *  the mean. NaN where that mean makes no error to compare with: of a target that never changes (scikit-learn says 1 or 0
+ *  there, unless `force_finite=False`), and of fewer than two pictures. predictions, targets: [N, columns]. */
+export const r2: Score = each('r2', ({ predicted, actual }) => explained(differences(predicted, actual), actual))
 
-/** R² of predictions without their mean error: what remains if a constant may be added. predictions, targets:
- *  [N, columns]. */
+/** R² of predictions without their mean error: what remains if a constant may be added; NaN where R² is. predictions,
+ *  targets: [N, columns]. */
 export const explainedVariance: Score = each('explainedVariance', ({ predicted, actual }) =>
-  actual.length === 0 ? Number.NaN : explained(spread(actual.map((y, i) => y - predicted[i]!)), spread(actual)),
+  explained(centred(differences(predicted, actual)), actual),
 )
 
 /** Pearson's correlation, in [−1, 1]: 1 wherever predictions rise with the targets on a line. NaN where either never
  *  changes. predictions, targets: [N, columns]. */
 export const pearson: Score = each('pearson', ({ predicted, actual }) => {
-  const [x, y] = [centred(predicted), centred(actual)]
-  return Math.max(-1, Math.min(1, sum(x.map((v, i) => v * y[i]!)) / Math.sqrt(spread(predicted) * spread(actual))))
+  const [x, y] = [unit(centred(predicted)), unit(centred(actual))]
+  return Math.max(-1, Math.min(1, sum(x.map((v, i) => v * y[i]!)) / Math.sqrt(squares(x) * squares(y))))
 })
 
 /** All scores of regression at once, by name. predictions, targets: [N, columns]. */
@@ -77,15 +72,37 @@ function each(op: string, score: (pair: Pair) => number): Score {
 
 const sum = (values: Float64Array) => values.reduce((a, b) => a + b, 0)
 const mean = (values: Float64Array) => sum(values) / values.length
-const errors = ({ predicted, actual }: Pair) => actual.map((y, i) => Math.abs(y - predicted[i]!))
+const differences = (predicted: Float64Array, actual: Float64Array) => actual.map((y, i) => y - predicted[i]!)
+const errors = ({ predicted, actual }: Pair) => differences(predicted, actual).map(Math.abs)
+const squares = (values: Float64Array) => sum(values.map(v => v * v))
+const largest = (values: Float64Array) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
 
-/** Less the mean; exactly 0 where all are equal, whatever the mean was rounded to. */
+/** Less the mean; exactly 0 where all are equal, whatever the mean was rounded to. The first is taken away before the
+ *  mean is formed: of numbers that are large and close together nothing is lost. */
 function centred(values: Float64Array): Float64Array {
-  if (values.every(v => v === values[0])) return new Float64Array(values.length)
-  const middle = mean(values)
-  return values.map(v => v - middle)
+  const first = values[0] ?? 0
+  const moved = values.map(v => v - first)
+  const middle = mean(moved)
+  return moved.every(v => v === 0) ? moved : moved.map(v => v - middle)
 }
 
-const spread = (values: Float64Array) => sum(centred(values).map(v => v * v))
+/** Divided by the largest, so that squares neither overflow nor vanish, whatever the unit. */
+function unit(values: Float64Array): Float64Array {
+  const most = largest(values)
+  return most === 0 ? values : values.map(v => v / most)
+}
 
-const explained = (error: number, spread: number) => (spread !== 0 ? 1 - error / spread : error === 0 ? 1 : 0)
+/** The root of the mean square. */
+function root(values: Float64Array): number {
+  const most = largest(values)
+  return most === 0 || !Number.isFinite(most)
+    ? mean(values.map(Math.abs))
+    : most * Math.sqrt(mean(unit(values).map(v => v * v)))
+}
+
+/** 1 less the squares of what is left over those of the targets around their mean. */
+function explained(left: Float64Array, actual: Float64Array): number {
+  const around = centred(actual)
+  const most = largest(around)
+  return most === 0 ? Number.NaN : 1 - squares(left.map(v => v / most)) / squares(around.map(v => v / most))
+}

@@ -1,5 +1,5 @@
 import { AnnealError } from '../../base/errors.ts'
-import { checkClass, checkPairs, checkRows, share } from './check.ts'
+import { checkClass, checkPairs, checkRows, meanOf, share, weightedMean, type ZeroDivision } from './check.ts'
 import { type Confusion, cellsOf, margins } from './counts.ts'
 
 export type { Confusion }
@@ -50,32 +50,35 @@ export function confusions(predicted: ArrayLike<number>, actual: ArrayLike<numbe
   return cellsOf(cells, classes)
 }
 
-/** How one class fared. `support` counts its pictures. A share of nothing is 0. */
+/** How one class fared. `support` counts its pictures. A share of nothing is 0, or NaN where that was asked for. */
 export type ClassScores = { precision: number; recall: number; f1: number; support: number }
 
 /** Precision, recall, F1 and support of each class, their plain mean and their mean weighted by support, as
- *  scikit-learn's `classification_report(zero_division=0)` of all classes. predicted, actual: [N]. */
+ *  scikit-learn's `classification_report` of all classes. A share of nothing (precision of a class that is never told,
+ *  recall of one without pictures) is `zeroDivision`; NaN is left out of the means. predicted, actual: [N]. */
 export function classReport(
   predicted: ArrayLike<number>,
   actual: ArrayLike<number>,
   classes: number,
+  { zeroDivision = 0 }: { zeroDivision?: ZeroDivision } = {},
 ): { classes: ClassScores[]; macro: ClassScores; weighted: ClassScores } {
   const { right, actuals, predictions } = margins('classReport', predicted, actual, classes)
   const rows = Array.from(right, (right, c): ClassScores => {
     const [support, told] = [actuals[c]!, predictions[c]!]
     return {
-      precision: share(right, told),
-      recall: share(right, support),
-      f1: share(2 * right, told + support),
+      precision: share(right, told, zeroDivision),
+      recall: share(right, support, zeroDivision),
+      f1: share(2 * right, told + support, zeroDivision),
       support,
     }
   })
   const support = rows.reduce((sum, row) => sum + row.support, 0)
-  const average = (weight: (row: ClassScores) => number): ClassScores => {
-    const of = (key: 'precision' | 'recall' | 'f1') => rows.reduce((sum, row) => sum + row[key] * weight(row), 0)
+  const supports = rows.map(row => row.support)
+  const average = (mean: (values: number[]) => number): ClassScores => {
+    const of = (key: 'precision' | 'recall' | 'f1') => mean(rows.map(row => row[key]))
     return { precision: of('precision'), recall: of('recall'), f1: of('f1'), support }
   }
-  return { classes: rows, macro: average(() => 1 / classes), weighted: average(row => share(row.support, support)) }
+  return { classes: rows, macro: average(meanOf), weighted: average(values => weightedMean(values, supports)) }
 }
 
 /** Mean of −ln p(actual class), over the whole set. Probabilities are first kept within [ε, 1 − ε], ε float32's or

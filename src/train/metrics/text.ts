@@ -1,15 +1,16 @@
 import { AnnealError } from '../../base/errors.ts'
+import type { ZeroDivision } from './check.ts'
 import { classReportMulti, type LabelThresholds } from './multi.ts'
 import { accuracy, type ClassScores, classReport } from './single.ts'
 
-/** `classReport` as the text table that scikit-learn prints. predicted, actual: [N]; `names` has one a class. */
+/** `classReport` as the text table that scikit-learn prints; what is undefined (NaN) is a dash, and a line below says so. predicted, actual: [N]; `names` has one a class. */
 export function classificationReport(
   predicted: ArrayLike<number>,
   actual: ArrayLike<number>,
   names: readonly string[],
-  { digits = 2 }: { digits?: number } = {},
+  { digits = 2, zeroDivision = 0 }: { digits?: number; zeroDivision?: ZeroDivision } = {},
 ): string {
-  const { classes, macro, weighted } = classReport(predicted, actual, names.length)
+  const { classes, macro, weighted } = classReport(predicted, actual, names.length, { zeroDivision })
   const { support } = macro
   const right: Row = ['accuracy', { f1: accuracy(predicted, actual), support }]
   return table(named(names, classes), [right, ['macro avg', macro], ['weighted avg', weighted]], digits)
@@ -20,9 +21,13 @@ export function classificationReportMulti(
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,
   names: readonly string[],
-  { thresholds = 0.5, digits = 2 }: { thresholds?: LabelThresholds; digits?: number } = {},
+  {
+    thresholds = 0.5,
+    digits = 2,
+    zeroDivision = 0,
+  }: { thresholds?: LabelThresholds; digits?: number; zeroDivision?: ZeroDivision } = {},
 ): string {
-  const report = classReportMulti(probabilities, targets, names.length, { thresholds })
+  const report = classReportMulti(probabilities, targets, names.length, { thresholds, zeroDivision })
   const averages = (['micro', 'macro', 'weighted', 'samples'] as const).map((key): Row => [`${key} avg`, report[key]])
   return table(named(names, report.classes), averages, digits)
 }
@@ -43,11 +48,19 @@ function table(classes: readonly Row[], averages: readonly Row[], digits: number
   const row = ([name, { precision, recall, f1, support }]: Row) =>
     line(name, [...[precision, recall, f1].map(v => (v === undefined ? '' : fixed(v, digits))), String(support)])
   const header = line('', ['precision', 'recall', 'f1-score', 'support'])
-  return `${header}\n${classes.map(row).join('')}\n${averages.map(row).join('')}`
+  const text = `${header}\n${classes.map(row).join('')}\n${averages.map(row).join('')}`
+  const lost = [...classes, ...averages].some(([, { precision, recall, f1 }]) =>
+    [precision, recall, f1].some(Number.isNaN),
+  )
+  return lost ? `${text}\n${dashes}\n` : text
 }
+
+const dashes =
+  '-: undefined, and left out of the averages: precision of a class that was never told, recall of one without a picture, F1 of one that is both'
 
 /** `toFixed`, but what lies exactly between two goes to the even one, as Python prints it. */
 function fixed(value: number, digits: number): string {
+  if (Number.isNaN(value)) return '-'
   const text = value.toFixed(digits)
   const halves = value * 2 ** (digits + 1) // odd where the value is an odd multiple of half a unit, as 1/8 is of 0.005
   if (!Number.isInteger(halves) || halves % 2 === 0) return text
