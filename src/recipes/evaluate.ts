@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { plural } from '../base/format.ts'
+import type { Report } from '../base/progress.ts'
 import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures, type Pictures } from '../data/index.ts'
 import { checkChannelCount } from '../data/single.ts'
 import { pictureSource } from '../data/source.ts'
@@ -60,6 +61,8 @@ export interface EvaluateFolderOptions extends Omit<EvaluationOptions, 'classes'
   precision?: Precision
   device?: string
   progress?: Progress
+  /** Hears of a wait for another process. */
+  report?: Report
   signal?: AbortSignal | undefined
 }
 
@@ -69,7 +72,15 @@ export interface EvaluateFolderOptions extends Omit<EvaluationOptions, 'classes'
 export async function evaluateFolder(
   run: string,
   dir: string,
-  { batchSize = 32, precision: asked, device, progress = () => {}, signal, ...options }: EvaluateFolderOptions = {},
+  {
+    batchSize = 32,
+    precision: asked,
+    device,
+    progress = () => {},
+    report: told,
+    signal,
+    ...options
+  }: EvaluateFolderOptions = {},
 ): Promise<Evaluated> {
   whole('batchSize', batchSize, 1, 4096)
   checkDevice(device)
@@ -86,7 +97,7 @@ export async function evaluateFolder(
     const onProgress = (done: number, total: number) => progress('pictures', done, total)
     const pictures =
       opened.get(decodedAs(own)) ??
-      (await openPictures(index, { short, interpolation, channels, range, signal, onProgress }))
+      (await openPictures(index, { short, interpolation, channels, range, signal, report: told, onProgress }))
     opened.set(decodedAs(own), pictures)
     for (const { file, picture } of pictures.data.items) checkChannelCount(pictures.picture(picture), file, own)
     return pictures
