@@ -3,7 +3,7 @@ import { AnnealError, didYouMean } from '../base/errors.ts'
 import { cacheError, refusals } from '../base/files.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
 import { hasTerminal, watchOutput } from './output.ts'
-import { printable } from './style.ts'
+import { flat, printable } from './style.ts'
 
 const program = new Command('anneal')
   .description('Trains good image classifiers, and ships them: the five easy steps of fast.ai, on libtorch.')
@@ -269,7 +269,7 @@ function fail(error: unknown, debug: boolean): never {
     process.stderr.write(`anneal: ${printable(isSystem(e) ? plainly(e) : e.message).join('\n')}\n`)
     let cause = e.cause as Error | undefined
     for (let said = e.message; cause instanceof Error; cause = cause.cause as Error | undefined) {
-      if (!said.includes(cause.message)) process.stderr.write(`  caused by: ${cause.message.split('\n')[0]}\n`)
+      if (!said.includes(cause.message)) process.stderr.write(`  caused by: ${flat(cause.message.split('\n')[0]!)}\n`)
       said = `${said} ${cause.message}`
     }
     if (!(e instanceof AnnealError) && !isSystem(e))

@@ -5,6 +5,7 @@ import { bytes, quoted } from '../base/format.ts'
 import type { Notice } from '../base/progress.ts'
 import { runPaths } from '../runs/index.ts'
 import { answerLost, hasTerminal, type Lost, workWithoutOutput } from './output.ts'
+import { flat, printable } from './style.ts'
 import { createReporter, type Reporter } from './terminal.ts'
 
 /** The options of `anneal train` as commander gives them. */
@@ -100,7 +101,7 @@ export async function drive(
     reporter.close()
     if (!recipes.wasStopped(error)) throw error
     process.stderr.write(
-      `stopped; everything so far is saved. Go on with:\n  npx anneal train --resume ${quoted(run)}\n`,
+      `stopped; everything so far is saved. Go on with:\n  npx anneal train --resume ${flat(quoted(run))}\n`,
     )
     process.exit(exitCodes[stoppedBy ?? 'SIGINT'])
   } finally {
@@ -136,7 +137,7 @@ function runNotes() {
 function tell(reporter: Reporter, notice: Notice, json: boolean): void {
   if ('line' in notice) {
     reporter.close()
-    ;(json ? process.stderr : process.stdout).write(`${notice.line}\n`)
+    ;(json ? process.stderr : process.stdout).write(`${printable(notice.line).join('\n')}\n`)
   } else
     reporter.progress({
       label: `${notice.what}${notice.total ? ` (${bytes(notice.total)})` : ''}`,
@@ -148,5 +149,5 @@ function tell(reporter: Reporter, notice: Notice, json: boolean): void {
 function epilogue(run: string): string {
   const { report, best } = runPaths(run)
   const model = existsSync(best.weights) ? `${best.weights}, best.json` : best.about // the average of folds has no weights
-  return `\nreport   ${report}\nmodel    ${model}\npredict  npx anneal predict ${quoted(run)} PICTURE\n`
+  return `\nreport   ${flat(report)}\nmodel    ${flat(model)}\npredict  npx anneal predict ${flat(quoted(run))} PICTURE\n`
 }

@@ -37,7 +37,7 @@ export interface Evaluated {
   loss: number
   /** As in training: accuracy; mAP, F1 and F2 at the saved thresholds; R² and errors. */
   metrics: Record<string, number>
-  /** scikit-learn's classification report, where there are classes. */
+  /** scikit-learn's classification report as a terminal shows it, where there are classes: long names are cut. */
   report?: string
   /** How often each class was taken for which, by their numbers; pairs that do not occur are left out. For one class a
    *  picture. */
@@ -132,14 +132,14 @@ export async function evaluateFolder(
     )
   const report =
     task === 'single'
-      ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes)
+      ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes, {
+          terminal: true,
+        })
       : task === 'multi'
-        ? classificationReportMulti(
-            evaluation.probabilities,
-            evaluation.targets,
-            classes,
-            thresholds ? { thresholds } : {},
-          )
+        ? classificationReportMulti(evaluation.probabilities, evaluation.targets, classes, {
+            ...(thresholds && { thresholds }),
+            terminal: true,
+          })
         : undefined
   return {
     model: run,

@@ -1,5 +1,6 @@
 import { type Dirent, existsSync, lstatSync, readdirSync, statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { flat } from '../base/text.ts'
 import {
   type Cache,
   cacheFindings,
@@ -77,8 +78,8 @@ export function formatDoctor({ findings, ready }: DoctorReport): string {
   const width = Math.max(...findings.map(({ name }) => name.length))
   const mark = { ok: '✓', note: '!', missing: '✗' }
   const lines = findings.flatMap(({ name, state, text, todo }) => [
-    `${mark[state]} ${name.padEnd(width)}  ${text}`.trimEnd(),
-    ...(todo === undefined ? [] : [`  ${''.padEnd(width)}  → ${todo}`]),
+    `${mark[state]} ${name.padEnd(width)}  ${flat(text)}`.trimEnd(),
+    ...(todo === undefined ? [] : [`  ${''.padEnd(width)}  → ${flat(todo)}`]),
   ])
   const end = ready ? 'Anneal is ready.' : 'Anneal is not set up: see the lines with ✗, then run npx anneal setup.'
   return `${lines.join('\n')}\n\n${end}\n`

@@ -1,18 +1,26 @@
 import { AnnealError } from '../../base/errors.ts'
+import { columns, shownNames } from '../../base/text.ts'
 import { classReportMulti, type LabelThresholds } from './multi.ts'
 import { accuracy, type ClassScores, classReport } from './single.ts'
+
+/** How many digits scores have (2), and whether the table is for a terminal: names then fit into it, on one line each,
+ *  and letters count by their width, where scikit-learn takes names as they are and counts letters. */
+export interface ReportOptions {
+  digits?: number
+  terminal?: boolean
+}
 
 /** `classReport` as the text table that scikit-learn prints. predicted, actual: [N]; `names` has one a class. */
 export function classificationReport(
   predicted: ArrayLike<number>,
   actual: ArrayLike<number>,
   names: readonly string[],
-  { digits = 2 }: { digits?: number } = {},
+  options: ReportOptions = {},
 ): string {
   const { classes, macro, weighted } = classReport(predicted, actual, names.length)
   const { support } = macro
   const right: Row = ['accuracy', { f1: accuracy(predicted, actual), support }]
-  return table(named(names, classes), [right, ['macro avg', macro], ['weighted avg', weighted]], digits)
+  return table(named(names, classes), [right, ['macro avg', macro], ['weighted avg', weighted]], options)
 }
 
 /** `classReportMulti` as the text table that scikit-learn prints. probabilities, targets: [N, classes]. */
@@ -20,11 +28,11 @@ export function classificationReportMulti(
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,
   names: readonly string[],
-  { thresholds = 0.5, digits = 2 }: { thresholds?: LabelThresholds; digits?: number } = {},
+  { thresholds = 0.5, ...options }: { thresholds?: LabelThresholds } & ReportOptions = {},
 ): string {
   const report = classReportMulti(probabilities, targets, names.length, { thresholds })
   const averages = (['micro', 'macro', 'weighted', 'samples'] as const).map((key): Row => [`${key} avg`, report[key]])
-  return table(named(names, report.classes), averages, digits)
+  return table(named(names, report.classes), averages, options)
 }
 
 type Row = [name: string, scores: Partial<ClassScores> & { support: number }]
@@ -32,12 +40,18 @@ type Row = [name: string, scores: Partial<ClassScores> & { support: number }]
 const named = (names: readonly string[], classes: readonly ClassScores[]): Row[] =>
   classes.map((scores, c) => [names[c]!, scores])
 
-function table(classes: readonly Row[], averages: readonly Row[], digits: number): string {
+function table(
+  rows: readonly Row[],
+  averages: readonly Row[],
+  { digits = 2, terminal = false }: ReportOptions,
+): string {
   if (!Number.isInteger(digits) || digits < 0 || digits > 20)
     throw new AnnealError(`classificationReport: got ${digits} digits; expected a whole number from 0 to 20`)
-  const letters = (text: string) => [...text].length
-  const width = Math.max('weighted avg'.length, digits, ...classes.map(([name]) => letters(name)))
+  const shown = terminal ? shownNames(rows.map(([name]) => name)) : rows.map(([name]) => name)
+  const classes = rows.map(([, scores], i): Row => [shown[i]!, scores])
+  const letters = terminal ? columns : (text: string) => [...text].length
   const right = (text: string, width: number) => ' '.repeat(Math.max(0, width - letters(text))) + text
+  const width = Math.max('weighted avg'.length, digits, ...classes.map(([name]) => letters(name)))
   const line = (name: string, cells: readonly string[]) =>
     `${right(name, width)} ${cells.map(cell => ` ${right(cell, 9)}`).join('')}\n`
   const row = ([name, { precision, recall, f1, support }]: Row) =>
