@@ -14,12 +14,14 @@ function stop(why) {
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 20 || (major === 20 && minor < 12))
   stop(`Node ${process.versions.node} is too old; install Node 20.12 or newer`)
-if (!existsSync(main)) stop('it is not built yet; run: npm run build')
+// A clone is built; an installed package comes built, so what it lacks its installation left out.
+const mend = existsSync(new URL('../src/', import.meta.url)) ? 'npm run build' : 'npm install anneal'
+if (!existsSync(main)) stop(`it is not built yet; run: ${mend}`)
 try {
   if (onLibtorch.includes(process.argv[2]) && !process.argv.some(arg => arg === '--help' || arg === '-h'))
     (await import(new URL('preload.js', main).href)).preload()
   await import(main.href)
 } catch (error) {
   if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
-  stop(`a part is missing (${error.message.split('\n')[0]}); run: npm run build`)
+  stop(`a part is missing (${error.message.split('\n')[0]}); run: ${mend}`)
 }

@@ -34,7 +34,7 @@ test('an empty cache: not ready, every line aligned, what to do named', async ()
     ])
       assert.ok(names.includes(name), `${name} in ${names.join(', ')}`)
     const addon = report.findings.find(({ name }) => name === 'addon')
-    assert.deepEqual(addon, { name: 'addon', state: 'missing', text: 'not built', todo: 'npm run build' })
+    assert.deepEqual(addon, { name: 'addon', state: 'missing', text: 'not built', todo: 'npx anneal setup' })
     assert.deepEqual(JSON.parse(JSON.stringify(report.findings)), report.findings)
   } finally {
     rmSync(root, { recursive: true, force: true })
@@ -50,7 +50,7 @@ test('the text: a mark, a column of names, a column of findings, what to do belo
     findings: [
       { name: 'Node', state: 'ok', text: '20.20.2' },
       { name: 'libtorch', state: 'note', text: '1.13.1', todo: 'apt install libopenblas0-pthread' },
-      { name: 'addon', state: 'missing', text: 'not built', todo: 'npm run build' },
+      { name: 'addon', state: 'missing', text: 'not built', todo: 'npx anneal setup' },
     ],
   } as unknown as DoctorReport
   assert.equal(
@@ -59,9 +59,9 @@ test('the text: a mark, a column of names, a column of findings, what to do belo
 ! libtorch  1.13.1
             → apt install libopenblas0-pthread
 ✗ addon     not built
-            → npm run build
+            → npx anneal setup
 
-Anneal is not set up: see the lines with ✗, then run npm run build.
+Anneal is not set up: see the lines with ✗, then run npx anneal setup.
 `,
   )
   assert.match(formatDoctor({ ...report, ready: true }), /\n\nAnneal is ready\.\n$/)

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AnnealError } from './errors.ts'
+import { cacheError, ensureFolder } from './files.ts'
 
 /** Where a member of an archive goes, relative to the folder it is unpacked to; `undefined` leaves it out. */
 export type Pick = (name: string) => string | undefined
@@ -29,12 +30,12 @@ export const unsafe = (archive: string, why: string): AnnealError =>
 export async function makeFolder(folder: string, fill: (temp: string) => Promise<void>): Promise<string> {
   if (existsSync(folder)) return folder
   const temp = `${folder}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
-  mkdirSync(temp, { recursive: true })
   try {
+    ensureFolder(temp)
     await fill(temp)
     renameSync(temp, folder)
   } catch (error) {
-    if (!existsSync(folder)) throw error
+    if (!existsSync(folder)) throw cacheError(error)
   } finally {
     rmSync(temp, { recursive: true, force: true })
   }
@@ -61,6 +62,6 @@ export function sweepOf(folder: string): void {
 
 /** The parent folder of a member, made. */
 export function parentOf(path: string): string {
-  mkdirSync(dirname(path), { recursive: true })
+  ensureFolder(dirname(path))
   return path
 }

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { renameSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hashFile } from './digest.ts'
 import { AnnealError } from './errors.ts'
+import { cacheError, ensureFolder } from './files.ts'
 import { bytes as asBytes, plural } from './format.ts'
 import { withLock } from './lock.ts'
 import { type Report, silent } from './progress.ts'
@@ -48,13 +49,18 @@ export async function fetchFile(pinned: Pinned, options: FetchOptions): Promise<
       if (!isThere(to, pinned)) await fetchNow(pinned, options)
       return to
     },
-    () => report({ line: `waiting for another process that fetches ${pinned.what}` }),
+    holder => report({ line: `waiting for another process that fetches ${pinned.what}: ${holder}` }),
+    options.signal,
   )
 }
 
 /** Throws where the disk that holds `folder` has less than `need` bytes free. */
 export function needSpace(folder: string, need: number, what: string): void {
-  mkdirSync(folder, { recursive: true })
+  try {
+    ensureFolder(folder)
+  } catch (error) {
+    throw cacheError(error, folder)
+  }
   const { bavail, bsize } = statfsSync(folder)
   if (bavail * bsize < need)
     throw new AnnealError(

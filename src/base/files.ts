@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { AnnealError } from './errors.ts'
 
 /** Writes a whole file or nothing: temp file beside it, fsync, rename, fsync of the folder. A crash leaves the old file
  *  or the new one, never a mixture; a full disk throws and leaves the old one. */
 export function writeAtomic(path: string, ...parts: (string | Uint8Array)[]): void {
-  mkdirSync(dirname(path), { recursive: true })
+  ensureFolder(dirname(path))
   const temp = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
   try {
     const fd = openSync(temp, 'wx')
@@ -37,8 +38,98 @@ function syncFolder(folder: string): void {
   }
 }
 
-/** Where downloads, builds and decoded pictures are kept: `ANNEAL_CACHE`, else `$XDG_CACHE_HOME/anneal`, else `~/.cache/anneal`. */
-export function cacheFolder(...parts: string[]): string {
-  const root = process.env.ANNEAL_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'anneal')
-  return join(root, ...parts)
+/** Makes a folder, and those above it, where they are missing; returns it. Throws the system's error. (Node's own
+ *  `mkdirSync(…, { recursive: true })` never ends where a folder can't be made below one that is there, as in /proc.) */
+export function ensureFolder(folder: string): string {
+  if (isFolder(folder)) return folder
+  const parent = dirname(folder)
+  if (parent !== folder) ensureFolder(parent)
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    if (!isFolder(folder)) throw error // else another process has just made it
+  }
+  return folder
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+  } catch {
+    return false // to make it says what is wrong
+  }
+}
+
+/** Where downloads, builds and decoded pictures are kept: `ANNEAL_CACHE`, else `$XDG_CACHE_HOME/anneal`, else
+ *  `~/.cache/anneal`; always absolute. Throws where none of them says a place. */
+export const cacheFolder = (...parts: string[]): string => join(cacheRoot(process.env), ...parts)
+
+function cacheRoot({ ANNEAL_CACHE, XDG_CACHE_HOME, HOME }: NodeJS.ProcessEnv): string {
+  if (ANNEAL_CACHE) return resolve(ANNEAL_CACHE)
+  if (XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME)) return join(XDG_CACHE_HOME, 'anneal') // its standard ignores others
+  return join(HOME ? absolute(HOME) : homeOfUser(), '.cache', 'anneal')
+}
+
+function absolute(home: string): string {
+  if (isAbsolute(home)) return home
+  throw new AnnealError(`HOME is "${home}", which is no absolute path, so there is no place for the cache. ${setCache}`)
+}
+
+function homeOfUser(): string {
+  let home = ''
+  try {
+    home = userInfo().homedir
+  } catch {
+    // A user id without a name, as containers give.
+  }
+  if (isAbsolute(home)) return home
+  throw new AnnealError(
+    `HOME is not set and the system knows no home of user ${process.getuid?.() ?? ''}, so there is no place for the cache. ${setCache}`,
+  )
+}
+
+/** What to do where the cache can't be written to. */
+export const setCache = 'Set ANNEAL_CACHE to a folder that can be written to, such as ANNEAL_CACHE=/var/tmp/anneal.'
+
+/** Makes a folder of the cache; throws one line that names `ANNEAL_CACHE` where that can't be. */
+export function ensureCache(...parts: string[]): string {
+  const folder = cacheFolder(...parts)
+  try {
+    return ensureFolder(folder)
+  } catch (error) {
+    throw cacheError(error, folder)
+  }
+}
+
+/** What the system's refusals to write mean, by their code. */
+export const refusals: Record<string, string> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the disk can only be read',
+  ENOTDIR: 'a file stands where a folder is needed',
+  EEXIST: 'a file stands where a folder is needed',
+  ENOENT: 'no folder can be made there',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'links go round in a circle',
+  EIO: 'the disk does not answer as it should',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'your quota on this disk is used',
+}
+
+/** The error to show for one that came from making or writing `path`: where the path is in the cache and the system
+ *  refused to write, one line that names `ANNEAL_CACHE`; else the error itself. */
+export function cacheError(error: unknown, path: string | undefined = (error as NodeJS.ErrnoException).path): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (!code || syscall === undefined || path === undefined || !Object.hasOwn(refusals, code)) return error
+  const root = cacheFolder()
+  if (resolve(path) !== root && !resolve(path).startsWith(join(root, '/'))) return error
+  const todo = ['ENOSPC', 'EDQUOT'].includes(code)
+    ? 'Make room, or set ANNEAL_CACHE to a folder on a larger disk.'
+    : setCache
+  return new AnnealError(
+    `the cache folder ${root} can not be written to: ${path}: ${refusals[code]} (${code}). ${todo}`,
+    {
+      cause: error,
+    },
+  )
 }

@@ -1,67 +1,169 @@
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { hostname } from 'node:os'
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { AnnealError } from './errors.ts'
+import { cacheError, ensureFolder } from './files.ts'
+import { named, type Owner, standing, thisProcess } from './owner.ts'
 
 const beatSeconds = 5
+/** Three beats: a holder that can't be asked and lets them pass is gone, if its lock is old by the clock too. */
+const watchSeconds = 15
 const staleSeconds = 60
+const pollMs = 200
 
-/** Runs `work` while holding `<path>.lock`, so that one process at a time does it; others wait and `waiting` is called
- *  once. A lock whose process is gone is taken over. `work` must look again whether there is still something to do. */
-export async function withLock<T>(path: string, work: () => Promise<T>, waiting: () => void = () => {}): Promise<T> {
+/** How often, in milliseconds from the first look, a wait is told: soon, then each half minute. */
+const tellAfterMs = 1000
+const tellEveryMs = 30_000
+
+/** Runs `work` while holding `<path>.lock`, so that one process at a time does it. Others wait; `waiting` hears after a
+ *  second, and each half minute, who holds which file and what to do; `signal` ends the wait. A lock whose process is gone
+ *  is taken over: at once where the process can be asked, else when it gives no sign of life. `work` must look again
+ *  whether there is still something to do. */
+export async function withLock<T>(
+  path: string,
+  work: () => Promise<T>,
+  waiting: (holder: string) => void = () => {},
+  signal?: AbortSignal,
+): Promise<T> {
   const lock = `${path}.lock`
-  const mine = `${process.pid} ${hostname()} ${performance.timeOrigin} ${Math.random()}`
-  mkdirSync(dirname(lock), { recursive: true })
-  for (let told = false; !take(lock, mine); ) {
-    if (removeStale(lock)) continue
-    if (!told) waiting()
-    told = true
-    await sleep(200)
-  }
+  const mine = JSON.stringify({ ...thisProcess(), token: randomBytes(6).toString('hex') })
+  await obtain(lock, mine, waiting, signal)
   const beat = setInterval(() => {
     try {
-      utimesSync(lock, new Date(), new Date())
+      if (read(lock) === mine) utimesSync(lock, new Date(), new Date())
     } catch {
       // A lock that someone removed by hand: the work goes on, and what it writes is renamed into place anyway.
     }
   }, beatSeconds * 1000)
   beat.unref()
+  const release = () => {
+    if (read(lock) === mine) rmSync(lock, { force: true })
+  }
+  process.on('exit', release)
   try {
     return await work()
   } finally {
     clearInterval(beat)
-    if (read(lock) === mine) rmSync(lock, { force: true })
+    process.off('exit', release)
+    release()
   }
+}
+
+async function obtain(
+  lock: string,
+  mine: string,
+  waiting: (holder: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const began = performance.now()
+  let tell = tellAfterMs
+  let seen: { text: string | undefined; beat: number; since: number } | undefined
+  while (!take(lock, mine)) {
+    signal?.throwIfAborted()
+    const now = performance.now()
+    const beat = statSync(lock, { throwIfNoEntry: false })?.mtimeMs
+    const text = read(lock)
+    if (beat === undefined)
+      seen = undefined // given back meanwhile
+    else {
+      if (seen?.text !== text || seen?.beat !== beat) seen = { text, beat, since: now }
+      if (isLeft(text, (now - seen.since) / 1000, (Date.now() - beat) / 1000)) {
+        removeLeft(lock, text)
+        seen = undefined
+      } else if (now - began >= tell) {
+        waiting(holderOf(lock, text))
+        tell = now - began + tellEveryMs
+      }
+    }
+    await sleep(seen ? pollMs : 10, undefined, signal ? { signal } : {})
+  }
+}
+
+/** Whether a lock was left by a process that is gone. `watched`: for how long, in seconds, it stayed as it is by a clock
+ *  that never jumps; `age`: since its last sign of life by the clock of the day, which may be another machine's. */
+function isLeft(text: string | undefined, watched: number, age: number): boolean {
+  const owner = ownerOf(text)
+  const state = owner ? standing(owner) : 'unknown'
+  if (state === 'runs' || state === 'gone') return state === 'gone'
+  if (state === 'earlier' && age >= staleSeconds) return true
+  return watched >= watchSeconds && (!owner || age >= staleSeconds || watched >= staleSeconds)
+}
+
+/** Who a lock says it belongs to; nothing where it is empty or says something else. */
+function ownerOf(text: string | undefined): Partial<Owner> | undefined {
+  try {
+    const owner = JSON.parse(text ?? '') as Partial<Owner> | null
+    return typeof owner?.pid === 'number' && typeof owner.host === 'string' ? owner : undefined
+  } catch {
+    const old = /^(\d+) (\S+) \S+ \S+$/.exec((text ?? '').trim()) // as earlier versions wrote it
+    return old ? { pid: Number(old[1]), host: old[2]! } : undefined
+  }
+}
+
+function holderOf(lock: string, text: string | undefined): string {
+  const owner = ownerOf(text)
+  if (!owner) return `${lock} does not say who holds it; it is taken over if it stays as it is for ${watchSeconds} s`
+  const state = standing(owner)
+  return state === 'runs'
+    ? `${named(owner)} holds ${lock}; wait for it, or end it (kill ${owner.pid})`
+    : `${named(owner)} holds ${lock}; it is taken over if it gives no sign of life for ${staleSeconds} s`
 }
 
 function take(lock: string, mine: string): boolean {
   try {
-    writeFileSync(lock, mine, { flag: 'wx' })
+    ensureFolder(dirname(lock))
+  } catch (error) {
+    throw cacheError(error, dirname(lock))
+  }
+  let fd: number
+  try {
+    fd = openSync(lock, 'wx')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' || code === 'ENOENT') return false // somebody has it; or removed the folder just now
+    throw cacheError(error, lock)
+  }
+  try {
+    writeFileSync(fd, mine)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
+    rmSync(lock, { force: true }) // an empty lock would make others wait
+    throw cacheError(error, lock)
+  } finally {
+    closeSync(fd)
   }
 }
 
-function removeStale(lock: string): boolean {
-  const owner = read(lock)
-  if (owner === undefined) return true
-  const [pid = '', host] = owner.split(' ')
-  const here = host === hostname()
-  if (here && pid !== '' && isAlive(Number(pid))) return false
-  if (!here && age(lock) < staleSeconds) return false
-  const aside = `${lock}.${process.pid}.stale`
+/** Removes a lock that says `text`; where another process has just taken it, its lock stays. */
+function removeLeft(lock: string, text: string | undefined): void {
+  const aside = `${lock}.${randomBytes(6).toString('hex')}.stale`
   try {
     renameSync(lock, aside)
-    // Between reading and renaming another process may have taken over: then its lock is put back.
-    if (read(aside) !== owner) linkSync(aside, lock)
-  } catch {
-    return false
-  } finally {
-    rmSync(aside, { force: true })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw new AnnealError(
+      `${lock} was left by a process that is gone, and can not be removed (${(cause as NodeJS.ErrnoException).code}). Remove it, or set ANNEAL_CACHE to a folder that you can write to.`,
+      { cause },
+    )
   }
-  return true
+  try {
+    if (read(aside) !== text) linkSync(aside, lock)
+  } catch {
+    // Taken anew meanwhile.
+  } finally {
+    rmSync(aside, { recursive: true, force: true })
+  }
 }
 
 function read(path: string): string | undefined {
@@ -69,22 +171,5 @@ function read(path: string): string | undefined {
     return readFileSync(path, 'utf8')
   } catch {
     return undefined
-  }
-}
-
-function age(path: string): number {
-  try {
-    return (Date.now() - statSync(path).mtimeMs) / 1000
-  } catch {
-    return 0
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }

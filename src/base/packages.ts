@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { sweepOf } from './archive.ts'
 import { hashFile } from './digest.ts'
 import { AnnealError } from './errors.ts'
 import { needSpace } from './fetch.ts'
-import { cacheFolder } from './files.ts'
+import { cacheFolder, ensureFolder } from './files.ts'
 import { bytes as asBytes } from './format.ts'
 import { withLock } from './lock.ts'
 import { type Report, silent } from './progress.ts'
@@ -38,7 +38,12 @@ export type NpmPin = {
 }
 
 /** Brings a wheel by `python3 -m pip download` to the cache, checked, unless it is there; returns its path. */
-export async function pipDownload(pin: WheelPin, report: Report = silent, python = 'python3'): Promise<string> {
+export async function pipDownload(
+  pin: WheelPin,
+  report: Report = silent,
+  python = 'python3',
+  signal?: AbortSignal,
+): Promise<string> {
   const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--progress-bar=off', '--quiet']
   if (pin.pythonVersion) args.push('--implementation=cp', `--python-version=${pin.pythonVersion}`)
   if (pin.platform) args.push(`--platform=${pin.platform}`)
@@ -51,8 +56,10 @@ export async function pipDownload(pin: WheelPin, report: Report = silent, python
     fetch: folder =>
       run(python, [...args, `--dest=${folder}`, `${pin.package}==${pin.version}`], {
         cwd: folder,
+        signal,
         env: { TMPDIR: folder, PIP_REQUIRE_VIRTUALENV: '0', PIP_DISABLE_PIP_VERSION_CHECK: '1', PIP_NO_CACHE_DIR: '1' },
       }),
+    signal,
     install: 'install Python 3 with pip (Debian, Ubuntu: apt install python3-pip)',
   })
 }
@@ -90,10 +97,11 @@ type Bring = {
   file: string
   report: Report
   fetch: (folder: string) => Promise<Ran>
+  signal?: AbortSignal | undefined
   install: string
 }
 
-async function bring({ tool, pin, file, report, fetch, install }: Bring): Promise<string> {
+async function bring({ tool, pin, file, report, fetch, signal, install }: Bring): Promise<string> {
   const downloads = cacheFolder('downloads')
   const to = join(downloads, file)
   const { what, licence, bytes, digest } = pin
@@ -105,11 +113,12 @@ async function bring({ tool, pin, file, report, fetch, install }: Bring): Promis
       needSpace(downloads, bytes, what)
       report({ line: `fetching ${what} (${asBytes(bytes)}, ${licence}) through ${tool}` })
       sweepOf(to)
-      const folder = mkdir(`${to}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`)
+      const folder = ensureFolder(`${to}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`)
       const watch = setInterval(() => report({ what, done: Math.min(bytes - 1, weigh(folder)), total: bytes }), 250)
       try {
         const ran = await fetch(folder)
         clearInterval(watch)
+        signal?.throwIfAborted()
         if (ran.missing) throw new AnnealError(`${what}: no ${tool} on the PATH; ${install}, then run it again`)
         const found = join(folder, file)
         if (ran.code !== 0 || !existsSync(found)) throw failed(pin, tool, file, ran, install)
@@ -126,7 +135,8 @@ async function bring({ tool, pin, file, report, fetch, install }: Bring): Promis
         rmSync(folder, { recursive: true, force: true })
       }
     },
-    () => report({ line: `waiting for another process that fetches ${what}` }),
+    holder => report({ line: `waiting for another process that fetches ${what}: ${holder}` }),
+    signal,
   )
 }
 
@@ -138,11 +148,6 @@ function failed({ what, package: name, version }: Bring['pin'], tool: string, fi
   return new AnnealError(
     `${what}: ${tool} could not fetch ${name} ${version}: ${why}; check the network and ${tool}'s settings`,
   )
-}
-
-const mkdir = (folder: string) => {
-  mkdirSync(folder, { recursive: true })
-  return folder
 }
 
 function weigh(folder: string): number {

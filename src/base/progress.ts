@@ -1,4 +1,5 @@
 import { bytes } from './format.ts'
+import { printable } from './text.ts'
 
 /** What a long job tells its caller: a line to print once, or how far one piece of work is (in bytes). */
 export type Notice = { line: string } | { what: string; done: number; total: number | undefined }
@@ -23,7 +24,7 @@ export function streamReport(output: Output, now: () => number = () => performan
   return notice => {
     if ('line' in notice) {
       clear()
-      output.write(`${notice.line}\n`)
+      output.write(`${printable(notice.line).join('\n')}\n`)
       return
     }
     const { what, done, total } = notice

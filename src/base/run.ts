@@ -5,12 +5,17 @@ export type Ran = { code: number | undefined; stdout: string; stderr: string; mi
 
 /** Runs a command without a shell and collects what it writes; `onOutput` sees it as it comes. Never throws for a
  *  command that fails or is missing. */
-export function run(command: string, args: string[], { cwd, env, seconds, onOutput }: RunOptions = {}): Promise<Ran> {
+export function run(
+  command: string,
+  args: string[],
+  { cwd, env, seconds, signal, onOutput }: RunOptions = {},
+): Promise<Ran> {
   return new Promise(resolve => {
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      signal,
       timeout: seconds === undefined ? undefined : seconds * 1000,
     })
     const text = { stdout: '', stderr: '' }
@@ -31,6 +36,8 @@ export type RunOptions = {
   cwd?: string
   env?: Record<string, string>
   seconds?: number
+  /** Ends the command. */
+  signal?: AbortSignal | undefined
   onOutput?: (text: string) => void
 }
 

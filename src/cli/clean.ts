@@ -65,7 +65,7 @@ function told(review: Review): void {
   if (decisions.size === 0) return void process.stdout.write('nothing was decided\n')
   const of = (action: Decision['action']) => [...decisions.values()].filter(d => d.action === action).length
   process.stdout.write(
-    `${decisionsPath(review.run)}: ${plural(decisions.size, 'decision')}, ${of('drop')} left out, ${of('relabel')} relabelled\nnext     ${command(review)}\n`,
+    `${flat(decisionsPath(review.run))}: ${plural(decisions.size, 'decision')}, ${of('drop')} left out, ${of('relabel')} relabelled\nnext     ${flat(command(review))}\n`,
   )
 }
 

@@ -1,4 +1,5 @@
 import { amount, duration, errorMetrics, percent, plural, rate } from '../base/format.ts'
+import { columns, padded } from '../base/text.ts'
 import type { EpochEvent, LrFindEvent, PartResult, PhaseEvent, RunEvent, RunResult, ScanEvent } from '../runs/events.ts'
 import { flat, type Paint, plain, printable } from './style.ts'
 
@@ -125,8 +126,8 @@ export function epochTable(paint: Paint = plain): { row(event: EpochEvent): stri
   return {
     row(event) {
       const cells = epochCells(event)
-      const width = (name: string) => Math.max(9, name.length)
-      const names = cells.map(([name]) => name.padEnd(width(name))).join('  ')
+      const width = (name: string) => Math.max(9, columns(name))
+      const names = cells.map(([name]) => padded(name, width(name))).join('  ')
       const values = cells
         .map(([name, value]) => value.padEnd(width(name)))
         .join('  ')

@@ -1,7 +1,9 @@
 import { Command, CommanderError, Option } from 'commander'
 import { AnnealError, didYouMean } from '../base/errors.ts'
+import { cacheError, refusals } from '../base/files.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
-import { printable } from './style.ts'
+import { hasTerminal, watchOutput } from './output.ts'
+import { flat, printable } from './style.ts'
 
 const program = new Command('anneal')
   .description('Trains good image classifiers, and ships them: the five easy steps of fast.ai, on libtorch.')
@@ -267,7 +269,7 @@ function fail(error: unknown, debug: boolean): never {
     process.stderr.write(`anneal: ${printable(isSystem(e) ? plainly(e) : e.message).join('\n')}\n`)
     let cause = e.cause as Error | undefined
     for (let said = e.message; cause instanceof Error; cause = cause.cause as Error | undefined) {
-      if (!said.includes(cause.message)) process.stderr.write(`  caused by: ${cause.message.split('\n')[0]}\n`)
+      if (!said.includes(cause.message)) process.stderr.write(`  caused by: ${flat(cause.message.split('\n')[0]!)}\n`)
       said = `${said} ${cause.message}`
     }
     if (!(e instanceof AnnealError) && !isSystem(e))
@@ -279,21 +281,39 @@ function fail(error: unknown, debug: boolean): never {
 const isSystem = (error: Error): error is NodeJS.ErrnoException =>
   typeof (error as NodeJS.ErrnoException).syscall === 'string'
 
+function asCacheError(error: NodeJS.ErrnoException): unknown {
+  try {
+    return cacheError(error)
+  } catch {
+    return error // no place for a cache is known
+  }
+}
+
 /** What the system refused, in words. */
-function plainly({ code = '', message, path }: NodeJS.ErrnoException): string {
+function plainly(error: NodeJS.ErrnoException): string {
+  const cache = asCacheError(error)
+  if (cache instanceof AnnealError) return cache.message
+  const { code = '', message, path } = error
+  if (error.syscall === 'uv_cwd')
+    return 'the folder that this was started in is gone; change to one that exists (cd) and run it again'
   const reasons: Record<string, string> = {
+    ...refusals,
     ENOSPC: 'the disk is full; make room and go on',
     EDQUOT: 'your quota on this disk is used; make room and go on',
     EFBIG: 'the file would be larger than a limit allows (ulimit -f)',
     EACCES: 'permission denied; choose a place that may be written to',
+    EPERM: 'permission denied; choose a place that may be written to',
     EROFS: 'the disk can only be read; choose another place',
+    ENOENT: 'no such file or folder',
     EMFILE: 'too many open files (ulimit -n)',
+    ENFILE: 'too many open files in the whole system',
   }
   return Object.hasOwn(reasons, code) ? `${path === undefined ? '' : `${path}: `}${reasons[code]} (${code})` : message
 }
 
-process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))
-
+watchOutput()
+// Started by nohup, or by a service: what follows is to outlive its terminal. Node forgets that SIGHUP was ignored.
+if (!hasTerminal()) process.on('SIGHUP', () => {})
 nameOptionsAsTyped()
 
 try {

@@ -1,8 +1,9 @@
 import { writeReport } from '../report/index.ts'
 import { runPaths } from '../runs/index.ts'
+import { flat } from './style.ts'
 
 /** `anneal report`: draws a run folder again. */
 export async function report(run: string): Promise<void> {
   await writeReport(run)
-  process.stdout.write(`${runPaths(run).report}\n`)
+  process.stdout.write(`${flat(runPaths(run).report)}\n`)
 }

@@ -1,4 +1,5 @@
 import { duration, percent } from '../base/format.ts'
+import { columns, flat, padded } from '../base/text.ts'
 import { listRuns, type RunSummary } from '../runs/index.ts'
 
 /** `npx anneal runs`: the runs below a folder, with their results. */
@@ -9,7 +10,7 @@ export async function runs(folder: string, { json = false }: { json?: boolean })
     return
   }
   if (found.length === 0) {
-    process.stdout.write(`no runs in ${folder}; \`npx anneal train FOLDER\` makes one\n`)
+    process.stdout.write(`no runs in ${flat(folder)}; \`npx anneal train FOLDER\` makes one\n`)
     return
   }
   const rows = found.map(r => [
@@ -21,12 +22,12 @@ export async function runs(folder: string, { json = false }: { json?: boolean })
     r.seconds === undefined ? '' : duration(r.seconds),
     r.reason ?? '',
   ])
-  const table = [['run', 'state', 'model', 'score', 'epochs', 'time', ''], ...rows]
-  const widths = table[0]!.map((_, c) => Math.max(...table.map(row => row[c]!.length)))
+  const table = [['run', 'state', 'model', 'score', 'epochs', 'time', ''], ...rows.map(row => row.map(flat))]
+  const widths = table[0]!.map((_, c) => Math.max(...table.map(row => columns(row[c]!))))
   for (const row of table)
     process.stdout.write(
       `${row
-        .map((cell, c) => cell.padEnd(widths[c]!))
+        .map((cell, c) => padded(cell, widths[c]!))
         .join('  ')
         .trimEnd()}\n`,
     )

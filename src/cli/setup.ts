@@ -1,9 +1,10 @@
 import { streamReport } from '../base/progress.ts'
 import { ensureAddon } from '../setup/index.ts'
+import { flat } from './style.ts'
 
 /** `anneal setup`: libtorch and the addon, each where it is missing. */
 export async function setup(): Promise<void> {
   const { path, libtorch, built } = await ensureAddon(streamReport(process.stderr))
   const from = libtorch ? `libtorch ${libtorch.version} (${libtorch.source}), ` : ''
-  process.stdout.write(`${from}addon ${built ? 'built' : 'ready'}: ${path}\n`)
+  process.stdout.write(`${from}addon ${built ? 'built' : 'ready'}: ${flat(path)}\n`)
 }

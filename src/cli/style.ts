@@ -1,5 +1,7 @@
 import { styleText } from 'node:util'
 
+export { flat, printable } from '../base/text.ts'
+
 /** A colour or weight of terminal text, as node's `styleText` names them. */
 export type Tone = 'bold' | 'dim' | 'green' | 'yellow' | 'cyan'
 
@@ -31,10 +33,3 @@ export function unicode(env: NodeJS.ProcessEnv): boolean {
   const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || 'UTF-8'
   return /utf-?8/i.test(locale)
 }
-
-/** The text's lines, without control characters: a file's name must not steer the terminal. */
-export const printable = (text: string): string[] =>
-  text.split(/\r?\n/).map(line => line.replaceAll('\t', '  ').replace(/\p{Cc}/gu, '\ufffd'))
-
-/** The same as one line, whatever a name holds. */
-export const flat = (text: string): string => printable(text).join(' ')

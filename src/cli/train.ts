@@ -4,6 +4,8 @@ import { AnnealError } from '../base/errors.ts'
 import { bytes, quoted } from '../base/format.ts'
 import type { Notice } from '../base/progress.ts'
 import { runPaths } from '../runs/index.ts'
+import { answerLost, hasTerminal, type Lost, workWithoutOutput } from './output.ts'
+import { flat, printable } from './style.ts'
 import { createReporter, type Reporter } from './terminal.ts'
 
 /** The options of `anneal train` as commander gives them. */
@@ -58,13 +60,19 @@ export async function drive(
   const stop = new AbortController()
   let run = ''
   let stoppedBy: NodeJS.Signals | undefined
+  const notes = runNotes()
   const interrupted = (signal: NodeJS.Signals) => {
+    if (signal === 'SIGHUP' && !hasTerminal()) return notes.add(hangup)
     if (stop.signal.aborted) process.exit(exitCodes[signal]) // a second time: at once
     stop.abort()
     stoppedBy = signal
     reporter.close()
     process.stderr.write('stopping after this step …\n')
   }
+  const unheard = workWithoutOutput(lost => {
+    if (lost.stream === 'stdout' && !flags.json) process.stderr.write(`${withoutOutput(lost)}\n`)
+    notes.add(withoutOutput(lost))
+  })
   const recipes = await import('../recipes/index.ts')
   for (const signal of signals) process.on(signal, interrupted)
   try {
@@ -73,8 +81,9 @@ export async function drive(
         command: ['anneal', ...process.argv.slice(2)],
         signal: stop.signal,
         onEvent: event => reporter.event(event),
-        onRun: dir => {
+        onRun: (dir, warn) => {
           run = dir
+          notes.to(warn)
         },
         report: notice => tell(reporter, notice, flags.json ?? false),
         progress: (label, done, total) => reporter.progress({ label, done, total }),
@@ -84,14 +93,19 @@ export async function drive(
     )
     reporter.close()
     if (!flags.json) process.stdout.write(epilogue(result.run))
+    else if (answerLost()) {
+      process.stderr.write(`anneal: the run is done, but its events on stdout are not whole: see ${result.run}\n`)
+      process.exitCode = 1
+    }
   } catch (error) {
     reporter.close()
     if (!recipes.wasStopped(error)) throw error
     process.stderr.write(
-      `stopped; everything so far is saved. Go on with:\n  npx anneal train --resume ${quoted(run)}\n`,
+      `stopped; everything so far is saved. Go on with:\n  npx anneal train --resume ${flat(quoted(run))}\n`,
     )
     process.exit(exitCodes[stoppedBy ?? 'SIGINT'])
   } finally {
+    unheard()
     for (const signal of signals) process.off(signal, interrupted)
   }
 }
@@ -99,10 +113,31 @@ export async function drive(
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const exitCodes: Record<string, number> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
 
+const hangup = `a hang-up (SIGHUP) came; no terminal is attached, as under nohup, so training goes on. To stop it: kill -INT ${process.pid}`
+
+const withoutOutput = ({ stream, reason }: Lost) =>
+  `${stream} can not be written: ${reason}. Training goes on without it; the run's folder keeps every event.`
+
+/** Notes for the run's events, kept until there is a run; each is noted once. */
+function runNotes() {
+  const all = new Set<string>()
+  let warn: ((message: string) => void) | undefined
+  return {
+    add(note: string) {
+      if (!all.has(note)) warn?.(note)
+      all.add(note)
+    },
+    to(taker: (message: string) => void) {
+      warn = taker
+      for (const note of all) warn(note)
+    },
+  }
+}
+
 function tell(reporter: Reporter, notice: Notice, json: boolean): void {
   if ('line' in notice) {
     reporter.close()
-    ;(json ? process.stderr : process.stdout).write(`${notice.line}\n`)
+    ;(json ? process.stderr : process.stdout).write(`${printable(notice.line).join('\n')}\n`)
   } else
     reporter.progress({
       label: `${notice.what}${notice.total ? ` (${bytes(notice.total)})` : ''}`,
@@ -114,5 +149,5 @@ function tell(reporter: Reporter, notice: Notice, json: boolean): void {
 function epilogue(run: string): string {
   const { report, best } = runPaths(run)
   const model = existsSync(best.weights) ? `${best.weights}, best.json` : best.about // the average of folds has no weights
-  return `\nreport   ${report}\nmodel    ${model}\npredict  npx anneal predict ${quoted(run)} PICTURE\n`
+  return `\nreport   ${flat(report)}\nmodel    ${flat(model)}\npredict  npx anneal predict ${flat(quoted(run))} PICTURE\n`
 }

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
@@ -6,6 +6,7 @@ import { cacheFolder, writeAtomic } from '../base/files.ts'
 import { withLock } from '../base/lock.ts'
 import { dealt, inParallel } from '../base/parallel.ts'
 import { BufferPool } from '../base/pool.ts'
+import { type Report, silent } from '../base/progress.ts'
 import { decodeJpegFiles, type StampedFile, type WrittenRgb } from '../torch/index.ts'
 import {
   type ChannelOptions,
@@ -31,6 +32,8 @@ export interface CacheOptions extends ChannelOptions {
   short: number
   interpolation?: 'bilinear' | 'bicubic'
   onProgress?: ((done: number, total: number) => void) | undefined
+  /** Hears of a wait for another process that decodes the same pictures. */
+  report?: Report | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -59,11 +62,16 @@ export async function cachePictures(contents: readonly Content[], options: Cache
   const base = join(folder, key)
   const there = openStore(base)
   if (there) return there
+  const { report = silent, signal } = options
   try {
-    mkdirSync(folder, { recursive: true })
-    await withLock(base, async () => {
-      if (!readIndex(base)) await build(contents, { ...options, interpolation }, { folder, kind, base })
-    })
+    await withLock(
+      base,
+      async () => {
+        if (!readIndex(base)) await build(contents, { ...options, interpolation }, { folder, kind, base })
+      },
+      holder => report({ line: `waiting for another process that decodes these pictures: ${holder}` }),
+      signal,
+    )
   } catch (error) {
     throw await writeError(error, folder)
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheFolder, writeAtomic } from '../base/files.ts'
+import { ensureCache, writeAtomic } from '../base/files.ts'
 import { dealt, inParallel } from '../base/parallel.ts'
 import { BufferPool } from '../base/pool.ts'
 import { hashFiles } from '../torch/index.ts'
@@ -37,7 +37,7 @@ export async function contentHashes(
   places: readonly Place[],
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<(ContentHash | Failure)[]> {
-  const folder = cacheFolder('pictures')
+  const folder = ensureCache('pictures')
   const path = join(folder, `${sha256(realpathSync(dir)).slice(0, 24)}.hashes`)
   const table = readTable(path)
   const known: [file: string, stamp: string, hash: string][] = []

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import { AnnealError } from '../base/errors.ts'
+import { cacheError } from '../base/files.ts'
 import { bytes } from '../base/format.ts'
 
 const remedy = 'Make room, or set ANNEAL_CACHE to a folder on a larger disk.'
@@ -24,7 +25,7 @@ export async function checkSpace(folder: string, needed: number): Promise<void> 
 export async function writeError(error: unknown, folder: string, needed?: number): Promise<unknown> {
   const { code } = error as NodeJS.ErrnoException
   if (fullCodes.has(code ?? '')) {
-    const free = await freeSpace(folder)
+    const free = await freeSpace(folder).catch(() => 0) // no room for the folder itself
     const size = needed === undefined ? '' : `about ${bytes(Math.ceil(needed))} more are needed, `
     const limit = needed !== undefined && free >= needed ? ', so a quota or a limit on file sizes refuses' : ''
     return new AnnealError(
@@ -32,12 +33,5 @@ export async function writeError(error: unknown, folder: string, needed?: number
       { cause: error },
     )
   }
-  if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST'].includes(code ?? ''))
-    return new AnnealError(
-      `the cache folder ${folder} can not be written to (${code}). Set ANNEAL_CACHE to one that can.`,
-      {
-        cause: error,
-      },
-    )
-  return error
+  return cacheError(error, (error as NodeJS.ErrnoException).path ?? folder)
 }

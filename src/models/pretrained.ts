@@ -6,15 +6,19 @@ import { model, models } from './registry.ts'
 import { canFetch, fetchSource, isCached } from './sources.ts'
 
 /** The pretrained weights of a model by its own names: from `file`, else the cache, else fetched and checked against the
- *  pinned digest. Where they cannot be had, the error says what can. */
+ *  pinned digest. Where they cannot be had, the error says what can. `signal` ends a download; what came stays. */
 export async function pretrainedState(
   name: string,
-  { file, report = silent }: { file?: string | undefined; report?: Report } = {},
+  {
+    file,
+    report = silent,
+    signal,
+  }: { file?: string | undefined; report?: Report; signal?: AbortSignal | undefined } = {},
 ): Promise<Map<string, StoredTensor>> {
   const { weights, rename = own => own } = model(name)
   const named = (state: Map<string, StoredTensor>) => new Map(Array.from(state, ([key, t]) => [rename(key), t]))
   if (file !== undefined) return named(readWeights(file))
-  const path = await fetchSource(weights, report).catch(cause => {
+  const path = await fetchSource(weights, report, signal).catch(cause => {
     throw cause instanceof AnnealError ? cannotHave(name, cause) : cause
   })
   return named(readWeights(path))

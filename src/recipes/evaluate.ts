@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { plural } from '../base/format.ts'
+import type { Report } from '../base/progress.ts'
 import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures, type Pictures } from '../data/index.ts'
 import { checkChannelCount } from '../data/single.ts'
 import { pictureSource } from '../data/source.ts'
@@ -36,7 +37,7 @@ export interface Evaluated {
   loss: number
   /** As in training: accuracy; mAP, F1 and F2 at the saved thresholds; R² and errors. */
   metrics: Record<string, number>
-  /** scikit-learn's classification report, where there are classes. */
+  /** scikit-learn's classification report as a terminal shows it, where there are classes: long names are cut. */
   report?: string
   /** How often each class was taken for which, by their numbers; pairs that do not occur are left out. For one class a
    *  picture. */
@@ -60,6 +61,8 @@ export interface EvaluateFolderOptions extends Omit<EvaluationOptions, 'classes'
   precision?: Precision
   device?: string
   progress?: Progress
+  /** Hears of a wait for another process. */
+  report?: Report
   signal?: AbortSignal | undefined
 }
 
@@ -69,7 +72,15 @@ export interface EvaluateFolderOptions extends Omit<EvaluationOptions, 'classes'
 export async function evaluateFolder(
   run: string,
   dir: string,
-  { batchSize = 32, precision: asked, device, progress = () => {}, signal, ...options }: EvaluateFolderOptions = {},
+  {
+    batchSize = 32,
+    precision: asked,
+    device,
+    progress = () => {},
+    report: told,
+    signal,
+    ...options
+  }: EvaluateFolderOptions = {},
 ): Promise<Evaluated> {
   whole('batchSize', batchSize, 1, 4096)
   checkDevice(device)
@@ -86,7 +97,7 @@ export async function evaluateFolder(
     const onProgress = (done: number, total: number) => progress('pictures', done, total)
     const pictures =
       opened.get(decodedAs(own)) ??
-      (await openPictures(index, { short, interpolation, channels, range, signal, onProgress }))
+      (await openPictures(index, { short, interpolation, channels, range, signal, report: told, onProgress }))
     opened.set(decodedAs(own), pictures)
     for (const { file, picture } of pictures.data.items) checkChannelCount(pictures.picture(picture), file, own)
     return pictures
@@ -123,11 +134,13 @@ export async function evaluateFolder(
     task === 'single'
       ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes, {
           zeroDivision: Number.NaN,
+          terminal: true,
         })
       : task === 'multi'
         ? classificationReportMulti(evaluation.probabilities, evaluation.targets, classes, {
             zeroDivision: Number.NaN,
-            ...(thresholds ? { thresholds } : {}),
+            ...(thresholds && { thresholds }),
+            terminal: true,
           })
         : undefined
   return {

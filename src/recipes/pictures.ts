@@ -44,7 +44,7 @@ export const shortSide = (size: number, { cropPct }: ModelInfo) => Math.round(si
 export const openAt = (
   index: FolderIndex,
   { size, info, mode, range }: { size: number; info: ModelInfo } & Pick<ChannelChoice, 'mode' | 'range'>,
-  { progress, signal }: Pick<Context, 'progress' | 'signal'>,
+  { progress, report, signal }: Pick<Context, 'progress' | 'signal'> & Partial<Pick<Context, 'report'>>,
 ): Promise<Pictures> =>
   openPictures(index, {
     short: shortSide(size, info),
@@ -52,5 +52,6 @@ export const openAt = (
     channels: mode,
     range,
     signal,
+    report,
     onProgress: (done, total) => progress('pictures', done, total),
   })

@@ -53,7 +53,7 @@ export async function prepare(
   dir: string,
   context: Omit<Context, 'session'> & { session: Narrator },
 ): Promise<Prepared> {
-  const { session, options, report } = context
+  const { session, options, report, signal } = context
   const { seed = 42, pretrained = true } = options
   // The folder first, which costs nothing yet; then the weights: a model that can't be had should not cost a scan.
   const index = await openIndex(dir, { ...options, seed })
@@ -67,13 +67,17 @@ export async function prepare(
   const sizes = options.sizes ?? [options.size ?? info.size]
   checkSizes(modelName, options.testSize === undefined ? sizes : [...sizes, options.testSize])
   const state = pretrained
-    ? await pretrainedState(modelName, { ...(options.weights === undefined ? {} : { file: options.weights }), report })
+    ? await pretrainedState(modelName, {
+        ...(options.weights === undefined ? {} : { file: options.weights }),
+        report,
+        signal,
+      })
     : undefined
 
   session.emit({ type: 'phase', phase: 'scan' })
   for (const { what, value, reason } of index.choices ?? []) session.choice(what, value, reason)
   const { channelFiles: bands } = options
-  const asked = { asked: options.channels ?? 'auto', signal: context.signal }
+  const asked = { asked: options.channels ?? 'auto', signal }
   const { mode, range, choice } = await session.once('channels', () => chooseChannels(index.items, asked))
   if (mode !== 'rgb' || options.channels !== undefined) session.choice(choice.what, choice.value, choice.reason)
   const opened = new Map<number, Pictures>()

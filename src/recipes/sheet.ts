@@ -190,6 +190,7 @@ async function senseFolder(
   const opened = await openPictures(index.whole!, {
     short,
     interpolation: info.interpolation,
+    report,
     onProgress: (done, total) => progress?.('pictures', done, total),
   })
   const { task, classes } = opened.data

@@ -28,8 +28,8 @@ import { restoredOptions, storedSettings } from './settings.ts'
 
 /** Who hears of a training while it goes, and who may stop it. */
 export interface TrainHooks {
-  /** Called with the run's folder as soon as it is held. */
-  onRun?: (dir: string) => void
+  /** Called with the run's folder as soon as it is held, and with the way to put a warning into its events. */
+  onRun?: (dir: string, warn: (message: string) => void) => void
   /** Hears of everything as it happens. */
   onEvent?: (event: RunEvent) => void
   /** Downloads. */
@@ -155,8 +155,8 @@ async function drive(
 ): Promise<RunResult> {
   checkDevice(options.device ?? usualDevice(), options.precision)
   const run = openRun(dir, mode)
-  onRun?.(dir)
   let begun = true
+  let held = true
   try {
     // Written with the first event: while pictures are listed, libtorch is still being loaded.
     let written = mode === 'append'
@@ -169,6 +169,7 @@ async function drive(
       onEvent(event)
     })
     if (mode === 'append') session.resume()
+    onRun?.(dir, message => held && session.warn(message))
     try {
       const context = { session, options, report, progress, signal }
       const { result, made } =
@@ -192,6 +193,7 @@ async function drive(
       throw error
     }
   } finally {
+    held = false
     run.close()
     // Bad input leaves nothing behind.
     if (!begun) for (const name of readdirSync(dir)) rmSync(join(dir, name), { recursive: true })

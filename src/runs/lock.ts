@@ -8,52 +8,28 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
 import { AnnealError } from '../base/errors.ts'
+import { duration } from '../base/format.ts'
 import { option } from '../base/options.ts'
+import { named, type Owner, standing, thisProcess } from '../base/owner.ts'
 import { readObject, runPaths } from './paths.ts'
 
-/** Who writes to a run folder. `boot` and `started` tell a process from a later one with the same number; they are
- *  empty where the system does not say. */
-export type LockOwner = { pid: number; host: string; boot: string; started: string }
+/** Who writes to a run folder. */
+export type LockOwner = Owner
 
-// A writer on another machine can't be asked; while it trains it writes an event at least every second.
+// A writer that can't be asked shows by what it writes: on another machine, whose clock may be another, an event in ten
+// minutes; in another container the lock itself, which `beat` touches.
 const foreignSilenceMs = 10 * 60_000
-
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  } catch {
-    return ''
-  }
-}
-
-/** Clock ticks from boot to the start of a process (field 22 of /proc/PID/stat), or '' where the system does not say. */
-function startTime(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return state === 'Z' ? 'ended' : (fields[18] ?? '')
-  } catch {
-    return ''
-  }
-}
-
-function runs(owner: LockOwner): boolean {
-  if (owner.boot !== bootId()) return false
-  try {
-    process.kill(owner.pid, 0)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
-  }
-  return owner.started === startTime(owner.pid)
-}
+const hiddenSilenceMs = 60_000
+const beatMs = 5000
 
 /** The live process that writes to this run, if there is one. A lock left by a killed process counts as none. */
 export function lockOwner(dir: string): LockOwner | undefined {
-  const { lock, events } = runPaths(dir)
+  const { lock } = runPaths(dir)
   let owner: LockOwner | undefined
   try {
     owner = readObject<LockOwner>(lock)
@@ -61,31 +37,50 @@ export function lockOwner(dir: string): LockOwner | undefined {
     return undefined // a torn lock is no live process: locks appear whole
   }
   if (!owner || !Number.isSafeInteger(owner.pid) || owner.pid <= 0) return undefined
-  if (owner.host === hostname()) return runs(owner) ? owner : undefined
-  const silence = Date.now() - Math.max(modified(events), modified(lock))
-  return silence < foreignSilenceMs ? owner : undefined
+  const state = standing(owner)
+  return state === 'runs' || (state === 'unknown' && silentFor(dir) < patience(owner)) ? owner : undefined
 }
 
+const patience = ({ host }: LockOwner) => (host === hostname() ? hiddenSilenceMs : foreignSilenceMs)
+/** Milliseconds since the last sign of life; a time to come, as after a clock was set back, is none. */
+function silentFor(dir: string): number {
+  const { lock, events } = runPaths(dir)
+  return Math.abs(Date.now() - Math.max(modified(events), modified(lock)))
+}
 const modified = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
 
 /** Takes the run folder for this process, or throws where a live process has it. Returns the way to give it back. */
 export function takeLock(dir: string): () => void {
   const { lock } = runPaths(dir)
-  const mine: LockOwner = { pid: process.pid, host: hostname(), boot: bootId(), started: startTime(process.pid) }
   const token = randomBytes(6).toString('hex')
-  const text = `${JSON.stringify({ ...mine, token })}\n`
+  const text = `${JSON.stringify({ ...thisProcess(), token })}\n`
   const temp = `${lock}.${token}.tmp`
   writeFileSync(temp, text, { flag: 'wx' })
   try {
     const deadline = performance.now() + waitMs
     while (performance.now() < deadline) {
-      if (link(temp, lock) || replaceStale(dir, temp)) return () => release(lock, text)
+      if (link(temp, lock) || replaceStale(dir, temp)) return held(lock, text)
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
     }
   } finally {
     rmSync(temp, { force: true })
   }
   throw new AnnealError(`${dir}: the run's lock could not be taken; other processes keep taking it. Try again.`)
+}
+
+/** Keeps the lock's time new, so that a container that can't ask for this process sees that it lives. */
+function held(lock: string, text: string): () => void {
+  const beat = setInterval(() => {
+    try {
+      utimesSync(lock, new Date(), new Date())
+    } catch {
+      // Removed by hand, with its folder perhaps.
+    }
+  }, beatMs).unref()
+  return () => {
+    clearInterval(beat)
+    release(lock, text)
+  }
 }
 
 const waitMs = 5000
@@ -97,7 +92,7 @@ function replaceStale(dir: string, temp: string): boolean {
   const { lock } = runPaths(dir)
   const takeover = `${lock}.takeover.tmp`
   if (!link(temp, takeover)) {
-    if (Date.now() - modified(takeover) > takeoverMs) rmSync(takeover, { force: true })
+    if (Math.abs(Date.now() - modified(takeover)) > takeoverMs) rmSync(takeover, { force: true })
     return false
   }
   try {
@@ -134,8 +129,13 @@ function release(lock: string, text: string): void {
   } catch {} // gone already, or the folder is
 }
 
-const busy = (dir: string, owner: LockOwner) =>
-  new AnnealError(
-    `${dir}: process ${owner.pid}${owner.host === hostname() ? '' : ` on ${owner.host}`} is writing to this run. ` +
-      `Wait for it, stop it (kill -INT ${owner.pid}), or choose another folder (${option('out')}).`,
+function busy(dir: string, owner: LockOwner): AnnealError {
+  const asked = standing(owner) === 'runs'
+  const left = Math.ceil((patience(owner) - silentFor(dir)) / 1000)
+  const wait = asked
+    ? `Wait for it, stop it (kill -INT ${owner.pid})`
+    : `Wait for it, try again in ${duration(Math.max(1, left))} if it is gone`
+  return new AnnealError(
+    `${dir}: ${named(owner)} is writing to this run. ${wait}, or choose another folder (${option('out')}).`,
   )
+}

@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
-import { writeAtomic } from '../base/files.ts'
+import { ensureFolder, refusals, writeAtomic } from '../base/files.ts'
 import { quoted } from '../base/format.ts'
 import { option } from '../base/options.ts'
 import type { RunConfig } from './config.ts'
@@ -170,7 +170,24 @@ function makeEmpty(dir: string): void {
           `a run needs a new or an empty folder. Choose another folder (${option('out')}).`,
       )
   }
-  mkdirSync(dir, { recursive: true })
+  ensureRunFolder(dir)
+}
+
+function ensureRunFolder(dir: string): void {
+  try {
+    ensureFolder(dir)
+  } catch (cause) {
+    throw notMade(dir, cause as NodeJS.ErrnoException)
+  }
+}
+
+function notMade(dir: string, cause: NodeJS.ErrnoException): AnnealError {
+  const at = cause.path === undefined || cause.path === dir ? '' : `${cause.path}: `
+  const reason = refusals[cause.code ?? ''] ?? cause.message
+  return new AnnealError(
+    `${dir}: the run's folder can not be made: ${at}${reason} (${cause.code}). Choose another folder (${option('out')}).`,
+    { cause },
+  )
 }
 
 /** What writeAtomic leaves behind when its process is killed. The lock's own files may be another process's, at work. */
@@ -180,9 +197,11 @@ function removeTemporary(dir: string): void {
       if (name.endsWith('.tmp') && !name.startsWith('lock.json')) rmSync(join(folder, name), { force: true })
 }
 
+const mostRuns = 100_000
+
 /** Makes the folder of a run that was given no name: `ROOT/2026-12-31-resnet34-1`, the first number that is free. */
 export function newRunFolder(model: string, { root = 'runs', date = new Date() } = {}): string {
-  mkdirSync(root, { recursive: true })
+  ensureRunFolder(root)
   const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map(n => String(n).padStart(2, '0')).join('-')
   const name = model.replace(/[^\w.-]+/g, '-').slice(0, 80) || 'model'
   for (let n = 1; ; n++) {
@@ -192,9 +211,9 @@ export function newRunFolder(model: string, { root = 'runs', date = new Date() }
       return dir
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT')
-        mkdirSync(root, { recursive: true }) // a run that failed at once took the empty folder away
-      else if (code !== 'EEXIST') throw error
+      if (code === 'ENOENT' && n < mostRuns)
+        ensureRunFolder(root) // a run that failed at once took the empty folder away
+      else if (code !== 'EEXIST') throw notMade(dir, error as NodeJS.ErrnoException)
     }
   }
 }

@@ -45,7 +45,7 @@ export async function ensureAddon(report: Report = silent): Promise<Addon> {
         sweepOf(folder)
         if (!existsSync(path)) await makeFolder(folder, temp => buildIn(temp, folder, libtorch, tools, report))
       },
-      () => report({ line: 'waiting for another process that builds the addon' }),
+      holder => report({ line: `waiting for another process that builds the addon: ${holder}` }),
     )
   }
   const linked = linkedOf(libtorch)
@@ -86,7 +86,7 @@ function nodeApiHeaders(): Headers {
     const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
     return { version, include: join(dirname(file), 'include') }
   } catch (cause) {
-    throw new AnnealError('the package node-api-headers is missing; run npm ci, then try again', { cause })
+    throw new AnnealError('the package node-api-headers is missing; run npm install, then try again', { cause })
   }
 }
 

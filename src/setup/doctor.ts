@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs'
+import { type Dirent, existsSync, lstatSync, readdirSync, statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { cacheFolder } from '../base/files.ts'
+import { flat } from '../base/text.ts'
 import {
   type Cache,
   cacheFindings,
@@ -10,6 +10,7 @@ import {
   gpuFindings,
   type Loaded,
   lookAtAddon,
+  lookAtCache,
   lookAtGpus,
   lookAtLibtorch,
   lookAtTools,
@@ -22,7 +23,7 @@ import type { Linked } from './state.ts'
 
 /** What is on this machine, as data; {@link formatDoctor} makes text of it. */
 export type DoctorReport = {
-  /** Whether the addon is built and loads. */
+  /** Whether the addon is built and loads, and the cache can be written to. */
   ready: boolean
   findings: Finding[]
   machine: Machine
@@ -44,8 +45,9 @@ export async function doctor(): Promise<DoctorReport> {
     lookAtAddon(),
     lookAtGpus(),
   ])
-  const caches = lookAtCaches()
-  const diskFree = freeSpace(cacheFolder())
+  const { root, problem } = lookAtCache()
+  const caches = root === undefined ? [] : lookAtCaches(root)
+  const diskFree = root === undefined ? 0 : freeSpace(root)
   const { gpus } = gpu
   const findings = [
     nodeFinding(process.versions.node),
@@ -56,10 +58,10 @@ export async function doctor(): Promise<DoctorReport> {
     ...cpuFindings(here, addon.loaded),
     ...gpuFindings(gpus, gpu.said, libtorch.linked, addon.loaded),
     memoryFinding(here),
-    ...cacheFindings(caches, diskFree),
+    ...cacheFindings(root, problem, caches, diskFree),
   ]
   return {
-    ready: addon.loaded !== undefined,
+    ready: addon.loaded !== undefined && problem === undefined,
     findings,
     machine: here,
     libtorch: libtorch.linked,
@@ -76,17 +78,15 @@ export function formatDoctor({ findings, ready }: DoctorReport): string {
   const width = Math.max(...findings.map(({ name }) => name.length))
   const mark = { ok: '✓', note: '!', missing: '✗' }
   const lines = findings.flatMap(({ name, state, text, todo }) => [
-    `${mark[state]} ${name.padEnd(width)}  ${text}`.trimEnd(),
-    ...(todo === undefined ? [] : [`  ${''.padEnd(width)}  → ${todo}`]),
+    `${mark[state]} ${name.padEnd(width)}  ${flat(text)}`.trimEnd(),
+    ...(todo === undefined ? [] : [`  ${''.padEnd(width)}  → ${flat(todo)}`]),
   ])
-  const end = ready ? 'Anneal is ready.' : 'Anneal is not set up: see the lines with ✗, then run npm run build.'
+  const end = ready ? 'Anneal is ready.' : 'Anneal is not set up: see the lines with ✗, then run npx anneal setup.'
   return `${lines.join('\n')}\n\n${end}\n`
 }
 
-function lookAtCaches(): Cache[] {
-  const root = cacheFolder()
-  if (!existsSync(root)) return []
-  return readdirSync(root, { withFileTypes: true })
+function lookAtCaches(root: string): Cache[] {
+  return entriesOf(root)
     .filter(entry => entry.isDirectory())
     .map(({ name }) => ({ name, folder: join(root, name), bytes: weigh(join(root, name)) }))
     .sort((a, b) => b.bytes - a.bytes)
@@ -94,9 +94,21 @@ function lookAtCaches(): Cache[] {
 
 function weigh(folder: string): number {
   let sum = 0
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
-    if (entry.isFile()) sum += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0
+  for (const entry of entriesOf(folder)) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) sum += weigh(path)
+    else if (entry.isFile()) sum += lstatSync(path, { throwIfNoEntry: false })?.size ?? 0
+  }
   return sum
+}
+
+/** What is in a folder, as far as this user may look. */
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch {
+    return []
+  }
 }
 
 function freeSpace(folder: string): number {

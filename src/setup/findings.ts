@@ -1,4 +1,6 @@
-import { cacheFolder } from '../base/files.ts'
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { cacheError, cacheFolder, setCache } from '../base/files.ts'
 import { bytes, plural } from '../base/format.ts'
 import { lastLines, run } from '../base/run.ts'
 import { findAddon } from './addon.ts'
@@ -90,12 +92,18 @@ export async function lookAtLibtorch() {
               libtorch.note,
             ),
           ]
-        : [missing('libtorch', 'none on this machine', 'npm run build fetches one')]),
+        : [missing('libtorch', 'none on this machine', 'npx anneal setup fetches one')]),
       ...passed.map(({ source, place, reason }) => ok('  passed over', `${source}: ${place}: ${reason}`)),
     ]
     return { linked, candidates, findings }
   } catch (error) {
-    const findings = [missing('libtorch', (error as Error).message, 'mend or unset ANNEAL_LIBTORCH')]
+    const findings = [
+      missing(
+        'libtorch',
+        withoutTodo((error as Error).message),
+        process.env.ANNEAL_LIBTORCH ? 'mend or unset ANNEAL_LIBTORCH' : setCache,
+      ),
+    ]
     return { linked: undefined, candidates: [], findings }
   }
 }
@@ -104,7 +112,7 @@ export async function lookAtLibtorch() {
 export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; loaded?: Loaded; findings: Finding[] }> {
   try {
     const { path, libtorch: linked } = findAddon() ?? {}
-    if (path === undefined) return { findings: [missing('addon', 'not built', 'npm run build')] }
+    if (path === undefined) return { findings: [missing('addon', 'not built', 'npx anneal setup')] }
     const script =
       'const a = require(process.argv[1]); console.log(JSON.stringify({ version: a.version(), cpuCapability: a.cpuCapability(), threads: a.threads(), cudaDevices: a.cudaDevices() }))'
     const env: Record<string, string> =
@@ -115,11 +123,11 @@ export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; l
     return {
       path,
       findings: [
-        missing('addon', `${path} does not load: ${lastLines(stderr, 1)}`, 'delete its folder, then npm run build'),
+        missing('addon', `${path} does not load: ${lastLines(stderr, 1)}`, 'delete its folder, then npx anneal setup'),
       ],
     }
   } catch (error) {
-    return { findings: [missing('addon', (error as Error).message, 'npm run build')] }
+    return { findings: [missing('addon', (error as Error).message, 'npx anneal setup')] }
   }
 }
 
@@ -130,7 +138,7 @@ export const differs = (now: Linked | undefined, built: Linked | undefined): Fin
         note(
           '  built against',
           `${built.version}, ${built.folder} (${built.source})`,
-          'npm run build takes the one above',
+          'npx anneal setup takes the one above',
         ),
       ]
     : []
@@ -187,7 +195,7 @@ export function gpuFindings(
   if (loaded && loaded.cudaDevices > 0) return [ok('GPU', text)]
   const todo = linked?.cuda
     ? 'libtorch sees no device: is the driver new enough for its CUDA?'
-    : 'this libtorch has no CUDA: pip install torch, then ANNEAL_LIBTORCH=python npm run build'
+    : 'this libtorch has no CUDA: pip install torch, then ANNEAL_LIBTORCH=python npx anneal setup'
   return [note('GPU', `${text}, not used`, todo)]
 }
 
@@ -199,11 +207,37 @@ export function memoryFinding({ memory: { total, free } }: Machine): Finding {
     : ok('memory', text)
 }
 
+/** The cache's folder, and why nothing can be written there: found by making a folder and removing it again. */
+export function lookAtCache(): { root?: string; problem?: string } {
+  let root: string | undefined
+  try {
+    root = cacheFolder()
+    let there = root
+    while (!existsSync(there) && dirname(there) !== there) there = dirname(there)
+    rmdirSync(mkdtempSync(join(there, '.anneal-')))
+    return { root }
+  } catch (error) {
+    const told = root === undefined ? error : cacheError(error, root)
+    return { ...(root !== undefined && { root }), problem: (told as Error).message }
+  }
+}
+
+/** What to do stands below. */
+const withoutTodo = (message: string) => message.replace(` ${setCache}`, '')
+
 /** The caches with their sizes, and what the disk has left. */
-export function cacheFindings(caches: Cache[], free: number): Finding[] {
+export function cacheFindings(
+  root: string | undefined,
+  problem: string | undefined,
+  caches: Cache[],
+  free: number,
+): Finding[] {
+  const refused = problem === undefined ? [] : [missing('cache', withoutTodo(problem), setCache)]
+  if (root === undefined) return refused
   const total = caches.reduce((sum, cache) => sum + cache.bytes, 0)
   return [
-    ok('cache', `${cacheFolder()}: ${bytes(total)}`),
+    ...refused,
+    ok(refused.length > 0 ? '  what is in it' : 'cache', `${root}: ${bytes(total)}`),
     ...caches.map(cache => ok(`  ${cache.name}`, bytes(cache.bytes))),
     free < 3e9
       ? note(

@@ -66,7 +66,7 @@ async function fetchLibtorch(
       )
       await (source === 'archive' ? unpackArchive(pins, folder, report) : unpackWheels(pins, folder, report))
     },
-    () => report({ line: 'waiting for another process that fetches libtorch' }),
+    holder => report({ line: `waiting for another process that fetches libtorch: ${holder}` }),
   )
 }
 

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { AnnealError } from '../base/errors.ts'
+import { cacheFolder } from '../base/files.ts'
 import { findAddon, machine, prepareEnvironment } from '../setup/index.ts'
 import type { Generator, Tensor } from './tensor.ts'
 
@@ -97,6 +98,7 @@ export function wrapIn(tensor: Class<Tensor>, generator: Class<Generator>): void
 const found = findAddon()
 
 function load(): Native {
+  if (!found) cacheFolder() // where no place is known to look in, that is what to mend
   if (!found)
     throw new AnnealError(
       'libtorch and the addon are not set up yet: run `npx anneal setup` (or `npm run build` in a clone)',

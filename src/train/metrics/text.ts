@@ -1,19 +1,32 @@
 import { AnnealError } from '../../base/errors.ts'
+import { columns, shownNames } from '../../base/text.ts'
 import type { ZeroDivision } from './check.ts'
 import { classReportMulti, type LabelThresholds } from './multi.ts'
 import { accuracy, type ClassScores, classReport } from './single.ts'
 
-/** `classReport` as the text table that scikit-learn prints; what is undefined (NaN) is a dash, and a line below says so. predicted, actual: [N]; `names` has one a class. */
+/** How many digits scores have (2), what a share of nothing is (0, or NaN for a dash), and whether the table is for a
+ *  terminal: names then fit into it, on one line each, and letters count by their width, where scikit-learn takes names
+ *  as they are and counts letters. */
+export interface ReportOptions {
+  digits?: number
+  zeroDivision?: ZeroDivision
+  terminal?: boolean
+}
+
+/** `classReport` as the text table that scikit-learn prints; what is undefined (NaN) is a dash, and a line below says so.
+ *  predicted, actual: [N]; `names` has one a class. */
 export function classificationReport(
   predicted: ArrayLike<number>,
   actual: ArrayLike<number>,
   names: readonly string[],
-  { digits = 2, zeroDivision = 0 }: { digits?: number; zeroDivision?: ZeroDivision } = {},
+  options: ReportOptions = {},
 ): string {
-  const { classes, macro, weighted } = classReport(predicted, actual, names.length, { zeroDivision })
+  const { classes, macro, weighted } = classReport(predicted, actual, names.length, {
+    zeroDivision: options.zeroDivision ?? 0,
+  })
   const { support } = macro
   const right: Row = ['accuracy', { f1: accuracy(predicted, actual), support }]
-  return table(named(names, classes), [right, ['macro avg', macro], ['weighted avg', weighted]], digits)
+  return table(named(names, classes), [right, ['macro avg', macro], ['weighted avg', weighted]], options)
 }
 
 /** `classReportMulti` as the text table that scikit-learn prints. probabilities, targets: [N, classes]. */
@@ -21,15 +34,14 @@ export function classificationReportMulti(
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,
   names: readonly string[],
-  {
-    thresholds = 0.5,
-    digits = 2,
-    zeroDivision = 0,
-  }: { thresholds?: LabelThresholds; digits?: number; zeroDivision?: ZeroDivision } = {},
+  { thresholds = 0.5, ...options }: { thresholds?: LabelThresholds } & ReportOptions = {},
 ): string {
-  const report = classReportMulti(probabilities, targets, names.length, { thresholds, zeroDivision })
+  const report = classReportMulti(probabilities, targets, names.length, {
+    thresholds,
+    zeroDivision: options.zeroDivision ?? 0,
+  })
   const averages = (['micro', 'macro', 'weighted', 'samples'] as const).map((key): Row => [`${key} avg`, report[key]])
-  return table(named(names, report.classes), averages, digits)
+  return table(named(names, report.classes), averages, options)
 }
 
 type Row = [name: string, scores: Partial<ClassScores> & { support: number }]
@@ -37,12 +49,18 @@ type Row = [name: string, scores: Partial<ClassScores> & { support: number }]
 const named = (names: readonly string[], classes: readonly ClassScores[]): Row[] =>
   classes.map((scores, c) => [names[c]!, scores])
 
-function table(classes: readonly Row[], averages: readonly Row[], digits: number): string {
+function table(
+  rows: readonly Row[],
+  averages: readonly Row[],
+  { digits = 2, terminal = false }: ReportOptions,
+): string {
   if (!Number.isInteger(digits) || digits < 0 || digits > 20)
     throw new AnnealError(`classificationReport: got ${digits} digits; expected a whole number from 0 to 20`)
-  const letters = (text: string) => [...text].length
-  const width = Math.max('weighted avg'.length, digits, ...classes.map(([name]) => letters(name)))
+  const shown = terminal ? shownNames(rows.map(([name]) => name)) : rows.map(([name]) => name)
+  const classes = rows.map(([, scores], i): Row => [shown[i]!, scores])
+  const letters = terminal ? columns : (text: string) => [...text].length
   const right = (text: string, width: number) => ' '.repeat(Math.max(0, width - letters(text))) + text
+  const width = Math.max('weighted avg'.length, digits, ...classes.map(([name]) => letters(name)))
   const line = (name: string, cells: readonly string[]) =>
     `${right(name, width)} ${cells.map(cell => ` ${right(cell, 9)}`).join('')}\n`
   const row = ([name, { precision, recall, f1, support }]: Row) =>
@@ -56,7 +74,7 @@ function table(classes: readonly Row[], averages: readonly Row[], digits: number
 }
 
 const dashes =
-  '-: undefined, and left out of the averages: precision of a class that was never told, recall of one without a picture, F1 of one that is both'
+  '-: undefined, and left out of the averages: precision of a class that was never predicted, recall of a class without a picture, F1 of a class that is both'
 
 /** `toFixed`, but what lies exactly between two goes to the even one, as Python prints it. */
 function fixed(value: number, digits: number): string {

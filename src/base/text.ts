@@ -1,0 +1,62 @@
+/** Characters that steer a terminal, turn the direction of a text or end a line. */
+const steering = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
+/** The same, and characters that nobody sees, by which two names look alike. */
+const unseen = /[\p{Cc}\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/gu
+
+/** The text's lines, without what steers a terminal: a file's name must not. */
+export const printable = (text: string): string[] =>
+  text.split(/\r?\n/).map(line => line.replaceAll('\t', '  ').replace(steering, '\ufffd'))
+
+/** The same as one line, whatever a name holds. */
+export const flat = (text: string): string => printable(text).join(' ')
+
+const wide =
+  /^[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18aff}\u{1b000}-\u{1b2ff}\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}|\ufe0f/u
+const plainText = /^[\x20-\x7e]*$/
+
+/** How many columns of a terminal a text takes: two for a Chinese, Japanese or Korean letter or an emoji, none for an
+ *  accent of its own. */
+export function columns(text: string): number {
+  if (plainText.test(text)) return text.length
+  let sum = 0
+  for (const letter of letters(text)) sum += columnsOf(letter)
+  return sum
+}
+
+/** What a reader takes for one letter each, accents and joined emoji included. */
+const letters = (text: string): string[] =>
+  Array.from((segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' })).segment(text), s => s.segment)
+let segmenter: Intl.Segmenter | undefined
+
+const columnsOf = (segment: string) => (wide.test(segment) ? 2 : /^[\p{M}\p{Cf}\p{Cc}]+$/u.test(segment) ? 0 : 1)
+
+/** Blanks behind a text, up to so many columns. */
+export const padded = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - columns(text)))
+
+/** A name as a table shows it: on one line, what can't be seen written out (`\n`, `\u200b`), and of a long one the
+ *  beginning and the end, in `width` columns at most. */
+export function shownName(name: string, width = 40): string {
+  const text = name.replace(unseen, written)
+  if (columns(text) <= width) return text
+  const parts = letters(text)
+  const tail = Math.floor((width - 1) / 3)
+  const end = taken(parts.toReversed(), tail).reverse()
+  return `${taken(parts, width - 1 - tail).join('')}…${end.join('')}`
+}
+
+/** Names of one table, each as {@link shownName}; those that would then look the same bear their place in the list. */
+export function shownNames(names: readonly string[], width = 40): string[] {
+  const shown = names.map(name => shownName(name, width))
+  const times = new Map<string, number>()
+  for (const text of shown) times.set(text, (times.get(text) ?? 0) + 1)
+  return shown.map((text, i) => (times.get(text)! > 1 ? `${text} (${i + 1})` : text))
+}
+
+function taken(parts: readonly string[], width: number): string[] {
+  let left = width
+  const end = parts.findIndex(part => (left -= columnsOf(part)) < 0)
+  return parts.slice(0, end < 0 ? parts.length : end)
+}
+
+const escapes: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+const written = (c: string) => escapes[c] ?? `\\u${c.codePointAt(0)!.toString(16).padStart(4, '0')}`
