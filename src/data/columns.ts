@@ -1,10 +1,13 @@
 import { AnnealError } from '../base/errors.ts'
-import { percent, plural } from '../base/format.ts'
+import { plural } from '../base/format.ts'
 import { option, setting } from '../base/options.ts'
-import type { Find } from './lookup.ts'
-import { type Listing, nameIn, splitNamed } from './names.ts'
+import { fileColumn } from './file-column.ts'
+import type { Find, Finder } from './lookup.ts'
+import { type Listing, splitNamed } from './names.ts'
 import type { LabelOptions } from './options.ts'
-import { type Cell, type Column, cellNumber, cellText, columnNamed, type Table } from './table.ts'
+import { groupColumns, indexNames, labelNames, splitColumns } from './roles.ts'
+import { countsRows, distinct, numbersRows, repeats, sampled } from './sampled.ts'
+import { type Cell, type Column, cellNumber, cellText, columnNamed, columnsNamed, type Table } from './table.ts'
 import type { Choice } from './types.ts'
 
 /** What the columns of a table are for. */
@@ -19,22 +22,12 @@ export interface Roles {
   choices: Choice[]
 }
 
-const fileNames =
-  /^(file|files|filename|file_?name|path|file_?path|image|images|image_?(name|file|path|id)|img|picture|photo|name|id)$/i
-const labelNames =
-  /^(label|labels|class|classes|class_?name|label_?name|target|targets|tag|tags|category|categories|diagnosis|species|breed|y)$/i
-const splitColumns = /^(split|set|subset|fold|partition|is_?valid|dataset|phase)$/i
-const groupColumns = /^(patient|subject|person|group|site|session|scene|video|series)(_?(id|name|number))?$/i
-
-/** How many rows are looked at to tell what a column holds. */
-const looked = 1000
-
 /** Finds the columns of a table that were not named: the file column names files below the folder; the split column is
  *  called so and holds train, valid, test or booleans; of what is left one is called label (or class, tags, …), is the
  *  only one, or all are 0/1. Throws where that leaves a doubt, with the names to choose from. */
 export function findRoles(
   table: Table,
-  { listing, finder }: { listing: Listing; finder: (names: Iterable<string>) => Find },
+  { listing, finder }: { listing: Listing; finder: Finder },
   options: LabelOptions,
 ): Roles {
   const choices: Choice[] = []
@@ -44,13 +37,25 @@ export function findRoles(
   const group = named(options.groupColumn, 'groupColumn')
   const time = named(options.timeColumn, 'timeColumn')
   const asked = [options.targets ?? options.labelColumn ?? []].flat()
-  const given = asked.map(name => columnNamed(table, name, options.targets ? 'targets' : 'labelColumn'))
+  const given = columnsNamed(table, asked, options.targets ? 'targets' : 'labelColumn')
   let split = named(options.splitColumn || undefined, 'splitColumn')
   const taken = () => new Set([group, time, split, ...given])
 
   const fileNamed = named(options.fileColumn, 'fileColumn')
-  const { column: file, find, share } = fileColumn(table, { listing, finder, named: fileNamed, taken: taken() })
-  if (!fileNamed) choose('file column', file.name, `${percent(share, 0)} of its names are files below ${listing.dir}`)
+  refuseTwice(
+    table,
+    { fileColumn: fileNamed, splitColumn: split, groupColumn: group, timeColumn: time },
+    given,
+    options,
+  )
+  const { column: file, find, reason } = fileColumn(table, { listing, finder, named: fileNamed, taken: taken() })
+  if (!fileNamed) choose('file column', file.name, reason)
+  for (const { way, count, name, file: near } of find.near())
+    choose(
+      'names of files',
+      `${plural(count, 'name')} ${way}`,
+      `"${name}" in the table is ${near} in the folder; write names as the folder has them where this is wrong`,
+    )
 
   const free = () => table.columns.filter(column => column !== file && !taken().has(column))
   if (options.splitColumn === undefined && !time) {
@@ -82,50 +87,6 @@ function unusedSplit(column: Column): string {
     : `column "${column.name}" holds ${some || 'nothing'}, which names no split, and is left unused`
 }
 
-/** Up to `looked` rows, spread over all, at uneven distances, as what rows hold may alternate. */
-function sampled({ cells }: Column): Cell[] {
-  if (cells.length <= looked) return [...cells]
-  const step = cells.length / looked
-  return Array.from({ length: looked }, (_, i) => cells[Math.floor((i + ((i * 0.618034) % 1)) * step)]!)
-}
-
-const distinct = (column: Column): string[] => [...new Set(sampled(column).map(cellText))].filter(text => text !== '')
-
-const repeats = (column: Column): boolean => distinct(column).length < sampled(column).length
-
-function fileColumn(
-  table: Table,
-  {
-    listing,
-    finder,
-    named,
-    taken,
-  }: {
-    listing: Listing
-    finder: (names: Iterable<string>) => Find
-    named: Column | undefined
-    taken: ReadonlySet<Column | undefined>
-  },
-): { column: Column; find: Find; share: number } {
-  const scored = (named ? [named] : table.columns.filter(column => !taken.has(column))).map(column => {
-    const names = distinct(column)
-    const find = finder(names)
-    const found = names.filter(name => find(name) !== undefined).length
-    return { column, find, share: found / Math.max(1, names.length), count: found }
-  })
-  if (named) return scored[0]!
-  const usual = ({ column }: { column: Column }) => Number(fileNames.test(column.name))
-  const best = scored
-    .filter(({ share }) => share >= 0.5)
-    .sort((a, b) => b.count - a.count || b.share - a.share || usual(b) - usual(a))[0]
-  if (best) return best
-  const nearest = scored.sort((a, b) => b.count - a.count || usual(b) - usual(a))[0]
-  const example = nearest ? distinct(nearest.column)[0] : undefined
-  throw new AnnealError(
-    `no column of ${table.file} names files below ${listing.dir} (columns ${table.columns.map(c => `"${c.name}"`).join(', ')}${example === undefined ? '' : `; "${nearest!.column.name}" holds "${example}"`}); the folder holds ${listing.files.length === 0 ? 'no files' : `${plural(listing.files.length, 'file')}, such as "${nameIn(listing, 0)}"`}. Check the folder, or name the column with ${option('fileColumn')}.`,
-  )
-}
-
 function holdsSplits(column: Column, { fold }: LabelOptions): boolean {
   const words = distinct(column)
   if (words.length === 0) return false
@@ -144,30 +105,74 @@ export function flag(cell: Cell | undefined): boolean | undefined {
   return yes.has(text) ? true : no.has(text) ? false : undefined
 }
 
-const isIndex = ({ name }: Column) => /^(column \d+|unnamed.*|index|)$/i.test(name)
+/** Columns that number the rows: by their name, or by a name that may be one of numbers and different ones in each row. */
+const isIndex = (column: Column): boolean =>
+  /^(unnamed.*|index|__index_level_\d+__|)$/i.test(column.name) ||
+  ((indexNames.test(column.name) || /^id$/i.test(column.name)) && numbersRows(column))
+
+const isEmpty = (column: Column): boolean => column.cells.every(cell => cellText(cell) === '')
 
 function labelColumns(
   table: Table,
   left: Column[],
   choose: (what: string, value: string, reason: string) => void,
 ): Column[] {
-  const free = left.length > 1 ? left.filter(column => !isIndex(column)) : left
+  const holding = left.filter(column => !isEmpty(column))
+  const free = holding.length > 1 ? holding.filter(column => !isIndex(column)) : holding
   const called = free.filter(({ name }) => labelNames.test(name))
   const one = called.length === 1 ? called[0] : free.length === 1 ? free[0] : undefined
+  if (one && called.length === 0 && indexNames.test(one.name) && countsRows(one)) throw noLabels(table, one)
   if (one) {
     choose('label column', one.name, called.length === 1 ? 'by its name' : 'no other column is left')
     return [one]
   }
   const flags = called.length > 1 ? called : free
-  if (flags.length > 1 && flags.every(column => sampled(column).every(cell => flag(cell) !== undefined))) {
+  const first = flags[0]
+  if (first && flags.every(({ cells }) => cells.every((cell, row) => cellText(cell) === cellText(first.cells[row])))) {
+    choose('label column', first.name, `${flags.map(({ name }) => name).join(', ')} hold the same`)
+    return [first]
+  }
+  // What -1 means, labels.ts asks.
+  const isFlag = (cell: Cell) => flag(cell) !== undefined || cellNumber(cell) === -1
+  if (flags.length > 1 && flags.every(column => sampled(column).every(isFlag))) {
     const names = flags.map(column => column.name)
     choose('label columns', names.join(', '), 'each holds 0 and 1, true and false')
     return flags
   }
-  const names = flags.map(column => `"${column.name}"`)
+  if (flags.length === 0) throw noLabels(table, left.find(isIndex))
   throw new AnnealError(
-    names.length === 0
-      ? `${table.file} has no column of labels beside the names of the files; expected one more column, such as label.`
-      : `${table.file} has several columns that may hold the labels: ${names.join(', ')}. Name one with ${option('labelColumn')}, or several where each is a label of 0 and 1.`,
+    `${table.file} has several columns that may hold the labels: ${flags.map(column => `"${column.name}"`).join(', ')}. Name one with ${option('labelColumn')}, or several where each is a label of 0 and 1.`,
   )
+}
+
+function noLabels({ file }: Table, index: Column | undefined): AnnealError {
+  const numbers = index
+    ? ` ("${index.name}" numbers the rows; where it is what is to be told, ${setting('labelColumn', index.name)})`
+    : ''
+  return new AnnealError(
+    `${file} has no column of labels beside the names of the files${numbers}; expected one more column, such as label. Where the folders of the pictures are the classes, leave out ${option('labels')}.`,
+  )
+}
+
+/** Refuses one column for two purposes, however it was written. */
+function refuseTwice(
+  { file }: Table,
+  roles: Record<string, Column | undefined>,
+  labels: readonly Column[],
+  { targets }: LabelOptions,
+): void {
+  const seen = new Map<Column, string>()
+  const all = [
+    ...Object.entries(roles),
+    ...labels.map((column): [string, Column] => [targets ? 'targets' : 'labelColumn', column]),
+  ]
+  for (const [property, column] of all) {
+    if (!column) continue
+    const before = seen.get(column)
+    if (before !== undefined)
+      throw new AnnealError(
+        `${before === property ? `${option(property)} names` : `${option(before)} and ${option(property)} both name`} column "${column.name}" of ${file}${before === property ? ' twice' : ''}; expected another column for each. Leave one of them out.`,
+      )
+    seen.set(column, property)
+  }
 }

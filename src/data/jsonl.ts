@@ -7,7 +7,7 @@ export function readJsonLines(file: string, text: string): Parsed {
   const columns = new Map<string, Cell[]>()
   const places: number[] = []
   let line = 0
-  for (const content of text.split('\n')) {
+  for (const content of text.split(/\r\n|\n|\r/)) {
     line++
     if (content.trim() === '') continue
     for (const [name, value] of Object.entries(objectIn(content, `${file}, line ${line}`))) {
@@ -30,7 +30,7 @@ export function readJsonLines(file: string, text: string): Parsed {
 export function objectIn(content: string, where: string): Record<string, unknown> {
   let value: unknown
   try {
-    value = JSON.parse(content)
+    value = JSON.parse(largeAsText(content))
   } catch (error) {
     throw new AnnealError(`${where}: no JSON (${(error as Error).message}); expected one object a line.`, {
       cause: error,
@@ -40,6 +40,14 @@ export function objectIn(content: string, where: string): Record<string, unknown
     throw new AnnealError(`${where}: ${content.slice(0, 60)} is no object; expected {"file": "1.jpg", "label": …}.`)
   return value as Record<string, unknown>
 }
+
+/** Whole numbers beyond 2^53, which JSON's reader would round, in quotes: they are names. */
+const largeAsText = (json: string): string =>
+  /\d{16}/.test(json)
+    ? json.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, token =>
+        /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token,
+      )
+    : json
 
 /** A value of a format with types as a cell: large whole numbers and dates as text, what has no place in a cell as its
  *  JSON. */

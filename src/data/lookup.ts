@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs'
 import { dirname, extname, isAbsolute, posix, resolve } from 'node:path'
 import { namedAsPicture } from './magic.ts'
 import { type Listing, listingOf, nameIn } from './names.ts'
+import { type NearFile, nearFinder } from './near-names.ts'
 import { listFiles } from './walk.ts'
 
 /** Lists a folder for many look-ups; opens no file. */
@@ -17,13 +18,33 @@ export type Found = number | [number, number] | undefined
 /** How many names are asked for the folders that they lie in. */
 const samples = 50
 
-/** Finds a file by its name. */
-export type Find = (name: string) => Found
+/** Names that differ from those on the disk in one way: how many, and one of them. */
+export interface NearWay {
+  way: string
+  count: number
+  name: string
+  file: string
+}
+
+/** Finds the files that a column names. */
+export interface Find {
+  (name: string): Found
+  /** Whether a name was found by its whole, ending and all, or without its ending. */
+  kind(name: string): 'whole' | 'stem' | undefined
+  /** Names that were found although the disk has them otherwise. */
+  near(): NearWay[]
+  /** The name on the disk most like one that was not found. */
+  nearest(name: string): string | undefined
+}
+
+/** Makes a finder for the names of a column. */
+export type Finder = (names: Iterable<string>) => Find
 
 /** Makes finders of files by what a table calls them: a path below the folder, below the table's own, or below a folder
  *  that the first of `names` show; an absolute path; the name alone, wherever the file lies; each with its extension or
- *  without. Composed and decomposed letters (é) are the same where only one file is meant. A look-up costs a few hashes. */
-export function fileFinders(listing: Listing, table: string): (names: Iterable<string>) => Find {
+ *  without. Composed and decomposed letters (é) are the same where only one file is meant. Names that are not found so are
+ *  looked for as `near-names.ts` does, for all `names` at once. A look-up costs a few hashes. */
+export function fileFinders(listing: Listing, table: string): Finder {
   const { dir } = listing
   const names = listing.files.map((_, i) => nameIn(listing, i))
   const exact = new Map(names.map((name, i) => [name, i]))
@@ -32,6 +53,7 @@ export function fileFinders(listing: Listing, table: string): (names: Iterable<s
   const stems = lazy(() => index(names, stem, namedAsPicture))
   const baseStems = lazy(() => index(names, name => posix.basename(stem(name)), namedAsPicture))
   const folders = lazy(() => new Set(names.map(name => posix.dirname(name))))
+  const nearly = lazy(() => nearFinder(dir, names))
   const roots = [...new Set([dir, real(dir)])]
   const home = dirname(resolve(table))
 
@@ -46,28 +68,67 @@ export function fileFinders(listing: Listing, table: string): (names: Iterable<s
     const ofTable = home === dir ? undefined : below(resolve(home, path))
     return ofTable === undefined ? [plain] : [plain, ofTable]
   }
-  return names => {
-    const prefixes = shownFolders(folders, names)
-    return name => {
-      if (name === '') return undefined
-      const wanted = forms(name)
-      for (const form of wanted) {
-        const at = exact.get(form)
-        if (at !== undefined) return at
-      }
-      for (const form of wanted) {
-        const found = stems().get(composed(form)) ?? paths().get(composed(form))
-        if (found !== undefined) return found
-      }
-      const [form] = wanted
-      const under = prefixes.map(prefix => prefix + form)
-      const found = under.flatMap(
-        path => exact.get(path) ?? stems().get(composed(path)) ?? paths().get(composed(path)) ?? [],
-      )
-      if (found.length > 0) return found.length === 1 ? found[0] : [found[0]!, found[1]!]
-      return form.includes('/') ? undefined : (bases().get(composed(form)) ?? baseStems().get(composed(form)))
+  const asWritten = (name: string, prefixes: readonly string[]): { found: Found; whole: boolean } => {
+    const wanted = forms(name)
+    for (const form of wanted) {
+      const at = exact.get(form)
+      if (at !== undefined) return { found: at, whole: true }
     }
+    for (const form of wanted) {
+      const whole = paths().get(composed(form))
+      const found = whole ?? stems().get(composed(form))
+      if (found !== undefined) return { found, whole: whole !== undefined }
+    }
+    const [form] = wanted
+    const under = prefixes.map(prefix => prefix + form)
+    const all = under.flatMap(path => exact.get(path) ?? paths().get(composed(path)) ?? [])
+    const without = all.length > 0 ? [] : under.flatMap(path => stems().get(composed(path)) ?? [])
+    const some = [...all, ...without]
+    if (some.length > 0) return { found: some.length === 1 ? some[0] : [some[0]!, some[1]!], whole: all.length > 0 }
+    if (form.includes('/')) return { found: undefined, whole: false }
+    const whole = bases().get(composed(form))
+    return { found: whole ?? baseStems().get(composed(form)), whole: whole !== undefined }
   }
+  return wanted => {
+    const all = new Set(wanted)
+    all.delete('')
+    const prefixes = shownFolders(folders, all)
+    const look = (name: string) => asWritten(name, prefixes)
+    const near = lazy(() => {
+      const claimed = new Set<number>()
+      const lost: string[] = []
+      for (const name of all) {
+        const { found } = look(name)
+        if (typeof found === 'number') claimed.add(found)
+        else if (found === undefined) lost.push(name)
+      }
+      return lost.length === 0 ? undefined : nearly().find(lost, claimed)
+    })
+    const find = (name: string): Found => (name === '' ? undefined : (look(name).found ?? near()?.get(name)?.file))
+    return Object.assign(find, {
+      kind: (name: string) => {
+        if (name === '') return undefined
+        const { found, whole } = look(name)
+        if (found !== undefined) return whole ? 'whole' : 'stem'
+        return near()?.has(name) ? (looksNamed(name) ? 'whole' : 'stem') : undefined
+      },
+      near: () => waysOf(near() ?? new Map(), names),
+      nearest: (name: string) => nearly().nearest(name),
+    } as const)
+  }
+}
+
+/** Whether a cell ends as a name of a picture does, quotes and what follows ? in an address aside. */
+export const looksNamed = (cell: string): boolean => namedAsPicture(cell.replace(/[?#].*$|['"`\]]+$/g, ''))
+
+function waysOf(near: ReadonlyMap<string, NearFile>, names: readonly string[]): NearWay[] {
+  const ways = new Map<string, NearWay>()
+  for (const [name, { file, way }] of near) {
+    const before = ways.get(way)
+    if (before) before.count++
+    else ways.set(way, { way, count: 1, name, file: names[file]! })
+  }
+  return [...ways.values()]
 }
 
 const composed = (name: string): string => (/^[\x20-\x7e]*$/.test(name) ? name : name.normalize('NFC'))

@@ -8,10 +8,10 @@ import { checkFolder, type FolderIndex } from './folder.ts'
 import type { Known } from './known.ts'
 import { indexRows, type LabelledRows } from './labelled.ts'
 import { readAnswers } from './labels.ts'
-import { type Find, fileFinders, listFor } from './lookup.ts'
+import { type Finder, fileFinders, listFor } from './lookup.ts'
 import { type Listing, nameIn, splitNamed } from './names.ts'
 import { foldAlone, type LabelOptions } from './options.ts'
-import { type Cell, type Column, cellNumber, cellText, readTable, type Table } from './table.ts'
+import { type Cell, type Column, cellNumber, cellText, type Pictures, readTable, type Table } from './table.ts'
 import type { Choice, Problem, Split } from './types.ts'
 
 /** Indexes the pictures below a folder that a table names, by its labels. What columns and cells mean is found by their
@@ -25,7 +25,7 @@ export async function indexTable(
   const listing = listFor(dir)
   const path = tablePath(dir, options.labels)
   const finder = fileFinders(listing, path)
-  const table = await withoutHeader(await readTable(path), finder)
+  const table = await readTable(path, { pictures: picturesBy(finder) })
   const roles = findRoles(table, { listing, finder }, known ? named(table, options, known) : options)
   return indexRows(labelledRows(table, { listing, roles, options, known }), options, known)
 }
@@ -45,7 +45,7 @@ function tablePath(dir: string, labels: string): string {
 /** The tables in a folder by their names, as paths. */
 function tablesIn(folder: string): string[] {
   try {
-    const names = readdirSync(folder).filter(name => /\.(csv|tsv|jsonl|ndjson|parquet)$/i.test(name))
+    const names = readdirSync(folder).filter(name => /\.(csv|tsv|jsonl|ndjson|parquet|txt|list)(\.gz)?$/i.test(name))
     return names.sort().map(name => relative('', join(folder, name)))
   } catch {
     return []
@@ -59,16 +59,11 @@ function named(table: Table, options: LabelOptions, { classes }: Known): LabelOp
   return options.task === 'regression' ? { ...options, targets: classes } : { ...options, labelColumn: classes }
 }
 
-/** The table read again, should what looks like names of columns be a picture's row. */
-async function withoutHeader(table: Table, finder: (names: Iterable<string>) => Find): Promise<Table> {
-  const names = table.columns.map(column => column.name)
-  const find = finder(names)
-  const picture = names.find(name => find(name) !== undefined)
-  if (picture === undefined) return table
-  const again = await readTable(table.file, { header: false })
-  const reason = `the first line names a picture, ${picture}`
-  return { ...again, choices: [...again.choices, { what: 'names of columns', value: 'none', reason }] }
-}
+/** How names that may be in a table are told from those that are pictures of the folder. */
+const picturesBy =
+  (finder: Finder): Pictures =>
+  names =>
+    finder(names).kind
 
 function labelledRows(
   table: Table,
@@ -113,6 +108,9 @@ function labelledRows(
   }
 }
 
+/** For how many missing pictures the nearest name is looked for. */
+const mostNear = 3
+
 /** Rows whose picture is there, with its number in the listing. */
 function foundRows(
   table: Table,
@@ -130,7 +128,9 @@ function foundRows(
         `${table.where(row, file)}: "${name}" may be ${found.map(i => nameIn(listing, i)).join(' or ')}; expected one file. Write its folder or its extension too.`,
       )
     if (found === undefined) {
-      const reason = `${table.where(row, file)} names it, and it is not below ${listing.dir}`
+      const near = problems.length < mostNear ? find.nearest(name) : undefined
+      const like = near === undefined ? '' : `; the nearest name there is ${near}`
+      const reason = `${table.where(row, file)} names it, and it is not below ${listing.dir}${like}`
       problems.push({ kind: 'missing', file: name, reason, kept: false, counted: true })
     } else {
       rows.push(row)
