@@ -144,6 +144,9 @@ export function flag(cell: Cell | undefined): boolean | undefined {
   return yes.has(text) ? true : no.has(text) ? false : undefined
 }
 
+/** A flag, or -1, of which it is asked what it means. */
+const isMark = (cell: Cell): boolean => flag(cell) !== undefined || cellNumber(cell) === -1
+
 const isIndex = ({ name }: Column) => /^(column \d+|unnamed.*|index|)$/i.test(name)
 
 function labelColumns(
@@ -159,7 +162,7 @@ function labelColumns(
     return [one]
   }
   const flags = called.length > 1 ? called : free
-  if (flags.length > 1 && flags.every(column => sampled(column).every(cell => flag(cell) !== undefined))) {
+  if (flags.length > 1 && flags.every(column => sampled(column).every(isMark))) {
     const names = flags.map(column => column.name)
     choose('label columns', names.join(', '), 'each holds 0 and 1, true and false')
     return flags
