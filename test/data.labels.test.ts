@@ -135,8 +135,8 @@ test('what is one label and what are several', async t => {
     [['a;b', 'a', 'b', 'b;a'], 'multi', 2],
     [['a|b c', 'b c', 'a', 'a'], 'multi', 2],
     [['"a, b"', 'a', 'b', '"b, c"', 'c'], 'multi', 3],
-    [['clear primary', 'haze', 'clear', 'haze primary', 'clear road'], 'multi', 4],
-    [['x', 'y', '', 'x'], 'multi', 2],
+    [['clear primary', 'haze', 'primary haze', 'clear', 'haze primary', 'clear road'], 'multi', 4],
+    [['x', 'y', '', 'x'], 'single', 2],
     [['0', '1', '2', '0', '1', '2'], 'single', 3],
     [['1', '01', '1', '01'], 'single', 2],
   ]
@@ -418,7 +418,9 @@ test('rows without a label: of one label left out and listed, of several a pictu
   const dir = withTable(t, 'file,label', [',a', ',b', ',', ',a', ',b'])
   const single = await indexPictures(dir, { ...table, task: 'single' })
   assert.deepEqual([single.items.length, kinds(single)], [4, ['unlabelled 2.jpg']])
-  const multi = await indexPictures(dir, table)
+  const found = await indexPictures(dir, table)
+  assert.deepEqual([found.task, found.items.length, kinds(found)], ['single', 4, ['unlabelled 2.jpg']])
+  const multi = await indexPictures(dir, { ...table, task: 'multi' })
   assert.deepEqual([multi.task, multi.items.length], ['multi', 5])
   const rows = [',a,train', ',b,train', ',a,train', ',b,train', ',,test', ',,test']
   const kaggle = await indexPictures(withTable(t, 'file,label,split', rows), table)

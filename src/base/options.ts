@@ -33,4 +33,6 @@ export const setting = (property: string, value: unknown): string =>
 
 /** A value as a program has it; a number stays as it is written (`2e-3`). */
 const written = (value: unknown): string =>
-  typeof value === 'string' && !Number.isNaN(Number(value)) ? value : (JSON.stringify(value) ?? String(value))
+  typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value))
+    ? value
+    : (JSON.stringify(value) ?? String(value))

@@ -8,6 +8,7 @@ import type { Answers } from './labels.ts'
 import { namedAsPicture } from './magic.ts'
 import { groupedByName, splits as judging, type Listing, nameIn, naturalOrder, splitNamed } from './names.ts'
 import { type LabelOptions, planOf } from './options.ts'
+import { lookAlikeChoices } from './spelling.ts'
 import { checkGroupsApart, drawSplit, uncheckedLabels } from './split.ts'
 import type { Choice, Problem, Split } from './types.ts'
 
@@ -74,6 +75,11 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   checkGroupsApart(items, { dir, drawn })
   if (drawn) drawSplit(items, { ...plan, task })
   const unchecked = task === 'regression' ? [] : uncheckedLabels(classes, items, { drawn })
+  if (task !== 'regression')
+    choices.push(
+      ...untrainedChoice(numbered.untrained),
+      ...lookAlikeChoices(classes, items, `write them alike in ${given.source}`),
+    )
   return { ...base, items, problems: problems.concat(unchecked), drawn, options: plan }
 }
 
@@ -85,7 +91,8 @@ function toldRows({ listing, files, answers, where }: LabelledRows): { rows: Int
   files.forEach((file, row) => {
     if (answers.values ? answers.values[row] : answers.labels[row]) rows[told++] = row
     else {
-      const reason = `${where(row)}: no ${answers.values ? 'number' : 'label'}`
+      const word = answers.missing?.get(row)
+      const reason = `${where(row)}: no ${answers.values ? 'number' : 'label'}${word ? ` ("${word}")` : ''}`
       problems.push(passed('unlabelled', nameIn(listing, file), reason))
     }
   })
@@ -100,13 +107,19 @@ function numberedItems(
     classes,
     known,
   }: { rows: Int32Array; splitOf: (row: number) => Split; classes: string[]; known: Known | undefined },
-): { items: FolderIndex['items']; problems: Problem[] } {
+): { items: FolderIndex['items']; problems: Problem[]; untrained: string[] } {
   // One list a class, shared: there may be a million pictures.
   const alone = new Map(classes.map((name, label): [string, readonly number[]] => [name, [label]]))
   const problems: Problem[] = []
+  const untrained = new Map<string, number[]>()
   const isKnown = (row: number): boolean => {
     const strange = answers.labels[row]!.filter(name => !alone.has(name))
     for (const name of strange) {
+      if (!known && answers.task === 'multi') {
+        const held = untrained.get(name) ?? []
+        untrained.set(name, held.concat(row))
+        continue
+      }
       if (!known?.leaveOut) throw unknownLabel(name, { classes, where: where(row), split: splitOf(row), known })
       const reason = `${where(row)}: the model does not know the label "${name}"`
       const kept = answers.task === 'multi'
@@ -130,8 +143,24 @@ function numberedItems(
     if (times) item.time = times[row]!
     return item
   })
-  return { items, problems }
+  for (const [name, held] of untrained) {
+    const reason = `no training picture has this label: it can be neither learned nor judged, and ${plural(held.length, 'picture')} of ${splitOf(held[0]!)} (${where(held[0]!)}) ${held.length === 1 ? 'loses' : 'lose'} it`
+    problems.push(passed('empty-class', name, reason))
+  }
+  return { items, problems, untrained: [...untrained.keys()] }
 }
+
+/** Says which labels stand outside training alone. */
+const untrainedChoice = (names: readonly string[]): Choice[] =>
+  names.length === 0
+    ? []
+    : [
+        {
+          what: 'labels left out',
+          value: `${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`,
+          reason: `${names.length === 1 ? 'it stands' : 'they stand'} in validation or test alone: no training picture has ${names.length === 1 ? 'it' : 'them'}, so ${names.length === 1 ? 'it is' : 'they are'} neither learned nor judged. Their pictures stay with the other labels`,
+        },
+      ]
 
 /** Those labels that are known, by number, rising. */
 const numbers = (names: readonly string[], known: ReadonlyMap<string, readonly number[]>): number[] =>

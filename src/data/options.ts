@@ -1,5 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import { option, setting } from '../base/options.ts'
+import type { MinusOne } from './label-flags.ts'
+import type { Decimal } from './number-cells.ts'
 import { checkSplit, type SplitPlan } from './split.ts'
 import type { Task } from './types.ts'
 
@@ -35,6 +37,16 @@ export interface LabelOptions extends FolderOptions {
   targets?: readonly string[] | undefined
   /** What stands between the labels of one cell (or name); a space stands for any blanks. */
   delimiter?: string | undefined
+  /** Words that mean that a label or number is missing, as they are written; the usual ones (nan, NULL, N/A, None, …) unless
+   *  given, none for `[]`. An empty cell always does. */
+  missing?: readonly string[] | undefined
+  /** The sign before the fraction of numbers; found unless given. */
+  decimal?: Decimal | undefined
+  /** What -1 means in label columns of 0 and 1: no label, a label, or nobody knows (such rows are left out). Asked unless
+   *  given. */
+  minusOne?: MinusOne | undefined
+  /** The share of rows or pictures without a label up to which training goes on without them; 0.5 unless given. */
+  maxLeftOut?: number | undefined
   /** The column of train, valid and test; `false` uses none, whatever its name. */
   splitColumn?: string | false | undefined
   groupColumn?: string | undefined
@@ -59,7 +71,7 @@ export function planOf({ valid = 0.2, seed = 42, folds, fold, maxDamaged = 0.05 
 
 const sources = ['labels', 'labelRegex', 'labelOf'] as const
 const forTables = ['fileColumn', 'labelColumn', 'splitColumn', 'groupColumn', 'timeColumn'] as const
-const forLabels = ['targets', 'delimiter', 'task'] as const
+const forLabels = ['targets', 'delimiter', 'task', 'missing', 'decimal', 'minusOne'] as const
 
 /** Of a fold without folds. */
 export const foldAlone = (): AnnealError =>
@@ -93,6 +105,21 @@ export function checkLabelOptions(options: LabelOptions): void {
   if (given('delimiter') && regression) contradict(option('delimiter'), 'a regression', 'a number is not cut in parts')
   if (given('delimiter') && options.task === 'single')
     contradict(option('delimiter'), setting('task', 'single'), 'it has one label a picture')
+  if (options.decimal !== undefined && options.decimal !== '.' && options.decimal !== ',')
+    throw new AnnealError(
+      `${option('decimal')} is the sign before the fraction of numbers, "." or ","; got "${options.decimal}".`,
+    )
+  if (given('decimal') && (options.task === 'single' || options.task === 'multi'))
+    contradict(option('decimal'), setting('task', options.task), 'it is for numbers')
+  const meanings = ['absent', 'present', 'unknown']
+  if (options.minusOne !== undefined && !meanings.includes(options.minusOne))
+    throw new AnnealError(
+      `${option('minusOne')} says what -1 means in label columns: ${meanings.join(', ')}; got "${options.minusOne}".`,
+    )
+  if (options.maxLeftOut !== undefined && !(options.maxLeftOut >= 0 && options.maxLeftOut <= 1))
+    throw new AnnealError(
+      `${option('maxLeftOut')} is a share of the rows or pictures, from 0 to 1; got ${options.maxLeftOut}. Try 0.5.`,
+    )
   if (options.delimiter === '')
     throw new AnnealError(`${option('delimiter')} is empty; expected what stands between labels: " ".`)
   if (given('groupColumn') && given('groupRegex'))
