@@ -27,7 +27,7 @@ export interface FolderIndex {
   drawn: boolean
   /** The classes are those of a trained model, and all pictures are for its evaluation. */
   fixed?: boolean
-  options: SplitPlan & { maxDamaged: number }
+  options: SplitPlan & { maxDamaged: number; maxLeftOut?: number | undefined }
 }
 
 const layout =
@@ -42,6 +42,7 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
   const top = openFolder(dir, root)
   const problems: Problem[] = []
   const spelled = new Spellings()
+  const hidden: string[] = []
   const found = new Map<Split, Map<string, Place[]>>()
   const pass = (kind: Problem['kind'], path: Buffer, reason: string) =>
     problems.push({ kind, file: showRelative(path, root), reason, kept: false, counted: false })
@@ -64,8 +65,7 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
 
   const parts = findParts(dir, root, top)
   for (const folder of [root, ...[...(parts?.values() ?? [])].map(entry => entry.path)])
-    for (const path of hiddenFolders(folder))
-      pass('unused-folder', path, 'hidden folders, and those that systems make, are passed over')
+    for (const path of hiddenFolders(folder)) hidden.push(showRelative(path, root))
   if (!parts) collect('train', top)
   else {
     const used = new Set<Entry>(parts.values())
@@ -92,7 +92,7 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
     dir: root.toString(),
     task: 'single' as const,
     classes,
-    choices: spelled.choices('folder'),
+    choices: [...passedOver(hidden), ...spelled.choices('folder')],
     drawn,
     options,
   }
@@ -106,6 +106,18 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
   base.choices.push(...lookAlikeChoices(classes, items, 'give their folders one name, or put their pictures into one'))
   return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn })] }
 }
+
+/** Says which folders are no classes, as their names are hidden or a system's. */
+const passedOver = (folders: readonly string[]): Choice[] =>
+  folders.length === 0
+    ? []
+    : [
+        {
+          what: 'folders passed over',
+          value: `${folders.slice(0, 10).join(', ')}${folders.length > 10 ? ', …' : ''}`,
+          reason: 'hidden folders, and those that systems make, are no classes. Rename one that is',
+        },
+      ]
 
 const byFile = (a: Place, b: Place) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
 
