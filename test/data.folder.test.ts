@@ -162,7 +162,8 @@ test('odd names: every file is found, can be read, and every class keeps its nam
     writeFileSync(Buffer.concat([folder, Buffer.from('/\xe9.jpg', 'latin1')]), await jpeg(seed++))
   }
   const index = indexFolder(dir)
-  assert.deepEqual(new Set(index.classes), new Set([...names, 'bytes\\xff', 'bytes\\xfe']))
+  const composed = names.map(name => name.normalize('NFC'))
+  assert.deepEqual(new Set(index.classes), new Set([...composed, 'bytes\\xff', 'bytes\\xfe']))
   assert.equal(index.items.length, 12)
   for (const item of index.items) {
     assert.equal((await readPicture(item)).subarray(0, 2).join(), '255,216')

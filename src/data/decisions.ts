@@ -6,6 +6,7 @@ import { fileReason } from './decode.ts'
 import type { FolderIndex } from './folder.ts'
 import { sha256 } from './hashes.ts'
 import { objectIn } from './jsonl.ts'
+import { nameFinder } from './spelling.ts'
 import { cellNumber } from './table.ts'
 import type { Problem } from './types.ts'
 
@@ -104,8 +105,9 @@ function answerOf({ task, classes }: FolderIndex, { file, label }: Decision): An
       `the decision on ${file} gives ${given.join(', ') || 'nothing'}; expected ${plural(classes.length, 'number')} (${classes.join(', ')}).`,
     )
   }
+  const find = nameFinder(classes)
   const labels = given.map(name => {
-    const number = classes.indexOf(String(name))
+    const number = classes.indexOf(find(String(name)) ?? '')
     if (number >= 0) return number
     const near = nearest(String(name), classes, 1)[0]
     throw new AnnealError(

@@ -8,6 +8,7 @@ import { namedAsPicture } from './magic.ts'
 import { indexNames } from './name-index.ts'
 import { splitNamed } from './names.ts'
 import { checkLabelOptions, type LabelOptions, planOf } from './options.ts'
+import { nameFinder } from './spelling.ts'
 import { indexTable } from './table-index.ts'
 import type { Choice, Problem, Split, Task } from './types.ts'
 import { type Entry, findPictures, showRelative } from './walk.ts'
@@ -51,6 +52,7 @@ function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptio
   const problems: Problem[] = []
   const items: FolderIndex['items'] = []
   const numbers = new Map(classes.map((name, number) => [name, [number]]))
+  const knownName = nameFinder(classes)
   for (const entry of parts ? parts.flatMap(({ name, path }) => openFolder(name, path, expected)) : top) {
     const file = showRelative(entry.path, root)
     if (entry.type === 'file' && namedAsPicture(entry.name)) {
@@ -60,7 +62,7 @@ function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptio
     if (entry.type !== 'folder') continue
     const inside = findPictures(entry.path, root)
     for (const problem of inside.problems) problems.push(problem)
-    const labels = numbers.get(entry.name)
+    const labels = numbers.get(knownName(entry.name) ?? entry.name)
     if (labels) for (const place of inside.pictures) items.push({ ...place, labels, split: 'test' })
     else if (inside.pictures.length > 0) {
       const count = plural(inside.pictures.length, 'picture')
@@ -89,9 +91,10 @@ function partFolders(
   { dir, choices }: { dir: string; choices: Choice[] },
 ): Entry[] | undefined {
   const parts = new Map<Split, Entry>()
+  const knownName = nameFinder(classes)
   for (const entry of top) {
     const split = entry.type === 'folder' ? splitNamed(entry.name) : undefined
-    if (split && !classes.includes(entry.name)) parts.set(split, entry)
+    if (split && knownName(entry.name) === undefined) parts.set(split, entry)
   }
   if (parts.size === 0) {
     if (part !== undefined && part !== 'all') choices.push(noParts(part, dir))

@@ -7,9 +7,10 @@ import { fileReason } from './decode.ts'
 import { describeBytes, pictureFormat } from './magic.ts'
 import { groupedByName, naturalOrder, splitNamed, splitNames, splits } from './names.ts'
 import { type FolderOptions, planOf } from './options.ts'
+import { lookAlikeChoices, Spellings } from './spelling.ts'
 import { checkGroupsApart, drawSplit, type SplitPlan, uncheckedLabels } from './split.ts'
 import type { Choice, Item, Place, Problem, Split, Task } from './types.ts'
-import { type Entry, findPictures, listFolder, readHead, showRelative } from './walk.ts'
+import { type Entry, findPictures, hiddenFolders, listFolder, readHead, showRelative } from './walk.ts'
 
 /** Labelled pictures as they lie there, nothing decoded yet. */
 export interface FolderIndex {
@@ -26,7 +27,7 @@ export interface FolderIndex {
   drawn: boolean
   /** The classes are those of a trained model, and all pictures are for its evaluation. */
   fixed?: boolean
-  options: SplitPlan & { maxDamaged: number }
+  options: SplitPlan & { maxDamaged: number; maxLeftOut?: number | undefined }
 }
 
 const layout =
@@ -40,6 +41,8 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
   const root = Buffer.from(resolve(dir))
   const top = openFolder(dir, root)
   const problems: Problem[] = []
+  const spelled = new Spellings()
+  const hidden: string[] = []
   const found = new Map<Split, Map<string, Place[]>>()
   const pass = (kind: Problem['kind'], path: Buffer, reason: string) =>
     problems.push({ kind, file: showRelative(path, root), reason, kept: false, counted: false })
@@ -51,7 +54,9 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
       if (entry.type === 'folder') {
         const inside = findPictures(entry.path, root)
         for (const problem of inside.problems) problems.push(problem) // may be more than a call takes arguments
-        classes.set(entry.name, inside.pictures)
+        const name = spelled.read(entry.name)
+        const before = classes.get(name)
+        classes.set(name, before ? [...before, ...inside.pictures].sort(byFile) : inside.pictures)
       } else if (entry.type === 'broken') pass('missing', entry.path, entry.reason ?? 'it can not be opened')
       else if (entry.type === 'special') pass('special', entry.path, 'it is a FIFO, socket or device')
       else if (isPicture(entry)) pass('unlabelled', entry.path, 'it lies outside every class folder')
@@ -59,6 +64,8 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
   }
 
   const parts = findParts(dir, root, top)
+  for (const folder of [root, ...[...(parts?.values() ?? [])].map(entry => entry.path)])
+    for (const path of hiddenFolders(folder)) hidden.push(showRelative(path, root))
   if (!parts) collect('train', top)
   else {
     const used = new Set<Entry>(parts.values())
@@ -81,7 +88,14 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
       )
     }),
   )
-  const base = { dir: root.toString(), task: 'single' as const, classes, choices: [], drawn, options }
+  const base = {
+    dir: root.toString(),
+    task: 'single' as const,
+    classes,
+    choices: [...passedOver(hidden), ...spelled.choices('folder')],
+    drawn,
+    options,
+  }
   if (!drawn && options.folds)
     throw new AnnealError(
       `${dir} has a validation folder, ${parts!.get('valid')!.name}, and folds draw validation anew. Leave out ${option('folds')}, or move its pictures to train.`,
@@ -89,8 +103,23 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
   if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex })
   checkGroupsApart(items, base)
   if (drawn) drawSplit(items, options)
+  base.choices.push(...lookAlikeChoices(classes, items, 'give their folders one name, or put their pictures into one'))
   return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn })] }
 }
+
+/** Says which folders are no classes, as their names are hidden or a system's. */
+const passedOver = (folders: readonly string[]): Choice[] =>
+  folders.length === 0
+    ? []
+    : [
+        {
+          what: 'folders passed over',
+          value: `${folders.slice(0, 10).join(', ')}${folders.length > 10 ? ', …' : ''}`,
+          reason: 'hidden folders, and those that systems make, are no classes. Rename one that is',
+        },
+      ]
+
+const byFile = (a: Place, b: Place) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
 
 const isPicture = (entry: Entry): boolean => {
   if (entry.type !== 'file') return false

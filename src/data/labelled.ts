@@ -5,6 +5,7 @@ import { option, setting } from '../base/options.ts'
 import type { FolderIndex } from './folder.ts'
 import { type Known, knownClasses, partOf, unknownLabel } from './known.ts'
 import type { Answers } from './labels.ts'
+import { refuseMost } from './left-out.ts'
 import { namedAsPicture } from './magic.ts'
 import { groupedByName, splits as judging, type Listing, nameIn, naturalOrder, splitNamed } from './names.ts'
 import { type LabelOptions, planOf } from './options.ts'
@@ -42,7 +43,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const choices = [...given.choices, ...answers.choices]
   const splits = given.splits ?? splitsByFolder(given, choices)
   const told = toldRows(given)
-  const once = withoutCopies(given, told.rows, splits)
+  const once = withoutCopies(given, told.rows, { splits: known ? undefined : splits, most: options.maxLeftOut })
   const part = known && partOf(splits, known, { choices, rows: once.rows, source: given.source })
   const rows = part && splits ? once.rows.filter(row => splits[row] === part) : once.rows
   const splitOf = (row: number): Split => (known ? 'test' : (splits?.[row] ?? 'train'))
@@ -179,10 +180,11 @@ const passed = (kind: Problem['kind'], file: string, reason: string): Problem =>
 function withoutCopies(
   { files, answers, listing, where }: LabelledRows,
   rows: Int32Array,
-  splits: readonly Split[] | undefined,
+  { splits, most }: { splits: readonly Split[] | undefined; most: number | undefined },
 ): { rows: Int32Array; problems: Problem[] } {
   const rowOf = new Int32Array(listing.files.length).fill(-1)
   const problems: Problem[] = []
+  const lost = new Map<Split, { to: Split; count: number; reason: string }>()
   const said = (row: number) => (answers.values?.[row] ?? [...answers.labels[row]!].sort()).join('\0')
   const shown = (row: number) => (answers.values?.[row] ?? answers.labels[row]!).join(', ') || 'no label'
   for (const row of rows) {
@@ -193,6 +195,15 @@ function withoutCopies(
       const apart = splits !== undefined && splits[before] !== splits[row]
       const later = apart && judging.indexOf(splits[row]!) > judging.indexOf(splits[before]!)
       if (later) rowOf[file] = row
+      if (apart) {
+        const [from, to] = later ? [splits[before]!, splits[row]!] : [splits[row]!, splits[before]!]
+        const pair = lost.get(from) ?? {
+          to,
+          count: 0,
+          reason: `${nameIn(listing, file)} (${where(before)} and ${where(row)})`,
+        }
+        lost.set(from, { ...pair, count: pair.count + 1 })
+      }
       const reason = apart
         ? `${where(before)} has it in ${splits[before]} and ${where(row)} in ${splits[row]}; it stays in ${splits[later ? row : before]}`
         : `${where(row)} names it again, with what ${where(before)} says of it`
@@ -202,6 +213,15 @@ function withoutCopies(
         `${nameIn(listing, file)} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row a picture. Remove one of them, or join their labels in one row.`,
       )
   }
+  for (const [from, { to, count, reason }] of lost)
+    refuseMost(
+      { out: count, total: rows.filter(row => splits?.[row] === from).length, most },
+      {
+        what: `pictures in ${from} are in ${to} too: these two parts are mostly the same pictures`,
+        example: reason,
+        instead: `Correct the column of parts, or leave it out (${setting('splitColumn', false)}) so that validation is drawn`,
+      },
+    )
   let count = 0
   for (const row of rowOf) if (row >= 0) rowOf[count++] = row
   return { rows: rowOf.subarray(0, count), problems }

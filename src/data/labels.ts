@@ -172,7 +172,13 @@ function tellMissing(
     read.task === 'single' && byWord.has('') && options.task === undefined
       ? `; ${setting('task', 'multi')} takes empty cells as pictures without a label`
       : ''
-  choices.push(...missingChoices(byWord, { where: at => where(rows[at]!), otherwise }))
+  choices.push(
+    ...missingChoices(byWord, {
+      where: at => where(rows[at]!),
+      words: !read.values && column !== undefined,
+      otherwise,
+    }),
+  )
   if (silent.size === 0) return
   const total = Array.from(rows).filter(row => !test(row)).length
   const [first, word] = [...silent][0]!

@@ -64,7 +64,7 @@ export function askAboutWords(
 /** Says which labels are missing, where they stand, and how to say otherwise. */
 export function missingChoices(
   words: ReadonlyMap<string, readonly number[]>,
-  { where, otherwise }: { where(at: number): string; otherwise: string },
+  { where, words: takes, otherwise }: { where(at: number): string; words: boolean; otherwise: string },
 ): Choice[] {
   const rows = [...words.values()].flat()
   if (rows.length === 0) return []
@@ -72,7 +72,7 @@ export function missingChoices(
   const places = rows.slice(0, 5).map(where)
   const named = [...words.keys()].filter(Boolean)
   const how =
-    named.length > 0
+    named.length > 0 && takes
       ? `; ${setting('missing', [])} takes ${named.length === 1 ? 'this word' : 'these words'} as ${named.length === 1 ? 'a label' : 'labels'}`
       : ''
   return [

@@ -2,6 +2,7 @@ import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { option } from '../base/options.ts'
+import { tidy } from './spelling.ts'
 import type { Place, Problem, Split } from './types.ts'
 
 /** The files below a folder, listed once; there may be a million, so plain paths. */
@@ -40,7 +41,7 @@ export const splits = ['train', 'valid', 'test'] as const
 
 /** The split that a word names. */
 export const splitNamed = (word: string): Split | undefined =>
-  splits.find(split => splitNames[split].includes(word.toLowerCase()))
+  splits.find(split => splitNames[split].includes(tidy(word).toLowerCase()))
 
 const collator = new Intl.Collator('en', { numeric: true })
 

@@ -19,6 +19,9 @@ export interface FolderOptions {
   groupRegex?: string | RegExp | undefined
   /** The share of damaged pictures up to which training goes on without them; 0.05 unless given. */
   maxDamaged?: number | undefined
+  /** The share of rows or pictures that may be left out for want of a label, or as another part holds them too, before it is
+   *  refused; 0.5 unless given. */
+  maxLeftOut?: number | undefined
 }
 
 /** Where labels come from: class folders unless one of `labels`, `labelRegex` and `labelOf` is given. */
@@ -45,8 +48,6 @@ export interface LabelOptions extends FolderOptions {
   /** What -1 means in label columns of 0 and 1: no label, a label, or nobody knows (such rows are left out). Asked unless
    *  given. */
   minusOne?: MinusOne | undefined
-  /** The share of rows or pictures without a label up to which training goes on without them; 0.5 unless given. */
-  maxLeftOut?: number | undefined
   /** The column of train, valid and test; `false` uses none, whatever its name. */
   splitColumn?: string | false | undefined
   groupColumn?: string | undefined
@@ -57,8 +58,16 @@ export interface LabelOptions extends FolderOptions {
 }
 
 /** The split and the limit of damage with their defaults; refuses what can't be. */
-export function planOf({ valid = 0.2, seed = 42, folds, fold, maxDamaged = 0.05 }: FolderOptions): SplitPlan & {
+export function planOf({
+  valid = 0.2,
+  seed = 42,
+  folds,
+  fold,
+  maxDamaged = 0.05,
+  maxLeftOut,
+}: FolderOptions): SplitPlan & {
   maxDamaged: number
+  maxLeftOut?: number | undefined
 } {
   const plan = { valid, seed, ...(folds !== undefined && { folds, fold: fold ?? 0 }) }
   checkSplit(plan)
@@ -66,7 +75,11 @@ export function planOf({ valid = 0.2, seed = 42, folds, fold, maxDamaged = 0.05 
     throw new AnnealError(
       `${option('maxDamaged')} is a share of the pictures, from 0 to 1; got ${maxDamaged}. Try 0.05.`,
     )
-  return { ...plan, maxDamaged }
+  if (maxLeftOut !== undefined && !(maxLeftOut >= 0 && maxLeftOut <= 1))
+    throw new AnnealError(
+      `${option('maxLeftOut')} is a share of the rows or pictures, from 0 to 1; got ${maxLeftOut}. Try 0.5.`,
+    )
+  return { ...plan, maxDamaged, ...(maxLeftOut !== undefined && { maxLeftOut }) }
 }
 
 const sources = ['labels', 'labelRegex', 'labelOf'] as const
@@ -115,10 +128,6 @@ export function checkLabelOptions(options: LabelOptions): void {
   if (options.minusOne !== undefined && !meanings.includes(options.minusOne))
     throw new AnnealError(
       `${option('minusOne')} says what -1 means in label columns: ${meanings.join(', ')}; got "${options.minusOne}".`,
-    )
-  if (options.maxLeftOut !== undefined && !(options.maxLeftOut >= 0 && options.maxLeftOut <= 1))
-    throw new AnnealError(
-      `${option('maxLeftOut')} is a share of the rows or pictures, from 0 to 1; got ${options.maxLeftOut}. Try 0.5.`,
     )
   if (options.delimiter === '')
     throw new AnnealError(`${option('delimiter')} is empty; expected what stands between labels: " ".`)

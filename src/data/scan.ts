@@ -7,9 +7,11 @@ import { type CacheOptions, type Content, cachePictures } from './cache.ts'
 import { dropCopies, dropEmptyClasses } from './clean.ts'
 import { type FolderIndex, indexFolder } from './folder.ts'
 import { contentHashes } from './hashes.ts'
+import { refuseMost } from './left-out.ts'
 import { indexNames } from './name-index.ts'
 import { checkLabelOptions, type FolderOptions, type LabelOptions } from './options.ts'
-import { drawSplit, uncheckedLabels } from './split.ts'
+import { sharedParts } from './shared-parts.ts'
+import { drawSplit, uncheckedLabels, unjudged } from './split.ts'
 import { indexTable } from './table-index.ts'
 import type { Choice, ClassCount, Item, Picture, Problem, Split, Task } from './types.ts'
 
@@ -102,13 +104,16 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
   })
   checkDamaged(index, problems)
   if (drawn) for (const item of items) if (item.split === 'valid') item.split = 'train'
+  const shared = index.fixed ? [] : sharedParts(items, { dir, most: plan.maxLeftOut })
   const once = dropCopies(items, index)
   if (drawn) drawSplit(once.items, { ...plan, task })
   const left = index.fixed ? { ...index, items: once.items, problems: [] } : dropEmptyClasses(once.items, index)
   const unchecked = index.fixed ? [] : uncheckedLabels(left.classes, left.items, { drawn })
   const all = [...problems, ...once.problems, ...left.problems, ...unchecked]
-  const data = describe({ ...index, classes: left.classes, problems: all }, left.items)
+  const choices = [...index.choices, ...shared, ...unjudged(left, { drawn, task, fixed: index.fixed })]
+  const data = describe({ ...index, classes: left.classes, problems: all, choices }, left.items)
   checkEnough(data, index)
+  refuseConflicts(once.problems, index)
   return {
     data,
     picture: number => store.picture(number),
@@ -160,6 +165,22 @@ function checkDamaged({ dir, items, problems: before, options }: FolderIndex, pr
   if (damaged.length > 10) lines.push(`  and ${damaged.length - 10} more`)
   throw new AnnealError(
     `${damaged.length} of the ${plural(total, 'picture')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training puts up with. Repair or remove them, or raise ${option('maxDamaged')}:\n${lines.join('\n')}`,
+  )
+}
+
+/** Refuses one label a picture where most pictures lie under several. */
+function refuseConflicts(problems: readonly Problem[], { items, task, options }: FolderIndex): void {
+  const conflicts = problems.filter(({ kind, kept }) => kind === 'conflict' && !kept)
+  refuseMost(
+    { out: conflicts.length, total: items.length, most: options.maxLeftOut },
+    {
+      what: 'pictures have two answers',
+      example: conflicts[0] ? `${conflicts[0].file}: ${conflicts[0].reason}` : '',
+      instead:
+        task === 'regression'
+          ? 'Correct them'
+          : `Correct them, name them in a table with all their labels in one row (${option('labels')})`,
+    },
   )
 }
 

@@ -9,11 +9,14 @@ const invisible = /[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u20
 const plain = /^[\x21-\x7e]+( [\x21-\x7e]+)*$/
 
 /** A label as it is compared and kept: accents composed (Unicode NFC), characters without width gone, every run of blanks
- *  (non-breaking ones, tabs and line ends too) one space, none around it. Case and everything that is seen stay. */
+ *  (non-breaking ones and tabs too) one space, none around it. Case and everything that is seen stay. */
 export function tidy(text: string): string {
   if (plain.test(text)) return text
   const seen = text.normalize('NFC').replace(invisible, '').replace(looseJoiner, '')
-  return seen.replace(/[\s\u0085]+/gu, ' ').trim()
+  return seen
+    .replace(/[^\S\n]*\n[^\S\n]*/g, '\n')
+    .replace(/[^\S\n]+/g, ' ')
+    .trim()
 }
 
 /** Finds a label among names that were kept as they are, such as a trained model's: itself, or one that reads the same. */
@@ -30,7 +33,7 @@ export class Spellings {
 
   /** The tidy form of a text, which is counted. */
   read(text: string): string {
-    const label = tidy(text)
+    const label = tidy(text) || text // a folder may be called by what nobody sees
     const forms = this.#forms.get(label) ?? new Map<string, number>()
     this.#forms.set(label, forms.set(text, (forms.get(text) ?? 0) + 1))
     return label

@@ -6,7 +6,7 @@ import { purpose, rng, shuffle } from '../base/random.ts'
 import { balanceGroups, type Group } from './groups.ts'
 import { validCount } from './parts.ts'
 import { iterativeParts, rankedParts } from './stratify.ts'
-import type { Item, Problem, Split, Task } from './types.ts'
+import type { Choice, Item, Problem, Split, Task } from './types.ts'
 
 /** How pictures are divided into training and validation. */
 export interface SplitPlan {
@@ -208,5 +208,34 @@ export function uncheckedLabels(
     if (!drawn || n === 0 || (checked > 0 && checked < n)) return []
     const side = checked > 0 ? 'validation' : 'training'
     return [{ kind: 'one-sided', file, reason: `its ${n} pictures could not be divided: all are for ${side}`, ...keep }]
+  })
+}
+
+/** Says which classes a given validation or test part has no picture of: they can't be judged. */
+export function unjudged(
+  { classes, items }: { classes: readonly string[]; items: readonly Pick<Item, 'labels' | 'split'>[] },
+  { drawn, task, fixed = false }: { drawn: boolean; task: Task; fixed?: boolean | undefined },
+): Choice[] {
+  if (task === 'regression' || fixed) return []
+  return (['valid', 'test'] as const).flatMap((part): Choice[] => {
+    if (drawn && part === 'valid') return []
+    const there = new Set<number>()
+    let pictures = 0
+    for (const { labels, split } of items)
+      if (split === part) {
+        pictures++
+        for (const label of labels) there.add(label)
+      }
+    const lacking = classes.filter((_, label) => !there.has(label))
+    if (pictures === 0 || lacking.length === 0) return []
+    const [them, how] = lacking.length === 1 ? ['it', 'this class'] : ['them', 'these classes']
+    const draw = part === 'valid' ? ', or take the part away, and validation is drawn from train' : ''
+    return [
+      {
+        what: part === 'valid' ? 'validation lacks' : 'test lacks',
+        value: `${lacking.length} of ${plural(classes.length, 'class', 'classes')}: ${lacking.slice(0, 20).join(', ')}${lacking.length > 20 ? ', …' : ''}`,
+        reason: `no picture in ${part} shows ${them}, so ${how} can't be judged there, and the figures say nothing about ${them}. Add pictures of ${them} to ${part}${draw}`,
+      },
+    ]
   })
 }

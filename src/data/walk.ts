@@ -48,6 +48,29 @@ export function listFolder(folder: Buffer): Entry[] {
   return entries.sort((a, b) => Buffer.compare(a.path, b.path))
 }
 
+/** The folders in a folder that {@link listFolder} leaves out and that hold something. */
+export function hiddenFolders(folder: Buffer): Buffer[] {
+  let found: Dirent<Buffer>[]
+  try {
+    found = readdirSync(folder, { encoding: 'buffer', withFileTypes: true }) as unknown as Dirent<Buffer>[]
+  } catch {
+    return [] // whoever lists the folder says why
+  }
+  return found.flatMap(dirent => {
+    if (!dirent.isDirectory() || !isLitter(showBytes(dirent.name))) return []
+    const path = Buffer.concat([folder, Buffer.from('/'), dirent.name])
+    return holdsSomething(path) ? [path] : []
+  })
+}
+
+function holdsSomething(folder: Buffer): boolean {
+  try {
+    return readdirSync(folder).length > 0
+  } catch {
+    return false
+  }
+}
+
 function followed(path: Buffer): Partial<Entry> {
   try {
     const stat = statSync(path)

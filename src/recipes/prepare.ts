@@ -89,6 +89,8 @@ export async function prepare(
   const first = await open(sizes[0]!)
   const { data } = first
   const { classes, task } = data
+  for (const { what, value, reason } of data.choices.slice(index.choices?.length ?? 0))
+    session.choice(what, value, reason)
   session.emit({
     type: 'scan',
     classes: data.counts,
