@@ -1,6 +1,8 @@
 import { AnnealError } from '../../base/errors.ts'
+import { amount } from '../../base/format.ts'
 import type { ZeroDivision } from './check.ts'
 import { classReportMulti, type LabelThresholds } from './multi.ts'
+import { mae, r2, rmse } from './regression.ts'
 import { accuracy, type ClassScores, classReport } from './single.ts'
 
 /** `classReport` as the text table that scikit-learn prints; what is undefined (NaN) is a dash, and a line below says so. predicted, actual: [N]; `names` has one a class. */
@@ -30,6 +32,25 @@ export function classificationReportMulti(
   const report = classReportMulti(probabilities, targets, names.length, { thresholds, zeroDivision })
   const averages = (['micro', 'macro', 'weighted', 'samples'] as const).map((key): Row => [`${key} avg`, report[key]])
   return table(named(names, report.classes), averages, digits)
+}
+
+/** R², MAE and RMSE of each target as a text table, in the target's own unit; a dash where R² is undefined. predictions,
+ *  targets: [N, names]. */
+export function regressionText(
+  predictions: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  names: readonly string[],
+): string {
+  const of = (metric: typeof r2) => metric(predictions, targets, names.length).targets
+  const [fit, absolute, root] = [of(r2), of(mae), of(rmse)]
+  const rows = names.map((name, t) => [name, fixed(fit[t]!, 3), amount(absolute[t]!), amount(root[t]!)])
+  const all = [['', 'R²', 'MAE', 'RMSE'], ...rows]
+  const widths = all[0]!.map((_, c) => Math.max(...all.map(row => [...row[c]!].length)))
+  const lines = all.map(row => row.map((cell, c) => ' '.repeat(widths[c]! - [...cell].length) + cell).join('  '))
+  const lost = fit.some(Number.isNaN)
+    ? ['', '-: undefined, and left out of the mean: R² of numbers that are all the same']
+    : []
+  return `${[...lines, ...lost].join('\n')}\n`
 }
 
 type Row = [name: string, scores: Partial<ClassScores> & { support: number }]
