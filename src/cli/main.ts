@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { cacheError, refusals } from '../base/files.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
+import { listed } from './listed.ts'
 import { hasTerminal, watchOutput } from './output.ts'
 import { flat, printable } from './style.ts'
 
@@ -17,7 +18,7 @@ const none = (value: string) => (value === 'none' ? false : value)
 const number = (value: string) => (value.trim() === '' || Number.isNaN(Number(value)) ? value : Number(value))
 const many = (value: string) => value.split(',').map(number)
 const weights = (value: string) => (/^[\d.,e+-]+$/.test(value) ? many(value) : value)
-const list = (value: string) => value.split(',').filter(part => part !== '')
+const list = (value: string, before: string[] = []) => [...before, ...listed(value)]
 const rates = (value: string) => (value.includes(',') ? many(value) : number(value))
 
 // Each command's code is loaded when it is called, so that help and listings start at once.
@@ -122,8 +123,12 @@ const labelling = (command: Command) =>
     .optionsGroup('Labels:')
     .option('--labels <table>', 'labels from a table: CSV, TSV, JSON lines or Parquet')
     .option('--file-column <name>', 'the column that names the picture (default: found by its content)')
-    .option('--label-column <names>', 'the column of labels, or one column a label (default: found)', list)
-    .option('--targets <names>', 'columns of numbers to be told: regression', list)
+    .option(
+      '--label-column <names>',
+      'the column of labels, or one column a label (default: found): cat,dog; with a comma in a name \'"cat, big",dog\'; or once for each',
+      list,
+    )
+    .option('--targets <names>', 'columns of numbers to be told, written the same way: regression', list)
     .option('--delimiter <text>', 'what stands between the labels of a cell (default: found)')
     .option('--label-regex <regex>', 'label from the file name: the first group of this regular expression')
     .addOption(

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { dirname, extname, isAbsolute, posix, resolve } from 'node:path'
 import { namedAsPicture } from './magic.ts'
-import { type Listing, listingOf, nameIn } from './names.ts'
+import { type Listing, lazy, listingOf, nameIn } from './names.ts'
 import { type NearFile, nearFinder } from './near-names.ts'
 import { listFiles } from './walk.ts'
 
@@ -102,17 +102,17 @@ export function fileFinders(listing: Listing, table: string): Finder {
         if (typeof found === 'number') claimed.add(found)
         else if (found === undefined) lost.push(name)
       }
-      return lost.length === 0 ? undefined : nearly().find(lost, claimed)
+      return lost.length === 0 ? new Map<string, NearFile>() : nearly().find(lost, claimed)
     })
-    const find = (name: string): Found => (name === '' ? undefined : (look(name).found ?? near()?.get(name)?.file))
+    const find = (name: string): Found => (name === '' ? undefined : (look(name).found ?? near().get(name)?.file))
     return Object.assign(find, {
       kind: (name: string) => {
         if (name === '') return undefined
         const { found, whole } = look(name)
         if (found !== undefined) return whole ? 'whole' : 'stem'
-        return near()?.has(name) ? (looksNamed(name) ? 'whole' : 'stem') : undefined
+        return near().has(name) ? (looksNamed(name) ? 'whole' : 'stem') : undefined
       },
-      near: () => waysOf(near() ?? new Map(), names),
+      near: () => waysOf(near(), names),
       nearest: (name: string) => nearly().nearest(name),
     } as const)
   }
@@ -133,11 +133,6 @@ function waysOf(near: ReadonlyMap<string, NearFile>, names: readonly string[]): 
 
 const composed = (name: string): string => (/^[\x20-\x7e]*$/.test(name) ? name : name.normalize('NFC'))
 const stem = (name: string): string => name.slice(0, name.length - extname(name).length)
-
-function lazy<T>(make: () => T): () => T {
-  let made: T | undefined
-  return () => (made ??= make())
-}
 
 /** Files by a key with composed letters, two where a key has several. */
 function index(

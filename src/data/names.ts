@@ -98,3 +98,9 @@ export function groupedByName<T extends { file: string }>(
     )
   return grouped
 }
+
+/** Makes a value when it is first asked for. */
+export function lazy<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
+}

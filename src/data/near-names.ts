@@ -1,7 +1,7 @@
 import { basename, posix } from 'node:path'
 import { nearest } from '../base/errors.ts'
 import { namedAsPicture } from './magic.ts'
-import { splitNamed } from './names.ts'
+import { lazy, splitNamed } from './names.ts'
 
 /** A file that a table calls nearly as the disk does, and in which way the names differ. */
 export interface NearFile {
@@ -67,6 +67,9 @@ const lower = (name: string): string => composed(name).toLowerCase()
 const stem = (name: string): string => (namedAsPicture(name) ? name.slice(0, name.lastIndexOf('.')) : name)
 const zeroless = (name: string): string => name.replace(/(^|\D)0+(?=\d)/g, '$1')
 
+/** What every way of comparing has in common: names that differ in it are not near. */
+const coarse = (base: string): string => zeroless(lower(stem(base)))
+
 /** How names are compared, the strictest first: by what, and in words. Without an ending in the table, files are compared
  *  without theirs. */
 const levels: { key: (base: string) => string; way: string; ending: boolean; stemOnly: boolean }[] = [
@@ -91,10 +94,16 @@ const mostCompared = 3000
 
 /** Makes a finder over the names below a folder `dir`. Indexes are built when they are first needed. */
 export function nearFinder(dir: string, names: readonly string[]): NearFinder {
-  const indexes: (Map<string, number[]> | undefined)[] = levels.map(() => undefined)
-  const indexed = (level: number) => (indexes[level] ??= indexBy(names, levels[level]!))
-  let made: Set<string> | undefined
-  const folders = () => (made ??= new Set(names.map(name => lower(posix.dirname(name)))))
+  const byName = lazy(() => indexBy(names, name => coarse(posix.basename(name))))
+  const byFolder = lazy(() => indexBy(names, name => `${parentOf(name)}/${coarse(posix.basename(name))}`))
+  const folders = lazy(() => new Set(names.map(name => lower(posix.dirname(name)))))
+  /** Files whose names are the same by the loosest comparison; of too many those in a folder of the same name. */
+  const alike = ({ base, dirs }: Clean): readonly number[] => {
+    const all = byName().get(coarse(base)) ?? []
+    if (all.length <= mostAlike) return all
+    const beside = byFolder().get(`${lower(dirs.at(-1) ?? '')}/${coarse(base)}`) ?? []
+    return beside.length <= mostAlike ? beside : []
+  }
   const dirsOf = (file: number) => lower(names[file]!).split('/').slice(0, -1)
 
   /** How many folders of a name and a file agree, from the last on; undefined where they contradict each other. */
@@ -116,11 +125,14 @@ export function nearFinder(dir: string, names: readonly string[]): NearFinder {
     const clean = cleaned(name)
     if (clean.base === '') return undefined
     const ended = namedAsPicture(clean.base)
-    for (const [at, level] of levels.entries()) {
+    const files = alike(clean)
+    if (files.length === 0) return undefined
+    for (const level of levels) {
       if (level.ending !== ended) continue
-      const alike = indexed(at).get(level.key(clean.base))
-      if (!alike || alike.length > mostAlike) continue
-      const fitting = alike.flatMap(file => {
+      const key = level.key(clean.base)
+      const fitting = files.flatMap(file => {
+        const base = posix.basename(names[file]!)
+        if (level.key(base) !== key || (level.stemOnly && !namedAsPicture(base))) return []
         const common = agreement(clean, file)
         return common === undefined ? [] : [{ file, common }]
       })
@@ -147,7 +159,7 @@ export function nearFinder(dir: string, names: readonly string[]): NearFinder {
     },
     nearest: name => {
       const { base } = cleaned(name)
-      const same = indexed(5).get(lower(stem(base))) ?? indexed(7).get(zeroless(lower(stem(base))))
+      const same = byName().get(coarse(base))
       if (same) return names[same[0]!]
       const own = lower(stem(base))
       const within = names.findIndex(other => {
@@ -162,18 +174,18 @@ export function nearFinder(dir: string, names: readonly string[]): NearFinder {
   }
 }
 
-function indexBy(names: readonly string[], { key, stemOnly }: (typeof levels)[number]): Map<string, number[]> {
+function indexBy(names: readonly string[], key: (name: string) => string): Map<string, number[]> {
   const found = new Map<string, number[]>()
   names.forEach((name, file) => {
-    const base = posix.basename(name)
-    if (stemOnly && !namedAsPicture(base)) return
-    const at = key(base)
+    const at = key(name)
     const before = found.get(at)
     if (before) before.push(file)
     else found.set(at, [file])
   })
   return found
 }
+
+const parentOf = (name: string): string => lower(posix.basename(posix.dirname(name)))
 
 function wayOf({ dirs, ways }: Clean, level: string, common: number, file: string): string {
   const path = dirs.length > common && !ways.includes('without the address in front')

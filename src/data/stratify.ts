@@ -15,10 +15,12 @@ export function iterativeParts(labels: readonly (readonly number[])[], into: Par
     folds ? shares.map(share => share * n) : [n - validCount(n, shares[1]!), validCount(n, shares[1]!)],
   )
   const left = Uint32Array.from(holders, held => held.length)
+  const rarest = rarestFirst(left)
   const put = (i: number, part: number) => {
     parts[i] = part
     for (const label of labels[i]!) {
       left[label]!--
+      rarest.changed(label)
       if (part >= 0) wanted[label]![part]!--
     }
     if (part >= 0) room[part]!--
@@ -35,7 +37,7 @@ export function iterativeParts(labels: readonly (readonly number[])[], into: Par
     }
     return found.length === 1 ? found[0]! : found[random.integer(found.length)]!
   }
-  for (let label = rarest(left); label >= 0; label = rarest(left))
+  for (let label = rarest.next(); label >= 0; label = rarest.next())
     for (const i of shuffle([...holders[label]!], rng(seed, label, 1, purpose.split)))
       if (parts[i] === -2) put(i, best(wanted[label]!))
   const rest = Array.from(labels.keys()).filter(i => parts[i] === -2)
@@ -43,11 +45,45 @@ export function iterativeParts(labels: readonly (readonly number[])[], into: Par
   return spreadLabels(units, parts, into)
 }
 
-/** The label with fewest items left, or -1. */
-function rarest(left: Uint32Array): number {
-  let label = -1
-  for (let i = 0; i < left.length; i++) if (left[i]! > 0 && (label < 0 || left[i]! < left[label]!)) label = i
-  return label
+/** Gives the label with fewest items left, of equals the first, or -1: a heap of counts as they were when they changed,
+ *  of which those that have changed since are passed over. A search through all labels each time is quadratic. */
+function rarestFirst(left: Uint32Array): { changed(label: number): void; next(): number } {
+  const heap: number[] = []
+  const key = (label: number) => left[label]! * left.length + label
+  const push = (value: number) => {
+    let at = heap.push(value) - 1
+    for (let up = (at - 1) >> 1; at > 0 && heap[up]! > value; at = up, up = (at - 1) >> 1) heap[at] = heap[up]!
+    heap[at] = value
+  }
+  const pop = (): number => {
+    const first = heap[0]!
+    const last = heap.pop()!
+    if (heap.length === 0) return first
+    let at = 0
+    for (let child = 1; child < heap.length; child = 2 * at + 1) {
+      if (child + 1 < heap.length && heap[child + 1]! < heap[child]!) child++
+      if (heap[child]! >= last) break
+      heap[at] = heap[child]!
+      at = child
+    }
+    heap[at] = last
+    return first
+  }
+  const changed = (label: number) => {
+    if (left[label]! > 0) push(key(label))
+  }
+  for (const label of left.keys()) changed(label)
+  return {
+    changed,
+    next: () => {
+      while (heap.length > 0) {
+        const label = heap[0]! % left.length
+        if (left[label]! > 0 && key(label) === heap[0]) return label
+        pop()
+      }
+      return -1
+    },
+  }
 }
 
 /** Divides numbers so that each part has its share of every size: one of each run of neighbours in their order goes to
