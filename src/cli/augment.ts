@@ -1,6 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import type { SheetOptions } from '../recipes/sheet.ts'
+import { workWithoutOutput } from './output.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
 
@@ -16,6 +17,7 @@ const formats: Record<string, 'png' | 'jpeg'> = { png: 'png', jpg: 'jpeg', jpeg:
 export async function augment(dir: string, { out, debug, ...options }: AugmentFlags): Promise<void> {
   const format = formats[/\.([^./]*)$/.exec(out)?.[1]?.toLowerCase() ?? '']
   if (!format) throw new AnnealError(`--out: expected a file that ends in .png or .jpg, got ${out}`)
+  workWithoutOutput()
   const { augmentSheet } = await import('../recipes/sheet.ts')
   const { senseTable } = await import('../recipes/sense.ts')
   const { augmentationText } = await import('../data/augment.ts')

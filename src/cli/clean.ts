@@ -11,6 +11,7 @@ import {
   reviewOf,
   serveReview,
 } from '../web/index.ts'
+import { workWithoutOutput } from './output.ts'
 import { flat } from './style.ts'
 
 /** What `anneal clean` is told. */
@@ -29,8 +30,9 @@ export async function clean(
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536))
     throw new AnnealError(`--port: expected a number from 0 to 65535, got ${port}`)
   const review = reviewOf(run)
+  if (file === undefined && (list || json)) return print(review, json)
+  workWithoutOutput() // decisions are kept in the run's folder
   if (file !== undefined) return take(review, file)
-  if (list || json) return print(review, json)
   if (review.sections.length === 0)
     throw new AnnealError(
       `${run}: there is nothing to review: its interpret.json lists no label issues, near-duplicates or losses`,

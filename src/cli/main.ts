@@ -318,7 +318,7 @@ function plainly(error: NodeJS.ErrnoException): string {
 
 watchOutput()
 // Started by nohup, or by a service: what follows is to outlive its terminal. Node forgets that SIGHUP was ignored.
-if (!hasTerminal()) process.on('SIGHUP', () => {})
+if (!hasTerminal) process.on('SIGHUP', () => {})
 nameOptionsAsTyped()
 
 try {
@@ -333,6 +333,6 @@ try {
     await program.parseAsync()
   }
 } catch (error) {
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2) // commander has said why
-  fail(error, process.argv.includes('--debug'))
+  if (!(error instanceof CommanderError)) fail(error, process.argv.includes('--debug'))
+  else if (error.exitCode !== 0) process.exit(2) // commander has said why
 }

@@ -58,5 +58,6 @@ export function workWithoutOutput(hear: (lost: Lost) => void = () => {}): () => 
 /** Whether something was written to stdout and lost, other than by a reader who had enough. */
 export const answerLost = (): boolean => losses.some(({ stream, gone }) => stream === 'stdout' && !gone)
 
-/** Whether a terminal is attached to this process. Under nohup none is: it puts other files in the terminal's place. */
-export const hasTerminal = (): boolean => [0, 1, 2].some(fd => isatty(fd))
+/** Whether a terminal was attached to this process when it began. Under nohup none is: it puts other files in the
+ *  terminal's place. */
+export const hasTerminal: boolean = [0, 1, 2].some(fd => isatty(fd)) // asked now: a closed one is none

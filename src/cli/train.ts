@@ -62,7 +62,7 @@ export async function drive(
   let stoppedBy: NodeJS.Signals | undefined
   const notes = runNotes()
   const interrupted = (signal: NodeJS.Signals) => {
-    if (signal === 'SIGHUP' && !hasTerminal()) return notes.add(hangup)
+    if (signal === 'SIGHUP' && !hasTerminal) return notes.add(hangup)
     if (stop.signal.aborted) process.exit(exitCodes[signal]) // a second time: at once
     stop.abort()
     stoppedBy = signal
