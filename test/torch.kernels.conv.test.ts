@@ -44,6 +44,16 @@ const cases: Cases = {
     after: 'norm, relu',
     training: false,
   },
+  'few channels, outputs that fill no register': {
+    kind: 'conv',
+    cin: 3,
+    cout: 13,
+    k: 5,
+    stride: 2,
+    h: 9,
+    w: 10,
+    after: 'bias',
+  },
   'few channels, bias': { kind: 'conv', cin: 3, cout: 40, k: 7, stride: 2, h: 23, w: 18, after: 'bias' },
   'few channels, BatchNorm, relu': {
     kind: 'conv',

@@ -38,6 +38,9 @@ const cases: Cases = {
   '5 x 5 at stride 2, TensorFlow': { k: 5, stride: 2, h: 10, w: 7, same: true },
   'kept statistics, stride 2': { stride: 2, same: true, training: false, k: 5 },
   'one picture': { n: 1, h: 16, w: 16, residual: true, cout: 16 },
+  'odd channels everywhere': { cin: 5, mid: 7, cout: 3 },
+  'odd channels everywhere, kept statistics, stride 2': { cin: 3, mid: 21, cout: 9, stride: 2, n: 3, training: false },
+  'stem, odd channels': { kind: 'stem', cin: 3, mid: 17, cout: 5, h: 21, w: 18, training: false },
   'five pictures': { n: 5, h: 6, w: 5 },
   'more pixels than a block has rows': { n: 2, h: 33, w: 37, cin: 8, mid: 16, cout: 8 },
   'wide, and narrow after': { mid: 336, cin: 40, cout: 112, h: 7, w: 7 },
@@ -99,6 +102,7 @@ const cases: Cases = {
   'whole block, 5 x 5 at stride 2, symmetric': { k: 5, stride: 2, h: 18, w: 20, mid: 80 },
   'whole block, stem': { kind: 'stem', cin: 3, mid: 32, cout: 16, n: 3, h: 44, w: 56, same: true },
   pointwise: { kind: 'pointwise', cout: 72 },
+  'pointwise, odd channels': { kind: 'pointwise', cin: 7, cout: 13 },
   'pointwise, kept statistics': { kind: 'pointwise', cout: 40, training: false },
 }
 

@@ -17,6 +17,7 @@
 #include "agree.h"
 #include "kernels.h"
 #include "calls.h"
+#include "checks.h"
 
 namespace anneal::kernels {
 namespace {
@@ -377,7 +378,8 @@ Forward mobileForward(const Shape& s, const Tensor& x, const Layer& expand, cons
 template <class T>
 variable_list mobileBackward(const Shape& s, const variable_list& saved, const Tensor& g) {
   const auto& k = use<T>();
-  TORCH_CHECK(k.mobileBlockGrad, "other kernels were chosen between forward and backward");
+  TORCH_CHECK(k.mobileBlockGrad && wholeBlock<T>(s, saved[0], static_cast<int>(saved[3].size(0))),
+              "other kernels, or another number of threads, were chosen between forward and backward");
   const Tensor &x = saved[0], &w1 = saved[1], &w2 = saved[2], &w3 = saved[3], &wide = saved[4], &deep = saved[5], &z3 = saved[6],
                &n1 = saved[7], &n2 = saved[8], &n3 = saved[9], &mixed = saved[10], &means = saved[11];
   MobileBlock block = mobileBlock(s, x, w1, w2, w3);
@@ -486,13 +488,6 @@ struct Block : torch::autograd::Function<Block> {
   }
 };
 
-void checkLayer(const Layer& layer, const char* name) {
-  TORCH_CHECK(layer.size() == 5, name, ": expected [weight, gamma, beta, running_mean, running_var], got ",
-              layer.size(), " tensors");
-  for (const auto& t : layer)
-    TORCH_CHECK(t.scalar_type() == at::kFloat && t.device().is_cpu(), name, ": expected float32 on the CPU, got ",
-                t.scalar_type(), " on ", t.device());
-}
 Layer ready(const Layer& layer) {  // a weight's numbers in the order [n][k] or [c][k * k]
   Layer out = layer;
   const auto& w = layer[0];
@@ -510,15 +505,19 @@ bool learns(std::initializer_list<const Layer*> layers, const Tensor& x) {
   return false;
 }
 
+void checkStatistics(const Tensor& x, bool ofBatch) {
+  if (ofBatch && x.numel() == 0) refuse("x", x, "at least one value a channel, of which the statistics of a batch are made");
+}
+
 Tensor run(Tensor x, const Layer& first, const Layer& second, const Layer& third, int64_t stride, bool same,
            bool residual, bool isStem, bool half, Statistics statistics) {
-  checkLayer(first, "the first layer"), checkLayer(second, "the depthwise layer"), checkLayer(third, "the last layer");
-  const auto k = second[0].size(2);
-  TORCH_CHECK(x.dim() == 4 && x.device().is_cpu(), "expected x [N, C, H, W] on the CPU, got ", x.sizes());
-  TORCH_CHECK((k == 3 || k == 5) && (stride == 1 || stride == 2), "there are kernels of 3 and 5 at stride 1 and 2, got ",
-              k, " at ", stride);
-  TORCH_CHECK(first[0].size(1) == x.size(1) && (!isStem || x.size(1) == 3), "x has ", x.size(1), " channels, weight ",
-              first[0].sizes());
+  checkMaps("x", x, isStem ? 3 : 0);
+  const auto sizes = checkBlock(first, second, third, isStem, x.size(1), stride, residual);
+  checkBatchNorm(statistics.eps, statistics.momentum);
+  checkStatistics(x, statistics.ofBatch);
+  const bool learning = learns({&first, &second, &third}, x);
+  TORCH_CHECK(!isStem || !learning || !x.requires_grad(), "x: a stem has no gradient of its pictures; got one that requires it");
+  const auto k = sizes.k;
   x = x.to(half && !isStem ? at::kBFloat16 : at::kFloat).contiguous(kNhwc);
   Shape s{};
   s.hasStem = isStem, s.residual = residual, s.half = half, s.statistics = statistics;
@@ -533,9 +532,15 @@ Tensor run(Tensor x, const Layer& first, const Layer& second, const Layer& third
   d.c = static_cast<int>(first[0].size(0)), d.k = static_cast<int>(k), d.stride = static_cast<int>(stride);
   d.top = static_cast<int>(sidesOf(d.h, k, stride, same, &d.oh));
   d.left = static_cast<int>(sidesOf(d.w, k, stride, same, &d.ow));
+  checkMade("x", x, sizes.middle, d.h, d.w), checkMade("x", x, sizes.outputs, d.oh, d.ow);
+  if (d.n == 0) {
+    Layer all{x};
+    for (const auto* layer : {&first, &second, &third}) all.insert(all.end(), layer->begin(), layer->begin() + 3);
+    return madeOfNone({0, sizes.outputs, d.oh, d.ow}, half ? at::kBFloat16 : at::kFloat, all);
+  }
   const Layer a = ready(first), b = ready(second), c = ready(third);
   ran(isStem ? Op::stem_block : Op::inverted_residual, half);
-  if (learns({&first, &second, &third}, x))
+  if (learning)
     return Block::apply(x, a[0], a[1], a[2], b[0], b[1], b[2], c[0], c[1], c[2],
                         std::vector<Tensor>{a[3], a[4], b[3], b[4], c[3], c[4]}, s);
   return half ? blockInference<Half16>(s, x, a, b, c, first[0], third[0])
@@ -597,11 +602,15 @@ struct Pointwise : torch::autograd::Function<Pointwise<T>> {
 
 Tensor pointwiseRelu6(const Tensor& given, std::vector<Tensor> layer, bool half, bool training, double eps,
                       double momentum) {
-  checkLayer(layer, "the layer");
-  TORCH_CHECK(given.dim() == 4 && given.device().is_cpu(), "expected x [N, C, H, W] on the CPU, got ", given.sizes());
-  TORCH_CHECK(layer[0].size(1) == given.size(1) && layer[0].size(2) == 1, "x has ", given.size(1), " channels, weight ",
-              layer[0].sizes());
+  checkMaps("x", given);
+  const auto outputs = weightOf("layer", layer)[0];
+  checkLayer("layer", layer, {outputs, given.size(1), 1, 1});
+  checkBatchNorm(eps, momentum);
+  checkStatistics(given, training);
+  checkMade("x", given, outputs, given.size(2), given.size(3));
   const Tensor x = given.to(half ? at::kBFloat16 : at::kFloat).contiguous(kNhwc);
+  if (x.size(0) == 0)
+    return madeOfNone({0, outputs, x.size(2), x.size(3)}, x.scalar_type(), {x, layer[0], layer[1], layer[2]});
   const Layer l = ready(layer);
   const Statistics s{training, eps, momentum};
   const std::vector<Tensor> running{l[3], l[4]};
@@ -746,53 +755,54 @@ struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
 };
 
 Act actNamed(c10::string_view name) {
-  TORCH_CHECK(name == "none" || name == "relu" || name == "relu6", "expected none, relu or relu6, got ", name);
+  TORCH_CHECK(name == "none" || name == "relu" || name == "relu6", "act: expected none, relu or relu6, got ", name);
   return name == "relu" ? Act::relu : name == "relu6" ? Act::relu6 : Act::none;
 }
 
-Tensor vectorOf(const Tensor& t, int64_t count) {
-  TORCH_CHECK(t.numel() == count, "expected ", count, " numbers, one an output, got ", t.sizes());
-  return t.to(at::kFloat).contiguous();
+// Numbers one an output, or none
+Tensor vectorOf(const char* name, const c10::optional<Tensor>& t, int64_t outputs) {
+  if (!t || !t->defined()) return {};
+  checkNumbers("", name, *t, outputs);
+  return t->contiguous();
 }
+c10::optional<Tensor> maybe(const Tensor& t) { return t.defined() ? c10::optional<Tensor>(t) : c10::nullopt; }
 
 Tensor conv3x3(const Tensor& given, const Tensor& weight, const c10::optional<Tensor>& scale,
                const c10::optional<Tensor>& bias, const c10::optional<Tensor>& residual, c10::string_view name,
                int64_t stride, bool half) {
-  TORCH_CHECK(given.dim() == 4 && given.device().is_cpu() && weight.dim() == 4 && weight.scalar_type() == at::kFloat &&
-                  weight.size(1) > 0 && given.size(1) % weight.size(1) == 0 && weight.size(2) == 3 && weight.size(3) == 3,
-              "expected x [N, C, H, W] and a float32 weight [K, C / groups, 3, 3] on the CPU, got ", given.sizes(), " and ",
-              weight.sizes());
-  TORCH_CHECK(weight.size(0) % 32 == 0 && given.size(1) % 32 == 0, "expected multiples of 32 channels, got ", given.sizes(),
-              " and ", weight.sizes());
-  const auto each = weight.size(1);
-  if (each < given.size(1)) {
-    TORCH_CHECK(given.size(1) == weight.size(0) && (each == 4 || each == 8 || each == 16 || each == 32) &&
-                    (stride == 1 || stride == 2),
-                "there are kernels for groups of 4, 8, 16 or 32 channels, as many out as in, at stride 1 and 2, got ",
-                given.sizes(), " and ", weight.sizes(), " at ", stride);
-  } else {
-    TORCH_CHECK(stride == 1, "without groups there is a kernel at stride 1, got ", stride);
-  }
+  checkMaps("x", given);
+  const auto channels = given.size(1);
+  const auto outputs = weightOf("", {weight, weight, weight, weight, weight})[0], each = weight.size(1);
+  checkNumbers("", "weight", weight, {outputs, each, 3, 3});
+  if (channels % 32 != 0) refuse("x", given, "a multiple of 32 channels");
+  if (outputs % 32 != 0) refuse("weight", weight, "a multiple of 32 outputs");
+  const bool groups = each < channels;
+  if (groups ? outputs != channels || (each != 4 && each != 8 && each != 16 && each != 32) : each != channels)
+    refuse("weight", weight, "float32 [K, ", channels, ", 3, 3], or in groups of 4, 8, 16 or 32 [", channels,
+           ", channels of a group, 3, 3], for x of ", channels, " channels");
+  if (groups)
+    checkWhole("stride", stride, {1, 2});
+  else
+    checkWhole("stride of a convolution without groups", stride, {1});
   const auto type = half ? at::kBFloat16 : at::kFloat;
-  const auto numbers = [&](const c10::optional<Tensor>& t) {
-    return t && t->defined() ? vectorOf(*t, weight.size(0)) : Tensor();
-  };
+  const Tensor a = vectorOf("scale", scale, outputs), b = vectorOf("bias", bias, outputs);
+  const int64_t oh = (given.size(2) - 1) / stride + 1, ow = (given.size(3) - 1) / stride + 1;
+  checkMade("x", given, outputs, oh, ow);
   const Tensor x = given.to(type).contiguous(kNhwc);
-  const Tensor a = numbers(scale), b = numbers(bias);
   Tensor plus;
   if (residual && residual->defined()) {
-    TORCH_CHECK(residual->dim() == 4 && residual->size(0) == x.size(0) && residual->size(1) == weight.size(0) &&
-                    residual->size(2) == (x.size(2) - 1) / stride + 1 && residual->size(3) == (x.size(3) - 1) / stride + 1,
-                "the residual does not fit, got ", residual->sizes());
+    checkMaps("residual", *residual, outputs);
+    if (residual->sizes() != at::IntArrayRef{x.size(0), outputs, oh, ow})
+      refuse("residual", *residual, "what the convolution makes, ", at::IntArrayRef{x.size(0), outputs, oh, ow});
     plus = residual->to(type).contiguous(kNhwc);
   }
+  if (x.size(0) == 0) return madeOfNone({0, outputs, oh, ow}, type, {x, weight, a, b, plus});
   const Act act = actNamed(name);
   const auto needs = [](const Tensor& t) { return t.defined() && t.requires_grad(); };
   if (!at::GradMode::is_enabled() || !(needs(x) || needs(weight) || needs(a) || needs(b) || needs(plus)))
     return half ? Conv3x3<Half16>::predicted(x, weight, a, b, plus, act, stride)
                 : Conv3x3<float>::predicted(x, weight, a, b, plus, act, stride);
   const Tensor w = weight.permute({0, 2, 3, 1}).contiguous();
-  const auto maybe = [](const Tensor& t) { return t.defined() ? c10::optional<Tensor>(t) : c10::nullopt; };
   const auto kind = static_cast<int64_t>(act);
   return half ? Conv3x3<Half16>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind, stride)
               : Conv3x3<float>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind, stride);
@@ -826,10 +836,13 @@ struct Conv1x1 : torch::autograd::Function<Conv1x1> {
 };
 
 Tensor conv1x1(const Tensor& given, const Tensor& weight, bool half) {
-  TORCH_CHECK(given.dim() == 4 && weight.dim() == 4 && weight.scalar_type() == at::kFloat && weight.size(1) == given.size(1) &&
-                  weight.size(2) == 1 && weight.size(3) == 1,
-              "expected x [N, C, H, W] and a float32 weight [K, C, 1, 1], got ", given.sizes(), " and ", weight.sizes());
-  return Conv1x1::apply(given.to(half ? at::kBFloat16 : at::kFloat).contiguous(kNhwc), weight);
+  checkMaps("x", given);
+  const auto outputs = weightOf("", {weight, weight, weight, weight, weight})[0];
+  checkNumbers("", "weight", weight, {outputs, given.size(1), 1, 1});
+  checkMade("x", given, outputs, given.size(2), given.size(3));
+  const auto type = half ? at::kBFloat16 : at::kFloat;
+  if (given.size(0) == 0) return madeOfNone({0, outputs, given.size(2), given.size(3)}, type, {given, weight});
+  return Conv1x1::apply(given.to(type).contiguous(kNhwc), weight);
 }
 
 // --- a convolution of few channels, what follows it in its own pass
@@ -880,19 +893,21 @@ struct Few : torch::autograd::Function<Few<T>> {
 
 Tensor convFew(const Tensor& given, const Tensor& weight, const c10::optional<Tensor>& scale,
                const c10::optional<Tensor>& bias, c10::string_view name, int64_t stride, int64_t padding, bool half) {
-  TORCH_CHECK(given.dim() == 4 && given.device().is_cpu() && weight.dim() == 4 && weight.scalar_type() == at::kFloat &&
-                  weight.size(1) == given.size(1) && weight.size(2) == weight.size(3) && stride > 0 && padding >= 0 &&
-                  std::min(given.size(2), given.size(3)) + 2 * padding >= weight.size(2),
-              "expected x [N, C, H, W] and a float32 weight [K, C, k, k] on the CPU that fits it, got ", given.sizes(),
-              " and ", weight.sizes());
-  TORCH_CHECK(!half || stride * weight.size(1) % 2 == 0, "in bfloat16 expected an even number of channels times stride, got ",
-              weight.size(1), " and ", stride);
+  checkMaps("x", given);
+  const auto outputs = weightOf("", {weight, weight, weight, weight, weight})[0], c = given.size(1), k = weight.size(2);
+  checkNumbers("", "weight", weight, {outputs, c, k, k});
+  checkRange("stride", static_cast<double>(stride), 1, 1 << 15), checkRange("padding", static_cast<double>(padding), 0, 1 << 15);
+  const int64_t high = given.size(2) + 2 * padding, wide = given.size(3) + 2 * padding;
+  if (std::min(high, wide) < k) refuse("weight", weight, "a kernel no larger than x with its padding, ", high, " x ", wide);
+  if (half && stride * c % 2 != 0)
+    refuse("x", given, "an even number of channels times stride in bfloat16, with stride ", stride);
+  const int64_t oh = (high - k) / stride + 1, ow = (wide - k) / stride + 1;
+  checkMade("x", given, outputs, oh, ow), checkMade("x", given, c, k, (ow + 32) * stride + k + wide);
   const Tensor x = given.to(half ? at::kBFloat16 : at::kFloat).contiguous(kNhwc);
   const Tensor w = weight.permute({0, 2, 3, 1}).contiguous();
-  const auto numbers = [&](const c10::optional<Tensor>& t) {
-    return t && t->defined() ? c10::optional<Tensor>(vectorOf(*t, weight.size(0))) : c10::nullopt;
-  };
-  const auto a = numbers(scale), b = numbers(bias);
+  const auto a = maybe(vectorOf("scale", scale, outputs)), b = maybe(vectorOf("bias", bias, outputs));
+  if (x.size(0) == 0)
+    return madeOfNone({0, outputs, oh, ow}, x.scalar_type(), {x, weight, a.value_or(Tensor()), b.value_or(Tensor())});
   const Act act = actNamed(name);
   if (!at::GradMode::is_enabled() || !(x.requires_grad() || w.requires_grad() || (a && a->requires_grad()) ||
                                        (b && b->requires_grad())))
@@ -909,7 +924,9 @@ template <class T>
 class Ready {
  public:
   using Key = std::vector<std::array<int64_t, 3>>;  // a tensor, its version, its memory
-  Ready(const Layer& tensors, const std::vector<int64_t>& form, double eps) : key_(keyOf(tensors)), form_(form), eps_(eps) {
+  Ready(const Layer& tensors, const std::vector<int64_t>& form, double eps, int64_t channels)
+      : key_(keyOf(tensors)), form_(form), eps_(eps) {
+    checkParts(tensors, form, channels);
     for (const auto& t : tensors) owners_.emplace_back(t.getIntrusivePtr());
     for (size_t i = 0; i < tensors.size(); i++)
       if (i % 5 > 2) statistics_.push_back(tensors[i].clone());
@@ -923,16 +940,12 @@ class Ready {
       p.hasStem = form[i] == kStem, p.residual = form[i + 3] & 2;
       if (form[i] != kPointwise) {
         const Layer expand = next(), deep = next();
-        checkLayer(expand, "the first layer"), checkLayer(deep, "the depthwise layer");
         p.cin = static_cast<int>(expand[0].numel() / expand[0].size(0));
         p.first = product(expand), p.middle = depthwise(deep);
         p.deep.c = static_cast<int>(deep[0].size(0)), p.deep.k = static_cast<int>(deep[0].size(2));
         p.deep.stride = static_cast<int>(form[i + 1]);
-        TORCH_CHECK((p.deep.k == 3 || p.deep.k == 5) && (p.deep.stride == 1 || p.deep.stride == 2),
-                    "there are kernels of 3 and 5 at stride 1 and 2, got ", p.deep.k, " at ", p.deep.stride);
       }
       const Layer project = next();
-      checkLayer(project, "the last layer");
       if (form[i] == kPointwise) p.cin = static_cast<int>(project[0].size(1));
       p.cout = static_cast<int>(project[0].size(0)), p.last = product(project);
       parts_.push_back(p);
@@ -976,6 +989,23 @@ class Ready {
 
   static constexpr int64_t kBlock = 0, kStem = 1, kPointwise = 2;
 
+  // Whether each part takes what the one before it makes
+  static void checkParts(const Layer& tensors, const std::vector<int64_t>& form, int64_t channels) {
+    auto at = tensors.begin();
+    const auto next = [&] { return at += 5, Layer(at - 5, at); };
+    for (size_t i = 0; i < form.size(); i += 4) {
+      const Layer first = next();
+      if (form[i] == kPointwise) {
+        const auto outputs = weightOf("tensors of a 1 x 1 convolution,", first)[0];
+        checkLayer("tensors of a 1 x 1 convolution,", first, {outputs, channels, 1, 1});
+        channels = outputs;
+        continue;
+      }
+      const Layer second = next(), third = next();
+      channels = checkBlock(first, second, third, form[i] == kStem, channels, form[i + 1], form[i + 3] & 2).outputs;
+    }
+  }
+
  private:
   static Key keyOf(const Layer& tensors) {
     Key key;
@@ -1015,7 +1045,7 @@ class Ready {
 };
 
 template <class T>
-std::shared_ptr<const Ready<T>> readyBody(const Layer& tensors, const std::vector<int64_t>& form, double eps) {
+std::shared_ptr<const Ready<T>> readyBody(const Layer& tensors, const std::vector<int64_t>& form, double eps, int64_t channels) {
   static std::mutex mutex;
   static std::vector<std::shared_ptr<const Ready<T>>> kept;  // the last ones used; the members of an ensemble take turns
   const std::lock_guard<std::mutex> lock(mutex);
@@ -1026,19 +1056,20 @@ std::shared_ptr<const Ready<T>> readyBody(const Layer& tensors, const std::vecto
     }
   kept.erase(std::remove_if(kept.begin(), kept.end(), [&](const auto& r) { return r->isOver(tensors); }), kept.end());
   if (kept.size() == 32) kept.erase(kept.begin());
-  kept.push_back(std::make_shared<const Ready<T>>(tensors, form, eps));
+  kept.push_back(std::make_shared<const Ready<T>>(tensors, form, eps, channels));
   return kept.back();
 }
 
 template <class T>
 Tensor bodyOf(const Tensor& given, const Layer& tensors, const std::vector<int64_t>& form, double eps) {
-  const auto body = readyBody<T>(tensors, form, eps);
+  const auto body = readyBody<T>(tensors, form, eps, given.size(1));
   const Tensor x = given.to(form[0] == Ready<T>::kStem ? at::kFloat : kType<T>).contiguous(kNhwc);
   const auto parts =
       body->at(static_cast<int>(x.size(2)), static_cast<int>(x.size(3)), data<float>(form[0] == Ready<T>::kStem ? x : Tensor()));
   int64_t channels = x.size(1);
   for (const auto& p : parts) {
-    TORCH_CHECK((p.hasStem ? p.cin / 9 : p.cin) == channels, "x has ", channels, " channels, weight expects ", p.cin);
+    if ((p.hasStem ? p.cin / 9 : p.cin) != channels) refuse("x", given, (p.hasStem ? p.cin / 9 : p.cin), " channels");
+    checkMade("x", given, std::max(p.deep.c, p.cout), std::max(p.deep.h, p.deep.oh), std::max(p.deep.w, p.deep.ow));
     TORCH_CHECK((p.hasStem || p.cin % 2 == 0) && p.deep.c % 2 == 0, "channels must be even in number, got ", p.cin);
     channels = p.cout;
   }
@@ -1051,11 +1082,23 @@ Tensor bodyOf(const Tensor& given, const Layer& tensors, const std::vector<int64
 // Tensors are five a layer, as everywhere; of each part `form` has what it is, its stride, whether padded as TensorFlow
 // does, and 2 for a residual sum.
 Tensor mobileBody(const Tensor& x, std::vector<Tensor> tensors, std::vector<int64_t> form, bool half, double eps) {
-  TORCH_CHECK(x.dim() == 4 && x.device().is_cpu(), "expected x [N, C, H, W] on the CPU, got ", x.sizes());
+  checkMaps("x", x);
+  checkRange("eps", eps, 0, 1e30);
+  TORCH_CHECK(!form.empty() && form.size() % 4 == 0, "form: expected four numbers a part, got ", form.size());
   size_t layers = 0;
-  for (size_t i = 0; i < form.size(); i += 4) layers += form[i] == Ready<float>::kPointwise ? 1 : 3;
-  TORCH_CHECK(!form.empty() && form.size() % 4 == 0 && layers * 5 == tensors.size(), "expected ", layers * 5,
-              " tensors, got ", tensors.size());
+  for (size_t i = 0; i < form.size(); i += 4) {
+    constexpr auto stem = Ready<float>::kStem, pointwise = Ready<float>::kPointwise, block = Ready<float>::kBlock;
+    const auto kind = form[i], plus = form[i + 3];
+    TORCH_CHECK(kind == block || kind == pointwise || (kind == stem && i == 0), "form: expected the kind of part ", i / 4,
+                " to be 0 (block), 1 (stem, which comes first) or 2 (1 x 1 convolution), got ", kind);
+    checkWhole("form's stride", form[i + 1], {1, 2}), checkWhole("form's padding", form[i + 2], {0, 1});
+    TORCH_CHECK(plus == 0 || (plus == 2 && kind == block), "form: expected 0, or 2 for a block with a residual sum, got ", plus,
+                " of part ", i / 4);
+    layers += kind == pointwise ? 1 : 3;
+  }
+  TORCH_CHECK(layers * 5 == tensors.size(), "tensors: expected ", layers * 5, ", five a layer, got ", tensors.size());
+  for (const auto& t : tensors)
+    if (!isPlain(t) || t.scalar_type() != at::kFloat) refuse("tensors", t, "float32 on the CPU");
   const Layer all(tensors);
   TORCH_CHECK(!learns({&all}, x), "there are no gradients of blocks that predict");
   ran(Op::mobile_body, half);
@@ -1075,6 +1118,19 @@ Tensor mobileBody(const Tensor& x, std::vector<Tensor> tensors, std::vector<int6
     }
     return y;
   }
+  if (x.size(0) == 0) {
+    const int64_t outputs = tensors[tensors.size() - 5].size(0);
+    Ready<float>::checkParts(tensors, form, x.size(1));
+    int h = static_cast<int>(x.size(2)), w = static_cast<int>(x.size(3));
+    auto at = tensors.begin();
+    for (size_t i = 0; i < form.size(); i += 4) {
+      const bool same = form[i + 2], alone = form[i] == Ready<float>::kPointwise;
+      if (form[i] == Ready<float>::kStem) sidesOf(h, 3, 2, same, &h), sidesOf(w, 3, 2, same, &w);
+      if (!alone) sidesOf(h, at[5].size(2), form[i + 1], same, &h), sidesOf(w, at[5].size(2), form[i + 1], same, &w);
+      at += alone ? 5 : 15;
+    }
+    return madeOfNone({0, outputs, h, w}, half ? at::kBFloat16 : at::kFloat, {});
+  }
   return half ? bodyOf<Half16>(x, tensors, form, eps) : bodyOf<float>(x, tensors, form, eps);
 }
 
@@ -1083,12 +1139,12 @@ Tensor mobileBody(const Tensor& x, std::vector<Tensor> tensors, std::vector<int6
 // Tensors as they lie in memory; nothing where they don't lie alike, without gaps, as float32 on the CPU
 std::optional<Weights> alike(const Tensor& values, const Tensor& grad, const Tensor& first = {}, const Tensor& second = {}) {
   const auto lies = [&](const Tensor& t) {
-    if (!t.device().is_cpu() || t.scalar_type() != at::kFloat || t.sizes() != values.sizes()) return false;
+    if (!isPlain(t) || t.scalar_type() != at::kFloat || t.sizes() != values.sizes()) return false;
     for (int64_t d = 0; d < t.dim(); d++)
       if (t.size(d) != 1 && t.stride(d) != values.stride(d)) return false;
     return true;
   };
-  if (!values.is_non_overlapping_and_dense()) return std::nullopt;
+  if (!isPlain(values) || !values.is_non_overlapping_and_dense()) return std::nullopt;
   for (const Tensor* t : {&values, &grad, &first, &second})
     if (t->defined() && !lies(*t)) return std::nullopt;
   return Weights{data<float>(values), data<float>(grad), data<float>(first), data<float>(second), static_cast<long>(values.numel())};
@@ -1099,6 +1155,12 @@ std::vector<Weights> changeable(const Tensors& params, const Tensors& grads, con
   const auto fits = [&](const Tensors& list) { return list.empty() || list.size() == params.size(); };
   TORCH_CHECK(grads.size() == params.size() && fits(first) && fits(second), "expected as many tensors in every list, got ",
               params.size(), ", ", grads.size(), ", ", first.size(), " and ", second.size());
+  for (const auto* list : {&params, &grads, &first, &second})
+    for (size_t i = 0; i < list->size(); i++) {
+      const Tensor &t = (*list)[i], &p = params[i];
+      TORCH_CHECK(t.defined(), "expected a tensor at every place, got none at ", i);
+      if (t.sizes() != p.sizes()) refuse("the lists", t, "the sizes of the weights at place ", i, ", ", p.sizes());
+    }
   std::vector<Weights> out;
   if (!inUse().wide) return out;
   for (size_t i = 0; i < params.size(); i++) {
@@ -1110,9 +1172,15 @@ std::vector<Weights> changeable(const Tensors& params, const Tensors& grads, con
   return out;
 }
 
+constexpr double kBelowOne = 1 - 1e-9;
+
 // Whether it was done: nothing is changed else.
 bool adamStep(Tensors params, Tensors grads, Tensors mean, Tensors square, double lr, double beta1, double beta2, double eps,
               double decay, bool decoupled, int64_t step) {
+  TORCH_CHECK(mean.size() == params.size() && square.size() == params.size(), "mean and square: expected ", params.size(),
+              " tensors, one a weight, got ", mean.size(), " and ", square.size());
+  checkRange("beta1", beta1, 0, kBelowOne), checkRange("beta2", beta2, 0, kBelowOne);
+  checkRange("step", static_cast<double>(step), 1, 1e18);
   const auto weights = changeable(params, grads, mean, square);
   if (weights.empty()) return false;
   const auto f = [](double x) { return static_cast<float>(x); };
@@ -1122,6 +1190,8 @@ bool adamStep(Tensors params, Tensors grads, Tensors mean, Tensors square, doubl
   return true;
 }
 bool sgdStep(Tensors params, Tensors grads, Tensors velocity, double lr, double momentum, double decay, bool nesterov) {
+  TORCH_CHECK(momentum == 0 || velocity.size() == params.size(), "velocity: expected ", params.size(),
+              " tensors, one a weight, with a momentum of ", momentum, ", got ", velocity.size());
   const auto weights = changeable(params, grads, velocity, {});
   if (weights.empty()) return false;
   const auto f = [](double x) { return static_cast<float>(x); };
@@ -1135,6 +1205,10 @@ void blend(Tensors kept, Tensors now, double share) {
   TORCH_CHECK(kept.size() == now.size(), "expected as many tensors on both sides, got ", kept.size(), " and ", now.size());
   std::vector<Weights> weights;
   Tensors others, othersNow;
+  for (size_t i = 0; i < kept.size(); i++) {
+    TORCH_CHECK(kept[i].defined() && now[i].defined(), "expected a tensor at every place, got none at ", i);
+    if (kept[i].sizes() != now[i].sizes()) refuse("now", now[i], "the sizes of what is kept at place ", i, ", ", kept[i].sizes());
+  }
   for (size_t i = 0; i < kept.size(); i++) {
     const auto one = inUse().wide ? alike(kept[i], now[i]) : std::nullopt;
     if (!one) {
@@ -1179,8 +1253,10 @@ bool drawsAlike() {
 // What dropout multiplies x by: 1 / kept with probability `kept`, else 0. The same draws of the default generator as
 // libtorch's dropout.
 Tensor dropoutNoise(const Tensor& x, double kept) {
+  TORCH_CHECK(x.defined() && at::isFloatingType(x.scalar_type()), "x: expected a tensor of a floating type, got ", said(x));
+  TORCH_CHECK(kept > 0 && kept <= 1, "kept: expected a probability above 0, at most 1, got ", kept);
   Tensor noise = at::empty_like(x);
-  const bool own = x.device().is_cpu() && x.scalar_type() == at::kFloat && noise.is_contiguous() && inUse().wide;
+  const bool own = isPlain(x) && x.device().is_cpu() && x.scalar_type() == at::kFloat && noise.is_contiguous() && inUse().wide;
   if (own && drawsAlike()) {
     ran<float>(Op::dropout_noise);
     draw(noise, kept, at::detail::getDefaultCPUGenerator());
@@ -1218,9 +1294,9 @@ struct ConcatPool : torch::autograd::Function<ConcatPool<T>> {
   }
 };
 Tensor concatPool(const Tensor& given) {
+  checkMaps("x", given);
   const auto type = given.scalar_type();
-  TORCH_CHECK(given.dim() == 4 && given.numel() > 0 && given.device().is_cpu() && (type == at::kFloat || type == at::kBFloat16),
-              "expected x [N, C, H, W] of float32 or bfloat16 on the CPU, got ", given.sizes(), " of ", type);
+  if (given.size(0) == 0) return madeOfNone({0, 2 * given.size(1)}, type, {given});
   const Tensor x = given.contiguous(kNhwc);
   const bool learns = at::GradMode::is_enabled() && x.requires_grad();
   if (type == at::kFloat) return learns ? ConcatPool<float>::apply(x) : ConcatPool<float>::made(x);
@@ -1282,17 +1358,22 @@ struct NormAct : torch::autograd::Function<NormAct<T>> {
 
 Tensor normAct(const Tensor& given, const Tensor& gamma, const Tensor& beta, const Tensor& mean, const Tensor& variance,
                const c10::optional<Tensor>& plus, c10::string_view name, bool training, double eps, double momentum) {
-  checkLayer({gamma, gamma, beta, mean, variance}, "the BatchNorm");
-  TORCH_CHECK(given.dim() == 4 && given.device().is_cpu() && given.size(1) == gamma.numel(), "expected x [N, ",
-              gamma.numel(), ", H, W] on the CPU, got ", given.sizes());
+  checkMaps("x", given);
+  const int64_t channels = given.size(1);
+  checkNumbers("", "gamma", gamma, channels), checkNumbers("", "beta", beta, channels);
+  checkNumbers("", "running_mean", mean, channels, true), checkNumbers("", "running_var", variance, channels, true);
+  checkBatchNorm(eps, momentum);
+  checkStatistics(given, training);
   const bool half = given.scalar_type() == at::kBFloat16;
   const Tensor z = given.to(half ? at::kBFloat16 : at::kFloat).contiguous(kNhwc);
   c10::optional<Tensor> residual;
   if (plus && plus->defined()) {
-    TORCH_CHECK(plus->sizes() == z.sizes(), "expected a residual ", z.sizes(), ", got ", plus->sizes());
+    checkMaps("residual", *plus, channels);
+    if (plus->sizes() != z.sizes()) refuse("residual", *plus, "the sizes of x, ", z.sizes());
     residual = plus->to(z.scalar_type()).contiguous(kNhwc);
   }
   const Act act = actNamed(name);
+  if (z.size(0) == 0) return madeOfNone(z.sizes(), z.scalar_type(), {z, gamma, beta, residual.value_or(Tensor())});
   const Statistics s{training, eps, momentum};
   const Layer layer{{}, gamma.contiguous(), beta.contiguous(), mean, variance};
   const std::vector<Tensor> running{mean, variance};

@@ -5,18 +5,21 @@
 
 #include "kernels.h"
 #include "calls.h"
+#include "checks.h"
 
 namespace anneal::kernels {
 namespace {
 
 using at::Tensor;
+constexpr double kMostNumber = 1e9;    // of a view; whole numbers among them are kept as int
+constexpr int64_t kMostSide = 1 << 14;  // of a batch's pictures
 
 // A row of `views`, in src/data/augment/kernel.ts's order
 View viewOf(const Tensor& picture, const double* at, int64_t rows) {
-  TORCH_CHECK(picture.dim() == 3 && picture.scalar_type() == at::kByte && picture.device().is_cpu() &&
-                  picture.is_contiguous() && picture.numel() > 0,
-              "expected pictures [height, width, channels] of uint8 on the CPU, got ", picture.sizes());
-  TORCH_CHECK(picture.numel() <= INT32_MAX, "a picture of ", picture.numel(), " values is too large for its kernel");
+  if (!isPlain(picture) || picture.dim() != 3 || picture.scalar_type() != at::kByte || !picture.is_contiguous() ||
+      picture.numel() == 0 || picture.numel() > kMostValues)
+    refuse("pictures", picture, "uint8 [height, width, channels] without gaps, on the CPU, of 1 to ", kMostValues, " values");
+  for (int i = 0; i < kViewNumbers; i++) checkRange("views", at[i], -kMostNumber, kMostNumber);
   View v{};
   const auto whole = [&] { return static_cast<int>(*at++); };
   v.pixels = static_cast<const uint8_t*>(picture.data_ptr());
@@ -31,24 +34,26 @@ View viewOf(const Tensor& picture, const double* at, int64_t rows) {
   for (float& m : v.colour) m = static_cast<float>(*at++);
   v.logitShift = *at++, v.logitGain = *at++;
   TORCH_CHECK(v.row >= 0 && v.row < rows, "there is no row ", v.row, " of ", rows);
-  TORCH_CHECK(v.ky >= 1 && v.kx >= 1 && v.pad >= kZeros && v.pad <= kReflection, "a view is not as kernel.ts writes it");
+  TORCH_CHECK(v.ky >= 1 && v.kx >= 1 && v.ky <= v.h && v.kx <= v.w && v.pad >= kZeros && v.pad <= kReflection,
+              "views: expected blocks no larger than the picture, ", v.h, " x ", v.w, ", and a padding from 0 to 2, got ", v.ky, " x ",
+              v.kx, " and ", v.pad);
   return v;
 }
 
 void viewBatch(const Tensor& out, const std::vector<Tensor>& pictures, const Tensor& views, const Tensor& scale,
                const Tensor& shift) {
-  const auto plain = [](const Tensor& t, at::ScalarType type) {
-    TORCH_CHECK(t.scalar_type() == type && t.device().is_cpu() && t.is_contiguous(), "expected contiguous ", type,
-                " on the CPU, got ", t.scalar_type(), " ", t.sizes());
+  const auto plain = [](const char* name, const Tensor& t, at::ScalarType type) {
+    if (!isPlain(t) || t.scalar_type() != type || !t.is_contiguous()) refuse(name, t, typeName(type), " without gaps, on the CPU");
   };
-  plain(out, at::kFloat), plain(views, at::kDouble), plain(scale, at::kFloat), plain(shift, at::kFloat);
+  plain("out", out, at::kFloat), plain("views", views, at::kDouble);
   const auto count = static_cast<int64_t>(pictures.size());
-  TORCH_CHECK(out.dim() == 4 && out.size(1) == out.size(2) && (out.size(3) == 1 || out.size(3) == 3),
-              "expected a batch [N, size, size, 1 or 3], got ", out.sizes());
-  TORCH_CHECK(views.dim() == 2 && views.size(0) == count && views.size(1) == kViewNumbers, "expected views [", count, ", ",
-              kViewNumbers, "], got ", views.sizes());
+  if (out.dim() != 4 || out.size(1) != out.size(2) || (out.size(3) != 1 && out.size(3) != 3) || out.size(1) > kMostSide)
+    refuse("out", out, "a batch [N, size, size, 1 or 3], size at most ", kMostSide);
+  if (views.sizes() != at::IntArrayRef{count, kViewNumbers})
+    refuse("views", views, "a row for each picture, ", at::IntArrayRef{count, kViewNumbers});
+  if (count == 0 || out.size(1) == 0) return;
   const auto size = out.size(1), channels = out.size(3);
-  TORCH_CHECK(scale.numel() == channels && shift.numel() == channels, "expected a scale and a shift for each channel");
+  checkNumbers("", "scale", scale, channels, true), checkNumbers("", "shift", shift, channels, true);
   std::vector<View> made;
   made.reserve(pictures.size());
   const auto* at = static_cast<const double*>(views.data_ptr());
