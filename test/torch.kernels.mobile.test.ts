@@ -38,7 +38,7 @@ const cases: Cases = {
   '5 x 5 at stride 2, TensorFlow': { k: 5, stride: 2, h: 10, w: 7, same: true },
   'kept statistics, stride 2': { stride: 2, same: true, training: false, k: 5 },
   'one picture': { n: 1, h: 16, w: 16, residual: true, cout: 16 },
-  'odd channels everywhere': { cin: 5, mid: 7, cout: 3 },
+  'odd channels everywhere': { cin: 13, mid: 37, cout: 11 },
   'odd channels everywhere, kept statistics, stride 2': { cin: 3, mid: 21, cout: 9, stride: 2, n: 3, training: false },
   'stem, odd channels': { kind: 'stem', cin: 3, mid: 17, cout: 5, h: 21, w: 18, training: false },
   'five pictures': { n: 5, h: 6, w: 5 },

@@ -100,7 +100,9 @@ export async function drive(
   } catch (error) {
     reporter.close()
     if (!recipes.wasStopped(error)) throw error
-    process.stderr.write(`${(error as Error).message}.\nGo on with:\n  npx anneal train --resume ${flat(quoted(run))}\n`)
+    process.stderr.write(
+      `${(error as Error).message}.\nGo on with:\n  npx anneal train --resume ${flat(quoted(run))}\n`,
+    )
     process.exit(exitCodes[stoppedBy ?? 'SIGINT'])
   } finally {
     unheard()

@@ -86,7 +86,14 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
   progress('making the net', 0, 1)
   const net = await noiseNet(model, base, signal)
   const asked = { precision: options.precision }
-  const precision = await choosePrecision({ session, options: asked, modelName: model, net, channels: 3, device })
+  const { precision, by } = await choosePrecision({
+    session,
+    options: asked,
+    modelName: model,
+    net,
+    channels: 3,
+    device,
+  })
   const kernels = kernelSets().length > 0 ? kernelsInUse() : 'aten'
   const means = meansHere(options.precision ?? 'auto', { precision, kernels, device })
   const each = Math.max(1, Math.ceil(steps / rounds))
@@ -131,6 +138,9 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
     )
   progress('', kinds, kinds)
 
+  const frozen = timings.find(
+    t => t.work === 'frozen body' && t.precision === precision && t.kernels === by.frozen.kernels,
+  )
   const { cpu } = machine()
   const waits = use.flatMap(u => u.waited ?? [])
   const result: Omit<BenchResult, 'advice'> = {
@@ -142,7 +152,7 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
     kernels,
     imagesPerSecond: timings[0]!.imagesPerSecond,
     stepMilliseconds: timings[0]!.milliseconds,
-    frozenImagesPerSecond: timings[1]!.imagesPerSecond,
+    frozenImagesPerSecond: (frozen ?? timings[1]!).imagesPerSecond,
     peakBytes,
     threads: library().threads,
     cores: cpu.cores,

@@ -1,4 +1,5 @@
 import { type Augmentation, augmentationText } from '../data/augment.ts'
+import { computeBy } from '../train/speed.ts'
 import type { Context, Narrator } from './context.ts'
 import type { Prepared } from './prepare.ts'
 import { chooseAugmentation, senseTable } from './sense.ts'
@@ -12,12 +13,14 @@ export async function senseAugmentation(
     pictures,
     preprocessing,
     precision,
+    by,
     seed,
-  }: Pick<Prepared, 'net' | 'pictures' | 'preprocessing' | 'precision' | 'seed'> & { fixed: boolean },
+  }: Pick<Prepared, 'net' | 'pictures' | 'preprocessing' | 'precision' | 'by' | 'seed'> & { fixed: boolean },
 ): Promise<Augmentation> {
   const { data } = pictures
-  const sense = await session.once('sense', () =>
-    chooseAugmentation({
+  const sense = await session.once('sense', () => {
+    const done = computeBy(by.frozen)
+    return chooseAugmentation({
       network: net,
       ...(fixed ? { size: preprocessing.size } : {}),
       items: data.of('train'),
@@ -28,9 +31,9 @@ export async function senseAugmentation(
       seed,
       precision,
       signal,
-      progress: (done, total) => progress('augmentation', done, total),
-    }),
-  )
+      progress: (seen, total) => progress('augmentation', seen, total),
+    }).finally(done)
+  })
   for (const text of senseTable(sense.rows)) session.emit({ type: 'line', text })
   session.choice('augment', augmentationText(sense.augmentation), sense.reason)
   return sense.augmentation

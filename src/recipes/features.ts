@@ -5,8 +5,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { cacheFolder } from '../base/files.ts'
 import { augmentations } from '../data/index.ts'
 import type { PictureSource } from '../data/source.ts'
-import { kernelsInUse, library, scope } from '../torch/index.ts'
+import { kernelSetInUse, kernelSets, kernelsInUse, library, scope } from '../torch/index.ts'
 import { computeFeatures } from '../train/features.ts'
+import type { Precision } from '../train/network.ts'
+import { computeBy } from '../train/speed.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../weights/index.ts'
 import type { Context } from './context.ts'
 import { PartFile } from './part-file.ts'
@@ -25,7 +27,16 @@ const featureBytes = 1.5e9
 
 /** Features of the frozen body: the training pictures plain and in `views` augmented forms, the validation pictures
  *  plain. Kept on the disk under everything that they depend on. */
-export async function frozenFeatures(
+export async function frozenFeatures(prepared: Prepared, context: Context): Promise<Features> {
+  const done = computeBy(prepared.by.frozen)
+  try {
+    return await computedFeatures(prepared, context)
+  } finally {
+    done()
+  }
+}
+
+async function computedFeatures(
   prepared: Prepared,
   { session, options, progress, signal }: Context,
 ): Promise<Features> {
@@ -136,6 +147,13 @@ function floatsOf(bytes: Uint8Array): Float32Array {
 /** How own kernels round; another number where that changes. */
 const rounding = 2
 
+/** The set of own kernels, where it is not the usual one. */
+function setOf(precision: Precision): { set?: string } {
+  const type = precision === 'float16' ? 'float32' : precision
+  const set = kernelSetInUse(type)
+  return set === undefined || set === kernelSets(type)[0] ? {} : { set }
+}
+
 /** Changes with the pictures, their split, the body's weights, the views and how they are computed. */
 function featureKey(
   { pictures, net, preprocessing, augment, precision, seed, modelName, batchSize, device }: Prepared,
@@ -144,7 +162,7 @@ function featureKey(
   const hash = createHash('sha256').update(
     JSON.stringify({
       // Other threads, instructions or batches round otherwise, and a resumed run must see the same bits.
-      engine: { ...library(), batchSize, device, kernels: kernelsInUse(), rounding },
+      engine: { ...library(), batchSize, device, kernels: kernelsInUse(), ...setOf(precision), rounding },
       modelName,
       fingerprint: pictures.data.fingerprint,
       preprocessing,

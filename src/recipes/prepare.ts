@@ -16,7 +16,7 @@ import { usualDevice } from './device.ts'
 import { batchThatFits, looker } from './memory.ts'
 import { augmentationOf, beginsFrozen, type TrainOptions } from './options.ts'
 import { keptChannels, openAt, openIndex, shortSide } from './pictures.ts'
-import { choosePrecision } from './precision.ts'
+import { type Computed, choosePrecision } from './precision.ts'
 import { scaleOfTargets, targetWarnings } from './targets.ts'
 
 /** How the last layer over a body from random weights begins: with outputs near 0, so that nothing wrong is to be unlearned
@@ -34,6 +34,8 @@ export interface Prepared {
   preprocessing: Preprocessing
   augment: Augmentation
   precision: Precision
+  /** Whose kernels compute in training steps, which are in use, and with the frozen body. */
+  by: Computed['by']
   device: string
   seed: number
   batchSize: number
@@ -121,7 +123,7 @@ export async function prepare(
     throw new AnnealError(
       `${option('lr')}: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate or as many, got ${options.lr.length}`,
     )
-  const precision = await choosePrecision({ session, options, modelName, net, channels, device })
+  const { precision, by } = await choosePrecision({ session, options, modelName, net, channels, device })
   const preprocessingAt = (size: number): Preprocessing => ({
     size,
     short: shortSide(size, info),
@@ -141,6 +143,7 @@ export async function prepare(
           pictures: first,
           preprocessing: preprocessingAt(sizes[0]!),
           precision,
+          by,
           seed,
         })
       : augmentationOf(options.augment ?? 'side-on')
@@ -177,6 +180,7 @@ export async function prepare(
     net,
     augment,
     precision,
+    by,
     device,
     seed,
     sizes,

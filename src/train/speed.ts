@@ -11,27 +11,48 @@ import {
   noGrad,
   randn,
   scope,
-  withKernels,
+  useKernelSet,
+  useKernels,
 } from '../torch/index.ts'
 import type { Network, Precision } from './network.ts'
 import { processorUse } from './processor.ts'
 
-/** How a net may be computed, and how fast that was. */
-export interface Way {
-  precision: Precision
+/** What a run does with a net: training steps, forward and backward, and pictures through the frozen body in inference form. */
+export type Work = 'step' | 'frozen'
+
+/** Whose kernels compute; of own ones by which set of their type, where it has several. */
+export interface Computing {
   kernels: Kernels
-  /** Pictures a second, forward and backward through the body. */
-  rate: number
+  set?: string
 }
 
-/** In which ways this processor can compute: bfloat16 where it has instructions for it, own kernels where there are some. */
-export function waysHere(): Pick<Way, 'precision' | 'kernels'>[] {
+/** Layers compute so from now on; what is returned takes it back. */
+export function computeBy({ kernels, set }: Computing): () => void {
+  const before = useKernels(kernels)
+  const other = set === undefined ? undefined : useKernelSet(set)
+  return () => {
+    useKernels(before)
+    if (other !== undefined) useKernelSet(other)
+  }
+}
+
+/** How a net may be computed, and how fast that was. */
+export interface Way extends Computing {
+  precision: Precision
+  /** Pictures a second through the body, for each kind of work. */
+  rates: Record<Work, number>
+}
+
+/** In which ways this processor can compute: bfloat16 where it has instructions for it, own kernels where there are some. Of
+ *  bfloat16 in every set there is: with AMX's tiles convolutions are libtorch's, without them ours. */
+export function waysHere(): Omit<Way, 'rates'>[] {
   const { amx, avx512bf16 } = machine().cpu
+  const [wide] = kernelSets('float32')
   return [
     { precision: 'float32', kernels: 'aten' },
-    ...(kernelSets('float32').length > 0 ? [{ precision: 'float32', kernels: 'own' } as const] : []),
+    ...(wide ? [{ precision: 'float32', kernels: 'own', set: wide } as const] : []),
     ...(amx || avx512bf16 ? [{ precision: 'bfloat16', kernels: 'aten' } as const] : []),
-    ...(kernelSets('bfloat16').length > 0 ? [{ precision: 'bfloat16', kernels: 'own' } as const] : []),
+    ...kernelSets('bfloat16').map(set => ({ precision: 'bfloat16', kernels: 'own', set }) as const),
   ]
 }
 
@@ -42,11 +63,12 @@ const disturbed = 0.1
 /** So long, in milliseconds, a measurement counts that was disturbed. */
 const countsFor = 3_600_000
 
-/** Times steps of the body in these ways (those of own kernels only where it has layers for them), taken in turn, on noise of `size` pixels; the least time of each counts, which
- *  other work on the machine spoils least. Weights, statistics, gradients and random state are afterwards what they were. */
+/** Times both kinds of work of the body in these ways (those of own kernels only where it has layers for them), taken in turn, on
+ *  noise of `size` pixels; the least time of each counts, which other work on the machine spoils least. Weights, statistics,
+ *  gradients and random state are afterwards what they were. */
 export function measureWays(
   network: Network,
-  ways: readonly Pick<Way, 'precision' | 'kernels'>[],
+  ways: readonly Omit<Way, 'rates'>[],
   { size = 128, batch = 8, channels = 3 }: { size?: number; batch?: number; channels?: number } = {},
 ): Way[] {
   const { body } = network
@@ -55,26 +77,33 @@ export function measureWays(
   const training = Array.from(body.modules(), ([, m]) => [m, m.training] as const)
   body.eval()
   for (const p of parameters) p.requiresGrad = true
-  const least = ways.map(() => Number.POSITIVE_INFINITY)
+  const least = ways.map(() => ({ step: Number.POSITIVE_INFINITY, frozen: Number.POSITIVE_INFINITY }))
   const ownBefore = kernelCalls()
   try {
     scope(() => {
       const x = randn([batch, channels, size, size], { generator: generator(1) }).contiguous('channels_last')
+      const work: Record<Work, (precision: Precision) => void> = {
+        step: precision =>
+          autocast(precision, () => body.features(x))
+            .to('float32')
+            .mean()
+            .backward(),
+        frozen: precision => noGrad(() => autocast(precision, () => body.features(x)).to('float32')),
+      }
       const started = performance.now()
       for (let round = 0; round <= rounds; round++) {
         if (round > 1 && performance.now() - started > 1000 * longEnough) break
-        ways.forEach(({ precision, kernels }, i) => {
-          const start = performance.now()
-          scope(() =>
-            withKernels(kernels, () =>
-              autocast(precision, () => body.features(x))
-                .to('float32')
-                .mean()
-                .backward(),
-            ),
-          )
-          if (round > 0) least[i] = Math.min(least[i]!, performance.now() - start)
-        })
+        for (const [i, way] of ways.entries())
+          for (const kind of ['step', 'frozen'] as const) {
+            const done = computeBy(way)
+            const start = performance.now()
+            try {
+              scope(() => void work[kind](way.precision))
+            } finally {
+              done()
+            }
+            if (round > 0) least[i]![kind] = Math.min(least[i]![kind], performance.now() - start)
+          }
       }
     })
   } finally {
@@ -85,9 +114,11 @@ export function measureWays(
     for (const [m, was] of training) m.training = was
   }
   const hasOwn = kernelCalls() > ownBefore
-  return ways.flatMap((way, i) =>
-    way.kernels === 'aten' || hasOwn ? [{ ...way, rate: (1000 * batch) / least[i]! }] : [],
-  )
+  const rate = (ms: number) => (1000 * batch) / ms
+  return ways.flatMap((way, i) => {
+    const { step, frozen } = least[i]!
+    return way.kernels === 'aten' || hasOwn ? [{ ...way, rates: { step: rate(step), frozen: rate(frozen) } }] : []
+  })
 }
 
 /** `measureWays`, kept in the cache: one measurement for each net, machine, number of threads and build of the addon. One
@@ -96,7 +127,7 @@ export function waysOf(name: string, network: Network, channels: number): Way[] 
   const { version, threads, cpuCapability } = library()
   const { model } = machine().cpu
   const addon = findAddon()?.path ?? ''
-  const form = 2 // of what is kept
+  const form = 3 // of what is kept
   const key = JSON.stringify([model, threads, cpuCapability, version, addon, channels, form])
   const measure = (): { ways: Way[]; until?: number } => {
     const end = processorUse()
@@ -104,7 +135,8 @@ export function waysOf(name: string, network: Network, channels: number): Way[] 
     let ways = once()
     if (isSurprising(ways)) {
       const again = once()
-      ways = ways.map((way, i) => ({ ...way, rate: Math.max(way.rate, again[i]!.rate) }))
+      const faster = (i: number, kind: Work) => Math.max(ways[i]!.rates[kind], again[i]!.rates[kind])
+      ways = ways.map((way, i) => ({ ...way, rates: { step: faster(i, 'step'), frozen: faster(i, 'frozen') } }))
     }
     return (end().waited ?? 0) > disturbed ? { ways, until: Date.now() + countsFor } : { ways }
   }
@@ -115,7 +147,10 @@ export function waysOf(name: string, network: Network, channels: number): Way[] 
 /** Whether own kernels are no faster in bfloat16, for which they have instructions: other work may have been in the way of one
  *  and not of the other. */
 function isSurprising(ways: readonly Way[]): boolean {
-  const own = (precision: Precision) => ways.find(w => w.precision === precision && w.kernels === 'own')?.rate
+  const own = (precision: Precision) => {
+    const rates = ways.filter(w => w.precision === precision && w.kernels === 'own').map(w => w.rates.step)
+    return rates.length > 0 ? Math.max(...rates) : undefined
+  }
   const [wide, half] = [own('float32'), own('bfloat16')]
   return wide !== undefined && half !== undefined && half < 1.1 * wide
 }
