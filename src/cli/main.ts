@@ -130,6 +130,22 @@ const labelling = (command: Command) =>
     )
     .option('--targets <names>', 'columns of numbers to be told, written the same way: regression', list)
     .option('--delimiter <text>', 'what stands between the labels of a cell (default: found)')
+    .option(
+      '--missing <words>',
+      'words that mean a missing label or number (default: nan, NULL, N/A, None and such; empty cells always do)',
+      list,
+    )
+    .addOption(
+      new Option('--decimal <sign>', 'the sign before the fraction of numbers (default: found)').choices(['.', ',']),
+    )
+    .addOption(
+      new Option('--minus-one <meaning>', 'what -1 means in label columns of 0 and 1 (default: asked)').choices([
+        'absent',
+        'present',
+        'unknown',
+      ]),
+    )
+    .option('--max-left-out <share>', 'more rows or pictures left out than this stop the run (default: 0.5)', number)
     .option('--label-regex <regex>', 'label from the file name: the first group of this regular expression')
     .addOption(
       new Option('--task <kind>', 'one class a picture, several labels, or numbers (default: found)').choices([

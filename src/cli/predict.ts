@@ -1,5 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
+import { json as jsonText } from '../base/json.ts'
 import { listPictures } from '../data/index.ts'
 import type { Precision } from '../train/network.ts'
 import { flat } from './style.ts'
@@ -18,17 +19,24 @@ export async function predict(
   let failed = 0
   let done = 0
   const single = pictures.length === 1
-  for await (const { file, label, probability, probabilities, labels, values } of classifier.predictAll(pictures, {
-    onError: (_, error) => {
-      if (single) throw error
-      failed++
-      process.stderr.write(`anneal: ${flat(error.message)}\n`)
+  for await (const { file, label, probability, probabilities, labels, values, scores } of classifier.predictAll(
+    pictures,
+    {
+      onError: (_, error) => {
+        if (single) throw error
+        failed++
+        process.stderr.write(`anneal: ${flat(error.message)}\n`)
+      },
     },
-  })) {
+  )) {
     done++
-    const line = values ? { file, values } : { file, label, ...(labels && { labels }), probability, probabilities }
-    if (json) process.stdout.write(`${JSON.stringify({ ...line, precision: classifier.precision })}\n`)
-    else if (values)
+    const { classes, precision: type } = classifier
+    if (json) {
+      const ordered = new Map(classes.map((name, i) => [name, scores[i]!])) // in the order of the classes
+      const told = values && new Map(classes.map(name => [name, values[name]!]))
+      const line = told ? { values: told } : { label, labels, probability, probabilities: ordered }
+      process.stdout.write(`${jsonText({ file, ...line, precision: type })}\n`)
+    } else if (values)
       process.stdout.write(
         `${flat(file)}  ${Object.entries(values)
           .map(([name, v]) => `${flat(name)} ${classifier.text(v, name)}`)
@@ -40,7 +48,8 @@ export async function predict(
       )
     else if (most === 1) process.stdout.write(`${flat(file)}  ${flat(label)}  ${percent(probability)}\n`)
     else {
-      const ranked = Object.entries(probabilities)
+      const ranked = classes
+        .map((name, i): [string, number] => [name, scores[i]!])
         .sort((a, b) => b[1] - a[1])
         .slice(0, most)
       process.stdout.write(`${flat(file)}  ${ranked.map(([name, p]) => `${flat(name)} ${percent(p)}`).join(', ')}\n`)

@@ -68,26 +68,24 @@ export function readingOfNumbers(source: AnswerSource, options: NumberOptions): 
   const { rows, test, where } = source
   if (Array.from(rows).some(row => Array.isArray(column.cells[row]))) return {}
   const numbers = numbersOf(column, source, options)
-  const seen = new Set<number>()
+  const [seen, typed] = [new Set<number>(), new Set<number>()]
   let [count, fractions, odd] = [0, 0, undefined as number | undefined]
-  const others = new Set<string>()
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i]!
     const cell = column.cells[row]
     if (test(row) || isMissing(cell, options.missing)) continue
-    const asked = numbers.ask && cellText(cell) === numbers.ask.text
-    const value = asked ? numbers.ask!.values[','] : numbers.read(cell)
+    if (typeof cell === 'number') typed.add(cell)
+    const { ask } = numbers
+    const value = ask && ask.text === cell ? ask.values[','] : numbers.read(cell)
     if (Number.isFinite(value)) {
       seen.add(value)
       count++
       if (!Number.isInteger(value)) fractions++
-    } else if (!numbers.ask) {
-      odd ??= row
-      others.add(cellText(cell))
-    }
+    } else odd ??= row
   }
-  const share = (numbers.numbers || seen.size) / (numbers.numbers + others.size || 1)
-  if (seen.size === 0 || (odd !== undefined && share < 0.8)) return {}
+  const alike = numbers.numbers + typed.size
+  const share = alike / (alike + numbers.others)
+  if (alike === 0 || share < 0.8) return {}
   if (numbers.ask) throw askDecimal(where(rowOf(source, column, numbers.ask.text), column), column.name, numbers.ask)
   const amounts = whyAmounts(seen, { count, fractions, column, where: () => where(rows[0]!, column) })
   if (amounts !== undefined && odd !== undefined) {

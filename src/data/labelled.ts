@@ -43,7 +43,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const choices = [...given.choices, ...answers.choices]
   const splits = given.splits ?? splitsByFolder(given, choices)
   const told = toldRows(given)
-  const once = withoutCopies(given, told.rows, { splits: known ? undefined : splits, most: options.maxLeftOut })
+  const once = withoutCopies(given, told.rows, { splits, most: known ? 1 : options.maxLeftOut })
   const part = known && partOf(splits, known, { choices, rows: once.rows, source: given.source })
   const rows = part && splits ? once.rows.filter(row => splits[row] === part) : once.rows
   const splitOf = (row: number): Split => (known ? 'test' : (splits?.[row] ?? 'train'))

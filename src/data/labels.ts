@@ -122,7 +122,7 @@ function words(
     if (options.task === undefined && !split && !lists) askAboutEmpty(byWord.get(''), [...counts.values()], source)
   }
   const told = options.delimiter !== undefined
-  const read = bySize(source, labels, { task: options.task, told, lists, choose, missing })
+  const read = bySize(source, labels, { task: options.task, told, lists, emptyTells: true, choose, missing })
   if (read.task === 'single' && numbers.classes && new Set(labels.flat()).size > 2) {
     const task = choices.find(({ what }) => what === 'task')
     if (task) task.reason += `; they are numbers: ${setting('task', 'regression')} would learn them as amounts`
@@ -220,12 +220,15 @@ function bySize(
     task,
     told = false,
     lists = false,
+    emptyTells = false,
     choose,
     missing,
   }: {
     task: Task | undefined
     told?: boolean
     lists?: boolean
+    /** An empty cell tells that a picture has none of several labels. */
+    emptyTells?: boolean
     choose: Choose
     missing: ReadonlyMap<number, string>
   },
@@ -253,7 +256,7 @@ function bySize(
   const silent = (own: string[], i: number) => {
     if (own.length > 0) return false
     if (task === 'single' || (bareTest && test(rows[i]!))) return true
-    return (missing.get(i) ?? '') !== ''
+    return missing.has(i) && !(emptyTells && missing.get(i) === '')
   }
   return { task, targets: [], labels: labels.map((own, i) => (silent(own, i) ? undefined : own)), missing }
 }

@@ -6,6 +6,7 @@ import { checkFolder, type FolderIndex } from './folder.ts'
 import type { Known } from './known.ts'
 import { indexRows } from './labelled.ts'
 import { readAnswers } from './labels.ts'
+import { refuseMost } from './left-out.ts'
 import { listingOf, nameIn, nameMatcher } from './names.ts'
 import type { LabelOptions } from './options.ts'
 import type { Cell, Column } from './table.ts'
@@ -37,6 +38,15 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
       found.pictures.length === 0
         ? `${dir} holds no pictures; expected a folder of pictures.`
         : `${source}${options.labelRegex === undefined ? '' : ` ${options.labelRegex}`} finds no label in any of the ${plural(found.pictures.length, 'name')}, such as ${found.pictures[0]!.file.slice(root.length + 1)}; expected one in each.`,
+    )
+  if (options.labelRegex !== undefined)
+    refuseMost(
+      { out: found.pictures.length - cells.length, total: found.pictures.length, most: options.maxLeftOut },
+      {
+        what: `names hold no label by ${source} ${options.labelRegex}`,
+        example: problems.find(({ kind }) => kind === 'unlabelled')?.file ?? '',
+        instead: 'Widen the expression',
+      },
     )
   const column: Column = { name: 'label', cells }
   const listing = listingOf(root, places, [])

@@ -70,8 +70,14 @@ function samePictures(overlap: Overlap, dir: string): AnnealError {
     from === 'valid'
       ? `Validation would choose by the pictures that test. Take the ${from} part away, and validation is drawn from train; or give it pictures of its own`
       : `Nothing would be judged on pictures that were not learned from. Take the ${to} part away${to === 'valid' ? ', and validation is drawn from train' : ''}; or give it pictures of its own`
+  const left = ofFrom - shared
+  const limit = setting('maxLeftOut', Math.ceil((1000 * shared) / ofFrom) / 1000)
+  const goOn =
+    left === 0
+      ? ''
+      : ` To go on with the ${plural(left, 'picture')} that ${from} has alone: ${limit} (${percent(shared / ofFrom)} left out).`
   return new AnnealError(
-    `${from} and ${to} of ${dir} are ${all ? '' : 'mostly '}the same pictures: ${counts}, such as ${shown(overlap, dir)}${linked ? ' (one is a link to the other)' : ''}. ${instead}. To go on with the ${plural(ofFrom - shared, 'picture')} that ${from} has alone: ${setting('maxLeftOut', Math.ceil((1000 * shared) / ofFrom) / 1000)} (${percent(shared / ofFrom)} left out).`,
+    `${from} and ${to} of ${dir} are ${all ? '' : 'mostly '}the same pictures: ${counts}, such as ${shown(overlap, dir)}${linked ? ' (one is a link to the other)' : ''}. ${instead}.${goOn}`,
   )
 }
 

@@ -23,8 +23,11 @@ export interface Prediction {
   label: string
   /** Of the label; for several labels of the likeliest; NaN for numbers. */
   probability: number
-  /** Of every class, by name. */
+  /** Of every class, by name. Names that look like whole numbers come first, as in every JavaScript object: `scores` has the
+   *  order of `classes`. */
   probabilities: Record<string, number>
+  /** The probabilities (for numbers what is told), in the order of the model's `classes`. */
+  scores: Float32Array
   /** For several labels: those whose probability reaches their threshold, likeliest first. */
   labels?: string[]
   /** For numbers: what is told, by target. */
@@ -134,10 +137,12 @@ export function together({ task = 'single', classes, members, temperature = 1 }:
 function prediction(file: string, { task = 'single', classes, thresholds }: ModelCard, p: Outputs): Prediction {
   // A class may be called __proto__: entries, not assignments.
   const named = Object.fromEntries(classes.map((c, i) => [c, p[i]!]))
-  if (task === 'regression') return { file, label: '', probability: Number.NaN, probabilities: {}, values: named }
+  const scores = p.slice()
+  if (task === 'regression')
+    return { file, label: '', probability: Number.NaN, probabilities: {}, scores, values: named }
   const ranked = Array.from(p.keys()).sort((a, b) => p[b]! - p[a]! || a - b)
   const best = ranked[0]!
-  if (task === 'single') return { file, label: classes[best]!, probability: p[best]!, probabilities: named }
+  if (task === 'single') return { file, label: classes[best]!, probability: p[best]!, probabilities: named, scores }
   const labels = ranked.filter(c => p[c]! >= (thresholds?.[c] ?? 0.5)).map(c => classes[c]!)
-  return { file, label: labels.join(', '), labels, probability: p[best]!, probabilities: named }
+  return { file, label: labels.join(', '), labels, probability: p[best]!, probabilities: named, scores }
 }
