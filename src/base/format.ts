@@ -30,7 +30,8 @@ export const percent = (share: number, digits = 1): string => `${(100 * share).t
 export function amount(value: number): string {
   const size = Math.abs(value)
   if (size >= 1e4 && size < 1e15) return String(Math.round(value))
-  return String(Number(value.toPrecision(4)))
+  const four = Number(value.toPrecision(4))
+  return size > 0 && size < 1e-3 ? four.toExponential() : String(four)
 }
 
 /** A number with the decimals given; with fewer than none, whole tens, hundreds, …; tiny and huge ones with an exponent.

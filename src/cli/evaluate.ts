@@ -31,11 +31,13 @@ export async function evaluate(run: string, dir: string, flags: EvaluateFlags): 
   for (const { what, value, reason } of choices) process.stderr.write(`${flat(`${what}: ${value} (${reason})`)}\n`)
   if (report !== undefined) process.stdout.write(`${printable(report).join('\n')}\n`)
   const told = Object.entries(metrics).map(([name, v]) =>
-    name === 'accuracy'
-      ? `accuracy ${percent(v)}`
-      : name === 'balancedAccuracy'
-        ? `balanced accuracy ${percent(v)}`
-        : said(name, v),
+    !Number.isFinite(v)
+      ? said(name, v)
+      : name === 'accuracy'
+        ? `accuracy ${percent(v)}`
+        : name === 'balancedAccuracy'
+          ? `balanced accuracy ${percent(v)}`
+          : said(name, v),
   )
   process.stdout.write(`${told.join(', ')}, loss ${loss.toFixed(4)}, ${plural(pictures, 'picture')}\n`)
 }

@@ -35,7 +35,8 @@ export async function runs(folder: string, { json = false }: { json?: boolean })
 
 /** `87.9 %`; of several labels `mAP 0.912`, of numbers `R² 0.850`. */
 function scoreOf({ accuracy, metrics = {} }: RunSummary): string {
-  if (metrics.mAP !== undefined) return `mAP ${metrics.mAP.toFixed(3)}`
-  if (metrics.r2 !== undefined) return `R² ${metrics.r2.toFixed(3)}`
+  const score = (name: string, v: number | null) => `${name} ${typeof v === 'number' ? v.toFixed(3) : 'undefined'}`
+  if (metrics.mAP !== undefined) return score('mAP', metrics.mAP)
+  if (metrics.r2 !== undefined) return score('R²', metrics.r2)
   return accuracy === undefined ? '' : percent(accuracy)
 }

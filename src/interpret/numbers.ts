@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import type { RegressionInterpretation } from '../runs/index.ts'
 import { column, mae, r2, rmse } from '../train/metrics.ts'
+import { type TargetScale, targetText } from '../train/objective.ts'
 import type { InterpretOptions, Judged } from './index.ts'
 import { smallJpeg } from './picture.ts'
 
@@ -11,7 +12,7 @@ const mostPoints = 1000
  *  with the largest error. Data alone; `report` draws it. */
 export async function interpretNumbers(
   { items, evaluation }: Judged,
-  { dir, classes, picture, most = 12 }: InterpretOptions,
+  { dir, classes, picture, most = 12, scale }: InterpretOptions & { scale?: TargetScale | undefined },
 ): Promise<RegressionInterpretation> {
   const { probabilities: told, targets, losses } = evaluation
   const n = classes.length
@@ -32,7 +33,15 @@ export async function interpretNumbers(
         file: relative(dir, items[i]!.file),
         thumbnail: await smallJpeg(picture(items[i]!.picture)),
         loss: losses[i]!,
-        values: classes.map((name, c) => ({ name, actual: targets[i * n + c]!, predicted: told[i * n + c]! })),
+        values: classes.map((name, c) => {
+          const [actual, predicted] = [targets[i * n + c]!, told[i * n + c]!]
+          return {
+            name,
+            actual,
+            predicted,
+            shown: { actual: String(actual), predicted: targetText(predicted, c, scale) },
+          }
+        }),
       })),
     ),
   }

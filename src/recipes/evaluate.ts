@@ -10,9 +10,15 @@ import { countSeen, isRun, readSeen } from '../runs/index.ts'
 import { manualSeed } from '../torch/index.ts'
 import { type Evaluation, evaluate } from '../train/evaluate.ts'
 import { argmaxRows } from '../train/metrics/single.ts'
-import { applyTemperature, type Confusion, classificationReport, classificationReportMulti } from '../train/metrics.ts'
+import {
+  applyTemperature,
+  type Confusion,
+  classificationReport,
+  classificationReportMulti,
+  regressionText,
+} from '../train/metrics.ts'
 import type { Precision } from '../train/network.ts'
-import { labelScores, type Outputs } from '../train/objective.ts'
+import { labelScores } from '../train/objective.ts'
 import { together } from '../train/predict.ts'
 import {
   cardObjective,
@@ -28,6 +34,7 @@ import { areUneven } from './answers.ts'
 import type { Progress } from './context.ts'
 import { checkDevice } from './device.ts'
 import { whole } from './options.ts'
+import { undefinedR2 } from './targets.ts'
 
 /** What a trained classifier does on pictures that it was not trained on. */
 export interface Evaluated {
@@ -37,7 +44,8 @@ export interface Evaluated {
   loss: number
   /** As in training: accuracy; mAP, F1 and F2 at the saved thresholds; R² and errors. */
   metrics: Record<string, number>
-  /** scikit-learn's classification report as a terminal shows it, where there are classes: long names are cut. */
+  /** scikit-learn's classification report as a terminal shows it, where there are classes: long names are cut; of several
+   *  numbers the scores of each. */
   report?: string
   /** How often each class was taken for which, by their numbers; pairs that do not occur are left out. For one class a
    *  picture. */
@@ -142,7 +150,9 @@ export async function evaluateFolder(
             ...(thresholds && { thresholds }),
             terminal: true,
           })
-        : undefined
+        : classes.length > 1
+          ? regressionText(evaluation.probabilities, evaluation.targets, classes)
+          : undefined
   return {
     model: run,
     data: resolve(dir),
@@ -155,8 +165,16 @@ export async function evaluateFolder(
     choices: index.choices ?? [],
     before,
     ...(seen ? { seen } : {}),
-    warnings: warningsOf({ pictures: items.length, seen, before }),
+    warnings: [
+      ...(task === 'regression' ? undefinedHere(classes, items) : []),
+      ...warningsOf({ pictures: items.length, seen, before }),
+    ],
   }
+}
+
+function undefinedHere(classes: readonly string[], items: Parameters<typeof undefinedR2>[2]): string[] {
+  const found = undefinedR2(classes, '', items)
+  return found ? [`R² of ${found.targets.map(t => `"${t}"`).join(', ')} is undefined: ${found.reason}`] : []
 }
 
 function warningsOf({

@@ -27,7 +27,8 @@ export async function explain(
   const featureMaps = await featuresOf(prepared, evaluation)
   const seen = { samples, ...(featureMaps.length > 0 ? { featureMaps } : {}) }
   const nothing = { classes, task, confusion: [], topLosses: [], mostUncertain: [], perClass: [], ...seen }
-  if (task === 'regression') return { ...nothing, regression: await interpretNumbers(judged, shown) }
+  if (task === 'regression')
+    return { ...nothing, regression: await interpretNumbers(judged, { ...shown, scale: prepared.objective.scale }) }
   if (task === 'single') {
     const found = await interpret(judged, shown)
     return { ...found, task, ...seen, heatmaps: await heatMaps(prepared, found.topLosses) }

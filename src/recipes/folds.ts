@@ -1,7 +1,7 @@
 import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
-import { percent, plural } from '../base/format.ts'
+import { amount, errorMetrics, percent, plural } from '../base/format.ts'
 import { isRun, type RunResult, readObject, readSeen, runPaths, type Spread, writeSeen } from '../runs/index.ts'
 import { said } from '../train/objective.ts'
 import type { ModelCard } from '../train/saved.ts'
@@ -39,7 +39,7 @@ export async function trainFolds(
   for (const name of names)
     session.emit({
       type: 'line',
-      text: `over ${folds} folds: ${saidSpread(name, spread[name]!)}`,
+      text: `over ${scored(results, name)}: ${saidSpread(name, spread[name]!)}`,
     })
   const { task = 'single', classes } = first
   const dirs = results.map((_, fold) => join(dir, foldName(fold)))
@@ -81,10 +81,21 @@ export async function trainFolds(
 const numberOf = (result: RunResult, name: string): number =>
   name === 'loss' ? result.loss : (result.metrics?.[name] ?? (name === 'accuracy' ? result.accuracy : Number.NaN))
 
-const saidSpread = (name: string, { mean, std }: Spread): string =>
-  /accuracy$/i.test(name) ? `${name} ${percent(mean)} ± ${percent(std)}` : `${said(name, mean)} ± ${std.toFixed(3)}`
+function saidSpread(name: string, { mean, std }: Spread): string {
+  if (!Number.isFinite(mean)) return said(name, mean)
+  if (/accuracy$/i.test(name)) return `${name} ${percent(mean)} ± ${percent(std)}`
+  return `${said(name, mean)} ± ${errorMetrics.has(name) ? amount(std) : std.toFixed(3)}`
+}
 
-function spreadOf(values: readonly number[]): Spread {
+/** `5 folds`; `4 of 5 folds` where the others have no such metric. */
+function scored(results: readonly RunResult[], name: string): string {
+  const there = results.filter(r => Number.isFinite(numberOf(r, name))).length
+  return there === results.length || there === 0 ? `${results.length} folds` : `${there} of ${results.length} folds`
+}
+
+/** Over what is a number: a fold whose validation pictures have no R², say, stays out. */
+function spreadOf(all: readonly number[]): Spread {
+  const values = all.filter(Number.isFinite)
   const mean = values.reduce((a, b) => a + b, 0) / values.length
   const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / Math.max(1, values.length - 1)
   return { mean, std: Math.sqrt(variance) }

@@ -23,9 +23,10 @@ function scaleOfOne(name: string, values: readonly number[]): { mean: number; st
   if (most === 0) throw constant(name, values)
   const scale = standardised(values, 1)
   const [mean, std] = [scale.mean[0]!, scale.std[0]!]
-  if (![most, mean, std].every(Number.isFinite) || !(std >= smallest))
+  const held = [most, mean, std].every(Number.isFinite)
+  if (!held || std < smallest)
     throw new AnnealError(
-      `target "${name}": its numbers go from ${least(values)} to ${highest(values)}, ${std >= smallest ? 'further' : 'nearer to each other'} than 64-bit floats can hold in full; write them in another unit.`,
+      `target "${name}": its numbers go from ${least(values)} to ${highest(values)}, ${held ? 'nearer to each other' : 'further'} than 64-bit floats can hold in full; write them in another unit.`,
     )
   return { mean, std, decimals: decimalsOf(values, std) }
 }
@@ -68,15 +69,16 @@ function decimalsOfOne(value: number): number {
 /** What can't be said of a part of the data: R² of a target that is the same in all its pictures, or of one picture. */
 export function undefinedR2(
   names: readonly string[],
-  part: string,
+  part: '' | 'validation' | 'test',
   items: readonly Answered[],
 ): { targets: string[]; reason: string } | undefined {
   if (items.length === 0) return undefined
-  if (items.length === 1) return { targets: [...names], reason: `there is one ${part} picture` }
+  const pictures = part === '' ? 'picture' : `${part} picture`
+  if (items.length === 1) return { targets: [...names], reason: `there is one ${pictures}` }
   const same = names.filter((_, t) => items.every(({ values }) => values?.[t] === items[0]!.values?.[t]))
   if (same.length === 0) return undefined
   const values = same.map(name => `"${name}" is ${items[0]!.values?.[names.indexOf(name)]}`)
-  return { targets: same, reason: `in all ${plural(items.length, `${part} picture`)} ${values.join(', ')}` }
+  return { targets: same, reason: `in all ${plural(items.length, pictures)} ${values.join(', ')}` }
 }
 
 /** How far 64-bit floats tell numbers of a target's size apart, where that is coarse for how far they lie apart. */

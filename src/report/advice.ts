@@ -12,7 +12,10 @@ export function summary(facts: Facts, model: string): string {
   const { test, valid, ending, task, classes, regression } = facts
   const score = test ?? valid
   const who = model || 'The model'
-  if (!score) return `${who} has no ${primary(task).inside} yet.`
+  if (!score)
+    return ending.state === 'done'
+      ? `${who} has no ${primary(task).inside}: it is undefined on these validation pictures, which are too few or all have the same answer.`
+      : `${who} has no ${primary(task).inside} yet.`
   const part = test ? 'test' : 'validation'
   const on = score.pictures > 0 ? plural(score.pictures, `${part} picture`) : `the ${part} pictures`
   const so = ending.state === 'done' ? '' : ' so far'
@@ -32,7 +35,7 @@ export function summary(facts: Facts, model: string): string {
 
 /** What to do with the result, the most useful first. */
 export function next(record: RunRecord, facts: Facts): Html | undefined {
-  const usable = facts.valid !== undefined
+  const usable = facts.valid !== undefined || facts.ending.state === 'done'
   const { labelIssues: issues, nearDuplicates: twins } = facts
   const steps = [
     usable &&

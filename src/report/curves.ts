@@ -109,6 +109,14 @@ export function reliabilityChart(
 
 const most = 1500 // points of a scatter
 
+/** What is taken away from the numbers on an axis, so that those that are large and close together can be told apart. */
+function baseOf(low: number, high: number): number {
+  const span = high - low
+  if (!(span > 0) || Math.max(Math.abs(low), Math.abs(high)) < 1e4 * span) return 0
+  const unit = 10 ** Math.ceil(Math.log10(span))
+  return Math.floor(low / unit) * unit
+}
+
 /** Predicted against actual values of one target; undefined where there is no pair. `number` counts the charts. */
 export function scatterChart(
   { Plot, draw }: Kit,
@@ -122,7 +130,9 @@ export function scatterChart(
   const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
   const pad = 0.04 * (high - low) || 1
   const domain = [low - pad, high + pad]
-  const tick = (v: number) => (Math.abs(v) < 1e6 ? String(+v.toPrecision(4)) : decimal(v))
+  const base = baseOf(low, high)
+  const tick = (v: number) => (Math.abs(v - base) < 1e6 ? String(+(v - base).toPrecision(4)) : decimal(v - base))
+  const less = base === 0 ? '' : ` (less ${base.toLocaleString('en-US', { maximumFractionDigits: 20 })})`
   const scale = { ...axis, domain, ticks: 5, tickFormat: tick }
   return draw({
     name: `predicted-${number}`,
@@ -132,8 +142,8 @@ export function scatterChart(
     height: 340,
     marginTop: 10,
     marginLeft: 64,
-    x: { ...scale, label: 'actual' },
-    y: { ...scale, label: 'predicted', grid: true },
+    x: { ...scale, label: `actual${less}` },
+    y: { ...scale, label: `predicted${less}`, grid: true },
     marks: [
       Plot.line(
         domain.map(v => [v, v]),

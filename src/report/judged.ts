@@ -136,17 +136,20 @@ function worstLabels({ worst }: NonNullable<Facts['multi']>, pictures: Loaded): 
   }`
 }
 
+type Numbered = RegressionInterpretation['worst'][number]['values'][number]
+
 function numberedPicture(
   { file, thumbnail, values }: RegressionInterpretation['worst'][number],
   pictures: Loaded,
 ): Html {
-  const said = (v: number) => (Number.isFinite(v) ? decimal(v) : '–')
+  const said = (v: Numbered, key: 'actual' | 'predicted') =>
+    typeof v.shown?.[key] === 'string' ? v.shown[key] : Number.isFinite(v[key]) ? decimal(v[key]) : '–'
   const lines = values
     .slice(0, 6)
     .map(
       (v, i) =>
-        html`${i > 0 && html`<br>`}${values.length > 1 && html`<span class="soft">${name(v.name)}</span> `}<span class="label">${said(v.actual)}</span> <span class="bad">✗\u00a0${said(v.predicted)}</span>`,
+        html`${i > 0 && html`<br>`}${values.length > 1 && html`<span class="soft">${name(v.name)}</span> `}<span class="label">${said(v, 'actual')}</span> <span class="bad">✗\u00a0${said(v, 'predicted')}</span>`,
     )
-  const alt = values.map(v => `${v.name} ${said(v.actual)}, predicted ${said(v.predicted)}`).join('; ')
+  const alt = values.map(v => `${v.name} ${said(v, 'actual')}, predicted ${said(v, 'predicted')}`).join('; ')
   return item(image(thumbnail, alt, pictures), html`${lines}<br>`, file)
 }

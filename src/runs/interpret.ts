@@ -89,13 +89,15 @@ export type LabelledPicture = {
 
 /** Numbers. `points` are actual and predicted values of validation pictures. */
 export type RegressionInterpretation = {
+  /** `r2` is NaN, null in a file, where all actual values are the same. */
   targets: { name: string; r2: number; mae: number; rmse: number; points: [actual: number, predicted: number][] }[]
   /** Pictures with the largest error. */
   worst: {
     file: string
     thumbnail: string
     loss: number
-    values: { name: string; actual: number; predicted: number }[]
+    /** `shown` has both as texts, with all decimals that the target has. */
+    values: { name: string; actual: number; predicted: number; shown?: { actual: string; predicted: string } }[]
   }[]
 }
 

@@ -168,16 +168,17 @@ function losses({ topLosses, multi, regression }: Partial<Interpretation>, pictu
     ...rows(regression?.worst).flatMap(p => {
       if (!isText(p.file)) return []
       const values = rows(p.values).filter(v => typeof v.actual === 'number' && typeof v.predicted === 'number')
-      const number = (v: number) => String(+v.toPrecision(5))
+      const number = (v: (typeof values)[number], key: 'actual' | 'predicted') =>
+        isText(v.shown?.[key]) ? v.shown[key] : String(+v[key]!.toPrecision(5))
       return {
         pictures: [
           pictures.add(
             p.file,
             p.thumbnail,
-            values.map(v => number(v.actual!)),
+            values.map(v => number(v, 'actual')),
           ),
         ],
-        words: values.map(v => `${v.name}: ${number(v.actual!)} → ${number(v.predicted!)}`).join(', '),
+        words: values.map(v => `${v.name}: ${number(v, 'actual')} → ${number(v, 'predicted')}`).join(', '),
         score: loss(p.loss),
       }
     }),

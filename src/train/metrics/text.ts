@@ -1,7 +1,9 @@
 import { AnnealError } from '../../base/errors.ts'
+import { amount } from '../../base/format.ts'
 import { columns, shownNames } from '../../base/text.ts'
 import type { ZeroDivision } from './check.ts'
 import { classReportMulti, type LabelThresholds } from './multi.ts'
+import { mae, r2, rmse } from './regression.ts'
 import { accuracy, type ClassScores, classReport } from './single.ts'
 
 /** How many digits scores have (2), what a share of nothing is (0, or NaN for a dash), and whether the table is for a
@@ -42,6 +44,25 @@ export function classificationReportMulti(
   })
   const averages = (['micro', 'macro', 'weighted', 'samples'] as const).map((key): Row => [`${key} avg`, report[key]])
   return table(named(names, report.classes), averages, options)
+}
+
+/** R², MAE and RMSE of each target as a text table, in the target's own unit; a dash where R² is undefined. predictions,
+ *  targets: [N, names]. */
+export function regressionText(
+  predictions: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  names: readonly string[],
+): string {
+  const of = (metric: typeof r2) => metric(predictions, targets, names.length).targets
+  const [fit, absolute, root] = [of(r2), of(mae), of(rmse)]
+  const rows = names.map((name, t) => [name, fixed(fit[t]!, 3), amount(absolute[t]!), amount(root[t]!)])
+  const all = [['', 'R²', 'MAE', 'RMSE'], ...rows]
+  const widths = all[0]!.map((_, c) => Math.max(...all.map(row => [...row[c]!].length)))
+  const lines = all.map(row => row.map((cell, c) => ' '.repeat(widths[c]! - [...cell].length) + cell).join('  '))
+  const lost = fit.some(Number.isNaN)
+    ? ['', '-: undefined, and left out of the mean: R² of numbers that are all the same']
+    : []
+  return `${[...lines, ...lost].join('\n')}\n`
 }
 
 type Row = [name: string, scores: Partial<ClassScores> & { support: number }]
