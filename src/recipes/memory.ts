@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { freemem } from 'node:os'
 import { cacheFolder } from '../base/files.ts'
 import { bytes } from '../base/format.ts'
+import { freeMemory } from '../base/memory.ts'
 import { remembered } from '../base/remember.ts'
 import { type nn, noGrad, scope, zeros } from '../torch/index.ts'
 import type { Network } from '../train/network.ts'
@@ -39,9 +39,6 @@ export function looker(name: string, body: nn.Module, channels: number): Look {
     .slice(0, 32)
   return (what, see) => remembered(cacheFolder('shapes', `${name}.json`), `${key} ${what}`, see)
 }
-
-const freeMemory = (): number =>
-  (process as unknown as { availableMemory?: () => number }).availableMemory?.() ?? freemem()
 
 /** Bytes of all layers' outputs for one picture. */
 function outputBytes({ body }: Network, size: number, channels: number): number {
