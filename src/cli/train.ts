@@ -101,7 +101,7 @@ export async function drive(
     reporter.close()
     if (!recipes.wasStopped(error)) throw error
     process.stderr.write(
-      `stopped; everything so far is saved. Go on with:\n  npx anneal train --resume ${flat(quoted(run))}\n`,
+      `${(error as Error).message}.\nGo on with:\n  npx anneal train --resume ${flat(quoted(run))}\n`,
     )
     process.exit(exitCodes[stoppedBy ?? 'SIGINT'])
   } finally {

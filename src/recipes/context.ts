@@ -6,7 +6,7 @@ import type { Session } from './session.ts'
 export type Progress = (what: string, done: number, total: number) => void
 
 /** Who hears of decisions and remembers answers: a run's session, or nobody. */
-export type Narrator = Pick<Session, 'once' | 'choice' | 'emit'>
+export type Narrator = Pick<Session, 'once' | 'choice' | 'emit'> & Partial<Pick<Session, 'stands'>>
 
 /** What a run was told, and who hears of it. */
 export interface Context {

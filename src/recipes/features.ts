@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { cacheFolder } from '../base/files.ts'
 import { augmentations } from '../data/index.ts'
+import type { PictureSource } from '../data/source.ts'
 import { kernelsInUse, library, scope } from '../torch/index.ts'
 import { computeFeatures } from '../train/features.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../weights/index.ts'
 import type { Context } from './context.ts'
+import { PartFile } from './part-file.ts'
 import type { Prepared } from './prepare.ts'
 
 /** What the frozen body makes of the pictures. */
@@ -64,18 +66,45 @@ export async function frozenFeatures(
     }
   }
   const total = (views + 1) * train.count + valid.count
+  // Rows go to the disk as they are made: a run that is stopped or killed goes on behind them.
+  const part = new PartFile(join(session.run.paths.resume, 'features.part'), key)
+  const all = new Float32Array(total * width)
+  const there = part.read(all, width)
+  if (there > 0)
+    session.emit({ type: 'line', text: `features: ${there} of ${total} kept from before the run was stopped` })
+  let made = there
+  const stands = () => session.stands(`the features of ${made} of ${total} views of pictures`)
+  stands()
   let before = 0
-  const onBatch = (done: number) => progress('features', before + done, total)
-  const frozen = { batchSize: Math.max(batchSize, 32), precision, signal, onBatch }
-  const plain = await computeFeatures(net, train, frozen)
-  before += train.count
-  const all = new Float32Array((views + 1) * train.count * width)
-  all.set(plain)
-  if (views > 0) {
-    all.set(await computeFeatures(net, source('train', { augmented: true }), { ...frozen, views }), plain.length)
-    before += views * train.count
+  const frozen = {
+    batchSize: Math.max(batchSize, 32),
+    precision,
+    signal,
+    onBatch: (done: number) => progress('features', before + done, total),
+    onRows(rows: Float32Array, count: number) {
+      part.add(rows, count)
+      made += count
+      stands()
+    },
   }
-  const features = { train: all, valid: await computeFeatures(net, valid, frozen), views }
+  const compute = async (pictures: PictureSource, views: number) => {
+    const count = views * pictures.count
+    const known = all.subarray(before * width, Math.min(before + count, Math.max(before, there)) * width)
+    all.set(await computeFeatures(net, pictures, { ...frozen, views, known }), before * width)
+    before += count
+  }
+  try {
+    await compute(train, 1)
+    if (views > 0) await compute(source('train', { augmented: true }), views)
+    await compute(valid, 1)
+  } finally {
+    part.close()
+  }
+  const features = {
+    train: all.subarray(0, (views + 1) * train.count * width),
+    valid: all.subarray((views + 1) * train.count * width),
+    views,
+  }
   try {
     const bytes = (f: Float32Array) => new Uint8Array(f.buffer, f.byteOffset, f.byteLength)
     const stored = (f: Float32Array) => ({
@@ -91,8 +120,9 @@ export async function frozenFeatures(
       ]),
       { key },
     )
+    part.drop()
   } catch {
-    // A full disk costs the next run some seconds, nothing else.
+    // A full disk costs the next run some seconds, nothing else: this one has its own file still.
   }
   return features
 }

@@ -8,8 +8,8 @@ import { asGood, type Best } from './best.ts'
 import { modelCard } from './card.ts'
 import type { Context } from './context.ts'
 import { atTestSize, finish } from './finish.ts'
-import { type Prepared, prepare } from './prepare.ts'
-import { netTensors, trainStage } from './stage.ts'
+import { netTensors, type Prepared, prepare } from './prepare.ts'
+import { trainStage } from './stage.ts'
 
 /** What a run came to, and what it worked with. */
 export interface FiveSteps {
@@ -69,15 +69,22 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
       evaluated = how
     }
     const result = await trainStage(prepared, context, { stage, before: done.at(-1), best, keepBest, clock })
+    // Before the size counts as done: a run that goes on behind it has other weights in its net.
+    if (stage === first.sizes.length - 1)
+      saveModel(
+        stem(lastPath),
+        prepared.net.net.stateDict(),
+        modelCard(prepared, context.options, { ...cardMetrics(result.best), epoch: result.epochs }),
+      )
     session.know(`stage ${stage}`, result)
+    if (stage === first.sizes.length - 1) session.checkpoint({ step: result.step, epoch: result.epochs })
     done.push(result)
     best = better(best, result.best)
   }
   const last = done.at(-1)!
-  saveModel(
-    stem(lastPath),
-    prepared.net.net.stateDict(),
-    modelCard(prepared, context.options, { ...cardMetrics(last.best), epoch: last.epochs }),
+  session.stands(
+    'the trained weights',
+    'what follows training: results on validation and test pictures, and the report',
   )
   prepared = await first.at(best!.size)
   prepared.net.net.loadStateDict(readWeights(bestPath.weights))

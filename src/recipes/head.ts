@@ -1,16 +1,28 @@
 import { rate } from '../base/format.ts'
 import { onOneThread } from '../torch/index.ts'
+import type { Callback } from '../train/callback.ts'
 import { featureSource } from '../train/features.ts'
 import { lrFind } from '../train/finder.ts'
 import { dropSnapshot, Learner, type Snapshot } from '../train/learner.ts'
+import { Stopped } from '../train/turn.ts'
+import type { StoredTensor } from '../weights/index.ts'
 import { isBetter, type Validated, validated } from './best.ts'
 import type { Context } from './context.ts'
 import { doubtsOf } from './doubts.ts'
 import { findingEvent, recorder } from './events.ts'
 import { frozenFeatures } from './features.ts'
 import type { StageResult } from './five-steps.ts'
-import { explainOptimum, headOptimum } from './optimum.ts'
-import type { Prepared } from './prepare.ts'
+import {
+  type HeadState,
+  headTensors,
+  partOf,
+  revived,
+  storedNumbers,
+  storedSnapshot,
+  type TriedSnapshot,
+} from './head-state.ts'
+import { explainOptimum, headOptimum, type OptimumOptions, penalties } from './optimum.ts'
+import { netTensors, type Prepared } from './prepare.ts'
 
 /** How the frozen phase ended: the best head, by validation. */
 export interface HeadResult extends Validated {
@@ -26,12 +38,17 @@ export interface HeadResult extends Validated {
 /** A head of as many parameters takes its steps faster on one thread. */
 const fewParameters = 2 ** 18
 
+/** A resume state is written at least this often, in seconds. */
+const checkpointSeconds = 30
+
 /** What the head of this size begins with. */
 export interface HeadOptions {
   /** The phase's name in the run's events. */
   phase: string
   /** The size before it, whose head goes on; a fresh head without. */
   before?: StageResult | undefined
+  /** Where an interrupted phase goes on. */
+  from?: { state: HeadState; tensors: ReadonlyMap<string, StoredTensor> } | undefined
   /** Called with the best head in the net. */
   keepBest(best: Validated): void
 }
@@ -42,11 +59,11 @@ export interface HeadOptions {
 export async function trainHead(
   prepared: Prepared,
   context: Context,
-  { phase, before, keepBest }: HeadOptions,
+  { phase, before, from, keepBest }: HeadOptions,
 ): Promise<HeadResult> {
   const { session, options, signal } = context
   const { net, classes, objective, seed, source, batchSize } = prepared
-  session.emit({ type: 'phase', phase: 'features' })
+  if (!from) session.emit({ type: 'phase', phase: 'features' })
   const features = await frozenFeatures(prepared, context)
   const answers = source('train')
   const seen = featureSource(features.train, answers, { views: features.views + 1 })
@@ -73,28 +90,86 @@ export async function trainHead(
   )
   const small = net.head.parameters().reduce((sum, p) => sum + p.numel, 0) <= fewParameters
   const within = <T>(work: () => Promise<T>) => (small ? onOneThread(work) : work())
+  const state: HeadState = from?.state ?? {
+    kind: 'head',
+    lr: Number.NaN,
+    learner: { epoch: before?.epochs ?? 0, step: before?.step ?? 0 },
+    best: { score: Number.NEGATIVE_INFINITY, loss: Number.POSITIVE_INFINITY, metrics: {} },
+    cycled: false,
+    idle: 0,
+    tried: [],
+    searched: false,
+    told: false,
+  }
   learn.seed(before ? before.size : 0)
-  learn.epoch = before?.epochs ?? 0
-  learn.step = before?.step ?? 0
-  let lr = options.headLr ?? before?.headLr
-  if (lr === undefined) {
-    session.emit({ type: 'phase', phase: 'find' })
-    const found = await within(() => lrFind(learn, { signal }))
-    session.emit(findingEvent('head', found))
-    lr = found.suggestion
-    session.choice('head rate', rate(lr), found.chosen.reason)
-  } else session.choice('head rate', rate(lr), options.headLr === undefined ? 'that of the size before' : 'as asked')
+  learn.epoch = state.learner.epoch
+  learn.step = state.learner.step
+  if (!from) {
+    let lr = options.headLr ?? before?.headLr
+    if (lr === undefined) {
+      session.emit({ type: 'phase', phase: 'find' })
+      session.stands('the features of all pictures', "the search for the head's rate")
+      const found = await within(() => lrFind(learn, { signal }))
+      session.emit(findingEvent('head', found))
+      lr = found.suggestion
+      session.choice('head rate', rate(lr), found.chosen.reason)
+    } else session.choice('head rate', rate(lr), options.headLr === undefined ? 'that of the size before' : 'as asked')
+    state.lr = lr
+  }
+  const { lr } = state
+  let best = revived(state.best)
+  let kept = from ? storedSnapshot(from.tensors, 'head.kept.', state.learner) : learn.snapshot()
+  let tried: readonly TriedSnapshot[] = state.tried.map((one, i) => ({
+    ...revived(one),
+    ...storedSnapshot(from!.tensors, `head.tried.${i}.`, state.learner),
+    losses: new Float32Array(storedNumbers(from!.tensors, `head.tried.${i}.losses`)!.buffer),
+  }))
+  const stored = from && storedNumbers(from.tensors, 'head.point')
+  let point: Float64Array | undefined = stored && new Float64Array(stored.buffer)
+  if (from) {
+    if (state.fit) {
+      const optimizer = partOf(from.tensors, 'head.optimizer.')
+      learn.restoreOptimizer(learn.rates(lr), optimizer, state.fit.optimizerStep)
+    }
+    learn.restoreRandom(partOf(from.tensors, 'head.').get('random')!)
+  }
 
   const cycles = options.headCycles ?? 3
-  session.emit({
-    type: 'phase',
-    phase,
-    epochs: cycles,
-    groups: ['head'],
-    steps: cycles * Math.ceil(seen.count / batchSize),
-  })
-  let best: Validated = { score: Number.NEGATIVE_INFINITY, loss: Number.POSITIVE_INFINITY, metrics: {} }
-  let kept = learn.snapshot()
+  const steps = Math.ceil(seen.count / batchSize)
+  const stands = (again?: string) => {
+    const searching = state.tried.length > 0 && !state.searched
+    const done = state.tried.map(({ l2 }) => l2).join(', ')
+    session.stands(
+      `the features, and the head's training up to step ${learn.step}${done ? ` and its optimum at L2 ${done}` : ''}`,
+      again ?? (searching ? `the search at L2 ${penalties[state.tried.length]}` : undefined),
+    )
+  }
+  let saved = performance.now()
+  /** Writes where the head stands; `rarely`, only where that was long ago. */
+  const checkpoint = ({ rarely = false } = {}) => {
+    if (rarely && performance.now() - saved < checkpointSeconds * 1000) return
+    state.fit = learn.progress()
+    state.learner = { epoch: learn.epoch, step: learn.step }
+    state.best = best
+    state.tried = tried.map(({ l2, ...one }) => ({ l2, ...validated(one) }))
+    const tensors = new Map([
+      ...netTensors(prepared),
+      ...headTensors(learn, { kept, tried, point, fitting: state.fit !== undefined }),
+    ])
+    session.checkpoint({ step: learn.step, epoch: learn.epoch, inner: state, tensors })
+    saved = performance.now()
+  }
+  const stoppable = async <T>(work: () => Promise<T>, again?: string): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof Stopped) {
+        checkpoint()
+        stands(again)
+      }
+      throw error
+    }
+  }
   let start: Snapshot | undefined
   const take = (e: Validated) => {
     if (!isBetter(e, best)) return false
@@ -104,35 +179,62 @@ export async function trainHead(
     return true
   }
   const record = recorder(session, phase, info => take({ ...info, loss: info.validLoss }))
-  if (before) take(await learn.validate())
-  await within(() => learn.fit(cycles, { lr, cycleLen: 1, signal, callbacks: [record] }))
+  const keeper: Callback = { onBatchEnd: () => checkpoint({ rarely: true }) }
+  const fit = (cycles: number) =>
+    stoppable(() =>
+      within(() => learn.fit(cycles, { lr, cycleLen: 1, signal, from: state.fit, callbacks: [record, keeper] })),
+    )
+  if (!state.cycled) {
+    if (!state.fit) {
+      session.emit({ type: 'phase', phase, epochs: cycles, groups: ['head'], steps: cycles * steps })
+      if (before) take(await learn.validate())
+    }
+    await fit(cycles)
+    state.fit = undefined
+    state.cycled = true
+  }
 
   if ((options.hidden ?? []).length === 0 && options.loss !== 'focal') {
-    const optimum = await headOptimum(learn, net, { features, answers, signal })
+    const onTried: OptimumOptions['onTried'] = (now, at) => {
+      tried = now
+      point = at.point
+      state.searched = at.searched
+      checkpoint({ rarely: true })
+    }
+    const known = { tried, searched: state.searched, point }
+    const optimum = await stoppable(() => headOptimum(learn, net, { features, answers, known, onTried, signal }))
     const { epoch } = optimum
-    const improved = isBetter(optimum.best, best)
-    session.emit({ type: 'epoch', phase, ...epoch, best: improved })
-    explainOptimum(session, objective, optimum)
-    if (improved) {
-      best = validated(optimum.best)
-      dropSnapshot(kept)
-      kept = optimum.best
+    if (state.told) learn.epoch = state.learner.epoch
+    else {
+      const improved = isBetter(optimum.best, best)
+      session.emit({ type: 'epoch', phase, ...epoch, best: improved })
+      explainOptimum(session, objective, optimum)
+      if (improved) {
+        best = validated(optimum.best)
+        dropSnapshot(kept)
+        kept = optimum.best
+      }
+      state.told = true
     }
     start = optimum.start
-    if (!before) session.know('doubts', await doubtsOf(prepared, context, { features, l2: optimum.best.l2 }))
+    if (!before) {
+      const find = () => doubtsOf(prepared, context, { features, l2: optimum.best.l2 })
+      session.know('doubts', await stoppable(find, 'the look for labels that may be wrong'))
+    }
   } else {
     // A head with hidden layers, or with the focal loss, has no closed optimum: it trains on, while a cycle in three still
     // improves. (Numbers begin from ridge regression whatever their loss.)
-    for (let idle = 0; idle < 3; ) {
+    while (state.idle < 3) {
       const before = best
-      await within(() => learn.fit(1, { lr, cycleLen: 1, signal, callbacks: [record] }))
-      idle = best === before ? idle + 1 : 0
+      await fit(1)
+      state.fit = undefined
+      state.idle = best === before ? state.idle + 1 : 0
     }
   }
   learn.network.net.loadStateDict(kept.state)
   keepBest(best)
   if (start) learn.network.net.loadStateDict(start.state)
-  for (const snapshot of new Set([kept, start ?? kept])) dropSnapshot(snapshot)
+  for (const snapshot of new Set([kept, start ?? kept, ...tried])) dropSnapshot(snapshot)
   seen.dispose()
   checked.dispose()
   if (prepared.device !== 'cpu') net.head.to({ device: prepared.device })

@@ -3,17 +3,18 @@ import { aten, fromArray, noGrad, scope } from '../torch/index.ts'
 import { weightedOrder } from '../train/balance.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { featureSource } from '../train/features.ts'
-import { dropSnapshot, type Learner, type Snapshot } from '../train/learner.ts'
+import type { Learner, Snapshot } from '../train/learner.ts'
 import { type LinearModel, logisticPath, sigmoidPath } from '../train/logistic.ts'
 import type { Network } from '../train/network.ts'
 import { type Objective, said, type Targets } from '../train/objective.ts'
 import { ridgePath } from '../train/ridge.ts'
 import { asGood, isBetter, type Validated, validated } from './best.ts'
 import type { Features } from './features.ts'
+import type { TriedSnapshot } from './head-state.ts'
 import type { Session } from './session.ts'
 
 /** The strengths of L2 that the optimum is looked for at, until less only makes it worse, as a share of the mean loss; scikit-learn's C = 1 / (N · l2). */
-const penalties = [3, 1, 0.3, 0.1, 0.03, 0.01]
+export const penalties = [3, 1, 0.3, 0.1, 0.03, 0.01]
 
 /** Where the searches end: a step that lowers the loss by less than this share of it no longer changes what validates best. */
 const tolerance = 1e-5
@@ -29,24 +30,31 @@ export interface Optimum {
   epoch: EpochInfo
 }
 
+/** What the optimum is looked for in, and where the search goes on. */
+export interface OptimumOptions {
+  features: Features
+  answers: Pick<PictureSource, 'targets' | 'count'>
+  /** What an earlier process found, and the point that it ended at. */
+  known?: { tried: readonly TriedSnapshot[]; searched: boolean; point?: Float64Array | undefined }
+  /** Hears of each strength that is done, with all before it. */
+  onTried?: (tried: readonly TriedSnapshot[], at: { point: Float64Array | undefined; searched: boolean }) => void
+  signal?: AbortSignal | undefined
+}
+
 /** Logistic regression over all views at several strengths of L2; `best` validates best. `start` is the strongest within
  *  one standard error of it (Breiman et al. 1984): a head that knows the training pictures by heart has no gradient left
  *  to teach the body with. */
 export async function headOptimum(
   learn: Learner,
   net: Network,
-  {
-    features,
-    answers,
-    signal,
-  }: { features: Features; answers: Pick<PictureSource, 'targets' | 'count'>; signal?: AbortSignal | undefined },
+  { features, answers, known = { tried: [], searched: false }, onTried = () => {}, signal }: OptimumOptions,
 ): Promise<Optimum> {
   const classes = learn.options.classes.length
   const views = features.views + 1
   const began = performance.now()
   const { objective, classWeights: weights } = learn.options
-  const tried: (Snapshot & Validated & { l2: number; losses: Float32Array })[] = []
-  const enough = async (model: LinearModel) => {
+  const tried: TriedSnapshot[] = [...known.tried]
+  const enough = async (model: LinearModel, point?: Float64Array) => {
     setLinear(net, features.train, model, classes)
     const evaluation = await learn.validate()
     tried.push({
@@ -55,13 +63,16 @@ export async function headOptimum(
       losses: evaluation.losses,
       ...learn.snapshot(),
     })
-    return overfits(tried)
+    const searched = overfits(tried) || tried.length === penalties.length
+    onTried(tried, { point, searched })
+    return searched
   }
-  const rows = { ...rowsSeen(features, answers, learn.options), weights }
-  await optima(objective, rows, penalties, { enough, signal })
+  if (!known.searched) {
+    const rows = { ...rowsSeen(features, answers, learn.options), weights }
+    await optima(objective, rows, penalties, { enough, done: tried.length, from: known.point, signal })
+  }
   const best = tried.reduce((a, b) => (isBetter(b, a) ? b : a))
   const start = tried.find(withinOneError(objective, best))!
-  for (const t of tried) if (t !== best && t !== start) dropSnapshot(t)
 
   learn.network.net.loadStateDict(best.state)
   const plain = featureSource(features.train.subarray(0, features.train.length / views), answers)
@@ -123,27 +134,40 @@ function rowsSeen(
   return { x, y }
 }
 
-/** Tells `enough` the optimum of one linear layer at each strength of L2, by the loss of the task, until it answers true.
+/** Tells `enough` the optimum of one linear layer at each strength of L2 behind those that are `done`, by the loss of the
+ *  task, until it answers true.
  *  x: [N × F]; y: [N], or [N × C]. */
 async function optima(
   { task, names, scale }: Objective,
   { x, y, weights }: { x: Float32Array; y: Targets; weights: readonly number[] | undefined },
   l2s: readonly number[],
-  { enough, signal }: { enough: (model: LinearModel) => Promise<boolean>; signal: AbortSignal | undefined },
+  {
+    enough,
+    done,
+    from,
+    signal,
+  }: {
+    enough: (model: LinearModel, point?: Float64Array) => Promise<boolean>
+    done: number
+    from: Float64Array | undefined
+    signal: AbortSignal | undefined
+  },
 ): Promise<void> {
+  const rest = l2s.slice(done)
   if (y instanceof Int32Array) {
-    await logisticPath({ x, y, weights }, names.length, l2s, { tolerance, enough, signal })
+    await logisticPath({ x, y, weights }, names.length, rest, { tolerance, enough, from, signal })
   } else if (task === 'multi') {
-    await sigmoidPath({ x, y: y as Float32Array, weights }, names.length, l2s, {
+    await sigmoidPath({ x, y: y as Float32Array, weights }, names.length, rest, {
       tolerance: tolerance / 10,
       enough,
+      from,
       signal,
     })
   } else {
     const { mean, std } = scale!
     const width = names.length
     const scaled = Float32Array.from(y, (value, i) => (value - mean[i % width]!) / std[i % width]!)
-    for (const model of await ridgePath({ x, y: scaled }, width, l2s, { signal })) if (await enough(model)) break
+    for (const model of await ridgePath({ x, y: scaled }, width, rest, { signal })) if (await enough(model)) break
   }
 }
 

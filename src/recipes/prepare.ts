@@ -5,7 +5,7 @@ import { augmentationText, keptOn } from '../data/augment.ts'
 import { type Augmentation, chooseChannels, type Item, type Pictures, type Split, type Task } from '../data/index.ts'
 import { type PictureSource, pictureSource } from '../data/source.ts'
 import { checkSizes, chooseModel, loadPretrained, model as modelInfo, pretrainedState } from '../models/index.ts'
-import { manualSeed, nn } from '../torch/index.ts'
+import { manualSeed, nn, type Tensor } from '../torch/index.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
 import { type Objective, objective } from '../train/objective.ts'
 import type { Preprocessing } from '../train/saved.ts'
@@ -75,6 +75,7 @@ export async function prepare(
     : undefined
 
   session.emit({ type: 'phase', phase: 'scan' })
+  session.stands?.('the settings', 'the look through the pictures and their decoding')
   for (const { what, value, reason } of index.choices ?? []) session.choice(what, value, reason)
   const { channelFiles: bands } = options
   const asked = { asked: options.channels ?? 'auto', signal }
@@ -89,6 +90,7 @@ export async function prepare(
   const first = await open(sizes[0]!)
   const { data } = first
   const { classes, task } = data
+  session.stands?.('the decoded pictures', 'what was measured of pictures and net before training')
   session.emit({
     type: 'scan',
     classes: data.counts,
@@ -221,6 +223,10 @@ export async function prepare(
   }
   return at(sizes[0]!)
 }
+
+/** The net's tensors under the names of a resume state. */
+export const netTensors = ({ net }: Prepared): Map<string, Tensor> =>
+  new Map(Array.from(net.net.stateDict(), ([name, t]) => [`net.${name}`, t]))
 
 const trainingItems = ({ items }: { items: readonly Pick<Item, 'split' | 'values'>[] }) =>
   items.filter(item => item.split === 'train')

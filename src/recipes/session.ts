@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
@@ -101,10 +101,11 @@ export class Session {
   inner<T>(): T | undefined {
     return this.#state.inner as T | undefined
   }
-  /** The tensors of the checkpoint that was resumed. What is told from here on is new: several sizes say the same words. */
-  tensors(): Map<string, StoredTensor> | undefined {
+  /** The tensors of the checkpoint that was resumed. What is told from here on is new, for several sizes say the same words;
+   *  unless a step is `going` on in which some of it was told. */
+  tensors({ going = false } = {}): Map<string, StoredTensor> | undefined {
     if (this.#state.tensors === undefined) return undefined
-    this.#told.clear()
+    if (!going) this.#told.clear()
     return readWeights(join(this.run.paths.resume, this.#state.tensors))
   }
 
@@ -145,6 +146,25 @@ export class Session {
     for (const file of readdirSync(this.run.paths.resume))
       if (file.endsWith('.safetensors') && file !== name) rmSync(join(this.run.paths.resume, file))
     return true
+  }
+
+  /** Notes what is kept if the run is stopped now, beside what the last checkpoint has, and what would be done again. */
+  stands(kept: string, again?: string): void {
+    this.#standing = again === undefined ? { kept } : { kept, again }
+  }
+  #standing: { kept: string; again?: string } = { kept: 'the settings' }
+
+  /** At a stop: keeps the answers of all steps that are done, beside the last checkpoint. Says in words what is kept and what
+   *  will be done again. */
+  save(): string {
+    const { kept, again } = this.#standing
+    try {
+      mkdirSync(this.run.paths.resume, { recursive: true })
+      writeAtomic(this.#path, JSON.stringify(this.#state))
+    } catch (error) {
+      return `the disk takes nothing more (${(error as Error).message}); the run goes on from step ${this.#state.step}`
+    }
+    return `saved: ${kept}${again === undefined ? '' : `; to be done again: ${again}`}`
   }
 
   /** Drops the resume state of a run that has ended well. */

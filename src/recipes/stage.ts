@@ -1,4 +1,3 @@
-import type { Tensor } from '../torch/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { said } from '../train/objective.ts'
 import type { StoredTensor } from '../weights/index.ts'
@@ -6,8 +5,9 @@ import { asGood, type Best, validated } from './best.ts'
 import type { Context } from './context.ts'
 import type { StageResult, Stopwatch } from './five-steps.ts'
 import { trainHead } from './head.ts'
+import { isHeadState } from './head-state.ts'
 import { beginsFrozen } from './options.ts'
-import type { Prepared } from './prepare.ts'
+import { netTensors, type Prepared } from './prepare.ts'
 import { useSnapshots } from './snapshots.ts'
 import { trainWhole, type WholeState } from './whole.ts'
 
@@ -34,7 +34,9 @@ export async function trainStage(
   const { objective, preprocessing } = prepared
   const { size } = preprocessing
   const phase = (name: string) => (stage === 0 ? name : `${name}@${size}`)
-  const resumed = session.tensors()
+  const inner = session.inner()
+  const headState = isHeadState(inner) ? inner : undefined
+  const resumed = session.tensors({ going: headState !== undefined })
   if (resumed) loadNet(prepared, resumed)
   const headKnown = session.known(phase('head')) !== undefined
   const place = { epoch: before?.epochs ?? 0, size }
@@ -49,6 +51,7 @@ export async function trainStage(
           trainHead(prepared, context, {
             phase: phase('head'),
             before,
+            from: headState && resumed ? { state: headState, tensors: resumed } : undefined,
             keepBest: found => offer({ ...found, ...place }),
           }),
         )
@@ -65,7 +68,7 @@ export async function trainStage(
     session.checkpoint({ step: head.step, epoch: head.epoch, tensors: netTensors(prepared) })
   }
 
-  const inner = headKnown || !head ? session.inner<WholeState>() : undefined
+  const wholeState = !headState && (headKnown || !head) ? session.inner<WholeState>() : undefined
   let whole: WholeState | undefined
   if (context.options.epochs !== 0) {
     whole = await trainWhole(prepared, context, {
@@ -75,7 +78,7 @@ export async function trainStage(
       best: frozen,
       until: (stage + 1) / prepared.sizes.length,
       keepBest: offer,
-      from: inner && resumed ? { state: inner, tensors: resumed } : undefined,
+      from: wholeState && resumed ? { state: wholeState, tensors: resumed } : undefined,
     })
   }
   let reached = (whole?.best ?? frozen)!
@@ -95,10 +98,6 @@ export async function trainStage(
     headLr: head?.lr,
   }
 }
-
-/** The net's tensors under the names of a resume state. */
-export const netTensors = ({ net }: Prepared): Map<string, Tensor> =>
-  new Map(Array.from(net.net.stateDict(), ([name, t]) => [`net.${name}`, t]))
 
 function loadNet({ net }: Prepared, tensors: ReadonlyMap<string, StoredTensor>): void {
   const own = new Map(

@@ -185,8 +185,11 @@ async function drive(
       onEvent({ t: run.seconds, type: 'done', result })
       return result
     } catch (error) {
-      if (wasStopped(error)) session.emit({ type: 'stopped', reason: 'interrupted', step: session.step })
-      else {
+      if (wasStopped(error)) {
+        const saved = (error as Stopped).saved ?? session.save() // a fold has said it already
+        session.emit({ type: 'stopped', reason: `interrupted; ${saved}`, step: session.step })
+        throw error instanceof Stopped && error.saved !== undefined ? error : new Stopped(saved)
+      } else {
         session.emit({ type: 'failed', message: (error as Error).message })
         begun = mode === 'append' || session.known('data') !== undefined || isRun(join(dir, foldName(0)))
       }

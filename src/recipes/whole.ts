@@ -92,6 +92,7 @@ export async function trainWhole(
     weightDecay: options.weightDecay ?? 0.01,
     ...(options.optimizer ? { optimizer: options.optimizer } : {}),
   })
+  session.stands(head ? 'the features and the trained head' : 'the decoded pictures', 'the search for the rates')
   learn.unfreeze()
   const pretrained = options.pretrained ?? true
   learn.bnFreeze = keepsStatistics(options, { pictures: train.count, batchSize })
@@ -199,7 +200,10 @@ export async function trainWhole(
         callbacks: [recorder(session, phase, judge), keeper],
       })
     } catch (error) {
-      if (error instanceof Stopped) checkpoint(learn.progress())
+      if (error instanceof Stopped) {
+        checkpoint(learn.progress())
+        session.stands(`training up to step ${learn.step}`)
+      }
       throw error
     }
     state.cycle++

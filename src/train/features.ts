@@ -12,6 +12,10 @@ export interface FeatureOptions {
   precision?: Precision
   signal?: AbortSignal | undefined
   onBatch?: (done: number, total: number) => void
+  /** Rows that are known already, in their order: whole batches of an earlier process. [M × F] */
+  known?: Float32Array
+  /** Hears of each batch's rows as they are made, [samples × F]. */
+  onRows?: (rows: Float32Array, count: number) => void
 }
 
 /** What a frozen body makes of a source: the pooled features of every sample in every view, float32 [views × count, F],
@@ -19,20 +23,29 @@ export interface FeatureOptions {
 export async function computeFeatures(
   network: Network,
   source: Source,
-  { views = 1, batchSize = 32, precision = 'float32', signal, onBatch }: FeatureOptions = {},
+  { views = 1, batchSize = 32, precision = 'float32', signal, onBatch, known, onRows }: FeatureOptions = {},
 ): Promise<Float32Array> {
   network.net.eval()
   const width = network.body.pooledFeatures
   const total = views * source.count
   const out = new Float32Array(total * width)
+  if (known) out.set(known)
+  const there = (known?.length ?? 0) / width
   let done = 0
   for (let view = 0; view < views; view++) {
     for (const samples of inOrder(source.count, batchSize)) {
+      if (done + samples.length <= there) {
+        done += samples.length
+        continue
+      }
       noGrad(() =>
         scope(() => {
           const { x } = source.batch(samples, view + 1)
-          const f = autocast(precision, () => network.features(x), network).to('float32')
-          out.set(f.data() as Float32Array, done * width)
+          const f = autocast(precision, () => network.features(x), network)
+            .to('float32')
+            .data() as Float32Array
+          out.set(f, done * width)
+          onRows?.(f, samples.length)
         }),
       )
       done += samples.length

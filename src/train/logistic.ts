@@ -32,7 +32,9 @@ export interface PathOptions {
   iterations?: number
   tolerance?: number
   /** Told each solution as it is found; where it answers true, the weaker strengths are left out. */
-  enough?: ((model: LogisticModel) => boolean | Promise<boolean>) | undefined
+  enough?: ((model: LogisticModel, point: Float64Array) => boolean | Promise<boolean>) | undefined
+  /** Where the search goes on: the point that `enough` was told of the strength before. */
+  from?: Float64Array | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -118,7 +120,7 @@ async function path(
   x: Float32Array,
   n: number,
   l2s: readonly number[],
-  { iterations = 150, tolerance = 1e-6, enough, signal }: PathOptions,
+  { iterations = 150, tolerance = 1e-6, enough, from, signal }: PathOptions,
   { target: makeTarget, loss, start: biases, bend }: Loss,
 ): Promise<LogisticModel[]> {
   const classes = biases.length
@@ -138,7 +140,8 @@ async function path(
   const models: LogisticModel[] = []
   try {
     let point = new Float64Array(classes * (width + 1))
-    point.set(biases, classes * width)
+    if (from) point.set(from)
+    else point.set(biases, classes * width)
     for (const l2 of l2s) {
       const problem = { standard, target, loss, spread, l2, classes, width }
       const unit = units(problem, bend)
@@ -155,7 +158,7 @@ async function path(
       point = times(u, unit)
       const model = { ...unstandardise(point, { spread, centre, classes, width }), iterations: taken, converged }
       models.push(model)
-      if (await enough?.(model)) break
+      if (await enough?.(model, point)) break
     }
   } finally {
     standard.dispose()

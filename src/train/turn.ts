@@ -1,8 +1,10 @@
-/** Training was stopped after a step, by its `signal`. */
+/** Training was stopped after a step, by its `signal`; `saved` says in words what of it is kept, once that is known. */
 export class Stopped extends Error {
-  constructor() {
-    super('stopped')
+  readonly saved: string | undefined
+  constructor(saved?: string) {
+    super(saved === undefined ? 'stopped' : `stopped; ${saved}`)
     this.name = 'Stopped'
+    this.saved = saved
   }
 }
 
