@@ -77,6 +77,7 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
         modelCard(prepared, context.options, { ...cardMetrics(result.best), epoch: result.epochs }),
       )
     session.know(`stage ${stage}`, result)
+    if (stage === first.sizes.length - 1) session.checkpoint({ step: result.step, epoch: result.epochs })
     done.push(result)
     best = better(best, result.best)
   }

@@ -76,6 +76,10 @@ export class PartFile {
   drop(): void {
     this.close()
     this.#end = 0
-    rmSync(this.path, { force: true })
+    try {
+      rmSync(this.path, { force: true })
+    } catch {
+      // It was never there.
+    }
   }
 }

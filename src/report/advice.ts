@@ -14,7 +14,7 @@ export function summary(facts: Facts, model: string): string {
   const who = model || 'The model'
   if (!score)
     return ending.state === 'done'
-      ? `${who} has no ${primary(task).inside}: it is undefined on these validation pictures, which are too few or all have the same answer.`
+      ? `${who} has no ${primary(task).inside}: the validation pictures are too few for one, or all have the same answer.`
       : `${who} has no ${primary(task).inside} yet.`
   const part = test ? 'test' : 'validation'
   const on = score.pictures > 0 ? plural(score.pictures, `${part} picture`) : `the ${part} pictures`

@@ -55,10 +55,11 @@ export function regressionText(
 ): string {
   const of = (metric: typeof r2) => metric(predictions, targets, names.length).targets
   const [fit, absolute, root] = [of(r2), of(mae), of(rmse)]
-  const rows = names.map((name, t) => [name, fixed(fit[t]!, 3), amount(absolute[t]!), amount(root[t]!)])
+  const shown = shownNames(names)
+  const rows = shown.map((name, t) => [name, fixed(fit[t]!, 3), amount(absolute[t]!), amount(root[t]!)])
   const all = [['', 'R²', 'MAE', 'RMSE'], ...rows]
-  const widths = all[0]!.map((_, c) => Math.max(...all.map(row => [...row[c]!].length)))
-  const lines = all.map(row => row.map((cell, c) => ' '.repeat(widths[c]! - [...cell].length) + cell).join('  '))
+  const widths = all[0]!.map((_, c) => Math.max(...all.map(row => columns(row[c]!))))
+  const lines = all.map(row => row.map((cell, c) => ' '.repeat(widths[c]! - columns(cell)) + cell).join('  '))
   const lost = fit.some(Number.isNaN)
     ? ['', '-: undefined, and left out of the mean: R² of numbers that are all the same']
     : []
