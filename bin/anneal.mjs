@@ -15,7 +15,7 @@ const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 20 || (major === 20 && minor < 12))
   stop(`Node ${process.versions.node} is too old; install Node 20.12 or newer`)
 // A clone is built; an installed package comes built, so what it lacks its installation left out.
-const mend = existsSync(new URL('../src/', import.meta.url)) ? 'npm run build' : 'npm install anneal'
+const mend = existsSync(new URL('../tsconfig.build.json', import.meta.url)) ? 'npm run build' : 'npm install anneal'
 if (!existsSync(main)) stop(`it is not built yet; run: ${mend}`)
 try {
   if (onLibtorch.includes(process.argv[2]) && !process.argv.some(arg => arg === '--help' || arg === '-h'))

@@ -1,5 +1,5 @@
 // Makes a clone ready: packages, dist/, libtorch and the addon, each only where it is missing or stale. It runs before
-// anything is installed, so it needs Node alone. `--quiet` says nothing unless something fails.
+// anything is installed, so it needs Node alone. `--quiet` says nothing unless something fails; `--dist` ends with dist/.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -82,6 +82,41 @@ function installPackages() {
   writeFileSync(mark, wanted)
 }
 
+// Declared by TypeScript's own libraries or by @types/node too; a program that has neither can still be checked.
+const globals = `interface SymbolConstructor {
+  readonly dispose: unique symbol
+}
+interface AbortSignal {
+  readonly aborted: boolean
+}
+`
+
+const comment = /^ *(?:\/?\*|\/\/).*$/gm
+const arrays = /\b((?:Big)?(?:Int|Uint|Float)\d+(?:Clamped)?Array)<ArrayBuffer(?:Like)?>/g
+
+/** Makes declarations that need no others: a Buffer is a Uint8Array to who has no @types/node, and before TypeScript 5.7
+ *  arrays said nothing of their memory. */
+function portableTypes(folder) {
+  for (const name of readdirSync(folder, { recursive: true }).filter(name => name.endsWith('.d.ts'))) {
+    const text = read(join(folder, name))
+    const code = part => part.replace(/\bBuffer\b(?:<[^<>]*>)?/g, 'Uint8Array').replace(arrays, '$1')
+    let at = 0
+    let portable = ''
+    for (const { 0: words, index } of text.matchAll(comment)) {
+      portable += code(text.slice(at, index)) + words
+      at = index + words.length
+    }
+    portable += code(text.slice(at))
+    if (portable !== text) writeFileSync(join(folder, name), portable)
+  }
+  writeFileSync(join(folder, 'globals.d.ts'), globals)
+  for (const [name, at] of [
+    ['index.d.ts', '.'],
+    [join('torch', 'index.d.ts'), '..'],
+  ])
+    writeFileSync(join(folder, name), `/// <reference path="${at}/globals.d.ts" />\n${read(join(folder, name))}`)
+}
+
 async function compile() {
   const sources = readdirSync(at('src'), { recursive: true })
     .map(name => join('src', name))
@@ -96,6 +131,7 @@ async function compile() {
     timed('TypeScript compiled', () => {
       const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', fresh, '--noEmitOnError']
       must(process.execPath, [...tsc, '--incremental', 'false', '--tsBuildInfoFile', 'null'], 'mend these errors')
+      portableTypes(at(fresh))
       // The command in few files: Node takes a tenth of a second to find and read two hundred small ones. They lie as
       // deep as those of src/setup, which look for native/ from where they are.
       buildSync({
@@ -134,11 +170,12 @@ async function buildAddon() {
 
 checkNode()
 const start = performance.now()
-// An installed package has dist/ and its dependencies; a clone has src/.
-if (existsSync(at('src'))) {
+// An installed package has dist/ and its dependencies; a clone has what makes them.
+if (existsSync(at('tsconfig.build.json'))) {
   installPackages()
   await compile()
 }
+if (process.argv.includes('--dist')) process.exit(0)
 const { libtorch } = await buildAddon()
 const what = libtorch ? `libtorch ${libtorch.version} (${libtorch.source}, ${libtorch.folder})` : 'ANNEAL_ADDON'
 say(`ready: ${what}, ${((performance.now() - start) / 1000).toFixed(1)} s`)
