@@ -26,8 +26,8 @@ export interface Prediction {
   /** Of every class, by name. Names that look like whole numbers come first, as in every JavaScript object: `scores` has the
    *  order of `classes`. */
   probabilities: Record<string, number>
-  /** The probabilities (for numbers what is told), in the order of the model's `classes`. */
-  scores: Float32Array
+  /** The probabilities (for regression the values), in the order of the model's `classes`. */
+  scores: Outputs
   /** For several labels: those whose probability reaches their threshold, likeliest first. */
   labels?: string[]
   /** For numbers: what is told, by target. */
