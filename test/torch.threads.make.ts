@@ -178,7 +178,7 @@ const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOf
 const differing = (results: Made, expected: Made): string[] =>
   Object.keys(expected).filter(name => !results[name] || !bytes(results[name]!).equals(bytes(expected[name]!)))
 
-// --- as a program: torch.threads.make.ts made TASKS, or workers TASKS SECONDS, or failing TASKS. TASKS is JSON.
+// --- as a program: torch.threads.make.ts made TASKS FILE, workers TASKS SECONDS, failing TASKS, threads []. TASKS is JSON.
 
 /** Writes all results to the file, one task's after another. */
 function write(tasks: Task[], file: string) {
@@ -247,5 +247,6 @@ if (isMainThread && process.argv[1] === fileURLToPath(import.meta.url)) {
   const [what, json, more] = process.argv.slice(2)
   const tasks = JSON.parse(json!) as Task[]
   if (what === 'made') write(tasks, more!)
+  else if (what === 'threads') console.log(native.threads())
   else console.log(JSON.stringify(what === 'workers' ? await inWorkers(tasks, Number(more)) : tasks.map(failing)))
 }

@@ -138,6 +138,7 @@ struct Suite {
   }
 
   void conv3(Conv3 s) {
+    if (!k.conv3) return;  // AMX has none
     const size_t ins = size_t(s.n) * s.h * s.w * s.c, outs = size_t(s.n) * s.h * s.w * s.k;
     const auto x = some(ins), plus = some(outs), g = some(outs);
     const auto w = some<float>(size_t(s.k) * 9 * s.c), scale = some<float>(s.k, .5, 1.5), bias = some<float>(s.k);
@@ -156,6 +157,7 @@ struct Suite {
   }
 
   void grouped(Grouped s) {
+    if (!k.grouped) return;
     const size_t ins = size_t(s.n) * s.h * s.w * s.c, outs = size_t(s.n) * s.oh * s.ow * s.c;
     const auto x = some(ins), plus = some(outs), g = some(outs);
     const auto w = some<float>(size_t(s.c) * 9 * s.each), scale = some<float>(s.c, .5, 1.5), bias = some<float>(s.c);
@@ -172,6 +174,7 @@ struct Suite {
   }
 
   void convFew(ConvFew s) {
+    if (!k.convFew) return;
     s.oh = (s.h + 2 * s.pad - s.k) / s.stride + 1, s.ow = (s.w + 2 * s.pad - s.k) / s.stride + 1;
     const auto x = some(size_t(s.n) * s.h * s.w * s.c);
     const auto w = some<float>(size_t(s.outs) * s.k * s.k * s.c), scale = some<float>(s.outs), bias = some<float>(s.outs);
