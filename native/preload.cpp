@@ -3,11 +3,13 @@
 #include <dlfcn.h>
 #include <node_api.h>
 
+#include <mutex>
 #include <string>
 #include <thread>
 
 namespace {
 
+std::mutex mutex;  // workers may call too
 std::thread loading;
 
 // load(path): begins.
@@ -15,6 +17,7 @@ napi_value load(napi_env env, napi_callback_info info) {
   size_t count = 1, length = 0;
   napi_value path;
   char text[4096];
+  const std::lock_guard<std::mutex> lock(mutex);
   if (napi_get_cb_info(env, info, &count, &path, nullptr, nullptr) != napi_ok || count < 1 || loading.joinable() ||
       napi_get_value_string_utf8(env, path, text, sizeof text, &length) != napi_ok) {
     napi_throw_error(env, nullptr, "expected the path of a library, once");
@@ -26,6 +29,7 @@ napi_value load(napi_env env, napi_callback_info info) {
 
 // wait(): until it is loaded. A process must not end in the midst of it.
 napi_value wait(napi_env, napi_callback_info) {
+  const std::lock_guard<std::mutex> lock(mutex);
   if (loading.joinable()) loading.join();
   return nullptr;
 }

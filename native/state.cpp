@@ -9,15 +9,27 @@
 #include <malloc.h>
 #endif
 
+#include <algorithm>
+
 #include "door.h"
 #if ANNEAL_TORCH_2_9
 #include <ATen/DeviceAccelerator.h>
 #endif
 
+extern "C" {  // of OpenMP, whose header not every compiler brings
+int omp_get_thread_limit(void);
+int omp_get_max_active_levels(void);
+void omp_set_dynamic(int on);
+}
+
 namespace anneal {
 
+// setThreads(n): of the calling thread; fewer where OpenMP's settings allow no more. Some of libtorch's convolutions wait
+// without end for threads that they asked for and were not given, by OMP_THREAD_LIMIT or OMP_DYNAMIC.
 static napi_value setThreads(Door& d, Args& args) {
-  at::set_num_threads(static_cast<int>(toNumber(d.env, args[0])));
+  const int most = omp_get_max_active_levels() > 0 ? omp_get_thread_limit() : 1;
+  omp_set_dynamic(0);
+  at::set_num_threads(std::min(static_cast<int>(toNumber(d.env, args[0])), most));
   return undefined(d.env);
 }
 static napi_value threads(Door& d, Args&) { return number(d.env, at::get_num_threads()); }

@@ -19,7 +19,7 @@ const lacks = !kernelSets().includes('avx512_bf16')
 
 test('the AMX kernels, over software tiles, are those of AVX-512 BF16 and near float64', { skip: lacks }, () => {
   const program = join(folder, 'tiles')
-  const kernels = ['avx512', 'avx512bf16', 'amx'].map(name => path(`native/kernels/${name}.cpp`))
+  const kernels = ['kernels', 'avx512', 'avx512bf16', 'amx'].map(name => path(`native/kernels/${name}.cpp`))
   const sets = ['f', 'bw', 'vl', 'dq', 'bf16'].map(name => `-mavx512${name}`)
   const flags = ['-std=c++17', '-O1', '-w', '-fopenmp', '-mfma', ...sets, '-DANNEAL_SOFTWARE_TILES']
   const built = run('g++', [...flags, path('test/native/tiles.cpp'), ...kernels, '-o', program])

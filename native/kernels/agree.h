@@ -25,8 +25,11 @@ inline bool agree(const Kernels<Half16>& one, const Kernels<Half16>& other) {
     }
     return out;
   };
-  const int before = threads;
-  threads = 2;  // a thread of its own has tiles of its own
+  struct Threads {
+    const int before = threads();
+    Threads() { useThreads(2); }  // a thread of its own has tiles of its own
+    ~Threads() { useThreads(before); }
+  } const two;
   bool same = true;
   for (const auto& [m, k, n] : {std::array{70, 40, 72}, {300, 96, 24}, {33, 3, 130}}) {
     const auto x = halves(m * k), g = halves(m * n);
@@ -49,7 +52,6 @@ inline bool agree(const Kernels<Half16>& one, const Kernels<Half16>& other) {
     }
     same = same && made[0] == made[1];
   }
-  threads = before;
   return same;
 }
 

@@ -1,19 +1,18 @@
 // Compiled with the instructions of its name (CMakeLists.txt).
 #include "kernels.h"
 #if defined(__AVX2__) && defined(__FMA__)
+#define ANNEAL_HERE
+#define ANNEAL_ISA avx2
 #include "avx2.h"
 #include "table.h"
 #endif
 
-namespace anneal::kernels {
+namespace anneal::kernels::tables {
 
-const Kernels<float>* forAvx2() {
-#if defined(__AVX2__) && defined(__FMA__)
-  static const auto table = tableOf<float>();
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &table : nullptr;
+#ifdef ANNEAL_HERE
+const Kernels<float>* const avx2 = &table<float>;
 #else
-  return nullptr;
+const Kernels<float>* const avx2 = nullptr;
 #endif
-}
 
-}  // namespace anneal::kernels
+}  // namespace anneal::kernels::tables

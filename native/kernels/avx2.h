@@ -3,8 +3,12 @@
 #include <immintrin.h>
 
 #include "kernels.h"
+#ifndef ANNEAL_ISA
+#define ANNEAL_ISA avx2  // whose names these are: no two instruction sets share one
+#endif
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 struct V {
@@ -89,4 +93,5 @@ inline void streamRow(char* to, const char* from, size_t bytes) {  // a multiple
 inline V rounded(const float*, V v) { return v; }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

@@ -3,8 +3,12 @@
 #include <immintrin.h>
 
 #include "kernels.h"
+#ifndef ANNEAL_ISA
+#define ANNEAL_ISA avx512  // whose names these are: no two instruction sets share one
+#endif
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 using V = __m512;
@@ -119,4 +123,5 @@ inline void putBoth(Half16* p, Half16* row, int width, const V* v, bool around) 
 inline V rounded(const float*, V v) { return v; }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

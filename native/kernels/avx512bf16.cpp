@@ -1,19 +1,18 @@
 // Compiled with the instructions of its name (CMakeLists.txt).
 #include "kernels.h"
-#ifdef __AVX512BF16__
+#if defined(__AVX512BF16__)
+#define ANNEAL_HERE
+#define ANNEAL_ISA avx512bf16
 #include "avx512.h"
 #include "table.h"
 #endif
 
-namespace anneal::kernels {
+namespace anneal::kernels::tables {
 
-const Kernels<Half16>* forAvx512Bf16() {
-#ifdef __AVX512BF16__
-  static const auto table = tableOf<Half16>();
-  return forAvx512() && __builtin_cpu_supports("avx512bf16") ? &table : nullptr;
+#ifdef ANNEAL_HERE
+const Kernels<Half16>* const avx512bf16 = &table<Half16>;
 #else
-  return nullptr;
+const Kernels<Half16>* const avx512bf16 = nullptr;
 #endif
-}
 
-}  // namespace anneal::kernels
+}  // namespace anneal::kernels::tables

@@ -8,6 +8,7 @@
 #include "pointwise.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 // One piece of work after another that a picture needs, each in parts. Who is free takes the next part, and who comes late
@@ -15,7 +16,7 @@ namespace {
 struct Phase {
   std::atomic<int> next{0}, done{0};
 };
-struct Team {  // all threads, or one
+struct Crew {  // the whole team, or one of it
   int size;
   Phase* phases;
   template <class F>
@@ -63,21 +64,32 @@ struct Affine {
   ANNEAL_INLINE V operator()(int v, V z) const { return fma(z, a[v], b[v]); }
 };
 
+// What a member needs for itself: a ring of rows; of a stem, rows made ready
+template <class T>
+struct Desk {
+  float* ring;
+  T *pixels, *lines;
+};
+inline int pitchOf(const Depthwise& d) { return std::max((d.ow - 1) * d.stride + d.k, d.left + d.w) | 1; }
+
 // Rows [from, to) of the depthwise output, of W sixteens of channels from `channel` on
 template <class T, int K, int S_, int W>
-void deepRows(const Part& p, const void* x, int channel, int from, int to, T* out) {
+void deepRows(const Part& p, const void* x, int channel, int from, int to, T* out, const Desk<T>& desk) {
   constexpr int P = kPerWord<T>;
   const auto& d = p.deep;
-  const int pitch = std::max((d.ow - 1) * S_ + K, d.left + d.w) | 1;
+  const int pitch = pitchOf(d);
   const size_t row = static_cast<size_t>(W) * pitch * 16;
   const int kp = up(p.cin, 32), words_ = (p.cin + P - 1) / P;
   const long beside = 16L * kp / P;
   const float* weights = words(p.first.weights) + channel / 16 * beside;
   const auto* deep = static_cast<const float*>(p.middle.weights) + static_cast<size_t>(channel) * K * K;
   const Affine<W> wide(p.first, channel), after(p.middle, channel);
-  float* ring = scratch<float>(5, (K + 1) * row, true);
+  float* const ring = desk.ring;
+  memset(ring, 0, (K + 1) * row * sizeof(float));
   const float* nothing = ring + K * row;
-  T* pixels = p.hasStem ? scratch<T>(1, static_cast<size_t>(d.w) * kp) : nullptr;
+  T* const pixels = desk.pixels;
+  Stem stem = p.stem;
+  stem.picture = static_cast<const float*>(x);
   ahead.clear();
   int have = 0;
   for (int oy = from; oy < to; oy++) {
@@ -85,7 +97,7 @@ void deepRows(const Part& p, const void* x, int channel, int from, int to, T* ou
     for (have = std::max(have, y0); have < std::min(d.h, y0 + K); have++) {
       float* o = ring + (have % K) * row + static_cast<size_t>(d.left) * 16;
       const float* a = words(static_cast<const T*>(x) + static_cast<size_t>(have) * d.w * p.cin);
-      if (p.hasStem) panel(p.stem, static_cast<long>(have) * d.w, d.w, d.w, pixels, kp), a = words(pixels);
+      if (p.hasStem) panel(stem, static_cast<long>(have) * d.w, d.w, d.w, pixels, kp, desk.lines), a = words(pixels);
       sumRows<T, W>(a, (p.hasStem ? kp : p.cin) / P, d.w, weights, beside, words_,
                     [&](int r, int v, V sum) __attribute__((always_inline)) {
                       S(o + (static_cast<size_t>(v) * pitch + r) * 16, relu6(wide(v, sum)));
@@ -109,19 +121,19 @@ void deepRows(const Part& p, const void* x, int channel, int from, int to, T* ou
 
 // The depthwise output: channels, kColumns sixteens at a time, and where they are few, some rows of them
 template <class T, int K, int S_>
-void deepShare(const Part& p, const void* x, T* out, Team& team) {
+void deepShare(const Part& p, const void* x, T* out, Crew& crew, const Desk<T>& desk) {
   const int sixteens = up(p.deep.c, 16) / 16, groups = (sixteens + kColumns - 1) / kColumns, h = p.deep.oh;
   int bands = 1;
-  while (team.size > 1 && bands < h / 4 && (groups * bands < 3 * team.size || groups * bands % team.size)) bands++;
-  team.each(groups * bands, [&](int i) {
+  while (crew.size > 1 && bands < h / 4 && (groups * bands < 3 * crew.size || groups * bands % crew.size)) bands++;
+  crew.each(groups * bands, [&](int i) {
     const int group = i / bands, from = h * (i % bands) / bands, to = h * (i % bands + 1) / bands;
     const int wide = std::min(kColumns, sixteens - group * kColumns), channel = group * kColumns * 16;
     if (wide == kColumns)
-      deepRows<T, K, S_, kColumns>(p, x, channel, from, to, out);
+      deepRows<T, K, S_, kColumns>(p, x, channel, from, to, out, desk);
     else if (wide == 2)
-      deepRows<T, K, S_, 2>(p, x, channel, from, to, out);
+      deepRows<T, K, S_, 2>(p, x, channel, from, to, out, desk);
     else
-      deepRows<T, K, S_, 1>(p, x, channel, from, to, out);
+      deepRows<T, K, S_, 1>(p, x, channel, from, to, out, desk);
   });
 }
 
@@ -160,22 +172,23 @@ void narrowBlock(const T* x, int k, int n, const Folded& f, bool clipped, const 
 
 // A 1 x 1 convolution: some rows at a time where there are enough of them, else some columns
 template <class T>
-void narrowShare(const T* x, long m, int k, int n, const Folded& f, bool clipped, const T* plus, T* y, Team& team) {
+void narrowShare(const T* x, long m, int k, int n, const Folded& f, bool clipped, const T* plus, T* y, Crew& crew) {
   const int unit = unitOf(m), sixteens = up(n, 16) / 16;
-  if (team.size == 1 || m >= 8L * unit * team.size) {
-    const long each = (m + unit * 4L * team.size - 1) / (unit * 4L * team.size) * unit;
-    team.each(static_cast<int>((m + each - 1) / each), [&](int i) {
+  if (crew.size == 1 || m >= 8L * unit * crew.size) {
+    const long each = (m + unit * 4L * crew.size - 1) / (unit * 4L * crew.size) * unit;
+    crew.each(static_cast<int>((m + each - 1) / each), [&](int i) {
       narrowBlock(x, k, n, f, clipped, plus, i * each, std::min(m, (i + 1) * each), 0, sixteens, y);
     });
   } else {
-    team.each((sixteens + kColumns - 1) / kColumns, [&](int i) {
+    crew.each((sixteens + kColumns - 1) / kColumns, [&](int i) {
       narrowBlock(x, k, n, f, clipped, plus, 0, m, i * kColumns, std::min(sixteens, (i + 1) * kColumns), y);
     });
   }
 }
 
 template <class T>
-void bodyOf(const Part* parts, int count, const void* x, T* y, T* room, size_t wide, size_t narrow, Team& team) {
+void bodyOf(const Part* parts, int count, const void* x, T* y, T* room, size_t wide, size_t narrow, Crew& crew,
+            const Desk<T>& desk) {
   T* maps[2] = {room + wide, room + wide + narrow};
   for (int i = 0; i < count; i++) {
     const Part& p = parts[i];
@@ -184,50 +197,57 @@ void bodyOf(const Part* parts, int count, const void* x, T* y, T* room, size_t w
     const T* in = static_cast<const T*>(x);
     if (d.k) {
       if (d.k == 3)
-        d.stride == 1 ? deepShare<T, 3, 1>(p, x, room, team) : deepShare<T, 3, 2>(p, x, room, team);
+        d.stride == 1 ? deepShare<T, 3, 1>(p, x, room, crew, desk) : deepShare<T, 3, 2>(p, x, room, crew, desk);
       else
-        d.stride == 1 ? deepShare<T, 5, 1>(p, x, room, team) : deepShare<T, 5, 2>(p, x, room, team);
+        d.stride == 1 ? deepShare<T, 5, 1>(p, x, room, crew, desk) : deepShare<T, 5, 2>(p, x, room, crew, desk);
       in = room;
     }
     const long m = static_cast<long>(d.oh) * d.ow;
     narrowShare(in, m, d.k ? d.c : p.cin, p.cout, p.last, d.k == 0, p.residual ? static_cast<const T*>(x) : nullptr, out,
-                team);
+                crew);
     x = out;
   }
 }
 
 template <class T>
 void body(const Part* parts, int count, int n, const void* x, T* y) {
-  size_t wide = 0, narrow = 0;
+  size_t wide = 0, narrow = 0, ring = 0;
   for (int i = 0; i < count; i++) {
     const size_t pixels = static_cast<size_t>(parts[i].deep.oh) * parts[i].deep.ow;
     wide = std::max(wide, up(static_cast<int>(pixels), 32) * static_cast<size_t>(parts[i].deep.c));
     narrow = std::max(narrow, up(static_cast<int>(pixels), 32) * static_cast<size_t>(parts[i].cout));
+    const auto& d = parts[i].deep;
+    if (d.k) ring = std::max(ring, static_cast<size_t>(d.k + 1) * kColumns * pitchOf(d) * 16);
   }
   const auto &first = parts[0], &last = parts[count - 1];
   const auto& s = first.stem;
   const size_t given = first.hasStem ? static_cast<size_t>(s.h) * s.w * 3 * sizeof(float)
                                      : static_cast<size_t>(first.deep.h) * first.deep.w * first.cin * sizeof(T);
   const size_t made = static_cast<size_t>(last.deep.oh) * last.deep.ow * last.cout;
-  const int alone = n / threads;  // pictures that each thread takes by itself; the rest they share
-  T* shared = scratch<T>(3, wide + 2 * narrow);
-  std::vector<Phase> phases(static_cast<size_t>(n - threads * alone) * 2 * count);
-#pragma omp parallel num_threads(threads)
+  const int most = threads();
+  const Scratch<T> rooms(Slot::shared, wide + 2 * narrow, std::min(n, most));
+  const Scratch<float> rings(Slot::ring, ring, most);
+  const Scratch<T> pixels(Slot::inputs, first.hasStem ? static_cast<size_t>(first.deep.w) * up(first.cin, 32) : 0, most);
+  const Scratch<T> stems(Slot::stem, stemRoom(first.hasStem ? &s : nullptr, first.deep.w), most);
+  Array<Phase> phases(static_cast<size_t>(std::min(n, most - 1)) * 2 * count);
+#pragma omp parallel num_threads(most)
   {
-    const int t = omp_get_thread_num();
-    std::vector<Part> own(parts, parts + count);
-    const auto run = [&](int i, T* room, Team team) {
-      const char* picture = static_cast<const char*>(x) + i * given;
-      if (first.hasStem) own[0].stem.picture = reinterpret_cast<const float*>(picture);
-      bodyOf<T>(own.data(), count, picture, y + i * made, room, wide, narrow, team);
+    const Team member = team();
+    const int t = member.rank, alone = n / member.size;  // pictures that each takes by itself; the rest they share
+    const Desk<T> desk{rings.at(t), pixels.at(t), stems.at(t)};
+    const auto run = [&](int i, T* room, Crew crew) {
+      const char* const picture = static_cast<const char*>(x) + i * given;
+      bodyOf<T>(parts, count, picture, y + i * made, room, wide, narrow, crew, desk);
     };
-    for (int i = t * alone; i < (t + 1) * alone; i++) run(i, scratch<T>(3, wide + 2 * narrow), {1, nullptr});
-    if (alone > 0 && n > threads * alone) {
+    for (int i = t * alone; i < (t + 1) * alone; i++) run(i, rooms.at(t), {1, nullptr});
+    const int rest = alone * member.size;
+    if (alone > 0 && n > rest) {
 #pragma omp barrier
     }
-    for (int i = threads * alone; i < n; i++) run(i, shared, {threads, &phases[static_cast<size_t>(i - threads * alone) * 2 * count]});
+    for (int i = rest; i < n; i++) run(i, rooms.get(), {member.size, &phases[static_cast<size_t>(i - rest) * 2 * count]});
   }
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

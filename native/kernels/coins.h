@@ -6,6 +6,7 @@
 #include "common.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 constexpr int kFar = 397;
@@ -42,4 +43,5 @@ inline void coins(uint32_t* state, int* at, double p, long count, float* out) {
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

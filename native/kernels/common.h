@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <vector>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 #define ANNEAL_UNROLL _Pragma("GCC unroll 32")
 #define ANNEAL_INLINE inline __attribute__((always_inline))
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 inline int up(int x, int k) { return (x + k - 1) / k * k; }
@@ -32,11 +35,12 @@ inline void putRow(void* to, const void* from, size_t bytes, bool around) {
 
 // Rows that the next block reads are fetched while this one computes, a few lines at each step of it.
 struct Ahead {
-  const char *at[12], *end[12];
+  static constexpr int kMost = 12;
+  const char *at[kMost], *end[kMost];
   int n = 0, each = 0;
   void clear() { n = 0; }
   void add(const void* from, size_t bytes) {
-    if (!bytes) return;
+    if (!bytes || n == kMost) return;
     at[n] = static_cast<const char*>(from);
     end[n] = at[n] + bytes;
     n++;
@@ -56,52 +60,148 @@ struct Ahead {
 };
 static thread_local Ahead ahead;
 
-// Memory of a thread, kept from call to call.
-template <class P>
-P* scratch(int slot, size_t count, bool zeroed = false) {
-  struct Buffer {
-    char* p = nullptr;
-    size_t bytes = 0;
-    ~Buffer() { free(p); }
-  };
-  static thread_local Buffer buffers[16];
-  const size_t bytes = count * sizeof(P);
-  Buffer& b = buffers[slot];
-  if (b.bytes < bytes) {
-    free(b.p);
-    b.bytes = (bytes + 4095) / 4096 * 4096;
-    b.p = static_cast<char*>(aligned_alloc(4096, b.bytes));
-    if (!b.p) abort();
-  }
-  if (zeroed) memset(b.p, 0, bytes);
-  return reinterpret_cast<P*>(b.p);
-}
+// --- memory. No exception may leave a parallel region, so all of it is taken before one begins.
 
-// The sums of every thread, added at the end in their order: the same number of threads gives the same bits.
+// Numbers of one call, zeros at first. std::vector's code would be that of all instruction sets: of equal functions the
+// linker keeps one.
+template <class P>
+class Array {
+ public:
+  explicit Array(size_t count) : p_(static_cast<P*>(calloc(std::max<size_t>(count, 1), sizeof(P)))), count_(count) {
+    if (!p_) noMemory(count * sizeof(P));
+  }
+  ~Array() { free(p_); }
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+  P* data() { return p_; }
+  const P* data() const { return p_; }
+  P& operator[](size_t i) { return p_[i]; }
+  const P& operator[](size_t i) const { return p_[i]; }
+  size_t size() const { return count_; }
+
+ private:
+  P* p_;
+  size_t count_;
+};
+
+// What the memory holds that a thread keeps from call to call. Two that a kernel needs at once have names of their own.
+enum class Slot {
+  packed,      // weights as products take them
+  packedBack,  // others, or those for the gradient
+  weights,     // before they are packed
+  shared,      // what the whole team makes and reads
+  sharedToo,
+  sharedSums,
+  inputs,  // from here on a part for each member of the team: rows made ready
+  gradients,
+  stem,  // rows of a picture before they are made ready
+  inputPairs,
+  gradientPairs,
+  products,
+  line,
+  lineIn,
+  ring,
+  places,
+  planes,
+  rowSums,
+  sums,
+  sumsLast,
+  sumsDeep,
+  count
+};
+
+struct Room {
+  char* p = nullptr;
+  size_t bytes = 0;
+  bool taken = false;
+  ~Room() { free(p); }
+};
+inline Room& roomOf(Slot slot) {
+  static thread_local Room rooms[static_cast<int>(Slot::count)];
+  return rooms[static_cast<int>(slot)];
+}
+// Memory of the calling thread for `members` of a team, `count` P for each, not set to anything; throws where there is none.
+// Its slot is taken for as long as this lives.
+template <class P>
+class Scratch {
+ public:
+  Scratch(Slot slot, size_t count, int members = 1)
+      : room_(roomOf(slot)), count_(count), apart_((count * sizeof(P) + kPage - 1) / kPage * kPage) {
+    if (room_.taken) slotTaken(static_cast<int>(slot));
+    const size_t bytes = apart_ * static_cast<size_t>(members);
+    if (room_.bytes < bytes) {
+      free(room_.p);
+      room_.bytes = 0;
+      room_.p = static_cast<char*>(aligned_alloc(kPage, bytes));
+      if (!room_.p) noMemory(bytes);
+      room_.bytes = bytes;
+    }
+    room_.taken = true;
+    p_ = room_.p;
+#ifdef __SANITIZE_ADDRESS__
+    const size_t own = count * sizeof(P);
+    for (int m = 0; m < members; m++) __asan_poison_memory_region(p_ + apart_ * m + own, apart_ - own);
+#endif
+  }
+  ~Scratch() {
+    room_.taken = false;
+#ifdef __SANITIZE_ADDRESS__
+    __asan_unpoison_memory_region(room_.p, room_.bytes);
+#endif
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  P* at(int member) const { return reinterpret_cast<P*>(p_ + apart_ * static_cast<size_t>(member)); }
+  P* zeroed(int member) const {
+    P* const p = at(member);
+    if (count_) memset(static_cast<void*>(p), 0, count_ * sizeof(P));
+    return p;
+  }
+  P* get() const { return at(0); }
+
+ private:
+  static constexpr size_t kPage = 4096;
+  Room& room_;
+  size_t count_, apart_;
+  char* p_;
+};
+
+// --- teams
+
+// A member of the team of a parallel region. Members are as many as OpenMP gave, which may be fewer than threads().
+struct Team {
+  int rank, size;
+  // The rows of this member, in multiples of `unit`
+  void share(long m, long* from, long* to, long unit = 32) const {
+    const long units = (m + unit - 1) / unit;
+    *from = std::min(m, units * rank / size * unit);
+    *to = std::min(m, units * (rank + 1) / size * unit);
+  }
+};
+inline Team team() { return {omp_get_thread_num(), omp_get_num_threads()}; }
+
+// The sums of every member, added at the end in their order: the same number of threads gives the same bits. Who was not
+// there has added nothing.
 class ThreadSums {
  public:
-  explicit ThreadSums(int c) : c_(c), width_(up(c, 32)), values_(static_cast<size_t>(threads) * 2 * width_) {}
+  explicit ThreadSums(int c)
+      : c_(c), width_(up(c, 32)), members_(threads()), values_(static_cast<size_t>(members_) * 2 * width_) {}
   double* first(int t) { return &values_[static_cast<size_t>(t) * 2 * width_]; }
   double* second(int t) { return first(t) + width_; }
+  int members() const { return members_; }
   void into(Sums out) {
     if (!out.first) return;
     for (int i = 0; i < c_; i++) {
       out.first[i] = out.second[i] = 0;
-      for (int t = 0; t < threads; t++) out.first[i] += first(t)[i], out.second[i] += second(t)[i];
+      for (int t = 0; t < members_; t++) out.first[i] += first(t)[i], out.second[i] += second(t)[i];
     }
   }
 
  private:
-  int c_, width_;
-  std::vector<double> values_;
+  int c_, width_, members_;
+  Array<double> values_;
 };
 
-// The rows of thread t, in multiples of `unit`
-inline void share(long m, int t, long* from, long* to, long unit = 32) {
-  const long units = (m + unit - 1) / unit;
-  *from = std::min(m, units * t / threads * unit);
-  *to = std::min(m, units * (t + 1) / threads * unit);
-}
-
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

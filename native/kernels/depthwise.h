@@ -4,6 +4,7 @@
 #include "common.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 // put(i, sums) for OB outputs beside each other of 16 channels, from R rows of K weights
@@ -116,45 +117,54 @@ void line(const T* g, const T* z, int w, int c, NormGrad grad, float* out, int p
     }
 }
 
-// Pictures in bands of rows, so that every thread has one
+// Pictures in bands of rows, so that every member of a team has one: the team's `member` those from first on, up to end
 struct Bands {
-  int each, count, height;
-  Bands(int n, int h) : each(n >= threads ? 1 : std::min(h, (threads + n - 1) / n)), count(n * each), height(h) {}
-  int first(int t) const { return static_cast<int>(static_cast<long>(count) * t / threads); }
+  int each, count, height, first, end;
+  Bands(int n, int h, Team member)
+      : each(n >= member.size ? 1 : std::min(h, (member.size + n - 1) / n)),
+        count(n * each),
+        height(h),
+        first(static_cast<int>(static_cast<long>(count) * member.rank / member.size)),
+        end(static_cast<int>(static_cast<long>(count) * (member.rank + 1) / member.size)) {}
   int picture(int band) const { return band / each; }
   int from(int band) const { return height * (band % each) / each; }
   int to(int band) const { return height * (band % each + 1) / each; }
 };
 
-// w [c][k * k] as [c / 16][k * k][16]; `flip` turns the columns round
-inline std::vector<float> byLine(const float* w, int c, int k, bool flip) {
+// w [c][k * k] as [c / 16][k * k][16], for which `out` has zeros; `flip` turns the columns round
+inline Array<float> roomByLine(int c, int k) { return Array<float>(static_cast<size_t>(up(c, 16)) * k * k); }
+inline void byLine(const float* w, int c, int k, bool flip, Array<float>& out) {
   const int kk = k * k;
-  std::vector<float> out(static_cast<size_t>(up(c, 16)) * kk);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads()) schedule(static)
   for (int line = 0; line < up(c, 16) / 16; line++)
     for (int ch = line * 16; ch < std::min(c, line * 16 + 16); ch++)
       for (int i = 0; i < kk; i++)
         out[(static_cast<size_t>(line) * kk + (flip ? i / k * k + k - 1 - i % k : i)) * 16 + ch % 16] =
             w[static_cast<size_t>(ch) * kk + i];
-  return out;
 }
 
 template <class T, int K, int S_>
 void depthwiseOf(const Depthwise& d, const T* x, Norm norm, const float* w, T* z, Sums out) {
   const int lines = up(d.c, 16) / 16, pitch = std::max((d.ow - 1) * S_ + K, d.left + d.w) | 1;
   const size_t row = static_cast<size_t>(lines) * pitch * 16;
-  const auto weights = byLine(w, d.c, K, false);
+  Array<float> weights = roomByLine(d.c, K);
+  byLine(w, d.c, K, false, weights);
   ThreadSums sums(d.c);
+  const int members = sums.members();
+  const Scratch<float> rings(Slot::ring, (K + 1) * row, members);
+  const Scratch<float> lineRoom(Slot::line, static_cast<size_t>(d.ow) * 16, members);
+  const Scratch<T> stages(Slot::planes, static_cast<size_t>(d.ow) * d.c, members);
   const bool around = beyondCache(static_cast<size_t>(d.n) * d.oh * d.ow * d.c * sizeof(T), d.c);
-  const Bands bands(d.n, d.oh);
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(members)
   {
-    const int t = omp_get_thread_num();
-    float* ring = scratch<float>(5, (K + 1) * row, true);
+    const Team member = team();
+    const int t = member.rank;
+    const Bands bands(d.n, d.oh, member);
+    float* const ring = rings.zeroed(t);
     const float* nothing = ring + K * row;
-    float* made = scratch<float>(6, static_cast<size_t>(d.ow) * 16);
-    T* stage = scratch<T>(11, static_cast<size_t>(d.ow) * d.c);
-    for (int band = bands.first(t); band < bands.first(t + 1); band++) {
+    float* const made = lineRoom.at(t);
+    T* const stage = stages.at(t);
+    for (int band = bands.first; band < bands.end; band++) {
       const T* picture = x + static_cast<size_t>(bands.picture(band)) * d.h * d.w * d.c;
       int have = 0;  // rows of the input that were made lines
       for (int oy = bands.from(band); oy < bands.to(band); oy++) {
@@ -207,21 +217,26 @@ void depthwiseGradOf(const Depthwise& d, const T* g, const T* z, NormGrad grad, 
   const int columns = S_ == 1 ? d.w : (d.w + d.left + 1) / 2;  // at stride 2 in pairs
   const int pitch = std::max(columns + K, left + d.ow) | 1, inPitch = (columns * S_ + d.left + 2) | 1;
   const size_t row = static_cast<size_t>(lines) * pitch * 16;
-  const auto weights = byLine(w, d.c, K, S_ == 1);
-  std::vector<float*> parts(threads);
+  Array<float> weights = roomByLine(d.c, K);
+  byLine(w, d.c, K, S_ == 1, weights);
   ThreadSums sums(d.c);
+  const int members = sums.members();
+  const Scratch<float> rings(Slot::ring, (kept + 1) * row, members);
+  const Scratch<float> lineRoom(Slot::line, static_cast<size_t>(columns) * S_ * 16 + 16, members);
+  const Scratch<float> inputs(Slot::lineIn, static_cast<size_t>(lines) * inPitch * 16, members);
+  const Scratch<T> stages(Slot::planes, static_cast<size_t>(d.w) * d.c, members);
+  const Scratch<float> parts(Slot::sums, static_cast<size_t>(lines) * K * K * 16, members);
   const bool around = beyondCache(static_cast<size_t>(d.n) * d.h * d.w * d.c * sizeof(T), d.c);
-  const Bands bands(d.n, d.h);
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(members)
   {
-    const int t = omp_get_thread_num();
-    float* ring = scratch<float>(5, (kept + 1) * row, true);
+    const Team member = team();
+    const int t = member.rank;
+    const Bands bands(d.n, d.h, member);
+    float* const ring = rings.zeroed(t);
     const float* nothing = ring + kept * row;
-    float* made = scratch<float>(6, static_cast<size_t>(columns) * S_ * 16 + 16);
-    float* input = scratch<float>(7, static_cast<size_t>(lines) * inPitch * 16, true);
-    T* stage = scratch<T>(11, static_cast<size_t>(d.w) * d.c);
-    float* sum = parts[t] = scratch<float>(4, static_cast<size_t>(lines) * K * K * 16, true);
-    for (int band = bands.first(t); band < bands.first(t + 1); band++) {
+    float *const made = lineRoom.at(t), *const input = inputs.zeroed(t), *const sum = parts.zeroed(t);
+    T* const stage = stages.at(t);
+    for (int band = bands.first; band < bands.end; band++) {
       const int n = bands.picture(band);
       int have = 0;  // rows of the gradient that were made lines
       for (int iy = bands.from(band); iy < bands.to(band); iy++) {
@@ -287,13 +302,15 @@ void depthwiseGradOf(const Depthwise& d, const T* g, const T* z, NormGrad grad, 
       }
     }
     _mm_sfence();
+#pragma omp barrier
+#pragma omp for schedule(static)
+    for (int c = 0; c < d.c; c++)
+      for (int i = 0; i < K * K; i++) {
+        float s = 0;
+        for (int u = 0; u < member.size; u++) s += parts.at(u)[(static_cast<size_t>(c / 16) * K * K + i) * 16 + c % 16];
+        dw[static_cast<size_t>(c) * K * K + i] = s;
+      }
   }
-  for (int c = 0; c < d.c; c++)
-    for (int i = 0; i < K * K; i++) {
-      float s = 0;
-      for (int t = 0; t < threads; t++) s += parts[t][(static_cast<size_t>(c / 16) * K * K + i) * 16 + c % 16];
-      dw[static_cast<size_t>(c) * K * K + i] = s;
-    }
   if (norm.a) sums.into(out);
 }
 
@@ -316,4 +333,5 @@ void depthwiseGrad(const Depthwise& d, const T* g, const T* z, NormGrad grad, co
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

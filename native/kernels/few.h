@@ -5,6 +5,7 @@
 #include "products.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 template <class T>
@@ -12,23 +13,30 @@ void convFew(const ConvFew& s, const T* x, const float* w, const float* scale, c
   constexpr int P = kPerWord<T>;
   const int K = s.k * s.c, outs = up(s.outs, 16), rows = up(s.ow, kRows);
   const size_t each = packedSize<T>(K, outs);
-  std::vector<float> scaled(w, w + static_cast<size_t>(s.outs) * s.k * K);
-  if (scale)
-    for (int i = 0; i < s.outs; i++)
-      for (int j = 0; j < s.k * K; j++) scaled[static_cast<size_t>(i) * s.k * K + j] *= scale[i];
-  T* const packed = scratch<T>(0, each * s.k);
+  Array<float> scaled(static_cast<size_t>(s.outs) * s.k * K);
+  for (int i = 0; i < s.outs; i++)
+    for (int j = 0; j < s.k * K; j++) {
+      const size_t at = static_cast<size_t>(i) * s.k * K + j;
+      scaled[at] = scale ? w[at] * scale[i] : w[at];
+    }
+  const Scratch<T> packs(Slot::packed, each * s.k);
+  T* const packed = packs.get();
   for (int i = 0; i < s.k; i++) pack<T>(scaled.data() + i * K, 1, static_cast<long>(s.k) * K, K, s.outs, packed + i * each);
   const size_t inside = static_cast<size_t>(s.w) * s.c;
   const size_t line = up(std::max((rows - 1) * s.stride + s.k, s.w + 2 * s.pad) * s.c + P, 32);
+  const int members = threads();
+  const Scratch<T> inputs(Slot::inputs, line * (s.k + 1), members);
+  const Scratch<float> products(Slot::products, static_cast<size_t>(rows) * outs, members);
   withAct(act, [&](auto kind) {
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(members)
     {
       ahead.clear();
+      const Team member = team();
       // Rows of a picture between zeros; one of zeros alone
-      T* const lines = scratch<T>(1, line * (s.k + 1), true);
-      float* const sums = scratch<float>(2, static_cast<size_t>(rows) * outs);
+      T* const lines = inputs.zeroed(member.rank);
+      float* const sums = products.at(member.rank);
       long from, to;
-      share(static_cast<long>(s.n) * s.oh, omp_get_thread_num(), &from, &to, 1);
+      member.share(static_cast<long>(s.n) * s.oh, &from, &to, 1);
       for (long r = from; r < to; r++) {
         const long n = r / s.oh;
         const int top = static_cast<int>(r - n * s.oh) * s.stride - s.pad;
@@ -53,4 +61,5 @@ void convFew(const ConvFew& s, const T* x, const float* w, const float* scale, c
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

@@ -8,6 +8,7 @@
 #include "products.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 // How many pixels of a row are summed at a time
@@ -139,7 +140,7 @@ void withEach(int each, F f) {
 template <class T>
 void groupedPack(const float* w, const float* scale, int c, int each, bool back, T* packed) {
   constexpr int P = kPerWord<T>;
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads()) schedule(static)
   for (int b = 0; b < c / 16; b++)
     for (int tap = 0; tap < 9; tap++)
       for (int i = 0; i < each; i += P) {
@@ -170,11 +171,14 @@ void grouped(const Grouped& s, const T* x, const T* packed, bool back, const flo
     constexpr int W = Each > 16 ? 2 : 1;
     const size_t line = static_cast<size_t>(w + 2) * G::kPixel;
     const long beside = 9L * G::kWords * 16;
-#pragma omp parallel num_threads(threads)
+    const int members = threads();
+    const Scratch<float> laid(Slot::inputs, line * 3, members);
+#pragma omp parallel num_threads(members)
     {
-      float* const memory = scratch<float>(0, line * 3);
+      const Team member = team();
+      float* const memory = laid.at(member.rank);
       long from, to;
-      share(static_cast<long>(s.n) * bands, omp_get_thread_num(), &from, &to, 1);
+      member.share(static_cast<long>(s.n) * bands, &from, &to, 1);
       for (long task = from; task < to; task++) {
         const long n = task / bands;
         const int c0 = static_cast<int>(task % bands) * kBand;
@@ -238,7 +242,8 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
   // So many pictures are summed apart as give enough work to threads.
   const int parts = std::min(s.n, std::max(1, 16 / bands));
   const size_t each = static_cast<size_t>(c) * 9 * s.each;
-  float* const total = scratch<float>(2, each * parts, true);
+  const Scratch<float> totals(Slot::sharedSums, each * parts);
+  float* const total = totals.zeroed(0);
   withEach(s.each, [&](auto width) {
     constexpr int Each = decltype(width)::value;
     using G = Group<T, Each>;
@@ -246,11 +251,14 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
     constexpr int kVectors = Each > 16 ? Each / 16 : 1;
     const int pairs = (s.ow + P - 1) / P;
     const size_t line = static_cast<size_t>(s.w + 4) * G::kPairs, gLine = static_cast<size_t>(pairs) * 16 * kVectors;
-#pragma omp parallel num_threads(threads)
+    const int members = threads();
+    const Scratch<float> inputs(Slot::inputs, line, members), gradients(Slot::gradients, gLine * 3, members);
+    const Array<T> zeros(kBand);
+    const T* const none = zeros.data();
+#pragma omp parallel num_threads(members)
     {
-      float* const xs = scratch<float>(0, line);
-      float* const gs = scratch<float>(1, gLine * 3);
-      T* const none = scratch<T>(3, kBand, true);
+      const int t = team().rank;
+      float *const xs = inputs.at(t), *const gs = gradients.at(t);
 #pragma omp for schedule(static)
       for (int task = 0; task < bands * parts; task++) {
         const int band = task / parts, part = task % parts;
@@ -339,4 +347,5 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

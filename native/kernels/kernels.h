@@ -17,8 +17,10 @@ struct Half16 {
   uint16_t bits;
 };
 
-// How many threads a kernel uses.
-inline int threads = 1;
+// How many threads the kernels may use that this thread calls. OpenMP may give fewer: inside a parallel region a kernel asks
+// how many there are (`Team` in common.h), and shares its work among them.
+int threads();
+void useThreads(int count);
 
 // Per-channel numbers, each row padded with zeros to a multiple of 32 channels.
 struct Norm {  // y = relu6(a z + b); a null: y = z
@@ -201,11 +203,20 @@ struct Kernels {
 };
 constexpr int kTwister = 624;  // words of the state
 
-// The kernels for this processor: null where it has not the instructions, or the compiler could not make them.
+// The kernels that the compiler could make, else null; constants, so that asking for them runs no code.
+namespace tables {
+extern const Kernels<float>*const avx2, *const avx512;
+extern const Kernels<Half16>*const avx512bf16, *const amx;
+}  // namespace tables
+// Those that this processor has the instructions for, else null
 const Kernels<float>* forAvx2();
 const Kernels<float>* forAvx512();
 const Kernels<Half16>* forAvx512Bf16();
 const Kernels<Half16>* forAmx();
+
+// Thrown by kernels before they begin
+[[noreturn]] void noMemory(size_t bytes);
+[[noreturn]] void slotTaken(int slot);
 
 // Those of floats that are in use (ops.cpp); throws where there are none.
 const Kernels<float>& floatKernels();

@@ -6,6 +6,7 @@
 #include "kernels.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 ANNEAL_INLINE int bitsOf(float x) {
@@ -79,4 +80,5 @@ struct Finish {
 };
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

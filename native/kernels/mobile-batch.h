@@ -5,21 +5,19 @@
 #include "planes.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
-// The first layer's weights as products take them, rounded: rows [c up to a multiple of 8][width]
+// The first layer's weights as products take them, rounded: rows [c up to a multiple of 8][width] into zeros
 template <class T>
-float* roundedWeights(const MobileBlock& s, int k, int width, int slot) {
-  const int rows = up(s.deep.c, 8);
-  float* const out = scratch<float>(slot, static_cast<size_t>(rows) * width, true);
-#pragma omp parallel for num_threads(threads) schedule(static)
+void roundedWeights(const MobileBlock& s, int k, int width, float* out) {
+#pragma omp parallel for num_threads(threads()) schedule(static)
   for (int e = 0; e < s.deep.c; e++)
     for (int i = 0; i < k; i += 16) {
       const M mask = tail(k - i);
       const V v = load(s.w1 + static_cast<size_t>(e) * k + i, mask);
       store(out + static_cast<size_t>(e) * width + i, mask, rounded(static_cast<T*>(nullptr), v));
     }
-  return out;
 }
 
 // The first layer's sums before there is any output, from the means of what it takes (k: cin, or 27) and their covariance: the
@@ -30,48 +28,62 @@ void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mix
   const auto& d = s.deep;
   const int k = s.hasStem ? 27 : s.cin, wide = up(k, 16), pixels = d.h * d.w;
   const double m = static_cast<double>(d.n) * pixels;
-  std::vector<std::vector<double>> parts(threads, std::vector<double>(static_cast<size_t>(wide) * (wide + 1)));
+  const int members = threads();
+  const size_t each = static_cast<size_t>(wide) * (wide + 1);
+  Array<double> parts(each * members);
   const Portions portions(pixels);
-  portions.over(d.n, [&](int t, int n, int at, int count) {
-    T* const into = scratch<T>(7, static_cast<size_t>(portions.most) * wide);
-    float* const sum = scratch<float>(4, static_cast<size_t>(wide) * wide);
-    int width;
-    const T* const rows = inputRows(s, x, static_cast<size_t>(n) * pixels + at, count, true, into, &width);
-    const float* const w = wordsOf(rows, wide, count, 9);
-    for (int r = 0; r < k; r += 16) {
-      const float* const a = P == 1 ? w + r : w + static_cast<size_t>(r) * (count / P);
-      product<T>(a, 1, P == 1 ? wide : 16, up(std::min(16, k - r), kRows), w, P == 1 ? wide : 16,
-                 P == 1 ? 16 : 16L * (count / P), count / P, wide / 16, sum + static_cast<size_t>(r) * wide, wide, false);
-    }
-    double* const total = parts[t].data();
-    for (int i = 0; i < k; i++)
-      for (int j = i * wide; j < (i + 1) * wide; j += 16) addTo(total + j, L(sum + j));
-    for (int c = 0; c < wide; c += 16) {
-      V some = zero();
-      for (int i = 0; i < count; i++) some = add(some, L(rows + static_cast<size_t>(i) * width + c));
-      addTo(total + static_cast<size_t>(wide) * wide + c, some);
-    }
-  });
+  const Scratch<T> inputs(Slot::inputs, static_cast<size_t>(portions.most) * wide, members);
+  const Scratch<T> stems(Slot::stem, stemRoom(s.hasStem ? &s.stem : nullptr, portions.most), members);
+  const Scratch<float> pairRoom(Slot::inputPairs, pairsOf<T>(portions.most, wide), members);
+  const Scratch<float> sumRoom(Slot::sums, static_cast<size_t>(wide) * std::max(wide, 8), members);
+#pragma omp parallel num_threads(members)
+  {
+    const Team member = team();
+    const int t = member.rank;
+    float* const sum = sumRoom.at(t);
+    portions.over(member, d.n, picturesEach<T>(d), [&](int n, int at, int count) {
+      int width;
+      const T* const rows =
+          inputRows(s, x, static_cast<size_t>(n) * pixels + at, count, true, inputs.at(t), stems.at(t), &width);
+      const float* const w = wordsOf(rows, wide, count, pairRoom.at(t));
+      for (int r = 0; r < k; r += 16) {
+        const float* const a = P == 1 ? w + r : w + static_cast<size_t>(r) * (count / P);
+        product<T>(a, 1, P == 1 ? wide : 16, up(std::min(16, k - r), kRows), w, P == 1 ? wide : 16,
+                   P == 1 ? 16 : 16L * (count / P), count / P, wide / 16, sum + static_cast<size_t>(r) * wide, wide, false);
+      }
+      double* const total = parts.data() + each * t;
+      for (int i = 0; i < k; i++)
+        for (int j = i * wide; j < (i + 1) * wide; j += 16) addTo(total + j, L(sum + j));
+      for (int c = 0; c < wide; c += 16) {
+        V some = zero();
+        for (int i = 0; i < count; i++) some = add(some, L(rows + static_cast<size_t>(i) * width + c));
+        addTo(total + static_cast<size_t>(wide) * wide + c, some);
+      }
+    });
+  }
   const auto sum = [&](int i, int j) {
     double total = 0;
-    for (const auto& part : parts) total += part[static_cast<size_t>(i) * wide + j];
+    for (int t = 0; t < members; t++) total += parts[each * t + static_cast<size_t>(i) * wide + j];
     return total / m;
   };
-  std::vector<double> average(k);
+  Array<double> average(k);
   for (int j = 0; j < k; j++) means[j] = static_cast<float>(average[j] = sum(wide, j));
-  std::vector<float> covariance(static_cast<size_t>(k) * k);
+  Array<float> covariance(static_cast<size_t>(k) * k);
   for (int i = 0; i < k; i++)
     for (int j = 0; j < k; j++)
       covariance[static_cast<size_t>(i) * k + j] = static_cast<float>(sum(i, j) - average[i] * average[j]);
-  float* const B = scratch<float>(3, packedSize<float>(k, k));
+  const Scratch<float> packed(Slot::packed, packedSize<float>(k, k));
+  const Scratch<float> weights(Slot::weights, static_cast<size_t>(up(d.c, 8)) * k);
+  float *const B = packed.get(), *const w = weights.zeroed(0);
   pack<float>(covariance.data(), 1, k, k, k, B);
-  const float* const w = roundedWeights<T>(s, k, k, 0);
-#pragma omp parallel num_threads(threads)
+  roundedWeights<T>(s, k, k, w);
+#pragma omp parallel num_threads(members)
   {
     ahead.clear();
+    const Team member = team();
     long from, to;
-    share(d.c, omp_get_thread_num(), &from, &to, 8);
-    float* const made = scratch<float>(4, static_cast<size_t>(8) * wide);
+    member.share(d.c, &from, &to, 8);
+    float* const made = sumRoom.at(member.rank);
     for (long e0 = from; e0 < to; e0 += 8) {
       product<float>(w + e0 * k, k, 1, 8, B, 16, 16L * up(k, 32), k, wide / 16, made, wide, false);
       for (long e = e0; e < std::min(to, e0 + 8); e++) {
@@ -97,44 +109,52 @@ void mobileProject(const MobileBlock& s, const T* deep, T* z, Sums sumsOf) {
   const auto& d = s.deep;
   const int lines = up(d.c, 16) / 16, cp = lines * 16, outWidth = up(s.cout, 16);
   const Planes after{d.n, d.oh * d.ow};
-  T* B3 = scratch<T>(3, packedSize<T>(d.c, s.cout));
+  const Scratch<T> packed(Slot::packed, packedSize<T>(d.c, s.cout));
+  T* const B3 = packed.get();
   packWeights(s.w3, d.c, s.cout, B3);
   ThreadSums sums(s.cout);
   const Portions portions(after.pixels);
-  portions.over(d.n, [&](int t, int n, int at, int pixels) {
-    T* const rows = scratch<T>(1, static_cast<size_t>(portions.most) * cp);
-    float* const some = scratch<float>(10, outWidth * 2, true);
-    for (int l = 0; l < lines; l++) {
-      const T* const from = deep + after.at(n, l, at);
-      const V a = L(s.n2.a + l * 16), b = L(s.n2.b + l * 16);
-      const char* const soon = reinterpret_cast<const char*>(from + 2 * after.apart());
-      for (int i = 0; i < pixels; i += P) {
-        V e[P];
-        _mm_prefetch(soon + static_cast<size_t>(i) * 16 * sizeof(T), _MM_HINT_T0);
-        apart(from + i * 16, e);
-        ANNEAL_UNROLL for (int p = 0; p < P; p++) e[p] = relu6(fma(e[p], a, b));
-        putRows(rows + static_cast<size_t>(i) * cp + l * 16, cp, e);
-      }
-    }
-    const size_t out = static_cast<size_t>(n) * after.pixels + at;
-    allTiles<T>(words(rows), cp / P, pixels, words(B3), 16L * up(d.c, 32) / P, cp / P, outWidth / 16,
-                [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
-      ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
-        const int c = (v0 + v) * 16;
-        const M mask = tail(s.cout - c);
-        V total = L(some + c), squares = L(some + outWidth + c);
-        ANNEAL_UNROLL for (int i = 0; i < kRowsOf<decltype(sum)>; i++) {
-          const V value = store(z + (out + r + i) * s.cout + c, mask, sum[i][v]);
-          total = add(total, value), squares = fma(value, value, squares);
+  const Scratch<T> inputs(Slot::inputs, static_cast<size_t>(portions.most) * cp, sums.members());
+  const Scratch<float> rowSums(Slot::rowSums, outWidth * 2, sums.members());
+#pragma omp parallel num_threads(sums.members())
+  {
+    const Team member = team();
+    const int t = member.rank;
+    portions.over(member, d.n, picturesEach<T>(d), [&](int n, int at, int pixels) {
+      T* const rows = inputs.at(t);
+      float* const some = rowSums.zeroed(t);
+      for (int l = 0; l < lines; l++) {
+        const T* const from = deep + after.at(n, l, at);
+        const V a = L(s.n2.a + l * 16), b = L(s.n2.b + l * 16);
+        const char* const soon = reinterpret_cast<const char*>(from + 2 * after.apart());
+        for (int i = 0; i < pixels; i += P) {
+          V e[P];
+          _mm_prefetch(soon + static_cast<size_t>(i) * 16 * sizeof(T), _MM_HINT_T0);
+          apart(from + i * 16, e);
+          ANNEAL_UNROLL for (int p = 0; p < P; p++) e[p] = relu6(fma(e[p], a, b));
+          putRows(rows + static_cast<size_t>(i) * cp + l * 16, cp, e);
         }
-        S(some + c, total), S(some + outWidth + c, squares);
+      }
+      const size_t out = static_cast<size_t>(n) * after.pixels + at;
+      allTiles<T>(words(rows), cp / P, pixels, words(B3), 16L * up(d.c, 32) / P, cp / P, outWidth / 16,
+                  [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
+        ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
+          const int c = (v0 + v) * 16;
+          const M mask = tail(s.cout - c);
+          V total = L(some + c), squares = L(some + outWidth + c);
+          ANNEAL_UNROLL for (int i = 0; i < kRowsOf<decltype(sum)>; i++) {
+            const V value = store(z + (out + r + i) * s.cout + c, mask, sum[i][v]);
+            total = add(total, value), squares = fma(value, value, squares);
+          }
+          S(some + c, total), S(some + outWidth + c, squares);
+        }
+      });
+      for (int c = 0; c < outWidth; c += 16) {
+        addTo(sums.first(t) + c, L(some + c));
+        addTo(sums.second(t) + c, L(some + outWidth + c));
       }
     });
-    for (int c = 0; c < outWidth; c += 16) {
-      addTo(sums.first(t) + c, L(some + c));
-      addTo(sums.second(t) + c, L(some + outWidth + c));
-    }
-  });
+  }
   sums.into(sumsOf);
 }
 
@@ -147,69 +167,80 @@ void mobileProjectGrad(const MobileBlock& s, const T* g, const T* z, NormGrad gr
   const auto& d = s.deep;
   const int lines = up(d.c, 16) / 16, cp = lines * 16, outWidth = up(s.cout, 16);
   const Planes after{d.n, d.oh * d.ow};
-  T* B3 = scratch<T>(3, packedSize<T>(s.cout, d.c));
+  const Scratch<T> packed(Slot::packed, packedSize<T>(s.cout, d.c));
+  T* const B3 = packed.get();
   pack(s.w3, d.c, 1, s.cout, d.c, B3);
   const long beside3 = 16L * up(s.cout, 32) / P;
   const bool around = beyondCache(after.apart() * lines * sizeof(T), cp);
-  std::vector<float*> parts(threads);
   ThreadSums sums(d.c);
+  const int members = sums.members();
   const Portions portions(after.pixels);
-  portions.over(d.n, [&](int t, int n, int at, int pixels) {
-    T* const rows = scratch<T>(1, static_cast<size_t>(portions.most) * outWidth);
-    T* const acts = scratch<T>(11, static_cast<size_t>(portions.most) * kColumns * 16);
-    const bool begun = parts[t] != nullptr;
-    float* const sum3 = parts[t] = scratch<float>(13, static_cast<size_t>(outWidth) * cp);
-    panel(g, z, grad, s.cout, static_cast<long>(n) * after.pixels + at, pixels, pixels, rows, outWidth);
-    const float* const w = wordsOf(rows, outWidth, pixels, 8);
-    for (int l0 = 0; l0 < lines;) {
-      const int group = atOnce(lines - l0);
-      Ahead& next = ahead;
-      next.clear();
-      if (l0 + group < lines) {
-        const int soon = atOnce(lines - l0 - group);
-        for (int i = 0; i < soon; i++)
-          next.add(deep + after.at(n, l0 + group + i, at), static_cast<size_t>(pixels) * 16 * sizeof(T));
-      } else if (at + pixels < after.pixels) {
-        const int left = std::min(pixels, after.pixels - at - pixels);
-        for (int i = 0; i < atOnce(lines); i++)
-          next.add(deep + after.at(n, i, at + pixels), static_cast<size_t>(left) * 16 * sizeof(T));
-      }
-      next.over(pixels / kRows + (outWidth + 15) / 16 * (16 / kRows));
-      alignas(64) float some[2][kColumns * 16] = {};
-      allTiles<T>(words(rows), outWidth / P, pixels, words(B3) + l0 * beside3, beside3, (s.cout + P - 1) / P, group,
-                  [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
-        next.step();
-        ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
-          const int c = (l0 + v0 + v) * 16;
-          const size_t place = after.at(n, l0 + v0 + v, at + r);
-          const V a = L(s.n2.a + c), b = L(s.n2.b + c), mean = L(s.n2.mean + c);
-          V total = L(some[0] + (v0 + v) * 16), dots = L(some[1] + (v0 + v) * 16);
-          ANNEAL_UNROLL for (int i = 0; i < kRowsOf<decltype(sum)>; i += P) {
-            V raw[P], act[P], m[P];
-            apart(deep + place + i * 16, raw);
-            ANNEAL_UNROLL for (int p = 0; p < P; p++) {
-              const V y = fma(raw[p], a, b);
-              m[p] = through(y, sum[i + p][v]);
-              act[p] = relu6(y);
-              total = add(total, m[p]), dots = fma(m[p], sub(raw[p], mean), dots);
-            }
-            putWords(masked + place + i * 16, m, around);
-            putWords(acts + (static_cast<size_t>(v0 + v) * pixels + r + i) * 16, act, false);
-          }
-          S(some[0] + (v0 + v) * 16, total), S(some[1] + (v0 + v) * 16, dots);
+  const Scratch<T> gradients(Slot::gradients, static_cast<size_t>(portions.most) * outWidth, members);
+  const Scratch<T> planes(Slot::planes, static_cast<size_t>(portions.most) * kColumns * 16, members);
+  const Scratch<float> pairRoom(Slot::gradientPairs, pairsOf<T>(portions.most, outWidth), members);
+  const Scratch<float> parts(Slot::sums, static_cast<size_t>(outWidth) * cp, members);
+#pragma omp parallel num_threads(members)
+  {
+    const Team member = team();
+    const int t = member.rank;
+    T *const rows = gradients.at(t), *const acts = planes.at(t);
+    float* const sum3 = parts.at(t);
+    bool begun = false;
+    portions.over(member, d.n, picturesEach<T>(d), [&](int n, int at, int pixels) {
+      panel(g, z, grad, s.cout, static_cast<long>(n) * after.pixels + at, pixels, pixels, rows, outWidth);
+      const float* const w = wordsOf(rows, outWidth, pixels, pairRoom.at(t));
+      for (int l0 = 0; l0 < lines;) {
+        const int group = atOnce(lines - l0);
+        Ahead& next = ahead;
+        next.clear();
+        if (l0 + group < lines) {
+          const int soon = atOnce(lines - l0 - group);
+          for (int i = 0; i < soon; i++)
+            next.add(deep + after.at(n, l0 + group + i, at), static_cast<size_t>(pixels) * 16 * sizeof(T));
+        } else if (at + pixels < after.pixels) {
+          const int left = std::min(pixels, after.pixels - at - pixels);
+          for (int i = 0; i < atOnce(lines); i++)
+            next.add(deep + after.at(n, i, at + pixels), static_cast<size_t>(left) * 16 * sizeof(T));
         }
-      });
-      for (int v = 0; v < group; v++) {
-        addTo(sums.first(t) + (l0 + v) * 16, L(some[0] + v * 16));
-        addTo(sums.second(t) + (l0 + v) * 16, L(some[1] + v * 16));
+        next.over(pixels / kRows + (outWidth + 15) / 16 * (16 / kRows));
+        alignas(64) float some[2][kColumns * 16] = {};
+        allTiles<T>(words(rows), outWidth / P, pixels, words(B3) + l0 * beside3, beside3, (s.cout + P - 1) / P, group,
+                    [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
+          next.step();
+          ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
+            const int c = (l0 + v0 + v) * 16;
+            const size_t place = after.at(n, l0 + v0 + v, at + r);
+            const V a = L(s.n2.a + c), b = L(s.n2.b + c), mean = L(s.n2.mean + c);
+            V total = L(some[0] + (v0 + v) * 16), dots = L(some[1] + (v0 + v) * 16);
+            ANNEAL_UNROLL for (int i = 0; i < kRowsOf<decltype(sum)>; i += P) {
+              V raw[P], act[P], m[P];
+              apart(deep + place + i * 16, raw);
+              ANNEAL_UNROLL for (int p = 0; p < P; p++) {
+                const V y = fma(raw[p], a, b);
+                m[p] = through(y, sum[i + p][v]);
+                act[p] = relu6(y);
+                total = add(total, m[p]), dots = fma(m[p], sub(raw[p], mean), dots);
+              }
+              putWords(masked + place + i * 16, m, around);
+              putWords(acts + (static_cast<size_t>(v0 + v) * pixels + r + i) * 16, act, false);
+            }
+            S(some[0] + (v0 + v) * 16, total), S(some[1] + (v0 + v) * 16, dots);
+          }
+        });
+        for (int v = 0; v < group; v++) {
+          addTo(sums.first(t) + (l0 + v) * 16, L(some[0] + v * 16));
+          addTo(sums.second(t) + (l0 + v) * 16, L(some[1] + v * 16));
+        }
+        sumOverPixels(w, s.cout, outWidth, pixels, acts, 16L * pixels / P, group, sum3 + l0 * 16, cp, begun, next);
+        l0 += group;
       }
-      sumOverPixels(w, s.cout, outWidth, pixels, acts, 16L * pixels / P, group, sum3 + l0 * 16, cp, begun, next);
-      l0 += group;
-    }
-    _mm_sfence();
-  });
-#pragma omp parallel num_threads(threads)
-  scaledParts(parts, false, cp, s.cout, d.c, s.w3, nullptr, dw3, nullptr);
+      begun = true;
+      _mm_sfence();
+    });
+    if (!begun) parts.zeroed(t);
+#pragma omp barrier
+    scaledParts(parts, member.size, false, cp, s.cout, d.c, s.w3, nullptr, dw3, nullptr);
+  }
   sums.into(sumsOf);
 }
 
@@ -222,18 +253,21 @@ void mobileFinish(const MobileBlock& s, const T* x, const float* means, const fl
   const auto& d = s.deep;
   const int k = s.hasStem ? 27 : s.cin, wide = up(k, 16);
   const long m = static_cast<long>(d.n) * d.h * d.w;
-  std::vector<float> e(d.c);
+  Array<float> e(d.c);
   for (int i = 0; i < d.c; i++) e[i] = static_cast<float>(-grad.A[i] * sums[i] / m);
-  const float* const w = gx ? roundedWeights<T>(s, k, wide, 0) : nullptr;
-  float* const scaled = scratch<float>(3, gx ? static_cast<size_t>(d.c) * wide : 1);
-  float* const both = scratch<float>(6, static_cast<size_t>(wide) * wide), *const shift = scratch<float>(7, wide + 16);
-  float* const compact = scratch<float>(5, static_cast<size_t>(k) * k);
-#pragma omp parallel num_threads(threads)
+  const size_t rows = gx ? static_cast<size_t>(up(d.c, 8)) : 0, square = gx ? static_cast<size_t>(wide) * wide : 0;
+  const Scratch<float> weights(Slot::weights, rows * wide), scaledRoom(Slot::shared, rows * wide);
+  const Scratch<float> squares(Slot::sharedSums, square * 2 + wide + 16);
+  const Scratch<T> packed(Slot::packed, gx ? packedSize<T>(k, k) : 0);
+  float *const w = weights.zeroed(0), *const scaled = scaledRoom.get();
+  float *const both = squares.get(), *const compact = both + square, *const shift = compact + square;
+  if (gx) roundedWeights<T>(s, k, wide, w);
+#pragma omp parallel num_threads(threads())
   {
     ahead.clear();
-    const int t = omp_get_thread_num();
+    const Team member = team();
     long from, to;
-    share(d.c, t, &from, &to, 8);
+    member.share(d.c, &from, &to, 8);
     for (long i = from; i < to; i++) {
       const V a = all(grad.A[i]), b = all(grad.B[i] * m), c = all(e[i] * m), plain = all(grad.B[i]);
       for (int j = 0; j < k; j += 16) {
@@ -245,7 +279,7 @@ void mobileFinish(const MobileBlock& s, const T* x, const float* means, const fl
     }
     if (gx) {
 #pragma omp barrier
-      share(wide, t, &from, &to, 8);
+      member.share(wide, &from, &to, 8);
       if (to > from)
         product<float>(w + from, 1, wide, static_cast<int>(to - from), scaled, wide, 16, d.c, wide / 16, both + from * wide,
                        wide, false);
@@ -258,13 +292,13 @@ void mobileFinish(const MobileBlock& s, const T* x, const float* means, const fl
     }
   }
   if (!gx) return;
-  T* const B = scratch<T>(0, packedSize<T>(k, k));
+  T* const B = packed.get();
   packWeights(compact, k, k, B);
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads())
   {
     ahead.clear();
     long from, to;
-    share(m, omp_get_thread_num(), &from, &to, 2);
+    team().share(m, &from, &to, 2);
     for (long at = from; at < to; at += 128)
       allTiles<T>(words(x + at * k), k / P, static_cast<int>(std::min(128L, to - at)), words(B), 16L * up(k, 32) / P, k / P,
                   wide / 16, [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
@@ -282,4 +316,5 @@ void mobileFinish(const MobileBlock& s, const T* x, const float* means, const fl
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

@@ -7,6 +7,7 @@
 #include "planes.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 // The first two layers; with `y` all three. Without, `deep` is raw, and the sums are its own.
@@ -24,28 +25,38 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
   const int slots = portion.whole ? several * d.h : slotsFor(each), most = portion.whole ? slots * d.w : (each * S_ + K) * d.w;
   const size_t line = static_cast<size_t>(slots) * pitch * 16;
   const Planes before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
-  T* B1 = scratch<T>(0, packedSize<T>(kin, d.c));
-  T* B3 = scratch<T>(3, packedSize<T>(d.c, s.cout));
+  const Scratch<T> packed1(Slot::packed, packedSize<T>(kin, d.c));
+  const Scratch<T> packed3(Slot::packedBack, y ? packedSize<T>(d.c, s.cout) : 0);
+  T *const B1 = packed1.get(), *const B3 = packed3.get();
   packWeights(s.w1, kin, d.c, B1);
   if (y) packWeights(s.w3, d.c, s.cout, B3);
   const long beside1 = 16L * up(kin, 32) / P, beside3 = 16L * up(d.c, 32) / P;
-  const auto taps = byLine(s.w2, d.c, K, false);
+  Array<float> taps = roomByLine(d.c, K);
+  byLine(s.w2, d.c, K, false, taps);
   const bool aroundWide = beyondCache(before.apart() * lines * sizeof(T), cp);
   const bool aroundDeep = beyondCache(after.apart() * lines * sizeof(T), cp);
   ThreadSums sums(d.c);
-#pragma omp parallel num_threads(threads)
+  const int members = sums.members();
+  const size_t outsAtOnce = static_cast<size_t>(several) * each * d.ow;
+  const Scratch<float> rings(Slot::ring, line * portion.rings + pitch * 16, members);
+  const Scratch<float> lineRoom(Slot::line, outsAtOnce * 16, members);
+  const Scratch<T> rowRoom(Slot::planes, outsAtOnce * cp, members);
+  const Scratch<T> inputRoom(Slot::inputs, static_cast<size_t>(most) * up(kin, 16), members);
+  const Scratch<T> stems(Slot::stem, stemRoom(s.hasStem ? &s.stem : nullptr, most), members);
+  const Scratch<int> placeRoom(Slot::places, most, members);
+#pragma omp parallel num_threads(members)
   {
     Ahead& next = ahead;
     next.clear();
-    const int t = omp_get_thread_num();
-    float* const ring = scratch<float>(5, line * portion.rings + pitch * 16, true);
+    const Team member = team();
+    const int t = member.rank;
+    float* const ring = rings.zeroed(t);
     const float* const nothing = ring + line * portion.rings;
-    float* const made = scratch<float>(6, static_cast<size_t>(several) * each * d.ow * 16);
-    T* const rowsOf = scratch<T>(1, static_cast<size_t>(several) * each * d.ow * cp);
-    T* const inputs = scratch<T>(7, static_cast<size_t>(most) * up(kin, 16));
-    int* const places = scratch<int>(8, most);
+    float* const made = lineRoom.at(t);
+    T *const rowsOf = rowRoom.at(t), *const inputs = inputRoom.at(t);
+    int* const places = placeRoom.at(t);
     long first, last;
-    share(d.n, t, &first, &last, 1);
+    member.share(d.n, &first, &last, picturesEach<T>(d));
     for (int n = static_cast<int>(first); n < last; n += several) {
       const int count = std::min(several, static_cast<int>(last) - n);
       int have = 0;  // rows of the picture that went into the ring
@@ -55,7 +66,7 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
         const int pixels = count * (end - have) * d.w, at = have * d.w, outs = count * (bottom - top) * d.ow;
         ringPlaces(count, have, end, d.h, d.w, slots, pitch, d.left, places);
         int width;
-        const T* const rows = inputRows(s, x, static_cast<size_t>(n) * d.h * d.w + at, pixels, false, inputs, &width);
+        const T* const rows = inputRows(s, x, static_cast<size_t>(n) * d.h * d.w + at, pixels, false, inputs, stems.at(t), &width);
         for (int l0 = 0; l0 < lines;) {
           const int group = atOnce(lines - l0), skipped = portion.whole ? l0 : 0;
           allTiles<T>(words(rows), width / P, pixels, words(B1) + l0 * beside1, beside1, (kin + P - 1) / P, group,
@@ -159,28 +170,28 @@ class BlockGrad : GradArguments<T> {
                   return static_cast<size_t>(slotsFor(rows)) * pitch * 64 * rings +
                          static_cast<size_t>(rows) * d.w * cp * 2 * sizeof(T);
                 }),
-        slots(portion.whole ? portion.several * d.oh : slotsFor(portion.each)),
-        parts1(threads), parts2(threads), parts3(threads), sums1(cp), sums2(cp), sums3(outWidth) {}
+        slots(portion.whole ? portion.several * d.oh : slotsFor(portion.each)) {}
 
   void run() {
     // BatchNorm's scale goes into the weights.
-    B3 = scratch<T>(0, packedSize<T>(s.cout, d.c));
-    if (!batch) pack(scaledRows(s.w3, s.n3.a, s.cout, d.c, 4), d.c, 1, s.cout, d.c, B3);
-    B1 = scratch<T>(3, packedSize<T>(d.c, kin));
-    if (gx) pack(scaledRows(s.w1, s.n1.a, d.c, kin, 4), kin, 1, d.c, kin, B1);
-    taps = byLine(batch ? s.w2 : scaledRows(s.w2, s.n2.a, d.c, K * K, 4), d.c, K, S_ == 1);
-#pragma omp parallel num_threads(threads)
+    const size_t most = static_cast<size_t>(d.c) * std::max({kin, s.cout, K * K}) + 16;
+    const Scratch<float> scaled(Slot::weights, most);
+    if (!batch) pack(scaledRows(s.w3, s.n3.a, s.cout, d.c, scaled.get()), d.c, 1, s.cout, d.c, B3);
+    if (gx) pack(scaledRows(s.w1, s.n1.a, d.c, kin, scaled.get()), kin, 1, d.c, kin, B1);
+    byLine(batch ? s.w2 : scaledRows(s.w2, s.n2.a, d.c, K * K, scaled.get()), d.c, K, S_ == 1, taps);
+#pragma omp parallel num_threads(members)
     {
-      Own own(*this, omp_get_thread_num());
+      const Team member = team();
+      Own own(*this, member);
       for (int n = own.first; n < own.last; n += portion.several) {
         Go go{n, std::min(portion.several, own.last - n), 0, 0, 0, 0, n > own.first};
         for (; go.top < d.h; go.top += portion.each, go.have = go.end, go.begun = true) rows(own, go);
       }
 #pragma omp barrier
-      scaledParts(parts1, true, cp, d.c, kin, s.w1, batch ? nullptr : s.n1.a, this->dw1, this->first.second);
-      if (!batch) scaledParts(parts3, false, cp, s.cout, d.c, s.w3, s.n3.a, this->dw3, this->third.second);
+      scaledParts(parts1, member.size, true, cp, d.c, kin, s.w1, batch ? nullptr : s.n1.a, this->dw1, this->first.second);
+      if (!batch) scaledParts(parts3, member.size, false, cp, s.cout, d.c, s.w3, s.n3.a, this->dw3, this->third.second);
+      depthwiseWeights(member.size);
     }
-    depthwiseWeights();
     finish(sums1, s.n1, d.c, this->first);
     if (batch) return;
     finish(sums2, s.n2, d.c, this->second);
@@ -199,10 +210,28 @@ class BlockGrad : GradArguments<T> {
   const int inWidth = up(kin, 16), outWidth = up(s.cout, 16);
   const Portion portion;
   const int slots;
-  T *B1, *B3;
-  std::vector<float> taps;
-  std::vector<float*> parts1, parts2, parts3;
-  ThreadSums sums1, sums2, sums3;
+  const int members = threads();
+  ThreadSums sums1{cp}, sums2{cp}, sums3{outWidth};
+  Array<float> taps = roomByLine(d.c, K);
+  const Scratch<T> packed1{Slot::packed, gx ? packedSize<T>(d.c, kin) : 0};
+  const Scratch<T> packed3{Slot::packedBack, batch ? 0 : packedSize<T>(s.cout, d.c)};
+  T *const B1 = packed1.get(), *const B3 = packed3.get();
+  // For each member: what is worked on at a time, and sums
+  const int inputs = portion.several * portion.each * d.w, outputs = slots * d.ow;
+  const Scratch<float> rings{Slot::ring, ringSize() * portion.rings + pitch * 16, members};
+  const Scratch<float> lineRoom{Slot::line, static_cast<size_t>(S_ == 1 ? inputs : columns * 2) * 16 + 16, members};
+  const Scratch<float> lineInRoom{Slot::lineIn, static_cast<size_t>(S_ == 1 ? inputs : inPitch) * 16, members};
+  const Scratch<int> placeRoom{Slot::places, static_cast<size_t>(outputs), members};
+  const Scratch<T> rowRoom{Slot::products, static_cast<size_t>(inputs) * cp, members};
+  const Scratch<T> planeRoom{Slot::planes, static_cast<size_t>(inputs) * cp, members};
+  const Scratch<T> inputRoom{Slot::inputs, static_cast<size_t>(inputs) * inWidth, members};
+  const Scratch<T> gradientRoom{Slot::gradients, static_cast<size_t>(outputs) * outWidth, members};
+  const Scratch<T> stems{Slot::stem, stemRoom(s.hasStem ? &s.stem : nullptr, inputs), members};
+  const Scratch<float> inputPairs{Slot::inputPairs, pairsOf<T>(inputs, inWidth), members};
+  const Scratch<float> gradientPairs{Slot::gradientPairs, pairsOf<T>(outputs, outWidth), members};
+  const Scratch<float> parts1{Slot::sums, static_cast<size_t>(inWidth) * cp, members};
+  const Scratch<float> parts2{Slot::sumsDeep, static_cast<size_t>(cp) * K * K, members};
+  const Scratch<float> parts3{Slot::sumsLast, static_cast<size_t>(outWidth) * cp, members};
 
   static int slotsFor(int rows) { return (rows + S_ - 1) / S_ + kept + 1; }
   size_t ringSize() const { return static_cast<size_t>(slots) * pitch * 16; }
@@ -215,32 +244,29 @@ class BlockGrad : GradArguments<T> {
     bool begun;  // sums of this thread
     int inPixels, outPixels;
   };
-  // Memory of a thread
+  // Memory of a member
   struct Own {
     Ahead& next = ahead;
     int t, first, last;
-    float *ring, *made, *input, *sum1, *sum2, *sum3;
+    float *ring, *made, *input, *sum1, *sum2, *sum3, *xPairs, *gPairs;
     const float* nothing;
     int* places;
-    T *rows, *planes, *gs, *xs;  // the gradient of what is wide, both ways it lies; g and x made ready
-    Own(BlockGrad& of, int t) : t(t) {
-      const size_t inputs = static_cast<size_t>(of.portion.several) * of.portion.each * of.d.w;
-      const size_t outputs = static_cast<size_t>(of.slots) * of.d.ow;
+    T *rows, *planes, *gs, *xs, *lines;  // the gradient of what is wide, both ways it lies; g and x made ready
+    Own(const BlockGrad& of, Team member) : t(member.rank) {
       long from, to;
-      share(of.d.n, t, &from, &to, 1);
+      member.share(of.d.n, &from, &to, picturesEach<T>(of.d));
       first = static_cast<int>(from), last = static_cast<int>(to);
-      ring = scratch<float>(5, of.ringSize() * of.portion.rings + of.pitch * 16, true);
+      ring = of.rings.zeroed(t);
       nothing = ring + of.ringSize() * of.portion.rings;
-      made = scratch<float>(6, (S_ == 1 ? inputs : of.columns * 2) * 16 + 16);
-      input = scratch<float>(7, (S_ == 1 ? inputs : of.inPitch) * 16, true);
-      places = scratch<int>(2, outputs);
-      rows = scratch<T>(1, inputs * of.cp);
-      planes = scratch<T>(11, inputs * of.cp);
-      gs = scratch<T>(10, outputs * of.outWidth);
-      xs = scratch<T>(12, inputs * of.inWidth);
-      sum1 = of.parts1[t] = scratch<float>(4, static_cast<size_t>(of.inWidth) * of.cp);
-      sum3 = of.parts3[t] = scratch<float>(13, static_cast<size_t>(of.outWidth) * of.cp);
-      sum2 = of.parts2[t] = scratch<float>(14, static_cast<size_t>(of.cp) * K * K, true);
+      made = of.lineRoom.at(t), input = of.lineInRoom.zeroed(t);
+      places = of.placeRoom.at(t);
+      rows = of.rowRoom.at(t), planes = of.planeRoom.at(t);
+      gs = of.gradientRoom.at(t), xs = of.inputRoom.at(t), lines = of.stems.at(t);
+      gPairs = of.gradientPairs.at(t), xPairs = of.inputPairs.at(t);
+      const bool some = first < last;  // who has no pictures adds zeros
+      sum1 = some ? of.parts1.at(t) : of.parts1.zeroed(t);
+      sum3 = some ? of.parts3.at(t) : of.parts3.zeroed(t);
+      sum2 = of.parts2.zeroed(t);
     }
   };
 
@@ -255,7 +281,7 @@ class BlockGrad : GradArguments<T> {
     if (go.outPixels && !batch) {
       if (s.cout != outWidth)
         panel(gradient, s.cout, Norm{}, 0, go.outPixels, go.outPixels, own.gs, outWidth), gradient = own.gs;
-      gWords = wordsOf(gradient, outWidth, go.outPixels, 8);
+      gWords = wordsOf(gradient, outWidth, go.outPixels, own.gPairs);
       for (int c = 0; c < outWidth; c += 16) {
         V sum = zero();
         for (int i = 0; i < go.outPixels; i++) sum = add(sum, L(gradient + static_cast<size_t>(i) * outWidth + c));
@@ -264,8 +290,8 @@ class BlockGrad : GradArguments<T> {
     }
     int width;
     const size_t from = (static_cast<size_t>(go.n) * d.h + top) * d.w;
-    const T* const given = inputRows(s, x, from, go.inPixels, true, own.xs, &width);
-    const float* const xWords = wordsOf(given, inWidth, go.inPixels, 9);
+    const T* const given = inputRows(s, x, from, go.inPixels, true, own.xs, own.lines, &width);
+    const float* const xWords = wordsOf(given, inWidth, go.inPixels, own.xPairs);
     for (int l0 = 0; l0 < lines;) {
       const int group = atOnce(lines - l0);
       fetch(own, go, l0 + group);
@@ -423,13 +449,14 @@ class BlockGrad : GradArguments<T> {
     });
   }
 
-  void depthwiseWeights() {
-#pragma omp parallel for num_threads(threads) schedule(static)
+  // The whole team calls it.
+  void depthwiseWeights(int of) {
+#pragma omp for schedule(static)
     for (int c = 0; c < d.c; c++) {
       double dot = 0;
       for (int i = 0; i < K * K; i++) {
         float sum = 0;
-        for (int t = 0; t < threads; t++) sum += parts2[t][(static_cast<size_t>(c / 16) * K * K + i) * 16 + c % 16];
+        for (int t = 0; t < of; t++) sum += parts2.at(t)[(static_cast<size_t>(c / 16) * K * K + i) * 16 + c % 16];
         const size_t at = static_cast<size_t>(c) * K * K + i;
         dot += static_cast<double>(sum) * s.w2[at];
         this->dw2[at] = batch ? sum : s.n2.a[c] * sum;
@@ -442,7 +469,7 @@ class BlockGrad : GradArguments<T> {
   static void finish(ThreadSums& sums, const Norm& norm, int count, Sums out) {
     for (int i = 0; i < count; i++) {
       out.first[i] = 0;
-      for (int t = 0; t < threads; t++) out.first[i] += sums.first(t)[i];
+      for (int t = 0; t < sums.members(); t++) out.first[i] += sums.first(t)[i];
       out.second[i] -= out.first[i] * norm.mean[i];
     }
   }
@@ -475,4 +502,5 @@ void mobileBlockGrad(const MobileBlock& s, const T* x, const T* wide, const T* d
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

@@ -5,6 +5,7 @@
 #include "common.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 // Sixteen channels of a row, N times: all of them, or some.
@@ -48,9 +49,9 @@ struct Numbers {
 // The sums of a thread's rows: of some rows float, of all of them double.
 class RowSums {
  public:
-  RowSums(ThreadSums& all, int t, int c) : first_(all.first(t)), second_(all.second(t)), c_(up(c, 32)) {
-    memset(of_ = scratch<float>(10, 2 * static_cast<size_t>(c_)), 0, 2 * sizeof(float) * c_);
-  }
+  // `room` has 2 c zeros, c a multiple of 32; of no sums c is 0.
+  RowSums(ThreadSums* all, int t, int c, float* room)
+      : first_(all ? all->first(t) : nullptr), second_(all ? all->second(t) : nullptr), of_(room), c_(c) {}
   // More of sixteen channels from i on
   ANNEAL_INLINE void more(int i, V s, V q) {
     S(of_ + i, add(L(of_ + i), s)), S(of_ + c_ + i, add(L(of_ + c_ + i), q));
@@ -73,14 +74,15 @@ class RowSums {
 template <class F>
 void byRows(long m, int c, ThreadSums* all, F f) {
   constexpr long kFloat = 32;  // rows whose sums are float
-#pragma omp parallel num_threads(threads)
+  const int members = all ? all->members() : threads(), sumsOf = all ? up(c, 32) : 0;
+  const Scratch<float> rowSums(Slot::rowSums, 2 * static_cast<size_t>(sumsOf), members);
+#pragma omp parallel num_threads(members)
   {
-    const int t = omp_get_thread_num();
+    const Team member = team();
     const long rows = c <= 16 * kLanes ? 32 : std::clamp((m * c > (2 << 20) ? 256 : 2048) / c, 1, 32);
     long from, to;
-    share(m, t, &from, &to);
-    ThreadSums none(0);
-    RowSums sums(all ? *all : none, all ? t : 0, all ? c : 0);
+    member.share(m, &from, &to);
+    RowSums sums(all, member.rank, sumsOf, rowSums.zeroed(member.rank));
     for (long r = from; r < to; r += rows) {
       const long end = std::min(to, r + rows);
       int i = 0;
@@ -210,4 +212,5 @@ void normaliseGrad(const T* g, const T* z, NormGrad grad, Norm norm, Act act, T*
 #undef ANNEAL_EACH
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

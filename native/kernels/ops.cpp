@@ -50,13 +50,13 @@ const Kernels<Half16>* amx() {
   return found;
 }
 
-// The kernels in use for each type, the best that this processor has unless told otherwise.
+// The kernels that this thread uses for each type, the best that this processor has unless told otherwise.
 struct InUse {
   const Kernels<float>* wide = forAvx512() ? forAvx512() : forAvx2();
   const Kernels<Half16>* half = amx() ? amx() : forAvx512Bf16();
 };
 InUse& inUse() {
-  static InUse set;
+  static thread_local InUse set;
   return set;
 }
 template <class T>
@@ -67,7 +67,7 @@ const Kernels<T>& use() {
   else
     k = inUse().wide;
   TORCH_CHECK(k, "there are no kernels for ", kType<T>, " on this processor, or from this compiler");
-  threads = at::get_num_threads();
+  useThreads(at::get_num_threads());
   return *k;
 }
 
@@ -146,11 +146,15 @@ class Packs {
     auto& e = entries_[weight.unsafeGetTensorImpl()];
     const bool same = e.scale.defined() ? scale.defined() && e.scale.equal(scale) : !scale.defined();
     if (!e.owner || e.owner->expired() || e.version != version || e.w != w || e.kernels != &kernels || !same) {
+      e.owner.reset();  // until all of it is done
       e.packed = at::empty({static_cast<int64_t>(size)}, kType<T>);
       pack(data<T>(e.packed));
       e.owner = Owner(weight.getIntrusivePtr()), e.version = version, e.w = w, e.kernels = &kernels;
       e.scale = scale.defined() ? scale.clone() : scale;
-      for (auto i = entries_.begin(); i != entries_.end();) i = i->second.owner->expired() ? entries_.erase(i) : ++i;
+      for (auto i = entries_.begin(); i != entries_.end();) {
+        const auto& owner = i->second.owner;
+        i = !owner || owner->expired() ? entries_.erase(i) : ++i;
+      }
     }
     return e.packed;
   }

@@ -5,6 +5,7 @@
 #include "pointwise.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 inline void apart(const float* p, V* out) { out[0] = L(p); }
@@ -82,10 +83,10 @@ inline void ringPlaces(int count, int from, int to, int h, int w, int slots, int
 
 // Rows of x, or the stem's, as products take them: where they are, [pixels][*width]
 template <class T>
-const T* inputRows(const MobileBlock& s, const T* x, size_t pixel, int pixels, bool filled, T* into, int* width) {
+const T* inputRows(const MobileBlock& s, const T* x, size_t pixel, int pixels, bool filled, T* into, T* lines, int* width) {
   const int wide = up(s.hasStem ? 27 : s.cin, 16);
   *width = wide;
-  if (s.hasStem) return panel(s.stem, static_cast<long>(pixel), pixels, pixels, into, wide), into;
+  if (s.hasStem) return panel(s.stem, static_cast<long>(pixel), pixels, pixels, into, wide, lines), into;
   x += pixel * s.cin;
   if (s.cin == wide) return x;
   if (filled) return panel(x, s.cin, Norm{}, 0, pixels, pixels, into, wide), into;
@@ -93,8 +94,14 @@ const T* inputRows(const MobileBlock& s, const T* x, size_t pixel, int pixels, b
   return x;
 }
 
-// Pixels of all pictures in portions of at most `most`, each thread's: f(thread, first picture, its first pixel, pixels). Of
-// bfloat16 those are even in number, where a thread's pictures allow.
+// How many pictures a member of a team takes at least: of bfloat16 two where one has an odd number of pixels, so that all of
+// them are words.
+template <class T>
+int picturesEach(const Depthwise& d) {
+  return kPerWord<T> == 2 && (d.h * d.w % 2 || d.oh * d.ow % 2) ? 2 : 1;
+}
+// The pixels of a member's pictures in portions of at most `most`: f(first picture, its first pixel, pixels). Of bfloat16 those
+// are even in number.
 struct Portions {
   int pixels, several, each, most;
   explicit Portions(int pixels)
@@ -103,24 +110,20 @@ struct Portions {
         each(pixels <= 256 || pixels % 2 ? pixels : 128),
         most(several * each) {}
   template <class F>
-  void over(int pictures, F f) const {
-#pragma omp parallel num_threads(threads)
-    {
-      ahead.clear();
-      const int t = omp_get_thread_num();
-      long first, last;
-      share(pictures, t, &first, &last, 1);
-      for (int n = static_cast<int>(first); n < last; n += several)
-        for (int at = 0; at < pixels; at += each)
-          f(t, n, at, std::min(several, static_cast<int>(last) - n) * std::min(each, pixels - at));
-    }
+  void over(Team member, int pictures, int picturesEach, F f) const {
+    ahead.clear();
+    long first, last;
+    member.share(pictures, &first, &last, picturesEach);
+    for (int n = static_cast<int>(first); n < last; n += several)
+      for (int at = 0; at < pixels; at += each)
+        f(n, at, std::min(several, static_cast<int>(last) - n) * std::min(each, pixels - at));
   }
 };
 
 // Of what a sum over pixels is made of: rows [width] as words, [width / 16][rows / P][16]. Floats are as they should be.
-inline const float* wordsOf(const float* p, int, int, int) { return p; }
+inline const float* wordsOf(const float* p, int, int, float*) { return p; }
 #ifdef __AVX512BF16__
-inline const float* wordsOf(const Half16* p, int width, int rows, int slot) { return paired(p, width, rows, slot); }
+inline const float* wordsOf(const Half16* p, int width, int rows, float* room) { return paired(p, width, rows, room); }
 #endif
 // sum [up to `width`][lines of 16, `of` a row] (+)= p^T q for p as `wordsOf` has made it and planes q, `beside` words apart
 template <class T>
@@ -134,12 +137,12 @@ void sumOverPixels(const float* p, int count, int width, int pixels, const T* q,
   }
 }
 
-// From parts [k][of], or [n][of] where not `tall`, of every thread: dw [n][k] = their sum, times scale [n] unless null, and
+// From parts [k][of], or [n][of] where not `tall`, of a team of `members`: dw [n][k] = their sum, times scale [n] unless null, and
 // dots [n], unless null, those of w and the sum
-inline void scaledParts(const std::vector<float*>& parts, bool tall, int of, int n, int k, const float* w, const float* scale,
-                        float* dw, double* dots) {
+inline void scaledParts(const Scratch<float>& parts, int members, bool tall, int of, int n, int k, const float* w,
+                        const float* scale, float* dw, double* dots) {
   alignas(64) float so[16][16];
-  sumParts(parts, tall, of, n, k, [&](int i, int j, V sum) __attribute__((always_inline)) {
+  sumParts(parts, members, tall, of, n, k, [&](int i, int j, V sum) __attribute__((always_inline)) {
     const M mask = tail(k - j);
     const size_t at = static_cast<size_t>(i) * k + j;
     store(dw + at, mask, scale ? mul(all(scale[i]), sum) : sum);
@@ -151,9 +154,8 @@ inline void scaledParts(const std::vector<float*>& parts, bool tall, int of, int
     for (int l = 0; l < 16; l++) dots[i] += lanes[l];
   });
 }
-// w [n][k], each row times its own factor
-inline const float* scaledRows(const float* w, const float* scale, int n, int k, int slot) {
-  float* const out = scratch<float>(slot, static_cast<size_t>(n) * k + 16);
+// w [n][k], each row times its own factor; `out` has room for sixteen more
+inline const float* scaledRows(const float* w, const float* scale, int n, int k, float* out) {
   for (int i = 0; i < n; i++) {
     const V by = all(scale[i]);
     for (int j = 0; j < k; j += 16) {
@@ -165,4 +167,5 @@ inline const float* scaledRows(const float* w, const float* scale, int n, int k,
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

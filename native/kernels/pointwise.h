@@ -3,6 +3,7 @@
 #include "products.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 // --- panels: the pixels of a block made ready for a product, [rows][width], zeros beyond
@@ -43,11 +44,13 @@ void panel(const T* g, const T* z, NormGrad grad, int n, long m0, int rows, int 
   blank(p, rows, padded, width);
 }
 
+// Room that the next one needs, for rows of the picture
+inline size_t stemRow(const Stem& s, int rows) { return up((2 * std::min(rows, s.ow) + 1) * 3, 16) + 16; }
+inline size_t stemRoom(const Stem* s, int rows) { return s ? stemRow(*s, rows) * 3 : 0; }
 template <class T>
-void panel(const Stem& s, long m0, int rows, int padded, T* p, int width) {  // 27 values of 3 x 3 pixels
+void panel(const Stem& s, long m0, int rows, int padded, T* p, int width, T* lines) {  // 27 values of 3 x 3 pixels
   constexpr int kEach = 9;  // values of a row of the kernel
-  const size_t most = up((2 * std::min(rows, s.ow) + 1) * 3, 16) + 16;
-  T* const lines = scratch<T>(15, most * 3);
+  const size_t most = stemRow(s, rows);
   for (int done = 0; done < rows;) {  // what lies in one row of the output
     const long row = (m0 + done) / s.ow;
     const int ox = static_cast<int>(m0 + done - row * s.ow), count = std::min(rows - done, s.ow - ox);
@@ -86,29 +89,31 @@ template <class T>
 void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* B, T* z,
                Sums out) {
   const int kp = up(k, kWidth), np = up(n, kWidth), block = blockRows<T>(kp * sizeof(T) + np * 4);
-  if (!B) {
-    T* own = scratch<T>(0, packedSize<T>(k, n));
-    packWeights(w, k, n, own);
-    B = own;
-  }
+  const Scratch<T> own(Slot::packed, B ? 0 : packedSize<T>(k, n));
+  if (!B) packWeights(w, k, n, own.get()), B = own.get();
   ThreadSums sums(n);
+  const int members = sums.members();
+  const Scratch<T> panels(Slot::inputs, static_cast<size_t>(block) * kp, members);
+  const Scratch<T> stems(Slot::stem, stemRoom(stem, block), members);
+  const Scratch<float> products(Slot::products, static_cast<size_t>(block) * np, members);
+  const Scratch<float> rowSums(Slot::rowSums, np * 2, members);
   const bool around = beyondCache(m * n * sizeof(T), n);
   // A small map is cut finely, so that threads have as much to do; with sums its rows stay where they were added up.
   const int unit = out.first ? 32 : 8;
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(members)
   {
     [[maybe_unused]] const Tiles tiles{};
-    const int t = omp_get_thread_num();
+    const Team member = team();
+    const int t = member.rank;
     long from, to;
-    share(m, t, &from, &to, unit);
-    T* A = scratch<T>(1, static_cast<size_t>(block) * kp);
-    float* C = scratch<float>(2, static_cast<size_t>(block) * np);
-    float* part = scratch<float>(10, np * 2);
+    member.share(m, &from, &to, unit);
+    T* const A = panels.at(t);
+    float *const C = products.at(t), *const part = rowSums.at(t);
     for (long m0 = from; m0 < to; m0 += block) {
       const int rows = static_cast<int>(std::min<long>(block, to - m0)), padded = up(rows, unit);
       const T* a = A;
       if (stem)
-        panel(*stem, m0, rows, padded, A, kp);
+        panel(*stem, m0, rows, padded, A, kp, stems.at(t));
       else if (!norm.a && k == kp && rows == padded)
         a = x + m0 * k;
       else
@@ -145,10 +150,10 @@ void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, co
   sums.into(out);
 }
 
-// put(i, j, sixteen from there) of an [n][k] matrix: what all threads' parts come to, each [k][of] where `tall`, else [n][of].
-// All threads call it.
+// put(i, j, sixteen from there) of an [n][k] matrix: what the parts of a team of `members` come to, each [k][of] where `tall`,
+// else [n][of]. The whole team calls it.
 template <class Put>
-void sumParts(const std::vector<float*>& parts, bool tall, int of, int n, int k, Put put) {
+void sumParts(const Scratch<float>& parts, int members, bool tall, int of, int n, int k, Put put) {
 #pragma omp for schedule(static)
   for (int i0 = 0; i0 < n; i0 += 16)
     for (int j0 = 0; j0 < k; j0 += 16) {
@@ -156,8 +161,8 @@ void sumParts(const std::vector<float*>& parts, bool tall, int of, int n, int k,
       for (int r = 0; r < 16; r++) {
         const size_t at = tall ? static_cast<size_t>(std::min(j0 + r, k - 1)) * of + i0
                                : static_cast<size_t>(std::min(i0 + r, n - 1)) * of + j0;
-        V s = L(parts[0] + at);
-        for (int u = 1; u < threads; u++) s = add(s, L(parts[u] + at));
+        V s = L(parts.get() + at);
+        for (int u = 1; u < members; u++) s = add(s, L(parts.at(u) + at));
         S(block + r * 16, s);
       }
       if (tall) transpose(block);
@@ -170,28 +175,36 @@ void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem
                    const float* w, const T* plus, T* gx, float* dw, Sums out) {
   const int kp = up(k, kWidth), np = up(n, kWidth);
   const int block = blockRows<T>((kp + np) * sizeof(T) * 2 + (gx ? kp * 4 : 0));
-  T* B = scratch<T>(0, packedSize<T>(n, k));
+  const Scratch<T> packed(Slot::packed, gx ? packedSize<T>(n, k) : 0);
+  T* const B = packed.get();
   if (gx) pack(w, k, 1, n, k, B);
   const bool tall = k <= n;  // dw as [k][n], else as [n][k]: the narrow side first
-  std::vector<float*> parts(threads);
   ThreadSums sums(k);
+  const int members = sums.members();
+  const Scratch<T> inputs(Slot::inputs, static_cast<size_t>(block) * kp, members);
+  const Scratch<T> gradients(Slot::gradients, static_cast<size_t>(block) * np, members);
+  const Scratch<T> stems(Slot::stem, stemRoom(stem, block), members);
+  const Scratch<float> products(Slot::products, static_cast<size_t>(block) * kp, members);
+  const Scratch<float> rowSums(Slot::rowSums, kp * 2, members);
+  const Scratch<float> parts(Slot::sums, static_cast<size_t>(kp) * np, members);
+  const Scratch<float> pPairs(Slot::inputPairs, pairsOf<T>(block, std::min(kp, np)), members);
+  const Scratch<float> qPairs(Slot::gradientPairs, pairsOf<T>(block, std::max(kp, np)), members);
   const bool around = beyondCache(m * k * sizeof(T), k);
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(members)
   {
     [[maybe_unused]] const Tiles tiles{};
-    const int t = omp_get_thread_num();
+    const Team member = team();
+    const int t = member.rank;
     long from, to;
-    share(m, t, &from, &to);
-    T* X = scratch<T>(1, static_cast<size_t>(block) * kp);
-    T* G = scratch<T>(3, static_cast<size_t>(block) * np);
-    float* C = scratch<float>(2, static_cast<size_t>(block) * kp);
-    float* part = scratch<float>(10, kp * 2);
-    float* sum = parts[t] = scratch<float>(4, static_cast<size_t>(kp) * np, from >= to);
+    member.share(m, &from, &to);
+    T *const X = inputs.at(t), *const G = gradients.at(t);
+    float *const C = products.at(t), *const part = rowSums.at(t);
+    float* const sum = from < to ? parts.at(t) : parts.zeroed(t);
     for (long m0 = from; m0 < to; m0 += block) {
       const int rows = static_cast<int>(std::min<long>(block, to - m0)), padded = up(rows, 32);
       panel(g, z, grad, n, m0, rows, padded, G, np);
       if (stem)
-        panel(*stem, m0, rows, padded, X, kp);
+        panel(*stem, m0, rows, padded, X, kp, stems.at(t));
       else
         panel(x, k, norm, m0, rows, padded, X, kp);
       ahead.clear();
@@ -203,9 +216,9 @@ void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem
         ahead.over(stepsOf(padded, std::min(kp, np), std::max(kp, np), gx ? kp : 0));
       }
       if (tall)
-        timesTransposed(X, kp, G, np, padded, sum, m0 > from);
+        timesTransposed(X, kp, G, np, padded, sum, m0 > from, pPairs.at(t), qPairs.at(t));
       else
-        timesTransposed(G, np, X, kp, padded, sum, m0 > from);
+        timesTransposed(G, np, X, kp, padded, sum, m0 > from, pPairs.at(t), qPairs.at(t));
       if (!gx) continue;
       times(G, np, padded, B, n, k, C, kp);
       if (norm.a) memset(part, 0, kp * 2 * sizeof(float));
@@ -235,7 +248,7 @@ void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem
     }
     _mm_sfence();
 #pragma omp barrier
-    sumParts(parts, tall, tall ? np : kp, n, k, [&](int i, int j, V sum) __attribute__((always_inline)) {
+    sumParts(parts, member.size, tall, tall ? np : kp, n, k, [&](int i, int j, V sum) __attribute__((always_inline)) {
       store(dw + static_cast<size_t>(i) * k + j, tail(k - j), sum);
     });
   }
@@ -243,4 +256,5 @@ void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

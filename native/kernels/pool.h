@@ -3,12 +3,13 @@
 #include "common.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 // y [n][2 c]: the maxima of x [n][pixels][c], and the means
 template <class T>
 void concatPool(const T* x, int n, int pixels, int c, T* y) {
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads()) schedule(static)
   for (int i = 0; i < n; i++) {
     const T* const picture = x + static_cast<size_t>(i) * pixels * c;
     T* const out = y + static_cast<size_t>(i) * 2 * c;
@@ -28,7 +29,7 @@ void concatPool(const T* x, int n, int pixels, int c, T* y) {
 // From g, the gradient of y: those that are as large as the maximum share its gradient.
 template <class T>
 void concatPoolGrad(const T* x, const T* y, const T* g, int n, int pixels, int c, T* gx) {
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads()) schedule(static)
   for (int i = 0; i < n; i++) {
     const size_t picture = static_cast<size_t>(i) * pixels * c, out = static_cast<size_t>(i) * 2 * c;
     for (int k = 0; k < c; k += 16) {
@@ -47,4 +48,5 @@ void concatPoolGrad(const T* x, const T* y, const T* g, int n, int pixels, int c
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

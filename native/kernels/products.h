@@ -3,6 +3,7 @@
 #include "common.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 // Of T the products work on "words" of 32 bits: a float, or two values of bfloat16 that lie beside each other in the
@@ -160,7 +161,7 @@ template <class T>
 void pack(const float* w, long sk, long sn, int K, int N, T* out) {
   constexpr int P = kPerWord<T>;
   const int Kp = up(K, 32), tiles = up(N, 32) / 16;
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads()) schedule(static)
   for (int t = 0; t < tiles; t++)
     for (int k = 0; k < Kp; k += P) {
       float group[P * 16];
@@ -208,14 +209,14 @@ inline void times(const Half16* a, int lda, int rows, const Half16* B, int K, in
 }
 #endif
 
-// sum [pw][qw] (+)= p^T q over rows; p [rows][pw], q [rows][qw]; widths multiples of kWidth, rows of 32
-inline void timesTransposed(const float* p, int pw, const float* q, int qw, int rows, float* sum, bool add) {
+// sum [pw][qw] (+)= p^T q over rows; p [rows][pw], q [rows][qw]; widths multiples of kWidth, rows of 32. Of bfloat16 there is
+// room for their pairs: `pairsOf` words.
+inline void timesTransposed(const float* p, int pw, const float* q, int qw, int rows, float* sum, bool add, float*, float*) {
   product<float>(p, 1, pw, pw, q, qw, 16, rows, qw / 16, sum, qw, add);
 }
 #ifdef __AVX512BF16__
 // [rows][width] as [width / 16][rows / 2][16 pairs]
-inline float* paired(const Half16* p, int width, int rows, int slot) {
-  float* out = scratch<float>(slot, static_cast<size_t>(rows / 2) * width);
+inline float* paired(const Half16* p, int width, int rows, float* out) {
   for (int t = 0; t < width; t += 16) {
     float* o = out + static_cast<size_t>(rows / 2) * t;
     for (int r = 0; r < rows; r += 2, o += 16) {
@@ -225,8 +226,9 @@ inline float* paired(const Half16* p, int width, int rows, int slot) {
   }
   return out;
 }
-inline void timesTransposed(const Half16* p, int pw, const Half16* q, int qw, int rows, float* sum, bool add) {
-  float *a = paired(p, pw, rows, 8), *b = paired(q, qw, rows, 9);
+inline void timesTransposed(const Half16* p, int pw, const Half16* q, int qw, int rows, float* sum, bool add, float* pPairs,
+                            float* qPairs) {
+  float *a = paired(p, pw, rows, pPairs), *b = paired(q, qw, rows, qPairs);
   const long block = 16L * (rows / 2);
 #ifdef ANNEAL_TILES
   for (float* tile = a; tile < a + block / 16 * pw; tile += 256) ahead.step(), transpose(tile);
@@ -238,6 +240,11 @@ inline void timesTransposed(const Half16* p, int pw, const Half16* q, int qw, in
 #endif
 }
 #endif
+// How many words such pairs are
+template <class T>
+size_t pairsOf(int rows, int width) {
+  return kPerWord<T> == 2 ? static_cast<size_t>(rows / 2) * width : 0;
+}
 // How often the two products above call `ahead.step` for a block
 inline int stepsOf(int rows, int pw, int qw, int n) {
 #ifdef ANNEAL_TILES
@@ -248,4 +255,5 @@ inline int stepsOf(int rows, int pw, int qw, int n) {
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

@@ -14,43 +14,52 @@
 #include "winograd.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 template <class T>
-Kernels<T> tableOf() {
-  constexpr bool wide = sizeof(T) == 4;
-  return {packedSize<T>,
-          packWeights<T>,
-          pointwise<T>,
-          pointwiseGrad<T>,
-          depthwise<T>,
-          depthwiseGrad<T>,
-          moments<T>,
-          normalise<T>,
-          normaliseSums<T>,
-          normaliseGrad<T>,
-          kTiled ? nullptr : conv3Pack<T>,
-          kTiled ? nullptr : conv3<T>,
-          kTiled ? nullptr : conv3Grad<T>,
-          kTiled ? nullptr : groupedPack<T>,
-          kTiled ? nullptr : grouped<T>,
-          kTiled ? nullptr : groupedGrad<T>,
-          kTiled ? nullptr : convFew<T>,
-          kTiled ? nullptr : mobileBlock<T>,
-          kTiled ? nullptr : mobileBlockGrad<T>,
-          kTiled ? nullptr : mobileStatistics<T>,
-          kTiled ? nullptr : mobileProject<T>,
-          kTiled ? nullptr : mobileProjectGrad<T>,
-          kTiled ? nullptr : mobileFinish<T>,
-          concatPool<T>,
-          concatPoolGrad<T>,
-          body<T>,
-          wide ? viewBatch : nullptr,
-          wide ? coins : nullptr,
-          wide ? adam : nullptr,
-          wide ? sgd : nullptr,
-          wide ? blend : nullptr};
+constexpr Kernels<T> tableOf() {
+  Kernels<T> k{};
+  k.packedSize = packedSize<T>;
+  k.pack = packWeights<T>;
+  k.pointwise = pointwise<T>;
+  k.pointwiseGrad = pointwiseGrad<T>;
+  k.depthwise = depthwise<T>;
+  k.depthwiseGrad = depthwiseGrad<T>;
+  k.moments = moments<T>;
+  k.normalise = normalise<T>;
+  k.normaliseSums = normaliseSums<T>;
+  k.normaliseGrad = normaliseGrad<T>;
+  k.concatPool = concatPool<T>;
+  k.concatPoolGrad = concatPoolGrad<T>;
+  k.body = body<T>;
+  if constexpr (!kTiled) {
+    k.conv3Pack = conv3Pack<T>;
+    k.conv3 = conv3<T>;
+    k.conv3Grad = conv3Grad<T>;
+    k.groupedPack = groupedPack<T>;
+    k.grouped = grouped<T>;
+    k.groupedGrad = groupedGrad<T>;
+    k.convFew = convFew<T>;
+    k.mobileBlock = mobileBlock<T>;
+    k.mobileBlockGrad = mobileBlockGrad<T>;
+    k.mobileStatistics = mobileStatistics<T>;
+    k.mobileProject = mobileProject<T>;
+    k.mobileProjectGrad = mobileProjectGrad<T>;
+    k.mobileFinish = mobileFinish<T>;
+  }
+  if constexpr (sizeof(T) == 4) {
+    k.views = viewBatch;
+    k.coins = coins;
+    k.adam = adam;
+    k.sgd = sgd;
+    k.blend = blend;
+  }
+  return k;
 }
+template <class T>
+constexpr Kernels<T> table = tableOf<T>();
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

@@ -6,11 +6,11 @@
 
 #ifdef ANNEAL_SOFTWARE_TILES
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #endif
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 #ifndef ANNEAL_SOFTWARE_TILES
@@ -51,7 +51,7 @@ thread_local uint32_t tiles[8][16][16];
 thread_local bool shaped = false;
 using Tile = uint32_t[16][16];
 inline Tile& tileOf(int i) {
-  if (!shaped) abort();  // as the processor does
+  if (!shaped) __builtin_trap();  // as the processor does
   return tiles[i];
 }
 struct Tiles {
@@ -95,4 +95,5 @@ void tileDot() {
 #endif
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

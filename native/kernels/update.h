@@ -1,11 +1,11 @@
 // What a step does to weights, each in one pass over memory: the optimizer's update, and their average.
 #pragma once
 #include <cmath>
-#include <utility>
 
 #include "common.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 constexpr long kPiece = 1 << 13;  // numbers that a thread takes at a time
@@ -13,14 +13,20 @@ constexpr long kPiece = 1 << 13;  // numbers that a thread takes at a time
 // f(piece, first, mask) for sixteen numbers at a time of every piece, in parallel
 template <class F>
 void overPieces(const Weights* weights, int count, F f) {
-  std::vector<std::pair<int, long>> pieces;
+  struct Piece {
+    int weights;
+    long from;
+  };
+  long n = 0;
+  for (int i = 0; i < count; i++) n += (weights[i].count + kPiece - 1) / kPiece;
+  Array<Piece> pieces(n);
+  long made = 0;
   for (int i = 0; i < count; i++)
-    for (long at = 0; at < weights[i].count; at += kPiece) pieces.push_back({i, at});
-  const long n = static_cast<long>(pieces.size());
-#pragma omp parallel for num_threads(threads) schedule(static)
+    for (long at = 0; at < weights[i].count; at += kPiece) pieces[made++] = {i, at};
+#pragma omp parallel for num_threads(threads()) schedule(static)
   for (long p = 0; p < n; p++) {
-    const Weights& w = weights[pieces[p].first];
-    const long from = pieces[p].second, to = std::min(w.count, from + kPiece);
+    const Weights& w = weights[pieces[p].weights];
+    const long from = pieces[p].from, to = std::min(w.count, from + kPiece);
     for (long i = from; i < to; i += 16) f(w, i, tail(static_cast<int>(to - i)));
   }
 }
@@ -64,4 +70,5 @@ inline void blend(const Weights* weights, int count, double share) {
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

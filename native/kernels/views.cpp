@@ -65,7 +65,6 @@ void viewBatch(const Tensor& out, const std::vector<Tensor>& pictures, const Ten
     TORCH_CHECK(!v.plain || (v.top >= 0 && v.left >= 0 && v.top + size <= v.h && v.left + size <= v.w),
                 "a crop of ", size, " at ", v.top, ", ", v.left, " is not inside ", v.h, " x ", v.w);
   }
-  threads = at::get_num_threads();
   const auto& kernels = floatKernels();
   counted(Op::view_batch, setOf(&kernels));
   kernels.views(made.data(), static_cast<int>(count), static_cast<int>(size), static_cast<int>(channels),

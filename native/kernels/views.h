@@ -7,6 +7,7 @@
 #include "lights.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 typedef float F4 __attribute__((vector_size(16)));
@@ -15,8 +16,8 @@ typedef int I4 __attribute__((vector_size(16)));
 // Between which two neighbours a place lies, and what each of them counts. `first` and the one after it are inside.
 struct Places {
   explicit Places(int n) : first(n), a(n), b(n) {}
-  std::vector<int> first;
-  std::vector<float> a, b;
+  Array<int> first;
+  Array<float> a, b;
 };
 
 template <int pad>
@@ -106,11 +107,10 @@ void sampleRow(const Source<T>& s, const Places& xs, const Places& ys, int n, in
 template <class T>
 class Straight {
  public:
-  Straight(const Source<T>& s, const Places& xs, int n) : s_(s), xs_(xs), n_(n) {
-    const auto [least, most] = std::minmax_element(xs.first.begin(), xs.first.end());
-    from_ = *least * s.step, count_ = (*most - *least + 2) * s.step;
-    mixed_.resize(count_ + 4);
-    for (auto& x : columns_ = xs.first) x = x * s.step - from_;
+  Straight(const Source<T>& s, const Places& xs, int n)
+      : s_(s), xs_(xs), n_(n), from_(ends(xs, n, false) * s.step),
+        count_((ends(xs, n, true) + 2) * s.step - from_), columns_(n), mixed_(count_ + 4) {
+    for (int j = 0; j < n; j++) columns_[j] = xs.first[j] * s.step - from_;
   }
   void row(int y, float up, float down, float* out) {
     const T *upper = s_.row(y) + from_, *lower = s_.row(y + 1) + from_;
@@ -135,16 +135,22 @@ class Straight {
  private:
   const Source<T>& s_;
   const Places& xs_;
-  int n_, from_, count_;
-  std::vector<int> columns_;
-  std::vector<float> mixed_;
+  const int n_, from_, count_;
+  Array<int> columns_;
+  Array<float> mixed_;
+
+  static int ends(const Places& xs, int n, bool last) {
+    int end = xs.first[0];
+    for (int j = 1; j < n; j++) end = last ? std::max(end, xs.first[j]) : std::min(end, xs.first[j]);
+    return end;
+  }
 };
 
 // Rows [from, to) of a view, one after another, into a place that has room for one float more.
 template <class T, class Take>
 void sample(const Source<T>& s, const View& v, int n, int from, int to, Take take) {
   const int planes = v.map[6] == 0 && v.map[7] == 0 ? 2 : 3;
-  std::vector<float> across(3 * n), down(3 * n), at(n);
+  Array<float> across(3 * n), down(3 * n), at(n);
   for (int p = 0; p < planes; p++)
     for (int i = 0; i < n; i++) {
       const double x = (2. * i + 1) / n - 1;
@@ -165,8 +171,8 @@ void sample(const Source<T>& s, const View& v, int n, int from, int to, Take tak
     const float *share = &across[p * n], by = down[p * n + i];
     for (int j = 0; j < n; j++) at[j] = share[j] + by;
   };
-  std::vector<float> x(n), y(n), w(n);
-  std::vector<int> scratch(2 * n);
+  Array<float> x(n), y(n), w(n);
+  Array<int> scratch(2 * n);
   for (int i = from; i < to; i++) {
     line(0, i, x.data()), line(1, i, y.data());
     if (planes == 3) {
@@ -180,14 +186,20 @@ void sample(const Source<T>& s, const View& v, int n, int from, int to, Take tak
 }
 
 // Means of blocks of ky x kx pixels; the last ones of fewer.
-inline Source<float> blocks(const View& v) {
-  const int c = v.channels, step = c == 3 ? 4 : 1, h = (v.h + v.ky - 1) / v.ky, w = (v.w + v.kx - 1) / v.kx;
-  const int held = std::max(2, w), line = v.w * c;
-  float* memory = scratch<float>(1, static_cast<size_t>(h) * held * step + 4, true);
-  std::vector<int> sums(line);
+struct Blocks {
+  int step, h, w, held;
+  explicit Blocks(const View& v)
+      : step(v.channels == 3 ? 4 : 1), h((v.h + v.ky - 1) / v.ky), w((v.w + v.kx - 1) / v.kx), held(std::max(2, w)) {}
+  size_t room() const { return static_cast<size_t>(h) * held * step + 4; }
+};
+inline Source<float> blocks(const View& v, float* memory) {
+  const auto [step, h, w, held] = Blocks(v);
+  const int c = v.channels, line = v.w * c;
+  memset(memory, 0, Blocks(v).room() * sizeof(float));
+  Array<int> sums(line);
   for (int y = 0; y < h; y++) {
     const int top = y * v.ky, rows = std::min(v.ky, v.h - top);
-    std::fill(sums.begin(), sums.end(), 0);
+    memset(sums.data(), 0, sums.size() * sizeof(int));
     for (int r = 0; r < rows; r++) {
       const uint8_t* from = v.pixels + static_cast<size_t>(top + r) * line;
       for (int i = 0; i < line; i++) sums[i] += from[i];
@@ -205,8 +217,13 @@ inline Source<float> blocks(const View& v) {
   return {memory, h, w, held, step};
 }
 
+// Memory of a member: a whole view, and the means of blocks
+struct ViewRoom {
+  float *whole, *blocks;
+};
+
 template <class Take>
-void rowsOf(const View& v, int n, int from, int to, Take take) {
+void rowsOf(const View& v, int n, int from, int to, const ViewRoom& room, Take take) {
   if (v.plain) {
     const int line = n * v.channels;
     for (int i = from; i < to; i++) {
@@ -216,9 +233,9 @@ void rowsOf(const View& v, int n, int from, int to, Take take) {
       });
     }
   } else if (v.kx > 1 || v.ky > 1) {
-    sample(blocks(v), v, n, from, to, take);
+    sample(blocks(v, room.blocks), v, n, from, to, take);
   } else if (v.w == 1) {  // beside each pixel one that counts nothing
-    std::vector<uint8_t> wide(static_cast<size_t>(v.h) * 2 * v.channels);
+    Array<uint8_t> wide(static_cast<size_t>(v.h) * 2 * v.channels);
     for (int i = 0; i < v.h * v.channels; i++) wide[i / v.channels * 2 * v.channels + i % v.channels] = v.pixels[i];
     sample(Source<uint8_t>{wide.data(), v.h, 1, 2, v.channels}, v, n, from, to, take);
   } else {
@@ -231,18 +248,18 @@ inline bool isWhole(const View& v) { return v.gain != 1 || v.add != 0 || v.kx > 
 
 // out: [n, n, channels], of which rows [from, to) are made; all of them where the picture `isWhole`
 inline void viewPicture(const View& v, int n, int channels, const float* scale, const float* shift, int from, int to,
-                        float* out) {
+                        const ViewRoom& room, float* out) {
   const int line = n * channels, seen = n * v.channels;
-  std::vector<float> row(std::max(line, seen) + 4);
+  Array<float> row(std::max(line, seen) + 4);
   const Finish finish{v, n, channels, scale, shift};
-  if (v.gain == 1 && v.add == 0) return rowsOf(v, n, from, to, [&](int i, auto fill) {
+  if (v.gain == 1 && v.add == 0) return rowsOf(v, n, from, to, room, [&](int i, auto fill) {
     fill(row.data());
     finish(row.data(), row.data(), 0, out + static_cast<size_t>(i) * line);
   });
   // What is added depends on the mean: the whole picture first.
-  float* whole = scratch<float>(0, static_cast<size_t>(n) * seen + 4);
+  float* const whole = room.whole;
   double sum = 0;
-  rowsOf(v, n, 0, n, [&](int i, auto fill) {
+  rowsOf(v, n, 0, n, room, [&](int i, auto fill) {
     float* to = whole + static_cast<size_t>(i) * seen;
     fill(to);
     float part = 0;
@@ -255,18 +272,37 @@ inline void viewPicture(const View& v, int n, int channels, const float* scale, 
     finish(whole + static_cast<size_t>(i) * seen, row.data(), still, out + static_cast<size_t>(i) * line);
 }
 
-void viewBatch(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out) {
-  std::vector<float> scales(static_cast<size_t>(n) * channels), shifts(scales.size());
+inline void viewBatch(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out) {
+  Array<float> scales(static_cast<size_t>(n) * channels), shifts(scales.size());
   for (size_t i = 0; i < scales.size(); i++) scales[i] = scale[i % channels], shifts[i] = shift[i % channels];
   const size_t each = static_cast<size_t>(n) * n * channels;
-  const int shares = count >= threads || std::any_of(views, views + count, isWhole) ? 1 : threads;  // of each picture
-#pragma omp parallel for schedule(dynamic) num_threads(std::min(threads, count * shares)) if (count * shares > 1)
+  bool whole = false;
+  size_t most = 0, ofBlocks = 0;
+  for (int i = 0; i < count; i++) {
+    const View& v = views[i];
+    whole = whole || isWhole(v);
+    if (v.gain != 1 || v.add != 0) most = std::max(most, static_cast<size_t>(n) * n * v.channels + 4);
+    if (v.kx > 1 || v.ky > 1) ofBlocks = std::max(ofBlocks, Blocks(v).room());
+  }
+  const int asked = threads(), shares = count >= asked || whole ? 1 : asked;  // of each picture
+  const int members = std::min(asked, std::max(1, count * shares));
+  const Scratch<float> wholes(Slot::shared, most, members), means(Slot::sharedToo, ofBlocks, members);
+  bool failed = false;
+#pragma omp parallel for schedule(dynamic) num_threads(members) if (count * shares > 1)
   for (int i = 0; i < count * shares; i++) {
     const View& v = views[i / shares];
-    viewPicture(v, n, channels, scales.data(), shifts.data(), n * (i % shares) / shares, n * (i % shares + 1) / shares,
-                out + v.row * each);
+    const int t = team().rank, from = n * (i % shares) / shares, to = n * (i % shares + 1) / shares;
+    try {
+      const ViewRoom room{wholes.at(t), means.at(t)};
+      viewPicture(v, n, channels, scales.data(), shifts.data(), from, to, room, out + v.row * each);
+    } catch (...) {  // of no memory: no exception may leave the region
+#pragma omp atomic write
+      failed = true;
+    }
   }
+  if (failed) noMemory(each * sizeof(float));
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

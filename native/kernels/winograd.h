@@ -2,12 +2,11 @@
 // section 4.1): tiles of 4 x 4 pixels and the weights become 16 numbers each, whose products, summed over channels by 16
 // matrix products, become 2 x 2 pixels again. 2.25 times fewer products than the convolution has.
 #pragma once
-#include <numeric>
-
 #include "normalise.h"
 #include "products.h"
 
 namespace anneal::kernels {
+inline namespace ANNEAL_ISA {
 namespace {
 
 constexpr int kPoints = 16;
@@ -118,7 +117,7 @@ void conv3Pack(const float* w, const float* scale, int c, int k, bool back, T* p
   constexpr int P = kPerWord<T>, wide = 16 * P;
   const size_t each = static_cast<size_t>(c) * k;
   const int blocks = k / 16, steps = c / wide;
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads()) schedule(static)
   for (int b = 0; b < blocks * steps; b++) {
     const int k0 = b / steps * 16, c0 = b % steps * wide;
     alignas(64) T numbers[kPoints][16][wide];
@@ -155,15 +154,19 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
   const int c = s.c, k = s.k;
   const size_t each = static_cast<size_t>(c) * k;
   const size_t apart = static_cast<size_t>(kTiles) * c + kApart<T>, sumsApart = kTiles * kOutputs + kApart<float>;
-  const std::vector<T> none(c);
+  const Array<T> none(c);
+  const int members = threads();
+  const Scratch<T> spreadRoom(Slot::inputs, kPoints * apart, members);
+  const Scratch<float> products(Slot::products, kPoints * sumsApart, members);
   withAct(act, [&](auto kind) {
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(members)
     {
       ahead.clear();
+      const Team member = team();
       long from, to;
-      share(tiles.count, omp_get_thread_num(), &from, &to, kRows);
-      T* spreads = scratch<T>(0, kPoints * apart);
-      float* sums = scratch<float>(1, kPoints * sumsApart);
+      member.share(tiles.count, &from, &to, kRows);
+      T* const spreads = spreadRoom.at(member.rank);
+      float* const sums = products.at(member.rank);
       for (long first = from; first < to; first += kTiles) {
         const int count = static_cast<int>(std::min<long>(kTiles, to - first)), rows = up(count, kRows);
         for (int t = 0; t < rows; t++) {
@@ -223,16 +226,18 @@ void conv3Grad(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* m
   const int held = static_cast<int>(std::min<long>(block, (tiles.count + 31) / 32 * 32));
   const size_t xApart = static_cast<size_t>(held) * c + kApart<T>, gApart = static_cast<size_t>(held) * k + kApart<T>;
   // [point][channel / 16][tile / P][16][P], and the sums of their products [point][k][c]
-  T* const xs = scratch<T>(0, kPoints * xApart);
-  T* const gs = scratch<T>(1, kPoints * gApart);
-  float* const sums = scratch<float>(2, kPoints * each);
-  const std::vector<T> none(std::max(c, k));
+  const Scratch<T> inputs(Slot::shared, kPoints * xApart), gradients(Slot::sharedToo, kPoints * gApart);
+  const Scratch<float> products(Slot::sharedSums, kPoints * each);
+  T *const xs = inputs.get(), *const gs = gradients.get();
+  float* const sums = products.get();
+  const Array<T> none(std::max(c, k));
+  Array<double> unused(k);
   ThreadSums biases(k);
   withAct(act, [&](auto kind) {
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(biases.members())
     {
       ahead.clear();
-      double* const biasSums = biases.first(omp_get_thread_num());
+      double* const biasSums = biases.first(team().rank);
       for (long first = 0; first < tiles.count; first += held) {
         const int count = up(static_cast<int>(std::min<long>(held, tiles.count - first)), P);
 #pragma omp for schedule(static)
@@ -292,15 +297,16 @@ void conv3Grad(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* m
           }
         }
         if (!dscale) continue;
-        float parts[16];
+        float parts[16], sum = 0;
         S(parts, scaled);
-        dscale[r] = std::accumulate(parts, parts + 16, 0.f);
+        for (const float part : parts) sum += part;
+        dscale[r] = sum;
       }
     }
   });
-  std::vector<double> unused(k);
   if (bias) biases.into({bias, unused.data()});
 }
 
 }  // namespace
+}  // namespace ANNEAL_ISA
 }  // namespace anneal::kernels

@@ -112,11 +112,12 @@ function load(): Native {
 }
 
 function threadsWanted(cores: number): number {
-  const given = process.env.ANNEAL_THREADS ?? process.env.OMP_NUM_THREADS
+  const name = process.env.ANNEAL_THREADS === undefined ? 'OMP_NUM_THREADS' : 'ANNEAL_THREADS'
+  const given = process.env[name]
   if (given === undefined) return cores
-  const n = Number(given)
-  if (!Number.isInteger(n) || n < 1)
-    throw new AnnealError(`ANNEAL_THREADS must be a whole number from 1, got "${given}"`)
+  // OpenMP takes a list: the number of the outermost region, then of those inside it.
+  const n = Number(name === 'OMP_NUM_THREADS' ? given.split(',')[0] : given)
+  if (!Number.isInteger(n) || n < 1) throw new AnnealError(`${name} must be a whole number from 1, got "${given}"`)
   return n
 }
 

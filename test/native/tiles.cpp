@@ -10,6 +10,8 @@
 #include <functional>
 #include <random>
 
+const anneal::kernels::Kernels<float>* const anneal::kernels::tables::avx2 = nullptr;  // which is not built here
+
 using namespace anneal::kernels;
 using Halves = std::vector<Half16>;
 using Floats = std::vector<float>;
@@ -93,7 +95,8 @@ static void transposed(int rows, int pw, int qw) {
   const Halves p = halves(rows * pw), q = halves(rows * qw);
   const Floats before = floats(pw * qw);
   Floats sum = before;
-  timesTransposed(p.data(), pw, q.data(), qw, rows, sum.data(), true);
+  Floats pPairs(rows * pw / 2), qPairs(rows * qw / 2);
+  timesTransposed(p.data(), pw, q.data(), qw, rows, sum.data(), true, pPairs.data(), qPairs.data());
   check("timesTransposed", rows, pw, qw,
         worst(pw, qw, rows, matrix(p, 1, pw), matrix(q, qw), matrix(sum, qw), matrix(before, qw)), ofFloat);
 }
@@ -162,11 +165,13 @@ int main() {
   for (const int rows : {32, 64, 96})
     for (const auto& [p, q] : {std::pair{16, 16}, {16, 48}, {32, 32}, {48, 16}, {48, 80}, {64, 96}})
       transposed(rows, p, q);
-  for (threads = 1; threads <= 3; threads++)
+  for (const int count : {1, 2, 3}) {
+    useThreads(count);
     for (const auto& [m, k, n] : {std::array{1, 1, 1}, {7, 3, 5}, {31, 16, 96}, {33, 32, 16}, {100, 40, 24},
                                   {289, 24, 144}, {577, 130, 64}})
       for (const bool normed : {false, true})
         for (const bool stem : {false, true}) whole(m, k, n, normed, stem);
+  }
   Kernels<Half16> wrong = *forAmx();
   wrong.pointwise = spoilt;
   const bool right = agree(*forAmx(), *forAvx512Bf16()), seen = !agree(wrong, *forAvx512Bf16());
