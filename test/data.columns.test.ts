@@ -108,7 +108,12 @@ test('of columns that name other files one is taken, and said, where its name or
     'which',
     /number the rows; "column 1" fits other files/,
   )
-  await taken('which,count,label', (n, at) => `${n},${at % 3},${kind(n)}`, 'which', /others repeat; "count" fits/)
+  await taken(
+    'which,count,label',
+    (n, at) => `${n},${at % 3},${kind(n)}`,
+    'which',
+    /others repeat or are called as labels; "count" fits/,
+  )
   await taken('path,name,label', n => `${n}.jpg,${n},${kind(n)}`, 'path', /100 % of its names/)
   await taken('name,path,label', n => `${n},./${n}.jpg,${kind(n)}`, 'path', /100 % of its names/)
 })
