@@ -34,7 +34,7 @@ export function cutAtBlanks(
     return end < 0 ? undefined : { from: Math.min(begin, end), end }
   }
   const rests = new Set(named.map(({ words }) => words.length - 1 - lastName(words)))
-  const oneCell = rests.size > 1 && !rests.has(0)
+  const oneCell = !rests.has(0) && (rests.size > 1 || (!rests.has(1) && isOneLabel(all, named)))
   const cut = (own: Words): string[] => {
     const at = nameAt(own)
     if (!at) return own.words
@@ -45,12 +45,26 @@ export function cutAtBlanks(
   }
   const spaced = named.find(own => nameAt(own)!.from < nameAt(own)!.end)
   const choices: Choice[] = []
+  if (oneCell) {
+    const first = named.find(({ words }) => words.length - 1 - lastName(words) > 1)!
+    const label = raw(first, lastName(first.words) + 1, first.words.length - 1)
+    const reason = `"${label}" (line ${first.line}) follows a name; names of columns in a first line part it`
+    choices.push({ what: 'cells with blanks', value: 'all that follows a name', reason })
+  }
   if (spaced) {
     const { from, end } = nameAt(spaced)!
     const reason = `"${raw(spaced, from, end)}" (line ${spaced.line}) ends as a picture does; put names in quotes where this is wrong`
     choices.push({ what: 'names with blanks', value: 'up to their ending', reason })
   }
   return { ...plain, records: all.map(cut), choices }
+}
+
+/** Whether what follows the names is one label of several words: words, not numbers, and no line in front names them. */
+function isOneLabel(all: readonly Words[], named: readonly Words[]): boolean {
+  const width = named[0]!.words.length
+  const inFront = all.slice(0, all.indexOf(named[0]!))
+  if (inFront.some(({ words }) => words.length === width || words.length === width - 1)) return false
+  return named.every(({ words }) => words.slice(lastName(words) + 1).every(word => Number.isNaN(Number(word))))
 }
 
 function wordsOf(text: string, { line, quote }: { line: number; quote: string }): Words[] {

@@ -105,10 +105,14 @@ export function flag(cell: Cell | undefined): boolean | undefined {
   return yes.has(text) ? true : no.has(text) ? false : undefined
 }
 
-/** Columns that number the rows: by their name, or by a name that may be one of numbers and different ones in each row. */
-const isIndex = (column: Column): boolean =>
-  /^(unnamed.*|index|__index_level_\d+__|)$/i.test(column.name) ||
-  ((indexNames.test(column.name) || /^id$/i.test(column.name)) && numbersRows(column))
+/** Columns that number the rows: by their name, or by a name that may be one of numbers and different ones in each row. A
+ *  column without a name is one where others have names. */
+function isIndex(column: Column, { columns }: Table): boolean {
+  const nameless = ({ name }: Column) => /^column \d+$/.test(name)
+  if (nameless(column) && !columns.every(nameless)) return true
+  if (/^(unnamed.*|index|__index_level_\d+__)$/i.test(column.name)) return true
+  return (indexNames.test(column.name) || /^id$/i.test(column.name)) && numbersRows(column)
+}
 
 const isEmpty = (column: Column): boolean => column.cells.every(cell => cellText(cell) === '')
 
@@ -118,7 +122,7 @@ function labelColumns(
   choose: (what: string, value: string, reason: string) => void,
 ): Column[] {
   const holding = left.filter(column => !isEmpty(column))
-  const free = holding.length > 1 ? holding.filter(column => !isIndex(column)) : holding
+  const free = holding.length > 1 ? holding.filter(column => !isIndex(column, table)) : holding
   const called = free.filter(({ name }) => labelNames.test(name))
   const one = called.length === 1 ? called[0] : free.length === 1 ? free[0] : undefined
   if (one && called.length === 0 && indexNames.test(one.name) && countsRows(one)) throw noLabels(table, one)
@@ -139,7 +143,11 @@ function labelColumns(
     choose('label columns', names.join(', '), 'each holds 0 and 1, true and false')
     return flags
   }
-  if (flags.length === 0) throw noLabels(table, left.find(isIndex))
+  if (flags.length === 0)
+    throw noLabels(
+      table,
+      left.find(column => isIndex(column, table)),
+    )
   throw new AnnealError(
     `${table.file} has several columns that may hold the labels: ${flags.map(column => `"${column.name}"`).join(', ')}. Name one with ${option('labelColumn')}, or several where each is a label of 0 and 1.`,
   )

@@ -129,8 +129,9 @@ function delimiterOf(lines: readonly string[]): string {
   const parted = lines.filter(line => /\S\s+\S/.test(line)).length / Math.max(1, lines.length)
   const serves = best && (best.alike >= 0.7 || best.named >= 0.5)
   const cutsNames = byBlanks.named >= 0.5 && (best?.named ?? 0) < 0.1
-  if (parted >= 0.9 && (cutsNames || (!serves && byBlanks.alike >= 0.7))) return blanks
-  return best?.delimiter ?? (parted >= 0.9 ? blanks : ',')
+  if (parted >= 0.5 && cutsNames) return blanks
+  if (parted >= 0.9 && !serves && byBlanks.alike >= 0.7) return blanks
+  return best?.delimiter ?? (parted >= 0.5 ? blanks : ',')
 }
 
 function better(lines: readonly string[], a: Score, b: Score): number {

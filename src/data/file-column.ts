@@ -109,20 +109,18 @@ function differs(table: Table, a: Candidate, b: Candidate): number | undefined {
   })
 }
 
-/** The one column that the others leave, and why: they number the rows, are called as labels, or repeat where it names
- *  each row by a name of its own; or it alone is plainly called as one of files. */
+/** The one column that the others leave, and why: it alone is plainly called as one of files; they number the rows; they
+ *  repeat or are called as labels. Whole names leave nothing to such signs. */
 function decided(pool: readonly Candidate[]): [Candidate, string] | undefined {
   const only = (fits: (one: Candidate) => boolean, why: string): [Candidate, string] | undefined => {
     const left = pool.filter(fits)
     return left.length === 1 ? [left[0]!, why] : undefined
   }
-  const called = only(one => usual(one) > 0, 'its name says so')
   if (pool.every(one => one.whole)) return undefined
   return (
-    called ??
+    only(one => usual(one) > 0, 'its name says so') ??
     only(one => !(indexNames.test(one.column.name) && countsRows(one.column)), 'other such columns number the rows') ??
-    only(one => !labelNames.test(one.column.name) && one.own >= 0.9, 'each row has a name of its own') ??
-    only(one => one.own >= 0.9 && !pool.some(other => other !== one && other.own >= 0.5), 'the others repeat')
+    only(one => !labelNames.test(one.column.name) && one.own >= 0.5, 'the others repeat or are called as labels')
   )
 }
 

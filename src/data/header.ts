@@ -97,19 +97,19 @@ const callsRoles = (record: readonly string[]): boolean =>
 type RowTest = (at: number) => string | undefined
 
 function rowTest({ records, lines }: Records, { pictures }: Sight): RowTest {
-  const below = new Map<number, { whole: boolean; stems: boolean; values: ReadonlySet<string> }>()
-  const known = pictures?.([...new Set(records.slice(0, looked).flat())])
+  const below = new Map<number, { whole: boolean; stems: boolean }>()
+  const known = pictures?.(new Set(records.slice(0, looked).flatMap(record => record.map(cell => cell.trim()))))
   const held = (c: number) => {
     const before = below.get(c)
     if (before) return before
-    const cells = records.slice(0, looked).map(record => record[c] ?? '')
+    const cells = records.slice(0, looked).map(record => (record[c] ?? '').trim())
     const share = (kind: 'whole' | 'stem') => cells.filter(cell => known?.(cell) === kind).length / cells.length
-    const made = { whole: share('whole') >= 0.5, stems: share('stem') >= 0.5, values: new Set<string>() }
+    const made = { whole: share('whole') >= 0.5, stems: share('stem') >= 0.5 }
     below.set(c, made)
     return made
   }
   return at => {
-    const record = records[at]!
+    const record = records[at]!.map(cell => cell.trim())
     if (callsRoles(record) || counts(record)) return undefined
     for (const [c, cell] of record.entries()) {
       if (cell === '' || fileNames.test(cell) || labelNames.test(cell)) continue
@@ -117,12 +117,12 @@ function rowTest({ records, lines }: Records, { pictures }: Sight): RowTest {
       const names = namedAsPicture(cell) || kind === 'whole' || (kind === 'stem' && held(c).stems && !held(c).whole)
       if (names) return `line ${lines[at]} names a picture, ${cell}; write names in a line above it to have others`
     }
-    if (record.some(cell => fileNames.test(cell.trim()) || labelNames.test(cell.trim()))) return undefined
+    if (record.some(cell => fileNames.test(cell) || labelNames.test(cell))) return undefined
     const last = Math.min(records.length, at + 1 + looked)
     for (const [c, cell] of record.entries()) {
       if (cell === '') continue
       for (let r = at + 1; r < last; r++)
-        if (records[r]![c] === cell)
+        if (records[r]![c]?.trim() === cell)
           return `line ${lines[at]} has "${cell}" in column ${c + 1}, and so has line ${lines[r]}; write names in a line above where it is a row, or other names where it is none`
     }
     return undefined

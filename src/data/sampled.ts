@@ -20,15 +20,24 @@ export const distinct = (column: Column): string[] =>
 /** Whether some text comes again. */
 export const repeats = (column: Column): boolean => distinct(column).length < sampled(column).length
 
+/** The fewest rows that can show a count: 0, 1 may be two classes. */
+const fewest = 4
+
 /** Whether a column holds 0, 1, 2, … or 1, 2, 3, … from the first row on. */
 export function countsRows(column: Column): boolean {
   const first = cellNumber(column.cells[0])
   if (first !== 0 && first !== 1) return false
-  return column.cells.length > 1 && sampledRows(column).every(row => cellNumber(column.cells[row]) === first + row)
+  return (
+    column.cells.length >= fewest && sampledRows(column).every(row => cellNumber(column.cells[row]) === first + row)
+  )
 }
 
 /** Whether each row has a whole number of its own. */
 export function numbersRows(column: Column): boolean {
   const cells = sampled(column)
-  return cells.every(cell => Number.isInteger(cellNumber(cell))) && distinct(column).length === cells.length
+  return (
+    cells.length > 2 &&
+    cells.every(cell => Number.isInteger(cellNumber(cell))) &&
+    distinct(column).length === cells.length
+  )
 }

@@ -55,7 +55,7 @@ def by_pandas(data: bytes, delimiter: str, encoding: str) -> dict:
         frame = pd.read_csv(io.StringIO(text, newline=""), sep=delimiter, dtype=str, keep_default_na=False, engine="c")
         return as_rows(frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index())
     except Exception as error:
-        return {"error": str(error).split("\n")[0]}
+        return {"error": str(error).split("\n")[0].replace(str(folder), "FOLDER")}
 
 
 def by_duckdb(data: bytes, delimiter: str, encoding: str) -> dict:
@@ -68,7 +68,7 @@ def by_duckdb(data: bytes, delimiter: str, encoding: str) -> dict:
         )
         return {"columns": reader.columns, "rows": [["" if c is None else c for c in row] for row in reader.fetchall()]}
     except Exception as error:
-        return {"error": str(error).split("\n")[0]}
+        return {"error": str(error).split("\n")[0].replace(str(folder), "FOLDER")}
 
 
 cases = []
@@ -133,14 +133,14 @@ def json_case(name: str, text: str) -> None:
         own["pandas"] = json.loads(frame.to_json(orient="split", double_precision=15))
         own["pandas"].pop("index")
     except Exception as error:
-        own["pandas"] = {"error": str(error).split("\n")[0]}
+        own["pandas"] = {"error": str(error).split("\n")[0].replace(str(folder), "FOLDER")}
     file = folder / "x.jsonl"
     file.write_text(text, newline="")
     try:
         reader = duckdb.sql(f"select * from read_json('{file}', format='newline_delimited')")
         own["duckdb"] = {"columns": reader.columns, "data": json.loads(json.dumps(reader.fetchall(), default=str))}
     except Exception as error:
-        own["duckdb"] = {"error": str(error).split("\n")[0]}
+        own["duckdb"] = {"error": str(error).split("\n")[0].replace(str(folder), "FOLDER")}
     lines.append(own)
 
 
@@ -181,6 +181,11 @@ pq.write_table(table, here / "tables/types-v1.parquet", version="1.0", use_dicti
 pq.write_table(table, here / "tables/types-v2.parquet", version="2.6", data_page_version="2.0", compression="snappy")
 pq.write_table(table.select(["text", "us", "ns"]), here / "tables/types-int96.parquet", use_deprecated_int96_timestamps=True, compression="gzip")
 duckdb.sql("copy (select 'a.jpg' as file, 1.5::decimal(5,2) as price, 7::hugeint as huge, ['x','y'] as tags, timestamp '2024-05-31 17:45:00' as taken, 'cat'::enum('cat','dog') as label) to '" + str(here / "tables/types-duckdb.parquet") + "' (format parquet, compression zstd)")
+
+numbers = [(i * 7 + 3) % 20 for i in range(20)]
+frame = pd.DataFrame({"fname": [f"{n}.jpg" for n in numbers], "labels": ["cat" if n < 10 else "dog" for n in numbers]})
+frame.index = pd.Index(list(range(1, 20)) + [0])
+frame.to_parquet(here / "tables/index.parquet")
 
 
 def plain(value):
