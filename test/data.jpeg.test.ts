@@ -6,7 +6,7 @@ import sharp, { type JpegOptions } from 'sharp'
 import { decode } from '../src/data/decode.ts'
 import { resize } from '../src/data/fit.ts'
 import { sha256 } from '../src/data/hashes.ts'
-import { jpegFault } from '../src/data/jpeg.ts'
+import { jpegFault, mendedJpeg } from '../src/data/jpeg.ts'
 import { decodeJpeg, decodeJpegFiles, hashFiles } from '../src/torch/index.ts'
 import { pixels, put, tempFolder } from './data.make.ts'
 
@@ -98,7 +98,7 @@ test('long pictures are cut and turned pictures are fitted as by libvips', async
   }
 })
 
-test('of damaged files it takes only what libjpeg takes without a warning, and then the same pixels', async () => {
+test('of damaged files it takes only what libjpeg takes with no warning or a harmless one, and then the same pixels', async () => {
   const files = [restarts, await encode(61, 47, { quality: 80 }), await encode(40, 30, { chromaSubsampling: '4:4:4' })]
   let seed = 11
   const random = (n: number) => ((seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) >>> 8) % n
@@ -111,7 +111,8 @@ test('of damaged files it takes only what libjpeg takes without a warning, and t
     seen[got ? 'taken' : 'left']++
     if (!got) continue
     assert.equal(jpegFault(file), undefined, `round ${round}`)
-    assert.ok((await libjpeg(file)).equals(got), `round ${round}`)
+    const harmless = mendedJpeg(file) // another version of JFIF, another last coefficient
+    assert.ok((await libjpeg(harmless)).equals(got), `round ${round}`)
   }
   assert.ok(seen.taken > 50 && seen.left > 100, JSON.stringify(seen))
 })

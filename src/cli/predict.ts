@@ -18,7 +18,8 @@ export async function predict(
   const most = Math.min(top, classifier.classes.length)
   let failed = 0
   let done = 0
-  const single = pictures.length === 1
+  const unusable = problems.filter(problem => problem.counted)
+  const single = pictures.length === 1 && unusable.length === 0
   for await (const { file, label, probability, probabilities, labels, values, scores } of classifier.predictAll(
     pictures,
     {
@@ -55,7 +56,13 @@ export async function predict(
       process.stdout.write(`${flat(file)}  ${ranked.map(([name, p]) => `${flat(name)} ${percent(p)}`).join(', ')}\n`)
     }
   }
-  for (const problem of problems.filter(p => p.counted))
-    process.stderr.write(`anneal: ${flat(`${problem.file}: ${problem.reason}`)}\n`)
+  for (const problem of unusable) process.stderr.write(`anneal: ${flat(`${problem.file}: ${problem.reason}`)}\n`)
+  const others = problems.filter(problem => !problem.counted)
+  if (others.length > 0) {
+    const [first] = others
+    const more = others.length > 1 ? ` and ${others.length - 1} more` : ''
+    process.stderr.write(`anneal: passed over ${flat(`${first!.file}${more}: ${first!.reason}`)}\n`)
+  }
+  failed += unusable.length
   if (failed > 0) throw new AnnealError(`${plural(failed, 'picture')} of ${failed + done} could not be read`)
 }

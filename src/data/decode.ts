@@ -4,16 +4,18 @@ import { basename } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { type FitOptions, fitRaster } from './fit.ts'
+import { heicVersion } from './heic.ts'
 import { kindOf, readAsIs } from './holds.ts'
 import { LIMIT_INPUT_PIXELS } from './limits.ts'
 import { describeBytes, type Format, MAGIC_BYTES, pictureFormat } from './magic.ts'
-import { decodeRgb, plainReason } from './ordinary.ts'
+import { plainReason } from './ordinary.ts'
+import { decodeToRgb } from './own.ts'
 import { copyToThree, fillMissing, flatten, type Raster, stackRasters, stretch, toBytes } from './raster.ts'
 import { vipsVersion } from './sharp.ts'
 import type { Picture, Place } from './types.ts'
 
 /** Changes whenever the same file would decode to other pixels; part of the cache's key. */
-export const decoderVersion = (): string => `2/${vipsVersion()}`
+export const decoderVersion = (): string => `3/${vipsVersion()}/${heicVersion()}`
 
 /** What becomes of a picture's channels.
  *  - `rgb`: always red, green and blue of 8 bits: grey is copied, transparency laid on white, 16 bits are scaled
@@ -50,10 +52,10 @@ export async function decode(bytes: Uint8Array, options: DecodeOptions = {}): Pr
   const { channels = 'rgb', limitInputPixels: limit = LIMIT_INPUT_PIXELS } = options
   return withReason(async () => {
     const format = supportedFormat(bytes)
-    if (channels === 'rgb' && format !== 'npy') return decodeRgb(bytes, format, limit, options)
+    if (channels === 'rgb' && format !== 'npy') return decodeToRgb(bytes, format, limit, options)
     const { use, depth } = await kindOf(bytes, format)
     if (channels === 'copy' && use === 'picture' && depth === 'uint8' && format !== 'npy')
-      return decodeRgb(bytes, format, limit, options)
+      return decodeToRgb(bytes, format, limit, options)
     const pages = channels !== 'keep' && use === 'picture' ? 'first' : 'all'
     const raster = await readAsIs(bytes, format, { limit, pages })
     if (channels === 'rgb' && !(raster.data instanceof Uint8Array && [1, 3].includes(raster.channels)))
@@ -94,14 +96,11 @@ function finish(raster: Raster, { channels = 'rgb', range, ...fit }: DecodeOptio
   return { data, height, width, channels: raster.channels, ...(filled > 0 && { filled }) }
 }
 
-const unsupported = new Set<Format>(['jxl', 'jp2', 'psd'])
-
 /** The format of a picture that can be decoded; throws for all else. */
 export function supportedFormat(bytes: Uint8Array): Format {
   const head = bytes.subarray(0, MAGIC_BYTES)
   const format = pictureFormat(head)
-  if (!format) throw new AnnealError(describeBytes(head))
-  if (unsupported.has(format)) throw new AnnealError(`${format} pictures are not supported; convert to JPEG or PNG`)
+  if (!format || format === 'unread') throw new AnnealError(describeBytes(head))
   return format
 }
 

@@ -1,11 +1,14 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { bmpChannels, decodeBmp } from './bmp.ts'
+import { decodeHeic } from './heic.ts'
 import { checkValues } from './limits.ts'
 import type { Format } from './magic.ts'
+import { netpbmKind, readNetpbm } from './netpbm.ts'
 import { layoutOf, npyDepth, readNpy, readNpyHeader } from './npy.ts'
 import { decodeAsIs, probeOrdinary } from './ordinary.ts'
 import { type Depth, type Raster, stackRasters } from './raster.ts'
-import { depthOfPage, isPlainPage, readTiffPage } from './tiff.ts'
+import { checkColours, depthOfPage, isPlainPage, jpegInside, readTiffPage } from './tiff.ts'
 import { readTiffPages, type TiffPage } from './tiff-tags.ts'
 
 /** What a file holds, from its header alone. */
@@ -26,14 +29,20 @@ export async function kindOf(bytes: Uint8Array, format: Format): Promise<Kind> {
     const { channels } = layoutOf(shape)
     return { channels, depth: npyDepth(type), use: channels === 1 || channels === 3 ? 'picture' : 'bands' }
   }
-  if (format === 'bmp') return { channels: 3, depth: 'uint8', use: 'picture' }
-  return { ...(await probeOrdinary(bytes)), use: 'picture' }
+  if (format === 'bmp') return { channels: bmpChannels(bytes), depth: 'uint8', use: 'picture' }
+  if (format === 'heic') return { channels: 3, depth: 'uint8', use: 'picture' }
+  if (format === 'netpbm') {
+    const { channels, depth, alpha } = netpbmKind(bytes)
+    return { channels, depth, use: [1, 3].includes(channels - (alpha ? 1 : 0)) ? 'picture' : 'bands' }
+  }
+  return { ...(await probeOrdinary(bytes, format)), use: 'picture' }
 }
 
 function tiffKind(pages: readonly TiffPage[]): Kind {
   const page = pages[0]!
   const depth = isPlainPage(page) ? depthOfPage(page) : 'uint8'
-  const channels = pages.reduce((sum, { bands }) => sum + bands, 0)
+  const bandsOf = ({ bands, photometric }: TiffPage) => (photometric === 3 && bands === 1 ? 3 : bands) // a palette
+  const channels = pages.reduce((sum, page) => sum + bandsOf(page), 0)
   const greyBands = page.photometric <= 1
   // Several pages in colour or in pure black and white are a document, of which the first page counts.
   const document = !greyBands || page.bits === 1
@@ -53,17 +62,21 @@ export async function readAsIs(
   format: Format,
   { limit, pages: which }: { limit: number; pages: 'all' | 'first' },
 ): Promise<Raster> {
+  if (format === 'bmp') return decodeBmp(bytes, limit)
+  if (format === 'heic') return decodeHeic(bytes, limit)
+  if (format === 'netpbm') return readNetpbm(bytes, limit)
   if (format !== 'npy' && format !== 'tiff') return decodeAsIs(bytes, format, limit)
   bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) // a Buffer's slices are no copies
   if (format === 'npy') return readNpy(bytes, limit)
-  const pages = readTiffPages(bytes)
-  const taken = which === 'first' ? pages.slice(0, 1) : pages
+  const taken = readTiffPages(bytes, which)
   checkPages(taken, limit)
   const rasters: Raster[] = []
-  for (const page of taken)
-    rasters.push(
-      isPlainPage(page) ? readTiffPage(bytes, page, limit) : await decodeAsIs(bytes, format, limit, page.index),
-    )
+  for (const page of taken) {
+    checkColours(page)
+    if (isPlainPage(page)) rasters.push(readTiffPage(bytes, page, limit))
+    else if (page.compression === 6) rasters.push(await decodeAsIs(jpegInside(bytes, page), 'jpeg', limit))
+    else rasters.push(await decodeAsIs(bytes, format, limit, page.index))
+  }
   return stackRasters(
     rasters,
     taken.map((_, i) => `page ${i + 1}`),

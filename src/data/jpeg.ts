@@ -1,3 +1,6 @@
+import { standardTables } from './jpeg-tables.ts'
+import { unreadFormat } from './unread.ts'
+
 /** Checks a JPEG's compressed data against its own grammar, because libjpeg passes in silence over most damage in the
  *  middle of a file: it draws whatever the wrong bits say. A bit error makes Huffman decoding lose step, and soon a block
  *  runs over its 64 coefficients, meets a code that no symbol has, or the data end too early or too late (ITU T.81 F.2).
@@ -24,10 +27,11 @@ export function jpegFault(bytes: Uint8Array): string | undefined {
     if (marker === 0xc4) readHuffman(body, state)
     else if (marker === 0xdd) state.restart = (body[0]! << 8) | body[1]!
     else if (marker === 0xc0 || marker === 0xc1) {
-      if (body[0] !== 8) return undefined
+      if (body[0] !== 8) return unreadFrame(marker, body)
       readFrame(body, state)
       if (state.height === 0) return undefined
-    } else if (marker >= 0xc2 && marker <= 0xcf && marker !== 0xc8 && marker !== 0xcc) return undefined
+    } else if (isFrame(marker)) return unreadFrame(marker, body)
+    else if (marker === 0xf7) return unreadFormat('JPEG-LS')
     else if (marker === 0xda) {
       const end = walkScan(bytes, at, body, state)
       if (typeof end === 'string') return end
@@ -36,6 +40,64 @@ export function jpegFault(bytes: Uint8Array): string | undefined {
   }
   return undefined
 }
+
+/** Whether a marker begins a picture: its size and how it is coded. */
+const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
+
+/** Why a kind of JPEG is not read; undefined for those that libjpeg reads. */
+function unreadFrame(marker: number, body: Uint8Array): string | undefined {
+  const kind = marker & 3
+  const why =
+    kind === 3
+      ? 'lossless'
+      : marker > 0xc4 && (marker & 7) > 4
+        ? 'hierarchical'
+        : body[0] !== 8
+          ? `of ${body[0]} bits`
+          : undefined
+  return why && `it is a JPEG that is ${why}, which is not read; convert it to PNG or a usual JPEG`
+}
+
+/** A copy without what libjpeg only warns of and then passes over, so that its other warnings can be taken for damage: a JFIF
+ *  version that is not 1 (some cameras write 0.0), the last coefficient of a sequential scan (some phones write 0), and
+ *  tables left out (motion JPEG). The same bytes where there is nothing of it. */
+export function mendedJpeg(bytes: Uint8Array): Uint8Array {
+  const edits: [at: number, value: number][] = []
+  const mended = () => {
+    if (edits.length === 0) return bytes
+    const out = new Uint8Array(bytes)
+    for (const [at, value] of edits) out[at] = value
+    return out
+  }
+  let [sequential, tables, at] = [false, false, 2]
+  while (at + 4 <= bytes.length && bytes[at] === 0xff) {
+    const marker = bytes[at + 1]!
+    if (marker === 0xff) {
+      at++
+      continue
+    }
+    if (marker === 0xd9) break
+    const length = (bytes[at + 2]! << 8) | bytes[at + 3]!
+    const body = bytes.subarray(at + 4, at + 2 + length)
+    if (marker === 0xe0 && body.length >= 14 && body[5] !== 1 && startsWith(body, 'JFIF\0')) edits.push([at + 9, 1])
+    else if (marker === 0xc4) tables = true
+    else if (isFrame(marker)) sequential = marker === 0xc0 || marker === 0xc1
+    else if (marker === 0xda && sequential) {
+      const last = at + 5 + 2 * body[0]!
+      for (const [i, value] of [0, 63, 0].entries()) if (bytes[last + i] !== value) edits.push([last + i, value])
+      if (tables) break
+      const size = standardTables.length + 2
+      const header = Uint8Array.of(0xff, 0xc4, size >> 8, size & 255)
+      const out = mended()
+      return Buffer.concat([out.subarray(0, at), header, standardTables, out.subarray(at)])
+    } else if (marker === 0xda) break
+    at += 2 + length
+  }
+  return mended()
+}
+
+const startsWith = (bytes: Uint8Array, text: string) =>
+  Buffer.from(bytes.subarray(0, text.length)).toString('latin1') === text
 
 interface Component {
   id: number
@@ -96,6 +158,7 @@ function readFrame(body: Uint8Array, state: State): void {
 function walkScan(bytes: Uint8Array, at: number, header: Uint8Array, state: State): number | string {
   const blocks: Block[] = []
   const count = header[0]!
+  if (state.dc.length === 0 && state.ac.length === 0) readHuffman(standardTables, state)
   const widest = Math.max(...state.components.map(c => c.across))
   const tallest = Math.max(...state.components.map(c => c.down))
   let units = Math.ceil(state.width / (8 * widest)) * Math.ceil(state.height / (8 * tallest))
@@ -119,7 +182,7 @@ function walkScan(bytes: Uint8Array, at: number, header: Uint8Array, state: Stat
         return at >= bytes.length || walk.cutOff
           ? 'premature end of JPEG image'
           : `its compressed data are corrupt ${Math.floor((100 * (done + unit - left)) / units)} % of the way`
-    at = walk.end()
+    at = walk.end(done + interval >= units ? blocks : undefined)
     if (at < 0) return 'its compressed data are corrupt: bytes are left over after the last block'
     if (done + interval < units) {
       if ((bytes[at + 1]! & 0xf8) !== 0xd0) return 'its compressed data are corrupt: a restart marker is missing'
@@ -178,12 +241,34 @@ class Walk {
     return this.padded > this.bits && this.at >= this.bytes.length - 1
   }
 
-  /** Where the next marker is, or -1 where too much lies before it. */
-  end(): number {
+  /** Where the next marker is, or -1 where too much lies before it. After the last block any bytes may, as some cameras put
+   *  them there, but not what looks like further blocks: then a bit error has swallowed some, and all before is wrong. */
+  end(last: Block[] | undefined): number {
     const { bytes } = this
     let end = this.at
     while (end < bytes.length && !(bytes[end] === 0xff && bytes[end + 1] !== 0 && bytes[end + 1] !== 0xff)) end++
-    return end - this.at + ((this.bits - this.padded) >> 3) > PADDING ? -1 : end
+    if (end - this.at + ((this.bits - this.padded) >> 3) <= PADDING) return end
+    if (!last || !this.onesTo((this.bits - this.padded) & 7)) return -1
+    return last.some((_, first) => this.goesOn(last, first, end)) ? -1 : end
+  }
+
+  /** Whether the next few bits are ones, with which encoders fill the last byte. */
+  private onesTo(count: number): boolean {
+    const mask = (1 << count) - 1
+    return ((this.held >>> (this.bits - count)) & mask) === mask
+  }
+
+  /** Whether from here on blocks follow, the first by a table of `first`, up to the marker at `end`. */
+  private goesOn(blocks: Block[], first: number, end: number): boolean {
+    const walk = new Walk(this.bytes, this.at)
+    walk.held = this.held
+    walk.bits = this.bits
+    walk.padded = this.padded
+    for (let i = first; ; i++) {
+      if (!walk.unit([blocks[i % blocks.length]!])) return false
+      const left = walk.bits - walk.padded + 8 * (end - walk.at)
+      if (left < 8) return left >= 0 && walk.onesTo(left)
+    }
   }
 
   private fill(): void {

@@ -9,6 +9,8 @@ export interface Raster {
   channels: number
   /** Whether the last channel says how opaque a pixel is. */
   alpha: boolean
+  /** The value that is white, where that is not the largest of the type: of 12 bits in a file of 16. */
+  white?: number
 }
 
 /** The type of a picture's values. */
@@ -72,7 +74,7 @@ export function upright(raster: Raster, orientation: number): Raster {
 export function flatten(raster: Raster): Raster {
   if (!raster.alpha) return raster
   const { data, channels } = raster
-  const white = whiteOf(data)
+  const white = raster.white ?? whiteOf(data)
   const colours = channels - 1
   const out = like(data, (data.length / channels) * colours)
   for (let from = 0, to = 0; from < data.length; from += channels) {
@@ -137,6 +139,6 @@ export function stretch(raster: Raster, [low, high]: readonly [low: number, high
 export function toBytes(raster: Raster): Raster & { data: Uint8Array } {
   const { data } = raster
   if (data instanceof Uint8Array) return { ...raster, data }
-  const scale = 255 / whiteOf(data)
+  const scale = 255 / (raster.white ?? whiteOf(data))
   return { ...raster, data: Uint8Array.from(data, value => Math.min(255, Math.max(0, Math.round(value * scale)))) }
 }

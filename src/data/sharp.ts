@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { Sharp, SharpInput, SharpOptions } from 'sharp'
+import { AnnealError } from '../base/errors.ts'
 
 type Library = typeof import('sharp').default
 
@@ -32,4 +33,36 @@ function packagedVersion(): string | undefined {
   } catch {
     return undefined
   }
+}
+
+let running = 0
+let alone: Promise<unknown> = Promise.resolve()
+let waiting = 0
+let idle = () => {}
+
+/** Runs `work`, which decodes one picture by sharp; where it fails, once more while no other picture is decoded. libvips
+ *  keeps its errors and warnings for the whole process: only alone they are certainly of this picture. An AnnealError is a
+ *  reason of our own and goes through at once. */
+export async function decodedAlone<T>(work: () => Promise<T>): Promise<T> {
+  while (waiting > 0) await alone
+  running++
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof AnnealError) throw error
+  } finally {
+    running--
+    if (running === 0) idle()
+  }
+  waiting++
+  const turn = alone.then(async () => {
+    while (running > 0) await new Promise<void>(resolve => (idle = resolve))
+    try {
+      return await work()
+    } finally {
+      waiting--
+    }
+  })
+  alone = turn.catch(() => {})
+  return turn
 }

@@ -71,10 +71,13 @@ export function listPictures(
     for (const picture of joined.places) pictures.push(picture) // may be more than a call takes arguments
     for (const problem of found.problems.concat(joined.problems)) problems.push(problem)
   }
-  if (pictures.length === 0)
+  if (pictures.length === 0) {
+    const why = problems.find(problem => problem.counted) ?? problems[0]
+    const found = why ? ` (${plural(problems.length, 'file')} can not be used; ${why.file}: ${why.reason})` : ''
     throw new AnnealError(
-      `no pictures in ${paths.join(', ') || 'an empty list'}; expected a picture or a folder of pictures.`,
+      `no pictures in ${paths.join(', ') || 'an empty list'}${found}; expected a picture or a folder of pictures.`,
     )
+  }
   return { pictures, problems }
 }
 

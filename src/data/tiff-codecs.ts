@@ -4,9 +4,16 @@ import { AnnealError } from '../base/errors.ts'
 import { swap } from './values.ts'
 
 const names: Record<number, string> = {
+  6: 'old-style JPEG',
+  34661: 'JBIG',
+  34676: 'SGI Log',
   34712: 'JPEG 2000',
   34887: 'LERC',
+  34892: 'lossy JPEG',
   34925: 'LZMA',
+  32809: 'ThunderScan',
+  34713: 'NEF',
+  65535: 'PEF',
   50001: 'WebP',
   50002: 'JPEG XL',
 }

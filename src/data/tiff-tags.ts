@@ -1,4 +1,5 @@
 import { AnnealError } from '../base/errors.ts'
+import { rawFile } from './unread.ts'
 
 /** One picture of a TIFF file as its directory describes it (TIFF 6.0; BigTIFF). */
 export interface TiffPage {
@@ -20,6 +21,14 @@ export interface TiffPage {
   orientation: number
   /** Whether the last band is transparency. */
   alpha: boolean
+  /** How many bands are told to be something else than colours, transparency included. */
+  extra: number
+  /** Of YCbCr: pixels to one of colour, the shares of red, green and blue, and what is black and white. */
+  ycbcr: { across: number; down: number; shares: readonly number[]; range: readonly number[] }
+  /** Whether a profile of its colours is there. */
+  profile: boolean
+  /** Of old-style JPEG: the whole file of JPEG inside. */
+  stream?: readonly [from: number, to: number]
   /** Of the strips or tiles. */
   chunk: { tiled: boolean; width: number; height: number; offsets: readonly number[]; sizes: readonly number[] }
   /** Red, green, blue after one another, 16 bits each. */
@@ -36,8 +45,8 @@ const mostPages = 4096
 
 const sizes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8]
 
-/** The pictures of a TIFF file, without reduced copies and masks. */
-export function readTiffPages(bytes: Uint8Array): TiffPage[] {
+/** The pictures of a TIFF file, without reduced copies and masks: all, or the first alone. */
+export function readTiffPages(bytes: Uint8Array, which: 'all' | 'first' = 'all'): TiffPage[] {
   const file = new TiffFile(bytes)
   const pages: TiffPage[] = []
   const seen = new Set<number>()
@@ -46,12 +55,22 @@ export function readTiffPages(bytes: Uint8Array): TiffPage[] {
     if (seen.has(at) || index >= mostPages) throw new AnnealError('its TIFF directories lead in a circle')
     seen.add(at)
     const { tags, next } = file.directory(at)
+    if (index === 0) refuseRaw(tags)
     const subfile = tags.get(254)?.()[0] ?? 0
     if ((subfile & 5) === 0) pages.push(pageOf(tags, index, file.littleEndian))
+    if (which === 'first' && pages.length > 0) break
     at = next
   }
   if (pages.length === 0) throw new AnnealError('its TIFF file holds no picture')
   return pages
+}
+
+/** Refuses a camera's raw file, whose first picture is a thumbnail or a mosaic: DNG by its version; NEF, ARW and others by a
+ *  reduced first picture of a named camera with further directories below it. */
+function refuseRaw(tags: Tags): void {
+  if (tags.has(50706)) throw new AnnealError(rawFile('DNG'))
+  const reduced = ((tags.get(254)?.()[0] ?? 0) & 1) === 1
+  if (reduced && tags.has(330) && tags.has(271)) throw new AnnealError(rawFile('NEF, ARW or alike'))
 }
 
 type Tags = Map<number, () => number[]>
@@ -74,6 +93,11 @@ function pageOf(tags: Tags, index: number, littleEndian: boolean): TiffPage {
   const tiled = tags.has(322)
   const missing = Number(String.fromCharCode(...(all(42113) ?? []).slice(0, 64)).replace(/\0.*$/s, '') || Number.NaN)
   const palette = all(320)
+  const extras = all(338) ?? []
+  const photometric = one(262, 1)
+  const colours = photometric === 5 ? 4 : [2, 6, 8, 9, 10].includes(photometric) ? 3 : 1
+  const [across = 2, down = 2] = all(530) ?? []
+  const stream = [one(513, 0), one(513, 0) + one(514, 0)] as const
   return {
     index,
     width,
@@ -82,11 +106,15 @@ function pageOf(tags: Tags, index: number, littleEndian: boolean): TiffPage {
     bits: same(258, 1),
     format: same(339, 1),
     compression: one(259, 1),
-    photometric: one(262, 1),
+    photometric,
     planar: one(284, 1) === 2 && bands > 1,
     predictor: one(317, 1),
     orientation: one(274, 1),
-    alpha: [1, 2].includes(all(338)?.at(-1) ?? 0),
+    alpha: [1, 2].includes(extras.at(-1) ?? 0),
+    extra: Math.max(extras.length, bands - colours),
+    ycbcr: { across, down, shares: all(529) ?? [0.299, 0.587, 0.114], range: all(532) ?? [0, 255, 128, 255, 128, 255] },
+    profile: tags.has(34675),
+    ...(stream[0] > 0 && stream[1] > stream[0] && { stream }),
     chunk: tiled
       ? { tiled, width: one(322, 0), height: one(323, 0), offsets: all(324) ?? [], sizes: all(325) ?? [] }
       : { tiled, width, height: Math.min(one(278, height), height), offsets: all(273) ?? [], sizes: all(279) ?? [] },
