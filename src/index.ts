@@ -30,7 +30,7 @@ export { type FeatureMap, type LayerFeatures, layerFeatures } from './interpret/
 export { type Judgement, mostCorrect, mostIncorrect, mostUncertain, topLossesByLabel } from './interpret/ranking.ts'
 export { type ImageModel, type ModelInfo, models } from './models/index.ts'
 export { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from './recipes/evaluate.ts'
-export { resumeRun, type TrainHooks, type TrainOptions, trainFolder } from './recipes/index.ts'
+export { type ResumeHooks, resumeRun, type TrainHooks, type TrainOptions, trainFolder } from './recipes/index.ts'
 export { ImageLearner, type ImageLearnerOptions, learner } from './recipes/learner.ts'
 export { augmentSheet, type SheetOptions } from './recipes/sheet.ts'
 export { writeReport } from './report/index.ts'

@@ -169,6 +169,7 @@ training(labelling(program.command('train')))
   .argument('[folder]', 'class folders, also inside train, validation and test; or the pictures that --labels names')
   .optionsGroup('Run:')
   .option('--resume <run>', 'go on with a run that was stopped or killed')
+  .option('--data <folder>', 'with --resume: where its pictures have moved to (--labels: its table)')
   .addHelpText(
     'after',
     `
@@ -177,7 +178,8 @@ Examples:
   npx anneal train photos --labels labels.csv --augment auto
   npx anneal train photos --labels ages.csv --targets age --loss huber
   npx anneal train cells --channel-files _DAPI,_GFP --like different
-  npx anneal train --resume runs/NAME`,
+  npx anneal train --resume runs/NAME
+  npx anneal train --resume runs/NAME --data /moved/photos`,
   )
   .action(lazy(async () => (await import('./train.ts')).train))
 

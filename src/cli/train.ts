@@ -15,6 +15,9 @@ export interface TrainFlags {
   pretrained: boolean
   batch?: number
   resume?: string
+  data?: string
+  labels?: string
+  clean?: string
   out?: string
   json?: boolean
   [name: string]: unknown
@@ -22,18 +25,24 @@ export interface TrainFlags {
 
 /** `anneal train`: the five steps over a folder, or over what `--resume` left. */
 export async function train(folder: string | undefined, flags: TrainFlags, command: Command): Promise<void> {
+  if (flags.data !== undefined && flags.resume === undefined)
+    throw new AnnealError(
+      `train: --data says where the pictures of a run have moved to that goes on (--resume RUN); else name the folder alone: npx anneal train ${quoted(flags.data)}`,
+      { exitCode: 2 },
+    )
   if (folder === undefined && flags.resume === undefined)
     throw new AnnealError(
       'train: give a folder of pictures (npx anneal train FOLDER), or a run to go on with (npx anneal train --resume RUN)',
       { exitCode: 2 },
     )
   if (folder !== undefined && flags.resume !== undefined)
-    throw new AnnealError(`train: --resume goes on with the data of ${flags.resume}; leave out ${folder}`, {
-      exitCode: 2,
-    })
+    throw new AnnealError(
+      `train: --resume goes on with the data of ${flags.resume}; leave out ${folder}, or, where the pictures have moved there: --data ${folder}`,
+      { exitCode: 2 },
+    )
   const other = command.options.filter(
     option =>
-      !['resume', 'json'].includes(option.attributeName()) &&
+      !['resume', 'json', 'data', 'labels', 'clean'].includes(option.attributeName()) &&
       command.getOptionValueSource(option.attributeName()) === 'cli',
   )
   if (flags.resume !== undefined && other.length > 0)
@@ -42,8 +51,9 @@ export async function train(folder: string | undefined, flags: TrainFlags, comma
       { exitCode: 2 },
     )
   await drive(flags, async (hooks, { trainFolder, resumeRun }) => {
-    if (flags.resume !== undefined) return resumeRun(flags.resume, hooks)
-    const { batch, resume, json, debug, ...options } = flags
+    const { batch, resume, json, debug, data, ...options } = flags
+    if (resume !== undefined)
+      return resumeRun(resume, { ...hooks, places: { data, labels: flags.labels, clean: flags.clean } })
     return trainFolder(folder!, { ...options, batchSize: batch }, hooks)
   })
 }

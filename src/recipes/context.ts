@@ -15,4 +15,6 @@ export interface Context {
   report: Report
   progress: Progress
   signal?: AbortSignal | undefined
+  /** Called when the pictures are those of the run. */
+  accepted?: (() => void) | undefined
 }

@@ -1,4 +1,5 @@
 import { AnnealError } from '../base/errors.ts'
+import { option } from '../base/options.ts'
 import type { ClassCount, Split } from '../data/index.ts'
 import { type RunResult, writeSeen } from '../runs/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
@@ -8,6 +9,7 @@ import { asGood, type Best } from './best.ts'
 import { modelCard } from './card.ts'
 import type { Context } from './context.ts'
 import { atTestSize, finish } from './finish.ts'
+import { contentDifference } from './moved.ts'
 import { netTensors, type Prepared, prepare } from './prepare.ts'
 import { trainStage } from './stage.ts'
 
@@ -42,6 +44,7 @@ export async function fiveSteps(dir: string, context: Context): Promise<FiveStep
       `${dir}: no picture is left for validation; give more pictures a class, or a validation folder.`,
     )
   checkSameData(session, first)
+  context.accepted?.()
   noteSeen(session.run.dir, first)
   clock.lap('data')
 
@@ -116,12 +119,14 @@ interface KnownData {
 }
 
 /** A resumed run must see the pictures that it began with. */
-function checkSameData(session: Context['session'], { pictures: { data } }: Prepared): void {
+function checkSameData(session: Context['session'], { pictures: { data, hash } }: Prepared): void {
   const now: KnownData = { fingerprint: data.fingerprint, counts: data.counts }
   const then = session.known('data') as KnownData | undefined
-  if (then && then.fingerprint !== now.fingerprint)
+  const content = then?.fingerprint === now.fingerprint ? undefined : contentDifference(session.run.dir, data, hash)
+  const counts = then && then.fingerprint !== now.fingerprint ? differences(then.counts, now.counts) : undefined
+  if (content !== undefined || counts !== undefined)
     throw new AnnealError(
-      `${data.dir}: the pictures are not those that the run began with (${differences(then.counts, now.counts)}); put them back, or start a new run.`,
+      `${data.dir}: the pictures are not those that the run began with (${[counts, content].filter(Boolean).join('; ')}); put them back, say where they have moved to (${option('data')}), or start a new run.`,
     )
   session.know('data', now)
 }
@@ -144,7 +149,7 @@ function differences(then: readonly ClassCount[], now: readonly ClassCount[]): s
   )
   return lines.length > 0
     ? `${lines.slice(0, 5).join('; ')}${lines.length > 5 ? `; and ${lines.length - 5} more` : ''}`
-    : 'as many in each class, but other content or names'
+    : 'as many in each class, but of other content, in another order or with other labels'
 }
 
 /** Seconds by name, summed. */

@@ -21,6 +21,7 @@ import type { Context, Progress } from './context.ts'
 import { checkDevice, usualDevice } from './device.ts'
 import { fiveSteps } from './five-steps.ts'
 import { foldName, trainFolds } from './folds.ts'
+import { type Places, placed } from './moved.ts'
 import { checkOptions, type TrainOptions } from './options.ts'
 import { openIndex } from './pictures.ts'
 import { Session } from './session.ts'
@@ -100,9 +101,14 @@ function removeEmpty(dir: string): void {
   }
 }
 
+/** Who hears of a run that goes on, and where its files have moved to meanwhile. */
+export interface ResumeHooks extends TrainHooks {
+  places?: Places
+}
+
 /** Goes on with a run that was stopped or killed, from its last checkpoint, to the same weights as an uninterrupted one
- *  on the same machine and threads. */
-export async function resumeRun(dir: string, hooks: TrainHooks = {}): Promise<RunResult> {
+ *  on the same machine and threads. Pictures that have moved are known again by their content. */
+export async function resumeRun(dir: string, { places = {}, ...hooks }: ResumeHooks = {}): Promise<RunResult> {
   const { config: path, result } = runPaths(dir)
   const config = readConfig(path)
   if (!config?.machine || config.format !== 1)
@@ -122,7 +128,8 @@ export async function resumeRun(dir: string, hooks: TrainHooks = {}): Promise<Ru
     throw new AnnealError(
       `${dir}: began on ${then} and would go on with ${here}, to other bits; set ANNEAL_LIBTORCH to the one that it began on, or start a new run.`,
     )
-  return drive(dir, 'append', config, restoredOptions(dir, config.settings, hooks.labelOf), hooks)
+  const moved = placed(dir, config, places)
+  return drive(dir, 'append', moved, restoredOptions(dir, moved.settings, hooks.labelOf), hooks)
 }
 
 function readConfig(path: string): RunConfig | undefined {
@@ -151,7 +158,8 @@ async function drive(
     progress = () => {},
     signal,
     writeReport,
-  }: TrainHooks,
+    accepted: onAccepted,
+  }: TrainHooks & Pick<Context, 'accepted'>,
 ): Promise<RunResult> {
   checkDevice(options.device ?? usualDevice(), options.precision)
   const run = openRun(dir, mode)
@@ -171,10 +179,14 @@ async function drive(
     if (mode === 'append') session.resume()
     onRun?.(dir, message => held && session.warn(message))
     try {
-      const context = { session, options, report, progress, signal }
+      const accepted = () => {
+        if (mode === 'append') run.writeConfig(whole(config))
+        onAccepted?.()
+      }
+      const context = { session, options, report, progress, signal, accepted }
       const { result, made } =
         options.folds !== undefined && options.fold === undefined
-          ? await everyFold(config, context, { onEvent, report, progress, signal, writeReport })
+          ? await everyFold(config, context, { onEvent, report, progress, signal, writeReport, accepted })
           : await oneRun(config, context)
       run.writeConfig({ ...whole(config), ...made, settings: { ...config.settings, ...made.settings } })
       run.finish(result)
@@ -215,7 +227,11 @@ async function oneRun(config: Asked, context: Context): Promise<Made> {
   return { result, made: { model, classes, settings: { size: preprocessing.size, batchSize, precision, device } } }
 }
 
-async function everyFold(config: Asked, { session, options }: Context, hooks: TrainHooks): Promise<Made> {
+async function everyFold(
+  config: Asked,
+  { session, options }: Context,
+  hooks: TrainHooks & Pick<Context, 'accepted'>,
+): Promise<Made> {
   // What can't be divided is refused before a fold is begun.
   await openIndex(config.data, { ...options, seed: config.seed, fold: 0 })
   const train = (fold: number, dir: string, resume: boolean) => {
