@@ -119,6 +119,43 @@ test('without a compiler, CMake or make, one line names them and what to install
   )
 })
 
+/** A program that says this version of itself, and nothing else. */
+function compiler(name: string, version: string): string {
+  const path = join(root, name)
+  writeFileSync(path, `#!/bin/sh\necho "${version}"\n`, { mode: 0o755 })
+  return path
+}
+const clang = ['Debian clang version 14.0.6', 'Ubuntu clang version 18.1.3 (1ubuntu1)', 'Apple clang version 16.0.0']
+
+test('clang on Linux is refused in a line that says why and what to do', {
+  skip: process.platform !== 'linux',
+}, async () => {
+  process.env['PATH'] = `${root}:/usr/bin:/bin`
+  for (const version of clang) {
+    process.env['CXX'] = compiler('clang++', version)
+    const { message } = (await ensureAddon().catch(error => error)) as Error
+    assert.match(message, new RegExp(`^CXX=.*clang\\+\\+ is ${version.replace(/[()]/g, '\\$&')}: on Linux`), message)
+    assert.match(message, /libomp.*libgomp.*apt install g\+\+.* set CXX=g\+\+, or leave CXX out$/, message)
+    assert.equal(message.split('\n').length, 1, 'one line')
+  }
+  // Its name says nothing.
+  process.env['CXX'] = compiler('my-compiler', clang[0]!)
+  await assert.rejects(ensureAddon(), /my-compiler is Debian clang/)
+  delete process.env['CXX']
+  process.env['PATH'] = root
+  compiler('c++', clang[0]!)
+  await assert.rejects(ensureAddon(), /c\+\+ is Debian clang .* dnf install gcc-c\+\+\)$/)
+})
+
+test('a c++ that is clang is passed over where g++ is there too', { skip: process.platform !== 'linux' }, async () => {
+  delete process.env['CXX']
+  process.env['PATH'] = root
+  compiler('c++', clang[0]!)
+  compiler('g++', 'g++ (Debian 12.2.0-14) 12.2.0')
+  // The compiler is found; what is missing now is the rest.
+  await assert.rejects(ensureAddon(), /^[^+]*needs CMake \(3.16 or newer\) and make, not found/)
+})
+
 test('the digest of the sources changes with any of them, and with nothing else', () => {
   for (const name of ['a.cpp', 'b.h', 'CMakeLists.txt', 'README.md']) writeFileSync(join(root, name), name)
   const first = sourcesDigest(root)

@@ -83,3 +83,21 @@ describe('a compiler that refuses', { skip: lacks }, () => {
       assert.equal(flags(kernel).includes(flag), known(flag), `${kernel}: ${flags(kernel).join(' ')}`)
   })
 })
+
+test('clang reads the kernels too, for systems whose OpenMP is its own', {
+  skip: lacks || (!which('clang++') && 'no clang++ here'),
+}, () => {
+  const all = commands('for-clang', [])
+  for (const kernel of kernels) {
+    const { file } = all.get(`kernels/${kernel}.cpp`)!
+    const given = [
+      '-std=c++17',
+      '-fsyntax-only',
+      '-fopenmp',
+      '-Wno-unknown-pragmas',
+      ...flagsOf(all.get(`kernels/${kernel}.cpp`)),
+    ]
+    const { status, stderr } = spawnSync('clang++', [...given, file], { encoding: 'utf8' })
+    assert.equal(status, 0, `${kernel}: ${stderr.slice(0, 2000)}`)
+  }
+})

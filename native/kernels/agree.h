@@ -1,4 +1,4 @@
-// The AMX kernels were never run on AMX by their authors: a process asks them for a few products before it uses them.
+// The AMX kernels ran on few processors with AMX so far: a process asks them for a few products before it uses them.
 #pragma once
 #include <array>
 #include <cstring>

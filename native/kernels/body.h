@@ -31,7 +31,7 @@ struct Crew {  // the whole team, or one of it
       phase.done.fetch_add(1, std::memory_order_release);
     }
     for (int turns = 0; phase.done.load(std::memory_order_acquire) < parts; turns++)
-      turns < 4000 ? _mm_pause() : std::this_thread::yield();
+      turns < 4000 ? pauseShortly() : std::this_thread::yield();
   }
 };
 

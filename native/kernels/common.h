@@ -16,6 +16,19 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
+// What a processor is told beside its work; names of our own, since each kind of processor has others.
+#ifdef __SSE2__
+ANNEAL_INLINE void fetchNear(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+ANNEAL_INLINE void fetchFar(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
+ANNEAL_INLINE void settle() { _mm_sfence(); }  // what went around the caches is seen by other threads
+ANNEAL_INLINE void pauseShortly() { _mm_pause(); }
+#else
+ANNEAL_INLINE void fetchNear(const void* p) { __builtin_prefetch(p, 0, 3); }
+ANNEAL_INLINE void fetchFar(const void* p) { __builtin_prefetch(p, 0, 2); }
+ANNEAL_INLINE void settle() {}
+ANNEAL_INLINE void pauseShortly() {}
+#endif
+
 inline int up(int x, int k) { return (x + k - 1) / k * k; }
 
 // Past a cache's size a tensor is not found there again: it is written around the caches. Whole vectors only.
@@ -53,7 +66,7 @@ struct Ahead {
   ANNEAL_INLINE void step() {
     for (int left = each; n && left > 0;) {
       const char*& p = at[n - 1];
-      for (; left > 0 && p < end[n - 1]; p += 64, left--) _mm_prefetch(p, _MM_HINT_T1);
+      for (; left > 0 && p < end[n - 1]; p += 64, left--) fetchFar(p);
       if (p >= end[n - 1]) n--;
     }
   }

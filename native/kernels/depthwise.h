@@ -204,7 +204,7 @@ void depthwiseOf(const Depthwise& d, const T* x, Norm norm, const float* w, T* z
         putRow(z + at, stage, static_cast<size_t>(d.ow) * d.c * sizeof(T), around);
       }
     }
-    _mm_sfence();
+    settle();
   }
   sums.into(out);
 }
@@ -301,7 +301,7 @@ void depthwiseGradOf(const Depthwise& d, const T* g, const T* z, NormGrad grad, 
         putRow(gx + at, stage, static_cast<size_t>(d.w) * d.c * sizeof(T), around);
       }
     }
-    _mm_sfence();
+    settle();
 #pragma omp barrier
 #pragma omp for schedule(static)
     for (int c = 0; c < d.c; c++)

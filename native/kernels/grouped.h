@@ -70,7 +70,7 @@ void lineOf(const T* row, int w, int c, float* out) {
   memset(out + (w + 1) * G::kPixel, 0, G::kPixel * sizeof(float));
   for (int x = 0; x < w; x++) {
     const float* from = words(row + static_cast<size_t>(x) * c);
-    _mm_prefetch(reinterpret_cast<const char*>(row + static_cast<size_t>(x + kAhead * w) * c), _MM_HINT_T0);
+    fetchNear(row + static_cast<size_t>(x + kAhead * w) * c);
     float* const to = out + (x + 1) * G::kPixel;
     if constexpr (G::kLaid)
       layOut<G::kWords, Each>(from, to);
@@ -175,6 +175,9 @@ void grouped(const Grouped& s, const T* x, const T* packed, bool back, const flo
     const Scratch<float> laid(Slot::inputs, line * 3, members);
 #pragma omp parallel num_threads(members)
     {
+      // Named here: clang captures for a lambda within a region only what the region itself names.
+      const T* const added = plus;
+      T* const made = y;
       const Team member = team();
       float* const memory = laid.at(member.rank);
       long from, to;
@@ -214,8 +217,8 @@ void grouped(const Grouped& s, const T* x, const T* packed, bool back, const flo
                                        [&](int r, int v, V sum) __attribute__((always_inline)) {
                                          const size_t to = (start + static_cast<size_t>(r) * every) * c + channel + v * 16;
                                          sum = add(sum, shift[v]);
-                                         if (plus) sum = add(sum, L(plus + to));
-                                         S(y + to, acted(kind, sum));
+                                         if (added) sum = add(sum, L(added + to));
+                                         S(made + to, acted(kind, sum));
                                        });
             }
           }
@@ -257,6 +260,8 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
     const T* const none = zeros.data();
 #pragma omp parallel num_threads(members)
     {
+      // Named here: clang captures for a lambda within a region only what the region itself names.
+      const T* const gradient = g;
       const int t = team().rank;
       float *const xs = inputs.at(t), *const gs = gradients.at(t);
 #pragma omp for schedule(static)
@@ -275,7 +280,7 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
                 if (at < 0 || at % stride || out >= s.oh) continue;
                 any = true;
                 from[k] = lines.at(out, [&](int r, float* to) {
-                  const T* const p = g + ((n * s.oh + r) * s.ow) * static_cast<long>(c) + channel;
+                  const T* const p = gradient + ((n * s.oh + r) * s.ow) * static_cast<long>(c) + channel;
                   for (int i = 0; i < pairs; i++)
                     for (int v = 0; v < kVectors; v++) {
                       const T* const even = p + static_cast<long>(i) * P * c + v * 16;
@@ -293,7 +298,7 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
                   return column >= 0 && column < s.w ? p + static_cast<long>(column) * c : none;
                 };
                 const T *even = at(q - 1), *odd = at(q - 1 + stride);
-                _mm_prefetch(reinterpret_cast<const char*>(even + static_cast<long>(kAhead) * s.w * c), _MM_HINT_T0);
+                fetchNear(even + static_cast<long>(kAhead) * s.w * c);
                 float words[G::kStrip];
                 ANNEAL_UNROLL for (int i = 0; i < G::kStrip; i += 16)
                     together(reinterpret_cast<T*>(words + i), even + i, P > 1 ? odd + i : even + i);

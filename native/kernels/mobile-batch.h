@@ -129,7 +129,7 @@ void mobileProject(const MobileBlock& s, const T* deep, T* z, Sums sumsOf) {
         const char* const soon = reinterpret_cast<const char*>(from + 2 * after.apart());
         for (int i = 0; i < pixels; i += P) {
           V e[P];
-          _mm_prefetch(soon + static_cast<size_t>(i) * 16 * sizeof(T), _MM_HINT_T0);
+          fetchNear(soon + static_cast<size_t>(i) * 16 * sizeof(T));
           apart(from + i * 16, e);
           ANNEAL_UNROLL for (int p = 0; p < P; p++) e[p] = relu6(fma(e[p], a, b));
           putRows(rows + static_cast<size_t>(i) * cp + l * 16, cp, e);
@@ -235,7 +235,7 @@ void mobileProjectGrad(const MobileBlock& s, const T* g, const T* z, NormGrad gr
         l0 += group;
       }
       begun = true;
-      _mm_sfence();
+      settle();
     });
     if (!begun) parts.zeroed(t);
 #pragma omp barrier

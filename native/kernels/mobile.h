@@ -139,7 +139,7 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
         });
       }
     }
-    _mm_sfence();
+    settle();
   }
   sums.into(sumsOf);
 }

@@ -91,7 +91,7 @@ void byRows(long m, int c, ThreadSums* all, F f) {
       if (i < c) f(r, end, i, Some{tail(c - i)}, sums);
       if (all && (end == to || (end - from) % kFloat < rows)) sums.flush();
     }
-    _mm_sfence();  // for what went around the caches
+    settle();  // for what went around the caches
   }
 }
 // f(whether what is written goes around the caches)

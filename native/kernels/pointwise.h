@@ -145,7 +145,7 @@ void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, co
         }
       for (int c = 0; c < n; c += 16) addTo(sums.first(t) + c, L(part + c)), addTo(sums.second(t) + c, L(part + np + c));
     }
-    _mm_sfence();
+    settle();
   }
   sums.into(out);
 }
@@ -246,7 +246,7 @@ void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem
       if (norm.a)
         for (int c = 0; c < k; c += 16) addTo(sums.first(t) + c, L(part + c)), addTo(sums.second(t) + c, L(part + kp + c));
     }
-    _mm_sfence();
+    settle();
 #pragma omp barrier
     sumParts(parts, member.size, tall, tall ? np : kp, n, k, [&](int i, int j, V sum) __attribute__((always_inline)) {
       store(dw + static_cast<size_t>(i) * k + j, tail(k - j), sum);

@@ -64,9 +64,13 @@ struct Source {
 
 // Four bytes as floats; the compiler finds no vectors in a loop over so few.
 ANNEAL_INLINE F4 four(const uint8_t* p) {
+#ifdef __SSE4_1__
   int bytes;
   memcpy(&bytes, p, 4);
   return _mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
+#else
+  return F4{float(p[0]), float(p[1]), float(p[2]), float(p[3])};
+#endif
 }
 // Two neighbours of 3 channels; bytes are read within them alone.
 ANNEAL_INLINE void pair(const uint8_t* p, F4& left, F4& right) { left = four(p), right = four(p + 2); }
@@ -74,7 +78,11 @@ ANNEAL_INLINE void pair(const float* p, F4& left, F4& right) { memcpy(&left, p, 
 // The right one's three channels first
 template <class T>
 ANNEAL_INLINE F4 aligned(F4 right) {
+#ifdef __clang__
+  if constexpr (sizeof(T) == 1) return __builtin_shufflevector(right, right, 1, 2, 3, 3);
+#else
   if constexpr (sizeof(T) == 1) return __builtin_shuffle(right, I4{1, 2, 3, 3});
+#endif
   return right;
 }
 

@@ -161,6 +161,9 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
   withAct(act, [&](auto kind) {
 #pragma omp parallel num_threads(members)
     {
+      // Named here: clang captures for a lambda within a region only what the region itself names.
+      const T* const added = plus;
+      T* const made = y;
       ahead.clear();
       const Team member = team();
       long from, to;
@@ -198,8 +201,8 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
               const auto write = [&](long p, V v) {
                 const size_t to = static_cast<size_t>(p) * k + k0 + i;
                 v = add(v, shift);
-                if (plus) v = add(v, L(plus + to));
-                S(y + to, acted(kind, v));
+                if (added) v = add(v, L(added + to));
+                S(made + to, acted(kind, v));
               };
               write(pixel, out[0]);
               if (right) write(pixel + 1, out[1]);

@@ -10,10 +10,11 @@ import { withLock } from '../base/lock.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { lastLines, type Ran, run } from '../base/run.ts'
 import { findAddon } from './addon.ts'
+import { chooseCompiler } from './compiler.ts'
 import type { Libtorch } from './libtorch.ts'
 import { ensureLibtorch } from './provide.ts'
 import { type Linked, linkedOf, nativeFolder, readState, remember, sourcesDigest, stampOf, stateKey } from './state.ts'
-import { findCompiler, findMake, which } from './which.ts'
+import { findMake, which } from './which.ts'
 
 /** What set-up made or found. */
 export type Addon = {
@@ -64,11 +65,11 @@ export async function ensureAddon(report: Report = silent): Promise<Addon> {
 
 /** The compiler, CMake and headers that a build needs. */
 async function findTools(): Promise<Tools> {
-  const compiler = findCompiler()
+  const compiler = await chooseCompiler()
   const cmake = which('cmake')
   const generator = findMake()
   const missing = [
-    ...(compiler ? [] : [process.env.CXX ? `CXX=${process.env.CXX}` : 'a C++ compiler (g++ 9 or newer, or clang++)']),
+    ...(compiler ? [] : [process.env.CXX ? `CXX=${process.env.CXX}` : 'a C++ compiler (g++ 9 or newer)']),
     ...(cmake ? [] : ['CMake (3.16 or newer)']),
     ...(generator ? [] : ['make']),
   ]
@@ -76,8 +77,7 @@ async function findTools(): Promise<Tools> {
     throw new AnnealError(
       `building the addon needs ${missing.join(' and ')}, not found on the PATH; Debian, Ubuntu: apt install build-essential cmake; Fedora: dnf install gcc-c++ make cmake`,
     )
-  const { stdout } = await run(compiler, ['--version'])
-  return { compiler, compilerVersion: stdout.split('\n')[0]!, cmake, generator, headers: nodeApiHeaders() }
+  return { compiler: compiler.path, compilerVersion: compiler.version, cmake, generator, headers: nodeApiHeaders() }
 }
 
 function nodeApiHeaders(): Headers {

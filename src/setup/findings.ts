@@ -4,10 +4,11 @@ import { cacheError, cacheFolder, setCache } from '../base/files.ts'
 import { bytes, plural } from '../base/format.ts'
 import { lastLines, run } from '../base/run.ts'
 import { findAddon } from './addon.ts'
+import { chooseCompiler } from './compiler.ts'
 import { lookForLibtorch, machinePlaces } from './lookup.ts'
 import { type Machine, machine } from './machine.ts'
 import { type Linked, linkedOf, readState, stateKey } from './state.ts'
-import { findCompiler, findMake, findPython, which } from './which.ts'
+import { findMake, findPython, which } from './which.ts'
 
 /** One thing that was looked at. */
 export type Finding = {
@@ -48,17 +49,20 @@ export async function lookAtTools(): Promise<Finding[]> {
   const python = findPython()
   const say = async (command: string | undefined, ...args: string[]) =>
     command && (await run(command, args, { seconds: 20 })).stdout.split('\n')[0]?.trim()
-  const compiler = findCompiler()
+  const compiler = await chooseCompiler().catch((error: Error) => error)
   const cmake = which('cmake')
   const make = findMake()
-  const [compilerSays, cmakeSays, pythonSays, pipSays] = await Promise.all([
-    say(compiler, '--version'),
+  const [cmakeSays, pythonSays, pipSays] = await Promise.all([
     say(cmake, '--version'),
     say(python, '--version'),
     say(python, '-m', 'pip', '--version'),
   ])
   return [
-    compiler ? ok('compiler', `${compilerSays} (${compiler})`) : missing('compiler', 'none on the PATH', install),
+    compiler instanceof Error
+      ? missing('compiler', compiler.message, install)
+      : compiler
+        ? ok('compiler', `${compiler.version} (${compiler.path})`)
+        : missing('compiler', 'none on the PATH', install),
     cmake && make
       ? ok('CMake', `${cmakeSays?.replace('cmake version ', '')} (${cmake}), ${make}`)
       : missing('CMake', cmake ? 'neither make nor ninja on the PATH' : 'not on the PATH', install),

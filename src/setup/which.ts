@@ -18,9 +18,9 @@ export function which(command: string, path: string = process.env.PATH ?? ''): s
 /** The Python that packages are fetched with and looked for in: `python3`, else `python`. */
 export const findPython = (path?: string): string | undefined => which('python3', path) ?? which('python', path)
 
-/** The C++ compiler: `CXX` where it is set, else the first of the usual names. */
-export const findCompiler = (): string | undefined =>
-  (process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++']).map(name => which(name)).find(Boolean)
+/** The C++ compilers that are there, the usual one first; `CXX` alone where it is set. */
+export const findCompilers = (): string[] =>
+  (process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++']).flatMap(name => which(name) ?? [])
 
 /** The CMake generator for the build tool that is there. */
 export const findMake = (): string | undefined =>

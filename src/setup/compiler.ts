@@ -1,0 +1,18 @@
+import { AnnealError } from '../base/errors.ts'
+import { run } from '../base/run.ts'
+import { findCompilers } from './which.ts'
+
+/** The first compiler whose addon loads; undefined where there is no compiler. On Linux clang's OpenMP is another (libomp) than
+ *  the one that libtorch runs on (GCC's libgomp): what it builds would not load. Throws where there is nothing but clang. */
+export async function chooseCompiler(): Promise<{ path: string; version: string } | undefined> {
+  const refused: string[] = []
+  for (const path of findCompilers()) {
+    const version = (await run(path, ['--version'])).stdout.split('\n')[0]!
+    if (process.platform !== 'linux' || !/clang/i.test(version)) return { path, version }
+    refused.push(`${process.env.CXX ? `CXX=${process.env.CXX}` : path} is ${version}`)
+  }
+  if (refused.length === 0) return undefined
+  throw new AnnealError(
+    `${refused[0]}: on Linux an addon that clang builds does not load, because clang's OpenMP (libomp) is not the one that libtorch runs on (libgomp); install g++ (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++)${process.env.CXX ? ' and set CXX=g++, or leave CXX out' : ''}`,
+  )
+}
