@@ -29,6 +29,7 @@ namespace anneal {
 static napi_value setThreads(Door& d, Args& args) {
   const int most = omp_get_max_active_levels() > 0 ? omp_get_thread_limit() : 1;
   omp_set_dynamic(0);
+  at::get_num_threads();  // a thread's first question takes the number that any thread set last
   at::set_num_threads(std::min(static_cast<int>(toNumber(d.env, args[0])), most));
   return undefined(d.env);
 }

@@ -212,8 +212,10 @@ const start = (work: Work): Promise<{ rounds: number; wrong: string[] }> =>
 function again({ set, threads, seconds, expected }: Work) {
   const wrong = new Set<string>()
   let rounds = 0
-  for (const end = performance.now() + seconds * 1000; performance.now() < end; rounds++)
+  for (const end = performance.now() + seconds * 1000; performance.now() < end; rounds++) {
     for (const name of differing(madeBy(set, threads), expected)) wrong.add(name)
+    if (native.threads() !== threads) wrong.add(`threads: ${native.threads()}`)
+  }
   parentPort!.postMessage({ rounds, wrong: [...wrong] })
 }
 /** A thread for each task, all at once; each result has to be, bit by bit, what it is alone. */
