@@ -139,6 +139,7 @@ test('without names of columns: the first line names a picture, or has a value t
     ['0,1\na.jpg,1\ng.jpg,0\n', { 'a.jpg': '1', 'g.jpg': '0' }],
     ['file,label\na.jpg,label\ng.jpg,dog\n', { 'a.jpg': 'label', 'g.jpg': 'dog' }],
     ['a,label\na.jpg,cat\ng.jpg,dog\n', two],
+    ['pic,0,1\na.jpg,1,0\ng.jpg,0,1\n', { 'a.jpg': '0', 'g.jpg': '1' }],
   ]
   for (const [table, labels] of named) {
     const found = await read(t, table)

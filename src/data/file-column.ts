@@ -42,7 +42,12 @@ export function fileColumn(table: Table, search: Search): FileColumn {
   const { listing, finder, named, taken } = search
   const column = (one: Column, reason: string): FileColumn => ({ column: one, find: allNames(one, finder), reason })
   if (named) return column(named, '')
-  const scored = table.columns.filter(one => !taken.has(one)).map(one => score(one, finder))
+  const free = table.columns.filter(one => !taken.has(one))
+  const written = free.map(one => score(one, { finder, as: 'written' }))
+  // Names that are nearly those of files are looked for where no column has whole names as they are.
+  const scored = written.some(({ whole, share }) => whole && share >= 0.9)
+    ? written
+    : free.map(one => score(one, { finder, as: 'kind' }))
   const fitting = scored.filter(({ share }) => share >= 0.5)
   if (fitting.length === 0) throw noColumn(table, scored, listing)
   const whole = fitting.filter(one => one.whole)
@@ -77,10 +82,10 @@ export function fileColumn(table: Table, search: Search): FileColumn {
 
 const usual = ({ column }: Candidate): number => Number(plainFileNames.test(column.name))
 
-function score(column: Column, finder: Finder): Candidate {
+function score(column: Column, { finder, as }: { finder: Finder; as: 'written' | 'kind' }): Candidate {
   const names = distinct(column)
   const find = finder(names)
-  const kinds = names.map(name => find.kind(name))
+  const kinds = names.map(name => find[as](name))
   const count = kinds.filter(kind => kind !== undefined).length
   const whole = kinds.filter(kind => kind === 'whole').length >= count / 2
   const rows = Math.max(1, sampledRows(column).length)

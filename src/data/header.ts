@@ -117,7 +117,7 @@ function rowTest({ records, lines }: Records, { pictures }: Sight): RowTest {
       const names = namedAsPicture(cell) || kind === 'whole' || (kind === 'stem' && held(c).stems && !held(c).whole)
       if (names) return `line ${lines[at]} names a picture, ${cell}; write names in a line above it to have others`
     }
-    if (record.some(cell => fileNames.test(cell) || labelNames.test(cell))) return undefined
+    if (record.some(cell => fileNames.test(cell) || labelNames.test(cell)) || countUp(record)) return undefined
     const last = Math.min(records.length, at + 1 + looked)
     for (const [c, cell] of record.entries()) {
       if (cell === '') continue
@@ -133,6 +133,12 @@ function rowTest({ records, lines }: Records, { pictures }: Sight): RowTest {
 const counts = (names: readonly string[]): boolean => {
   const own = names[0] === '' ? names.slice(1) : names
   return own.length > 1 && own.every((name, i) => name === String(i))
+}
+
+/** Whether the numbers among names are 0, 1, 2, … or 1, 2, 3, …: one column a class, called by its number. */
+function countUp(names: readonly string[]): boolean {
+  const own = names.filter(name => /^\d+$/.test(name)).map(Number)
+  return own.length > 1 && own.every((n, i) => n === own[0]! + i)
 }
 
 /** A comment that has the names of the columns: the last one in front, as wide as the rows, where a row follows it. */

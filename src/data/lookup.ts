@@ -31,6 +31,8 @@ export interface Find {
   (name: string): Found
   /** Whether a name was found by its whole, ending and all, or without its ending. */
   kind(name: string): 'whole' | 'stem' | undefined
+  /** The same, of names that are on the disk as they are written. */
+  written(name: string): 'whole' | 'stem' | undefined
   /** Names that were found although the disk has them otherwise. */
   near(): NearWay[]
   /** The name on the disk most like one that was not found. */
@@ -105,11 +107,15 @@ export function fileFinders(listing: Listing, table: string): Finder {
       return lost.length === 0 ? new Map<string, NearFile>() : nearly().find(lost, claimed)
     })
     const find = (name: string): Found => (name === '' ? undefined : (look(name).found ?? near().get(name)?.file))
+    const written = (name: string) => {
+      const { found, whole } = name === '' ? { whole: false } : look(name)
+      return found === undefined ? undefined : whole ? 'whole' : 'stem'
+    }
     return Object.assign(find, {
+      written,
       kind: (name: string) => {
-        if (name === '') return undefined
-        const { found, whole } = look(name)
-        if (found !== undefined) return whole ? 'whole' : 'stem'
+        const kind = written(name)
+        if (kind || name === '') return kind
         return near().has(name) ? (looksNamed(name) ? 'whole' : 'stem') : undefined
       },
       near: () => waysOf(near(), names),

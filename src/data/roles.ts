@@ -1,6 +1,6 @@
 /** Columns that name files. */
 export const fileNames =
-  /^(file|files|filename|file_?name|path|file_?path|image|images|image_?(name|file|path|id)|img|picture|photo|name|id)$/i
+  /^(file|files|filename|file_?name|path|file_?path|image|images|(image|img|picture|photo)_?(name|file|path|id)|img|picture|photo|f_?name|name|id)$/i
 
 /** Those of them that a number or a note is hardly called by. */
 export const plainFileNames =

@@ -62,8 +62,11 @@ function named(table: Table, options: LabelOptions, { classes }: Known): LabelOp
 /** How names that may be in a table are told from those that are pictures of the folder. */
 const picturesBy =
   (finder: Finder): Pictures =>
-  names =>
-    finder(names).kind
+  names => {
+    const all = [...names]
+    const { written, kind } = finder(all)
+    return all.some(name => written(name) !== undefined) ? written : kind
+  }
 
 function labelledRows(
   table: Table,
