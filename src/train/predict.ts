@@ -27,7 +27,7 @@ export interface Prediction {
    *  order of `classes`. */
   probabilities: Record<string, number>
   /** The probabilities (for numbers what is told), in the order of the model's `classes`. */
-  scores: Float32Array
+  scores: Float32Array | Float64Array
   /** For several labels: those whose probability reaches their threshold, likeliest first. */
   labels?: string[]
   /** For numbers: what is told, by target. */
