@@ -39,9 +39,7 @@ export async function predict(
       process.stdout.write(`${jsonText({ file, ...line, precision: type })}\n`)
     } else if (values)
       process.stdout.write(
-        `${flat(file)}  ${Object.entries(values)
-          .map(([name, v]) => `${flat(name)} ${classifier.text(v, name)}`)
-          .join(', ')}\n`,
+        `${flat(file)}  ${classes.map(name => `${flat(name)} ${classifier.text(values[name]!, name)}`).join(', ')}\n`,
       )
     else if (labels && most === 1)
       process.stdout.write(
