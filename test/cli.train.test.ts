@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import type { RunEvent, RunResult } from '../src/runs/index.ts'
 import { type Ended, shape, shapeFolder, small, workspace } from './cli.make.ts'
@@ -134,6 +134,15 @@ test('predict: what can not be read is named, the others are predicted', async (
   assert.equal(mixed.code, 1)
   assert.equal(lines(mixed.stdout).length, 1)
   assert.match(mixed.stderr, /^anneal: no picture\.jpg.*\nanneal: 1 picture of 2 could not be read\n$/)
+  cpSync(work.path('shapes/circle/1.png'), work.path('mix/good.png'))
+  for (const [name, content] of [['empty.jpg', ''], ['cut.jpg', 'hello'], ['notes.txt', 'hello']] as const) // biome-ignore format: a table
+    writeFileSync(work.path(`mix/${name}`), content)
+  const folder = await work.run(['predict', 'plain', 'mix'])
+  assert.equal(folder.code, 1, 'what claims to be a picture and is none counts')
+  assert.equal(lines(folder.stdout).length, 1)
+  assert.match(folder.stderr, /^anneal: empty\.jpg: it is empty \(0 bytes\)$/m)
+  assert.match(folder.stderr, /^anneal: passed over notes\.txt: it holds text, no picture$/m)
+  assert.match(folder.stderr, /\nanneal: 2 pictures of 3 could not be read\n$/)
   for (const args of [
     ['nope', 'shapes/circle/1.png'],
     ['plain', 'nope.png'],

@@ -206,6 +206,22 @@ test('what lies in a folder beside pictures is passed over with a word, what cla
   )
 })
 
+test('a small file that claims to be a huge picture takes no memory', async () => {
+  const bombs: [name: RegExp, at: number, size: Buffer][] = [
+    [/^bmp RLE8$/, 18, Buffer.from([0xff, 0x3f, 0, 0, 0xff, 0x3f, 0, 0])], // 16,383 x 16,383
+    [/^bmp of 24 bits$/, 18, Buffer.from([0xff, 0x3f, 0, 0, 0xff, 0x3f, 0, 0])],
+    [/^ppm by Pillow$/, 3, Buffer.from('16000 16000\n255\n')],
+    [/^pam rgb$/, 3, Buffer.from('WIDTH 16000\nHEIGHT 16000\nDEPTH 3\nMAXVAL 255\nENDHDR\n')],
+  ]
+  const before = process.memoryUsage().rss
+  for (const [name, at, size] of bombs) {
+    const file = Buffer.from(named(name)[0]!.bytes)
+    size.copy(file, at)
+    await assert.rejects(decode(file), { name: 'AnnealError', message: /cut off/ }, String(name))
+  }
+  assert.ok(process.memoryUsage().rss - before < 300e6, 'memory')
+})
+
 test('predicting fits a picture as training does, transparency, 16 bits and inks too', async t => {
   const dir = tempFolder(t)
   for (const { name, bytes } of named(

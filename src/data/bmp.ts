@@ -142,6 +142,8 @@ function unpackIndices(bytes: Uint8Array, { start, width, height, topFirst, bits
 /** Runs of 4 or 8 bits (MS-BITMAPINFOHEADER): count and value; or 0 and 0 for the end of a row, 1 of the picture, 2 for a
  *  move to the right and up, 3 and more for as many values as they are, padded to 16 bits. */
 function unpackRuns(bytes: Uint8Array, { start, width, height, topFirst, bits }: Header): Uint8Array {
+  // Before memory is taken: no runs make so much of a byte.
+  if (width * height > 4096 * bytes.length) throw new AnnealError('its BMP data are cut off')
   const out = new Uint8Array(width * height)
   const put = (x: number, y: number, value: number) => {
     if (x < width && y < height) out[(topFirst ? y : height - 1 - y) * width + x] = value

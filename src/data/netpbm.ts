@@ -31,6 +31,8 @@ export function readNetpbm(bytes: Uint8Array, limit: number): Raster {
   const header = readHeader(bytes)
   const { kind, width, height, channels, most, alpha, depth } = header
   checkValues({ width, height, channels, depth }, limit)
+  // Before memory is taken: the least that the pixels take in the file.
+  if ((width * height * channels) / (kind === '4' ? 8 : 1) > bytes.length - header.start + 1) throw cutOff()
   const data = new pixelArrays[depth](width * height * channels)
   if (kind === 'F' || kind === 'f') readFloats(bytes, header, data)
   else if (kind === '1') readDigits(bytes, header, data)

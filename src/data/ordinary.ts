@@ -51,7 +51,7 @@ export function rgbOf({ data, width, height, channels, alpha }: Raster, fit: Fit
 
 /** The bytes as libvips may have them; throws where they are damaged in a way that it would pass over or not name. */
 function checked(bytes: Uint8Array, format: Format): Uint8Array {
-  const fault = format === 'jpeg' ? jpegFault(bytes) : format === 'png' ? pngFault(bytes) : undefined
+  const fault = format === 'jpeg' && jpegFault(bytes)
   if (fault) throw new AnnealError(fault)
   if (format === 'jpeg') return mendedJpeg(bytes)
   return format === 'avif' ? withPlainBrand(bytes) : bytes
@@ -74,7 +74,7 @@ async function opened<T>(
   work: (input: Sharp) => Promise<T>,
 ): Promise<T> {
   const attempt = (failOn: 'warning' | 'error') =>
-    alone(format, () =>
+    alone(bytes, format, () =>
       work(
         sharp(bytes, {
           failOn,
@@ -96,7 +96,7 @@ async function opened<T>(
 
 /** What the header says, with upright width and height. */
 async function readHeader(bytes: Uint8Array, format: Format, limit: number, page?: number): Promise<Metadata> {
-  const header = await alone(format, () =>
+  const header = await alone(bytes, format, () =>
     sharp(bytes, { limitInputPixels: false, ...(page !== undefined && { page }) }).metadata(),
   )
   const { width, height, orientation = 1 } = header
@@ -159,19 +159,21 @@ function typed(bytes: Buffer, depth: Depth): Pixels {
 /** What the header of a usual picture says of its channels. */
 export async function probeOrdinary(bytes: Uint8Array, format: Format): Promise<{ channels: number; depth: Depth }> {
   const plain = format === 'avif' ? withPlainBrand(bytes) : bytes
-  const { channels, depth } = await alone(format, () => sharp(plain, { limitInputPixels: false }).metadata())
+  const { channels, depth } = await alone(bytes, format, () => sharp(plain, { limitInputPixels: false }).metadata())
   return { channels, depth: depthNamed(depth) }
 }
 
 const names: Partial<Record<Format, string>> = { png: 'PNG', gif: 'GIF', webp: 'WebP', avif: 'AVIF', tiff: 'TIFF' }
 
 /** As `decodedAlone`; libvips' own words are said to be of the format's data, but for JPEG, whose library says enough. */
-async function alone<T>(format: Format, work: () => Promise<T>): Promise<T> {
+async function alone<T>(bytes: Uint8Array, format: Format, work: () => Promise<T>): Promise<T> {
   try {
     return await decodedAlone(work)
   } catch (error) {
     const reason = plainReason(error)
     if (error instanceof AnnealError || format === 'jpeg' || reason.includes('channels: ')) throw error
+    const fault = format === 'png' && pngFault(bytes)
+    if (fault) throw new AnnealError(fault, { cause: error })
     throw new AnnealError(`its ${names[format] ?? format} data are cut off or corrupt (${reason})`, { cause: error })
   }
 }
