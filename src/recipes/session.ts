@@ -1,7 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
-import { writeAtomic } from '../base/files.ts'
+import { ensureFolder, writeAtomic } from '../base/files.ts'
 import { type EventBody, type Run, type RunEvent, readEvents } from '../runs/index.ts'
 import type { Tensor } from '../torch/index.ts'
 import { storedTensors } from '../train/saved.ts'
@@ -159,7 +159,7 @@ export class Session {
   save(): string {
     const { kept, again } = this.#standing
     try {
-      mkdirSync(this.run.paths.resume, { recursive: true })
+      ensureFolder(this.run.paths.resume)
       writeAtomic(this.#path, JSON.stringify(this.#state))
     } catch (error) {
       return `the disk takes nothing more (${(error as Error).message}); the run goes on from step ${this.#state.step}`

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { ensureFolder, refusals, writeAtomic } from '../base/files.ts'
@@ -151,7 +151,7 @@ function configFormat(path: string): unknown {
 }
 
 function makeEmpty(dir: string): void {
-  const stat = statSync(dir, { throwIfNoEntry: false })
+  const stat = lookAt(dir)
   if (stat && !stat.isDirectory())
     throw new AnnealError(`${dir}: is a file; a run needs a folder. Choose another folder (${option('out')}).`)
   if (stat) {
@@ -171,6 +171,14 @@ function makeEmpty(dir: string): void {
       )
   }
   ensureRunFolder(dir)
+}
+
+function lookAt(dir: string): Stats | undefined {
+  try {
+    return statSync(dir, { throwIfNoEntry: false })
+  } catch (cause) {
+    throw notMade(dir, cause as NodeJS.ErrnoException) // below a file, or too long a name
+  }
 }
 
 function ensureRunFolder(dir: string): void {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { makeFolder, sweep, sweepOf } from '../base/archive.ts'
 import { AnnealError } from '../base/errors.ts'
-import { cacheFolder, writeAtomic } from '../base/files.ts'
+import { cacheFolder, ensureFolder, writeAtomic } from '../base/files.ts'
 import { duration } from '../base/format.ts'
 import { withLock } from '../base/lock.ts'
 import { type Report, silent } from '../base/progress.ts'
@@ -12,6 +12,7 @@ import { lastLines, type Ran, run } from '../base/run.ts'
 import { findAddon } from './addon.ts'
 import { chooseCompiler } from './compiler.ts'
 import type { Libtorch } from './libtorch.ts'
+import { isPlain, type PlainPaths, plainPaths } from './plain.ts'
 import { ensureLibtorch } from './provide.ts'
 import { type Linked, linkedOf, nativeFolder, readState, remember, sourcesDigest, stampOf, stateKey } from './state.ts'
 import { findMake, which } from './which.ts'
@@ -119,30 +120,61 @@ async function buildIn(temp: string, folder: string, libtorch: Libtorch, tools: 
 
 /** Leaves `anneal.node` and `preload.node` in `temp`; returns what CMake said. */
 async function compile(temp: string, folder: string, libtorch: Libtorch, tools: Tools): Promise<string> {
-  const build = join(temp, 'build')
+  const build = ensureFolder(join(temp, 'build'))
+  const plain = plainPaths()
+  try {
+    const log = await make(build, libtorch, tools, { plain, rpath: loadedFrom(temp, libtorch.lib) })
+    if (log.failed) {
+      const path = `${folder}.log`
+      writeAtomic(path, log.text)
+      throw new AnnealError(
+        `the addon did not build against libtorch ${libtorch.version} in ${libtorch.folder}: ${whatFailed(log.text)}; the whole log is ${path}. ANNEAL_LIBTORCH chooses another libtorch, CXX another compiler`,
+      )
+    }
+    for (const name of ['anneal.node', 'preload.node']) renameSync(join(build, name), join(temp, name))
+    return log.text
+  } finally {
+    plain.remove()
+  }
+}
+
+/** Runs CMake twice: to configure, to build. */
+async function make(
+  build: string,
+  libtorch: Libtorch,
+  { compiler, cmake, generator, headers }: Tools,
+  { plain, rpath }: { plain: PlainPaths; rpath: string[] },
+): Promise<{ text: string; failed: boolean }> {
+  const paths = (all: readonly string[]) => all.map(path => plain.of(path)).join(';')
   const define: Record<string, string> = {
-    CMAKE_CXX_COMPILER: tools.compiler,
-    ANNEAL_INCLUDE: libtorch.include.join(';'),
-    ANNEAL_LIB: libtorch.lib.join(';'),
+    CMAKE_CXX_COMPILER: compiler,
+    ANNEAL_INCLUDE: paths(libtorch.include),
+    ANNEAL_LIB: paths(libtorch.lib),
+    ANNEAL_RPATH: rpath.join(';'),
     ANNEAL_LIBRARIES: libtorch.libraries.join(';'),
     ANNEAL_CXX_STANDARD: String(libtorch.cxxStandard),
     ANNEAL_CXX11_ABI: libtorch.cxx11Abi ? '1' : '0',
-    ANNEAL_NODE_API_INCLUDE: tools.headers.include,
+    ANNEAL_NODE_API_INCLUDE: plain.of(headers.include),
   }
   const defines = Object.entries(define).map(([name, value]) => `-D${name}=${value}`)
-  const configured = await run(tools.cmake, ['-S', nativeFolder, '-B', build, '-G', tools.generator, ...defines])
-  const made = configured.code === 0 ? await run(tools.cmake, ['--build', build, '-j2']) : undefined
-  const log = [configured, made].map(ran => `${ran?.stdout ?? ''}${ran?.stderr ?? ''}`).join('')
-  if (made?.code !== 0) {
-    const path = `${folder}.log`
-    writeAtomic(path, log)
-    throw new AnnealError(
-      `the addon did not build against libtorch ${libtorch.version} in ${libtorch.folder}: ${whatFailed(log)}; the whole log is ${path}. ANNEAL_LIBTORCH chooses another libtorch, CXX another compiler`,
-    )
+  const from = ['-S', plain.of(nativeFolder), '-B', plain.of(build), '-G', generator]
+  const configured = await run(cmake, [...from, ...defines])
+  const made = configured.code === 0 ? await run(cmake, ['--build', plain.of(build), '-j2']) : undefined
+  return {
+    text: [configured, made].map(ran => `${ran?.stdout ?? ''}${ran?.stderr ?? ''}`).join(''),
+    failed: made?.code !== 0,
   }
-  for (const name of ['anneal.node', 'preload.node']) renameSync(join(build, name), join(temp, name))
-  return log
 }
+
+/** Where the addon looks for libtorch when it is loaded: its folders, or where a linker can't be told of one, a link to it
+ *  that lies beside the addon. */
+const loadedFrom = (addonFolder: string, lib: readonly string[]): string[] =>
+  lib.map((path, i) => {
+    if (isPlain(path)) return path
+    rmSync(join(addonFolder, `lib${i}`), { force: true })
+    symlinkSync(path, join(addonFolder, `lib${i}`))
+    return `$ORIGIN/lib${i}`
+  })
 
 /** The compiler's own errors where there are any, else the last lines that are not make's. */
 function whatFailed(log: string): string {

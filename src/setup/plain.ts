@@ -1,0 +1,47 @@
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+
+/** Whether make, the shell and CMake take a path as it is: they split and cut others at `#`, `$`, `;`, quotes and blanks. */
+export const isPlain = (path: string): boolean => /^[\w./+@-]+$/.test(path)
+
+/** Other names for paths, links in a temporary folder, that build tools take. */
+export type PlainPaths = {
+  /** The path itself where it is plain, else a link to it. */
+  of(path: string): string
+  remove(): void
+}
+
+/** Makes links only where a path needs one. Throws where there is no temporary folder to put them in. */
+export function plainPaths(places: readonly string[] = [tmpdir(), '/tmp', '/var/tmp', '/dev/shm']): PlainPaths {
+  const links = new Map<string, string>()
+  let folder: string | undefined
+  return {
+    of(path) {
+      if (isPlain(path)) return path
+      folder ??= temporary(places, path)
+      const known = links.get(path)
+      if (known !== undefined) return known
+      const link = join(folder, `${links.size}`)
+      symlinkSync(path, link)
+      links.set(path, link)
+      return link
+    },
+    remove() {
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function temporary(places: readonly string[], path: string): string {
+  for (const place of places.filter(isPlain))
+    try {
+      return mkdtempSync(join(place, 'anneal-build-'))
+    } catch {
+      // The next one.
+    }
+  throw new AnnealError(
+    `build tools can't take the path ${path}, and no temporary folder can hold a link to it (tried ${places.join(', ')}). Set TMPDIR to a folder that can be written to, or move it to a path of letters and digits.`,
+  )
+}
