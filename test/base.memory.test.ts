@@ -21,7 +21,7 @@ function freeWith(files: Record<string, string | number>): number {
     mkdirSync(dirname(join(root, name)), { recursive: true })
     writeFileSync(join(root, name), `${content}\n`)
   }
-  return freeMemory({ root, free: () => 7 * GB })
+  return freeMemory({ root, free: () => 20 * GB })
 }
 const stat = (inactive: number, active: number, prefix = '') =>
   `anon 12\nfile 99\n${prefix}inactive_anon 5\n${prefix}inactive_file ${inactive}\n${prefix}active_file ${active}\nslab 3`

@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path'
  *  The page cache counts as free, for the kernel gives it back: a container that has read its pictures once is full of
  *  it. `root` holds /proc and /sys. */
 export function freeMemory({ root = '/', free = freemem }: { root?: string; free?: () => number } = {}): number {
-  const machine = kilobytes(read(join(root, 'proc/meminfo')), 'MemAvailable') ?? free()
-  return Math.min(machine, ...limitsOf(root))
+  const available = kilobytes(read(join(root, 'proc/meminfo')), 'MemAvailable')
+  return Math.min(available ?? Number.POSITIVE_INFINITY, free(), ...limitsOf(root))
 }
 
 /** What is left in each control group that this process is in, of version 2 and 1. */

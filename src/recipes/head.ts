@@ -23,6 +23,7 @@ import {
 } from './head-state.ts'
 import { explainOptimum, headOptimum, type OptimumOptions, penalties } from './optimum.ts'
 import { netTensors, type Prepared } from './prepare.ts'
+import { planSearch, type SearchPlan } from './search-plan.ts'
 
 /** How the frozen phase ended: the best head, by validation. */
 export interface HeadResult extends Validated {
@@ -61,7 +62,7 @@ export async function trainHead(
   context: Context,
   { phase, before, from, keepBest }: HeadOptions,
 ): Promise<HeadResult> {
-  const { session, options, signal } = context
+  const { session, options, progress, signal } = context
   const { net, classes, objective, seed, source, batchSize } = prepared
   if (!from) session.emit({ type: 'phase', phase: 'features' })
   const features = await frozenFeatures(prepared, context)
@@ -194,15 +195,27 @@ export async function trainHead(
     state.cycled = true
   }
 
-  if ((options.hidden ?? []).length === 0 && options.loss !== 'focal') {
+  const closed = (options.hidden ?? []).length === 0 && options.loss !== 'focal'
+  const rows = { rows: (features.views + 1) * answers.count, classes: classes.length, width: net.body.pooledFeatures }
+  // A ridge regression is solved at once, whatever the number of targets. A resumed run must not plan anew.
+  const plan: SearchPlan =
+    closed && objective.task !== 'regression'
+      ? await session.once(`${phase} search`, () => planSearch({ ...rows, strengths: penalties.length }))
+      : {}
+  if (plan.reason !== undefined)
+    session.choice('head search', plan.iterations === 0 ? 'by epochs' : 'limited', plan.reason)
+  if (closed && plan.iterations !== 0) {
     const onTried: OptimumOptions['onTried'] = (now, at) => {
       tried = now
       point = at.point
       state.searched = at.searched
       checkpoint({ rarely: true })
+      if (plan.reason !== undefined) progress('optimum of the head', tried.length, penalties.length)
     }
     const known = { tried, searched: state.searched, point }
-    const optimum = await stoppable(() => headOptimum(learn, net, { features, answers, known, onTried, signal }))
+    const optimum = await stoppable(() =>
+      headOptimum(learn, net, { features, answers, known, onTried, iterations: plan.iterations, signal }),
+    )
     const { epoch } = optimum
     if (state.told) learn.epoch = state.learner.epoch
     else {
@@ -217,13 +230,13 @@ export async function trainHead(
       state.told = true
     }
     start = optimum.start
-    if (!before) {
+    if (!before && plan.reason === undefined) {
       const find = () => doubtsOf(prepared, context, { features, l2: optimum.best.l2 })
       session.know('doubts', await stoppable(find, 'the look for labels that may be wrong'))
     }
   } else {
-    // A head with hidden layers, or with the focal loss, has no closed optimum: it trains on, while a cycle in three still
-    // improves. (Numbers begin from ridge regression whatever their loss.)
+    // A head with hidden layers, or with the focal loss, has no closed optimum, and one of very many classes would take hours
+    // to it: it trains on, while a cycle in three still improves. (Numbers begin from ridge regression whatever their loss.)
     while (state.idle < 3) {
       const before = best
       await fit(1)

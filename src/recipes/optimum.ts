@@ -36,6 +36,8 @@ export interface OptimumOptions {
   answers: Pick<PictureSource, 'targets' | 'count'>
   /** What an earlier process found, and the point that it ended at. */
   known?: { tried: readonly TriedSnapshot[]; searched: boolean; point?: Float64Array | undefined }
+  /** Steps of the search at each strength, where they are limited. */
+  iterations?: number | undefined
   /** Hears of each strength that is done, with all before it. */
   onTried?: (tried: readonly TriedSnapshot[], at: { point: Float64Array | undefined; searched: boolean }) => void
   signal?: AbortSignal | undefined
@@ -47,7 +49,7 @@ export interface OptimumOptions {
 export async function headOptimum(
   learn: Learner,
   net: Network,
-  { features, answers, known = { tried: [], searched: false }, onTried = () => {}, signal }: OptimumOptions,
+  { features, answers, known = { tried: [], searched: false }, onTried = () => {}, iterations, signal }: OptimumOptions,
 ): Promise<Optimum> {
   const classes = learn.options.classes.length
   const views = features.views + 1
@@ -69,7 +71,7 @@ export async function headOptimum(
   }
   if (!known.searched) {
     const rows = { ...rowsSeen(features, answers, learn.options), weights }
-    await optima(objective, rows, penalties, { enough, done: tried.length, from: known.point, signal })
+    await optima(objective, rows, penalties, { enough, done: tried.length, from: known.point, iterations, signal })
   }
   const best = tried.reduce((a, b) => (isBetter(b, a) ? b : a))
   const start = tried.find(withinOneError(objective, best))!
@@ -145,23 +147,27 @@ async function optima(
     enough,
     done,
     from,
+    iterations,
     signal,
   }: {
     enough: (model: LinearModel, point?: Float64Array) => Promise<boolean>
     done: number
     from: Float64Array | undefined
+    iterations: number | undefined
     signal: AbortSignal | undefined
   },
 ): Promise<void> {
   const rest = l2s.slice(done)
+  const limit = iterations === undefined ? {} : { iterations }
   if (y instanceof Int32Array) {
-    await logisticPath({ x, y, weights }, names.length, rest, { tolerance, enough, from, signal })
+    await logisticPath({ x, y, weights }, names.length, rest, { tolerance, enough, from, signal, ...limit })
   } else if (task === 'multi') {
     await sigmoidPath({ x, y: y as Float32Array, weights }, names.length, rest, {
       tolerance: tolerance / 10,
       enough,
       from,
       signal,
+      ...limit,
     })
   } else {
     const { mean, std } = scale!

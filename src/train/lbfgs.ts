@@ -1,5 +1,5 @@
-/** A smooth function: its value at `x`, and its gradient written to `gradient`. */
-export type Smooth = (x: Float64Array, gradient: Float64Array) => number
+/** A smooth function: its value at `x`, and its gradient written to `gradient`. A slow one takes turns, and is a promise. */
+export type Smooth = (x: Float64Array, gradient: Float64Array) => number | Promise<number>
 
 /** Where the search ended. */
 export interface Minimum {
@@ -26,7 +26,7 @@ export async function lbfgs(
   const n = start.length
   let x: Float64Array = start.slice()
   let gradient: Float64Array = new Float64Array(n)
-  let value = f(x, gradient)
+  let value = await f(x, gradient)
   const steps: { s: Float64Array; y: Float64Array; rho: number }[] = []
   for (let k = 0; k < iterations; k++) {
     await between()
@@ -38,7 +38,7 @@ export async function lbfgs(
     for (let tries = 0; tries < 30 && !moved; tries++, t /= 2) {
       const next = sum(x, t, direction)
       const nextGradient = new Float64Array(n)
-      const nextValue = f(next, nextGradient)
+      const nextValue = await f(next, nextGradient)
       if (nextValue <= value + 1e-4 * t * slope) moved = { x: next, gradient: nextGradient, value: nextValue }
     }
     if (!moved) return { x, value, iterations: k, converged: true } // as low as rounding lets it

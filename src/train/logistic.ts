@@ -48,10 +48,14 @@ export async function logisticPath(
   options: PathOptions = {},
 ): Promise<LogisticModel[]> {
   const n = y.length
+  const total = weights ? y.reduce((sum, c) => sum + weights[c]!, 0) : n
   return path(x, n, l2s, options, {
-    target: () => fromArray(BigInt64Array.from(y, BigInt), [1, n, 1]),
-    loss: (logits, target) =>
-      F.crossEntropy(logits, target, weights ? { weight: fromArray(Float32Array.from(weights), [classes]) } : {}),
+    target: (from, count) => fromArray(BigInt64Array.from(y.subarray(from, from + count), BigInt), [1, count, 1]),
+    loss: (logits, target, all) => {
+      const weight = weights ? { weight: fromArray(Float32Array.from(weights), [classes]) } : {}
+      if (all) return F.crossEntropy(logits, target, weight)
+      return F.crossEntropy(logits, target, { ...weight, reduction: 'sum' }).div(total)
+    },
     start: new Float64Array(classes),
     bend: new Float64Array(classes).fill((classes - 1) / classes ** 2), // p(1 − p) where p = 1/classes
   })
@@ -76,7 +80,7 @@ export async function sigmoidPath(
     l2s,
     { tolerance, ...options },
     {
-      target: () => answers(y, n, classes),
+      target: (from, count) => answers(y.subarray(from * classes, (from + count) * classes), count, classes),
       loss: (logits, target) =>
         F.bceWithLogits(logits, target, {
           weight: fromArray(told, [1, classes, 1, 1]),
@@ -108,13 +112,17 @@ export function columnMeans(values: Float32Array, c: number): Float64Array {
 
 /** What is minimised beside the penalty. */
 interface Loss {
-  target(): Tensor
-  /** Of logits [1, C, N, 1]. */
-  loss(logits: Tensor, target: Tensor): Tensor
+  /** Of so many samples from one on. */
+  target(from: number, count: number): Tensor
+  /** Of logits [1, C, N, 1] of `all` samples, or of some: then its share of the whole. */
+  loss(logits: Tensor, target: Tensor, all: boolean): Tensor
   /** Biases to begin with, and the loss's second derivative by each. */
   start: Float64Array
   bend: Float64Array
 }
+
+/** Logits that are made at a time, at most: 256 MB of them. More are made in blocks, between which a signal is heard. */
+const blockNumbers = 2 ** 26
 
 async function path(
   x: Float32Array,
@@ -125,14 +133,23 @@ async function path(
 ): Promise<LogisticModel[]> {
   const classes = biases.length
   const width = x.length / n
-  const { standard, target, spread, centre } = scope(() => {
+  const per = Math.max(1, Math.min(n, Math.floor(blockNumbers / classes)))
+  const { blocks, spread, centre } = scope(() => {
     const raw = fromArray(x, [n, width], { copy: false })
     const mean = raw.mean(0)
     const deviation = aten.clamp_min(aten.std(raw, [0]), 1e-4)
     // As one picture of N pixels with F channels: a 1×1 convolution is the same product, and fast in every libtorch.
-    const standard = raw.sub(mean).div(deviation).transpose(0, 1).reshape(1, width, n, 1).contiguous()
+    const standard = raw.sub(mean).div(deviation)
+    const blocks = Array.from({ length: Math.ceil(n / per) }, (_, i) => {
+      const [from, count] = [i * per, Math.min(per, n - i * per)]
+      const rows = count === n ? standard : standard.narrow(0, from, count)
+      return {
+        standard: rows.transpose(0, 1).reshape(1, width, count, 1).contiguous(),
+        target: makeTarget(from, count),
+      }
+    })
     const [spread, centre] = [deviation.data() as Float32Array, mean.data() as Float32Array]
-    return { standard, target: makeTarget(), spread, centre }
+    return { blocks, spread, centre }
   })
   const between = async () => {
     await turn(signal)
@@ -143,10 +160,10 @@ async function path(
     if (from) point.set(from)
     else point.set(biases, classes * width)
     for (const l2 of l2s) {
-      const problem = { standard, target, loss, spread, l2, classes, width }
+      const problem = { blocks, loss, spread, l2, classes, width, between }
       const unit = units(problem, bend)
-      const solve = (u: Float64Array, g: Float64Array) => {
-        const value = scope(() => objective(times(u, unit), g, problem))
+      const solve = async (u: Float64Array, g: Float64Array) => {
+        const value = await objective(times(u, unit), g, problem)
         for (let i = 0; i < g.length; i++) g[i]! *= unit[i]!
         return value
       }
@@ -161,15 +178,19 @@ async function path(
       if (await enough?.(model, point)) break
     }
   } finally {
-    standard.dispose()
-    target.dispose()
+    for (const block of blocks) {
+      block.standard.dispose()
+      block.target.dispose()
+    }
   }
   return models
 }
 
 interface Problem {
-  standard: Tensor
-  target: Tensor
+  /** Samples, so many at a time that their logits are no more than `blockNumbers`. */
+  blocks: readonly { standard: Tensor; target: Tensor }[]
+  /** Awaited between two blocks. */
+  between(): Promise<void>
   loss: Loss['loss']
   spread: Float32Array
   l2: number
@@ -193,27 +214,41 @@ function units({ spread, l2, classes, width }: Problem, bend: Float64Array): Flo
 }
 
 /** The parameters are W·σ (row by row), then the biases. */
-function objective(
+async function objective(
   p: Float64Array,
   gradient: Float64Array,
-  { standard, target, loss: lossOf, spread, l2, classes, width }: Problem,
-): number {
-  const w = fromArray(new Float32Array(p.subarray(0, classes * width)), [classes, width, 1, 1])
-  const b = fromArray(new Float32Array(p.subarray(classes * width)), [classes])
-  w.requiresGrad = true
-  b.requiresGrad = true
-  const loss = lossOf(aten.conv2d(standard, w, { bias: b }), target)
-  loss.backward()
-  const gw = w.grad!.data() as Float32Array
+  { blocks, between, loss: lossOf, spread, l2, classes, width }: Problem,
+): Promise<number> {
+  const all = blocks.length === 1
+  let value = 0
+  for (const [i, { standard, target }] of blocks.entries()) {
+    if (i > 0) await between()
+    scope(() => {
+      const w = fromArray(new Float32Array(p.subarray(0, classes * width)), [classes, width, 1, 1])
+      const b = fromArray(new Float32Array(p.subarray(classes * width)), [classes])
+      w.requiresGrad = true
+      b.requiresGrad = true
+      const loss = lossOf(aten.conv2d(standard, w, { bias: b }), target, all)
+      loss.backward()
+      const [gw, gb] = [w.grad!.data() as Float32Array, b.grad!.data() as Float32Array]
+      if (i === 0) {
+        gradient.set(gw)
+        gradient.set(gb, classes * width)
+      } else {
+        for (let k = 0; k < gw.length; k++) gradient[k]! += gw[k]!
+        for (let k = 0; k < gb.length; k++) gradient[classes * width + k]! += gb[k]!
+      }
+      value += loss.item()
+    })
+  }
   let penalty = 0
   for (let c = 0, i = 0; c < classes; c++)
     for (let f = 0; f < width; f++, i++) {
       const inverse = 1 / (spread[f]! * spread[f]!)
       penalty += p[i]! * p[i]! * inverse
-      gradient[i] = gw[i]! + l2 * p[i]! * inverse
+      gradient[i] = gradient[i]! + l2 * p[i]! * inverse
     }
-  gradient.set(b.grad!.data() as Float32Array, classes * width)
-  return loss.item() + (l2 / 2) * penalty
+  return value + (l2 / 2) * penalty
 }
 
 function unstandardise(
