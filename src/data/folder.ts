@@ -4,6 +4,7 @@ import { AnnealError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { option } from '../base/options.ts'
 import { fileReason } from './decode.ts'
+import { refuseOwnClasses } from './left-out.ts'
 import { describeBytes, pictureFormat } from './magic.ts'
 import { groupedByName, naturalOrder, splitNamed, splitNames, splits } from './names.ts'
 import { type FolderOptions, planOf } from './options.ts'
@@ -102,7 +103,16 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
     )
   if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex })
   checkGroupsApart(items, base)
-  if (drawn) drawSplit(items, options)
+  if (drawn) {
+    refuseOwnClasses(
+      items.map(({ labels }) => classes[labels[0]!]!),
+      {
+        source: `a class for each folder of ${dir}`,
+        instead: `Put the pictures of a class into one folder, or say where labels are: ${option('labels')} names a table, ${option('labelRegex')} reads names.`,
+      },
+    )
+    drawSplit(items, options)
+  }
   base.choices.push(...lookAlikeChoices(classes, items, 'give their folders one name, or put their pictures into one'))
   return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn })] }
 }

@@ -5,7 +5,7 @@ import { option, setting } from '../base/options.ts'
 import type { FolderIndex } from './folder.ts'
 import { type Known, knownClasses, partOf, unknownLabel } from './known.ts'
 import type { Answers } from './labels.ts'
-import { refuseMost } from './left-out.ts'
+import { refuseMost, refuseOwnClasses } from './left-out.ts'
 import { namedAsPicture } from './magic.ts'
 import { groupedByName, splits as judging, type Listing, nameIn, naturalOrder, splitNamed } from './names.ts'
 import { type LabelOptions, planOf } from './options.ts'
@@ -74,6 +74,14 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
     )
   if (options.groupRegex !== undefined) items = groupedByName(items, { dir, pattern: options.groupRegex })
   checkGroupsApart(items, { dir, drawn })
+  if (drawn && task === 'single' && options.task === undefined)
+    refuseOwnClasses(
+      items.map(({ labels }) => classes[labels[0]!]!),
+      {
+        source: given.source,
+        instead: `Name the column of the classes (${option('labelColumn')}), give pictures for validation, or take each as a class all the same (${setting('task', 'single')}).`,
+      },
+    )
   if (drawn) drawSplit(items, { ...plan, task })
   const unchecked = task === 'regression' ? [] : uncheckedLabels(classes, items, { drawn })
   if (task !== 'regression')

@@ -5,10 +5,11 @@ import { cutter, delimiterFor, type Reading, readingOf } from './delimiter.ts'
 import { readFlags } from './label-flags.ts'
 import { type NumberReading, readingOfNumbers, readNumbers } from './label-numbers.ts'
 import { refuseMost } from './left-out.ts'
-import { askAboutWords, isMissing, missingChoices, missingWords } from './missing.ts'
+import { askAboutWords, isMissing, type MissingWords, missingChoices, missingWords } from './missing.ts'
 import type { LabelOptions } from './options.ts'
 import { nameFinder, Spellings } from './spelling.ts'
 import { type Cell, type Column, cellText } from './table.ts'
+import { listIn } from './text-lists.ts'
 import type { Choice, Task } from './types.ts'
 
 /** Rows that are to be read, and what is known of them. */
@@ -54,9 +55,11 @@ export function readAnswers(source: AnswerSource, options: LabelOptions): Answer
   return { ...read, choices }
 }
 
-function answersOf(source: AnswerSource, options: LabelOptions, choices: Choice[], choose: Choose): Read {
-  const { columns, known } = source
-  const missing = missingWords(options.missing, known)
+function answersOf(given: AnswerSource, options: LabelOptions, choices: Choice[], choose: Choose): Read {
+  const missing = missingWords(options.missing, given.known)
+  const whole = options.task === 'single' || options.delimiter !== undefined
+  const source = whole ? given : withLists(given, missing, choose)
+  const { columns } = source
   const amounts = () => {
     const { read, choices: found } = readNumbers(source, { missing, decimal: options.decimal })
     choices.push(...found)
@@ -75,6 +78,23 @@ function answersOf(source: AnswerSource, options: LabelOptions, choices: Choice[
   if (numbers.amounts === undefined) return words(source, { options, numbers, choices, choose })
   choose('task', 'regression', numbers.amounts)
   return amounts()
+}
+
+/** One column with lists in the place of texts, where each cell for training is a list that a program wrote as text. */
+function withLists(source: AnswerSource, missing: MissingWords, choose: Choose): AnswerSource {
+  const { columns, rows, test } = source
+  const [column, ...more] = columns
+  if (!column || more.length > 0) return source
+  const says = Array.from(rows).filter(row => !test(row) && !isMissing(column.cells[row], missing))
+  const isList = (row: number) => typeof column.cells[row] === 'string' && listIn(column.cells[row]) !== undefined
+  if (says.length === 0 || !says.every(isList)) return source
+  choose(
+    'lists',
+    'as programs write them',
+    `every cell of "${column.name}" is one, such as ${cellText(column.cells[says[0]!])}; ${setting('task', 'single')} takes each cell as one class`,
+  )
+  const cells = column.cells.map(cell => (typeof cell === 'string' ? (listIn(cell) ?? cell) : cell))
+  return { ...source, columns: [{ ...column, cells }] }
 }
 
 /** Labels of one column of words. */
