@@ -160,7 +160,7 @@ describe('odd places that are fine', { concurrency: 2 }, () => {
   })
   test('no temporary folder, few open files, a strict umask, closed stdin', async () => {
     const { code, stderr } = await work.run(['train', 'shapes', ...tiny, '--out', 'strict'], {
-      env: { TMPDIR: '/dev/null/tmp' },
+      env: { TMPDIR: work.path('missing') },
       before: 'ulimit -n 256; umask 077; exec 0<&-',
     })
     assert.equal(code, 0, stderr)
