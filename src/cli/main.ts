@@ -1,8 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { cacheError, refusals } from '../base/files.ts'
-import { nameOptionsAsTyped } from '../base/options.ts'
-import { listed } from './listed.ts'
+import { listed, nameOptionsAsTyped } from '../base/options.ts'
 import { hasTerminal, watchOutput } from './output.ts'
 import { flat, printable } from './style.ts'
 
