@@ -57,7 +57,10 @@ test('fetches once, says what, how large and under which licence, and leaves no 
     assert.deepEqual(readdirSync(join(folder, 'deep')), ['file.bin'])
     assert.match('line' in notices[0]! ? notices[0].line : '', /fetching a test file \(300 KB, CC0\) from 127\.0\.0\.1/)
     const last = notices.at(-1)!
-    assert.ok('done' in last && last.done === body.length && last.total === body.length)
+    assert.ok(
+      'done' in last && last.done === body.length && last.total === body.length,
+      `'done' in last && last.done === body.length && last.total === body.…`,
+    )
     await fetchFile(pinned, { to })
     assert.equal(ranges.length, 1)
   }))

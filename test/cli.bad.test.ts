@@ -299,16 +299,16 @@ test('odd names train, come back as they are, and do no harm', async () => {
   assert.doesNotMatch(stdout, steering)
   const { classes } = JSON.parse(readFileSync(work.path('odd-run/best.json'), 'utf8')) as { classes: string[] }
   assert.deepEqual([...classes].sort(), [...names].sort())
-  assert.ok(classes.indexOf('9') < classes.indexOf('10'))
+  assert.ok(classes.indexOf('9') < classes.indexOf('10'), `classes.indexOf('9') < classes.indexOf('10')`)
   const args = ['predict', 'odd-run', 'odd']
   const json = await work.run([...args, '--json'])
   const found = json.stdout.split('\n').slice(0, -1)
   assert.equal(found.length, 4 * names.length, json.stderr)
   for (const line of found) {
     const { probabilities, label, file } = JSON.parse(line)
-    assert.ok(existsSync(file))
+    assert.ok(existsSync(file), 'existsSync(file)')
     assert.deepEqual(Object.keys(probabilities).sort(), [...names].sort())
-    assert.ok(names.includes(label))
+    assert.ok(names.includes(label), 'names.includes(label)')
   }
   const plain = await work.run(args)
   assert.doesNotMatch(plain.stdout, steering)
@@ -324,13 +324,16 @@ describe('a full disk', { skip: process.platform === 'win32' }, () => {
       await limited(100, ['shapes', ...tiny, '--size', '96', '--out', 'full-1']),
       /no room in the cache folder .*ANNEAL_CACHE/,
     )
-    assert.ok(!existsSync(work.path('full-1')))
+    assert.ok(!existsSync(work.path('full-1')), `!existsSync(work.path('full-1'))`)
   })
 
   test('no room for the weights: the run can go on when there is', async () => {
     clear(await limited(2000, ['shapes', ...tiny, '--out', 'full-2']), /best\.safetensors.*ulimit -f.*EFBIG/)
-    assert.ok(!existsSync(work.path('full-2/best.safetensors')))
-    assert.ok(readdirSync(work.path('full-2')).every(name => !name.endsWith('.tmp')))
+    assert.ok(!existsSync(work.path('full-2/best.safetensors')), `!existsSync(work.path('full-2/best.safetensors'))`)
+    assert.ok(
+      readdirSync(work.path('full-2')).every(name => !name.endsWith('.tmp')),
+      `readdirSync(work.path('full-2')).every(name => !name.endsWith('.tmp'))`,
+    )
     const again = await run(['--resume', 'full-2'])
     assert.equal(again.code, 0, again.stderr)
   })
@@ -340,6 +343,9 @@ describe('a full disk', { skip: process.platform === 'win32' }, () => {
     assert.equal(code, 0, stderr)
     assert.match(stdout, /warning: the resume state could not be written .*EFBIG/)
     assert.match(stdout, /valid accuracy/)
-    assert.ok(statSync(work.path('full-3/best.safetensors')).size > 2e6)
+    assert.ok(
+      statSync(work.path('full-3/best.safetensors')).size > 2e6,
+      `statSync(work.path('full-3/best.safetensors')).size > 2e6`,
+    )
   })
 })

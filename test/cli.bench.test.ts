@@ -21,7 +21,10 @@ test('anneal bench --json: one line, whose numbers agree', async () => {
   assert.deepEqual([result.threads, result.libtorch], [2, library().version])
   assert.equal(result.instructionSets.includes('AVX-512'), machine().cpu.avx512)
   assert.ok(result.peakBytes > 50e6 && result.peakBytes < 4e9, `${result.peakBytes}`)
-  assert.ok(result.coresBusy > 0 && result.coresBusy <= 2.2 * machine().cpu.cores)
+  assert.ok(
+    result.coresBusy > 0 && result.coresBusy <= 2.2 * machine().cpu.cores,
+    'result.coresBusy > 0 && result.coresBusy <= 2.2 * machine().cpu.cores',
+  )
   const { cpu } = machine()
   const precisions = cpu.amx || cpu.avx512bf16 ? ['float32', 'bfloat16'] : ['float32']
   const seen = (what: (t: Timing) => string) => [...new Set(timings.map(what))].sort()
@@ -38,8 +41,14 @@ test('anneal bench --json: one line, whose numbers agree', async () => {
     ['frozen body', 'training step'],
   )
   for (const t of [...timings, ...others]) {
-    assert.ok(t.milliseconds.least > 0 && t.milliseconds.least <= t.milliseconds.median)
-    assert.ok(Math.abs((t.imagesPerSecond * t.milliseconds.median) / (1000 * t.batch) - 1) < 0.01)
+    assert.ok(
+      t.milliseconds.least > 0 && t.milliseconds.least <= t.milliseconds.median,
+      't.milliseconds.least > 0 && t.milliseconds.least <= t.milliseconds.…',
+    )
+    assert.ok(
+      Math.abs((t.imagesPerSecond * t.milliseconds.median) / (1000 * t.batch) - 1) < 0.01,
+      'Math.abs((t.imagesPerSecond * t.milliseconds.median) / (1000 * t.ba…',
+    )
   }
   assert.deepEqual(
     others.map(t => [t.size, t.batch]),

@@ -105,7 +105,7 @@ describe('class folders', () => {
     assert.equal(lines.length, 2)
     assert.equal(first.fingerprint, second.fingerprint)
     assert.deepEqual(first.metrics, second.metrics)
-    assert.ok(Date.parse(first.at) <= Date.parse(second.at))
+    assert.ok(Date.parse(first.at) <= Date.parse(second.at), 'Date.parse(first.at) <= Date.parse(second.at)')
     const byName = await command.run(['evaluate', work.path('single/best.json'), work.path('shapes'), '--json'])
     assert.equal(JSON.parse(byName.stdout).before, 2, 'by the name of its weights it is the same model')
     assert.equal((await evaluated(single, work.path('shapes'), '--part', 'valid')).before, 0)

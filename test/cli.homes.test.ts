@@ -45,7 +45,7 @@ test('where the cache is: ANNEAL_CACHE, XDG_CACHE_HOME, HOME, the home of the us
   assert.equal(cacheWith({}), home)
   assert.equal(cacheWith({ HOME: '' }), home, 'no cache in the folder where the command runs')
   assert.match(cacheWith({ HOME: 'foo' }), /^HOME is "foo", which is no absolute path.*Set ANNEAL_CACHE to a folder/)
-  assert.ok(homedir())
+  assert.ok(homedir(), 'homedir()')
 })
 
 test('a user whom no file names', { skip: !root && 'only root can become another user' }, () => {
@@ -145,7 +145,7 @@ describe('a run that can not be where it is asked for', { concurrency: 2 }, () =
       before: `cd ${work.path('gone')}; rmdir ${work.path('gone')}`,
     })
     assert.notEqual(code, 0)
-    assert.ok(stderr.length > 0)
+    assert.ok(stderr.length > 0, `stderr.length > 0, got ${stderr.length}`)
   })
 })
 
@@ -156,7 +156,7 @@ describe('odd places that are fine', { concurrency: 2 }, () => {
       env: { ANNEAL_CACHE: cache },
     })
     assert.equal(code, 0, stderr)
-    assert.ok(readdirSync(join(cache, 'pictures')).length > 0)
+    assert.ok(readdirSync(join(cache, 'pictures')).length > 0, `readdirSync(join(cache, 'pictures')).length > 0`)
   })
   test('no temporary folder, few open files, a strict umask, closed stdin', async () => {
     const { code, stderr } = await work.run(['train', 'shapes', ...tiny, '--out', 'strict'], {
@@ -164,7 +164,10 @@ describe('odd places that are fine', { concurrency: 2 }, () => {
       before: 'ulimit -n 256; umask 077; exec 0<&-',
     })
     assert.equal(code, 0, stderr)
-    assert.ok(JSON.parse(readFileSync(work.path('strict', 'result.json'), 'utf8')).accuracy >= 0)
+    assert.ok(
+      JSON.parse(readFileSync(work.path('strict', 'result.json'), 'utf8')).accuracy >= 0,
+      `JSON.parse(readFileSync(work.path('strict', 'result.json'), 'utf8')…`,
+    )
   })
   test('a cache that goes away between two runs', async () => {
     const cache = work.path('passing')

@@ -62,8 +62,11 @@ function isDone(run: string): void {
   assert.ok(existsSync(work.path(run, 'result.json')), `${run} has a result`)
   const all = events(run)
   assert.equal(all.at(-1)!.type, 'done')
-  assert.ok(all.some(e => e.type === 'epoch'))
-  assert.ok(existsSync(work.path(run, 'best.safetensors')))
+  assert.ok(
+    all.some(e => e.type === 'epoch'),
+    `all.some(e => e.type === 'epoch')`,
+  )
+  assert.ok(existsSync(work.path(run, 'best.safetensors')), `existsSync(work.path(run, 'best.safetensors'))`)
 }
 
 describe('training goes on without its output', { concurrency: 2 }, () => {
@@ -138,7 +141,7 @@ describe('what was asked for on stdout', { concurrency: 2 }, () => {
   test('augment writes its sheet, whoever listens', async () => {
     const { code } = await shell(`A augment shapes --out sheet.png 2>&1 | true; ${ofTheFirst}`)
     assert.equal(code, 0)
-    assert.ok(existsSync(work.path('sheet.png')))
+    assert.ok(existsSync(work.path('sheet.png')), `existsSync(work.path('sheet.png'))`)
   })
 })
 
@@ -184,7 +187,7 @@ describe('the terminal goes away', { concurrency: 2, timeout: 120_000 }, () => {
     )
     assert.equal(code, 143)
     assert.equal(events('term').at(-1)!.type, 'stopped')
-    assert.ok(epochs('term') < 30)
+    assert.ok(epochs('term') < 30, `epochs('term') < 30`)
     const again = await work.run(['train', '--resume', 'term'], { env: { ANNEAL_THREADS: '1' } })
     assert.equal(again.code, 0, again.stderr)
     isDone('term')
@@ -242,7 +245,7 @@ describe('the terminal goes away', { concurrency: 2, timeout: 120_000 }, () => {
     await onTerminal(`${command} ${long('plain').join(' ')}`, 'plain')
     await until('its end', () => pidOf('plain') === undefined)
     assert.equal(events('plain').at(-1)!.type, 'stopped')
-    assert.ok(!existsSync(work.path('plain', 'result.json')))
+    assert.ok(!existsSync(work.path('plain', 'result.json')), `!existsSync(work.path('plain', 'result.json'))`)
     const again = await work.run(['train', '--resume', 'plain'], { env: { ANNEAL_THREADS: '1' } })
     assert.equal(again.code, 0, again.stderr)
     isDone('plain')

@@ -168,7 +168,7 @@ test('the bar stands under the lines, is redrawn in place and never wider than t
   assert.match(last, /^head, epoch 2 {2}━+─+ {3}75 % {2}loss 0\.1667 {2}lr 1e-3 {2}4\.0 s left$/)
   assert.equal(last.length, 69)
   assert.match(out.screen().at(-2)!, /^1 +0\.500000/)
-  assert.ok(out.text().split('\r').length > 6)
+  assert.ok(out.text().split('\r').length > 6, `out.text().split('\\r').length > 6`)
   reporter.close()
   assert.equal(out.screen().at(-1), '')
 })

@@ -34,8 +34,8 @@ test('--json: every line of stdout is JSON, and the last one is the result', () 
   const { run, model, classes, accuracy, loss, epochs, seconds, tta } = last as unknown as RunResult
   assert.equal(last.type, 'done')
   assert.deepEqual([run, model, classes], ['json', 'squeezenet1_1', ['circle', 'square', 'triangle']])
-  assert.ok(accuracy >= 0 && accuracy <= 1 && loss > 0)
-  assert.ok(Number.isInteger(epochs) && epochs >= 3)
+  assert.ok(accuracy >= 0 && accuracy <= 1 && loss > 0, 'accuracy >= 0 && accuracy <= 1 && loss > 0')
+  assert.ok(Number.isInteger(epochs) && epochs >= 3, 'Number.isInteger(epochs) && epochs >= 3')
   const { total, ...phases } = seconds
   assert.deepEqual(Object.keys(phases), ['data', 'head', 'whole', 'report'])
   const sum = Object.values(phases).reduce((a, b) => a + b)
@@ -55,7 +55,7 @@ test('the events say each step: scan, rates, batches, epochs, choices with their
     ['scan', 'features', 'find', 'head', 'find', 'whole'],
   )
   assert.equal(of('scan').length, 1)
-  assert.ok(of('lrFind')[0]!.losses.length > 5)
+  assert.ok(of('lrFind')[0]!.losses.length > 5, `of('lrFind')[0]!.losses.length > 5`)
   for (const { what, value, reason } of of('choice'))
     assert.ok(what && value && reason, `${what}: ${value} (${reason})`)
   const steps = of('batch').map(e => e.step)
@@ -63,8 +63,14 @@ test('the events say each step: scan, rates, batches, epochs, choices with their
     steps,
     steps.map((_, i) => i + 1),
   )
-  assert.ok(of('batch').every(e => e.lrs.length === (e.phase === 'head' ? 1 : 3)))
-  assert.ok(of('epoch').every(e => Number.isFinite(e.trainLoss) && Number.isFinite(e.validLoss)))
+  assert.ok(
+    of('batch').every(e => e.lrs.length === (e.phase === 'head' ? 1 : 3)),
+    `of('batch').every(e => e.lrs.length === (e.phase === 'head' ? 1 : 3))`,
+  )
+  assert.ok(
+    of('epoch').every(e => Number.isFinite(e.trainLoss) && Number.isFinite(e.validLoss)),
+    `of('epoch').every(e => Number.isFinite(e.trainLoss) && Number.isFin…`,
+  )
 })
 
 test('the run folder holds what it should, and nothing half-written', () => {
@@ -94,6 +100,7 @@ test('the whole phase never ends below the frozen one', () => {
   for (const { stdout } of [plain])
     assert.ok(
       Number(/^valid accuracy ([\d.]+)/m.exec(stdout)![1]) >= Number(/^frozen: accuracy ([\d.]+)/m.exec(stdout)![1]),
+      `Number(/^valid accuracy ([\\d.]+)/m.exec(stdout)![1]) >= Number(/^fr…`,
     )
 })
 
@@ -114,10 +121,13 @@ test('predict: a line a picture, and the accuracy that the run promised', async 
   assert.equal(found.length, 12)
   for (const { file, label, probability, probabilities, ...more } of found) {
     assert.deepEqual(more, { precision: card.precision })
-    assert.ok(existsSync(file))
+    assert.ok(existsSync(file), 'existsSync(file)')
     assert.deepEqual(Object.keys(probabilities), ['circle', 'square', 'triangle'])
     const values = Object.values(probabilities) as number[]
-    assert.ok(Math.abs(values.reduce((a, b) => a + b) - 1) < 1e-5)
+    assert.ok(
+      Math.abs(values.reduce((a, b) => a + b) - 1) < 1e-5,
+      'Math.abs(values.reduce((a, b) => a + b) - 1) < 1e-5',
+    )
     assert.equal(probability, Math.max(...values))
     assert.equal(probabilities[label], probability)
   }

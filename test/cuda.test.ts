@@ -57,7 +57,10 @@ test('the same run twice gives the same loss, within what a GPU sums in other or
 test('a folder is evaluated on the GPU as on the CPU', { skip }, async () => {
   const { dir } = runs.get('float32')!
   const of = async (device: string) => (await evaluateFolder(dir, work.path('data'), { device })).metrics.accuracy!
-  assert.ok(Math.abs((await of('cuda')) - (await of('cpu'))) < 0.05)
+  assert.ok(
+    Math.abs((await of('cuda')) - (await of('cpu'))) < 0.05,
+    `Math.abs((await of('cuda')) - (await of('cpu'))) < 0.05`,
+  )
 })
 
 test('every model gives on the GPU what it gives on the CPU', { skip }, () => {
@@ -80,6 +83,6 @@ test('what is free on the GPU is told, and shrinks with what it holds', { skip }
   const before = freeMemory('cuda')
   if (before === undefined) return // libtorch before 2.9 does not tell
   const held = aten.zeros([256 << 20], { dtype: 'uint8', device: 'cuda' })
-  assert.ok(freeMemory('cuda')! < before)
+  assert.ok(freeMemory('cuda')! < before, `freeMemory('cuda')! < before`)
   held.dispose()
 })

@@ -154,13 +154,20 @@ test('what is drawn keeps to the strengths of its preset', () => {
     const drawn = Array.from({ length: 2000 }, (_, i) => drawChange(preset, 1, 0, i))
     const share = (holds: (c: Change) => boolean) => drawn.filter(holds).length / drawn.length
     for (const c of drawn) {
-      assert.ok(Math.abs(c.angle) <= (preset.maxRotate * Math.PI) / 180 && c.zoom >= 1 && c.zoom <= preset.maxZoom)
+      assert.ok(
+        Math.abs(c.angle) <= (preset.maxRotate * Math.PI) / 180 && c.zoom >= 1 && c.zoom <= preset.maxZoom,
+        'Math.abs(c.angle) <= (preset.maxRotate * Math.PI) / 180 && c.zoom >…',
+      )
       assert.ok(
         Math.abs(c.brightness) <= preset.brightness &&
           c.gain <= 1 + preset.contrast &&
           c.gain >= 1 / (1 + preset.contrast),
+        'Math.abs(c.brightness) <= preset.brightness && c.gain <= 1 + preset…',
       )
-      assert.ok(c.cropX >= 0 && c.cropX <= 1 && c.cropY >= 0 && c.cropY <= 1)
+      assert.ok(
+        c.cropX >= 0 && c.cropX <= 1 && c.cropY >= 0 && c.cropY <= 1,
+        'c.cropX >= 0 && c.cropX <= 1 && c.cropY >= 0 && c.cropY <= 1',
+      )
     }
     assert.ok(Math.abs(share(c => c.mirror) - (preset.dihedral ? 0.5 : preset.flip)) < 0.05, name)
     assert.ok(Math.abs(share(c => c.angle !== 0) - (preset.maxRotate > 0 ? preset.pRotate : 0)) < 0.05, name)

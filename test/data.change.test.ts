@@ -190,7 +190,7 @@ test("erased boxes are fastai's, filled with noise that the seed alone decides",
       ]
       if (height === width)
         assert.deepEqual([at.top, at.left, at.h, at.w], [top, left, Math.min(height, h), Math.min(width, w)])
-      assert.ok(bottom! - top! === h && right! - left! === w)
+      assert.ok(bottom! - top! === h && right! - left! === w, 'bottom! - top! === h && right! - left! === w')
     }
   }
   const picture: Picture = { data: new Uint8Array(32 * 32 * 3).fill(100), height: 32, width: 32 }
@@ -199,7 +199,10 @@ test("erased boxes are fastai's, filled with noise that the seed alone decides",
   assert.deepEqual(values(picture, { erase, angle: 0 }, 32), once)
   const changed = Array.from(once.subarray(0, 1024).keys()).filter(i => Math.abs(once[i]! - 100 / 255) > 1e-6)
   assert.equal(changed.length, 16 * 8)
-  assert.ok(changed.every(i => i % 32 < 8 && i >= 16 * 32))
+  assert.ok(
+    changed.every(i => i % 32 < 8 && i >= 16 * 32),
+    'changed.every(i => i % 32 < 8 && i >= 16 * 32)',
+  )
   const noise = changed.map(i => once[i]!)
   const mean = noise.reduce((a, b) => a + b, 0) / noise.length
   const deviation = Math.sqrt(noise.reduce((a, b) => a + (b - mean) ** 2, 0) / noise.length)
@@ -252,6 +255,7 @@ test('pictures of one, two, four channels, of 16 bits and of floats', () => {
   const strong = values(of(1, floats), { logitGain: 1.5 }, 4)
   assert.ok(
     Math.min(...strong) >= -1 && Math.max(...strong) <= 2.75 && strong.every((v, i) => i === 0 || v > strong[i - 1]!),
+    'Math.min(...strong) >= -1 && Math.max(...strong) <= 2.75 && strong.…',
   )
   const grey = values(of(1, bytes(1)), { saturation: 0, hue: 1 }, 4)
   near(

@@ -35,7 +35,7 @@ const same = (picture: Picture, data: ArrayLike<number>, channels: number, h = h
 }
 
 test('kept as tifffile and numpy wrote them: every type, layout and compression', async () => {
-  assert.ok(goldenFiles.length > 70)
+  assert.ok(goldenFiles.length > 70, `goldenFiles.length > 70, got ${goldenFiles.length}`)
   const arrays: Record<string, string> = { b1: 'Uint8Array', u1: 'Uint8Array', u2: 'Uint16Array' }
   for (const { name, kind, channels, bytes } of goldenFiles) {
     const picture = await decode(bytes, { channels: 'keep' }).catch(error => assert.fail(`${name}: ${error}`))
@@ -219,7 +219,10 @@ test('the cache keeps channels and types, aligned, and each mode by itself', asy
     same(store.picture(0), bytes(1), 1)
     same(store.picture(2), words(6), 6)
     same(store.picture(4), floats(2), 2)
-    assert.ok(store.picture(2).data instanceof Uint16Array && store.picture(4).data instanceof Float32Array)
+    assert.ok(
+      store.picture(2).data instanceof Uint16Array && store.picture(4).data instanceof Float32Array,
+      'store.picture(2).data instanceof Uint16Array && store.picture(4).da…',
+    )
   }
   const more = { ...files, 'f.tif': tiff({ height, width, pages: [words(6, 900, 5)], bands: 6 }) }
   const { store } = await cached(dir, more, { channels: 'keep' }) // the others are copied from the store before
@@ -237,7 +240,7 @@ test('the cache keeps channels and types, aligned, and each mode by itself', asy
     await decode(grey['g.png'], { channels: 'copy', range: [0, 4095] }).then(({ channels, ...rest }) => rest),
   )
   assert.notDeepEqual(narrow.store.picture(0).data, wide.store.picture(0).data)
-  assert.ok(rgb.store.picture(0).data instanceof Uint8Array)
+  assert.ok(rgb.store.picture(0).data instanceof Uint8Array, 'rgb.store.picture(0).data instanceof Uint8Array')
   const kept = readdirSync(join(process.env['ANNEAL_CACHE']!, 'pictures')).filter(name => name.endsWith('.bin'))
   assert.equal(kept.filter(name => name.startsWith(`${before}-`)).length, 1)
 })
@@ -313,7 +316,10 @@ test('mean and std of each channel are exact, whatever the type; a constant one 
     const values = pictures.flatMap(({ data }) => Array.from(data).filter((_, i) => i % 3 === c)).map(v => v / 65_535)
     const average = values.reduce((a, b) => a + b) / values.length
     const variance = values.reduce((sum, v) => sum + (v - average) ** 2, 0) / values.length
-    assert.ok(Math.abs(mean[c]! - average) < 1e-12 && Math.abs(std[c]! - Math.sqrt(variance)) < 1e-12)
+    assert.ok(
+      Math.abs(mean[c]! - average) < 1e-12 && Math.abs(std[c]! - Math.sqrt(variance)) < 1e-12,
+      'Math.abs(mean[c]! - average) < 1e-12 && Math.abs(std[c]! - Math.sqr…',
+    )
   }
   const flat = { data: Float32Array.of(5, 1e6, 5, Number.NaN, 5, 1e6 + 1), height: 1, width: 3, channels: 2 }
   const result = channelStatistics(() => flat, [0])

@@ -244,7 +244,7 @@ test('the split column: words, booleans, folds; or the folders', async t => {
 
   const onlyTest = withTable(t, 'file,label,split', rows(['train', 'train', 'train', 'train', 'test', 'test']))
   const drawn = await indexPictures(onlyTest, table)
-  assert.ok(drawn.drawn)
+  assert.ok(drawn.drawn, 'drawn.drawn')
   assert.deepEqual(Object.values(splitsOf(drawn)).sort(), ['test', 'test', 'train', 'train', 'valid', 'valid'])
 
   const folders = tempFolder(t)
@@ -270,7 +270,10 @@ test('groups and time from columns, groups from names', async t => {
 
   const time = await indexPictures(dir, { ...told, timeColumn: 'day' })
   const latest = Math.max(...time.items.filter(item => item.split === 'train').map(item => item.time!))
-  assert.ok(time.items.every(item => (item.split === 'valid') === item.time! > latest))
+  assert.ok(
+    time.items.every(item => (item.split === 'valid') === item.time! > latest),
+    `time.items.every(item => (item.split === 'valid') === item.time! > …`,
+  )
   assert.equal(latest, Date.UTC(2024, 3, 11) / 1000)
 
   put(dir, { 'bad.csv': 'file,label,patient,day\n0.jpg,a,p,2024-01-01\n1.jpg,b,,31/12/2024\n' })
@@ -319,7 +322,10 @@ test('labels from names: a regular expression on the name or the path, or a func
     labelOf: file => file.split(/[/_.]/).filter(part => /^[a-z]+$/.test(part)),
   })
   assert.equal(several.task, 'multi')
-  assert.ok(several.classes.includes('jackson') && several.classes.includes('x'))
+  assert.ok(
+    several.classes.includes('jackson') && several.classes.includes('x'),
+    `several.classes.includes('jackson') && several.classes.includes('x')`,
+  )
   const size = await indexPictures(dir, { labelOf: file => file.length / 7, task: 'regression' })
   assert.deepEqual([size.classes, size.items[0]!.values], [['label'], [17 / 7]])
   const pairs = await indexPictures(dir, { labelOf: file => [file.length, 1], targets: ['length', 'one'] })
@@ -467,7 +473,7 @@ test('200,000 rows take no look at the disk each', { timeout: 60_000 }, async t 
   const start = performance.now()
   const index = await indexPictures(dir, { ...table, fileColumn: 'file' })
   assert.deepEqual([index.items.length, index.problems.length, index.task], [500, 199_500, 'multi'])
-  assert.ok(performance.now() - start < 30_000)
+  assert.ok(performance.now() - start < 30_000, 'performance.now() - start < 30_000')
 })
 
 test('cells that look like lists are said to be taken whole, where one label a picture is asked for', async t => {

@@ -53,7 +53,7 @@ test("MixUp: x and targets are fastai's lerp, and the loss is its mixed loss", (
   const plane = (i: number) => mixed.x.select(0, i).numbers()[0]!
   const wanted = [0 * 0.9 + 2 * 0.1, 1 * 0.5 + 0 * 0.5, 2 * 0.75 + 1 * 0.25, 3]
   wanted.forEach((v, i) => {
-    assert.ok(Math.abs(plane(i) - v) < 1e-6)
+    assert.ok(Math.abs(plane(i) - v) < 1e-6, 'Math.abs(plane(i) - v) < 1e-6')
   })
   const logits = tensor([
     [0.3, -1, 2, 0],
@@ -66,7 +66,10 @@ test("MixUp: x and targets are fastai's lerp, and the loss is its mixed loss", (
   const [own, other] = [loss([0, 1, 2, 3]), loss([2, 0, 1, 3])]
   const lambdas = [0.9, 0.5, 0.75, 0.6]
   const expected = own.reduce((sum, l, i) => sum + l * lambdas[i]! + other[i]! * (1 - lambdas[i]!), 0) / 4
-  assert.ok(Math.abs(F.crossEntropy(logits, mixed.y).item() - expected) < 1e-6)
+  assert.ok(
+    Math.abs(F.crossEntropy(logits, mixed.y).item() - expected) < 1e-6,
+    'Math.abs(F.crossEntropy(logits, mixed.y).item() - expected) < 1e-6',
+  )
   assert.equal(y.dtype, 'int64')
 })
 
@@ -94,7 +97,7 @@ test("CutMix: the box is fastai's, its share that of the pixels", () => {
     [1, lambda],
   ].flat()
   shares.numbers().forEach((v, i) => {
-    assert.ok(Math.abs(v - wanted[i]!) < 1e-6)
+    assert.ok(Math.abs(v - wanted[i]!) < 1e-6, 'Math.abs(v - wanted[i]!) < 1e-6')
   })
   const none = cutMixed(pictures(3), y, [1, 2, 0], { x0: 5, x1: 5, y0: 0, y1: 3 })
   assert.deepEqual(none.y.numbers(), y.numbers())
@@ -108,7 +111,10 @@ test('a batch is mixed as seed, epoch and step say, and its inputs stay', () => 
   assert.deepEqual(once.y.shape, [8, 4])
   for (const row of [...Array(8).keys()]) {
     const shares = once.y.select(0, row).numbers()
-    assert.ok(Math.abs(shares.reduce((a, b) => a + b, 0) - 1) < 1e-6)
+    assert.ok(
+      Math.abs(shares.reduce((a, b) => a + b, 0) - 1) < 1e-6,
+      'Math.abs(shares.reduce((a, b) => a + b, 0) - 1) < 1e-6',
+    )
     assert.ok(shares[row % 4]! >= 0.5 - 1e-6, 'a picture stays mostly itself')
   }
   assert.deepEqual(mixBatch({ x, y }, { ...single, mixup: 0.4 }).x.numbers(), once.x.numbers())

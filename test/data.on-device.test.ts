@@ -102,7 +102,10 @@ test('pixels that are kept on a device are those of the picture, and go there on
     together(shown, [unchanged, unchanged], { size: 8 }),
     together(pictures, [unchanged, unchanged], { size: 8 }),
   )
-  assert.ok(isSeenTogether(pictures[1]!, 3) && !isSeenTogether(floats, 3))
+  assert.ok(
+    isSeenTogether(pictures[1]!, 3) && !isSeenTogether(floats, 3),
+    'isSeenTogether(pictures[1]!, 3) && !isSeenTogether(floats, 3)',
+  )
 })
 
 test('a batch on a GPU is that of the CPU', { skip: library().cudaDevices === 0 && 'no GPU here' }, () => {

@@ -102,7 +102,7 @@ test('a class whose pictures are all damaged goes; with one class left nothing c
     data.items.map(({ labels }) => labels[0]),
     [0, 0, 0, 1, 1, 1, 2, 2],
   )
-  assert.ok(lines(data.problems).includes('empty-class b'))
+  assert.ok(lines(data.problems).includes('empty-class b'), `lines(data.problems).includes('empty-class b')`)
   for (const [i, name] of ['c', 'd'].entries()) rmSync(join(dir, name), { recursive: true, force: i === 0 })
   await assert.rejects(open(dir, { maxDamaged: 0.5 }), /1 class with usable training pictures after the scan/)
 })

@@ -140,19 +140,35 @@ test('what is drawn keeps to its bounds and its probability', () => {
     assert.ok(Math.abs(all.filter(holds).length / all.length - expected) < 0.05, what)
   const near = (v: number, w: number) => v <= w + 1e-12
   for (const c of all) {
-    assert.ok(c.zoom >= 0.8 && c.zoom <= 1.5)
-    assert.ok((c.stretchX === 1 || c.stretchY === 1) && near(c.stretchX, 1.3) && near(c.stretchY, 1.3))
-    assert.ok(Math.abs(c.warpX) <= 0.2 && Math.abs(c.warpY) <= 0.2)
+    assert.ok(c.zoom >= 0.8 && c.zoom <= 1.5, 'c.zoom >= 0.8 && c.zoom <= 1.5')
+    assert.ok(
+      (c.stretchX === 1 || c.stretchY === 1) && near(c.stretchX, 1.3) && near(c.stretchY, 1.3),
+      '(c.stretchX === 1 || c.stretchY === 1) && near(c.stretchX, 1.3) && …',
+    )
+    assert.ok(
+      Math.abs(c.warpX) <= 0.2 && Math.abs(c.warpY) <= 0.2,
+      'Math.abs(c.warpX) <= 0.2 && Math.abs(c.warpY) <= 0.2',
+    )
     assert.ok(
       near(Math.abs(c.logitShift), Math.log(0.6 / 0.4)) && near(c.logitGain, 1.25) && c.logitGain >= 0.8 - 1e-12,
+      'near(Math.abs(c.logitShift), Math.log(0.6 / 0.4)) && near(c.logitGa…',
     )
-    assert.ok(c.saturation === 0 || (c.saturation >= 0.6 - 1e-12 && near(c.saturation, 1 / 0.6)))
-    assert.ok(near(Math.abs(c.hue), 0.2 * Math.PI))
+    assert.ok(
+      c.saturation === 0 || (c.saturation >= 0.6 - 1e-12 && near(c.saturation, 1 / 0.6)),
+      'c.saturation === 0 || (c.saturation >= 0.6 - 1e-12 && near(c.satura…',
+    )
+    assert.ok(near(Math.abs(c.hue), 0.2 * Math.PI), 'near(Math.abs(c.hue), 0.2 * Math.PI)')
     assert.equal(c.window?.tries.length, 10)
     for (const { area, ratio } of c.window!.tries)
-      assert.ok(area >= 0.35 && area < 1 && ratio >= 0.749 && ratio <= 1.334)
+      assert.ok(
+        area >= 0.35 && area < 1 && ratio >= 0.749 && ratio <= 1.334,
+        'area >= 0.35 && area < 1 && ratio >= 0.749 && ratio <= 1.334',
+      )
     const erased = c.erase.reduce((sum, box) => sum + box.height * box.width, 0)
-    assert.ok(c.erase.length <= 3 && erased <= 0.3 && (c.erase.length === 0 || erased >= 0.02 - 1e-12))
+    assert.ok(
+      c.erase.length <= 3 && erased <= 0.3 && (c.erase.length === 0 || erased >= 0.02 - 1e-12),
+      'c.erase.length <= 3 && erased <= 0.3 && (c.erase.length === 0 || er…',
+    )
   }
   share(c => c.warpX !== 0, 0.75, 'warp')
   share(c => c.stretchX !== 1 || c.stretchY !== 1, 0.75, 'stretch')
@@ -163,5 +179,8 @@ test('what is drawn keeps to its bounds and its probability', () => {
   share(c => c.zoom !== 1, 0.75, 'zoom')
   assert.deepEqual(drawChange(augmentations.none, 1, 2, 3), unchanged)
   for (const c of drawn(augmentations.medical))
-    assert.ok(!c.mirror && c.quarterTurns === 0 && c.warpX === 0 && c.erase.length === 0)
+    assert.ok(
+      !c.mirror && c.quarterTurns === 0 && c.warpX === 0 && c.erase.length === 0,
+      '!c.mirror && c.quarterTurns === 0 && c.warpX === 0 && c.erase.lengt…',
+    )
 })

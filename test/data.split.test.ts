@@ -112,7 +112,7 @@ function grouped(count: number, seed: number): Sample[] {
 
 const apart = (drawn: Sample[]) => {
   const valid = new Set(drawn.flatMap(({ split, group }) => (split === 'valid' ? [group] : [])))
-  assert.ok(valid.size > 0)
+  assert.ok(valid.size > 0, `valid.size > 0, got ${valid.size}`)
   for (const { split, group } of drawn) if (split === 'train') assert.ok(!valid.has(group), group)
 }
 
@@ -147,7 +147,10 @@ test('by time: the latest share validates, and no point in time is on both sides
   const days = [...Array(100).keys()]
   assert.deepEqual(validOf(draw(at(days.map(day => (day * 37) % 100)), { by: 'time' })).length, 20)
   const drawn = draw(at(days.map(day => (day * 37) % 100)), { by: 'time' })
-  assert.ok(drawn.every(({ split, time }) => (split === 'valid') === time! >= 80))
+  assert.ok(
+    drawn.every(({ split, time }) => (split === 'valid') === time! >= 80),
+    `drawn.every(({ split, time }) => (split === 'valid') === time! >= 80)`,
+  )
   const coarse = draw(at(days.map(day => Math.floor(day / 30))), { by: 'time' })
   assert.deepEqual(validOf(coarse), days.slice(90))
   assert.throws(() => draw(at([5, 5, 5]), { by: 'time' }), /two points in time at least; 3 pictures have the same one/)

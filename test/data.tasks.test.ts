@@ -54,7 +54,10 @@ test('several labels: a picture counts for each, and those without any are count
     { name: 'a', train: 2, valid: 0, test: 1 },
     { name: 'b', train: 1, valid: 1, test: 1 },
   ])
-  assert.ok(data.choices.some(({ what, value }) => what === 'split column' && value === 'split'))
+  assert.ok(
+    data.choices.some(({ what, value }) => what === 'split column' && value === 'split'),
+    `data.choices.some(({ what, value }) => what === 'split column' && v…`,
+  )
 })
 
 test('several labels: copies that disagree keep what they agree on; a label without training pictures goes alone', async t => {
@@ -116,7 +119,10 @@ test('groups and folds are drawn anew from what is left, and copies in two group
     const { data } = await open(dir, { labelColumn: 'label', groupColumn: 'patient', folds: 4, fold })
     assert.deepEqual(lines(data.problems), ['damaged 22.jpg', 'duplicate 23.jpg'])
     const valid = new Set(data.of('valid').map(item => item.group))
-    assert.ok(valid.size > 0 && data.of('train').every(item => !valid.has(item.group)))
+    assert.ok(
+      valid.size > 0 && data.of('train').every(item => !valid.has(item.group)),
+      `valid.size > 0 && data.of('train').every(item => !valid.has(item.gr…`,
+    )
     for (const item of data.of('valid')) times.set(item.file, (times.get(item.file) ?? 0) + 1)
   }
   assert.deepEqual([times.size, new Set(times.values())], [22, new Set([1])])

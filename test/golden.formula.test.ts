@@ -23,5 +23,8 @@ test('the formula picture equals the Python twin at both ends and in its sum', (
   const { first, last, sum } = golden['picture 2x3x12x20']
   assert.deepEqual([...picture.slice(0, 6)], first)
   assert.deepEqual([...picture.slice(-6)], last)
-  assert.ok(Math.abs(picture.reduce((total, v) => total + v, 0) - sum) < 1e-9)
+  assert.ok(
+    Math.abs(picture.reduce((total, v) => total + v, 0) - sum) < 1e-9,
+    'Math.abs(picture.reduce((total, v) => total + v, 0) - sum) < 1e-9',
+  )
 })

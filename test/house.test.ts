@@ -38,7 +38,7 @@ const found = (wrong: (node: ts.Node) => boolean, allowed: (path: string) => boo
 test('the table of rooms was read, and every file below src/ is in one of them', () => {
   assert.ok(rooms.size >= 10, `${[...rooms.keys()]}`)
   for (const room of rooms.keys()) assert.ok(existsSync(join(root, room)), room)
-  assert.ok(sources.length > 50)
+  assert.ok(sources.length > 50, `sources.length > 50, got ${sources.length}`)
   const homeless = sources.map(s => s.path).filter(path => path !== 'src/index.ts' && !roomOf(path))
   assert.deepEqual(homeless, [])
 })
@@ -93,6 +93,16 @@ test('`any` is only where operators without a static type pass', () => {
     ),
     [],
   )
+})
+
+// Without a message node reads the test's source to make one, which under tsx can take minutes.
+test('every assertion that something holds has a message', () => {
+  const bare = (node: ts.Node) =>
+    ts.isCallExpression(node) && /^assert(\.ok)?$/.test(node.expression.getText()) && node.arguments.length === 1
+  const places = sourcesIn('test').flatMap(source =>
+    [...nodes(source.tree)].filter(bare).map(node => place(source, node)),
+  )
+  assert.deepEqual(places, [])
 })
 
 test('nothing is exported as default', () => {

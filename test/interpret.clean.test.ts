@@ -28,7 +28,7 @@ test('likely wrong labels become pictures with their names, the surest first', a
       ['train/e.png', 'cat', 'dog'],
     ],
   )
-  assert.ok(Math.abs(found[0]!.score - 0.01) < 1e-6)
+  assert.ok(Math.abs(found[0]!.score - 0.01) < 1e-6, 'Math.abs(found[0]!.score - 0.01) < 1e-6')
   const { width, height } = await sharp(Buffer.from(found[0]!.thumbnail, 'base64')).metadata()
   assert.deepEqual([width, height], [12, 8])
   assert.equal((await issuePictures(items, p, { ...options, task: 'single', most: 1 })).length, 1)

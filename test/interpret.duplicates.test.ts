@@ -30,7 +30,10 @@ test('copies are found, the closest first, with the sets that they form; differe
       [100, 101],
     ],
   )
-  assert.ok(pairs.every((p, i) => i === 0 || p.similarity <= pairs[i - 1]!.similarity))
+  assert.ok(
+    pairs.every((p, i) => i === 0 || p.similarity <= pairs[i - 1]!.similarity),
+    'pairs.every((p, i) => i === 0 || p.similarity <= pairs[i - 1]!.simi…',
+  )
   assert.deepEqual(groups, [
     [3, 100, 101],
     [70, 102],
@@ -108,12 +111,15 @@ const mirrored = ({ data, height, width }: ReturnType<typeof picture>) => ({
 test('a hash is the same for a lighter, a mirrored and a smaller picture, and another for another one', () => {
   const own = pictureHash(picture(0))
   const lighter = { ...picture(0), data: picture(0).data.map(v => 40 + 0.7 * v) }
-  assert.ok(hashDistance(own, pictureHash(lighter)) <= 2)
-  assert.ok(hashDistance(own, pictureHash(mirrored(picture(0)))) <= 6)
+  assert.ok(hashDistance(own, pictureHash(lighter)) <= 2, 'hashDistance(own, pictureHash(lighter)) <= 2')
+  assert.ok(
+    hashDistance(own, pictureHash(mirrored(picture(0)))) <= 6,
+    'hashDistance(own, pictureHash(mirrored(picture(0)))) <= 6',
+  )
   const { data, height, width } = picture(0)
   const half = { data: data.filter((_, i) => Math.floor(i / 3) % 2 === 0), height, width: width / 2 }
-  assert.ok(hashDistance(own, pictureHash(half)) <= 6)
-  assert.ok(hashDistance(own, pictureHash(picture(1))) > 15)
+  assert.ok(hashDistance(own, pictureHash(half)) <= 6, 'hashDistance(own, pictureHash(half)) <= 6')
+  assert.ok(hashDistance(own, pictureHash(picture(1))) > 15, 'hashDistance(own, pictureHash(picture(1))) > 15')
 })
 
 test('with the pictures a pair that is close, but not close enough, counts where the hashes agree', async () => {
@@ -125,5 +131,5 @@ test('with the pictures a pair that is close, but not close enough, counts where
   })
   const one = pairs.find(p => p.a === 3)!
   assert.deepEqual([one.b, one.bits], [100, 0])
-  assert.ok(one.ratio > 0.6 && one.ratio < 0.9)
+  assert.ok(one.ratio > 0.6 && one.ratio < 0.9, 'one.ratio > 0.6 && one.ratio < 0.9')
 })

@@ -63,7 +63,10 @@ test('a frozen net and one inside noGrad give the same map, and no gradient stay
   )
   net.net.requiresGrad(true)
   gradCam(net, x, [0, 3, 1])
-  assert.ok(net.net.parameters().every(p => p.grad === null))
+  assert.ok(
+    net.net.parameters().every(p => p.grad === null),
+    'net.net.parameters().every(p => p.grad === null)',
+  )
 })
 
 for (const name of ['resnet18', 'mobilenet_v2', 'squeezenet1_1', 'tf_efficientnet_lite0'])
@@ -75,21 +78,30 @@ for (const name of ['resnet18', 'mobilenet_v2', 'squeezenet1_1', 'tf_efficientne
       const { maps, rows, columns } = gradCam(net, x, [0, 2])
       assert.equal(maps.length, 2 * 64 * 96)
       assert.ok(rows >= 2 && columns > rows, `${rows} x ${columns}`)
-      assert.ok(maps.every(v => v >= 0 && v <= 1))
+      assert.ok(
+        maps.every(v => v >= 0 && v <= 1),
+        'maps.every(v => v >= 0 && v <= 1)',
+      )
       const finer = gradCam(net, x, [0, 2], { at: moduleAt(net, tellingLayers(net)[1]!) })
-      assert.ok(finer.rows > rows)
+      assert.ok(finer.rows > rows, `finer.rows > rows, got ${finer.rows}`)
       const layers = layerFeatures(net, x.narrow(0, 0, 1), { channels: 4 })
       assert.equal(layers.length, 3)
       assert.deepEqual([layers[0]!.height, layers.at(-1)!.height], [name === 'squeezenet1_1' ? 31 : 32, rows])
       for (const { maps, height, width } of layers) {
         assert.equal(maps.length, 4)
-        assert.ok(maps.every(m => m.data.length === height * width))
+        assert.ok(
+          maps.every(m => m.data.length === height * width),
+          'maps.every(m => m.data.length === height * width)',
+        )
         assert.deepEqual(
           maps.map(m => m.strength),
           maps.map(m => m.strength).sort((a, b) => b - a),
         )
       }
-      assert.ok(Array.from(net.net.modules()).every(([, m]) => m.hooks.size === 0))
+      assert.ok(
+        Array.from(net.net.modules()).every(([, m]) => m.hooks.size === 0),
+        'Array.from(net.net.modules()).every(([, m]) => m.hooks.size === 0)',
+      )
     })
   })
 const moduleAt = (net: Network, name: string) => new Map(net.body.modules()).get(name)!

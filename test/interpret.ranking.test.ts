@@ -92,9 +92,15 @@ test('of several labels each decision counts, by its threshold', () => {
       [1, true],
     ],
   )
-  assert.ok(Math.abs(first!.samples[0]!.loss + Math.log(0.05)) < 1e-6)
+  assert.ok(
+    Math.abs(first!.samples[0]!.loss + Math.log(0.05)) < 1e-6,
+    'Math.abs(first!.samples[0]!.loss + Math.log(0.05)) < 1e-6',
+  )
   assert.deepEqual(indices(second!.samples), [2, 3])
-  assert.ok(Math.abs(second!.samples[0]!.loss + Math.log(0.4)) < 1e-6)
+  assert.ok(
+    Math.abs(second!.samples[0]!.loss + Math.log(0.4)) < 1e-6,
+    'Math.abs(second!.samples[0]!.loss + Math.log(0.4)) < 1e-6',
+  )
 })
 
 test('what can not be ranked is refused', () => {

@@ -38,7 +38,7 @@ test('tf_efficientnet_lite0 with its real weights gives the reference logits of 
     const best = y.map((_, i) => i).sort((a, b) => y[b]! - y[a]!)
     assert.deepEqual(best.slice(0, 5), expected.top5)
     for (const [i, value] of expected.first.entries()) assert.ok(Math.abs(y[i]! - value) < 1e-4, `logit ${i}: ${y[i]}`)
-    assert.ok(Math.abs(Math.hypot(...y) - expected.norm) < 1e-3)
+    assert.ok(Math.abs(Math.hypot(...y) - expected.norm) < 1e-3, 'Math.abs(Math.hypot(...y) - expected.norm) < 1e-3')
   })
 })
 
@@ -149,7 +149,7 @@ test('weights that cannot be had: the error says why and what can be done', asyn
   ownCache(t)
   t.mock.method(globalThis, 'fetch', async () => new Response(null, { status: 404 }))
   await assert.rejects(pretrainedState('resnet18'), (error: Error) => {
-    assert.ok(error instanceof AnnealError)
+    assert.ok(error instanceof AnnealError, 'error instanceof AnnealError')
     for (const part of [/resnet18 cannot be had/, /answered 404/, /tf_efficientnet_lite0 \(through pip\)/])
       assert.match(error.message, part)
     for (const part of [/weights: "FILE"/, /pretrained: false/]) assert.match(error.message, part)

@@ -52,9 +52,15 @@ for (const [name, info] of Object.entries(models))
       grouped.flat().map(([key]) => key),
       [...body.namedParameters()].map(([key]) => key),
     )
-    assert.ok(grouped.length === 2 && grouped.every(group => group.length > 0))
+    assert.ok(
+      grouped.length === 2 && grouped.every(group => group.length > 0),
+      'grouped.length === 2 && grouped.every(group => group.length > 0)',
+    )
     assert.deepEqual(net.groups, body.groups)
-    assert.ok(info.size === 224 && info.licence && info.source && info.paper && info.top1 > 50 && info.top1 < 90)
+    assert.ok(
+      info.size === 224 && info.licence && info.source && info.paper && info.top1 > 50 && info.top1 < 90,
+      'info.size === 224 && info.licence && info.source && info.paper && i…',
+    )
     const { weights } = info
     if (weights.kind === 'url')
       assert.match(`${weights.pinned.sha256 ?? weights.pinned.sha512}`, /^([0-9a-f]{64}){1,2}$/)
@@ -129,7 +135,10 @@ test('activations in place give the gradients of those out of place, after Batch
           y.pow(2).sum().backward()
           return [y.numbers(), ...conv.parameters().map(p => p.grad!.numbers())]
         })
-        assert.ok(a![1]!.some(v => v !== 0))
+        assert.ok(
+          a![1]!.some(v => v !== 0),
+          'a![1]!.some(v => v !== 0)',
+        )
         assert.deepEqual(a, b)
       })
 })
@@ -159,7 +168,8 @@ test('a hook on BatchNorm sees its output although a convolution would fold it i
     })
     const unfolded = noGrad(() => net(x)).numbers()
     assert.equal(seen, 1)
-    for (const [i, v] of folded.entries()) assert.ok(Math.abs(v - unfolded[i]!) < 1e-5)
+    for (const [i, v] of folded.entries())
+      assert.ok(Math.abs(v - unfolded[i]!) < 1e-5, 'Math.abs(v - unfolded[i]!) < 1e-5')
   })
 })
 

@@ -84,7 +84,10 @@ describe('grey pictures', () => {
     assert.ok(result.accuracy > 0.9, `${result.accuracy}`)
     for (const [n, label] of classes.entries())
       assert.equal((await loadClassifier(dir).predict(work.path('deep', label, `${n}.tif`))).label, label)
-    assert.ok((await evaluateFolder(dir, work.path('deep'))).metrics.accuracy! > 0.9)
+    assert.ok(
+      (await evaluateFolder(dir, work.path('deep'))).metrics.accuracy! > 0.9,
+      `(await evaluateFolder(dir, work.path('deep'))).metrics.accuracy! > 0.9`,
+    )
   })
 
   test('are kept as one channel where that is asked for', async () => {
@@ -125,7 +128,10 @@ describe('channels that are kept', () => {
         told.some(t => new RegExp(`^channels: keep, ${channels} channels of 8 bits; all 36 pictures`).test(t)),
         `${told}`,
       )
-      assert.ok(told.some(t => t.startsWith(`normalisation: ${channels} channels; the pictures' own over `)))
+      assert.ok(
+        told.some(t => t.startsWith(`normalisation: ${channels} channels; the pictures' own over `)),
+        'told.some(t => t.startsWith(`normalisation: ${channels} channels; t…',
+      )
       // Noise from 30 to 150 has the mean 90; a channel is brighter by 60 in half of the pictures, or in none.
       for (const [c, m] of mean.entries()) near(m, (c === 0 || c === channels - 1 ? 120 : 90) / 255, `mean ${c}`, 0.02)
       for (const [n, label] of classes.entries()) {
@@ -133,7 +139,7 @@ describe('channels that are kept', () => {
         assert.equal(found.label, label)
       }
       const { metrics } = await evaluateFolder(run.dir, work.path(dir))
-      assert.ok(metrics.accuracy! > 0.9)
+      assert.ok(metrics.accuracy! > 0.9, `metrics.accuracy! > 0.9, got ${metrics.accuracy!}`)
     })
 
   test('a picture with another number of them is refused by predict and evaluate', async () => {
@@ -193,14 +199,14 @@ describe('one file a channel', () => {
     assert.deepEqual(b.probabilities, a.probabilities)
     const { pictures, metrics } = await evaluateFolder(dir, work.path('cells'))
     assert.equal(pictures, 36)
-    assert.ok(metrics.accuracy! > 0.9)
+    assert.ok(metrics.accuracy! > 0.9, `metrics.accuracy! > 0.9, got ${metrics.accuracy!}`)
     const listed = await command.run(['predict', dir, work.path('cells/right'), '--json'])
     const labels = listed.stdout
       .split('\n')
       .slice(0, -1)
       .map(line => JSON.parse(line).label)
     assert.equal(labels.length, 18)
-    assert.ok(labels.filter(l => l === 'right').length > 16)
+    assert.ok(labels.filter(l => l === 'right').length > 16, `labels.filter(l => l === 'right').length > 16`)
   })
 
   test('a file alone says which one is missing', async () => {

@@ -79,7 +79,7 @@ describe('a run over three folds', () => {
       near(spread[name]!.mean, m, name)
       near(spread[name]!.std, Math.sqrt(values.reduce((sum, v) => sum + (v - m) ** 2, 0) / 2), `deviation of ${name}`)
     }
-    assert.ok(spread.loss!.std > 0)
+    assert.ok(spread.loss!.std > 0, `spread.loss!.std > 0, got ${spread.loss!.std}`)
     assert.equal(
       result.epochs,
       folds.reduce((sum, f) => sum + f.epochs, 0),
@@ -87,7 +87,10 @@ describe('a run over three folds', () => {
     const told = whole.events.flatMap(e => (e.type === 'line' ? [e.text] : [])).at(-1)!
     assert.match(told, new RegExp(`^over 3 folds: accuracy ${(100 * result.accuracy).toFixed(1)} % ± [\\d.]+ %$`))
     assert.deepEqual(work.json('whole', 'result.json').spread, spread)
-    assert.ok(readdirSync(work.path('whole', 'fold-2')).includes('interpret.json'))
+    assert.ok(
+      readdirSync(work.path('whole', 'fold-2')).includes('interpret.json'),
+      `readdirSync(work.path('whole', 'fold-2')).includes('interpret.json')`,
+    )
   })
 
   test('its classifier is the mean of the three nets, for predict and evaluate', async () => {
@@ -112,7 +115,10 @@ describe('a run over three folds', () => {
     const { result, dir } = await work.train('marks', 'alone', { ...settings, fold: 1 })
     assert.equal(work.digest('alone', 'best.safetensors'), work.digest('whole/fold-2', 'best.safetensors'))
     assert.deepEqual(result.metrics, (whole.result as Folded).folds[1]!.metrics)
-    assert.ok(!readdirSync(dir).some(name => name.startsWith('fold-')))
+    assert.ok(
+      !readdirSync(dir).some(name => name.startsWith('fold-')),
+      `!readdirSync(dir).some(name => name.startsWith('fold-'))`,
+    )
   })
 
   test('groups never lie on both sides', async () => {
@@ -165,7 +171,10 @@ describe('a run over folds that was interrupted', () => {
     await assert.rejects(work.train('marks', 'stopped', settings, { signal: stop.signal, onEvent }), {
       name: 'Stopped',
     })
-    assert.ok(!readdirSync(work.path('stopped')).includes('fold-3'))
+    assert.ok(
+      !readdirSync(work.path('stopped')).includes('fold-3'),
+      `!readdirSync(work.path('stopped')).includes('fold-3')`,
+    )
     await finish('stopped', 1)
   })
 

@@ -53,7 +53,7 @@ describe('a run that stops before its budget is used', () => {
     const run = await train('stopped', { lr: 0.02, cycleLen: 2, epochs: 60 })
     const told = run.events.flatMap(e => (e.type === 'epoch' ? [e.epoch] : []))
     assert.match(choice(run, 'stop')[0]!, /the validation loss did not improve/)
-    assert.ok(told.length < 60)
+    assert.ok(told.length < 60, `told.length < 60, got ${told.length}`)
     assert.equal(run.result.epochs, told.length)
   })
 })
@@ -70,7 +70,10 @@ describe('mixed pictures and other losses', () => {
         work.digest('plain', 'last.safetensors'),
       )
       // A mixture is not to be told without doubt.
-      assert.ok(epochs(mixed, 'whole')[0]!.trainLoss > epochs(plain, 'whole')[0]!.trainLoss)
+      assert.ok(
+        epochs(mixed, 'whole')[0]!.trainLoss > epochs(plain, 'whole')[0]!.trainLoss,
+        `epochs(mixed, 'whole')[0]!.trainLoss > epochs(plain, 'whole')[0]!.t…`,
+      )
     })
 
   test('the same mixtures come again: the weights are the same bits, also where the run was stopped', async () => {
@@ -150,7 +153,10 @@ describe('uneven classes', () => {
     assert.equal(work.digest('given', 'best.safetensors'), work.digest('weighted', 'best.safetensors'))
     const effective = await train('effective', { classWeights: 'effective', epochs: 0 }, 'uneven')
     assert.deepEqual(choice(effective, 'class weights'), ['0.157, 1.84 (effective)'])
-    assert.ok((await rareness(weighted)) > (await rareness(plain)))
+    assert.ok(
+      (await rareness(weighted)) > (await rareness(plain)),
+      '(await rareness(weighted)) > (await rareness(plain))',
+    )
     await assert.rejects(
       work.train('uneven', 'three', { classWeights: [1, 2, 3], epochs: 0 }),
       /Error: classWeights: got 3 weights for 2 classes \(many, rare\); expected one a class/,
@@ -161,7 +167,10 @@ describe('uneven classes', () => {
     const [plain, sampled] = [runs.get('uneven-plain')!, runs.get('sampled')!]
     assert.deepEqual(choice(sampled, 'sampling'), ['balanced (as asked: pictures of rare classes are seen more often)'])
     assert.notDeepEqual(epochs(sampled, 'head')[0], epochs(plain, 'head')[0])
-    assert.ok((await rareness(sampled)) > (await rareness(plain)))
+    assert.ok(
+      (await rareness(sampled)) > (await rareness(plain)),
+      '(await rareness(sampled)) > (await rareness(plain))',
+    )
   })
 
   test('numbers have no classes to weigh', async () => {
@@ -194,7 +203,11 @@ describe('after the cycles', () => {
 
   test('snapshots are kept, and ensemble.json is the mean of what they say', async () => {
     const { dir, events } = await train('late', late)
-    for (const name of names) assert.ok(existsSync(work.path('late', `${name}.safetensors`)))
+    for (const name of names)
+      assert.ok(
+        existsSync(work.path('late', `${name}.safetensors`)),
+        `existsSync(work.path('late', \`\${name}.safetensors\`))`,
+      )
     assert.match(choice({ events }, 'ensemble')[0]!, /^[\d.]+ % \(the average of 4 nets, .*: ensemble\.json\)$/)
     assert.deepEqual(work.json('late', 'ensemble.json').members, names)
     const file = work.path('marks/red/3.png')
@@ -226,7 +239,7 @@ describe('after the cycles', () => {
       kept,
       `the best weights are up to ${far} from the mean, which was ${kept ? '' : 'not '}kept`,
     )
-    assert.ok(card.metrics.loss! > 0)
+    assert.ok(card.metrics.loss! > 0, `card.metrics.loss! > 0, got ${card.metrics.loss!}`)
   })
 
   test('alone it leaves no snapshots, and a run that is stopped behind it still has them', async () => {
@@ -247,13 +260,16 @@ describe('after the cycles', () => {
     await work.resume('swa-2')
     for (const file of ['best.safetensors', 'last.safetensors', 'best.json'])
       assert.equal(work.digest('swa-2', file), work.digest('swa', file), file)
-    assert.ok(!readdirSync(work.path('swa-2')).includes('resume'))
+    assert.ok(
+      !readdirSync(work.path('swa-2')).includes('resume'),
+      `!readdirSync(work.path('swa-2')).includes('resume')`,
+    )
   })
 
   test('one cycle is nothing to average, and that is said', async () => {
     const run = await train('once', { snapshots: true, swa: true, epochs: 1 })
     assert.match(choice(run, 'ensemble')[0]!, /^none \(one cycle has ended, there is nothing to average/)
-    assert.ok(!existsSync(work.path('once', 'ensemble.json')))
+    assert.ok(!existsSync(work.path('once', 'ensemble.json')), `!existsSync(work.path('once', 'ensemble.json'))`)
   })
 
   test('test-time augmentation is told beside the plain result; the maximum is another', async () => {

@@ -28,8 +28,11 @@ describe('a net from random weights', () => {
   test('is trained as a whole from its first step, at a rate that is found for it, without an average', () => {
     assert.deepEqual(phases(whole.events), ['scan', 'find', 'whole', 'whole'])
     const find = whole.events.find(e => e.type === 'lrFind')!
-    assert.ok(find.type === 'lrFind' && find.phase === 'whole')
-    assert.ok(Math.abs(find.lrs[0]! - 1e-5) < 1e-12 && find.lrs.at(-1)! <= 1 + 1e-9 && find.lrs.length <= 30)
+    assert.ok(find.type === 'lrFind' && find.phase === 'whole', `find.type === 'lrFind' && find.phase === 'whole'`)
+    assert.ok(
+      Math.abs(find.lrs[0]! - 1e-5) < 1e-12 && find.lrs.at(-1)! <= 1 + 1e-9 && find.lrs.length <= 30,
+      'Math.abs(find.lrs[0]! - 1e-5) < 1e-12 && find.lrs.at(-1)! <= 1 + 1e…',
+    )
     const rates = whole.events.flatMap(e => (e.type === 'batch' && e.step === 1 ? [e.lrs] : []))[0]!
     for (const rate of rates) assert.ok(Math.abs(rate - Math.min(find.chosen, 3e-3)) < 1e-12, `${rates}`)
     assert.match(choices(whole.events, 'unfreeze')[0]!, /from random weights everything is trained from the start/)
@@ -39,7 +42,7 @@ describe('a net from random weights', () => {
     assert.equal(losses.length, 3)
     assert.ok(Math.abs(find.losses[0]! - Math.log(3)) < 0.2, `of three classes, with outputs near 0: ${find.losses[0]}`)
     assert.ok(losses.at(-1)! < losses[0]!, `${losses}`)
-    assert.ok(existsSync(work.path('whole', 'best.safetensors')))
+    assert.ok(existsSync(work.path('whole', 'best.safetensors')), `existsSync(work.path('whole', 'best.safetensors'))`)
   })
 
   test('has a head of its own first where the settings ask for one', async () => {
@@ -77,7 +80,7 @@ describe('a net from random weights', () => {
     )
     assert.match(choices(events, 'rates')[1]!, /of the head's/)
     assert.match(choices(events, 'weights').at(-1)!, /^averaged/)
-    assert.ok(result.epochs > 2)
+    assert.ok(result.epochs > 2, `result.epochs > 2, got ${result.epochs}`)
   })
 
   test('and too little time for one epoch is an error that says so', async () => {

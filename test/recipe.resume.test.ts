@@ -57,7 +57,7 @@ function sameAs(run: string): void {
   const found = outcome(run)
   for (const key of Object.keys(expected) as (keyof typeof expected)[])
     assert.deepEqual(found[key], expected[key], `${run}: ${key}`)
-  assert.ok(!existsSync(work.path(run, 'resume')))
+  assert.ok(!existsSync(work.path(run, 'resume')), `!existsSync(work.path(run, 'resume'))`)
 }
 
 /** Runs, and sends signals when a line of the run says that it is time. */
@@ -154,16 +154,34 @@ describe('kill -9', () => {
 
   test('while the resume state is being written', async () => {
     assert.equal((await signalled(train('torn-state'), phase('whole'), 'SIGINT')).code, 130)
-    assert.ok(await torn('torn-state', resume('torn-state'), 'resume', /^step-.*\.tmp$/))
-    assert.ok(await torn('torn-state', resume('torn-state'), 'resume', /^step-.*s$/))
-    assert.ok(await torn('torn-state', resume('torn-state'), 'resume', /^state.*\.tmp$/))
+    assert.ok(
+      await torn('torn-state', resume('torn-state'), 'resume', /^step-.*\.tmp$/),
+      `await torn('torn-state', resume('torn-state'), 'resume', /^step-.*\\…`,
+    )
+    assert.ok(
+      await torn('torn-state', resume('torn-state'), 'resume', /^step-.*s$/),
+      `await torn('torn-state', resume('torn-state'), 'resume', /^step-.*s$/)`,
+    )
+    assert.ok(
+      await torn('torn-state', resume('torn-state'), 'resume', /^state.*\.tmp$/),
+      `await torn('torn-state', resume('torn-state'), 'resume', /^state.*\\…`,
+    )
     await finish('torn-state')
   })
 
   test('while the weights are being written', async () => {
-    assert.ok(await torn('torn-best', train('torn-best'), '', /^best\.safetensors\..*\.tmp$/))
-    assert.ok(await torn('torn-best', resume('torn-best'), '', /^best\.safetensors$/))
-    assert.ok(await torn('torn-best', resume('torn-best'), '', /^last\.safetensors\..*\.tmp$/))
+    assert.ok(
+      await torn('torn-best', train('torn-best'), '', /^best\.safetensors\..*\.tmp$/),
+      `await torn('torn-best', train('torn-best'), '', /^best\\.safetensors…`,
+    )
+    assert.ok(
+      await torn('torn-best', resume('torn-best'), '', /^best\.safetensors$/),
+      `await torn('torn-best', resume('torn-best'), '', /^best\\.safetensor…`,
+    )
+    assert.ok(
+      await torn('torn-best', resume('torn-best'), '', /^last\.safetensors\..*\.tmp$/),
+      `await torn('torn-best', resume('torn-best'), '', /^last\\.safetensor…`,
+    )
     await finish('torn-best')
   })
 

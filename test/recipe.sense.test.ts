@@ -104,7 +104,7 @@ test('photos have an up: mirrored, not turned', async () => {
   assert.equal(row(found, 'mirrored').chosen, true, shown(found))
   const { flip, flipVertical, dihedral, maxRotate } = found.augmentation
   assert.deepEqual([flip, flipVertical, dihedral], [0.5, 0, false])
-  assert.ok(maxRotate <= 20)
+  assert.ok(maxRotate <= 20, `maxRotate <= 20, got ${maxRotate}`)
   assert.match(found.reason, /^the pictures have an up \(upside down \(180°\): told from plain pictures in \d+ %\)/)
 })
 
@@ -154,7 +154,7 @@ test('one class of many that a mirror turns into others is enough to leave it ou
   assert.equal(senseRow(mirrored, judged, names).chosen, true)
   judged.changed = judged.changed.map((v, i) => (of[i] === 17 ? 0 : v))
   const { chosen, drop, reason } = senseRow(mirrored, judged, names)
-  assert.ok(drop < 0.05)
+  assert.ok(drop < 0.05, `drop < 0.05, got ${drop}`)
   assert.deepEqual([chosen, reason], [false, 'sign 17 is no longer recognised'])
 })
 
@@ -187,11 +187,11 @@ test('the same pictures and seed give the same verdicts; nothing is left behind'
     network: net,
     progress: (done, total) => {
       calls++
-      assert.ok(done <= total)
+      assert.ok(done <= total, `done <= total, got ${done}`)
     },
   })
   assert.equal(liveTensors(), before)
-  assert.ok(calls >= 14)
+  assert.ok(calls >= 14, `calls >= 14, got ${calls}`)
   assert.deepEqual(await sense(data, { network: net }), first)
   assert.notDeepEqual((await sense(data, { network: net, seed: 8 })).rows, first.rows)
 })

@@ -180,9 +180,15 @@ describe('a batch that fits into memory', () => {
   test('is as wanted where there is room, and smaller with a reason where there is not', () => {
     assert.deepEqual(fitting(64, 16e9), { batchSize: 32 })
     const sizes = [64, 128, 256, 512].map(size => fitting(size, 100e6))
-    assert.ok(sizes.some(({ batchSize }) => batchSize > 2 && batchSize < 32))
+    assert.ok(
+      sizes.some(({ batchSize }) => batchSize > 2 && batchSize < 32),
+      'sizes.some(({ batchSize }) => batchSize > 2 && batchSize < 32)',
+    )
     for (const [i, { batchSize, reason }] of sizes.entries()) {
-      assert.ok(batchSize <= (sizes[i - 1]?.batchSize ?? 32))
+      assert.ok(
+        batchSize <= (sizes[i - 1]?.batchSize ?? 32),
+        `batchSize <= (sizes[i - 1]?.batchSize ?? 32), got ${batchSize}`,
+      )
       if (batchSize < 32) assert.match(reason!, /a picture of \d+ px takes about .* in a step, and .* are free/)
     }
     assert.equal(fitting(512, 1e6).batchSize, 2)

@@ -66,7 +66,7 @@ describe('several labels from a table', () => {
     const { card, result } = run
     assert.deepEqual([card.task, card.thresholds], ['multi', result.thresholds])
     assert.equal(card.thresholds!.length, 3)
-    assert.ok(result.threshold! > 0 && result.threshold! < 1)
+    assert.ok(result.threshold! > 0 && result.threshold! < 1, 'result.threshold! > 0 && result.threshold! < 1')
     const found = await predictions(run, 'marks', 'valid')
     for (const { labels, label, probability, probabilities } of found) {
       const given = card.classes.filter((name, c) => probabilities[name]! >= card.thresholds![c]!)
@@ -316,7 +316,10 @@ describe('a learner over a table', () => {
     const { lr: _, views: __, model, ...options } = small
     const learn = await learner(work.path('marks'), model, { ...options, labels: work.path('marks.csv') })
     const [first] = await learn.fit(1, { lr: 3e-3 })
-    assert.ok(first!.metrics.mAP! > 0 && Number.isFinite(first!.validLoss))
+    assert.ok(
+      first!.metrics.mAP! > 0 && Number.isFinite(first!.validLoss),
+      'first!.metrics.mAP! > 0 && Number.isFinite(first!.validLoss)',
+    )
     const { multi } = await learn.interpret()
     assert.equal(multi!.perClass.length, 3)
     const file = work.path('marks/70.png')

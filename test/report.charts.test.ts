@@ -74,7 +74,7 @@ test('points are thinned without losing the bounds of phases', () => {
     { phase: 'whole', from: 778, to: 10_001 },
   ])
   const steps = thin(points, 400, [777]).map(p => p.step)
-  assert.ok(steps.length <= 405)
+  assert.ok(steps.length <= 405, `steps.length <= 405, got ${steps.length}`)
   for (const step of [1, 777, 778, 10_001]) assert.ok(steps.includes(step), `${step}`)
 })
 
@@ -210,7 +210,10 @@ test('a curve of a label ends where all are found, the threshold is a dot on it'
   assert.equal(Math.max(...ys), 8 + 0.5 * (160 - 8 - 38), 'precision below that of the threshold is left out')
   assert.equal(chart.file.match(/<circle/g)?.length, 1)
   assert.match(chart.alt, /average precision 0.750. At threshold 0.40: recall 1.000, precision 0.500/)
-  assert.ok(recallChart(kit, { name: 'a', points }, undefined, 1))
+  assert.ok(
+    recallChart(kit, { name: 'a', points }, undefined, 1),
+    `recallChart(kit, { name: 'a', points }, undefined, 1)`,
+  )
   assert.equal(recallChart(kit, { name: 'a', points: [[NaN, 1]] }, label as LabelScore, 1), undefined)
 })
 

@@ -24,8 +24,8 @@ test('a finished run: what a reader wants is there, first of all the accuracy', 
   )
   assert.match(tiles[1]!, new RegExp(`^Validation accuracy${(100 * accuracy).toFixed(1)} %`))
   assert.deepEqual([tiles[2], tiles[3]], ['Time3:259 epochs', 'Modeltf_efficientnet_lite0at 224 px'])
-  assert.ok(text.includes(`anneal predict ${dir} FILE`))
-  assert.ok(!text.includes('--resume'))
+  assert.ok(text.includes(`anneal predict ${dir} FILE`), 'text.includes(`anneal predict ${dir} FILE`)')
+  assert.ok(!text.includes('--resume'), `!text.includes('--resume')`)
   const charts = [
     'accuracy',
     'confusion-test',
@@ -39,7 +39,8 @@ test('a finished run: what a reader wants is there, first of all the accuracy', 
   assert.deepEqual(plots, charts.flatMap(name => [`${name}.png`, `${name}.svg`]).sort())
   assert.equal(document.querySelectorAll('svg').length, charts.length)
   assert.equal(document.querySelectorAll('img').length, 36)
-  for (const image of document.querySelectorAll('img')) assert.ok(image.getAttribute('alt'))
+  for (const image of document.querySelectorAll('img'))
+    assert.ok(image.getAttribute('alt'), `image.getAttribute('alt')`)
   for (const said of [
     'look out',
     'ends after 3,021 bytes of 18,220',
@@ -69,7 +70,7 @@ test('charts: well-formed files that stand alone, and words for those who see no
   }
   for (const svg of document.querySelectorAll('svg')) {
     assert.equal(svg.getAttribute('role'), 'img')
-    assert.ok(svg.getAttribute('aria-label')!.length > 30)
+    assert.ok(svg.getAttribute('aria-label')!.length > 30, `svg.getAttribute('aria-label')!.length > 30`)
     assert.doesNotMatch(svg.outerHTML, /NaN|undefined|Infinity/)
     assert.doesNotMatch(
       svg.outerHTML.replace(/var\(--[\w-]+, #[0-9a-f]{6}\)/g, ''),
@@ -100,8 +101,8 @@ test('names are text, whatever they hold', async () => {
     warnings: [attack],
   })
   assertSelfContained(document, markup)
-  assert.ok(text.includes(attack))
-  assert.ok(text.includes("o'neill & sons"))
+  assert.ok(text.includes(attack), 'text.includes(attack)')
+  assert.ok(text.includes("o'neill & sons"), `text.includes("o'neill & sons")`)
   assert.equal(document.querySelectorAll('script').length, 0)
   assert.equal(document.querySelectorAll('img').length, 0)
   assert.doesNotMatch(markup, /[^\P{Cc}\n]|\u202e/u)
@@ -122,13 +123,22 @@ test('where the hardest pictures are told right, none is said to be wrong; witho
 
 test('two classes and one epoch; a hundred and twenty classes have no matrix, but its largest entries', async () => {
   const two = await report({ classes: ['cat', 'dog'], head: 1, whole: 0, steps: 1, test: false })
-  assert.ok(two.plots.includes('confusion-validation.svg') && two.plots.includes('schedule.svg'))
-  assert.ok(!two.text.includes('Test accuracy'))
+  assert.ok(
+    two.plots.includes('confusion-validation.svg') && two.plots.includes('schedule.svg'),
+    `two.plots.includes('confusion-validation.svg') && two.plots.include…`,
+  )
+  assert.ok(!two.text.includes('Test accuracy'), `!two.text.includes('Test accuracy')`)
   const many = await report({ classes: Array.from({ length: 120 }, (_, i) => `breed ${i}`), factor: 10 })
-  assert.ok(!many.plots.some(name => name.startsWith('confusion')))
-  assert.ok(many.text.includes("With 120 classes a matrix can't be read"))
-  assert.ok(many.text.includes('breed 119'))
-  assert.ok(many.text.includes('Logarithmic scale'))
+  assert.ok(
+    !many.plots.some(name => name.startsWith('confusion')),
+    `!many.plots.some(name => name.startsWith('confusion'))`,
+  )
+  assert.ok(
+    many.text.includes("With 120 classes a matrix can't be read"),
+    `many.text.includes("With 120 classes a matrix can't be read")`,
+  )
+  assert.ok(many.text.includes('breed 119'), `many.text.includes('breed 119')`)
+  assert.ok(many.text.includes('Logarithmic scale'), `many.text.includes('Logarithmic scale')`)
 })
 
 test('a run that has the matrix as rows, as the first ones do, has the same report', async () => {
@@ -152,9 +162,9 @@ test('a run that has the matrix as rows, as the first ones do, has the same repo
 
 test('a matrix of fifty classes keeps its size', async () => {
   const { document, dir } = await report({ classes: Array.from({ length: 50 }, (_, i) => `class ${i}`), test: false })
-  assert.ok(document.querySelector('.large svg'))
+  assert.ok(document.querySelector('.large svg'), `document.querySelector('.large svg')`)
   const { width } = await sharp(join(dir, 'plots', 'confusion-validation.svg')).metadata()
-  assert.ok(width >= 50 * 16)
+  assert.ok(width >= 50 * 16, `width >= 50 * 16, got ${width}`)
 })
 
 test('losses that are no numbers break the line, and are counted', async () => {
@@ -167,7 +177,10 @@ test('a run that ended early shows what there is, why it ended, and how to go on
   const stopped = await report({ end: { after: 4, how: 'stopped' } })
   assert.match(stopped.text, /This run stopped early, after 4 epochs.*Ctrl-C.*anneal train --resume/)
   assert.match(stopped.text, /Validation accuracy\d/)
-  assert.ok(stopped.plots.includes('losses.svg') && stopped.plots.includes('time.svg'))
+  assert.ok(
+    stopped.plots.includes('losses.svg') && stopped.plots.includes('time.svg'),
+    `stopped.plots.includes('losses.svg') && stopped.plots.includes('tim…`,
+  )
   const failed = await report({ end: { after: 1, how: 'failed' } })
   assert.match(failed.text, /This run failed after 1 epoch.*no space left on the disk <i>/)
   const killed = await report({ head: 0, whole: 0, end: { after: 0, how: 'killed' } })
@@ -197,7 +210,7 @@ test('a report of a run that this process still holds', async () => {
   await writeReport(dir)
   run.close()
   assert.match(readFileSync(join(dir, 'report.html'), 'utf8'), /the time given is used/)
-  assert.ok(!existsSync(join(dir, 'plots', 'accuracy.svg')))
+  assert.ok(!existsSync(join(dir, 'plots', 'accuracy.svg')), `!existsSync(join(dir, 'plots', 'accuracy.svg'))`)
 })
 
 test('damaged files cost their part of the page and are named', async () => {
@@ -211,8 +224,11 @@ test('damaged files cost their part of the page and are named', async () => {
   })
   assert.match(halves.text, /config\.json is not valid JSON/)
   assert.match(halves.text, /1 lines? that can't be read/)
-  assert.ok(!halves.plots.some(name => name.startsWith('confusion')))
-  assert.ok(halves.plots.includes('losses.svg'))
+  assert.ok(
+    !halves.plots.some(name => name.startsWith('confusion')),
+    `!halves.plots.some(name => name.startsWith('confusion'))`,
+  )
+  assert.ok(halves.plots.includes('losses.svg'), `halves.plots.includes('losses.svg')`)
   await assert.rejects(writeReport(join(root, 'nowhere')), /holds no run/)
 })
 

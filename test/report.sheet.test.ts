@@ -49,7 +49,10 @@ test('pictures stand in rows and columns, pixel for pixel, with words above them
     assert.deepEqual([count, right - left + 1, bottom - top + 1], [side * side, side, side])
   assert.ok(boxes[1]!.left > boxes[0]!.right && boxes[1]!.top === boxes[0]!.top, 'a row goes to the right')
   assert.ok(boxes[2]!.top > boxes[0]!.bottom && boxes[2]!.left === boxes[0]!.left, 'the next is below')
-  assert.ok(boxes[3]!.right < image.width && boxes[3]!.bottom < image.height)
+  assert.ok(
+    boxes[3]!.right < image.width && boxes[3]!.bottom < image.height,
+    'boxes[3]!.right < image.width && boxes[3]!.bottom < image.height',
+  )
   const dark = (top: number, bottom: number) => {
     let count = 0
     for (let y = top; y < bottom; y++)

@@ -34,7 +34,10 @@ test('several labels: what each is told by is there, and nothing of an accuracy 
   assert.ok(tiles.includes('Pictures1,5341,234 train, 300 validation'), `${tiles}`)
   assert.match(text, /reaches mAP 0\.\d+ on 300 validation pictures, over 5 labels; its F2 is/)
   assert.doesNotMatch(text, /guessing among|Confusion matrix|NaN|undefined/)
-  assert.ok(plots.includes('map.svg') && !plots.includes('accuracy.svg') && !plots.some(p => /confusion/.test(p)))
+  assert.ok(
+    plots.includes('map.svg') && !plots.includes('accuracy.svg') && !plots.some(p => /confusion/.test(p)),
+    `plots.includes('map.svg') && !plots.includes('accuracy.svg') && !pl…`,
+  )
   assert.equal(plots.filter(p => /^precision-recall-\d\.svg$/.test(p)).length, labels.length)
   const sorted = multi.perClass.toSorted((a, b) => (a.ap ?? 2) - (b.ap ?? 2))
   const rows = rowsUnder(document, 'By label, validation pictures')
@@ -84,7 +87,10 @@ test('numbers: R², errors, predicted against actual; no accuracy anywhere', asy
 test('one class each: heat maps beside their pictures, certainty, sizes, doubts, near duplicates, changes tried', async () => {
   const { document, text, tiles, markup, plots } = await report(everything(['hat', 'shirt', 'shoes'], thumbnails))
   assertSelfContained(document, markup)
-  assert.ok(tiles.some(t => /^Balanced accuracy81.2 %/.test(t)))
+  assert.ok(
+    tiles.some(t => /^Balanced accuracy81.2 %/.test(t)),
+    'tiles.some(t => /^Balanced accuracy81.2 %/.test(t))',
+  )
   const heats = [...document.querySelectorAll('ul.heats li')]
   assert.equal(heats.length, 6)
   for (const [i, heat] of heats.entries()) {
@@ -106,10 +112,14 @@ test('one class each: heat maps beside their pictures, certainty, sizes, doubts,
   assert.equal(document.querySelectorAll('ul.groups > li').length, 3)
   assert.match(text, /99.0 % alike.*hat train.*shirt valid/)
   assert.match(text, /hatperhaps shirtbelieved 0.2 %/)
-  for (const heading of ['Surest mistakes', 'Surest and right', 'Where it looked']) assert.ok(text.includes(heading))
+  for (const heading of ['Surest mistakes', 'Surest and right', 'Where it looked'])
+    assert.ok(text.includes(heading), 'text.includes(heading)')
   for (const id of ['issues', 'duplicates'])
     assert.ok(document.querySelector(`#${id}`) && document.querySelector(`a[href="#${id}"]`), id)
-  assert.ok(plots.includes('calibration.png') && plots.includes('sizes.png'))
+  assert.ok(
+    plots.includes('calibration.png') && plots.includes('sizes.png'),
+    `plots.includes('calibration.png') && plots.includes('sizes.png')`,
+  )
 })
 
 test('feature maps are drawn a pixel a value, layer by layer; one that holds other than it says is left out', async () => {
@@ -230,7 +240,7 @@ test('a run that ended early is known by the metrics of its epochs; sizes of its
   const end = { after: 2, how: 'stopped' as const }
   const many = await report({ ...several(labels, thumbnails, 20), end })
   assert.match(many.tiles[0]!, /^Validation mAP0\.\d/)
-  assert.ok(many.plots.includes('map.svg'))
+  assert.ok(many.plots.includes('map.svg'), `many.plots.includes('map.svg')`)
   const numbers = await report({ ...measured(['age'], thumbnails, 20), end })
   assert.match(numbers.text, /reaches R² 0.617 on 20 validation pictures so far; on average it is 4.5 off/)
   const sized = await report({ end }, dir => {
@@ -249,7 +259,7 @@ test('a label without pictures has no average precision and stands last; many la
   const { document, plots } = await report(made)
   const shown = [...document.querySelectorAll('.multiple figcaption')].map(c => c.textContent.trim())
   assert.equal(shown.length, 120)
-  assert.ok(!shown.some(name => name.startsWith('label_0 ')))
+  assert.ok(!shown.some(name => name.startsWith('label_0 ')), `!shown.some(name => name.startsWith('label_0 '))`)
   assert.equal(document.querySelectorAll('details .multiple').length, 96)
   assert.equal(plots.filter(p => /^precision-recall-\d+\.svg$/.test(p)).length, 120)
 })

@@ -222,7 +222,7 @@ test('the list shows every state, newest first, and a damaged run with its reaso
   assert.equal(at('bad-config')?.reason, 'config.json is not valid JSON')
   assert.equal(at('bad-result')?.reason, 'result.json is empty')
   assert.equal(at('no-config')?.reason, 'config.json is missing')
-  assert.ok(at('events-is-a-folder')?.reason)
+  assert.ok(at('events-is-a-folder')?.reason, `at('events-is-a-folder')?.reason`)
   assert.equal(at('photos'), undefined)
   running.close()
   assert.equal(listRuns(runs).find(r => r.name === 'running')?.state, 'interrupted')

@@ -75,7 +75,7 @@ test('a run killed at any moment is read, and goes on from whole lines', { timeo
     assert.ok(checkpoint >= before, 'a checkpoint that was announced stays')
     before = checkpoint
   }
-  assert.ok(before > 0)
+  assert.ok(before > 0, `before > 0, got ${before}`)
 })
 
 test('a file cut at any byte gives the whole lines before the cut', () => {
@@ -120,8 +120,14 @@ test('a loss that is not a number is read back as such', () => {
   run.append(epoch(1, Number.NaN))
   run.close()
   const [first, second] = readEvents(run.paths.events).events
-  assert.ok(first?.type === 'batch' && Number.isNaN(first.loss) && Number.isNaN(first.smooth))
-  assert.ok(second?.type === 'epoch' && Number.isNaN(second.metrics.accuracy))
+  assert.ok(
+    first?.type === 'batch' && Number.isNaN(first.loss) && Number.isNaN(first.smooth),
+    `first?.type === 'batch' && Number.isNaN(first.loss) && Number.isNaN…`,
+  )
+  assert.ok(
+    second?.type === 'epoch' && Number.isNaN(second.metrics.accuracy),
+    `second?.type === 'epoch' && Number.isNaN(second.metrics.accuracy)`,
+  )
   assert.match(readFileSync(run.paths.metrics, 'utf8'), /^1,head,0.7,0.6,,,,,,,,0.001,1.5,0$/m)
 })
 
@@ -135,7 +141,7 @@ test('truncateAfter drops what the resumed run does again, rows of metrics.csv a
   }
   const seconds = { head: 1, total: 1 }
   run.finish({ run: run.dir, model: 'm', classes: ['a', 'b'], accuracy: 0.5, loss: 1, epochs: 3, seconds })
-  assert.ok(existsSync(run.paths.result))
+  assert.ok(existsSync(run.paths.result), 'existsSync(run.paths.result)')
   run.truncateAfter(20)
   const { events } = readEvents(run.paths.events)
   assert.equal(events.at(-1)?.type, 'checkpoint')
@@ -148,7 +154,7 @@ test('truncateAfter drops what the resumed run does again, rows of metrics.csv a
     ['1'],
   )
   assert.equal(readFileSync(run.paths.metrics, 'utf8').trim().split('\n').length, 3)
-  assert.ok(!existsSync(run.paths.result))
+  assert.ok(!existsSync(run.paths.result), '!existsSync(run.paths.result)')
 
   run.truncateAfter(15) // no checkpoint was announced there
   assert.deepEqual(steps(readEvents(run.paths.events).events).at(-1), 15)
@@ -173,7 +179,7 @@ test('batches are cheap, and written within a second in a busy loop and in an id
     run.append(batch(step++))
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
   }
-  assert.ok(readEvents(run.paths.events).events.length > 5000)
+  assert.ok(readEvents(run.paths.events).events.length > 5000, 'readEvents(run.paths.events).events.length > 5000')
   run.close()
   assert.equal(readEvents(run.paths.events).events.length, step - 1)
 })

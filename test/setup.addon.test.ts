@@ -59,7 +59,7 @@ test('an addon that was deleted, or whose libtorch was replaced, is not found', 
   writeFileSync(state.library, 'another libtorch')
   assert.equal(findAddon(), undefined)
   await remember(stateKey(), ready())
-  assert.ok(findAddon())
+  assert.ok(findAddon(), 'findAddon()')
   rmSync(state.path)
   assert.equal(findAddon(), undefined)
 })
@@ -91,7 +91,7 @@ test('a broken state.json is as none, and the next set-up mends it', async () =>
     assert.equal(findAddon(), undefined, text)
   }
   await remember(stateKey(), ready())
-  assert.ok(findAddon())
+  assert.ok(findAddon(), 'findAddon()')
 })
 
 test('two that remember at once lose nothing; the oldest of many are forgotten', async () => {
@@ -175,7 +175,10 @@ test('describes the processor as the kernel does', () => {
   assert.deepEqual([...flags], ['fpu', 'avx2', 'avx512f', 'avx512_bf16'])
   const here = machine()
   assert.equal(here.cpu.cores <= Number(execFileSync('nproc', { encoding: 'utf8', env: {} })), true)
-  assert.ok(here.cpu.cores >= 1 && here.memory.total > 1e8 && here.memory.free <= here.memory.total)
+  assert.ok(
+    here.cpu.cores >= 1 && here.memory.total > 1e8 && here.memory.free <= here.memory.total,
+    'here.cpu.cores >= 1 && here.memory.total > 1e8 && here.memory.free …',
+  )
 })
 
 test('a container limit counts as whole cores', () => {

@@ -16,7 +16,10 @@ test('an empty cache: not ready, every line aligned, what to do named', async ()
     const report = await doctor()
     assert.equal(report.ready, false)
     assert.deepEqual(report.caches, [{ name: 'pictures', folder: join(root, 'pictures'), bytes: 1500 }])
-    assert.ok(report.diskFree > 0 && report.machine.cpu.cores >= 1)
+    assert.ok(
+      report.diskFree > 0 && report.machine.cpu.cores >= 1,
+      'report.diskFree > 0 && report.machine.cpu.cores >= 1',
+    )
     const names = report.findings.map(({ name }) => name.trim())
     for (const name of [
       'Node',

@@ -63,14 +63,17 @@ const places = (given: Partial<Places> = {}): Places => ({
 
 test('reads what compiler and linker need', () => {
   const found = inspectLibtorch(fabricate(join(root, 'torch'), '2.15.0', { cuda: true }), 'path')
-  assert.ok(typeof found === 'object')
+  assert.ok(typeof found === 'object', `typeof found === 'object'`)
   assert.equal(found.version, '2.15.0')
   assert.equal(found.cxxStandard, 20)
   assert.deepEqual(found.libraries, ['torch_cpu', 'c10', 'torch_cuda', 'c10_cuda'])
   assert.deepEqual(found.lib, [join(root, 'torch/lib')])
   assert.equal(found.cxx11Abi, true)
   const old = inspectLibtorch(fabricate(join(root, 'old'), '1.13.1'), 'path')
-  assert.ok(typeof old === 'object' && old.cxxStandard === 17 && !old.cuda)
+  assert.ok(
+    typeof old === 'object' && old.cxxStandard === 17 && !old.cuda,
+    `typeof old === 'object' && old.cxxStandard === 17 && !old.cuda`,
+  )
 })
 
 test('says why a folder can not be used', () => {
@@ -84,9 +87,9 @@ test('says why a folder can not be used', () => {
 })
 
 test('versions compare as numbers', () => {
-  assert.ok(compareVersions('2.9.1', '2.10.0') < 0)
+  assert.ok(compareVersions('2.9.1', '2.10.0') < 0, `compareVersions('2.9.1', '2.10.0') < 0`)
   assert.equal(compareVersions('2.15.0+cpu', '2.15.0'), 0)
-  assert.ok(compareVersions('2.0', '1.13.1') > 0)
+  assert.ok(compareVersions('2.0', '1.13.1') > 0, `compareVersions('2.0', '1.13.1') > 0`)
 })
 
 test('the order: a named folder, Python, the system, the archive, the wheel', () => {
@@ -146,8 +149,14 @@ test('an archive host that can not be reached is passed over; nothing half stays
       ensureLibtorch(report, given),
       /no libtorch was found or could be fetched.*archive: could not fetch.*wheel: /,
     )
-    assert.ok(lines.some(line => /passed over the archive: could not fetch libtorch 2\.14\.1 for CPU/.test(line)))
-    assert.ok(!existsSync(join(root, 'downloads')) || readdirSync(join(root, 'downloads')).length === 0)
+    assert.ok(
+      lines.some(line => /passed over the archive: could not fetch libtorch 2\.14\.1 for CPU/.test(line)),
+      'lines.some(line => /passed over the archive: could not fetch libtor…',
+    )
+    assert.ok(
+      !existsSync(join(root, 'downloads')) || readdirSync(join(root, 'downloads')).length === 0,
+      `!existsSync(join(root, 'downloads')) || readdirSync(join(root, 'dow…`,
+    )
   } finally {
     delete process.env['ANNEAL_CACHE']
   }
@@ -172,7 +181,10 @@ test('the archive is fetched, checked, unpacked and cleared away', async () => {
     for (const { libtorch, candidates } of both) {
       assert.equal(libtorch.folder, join(root, 'cache/archive-2.14.1/libtorch'))
       assert.equal(libtorch.source, 'archive')
-      assert.ok(candidates.some(({ source, taken }) => source === 'archive' && taken))
+      assert.ok(
+        candidates.some(({ source, taken }) => source === 'archive' && taken),
+        `candidates.some(({ source, taken }) => source === 'archive' && taken)`,
+      )
     }
     assert.deepEqual(readdirSync(join(root, 'cache')), ['archive-2.14.1'])
     assert.deepEqual(readdirSync(join(root, 'downloads')), [])

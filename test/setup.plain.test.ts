@@ -34,7 +34,7 @@ test('others get a link, each one; plain ones none; all links go', () => {
   })
   assert.equal(new Set(links).size, odd.length)
   plain.remove()
-  for (const link of links) assert.ok(!existsSync(link))
+  for (const link of links) assert.ok(!existsSync(link), '!existsSync(link)')
   for (const name of odd) assert.ok(existsSync(join(root, name, 'name')), 'what links led to stays')
   assert.throws(
     () => plainPaths(['/dev/null/tmp', '/a b']).of('/c#'),

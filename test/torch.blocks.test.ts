@@ -56,7 +56,7 @@ test('self-attention does not care where a place is, and begins as torch lets it
   const bound = Math.sqrt(6 / 32)
   const { in_proj_weight: weight } = m.own.parameters
   const most = weight!.abs().max().item()
-  assert.ok(most <= bound && most > 0.95 * bound)
+  assert.ok(most <= bound && most > 0.95 * bound, 'most <= bound && most > 0.95 * bound')
   const x = randn([3, 7, 8])
   const turned = (t: Tensor) => t.narrow(1, 3, 4).clone()
   const y = noGrad(() => m(x))

@@ -286,5 +286,5 @@ test('a freed tensor is told from no tensor, in operators and in properties', ()
     return { made, lost: scope(() => [x.add(2)].length && x) }
   })
   assert.deepEqual(numbers(inner.made), [2, 3, 4, 5])
-  assert.ok(inner.lost instanceof Tensor)
+  assert.ok(inner.lost instanceof Tensor, 'inner.lost instanceof Tensor')
 })

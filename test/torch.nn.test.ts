@@ -40,11 +40,14 @@ test('initialisers have the spread that their papers ask for', () => {
   ] as const) {
     const { mean, deviation, least, most } = statistics(nn.init.kaimingUniform_(weight, { a, generator: g }))
     near(deviation, bound / Math.sqrt(3), 0.02)
-    assert.ok(least >= -bound && most <= bound && most > 0.99 * bound && Math.abs(mean) < 0.02 * bound)
+    assert.ok(
+      least >= -bound && most <= bound && most > 0.99 * bound && Math.abs(mean) < 0.02 * bound,
+      'least >= -bound && most <= bound && most > 0.99 * bound && Math.abs…',
+    )
   }
   near(statistics(nn.init.normal_(weight, { mean: 5, std: 2, generator: g })).mean, 5, 0.02)
   const { least, most } = statistics(nn.init.uniform_(weight, 1, 3, { generator: g }))
-  assert.ok(least >= 1 && most < 3)
+  assert.ok(least >= 1 && most < 3, 'least >= 1 && most < 3')
 })
 
 test('layers start as torch starts them, biases included', () => {
@@ -52,7 +55,10 @@ test('layers start as torch starts them, biases included', () => {
   const bound = 1 / Math.sqrt(16 * 9)
   for (const [, p] of conv.namedParameters()) {
     const { most, least } = statistics(p)
-    assert.ok(most <= bound && least >= -bound && most > 0.9 * bound)
+    assert.ok(
+      most <= bound && least >= -bound && most > 0.9 * bound,
+      'most <= bound && least >= -bound && most > 0.9 * bound',
+    )
   }
   assert.deepEqual(conv.own.parameters.weight!.shape, [64, 16, 3, 3])
   const bn = nn.batchNorm2d(4, { init: 0 })
@@ -93,11 +99,20 @@ test('names are the field’s, nested; train, eval and requiresGrad reach the wh
   assert.deepEqual([...m.stateDict().keys()], [...names.map(n => `body.${n}`), 'head.weight', 'head.bias'])
   assert.equal(m.parameters().length, 7)
   m.eval()
-  assert.ok([...m.modules()].every(([, child]) => !child.training))
+  assert.ok(
+    [...m.modules()].every(([, child]) => !child.training),
+    '[...m.modules()].every(([, child]) => !child.training)',
+  )
   m.train()
-  assert.ok([...m.modules()].every(([, child]) => child.training))
+  assert.ok(
+    [...m.modules()].every(([, child]) => child.training),
+    '[...m.modules()].every(([, child]) => child.training)',
+  )
   m.requiresGrad(false)
-  assert.ok(m.parameters().every(p => !p.requiresGrad))
+  assert.ok(
+    m.parameters().every(p => !p.requiresGrad),
+    'm.parameters().every(p => !p.requiresGrad)',
+  )
   const shared = nn.linear(2, 2)
   const twice = nn.sequential(shared, shared)
   assert.equal(twice.parameters().length, 2)
@@ -181,7 +196,7 @@ test('a convolution folded into a frozen BatchNorm equals the two, in values and
       aten.sin(y).sum().backward()
       return [y, ...[...conv.parameters(), ...bn.parameters()].map(p => p.grad!)].map(t => t.numbers())
     }
-    assert.ok(conv.fuse!(bn))
+    assert.ok(conv.fuse!(bn), 'conv.fuse!(bn)')
     const apart = run(() => bn(conv(x)))
     const folded = run(() => x.pipe(conv, bn))
     assert.equal(folded.length, bias ? 5 : 4)
@@ -204,7 +219,7 @@ test('they are not folded where BatchNorm trains, or a hook wants to see what is
   const bn = nn.batchNorm2d(2)
   assert.equal(conv.fuse!(bn), undefined)
   bn.eval()
-  assert.ok(conv.fuse!(bn))
+  assert.ok(conv.fuse!(bn), 'conv.fuse!(bn)')
   for (const m of [conv, bn]) {
     const off = m.onForward(() => undefined)
     assert.equal(conv.fuse!(bn), undefined)
@@ -234,8 +249,12 @@ test('channels_last and other dtypes: same values, buffers follow, counts stay w
   m.to({ memoryFormat: 'channels_last' })
   assert.deepEqual(m.parameters()[0]!.strides, [27, 1, 9, 3])
   const lasting = m(x.contiguous('channels_last'))
-  for (const [i, v] of lasting.numbers().entries()) assert.ok(Math.abs(v - before[i]!) < 1e-5)
-  assert.ok(m.parameters().every(p => p.requiresGrad && p.isLeaf))
+  for (const [i, v] of lasting.numbers().entries())
+    assert.ok(Math.abs(v - before[i]!) < 1e-5, 'Math.abs(v - before[i]!) < 1e-5')
+  assert.ok(
+    m.parameters().every(p => p.requiresGrad && p.isLeaf),
+    'm.parameters().every(p => p.requiresGrad && p.isLeaf)',
+  )
   m.to({ dtype: 'bfloat16' })
   assert.deepEqual(
     new Set([...m.stateDict()].map(([key, t]) => (key.endsWith('tracked') ? 'count ' : '') + t.dtype)),

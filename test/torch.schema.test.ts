@@ -53,7 +53,7 @@ test('every operator that is called, with its options, is in this libtorch', t =
     }
   }
   t.diagnostic(`${names.size} operators, libtorch ${library().version}`)
-  assert.ok(names.size > 50)
+  assert.ok(names.size > 50, `names.size > 50, got ${names.size}`)
   assert.deepEqual(wrong, [])
 })
 

@@ -31,7 +31,7 @@ test('what a scope made is freed at its end, what it returned is not', () => {
     })
   })
   assert.equal(more, 1)
-  assert.ok(inside!.disposed)
+  assert.ok(inside!.disposed, 'inside!.disposed')
   assert.deepEqual(outside!.numbers(), [6, 6])
   outside!.dispose()
 })
@@ -66,7 +66,7 @@ test('arrays, plain objects, maps, sets, modules and optimizers are looked throu
   })
   optimizer.groups[0]!.params[0]!.sum().backward()
   optimizer.step()
-  assert.ok(optimizer.groups[0]!.params[0]!.numbers()[0]! < 1)
+  assert.ok(optimizer.groups[0]!.params[0]!.numbers()[0]! < 1, 'optimizer.groups[0]!.params[0]!.numbers()[0]! < 1')
 })
 
 function walk(value: unknown, seen = new Set<unknown>()): Tensor[] {
@@ -87,7 +87,10 @@ test('scopes nest: a tensor moves outwards as far as it is returned', () => {
         const lost = ones([3])
         return [outer.add(1), lost.sum(), outer]
       })
-      assert.ok(inner.every(t => !t.disposed))
+      assert.ok(
+        inner.every(t => !t.disposed),
+        'inner.every(t => !t.disposed)',
+      )
       return inner[0]!.add(inner[1]!).add(outer)
     })
     assert.deepEqual(sum.numbers(), [6, 6])
@@ -156,7 +159,7 @@ test('disposing twice, by `using`, inside a scope, and returning what was dispos
       t.dispose()
       return t
     })
-    assert.ok(gone.disposed)
+    assert.ok(gone.disposed, 'gone.disposed')
     scope(() => scope(() => gone))
     gone.dispose()
   })

@@ -73,7 +73,11 @@ test('classes come evenly by balanced weights, every epoch in another order', ()
     drawn.every(n => Math.abs(n - 50) <= 3),
     `${drawn}`,
   )
-  for (let s = 147; s < 150; s++) assert.ok([16, 17].includes(order.filter(v => v === s).length))
+  for (let s = 147; s < 150; s++)
+    assert.ok(
+      [16, 17].includes(order.filter(v => v === s).length),
+      '[16, 17].includes(order.filter(v => v === s).length)',
+    )
   const seen = new Set(Array.from({ length: 40 }, (_, e) => [...weightedOrder(perSample, 1, e)]).flat())
   assert.equal(seen.size, 150, 'all are seen in time')
   assert.ok(

@@ -103,7 +103,7 @@ test('calibration after the temperature is better than before where the model wa
   const hot = c.logits.map(z => 4 * z)
   const { temperature } = fitTemperature(hot, c.actual, c.classes)
   close(temperature, 4 * c.temperature.temperature, 'four times the logits', 1e-4)
-  assert.ok(at(c.temperature.temperature) < at(0.25))
+  assert.ok(at(c.temperature.temperature) < at(0.25), 'at(c.temperature.temperature) < at(0.25)')
 })
 
 test('a set without a mistake, or with nothing but mistakes, ends at the bounds; probabilities of 0 and 1 are finite', () => {
@@ -111,7 +111,10 @@ test('a set without a mistake, or with nothing but mistakes, ends at the bounds;
   assert.equal(fitTemperature([2, 0, 0, 3], [1, 0], 2).temperature, 10)
   assert.equal(fitTemperature([0, 0], [1], 2).temperature, 10, 'any is as likely')
   for (const task of ['single', 'multi'] as const)
-    assert.ok(toLogits([0, 1, 1e-40, 1 - 2 ** -24], { task }).every(Number.isFinite))
+    assert.ok(
+      toLogits([0, 1, 1e-40, 1 - 2 ** -24], { task }).every(Number.isFinite),
+      'toLogits([0, 1, 1e-40, 1 - 2 ** -24], { task }).every(Number.isFinite)',
+    )
   assert.throws(() => fitTemperature([0, Number.NEGATIVE_INFINITY], [0], 2), /got -Infinity as logit 1 of picture 0/)
   assert.throws(() => reliability([1.5, -0.5], [0], 2), /got probability 1.5/)
 })
@@ -128,7 +131,7 @@ test('bins: a bound belongs to the bin below it; empty ones are left out', () =>
   )
   close(ece, (0.5 + 0.75 + 1) / 3, 'ECE')
   assert.equal(mce, 1)
-  assert.ok(Number.isNaN(reliability([], [], 2).ece))
+  assert.ok(Number.isNaN(reliability([], [], 2).ece), 'Number.isNaN(reliability([], [], 2).ece)')
 })
 
 test('the bootstrap: the same seed gives the same interval, near the one that is known', () => {
@@ -145,7 +148,7 @@ test('the bootstrap: the same seed gives the same interval, near the one that is
   close(got.low, p - half, 'low', 0.004)
   close(got.high, p + half, 'high', 0.004)
   const narrow = bootstrap(right, n, { seed: 3, level: 0.5 })
-  assert.ok(narrow.low > got.low && narrow.high < got.high)
+  assert.ok(narrow.low > got.low && narrow.high < got.high, 'narrow.low > got.low && narrow.high < got.high')
   const lost = bootstrap(rows => (rows.includes(0) ? 1 : Number.NaN), 3, { rounds: 50 })
   assert.deepEqual([lost.low, lost.high], [1, 1])
   assert.throws(() => bootstrap(right, 0), /got 0 samples/)

@@ -12,14 +12,20 @@ function spared(name: string, size: number): string[] {
   const { decayed, plain } = byDecay([body])
   const named = [...body.namedParameters()]
   assert.equal(decayed.length + plain.length, named.length)
-  assert.ok(decayed.every(p => p.shape.length > 1))
+  assert.ok(
+    decayed.every(p => p.shape.length > 1),
+    'decayed.every(p => p.shape.length > 1)',
+  )
   return named.filter(([, p]) => plain.includes(p) && p.shape.length > 1).map(([key]) => key)
 }
 
 test('no decay for what timm decays not: layer_scale, class token, position embeddings', () => {
   const scales = spared('convnext_tiny', 32)
   assert.equal(scales.length, 18, 'one a block')
-  assert.ok(scales.every(key => key.endsWith('layer_scale')))
+  assert.ok(
+    scales.every(key => key.endsWith('layer_scale')),
+    `scales.every(key => key.endsWith('layer_scale'))`,
+  )
   assert.deepEqual(spared('vit_b_16', 32), ['class_token', 'encoder.pos_embedding'])
   for (const name of ['resnet18', 'mobilenet_v2', 'efficientnet_b0']) assert.deepEqual(spared(name, 32), [], name)
 })

@@ -33,7 +33,7 @@ test('the finder leaves everything bit by bit as it was', async () => {
   const learn = await trained()
   const before = stateOf(learn)
   const found = await lrFind(learn, { steps: 30 })
-  assert.ok(found.losses.length > 5)
+  assert.ok(found.losses.length > 5, `found.losses.length > 5, got ${found.losses.length}`)
   assert.deepEqual(stateOf(learn), before)
 })
 
@@ -105,24 +105,31 @@ test('the same after a signal', async () => {
 test('rates rise evenly on a logarithmic scale, from start to end', async () => {
   const { lrs, losses, smoothed, stopped } = await lrFind(learner(), { start: 1e-6, end: 1e-3, steps: 31 })
   assert.deepEqual([lrs.length, losses.length, smoothed.length, stopped], [31, 31, 31, undefined])
-  for (const [i, lr] of lrs.entries()) assert.ok(Math.abs(Math.log10(lr) - (-6 + i / 10)) < 1e-9)
+  for (const [i, lr] of lrs.entries())
+    assert.ok(Math.abs(Math.log10(lr) - (-6 + i / 10)) < 1e-9, 'Math.abs(Math.log10(lr) - (-6 + i / 10)) < 1e-9')
   // fastai's smoothing: the mean with β = 0.98, less its pull to 0.
   let mean = 0
   for (const [i, loss] of losses.entries()) {
     mean = 0.98 * mean + 0.02 * loss
-    assert.ok(Math.abs(smoothed[i]! - mean / (1 - 0.98 ** (i + 1))) < 1e-9)
+    assert.ok(
+      Math.abs(smoothed[i]! - mean / (1 - 0.98 ** (i + 1))) < 1e-9,
+      'Math.abs(smoothed[i]! - mean / (1 - 0.98 ** (i + 1))) < 1e-9',
+    )
   }
 })
 
 test('it stops where the loss diverges, and the curve ends there', async () => {
   const { lrs, losses, smoothed, stopped, suggestion } = await lrFind(learner({ optimizer: 'sgd' }), { end: 1e6 })
   assert.equal(stopped, 'diverged')
-  assert.ok(lrs.length < 100)
+  assert.ok(lrs.length < 100, `lrs.length < 100, got ${lrs.length}`)
   assert.equal(losses.length, lrs.length)
   const best = Math.min(...smoothed.slice(0, -1))
-  assert.ok(!(smoothed.at(-1)! <= 4 * best))
-  assert.ok(smoothed.slice(0, -1).every(v => v <= 4 * best))
-  assert.ok(suggestion > 0 && suggestion < lrs.at(-1)!)
+  assert.ok(!(smoothed.at(-1)! <= 4 * best), '!(smoothed.at(-1)! <= 4 * best)')
+  assert.ok(
+    smoothed.slice(0, -1).every(v => v <= 4 * best),
+    'smoothed.slice(0, -1).every(v => v <= 4 * best)',
+  )
+  assert.ok(suggestion > 0 && suggestion < lrs.at(-1)!, 'suggestion > 0 && suggestion < lrs.at(-1)!')
 })
 
 /** A source whose values become no numbers after some batches. */
@@ -141,14 +148,16 @@ function spoilt(after: number): Source {
 test('a short run, and one without any number, still give rates', async () => {
   for (const steps of [2, 3, 4, 5, 6]) {
     const { suggestion, suggestions, lrs } = await lrFind(learner(), { steps })
-    assert.ok(lrs.length >= 2)
-    for (const rate of [suggestion, ...Object.values(suggestions)]) assert.ok(rate > 0 && Number.isFinite(rate))
+    assert.ok(lrs.length >= 2, `lrs.length >= 2, got ${lrs.length}`)
+    for (const rate of [suggestion, ...Object.values(suggestions)])
+      assert.ok(rate > 0 && Number.isFinite(rate), 'rate > 0 && Number.isFinite(rate)')
   }
   for (const after of [0, 1, 3, 10]) {
     const { suggestion, suggestions, stopped, losses } = await lrFind(learner({ train: spoilt(after) }))
     assert.equal(stopped, 'diverged')
     assert.equal(losses.length, after + 1)
-    for (const rate of [suggestion, ...Object.values(suggestions)]) assert.ok(rate > 0 && Number.isFinite(rate))
+    for (const rate of [suggestion, ...Object.values(suggestions)])
+      assert.ok(rate > 0 && Number.isFinite(rate), 'rate > 0 && Number.isFinite(rate)')
   }
 })
 
@@ -162,13 +171,16 @@ test('frozen groups do not move in a sweep, and shares hold back the earlier one
     return step(samples, epoch, optimizer)
   }
   await lrFind(learn, { steps: 8 })
-  assert.ok(seen.every(lrs => lrs.length === 1))
+  assert.ok(
+    seen.every(lrs => lrs.length === 1),
+    'seen.every(lrs => lrs.length === 1)',
+  )
   seen.length = 0
   learn.unfreeze()
   const { lrs } = await lrFind(learn, { steps: 8, shares: [0.01, 0.1, 1] })
   for (const [i, [early, late, head]] of seen.entries()) {
-    assert.ok(Math.abs(early! / lrs[i]! - 0.01) < 1e-12)
-    assert.ok(Math.abs(late! / lrs[i]! - 0.1) < 1e-12)
+    assert.ok(Math.abs(early! / lrs[i]! - 0.01) < 1e-12, 'Math.abs(early! / lrs[i]! - 0.01) < 1e-12')
+    assert.ok(Math.abs(late! / lrs[i]! - 0.1) < 1e-12, 'Math.abs(late! / lrs[i]! - 0.1) < 1e-12')
     assert.equal(head, lrs[i])
   }
 })

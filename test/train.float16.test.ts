@@ -14,12 +14,12 @@ describe('the scaling of the loss', { skip: old }, () => {
     const loss = tensor([0.25])
     assert.equal(scaler.scaled(loss).item(), 0.25 * 2 ** 16)
     const grads = [tensor([2 ** 16, -(2 ** 17)]), tensor([0])]
-    assert.ok(scaler.unscale(grads))
+    assert.ok(scaler.unscale(grads), 'scaler.unscale(grads)')
     assert.deepEqual(grads[0]!.numbers(), [1, -2])
     assert.deepEqual(scaler.state, { scale: 2 ** 16, good: 1 })
     for (const bad of [Number.POSITIVE_INFINITY, Number.NaN]) {
       const { scale } = scaler.state
-      assert.ok(!scaler.unscale([tensor([1]), tensor([bad])]))
+      assert.ok(!scaler.unscale([tensor([1]), tensor([bad])]), '!scaler.unscale([tensor([1]), tensor([bad])])')
       assert.deepEqual(scaler.state, { scale: scale / 2, good: 0 })
     }
   })
@@ -40,7 +40,7 @@ describe('training in float16', { skip: old }, () => {
     const [wide, narrow] = [learner(), half()]
     const fit = (learn: Learner) => learn.fit(3, { lr: 1e-2 })
     const [right, made] = [await fit(wide), await fit(narrow)]
-    assert.ok(made.at(-1)!.trainLoss < made[0]!.trainLoss)
+    assert.ok(made.at(-1)!.trainLoss < made[0]!.trainLoss, 'made.at(-1)!.trainLoss < made[0]!.trainLoss')
     made.forEach(({ trainLoss }, i) => {
       assert.ok(Math.abs(trainLoss - right[i]!.trainLoss) < 0.05, `${trainLoss}, in float32 ${right[i]!.trainLoss}`)
     })

@@ -46,7 +46,10 @@ test('a sample is told by a model that learnt from the other folds alone', async
   )
   const total = logits.reduce((s, v) => s + Math.exp(v), 0)
   for (const [c, v] of logits.entries())
-    assert.ok(Math.abs(Math.exp(v) / total - outputs[sample * classes + c]!) < 1e-5)
+    assert.ok(
+      Math.abs(Math.exp(v) / total - outputs[sample * classes + c]!) < 1e-5,
+      'Math.abs(Math.exp(v) / total - outputs[sample * classes + c]!) < 1e-5',
+    )
 })
 
 test('a wrong label does not teach its own picture: it stays the least believed', async () => {
@@ -70,7 +73,10 @@ test('several labels and numbers: the L2 with the lowest loss out of fold', asyn
   const multi = await outOfFold(features, hot, classes, { task: 'multi', l2s })
   assert.equal(multi.l2, l2s[losses.indexOf(Math.min(...losses))])
   assert.ok(multi.l2 < 30 && Math.abs(multi.loss - Math.min(...losses)) < 1e-3, `${multi.loss} of ${losses}`)
-  assert.ok(multi.outputs.every(p => p > 0 && p < 1))
+  assert.ok(
+    multi.outputs.every(p => p > 0 && p < 1),
+    'multi.outputs.every(p => p > 0 && p < 1)',
+  )
   const line = Float32Array.from({ length: n }, (_, i) => 3 * features[i * width]! - features[i * width + 1]!)
   const numbers = await outOfFold(features, line, 1, { task: 'regression', l2s })
   assert.equal(numbers.l2, 0.0001)

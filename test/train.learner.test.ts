@@ -48,7 +48,10 @@ describe('rates', () => {
       close(info.momentum, momentum(i / 12))
     }
     const flat = await watched(learner(), 2, { lr: 0.01, schedule: 'constant' })
-    assert.ok(flat.every(info => info.lrs.every(lr => lr === 0.01)))
+    assert.ok(
+      flat.every(info => info.lrs.every(lr => lr === 0.01)),
+      'flat.every(info => info.lrs.every(lr => lr === 0.01))',
+    )
   })
 
   test('a list, one rate with a factor, one for all; frozen groups have 0', async () => {
@@ -126,8 +129,14 @@ describe('freezing', () => {
     assert.deepEqual([...(await changed(learn))].sort(), ['head.1.bias', 'head.1.weight'])
     learn.freezeTo(1)
     const some = await changed(learn)
-    assert.ok([...some].every(name => !name.startsWith('early')))
-    assert.ok(some.has('late.0.weight') && some.has('late.1.running_mean') && some.has('head.1.weight'))
+    assert.ok(
+      [...some].every(name => !name.startsWith('early')),
+      `[...some].every(name => !name.startsWith('early'))`,
+    )
+    assert.ok(
+      some.has('late.0.weight') && some.has('late.1.running_mean') && some.has('head.1.weight'),
+      `some.has('late.0.weight') && some.has('late.1.running_mean') && som…`,
+    )
     learn.freezeTo(-2)
     assert.deepEqual(learn.frozen, [true, false, false])
     learn.unfreeze()
@@ -138,7 +147,10 @@ describe('freezing', () => {
   test('BatchNorm of frozen groups keeps weights and statistics; trainFrozenBn lets the statistics follow', async () => {
     const learn = learner()
     learn.freezeTo(1)
-    assert.ok([...(await changed(learn))].every(name => !name.startsWith('early')))
+    assert.ok(
+      [...(await changed(learn))].every(name => !name.startsWith('early')),
+      `[...(await changed(learn))].every(name => !name.startsWith('early'))`,
+    )
     learn.trainFrozenBn = true
     const moved = await changed(learn)
     for (const name of names(learn, name => name.startsWith('early')))
@@ -289,7 +301,7 @@ describe('validation', () => {
     const none = learner({ valid: undefined })
     await assert.rejects(none.validate(), /no validation pictures/)
     const [epoch] = await none.fit(1)
-    assert.ok(Number.isNaN(epoch!.validLoss))
+    assert.ok(Number.isNaN(epoch!.validLoss), 'Number.isNaN(epoch!.validLoss)')
   })
 })
 
@@ -305,7 +317,10 @@ describe('batches', () => {
     ] as const) {
       const order = epochOrder(count, 7, 1)
       const batches = trainingBatches(order, batchSize)
-      assert.ok(batches.every(b => b.length > 1 && b.length <= batchSize + 1))
+      assert.ok(
+        batches.every(b => b.length > 1 && b.length <= batchSize + 1),
+        'batches.every(b => b.length > 1 && b.length <= batchSize + 1)',
+      )
       assert.deepEqual(Array.from(batches.flatMap(b => [...b])), [...order])
       assert.deepEqual(
         [...order].sort((a, b) => a - b),
@@ -313,7 +328,7 @@ describe('batches', () => {
       )
       const learn = learner({ train: source(count), batchSize })
       const [epoch] = await learn.fit(1)
-      assert.ok(Number.isFinite(epoch!.trainLoss))
+      assert.ok(Number.isFinite(epoch!.trainLoss), 'Number.isFinite(epoch!.trainLoss)')
       assert.equal(learn.step, batches.length)
     }
   })
@@ -342,7 +357,7 @@ describe('batches', () => {
         return acc + 0.8 * hard + (0.2 / 3) * soft
       }, 0)
       close(learn.loss(logits, y).item(), sum / (1 + 2 + 4 + 1), 1e-5)
-      assert.ok(F.crossEntropy(logits, y).item() > 0)
+      assert.ok(F.crossEntropy(logits, y).item() > 0, 'F.crossEntropy(logits, y).item() > 0')
     })
   })
 })

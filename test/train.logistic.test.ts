@@ -122,7 +122,10 @@ test('a label that every sample has, or none, gets the odds of half a sample and
   assert.deepEqual([...model!.weight.subarray(0, 8)], Array(8).fill(0))
   const odds = Math.log(19.5 / 0.5)
   assert.deepEqual([...model!.bias.subarray(0, 2)], [...Float32Array.of(odds, -odds)])
-  assert.ok(model!.weight.subarray(8).some(w => Math.abs(w) > 0.01))
+  assert.ok(
+    model!.weight.subarray(8).some(w => Math.abs(w) > 0.01),
+    'model!.weight.subarray(8).some(w => Math.abs(w) > 0.01)',
+  )
 })
 
 test('ridge regression over blocks of rows is that over all of them, and needs a penalty', async () => {
@@ -161,7 +164,7 @@ test('L-BFGS finds the minimum of a badly scaled quadratic, and stays where the 
     return value
   }
   const found = await lbfgs(bowl, new Float64Array(4).fill(5), { tolerance: 1e-14 })
-  assert.ok(found.converged)
+  assert.ok(found.converged, 'found.converged')
   for (const [i, v] of found.x.entries()) assert.ok(Math.abs(v - i) < 1e-5, `x[${i}] = ${v}`)
   const stay = await lbfgs(bowl, Float64Array.of(0, 1, 2, 3))
   assert.deepEqual([stay.iterations, stay.converged], [0, true])

@@ -78,7 +78,7 @@ test('metrics are those of scikit-learn', () => {
     close(matthews(predicted, c.actual, c.classes), c.matthews, `${c.name}, Matthews`)
     const areas = rocAucOneVsRest(probabilities, c.actual, c.classes)
     for (const [i, area] of c.rocAuc.entries())
-      if (area === null) assert.ok(Number.isNaN(areas.classes[i]))
+      if (area === null) assert.ok(Number.isNaN(areas.classes[i]), 'Number.isNaN(areas.classes[i])')
       else close(areas.classes[i]!, area, `${c.name}, ROC AUC ${i}`)
     const there = c.rocAuc.filter(a => a !== null)
     close(areas.mean, there.reduce((a, b) => a + b) / there.length, `${c.name}, mean ROC AUC`)
@@ -105,7 +105,7 @@ test('top 1 is the accuracy, whatever the ties; all classes always hold the righ
 })
 
 test('agreement where chance alone agrees always, and where one answer is always given', () => {
-  assert.ok(Number.isNaN(cohenKappa([0, 0], [0, 0], 2)))
+  assert.ok(Number.isNaN(cohenKappa([0, 0], [0, 0], 2)), 'Number.isNaN(cohenKappa([0, 0], [0, 0], 2))')
   assert.equal(matthews([0, 0, 0], [0, 1, 0], 2), 0)
   assert.equal(balancedAccuracy([0, 1, 2], [0, 0, 1], 3), 0.25, 'class 2 has no picture')
   assert.equal(balancedAccuracy([0, 99_999], [0, 1], 100_000), 0.5, 'no matrix of all pairs of classes')
@@ -141,9 +141,12 @@ test('the most confused pairs, most frequent first, never the diagonal', () => {
 })
 
 test('a NaN stays a NaN, an empty set has no accuracy', () => {
-  assert.ok(Number.isNaN(logLoss(new Float32Array([Number.NaN, 0.5]), [0], 2)))
-  assert.ok(Number.isNaN(accuracy([], [])))
-  assert.ok(Number.isNaN(logLoss(new Float32Array(), [], 2)))
+  assert.ok(
+    Number.isNaN(logLoss(new Float32Array([Number.NaN, 0.5]), [0], 2)),
+    'Number.isNaN(logLoss(new Float32Array([Number.NaN, 0.5]), [0], 2))',
+  )
+  assert.ok(Number.isNaN(accuracy([], [])), 'Number.isNaN(accuracy([], []))')
+  assert.ok(Number.isNaN(logLoss(new Float32Array(), [], 2)), 'Number.isNaN(logLoss(new Float32Array(), [], 2))')
 })
 
 test('sets that do not fit together are refused', () => {

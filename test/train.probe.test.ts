@@ -30,15 +30,18 @@ test('views of the same kind can not be told apart and are recognised alike', ()
   for (const scores of [judged.plain, judged.changed, judged.learntPlain, judged.learntChanged])
     assert.ok(mean(scores) > 0.95, `${mean(scores)}`)
   assert.ok(Math.abs(mean(judged.told) - 0.5) < 0.1, `told ${mean(judged.told)}`)
-  assert.ok(judged.told.every(v => v === 0 || v === 0.5 || v === 1))
+  assert.ok(
+    judged.told.every(v => v === 0 || v === 0.5 || v === 1),
+    'judged.told.every(v => v === 0 || v === 0.5 || v === 1)',
+  )
   probe.close()
 })
 
 test('a change that shows, and one that swaps classes', () => {
   const probe = viewProbe(features(1, signal), single)
   const shown = probe.judge(features(2, (i, f) => signal(i, f) + (f === 10 ? 6 : 0)))
-  assert.ok(mean(shown.told) > 0.95)
-  assert.ok(mean(shown.learntChanged) > 0.95)
+  assert.ok(mean(shown.told) > 0.95, 'mean(shown.told) > 0.95')
+  assert.ok(mean(shown.learntChanged) > 0.95, 'mean(shown.learntChanged) > 0.95')
   const swapped = probe.judge(features(3, (i, f) => (f === [1, 0, 2][classOf(i)] ? 5 : 0)))
   assert.ok(Math.abs(mean(swapped.changed) - 1 / 3) < 0.05, `only the third class is left: ${mean(swapped.changed)}`)
   assert.ok(mean(swapped.told) < 0.6, 'the pictures are of the same kinds')

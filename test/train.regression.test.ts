@@ -38,6 +38,9 @@ test('a target that never changes has no R² of rounding errors', () => {
 test('an even number of errors has its median in the middle; an empty set has no score', () => {
   assert.deepEqual(medianAe([0, 0, 0, 0], [1, 2, 4, 9]), { targets: [3], mean: 3 })
   assert.deepEqual(rmse([0, 0, 0, 0], [3, 1, 3, 1], 2), { targets: [3, 1], mean: 2 })
-  assert.ok(Number.isNaN(mse([], []).mean) && Number.isNaN(medianAe([], []).mean) && Number.isNaN(r2([1], [1]).mean))
+  assert.ok(
+    Number.isNaN(mse([], []).mean) && Number.isNaN(medianAe([], []).mean) && Number.isNaN(r2([1], [1]).mean),
+    'Number.isNaN(mse([], []).mean) && Number.isNaN(medianAe([], []).mea…',
+  )
   assert.throws(() => mae([1, 2, 3], [1, 2]), /got 3 values and 2 targets/)
 })

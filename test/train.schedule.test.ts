@@ -48,7 +48,7 @@ test('one-cycle rates and momenta are those of fastai 2.8, batch by batch', () =
     },
   ]
   for (const { recorded, lr, momentum } of cases) {
-    assert.ok(recorded.lr.length >= 20)
+    assert.ok(recorded.lr.length >= 20, `recorded.lr.length >= 20, got ${recorded.lr.length}`)
     for (const [i, v] of recorded.lr.entries()) close(lr(i / recorded.lr.length), v, 1e-8, `rate of step ${i}`)
     for (const [i, v] of recorded.mom.entries())
       close(momentum(i / recorded.mom.length), v, 1e-6, `momentum of step ${i}`)
@@ -56,7 +56,7 @@ test('one-cycle rates and momenta are those of fastai 2.8, batch by batch', () =
 })
 
 test('cycles take as many epochs as in fastai 0.7', () => {
-  assert.ok(golden.sumGeom.length >= 40)
+  assert.ok(golden.sumGeom.length >= 40, `golden.sumGeom.length >= 40, got ${golden.sumGeom.length}`)
   for (const [cycles, cycleLen, cycleMult, epochs] of golden.sumGeom)
     assert.equal(cycleEpochs({ cycles, cycleLen, cycleMult }), epochs, `${cycles} ${cycleLen} ${cycleMult}`)
   assert.equal(cycleEpochs({ cycles: 3 }), 3)
@@ -120,7 +120,7 @@ test('fractional lengths and multipliers: cycles end within epochs, the run at t
   assert.deepEqual(cycleEnds({ cycles: 2, cycleLen: 0.5, cycleMult: 1, stepsPerEpoch: 7 }), [4, 7])
   const schedule = cosineRestarts(1, { cycles: 3, cycleLen: 1, cycleMult: 1.5, stepsPerEpoch: 10 })
   assert.equal(schedule(25 / 50), 1)
-  assert.ok(schedule(49 / 50) < 0.005)
+  assert.ok(schedule(49 / 50) < 0.005, 'schedule(49 / 50) < 0.005')
   assert.equal(schedule(1), 0)
 })
 

@@ -48,7 +48,7 @@ test('no run is too short for a suggestion', () => {
         const { lr, note } = suggestRate({ lrs: sweep(n), losses }, rule)
         assert.ok(lr > 0 && lr <= 10, `${rule} of ${n} steps: ${lr}`)
         if (n <= 12) assert.match(note!, /points have a finite loss/)
-        assert.ok(chooseRate({ lrs: sweep(n), losses }).lr > 0)
+        assert.ok(chooseRate({ lrs: sweep(n), losses }).lr > 0, 'chooseRate({ lrs: sweep(n), losses }).lr > 0')
       }
   assert.deepEqual(suggestRate({ lrs: [1e-7], losses: [Number.NaN] }), {
     lr: defaultRate,
@@ -67,7 +67,7 @@ test('where every loss falls, valley stays within the curve', () => {
 test('the recipe takes the steepest fall where it is one', () => {
   const written = chooseRate(named('written'))
   assert.equal(written.rule, 'steep')
-  assert.ok(Math.abs(written.lr / 9.11e-4 - 1) < 0.01)
+  assert.ok(Math.abs(written.lr / 9.11e-4 - 1) < 0.01, 'Math.abs(written.lr / 9.11e-4 - 1) < 0.01')
   for (const name of ['digits', 'digits, 200 steps']) {
     const { lr, rule } = chooseRate(named(name), named(name))
     assert.equal(rule, 'steep')
@@ -120,13 +120,13 @@ test('a flat curve gives the usual rate, and says so', () => {
 test('the debiased mean is fastai 0.7’s, and goes on to the same bits from its state', () => {
   const losses = [2.3, 1.9, 2.1, 1.2, 0.8]
   const mean = new DebiasedMean()
-  assert.ok(Number.isNaN(mean.value))
+  assert.ok(Number.isNaN(mean.value), 'Number.isNaN(mean.value)')
   let average = 0
   for (const [i, loss] of losses.entries()) {
     average = average * 0.98 + loss * (1 - 0.98)
     assert.equal(mean.add(loss), average / (1 - 0.98 ** (i + 1)))
   }
-  assert.ok(Math.abs(new DebiasedMean().add(5) - 5) < 1e-12)
+  assert.ok(Math.abs(new DebiasedMean().add(5) - 5) < 1e-12, 'Math.abs(new DebiasedMean().add(5) - 5) < 1e-12')
   const resumed = new DebiasedMean(JSON.parse(JSON.stringify(mean.state)))
   assert.equal(resumed.add(0.5), mean.add(0.5))
 })

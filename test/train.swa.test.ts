@@ -65,7 +65,10 @@ test("statistics of BatchNorm are torch's update_bn's, whatever they were before
   const state = numbersOf(network)
   for (const [name, expected] of Object.entries(golden.batchNorm)) close(state.get(name)!, expected, 1e-5, name)
   assertFreed(alive)
-  assert.ok(Array.from(network.net.modules()).every(([, m]) => !m.training && m.hooks.size === 0))
+  assert.ok(
+    Array.from(network.net.modules()).every(([, m]) => !m.training && m.hooks.size === 0),
+    'Array.from(network.net.modules()).every(([, m]) => !m.training && m…',
+  )
 })
 
 test('what keeps its statistics is left alone; where all keep them nothing runs', async () => {

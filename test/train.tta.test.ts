@@ -48,6 +48,7 @@ test('view v is epoch v of the augmented source, the plain one weighs a quarter'
           .slice(row * classes, (row + 1) * classes)
           .reduce((a, b) => a + b) - 1,
       ) < 1e-5,
+      'Math.abs( Array.from(got) .slice(row * classes, (row + 1) * classes…',
     )
 })
 

@@ -193,7 +193,7 @@ test('a listed picture is decoded and encoded anew; one outside the data folder 
   assert.deepEqual([width, height], [96, 64])
   assert.notDeepEqual(body, readFileSync(join(made.data, 'train/hat/a.jpg')))
   for (const file of ['../secret.jpg', 'valid/hat/gone.jpg']) {
-    assert.ok(number(file) >= 0)
+    assert.ok(number(file) >= 0, 'number(file) >= 0')
     assert.equal((await ask({ path: `${pathname}picture/${number(file)}` })).status, 404, file)
   }
 })
@@ -219,7 +219,10 @@ test('decisions are appended with hash, reason and time; a later line wins; the 
     ],
   )
   assert.equal(lines[0]!.hash, sha256(readFileSync(join(made.data, 'train/hat/a.jpg'))))
-  assert.ok(Math.abs(Date.parse(lines[0]!.at) - Date.now()) < 60_000)
+  assert.ok(
+    Math.abs(Date.parse(lines[0]!.at) - Date.now()) < 60_000,
+    'Math.abs(Date.parse(lines[0]!.at) - Date.now()) < 60_000',
+  )
   assert.deepEqual(
     [...decisionsOf(made.dir).values()].map(d => d.action),
     ['keep', 'drop'],

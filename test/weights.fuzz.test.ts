@@ -36,7 +36,10 @@ function outcome(read: Read, file: Uint8Array): 'read' | 'refused' {
   try {
     const tensors = [...read(file, refuser('x')).values()]
     const copies = tensors.filter(({ data }) => data.buffer !== file.buffer)
-    assert.ok(copies.reduce((sum, { data }) => sum + data.length, 0) <= 16 * file.length)
+    assert.ok(
+      copies.reduce((sum, { data }) => sum + data.length, 0) <= 16 * file.length,
+      'copies.reduce((sum, { data }) => sum + data.length, 0) <= 16 * file…',
+    )
     return 'read'
   } catch (error) {
     if (!(error instanceof AnnealError)) throw error

@@ -10,7 +10,7 @@ const expected: Record<string, Record<string, { dtype: string; shape: number[]; 
 )
 
 test('the golden files are all there', () => {
-  assert.ok(Object.keys(expected).length > 20)
+  assert.ok(Object.keys(expected).length > 20, 'Object.keys(expected).length > 20')
 })
 
 for (const [file, tensors] of Object.entries(expected))
@@ -44,5 +44,5 @@ for (const file of readdirSync(folder).filter(name => name.startsWith('evil_')))
   test(`${file} is refused and not run`, () => {
     const wanted = evil[file.replace(/(_2|_4|_legacy)?\.pth$/, '')]!
     assert.throws(() => readWeights(join(folder, file)), { name: 'AnnealError', message: wanted })
-    assert.ok(!existsSync('anneal-was-here'))
+    assert.ok(!existsSync('anneal-was-here'), `!existsSync('anneal-was-here')`)
   })

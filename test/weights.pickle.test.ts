@@ -188,10 +188,13 @@ test('bombs: memo, depth, width', () => {
       'BINPUT',
       level,
     ])
-  assert.ok(Array.isArray(run(...laughs, 'STOP')))
+  assert.ok(Array.isArray(run(...laughs, 'STOP')), `Array.isArray(run(...laughs, 'STOP'))`)
 
   const deep = Buffer.concat([Buffer.alloc(200_000, ']'), Buffer.alloc(199_999, 'a'), Buffer.from('.')])
-  assert.ok(Array.isArray(unpickle(deep, { what: 'data.pkl', refuse: refuser('x.pth') }).value))
+  assert.ok(
+    Array.isArray(unpickle(deep, { what: 'data.pkl', refuse: refuser('x.pth') }).value),
+    `Array.isArray(unpickle(deep, { what: 'data.pkl', refuse: refuser('x…`,
+  )
 
   for (const byte of [']', '}', ')', 'N', '(']) {
     const wide = Buffer.alloc(8_000_000, byte)
