@@ -76,9 +76,10 @@ describe('the choice', () => {
     const session = { once: async () => ways, emit() {}, choice: (...all: string[]) => void (said = all) }
     const back = computeBy({ kernels: kernelsInUse() })
     try {
-      // biome-ignore lint/suspicious/noExplicitAny: nothing of the net is looked at where rates are known
-      const given = { session, options, modelName: 'resnet34', net: {} as any, channels: 3, device: 'cpu' } as any
-      return { ...(await choosePrecision(given)), line: () => said.join(' | ') }
+      // Nothing of the net is looked at where rates are known.
+      const given = { session, options, modelName: 'resnet34', net: {}, channels: 3, device: 'cpu' }
+      const computed = await choosePrecision(given as unknown as Parameters<typeof choosePrecision>[0])
+      return { ...computed, line: () => said.join(' | ') }
     } finally {
       back()
     }
