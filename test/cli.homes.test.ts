@@ -98,7 +98,7 @@ function refused({ code, stderr, seconds }: { code: number | null; stderr: strin
 }
 
 const setCache =
-  /^anneal: the cache folder \S+ can not be written to: .*Set ANNEAL_CACHE to a folder that can be written to/
+  /^anneal: the cache folder \S+ can not be written to \(.*\)\. Set ANNEAL_CACHE to a folder that can be written to/
 const caches: [name: string, env: NodeJS.ProcessEnv][] = [
   ['HOME that is a file', { HOME: '/dev/null', ANNEAL_CACHE: undefined, XDG_CACHE_HOME: undefined }],
   ['HOME in /proc', { HOME: '/proc', ANNEAL_CACHE: undefined, XDG_CACHE_HOME: undefined }],

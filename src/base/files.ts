@@ -127,9 +127,7 @@ export function cacheError(error: unknown, path: string | undefined = (error as 
     ? 'Make room, or set ANNEAL_CACHE to a folder on a larger disk.'
     : setCache
   return new AnnealError(
-    `the cache folder ${root} can not be written to: ${path}: ${refusals[code]} (${code}). ${todo}`,
-    {
-      cause: error,
-    },
+    `the cache folder ${root} can not be written to (${path}: ${refusals[code]}, ${code}). ${todo}`,
+    { cause: error },
   )
 }

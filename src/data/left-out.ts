@@ -19,7 +19,7 @@ export function refuseMost(
 }
 
 /** Fewer pictures than these say nothing of how many a class has. */
-const telling = 10
+const telling = 20
 
 /** Refuses labels of which most pictures have one of their own, as dates, amounts with words, or numbers of pictures have: a
  *  class of one picture can't be checked. `labels`: one a picture. */

@@ -197,6 +197,7 @@ async function drive(
       onEvent({ t: run.seconds, type: 'done', result })
       return result
     } catch (error) {
+      held = false // how the run ended is its last event
       if (wasStopped(error)) {
         const saved = (error as Stopped).saved ?? session.save() // a fold has said it already
         session.emit({ type: 'stopped', reason: `interrupted; ${saved}`, step: session.step })

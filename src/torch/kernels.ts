@@ -20,7 +20,7 @@ const typeOf = (set: string): DType => (halfSets.includes(set) ? 'bfloat16' : 'f
 export const kernelSetInUse = (dtype: DType): string | undefined =>
   (call('anneal::kernel_sets_in_use') as string[]).find(set => typeOf(set) === dtype)
 
-/** Own kernels of this set compute its type from now on, in all threads; the set that did before. Throws with the sets that
+/** Own kernels of this set compute its type from now on, in this thread; the set that did before. Throws with the sets that
  *  there are where this is none of them. */
 export function useKernelSet(set: string): string {
   const before = kernelSetInUse(typeOf(set)) ?? set
