@@ -5,7 +5,7 @@ import { rng } from '../src/base/random.ts'
 import { augmentation, type Change, drawChange, unchanged } from '../src/data/augment.ts'
 import { type BatchOptions, pictureBatch } from '../src/data/batch.ts'
 import type { Picture } from '../src/data/types.ts'
-import { call, kernelSetInUse, kernelSets, setThreads, withKernelSet, withKernels } from '../src/torch/index.ts'
+import { kernelSetInUse, kernelSets, setThreads, withKernelSet, withKernels } from '../src/torch/index.ts'
 import { native } from '../src/torch/native.ts'
 import { ran } from './torch.kernels.make.ts'
 

@@ -2,7 +2,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { cacheError, refusals } from '../base/files.ts'
 import { listed, nameOptionsAsTyped } from '../base/options.ts'
-import { hasTerminal, watchOutput } from './output.ts'
+import { outlivesHangUp, watchOutput } from './output.ts'
 import { flat, printable } from './style.ts'
 
 const program = new Command('anneal')
@@ -335,7 +335,7 @@ function plainly(error: NodeJS.ErrnoException): string {
 
 watchOutput()
 // Started by nohup, or by a service: what follows is to outlive its terminal. Node forgets that SIGHUP was ignored.
-if (!hasTerminal) process.on('SIGHUP', () => {})
+if (outlivesHangUp) process.on('SIGHUP', () => {})
 nameOptionsAsTyped()
 
 try {

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { refusals } from '../base/files.ts'
 
@@ -58,6 +59,16 @@ export function workWithoutOutput(hear: (lost: Lost) => void = () => {}): () => 
 /** Whether something was written to stdout and lost, other than by a reader who had enough. */
 export const answerLost = (): boolean => losses.some(({ stream, gone }) => stream === 'stdout' && !gone)
 
-/** Whether a terminal was attached to this process when it began. Under nohup none is: it puts other files in the
- *  terminal's place. */
-export const hasTerminal: boolean = [0, 1, 2].some(fd => isatty(fd)) // asked now: a closed one is none
+/** Whether this process goes on when SIGHUP comes: no terminal was attached when it began and its output goes to files, as
+ *  nohup sees to. Node forgets that SIGHUP was ignored, so it can't be asked. Where somebody reads the output through a
+ *  pipe, SIGHUP is meant: a hang-up, or a program that stops this one. */
+export const outlivesHangUp: boolean = [0, 1, 2].every(fd => !isatty(fd)) && [1, 2].every(fd => !isRead(fd)) // asked now: a closed one is none
+
+function isRead(fd: number): boolean {
+  try {
+    const stat = fstatSync(fd)
+    return stat.isFIFO() || stat.isSocket()
+  } catch {
+    return false // closed
+  }
+}

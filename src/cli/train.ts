@@ -4,7 +4,7 @@ import { AnnealError } from '../base/errors.ts'
 import { bytes, quoted } from '../base/format.ts'
 import type { Notice } from '../base/progress.ts'
 import { runPaths } from '../runs/index.ts'
-import { answerLost, hasTerminal, type Lost, workWithoutOutput } from './output.ts'
+import { answerLost, type Lost, outlivesHangUp, workWithoutOutput } from './output.ts'
 import { flat, printable } from './style.ts'
 import { createReporter, type Reporter } from './terminal.ts'
 
@@ -72,7 +72,7 @@ export async function drive(
   let stoppedBy: NodeJS.Signals | undefined
   const notes = runNotes()
   const interrupted = (signal: NodeJS.Signals) => {
-    if (signal === 'SIGHUP' && !hasTerminal) return notes.add(hangup)
+    if (signal === 'SIGHUP' && outlivesHangUp) return notes.add(hangup)
     if (stop.signal.aborted) process.exit(exitCodes[signal]) // a second time: at once
     stop.abort()
     stoppedBy = signal

@@ -10,9 +10,8 @@ import {
 } from '../functional.ts'
 import { noGrad } from '../grad.ts'
 import { ownKernels } from '../kernels.ts'
-import { scope } from '../scope.ts'
 import type { Layer, Tensor } from '../tensor.ts'
-import { fans, kaimingUniform_, uniform_, xavierUniform_ } from './init.ts'
+import { kaimingUniform_, uniform_, xavierUniform_ } from './init.ts'
 import { type Children, type Module, module, parameter } from './module.ts'
 import { isChannelsLast } from './norm-act.ts'
 
