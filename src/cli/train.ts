@@ -73,7 +73,9 @@ export async function drive(
   const notes = runNotes()
   const interrupted = (signal: NodeJS.Signals) => {
     if (signal === 'SIGHUP' && outlivesHangUp) return notes.add(hangup)
-    if (stop.signal.aborted) process.exit(exitCodes[signal]) // a second time: at once
+    // A second time: at once. Not of a terminal that goes away, which tells a process and its shell, and the shell tells it again.
+    if (stop.signal.aborted && signal === 'SIGHUP') return
+    if (stop.signal.aborted) process.exit(exitCodes[signal])
     stop.abort()
     stoppedBy = signal
     reporter.close()
