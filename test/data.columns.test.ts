@@ -130,7 +130,7 @@ test('columns that number the rows are no labels', async t => {
   assert.deepEqual([two.said('label column')?.value, two.wrong], ['kind', 0])
   await assert.rejects(
     index(t, 'No,file', (n, at) => `${at + 1},${n}.jpg`),
-    /no column of labels .*\("No" numbers the rows; where it is what is to be told, labelColumn: "No"\)/,
+    /no column of labels .*\("No" numbers the rows; where it is what the model should predict, labelColumn: "No"\)/,
   )
   const same = await index(t, 'file,kind,animal', n => `${n}.jpg,${kind(n)},${kind(n)}`)
   assert.match(same.said('label column')!.reason, /kind, animal hold the same/)

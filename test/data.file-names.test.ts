@@ -30,18 +30,18 @@ const forms: Record<string, [name: (folder: string, stem: string) => string, way
   'a parent too many': [(d, n) => `images/${d}/${n}.jpg`, /without the folders in front/],
   'a parent too many, and dots': [(d, n) => `./images/${d}/${n}.jpg`, /without the folders in front/],
   'a folder beside': [(d, n) => `../images/${d}/${n}.jpg`, /without the folders in front/],
-  'the case of the ending': [(_, n) => `${n}.JPG`, /upper and lower case aside/],
-  'the case of a folder': [(d, n) => `${d.toUpperCase()}/${n}.jpg`, /upper and lower case aside/],
+  'the case of the ending': [(_, n) => `${n}.JPG`, /by ignoring upper and lower case/],
+  'the case of a folder': [(d, n) => `${d.toUpperCase()}/${n}.jpg`, /by ignoring upper and lower case/],
   'zeros lost': [(_, n) => `${Number(n)}`, /zeros in front/],
   'zeros lost, with an ending': [(_, n) => `${Number(n)}.jpg`, /zeros in front/],
   'zeros added': [(_, n) => `0000${n}.jpg`, /zeros in front/],
-  'a number of pandas': [(_, n) => `${Number(n)}.0`, /as a whole number, zeros in front/],
+  'a number of pandas': [(_, n) => `${Number(n)}.0`, /as a whole number, by ignoring zeros in front/],
   'a converted ending': [(_, n) => `${n}.png`, /with another ending/],
   'jpeg for jpg, in a folder': [(d, n) => `${d}/${n}.jpeg`, /with another ending/],
   'an address': [(_, n) => `https://example.org/data/upload/${n}.jpg`, /without the address in front/],
   'an address with a question': [(_, n) => `http://h/x/${n}.jpg?size=100&t=a/b`, /without the address/],
-  'an address of a bucket': [(d, n) => `gs://bucket/${d.replace(' ', '%20')}/${n}.jpg`, /address in front, %20/],
-  'a file address': [(d, n) => `file:///home/me/${d.replace(' ', '%20')}/${n}.jpg`, /address in front, %20/],
+  'an address of a bucket': [(d, n) => `gs://bucket/${d.replace(' ', '%20')}/${n}.jpg`, /address in front, by reading %20/],
+  'a file address': [(d, n) => `file:///home/me/${d.replace(' ', '%20')}/${n}.jpg`, /address in front, by reading %20/],
   'blanks as %20': [(d, n) => `${d.replace(' ', '%20')}/${n}.jpg`, /%20 and the like/],
   'bytes of Python': [(d, n) => `b'${d}/${n}.jpg'`, /quotes around it/],
   'a list of one': [(d, n) => `['${d}/${n}.jpg']`, /quotes around it/],
@@ -72,7 +72,7 @@ test('in part: what is as on the disk stays so, and a third in another case is f
   assert.deepEqual(Object.keys(labelled(found)), files)
   assert.deepEqual(
     saidOf(found).map(({ value }) => value),
-    ['1 name upper and lower case aside'],
+    ['1 name found by ignoring upper and lower case'],
   )
   assert.deepEqual(saidOf(await index(t, files, files)), [], 'nothing is said of names as they are')
   const letters = await index(t, ['e\u0301te\u0301.JPG', 'x.jpg'], ['\u00e9t\u00e9.jpg', 'x.jpg'])

@@ -127,7 +127,7 @@ const labelling = (command: Command) =>
       'the column of labels, or one column a label (default: found): cat,dog; with a comma in a name \'"cat, big",dog\'; or once for each',
       list,
     )
-    .option('--targets <names>', 'columns of numbers to be told, written the same way: regression', list)
+    .option('--targets <names>', 'columns of numbers to predict, written the same way: regression', list)
     .option('--delimiter <text>', 'what stands between the labels of a cell (default: found)')
     .option(
       '--missing <words>',

@@ -53,7 +53,7 @@ export function findRoles(
   for (const { way, count, name, file: near } of find.near())
     choose(
       'names of files',
-      `${plural(count, 'name')} ${way}`,
+      `${plural(count, 'name')} found ${way}`,
       `"${name}" in the table is ${near} in the folder; write names as the folder has them where this is wrong`,
     )
 
@@ -155,7 +155,7 @@ function labelColumns(
 
 function noLabels({ file }: Table, index: Column | undefined): AnnealError {
   const numbers = index
-    ? ` ("${index.name}" numbers the rows; where it is what is to be told, ${setting('labelColumn', index.name)})`
+    ? ` ("${index.name}" numbers the rows; where it is what the model should predict, ${setting('labelColumn', index.name)})`
     : ''
   return new AnnealError(
     `${file} has no column of labels beside the names of the files${numbers}; expected one more column, such as label. Where the folders of the pictures are the classes, leave out ${option('labels')}.`,

@@ -52,7 +52,7 @@ export function readFlags(
       const value = negative ? minusOne === 'present' : empty ? false : flag(cell)
       if (value === undefined)
         throw new AnnealError(
-          `${where(row, column)}: "${cellText(cell)}" is neither 0 nor 1; with several label columns each holds 0 and 1 (or true and false). Columns of numbers to be told are named with ${option('targets')}.`,
+          `${where(row, column)}: "${cellText(cell)}" is neither 0 nor 1; with several label columns each holds 0 and 1 (or true and false). Name columns of numbers to predict with ${option('targets')}.`,
         )
       if (value) own.push(column.name)
     }

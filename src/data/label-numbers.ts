@@ -52,7 +52,7 @@ const namesClasses = (name: string): boolean =>
 
 /** What numbers in a column mean. */
 export interface NumberReading {
-  /** Why they are amounts, to be told by a regression; undefined where they are classes, or no numbers. */
+  /** Why they are amounts, for a regression; undefined where they are classes, or no numbers. */
   amounts?: string | undefined
   /** Every cell is a number, and nothing tells amounts: the cells are names of classes. */
   classes?: boolean

@@ -50,11 +50,11 @@ function cleaned(name: string): Clean {
   if (url || /\.\w{3,4}[?#]/.test(text)) change(text.replace(/[?#].*$/s, ''), url ? '' : 'without what follows ? or #')
   change(
     text.replace(/&(amp|quot|apos|#39|lt|gt);/g, (_, entity: string) => entities[entity]!),
-    '&amp; and the like as characters',
+    'by reading &amp; and the like as characters',
   )
   if (/%[0-9a-f]{2}/i.test(text))
     try {
-      change(decodeURIComponent(text), '%20 and the like as characters')
+      change(decodeURIComponent(text), 'by reading %20 and the like as characters')
     } catch {} // a percent sign of its own
   if (/^\d+\.0+$/.test(text)) change(text.replace(/\.0+$/, ''), 'as a whole number')
   const path = posix.normalize(text.replaceAll('\\', '/').replace(/^\/?[a-z]:(?=\/)/i, ''))
@@ -75,14 +75,19 @@ const coarse = (base: string): string => zeroless(lower(stem(base)))
 const levels: { key: (base: string) => string; way: string; ending: boolean; stemOnly: boolean }[] = [
   { key: composed, way: '', ending: true, stemOnly: false },
   { key: base => composed(stem(base)), way: '', ending: false, stemOnly: true },
-  { key: lower, way: 'upper and lower case aside', ending: true, stemOnly: false },
-  { key: base => lower(stem(base)), way: 'upper and lower case aside', ending: false, stemOnly: true },
-  { key: base => zeroless(lower(base)), way: 'zeros in front of numbers aside', ending: true, stemOnly: false },
+  { key: lower, way: 'by ignoring upper and lower case', ending: true, stemOnly: false },
+  { key: base => lower(stem(base)), way: 'by ignoring upper and lower case', ending: false, stemOnly: true },
+  { key: base => zeroless(lower(base)), way: 'by ignoring zeros in front of numbers', ending: true, stemOnly: false },
   { key: base => lower(stem(base)), way: 'with another ending', ending: true, stemOnly: true },
-  { key: base => zeroless(lower(stem(base))), way: 'zeros in front of numbers aside', ending: false, stemOnly: true },
   {
     key: base => zeroless(lower(stem(base))),
-    way: 'with another ending, and zeros in front of numbers aside',
+    way: 'by ignoring zeros in front of numbers',
+    ending: false,
+    stemOnly: true,
+  },
+  {
+    key: base => zeroless(lower(stem(base))),
+    way: 'with another ending, and by ignoring zeros in front of numbers',
     ending: true,
     stemOnly: true,
   },
@@ -194,7 +199,7 @@ function wayOf({ dirs, ways }: Clean, level: string, common: number, file: strin
     ...ways,
     path && 'without the folders in front',
     level,
-    folders && !level && 'upper and lower case aside',
+    folders && !level && 'by ignoring upper and lower case',
   ]
   return [...new Set(all.filter(Boolean))].join(', ') || 'below another folder'
 }

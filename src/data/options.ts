@@ -36,7 +36,7 @@ export interface LabelOptions extends FolderOptions {
   fileColumn?: string | undefined
   /** The column of labels, or several with one label each (0/1). */
   labelColumn?: string | readonly string[] | undefined
-  /** Columns of numbers to be told: makes the task `regression`. For `labelOf` the names of its numbers. */
+  /** Columns of numbers to predict: makes the task `regression`. For `labelOf` the names of its numbers. */
   targets?: readonly string[] | undefined
   /** What stands between the labels of one cell (or name); a space stands for any blanks. */
   delimiter?: string | undefined
@@ -114,7 +114,7 @@ export function checkLabelOptions(options: LabelOptions): void {
   if (given('targets') && options.task !== undefined && options.task !== 'regression')
     contradict(option('targets'), setting('task', options.task), 'targets are numbers')
   if (given('targets') && given('labelColumn'))
-    contradict(option('targets'), option('labelColumn'), 'both name what is to be told')
+    contradict(option('targets'), option('labelColumn'), 'both name what the model predicts')
   if (given('delimiter') && regression) contradict(option('delimiter'), 'a regression', 'a number is not cut in parts')
   if (given('delimiter') && options.task === 'single')
     contradict(option('delimiter'), setting('task', 'single'), 'it has one label a picture')
