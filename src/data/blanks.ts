@@ -1,7 +1,6 @@
-import type { Records } from './csv.ts'
 import type { Dialect } from './dialect.ts'
 import { namedAsPicture } from './magic.ts'
-import type { Pictures } from './table.ts'
+import type { Pictures, Records } from './table-types.ts'
 import type { Choice } from './types.ts'
 
 /** A line cut at blanks, and where each part begins in it. */

@@ -4,14 +4,8 @@ import { plural } from '../base/format.ts'
 import { cutAtBlanks } from './blanks.ts'
 import { blanks, type Dialect, dialectOf, shown } from './dialect.ts'
 import { findHeader, type Header } from './header.ts'
-import type { Column, Parsed, Pictures } from './table.ts'
+import type { Column, Parsed, Pictures, Records } from './table-types.ts'
 import type { Choice } from './types.ts'
-
-/** Rows that hold something, each with the line on which it begins. */
-export interface Records {
-  records: string[][]
-  lines: number[]
-}
 
 /** Reads comma-separated values (RFC 4180: quoted cells may hold delimiters, line ends and doubled quotes), with the
  *  delimiter that fits best, blanks among them. Blank lines and rows of empty cells are passed over, and so are comments

@@ -1,9 +1,8 @@
 import { plural } from '../base/format.ts'
-import type { Records } from './csv.ts'
 import { blanks, type Dialect } from './dialect.ts'
 import { namedAsPicture } from './magic.ts'
 import { fileNames, labelNames } from './roles.ts'
-import type { Pictures } from './table.ts'
+import type { Pictures, Records } from './table-types.ts'
 import type { Choice } from './types.ts'
 
 /** Names of columns, and the number of the first record that is a row. */

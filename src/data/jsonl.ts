@@ -1,5 +1,5 @@
 import { AnnealError } from '../base/errors.ts'
-import type { Cell, Column, Parsed } from './table.ts'
+import type { Cell, Column, Parsed } from './table-types.ts'
 
 /** Reads JSON lines: one object a line, keys being columns. What a line leaves out is null there; an object in a cell is
  *  its JSON. */

@@ -1,7 +1,7 @@
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { option, setting } from '../base/options.ts'
-import type { Answers } from './labels.ts'
+import type { Answers } from './label-types.ts'
 import type { Choice, Split } from './types.ts'
 
 /** The classes of a trained model, by which pictures to evaluate it on are numbered. */

@@ -2,13 +2,11 @@ import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { option, setting } from '../base/options.ts'
 import { flag } from './columns.ts'
-import type { AnswerSource } from './labels.ts'
+import type { AnswerSource } from './label-types.ts'
 import { isMissing, type MissingWords } from './missing.ts'
+import type { MinusOne } from './options.ts'
 import { type Cell, cellNumber, cellText } from './table.ts'
 import type { Choice } from './types.ts'
-
-/** What -1 means in columns of 0 and 1. */
-export type MinusOne = 'absent' | 'present' | 'unknown'
 
 /** Labels of rows by columns of 0 and 1, one a label; undefined where a row tells nothing. */
 export interface Flags {

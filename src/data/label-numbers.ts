@@ -1,7 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { setting } from '../base/options.ts'
-import type { AnswerSource, Read } from './labels.ts'
+import type { AnswerSource, Read } from './label-types.ts'
 import { isMissing, type MissingWords } from './missing.ts'
 import { askDecimal, type Decimal, type NumberColumn, numberColumn } from './number-cells.ts'
 import { type Column, cellNumber, cellText } from './table.ts'

@@ -1,9 +1,11 @@
 import { AnnealError } from '../base/errors.ts'
 import { option, setting } from '../base/options.ts'
-import type { MinusOne } from './label-flags.ts'
 import type { Decimal } from './number-cells.ts'
 import { checkSplit, type SplitPlan } from './split.ts'
 import type { Task } from './types.ts'
+
+/** What -1 means in columns of 0 and 1. */
+export type MinusOne = 'absent' | 'present' | 'unknown'
 
 /** How labelled pictures are divided, and how much damage there may be. */
 export interface FolderOptions {

@@ -1,6 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { toCell } from './jsonl.ts'
-import type { Cell, Parsed } from './table.ts'
+import type { Cell, Parsed } from './table-types.ts'
 
 /** Reads the columns of a Parquet file that hold text, numbers, dates or lists of them. Columns with parts of their own
  *  (pictures in the table itself) are passed over. */
