@@ -2,7 +2,7 @@ import { rate } from '../base/format.ts'
 import { onOneThread } from '../torch/index.ts'
 import type { Callback } from '../train/callback.ts'
 import { featureSource } from '../train/features.ts'
-import { lrFind } from '../train/finder.ts'
+import { lrFind, usualSteps } from '../train/finder.ts'
 import { dropSnapshot, Learner, type Snapshot } from '../train/learner.ts'
 import { Stopped } from '../train/turn.ts'
 import type { StoredTensor } from '../weights/index.ts'
@@ -110,7 +110,9 @@ export async function trainHead(
     if (lr === undefined) {
       session.emit({ type: 'phase', phase: 'find' })
       session.stands('the features of all pictures', "the search for the head's rate")
-      const found = await within(() => lrFind(learn, { signal }))
+      const onStep = (step: number) => progress('rates', step, usualSteps)
+      const found = await within(() => lrFind(learn, { signal, onStep }))
+      progress('', usualSteps, usualSteps)
       session.emit(findingEvent('head', found))
       lr = found.suggestion
       session.choice('head rate', rate(lr), found.chosen.reason)

@@ -32,12 +32,15 @@ export interface RateFinding {
   stopped?: 'diverged' | undefined
 }
 
+/** Steps of a search over all rates, unless it is told another number. */
+export const usualSteps = 100
+
 /** The learning rate finder (Smith 2015, arXiv:1506.01186; fastai's lr_find): the rate is raised after each batch from
  *  `start` to `end`, the loss smoothed; it ends when that is four times its best, or no number. Afterwards weights,
  *  BatchNorm statistics, random state and counters are what they were, whatever happened in between. */
 export async function lrFind(
   learn: Learner,
-  { start = 1e-7, end = 10, steps = 100, shares, signal, onStep }: FindOptions = {},
+  { start = 1e-7, end = 10, steps = usualSteps, shares, signal, onStep }: FindOptions = {},
 ): Promise<RateFinding> {
   if (!(start > 0 && end > start && end < Number.POSITIVE_INFINITY && steps >= 1))
     throw new AnnealError(`lrFind: expected 0 < start < end and steps from 1, got ${start}, ${end} and ${steps} steps`)
