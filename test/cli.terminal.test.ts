@@ -236,3 +236,28 @@ test('--json: every event is a line on stdout, the last one the result; stderr h
 test('without a number of steps the bar counts, and promises no time', () => {
   assert.equal(barLine({ label: 'head, epoch 1', done: 7, loss: 1 }), 'head, epoch 1  7  loss 1.0000')
 })
+
+test('a phase that goes on beyond its steps, as a head that trains on, counts them and promises no share', () => {
+  let written = ''
+  let seconds = 0
+  const out = { write: (text: string) => (written += text) } as unknown as NodeJS.WriteStream
+  const reporter = createReporter({ out, env: {}, now: () => 1000 * seconds })
+  reporter.event({ type: 'phase', phase: 'head', epochs: 1, ...{ steps: 2 }, t: 0 } as RunEvent)
+  for (let step = 1; step <= 4; step++) {
+    seconds = 20 * step
+    reporter.event({
+      type: 'batch',
+      phase: 'head',
+      step,
+      epoch: 1,
+      loss: 1,
+      smooth: 1,
+      lrs: [1e-3],
+      t: seconds,
+    } as RunEvent)
+  }
+  reporter.close()
+  assert.match(written, /2 of 2 \(100 %\)/)
+  assert.doesNotMatch(written, /[34] of 2|150 %|200 %/)
+  assert.match(written, /head, epoch 1: 4\b/)
+})

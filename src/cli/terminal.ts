@@ -144,6 +144,7 @@ function batchProgress() {
       // The first batch also warms caches up, so the clock starts at its end.
       began ??= { t, step }
       const done = step - began.step + 1
+      if (total !== undefined && done > total) total = undefined // a head that trains on while it improves
       const perStep = (t - began.t) / (step - began.step)
       const left = total === undefined || done < 2 ? undefined : Math.max(0, total - done) * perStep
       return { label: `${phase}, epoch ${epoch}`, done, total, loss: smooth, lr: lrs.at(-1), secondsLeft: left }
