@@ -51,7 +51,7 @@ function scoreTiles({ task, test, valid, multi, folds, spread }: Facts): (Html |
       : undefined
   const at = multi && Number.isFinite(multi.threshold) && 'at the thresholds found'
   const notes: Record<string, string | false | undefined> = {
-    balancedAccuracy: 'every class counts alike',
+    balancedAccuracy: 'each class that has pictures counts alike',
     f1: at,
     f2: at,
     accuracy: 'of all decisions on labels',
