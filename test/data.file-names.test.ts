@@ -40,7 +40,10 @@ const forms: Record<string, [name: (folder: string, stem: string) => string, way
   'jpeg for jpg, in a folder': [(d, n) => `${d}/${n}.jpeg`, /with another ending/],
   'an address': [(_, n) => `https://example.org/data/upload/${n}.jpg`, /without the address in front/],
   'an address with a question': [(_, n) => `http://h/x/${n}.jpg?size=100&t=a/b`, /without the address/],
-  'an address of a bucket': [(d, n) => `gs://bucket/${d.replace(' ', '%20')}/${n}.jpg`, /address in front, by reading %20/],
+  'an address of a bucket': [
+    (d, n) => `gs://bucket/${d.replace(' ', '%20')}/${n}.jpg`,
+    /address in front, by reading %20/,
+  ],
   'a file address': [(d, n) => `file:///home/me/${d.replace(' ', '%20')}/${n}.jpg`, /address in front, by reading %20/],
   'blanks as %20': [(d, n) => `${d.replace(' ', '%20')}/${n}.jpg`, /%20 and the like/],
   'bytes of Python': [(d, n) => `b'${d}/${n}.jpg'`, /quotes around it/],

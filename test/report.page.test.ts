@@ -24,7 +24,7 @@ test('a finished run: what a reader wants is there, first of all the accuracy', 
   )
   assert.match(tiles[1]!, new RegExp(`^Validation accuracy${(100 * accuracy).toFixed(1)} %`))
   assert.deepEqual([tiles[2], tiles[3]], ['Time3:259 epochs', 'Modeltf_efficientnet_lite0at 224 px'])
-  assert.ok(text.includes(`anneal predict ${dir} FILE`), 'text.includes(`anneal predict ${dir} FILE`)')
+  assert.ok(text.includes(`anneal predict ${dir} FILE`), 'the command to predict')
   assert.ok(!text.includes('--resume'), `!text.includes('--resume')`)
   const charts = [
     'accuracy',
