@@ -31,7 +31,7 @@ export const measurePart = (part: Part, ns: readonly number[]): GrowthPoint[] =>
 const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; seconds?: number }>>> = {
   /** An index of n pictures of 100 classes with a drawn split, from paths as a listing has them. */
   async pictures(n) {
-    const { indexRows } = await import('../src/data/labelled.ts')
+    const { indexRows } = await import('../src/data/labels/index-rows.ts')
     const dir = '/data/photos'
     const classes = Array.from({ length: 100 }, (_, c) => [`class ${c}`])
     return async () => {
@@ -77,7 +77,7 @@ const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; 
   },
   /** The report of a run with n classes. */
   async report(n) {
-    const { makeRun } = await import('../test/report.make.ts')
+    const { makeRun } = await import('../test/helpers/report.ts')
     const { writeReport } = await import('../src/report/index.ts')
     const dir = mkdtempSync(join(tmpdir(), 'anneal-growth-'))
     makeRun(join(dir, 'run'), { classes: Array.from({ length: n }, (_, c) => `class ${c}`), test: false })
@@ -98,7 +98,7 @@ const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; 
 }
 
 async function step(shape: { size: number; batchSize: number }) {
-  const { median, noiseNet, timeSteps } = await import('../src/recipes/speed.ts')
+  const { median, noiseNet, timeSteps } = await import('../src/recipes/bench/timing.ts')
   const by = { ...shape, classes: 10, precision: 'float32', kernels: 'own', steps: 3 } as const
   const net = await noiseNet('tf_efficientnet_lite0', { size: 32, batchSize: 2, classes: 10 })
   return async () => ({ held: net, seconds: median(await timeSteps(net, by)) / 1000 })

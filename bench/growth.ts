@@ -7,8 +7,8 @@
  *  Writes bench/results/growth.json and growth-time.svg, growth-memory.svg beside it. */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { axis } from '../src/report/axes.ts'
-import { type Drawing, hues, ink, type Kit, loadPlot } from '../src/report/plot.ts'
+import { axis } from '../src/report/charts/axes.ts'
+import { type Drawing, hues, ink, type Kit, loadPlot } from '../src/report/charts/plot.ts'
 import { type GrowthPoint, measurePart, type Part } from './growth-parts.ts'
 import { measuredOn } from './machine.ts'
 import { writeResult } from './rival.ts'

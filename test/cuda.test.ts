@@ -1,12 +1,12 @@
 // The same program on a GPU. Each test is skipped, and counted so, where libtorch sees none.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { models } from '../src/models/index.ts'
 import { evaluateFolder } from '../src/recipes/evaluate.ts'
 import { aten, autocast, freeMemory, generator, library, noGrad, randn } from '../src/torch/index.ts'
-import { loadClassifier } from '../src/train/classifier.ts'
 import type { Precision } from '../src/train/network.ts'
-import { marked, runsFolder, type Trained } from './recipe.make.ts'
+import { loadClassifier } from '../src/vision/inference/classifier.ts'
+import { models } from '../src/vision/models/index.ts'
+import { marked, runsFolder, type Trained } from './helpers/recipe.ts'
 
 const skip = library().cudaDevices === 0 && 'no GPU here'
 const work = runsFolder()

@@ -9,7 +9,7 @@ import { silent } from '../src/base/progress.ts'
 import { foods } from '../src/cli/demo.ts'
 import type { Augmentation } from '../src/data/index.ts'
 import { readRun } from '../src/runs/index.ts'
-import { allMarks, disc, marked } from './recipe.make.ts'
+import { allMarks, disc, marked } from './helpers/recipe.ts'
 
 /** The examples as a reader runs them, on real photos (three food groups of the demo's, 16 photos each, and 3 more of each
  *  to test on) and on pictures made for their labels. */

@@ -4,7 +4,7 @@ import { builtinModules } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import ts from 'typescript'
-import { nodes, place, root, type Source, sourcesIn } from './source.ts'
+import { nodes, place, root, type Source, sourcesIn } from './helpers/sources.ts'
 
 interface Room {
   rank: number

@@ -1,5 +1,5 @@
-// Runs format, lint and types, then every test/*.test.ts in Node's runner. The last line is the sum, from the runner's
-// own count: `N passed, N failed, N skipped`. `npm test -- torch` runs the files with `torch` in their name alone.
+// Runs format, lint and types, then every test/**/*.test.ts in Node's runner. The last line is the sum, from the runner's
+// own count: `N passed, N failed, N skipped`. `npm test -- torch` runs the files with `torch` in their path alone.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 const filters = process.argv.slice(2)
-const files = readdirSync('test')
+const files = readdirSync('test', { recursive: true })
   .filter(name => name.endsWith('.test.ts') && (filters.length === 0 || filters.some(part => name.includes(part))))
   .sort()
   .map(name => join('test', name))

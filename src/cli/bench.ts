@@ -1,5 +1,5 @@
 import { bytes, plural } from '../base/format.ts'
-import type { BenchOptions, BenchResult, Timing } from '../recipes/bench.ts'
+import type { BenchOptions, BenchResult, Timing } from '../recipes/bench/bench.ts'
 import { flat, paintFor } from './style.ts'
 import { createReporter } from './terminal.ts'
 
@@ -21,7 +21,7 @@ export async function bench({ batch, json = false, model, size, precision, steps
       process.exitCode = exitCodes[signal]
       stop.abort()
     })
-  const { benchmark } = await import('../recipes/bench.ts')
+  const { benchmark } = await import('../recipes/bench/bench.ts')
   const { wasStopped } = await import('../recipes/index.ts')
   try {
     const result = await benchmark({

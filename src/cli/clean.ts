@@ -1,6 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
-import type { Decision } from '../data/decisions.ts'
+import type { Decision } from '../data/labels/decisions.ts'
 import {
   command,
   decide,
@@ -49,7 +49,7 @@ export async function clean(
 
 /** Takes decisions from a file of JSON lines (`-`: from standard input): all of them, or none where one is wrong. */
 async function take(review: Review, file: string): Promise<void> {
-  const { readDecisions } = await import('../data/decisions.ts')
+  const { readDecisions } = await import('../data/labels/decisions.ts')
   const { fileOf } = await import('../web/review.ts')
   const decisions = readDecisions(file === '-' ? '/dev/stdin' : file)
   const listed = new Set(review.pictures.map(p => p.file))

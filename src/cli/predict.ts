@@ -12,7 +12,7 @@ export async function predict(
   { json = false, top, precision }: { json?: boolean; top: number; precision?: Precision },
 ): Promise<void> {
   if (!Number.isInteger(top) || top < 1) throw new AnnealError(`--top: expected a whole number from 1, got ${top}`)
-  const { loadClassifier } = await import('../train/classifier.ts')
+  const { loadClassifier } = await import('../vision/inference/classifier.ts')
   const classifier = loadClassifier(run, precision ? { precision } : {})
   const { pictures, problems } = listPictures(paths, { bands: classifier.preprocessing.bands })
   const most = Math.min(top, classifier.classes.length)

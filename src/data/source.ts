@@ -1,6 +1,6 @@
 import { fromArray, type Tensor } from '../torch/index.ts'
-import { type Augmentation, drawChange } from './augment.ts'
-import { type BatchOptions, pictureBatch } from './batch.ts'
+import { type Augmentation, drawChange } from '../vision/augment/index.ts'
+import { type BatchOptions, pictureBatch } from '../vision/batch.ts'
 import type { Item, Picture, Task } from './types.ts'
 
 /** Which pictures, in which form. */

@@ -3,7 +3,6 @@ import { dirname, join, resolve } from 'node:path'
 import { plural } from '../base/format.ts'
 import type { Report } from '../base/progress.ts'
 import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures, type Pictures } from '../data/index.ts'
-import { checkChannelCount } from '../data/single.ts'
 import { pictureSource } from '../data/source.ts'
 import { confusionsOf } from '../interpret/index.ts'
 import { countSeen, isRun, readSeen } from '../runs/index.ts'
@@ -19,7 +18,6 @@ import {
 } from '../train/metrics.ts'
 import type { Precision } from '../train/network.ts'
 import { labelScores } from '../train/objective.ts'
-import { together } from '../train/predict.ts'
 import {
   cardObjective,
   decodedAs,
@@ -28,13 +26,15 @@ import {
   type ModelCard,
   type Preprocessing,
   precisionOf,
-} from '../train/saved.ts'
+} from '../train/saved-model.ts'
 import type { Source } from '../train/source.ts'
-import { areUneven } from './answers.ts'
-import type { Progress } from './context.ts'
-import { checkDevice } from './device.ts'
+import { checkChannelCount } from '../vision/decode/load-picture.ts'
+import { together } from '../vision/inference/predict.ts'
 import { whole } from './options.ts'
-import { undefinedR2 } from './targets.ts'
+import { areUneven } from './prepare/class-balance.ts'
+import { checkDevice } from './prepare/device.ts'
+import { undefinedR2 } from './prepare/targets.ts'
+import type { Progress } from './run/context.ts'
 
 /** What a trained classifier does on pictures that it was not trained on. */
 export interface Evaluated {

@@ -1,3 +1,3 @@
-export type { Progress } from './context.ts'
 export { checkOptions, type TrainOptions } from './options.ts'
-export { type ResumeHooks, resumeRun, type TrainHooks, trainFolder, wasStopped } from './train.ts'
+export type { Progress } from './run/context.ts'
+export { type ResumeHooks, resumeRun, type TrainHooks, trainFolder, wasStopped } from './run/train.ts'

@@ -1,13 +1,18 @@
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { option, setting } from '../base/options.ts'
-import { type Augmentation, type AugmentationSettings, augmentation, parseAugmentation } from '../data/augment.ts'
 import type { ChannelMode, LabelOptions } from '../data/index.ts'
-import { model } from '../models/index.ts'
 import type { WeightScheme } from '../train/balance.ts'
 import type { OptimizerName } from '../train/learner.ts'
 import type { ThresholdMetric } from '../train/metrics.ts'
 import type { Precision } from '../train/network.ts'
 import type { LossName } from '../train/objective.ts'
+import {
+  type Augmentation,
+  type AugmentationSettings,
+  augmentation,
+  parseAugmentation,
+} from '../vision/augment/index.ts'
+import { model } from '../vision/models/index.ts'
 
 /** Everything that the recipe can be told. What is left out it chooses, and says why. */
 export interface TrainOptions extends Omit<LabelOptions, 'seed' | 'valid' | 'maxDamaged' | 'folds' | 'fold'> {

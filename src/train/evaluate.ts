@@ -2,7 +2,7 @@ import { autocast, type nn, noGrad, scope } from '../torch/index.ts'
 import type { Precision } from './network.ts'
 import type { Objective, Outputs, Targets } from './objective.ts'
 import { inOrder, type Source } from './source.ts'
-import { turn } from './turn.ts'
+import { turn } from './stop.ts'
 
 /** What a net makes of labelled samples. */
 export interface Evaluation {

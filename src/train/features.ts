@@ -2,7 +2,7 @@ import { type PictureSource, targetTensor } from '../data/source.ts'
 import { autocast, fromArray, keep, noGrad, scope, type Tensor } from '../torch/index.ts'
 import type { Network, Precision } from './network.ts'
 import { inOrder, type Source } from './source.ts'
-import { turn } from './turn.ts'
+import { turn } from './stop.ts'
 
 /** How samples go through the frozen body, and who hears of it. */
 export interface FeatureOptions {

@@ -15,18 +15,18 @@ import {
   scope,
   type Tensor,
 } from '../torch/index.ts'
-import { WeightAverage } from './average.ts'
 import { weightedOrder } from './balance.ts'
 import type { BatchInfo, Callback, EpochInfo } from './callback.ts'
-import { byDecay } from './decay.ts'
+import { DebiasedMean } from './debiased-mean.ts'
+import { WeightAverage } from './ema.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import type { Precision, Trainable } from './network.ts'
 import { type Objective, objective } from './objective.ts'
-import { cosineRestarts, cycleEpochs } from './restarts.ts'
-import { constant, oneCycle, oneCycleMomentum, type Schedule } from './schedule.ts'
-import { DebiasedMean } from './smooth.ts'
+import { byDecay } from './param-groups.ts'
+import { cosineRestarts, cycleEpochs } from './rates/restarts.ts'
+import { constant, oneCycle, oneCycleMomentum, type Schedule } from './rates/schedule.ts'
 import type { Source } from './source.ts'
-import { turn } from './turn.ts'
+import { turn } from './stop.ts'
 
 /** An optimizer by its name in `optim`. */
 export type OptimizerName = 'adamw' | 'adam' | 'sgd'

@@ -1,5 +1,5 @@
-import type { ImageModel } from '../models/index.ts'
 import { autocast, type DType, type Generator, generator, nn, noGrad, type Tensor } from '../torch/index.ts'
+import type { ImageModel } from '../vision/models/index.ts'
 
 /** What the loop trains: a module that gives logits, and its layer groups from the input to the head, the last one. */
 export interface Trainable {

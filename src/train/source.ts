@@ -1,5 +1,5 @@
-import { type MixOptions, mixBatch } from '../data/augment.ts'
 import type { Tensor } from '../torch/index.ts'
+import { type MixOptions, mixBatch } from '../vision/augment/index.ts'
 
 /** What a net learns from: samples by number. The loop decides order and batches; a source only makes tensors. */
 export interface Source {

@@ -1,10 +1,10 @@
 import { AnnealError } from '../base/errors.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
 import { aten, autocast, keep, type nn, noGrad, scope, type Tensor } from '../torch/index.ts'
-import { WeightAverage } from './average.ts'
+import { WeightAverage } from './ema.ts'
 import type { Precision, Trainable } from './network.ts'
 import type { Source } from './source.ts'
-import { turn } from './turn.ts'
+import { turn } from './stop.ts'
 
 /** Stochastic weight averaging (Izmailov et al. 2018, arXiv:1803.05407): the equal mean of a net's weights at the ends of
  *  cycles or epochs, from a start on. Statistics of BatchNorm that moved are to be computed again

@@ -3,7 +3,7 @@ import { aten, autocast, type Layer, noGrad, scope, type Tensor } from '../torch
 import type { Precision, Trainable } from './network.ts'
 import type { Objective, Outputs } from './objective.ts'
 import { inOrder, type Source } from './source.ts'
-import { turn } from './turn.ts'
+import { turn } from './stop.ts'
 
 /** How samples go through the net, and who hears of it. */
 export interface OutputOptions {

@@ -2,7 +2,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AnnealError } from '../base/errors.ts'
-import type { Decision } from '../data/decisions.ts'
+import type { Decision } from '../data/labels/decisions.ts'
 import { decide, decisionsOf } from './decide.ts'
 import { contentSecurity, page, summary } from './page.ts'
 import { fileOf, type Review } from './review.ts'
@@ -141,8 +141,8 @@ async function larger(review: Review, number: number): Promise<Buffer> {
   const file = review.pictures[number] && fileOf(review, review.pictures[number].file)
   if (!file) throw new Refused(404, 'this picture is not where it was')
   const [{ loadPicture }, { smallJpeg }] = await Promise.all([
-    import('../data/single.ts'),
-    import('../interpret/picture.ts'),
+    import('../vision/decode/load-picture.ts'),
+    import('../vision/interpret/picture.ts'),
   ])
   const picture = await loadPicture(file, { short: side, interpolation: 'bicubic', mode: 'keep' })
   return Buffer.from(await smallJpeg(picture, { side, quality: 88 }), 'base64')

@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs'
+import { relative } from 'node:path'
+import { AnnealError, nearest } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
+import { sha256 } from '../../vision/cache/hashes.ts'
+import { fileReason } from '../../vision/decode/decode.ts'
+import { objectIn } from '../tables/jsonl.ts'
+import { cellNumber } from '../tables/table.ts'
+import type { Problem } from '../types.ts'
+import type { FolderIndex } from './from-folders.ts'
+import { nameFinder } from './spelling.ts'
+
+/** What a person decided about one picture. */
+export interface Decision {
+  /** Path below the folder of pictures. */
+  file: string
+  action: 'keep' | 'drop' | 'relabel'
+  /** For `relabel`: its class, classes or numbers. */
+  label?: string | number | readonly (string | number)[] | undefined
+  /** The sha256 of the picture that was decided about. */
+  hash?: string | undefined
+}
+
+/** Reads decisions, one JSON object a line; errors name the line. */
+export function readDecisions(path: string): Decision[] {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new AnnealError(`the decisions ${path} can not be read: ${fileReason(error)}; expected JSON lines.`, {
+      cause: error,
+    })
+  }
+  return text.split('\n').flatMap((content, i) => {
+    if (content.trim() === '') return []
+    const where = `${path}, line ${i + 1}`
+    const decision = objectIn(content, where)
+    checkDecision(decision, where)
+    return [decision]
+  })
+}
+
+function checkDecision(found: object, where: string): asserts found is Decision {
+  const { file, action, label, hash } = found as Partial<Record<keyof Decision, unknown>>
+  const scalar = (value: unknown) => typeof value === 'string' || typeof value === 'number'
+  const wrong =
+    typeof file !== 'string' || file === ''
+      ? 'no "file"; expected the path of a picture'
+      : action !== 'keep' && action !== 'drop' && action !== 'relabel'
+        ? `action ${JSON.stringify(action)}; expected "keep", "drop" or "relabel"`
+        : action === 'relabel' && !(scalar(label) || (Array.isArray(label) && label.every(scalar)))
+          ? `label ${JSON.stringify(label)}; to relabel, expected a class, or a list`
+          : hash !== undefined && hash !== null && typeof hash !== 'string'
+            ? `hash ${JSON.stringify(hash)}; expected 64 hexadecimal digits`
+            : undefined
+  if (wrong) throw new AnnealError(`${where}: ${wrong}.`)
+}
+
+/** An index with decisions applied: pictures dropped or labelled anew, each with a line in `problems` (kind `cleaned`). The
+ *  last decision on a file holds. Refuses files that are not there, pictures that changed since, and unknown labels. */
+export function applyDecisions(index: FolderIndex, decisions: readonly Decision[]): FolderIndex {
+  const { dir } = index
+  const last = new Map(decisions.map(decision => [decision.file, decision]))
+  const names = index.items.map(item => relative(dir, item.file))
+  const there = new Set(names)
+  const gone = [...last.keys()].filter(file => !there.has(file))
+  if (gone.length > 0) {
+    const near = nearest(gone[0]!, gone.length > 20 || names.length > 20_000 ? [] : names, 1)[0]
+    throw new AnnealError(
+      `decisions on ${plural(gone.length, 'picture')} that ${dir} does not hold: ${gone.slice(0, 10).join(', ')}${gone.length > 10 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''} Put the pictures back, or take the decisions out.`,
+    )
+  }
+  const problems: Problem[] = []
+  const items = index.items.flatMap((item, i): FolderIndex['items'] => {
+    const decision = last.get(names[i]!)
+    if (!decision) return [item]
+    checkContent(item, decision)
+    if (decision.action === 'keep') return [item]
+    const cleaned = { kind: 'cleaned' as const, file: decision.file, counted: false }
+    if (decision.action === 'drop') {
+      problems.push({ ...cleaned, reason: 'left out by decision', kept: false })
+      return []
+    }
+    const answer = answerOf(index, decision)
+    const was = shown(index, item)
+    const is = shown(index, answer)
+    if (was === is) return [item]
+    problems.push({ ...cleaned, reason: `${is} by decision, was ${was}`, kept: true })
+    return [{ ...item, ...answer }]
+  })
+  return { ...index, items, problems: [...index.problems, ...problems] }
+}
+
+type Answer = Pick<FolderIndex['items'][number], 'labels' | 'values'>
+
+const shown = ({ classes }: FolderIndex, { labels, values }: Answer): string =>
+  (values ?? labels.map(label => `"${classes[label]}"`)).join(', ') || 'without a label'
+
+function answerOf({ task, classes }: FolderIndex, { file, label }: Decision): Answer {
+  const given = [label ?? []].flat()
+  if (task === 'regression') {
+    const values = given.map(value => cellNumber(value))
+    if (values.length === classes.length && values.every(Number.isFinite)) return { labels: [], values }
+    throw new AnnealError(
+      `the decision on ${file} gives ${given.join(', ') || 'nothing'}; expected ${plural(classes.length, 'number')} (${classes.join(', ')}).`,
+    )
+  }
+  const find = nameFinder(classes)
+  const labels = given.map(name => {
+    const number = classes.indexOf(find(String(name)) ?? '')
+    if (number >= 0) return number
+    const near = nearest(String(name), classes, 1)[0]
+    throw new AnnealError(
+      `the decision on ${file} gives the label "${name}", which no picture has; expected one of ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''}`,
+    )
+  })
+  if (task === 'single' && labels.length !== 1)
+    throw new AnnealError(
+      `the decision on ${file} gives ${plural(labels.length, 'label')}; expected one, as each picture has one.`,
+    )
+  return { labels: [...new Set(labels)].sort((a, b) => a - b) }
+}
+
+function checkContent({ file, raw }: FolderIndex['items'][number], decision: Decision): void {
+  if (!decision.hash) return
+  let hash: string
+  try {
+    hash = sha256(readFileSync(raw ? Buffer.from(raw) : file))
+  } catch (error) {
+    throw new AnnealError(`${file}, of which there is a decision, can not be read: ${fileReason(error)}.`, {
+      cause: error,
+    })
+  }
+  if (hash !== decision.hash)
+    throw new AnnealError(
+      `${decision.file} is not the picture that the decision was about (sha256 ${hash.slice(0, 12)}…, then ${decision.hash.slice(0, 12)}…). Look at it again, or take the decision out.`,
+    )
+}

@@ -1,0 +1,249 @@
+import { statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { AnnealError, didYouMean } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
+import { option } from '../../base/options.ts'
+import { fileReason } from '../../vision/decode/decode.ts'
+import { describeBytes, pictureFormat } from '../files/sniff.ts'
+import { checkGroupsApart, drawSplit, type SplitPlan, uncheckedLabels } from '../split/draw-split.ts'
+import type { Choice, Item, Place, Problem, Split, Task } from '../types.ts'
+import { refuseOwnClasses } from './left-out.ts'
+import { type Entry, findPictures, hiddenFolders, listFolder, readHead, showRelative } from './list-files.ts'
+import { groupedByName, naturalOrder, splitNamed, splitNames, splits } from './name-patterns.ts'
+import { type FolderOptions, planOf } from './options.ts'
+import { lookAlikeChoices, Spellings } from './spelling.ts'
+
+/** Labelled pictures as they lie there, nothing decoded yet. */
+export interface FolderIndex {
+  /** Absolute. */
+  dir: string
+  task: Task
+  /** Names of the classes; of the targets for the task `regression`. */
+  classes: string[]
+  items: Omit<Item, 'picture'>[]
+  problems: Problem[]
+  /** What was found out about the labels rather than told. */
+  choices: Choice[]
+  /** Whether the validation pictures are drawn from the training ones, or given. */
+  drawn: boolean
+  /** The classes are those of a trained model, and all pictures are for its evaluation. */
+  fixed?: boolean
+  options: SplitPlan & { maxDamaged: number; maxLeftOut?: number | undefined }
+}
+
+const layout =
+  'expected one folder a class (cat/1.jpg, dog/2.jpg), or such folders inside train and validation (test if you like)'
+
+/** Indexes a folder of pictures: one folder a class, with or without train, valid (validation, val) and test above them.
+ *  Pictures are told by their content; classes are in natural order; where no validation folder has pictures, each
+ *  class gives its share, drawn from the seed. */
+export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex {
+  const options = planOf(given)
+  const root = Buffer.from(resolve(dir))
+  const top = openFolder(dir, root)
+  const problems: Problem[] = []
+  const spelled = new Spellings()
+  const hidden: string[] = []
+  const found = new Map<Split, Map<string, Place[]>>()
+  const pass = (kind: Problem['kind'], path: Buffer, reason: string) =>
+    problems.push({ kind, file: showRelative(path, root), reason, kept: false, counted: false })
+
+  const collect = (split: Split, entries: Entry[]) => {
+    const classes = new Map<string, Place[]>()
+    found.set(split, classes)
+    for (const entry of entries) {
+      if (entry.type === 'folder') {
+        const inside = findPictures(entry.path, root)
+        for (const problem of inside.problems) problems.push(problem) // may be more than a call takes arguments
+        const name = spelled.read(entry.name)
+        const before = classes.get(name)
+        classes.set(name, before ? [...before, ...inside.pictures].sort(byFile) : inside.pictures)
+      } else if (entry.type === 'broken') pass('missing', entry.path, entry.reason ?? 'it can not be opened')
+      else if (entry.type === 'special') pass('special', entry.path, 'it is a FIFO, socket or device')
+      else if (isPicture(entry)) pass('unlabelled', entry.path, 'it lies outside every class folder')
+    }
+  }
+
+  const parts = findParts(dir, root, top)
+  for (const folder of [root, ...[...(parts?.values() ?? [])].map(entry => entry.path)])
+    for (const path of hiddenFolders(folder)) hidden.push(showRelative(path, root))
+  if (!parts) collect('train', top)
+  else {
+    const used = new Set<Entry>(parts.values())
+    for (const [split, entry] of parts) collect(split, openFolder(entry.name, entry.path))
+    for (const entry of top)
+      if (entry.type === 'folder' && !used.has(entry))
+        pass('unused-folder', entry.path, splitNamed(entry.name) ? 'it holds no class folders' : 'it lies beside train')
+      else if (isPicture(entry)) pass('unlabelled', entry.path, 'it lies outside every class folder')
+  }
+  const drawn = ![...(found.get('valid')?.values() ?? [])].some(places => places.length > 0)
+  if (drawn && parts?.has('valid'))
+    pass('unused-folder', parts.get('valid')!.path, 'it holds no pictures, so validation pictures are drawn from train')
+
+  const classes = namedClasses(dir, top, found, problems, parts)
+  let items: FolderIndex['items'] = splits.flatMap(split =>
+    classes.flatMap((name, label) => {
+      const labels: readonly number[] = [label]
+      return (found.get(split)?.get(name) ?? []).map(({ file, raw }) =>
+        raw ? { file, raw, labels, split } : { file, labels, split },
+      )
+    }),
+  )
+  const base = {
+    dir: root.toString(),
+    task: 'single' as const,
+    classes,
+    choices: [...passedOver(hidden), ...spelled.choices('folder')],
+    drawn,
+    options,
+  }
+  if (!drawn && options.folds)
+    throw new AnnealError(
+      `${dir} has a validation folder, ${parts!.get('valid')!.name}, and folds draw validation anew. Leave out ${option('folds')}, or move its pictures to train.`,
+    )
+  if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex })
+  checkGroupsApart(items, base)
+  if (drawn) {
+    refuseOwnClasses(
+      items.map(({ labels }) => classes[labels[0]!]!),
+      {
+        source: `a class for each folder of ${dir}`,
+        instead: `Put the pictures of a class into one folder, or say where labels are: ${option('labels')} names a table, ${option('labelRegex')} reads names.`,
+      },
+    )
+    drawSplit(items, options)
+  }
+  base.choices.push(...lookAlikeChoices(classes, items, 'give their folders one name, or put their pictures into one'))
+  return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn })] }
+}
+
+/** Says which folders are no classes, as their names are hidden or a system's. */
+const passedOver = (folders: readonly string[]): Choice[] =>
+  folders.length === 0
+    ? []
+    : [
+        {
+          what: 'folders passed over',
+          value: `${folders.slice(0, 10).join(', ')}${folders.length > 10 ? ', …' : ''}`,
+          reason: 'hidden folders, and those that systems make, are no classes. Rename one that is',
+        },
+      ]
+
+const byFile = (a: Place, b: Place) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
+
+const isPicture = (entry: Entry): boolean => {
+  if (entry.type !== 'file') return false
+  const head = readHead(entry.path)
+  return typeof head !== 'string' && pictureFormat(head) !== undefined
+}
+
+/** Refuses what is no folder or can't be read. */
+export const checkFolder = (dir: string, expected: string): void => {
+  openFolder(dir, Buffer.from(resolve(dir)), expected)
+}
+
+/** What a folder holds; an error says what was expected. */
+export function openFolder(dir: string, path: Buffer, expected = layout): Entry[] {
+  try {
+    if (!statSync(path).isDirectory()) {
+      const head = readHead(path)
+      const what = typeof head === 'string' || pictureFormat(head) ? 'it is a file' : describeBytes(head)
+      throw new AnnealError(`${dir} is no folder: ${what}; ${expected}.`)
+    }
+    return listFolder(path)
+  } catch (error) {
+    if (error instanceof AnnealError) throw error
+    throw new AnnealError(`the folder ${dir} can not be read: ${fileReason(error)}; ${expected}.`, { cause: error })
+  }
+}
+
+/** The folders of train, valid and test, or undefined where the classes lie in `dir` itself. A class may be called
+ *  train too (beside bus and plane): the folder of a split holds folders. Where both readings fit, it asks, because the
+ *  wrong one would train without a word on classes "train" and "test". */
+function findParts(dir: string, root: Buffer, top: Entry[]): Map<Split, Entry> | undefined {
+  const folders = top.filter(entry => entry.type === 'folder')
+  const named = folders.filter(entry => splitNamed(entry.name))
+  const others = folders.filter(entry => !splitNamed(entry.name))
+  const parts = new Map<Split, Entry>()
+  for (const entry of named.filter(holdsFolders)) {
+    const split = splitNamed(entry.name)!
+    const before = parts.get(split)
+    if (before)
+      throw new AnnealError(`${dir} holds ${before.name} and ${entry.name}; expected one of them. Move the other away.`)
+    parts.set(split, entry)
+  }
+  const names = (entries: Iterable<Entry>) => [...entries].map(entry => entry.name).join(' and ')
+  if (parts.size === 0) {
+    if (named.length < 2 || others.length > 0) return undefined
+    throw new AnnealError(`${dir} holds ${names(named)}, but no class folders inside them; ${layout}.`)
+  }
+  const inSplitOrder = new Map(splits.flatMap(split => (parts.has(split) ? [[split, parts.get(split)!]] : [])))
+  const train = parts.get('train')
+  if (!train) {
+    if (parts.size === 1 && others.length > 0) return undefined
+    throw new AnnealError(
+      `${dir} holds ${names(inSplitOrder.values())} but no train folder with class folders inside; ${layout}.`,
+    )
+  }
+  if (parts.size > 1) return inSplitOrder
+  const beside = others.filter(({ path }) => findPictures(path, root).pictures.length > 0)
+  if (beside.length === 0) return inSplitOrder
+  if (listFolder(train.path).some(isPicture)) return undefined
+  throw new AnnealError(
+    `${dir} holds ${train.name} with folders inside, and pictures in ${names(beside.slice(0, 3))}${beside.length > 3 ? ' and more' : ''} beside it. If ${train.name} is the training part, move the others away or train on ${join(dir, train.name)}; if it is a class, move its pictures out of their folders.`,
+  )
+}
+
+function holdsFolders({ path }: Entry): boolean {
+  try {
+    return listFolder(path).some(entry => entry.type === 'folder')
+  } catch {
+    return false
+  }
+}
+
+function namedClasses(
+  dir: string,
+  top: Entry[],
+  found: Map<Split, Map<string, Place[]>>,
+  problems: Problem[],
+  parts: Map<Split, Entry> | undefined,
+): string[] {
+  const train = found.get('train')!
+  const classes = [...train.keys()].filter(name => train.get(name)!.length > 0).sort(naturalOrder)
+  const trained = new Set(classes)
+  for (const split of splits)
+    for (const [name, places] of found.get(split) ?? []) {
+      const file = parts ? `${parts.get(split)!.name}/${name}` : name
+      if (places.length === 0 && !trained.has(name))
+        problems.push({
+          kind: 'empty-class',
+          file,
+          reason: 'this class folder holds no pictures',
+          kept: false,
+          counted: false,
+        })
+      else if (!trained.has(name))
+        throw new AnnealError(
+          `${file} holds ${plural(places.length, 'picture')}, but train has none of a class "${name}"; expected the classes of train (${classes.slice(0, 20).join(', ')}).${didYouMean(name, classes)} Add training pictures or move the folder away.`,
+        )
+    }
+  if (classes.length < 2) throw new AnnealError(`${tooFew(dir, top, classes, problems)}; ${layout}.`)
+  return classes
+}
+
+function tooFew(dir: string, top: Entry[], classes: string[], problems: Problem[]): string {
+  const folders = top.filter(entry => entry.type === 'folder')
+  const bad = problems.find(problem => problem.counted)
+  const why = bad
+    ? ` (${plural(problems.filter(p => p.counted).length, 'file')} can not be used; ${bad.file}: ${bad.reason})`
+    : ''
+  const inner = folders.length === 1 ? folders[0] : undefined
+  if (inner && holdsFolders(inner) && !splitNames.train.includes(inner.name))
+    return `${dir} holds one folder, "${inner.name}", which holds others. Did you mean ${dir.replace(/\/+$/, '')}/${inner.name}?`
+  if (classes.length === 1) return `${dir} has one class, "${classes[0]}"${why}, at least two are needed`
+  if (top.length === 0) return `${dir} is empty`
+  if (folders.length > 0) return `${dir} has ${plural(folders.length, 'folder')} and no pictures in them${why}`
+  const loose = problems.filter(problem => problem.kind === 'unlabelled').length
+  return `${dir} holds ${loose > 0 ? plural(loose, 'picture') : plural(top.length, 'file')} and no class folders`
+}

@@ -1,0 +1,79 @@
+import { resolve } from 'node:path'
+import { AnnealError } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
+import { option } from '../../base/options.ts'
+import type { Cell, Column } from '../tables/table.ts'
+import type { Place, Problem } from '../types.ts'
+import { checkFolder, type FolderIndex } from './from-folders.ts'
+import { indexRows } from './index-rows.ts'
+import type { Known } from './known-classes.ts'
+import { refuseMost } from './left-out.ts'
+import { findPictures } from './list-files.ts'
+import { listingOf, nameIn, nameMatcher } from './name-patterns.ts'
+import type { LabelOptions } from './options.ts'
+import { readAnswers } from './parse-cells.ts'
+
+/** Indexes all pictures below a folder by labels that their names tell: through a regular expression or a function. */
+export function indexNames(dir: string, options: LabelOptions, known?: Known): FolderIndex {
+  checkFolder(dir, 'expected a folder of pictures')
+  const root = resolve(dir)
+  const found = findPictures(Buffer.from(root), Buffer.from(root))
+  const labelled = labeller(options)
+  const source = option(options.labelOf ? 'labelOf' : 'labelRegex')
+  const cells: Cell[] = []
+  const places: Place[] = []
+  const problems: Problem[] = [...found.problems]
+  for (const place of found.pictures) {
+    const file = place.file.slice(root.length + 1)
+    const cell = labelled(file)
+    if (cell === undefined)
+      problems.push({ kind: 'unlabelled', file, reason: `${source} finds no label`, kept: false, counted: false })
+    else {
+      cells.push(cell)
+      places.push(place)
+    }
+  }
+  if (cells.length === 0)
+    throw new AnnealError(
+      found.pictures.length === 0
+        ? `${dir} holds no pictures; expected a folder of pictures.`
+        : `${source}${options.labelRegex === undefined ? '' : ` ${options.labelRegex}`} finds no label in any of the ${plural(found.pictures.length, 'name')}, such as ${found.pictures[0]!.file.slice(root.length + 1)}; expected one in each.`,
+    )
+  if (options.labelRegex !== undefined)
+    refuseMost(
+      { out: found.pictures.length - cells.length, total: found.pictures.length, most: options.maxLeftOut },
+      {
+        what: `names hold no label by ${source} ${options.labelRegex}`,
+        example: problems.find(({ kind }) => kind === 'unlabelled')?.file ?? '',
+        instead: 'Widen the expression',
+      },
+    )
+  const column: Column = { name: 'label', cells }
+  const listing = listingOf(root, places, [])
+  const where = (row: number) => nameIn(listing, row)
+  const rows = Array.from(cells.keys())
+  const { targets, ...rest } = options
+  const answers = readAnswers(
+    { columns: [column], rows, test: () => false, where, known: known?.classes },
+    targets ? { ...rest, task: 'regression' } : rest,
+  )
+  if (targets && targets.length !== answers.targets.length)
+    throw new AnnealError(
+      `${option('targets')} names ${plural(targets.length, 'number')} (${targets.join(', ')}), and ${source} gives ${answers.targets.length}; expected as many.`,
+    )
+  const named = { ...answers, targets: [...(targets ?? answers.targets)] }
+  return indexRows({ listing, files: rows, answers: named, where, source, problems, choices: [] }, options, known)
+}
+
+function labeller({ labelRegex, labelOf }: LabelOptions): (file: string) => Cell | undefined {
+  if (!labelOf) return nameMatcher('labelRegex', labelRegex!)
+  return file => {
+    const label = labelOf(file) as unknown
+    const scalar = (value: unknown) => typeof value === 'string' || typeof value === 'number'
+    if (label === undefined || scalar(label)) return label as Cell | undefined
+    if (Array.isArray(label) && label.every(scalar)) return label as Cell
+    throw new AnnealError(
+      `labelOf gave ${JSON.stringify(label)} for ${file}; expected a text, a number, a list of them, or undefined to leave it out.`,
+    )
+  }
+}

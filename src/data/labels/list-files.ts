@@ -1,0 +1,180 @@
+import { closeSync, constants, type Dirent, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { fileReason } from '../../vision/decode/decode.ts'
+import { describeBytes, MAGIC_BYTES, namedAsPicture, pictureFormat } from '../files/sniff.ts'
+import type { Place, Problem, ProblemKind } from '../types.ts'
+
+/** A thing in a folder, links followed. Paths are bytes, because a name need not be UTF-8. */
+export interface Entry {
+  path: Buffer
+  name: string
+  type: 'file' | 'folder' | 'special' | 'broken'
+  /** Its own identity, for folders. */
+  id: string
+  linked: boolean
+  reason?: string
+}
+
+const litter = new Set(['__MACOSX', '@eaDir', '$RECYCLE.BIN', 'lost+found', 'thumbs.db', 'desktop.ini'])
+const isLitter = (name: string) => name.startsWith('.') || litter.has(name) || litter.has(name.toLowerCase())
+
+/** Bytes of a name as text; bytes that are not UTF-8 are shown as `\xe9`. */
+function showBytes(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes).toString('utf8')
+  if (!text.includes('\ufffd') || Buffer.from(text).equals(bytes)) return text
+  return Buffer.from(bytes)
+    .toString('latin1')
+    .replace(/[\x80-\xff]/g, c => `\\x${c.charCodeAt(0).toString(16)}`)
+}
+
+/** A path as a place that can be opened again. */
+export function toPlace(path: Buffer): Place {
+  const file = showBytes(path)
+  return Buffer.from(file).equals(path) ? { file } : { file, raw: path }
+}
+
+/** What a folder holds, in the order of its names, without hidden files and what systems leave behind. Throws where it
+ *  can't be read. */
+export function listFolder(folder: Buffer): Entry[] {
+  const found = readdirSync(folder, { encoding: 'buffer', withFileTypes: true }) as unknown as Dirent<Buffer>[]
+  const entries: Entry[] = []
+  for (const dirent of found) {
+    const name = showBytes(dirent.name)
+    if (isLitter(name)) continue
+    const path = Buffer.concat([folder, Buffer.from('/'), dirent.name])
+    const entry: Entry = { path, name, type: 'file', id: '', linked: dirent.isSymbolicLink() }
+    if (!dirent.isFile()) Object.assign(entry, followed(path))
+    entries.push(entry)
+  }
+  return entries.sort((a, b) => Buffer.compare(a.path, b.path))
+}
+
+/** The folders in a folder that {@link listFolder} leaves out and that hold something. */
+export function hiddenFolders(folder: Buffer): Buffer[] {
+  let found: Dirent<Buffer>[]
+  try {
+    found = readdirSync(folder, { encoding: 'buffer', withFileTypes: true }) as unknown as Dirent<Buffer>[]
+  } catch {
+    return [] // whoever lists the folder says why
+  }
+  return found.flatMap(dirent => {
+    if (!dirent.isDirectory() || !isLitter(showBytes(dirent.name))) return []
+    const path = Buffer.concat([folder, Buffer.from('/'), dirent.name])
+    return holdsSomething(path) ? [path] : []
+  })
+}
+
+function holdsSomething(folder: Buffer): boolean {
+  try {
+    return readdirSync(folder).length > 0
+  } catch {
+    return false
+  }
+}
+
+function followed(path: Buffer): Partial<Entry> {
+  try {
+    const stat = statSync(path)
+    if (stat.isDirectory()) return { type: 'folder', id: `${stat.dev}:${stat.ino}` }
+    return { type: stat.isFile() ? 'file' : 'special' }
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    const reason = code === 'ENOENT' ? 'it is a link to nothing' : fileReason(error)
+    return { type: 'broken', reason: code === 'ELOOP' ? 'it is a link to itself' : reason }
+  }
+}
+
+/** The folder and all above it, as identities: a link to one of these leads in a circle. */
+function idsAbove(folder: Buffer): Set<string> {
+  const ids = new Set<string>()
+  for (let end = folder.length; end >= 0; end = end > 0 ? folder.lastIndexOf('/', end - 1) : -1) {
+    const { dev, ino } = statSync(end === 0 ? Buffer.from('/') : folder.subarray(0, end))
+    ids.add(`${dev}:${ino}`)
+  }
+  return ids
+}
+
+type Report = (kind: ProblemKind, entry: Pick<Entry, 'path' | 'name'>, reason: string) => void
+
+/** Enters every folder once, links last; a link to a folder already seen is reported, not followed. */
+function walk(folder: Buffer, report: Report, visit: (file: Entry) => void): void {
+  const seen = idsAbove(folder)
+  const links: Entry[] = []
+  const enter = (path: Buffer, name: string) => {
+    let entries: Entry[]
+    try {
+      entries = listFolder(path)
+    } catch (error) {
+      report('unreadable', { path, name }, fileReason(error))
+      return
+    }
+    for (const entry of entries) {
+      if (entry.type === 'special') report('special', entry, 'it is a FIFO, socket or device')
+      else if (entry.type === 'broken') report('missing', entry, entry.reason ?? 'it can not be opened')
+      else if (entry.type === 'file') visit(entry)
+      else if (entry.linked) links.push(entry)
+      else if (!seen.has(entry.id)) {
+        seen.add(entry.id)
+        enter(entry.path, entry.name)
+      }
+    }
+  }
+  enter(folder, showBytes(folder))
+  for (const link of links) // grows while it is gone through
+    if (seen.has(link.id)) report('loop', link, 'it is a link back to a folder already seen')
+    else {
+      seen.add(link.id)
+      enter(link.path, link.name)
+    }
+}
+
+const reporter =
+  (problems: Problem[], root: Buffer): Report =>
+  (kind, { path, name }, reason) =>
+    problems.push({ kind, file: showRelative(path, root), reason, kept: false, counted: isCounted(kind, name) })
+
+/** Collects the pictures below a folder, and what else is there. FIFOs, sockets and devices are never opened. */
+export function findPictures(folder: Buffer, root: Buffer): { pictures: Place[]; problems: Problem[] } {
+  const pictures: Place[] = []
+  const problems: Problem[] = []
+  const report = reporter(problems, root)
+  walk(folder, report, entry => {
+    const head = readHead(entry.path)
+    if (typeof head === 'string') report('unreadable', entry, head)
+    else if (pictureFormat(head)) pictures.push(toPlace(entry.path))
+    else report(namedAsPicture(entry.name) ? 'damaged' : 'not-a-picture', entry, describeBytes(head))
+  })
+  return { pictures: pictures.sort(byFile), problems }
+}
+
+/** The files below a folder in the order of their paths; none is opened. */
+export function listFiles(folder: Buffer): { files: Place[]; problems: Problem[] } {
+  const files: Place[] = []
+  const problems: Problem[] = []
+  walk(folder, reporter(problems, folder), entry => files.push(toPlace(entry.path)))
+  return { files: files.sort(byFile), problems }
+}
+
+const isCounted = (kind: ProblemKind, name: string) =>
+  kind === 'damaged' || ((kind === 'unreadable' || kind === 'missing') && namedAsPicture(name))
+
+const byFile = (a: Place, b: Place) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
+
+/** A path as reports show it: from the data folder on. */
+export const showRelative = (path: Uint8Array, root: Uint8Array): string =>
+  path.length > root.length ? showBytes(path.subarray(root.length + 1)) : showBytes(path)
+
+/** The first bytes of a file, or the reason why there are none to be had. */
+export function readHead(path: Buffer): Uint8Array | string {
+  try {
+    // Should it have become a FIFO since it was listed, opening must not wait for a writer.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      const head = new Uint8Array(MAGIC_BYTES)
+      return head.subarray(0, readSync(fd, head))
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
+    return fileReason(error)
+  }
+}

@@ -1,0 +1,241 @@
+import { relative } from 'node:path'
+import { AnnealError } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
+import { option } from '../../base/options.ts'
+import { purpose, rng, shuffle } from '../../base/random.ts'
+import type { Choice, Item, Problem, Split, Task } from '../types.ts'
+import { balanceGroups, type Group } from './group-split.ts'
+import { validCount } from './spread-labels.ts'
+import { iterativeParts, rankedParts } from './stratify.ts'
+
+/** How pictures are divided into training and validation. */
+export interface SplitPlan {
+  /** The share kept for validation. */
+  valid: number
+  seed: number
+  /** Cross-validation instead of a share: so many folds, of which one validates. */
+  folds?: number | undefined
+  /** Which of the folds validates, from 0. */
+  fold?: number | undefined
+  /** `time`: the latest share validates. */
+  by?: 'labels' | 'time' | undefined
+}
+
+type Dividable = Pick<Item, 'labels' | 'values' | 'split' | 'group' | 'time'>
+
+/** Draws which of the items, test items apart, validate, and sets their `split`; a function of the seed and the items' order alone. No label
+ *  with two items is missing on either side, where that can be had. By the first that fits:
+ *  - time: the latest share, never cutting through one point in time;
+ *  - groups: no group on both sides, labels and sizes balanced (`groups.ts`);
+ *  - one label an item: each class's share, rounded, at least one where it has two, and never all;
+ *  - several labels: iterative stratification (`stratify.ts`);
+ *  - numbers: one of each run of neighbours by the first number.
+ *  Folds divide the same way; what has to be trained on in every fold is in none. */
+export function drawSplit(items: readonly Dividable[], plan: SplitPlan & { task?: Task }): void {
+  const pool = items.some(item => item.split === 'test') ? items.filter(item => item.split !== 'test') : items
+  const parts = divide(pool, plan)
+  const validating = plan.folds ? (plan.fold ?? 0) : 1
+  pool.forEach((item, i) => {
+    item.split = parts[i] === validating ? 'valid' : 'train'
+  })
+}
+
+/** The part of each item: without folds 0 trains and 1 validates; with folds the number of the fold, or -1 for training
+ *  in all of them. */
+function divide(pool: readonly Dividable[], plan: SplitPlan & { task?: Task }): ArrayLike<number> {
+  const { valid, seed, folds, task = 'single' } = plan
+  const parts = folds
+    ? { shares: Array.from({ length: folds }, () => 1 / folds), folds: true }
+    : { shares: [1 - valid, valid], folds: false }
+  if (plan.by === 'time') return latest(pool, valid)
+  if (pool.some(item => item.group !== undefined)) {
+    const { groups, member } = groupsOf(pool, task)
+    checkGroups(groups.length, folds)
+    const places = balanceGroups(groups, parts, rng(seed, 0, 2, purpose.split))
+    return member.map(group => places[group]!)
+  }
+  if (folds && folds > pool.length)
+    throw new AnnealError(`${folds} folds of ${plural(pool.length, 'picture')}: expected as many pictures as folds.`)
+  if (task === 'regression') return rankedParts(Float64Array.from(pool, firstValue), parts, seed)
+  if (task === 'multi')
+    return iterativeParts(
+      pool.map(item => item.labels),
+      parts,
+      seed,
+    )
+  return folds ? dealt(pool, folds, seed) : drawn(pool, valid, seed)
+}
+
+const firstValue = ({ values }: Dividable): number => values?.[0] ?? 0
+
+function drawn(items: readonly Dividable[], valid: number, seed: number): Int8Array {
+  const parts = new Int8Array(items.length)
+  for (const [label, pool] of byClass(items))
+    for (const i of shuffle(pool, rng(seed, label, 0, purpose.split)).subarray(0, validCount(pool.length, valid)))
+      parts[i] = 1
+  return parts
+}
+
+/** Each class's items in turn to the folds, each class going on where the one before stopped. */
+function dealt(items: readonly Dividable[], folds: number, seed: number): Int32Array {
+  const parts = new Int32Array(items.length).fill(-1)
+  let next = 0
+  for (const [label, pool] of [...byClass(items)].sort(([a], [b]) => a - b))
+    if (pool.length > 1) for (const i of shuffle(pool, rng(seed, label, 0, purpose.split))) parts[i] = next++ % folds
+  return parts
+}
+
+/** The numbers of each class's items, counted first: there may be a million. */
+function byClass(items: readonly Dividable[]): Map<number, Uint32Array> {
+  const counts = new Map<number, number>()
+  for (const { labels } of items) counts.set(labels[0] ?? 0, (counts.get(labels[0] ?? 0) ?? 0) + 1)
+  const pools = new Map(Array.from(counts, ([label, count]) => [label, new Uint32Array(count)]))
+  items.forEach(({ labels: [label = 0] }, i) => {
+    const left = counts.get(label)!
+    const pool = pools.get(label)!
+    pool[pool.length - left] = i
+    counts.set(label, left - 1)
+  })
+  return pools
+}
+
+function latest(pool: readonly Dividable[], valid: number): Int8Array {
+  const order = pool.map((_, i) => i).sort((a, b) => pool[a]!.time! - pool[b]!.time! || a - b)
+  const starts = order.flatMap((i, at) => (at > 0 && pool[i]!.time! > pool[order[at - 1]!]!.time! ? [at] : []))
+  if (starts.length === 0)
+    throw new AnnealError(
+      `a split by time needs two points in time at least; ${plural(pool.length, 'picture has', 'pictures have')} the same one. Split otherwise.`,
+    )
+  const wanted = pool.length - validCount(pool.length, valid)
+  const start = starts.reduce((best, at) => (Math.abs(at - wanted) < Math.abs(best - wanted) ? at : best))
+  const parts = new Int8Array(pool.length)
+  for (const i of order.slice(start)) parts[i] = 1
+  return parts
+}
+
+/** Groups with their labels, and the group of each item; numbers count as labels by the fifth that they lie in. */
+function groupsOf(pool: readonly Dividable[], task: Task): { groups: Group[]; member: Int32Array } {
+  const fifths = task === 'regression' ? quantiles(Float64Array.from(pool, firstValue), 5) : undefined
+  const numbers = new Map<string, number>()
+  const groups: { size: number; counts: Map<number, number> }[] = []
+  const member = Int32Array.from(pool, ({ labels, group }, i) => {
+    const key = group === undefined ? `${i}` : `=${group}`
+    const number = numbers.get(key) ?? groups.push({ size: 0, counts: new Map() }) - 1
+    numbers.set(key, number)
+    const { counts } = groups[number]!
+    groups[number]!.size++
+    for (const label of fifths ? [fifths[i]!] : labels) counts.set(label, (counts.get(label) ?? 0) + 1)
+    return number
+  })
+  return { groups, member }
+}
+
+function quantiles(values: Float64Array, count: number): Int32Array {
+  const parts = new Int32Array(values.length)
+  Array.from(values.keys())
+    .sort((a, b) => values[a]! - values[b]! || a - b)
+    .forEach((i, at) => {
+      parts[i] = Math.floor((at * count) / values.length)
+    })
+  return parts
+}
+
+function checkGroups(count: number, folds = 2): void {
+  if (count < folds)
+    throw new AnnealError(
+      `${plural(count, 'group')} can not be divided into ${folds} parts without a group on both sides; expected ${folds} groups at least.`,
+    )
+}
+
+/** Refuses groups that lie in two splits, where these are given; those that are yet to be drawn count as one. */
+export function checkGroupsApart(
+  items: readonly (Pick<Item, 'file' | 'group' | 'split'> & { where?: string })[],
+  { dir, drawn }: { dir: string; drawn: boolean },
+): void {
+  const first = new Map<string, (typeof items)[number]>()
+  const side = (split: Split) => (drawn && split === 'valid' ? 'train' : split)
+  const named = (item: (typeof items)[number]) => `${relative(dir, item.file)}${item.where ? ` (${item.where})` : ''}`
+  for (const item of items) {
+    if (item.group === undefined) continue
+    const before = first.get(item.group)
+    if (!before) first.set(item.group, item)
+    else if (side(before.split) !== side(item.split))
+      throw new AnnealError(
+        `group "${item.group}" is in ${side(before.split)}, ${named(before)}, and in ${side(item.split)}, ${named(item)}; expected each group on one side. Move its pictures to one side, or let the split be drawn.`,
+      )
+  }
+}
+
+/** Refuses shares, seeds and folds that can't be. */
+export function checkSplit({ valid, seed, folds, fold, by }: SplitPlan): void {
+  if (!(valid > 0 && valid < 1))
+    throw new AnnealError(
+      `${option('valid')} is the share of the pictures kept for validation, between 0 and 1; got ${valid}. Try 0.2.`,
+    )
+  if (!Number.isSafeInteger(seed)) throw new AnnealError(`${option('seed')} is a whole number; got ${seed}. Try 42.`)
+  if (folds === undefined) return
+  if (!Number.isInteger(folds) || folds < 2 || folds > 1000)
+    throw new AnnealError(`${option('folds')} is a whole number from 2 to 1000; got ${folds}. Try 5.`)
+  if (fold !== undefined && !(Number.isInteger(fold) && fold >= 0 && fold < folds))
+    throw new AnnealError(
+      `${option('fold')} is the number of one of the ${folds} folds, from 0 to ${folds - 1}; got ${fold}.`,
+    )
+  if (by === 'time') throw new AnnealError('folds and a split by time contradict each other; leave one of them out.')
+}
+
+/** Labels that validation can't check, where it is drawn: kept, but worth a word. */
+export function uncheckedLabels(
+  classes: readonly string[],
+  items: readonly Pick<Item, 'labels' | 'split'>[],
+  { drawn }: { drawn: boolean },
+): Problem[] {
+  const train = new Uint32Array(classes.length)
+  const valid = new Uint32Array(classes.length)
+  for (const { labels, split } of items)
+    if (split !== 'test') for (const label of labels) (split === 'valid' ? valid : train)[label]!++
+  const keep = { kept: true, counted: false } as const
+  return classes.flatMap((file, label): Problem[] => {
+    const [n, checked] = [train[label]! + valid[label]!, valid[label]!]
+    if (n === 1)
+      return [
+        {
+          kind: 'single-picture',
+          file,
+          reason: 'this class has one picture, used for training, none to check on',
+          ...keep,
+        },
+      ]
+    if (!drawn || n === 0 || (checked > 0 && checked < n)) return []
+    const side = checked > 0 ? 'validation' : 'training'
+    return [{ kind: 'one-sided', file, reason: `its ${n} pictures could not be divided: all are for ${side}`, ...keep }]
+  })
+}
+
+/** Says which classes a given validation or test part has no picture of: they can't be judged. */
+export function unjudged(
+  { classes, items }: { classes: readonly string[]; items: readonly Pick<Item, 'labels' | 'split'>[] },
+  { drawn, task, fixed = false }: { drawn: boolean; task: Task; fixed?: boolean | undefined },
+): Choice[] {
+  if (task === 'regression' || fixed) return []
+  return (['valid', 'test'] as const).flatMap((part): Choice[] => {
+    if (drawn && part === 'valid') return []
+    const there = new Set<number>()
+    let pictures = 0
+    for (const { labels, split } of items)
+      if (split === part) {
+        pictures++
+        for (const label of labels) there.add(label)
+      }
+    const lacking = classes.filter((_, label) => !there.has(label))
+    if (pictures === 0 || lacking.length === 0) return []
+    const [them, how] = lacking.length === 1 ? ['it', 'this class'] : ['them', 'these classes']
+    const draw = part === 'valid' ? ', or take the part away, and validation is drawn from train' : ''
+    return [
+      {
+        what: part === 'valid' ? 'validation lacks' : 'test lacks',
+        value: `${lacking.length} of ${plural(classes.length, 'class', 'classes')}: ${lacking.slice(0, 20).join(', ')}${lacking.length > 20 ? ', …' : ''}`,
+        reason: `no picture in ${part} shows ${them}, so ${how} can't be judged there, and the figures say nothing about ${them}. Add pictures of ${them} to ${part}${draw}`,
+      },
+    ]
+  })
+}

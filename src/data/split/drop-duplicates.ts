@@ -1,0 +1,94 @@
+import { relative } from 'node:path'
+import type { Item, Problem, ProblemKind, Split, Task } from '../types.ts'
+
+/** Which copies count: those in the split that judges last. */
+const rank: Record<Split, number> = { train: 0, valid: 1, test: 2 }
+
+/** Leaves out exact copies of a picture (`hash` of its content), by three rules, one after the other:
+ *  1. leak: a picture that lies in two splits stays only in the one that judges last: test, then valid, then train;
+ *  2. conflict: a picture under two labels in one split is left out altogether, as nobody can say which is right; where
+ *     pictures have several labels (`multi`) the first stays, with the labels on which all agree;
+ *  3. duplicate: of copies under one label the first stays. */
+export function dropCopies<T extends Item & { hash: string }>(
+  items: readonly T[],
+  { dir, classes, task }: { dir: string; classes: readonly string[]; task: Task },
+): { items: T[]; problems: Problem[] } {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const group = groups.get(item.hash)
+    if (group) group.push(item)
+    else groups.set(item.hash, [item])
+  }
+  const problems: Problem[] = []
+  const dropped = new Set<T>()
+  const agreed = new Map<T, readonly number[]>()
+  const drop = (kind: ProblemKind, item: T, reason: string) => {
+    if (!agreed.has(item)) dropped.add(item)
+    problems.push({ kind, file: relative(dir, item.file), reason, kept: agreed.has(item), counted: false })
+  }
+  const named = (item: T) => relative(dir, item.file)
+  const labelsOf = ({ labels, values }: T) =>
+    (values ?? labels.map(label => `"${classes[label]}"`)).join(', ') || 'without a label'
+  for (const group of groups.values()) {
+    if (group.length < 2) continue
+    const last = group.reduce((most, item) => Math.max(most, rank[item.split]), 0)
+    const judges = group.filter(item => rank[item.split] === last)
+    for (const item of group)
+      if (rank[item.split] < last) {
+        const other = judges[0]!
+        const label = sameLabels(other, item) ? '' : `, and there it is ${labelsOf(other)}`
+        drop('leak', item, `the same picture is in ${other.split}: ${named(other)}${label}`)
+      }
+    const first = judges[0]!
+    const differing = judges.find(item => !sameLabels(item, first))
+    if (differing) {
+      const common = first.labels.filter(label => judges.every(({ labels }) => labels.includes(label)))
+      if (task === 'multi') agreed.set(first, common)
+      for (const item of judges) {
+        const other = sameLabels(first, item) ? differing : first
+        const kept = agreed.has(item) ? `; it stays as ${labelsOf({ ...item, labels: common })}` : ''
+        drop('conflict', item, `the same picture is also ${labelsOf(other)}: ${named(other)}${kept}`)
+      }
+    } else for (const item of judges.slice(1)) drop('duplicate', item, `the same picture is ${named(first)}`)
+  }
+  const left = items.filter(item => !dropped.has(item))
+  return { items: left.map(item => ({ ...item, labels: agreed.get(item) ?? item.labels })), problems }
+}
+
+const sameLabels = (a: Item, b: Item) => String(a.labels) === String(b.labels) && String(a.values) === String(b.values)
+
+/** Leaves out classes without training pictures, and numbers the rest anew. What they have elsewhere goes with them;
+ *  where pictures have several labels (`multi`) they lose this one and stay. Targets of a regression stay as they are. */
+export function dropEmptyClasses<T extends Item>(
+  items: readonly T[],
+  { classes, task }: { classes: readonly string[]; task: Task },
+): { items: T[]; classes: string[]; problems: Problem[] } {
+  if (task === 'regression') return { items: [...items], classes: [...classes], problems: [] }
+  const trained = new Set<number>()
+  const elsewhere = new Map<number, number>()
+  for (const { labels, split } of items)
+    for (const label of labels)
+      if (split === 'train') trained.add(label)
+      else elsewhere.set(label, (elsewhere.get(label) ?? 0) + 1)
+  const numbers = new Map<number, number>()
+  const problems: Problem[] = []
+  for (const [label, name] of classes.entries()) {
+    if (trained.has(label)) {
+      numbers.set(label, numbers.size)
+      continue
+    }
+    const others = elsewhere.get(label) ?? 0
+    const fate = task === 'multi' ? 'lose this label' : 'are left out'
+    const reason = `no training picture of this class is left${others > 0 ? `; its ${others} in valid and test ${fate}` : ''}`
+    problems.push({ kind: 'empty-class', file: name, reason, kept: false, counted: false })
+  }
+  const alone = new Map(Array.from(numbers, ([label, number]) => [label, [number]])) // shared
+  const numbered = ({ labels }: T) =>
+    (labels.length === 1 && alone.get(labels[0]!)) || labels.flatMap(label => numbers.get(label) ?? [])
+  const left = task === 'multi' ? items : items.filter(item => item.labels.every(label => trained.has(label)))
+  return {
+    items: left.map(item => ({ ...item, labels: numbered(item) })),
+    classes: classes.filter((_, label) => trained.has(label)),
+    problems,
+  }
+}

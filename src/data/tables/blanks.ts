@@ -1,0 +1,102 @@
+import { namedAsPicture } from '../files/sniff.ts'
+import type { Choice } from '../types.ts'
+import type { Dialect } from './dialect.ts'
+import type { Pictures, Records } from './types.ts'
+
+/** A line cut at blanks, and where each part begins in it. */
+interface Words {
+  line: number
+  text: string
+  words: string[]
+  starts: number[]
+}
+
+/** How many lines are looked at to tell where names of pictures begin. */
+const looked = 300
+
+/** Rows whose cells are parted by one or several blanks, as lists of ImageNet, CUB and CelebA are. A name of a picture may
+ *  hold blanks: it ends with its ending, and begins so many words into the line that most names are files. What follows
+ *  it is one cell where lines have different numbers of words there. */
+export function cutAtBlanks(
+  text: string,
+  { start, line, quote }: Dialect,
+  pictures: Pictures | undefined,
+): Records & { choices: Choice[] } {
+  const all = wordsOf(text.slice(start), { line, quote })
+  const named = all.filter(({ words }) => lastName(words) >= 0)
+  const plain = { records: all.map(({ words }) => words), lines: all.map(own => own.line), choices: [] }
+  if (named.length < all.length / 2) return plain
+  const sample = named.slice(0, looked)
+  const begin = beginning(sample, pictures)
+  const nameAt = ({ words }: Words) => {
+    const end = lastName(words)
+    return end < 0 ? undefined : { from: Math.min(begin, end), end }
+  }
+  const rests = new Set(named.map(({ words }) => words.length - 1 - lastName(words)))
+  const oneCell = !rests.has(0) && (rests.size > 1 || (!rests.has(1) && isOneLabel(all, named)))
+  const cut = (own: Words): string[] => {
+    const at = nameAt(own)
+    if (!at) return own.words
+    const { words } = own
+    const name = at.from === at.end ? words[at.end]! : raw(own, at.from, at.end)
+    const rest = words.slice(at.end + 1)
+    return [...words.slice(0, at.from), name, ...(oneCell ? [raw(own, at.end + 1, words.length - 1)] : rest)]
+  }
+  const spaced = named.find(own => nameAt(own)!.from < nameAt(own)!.end)
+  const choices: Choice[] = []
+  if (oneCell) {
+    const first = named.find(({ words }) => words.length - 1 - lastName(words) > 1)!
+    const label = raw(first, lastName(first.words) + 1, first.words.length - 1)
+    const reason = `"${label}" (line ${first.line}) follows a name; names of columns in a first line part it`
+    choices.push({ what: 'cells with blanks', value: 'all that follows a name', reason })
+  }
+  if (spaced) {
+    const { from, end } = nameAt(spaced)!
+    const reason = `"${raw(spaced, from, end)}" (line ${spaced.line}) ends as a picture does; put names in quotes where this is wrong`
+    choices.push({ what: 'names with blanks', value: 'up to their ending', reason })
+  }
+  return { ...plain, records: all.map(cut), choices }
+}
+
+/** Whether what follows the names is one label of several words: words, not numbers, and no line in front names them. */
+function isOneLabel(all: readonly Words[], named: readonly Words[]): boolean {
+  const width = named[0]!.words.length
+  const inFront = all.slice(0, all.indexOf(named[0]!))
+  if (inFront.some(({ words }) => words.length === width || words.length === width - 1)) return false
+  return named.every(({ words }) => words.slice(lastName(words) + 1).every(word => Number.isNaN(Number(word))))
+}
+
+function wordsOf(text: string, { line, quote }: { line: number; quote: string }): Words[] {
+  const word = quote === '"' ? /"((?:[^"]|"")*)"(?=\s|$)|\S+/g : /'((?:[^']|'')*)'(?=\s|$)|\S+/g
+  const found: Words[] = []
+  text.split(/\r\n|\n|\r/).forEach((content, i) => {
+    const parts = [...content.matchAll(word)]
+    if (parts.length === 0) return
+    const words = parts.map(([whole, quoted]) => quoted?.replaceAll(quote + quote, quote) ?? whole)
+    found.push({ line: line + i, text: content, words, starts: parts.map(({ index }) => index) })
+  })
+  return found
+}
+
+/** Words of a line as they stand in it, from one to another. */
+const raw = ({ text, starts, words }: Words, from: number, to: number): string =>
+  from === to ? words[from]! : text.slice(starts[from]!, to + 1 < starts.length ? starts[to + 1] : undefined).trim()
+
+/** The number of the word that ends a picture's name, -1 where there is none. */
+const lastName = (words: readonly string[]): number => words.findLastIndex(word => namedAsPicture(word))
+
+/** With which word names begin: where most are files of the folder, else behind a first number on every line. */
+function beginning(sample: readonly Words[], pictures: Pictures | undefined): number {
+  const most = Math.min(...sample.map(({ words }) => lastName(words)))
+  if (most === 0) return 0
+  if (pictures) {
+    const shares = Array.from({ length: most + 1 }, (_, from) => {
+      const names = sample.map(own => raw(own, from, lastName(own.words)))
+      const find = pictures(names)
+      return names.filter(name => find(name) === 'whole').length
+    })
+    const best = Math.max(...shares)
+    if (best > 0) return shares.indexOf(best)
+  }
+  return sample.every(({ words }) => /^\d+$/.test(words[0]!)) ? 1 : 0
+}

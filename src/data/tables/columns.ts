@@ -1,0 +1,186 @@
+import { AnnealError } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
+import { option, setting } from '../../base/options.ts'
+import type { Find, Finder } from '../labels/find-files.ts'
+import { type Listing, splitNamed } from '../labels/name-patterns.ts'
+import type { LabelOptions } from '../labels/options.ts'
+import type { Choice } from '../types.ts'
+import { fileColumn } from './file-column.ts'
+import { groupColumns, indexNames, labelNames, splitColumns } from './roles.ts'
+import { countsRows, distinct, numbersRows, repeats, sampled } from './sampled.ts'
+import { type Cell, type Column, cellNumber, cellText, columnNamed, columnsNamed, type Table } from './table.ts'
+
+/** What the columns of a table are for. */
+export interface Roles {
+  file: Column
+  find: Find
+  /** One column of labels or of numbers, or one a label. */
+  labels: Column[]
+  split?: Column | undefined
+  group?: Column | undefined
+  time?: Column | undefined
+  choices: Choice[]
+}
+
+/** Finds the columns of a table that were not named: the file column names files below the folder; the split column is
+ *  called so and holds train, valid, test or booleans; of what is left one is called label (or class, tags, …), is the
+ *  only one, or all are 0/1. Throws where that leaves a doubt, with the names to choose from. */
+export function findRoles(
+  table: Table,
+  { listing, finder }: { listing: Listing; finder: Finder },
+  options: LabelOptions,
+): Roles {
+  const choices: Choice[] = []
+  const choose = (what: string, value: string, reason: string) => choices.push({ what, value, reason })
+  const named = (name: string | undefined, property: string) =>
+    name === undefined ? undefined : columnNamed(table, name, property)
+  const group = named(options.groupColumn, 'groupColumn')
+  const time = named(options.timeColumn, 'timeColumn')
+  const asked = [options.targets ?? options.labelColumn ?? []].flat()
+  const given = columnsNamed(table, asked, options.targets ? 'targets' : 'labelColumn')
+  let split = named(options.splitColumn || undefined, 'splitColumn')
+  const taken = () => new Set([group, time, split, ...given])
+
+  const fileNamed = named(options.fileColumn, 'fileColumn')
+  refuseTwice(
+    table,
+    { fileColumn: fileNamed, splitColumn: split, groupColumn: group, timeColumn: time },
+    given,
+    options,
+  )
+  const { column: file, find, reason } = fileColumn(table, { listing, finder, named: fileNamed, taken: taken() })
+  if (!fileNamed) choose('file column', file.name, reason)
+  for (const { way, count, name, file: near } of find.near())
+    choose(
+      'names of files',
+      `${plural(count, 'name')} found ${way}`,
+      `"${name}" in the table is ${near} in the folder; write names as the folder has them where this is wrong`,
+    )
+
+  const free = () => table.columns.filter(column => column !== file && !taken().has(column))
+  if (options.splitColumn === undefined && !time) {
+    split = free().find(column => splitColumns.test(column.name) && holdsSplits(column, options))
+    if (split) choose('split column', split.name, `it holds ${distinct(split).slice(0, 4).join(', ')}`)
+  }
+  const labels = given.length > 0 ? given : labelColumns(table, free(), choose)
+  if (!split && !time && options.splitColumn === undefined) {
+    const unused = free().find(column => splitColumns.test(column.name) && !labels.includes(column))
+    if (unused) choose('split column', 'none', unusedSplit(unused))
+  }
+  const left = free().find(column => groupColumns.test(column.name) && !labels.includes(column) && repeats(column))
+  if (left && !group && !time && !split && options.groupRegex === undefined)
+    choose(
+      'groups',
+      'none',
+      `column "${left.name}" may name them; ${option('groupColumn')} keeps each on one side of the split`,
+    )
+  return { file, find, labels, split, group, time, choices }
+}
+
+/** Why a column that is called as one of splits is none, and how it would be. */
+function unusedSplit(column: Column): string {
+  const words = distinct(column)
+  const some = `${words.slice(0, 4).join(', ')}${words.length > 4 ? ', …' : ''}`
+  const numbers = words.length > 1 && words.every(word => Number.isInteger(cellNumber(word)))
+  return numbers
+    ? `column "${column.name}" holds ${some} and is left unused; ${setting('splitColumn', column.name)} takes its numbers as folds`
+    : `column "${column.name}" holds ${some || 'nothing'}, which names no split, and is left unused`
+}
+
+function holdsSplits(column: Column, { fold }: LabelOptions): boolean {
+  const words = distinct(column)
+  if (words.length === 0) return false
+  if (fold !== undefined && words.length > 1 && words.every(word => Number.isInteger(cellNumber(word)))) return true
+  return words.every(word => splitNamed(word) !== undefined || (/^is/i.test(column.name) && flag(word) !== undefined))
+}
+
+const yes = new Set(['1', 'true', 'yes', 't', 'y'])
+const no = new Set(['0', 'false', 'no', 'f', 'n', ''])
+
+/** A cell as yes or no, undefined where it is neither; empty is no. */
+export function flag(cell: Cell | undefined): boolean | undefined {
+  const text = cellText(cell)
+    .toLowerCase()
+    .replace(/^([01])\.0*$/, '$1')
+  return yes.has(text) ? true : no.has(text) ? false : undefined
+}
+
+/** Columns that number the rows: by their name, or by a name that may be one of numbers and different ones in each row. A
+ *  column without a name is one where others have names. */
+function isIndex(column: Column, { columns }: Table): boolean {
+  const nameless = ({ name }: Column) => /^column \d+$/.test(name)
+  if (nameless(column) && !columns.every(nameless)) return true
+  if (/^(unnamed.*|index|__index_level_\d+__)$/i.test(column.name)) return true
+  return (indexNames.test(column.name) || /^id$/i.test(column.name)) && numbersRows(column)
+}
+
+const isEmpty = (column: Column): boolean => column.cells.every(cell => cellText(cell) === '')
+
+function labelColumns(
+  table: Table,
+  left: Column[],
+  choose: (what: string, value: string, reason: string) => void,
+): Column[] {
+  const holding = left.filter(column => !isEmpty(column))
+  const free = holding.length > 1 ? holding.filter(column => !isIndex(column, table)) : holding
+  const called = free.filter(({ name }) => labelNames.test(name))
+  const one = called.length === 1 ? called[0] : free.length === 1 ? free[0] : undefined
+  if (one && called.length === 0 && indexNames.test(one.name) && countsRows(one)) throw noLabels(table, one)
+  if (one) {
+    choose('label column', one.name, called.length === 1 ? 'by its name' : 'no other column is left')
+    return [one]
+  }
+  const flags = called.length > 1 ? called : free
+  const first = flags[0]
+  if (first && flags.every(({ cells }) => cells.every((cell, row) => cellText(cell) === cellText(first.cells[row])))) {
+    choose('label column', first.name, `${flags.map(({ name }) => name).join(', ')} hold the same`)
+    return [first]
+  }
+  // What -1 means, labels.ts asks.
+  const isFlag = (cell: Cell) => flag(cell) !== undefined || cellNumber(cell) === -1
+  if (flags.length > 1 && flags.every(column => sampled(column).every(isFlag))) {
+    const names = flags.map(column => column.name)
+    choose('label columns', names.join(', '), 'each holds 0 and 1, true and false')
+    return flags
+  }
+  if (flags.length === 0)
+    throw noLabels(
+      table,
+      left.find(column => isIndex(column, table)),
+    )
+  throw new AnnealError(
+    `${table.file} has several columns that may hold the labels: ${flags.map(column => `"${column.name}"`).join(', ')}. Name one with ${option('labelColumn')}, or several where each is a label of 0 and 1.`,
+  )
+}
+
+function noLabels({ file }: Table, index: Column | undefined): AnnealError {
+  const numbers = index
+    ? ` ("${index.name}" numbers the rows; where it is what the model should predict, ${setting('labelColumn', index.name)})`
+    : ''
+  return new AnnealError(
+    `${file} has no column of labels beside the names of the files${numbers}; expected one more column, such as label. Where the folders of the pictures are the classes, leave out ${option('labels')}.`,
+  )
+}
+
+/** Refuses one column for two purposes, however it was written. */
+function refuseTwice(
+  { file }: Table,
+  roles: Record<string, Column | undefined>,
+  labels: readonly Column[],
+  { targets }: LabelOptions,
+): void {
+  const seen = new Map<Column, string>()
+  const all = [
+    ...Object.entries(roles),
+    ...labels.map((column): [string, Column] => [targets ? 'targets' : 'labelColumn', column]),
+  ]
+  for (const [property, column] of all) {
+    if (!column) continue
+    const before = seen.get(column)
+    if (before !== undefined)
+      throw new AnnealError(
+        `${before === property ? `${option(property)} names` : `${option(before)} and ${option(property)} both name`} column "${column.name}" of ${file}${before === property ? ' twice' : ''}; expected another column for each. Leave one of them out.`,
+      )
+    seen.set(column, property)
+  }
+}

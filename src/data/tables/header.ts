@@ -1,0 +1,178 @@
+import { plural } from '../../base/format.ts'
+import { namedAsPicture } from '../files/sniff.ts'
+import type { Choice } from '../types.ts'
+import { blanks, type Dialect } from './dialect.ts'
+import { fileNames, labelNames } from './roles.ts'
+import type { Pictures, Records } from './types.ts'
+
+/** Names of columns, and the number of the first record that is a row. */
+export interface Header {
+  names: string[]
+  start: number
+  choices: Choice[]
+}
+
+/** How many rows are looked at to tell what columns hold, and how many lines may stand in front of the names. */
+const looked = 300
+const mostInFront = 20
+
+interface Sight {
+  dialect: Dialect
+  /** The first line has names of columns, or is a row; found unless told. */
+  header?: boolean | undefined
+  pictures?: Pictures | undefined
+}
+
+/** Finds the names of columns: the first line, behind comments and titles, unless it is a picture's row. */
+export function findHeader(read: Records, sight: Sight): Header {
+  const { records, lines } = read
+  const choices: Choice[] = []
+  const rows = records.length > 1 ? records.slice(0, looked) : records
+  const width = usual(rows.map(record => record.length))
+  const rowly = rowTest(read, sight)
+  let at = sight.header === false ? 0 : titleLines(read, { width, isRow: rowly })
+  const inFront = lines.slice(0, at).map((line, i) => ({ line, text: records[i]!.join(' ').trim() }))
+  const above = sight.header === undefined ? commented(read, sight, at, rowly) : undefined
+  const passed = sight.dialect.comments.filter(comment => comment !== above?.comment)
+  for (const { line, text } of [...passed, ...inFront])
+    choices.push({
+      what: 'line passed over',
+      value: `line ${line}, "${text.length > 60 ? `${text.slice(0, 60)}…` : text}"`,
+      reason: text.startsWith('#') ? 'it begins with #' : 'it stands above the names of the columns',
+    })
+  let names: string[]
+  if (above) {
+    names = above.cells
+    choices.push({ what: 'names of columns', value: names.join(', '), reason: `line ${above.comment.line} has them` })
+  } else {
+    const reason = sight.header === undefined ? rowly(at) : undefined
+    if (sight.header === false || reason !== undefined) {
+      const widest = Math.max(width, rows[at]?.length ?? 0)
+      names = Array.from({ length: widest }, () => '')
+      if (reason) choices.push({ what: 'names of columns', value: 'none', reason })
+    } else names = records[at++]!.map(name => name.trim())
+  }
+  return { names: fitted(names, read, { start: at, width, choices }), start: at, choices }
+}
+
+/** The most frequent. */
+function usual(numbers: readonly number[]): number {
+  const counts = new Map<number, number>()
+  for (const n of numbers) counts.set(n, (counts.get(n) ?? 0) + 1)
+  return [...counts].reduce((best, one) => (one[1] > best[1] ? one : best), [0, 0])[0]
+}
+
+const filled = (record: readonly string[]): number => record.filter(cell => cell !== '').length
+
+/** How many lines above the names are none: titles, with one cell or another width, where the next line fits; or whatever
+ *  stands above a line that calls its columns file and label. */
+function titleLines({ records }: Records, { width, isRow }: { width: number; isRow: RowTest }): number {
+  const end = Math.min(mostInFront, records.length - 1)
+  for (let at = 1; at <= end; at++) {
+    if (records.slice(0, at).some((record, i) => callsRoles(record) || (isRow(i) && filled(record) > 1))) break
+    if (callsRoles(records[at]!)) return at
+  }
+  if (width < 2) return 0
+  let at = 0
+  const fits = (record: readonly string[]) => record.length === width || record.length === width - 1
+  while (at < end) {
+    const record = records[at]!
+    const odd = record.length !== width && record.length !== width - 1
+    const alone = filled(record) === 1 && record[0] !== ''
+    if (!(odd || alone) || isRow(at)) break
+    const below = records[at + 1]!
+    if (isRow(at + 1) || filled(below) < 1) break
+    if (fits(below) && filled(below) > 1) return at + 1
+    at++
+  }
+  return 0
+}
+
+/** Whether a line calls one column a file and another a label. */
+const callsRoles = (record: readonly string[]): boolean =>
+  record.some(name => fileNames.test(name.trim())) && record.some(name => labelNames.test(name.trim()))
+
+/** Why a record is a picture's row and no names of columns, or undefined. */
+type RowTest = (at: number) => string | undefined
+
+function rowTest({ records, lines }: Records, { pictures }: Sight): RowTest {
+  const below = new Map<number, { whole: boolean; stems: boolean }>()
+  const known = pictures?.(new Set(records.slice(0, looked).flatMap(record => record.map(cell => cell.trim()))))
+  const held = (c: number) => {
+    const before = below.get(c)
+    if (before) return before
+    const cells = records.slice(0, looked).map(record => (record[c] ?? '').trim())
+    const share = (kind: 'whole' | 'stem') => cells.filter(cell => known?.(cell) === kind).length / cells.length
+    const made = { whole: share('whole') >= 0.5, stems: share('stem') >= 0.5 }
+    below.set(c, made)
+    return made
+  }
+  return at => {
+    const record = records[at]!.map(cell => cell.trim())
+    if (callsRoles(record) || counts(record)) return undefined
+    for (const [c, cell] of record.entries()) {
+      if (cell === '' || fileNames.test(cell) || labelNames.test(cell)) continue
+      const kind = known?.(cell)
+      const names = namedAsPicture(cell) || kind === 'whole' || (kind === 'stem' && held(c).stems && !held(c).whole)
+      if (names) return `line ${lines[at]} names a picture, ${cell}; write names in a line above it to have others`
+    }
+    if (record.some(cell => fileNames.test(cell) || labelNames.test(cell)) || countUp(record)) return undefined
+    const last = Math.min(records.length, at + 1 + looked)
+    for (const [c, cell] of record.entries()) {
+      if (cell === '') continue
+      for (let r = at + 1; r < last; r++)
+        if (records[r]![c]?.trim() === cell)
+          return `line ${lines[at]} has "${cell}" in column ${c + 1}, and so has line ${lines[r]}; write names in a line above where it is a row, or other names where it is none`
+    }
+    return undefined
+  }
+}
+
+/** Whether names are 0, 1, 2, …, as pandas writes them where there are none, behind an index without a name or not. */
+const counts = (names: readonly string[]): boolean => {
+  const own = names[0] === '' ? names.slice(1) : names
+  return own.length > 1 && own.every((name, i) => name === String(i))
+}
+
+/** Whether the numbers among names are 0, 1, 2, … or 1, 2, 3, …: one column a class, called by its number. */
+function countUp(names: readonly string[]): boolean {
+  const own = names.filter(name => /^\d+$/.test(name)).map(Number)
+  return own.length > 1 && own.every((n, i) => n === own[0]! + i)
+}
+
+/** A comment that has the names of the columns: the last one in front, as wide as the rows, where a row follows it. */
+function commented(
+  { records }: Records,
+  { dialect }: Sight,
+  at: number,
+  isRow: RowTest,
+): { comment: Dialect['comments'][number]; cells: string[] } | undefined {
+  const comment = dialect.comments.at(-1)
+  if (!comment || at > 0 || isRow(0) === undefined) return undefined
+  const { delimiter } = dialect
+  const plain = comment.text.replace(/^"?#+\s*/, '').replace(/"/g, '')
+  const cut = (text: string) =>
+    delimiter === blanks ? text.trim().split(/\s+/) : text.split(delimiter).map(cell => cell.trim())
+  const cells = cut(plain)
+  const width = records[0]!.length
+  if (cells.length !== width || width < 2) return undefined
+  return { comment, cells: cells.map((name, i) => (name === '' && i === 0 ? '#' : name)) }
+}
+
+/** Names as many as the rows have cells: without empty ones at the end; one more in front, where every row has one more
+ *  cell, as R writes them. */
+function fitted(
+  names: string[],
+  { records, lines }: Records,
+  { start, width, choices }: { start: number; width: number; choices: Choice[] },
+): string[] {
+  const holds = (c: number) => records.some((record, r) => r >= start && (record[c] ?? '') !== '')
+  while (names.length > 1 && names.at(-1) === '' && !holds(names.length - 1)) names.pop()
+  const longer = records.length > start && records.every((record, r) => r < start || record.length === names.length + 1)
+  if (longer && width === names.length + 1 && holds(names.length)) {
+    const reason = `each row has one cell more than line ${lines[start - 1]} has names, as R writes names of rows`
+    choices.push({ what: 'first column', value: `without a name, beside ${plural(names.length, 'name')}`, reason })
+    names.unshift('')
+  }
+  return names.map((name, i) => name || `column ${i + 1}`)
+}

@@ -1,0 +1,65 @@
+import { AnnealError } from '../../base/errors.ts'
+import type { Cell, Column, Parsed } from './types.ts'
+
+/** Reads JSON lines: one object a line, keys being columns. What a line leaves out is null there; an object in a cell is
+ *  its JSON. */
+export function readJsonLines(file: string, text: string): Parsed {
+  const columns = new Map<string, Cell[]>()
+  const places: number[] = []
+  let line = 0
+  for (const content of text.split(/\r\n|\n|\r/)) {
+    line++
+    if (content.trim() === '') continue
+    for (const [name, value] of Object.entries(objectIn(content, `${file}, line ${line}`))) {
+      const cells = columns.get(name) ?? []
+      if (cells.length === 0) columns.set(name, cells)
+      while (cells.length < places.length) cells.push(null)
+      cells.push(toCell(value))
+    }
+    places.push(line)
+  }
+  for (const cells of columns.values()) while (cells.length < places.length) cells.push(null)
+  return {
+    columns: Array.from(columns, ([name, cells]): Column => ({ name, cells })),
+    places: Uint32Array.from(places),
+    unit: 'line',
+  }
+}
+
+/** The JSON object of one line; an error begins with `where`. */
+export function objectIn(content: string, where: string): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(largeAsText(content))
+  } catch (error) {
+    throw new AnnealError(`${where}: no JSON (${(error as Error).message}); expected one object a line.`, {
+      cause: error,
+    })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new AnnealError(`${where}: ${content.slice(0, 60)} is no object; expected {"file": "1.jpg", "label": …}.`)
+  return value as Record<string, unknown>
+}
+
+/** Whole numbers beyond 2^53, which JSON's reader would round, in quotes: they are names. */
+const largeAsText = (json: string): string =>
+  /\d{16}/.test(json)
+    ? json.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, token =>
+        /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token,
+      )
+    : json
+
+/** A value of a format with types as a cell: large whole numbers and dates as text, what has no place in a cell as its
+ *  JSON. */
+export function toCell(value: unknown): Cell {
+  if (value === null || value === undefined) return null
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
+  if (value instanceof Date) return value.toISOString()
+  if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)))
+    return Array.from(value as Iterable<unknown>, part => {
+      const cell = toCell(part)
+      return typeof cell === 'object' && cell !== null ? JSON.stringify(cell) : cell
+    })
+  return JSON.stringify(value)
+}

@@ -1,0 +1,85 @@
+import { AnnealError } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
+import { setting } from '../../base/options.ts'
+import { tidy } from '../labels/spelling.ts'
+import type { Choice } from '../types.ts'
+import { type Cell, cellText } from './table.ts'
+
+/** Words that programs write where there is no value (pandas, R, Excel, MySQL); in any case. No class is called so. */
+const surely = new Set(
+  'nan,-nan,<na>,<nan>,nat,#n/a,#na,#n/a n/a,#null!,#value!,#ref!,#div/0!,#name?,#num!,\\n,1.#ind,-1.#ind,1.#qnan,-1.#qnan'.split(
+    ',',
+  ),
+)
+
+/** Words that mean a missing value in most tables, and are a class in some: "none" beside the names of defects. */
+const mostly = new Set('none,null,nil,n/a,na,n.a.,(null),(none),(blank),-,--,---,–,—,?,??,???,.'.split(','))
+
+/** What tells whether a cell says nothing. */
+export interface MissingWords {
+  /** Whether a tidy text is one of the words, or empty. */
+  has(text: string): boolean
+  /** The words were given, so nothing is asked about them. */
+  given: boolean
+}
+
+/** The words that mean "no label": those given, as they are written, else the usual ones but for names that are `known` to be
+ *  classes. The empty cell always does. */
+export function missingWords(given: readonly string[] | undefined, known: readonly string[] = []): MissingWords {
+  if (given) {
+    const words = new Set(given.map(tidy))
+    return { given: true, has: text => text === '' || words.has(text) }
+  }
+  const classes = new Set(known.map(tidy))
+  const has = (text: string) => {
+    const word = text.length < 12 ? text.toLowerCase() : ''
+    return text === '' || ((surely.has(word) || mostly.has(word)) && !classes.has(text))
+  }
+  return { given: false, has }
+}
+
+/** Whether a cell says nothing; a list says something. */
+export const isMissing = (cell: Cell | undefined, words: MissingWords): boolean =>
+  !Array.isArray(cell) && words.has(tidy(cellText(cell)))
+
+/** Refuses to guess where a word may be a missing label or a class: where it stands in as many rows as a class has. `counts`: the
+ *  rows of each other label. */
+export function askAboutWords(
+  words: ReadonlyMap<string, readonly number[]>,
+  counts: readonly number[],
+  { where, column }: { where(at: number): string; column: string },
+): void {
+  const sizes = [...counts].sort((a, b) => a - b)
+  const usual = sizes[sizes.length >> 1] ?? 0
+  for (const [word, rows] of words) {
+    if (word === '' || !mostly.has(word.toLowerCase()) || 2 * rows.length < usual) continue
+    const all = [...words.keys()].filter(Boolean)
+    const others = all.filter(other => other !== word)
+    throw new AnnealError(
+      `${where(rows[0]!)}: ${plural(rows.length, 'row')} of "${column}" ${rows.length === 1 ? 'holds' : 'hold'} "${word}", about as many as a class has (${plural(usual, 'row')}): it may be a class, or mean that the label is missing. ${setting('missing', others)} takes it as a class, ${setting('missing', all)} leaves these rows out.`,
+    )
+  }
+}
+
+/** Says which labels are missing, where they stand, and how to say otherwise. */
+export function missingChoices(
+  words: ReadonlyMap<string, readonly number[]>,
+  { where, words: takes, otherwise }: { where(at: number): string; words: boolean; otherwise: string },
+): Choice[] {
+  const rows = [...words.values()].flat()
+  if (rows.length === 0) return []
+  const kinds = [...words].map(([word, at]) => `${word === '' ? 'empty' : `"${word}"`} in ${plural(at.length, 'row')}`)
+  const places = rows.slice(0, 5).map(where)
+  const named = [...words.keys()].filter(Boolean)
+  const how =
+    named.length > 0 && takes
+      ? `; ${setting('missing', [])} takes ${named.length === 1 ? 'this word' : 'these words'} as ${named.length === 1 ? 'a label' : 'labels'}`
+      : ''
+  return [
+    {
+      what: 'missing labels',
+      value: `${plural(rows.length, 'row')} left out`,
+      reason: `${kinds.join(', ')}: ${places.join('; ')}${rows.length > places.length ? '; …' : ''}${how}${otherwise}`,
+    },
+  ]
+}

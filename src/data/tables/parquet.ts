@@ -1,0 +1,29 @@
+import { AnnealError } from '../../base/errors.ts'
+import { toCell } from './jsonl.ts'
+import type { Cell, Parsed } from './types.ts'
+
+/** Reads the columns of a Parquet file that hold text, numbers, dates or lists of them. Columns with parts of their own
+ *  (pictures in the table itself) are passed over. */
+export async function readParquet(file: string, bytes: Buffer): Promise<Parsed> {
+  const { parquetMetadata, parquetReadObjects, parquetSchema } = await import('hyparquet')
+  const { compressors } = await import('hyparquet-compressors')
+  const content = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
+  try {
+    const metadata = parquetMetadata(content)
+    const fields = parquetSchema(metadata).children
+    const names = fields
+      .filter(({ element, children }) => children.length === 0 || element.converted_type === 'LIST')
+      .map(({ element }) => element.name)
+    const rows = await parquetReadObjects({ file: content, metadata, compressors, columns: names })
+    return {
+      columns: names.map(name => ({ name, cells: rows.map((row): Cell => toCell(row[name])) })),
+      places: Uint32Array.from(rows, (_, i) => i + 1),
+      unit: 'row',
+    }
+  } catch (error) {
+    throw new AnnealError(
+      `${file} begins as Parquet and can not be read: ${(error as Error).message}; write it anew, or save it as CSV.`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,215 @@
+import { type Machine, machine } from '../../setup/index.ts'
+import { kernelSets, kernelsInUse, library } from '../../torch/index.ts'
+import type { Kernels } from '../../torch/kernels.ts'
+import type { Network, Precision } from '../../train/network.ts'
+import { processorUse } from '../../train/processor.ts'
+import { checkSizes, model as modelInfo } from '../../vision/models/index.ts'
+import { whole } from '../options.ts'
+import { batchThatFits } from '../prepare/batch-size.ts'
+import { usualDevice } from '../prepare/device.ts'
+import { choosePrecision } from '../prepare/precision.ts'
+import type { Narrator, Progress } from '../run/context.ts'
+import { speedAdvice } from './advice.ts'
+import { median, noiseNet, type SpeedOptions, timeFrozen, timeSteps } from './timing.ts'
+
+/** What is measured, and who hears of it. */
+export interface BenchOptions {
+  model?: string | undefined
+  size?: number | undefined
+  batchSize?: number | undefined
+  precision?: Precision | 'auto' | undefined
+  /** How many training steps of each kind are timed. */
+  steps?: number | undefined
+  progress?: Progress
+  signal?: AbortSignal | undefined
+}
+
+/** One kind of work by one means. */
+export interface Timing {
+  work: 'training step' | 'frozen body'
+  precision: Precision
+  kernels: Kernels
+  batch: number
+  size: number
+  imagesPerSecond: number
+  /** Of a batch. */
+  milliseconds: { median: number; least: number }
+}
+
+/** How fast this machine trains a model. The numbers beside `timings` are of what the recipe takes. */
+export interface BenchResult {
+  model: string
+  size: number
+  batch: number
+  precision: Precision
+  /** Why this precision. */
+  reason: string
+  kernels: Kernels
+  imagesPerSecond: number
+  stepMilliseconds: { median: number; least: number }
+  frozenImagesPerSecond: number
+  /** The most memory that the process held while it took these training steps. */
+  peakBytes: number
+  threads: number
+  cores: number
+  /** How many cores the training steps kept busy on average. */
+  coresBusy: number
+  /** For which share of the time threads found no core free; null where the system does not say. */
+  waited: number | null
+  cpu: string
+  instructionSets: string[]
+  libtorch: string
+  device: string
+  timings: Timing[]
+  /** The same training step with a larger batch, and with smaller pictures. */
+  others: Timing[]
+  advice: string[]
+}
+
+const classes = 10
+const rounds = 2
+
+/** Measures the training step of the whole net and the frozen body, with own kernels and libtorch's, in float32 and where
+ *  the processor has it in bfloat16, in turn. Random weights, random pictures. */
+export async function benchmark(options: BenchOptions = {}): Promise<BenchResult> {
+  const { model = 'tf_efficientnet_lite0', batchSize = 32, steps = 6, progress = () => {}, signal } = options
+  const info = modelInfo(model)
+  const { size = info.size } = options
+  whole('size', size, 32, 2048)
+  whole('batchSize', batchSize, 2, 4096)
+  whole('steps', steps, 1, 10_000)
+  checkSizes(model, [size])
+  const device = usualDevice()
+  let reason = ''
+  const session: Narrator = { once: async (_, fn) => fn(), emit() {}, choice: (_, __, why) => void (reason = why) }
+  const base = { size, batchSize, classes, device, signal }
+  progress('making the net', 0, 1)
+  const net = await noiseNet(model, base, signal)
+  const asked = { precision: options.precision }
+  const { precision, by } = await choosePrecision({
+    session,
+    options: asked,
+    modelName: model,
+    net,
+    channels: 3,
+    device,
+  })
+  const kernels = kernelSets().length > 0 ? kernelsInUse() : 'aten'
+  const means = meansHere(options.precision ?? 'auto', { precision, kernels, device })
+  const each = Math.max(1, Math.ceil(steps / rounds))
+
+  const kinds = means.length * 2 * rounds * (each + 1) + 2 * (each + 1)
+  let done = 0
+  const watched = (label: string): Pick<SpeedOptions, 'steps' | 'onStep'> => ({
+    steps: each,
+    onStep: () => progress(label, Math.min(++done, kinds - 1), kinds),
+  })
+  const measured = means.map(mean => ({ ...mean, step: [] as number[], frozen: [] as number[] }))
+  let peakBytes = 0
+  const use: ReturnType<ReturnType<typeof processorUse>>[] = []
+  for (let round = 0; round < rounds; round++)
+    for (const [i, mean] of measured.entries()) {
+      const how = { ...base, precision: mean.precision, kernels: mean.kernels }
+      const of = `${mean.precision}, ${kernelsName(mean.kernels)}`
+      const end = processorUse()
+      mean.step.push(...(await timeSteps(net, { ...how, ...watched(`training step, ${of}`) })))
+      if (i === 0) use.push(end())
+      peakBytes ||= process.resourceUsage().maxRSS * 1024
+      mean.frozen.push(...(await timeFrozen(net, { ...how, ...watched(`frozen body, ${of}`) })))
+    }
+  const timings = measured.flatMap(({ precision, kernels, step, frozen }) => [
+    timing('training step', step, { precision, kernels, batch: batchSize, size }),
+    timing('frozen body', frozen, { precision, kernels, batch: batchSize, size }),
+  ])
+  const others: Timing[] = []
+  for (const other of otherShapes(net, { model, size, batchSize, device }))
+    others.push(
+      timing(
+        'training step',
+        await timeSteps(net, {
+          ...base,
+          ...other,
+          precision,
+          kernels,
+          ...watched(`${other.batchSize} pictures of ${other.size} px`),
+        }),
+        { precision, kernels, batch: other.batchSize, size: other.size },
+      ),
+    )
+  progress('', kinds, kinds)
+
+  const frozen = timings.find(
+    t => t.work === 'frozen body' && t.precision === precision && t.kernels === by.frozen.kernels,
+  )
+  const { cpu } = machine()
+  const waits = use.flatMap(u => u.waited ?? [])
+  const result: Omit<BenchResult, 'advice'> = {
+    model,
+    size,
+    batch: batchSize,
+    precision,
+    reason,
+    kernels,
+    imagesPerSecond: timings[0]!.imagesPerSecond,
+    stepMilliseconds: timings[0]!.milliseconds,
+    frozenImagesPerSecond: (frozen ?? timings[1]!).imagesPerSecond,
+    peakBytes,
+    threads: library().threads,
+    cores: cpu.cores,
+    coresBusy: rounded(median(use.map(u => u.coresBusy))),
+    waited: waits.length > 0 ? rounded(median(waits)) : null,
+    cpu: cpu.model,
+    instructionSets: instructionSets(cpu),
+    libtorch: library().version,
+    device,
+    timings,
+    others,
+  }
+  return { ...result, advice: speedAdvice(result) }
+}
+
+/** What kernels are called where a person reads. */
+export const kernelsName = (kernels: Kernels): string => (kernels === 'own' ? 'own kernels' : "libtorch's kernels")
+
+/** A training step or a batch by its times. */
+function timing(work: Timing['work'], ms: number[], by: Pick<Timing, 'precision' | 'kernels' | 'batch' | 'size'>) {
+  const milliseconds = { median: rounded(median(ms)), least: rounded(Math.min(...ms)) }
+  return { work, ...by, imagesPerSecond: rounded((1000 * by.batch) / median(ms)), milliseconds }
+}
+const rounded = (v: number) => Number(v.toPrecision(4))
+
+/** What there is to compare, the recipe's choice first. */
+function meansHere(
+  asked: Precision | 'auto',
+  chosen: { precision: Precision; kernels: Kernels; device: string },
+): { precision: Precision; kernels: Kernels }[] {
+  const { cpu } = machine()
+  const half = chosen.device !== 'cpu' || cpu.amx || cpu.avx512bf16
+  const precisions: Precision[] = asked === 'auto' ? ['float32', ...(half ? ['bfloat16' as const] : [])] : [asked]
+  const all = precisions.flatMap(precision => {
+    const own = chosen.device === 'cpu' && kernelSets(precision).length > 0
+    return (own ? (['own', 'aten'] as const) : (['aten'] as const)).map(kernels => ({ precision, kernels }))
+  })
+  const { precision } = chosen
+  const kernels = all.some(m => m.precision === precision && m.kernels === chosen.kernels) ? chosen.kernels : 'aten'
+  const first = { precision, kernels }
+  return [first, ...all.filter(m => m.precision !== precision || m.kernels !== kernels)]
+}
+
+/** Twice the batch where the memory is there for it, and 128 px where pictures are larger and the net takes any size. */
+function otherShapes(
+  net: Network,
+  { model, size, batchSize, device }: { model: string; size: number; batchSize: number; device: string },
+): { size: number; batchSize: number }[] {
+  const wanted = 2 * batchSize
+  const fits = device === 'cpu' && batchThatFits(net, { wanted, size }).batchSize === wanted
+  return [
+    ...(fits ? [{ size, batchSize: wanted }] : []),
+    ...(size > 128 && modelInfo(model).sizes === 'any' ? [{ size: 128, batchSize }] : []),
+  ]
+}
+
+function instructionSets({ avx2, avx512, avx512bf16, amx }: Machine['cpu']): string[] {
+  const all = { AVX2: avx2, 'AVX-512': avx512, 'AVX-512 BF16': avx512bf16, AMX: amx }
+  return Object.entries(all).flatMap(([name, has]) => (has ? [name] : []))
+}

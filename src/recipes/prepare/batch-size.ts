@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto'
+import { cacheFolder } from '../../base/files.ts'
+import { bytes } from '../../base/format.ts'
+import { freeMemory } from '../../base/memory.ts'
+import { remembered } from '../../base/remember.ts'
+import { type nn, noGrad, scope, zeros } from '../../torch/index.ts'
+import type { Network } from '../../train/network.ts'
+import { version } from '../results/model-card.ts'
+
+/** Share of the free memory that a step may take, and how many times a layer's output is held in training: itself, its
+ *  gradient, and what backward keeps beside them. */
+const [share, held] = [0.6, 3]
+
+/** The largest batch of at most `wanted` pictures whose training step fits the memory that is free, and why it is smaller
+ *  where it is; at least 2. On a GPU libtorch tells no free memory and the batch stays. */
+export function batchThatFits(
+  network: Network,
+  { wanted, size, channels = 3, look }: { wanted: number; size: number; channels?: number; look?: Look },
+  free = freeMemory(),
+): { batchSize: number; reason?: string } {
+  if (network.device !== undefined && network.device !== 'cpu') return { batchSize: wanted }
+  const bytesOf = () => outputBytes(network, size, channels)
+  const each = held * (look ? look(`bytes at ${size}`, bytesOf) : bytesOf())
+  const fitting = Math.max(2, Math.floor((share * free) / each))
+  if (fitting >= wanted) return { batchSize: wanted }
+  const reason = `a picture of ${size} px takes about ${bytes(Math.round(each))} in a step, and ${bytes(free)} are free`
+  return { batchSize: fitting, reason }
+}
+
+/** Gives what was seen of this body before, else what `see` finds. */
+export type Look = <T>(what: string, see: () => T) => T
+
+/** What one black picture shows of a body, kept in the cache: for the names and shapes of its weights. */
+export function looker(name: string, body: nn.Module, channels: number): Look {
+  const weights = Array.from(body.stateDict(), ([key, t]) => `${key} ${t.shape}`)
+  const key = createHash('sha256')
+    .update(JSON.stringify([version(), channels, weights]))
+    .digest('hex')
+    .slice(0, 32)
+  return (what, see) => remembered(cacheFolder('shapes', `${name}.json`), `${key} ${what}`, see)
+}
+
+/** Bytes of all layers' outputs for one picture. */
+function outputBytes({ body }: Network, size: number, channels: number): number {
+  let sum = 0
+  const leaves = [...body.modules()].map(([, m]) => m).filter(m => Object.keys(m.children).length === 0)
+  const off = leaves.map(m =>
+    m.onForward((_, __, y) => {
+      sum += y.byteLength
+      return undefined
+    }),
+  )
+  const training = body.training
+  try {
+    body.eval()
+    noGrad(() => scope(() => body.features(zeros([1, channels, size, size], { device: 'cpu' })).dispose()))
+  } finally {
+    body.train(training)
+    for (const remove of off) remove()
+  }
+  return sum
+}

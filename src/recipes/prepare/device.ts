@@ -1,0 +1,26 @@
+import { AnnealError } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
+import { option, setting } from '../../base/options.ts'
+import { library } from '../../torch/index.ts'
+import type { Precision } from '../../train/network.ts'
+
+/** The device that training takes unless told: a GPU where libtorch sees one. */
+export const usualDevice = (): string => (library().cudaDevices > 0 ? 'cuda' : 'cpu')
+
+/** CUDA that was asked for and is not here is an error, never the CPU instead; so is a type that the device has not. */
+export function checkDevice(device = 'cpu', precision?: Precision | 'auto'): void {
+  if (precision === 'float16' && device === 'cpu')
+    throw new AnnealError(
+      `${setting('precision', precision)}: processors have no instructions for it; expected bfloat16 or float32 on the CPU`,
+    )
+  if (!/^(cpu|cuda(:\d+)?)$/.test(device))
+    throw new AnnealError(`${option('device')}: expected cpu, cuda or cuda:1, got ${device}`)
+  if (device === 'cpu') return
+  const { cudaDevices, version } = library()
+  if (Number(device.split(':')[1] ?? 0) < cudaDevices) return
+  throw new AnnealError(
+    cudaDevices === 0
+      ? `${setting('device', device)}: libtorch ${version} sees no CUDA device here; \`anneal doctor\` says why. Leave ${option('device')} out to work on the CPU.`
+      : `${setting('device', device)}: libtorch ${version} sees ${plural(cudaDevices, 'CUDA device')} here; expected cuda:0${cudaDevices > 1 ? ` to cuda:${cudaDevices - 1}` : ''}.`,
+  )
+}

@@ -1,0 +1,57 @@
+import { plural } from '../../base/format.ts'
+import {
+  applyDecisions,
+  type ChannelChoice,
+  channelStatistics,
+  checkChannels,
+  depthOf,
+  type FolderIndex,
+  indexPictures,
+  joinBands,
+  openPictures,
+  type Picture,
+  type Pictures,
+  readDecisions,
+} from '../../data/index.ts'
+import type { ModelInfo } from '../../vision/models/index.ts'
+import type { TrainOptions } from '../options.ts'
+import type { Context } from '../run/context.ts'
+
+/** Labelled pictures as they lie there, with decisions of `anneal clean` applied, and files of one picture joined. */
+export async function openIndex(dir: string, { channelFiles, clean, ...options }: TrainOptions): Promise<FolderIndex> {
+  const found = await indexPictures(dir, options)
+  const index = channelFiles ? joinBands(found, channelFiles) : found
+  return clean === undefined ? index : applyDecisions(index, readDecisions(clean))
+}
+
+/** Of pictures whose channels are kept: how many there are, and their own statistics over the training pictures. */
+export function keptChannels({ data, picture }: Pictures) {
+  const seen = data.items.map(item => ({ file: item.file, ...picturesKind(picture(item.picture)) }))
+  const { channels } = checkChannels(seen)
+  const numbers = data.of('train').map(item => item.picture)
+  const { mean, std, pictures } = channelStatistics(picture, numbers)
+  const text = (values: readonly number[]) => values.map(v => v.toPrecision(3)).join(', ')
+  const reason = `the pictures' own over ${plural(pictures, 'picture')}: mean ${text(mean)}, deviation ${text(std)}; the first convolution is adapted`
+  return { channels, mean, std, reason }
+}
+
+const picturesKind = ({ channels = 3, data }: Picture) => ({ channels, depth: depthOf(data) })
+
+/** The short side that pictures are seen at before the crop. */
+export const shortSide = (size: number, { cropPct }: ModelInfo) => Math.round(size / cropPct)
+
+/** Pictures as they are kept for a size. */
+export const openAt = (
+  index: FolderIndex,
+  { size, info, mode, range }: { size: number; info: ModelInfo } & Pick<ChannelChoice, 'mode' | 'range'>,
+  { progress, report, signal }: Pick<Context, 'progress' | 'signal'> & Partial<Pick<Context, 'report'>>,
+): Promise<Pictures> =>
+  openPictures(index, {
+    short: shortSide(size, info),
+    interpolation: info.interpolation,
+    channels: mode,
+    range,
+    signal,
+    report,
+    onProgress: (done, total) => progress('pictures', done, total),
+  })

@@ -1,0 +1,92 @@
+import { kernelsInUse } from '../../torch/index.ts'
+import { type Computing, computeBy, type Way, type Work, waysOf } from '../../train/measure-kernels.ts'
+import type { Network, Precision } from '../../train/network.ts'
+import type { TrainOptions } from '../options.ts'
+import type { Narrator } from '../run/context.ts'
+
+/** bfloat16 rounds more, so it has to be worth it. */
+const worthRounding = 1.15
+/** Own kernels serve unless libtorch's are faster by more than noise. */
+const clearlyFaster = 1.1
+
+/** The type of a run's products, and whose kernels make them in each kind of work. */
+export interface Computed {
+  precision: Precision
+  by: Record<Work, Computing>
+}
+
+/** The type of products and whose kernels make them: as asked, else what was fastest when this machine was measured, for training
+ *  steps and for the frozen body each. Those of steps are then in use; who computes with the frozen body takes its own. */
+export async function choosePrecision({
+  session,
+  options,
+  modelName,
+  net,
+  channels,
+  device,
+}: {
+  session: Narrator
+  options: TrainOptions
+  modelName: string
+  net: Network
+  channels: number
+  device: string
+}): Promise<Computed> {
+  const given = options.precision ?? 'auto'
+  if (device !== 'cpu') {
+    const precision = given === 'auto' ? 'bfloat16' : given
+    session.choice('precision', precision, given === 'auto' ? 'on a GPU it is faster than float32' : 'as asked')
+    return { precision, by: { step: { kernels: kernelsInUse() }, frozen: { kernels: kernelsInUse() } } }
+  }
+  const ways = await session.once('speeds', () => waysOf(modelName, net, channels))
+  const chosen = fastest(ways, given, options.epochs === 0 ? 'frozen' : 'step')
+  const { precision } = chosen
+  const by = process.env.ANNEAL_KERNELS === 'aten' ? { step: libtorch, frozen: libtorch } : chosen.by
+  computeBy(by.step)
+  const measured = `measured, images/s in training steps and through the frozen body: ${waysText(ways)}`
+  const half = ways.some(w => w.precision === 'bfloat16')
+  session.choice(
+    'precision',
+    `${precision}, ${kernelsText(ways, by)}`,
+    given !== 'auto' ? `as asked; ${measured}` : half ? measured : `no instructions for bfloat16 here; ${measured}`,
+  )
+  return { precision, by }
+}
+const libtorch: Computing = { kernels: 'aten' }
+
+/** What to compute by, as these ways were measured. `auto` takes bfloat16 where it is clearly the faster one in the work that
+ *  counts. A net without layers for own kernels has none to choose; other parts of the way to it have. */
+export function fastest(ways: readonly Way[], asked: Precision | 'auto', counts: Work): Computed {
+  const best = (precision: Precision, work: Work): Way | undefined => {
+    const all = ways.filter(w => w.precision === precision).sort((a, b) => b.rates[work] - a.rates[work])
+    const [own, aten] = (['own', 'aten'] as const).map(kernels => all.find(w => w.kernels === kernels))
+    return own && aten && aten.rates[work] > clearlyFaster * own.rates[work] ? aten : (own ?? aten)
+  }
+  const [wide, half] = (['float32', 'bfloat16'] as const).map(type => best(type, counts)?.rates[counts])
+  const precision = asked !== 'auto' ? asked : half && wide && half > worthRounding * wide ? 'bfloat16' : 'float32'
+  const hasOwn = ways.some(w => w.kernels === 'own')
+  const by = (work: Work): Computing => {
+    const { kernels, set } = (hasOwn && best(precision, work)) || { kernels: 'own' as const, set: undefined }
+    return set === undefined ? { kernels } : { kernels, set }
+  }
+  return { precision, by: { step: by('step'), frozen: by('frozen') } }
+}
+
+const named = ({ kernels, set }: Computing) =>
+  kernels === 'aten' ? "libtorch's kernels" : set ? `own kernels (${set})` : 'own kernels'
+/** What computes, once where steps and the frozen body have the same. */
+function kernelsText(ways: readonly Way[], { step, frozen }: Computed['by']): string {
+  if (!ways.some(w => w.kernels === 'own')) return "libtorch's kernels"
+  const [one, other] = [named(step), named(frozen)]
+  return one === other ? one : `${one} in training steps, ${other} for the frozen body`
+}
+
+/** Every way with its rates, as `bfloat16 own 219 and 540`; its set too where there are several. */
+function waysText(ways: readonly Way[]): string {
+  const of = ({ precision, kernels, set }: Way) => {
+    if (kernels === 'aten') return `${precision} libtorch`
+    const several = ways.filter(w => w.precision === precision && w.kernels === 'own').length > 1
+    return `${precision} own${several ? ` (${set})` : ''}`
+  }
+  return ways.map(w => `${of(w)} ${w.rates.step.toFixed(0)} and ${w.rates.frozen.toFixed(0)}`).join(', ')
+}

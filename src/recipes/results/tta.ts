@@ -1,0 +1,60 @@
+import { amount, errorMetrics } from '../../base/format.ts'
+import type { PartResult, TtaPart, TtaResult } from '../../runs/index.ts'
+import type { Outputs } from '../../train/objective.ts'
+import { type TtaOptions, tta } from '../../train/tta.ts'
+import type { Prepared } from '../prepare/prepare.ts'
+import type { Context } from '../run/context.ts'
+
+type Part = 'valid' | 'test'
+
+const figure = (name: string, v = Number.NaN) =>
+  !Number.isFinite(v) ? 'undefined' : errorMetrics.has(name) ? amount(v) : v.toFixed(4)
+
+/** How the net does with test-time augmentation beside the plain result, where that is asked for: at the temperature and
+ *  thresholds that prediction has. `score` gives the metrics of a part's outputs. */
+export async function compareViews(
+  prepared: Prepared,
+  context: Context,
+  {
+    temperature,
+    score,
+    plain,
+  }: {
+    temperature: number
+    score(outputs: Outputs, part: Part): Record<string, number>
+    plain: { valid: PartResult; test?: PartResult }
+  },
+): Promise<TtaResult | undefined> {
+  const { session, options } = context
+  if (options.tta === undefined || options.tta === false) return undefined
+  const views = typeof options.tta === 'number' ? options.tta : 4
+  const join = options.ttaMax ? 'max' : 'mean'
+  const compare = async (part: Part, { metrics = {} }: PartResult): Promise<TtaPart> => {
+    const augmented = score(await outputsOf(prepared, context, { part, views, join, temperature }), part)
+    const list = Object.entries(augmented).map(
+      ([name, v]) => `${name} ${figure(name, v)} (plain ${figure(name, metrics[name])})`,
+    )
+    session.emit({ type: 'line', text: `test-time augmentation, ${part}: ${list.join(', ')}` })
+    return { plain: metrics, augmented }
+  }
+  const valid = await compare('valid', plain.valid)
+  return { views, join, valid, ...(plain.test ? { test: await compare('test', plain.test) } : {}) }
+}
+
+/** Outputs joined over the plain view and augmented ones, [N × classes]. */
+function outputsOf(
+  { net, objective, source, batchSize, precision }: Prepared,
+  { signal }: Context,
+  { part, views, join, temperature }: { part: Part; views: number; join: TtaResult['join']; temperature: number },
+): Promise<Outputs> {
+  const activate: typeof objective.activate = x => objective.activate(temperature === 1 ? x : x.div(temperature))
+  const how: TtaOptions = {
+    objective: { names: objective.names, activate },
+    views,
+    batchSize: 2 * batchSize,
+    precision,
+    signal,
+    ...(join === 'max' ? { plain: 'max' } : {}),
+  }
+  return tta(net, { plain: source(part), augmented: source(part, { augmented: true }) }, how)
+}

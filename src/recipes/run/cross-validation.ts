@@ -1,0 +1,130 @@
+import { copyFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { writeAtomic } from '../../base/files.ts'
+import { amount, errorMetrics, percent, plural } from '../../base/format.ts'
+import { isRun, type RunResult, readObject, readSeen, runPaths, type Spread, writeSeen } from '../../runs/index.ts'
+import { said } from '../../train/objective.ts'
+import type { ModelCard } from '../../train/saved-model.ts'
+import type { TrainOptions } from '../options.ts'
+import { decideTogether, readHeld } from '../results/calibrate.ts'
+import { decisions } from '../results/model-card.ts'
+import type { Session } from './session.ts'
+
+/** The folder of a fold's run inside the whole one. */
+export const foldName = (fold: number): string => `fold-${fold + 1}`
+
+/** Cross-validation: trains a run for each fold in the folder of the whole one, `fold-1`, `fold-2`, …, gives the mean of
+ *  their results with its spread, and saves the average of their nets as one classifier. A fold that is done already is
+ *  not trained again, and one that was interrupted goes on. `train` runs one of them, from its start or from where it
+ *  stood. */
+export async function trainFolds(
+  session: Session,
+  folds: number,
+  train: (fold: number, dir: string, resume: boolean) => Promise<RunResult>,
+  { seed = 42, thresholdFor }: Pick<TrainOptions, 'seed' | 'thresholdFor'> = {},
+): Promise<RunResult> {
+  const { dir } = session.run
+  const results: RunResult[] = []
+  for (let fold = 0; fold < folds; fold++) {
+    const inside = join(dir, foldName(fold))
+    const done = readObject<RunResult>(runPaths(inside).result)
+    if (!done) session.emit({ type: 'phase', phase: `fold ${fold + 1} of ${folds}` })
+    results.push(done ?? (await train(fold, inside, isRun(inside))))
+  }
+  const first = results[0]!
+  const names = Object.keys(first.metrics ?? { accuracy: first.accuracy })
+  const spread = Object.fromEntries(
+    [...names, 'loss'].map(name => [name, spreadOf(results.map(r => numberOf(r, name)))]),
+  )
+  for (const name of names)
+    session.emit({
+      type: 'line',
+      text: `over ${scored(results, name)}: ${saidSpread(name, spread[name]!)}`,
+    })
+  const { task = 'single', classes } = first
+  const dirs = results.map((_, fold) => join(dir, foldName(fold)))
+  const together =
+    task === 'regression'
+      ? undefined
+      : decideTogether(session, { task, classes, seed }, readHeld(dirs), {
+          metric: thresholdFor,
+          of: 'classifier ',
+          on: 'pictures that each net did not see',
+        })
+  saveAverage(dir, dirs, { ...(together ? decisions(together) : {}), metrics: meansOf(spread) })
+  noteSeen(dir, results)
+  session.choice(
+    'classifier',
+    `the average of ${plural(folds, 'net')}`,
+    'each saw other pictures; best.json lists them, and predict averages what they say',
+  )
+  const { metrics: _, intervals: __, test: ___, tta: ____, threshold, thresholds: own, ...facts } = first
+  return {
+    ...facts,
+    run: dir,
+    accuracy: spread.accuracy?.mean ?? Number.NaN,
+    loss: spread.loss!.mean,
+    metrics: Object.fromEntries(names.map(name => [name, spread[name]!.mean])),
+    ...(together?.thresholds
+      ? { threshold: together.thresholds.threshold, thresholds: [...together.thresholds.thresholds] }
+      : {}),
+    ...Object.fromEntries(
+      names.filter(name => name in first && name !== 'accuracy').map(name => [name, spread[name]!.mean]),
+    ),
+    epochs: results.reduce((sum, r) => sum + r.epochs, 0),
+    seconds: { total: session.run.seconds },
+    folds: results,
+    spread,
+  }
+}
+
+const numberOf = (result: RunResult, name: string): number =>
+  name === 'loss' ? result.loss : (result.metrics?.[name] ?? (name === 'accuracy' ? result.accuracy : Number.NaN))
+
+function saidSpread(name: string, { mean, std }: Spread): string {
+  if (!Number.isFinite(mean)) return said(name, mean)
+  if (/accuracy$/i.test(name)) return `${name} ${percent(mean)} ± ${percent(std)}`
+  return `${said(name, mean)} ± ${errorMetrics.has(name) ? amount(std) : std.toFixed(3)}`
+}
+
+/** `5 folds`; `4 of 5 folds` where the others have no such metric. */
+function scored(results: readonly RunResult[], name: string): string {
+  const there = results.filter(r => Number.isFinite(numberOf(r, name))).length
+  return there === results.length || there === 0 ? `${results.length} folds` : `${there} of ${results.length} folds`
+}
+
+/** Over what is a number: a fold whose validation pictures have no R², say, stays out. */
+function spreadOf(all: readonly number[]): Spread {
+  const values = all.filter(Number.isFinite)
+  const mean = values.reduce((a, b) => a + b, 0) / values.length
+  const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / Math.max(1, values.length - 1)
+  return { mean, std: Math.sqrt(variance) }
+}
+
+/** A picture that one fold was trained on is known to their average. */
+function noteSeen(dir: string, results: readonly RunResult[]): void {
+  const seen = results.flatMap(({ run }) => readSeen(run) ?? [])
+  if (seen.length === results.length)
+    writeSeen(dir, { train: seen.flatMap(({ train }) => train), valid: seen.flatMap(({ valid }) => valid) })
+}
+
+const meansOf = (spread: Record<string, Spread>): Record<string, number> =>
+  Object.fromEntries(Object.entries(spread).map(([name, { mean }]) => [name, mean]))
+
+/** The nets of all folds as one classifier: each saved beside a card that lists them, with decisions of its own. */
+function saveAverage(
+  dir: string,
+  folds: readonly string[],
+  own: Pick<ModelCard, 'temperature' | 'thresholds' | 'metrics'>,
+): void {
+  const best = folds.map(fold => runPaths(fold).best)
+  const members = best.map(({ about, weights }, i) => {
+    const name = `${foldName(i)}-best`
+    copyFileSync(weights, join(dir, `${name}.safetensors`))
+    copyFileSync(about, join(dir, `${name}.json`))
+    return name
+  })
+  const { thresholds: _, temperature: __, ...first } = JSON.parse(readFileSync(best[0]!.about, 'utf8')) as ModelCard
+  const card: ModelCard = { ...first, ...own, members }
+  writeAtomic(runPaths(dir).best.about, `${JSON.stringify(card, null, 2)}\n`)
+}

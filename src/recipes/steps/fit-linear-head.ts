@@ -1,0 +1,223 @@
+import type { PictureSource } from '../../data/source.ts'
+import { aten, fromArray, noGrad, scope } from '../../torch/index.ts'
+import { weightedOrder } from '../../train/balance.ts'
+import type { EpochInfo } from '../../train/callback.ts'
+import { featureSource } from '../../train/features.ts'
+import type { Learner, Snapshot } from '../../train/learner.ts'
+import { type LinearModel, logisticPath, sigmoidPath } from '../../train/linear/logistic.ts'
+import { ridgePath } from '../../train/linear/ridge.ts'
+import type { Network } from '../../train/network.ts'
+import { type Objective, said, type Targets } from '../../train/objective.ts'
+import type { Session } from '../run/session.ts'
+import { asGood, isBetter, type Validated, validated } from './best-weights.ts'
+import type { Features } from './frozen-features.ts'
+import type { TriedSnapshot } from './head-state.ts'
+
+/** The strengths of L2 that the optimum is looked for at, until less only makes it worse, as a share of the mean loss; scikit-learn's C = 1 / (N · l2). */
+export const penalties = [3, 1, 0.3, 0.1, 0.03, 0.01]
+
+/** Where the searches end: a step that lowers the loss by less than this share of it no longer changes what validates best. */
+const tolerance = 1e-5
+
+/** The optimum of the last layer, for the net and for what follows. */
+export interface Optimum {
+  best: Snapshot & Validated & { l2: number }
+  /** The head that training of the whole net begins from. */
+  start: Snapshot & Validated & { l2: number }
+  /** The strengths of L2 that were looked at, from the strongest. */
+  tried: readonly number[]
+  /** How the best one did, as an epoch of its own. */
+  epoch: EpochInfo
+}
+
+/** What the optimum is looked for in, and where the search goes on. */
+export interface OptimumOptions {
+  features: Features
+  answers: Pick<PictureSource, 'targets' | 'count'>
+  /** What an earlier process found, and the point that it ended at. */
+  known?: { tried: readonly TriedSnapshot[]; searched: boolean; point?: Float64Array | undefined }
+  /** Steps of the search at each strength, where they are limited. */
+  iterations?: number | undefined
+  /** Hears of each strength that is done, with all before it. */
+  onTried?: (tried: readonly TriedSnapshot[], at: { point: Float64Array | undefined; searched: boolean }) => void
+  signal?: AbortSignal | undefined
+}
+
+/** Logistic regression over all views at several strengths of L2; `best` validates best. `start` is the strongest within
+ *  one standard error of it (Breiman et al. 1984): a head that knows the training pictures by heart has no gradient left
+ *  to teach the body with. */
+export async function headOptimum(
+  learn: Learner,
+  net: Network,
+  { features, answers, known = { tried: [], searched: false }, onTried = () => {}, iterations, signal }: OptimumOptions,
+): Promise<Optimum> {
+  const classes = learn.options.classes.length
+  const views = features.views + 1
+  const began = performance.now()
+  const { objective, classWeights: weights } = learn.options
+  const tried: TriedSnapshot[] = [...known.tried]
+  const enough = async (model: LinearModel, point?: Float64Array) => {
+    setLinear(net, features.train, model, classes)
+    const evaluation = await learn.validate()
+    tried.push({
+      l2: penalties[tried.length]!,
+      ...validated(evaluation),
+      losses: evaluation.losses,
+      ...learn.snapshot(),
+    })
+    const searched = overfits(tried) || tried.length === penalties.length
+    onTried(tried, { point, searched })
+    return searched
+  }
+  if (!known.searched) {
+    const rows = { ...rowsSeen(features, answers, learn.options), weights }
+    await optima(objective, rows, penalties, { enough, done: tried.length, from: known.point, iterations, signal })
+  }
+  const best = tried.reduce((a, b) => (isBetter(b, a) ? b : a))
+  const start = tried.find(withinOneError(objective, best))!
+
+  learn.network.net.loadStateDict(best.state)
+  const plain = featureSource(features.train.subarray(0, features.train.length / views), answers)
+  const { loss: trainLoss } = await learn.validate(plain)
+  plain.dispose()
+  learn.epoch++
+  const epoch: EpochInfo = {
+    step: learn.step,
+    epoch: learn.epoch,
+    trainLoss,
+    validLoss: best.loss,
+    accuracy: best.metrics.accuracy ?? Number.NaN,
+    score: best.score,
+    metrics: best.metrics,
+    seconds: (performance.now() - began) / 1000,
+    lrs: [0],
+  }
+  return { best, start, tried: tried.map(({ l2 }) => l2), epoch }
+}
+
+/** Whether less L2 only makes it worse: the loss rose by more than 1 %, and the score is no better than with more of it. */
+function overfits(tried: readonly Validated[]): boolean {
+  const [before, last] = tried.slice(-2)
+  return last !== undefined && last.loss > 1.01 * before!.loss && tried.some(t => t !== last && asGood(t, last))
+}
+
+/** Whether a head is as good as the best one within one standard error: of its accuracy; for several labels and for
+ *  numbers of its mean loss. */
+function withinOneError({ task }: Objective, best: Validated & { losses: Float32Array }): (t: Validated) => boolean {
+  const n = best.losses.length
+  if (task === 'single') {
+    const error = Math.sqrt((best.score * (1 - best.score)) / n)
+    return t => t.score >= best.score - error
+  }
+  const variance = best.losses.reduce((sum, loss) => sum + (loss - best.loss) ** 2, 0) / Math.max(1, n - 1)
+  return t => t === best || t.loss <= best.loss + Math.sqrt(variance / n)
+}
+
+/** The features of all views with the pictures' answers; with sample weights each view holds a picture as often as an epoch
+ *  shows it. */
+function rowsSeen(
+  { train, views }: Features,
+  { targets, count }: Pick<PictureSource, 'targets' | 'count'>,
+  { sampleWeights, seed }: Pick<Learner['options'], 'sampleWeights' | 'seed'>,
+): { x: Float32Array; y: Targets } {
+  const [width, per] = [train.length / (views + 1) / count, targets.length / count]
+  const y = new (targets.constructor as new (length: number) => Targets)((views + 1) * count * per)
+  if (!sampleWeights) {
+    for (let v = 0; v <= views; v++) y.set(targets, v * targets.length)
+    return { x: train, y }
+  }
+  const x = new Float32Array(train.length)
+  for (let v = 0, row = 0; v <= views; v++)
+    for (const sample of weightedOrder(sampleWeights, seed, v)) {
+      const from = (v * count + sample) * width
+      x.set(train.subarray(from, from + width), row * width)
+      y.set(targets.subarray(sample * per, (sample + 1) * per), row++ * per)
+    }
+  return { x, y }
+}
+
+/** Tells `enough` the optimum of one linear layer at each strength of L2 behind those that are `done`, by the loss of the
+ *  task, until it answers true.
+ *  x: [N × F]; y: [N], or [N × C]. */
+async function optima(
+  { task, names, scale }: Objective,
+  { x, y, weights }: { x: Float32Array; y: Targets; weights: readonly number[] | undefined },
+  l2s: readonly number[],
+  {
+    enough,
+    done,
+    from,
+    iterations,
+    signal,
+  }: {
+    enough: (model: LinearModel, point?: Float64Array) => Promise<boolean>
+    done: number
+    from: Float64Array | undefined
+    iterations: number | undefined
+    signal: AbortSignal | undefined
+  },
+): Promise<void> {
+  const rest = l2s.slice(done)
+  const limit = iterations === undefined ? {} : { iterations }
+  if (y instanceof Int32Array) {
+    await logisticPath({ x, y, weights }, names.length, rest, { tolerance, enough, from, signal, ...limit })
+  } else if (task === 'multi') {
+    await sigmoidPath({ x, y: y as Float32Array, weights }, names.length, rest, {
+      tolerance: tolerance / 10,
+      enough,
+      from,
+      signal,
+      ...limit,
+    })
+  } else {
+    const { mean, std } = scale!
+    const width = names.length
+    const scaled = Float32Array.from(y, (value, i) => (value - mean[i % width]!) / std[i % width]!)
+    for (const model of await ridgePath({ x, y: scaled }, width, rest, { signal })) if (await enough(model)) break
+  }
+}
+
+/** Says which head was taken, and which the whole net begins from. */
+export function explainOptimum(session: Session, { task, metric }: Objective, { best, start, tried }: Optimum): void {
+  const kind = { single: 'logistic regression', multi: 'logistic regression a label', regression: 'ridge regression' }[
+    task
+  ]
+  session.choice(
+    'head',
+    `${kind}, L2 ${best.l2}`,
+    `the optimum of the last layer over all views; of L2 ${tried.join(', ')} it validates best (${said(metric, best.score)}, loss ${best.loss.toFixed(3)})`,
+  )
+  if (start !== best)
+    session.choice(
+      'start',
+      `${kind}, L2 ${start.l2}`,
+      `the strongest within one standard error of the best (${said(metric, start.score)}): a head that knows the training pictures by heart would teach the body nothing`,
+    )
+}
+
+/** Puts a linear model of raw features into the head: BatchNorm standardises by the features' own statistics, the linear
+ *  layer takes them back. */
+function setLinear(
+  net: Network,
+  features: Float32Array,
+  { weight, bias }: { weight: Float32Array; bias: Float32Array },
+  classes: number,
+): void {
+  const width = net.body.pooledFeatures
+  const [bn, , linear] = Object.values(net.head.children)
+  noGrad(() =>
+    scope(() => {
+      const x = fromArray(features, [features.length / width, width], { copy: false })
+      const mean = x.mean(0)
+      const variance = aten.clamp_min(aten.var(x, [0]), 1e-8)
+      const { running_mean, running_var } = bn!.own.buffers
+      running_mean!.copy_(mean)
+      running_var!.copy_(variance)
+      bn!.own.parameters.weight!.fill_(1)
+      bn!.own.parameters.bias!.zero_()
+      const w = fromArray(weight, [classes, width])
+      linear!.own.parameters.weight!.copy_(w.mul(variance.add(1e-5).sqrt()))
+      linear!.own.parameters.bias!.copy_(fromArray(bias, [classes]).add(aten.mv(w, mean)))
+    }),
+  )
+}

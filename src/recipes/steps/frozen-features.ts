@@ -1,0 +1,182 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { cacheFolder } from '../../base/files.ts'
+import { augmentations } from '../../data/index.ts'
+import type { PictureSource } from '../../data/source.ts'
+import { kernelSetInUse, kernelSets, kernelsInUse, library, scope } from '../../torch/index.ts'
+import { computeFeatures } from '../../train/features.ts'
+import { computeBy } from '../../train/measure-kernels.ts'
+import type { Precision } from '../../train/network.ts'
+import { readMetadata, readWeights, writeSafetensors } from '../../weights/index.ts'
+import type { Prepared } from '../prepare/prepare.ts'
+import type { Context } from '../run/context.ts'
+import { PartFile } from './part-file.ts'
+
+/** What the frozen body makes of the pictures. */
+export interface Features {
+  /** The plain view first, then the augmented ones: [views × N, F]. */
+  train: Float32Array
+  valid: Float32Array
+  views: number
+}
+
+/** Memory that kept features may take, in bytes. */
+const featureBytes = 1.5e9
+
+/** Features of the frozen body: the training pictures plain and in `views` augmented forms, the validation pictures
+ *  plain. Kept on the disk under everything that they depend on. */
+export async function frozenFeatures(prepared: Prepared, context: Context): Promise<Features> {
+  const done = computeBy(prepared.by.frozen)
+  try {
+    return await computedFeatures(prepared, context)
+  } finally {
+    done()
+  }
+}
+
+async function computedFeatures(
+  prepared: Prepared,
+  { session, options, progress, signal }: Context,
+): Promise<Features> {
+  const { net, source, precision, batchSize, augment } = prepared
+  const [train, valid] = [source('train'), source('valid')]
+  const width = net.body.pooledFeatures
+  const room = Math.floor(featureBytes / (4 * width * train.count)) - 1
+  const plainly = isDeepStrictEqual(augment, augmentations.none)
+  const untrained = options.pretrained === false
+  const wanted = options.views ?? (plainly || untrained ? 0 : 4)
+  const views = Math.max(0, Math.min(wanted, room))
+  session.choice(
+    'views',
+    String(views),
+    views < wanted
+      ? 'augmented forms of each picture, as many as memory allows'
+      : options.views !== undefined
+        ? 'as asked'
+        : views === 0
+          ? plainly
+            ? 'nothing is augmented'
+            : 'a body from random weights makes little of a picture, and no more of its augmented forms'
+          : 'augmented forms of each picture; the frozen body sees each once',
+  )
+  const key = featureKey(prepared, views)
+  const path = join(cacheFolder('features'), `${key}.safetensors`)
+  if (existsSync(path)) {
+    try {
+      const stored = readWeights(path)
+      const floats = (name: string) => floatsOf(stored.get(name)!.data)
+      const found = { train: floats('train'), valid: floats('valid'), views }
+      if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
+        session.emit({ type: 'line', text: 'features: kept from an earlier run (same pictures, weights and views)' })
+        return found
+      }
+    } catch {
+      session.warn(`${path}: kept features can't be read and are computed again`)
+    }
+  }
+  const total = (views + 1) * train.count + valid.count
+  // Rows go to the disk as they are made: a run that is stopped or killed goes on behind them.
+  const part = new PartFile(join(session.run.paths.resume, 'features.part'), key)
+  const all = new Float32Array(total * width)
+  const there = part.read(all, width)
+  if (there > 0)
+    session.emit({ type: 'line', text: `features: ${there} of ${total} kept from before the run was stopped` })
+  let made = there
+  const stands = () => session.stands(`the features of ${made} of ${total} views of pictures`)
+  stands()
+  let before = 0
+  const frozen = {
+    batchSize: Math.max(batchSize, 32),
+    precision,
+    signal,
+    onBatch: (done: number) => progress('features', before + done, total),
+    onRows(rows: Float32Array, count: number) {
+      part.add(rows, count)
+      made += count
+      stands()
+    },
+  }
+  const compute = async (pictures: PictureSource, views: number) => {
+    const count = views * pictures.count
+    const known = all.subarray(before * width, Math.min(before + count, Math.max(before, there)) * width)
+    all.set(await computeFeatures(net, pictures, { ...frozen, views, known }), before * width)
+    before += count
+  }
+  try {
+    await compute(train, 1)
+    if (views > 0) await compute(source('train', { augmented: true }), views)
+    await compute(valid, 1)
+  } finally {
+    part.close()
+  }
+  const features = {
+    train: all.subarray(0, (views + 1) * train.count * width),
+    valid: all.subarray((views + 1) * train.count * width),
+    views,
+  }
+  try {
+    const bytes = (f: Float32Array) => new Uint8Array(f.buffer, f.byteOffset, f.byteLength)
+    const stored = (f: Float32Array) => ({
+      dtype: 'float32' as const,
+      shape: [f.length / width, width],
+      data: bytes(f),
+    })
+    writeSafetensors(
+      path,
+      new Map([
+        ['train', stored(features.train)],
+        ['valid', stored(features.valid)],
+      ]),
+      { key },
+    )
+    part.drop()
+  } catch {
+    // A full disk costs the next run some seconds, nothing else: this one has its own file still.
+  }
+  return features
+}
+
+/** The numbers of these bytes, copied only where they lie askew. */
+function floatsOf(bytes: Uint8Array): Float32Array {
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes)
+  return new Float32Array(buffer, byteOffset, byteLength / 4)
+}
+
+/** How own kernels round; another number where that changes. */
+const rounding = 2
+
+/** The set of own kernels, where it is not the usual one. */
+function setOf(precision: Precision): { set?: string } {
+  const type = precision === 'float16' ? 'float32' : precision
+  const set = kernelSetInUse(type)
+  return set === undefined || set === kernelSets(type)[0] ? {} : { set }
+}
+
+/** Changes with the pictures, their split, the body's weights, the views and how they are computed. */
+function featureKey(
+  { pictures, net, preprocessing, augment, precision, seed, modelName, batchSize, device }: Prepared,
+  views: number,
+): string {
+  const hash = createHash('sha256').update(
+    JSON.stringify({
+      // Other threads, instructions or batches round otherwise, and a resumed run must see the same bits.
+      engine: { ...library(), batchSize, device, kernels: kernelsInUse(), ...setOf(precision), rounding },
+      modelName,
+      fingerprint: pictures.data.fingerprint,
+      preprocessing,
+      augment,
+      precision,
+      seed,
+      views,
+    }),
+  )
+  scope(() => {
+    for (const [name, t] of net.body.stateDict()) {
+      const data = t.data()
+      hash.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    }
+  })
+  return hash.digest('hex').slice(0, 32)
+}

@@ -1,0 +1,91 @@
+import { rate } from '../../base/format.ts'
+import type { Learner } from '../../train/learner.ts'
+import { lrFind } from '../../train/rates/finder.ts'
+import type { Prepared } from '../prepare/prepare.ts'
+import type { Context } from '../run/context.ts'
+import { findingEvent } from '../run/record-events.ts'
+import { chanceOf, distanceFromImageNet, judgeLikeness } from './imagenet-distance.ts'
+import type { HeadResult } from './train-head.ts'
+import type { WholeOptions } from './train-whole-net.ts'
+
+/** The rates between which a trained head is trained on. */
+const [lowest, highest] = [1e-4, 1e-3]
+
+/** Where the rate of a net from random weights is looked for, and in how many steps: six a decade, for each costs as much as in
+ *  training. `most`: on few pictures the loss falls fastest at rates at which a restart undoes the cycle before. */
+const adamRates = { start: 1e-5, end: 1, most: 3e-3 }
+const sgdRates = { start: 1e-4, end: 10, most: 0.5 }
+const wholeSteps = 30
+
+/** How much lower the rate of each earlier group is than the next one's, and why. */
+export interface Factor {
+  factor: number
+  reason: string
+}
+
+/** The factor between layer groups: as asked (`factor`, `like`), else 3 or 10 by how unlike ImageNet's the pictures are;
+ *  1 over random weights. */
+export async function chooseFactor(
+  { net, objective, source }: Prepared,
+  { options, signal }: Pick<Context, 'options' | 'signal'>,
+  head: HeadResult | undefined,
+): Promise<Factor> {
+  const {
+    factor = typeof options.like === 'number' ? options.like : undefined,
+    like = 'auto',
+    pretrained = true,
+  } = options
+  if (factor !== undefined) return { factor, reason: 'as asked' }
+  if (like === 'imagenet') return { factor: 3, reason: "pictures like ImageNet's, as said" }
+  if (like === 'different') return { factor: 10, reason: "pictures unlike ImageNet's, as said" }
+  if (!pretrained || !head) return { factor: 1, reason: 'none of them is pretrained' }
+  const train = source('train')
+  const distance = await distanceFromImageNet(net, train, { signal })
+  return judgeLikeness(distance, head, chanceOf(objective, source('valid').targets))
+}
+
+/** The rates of the whole net, earliest group first, and why. Over a pretrained body they follow from the head's: it is
+ *  trained by now, so a tenth of what was found for it (a finder over a trained net sees no fall to go by). A net from
+ *  random weights is searched as a whole. */
+export async function chooseRates(
+  learn: Learner,
+  { session, options, progress, signal }: Context,
+  { head, trained, factor, reason }: Pick<WholeOptions, 'head' | 'trained'> & Factor,
+): Promise<{ lrs: number[]; reason: string }> {
+  if (typeof options.lr === 'object') return { lrs: learn.rates(options.lr), reason: 'as asked' }
+  const lower = factor === 1 ? 'the same for every group' : `each earlier group ${factor} times lower`
+  const found = async () => {
+    const { most, ...within } = learn.options.optimizer === 'sgd' ? sgdRates : adamRates
+    session.emit({ type: 'phase', phase: 'find' })
+    const onStep = (step: number) => progress('rates', step, wholeSteps)
+    const finding = await lrFind(learn, { ...within, steps: wholeSteps, signal, onStep })
+    progress('', wholeSteps, wholeSteps)
+    session.emit(findingEvent('whole', finding))
+    const { lr, reason } = finding.chosen
+    return lr > most
+      ? { lr: most, from: `the most over random weights; found was ${rate(lr)}, ${reason}` }
+      : { lr, from: reason }
+  }
+  const { lr, from } =
+    options.lr !== undefined
+      ? { lr: options.lr, from: 'as asked' }
+      : !head || !trained
+        ? await found()
+        : { lr: Math.min(highest, Math.max(lowest, head.lr / 10)), from: headShare(head.lr) }
+  return { lrs: learn.rates(lr, factor), reason: `${from}; ${lower}: ${reason}` }
+}
+
+function headShare(headRate: number): string {
+  const tenth = headRate / 10
+  if (tenth > highest) return `a tenth of the head's would be ${rate(tenth)}, ${rate(highest)} is the most`
+  if (tenth < lowest) return `a tenth of the head's would be ${rate(tenth)}, ${rate(lowest)} is the least`
+  return "a tenth of the head's, which is trained already"
+}
+
+/** Seconds that an epoch will take, from six steps that leave no trace. */
+export async function secondsPerEpoch(learn: Learner, stepsPerEpoch: number, signal?: AbortSignal): Promise<number> {
+  const steps = 6
+  const began = performance.now()
+  await lrFind(learn, { steps, signal })
+  return ((performance.now() - began) / 1000 / steps) * stepsPerEpoch * 1.15 // and its validation
+}

@@ -1,0 +1,127 @@
+import { join } from 'node:path'
+import { writeAtomic } from '../../base/files.ts'
+import { plural } from '../../base/format.ts'
+import { option } from '../../base/options.ts'
+import { keep, noGrad, scope } from '../../torch/index.ts'
+import { ensemble } from '../../train/ensemble.ts'
+import { Learner } from '../../train/learner.ts'
+import { labelScores, said } from '../../train/objective.ts'
+import { type ModelCard, saveModel } from '../../train/saved-model.ts'
+import { recomputeBatchNorm } from '../../train/swa.ts'
+import { readWeights } from '../../weights/index.ts'
+import { keepsStatistics } from '../options.ts'
+import type { Prepared } from '../prepare/prepare.ts'
+import { decideTogether } from '../results/calibrate.ts'
+import { decisions, modelCard } from '../results/model-card.ts'
+import type { Context } from '../run/context.ts'
+import { type Best, isBetter, validated } from './best-weights.ts'
+
+/** Keeps the weights that are in the net as those of a cycle's end; returns their name in the run folder. */
+export function keepSnapshot(
+  prepared: Prepared,
+  { session, options }: Context,
+  { cycle, validation }: { cycle: number; validation: Record<string, number> },
+): string {
+  const name = `snapshot-${prepared.preprocessing.size}-${cycle}`
+  saveModel(place(name, session, options), prepared.net.net.stateDict(), modelCard(prepared, options, validation))
+  return name
+}
+
+/** In the run's folder where they are asked for; else they go with the resume state, when the run has ended. */
+const place = (name: string, { run }: Context['session'], { snapshots }: Context['options']): string =>
+  snapshots ? join(run.dir, name) : join(run.paths.resume, 'snapshots', name)
+
+/** What becomes of the weights at the ends of cycles: with `swa` their equal mean, BatchNorm's statistics computed anew
+ *  where they moved (Izmailov et al. 2018), which is kept as the best where it validates best; with `snapshots` the mean
+ *  of what their nets say (Huang et al. 2017), saved as `ensemble.json`. */
+export async function useSnapshots(
+  prepared: Prepared,
+  context: Context,
+  { names, best, epoch, keepBest }: { names: readonly string[]; best: Best; epoch: number; keepBest(best: Best): void },
+): Promise<Best> {
+  const { session, options } = context
+  const { net, objective } = prepared
+  const paths = names.map(name => `${place(name, session, options)}.safetensors`)
+  if (names.length < 2) {
+    const what = options.snapshots ? 'ensemble' : 'mean of weights'
+    session.choice(
+      what,
+      'none',
+      `one cycle has ended, there is nothing to average; more ${option('epochs')} or a shorter ${option('cycleLen')}`,
+    )
+    return best
+  }
+  let kept = best
+  if (options.swa) {
+    const last = scope(() => keep(new Map(Array.from(net.net.stateDict(), ([k, t]) => [k, t.detach().clone()]))))
+    const averaged = await averageOf(prepared, context, paths)
+    const better = isBetter(averaged, best)
+    session.choice(
+      'mean of weights',
+      said(objective.metric, averaged.score),
+      `over the ends of ${plural(names.length, 'cycle')}, loss ${averaged.loss.toFixed(3)}; ${better ? 'it validates best and is kept' : 'the best weights validate better and are kept'}`,
+    )
+    if (better) {
+      kept = { ...averaged, epoch, size: prepared.preprocessing.size }
+      keepBest(kept)
+    }
+    net.net.loadStateDict(last)
+    for (const t of last.values()) t.dispose()
+  }
+  if (options.snapshots) await saveEnsemble(prepared, context, { names, paths })
+  return kept
+}
+
+/** Puts the equal mean of saved weights into the net; how it validates. */
+async function averageOf(prepared: Prepared, { options, signal }: Context, paths: readonly string[]) {
+  const { net, classes, objective, source, batchSize, seed, precision } = prepared
+  const own = net.net.stateDict()
+  noGrad(() => {
+    for (const [i, path] of paths.entries())
+      scope(() => {
+        const before = new Map(Array.from(own, ([name, t]) => [name, t.detach().clone()]))
+        net.net.loadStateDict(readWeights(path))
+        if (i === 0) return
+        for (const [name, t] of own)
+          if (t.dtype.startsWith('float'))
+            t.copy_(
+              before
+                .get(name)!
+                .mul(i / (i + 1))
+                .add(t.div(i + 1)),
+            )
+      })
+  })
+  const train = source('train', { augmented: true })
+  const learn = new Learner(net, { train, valid: source('valid'), classes, objective, batchSize, seed, precision })
+  learn.bnFreeze = keepsStatistics(options, { pictures: train.count, batchSize })
+  await recomputeBatchNorm(net, train, { batchSize, precision, seed, trainMode: () => learn.trainMode(), signal })
+  return validated(await learn.validate(undefined, { signal }))
+}
+
+async function saveEnsemble(
+  prepared: Prepared,
+  { session, options, signal }: Context,
+  { names, paths }: { names: readonly string[]; paths: readonly string[] },
+): Promise<void> {
+  const { net, classes, objective, source, batchSize, seed, precision } = prepared
+  const valid = source('valid')
+  const learn = new Learner(net, { train: source('train'), classes, objective, batchSize, seed, precision })
+  const outputs = await ensemble(net, paths, async () => (await learn.validate(valid, { signal })).probabilities)
+  const held = { probabilities: outputs, targets: valid.targets }
+  const { probabilities, temperature, thresholds } = decideTogether(session, prepared, held, {
+    metric: options.thresholdFor,
+    of: 'ensemble ',
+  })
+  const metrics: Record<string, number> = thresholds
+    ? labelScores(probabilities, held.targets, classes.length, thresholds.thresholds)
+    : objective.score(probabilities, held.targets)
+  const decided = decisions({ temperature, thresholds })
+  const card: ModelCard = { ...modelCard(prepared, options, metrics, decided), members: names }
+  writeAtomic(join(session.run.dir, 'ensemble.json'), `${JSON.stringify(card, null, 2)}\n`)
+  session.choice(
+    'ensemble',
+    said(objective.metric, metrics[objective.metric]!),
+    `the average of ${plural(names.length, 'net')}, one from the end of each cycle: ensemble.json`,
+  )
+}

@@ -1,0 +1,223 @@
+import { basename } from 'node:path'
+import type {
+  BatchEvent,
+  ChoiceEvent,
+  ClassCount,
+  ConfusionCell,
+  EpochEvent,
+  LrFindEvent,
+  PartResult,
+  PictureProblem,
+  RunEvent,
+  RunRecord,
+  RunResult,
+  RunTask,
+  Spread,
+  TtaPart,
+  TtaResult,
+} from '../../runs/index.ts'
+import { accuracyOf } from '../charts/confusion.ts'
+import { bestEpoch } from '../charts/series.ts'
+import { type Interpreted, interpreted, objects } from './interpretation.ts'
+import { primary } from './metric.ts'
+
+/** How well the weights did on one part of the data: metrics that are numbers, by name, those with an interval, and the
+ *  one that counts as `value`; `pictures` is 0 where that is not known. */
+export type Score = {
+  value: number
+  metrics: Record<string, number>
+  intervals: Record<string, [low: number, high: number]>
+  loss: number
+  pictures: number
+}
+
+/** What a fold came to; `name` is its folder. */
+export type Fold = { name: string; metrics: Record<string, number>; loss: number; epochs: number; seconds: number }
+
+/** How the run ended, and with what word. */
+export type Ending = { state: 'done' | 'running' | 'stopped' | 'failed'; reason?: string }
+
+/** A confusion matrix by its cells that are not 0, with the names of its rows and columns. */
+export type Confusion = { classes: string[]; cells: ConfusionCell[] }
+
+/** What the page says about a run, taken from its files; empty lists where there is nothing. */
+export type Facts = Interpreted & {
+  task: RunTask
+  ending: Ending
+  valid?: Score
+  test?: Score
+  tta?: TtaResult
+  folds: Fold[]
+  /** Over the folds, by metric and for `loss`. */
+  spread: Record<string, Spread>
+  classes: string[]
+  counts: ClassCount[]
+  pictures: { train: number; valid: number; test: number }
+  problems: PictureProblem[]
+  warnings: string[]
+  choices: ChoiceEvent[]
+  lines: { t: number; text: string }[]
+  finds: LrFindEvent[]
+  batches: BatchEvent[]
+  epochs: EpochEvent[]
+  groups: string[]
+  seconds: number
+  spent: { phase: string; seconds: number }[]
+  resumed: number
+  confusion?: Confusion
+  testConfusion?: Confusion
+}
+
+/** Gathers the facts. Fields that a damaged file lacks are left out, never guessed. */
+export function factsOf(record: RunRecord): Facts {
+  const { events, config, result, interpret } = record
+  const all = <T extends RunEvent['type']>(type: T) =>
+    events.filter(e => e.type === type) as Extract<RunEvent, { type: T }>[]
+  const scan = all('scan').at(-1)
+  const epochs = all('epoch').map(phaseInWords)
+  const counts = objects(scan?.classes)
+  const sum = (part: 'train' | 'valid' | 'test') =>
+    scan?.pictures?.[part] ?? counts.reduce((total, row) => total + (row[part] ?? 0), 0)
+  const pictures = { train: sum('train'), valid: sum('valid'), test: sum('test') }
+  const task = taskOf(record, epochs)
+  const classes = strings(config?.classes) ?? strings(interpret?.classes) ?? counts.map(c => c.name)
+  const confusion = matrix(interpret?.classes ?? classes, interpret?.confusion)
+  const testConfusion = matrix(interpret?.classes ?? classes, interpret?.test?.confusion)
+  const best = bestEpoch(epochs) ?? epochs.at(-1)
+  const seen = (matrix: Confusion | undefined, part: number) => (matrix ? accuracyOf(matrix.cells).total : part)
+  const { accuracy, mAP, f1, f2, r2, mae, balancedAccuracy = interpret?.balancedAccuracy } = result ?? {}
+  const named = { ...result?.metrics, accuracy, mAP, f1, f2, r2, mae, balancedAccuracy }
+  const ended = result ? { ...result, metrics: numbers(named) } : undefined
+  const reached = best && { loss: best.validLoss, metrics: best.metrics }
+  const valid = score(task, ended ?? reached, seen(confusion, pictures.valid))
+  const testPart = result?.test ?? interpret?.test
+  const test = score(task, testPart, result?.test?.pictures ?? seen(testConfusion, pictures.test))
+  const tta = ttaOf(result?.tta)
+  return {
+    ...interpreted(interpret),
+    task,
+    ending: endingOf(record),
+    ...(valid ? { valid } : {}),
+    ...(test ? { test } : {}),
+    ...(tta ? { tta } : {}),
+    folds: objects(result?.folds).map(foldOf),
+    spread: Object.fromEntries(
+      Object.entries(result?.spread ?? {}).filter(([, s]) => Number.isFinite(s?.mean) && Number.isFinite(s?.std)),
+    ),
+    classes,
+    counts,
+    pictures,
+    problems: objects(scan?.problems),
+    warnings: [...all('warning').map(e => e.message), ...record.problems],
+    choices: all('choice'),
+    lines: all('line'),
+    finds: all('lrFind').map(phaseInWords),
+    batches: all('batch').map(phaseInWords),
+    epochs,
+    groups: all('phase').findLast(e => Array.isArray(e.groups) && e.groups.length > 0)?.groups ?? [],
+    seconds: result?.seconds?.total ?? events.at(-1)?.t ?? 0,
+    spent: spentBy(record),
+    resumed: all('resumed').length,
+    ...(confusion ? { confusion } : {}),
+    ...(testConfusion ? { testConfusion } : {}),
+  }
+}
+
+/** A phase at another picture size, `head@128`, in words. */
+const phaseInWords = <T extends { phase: string }>(part: T): T =>
+  part.phase.includes('@') ? { ...part, phase: part.phase.replace(/@(\d+)$/, ' at $1 px') } : part
+
+/** The metrics that are numbers. */
+const numbers = (metrics: Record<string, unknown>): Record<string, number> =>
+  Object.fromEntries(Object.entries(metrics).filter((m): m is [string, number] => Number.isFinite(m[1])))
+
+function score(task: RunTask, part: Partial<PartResult> | undefined, pictures: number): Score | undefined {
+  const metrics = numbers({ accuracy: part?.accuracy, ...part?.metrics })
+  const value = metrics[primary(task).key]
+  if (value === undefined) return undefined
+  const pairs = Object.entries(part?.intervals ?? {}).filter(
+    ([, pair]) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite),
+  )
+  const loss = typeof part?.loss === 'number' ? part.loss : Number.NaN
+  return { value, metrics, intervals: Object.fromEntries(pairs), loss, pictures }
+}
+
+/** Parts that have numbers; nothing where the validation pictures have none. */
+function ttaOf(from: TtaResult | undefined): TtaResult | undefined {
+  const part = (given: Partial<TtaPart> | undefined): TtaPart => ({
+    plain: numbers({ ...given?.plain }),
+    augmented: numbers({ ...given?.augmented }),
+  })
+  const [valid, test] = [part(from?.valid), part(from?.test)]
+  const told = (p: TtaPart) => Object.keys(p.augmented).length > 0
+  if (!from || !told(valid)) return undefined
+  return { views: from.views, join: from.join, valid, ...(told(test) ? { test } : {}) }
+}
+
+const foldOf = ({ run, accuracy, metrics, loss, epochs, seconds }: RunResult): Fold => ({
+  name: basename(String(run ?? '')),
+  metrics: numbers({ accuracy, ...metrics }),
+  loss: Number(loss ?? NaN),
+  epochs: Number(epochs ?? NaN),
+  seconds: Number(seconds?.total ?? NaN),
+})
+
+/** As the files say; a run that did not get so far shows it by the metrics of its epochs. */
+function taskOf({ result, interpret }: RunRecord, epochs: readonly EpochEvent[]): RunTask {
+  const said = result?.task ?? interpret?.task
+  if (said === 'single' || said === 'multi' || said === 'regression') return said
+  const has = (metric: string) => epochs.some(e => Object.hasOwn(e.metrics, metric))
+  return interpret?.multi || has('mAP') ? 'multi' : interpret?.regression || has('r2') ? 'regression' : 'single'
+}
+
+const strings = (value: unknown): string[] | undefined =>
+  Array.isArray(value) && value.length > 0 && value.every(v => typeof v === 'string') ? value : undefined
+
+/** The matrix, where it is one: of known classes, numbers in all its cells. Older runs have it as rows. */
+function matrix(names: unknown, found: unknown): Confusion | undefined {
+  const classes = strings(names)
+  if (!classes || !Array.isArray(found) || found.length === 0) return undefined
+  const n = classes.length
+  const square = found.length === n && found.every(row => Array.isArray(row) && row.length === n)
+  const cells: ConfusionCell[] = square
+    ? found.flatMap((row: unknown[], actual) =>
+        row.map((count, predicted) => ({ actual, predicted, count: count as number })),
+      )
+    : objects(found)
+  const known = (c: number) => Number.isInteger(c) && c >= 0 && c < n
+  const whole = cells.every(
+    ({ actual, predicted, count }) => known(actual) && known(predicted) && Number.isFinite(count) && count >= 0,
+  )
+  return whole && (square || cells.length === found.length)
+    ? { classes, cells: cells.filter(c => c.count > 0) }
+    : undefined
+}
+
+/** The report is written while the run still holds its lock, so its own last word counts more than the lock. */
+function endingOf({ events, result, state }: RunRecord): Ending {
+  if (result) return { state: 'done' }
+  const last = events.findLast(e => ['done', 'stopped', 'failed', 'resumed'].includes(e.type))
+  if (last?.type === 'failed') return { state: 'failed', reason: last.message }
+  if (last?.type === 'stopped') return { state: 'stopped', reason: last.reason }
+  if (last?.type === 'done') return { state: 'done' }
+  return { state: state === 'running' ? 'running' : 'stopped' }
+}
+
+/** Seconds by phase: as the result says, else from one phase event to the next. */
+function spentBy({ events, result }: RunRecord): { phase: string; seconds: number }[] {
+  if (result?.seconds) {
+    const { total, ...rest } = result.seconds
+    const spent = Object.entries(rest).map(([phase, seconds]) => phaseInWords({ phase, seconds }))
+    const other = (total ?? 0) - spent.reduce((sum, s) => sum + s.seconds, 0)
+    return spent.length > 0 && other > 0.01 * (total ?? 0) && other > 0.5
+      ? [...spent, { phase: 'other', seconds: other }]
+      : spent
+  }
+  const spent = new Map<string, number>()
+  const starts = events.filter(e => e.type === 'phase').map(phaseInWords)
+  const end = events.at(-1)?.t ?? 0
+  starts.forEach(({ phase, t }, i) => {
+    spent.set(phase, (spent.get(phase) ?? 0) + Math.max(0, (starts[i + 1]?.t ?? end) - t))
+  })
+  return [...spent].map(([phase, seconds]) => ({ phase, seconds }))
+}

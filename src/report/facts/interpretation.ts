@@ -1,0 +1,121 @@
+import type {
+  AugmentTrial,
+  CalibrationPart,
+  ClassScore,
+  FeaturePicture,
+  HeatPicture,
+  Interpretation,
+  IssuePicture,
+  JudgedPicture,
+  LabelScore,
+  MultiInterpretation,
+  NearDuplicates,
+  RegressionInterpretation,
+  SamplePicture,
+  SizeScore,
+} from '../../runs/index.ts'
+import { soundMaps } from '../sections/map-images.ts'
+
+/** What `interpret.json` holds, as far as it can be read: empty lists where there is nothing. */
+export type Interpreted = {
+  scores: ClassScore[]
+  topLosses: JudgedPicture[]
+  mostUncertain: JudgedPicture[]
+  mostCorrect: JudgedPicture[]
+  mostIncorrect: JudgedPicture[]
+  samples: SamplePicture[]
+  heatmaps: HeatPicture[]
+  featureMaps: FeaturePicture[]
+  labelIssues: IssuePicture[]
+  nearDuplicates: NearDuplicates[]
+  sizes: SizeScore[]
+  augmentAuto: AugmentTrial[]
+  multi?: Required<MultiInterpretation>
+  regression?: RegressionInterpretation
+  calibration?: CalibrationPart
+}
+
+/** Reads the parts; a damaged one is left out or cut down to what is sound, never guessed. */
+export function interpreted(from: Partial<Interpretation> | undefined): Interpreted {
+  const { multi, regression, calibration } = from ?? {}
+  return {
+    scores: objects(from?.perClass),
+    topLosses: objects(from?.topLosses),
+    mostUncertain: objects(from?.mostUncertain),
+    mostCorrect: objects(from?.mostCorrect),
+    mostIncorrect: objects(from?.mostIncorrect),
+    samples: objects(from?.samples),
+    heatmaps: objects(from?.heatmaps),
+    featureMaps: objects(from?.featureMaps).map(p => ({
+      ...p,
+      layers: soundMaps(objects(p.layers).map(layer => ({ ...layer, maps: objects(layer.maps) }))),
+    })),
+    labelIssues: objects(from?.labelIssues),
+    nearDuplicates: objects(from?.nearDuplicates)
+      .map(group => ({ ...group, pictures: objects(group.pictures) }))
+      .filter(group => group.pictures.length > 1),
+    sizes: objects(from?.sizes),
+    augmentAuto: objects(from?.augmentAuto),
+    ...(isObject(multi) ? { multi: labels(multi) } : {}),
+    ...(isObject(regression) ? { regression: numbers(regression) } : {}),
+    ...(isObject(calibration) && isObject(calibration.before)
+      ? {
+          calibration: {
+            ...calibration,
+            before: curve(calibration.before),
+            ...(isObject(calibration.after) ? { after: curve(calibration.after) } : {}),
+          },
+        }
+      : {}),
+  }
+}
+
+function labels(multi: MultiInterpretation): NonNullable<Interpreted['multi']> {
+  const pictures = (list: unknown) =>
+    objects(list as MultiInterpretation['topLosses']).map(p => ({
+      ...p,
+      actual: texts(p.actual),
+      predicted: texts(p.predicted),
+    }))
+  return {
+    threshold: Number(multi.threshold ?? NaN),
+    thresholds: list(multi.thresholds),
+    perClass: objects(multi.perClass).map(sound),
+    curves: objects(multi.curves).map(c => ({ name: String(c.name ?? ''), points: list(c.points).filter(isPair) })),
+    worst: objects(multi.worst).map(w => ({ name: String(w.name ?? ''), pictures: pictures(w.pictures) })),
+    averages: isObject(multi.averages)
+      ? Object.fromEntries(Object.entries(multi.averages).filter(([, average]) => isObject(average)))
+      : {},
+    topLosses: pictures(multi.topLosses),
+    confused: objects(multi.confused),
+  }
+}
+
+/** Numbers where numbers are due, NaN for what is missing. */
+function sound(label: LabelScore): LabelScore {
+  const number = (value: unknown) => (typeof value === 'number' ? value : NaN)
+  const keys = ['support', 'precision', 'recall', 'f1', 'tn', 'fp', 'fn', 'tp', 'threshold'] as const
+  const numbers = Object.fromEntries(keys.map(key => [key, number(label[key])])) as Record<
+    (typeof keys)[number],
+    number
+  >
+  return { ...numbers, name: String(label.name ?? ''), ap: typeof label.ap === 'number' ? label.ap : null }
+}
+
+const numbers = ({ targets, worst }: RegressionInterpretation): RegressionInterpretation => ({
+  targets: objects(targets).map(t => ({ ...t, name: String(t.name ?? ''), points: list(t.points).filter(isPair) })),
+  worst: objects(worst).map(w => ({ ...w, values: objects(w.values) })),
+})
+
+const curve = <T extends { bins: unknown; ece: unknown }>(from: T) => ({
+  bins: objects(from.bins as CalibrationPart['before']['bins']),
+  ece: typeof from.ece === 'number' ? from.ece : NaN,
+})
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+const isPair = (value: unknown): value is [number, number] => Array.isArray(value) && value.length === 2
+const list = <T>(value: readonly T[] | undefined): T[] => (Array.isArray(value) ? value : [])
+const texts = (value: unknown): string[] => list(value as string[] | undefined).filter(v => typeof v === 'string')
+
+/** Those that are objects of what should be a list of them. */
+export const objects = <T>(value: readonly T[] | undefined): T[] => list(value).filter(isObject)

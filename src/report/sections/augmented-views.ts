@@ -1,0 +1,39 @@
+import { plural } from '../../base/format.ts'
+import type { TtaPart } from '../../runs/index.ts'
+import type { Facts } from '../facts/facts.ts'
+import { metricOf } from '../facts/metric.ts'
+import { card, table } from '../page/components.ts'
+import { type Html, html } from '../page/html.ts'
+import { unbroken } from '../page/text.ts'
+
+/** What test-time augmentation changes, metric by metric; nothing where it was not asked for. */
+export function augmentedViews({ tta, task }: Facts): Html | undefined {
+  if (!tta) return undefined
+  const rows = (title: string, { plain, augmented }: TtaPart) =>
+    Object.entries(augmented).map(([key, value]) => {
+      const { inside, say } = metricOf(key)
+      const than = plain[key] ?? Number.NaN
+      return { cells: [`${title} ${inside}`, ...[say(than), say(value), difference(value - than, say)].map(unbroken)] }
+    })
+  const joined = tta.join === 'max' ? 'the highest output of' : 'the mean of'
+  return card(
+    'Test-time augmentation',
+    table(
+      [
+        { title: 'Metric' },
+        { title: 'Plain', n: true },
+        { title: 'Augmented', n: true },
+        { title: 'Difference', n: true },
+      ],
+      [...rows('validation', tta.valid), ...(tta.test ? rows('test', tta.test) : [])],
+    ),
+    html`<p class="note">Augmented: ${joined} the plain view and ${plural(tta.views, 'changed view')} of each picture${task === 'multi' && ', at the same thresholds'}. Prediction looks at the plain view alone.</p>`,
+  )
+}
+
+/** A difference with its sign. */
+function difference(by: number, say: (value: number) => string): string {
+  if (!Number.isFinite(by)) return say(by)
+  const size = say(Math.abs(by))
+  return size === say(0) ? size : `${by > 0 ? '+' : '−'}${size}`
+}

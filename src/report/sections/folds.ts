@@ -1,0 +1,42 @@
+import { duration, plural } from '../../base/format.ts'
+import type { Facts } from '../facts/facts.ts'
+import { metricOf, primary } from '../facts/metric.ts'
+import { card, name, table } from '../page/components.ts'
+import { type Html, html } from '../page/html.ts'
+import { count, decimals, unbroken } from '../page/text.ts'
+
+/** Each fold's result, their means, and how far they lie apart; nothing where the run had none. */
+export function folds({ folds, spread, task }: Facts): Html | undefined {
+  if (folds.length === 0) return undefined
+  const keys = [primary(task).key, ...folds.flatMap(f => Object.keys(f.metrics))]
+  const metrics = [...new Set(keys)].filter(key => folds.some(f => f.metrics[key] !== undefined)).map(metricOf)
+  const over = (title: string, of: 'mean' | 'std') => ({
+    best: of === 'mean',
+    cells: [
+      title,
+      ...metrics.map(m => unbroken(m.say(spread[m.key]?.[of] ?? NaN))),
+      decimals(spread.loss?.[of] ?? NaN),
+      '',
+      '',
+    ],
+  })
+  const rows = folds.map(f => ({
+    cells: [
+      name(f.name),
+      ...metrics.map(m => unbroken(m.say(f.metrics[m.key] ?? NaN))),
+      decimals(f.loss),
+      count(f.epochs),
+      Number.isFinite(f.seconds) ? duration(f.seconds) : '–',
+    ],
+  }))
+  const columns = [...metrics.map(m => m.name), 'Loss', 'Epochs', 'Time']
+  return card(
+    'Folds',
+    table(
+      [{ title: 'Fold' }, ...columns.map(title => ({ title, n: true }))],
+      [...rows, over('mean', 'mean'), over('standard deviation', 'std')],
+      120,
+    ),
+    html`<p class="note">Each of the ${plural(folds.length, 'net')} validated on pictures that it did not see. The folder of each fold holds its own <code>report.html</code>. The classifier of this run averages the nets.</p>`,
+  )
+}

@@ -1,0 +1,121 @@
+import { basename } from 'node:path'
+import { duration, plural, quoted } from '../../base/format.ts'
+import type { RunRecord } from '../../runs/index.ts'
+import { interval } from '../charts/series.ts'
+import type { Facts, Score } from '../facts/facts.ts'
+import type { Material } from '../facts/material.ts'
+import { metricOf, primary } from '../facts/metric.ts'
+import { name } from '../page/components.ts'
+import { type Html, html, type Piece } from '../page/html.ts'
+import { count, kinds, unbroken } from '../page/text.ts'
+import { next, summary } from './next-steps.ts'
+
+/** What a reader wants first: how good, how long, which model, and what to do next. */
+export function header({ record, facts }: Material): Html {
+  const { config } = record
+  const model = config?.model ?? record.result?.model ?? record.model ?? ''
+  const { train, valid, test } = facts.pictures
+  const all = train + valid + test
+  const title = basename(config?.data ?? '') || record.name
+  return html`<header>
+<p class="eyebrow">Anneal training report</p>
+<h1>${name(title)}</h1>
+<p class="lead">${summary(facts, model)}</p>
+${ended(facts, record)}
+<dl class="tiles">
+${scoreTiles(facts)}
+${tile('Time', duration(facts.seconds), facts.epochs.length > 0 && plural(facts.epochs.length, 'epoch'))}
+${model !== '' && tile('Model', model, sizeOf(record))}
+${all > 0 && tile('Pictures', count(all), `${count(train)} train, ${count(valid)} validation${test > 0 ? `, ${count(test)} test` : ''}`, 'wide')}
+${facts.classes.length > 0 && tile({ single: 'Classes', multi: 'Labels', regression: 'Numbers' }[facts.task], count(facts.classes.length), facts.classes.length <= 4 && html`${facts.classes.map((c, i) => html`${i > 0 && ', '}${name(c)}`)}`)}
+</dl>
+${next(record, facts)}
+${warned(facts)}
+</header>`
+}
+
+const tile = (title: string, value: string, extra: Piece, kind = '') =>
+  html`<div class="tile ${kind}"><dt>${title}</dt><dd><div class="value${value.length > 11 && ' long'}">${value.split(/(?<=_)/).map(part => html`${part}<wbr>`)}</div>${
+    extra !== undefined && extra !== false && html`<div class="extra">${extra}</div>`
+  }</dd></div>`
+
+/** The metric that counts on each part, and beside it the task's others, of the part that is shown first. */
+function scoreTiles({ task, test, valid, multi, folds, spread }: Facts): (Html | false)[] {
+  const { name, key, say } = primary(task)
+  const first = test ?? valid
+  const title = (part: string) => `${part} ${/^[A-Z][a-z]/.test(name) ? name.toLowerCase() : name}`
+  const apart = spread[key]
+  const overFolds =
+    folds.length > 0 && apart
+      ? html`mean of ${plural(folds.length, 'fold')}<br>${unbroken(`standard deviation ${say(apart.std)}`)}`
+      : undefined
+  const at = multi && Number.isFinite(multi.threshold) && 'at the thresholds found'
+  const notes: Record<string, string | false | undefined> = {
+    balancedAccuracy: 'each class that has pictures counts alike',
+    f1: at,
+    f2: at,
+    accuracy: 'of all decisions on labels',
+    mae: `mean absolute error${first?.metrics.rmse === undefined ? '' : `; RMSE ${metricOf('rmse').say(first.metrics.rmse)}`}`,
+  }
+  const beside = { single: ['balancedAccuracy'], multi: ['f2', 'f1', 'accuracy'], regression: ['mae'] }[task]
+  return [
+    test !== undefined && tile(title('Test'), say(test.value), range(test, key), 'main'),
+    valid !== undefined &&
+      tile(
+        title('Validation'),
+        say(valid.value),
+        overFolds ?? (test ? ofPictures(valid) : range(valid, key)),
+        test ? '' : 'main',
+      ),
+    ...beside.map(key => {
+      const value = first?.metrics[key] ?? valid?.metrics[key]
+      const part = test && test.metrics[key] === undefined && 'validation'
+      const note = [part, notes[key]].filter(words => words).join(': ')
+      return value !== undefined && tile(metricOf(key).name, metricOf(key).say(value), note !== '' && note)
+    }),
+  ]
+}
+
+const ofPictures = ({ pictures }: Score) => pictures > 0 && `of ${plural(pictures, 'picture')}`
+
+/** Of how many pictures, and what so few can tell: as the run says, or of an accuracy by its count. */
+function range(score: Score, key: string): Html | false {
+  const { pictures, value, intervals } = score
+  const said = intervals[key] ?? (key === 'accuracy' && pictures > 0 ? interval(value, pictures) : undefined)
+  const { say } = metricOf(key)
+  const bounds = said && unbroken(`95 % interval ${say(said[0]).replace(' %', '')}\u2060–\u2060${say(said[1])}`)
+  return (
+    (pictures > 0 || bounds !== undefined) && html`${ofPictures(score)}${pictures > 0 && bounds && html`<br>`}${bounds}`
+  )
+}
+
+function sizeOf({ config }: RunRecord): string | false {
+  const size = config?.settings?.size
+  const sizes = Array.isArray(size) ? size.join(', ') : size
+  return typeof sizes === 'number' || typeof sizes === 'string' ? `at ${sizes} px` : false
+}
+
+function ended({ ending, epochs }: Facts, record: RunRecord): Html | undefined {
+  if (ending.state === 'done') return undefined
+  const after = epochs.length > 0 ? ` after ${plural(epochs.length, 'epoch')}` : ' before the end of the first epoch'
+  const title = {
+    stopped: `This run stopped early,${after}`,
+    failed: `This run failed${after}`,
+    running: 'This run has not ended yet',
+  }[ending.state]
+  const go = html`What is shown here is what it had written by then. Go on with <code>npx anneal train --resume ${quoted(record.dir)}</code>`
+  return html`<div class="card alarm" role="note"><h3>${title}</h3><ul>${
+    ending.reason !== undefined && html`<li>${ending.reason}</li>`
+  }<li>${ending.state === 'running' ? 'What is shown here is what it had written by now.' : go}</li></ul></div>`
+}
+
+function warned({ problems, warnings }: Facts): Html | undefined {
+  if (warnings.length + problems.length === 0) return undefined
+  const found =
+    problems.length > 0 &&
+    html`<li><a href="#data">${plural(problems.length, 'picture')} with problems</a>: ${kinds(problems)}</li>`
+  const more = warnings.length > 20 && html`<li>and ${count(warnings.length - 20)} more</li>`
+  return html`<div class="card alarm" role="note"><h3>Warnings</h3><ul>${warnings
+    .slice(0, 20)
+    .map(w => html`<li>${w}</li>`)}${more}${found}</ul></div>`
+}

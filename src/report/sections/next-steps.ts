@@ -1,0 +1,84 @@
+import { percent, plural, quoted } from '../../base/format.ts'
+import type { RunRecord } from '../../runs/index.ts'
+import { mistakes } from '../charts/confusion.ts'
+import type { Facts } from '../facts/facts.ts'
+import { metricOf, primary } from '../facts/metric.ts'
+import { name } from '../page/components.ts'
+import { Html, html } from '../page/html.ts'
+import { decimals } from '../page/text.ts'
+
+/** How good the model is, in one sentence. */
+export function summary(facts: Facts, model: string): string {
+  const { test, valid, ending, task, classes, regression } = facts
+  const score = test ?? valid
+  const who = model || 'The model'
+  if (!score)
+    return ending.state === 'done'
+      ? `${who} has no ${primary(task).inside}: the validation pictures are too few for one, or all have the same answer.`
+      : `${who} has no ${primary(task).inside} yet.`
+  const part = test ? 'test' : 'validation'
+  const on = score.pictures > 0 ? plural(score.pictures, `${part} picture`) : `the ${part} pictures`
+  const so = ending.state === 'done' ? '' : ' so far'
+  if (task === 'single') {
+    const guess = `; guessing among ${classes.length} classes would get ${percent(1 / classes.length, classes.length > 40 ? 1 : 0)}`
+    return `${who} gets ${percent(score.value)} of ${on} right${so}${classes.length > 1 ? guess : ''}.`
+  }
+  const say = (key: string) => metricOf(key).say(score.metrics[key] ?? NaN)
+  if (task === 'multi') {
+    const f = (['f2', 'f1'] as const).find(key => score.metrics[key] !== undefined)
+    return `${who} reaches mAP ${say('mAP')} on ${on}${so}${classes.length > 1 ? `, over ${classes.length} labels` : ''}${f ? `; its ${metricOf(f).name} is ${say(f)}` : ''}.`
+  }
+  const one = (regression?.targets.length ?? classes.length) <= 1
+  const off = score.metrics.mae !== undefined && one ? `; on average it is ${say('mae')} off` : ''
+  return `${who} reaches R² ${say('r2')} on ${on}${so}${off}. Saying the mean each time would get 0.`
+}
+
+/** What to do with the result, the most useful first. */
+export function next(record: RunRecord, facts: Facts): Html | undefined {
+  const usable = facts.valid !== undefined || facts.ending.state === 'done'
+  const { labelIssues: issues, nearDuplicates: twins } = facts
+  const steps = [
+    usable &&
+      html`Use the model on pictures of your own:<pre><code>npx anneal predict ${quoted(record.dir)} FILE</code></pre>`,
+    !usable &&
+      facts.ending.state !== 'done' &&
+      html`Go on where it stopped:<pre><code>npx anneal train --resume ${quoted(record.dir)}</code></pre>`,
+    issues.length > 0 &&
+      html`Check <a href="#issues">${plural(issues.length, 'label')} that may be wrong</a>: a wrong label is the cheapest mistake to mend.`,
+    twins.length > 0 &&
+      html`Look at <a href="#duplicates">${plural(twins.length, 'group')} of pictures that are nearly the same</a>: one on both sides of a split flatters the result.`,
+    ...(facts.task === 'multi' ? labelSteps(facts) : classSteps(facts, issues.length === 0)),
+    facts.task === 'regression' &&
+      (facts.regression?.worst.length ?? 0) > 0 &&
+      html`Look at <a href="#pictures">the pictures with the largest error</a>: a wrong number is the cheapest mistake to mend.`,
+  ].filter(s => s instanceof Html)
+  return steps.length > 0
+    ? html`<div class="card next"><h3>What to do next</h3><ol>${steps.map(s => html`<li>${s}</li>`)}</ol></div>`
+    : undefined
+}
+
+function classSteps({ confusion, scores }: Facts, first: boolean): (Html | false | undefined)[] {
+  const pairs = confusion ? mistakes(confusion.classes, confusion.cells) : []
+  const wrong = pairs.reduce((sum, p) => sum + p.count, 0)
+  const worst = scores.filter(s => s.support >= 3).sort((a, b) => a.recall - b.recall)[0]
+  const top = pairs[0]
+  return [
+    top &&
+      html`Look at <a href="#pictures">the pictures it gets most wrong</a>${first && ': a wrong label is the cheapest mistake to mend'}. Most often ${name(top.actual)} is taken for ${name(top.predicted)} (${top.count} of ${plural(wrong, 'mistake')}).`,
+    worst &&
+      worst.recall < 0.9 &&
+      html`More training pictures of ${name(worst.name)} would help most: of its ${plural(worst.support, 'validation picture')} it finds ${percent(worst.recall, 0)}.`,
+  ]
+}
+
+function labelSteps({ multi, topLosses }: Facts): (Html | false | undefined)[] {
+  const worst = multi?.perClass.filter(s => s.support >= 3 && s.ap !== null).sort((a, b) => a.ap! - b.ap!)[0]
+  const shown = topLosses.length + (multi?.topLosses.length ?? 0) + (multi?.worst.length ?? 0) > 0
+  return [
+    shown &&
+      html`Look at <a href="#pictures">the pictures it gets most wrong</a>: labels that are missing or wrong are the cheapest mistakes to mend.`,
+    worst &&
+      worst.ap! < 0.9 &&
+      html`More training pictures of ${name(worst.name)} would help most: its average precision is ${decimals(worst.ap!)} (${plural(worst.support, 'validation picture')}).`,
+  ]
+}

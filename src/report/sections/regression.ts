@@ -1,0 +1,21 @@
+import type { Material } from '../facts/material.ts'
+import { metricOf } from '../facts/metric.ts'
+import { card, figure, name, pair, table } from '../page/components.ts'
+import type { Html } from '../page/html.ts'
+
+/** How near predicted numbers come to the actual ones, target by target, and at each size. */
+export function numbers({ facts, charts }: Material): (Html | undefined | false)[] {
+  const targets = facts.regression?.targets ?? []
+  const drawn = [...charts.scatter, ...(charts.sizes ? [charts.sizes] : [])]
+  const rows = Array.from({ length: Math.ceil(drawn.length / 2) }, (_, i) =>
+    pair(...drawn.slice(2 * i, 2 * i + 2).map(c => figure(c))),
+  )
+  const keys = ['r2', 'mae', 'rmse'] as const
+  const scores = () =>
+    table(
+      [{ title: 'Number' }, ...keys.map(key => ({ title: metricOf(key).name, n: true }))],
+      targets.map(t => ({ cells: [name(t.name), ...keys.map(key => metricOf(key).say(t[key]))] })),
+      20,
+    )
+  return [...rows, targets.length > 0 && card('By number, validation pictures', scores())]
+}

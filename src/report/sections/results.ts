@@ -1,0 +1,115 @@
+import { duration, percent } from '../../base/format.ts'
+import { type Mistake, mistakes, mostInColumn, mostInMatrix } from '../charts/confusion.ts'
+import type { Facts } from '../facts/facts.ts'
+import { type Material, timeFillsGap } from '../facts/material.ts'
+import { metricOf, primary } from '../facts/metric.ts'
+import { card, figure, name, pair, section, table } from '../page/components.ts'
+import { Html, html } from '../page/html.ts'
+import { bar, count, decimals, unbroken } from '../page/text.ts'
+import { augmentedViews } from './augmented-views.ts'
+import { folds } from './folds.ts'
+import { labels } from './multi-label.ts'
+import { numbers } from './regression.ts'
+
+/** The curves of the training, and its epochs. */
+export function training({ charts, facts }: Material): Html | undefined {
+  const cards = [charts.losses, charts.score, ...charts.finders, charts.schedule].filter(c => c !== undefined)
+  if (timeFillsGap(charts)) cards.push(charts.time!)
+  const rows = Array.from({ length: Math.ceil(cards.length / 2) }, (_, i) =>
+    pair(...cards.slice(2 * i, 2 * i + 2).map(c => figure(c))),
+  )
+  return section('training', 'Training', ...rows, facts.epochs.length > 0 && card('Epochs', epochTable(facts)))
+}
+
+function epochTable({ epochs, task }: Facts): Html {
+  const best = epochs.findLast(e => e.best)
+  const first = primary(task)
+  const others = ['f2', 'f1', 'accuracy', 'mae', 'rmse', ...epochs.flatMap(e => Object.keys(e.metrics))]
+  const there = others.filter(key => key !== first.key && epochs.some(e => Number.isFinite(e.metrics[key])))
+  const metrics = [first, ...[...new Set(there)].slice(0, 3).map(metricOf)]
+  const columns = ['Training loss', 'Validation loss', ...metrics.map(m => m.name), 'Time']
+  return table(
+    [{ title: 'Epoch', n: true }, { title: 'Phase' }, ...columns.map(title => ({ title, n: true })), { title: '' }],
+    epochs.map(e => ({
+      best: e === best,
+      cells: [
+        e.epoch,
+        e.phase,
+        decimals(e.trainLoss),
+        decimals(e.validLoss),
+        ...metrics.map(m => unbroken(m.say(e.metrics[m.key] ?? NaN))),
+        duration(e.seconds),
+        e === best && 'kept',
+      ],
+    })),
+    20,
+  )
+}
+
+/** Which answers are right, which are wrong, and how far the model's certainty can be trusted. */
+export function results(material: Material): Html | undefined {
+  const { facts, charts } = material
+  return section(
+    'results',
+    'Right and wrong',
+    folds(facts),
+    ...(facts.task === 'multi'
+      ? labels(material)
+      : facts.task === 'regression'
+        ? numbers(material)
+        : classes(material)),
+    facts.task !== 'regression' && pair(figure(charts.calibration), figure(charts.sizes)),
+    augmentedViews(facts),
+  )
+}
+
+/** Which classes are told apart, and which not. */
+function classes({ facts, charts }: Material): (Html | undefined | false)[] {
+  const large = (facts.confusion ?? facts.testConfusion)?.classes.length ?? 0
+  const matrices = [charts.testConfusion, charts.confusion].map(chart => figure(chart, { large: large > mostInColumn }))
+  const pairs = facts.confusion && mistakes(facts.confusion.classes, facts.confusion.cells)
+  const confused =
+    pairs &&
+    card(
+      'Most confused, validation pictures',
+      pairs.length === 0 ? html`<p class="soft">No picture was taken for another class.</p>` : mistakeTable(pairs),
+      large > mostInMatrix &&
+        html`<p class="note">With ${large} classes a matrix can't be read; these are its largest entries.</p>`,
+    )
+  const side = matrices.filter(m => m instanceof Html)
+  const layout =
+    large > mostInColumn
+      ? [html`${side}`, confused]
+      : side.length === 2
+        ? [pair(...side), confused]
+        : [pair(...side, confused)]
+  return [...layout, facts.scores.length > 0 && card('By class, validation pictures', classTable(facts))]
+}
+
+const mistakeTable = (pairs: readonly Mistake[]) =>
+  table(
+    [{ title: 'Is' }, { title: 'Taken for' }, { title: 'Pictures', n: true }, { title: 'Share of class', n: true }],
+    pairs.slice(0, 200).map(p => ({ cells: [name(p.actual), name(p.predicted), count(p.count), percent(p.share)] })),
+    10,
+  )
+
+function classTable({ scores, counts }: Facts): Html {
+  const trained = new Map(counts.map(c => [c.name, c.train]))
+  const columns = ['Precision', 'Recall', 'F1', 'Pictures', 'Trained on']
+  return html`${table(
+    [{ title: 'Class' }, ...columns.map(title => ({ title, n: true }))],
+    scores
+      .toSorted((a, b) => (a.f1 ?? 2) - (b.f1 ?? 2))
+      .map(s => ({
+        cells: [
+          name(s.name),
+          decimals(s.precision),
+          decimals(s.recall),
+          html`${bar(s.f1)}${decimals(s.f1)}`,
+          count(s.support),
+          count(trained.get(s.name) ?? NaN),
+        ],
+      })),
+    20,
+  )}<p class="note">The worst first. Precision: of the pictures taken for the class, how many are of it. Recall: of the pictures of the class, how many were found. F1: their harmonic mean.</p>`
+}

@@ -1,0 +1,159 @@
+import { AnnealError } from '../../base/errors.ts'
+import { purpose, rng, shuffle } from '../../base/random.ts'
+import type { Task } from '../../data/types.ts'
+import { aten, fromArray, noGrad, scope } from '../../torch/index.ts'
+import type { Outputs, Targets } from '../objective.ts'
+import { type LinearModel, logisticPath, rowsOf, sigmoidPath } from './logistic.ts'
+import { ridgePath } from './ridge.ts'
+import { standardised } from './standardise.ts'
+
+/** Predictions of every sample by models that did not learn from it. */
+export interface OutOfFold {
+  /** [N × C]: probabilities (softmax for `single`, a sigmoid each for `multi`), or the values of `regression` in float64. */
+  outputs: Outputs
+  /** The strength of L2 whose mean loss over all samples is lowest, and that loss. */
+  l2: number
+  loss: number
+  /** The fold of each sample, from 0. */
+  fold: Int32Array
+}
+/** How the samples are dealt. */
+export interface FoldOptions {
+  folds?: number
+  seed?: number
+  task?: Task
+  l2s?: readonly number[]
+  /** Samples of one group (copies of a picture, views of one scene) stay in one fold. [N] */
+  groups?: ArrayLike<number> | undefined
+  signal?: AbortSignal | undefined
+  onFold?: (done: number, folds: number) => void
+}
+
+/** What a linear model on frozen features says of each sample when it learnt from the other folds alone: what confident
+ *  learning needs of training pictures (Northcutt et al. 2021). features: [N × F]; labels: class numbers [N] for `single`,
+ *  0/1 [N × classes] for `multi`, values [N × classes] for `regression`. */
+export async function outOfFold(
+  features: Float32Array,
+  labels: Targets,
+  classes: number,
+  {
+    folds = 5,
+    seed = 42,
+    task = 'single',
+    l2s = [3, 1, 0.3, 0.1, 0.03, 0.01],
+    groups,
+    signal,
+    onFold,
+  }: FoldOptions = {},
+): Promise<OutOfFold> {
+  const n = rowsOf('outOfFold', labels, task === 'single' ? 1 : classes)
+  const width = features.length / n
+  const fold = dealFolds(labels, n, { folds, seed, task, groups })
+  const scale = task === 'regression' ? standardised(labels, classes) : undefined
+  const answers = scale?.values ?? labels
+  const outputs: Outputs[] = l2s.map(() => (scale ? new Float64Array(n * classes) : new Float32Array(n * classes)))
+  for (let k = 0; k < folds; k++) {
+    const [rest, own] = [numbers(fold, f => f !== k), numbers(fold, f => f === k)]
+    const x = takeRows(features, width, rest)
+    for (const [i, model] of (await solve(task, x, answers, rest, classes, l2s, signal)).entries()) {
+      const told = predict(task, takeRows(features, width, own), model)
+      const rows = scale?.back(told) ?? told
+      for (const [row, sample] of own.entries())
+        outputs[i]!.set(rows.subarray(row * classes, (row + 1) * classes), sample * classes)
+    }
+    onFold?.(k + 1, folds)
+  }
+  const losses = outputs.map(rows => meanLoss(task, rows, labels, classes))
+  const best = losses.indexOf(Math.min(...losses))
+  return { outputs: outputs[best]!, l2: l2s[best]!, loss: losses[best]!, fold }
+}
+
+/** Deals samples out evenly, those with the same labels one to a fold in turn: a function of the seed. Returns the fold
+ *  of each, from 0. */
+export function dealFolds(
+  labels: Targets,
+  n: number,
+  { folds, seed, task, groups }: Required<Pick<FoldOptions, 'folds' | 'seed' | 'task'>> & Pick<FoldOptions, 'groups'>,
+): Int32Array {
+  const members = new Map<number, number[]>()
+  for (let i = 0; i < n; i++) {
+    const group = groups?.[i] ?? i
+    const list = members.get(group)
+    if (list) list.push(i)
+    else members.set(group, [i])
+  }
+  if (!Number.isInteger(folds) || folds < 2 || members.size < folds)
+    throw new AnnealError(
+      `outOfFold: ${members.size} different pictures can't be dealt into ${folds} folds; expected 2 folds or more, each with a picture`,
+    )
+  const per = labels.length / n
+  const key = ([first]: number[]) =>
+    task === 'regression' ? '' : labels.subarray(first! * per, (first! + 1) * per).join()
+  const order = shuffle([...members.values()], rng(seed, folds, 0, purpose.split)).map(list => ({
+    list,
+    key: key(list),
+  }))
+  const fold = new Int32Array(n)
+  order
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+    .forEach(({ list }, i) => {
+      for (const sample of list) fold[sample] = i % folds
+    })
+  return fold
+}
+
+const numbers = (fold: Int32Array, wanted: (f: number) => boolean): number[] =>
+  Array.from(fold.keys()).filter(i => wanted(fold[i]!))
+
+function takeRows(table: Float32Array, width: number, rows: readonly number[]): Float32Array {
+  const out = new Float32Array(rows.length * width)
+  for (const [i, r] of rows.entries()) out.set(table.subarray(r * width, (r + 1) * width), i * width)
+  return out
+}
+
+/** A step that lowers the loss by less than this share of it ends a search: whose label is doubted hangs on less. */
+const tolerance = 1e-5
+
+function solve(
+  task: Task,
+  x: Float32Array,
+  labels: Targets,
+  rows: readonly number[],
+  classes: number,
+  l2s: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<LinearModel[]> {
+  if (task === 'single')
+    return logisticPath({ x, y: Int32Array.from(rows, r => labels[r]!) }, classes, l2s, { tolerance, signal })
+  const data = { x, y: takeRows(Float32Array.from(labels), classes, rows) }
+  return task === 'multi'
+    ? sigmoidPath(data, classes, l2s, { tolerance: tolerance / 10, signal })
+    : ridgePath(data, classes, l2s, { signal })
+}
+
+/** [rows × C]. */
+function predict(task: Task, x: Float32Array, { weight, bias }: LinearModel): Float32Array {
+  const width = weight.length / bias.length
+  return noGrad(() =>
+    scope(() => {
+      const w = fromArray(weight, [bias.length, width])
+      const out = aten.linear(fromArray(x, [x.length / width, width], { copy: false }), w, {
+        bias: fromArray(bias, [bias.length]),
+      })
+      const activated = task === 'single' ? out.softmax(1) : task === 'multi' ? out.sigmoid() : out
+      return activated.data() as Float32Array
+    }),
+  )
+}
+
+function meanLoss(task: Task, outputs: Outputs, labels: Targets, classes: number): number {
+  const log = (p: number) => -Math.log(Math.max(p, 1e-7))
+  let sum = 0
+  if (task === 'single') for (const [i, label] of labels.entries()) sum += log(outputs[i * classes + label]!)
+  else
+    for (const [i, y] of labels.entries()) {
+      const p = outputs[i]!
+      sum += task === 'multi' ? y * log(p) + (1 - y) * log(1 - p) : (p - y) ** 2
+    }
+  return sum / labels.length
+}

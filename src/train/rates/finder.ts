@@ -1,0 +1,98 @@
+import { AnnealError } from '../../base/errors.ts'
+import { optim } from '../../torch/index.ts'
+import { DebiasedMean } from '../debiased-mean.ts'
+import { dropSnapshot, type Learner } from '../learner.ts'
+import { turn } from '../stop.ts'
+import { type ChosenRate, chooseRate } from './choose.ts'
+import { exponential } from './schedule.ts'
+import { suggestRate } from './suggest.ts'
+
+/** How the rates rise: from `start` to `end`. */
+export interface FindOptions {
+  start?: number
+  end?: number
+  /** Batches at most. */
+  steps?: number
+  /** Rates of the groups relative to the head's, earliest first; all 1 unless given. */
+  shares?: readonly number[]
+  signal?: AbortSignal | undefined
+  onStep?: (step: number, lr: number, smoothed: number) => void
+}
+
+/** What the finder saw, and what follows from it. */
+export interface RateFinding {
+  lrs: number[]
+  losses: number[]
+  smoothed: number[]
+  suggestions: { steep: number; valley: number; minimum: number }
+  /** The rate to train with: the steepest fall, where the fall is real. */
+  suggestion: number
+  chosen: ChosenRate
+  /** Why it ended before `steps`, or undefined. */
+  stopped?: 'diverged' | undefined
+}
+
+/** Steps of a search over all rates, unless it is told another number. */
+export const usualSteps = 100
+
+/** The learning rate finder (Smith 2015, arXiv:1506.01186; fastai's lr_find): the rate is raised after each batch from
+ *  `start` to `end`, the loss smoothed; it ends when that is four times its best, or no number. Afterwards weights,
+ *  BatchNorm statistics, random state and counters are what they were, whatever happened in between. */
+export async function lrFind(
+  learn: Learner,
+  { start = 1e-7, end = 10, steps = usualSteps, shares, signal, onStep }: FindOptions = {},
+): Promise<RateFinding> {
+  if (!(start > 0 && end > start && end < Number.POSITIVE_INFINITY && steps >= 1))
+    throw new AnnealError(`lrFind: expected 0 < start < end and steps from 1, got ${start}, ${end} and ${steps} steps`)
+  const planned = Math.max(6, Math.floor(steps))
+  const rise = exponential(start, end)
+  const lrs: number[] = []
+  const losses: number[] = []
+  const smoothed: number[] = []
+  const smooth = new DebiasedMean()
+  const before = learn.snapshot()
+  let stopped: RateFinding['stopped']
+  let optimizer: optim.Optimizer | undefined
+  try {
+    const groups = learn.network.groups.flatMap(({ modules }, group) =>
+      learn.frozen[group] ? [] : [{ params: modules.flatMap(m => m.parameters()), lr: start, group }],
+    )
+    optimizer = optim[learn.options.optimizer](groups)
+    let best = Number.POSITIVE_INFINITY
+    let batches: Uint32Array[] = []
+    for (let step = 0, epoch = learn.epoch + 1; step < planned; step++) {
+      if (batches.length === 0) batches = learn.batches(epoch++)
+      const lr = rise(step / (planned - 1))
+      for (const g of optimizer.groups as (optim.ParameterGroup & { group: number })[])
+        g.lr = lr * (shares?.[g.group] ?? 1)
+      const loss = learn.trainStep(batches.shift()!, epoch, optimizer)
+      lrs.push(lr)
+      losses.push(loss)
+      smoothed.push(smooth.add(loss))
+      onStep?.(step + 1, lr, smooth.value)
+      best = Math.min(best, smooth.value)
+      if (!Number.isFinite(smooth.value) || smooth.value > 4 * best) {
+        stopped = 'diverged'
+        break
+      }
+      await turn(signal)
+    }
+  } finally {
+    for (const t of optimizer?.state().tensors.values() ?? []) t.dispose()
+    learn.network.net.zeroGrad()
+    learn.restore(before)
+    dropSnapshot(before)
+  }
+  const curve = { lrs, losses: smoothed }
+  const at = (rule: 'steep' | 'valley' | 'minimum') => suggestRate(curve, rule, { planned }).lr
+  const chosen = chooseRate(curve, { planned })
+  return {
+    lrs,
+    losses,
+    smoothed,
+    suggestions: { steep: at('steep'), valley: at('valley'), minimum: at('minimum') },
+    suggestion: chosen.lr,
+    chosen,
+    stopped,
+  }
+}

@@ -1,0 +1,207 @@
+import { purpose, rng, shuffle } from '../../base/random.ts'
+import type { Item, Picture, Task } from '../../data/index.ts'
+import { type Tensor, zeros } from '../../torch/index.ts'
+import { computeFeatures } from '../../train/features.ts'
+import { dealFolds } from '../../train/linear/out-of-fold.ts'
+import { viewProbe } from '../../train/linear/probe.ts'
+import { standardised } from '../../train/linear/standardise.ts'
+import type { Network, Precision } from '../../train/network.ts'
+import type { Preprocessing } from '../../train/saved-model.ts'
+import { turn } from '../../train/stop.ts'
+import { type Augmentation, augmentations, type Change, unchanged } from '../augment/index.ts'
+import { pictureBatch } from '../batch.ts'
+import { resize } from '../decode/resize.ts'
+import { type Trial, trialChange, trials } from './trials.ts'
+import { fromVerdicts, type SenseRow, seesEnough, senseReason, senseRow } from './verdict.ts'
+
+export { type SenseRow, senseTable } from './verdict.ts'
+
+/** What is to be augmented, and how it is looked at. */
+export interface SenseOptions {
+  network: Network
+  /** The training pictures. */
+  items: readonly Pick<Item, 'picture' | 'labels' | 'values'>[]
+  picture(number: number): Picture
+  preprocessing: Pick<Preprocessing, 'size' | 'short' | 'mean' | 'std' | 'channels'>
+  task: Task
+  /** Names of the classes, for the reasons. */
+  classes?: readonly string[]
+  seed?: number
+  precision?: Precision
+  /** Pictures that are looked at, at most: alike many of each class. */
+  most?: number
+  /** Side in pixels at which they are. Default: 128, or that of the preprocessing where it is smaller. A net that takes one
+   *  size alone (a ViT) needs it. */
+  size?: number
+  signal?: AbortSignal | undefined
+  progress?: (done: number, total: number) => void
+}
+
+/** What was found, and what it was found from. */
+export interface Sense {
+  augmentation: Augmentation
+  rows: SenseRow[]
+  reason: string
+}
+
+/** Fewer pictures say nothing. */
+const fewest = 30
+/** How many of a class a probe needs to learn it. */
+const perClass = 5
+const folds = 5
+
+/** Finds out which changes of pictures make sense, without being told what they show, from frozen features alone.
+ *
+ *  A symmetry of the square (mirror, half turn, quarter turn) makes pixels of the same pixels: where the pictures have no
+ *  up, the turned ones are such as could have been taken, and neither can be told from the others nor are fewer
+ *  recognised, whatever the net knows of turns. Where they have one, a linear probe tells held-out pictures from turned
+ *  ones almost surely, or a probe that learnt classes from plain pictures takes turned ones for others.
+ *
+ *  A change by degrees (small turns, zoom, crop, light, colour, warp) is seen by the net in any case. It makes sense where
+ *  classes survive it: where a probe that learnt from plain and changed pictures recognises held-out changed ones nearly
+ *  as well as a probe of plain ones does plain ones, and plain ones no worse. Differences are paired by picture and held
+ *  against their standard error. */
+export async function chooseAugmentation(options: SenseOptions): Promise<Sense> {
+  const { task, classes = [], seed = 42, precision = 'float32', network, signal, progress } = options
+  const chosen = sample(options)
+  if (chosen.length < fewest)
+    return fallback(task, [], `only ${chosen.length} pictures to judge by, at least ${fewest} are needed`)
+  const answers = answersOf(chosen, task)
+  const tried = trials.filter(trial => !trial.colour || options.preprocessing.channels === 3)
+  const source = views(chosen, tried, options)
+  const features = await computeFeatures(network, source, {
+    views: 1 + tried.length,
+    batchSize: 64,
+    precision,
+    signal,
+    ...(progress ? { onBatch: progress } : {}),
+  })
+  const length = features.length / (1 + tried.length)
+  const view = (v: number) => features.subarray(v * length, (v + 1) * length)
+  const labels = task === 'single' ? Int32Array.from(chosen, item => item.labels[0]!) : answers.table
+  const fold = dealFolds(labels, chosen.length, { folds, seed, task })
+  const probe = viewProbe(view(0), { answers: answers.table, task, fold })
+  const own = { of: answers.of, classes: classes.length > 0 ? classes : answers.names }
+  const rows: SenseRow[] = []
+  let known = false
+  try {
+    for (const [i, trial] of tried.entries()) {
+      const judged = probe.judge(view(i + 1))
+      known = beyondChance(judged.plain, chanceOf(answers.table, chosen.length, task))
+      rows.push(senseRow(trial, judged, { ...own, known }))
+      await turn(signal)
+    }
+  } finally {
+    probe.close()
+  }
+  const unknown = 'frozen features do not tell the pictures apart'
+  if (!seesEnough(rows)) return fallback(task, rows, 'frozen features see too little of the pictures to judge by')
+  if (!known && task === 'regression') return fallback(task, rows, unknown)
+  const reason = senseReason(rows)
+  return { augmentation: fromVerdicts(rows), rows, reason: known ? reason : `${unknown}, but ${reason}` }
+}
+
+/** Whether pictures are recognised better than by a guess, beyond two standard errors. */
+function beyondChance(scores: Float64Array, chance: number): boolean {
+  const mean = scores.reduce((a, b) => a + b, 0) / scores.length
+  const variance = scores.reduce((a, b) => a + (b - mean) ** 2, 0) / scores.length
+  return mean > chance + 2 * Math.sqrt(variance / scores.length)
+}
+
+/** The usual one for photos; of numbers, which a mirror may turn round, without it. */
+function fallback(task: Task, rows: SenseRow[], reason: string): Sense {
+  const usual = augmentations['side-on']
+  return { augmentation: task === 'regression' ? { ...usual, flip: 0 } : usual, rows, reason }
+}
+
+/** Pictures of every class in turn, drawn by the seed. Of more classes than can be learnt from so few pictures, some. */
+function sample({
+  items,
+  task,
+  seed = 42,
+  network,
+  most = network.device?.startsWith('cuda') ? 1000 : 256,
+}: SenseOptions) {
+  const random = rng(seed, 0, 0, purpose.sense)
+  const groups = new Map<string, (typeof items)[number][]>()
+  for (const item of shuffle([...items], random)) {
+    const key = task === 'regression' ? '' : item.labels.join()
+    const group = groups.get(key)
+    if (group) group.push(item)
+    else groups.set(key, [item])
+  }
+  const order = shuffle([...groups.keys()].sort(), random)
+  const lists = order.slice(0, task === 'single' ? Math.max(2, Math.floor(most / perClass)) : order.length)
+  const chosen: (typeof items)[number][] = []
+  for (let k = 0; chosen.length < most; k++) {
+    const round = lists.flatMap(key => groups.get(key)![k] ?? [])
+    if (round.length === 0) break
+    chosen.push(...round.slice(0, most - chosen.length))
+  }
+  return chosen
+}
+
+/** What the pictures are to be recognised as, [N × C], and the class of each where it has one. */
+function answersOf(chosen: readonly Pick<Item, 'labels' | 'values'>[], task: Task) {
+  if (task === 'regression')
+    return {
+      table: standardised(
+        chosen.flatMap(item => item.values ?? []),
+        chosen[0]?.values?.length ?? 1,
+      ).values,
+      of: new Int32Array(chosen.length).fill(-1),
+      names: [] as string[],
+    }
+  const known = [...new Set(chosen.flatMap(item => item.labels))].sort((a, b) => a - b)
+  return {
+    table: Float32Array.from(chosen.flatMap(item => known.map(label => (item.labels.includes(label) ? 1 : 0)))),
+    of: Int32Array.from(chosen, item => (task === 'single' ? item.labels[0]! : -1)),
+    names: Array.from({ length: (known.at(-1) ?? -1) + 1 }, (_, label) => `class ${label}`),
+  }
+}
+
+/** The accuracy of a guess. */
+function chanceOf(table: Float32Array, n: number, task: Task): number {
+  if (task !== 'single') return task === 'multi' ? 0.5 : 0
+  const classes = table.length / n
+  return (
+    Math.max(...Array.from({ length: classes }, (_, c) => table.filter((v, i) => i % classes === c && v > 0).length)) /
+    n
+  )
+}
+
+/** Pictures as a source whose first epoch is plain and whose others are the trials. They are made small once. */
+function views(chosen: readonly Pick<Item, 'picture'>[], tried: readonly Trial[], options: SenseOptions) {
+  const { picture, preprocessing, seed = 42, network, size = Math.min(128, preprocessing.size) } = options
+  const { mean, std, channels } = preprocessing
+  const short = Math.round((size * preprocessing.short) / preprocessing.size)
+  const small: Picture[] = []
+  const device = network.device ?? 'cpu'
+  return {
+    count: chosen.length,
+    batch(samples: Uint32Array, epoch: number): { x: Tensor; y: Tensor } {
+      const numbers = Array.from(samples)
+      const pictures = numbers.map(n => (small[n] ??= shrunk(picture(chosen[n]!.picture), short)))
+      const trial = tried[epoch - 2]
+      const changes: Change[] = numbers.map(n => (trial ? trialChange(trial, seed, epoch, n) : unchanged))
+      const normalization = { mean, std }
+      const x = pictureBatch(pictures, changes, {
+        size,
+        short,
+        normalization,
+        channels,
+        ...(device === 'cpu' ? {} : { device }),
+      })
+      return { x, y: zeros([samples.length], { dtype: 'int64' }) }
+    },
+  }
+}
+
+/** A picture whose short side is as given, antialiased; a smaller one as it is. */
+function shrunk(picture: Picture, short: number): Picture {
+  const { data, height, width, channels = 3 } = picture
+  const scale = short / Math.min(height, width)
+  if (scale >= 1) return picture
+  const [h, w] = [Math.round(height * scale), Math.round(width * scale)]
+  return resize({ data, height, width, channels }, { width: w, height: h })
+}

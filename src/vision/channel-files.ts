@@ -1,0 +1,120 @@
+import { existsSync } from 'node:fs'
+import { basename, dirname, extname, join, relative } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { setting } from '../base/options.ts'
+import { pictureFormat } from '../data/files/sniff.ts'
+import { listFolder, readHead, toPlace } from '../data/labels/list-files.ts'
+import type { Place, Problem } from '../data/types.ts'
+
+/** Which part of a picture a file is, by its name. */
+interface Part {
+  /** Folder and name without the suffix. */
+  stem: string
+  suffix: number
+}
+
+/** Checks the endings that tell one channel's file from another's (`_DAPI`, `_GFP`). */
+export function checkSuffixes(suffixes: readonly string[]): void {
+  const wrong = suffixes.find((suffix, i) => suffix.includes('/') || suffixes.indexOf(suffix) !== i)
+  if (suffixes.length > 1 && wrong === undefined) return
+  throw new AnnealError(
+    `channel files are told by two or more different endings of their names, before the dot; got ${suffixes.map(s => `"${s}"`).join(', ') || 'none'}. Try ${setting('channelFiles', ['_DAPI', '_GFP'])}.`,
+  )
+}
+
+/** The longest suffix that a file's name ends with, before its extension. */
+function partOf(file: string, suffixes: readonly string[]): Part | undefined {
+  const stem = basename(file, extname(file))
+  const fitting = suffixes.filter(suffix => stem.endsWith(suffix))
+  if (fitting.length === 0) return undefined
+  const longest = fitting.reduce((best, suffix) => (suffix.length > best.length ? suffix : best))
+  return { stem: join(dirname(file), stem.slice(0, stem.length - longest.length)), suffix: suffixes.indexOf(longest) }
+}
+
+/** Joins files that hold one channel each into pictures: `cell1_DAPI.tif` and `cell1_GFP.tif` with the suffixes `_DAPI`
+ *  and `_GFP` become one place, whose `file` is the first and whose `bands` are the others, in the suffixes' order. A
+ *  picture with a file missing is left out and named, as is a file whose name ends with none of them; in `problems`,
+ *  paths are relative to `dir` where it is given. */
+export function groupBands(
+  places: readonly Place[],
+  suffixes: readonly string[],
+  dir?: string,
+): { places: Place[]; problems: Problem[] } {
+  checkSuffixes(suffixes)
+  const problems: Problem[] = []
+  const report = (kind: 'missing' | 'not-a-picture' | 'duplicate', file: string, reason: string) =>
+    problems.push({ kind, file: dir ? relative(dir, file) : file, reason, kept: false, counted: kind === 'missing' })
+  const groups = new Map<string, (Place | undefined)[]>()
+  for (const place of places) {
+    const part = partOf(place.file, suffixes)
+    if (!part) {
+      report('not-a-picture', place.file, `its name ends with none of ${suffixes.join(', ')}`)
+      continue
+    }
+    const group = groups.get(part.stem) ?? new Array<Place | undefined>(suffixes.length).fill(undefined)
+    groups.set(part.stem, group)
+    const before = group[part.suffix]
+    if (before) report('duplicate', place.file, `${basename(before.file)} is this channel already`)
+    else group[part.suffix] = place
+  }
+  const joined: Place[] = []
+  for (const [stem, group] of groups) {
+    const [first, ...bands] = group
+    const there = group.find(place => place !== undefined)!
+    const absent = suffixes.filter((_, i) => !group[i])
+    for (const suffix of absent)
+      report(
+        'missing',
+        `${stem}${suffix}${extname(there.file)}`,
+        `this channel of ${basename(there.file)} is not there`,
+      )
+    if (absent.length === 0) joined.push(bands.length > 0 ? { ...first!, bands: bands as Place[] } : first!)
+  }
+  return { places: joined, problems }
+}
+
+/** The picture that a file is a channel of, its other files found beside it. Throws where one is missing. */
+export function withBands(place: Place, suffixes: readonly string[]): Place {
+  if (place.bands || suffixes.length === 0) return place
+  checkSuffixes(suffixes)
+  const part = partOf(place.file, suffixes)
+  if (!part)
+    throw new AnnealError(
+      `${place.file}: the model was trained on pictures of one file a channel, whose names end with ${suffixes.join(', ')}; this one's ends with none of them.`,
+    )
+  const path = place.raw ? Buffer.from(place.raw) : Buffer.from(place.file)
+  const folder = Buffer.from(dirname(path.toString('latin1')), 'latin1')
+  const beside = existsSync(folder)
+    ? listFolder(folder)
+        .filter(
+          ({ type, name }) => type === 'file' && partOf(join(dirname(place.file), name), suffixes)?.stem === part.stem,
+        )
+        .filter(({ path }) => isPicture(path))
+        .map(({ path }) => toPlace(path))
+    : []
+  const { places, problems } = groupBands(beside, suffixes)
+  if (places[0]) return places[0]
+  const missing = problems.find(({ kind }) => kind === 'missing')
+  throw new AnnealError(
+    `${place.file}: ${missing ? `${missing.file} is not there` : 'it is no picture or is not there'}; the model was trained on pictures of one file a channel (${suffixes.join(', ')}).`,
+  )
+}
+
+const isPicture = (path: Buffer): boolean => {
+  const head = readHead(path)
+  return typeof head !== 'string' && pictureFormat(head) !== undefined
+}
+
+/** An index whose pictures lie in one file a channel: the items of a picture become one (`groupBands`). */
+export function joinBands<I extends { dir: string; items: (Place & object)[]; problems: Problem[] }>(
+  index: I,
+  suffixes: readonly string[],
+): I {
+  const { places, problems } = groupBands(index.items, suffixes, index.dir)
+  const joined = new Map(places.map(place => [place.file, place.bands]))
+  const items = index.items.flatMap(item => {
+    const bands = joined.get(item.file)
+    return bands ? [{ ...item, bands }] : []
+  })
+  return { ...index, items, problems: [...index.problems, ...problems] }
+}

@@ -1,0 +1,211 @@
+import { createHash } from 'node:crypto'
+import { relative } from 'node:path'
+import { AnnealError } from '../base/errors.ts'
+import { percent, plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
+import { type FolderIndex, indexFolder } from '../data/labels/from-folders.ts'
+import { indexNames } from '../data/labels/from-names.ts'
+import { indexTable } from '../data/labels/from-table.ts'
+import { refuseMost } from '../data/labels/left-out.ts'
+import { checkLabelOptions, type FolderOptions, type LabelOptions } from '../data/labels/options.ts'
+import { drawSplit, uncheckedLabels, unjudged } from '../data/split/draw-split.ts'
+import { dropCopies, dropEmptyClasses } from '../data/split/drop-duplicates.ts'
+import { sharedParts } from '../data/split/shared-parts.ts'
+import type { Choice, ClassCount, Item, Picture, Problem, Split, Task } from '../data/types.ts'
+import { type CacheOptions, type Content, cachePictures } from './cache/cache.ts'
+import { contentHashes } from './cache/hashes.ts'
+
+/** Labelled pictures after the scan: what can't be used is out of `items` and in `problems`. */
+export interface ImageData {
+  /** Absolute. */
+  dir: string
+  task: Task
+  /** Names of the classes; of the targets for the task `regression`. */
+  classes: string[]
+  items: Item[]
+  /** A picture of several classes counts for each; empty for the task `regression`. */
+  counts: ClassCount[]
+  /** Pictures of each split, and those among them that have no label (`multi` only). */
+  pictures: Record<Split, number>
+  bare: Record<Split, number>
+  problems: Problem[]
+  /** What was found out about the labels rather than told. */
+  choices: Choice[]
+  of(split: Split): Item[]
+  /** 64 hexadecimal digits that change with any picture, label, order or split, and with nothing else. */
+  fingerprint: string
+}
+
+/** Scanned data with its decoded pictures. */
+export interface Pictures {
+  data: ImageData
+  /** The decoded picture of `item.picture`; a view that may be shared, not to be written to. */
+  picture(number: number): Picture
+  /** The sha256 of the same picture's content, as it lies in its file. */
+  hash(number: number): string
+  /** Size of the decoded pictures. */
+  bytes: number
+}
+
+/** Indexes a folder of pictures without decoding any: see {@link indexFolder}. */
+export async function imageFolder(dir: string, options: FolderOptions = {}): Promise<FolderIndex> {
+  return indexFolder(dir, options)
+}
+
+/** Indexes the pictures below a folder without decoding any, by labels from where the options say: a table
+ *  ({@link indexTable}), names ({@link indexNames}), else class folders ({@link indexFolder}). */
+export async function indexPictures(dir: string, options: LabelOptions = {}): Promise<FolderIndex> {
+  checkLabelOptions(options)
+  const { labels } = options
+  if (labels !== undefined) return indexTable(dir, { ...options, labels })
+  if (options.labelRegex !== undefined || options.labelOf !== undefined) return indexNames(dir, options)
+  return indexFolder(dir, options)
+}
+
+/** Scans and decodes in one go, or opens what an earlier run decoded. Damaged pictures, copies, leaks and conflicts are
+ *  left out and listed; where validation is drawn, it is drawn anew from what is left. Throws where more than
+ *  `maxDamaged` of the pictures are damaged, or too little is left to train on and to check. */
+export async function openPictures(index: FolderIndex, options: CacheOptions): Promise<Pictures> {
+  const { dir, task, drawn, options: plan } = index
+  const problems = index.problems.filter(({ kind }) => kind !== 'single-picture' && kind !== 'one-sided')
+  const hashes = await contentHashes(dir, index.items, options)
+  const numbers = new Map<string, number>()
+  const contents: Content[] = []
+  let items: (Item & { hash: string })[] = []
+  index.items.forEach((item, i) => {
+    const content = hashes[i]!
+    if (!('hash' in content)) {
+      problems.push({ ...content, file: relative(dir, item.file), kept: false, counted: true })
+      return
+    }
+    const { hash, stamp } = content
+    if (!numbers.has(hash)) {
+      numbers.set(hash, contents.length)
+      contents.push({
+        file: item.file,
+        ...(item.raw && { raw: item.raw }),
+        ...(item.bands && { bands: item.bands }),
+        hash,
+        ...(stamp && { stamp }),
+      })
+    }
+    items.push({ picture: numbers.get(hash)!, hash, ...item }) // in this order, or each takes three times the memory
+  })
+  const store = await cachePictures(contents, options)
+
+  items = items.filter(item => {
+    const row = store.rows[item.picture]!
+    if ('offset' in row) {
+      if (row.filled) problems.push(filledIn(relative(dir, item.file), row.filled))
+      return true
+    }
+    problems.push({ kind: 'damaged', file: relative(dir, item.file), reason: row.reason, kept: false, counted: true })
+    return false
+  })
+  checkDamaged(index, problems)
+  if (drawn) for (const item of items) if (item.split === 'valid') item.split = 'train'
+  const shared = index.fixed ? [] : sharedParts(items, { dir, most: plan.maxLeftOut })
+  const once = dropCopies(items, index)
+  if (drawn) drawSplit(once.items, { ...plan, task })
+  const left = index.fixed ? { ...index, items: once.items, problems: [] } : dropEmptyClasses(once.items, index)
+  const unchecked = index.fixed ? [] : uncheckedLabels(left.classes, left.items, { drawn })
+  const all = [...problems, ...once.problems, ...left.problems, ...unchecked]
+  const choices = [...index.choices, ...shared, ...unjudged(left, { drawn, task, fixed: index.fixed })]
+  const data = describe({ ...index, classes: left.classes, problems: all, choices }, left.items)
+  checkEnough(data, index)
+  refuseConflicts(once.problems, index)
+  return {
+    data,
+    picture: number => store.picture(number),
+    hash: number => contents[number]!.hash,
+    bytes: store.bytes,
+  }
+}
+
+const filledIn = (file: string, count: number): Problem => ({
+  kind: 'missing-values',
+  file,
+  reason: `${plural(count, 'missing value')} (NaN or nodata) became the mean of ${count === 1 ? 'its channel' : 'their channels'}`,
+  kept: true,
+  counted: false,
+})
+
+function describe(
+  { dir, task, classes, problems, choices }: FolderIndex,
+  hashed: (Item & { hash: string })[],
+): ImageData {
+  const items = hashed.map(({ hash, ...item }) => item)
+  const counts = task === 'regression' ? [] : classes.map(name => ({ name, train: 0, valid: 0, test: 0 }))
+  const pictures = { train: 0, valid: 0, test: 0 }
+  const bare = { train: 0, valid: 0, test: 0 }
+  for (const { labels, split } of items) {
+    pictures[split]++
+    if (task === 'multi' && labels.length === 0) bare[split]++
+    for (const label of labels) counts[label]![split]++
+  }
+  const fingerprint = fingerprintOf(classes, hashed)
+  const of = (split: Split) => items.filter(item => item.split === split)
+  return { dir, task, classes, items, counts, pictures, bare, problems, choices, fingerprint, of }
+}
+
+/** The sha256 of the JSON of classes and lines, which is never there as a whole. */
+function fingerprintOf(classes: readonly string[], items: readonly (Item & { hash: string })[]): string {
+  const sum = createHash('sha256').update(`[${JSON.stringify(classes)},[`)
+  items.forEach(({ hash, labels, values, split }, i) => {
+    sum.update(`${i > 0 ? ',' : ''}${JSON.stringify(`${hash} ${values ?? labels} ${split}`)}`)
+  })
+  return sum.update(']]').digest('hex')
+}
+
+function checkDamaged({ dir, items, problems: before, options }: FolderIndex, problems: Problem[]): void {
+  const damaged = problems.filter(problem => problem.counted)
+  const total = items.length + before.filter(problem => problem.counted).length
+  if (damaged.length <= options.maxDamaged * total) return
+  const lines = damaged.slice(0, 10).map(({ file, reason }) => `  ${file}: ${reason}`)
+  if (damaged.length > 10) lines.push(`  and ${damaged.length - 10} more`)
+  throw new AnnealError(
+    `${damaged.length} of the ${plural(total, 'picture')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training puts up with. Repair or remove them, or raise ${option('maxDamaged')}:\n${lines.join('\n')}`,
+  )
+}
+
+/** Refuses one label a picture where most pictures lie under several. */
+function refuseConflicts(problems: readonly Problem[], { items, task, options }: FolderIndex): void {
+  const conflicts = problems.filter(({ kind, kept }) => kind === 'conflict' && !kept)
+  refuseMost(
+    { out: conflicts.length, total: items.length, most: options.maxLeftOut },
+    {
+      what: 'pictures have two answers',
+      example: conflicts[0] ? `${conflicts[0].file}: ${conflicts[0].reason}` : '',
+      instead:
+        task === 'regression'
+          ? 'Correct them'
+          : `Correct them, name them in a table with all their labels in one row (${option('labels')})`,
+    },
+  )
+}
+
+function checkEnough({ dir, task, classes, pictures, problems }: ImageData, { fixed }: FolderIndex): void {
+  const count = (kind: Problem['kind']) => problems.filter(problem => problem.kind === kind && !problem.kept).length
+  const why = (['damaged', 'missing', 'conflict', 'leak', 'duplicate', 'cleaned'] as const)
+    .filter(kind => count(kind) > 0)
+    .map(kind => `${count(kind)} ${kind}`)
+  const after = why.length > 0 ? ` after the scan left out ${why.join(', ')}` : ''
+  if (fixed) {
+    if (pictures.test > 0) return
+    throw new AnnealError(`${dir} has no usable pictures to evaluate on${after}. Add pictures.`)
+  }
+  if (task === 'single' && classes.length < 2)
+    throw new AnnealError(
+      `${dir} has ${plural(classes.length, 'class', 'classes')} with usable training pictures${after}; at least two are needed. Add pictures.`,
+    )
+  if (task === 'multi' && classes.length === 0)
+    throw new AnnealError(`${dir} has no training picture with a label${after}; at least one is needed. Add pictures.`)
+  if (pictures.train < 2)
+    throw new AnnealError(
+      `${dir} has ${plural(pictures.train, 'picture')} for training${after}; at least two are needed. Add pictures.`,
+    )
+  if (pictures.valid === 0)
+    throw new AnnealError(
+      `${dir} has no pictures for validation${after}; ${task === 'single' ? 'at least one class needs two different pictures' : 'expected one at least'}. Add pictures.`,
+    )
+}

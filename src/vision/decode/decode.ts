@@ -1,0 +1,162 @@
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { AnnealError } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
+import { describeBytes, type Format, MAGIC_BYTES, pictureFormat } from '../../data/files/sniff.ts'
+import type { Picture, Place } from '../../data/types.ts'
+import { heicVersion } from './heic.ts'
+import { plainReason } from './libvips.ts'
+import { LIMIT_INPUT_PIXELS } from './limits.ts'
+import { decodeToRgb } from './own-decoders.ts'
+import { kindOf, readAsIs } from './probe.ts'
+import { copyToThree, fillMissing, flatten, type Raster, stackRasters, stretch, toBytes } from './raster.ts'
+import { type FitOptions, fitRaster } from './resize.ts'
+import { vipsVersion } from './sharp.ts'
+
+/** Changes whenever the same file would decode to other pixels; part of the cache's key. */
+export const decoderVersion = (): string => `3/${vipsVersion()}/${heicVersion()}`
+
+/** What becomes of a picture's channels.
+ *  - `rgb`: always red, green and blue of 8 bits: grey is copied, transparency laid on white, 16 bits are scaled
+ *  - `copy`: 16 bits and floats stay, one or two channels are copied until there are three; 8-bit pictures as `rgb`
+ *  - `keep`: channels and type are the file's: grey stays 1, RGBA and CMYK 4, of a TIFF file all bands and pages */
+export type ChannelMode = 'rgb' | 'copy' | 'keep'
+
+/** Which channels a decoded picture has. */
+export interface ChannelOptions {
+  channels?: ChannelMode
+  /** With `copy`: what is black and what is white in pictures of 16 bits and floats. Default: 0 and 65535, 0 and 1. */
+  range?: readonly [low: number, high: number] | undefined
+}
+
+/** How a picture is decoded. */
+export interface DecodeOptions extends FitOptions, ChannelOptions {
+  /** Larger pictures are refused from their header. */
+  limitInputPixels?: number
+  /** Memory for the pixels, where the decoder can take it from outside. */
+  room?: (bytes: number) => Uint8Array
+}
+
+/** A picture out of a file. */
+export interface Decoded extends Picture {
+  /** How many values were no finite number (or the file's mark for missing) and became the mean of their channel. */
+  filled?: number
+}
+
+/** Decodes the bytes of one picture. EXIF orientation is applied; of an animation the first frame. As `rgb`, CMYK goes
+ *  through its profile and other profiles are left alone, as PIL does; 16 bits are scaled to 8; transparent pixels are
+ *  laid on white, as a page shows them (PIL would bring out what is hidden below).
+ *  Throws an AnnealError whose message is the reason alone, for example `premature end of JPEG image`. */
+export async function decode(bytes: Uint8Array, options: DecodeOptions = {}): Promise<Decoded> {
+  const { channels = 'rgb', limitInputPixels: limit = LIMIT_INPUT_PIXELS } = options
+  return withReason(async () => {
+    const format = supportedFormat(bytes)
+    if (channels === 'rgb' && format !== 'npy') return decodeToRgb(bytes, format, limit, options)
+    const { use, depth } = await kindOf(bytes, format)
+    if (channels === 'copy' && use === 'picture' && depth === 'uint8' && format !== 'npy')
+      return decodeToRgb(bytes, format, limit, options)
+    const pages = channels !== 'keep' && use === 'picture' ? 'first' : 'all'
+    const raster = await readAsIs(bytes, format, { limit, pages })
+    if (channels === 'rgb' && !(raster.data instanceof Uint8Array && [1, 3].includes(raster.channels)))
+      throw new AnnealError(
+        `it holds ${depth} values of ${plural(raster.channels, 'channel')}, expected uint8 of 1 or 3; keep it as it is with channels: 'keep' (--channels keep)`,
+      )
+    return finish(raster, options)
+  })
+}
+
+/** Decodes a picture that lies in several files, one or more channels each, in their order. As `rgb` up to three
+ *  channels are copied until there are three, with their type scaled to 8 bits. */
+export async function decodeBands(
+  place: Place,
+  contents: readonly Uint8Array[],
+  options: DecodeOptions,
+): Promise<Decoded> {
+  if (contents.length === 1) return decode(contents[0]!, options)
+  const { limitInputPixels: limit = LIMIT_INPUT_PIXELS } = options
+  const names = filesOf(place).map(({ file }) => basename(file))
+  const parts: Raster[] = []
+  for (const [i, bytes] of contents.entries())
+    parts.push(
+      await withReason(() => readAsIs(bytes, supportedFormat(bytes), { limit, pages: 'all' }), `${names[i]}: `),
+    )
+  return withReason(async () => finish(stackRasters(parts, names), options))
+}
+
+function finish(raster: Raster, { channels = 'rgb', range, ...fit }: DecodeOptions): Decoded {
+  const filled = fillMissing(raster)
+  if (channels === 'keep') raster = fitRaster(raster, fit)
+  else {
+    raster = copyToThree(fitRaster(flatten(raster), fit))
+    if (range) raster = stretch(raster, range)
+    if (channels === 'rgb') raster = toBytes(raster)
+  }
+  const { data, height, width } = raster
+  return { data, height, width, channels: raster.channels, ...(filled > 0 && { filled }) }
+}
+
+/** The format of a picture that can be decoded; throws for all else. */
+export function supportedFormat(bytes: Uint8Array): Format {
+  const head = bytes.subarray(0, MAGIC_BYTES)
+  const format = pictureFormat(head)
+  if (!format || format === 'unread') throw new AnnealError(describeBytes(head))
+  return format
+}
+
+async function withReason<T>(work: () => Promise<T>, before = ''): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof AnnealError && before === '') throw error
+    throw new AnnealError(`${before}${error instanceof AnnealError ? error.message : plainReason(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+/** The files of a picture: one, or one a group of channels. */
+export const filesOf = (place: Place): readonly Place[] => [place, ...(place.bands ?? [])]
+
+/** The path to open it by. */
+export const pathOf = ({ file, raw }: Place): string | Buffer => (raw ? Buffer.from(raw) : file)
+
+/** Reads a whole regular file, into memory from `room`; a FIFO or device is refused without waiting on it. */
+export async function readPicture(
+  place: Place,
+  room: (bytes: number) => Uint8Array = Buffer.allocUnsafeSlow,
+): Promise<Uint8Array> {
+  const handle = await open(pathOf(place), constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const stat = await handle.stat()
+    if (!stat.isFile()) throw new AnnealError('it is no regular file')
+    const bytes = room(stat.size + 1) // one more: a read that leaves it empty has come to the end
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
+    return bytesRead === stat.size ? bytes.subarray(0, bytesRead) : await handle.readFile()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Decodes one file, or all that make one picture; its error names the file and the reason. */
+export async function decodeFile(place: Place | string, options: DecodeOptions = {}): Promise<Decoded> {
+  const where = typeof place === 'string' ? { file: place } : place
+  let reading = where
+  try {
+    const contents: Uint8Array[] = []
+    for (reading of filesOf(where)) contents.push(await readPicture(reading))
+    reading = where
+    return await decodeBands(where, contents, options)
+  } catch (error) {
+    throw new AnnealError(`${reading.file} is no picture that can be used: ${fileReason(error)}.`, { cause: error })
+  }
+}
+
+/** The reason why a file could not be opened or decoded, in a few words. */
+export function fileReason(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOENT') return 'it does not exist'
+  if (code === 'EACCES' || code === 'EPERM') return 'permission denied'
+  if (code === 'EISDIR') return 'it is a folder'
+  return error instanceof Error ? error.message : String(error)
+}

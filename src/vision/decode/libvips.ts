@@ -1,0 +1,191 @@
+import type { Metadata, Sharp } from 'sharp'
+import { AnnealError } from '../../base/errors.ts'
+import type { Format } from '../../data/files/sniff.ts'
+import type { Picture, Pixels } from '../../data/types.ts'
+import { decodeJpeg } from '../../torch/index.ts'
+import { jpegFault, mendedJpeg } from './jpeg-check.ts'
+import { checkPixels, checkValues } from './limits.ts'
+import { pngFault } from './png.ts'
+import { type Depth, pixelArrays, type Raster } from './raster.ts'
+import { type FitOptions, planFit } from './resize.ts'
+import { decodedAlone, sharp } from './sharp.ts'
+import { fromCmyk } from './tiff-colours.ts'
+
+/** How to fit a picture, and where its pixels may go. */
+export interface RgbOptions extends FitOptions {
+  room?: (bytes: number) => Uint8Array
+}
+
+/** How libvips opens a picture. */
+interface Opening {
+  limit: number
+  /** Of a file of several pictures the one numbered so. */
+  page?: number | undefined
+  ignoreIcc: boolean
+}
+
+/** Decodes one picture that libvips reads to RGB; see `decode`. Of several pages the one numbered `page`. */
+export async function decodeRgb(
+  bytes: Uint8Array,
+  format: Format,
+  limit: number,
+  { page, ...fit }: RgbOptions & { page?: number },
+): Promise<Picture> {
+  // Most JPEG files in one call, without libvips' threads and copies.
+  const picture = format === 'jpeg' && (await decodeJpeg(bytes, { ...fit, limit }, fit.room))
+  if (picture) return picture
+  bytes = checked(bytes, format)
+  const header = await readHeader(bytes, format, limit, page)
+  if (header.space === 'cmyk' && !header.hasProfile) {
+    const raster = await decodeAsIs(bytes, format, limit, page)
+    return rgbOf({ ...raster, data: fromCmyk(raster.data, raster.channels), channels: 3, alpha: false }, fit)
+  }
+  return opened(bytes, format, { limit, page, ignoreIcc: header.space !== 'cmyk' }, input => render(input, header, fit))
+}
+
+/** Fits a picture of 8 bits in grey or colour, with or without transparency, as RGB. */
+export function rgbOf({ data, width, height, channels, alpha }: Raster, fit: FitOptions): Promise<Picture> {
+  const raw = { width, height, channels: channels as 1 | 2 | 3 | 4 }
+  return decodedAlone(() => render(sharp(data, { raw }), { width, height, hasAlpha: alpha }, fit))
+}
+
+/** The bytes as libvips may have them; throws where they are damaged in a way that it would pass over or not name. */
+function checked(bytes: Uint8Array, format: Format): Uint8Array {
+  const fault = format === 'jpeg' && jpegFault(bytes)
+  if (fault) throw new AnnealError(fault)
+  if (format === 'jpeg') return mendedJpeg(bytes)
+  return format === 'avif' ? withPlainBrand(bytes) : bytes
+}
+
+/** libvips knows films of AVIF by another brand only; the first picture is that of a still. */
+function withPlainBrand(bytes: Uint8Array): Uint8Array {
+  if (bytes[11] !== 0x73) return bytes // avis
+  const out = Uint8Array.from(bytes)
+  out[11] = 0x66 // avif
+  return out
+}
+
+/** Opens a picture and takes what `work` makes of it. All that libjpeg warns of is damage, but for bytes too many before the
+ *  end: up to there all was well. What other libraries warn of concerns notes beside the pixels. */
+async function opened<T>(
+  bytes: Uint8Array,
+  format: Format,
+  { limit, page, ignoreIcc }: Opening,
+  work: (input: Sharp) => Promise<T>,
+): Promise<T> {
+  const attempt = (failOn: 'warning' | 'error') =>
+    alone(bytes, format, () =>
+      work(
+        sharp(bytes, {
+          failOn,
+          autoOrient: true,
+          limitInputPixels: limit,
+          ignoreIcc,
+          ...(page !== undefined && { page }),
+        }),
+      ),
+    )
+  if (format !== 'jpeg') return attempt('error')
+  try {
+    return await attempt('warning')
+  } catch (error) {
+    if (!/\d extraneous bytes before marker 0xd9/.test(String(error))) throw error
+    return attempt('error')
+  }
+}
+
+/** What the header says, with upright width and height. */
+async function readHeader(bytes: Uint8Array, format: Format, limit: number, page?: number): Promise<Metadata> {
+  const header = await alone(bytes, format, () =>
+    sharp(bytes, { limitInputPixels: false, ...(page !== undefined && { page }) }).metadata(),
+  )
+  const { width, height, orientation = 1 } = header
+  checkPixels(width, height, limit)
+  return orientation >= 5 ? { ...header, width: height, height: width } : header
+}
+
+async function render(
+  input: Sharp,
+  { width, height, hasAlpha }: { width: number; height: number; hasAlpha?: boolean },
+  fit: FitOptions,
+): Promise<Picture> {
+  const { before, resize, after } = planFit(width, height, fit)
+  if (before) input.extract(before)
+  if (hasAlpha) input.flatten({ background: 'white' })
+  if (resize)
+    input.resize(resize.width, resize.height, {
+      fit: 'fill',
+      kernel: fit.interpolation === 'bicubic' ? 'cubic' : 'linear',
+    })
+  if (after) input.extract(after)
+  const { data, info } = await input.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+  if (info.channels !== 3)
+    throw new AnnealError(
+      `it decodes to ${info.channels} channels, expected 3; keep them all with channels: 'keep' (--channels keep)`,
+    )
+  return { data, height: info.height, width: info.width }
+}
+
+/** Decodes one picture that libvips reads as the file holds it, upright, at full size: grey stays one channel,
+ *  transparency one more, CMYK four; 16 bits stay 16. Of a file of several pictures the one numbered `page`. */
+export async function decodeAsIs(bytes: Uint8Array, format: Format, limit: number, page?: number): Promise<Raster> {
+  bytes = checked(bytes, format)
+  const header = await readHeader(bytes, format, limit, page)
+  const { width, height, channels, space, hasAlpha } = header
+  const depth = depthNamed(header.depth)
+  checkValues({ width, height, channels, depth }, limit)
+  // Brought to 8-bit grey, libvips would drop transparency: as colour it gives grey three times and transparency.
+  const twice = space === 'b-w' && channels === 2
+  const { data, info } = await opened(bytes, format, { limit, page, ignoreIcc: true }, input =>
+    (space === 'cmyk' ? input.pipelineColourspace('cmyk') : input) // else inks go through a profile and back
+      .toColourspace(twice ? 'srgb' : (space ?? 'srgb'))
+      .raw({ depth: depth === 'uint8' ? 'uchar' : depth === 'uint16' ? 'ushort' : 'float' })
+      .toBuffer({ resolveWithObject: true }),
+  )
+  const values = typed(data, depth)
+  const size = { height: info.height, width: info.width, alpha: hasAlpha === true }
+  if (!twice) return { data: values, channels: info.channels, ...size }
+  return { data: values.filter((_, i) => i % 4 === 0 || i % 4 === 3), channels: 2, ...size }
+}
+
+const depthNamed = (depth?: string): Depth => (depth === 'ushort' ? 'uint16' : depth === 'uchar' ? 'uint8' : 'float32')
+
+function typed(bytes: Buffer, depth: Depth): Pixels {
+  const pixels = pixelArrays[depth]
+  const own = bytes.byteOffset % pixels.BYTES_PER_ELEMENT === 0 ? bytes : Uint8Array.from(bytes)
+  return new pixels(own.buffer as ArrayBuffer, own.byteOffset, own.length / pixels.BYTES_PER_ELEMENT)
+}
+
+/** What the header of a usual picture says of its channels. */
+export async function probeOrdinary(bytes: Uint8Array, format: Format): Promise<{ channels: number; depth: Depth }> {
+  const plain = format === 'avif' ? withPlainBrand(bytes) : bytes
+  const { channels, depth } = await alone(bytes, format, () => sharp(plain, { limitInputPixels: false }).metadata())
+  return { channels, depth: depthNamed(depth) }
+}
+
+const names: Partial<Record<Format, string>> = { png: 'PNG', gif: 'GIF', webp: 'WebP', avif: 'AVIF', tiff: 'TIFF' }
+
+/** As `decodedAlone`; libvips' own words are said to be of the format's data, but for JPEG, whose library says enough. */
+async function alone<T>(bytes: Uint8Array, format: Format, work: () => Promise<T>): Promise<T> {
+  try {
+    return await decodedAlone(work)
+  } catch (error) {
+    const reason = plainReason(error)
+    if (error instanceof AnnealError || format === 'jpeg' || reason.includes('channels: ')) throw error
+    const fault = format === 'png' && pngFault(bytes)
+    if (fault) throw new AnnealError(fault, { cause: error })
+    throw new AnnealError(`its ${names[format] ?? format} data are cut off or corrupt (${reason})`, { cause: error })
+  }
+}
+
+/** libvips repeats itself over several lines, with prefixes: the first cause alone. */
+export function plainReason(error: unknown): string {
+  const lines = String(error instanceof Error ? error.message : error).split('\n')
+  const known = lines.map(line =>
+    line.replace(/^Input (buffer|Buffer) has corrupt header: ?/, '').replace(/^\w+: /, ''),
+  )
+  const reason = known.find(line => line.trim() !== '')?.trim() || 'its header is corrupt'
+  return /channel limit|samples out of range|vector must have/.test(reason)
+    ? `it has too many channels for a colour picture; keep them all with channels: 'keep' (--channels keep)`
+    : reason
+}

@@ -1,0 +1,91 @@
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { AnnealError } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
+import { findPictures, toPlace } from '../../data/labels/list-files.ts'
+import type { Picture, Place, Problem } from '../../data/types.ts'
+import { ASPECT } from '../cache/cache.ts'
+import { groupBands, withBands } from '../channel-files.ts'
+import { type ChannelMode, decodeFile } from './decode.ts'
+
+/** What a trained model expects of a picture; a saved model's preprocessing fits. */
+export interface LoadOptions {
+  /** The short side in pixels; smaller pictures are left as they are. */
+  short: number
+  interpolation?: 'bilinear' | 'bicubic'
+  /** How channels are decoded. Default: `rgb`. */
+  mode?: ChannelMode
+  range?: readonly [low: number, high: number] | undefined
+  /** How many channels there must be. */
+  channels?: number | undefined
+  /** Endings of the names of a picture's files, where each channel has one. */
+  bands?: readonly string[] | undefined
+}
+
+/** Decodes one file as the cache does, with the files of its other channels; an error names the file and why it can't
+ *  be used. */
+export async function loadPicture(
+  place: Place | string,
+  { short, interpolation = 'bilinear', mode = 'rgb', range, channels, bands = [] }: LoadOptions,
+): Promise<Picture> {
+  const whole = withBands(typeof place === 'string' ? { file: place } : place, bands)
+  const picture = await decodeFile(whole, { short, interpolation, aspect: ASPECT, channels: mode, range })
+  checkChannelCount(picture, whole.file, { channels })
+  return picture
+}
+
+/** Refuses a picture with more or fewer channels than a model was trained on. */
+export function checkChannelCount(
+  { channels: got = 3 }: Picture,
+  file: string,
+  { channels }: Pick<LoadOptions, 'channels'>,
+): void {
+  if (channels !== undefined && got !== channels)
+    throw new AnnealError(
+      `${file} has ${plural(got, 'channel')}; the model was trained on ${channels}. Give it pictures as it was trained on.`,
+    )
+}
+
+/** The pictures that are meant by files and folders: files as they are, of folders all pictures below, in the order of
+ *  their paths; with `bands` (endings of names) the files of one picture are joined. `problems` holds what folders have
+ *  that is no picture. */
+export function listPictures(
+  paths: readonly string[],
+  { bands = [] }: { bands?: readonly string[] | undefined } = {},
+): { pictures: Place[]; problems: Problem[] } {
+  const pictures: Place[] = []
+  const problems: Problem[] = []
+  const given = new Set<string>()
+  for (const path of paths) {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (!stat)
+      throw new AnnealError(`${path} can not be read: it does not exist; expected a picture or a folder of pictures.`)
+    if (!stat.isDirectory()) {
+      const place = wholePlace(toPlace(Buffer.from(path)), bands)
+      if (bands.length === 0 || !given.has(place.file)) pictures.push(place)
+      given.add(place.file)
+      continue
+    }
+    const found = findPictures(Buffer.from(resolve(path)), Buffer.from(resolve(path)))
+    const joined = bands.length > 0 ? groupBands(found.pictures, bands) : { places: found.pictures, problems: [] }
+    for (const picture of joined.places) pictures.push(picture) // may be more than a call takes arguments
+    for (const problem of found.problems.concat(joined.problems)) problems.push(problem)
+  }
+  if (pictures.length === 0) {
+    const why = problems.find(problem => problem.counted) ?? problems[0]
+    const found = why ? ` (${plural(problems.length, 'file')} can not be used; ${why.file}: ${why.reason})` : ''
+    throw new AnnealError(
+      `no pictures in ${paths.join(', ') || 'an empty list'}${found}; expected a picture or a folder of pictures.`,
+    )
+  }
+  return { pictures, problems }
+}
+
+/** A file with those of its other channels; alone where one is missing, which loading it will tell. */
+function wholePlace(place: Place, bands: readonly string[]): Place {
+  try {
+    return withBands(place, bands)
+  } catch {
+    return place
+  }
+}

