@@ -9,12 +9,12 @@
  *  runs a small net once, on the CPU where there is no GPU, and writes nothing. Writes bench/results/cuda.json. */
 import { parseArgs } from 'node:util'
 import { rng } from '../src/base/random.ts'
-import type { Picture } from '../src/data/index.ts'
-import { pictureSource } from '../src/data/source.ts'
 import { median, noiseNet, timeSteps } from '../src/recipes/bench/timing.ts'
 import { library } from '../src/torch/index.ts'
 import { augmentation, keptOn } from '../src/vision/augment/index.ts'
+import type { Picture } from '../src/vision/index.ts'
 import { model as modelInfo } from '../src/vision/models/index.ts'
+import { pictureSource } from '../src/vision/picture-source.ts'
 import { measuredOn } from './machine.ts'
 import { figures, inTurn, Rival, ratio, writeResult } from './rival.ts'
 

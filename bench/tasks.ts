@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { cacheFolder } from '../src/base/files.ts'
-import { indexPictures } from '../src/data/index.ts'
 import type { RunResult } from '../src/runs/index.ts'
+import { indexPictures } from '../src/vision/index.ts'
 import { emptyCache, measuredOn } from './machine.ts'
 
 const { values, positionals } = parseArgs({

@@ -1,23 +1,12 @@
 /** Anneal: train good image classifiers from TypeScript. Tensors and modules are in `anneal/torch`. */
 export { AnnealError } from './base/errors.ts'
 export {
-  type Augmentation,
-  type AugmentationName,
   applyDecisions,
-  augmentation,
-  augmentations,
   type ClassCount,
   type Decision,
   type FolderIndex,
   type FolderOptions,
-  type ImageData,
-  type Item,
-  imageFolder,
-  indexPictures,
   type LabelOptions,
-  openPictures,
-  type Picture,
-  type Pictures,
   type Problem,
   readDecisions,
   type Split,
@@ -45,14 +34,28 @@ export { type LossName, type Objective, objective } from './train/objective.ts'
 export { type FindOptions, lrFind, type RateFinding } from './train/rates/finder.ts'
 export { cosineRestarts, cycleEpochs } from './train/rates/restarts.ts'
 export * as schedules from './train/rates/schedule.ts'
-export type { ModelCard, Preprocessing } from './train/saved-model.ts'
-export { mixedSource, type Source } from './train/source.ts'
+export type { Source } from './train/source.ts'
 export { Stopped } from './train/stop.ts'
 export { recomputeBatchNorm, WeightMean } from './train/swa.ts'
 export { mirrorTta, type TtaOptions, tta } from './train/tta.ts'
 export type { AugmentationSettings } from './vision/augment/index.ts'
+export { mixedSource } from './vision/augment/mixed-source.ts'
+export {
+  type Augmentation,
+  type AugmentationName,
+  augmentation,
+  augmentations,
+  type ImageData,
+  type Item,
+  imageFolder,
+  indexPictures,
+  openPictures,
+  type Picture,
+  type Pictures,
+} from './vision/index.ts'
 export { type Classifier, loadClassifier } from './vision/inference/classifier.ts'
 export type { Prediction, PredictOptions } from './vision/inference/predict.ts'
+export type { ModelCard, Preprocessing } from './vision/inference/saved.ts'
 export { type FeatureMap, type LayerFeatures, layerFeatures } from './vision/interpret/feature-maps.ts'
 export { gradCam, type HeatMaps, overlay } from './vision/interpret/gradcam.ts'
 export { type DuplicateOptions, type NearDuplicates, nearDuplicates } from './vision/interpret/near-duplicates.ts'

@@ -7,8 +7,8 @@ import { after, before, describe, test } from 'node:test'
 import sharp from 'sharp'
 import { silent } from '../src/base/progress.ts'
 import { foods } from '../src/cli/demo.ts'
-import type { Augmentation } from '../src/data/index.ts'
 import { readRun } from '../src/runs/index.ts'
+import type { Augmentation } from '../src/vision/index.ts'
 import { allMarks, disc, marked } from './helpers/recipe.ts'
 
 /** The examples as a reader runs them, on real photos (three food groups of the demo's, 16 photos each, and 3 more of each

@@ -10,3 +10,6 @@ export async function hashFile(path: string, hash: Hash): Promise<Hash> {
 /** The sha256 of a file, as 64 hexadecimal digits. */
 export const sha256File = async (path: string): Promise<string> =>
   (await hashFile(path, createHash('sha256'))).digest('hex')
+
+/** 64 hexadecimal digits. */
+export const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex')

@@ -36,3 +36,12 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length]!
 }
+
+/** The reason why a file could not be opened or decoded, in a few words. */
+export function fileReason(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOENT') return 'it does not exist'
+  if (code === 'EACCES' || code === 'EPERM') return 'permission denied'
+  if (code === 'EISDIR') return 'it is a folder'
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,8 +1,8 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { json as jsonText } from '../base/json.ts'
-import { listPictures } from '../data/index.ts'
 import type { Precision } from '../train/network.ts'
+import { listPictures } from '../vision/index.ts'
 import { flat } from './style.ts'
 
 /** `anneal predict`: a label and probabilities for each picture. */

@@ -1,16 +1,6 @@
-/** Labelled pictures: indexed, scanned, split, decoded once into a file that is mapped. */
-export { type Augmentation, type AugmentationName, augmentation, augmentations } from '../vision/augment/index.ts'
-export type { CacheOptions } from '../vision/cache/cache.ts'
-export { joinBands } from '../vision/channel-files.ts'
-export { channelStatistics } from '../vision/channel-statistics.ts'
-export { type ImageData, imageFolder, indexPictures, openPictures, type Pictures } from '../vision/dataset.ts'
-export { type ChannelChoice, checkChannels, chooseChannels } from '../vision/decode/choose-channels.ts'
-export type { ChannelMode } from '../vision/decode/decode.ts'
-export { listPictures, loadPicture } from '../vision/decode/load-picture.ts'
-export { preview } from '../vision/decode/preview.ts'
-export { type Depth, depthOf } from '../vision/decode/raster.ts'
+/** Labelled samples of any kind: read from folders and tables, split, drawn in batches. */
 export { applyDecisions, type Decision, readDecisions } from './labels/decisions.ts'
 export { type EvaluationOptions, indexForEvaluation } from './labels/for-evaluation.ts'
 export type { FolderIndex } from './labels/from-folders.ts'
 export type { FolderOptions, LabelOptions } from './labels/options.ts'
-export type { Choice, ClassCount, Item, Picture, Pixels, Place, Problem, ProblemKind, Split, Task } from './types.ts'
+export type { Choice, ClassCount, Place, Problem, ProblemKind, Split, Task } from './types.ts'

@@ -1,24 +1,8 @@
-import type { Tensor } from '../torch/index.ts'
-
 /** The part of the data that a picture belongs to. */
 export type Split = 'train' | 'valid' | 'test'
 
 /** What is to be told of a picture: its one class, any number of classes, or numbers. */
 export type Task = 'single' | 'multi' | 'regression'
-
-/** Values of pixels: 0 to 255, 0 to 65535, or floats as they are (1 is white). */
-export type Pixels = Uint8Array | Uint16Array | Float32Array
-
-/** One decoded picture, `data: [height, width, channels]`, row-major. */
-export interface Picture {
-  data: Pixels
-  height: number
-  width: number
-  /** 3 (red, green, blue) unless given. */
-  channels?: number
-  /** The same values as a tensor, where they are kept on the device that looks at them. */
-  pixels?: Tensor
-}
 
 /** A place in the file system: `raw` holds the bytes where they are not UTF-8 and `file` can only show them. */
 export interface Place {
@@ -28,7 +12,7 @@ export interface Place {
   bands?: readonly Place[]
 }
 
-/** One labelled picture; `picture` is its number in the cache (copies share one). */
+/** One labelled sample. */
 export interface Item extends Place {
   /** Its classes by number, rising: exactly one for the task `single`, any number for `multi`, none for `regression`. */
   labels: readonly number[]
@@ -39,7 +23,6 @@ export interface Item extends Place {
   /** When it was taken, in any unit: the later, the larger. */
   time?: number
   split: Split
-  picture: number
 }
 
 /** What can be wrong with a file or a folder.

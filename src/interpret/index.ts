@@ -1,12 +1,12 @@
 import { relative } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
-import { type Augmentation, type Item, type Picture, preview } from '../data/index.ts'
 import type { Interpretation, JudgedPicture, SamplePicture } from '../runs/index.ts'
 import { scope } from '../torch/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { argmaxRows, balancedAccuracy, type Confusion, classReport, confusions } from '../train/metrics.ts'
 import { drawChange } from '../vision/augment/index.ts'
 import { pictureBatch } from '../vision/batch.ts'
+import { type Augmentation, type Item, type Picture, preview } from '../vision/index.ts'
 import { picturesOf, smallJpeg } from '../vision/interpret/picture.ts'
 import { margin, mostCorrect, mostIncorrect } from './ranking.ts'
 

@@ -1,7 +1,8 @@
 import { relative } from 'node:path'
-import type { Item, Picture, Task } from '../data/index.ts'
+import type { Task } from '../data/index.ts'
 import type { IssuePicture, NearDuplicates as NearPictures } from '../runs/index.ts'
 import { labelIssues, labelIssuesMulti } from '../train/metrics.ts'
+import type { Item, Picture } from '../vision/index.ts'
 import type { NearDuplicates } from '../vision/interpret/near-duplicates.ts'
 import { smallJpeg } from '../vision/interpret/picture.ts'
 

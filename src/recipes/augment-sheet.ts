@@ -3,16 +3,7 @@ import { AnnealError } from '../base/errors.ts'
 import { option } from '../base/options.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
-import {
-  type FolderIndex,
-  type Item,
-  indexPictures,
-  listPictures,
-  loadPicture,
-  openPictures,
-  type Picture,
-  preview,
-} from '../data/index.ts'
+import type { FolderIndex } from '../data/index.ts'
 import type { LabelOptions } from '../data/labels/options.ts'
 import { drawSheet, type Sheet } from '../report/page/augment-sheet.ts'
 import { scope, tensor } from '../torch/index.ts'
@@ -26,6 +17,15 @@ import {
 } from '../vision/augment/index.ts'
 import { chooseAugmentation, type Sense } from '../vision/auto-augment/auto-augment.ts'
 import { pictureBatch } from '../vision/batch.ts'
+import {
+  type Item,
+  indexPictures,
+  listPictures,
+  loadPicture,
+  openPictures,
+  type Picture,
+  preview,
+} from '../vision/index.ts'
 import { chooseModel, loadPretrained, model as modelInfo, pretrainedState } from '../vision/models/index.ts'
 
 /** What is drawn, and how it is found where the augmentation is `auto`. */

@@ -2,8 +2,7 @@ import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { plural } from '../base/format.ts'
 import type { Report } from '../base/progress.ts'
-import { type EvaluationOptions, indexForEvaluation, joinBands, openPictures, type Pictures } from '../data/index.ts'
-import { pictureSource } from '../data/source.ts'
+import { type EvaluationOptions, indexForEvaluation } from '../data/index.ts'
 import { confusionsOf } from '../interpret/index.ts'
 import { countSeen, isRun, readSeen } from '../runs/index.ts'
 import { manualSeed } from '../torch/index.ts'
@@ -18,18 +17,19 @@ import {
 } from '../train/metrics.ts'
 import type { Precision } from '../train/network.ts'
 import { labelScores } from '../train/objective.ts'
+import { cardObjective, precisionOf } from '../train/saved-model.ts'
+import type { Source } from '../train/source.ts'
+import { checkChannelCount } from '../vision/decode/load-picture.ts'
+import { joinBands, openPictures, type Pictures } from '../vision/index.ts'
+import { together } from '../vision/inference/predict.ts'
 import {
-  cardObjective,
   decodedAs,
   type LoadedModel,
   loadModel,
   type ModelCard,
   type Preprocessing,
-  precisionOf,
-} from '../train/saved-model.ts'
-import type { Source } from '../train/source.ts'
-import { checkChannelCount } from '../vision/decode/load-picture.ts'
-import { together } from '../vision/inference/predict.ts'
+} from '../vision/inference/saved.ts'
+import { pictureSource } from '../vision/picture-source.ts'
 import { whole } from './options.ts'
 import { areUneven } from './prepare/class-balance.ts'
 import { checkDevice } from './prepare/device.ts'

@@ -1,6 +1,6 @@
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { option, setting } from '../base/options.ts'
-import type { ChannelMode, LabelOptions } from '../data/index.ts'
+import type { LabelOptions } from '../data/index.ts'
 import type { WeightScheme } from '../train/balance.ts'
 import type { OptimizerName } from '../train/learner.ts'
 import type { ThresholdMetric } from '../train/metrics.ts'
@@ -12,6 +12,7 @@ import {
   augmentation,
   parseAugmentation,
 } from '../vision/augment/index.ts'
+import type { ChannelMode } from '../vision/index.ts'
 import { model } from '../vision/models/index.ts'
 
 /** Everything that the recipe can be told. What is left out it chooses, and says why. */

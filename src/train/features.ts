@@ -1,7 +1,7 @@
-import { type PictureSource, targetTensor } from '../data/source.ts'
+import { targetTensor } from '../data/targets.ts'
 import { autocast, fromArray, keep, noGrad, scope, type Tensor } from '../torch/index.ts'
 import type { Network, Precision } from './network.ts'
-import { inOrder, type Source } from './source.ts'
+import { inOrder, type LabelledSource, type Source } from './source.ts'
 import { turn } from './stop.ts'
 
 /** How samples go through the frozen body, and who hears of it. */
@@ -59,7 +59,7 @@ export async function computeFeatures(
 /** Kept features as a source for the head: in each epoch every sample appears in one of its views, in turn. */
 export function featureSource(
   features: Float32Array,
-  answers: Pick<PictureSource, 'targets' | 'count'>,
+  answers: Pick<LabelledSource, 'targets' | 'count'>,
   { views = 1 } = {},
 ): Source & { dispose(): void } {
   const { count } = answers

@@ -1,5 +1,4 @@
 import { autocast, type DType, type Generator, generator, nn, noGrad, type Tensor } from '../torch/index.ts'
-import type { ImageModel } from '../vision/models/index.ts'
 
 /** What the loop trains: a module that gives logits, and its layer groups from the input to the head, the last one. */
 export interface Trainable {
@@ -9,12 +8,23 @@ export interface Trainable {
   device?: string
 }
 
-/** A pretrained body and a fresh head: what transfer learning trains. Takes x [N, 3, H, W]; children `body`, `head`. */
-export interface Network extends Trainable {
-  body: ImageModel
+/** The part of a network that transfer learning takes over: all but the last layers. */
+export interface Body extends nn.Module {
+  /** x → what a new head sees: [N, pooledFeatures]. */
+  pooled(x: Tensor): Tensor
+  readonly pooledFeatures: number
+  /** x → what `pooled` pools; the same where there is nothing to pool. */
+  features(x: Tensor): Tensor
+  /** Layer groups for freezing and discriminative rates, earliest first: names of modules, input to output. */
+  readonly groups: readonly (readonly string[])[]
+}
+
+/** A pretrained body and a fresh head: what transfer learning trains. Children `body`, `head`. */
+export interface Network<B extends Body = Body> extends Trainable {
+  body: B
   /** [N, pooledFeatures] → logits [N, classes]. */
   head: nn.Module
-  /** x [N, 3, H, W] → [N, pooledFeatures]: what the head sees, the same for any input size. */
+  /** x → [N, pooledFeatures]: what the head sees, the same for any input size. */
   features(x: Tensor): Tensor
 }
 /** Modules that freeze together and share a rate. */
@@ -58,16 +68,16 @@ const relu = (x: Tensor) => x.relu()
 
 /** Joins a body without classifier and a new head; the body in channels_last, where convolutions are fastest. `groups`:
  *  the body's, where they are known. */
-export function network(
-  body: ImageModel,
+export function network<B extends Body>(
+  body: B,
   classes: number,
   {
     seed = 42,
     device = 'cpu',
     groups: known,
     ...head
-  }: HeadOptions & { seed?: number; device?: string; groups?: ImageModel['groups'] } = {},
-): Network {
+  }: HeadOptions & { seed?: number; device?: string; groups?: Body['groups'] } = {},
+): Network<B> {
   body.to({ memoryFormat: 'channels_last', device })
   const top = createHead(body.pooledFeatures, classes, { generator: generator(seed), ...head }).to({ device })
   const features = (x: Tensor) => body.pooled(x)

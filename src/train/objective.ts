@@ -2,7 +2,7 @@ import { AnnealError } from '../base/errors.ts'
 import { amount, errorMetrics, percent, withDecimals } from '../base/format.ts'
 import { setting } from '../base/options.ts'
 import type { Task } from '../data/index.ts'
-import type { TargetTable } from '../data/source.ts'
+import type { TargetTable } from '../data/targets.ts'
 import { aten, F, fromArray, type Tensor } from '../torch/index.ts'
 import { focalLoss, sigmoidFocalLoss } from './balance.ts'
 import {

@@ -2,45 +2,26 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
-import type { ChannelMode, Task } from '../data/index.ts'
+import type { Task } from '../data/index.ts'
 import { kernelSets, nn, type Tensor } from '../torch/index.ts'
-import { model as modelInfo } from '../vision/models/index.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
-import { type Network, network, type Precision } from './network.ts'
+import type { Body, Network, Precision } from './network.ts'
 import { type Objective, objective, type TargetScale } from './objective.ts'
 
-/** How a picture becomes the net's input: short side to `short`, centre crop of `size`, [0, 1], minus mean, over std. */
-export interface Preprocessing {
-  size: number
-  short: number
-  interpolation: 'bilinear' | 'bicubic'
-  mean: readonly number[]
-  std: readonly number[]
-  /** Channels that the net takes. */
-  channels: number
-  /** How the channels of a file are read; `rgb` unless given. */
-  mode?: ChannelMode
-  /** With `copy`: what is black and white in pictures of 16 bits and floats. */
-  range?: readonly [low: number, high: number]
-  /** Endings of the names of a picture's files, where each channel has a file of its own. */
-  bands?: readonly string[]
-}
-
-/** Pictures for equal ones are decoded alike. */
-export const decodedAs = ({ short, interpolation, mode = 'rgb', range, bands }: Preprocessing): string =>
-  JSON.stringify([short, interpolation, mode, range, bands])
-
-/** The JSON beside the weights: all that prediction needs, and no code. */
-export interface ModelCard {
+/** The JSON beside the weights: all that prediction needs, and no code. `P`: how an input becomes a tensor, as its domain
+ *  says it. */
+export interface ModelCard<P = unknown> {
   format: 'anneal-classifier'
   version: 1
+  /** The kind of data; `images` where it is absent. */
+  domain?: string
   architecture: string
   head: { hidden: readonly number[]; dropout: number }
   /** What is told of a picture; its one class where it is absent. */
   task?: Task
   /** Names of the classes, or of the targets. */
   classes: readonly string[]
-  preprocessing: Preprocessing
+  preprocessing: P
   /** For several labels: the probability from which a label counts, [classes]. */
   thresholds?: readonly number[]
   /** For numbers: their mean and deviation over the training pictures, [targets]. */
@@ -92,32 +73,49 @@ export function storedTensors(tensors: ReadonlyMap<string, Tensor>): Map<string,
 }
 
 /** A saved net with what is known of it. */
-export interface Member {
-  network: Network
-  card: ModelCard
+export interface Member<P = unknown, B extends Body = Body> {
+  network: Network<B>
+  card: ModelCard<P>
 }
 /** A saved classifier: one net, or the members of an ensemble. */
-export interface LoadedModel {
-  card: ModelCard
-  members: Member[]
+export interface LoadedModel<P = unknown, B extends Body = Body> {
+  card: ModelCard<P>
+  members: Member<P, B>[]
 }
+
+/** Makes the network that a card describes, on a device; its weights are read next. */
+export type BuildNetwork<P, B extends Body> = (card: ModelCard<P>, device: string) => Network<B>
 
 /** Reads a saved classifier: a run folder (its best weights), or the path of its weights or its JSON. */
-export function loadModel(path: string, { device = 'cpu' } = {}): LoadedModel {
+export function loadModel<P, B extends Body>(
+  path: string,
+  {
+    build,
+    isPreprocessing,
+    device = 'cpu',
+  }: { build: BuildNetwork<P, B>; isPreprocessing(p: unknown): p is P; device?: string },
+): LoadedModel<P, B> {
   const stem = stemOf(path)
-  const card = readCard(`${stem}.json`)
-  if (!card.members) return { card, members: [{ network: loadNetwork(stem, card, device), card }] }
-  const members = memberStems(stem, card.members).map(member => {
-    const own = readCard(`${member}.json`)
-    return { network: loadNetwork(member, own, device), card: own }
+  const read = (file: string): ModelCard<P> => {
+    const card = readCard(file)
+    if (!isPreprocessing(card.preprocessing)) throw notOurs(file)
+    return card as ModelCard<P>
+  }
+  const load = (at: string, card: ModelCard<P>): Member<P, B> => ({
+    network: loadNetwork(at, card, { build, device }),
+    card,
   })
-  return { card, members }
+  const card = read(`${stem}.json`)
+  if (!card.members) return { card, members: [load(stem, card)] }
+  return { card, members: memberStems(stem, card.members).map(member => load(member, read(`${member}.json`))) }
 }
 
-function loadNetwork(stem: string, { architecture, classes, head, preprocessing }: ModelCard, device: string): Network {
-  const { channels, size } = preprocessing
-  const build = () => modelInfo(architecture).build({ classes: 0, channels, size })
-  const net = nn.init.undrawn(() => network(build(), classes.length, { ...head, device }))
+function loadNetwork<P, B extends Body>(
+  stem: string,
+  card: ModelCard<P>,
+  { build, device }: { build: BuildNetwork<P, B>; device: string },
+): Network<B> {
+  const net = nn.init.undrawn(() => build(card, device))
   try {
     net.net.loadStateDict(readWeights(`${stem}.safetensors`))
   } catch (cause) {
@@ -138,7 +136,8 @@ function memberStems(stem: string, names: readonly string[]): string[] {
   })
 }
 
-function stemOf(path: string): string {
+/** The path of a saved classifier without its ending. */
+export function stemOf(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false })
   if (stat?.isDirectory()) return join(path, 'best')
   if (!stat && existsSync(`${path}.json`)) return path // as `save` took it
@@ -146,7 +145,8 @@ function stemOf(path: string): string {
   return path.replace(/\.(safetensors|json)$/, '')
 }
 
-function readCard(path: string): ModelCard {
+/** Reads a card of any domain; refuses what is none. */
+export function readCard(path: string): ModelCard {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -161,7 +161,7 @@ function readCard(path: string): ModelCard {
   } catch (cause) {
     throw new AnnealError(`${path}: is not valid JSON.`, { cause })
   }
-  const { preprocessing: p, classes, head } = card
+  const { classes, head } = card
   const whole =
     card.format === 'anneal-classifier' &&
     card.version === 1 &&
@@ -170,14 +170,12 @@ function readCard(path: string): ModelCard {
     classes.length > (card.task === undefined || card.task === 'single' ? 1 : 0) &&
     ['single', 'multi', 'regression'].includes(card.task ?? 'single') &&
     classes.every(c => typeof c === 'string') &&
-    Array.isArray(head?.hidden) &&
-    typeof p?.size === 'number' &&
-    typeof p.short === 'number' &&
-    Array.isArray(p.mean) &&
-    Array.isArray(p.std)
-  if (!whole)
-    throw new AnnealError(
-      `${path}: does not describe a classifier of this version of Anneal (format anneal-classifier, version 1).`,
-    )
+    Array.isArray(head?.hidden)
+  if (!whole) throw notOurs(path)
   return card as ModelCard
 }
+
+const notOurs = (path: string): AnnealError =>
+  new AnnealError(
+    `${path}: does not describe a classifier of this version of Anneal (format anneal-classifier, version 1).`,
+  )

@@ -1,5 +1,5 @@
+import type { TargetTable } from '../data/targets.ts'
 import type { Tensor } from '../torch/index.ts'
-import { type MixOptions, mixBatch } from '../vision/augment/index.ts'
 
 /** What a net learns from: samples by number. The loop decides order and batches; a source only makes tensors. */
 export interface Source {
@@ -9,21 +9,15 @@ export interface Source {
    *  scope, which frees the tensors. */
   batch(samples: Uint32Array, epoch: number): Batch
 }
+/** A source that knows the targets of all its samples. */
+export interface LabelledSource extends Source {
+  /** As `targetsOf` makes them: class numbers [N], or rows [N × classes]. */
+  readonly targets: TargetTable
+}
 /** Inputs and their classes. */
 export interface Batch {
   x: Tensor
   y: Tensor
-}
-
-/** A source whose batches are mixed by MixUp or CutMix (`mixBatch`): a function of seed, epoch and samples alone. */
-export function mixedSource<S extends Source>(source: S, options: Omit<MixOptions, 'epoch' | 'step'>): S {
-  return {
-    ...source,
-    batch(samples, epoch) {
-      const { x, y } = source.batch(samples, epoch)
-      return mixBatch({ x, y }, { ...options, epoch, step: samples[0] ?? 0 })
-    },
-  }
 }
 
 /** All samples in their own order, in batches of at most `batchSize`. */

@@ -1,5 +1,4 @@
 import { AnnealError } from '../base/errors.ts'
-import type { Picture } from '../data/types.ts'
 import { empty, fromArray, noGrad, scope, type Tensor } from '../torch/index.ts'
 import { type Change, unchanged } from './augment/draw.ts'
 import { erase } from './augment/erase.ts'
@@ -7,6 +6,7 @@ import { hasKernel, viewBatch } from './augment/kernel.ts'
 import { light, type Range } from './augment/lighting.ts'
 import { isSeenTogether, viewsOnDevice } from './augment/on-device.ts'
 import { view } from './augment/view.ts'
+import type { Picture } from './types.ts'
 
 /** How pixels become what the net was trained on: values in [0, 1], minus mean, over std, each channel its own. One
  *  number serves all channels. */

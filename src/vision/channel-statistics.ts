@@ -1,7 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
-import type { Picture } from '../data/types.ts'
 import { evenly } from './decode/choose-channels.ts'
 import { whiteOf } from './decode/raster.ts'
+import type { Picture } from './types.ts'
 
 /** Mean and standard deviation of each channel, in [0, 1] for uint8 and uint16, as they are for floats. */
 export interface ChannelStatistics {

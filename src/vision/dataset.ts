@@ -11,9 +11,10 @@ import { checkLabelOptions, type FolderOptions, type LabelOptions } from '../dat
 import { drawSplit, uncheckedLabels, unjudged } from '../data/split/draw-split.ts'
 import { dropCopies, dropEmptyClasses } from '../data/split/drop-duplicates.ts'
 import { sharedParts } from '../data/split/shared-parts.ts'
-import type { Choice, ClassCount, Item, Picture, Problem, Split, Task } from '../data/types.ts'
+import type { Choice, ClassCount, Problem, Split, Task } from '../data/types.ts'
 import { type CacheOptions, type Content, cachePictures } from './cache/cache.ts'
 import { contentHashes } from './cache/hashes.ts'
+import type { Item, Picture } from './types.ts'
 
 /** Labelled pictures after the scan: what can't be used is out of `items` and in `problems`. */
 export interface ImageData {

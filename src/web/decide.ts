@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { sha256 } from '../base/digest.ts'
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { type Decision, readDecisions } from '../data/labels/decisions.ts'
-import { sha256 } from '../vision/cache/hashes.ts'
 import { fileOf, type Review } from './review.ts'
 
 /** A decision as it is kept: with why it was looked at, and when. */

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { indexPictures, type LabelOptions } from '../../src/data/index.ts'
+import type { LabelOptions } from '../../src/data/index.ts'
 import { readTable } from '../../src/data/tables/table.ts'
+import { indexPictures } from '../../src/vision/index.ts'
 import { put, tempFolder } from '../helpers/data.ts'
 
 /** The first bytes of a JPEG are all that an index looks at. */

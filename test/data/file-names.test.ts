@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type FolderIndex, indexPictures } from '../../src/data/index.ts'
+import type { FolderIndex } from '../../src/data/index.ts'
+import { indexPictures } from '../../src/vision/index.ts'
 import { put, tempFolder } from '../helpers/data.ts'
 
 /** The first bytes of a JPEG are all that an index looks at. */

@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { imageFolder, listPictures, loadPicture } from '../../src/data/index.ts'
 import { type FolderIndex, indexFolder } from '../../src/data/labels/from-folders.ts'
 import { readPicture } from '../../src/vision/decode/decode.ts'
+import { imageFolder, listPictures, loadPicture } from '../../src/vision/index.ts'
 import { classFolders, jpeg, put, tempFolder } from '../helpers/data.ts'
 
 const splitOf = (index: FolderIndex) =>

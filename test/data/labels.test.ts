@@ -3,7 +3,7 @@ import { cpSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { FolderIndex, LabelOptions } from '../../src/data/index.ts'
-import { indexPictures } from '../../src/data/index.ts'
+import { indexPictures } from '../../src/vision/index.ts'
 import { put, tempFolder } from '../helpers/data.ts'
 import { root } from '../helpers/sources.ts'
 

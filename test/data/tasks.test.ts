@@ -1,18 +1,17 @@
 import assert from 'node:assert/strict'
 import { join, relative } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { sha256 } from '../../src/base/digest.ts'
 import {
   applyDecisions,
   type Decision,
   type EvaluationOptions,
   type FolderIndex,
   indexForEvaluation,
-  indexPictures,
   type LabelOptions,
-  openPictures,
   readDecisions,
 } from '../../src/data/index.ts'
-import { sha256 } from '../../src/vision/cache/hashes.ts'
+import { indexPictures, openPictures } from '../../src/vision/index.ts'
 import { classFolders, jpeg, put, tempFolder } from '../helpers/data.ts'
 
 const lines = (problems: { kind: string; file: string }[]) => problems.map(({ kind, file }) => `${kind} ${file}`).sort()

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { indexPictures, type LabelOptions } from '../../src/data/index.ts'
+import type { LabelOptions } from '../../src/data/index.ts'
 import { listIn } from '../../src/data/labels/text-lists.ts'
+import { indexPictures } from '../../src/vision/index.ts'
 import { put, tempFolder } from '../helpers/data.ts'
 
 /** The first bytes of a JPEG are all that an index looks at. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { inflateSync } from 'node:zlib'
-import type { Pixels } from '../../src/data/types.ts'
+import type { Pixels } from '../../src/vision/types.ts'
 
 /** A file that tifffile or numpy wrote, with {@link formula}'s values. */
 export interface GoldenFile {

@@ -1,7 +1,7 @@
 import { join, relative } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { FolderIndex, LabelOptions } from '../../src/data/index.ts'
-import { indexPictures } from '../../src/data/index.ts'
+import { indexPictures } from '../../src/vision/index.ts'
 import { put, tempFolder } from './data.ts'
 
 /** The first bytes of a JPEG, which are all that an index looks at. */

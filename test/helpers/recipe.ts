@@ -9,7 +9,7 @@ import { resumeRun, type TrainHooks, type TrainOptions, trainFolder } from '../.
 import type { Interpretation, RunEvent, RunResult } from '../../src/runs/index.ts'
 import { findAddon } from '../../src/setup/index.ts'
 import { bestThresholds } from '../../src/train/metrics.ts'
-import type { ModelCard } from '../../src/train/saved-model.ts'
+import type { ModelCard } from '../../src/vision/inference/saved.ts'
 
 /** What every small training here is told: a net from random weights over small pictures. */
 export const small: TrainOptions = {

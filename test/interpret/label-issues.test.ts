@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import sharp from 'sharp'
-import type { Item, Split } from '../../src/data/index.ts'
+import type { Split } from '../../src/data/index.ts'
 import { duplicatePictures, issuePictures } from '../../src/interpret/label-issues.ts'
+import type { Item } from '../../src/vision/index.ts'
 
 const item = (name: string, labels: number[], split: Split = 'train', values?: number[]): Item => ({
   file: `/photos/${split}/${name}.png`,

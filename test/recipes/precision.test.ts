@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { augmentations } from '../../src/data/index.ts'
 import { noiseNet, noiseSource } from '../../src/recipes/bench/timing.ts'
 import { choosePrecision, fastest } from '../../src/recipes/prepare/precision.ts'
 import type { Prepared } from '../../src/recipes/prepare/prepare.ts'
@@ -12,6 +11,7 @@ import type { Context } from '../../src/recipes/run/context.ts'
 import { frozenFeatures } from '../../src/recipes/steps/frozen-features.ts'
 import { kernelCalls, kernelSetInUse, kernelSets, kernelsInUse, useKernels } from '../../src/torch/index.ts'
 import { computeBy, measureWays, type Way, waysHere } from '../../src/train/measure-kernels.ts'
+import { augmentations } from '../../src/vision/index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-precision-'))
 const before = process.env.ANNEAL_CACHE

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import type { Picture } from '../../src/data/types.ts'
 import { setThreads } from '../../src/torch/index.ts'
 import { boxPixels } from '../../src/vision/augment/erase.ts'
 import { pictureMap, warp, windowSize } from '../../src/vision/augment/geometry.ts'
 import { augmentation, type Change, drawChange, unchanged } from '../../src/vision/augment/index.ts'
 import { colour } from '../../src/vision/augment/lighting.ts'
 import { pictureBatch } from '../../src/vision/batch.ts'
+import type { Picture } from '../../src/vision/types.ts'
 
 interface Golden {
   warp: { x: number; y: number; matrix: number[] }[]

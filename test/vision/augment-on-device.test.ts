@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
-import type { Picture } from '../../src/data/types.ts'
 import { empty, library, liveTensors, noGrad, scope } from '../../src/torch/index.ts'
 import { augmentation, type Change, drawChange, keptOn, unchanged } from '../../src/vision/augment/index.ts'
 import { isSeenTogether, viewsOnDevice } from '../../src/vision/augment/on-device.ts'
 import { pictureBatch } from '../../src/vision/batch.ts'
+import type { Picture } from '../../src/vision/types.ts'
 
 const { mean, std } = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
 

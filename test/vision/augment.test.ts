@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { epochOrder, trainingBatches } from '../../src/data/sampler.ts'
-import { pictureSource } from '../../src/data/source.ts'
-import type { Picture } from '../../src/data/types.ts'
 import {
   augmentation,
   augmentations,
@@ -12,6 +10,8 @@ import {
   unchanged,
 } from '../../src/vision/augment/index.ts'
 import { pictureBatch } from '../../src/vision/batch.ts'
+import { pictureSource } from '../../src/vision/picture-source.ts'
+import type { Picture } from '../../src/vision/types.ts'
 import { pixels } from '../helpers/data.ts'
 
 const plain = { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] } // batches as pixel values

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type CacheOptions, imageFolder, openPictures } from '../../src/data/index.ts'
 import { findAddon } from '../../src/setup/index.ts'
+import { type CacheOptions, imageFolder, openPictures } from '../../src/vision/index.ts'
 import { classFolders, jpeg, put, tempFolder } from '../helpers/data.ts'
 
 const addon = findAddon()!.path

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type FolderOptions, imageFolder, openPictures } from '../../src/data/index.ts'
+import type { FolderOptions } from '../../src/data/index.ts'
 import { dropCopies } from '../../src/data/split/drop-duplicates.ts'
+import { imageFolder, openPictures } from '../../src/vision/index.ts'
 import { classFolders, jpeg, pixels, put, raw, tempFolder } from '../helpers/data.ts'
 
 const open = async (dir: string, options: FolderOptions = {}) =>

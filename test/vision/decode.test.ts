@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { deflateSync } from 'node:zlib'
 import sharp from 'sharp'
 import { crc32 } from '../../src/base/crc32.ts'
-import type { Picture } from '../../src/data/types.ts'
 import { decode } from '../../src/vision/decode/decode.ts'
+import type { Picture } from '../../src/vision/types.ts'
 import { jpeg, pixels, raw } from '../helpers/data.ts'
 
 const [width, height] = [48, 32]

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
-import type { Picture } from '../../src/data/types.ts'
 import { kernelSetInUse, kernelSets, setThreads, withKernelSet, withKernels } from '../../src/torch/index.ts'
 import { native } from '../../src/torch/native.ts'
 import { augmentation, type Change, drawChange, unchanged } from '../../src/vision/augment/index.ts'
 import { type BatchOptions, pictureBatch } from '../../src/vision/batch.ts'
+import type { Picture } from '../../src/vision/types.ts'
 import { ran } from '../helpers/kernels.ts'
 
 const threads = native.threads()

@@ -1,9 +1,8 @@
 import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { AnnealError, didYouMean } from '../../base/errors.ts'
+import { AnnealError, didYouMean, fileReason } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
-import { fileReason } from '../../vision/decode/decode.ts'
 import { describeBytes, pictureFormat } from '../files/sniff.ts'
 import { checkGroupsApart, drawSplit, type SplitPlan, uncheckedLabels } from '../split/draw-split.ts'
 import type { Choice, Item, Place, Problem, Split, Task } from '../types.ts'
@@ -20,7 +19,7 @@ export interface FolderIndex {
   task: Task
   /** Names of the classes; of the targets for the task `regression`. */
   classes: string[]
-  items: Omit<Item, 'picture'>[]
+  items: Item[]
   problems: Problem[]
   /** What was found out about the labels rather than told. */
   choices: Choice[]

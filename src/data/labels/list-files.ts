@@ -1,5 +1,5 @@
 import { closeSync, constants, type Dirent, openSync, readdirSync, readSync, statSync } from 'node:fs'
-import { fileReason } from '../../vision/decode/decode.ts'
+import { fileReason } from '../../base/errors.ts'
 import { describeBytes, MAGIC_BYTES, namedAsPicture, pictureFormat } from '../files/sniff.ts'
 import type { Place, Problem, ProblemKind } from '../types.ts'
 

@@ -3,9 +3,9 @@ import { cacheFolder } from '../../base/files.ts'
 import { bytes } from '../../base/format.ts'
 import { freeMemory } from '../../base/memory.ts'
 import { remembered } from '../../base/remember.ts'
+import { version } from '../../base/version.ts'
 import { type nn, noGrad, scope, zeros } from '../../torch/index.ts'
 import type { Network } from '../../train/network.ts'
-import { version } from '../results/model-card.ts'
 
 /** Share of the free memory that a step may take, and how many times a layer's output is held in training: itself, its
  *  gradient, and what backward keeps beside them. */

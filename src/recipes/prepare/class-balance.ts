@@ -1,7 +1,7 @@
 import { AnnealError } from '../../base/errors.ts'
 import { option, setting } from '../../base/options.ts'
-import type { ImageData } from '../../data/index.ts'
 import { classWeights, imbalanceAdvice, positiveWeights, sampleWeights } from '../../train/balance.ts'
+import type { ImageData } from '../../vision/index.ts'
 import type { TrainOptions } from '../options.ts'
 import type { Narrator } from '../run/context.ts'
 import type { Prepared } from './prepare.ts'

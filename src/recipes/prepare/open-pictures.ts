@@ -1,18 +1,16 @@
 import { plural } from '../../base/format.ts'
+import { applyDecisions, type FolderIndex, readDecisions } from '../../data/index.ts'
 import {
-  applyDecisions,
   type ChannelChoice,
   channelStatistics,
   checkChannels,
   depthOf,
-  type FolderIndex,
   indexPictures,
   joinBands,
   openPictures,
   type Picture,
   type Pictures,
-  readDecisions,
-} from '../../data/index.ts'
+} from '../../vision/index.ts'
 import type { ModelInfo } from '../../vision/models/index.ts'
 import type { TrainOptions } from '../options.ts'
 import type { Context } from '../run/context.ts'

@@ -1,20 +1,22 @@
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
-import { type Augmentation, chooseChannels, type Item, type Pictures, type Split, type Task } from '../../data/index.ts'
-import { type PictureSource, pictureSource } from '../../data/source.ts'
+import type { Split, Task } from '../../data/index.ts'
 import { manualSeed, nn, type Tensor } from '../../torch/index.ts'
 import { type Network, network, type Precision } from '../../train/network.ts'
 import { type Objective, objective } from '../../train/objective.ts'
-import type { Preprocessing } from '../../train/saved-model.ts'
 import { augmentationText, keptOn } from '../../vision/augment/index.ts'
+import { type Augmentation, chooseChannels, type Item, type Pictures } from '../../vision/index.ts'
+import type { Preprocessing } from '../../vision/inference/saved.ts'
 import {
   checkSizes,
   chooseModel,
+  type ImageModel,
   loadPretrained,
   model as modelInfo,
   pretrainedState,
 } from '../../vision/models/index.ts'
+import { type PictureSource, pictureSource } from '../../vision/picture-source.ts'
 import { augmentationOf, beginsFrozen, type TrainOptions } from '../options.ts'
 import type { Context, Narrator } from '../run/context.ts'
 import { senseAugmentation } from './auto-augment.ts'
@@ -36,7 +38,7 @@ export interface Prepared {
   objective: Objective
   classes: string[]
   modelName: string
-  net: Network
+  net: Network<ImageModel>
   preprocessing: Preprocessing
   augment: Augmentation
   precision: Precision

@@ -1,9 +1,9 @@
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
-import type { Item } from '../../data/index.ts'
 import { standardised } from '../../train/linear/standardise.ts'
 import type { TargetScale } from '../../train/objective.ts'
+import type { Item } from '../../vision/index.ts'
 
 /** A picture with the numbers that are to be told of it. */
 type Answered = Pick<Item, 'values'>

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
-import type { ModelCard } from '../../train/saved-model.ts'
+import { version } from '../../base/version.ts'
+import type { ModelCard } from '../../vision/inference/saved.ts'
 import type { TrainOptions } from '../options.ts'
 import type { Prepared } from '../prepare/prepare.ts'
 import type { Thresholds } from './calibrate.ts'
@@ -38,7 +38,3 @@ export const decisions = ({
   ...(temperature === 1 ? {} : { temperature }),
   ...(thresholds ? { thresholds: thresholds.thresholds } : {}),
 })
-
-/** This package's version. */
-export const version = (): string =>
-  JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')).version

@@ -3,8 +3,8 @@ import { isAbsolute, join, relative, resolve } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
-import type { ImageData } from '../../data/index.ts'
 import { type RunConfig, readSeen } from '../../runs/index.ts'
+import type { ImageData } from '../../vision/index.ts'
 
 /** Where the files of a run lie now, that goes on: what has moved is given. */
 export interface Places {

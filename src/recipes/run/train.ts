@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
 import { type Report, streamReport } from '../../base/progress.ts'
+import { version } from '../../base/version.ts'
 import {
   isRun,
   newRunFolder,
@@ -19,7 +20,6 @@ import { Stopped } from '../../train/stop.ts'
 import { checkOptions, type TrainOptions } from '../options.ts'
 import { checkDevice, usualDevice } from '../prepare/device.ts'
 import { openIndex } from '../prepare/open-pictures.ts'
-import { version } from '../results/model-card.ts'
 import { fiveSteps } from '../steps/five-steps.ts'
 import type { Context, Progress } from './context.ts'
 import { foldName, trainFolds } from './cross-validation.ts'

@@ -1,4 +1,3 @@
-import type { PictureSource } from '../../data/source.ts'
 import { aten, fromArray, noGrad, scope } from '../../torch/index.ts'
 import { weightedOrder } from '../../train/balance.ts'
 import type { EpochInfo } from '../../train/callback.ts'
@@ -8,6 +7,7 @@ import { type LinearModel, logisticPath, sigmoidPath } from '../../train/linear/
 import { ridgePath } from '../../train/linear/ridge.ts'
 import type { Network } from '../../train/network.ts'
 import { type Objective, said, type Targets } from '../../train/objective.ts'
+import type { PictureSource } from '../../vision/picture-source.ts'
 import type { Session } from '../run/session.ts'
 import { asGood, isBetter, type Validated, validated } from './best-weights.ts'
 import type { Features } from './frozen-features.ts'

@@ -1,5 +1,5 @@
-import type { Picture } from '../../data/types.ts'
 import { call, fromArray, hasOwnKernels, type Tensor } from '../../torch/index.ts'
+import type { Picture } from '../types.ts'
 import type { Change } from './draw.ts'
 import { colour } from './lighting.ts'
 import { paddings, placed, source } from './view.ts'

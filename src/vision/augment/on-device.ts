@@ -1,5 +1,5 @@
-import type { Picture } from '../../data/types.ts'
 import { aten, cat, freeMemory, fromArray, keep, noGrad, scope, type Tensor } from '../../torch/index.ts'
+import type { Picture } from '../types.ts'
 import type { Change } from './draw.ts'
 import type { Seen } from './kernel.ts'
 import { colour } from './lighting.ts'

@@ -1,6 +1,6 @@
 import { AnnealError } from '../../base/errors.ts'
-import type { Picture } from '../../data/types.ts'
 import { aten, fromArray, library, type Tensor } from '../../torch/index.ts'
+import type { Picture } from '../types.ts'
 import type { Change } from './draw.ts'
 import { enlargement, type Frame, type Homography, isAffine, pictureMap } from './geometry.ts'
 

@@ -1,7 +1,8 @@
 import { closeSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { sha256 } from '../../base/digest.ts'
+import { AnnealError, fileReason } from '../../base/errors.ts'
 import { cacheFolder, writeAtomic } from '../../base/files.ts'
 import { withLock } from '../../base/lock.ts'
 import { dealt, inParallel } from '../../base/parallel.ts'
@@ -15,7 +16,6 @@ import {
   type DecodeOptions,
   decodeBands,
   decoderVersion,
-  fileReason,
   filesOf,
   pathOf,
   readPicture,
@@ -23,7 +23,7 @@ import {
 import { LIMIT_INPUT_PIXELS } from '../decode/limits.ts'
 import { depthOf } from '../decode/raster.ts'
 import { checkSpace, writeError } from './disk-space.ts'
-import { type ContentHash, hashOf, sha256 } from './hashes.ts'
+import { type ContentHash, hashOf } from './hashes.ts'
 import { openStore, type PictureStore, type Row, readIndex, readRow, type StoreIndex } from './store.ts'
 
 /** How pictures are presized, which channels are kept, and who is told meanwhile. */

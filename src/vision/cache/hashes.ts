@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto'
 import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { sha256 } from '../../base/digest.ts'
+import { fileReason } from '../../base/errors.ts'
 import { ensureCache, writeAtomic } from '../../base/files.ts'
 import { dealt, inParallel } from '../../base/parallel.ts'
 import { BufferPool } from '../../base/pool.ts'
 import type { Place } from '../../data/types.ts'
 import { hashFiles } from '../../torch/index.ts'
-import { fileReason, filesOf, pathOf, readPicture } from '../decode/decode.ts'
+import { filesOf, pathOf, readPicture } from '../decode/decode.ts'
 import { writeError } from './disk-space.ts'
 
 /** Why a file has no content to hash. */
@@ -94,9 +95,6 @@ export async function contentHashes(
   }
   return hashes
 }
-
-/** 64 hexadecimal digits. */
-export const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
 /** The hash of a picture: its file's sha256, or where it lies in several, the sha256 of theirs, line by line. */
 export const hashOf = (contents: readonly Uint8Array[]): string => joined(contents.map(sha256))

@@ -1,10 +1,10 @@
 import { constants } from 'node:buffer'
 import { openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { AnnealError } from '../../base/errors.ts'
-import type { Picture } from '../../data/types.ts'
 import { aten, scope } from '../../torch/index.ts'
 import type { Decoded } from '../decode/decode.ts'
 import { type Depth, pixelArrays } from '../decode/raster.ts'
+import type { Picture } from '../types.ts'
 
 /** One content: where its pixels lie, or why it has none. */
 export type Row = KeptRow | { hash: string; reason: string }

@@ -1,10 +1,11 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { AnnealError, fileReason } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { describeBytes, type Format, MAGIC_BYTES, pictureFormat } from '../../data/files/sniff.ts'
-import type { Picture, Place } from '../../data/types.ts'
+import type { Place } from '../../data/types.ts'
+import type { Picture } from '../types.ts'
 import { heicVersion } from './heic.ts'
 import { plainReason } from './libvips.ts'
 import { LIMIT_INPUT_PIXELS } from './limits.ts'
@@ -150,13 +151,4 @@ export async function decodeFile(place: Place | string, options: DecodeOptions =
   } catch (error) {
     throw new AnnealError(`${reading.file} is no picture that can be used: ${fileReason(error)}.`, { cause: error })
   }
-}
-
-/** The reason why a file could not be opened or decoded, in a few words. */
-export function fileReason(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOENT') return 'it does not exist'
-  if (code === 'EACCES' || code === 'EPERM') return 'permission denied'
-  if (code === 'EISDIR') return 'it is a folder'
-  return error instanceof Error ? error.message : String(error)
 }

@@ -3,9 +3,10 @@ import { resolve } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { findPictures, toPlace } from '../../data/labels/list-files.ts'
-import type { Picture, Place, Problem } from '../../data/types.ts'
+import type { Place, Problem } from '../../data/types.ts'
 import { ASPECT } from '../cache/cache.ts'
 import { groupBands, withBands } from '../channel-files.ts'
+import type { Picture } from '../types.ts'
 import { type ChannelMode, decodeFile } from './decode.ts'
 
 /** What a trained model expects of a picture; a saved model's preprocessing fits. */

@@ -1,5 +1,5 @@
 import { AnnealError } from '../../base/errors.ts'
-import type { Pixels } from '../../data/types.ts'
+import type { Pixels } from '../types.ts'
 import { checkValues } from './limits.ts'
 import { type Depth, pixelArrays, type Raster } from './raster.ts'
 

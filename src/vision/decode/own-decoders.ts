@@ -1,7 +1,7 @@
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import type { Format } from '../../data/files/sniff.ts'
-import type { Picture } from '../../data/types.ts'
+import type { Picture } from '../types.ts'
 import { decodeBmp } from './bmp.ts'
 import { decodeHeic } from './heic.ts'
 import { decodeRgb, type RgbOptions, rgbOf } from './libvips.ts'

@@ -1,4 +1,4 @@
-import type { Picture } from '../../data/types.ts'
+import type { Picture } from '../types.ts'
 import { quantiles } from './value-range.ts'
 
 /** Any picture as one to look at: 8-bit RGB. Three or more channels show the first three, one or two the first as grey.

@@ -1,5 +1,5 @@
 import { AnnealError } from '../../base/errors.ts'
-import type { Pixels } from '../../data/types.ts'
+import type { Pixels } from '../types.ts'
 
 /** Pixels as a file holds them, upright, at full size: `data: [height, width, channels]`. */
 export interface Raster {

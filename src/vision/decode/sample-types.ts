@@ -1,5 +1,5 @@
 import { AnnealError } from '../../base/errors.ts'
-import type { Pixels } from '../../data/types.ts'
+import type { Pixels } from '../types.ts'
 
 /** A type of numbers by numpy's name: unsigned, signed, float, and their bytes. */
 export type NumberType = 'u1' | 'u2' | 'u4' | 'u8' | 'i1' | 'i2' | 'i4' | 'i8' | 'f2' | 'f4' | 'f8'

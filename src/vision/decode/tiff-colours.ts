@@ -1,4 +1,4 @@
-import type { Pixels } from '../../data/types.ts'
+import type { Pixels } from '../types.ts'
 import type { TiffPage } from './tiff-tags.ts'
 
 const byte = (value: number) => Math.min(255, Math.max(0, Math.round(value)))

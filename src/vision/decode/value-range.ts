@@ -1,5 +1,6 @@
 import { inParallel } from '../../base/parallel.ts'
-import type { Pixels, Place } from '../../data/types.ts'
+import type { Place } from '../../data/types.ts'
+import type { Pixels } from '../types.ts'
 import { readPicture, supportedFormat } from './decode.ts'
 import { LIMIT_INPUT_PIXELS } from './limits.ts'
 import { readAsIs } from './probe.ts'

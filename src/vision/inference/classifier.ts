@@ -1,8 +1,9 @@
 import type { Place, Task } from '../../data/index.ts'
 import type { Precision } from '../../train/network.ts'
 import { targetText } from '../../train/objective.ts'
-import { loadModel, type Preprocessing, precisionOf } from '../../train/saved-model.ts'
+import { precisionOf } from '../../train/saved-model.ts'
 import { type Prediction, type PredictOptions, predictFiles } from './predict.ts'
+import { loadModel, type Preprocessing } from './saved.ts'
 
 /** A trained classifier: weights, labels, and how a picture becomes its input. */
 export interface Classifier {

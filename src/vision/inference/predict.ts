@@ -1,20 +1,14 @@
-import { loadPicture, type Picture, type Place } from '../../data/index.ts'
+import type { Place } from '../../data/index.ts'
 import { autocast, decodeJpegFile, noGrad, scope, stack, type Tensor } from '../../torch/index.ts'
 import { applyTemperature, toLogits } from '../../train/metrics.ts'
 import type { Precision } from '../../train/network.ts'
 import type { Outputs } from '../../train/objective.ts'
-import {
-  cardObjective,
-  decodedAs,
-  type LoadedModel,
-  type Member,
-  type ModelCard,
-  type Preprocessing,
-  precisionOf,
-} from '../../train/saved-model.ts'
+import { cardObjective, precisionOf } from '../../train/saved-model.ts'
 import { pictureBatch } from '../batch.ts'
 import { ASPECT } from '../cache/cache.ts'
 import { LIMIT_INPUT_PIXELS } from '../decode/limits.ts'
+import { loadPicture, type Picture } from '../index.ts'
+import { decodedAs, type LoadedModel, type Member, type ModelCard, type Preprocessing } from './saved.ts'
 
 /** What the net makes of one picture. */
 export interface Prediction {

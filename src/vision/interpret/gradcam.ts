@@ -1,5 +1,4 @@
 import { AnnealError } from '../../base/errors.ts'
-import { type Picture, preview } from '../../data/index.ts'
 import {
   aten,
   autocast,
@@ -13,6 +12,7 @@ import {
   type Tensor,
 } from '../../torch/index.ts'
 import type { Network, Precision } from '../../train/network.ts'
+import { type Picture, preview } from '../index.ts'
 import { resized } from './picture.ts'
 
 /** Where a net looked for a class: one map a picture, 0 to 1. */

@@ -1,7 +1,7 @@
 import { AnnealError } from '../../base/errors.ts'
-import { type Picture, preview } from '../../data/index.ts'
 import { aten, fromArray, keep, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import { turn } from '../../train/stop.ts'
+import { type Picture, preview } from '../index.ts'
 
 /** Two pictures that are almost the same, by sample number, `a` before `b`. */
 export interface NearDuplicate {

@@ -1,6 +1,6 @@
-import { type Picture, preview } from '../../data/index.ts'
 import { aten, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import { sharp } from '../decode/sharp.ts'
+import { type Picture, preview } from '../index.ts'
 
 /** The pictures that a net's input was made of: x [N, C, H, W], normalised by mean and std of pixels in [0, 1]. */
 export function picturesOf(

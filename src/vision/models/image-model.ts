@@ -1,9 +1,10 @@
 import { type Layer, nn, noGrad, scope, type Tensor } from '../../torch/index.ts'
+import type { Body } from '../../train/network.ts'
 import { layerGroups } from './layer-groups.ts'
 
 /** A network for pictures x: [N, C, H, W]. Calling it gives logits [N, classes], or the feature map where it was built
  *  with `classes: 0`. */
-export interface ImageModel extends nn.Module {
+export interface ImageModel extends Body {
   /** The last feature map before pooling: [N, C, H, W] → [N, numFeatures, h, w]. */
   features(x: Tensor): Tensor
   readonly numFeatures: number

@@ -1,56 +1,5 @@
 import { fromArray, type Tensor } from '../torch/index.ts'
-import { type Augmentation, drawChange } from '../vision/augment/index.ts'
-import { type BatchOptions, pictureBatch } from '../vision/batch.ts'
-import type { Item, Picture, Task } from './types.ts'
-
-/** Which pictures, in which form. */
-export interface PictureSourceOptions extends BatchOptions {
-  /** Pictures by number, decoded and kept at the size that validation sees. */
-  picture(number: number): Picture
-  /** The picture's number and class of each sample. */
-  samples: readonly Pick<Item, 'picture' | 'labels' | 'values'>[]
-  /** What is to be told of them; their one class unless given. */
-  task?: Task
-  /** How many classes there are; needed for several labels. */
-  classes?: number
-  /** How each epoch changes them; centre crops without. */
-  augmentation?: Augmentation | undefined
-  seed?: number
-}
-
-/** Labelled pictures as batches: x float32 [N, C, size, size], y as `targetTensor` makes it. An epoch's changes are a
- *  function of seed, epoch and sample alone. */
-export interface PictureSource {
-  readonly count: number
-  /** Of all samples, as `targetsOf` makes them. */
-  readonly targets: TargetTable
-  batch(samples: Uint32Array, epoch: number): { x: Tensor; y: Tensor }
-}
-
-/** Batches of cached pictures, augmented or centre-cropped, as tensors. */
-export function pictureSource({
-  picture,
-  samples,
-  task = 'single',
-  classes = 0,
-  augmentation,
-  seed = 0,
-  ...options
-}: PictureSourceOptions): PictureSource {
-  const targets = targetsOf(samples, task, classes)
-  return {
-    count: samples.length,
-    targets,
-    batch(numbers, epoch) {
-      const pictures = Array.from(numbers, n => picture(samples[n]!.picture))
-      const changes = augmentation && Array.from(numbers, n => drawChange(augmentation, seed, epoch, n))
-      return {
-        x: pictureBatch(pictures, changes, options),
-        y: targetTensor(numbers, { targets, count: samples.length }, options.device),
-      }
-    },
-  }
-}
+import type { Item, Task } from './types.ts'
 
 /** Right answers: class numbers [N]; rows of 0 and 1 [N × classes] in float32; rows of numbers [N × targets] in float64. */
 export type TargetTable = Int32Array | Float32Array | Float64Array
