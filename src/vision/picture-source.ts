@@ -1,4 +1,4 @@
-import { type TargetTable, targetsOf, targetTensor } from '../data/targets.ts'
+import { targetsOf, targetTensor } from '../data/targets.ts'
 import type { Task } from '../data/types.ts'
 import type { LabelledSource } from '../train/source.ts'
 import { type Augmentation, drawChange } from './augment/index.ts'
