@@ -1,10 +1,10 @@
-/** Small pictures first, larger ones from the best weights on: most epochs are cheap, the last ones see detail. What is
- *  told while it trains are events. Run: node --import tsx examples/09-sizes.ts FOLDER */
+/** Small pictures first, then larger ones from the best weights: most epochs are cheap, the last ones see detail.
+ *  A run reports its progress as events. Run: node --import tsx examples/09-sizes.ts FOLDER */
 import { type RunEvent, readRun, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', out] = process.argv.slice(2)
 const onEvent = (event: RunEvent) => {
-  if (event.type === 'phase') console.log(event.phase, event.epochs ?? '')
+  if (event.type === 'phase' && event.epochs) console.log(`${event.phase} at ${event.size} px: ${event.epochs} epochs`)
 }
 const { run } = await trainFolder(
   folder,

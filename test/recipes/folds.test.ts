@@ -152,7 +152,7 @@ describe('a run over folds that was interrupted', () => {
   const inFold = (wanted: number) => {
     let fold = 0
     return (event: RunEvent) => {
-      if (event.type === 'phase' && /^fold \d/.test(event.phase)) fold = Number(event.phase.split(' ')[1])
+      if (event.type === 'phase' && event.phase === 'fold') fold = event.fold!
       return fold === wanted && event.type === 'batch'
     }
   }

@@ -50,7 +50,7 @@ const outcome = (run: string) => ({
     ]),
   ),
   epochs: readFileSync(work.path(run, 'metrics.csv'), 'utf8').replace(/,[\d.]+,(\d)$/gm, ',$1'),
-  steps: events(run).flatMap(e => (e.type === 'batch' ? [[e.phase, e.step, e.loss, e.smooth, ...e.lrs]] : [])),
+  steps: events(run).flatMap(e => (e.type === 'batch' ? [[e.phase, e.size, e.step, e.loss, e.smooth, ...e.lrs]] : [])),
   choices: events(run).flatMap(e => (e.type === 'choice' ? [`${e.what}: ${e.value}`] : [])),
 })
 const events = (run: string): RunEvent[] =>
@@ -62,9 +62,10 @@ const sameAsWhole = (run: string) => assert.deepEqual(outcome(run), outcome('who
 
 describe('training through sizes', () => {
   test('each size takes the steps: its head, then the whole net', () => {
-    const phases = whole.events.flatMap(e => (e.type === 'phase' ? [e.phase] : []))
-    const first = ['scan', 'features', 'find', 'head', 'whole', 'whole']
-    assert.deepEqual(phases, [...first, 'features', 'head@48', 'whole@48', 'whole@48'])
+    const phases = whole.events.flatMap(e => (e.type === 'phase' ? [[e.phase, e.size]] : []))
+    const at = (size: number, names: string[]) => names.map(name => [name, size])
+    const first = [['scan', undefined], ...at(32, ['features', 'find', 'head', 'whole', 'whole'])]
+    assert.deepEqual(phases, [...first, ...at(48, ['features', 'head', 'whole', 'whole'])])
     const epochs = whole.events.flatMap(e => (e.type === 'epoch' ? [e.epoch] : []))
     assert.deepEqual(
       epochs,
@@ -141,9 +142,9 @@ describe('training through sizes', () => {
 describe('a run that is stopped in its second size goes on to the same bits', () => {
   const moments: [string, (event: RunEvent, before: RunEvent[]) => boolean][] = [
     ['features', (e, before) => e.type === 'phase' && e.phase === 'features' && before.some(b => b.type === 'batch')],
-    ['head', e => e.type === 'batch' && e.phase === 'head@48'],
-    ['steps', e => e.type === 'batch' && e.phase === 'whole@48'],
-    ['cycle', e => e.type === 'epoch' && e.phase === 'whole@48'],
+    ['head', e => e.type === 'batch' && e.phase === 'head' && e.size === 48],
+    ['steps', e => e.type === 'batch' && e.phase === 'whole' && e.size === 48],
+    ['cycle', e => e.type === 'epoch' && e.phase === 'whole' && e.size === 48],
   ]
   for (const [name, when] of moments)
     test(`Ctrl-C in its ${name}`, async () => {
@@ -164,7 +165,7 @@ describe('a run that is stopped in its second size goes on to the same bits', ()
     const killed = await command.run(['train', work.path('shapes'), ...args, '--json', '--out', work.path('killed')], {
       onLine(line, child) {
         const event = JSON.parse(line) as RunEvent
-        if (event.type === 'epoch' && event.phase === 'whole@48') child.kill('SIGKILL')
+        if (event.type === 'epoch' && event.phase === 'whole' && event.size === 48) child.kill('SIGKILL')
       },
     })
     assert.equal(killed.signal, 'SIGKILL', killed.stderr)

@@ -28,7 +28,7 @@ export async function trainFolds(
   for (let fold = 0; fold < folds; fold++) {
     const inside = join(dir, foldName(fold))
     const done = readObject<RunResult>(runPaths(inside).result)
-    if (!done) session.emit({ type: 'phase', phase: `fold ${fold + 1} of ${folds}` })
+    if (!done) session.emit({ type: 'phase', phase: 'fold', fold: fold + 1, folds })
     results.push(done ?? (await train(fold, inside, isRun(inside))))
   }
   const first = results[0]!

@@ -50,17 +50,17 @@ export async function chooseFactor(
 export async function chooseRates(
   learn: Learner,
   { session, options, progress, signal }: Context,
-  { head, trained, factor, reason }: Pick<WholeOptions, 'head' | 'trained'> & Factor,
+  { phase, head, trained, factor, reason }: Pick<WholeOptions, 'phase' | 'head' | 'trained'> & Factor,
 ): Promise<{ lrs: number[]; reason: string }> {
   if (typeof options.lr === 'object') return { lrs: learn.rates(options.lr), reason: 'as asked' }
   const lower = factor === 1 ? 'the same for every group' : `each earlier group ${factor} times lower`
   const found = async () => {
     const { most, ...within } = learn.options.optimizer === 'sgd' ? sgdRates : adamRates
-    session.emit({ type: 'phase', phase: 'find' })
+    session.emit({ type: 'phase', ...phase, phase: 'find' })
     const onStep = (step: number) => progress('rates', step, wholeSteps)
     const finding = await lrFind(learn, { ...within, steps: wholeSteps, signal, onStep })
     progress('', wholeSteps, wholeSteps)
-    session.emit(findingEvent('whole', finding))
+    session.emit(findingEvent(phase, finding))
     const { lr, reason } = finding.chosen
     return lr > most
       ? { lr: most, from: `the most over random weights; found was ${rate(lr)}, ${reason}` }

@@ -1,3 +1,4 @@
+import type { Phase } from '../../runs/index.ts'
 import type { Evaluation } from '../../train/evaluate.ts'
 import { said } from '../../train/objective.ts'
 import type { StoredTensor } from '../../weights/index.ts'
@@ -33,12 +34,13 @@ export async function trainStage(
   const { session } = context
   const { objective, preprocessing } = prepared
   const { size } = preprocessing
-  const phase = (name: string) => (stage === 0 ? name : `${name}@${size}`)
+  const phase = (name: string): Phase => (prepared.sizes.length > 1 ? { phase: name, size } : { phase: name })
+  const headKey = stage === 0 ? 'head' : `head@${size}`
   const inner = session.inner()
   const headState = isHeadState(inner) ? inner : undefined
   const resumed = session.tensors({ going: headState !== undefined })
   if (resumed) loadNet(prepared, resumed)
-  const headKnown = session.known(phase('head')) !== undefined
+  const headKnown = session.known(headKey) !== undefined
   const place = { epoch: before?.epochs ?? 0, size }
   // Of several sizes the best weights stay, the later ones where they are as good.
   const offer = (found: Best, evaluated?: Evaluation) => {
@@ -47,9 +49,10 @@ export async function trainStage(
   // A body from random weights is worth a head of its own at the second size, when it has been trained.
   const head =
     before || beginsFrozen(context.options)
-      ? await session.once(phase('head'), () =>
+      ? await session.once(headKey, () =>
           trainHead(prepared, context, {
             phase: phase('head'),
+            key: headKey,
             before,
             from: headState && resumed ? { state: headState, tensors: resumed } : undefined,
             keepBest: found => offer({ ...found, ...place }),

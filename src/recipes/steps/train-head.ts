@@ -1,4 +1,5 @@
 import { rate } from '../../base/format.ts'
+import type { Phase } from '../../runs/index.ts'
 import { onOneThread } from '../../torch/index.ts'
 import type { Callback } from '../../train/callback.ts'
 import { featureSource } from '../../train/features.ts'
@@ -44,8 +45,10 @@ const checkpointSeconds = 30
 
 /** What the head of this size begins with. */
 export interface HeadOptions {
-  /** The phase's name in the run's events. */
-  phase: string
+  /** The phase in the run's events. */
+  phase: Phase
+  /** Its name among the session's answers. */
+  key: string
   /** The size before it, whose head goes on; a fresh head without. */
   before?: StageResult | undefined
   /** Where an interrupted phase goes on. */
@@ -60,11 +63,11 @@ export interface HeadOptions {
 export async function trainHead(
   prepared: Prepared,
   context: Context,
-  { phase, before, from, keepBest }: HeadOptions,
+  { phase, key, before, from, keepBest }: HeadOptions,
 ): Promise<HeadResult> {
   const { session, options, progress, signal } = context
   const { net, classes, objective, seed, source, batchSize } = prepared
-  if (!from) session.emit({ type: 'phase', phase: 'features' })
+  if (!from) session.emit({ type: 'phase', ...phase, phase: 'features' })
   const features = await frozenFeatures(prepared, context)
   const answers = source('train')
   const seen = featureSource(features.train, answers, { views: features.views + 1 })
@@ -108,12 +111,12 @@ export async function trainHead(
   if (!from) {
     let lr = options.headLr ?? before?.headLr
     if (lr === undefined) {
-      session.emit({ type: 'phase', phase: 'find' })
+      session.emit({ type: 'phase', ...phase, phase: 'find' })
       session.stands('the features of all pictures', "the search for the head's rate")
       const onStep = (step: number) => progress('rates', step, usualSteps)
       const found = await within(() => lrFind(learn, { signal, onStep }))
       progress('', usualSteps, usualSteps)
-      session.emit(findingEvent('head', found))
+      session.emit(findingEvent(phase, found))
       lr = found.suggestion
       session.choice('head rate', rate(lr), found.chosen.reason)
     } else session.choice('head rate', rate(lr), options.headLr === undefined ? 'that of the size before' : 'as asked')
@@ -189,7 +192,14 @@ export async function trainHead(
     )
   if (!state.cycled) {
     if (!state.fit) {
-      session.emit({ type: 'phase', phase, epochs: cycles, groups: ['head'], steps: cycles * steps })
+      session.emit({
+        type: 'phase',
+        ...phase,
+        epochs: cycles,
+        firstEpoch: learn.epoch + 1,
+        groups: ['head'],
+        steps: cycles * steps,
+      })
       if (before) take(await learn.validate())
     }
     await fit(cycles)
@@ -202,7 +212,7 @@ export async function trainHead(
   // A ridge regression is solved at once, whatever the number of targets. A resumed run must not plan anew.
   const plan: SearchPlan =
     closed && objective.task !== 'regression'
-      ? await session.once(`${phase} search`, () => planSearch({ ...rows, strengths: penalties.length }))
+      ? await session.once(`${key} search`, () => planSearch({ ...rows, strengths: penalties.length }))
       : {}
   if (plan.reason !== undefined)
     session.choice('head search', plan.iterations === 0 ? 'by epochs' : 'limited', plan.reason)
@@ -222,7 +232,7 @@ export async function trainHead(
     if (state.told) learn.epoch = state.learner.epoch
     else {
       const improved = isBetter(optimum.best, best)
-      session.emit({ type: 'epoch', phase, ...epoch, best: improved })
+      session.emit({ type: 'epoch', ...phase, ...epoch, best: improved, optimum: true })
       explainOptimum(session, objective, optimum)
       if (improved) {
         best = validated(optimum.best)

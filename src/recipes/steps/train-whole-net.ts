@@ -1,6 +1,7 @@
 import { AnnealError } from '../../base/errors.ts'
 import { plural, rate } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
+import type { Phase } from '../../runs/index.ts'
 import { fromArray, type Tensor } from '../../torch/index.ts'
 import { advise, type EpochLosses } from '../../train/advise.ts'
 import type { Callback, EpochInfo } from '../../train/callback.ts'
@@ -39,8 +40,8 @@ export interface WholeState {
 
 /** Where the whole phase begins, and how its best weights are kept. */
 export interface WholeOptions {
-  /** The phase's name in the run's events. */
-  phase: string
+  /** The phase in the run's events. */
+  phase: Phase
   /** How the frozen phase of this size ended, where it had one. */
   head: HeadResult | undefined
   /** Whether the body has been trained: on ImageNet, or at a size before. */
@@ -99,7 +100,7 @@ export async function trainWhole(
   learn.dropout = options.dropout !== undefined || !head?.logistic
   const chosen = from
     ? undefined
-    : await chooseRates(learn, context, { head, trained, ...(await chooseFactor(prepared, context, head)) })
+    : await chooseRates(learn, context, { phase, head, trained, ...(await chooseFactor(prepared, context, head)) })
   const timed = !from && options.minutes !== undefined
   const state: WholeState = from?.state ?? {
     lrs: chosen!.lrs,
@@ -184,8 +185,9 @@ export async function trainWhole(
       state.cycleLen = planned
       session.emit({
         type: 'phase',
-        phase,
+        ...phase,
         epochs: state.cycleLen,
+        firstEpoch: learn.epoch + 1,
         groups: [...learn.groups],
         steps: state.cycleLen * stepsPerEpoch,
       })
