@@ -9,7 +9,7 @@
  *  runs a small net once, on the CPU where there is no GPU, and writes nothing. Writes bench/results/cuda.json. */
 import { parseArgs } from 'node:util'
 import { rng } from '../src/base/random.ts'
-import { median, noiseNet, timeSteps } from '../src/recipes/bench/timing.ts'
+import { median, noiseNet, timeSteps } from '../src/speed/timing.ts'
 import { library } from '../src/torch/index.ts'
 import { augmentation, keptOn } from '../src/vision/augment/index.ts'
 import type { Picture } from '../src/vision/index.ts'

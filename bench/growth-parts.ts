@@ -98,7 +98,7 @@ const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; 
 }
 
 async function step(shape: { size: number; batchSize: number }) {
-  const { median, noiseNet, timeSteps } = await import('../src/recipes/bench/timing.ts')
+  const { median, noiseNet, timeSteps } = await import('../src/speed/timing.ts')
   const by = { ...shape, classes: 10, precision: 'float32', kernels: 'own', steps: 3 } as const
   const net = await noiseNet('tf_efficientnet_lite0', { size: 32, batchSize: 2, classes: 10 })
   return async () => ({ held: net, seconds: median(await timeSteps(net, by)) / 1000 })

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { median } from '../src/recipes/bench/timing.ts'
+import { median } from '../src/speed/timing.ts'
 
 /** What rival processes are started with: all that is here but what Anneal set for itself, and what holds PyTorch back. */
 function rivalEnv(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {

@@ -9,8 +9,8 @@
  *  kept (GLIBC_TUNABLES). `fastai` is PyTorch as fastai runs it: float32, NCHW. The rival's other settings have the fused
  *  optimizer. Writes bench/results/step.json. */
 import { parseArgs } from 'node:util'
-import { median, noiseNet, timeSteps } from '../src/recipes/bench/timing.ts'
 import { machine } from '../src/setup/index.ts'
+import { median, noiseNet, timeSteps } from '../src/speed/timing.ts'
 import type { OptimizerName } from '../src/train/learner.ts'
 import type { Network } from '../src/train/network.ts'
 import { measuredOn } from './machine.ts'

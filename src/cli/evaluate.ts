@@ -14,7 +14,7 @@ interface EvaluateFlags {
 /** `anneal evaluate`: how a trained classifier does on labelled pictures that it was not trained on. */
 export async function evaluate(run: string, dir: string, flags: EvaluateFlags): Promise<void> {
   const { json = false, batch, debug, ...options } = flags
-  const { evaluateFolder } = await import('../recipes/evaluate.ts')
+  const { evaluateFolder } = await import('../api/evaluate.ts')
   const reporter = createReporter({ json })
   const result = await evaluateFolder(run, dir, {
     ...options,

@@ -1,5 +1,5 @@
 /** The run folder: what a training run writes, and how it is read again. No torch here, so that listing starts at once. */
-export type { RunConfig } from './config.ts'
+export { domainOf, type RunConfig, readConfig } from './config.ts'
 export type * from './events.ts'
 export { phaseTitle } from './events.ts'
 export type * from './interpret.ts'

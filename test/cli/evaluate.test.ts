@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from '../../src/recipes/evaluate.ts'
+import { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from '../../src/api/index.ts'
 import { kernelSets } from '../../src/torch/index.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
 import { shape, workspace } from '../helpers/cli.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import type { TrainHooks, TrainOptions } from '../../src/recipes/index.ts'
+import type { TrainHooks, TrainOptions } from '../../src/api/index.ts'
 import { PartFile } from '../../src/recipes/steps/part-file.ts'
 import type { EventBody, RunEvent } from '../../src/runs/index.ts'
 import { Stopped } from '../../src/train/stop.ts'

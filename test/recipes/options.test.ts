@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import type { TrainOptions } from '../../src/api/index.ts'
 import { rng } from '../../src/base/random.ts'
-import type { TrainOptions } from '../../src/recipes/index.ts'
-import { distanceFromImageNet, judgeLikeness } from '../../src/recipes/steps/imagenet-distance.ts'
 import type { EpochEvent, RunEvent } from '../../src/runs/index.ts'
 import { manualSeed } from '../../src/torch/index.ts'
 import { network } from '../../src/train/network.ts'
 import { storedTensors } from '../../src/train/saved-model.ts'
 import { recomputeBatchNorm } from '../../src/train/swa.ts'
+import { distanceFromImageNet, judgeLikeness } from '../../src/vision/imagenet-distance.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
 import { model } from '../../src/vision/models/index.ts'
 import { pictureSource } from '../../src/vision/picture-source.ts'
@@ -177,7 +177,7 @@ describe('uneven classes', () => {
     const by = { labels: work.path('discs.csv'), targets: ['size'], epochs: 0 }
     await assert.rejects(
       work.train('discs', 'no', { ...by, classWeights: 'balanced' }),
-      /Error: classWeights: "balanced": numbers have no classes/,
+      /Error: classWeights: "balanced": regression has no classes/,
     )
     await assert.rejects(
       work.train('discs', 'no', { ...by, sampling: 'balanced' }),

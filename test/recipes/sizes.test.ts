@@ -176,7 +176,7 @@ describe('a run that is stopped in its second size goes on to the same bits', ()
 
 describe('a batch that fits into memory', () => {
   const net = network(model('squeezenet1_1').build({ classes: 0, size: 64 }), 3)
-  const fitting = (size: number, free: number) => batchThatFits(net, { wanted: 32, size }, free)
+  const fitting = (size: number, free: number) => batchThatFits(net, { wanted: 32, shape: [3, size, size] }, free)
 
   test('is as wanted where there is room, and smaller with a reason where there is not', () => {
     assert.deepEqual(fitting(64, 16e9), { batchSize: 32 })
@@ -199,11 +199,7 @@ describe('a batch that fits into memory', () => {
     const { body } = net
     const seen: string[] = []
     const look = (channels: number, of = body) =>
-      looker(
-        'a-net',
-        of,
-        channels,
-      )('bytes at 64', () => {
+      looker('a-net', of)(`bytes at ${channels}x64x64`, () => {
         seen.push(`${channels}`)
         return channels
       })
@@ -214,9 +210,9 @@ describe('a batch that fits into memory', () => {
     assert.equal(look(3), 3)
     assert.equal(seen.length, 4)
     const bytes = (l?: ReturnType<typeof looker>) =>
-      batchThatFits(net, { wanted: 32, size: 96, ...(l ? { look: l } : {}) }, 5e7)
-    assert.deepEqual(bytes(looker('a-net', body, 3)), bytes())
-    assert.deepEqual(bytes(looker('a-net', body, 3)), bytes())
+      batchThatFits(net, { wanted: 32, shape: [3, 96, 96], ...(l ? { look: l } : {}) }, 5e7)
+    assert.deepEqual(bytes(looker('a-net', body)), bytes())
+    assert.deepEqual(bytes(looker('a-net', body)), bytes())
   })
 
   test('is said in a run, once, and stays when the run goes on with more', async () => {

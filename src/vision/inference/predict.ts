@@ -1,9 +1,8 @@
 import type { Place } from '../../data/index.ts'
 import { autocast, decodeJpegFile, noGrad, scope, stack, type Tensor } from '../../torch/index.ts'
-import { applyTemperature, toLogits } from '../../train/metrics.ts'
 import type { Precision } from '../../train/network.ts'
 import type { Outputs } from '../../train/objective.ts'
-import { cardObjective, precisionOf } from '../../train/saved-model.ts'
+import { cardObjective, precisionOf, together } from '../../train/saved-model.ts'
 import { pictureBatch } from '../batch.ts'
 import { ASPECT } from '../cache/cache.ts'
 import { LIMIT_INPUT_PIXELS } from '../decode/limits.ts'
@@ -119,13 +118,6 @@ function outputs(
   })
   const logits = autocast(precision, () => network.net(x), network).to('float32')
   return cardObjective(card).activate(temperature === 1 ? logits : logits.div(temperature))
-}
-
-/** The mean of an ensemble's outputs at the temperature of its own card; what one net says has had its temperature.
- *  outputs: [N × classes]. */
-export function together({ task = 'single', classes, members, temperature = 1 }: ModelCard, outputs: Outputs): Outputs {
-  if (!members || task === 'regression' || temperature === 1) return outputs
-  return applyTemperature(toLogits(outputs, { task }), classes.length, temperature, { task })
 }
 
 function prediction(file: string, { task = 'single', classes, thresholds }: ModelCard, p: Outputs): Prediction {
