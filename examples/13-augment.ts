@@ -1,5 +1,5 @@
-/** Augmentation: Anneal tests which changes suit the pictures, draws a sheet of them, and trains with these and a few more. Run:
- *  node --import tsx examples/13-augment.ts FOLDER */
+/** Augmentation: Anneal tests which changes suit the pictures, and draws a sheet of them. Then it trains with these and a
+ *  few more. Run: node --import tsx examples/13-augment.ts FOLDER */
 import { writeFileSync } from 'node:fs'
 import { augmentSheet, trainFolder } from '../src/index.ts'
 
