@@ -5,7 +5,7 @@ import { type RunEvent, readRun, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', out] = process.argv.slice(2)
 const onEvent = (event: RunEvent) => {
-  if (event.type === 'phase') console.log(event.phase, event.epochs ?? '')
+  if (event.type === 'phase' && event.epochs) console.log(`${event.phase} at ${event.size} px: ${event.epochs} epochs`)
 }
 const { run } = await trainFolder(
   folder,
