@@ -1,5 +1,5 @@
-/** Numbers instead of classes: columns of a table are to be told (regression). Here the loss is Huber's, which a few wrong
- *  numbers do not pull away. Run: node --import tsx examples/06-numbers.ts FOLDER TABLE COLUMNS */
+/** Regression: the net predicts numbers, here columns of a table. The Huber loss gives less weight to a few wrong
+ *  numbers. Run: node --import tsx examples/06-numbers.ts FOLDER TABLE COLUMNS */
 import { loadClassifier, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', labels = 'labels.csv', columns = 'age', out, file] = process.argv.slice(2)

@@ -1,5 +1,6 @@
-/** Small pictures first, then larger ones from the best weights: most epochs are cheap, the last ones see detail.
- *  A run reports its progress as events. Run: node --import tsx examples/09-sizes.ts FOLDER */
+/** Trains on small pictures first, then on larger ones from the best weights. Most epochs are fast, and the last ones
+ *  see detail. `onEvent` receives everything that happens during the run. Run:
+ *  node --import tsx examples/09-sizes.ts FOLDER */
 import { type RunEvent, readRun, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', out] = process.argv.slice(2)
