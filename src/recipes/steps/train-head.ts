@@ -151,7 +151,7 @@ export async function trainHead(
   /** Writes where the head stands; `rarely`, only where that was long ago. */
   const checkpoint = ({ rarely = false } = {}) => {
     if (rarely && performance.now() - saved < checkpointSeconds * 1000) return
-    state.fit = learn.progress()
+    state.fit = learn.progress().fit
     state.learner = { epoch: learn.epoch, step: learn.step }
     state.best = best
     state.tried = tried.map(({ l2, ...one }) => ({ l2, ...validated(one) }))

@@ -1,11 +1,11 @@
 import { AnnealError } from '../../base/errors.ts'
 import { plural, rate } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
-import { fromArray, type Tensor } from '../../torch/index.ts'
 import { advise, type EpochLosses } from '../../train/advise.ts'
 import type { Callback, EpochInfo } from '../../train/callback.ts'
 import type { Evaluation } from '../../train/evaluate.ts'
-import { type FitProgress, Learner } from '../../train/learner.ts'
+import { Learner } from '../../train/learner.ts'
+import type { LearnerProgress } from '../../train/learner-state.ts'
 import { said } from '../../train/objective.ts'
 import { Stopped } from '../../train/stop.ts'
 import { mixedSource } from '../../vision/augment/mixed-source.ts'
@@ -32,9 +32,8 @@ export interface WholeState {
   snapshots?: string[]
   /** Seconds of the slowest epoch so far; an estimate before the first, where the time is limited. */
   slowest: number
-  learner: { epoch: number; step: number }
-  /** The fit in progress; none between two cycles. */
-  fit?: FitProgress | undefined
+  /** Where the learner stands; with its fit in progress, where it is not between two cycles. */
+  learner: LearnerProgress
 }
 
 /** Where the whole phase begins, and how its best weights are kept. */
@@ -101,6 +100,11 @@ export async function trainWhole(
     ? undefined
     : await chooseRates(learn, context, { head, trained, ...(await chooseFactor(prepared, context, head)) })
   const timed = !from && options.minutes !== undefined
+  if (from) learn.loadState({ ...from.state.learner, tensors: from.tensors })
+  else {
+    learn.epoch = head?.epoch ?? 0
+    learn.step = head?.step ?? 0
+  }
   const state: WholeState = from?.state ?? {
     lrs: chosen!.lrs,
     cycle: 0,
@@ -109,7 +113,7 @@ export async function trainWhole(
     history: [],
     best,
     slowest: timed ? await secondsPerEpoch(learn, stepsPerEpoch, signal) : 0,
-    learner: { epoch: head?.epoch ?? 0, step: head?.step ?? 0 },
+    learner: learn.progress(),
   }
   if (chosen) {
     session.choice(
@@ -139,15 +143,12 @@ export async function trainWhole(
         : 'from random ones they change so fast that their mean is behind',
     )
   }
-  learn.epoch = state.learner.epoch
-  learn.step = state.learner.step
-  if (from) restore(learn, state, from.tensors)
-  else learn.seed(1)
+  if (!from) learn.seed(1)
 
-  const checkpoint = (fit: FitProgress | undefined) => {
-    state.fit = fit
-    state.learner = { epoch: learn.epoch, step: learn.step }
-    session.checkpoint({ step: learn.step, epoch: learn.epoch, inner: state, tensors: tensorsOf(learn) })
+  const checkpoint = () => {
+    const { tensors, ...progress } = learn.state({ copy: false })
+    state.learner = progress
+    session.checkpoint({ step: learn.step, epoch: learn.epoch, inner: state, tensors })
   }
   const judge = (info: EpochInfo): boolean => {
     const now = {
@@ -170,14 +171,14 @@ export async function trainWhole(
     },
     onBatchEnd() {
       if (performance.now() - saved < checkpointSeconds * 1000) return
-      checkpoint(learn.progress())
+      checkpoint()
       saved = performance.now()
     },
   }
 
   const most = options.epochs ?? (options.minutes === undefined ? usualEpochs : Number.POSITIVE_INFINITY)
   while (true) {
-    const fit = state.fit
+    const { fit } = state.learner
     if (!fit) {
       const planned = planCycle(state, context, { most, until })
       if (planned === undefined) break
@@ -196,25 +197,23 @@ export async function trainWhole(
         lr: state.lrs,
         cycleLen: state.cycleLen,
         signal,
-        from: fit,
         callbacks: [recorder(session, phase, judge), keeper],
       })
     } catch (error) {
       if (error instanceof Stopped) {
-        checkpoint(learn.progress())
+        checkpoint()
         session.stands(`training up to step ${learn.step}`)
       }
       throw error
     }
     state.cycle++
-    state.learner = { epoch: learn.epoch, step: learn.step }
+    state.learner = learn.progress()
     if (options.snapshots || options.swa) {
       const validation = { ...state.history.at(-1)!, epoch: learn.epoch }
       const name = keepSnapshot(prepared, context, { cycle: state.cycle, validation })
       state.snapshots = [...(state.snapshots ?? []), name]
     }
     const advice = advise(state.history.slice(first), state.history.slice(0, first), { tolerance: worthACycle })
-    state.fit = undefined
     if (advice.overfits || advice.stalled) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, advice.reason)
       break
@@ -228,7 +227,7 @@ export async function trainWhole(
         options.cycleMult === undefined ? advice.reason : `cycle-mult ${mult}`,
       )
     }
-    checkpoint(undefined)
+    checkpoint()
     saved = performance.now()
   }
   const kept = state.best!
@@ -279,30 +278,4 @@ function planCycle(
     length = Math.min(length, fitting)
   }
   return length
-}
-
-/** All that a fit's next step depends on: weights, their average, the optimizer's state, the random state. */
-function tensorsOf(learn: Learner): Map<string, Tensor> {
-  const all = new Map<string, Tensor>()
-  for (const [name, t] of learn.network.net.stateDict()) all.set(`net.${name}`, t)
-  for (const [name, t] of learn.average?.tensors ?? []) all.set(`average.${name}`, t)
-  for (const [name, t] of learn.optimizerTensors()) all.set(`optimizer.${name}`, t)
-  all.set('random', learn.randomState())
-  return all
-}
-
-function restore(learn: Learner, state: WholeState, stored: ReadonlyMap<string, StoredTensor>): void {
-  const part = (prefix: string) =>
-    new Map(
-      Array.from(stored).flatMap(([name, t]) =>
-        name.startsWith(prefix)
-          ? [[name.slice(prefix.length), fromArray(t.data, t.shape, { dtype: t.dtype })] as const]
-          : [],
-      ),
-    )
-  learn.network.net.loadStateDict(part('net.'))
-  learn.average?.restore(part('average.'))
-  if (state.fit) learn.restoreOptimizer(state.lrs, part('optimizer.'), state.fit.optimizerStep)
-  const random = stored.get('random')
-  if (random) learn.restoreRandom(fromArray(random.data, random.shape, { dtype: random.dtype }))
 }
