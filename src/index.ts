@@ -37,6 +37,13 @@ export { ensemble } from './train/ensemble.ts'
 export type { Evaluation } from './train/evaluate.ts'
 export { computeFeatures } from './train/features.ts'
 export { type FitOptions, Learner, type LearnerOptions } from './train/learner.ts'
+export {
+  type FitProgress,
+  type LearnerProgress,
+  type LearnerState,
+  readState,
+  writeState,
+} from './train/learner-state.ts'
 export { outOfFold } from './train/linear/out-of-fold.ts'
 export * as metrics from './train/metrics.ts'
 export { createHead, type Network, network } from './train/network.ts'

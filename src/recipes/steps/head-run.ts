@@ -162,7 +162,7 @@ export class HeadRun {
   checkpoint({ rarely = false } = {}): void {
     if (rarely && performance.now() - this.#saved < checkpointSeconds * 1000) return
     const { learn, state, tried, point } = this
-    state.fit = learn.progress()
+    state.fit = learn.progress().fit
     state.learner = { epoch: learn.epoch, step: learn.step }
     state.best = this.best
     state.tried = tried.map(({ l2, ...one }) => ({ l2, ...validated(one) }))

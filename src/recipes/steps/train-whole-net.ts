@@ -1,7 +1,7 @@
 import { plural } from '../../base/format.ts'
 import { advise } from '../../train/advise.ts'
 import type { Callback, EpochInfo } from '../../train/callback.ts'
-import type { FitProgress, Learner } from '../../train/learner.ts'
+import type { Learner } from '../../train/learner.ts'
 import { said } from '../../train/objective.ts'
 import { Stopped } from '../../train/stop.ts'
 import type { Prepared } from '../prepare/prepared.ts'
@@ -11,7 +11,7 @@ import { isBetter, validated } from './best-weights.ts'
 import { nextCycle, worthACycle } from './cycles.ts'
 import { keepSnapshot } from './snapshots.ts'
 import type { WholeOptions, WholeState } from './types.ts'
-import { beginWhole, restoreWhole, tensorsOf, wholeLearner } from './whole-learner.ts'
+import { beginWhole, wholeLearner } from './whole-learner.ts'
 
 /** A resume state is written at least this often while training, in seconds. */
 const checkpointSeconds = 30
@@ -22,10 +22,7 @@ export async function trainWhole(prepared: Prepared, context: Context, options: 
   const { from } = options
   const learn = wholeLearner(prepared, context, options)
   const state = from?.state ?? (await beginWhole(learn, prepared, context, options))
-  learn.epoch = state.learner.epoch
-  learn.step = state.learner.step
-  if (from) restoreWhole(learn, state, from.tensors)
-  else learn.seed(1)
+  if (from) learn.loadState({ ...state.learner, tensors: from.tensors })
   const run = new WholeRun(prepared, context, { ...options, learn, state })
   while (run.plan()) {
     await run.cycle()
@@ -57,7 +54,7 @@ class WholeRun {
   /** Plans the next cycle, unless one goes on; false where the budget is used. */
   plan(): boolean {
     const state = this.#state
-    if (state.fit) return true
+    if (state.learner.fit) return true
     const epochs = nextCycle(state, this.#context, this.#options)
     if (epochs === undefined) return false
     state.cycleLen = epochs
@@ -78,20 +75,20 @@ class WholeRun {
   async cycle(): Promise<void> {
     const [state, learn] = [this.#state, this.#learn]
     const { session, signal, options } = this.#context
-    const { fit, lrs: lr, cycleLen } = state
-    this.#first = state.history.length - (fit?.epoch ?? 0)
+    const { lrs: lr, cycleLen } = state
+    this.#first = state.history.length - (state.learner.fit?.epoch ?? 0)
     const callbacks = [recorder(session, this.#options.phase, info => this.#judge(info)), this.#keeper()]
     try {
-      await learn.fit(1, { lr, cycleLen, signal, from: fit, callbacks })
+      await learn.fit(1, { lr, cycleLen, signal, callbacks })
     } catch (error) {
       if (error instanceof Stopped) {
-        this.#checkpoint(learn.progress())
+        this.#checkpoint()
         session.stands(`training up to step ${learn.step}`)
       }
       throw error
     }
     state.cycle++
-    state.learner = { epoch: learn.epoch, step: learn.step }
+    state.learner = learn.progress()
     if (options.snapshots || options.swa) {
       const validation = { ...state.history.at(-1)!, epoch: learn.epoch }
       const name = keepSnapshot(this.#prepared, this.#context, { cycle: state.cycle, validation })
@@ -106,7 +103,6 @@ class WholeRun {
     const { session, options } = this.#context
     const { history } = state
     const advice = advise(history.slice(this.#first), history.slice(0, this.#first), { tolerance: worthACycle })
-    state.fit = undefined
     if (advice.overfits || advice.stalled) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, advice.reason)
       return true
@@ -117,7 +113,7 @@ class WholeRun {
       const reason = options.cycleMult === undefined ? advice.reason : `cycle-mult ${mult}`
       session.choice('cycle length', plural(state.cycleLen, 'epoch'), reason)
     }
-    this.#checkpoint(undefined)
+    this.#checkpoint()
     return false
   }
 
@@ -153,17 +149,16 @@ class WholeRun {
         if (found?.epoch === epoch) await learn.averaged(() => keeper.offer(found, learn.evaluated))
       },
       onBatchEnd: () => {
-        if (performance.now() - this.#saved >= checkpointSeconds * 1000) this.#checkpoint(learn.progress())
+        if (performance.now() - this.#saved >= checkpointSeconds * 1000) this.#checkpoint()
       },
     }
   }
 
-  #checkpoint(fit: FitProgress | undefined): void {
-    const [state, learn] = [this.#state, this.#learn]
-    state.fit = fit
-    state.learner = { epoch: learn.epoch, step: learn.step }
-    const { session } = this.#context
-    session.checkpoint({ step: learn.step, epoch: learn.epoch, inner: state, tensors: tensorsOf(learn) })
+  #checkpoint(): void {
+    const { tensors, ...progress } = this.#learn.state({ copy: false })
+    this.#state.learner = progress
+    const { step, epoch } = progress
+    this.#context.session.checkpoint({ step, epoch, inner: this.#state, tensors })
     this.#saved = performance.now()
   }
 }

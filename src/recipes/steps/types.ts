@@ -1,6 +1,6 @@
 import type { Phase } from '../../runs/index.ts'
 import type { EpochLosses } from '../../train/advise.ts'
-import type { FitProgress } from '../../train/learner.ts'
+import type { LearnerProgress } from '../../train/learner-state.ts'
 import type { StoredTensor } from '../../weights/index.ts'
 import type { Best, BestKeeper, Validated } from './best-weights.ts'
 
@@ -47,9 +47,8 @@ export interface WholeState {
   snapshots?: string[]
   /** Seconds of the slowest epoch so far; an estimate before the first, where the time is limited. */
   slowest: number
-  learner: { epoch: number; step: number }
-  /** The fit in progress; none between two cycles. */
-  fit?: FitProgress | undefined
+  /** Where the learner stands; with its fit in progress, where it is not between two cycles. */
+  learner: LearnerProgress
 }
 
 /** Where the whole phase begins, and who keeps its best weights. */

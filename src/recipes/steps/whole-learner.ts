@@ -1,7 +1,5 @@
 import { plural, rate } from '../../base/format.ts'
-import { fromArray, type Tensor } from '../../torch/index.ts'
 import { Learner } from '../../train/learner.ts'
-import type { StoredTensor } from '../../weights/index.ts'
 import { keepsStatistics } from '../options.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
@@ -41,7 +39,7 @@ export function wholeLearner(
   return learn
 }
 
-/** Chooses the learning rates, and says in the log what the whole phase does. */
+/** Chooses the learning rates, says in the log what the whole phase does, and gives where it begins. */
 export async function beginWhole(
   learn: Learner,
   prepared: Prepared,
@@ -54,6 +52,9 @@ export async function beginWhole(
   const stepsPerEpoch = Math.max(1, Math.round(learn.train.count / prepared.batchSize))
   const slowest = options.minutes === undefined ? 0 : await secondsPerEpoch(learn, stepsPerEpoch, signal)
   explainBeginning(learn, prepared, context, { head, rates })
+  learn.epoch = head?.epoch ?? 0
+  learn.step = head?.step ?? 0
+  learn.seed(1)
   return {
     kind: 'whole',
     lrs: rates.lrs,
@@ -63,7 +64,7 @@ export async function beginWhole(
     history: [],
     best,
     slowest,
-    learner: { epoch: head?.epoch ?? 0, step: head?.step ?? 0 },
+    learner: learn.progress(),
   }
 }
 
@@ -100,31 +101,4 @@ function explainBeginning(
       ? `validated and kept as their mean over the last ${plural(averageSteps, 'step')} or so`
       : 'from random ones they change so fast that their mean is behind',
   )
-}
-
-/** All that a fit's next step depends on: weights, their average, the optimizer's state, the random state. */
-export function tensorsOf(learn: Learner): Map<string, Tensor> {
-  const all = new Map<string, Tensor>()
-  for (const [name, t] of learn.network.net.stateDict()) all.set(`net.${name}`, t)
-  for (const [name, t] of learn.average?.tensors ?? []) all.set(`average.${name}`, t)
-  for (const [name, t] of learn.optimizerTensors()) all.set(`optimizer.${name}`, t)
-  all.set('random', learn.randomState())
-  return all
-}
-
-/** Puts back what `tensorsOf` gave. */
-export function restoreWhole(learn: Learner, state: WholeState, stored: ReadonlyMap<string, StoredTensor>): void {
-  const part = (prefix: string) =>
-    new Map(
-      Array.from(stored).flatMap(([name, t]) =>
-        name.startsWith(prefix)
-          ? [[name.slice(prefix.length), fromArray(t.data, t.shape, { dtype: t.dtype })] as const]
-          : [],
-      ),
-    )
-  learn.network.net.loadStateDict(part('net.'))
-  learn.average?.restore(part('average.'))
-  if (state.fit) learn.restoreOptimizer(state.lrs, part('optimizer.'), state.fit.optimizerStep)
-  const random = stored.get('random')
-  if (random) learn.restoreRandom(fromArray(random.data, random.shape, { dtype: random.dtype }))
 }
