@@ -21,7 +21,7 @@ import { cardObjective, precisionOf } from '../train/saved-model.ts'
 import type { Source } from '../train/source.ts'
 import { checkChannelCount } from '../vision/decode/load-picture.ts'
 import { joinBands, openPictures, type Pictures } from '../vision/index.ts'
-import { together } from '../vision/inference/predict.ts'
+import { together } from '../vision/inference/answer.ts'
 import {
   decodedAs,
   type LoadedModel,

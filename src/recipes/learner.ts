@@ -1,12 +1,22 @@
+import { AnnealError } from '../base/errors.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import type { LabelOptions } from '../data/index.ts'
 import type { Interpretation } from '../runs/index.ts'
+import { keepMemory } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
 import type { Network } from '../train/network.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/rates/finder.ts'
 import { saveModel } from '../train/saved-model.ts'
-import { type Prediction, predictFiles } from '../vision/inference/predict.ts'
+import type { ImageInput } from '../vision/inference/inputs.ts'
+import {
+  inThisThread,
+  type PredictAllOptions,
+  type Prediction,
+  type PredictOptions,
+  predictImage,
+  predictImages,
+} from '../vision/inference/predict.ts'
 import type { ModelCard } from '../vision/inference/saved.ts'
 import { checkOptions, keepsStatistics, type TrainOptions } from './options.ts'
 import { checkDevice, usualDevice } from './prepare/device.ts'
@@ -54,6 +64,7 @@ export async function learner(
 ): Promise<ImageLearner> {
   checkOptions(options)
   checkDevice(options.device ?? usualDevice(), options.precision)
+  keepMemory()
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
   const prepared = await prepare(dir, {
     session: nobody,
@@ -74,6 +85,7 @@ export class ImageLearner extends Learner {
   declare readonly network: Network
   readonly #prepared: Prepared
   readonly #given: ImageLearnerOptions
+  #isDisposed = false
 
   constructor(prepared: Prepared, options: ImageLearnerOptions) {
     const { net, classes, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
@@ -106,7 +118,8 @@ export class ImageLearner extends Learner {
   }
 
   /** Raises the rate after each batch and watches the loss; everything is as before afterwards. */
-  lrFind(options?: FindOptions): Promise<RateFinding> {
+  async lrFind(options?: FindOptions): Promise<RateFinding> {
+    this.#checkOpen()
     return lrFind(this, options)
   }
 
@@ -132,15 +145,44 @@ export class ImageLearner extends Learner {
     return history.at(-1)!
   }
 
-  /** The label and the probabilities of one picture file. */
-  async predict(file: string): Promise<Prediction> {
-    for await (const prediction of this.predictAll([file])) return prediction
-    throw new Error(`${file}: no prediction`)
+  /** What the net makes of one picture: a path, `URL`, bytes, `Blob`, stream or raw pixels. It computes in this thread, as
+   *  training does. */
+  predict(image: ImageInput, options?: PredictOptions): Promise<Prediction> {
+    const { engine, card } = this.#predictor()
+    return predictImage(engine, card, image, options)
   }
-  predictAll(files: Iterable<string>): AsyncGenerator<Prediction> {
+  predictAll(
+    images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+    options?: PredictAllOptions,
+  ): AsyncGenerator<Prediction> {
+    const { engine, card } = this.#predictor()
+    return predictImages(engine, card, images, options)
+  }
+  #predictor() {
+    this.#checkOpen()
     const { net, precision } = this.#prepared
     const card = this.#card({})
-    return predictFiles({ members: [{ network: net, card }], card }, files, { precision })
+    return { engine: inThisThread({ members: [{ network: net, card }], card }, { precision }), card }
+  }
+
+  /** Frees the memory of net and optimizer; whatever is asked of the learner afterwards is an error that says so. */
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return
+    this.#isDisposed = true
+    for (const t of this.optimizerTensors().values()) t.dispose()
+    for (const t of this.network.net.stateDict().values()) t.dispose()
+  }
+  #checkOpen(): void {
+    if (this.#isDisposed)
+      throw new AnnealError('this learner was disposed (Symbol.dispose); make another with learner().')
+  }
+  override async fit(cycles: number, options?: FitOptions): Promise<EpochInfo[]> {
+    this.#checkOpen()
+    return super.fit(cycles, options)
+  }
+  override async validate(...given: Parameters<Learner['validate']>): ReturnType<Learner['validate']> {
+    this.#checkOpen()
+    return super.validate(...given)
   }
 
   /** What the net does on the validation pictures: confusion matrix, scores by class, the pictures to look at. */

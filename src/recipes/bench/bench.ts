@@ -1,5 +1,5 @@
 import { type Machine, machine } from '../../setup/index.ts'
-import { kernelSets, kernelsInUse, library } from '../../torch/index.ts'
+import { kernelSets, keepMemory, kernelsInUse, library } from '../../torch/index.ts'
 import type { Kernels } from '../../torch/kernels.ts'
 import type { Network, Precision } from '../../train/network.ts'
 import { processorUse } from '../../train/processor.ts'
@@ -72,6 +72,7 @@ const rounds = 2
 /** Measures the training step of the whole net and the frozen body, with own kernels and libtorch's, in float32 and where
  *  the processor has it in bfloat16, in turn. Random weights, random pictures. */
 export async function benchmark(options: BenchOptions = {}): Promise<BenchResult> {
+  keepMemory()
   const { model = 'tf_efficientnet_lite0', batchSize = 32, steps = 6, progress = () => {}, signal } = options
   const info = modelInfo(model)
   const { size = info.size } = options

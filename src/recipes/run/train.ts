@@ -15,7 +15,7 @@ import {
   runPaths,
 } from '../../runs/index.ts'
 import { machine } from '../../setup/index.ts'
-import { library } from '../../torch/index.ts'
+import { keepMemory, library } from '../../torch/index.ts'
 import { Stopped } from '../../train/stop.ts'
 import { checkOptions, type TrainOptions } from '../options.ts'
 import { checkDevice, usualDevice } from '../prepare/device.ts'
@@ -162,6 +162,7 @@ async function drive(
   }: TrainHooks & Pick<Context, 'accepted'>,
 ): Promise<RunResult> {
   checkDevice(options.device ?? usualDevice(), options.precision)
+  keepMemory()
   const run = openRun(dir, mode)
   let begun = true
   let held = true
