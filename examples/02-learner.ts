@@ -16,5 +16,5 @@ for (const { file, actual, predicted, loss } of (await learn.interpret()).topLos
   console.log(file, `${actual} → ${predicted}`, loss.toFixed(2))
 
 await learn.save(out)
-const { label, probability } = await loadClassifier(out).predict(learn.data.items[0]!.file)
+const { label, probability } = await loadClassifier(out, { task: 'single' }).predict(learn.data.items[0]!.file)
 console.log(label, probability.toFixed(3))

@@ -16,5 +16,6 @@ console.log(`valid mAP ${mAP!.toFixed(3)}, F2 ${f2!.toFixed(3)}`)
 for (const [c, name] of classes.entries()) console.log(`${name} from ${thresholds![c]!.toFixed(2)}`)
 
 const [file, ...others] = process.argv.slice(5)
-for await (const { file: shown, labels } of loadClassifier(run).predictAll(file ? [file, ...others] : []))
+const classifier = loadClassifier(run, { task: 'multi' })
+for await (const { file: shown, labels } of classifier.predictAll(file ? [file, ...others] : []))
   console.log(shown, labels)

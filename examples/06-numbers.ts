@@ -13,4 +13,4 @@ const { run, r2, mae } = await trainFolder(folder, {
   out,
 })
 console.log(`valid R² ${r2!.toFixed(3)}, mean absolute error ${mae!.toFixed(3)}`)
-if (file) console.log((await loadClassifier(run).predict(file)).values)
+if (file) console.log((await loadClassifier(run, { task: 'regression' }).predict(file)).values)

@@ -23,6 +23,6 @@ for (const event of events) {
 }
 console.log('expected calibration error', interpret!.calibration!.before.ece.toFixed(3))
 
-const ensemble = loadClassifier(join(run, 'ensemble'))
+const ensemble = loadClassifier(join(run, 'ensemble'), { task: 'single' })
 const [picture] = interpret!.topLosses
 console.log(picture!.file, (await ensemble.predict(join(folder, picture!.file))).label)

@@ -71,8 +71,16 @@ export {
   type Picture,
   type Pictures,
 } from './vision/index.ts'
-export { type Classifier, loadClassifier } from './vision/inference/classifier.ts'
-export type { Prediction, PredictOptions } from './vision/inference/predict.ts'
+export { type Classifier, type LoadOptions, loadClassifier } from './vision/inference/classifier.ts'
+export type { BlobLike, ByteStream, ImageInput, RawPixels, UrlLike } from './vision/inference/inputs.ts'
+export type {
+  MultiPrediction,
+  PredictAllOptions,
+  Prediction,
+  PredictOptions,
+  RegressionPrediction,
+  SinglePrediction,
+} from './vision/inference/predict.ts'
 export type { ModelCard, Preprocessing } from './vision/inference/saved.ts'
 export { type FeatureMap, type LayerFeatures, layerFeatures } from './vision/interpret/feature-maps.ts'
 export { gradCam, type HeatMaps, overlay } from './vision/interpret/gradcam.ts'

@@ -1,3 +1,4 @@
+import { AnnealError } from '../base/errors.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import type { LabelOptions } from '../data/index.ts'
 import type { Narrator, Progress } from '../domain/index.ts'
@@ -8,6 +9,7 @@ import type { Prepared as AnyPrepared } from '../recipes/prepare/prepared.ts'
 import { explain } from '../recipes/results/interpretation.ts'
 import { modelCard } from '../recipes/results/model-card.ts'
 import type { Interpretation } from '../runs/index.ts'
+import { keepMemory } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
 import type { Network } from '../train/network.ts'
@@ -15,7 +17,15 @@ import { type FindOptions, lrFind, type RateFinding } from '../train/rates/finde
 import { saveModel } from '../train/saved-model.ts'
 import type { ImageData } from '../vision/dataset.ts'
 import { images } from '../vision/domain/images.ts'
-import { type Prediction, predictFiles } from '../vision/inference/predict.ts'
+import type { ImageInput } from '../vision/inference/inputs.ts'
+import {
+  inThisThread,
+  type PredictAllOptions,
+  type Prediction,
+  type PredictOptions,
+  predictImage,
+  predictImages,
+} from '../vision/inference/predict.ts'
 import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
 import type { ImageModel } from '../vision/models/index.ts'
 
@@ -60,6 +70,7 @@ export async function learner(
 ): Promise<ImageLearner> {
   checkOptions(options)
   checkDevice(options.device ?? usualDevice(), options.precision)
+  keepMemory()
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
   const prepared = await prepare(images, dir, {
     narrator: nobody,
@@ -80,6 +91,7 @@ export class ImageLearner extends Learner {
   declare readonly network: Network<ImageModel>
   readonly #prepared: Prepared
   readonly #given: ImageLearnerOptions
+  #isDisposed = false
 
   constructor(prepared: Prepared, options: ImageLearnerOptions) {
     const { net, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
@@ -112,7 +124,8 @@ export class ImageLearner extends Learner {
   }
 
   /** Raises the rate after each batch and watches the loss; everything is as before afterwards. */
-  lrFind(options?: FindOptions): Promise<RateFinding> {
+  async lrFind(options?: FindOptions): Promise<RateFinding> {
+    this.#checkOpen()
     return lrFind(this, options)
   }
 
@@ -138,15 +151,44 @@ export class ImageLearner extends Learner {
     return history.at(-1)!
   }
 
-  /** The label and the probabilities of one picture file. */
-  async predict(file: string): Promise<Prediction> {
-    for await (const prediction of this.predictAll([file])) return prediction
-    throw new Error(`${file}: no prediction`)
+  /** What the net makes of one picture: a path, `URL`, bytes, `Blob`, stream or raw pixels. It computes in this thread, as
+   *  training does. */
+  predict(image: ImageInput, options?: PredictOptions): Promise<Prediction> {
+    const { engine, card } = this.#predictor()
+    return predictImage(engine, card, image, options)
   }
-  predictAll(files: Iterable<string>): AsyncGenerator<Prediction> {
+  predictAll(
+    images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+    options?: PredictAllOptions,
+  ): AsyncGenerator<Prediction> {
+    const { engine, card } = this.#predictor()
+    return predictImages(engine, card, images, options)
+  }
+  #predictor() {
+    this.#checkOpen()
     const { net, precision } = this.#prepared
     const card = this.#card({})
-    return predictFiles({ members: [{ network: net, card }], card }, files, { precision })
+    return { engine: inThisThread({ members: [{ network: net, card }], card }, { precision }), card }
+  }
+
+  /** Frees the memory of net and optimizer; whatever is asked of the learner afterwards is an error that says so. */
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return
+    this.#isDisposed = true
+    for (const t of this.optimizerTensors().values()) t.dispose()
+    for (const t of this.network.net.stateDict().values()) t.dispose()
+  }
+  #checkOpen(): void {
+    if (this.#isDisposed)
+      throw new AnnealError('this learner was disposed (Symbol.dispose); make another with learner().')
+  }
+  override async fit(cycles: number, options?: FitOptions): Promise<EpochInfo[]> {
+    this.#checkOpen()
+    return super.fit(cycles, options)
+  }
+  override async validate(...given: Parameters<Learner['validate']>): ReturnType<Learner['validate']> {
+    this.#checkOpen()
+    return super.validate(...given)
   }
 
   /** What the net does on the validation pictures: confusion matrix, scores by class, the pictures to look at. */

@@ -1,4 +1,5 @@
 import { percent, plural } from '../base/format.ts'
+import { keepMemory } from '../torch/index.ts'
 import { said } from '../train/objective.ts'
 import { flat, printable } from './style.ts'
 import { createReporter } from './terminal.ts'
@@ -15,6 +16,7 @@ interface EvaluateFlags {
 export async function evaluate(run: string, dir: string, flags: EvaluateFlags): Promise<void> {
   const { json = false, batch, debug, ...options } = flags
   const { evaluateFolder } = await import('../api/evaluate.ts')
+  keepMemory() // a process of our own
   const reporter = createReporter({ json })
   const result = await evaluateFolder(run, dir, {
     ...options,

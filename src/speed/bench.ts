@@ -4,7 +4,7 @@ import { batchThatFits } from '../recipes/prepare/batch-size.ts'
 import { usualDevice } from '../recipes/prepare/device.ts'
 import { choosePrecision } from '../recipes/prepare/precision.ts'
 import { type Machine, machine } from '../setup/index.ts'
-import { kernelSets, kernelsInUse, library } from '../torch/index.ts'
+import { keepMemory, kernelSets, kernelsInUse, library } from '../torch/index.ts'
 import type { Kernels } from '../torch/kernels.ts'
 import type { Network, Precision } from '../train/network.ts'
 import { processorUse } from '../train/processor.ts'
@@ -31,6 +31,7 @@ const rounds = 2
 /** Measures the training step of the whole net and the frozen body, with own kernels and libtorch's, in float32 and where
  *  the processor has it in bfloat16, in turn. Random weights, random pictures. */
 export async function benchmark(options: BenchOptions = {}): Promise<BenchResult> {
+  keepMemory()
   const { model = 'tf_efficientnet_lite0', batchSize = 32, steps = 6, progress = () => {}, signal } = options
   const info = modelInfo(model)
   const { size = info.size } = options

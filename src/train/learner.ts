@@ -8,6 +8,7 @@ import {
   defaultGenerator,
   fromArray,
   keep,
+  keepMemory,
   manualSeed,
   type nn,
   noGrad,
@@ -222,6 +223,7 @@ export class Learner {
   /** Trains `cycles` cycles of `cycleLen` epochs, each `cycleMult` times as long as the one before (cosine annealing with
    *  warm restarts); with another schedule `cycles` × `cycleLen` epochs. Validates after each epoch. */
   async fit(cycles: number, options: FitOptions = {}): Promise<EpochInfo[]> {
+    keepMemory()
     const { lr = 1e-3, factor = 1, schedule = 'cosine', cycleLen = 1, cycleMult = 1 } = options
     const { warmup = 0.25, div = 25, signal, from = this.#loaded?.fit } = options
     const cyclePlan = { cycles, cycleLen, cycleMult }

@@ -191,7 +191,7 @@ describe('uneven classes', () => {
     const files = ['many', 'rare'].flatMap(name =>
       readdirSync(work.path('uneven', name)).map(file => work.path('uneven', name, file)),
     )
-    for await (const p of loadClassifier(dir).predictAll(files)) found.push(p.probabilities.rare!)
+    for await (const p of loadClassifier(dir, { task: 'single' }).predictAll(files)) found.push(p.probabilities.rare!)
     return mean(found)
   }
 })
@@ -211,8 +211,10 @@ describe('after the cycles', () => {
     assert.match(choice({ events }, 'ensemble')[0]!, /^[\d.]+ % \(the average of 4 nets, .*: ensemble\.json\)$/)
     assert.deepEqual(work.json('late', 'ensemble.json').members, names)
     const file = work.path('marks/red/3.png')
-    const each = await Promise.all(names.map(name => loadClassifier(`${dir}/${name}.json`).predict(file)))
-    const { probabilities } = await loadClassifier(`${dir}/ensemble.json`).predict(file)
+    const each = await Promise.all(
+      names.map(name => loadClassifier(`${dir}/${name}.json`, { task: 'single' }).predict(file)),
+    )
+    const { probabilities } = await loadClassifier(`${dir}/ensemble.json`, { task: 'single' }).predict(file)
     for (const mark of allMarks) near(probabilities[mark]!, mean(each.map(p => p.probabilities[mark]!)), mark)
     assert.equal(new Set(names.map(name => work.digest('late', `${name}.safetensors`))).size, 4)
   })

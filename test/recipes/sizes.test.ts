@@ -91,7 +91,7 @@ describe('training through sizes', () => {
     const best = sizes!.reduce((a, b) => (b.accuracy >= a.accuracy ? b : a))
     assert.deepEqual([card.preprocessing.size, result.accuracy], [best.size, best.accuracy])
     assert.equal(card.preprocessing.short, Math.round(best.size / (224 / 256)))
-    const classifier = loadClassifier(whole.dir)
+    const classifier = loadClassifier(whole.dir, { task: 'single' })
     const { topLosses } = interpretation
     for (const { file, predicted, probability } of topLosses.slice(0, 3)) {
       const found = await classifier.predict(work.path('shapes', file))

@@ -55,7 +55,7 @@ describe('numbers that are large and close together, tiny or huge are learnt as 
     const texts = Object.entries(kinds).map(([name, { text }]) => [name, text] as const)
     const run = await train('kinds', { plain: String, ...Object.fromEntries(texts) })
     const [plain, ...others] = run.interpretation.regression!.targets
-    const classifier = loadClassifier(run.dir)
+    const classifier = loadClassifier(run.dir, { task: 'regression' })
     const { values } = await classifier.predict(work.path('discs', '3.png'))
     for (const { name, r2, mae } of others) {
       const { unit, shown } = kinds[name]!

@@ -18,7 +18,7 @@ import {
   runPaths,
 } from '../../runs/index.ts'
 import { machine } from '../../setup/index.ts'
-import { library } from '../../torch/index.ts'
+import { keepMemory, library } from '../../torch/index.ts'
 import { Stopped } from '../../train/stop.ts'
 import type { RecipeOptions } from '../options.ts'
 import { checkDevice, usualDevice } from '../prepare/device.ts'
@@ -161,6 +161,7 @@ async function drive<O extends object>(
   }: TrainHooks & Pick<Context, 'accepted'>,
 ): Promise<RunResult> {
   checkDevice(options.device ?? usualDevice(), options.precision)
+  keepMemory()
   const run = openRun(dir, mode)
   let begun = true
   let held = true
