@@ -9,7 +9,7 @@ const { image, augmentation, sense } = await augmentSheet(folder, { augment: 'au
 writeFileSync(sheet, image) // a row a picture: plain, then as epochs would see it
 for (const { change, chosen, reason } of sense!.rows) console.log(change, chosen ? 'yes' : 'no', reason)
 
-const { accuracy } = await trainFolder(folder, {
+const { metrics } = await trainFolder(folder, {
   augment: { ...augmentation, maxLighting: 0.2, erase: 0.25 }, // or text: 'auto', 'top-down,erase=0.25'
   mixup: 0.4,
   cutmix: 1, // a coin decides between the two
@@ -18,4 +18,4 @@ const { accuracy } = await trainFolder(folder, {
   epochs: 1,
   out,
 })
-console.log(`valid accuracy ${(100 * accuracy).toFixed(1)} %`)
+console.log(`valid accuracy ${(100 * metrics.accuracy!).toFixed(1)} %`)

@@ -65,7 +65,7 @@ export async function trainStage(
     const where = stage === 0 ? '' : ` at ${size} px`
     session.emit({
       type: 'line',
-      text: `frozen${where}: ${objective.metric === 'accuracy' ? 'accuracy ' : ''}${said(objective.metric, frozen!.score)}, loss ${head.loss.toFixed(4)}`,
+      text: `frozen${where}: ${said(objective.metric, frozen!.score)}, loss ${head.loss.toFixed(4)}`,
     })
     session.know('at', stage)
     session.checkpoint({ step: head.step, epoch: head.epoch, tensors: netTensors(prepared) })
