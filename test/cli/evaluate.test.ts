@@ -113,7 +113,7 @@ describe('class folders', () => {
 
   test('the validation part: what the run told of it', async () => {
     const { metrics, pictures } = await evaluated(single, work.path('learned'))
-    assert.deepEqual([metrics.accuracy, pictures], [single.result.accuracy, 15])
+    assert.deepEqual([metrics.accuracy, pictures], [single.result.metrics.accuracy, 15])
     assert.equal((await evaluated(single, work.path('shapes'), '--part', 'all')).pictures, 70)
   })
 
@@ -206,7 +206,7 @@ describe('labels from elsewhere', () => {
     assert.deepEqual([pictures, report], [10, undefined])
     for (const name of ['r2', 'mae', 'rmse']) near(metrics[name]!, numbers.result.metrics![name]!, name, 1e-4)
     const { stdout } = await evaluate(numbers, work.path('discs'), '--labels', table)
-    assert.match(stdout, /^R² -?[\d.]+, mae [\d.]+, rmse [\d.]+, loss [\d.]+, 10 pictures$/m)
+    assert.match(stdout, /^R² -?[\d.]+, MAE [\d.]+, RMSE [\d.]+, loss [\d.]+, 10 pictures$/m)
   })
 
   test('labels that the model does not know', async () => {

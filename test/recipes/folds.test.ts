@@ -66,7 +66,7 @@ describe('a run over three folds', () => {
     for (const [k, files] of folds.entries()) {
       const found = await predictions(work.path('whole', `fold-${k + 1}`), files)
       const right = found.filter(p => p.label === labelOf(p.file)).length
-      near((whole.result as Folded).folds[k]!.accuracy, right / files.length, `fold ${k}`)
+      near((whole.result as Folded).folds[k]!.metrics.accuracy!, right / files.length, `fold ${k}`)
     }
   })
 
@@ -74,9 +74,11 @@ describe('a run over three folds', () => {
     const { folds, spread, ...result } = whole.result as Folded
     assert.equal(folds.length, 3)
     for (const name of ['accuracy', 'loss'] as const) {
-      const values = folds.map(f => f[name])
+      const of = (r: { loss: number; metrics: Record<string, number> }) =>
+        name === 'loss' ? r.loss : r.metrics.accuracy!
+      const values = folds.map(of)
       const m = mean(values)
-      near(result[name], m, name)
+      near(of(result), m, name)
       near(spread[name]!.mean, m, name)
       near(spread[name]!.std, Math.sqrt(values.reduce((sum, v) => sum + (v - m) ** 2, 0) / 2), `deviation of ${name}`)
     }
@@ -86,7 +88,10 @@ describe('a run over three folds', () => {
       folds.reduce((sum, f) => sum + f.epochs, 0),
     )
     const told = whole.events.flatMap(e => (e.type === 'line' ? [e.text] : [])).at(-1)!
-    assert.match(told, new RegExp(`^over 3 folds: accuracy ${(100 * result.accuracy).toFixed(1)} % ± [\\d.]+ %$`))
+    assert.match(
+      told,
+      new RegExp(`^over 3 folds: accuracy ${(100 * result.metrics.accuracy!).toFixed(1)} % ± [\\d.]+ %$`),
+    )
     assert.deepEqual(work.json('whole', 'result.json').spread, spread)
     assert.ok(
       readdirSync(work.path('whole', 'fold-2')).includes('interpret.json'),
@@ -131,7 +136,7 @@ describe('a run over three folds', () => {
     for (const [k, fold] of (result as Folded).folds.entries()) {
       const files = await folds[k]!
       const found = await predictions(fold.run, files)
-      near(fold.accuracy, found.filter(p => p.label === labelOf(p.file)).length / files.length)
+      near(fold.metrics.accuracy!, found.filter(p => p.label === labelOf(p.file)).length / files.length)
     }
   })
 })
@@ -242,7 +247,7 @@ describe('folds of a table', () => {
     const told = events.flatMap(e => (e.type === 'choice' && e.what === 'classifier thresholds' ? [e.reason] : []))
     assert.equal(told.length, 1)
     assert.match(told[0]!, /^macro f1 on pictures that each net did not see: one a label/)
-    near(result.mAP!, mean(result.folds!.map(f => f.mAP!)))
+    near(result.metrics.mAP!, mean(result.folds!.map(f => f.metrics.mAP!)))
     for (const n of [3, 5, 7]) {
       const { labels, probabilities } = await loadClassifier(dir, { task: 'multi' }).predict(
         work.path('tagged', `${n}.png`),

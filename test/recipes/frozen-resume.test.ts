@@ -175,7 +175,10 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
     const { said } = await interrupted('find', 'marks', { ...options, headLr: undefined } as TrainOptions, {
       event: event => event.type === 'phase' && event.phase === 'find',
     })
-    assert.match(said, /^saved: the features of all pictures; to be done again: the search for the head's rate$/)
+    assert.match(
+      said,
+      /^saved: the features of all pictures; to be done again: the search for the head's learning rate$/,
+    )
     const sense = await interrupted(
       'sense',
       'marks',

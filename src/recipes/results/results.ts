@@ -41,7 +41,7 @@ export async function finish(
       ? { ...labelScores(e.probabilities, e.targets, classes.length, thresholds.thresholds) }
       : e.metrics
     const intervals = intervalOf(prepared, e)
-    return { accuracy: metrics.accuracy ?? Number.NaN, loss: e.loss, metrics, ...(intervals ? { intervals } : {}) }
+    return { loss: e.loss, metrics, ...(intervals ? { intervals } : {}) }
   }
   const valid = scored(calibrated)
   const card = modelCard(
@@ -72,12 +72,9 @@ export async function finish(
       ? { test: { ...test, ...(task === 'single' ? { confusion: confusionsOf(tested, classes.length) } : {}) } }
       : {}),
   })
-  const { mAP, f1, f2, r2, mae, balancedAccuracy } = valid.metrics ?? {}
-  const named = { mAP, f1, f2, r2, mae, balancedAccuracy }
   return {
     ...valid,
     task,
-    ...Object.fromEntries(Object.entries(named).filter(([, v]) => v !== undefined)),
     ...(thresholds ? { threshold: thresholds.threshold, thresholds: [...thresholds.thresholds] } : {}),
     ...(test ? { test: { ...test, pictures: testSource.count } } : {}),
     ...(tta ? { tta } : {}),
