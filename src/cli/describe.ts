@@ -99,7 +99,7 @@ function summary({ run, task, epochs, seconds, test, ...valid }: RunResult, pain
       ? [
           paint(
             'green',
-            `test ${metricsText(test.metrics, { task })}, loss ${test.loss.toFixed(4)}, ${plural(test.pictures, 'picture')}`,
+            `test ${metricsText(test.metrics, { task })}, loss ${test.loss.toFixed(4)}, ${plural(test.samples, 'picture')}`,
           ),
         ]
       : []),

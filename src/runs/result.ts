@@ -35,7 +35,7 @@ export type RunResult = PartResult & {
   /** Multi-label: one threshold for all labels, and one threshold per label. */
   threshold?: number
   thresholds?: number[]
-  test?: PartResult & { pictures: number }
+  test?: PartResult & { samples: number }
   /** Where test-time augmentation was asked for. */
   tta?: TtaResult
   /** Cross-validation: the result of each fold, whose means are the metrics of this result, and their mean and standard
@@ -66,9 +66,15 @@ export function resultOf(stored: object): RunResult {
   const { test, folds, ...result } = partOf<RunResult>(stored)
   return {
     ...result,
-    ...(isObject(test) ? { test: partOf<NonNullable<RunResult['test']>>(test) } : {}),
+    ...(isObject(test) ? { test: testOf(test) } : {}),
     ...(Array.isArray(folds) ? { folds: folds.filter(isObject).map(resultOf) } : {}),
   }
+}
+
+/** The first versions counted `pictures`. */
+function testOf(stored: object): NonNullable<RunResult['test']> {
+  const { pictures, ...part } = partOf<NonNullable<RunResult['test']> & { pictures?: number }>(stored)
+  return { ...part, samples: part.samples ?? pictures ?? 0 }
 }
 
 /** The result of the run in `dir`; undefined where it has none. Throws a plain `Error` where the file can't be read. */

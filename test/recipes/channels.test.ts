@@ -200,7 +200,7 @@ describe('one file a channel', () => {
     ]
     assert.equal(a.label, 'left')
     assert.deepEqual(b.probabilities, a.probabilities)
-    const { pictures, metrics } = await evaluateFolder(dir, work.path('cells'))
+    const { samples: pictures, metrics } = await evaluateFolder(dir, work.path('cells'))
     assert.equal(pictures, 36)
     assert.ok(metrics.accuracy! > 0.9, `metrics.accuracy! > 0.9, got ${metrics.accuracy!}`)
     const listed = await command.run(['predict', dir, work.path('cells/right'), '--json'])

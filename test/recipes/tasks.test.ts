@@ -116,7 +116,7 @@ describe('several labels from a table', () => {
       near(accuracy!, mean(right!), `${part} accuracy`)
     }
     assert.deepEqual(Object.keys(run.result.metrics), ['mAP', 'f1', 'f2', 'accuracy'])
-    assert.equal(run.result.test!.pictures, 12)
+    assert.equal(run.result.test!.samples, 12)
     assert.equal(run.interpretation.test!.metrics!.mAP, run.result.test!.metrics!.mAP)
   })
 

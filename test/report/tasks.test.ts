@@ -229,7 +229,7 @@ test('test-time augmentation stands beside the plain result, by the same metrics
 
 test('the test part of several labels, and its interval, stand first', async () => {
   const made = several(labels, thumbnails, 40)
-  const test = { loss: 0.3, pictures: 55, metrics: { mAP: 0.5, f2: 0.25, accuracy: 0.9 } }
+  const test = { loss: 0.3, samples: 55, metrics: { mAP: 0.5, f2: 0.25, accuracy: 0.9 } }
   const { tiles, text } = await report({ ...made, result: { ...made.result, test } })
   assert.equal(tiles[0], 'Test mAP0.500of 55 pictures')
   assert.match(tiles[1]!, /^Validation mAP/)

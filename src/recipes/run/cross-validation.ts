@@ -60,14 +60,14 @@ export async function trainFolds(
       : decideTogether(session, { task, classes, seed }, readHeld(dirs), {
           metric: thresholdFor,
           of: 'classifier ',
-          on: 'pictures that each net did not see',
+          on: 'samples that each net did not see',
         })
   saveAverage(dir, dirs, { ...(together ? decisions(together) : {}), metrics: meansOf(spread) })
   noteSeen(dir, results)
   session.choice(
     'classifier',
     `the average of ${plural(folds, 'net')}`,
-    'each saw other pictures; best.json lists them, and predict averages what they say',
+    'each saw other samples; best.json lists them, and predict averages what they say',
   )
   const { metrics: _, intervals: __, test: ___, tta: ____, threshold, thresholds: own, ...facts } = first
   return {
@@ -100,7 +100,7 @@ function scored(results: readonly RunResult[], name: string): string {
   return there === results.length || there === 0 ? `${results.length} folds` : `${there} of ${results.length} folds`
 }
 
-/** Over what is a number: a fold whose validation pictures have no R², say, stays out. */
+/** Over what is a number: a fold whose validation samples have no R², say, stays out. */
 function spreadOf(all: readonly number[]): Spread {
   const values = all.filter(Number.isFinite)
   const mean = values.reduce((a, b) => a + b, 0) / values.length
@@ -108,7 +108,7 @@ function spreadOf(all: readonly number[]): Spread {
   return { mean, std: Math.sqrt(variance) }
 }
 
-/** A picture that one fold was trained on is known to their average. */
+/** A sample that one fold was trained on is known to their average. */
 function noteSeen(dir: string, results: readonly RunResult[]): void {
   const seen = results.flatMap(({ run }) => readSeen(run) ?? [])
   if (seen.length === results.length)

@@ -95,7 +95,7 @@ export function factsOf(record: RunRecord): Facts {
   const reached = best && { loss: best.validLoss, metrics: best.metrics }
   const valid = score(task, ended ?? reached, seen(confusion, pictures.valid))
   const testPart = result?.test ?? interpret?.test
-  const test = score(task, testPart, result?.test?.pictures ?? seen(testConfusion, pictures.test))
+  const test = score(task, testPart, result?.test?.samples ?? seen(testConfusion, pictures.test))
   const tta = ttaOf(result?.tta)
   return {
     ...interpreted(interpret),
