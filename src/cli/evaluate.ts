@@ -29,8 +29,8 @@ export async function evaluate(run: string, dir: string, flags: EvaluateFlags): 
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return
   }
-  const { report, metrics, loss, pictures, choices } = result
+  const { report, metrics, loss, samples, choices } = result
   for (const { what, value, reason } of choices) process.stderr.write(`${flat(`${what}: ${value} (${reason})`)}\n`)
   if (report !== undefined) process.stdout.write(`${printable(report).join('\n')}\n`)
-  process.stdout.write(`${metricsText(metrics)}, loss ${loss.toFixed(4)}, ${plural(pictures, 'picture')}\n`)
+  process.stdout.write(`${metricsText(metrics)}, loss ${loss.toFixed(4)}, ${plural(samples, 'picture')}\n`)
 }

@@ -112,7 +112,7 @@ describe('class folders', () => {
   })
 
   test('the validation part: what the run told of it', async () => {
-    const { metrics, pictures } = await evaluated(single, work.path('learned'))
+    const { metrics, samples: pictures } = await evaluated(single, work.path('learned'))
     assert.deepEqual([metrics.accuracy, pictures], [single.result.metrics.accuracy, 15])
     assert.equal((await evaluated(single, work.path('shapes'), '--part', 'all')).samples, 70)
   })
@@ -170,7 +170,7 @@ describe('labels from elsewhere', () => {
   })
 
   test('a table of several labels: decided by the saved thresholds', async () => {
-    const { metrics, pictures, report } = await evaluated(multi, work.path('marks'), '--labels', work.path('marks.csv'))
+    const { metrics, samples: pictures, report } = await evaluated(multi, work.path('marks'), '--labels', work.path('marks.csv'))
     assert.equal(pictures, 40)
     const files = Array.from({ length: 40 }, (_, n) => work.path('marks', `${n}.png`))
     let right = 0
@@ -202,7 +202,7 @@ describe('labels from elsewhere', () => {
 
   test('numbers: in their own units, by the columns that the model names', async () => {
     const table = work.path('discs.csv')
-    const { metrics, pictures, report } = await evaluated(numbers, work.path('discs'), '--labels', table)
+    const { metrics, samples: pictures, report } = await evaluated(numbers, work.path('discs'), '--labels', table)
     assert.deepEqual([pictures, report], [10, undefined])
     for (const name of ['r2', 'mae', 'rmse']) near(metrics[name]!, numbers.result.metrics![name]!, name, 1e-4)
     const { stdout } = await evaluate(numbers, work.path('discs'), '--labels', table)

@@ -230,7 +230,7 @@ export function makeRun(dir: string, made: Made = {}): void {
       loss: 0.43,
       epochs: epoch,
       seconds,
-      ...(test ? { test: { metrics: { accuracy: right(testConfusion) }, loss: 0.41, pictures: total } } : {}),
+      ...(test ? { test: { metrics: { accuracy: right(testConfusion) }, loss: 0.41, samples: total } } : {}),
       ...made.result,
       metrics:
         made.result?.task === 'regression' || made.result?.task === 'multi'
