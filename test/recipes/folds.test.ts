@@ -4,9 +4,9 @@ import { relative } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { evaluateFolder } from '../../src/api/evaluate.ts'
 import type { RunEvent, RunResult } from '../../src/runs/index.ts'
+import type { Prediction } from '../../src/train/prediction.ts'
 import { indexPictures, openPictures } from '../../src/vision/index.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
-import type { Prediction } from '../../src/vision/inference/predict.ts'
 import { workspace } from '../helpers/cli.ts'
 import { allMarks, assertThresholds, type Mark, marked, runsFolder, small, type Trained } from '../helpers/recipe.ts'
 
@@ -111,7 +111,7 @@ describe('a run over three folds', () => {
       near(probabilities[label]!, probability)
     }
     const all = await predictions(whole.dir, (await Promise.all([0, 1, 2].map(k => validOf(k)))).flat())
-    const { metrics, pictures, seen } = await evaluateFolder(whole.dir, work.path('marks'))
+    const { metrics, samples: pictures, seen } = await evaluateFolder(whole.dir, work.path('marks'))
     assert.equal(pictures, 45)
     assert.deepEqual(seen, { train: 45, valid: 0 }, 'each was trained on by two of the nets')
     near(metrics.accuracy!, all.filter(p => p.label === labelOf(p.file)).length / 45)
