@@ -8,13 +8,13 @@ import {
   defaultGenerator,
   fromArray,
   keep,
+  keepMemory,
   manualSeed,
   type nn,
   noGrad,
   optim,
   scope,
   type Tensor,
-  keepMemory,
 } from '../torch/index.ts'
 import { weightedOrder } from './balance.ts'
 import type { BatchInfo, Callback, EpochInfo } from './callback.ts'

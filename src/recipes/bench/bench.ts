@@ -1,5 +1,5 @@
 import { type Machine, machine } from '../../setup/index.ts'
-import { kernelSets, keepMemory, kernelsInUse, library } from '../../torch/index.ts'
+import { keepMemory, kernelSets, kernelsInUse, library } from '../../torch/index.ts'
 import type { Kernels } from '../../torch/kernels.ts'
 import type { Network, Precision } from '../../train/network.ts'
 import { processorUse } from '../../train/processor.ts'
