@@ -16,7 +16,6 @@ export {
   trainFolder,
 } from './api/index.ts'
 export { AnnealError } from './base/errors.ts'
-export type * from './domain/index.ts'
 export {
   applyDecisions,
   type ClassCount,
@@ -29,6 +28,7 @@ export {
   type Split,
   type Task,
 } from './data/index.ts'
+export type * from './domain/index.ts'
 export { type Judgement, mostCorrect, mostIncorrect, mostUncertain, topLossesByLabel } from './interpret/ranking.ts'
 export { writeReport } from './report/index.ts'
 export type { Interpretation, PartResult, RunEvent, RunRecord, RunResult, RunSummary, TtaResult } from './runs/index.ts'
