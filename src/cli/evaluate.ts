@@ -12,7 +12,7 @@ interface EvaluateFlags {
   [name: string]: unknown
 }
 
-/** `anneal evaluate`: how a trained classifier does on labelled pictures that it was not trained on. */
+/** `anneal evaluate`: measures a trained classifier on labelled pictures that it was not trained on. */
 export async function evaluate(run: string, dir: string, flags: EvaluateFlags): Promise<void> {
   const { json = false, batch, debug, ...options } = flags
   const { evaluateFolder } = await import('../api/evaluate.ts')

@@ -26,7 +26,7 @@ test('the result of an older run has all its metrics in `metrics`, and nowhere e
   }
   const { test: part } = readResult(join(root, 'multi'))!
   assert.deepEqual(part!.metrics, stored('multi').test.metrics)
-  assert.equal(part!.pictures, 4)
+  assert.equal(part!.samples, 4)
   assert.deepEqual(
     readResult(join(root, 'folds'))!.folds!.map(f => f.metrics),
     stored('folds').folds.map((f: { metrics: object }) => f.metrics),
@@ -36,7 +36,7 @@ test('the result of an older run has all its metrics in `metrics`, and nowhere e
 test('the first results had no `metrics` at all; null is NaN again', () => {
   const first = { run: 'r', model: 'm', classes: ['a', 'b'], epochs: 1, seconds: { total: 1 }, loss: 0.5 }
   const { metrics, test: part } = resultOf({ ...first, accuracy: 0.75, test: { accuracy: 0.5, loss: 1, pictures: 4 } })
-  assert.deepEqual([metrics, part!.metrics, part!.pictures], [{ accuracy: 0.75 }, { accuracy: 0.5 }, 4])
+  assert.deepEqual([metrics, part!.metrics, part!.samples], [{ accuracy: 0.75 }, { accuracy: 0.5 }, 4])
   assert.deepEqual(resultOf({ ...first, accuracy: 0.75, balancedAccuracy: 0.6 }).metrics, {
     accuracy: 0.75,
     balancedAccuracy: 0.6,
