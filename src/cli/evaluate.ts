@@ -5,7 +5,7 @@ import { keepMemory } from '../torch/index.ts'
 import { flat, printable } from './style.ts'
 import { createReporter } from './terminal.ts'
 
-/** `anneal evaluate`: how a trained classifier does on labelled pictures that it was not trained on. */
+/** `anneal evaluate`: measures a trained classifier on labelled pictures that it was not trained on. */
 export async function evaluate(
   run: string,
   dir: string,

@@ -22,13 +22,13 @@ export const recipeOptions = {
       .says('the model by its torchvision or timm name, or auto'),
     weights: path('the path of a file of weights').flag('--weights <file>').example('resnet34.pth')
       .says('a file of pretrained weights of this model, .safetensors or .pth'),
-    pretrained: bool().flag('--no-pretrained', 'start from random weights and train the whole net at once').default(true, 'few pictures are enough to fine-tune, and few are not enough to train from random weights')
+    pretrained: bool().flag('--no-pretrained', 'start from random weights and train the whole net at once').default(true, 'few samples are enough to fine-tune, but not to train from random weights')
       .says('start from pretrained weights; false: from random weights, and train the whole net at once'),
     hidden: list(int(1, 65536)).flag('--hidden <widths>').example([512]).otherwise('none', 'a linear head has an optimum that can be found')
       .says('the widths of hidden layers in the head: 512 is what fastai has'),
     dropout: number({ from: 0, below: 1 }, 'a share').flag('--dropout <share>').default(0.5, "fastai's")
       .says('the dropout of the head'),
-    bnFreeze: bool().flag('--[no-]bn-freeze', 'update them with each batch').otherwise('below 20,000 pictures, or 32 per batch', 'statistics of few pictures are worse than those of ImageNet')
+    bnFreeze: bool().flag('--[no-]bn-freeze', 'update them with each batch').otherwise('below 20,000 samples, or 32 per batch', 'statistics of few samples are worse than those of pretraining')
       .says('keep the statistics of BatchNorm while the whole net trains'),
   }),
   ...group('Steps', wholeRun, {
@@ -45,7 +45,7 @@ export const recipeOptions = {
     cycleMult: number({ from: 1 }).flag('--cycle-mult <n>').otherwise('1, more where the net underfits').example(2)
       .says('how many times longer each cycle is than the one before'),
     batchSize: batchOption(2).on(...trains).default(32, 'fewer where a step needs more memory than is free')
-      .says('the batch size: pictures per step'),
+      .says('the batch size: samples per step'),
   }),
   ...group('Learning rates and loss', trains, {
     lr: or(rate(), list(rate(), { least: 1 })).flag('--lr <rate>').on(...wholeRun).example(1e-3).otherwise("a tenth of the head's", 'the body is trained already')
@@ -53,9 +53,9 @@ export const recipeOptions = {
     headLr: rate().flag('--head-lr <rate>').on(...wholeRun).example(1e-2).otherwise('found', 'a learning rate finder runs first')
       .says('the learning rate of the head while the body is frozen'),
     factor: number({ from: 1, to: 1000 }).flag('--factor <n>').on(...wholeRun).otherwise('by --like').example(3)
-      .says('how many times lower the learning rate of each earlier layer group is: 3 for photos, 10 for pictures unlike ImageNet'),
+      .says('how many times lower the learning rate of each earlier layer group is: 3 for data like those of pretraining, 10 for others'),
     like: or(choice('auto', 'imagenet', 'different'), number({ from: 1, to: 1000 }, 'a factor')).flag('--like <what>').on(...wholeRun).default('auto', 'measured on the BatchNorm statistics of the body').example('imagenet')
-      .says('what the pictures are like: imagenet (factor 3), different (factor 10: medical, satellite), or the factor itself'),
+      .says('what the data are like: imagenet (factor 3), different (factor 10: medical or satellite images), or the factor itself'),
     optimizer: choice('adamw', 'adam', 'sgd').flag('--optimizer <name>').default('adamw', 'it needs the least tuning')
       .says('the optimizer'),
     weightDecay: number({ from: 0, below: 10 }).flag('--weight-decay <n>').default(0.01, "fastai's")
@@ -67,7 +67,7 @@ export const recipeOptions = {
     classWeights: or(choice('balanced', 'effective'), list(number({ from: 0 }), { of: 'one per class' })).flag('--class-weights <how>').example('balanced')
       .says('make errors in rare classes cost more: balanced, effective, or one number per class'),
     sampling: choice('balanced').flag('--sampling <how>')
-      .says('balanced: pictures of rare classes are seen more often'),
+      .says('balanced: samples of rare classes are seen more often'),
     gradClip: number({ above: 0 }).on('learner').example(1)
       .says('clip the norm of all gradients together to this'),
     averageSteps: int(0).on('learner').default(0)

@@ -224,7 +224,7 @@ describe('after the cycles', () => {
     const [told] = choice({ events }, 'mean of weights')
     assert.match(
       told!,
-      /^[\d.]+ % \(over the ends of 4 cycles, loss [\d.]+; (it validates best and is kept|the best .*)\)$/,
+      /^accuracy [\d.]+ % \(over the ends of 4 cycles, loss [\d.]+; (this is the best on validation and is kept|the best .*)\)$/,
     )
     const kept = /is kept/.test(told!)
     const best = readWeights(work.path('late', 'best.safetensors'))
