@@ -106,22 +106,26 @@ struct SgdNumbers {
   bool nesterov;
 };
 
-// What a batch shows of a picture of bytes [h, w, channels]; src/data/augment/kernel.ts writes it as numbers.
+// One picture of bytes [h, w, channels] and what a batch shows of it. Light and colour are one matrix, then one tone curve;
+// src/vision/augment/lighting.ts makes both.
 enum Padding { kZeros, kBorder, kReflection };
+enum class Matrix { none, alike, mixed };  // alike: every channel gets the same, and nothing of the others
+constexpr int kCurvePoints = 1021;         // the 256 values of a byte, and three points between each two of them
 struct View {
   const uint8_t* pixels;
   int h, w, channels;
-  int row;              // of the batch
-  bool plain;           // whole pixels from top and left; no map
+  int row;       // of the batch
+  bool plain;    // a crop of whole pixels from `top` and `left`, without a map
   int top, left;
-  double map[9];        // from the view to the picture, each in [-1, 1]
-  int ky, kx, pad;      // blocks of which means are sampled
-  double add, gain;     // around the mean
-  bool coloured;
-  float colour[9];
-  double logitShift, logitGain;
+  double map[9];  // from the crop to the picture, each in [-1, 1]
+  int ky, kx;     // the means of blocks of ky x kx pixels are sampled
+  int pad;        // a Padding
+  Matrix matrix;
+  float colour[3][3];  // [channel of the crop][channel that counts in it]; `alike`: colour[0][0]
+  float mean[3];       // for each channel: how much of the crop's mean is added; `alike`: mean[0]
+  float add[3];        // for each channel: what is added, in values of bytes; `alike`: add[0]
+  const float* curve;  // kCurvePoints shares from black to white, or null
 };
-constexpr int kViewNumbers = 30;
 
 template <class T>
 struct Kernels {

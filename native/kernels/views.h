@@ -251,8 +251,12 @@ void rowsOf(const View& v, int n, int from, int to, const ViewRoom& room, Take t
   }
 }
 
-// Whether what is seen of a picture takes the whole of it into account: the mean of its lighting, the means of blocks
-inline bool isWhole(const View& v) { return v.gain != 1 || v.add != 0 || v.kx > 1 || v.ky > 1; }
+// Whether the matrix needs the mean of the crop
+inline bool needsMean(const View& v) {
+  return v.matrix != Matrix::none && (v.mean[0] != 0 || (v.matrix == Matrix::mixed && (v.mean[1] != 0 || v.mean[2] != 0)));
+}
+// Whether no row of the crop can be made without the whole picture: for the mean of the crop, or for the means of blocks
+inline bool isWhole(const View& v) { return needsMean(v) || v.kx > 1 || v.ky > 1; }
 
 // out: [n, n, channels], of which rows [from, to) are made; all of them where the picture `isWhole`
 inline void viewPicture(const View& v, int n, int channels, const float* scale, const float* shift, int from, int to,
@@ -260,11 +264,11 @@ inline void viewPicture(const View& v, int n, int channels, const float* scale, 
   const int line = n * channels, seen = n * v.channels;
   Array<float> row(std::max(line, seen) + 4);
   const Finish finish{v, n, channels, scale, shift};
-  if (v.gain == 1 && v.add == 0) return rowsOf(v, n, from, to, room, [&](int i, auto fill) {
+  if (!needsMean(v)) return rowsOf(v, n, from, to, room, [&](int i, auto fill) {
     fill(row.data());
     finish(row.data(), row.data(), 0, out + static_cast<size_t>(i) * line);
   });
-  // What is added depends on the mean: the whole picture first.
+  // The whole crop is sampled first, for its mean.
   float* const whole = room.whole;
   double sum = 0;
   rowsOf(v, n, 0, n, room, [&](int i, auto fill) {
@@ -275,9 +279,9 @@ inline void viewPicture(const View& v, int n, int channels, const float* scale, 
     for (int k = 0; k < seen; k++) part += to[k];
     sum += part;
   });
-  const auto still = static_cast<float>(sum / (static_cast<double>(n) * seen) * (1 - v.gain) + v.add);
+  const auto mean = static_cast<float>(sum / (static_cast<double>(n) * seen));
   for (int i = 0; i < n; i++)
-    finish(whole + static_cast<size_t>(i) * seen, row.data(), still, out + static_cast<size_t>(i) * line);
+    finish(whole + static_cast<size_t>(i) * seen, row.data(), mean, out + static_cast<size_t>(i) * line);
 }
 
 inline void viewBatch(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out) {
@@ -289,7 +293,7 @@ inline void viewBatch(const View* views, int count, int n, int channels, const f
   for (int i = 0; i < count; i++) {
     const View& v = views[i];
     whole = whole || isWhole(v);
-    if (v.gain != 1 || v.add != 0) most = std::max(most, static_cast<size_t>(n) * n * v.channels + 4);
+    if (needsMean(v)) most = std::max(most, static_cast<size_t>(n) * n * v.channels + 4);
     if (v.kx > 1 || v.ky > 1) ofBlocks = std::max(ofBlocks, Blocks(v).room());
   }
   const int asked = threads(), shares = count >= asked || whole ? 1 : asked;  // of each picture

@@ -278,21 +278,27 @@ struct Suite {
     const int n = 24;
     std::vector<std::vector<uint8_t>> pictures;
     std::vector<View> views;
+    const auto curve = some<float>(kCurvePoints, 0, 1);
     const auto add = [&](int h, int w, int channels, auto change) {
       pictures.emplace_back(size_t(h) * w * channels);
       for (auto& p : pictures.back()) p = static_cast<uint8_t>(random() % 256);
       View v{};
       v.pixels = pictures.back().data(), v.h = h, v.w = w, v.channels = channels, v.row = static_cast<int>(views.size());
-      v.map[0] = v.map[4] = v.map[8] = 1, v.ky = v.kx = 1, v.gain = 1, v.logitGain = 1, v.pad = kReflection;
+      v.map[0] = v.map[4] = v.map[8] = 1, v.ky = v.kx = 1, v.pad = kReflection;
       change(v);
       views.push_back(v);
     };
     const auto all = [&] {
       add(40, 50, 3, [](View& v) { v.plain = true, v.top = 3, v.left = 7; });
-      add(40, 50, 3, [](View& v) { v.map[0] = .7, v.gain = 1.2, v.add = 4; });
+      add(40, 50, 3, [](View& v) {
+        v.map[0] = .7, v.matrix = Matrix::alike, v.colour[0][0] = 1.2f, v.mean[0] = -.2f, v.add[0] = 4;
+      });
       add(33, 1, 3, [](View& v) { v.map[1] = .3, v.pad = kZeros; });
-      add(31, 29, 1, [](View& v) { v.map[6] = .2, v.logitShift = .3, v.pad = kBorder; });
-      add(100, 90, 3, [](View& v) { v.kx = 3, v.ky = 2, v.map[3] = .1; });
+      add(31, 29, 1, [&](View& v) { v.map[6] = .2, v.curve = curve.data(), v.pad = kBorder; });
+      add(100, 90, 3, [&](View& v) {
+        v.kx = 3, v.ky = 2, v.map[3] = .1, v.matrix = Matrix::mixed, v.curve = curve.data();
+        for (int i = 0; i < 3; i++) v.colour[i][i] = 1, v.colour[i][(i + 1) % 3] = .3f, v.mean[i] = -.2f, v.add[i] = 3.f * i;
+      });
     };
     all();
     const float scale[] = {.1f, .2f, .3f}, shift[] = {1, 2, 3};
