@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "kernels.h"
+
 namespace anneal::kernels {
 
 enum class Op {
@@ -19,8 +21,8 @@ enum class Op {
   conv3x3_backward,
   conv1x1,
   conv1x1_backward,
-  conv_few,
-  conv_few_backward,
+  conv_stem,
+  conv_stem_backward,
   concat_pool,
   concat_pool_backward,
   norm_act,
@@ -38,8 +40,8 @@ constexpr const char* kOpNames[] = {
     "pointwise_relu6",   "pointwise_relu6.backward",
     "mobile_body",       "conv3x3",
     "conv3x3.backward",  "conv1x1",
-    "conv1x1.backward",  "conv_few",
-    "conv_few.backward", "concat_pool",
+    "conv1x1.backward",  "conv_stem",
+    "conv_stem.backward", "concat_pool",
     "concat_pool.backward", "norm_act",
     "norm_act.backward", "adam_",
     "sgd_",              "blend",

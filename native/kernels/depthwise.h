@@ -40,7 +40,7 @@ void correlateRow(const float* const* rows, int R, int n, const float* w, float*
 
 // The gradient of stride 2: out[2 j + b] = sum over r, t of w[r][2 t + b] g[r][j - t + T - 1], for j < n
 template <int K, int OB>
-ANNEAL_INLINE void spread(const float* const* rows, int R, int o, const float* w, float* out) {
+ANNEAL_INLINE void inputGrad(const float* const* rows, int R, int o, const float* w, float* out) {
   constexpr int T = (K + 1) / 2;
   V sum[OB][2];
   ANNEAL_UNROLL for (int i = 0; i < OB; i++) sum[i][0] = sum[i][1] = zero();
@@ -59,10 +59,10 @@ ANNEAL_INLINE void spread(const float* const* rows, int R, int o, const float* w
   ANNEAL_UNROLL for (int i = 0; i < OB; i++) S(out + (o + i) * 32, sum[i][0]), S(out + (o + i) * 32 + 16, sum[i][1]);
 }
 template <int K>
-void spreadRow(const float* const* rows, int R, int n, const float* w, float* out, Ahead& next = ahead) {
+void inputGradRow(const float* const* rows, int R, int n, const float* w, float* out, Ahead& next = ahead) {
   int o = 0;
-  for (; o + 4 <= n; o += 4) next.step(), spread<K, 4>(rows, R, o, w, out);
-  for (; o < n; o++) spread<K, 1>(rows, R, o, w, out);
+  for (; o + 4 <= n; o += 4) next.step(), inputGrad<K, 4>(rows, R, o, w, out);
+  for (; o < n; o++) inputGrad<K, 1>(rows, R, o, w, out);
 }
 
 // The weights' gradient of R rows. Stride 1: dw[r][t] += sum of y[i] g[r][i + K - 1 - t]; stride 2: of y[2 j + (t & 1)]
@@ -279,7 +279,7 @@ void depthwiseGradOf(const Depthwise& d, const T* g, const T* z, NormGrad grad, 
             correlateRow<K, 1>(rows, K, columns, &weights[static_cast<size_t>(c) * K * K * 16], made);
           } else {
             R == half ? weightRow<K, 2, half>(rows, columns, y, dws) : weightRow<K, 2, K / 2>(rows, columns, y, dws);
-            spreadRow<K>(rows, R, columns, chosen, made);
+            inputGradRow<K>(rows, R, columns, chosen, made);
           }
           T* to = stage + c * 16;
           if (norm.a) {

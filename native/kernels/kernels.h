@@ -54,7 +54,7 @@ struct Grouped {
   int n, h, w, c, each, stride, oh, ow;
 };
 // k x k over few channels c: `pad` zeros around [n, h, w, c], to [n, oh, ow, outs]
-struct ConvFew {
+struct ConvStem {
   int n, h, w, c, k, stride, pad, oh, ow, outs;
 };
 // Sums over pixels, one a channel.
@@ -133,11 +133,11 @@ struct Kernels {
   size_t (*packedSize)(int k, int n);
   void (*pack)(const float* w, int k, int n, T* packed);
   // z [m][n] = f(x) W^T for x [m][k], f by `norm`; `stem` in place of x. `packed` is W packed, or null.
-  void (*pointwise)(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* packed, T* z,
+  void (*conv1x1)(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* packed, T* z,
                     Sums sums);
   // From g, the gradient of what follows z's BatchNorm: dw [n][k] and, unless gx is null, gx [m][k]. With `norm`, gx is
   // masked by relu6 and summed; otherwise `add` is added where given.
-  void (*pointwiseGrad)(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k,
+  void (*conv1x1Grad)(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k,
                         int n, const float* w, const T* add, T* gx, float* dw, Sums sums);
   // w [c][k * k].
   void (*depthwise)(const Depthwise& d, const T* x, Norm norm, const float* w, T* z, Sums sums);
@@ -148,7 +148,7 @@ struct Kernels {
   // y = act(a z + b + add), `add` null: 0.
   void (*normalise)(const T* z, Norm norm, const T* add, Act act, T* y, long m, int c);
   // From g, the gradient of y: g' is g where `act` lets it through, by y, or, where y is null, by a z + b. The sums are
-  // those of g' as pointwiseGrad makes them; unless null, `masked` becomes g' and `dz` a g' (statistics that are kept).
+  // those of g' as conv1x1Grad makes them; unless null, `masked` becomes g' and `dz` a g' (statistics that are kept).
   void (*normaliseSums)(const T* g, const T* z, const T* y, Norm norm, Act act, T* masked, T* dz, long m, int c,
                         Sums sums);
   // dz = A g' + B z + C, g' by a z + b.
@@ -171,7 +171,7 @@ struct Kernels {
                       float* dscale);
   // y = act(conv(x) scale + bias), w [outs][k][k][c]; scale and bias [outs] may be null. c times the stride fills whole words
   // of 32 bits.
-  void (*convFew)(const ConvFew& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);
+  void (*convStem)(const ConvStem& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);
   // Blocks of mobile nets in training (mobile.h); null with AMX, as the convolutions above are. `wide` and `deep` are kept for the gradients: channels, filled up
   // to a multiple of 16, times pixels, in an order of their own. Of bfloat16, cin, cout and the pixels of each thread's pictures
   // have to be even, and at stride 2 the width.
@@ -195,11 +195,11 @@ struct Kernels {
   void (*concatPoolGrad)(const T* x, const T* y, const T* g, int n, int pixels, int c, T* gx);
   // Parts one after another on each of n pictures: x [n][pixels][cin], or floats before a stem; y of the last one. A picture
   // gives the same bits whatever is beside it.
-  void (*body)(const Part* parts, int count, int n, const void* x, T* y);
+  void (*inferenceChain)(const Part* parts, int count, int n, const void* x, T* y);
   // Of floats alone. Pictures as rows of out [N, n, n, channels], each channel times its scale, plus its shift.
   void (*views)(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out);
   // Of floats alone. The next draws of a generator that has come to word `at` of its state: 1 with probability p, else 0.
-  void (*coins)(uint32_t* state, int* at, double p, long count, float* out);
+  void (*bernoulli)(uint32_t* state, int* at, double p, long count, float* out);
   // Of floats alone. Updates of `count` weights; of an average values become share values + (1 - share) grad.
   void (*adam)(const Weights* weights, int count, const AdamNumbers& n);
   void (*sgd)(const Weights* weights, int count, const SgdNumbers& n);

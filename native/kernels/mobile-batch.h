@@ -2,7 +2,7 @@
 // from the covariance of its few inputs, before there is any output; what they add to its gradient is linear in the inputs
 // too, and is added at the end. For the second layer's everything is read once more, forward and backward.
 #pragma once
-#include "planes.h"
+#include "blocked_layout.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -48,7 +48,7 @@ void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mix
       const float* const w = wordsOf(rows, wide, count, pairRoom.at(t));
       for (int r = 0; r < k; r += 16) {
         const float* const a = P == 1 ? w + r : w + static_cast<size_t>(r) * (count / P);
-        product<T>(a, 1, P == 1 ? wide : 16, up(std::min(16, k - r), kRows), w, P == 1 ? wide : 16,
+        gemm<T>(a, 1, P == 1 ? wide : 16, up(std::min(16, k - r), kRows), w, P == 1 ? wide : 16,
                    P == 1 ? 16 : 16L * (count / P), count / P, wide / 16, sum + static_cast<size_t>(r) * wide, wide, false);
       }
       double* const total = parts.data() + each * t;
@@ -85,7 +85,7 @@ void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mix
     member.share(d.c, &from, &to, 8);
     float* const made = sumRoom.at(member.rank);
     for (long e0 = from; e0 < to; e0 += 8) {
-      product<float>(w + e0 * k, k, 1, 8, B, 16, 16L * up(k, 32), k, wide / 16, made, wide, false);
+      gemm<float>(w + e0 * k, k, 1, 8, B, 16, 16L * up(k, 32), k, wide / 16, made, wide, false);
       for (long e = e0; e < std::min(to, e0 + 8); e++) {
         V variance = zero();
         double mean = 0;
@@ -108,7 +108,7 @@ void mobileProject(const MobileBlock& s, const T* deep, T* z, Sums sumsOf) {
   constexpr int P = kPerWord<T>;
   const auto& d = s.deep;
   const int lines = up(d.c, 16) / 16, cp = lines * 16, outWidth = up(s.cout, 16);
-  const Planes after{d.n, d.oh * d.ow};
+  const BlockedLayout after{d.n, d.oh * d.ow};
   const Scratch<T> packed(Slot::packed, packedSize<T>(d.c, s.cout));
   T* const B3 = packed.get();
   packWeights(s.w3, d.c, s.cout, B3);
@@ -166,7 +166,7 @@ void mobileProjectGrad(const MobileBlock& s, const T* g, const T* z, NormGrad gr
   constexpr int P = kPerWord<T>;
   const auto& d = s.deep;
   const int lines = up(d.c, 16) / 16, cp = lines * 16, outWidth = up(s.cout, 16);
-  const Planes after{d.n, d.oh * d.ow};
+  const BlockedLayout after{d.n, d.oh * d.ow};
   const Scratch<T> packed(Slot::packed, packedSize<T>(s.cout, d.c));
   T* const B3 = packed.get();
   pack(s.w3, d.c, 1, s.cout, d.c, B3);
@@ -281,7 +281,7 @@ void mobileFinish(const MobileBlock& s, const T* x, const float* means, const fl
 #pragma omp barrier
       member.share(wide, &from, &to, 8);
       if (to > from)
-        product<float>(w + from, 1, wide, static_cast<int>(to - from), scaled, wide, 16, d.c, wide / 16, both + from * wide,
+        gemm<float>(w + from, 1, wide, static_cast<int>(to - from), scaled, wide, 16, d.c, wide / 16, both + from * wide,
                        wide, false);
       for (long i = from; i < std::min<long>(to, k); i++) {
         double sum = 0;

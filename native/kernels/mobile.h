@@ -1,10 +1,10 @@
 // Blocks of mobile nets in training, without AMX: 1 x 1 (or the stem), depthwise, 1 x 1, each with BatchNorm, the first two with
-// ReLU6. Some rows of a picture go through all of it, and so do their gradients, a few sixteens of channels after another.
+// ReLU6. Some rows of a picture go through all of it, and so do their gradients, a few vectors of channels after another.
 //
 // Where BatchNorm keeps its statistics nothing waits for anything, and of what is wide only what comes out of ReLU6 is stored.
 // Else mobile-batch.h has the rest, and of the second layer the raw output is stored.
 #pragma once
-#include "planes.h"
+#include "blocked_layout.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -24,7 +24,7 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
   const int each = portion.each, several = portion.several;
   const int slots = portion.whole ? several * d.h : slotsFor(each), most = portion.whole ? slots * d.w : (each * S_ + K) * d.w;
   const size_t line = static_cast<size_t>(slots) * pitch * 16;
-  const Planes before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
+  const BlockedLayout before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
   const Scratch<T> packed1(Slot::packed, packedSize<T>(kin, d.c));
   const Scratch<T> packed3(Slot::packedBack, y ? packedSize<T>(d.c, s.cout) : 0);
   T *const B1 = packed1.get(), *const B3 = packed3.get();
@@ -184,7 +184,8 @@ class BlockGrad : GradArguments<T> {
       const Team member = team();
       Own own(*this, member);
       for (int n = own.first; n < own.last; n += portion.several) {
-        Go go{n, std::min(portion.several, own.last - n), 0, 0, 0, 0, n > own.first};
+        Go go{};
+        go.n = n, go.count = std::min(portion.several, own.last - n), go.begun = n > own.first;
         for (; go.top < d.h; go.top += portion.each, go.have = go.end, go.begun = true) rows(own, go);
       }
 #pragma omp barrier
@@ -192,10 +193,10 @@ class BlockGrad : GradArguments<T> {
       if (!batch) scaledParts(parts3, member.size, false, cp, s.cout, d.c, s.w3, s.n3.a, this->dw3, this->third.second);
       depthwiseWeights(member.size);
     }
-    finish(sums1, s.n1, d.c, this->first);
+    epilogue(sums1, s.n1, d.c, this->first);
     if (batch) return;
-    finish(sums2, s.n2, d.c, this->second);
-    finish(sums3, s.n3, s.cout, this->third);
+    epilogue(sums2, s.n2, d.c, this->second);
+    epilogue(sums3, s.n3, s.cout, this->third);
   }
 
  private:
@@ -206,7 +207,7 @@ class BlockGrad : GradArguments<T> {
   const int left = S_ == 1 ? K - 1 - d.left : half - 1, shift = S_ == 2 ? d.left : 0;
   const int columns = S_ == 1 ? d.w : (d.w + d.left + 1) / 2;  // at stride 2 in pairs
   const int pitch = std::max(columns + K, left + d.ow) | 1, inPitch = (columns * S_ + d.left + 2) | 1;
-  const Planes before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
+  const BlockedLayout before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
   const int inWidth = up(kin, 16), outWidth = up(s.cout, 16);
   const Portion portion;
   const int slots;
@@ -391,7 +392,7 @@ class BlockGrad : GradArguments<T> {
         ANNEAL_UNROLL for (int p = 0; p < P; p++) S(to + (i + p) * 16, e[p]);
       }
     };
-    const auto letThrough = [&](int pixel, int count, const float* was, const float* back) {
+    const auto reluBackward = [&](int pixel, int count, const float* was, const float* back) {
       for (int i = 0; i < count; i += P) {
         V e[P];
         ANNEAL_UNROLL for (int p = 0; p < P; p++) {
@@ -424,11 +425,11 @@ class BlockGrad : GradArguments<T> {
         } else {
           unpack(pixel, d.w, input + shift * 16);
           R == half ? weightRow<K, 2, half>(window, columns, input, dws) : weightRow<K, 2, K / 2>(window, columns, input, dws);
-          spreadRow<K>(window, R, columns, others, made, own.next);
-          letThrough(pixel, d.w, input + shift * 16, made + shift * 16);
+          inputGradRow<K>(window, R, columns, others, made, own.next);
+          reluBackward(pixel, d.w, input + shift * 16, made + shift * 16);
         }
       }
-    if (S_ == 1) letThrough(0, pixels, input, made);
+    if (S_ == 1) reluBackward(0, pixels, input, made);
     addTo(sums1.first(own.t) + l * 16, total);
   }
 
@@ -466,7 +467,7 @@ class BlockGrad : GradArguments<T> {
   }
 
   // The sum of g z, of which the second is made, is that of the weights and their raw gradient.
-  static void finish(ThreadSums& sums, const Norm& norm, int count, Sums out) {
+  static void epilogue(ThreadSums& sums, const Norm& norm, int count, Sums out) {
     for (int i = 0; i < count; i++) {
       out.first[i] = 0;
       for (int t = 0; t < sums.members(); t++) out.first[i] += sums.first(t)[i];

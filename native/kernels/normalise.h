@@ -116,7 +116,7 @@ ANNEAL_INLINE V acted(ActOf<A>, V y) {
 }
 // v where the activation at y lets a gradient through, else 0
 template <Act A>
-ANNEAL_INLINE V letThrough(ActOf<A>, V y, V v) {
+ANNEAL_INLINE V reluBackward(ActOf<A>, V y, V v) {
   if constexpr (A == Act::relu) return positive(y, v);
   if constexpr (A == Act::relu6) return through(y, v);
   return v;
@@ -178,7 +178,7 @@ void normaliseSums(const T* g, const T* z, const T* y, Norm norm, Act act, T* ma
         for (long r = from; r < to; r++) ANNEAL_EACH {
           const long at = r * c + i + v * 16;
           const V x = lanes.get(z + at);
-          const V d = letThrough(kind, y ? lanes.get(y + at) : fma(x, a[v], b[v]), lanes.get(g + at));
+          const V d = reluBackward(kind, y ? lanes.get(y + at) : fma(x, a[v], b[v]), lanes.get(g + at));
           if (masked) lanes.template put<around.value>(masked + at, d);
           if (dz) lanes.template put<around.value>(dz + at, mul(a[v], d));
           s[v] = add(s[v], d);
@@ -201,7 +201,7 @@ void normaliseGrad(const T* g, const T* z, NormGrad grad, Norm norm, Act act, T*
         for (long r = from; r < to; r++) ANNEAL_EACH {
           const long at = r * c + i + v * 16;
           const V x = lanes.get(z + at);
-          const V d = letThrough(kind, fma(x, a[v], b[v]), lanes.get(g + at));
+          const V d = reluBackward(kind, fma(x, a[v], b[v]), lanes.get(g + at));
           lanes.template put<around.value>(dz + at, fma(A[v], d, fma(B[v], x, C[v])));
         }
       });

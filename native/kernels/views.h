@@ -4,7 +4,7 @@
 // Places are computed as libtorch's grid_sampler does (align_corners false), step by step in float, so that they are the
 // same. A picture is one thread's work, or its rows are shared: its bits depend on nothing but itself.
 #pragma once
-#include "lights.h"
+#include "view_epilogue.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -263,10 +263,10 @@ inline void viewPicture(const View& v, int n, int channels, const float* scale, 
                         const ViewRoom& room, float* out) {
   const int line = n * channels, seen = n * v.channels;
   Array<float> row(std::max(line, seen) + 4);
-  const Finish finish{v, n, channels, scale, shift};
+  const Epilogue epilogue{v, n, channels, scale, shift};
   if (!needsMean(v)) return rowsOf(v, n, from, to, room, [&](int i, auto fill) {
     fill(row.data());
-    finish(row.data(), row.data(), 0, out + static_cast<size_t>(i) * line);
+    epilogue(row.data(), row.data(), 0, out + static_cast<size_t>(i) * line);
   });
   // The whole crop is sampled first, for its mean.
   float* const whole = room.whole;
@@ -281,7 +281,7 @@ inline void viewPicture(const View& v, int n, int channels, const float* scale, 
   });
   const auto mean = static_cast<float>(sum / (static_cast<double>(n) * seen));
   for (int i = 0; i < n; i++)
-    finish(whole + static_cast<size_t>(i) * seen, row.data(), mean, out + static_cast<size_t>(i) * line);
+    epilogue(whole + static_cast<size_t>(i) * seen, row.data(), mean, out + static_cast<size_t>(i) * line);
 }
 
 inline void viewBatch(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out) {

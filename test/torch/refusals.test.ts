@@ -164,7 +164,7 @@ const operators: Record<string, Operator> = {
     learns: ['x', 'weight'],
     none: [0, 288, 5, 7],
   },
-  conv_few: {
+  conv_stem: {
     args: () => [
       x([2, 3, 23, 18]),
       { name: 'weight', value: tensor([40, 3, 7, 7]) },

@@ -1,6 +1,5 @@
 import { about, affine, chain, type Homography } from './homography.ts'
-import { type Change, drawn } from './list.ts'
-import type { Linear } from './part.ts'
+import { type Change, effects } from './list.ts'
 import { windowSize } from './resized-crop.ts'
 
 /** A picture of `height`×`width` pixels and the side of the crop that is made of it. */
@@ -12,24 +11,10 @@ export interface Frame {
   scale?: number
 }
 
-/** Every change of geometry that was drawn. */
-interface Drawn {
-  /** From the crop outwards. */
-  inCrop: Homography[]
-  enlarge: { x: number; y: number }[]
-  about: Linear[]
-}
-const drawnOf = (c: Change): Drawn => ({
-  inCrop: drawn(part => part.inCrop?.(c)),
-  enlarge: drawn(part => part.enlarge?.(c)),
-  about: drawn(part => part.about?.(c)),
-})
-
 /** Whether a change moves nothing but whole pixels, of a picture at its own scale. */
 export function isPlain(c: Change, { height, width, size, scale = 1 }: Frame): boolean {
   if (scale !== 1 || c.window !== undefined || height < size || width < size) return false
-  const { inCrop, enlarge, about } = drawnOf(c)
-  return inCrop.length === 0 && enlarge.length === 0 && about.length === 0
+  return (['inCrop', 'enlarge', 'about'] as const).every(kind => effects(kind, c).length === 0)
 }
 
 /** The map from the normalised coordinates of a `size`×`size` crop to those of its source picture, as grid_sample wants
@@ -38,7 +23,6 @@ export function isPlain(c: Change, { height, width, size, scale = 1 }: Frame): b
  *  source pixels. */
 export function pictureMap(c: Change, frame: Frame): Homography {
   const { height, width, size } = frame
-  const { inCrop, about: linear } = drawnOf(c)
   const { x: sx, y: sy } = enlargement(c, frame)
   const [w, h] = [width * sx, height * sy]
   const offset = (room: number, share: number) => (room > 0 ? room * share : room / 2)
@@ -47,9 +31,11 @@ export function pictureMap(c: Change, frame: Frame): Homography {
   const half = size / 2
   return chain(
     affine(2 / (width * sx), 0, -1, 0, 2 / (height * sy), -1),
-    ...linear.map(map => about(map, x, y)).reverse(),
+    ...effects('about', c)
+      .map(map => about(map, x, y))
+      .reverse(),
     affine(half, 0, half + left, 0, half, half + top),
-    ...inCrop.reverse(),
+    ...effects('inCrop', c).reverse(),
   )
 }
 
@@ -58,6 +44,6 @@ export function enlargement(c: Change, frame: Frame): { x: number; y: number } {
   const { size, scale = 1 } = frame
   const seen = c.window && windowSize(c.window, frame)
   let [x, y] = seen ? [size / seen.width, size / seen.height] : [scale, scale]
-  for (const by of drawnOf(c).enlarge) [x, y] = [x * by.x, y * by.y]
+  for (const by of effects('enlarge', c)) [x, y] = [x * by.x, y * by.y]
   return { x, y }
 }

@@ -1,7 +1,8 @@
 import { call, fromArray, hasOwnKernels, type Tensor } from '../../torch/index.ts'
 import type { Picture } from '../types.ts'
-import { curvePoints, lightingOf } from './lighting.ts'
+import { lightingOf } from './lighting.ts'
 import type { Change } from './list.ts'
+import { curvePoints } from './tone-curve.ts'
 import { paddings, placed, source } from './view.ts'
 
 /** One picture, its change, and its row of the batch. */

@@ -1,14 +1,12 @@
 import { aten, fromArray, type Tensor } from '../../torch/index.ts'
-import { type Change, drawn } from './list.ts'
+import { type Change, effects } from './list.ts'
+import { curvePoints, shares } from './tone-curve.ts'
 
 /** Values that pixels lie between: what black and white are. */
 export interface Range {
   black: number
   white: number
 }
-
-/** How many points a tone curve has: the values of 8 bits are on points, with three more between each two of them. */
-export const curvePoints = 1021
 
 /** What becomes of the light and colour of one picture: one matrix, then one tone curve. */
 export interface Lighting {
@@ -23,16 +21,21 @@ export interface Lighting {
 
 /** The lighting of a picture of `channels`, composed of everything that was drawn. */
 export function lightingOf(c: Change, channels: number): Lighting {
-  const colours = channels === 3 ? drawn(part => part.colour?.(c)) : []
-  const lights = drawn(part => part.light?.(c))
-  const tones = drawn(part => part.tone?.(c))
+  const colours = channels === 3 ? effects('colour', c) : []
+  const lights = effects('light', c)
+  const tones = effects('tone', c)
   const lighting: Lighting = { alike: colours.length === 0 }
   if (lights.length + colours.length > 0) lighting.matrix = matrixOf(lights, colours, channels)
-  if (tones.length > 0)
-    lighting.curve = Float32Array.from(shares, share => tones.reduce((value, tone) => tone(value), share))
+  if (tones.length > 0) {
+    lighting.curve = new Float32Array(curvePoints)
+    for (let i = 0; i < curvePoints; i++) {
+      let share = shares[i]!
+      for (const tone of tones) share = tone(share)
+      lighting.curve[i] = share
+    }
+  }
   return lighting
 }
-const shares = Float64Array.from({ length: curvePoints }, (_, i) => i / (curvePoints - 1))
 
 type Lights = readonly { gain: number; add: number; mean: number }[]
 function matrixOf(lights: Lights, colours: readonly (readonly number[])[], channels: number): Float64Array {

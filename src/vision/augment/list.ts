@@ -37,7 +37,8 @@ const together = {
   pad,
   erasing,
 }
-/** Augmentations with a stream each, by their names here. A new one goes here: its file, and a line. */
+/** Augmentations with a stream each, by their names here; at its defaults such a one is off. A new one goes here: its file, and a
+ *  line. */
 const apart = { posterize }
 
 type Parts = typeof together & typeof apart
@@ -62,6 +63,23 @@ export const drawnApart = asParts(apart)
 /** All of them. Maps in the crop, light, colour and tone are applied in this order. */
 export const parts: readonly Part<object, object>[] = [...drawnTogether, ...drawnApart].map(([, part]) => part)
 
-/** What the augmentations do of one kind, in the list's order, without those that do nothing. */
-export const drawn = <V>(of: (part: Part<object, object>) => V | undefined): V[] =>
-  parts.map(of).filter(value => value !== undefined)
+type Kind = 'inCrop' | 'enlarge' | 'about' | 'light' | 'colour' | 'tone'
+type Effect<K extends Kind> = NonNullable<ReturnType<NonNullable<Part<object, object>[K]>>>
+const having = (kind: Kind) => parts.filter(part => part[kind] !== undefined)
+const byKind: Record<Kind, readonly Part<object, object>[]> = {
+  inCrop: having('inCrop'),
+  enlarge: having('enlarge'),
+  about: having('about'),
+  light: having('light'),
+  colour: having('colour'),
+  tone: having('tone'),
+}
+/** What a change does of one kind: the effects of all augmentations that do something, in the list's order. */
+export function effects<K extends Kind>(kind: K, c: Change): Effect<K>[] {
+  const found: Effect<K>[] = []
+  for (const part of byKind[kind]) {
+    const effect = part[kind]!(c)
+    if (effect !== undefined) found.push(effect as Effect<K>)
+  }
+  return found
+}

@@ -1,4 +1,5 @@
 import { type Part, share, within } from './part.ts'
+import { curvePoints, shares } from './tone-curve.ts'
 
 /** Settings of {@link logitLighting}. */
 export interface LogitLightingSettings {
@@ -23,11 +24,19 @@ export const logitLighting: Part<LogitLightingSettings, { logitShift: number; lo
   },
   tone({ logitShift, logitGain }) {
     if (logitShift === 0 && logitGain === 1) return undefined
-    return share => {
-      const p = Math.min(1 - nearest, Math.max(nearest, share))
-      return 1 / (1 + Math.exp((Math.log(p / (1 - p)) + logitShift) * -logitGain))
-    }
+    return share => 1 / (1 + Math.exp((logOdds(share) + logitShift) * -logitGain))
   },
 }
-/** How near to black and white logits go, as fastai clamps them. */
+
+/** log(p / (1 - p)), no nearer to black and white than fastai goes. */
+function logit(share: number): number {
+  const p = Math.min(1 - nearest, Math.max(nearest, share))
+  return Math.log(p / (1 - p))
+}
 const nearest = 1e-7
+const known = shares.map(logit)
+/** The same, from memory at the points of a curve. */
+function logOdds(share: number): number {
+  const point = Math.round(share * (curvePoints - 1))
+  return shares[point] === share ? known[point]! : logit(share)
+}

@@ -1,4 +1,5 @@
 import { type Part, share, wholeWithin } from './part.ts'
+import { curvePoints } from './tone-curve.ts'
 
 /** Settings of {@link posterize}. */
 export interface PosterizeSettings {
@@ -12,7 +13,8 @@ export const posterize: Part<PosterizeSettings, { bits: number }> = {
   unchanged: { bits: 8 },
   draw: ({ posterize, posterizeBits }, random) => ({ bits: random.chance(posterize) ? posterizeBits : 8 }),
   tone({ bits }) {
-    const step = 2 ** (8 - bits)
-    return step === 1 ? undefined : share => (Math.floor(Math.round(share * 1020) / 4 / step) * step) / 255
+    if (bits === 8) return undefined
+    const [step, points] = [2 ** (8 - bits), (curvePoints - 1) / 255] // of a byte
+    return share => (Math.floor(Math.round(share * (curvePoints - 1)) / points / step) * step) / 255
   },
 }

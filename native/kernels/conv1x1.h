@@ -1,6 +1,6 @@
 // Convolutions of 1 x 1, and the 3 x 3 stem, as products over blocks of pixels.
 #pragma once
-#include "products.h"
+#include "gemm.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -86,7 +86,7 @@ void packWeights(const float* w, int k, int n, T* packed) {
 }
 
 template <class T>
-void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* B, T* z,
+void conv1x1(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* B, T* z,
                Sums out) {
   const int kp = up(k, kWidth), np = up(n, kWidth), block = blockRows<T>(kp * sizeof(T) + np * 4);
   const Scratch<T> own(Slot::packed, B ? 0 : packedSize<T>(k, n));
@@ -171,7 +171,7 @@ void sumParts(const Scratch<float>& parts, int members, bool tall, int of, int n
 }
 
 template <class T>
-void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k, int n,
+void conv1x1Grad(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k, int n,
                    const float* w, const T* plus, T* gx, float* dw, Sums out) {
   const int kp = up(k, kWidth), np = up(n, kWidth);
   const int block = blockRows<T>((kp + np) * sizeof(T) * 2 + (gx ? kp * 4 : 0));

@@ -11,15 +11,24 @@ namespace {
 
 ANNEAL_INLINE float clipped(float x) { return std::min(std::max(x, 0.f), 255.f); }
 
-// A value of 0 to 255 by the tone curve
-ANNEAL_INLINE float toned(float x, const float* curve) {
-  const float at = clipped(x) * ((kCurvePoints - 1) / 255.f);
-  const int below = std::min(static_cast<int>(at), kCurvePoints - 2);
-  const float from = curve[below];
-  return 255.f * (from + (at - static_cast<float>(below)) * (curve[below + 1] - from));
+// row[i] = the tone curve at from[i], values of 0 to 255, for i < n. In three loops, so that those without a look-up become vectors.
+inline void toned(const float* from, int n, const float* curve, float* row) {
+  constexpr int kEach = 64;
+  int below[kEach];
+  float rest[kEach], low[kEach], high[kEach];
+  for (int i = 0; i < n; i += kEach) {
+    const int count = std::min(kEach, n - i);
+    for (int k = 0; k < count; k++) {
+      const float at = clipped(from[i + k]) * ((kCurvePoints - 1) / 255.f);
+      below[k] = std::min(static_cast<int>(at), kCurvePoints - 2);
+      rest[k] = at - static_cast<float>(below[k]);
+    }
+    for (int k = 0; k < count; k++) low[k] = curve[below[k]], high[k] = curve[below[k] + 1];
+    for (int k = 0; k < count; k++) row[i + k] = 255.f * (low[k] + rest[k] * (high[k] - low[k]));
+  }
 }
 
-struct Finish {
+struct Epilogue {
   const View& v;
   int n, channels;
   const float *scale, *shift;  // a row of them
@@ -49,8 +58,7 @@ struct Finish {
       from = row;
     }
     if (v.curve) {
-      const float* curve = v.curve;
-      for (int i = 0; i < line; i++) row[i] = toned(from[i], curve);
+      toned(from, line, v.curve, row);
       from = row;
     }
     for (int i = 0; i < line; i++) out[i] = from[i] * scale[i] + shift[i];

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "normalise.h"
-#include "products.h"
+#include "gemm.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -151,7 +151,7 @@ void groupedPack(const float* w, const float* scale, int c, int each, bool back,
             const int out = back ? first + i + p : lane, in = back ? lane - first : i + p;
             numbers[p][l] = w[(static_cast<size_t>(out) * 9 + tap) * each + in] * (scale ? scale[out] : 1.f);
           }
-        together(packed + ((static_cast<size_t>(b) * 9 + tap) * each + i) * 16, L(numbers[0]), L(numbers[P - 1]));
+        packPairs(packed + ((static_cast<size_t>(b) * 9 + tap) * each + i) * 16, L(numbers[0]), L(numbers[P - 1]));
       }
 }
 
@@ -285,7 +285,7 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
                     for (int v = 0; v < kVectors; v++) {
                       const T* const even = p + static_cast<long>(i) * P * c + v * 16;
                       const bool whole = i * P + P - 1 < s.ow;
-                      together(reinterpret_cast<T*>(to + (v * pairs + i) * 16), even, whole ? even + (P - 1) * c : none);
+                      packPairs(reinterpret_cast<T*>(to + (v * pairs + i) * 16), even, whole ? even + (P - 1) * c : none);
                     }
                 });
               }
@@ -301,7 +301,7 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
                 fetchNear(even + static_cast<long>(kAhead) * s.w * c);
                 float words[G::kStrip];
                 ANNEAL_UNROLL for (int i = 0; i < G::kStrip; i += 16)
-                    together(reinterpret_cast<T*>(words + i), even + i, P > 1 ? odd + i : even + i);
+                    packPairs(reinterpret_cast<T*>(words + i), even + i, P > 1 ? odd + i : even + i);
                 if constexpr (G::kLaid)
                   layOut<Each, Each>(words, xs + static_cast<size_t>(q) * G::kPairs);
                 else

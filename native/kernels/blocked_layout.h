@@ -2,7 +2,7 @@
 // products over pixels take them. What blocks of mobile nets do with planes, forward and backward.
 #pragma once
 #include "depthwise.h"
-#include "pointwise.h"
+#include "conv1x1.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -13,7 +13,7 @@ inline void putWords(float* p, const V* v, bool around) { around ? stream(p, v[0
 inline void putRows(float* row, int, const V* v) { S(row, v[0]); }
 inline void putBoth(float* p, float* row, int, const V* v, bool around) { putWords(p, v, around), S(row, v[0]); }
 
-// put(row, sums [R][W]) for `rows` rows of a, from W sixteens of columns
+// put(row, sums [R][W]) for `rows` rows of a, from W vectors of columns
 template <class T, int W, class Put>
 ANNEAL_INLINE void rowTiles(const float* a, long ar, int rows, const float* b, long bv, int K, Put put) {
   int r = 0;
@@ -31,10 +31,10 @@ ANNEAL_INLINE void rowTiles(const float* a, long ar, int rows, const float* b, l
   many(std::integral_constant<int, 2>{});
   if constexpr (kPerWord<T> == 1) many(std::integral_constant<int, 1>{});
 }
-// The same for all sixteens of columns: put(row, first sixteen, sums)
+// The same for all vectors of columns: put(row, first sixteen, sums)
 template <class T, class Put>
 ANNEAL_INLINE void allTiles(const float* a, long ar, int rows, const float* b, long bv, int K, int columns, Put put) {
-  bySixteens(0, columns, [&](int n, auto wide) __attribute__((always_inline)) {
+  byVectors(0, columns, [&](int n, auto wide) __attribute__((always_inline)) {
     rowTiles<T, decltype(wide)::value>(a, ar, rows, b + n * bv, bv, K,
                                        [&](int r, auto& sum) __attribute__((always_inline)) { put(r, n, sum); });
   });
@@ -45,7 +45,7 @@ template <class Sum>
 constexpr int kColumnsOf = std::extent<std::remove_reference_t<Sum>, 1>::value;
 
 // Where a wide map's numbers are
-struct Planes {
+struct BlockedLayout {
   int pictures, pixels;
   size_t at(int picture, int line, int pixel) const {
     return ((static_cast<size_t>(line) * pictures + picture) * pixels + pixel) * 16;
@@ -53,7 +53,7 @@ struct Planes {
   size_t apart() const { return static_cast<size_t>(pictures) * pixels * 16; }
 };
 
-// What is worked on at a time: `each` rows of a picture, for which all lines (sixteens of channels) have rings; or whole
+// What is worked on at a time: `each` rows of a picture, for which all lines (vectors of channels) have rings; or whole
 // pictures, `several` of them, and rings of few lines. What takes less memory, except that words don't end with odd rows.
 struct Portion {
   int each, several = 1, rings;
@@ -132,7 +132,7 @@ void sumOverPixels(const float* p, int count, int width, int pixels, const T* q,
   constexpr int P = kPerWord<T>;
   for (int r = 0; r < count; r += 16) {
     const float* a = P == 1 ? p + r : p + static_cast<size_t>(r) * (pixels / P);
-    product<T>(a, 1, P == 1 ? width : 16, up(std::min(16, count - r), kRows), words(q), 16, beside, pixels / P, group,
+    gemm<T>(a, 1, P == 1 ? width : 16, up(std::min(16, count - r), kRows), words(q), 16, beside, pixels / P, group,
                sum + static_cast<size_t>(r) * of, of, add, next);
   }
 }

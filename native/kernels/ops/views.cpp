@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "kernels.h"
-#include "calls.h"
-#include "checks.h"
+#include "../calls.h"
+#include "../checks.h"
+#include "../kernels.h"
 
 namespace anneal::kernels {
 namespace {

@@ -25,7 +25,7 @@ inline uint32_t tempered(uint32_t y) {
 }
 
 // The draw is a double of 53 bits from two words, the higher one first.
-inline void coins(uint32_t* state, int* at, double p, long count, float* out) {
+inline void bernoulli(uint32_t* state, int* at, double p, long count, float* out) {
   const auto below = static_cast<int64_t>(std::ceil(p * 9007199254740992.0));  // 2^53
   constexpr long kEach = 512;
   uint32_t words[2 * kEach];

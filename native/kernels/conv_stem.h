@@ -2,14 +2,14 @@
 // the picture, so that each row is one product, whose rows overlap.
 #pragma once
 #include "normalise.h"
-#include "products.h"
+#include "gemm.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
 template <class T>
-void convFew(const ConvFew& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y) {
+void convStem(const ConvStem& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y) {
   constexpr int P = kPerWord<T>;
   const int K = s.k * s.c, outs = up(s.outs, 16), rows = up(s.ow, kRows);
   const size_t each = packedSize<T>(K, outs);
@@ -45,7 +45,7 @@ void convFew(const ConvFew& s, const T* x, const float* w, const float* scale, c
           T* const row = lines + line * (there ? i : s.k);
           const T* const source = x + (n * s.h + top + i) * static_cast<long>(inside);
           if (there) memcpy(row + static_cast<size_t>(s.pad) * s.c, source, inside * sizeof(T));
-          product<T>(words(row), s.stride * s.c / P, 1, rows, words(packed + i * each), 16, 16L * up(K, 32) / P,
+          gemm<T>(words(row), s.stride * s.c / P, 1, rows, words(packed + i * each), 16, 16L * up(K, 32) / P,
                      (K + P - 1) / P, outs / 16, sums, outs, i > 0);
         }
         T* const out = y + static_cast<size_t>(r) * s.ow * s.outs;

@@ -3,7 +3,7 @@
 // matrix products, become 2 x 2 pixels again. 2.25 times fewer products than the convolution has.
 #pragma once
 #include "normalise.h"
-#include "products.h"
+#include "gemm.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -19,7 +19,7 @@ template <class T>
 constexpr size_t kApart = 64 / sizeof(T);
 
 // B^T d B of a tile d of 4 x 4
-ANNEAL_INLINE void spread(V (&d)[kPoints]) {
+ANNEAL_INLINE void inputTransform(V (&d)[kPoints]) {
   ANNEAL_UNROLL for (int i = 0; i < 4; i++) {
     V *a = d + i, x = a[0], y = a[4], z = a[8], w = a[12];
     a[0] = sub(x, z), a[4] = add(y, z), a[8] = sub(z, y), a[12] = sub(y, w);
@@ -29,8 +29,8 @@ ANNEAL_INLINE void spread(V (&d)[kPoints]) {
     a[0] = sub(x, z), a[1] = add(y, z), a[2] = sub(z, y), a[3] = sub(y, w);
   }
 }
-// A g A^T of the 2 x 2 gradients g of a tile's pixels: what `gathered` does, transposed
-ANNEAL_INLINE void spreadGrad(const V (&g)[4], V (&out)[kPoints]) {
+// A g A^T of the 2 x 2 gradients g of a tile's pixels: what `outputTransform` does, transposed
+ANNEAL_INLINE void outputTransformBack(const V (&g)[4], V (&out)[kPoints]) {
   const V rows[4][2] = {{g[0], g[1]},
                         {add(g[0], g[2]), add(g[1], g[3])},
                         {sub(g[0], g[2]), sub(g[1], g[3])},
@@ -42,7 +42,7 @@ ANNEAL_INLINE void spreadGrad(const V (&g)[4], V (&out)[kPoints]) {
 }
 // A^T m A, the 2 x 2 pixels of a tile; `at(i)` is its i-th number
 template <class At>
-ANNEAL_INLINE void gathered(At at, V (&out)[4]) {
+ANNEAL_INLINE void outputTransform(At at, V (&out)[4]) {
   V upper[4], lower[4];
   ANNEAL_UNROLL for (int i = 0; i < 4; i++) {
     const V x = at(i), y = at(4 + i), z = at(8 + i), w = at(12 + i);
@@ -52,7 +52,7 @@ ANNEAL_INLINE void gathered(At at, V (&out)[4]) {
   out[2] = add(lower[0], add(lower[1], lower[2])), out[3] = sub(sub(lower[1], lower[2]), lower[3]);
 }
 // G w G^T of the weights w of 3 x 3
-ANNEAL_INLINE void spreadWeights(const V (&w)[9], V (&out)[kPoints]) {
+ANNEAL_INLINE void weightTransform(const V (&w)[9], V (&out)[kPoints]) {
   V rows[4][3];
   const V half = all(0.5f);
   ANNEAL_UNROLL for (int i = 0; i < 3; i++) {
@@ -65,9 +65,9 @@ ANNEAL_INLINE void spreadWeights(const V (&w)[9], V (&out)[kPoints]) {
     out[i * 4 + 3] = rows[i][2];
   }
 }
-// G^T u G: what `spreadWeights` does, transposed
+// G^T u G: what `weightTransform` does, transposed
 template <class At>
-ANNEAL_INLINE void gatheredWeights(At at, V (&out)[9]) {
+ANNEAL_INLINE void weightTransformBack(At at, V (&out)[9]) {
   V rows[3][4];
   const V half = all(0.5f);
   ANNEAL_UNROLL for (int i = 0; i < 4; i++) {
@@ -127,7 +127,7 @@ void conv3Pack(const float* w, const float* scale, int c, int k, bool back, T* p
         const V by = all(scale ? scale[k0 + r] : 1.f);
         ANNEAL_UNROLL for (int j = 0; j < 9; j++)
             from[j] = mul(by, L(w + (static_cast<size_t>(k0 + r) * 9 + j) * c + c0 + i));
-        spreadWeights(from, to);
+        weightTransform(from, to);
         ANNEAL_UNROLL for (int j = 0; j < kPoints; j++) S(&numbers[j][r][i], to[j]);
       }
     for (int j = 0; j < kPoints; j++) {
@@ -135,7 +135,7 @@ void conv3Pack(const float* w, const float* scale, int c, int k, bool back, T* p
         const int turned = (j / 4 % 3 ? j / 4 : 3 - j / 4) * 4 + (j % 4 % 3 ? j % 4 : 3 - j % 4);
         for (int i = 0; i < wide; i += 16)
           for (int r = 0; r < 16; r += P)
-            together(packed + turned * each + static_cast<size_t>(c0 + i) * k + (k0 + r) * 16, &numbers[j][r][i],
+            packPairs(packed + turned * each + static_cast<size_t>(c0 + i) * k + (k0 + r) * 16, &numbers[j][r][i],
                      &numbers[j][r + P - 1][i]);
       } else {
         float* words = reinterpret_cast<float*>(&numbers[j][0][0]);
@@ -156,7 +156,7 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
   const size_t apart = static_cast<size_t>(kTiles) * c + kApart<T>, sumsApart = kTiles * kOutputs + kApart<float>;
   const Array<T> none(c);
   const int members = threads();
-  const Scratch<T> spreadRoom(Slot::inputs, kPoints * apart, members);
+  const Scratch<T> inputRoom(Slot::inputs, kPoints * apart, members);
   const Scratch<float> products(Slot::products, kPoints * sumsApart, members);
   withAct(act, [&](auto kind) {
 #pragma omp parallel num_threads(members)
@@ -168,25 +168,25 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
       const Team member = team();
       long from, to;
       member.share(tiles.count, &from, &to, kRows);
-      T* const spreads = spreadRoom.at(member.rank);
+      T* const inputs = inputRoom.at(member.rank);
       float* const sums = products.at(member.rank);
       for (long first = from; first < to; first += kTiles) {
         const int count = static_cast<int>(std::min<long>(kTiles, to - first)), rows = up(count, kRows);
         for (int t = 0; t < rows; t++) {
           const T* at[kPoints];
           tiles.pixels(first + t, 4, 1, x, c, none.data(), at);
-          T* out = spreads + static_cast<size_t>(t) * c;
+          T* out = inputs + static_cast<size_t>(t) * c;
           for (int i = 0; i < c; i += 16) {
             V d[kPoints];
             ANNEAL_UNROLL for (int j = 0; j < kPoints; j++) d[j] = L(at[j] + i);
-            spread(d);
+            inputTransform(d);
             ANNEAL_UNROLL for (int j = 0; j < kPoints; j++) S(out + j * apart + i, d[j]);
           }
         }
         for (int k0 = 0; k0 < k; k0 += kOutputs) {
           const int some = std::min(kOutputs, k - k0);
           for (int j = 0; j < kPoints; j++)
-            product<T>(words(spreads + j * apart), c / P, 1, rows,
+            gemm<T>(words(inputs + j * apart), c / P, 1, rows,
                        words(packed + j * each + static_cast<size_t>(k0) * c), 16, 16L * c / P, c / P, some / 16,
                        sums + j * sumsApart, kOutputs, false);
           for (int t = 0; t < count; t++) {
@@ -196,7 +196,7 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
             for (int i = 0; i < some; i += 16) {
               const float* m = sums + static_cast<size_t>(t) * kOutputs + i;
               V out[4];
-              gathered([&](int j) { return L(m + j * sumsApart); }, out);
+              outputTransform([&](int j) { return L(m + j * sumsApart); }, out);
               const V shift = bias ? L(bias + k0 + i) : zero();
               const auto write = [&](long p, V v) {
                 const size_t to = static_cast<size_t>(p) * k + k0 + i;
@@ -251,11 +251,11 @@ void conv3Grad(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* m
             V d[P][kPoints];
             ANNEAL_UNROLL for (int p = 0; p < P; p++) {
               ANNEAL_UNROLL for (int j = 0; j < kPoints; j++) d[p][j] = L(at[p][j] + i);
-              spread(d[p]);
+              inputTransform(d[p]);
             }
             T* out = xs + static_cast<size_t>(i) * held + t * 16;
             ANNEAL_UNROLL for (int j = 0; j < kPoints; j++)
-                together(out + j * xApart, d[0][j], d[P - 1][j]);
+                packPairs(out + j * xApart, d[0][j], d[P - 1][j]);
           }
           for (int p = 0; p < P; p++) tiles.pixels(first + t + p, 2, 0, g, k, none.data(), at[p]);
           for (int i = 0; i < k; i += 16) {
@@ -266,22 +266,22 @@ void conv3Grad(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* m
                 v[j] = L(at[p][j] + i);
                 if (at[p][j] == none.data()) continue;
                 const size_t from = at[p][j] - g + i;
-                if (y) v[j] = letThrough(kind, L(y + from), v[j]);
+                if (y) v[j] = reluBackward(kind, L(y + from), v[j]);
                 if (masked) S(masked + from, v[j]);
               }
               if (bias) addTo(biasSums + i, add(add(v[0], v[1]), add(v[2], v[3])));
-              spreadGrad(v, d[p]);
+              outputTransformBack(v, d[p]);
             }
             T* out = gs + static_cast<size_t>(i) * held + t * 16;
             ANNEAL_UNROLL for (int j = 0; j < kPoints; j++)
-                together(out + j * gApart, d[0][j], d[P - 1][j]);
+                packPairs(out + j * gApart, d[0][j], d[P - 1][j]);
           }
         }
         const int blocks = k / 16;
 #pragma omp for schedule(static)
         for (int b = 0; b < kPoints * blocks; b++) {
           const int j = b / blocks, k0 = b % blocks * 16;
-          product<T>(words(gs + j * gApart + static_cast<size_t>(k0) * held), 1, 16, 16,
+          gemm<T>(words(gs + j * gApart + static_cast<size_t>(k0) * held), 1, 16, 16,
                      words(xs + j * xApart), 16, 16L * held / P, count / P, c / 16,
                      sums + j * each + static_cast<size_t>(k0) * c, c, first > 0);
         }
@@ -292,7 +292,7 @@ void conv3Grad(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* m
         V scaled = zero();
         for (int i = 0; i < c; i += 16) {
           V out[9];
-          gatheredWeights([&](int j) { return L(sums + j * each + static_cast<size_t>(r) * c + i); }, out);
+          weightTransformBack([&](int j) { return L(sums + j * each + static_cast<size_t>(r) * c + i); }, out);
           ANNEAL_UNROLL for (int j = 0; j < 9; j++) {
             const size_t at = (static_cast<size_t>(r) * 9 + j) * c + i;
             if (dscale) scaled = fma(out[j], L(w + at), scaled);
