@@ -1,4 +1,4 @@
-// The AMX kernels ran on few processors with AMX so far: a process asks them for a few products before it uses them.
+// A self-test of the AMX kernels: few processors with AMX have run them, so each process checks some products before it uses them.
 #pragma once
 #include <array>
 #include <cstring>
@@ -8,7 +8,7 @@
 
 namespace anneal::kernels {
 
-// Whether the products of two sets are the same bits, for whole numbers so small that no sum of them is rounded.
+// Whether two sets of kernels give the same bits, on whole numbers so small that no sum is rounded.
 inline bool amxSelftest(const Kernels<Half16>& one, const Kernels<Half16>& other) {
   uint32_t state = 1;
   const auto next = [&] {

@@ -52,7 +52,8 @@ template <class... E>
 }
 
 inline bool isPicturesType(at::ScalarType type) { return type == at::kFloat || type == at::kBFloat16; }
-// Pictures or maps [N, C, H, W] of float32 or bfloat16. There may be none of them (N 0); their sides may not be 0. `channels` 0: any.
+// Pictures or maps [N, C, H, W] of float32 or bfloat16. There may be none of them (N 0); their sides may not be 0. `channels` 0:
+// any.
 inline void checkMaps(const char* argument, const at::Tensor& x, int64_t channels = 0) {
   const bool fits = isPlain(x) && isPicturesType(x.scalar_type()) && x.dim() == 4;
   const std::string c = channels > 0 ? std::to_string(channels) : "C";

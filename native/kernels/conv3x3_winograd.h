@@ -1,6 +1,6 @@
-// Convolutions of 3 x 3 at stride 1, padded by 1, through Winograd's F(2 x 2, 3 x 3) (Lavin & Gray 2015, arXiv:1509.09308,
-// section 4.1): tiles of 4 x 4 pixels and the weights become 16 numbers each, whose products, summed over channels by 16
-// matrix products, become 2 x 2 pixels again. 2.25 times fewer products than the convolution has.
+// 3 x 3 convolutions at stride 1, padded by 1, by Winograd's F(2 x 2, 3 x 3) (Lavin & Gray 2015, arXiv:1509.09308, section 4.1).
+// A tile of 4 x 4 pixels and the weights are each transformed to 16 numbers. Their products are summed over channels by 16 matrix
+// products, and transformed back to 2 x 2 pixels. This needs 2.25 times fewer multiplications than the convolution itself.
 #pragma once
 #include "normalise.h"
 #include "gemm.h"
@@ -10,11 +10,11 @@ inline namespace ANNEAL_ISA {
 namespace {
 
 constexpr int kPoints = 16;
-// How many tiles a thread takes through at a time
+// How many tiles a thread works on at a time
 constexpr int kTiles = 64;
-// How many outputs; they are summed in registers of 16.
+// How many outputs at a time; they are summed in vectors of 16.
 constexpr int kOutputs = 64;
-// The 16 numbers of a tile lie this much further apart than they need, else they would share a few lines of the caches.
+// Padding between the 16 numbers of a tile: without it they would fall into the same few lines of the caches.
 template <class T>
 constexpr size_t kApart = 64 / sizeof(T);
 
@@ -29,7 +29,7 @@ ANNEAL_INLINE void inputTransform(V (&d)[kPoints]) {
     a[0] = sub(x, z), a[1] = add(y, z), a[2] = sub(z, y), a[3] = sub(y, w);
   }
 }
-// A g A^T of the 2 x 2 gradients g of a tile's pixels: what `outputTransform` does, transposed
+// A g A^T of the gradients g of the 2 x 2 pixels of a tile: the transpose of `outputTransform`
 ANNEAL_INLINE void outputTransformBack(const V (&g)[4], V (&out)[kPoints]) {
   const V rows[4][2] = {{g[0], g[1]},
                         {add(g[0], g[2]), add(g[1], g[3])},
@@ -40,7 +40,7 @@ ANNEAL_INLINE void outputTransformBack(const V (&g)[4], V (&out)[kPoints]) {
     out[i * 4 + 2] = sub(rows[i][0], rows[i][1]), out[i * 4 + 3] = sub(zero(), rows[i][1]);
   }
 }
-// A^T m A, the 2 x 2 pixels of a tile; `at(i)` is its i-th number
+// A^T m A, the 2 x 2 pixels of a tile; `at(i)` is its number i
 template <class At>
 ANNEAL_INLINE void outputTransform(At at, V (&out)[4]) {
   V upper[4], lower[4];
@@ -51,7 +51,7 @@ ANNEAL_INLINE void outputTransform(At at, V (&out)[4]) {
   out[0] = add(upper[0], add(upper[1], upper[2])), out[1] = sub(sub(upper[1], upper[2]), upper[3]);
   out[2] = add(lower[0], add(lower[1], lower[2])), out[3] = sub(sub(lower[1], lower[2]), lower[3]);
 }
-// G w G^T of the weights w of 3 x 3
+// G w G^T of 3 x 3 weights w
 ANNEAL_INLINE void weightTransform(const V (&w)[9], V (&out)[kPoints]) {
   V rows[4][3];
   const V half = all(0.5f);
@@ -65,7 +65,7 @@ ANNEAL_INLINE void weightTransform(const V (&w)[9], V (&out)[kPoints]) {
     out[i * 4 + 3] = rows[i][2];
   }
 }
-// G^T u G: what `weightTransform` does, transposed
+// G^T u G: the transpose of `weightTransform`
 template <class At>
 ANNEAL_INLINE void weightTransformBack(At at, V (&out)[9]) {
   V rows[3][4];
@@ -96,7 +96,7 @@ struct TilesOf {
     const long row = tile / across, n = row / down;
     return {n * h * w, static_cast<int>(row - n * down) * 2, static_cast<int>(tile - row * across) * 2};
   }
-  // The pixels of the square of `side` around tile t, from (y - before, x - before), of rows of c; `none` outside
+  // The pixels of the square of `side` at (y - before, x - before) of tile t, in rows of c; `none` for those outside
   template <class T>
   void pixels(long tile, int side, int before, const T* x, int c, const T* none, const T** out) const {
     if (tile >= count) return std::fill(out, out + side * side, none), void();
@@ -110,8 +110,8 @@ struct TilesOf {
   }
 };
 
-// Weights [k][3][3][c], each output's times its scale, as 16 matrices c x k for `product`, or, to go back, k x c of the weights turned by half a circle,
-// whose numbers are the same ones in another order. c and k are multiples of 16, or of 32 where two share a word.
+// Packs weights [k][3][3][c], each output's times its scale, as 16 matrices c x k for `gemm`. `back`: as k x c of the weights
+// turned by 180 degrees, which have the same 16 numbers in another order. c and k are multiples of 16, or of 32 in bfloat16.
 template <class T>
 void conv3Pack(const float* w, const float* scale, int c, int k, bool back, T* packed) {
   constexpr int P = kPerWord<T>, wide = 16 * P;
@@ -161,7 +161,7 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
   withAct(act, [&](auto kind) {
 #pragma omp parallel num_threads(members)
     {
-      // Named here: clang captures for a lambda within a region only what the region itself names.
+      // Named here because clang captures for a lambda in a region only what the region itself names.
       const T* const added = plus;
       T* const made = y;
       ahead.clear();
@@ -216,8 +216,8 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
   });
 }
 
-// From g, the gradient of act's output y: dw [k][3][3][c], and what is not null of `masked`, g where the activation lets it
-// through, `bias`, its sums, and `dscale`. Sums over tiles have the same order whatever the number of threads.
+// g is the gradient of y, the output after act. Writes dw [k][3][3][c] and, unless null, `masked` (g where the activation passes
+// gradients on), `bias` (its sums) and `dscale`. Sums over tiles have the same order for every number of threads.
 template <class T>
 void conv3Grad(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* masked, const float* w,
                const float* scale, float* dw, float* dscale, double* bias) {

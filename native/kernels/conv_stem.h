@@ -1,5 +1,5 @@
-// Convolutions of few channels, as a net begins with: of a row of the kernel all values lie beside each other in a row of
-// the picture, so that each row is one product, whose rows overlap.
+// Convolutions of few channels, as the first one of a net. All values under a row of the kernel are neighbours in a row of the
+// picture, so each row of the kernel is one product, whose rows overlap.
 #pragma once
 #include "normalise.h"
 #include "gemm.h"
@@ -32,7 +32,7 @@ void convStem(const ConvStem& s, const T* x, const float* w, const float* scale,
     {
       ahead.clear();
       const Team member = team();
-      // Rows of a picture between zeros; one of zeros alone
+      // Rows of a picture, padded with zeros; and one row of zeros
       T* const lines = inputs.zeroed(member.rank);
       float* const sums = products.at(member.rank);
       long from, to;

@@ -1,5 +1,5 @@
-// Depthwise convolutions of 3 x 3 and 5 x 5 at stride 1 and 2, line by line: a ring of rows, each [channels / 16][column][16],
-// of which padding is a margin.
+// Depthwise convolutions, 3 x 3 and 5 x 5, at stride 1 and 2, line by line: a ring of rows, each [channels / 16][column][16], in
+// which padding is a margin.
 #pragma once
 #include "common.h"
 
@@ -7,7 +7,7 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// put(i, sums) for OB outputs beside each other of 16 channels, from R rows of K weights
+// Calls put(i, sums) for OB neighbouring outputs of 16 channels, from R rows of K weights
 template <int K, int S_, int OB, class Put>
 ANNEAL_INLINE void correlate(const float* const* rows, int R, int o, const float* w, Put put) {
   V sum[OB];
@@ -38,7 +38,7 @@ void correlateRow(const float* const* rows, int R, int n, const float* w, float*
   correlateRow<K, S_>(rows, R, n, w, [out](int i, V sum) __attribute__((always_inline)) { S(out + i * 16, sum); }, next);
 }
 
-// The gradient of stride 2: out[2 j + b] = sum over r, t of w[r][2 t + b] g[r][j - t + T - 1], for j < n
+// The gradient of the input at stride 2: out[2 j + b] = sum over r, t of w[r][2 t + b] g[r][j - t + T - 1], for j < n
 template <int K, int OB>
 ANNEAL_INLINE void inputGrad(const float* const* rows, int R, int o, const float* w, float* out) {
   constexpr int T = (K + 1) / 2;
@@ -65,7 +65,7 @@ void inputGradRow(const float* const* rows, int R, int n, const float* w, float*
   for (; o < n; o++) inputGrad<K, 1>(rows, R, o, w, out);
 }
 
-// The weights' gradient of R rows. Stride 1: dw[r][t] += sum of y[i] g[r][i + K - 1 - t]; stride 2: of y[2 j + (t & 1)]
+// The gradient of the weights of R rows. Stride 1: dw[r][t] += sum of y[i] g[r][i + K - 1 - t]; stride 2: of y[2 j + (t & 1)]
 // g[r][j - t / 2 + T - 1]
 template <int K, int S_, int R>
 void weightRow(const float* const* rows, int n, const float* y, float* const* dw) {
@@ -117,7 +117,7 @@ void line(const T* g, const T* z, int w, int c, NormGrad grad, float* out, int p
     }
 }
 
-// Pictures in bands of rows, so that every member of a team has one: the team's `member` those from first on, up to end
+// Cuts pictures into bands of rows, so that every thread has one. The thread `member` has those from first up to end
 struct Bands {
   int each, count, height, first, end;
   Bands(int n, int h, Team member)
@@ -131,7 +131,7 @@ struct Bands {
   int to(int band) const { return height * (band % each + 1) / each; }
 };
 
-// w [c][k * k] as [c / 16][k * k][16], for which `out` has zeros; `flip` turns the columns round
+// w [c][k * k] as [c / 16][k * k][16]; `out` is all zeros before. `flip` reverses the columns
 inline Array<float> roomByLine(int c, int k) { return Array<float>(static_cast<size_t>(up(c, 16)) * k * k); }
 inline void byLine(const float* w, int c, int k, bool flip, Array<float>& out) {
   const int kk = k * k;

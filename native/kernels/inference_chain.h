@@ -1,5 +1,5 @@
-// Blocks of a mobile net for prediction. What is wide is made some channels at a time, a few rows of them, and goes through
-// the depthwise convolution from there; BatchNorm, ReLU6 and the residual sum are done on sums while they are in registers.
+// All blocks of a mobile net for prediction. The wide map is computed for some channels and a few rows at a time, and goes
+// straight into the depthwise convolution. BatchNorm, ReLU6 and the residual are applied to sums while they are in registers.
 #pragma once
 #include <atomic>
 #include <thread>
@@ -11,8 +11,8 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// One piece of work after another that a picture needs, each in parts. Who is free takes the next part, and who comes late
-// finds none left: other work on a core holds nobody up for longer than a part. Any share of them gives the same bits.
+// The steps that a picture needs, one after another, each cut into parts. A thread that is free takes the next part, so a core
+// that is busy with something else delays the others by one part at most. Every distribution of the parts gives the same bits.
 struct Phase {
   std::atomic<int> next{0}, done{0};
 };
@@ -35,10 +35,10 @@ struct Crew {  // the whole team, or one of it
   }
 };
 
-// Rows that a product takes at once
+// How many rows a product takes at a time
 inline int unitOf(long rows) { return kRows == 8 && rows % 7 == 0 && rows % 8 ? 7 : kRows; }
 
-// put(row, sixteen, sum) for `rows` rows of a, from W vectors of columns
+// Calls put(row, vector, sum) for `rows` rows of a and W vectors of columns
 template <class T, int W, class Put>
 ANNEAL_INLINE void sumRows(const float* a, long ar, int rows, const float* b, long bv, int K, Put put) {
   int r = 0;
@@ -64,7 +64,7 @@ struct Affine {
   ANNEAL_INLINE V operator()(int v, V z) const { return fma(z, a[v], b[v]); }
 };
 
-// What a member needs for itself: a ring of rows; of a stem, rows made ready
+// The memory of a thread: a ring of rows and, for a stem, prepared rows
 template <class T>
 struct Desk {
   float* ring;
@@ -72,7 +72,7 @@ struct Desk {
 };
 inline int pitchOf(const Depthwise& d) { return std::max((d.ow - 1) * d.stride + d.k, d.left + d.w) | 1; }
 
-// Rows [from, to) of the depthwise output, of W vectors of channels from `channel` on
+// Rows [from, to) of the depthwise output, for W vectors of channels that start at `channel`
 template <class T, int K, int S_, int W>
 void deepRows(const Part& p, const void* x, int channel, int from, int to, T* out, const Desk<T>& desk) {
   constexpr int P = kPerWord<T>;
@@ -119,7 +119,7 @@ void deepRows(const Part& p, const void* x, int channel, int from, int to, T* ou
   }
 }
 
-// The depthwise output: channels, kColumns vectors at a time, and where they are few, some rows of them
+// The depthwise output, kColumns vectors of channels at a time; if there are few channels, also some rows at a time
 template <class T, int K, int S_>
 void deepShare(const Part& p, const void* x, T* out, Crew& crew, const Desk<T>& desk) {
   const int vectors = up(p.deep.c, 16) / 16, groups = (vectors + kColumns - 1) / kColumns, h = p.deep.oh;
@@ -144,7 +144,7 @@ void narrowBlock(const T* x, int k, int n, const Folded& f, bool clipped, const 
   constexpr int P = kPerWord<T>;
   const long beside = 16L * up(k, 32) / P;
   ahead.clear();
-  // Not by `byVectors`: compiled from that, the whole body takes a tenth longer.
+  // `byVectors` would make the whole chain a tenth slower.
   const auto some = [&](auto count) __attribute__((always_inline)) {
     constexpr int W = decltype(count)::value;
     const Affine<W> affine(f, first * 16);
@@ -170,7 +170,7 @@ void narrowBlock(const T* x, int k, int n, const Folded& f, bool clipped, const 
   }
 }
 
-// A 1 x 1 convolution: some rows at a time where there are enough of them, else some columns
+// A 1 x 1 convolution, some rows at a time if there are enough, else some columns
 template <class T>
 void narrowShare(const T* x, long m, int k, int n, const Folded& f, bool clipped, const T* plus, T* y, Crew& crew) {
   const int unit = unitOf(m), vectors = up(n, 16) / 16;

@@ -1,6 +1,6 @@
-// What blocks of mobile nets need beside mobile.h where BatchNorm takes its statistics from the batch. The first layer's come
-// from the covariance of its few inputs, before there is any output; what they add to its gradient is linear in the inputs
-// too, and is added at the end. For the second layer's everything is read once more, forward and backward.
+// What blocks of mobile nets need beside mobile.h if BatchNorm uses the statistics of the batch. Those of the first layer are
+// computed from the covariance of its few inputs, before there is any output. Their part of its gradient is linear in the inputs,
+// too, and is added at the end. For the statistics of the second layer everything is read once more, forward and backward.
 #pragma once
 #include "blocked_layout.h"
 
@@ -8,7 +8,7 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// The first layer's weights as products take them, rounded: rows [c up to a multiple of 8][width] into zeros
+// Packs the weights of the first layer for products, rounded: rows [c up to a multiple of 8][width]; the memory is zeros before
 template <class T>
 void roundedWeights(const MobileBlock& s, int k, int width, float* out) {
 #pragma omp parallel for num_threads(threads()) schedule(static)
@@ -20,8 +20,8 @@ void roundedWeights(const MobileBlock& s, int k, int width, float* out) {
     }
 }
 
-// The first layer's sums before there is any output, from the means of what it takes (k: cin, or 27) and their covariance: the
-// variance of an output is w^T covariance w. `mixed` [c][k] becomes the weights times it.
+// The sums of the first layer before there is any output, from the means of its inputs (k: cin, or 27) and their covariance: the
+// variance of an output is w^T covariance w. `mixed` [c][k] becomes the weights times the covariance.
 template <class T>
 void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mixed, Sums out) {
   constexpr int P = kPerWord<T>;
@@ -102,7 +102,7 @@ void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mix
   }
 }
 
-// The last layer, for statistics of the batch: z raw, and its sums
+// The last layer with statistics of the batch: z, its raw output, and the sums
 template <class T>
 void mobileProject(const MobileBlock& s, const T* deep, T* z, Sums sumsOf) {
   constexpr int P = kPerWord<T>;
@@ -158,8 +158,8 @@ void mobileProject(const MobileBlock& s, const T* deep, T* z, Sums sumsOf) {
   sums.into(sumsOf);
 }
 
-// From g, the gradient of what follows the last layer's BatchNorm, for statistics of the batch: `masked`, that of the second's,
-// with its sums, and dw3
+// With statistics of the batch; g is the gradient after the BatchNorm of the last layer. `masked`, the gradient after that of the
+// second, with its sums, and dw3
 template <class T>
 void mobileProjectGrad(const MobileBlock& s, const T* g, const T* z, NormGrad grad, const T* deep, T* masked, float* dw3,
                        Sums sumsOf) {
@@ -244,8 +244,9 @@ void mobileProjectGrad(const MobileBlock& s, const T* g, const T* z, NormGrad gr
   sums.into(sumsOf);
 }
 
-// What statistics of the batch add to dw1 and gx. Of an output's gradient a g + b (z - mean) + e, what is linear in g is there,
-// except for a in dw1; z is w x, so that the rest goes through w and the covariance, or through w and w^T, without z.
+// Adds to dw1 and gx what comes through the statistics of the batch. The gradient of an output is a g + b (z - mean) + e. The
+// part that is linear in g is there already, except for the factor a of dw1. z is w x, so the rest needs only w and the
+// covariance (dw1), or w and w^T (gx), but not z.
 template <class T>
 void mobileFinish(const MobileBlock& s, const T* x, const float* means, const float* mixed, NormGrad grad, const double* sums,
                   const T* plus, float* dw1, T* gx) {

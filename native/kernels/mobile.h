@@ -1,8 +1,9 @@
 // Blocks of mobile nets in training, without AMX: 1 x 1 (or the stem), depthwise, 1 x 1, each with BatchNorm, the first two with
-// ReLU6. Some rows of a picture go through all of it, and so do their gradients, a few vectors of channels after another.
+// ReLU6. Some rows of a picture go through the whole block at a time, and so do their gradients, a few vectors of channels after
+// another.
 //
-// Where BatchNorm keeps its statistics nothing waits for anything, and of what is wide only what comes out of ReLU6 is stored.
-// Else mobile-batch.h has the rest, and of the second layer the raw output is stored.
+// If BatchNorm uses running statistics, no layer waits for another, and of the wide maps only the outputs of ReLU6 are stored. If
+// it uses those of the batch, mobile-batch.h has the rest, and the raw output of the second layer is stored.
 #pragma once
 #include "blocked_layout.h"
 
@@ -10,7 +11,7 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// The first two layers; with `y` all three. Without, `deep` is raw, and the sums are its own.
+// The first two layers; all three if `y` is given. Without `y`, `deep` is raw and the sums are those of the second layer.
 template <class T, int K, int S_>
 void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sums sumsOf) {
   constexpr int P = kPerWord<T>;
@@ -144,7 +145,7 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
   sums.into(sumsOf);
 }
 
-// What the gradients of a block are made of and go to (kernels.h)
+// The inputs and outputs of the gradients of a block (kernels.h)
 template <class T>
 struct GradArguments {
   const MobileBlock& s;
@@ -155,8 +156,8 @@ struct GradArguments {
   Sums first, second, third;
 };
 
-// With kept statistics, from g, the gradient of y, all gradients. With the batch's, from `g` as mobileProjectGrad has masked it
-// and grad2: dw2, and what of dw1 and gx is linear in g; the sums of the first layer alone.
+// Running statistics: all gradients from g, the gradient of y. Statistics of the batch: from g, which mobileProjectGrad has
+// masked, and grad2: dw2, the part of dw1 and gx that is linear in g, and the sums of the first layer.
 template <class T, int K, int S_>
 class BlockGrad : GradArguments<T> {
   using Arguments = GradArguments<T>;
@@ -173,7 +174,7 @@ class BlockGrad : GradArguments<T> {
         slots(portion.whole ? portion.several * d.oh : slotsFor(portion.each)) {}
 
   void run() {
-    // BatchNorm's scale goes into the weights.
+    // BatchNorm's scale is multiplied into the weights.
     const size_t most = static_cast<size_t>(d.c) * std::max({kin, s.cout, K * K}) + 16;
     const Scratch<float> scaled(Slot::weights, most);
     if (!batch) pack(scaledRows(s.w3, s.n3.a, s.cout, d.c, scaled.get()), d.c, 1, s.cout, d.c, B3);
@@ -217,7 +218,7 @@ class BlockGrad : GradArguments<T> {
   const Scratch<T> packed1{Slot::packed, gx ? packedSize<T>(d.c, kin) : 0};
   const Scratch<T> packed3{Slot::packedBack, batch ? 0 : packedSize<T>(s.cout, d.c)};
   T *const B1 = packed1.get(), *const B3 = packed3.get();
-  // For each member: what is worked on at a time, and sums
+  // For each thread: its piece of work, and its sums
   const int inputs = portion.several * portion.each * d.w, outputs = slots * d.ow;
   const Scratch<float> rings{Slot::ring, ringSize() * portion.rings + pitch * 16, members};
   const Scratch<float> lineRoom{Slot::line, static_cast<size_t>(S_ == 1 ? inputs : columns * 2) * 16 + 16, members};
@@ -238,8 +239,8 @@ class BlockGrad : GradArguments<T> {
   size_t ringSize() const { return static_cast<size_t>(slots) * pitch * 16; }
   int bottomOf(int top) const { return std::min(d.h, top + portion.each); }
 
-  // What is worked on: rows [top, bottom) of `count` pictures from n on, for which rows [have, end) of the outputs' gradient go
-  // into the ring
+  // The piece of work: rows [top, bottom) of `count` pictures from n on. Rows [have, end) of the gradient of the outputs are
+  // added to the ring for it.
   struct Go {
     int n, count, top, bottom, have, end;
     bool begun;  // sums of this thread
@@ -308,7 +309,7 @@ class BlockGrad : GradArguments<T> {
     if (gx) intoInputs(own, go, from);
   }
 
-  // What the lines from l on need, or the rows after these, is fetched while others are worked on.
+  // Prefetches what the lines from l on need, or the rows after these.
   void fetch(Own& own, const Go& go, int l) {
     own.next.clear();
     int n = go.n, top = go.top, have = go.have;
@@ -328,7 +329,7 @@ class BlockGrad : GradArguments<T> {
     own.next.over(group * count * (bottom - top) * (1 + columns / (S_ == 1 ? 8 : 4)));
   }
 
-  // The ring's new rows where the gradient of what follows BatchNorm is known
+  // New rows of the ring, if the gradient after BatchNorm is known
   void ringOfMasked(const Own& own, const Go& go, int l0, int group) {
     const int* const places = own.places;
     const int pixels = go.outPixels;
@@ -346,7 +347,7 @@ class BlockGrad : GradArguments<T> {
     }
   }
 
-  // The same from y's gradient, and what of dw3 and the second layer's sums comes from these pixels
+  // New rows of the ring from the gradient of y, and what these pixels add to dw3 and to the sums of the second layer
   void ringOfOutputs(const Own& own, const Go& go, int l0, int group, const T* gradient, const float* gWords) {
     const int* const places = own.places;
     const size_t size = ringSize(), betweenLines = after.apart();
@@ -377,7 +378,7 @@ class BlockGrad : GradArguments<T> {
                   own.sum3 + l0 * 16, cp, go.begun, own.next);
   }
 
-  // One line through the depthwise convolution, backwards: dw2, and the gradient of what is wide
+  // The gradient of one line of the depthwise convolution: dw2, and the gradient of the wide map
   void throughLine(Own& own, const Go& go, int l, const float* ring) {
     const int pixels = go.inPixels, rowsEach = go.bottom - go.top;
     float *const input = own.input, *const made = own.made;
@@ -466,7 +467,7 @@ class BlockGrad : GradArguments<T> {
     }
   }
 
-  // The sum of g z, of which the second is made, is that of the weights and their raw gradient.
+  // The sum of g z, which gives the second sum, is the dot product of the weights and their raw gradient.
   static void epilogue(ThreadSums& sums, const Norm& norm, int count, Sums out) {
     for (int i = 0; i < count; i++) {
       out.first[i] = 0;

@@ -1,4 +1,4 @@
-// What happens to a row of sampled pixels: the matrix and the tone curve of src/vision/augment/lighting.ts, then normalisation.
+// The last steps of a row of sampled pixels: the matrix and the tone curve of src/vision/augment/lighting.ts, then normalisation.
 #pragma once
 #include <cmath>
 
@@ -11,7 +11,7 @@ namespace {
 
 ANNEAL_INLINE float clipped(float x) { return std::min(std::max(x, 0.f), 255.f); }
 
-// row[i] = the tone curve at from[i], values of 0 to 255, for i < n. In three loops, so that those without a look-up become vectors.
+// row[i] = the tone curve at from[i], for i < n; values are 0 to 255. The look-up is a loop of its own, so the other two vectorise.
 inline void toned(const float* from, int n, const float* curve, float* row) {
   constexpr int kEach = 64;
   int below[kEach];

@@ -6,7 +6,7 @@
 namespace anneal::kernels {
 namespace {
 
-// --- a convolution of 3 x 3; in groups where the weights have fewer channels than x
+// --- 3 x 3 convolution; grouped if the weights have fewer channels than x
 
 template <class T>
 struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
@@ -20,7 +20,7 @@ struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
     const int by = static_cast<int>(stride);
     return {s.n, s.h, s.w, s.c, static_cast<int>(w.size(3)), by, (s.h - 1) / by + 1, (s.w - 1) / by + 1};
   }
-  // How many numbers the packed weights are
+  // How many values the packed weights have
   static int64_t sizeOf(const Tensor& x, const Tensor& w) { return w.numel() / 9 * (isGrouped(x, w) ? 9 : 16); }
   static void pack(const Tensor& x, const Tensor& w, const Tensor& scale, bool back, T* into) {
     const int k = static_cast<int>(w.size(0)), c = static_cast<int>(w.size(3));
@@ -120,7 +120,7 @@ struct Conv3x3 : torch::autograd::Function<Conv3x3<T>> {
   }
 };
 
-// Numbers one an output, or none
+// One number for each output, or none
 Tensor vectorOf(const char* name, const c10::optional<Tensor>& t, int64_t outputs) {
   if (!t || !t->defined()) return {};
   checkNumbers("", name, *t, outputs);
@@ -169,8 +169,8 @@ Tensor conv3x3(const Tensor& given, const Tensor& weight, const c10::optional<Te
               : Conv3x3<float>::apply(x, w, maybe(a), maybe(b), maybe(plus), kind, stride);
 }
 
-// --- a convolution of 1 x 1 as libtorch has it, but for its weights' gradient, which is one product here: of many channels
-// and few pixels libtorch's takes up to twice as long.
+// --- 1 x 1 convolution by libtorch, except for the gradient of the weights, which is one product here: with many channels and few
+// pixels libtorch takes up to twice as long.
 
 struct Conv1x1 : torch::autograd::Function<Conv1x1> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight) {
@@ -206,7 +206,7 @@ Tensor conv1x1(const Tensor& given, const Tensor& weight, bool half) {
   return Conv1x1::apply(given.to(type).contiguous(kNhwc), weight);
 }
 
-// --- a convolution of few channels, what follows it in its own pass
+// --- convolution of few channels, with scale, bias and activation in the same pass
 
 template <class T>
 struct StemConvolution : torch::autograd::Function<StemConvolution<T>> {

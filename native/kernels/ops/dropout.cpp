@@ -21,7 +21,7 @@ void draw(const Tensor& out, double p, at::Generator from) {
   after.set_data(engine);
   generator->set_engine(after);
 }
-// Whether libtorch draws so on this processor: on Intel's it leaves that to MKL, which has numbers of its own.
+// Whether libtorch draws the same numbers on this processor: on Intel's it uses MKL, which has numbers of its own.
 bool drawsAlike() {
   static const bool alike = [] {
     Tensor own = at::empty({256}), theirs = at::empty({256});
@@ -31,8 +31,7 @@ bool drawsAlike() {
   return alike;
 }
 
-// What dropout multiplies x by: 1 / kept with probability `kept`, else 0. The same draws of the default generator as
-// libtorch's dropout.
+// The factors of dropout: 1 / kept with probability `kept`, else 0. The same draws of the default generator as libtorch's dropout.
 Tensor dropoutNoise(const Tensor& x, double kept) {
   TORCH_CHECK(x.defined() && at::isFloatingType(x.scalar_type()), "x: expected a tensor of a floating type, got ", said(x));
   TORCH_CHECK(kept > 0 && kept <= 1, "kept: expected a probability above 0, at most 1, got ", kept);

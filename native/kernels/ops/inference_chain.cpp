@@ -10,8 +10,8 @@
 namespace anneal::kernels {
 namespace {
 
-// Parts with their weights packed and their BatchNorms as factors: made once, and again when a tensor is another, was
-// written to, or its running statistics changed (training writes those without counting it).
+// The parts with packed weights and with BatchNorm as factors. They are made once, and again if a tensor is replaced or written
+// to, or if its running statistics change (training writes those without a new version).
 template <class T>
 class Ready {
  public:
@@ -43,7 +43,7 @@ class Ready {
       parts_.push_back(p);
     }
   }
-  // Whether one of these tensors, or of none that are left, is of no more use.
+  // Whether it is of no more use: its first tensor is gone, or it is another state of the net `now`
   bool isOver(const Layer& now) const {
     return owners_[0].expired() || reinterpret_cast<int64_t>(now[0].unsafeGetTensorImpl()) == key_[0][0];
   }
@@ -56,7 +56,7 @@ class Ready {
       if (i % 5 > 2 && std::memcmp(data<float>(*kept++), data<float>(tensors[i]), tensors[i].nbytes()) != 0) return false;
     return true;
   }
-  // The parts for pictures of h x w, and the output's size
+  // The parts for pictures of h x w
   std::vector<Part> at(int h, int w, const float* picture) const {
     auto parts = parts_;
     for (size_t i = 0; i < parts.size(); i++) {
@@ -81,7 +81,7 @@ class Ready {
 
   static constexpr int64_t kBlock = 0, kStem = 1, kPointwise = 2;
 
-  // Whether each part takes what the one before it makes
+  // Throws unless each part takes as many channels as the one before it gives
   static void checkParts(const Layer& tensors, const std::vector<int64_t>& form, int64_t channels) {
     auto at = tensors.begin();
     const auto next = [&] { return at += 5, Layer(at - 5, at); };
@@ -171,8 +171,8 @@ Tensor bodyOf(const Tensor& given, const Layer& tensors, const std::vector<int64
   return out;
 }
 
-// Tensors are five a layer, as everywhere; of each part `form` has what it is, its stride, whether padded as TensorFlow
-// does, and 2 for a residual sum.
+// tensors: five for each layer. form: four numbers for each part: its kind, its stride, whether it pads as TensorFlow does, and 2
+// for a residual sum.
 Tensor mobileBody(const Tensor& x, std::vector<Tensor> tensors, std::vector<int64_t> form, bool half, double eps) {
   checkMaps("x", x);
   checkRange("eps", eps, 0, 1e30);

@@ -6,7 +6,7 @@
 
 namespace anneal::kernels {
 
-// AMX where it computes what AVX-512 does.
+// AMX, if it computes what AVX-512 computes
 const Kernels<Half16>* amx() {
   static const Kernels<Half16>* const found = [] {
     const auto* tiled = forAmx();
@@ -26,7 +26,7 @@ const Kernels<float>& floatKernels() { return use<float>(); }
 
 namespace {
 
-// What there is, the best of a type first
+// All sets of this processor, the best one of a type first
 std::vector<std::string> sets() {
   std::vector<std::string> out;
   if (forAvx512()) out.push_back("avx512");
@@ -42,7 +42,7 @@ void useSet(const std::string& name) {
   if (wide) inUse().wide = wide;
   if (half) inUse().half = half;
 }
-// The set in use for each type that has one, float32's first
+// The set in use for each type that has one; float32's comes first
 std::vector<std::string> setsInUse() {
   std::vector<std::string> out;
   if (inUse().wide) out.emplace_back(kSetNames[static_cast<size_t>(setOf(inUse().wide))]);
@@ -50,7 +50,7 @@ std::vector<std::string> setsInUse() {
   return out;
 }
 
-// Calls of one operator, or of all (""), in one set or in all
+// How often an operator ran (all if "") in a set (all if "")
 int64_t kernelCalls(const std::string& op, const std::string& set) {
   const auto at = [](const auto& names, const std::string& name, const char* what) {
     const auto found = std::find(std::begin(names), std::end(names), name);

@@ -52,7 +52,7 @@ Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const
   return f;
 }
 
-// Without gradients nothing is kept: some pictures at a time, whose wide maps stay in the caches
+// Without gradients nothing is kept: some pictures at a time, so that their wide maps stay in the caches
 template <class T>
 Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project,
                       const Tensor& expandWeight, const Tensor& projectWeight) {
@@ -73,9 +73,9 @@ Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, cons
   return out;
 }
 
-// --- the same by kernels that go through the whole block (mobile.h)
+// --- the same with kernels that run the whole block (mobile.h)
 
-// Whether they can. Of bfloat16 two pixels are a word.
+// Whether they serve. In bfloat16 two pixels are one word.
 template <class T>
 bool wholeBlock(const Shape& s, const Tensor& x, int cout) {
   const auto& d = s.d;
@@ -288,7 +288,7 @@ Tensor stemBlock(const Tensor& x, std::vector<Tensor> stem, std::vector<Tensor> 
   return mobileBlock(x, stem, depthwise, project, stride, same, false, true, half, {training, eps, momentum});
 }
 
-// --- a pointwise convolution, BatchNorm, ReLU6
+// --- 1 x 1 convolution, BatchNorm, ReLU6
 
 template <class T>
 struct Pointwise : torch::autograd::Function<Pointwise<T>> {

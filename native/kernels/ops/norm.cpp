@@ -25,7 +25,7 @@ struct NormAct : torch::autograd::Function<NormAct<T>> {
                         const Statistics& s) {
     const Layer layer{{}, gamma, beta, running[0], running[1]};
     const auto [y, norm] = made(z, layer, residual.value_or(Tensor()), static_cast<Act>(act), s);
-    // Where nothing was added, z says what the activation let through.
+    // If nothing was added, z says where the activation passes gradients on.
     const bool byOutput = residual && static_cast<Act>(act) != Act::none;
     ctx->save_for_backward({z, norm, byOutput ? y : Tensor()});
     ctx->saved_data["act"] = act;

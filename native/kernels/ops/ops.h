@@ -1,4 +1,4 @@
-// What the operators share: which kernels are in use, weights packed for them, BatchNorm as they take it.
+// What the operators share: which kernels are in use, packed weights, and BatchNorm in the form that kernels need.
 #pragma once
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -31,10 +31,10 @@ constexpr at::ScalarType kType = sizeof(T) == 2 ? at::kBFloat16 : at::kFloat;
 
 // --- which kernels are in use (kernel_sets.cpp)
 
-// The AMX kernels; null where the processor lacks AMX, or its products are not AVX-512's (amx_selftest.h).
+// The AMX kernels. Null if the processor has no AMX, or if its products differ from AVX-512's (amx_selftest.h).
 const Kernels<Half16>* amx();
 
-// The kernels that this thread uses for each type, the best that this processor has unless told otherwise.
+// The kernels that this thread uses for each type; the best ones of this processor unless a caller chose others.
 struct InUse {
   const Kernels<float>* wide = forAvx512() ? forAvx512() : forAvx2();
   const Kernels<Half16>* half = amx() ? amx() : forAvx512Bf16();
@@ -52,7 +52,7 @@ const Kernels<T>& use() {
   return *k;
 }
 
-// AMX has no convolutions of its own: by products of tiles they would be others. AVX-512's serve there, where they are asked for.
+// AMX has no convolutions of our own. If they are asked for by name, AVX-512's are used.
 template <class T>
 const Kernels<T>& convolutions() {
   const auto& k = use<T>();
@@ -72,13 +72,12 @@ void ranConvolution(Op op) {
 }
 // --- weights as the kernels take them
 
-// Packed weights of nets that predict, kept until somebody writes to the weight or its scale is another: packing all of a
-// mobile net's takes a fifth of the time of one picture. The weak pointer keeps a freed tensor's address from being taken by
-// another.
+// Packed weights of nets that predict. They are kept until the weight is written to or its scale differs: packing all weights of
+// a mobile net takes a fifth of the time of one picture. The weak pointer keeps the address of a freed tensor from being reused.
 template <class T>
 class Packs {
  public:
-  // `pack(into)` writes `size` numbers; w is where the weight's are.
+  // `pack(into)` writes `size` values; w is the memory of the weight.
   template <class Pack>
   Tensor of(const Tensor& weight, const void* w, size_t size, Pack pack, const Tensor& scale = {}) {
     const auto& kernels = use<T>();
@@ -156,7 +155,7 @@ inline Norm view(const Tensor& norm) {
   return {p, p + c, p + 2 * c};
 }
 
-// What BatchNorm's gradient is, from the sums of g and of g (z - mean) over m pixels
+// BatchNorm's gradient, from the sums of g and of g (z - mean) over m pixels
 struct Back {
   Tensor rows, gamma, beta;
   bool ofBatch;
@@ -187,7 +186,7 @@ struct Sum {
   operator Sums() { return {first.data(), second.data()}; }
 };
 
-// --- small things
+// --- shapes, layers, activations
 
 inline int64_t sidesOf(int64_t size, int64_t k, int64_t stride, bool same, int* out) {  // how much is padded before
   if (same) {
@@ -233,7 +232,7 @@ inline Act actNamed(c10::string_view name) {
   return name == "relu" ? Act::relu : name == "relu6" ? Act::relu6 : Act::none;
 }
 
-// g where the activation lets it through, by what came out of it; `sums`, unless null, becomes its sums over pixels
+// g where the activation passes gradients on, by its output y; `sums`, unless null, becomes the sums over pixels
 template <class T>
 Tensor reluBackwardOf(const Tensor& g, const Tensor& y, Act act, Tensor* sums) {
   if (act == Act::none && !sums) return g;

@@ -6,7 +6,8 @@
 namespace anneal::kernels {
 namespace {
 
-// Tensors as they lie in memory; nothing where they don't lie alike, without gaps, as float32 on the CPU
+// The tensors as the kernels take them; nothing if they are not all float32 on the CPU, without gaps and in the same order in
+// memory
 std::optional<Weights> alike(const Tensor& values, const Tensor& grad, const Tensor& first = {}, const Tensor& second = {}) {
   const auto lies = [&](const Tensor& t) {
     if (!isPlain(t) || t.scalar_type() != at::kFloat || t.sizes() != values.sizes()) return false;
@@ -20,7 +21,7 @@ std::optional<Weights> alike(const Tensor& values, const Tensor& grad, const Ten
   return Weights{data<float>(values), data<float>(grad), data<float>(first), data<float>(second), static_cast<long>(values.numel())};
 }
 using Tensors = std::vector<Tensor>;
-// The lists' weights, if all can be changed by a kernel
+// The weights of the lists; none if a kernel cannot update all of them
 std::vector<Weights> changeable(const Tensors& params, const Tensors& grads, const Tensors& first, const Tensors& second) {
   const auto fits = [&](const Tensors& list) { return list.empty() || list.size() == params.size(); };
   TORCH_CHECK(grads.size() == params.size() && fits(first) && fits(second), "expected as many tensors in every list, got ",
@@ -44,7 +45,7 @@ std::vector<Weights> changeable(const Tensors& params, const Tensors& grads, con
 
 constexpr double kBelowOne = 1 - 1e-9;
 
-// Whether it was done: nothing is changed else.
+// Returns whether it was done; if not, nothing has changed.
 bool adamStep(Tensors params, Tensors grads, Tensors mean, Tensors square, double lr, double beta1, double beta2, double eps,
               double decay, bool decoupled, int64_t step) {
   TORCH_CHECK(mean.size() == params.size() && square.size() == params.size(), "mean and square: expected ", params.size(),

@@ -1,4 +1,4 @@
-// `anneal::view_batch`: a batch of uint8 pictures as the net takes them, by one call.
+// `anneal::view_batch`: makes a batch of uint8 pictures in one call.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/library.h>
@@ -17,7 +17,7 @@ using at::Tensor;
 constexpr double kMostNumber = 1e9;     // of a map, a matrix, a curve
 constexpr int64_t kMostSide = 1 << 14;  // of a batch's pictures
 
-// The arguments of the operator: of each, values for one picture after another.
+// The arguments of the operator. Each has the values of one picture after another.
 struct Given {
   const int *rows, *corners, *blocks, *paddings, *curveOf;
   const double* maps;
