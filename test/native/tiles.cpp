@@ -1,5 +1,5 @@
 // The AMX kernels over software tiles, against those of AVX-512 BF16 and sums in float64. Built and run by
-// test/torch.tiles.test.ts; prints a line for each comparison and ends with 1 where one fails.
+// test/torch/tiles.test.ts; prints a line for each comparison and ends with 1 where one fails.
 #include "../../native/kernels/avx512.h"
 #include "../../native/kernels/tiles.h"
 #include "../../native/kernels/gemm.h"

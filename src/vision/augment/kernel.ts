@@ -12,7 +12,7 @@ export interface Seen {
   row: number
 }
 
-/** Whether own kernels make a picture's row of a batch of `channels` on the CPU. */
+/** Whether our kernel can make a picture's row of a batch of `of` channels on the CPU. */
 export const hasKernel = ({ data, channels = 3 }: Picture, of: number): boolean =>
   data instanceof Uint8Array &&
   data.length < 2 ** 31 &&
@@ -20,8 +20,8 @@ export const hasKernel = ({ data, channels = 3 }: Picture, of: number): boolean 
   (channels === of || channels === 1) &&
   hasOwnKernels()
 
-/** Writes pictures into their rows of a batch, lit and normalised, as `view`, `light` and the normalisation do one after
- *  the other. rows: float32 [N, size, size, C]; mean and std: one number a channel. */
+/** Writes pictures into their rows of a batch: sampled, lit and normalised in one call, with the results of `view`, `lit` and the
+ *  normalisation. rows: float32 [N, size, size, C]; mean and std: one number for each channel. */
 export function viewBatch(
   rows: Tensor,
   seen: readonly Seen[],

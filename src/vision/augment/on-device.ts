@@ -30,9 +30,9 @@ export function keptOn(device: string, picture: (number: number) => Picture): (n
   }
 }
 
-/** Writes pictures into their rows of a batch on a device, lit and normalised, as `view`, `light` and the normalisation do
- *  one after the other, in a few operators for all pictures. rows: float32 [N, size, size, C]; mean and std: one number
- *  a channel. */
+/** Writes pictures into their rows of a batch on a device: sampled, lit and normalised by a few operators for all pictures at once,
+ *  with the results of `view`, `lit` and the normalisation. rows: float32 [N, size, size, C]; mean and std: one number for each
+ *  channel. */
 export function viewsOnDevice(
   rows: Tensor,
   seen: readonly Seen[],
