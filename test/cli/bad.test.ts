@@ -65,7 +65,7 @@ const tiny = [...small, '--views', '0', '--epochs', '0']
 type Row = [name: string, args: string[], reason: RegExp, code?: number]
 const rows: Row[] = [
   ['no argument', [], /give a folder of pictures \(npx anneal train FOLDER\)/, 2],
-  ['no such folder', ['nope'], /nope: no such folder. Expected a folder with one folder of pictures a class/],
+  ['no such folder', ['nope'], /nope: no such folder or file. Expected a folder with one folder of pictures for each class/],
   ['an empty folder', ['empty'], /empty is empty; expected one folder a class/],
   ['empty class folders', ['hollow'], /hollow has 2 folders and no pictures in them/],
   ['a file for a folder', ['file'], /file is no folder/],
@@ -222,7 +222,7 @@ const rows: Row[] = [
   ],
   ['two columns of labels', ['shapes', ...tiny, '--labels', 'own.csv'], /Name one with --label-column, or/],
   ['no decisions', ['shapes', ...tiny, '--clean', 'nope.jsonl'], /nope\.jsonl/],
-  ['a run among the pictures', ['shapes', '--out', 'shapes/run'], /would lie among the pictures/],
+  ['a run among the pictures', ['shapes', '--out', 'shapes/run'], /would lie inside the data/],
   ['a folder with files for a run', ['shapes', ...tiny, '--out', 'full'], /full: holds other files \(mine\.txt\)/],
   ['a file for a run', ['shapes', ...tiny, '--out', 'file'], /file: is a file; a run needs a folder/],
   ['a run below a file', ['shapes', ...tiny, '--out', 'file/run'], /file/],

@@ -56,7 +56,7 @@ export async function train<O extends object>(
   { out, ...options }: O & RecipeOptions & { out?: string | undefined },
   hooks: TrainHooks = {},
 ): Promise<RunResult> {
-  if (!existsSync(data)) throw new AnnealError(`${data}: nothing is there. Expected ${domain.expected(data)}.`)
+  if (!existsSync(data)) throw new AnnealError(`${data}: no such folder or file. Expected ${domain.expected(data)}.`)
   const root = resolve(out ?? 'runs')
   if (!relative(resolve(data), root).startsWith('..'))
     throw new AnnealError(
