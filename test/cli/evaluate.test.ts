@@ -170,7 +170,11 @@ describe('labels from elsewhere', () => {
   })
 
   test('a table of several labels: decided by the saved thresholds', async () => {
-    const { metrics, samples: pictures, report } = await evaluated(multi, work.path('marks'), '--labels', work.path('marks.csv'))
+    const {
+      metrics,
+      samples: pictures,
+      report,
+    } = await evaluated(multi, work.path('marks'), '--labels', work.path('marks.csv'))
     assert.equal(pictures, 40)
     const files = Array.from({ length: 40 }, (_, n) => work.path('marks', `${n}.png`))
     let right = 0

@@ -111,8 +111,8 @@ describe('a run over three folds', () => {
       near(probabilities[label]!, probability)
     }
     const all = await predictions(whole.dir, (await Promise.all([0, 1, 2].map(k => validOf(k)))).flat())
-    const { metrics, pictures, seen } = await evaluateFolder(whole.dir, work.path('marks'))
-    assert.equal(pictures, 45)
+    const { metrics, samples, seen } = await evaluateFolder(whole.dir, work.path('marks'))
+    assert.equal(samples, 45)
     assert.deepEqual(seen, { train: 45, valid: 0 }, 'each was trained on by two of the nets')
     near(metrics.accuracy!, all.filter(p => p.label === labelOf(p.file)).length / 45)
   })

@@ -179,9 +179,11 @@ async function optima(
 
 /** Says which head was taken, and which the whole net begins from. */
 export function explainOptimum(session: Session, { task, metric }: Objective, { best, start, tried }: Optimum): void {
-  const kind = { single: 'logistic regression', multi: 'logistic regression per label', regression: 'ridge regression' }[
-    task
-  ]
+  const kind = {
+    single: 'logistic regression',
+    multi: 'logistic regression per label',
+    regression: 'ridge regression',
+  }[task]
   session.choice(
     'head',
     `${kind}, L2 ${best.l2}`,

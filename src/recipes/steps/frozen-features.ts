@@ -66,7 +66,10 @@ async function computedFeatures(
       const floats = (name: string) => floatsOf(stored.get(name)!.data)
       const found = { train: floats('train'), valid: floats('valid'), views }
       if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
-        session.emit({ type: 'line', text: 'features: read from the cache (an earlier run had the same data, weights and views)' })
+        session.emit({
+          type: 'line',
+          text: 'features: read from the cache (an earlier run had the same data, weights and views)',
+        })
         return found
       }
     } catch {
@@ -79,7 +82,10 @@ async function computedFeatures(
   const all = new Float32Array(total * width)
   const there = part.read(all, width)
   if (there > 0)
-    session.emit({ type: 'line', text: `features: ${there} of ${total} were computed before the run was stopped, and are used` })
+    session.emit({
+      type: 'line',
+      text: `features: ${there} of ${total} were computed before the run was stopped, and are used`,
+    })
   let made = there
   const stands = () => session.stands(`the features of ${made} of ${total} views`)
   stands()

@@ -77,7 +77,9 @@ function explainBeginning(
   session.choice(
     'unfreeze',
     `${learn.groups.length} layer groups`,
-    head ? 'the head is trained; now all layers are trained' : 'a net from random weights trains all layers from the start',
+    head
+      ? 'the head is trained; now all layers are trained'
+      : 'a net from random weights trains all layers from the start',
   )
   session.choice(
     'BatchNorm',
