@@ -4,9 +4,9 @@ import { relative } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { evaluateFolder } from '../../src/api/evaluate.ts'
 import type { RunEvent, RunResult } from '../../src/runs/index.ts'
+import type { Prediction } from '../../src/train/prediction.ts'
 import { indexPictures, openPictures } from '../../src/vision/index.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
-import type { Prediction } from '../../src/vision/inference/predict.ts'
 import { workspace } from '../helpers/cli.ts'
 import { allMarks, assertThresholds, type Mark, marked, runsFolder, small, type Trained } from '../helpers/recipe.ts'
 
@@ -175,7 +175,7 @@ describe('a run over folds that was interrupted', () => {
     const when = inFold(2)
     const onEvent = (event: RunEvent) => when(event) && stop.abort()
     await assert.rejects(work.train('marks', 'stopped', settings, { signal: stop.signal, onEvent }), {
-      name: 'Stopped',
+      name: 'AbortError',
     })
     assert.ok(
       !readdirSync(work.path('stopped')).includes('fold-3'),

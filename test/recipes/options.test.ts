@@ -256,9 +256,9 @@ describe('after the cycles', () => {
     const third = stopAt(
       e => e.type === 'batch' && e.phase === 'whole' && e.step > alone.events.findLast(isBatch)!.step - 5,
     )
-    await assert.rejects(work.train('marks', 'swa-2', options, third), { name: 'Stopped' })
+    await assert.rejects(work.train('marks', 'swa-2', options, third), { name: 'AbortError' })
     const averaged = stopAt(e => e.type === 'choice' && e.what === 'mean of weights')
-    await assert.rejects(work.resume('swa-2', averaged), { name: 'Stopped' })
+    await assert.rejects(work.resume('swa-2', averaged), { name: 'AbortError' })
     await work.resume('swa-2')
     for (const file of ['best.safetensors', 'last.safetensors', 'best.json'])
       assert.equal(work.digest('swa-2', file), work.digest('swa', file), file)
