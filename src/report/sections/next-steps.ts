@@ -43,7 +43,7 @@ export function next(record: RunRecord, facts: Facts): Html | undefined {
       facts.ending.state !== 'done' &&
       html`Resume the run where it stopped:<pre><code>npx anneal train --resume ${quoted(record.dir)}</code></pre>`,
     issues.length > 0 &&
-      html`Check <a href="#issues">${plural(issues.length, 'label')} that may be wrong</a>: a wrong label is the cheapest mistake to mend.`,
+      html`Check <a href="#issues">${plural(issues.length, 'label')} that may be wrong</a>: a wrong label is the easiest mistake to correct.`,
     twins.length > 0 &&
       html`Look at <a href="#duplicates">${plural(twins.length, 'group')} of pictures that are nearly the same</a>: if they lie on both sides of the split, the result looks too good.`,
     ...(facts.task === 'multi' ? labelSteps(facts) : classSteps(facts, issues.length === 0)),
