@@ -19,7 +19,7 @@ export const deviceOption = () =>
 export const recipeOptions = {
   ...group('Model', trains, {
     model: text('the name of a model').flag('--model <name>').on(...wholeRun).default('auto', 'resnet34 where its weights can be had, else a model whose weights a package registry has')
-      .says('the model by its torchvision or timm name, or auto'),
+      .says('the model by name, or auto'),
     weights: path('the path of a file of weights').flag('--weights <file>').example('resnet34.pth')
       .says('a file of pretrained weights of this model, .safetensors or .pth'),
     pretrained: bool().flag('--no-pretrained', 'start from random weights and train the whole net at once').default(true, 'few samples are enough to fine-tune, but not to train from random weights')
@@ -100,7 +100,7 @@ export type RecipeOptions = Options<TakenBy<typeof labelOptions & typeof recipeO
 export const beginsFrozen = ({ pretrained = true, epochs, views, headCycles, headLr }: RecipeOptions): boolean =>
   pretrained || epochs === 0 || [views, headCycles, headLr].some(asked => asked !== undefined)
 
-/** Whether BatchNorm keeps its statistics where everything trains: as asked, else with few pictures or small batches,
+/** Whether BatchNorm keeps its statistics where everything trains: as asked, else with few samples or small batches,
  *  whose own statistics cost 5 to 7 points of accuracy; never over random weights, which have none yet. */
 export const keepsStatistics = (
   { bnFreeze, pretrained = true }: Pick<RecipeOptions, 'bnFreeze' | 'pretrained'>,

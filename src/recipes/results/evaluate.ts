@@ -27,7 +27,6 @@ import {
   precisionOf,
   together,
 } from '../../train/saved-model.ts'
-import type { Source } from '../../train/source.ts'
 import { batchOption } from '../options.ts'
 import { areUneven } from '../prepare/class-balance.ts'
 import { checkDevice } from '../prepare/device.ts'

@@ -77,7 +77,7 @@ export async function useSnapshots(
 /** Puts the equal mean of saved weights into the net; how it validates. */
 async function averageOf(prepared: Prepared, { options, signal }: Context, paths: readonly string[]) {
   const { net, objective, source, batchSize, seed, precision } = prepared
-  const { task, names: classes } = objective
+  const { names: classes } = objective
   const own = net.net.stateDict()
   noGrad(() => {
     for (const [i, path] of paths.entries())
