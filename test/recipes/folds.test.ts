@@ -246,7 +246,7 @@ describe('folds of a table', () => {
     assert.equal(card.temperature, undefined)
     const told = events.flatMap(e => (e.type === 'choice' && e.what === 'classifier thresholds' ? [e.reason] : []))
     assert.equal(told.length, 1)
-    assert.match(told[0]!, /^macro f1 on samples that each net did not see: one a label/)
+    assert.match(told[0]!, /^macro f1 on samples that each net did not see: one threshold per label/)
     near(result.metrics.mAP!, mean(result.folds!.map(f => f.metrics.mAP!)))
     for (const n of [3, 5, 7]) {
       const { labels, probabilities } = await loadClassifier(dir, { task: 'multi' }).predict(
