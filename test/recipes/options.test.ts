@@ -208,7 +208,10 @@ describe('after the cycles', () => {
         existsSync(work.path('late', `${name}.safetensors`)),
         `existsSync(work.path('late', \`\${name}.safetensors\`))`,
       )
-    assert.match(choice({ events }, 'ensemble')[0]!, /^accuracy [\d.]+ % \(averages 4 nets, .*; saved as ensemble\.json\)$/)
+    assert.match(
+      choice({ events }, 'ensemble')[0]!,
+      /^accuracy [\d.]+ % \(averages 4 nets, .*; saved as ensemble\.json\)$/,
+    )
     assert.deepEqual(work.json('late', 'ensemble.json').members, names)
     const file = work.path('marks/red/3.png')
     const each = await Promise.all(
