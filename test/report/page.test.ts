@@ -134,7 +134,7 @@ test('two classes and one epoch; a hundred and twenty classes have no matrix, bu
     `!many.plots.some(name => name.startsWith('confusion'))`,
   )
   assert.ok(
-    many.text.includes("A matrix of 120 classes is too large to read"),
+    many.text.includes('A matrix of 120 classes is too large to read'),
     `many.text.includes("A matrix of 120 classes is too large to read")`,
   )
   assert.ok(many.text.includes('breed 119'), `many.text.includes('breed 119')`)
