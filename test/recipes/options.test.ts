@@ -208,7 +208,10 @@ describe('after the cycles', () => {
         existsSync(work.path('late', `${name}.safetensors`)),
         `existsSync(work.path('late', \`\${name}.safetensors\`))`,
       )
-    assert.match(choice({ events }, 'ensemble')[0]!, /^[\d.]+ % \(the average of 4 nets, .*: ensemble\.json\)$/)
+    assert.match(
+      choice({ events }, 'ensemble')[0]!,
+      /^accuracy [\d.]+ % \(averages 4 nets, .*; saved as ensemble\.json\)$/,
+    )
     assert.deepEqual(work.json('late', 'ensemble.json').members, names)
     const file = work.path('marks/red/3.png')
     const each = await Promise.all(
@@ -270,7 +273,7 @@ describe('after the cycles', () => {
 
   test('one cycle is nothing to average, and that is said', async () => {
     const run = await train('once', { snapshots: true, swa: true, epochs: 1 })
-    assert.match(choice(run, 'ensemble')[0]!, /^none \(one cycle has ended, there is nothing to average/)
+    assert.match(choice(run, 'ensemble')[0]!, /^none \(only one cycle has ended, so there is nothing to average/)
     assert.ok(!existsSync(work.path('once', 'ensemble.json')), `!existsSync(work.path('once', 'ensemble.json'))`)
   })
 
