@@ -65,7 +65,11 @@ const tiny = [...small, '--views', '0', '--epochs', '0']
 type Row = [name: string, args: string[], reason: RegExp, code?: number]
 const rows: Row[] = [
   ['no argument', [], /give a folder of pictures \(npx anneal train FOLDER\)/, 2],
-  ['no such folder', ['nope'], /nope: no such folder or file. Expected a folder with one folder of pictures for each class/],
+  [
+    'no such folder',
+    ['nope'],
+    /nope: no such folder or file. Expected a folder with one folder of pictures for each class/,
+  ],
   ['an empty folder', ['empty'], /empty is empty; expected one folder a class/],
   ['empty class folders', ['hollow'], /hollow has 2 folders and no pictures in them/],
   ['a file for a folder', ['file'], /file is no folder/],

@@ -242,7 +242,12 @@ describe('refused', () => {
   })
 
   const rows: [name: string, args: () => string[], reason: RegExp, code: number][] = [
-    ['batches of words', () => [single.dir, work.path('shapes'), '--batch', 'x'], /--batch: .* got x\. Example: --batch 32/, 1],
+    [
+      'batches of words',
+      () => [single.dir, work.path('shapes'), '--batch', 'x'],
+      /--batch: .* got x\. Example: --batch 32/,
+      1,
+    ],
     ['an unknown part', () => [single.dir, work.path('shapes'), '--part', 'some'], /train, valid, test, all/, 2],
     ['no folder', () => [single.dir], /missing required argument 'folder'/, 2],
   ]

@@ -97,7 +97,10 @@ describe('rows of numbers, a domain of a user', () => {
   })
 
   test('what is missing or of another kind is refused in words', async () => {
-    await assert.rejects(recipe.train(at('nothing'), {}, silent), /no such folder or file\. Expected a JSON file of rows/)
+    await assert.rejects(
+      recipe.train(at('nothing'), {}, silent),
+      /no such folder or file\. Expected a JSON file of rows/,
+    )
     const other = recipeFor({ ...rows, name: 'columns' })
     await assert.rejects(other.predict(at('run'), [[1, 2, 3, 4]]).next(), /the model is of rows/)
   })
