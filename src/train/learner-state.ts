@@ -50,16 +50,21 @@ export interface StateParts {
   net: nn.Module
   average: ReadonlyMap<string, Tensor>
   optimizer: ReadonlyMap<string, Tensor>
+  /** Whether gradients are kept for the next step. */
+  gradients: boolean
   random: Tensor
 }
 
 /** The tensors of a state by name: those of the learner themselves, or copies that later steps leave alone. */
-export function stateTensors({ net, average, optimizer, random }: StateParts, copy: boolean): Map<string, Tensor> {
+export function stateTensors(
+  { net, average, optimizer, gradients, random }: StateParts,
+  copy: boolean,
+): Map<string, Tensor> {
   const parts: [prefix: string, Iterable<[string, Tensor]>][] = [
     ['net.', net.stateDict()],
     ['average.', average],
     ['optimizer.', optimizer],
-    ['gradient.', gradientsOf(net)],
+    ['gradient.', gradients ? gradientsOf(net) : []],
   ]
   return noGrad(() =>
     scope(() => {

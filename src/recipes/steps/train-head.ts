@@ -182,7 +182,7 @@ export async function trainHead(
     return true
   }
   const record = recorder(session, phase, info => take({ ...info, loss: info.validLoss }))
-  const keeper: Callback = { onBatchEnd: () => checkpoint({ rarely: true }) }
+  const keeper: Callback = { afterBatch: () => checkpoint({ rarely: true }) }
   const fit = (cycles: number) =>
     stoppable(() =>
       within(() => learn.fit(cycles, { lr, cycleLen: 1, signal, from: state.fit, callbacks: [record, keeper] })),

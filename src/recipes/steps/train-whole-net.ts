@@ -162,14 +162,14 @@ export async function trainWhole(
   }
   let saved = performance.now()
   const keeper: Callback = {
-    async onEpochEnd(info) {
+    async afterEpoch(info) {
       state.epochsDone++
       state.slowest = Math.max(state.slowest, info.seconds)
       state.history.push({ trainLoss: info.trainLoss, validLoss: info.validLoss })
       const found = state.best
       if (found?.epoch === info.epoch) await learn.averaged(() => keepBest(found, learn.evaluated))
     },
-    onBatchEnd() {
+    afterBatch() {
       if (performance.now() - saved < checkpointSeconds * 1000) return
       checkpoint()
       saved = performance.now()
