@@ -89,6 +89,7 @@ export type BatchAnswer = TrainAnswer | 'skip batch'
 /** `skip validate`: this epoch is not validated. */
 export type ValidateAnswer = EpochAnswer | 'skip validate'
 
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
 type Now<A> = A | undefined | void
 type Later<A> = Now<A> | Promise<Now<A>>
 

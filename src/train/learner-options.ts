@@ -1,12 +1,13 @@
+import { AnnealError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { Tensor } from '../torch/index.ts'
 import type { Callback } from './callback.ts'
 import type { FitProgress } from './learner-state.ts'
 import type { Precision } from './network.ts'
-import type { Objective } from './objective.ts'
+import { type Objective, objective } from './objective.ts'
 import type { OptimizerFunction, OptimizerName } from './optimizer.ts'
-import type { LossFunction } from './own-loss.ts'
-import type { OwnMetric } from './own-metrics.ts'
+import { type LossFunction, withLoss } from './own-loss.ts'
+import { checkMetrics, type OwnMetric } from './own-metrics.ts'
 import type { Curves, ScheduleName } from './rates/named.ts'
 import type { Schedule } from './rates/schedule.ts'
 import type { Source } from './source.ts'
@@ -51,6 +52,28 @@ export interface LearnerOptions extends Partial<LearnerSettings> {
    *  1992); 0 keeps none. */
   averageSteps?: number
   callbacks?: readonly Callback[]
+}
+
+/** The options with the usual values where they leave something out. An error where they can't be. */
+export function settled(options: LearnerOptions): LearnerOptions & LearnerSettings {
+  const { train, batchSize = 32, metrics = {}, loss } = options
+  const given = options.objective ?? objective('single', options.classes)
+  if (train.count < 2) throw new AnnealError(`training needs at least 2 pictures, got ${train.count}`)
+  if (!Number.isInteger(batchSize) || batchSize < 2)
+    throw new AnnealError(`the batch size must be a whole number from 2, got ${batchSize}`)
+  checkMetrics(metrics, given)
+  return {
+    evalBatchSize: batchSize * 2,
+    optimizer: 'adamw',
+    weightDecay: 0.01,
+    labelSmoothing: 0,
+    precision: 'float32',
+    seed: 42,
+    averageSteps: 0,
+    ...options,
+    batchSize,
+    objective: loss ? withLoss(given, loss) : given,
+  }
 }
 
 /** How a fit goes: constant rate, or cycles of cosine annealing, or one cycle, or your own schedule; by batch. */

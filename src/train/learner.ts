@@ -1,47 +1,34 @@
 import { AnnealError } from '../base/errors.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
-import {
-  defaultGenerator,
-  fromArray,
-  keep,
-  manualSeed,
-  type nn,
-  noGrad,
-  optim,
-  scope,
-  type Tensor,
-} from '../torch/index.ts'
-import type { StoredTensor } from '../weights/index.ts'
+import { defaultGenerator, fromArray, manualSeed, optim, type Tensor } from '../torch/index.ts'
 import { weightedOrder } from './balance.ts'
 import type { EpochInfo, Training } from './callback.ts'
 import { WeightAverage } from './ema.ts'
 import { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts'
 import { Events } from './events.ts'
 import { Fit } from './fit.ts'
-import type { FitOptions, LearnerOptions, LearnerSettings } from './learner-options.ts'
+import { LayeredNetwork } from './layered-network.ts'
+import { type FitOptions, type LearnerOptions, type LearnerSettings, settled } from './learner-options.ts'
 import {
   asTensor,
-  asTensors,
+  checkPlan,
   type FitProgress,
   type LearnerProgress,
   type LearnerState,
+  loadTensors,
+  newProgress,
   stateTensors,
-  tensorsUnder,
 } from './learner-state.ts'
 import type { Trainable } from './network.ts'
-import { objective } from './objective.ts'
 import { makeOptimizer } from './optimizer.ts'
-import { withLoss } from './own-loss.ts'
-import { checkMetrics, ownScores } from './own-metrics.ts'
-import { byDecay } from './param-groups.ts'
-import { groupRates } from './rates/group-rates.ts'
+import { ownScores } from './own-metrics.ts'
+import { optimizerGroups } from './param-groups.ts'
 import { curvesOf } from './rates/named.ts'
 import { cycleEpochs } from './rates/restarts.ts'
 import { trainingLoop } from './show-loop.ts'
 import { type Snapshot, snapshotOf } from './snapshot.ts'
 import type { Source } from './source.ts'
 import { type StepPlace, type StepResult, type StepTools, takeStep } from './step.ts'
-import { type TrainMode, trainModeOf } from './train-mode.ts'
 
 export type { FitOptions, LearnerOptions } from './learner-options.ts'
 export type { FitProgress } from './learner-state.ts'
@@ -50,17 +37,10 @@ export { dropSnapshot, type Snapshot } from './snapshot.ts'
 
 /** Trains a network: the loop, and what hangs on it by callbacks. Steps are synchronous; between two of them signals and
  *  timers get their turn. */
-export class Learner implements Training {
-  readonly network: Trainable
+export class Learner extends LayeredNetwork implements Training {
   readonly options: LearnerOptions & LearnerSettings
   train: Source
   valid: Source | undefined
-  /** Every BatchNorm keeps its statistics, also where its weights train; with `'body'` all but the last group's. */
-  bnFreeze: boolean | 'body' = false
-  /** Whether dropout drops. */
-  dropout = true
-  /** BatchNorm of frozen groups follows the batch all the same (fastai's `train_bn`). */
-  trainFrozenBn = false
   /** The averaged weights, where `averageSteps` asks for them. */
   readonly average: WeightAverage | undefined
   /** Epochs and steps so far, over all fits. */
@@ -68,7 +48,6 @@ export class Learner implements Training {
   step = 0
   /** How the last epoch of a fit validated. */
   evaluated: Evaluation | undefined
-  #frozen: boolean[]
   #optimizer: optim.Optimizer | undefined
   /** The fit in progress, and after an exception the one that it ended. */
   #fit: Fit | undefined
@@ -76,69 +55,13 @@ export class Learner implements Training {
   #loaded: LoadedFit | undefined
   /** Of steps outside a fit. */
   #tools: StepTools | undefined
-  readonly #setTrainMode: (mode: TrainMode) => void
 
   constructor(network: Trainable, options: LearnerOptions) {
-    const { batchSize = 32 } = options
-    this.network = network
-    const { metrics = {}, loss, objective: given = objective('single', options.classes) } = options
-    this.options = {
-      evalBatchSize: batchSize * 2,
-      optimizer: 'adamw',
-      weightDecay: 0.01,
-      labelSmoothing: 0,
-      precision: 'float32',
-      seed: 42,
-      averageSteps: 0,
-      ...options,
-      batchSize,
-      objective: loss ? withLoss(given, loss) : given,
-    }
-    checkMetrics(metrics, given)
-    this.#setTrainMode = trainModeOf(network)
+    super(network)
+    this.options = settled(options)
     this.train = options.train
     this.valid = options.valid
-    this.#frozen = network.groups.map(() => false)
     if (this.options.averageSteps) this.average = new WeightAverage(network.net, this.options.averageSteps)
-    if (this.train.count < 2) throw new AnnealError(`training needs at least 2 pictures, got ${this.train.count}`)
-    if (!Number.isInteger(batchSize) || batchSize < 2)
-      throw new AnnealError(`the batch size must be a whole number from 2, got ${batchSize}`)
-  }
-
-  get groups(): readonly string[] {
-    return this.network.groups.map(g => g.name)
-  }
-  get device(): string {
-    return this.network.device ?? 'cpu'
-  }
-  /** Which groups do not train, earliest first. */
-  get frozen(): readonly boolean[] {
-    return this.#frozen
-  }
-
-  /** Only group `n` and those behind it train; negative counts from the end. */
-  freezeTo(n: number): void {
-    const first = n < 0 ? this.groups.length + n : n
-    if (!Number.isInteger(first) || first < 0 || first >= this.groups.length)
-      throw new AnnealError(
-        `freezeTo: there is no group ${n}; the groups are ${this.groups.map((g, i) => `${i} (${g})`).join(', ')}`,
-      )
-    this.#frozen = this.groups.map((_, i) => i < first)
-    for (const [i, group] of this.network.groups.entries())
-      for (const m of group.modules) m.requiresGrad(!this.#frozen[i])
-  }
-  /** Only the head trains. */
-  freeze(): void {
-    this.freezeTo(-1)
-  }
-  /** Everything trains. */
-  unfreeze(): void {
-    this.freezeTo(0)
-  }
-
-  /** One rate per group: given as such, or one for the head and `factor` less for each group before it. */
-  rates(lr: number | readonly number[], factor = 1): number[] {
-    return groupRates(this.groups, lr, factor)
   }
 
   /** Trains `cycles` cycles of `cycleLen` epochs, each `cycleMult` times as long as the one before (cosine annealing with
@@ -155,7 +78,7 @@ export class Learner implements Training {
     const events = new Events([...(this.options.callbacks ?? []), ...(options.callbacks ?? [])])
     const name = typeof schedule === 'string' ? schedule : 'your own'
     const plan = JSON.stringify({ lr: base, schedule: name, ...settings })
-    if (from?.plan !== undefined && from.plan !== plan) throw otherPlan(from.plan, plan)
+    if (from) checkPlan(from, plan)
     const accumulating = from ? (this.#loaded?.gradients ?? this.#fit?.tools.accumulating ?? false) : false
     this.#takeOptimizer(base, from)
     const progress = from ? structuredClone(from) : newProgress(epochs, plan)
@@ -202,7 +125,7 @@ export class Learner implements Training {
     return {
       epoch: this.epoch,
       step: this.step,
-      frozen: this.#frozen,
+      frozen: this.frozen,
       bnFreeze: this.bnFreeze,
       dropout: this.dropout,
       trainFrozenBn: this.trainFrozenBn,
@@ -226,17 +149,8 @@ export class Learner implements Training {
   #optimizerSteps(): number {
     return this.#loaded ? this.#loaded.fit.optimizerStep : this.#optimizer!.state().step
   }
-  /** Parameter groups of the layer groups that train: `group` is the layer group's number. */
   #optimizerGroups(lrs: readonly number[]) {
-    const { weightDecay } = this.options
-    return this.network.groups.flatMap(({ modules }, group) => {
-      if (this.#frozen[group]) return []
-      const { decayed, plain } = byDecay(modules)
-      return [
-        { params: decayed, lr: lrs[group]!, weightDecay, group },
-        { params: plain, lr: lrs[group]!, weightDecay: 0, group },
-      ]
-    })
+    return optimizerGroups(this.network.groups, { lrs, frozen: this.frozen, weightDecay: this.options.weightDecay })
   }
 
   /** The batches of an epoch, a function of seed and epoch alone. */
@@ -244,11 +158,6 @@ export class Learner implements Training {
     const { seed, batchSize, sampleWeights } = this.options
     const order = sampleWeights ? weightedOrder(sampleWeights, seed, epoch) : epochOrder(this.train.count, seed, epoch)
     return trainingBatches(order, batchSize)
-  }
-
-  /** Train mode, with the BatchNorm of frozen groups (with `bnFreeze` of all) in eval. */
-  trainMode(): void {
-    this.#setTrainMode(this)
   }
 
   /** One optimizer step over the samples given, heard by the learner's callbacks. Frees everything that it made. */
@@ -324,13 +233,8 @@ export class Learner implements Training {
       throw new AnnealError(
         `loadState: the state is of a net of ${state.frozen.length} layer groups, this one has ${this.groups.length} (${this.groups.join(', ')})`,
       )
-    const average = tensorsUnder('average.', tensors)
-    if (average.size > 0 && !this.average)
-      throw new AnnealError(
-        'loadState: the state has an average of the weights; make the learner with averageSteps too',
-      )
-    this.network.net.loadStateDict(tensorsUnder('net.', tensors))
-    scope(() => this.average?.restore(asTensors(average)))
+    const { net } = this.network
+    const { optimizer, gradients } = loadTensors(tensors, { net, average: this.average })
     this.freezeTo(state.frozen.indexOf(false))
     this.bnFreeze = state.bnFreeze
     this.dropout = state.dropout
@@ -338,20 +242,10 @@ export class Learner implements Training {
     this.epoch = state.epoch
     this.step = state.step
     this.#fit = undefined
-    const optimizer = asTensors(tensorsUnder('optimizer.', tensors))
-    const gradients = tensorsUnder('gradient.', tensors)
-    this.#loaded = fit && { fit: structuredClone(fit), optimizer, gradients: gradients.size > 0 }
-    this.#loadGradients(gradients)
+    this.#loaded = fit && { fit: structuredClone(fit), optimizer, gradients }
     const random = tensors.get('random')
     if (random) this.restoreRandom(asTensor(random))
   }
-  #loadGradients(gradients: ReadonlyMap<string, Tensor | StoredTensor>): void {
-    for (const [name, p] of this.network.net.namedParameters()) {
-      const gradient = gradients.get(name)
-      p.grad = gradient ? noGrad(() => scope(() => keep(p.detach().clone().copy_(asTensor(gradient))))) : null
-    }
-  }
-
   /** A copy of weights, statistics and random state, to put back. */
   snapshot(): Snapshot {
     return snapshotOf(this.network.net, { random: this.randomState(), epoch: this.epoch, step: this.step })
@@ -370,21 +264,3 @@ interface LoadedFit {
   optimizer: ReadonlyMap<string, Tensor>
   gradients: boolean
 }
-
-const newProgress = (totalEpochs: number, plan: string): FitProgress => ({
-  epoch: 0,
-  batch: 0,
-  step: 0,
-  totalEpochs,
-  lossSum: 0,
-  lossCount: 0,
-  smooth: { mean: 0, count: 0 },
-  optimizerStep: 0,
-  epochSeconds: 0,
-  plan,
-})
-
-const otherPlan = (began: string, now: string): AnnealError =>
-  new AnnealError(
-    `fit: the fit that is to go on was called with ${began}, this one with ${now}; give the same options, or drop \`fit\` from the state to begin another`,
-  )
