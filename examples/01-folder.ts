@@ -1,4 +1,5 @@
-/** A folder of pictures, the five easy steps, a classifier. Run: node --import tsx examples/01-folder.ts FOLDER */
+/** Trains on a folder of pictures with the five steps, and loads the saved classifier. Run:
+ *  node --import tsx examples/01-folder.ts FOLDER */
 import { loadClassifier, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', out] = process.argv.slice(2)

@@ -1,5 +1,5 @@
-/** Numbers instead of classes: columns of a table are to be told (regression). Here the loss is Huber's, which a few wrong
- *  numbers do not pull away. Run: node --import tsx examples/06-numbers.ts FOLDER TABLE COLUMNS */
+/** Regression: the net predicts numbers, here columns of a table. The Huber loss gives less weight to a few wrong
+ *  numbers. Run: node --import tsx examples/06-numbers.ts FOLDER TABLE COLUMNS */
 import { loadClassifier, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', labels = 'labels.csv', columns = 'age', out, file] = process.argv.slice(2)
@@ -13,4 +13,4 @@ const { run, r2, mae } = await trainFolder(folder, {
   out,
 })
 console.log(`valid R² ${r2!.toFixed(3)}, mean absolute error ${mae!.toFixed(3)}`)
-if (file) console.log((await loadClassifier(run).predict(file)).values)
+if (file) console.log((await loadClassifier(run, { task: 'regression' }).predict(file)).values)

@@ -6,10 +6,15 @@
 #include <ATen/autocast_mode.h>
 #include <torch/cuda.h>
 #ifdef __GLIBC__
+#include <dlfcn.h>
+#include <link.h>
 #include <malloc.h>
 #endif
 
 #include <algorithm>
+#include <atomic>
+#include <string>
+#include <vector>
 
 #include "door.h"
 #if ANNEAL_TORCH_2_9
@@ -63,15 +68,32 @@ static napi_value synchronize(Door& d, Args&) {
   return undefined(d.env);
 }
 
-// keepMemory(): large buffers stay with the process instead of going back to the kernel at each free, which would
-// pay the page faults again at each step. Whether the C library can.
+// keepMemory(): from now on large buffers stay with the process instead of going back to the kernel at each free, which
+// would pay the page faults again at each step. Whether the C library can. Training asks for it; loading the addon does not.
+static std::atomic<bool> kept{false};
 static napi_value keepMemory(Door& d, Args&) {
 #ifdef __GLIBC__
-  const bool kept = mallopt(M_MMAP_MAX, 0) && mallopt(M_TRIM_THRESHOLD, 2147483647) && mallopt(M_TOP_PAD, 256 << 20);
-  return boolean(d.env, kept);
-#else
-  return boolean(d.env, false);
+  if (mallopt(M_MMAP_MAX, 0) && mallopt(M_TRIM_THRESHOLD, 2147483647) && mallopt(M_TOP_PAD, 256 << 20)) kept = true;
 #endif
+  return boolean(d.env, kept);
+}
+// keepsMemory(): whether keepMemory has been called in this process, by any thread.
+static napi_value keepsMemory(Door& d, Args&) { return boolean(d.env, kept); }
+// pinLibraries(): what is loaded now stays loaded. A worker that ends unloads the addons that it loaded, with the code of
+// threads that they have started and that outlive it (OpenMP's, libvips').
+static napi_value pinLibraries(Door& d, Args&) {
+#ifdef __GLIBC__
+  std::vector<std::string> names;
+  dl_iterate_phdr(
+      [](dl_phdr_info* library, size_t, void* to) {
+        if (library->dlpi_name && *library->dlpi_name)
+          static_cast<std::vector<std::string>*>(to)->emplace_back(library->dlpi_name);
+        return 0;
+      },
+      &names);
+  for (const auto& name : names) dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+#endif
+  return undefined(d.env);
 }
 // adjustMemory(bytes): tells the collector how much a tensor outside every scope holds.
 static napi_value adjustMemory(Door& d, Args& args) {
@@ -159,6 +181,8 @@ void defineState(napi_env env, napi_value exports) {
   define(env, exports, "freeMemory", freeMemory);
   define(env, exports, "synchronize", synchronize);
   define(env, exports, "keepMemory", keepMemory);
+  define(env, exports, "keepsMemory", keepsMemory);
+  define(env, exports, "pinLibraries", pinLibraries);
   define(env, exports, "adjustMemory", adjustMemory);
   define(env, exports, "manualSeed", manualSeed);
   define(env, exports, "newGenerator", newGenerator);

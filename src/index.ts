@@ -1,4 +1,18 @@
 /** Anneal: train good image classifiers from TypeScript. Tensors and modules are in `anneal/torch`. */
+
+export {
+  type Evaluated,
+  type EvaluateFolderOptions,
+  evaluateFolder,
+  ImageLearner,
+  type ImageLearnerOptions,
+  learner,
+  type ResumeHooks,
+  resumeRun,
+  type TrainHooks,
+  type TrainOptions,
+  trainFolder,
+} from './api/index.ts'
 export { AnnealError } from './base/errors.ts'
 export {
   applyDecisions,
@@ -13,10 +27,6 @@ export {
   type Task,
 } from './data/index.ts'
 export { type Judgement, mostCorrect, mostIncorrect, mostUncertain, topLossesByLabel } from './interpret/ranking.ts'
-export { augmentSheet, type SheetOptions } from './recipes/augment-sheet.ts'
-export { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from './recipes/evaluate.ts'
-export { type ResumeHooks, resumeRun, type TrainHooks, type TrainOptions, trainFolder } from './recipes/index.ts'
-export { ImageLearner, type ImageLearnerOptions, learner } from './recipes/learner.ts'
 export { writeReport } from './report/index.ts'
 export type { Interpretation, PartResult, RunEvent, RunRecord, RunResult, RunSummary, TtaResult } from './runs/index.ts'
 export { listRuns, readRun } from './runs/index.ts'
@@ -47,6 +57,7 @@ export { recomputeBatchNorm, WeightMean } from './train/swa.ts'
 export { mirrorTta, type TtaOptions, tta } from './train/tta.ts'
 export type { AugmentationSettings } from './vision/augment/index.ts'
 export { mixedSource } from './vision/augment/mixed-source.ts'
+export { augmentSheet, type SheetOptions } from './vision/augment-sheet.ts'
 export {
   type Augmentation,
   type AugmentationName,
@@ -60,8 +71,16 @@ export {
   type Picture,
   type Pictures,
 } from './vision/index.ts'
-export { type Classifier, loadClassifier } from './vision/inference/classifier.ts'
-export type { Prediction, PredictOptions } from './vision/inference/predict.ts'
+export { type Classifier, type LoadOptions, loadClassifier } from './vision/inference/classifier.ts'
+export type { BlobLike, ByteStream, ImageInput, RawPixels, UrlLike } from './vision/inference/inputs.ts'
+export type {
+  MultiPrediction,
+  PredictAllOptions,
+  Prediction,
+  PredictOptions,
+  RegressionPrediction,
+  SinglePrediction,
+} from './vision/inference/predict.ts'
 export type { ModelCard, Preprocessing } from './vision/inference/saved.ts'
 export { type FeatureMap, type LayerFeatures, layerFeatures } from './vision/interpret/feature-maps.ts'
 export { gradCam, type HeatMaps, overlay } from './vision/interpret/gradcam.ts'

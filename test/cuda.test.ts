@@ -1,7 +1,7 @@
 // The same program on a GPU. Each test is skipped, and counted so, where libtorch sees none.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { evaluateFolder } from '../src/recipes/evaluate.ts'
+import { evaluateFolder } from '../src/api/evaluate.ts'
 import { aten, autocast, freeMemory, generator, library, noGrad, randn } from '../src/torch/index.ts'
 import type { Precision } from '../src/train/network.ts'
 import { loadClassifier } from '../src/vision/inference/classifier.ts'
@@ -38,7 +38,8 @@ for (const precision of ['float32', 'bfloat16', 'float16'] as const)
     assert.equal(losses.length, by.epochs)
     assert.ok(losses.at(-1)! < 0.8 * losses[0]!, `losses ${losses}`)
     const file = work.path('data', 'red', '3.png')
-    const of = (device: string) => loadClassifier(run.dir, { device, precision: 'float32' }).predict(file)
+    const of = (device: string) =>
+      loadClassifier(run.dir, { task: 'single', device, precision: 'float32' }).predict(file)
     const [here, there] = [await of('cpu'), await of('cuda')]
     for (const [name, p] of Object.entries(here.probabilities))
       assert.ok(Math.abs(p - there.probabilities[name]!) < 1e-3, `${name}: ${p} and ${there.probabilities[name]}`)

@@ -1,6 +1,15 @@
 import { amount, duration, errorMetrics, percent, plural, rate } from '../base/format.ts'
 import { columns, padded } from '../base/text.ts'
-import type { EpochEvent, LrFindEvent, PartResult, PhaseEvent, RunEvent, RunResult, ScanEvent } from '../runs/events.ts'
+import {
+  type EpochEvent,
+  type LrFindEvent,
+  type PartResult,
+  type PhaseEvent,
+  phaseTitle,
+  type RunEvent,
+  type RunResult,
+  type ScanEvent,
+} from '../runs/events.ts'
 import { flat, type Paint, plain, printable } from './style.ts'
 
 const phases: Record<string, string> = {
@@ -10,6 +19,7 @@ const phases: Record<string, string> = {
   head: 'Training the head',
   whole: 'Training the whole net',
   test: 'Testing on pictures never seen',
+  fold: 'Fold',
 }
 const mostProblems = 10
 
@@ -43,11 +53,13 @@ export function describe(event: RunEvent, paint: Paint = plain): string[] {
   }
 }
 
-/** `Training the head: 3 epochs`. */
-function phaseLine({ phase, epochs }: PhaseEvent): string {
-  const [name = '', size] = phase.split('@')
-  const title = flat(`${phases[name] ?? name}${size === undefined ? '' : ` at ${size} px`}`)
-  return epochs === undefined ? title : `${title}: ${plural(epochs, 'epoch')}`
+/** `Training the head: epochs 1 to 3`. */
+function phaseLine({ epochs, firstEpoch, ...phase }: PhaseEvent): string {
+  const title = flat(phaseTitle({ ...phase, phase: phases[phase.phase] ?? phase.phase }))
+  if (epochs === undefined) return title
+  if (firstEpoch === undefined) return `${title}: ${plural(epochs, 'epoch')}`
+  const last = firstEpoch + epochs - 1
+  return `${title}: ${last > firstEpoch ? `epochs ${firstEpoch} to ${last}` : `epoch ${firstEpoch}`}`
 }
 
 function scan({ classes, problems, pictures }: ScanEvent, paint: Paint): string[] {
@@ -113,7 +125,7 @@ const clock = (seconds: number) => {
 
 /** The columns of an epoch, as fastai names and prints them. */
 const epochCells = (event: EpochEvent): [name: string, value: string][] => [
-  ['epoch', String(event.epoch)],
+  ['epoch', event.optimum ? 'optimum' : String(event.epoch)],
   ['train_loss', cell(event.trainLoss)],
   ['valid_loss', cell(event.validLoss)],
   ...Object.entries(event.metrics).map(([name, value]): [string, string] => [flat(name), cell(value, name)]),
@@ -143,8 +155,12 @@ export function epochTable(paint: Paint = plain): { row(event: EpochEvent): stri
   }
 }
 
-/** An epoch as one line of a log: `head, epoch 2: train_loss 0.532100, …, time 00:14, best`. */
+/** An epoch as one line of a log: `head, epoch 2: train_loss 0.532100, …, time 00:14, best`. The head's optimum is no
+ *  epoch: `head: optimum: train_loss …`. */
 export function epochLine(event: EpochEvent): string {
   const [, ...cells] = epochCells(event).map(([name, value]) => `${name} ${value}`)
-  return `${flat(event.phase)}, epoch ${event.epoch}: ${cells.join(', ')}${event.best ? ', best' : ''}`
+  const when = event.optimum
+    ? `${flat(phaseTitle(event))}: optimum`
+    : `${flat(phaseTitle(event))}, epoch ${event.epoch}`
+  return `${when}: ${cells.join(', ')}${event.best ? ', best' : ''}`
 }

@@ -1,4 +1,5 @@
 import { percent, plural } from '../base/format.ts'
+import { keepMemory } from '../torch/index.ts'
 import { said } from '../train/objective.ts'
 import { flat, printable } from './style.ts'
 import { createReporter } from './terminal.ts'
@@ -14,7 +15,8 @@ interface EvaluateFlags {
 /** `anneal evaluate`: how a trained classifier does on labelled pictures that it was not trained on. */
 export async function evaluate(run: string, dir: string, flags: EvaluateFlags): Promise<void> {
   const { json = false, batch, debug, ...options } = flags
-  const { evaluateFolder } = await import('../recipes/evaluate.ts')
+  const { evaluateFolder } = await import('../api/evaluate.ts')
+  keepMemory() // a process of our own
   const reporter = createReporter({ json })
   const result = await evaluateFolder(run, dir, {
     ...options,

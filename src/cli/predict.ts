@@ -1,8 +1,11 @@
 import { AnnealError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { json as jsonText } from '../base/json.ts'
+import { keepMemory } from '../torch/index.ts'
 import type { Precision } from '../train/network.ts'
 import { listPictures } from '../vision/index.ts'
+import type { Classifier } from '../vision/inference/classifier.ts'
+import type { Prediction } from '../vision/inference/predict.ts'
 import { flat } from './style.ts'
 
 /** `anneal predict`: a label and probabilities for each picture. */
@@ -13,46 +16,25 @@ export async function predict(
 ): Promise<void> {
   if (!Number.isInteger(top) || top < 1) throw new AnnealError(`--top: expected a whole number from 1, got ${top}`)
   const { loadClassifier } = await import('../vision/inference/classifier.ts')
-  const classifier = loadClassifier(run, precision ? { precision } : {})
+  keepMemory() // a process of our own, with nothing to do but this
+  const classifier = loadClassifier(run, { worker: false, ...(precision ? { precision } : {}) })
   const { pictures, problems } = listPictures(paths, { bands: classifier.preprocessing.bands })
   const most = Math.min(top, classifier.classes.length)
   let failed = 0
   let done = 0
   const unusable = problems.filter(problem => problem.counted)
   const single = pictures.length === 1 && unusable.length === 0
-  for await (const { file, label, probability, probabilities, labels, values, scores } of classifier.predictAll(
-    pictures,
-    {
-      onError: (_, error) => {
-        if (single) throw error
-        failed++
-        process.stderr.write(`anneal: ${flat(error.message)}\n`)
-      },
-    },
-  )) {
+  const onError = (_: string, error: Error) => {
+    if (single) throw error
+    failed++
+    process.stderr.write(`anneal: ${flat(error.message)}\n`)
+  }
+  for await (const prediction of classifier.predictAll(pictures, { onError })) {
     done++
-    const { classes, precision: type } = classifier
-    if (json) {
-      const ordered = new Map(classes.map((name, i) => [name, scores[i]!])) // in the order of the classes
-      const told = values && new Map(classes.map(name => [name, values[name]!]))
-      const line = told ? { values: told } : { label, labels, probability, probabilities: ordered }
-      process.stdout.write(`${jsonText({ file, ...line, precision: type })}\n`)
-    } else if (values)
-      process.stdout.write(
-        `${flat(file)}  ${classes.map(name => `${flat(name)} ${classifier.text(values[name]!, name)}`).join(', ')}\n`,
-      )
-    else if (labels && most === 1)
-      process.stdout.write(
-        `${flat(file)}  ${labels.map(name => `${flat(name)} ${percent(probabilities[name]!)}`).join(', ') || 'no label'}\n`,
-      )
-    else if (most === 1) process.stdout.write(`${flat(file)}  ${flat(label)}  ${percent(probability)}\n`)
-    else {
-      const ranked = classes
-        .map((name, i): [string, number] => [name, scores[i]!])
-        .sort((a, b) => b[1] - a[1])
-        .slice(0, most)
-      process.stdout.write(`${flat(file)}  ${ranked.map(([name, p]) => `${flat(name)} ${percent(p)}`).join(', ')}\n`)
-    }
+    const line = json
+      ? jsonLine(prediction, classifier)
+      : `${flat(prediction.file)}  ${said(prediction, classifier, most)}`
+    process.stdout.write(`${line}\n`)
   }
   for (const problem of unusable) process.stderr.write(`anneal: ${flat(`${problem.file}: ${problem.reason}`)}\n`)
   const others = problems.filter(problem => !problem.counted)
@@ -63,4 +45,35 @@ export async function predict(
   }
   failed += unusable.length
   if (failed > 0) throw new AnnealError(`${plural(failed, 'picture')} of ${failed + done} could not be read`)
+}
+
+function jsonLine(prediction: Prediction, { classes, precision }: Classifier): string {
+  const { file, scores } = prediction
+  const inOrder = new Map(classes.map((name, i) => [name, scores[i]!])) // in the order of the classes
+  if (prediction.task === 'regression') return jsonText({ file, values: inOrder, precision })
+  const of = { probabilities: inOrder, precision }
+  if (prediction.task === 'single') {
+    const { label, probability } = prediction
+    return jsonText({ file, label, probability, ...of })
+  }
+  const { labels } = prediction
+  // Of the likeliest, whether it counts or not.
+  const probability = Math.max(...scores)
+  return jsonText({ file, label: labels.length > 0 ? labels.join(', ') : null, labels, probability, ...of })
+}
+
+/** What was predicted, for a person: the answer, or with `most` above 1 so many of the likeliest. */
+function said(prediction: Prediction, { classes, text }: Classifier, most: number): string {
+  if (prediction.task === 'regression')
+    return classes.map(name => `${flat(name)} ${text(prediction.values[name]!, name)}`).join(', ')
+  const { probabilities, scores } = prediction
+  if (most > 1) {
+    const ranked = classes
+      .map((name, i): [string, number] => [name, scores[i]!])
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, most)
+    return ranked.map(([name, p]) => `${flat(name)} ${percent(p)}`).join(', ')
+  }
+  if (prediction.task === 'single') return `${flat(prediction.label)}  ${percent(prediction.probability)}`
+  return prediction.labels.map(name => `${flat(name)} ${percent(probabilities[name]!)}`).join(', ') || 'no label'
 }

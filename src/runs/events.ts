@@ -22,14 +22,26 @@ export type LineEvent = { type: 'line'; text: string }
 /** A decision, taken by the recipe or given by hand, with its reason. */
 export type ChoiceEvent = { type: 'choice'; what: string; value: string; reason: string }
 
-/** A part of the run begins: `scan`, `features`, `find`, `head`, `whole`, `test` or another name. `groups` names the
- *  layer groups from the first layers to the head, in the order of `lrs`; `steps` are the optimizer steps that it plans. */
-export type PhaseEvent = { type: 'phase'; phase: string; epochs?: number; steps?: number; groups?: string[] }
+/** A part of a run: `scan`, `features`, `find`, `head`, `whole`, `test`, `fold` or another name. `size` is the side of the
+ *  pictures in pixels, in a run that trains at several sizes. */
+export type Phase = { phase: string; size?: number }
+
+/** A phase begins. It plans so many `epochs`, of which the first has the number `firstEpoch`, and so many optimizer
+ *  `steps`. `groups` names the layer groups from the first layers to the head, in the order of `lrs`. The phase `fold`
+ *  trains the fold of this number, from 1, of so many `folds`. */
+export type PhaseEvent = Phase & {
+  type: 'phase'
+  epochs?: number
+  firstEpoch?: number
+  steps?: number
+  groups?: string[]
+  fold?: number
+  folds?: number
+}
 
 /** One sweep of the rate finder. `losses` and `smoothed` are of the length of `lrs`; `how` names the rule that chose. */
-export type LrFindEvent = {
+export type LrFindEvent = Phase & {
   type: 'lrFind'
-  phase: string
   lrs: number[]
   losses: number[]
   smoothed: number[]
@@ -40,9 +52,8 @@ export type LrFindEvent = {
 
 /** One optimizer step. `step` and `epoch` count from 1 over the whole run; `lrs` has one rate a layer group, 0 where
  *  the group is frozen. */
-export type BatchEvent = {
+export type BatchEvent = Phase & {
   type: 'batch'
-  phase: string
   step: number
   epoch: number
   loss: number
@@ -52,10 +63,10 @@ export type BatchEvent = {
 }
 
 /** The end of an epoch, after validation. `step` is its last step; `best` says that its weights became the best;
- *  `metrics` are those of the task, the one that weights are chosen by among them (`accuracy`, `mAP`, `r2`). */
-export type EpochEvent = {
+ *  `metrics` are those of the task, the one that weights are chosen by among them (`accuracy`, `mAP`, `r2`). `optimum`
+ *  marks the head's optimum: it takes the number of an epoch, but a linear solver found it, in no steps. */
+export type EpochEvent = Phase & {
   type: 'epoch'
-  phase: string
   epoch: number
   step: number
   trainLoss: number
@@ -64,6 +75,7 @@ export type EpochEvent = {
   seconds: number
   lrs: number[]
   best: boolean
+  optimum?: boolean
 }
 
 /** The resume state of this step is about to be written; `truncateAfter(step)` cuts behind this line. */
@@ -191,6 +203,7 @@ export function parseEvent(line: string): RunEvent | undefined {
   if (typeof event.t !== 'number' || typeof event.type !== 'string') return undefined
   if (!Object.hasOwn(numeric, event.type)) return undefined
   const type = event.type as EventBody['type']
+  if (typeof event.phase === 'string') Object.assign(event, phaseOf(event.phase))
   for (const field of arrays[type] ?? []) if (!Array.isArray(event[field])) return undefined
   for (const field of numeric[type]) {
     const v = event[field] ?? Number.NaN
@@ -204,6 +217,18 @@ export function parseEvent(line: string): RunEvent | undefined {
     event.metrics = Object.fromEntries(Object.entries(metrics).map(([k, v]) => [k, v ?? Number.NaN]))
   }
   return event as RunEvent
+}
+
+/** The first runs wrote the phase at a further size as one string, `head@224`. */
+function phaseOf(written: string): Phase {
+  const [, phase, size] = /^(.*)@(\d+)$/s.exec(written) ?? []
+  return phase === undefined ? { phase: written } : { phase, size: Number(size) }
+}
+
+/** A phase as people read it: `head`, `head at 224 px`, `fold 2 of 5`. */
+export function phaseTitle({ phase, size, fold, folds }: Phase & Pick<PhaseEvent, 'fold' | 'folds'>): string {
+  const which = fold === undefined ? '' : ` ${fold}${folds === undefined ? '' : ` of ${folds}`}`
+  return `${phase}${which}${size === undefined ? '' : ` at ${size} px`}`
 }
 
 /** One line for the file, newline included. Losses and rates of a batch keep six digits, so that lines stay short. */

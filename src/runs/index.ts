@@ -1,6 +1,7 @@
 /** The run folder: what a training run writes, and how it is read again. No torch here, so that listing starts at once. */
-export type { RunConfig } from './config.ts'
+export { domainOf, type RunConfig, readConfig } from './config.ts'
 export type * from './events.ts'
+export { phaseTitle } from './events.ts'
 export type * from './interpret.ts'
 export { listRuns, type RunRecord, type RunState, type RunSummary, readRun, summariseRun } from './list.ts'
 export { type LockOwner, lockOwner } from './lock.ts'

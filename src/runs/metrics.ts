@@ -1,4 +1,4 @@
-import type { EpochEvent, RunEvent } from './events.ts'
+import { type EpochEvent, phaseTitle, type RunEvent } from './events.ts'
 
 /** Metrics that have a column of their own, empty where a task has no such metric. */
 const columns = ['accuracy', 'mAP', 'f1', 'f2', 'r2', 'mae', 'rmse'] as const
@@ -10,7 +10,7 @@ export const metricsHeader = `epoch,phase,trainLoss,validLoss,${columns.join(','
 /** A row of `metrics.csv`, newline included. */
 export function metricsRow(e: EpochEvent): string {
   const scores = columns.map(name => e.metrics[name] ?? '')
-  const cells = [e.epoch, e.phase, e.trainLoss, e.validLoss, ...scores, e.lrs.at(-1) ?? '', e.seconds]
+  const cells = [e.epoch, phaseTitle(e), e.trainLoss, e.validLoss, ...scores, e.lrs.at(-1) ?? '', e.seconds]
   return `${[...cells, e.best ? 1 : 0].map(cell).join(',')}\n`
 }
 

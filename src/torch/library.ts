@@ -18,7 +18,18 @@ export function library(): Library {
   }
 }
 /** How many threads one operator may use. */
-export const setThreads = (n: number): void => native.setThreads(n)
+export const setThreads = (n: number): void => {
+  threadsChosen = n
+  native.setThreads(n)
+}
+let threadsChosen: number | undefined
+/** What `setThreads` was given last in this thread; undefined where it was never called. */
+export const chosenThreads = (): number | undefined => threadsChosen
+export { keepMemory } from './native.ts'
+/** Whether `keepMemory` has been called in this process. */
+export const keepsMemory = (): boolean => native.keepsMemory()
+/** What the addons that are loaded have loaded stays when the thread ends that loaded them. For workers. */
+export const pinLibraries = (): void => native.pinLibraries()
 /** Runs `fn` with one thread an operator. Where operators see some ten thousand numbers, to wake the others costs more than
  *  they take off. */
 export async function onOneThread<T>(fn: () => Promise<T>): Promise<T> {

@@ -61,6 +61,8 @@ export interface Native {
   freeMemory(device: string): number | null
   synchronize(): void
   keepMemory(): boolean
+  keepsMemory(): boolean
+  pinLibraries(): void
   adjustMemory(bytes: number): number
   manualSeed(seed: number): void
   newGenerator(seed: number): Generator
@@ -94,10 +96,19 @@ export function wrapIn(tensor: Class<Tensor>, generator: Class<Generator>): void
   classes = [tensor, generator]
 }
 
-// Told now, as the environment is when a program begins; loading waits.
-const found = findAddon()
+let loaded: Native | undefined
+let memoryKept = false
+
+/** Keeps large buffers with the process from now on, where the C library can (glibc's `mallopt`): each training step would else
+ *  pay for its memory again. Training asks for it; nothing else does, so that the memory of a server goes back to the system.
+ *  Loads nothing. */
+export function keepMemory(): void {
+  memoryKept = true
+  loaded?.keepMemory()
+}
 
 function load(): Native {
+  const found = findAddon()
   if (!found) cacheFolder() // where no place is known to look in, that is what to mend
   if (!found)
     throw new AnnealError(
@@ -107,7 +118,8 @@ function load(): Native {
   const addon = createRequire(import.meta.url)(found.path) as Native
   if (classes) addon.setClasses(...classes, handle)
   addon.setThreads(threadsWanted(machine().cpu.cores))
-  addon.keepMemory()
+  if (memoryKept) addon.keepMemory()
+  loaded = addon
   return addon
 }
 

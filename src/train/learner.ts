@@ -1,6 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
-import { defaultGenerator, fromArray, manualSeed, optim, type Tensor } from '../torch/index.ts'
+import { defaultGenerator, fromArray, keepMemory, manualSeed, optim, type Tensor } from '../torch/index.ts'
 import { weightedOrder } from './balance.ts'
 import type { EpochInfo, Training } from './callback.ts'
 import { WeightAverage } from './ema.ts'
@@ -68,6 +68,7 @@ export class Learner extends LayeredNetwork implements Training {
    *  warm restarts); with another schedule as many epochs. Validates after each epoch. After `loadState` of a fit in
    *  progress it goes on with that. */
   async fit(cycles: number, options: FitOptions = {}): Promise<EpochInfo[]> {
+    keepMemory()
     const { lr = 1e-3, factor = 1, schedule = 'cosine', cycleLen = 1, cycleMult = 1 } = options
     const { warmup = 0.25, div = 25, signal, from = this.#loaded?.fit } = options
     const epochs = cycleEpochs({ cycles, cycleLen, cycleMult })

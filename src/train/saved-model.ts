@@ -5,8 +5,9 @@ import { writeAtomic } from '../base/files.ts'
 import type { Task } from '../data/index.ts'
 import { kernelSets, nn, type Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
+import { applyTemperature, toLogits } from './metrics.ts'
 import type { Body, Network, Precision } from './network.ts'
-import { type Objective, objective, type TargetScale } from './objective.ts'
+import { type Objective, type Outputs, objective, type TargetScale } from './objective.ts'
 
 /** The JSON beside the weights: all that prediction needs, and no code. `P`: how an input becomes a tensor, as its domain
  *  says it. */
@@ -83,6 +84,19 @@ export interface LoadedModel<P = unknown, B extends Body = Body> {
   members: Member<P, B>[]
 }
 
+/** One saved net as its files hold it. */
+export interface StoredMember<P = unknown> {
+  card: ModelCard<P>
+  /** The file of the weights. */
+  file: string
+  weights: ReadonlyMap<string, StoredTensor>
+}
+/** A saved classifier as its files hold it: plain bytes that can go to another thread, no tensor of libtorch. */
+export interface StoredModel<P = unknown> {
+  card: ModelCard<P>
+  members: StoredMember<P>[]
+}
+
 /** Makes the network that a card describes, on a device; its weights are read next. */
 export type BuildNetwork<P, B extends Body> = (card: ModelCard<P>, device: string) => Network<B>
 
@@ -95,31 +109,48 @@ export function loadModel<P, B extends Body>(
     device = 'cpu',
   }: { build: BuildNetwork<P, B>; isPreprocessing(p: unknown): p is P; device?: string },
 ): LoadedModel<P, B> {
+  return buildModel(readModel(path, isPreprocessing), { build, device })
+}
+
+/** Reads the files of a saved classifier without libtorch; see `loadModel`. */
+export function readModel<P>(path: string, isPreprocessing: (p: unknown) => p is P): StoredModel<P> {
   const stem = stemOf(path)
   const read = (file: string): ModelCard<P> => {
     const card = readCard(file)
     if (!isPreprocessing(card.preprocessing)) throw notOurs(file)
     return card as ModelCard<P>
   }
-  const load = (at: string, card: ModelCard<P>): Member<P, B> => ({
-    network: loadNetwork(at, card, { build, device }),
-    card,
-  })
+  const member = (at: string, card: ModelCard<P>): StoredMember<P> => {
+    const file = `${at}.safetensors`
+    try {
+      return { card, file, weights: readWeights(file) }
+    } catch (cause) {
+      throw new AnnealError(`${file}: ${(cause as Error).message}`, { cause })
+    }
+  }
   const card = read(`${stem}.json`)
-  if (!card.members) return { card, members: [load(stem, card)] }
-  return { card, members: memberStems(stem, card.members).map(member => load(member, read(`${member}.json`))) }
+  if (!card.members) return { card, members: [member(stem, card)] }
+  return { card, members: memberStems(stem, card.members).map(at => member(at, read(`${at}.json`))) }
 }
 
-function loadNetwork<P, B extends Body>(
-  stem: string,
-  card: ModelCard<P>,
-  { build, device }: { build: BuildNetwork<P, B>; device: string },
+/** Makes the nets of a saved classifier. Throws where weights and architecture do not fit. */
+export function buildModel<P, B extends Body>(
+  { card, members }: StoredModel<P>,
+  { build, device = 'cpu' }: { build: BuildNetwork<P, B>; device?: string },
+): LoadedModel<P, B> {
+  return { card, members: members.map(member => ({ card: member.card, network: builtNetwork(member, build, device) })) }
+}
+
+function builtNetwork<P, B extends Body>(
+  { card, file, weights }: StoredMember<P>,
+  build: BuildNetwork<P, B>,
+  device: string,
 ): Network<B> {
   const net = nn.init.undrawn(() => build(card, device))
   try {
-    net.net.loadStateDict(readWeights(`${stem}.safetensors`))
+    net.net.loadStateDict(weights)
   } catch (cause) {
-    throw new AnnealError(`${stem}.safetensors: ${(cause as Error).message}`, { cause })
+    throw new AnnealError(`${file}: ${(cause as Error).message}`, { cause })
   }
   net.net.eval()
   return net
@@ -179,3 +210,10 @@ const notOurs = (path: string): AnnealError =>
   new AnnealError(
     `${path}: does not describe a classifier of this version of Anneal (format anneal-classifier, version 1).`,
   )
+
+/** The mean of an ensemble's outputs at the temperature of its own card; what one net says has had its temperature.
+ *  outputs: [N × classes]. */
+export function together({ task = 'single', classes, members, temperature = 1 }: ModelCard, outputs: Outputs): Outputs {
+  if (!members || task === 'regression' || temperature === 1) return outputs
+  return applyTemperature(toLogits(outputs, { task }), classes.length, temperature, { task })
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from '../../src/recipes/evaluate.ts'
+import { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from '../../src/api/index.ts'
 import { kernelSets } from '../../src/torch/index.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
 import { shape, workspace } from '../helpers/cli.ts'
@@ -53,7 +53,7 @@ async function evaluated(run: Trained, ...args: string[]): Promise<Evaluated> {
 }
 async function labelsOf(run: Trained, files: readonly string[]): Promise<string[]> {
   const found: string[] = []
-  for await (const { label } of loadClassifier(run.dir).predictAll(files)) found.push(label)
+  for await (const { label } of loadClassifier(run.dir, { task: 'single' }).predictAll(files)) found.push(label)
   return found
 }
 const near = (found: number, expected: number, what = '', within = 1e-6) =>
@@ -175,7 +175,7 @@ describe('labels from elsewhere', () => {
     const files = Array.from({ length: 40 }, (_, n) => work.path('marks', `${n}.png`))
     let right = 0
     const counts = new Map(multi.card.classes.map(name => [name, [0, 0, 0] as [tp: number, fp: number, fn: number]]))
-    for await (const { file, labels } of loadClassifier(multi.dir).predictAll(files)) {
+    for await (const { file, labels } of loadClassifier(multi.dir, { task: 'multi' }).predictAll(files)) {
       const own = tags(Number(/(\d+)\.png/.exec(file)![1]))
       for (const [name, count] of counts) {
         const [there, given] = [own.includes(name as Mark), labels!.includes(name)]
@@ -256,9 +256,10 @@ describe('precision', () => {
   const files = Array.from({ length: 10 }, (_, n) =>
     work.path(`shapes/valid/${n < 5 ? 'circle' : 'square'}/${10 + (n % 5)}.png`),
   )
-  const probabilities = async (of: string, options: Parameters<typeof loadClassifier>[1] = {}) => {
+  const probabilities = async (of: string, options: { precision?: 'float32' | 'bfloat16' } = {}) => {
     const found: number[] = []
-    for await (const p of loadClassifier(of, options).predictAll(files)) found.push(...Object.values(p.probabilities))
+    for await (const p of loadClassifier(of, { task: 'single', ...options }).predictAll(files))
+      found.push(...Object.values(p.probabilities))
     return found
   }
   let run: Trained

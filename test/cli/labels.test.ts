@@ -104,7 +104,7 @@ test('probabilities stand in the order of the classes, on the command line and i
   const [top] = [...pairs].sort((a, b) => b[1] - a[1])
   assert.deepEqual([label, probability], top)
 
-  const classifier = loadClassifier(work.path('run'))
+  const classifier = loadClassifier(work.path('run'), { task: 'single' })
   const prediction = await classifier.predict(picture)
   assert.deepEqual(
     Array.from(prediction.scores),

@@ -16,7 +16,7 @@ import type { Made } from './report.ts'
 
 type Thumbnails = (i: number) => string
 
-/** A run whose pictures have one class, with every part that a report can draw. */
+/** A single-label run with every part that a report can draw. */
 export function everything(classes: string[], thumbnails: Thumbnails): Made {
   const judged = (i: number, right: boolean): JudgedPicture => ({
     file: `valid/${classes[i % classes.length]}/picture-${i}.jpg`,
@@ -93,7 +93,7 @@ export function everything(classes: string[], thumbnails: Thumbnails): Made {
   }
 }
 
-/** A run whose pictures have several labels, or none. */
+/** A multi-label run. Some pictures have no label. */
 export function several(names: string[], thumbnails: Thumbnails, n = 300): Made {
   const random = stream(11)
   const c = names.length
@@ -174,7 +174,7 @@ export function several(names: string[], thumbnails: Thumbnails, n = 300): Made 
   }
 }
 
-/** A run whose answers are numbers. */
+/** A regression run. */
 export function measured(names: string[], thumbnails: Thumbnails, n = 400): Made {
   const random = stream(5)
   const c = names.length

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import sharp from 'sharp'
+import { evaluateFolder } from '../../src/api/evaluate.ts'
 import { rng } from '../../src/base/random.ts'
-import { evaluateFolder } from '../../src/recipes/evaluate.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
 import { npy, tiff } from '../helpers/channels.ts'
 import { workspace } from '../helpers/cli.ts'
@@ -68,8 +68,8 @@ describe('grey pictures', () => {
     const found = await work.train('array', 'array-run', by)
     assert.equal(found.card.preprocessing.channels, 3)
     const [a, b] = [
-      await loadClassifier(found.dir).predict(work.path('grey/left/0.png')),
-      await loadClassifier(found.dir).predict(work.path('array/left/0.npy')),
+      await loadClassifier(found.dir, { task: 'single' }).predict(work.path('grey/left/0.png')),
+      await loadClassifier(found.dir, { task: 'single' }).predict(work.path('array/left/0.npy')),
     ]
     for (const name of classes) near(a.probabilities[name]!, b.probabilities[name]!, name)
   })
@@ -83,7 +83,10 @@ describe('grey pictures', () => {
     assert.deepEqual([mode, channels, range], ['copy', 3, [0, 4095]])
     assert.ok(result.accuracy > 0.9, `${result.accuracy}`)
     for (const [n, label] of classes.entries())
-      assert.equal((await loadClassifier(dir).predict(work.path('deep', label, `${n}.tif`))).label, label)
+      assert.equal(
+        (await loadClassifier(dir, { task: 'single' }).predict(work.path('deep', label, `${n}.tif`))).label,
+        label,
+      )
     assert.ok(
       (await evaluateFolder(dir, work.path('deep'))).metrics.accuracy! > 0.9,
       `(await evaluateFolder(dir, work.path('deep'))).metrics.accuracy! > 0.9`,
@@ -96,7 +99,7 @@ describe('grey pictures', () => {
     assert.deepEqual([mode, channels, mean.length, std.length], ['keep', 1, 1, 1])
     const choice = events.find(e => e.type === 'choice' && e.what === 'channels')
     assert.match(JSON.stringify(choice), /keep, 1 channel of 8 bits.*as asked/)
-    const predict = (file: string) => loadClassifier(dir).predict(work.path(file))
+    const predict = (file: string) => loadClassifier(dir, { task: 'single' }).predict(work.path(file))
     assert.equal((await predict('grey/right/1.png')).label, 'right')
     await assert.rejects(predict('colour/right/1.png'), /1\.png has 3 channels; the model was trained on 1/)
   })
@@ -135,7 +138,7 @@ describe('channels that are kept', () => {
       // Noise from 30 to 150 has the mean 90; a channel is brighter by 60 in half of the pictures, or in none.
       for (const [c, m] of mean.entries()) near(m, (c === 0 || c === channels - 1 ? 120 : 90) / 255, `mean ${c}`, 0.02)
       for (const [n, label] of classes.entries()) {
-        const found = await loadClassifier(run.dir).predict(work.path(dir, label, `${n}.${end}`))
+        const found = await loadClassifier(run.dir, { task: 'single' }).predict(work.path(dir, label, `${n}.${end}`))
         assert.equal(found.label, label)
       }
       const { metrics } = await evaluateFolder(run.dir, work.path(dir))
@@ -144,7 +147,7 @@ describe('channels that are kept', () => {
 
   test('a picture with another number of them is refused by predict and evaluate', async () => {
     const wrong = work.path('of-4/left/0.npy')
-    await assert.rejects(loadClassifier(work.path('run-2')).predict(wrong), {
+    await assert.rejects(loadClassifier(work.path('run-2'), { task: 'single' }).predict(wrong), {
       name: 'AnnealError',
       message: /0\.npy has 4 channels; the model was trained on 2\. Give it pictures as it was trained on/,
     })
@@ -190,7 +193,7 @@ describe('one file a channel', () => {
       36,
     )
     assert.ok(result.accuracy > 0.9, `${result.accuracy}`)
-    const classifier = loadClassifier(dir)
+    const classifier = loadClassifier(dir, { task: 'single' })
     const [a, b] = [
       await classifier.predict(work.path('cells/left/0_DAPI.png')),
       await classifier.predict(work.path('cells/left/0_GFP.png')),
@@ -211,7 +214,7 @@ describe('one file a channel', () => {
 
   test('a file alone says which one is missing', async () => {
     work.put({ 'lonely/1_DAPI.png': await asPng(values(1, 1, []), 1) })
-    const predict = loadClassifier(work.path('cells-run')).predict(work.path('lonely/1_DAPI.png'))
+    const predict = loadClassifier(work.path('cells-run'), { task: 'single' }).predict(work.path('lonely/1_DAPI.png'))
     await assert.rejects(predict, /1_GFP\.png is not there; the model was trained on pictures of one file a channel/)
   })
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { evaluateFolder } from '../../src/recipes/evaluate.ts'
+import { evaluateFolder } from '../../src/api/evaluate.ts'
 import type { RunEvent, RunResult } from '../../src/runs/index.ts'
 import { indexPictures, openPictures } from '../../src/vision/index.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
@@ -38,9 +38,10 @@ async function validOf(fold: number, options = {}, dir = 'marks'): Promise<strin
   const { data } = await openPictures(index, { short: 37, interpolation: 'bilinear' })
   return data.of('valid').map(item => relative(work.path(dir), item.file))
 }
-async function predictions(run: string, files: readonly string[], dir = 'marks'): Promise<Prediction[]> {
-  const found: Prediction[] = []
-  for await (const p of loadClassifier(run).predictAll(files.map(f => work.path(dir, f)))) found.push(p)
+async function predictions(run: string, files: readonly string[]): Promise<Prediction<'single'>[]> {
+  const found: Prediction<'single'>[] = []
+  const classifier = loadClassifier(run, { task: 'single' })
+  for await (const p of classifier.predictAll(files.map(f => work.path('marks', f)))) found.push(p)
   return found
 }
 const labelOf = (file: string) => file.split('/').at(-2)
@@ -152,7 +153,7 @@ describe('a run over folds that was interrupted', () => {
   const inFold = (wanted: number) => {
     let fold = 0
     return (event: RunEvent) => {
-      if (event.type === 'phase' && /^fold \d/.test(event.phase)) fold = Number(event.phase.split(' ')[1])
+      if (event.type === 'phase' && event.phase === 'fold') fold = event.fold!
       return fold === wanted && event.type === 'batch'
     }
   }
@@ -226,10 +227,11 @@ describe('folds of a table', () => {
     const [probabilities, targets]: number[][] = [[], []]
     for (const k of [0, 1])
       for (const file of await validOf(k, { ...by, folds: 2 }, 'tagged')) {
-        const [found] = await predictions(work.path('tags', `fold-${k + 1}`), [file], 'tagged')
+        const classifier = loadClassifier(work.path('tags', `fold-${k + 1}`), { task: 'multi' })
+        const found = await classifier.predict(work.path('tagged', file))
         const there = tags(Number.parseInt(file, 10))
         for (const name of card.classes) {
-          probabilities!.push(found!.probabilities[name]!)
+          probabilities!.push(found.probabilities[name]!)
           targets!.push(Number(there.includes(name as Mark)))
         }
       }
@@ -242,7 +244,9 @@ describe('folds of a table', () => {
     assert.match(told[0]!, /^macro f1 on pictures that each net did not see: one a label/)
     near(result.mAP!, mean(result.folds!.map(f => f.mAP!)))
     for (const n of [3, 5, 7]) {
-      const { labels, probabilities } = await loadClassifier(dir).predict(work.path('tagged', `${n}.png`))
+      const { labels, probabilities } = await loadClassifier(dir, { task: 'multi' }).predict(
+        work.path('tagged', `${n}.png`),
+      )
       const given = card.classes.filter((name, c) => probabilities[name]! >= card.thresholds![c]!)
       assert.deepEqual([...labels!].sort(), given)
     }

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import type { TrainOptions } from '../../src/api/index.ts'
 import { rng } from '../../src/base/random.ts'
-import type { TrainOptions } from '../../src/recipes/index.ts'
-import { distanceFromImageNet, judgeLikeness } from '../../src/recipes/steps/imagenet-distance.ts'
 import type { EpochEvent, RunEvent } from '../../src/runs/index.ts'
 import { manualSeed } from '../../src/torch/index.ts'
 import { network } from '../../src/train/network.ts'
 import { storedTensors } from '../../src/train/saved-model.ts'
 import { recomputeBatchNorm } from '../../src/train/swa.ts'
+import { distanceFromImageNet, judgeLikeness } from '../../src/vision/imagenet-distance.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
 import { model } from '../../src/vision/models/index.ts'
 import { pictureSource } from '../../src/vision/picture-source.ts'
@@ -177,7 +177,7 @@ describe('uneven classes', () => {
     const by = { labels: work.path('discs.csv'), targets: ['size'], epochs: 0 }
     await assert.rejects(
       work.train('discs', 'no', { ...by, classWeights: 'balanced' }),
-      /Error: classWeights: "balanced": numbers have no classes/,
+      /Error: classWeights: "balanced": regression has no classes/,
     )
     await assert.rejects(
       work.train('discs', 'no', { ...by, sampling: 'balanced' }),
@@ -191,7 +191,7 @@ describe('uneven classes', () => {
     const files = ['many', 'rare'].flatMap(name =>
       readdirSync(work.path('uneven', name)).map(file => work.path('uneven', name, file)),
     )
-    for await (const p of loadClassifier(dir).predictAll(files)) found.push(p.probabilities.rare!)
+    for await (const p of loadClassifier(dir, { task: 'single' }).predictAll(files)) found.push(p.probabilities.rare!)
     return mean(found)
   }
 })
@@ -211,8 +211,10 @@ describe('after the cycles', () => {
     assert.match(choice({ events }, 'ensemble')[0]!, /^[\d.]+ % \(the average of 4 nets, .*: ensemble\.json\)$/)
     assert.deepEqual(work.json('late', 'ensemble.json').members, names)
     const file = work.path('marks/red/3.png')
-    const each = await Promise.all(names.map(name => loadClassifier(`${dir}/${name}.json`).predict(file)))
-    const { probabilities } = await loadClassifier(`${dir}/ensemble.json`).predict(file)
+    const each = await Promise.all(
+      names.map(name => loadClassifier(`${dir}/${name}.json`, { task: 'single' }).predict(file)),
+    )
+    const { probabilities } = await loadClassifier(`${dir}/ensemble.json`, { task: 'single' }).predict(file)
     for (const mark of allMarks) near(probabilities[mark]!, mean(each.map(p => p.probabilities[mark]!)), mark)
     assert.equal(new Set(names.map(name => work.digest('late', `${name}.safetensors`))).size, 4)
   })

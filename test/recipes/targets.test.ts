@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { evaluateFolder } from '../../src/api/evaluate.ts'
 import { rng } from '../../src/base/random.ts'
-import { evaluateFolder } from '../../src/recipes/evaluate.ts'
 import { scaleOfTargets, targetWarnings } from '../../src/recipes/prepare/targets.ts'
 import { targetText } from '../../src/train/objective.ts'
+import { images } from '../../src/vision/domain/images.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
 import { workspace } from '../helpers/cli.ts'
 import { disc, runsFolder, type Trained } from '../helpers/recipe.ts'
@@ -54,7 +55,7 @@ describe('numbers that are large and close together, tiny or huge are learnt as 
     const texts = Object.entries(kinds).map(([name, { text }]) => [name, text] as const)
     const run = await train('kinds', { plain: String, ...Object.fromEntries(texts) })
     const [plain, ...others] = run.interpretation.regression!.targets
-    const classifier = loadClassifier(run.dir)
+    const classifier = loadClassifier(run.dir, { task: 'regression' })
     const { values } = await classifier.predict(work.path('discs', '3.png'))
     for (const { name, r2, mae } of others) {
       const { unit, shown } = kinds[name]!
@@ -185,7 +186,7 @@ describe('where R² is undefined it is said, and no number stands there', () => 
     const items = (values: number[]) => values.map(v => ({ values: [v] }))
     const parts = { train: items([1, 2, 3]), valid: items([4]), test: items([5, 5]) }
     assert.deepEqual(
-      targetWarnings(['x'], parts).map(w => w.split(':')[0]),
+      targetWarnings(['x'], parts, images.words).map(w => w.split(':')[0]),
       ['R² of the validation pictures is undefined', 'R² of the test pictures is undefined'],
     )
   })
@@ -224,7 +225,7 @@ describe('the scale of targets', () => {
   })
   test('numbers near the limit of 64-bit floats are warned of', () => {
     const items = [0, 1, 2, 90].map(v => ({ values: [2 ** 53 + 2 * v] }))
-    const [warned] = targetWarnings(['id'], { train: items, valid: items, test: [] })
+    const [warned] = targetWarnings(['id'], { train: items, valid: items, test: [] }, images.words)
     assert.match(warned!, /^target "id": its numbers lie 180 apart at most, and 64-bit floats tell .* apart by 2;/)
   })
 })

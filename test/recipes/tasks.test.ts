@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import sharp from 'sharp'
+import { evaluateFolder } from '../../src/api/evaluate.ts'
+import { learner } from '../../src/api/learner.ts'
 import { rng } from '../../src/base/random.ts'
+import type { Task } from '../../src/data/index.ts'
 import { layerFeatures } from '../../src/index.ts'
-import { evaluateFolder } from '../../src/recipes/evaluate.ts'
-import { learner } from '../../src/recipes/learner.ts'
 import { scope } from '../../src/torch/index.ts'
 import { labelScores } from '../../src/train/objective.ts'
 import { pictureBatch } from '../../src/vision/batch.ts'
@@ -38,10 +39,10 @@ const count = 102
 const numbers = Array.from({ length: count }, (_, n) => n)
 
 /** What the run predicts for its pictures of one part, in their order. */
-async function predictions(run: Trained, dir: string, part: Part): Promise<Prediction[]> {
+async function predictions<T extends Task>(task: T, run: Trained, dir: string, part: Part): Promise<Prediction<T>[]> {
   const files = numbers.filter(n => partOf(n) === part).map(n => work.path(dir, `${n}.png`))
-  const found: Prediction[] = []
-  for await (const prediction of loadClassifier(run.dir).predictAll(files)) found.push(prediction)
+  const found: Prediction<T>[] = []
+  for await (const prediction of loadClassifier(run.dir, { task }).predictAll(files)) found.push(prediction)
   return found
 }
 const near = (found: number, expected: number, what: string, within = 1e-5) =>
@@ -76,14 +77,16 @@ describe('several labels from a table', () => {
     assert.deepEqual([card.task, card.thresholds], ['multi', result.thresholds])
     assert.equal(card.thresholds!.length, 3)
     assert.ok(result.threshold! > 0 && result.threshold! < 1, 'result.threshold! > 0 && result.threshold! < 1')
-    const found = await predictions(run, 'marks', 'valid')
-    for (const { labels, label, probability, probabilities } of found) {
+    const found = await predictions('multi', run, 'marks', 'valid')
+    for (const { labels, probabilities, scores } of found) {
       const given = card.classes.filter((name, c) => probabilities[name]! >= card.thresholds![c]!)
-      assert.deepEqual([...labels!].sort(), given)
-      assert.equal(label, labels!.join(', '))
-      assert.equal(probability, Math.max(...Object.values(probabilities)))
+      assert.deepEqual([...labels].sort(), given)
+      assert.deepEqual(
+        Array.from(scores),
+        card.classes.map(name => probabilities[name]),
+      )
     }
-    assert.ok(new Set(found.map(p => p.labels!.length)).size > 1, 'pictures differ in how many labels they get')
+    assert.ok(new Set(found.map(p => p.labels.length)).size > 1, 'pictures differ in how many labels they get')
   })
 
   test('its numbers are those of its predictions, for validation and test', async () => {
@@ -91,13 +94,13 @@ describe('several labels from a table', () => {
       ['valid', run.result],
       ['test', run.result.test!],
     ] as const) {
-      const found = await predictions(run, 'marks', part)
+      const found = await predictions('multi', run, 'marks', part)
       const actual = numbers.filter(n => partOf(n) === part).map(tags)
       const { mAP, f1, f2, accuracy } = told.metrics!
       const [ap, score1, score2, right]: number[][] = [[], [], [], []]
       for (const name of run.card.classes) {
         const there = actual.map(own => own.includes(name as Mark))
-        const given = found.map(p => p.labels!.includes(name))
+        const given = found.map(p => p.labels.includes(name))
         const of = (a: boolean, b: boolean) => there.filter((t, i) => t === a && given[i] === b).length
         const [tp, fp, fn] = [of(true, true), of(false, true), of(true, false)]
         score1!.push((2 * tp) / (2 * tp + fn + fp))
@@ -119,14 +122,15 @@ describe('several labels from a table', () => {
   })
 
   test('anneal predict says which labels, by the same thresholds', async () => {
-    const [first, second] = await predictions(run, 'marks', 'valid')
+    const [first, second] = await predictions('multi', run, 'marks', 'valid')
     const args = ['predict', run.dir, first!.file, second!.file]
     const { stdout, stderr } = await command.run([...args, '--json'])
     const lines = stdout.split('\n').slice(0, -1)
     assert.equal(lines.length, 2, stderr)
     for (const [i, line] of lines.entries()) {
       const { file, label, labels, probabilities } = JSON.parse(line)
-      assert.deepEqual([file, label, labels], [args[i + 2], [first, second][i]!.label, [first, second][i]!.labels])
+      const expected = [first, second][i]!.labels
+      assert.deepEqual([file, label, labels], [args[i + 2], expected.join(', ') || null, expected])
       for (const name of run.card.classes) near(probabilities[name], [first, second][i]!.probabilities[name]!, name)
     }
     const { stdout: plain } = await command.run(args)
@@ -213,8 +217,8 @@ describe('several labels from a table', () => {
     const { temperature: t = 1, classes } = card
     assert.ok(card.members!.length === 2 && Math.abs(t - 1) > 0.01, `temperature ${t}`)
     const told = async (model: string, of: readonly number[]) => {
-      const found: Prediction[] = []
-      for await (const p of loadClassifier(work.path('snapshots', model)).predictAll(
+      const found: Prediction<'multi'>[] = []
+      for await (const p of loadClassifier(work.path('snapshots', model), { task: 'multi' }).predictAll(
         of.map(n => work.path('more', `${n}.png`)),
       ))
         found.push(p)
@@ -237,7 +241,7 @@ describe('several labels from a table', () => {
       for (const [c, name] of classes.entries())
         near(probabilities[name]!, 1 / (1 + Math.exp(-logits[i]![c]! / t)), name)
       assert.deepEqual(
-        labels!.toSorted(),
+        labels.toSorted(),
         classes.filter((name, c) => probabilities[name]! >= card.thresholds![c]!),
       )
     }
@@ -259,7 +263,7 @@ describe('several labels from a table', () => {
     const labels = work.path('marks.csv')
     const given = async (thresholdFor: 'f2' | 'f0.5') => {
       const found = await work.train('marks', thresholdFor, { labels, epochs: 0, thresholdFor })
-      return (await predictions(found, 'marks', 'valid')).reduce((sum, p) => sum + p.labels!.length, 0)
+      return (await predictions('multi', found, 'marks', 'valid')).reduce((sum, p) => sum + p.labels.length, 0)
     }
     const [f2, half] = [await given('f2'), await given('f0.5')]
     assert.ok(f2 > half, `${f2} and ${half} labels`)
@@ -294,11 +298,11 @@ describe('numbers from a table', () => {
     }
     assert.ok(result.r2! > 0.5, `R² ${result.r2}`)
     for (const part of ['valid', 'test'] as const) {
-      const found = await predictions(run, 'discs', part)
+      const found = await predictions('regression', run, 'discs', part)
       const actual = values.filter((_, n) => partOf(n) === part)
       const told = part === 'valid' ? result.metrics! : result.test!.metrics!
       const each = card.classes.map((name, t) => {
-        const errors = found.map((p, i) => p.values![name]! - actual[i]![t]!)
+        const errors = found.map((p, i) => p.values[name]! - actual[i]![t]!)
         const m = mean(actual.map(v => v[t]!))
         const square = mean(errors.map(e => e * e))
         return [1 - square / mean(actual.map(v => (v[t]! - m) ** 2)), mean(errors.map(Math.abs)), Math.sqrt(square)]
@@ -312,11 +316,11 @@ describe('numbers from a table', () => {
     const stored = work.json('numbers', 'result.json')
     assert.deepEqual([stored.accuracy, stored.task], [null, 'regression'])
     assert.equal(run.interpretation.regression!.targets.length, 2)
-    const [first] = await predictions(run, 'discs', 'test')
+    const [first] = await predictions('regression', run, 'discs', 'test')
     const { stdout } = await command.run(['predict', run.dir, first!.file, '--json'])
     const { file, values, ...more } = JSON.parse(stdout)
     assert.deepEqual([file, more], [first!.file, { precision: 'float32' }])
-    for (const name of run.card.classes) near(values[name], first!.values![name]!, name, 1e-3)
+    for (const name of run.card.classes) near(values[name], first!.values[name]!, name, 1e-3)
   })
 })
 
@@ -332,13 +336,15 @@ describe('a learner over a table', () => {
     const { multi } = await learn.interpret()
     assert.equal(multi!.perClass.length, 3)
     const file = work.path('marks/70.png')
-    const { labels, probabilities } = await learn.predict(file)
+    const predicted = await learn.predict(file)
+    assert.ok(predicted.task === 'multi', predicted.task)
+    const { labels, probabilities } = predicted
     assert.deepEqual(
-      [...labels!].sort(),
+      [...labels].sort(),
       learn.classes.filter(name => probabilities[name]! >= 0.5),
     )
     await learn.save(work.path('learnt'))
-    const saved = await loadClassifier(work.path('learnt')).predict(file)
+    const saved = await loadClassifier(work.path('learnt'), { task: 'multi' }).predict(file)
     for (const name of learn.classes) near(saved.probabilities[name]!, probabilities[name]!, name)
   })
 
@@ -353,7 +359,9 @@ describe('a learner over a table', () => {
     })
     const [first] = await learn.fit(1, { lr: 3e-3 })
     assert.deepEqual(Object.keys(first!.metrics), ['r2', 'mae', 'rmse'])
-    assert.deepEqual(Object.keys((await learn.predict(work.path('discs/1.png'))).values!), ['brightness'])
+    const predicted = await learn.predict(work.path('discs/1.png'))
+    assert.ok(predicted.task === 'regression', predicted.task)
+    assert.deepEqual(Object.keys(predicted.values), ['brightness'])
   })
 })
 

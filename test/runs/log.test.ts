@@ -5,6 +5,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
+import { parseEvent, phaseTitle } from '../../src/runs/events.ts'
 import type { EpochEvent, EventBody, RunEvent } from '../../src/runs/index.ts'
 import { openRun, readEvents, runPaths } from '../../src/runs/index.ts'
 import { metricsHeader, metricsRow, summariseMetrics } from '../../src/runs/metrics.ts'
@@ -210,6 +211,26 @@ test('a full disk does not stop training: events are kept and written once there
   )
   const child = spawn(process.execPath, ['--import', 'tsx', script], { stdio: 'inherit' })
   return once(child, 'exit').then(([code]) => assert.equal(code, 0))
+})
+
+test('a phase is a name and a size; the string of the first runs, head@224, is read as both', () => {
+  const line = (phase: string, more = {}) => JSON.stringify({ ...batch(1), t: 1, phase, ...more })
+  const read = (phase: string, more?: object) => {
+    const event = parseEvent(line(phase, more))
+    assert.ok(event?.type === 'batch', `${phase}: no batch event`)
+    return [event.phase, event.size, phaseTitle(event)]
+  }
+  assert.deepEqual(read('head'), ['head', undefined, 'head'])
+  assert.deepEqual(read('head@224'), ['head', 224, 'head at 224 px'])
+  assert.deepEqual(read('whole@96'), ['whole', 96, 'whole at 96 px'])
+  assert.deepEqual(read('whole', { size: 48 }), ['whole', 48, 'whole at 48 px'])
+  assert.deepEqual(read('a@b'), ['a@b', undefined, 'a@b'], 'a name of somebody else')
+  assert.deepEqual(read('fold 2 of 5'), ['fold 2 of 5', undefined, 'fold 2 of 5'], 'a fold of the first runs')
+  assert.equal(phaseTitle({ phase: 'fold', fold: 2, folds: 5 }), 'fold 2 of 5')
+  const old = parseEvent(JSON.stringify({ t: 2, type: 'phase', phase: 'head@48', epochs: 3 }))
+  assert.deepEqual(old, { t: 2, type: 'phase', phase: 'head', size: 48, epochs: 3 })
+  const sized = metricsRow({ ...epoch(1), phase: 'head', size: 48 } as EpochEvent)
+  assert.match(sized, /^1,head at 48 px,/)
 })
 
 test('metrics.csv has the metrics of every task, and is summarised by its own header', () => {

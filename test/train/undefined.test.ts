@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { describe as lines } from '../../src/cli/describe.ts'
 import { asGood, isBetter } from '../../src/recipes/steps/best-weights.ts'
-import { judgeLikeness } from '../../src/recipes/steps/imagenet-distance.ts'
 import { metricsRow } from '../../src/runs/metrics.ts'
 import { fromArray, type Tensor } from '../../src/torch/index.ts'
 import { evaluate } from '../../src/train/evaluate.ts'
@@ -21,6 +20,7 @@ import {
   rocAuc,
 } from '../../src/train/metrics.ts'
 import { labelScores, objective, said } from '../../src/train/objective.ts'
+import { judgeLikeness } from '../../src/vision/imagenet-distance.ts'
 
 type Numbers = (number | null)[]
 interface Golden {
@@ -196,11 +196,11 @@ describe('a metric that is undefined', () => {
       [1, 1],
       [Number.NEGATIVE_INFINITY, 0],
     ] as const) {
-      const { reason, separation, factor } = judgeLikeness(0.1, { score, loss: 1, metrics: {} }, chance)
+      const { reason, separation, factor } = judgeLikeness(0.1, { score }, chance)
       assert.deepEqual([separation, factor], [undefined, 3])
       assert.match(reason, /can not tell/)
       assert.doesNotMatch(reason, /NaN|Infinity/)
     }
-    assert.equal(judgeLikeness(0.1, { score: 0.75, loss: 1, metrics: {} }, 0.5).separation, 0.5)
+    assert.equal(judgeLikeness(0.1, { score: 0.75 }, 0.5).separation, 0.5)
   })
 })

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Task } from '../../data/index.ts'
+import type { Narrator } from '../../domain/index.ts'
 import type { CalibrationPart } from '../../runs/index.ts'
 import type { Evaluation } from '../../train/evaluate.ts'
 import {
@@ -16,7 +17,6 @@ import {
 } from '../../train/metrics.ts'
 import type { Outputs, Targets } from '../../train/objective.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../../weights/index.ts'
-import type { Narrator } from '../run/context.ts'
 
 /** What is told of pictures that did not teach the weights, [N × classes], and the right answers. */
 export type Held = Pick<Evaluation, 'logits' | 'probabilities' | 'targets'>

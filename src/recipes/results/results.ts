@@ -5,11 +5,10 @@ import { Learner } from '../../train/learner.ts'
 import { averagePrecision, bootstrap, r2, take } from '../../train/metrics.ts'
 import { labelScores, type Outputs, said } from '../../train/objective.ts'
 import { saveModel } from '../../train/saved-model.ts'
-import type { Sense } from '../../vision/auto-augment/auto-augment.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { type Best, isBetter } from '../steps/best-weights.ts'
-import type { StageResult } from '../steps/five-steps.ts'
+import type { StageResult } from '../steps/types.ts'
 import { atTemperature, calibrate, chooseThresholds, keepHeld } from './calibrate.ts'
 import { explain } from './interpretation.ts'
 import { decisions, modelCard } from './model-card.ts'
@@ -27,13 +26,15 @@ export async function finish(
   { stages, best, evaluated }: { stages: readonly StageResult[]; best: Best; evaluated: Evaluation | undefined },
 ): Promise<FinishedFacts> {
   const { session, options, signal } = context
-  const { task, classes, objective, net, source } = prepared
+  const { objective, net, source } = prepared
+  const { task, names: classes } = objective
+  const meaning = { task, classes, seed: prepared.seed }
   const learn = evaluator(prepared)
   const plain = evaluated ?? (await learn.validate(source('valid'), { signal }))
-  const { temperature, calibration } = calibrate(session, prepared, plain)
-  const calibrated = { ...plain, probabilities: atTemperature(prepared, plain, temperature) }
+  const { temperature, calibration } = calibrate(session, meaning, plain)
+  const calibrated = { ...plain, probabilities: atTemperature(meaning, plain, temperature) }
   const thresholds =
-    task === 'multi' ? chooseThresholds(session, prepared, calibrated, { metric: options.thresholdFor }) : undefined
+    task === 'multi' ? chooseThresholds(session, meaning, calibrated, { metric: options.thresholdFor }) : undefined
   if (options.folds !== undefined) keepHeld(session.run.dir, calibrated)
   const scored = (e: Evaluation): PartResult => {
     const metrics = thresholds
@@ -54,7 +55,7 @@ export async function finish(
   const testSource = source('test')
   if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
   const tested = testSource.count > 0 ? await learn.validate(testSource, { signal }) : undefined
-  const test = tested && scored({ ...tested, probabilities: atTemperature(prepared, tested, temperature) })
+  const test = tested && scored({ ...tested, probabilities: atTemperature(meaning, tested, temperature) })
   const score = (outputs: Outputs, part: 'valid' | 'test'): Record<string, number> => {
     const { targets } = source(part)
     return thresholds
@@ -64,8 +65,7 @@ export async function finish(
   const tta = await compareViews(prepared, context, { temperature, score, plain: { valid, ...(test ? { test } : {}) } })
   writeInterpretation(session.run.paths.interpret, {
     ...(await explain(prepared, calibrated, thresholds)),
-    ...(session.known('doubts') as Partial<Interpretation> | undefined),
-    ...augmentTrials(session.known('sense') as Sense | undefined),
+    ...session.known('doubts'),
     ...(calibration ? { calibration } : {}),
     ...(stages.length > 1 ? { sizes: stages.map(({ size, best }) => sizeScore(size, best)) } : {}),
     ...(tested && test
@@ -84,11 +84,10 @@ export async function finish(
   }
 }
 
-/** The best weights' pictures at `testSize`, where they validate no worse there than at the size that they were trained at:
+/** The best weights' samples at `testSize`, where they validate no worse there than at the size that they were trained at:
  *  objects look larger in training crops than in test ones (Touvron et al. 2019, arXiv:1906.06423). */
-export async function atTestSize(prepared: Prepared, { session, options, signal }: Context): Promise<Prepared> {
-  const { testSize } = options
-  const { size } = prepared.preprocessing
+export async function atTestSize(prepared: Prepared, { session, signal }: Context): Promise<Prepared> {
+  const { size, testSize, domain } = prepared
   if (testSize === undefined || testSize === size) return prepared
   const larger = await prepared.at(testSize)
   const [then, now] = [
@@ -99,23 +98,11 @@ export async function atTestSize(prepared: Prepared, { session, options, signal 
   const { metric } = prepared.objective
   session.choice(
     'test size',
-    `${better ? testSize : size} px`,
-    `${said(metric, now.score)}, loss ${now.loss.toFixed(3)} at ${testSize} px; ${said(metric, then.score)}, loss ${then.loss.toFixed(3)} at ${size} px`,
+    domain.words.size(better ? testSize : size),
+    `${said(metric, now.score)}, loss ${now.loss.toFixed(3)} at ${domain.words.size(testSize)}; ${said(metric, then.score)}, loss ${then.loss.toFixed(3)} at ${domain.words.size(size)}`,
   )
   return better ? larger : prepared
 }
-
-const augmentTrials = (sense: Sense | undefined): Pick<Interpretation, 'augmentAuto'> =>
-  sense
-    ? {
-        augmentAuto: sense.rows.map(({ change, changed, drop, chosen }) => ({
-          change,
-          accuracy: changed,
-          drop,
-          chosen,
-        })),
-      }
-    : {}
 
 const sizeScore = (size: number, { metrics, loss }: Best) => ({
   size,
@@ -127,9 +114,10 @@ const sizeScore = (size: number, { metrics, loss }: Best) => ({
 /** The 95 % interval of mAP or R² by 200 draws of the pictures; none of accuracy, whose interval follows from its number
  *  of pictures, nor where it would take long. */
 function intervalOf(
-  { task, classes, objective, seed }: Prepared,
+  { objective, seed }: Prepared,
   { probabilities, targets }: Evaluation,
 ): Record<string, [low: number, high: number]> | undefined {
+  const { task, names: classes } = objective
   const n = probabilities.length / classes.length
   if (task === 'single' || n < 10 || probabilities.length > 200_000) return undefined
   const metric = (rows: ArrayLike<number>) => {
@@ -140,6 +128,6 @@ function intervalOf(
   return [value, low, high].every(Number.isFinite) ? { [objective.metric]: [low, high] } : undefined
 }
 
-function evaluator({ net, source, classes, objective, batchSize, seed, precision }: Prepared): Learner {
-  return new Learner(net, { train: source('train'), classes, objective, batchSize, seed, precision })
+function evaluator({ net, source, objective, batchSize, seed, precision }: Prepared): Learner {
+  return new Learner(net, { train: source('train'), classes: objective.names, objective, batchSize, seed, precision })
 }

@@ -2,7 +2,7 @@ import { amount, errorMetrics } from '../../base/format.ts'
 import type { PartResult, TtaPart, TtaResult } from '../../runs/index.ts'
 import type { Outputs } from '../../train/objective.ts'
 import { type TtaOptions, tta } from '../../train/tta.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 
 type Part = 'valid' | 'test'

@@ -4,8 +4,8 @@ import { writeAtomic } from '../../base/files.ts'
 import { amount, errorMetrics, percent, plural } from '../../base/format.ts'
 import { isRun, type RunResult, readObject, readSeen, runPaths, type Spread, writeSeen } from '../../runs/index.ts'
 import { said } from '../../train/objective.ts'
-import type { ModelCard } from '../../vision/inference/saved.ts'
-import type { TrainOptions } from '../options.ts'
+import type { ModelCard } from '../../train/saved-model.ts'
+import type { RecipeOptions } from '../options.ts'
 import { decideTogether, readHeld } from '../results/calibrate.ts'
 import { decisions } from '../results/model-card.ts'
 import type { Session } from './session.ts'
@@ -21,14 +21,14 @@ export async function trainFolds(
   session: Session,
   folds: number,
   train: (fold: number, dir: string, resume: boolean) => Promise<RunResult>,
-  { seed = 42, thresholdFor }: Pick<TrainOptions, 'seed' | 'thresholdFor'> = {},
+  { seed = 42, thresholdFor }: Pick<RecipeOptions, 'seed' | 'thresholdFor'> = {},
 ): Promise<RunResult> {
   const { dir } = session.run
   const results: RunResult[] = []
   for (let fold = 0; fold < folds; fold++) {
     const inside = join(dir, foldName(fold))
     const done = readObject<RunResult>(runPaths(inside).result)
-    if (!done) session.emit({ type: 'phase', phase: `fold ${fold + 1} of ${folds}` })
+    if (!done) session.emit({ type: 'phase', phase: 'fold', fold: fold + 1, folds })
     results.push(done ?? (await train(fold, inside, isRun(inside))))
   }
   const first = results[0]!

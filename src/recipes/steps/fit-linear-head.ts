@@ -7,7 +7,7 @@ import { type LinearModel, logisticPath, sigmoidPath } from '../../train/linear/
 import { ridgePath } from '../../train/linear/ridge.ts'
 import type { Network } from '../../train/network.ts'
 import { type Objective, said, type Targets } from '../../train/objective.ts'
-import type { PictureSource } from '../../vision/picture-source.ts'
+import type { LabelledSource } from '../../train/source.ts'
 import type { Session } from '../run/session.ts'
 import { asGood, isBetter, type Validated, validated } from './best-weights.ts'
 import type { Features } from './frozen-features.ts'
@@ -33,7 +33,7 @@ export interface Optimum {
 /** What the optimum is looked for in, and where the search goes on. */
 export interface OptimumOptions {
   features: Features
-  answers: Pick<PictureSource, 'targets' | 'count'>
+  answers: Pick<LabelledSource, 'targets' | 'count'>
   /** What an earlier process found, and the point that it ended at. */
   known?: { tried: readonly TriedSnapshot[]; searched: boolean; point?: Float64Array | undefined }
   /** Steps of the search at each strength, where they are limited. */
@@ -117,7 +117,7 @@ function withinOneError({ task }: Objective, best: Validated & { losses: Float32
  *  shows it. */
 function rowsSeen(
   { train, views }: Features,
-  { targets, count }: Pick<PictureSource, 'targets' | 'count'>,
+  { targets, count }: Pick<LabelledSource, 'targets' | 'count'>,
   { sampleWeights, seed }: Pick<Learner['options'], 'sampleWeights' | 'seed'>,
 ): { x: Float32Array; y: Targets } {
   const [width, per] = [train.length / (views + 1) / count, targets.length / count]

@@ -1,16 +1,14 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { cacheFolder } from '../../base/files.ts'
 import { kernelSetInUse, kernelSets, kernelsInUse, library, scope } from '../../torch/index.ts'
 import { computeFeatures } from '../../train/features.ts'
 import { computeBy } from '../../train/measure-kernels.ts'
 import type { Precision } from '../../train/network.ts'
-import { augmentations } from '../../vision/index.ts'
-import type { PictureSource } from '../../vision/picture-source.ts'
+import type { Source } from '../../train/source.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../../weights/index.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { PartFile } from './part-file.ts'
 
@@ -40,11 +38,10 @@ async function computedFeatures(
   prepared: Prepared,
   { session, options, progress, signal }: Context,
 ): Promise<Features> {
-  const { net, source, precision, batchSize, augment } = prepared
+  const { net, source, precision, batchSize, plain: plainly } = prepared
   const [train, valid] = [source('train'), source('valid')]
   const width = net.body.pooledFeatures
   const room = Math.floor(featureBytes / (4 * width * train.count)) - 1
-  const plainly = isDeepStrictEqual(augment, augmentations.none)
   const untrained = options.pretrained === false
   const wanted = options.views ?? (plainly || untrained ? 0 : 4)
   const views = Math.max(0, Math.min(wanted, room))
@@ -98,10 +95,10 @@ async function computedFeatures(
       stands()
     },
   }
-  const compute = async (pictures: PictureSource, views: number) => {
-    const count = views * pictures.count
+  const compute = async (samples: Source, views: number) => {
+    const count = views * samples.count
     const known = all.subarray(before * width, Math.min(before + count, Math.max(before, there)) * width)
-    all.set(await computeFeatures(net, pictures, { ...frozen, views, known }), before * width)
+    all.set(await computeFeatures(net, samples, { ...frozen, views, known }), before * width)
     before += count
   }
   try {
@@ -156,7 +153,7 @@ function setOf(precision: Precision): { set?: string } {
 
 /** Changes with the pictures, their split, the body's weights, the views and how they are computed. */
 function featureKey(
-  { pictures, net, preprocessing, augment, precision, seed, modelName, batchSize, device }: Prepared,
+  { data, net, preprocessing, augmentation, precision, seed, modelName, batchSize, device }: Prepared,
   views: number,
 ): string {
   const hash = createHash('sha256').update(
@@ -164,9 +161,9 @@ function featureKey(
       // Other threads, instructions or batches round otherwise, and a resumed run must see the same bits.
       engine: { ...library(), batchSize, device, kernels: kernelsInUse(), ...setOf(precision), rounding },
       modelName,
-      fingerprint: pictures.data.fingerprint,
+      fingerprint: data.fingerprint,
       preprocessing,
-      augment,
+      augment: augmentation,
       precision,
       seed,
       views,

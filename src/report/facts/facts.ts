@@ -1,20 +1,22 @@
 import { basename } from 'node:path'
-import type {
-  BatchEvent,
-  ChoiceEvent,
-  ClassCount,
-  ConfusionCell,
-  EpochEvent,
-  LrFindEvent,
-  PartResult,
-  PictureProblem,
-  RunEvent,
-  RunRecord,
-  RunResult,
-  RunTask,
-  Spread,
-  TtaPart,
-  TtaResult,
+import {
+  type BatchEvent,
+  type ChoiceEvent,
+  type ClassCount,
+  type ConfusionCell,
+  type EpochEvent,
+  type LrFindEvent,
+  type PartResult,
+  type Phase,
+  type PictureProblem,
+  phaseTitle,
+  type RunEvent,
+  type RunRecord,
+  type RunResult,
+  type RunTask,
+  type Spread,
+  type TtaPart,
+  type TtaResult,
 } from '../../runs/index.ts'
 import { accuracyOf } from '../charts/confusion.ts'
 import { bestEpoch } from '../charts/series.ts'
@@ -123,9 +125,8 @@ export function factsOf(record: RunRecord): Facts {
   }
 }
 
-/** A phase at another picture size, `head@128`, in words. */
-const phaseInWords = <T extends { phase: string }>(part: T): T =>
-  part.phase.includes('@') ? { ...part, phase: part.phase.replace(/@(\d+)$/, ' at $1 px') } : part
+/** The charts and tables name a phase with its picture size: `head at 128 px`. */
+const phaseInWords = <T extends Phase>(part: T): T => ({ ...part, phase: phaseTitle(part) })
 
 /** The metrics that are numbers. */
 const numbers = (metrics: Record<string, unknown>): Record<string, number> =>
@@ -207,7 +208,7 @@ function endingOf({ events, result, state }: RunRecord): Ending {
 function spentBy({ events, result }: RunRecord): { phase: string; seconds: number }[] {
   if (result?.seconds) {
     const { total, ...rest } = result.seconds
-    const spent = Object.entries(rest).map(([phase, seconds]) => phaseInWords({ phase, seconds }))
+    const spent = Object.entries(rest).map(([phase, seconds]) => ({ phase, seconds }))
     const other = (total ?? 0) - spent.reduce((sum, s) => sum + s.seconds, 0)
     return spent.length > 0 && other > 0.01 * (total ?? 0) && other > 0.5
       ? [...spent, { phase: 'other', seconds: other }]

@@ -33,7 +33,7 @@ function epochTable({ epochs, task }: Facts): Html {
     epochs.map(e => ({
       best: e === best,
       cells: [
-        e.epoch,
+        e.optimum ? 'optimum' : e.epoch,
         e.phase,
         decimals(e.trainLoss),
         decimals(e.validLoss),

@@ -8,10 +8,10 @@ import type { Place } from '../../data/types.ts'
 import type { Picture } from '../types.ts'
 import { heicVersion } from './heic.ts'
 import { plainReason } from './libvips.ts'
-import { LIMIT_INPUT_PIXELS } from './limits.ts'
-import { decodeToRgb } from './own-decoders.ts'
+import { checkValues, LIMIT_INPUT_PIXELS } from './limits.ts'
+import { decodeToRgb, rasterToRgb } from './own-decoders.ts'
 import { kindOf, readAsIs } from './probe.ts'
-import { copyToThree, fillMissing, flatten, type Raster, stackRasters, stretch, toBytes } from './raster.ts'
+import { copyToThree, depthOf, fillMissing, flatten, type Raster, stackRasters, stretch, toBytes } from './raster.ts'
 import { type FitOptions, fitRaster } from './resize.ts'
 import { vipsVersion } from './sharp.ts'
 
@@ -83,6 +83,27 @@ export async function decodeBands(
       await withReason(() => readAsIs(bytes, supportedFormat(bytes), { limit, pages: 'all' }), `${names[i]}: `),
     )
   return withReason(async () => finish(stackRasters(parts, names), options))
+}
+
+/** Makes of pixels that no file holds what `decode` makes of a file that holds them, or with `stacked` what `decodeBands` makes
+ *  of several files of one channel each. May change the values given. */
+export async function decodeRaster(
+  raster: Raster,
+  { stacked = false, ...options }: DecodeOptions & { stacked?: boolean } = {},
+): Promise<Decoded> {
+  const { channels: mode = 'rgb', limitInputPixels: limit = LIMIT_INPUT_PIXELS } = options
+  return withReason(async () => {
+    const { channels } = raster
+    const depth = depthOf(raster.data)
+    checkValues({ ...raster, depth }, limit)
+    const asBytes = mode === 'rgb' || (mode === 'copy' && depth === 'uint8')
+    if (stacked || !asBytes) return finish(raster, options)
+    if (channels > 4)
+      throw new AnnealError(
+        `it has ${plural(channels, 'channel')}; expected 1 to 4 (grey, or red, green and blue, each alone or with alpha)`,
+      )
+    return rasterToRgb(raster, options)
+  })
 }
 
 function finish(raster: Raster, { channels = 'rgb', range, ...fit }: DecodeOptions): Decoded {

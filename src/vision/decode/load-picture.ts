@@ -1,13 +1,14 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { AnnealError, fileReason } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { findPictures, toPlace } from '../../data/labels/list-files.ts'
 import type { Place, Problem } from '../../data/types.ts'
 import { ASPECT } from '../cache/cache.ts'
 import { groupBands, withBands } from '../channel-files.ts'
 import type { Picture } from '../types.ts'
-import { type ChannelMode, decodeFile } from './decode.ts'
+import { type ChannelMode, decode, decodeFile, decodeRaster } from './decode.ts'
+import type { Raster } from './raster.ts'
 
 /** What a trained model expects of a picture; a saved model's preprocessing fits. */
 export interface LoadOptions {
@@ -32,6 +33,30 @@ export async function loadPicture(
   const whole = withBands(typeof place === 'string' ? { file: place } : place, bands)
   const picture = await decodeFile(whole, { short, interpolation, aspect: ASPECT, channels: mode, range })
   checkChannelCount(picture, whole.file, { channels })
+  return picture
+}
+
+/** Decodes the bytes of one file, or pixels, as `loadPicture` does the file that holds them; an error begins with `name`. */
+export async function loadContent(
+  content: Uint8Array | Raster,
+  name: string,
+  { short, interpolation = 'bilinear', mode = 'rgb', range, channels, bands = [] }: LoadOptions,
+): Promise<Picture> {
+  const isFile = content instanceof Uint8Array
+  if (isFile && bands.length > 1)
+    throw new AnnealError(
+      `${name}: the model was trained on pictures of one file a channel (${bands.join(', ')}). Give the path of one of the files, or all channels as raw pixels { data, width, height, channels: ${channels ?? bands.length} }.`,
+    )
+  const options = { short, interpolation, aspect: ASPECT, channels: mode, range }
+  let picture: Picture
+  try {
+    picture = await (isFile
+      ? decode(content, options)
+      : decodeRaster(content, { ...options, stacked: bands.length > 1 }))
+  } catch (error) {
+    throw new AnnealError(`${name} is no picture that can be used: ${fileReason(error)}.`, { cause: error })
+  }
+  checkChannelCount(picture, name, { channels })
   return picture
 }
 

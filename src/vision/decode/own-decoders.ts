@@ -21,7 +21,7 @@ export async function decodeToRgb(
 ): Promise<Picture & { filled?: number }> {
   if (format === 'bmp') return rgbOf(decodeBmp(bytes, limit), fit)
   if (format === 'heic') return rgbOf(await decodeHeic(bytes, limit), fit)
-  if (format === 'netpbm') return inBytes(readNetpbm(bytes, limit), fit)
+  if (format === 'netpbm') return rasterToRgb(readNetpbm(bytes, limit), fit)
   if (format === 'tiff') return tiffToRgb(bytes, limit, fit)
   return decodeRgb(bytes, format, limit, fit)
 }
@@ -35,8 +35,8 @@ async function tiffToRgb(file: Uint8Array, limit: number, fit: RgbOptions): Prom
   if (!isForOwn(page)) return decodeRgb(bytes, 'tiff', limit, { ...fit, page: page.index })
   const raster = readTiffPage(bytes, page, limit)
   if (page.photometric === 5)
-    return inBytes({ ...raster, data: fromCmyk(raster.data, page.bands), channels: 3, alpha: false }, fit)
-  return inBytes(raster, fit)
+    return rasterToRgb({ ...raster, data: fromCmyk(raster.data, page.bands), channels: 3, alpha: false }, fit)
+  return rasterToRgb(raster, fit)
 }
 
 /** What libvips does not read as other programs do: colours by brightness that no JPEG holds, inks without a profile, other
@@ -68,7 +68,7 @@ function checkBands({ photometric, bands, extra, alpha, bits, format }: TiffPage
 }
 
 /** Brings values to 8 bits and fits them; floats must lie from black to white, 0 to 1. */
-async function inBytes(raster: Raster, fit: RgbOptions): Promise<Picture & { filled?: number }> {
+export async function rasterToRgb(raster: Raster, fit: RgbOptions): Promise<Picture & { filled?: number }> {
   const filled = fillMissing(raster)
   if (raster.data instanceof Float32Array) checkFloats(raster.data)
   const flat = raster.data instanceof Uint8Array ? raster : toBytes(flatten(raster))

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
 import type { Sharp, SharpInput, SharpOptions } from 'sharp'
 import { AnnealError } from '../../base/errors.ts'
+import { pinLibraries } from '../../torch/index.ts'
 
 type Library = typeof import('sharp').default
 
@@ -18,6 +20,7 @@ function library(): Library {
   // One thread a picture: many pictures in flight use the cores better than many threads on one.
   loaded.concurrency(1)
   loaded.cache(false)
+  if (!isMainThread) pinLibraries() // libvips' threads outlive the worker that loaded it
   return loaded
 }
 

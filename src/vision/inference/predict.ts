@@ -1,142 +1,209 @@
-import type { Place } from '../../data/index.ts'
-import { autocast, decodeJpegFile, noGrad, scope, stack, type Tensor } from '../../torch/index.ts'
-import { applyTemperature, toLogits } from '../../train/metrics.ts'
-import type { Precision } from '../../train/network.ts'
+import { untilAborted } from '../../base/abort.ts'
+import { AnnealError } from '../../base/errors.ts'
+import type { Task } from '../../data/index.ts'
 import type { Outputs } from '../../train/objective.ts'
-import { cardObjective, precisionOf } from '../../train/saved-model.ts'
-import { pictureBatch } from '../batch.ts'
-import { ASPECT } from '../cache/cache.ts'
-import { LIMIT_INPUT_PIXELS } from '../decode/limits.ts'
-import { loadPicture, type Picture } from '../index.ts'
-import { decodedAs, type LoadedModel, type Member, type ModelCard, type Preprocessing } from './saved.ts'
+import { type Answer, answer, type ComputeOptions } from './answer.ts'
+import { type ImageInput, inputName, type ReadImage } from './inputs.ts'
+import { type Read, readBatches } from './read-batches.ts'
+import type { LoadedModel, ModelCard } from './saved.ts'
 
-/** What the net makes of one picture. */
-export interface Prediction {
+/** What every prediction has. */
+interface AnyPrediction {
+  /** The path of the picture; of one without a path what errors call it: `image 3 (Uint8Array, 512 bytes)`. */
   file: string
-  /** The class; for several labels all that count, joined by a comma; empty for numbers. */
-  label: string
-  /** Of the label; for several labels of the likeliest; NaN for numbers. */
-  probability: number
-  /** Of every class, by name. Names that look like whole numbers come first, as in every JavaScript object: `scores` has the
-   *  order of `classes`. */
-  probabilities: Record<string, number>
+  /** Its place among the inputs, from 0. */
+  index: number
   /** The probabilities (for regression the values), in the order of the model's `classes`. */
   scores: Outputs
-  /** For several labels: those whose probability reaches their threshold, likeliest first. */
-  labels?: string[]
-  /** For numbers: what is told, by target. */
-  values?: Record<string, number>
 }
 
-/** How pictures go through the net; with `onError` a bad one does not end it. */
+/** The class of a picture. */
+export interface SinglePrediction extends AnyPrediction {
+  task: 'single'
+  /** The likeliest class. */
+  label: string
+  /** Its probability. */
+  probability: number
+  /** Of every class, by name; all together are 1. Names that look like whole numbers come first, as in every JavaScript object:
+   *  `scores` has the order of `classes`. */
+  probabilities: Record<string, number>
+}
+
+/** The labels of a picture that may have several, or none. */
+export interface MultiPrediction extends AnyPrediction {
+  task: 'multi'
+  /** Those whose probability reaches their threshold, likeliest first. */
+  labels: string[]
+  /** Of every label, by name, each on its own. */
+  probabilities: Record<string, number>
+}
+
+/** Numbers that are predicted of a picture. */
+export interface RegressionPrediction extends AnyPrediction {
+  task: 'regression'
+  /** By target, in its own unit. */
+  values: Record<string, number>
+}
+
+interface ByTask {
+  single: SinglePrediction
+  multi: MultiPrediction
+  regression: RegressionPrediction
+}
+
+/** What the net makes of one picture: `task` says which of the three it is. */
+export type Prediction<T extends Task = Task> = ByTask[T]
+
+/** How one picture is predicted. */
 export interface PredictOptions {
-  batchSize?: number
-  /** The type of products. Default: the one the net was validated in, where this machine has instructions for it. */
-  precision?: Precision
-  device?: string
-  onError?: (file: string, error: Error) => void
+  /** Ends it: the promise is rejected at once with the signal's reason, an `AbortError` unless you gave another. */
+  signal?: AbortSignal | undefined
+  /** The most bytes that an encoded picture in memory or in a stream may have. Default: 2 GiB, as much as Node holds. */
+  maxBytes?: number | undefined
 }
 
-/** Predicts pictures in files, one after another as they come; `onError` hears of those that can't be read (without it
- *  the first one throws). */
-export async function* predictFiles(
-  { members, card }: LoadedModel,
-  files: Iterable<string | Place>,
-  { batchSize = 32, device, precision = precisionOf(card, device), onError }: PredictOptions = {},
-): AsyncGenerator<Prediction> {
-  const { classes } = card
-  for (const { network } of members) network.net.eval()
-  const forms = new Map(members.map(m => [decodedAs(m.card.preprocessing), m.card.preprocessing]))
-  let pending: (string | Place)[] = []
-  const flush = async () => {
-    const alone = pending.length === 1
-    const read = await Promise.all(
-      pending.map(async place => {
-        const file = typeof place === 'string' ? place : place.file
-        try {
-          const decoded = Array.from(forms, async ([form, p]) => [form, await pictureOf(place, p, alone)] as const)
-          return { file, forms: new Map(await Promise.all(decoded)) }
-        } catch (error) {
-          if (!onError) throw error
-          onError(file, error as Error)
-          return undefined
-        }
-      }),
-    )
-    pending = []
-    const good = read.filter(r => r !== undefined)
-    if (good.length === 0) return []
-    const rows = noGrad(() =>
-      scope(() => {
-        const each = members.map(member => {
-          const form = decodedAs(member.card.preprocessing)
-          const pictures = good.map(g => g.forms.get(form)!)
-          return outputs(member, pictures, { precision, device })
-        })
-        const mean = each.length === 1 ? each[0]! : stack(each).mean(0)
-        return together(card, mean.data() as Outputs)
-      }),
-    )
-    return good.map(({ file }, i) =>
-      prediction(file, card, rows.subarray(i * classes.length, (i + 1) * classes.length)),
-    )
-  }
-  for (const file of files) {
-    pending.push(file)
-    if (pending.length === batchSize) yield* await flush()
-  }
-  if (pending.length > 0) yield* await flush()
+/** How many pictures are predicted. */
+export interface PredictAllOptions extends PredictOptions {
+  /** How many go through the net at once. Default: 32. At most three times as many are in memory. */
+  batchSize?: number | undefined
+  /** Hears of pictures that can't be read, in their order among the predictions; without it the first one throws. */
+  onError?: ((file: string, error: Error, index: number) => void) | undefined
 }
 
-/** A JPEG file of up to so many bytes is decoded in about a millisecond. */
-const SMALL_FILE = 128 << 10
-
-/** One picture as those of training were decoded: most JPEG files in one job on a thread, a small one that comes `alone` at
- *  once. */
-async function pictureOf(place: string | Place, preprocessing: Preprocessing, alone: boolean): Promise<Picture> {
-  const { file, raw, bands }: Place = typeof place === 'string' ? { file: place } : place
-  const { short, interpolation, mode, channels, bands: endings = [] } = preprocessing
-  if (/\.jpe?g$/i.test(file) && channels === 3 && mode !== 'keep' && !bands && endings.length === 0) {
-    const room = Buffer.allocUnsafeSlow(3 * short * Math.floor(short * ASPECT))
-    const fit = { short, interpolation, aspect: ASPECT, limit: LIMIT_INPUT_PIXELS }
-    const made = await decodeJpegFile(raw ? Buffer.from(raw) : file, fit, { room, atOnce: alone ? SMALL_FILE : 0 })
-    if (made) return made
-  }
-  return loadPicture(place, preprocessing)
+/** Who computes: this thread or another. */
+export interface Engine {
+  /** How many batches it is given before its first answer is awaited. */
+  readonly depth: number
+  answer(images: readonly ReadImage[], options: { signal: AbortSignal; alone: boolean }): Promise<Answer>
 }
 
-/** What one net makes of pictures, at its own normalisation and temperature: [N, classes]. */
-function outputs(
-  { network, card }: Member,
-  pictures: readonly Picture[],
-  { precision, device }: Pick<PredictOptions, 'precision' | 'device'>,
-): Tensor {
-  const { preprocessing, temperature = 1 } = card
-  const x = pictureBatch(pictures, undefined, {
-    ...preprocessing,
-    normalization: preprocessing,
-    ...(device ? { device } : {}),
+/** The nets compute in this thread. */
+export const inThisThread = (loaded: LoadedModel, options: ComputeOptions = {}): Engine => ({
+  depth: 1,
+  answer: (images, { alone }) => answer(loaded, images, { ...options, alone }),
+})
+
+/** Predicts pictures in files, by a net that is loaded in this thread; see `predictImages`. */
+export const predictFiles = <T extends Task = Task>(
+  loaded: LoadedModel,
+  files: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+  { precision, device, ...options }: PredictAllOptions & ComputeOptions = {},
+): AsyncGenerator<Prediction<T>> =>
+  predictImages<T>(inThisThread(loaded, { precision, device }), loaded.card, files, options)
+
+/** Predicts one picture. */
+export async function predictImage<T extends Task = Task>(
+  engine: Engine,
+  card: ModelCard,
+  image: ImageInput,
+  options: PredictOptions = {},
+): Promise<Prediction<T>> {
+  for await (const found of inBatches<T>(engine, card, [image], { ...options, batchSize: 1 }, () => 'image'))
+    return found
+  throw new Error('no prediction') // an error has been thrown
+}
+
+/** Predicts pictures one after another, in the order in which they come. Not more than two batches are read before what was
+ *  predicted of them is taken. */
+export function predictImages<T extends Task = Task>(
+  engine: Engine,
+  card: ModelCard,
+  images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+  options: PredictAllOptions = {},
+): AsyncGenerator<Prediction<T>> {
+  const given: unknown = images
+  const isMany =
+    typeof given === 'object' && given !== null && (Symbol.iterator in given || Symbol.asyncIterator in given)
+  if (!isMany || ArrayBuffer.isView(given))
+    throw new AnnealError(
+      `predictAll: expected an array or another iterable of images, got ${inputName(given)}. For one image: predict(image), or predictAll([image]).`,
+    )
+  const { batchSize = 32 } = options
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new AnnealError(`batchSize: expected a whole number from 1, got ${batchSize}`)
+  return inBatches<T>(engine, card, images, { ...options, batchSize }, index => `image ${index + 1}`)
+}
+
+/** A batch: its inputs, each with its outputs or its error. */
+type Done = { index: number; name: string; row?: Outputs; error?: Error }[]
+
+async function* inBatches<T extends Task>(
+  engine: Engine,
+  card: ModelCard,
+  images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+  { signal, batchSize, onError, maxBytes }: PredictAllOptions & { batchSize: number },
+  nameOf: (index: number) => string,
+): AsyncGenerator<Prediction<T>> {
+  signal?.throwIfAborted()
+  const stop = new AbortController()
+  const onAbort = () => stop.abort(signal!.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  const batches = readBatches(images, { batchSize, nameOf, signal: stop.signal, maxBytes })
+  const coming: Promise<Done | undefined>[] = []
+  let reading: Promise<unknown> = Promise.resolve()
+  const begin = () => {
+    const reads = reading.then(() => (stop.signal.aborted ? [] : batches.next()))
+    reading = reads
+    const done = reads.then(async (reads): Promise<Done | undefined> => {
+      if (reads.length === 0) return undefined
+      const images = reads.flatMap(({ image }) => (image ? [image] : []))
+      const found =
+        images.length === 0
+          ? { rows: new Float32Array(), errors: [] }
+          : await engine.answer(images, { signal: stop.signal, alone: batchSize === 1 || reads.length === 1 })
+      return withRows(reads, found, card.classes.length)
+    })
+    for (const promise of [reads, done]) promise.catch(() => {}) // who awaits it hears of it
+    coming.push(done)
+  }
+  try {
+    for (;;) {
+      while (coming.length < engine.depth) begin()
+      const done = await untilAborted(coming.shift()!, signal)
+      if (!done) return
+      if (engine.depth > 1) begin()
+      for (const { index, name, row, error } of done) {
+        signal?.throwIfAborted()
+        if (row) yield prediction<T>({ file: name, index, scores: row }, card)
+        else if (!onError) throw error
+        else onError(name, error!, index)
+      }
+    }
+  } finally {
+    signal?.removeEventListener('abort', onAbort)
+    stop.abort(signal?.reason)
+    batches.end()
+  }
+}
+
+/** Gives each input its row of outputs or its error. */
+function withRows(reads: readonly Read[], { rows, errors }: Answer, classes: number): Done {
+  let asked = 0
+  let good = 0
+  return reads.map(({ index, name, image, error }) => {
+    const why = image ? errors[asked++] : error
+    if (why) return { index, name, error: why }
+    return { index, name, row: rows.slice(good * classes, ++good * classes) }
   })
-  const logits = autocast(precision, () => network.net(x), network).to('float32')
-  return cardObjective(card).activate(temperature === 1 ? logits : logits.div(temperature))
 }
 
-/** The mean of an ensemble's outputs at the temperature of its own card; what one net says has had its temperature.
- *  outputs: [N × classes]. */
-export function together({ task = 'single', classes, members, temperature = 1 }: ModelCard, outputs: Outputs): Outputs {
-  if (!members || task === 'regression' || temperature === 1) return outputs
-  return applyTemperature(toLogits(outputs, { task }), classes.length, temperature, { task })
-}
-
-function prediction(file: string, { task = 'single', classes, thresholds }: ModelCard, p: Outputs): Prediction {
+/** What outputs mean for the task of the card. */
+function prediction<T extends Task>(
+  found: AnyPrediction,
+  { task = 'single', classes, thresholds }: ModelCard,
+): Prediction<T> {
+  const p = found.scores
   // A class may be called __proto__: entries, not assignments.
   const named = Object.fromEntries(classes.map((c, i) => [c, p[i]!]))
-  const scores = p.slice()
-  if (task === 'regression')
-    return { file, label: '', probability: Number.NaN, probabilities: {}, scores, values: named }
-  const ranked = Array.from(p.keys()).sort((a, b) => p[b]! - p[a]! || a - b)
-  const best = ranked[0]!
-  if (task === 'single') return { file, label: classes[best]!, probability: p[best]!, probabilities: named, scores }
-  const labels = ranked.filter(c => p[c]! >= (thresholds?.[c] ?? 0.5)).map(c => classes[c]!)
-  return { file, label: labels.join(', '), labels, probability: p[best]!, probabilities: named, scores }
+  const ranked = () => Array.from(p.keys()).sort((a, b) => p[b]! - p[a]! || a - b)
+  const made = (): Prediction => {
+    if (task === 'regression') return { task, ...found, values: named }
+    if (task === 'multi') {
+      const labels = ranked().filter(c => p[c]! >= (thresholds?.[c] ?? 0.5))
+      return { task, ...found, labels: labels.map(c => classes[c]!), probabilities: named }
+    }
+    const best = ranked()[0]!
+    return { task, ...found, label: classes[best]!, probability: p[best]!, probabilities: named }
+  }
+  return made() as Prediction<T>
 }

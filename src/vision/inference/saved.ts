@@ -2,8 +2,10 @@ import { type Network, network } from '../../train/network.ts'
 import {
   type ModelCard as AnyCard,
   type Member as AnyMember,
+  buildModel,
   type LoadedModel as Loaded,
-  loadModel as load,
+  readModel,
+  type StoredModel,
 } from '../../train/saved-model.ts'
 import type { ChannelMode } from '../decode/decode.ts'
 import { type ImageModel, model as modelInfo } from '../models/index.ts'
@@ -36,7 +38,8 @@ export type Member = AnyMember<Preprocessing, ImageModel>
 /** A saved classifier of pictures: one net, or the members of an ensemble. */
 export type LoadedModel = Loaded<Preprocessing, ImageModel>
 
-const isPreprocessing = (p: unknown): p is Preprocessing => {
+/** Whether a card's preprocessing is one of pictures. */
+export const isPreprocessing = (p: unknown): p is Preprocessing => {
   const { size, short, mean, std } = (p ?? {}) as Partial<Preprocessing>
   return typeof size === 'number' && typeof short === 'number' && Array.isArray(mean) && Array.isArray(std)
 }
@@ -51,5 +54,20 @@ export function networkOf(
 }
 
 /** Reads a saved classifier of pictures: a run folder (its best weights), or the path of its weights or its JSON. */
-export const loadModel = (path: string, { device = 'cpu' } = {}): LoadedModel =>
-  load(path, { build: networkOf, isPreprocessing, device })
+export const loadModel = (path: string, { device = 'cpu' } = {}): LoadedModel => buildStored(readStored(path), device)
+
+/** Its files alone, without libtorch. Throws where a net of that name is not known. */
+export function readStored(path: string): StoredModel<Preprocessing> {
+  const stored = readModel(path, isPreprocessing)
+  for (const { card } of stored.members) modelInfo(card.architecture)
+  return stored
+}
+
+/** Makes its nets. */
+export const buildStored = (stored: StoredModel<Preprocessing>, device = 'cpu'): LoadedModel =>
+  buildModel(stored, { build: networkOf, device })
+
+/** Frees the memory of its nets. */
+export function disposeModel({ members }: LoadedModel): void {
+  for (const { network } of members) for (const t of network.net.stateDict().values()) t.dispose()
+}

@@ -1,19 +1,35 @@
+import { AnnealError } from '../base/errors.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import type { LabelOptions } from '../data/index.ts'
+import type { Narrator, Progress } from '../domain/index.ts'
+import { checkOptions, keepsStatistics, type TrainOptions } from '../recipes/options.ts'
+import { checkDevice, usualDevice } from '../recipes/prepare/device.ts'
+import { prepare } from '../recipes/prepare/prepare.ts'
+import type { Prepared as AnyPrepared } from '../recipes/prepare/prepared.ts'
+import { explain } from '../recipes/results/interpretation.ts'
+import { modelCard } from '../recipes/results/model-card.ts'
 import type { Interpretation } from '../runs/index.ts'
+import { keepMemory } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
 import type { Network } from '../train/network.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/rates/finder.ts'
 import { saveModel } from '../train/saved-model.ts'
-import { type Prediction, predictFiles } from '../vision/inference/predict.ts'
-import type { ModelCard } from '../vision/inference/saved.ts'
-import { checkOptions, keepsStatistics, type TrainOptions } from './options.ts'
-import { checkDevice, usualDevice } from './prepare/device.ts'
-import { type Prepared, prepare } from './prepare/prepare.ts'
-import { explain } from './results/interpretation.ts'
-import { modelCard } from './results/model-card.ts'
-import type { Narrator, Progress } from './run/context.ts'
+import type { ImageData } from '../vision/dataset.ts'
+import { images } from '../vision/domain/images.ts'
+import type { ImageInput } from '../vision/inference/inputs.ts'
+import {
+  inThisThread,
+  type PredictAllOptions,
+  type Prediction,
+  type PredictOptions,
+  predictImage,
+  predictImages,
+} from '../vision/inference/predict.ts'
+import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
+import type { ImageModel } from '../vision/models/index.ts'
+
+type Prepared = AnyPrepared<ImageModel, Preprocessing>
 
 /** What `learner` can be told beside folder and model; where labels come from among it. */
 export type ImageLearnerOptions = Pick<
@@ -54,9 +70,10 @@ export async function learner(
 ): Promise<ImageLearner> {
   checkOptions(options)
   checkDevice(options.device ?? usualDevice(), options.precision)
+  keepMemory()
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
-  const prepared = await prepare(dir, {
-    session: nobody,
+  const prepared = await prepare(images, dir, {
+    narrator: nobody,
     options: { ...options, model },
     report,
     progress,
@@ -71,19 +88,20 @@ export async function learner(
 /** A `Learner` that knows its pictures: it also predicts files, explains itself, and saves what prediction needs. */
 export class ImageLearner extends Learner {
   /** With its body, as `gradCam` and `layerFeatures` take it. */
-  declare readonly network: Network
+  declare readonly network: Network<ImageModel>
   readonly #prepared: Prepared
   readonly #given: ImageLearnerOptions
+  #isDisposed = false
 
   constructor(prepared: Prepared, options: ImageLearnerOptions) {
-    const { net, classes, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
+    const { net, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
     const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps } = options
     const given = { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps }
     const set = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined))
     super(net, {
       train: source('train', { augmented: true }),
       valid: source('valid'),
-      classes,
+      classes: objective.names,
       objective,
       batchSize,
       seed,
@@ -94,19 +112,20 @@ export class ImageLearner extends Learner {
     })
     this.#prepared = prepared
     this.#given = options
-    this.bnFreeze = keepsStatistics(options, { pictures: this.train.count, batchSize }) ? 'body' : false
+    this.bnFreeze = keepsStatistics(options, { samples: this.train.count, batchSize }) ? 'body' : false
   }
 
   get classes(): readonly string[] {
-    return this.#prepared.classes
+    return this.#prepared.objective.names
   }
   /** The pictures after the scan: counts, and what was left out with its reason. */
-  get data(): Prepared['pictures']['data'] {
-    return this.#prepared.pictures.data
+  get data(): ImageData {
+    return this.#prepared.data as ImageData
   }
 
   /** Raises the rate after each batch and watches the loss; everything is as before afterwards. */
-  lrFind(options?: FindOptions): Promise<RateFinding> {
+  async lrFind(options?: FindOptions): Promise<RateFinding> {
+    this.#checkOpen()
     return lrFind(this, options)
   }
 
@@ -132,15 +151,44 @@ export class ImageLearner extends Learner {
     return history.at(-1)!
   }
 
-  /** The label and the probabilities of one picture file. */
-  async predict(file: string): Promise<Prediction> {
-    for await (const prediction of this.predictAll([file])) return prediction
-    throw new Error(`${file}: no prediction`)
+  /** What the net makes of one picture: a path, `URL`, bytes, `Blob`, stream or raw pixels. It computes in this thread, as
+   *  training does. */
+  predict(image: ImageInput, options?: PredictOptions): Promise<Prediction> {
+    const { engine, card } = this.#predictor()
+    return predictImage(engine, card, image, options)
   }
-  predictAll(files: Iterable<string>): AsyncGenerator<Prediction> {
+  predictAll(
+    images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+    options?: PredictAllOptions,
+  ): AsyncGenerator<Prediction> {
+    const { engine, card } = this.#predictor()
+    return predictImages(engine, card, images, options)
+  }
+  #predictor() {
+    this.#checkOpen()
     const { net, precision } = this.#prepared
     const card = this.#card({})
-    return predictFiles({ members: [{ network: net, card }], card }, files, { precision })
+    return { engine: inThisThread({ members: [{ network: net, card }], card }, { precision }), card }
+  }
+
+  /** Frees the memory of net and optimizer; whatever is asked of the learner afterwards is an error that says so. */
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return
+    this.#isDisposed = true
+    for (const t of this.optimizerTensors().values()) t.dispose()
+    for (const t of this.network.net.stateDict().values()) t.dispose()
+  }
+  #checkOpen(): void {
+    if (this.#isDisposed)
+      throw new AnnealError('this learner was disposed (Symbol.dispose); make another with learner().')
+  }
+  override async fit(cycles: number, options?: FitOptions): Promise<EpochInfo[]> {
+    this.#checkOpen()
+    return super.fit(cycles, options)
+  }
+  override async validate(...given: Parameters<Learner['validate']>): ReturnType<Learner['validate']> {
+    this.#checkOpen()
+    return super.validate(...given)
   }
 
   /** What the net does on the validation pictures: confusion matrix, scores by class, the pictures to look at. */
@@ -155,6 +203,6 @@ export class ImageLearner extends Learner {
     saveModel(path.replace(/\.safetensors$/, ''), this.#prepared.net.net.stateDict(), card)
   }
   #card(metrics: ModelCard['metrics']): ModelCard {
-    return modelCard(this.#prepared, this.#given, metrics)
+    return modelCard(this.#prepared, this.#given, metrics) as ModelCard
   }
 }

@@ -1,40 +1,36 @@
 import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { plural } from '../base/format.ts'
-import type { Report } from '../base/progress.ts'
-import { type EvaluationOptions, indexForEvaluation } from '../data/index.ts'
-import { confusionsOf } from '../interpret/index.ts'
-import { countSeen, isRun, readSeen } from '../runs/index.ts'
-import { manualSeed } from '../torch/index.ts'
-import { type Evaluation, evaluate } from '../train/evaluate.ts'
-import { argmaxRows } from '../train/metrics/single.ts'
+import { plural } from '../../base/format.ts'
+import { type Report, silent } from '../../base/progress.ts'
+import type { Item } from '../../data/types.ts'
+import type { Domain, Narrator, Progress, ToEvaluate, Words } from '../../domain/index.ts'
+import { confusionsOf } from '../../interpret/index.ts'
+import { countSeen, isRun, readSeen } from '../../runs/index.ts'
+import { manualSeed } from '../../torch/index.ts'
+import { type Evaluation, evaluate } from '../../train/evaluate.ts'
+import { argmaxRows } from '../../train/metrics/single.ts'
 import {
   applyTemperature,
   type Confusion,
   classificationReport,
   classificationReportMulti,
   regressionText,
-} from '../train/metrics.ts'
-import type { Precision } from '../train/network.ts'
-import { labelScores } from '../train/objective.ts'
-import { cardObjective, precisionOf } from '../train/saved-model.ts'
-import type { Source } from '../train/source.ts'
-import { checkChannelCount } from '../vision/decode/load-picture.ts'
-import { joinBands, openPictures, type Pictures } from '../vision/index.ts'
-import { together } from '../vision/inference/predict.ts'
+} from '../../train/metrics.ts'
+import type { Body, Precision } from '../../train/network.ts'
+import { labelScores } from '../../train/objective.ts'
 import {
-  decodedAs,
+  cardObjective,
   type LoadedModel,
   loadModel,
   type ModelCard,
-  type Preprocessing,
-} from '../vision/inference/saved.ts'
-import { pictureSource } from '../vision/picture-source.ts'
-import { whole } from './options.ts'
-import { areUneven } from './prepare/class-balance.ts'
-import { checkDevice } from './prepare/device.ts'
-import { undefinedR2 } from './prepare/targets.ts'
-import type { Progress } from './run/context.ts'
+  precisionOf,
+  together,
+} from '../../train/saved-model.ts'
+import type { Source } from '../../train/source.ts'
+import { whole } from '../options.ts'
+import { areUneven } from '../prepare/class-balance.ts'
+import { checkDevice } from '../prepare/device.ts'
+import { undefinedR2 } from '../prepare/targets.ts'
 
 /** What a trained classifier does on pictures that it was not trained on. */
 export interface Evaluated {
@@ -62,8 +58,8 @@ export interface Evaluated {
   warnings: string[]
 }
 
-/** How pictures to evaluate on are found and read. */
-export interface EvaluateFolderOptions extends Omit<EvaluationOptions, 'classes' | 'task'> {
+/** How an evaluation computes, and who hears of it. */
+export interface EvaluateOptions {
   batchSize?: number
   /** The type of products. Default: the one the model was validated in, where this machine has instructions for it. */
   precision?: Precision
@@ -74,115 +70,98 @@ export interface EvaluateFolderOptions extends Omit<EvaluationOptions, 'classes'
   signal?: AbortSignal | undefined
 }
 
-/** Evaluates a saved classifier on a folder or a table of labelled pictures, with preprocessing, thresholds and
- *  temperature as they were saved. Each evaluation is noted in the run's folder: a test set that is looked at again and
- *  again tests no more. */
-export async function evaluateFolder(
+/** Evaluates a saved model on labelled samples, with preprocessing, thresholds and temperature as they were saved. Each
+ *  evaluation is noted in the run's folder: a test set that is looked at again and again tests no more. */
+export async function evaluateModel<O extends object, B extends Body, P, In, E extends object>(
+  domain: Domain<O, B, P, In, E>,
   run: string,
-  dir: string,
+  path: string,
   {
     batchSize = 32,
     precision: asked,
     device,
     progress = () => {},
-    report: told,
+    report = silent,
     signal,
     ...options
-  }: EvaluateFolderOptions = {},
+  }: E & EvaluateOptions,
 ): Promise<Evaluated> {
   whole('batchSize', batchSize, 1, 4096)
   checkDevice(device)
   manualSeed(0)
-  const model = loadModel(run, device === undefined ? {} : { device })
+  const model = loadModel<P, B>(run, { ...domain, ...(device === undefined ? {} : { device }) })
   const { card } = model
-  const { classes, task = 'single', preprocessing } = card
   const precision = asked ?? precisionOf(card, device)
-  const found = await indexForEvaluation(dir, { ...options, classes, task })
-  const index = preprocessing.bands ? joinBands(found, preprocessing.bands) : found
-  const opened = new Map<string, Pictures>()
-  const open = async (own: Preprocessing): Promise<Pictures> => {
-    const { short, interpolation, mode: channels = 'rgb', range } = own
-    const onProgress = (done: number, total: number) => progress('pictures', done, total)
-    const pictures =
-      opened.get(decodedAs(own)) ??
-      (await openPictures(index, { short, interpolation, channels, range, signal, report: told, onProgress }))
-    opened.set(decodedAs(own), pictures)
-    for (const { file, picture } of pictures.data.items) checkChannelCount(pictures.picture(picture), file, own)
-    return pictures
-  }
-  const { data, hash } = await open(preprocessing)
-  const sourceFor = async ({ preprocessing: own }: ModelCard) => {
-    const pictures = await open(own)
-    return pictureSource({
-      picture: n => pictures.picture(n),
-      samples: data.of('test'),
-      task,
-      classes: classes.length,
-      size: own.size,
-      short: own.short,
-      channels: own.channels,
-      normalization: own,
-      ...(device === undefined ? {} : { device }),
-    })
-  }
+  const found = await domain.openForEvaluation(path, card, {
+    options: { ...options, ...(device === undefined ? {} : { device }) } as unknown as E,
+    narrator: nobody,
+    report,
+    progress,
+    signal,
+  })
+  const { data } = found
+  const items = data.of('test')
   const uneven = areUneven(data.counts.map(c => c.test))
-  const evaluation = await evaluateModel(model, sourceFor, { batchSize, precision, device, uneven, signal })
+  const how = { batchSize, precision, device, uneven, signal }
+  const evaluation = await outputsOf(model, found, how)
   const folder = folderOf(run)
   const before = noteEvaluation(folder, { fingerprint: data.fingerprint, metrics: evaluation.metrics })
-  const { thresholds } = card
-  const items = data.of('test')
   const list = folder === undefined ? undefined : readSeen(folder)
   const seen =
     list &&
     countSeen(
       list,
-      items.map(item => hash(item.picture)),
+      items.map(item => found.hash(item)),
     )
-  const report =
-    task === 'single'
-      ? classificationReport(argmaxRows(evaluation.probabilities, classes.length), evaluation.targets, classes, {
-          zeroDivision: Number.NaN,
-          terminal: true,
-        })
-      : task === 'multi'
-        ? classificationReportMulti(evaluation.probabilities, evaluation.targets, classes, {
-            zeroDivision: Number.NaN,
-            ...(thresholds && { thresholds }),
-            terminal: true,
-          })
-        : classes.length > 1
-          ? regressionText(evaluation.probabilities, evaluation.targets, classes)
-          : undefined
+  const { classes, task = 'single' } = card
+  const report_ = reportOf(card, evaluation)
   return {
     model: run,
-    data: resolve(dir),
+    data: resolve(path),
     pictures: items.length,
     loss: evaluation.loss,
     metrics: evaluation.metrics,
-    ...(report === undefined ? {} : { report }),
+    ...(report_ === undefined ? {} : { report: report_ }),
     ...(task === 'single' ? { confusion: confusionsOf(evaluation, classes.length) } : {}),
     precision,
-    choices: index.choices ?? [],
+    choices: data.choices,
     before,
     ...(seen ? { seen } : {}),
     warnings: [
-      ...(task === 'regression' ? undefinedHere(classes, items) : []),
-      ...warningsOf({ pictures: items.length, seen, before }),
+      ...(task === 'regression' ? undefinedHere(classes, items, domain.words) : []),
+      ...warningsOf({ pictures: items.length, seen, before }, domain.words),
     ],
   }
 }
 
-function undefinedHere(classes: readonly string[], items: Parameters<typeof undefinedR2>[2]): string[] {
-  const found = undefinedR2(classes, '', items)
+const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
+
+/** Scores by class as a terminal shows them; of several targets the scores of each. */
+function reportOf(
+  { classes, task = 'single', thresholds }: ModelCard,
+  { probabilities, targets }: Evaluation,
+): string | undefined {
+  const how = { zeroDivision: Number.NaN, terminal: true }
+  if (task === 'single') return classificationReport(argmaxRows(probabilities, classes.length), targets, classes, how)
+  if (task === 'multi')
+    return classificationReportMulti(probabilities, targets, classes, { ...how, ...(thresholds && { thresholds }) })
+  return classes.length > 1 ? regressionText(probabilities, targets, classes) : undefined
+}
+
+function undefinedHere(classes: readonly string[], items: readonly Item[], words: Words): string[] {
+  const found = undefinedR2(classes, '', items, words)
   return found ? [`R² of ${found.targets.map(t => `"${t}"`).join(', ')} is undefined: ${found.reason}`] : []
 }
 
-function warningsOf({
-  pictures,
-  seen = { train: 0, valid: 0 },
-  before,
-}: Pick<Evaluated, 'pictures' | 'before'> & { seen: Evaluated['seen'] | undefined }): string[] {
-  const part = (count: number) => `${count} of ${plural(pictures, 'picture')} ${count === 1 ? 'was' : 'were'}`
+function warningsOf(
+  {
+    pictures,
+    seen = { train: 0, valid: 0 },
+    before,
+  }: Pick<Evaluated, 'pictures' | 'before'> & { seen: Evaluated['seen'] | undefined },
+  { one, many }: Words,
+): string[] {
+  const part = (count: number) => `${count} of ${plural(pictures, one)} ${count === 1 ? 'was' : 'were'}`
   return [
     ...(seen.train > 0 ? [`${part(seen.train)} in this run's training part; the figures are too good`] : []),
     ...(seen.valid > 0
@@ -192,17 +171,17 @@ function warningsOf({
       : []),
     ...(before > 0
       ? [
-          `this model was evaluated on these pictures ${plural(before, 'time')} before; choices made after looking turn a test set into a validation set`,
+          `this model was evaluated on these ${many} ${plural(before, 'time')} before; choices made after looking turn a test set into a validation set`,
         ]
       : []),
   ]
 }
 
-/** One net or the mean of an ensemble over pictures, each at its own normalisation and temperature, decided by the
- *  card's thresholds. */
-async function evaluateModel(
-  { members, card }: LoadedModel,
-  sourceFor: (card: ModelCard) => Promise<Source>,
+/** Evaluates one net or the mean of an ensemble, each member with its own preprocessing and temperature, at the card's
+ *  thresholds. */
+async function outputsOf<P, B extends Body>(
+  { members, card }: LoadedModel<P, B>,
+  found: ToEvaluate<P>,
   {
     batchSize,
     precision,
@@ -221,7 +200,13 @@ async function evaluateModel(
   let sum: Evaluation | undefined
   for (const { network, card: own } of members) {
     const objective = cardObjective(own)
-    const one = await evaluate(network.net, await sourceFor(own), { objective, batchSize, precision, device, signal })
+    const one = await evaluate(network.net, await found.source(own), {
+      objective,
+      batchSize,
+      precision,
+      device,
+      signal,
+    })
     const { temperature = 1 } = own
     const outputs =
       temperature === 1 || task === 'regression'
