@@ -39,7 +39,8 @@ if (sizes && (!random || Number(random) % sizes.split(',').length !== 0))
 
 /** Validation accuracy, and the seconds since the command when it was measured. */
 type Curve = { seconds: number; accuracy: number }[]
-interface Ours extends Pick<RunResult, 'accuracy' | 'test' | 'epochs' | 'seconds'> {
+interface Ours extends Pick<RunResult, 'test' | 'epochs' | 'seconds'> {
+  accuracy: number
   seed: number
   wallSeconds: number
   curve: Curve
@@ -63,7 +64,8 @@ function train(seed: number, sizes?: string): Ours {
     ]
     const { seconds, stdout } = runOnce(process.execPath, args, { ANNEAL_CACHE: cache })
     const lines = stdout.trimEnd().split('\n')
-    const { accuracy, test, epochs, seconds: phases } = JSON.parse(lines.at(-1)!) as RunResult
+    const { metrics, test, epochs, seconds: phases } = JSON.parse(lines.at(-1)!) as RunResult
+    const accuracy = metrics.accuracy!
     const events = lines.slice(0, -1).map(line => JSON.parse(line) as RunEvent)
     const before = seconds - phases.total!
     const curve = events.flatMap(e =>
@@ -91,7 +93,7 @@ const everySeed = (sizes?: string) =>
     const run = train(Number(seed), sizes)
     const { accuracy, test, wallSeconds } = run
     process.stdout.write(
-      `${sizes ? `through ${sizes} px, ` : ''}seed ${seed}: valid ${percent(accuracy)}, test ${percent(test?.accuracy)}, ${wallSeconds.toFixed(1)} s\n`,
+      `${sizes ? `through ${sizes} px, ` : ''}seed ${seed}: valid ${percent(accuracy)}, test ${percent(test?.metrics.accuracy)}, ${wallSeconds.toFixed(1)} s\n`,
     )
     return run
   })
@@ -123,7 +125,7 @@ function summarised(runs: readonly Ours[]) {
   const mean = (of: (run: Ours) => number) => runs.reduce((sum, run) => sum + of(run), 0) / runs.length
   const wallSeconds = mean(r => r.wallSeconds)
   return {
-    test: mean(r => r.test?.accuracy ?? Number.NaN),
+    test: mean(r => r.test?.metrics.accuracy ?? Number.NaN),
     valid: mean(r => r.accuracy),
     wallSeconds,
     ...(rival ? { ratio: Number((rival.wallSeconds / wallSeconds).toFixed(2)) } : {}),

@@ -66,8 +66,8 @@ try {
     const train = ['train', data, ...labels, '--model', values.model, '--sizes', sizes, '--seed', String(seed)]
     const ours = json(process.execPath, ['bin/anneal.mjs', ...train, '--out', out, '--json'], { ANNEAL_CACHE: cache })
     rmSync(cache, { recursive: true, force: true })
-    const { accuracy, loss, metrics, test, epochs, seconds } = ours.result as RunResult
-    const anneal = { accuracy, loss, metrics, test, epochs, seconds, wallSeconds: ours.seconds }
+    const { loss, metrics, test, epochs, seconds } = ours.result as RunResult
+    const anneal = { loss, metrics, test, epochs, seconds, wallSeconds: ours.seconds }
     process.stdout.write(`seed ${seed}, anneal: ${JSON.stringify(anneal)}\n`)
     const given = ['--weights', cacheFolder('weights', 'efficientnet-lite0-57934424.pth'), '--arch', values.model]
     const rival =

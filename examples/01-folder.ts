@@ -3,12 +3,12 @@
 import { loadClassifier, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', out] = process.argv.slice(2)
-const { run, accuracy } = await trainFolder(folder, {
+const { run, metrics } = await trainFolder(folder, {
   model: 'tf_efficientnet_lite0',
   epochs: 2,
   ...(out ? { out } : {}),
 })
-console.log(`valid accuracy ${(100 * accuracy).toFixed(1)} %`)
+console.log(`valid accuracy ${(100 * metrics.accuracy!).toFixed(1)} %`)
 
 const classifier = loadClassifier(run)
 console.log(classifier.classes)

@@ -4,7 +4,7 @@
 import { loadClassifier, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', labels = 'labels.csv', out] = process.argv.slice(2)
-const { run, classes, mAP, f2, thresholds } = await trainFolder(folder, {
+const { run, classes, metrics, thresholds } = await trainFolder(folder, {
   labels,
   model: 'tf_efficientnet_lite0',
   size: 96,
@@ -12,7 +12,7 @@ const { run, classes, mAP, f2, thresholds } = await trainFolder(folder, {
   thresholdFor: 'f2', // a missed label costs more than a false one
   out,
 })
-console.log(`valid mAP ${mAP!.toFixed(3)}, F2 ${f2!.toFixed(3)}`)
+console.log(`valid mAP ${metrics.mAP!.toFixed(3)}, F2 ${metrics.f2!.toFixed(3)}`)
 for (const [c, name] of classes.entries()) console.log(`${name} from ${thresholds![c]!.toFixed(2)}`)
 
 const [file, ...others] = process.argv.slice(5)

@@ -8,7 +8,7 @@ const [folder = 'pictures', out] = process.argv.slice(2)
 const { classes, items, problems } = await indexPictures(folder, { labelRegex: /^([a-z ]+)_/ })
 console.log(`${items.length} pictures of ${classes.join(', ')}; ${problems.length} problems`)
 
-const { accuracy } = await trainFolder(folder, {
+const { metrics } = await trainFolder(folder, {
   labelOf: file => file.split('/').at(-1)!.split('_')[0], // `undefined` leaves the picture out
   groupRegex: /_([A-Z]\d+)_/,
   model: 'tf_efficientnet_lite0',
@@ -16,4 +16,4 @@ const { accuracy } = await trainFolder(folder, {
   epochs: 0, // trains the head only
   out,
 })
-console.log(`valid accuracy ${(100 * accuracy).toFixed(1)} %`)
+console.log(`valid accuracy ${(100 * metrics.accuracy!).toFixed(1)} %`)

@@ -4,7 +4,7 @@
 import { loadClassifier, trainFolder } from '../src/index.ts'
 
 const [folder = 'cells', endings, out] = process.argv.slice(2)
-const { run, accuracy } = await trainFolder(folder, {
+const { run, metrics } = await trainFolder(folder, {
   channels: 'keep', // `auto` chooses; `copy` uses up to three as colours; `rgb` converts
   channelFiles: endings?.split(','),
   model: 'tf_efficientnet_lite0',
@@ -14,4 +14,4 @@ const { run, accuracy } = await trainFolder(folder, {
 })
 const { channels, mean } = loadClassifier(run).preprocessing
 console.log(`${channels} channels, mean ${mean.map(v => v.toFixed(3)).join(', ')}`)
-console.log(`valid accuracy ${(100 * accuracy).toFixed(1)} %`)
+console.log(`valid accuracy ${(100 * metrics.accuracy!).toFixed(1)} %`)

@@ -5,7 +5,7 @@
 import { listRuns, loadClassifier, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', out] = process.argv.slice(2)
-const { run, accuracy } = await trainFolder(folder, {
+const { run, metrics } = await trainFolder(folder, {
   folds: 3,
   model: 'tf_efficientnet_lite0',
   size: 96,
@@ -13,8 +13,8 @@ const { run, accuracy } = await trainFolder(folder, {
   views: 1,
   out,
 })
-for (const fold of listRuns(run)) console.log(`${fold.name}: accuracy ${(100 * fold.accuracy!).toFixed(1)} %`)
-console.log(`valid accuracy ${(100 * accuracy).toFixed(1)} % in the mean`)
+for (const fold of listRuns(run)) console.log(`${fold.name}: accuracy ${(100 * fold.metrics.accuracy!).toFixed(1)} %`)
+console.log(`valid accuracy ${(100 * metrics.accuracy!).toFixed(1)} % in the mean`)
 
 const classifier = loadClassifier(run) // predicts with the nets of all folds
 console.log(classifier.classes)

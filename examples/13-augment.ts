@@ -9,7 +9,7 @@ const { image, augmentation, sense } = await augmentSheet(folder, { augment: 'au
 writeFileSync(sheet, image) // each row: the plain picture, then as training would see it
 for (const { change, chosen, reason } of sense!.rows) console.log(change, chosen ? 'yes' : 'no', reason)
 
-const { accuracy } = await trainFolder(folder, {
+const { metrics } = await trainFolder(folder, {
   augment: { ...augmentation, maxLighting: 0.2, erase: 0.25 }, // or text: 'auto', 'top-down,erase=0.25'
   mixup: 0.4,
   cutmix: 1, // each batch gets MixUp or CutMix at random
@@ -18,4 +18,4 @@ const { accuracy } = await trainFolder(folder, {
   epochs: 1,
   out,
 })
-console.log(`valid accuracy ${(100 * accuracy).toFixed(1)} %`)
+console.log(`valid accuracy ${(100 * metrics.accuracy!).toFixed(1)} %`)

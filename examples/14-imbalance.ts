@@ -12,6 +12,9 @@ const ways: Record<string, TrainOptions> = {
 }
 for (const [name, way] of Object.entries(ways)) {
   const settings = { model: 'tf_efficientnet_lite0', size: 64, epochs: 1, views: 1, out: `${out}-${name}` }
-  const { accuracy, balancedAccuracy } = await trainFolder(folder, { ...settings, ...way })
-  console.log(`${name}: accuracy ${(100 * accuracy).toFixed(1)} %, balanced ${(100 * balancedAccuracy!).toFixed(1)} %`)
+  const { metrics } = await trainFolder(folder, { ...settings, ...way })
+  const [accuracy, balanced] = [metrics.accuracy!, metrics.balancedAccuracy!].map(
+    share => `${(100 * share).toFixed(1)} %`,
+  )
+  console.log(`${name}: accuracy ${accuracy}, balanced ${balanced}`)
 }

@@ -7,7 +7,9 @@ export {
   ImageLearner,
   type ImageLearnerOptions,
   learner,
+  type Recipe,
   type ResumeHooks,
+  recipeFor,
   resumeRun,
   type TrainHooks,
   type TrainOptions,
@@ -26,6 +28,7 @@ export {
   type Split,
   type Task,
 } from './data/index.ts'
+export type * from './domain/index.ts'
 export { type Judgement, mostCorrect, mostIncorrect, mostUncertain, topLossesByLabel } from './interpret/ranking.ts'
 export { writeReport } from './report/index.ts'
 export type { Interpretation, PartResult, RunEvent, RunRecord, RunResult, RunSummary, TtaResult } from './runs/index.ts'
@@ -77,6 +80,7 @@ export { type LossName, type Objective, objective } from './train/objective.ts'
 export type { OptimizerFunction, OptimizerName } from './train/optimizer.ts'
 export type { LossFunction } from './train/own-loss.ts'
 export type { MetricFunction, OwnMetric } from './train/own-metrics.ts'
+export type { MultiPrediction, Prediction, RegressionPrediction, SinglePrediction } from './train/prediction.ts'
 export { type FindOptions, lrFind, type RateFinding } from './train/rates/finder.ts'
 export type { Curves, ScheduleName } from './train/rates/named.ts'
 export { cosineRestarts, cycleEpochs } from './train/rates/restarts.ts'
@@ -105,14 +109,7 @@ export {
 } from './vision/index.ts'
 export { type Classifier, type LoadOptions, loadClassifier } from './vision/inference/classifier.ts'
 export type { BlobLike, ByteStream, ImageInput, RawPixels, UrlLike } from './vision/inference/inputs.ts'
-export type {
-  MultiPrediction,
-  PredictAllOptions,
-  Prediction,
-  PredictOptions,
-  RegressionPrediction,
-  SinglePrediction,
-} from './vision/inference/predict.ts'
+export type { PredictAllOptions, PredictOptions } from './vision/inference/predict.ts'
 export type { ModelCard, Preprocessing } from './vision/inference/saved.ts'
 export { type FeatureMap, type LayerFeatures, layerFeatures } from './vision/interpret/feature-maps.ts'
 export { gradCam, type HeatMaps, overlay } from './vision/interpret/gradcam.ts'

@@ -122,7 +122,7 @@ const { suggestion: lr } = await learn.lrFind()
 await learn.fit(3, { lr, cycleLen: 1, cycleMult: 2 })
 const { label }: { label: string } = await learn.predict('kitten.jpg')
 const result = await anneal.trainFolder('photos', { epochs: 2, augment: 'top-down' })
-const share: number = result.accuracy
+const share: number = result.metrics.accuracy ?? 0
 // @ts-expect-error: there is no such option
 await anneal.trainFolder('photos', { epoch: 2 })
 export const made: (t: Tensor) => Tensor = t => scope(() => t.add(share + label.length))

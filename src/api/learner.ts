@@ -13,6 +13,7 @@ import { keepMemory } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
 import type { Network } from '../train/network.ts'
+import type { Prediction } from '../train/prediction.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/rates/finder.ts'
 import { saveModel } from '../train/saved-model.ts'
 import type { ImageData } from '../vision/dataset.ts'
@@ -21,7 +22,6 @@ import type { ImageInput } from '../vision/inference/inputs.ts'
 import {
   inThisThread,
   type PredictAllOptions,
-  type Prediction,
   type PredictOptions,
   predictImage,
   predictImages,

@@ -1,15 +1,16 @@
-import { amount, duration, errorMetrics, percent, plural, rate } from '../base/format.ts'
+import { duration, plural, rate } from '../base/format.ts'
 import { columns, padded } from '../base/text.ts'
 import {
   type EpochEvent,
   type LrFindEvent,
-  type PartResult,
+  metricInfo,
+  metricsText,
   type PhaseEvent,
   phaseTitle,
   type RunEvent,
   type RunResult,
   type ScanEvent,
-} from '../runs/events.ts'
+} from '../runs/index.ts'
 import { flat, type Paint, plain, printable } from './style.ts'
 
 const phases: Record<string, string> = {
@@ -84,38 +85,33 @@ function found({ suggestions, chosen, how }: LrFindEvent): string {
   return `learning rate ${rate(chosen)} (${flat(how)}; ${offered.join(', ') || 'no suggestion'})`
 }
 
-function summary({ run, epochs, seconds, test, ...valid }: RunResult, paint: Paint): string[] {
+function summary({ run, task, epochs, seconds, test, ...valid }: RunResult, paint: Paint): string[] {
   const { total, ...spent } = seconds
   const by = Object.entries(spent).map(([phase, s]) => `${phase} ${duration(s)}`)
   const time = total === undefined ? '' : ` in ${duration(total)}`
   return [
-    paint('green', `valid ${results(valid)}, loss ${valid.loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`),
+    paint(
+      'green',
+      `valid ${metricsText(valid.metrics, { task })}, loss ${valid.loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`,
+    ),
     ...(by.length > 0 ? [`  ${by.join(', ')}`] : []),
     ...(test
-      ? [paint('green', `test ${results(test)}, loss ${test.loss.toFixed(4)}, ${plural(test.pictures, 'picture')}`)]
+      ? [
+          paint(
+            'green',
+            `test ${metricsText(test.metrics, { task })}, loss ${test.loss.toFixed(4)}, ${plural(test.samples, 'picture')}`,
+          ),
+        ]
       : []),
     ...printable(run),
   ]
-}
-
-/** `accuracy 87.9 %`; of several labels and of numbers all their metrics. */
-function results({ accuracy, metrics = {} }: PartResult): string {
-  const others = Object.entries(metrics).filter(([name]) => name !== 'accuracy')
-  const first = metrics.mAP === undefined && Number.isFinite(accuracy) ? [`accuracy ${percent(accuracy)}`] : []
-  const last = metrics.mAP === undefined ? [] : [`labels right ${percent(accuracy)}`]
-  return [...first, ...others.map(([name, v]) => named(name, v)), ...last].join(', ')
-}
-const named = (name: string, v: number) => {
-  if (!Number.isFinite(v)) return `${name} undefined`
-  if (name === 'balancedAccuracy') return `balanced ${percent(v)}`
-  return `${name} ${errorMetrics.has(name) ? amount(v) : v.toFixed(3)}`
 }
 
 /** Six decimals, as fastai prints them; of errors in a unit of their own seven digits, where six decimals hide them. */
 function cell(value: number, name = ''): string {
   if (!Number.isFinite(value)) return name !== '' ? 'undefined' : String(value).toLowerCase()
   const size = Math.abs(value)
-  const hidden = errorMetrics.has(name) && value !== 0 && (size < 1e-2 || size >= 1e7)
+  const hidden = name !== '' && metricInfo(name).unit === 'amount' && value !== 0 && (size < 1e-2 || size >= 1e7)
   return hidden ? String(Number(value.toPrecision(7))) : value.toFixed(6)
 }
 const clock = (seconds: number) => {

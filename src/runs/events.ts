@@ -1,3 +1,5 @@
+import { type RunResult, resultOf } from './result.ts'
+
 /** What a run writes to `events.jsonl`, one JSON object a line, in the order in which it happened. The report, the run
  *  list and any other reader draw from these lines alone. */
 
@@ -93,57 +95,6 @@ export type StoppedEvent = { type: 'stopped'; reason: string; step: number }
 /** The run ended by an error. */
 export type FailedEvent = { type: 'failed'; message: string }
 
-/** What the answers are: one class a picture, several labels, or numbers. */
-export type RunTask = 'single' | 'multi' | 'regression'
-
-/** How good weights are on one part of the data. `metrics` are all metrics of the task by name (`accuracy`, `mAP`, `f1`,
- *  `f2`, `r2`, `mae`, …); `intervals` the 95 % intervals of those that have one. */
-export type PartResult = {
-  loss: number
-  /** Share of right answers; of right decisions, for several labels; NaN for numbers, which is null in a file. */
-  accuracy: number
-  metrics?: Record<string, number>
-  intervals?: Record<string, [low: number, high: number]>
-}
-
-/** Metrics of one part of the data, of the plain pictures and with test-time augmentation, under the same names. */
-export type TtaPart = { plain: Record<string, number>; augmented: Record<string, number> }
-
-/** Test-time augmentation beside the plain result, at the same thresholds: the plain view of each picture and so many
- *  augmented `views`, joined by their mean or by the highest. */
-export type TtaResult = { views: number; join: 'mean' | 'max'; valid: TtaPart; test?: TtaPart }
-
-/** Mean and standard deviation of a metric over folds. */
-export type Spread = { mean: number; std: number }
-
-/** What a finished run amounts to, as in `result.json` and in the last line of `--json`: the best weights on the
- *  validation pictures, and on the `test` pictures where there are any. `seconds` holds the time of each phase and
- *  `total`; `task` is `single` where it is not said. */
-export type RunResult = PartResult & {
-  run: string
-  model: string
-  classes: string[]
-  task?: RunTask
-  epochs: number
-  seconds: Record<string, number>
-  balancedAccuracy?: number
-  mAP?: number
-  f1?: number
-  f2?: number
-  /** For several labels: one threshold for all, and one a class. */
-  threshold?: number
-  thresholds?: number[]
-  r2?: number
-  mae?: number
-  test?: PartResult & { pictures: number }
-  /** Where test-time augmentation was asked for. */
-  tta?: TtaResult
-  /** Of a run over folds: the result of each, in whose means this one is told, and how far they lie apart, by metric and
-   *  for `loss`. */
-  folds?: RunResult[]
-  spread?: Record<string, Spread>
-}
-
 /** The run reached its end. */
 export type DoneEvent = { type: 'done'; result: RunResult }
 
@@ -215,6 +166,10 @@ export function parseEvent(line: string): RunEvent | undefined {
     const metrics = event.metrics
     if (typeof metrics !== 'object' || metrics === null) return undefined
     event.metrics = Object.fromEntries(Object.entries(metrics).map(([k, v]) => [k, v ?? Number.NaN]))
+  }
+  if (type === 'done') {
+    if (typeof event.result !== 'object' || event.result === null) return undefined
+    event.result = resultOf(event.result)
   }
   return event as RunEvent
 }

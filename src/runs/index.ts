@@ -6,6 +6,18 @@ export type * from './interpret.ts'
 export { listRuns, type RunRecord, type RunState, type RunSummary, readRun, summariseRun } from './list.ts'
 export { type LockOwner, lockOwner } from './lock.ts'
 export { type EventLog, readEvents } from './log.ts'
+export {
+  leadingMetric,
+  type MetricInfo,
+  type MetricUnit,
+  metricInfo,
+  metricsText,
+  metricText,
+  orderMetrics,
+  taskOfMetrics,
+} from './metric-info.ts'
 export { readObject, runPaths } from './paths.ts'
+export type * from './result.ts'
+export { readResult } from './result.ts'
 export { isRun, newRunFolder, openRun, type Run } from './run.ts'
 export { countSeen, readSeen, type SeenPictures, writeSeen } from './seen.ts'

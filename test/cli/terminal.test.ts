@@ -11,7 +11,7 @@ const result = {
   run: 'runs/one',
   model: 'resnet18',
   classes: ['cat', 'dog'],
-  accuracy: 0.875,
+  metrics: { accuracy: 0.875 },
   loss: 0.4321,
   epochs: 2,
   seconds: { head: 20, total: 24.5 },

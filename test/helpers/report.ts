@@ -217,7 +217,7 @@ export function makeRun(dir: string, made: Made = {}): void {
         const precision = (found.get(i) ?? 0) / told[i]!
         return { name, precision, recall, f1: (2 * precision * recall) / (precision + recall), support: support[i]! }
       }),
-      ...(test ? { test: { accuracy: right(testConfusion), loss: 0.41, confusion: testConfusion } } : {}),
+      ...(test ? { test: { metrics: { accuracy: right(testConfusion) }, loss: 0.41, confusion: testConfusion } } : {}),
       ...made.interpret,
     }
     writeAtomic(run.paths.interpret, JSON.stringify(interpret))
@@ -227,12 +227,15 @@ export function makeRun(dir: string, made: Made = {}): void {
       run: dir,
       model,
       classes,
-      accuracy: right(confusion),
       loss: 0.43,
       epochs: epoch,
       seconds,
-      ...(test ? { test: { accuracy: right(testConfusion), loss: 0.41, pictures: total } } : {}),
+      ...(test ? { test: { metrics: { accuracy: right(testConfusion) }, loss: 0.41, samples: total } } : {}),
       ...made.result,
+      metrics:
+        made.result?.task === 'regression' || made.result?.task === 'multi'
+          ? made.result.metrics!
+          : { accuracy: right(confusion), ...made.result?.metrics },
     }
     run.finish(result)
   }

@@ -107,7 +107,7 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
     const { said, resumed, computed } = await interrupted('features', 'marks', options, {
       progress: (what, done) => what === 'features' && done >= 64,
     })
-    const [, kept, all] = /saved: the features of (\d+) of (\d+) views of pictures$/.exec(said) ?? assert.fail(said)
+    const [, kept, all] = /saved: the features of (\d+) of (\d+) views$/.exec(said) ?? assert.fail(said)
     assert.ok(Number(kept) >= 64 && Number(kept) < Number(all), said)
     const lines = resumed.flatMap(e => (e.type === 'line' ? [e.text] : []))
     assert.ok(lines.includes(`features: ${kept} of ${all} kept from before the run was stopped`), lines.join('\n'))
@@ -175,7 +175,10 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
     const { said } = await interrupted('find', 'marks', { ...options, headLr: undefined } as TrainOptions, {
       event: event => event.type === 'phase' && event.phase === 'find',
     })
-    assert.match(said, /^saved: the features of all pictures; to be done again: the search for the head's rate$/)
+    assert.match(
+      said,
+      /^saved: the features of all pictures; to be done again: the search for the head's learning rate$/,
+    )
     const sense = await interrupted(
       'sense',
       'marks',

@@ -54,7 +54,7 @@ describe('a run whose pictures have moved', () => {
     await stopped('folders')
     await assert.rejects(
       resume('folders'),
-      /its pictures were in .*folders, where nothing is now\. Where they have moved to: data/,
+      /its data were in .*folders, where nothing is now\. Where they have moved to: data/,
     )
     await assert.rejects(
       resume('folders', { places: { data: work.path('nowhere') } }),

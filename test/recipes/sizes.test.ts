@@ -89,7 +89,7 @@ describe('training through sizes', () => {
       [32, 48],
     )
     const best = sizes!.reduce((a, b) => (b.accuracy >= a.accuracy ? b : a))
-    assert.deepEqual([card.preprocessing.size, result.accuracy], [best.size, best.accuracy])
+    assert.deepEqual([card.preprocessing.size, result.metrics.accuracy!], [best.size, best.accuracy])
     assert.equal(card.preprocessing.short, Math.round(best.size / (224 / 256)))
     const classifier = loadClassifier(whole.dir, { task: 'single' })
     const { topLosses } = interpretation
@@ -111,7 +111,7 @@ describe('training through sizes', () => {
     const { interpretation, card, result } = await work.train('fine', 'worse', options)
     const [first, second] = interpretation.sizes!
     assert.ok(first!.accuracy > second!.accuracy, `${first!.accuracy}, ${second!.accuracy}`)
-    assert.deepEqual([card.preprocessing.size, result.accuracy], [64, first!.accuracy])
+    assert.deepEqual([card.preprocessing.size, result.metrics.accuracy!], [64, first!.accuracy])
     assert.equal(work.json('worse', 'last.json').preprocessing.size, 32)
   })
 
@@ -128,7 +128,7 @@ describe('training through sizes', () => {
       const better = larger![0]! > own![0]! || (larger![0] === own![0] && larger![1]! <= own![1]!)
       assert.equal(value, `${better ? testSize : 32} px`)
       assert.equal(card.preprocessing.size, better ? testSize : 32)
-      assert.equal((100 * result.accuracy).toFixed(1), (better ? larger : own)![0]!.toFixed(1))
+      assert.equal((100 * result.metrics.accuracy!).toFixed(1), (better ? larger : own)![0]!.toFixed(1))
     }
   })
 

@@ -129,7 +129,7 @@ test('a loss that is not a number is read back as such', () => {
     second?.type === 'epoch' && Number.isNaN(second.metrics.accuracy),
     `second?.type === 'epoch' && Number.isNaN(second.metrics.accuracy)`,
   )
-  assert.match(readFileSync(run.paths.metrics, 'utf8'), /^1,head,0.7,0.6,,,,,,,,0.001,1.5,0$/m)
+  assert.match(readFileSync(run.paths.metrics, 'utf8'), /^1,head,0.7,0.6,,,,,,,,,0.001,1.5,0$/m)
 })
 
 test('truncateAfter drops what the resumed run does again, rows of metrics.csv and the result included', () => {
@@ -141,7 +141,7 @@ test('truncateAfter drops what the resumed run does again, rows of metrics.csv a
     run.append({ type: 'choice', what: 'next', value: String(n), reason: 'after the checkpoint' })
   }
   const seconds = { head: 1, total: 1 }
-  run.finish({ run: run.dir, model: 'm', classes: ['a', 'b'], accuracy: 0.5, loss: 1, epochs: 3, seconds })
+  run.finish({ run: run.dir, model: 'm', classes: ['a', 'b'], metrics: { accuracy: 0.5 }, loss: 1, epochs: 3, seconds })
   assert.ok(existsSync(run.paths.result), 'existsSync(run.paths.result)')
   run.truncateAfter(20)
   const { events } = readEvents(run.paths.events)
@@ -237,15 +237,14 @@ test('metrics.csv has the metrics of every task, and is summarised by its own he
   const done = (n: number, metrics: Record<string, number>, best: boolean) =>
     metricsRow({ ...epoch(n), phase: 'a "quoted", phase', metrics, best } as EpochEvent)
   const many =
-    metricsHeader + done(1, { mAP: 0.5, f2: 0.25, accuracy: 0.875, other: 1 }, true) + done(2, { mAP: 0.4 }, false)
+    metricsHeader() + done(1, { mAP: 0.5, f2: 0.25, accuracy: 0.875, other: 1 }, true) + done(2, { mAP: 0.4 }, false)
   assert.deepEqual(summariseMetrics(many), {
     epochs: 2,
-    accuracy: 0.875,
     metrics: { accuracy: 0.875, mAP: 0.5, f2: 0.25 },
   })
-  const numbers = metricsHeader + done(1, { r2: -0.5, mae: 2, rmse: 3, accuracy: Number.NaN }, false)
+  const numbers = metricsHeader() + done(1, { r2: -0.5, mae: 2, rmse: 3, accuracy: Number.NaN }, false)
   assert.deepEqual(summariseMetrics(numbers), { epochs: 1, metrics: { r2: -0.5, mae: 2, rmse: 3 } })
   const old = 'epoch,phase,trainLoss,validLoss,accuracy,lr,seconds,best\n1,head,1,1,0.75,0.001,2,1\n2,head,1,1,0.5'
-  assert.deepEqual(summariseMetrics(old), { epochs: 1, accuracy: 0.75, metrics: { accuracy: 0.75 } })
+  assert.deepEqual(summariseMetrics(old), { epochs: 1, metrics: { accuracy: 0.75 } })
   assert.deepEqual(summariseMetrics(''), { epochs: 0, metrics: {} })
 })

@@ -156,24 +156,23 @@ describe('a metric that is undefined', () => {
     const metrics = { r2: Number.NaN, mae: 3.2e-9, rmse: 5e9 }
     assert.equal(said('r2', metrics.r2), 'R² undefined')
     assert.equal(said('mAP', Number.NaN), 'mAP undefined')
-    assert.equal(said('balancedAccuracy', Number.NaN), 'balancedAccuracy undefined')
-    assert.equal(said('mae', metrics.mae), 'mae 3.2e-9')
+    assert.equal(said('balancedAccuracy', Number.NaN), 'balanced accuracy undefined')
+    assert.equal(said('mae', metrics.mae), 'MAE 3.2e-9')
     const epoch = { epoch: 1, step: 4, trainLoss: 1, validLoss: 2, metrics, seconds: 1, lrs: [1], best: true } as const
     const row = metricsRow({ type: 'epoch', phase: 'head', ...epoch, lrs: [1] })
-    assert.equal(row, '1,head,1,2,,,,,,3.2e-9,5000000000,1,1,1\n')
+    assert.equal(row, '1,head,1,2,,,,,,,3.2e-9,5000000000,1,1,1\n')
     assert.equal(JSON.parse(JSON.stringify(metrics)).r2, null)
     const result = {
       run: 'r',
       model: 'm',
       classes: ['age'],
       loss: 1,
-      accuracy: Number.NaN,
       metrics,
       epochs: 1,
       seconds: {},
     }
     const text = lines({ type: 'done', t: 1, result }).join('\n')
-    assert.match(text, /valid r2 undefined, mae 3\.2e-9, rmse 5000000000, loss 1\.0000/)
+    assert.match(text, /valid R² undefined, MAE 3\.2e-9, RMSE 5000000000, loss 1\.0000/)
     assert.doesNotMatch(text, /NaN|null/)
   })
 

@@ -9,7 +9,7 @@ import type { TargetScale } from '../../train/objective.ts'
 /** A sample with its target values. */
 type Answered = Pick<Item, 'values'>
 
-/** Mean, deviation and decimals of each target over training pictures, in float64 whatever the unit. An error where a
+/** Mean, deviation and decimals of each target over training samples, in float64 whatever the unit. An error where a
  *  target is the same for all of them, or where 64-bit floats can't hold how far its numbers lie apart. */
 export function scaleOfTargets(names: readonly string[], train: readonly Answered[]): TargetScale {
   const each = names.map((name, t) => scaleOfOne(name, columnOf(train, t)))
@@ -67,7 +67,7 @@ function decimalsOfOne(value: number): number {
   return Math.max(0, digits.replace('-', '').length - 2) - Number(exponent)
 }
 
-/** What can't be said of a part of the data: R² of a target that is the same in all its pictures, or of one picture. */
+/** What can't be said of a part of the data: R² of a target that is the same in all its samples, or of one sample. */
 export function undefinedR2(
   names: readonly string[],
   part: '' | 'validation' | 'test',

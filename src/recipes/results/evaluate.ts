@@ -32,11 +32,11 @@ import { areUneven } from '../prepare/class-balance.ts'
 import { checkDevice } from '../prepare/device.ts'
 import { undefinedR2 } from '../prepare/targets.ts'
 
-/** What a trained classifier does on pictures that it was not trained on. */
+/** What a trained classifier does on samples that it was not trained on. */
 export interface Evaluated {
   model: string
   data: string
-  pictures: number
+  samples: number
   loss: number
   /** As in training: accuracy; mAP, F1 and F2 at the saved thresholds; R² and errors. */
   metrics: Record<string, number>
@@ -44,17 +44,17 @@ export interface Evaluated {
    *  numbers the scores of each. */
   report?: string
   /** How often each class was taken for which, by their numbers; pairs that do not occur are left out. For one class a
-   *  picture. */
+   *  sample. */
   confusion?: Confusion[]
   /** The type of products. */
   precision: Precision
-  /** What was found out about the pictures and their labels: columns, the part that was taken. */
+  /** What was found out about the samples and their labels: columns, the part that was taken. */
   choices: readonly { what: string; value: string; reason: string }[]
-  /** How often this model was evaluated on these very pictures before. */
+  /** How often this model was evaluated on these very samples before. */
   before: number
-  /** How many of the pictures the model's run was trained on, and validated on; absent where the run keeps no list. */
+  /** How many of the samples the model's run was trained on, and validated on; absent where the run keeps no list. */
   seen?: { train: number; valid: number }
-  /** What makes the figures better than they will be on new pictures, in words. */
+  /** What makes the figures better than they will be on new samples, in words. */
   warnings: string[]
 }
 
@@ -118,7 +118,7 @@ export async function evaluateModel<O extends object, B extends Body, P, In, E e
   return {
     model: run,
     data: resolve(path),
-    pictures: items.length,
+    samples: items.length,
     loss: evaluation.loss,
     metrics: evaluation.metrics,
     ...(report_ === undefined ? {} : { report: report_ }),
@@ -129,7 +129,7 @@ export async function evaluateModel<O extends object, B extends Body, P, In, E e
     ...(seen ? { seen } : {}),
     warnings: [
       ...(task === 'regression' ? undefinedHere(classes, items, domain.words) : []),
-      ...warningsOf({ pictures: items.length, seen, before }, domain.words),
+      ...warningsOf({ samples: items.length, seen, before }, domain.words),
     ],
   }
 }
@@ -155,13 +155,13 @@ function undefinedHere(classes: readonly string[], items: readonly Item[], words
 
 function warningsOf(
   {
-    pictures,
+    samples,
     seen = { train: 0, valid: 0 },
     before,
-  }: Pick<Evaluated, 'pictures' | 'before'> & { seen: Evaluated['seen'] | undefined },
+  }: Pick<Evaluated, 'samples' | 'before'> & { seen: Evaluated['seen'] | undefined },
   { one, many }: Words,
 ): string[] {
-  const part = (count: number) => `${count} of ${plural(pictures, one)} ${count === 1 ? 'was' : 'were'}`
+  const part = (count: number) => `${count} of ${plural(samples, one)} ${count === 1 ? 'was' : 'were'}`
   return [
     ...(seen.train > 0 ? [`${part(seen.train)} in this run's training part; the figures are too good`] : []),
     ...(seen.valid > 0
@@ -234,7 +234,7 @@ function folderOf(model: string): string | undefined {
   return isRun(dirname(model)) ? dirname(model) : undefined
 }
 
-/** Adds a line to the run's `evaluations.jsonl`; how many there are of the same pictures already. */
+/** Adds a line to the run's `evaluations.jsonl`; how many there are of the same samples already. */
 function noteEvaluation(
   folder: string | undefined,
   entry: { fingerprint: string; metrics: Record<string, number> },

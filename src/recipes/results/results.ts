@@ -17,8 +17,8 @@ import { compareViews } from './tta.ts'
 /** What of a result is known once the best weights are in the net. */
 export type FinishedFacts = Omit<RunResult, 'run' | 'model' | 'classes' | 'epochs' | 'seconds'>
 
-/** What follows training, with the best weights in the net: temperature and thresholds, found on the validation pictures
- *  and saved with the model; how it does on validation and test pictures, plain and with test-time augmentation; and what
+/** What follows training, with the best weights in the net: temperature and thresholds, found on the validation samples
+ *  and saved with the model; how it does on validation and test samples, plain and with test-time augmentation; and what
  *  is to be seen of it. */
 export async function finish(
   prepared: Prepared,
@@ -41,7 +41,7 @@ export async function finish(
       ? { ...labelScores(e.probabilities, e.targets, classes.length, thresholds.thresholds) }
       : e.metrics
     const intervals = intervalOf(prepared, e)
-    return { accuracy: metrics.accuracy ?? Number.NaN, loss: e.loss, metrics, ...(intervals ? { intervals } : {}) }
+    return { loss: e.loss, metrics, ...(intervals ? { intervals } : {}) }
   }
   const valid = scored(calibrated)
   const card = modelCard(
@@ -72,14 +72,11 @@ export async function finish(
       ? { test: { ...test, ...(task === 'single' ? { confusion: confusionsOf(tested, classes.length) } : {}) } }
       : {}),
   })
-  const { mAP, f1, f2, r2, mae, balancedAccuracy } = valid.metrics ?? {}
-  const named = { mAP, f1, f2, r2, mae, balancedAccuracy }
   return {
     ...valid,
     task,
-    ...Object.fromEntries(Object.entries(named).filter(([, v]) => v !== undefined)),
     ...(thresholds ? { threshold: thresholds.threshold, thresholds: [...thresholds.thresholds] } : {}),
-    ...(test ? { test: { ...test, pictures: testSource.count } } : {}),
+    ...(test ? { test: { ...test, samples: testSource.count } } : {}),
     ...(tta ? { tta } : {}),
   }
 }
@@ -111,8 +108,8 @@ const sizeScore = (size: number, { metrics, loss }: Best) => ({
   metrics,
 })
 
-/** The 95 % interval of mAP or R² by 200 draws of the pictures; none of accuracy, whose interval follows from its number
- *  of pictures, nor where it would take long. */
+/** The 95 % interval of mAP or R² by 200 draws of the samples; none of accuracy, whose interval follows from its number
+ *  of samples, nor where it would take long. */
 function intervalOf(
   { objective, seed }: Prepared,
   { probabilities, targets }: Evaluation,

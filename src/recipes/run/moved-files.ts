@@ -19,8 +19,8 @@ export interface Places {
 
 const tables = ['labels', 'clean'] as const
 
-/** The configuration with the places given; a table that lay among the pictures has moved with them. An error where nothing
- *  is in one of the places. Whether the pictures are the same, their content tells later. */
+/** The configuration with the places given; a table that lay among the samples has moved with them. An error where nothing
+ *  is in one of the places. Whether the samples are the same, their content tells later. */
 export function placed(run: string, config: RunConfig, { data, ...given }: Places): RunConfig {
   const settings = { ...config.settings }
   const now = data === undefined ? config.data : resolve(data)
@@ -52,7 +52,7 @@ export function placed(run: string, config: RunConfig, { data, ...given }: Place
   return { ...config, data: now, settings }
 }
 
-/** How pictures that are found differ from those that a run began with, by their content; undefined where the run keeps no
+/** How samples that are found differ from those that a run began with, by their content; undefined where the run keeps no
  *  list, or where the list is the same. */
 export function contentDifference(
   run: string,

@@ -22,7 +22,7 @@ export function storedSettings(options: object): Record<string, unknown> {
   )
 }
 
-/** The options of a run that goes on; a function that labels its pictures is to be given again. */
+/** The options of a run that goes on; a function that labels its samples is to be given again. */
 export function restoredOptions(
   dir: string,
   settings: Record<string, unknown>,

@@ -107,7 +107,7 @@ export interface ResumeHooks extends TrainHooks {
 }
 
 /** Goes on with a run that was stopped or killed, from its last checkpoint, to the same weights as an uninterrupted one
- *  on the same machine and threads. Pictures that have moved are known again by their content. */
+ *  on the same machine and threads. Samples that have moved are known again by their content. */
 export async function resume<O extends object>(
   domain: Domain<O>,
   dir: string,
@@ -166,7 +166,7 @@ async function drive<O extends object>(
   let begun = true
   let held = true
   try {
-    // Written with the first event: while pictures are listed, libtorch is still being loaded.
+    // Written with the first event: while samples are listed, libtorch is still being loaded.
     let written = mode === 'append'
     const writeConfig = () => {
       if (!written) run.writeConfig(whole(config))

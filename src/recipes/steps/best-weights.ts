@@ -2,7 +2,7 @@ import type { Evaluation } from '../../train/evaluate.ts'
 
 /** How weights validate. */
 export interface Validated {
-  /** The metric that weights are chosen by; the more the better. NaN where the pictures have none, null in a file: then the
+  /** The metric that weights are chosen by; the more the better. NaN where the samples have none, null in a file: then the
    *  loss chooses. */
   score: number
   loss: number

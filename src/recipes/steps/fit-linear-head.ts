@@ -44,7 +44,7 @@ export interface OptimumOptions {
 }
 
 /** Logistic regression over all views at several strengths of L2; `best` validates best. `start` is the strongest within
- *  one standard error of it (Breiman et al. 1984): a head that knows the training pictures by heart has no gradient left
+ *  one standard error of it (Breiman et al. 1984): a head that knows the training samples by heart has no gradient left
  *  to teach the body with. */
 export async function headOptimum(
   learn: Learner,
@@ -113,7 +113,7 @@ function withinOneError({ task }: Objective, best: Validated & { losses: Float32
   return t => t === best || t.loss <= best.loss + Math.sqrt(variance / n)
 }
 
-/** The features of all views with the pictures' answers; with sample weights each view holds a picture as often as an epoch
+/** The features of all views with the samples' answers; with sample weights each view holds a sample as often as an epoch
  *  shows it. */
 function rowsSeen(
   { train, views }: Features,
@@ -191,7 +191,7 @@ export function explainOptimum(session: Session, { task, metric }: Objective, { 
     session.choice(
       'start',
       `${kind}, L2 ${start.l2}`,
-      `the strongest within one standard error of the best (${said(metric, start.score)}): a head that knows the training pictures by heart would teach the body nothing`,
+      `the strongest within one standard error of the best (${said(metric, start.score)}): an overfitted head gives the body no useful gradient`,
     )
 }
 

@@ -12,7 +12,7 @@ import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { PartFile } from './part-file.ts'
 
-/** What the frozen body makes of the pictures. */
+/** What the frozen body makes of the samples. */
 export interface Features {
   /** The plain view first, then the augmented ones: [views × N, F]. */
   train: Float32Array
@@ -23,7 +23,7 @@ export interface Features {
 /** Memory that kept features may take, in bytes. */
 const featureBytes = 1.5e9
 
-/** Features of the frozen body: the training pictures plain and in `views` augmented forms, the validation pictures
+/** Features of the frozen body: the training samples plain and in `views` augmented forms, the validation samples
  *  plain. Kept on the disk under everything that they depend on. */
 export async function frozenFeatures(prepared: Prepared, context: Context): Promise<Features> {
   const done = computeBy(prepared.by.frozen)
@@ -49,14 +49,14 @@ async function computedFeatures(
     'views',
     String(views),
     views < wanted
-      ? 'augmented forms of each picture, as many as memory allows'
+      ? 'augmented forms of each sample, as many as memory allows'
       : options.views !== undefined
         ? 'as asked'
         : views === 0
           ? plainly
             ? 'nothing is augmented'
-            : 'a body from random weights makes little of a picture, and no more of its augmented forms'
-          : 'augmented forms of each picture; the frozen body sees each once',
+            : 'a body from random weights makes little of a sample, and no more of its augmented forms'
+          : 'augmented forms of each sample; the frozen body sees each once',
   )
   const key = featureKey(prepared, views)
   const path = join(cacheFolder('features'), `${key}.safetensors`)
@@ -66,7 +66,7 @@ async function computedFeatures(
       const floats = (name: string) => floatsOf(stored.get(name)!.data)
       const found = { train: floats('train'), valid: floats('valid'), views }
       if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
-        session.emit({ type: 'line', text: 'features: kept from an earlier run (same pictures, weights and views)' })
+        session.emit({ type: 'line', text: 'features: kept from an earlier run (same data, weights and views)' })
         return found
       }
     } catch {
@@ -81,7 +81,7 @@ async function computedFeatures(
   if (there > 0)
     session.emit({ type: 'line', text: `features: ${there} of ${total} kept from before the run was stopped` })
   let made = there
-  const stands = () => session.stands(`the features of ${made} of ${total} views of pictures`)
+  const stands = () => session.stands(`the features of ${made} of ${total} views`)
   stands()
   let before = 0
   const frozen = {
@@ -151,7 +151,7 @@ function setOf(precision: Precision): { set?: string } {
   return set === undefined || set === kernelSets(type)[0] ? {} : { set }
 }
 
-/** Changes with the pictures, their split, the body's weights, the views and how they are computed. */
+/** Changes with the samples, their split, the body's weights, the views and how they are computed. */
 function featureKey(
   { data, net, preprocessing, augmentation, precision, seed, modelName, batchSize, device }: Prepared,
   views: number,

@@ -10,7 +10,7 @@ import type { HeadResult, WholeOptions } from './types.ts'
 const [lowest, highest] = [1e-4, 1e-3]
 
 /** Where the rate of a net from random weights is looked for, and in how many steps: six a decade, for each costs as much as in
- *  training. `most`: on few pictures the loss falls fastest at rates at which a restart undoes the cycle before. */
+ *  training. `most`: on few samples the loss falls fastest at rates at which a restart undoes the cycle before. */
 const adamRates = { start: 1e-5, end: 1, most: 3e-3 }
 const sgdRates = { start: 1e-4, end: 10, most: 0.5 }
 const wholeSteps = 30
@@ -21,7 +21,7 @@ export interface Factor {
   reason: string
 }
 
-/** The factor between layer groups: as asked (`factor`, `like`), else 3 or 10 by how unlike ImageNet's the pictures are;
+/** The factor between layer groups: as asked (`factor`, `like`), else 3 or 10 by how unlike ImageNet's the samples are;
  *  1 over random weights. */
 export async function chooseFactor(
   { domain, net, objective, source }: Prepared,
@@ -34,8 +34,8 @@ export async function chooseFactor(
     pretrained = true,
   } = options
   if (factor !== undefined) return { factor, reason: 'as asked' }
-  if (like === 'imagenet') return { factor: 3, reason: "pictures like ImageNet's, as said" }
-  if (like === 'different') return { factor: 10, reason: "pictures unlike ImageNet's, as said" }
+  if (like === 'imagenet') return { factor: 3, reason: `${domain.words.many} like those of pretraining, as said` }
+  if (like === 'different') return { factor: 10, reason: `${domain.words.many} unlike those of pretraining, as said` }
   if (!pretrained || !head) return { factor: 1, reason: 'none of them is pretrained' }
   const [train, valid] = [source('train'), source('valid')]
   const measured = await domain.likeness?.({ net, train, valid, objective, score: head.score, signal })

@@ -52,6 +52,9 @@ export async function trainStage(
       : undefined
   clock.lap('head')
   const frozen: Best | undefined = head && { ...validated(head), ...place }
+  // What an earlier process of this run found is saved already.
+  if (frozen && headKnown) keeper.restore(frozen)
+  if (wholeState?.best) keeper.restore(wholeState.best)
   if (head && !headKnown) endHead(prepared, context, { head, stage })
 
   const whole =
@@ -77,8 +80,7 @@ export async function trainStage(
 function endHead(prepared: Prepared, { session }: Context, { head, stage }: { head: HeadResult; stage: number }): void {
   const { metric } = prepared.objective
   const where = stage === 0 ? '' : ` at ${prepared.domain.words.size(prepared.size)}`
-  const name = metric === 'accuracy' ? 'accuracy ' : ''
-  const text = `frozen${where}: ${name}${said(metric, head.score)}, loss ${head.loss.toFixed(4)}`
+  const text = `frozen${where}: ${said(metric, head.score)}, loss ${head.loss.toFixed(4)}`
   session.emit({ type: 'line', text })
   session.know('at', stage)
   session.checkpoint({ step: head.step, epoch: head.epoch, tensors: netTensors(prepared) })

@@ -82,7 +82,7 @@ function headLearner(
 /** The learning rate of the head: as asked, that of the size before, or found. */
 async function headRate(
   { learn, within }: HeadRun,
-  { session, options, progress, signal }: Context,
+  { domain, session, options, progress, signal }: Context,
   { phase, before }: HeadOptions,
 ): Promise<number> {
   const given = options.headLr ?? before?.headLr
@@ -91,7 +91,7 @@ async function headRate(
     return given
   }
   session.emit({ type: 'phase', ...phase, phase: 'find' })
-  session.stands('the features of all samples', "the search for the head's learning rate")
+  session.stands(`the features of all ${domain.words.many}`, "the search for the head's learning rate")
   const onStep = (step: number) => progress('rates', step, usualSteps)
   const found = await within(() => lrFind(learn, { signal, onStep }))
   progress('', usualSteps, usualSteps)

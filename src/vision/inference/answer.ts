@@ -1,8 +1,9 @@
 import { AnnealError } from '../../base/errors.ts'
-import { autocast, decodeJpegFile, noGrad, scope, stack, type Tensor } from '../../torch/index.ts'
+import { decodeJpegFile, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import type { Precision } from '../../train/network.ts'
 import type { Outputs } from '../../train/objective.ts'
-import { cardObjective, precisionOf, together } from '../../train/saved-model.ts'
+import { joinMembers, memberOutputs } from '../../train/prediction.ts'
+import { precisionOf } from '../../train/saved-model.ts'
 import { pictureBatch } from '../batch.ts'
 import { ASPECT } from '../cache/cache.ts'
 import { LIMIT_INPUT_PIXELS } from '../decode/limits.ts'
@@ -59,8 +60,7 @@ export async function answer(
           { precision, device },
         )
       })
-      const mean = each.length === 1 ? each[0]! : stack(each).mean(0)
-      return together(card, mean.data() as Outputs)
+      return joinMembers({ card }, each)
     }),
   )
   return { rows, errors }
@@ -105,18 +105,13 @@ function hasAlpha(
   return alpha
 }
 
-/** What one net makes of pictures, at its own normalisation and temperature: [N, classes]. */
+/** What one net makes of pictures, at its own normalisation: [N, classes]. */
 function outputs(
-  { network, card }: Member,
+  member: Member,
   pictures: readonly Picture[],
   { precision, device }: { precision: Precision; device: string | undefined },
 ): Tensor {
-  const { preprocessing, temperature = 1 } = card
-  const x = pictureBatch(pictures, undefined, {
-    ...preprocessing,
-    normalization: preprocessing,
-    ...(device ? { device } : {}),
-  })
-  const logits = autocast(precision, () => network.net(x), network).to('float32')
-  return cardObjective(card).activate(temperature === 1 ? logits : logits.div(temperature))
+  const { preprocessing } = member.card
+  const how = { ...preprocessing, normalization: preprocessing, ...(device ? { device } : {}) }
+  return memberOutputs(member, pictureBatch(pictures, undefined, how), { precision })
 }
