@@ -39,5 +39,5 @@ const learn = new Learner(
   { net: layers, groups: [{ name: 'all', modules: [layers] }] },
   { train: source(flowers.slice(0, 90)), valid: source(flowers.slice(90)), classes },
 )
-const history = await learn.fit(1, { cycleLen: 10, lr: 1e-2, schedule: 'one-cycle' })
+const history = await learn.fit(1, { cycleLen: 20, lr: 3e-2, schedule: 'one-cycle' })
 console.log(`valid accuracy ${(100 * history.at(-1)!.accuracy).toFixed(1)} %`)

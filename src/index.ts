@@ -124,6 +124,7 @@ export {
   type ModelOptions,
   type ModelParts,
   models,
+  type NetworkFunction,
   pretrainedState,
 } from './vision/models/index.ts'
 export { type PictureSource, type PictureSourceOptions, pictureSource } from './vision/picture-source.ts'
