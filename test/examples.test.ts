@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -11,7 +12,10 @@ import { foods } from '../src/cli/demo.ts'
 import { Learner } from '../src/index.ts'
 import { readRun } from '../src/runs/index.ts'
 import type { Augmentation } from '../src/vision/index.ts'
+import { loadClassifier } from '../src/vision/inference/classifier.ts'
+import { jpeg } from './helpers/data.ts'
 import { allMarks, disc, marked } from './helpers/recipe.ts'
+import { savedNet } from './helpers/saved-net.ts'
 
 /** The examples as a reader runs them, on real photos (three food groups of the demo's, 16 photos each, and 3 more of each
  *  to test on) and on pictures made for their labels. */
@@ -278,21 +282,58 @@ describe("examples of a user's own parts", { concurrency: Math.min(2, availableP
   })
 })
 
+test('17-serve: a server that answers pictures, refuses the rest, and ends when asked to', async () => {
+  mkdirSync(path('served'))
+  const net = savedNet(path('served'))
+  const child = spawn(process.execPath, ['--import', 'tsx', join('examples', '17-serve.ts'), net, '0'])
+  const said = { stdout: '', stderr: '' }
+  const ended = new Promise<number | null>(resolve => child.on('close', resolve))
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      said[name] += text
+    })
+  try {
+    const address = await new Promise<string>((resolve, reject) => {
+      child.stdout.on('data', () => /^http:.*$/m.test(said.stdout) && resolve(said.stdout.trim()))
+      child.on('close', () => reject(new Error(said.stderr)))
+    })
+    const post = async (body: Uint8Array<ArrayBuffer> | string) => {
+      const response = await fetch(address, { method: 'POST', body })
+      return { status: response.status, found: (await response.json()) as Record<string, unknown> }
+    }
+    const photo = Uint8Array.from(await jpeg(3, 120, 90))
+    const expected = await loadClassifier(net, { task: 'single', worker: false }).predict(photo)
+    const { task, label, probability, probabilities } = expected
+    const each = await Promise.all(Array.from({ length: 5 }, () => post(photo)))
+    for (const { status, found } of each)
+      assert.deepEqual([status, found], [200, { task, label, probability, probabilities }])
+    const garbage = await post('<html>')
+    assert.equal(garbage.status, 400)
+    assert.match(String(garbage.found.error), /^image \(stream, 6 bytes\) is no picture .*HTML/)
+    assert.equal((await post('')).status, 400)
+    assert.equal((await post(photo.subarray(0, 300))).status, 400)
+    assert.equal((await fetch(address)).status, 405)
+    assert.equal((await post(new Uint8Array(20_000_001))).status, 413)
+    // One who leaves in the middle of the upload.
+    const { hostname, port } = new URL(address)
+    const socket = connect(Number(port), hostname)
+    socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\nabc', () => socket.destroy())
+    await new Promise(resolve => socket.on('close', resolve))
+    assert.equal((await post(photo)).status, 200, 'the server goes on')
+    child.kill('SIGTERM')
+    assert.equal(await ended, 0, said.stderr)
+    assert.equal(said.stderr, '')
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
 test('every example is run here, and the README names it', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
-  const named = [
-    'README.md',
-    'docs/labels.md',
-    'docs/augmentation.md',
-    'docs/channels.md',
-    'docs/after-training.md',
-    'docs/own-parts.md',
-  ]
-    .filter(file => existsSync(file))
-    .map(file => readFileSync(file, 'utf8'))
-    .join('')
+  const pages = readdirSync('docs').filter(file => file.endsWith('.md'))
+  const named = ['README.md', ...pages.map(file => join('docs', file))].map(file => readFileSync(file, 'utf8')).join('')
   for (const file of readdirSync('examples').filter(file => file.endsWith('.ts'))) {
-    assert.ok(tests.includes(`run('${file}'`), `${file} is not run`)
+    assert.ok(tests.includes(`run('${file}'`) || tests.includes(`'examples', '${file}'`), `${file} is not run`)
     assert.ok(named.includes(`examples/${file}`), `${file} is not in README.md or docs`)
   }
 })

@@ -1,8 +1,8 @@
 import { AnnealError } from '../base/errors.ts'
+import type { Options } from '../base/option-table.ts'
 import { type Report, streamReport } from '../base/progress.ts'
-import type { LabelOptions } from '../data/index.ts'
 import type { Narrator, Progress } from '../domain/index.ts'
-import { checkOptions, keepsStatistics, type TrainOptions } from '../recipes/options.ts'
+import { keepsStatistics } from '../recipes/options.ts'
 import { checkDevice, usualDevice } from '../recipes/prepare/device.ts'
 import { prepare } from '../recipes/prepare/prepare.ts'
 import type { Prepared as AnyPrepared } from '../recipes/prepare/prepared.ts'
@@ -30,32 +30,15 @@ import {
 } from '../vision/inference/predict.ts'
 import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
 import type { ImageModel, NetworkFunction } from '../vision/models/index.ts'
+import { checkOptions } from './check-options.ts'
+import type { optionTables } from './options.ts'
 
 type Prepared = AnyPrepared<ImageModel, Preprocessing>
 
-/** What `learner` can be told beside folder and model; where labels come from among it. */
-export type ImageLearnerOptions = Pick<
-  TrainOptions,
-  | keyof LabelOptions
-  | 'channels'
-  | 'channelFiles'
-  | 'clean'
-  | 'weights'
-  | 'pretrained'
-  | 'size'
-  | 'batchSize'
-  | 'augment'
-  | 'hidden'
-  | 'dropout'
-  | 'weightDecay'
-  | 'labelSmoothing'
-  | 'classWeights'
-  | 'sampling'
-  | 'precision'
-  | 'device'
-  | 'bnFreeze'
-> &
-  Pick<LearnerOptions, 'callbacks' | 'gradClip' | 'averageSteps' | 'optimizer' | 'metrics' | 'batchTransforms'> & {
+/** What `learner` can be told beside folder and model; where labels come from among it. Each option with its range and
+ *  default: docs/options.md. Loss and optimizer may be your own functions. */
+export type ImageLearnerOptions = Omit<Options<typeof optionTables.learner>, 'optimizer' | 'loss'> &
+  Pick<LearnerOptions, 'callbacks' | 'optimizer' | 'metrics' | 'batchTransforms'> & {
     /** By name, or your own: outputs and targets → one number. */
     loss?: LossName | LossFunction | undefined
     progress?: Progress
@@ -75,9 +58,13 @@ export async function learner(
 ): Promise<ImageLearner> {
   const isOwn = typeof model === 'function'
   const options = isOwn ? { ...given, pretrained: given.pretrained ?? given.weights !== undefined } : given
-  const { loss, optimizer, callbacks, gradClip, averageSteps, metrics, batchTransforms, ...prepared } = options
-  const asked = { ...prepared, ...(typeof loss === 'string' ? { loss } : {}) }
-  checkOptions(asked)
+  const { loss, optimizer, callbacks, metrics, batchTransforms, ...rest } = options
+  const asked = {
+    ...rest,
+    ...(typeof loss === 'function' ? {} : { loss }),
+    ...(typeof optimizer === 'function' ? {} : { optimizer }),
+  }
+  checkOptions(asked, 'learner', ['callbacks', 'metrics', 'batchTransforms', 'progress', 'report', 'signal'])
   checkDevice(asked.device ?? usualDevice(), asked.precision)
   keepMemory()
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }

@@ -30,7 +30,7 @@ export interface Classifier<T extends Task = Task> {
   ready(): Promise<void>
   /** A value of the target of that name as text, with all decimals that the target has. */
   text(value: number, target: string): string
-  /** Frees the memory of the net, once what was asked of it is answered; no prediction after that. */
+  /** Frees the memory of the net, once every `predict` that was called is answered; `predictAll` ends with its next batch. */
   close(): Promise<void>
   /** The same, without waiting for it: `using classifier = loadClassifier(run)`. */
   [Symbol.dispose](): void
@@ -61,6 +61,7 @@ export function loadClassifier<T extends Task = Task>(
     throw new AnnealError(`${path}: task: expected a model for ${wanted}, this one is for ${task}.`)
   const engine =
     worker && findsThread() ? new OffThread(stored, { device, precision }) : new InThread(stored, { device, precision })
+  const asked = new Set<Promise<unknown>>()
   let isClosed = false
   const open: Engine = {
     depth: engine.depth,
@@ -72,6 +73,7 @@ export function loadClassifier<T extends Task = Task>(
   const close = async () => {
     if (isClosed) return
     isClosed = true
+    await Promise.allSettled(asked)
     await engine.close()
   }
   return {
@@ -85,7 +87,9 @@ export function loadClassifier<T extends Task = Task>(
     text: (value, target) => targetText(value, classes.indexOf(target), card.scale),
     async predict(image, options) {
       if (isClosed) throw closed(path)
-      return predictImage<T>(open, card, image, options)
+      const found = predictImage<T>(engine, card, image, options)
+      asked.add(found)
+      return found.finally(() => asked.delete(found))
     },
     predictAll(images, options) {
       if (isClosed) throw closed(path)

@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { untilAborted } from '../../base/abort.ts'
 import { AnnealError } from '../../base/errors.ts'
+import { prepareEnvironment } from '../../setup/index.ts'
 import { chosenThreads, kernelsInUse } from '../../torch/index.ts'
 import type { StoredModel } from '../../train/saved-model.ts'
 import type { Answer, ComputeOptions } from './answer.ts'
@@ -38,6 +39,7 @@ export function canRunOffThread(): boolean {
 
 /** Starts the thread. It takes none of the program's own loaders; where it is a source, tsx loads it, as it loaded this file. */
 function startWorker(path: string): Worker {
+  prepareEnvironment() // OpenMP reads the process' environment, of which a worker has a copy
   const options = { execArgv: [], name: 'anneal predict' }
   if (!path.endsWith('.ts')) return new Worker(path, options)
   const [tsx, url] = [import.meta.resolve('tsx/esm/api'), pathToFileURL(path).href].map(name => JSON.stringify(name))
