@@ -35,11 +35,28 @@ export type { Interpretation, PartResult, RunEvent, RunRecord, RunResult, RunSum
 export { listRuns, readRun } from './runs/index.ts'
 export { doctor } from './setup/index.ts'
 export { classWeights, focalLoss, imbalanceAdvice, sampleWeights, type WeightScheme } from './train/balance.ts'
-export type { BatchInfo, Callback, EpochInfo } from './train/callback.ts'
+export type {
+  BatchAnswer,
+  BatchInfo,
+  Callback,
+  EpochAnswer,
+  EpochInfo,
+  FitAnswer,
+  FitInfo,
+  InputBatch,
+  LossBatch,
+  PredictedBatch,
+  PredictedValidationBatch,
+  TrainAnswer,
+  Training,
+  ValidateAnswer,
+  ValidationBatch,
+} from './train/callback.ts'
 export { ensemble } from './train/ensemble.ts'
 export type { Evaluation } from './train/evaluate.ts'
 export { computeFeatures } from './train/features.ts'
-export { type FitOptions, Learner, type LearnerOptions } from './train/learner.ts'
+export { Learner, type Snapshot } from './train/learner.ts'
+export type { BatchTransform, FitOptions, LearnerOptions, LearnerSettings } from './train/learner-options.ts'
 export {
   type FitProgress,
   type LearnerProgress,
@@ -49,13 +66,28 @@ export {
 } from './train/learner-state.ts'
 export { outOfFold } from './train/linear/out-of-fold.ts'
 export * as metrics from './train/metrics.ts'
-export { createHead, type Network, network } from './train/network.ts'
+export {
+  type Body,
+  createHead,
+  type HeadOptions,
+  type LayerGroup,
+  type Network,
+  network,
+  type Precision,
+  type Trainable,
+} from './train/network.ts'
 export { type LossName, type Objective, objective } from './train/objective.ts'
+export type { OptimizerFunction, OptimizerName } from './train/optimizer.ts'
+export type { LossFunction } from './train/own-loss.ts'
+export type { MetricFunction, OwnMetric } from './train/own-metrics.ts'
 export type { MultiPrediction, Prediction, RegressionPrediction, SinglePrediction } from './train/prediction.ts'
 export { type FindOptions, lrFind, type RateFinding } from './train/rates/finder.ts'
+export type { Curves, ScheduleName } from './train/rates/named.ts'
 export { cosineRestarts, cycleEpochs } from './train/rates/restarts.ts'
+export type { Schedule } from './train/rates/schedule.ts'
 export * as schedules from './train/rates/schedule.ts'
-export type { Source } from './train/source.ts'
+export type { Batch, LabelledSource, Source } from './train/source.ts'
+export type { StepPlace, StepResult } from './train/step.ts'
 export { Stopped } from './train/stop.ts'
 export { recomputeBatchNorm, WeightMean } from './train/swa.ts'
 export { mirrorTta, type TtaOptions, tta } from './train/tta.ts'
@@ -82,4 +114,17 @@ export type { ModelCard, Preprocessing } from './vision/inference/saved.ts'
 export { type FeatureMap, type LayerFeatures, layerFeatures } from './vision/interpret/feature-maps.ts'
 export { gradCam, type HeatMaps, overlay } from './vision/interpret/gradcam.ts'
 export { type DuplicateOptions, type NearDuplicates, nearDuplicates } from './vision/interpret/near-duplicates.ts'
-export { type ImageModel, type ModelInfo, models } from './vision/models/index.ts'
+export {
+  adaptFirstConv,
+  type ImageModel,
+  imageModel,
+  layerGroups,
+  loadPretrained,
+  type ModelInfo,
+  type ModelOptions,
+  type ModelParts,
+  models,
+  type NetworkFunction,
+  pretrainedState,
+} from './vision/models/index.ts'
+export { type PictureSource, type PictureSourceOptions, pictureSource } from './vision/picture-source.ts'

@@ -13,11 +13,13 @@ import { keepMemory } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
 import type { Network } from '../train/network.ts'
+import type { LossName } from '../train/objective.ts'
+import type { LossFunction } from '../train/own-loss.ts'
 import type { Prediction } from '../train/prediction.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/rates/finder.ts'
 import { saveModel } from '../train/saved-model.ts'
 import type { ImageData } from '../vision/dataset.ts'
-import { images } from '../vision/domain/images.ts'
+import { images, imagesFor } from '../vision/domain/images.ts'
 import type { ImageInput } from '../vision/inference/inputs.ts'
 import {
   inThisThread,
@@ -27,41 +29,56 @@ import {
   predictImages,
 } from '../vision/inference/predict.ts'
 import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
-import type { ImageModel } from '../vision/models/index.ts'
+import type { ImageModel, NetworkFunction } from '../vision/models/index.ts'
 import { checkOptions } from './check-options.ts'
 import type { optionTables } from './options.ts'
 
 type Prepared = AnyPrepared<ImageModel, Preprocessing>
 
 /** What `learner` can be told beside folder and model; where labels come from among it. Each option with its range and
- *  default: docs/options.md. */
-export type ImageLearnerOptions = Options<typeof optionTables.learner> &
-  Pick<LearnerOptions, 'callbacks'> & {
+ *  default: docs/options.md. Loss and optimizer may be your own functions. */
+export type ImageLearnerOptions = Omit<Options<typeof optionTables.learner>, 'optimizer' | 'loss'> &
+  Pick<LearnerOptions, 'callbacks' | 'optimizer' | 'metrics' | 'batchTransforms'> & {
+    /** By name, or your own: outputs and targets → one number. */
+    loss?: LossName | LossFunction | undefined
     progress?: Progress
     /** Hears of downloads; stderr does unless given. */
     report?: Report
     signal?: AbortSignal
   }
 
-/** A learner over a folder of pictures: pretrained body, fresh head, frozen but for the head, ready to train. */
+/** A learner over a folder of pictures: pretrained body, fresh head, frozen but for the head, ready to train. `model`: a
+ *  name, or a function of your own that makes a network (`imageModel`) for so many channels, without its classifier where
+ *  `classes` is 0. Such a one begins unfrozen, unless `weights` names a file for it, or `pretrained: true` says that your
+ *  function loads weights itself. */
 export async function learner(
   dir: string,
-  model = 'auto',
-  { progress = () => {}, report = streamReport(process.stderr), signal, ...options }: ImageLearnerOptions = {},
+  model: string | NetworkFunction = 'auto',
+  { progress = () => {}, report = streamReport(process.stderr), signal, ...given }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
-  checkOptions(options, 'learner', ['callbacks', 'progress', 'report', 'signal'])
-  checkDevice(options.device ?? usualDevice(), options.precision)
+  const isOwn = typeof model === 'function'
+  const options = isOwn ? { ...given, pretrained: given.pretrained ?? given.weights !== undefined } : given
+  const { loss, optimizer, callbacks, metrics, batchTransforms, ...rest } = options
+  const asked = {
+    ...rest,
+    ...(typeof loss === 'function' ? {} : { loss }),
+    ...(typeof optimizer === 'function' ? {} : { optimizer }),
+  }
+  checkOptions(asked, 'learner', ['callbacks', 'metrics', 'batchTransforms', 'progress', 'report', 'signal'])
+  checkDevice(asked.device ?? usualDevice(), asked.precision)
   keepMemory()
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
-  const prepared = await prepare(images, dir, {
-    narrator: nobody,
-    options: { ...options, model },
-    report,
-    progress,
-    signal,
-  })
-  const learn = new ImageLearner(prepared, options)
-  learn.freeze()
+  const learn = new ImageLearner(
+    await prepare(isOwn ? imagesFor(model) : images, dir, {
+      narrator: nobody,
+      options: { ...asked, ...(isOwn ? {} : { model }) },
+      report,
+      progress,
+      signal,
+    }),
+    options,
+  )
+  if (!isOwn || options.pretrained) learn.freeze()
   learn.seed()
   return learn
 }
@@ -76,8 +93,11 @@ export class ImageLearner extends Learner {
 
   constructor(prepared: Prepared, options: ImageLearnerOptions) {
     const { net, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
-    const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps } = options
-    const given = { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps }
+    const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps, metrics, batchTransforms } =
+      options
+    const loss = typeof options.loss === 'function' ? options.loss : undefined
+    const own = { optimizer, loss, metrics, batchTransforms, callbacks }
+    const given = { ...own, weightDecay, labelSmoothing, gradClip, averageSteps }
     const set = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined))
     super(net, {
       train: source('train', { augmented: true }),

@@ -7,10 +7,10 @@ import type { Session } from './session.ts'
 export function recorder(session: Session, phase: Phase, isBest: (info: EpochInfo) => boolean): Callback {
   return {
     order: -10,
-    onBatchEnd({ step, epoch, loss, smooth, lrs, momentum }) {
+    afterBatch({ step, epoch, loss, smooth, lrs, momentum }) {
       session.emit({ type: 'batch', ...phase, step, epoch, loss, smooth, lrs, momentum })
     },
-    onEpochEnd(info) {
+    afterEpoch(info) {
       const { epoch, step, trainLoss, validLoss, metrics, seconds, lrs } = info
       session.emit({
         type: 'epoch',

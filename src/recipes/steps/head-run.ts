@@ -114,7 +114,7 @@ export class HeadRun {
     const { learn, state, phase } = this
     const { session, signal } = this.#context
     const record = recorder(session, phase, info => this.#take({ ...info, loss: info.validLoss }))
-    const keeper: Callback = { onBatchEnd: () => this.checkpoint({ rarely: true }) }
+    const keeper: Callback = { afterBatch: () => this.checkpoint({ rarely: true }) }
     const how = { lr: state.lr, cycleLen: 1, signal, from: state.fit, callbacks: [record, keeper] }
     await this.stoppable(() => this.within(() => learn.fit(cycles, how)))
     state.fit = undefined

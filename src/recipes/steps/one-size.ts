@@ -52,6 +52,9 @@ export async function trainStage(
       : undefined
   clock.lap('head')
   const frozen: Best | undefined = head && { ...validated(head), ...place }
+  // What an earlier process of this run found is saved already.
+  if (frozen && headKnown) keeper.restore(frozen)
+  if (wholeState?.best) keeper.restore(wholeState.best)
   if (head && !headKnown) endHead(prepared, context, { head, stage })
 
   const whole =

@@ -141,14 +141,14 @@ class WholeRun {
   #keeper(): Callback {
     const [state, learn, { keeper }] = [this.#state, this.#learn, this.#options]
     return {
-      async onEpochEnd({ epoch, seconds, trainLoss, validLoss }) {
+      async afterEpoch({ epoch, seconds, trainLoss, validLoss }) {
         state.epochsDone++
         state.slowest = Math.max(state.slowest, seconds)
         state.history.push({ trainLoss, validLoss })
         const found = state.best
         if (found?.epoch === epoch) await learn.averaged(() => keeper.offer(found, learn.evaluated))
       },
-      onBatchEnd: () => {
+      afterBatch: () => {
         if (performance.now() - this.#saved >= checkpointSeconds * 1000) this.#checkpoint()
       },
     }

@@ -8,7 +8,7 @@ import { channelStatistics } from '../channel-statistics.ts'
 import { indexPictures, openPictures, type Pictures } from '../dataset.ts'
 import { type ChannelChoice, checkChannels } from '../decode/choose-channels.ts'
 import { depthOf } from '../decode/raster.ts'
-import type { ModelInfo } from '../models/index.ts'
+import type { KnownModel } from '../models/index.ts'
 import type { Picture } from '../types.ts'
 import type { ImageOptions } from './options.ts'
 
@@ -33,12 +33,12 @@ export function keptChannels({ data, picture }: Pictures) {
 const picturesKind = ({ channels = 3, data }: Picture) => ({ channels, depth: depthOf(data) })
 
 /** The short side that pictures are seen at before the crop. */
-export const shortSide = (size: number, { cropPct }: ModelInfo) => Math.round(size / cropPct)
+export const shortSide = (size: number, { cropPct }: Pick<KnownModel, 'cropPct'>) => Math.round(size / cropPct)
 
 /** Pictures as they are kept for a size. */
 export const openAt = (
   index: FolderIndex,
-  { size, info, mode, range }: { size: number; info: ModelInfo } & Pick<ChannelChoice, 'mode' | 'range'>,
+  { size, info, mode, range }: { size: number; info: KnownModel } & Pick<ChannelChoice, 'mode' | 'range'>,
   { progress, report, signal }: Pick<DomainContext<object>, 'progress' | 'report' | 'signal'>,
 ): Promise<Pictures> =>
   openPictures(index, {

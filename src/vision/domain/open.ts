@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto'
+import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import type { FolderIndex } from '../../data/index.ts'
 import type { DomainContext, Opened } from '../../domain/index.ts'
 import { manualSeed, nn } from '../../torch/index.ts'
+import { readWeights } from '../../weights/index.ts'
 import type { Pictures } from '../dataset.ts'
 import { chooseChannels } from '../decode/choose-channels.ts'
 import type { Preprocessing } from '../inference/saved.ts'
@@ -9,9 +12,12 @@ import {
   checkSizes,
   chooseModel,
   type ImageModel,
+  type KnownModel,
   loadPretrained,
-  type ModelInfo,
+  type ModelOptions,
   model as modelInfo,
+  type NetworkFunction,
+  ownInfo,
   pretrainedState,
 } from '../models/index.ts'
 import type { Item } from '../types.ts'
@@ -26,10 +32,11 @@ const measuredSide = 128
 export async function openImages(
   index: FolderIndex,
   context: DomainContext<ImageOptions>,
+  own?: NetworkFunction,
 ): Promise<Opened<ImageModel, Preprocessing>> {
   const { options, narrator } = context
   const { seed = 42 } = options
-  const { modelName, info, sizes, state } = await takeModel(context)
+  const { modelName, info, sizes, state } = await (own ? takeOwn(own, context) : takeModel(context))
   const { mode, range, open, first } = await scan(index, { info, size: sizes[0]! }, context)
   const kept = mode === 'keep' ? keptChannels(first) : undefined
   const channels = kept?.channels ?? 3
@@ -93,10 +100,31 @@ async function takeModel({ options, narrator, report, signal }: DomainContext<Im
   return { modelName, info, sizes, state }
 }
 
+/** A network function of the caller's own, under a name that changes with its text; ImageNet's usual preprocessing. */
+async function takeOwn(own: NetworkFunction, { options, narrator }: DomainContext<ImageOptions>) {
+  const text = createHash('sha256').update(String(own)).digest('hex').slice(0, 8)
+  const modelName = `${own.name || 'network'} (your own, ${text})`
+  narrator.choice('model', modelName, 'as asked')
+  const info = { ...ownInfo, build: (given?: ModelOptions) => checkedModel(own(given ?? {}), own.name) }
+  const state = options.weights === undefined ? undefined : readWeights(options.weights)
+  return { modelName, info, sizes: options.sizes ?? [options.size ?? info.size], state }
+}
+
+/** What the function gave, where it is a network for pictures. */
+function checkedModel(model: ImageModel, name: string): ImageModel {
+  const lacking = (['pooled', 'features', 'pooledFeatures', 'numFeatures', 'classifier', 'adapt'] as const).filter(
+    part => model?.[part] === undefined,
+  )
+  if (lacking.length === 0) return model
+  throw new AnnealError(
+    `your network function ${name}: what it gave has no ${lacking.join(', no ')}; make it with imageModel(children, { features, numFeatures })`,
+  )
+}
+
 /** Chooses the channels and decodes the pictures of the first size; others are opened when they are needed. */
 async function scan(
   index: FolderIndex,
-  { info, size }: { info: ModelInfo; size: number },
+  { info, size }: { info: KnownModel; size: number },
   context: DomainContext<ImageOptions>,
 ) {
   const { options, narrator, signal } = context

@@ -9,7 +9,15 @@ export { type GroupOptions, layerGroups } from './layer-groups.ts'
 export { loadPretrained } from './load.ts'
 export { mobilenet_v2, mobilenet_v3_large } from './mobilenet.ts'
 export { canHave, chooseModel, pretrainedState } from './pretrained.ts'
-export { checkSizes, type ModelInfo, model, models } from './registry.ts'
+export {
+  checkSizes,
+  type KnownModel,
+  type ModelInfo,
+  model,
+  models,
+  type NetworkFunction,
+  ownInfo,
+} from './registry.ts'
 export { resnet18, resnet34, resnet50, resnext50_32x4d } from './resnet.ts'
 export type { Source } from './sources.ts'
 export { squeezenet1_1 } from './squeezenet.ts'

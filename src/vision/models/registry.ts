@@ -54,6 +54,15 @@ const usual = {
   depthwise: false,
 } as const
 
+/** What pictures have to know of a model. */
+export type KnownModel = Pick<ModelInfo, 'build' | 'mean' | 'std' | 'interpolation' | 'size' | 'sizes' | 'cropPct'>
+
+/** A network of a user's own: makes it for so many channels, without a classifier where `classes` is 0. */
+export type NetworkFunction = (options: ModelOptions) => ImageModel
+
+/** How pictures are made ready for a network of a user's own: as for most models here. */
+export const ownInfo: Omit<KnownModel, 'build'> = usual
+
 const resnetPaper = 'He et al. 2015, arXiv:1512.03385'
 
 /** Every model by its torchvision or timm name. The digests were read in several public repositories that agree with the
