@@ -1,15 +1,16 @@
-/** A training step on a GPU beside PyTorch's, in turn, in the same run:
+/** One training step on a GPU, compared with PyTorch. Both run in turn in the same run:
  *  node --import tsx bench/cuda.ts [--python python3] [--model resnet50] [--size 224] [--batch 256] [--rounds 5]
  *    [--steps 10] [--device cuda] [--quick]
  *
- *  Both sides: random weights, pictures of noise that lie on the device, 10 classes, cross-entropy with label smoothing 0.1,
- *  bfloat16 autocast, channels_last, AdamW (the rival's fused), the batch's statistics in BatchNorm. The rival as it comes
- *  and by torch.compile in two modes. Ours once more from pictures of 8 bits that lie on the device and are augmented
- *  there, and in float16 with the loss scaled. Steps of each round are untimed until two seconds have gone by. `--quick`
- *  runs a small net once, on the CPU where there is no GPU, and writes nothing. Writes bench/results/cuda.json. */
+ *  Both sides use random weights, pictures of noise on the device, 10 classes, cross-entropy with label smoothing 0.1,
+ *  bfloat16 autocast, channels_last, AdamW (fused in PyTorch) and BatchNorm with the statistics of the batch. PyTorch
+ *  runs in eager mode and with torch.compile in two modes. Anneal also runs on 8-bit pictures that lie on the device
+ *  and are augmented there, and in float16 with loss scaling. Each round warms up for two seconds that are not timed.
+ *  `--quick` runs a small net once (on the CPU if there is no GPU) and writes nothing. Writes
+ *  bench/results/cuda.json. */
 import { parseArgs } from 'node:util'
 import { rng } from '../src/base/random.ts'
-import { median, noiseNet, timeSteps } from '../src/recipes/bench/timing.ts'
+import { median, noiseNet, timeSteps } from '../src/speed/timing.ts'
 import { library } from '../src/torch/index.ts'
 import { augmentation, keptOn } from '../src/vision/augment/index.ts'
 import type { Picture } from '../src/vision/index.ts'
@@ -41,7 +42,7 @@ const [size, batch, rounds, steps] = (
 const warm = quick ? 0 : 2000 // ms
 const classes = 10
 
-/** Pictures of noise as the cache keeps them, a quarter larger than the net sees. */
+/** Pictures of noise, stored as in the cache: a quarter larger than the input of the net. */
 const side = Math.round(size * 1.25)
 const noise: Picture[] = Array.from({ length: 16 }, (_, i) => {
   const random = rng(1, i)

@@ -1,13 +1,13 @@
-/** The five steps from the command to the saved model, over several seeds, and fastai's beside them:
+/** The five steps from the command to the saved model, over several seeds, compared with fastai:
  *  node --import tsx bench/five-steps.ts DATA [--model tf_efficientnet_lite0] [--weights FILE] [--random 10]
  *    [--sizes 96,128,224] [--seeds 1,2,3] [--python python3] [--rival-epochs 5] [--precision auto]
  *
- *  DATA holds train, validation and test. Pictures are decoded anew for each seed (an empty cache); weights and addon are
- *  ready. `--weights` is for both sides; Anneal alone has its own without. `--random N`: N epochs from random weights; with
- *  `--sizes` once more through these, as many epochs in all.
- *  fastai (bench/rivals/fastai_steps.py, where `--python` has it) runs once, by its defaults, 2 epochs frozen and 5 not.
- *  Writes bench/results/five-steps-MODEL.json (five-steps-MODEL-PRECISION.json where one is given): accuracies, seconds of
- *  each phase, versions, machine; and accuracy over time as .svg beside it. */
+ *  DATA holds train, validation and test. Each seed decodes the pictures again (empty cache). The weights and the addon
+ *  are already on the machine. `--weights` is for both sides; without it only Anneal has pretrained weights. `--random
+ *  N` trains N epochs from random weights; with `--sizes` it also trains the same number of epochs through these sizes.
+ *  fastai (bench/rivals/fastai_steps.py, if `--python` has it) runs once with its defaults: 2 epochs of the head, 5 of
+ *  the whole net. Writes bench/results/five-steps-MODEL.json (five-steps-MODEL-PRECISION.json if a precision is given)
+ *  with accuracies, seconds of each phase, versions and machine, and a plot of accuracy over time (.svg). */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,9 +37,10 @@ const { model, weights, random, sizes, python, precision } = values
 if (sizes && (!random || Number(random) % sizes.split(',').length !== 0))
   throw new Error('five-steps: --sizes needs --random, epochs that can be shared out among them')
 
-/** Validation accuracy, so many seconds after the command. */
+/** Validation accuracy, and the seconds since the command when it was measured. */
 type Curve = { seconds: number; accuracy: number }[]
-interface Ours extends Pick<RunResult, 'accuracy' | 'test' | 'epochs' | 'seconds'> {
+interface Ours extends Pick<RunResult, 'test' | 'epochs' | 'seconds'> {
+  accuracy: number
   seed: number
   wallSeconds: number
   curve: Curve
@@ -63,7 +64,8 @@ function train(seed: number, sizes?: string): Ours {
     ]
     const { seconds, stdout } = runOnce(process.execPath, args, { ANNEAL_CACHE: cache })
     const lines = stdout.trimEnd().split('\n')
-    const { accuracy, test, epochs, seconds: phases } = JSON.parse(lines.at(-1)!) as RunResult
+    const { metrics, test, epochs, seconds: phases } = JSON.parse(lines.at(-1)!) as RunResult
+    const accuracy = metrics.accuracy!
     const events = lines.slice(0, -1).map(line => JSON.parse(line) as RunEvent)
     const before = seconds - phases.total!
     const curve = events.flatMap(e =>
@@ -91,7 +93,7 @@ const everySeed = (sizes?: string) =>
     const run = train(Number(seed), sizes)
     const { accuracy, test, wallSeconds } = run
     process.stdout.write(
-      `${sizes ? `through ${sizes} px, ` : ''}seed ${seed}: valid ${percent(accuracy)}, test ${percent(test?.accuracy)}, ${wallSeconds.toFixed(1)} s\n`,
+      `${sizes ? `through ${sizes} px, ` : ''}seed ${seed}: valid ${percent(accuracy)}, test ${percent(test?.metrics.accuracy)}, ${wallSeconds.toFixed(1)} s\n`,
     )
     return run
   })
@@ -123,7 +125,7 @@ function summarised(runs: readonly Ours[]) {
   const mean = (of: (run: Ours) => number) => runs.reduce((sum, run) => sum + of(run), 0) / runs.length
   const wallSeconds = mean(r => r.wallSeconds)
   return {
-    test: mean(r => r.test?.accuracy ?? Number.NaN),
+    test: mean(r => r.test?.metrics.accuracy ?? Number.NaN),
     valid: mean(r => r.accuracy),
     wallSeconds,
     ...(rival ? { ratio: Number((rival.wallSeconds / wallSeconds).toFixed(2)) } : {}),

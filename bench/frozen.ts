@@ -1,18 +1,19 @@
-/** The frozen body and epochs of the head, beside PyTorch and fastai, in turn, in the same run:
+/** The frozen body and epochs of the head, compared with PyTorch and fastai. All run in turn in the same run:
  *  node --import tsx bench/frozen.ts [DATA] [--python python3] [--models resnet34,tf_efficientnet_lite0] [--size 128]
  *    [--batch 32] [--rounds 5] [--steps 5] [--quick]
  *
- *  The body: pictures a second as the recipe computes features (`computeFeatures`), in what the processor has, against
- *  plain float32 eval in PyTorch. Epochs of the head over DATA (class folders; 800 synthetic pictures unless given):
- *  `anneal train --epochs 0` from features that it computes in that run (pictures decoded before), against fastai's frozen
- *  epoch, which reads and decodes each time; both validate. Random weights. Writes bench/results/frozen.json. */
+ *  Body: pictures a second when the recipe computes features (`computeFeatures`) with all that the processor has,
+ *  against PyTorch in eval mode and float32. Head: epochs over DATA (class folders; 800 synthetic pictures by default).
+ *  `anneal train --epochs 0` trains on features that it computes in that run (the pictures are decoded before).
+ *  fastai's frozen epoch reads and decodes the pictures each time. Both validate. Random weights. Writes
+ *  bench/results/frozen.json. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { noiseNet, timeFrozen } from '../src/recipes/bench/timing.ts'
 import type { RunEvent } from '../src/runs/index.ts'
 import { machine } from '../src/setup/index.ts'
+import { noiseNet, timeFrozen } from '../src/speed/timing.ts'
 import { emptyCache, measuredOn } from './machine.ts'
 import { pictureFolder } from './pictures.ts'
 import { figures, inTurn, Rival, ratio, runOnce, writeResult } from './rival.ts'
@@ -38,7 +39,7 @@ const precisions = cpu.amx || cpu.avx512bf16 ? (['float32', 'bfloat16'] as const
 const work = mkdtempSync(join(tmpdir(), 'anneal-frozen-'))
 const cache = emptyCache()
 
-/** Milliseconds of the features and of each epoch of the head, by the events of a run. */
+/** Milliseconds of the features and of each epoch of the head, from the events of a run. */
 function headEpochs(data: string, model: string): { features: number; epochs: number[] } {
   rmSync(join(cache, 'features'), { recursive: true, force: true })
   const what = ['train', data, '--model', model, '--size', String(size), '--batch', String(batch), '--no-pretrained']

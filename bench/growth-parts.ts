@@ -1,11 +1,12 @@
-/** One point of bench/growth.ts in a process of its own, so that its memory is its own: growth-parts.ts PART N */
+/** Measures one point of bench/growth.ts. It runs in its own process, so that its memory can be measured:
+ *  growth-parts.ts PART N */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** What work of size `n` took. `bytes`: the most that it held beside what the process had loaded before; `residentBytes`:
- *  the most that the process held in all; `heapBytes`: what JavaScript still held at its end. */
+/** Cost of the work of size `n`. `bytes`: its peak memory, without what the process had loaded before. `residentBytes`:
+ *  peak memory of the whole process. `heapBytes`: what JavaScript still held at its end. */
 export interface GrowthPoint {
   n: number
   seconds: number
@@ -14,10 +15,10 @@ export interface GrowthPoint {
   heapBytes: number
 }
 
-/** What can grow. */
+/** The parts that can grow. */
 export type Part = 'pictures' | 'head' | 'metrics' | 'report' | 'size' | 'batch'
 
-/** Measures one part at each `n`, each in a process of its own. */
+/** Measures one part at each `n`, each in its own process. */
 export const measurePart = (part: Part, ns: readonly number[]): GrowthPoint[] =>
   ns.map(n => {
     const node = ['--expose-gc', '--max-old-space-size=8192', '--import', 'tsx']
@@ -27,15 +28,16 @@ export const measurePart = (part: Part, ns: readonly number[]): GrowthPoint[] =>
     return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as GrowthPoint
   })
 
-/** Loads what a part needs, and gives its work, which gives back what it holds and, if it timed itself, its seconds. */
+/** Each part loads what it needs and returns its work. The work returns what it holds, and its seconds if it timed
+ *  itself. */
 const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; seconds?: number }>>> = {
-  /** An index of n pictures of 100 classes with a drawn split, from paths as a listing has them. */
+  /** An index of n pictures in 100 classes with a random split, from paths as a listing has them. */
   async pictures(n) {
     const { indexRows } = await import('../src/data/labels/index-rows.ts')
     const dir = '/data/photos'
     const classes = Array.from({ length: 100 }, (_, c) => [`class ${c}`])
     return async () => {
-      // By way of bytes, as names of files come: one flat string each.
+      // Through bytes, because names of files come as bytes: each becomes one flat string.
       const path = (i: number) => Buffer.from(`${dir}/class ${i % 100}/IMG_${10_000_000 + i}.jpg`).toString()
       const files = Array.from({ length: n }, (_, i) => path(i))
       const labels = files.map((_, i) => classes[i % 100]!)
@@ -66,7 +68,7 @@ const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; 
       return { held: await learn.fit(1, { lr: 1e-3 }) }
     }
   },
-  /** The metrics that validation has where classes differ in size, over 4,096 pictures and n classes. */
+  /** The validation metrics for uneven classes, over 4,096 pictures and n classes. */
   async metrics(n) {
     const { objective } = await import('../src/train/objective.ts')
     const classes = Array.from({ length: n }, (_, c) => `class ${c}`)
@@ -98,7 +100,7 @@ const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; 
 }
 
 async function step(shape: { size: number; batchSize: number }) {
-  const { median, noiseNet, timeSteps } = await import('../src/recipes/bench/timing.ts')
+  const { median, noiseNet, timeSteps } = await import('../src/speed/timing.ts')
   const by = { ...shape, classes: 10, precision: 'float32', kernels: 'own', steps: 3 } as const
   const net = await noiseNet('tf_efficientnet_lite0', { size: 32, batchSize: 2, classes: 10 })
   return async () => ({ held: net, seconds: median(await timeSteps(net, by)) / 1000 })
@@ -114,6 +116,6 @@ if (process.argv[1]?.endsWith('growth-parts.ts')) {
   globalThis.gc?.()
   const heapBytes = process.memoryUsage().heapUsed
   const point: GrowthPoint = { n, seconds, bytes: Math.max(0, residentBytes - before), residentBytes, heapBytes }
-  // `held` is asked for once more, so that the collector could not take it before.
+  // Uses `held` once more, so that the garbage collector can not free it earlier.
   process.stdout.write(`${JSON.stringify(held === null ? {} : point)}\n`)
 }

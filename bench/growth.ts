@@ -1,10 +1,10 @@
 /** How time and memory grow with pictures, classes, picture size and batch size:
  *  node --import tsx bench/growth.ts [--rounds 3] [--parts pictures,head] [--quick]
  *
- *  Each point is a process of its own (bench/growth-parts.ts), the least of the rounds, which take turns. The exponent is the
- *  slope of a straight line through the logarithms, by least squares, over the upper half of the points, where what does
- *  not grow has become small. `expected` is what would be linear: in pictures, classes, pixels (the side squared), batch.
- *  Writes bench/results/growth.json and growth-time.svg, growth-memory.svg beside it. */
+ *  Each point runs in its own process (bench/growth-parts.ts). It is the minimum of the rounds, which run in turn. The
+ *  exponent is the slope of a straight line through the logarithms (least squares). It uses the upper half of the
+ *  points, where fixed costs are small. `expected` is the exponent of linear growth: in pictures, classes, pixels (side
+ *  squared), batch. Writes bench/results/growth.json, growth-time.svg and growth-memory.svg. */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { axis } from '../src/report/charts/axes.ts'
@@ -78,7 +78,7 @@ const results = axes.map(({ part, title, expected }) => {
   return { part, title, expected, exponents: { time, memory }, points }
 })
 
-/** One line an axis: how many times as much, for how many times as much work; dashed: linear. */
+/** One line for each axis: growth of the cost against growth of the work. The dashed line is linear. */
 function chart({ Plot, draw }: Kit, what: 'time' | 'memory') {
   const key = what === 'time' ? 'seconds' : 'bytes'
   const lines = results.map(({ title, expected, exponents, points }, i) => {

@@ -1,9 +1,11 @@
-/** Reading, from files and from the cache of decoded pictures to normalised batches, beside torchvision's and fastai's loaders:
+/** From JPEG files, and from the cache of decoded pictures, to normalised batches, compared with the loaders of
+ *  torchvision and fastai:
  *  node --import tsx bench/loader.ts DATA [--size 128] [--rounds 5] [--python python3]
  *
- *  DATA holds one folder a class. `cache`: batches of 64 on one thread by each set of kernels in turn. `jpeg`: the first
- *  epoch, which decodes into an empty cache, and a later one, on all cores; the rivals (bench/rivals/loader.py) with as many
- *  workers. All see random resized crops and flips unless said otherwise. Writes bench/results/loader.json. */
+ *  DATA holds one folder for each class. `cache`: batches of 64 on one thread, with each set of kernels in turn.
+ *  `jpeg`: the first epoch, which decodes into an empty cache, and a later epoch, on all cores. The rivals
+ *  (bench/rivals/loader.py) have the same number of workers. All do random resized crops and flips unless the name says
+ *  otherwise. Writes bench/results/loader.json. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -64,7 +66,7 @@ function epoch(pictures: Pictures, way: keyof typeof ways, number: number): numb
   return source.count
 }
 
-/** Decodes everything into an empty cache, then one epoch of it. */
+/** Decodes everything into an empty cache, then runs one epoch from it. */
 async function fromJpeg(way: keyof typeof ways) {
   const cache = emptyCache()
   process.env.ANNEAL_CACHE = cache

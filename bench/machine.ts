@@ -5,7 +5,7 @@ import { cacheFolder } from '../src/base/files.ts'
 import { machine } from '../src/setup/index.ts'
 import { library } from '../src/torch/index.ts'
 
-/** What a figure was measured on. */
+/** The machine and the software of a measurement. */
 export function measuredOn() {
   const { cpu } = machine()
   return {
@@ -23,7 +23,7 @@ export function measuredOn() {
   }
 }
 
-/** A cache with everything of the user's but decoded pictures and features. */
+/** A copy of the user's cache without decoded pictures and features. */
 export function emptyCache(): string {
   const cache = mkdtempSync(join(tmpdir(), 'anneal-cache-'))
   for (const name of readdirSync(cacheFolder()))

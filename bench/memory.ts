@@ -1,12 +1,13 @@
-/** Memory of the recipe beside fastai's on the same pictures, and of an index of a million pictures:
+/** Memory of the recipe compared with fastai on the same pictures, and of an index of a million pictures:
  *  node --import tsx bench/memory.ts [DATA] [--python python3] [--model tf_efficientnet_lite0] [--size 224] [--batch 32]
  *    [--epochs 4] [--entries 1000000] [--rounds 2] [--quick]
  *
- *  Peak resident size (VmHWM) of the process that trains: `anneal train` with decoding and features anew, from random
- *  weights with BatchNorm's statistics following the batch, against lr_find, two frozen and the same number of whole epochs
- *  in fastai; fastai's loader has processes beside that, whose largest is told. `atEpochEnds`: resident size behind each
- *  epoch of the whole net, which should stay. DATA: class folders; 1,000 synthetic pictures unless given. The index: a
- *  process of its own (bench/growth-parts.ts). Writes bench/results/memory.json, in bytes. */
+ *  Measures the peak resident size (VmHWM) of the training process. Anneal: `anneal train` decodes and computes
+ *  features again, from random weights, with BatchNorm statistics of the batch. fastai: lr_find, two epochs of the head
+ *  and the same number of whole epochs. Its loader has processes of its own; the result names the largest.
+ *  `atEpochEnds` is the resident size after each epoch of the whole net; it should not grow. DATA: class folders; 1,000
+ *  synthetic pictures by default. The index runs in its own process (bench/growth-parts.ts). Writes
+ *  bench/results/memory.json, in bytes. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -43,7 +44,7 @@ const work = mkdtempSync(join(tmpdir(), 'anneal-memory-'))
 const status = (pid: number, field: 'VmHWM' | 'VmRSS') =>
   1024 * Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
 
-/** The most that `anneal train` held, and what it held behind each epoch of the whole net. */
+/** Peak memory of `anneal train`, and its memory after each epoch of the whole net. */
 function trained(data: string): Promise<{ peak: number; atEpochEnds: number[] }> {
   const cache = emptyCache()
   const out = join(work, `run-${performance.now()}`)
@@ -58,7 +59,7 @@ function trained(data: string): Promise<{ peak: number; atEpochEnds: number[] }>
   const look = () => {
     try {
       peak = Math.max(peak, status(child.pid!, 'VmHWM') || 0)
-    } catch {} // it has ended
+    } catch {} // the process has ended
   }
   const timer = setInterval(look, 50)
   createInterface({ input: child.stdout }).on('line', line => {

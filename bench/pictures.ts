@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { rng } from '../src/base/random.ts'
 
-/** Class folders of JPEG pictures like small photos: smooth noise over the colour of their class. Gives the folder. */
+/** Makes class folders of JPEG pictures like small photos: smooth noise over the colour of the class. Returns the
+ *  folder. */
 export async function pictureFolder(
   folder: string,
   {

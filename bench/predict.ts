@@ -1,17 +1,17 @@
-/** Predictions from files in a warm process, beside fastai and onnxruntime, in turn, in the same run:
+/** Predictions from files in a warm process, compared with fastai and onnxruntime. All run in turn in the same run:
  *  node --import tsx bench/predict.ts [DATA] [--python python3] [--model tf_efficientnet_lite0] [--size 224]
  *    [--pictures 1000] [--rounds 5] [--precision float32] [--quick]
  *
- *  One picture: `classifier.predict` and fastai's `learn.predict`, 100 times a round after as many that are not timed:
- *  the process is warm. A folder: `predictAll`, fastai's `test_dl` and `get_preds`, and onnxruntime with decoding on all
- *  cores, over the pictures of DATA (class folders; synthetic ones of 320 × 240 unless given), repeated up to --pictures.
- *  Random weights, in the precision that training takes here (--precision float32 for the other); fastai and onnxruntime in
+ *  One picture: `classifier.predict` and fastai's `learn.predict`. Each round warms up with 100 predictions and times
+ *  100. A folder: `predictAll`, fastai's `test_dl` and `get_preds`, and onnxruntime with decoding on all cores. They
+ *  predict the pictures of DATA (class folders; synthetic pictures of 320 × 240 by default), repeated up to --pictures.
+ *  Random weights. Anneal uses the precision that training uses here, or --precision; fastai and onnxruntime use
  *  float32. Writes bench/results/predict.json, in milliseconds. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { noiseNet } from '../src/recipes/bench/timing.ts'
+import { noiseNet } from '../src/speed/timing.ts'
 import { kernelSets } from '../src/torch/index.ts'
 import type { Precision } from '../src/train/network.ts'
 import { saveModel } from '../src/train/saved-model.ts'
@@ -41,7 +41,7 @@ const [size, pictures, rounds, times] = quick
 const precision = (values.precision ?? (kernelSets('bfloat16').length > 0 ? 'bfloat16' : 'float32')) as Precision
 const work = mkdtempSync(join(tmpdir(), 'anneal-predict-'))
 
-/** A saved classifier of this model with random weights. */
+/** Saves a classifier of this model with random weights. */
 async function saved(): Promise<string> {
   const { mean, std, interpolation, cropPct } = modelInfo(model)
   const net = await noiseNet(model, { size, batchSize: 8, classes: 10 })

@@ -1,6 +1,6 @@
-/** Writes the tables of figures in README.md and docs/speed.md anew from bench/results: node --import tsx bench/readme.ts
+/** Writes the tables of figures in README.md and docs/speed.md from bench/results: node --import tsx bench/readme.ts
  *
- *  A table stands between `<!-- figures: NAME -->` and `<!-- end -->`; what is around it is written by hand. */
+ *  A table stands between `<!-- figures: NAME -->` and `<!-- end -->`. The text around the tables is written by hand. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -15,7 +15,7 @@ interface Runs {
 }
 interface FiveSteps extends Runs {
   model: string
-  /** Through these sizes, where they were tried too. */
+  /** The same training through several sizes, if it was measured. */
   bySizes?: Runs & { sizes: string }
   rival?: { test_acc: number; acc: number; wallSeconds: number }
 }
@@ -68,6 +68,28 @@ const rounded = (v: number): string => Number(v.toPrecision(3)).toLocaleString('
 const span = (values: number[], show: (v: number) => string) =>
   `${show(Math.min(...values))} to ${show(Math.max(...values))}`
 
+/** Three rows for the README: training a mobile net, training from random weights, predicting. */
+function summary(): string {
+  const training = (what: string, name: string): string[] => {
+    const { test, wallSeconds, rival } = result<FiveSteps>(name)
+    const theirs = `${thrice(rival!.test_acc)}, ${whole(rival!.wallSeconds)} s`
+    return [what, `**${thrice(test)}, ${whole(wallSeconds)} s**`, theirs]
+  }
+  const { milliseconds: ms } = result<Predict>('predict')
+  const folder = (whose: string) => once(ms[`folder, ${whose}`]!.median / 1000)
+  return table(
+    ['', 'Anneal', 'fastai 2.8.12'],
+    [
+      training(
+        'train `tf_efficientnet_lite0` on 800 photos of clothing: test accuracy, time',
+        'five-steps-tf_efficientnet_lite0',
+      ),
+      training('the same with `resnet34` from random weights, 3 epochs', 'five-steps-resnet34'),
+      ['predict 1,000 pictures in a folder: time', `**${folder('anneal')} s**`, `${folder('fastai')} s`],
+    ],
+  )
+}
+
 function fiveSteps(): string {
   const ours = (name: string, how: string, bySizes?: Runs): string[] => {
     const { model } = result<FiveSteps>(name)
@@ -87,7 +109,7 @@ function fiveSteps(): string {
       `**${whole(wallSeconds)}** (${seconds})`,
     ]
   }
-  const theirs = (name: string, epochs = '2 frozen and 5 whole epochs'): string[] => {
+  const theirs = (name: string, epochs = '2 epochs of the head, 5 of the whole net'): string[] => {
     const { model, rival } = result<FiveSteps>(name)
     const how = `fastai 2.8.12: \`lr_find\`, ${epochs}, one seed`
     return [`\`${model}\`, ${how}`, thrice(rival!.test_acc), thrice(rival!.acc), whole(rival!.wallSeconds)]
@@ -101,7 +123,7 @@ function fiveSteps(): string {
       'clothing photos: 800 training, 341 validation, 372 test pictures, 10 classes',
       'test',
       'validation',
-      'seconds, from the command to the saved model',
+      'seconds from the command to the saved model',
     ],
     [
       ours(lite, ''),
@@ -110,7 +132,7 @@ function fiveSteps(): string {
       ours(mobile, ''),
       theirs(mobile),
       ours(random, untrained),
-      ours(random, `${untrained}, of ${bySizes!.sizes.replaceAll(',', ', ')} px`, bySizes),
+      ours(random, `${untrained}, at ${bySizes!.sizes.replaceAll(',', ', ')} px`, bySizes),
       theirs(random, '3 epochs from random weights'),
     ],
   )
@@ -127,13 +149,13 @@ function steps(): string {
   })
   return table(
     [
-      '',
-      'as fastai runs it (float32)',
-      'its best setting',
-      'its best, with memory kept',
-      'the same, float32 on both sides',
-      'statistics kept, as the recipe does with few pictures: beside fastai',
-      'and beside its best, with memory kept',
+      'times as fast as PyTorch:',
+      'as fastai uses it (float32)',
+      'with its best settings',
+      'best settings, memory kept between steps',
+      'float32 on both sides, memory kept',
+      'Anneal with frozen BatchNorm statistics: as fastai uses it',
+      'Anneal with frozen BatchNorm statistics: best settings, memory kept',
     ],
     rows,
   )
@@ -153,42 +175,42 @@ function rest(): string {
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`
   const s = (name: string, digits: number) => `${seconds[name]!.median.toFixed(digits)} s`
   return table(
-    ['what', 'Anneal', 'beside it'],
+    ['what', 'Anneal', 'compared with'],
     [
       [
-        'first epoch from JPEG files, 128 px, two cores',
+        'first epoch, from JPEG files, 128 px, two cores',
         `${rounded(jpeg.firstEpoch.median)} pictures/s`,
-        `${once(ratios.firstEpoch.torchvision)} times torchvision's loader, ${once(ratios.firstEpoch.fastai)} times fastai's`,
+        `${once(ratios.firstEpoch.torchvision)} times as fast as torchvision's loader, ${once(ratios.firstEpoch.fastai)} times as fast as fastai's`,
       ],
       [
-        'later epochs, from the cache, one core: side-on; with warp and lighting',
+        'later epochs, from the cache, one core: preset side-on; with warp and lighting',
         `${rounded(cache['side-on']!.own.median)}; ${rounded(cache['side-on, warp, lighting']!.own.median)} pictures/s`,
         '',
       ],
       [
-        '`anneal --help`; `anneal train` to its first step, all cached',
+        'start: `anneal --help`; `anneal train` until its first step, everything cached',
         `${s('anneal --help', 2)}; ${s('anneal train, to its first step', 2)}`,
         `\`import fastai\` takes ${s('import fastai', 1)}`,
       ],
       [
-        'a picture from a file, warm process; a folder of 1,000 (bfloat16)',
+        'predict in bfloat16: one picture file in a warm process; a folder of 1,000 pictures',
         `${once(ms['one picture, anneal']!.median)} ms; ${once(ms['folder, anneal']!.median / 1000)} s`,
         `fastai ${whole(ms['one picture, fastai']!.median)} ms, ${whole(ms['folder, fastai']!.median / 1000)} s; onnxruntime (float32) ${once(ms['folder, onnxruntime']!.median / 1000)} s`,
       ],
       [
-        `frozen body, 128 px, bfloat16: ${bodies.map(b => `\`${b.model}\``).join('; ')}`,
+        `features of the frozen body, 128 px, bfloat16: ${bodies.map(b => `\`${b.model}\``).join('; ')}`,
         `${bodies.map(b => rounded(b.rate)).join('; ')} pictures/s`,
-        `${bodies.map(b => once(b.ratios.body.bfloat16)).join('; ')} times PyTorch's plain float32`,
+        `${bodies.map(b => once(b.ratios.body.bfloat16)).join('; ')} times as fast as PyTorch in float32`,
       ],
       [
-        'an epoch of the head while the body is frozen, from the second on',
+        `one epoch of the head with a frozen body, from the second epoch on: ${frozen.results.map(r => `\`${r.model}\``).join('; ')}`,
         `${heads.map(whole).join('; ')} ms`,
-        `fastai's frozen epoch: ${bodies.map(b => rounded(b.ratios.headEpoch)).join('; ')} times as long`,
+        `fastai's frozen epoch takes ${bodies.map(b => rounded(b.ratios.headEpoch)).join('; ')} times as long`,
       ],
       [
-        'most memory of the recipe, 224 px; of an index of 1,000,000 pictures',
+        'peak memory: training at 224 px; an index of 1,000,000 pictures',
         `${gigabytes(memory.peakBytes.anneal.median)}; ${whole(memory.index.residentBytes / 1e6)} MB`,
-        `fastai ${gigabytes(memory.peakBytes.fastai.median)}, and its loader's processes`,
+        `fastai ${gigabytes(memory.peakBytes.fastai.median)} and the processes of its loader`,
       ],
     ],
   )
@@ -200,12 +222,15 @@ function growth(): string {
     const cost = `${last.seconds < 1 ? `${whole(1000 * last.seconds)} ms` : `${once(last.seconds)} s`}, ${whole(last.residentBytes / 1e6)} MB`
     return [title, `${rounded(first.n)} to ${rounded(last.n)}`, String(time), String(memory), String(expected), cost]
   })
-  return table(['what', 'n', 'time: n to the', 'memory: n to the', 'linear is', 'the largest takes'], rows)
+  return table(
+    ['what', 'n', 'exponent of time', 'exponent of memory', 'exponent if linear', 'time and memory of the largest'],
+    rows,
+  )
 }
 
-/** A text with its tables made anew. */
+/** Returns the text with its tables written anew. */
 export function withFigures(text: string): string {
-  const tables: Record<string, () => string> = { 'five steps': fiveSteps, steps, rest, growth }
+  const tables: Record<string, () => string> = { summary, 'five steps': fiveSteps, steps, rest, growth }
   return text.replace(
     /(<!-- figures: ([a-z ]+) -->\n)[\s\S]*?(\n<!-- end -->)/g,
     (_, start: string, name: string, end: string) => {

@@ -1,25 +1,26 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { median } from '../src/recipes/bench/timing.ts'
+import { median } from '../src/speed/timing.ts'
 
-/** What rival processes are started with: all that is here but what Anneal set for itself, and what holds PyTorch back. */
+/** Environment of rival processes: the present one, without what Anneal set for itself and what would slow PyTorch
+ *  down. */
 function rivalEnv(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const { OPENBLAS_CORETYPE, OPENBLAS_L2_SIZE, OMP_NUM_THREADS, GOMP_SPINCOUNT, ATEN_CPU_CAPABILITY, ...env } =
     process.env
   return { ...env, ...more }
 }
 
-/** glibc keeps the memory that is freed instead of giving it back to the kernel, as Anneal asks of it from inside. */
+/** glibc keeps freed memory instead of returning it to the kernel. Anneal sets the same from inside. */
 export const memoryKept = {
   GLIBC_TUNABLES: 'glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456',
 }
 
-/** A program in Python that lives as long as the bench: a line of JSON asks, a line of JSON answers. */
+/** A Python program that runs as long as the bench. It answers each line of JSON with a line of JSON. */
 export class Rival {
   readonly #child: ChildProcess
   readonly #lines: AsyncIterator<string>
-  /** What it said of itself when it was ready. */
+  /** Its first line: what it says about itself. */
   about: Record<string, unknown> = {}
 
   private constructor(child: ChildProcess) {
@@ -54,7 +55,7 @@ export class Rival {
   }
 }
 
-/** Seconds of a command from its start to its end. */
+/** Seconds that a command takes, from its start to its end. */
 export function runOnce(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const start = performance.now()
   const { status, error, stdout, stderr } = spawnSync(command, args, {
@@ -66,7 +67,8 @@ export function runOnce(command: string, args: readonly string[], env: NodeJS.Pr
   return { seconds: (performance.now() - start) / 1000, stdout }
 }
 
-/** Runs each part once a round, in turn, so that what else the machine does meets all alike; all values by name. */
+/** Runs each part once in each round, in turn, so that other load on the machine affects all parts alike. Returns all
+ *  values by name. */
 export async function inTurn(
   rounds: number,
   parts: Readonly<Record<string, () => Promise<readonly number[]> | readonly number[]>>,
@@ -82,7 +84,7 @@ export async function inTurn(
 
 const rounded = (v: number) => Number(v.toPrecision(4))
 
-/** Median, least and spread of values by name. */
+/** Median, minimum and spread of the values of each name. */
 export const figures = (values: Readonly<Record<string, readonly number[]>>) =>
   Object.fromEntries(
     Object.entries(values).map(([name, v]) => [
@@ -91,10 +93,10 @@ export const figures = (values: Readonly<Record<string, readonly number[]>>) =>
     ]),
   )
 
-/** How many times `a` is in `b`, by their medians. */
+/** Ratio of the medians, `b` / `a`. */
 export const ratio = (a: readonly number[], b: readonly number[]) => rounded(median(b) / median(a))
 
-/** Writes bench/results/NAME.json; a smoke test prints it alone. */
+/** Writes bench/results/NAME.json. With `--quick` it only prints the result. */
 export function writeResult(name: string, result: object, { quick = false } = {}): void {
   const text = `${JSON.stringify(result, null, 2)}\n`
   if (quick) {

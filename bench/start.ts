@@ -1,10 +1,10 @@
-/** From the command to its first answer, beside fastai's import, in turn, in the same run:
+/** From the command to its first answer, compared with the import of fastai. All run in turn in the same run:
  *  node --import tsx bench/start.ts [DATA] [--python python3] [--model tf_efficientnet_lite0] [--size 224] [--rounds 7] [--quick]
  *
- *  `anneal --help` to its end; `anneal train DATA` to its first step (the first `batch` event) with weights, decoded
- *  pictures and features kept from an earlier run; `python -c "from fastai.vision.all import *"`; bare `node` and `python`
- *  for what the languages take. DATA: class folders; synthetic pictures unless given. Needs `npm run build`. Writes
- *  bench/results/start.json, in seconds. */
+ *  Measures `anneal --help` to its end; `anneal train DATA` until its first step (the first `batch` event), with
+ *  weights, decoded pictures and features kept from an earlier run; `python -c "from fastai.vision.all import *"`; and
+ *  `node` and `python` alone, for the cost of the languages. DATA: class folders; synthetic pictures by default. Needs
+ *  `npm run build`. Writes bench/results/start.json, in seconds. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -32,10 +32,10 @@ const work = mkdtempSync(join(tmpdir(), 'anneal-start-'))
 const anneal = 'bin/anneal.mjs'
 const data =
   positionals[0] ?? (await pictureFolder(join(work, 'pictures'), { pictures: quick ? 40 : 1200, classes: 10 }))
-// Without weights in the cache the body is random; the recipe's way is the same.
+// If the cache has no weights, the body is random. The steps of the recipe are the same.
 const weights = quick ? ['--no-pretrained'] : []
 
-/** Seconds from the command to the first step; the process is then ended. */
+/** Seconds from the command to the first step. Then it ends the process. */
 const firstStep = () =>
   new Promise<number[]>((resolve, reject) => {
     const start = performance.now()
@@ -57,7 +57,7 @@ const firstStep = () =>
 const command = (name: string, args: string[]) => () => [runOnce(name, args).seconds]
 
 try {
-  await firstStep() // decodes, fills the cache with features
+  await firstStep() // decodes, and fills the cache with features
   const seconds = await inTurn(rounds, {
     'anneal --help': command(process.execPath, [anneal, '--help']),
     'anneal train, to its first step': firstStep,

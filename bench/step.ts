@@ -1,16 +1,16 @@
-/** A training step beside PyTorch's, in turn, in the same run:
+/** One training step, compared with PyTorch. Both run in turn in the same run:
  *  node --import tsx bench/step.ts [--python python3] [--models tf_efficientnet_lite0,…] [--sizes 224,128] [--batch 32]
  *    [--optimizer adamw] [--rounds 5] [--steps 3] [--quick]
  *
- *  Both sides: random weights and pictures, 10 classes, cross-entropy with label smoothing 0.1, all threads, the same
- *  optimizer; steps of each round are untimed until a second has gone by, one at least. Ours: with the batch's statistics
- *  in BatchNorm and no average of weights, which is the same work as the rival's, and `kept statistics`, as the recipe
- *  trains on few pictures. Anneal keeps its memory; the rival runs as it comes, and in a process of its own with memory
- *  kept (GLIBC_TUNABLES). `fastai` is PyTorch as fastai runs it: float32, NCHW. The rival's other settings have the fused
- *  optimizer. Writes bench/results/step.json. */
+ *  Both sides use random weights and pictures, 10 classes, cross-entropy with label smoothing 0.1, all threads and the
+ *  same optimizer. Each round warms up for one second, and at least one step, that is not timed. Anneal runs twice:
+ *  with BatchNorm statistics of the batch and no average of the weights (the same work as PyTorch), and with `kept
+ *  statistics`, as the recipe trains on few pictures. Anneal keeps its memory between steps. PyTorch runs with its
+ *  defaults, and in another process with memory kept (GLIBC_TUNABLES). `fastai` is PyTorch as fastai uses it: float32,
+ *  NCHW. PyTorch's other settings use the fused optimizer. Writes bench/results/step.json. */
 import { parseArgs } from 'node:util'
-import { median, noiseNet, timeSteps } from '../src/recipes/bench/timing.ts'
 import { machine } from '../src/setup/index.ts'
+import { median, noiseNet, timeSteps } from '../src/speed/timing.ts'
 import type { OptimizerName } from '../src/train/learner.ts'
 import type { Network } from '../src/train/network.ts'
 import { measuredOn } from './machine.ts'
@@ -37,7 +37,7 @@ const optimizer = values.optimizer as OptimizerName
 const { cpu } = machine()
 const precisions = cpu.amx || cpu.avx512bf16 ? (['float32', 'bfloat16'] as const) : (['float32'] as const)
 
-/** The settings of PyTorch that are tried beside fastai's. */
+/** The settings of PyTorch that are measured: fastai's and others. */
 const settings = [
   ['fastai', { channels_last: false, bfloat16: false, fused: false }],
   ['channels_last', { channels_last: true, bfloat16: false, fused: true }],

@@ -1,10 +1,12 @@
-/** Several labels, and sizes that grow, beside fastai on the same pictures and machine, one after the other:
+/** Multi-label training, and training through several sizes, compared with fastai on the same pictures and machine, one
+ *  after the other:
  *  node --import tsx bench/tasks.ts sizes DATA [--sizes 128,224] [--seeds 1] [--python python3]
  *  node --import tsx bench/tasks.ts labels PICTURES --table labels.csv [--sizes 224] [--seeds 1] [--python python3]
  *
- *  `sizes`: DATA holds train, validation and test. `labels`: one split, drawn here, is given to both. Anneal runs by its
- *  defaults, from the command to the saved model, pictures decoded anew; bench/rivals/fastai_tasks.py by fastai's. Without
- *  `--python` Anneal runs alone. Writes bench/results/tasks-KIND.json. */
+ *  `sizes`: DATA holds train, validation and test. `labels`: both sides get the same split, which is drawn here. Anneal
+ *  runs with its defaults, from the command to the saved model, and decodes the pictures again.
+ *  bench/rivals/fastai_tasks.py runs with fastai's defaults. Without `--python` only Anneal runs. Writes
+ *  bench/results/tasks-KIND.json. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,7 +33,7 @@ if ((kind !== 'sizes' && kind !== 'labels') || !data || (kind === 'labels' && !v
 const sizes = values.sizes ?? (kind === 'sizes' ? '128,224' : '224')
 const work = mkdtempSync(join(tmpdir(), 'anneal-tasks-'))
 
-/** The labels with a split of Anneal's own drawing, as a table that both read. */
+/** Writes a table that both sides read: the labels, and the split that Anneal draws. */
 async function splitTable(seed: number): Promise<string> {
   const { items, classes } = await indexPictures(data!, { labels: values.table, seed })
   const rows = items.map(({ file, labels, split }) =>
@@ -64,8 +66,8 @@ try {
     const train = ['train', data, ...labels, '--model', values.model, '--sizes', sizes, '--seed', String(seed)]
     const ours = json(process.execPath, ['bin/anneal.mjs', ...train, '--out', out, '--json'], { ANNEAL_CACHE: cache })
     rmSync(cache, { recursive: true, force: true })
-    const { accuracy, loss, metrics, test, epochs, seconds } = ours.result as RunResult
-    const anneal = { accuracy, loss, metrics, test, epochs, seconds, wallSeconds: ours.seconds }
+    const { loss, metrics, test, epochs, seconds } = ours.result as RunResult
+    const anneal = { loss, metrics, test, epochs, seconds, wallSeconds: ours.seconds }
     process.stdout.write(`seed ${seed}, anneal: ${JSON.stringify(anneal)}\n`)
     const given = ['--weights', cacheFolder('weights', 'efficientnet-lite0-57934424.pth'), '--arch', values.model]
     const rival =

@@ -1,4 +1,4 @@
-/** A callback is a plain object: this one stops when the validation loss is good enough, and prints each epoch.
+/** A callback is a plain object. This one prints each epoch, and stops when the validation loss is low enough.
  *  Run: node --import tsx examples/04-callback.ts FOLDER */
 import { type Callback, learner } from '../src/index.ts'
 

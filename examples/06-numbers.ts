@@ -1,9 +1,9 @@
-/** Numbers instead of classes: columns of a table are to be told (regression). Here the loss is Huber's, which a few wrong
- *  numbers do not pull away. Run: node --import tsx examples/06-numbers.ts FOLDER TABLE COLUMNS */
+/** Regression: the net predicts numbers, here columns of a table. The Huber loss gives less weight to a few wrong
+ *  numbers. Run: node --import tsx examples/06-numbers.ts FOLDER TABLE COLUMNS */
 import { loadClassifier, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', labels = 'labels.csv', columns = 'age', out, file] = process.argv.slice(2)
-const { run, r2, mae } = await trainFolder(folder, {
+const { run, metrics } = await trainFolder(folder, {
   labels,
   targets: columns.split(','),
   loss: 'huber',
@@ -12,5 +12,5 @@ const { run, r2, mae } = await trainFolder(folder, {
   epochs: 1,
   out,
 })
-console.log(`valid R² ${r2!.toFixed(3)}, mean absolute error ${mae!.toFixed(3)}`)
+console.log(`valid R² ${metrics.r2!.toFixed(3)}, mean absolute error ${metrics.mae!.toFixed(3)}`)
 if (file) console.log((await loadClassifier(run, { task: 'regression' }).predict(file)).values)

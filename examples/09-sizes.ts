@@ -1,10 +1,11 @@
-/** Small pictures first, larger ones from the best weights on: most epochs are cheap, the last ones see detail. What is
- *  told while it trains are events. Run: node --import tsx examples/09-sizes.ts FOLDER */
+/** Trains on small pictures first, then on larger ones from the best weights. Most epochs are fast, and the last ones
+ *  see detail. `onEvent` receives everything that happens during the run. Run:
+ *  node --import tsx examples/09-sizes.ts FOLDER */
 import { type RunEvent, readRun, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', out] = process.argv.slice(2)
 const onEvent = (event: RunEvent) => {
-  if (event.type === 'phase') console.log(event.phase, event.epochs ?? '')
+  if (event.type === 'phase' && event.epochs) console.log(`${event.phase} at ${event.size} px: ${event.epochs} epochs`)
 }
 const { run } = await trainFolder(
   folder,

@@ -1,5 +1,6 @@
-/** More from one training: the nets of each cycle's end averaged (snapshots), the mean of their weights (SWA), test-time
- *  augmentation, and probabilities that mean what they say. Run: node --import tsx examples/12-after-training.ts FOLDER */
+/** More from one training: snapshots (the mean of the predictions of the nets at the end of each cycle), SWA (the mean
+ *  of their weights), test-time augmentation, and calibrated probabilities. Run:
+ *  node --import tsx examples/12-after-training.ts FOLDER */
 import { join } from 'node:path'
 import { loadClassifier, readRun, trainFolder } from '../src/index.ts'
 
@@ -7,7 +8,7 @@ const [folder = 'pictures', out] = process.argv.slice(2)
 const { run } = await trainFolder(folder, {
   snapshots: true,
   swa: true,
-  tta: 2, // augmented views beside the plain one
+  tta: 2, // two augmented views, and the plain one
   model: 'tf_efficientnet_lite0',
   size: 96,
   epochs: 2,

@@ -1,5 +1,5 @@
-/** What the net does, as data: probabilities of every validation picture, their calibration, mirrored test-time
- *  augmentation, heat maps of where it looked, feature maps. Run: node --import tsx examples/15-look.ts FOLDER */
+/** What the net does, as data: the probabilities of each validation picture, their calibration, test-time augmentation
+ *  with mirror images, heat maps, feature maps. Run: node --import tsx examples/15-look.ts FOLDER */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { layerFeatures, learner, metrics, mirrorTta } from '../src/index.ts'
 

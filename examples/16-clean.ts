@@ -1,5 +1,5 @@
-/** Labels that are likely wrong and pictures that are nearly the same, decided about, and a run without them: what
- *  `anneal clean` does in a page. Run: node --import tsx examples/16-clean.ts FOLDER */
+/** Finds labels that may be wrong and near duplicates, makes decisions, and trains again with them. `anneal clean` does
+ *  the same in a page. Run: node --import tsx examples/16-clean.ts FOLDER */
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,13 +10,13 @@ const settings = { model: 'tf_efficientnet_lite0', size: 96, epochs: 0 }
 const first = await trainFolder(folder, { ...settings, out: `${out}-before` })
 const { labelIssues = [], nearDuplicates = [] } = readRun(first.run).interpret!
 for (const { file, given, suggested, score } of labelIssues)
-  console.log(`${file}: ${given}, rather ${suggested}? (believed to ${score.toFixed(2)})`)
+  console.log(`${file}: ${given}, rather ${suggested}? (probability of the given label: ${score.toFixed(2)})`)
 for (const { pictures } of nearDuplicates) console.log('nearly the same:', pictures.map(p => p.file).join(', '))
 
-// A person should look; this takes the model at its word where it is sure.
+// A person should look. This program accepts the labels of which the model is sure.
 const sure = labelIssues.filter(({ score }) => score < 0.05)
 const decisions = sure.map(({ file, suggested }) => ({ file, action: 'relabel', label: suggested }))
 const clean = join(first.run, 'decisions.jsonl')
 writeFileSync(clean, decisions.map(d => `${JSON.stringify(d)}\n`).join(''))
-const { accuracy } = await trainFolder(folder, { ...settings, clean, out: `${out}-after` })
-console.log(`${decisions.length} relabelled: valid accuracy ${(100 * accuracy).toFixed(1)} %`)
+const { metrics } = await trainFolder(folder, { ...settings, clean, out: `${out}-after` })
+console.log(`${decisions.length} relabelled: valid accuracy ${(100 * metrics.accuracy!).toFixed(1)} %`)

@@ -1,4 +1,20 @@
 /** Anneal: train good image classifiers from TypeScript. Tensors and modules are in `anneal/torch`. */
+
+export {
+  type Evaluated,
+  type EvaluateFolderOptions,
+  evaluateFolder,
+  ImageLearner,
+  type ImageLearnerOptions,
+  learner,
+  type Recipe,
+  type ResumeHooks,
+  recipeFor,
+  resumeRun,
+  type TrainHooks,
+  type TrainOptions,
+  trainFolder,
+} from './api/index.ts'
 export { AnnealError } from './base/errors.ts'
 export {
   applyDecisions,
@@ -12,11 +28,8 @@ export {
   type Split,
   type Task,
 } from './data/index.ts'
+export type * from './domain/index.ts'
 export { type Judgement, mostCorrect, mostIncorrect, mostUncertain, topLossesByLabel } from './interpret/ranking.ts'
-export { augmentSheet, type SheetOptions } from './recipes/augment-sheet.ts'
-export { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from './recipes/evaluate.ts'
-export { type ResumeHooks, resumeRun, type TrainHooks, type TrainOptions, trainFolder } from './recipes/index.ts'
-export { ImageLearner, type ImageLearnerOptions, learner } from './recipes/learner.ts'
 export { writeReport } from './report/index.ts'
 export type { Interpretation, PartResult, RunEvent, RunRecord, RunResult, RunSummary, TtaResult } from './runs/index.ts'
 export { listRuns, readRun } from './runs/index.ts'
@@ -27,10 +40,18 @@ export { ensemble } from './train/ensemble.ts'
 export type { Evaluation } from './train/evaluate.ts'
 export { computeFeatures } from './train/features.ts'
 export { type FitOptions, Learner, type LearnerOptions } from './train/learner.ts'
+export {
+  type FitProgress,
+  type LearnerProgress,
+  type LearnerState,
+  readState,
+  writeState,
+} from './train/learner-state.ts'
 export { outOfFold } from './train/linear/out-of-fold.ts'
 export * as metrics from './train/metrics.ts'
 export { createHead, type Network, network } from './train/network.ts'
 export { type LossName, type Objective, objective } from './train/objective.ts'
+export type { MultiPrediction, Prediction, RegressionPrediction, SinglePrediction } from './train/prediction.ts'
 export { type FindOptions, lrFind, type RateFinding } from './train/rates/finder.ts'
 export { cosineRestarts, cycleEpochs } from './train/rates/restarts.ts'
 export * as schedules from './train/rates/schedule.ts'
@@ -40,6 +61,7 @@ export { recomputeBatchNorm, WeightMean } from './train/swa.ts'
 export { mirrorTta, type TtaOptions, tta } from './train/tta.ts'
 export type { AugmentationSettings } from './vision/augment/index.ts'
 export { mixedSource } from './vision/augment/mixed-source.ts'
+export { augmentSheet, type SheetOptions } from './vision/augment-sheet.ts'
 export {
   type Augmentation,
   type AugmentationName,
@@ -55,14 +77,7 @@ export {
 } from './vision/index.ts'
 export { type Classifier, type LoadOptions, loadClassifier } from './vision/inference/classifier.ts'
 export type { BlobLike, ByteStream, ImageInput, RawPixels, UrlLike } from './vision/inference/inputs.ts'
-export type {
-  MultiPrediction,
-  PredictAllOptions,
-  Prediction,
-  PredictOptions,
-  RegressionPrediction,
-  SinglePrediction,
-} from './vision/inference/predict.ts'
+export type { PredictAllOptions, PredictOptions } from './vision/inference/predict.ts'
 export type { ModelCard, Preprocessing } from './vision/inference/saved.ts'
 export { type FeatureMap, type LayerFeatures, layerFeatures } from './vision/interpret/feature-maps.ts'
 export { gradCam, type HeatMaps, overlay } from './vision/interpret/gradcam.ts'

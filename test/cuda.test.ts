@@ -1,7 +1,7 @@
 // The same program on a GPU. Each test is skipped, and counted so, where libtorch sees none.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { evaluateFolder } from '../src/recipes/evaluate.ts'
+import { evaluateFolder } from '../src/api/evaluate.ts'
 import { aten, autocast, freeMemory, generator, library, noGrad, randn } from '../src/torch/index.ts'
 import type { Precision } from '../src/train/network.ts'
 import { loadClassifier } from '../src/vision/inference/classifier.ts'

@@ -106,8 +106,10 @@ test('every link of the README works: in a clone, on the page of the package, an
   )
 })
 
-test('every link of the pages in docs/ names a file of the package', () => {
-  for (const file of [...files].filter(path => /^docs\/.*\.md$/.test(path)))
+test('every link of the pages in docs/, of CONTRIBUTING.md and of CHANGELOG.md names a file of the package', () => {
+  const pages = [...files].filter(path => /^(docs\/.*|CONTRIBUTING|CHANGELOG)\.md$/.test(path))
+  assert.ok(pages.length > 10, `${pages.length} pages`)
+  for (const file of pages)
     for (const path of links(readFileSync(at('package', file), 'utf8')))
       assert.ok(files.has(join(dirname(file), path)), `${file}: ${path}`)
 })
@@ -120,7 +122,7 @@ const { suggestion: lr } = await learn.lrFind()
 await learn.fit(3, { lr, cycleLen: 1, cycleMult: 2 })
 const { label }: { label: string } = await learn.predict('kitten.jpg')
 const result = await anneal.trainFolder('photos', { epochs: 2, augment: 'top-down' })
-const share: number = result.accuracy
+const share: number = result.metrics.accuracy ?? 0
 // @ts-expect-error: there is no such option
 await anneal.trainFolder('photos', { epoch: 2 })
 export const made: (t: Tensor) => Tensor = t => scope(() => t.add(share + label.length))

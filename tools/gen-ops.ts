@@ -1,5 +1,5 @@
-/** Writes src/torch/ops.generated.ts: TypeScript signatures of ATen's operators, from the schemas of the libtorch found.
- *  Run: node --import tsx tools/gen-ops.ts */
+/** Writes src/torch/ops.generated.ts: TypeScript signatures of ATen's operators, from the schemas of the installed
+ *  libtorch. Run: node --import tsx tools/gen-ops.ts */
 import { writeFileSync } from 'node:fs'
 import { native } from '../src/torch/native.ts'
 
@@ -134,7 +134,8 @@ for (const schema of native.schemas().sort()) {
 }
 
 const lines = [...byName.keys()].sort().flatMap(name => {
-  // Overloads with fewer unions first read better in an editor; the dispatcher decides at run time anyway.
+  // Overloads with fewer unions come first, because an editor shows them in this order. The dispatcher chooses at run
+  // time.
   return byName.get(name)!.sort((a, b) => Number(a.includes('Scalar')) - Number(b.includes('Scalar')))
 })
 writeFileSync(

@@ -1,6 +1,6 @@
-// What `npm pack` and `npm publish` do around packing (`prepack`, `postpack`). Before: dist/ is made where it is missing or
-// stale, and the README's links, which name files of this folder, name the same files of the package as unpkg serves
-// them: a package's page shows the README alone. After: the README is as it was.
+// Runs before and after `npm pack` and `npm publish` (`prepack`, `postpack`). Before: it compiles dist/ if that is
+// missing or stale, and it rewrites the README's relative links to the addresses of the same files on unpkg, because
+// the page of a package shows only the README. After: it restores the README.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -10,7 +10,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const readme = join(root, 'README.md')
 const kept = join(root, 'build', 'README.kept.md')
 
-/** The README with links that stand anywhere: `](docs/labels.md)` → `](https://unpkg.com/anneal@0.1.0/docs/labels.md)`. */
+/** Rewrites relative links to absolute ones: `](docs/labels.md)` →
+ *  `](https://unpkg.com/anneal@0.1.0/docs/labels.md)`. */
 function linked(text, { name, version }) {
   return text.replace(
     /\]\((?![a-z]+:|#|\/)([^)\s]+)\)/g,
@@ -19,8 +20,8 @@ function linked(text, { name, version }) {
 }
 
 function before() {
-  after() // a packing that was killed
-  // What npm was told about packing is not meant for the packages that building needs.
+  after() // if an earlier packing was killed
+  // npm passes its options to scripts. Those about packing must not reach the `npm ci` of the set-up.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^npm_config_(dry_run|json|pack)/i.test(name)),
   )

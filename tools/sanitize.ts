@@ -1,10 +1,10 @@
-/** Own kernels under sanitizers of addresses and undefined behaviour:
- *  node --import tsx tools/sanitize.ts [--sets avx2,avx512bf16] [--keep FOLDER]     (CI: two sets, two cores, some 3 minutes)
- *  node --import tsx tools/sanitize.ts --addon [--tests torch.threads,torch.kernels]  (the whole addon; 10 minutes and more)
+/** Runs Anneal's kernels under AddressSanitizer and UndefinedBehaviorSanitizer:
+ *  node --import tsx tools/sanitize.ts [--sets avx2,avx512bf16] [--keep FOLDER]     (in CI: two sets, two cores, about 3 minutes)
+ *  node --import tsx tools/sanitize.ts --addon [--tests torch/threads,vision/view-kernel]   (the whole addon; 10 minutes or more)
  *
- *  The first builds test/native/kernels.cpp with the kernels alone, without libtorch and Node, and runs it under several
- *  settings of OpenMP. The second builds the addon apart from the cache, and runs tests by it. Ends with 1 where something is
- *  found. Leaks are not looked for: a thread's memory is kept. */
+ *  The first command builds test/native/kernels.cpp with only the kernels, without libtorch and Node, and runs it with
+ *  several settings of OpenMP. The second builds the addon outside the cache and runs tests with it. The exit code is 1
+ *  if something is found. It does not look for leaks, because each thread keeps its memory. */
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,10 @@ const { values } = parseArgs({
     sets: { type: 'string', default: 'avx2,avx512bf16' },
     keep: { type: 'string' },
     addon: { type: 'boolean', default: false },
-    tests: { type: 'string', default: 'torch.threads,torch.kernels,data.view-kernel' },
+    tests: {
+      type: 'string',
+      default: 'torch/threads,torch/kernels.conv,torch/kernels.mobile,torch/kernels.norm,vision/view-kernel',
+    },
   },
 })
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -29,7 +32,7 @@ const options = {
   UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
 }
 
-/** Runs a command and shows what it prints; its exit code. */
+/** Runs a command, shows its output and returns its exit code. */
 const run = (command: string, args: string[], env: Record<string, string> = {}): Promise<number> =>
   new Promise(done => {
     const child = spawn(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } })
@@ -48,7 +51,7 @@ const flags: Record<string, string[]> = {
   amx: [...avx512, '-mfma', '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
 }
 
-/** Compiles, two files at a time, and links; the program's path. */
+/** Compiles two files at a time and links them. Returns the path of the program. */
 async function program(folder: string, sets: string[]): Promise<string> {
   const common = ['-std=c++17', '-O1', '-w', '-fopenmp', '-fno-omit-frame-pointer']
   const sanitized = [`-fsanitize=${sanitizers}`, '-fno-sanitize-recover=all']

@@ -1,5 +1,5 @@
-// Makes a clone ready: packages, dist/, libtorch and the addon, each only where it is missing or stale. It runs before
-// anything is installed, so it needs Node alone. `--quiet` says nothing unless something fails; `--dist` ends with dist/.
+// Sets a clone up: packages, dist/, libtorch and the addon, each only if it is missing or stale. It runs before
+// anything is installed, so it uses only Node. `--quiet` prints only failures. `--dist` stops after dist/.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ const quiet = process.argv.includes('--quiet')
 const at = (...parts) => join(root, ...parts)
 const say = line => quiet || process.stderr.write(`${line}\n`)
 
-/** Stops with one line: what happened and what to do. */
+/** Stops with one line that says what happened and what to do. */
 function stop(line) {
   process.stderr.write(`set-up stopped: ${line}\n`)
   process.exit(1)
@@ -23,14 +23,14 @@ function checkNode() {
     stop(`Node ${process.versions.node} is too old; install Node 20.12 or newer`)
 }
 
-/** Runs `work` and says how long it took. */
+/** Runs `work` and prints how long it took. */
 function timed(what, work) {
   const start = performance.now()
   work()
   say(`${what} in ${((performance.now() - start) / 1000).toFixed(1)} s`)
 }
 
-/** Runs a command; where it fails, its output ends with the reason. */
+/** Runs a command. If it fails, prints the end of its output, which has the reason. */
 function must(command, args, todo) {
   const { status, error, stdout, stderr } = spawnSync(command, args, {
     cwd: root,
@@ -56,7 +56,7 @@ function digest(paths) {
   return hash.digest('hex')
 }
 
-/** Whether what npm says it installed is what the lock file asks for, as after a plain `npm install`. */
+/** Whether the installed packages are those of the lock file, as after a plain `npm install`. */
 function isInstalled() {
   try {
     const asked = JSON.parse(read(at('package-lock.json'))).packages
@@ -82,7 +82,7 @@ function installPackages() {
   writeFileSync(mark, wanted)
 }
 
-// Declared by TypeScript's own libraries or by @types/node too; a program that has neither can still be checked.
+// TypeScript's libraries or @types/node declare these too. A program that has neither can still be type-checked.
 const globals = `interface SymbolConstructor {
   readonly dispose: unique symbol
 }
@@ -94,8 +94,8 @@ interface AbortSignal {
 const comment = /^ *(?:\/?\*|\/\/).*$/gm
 const arrays = /\b((?:Big)?(?:Int|Uint|Float)\d+(?:Clamped)?Array)<ArrayBuffer(?:Like)?>/g
 
-/** Makes declarations that need no others: a Buffer is a Uint8Array to who has no @types/node, and before TypeScript 5.7
- *  arrays said nothing of their memory. */
+/** Makes the declarations work without @types/node (a Buffer becomes a Uint8Array) and before TypeScript 5.7 (typed
+ *  arrays have no type parameter). */
 function portableTypes(folder) {
   for (const name of readdirSync(folder, { recursive: true }).filter(name => name.endsWith('.d.ts'))) {
     const text = read(join(folder, name))
@@ -132,8 +132,8 @@ async function compile() {
       const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', fresh, '--noEmitOnError']
       must(process.execPath, [...tsc, '--incremental', 'false', '--tsBuildInfoFile', 'null'], 'mend these errors')
       portableTypes(at(fresh))
-      // The command in few files: Node takes a tenth of a second to find and read two hundred small ones. They lie as
-      // deep as those of src/setup, which look for native/ from where they are.
+      // Bundles the command into few files, because Node needs a tenth of a second to find and read two hundred small
+      // ones. They lie at the same depth as src/setup, whose files look for native/ relative to themselves.
       buildSync({
         absWorkingDir: root,
         entryPoints: [join(fresh, 'cli', 'main.js'), join(fresh, 'setup', 'preload.js')],
@@ -170,7 +170,7 @@ async function buildAddon() {
 
 checkNode()
 const start = performance.now()
-// An installed package has dist/ and its dependencies; a clone has what makes them.
+// An installed package already has dist/ and its dependencies. A clone has to make them.
 if (existsSync(at('tsconfig.build.json'))) {
   installPackages()
   await compile()

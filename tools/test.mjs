@@ -1,5 +1,6 @@
-// Runs format, lint and types, then every test/**/*.test.ts in Node's runner. The last line is the sum, from the runner's
-// own count: `N passed, N failed, N skipped`. `npm test -- torch` runs the files with `torch` in their path alone.
+// Runs formatter, linter and compiler, then every test/**/*.test.ts in Node's test runner. The last line is the total,
+// from the runner's own count: `N passed, N failed, N skipped`. `npm test -- torch` runs only the files with `torch` in
+// their path.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -13,7 +14,7 @@ const files = readdirSync('test', { recursive: true })
   .sort()
   .map(name => join('test', name))
 
-/** A check that is a command; its output shows only where it fails. */
+/** Runs a check that is a command. Prints its output only if it fails. */
 function check(name, command) {
   const start = performance.now()
   const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8', maxBuffer: 1 << 28 })
@@ -23,7 +24,7 @@ function check(name, command) {
   return passed
 }
 
-/** The runner's totals; nothing where it was stopped before it had any. */
+/** Runs the tests. Returns the runner's totals, or undefined if it was stopped before it had any. */
 async function runTests() {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-test-'))
   const tap = join(folder, 'tap')
@@ -66,7 +67,7 @@ if (totals) {
   passed += totals.pass
   skipped += totals.skipped + totals.todo
   failed += totals.fail + totals.cancelled
-  // A runner that says that it failed is believed, whatever its totals.
+  // If the runner says that it failed, that counts, whatever its totals are.
   if (totals.code !== 0 && totals.fail + totals.cancelled === 0) failed++
 }
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)

@@ -1,8 +1,8 @@
-"""fastai's epochs and memory, when a line of JSON on stdin asks; one line of JSON answers.
+"""Time of fastai's epochs, and its memory. It answers each line of JSON on stdin with a line of JSON.
 
 python epochs.py FOLDER ARCH SIZE BATCH    FOLDER: class folders
-{"do": "frozen"} -> {"ms": [...]}       one epoch of the head with the body frozen, validation included
-{"do": "recipe", "frozen": 2, "epochs": 5} -> {"peakBytes": n}   lr_find, frozen and whole epochs; the most that it held
+{"do": "frozen"} -> {"ms": [...]}       one epoch of the head with a frozen body, with validation
+{"do": "recipe", "frozen": 2, "epochs": 5} -> {"peakBytes": n}   lr_find, epochs of the head and of the whole net; peak memory
 {"do": "peak"} -> {"peakBytes": n}
 Needs: pip install fastai timm.
 """
@@ -12,7 +12,7 @@ from fastai_learner import *
 learn = make(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
 
 def workers():
-    """The most that one loader's process held; they are children, and fastai's own count of them is used."""
+    """Peak memory of one process of the loader. They are children; fastai chooses how many there are."""
     return max(1, getattr(learn.dls.train, "fake_l", learn.dls.train).num_workers)
 
 def peak(q=None):

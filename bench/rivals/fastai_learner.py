@@ -1,4 +1,4 @@
-"""A fastai learner as its user makes it, by fastai's own defaults (float32, its loader, its transforms); random weights."""
+"""A fastai learner with fastai's defaults (float32, its loader, its transforms) and random weights."""
 import warnings
 warnings.filterwarnings("ignore")
 from fastai.vision.all import *

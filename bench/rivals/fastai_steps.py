@@ -1,8 +1,8 @@
-"""The five easy steps as a fastai 2.8 user runs them: float32, fastai's own defaults, loader and transforms.
+"""The five steps as a fastai 2.8 user runs them: float32, with fastai's defaults, loader and transforms.
 
 python fastai_steps.py DATA [--weights FILE] [--arch NAME] [--size 224] [--frozen 2] [--epochs 5] [--seed 0]
-DATA holds train, validation and perhaps test, one folder a class. Without weights the whole net is trained from random
-ones for all epochs. Prints one JSON line: accuracies, seconds of the phases, and `curve`, what validated after how long.
+DATA holds train, validation and perhaps test, with one folder for each class. Without weights the whole net trains from
+random weights in all epochs. Prints one JSON line: accuracies, seconds of each phase, and `curve`: accuracy over time.
 """
 import argparse, json, time, warnings
 warnings.filterwarnings("ignore")

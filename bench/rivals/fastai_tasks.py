@@ -1,10 +1,10 @@
-"""What bench/tasks.ts compares with, as a fastai 2.8 user runs it: fastai's own defaults, float32, its loader, its transforms.
+"""The rival of bench/tasks.ts, as a fastai 2.8 user runs it: fastai's defaults, float32, its loader, its transforms.
 
 python fastai_tasks.py sizes DATA --weights FILE [--sizes 128,224] [--frozen 2,1] [--epochs 3,2]
 python fastai_tasks.py labels PICTURES --table CSV --weights FILE [--sizes 224] [--frozen 2] [--epochs 5]
 
-`sizes`: DATA holds train, validation and test, one folder a class. `labels`: the table has the columns file, labels (split
-by a space) and split (train, valid). Prints one JSON line. Needs: pip install fastai timm scikit-learn.
+`sizes`: DATA holds train, validation and test, with one folder for each class. `labels`: the table has the columns file,
+labels (separated by spaces) and split (train, valid). Prints one JSON line. Needs: pip install fastai timm scikit-learn.
 """
 import argparse, json, time, warnings
 warnings.filterwarnings("ignore")

@@ -1,9 +1,9 @@
-"""What bench/loader.ts compares with: torchvision's and fastai's loaders of JPEG files, float32, their usual transforms.
+"""The rivals of bench/loader.ts: the loaders of torchvision and fastai for JPEG files, float32, with their usual transforms.
 
 python loader.py torchvision|fastai DATA [--size 128] [--bs 64] [--workers 2] [--rounds 5]
 
-DATA holds one folder a class. An epoch is a random resized crop, a flip, and normalising of every picture; workers stay
-from epoch to epoch. Prints one JSON line. Needs: pip install torchvision fastai.
+DATA holds one folder for each class. In an epoch each picture gets a random resized crop, a flip and normalisation. The
+workers stay alive between epochs. Prints one JSON line. Needs: pip install torchvision fastai.
 """
 import argparse, json, time, warnings
 warnings.filterwarnings("ignore")

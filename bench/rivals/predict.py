@@ -1,9 +1,9 @@
-"""Predictions by fastai and by onnxruntime, timed when a line of JSON on stdin asks; one line of JSON answers.
+"""Times predictions of fastai and onnxruntime. It answers each line of JSON on stdin with a line of JSON.
 
 python predict.py FOLDER ARCH SIZE      FOLDER: class folders
-{"do": "one", "file": "…", "n": 50} -> {"ms": [...]}      learn.predict on a picture's file, after as many that are not timed
-{"do": "folder", "files": [...]} -> {"ms": [...]}         test_dl and get_preds, as fastai documents
-{"do": "onnx", "files": [...]} -> {"ms": [...]}           decoded by as many threads as cores, batches of 32; {"missing": "why"} without it
+{"do": "one", "file": "…", "n": 50} -> {"ms": [...]}      learn.predict on a picture file, after the same number of warm-up calls
+{"do": "folder", "files": [...]} -> {"ms": [...]}         test_dl and get_preds, as in the documentation of fastai
+{"do": "onnx", "files": [...]} -> {"ms": [...]}           decoding on all cores, batches of 32; {"missing": "why"} if it is not installed
 Needs: pip install fastai timm; for the last one onnx onnxruntime.
 """
 import json, os, sys, tempfile, time

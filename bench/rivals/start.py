@@ -1,2 +1,2 @@
-"""What a fastai user waits for before anything happens."""
+"""The import that every fastai program begins with."""
 from fastai.vision.all import *

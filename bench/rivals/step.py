@@ -1,9 +1,9 @@
-"""A training step of PyTorch from Python, timed when a line of JSON on stdin asks for it; one line of JSON answers.
+"""Times a training step of PyTorch in Python. It answers each line of JSON on stdin with a line of JSON.
 
 {"model": "resnet34", "size": 224, "batch": 32, "channels_last": false, "bfloat16": false, "fused": false, "optimizer": "adamw", "steps": 3}
-answers {"ms": [...]}, after steps that are not timed: one, or as many as fill "warm" milliseconds. {"eval": true, ...} times the plain body in eval without gradients instead.
-{"device": "cuda", "compile": "default", ...}: on a GPU; by torch.compile in this mode.
-All threads, cross-entropy with label smoothing 0.1, BatchNorm with the batch's statistics. Needs: pip install torch torchvision timm.
+answers {"ms": [...]}, after warm-up steps that are not timed: one, or "warm" milliseconds of them. {"eval": true, ...} times the body alone, in eval mode without gradients.
+{"device": "cuda", "compile": "default", ...}: on a GPU, with torch.compile in this mode.
+All threads, cross-entropy with label smoothing 0.1, BatchNorm with the statistics of the batch. Needs: pip install torch torchvision timm.
 """
 import json, os, sys, time, warnings
 warnings.filterwarnings("ignore")

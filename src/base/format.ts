@@ -44,9 +44,6 @@ export function withDecimals(value: number, decimals: number): string {
   return String(Number(value.toPrecision(Math.min(digits, 17))))
 }
 
-/** Metrics that are amounts in the targets' units. */
-export const errorMetrics: ReadonlySet<string> = new Set(['mae', 'rmse', 'mse', 'medianAe'])
-
 /** A path as a shell takes it. */
 export const quoted = (path: string): string =>
   /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`

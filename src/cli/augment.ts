@@ -1,6 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
-import type { SheetOptions } from '../recipes/augment-sheet.ts'
+import type { SheetOptions } from '../vision/augment-sheet.ts'
 import { workWithoutOutput } from './output.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
@@ -18,7 +18,7 @@ export async function augment(dir: string, { out, debug, ...options }: AugmentFl
   const format = formats[/\.([^./]*)$/.exec(out)?.[1]?.toLowerCase() ?? '']
   if (!format) throw new AnnealError(`--out: expected a file that ends in .png or .jpg, got ${out}`)
   workWithoutOutput()
-  const { augmentSheet } = await import('../recipes/augment-sheet.ts')
+  const { augmentSheet } = await import('../vision/augment-sheet.ts')
   const { senseTable } = await import('../vision/auto-augment/auto-augment.ts')
   const { augmentationText } = await import('../vision/augment/index.ts')
   const reporter = createReporter()

@@ -1,5 +1,6 @@
 import { bytes, plural } from '../base/format.ts'
-import type { BenchOptions, BenchResult, Timing } from '../recipes/bench/bench.ts'
+import type { BenchOptions } from '../speed/bench.ts'
+import type { BenchResult, Timing } from '../speed/types.ts'
 import { flat, paintFor } from './style.ts'
 import { createReporter } from './terminal.ts'
 
@@ -21,8 +22,8 @@ export async function bench({ batch, json = false, model, size, precision, steps
       process.exitCode = exitCodes[signal]
       stop.abort()
     })
-  const { benchmark } = await import('../recipes/bench/bench.ts')
-  const { wasStopped } = await import('../recipes/index.ts')
+  const { benchmark } = await import('../speed/bench.ts')
+  const { wasStopped } = await import('../api/index.ts')
   try {
     const result = await benchmark({
       model,

@@ -1,6 +1,16 @@
-import { amount, duration, errorMetrics, percent, plural, rate } from '../base/format.ts'
+import { duration, plural, rate } from '../base/format.ts'
 import { columns, padded } from '../base/text.ts'
-import type { EpochEvent, LrFindEvent, PartResult, PhaseEvent, RunEvent, RunResult, ScanEvent } from '../runs/events.ts'
+import {
+  type EpochEvent,
+  type LrFindEvent,
+  metricInfo,
+  metricsText,
+  type PhaseEvent,
+  phaseTitle,
+  type RunEvent,
+  type RunResult,
+  type ScanEvent,
+} from '../runs/index.ts'
 import { flat, type Paint, plain, printable } from './style.ts'
 
 const phases: Record<string, string> = {
@@ -10,6 +20,7 @@ const phases: Record<string, string> = {
   head: 'Training the head',
   whole: 'Training the whole net',
   test: 'Testing on pictures never seen',
+  fold: 'Fold',
 }
 const mostProblems = 10
 
@@ -43,11 +54,13 @@ export function describe(event: RunEvent, paint: Paint = plain): string[] {
   }
 }
 
-/** `Training the head: 3 epochs`. */
-function phaseLine({ phase, epochs }: PhaseEvent): string {
-  const [name = '', size] = phase.split('@')
-  const title = flat(`${phases[name] ?? name}${size === undefined ? '' : ` at ${size} px`}`)
-  return epochs === undefined ? title : `${title}: ${plural(epochs, 'epoch')}`
+/** `Training the head: epochs 1 to 3`. */
+function phaseLine({ epochs, firstEpoch, ...phase }: PhaseEvent): string {
+  const title = flat(phaseTitle({ ...phase, phase: phases[phase.phase] ?? phase.phase }))
+  if (epochs === undefined) return title
+  if (firstEpoch === undefined) return `${title}: ${plural(epochs, 'epoch')}`
+  const last = firstEpoch + epochs - 1
+  return `${title}: ${last > firstEpoch ? `epochs ${firstEpoch} to ${last}` : `epoch ${firstEpoch}`}`
 }
 
 function scan({ classes, problems, pictures }: ScanEvent, paint: Paint): string[] {
@@ -72,38 +85,33 @@ function found({ suggestions, chosen, how }: LrFindEvent): string {
   return `learning rate ${rate(chosen)} (${flat(how)}; ${offered.join(', ') || 'no suggestion'})`
 }
 
-function summary({ run, epochs, seconds, test, ...valid }: RunResult, paint: Paint): string[] {
+function summary({ run, task, epochs, seconds, test, ...valid }: RunResult, paint: Paint): string[] {
   const { total, ...spent } = seconds
   const by = Object.entries(spent).map(([phase, s]) => `${phase} ${duration(s)}`)
   const time = total === undefined ? '' : ` in ${duration(total)}`
   return [
-    paint('green', `valid ${results(valid)}, loss ${valid.loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`),
+    paint(
+      'green',
+      `valid ${metricsText(valid.metrics, { task })}, loss ${valid.loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`,
+    ),
     ...(by.length > 0 ? [`  ${by.join(', ')}`] : []),
     ...(test
-      ? [paint('green', `test ${results(test)}, loss ${test.loss.toFixed(4)}, ${plural(test.pictures, 'picture')}`)]
+      ? [
+          paint(
+            'green',
+            `test ${metricsText(test.metrics, { task })}, loss ${test.loss.toFixed(4)}, ${plural(test.samples, 'picture')}`,
+          ),
+        ]
       : []),
     ...printable(run),
   ]
-}
-
-/** `accuracy 87.9 %`; of several labels and of numbers all their metrics. */
-function results({ accuracy, metrics = {} }: PartResult): string {
-  const others = Object.entries(metrics).filter(([name]) => name !== 'accuracy')
-  const first = metrics.mAP === undefined && Number.isFinite(accuracy) ? [`accuracy ${percent(accuracy)}`] : []
-  const last = metrics.mAP === undefined ? [] : [`labels right ${percent(accuracy)}`]
-  return [...first, ...others.map(([name, v]) => named(name, v)), ...last].join(', ')
-}
-const named = (name: string, v: number) => {
-  if (!Number.isFinite(v)) return `${name} undefined`
-  if (name === 'balancedAccuracy') return `balanced ${percent(v)}`
-  return `${name} ${errorMetrics.has(name) ? amount(v) : v.toFixed(3)}`
 }
 
 /** Six decimals, as fastai prints them; of errors in a unit of their own seven digits, where six decimals hide them. */
 function cell(value: number, name = ''): string {
   if (!Number.isFinite(value)) return name !== '' ? 'undefined' : String(value).toLowerCase()
   const size = Math.abs(value)
-  const hidden = errorMetrics.has(name) && value !== 0 && (size < 1e-2 || size >= 1e7)
+  const hidden = name !== '' && metricInfo(name).unit === 'amount' && value !== 0 && (size < 1e-2 || size >= 1e7)
   return hidden ? String(Number(value.toPrecision(7))) : value.toFixed(6)
 }
 const clock = (seconds: number) => {
@@ -113,7 +121,7 @@ const clock = (seconds: number) => {
 
 /** The columns of an epoch, as fastai names and prints them. */
 const epochCells = (event: EpochEvent): [name: string, value: string][] => [
-  ['epoch', String(event.epoch)],
+  ['epoch', event.optimum ? 'optimum' : String(event.epoch)],
   ['train_loss', cell(event.trainLoss)],
   ['valid_loss', cell(event.validLoss)],
   ...Object.entries(event.metrics).map(([name, value]): [string, string] => [flat(name), cell(value, name)]),
@@ -143,8 +151,12 @@ export function epochTable(paint: Paint = plain): { row(event: EpochEvent): stri
   }
 }
 
-/** An epoch as one line of a log: `head, epoch 2: train_loss 0.532100, …, time 00:14, best`. */
+/** An epoch as one line of a log: `head, epoch 2: train_loss 0.532100, …, time 00:14, best`. The head's optimum is no
+ *  epoch: `head: optimum: train_loss …`. */
 export function epochLine(event: EpochEvent): string {
   const [, ...cells] = epochCells(event).map(([name, value]) => `${name} ${value}`)
-  return `${flat(event.phase)}, epoch ${event.epoch}: ${cells.join(', ')}${event.best ? ', best' : ''}`
+  const when = event.optimum
+    ? `${flat(phaseTitle(event))}: optimum`
+    : `${flat(phaseTitle(event))}, epoch ${event.epoch}`
+  return `${when}: ${cells.join(', ')}${event.best ? ', best' : ''}`
 }

@@ -1,6 +1,6 @@
-import { percent, plural } from '../base/format.ts'
+import { plural } from '../base/format.ts'
+import { metricsText } from '../runs/index.ts'
 import { keepMemory } from '../torch/index.ts'
-import { said } from '../train/objective.ts'
 import { flat, printable } from './style.ts'
 import { createReporter } from './terminal.ts'
 
@@ -15,7 +15,7 @@ interface EvaluateFlags {
 /** `anneal evaluate`: how a trained classifier does on labelled pictures that it was not trained on. */
 export async function evaluate(run: string, dir: string, flags: EvaluateFlags): Promise<void> {
   const { json = false, batch, debug, ...options } = flags
-  const { evaluateFolder } = await import('../recipes/evaluate.ts')
+  const { evaluateFolder } = await import('../api/evaluate.ts')
   keepMemory() // a process of our own
   const reporter = createReporter({ json })
   const result = await evaluateFolder(run, dir, {
@@ -29,17 +29,8 @@ export async function evaluate(run: string, dir: string, flags: EvaluateFlags): 
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return
   }
-  const { report, metrics, loss, pictures, choices } = result
+  const { report, metrics, loss, samples, choices } = result
   for (const { what, value, reason } of choices) process.stderr.write(`${flat(`${what}: ${value} (${reason})`)}\n`)
   if (report !== undefined) process.stdout.write(`${printable(report).join('\n')}\n`)
-  const told = Object.entries(metrics).map(([name, v]) =>
-    !Number.isFinite(v)
-      ? said(name, v)
-      : name === 'accuracy'
-        ? `accuracy ${percent(v)}`
-        : name === 'balancedAccuracy'
-          ? `balanced accuracy ${percent(v)}`
-          : said(name, v),
-  )
-  process.stdout.write(`${told.join(', ')}, loss ${loss.toFixed(4)}, ${plural(pictures, 'picture')}\n`)
+  process.stdout.write(`${metricsText(metrics)}, loss ${loss.toFixed(4)}, ${plural(samples, 'picture')}\n`)
 }

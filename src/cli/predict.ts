@@ -3,9 +3,9 @@ import { percent, plural } from '../base/format.ts'
 import { json as jsonText } from '../base/json.ts'
 import { keepMemory } from '../torch/index.ts'
 import type { Precision } from '../train/network.ts'
+import type { Prediction } from '../train/prediction.ts'
 import { listPictures } from '../vision/index.ts'
 import type { Classifier } from '../vision/inference/classifier.ts'
-import type { Prediction } from '../vision/inference/predict.ts'
 import { flat } from './style.ts'
 
 /** `anneal predict`: a label and probabilities for each picture. */

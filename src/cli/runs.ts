@@ -1,6 +1,6 @@
-import { duration, percent } from '../base/format.ts'
+import { duration } from '../base/format.ts'
 import { columns, flat, padded } from '../base/text.ts'
-import { listRuns, type RunSummary } from '../runs/index.ts'
+import { leadingMetric, listRuns, metricText, type RunSummary, taskOfMetrics } from '../runs/index.ts'
 
 /** `npx anneal runs`: the runs below a folder, with their results. */
 export async function runs(folder: string, { json = false }: { json?: boolean }): Promise<void> {
@@ -33,10 +33,10 @@ export async function runs(folder: string, { json = false }: { json?: boolean })
     )
 }
 
-/** `87.9 %`; of several labels `mAP 0.912`, of numbers `R² 0.850`. */
-function scoreOf({ accuracy, metrics = {} }: RunSummary): string {
-  const score = (name: string, v: number | null) => `${name} ${typeof v === 'number' ? v.toFixed(3) : 'undefined'}`
-  if (metrics.mAP !== undefined) return score('mAP', metrics.mAP)
-  if (metrics.r2 !== undefined) return score('R²', metrics.r2)
-  return accuracy === undefined ? '' : percent(accuracy)
+/** The leading metric of the run's task: `accuracy 87.9 %`, `mAP 0.912`, `R² 0.850`. */
+function scoreOf({ metrics }: RunSummary): string {
+  const task = taskOfMetrics(metrics)
+  if (task === undefined) return ''
+  const { key } = leadingMetric(task)
+  return metricText(key, metrics[key], { task })
 }

@@ -1,4 +1,4 @@
-import { type BatchEvent, formatEvent, type PhaseEvent, type RunEvent } from '../runs/events.ts'
+import { type BatchEvent, formatEvent, type PhaseEvent, phaseTitle, type RunEvent } from '../runs/events.ts'
 import { barLine, type Progress, progressLine } from './bar.ts'
 import { describe, epochLine, epochTable } from './describe.ts'
 import { type Out, type Paint, paintFor, redraws, unicode } from './style.ts'
@@ -136,18 +136,25 @@ function batchProgress() {
   let total: number | undefined
   let began: { t: number; step: number } | undefined
   return {
-    begin({ steps }: PhaseEvent & { steps?: number }): void {
+    begin({ steps }: PhaseEvent): void {
       total = steps
       began = undefined
     },
-    step({ t, phase, epoch, step, smooth, lrs }: BatchEvent & { t: number }): Progress {
+    step({ t, epoch, step, smooth, lrs, ...phase }: BatchEvent & { t: number }): Progress {
       // The first batch also warms caches up, so the clock starts at its end.
       began ??= { t, step }
       const done = step - began.step + 1
       if (total !== undefined && done > total) total = undefined // a head that trains on while it improves
       const perStep = (t - began.t) / (step - began.step)
       const left = total === undefined || done < 2 ? undefined : Math.max(0, total - done) * perStep
-      return { label: `${phase}, epoch ${epoch}`, done, total, loss: smooth, lr: lrs.at(-1), secondsLeft: left }
+      return {
+        label: `${phaseTitle(phase)}, epoch ${epoch}`,
+        done,
+        total,
+        loss: smooth,
+        lr: lrs.at(-1),
+        secondsLeft: left,
+      }
     },
   }
 }

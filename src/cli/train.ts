@@ -58,8 +58,8 @@ export async function train(folder: string | undefined, flags: TrainFlags, comma
   })
 }
 
-type Recipes = typeof import('../recipes/index.ts')
-type Hooks = import('../recipes/index.ts').TrainHooks
+type Recipes = typeof import('../api/index.ts')
+type Hooks = import('../api/index.ts').TrainHooks
 
 /** Runs a training with the terminal, the signals and the report around it. */
 export async function drive(
@@ -85,7 +85,7 @@ export async function drive(
     if (lost.stream === 'stdout' && !flags.json) process.stderr.write(`${withoutOutput(lost)}\n`)
     notes.add(withoutOutput(lost))
   })
-  const recipes = await import('../recipes/index.ts')
+  const recipes = await import('../api/index.ts')
   for (const signal of signals) process.on(signal, interrupted)
   try {
     const result = await start(

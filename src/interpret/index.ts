@@ -1,13 +1,9 @@
 import { relative } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
+import type { Item } from '../data/types.ts'
 import type { Interpretation, JudgedPicture, SamplePicture } from '../runs/index.ts'
-import { scope } from '../torch/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { argmaxRows, balancedAccuracy, type Confusion, classReport, confusions } from '../train/metrics.ts'
-import { drawChange } from '../vision/augment/index.ts'
-import { pictureBatch } from '../vision/batch.ts'
-import { type Augmentation, type Item, type Picture, preview } from '../vision/index.ts'
-import { picturesOf, smallJpeg } from '../vision/interpret/picture.ts'
 import { margin, mostCorrect, mostIncorrect } from './ranking.ts'
 
 /** A labelled part of the data, with what the net made of it. */
@@ -16,13 +12,14 @@ export interface Judged {
   evaluation: Evaluation
 }
 
-/** Names and pixels of what is judged. */
+/** Names of what is judged, and how a sample is shown. */
 export interface InterpretOptions {
   /** Files are shown relative to this folder. */
   dir: string
   classes: readonly string[]
-  picture(number: number): Picture
-  /** How many pictures of each kind. */
+  /** A small picture of a sample as a JPEG in base64; empty where there is nothing to show. */
+  show(item: Item): Promise<string>
+  /** How many samples of each kind. */
   most?: number
 }
 
@@ -30,7 +27,7 @@ export interface InterpretOptions {
  *  and those it is least sure of. Data alone; `report` draws it. */
 export async function interpret(
   { items, evaluation }: Judged,
-  { dir, classes, picture, most = 12 }: InterpretOptions,
+  { dir, classes, show, most = 12 }: InterpretOptions,
 ): Promise<Omit<Interpretation, 'samples'>> {
   const n = classes.length
   const { probabilities, losses, targets } = evaluation
@@ -42,7 +39,7 @@ export async function interpret(
     predicted: classes[predicted[i]!]!,
     loss: losses[i]!,
     probability: probabilities[i * n + predicted[i]!]!,
-    thumbnail: await smallJpeg(picture(items[i]!.picture)),
+    thumbnail: await show(items[i]!),
   })
   const order = (scores: ArrayLike<number>) =>
     Array.from(items.keys())
@@ -75,41 +72,6 @@ export const answerOf = ({ labels, values }: Item, classes: readonly string[]): 
         .map((v, i) => (values.length > 1 ? `${classes[i]} ${+v.toPrecision(4)}` : String(+v.toPrecision(4))))
         .join(', ')
     : labels.map(label => classes[label]!).join(', ') || 'no label'
-
-/** Training pictures as the net sees them: changed, cropped. */
-export async function augmentedSamples(
-  items: readonly Item[],
-  {
-    classes,
-    picture,
-    augmentation,
-    size,
-    short,
-    seed,
-    most = 12,
-  }: Pick<InterpretOptions, 'classes' | 'picture' | 'most'> & {
-    augmentation: Augmentation
-    size: number
-    short: number
-    seed: number
-  },
-): Promise<SamplePicture[]> {
-  const chosen = Array.from({ length: Math.min(most, items.length) }, (_, i) =>
-    Math.floor((i * items.length) / Math.min(most, items.length)),
-  )
-  const changed = scope(() => {
-    const changes = chosen.map(i => drawChange(augmentation, seed, 1, i))
-    const shown = chosen.map(i => preview(picture(items[i]!.picture)))
-    const plain = { mean: [0, 0, 0], std: [1, 1, 1] }
-    return picturesOf(pictureBatch(shown, changes, { size, short, normalization: plain }), plain)
-  })
-  return Promise.all(
-    chosen.map(async (i, k) => ({
-      label: answerOf(items[i]!, classes),
-      thumbnail: await smallJpeg(changed[k]!),
-    })),
-  )
-}
 
 /** Writes `interpret.json`. */
 export function writeInterpretation(path: string, interpretation: Interpretation): void {

@@ -1,18 +1,16 @@
 import { relative } from 'node:path'
-import type { Task } from '../data/index.ts'
+import type { Item, Task } from '../data/types.ts'
 import type { IssuePicture, NearDuplicates as NearPictures } from '../runs/index.ts'
 import { labelIssues, labelIssuesMulti } from '../train/metrics.ts'
-import type { Item, Picture } from '../vision/index.ts'
-import type { NearDuplicates } from '../vision/interpret/near-duplicates.ts'
-import { smallJpeg } from '../vision/interpret/picture.ts'
 
-/** Names and pixels of what is shown. */
+/** Names of what is shown, and how. */
 export interface CleanOptions {
   /** Files are shown relative to this folder. */
   dir: string
   task: Task
   classes: readonly string[]
-  picture(number: number): Picture
+  /** A small picture of a sample as a JPEG in base64; empty where there is nothing to show. */
+  show(item: Item): Promise<string>
   /** How many at most. */
   most?: number
 }
@@ -23,7 +21,7 @@ export interface CleanOptions {
 export async function issuePictures(
   items: readonly Item[],
   probabilities: Float32Array,
-  { dir, task, classes, picture, most = 60 }: CleanOptions,
+  { dir, task, classes, show, most = 60 }: CleanOptions,
 ): Promise<IssuePicture[]> {
   const shown = async (item: Item, given: string, suggested: string, score: number): Promise<IssuePicture> => ({
     file: relative(dir, item.file),
@@ -31,7 +29,7 @@ export async function issuePictures(
     suggested,
     score,
     ...(task === 'multi' ? { labels: item.labels.map(l => classes[l]!) } : {}),
-    thumbnail: await smallJpeg(picture(item.picture)),
+    thumbnail: await show(item),
   })
   const n = classes.length
   if (task === 'regression') return []
@@ -58,12 +56,18 @@ export async function issuePictures(
   )
 }
 
+/** Pairs of samples by their numbers, and the sets that they form. */
+export interface Pairs {
+  pairs: readonly { a: number; b: number; similarity: number }[]
+  groups: readonly (readonly number[])[]
+}
+
 /** Sets of pictures that are nearly the same, as `interpret.json` has them: first those that lie in several parts, which
  *  tell each other's answer, then by similarity. At most twelve pictures a set. */
 export async function duplicatePictures(
   items: readonly Item[],
-  { pairs, groups }: NearDuplicates,
-  { dir, task, classes, picture, most = 60 }: CleanOptions,
+  { pairs, groups }: Pairs,
+  { dir, task, classes, show, most = 60 }: CleanOptions,
 ): Promise<NearPictures[]> {
   const best = new Map<number, number>()
   for (const { a, b, similarity } of pairs)
@@ -85,7 +89,7 @@ export async function duplicatePictures(
           file: relative(dir, items[i]!.file),
           label: label(items[i]!),
           part: items[i]!.split,
-          thumbnail: await smallJpeg(picture(items[i]!.picture)),
+          thumbnail: await show(items[i]!),
         })),
       ),
     })),

@@ -8,7 +8,6 @@ import {
   multilabelConfusion,
   precisionRecallCurve,
 } from '../train/metrics.ts'
-import { smallJpeg } from '../vision/interpret/picture.ts'
 import type { InterpretOptions, Judged } from './index.ts'
 import { confusedLabels, topLossesByLabel } from './ranking.ts'
 
@@ -22,7 +21,7 @@ export async function interpretLabels(
   {
     dir,
     classes,
-    picture,
+    show,
     threshold,
     thresholds,
     most = 6,
@@ -41,7 +40,7 @@ export async function interpretLabels(
     predicted: named(decided, i),
     loss,
     ...(label === undefined ? {} : { probability: probabilities[i * n + label]! }),
-    thumbnail: await smallJpeg(picture(items[i]!.picture)),
+    thumbnail: await show(items[i]!),
   })
   const ranked = Array.from(items.keys()).sort((a, b) => losses[b]! - losses[a]! || a - b)
   const judgement = { task: 'multi', classes: n, thresholds, probabilities, targets, losses } as const

@@ -2,7 +2,6 @@ import { relative } from 'node:path'
 import type { RegressionInterpretation } from '../runs/index.ts'
 import { column, mae, r2, rmse } from '../train/metrics.ts'
 import { type TargetScale, targetText } from '../train/objective.ts'
-import { smallJpeg } from '../vision/interpret/picture.ts'
 import type { InterpretOptions, Judged } from './index.ts'
 
 /** Points of a drawn scatter at most. */
@@ -12,7 +11,7 @@ const mostPoints = 1000
  *  with the largest error. Data alone; `report` draws it. */
 export async function interpretNumbers(
   { items, evaluation }: Judged,
-  { dir, classes, picture, most = 12, scale }: InterpretOptions & { scale?: TargetScale | undefined },
+  { dir, classes, show, most = 12, scale }: InterpretOptions & { scale?: TargetScale | undefined },
 ): Promise<RegressionInterpretation> {
   const { probabilities: told, targets, losses } = evaluation
   const n = classes.length
@@ -31,7 +30,7 @@ export async function interpretNumbers(
     worst: await Promise.all(
       ranked.slice(0, most).map(async i => ({
         file: relative(dir, items[i]!.file),
-        thumbnail: await smallJpeg(picture(items[i]!.picture)),
+        thumbnail: await show(items[i]!),
         loss: losses[i]!,
         values: classes.map((name, c) => {
           const [actual, predicted] = [targets[i * n + c]!, told[i * n + c]!]

@@ -1,3 +1,3 @@
-export { checkOptions, type TrainOptions } from './options.ts'
-export type { Progress } from './run/context.ts'
-export { type ResumeHooks, resumeRun, type TrainHooks, trainFolder, wasStopped } from './run/train.ts'
+export type { RecipeOptions } from './options.ts'
+export type { Context } from './run/context.ts'
+export { type ResumeHooks, resume, type TrainHooks, train, wasStopped } from './run/train.ts'

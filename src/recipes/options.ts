@@ -12,8 +12,12 @@ import {
   augmentation,
   parseAugmentation,
 } from '../vision/augment/index.ts'
+import { augmentationOf, type PictureOptions } from '../vision/domain/options.ts'
 import type { ChannelMode } from '../vision/index.ts'
 import { model } from '../vision/models/index.ts'
+
+/** The options of the five steps, whatever the kind of data. */
+export type RecipeOptions = Omit<TrainOptions, keyof PictureOptions>
 
 /** Everything that the recipe can be told. What is left out it chooses, and says why. */
 export interface TrainOptions extends Omit<LabelOptions, 'seed' | 'valid' | 'maxDamaged' | 'folds' | 'fold'> {
@@ -201,18 +205,14 @@ export function checkOptions(o: TrainOptions): void {
   for (const width of o.hidden ?? []) whole('hidden', width, 1, 65536)
 }
 
-/** Augmentation as it was given. */
-export const augmentationOf = (given: string | AugmentationSettings): Augmentation =>
-  typeof given === 'string' ? parseAugmentation(given) : augmentation(given)
-
 /** Whether the head is trained over the frozen body before the whole net: over pretrained weights; a body from random ones
  *  says nothing worth a head of its own, unless the settings ask for that. */
-export const beginsFrozen = ({ pretrained = true, epochs, views, headCycles, headLr }: TrainOptions): boolean =>
+export const beginsFrozen = ({ pretrained = true, epochs, views, headCycles, headLr }: RecipeOptions): boolean =>
   pretrained || epochs === 0 || [views, headCycles, headLr].some(asked => asked !== undefined)
 
 /** Whether BatchNorm keeps its statistics where everything trains: as asked, else with few pictures or small batches,
  *  whose own statistics cost 5 to 7 points of accuracy; never over random weights, which have none yet. */
 export const keepsStatistics = (
   { bnFreeze, pretrained = true }: Pick<TrainOptions, 'bnFreeze' | 'pretrained'>,
-  { pictures, batchSize }: { pictures: number; batchSize: number },
-): boolean => bnFreeze ?? (pretrained && (pictures < 20_000 || batchSize < 32))
+  { samples, batchSize }: { samples: number; batchSize: number },
+): boolean => bnFreeze ?? (pretrained && (samples < 20_000 || batchSize < 32))

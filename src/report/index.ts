@@ -1,7 +1,7 @@
 /** The report: draws a run folder as charts and one self-contained page. */
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
-import { readRun, runPaths } from '../runs/index.ts'
+import { leadingMetric, readRun, runPaths } from '../runs/index.ts'
 import { confusionChart } from './charts/confusion.ts'
 import { recallChart, reliabilityChart, scatterChart, sizeChart } from './charts/curves.ts'
 import { type Chart, type Kit, loadPlot } from './charts/plot.ts'
@@ -11,7 +11,6 @@ import { lossChart, scheduleChart, timeChart } from './charts/training.ts'
 import { type Facts, factsOf } from './facts/facts.ts'
 import { loadPictures } from './facts/load-pictures.ts'
 import type { Charts } from './facts/material.ts'
-import { primary } from './facts/metric.ts'
 import { page } from './page/page.ts'
 import { mostLabels, worstFirst } from './sections/multi-label.ts'
 
@@ -35,7 +34,7 @@ export async function writeReport(runDir: string): Promise<void> {
 
 function drawCharts(kit: Kit, facts: Facts): Charts {
   const { finds, batches, epochs, groups, spent, confusion, testConfusion, multi, regression, calibration } = facts
-  const metric = primary(facts.task)
+  const metric = leadingMetric(facts.task)
   const drawn = (chart: Chart | undefined) => chart !== undefined
   return {
     finders: finds

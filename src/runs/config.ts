@@ -1,3 +1,6 @@
+import { AnnealError } from '../base/errors.ts'
+import { readObject, runPaths } from './paths.ts'
+
 /** `config.json`: everything that was chosen before training, as plain values. */
 export type RunConfig = {
   format: 1
@@ -6,6 +9,8 @@ export type RunConfig = {
   created: string
   /** The command line or the name of the program that made it. */
   command: string[]
+  /** The kind of data; `images` where it is absent. */
+  domain?: string
   model: string
   /** Absolute path of the data folder. */
   data: string
@@ -17,4 +22,17 @@ export type RunConfig = {
   versions: Record<string, string>
   /** Processor, threads, memory, device. */
   machine: Record<string, string | number | boolean>
+}
+
+/** The kind of data of a run or of a saved model: the first versions knew pictures alone and did not write it. */
+export const domainOf = ({ domain = 'images' }: { domain?: string }): string => domain
+
+/** The configuration of the run in a folder; undefined where there is none. */
+export function readConfig(dir: string): RunConfig | undefined {
+  const path = runPaths(dir).config
+  try {
+    return readObject<RunConfig>(path)
+  } catch (cause) {
+    throw new AnnealError(`${path}: ${(cause as Error).message}; the run can't be resumed. Start a new one.`, { cause })
+  }
 }

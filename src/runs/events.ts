@@ -1,3 +1,5 @@
+import { type RunResult, resultOf } from './result.ts'
+
 /** What a run writes to `events.jsonl`, one JSON object a line, in the order in which it happened. The report, the run
  *  list and any other reader draw from these lines alone. */
 
@@ -22,14 +24,26 @@ export type LineEvent = { type: 'line'; text: string }
 /** A decision, taken by the recipe or given by hand, with its reason. */
 export type ChoiceEvent = { type: 'choice'; what: string; value: string; reason: string }
 
-/** A part of the run begins: `scan`, `features`, `find`, `head`, `whole`, `test` or another name. `groups` names the
- *  layer groups from the first layers to the head, in the order of `lrs`; `steps` are the optimizer steps that it plans. */
-export type PhaseEvent = { type: 'phase'; phase: string; epochs?: number; steps?: number; groups?: string[] }
+/** A part of a run: `scan`, `features`, `find`, `head`, `whole`, `test`, `fold` or another name. `size` is the side of the
+ *  pictures in pixels, in a run that trains at several sizes. */
+export type Phase = { phase: string; size?: number }
+
+/** A phase begins. It plans so many `epochs`, of which the first has the number `firstEpoch`, and so many optimizer
+ *  `steps`. `groups` names the layer groups from the first layers to the head, in the order of `lrs`. The phase `fold`
+ *  trains the fold of this number, from 1, of so many `folds`. */
+export type PhaseEvent = Phase & {
+  type: 'phase'
+  epochs?: number
+  firstEpoch?: number
+  steps?: number
+  groups?: string[]
+  fold?: number
+  folds?: number
+}
 
 /** One sweep of the rate finder. `losses` and `smoothed` are of the length of `lrs`; `how` names the rule that chose. */
-export type LrFindEvent = {
+export type LrFindEvent = Phase & {
   type: 'lrFind'
-  phase: string
   lrs: number[]
   losses: number[]
   smoothed: number[]
@@ -40,9 +54,8 @@ export type LrFindEvent = {
 
 /** One optimizer step. `step` and `epoch` count from 1 over the whole run; `lrs` has one rate a layer group, 0 where
  *  the group is frozen. */
-export type BatchEvent = {
+export type BatchEvent = Phase & {
   type: 'batch'
-  phase: string
   step: number
   epoch: number
   loss: number
@@ -52,10 +65,10 @@ export type BatchEvent = {
 }
 
 /** The end of an epoch, after validation. `step` is its last step; `best` says that its weights became the best;
- *  `metrics` are those of the task, the one that weights are chosen by among them (`accuracy`, `mAP`, `r2`). */
-export type EpochEvent = {
+ *  `metrics` are those of the task, the one that weights are chosen by among them (`accuracy`, `mAP`, `r2`). `optimum`
+ *  marks the head's optimum: it takes the number of an epoch, but a linear solver found it, in no steps. */
+export type EpochEvent = Phase & {
   type: 'epoch'
-  phase: string
   epoch: number
   step: number
   trainLoss: number
@@ -64,6 +77,7 @@ export type EpochEvent = {
   seconds: number
   lrs: number[]
   best: boolean
+  optimum?: boolean
 }
 
 /** The resume state of this step is about to be written; `truncateAfter(step)` cuts behind this line. */
@@ -80,57 +94,6 @@ export type StoppedEvent = { type: 'stopped'; reason: string; step: number }
 
 /** The run ended by an error. */
 export type FailedEvent = { type: 'failed'; message: string }
-
-/** What the answers are: one class a picture, several labels, or numbers. */
-export type RunTask = 'single' | 'multi' | 'regression'
-
-/** How good weights are on one part of the data. `metrics` are all metrics of the task by name (`accuracy`, `mAP`, `f1`,
- *  `f2`, `r2`, `mae`, …); `intervals` the 95 % intervals of those that have one. */
-export type PartResult = {
-  loss: number
-  /** Share of right answers; of right decisions, for several labels; NaN for numbers, which is null in a file. */
-  accuracy: number
-  metrics?: Record<string, number>
-  intervals?: Record<string, [low: number, high: number]>
-}
-
-/** Metrics of one part of the data, of the plain pictures and with test-time augmentation, under the same names. */
-export type TtaPart = { plain: Record<string, number>; augmented: Record<string, number> }
-
-/** Test-time augmentation beside the plain result, at the same thresholds: the plain view of each picture and so many
- *  augmented `views`, joined by their mean or by the highest. */
-export type TtaResult = { views: number; join: 'mean' | 'max'; valid: TtaPart; test?: TtaPart }
-
-/** Mean and standard deviation of a metric over folds. */
-export type Spread = { mean: number; std: number }
-
-/** What a finished run amounts to, as in `result.json` and in the last line of `--json`: the best weights on the
- *  validation pictures, and on the `test` pictures where there are any. `seconds` holds the time of each phase and
- *  `total`; `task` is `single` where it is not said. */
-export type RunResult = PartResult & {
-  run: string
-  model: string
-  classes: string[]
-  task?: RunTask
-  epochs: number
-  seconds: Record<string, number>
-  balancedAccuracy?: number
-  mAP?: number
-  f1?: number
-  f2?: number
-  /** For several labels: one threshold for all, and one a class. */
-  threshold?: number
-  thresholds?: number[]
-  r2?: number
-  mae?: number
-  test?: PartResult & { pictures: number }
-  /** Where test-time augmentation was asked for. */
-  tta?: TtaResult
-  /** Of a run over folds: the result of each, in whose means this one is told, and how far they lie apart, by metric and
-   *  for `loss`. */
-  folds?: RunResult[]
-  spread?: Record<string, Spread>
-}
 
 /** The run reached its end. */
 export type DoneEvent = { type: 'done'; result: RunResult }
@@ -191,6 +154,7 @@ export function parseEvent(line: string): RunEvent | undefined {
   if (typeof event.t !== 'number' || typeof event.type !== 'string') return undefined
   if (!Object.hasOwn(numeric, event.type)) return undefined
   const type = event.type as EventBody['type']
+  if (typeof event.phase === 'string') Object.assign(event, phaseOf(event.phase))
   for (const field of arrays[type] ?? []) if (!Array.isArray(event[field])) return undefined
   for (const field of numeric[type]) {
     const v = event[field] ?? Number.NaN
@@ -203,7 +167,23 @@ export function parseEvent(line: string): RunEvent | undefined {
     if (typeof metrics !== 'object' || metrics === null) return undefined
     event.metrics = Object.fromEntries(Object.entries(metrics).map(([k, v]) => [k, v ?? Number.NaN]))
   }
+  if (type === 'done') {
+    if (typeof event.result !== 'object' || event.result === null) return undefined
+    event.result = resultOf(event.result)
+  }
   return event as RunEvent
+}
+
+/** The first runs wrote the phase at a further size as one string, `head@224`. */
+function phaseOf(written: string): Phase {
+  const [, phase, size] = /^(.*)@(\d+)$/s.exec(written) ?? []
+  return phase === undefined ? { phase: written } : { phase, size: Number(size) }
+}
+
+/** A phase as people read it: `head`, `head at 224 px`, `fold 2 of 5`. */
+export function phaseTitle({ phase, size, fold, folds }: Phase & Pick<PhaseEvent, 'fold' | 'folds'>): string {
+  const which = fold === undefined ? '' : ` ${fold}${folds === undefined ? '' : ` of ${folds}`}`
+  return `${phase}${which}${size === undefined ? '' : ` at ${size} px`}`
 }
 
 /** One line for the file, newline included. Losses and rates of a batch keep six digits, so that lines stay short. */

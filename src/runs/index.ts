@@ -1,10 +1,23 @@
 /** The run folder: what a training run writes, and how it is read again. No torch here, so that listing starts at once. */
-export type { RunConfig } from './config.ts'
+export { domainOf, type RunConfig, readConfig } from './config.ts'
 export type * from './events.ts'
+export { phaseTitle } from './events.ts'
 export type * from './interpret.ts'
 export { listRuns, type RunRecord, type RunState, type RunSummary, readRun, summariseRun } from './list.ts'
 export { type LockOwner, lockOwner } from './lock.ts'
 export { type EventLog, readEvents } from './log.ts'
+export {
+  leadingMetric,
+  type MetricInfo,
+  type MetricUnit,
+  metricInfo,
+  metricsText,
+  metricText,
+  orderMetrics,
+  taskOfMetrics,
+} from './metric-info.ts'
 export { readObject, runPaths } from './paths.ts'
+export type * from './result.ts'
+export { readResult } from './result.ts'
 export { isRun, newRunFolder, openRun, type Run } from './run.ts'
 export { countSeen, readSeen, type SeenPictures, writeSeen } from './seen.ts'

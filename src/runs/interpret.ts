@@ -1,4 +1,4 @@
-import type { PartResult, RunTask } from './events.ts'
+import type { PartResult, RunTask } from './result.ts'
 
 /** A picture with what the model made of it. `probability` is that of `predicted`; `thumbnail` is a small JPEG in
  *  base64, or the path of a picture file inside the run folder. */

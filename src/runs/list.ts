@@ -2,18 +2,19 @@ import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, st
 import { basename, join, resolve } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import type { RunConfig } from './config.ts'
-import { parseEvent, type RunEvent, type RunResult } from './events.ts'
+import { parseEvent, type RunEvent } from './events.ts'
 import type { Interpretation } from './interpret.ts'
 import { lockOwner } from './lock.ts'
 import { readEvents } from './log.ts'
 import { summariseMetrics } from './metrics.ts'
 import { readObject, runPaths } from './paths.ts'
+import { partOf, type RunResult, readResult } from './result.ts'
 import { isRun } from './run.ts'
 
 /** `damaged` is a run whose files contradict the format; its `reason` names the file. */
 export type RunState = 'running' | 'done' | 'interrupted' | 'failed' | 'damaged'
 
-/** A line of the run list. `accuracy` is of the best epoch so far; `seconds` is the time of work. */
+/** A line of the run list. `metrics` are those of the best epoch so far, or of the result; `seconds` is the time of work. */
 export type RunSummary = {
   dir: string
   name: string
@@ -22,9 +23,7 @@ export type RunSummary = {
   created?: Date
   model?: string
   classes?: number
-  accuracy?: number
-  /** Of several labels and of numbers: all their metrics. */
-  metrics?: Record<string, number>
+  metrics: Record<string, number>
   epochs: number
   seconds?: number
 }
@@ -60,7 +59,7 @@ export function listRuns(root = 'runs'): RunSummary[] {
 /** One line about the run in `dir`; never throws for what is in it. */
 export function summariseRun(dir: string): RunSummary {
   const paths = runPaths(dir)
-  const summary: RunSummary = { dir, name: basename(resolve(dir)), state: 'damaged', epochs: 0 }
+  const summary: RunSummary = { dir, name: basename(resolve(dir)), state: 'damaged', metrics: {}, epochs: 0 }
   try {
     const config = part('config.json', () => readObject<RunConfig>(paths.config))
     const live = lockOwner(dir) !== undefined
@@ -68,17 +67,12 @@ export function summariseRun(dir: string): RunSummary {
     if (!config && !live) throw new Error('config.json is missing')
     summary.model = String(config?.model ?? '')
     if (Array.isArray(config?.classes)) summary.classes = config.classes.length
-    const { epochs, accuracy, metrics } = summariseMetrics(readText(paths.metrics))
-    summary.epochs = epochs
-    if (accuracy !== undefined) summary.accuracy = accuracy
-    const others = (found: object) => Object.keys(found).some(name => ['mAP', 'r2'].includes(name))
-    if (others(metrics)) summary.metrics = metrics
+    Object.assign(summary, summariseMetrics(readText(paths.metrics)))
     const end = lastEvents(paths.events)
     if (end.length > 0) summary.seconds = end.at(-1)!.t
-    const result = part('result.json', () => readObject<RunResult>(paths.result))
-    if (typeof result?.accuracy === 'number') summary.accuracy = result.accuracy
-    if (result?.metrics && others(result.metrics)) summary.metrics = result.metrics
-    if (result && epochs === 0) summary.epochs = result.epochs
+    const result = part('result.json', () => readResult(dir))
+    if (result) summary.metrics = { ...summary.metrics, ...result.metrics }
+    if (result && summary.epochs === 0) summary.epochs = result.epochs
     summary.state = live ? 'running' : result ? 'done' : stateFrom(end)
     const failed = end.findLast(e => e.type === 'failed')
     if (summary.state === 'failed' && failed?.type === 'failed') summary.reason = failed.message
@@ -93,17 +87,20 @@ export function readRun(dir: string): RunRecord {
   if (!isRun(dir)) throw new AnnealError(`${dir}: holds no run. \`npx anneal runs\` lists the runs there are.`)
   const paths = runPaths(dir)
   const problems: string[] = []
-  const read = <T extends object>(name: string, path: string): T | undefined => {
+  const read = <T>(name: string, of: () => T): T | undefined => {
     try {
-      return part(name, () => readObject<T>(path))
+      return part(name, of)
     } catch (error) {
       problems.push((error as Error).message)
       return undefined
     }
   }
-  const config = read<RunConfig>('config.json', paths.config)
-  const result = read<RunResult>('result.json', paths.result)
-  const interpret = read<Interpretation>('interpret.json', paths.interpret)
+  const config = read('config.json', () => readObject<RunConfig>(paths.config))
+  const result = read('result.json', () => readResult(dir))
+  const interpret = read('interpret.json', () => {
+    const stored = readObject<Interpretation>(paths.interpret)
+    return stored?.test ? { ...stored, test: partOf<NonNullable<Interpretation['test']>>(stored.test) } : stored
+  })
   let events: RunEvent[] = []
   let unknown = 0
   try {

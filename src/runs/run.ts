@@ -5,11 +5,12 @@ import { ensureFolder, refusals, writeAtomic } from '../base/files.ts'
 import { quoted } from '../base/format.ts'
 import { option } from '../base/options.ts'
 import type { RunConfig } from './config.ts'
-import type { EventBody, RunEvent, RunResult } from './events.ts'
+import type { EpochEvent, EventBody, RunEvent } from './events.ts'
 import { takeLock } from './lock.ts'
 import { cutAfter, type EventLog, EventWriter, readEvents } from './log.ts'
-import { metricsHeader, metricsRow, metricsTable } from './metrics.ts'
+import { metricsHeader, metricsRow, metricsTable, otherMetrics } from './metrics.ts'
 import { readObject, runPaths } from './paths.ts'
+import type { RunResult } from './result.ts'
 
 /** An open run folder, held by this process alone until `close`. */
 export interface Run {
@@ -44,7 +45,7 @@ export function openRun(dir: string, mode: 'create' | 'append'): Run {
     if (mode === 'append') removeTemporary(dir)
     const log = readEvents(paths.events)
     if (mode === 'append') writeAtomic(paths.metrics, metricsTable(log.events))
-    else appendFileSync(paths.metrics, metricsHeader)
+    else appendFileSync(paths.metrics, metricsHeader())
     return hold(dir, log, unlock)
   } catch (error) {
     unlock()
@@ -60,6 +61,7 @@ function hold(dir: string, log: EventLog, unlock: () => void): Run {
   let offset = log.events.at(-1)?.t ?? 0
   const opened = performance.now() // not the clock of the day, which may jump
   let open = true
+  let more = otherMetrics(log.events)
   let unwrittenRows = false
 
   const close = (): boolean => {
@@ -89,7 +91,7 @@ function hold(dir: string, log: EventLog, unlock: () => void): Run {
       writer.append(event)
       if (event.type === 'batch') return event
       writer.flush()
-      if (event.type === 'epoch') addRow(metricsRow(event))
+      if (event.type === 'epoch') addRow(event)
       return event
     },
     checkpoint({ step, epoch }) {
@@ -102,6 +104,7 @@ function hold(dir: string, log: EventLog, unlock: () => void): Run {
       writer.truncate(cutAfter(log, step))
       const { events } = readEvents(paths.events)
       writeAtomic(paths.metrics, metricsTable(events))
+      more = otherMetrics(events)
       if (!events.some(e => e.type === 'done')) rmSync(paths.result, { force: true })
       offset = (events.at(-1)?.t ?? 0) - (performance.now() - opened) / 1000
     },
@@ -116,10 +119,13 @@ function hold(dir: string, log: EventLog, unlock: () => void): Run {
     },
   }
 
-  function addRow(row: string): void {
+  function addRow(epoch: EpochEvent & { t: number }): void {
+    const found = otherMetrics([epoch]).filter(name => !more.includes(name))
+    more = [...more, ...found]
+    unwrittenRows ||= found.length > 0 // a metric that has no column yet: the table is made anew, with one
     try {
       if (unwrittenRows) writeAtomic(paths.metrics, metricsTable(readEvents(paths.events).events))
-      else appendFileSync(paths.metrics, row)
+      else appendFileSync(paths.metrics, metricsRow(epoch, more))
       unwrittenRows = false
     } catch {
       unwrittenRows = true // the events hold the same numbers; the table is made from them once there is room

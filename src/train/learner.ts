@@ -16,11 +16,21 @@ import {
   scope,
   type Tensor,
 } from '../torch/index.ts'
+import type { StoredTensor } from '../weights/index.ts'
 import { weightedOrder } from './balance.ts'
 import type { BatchInfo, Callback, EpochInfo } from './callback.ts'
 import { DebiasedMean } from './debiased-mean.ts'
 import { WeightAverage } from './ema.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
+import {
+  asTensor,
+  asTensors,
+  type FitProgress,
+  type LearnerProgress,
+  type LearnerState,
+  stateTensors,
+  tensorsUnder,
+} from './learner-state.ts'
 import type { Precision, Trainable } from './network.ts'
 import { type Objective, objective } from './objective.ts'
 import { byDecay } from './param-groups.ts'
@@ -77,21 +87,7 @@ export interface FitOptions {
   from?: FitProgress | undefined
 }
 
-/** Where a fit stands, between two steps; with weights, average, optimizer and random state enough to
- *  go on to the same bits. */
-export interface FitProgress {
-  epoch: number
-  batch: number
-  step: number
-  totalEpochs: number
-  lossSum: number
-  lossCount: number
-  smooth: { mean: number; count: number }
-  optimizerStep: number
-  epochSeconds: number
-  /** Of float16: how the loss is scaled. */
-  scaler?: optim.ScalerState
-}
+export type { FitProgress } from './learner-state.ts'
 
 /** What a fit has settled before its first step. */
 interface Plan {
@@ -149,6 +145,8 @@ export class Learner {
   #optimizer: optim.Optimizer | undefined
   #scaler: optim.GradScaler | undefined
   #progress: FitProgress | undefined
+  /** What `loadState` brought of a fit in progress: the next `fit` goes on with it. */
+  #loaded: { fit: FitProgress; optimizer: ReadonlyMap<string, Tensor> } | undefined
 
   constructor(network: Trainable, options: LearnerOptions) {
     const { batchSize = 32 } = options
@@ -227,7 +225,7 @@ export class Learner {
   async fit(cycles: number, options: FitOptions = {}): Promise<EpochInfo[]> {
     keepMemory()
     const { lr = 1e-3, factor = 1, schedule = 'cosine', cycleLen = 1, cycleMult = 1 } = options
-    const { warmup = 0.25, div = 25, signal, from } = options
+    const { warmup = 0.25, div = 25, signal, from = this.#loaded?.fit } = options
     const cyclePlan = { cycles, cycleLen, cycleMult }
     const epochs = cycleEpochs(cyclePlan)
     const stepsPerEpoch = this.batches(0).length
@@ -243,11 +241,14 @@ export class Learner {
       (a, b) => (a.order ?? 0) - (b.order ?? 0),
     )
 
+    const plan = JSON.stringify({ cycles, lr: base, schedule, cycleLen, cycleMult, steps: total })
+    if (from?.plan !== undefined && from.plan !== plan) throw otherPlan(from.plan, plan)
     if (!from) {
       for (const t of this.optimizerTensors().values()) t.dispose()
       this.#optimizer = this.#newOptimizer(base)
-    }
-    if (from && !this.#optimizer) this.restoreOptimizer(base, new Map(), from.optimizerStep)
+    } else if (this.#loaded) this.restoreOptimizer(base, this.#loaded.optimizer, from.optimizerStep)
+    else if (!this.#optimizer) this.restoreOptimizer(base, new Map(), from.optimizerStep)
+    this.#loaded = undefined
     const optimizer = this.#optimizer!
     const p: FitProgress = from
       ? { ...from, smooth: { ...from.smooth } }
@@ -261,6 +262,7 @@ export class Learner {
           smooth: { mean: 0, count: 0 },
           optimizerStep: 0,
           epochSeconds: 0,
+          plan,
         }
     this.#progress = p
     if (this.options.precision === 'float16') this.#scaler = new optim.GradScaler(p.scaler)
@@ -271,13 +273,14 @@ export class Learner {
       return stop
     }
 
-    const plan: Plan = { base, curve, momentum, total, optimizer, smooth: new DebiasedMean(p.smooth), signal, tell }
+    const settled: Plan = { base, curve, momentum, total, optimizer, smooth: new DebiasedMean(p.smooth), signal, tell }
     await tell(c => c.onFitStart?.(this))
-    for (; p.epoch < epochs && !stop; p.epoch++, p.batch = 0, p.lossSum = 0, p.lossCount = 0, p.epochSeconds = 0) {
+    while (p.epoch < epochs && !stop) {
       if (p.batch === 0) await tell(c => c.onEpochStart?.({ epoch: this.epoch + 1 }, this))
       if (stop) break
-      const info = await this.#fitEpoch(p, plan)
+      const info = await this.#fitEpoch(p, settled)
       history.push(info)
+      Object.assign(p, { epoch: p.epoch + 1, batch: 0, lossSum: 0, lossCount: 0, epochSeconds: 0 })
       await tell(c => c.onEpochEnd?.(info, this))
     }
     await tell(c => c.onFitEnd?.(this))
@@ -359,9 +362,18 @@ export class Learner {
     return this.average ? this.average.during(fn) : fn()
   }
 
-  /** Where the running fit stands; call it between two steps, from a callback. */
-  progress(): FitProgress | undefined {
-    return this.#progress && { ...this.#progress, smooth: { ...this.#progress.smooth } }
+  /** Where the learner and its running fit stand: the plain data of `state()`. Call it between two steps. */
+  progress(): LearnerProgress {
+    const fit = this.#progress ?? this.#loaded?.fit
+    return {
+      epoch: this.epoch,
+      step: this.step,
+      frozen: this.#frozen,
+      bnFreeze: this.bnFreeze,
+      dropout: this.dropout,
+      trainFrozenBn: this.trainFrozenBn,
+      ...(fit ? { fit: structuredClone(fit) } : {}),
+    }
   }
   /** The state of the running fit's optimizer, as the tensors themselves. */
   optimizerTensors(): Map<string, Tensor> {
@@ -480,6 +492,51 @@ export class Learner {
     defaultGenerator(this.device).state = state
   }
 
+  /** All that the next step depends on, between two steps: call it from a callback, or when a fit was stopped by its
+   *  signal. Its tensors are copies; without `copy` the learner's own, which the next step changes: to be written at once. */
+  state({ copy = true }: { copy?: boolean } = {}): LearnerState<Tensor> {
+    const optimizer = this.#progress ? this.optimizerTensors() : (this.#loaded?.optimizer ?? new Map())
+    const parts = { net: this.network.net, average: this.average?.tensors ?? new Map(), optimizer }
+    return {
+      ...this.progress(),
+      tensors: stateTensors({ ...parts, random: this.randomState() }, copy),
+    }
+  }
+
+  /** Puts a state back. Where it is of a fit in progress, the next `fit` goes on with that, to the same bits: call it with
+   *  the same options. Drop `fit` from the state to begin another one. */
+  loadState({ tensors, fit, ...state }: LearnerState): void {
+    if (state.frozen.length !== this.groups.length)
+      throw new AnnealError(
+        `loadState: the state is of a net of ${state.frozen.length} layer groups, this one has ${this.groups.length} (${this.groups.join(', ')})`,
+      )
+    const average = tensorsUnder('average.', tensors)
+    if (average.size > 0 && !this.average)
+      throw new AnnealError(
+        'loadState: the state has an average of the weights; make the learner with averageSteps too',
+      )
+    this.network.net.loadStateDict(tensorsUnder('net.', tensors))
+    scope(() => this.average?.restore(asTensors(average)))
+    this.freezeTo(state.frozen.indexOf(false))
+    this.bnFreeze = state.bnFreeze
+    this.dropout = state.dropout
+    this.trainFrozenBn = state.trainFrozenBn
+    this.epoch = state.epoch
+    this.step = state.step
+    this.#progress = undefined
+    const optimizer = asTensors(tensorsUnder('optimizer.', tensors))
+    this.#loaded = fit && { fit: structuredClone(fit), optimizer }
+    this.#loadGradients(tensorsUnder('gradient.', tensors))
+    const random = tensors.get('random')
+    if (random) this.restoreRandom(asTensor(random))
+  }
+  #loadGradients(gradients: ReadonlyMap<string, Tensor | StoredTensor>): void {
+    for (const [name, p] of this.network.net.namedParameters()) {
+      const gradient = gradients.get(name)
+      p.grad = gradient ? noGrad(() => scope(() => keep(p.detach().clone().copy_(asTensor(gradient))))) : null
+    }
+  }
+
   /** A copy of weights, statistics and random state, to put back. */
   snapshot(): Snapshot {
     return noGrad(() =>
@@ -510,6 +567,11 @@ export function dropSnapshot({ state, random }: Snapshot): void {
   for (const t of state.values()) t.dispose()
   random.dispose()
 }
+
+const otherPlan = (began: string, now: string): AnnealError =>
+  new AnnealError(
+    `fit: the fit that is to go on was called with ${began}, this one with ${now}; give the same options, or drop \`fit\` from the state to begin another`,
+  )
 
 const gradients = (optimizer: optim.Optimizer): Tensor[] =>
   optimizer.groups.flatMap(g => g.params.flatMap(p => p.grad ?? []))

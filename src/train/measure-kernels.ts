@@ -17,7 +17,7 @@ import {
 import type { Network, Precision } from './network.ts'
 import { processorUse } from './processor.ts'
 
-/** What a run does with a net: training steps, forward and backward, and pictures through the frozen body in inference form. */
+/** What a run does with a net: training steps (forward and backward), and inference with the frozen body. */
 export type Work = 'step' | 'frozen'
 
 /** Whose kernels compute; of own ones by which set of their type, where it has several. */
@@ -36,10 +36,16 @@ export function computeBy({ kernels, set }: Computing): () => void {
   }
 }
 
+/** The type of a run's products, and whose kernels make them in each kind of work. */
+export interface Computed {
+  precision: Precision
+  by: Record<Work, Computing>
+}
+
 /** How a net may be computed, and how fast that was. */
 export interface Way extends Computing {
   precision: Precision
-  /** Pictures a second through the body, for each kind of work. */
+  /** Samples a second through the body, for each kind of work. */
   rates: Record<Work, number>
 }
 
@@ -60,16 +66,16 @@ const rounds = 3
 const longEnough = 4 // seconds
 /** Other work disturbs where threads stand in a queue for a core for more than this share of the time. */
 const disturbed = 0.1
-/** So long, in milliseconds, a measurement counts that was disturbed. */
+/** A disturbed measurement expires after this many milliseconds. */
 const countsFor = 3_600_000
 
 /** Times both kinds of work of the body in these ways (those of own kernels only where it has layers for them), taken in turn, on
- *  noise of `size` pixels; the least time of each counts, which other work on the machine spoils least. Weights, statistics,
+ *  noise of the `shape` of one input; the least time of each counts, which other work on the machine spoils least. Weights, statistics,
  *  gradients and random state are afterwards what they were. */
 export function measureWays(
   network: Network,
   ways: readonly Omit<Way, 'rates'>[],
-  { size = 128, batch = 8, channels = 3 }: { size?: number; batch?: number; channels?: number } = {},
+  { shape = [3, 128, 128], batch = 8 }: { shape?: readonly number[]; batch?: number } = {},
 ): Way[] {
   const { body } = network
   const parameters = body.parameters()
@@ -81,7 +87,8 @@ export function measureWays(
   const ownBefore = kernelCalls()
   try {
     scope(() => {
-      const x = randn([batch, channels, size, size], { generator: generator(1) }).contiguous('channels_last')
+      const noise = randn([batch, ...shape], { generator: generator(1) })
+      const x = shape.length === 3 ? noise.contiguous('channels_last') : noise
       const work: Record<Work, (precision: Precision) => void> = {
         step: precision =>
           autocast(precision, () => body.features(x))
@@ -123,15 +130,15 @@ export function measureWays(
 
 /** `measureWays`, kept in the cache: one measurement for each net, machine, number of threads and build of the addon. One
  *  that other work disturbed is made again after an hour; until then all processes go by it alike. */
-export function waysOf(name: string, network: Network, channels: number): Way[] {
+export function waysOf(name: string, network: Network, shape: readonly number[]): Way[] {
   const { version, threads, cpuCapability } = library()
   const { model } = machine().cpu
   const addon = findAddon()?.path ?? ''
-  const form = 3 // of what is kept
-  const key = JSON.stringify([model, threads, cpuCapability, version, addon, channels, form])
+  const form = 4 // of what is kept
+  const key = JSON.stringify([model, threads, cpuCapability, version, addon, shape, form])
   const measure = (): { ways: Way[]; until?: number } => {
     const end = processorUse()
-    const once = () => measureWays(network, waysHere(), { channels, ...(name === 'vit_b_16' ? { size: 224 } : {}) })
+    const once = () => measureWays(network, waysHere(), { shape })
     let ways = once()
     if (isSurprising(ways)) {
       const again = once()

@@ -1,22 +1,12 @@
 import { AnnealError } from '../base/errors.ts'
-import { amount, errorMetrics, percent, withDecimals } from '../base/format.ts'
+import { withDecimals } from '../base/format.ts'
 import { setting } from '../base/options.ts'
 import type { Task } from '../data/index.ts'
 import type { TargetTable } from '../data/targets.ts'
+import { leadingMetric } from '../runs/index.ts'
 import { aten, F, fromArray, type Tensor } from '../torch/index.ts'
 import { focalLoss, sigmoidFocalLoss } from './balance.ts'
-import {
-  accuracy,
-  accuracyMulti,
-  argmaxRows,
-  averagePrecision,
-  balancedAccuracy,
-  fBeta,
-  type LabelThresholds,
-  mae,
-  r2,
-  rmse,
-} from './metrics.ts'
+import { type LabelThresholds, scoresOf } from './metrics.ts'
 
 /** A loss by name: `auto` is cross-entropy, binary cross-entropy for several labels, the squared error for numbers. */
 export type LossName = 'auto' | 'focal' | 'mse' | 'mae' | 'huber'
@@ -111,20 +101,15 @@ function oneClass(names: readonly string[], loss: LossName, uneven: boolean): Ob
   return {
     task: 'single',
     names,
-    metric: 'accuracy',
+    metric: leadingMetric('single').key,
     plainLoss,
     loss: (x, y, { weight, labelSmoothing = 0, reduction = 'mean' } = {}) => {
       const options = { reduction, ...(weight ? { weight } : {}) }
       return loss === 'focal' ? focalLoss(x, y, options) : F.crossEntropy(x, y, { ...options, labelSmoothing })
     },
     activate: x => x.softmax(1),
-    score(outputs, targets) {
-      const predicted = argmaxRows(outputs, names.length)
-      return {
-        accuracy: accuracy(predicted, targets),
-        ...(uneven ? { balancedAccuracy: balancedAccuracy(predicted, targets, names.length) } : {}),
-      }
-    },
+    score: (outputs, targets) =>
+      scoresOf('single', { outputs, targets, classes: names.length }, uneven ? {} : { without: ['balancedAccuracy'] }),
   }
 }
 
@@ -134,7 +119,7 @@ function manyLabels(names: readonly string[], loss: LossName): Objective {
   return {
     task: 'multi',
     names,
-    metric: 'mAP',
+    metric: leadingMetric('multi').key,
     plainLoss: (x, y, { reduction } = {}) => perSample(bce(x, y), reduction),
     loss: (x, y, { weight, labelSmoothing = 0, reduction } = {}) => {
       const smooth = labelSmoothing > 0 ? y.mul(1 - labelSmoothing).add(labelSmoothing / 2) : y
@@ -166,39 +151,21 @@ function numbers(names: readonly string[], loss: LossName, scale: TargetScale): 
     task: 'regression',
     names,
     scale,
-    metric: 'r2',
+    metric: leadingMetric('regression').key,
     plainLoss,
     loss: (x, y, { reduction } = {}) => plainLoss(x, y, reduction ? { reduction } : {}),
     activate: x => x.to('float64').mul(row(std, x)).add(row(mean, x)),
-    score(outputs, targets) {
-      const of = (metric: typeof r2) => metric(outputs, targets, names.length).mean
-      return { r2: of(r2), mae: of(mae), rmse: of(rmse) }
-    },
+    score: (outputs, targets) => scoresOf('regression', { outputs, targets, classes: names.length }),
   }
 }
 
-/** How several labels are told: mAP, and at thresholds the macro F1 and F2 and the share of right decisions. A label that
- *  no picture has stays out of mAP, and out of F1 and F2 where it is not given either. */
-export function labelScores(
+/** The metrics of multi-label outputs: mAP, and at thresholds the macro F1 and F2 and the share of right decisions. A label
+ *  that no sample has stays out of mAP, and out of F1 and F2 where no sample is given it either. */
+export const labelScores = (
   outputs: Outputs,
   targets: ArrayLike<number>,
   classes: number,
   thresholds: LabelThresholds = 0.5,
-): Record<'mAP' | 'f1' | 'f2' | 'accuracy', number> {
-  const f = (beta: number) =>
-    fBeta(outputs, targets, classes, { beta, average: 'macro', thresholds, zeroDivision: Number.NaN })
-  return {
-    mAP: averagePrecision(outputs, targets, classes).mean,
-    f1: f(1),
-    f2: f(2),
-    accuracy: accuracyMulti(outputs, targets, classes, { thresholds }),
-  }
-}
+): Record<'mAP' | 'f1' | 'f2' | 'accuracy', number> => scoresOf('multi', { outputs, targets, classes, thresholds })
 
-/** A score as the reader knows it: `75.6 %`, `mAP 0.888`, `R² 0.910`, `mae 3.2e-9`; `R² undefined` where there is none. */
-export function said(metric: string, score: number): string {
-  const name = metric === 'r2' ? 'R²' : metric
-  if (!Number.isFinite(score)) return `${name} undefined`
-  if (/accuracy$/i.test(metric)) return percent(score)
-  return `${name} ${errorMetrics.has(metric) ? amount(score) : score.toFixed(3)}`
-}
+export { metricText as said } from '../runs/index.ts'

@@ -5,8 +5,9 @@ import { writeAtomic } from '../base/files.ts'
 import type { Task } from '../data/index.ts'
 import { kernelSets, nn, type Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
+import { applyTemperature, toLogits } from './metrics.ts'
 import type { Body, Network, Precision } from './network.ts'
-import { type Objective, objective, type TargetScale } from './objective.ts'
+import { type Objective, type Outputs, objective, type TargetScale } from './objective.ts'
 
 /** The JSON beside the weights: all that prediction needs, and no code. `P`: how an input becomes a tensor, as its domain
  *  says it. */
@@ -209,3 +210,10 @@ const notOurs = (path: string): AnnealError =>
   new AnnealError(
     `${path}: does not describe a classifier of this version of Anneal (format anneal-classifier, version 1).`,
   )
+
+/** The mean of an ensemble's outputs at the temperature of its own card; what one net says has had its temperature.
+ *  outputs: [N × classes]. */
+export function together({ task = 'single', classes, members, temperature = 1 }: ModelCard, outputs: Outputs): Outputs {
+  if (!members || task === 'regression' || temperature === 1) return outputs
+  return applyTemperature(toLogits(outputs, { task }), classes.length, temperature, { task })
+}

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { speedAdvice } from '../../src/recipes/bench/advice.ts'
-import type { BenchResult, Timing } from '../../src/recipes/bench/bench.ts'
-import { median, noiseNet, timeFrozen, timeSteps } from '../../src/recipes/bench/timing.ts'
 import { machine } from '../../src/setup/index.ts'
+import { speedAdvice } from '../../src/speed/advice.ts'
+import { median, noiseNet, timeFrozen, timeSteps } from '../../src/speed/timing.ts'
+import type { BenchResult, Timing } from '../../src/speed/types.ts'
 import { kernelSets, library, liveTensors } from '../../src/torch/index.ts'
 import { workspace } from '../helpers/cli.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from '../../src/recipes/evaluate.ts'
+import { type Evaluated, type EvaluateFolderOptions, evaluateFolder } from '../../src/api/index.ts'
 import { kernelSets } from '../../src/torch/index.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
 import { shape, workspace } from '../helpers/cli.ts'
@@ -79,7 +79,7 @@ describe('class folders', () => {
     )
     const right = classes.map((_, c) => confusion[c]![c]!)
     const support = confusion.map(row => row.reduce((a, b) => a + b))
-    assert.deepEqual([found.pictures, support], [25, [15, 5, 5]])
+    assert.deepEqual([found.samples, support], [25, [15, 5, 5]])
     near(found.metrics.accuracy!, right.reduce((a, b) => a + b) / 25)
     near(found.metrics.balancedAccuracy!, right.reduce((sum, r, c) => sum + r / support[c]!, 0) / 3)
     for (const [c, name] of classes.entries()) {
@@ -112,9 +112,9 @@ describe('class folders', () => {
   })
 
   test('the validation part: what the run told of it', async () => {
-    const { metrics, pictures } = await evaluated(single, work.path('learned'))
-    assert.deepEqual([metrics.accuracy, pictures], [single.result.accuracy, 15])
-    assert.equal((await evaluated(single, work.path('shapes'), '--part', 'all')).pictures, 70)
+    const { metrics, samples: pictures } = await evaluated(single, work.path('learned'))
+    assert.deepEqual([metrics.accuracy, pictures], [single.result.metrics.accuracy, 15])
+    assert.equal((await evaluated(single, work.path('shapes'), '--part', 'all')).samples, 70)
   })
 
   test('pictures that the run was trained or validated on are counted, by their content', async () => {
@@ -151,7 +151,7 @@ describe('class folders', () => {
       /^anneal: cirle holds 1 picture, and the model does not know the class "cirle".*Did you mean "circle"/,
     )
     assert.match(stderr, /\(--leave-out\)/)
-    assert.equal((await evaluated(single, work.path('more'), '--leave-out')).pictures, 15)
+    assert.equal((await evaluated(single, work.path('more'), '--leave-out')).samples, 15)
   })
 })
 
@@ -160,7 +160,7 @@ describe('labels from elsewhere', () => {
     for (const name of ['circle', 'square'])
       for (let n = 0; n < 3; n++)
         cpSync(work.path('shapes/valid', name, `${10 + n}.png`), work.path('flat', `${name}-${n}.png`))
-    const { pictures, metrics } = await evaluated(single, work.path('flat'), '--label-regex', '^([a-z]+)-')
+    const { samples: pictures, metrics } = await evaluated(single, work.path('flat'), '--label-regex', '^([a-z]+)-')
     assert.equal(pictures, 6)
     const told = await labelsOf(
       single,
@@ -170,7 +170,11 @@ describe('labels from elsewhere', () => {
   })
 
   test('a table of several labels: decided by the saved thresholds', async () => {
-    const { metrics, pictures, report } = await evaluated(multi, work.path('marks'), '--labels', work.path('marks.csv'))
+    const {
+      metrics,
+      samples: pictures,
+      report,
+    } = await evaluated(multi, work.path('marks'), '--labels', work.path('marks.csv'))
     assert.equal(pictures, 40)
     const files = Array.from({ length: 40 }, (_, n) => work.path('marks', `${n}.png`))
     let right = 0
@@ -202,11 +206,11 @@ describe('labels from elsewhere', () => {
 
   test('numbers: in their own units, by the columns that the model names', async () => {
     const table = work.path('discs.csv')
-    const { metrics, pictures, report } = await evaluated(numbers, work.path('discs'), '--labels', table)
+    const { metrics, samples: pictures, report } = await evaluated(numbers, work.path('discs'), '--labels', table)
     assert.deepEqual([pictures, report], [10, undefined])
     for (const name of ['r2', 'mae', 'rmse']) near(metrics[name]!, numbers.result.metrics![name]!, name, 1e-4)
     const { stdout } = await evaluate(numbers, work.path('discs'), '--labels', table)
-    assert.match(stdout, /^R² -?[\d.]+, mae [\d.]+, rmse [\d.]+, loss [\d.]+, 10 pictures$/m)
+    assert.match(stdout, /^R² -?[\d.]+, MAE [\d.]+, RMSE [\d.]+, loss [\d.]+, 10 pictures$/m)
   })
 
   test('labels that the model does not know', async () => {
@@ -215,7 +219,7 @@ describe('labels from elsewhere', () => {
     const { code, stderr } = await evaluate(multi, ...args)
     assert.equal(code, 1)
     assert.match(stderr, /odd\.csv, line 2: the model does not know the label "purple"; expected .*--leave-out/)
-    assert.equal((await evaluated(multi, ...args, '--leave-out')).pictures, 3)
+    assert.equal((await evaluated(multi, ...args, '--leave-out')).samples, 3)
   })
 })
 

@@ -87,7 +87,7 @@ test('sharp is loaded by the first picture that needs it, and no sooner', async 
     const { cache } = createRequire(import.meta.url)
     const there = () => Object.keys(cache).some(file => file.includes('/node_modules/sharp/'))
     const [{ loadPicture }, { vipsVersion }] = [await import(${url('data/index.ts')}), await import(${url('data/sharp.ts')})]
-    await import(${url('recipes/index.ts')})
+    await import(${url('api/index.ts')})
     const seen = [there()]
     const version = vipsVersion()
     for (const file of [${JSON.stringify(jpeg)}, ${JSON.stringify(png)}])

@@ -165,7 +165,7 @@ describe('odd places that are fine', { concurrency: 2 }, () => {
     })
     assert.equal(code, 0, stderr)
     assert.ok(
-      JSON.parse(readFileSync(work.path('strict', 'result.json'), 'utf8')).accuracy >= 0,
+      JSON.parse(readFileSync(work.path('strict', 'result.json'), 'utf8')).metrics.accuracy >= 0,
       `JSON.parse(readFileSync(work.path('strict', 'result.json'), 'utf8')…`,
     )
   })

@@ -118,6 +118,6 @@ test('evaluation finds the classes of the model under the other form of their le
     cpSync(work.path('photos', 'caf\u00e9'), work.path(form, 'caf\u00e9'.normalize(form)), { recursive: true })
     const { code, stdout, stderr } = await work.run(['evaluate', 'run', form, '--json'])
     assert.equal(code, 0, stderr)
-    assert.equal(JSON.parse(stdout).pictures, 9, form)
+    assert.equal(JSON.parse(stdout).samples, 9, form)
   }
 })

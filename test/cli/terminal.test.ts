@@ -11,7 +11,7 @@ const result = {
   run: 'runs/one',
   model: 'resnet18',
   classes: ['cat', 'dog'],
-  accuracy: 0.875,
+  metrics: { accuracy: 0.875 },
   loss: 0.4321,
   epochs: 2,
   seconds: { head: 20, total: 24.5 },
@@ -235,6 +235,45 @@ test('--json: every event is a line on stdout, the last one the result; stderr h
 
 test('without a number of steps the bar counts, and promises no time', () => {
   assert.equal(barLine({ label: 'head, epoch 1', done: 7, loss: 1 }), 'head, epoch 1  7  loss 1.0000')
+})
+
+test('the head’s optimum is named as such, in a log and in a table; a phase says which epochs it plans', () => {
+  const epoch = {
+    trainLoss: 0.5,
+    validLoss: 0.4,
+    metrics: { accuracy: 0.875 },
+    seconds: 1,
+    lrs: [0],
+    step: 8,
+    best: true,
+  }
+  const events: EventBody[] = [
+    { type: 'phase', phase: 'head', epochs: 3, firstEpoch: 1, size: 48 },
+    { type: 'epoch', phase: 'head', size: 48, ...epoch, epoch: 3, best: false },
+    { type: 'epoch', phase: 'head', size: 48, ...epoch, epoch: 4, optimum: true },
+    { type: 'phase', phase: 'whole', epochs: 1, firstEpoch: 5 },
+    { type: 'phase', phase: 'fold', fold: 2, folds: 5 },
+    { type: 'phase', phase: 'my own phase', epochs: 2 },
+  ]
+  const [log, terminal] = [sink(), sink({ isTTY: true, columns: 80 })]
+  for (const out of [log, terminal]) {
+    const reporter = createReporter({ out, env: { TERM: 'xterm', NO_COLOR: '1' }, now: clock() })
+    for (const event of events) reporter.event({ ...event, t: 1 })
+    reporter.close()
+  }
+  assert.deepEqual(log.text().split('\n'), [
+    'Training the head at 48 px: epochs 1 to 3',
+    'head at 48 px, epoch 3: train_loss 0.500000, valid_loss 0.400000, accuracy 0.875000, time 00:01',
+    'head at 48 px: optimum: train_loss 0.500000, valid_loss 0.400000, accuracy 0.875000, time 00:01, best',
+    'Training the whole net: epoch 5',
+    'Fold 2 of 5',
+    'my own phase: 2 epochs',
+    '',
+  ])
+  assert.ok(
+    terminal.screen().some(line => /^optimum +0\.5.* best$/.test(line)),
+    terminal.screen().join('\n'),
+  )
 })
 
 test('a phase that goes on beyond its steps, as a head that trains on, counts them and promises no share', () => {

@@ -31,7 +31,8 @@ test('--json: every line of stdout is JSON, and the last one is the result', () 
   assert.equal(json.code, 0, json.stderr)
   const events = lines(json.stdout).map(line => JSON.parse(line) as RunEvent & Record<string, unknown>)
   const last = events.at(-1)!
-  const { run, model, classes, accuracy, loss, epochs, seconds, tta } = last as unknown as RunResult
+  const { run, model, classes, metrics, loss, epochs, seconds, tta } = last as unknown as RunResult
+  const accuracy = metrics.accuracy!
   assert.equal(last.type, 'done')
   assert.deepEqual([run, model, classes], ['json', 'squeezenet1_1', ['circle', 'square', 'triangle']])
   assert.ok(accuracy >= 0 && accuracy <= 1 && loss > 0, 'accuracy >= 0 && accuracy <= 1 && loss > 0')
@@ -40,7 +41,7 @@ test('--json: every line of stdout is JSON, and the last one is the result', () 
   assert.deepEqual(Object.keys(phases), ['data', 'head', 'whole', 'report'])
   const sum = Object.values(phases).reduce((a, b) => a + b)
   assert.ok(Math.abs(sum - total!) < 0.5 && total! < json.seconds, `${sum} of ${total}`)
-  assert.deepEqual(JSON.parse(readFileSync(work.path('json', 'result.json'), 'utf8')).accuracy, accuracy)
+  assert.deepEqual(JSON.parse(readFileSync(work.path('json', 'result.json'), 'utf8')).metrics.accuracy, accuracy)
   const { plain, augmented } = tta!.valid
   assert.deepEqual([tta!.views, tta!.join, plain.accuracy, Object.keys(augmented)], [2, 'mean', accuracy, ['accuracy']])
   assert.equal(json.stderr, '')
@@ -133,7 +134,7 @@ test('predict: a line a picture, and the accuracy that the run promised', async 
   }
   const right = found.filter(({ file, label }) => file.split('/').at(-2) === label).length
   const { test } = JSON.parse(readFileSync(work.path('plain', 'result.json'), 'utf8'))
-  assert.equal(right / 12, test.accuracy)
+  assert.equal(right / 12, test.metrics.accuracy)
   const one = await work.run(['predict', 'plain/best.json', `${dir}/circle/0.png`, '--top', '3'])
   assert.match(one.stdout, /^\S+0\.png {2}(\w+ [\d.]+ %, ){2}\w+ [\d.]+ %\n$/)
 })

@@ -172,13 +172,13 @@ def real_entry(name, file):
 
 
 def adapted():
-    """What timm makes of a first convolution [4, 3, 2, 2] for other channels."""
+    """timm's adaptation of a first convolution [4, 3, 2, 2] to other numbers of channels."""
     weight = torch.from_numpy(formula_values("conv1.weight", (4, 3, 2, 2)))
     return {str(n): compact(adapt_input_conv(n, weight).reshape(-1).tolist()) for n in (1, 2, 3, 4, 5, 6, 7)}
 
 
 def interpolated():
-    """What torchvision makes of the position embeddings [1, 17, 3] of a 4 x 4 grid for other grids."""
+    """torchvision's interpolation of the position embeddings [1, 17, 3] of a 4 x 4 grid to other grids."""
     given = torch.from_numpy(formula_values("encoder.pos_embedding", (1, 17, 3)))
     grids = {n: interpolate_embeddings(16 * n, 16, {"encoder.pos_embedding": given}) for n in (2, 4, 5, 7)}
     return {str(n): compact(state["encoder.pos_embedding"].reshape(-1).tolist()) for n, state in grids.items()}

@@ -1,5 +1,5 @@
 """Writes undefined.json: scikit-learn's scores of numbers that are large and close together, tiny, huge or of unlike
-units, in float64; and its classification reports with zero_division=nan, of classes without pictures or never told.
+units, in float64; and its classification reports with zero_division=nan, of classes without pictures or never predicted.
 
   python make_undefined.py
 """
@@ -20,7 +20,7 @@ def finite(values):
 
 
 def numbers(name, actual, noise, unit):
-    """`actual` in a unit of its own; predictions are off by `noise` of the unit."""
+    """`actual` in the given unit; predictions are off by `noise` of the unit."""
     actual = np.asarray(actual, np.float64)
     predicted = actual + noise * unit
     kw = {"multioutput": "raw_values"}

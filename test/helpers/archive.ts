@@ -1,7 +1,7 @@
 import { deflateRawSync, gzipSync } from 'node:zlib'
 import { crc32 } from '../../src/base/crc32.ts'
 
-/** A member of a zip to make. */
+/** A member of a zip file to make. */
 export type Entry = {
   name: string
   data?: Buffer
@@ -12,7 +12,7 @@ export type Entry = {
   offset?: number
 }
 
-/** A zip of deflated members; `size`, `crc`, `flags` and `offset` make it lie. */
+/** A zip file of deflated members. `size`, `crc`, `flags` and `offset` put wrong values into it. */
 export function zipOf(entries: Entry[]): Buffer {
   const bodies: Buffer[] = []
   const table: Buffer[] = []

@@ -47,15 +47,15 @@ export function formula(kind: string, channels: number, height = 7, width = 9): 
 export interface TiffOptions {
   height: number
   width: number
-  /** A page a list of values [height, width, bands]. */
+  /** One list of values [height, width, bands] for each page. */
   pages: readonly Pixels[]
   bands?: number
   photometric?: number
-  /** Further tags, or other values of those written: number, type, values. */
+  /** More tags, or other values for the tags that are written: number, type, values. */
   tags?: readonly (readonly [tag: number, type: number, values: readonly number[]])[]
 }
 
-/** An uncompressed little-endian TIFF file of one strip a page. */
+/** An uncompressed little-endian TIFF file with one strip in each page. */
 export function tiff({ height, width, pages, bands = 1, photometric = 1, tags = [] }: TiffOptions): Buffer {
   const parts: Buffer[] = [Buffer.from('II*\0\0\0\0\0', 'latin1')]
   let [end, link] = [8, 4]
@@ -110,7 +110,7 @@ function number(value: number, type: number): Buffer {
   return out
 }
 
-/** A `.npy` file of version 1 with the header given. */
+/** A `.npy` file of version 1 with the given header. */
 export function npy(header: string, data: Uint8Array, version = 1): Buffer {
   const head = Buffer.from('\x93NUMPY\0\0', 'latin1')
   head[6] = version

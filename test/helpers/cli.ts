@@ -10,7 +10,7 @@ import { findAddon } from '../../src/setup/index.ts'
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const loader = import.meta.resolve('tsx')
 
-/** A temp folder with a cache of its own, unless another is given, and the command run in it. */
+/** A temporary folder with its own cache (or the given one), in which the command runs. */
 export function workspace({ cache }: { cache?: () => string | undefined } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-cli-'))
   const env = (): NodeJS.ProcessEnv => ({
@@ -37,7 +37,7 @@ export type Workspace = ReturnType<typeof workspace>
 
 export interface StartOptions {
   env?: NodeJS.ProcessEnv
-  /** Hears each line of stdout as it comes. */
+  /** Receives each line of stdout as it comes. */
   onLine?: (line: string, process: ChildProcess) => void
   /** A shell line that runs before the command, such as `ulimit -f 100`. */
   before?: string
@@ -86,7 +86,7 @@ const shapes: Record<string, (colour: string) => string> = {
   triangle: fill => `<path d="M32 8 L58 54 L6 54 Z" fill="${fill}"/>`,
 }
 
-/** One 64-pixel picture of a shape in its colour (a hue around that of its class) over noise, as PNG. */
+/** One PNG picture of 64 pixels: a shape over noise, in a hue near that of its class. */
 export async function shape(name: string, n: number): Promise<Buffer> {
   const random = rng(5, Object.keys(shapes).indexOf(name), n)
   const noise = Uint8Array.from({ length: 64 * 64 * 3 }, () => random.uniform(40, 200))
@@ -110,5 +110,5 @@ export async function shapeFolder(
   }
 }
 
-/** What every small training here is told. */
+/** Options of every small training here. */
 export const small = ['--model', 'squeezenet1_1', '--no-pretrained', '--size', '64', '--batch', '16', '--views', '1']

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import sharp from 'sharp'
 
-/** A temp folder that goes away after the test, with a picture cache of its own. */
+/** A temporary folder with its own picture cache. It is removed after the test. */
 export function tempFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-data-'))
   const before = process.env['ANNEAL_CACHE']
@@ -17,7 +17,7 @@ export function tempFolder(t: TestContext): string {
   return join(folder, 'data')
 }
 
-/** Pixels that differ from seed to seed, smooth enough for JPEG. */
+/** Pixels that differ for each seed and are smooth enough for JPEG. */
 export function pixels(seed: number, width: number, height: number): Uint8Array {
   const data = new Uint8Array(width * height * 3)
   for (let y = 0, i = 0; y < height; y++)
@@ -33,7 +33,7 @@ export const raw = (seed: number, width = 48, height = 32) =>
 export const jpeg = (seed: number, width = 48, height = 32): Promise<Buffer> =>
   raw(seed, width, height).jpeg({ quality: 90 }).toBuffer()
 
-/** Writes files, folders made as needed. */
+/** Writes files, and makes their folders. */
 export function put(folder: string, files: Record<string, Uint8Array | string>): void {
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name)
@@ -42,7 +42,7 @@ export function put(folder: string, files: Record<string, Uint8Array | string>):
   }
 }
 
-/** `counts` pictures a class, all different: `cat/0.jpg`, … */
+/** `counts` pictures for each class, all different: `cat/0.jpg`, … */
 export async function classFolders(folder: string, counts: Record<string, number>, seed = 1): Promise<void> {
   for (const [name, count] of Object.entries(counts))
     for (let i = 0; i < count; i++) put(folder, { [`${name}/${i}.jpg`]: await jpeg(seed++) })

@@ -7,7 +7,7 @@ import { formulaValues } from '../golden/formula.ts'
 type Numbers = Record<string, number[]>
 type Focal = Record<'single' | 'gamma' | 'multi' | 'even', { loss: number; grad: number[] }>
 
-/** What make_explain.py wrote. */
+/** The values that make_explain.py wrote. */
 export const golden = JSON.parse(readFileSync(new URL('../golden/explain.json', import.meta.url), 'utf8')) as {
   tta: Record<'plain' | 'quarter' | 'half' | 'max', number[]> & { views: number[][] }
   batchNorm: Numbers
@@ -18,20 +18,20 @@ export const golden = JSON.parse(readFileSync(new URL('../golden/explain.json', 
   weights: Record<'counts' | 'balanced' | 'effective', number[]>
 }
 
-/** Fails where a number is further than `tolerance` from what is expected. */
+/** Fails if a number differs from the expected one by more than `tolerance`. */
 export function close(got: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, what = 'values'): void {
   assert.equal(got.length, expected.length, what)
   const worst = Array.from(expected, (v, i) => Math.abs(v - got[i]!)).reduce((a, b) => (b <= a ? a : b), 0)
   assert.ok(worst <= tolerance, `${what}: off by ${worst.toExponential(2)}`)
 }
 
-/** Fails where more tensors live than before. Fewer may: the collector finds nets that earlier tests let go. */
+/** Fails if more tensors are alive than before. Fewer are possible: the collector frees the nets of earlier tests. */
 export function assertFreed(before: number): void {
   const now = liveTensors()
   assert.ok(now <= before, `${now - before} tensors were left`)
 }
 
-/** Weights by formula, under the names that the module gives them; `prefix` makes them others. */
+/** Weights computed by formula, under the names of the module. `prefix` gives other weights. */
 export function fill<M extends nn.Module>(net: M, prefix = ''): M {
   noGrad(() =>
     scope(() => {

@@ -1,5 +1,6 @@
-// Layers that kernels of our own compute and their twins, for the tests of each family (torch.kernels.*.test.ts): a case says a
-// layer, `outcome` all that comes of a step of it, and `comparisons` holds every set of kernels against libtorch in float64.
+// Layers that our own kernels compute, and their twins, for the tests of each family (test/torch/kernels.*.test.ts). A
+// case is a layer. `outcome` returns everything that one step of it computes. `comparisons` compares every set of
+// kernels with libtorch in float64.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
@@ -22,7 +23,7 @@ import { native } from '../../src/torch/native.ts'
 
 export const floatSets = kernelSets('float32')
 export const halfSets = kernelSets('bfloat16')
-/** Why tests of own kernels can't run here, else false. */
+/** The reason why tests of our own kernels can't run here, or false. */
 export const lacksFloat = floatSets.length === 0 && 'no AVX2 here'
 export const lacksHalf = halfSets.length === 0 && 'no AVX-512 BF16 here'
 export const typeOf = (set: string): 'float32' | 'bfloat16' => (halfSets.includes(set) ? 'bfloat16' : 'float32')
@@ -39,7 +40,7 @@ export interface Case {
   w: number
   same: boolean
   residual?: boolean
-  /** After a convolution of 3 x 3. */
+  /** What follows a 3 × 3 convolution. */
   after?: 'bias' | 'bias, relu' | 'norm' | 'norm, relu' | 'norm, relu6'
   /** Of the convolution. */
   groups?: number
@@ -59,7 +60,7 @@ export const usual: Case = {
   same: false,
   training: true,
 }
-/** Layers of one kind, by what is special about each. */
+/** Layers of one kind. The key says what is special about each. */
 export type Cases = Record<string, Partial<Case>>
 
 /** BatchNorm alone, and what follows it. */
@@ -95,7 +96,7 @@ export function build({
   if (kind === 'relu' || kind === 'relu6' || kind === 'bare') {
     const m = { bn: bn(cin) }
     const same = nn.identity()
-    // The shortcut has a gradient of its own: twice the input.
+    // The shortcut has its own gradient: twice the input.
     const plain = (x: Tensor) => (residual ? nn.residualRelu(same, m.bn, x, x.mul(2)) : x.pipe(m.bn, ...acts[kind]))
     return nn.module(m, plain).train(training)
   }
@@ -160,7 +161,7 @@ export const values = (count: number, seed: number): Float32Array => {
   return Float32Array.from({ length: count }, () => random.uniform(-2, 2))
 }
 
-/** Runs `fn` with `count` threads an operator. */
+/** Runs `fn` with `count` threads for each operator. */
 export function onThreads<T>(count: number, fn: () => T): T {
   const before = native.threads()
   native.setThreads(count)
@@ -171,7 +172,7 @@ export function onThreads<T>(count: number, fn: () => T): T {
   }
 }
 
-/** The operator of ours that computes a layer; undefined where libtorch's does, so that there is nothing to compare. */
+/** The operator of ours that computes a layer, or undefined if libtorch's does: then there is nothing to compare. */
 export function operatorOf(
   { kind, cin, cout, k, after = 'bias' }: Case,
   dtype: 'float32' | 'bfloat16',
@@ -184,11 +185,11 @@ export function operatorOf(
   if (dtype === 'bfloat16' && Math.min(cin, cout) >= 256) return 'conv1x1'
   return after.startsWith('norm') ? 'norm_act' : undefined
 }
-/** Whether layers leave it to libtorch while products go through tiles: our convolutions have none. */
+/** Whether layers use libtorch's operator while products use AMX tiles: our convolutions do not use tiles. */
 const isLeft = (set: string, op: string) => set === 'amx' && (op === 'conv3x3' || op === 'conv_few')
 
-/** Runs `fn` and asserts that the operator ran, forward and, where told, backward: in this set, and in no other. conv1x1 is
- *  libtorch's product, which is counted as no set's. */
+/** Runs `fn` and asserts that the operator ran in this set and in no other: forward, and backward if asked. conv1x1
+ *  uses libtorch's product, which counts for no set. */
 export function ran<T>(op: string, set: string, fn: () => T, { backward = false } = {}): T {
   assert.equal(kernelSetInUse(typeOf(set)), set, 'the set in use')
   const by = op === 'conv1x1' ? 'none' : set
@@ -209,10 +210,10 @@ export function outcome(c: Case, how: 'own' | 'aten', dtype: 'float32' | 'float6
   const net = build(c)
   if (dtype === 'float64') net.to({ dtype })
   net.to({ memoryFormat: 'channels_last' })
-  // Of a BatchNorm alone the input says the type.
+  // A BatchNorm alone has the type of its input.
   const alone = c.kind in acts
   const x = fromArray(values(c.n * c.cin * c.h * c.w, 3), [c.n, c.cin, c.h, c.w])
-    .to(alone ? 'bfloat16' : 'float32') // values that all types have
+    .to(alone ? 'bfloat16' : 'float32') // values that all types can represent
     .to(dtype === 'float64' || (alone && dtype === 'bfloat16') ? dtype : 'float32')
     .contiguous('channels_last')
   if (c.kind !== 'stem') x.requiresGrad = true
@@ -251,7 +252,8 @@ const own = (c: Case, set: string): Outcome => {
   return ran(operatorOf(c, dtype)!, set, () => outcome(c, 'own', dtype), { backward: true })
 }
 
-/** Every layer that is ours in every set of kernels, output and gradients, as near to float64 as libtorch's own operators. */
+/** Compares every layer of ours in every set of kernels: output and gradients are as near to float64 as those of
+ *  libtorch. */
 export function comparisons(all: Cases): void {
   const served = (set: string) =>
     Object.entries(all).flatMap(([name, change]) => {
@@ -266,7 +268,7 @@ export function comparisons(all: Cases): void {
         test(`${set}: ${name}`, () => {
           const exact = outcome(c, 'aten', 'float64')
           const aten = outcome(c, 'aten', 'float32')
-          // As good as libtorch's own float32, but for values at ReLU6's corners, of which either side may be.
+          // As good as libtorch's float32, except at the corners of ReLU6, where either side is right.
           for (const n of [1, 2, 3])
             compare(
               withKernelSet(set, () => onThreads(n, () => own(c, set))),
@@ -288,7 +290,7 @@ export function comparisons(all: Cases): void {
   })
 }
 
-/** The gradients of these layers against finite differences. */
+/** Compares the gradients of these layers with finite differences. */
 export function slopes(all: Cases, names: readonly string[]): void {
   describe('kernels of our own against finite differences', { skip: lacksFloat }, () => {
     for (const name of names)
@@ -313,7 +315,7 @@ export function slopes(all: Cases, names: readonly string[]): void {
             })
             return loss().item()
           })
-        // A long step passes corners of ReLU6, a short one drowns in rounding: one between them has to agree.
+        // A long step crosses corners of ReLU6, a short one is lost in rounding. One step between them must agree.
         const found = [2 ** -14, 2 ** -16, 2 ** -18].map(step => {
           const rise = at(step) - at(-2 * step)
           at(step)
@@ -325,7 +327,7 @@ export function slopes(all: Cases, names: readonly string[]): void {
   })
 }
 
-/** What is packed for prediction follows every write to the weights, in every set that packs them. */
+/** Checks that packed weights for prediction follow every write to the weights, in every set that packs them. */
 export function packedFollows(layer: string, change: Partial<Case>): void {
   const c: Case = { ...usual, n: 1, h: 18, w: 18, ...change, training: false }
   for (const set of [...floatSets, ...halfSets]) {

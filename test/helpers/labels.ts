@@ -4,10 +4,10 @@ import type { FolderIndex, LabelOptions } from '../../src/data/index.ts'
 import { indexPictures } from '../../src/vision/index.ts'
 import { put, tempFolder } from './data.ts'
 
-/** The first bytes of a JPEG, which are all that an index looks at. */
+/** The first bytes of a JPEG file. An index reads no more. */
 export const head = Buffer.from('ffd8ffe000104a464946', 'hex')
 
-/** Pictures `0.jpg`, `1.jpg`, … and `labels.tsv`, whose further columns hold the cells of one row each. */
+/** Writes pictures `0.jpg`, `1.jpg`, … and `labels.tsv`. Each entry holds the cells of one row. */
 export function tableFolder(t: TestContext, column: string, cells: readonly string[]): string {
   const dir = tempFolder(t)
   put(dir, Object.fromEntries(cells.map((_, i) => [`${i}.jpg`, head])))
@@ -15,7 +15,7 @@ export function tableFolder(t: TestContext, column: string, cells: readonly stri
   return dir
 }
 
-/** What a table with one column (or several, tabs between) is read as. */
+/** How Anneal reads a table with one column, or several with tabs between them. */
 export const indexed = (
   t: TestContext,
   column: string,
@@ -23,7 +23,7 @@ export const indexed = (
   options: LabelOptions = {},
 ): Promise<FolderIndex> => indexPictures(tableFolder(t, column, cells), { labels: 'labels.tsv', ...options })
 
-/** Class folders of bare pictures. */
+/** Class folders of minimal pictures. */
 export function folders(t: TestContext, counts: Record<string, number>): string {
   const dir = tempFolder(t)
   for (const [name, count] of Object.entries(counts))

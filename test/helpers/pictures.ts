@@ -9,12 +9,12 @@ export interface GoldenPicture {
   off: number
   width: number
   height: number
-  /** [height, width, 3]: what `by` makes of it. */
+  /** [height, width, 3]: the pixels that `by` decodes. */
   rgb: Uint8Array
   by: string
 }
 
-/** A file that can't be used, and what the reason has to say. */
+/** A file that can't be used, and what the reason must say. */
 export interface RefusedPicture {
   name: string
   bytes: Uint8Array

@@ -8,18 +8,18 @@ import sharp from 'sharp'
 import { writeReport } from '../../src/report/index.ts'
 import { type Made, makeRun } from './report.ts'
 
-/** A folder for the runs of a test file, gone at its end. */
+/** A folder for the runs of a test file. It is removed at the end. */
 export const root = mkdtempSync(join(tmpdir(), 'anneal-report-'))
 after(() => rmSync(root, { recursive: true, force: true }))
 let made = 0
 
-/** A picture of one colour as JPEG. */
+/** A JPEG picture of one colour. */
 export const picture = async (i: number, side = 64): Promise<Buffer> =>
   sharp({ create: { width: side, height: side, channels: 3, background: { r: (40 * i) % 256, g: 90, b: 160 } } })
     .jpeg()
     .toBuffer()
 
-/** The report of a made run: its markup, its elements, its folder. */
+/** The report of an artificial run: its markup, its elements, its folder. */
 export async function report(options: Made = {}, spoil: (dir: string) => void = () => {}) {
   const dir = join(root, `run-${made++}`)
   makeRun(dir, options)
@@ -33,7 +33,7 @@ export async function report(options: Made = {}, spoil: (dir: string) => void = 
   return { dir, markup, document, text, tiles, plots }
 }
 
-/** Nothing in the page makes a browser ask for anything, and nothing in it runs. */
+/** Asserts that nothing in the page makes a browser load anything, and that the page runs no code. */
 export function assertSelfContained(document: ReturnType<typeof parseHTML>['document'], markup: string): void {
   for (const element of document.querySelectorAll('*')) {
     assert.doesNotMatch(element.tagName, /^(script|iframe|object|embed|base|form|foreignObject)$/i)

@@ -4,14 +4,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import sharp from 'sharp'
+import { resumeRun, type TrainHooks, type TrainOptions, trainFolder } from '../../src/api/index.ts'
 import { rng } from '../../src/base/random.ts'
-import { resumeRun, type TrainHooks, type TrainOptions, trainFolder } from '../../src/recipes/index.ts'
 import type { Interpretation, RunEvent, RunResult } from '../../src/runs/index.ts'
 import { findAddon } from '../../src/setup/index.ts'
 import { bestThresholds } from '../../src/train/metrics.ts'
 import type { ModelCard } from '../../src/vision/inference/saved.ts'
 
-/** What every small training here is told: a net from random weights over small pictures. */
+/** Options of every small training here: random weights, small pictures. */
 export const small: TrainOptions = {
   model: 'squeezenet1_1',
   pretrained: false,
@@ -22,21 +22,21 @@ export const small: TrainOptions = {
   lr: 1e-3,
 }
 
-/** A run that has ended, with what it told. */
+/** A finished run and its events. */
 export interface Trained {
   dir: string
   result: RunResult
   events: RunEvent[]
   card: ModelCard
-  /** What the run keeps of its best weights; folds have one each. */
+  /** The cards of the best weights; one for each fold. */
   interpretation: Interpretation
 }
 
-/** A temp folder with a cache of its own, in which runs are trained in this process. */
+/** A temporary folder with its own cache, in which this process trains. */
 export function runsFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-recipe-'))
-  process.env.ANNEAL_THREADS = '2' // as the command is run with
-  process.env.ANNEAL_ADDON = findAddon()?.path // which lies in the cache that was
+  process.env.ANNEAL_THREADS = '2' // the command runs with the same number
+  process.env.ANNEAL_ADDON = findAddon()?.path // it lies in the previous cache
   process.env.ANNEAL_CACHE = join(folder, 'cache')
   const path = (...parts: string[]) => join(folder, ...parts)
   const json = (...parts: string[]) => JSON.parse(readFileSync(path(...parts), 'utf8'))
@@ -49,19 +49,19 @@ export function runsFolder() {
   return {
     path,
     json,
-    /** Writes files, folders made as needed. */
+    /** Writes files, and makes their folders. */
     put(files: Record<string, string | Uint8Array>) {
       for (const [name, content] of Object.entries(files)) {
         mkdirSync(dirname(path(name)), { recursive: true })
         writeFileSync(path(name), content)
       }
     },
-    /** A digest of a file's bytes. */
+    /** A digest of the bytes of a file. */
     digest: (...parts: string[]) =>
       createHash('sha256')
         .update(readFileSync(path(...parts)))
         .digest('hex'),
-    /** Trains on a folder below into the run `name`. */
+    /** Trains on a folder below this one, into the run `name`. */
     train: (data: string, name: string, options: TrainOptions = {}, hooks: TrainHooks = {}) =>
       trained(name, own => trainFolder(path(data), { ...small, ...options, out: path(name) }, { ...own, ...hooks })),
     resume: (name: string, hooks: TrainHooks = {}) => trained(name, own => resumeRun(path(name), { ...own, ...hooks })),
@@ -75,11 +75,12 @@ const marks = {
   green: (x: number, y: number) => `<rect x="${x - 6}" y="${y - 6}" width="12" height="12" fill="#20c020"/>`,
   blue: (x: number, y: number) => `<path d="M${x} ${y - 7} l7 13 h-14 z" fill="#3030f0"/>`,
 }
-/** A colour that a made picture may have a mark of. */
+/** The colours of marks in artificial pictures. */
 export type Mark = keyof typeof marks
 export const allMarks = Object.keys(marks) as Mark[]
 
-/** A PNG of `side` pixels: grey noise with a mark of each colour given, at places of their own; a function of `n`. */
+/** A PNG picture of `side` pixels: grey noise with one mark of each given colour, each at its own place. It depends
+ *  only on `n`. */
 export async function marked(n: number, names: readonly Mark[], side = 40): Promise<Buffer> {
   const random = rng(11, n, names.length)
   const noise = Uint8Array.from({ length: side * side * 3 }, () => random.uniform(60, 150))
@@ -91,7 +92,7 @@ export async function marked(n: number, names: readonly Mark[], side = 40): Prom
     .toBuffer()
 }
 
-/** A grey PNG of a disc over dark noise: its brightness from 0 to 255 and its radius in pixels. */
+/** A grey PNG picture of a disc over dark noise. `brightness` is 0 to 255, `radius` is in pixels. */
 export async function disc(n: number, brightness: number, radius: number, side = 40): Promise<Buffer> {
   const random = rng(12, n, 0)
   const noise = Uint8Array.from({ length: side * side * 3 }, () => random.uniform(0, 30))
@@ -104,8 +105,8 @@ export async function disc(n: number, brightness: number, radius: number, side =
     .toBuffer()
 }
 
-/** Fails where thresholds are not those that these probabilities of held-out pictures give for macro F1: of labels that
- *  have one of their own the exact best, of the others the one for all or 0.5. probabilities, targets: [N × classes]. */
+/** Fails if the thresholds are not those that give the best macro F1 on these held-out pictures. A label with its own
+ *  threshold has the exact best one; the others have the common one or 0.5. probabilities, targets: [N × classes]. */
 export function assertThresholds(
   found: readonly number[],
   probabilities: Float32Array,

@@ -16,7 +16,7 @@ import type { Made } from './report.ts'
 
 type Thumbnails = (i: number) => string
 
-/** A run whose pictures have one class, with every part that a report can draw. */
+/** A single-label run with every part that a report can draw. */
 export function everything(classes: string[], thumbnails: Thumbnails): Made {
   const judged = (i: number, right: boolean): JudgedPicture => ({
     file: `valid/${classes[i % classes.length]}/picture-${i}.jpg`,
@@ -36,7 +36,7 @@ export function everything(classes: string[], thumbnails: Thumbnails): Made {
   return {
     classes,
     thumbnails,
-    result: { task: 'single', balancedAccuracy: 0.8123, intervals: { accuracy: [0.801, 0.899] } },
+    result: { task: 'single', metrics: { balancedAccuracy: 0.8123 }, intervals: { accuracy: [0.801, 0.899] } },
     interpret: {
       task: 'single',
       mostCorrect: many(6, i => judged(i, true)),
@@ -93,7 +93,7 @@ export function everything(classes: string[], thumbnails: Thumbnails): Made {
   }
 }
 
-/** A run whose pictures have several labels, or none. */
+/** A multi-label run. Some pictures have no label. */
 export function several(names: string[], thumbnails: Thumbnails, n = 300): Made {
   const random = stream(11)
   const c = names.length
@@ -170,11 +170,11 @@ export function several(names: string[], thumbnails: Thumbnails, n = 300): Made 
         thumbnail: thumbnails(i),
       })),
     },
-    result: { task: 'multi', ...metrics, metrics, threshold, thresholds, intervals: { mAP: [0.71, 0.79] } },
+    result: { task: 'multi', metrics, threshold, thresholds, intervals: { mAP: [0.71, 0.79] } },
   }
 }
 
-/** A run whose answers are numbers. */
+/** A regression run. */
 export function measured(names: string[], thumbnails: Thumbnails, n = 400): Made {
   const random = stream(5)
   const c = names.length
@@ -216,7 +216,7 @@ export function measured(names: string[], thumbnails: Thumbnails, n = 400): Made
     metrics: epoch => ({ r2: epoch === 1 ? -3.2 : 0.95 - 1 / (1 + epoch), mae: 9 / epoch, rmse: 12 / epoch }),
     scan: { classes: [], pictures: { train: 2000, valid: n } },
     interpret,
-    result: { task: 'regression', accuracy: Number.NaN, ...metrics, metrics },
+    result: { task: 'regression', metrics },
   }
 }
 

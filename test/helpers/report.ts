@@ -9,7 +9,7 @@ import {
   type ScanEvent,
 } from '../../src/runs/index.ts'
 
-/** What a made run looks like; all but the folder has a default. */
+/** Settings of an artificial run. Only the folder has no default. */
 export interface Made {
   classes?: string[]
   model?: string
@@ -18,22 +18,22 @@ export interface Made {
   whole?: number
   steps?: number
   factor?: number
-  /** Where it ends: in order, or after so many epochs by a stop, an error or a kill. */
+  /** How it ends: normally, or after this many epochs by a stop, an error or a kill. */
   end?: 'done' | { after: number; how: 'stopped' | 'failed' | 'killed' }
   test?: boolean
   nan?: boolean
   warnings?: string[]
   thumbnails?: (i: number) => string
   pictures?: number
-  /** The metrics of an epoch; the accuracy where not said. */
+  /** The metrics of an epoch. Default: accuracy. */
   metrics?: (epoch: number, accuracy: number) => Record<string, number>
-  /** What the files hold beside, or instead. */
+  /** Other or additional content of the files. */
   interpret?: Partial<Interpretation>
   result?: Partial<RunResult>
   scan?: Partial<ScanEvent>
 }
 
-/** Writes a run as the recipe would, its numbers drawn from a fixed stream. */
+/** Writes a run as the recipe would, with numbers from a fixed random stream. */
 export function makeRun(dir: string, made: Made = {}): void {
   const { classes = ['hat', 'shirt', 't-shirt'], model = 'tf_efficientnet_lite0', data = '/photos/clothing' } = made
   const { head = 3, whole = 6, steps = 40, factor = 3, end = 'done', test = true, nan = false, warnings = [] } = made
@@ -217,7 +217,7 @@ export function makeRun(dir: string, made: Made = {}): void {
         const precision = (found.get(i) ?? 0) / told[i]!
         return { name, precision, recall, f1: (2 * precision * recall) / (precision + recall), support: support[i]! }
       }),
-      ...(test ? { test: { accuracy: right(testConfusion), loss: 0.41, confusion: testConfusion } } : {}),
+      ...(test ? { test: { metrics: { accuracy: right(testConfusion) }, loss: 0.41, confusion: testConfusion } } : {}),
       ...made.interpret,
     }
     writeAtomic(run.paths.interpret, JSON.stringify(interpret))
@@ -227,12 +227,15 @@ export function makeRun(dir: string, made: Made = {}): void {
       run: dir,
       model,
       classes,
-      accuracy: right(confusion),
       loss: 0.43,
       epochs: epoch,
       seconds,
-      ...(test ? { test: { accuracy: right(testConfusion), loss: 0.41, pictures: total } } : {}),
+      ...(test ? { test: { metrics: { accuracy: right(testConfusion) }, loss: 0.41, samples: total } } : {}),
       ...made.result,
+      metrics:
+        made.result?.task === 'regression' || made.result?.task === 'multi'
+          ? made.result.metrics!
+          : { accuracy: right(confusion), ...made.result?.metrics },
     }
     run.finish(result)
   }

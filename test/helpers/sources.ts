@@ -1,4 +1,4 @@
-// The sources as syntax trees, for the tests that read them.
+// Parses the sources into syntax trees, for the tests that read them.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

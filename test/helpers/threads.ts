@@ -1,5 +1,5 @@
-// Every operator of our own on small data, for the tests of threads, workers and memory that runs out. As a program it writes
-// what they make to a file; as a worker it makes it again and again, and posts what was not as expected.
+// Runs every operator of our own on small data, for the tests of threads, workers and failed allocations. As a program
+// it writes the results to a file. As a worker it computes them again and again, and posts those that differ.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
@@ -9,7 +9,7 @@ import { native } from '../../src/torch/native.ts'
 import { augmentation, drawChange } from '../../src/vision/augment/index.ts'
 import { pictureBatch } from '../../src/vision/batch.ts'
 
-/** What an operator makes: its output, its gradients, what it changes. */
+/** Results of an operator: output, gradients, and the tensors that it changes. */
 export type Made = Record<string, Float32Array>
 
 type Draw = (shape: number[], low?: number, high?: number) => Tensor
@@ -35,7 +35,7 @@ function block(n: number, [h, w]: [number, number], training: boolean, { k = 3, 
     const numbers = [half, training, 1e-3, 0.1]
     const residual = !stem && stride === 1
     const make = () => {
-      const running = layers.map(l => l.map(t => (l.indexOf(t) > 2 ? t.clone() : t))) // which training changes
+      const running = layers.map(l => l.map(t => (l.indexOf(t) > 2 ? t.clone() : t))) // training changes these
       return stem
         ? call('anneal::stem_block', x, ...running, stride, false, ...numbers)
         : call('anneal::inverted_residual', x, ...running, stride, false, residual, ...numbers)
@@ -65,7 +65,7 @@ const body =
     return { learns: [], make: () => noGrad(() => call('anneal::mobile_body', x, tensors.flat(), form, half, 1e-3)) }
   }
 
-/** By the operator and what is special. */
+/** The key names the operator and what is special. */
 const parts: Record<string, Part> = {
   'block, batch': block(8, [10, 8], true),
   'block, kept': block(8, [10, 8], false),
@@ -130,7 +130,7 @@ const parts: Record<string, Part> = {
 }
 export const names: readonly string[] = Object.keys(parts)
 
-/** What one of `names` makes by the kernels of an instruction set. */
+/** Results of one of `names` with the kernels of an instruction set. */
 export function made(name: string, set: string): Made {
   call('anneal::use_kernel_set', kernelSets('float32')[0])
   call('anneal::use_kernel_set', set)
@@ -157,7 +157,7 @@ export const madeBy = (set: string, threads: number): Made => {
   return Object.assign({}, ...names.map(name => made(name, set)))
 }
 
-/** |a - b| / |b| in the norm of all values; infinite where one is no number. */
+/** |a - b| / |b| in the norm of all values; infinite if a value is NaN. */
 export function apart(a: Float32Array, b: Float32Array): number {
   let [error, size] = [0, 0]
   if (a.length !== b.length) return Number.POSITIVE_INFINITY
@@ -174,18 +174,19 @@ export interface Task {
   threads: number
 }
 const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength)
-/** The names of results that have other bits. */
+/** Names of the results whose bits differ. */
 const differing = (results: Made, expected: Made): string[] =>
   Object.keys(expected).filter(name => !results[name] || !bytes(results[name]!).equals(bytes(expected[name]!)))
 
-// --- as a program: torch.threads.make.ts made TASKS FILE, workers TASKS SECONDS, failing TASKS, threads []. TASKS is JSON.
+// --- as a program: test/helpers/threads.ts made TASKS FILE, workers TASKS SECONDS, failing TASKS, threads []. TASKS is
+// JSON.
 
-/** Writes all results to the file, one task's after another. */
+/** Writes all results to the file, task by task. */
 function write(tasks: Task[], file: string) {
   const results = tasks.flatMap(({ set, threads }) => Object.values(madeBy(set, threads)))
   writeFileSync(file, Buffer.concat(results.map(bytes)))
 }
-/** Results as `write` wrote them. */
+/** Reads results that `write` wrote. */
 export function read(tasks: Task[], file: string, like: Made): Made[] {
   const all = readFileSync(file)
   const values = new Float32Array(all.buffer.slice(all.byteOffset, all.byteOffset + all.byteLength))
@@ -201,7 +202,7 @@ interface Work extends Task {
   seconds: number
   expected: Made
 }
-/** All of it again and again, in a thread of its own. */
+/** Computes everything again and again, in its own thread. */
 const start = (work: Work): Promise<{ rounds: number; wrong: string[] }> =>
   new Promise((done, failed) => {
     const code = `import('tsx/esm/api').then(tsx => { tsx.register(); return import(${JSON.stringify(import.meta.url)}) })`
@@ -218,13 +219,13 @@ function again({ set, threads, seconds, expected }: Work) {
   }
   parentPort!.postMessage({ rounds, wrong: [...wrong] })
 }
-/** A thread for each task, all at once; each result has to be, bit by bit, what it is alone. */
+/** Runs one thread for each task, all at once. Each result must have the same bits as the task alone. */
 async function inWorkers(tasks: Task[], seconds: number) {
   const works = tasks.map(task => ({ ...task, seconds, expected: madeBy(task.set, task.threads) }))
   return await Promise.all(works.map(start))
 }
 
-/** Each operator with its first request for memory failing, then with its second, until none is left. */
+/** Runs each operator with its first allocation failing, then its second, until all have failed once. */
 function failing({ set, threads }: Task) {
   native.setThreads(threads)
   const [messages, wrong, results]: [string[], string[], Made] = [[], [], {}]

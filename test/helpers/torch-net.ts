@@ -1,4 +1,4 @@
-// A small convolutional net and its training, shared by the tests of torch; as a worker, it trains and tells its losses.
+// A small convolutional net and its training, shared by the tests of torch. As a worker it trains and posts its losses.
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { aten, autocast, F, generator, manualSeed, nn, optim, rand, randint, scope } from '../../src/torch/index.ts'
 
@@ -16,7 +16,7 @@ export function smallNet(classes = 4): nn.Module {
   )
 }
 
-/** Trains on one batch of noise; `onStep` is called after each step. The losses of all steps. */
+/** Trains on one batch of noise and calls `onStep` after each step. Returns the losses of all steps. */
 export function train(steps: number, { onStep = (_: number) => {}, bfloat16 = true, size = 24 } = {}): number[] {
   manualSeed(1)
   const net = smallNet()
@@ -42,7 +42,7 @@ export function train(steps: number, { onStep = (_: number) => {}, bfloat16 = tr
   return losses
 }
 
-/** A thread that trains 20 steps and posts its losses, or trains without end and posts when it is at it. */
+/** A thread that trains 20 steps and posts its losses, or trains without end and posts when it has begun. */
 export function startWorker(task: 'train' | 'forever'): Worker {
   const code = `import('tsx/esm/api').then(tsx => { tsx.register(); return import(${JSON.stringify(import.meta.url)}) })`
   return new Worker(code, { eval: true, workerData: task, execArgv: [] })

@@ -8,7 +8,7 @@ const side = 8
 const pixels = 3 * side * side
 export const classes = ['red', 'green', 'blue']
 
-/** Noise with one channel brighter: the class. x: [N, 3, 8, 8]. Each epoch adds noise of its own with `fresh`. */
+/** Noise with one brighter channel, which is the class. x: [N, 3, 8, 8]. With `fresh` each epoch adds new noise. */
 export function source(count: number, { name = 'train', fresh = false } = {}): Source & { labels: number[] } {
   const noise = Float32Array.from(hashed(name, count * pixels))
   const extra = new Map<number, Float64Array>()
@@ -47,7 +47,7 @@ const block = (cin: number, cout: number) =>
     nn.layer(x => x.relu(), 'ReLU'),
   )
 
-/** Two blocks with BatchNorm and a head with dropout: groups early, late, head. */
+/** Two blocks with BatchNorm and a head with dropout. Layer groups: early, late, head. */
 export function net(seed = 1): Trainable {
   manualSeed(seed)
   const m = {
@@ -74,7 +74,7 @@ export const learner = (options: Partial<LearnerOptions> = {}): Learner => {
   return learn
 }
 
-/** Every parameter and statistic as its bits. */
+/** The bits of every parameter and statistic. */
 export const bits = (learn: Learner): Map<string, string> =>
   new Map(
     Array.from(learn.network.net.stateDict(), ([name, t]) => {

@@ -5,7 +5,7 @@ import { writeAtomic } from '../../src/base/files.ts'
 import { type Interpretation, type RunTask, readObject, runPaths } from '../../src/runs/index.ts'
 import { makeRun } from './report.ts'
 
-/** A run with six pictures to review: two label issues, a pair across splits, two losses; one name in both. */
+/** A run with six pictures to review: two label issues, a pair in two parts, two losses. One name is in both lists. */
 export async function makeReview(folder: string, { task = 'single' as RunTask, name = 'run' } = {}) {
   const [dir, data] = [join(folder, name), join(folder, 'photos')]
   const files = [

@@ -3,10 +3,10 @@ import { crc32 } from '../../src/weights/crc32.ts'
 import type { Opcode } from '../../src/weights/opcodes.ts'
 import { opcodes } from '../../src/weights/opcodes.ts'
 
-/** One opcode, alone or with its argument: numbers are bytes, strings are text as it stands in the file. */
+/** One opcode, alone or with its argument. Numbers are bytes; strings are the text in the file. */
 export type Instruction = Opcode | [Opcode, ...(number | string | Uint8Array)[]]
 
-/** A pickle put together by hand, so that it may say what no pickler would. */
+/** A pickle made by hand, so that it can contain what no pickler writes. */
 export function assemble(...program: Instruction[]): Buffer {
   return Buffer.concat(
     program.map(instruction => {
@@ -71,18 +71,18 @@ interface TensorOptions {
 export const stateDict = (name: string, value: Instruction[]): Buffer =>
   assemble(['PROTO', 2], 'EMPTY_DICT', text(name), ...value, 'SETITEM', 'STOP')
 
-/** One entry of a zip archive, and the lies that its headers tell. */
+/** One entry of a zip archive, and wrong values for its headers. */
 export interface ZipEntry {
   name: string
   data: Uint8Array
   deflate?: boolean
   local?: { name?: string; crc?: number; packed?: number; size?: number; flags?: number }
   central?: { crc?: number; packed?: number; size?: number; flags?: number; method?: number; offset?: number }
-  /** zip64's packed size, size and offset in the directory, where the short fields are all ones. */
+  /** Packed size, size and offset of zip64 in the directory, if the short fields are all ones. */
   wide?: bigint[]
 }
 
-/** A zip archive. `end` overrides what its last record says. */
+/** A zip archive. `end` overrides values of its last record. */
 export function makeZip(
   entries: ZipEntry[],
   end: { count?: number; size?: number; start?: number; wide?: { count?: number; size?: number; start?: number } } = {},

@@ -4,6 +4,7 @@ import sharp from 'sharp'
 import type { Split } from '../../src/data/index.ts'
 import { duplicatePictures, issuePictures } from '../../src/interpret/label-issues.ts'
 import type { Item } from '../../src/vision/index.ts'
+import { smallJpeg } from '../../src/vision/interpret/picture.ts'
 
 const item = (name: string, labels: number[], split: Split = 'train', values?: number[]): Item => ({
   file: `/photos/${split}/${name}.png`,
@@ -15,7 +16,7 @@ const item = (name: string, labels: number[], split: Split = 'train', values?: n
 const options = {
   dir: '/photos',
   classes: ['cat', 'dog'],
-  picture: () => ({ data: new Uint8Array(12 * 8 * 3), height: 8, width: 12 }),
+  show: () => smallJpeg({ data: new Uint8Array(12 * 8 * 3), height: 8, width: 12 }),
 }
 
 test('likely wrong labels become pictures with their names, the surest first', async () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import sharp from 'sharp'
+import { evaluateFolder } from '../../src/api/evaluate.ts'
 import { rng } from '../../src/base/random.ts'
-import { evaluateFolder } from '../../src/recipes/evaluate.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
 import { npy, tiff } from '../helpers/channels.ts'
 import { workspace } from '../helpers/cli.ts'
@@ -60,7 +60,7 @@ describe('grey pictures', () => {
     assert.deepEqual(one.result.metrics, three.result.metrics)
     const { preprocessing } = one.card
     assert.deepEqual([preprocessing.channels, preprocessing.mode, preprocessing.mean.length], [3, undefined, 3])
-    assert.ok(one.result.accuracy > 0.9, `${one.result.accuracy}`)
+    assert.ok(one.result.metrics.accuracy! > 0.9, `${one.result.metrics.accuracy!}`)
     assert.ok(!one.events.some(e => e.type === 'choice' && e.what === 'channels'), 'nothing to be said')
   })
 
@@ -81,7 +81,7 @@ describe('grey pictures', () => {
     const { card, dir, result } = await work.train('deep', 'deep-run', by)
     const { mode, channels, range } = card.preprocessing
     assert.deepEqual([mode, channels, range], ['copy', 3, [0, 4095]])
-    assert.ok(result.accuracy > 0.9, `${result.accuracy}`)
+    assert.ok(result.metrics.accuracy! > 0.9, `${result.metrics.accuracy!}`)
     for (const [n, label] of classes.entries())
       assert.equal(
         (await loadClassifier(dir, { task: 'single' }).predict(work.path('deep', label, `${n}.tif`))).label,
@@ -125,7 +125,7 @@ describe('channels that are kept', () => {
       const run = await work.train(dir, `run-${channels}`, { ...by, epochs: 1, cycleLen: 1, augment: 'side-on' })
       const { mode, mean, std, ...card } = run.card.preprocessing
       assert.deepEqual([mode, card.channels, mean.length, std.length], ['keep', channels, channels, channels])
-      assert.ok(run.result.accuracy > 0.9, `${run.result.accuracy}`)
+      assert.ok(run.result.metrics.accuracy! > 0.9, `${run.result.metrics.accuracy!}`)
       const told = run.events.flatMap(e => (e.type === 'choice' ? [`${e.what}: ${e.value}; ${e.reason}`] : []))
       assert.ok(
         told.some(t => new RegExp(`^channels: keep, ${channels} channels of 8 bits; all 36 pictures`).test(t)),
@@ -192,7 +192,7 @@ describe('one file a channel', () => {
       scan.classes.reduce((sum, c) => sum + c.train + c.valid, 0),
       36,
     )
-    assert.ok(result.accuracy > 0.9, `${result.accuracy}`)
+    assert.ok(result.metrics.accuracy! > 0.9, `${result.metrics.accuracy!}`)
     const classifier = loadClassifier(dir, { task: 'single' })
     const [a, b] = [
       await classifier.predict(work.path('cells/left/0_DAPI.png')),
@@ -200,7 +200,7 @@ describe('one file a channel', () => {
     ]
     assert.equal(a.label, 'left')
     assert.deepEqual(b.probabilities, a.probabilities)
-    const { pictures, metrics } = await evaluateFolder(dir, work.path('cells'))
+    const { samples: pictures, metrics } = await evaluateFolder(dir, work.path('cells'))
     assert.equal(pictures, 36)
     assert.ok(metrics.accuracy! > 0.9, `metrics.accuracy! > 0.9, got ${metrics.accuracy!}`)
     const listed = await command.run(['predict', dir, work.path('cells/right'), '--json'])

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { evaluateFolder } from '../../src/recipes/evaluate.ts'
+import { evaluateFolder } from '../../src/api/evaluate.ts'
 import type { RunEvent, RunResult } from '../../src/runs/index.ts'
+import type { Prediction } from '../../src/train/prediction.ts'
 import { indexPictures, openPictures } from '../../src/vision/index.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
-import type { Prediction } from '../../src/vision/inference/predict.ts'
 import { workspace } from '../helpers/cli.ts'
 import { allMarks, assertThresholds, type Mark, marked, runsFolder, small, type Trained } from '../helpers/recipe.ts'
 
@@ -66,7 +66,7 @@ describe('a run over three folds', () => {
     for (const [k, files] of folds.entries()) {
       const found = await predictions(work.path('whole', `fold-${k + 1}`), files)
       const right = found.filter(p => p.label === labelOf(p.file)).length
-      near((whole.result as Folded).folds[k]!.accuracy, right / files.length, `fold ${k}`)
+      near((whole.result as Folded).folds[k]!.metrics.accuracy!, right / files.length, `fold ${k}`)
     }
   })
 
@@ -74,9 +74,11 @@ describe('a run over three folds', () => {
     const { folds, spread, ...result } = whole.result as Folded
     assert.equal(folds.length, 3)
     for (const name of ['accuracy', 'loss'] as const) {
-      const values = folds.map(f => f[name])
+      const of = (r: { loss: number; metrics: Record<string, number> }) =>
+        name === 'loss' ? r.loss : r.metrics.accuracy!
+      const values = folds.map(of)
       const m = mean(values)
-      near(result[name], m, name)
+      near(of(result), m, name)
       near(spread[name]!.mean, m, name)
       near(spread[name]!.std, Math.sqrt(values.reduce((sum, v) => sum + (v - m) ** 2, 0) / 2), `deviation of ${name}`)
     }
@@ -86,7 +88,10 @@ describe('a run over three folds', () => {
       folds.reduce((sum, f) => sum + f.epochs, 0),
     )
     const told = whole.events.flatMap(e => (e.type === 'line' ? [e.text] : [])).at(-1)!
-    assert.match(told, new RegExp(`^over 3 folds: accuracy ${(100 * result.accuracy).toFixed(1)} % ± [\\d.]+ %$`))
+    assert.match(
+      told,
+      new RegExp(`^over 3 folds: accuracy ${(100 * result.metrics.accuracy!).toFixed(1)} % ± [\\d.]+ %$`),
+    )
     assert.deepEqual(work.json('whole', 'result.json').spread, spread)
     assert.ok(
       readdirSync(work.path('whole', 'fold-2')).includes('interpret.json'),
@@ -106,7 +111,7 @@ describe('a run over three folds', () => {
       near(probabilities[label]!, probability)
     }
     const all = await predictions(whole.dir, (await Promise.all([0, 1, 2].map(k => validOf(k)))).flat())
-    const { metrics, pictures, seen } = await evaluateFolder(whole.dir, work.path('marks'))
+    const { metrics, samples: pictures, seen } = await evaluateFolder(whole.dir, work.path('marks'))
     assert.equal(pictures, 45)
     assert.deepEqual(seen, { train: 45, valid: 0 }, 'each was trained on by two of the nets')
     near(metrics.accuracy!, all.filter(p => p.label === labelOf(p.file)).length / 45)
@@ -131,7 +136,7 @@ describe('a run over three folds', () => {
     for (const [k, fold] of (result as Folded).folds.entries()) {
       const files = await folds[k]!
       const found = await predictions(fold.run, files)
-      near(fold.accuracy, found.filter(p => p.label === labelOf(p.file)).length / files.length)
+      near(fold.metrics.accuracy!, found.filter(p => p.label === labelOf(p.file)).length / files.length)
     }
   })
 })
@@ -153,7 +158,7 @@ describe('a run over folds that was interrupted', () => {
   const inFold = (wanted: number) => {
     let fold = 0
     return (event: RunEvent) => {
-      if (event.type === 'phase' && /^fold \d/.test(event.phase)) fold = Number(event.phase.split(' ')[1])
+      if (event.type === 'phase' && event.phase === 'fold') fold = event.fold!
       return fold === wanted && event.type === 'batch'
     }
   }
@@ -241,8 +246,8 @@ describe('folds of a table', () => {
     assert.equal(card.temperature, undefined)
     const told = events.flatMap(e => (e.type === 'choice' && e.what === 'classifier thresholds' ? [e.reason] : []))
     assert.equal(told.length, 1)
-    assert.match(told[0]!, /^macro f1 on pictures that each net did not see: one a label/)
-    near(result.mAP!, mean(result.folds!.map(f => f.mAP!)))
+    assert.match(told[0]!, /^macro f1 on samples that each net did not see: one a label/)
+    near(result.metrics.mAP!, mean(result.folds!.map(f => f.metrics.mAP!)))
     for (const n of [3, 5, 7]) {
       const { labels, probabilities } = await loadClassifier(dir, { task: 'multi' }).predict(
         work.path('tagged', `${n}.png`),

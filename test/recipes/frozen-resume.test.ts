@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import type { TrainHooks, TrainOptions } from '../../src/recipes/index.ts'
+import type { TrainHooks, TrainOptions } from '../../src/api/index.ts'
 import { PartFile } from '../../src/recipes/steps/part-file.ts'
 import type { EventBody, RunEvent } from '../../src/runs/index.ts'
 import { Stopped } from '../../src/train/stop.ts'
@@ -32,7 +32,7 @@ const outcome = (run: string) => ({
   card: work.json(run, 'best.json'),
   interpret: work.digest(run, 'interpret.json'),
   metrics: readFileSync(work.path(run, 'metrics.csv'), 'utf8').replace(/,[\d.]+,(\d)$/gm, ',$1'),
-  steps: events(run).flatMap(e => (e.type === 'batch' ? [[e.phase, e.step, e.loss, e.smooth, ...e.lrs]] : [])),
+  steps: events(run).flatMap(e => (e.type === 'batch' ? [[e.phase, e.size, e.step, e.loss, e.smooth, ...e.lrs]] : [])),
   choices: events(run).flatMap(e => (e.type === 'choice' ? [`${e.what}: ${e.value}`] : [])),
 })
 const events = (run: string): RunEvent[] =>
@@ -107,7 +107,7 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
     const { said, resumed, computed } = await interrupted('features', 'marks', options, {
       progress: (what, done) => what === 'features' && done >= 64,
     })
-    const [, kept, all] = /saved: the features of (\d+) of (\d+) views of pictures$/.exec(said) ?? assert.fail(said)
+    const [, kept, all] = /saved: the features of (\d+) of (\d+) views$/.exec(said) ?? assert.fail(said)
     assert.ok(Number(kept) >= 64 && Number(kept) < Number(all), said)
     const lines = resumed.flatMap(e => (e.type === 'line' ? [e.text] : []))
     assert.ok(lines.includes(`features: ${kept} of ${all} kept from before the run was stopped`), lines.join('\n'))
@@ -165,17 +165,20 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
       'marks',
       { ...options, size: undefined, sizes: [32, 48] } as TrainOptions,
       {
-        event: event => event.type === 'batch' && event.phase === 'head@48',
+        event: event => event.type === 'batch' && event.phase === 'head' && event.size === 48,
       },
     )
-    assert.ok(!resumed.some(e => 'phase' in e && e.phase === 'head'), 'the first size is done')
+    assert.ok(!resumed.some(e => 'phase' in e && e.phase === 'head' && e.size === 32), 'the first size is done')
   })
 
   test('before and behind it: what is said is so', async () => {
     const { said } = await interrupted('find', 'marks', { ...options, headLr: undefined } as TrainOptions, {
       event: event => event.type === 'phase' && event.phase === 'find',
     })
-    assert.match(said, /^saved: the features of all pictures; to be done again: the search for the head's rate$/)
+    assert.match(
+      said,
+      /^saved: the features of all pictures; to be done again: the search for the head's learning rate$/,
+    )
     const sense = await interrupted(
       'sense',
       'marks',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { copyFileSync, cpSync, renameSync, rmSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { resumeRun, type TrainOptions } from '../../src/recipes/index.ts'
+import { resumeRun, type TrainOptions } from '../../src/api/index.ts'
 import { Stopped } from '../../src/train/stop.ts'
 import { workspace } from '../helpers/cli.ts'
 import { allMarks, marked, runsFolder } from '../helpers/recipe.ts'
@@ -54,7 +54,7 @@ describe('a run whose pictures have moved', () => {
     await stopped('folders')
     await assert.rejects(
       resume('folders'),
-      /its pictures were in .*folders, where nothing is now\. Where they have moved to: data/,
+      /its data were in .*folders, where nothing is now\. Where they have moved to: data/,
     )
     await assert.rejects(
       resume('folders', { places: { data: work.path('nowhere') } }),

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { noiseNet, noiseSource } from '../../src/recipes/bench/timing.ts'
 import { choosePrecision, fastest } from '../../src/recipes/prepare/precision.ts'
-import type { Prepared } from '../../src/recipes/prepare/prepare.ts'
+import type { Prepared } from '../../src/recipes/prepare/prepared.ts'
 import type { Context } from '../../src/recipes/run/context.ts'
 import { frozenFeatures } from '../../src/recipes/steps/frozen-features.ts'
+import { noiseNet, noiseSource } from '../../src/speed/timing.ts'
 import { kernelCalls, kernelSetInUse, kernelSets, kernelsInUse, useKernels } from '../../src/torch/index.ts'
 import { computeBy, measureWays, type Way, waysHere } from '../../src/train/measure-kernels.ts'
 import { augmentations } from '../../src/vision/index.ts'
@@ -121,7 +121,7 @@ describe('measuring', { skip: lacks }, () => {
     const calls = () =>
       sets.map(s => [kernelCalls('mobile_body', s), kernelCalls('inverted_residual.backward', s)] as const)
     const then = calls()
-    const ways = measureWays(network, waysHere(), { size: 32, batch: 4 })
+    const ways = measureWays(network, waysHere(), { shape: [3, 32, 32], batch: 4 })
     for (const [i, [frozen, step]] of calls().entries()) {
       assert.ok(frozen > then[i]![0], `${sets[i]}: no frozen body`)
       assert.ok(step > then[i]![1], `${sets[i]}: no step`)

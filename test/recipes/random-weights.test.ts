@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import type { TrainHooks, TrainOptions } from '../../src/recipes/index.ts'
+import type { TrainHooks, TrainOptions } from '../../src/api/index.ts'
 import type { RunEvent } from '../../src/runs/index.ts'
 import { shapeFolder } from '../helpers/cli.ts'
 import { runsFolder, type Trained } from '../helpers/recipe.ts'

@@ -50,7 +50,7 @@ const outcome = (run: string) => ({
     ]),
   ),
   epochs: readFileSync(work.path(run, 'metrics.csv'), 'utf8').replace(/,[\d.]+,(\d)$/gm, ',$1'),
-  steps: events(run).flatMap(e => (e.type === 'batch' ? [[e.phase, e.step, e.loss, e.smooth, ...e.lrs]] : [])),
+  steps: events(run).flatMap(e => (e.type === 'batch' ? [[e.phase, e.size, e.step, e.loss, e.smooth, ...e.lrs]] : [])),
   choices: events(run).flatMap(e => (e.type === 'choice' ? [`${e.what}: ${e.value}`] : [])),
 })
 const events = (run: string): RunEvent[] =>
@@ -62,9 +62,10 @@ const sameAsWhole = (run: string) => assert.deepEqual(outcome(run), outcome('who
 
 describe('training through sizes', () => {
   test('each size takes the steps: its head, then the whole net', () => {
-    const phases = whole.events.flatMap(e => (e.type === 'phase' ? [e.phase] : []))
-    const first = ['scan', 'features', 'find', 'head', 'whole', 'whole']
-    assert.deepEqual(phases, [...first, 'features', 'head@48', 'whole@48', 'whole@48'])
+    const phases = whole.events.flatMap(e => (e.type === 'phase' ? [[e.phase, e.size]] : []))
+    const at = (size: number, names: string[]) => names.map(name => [name, size])
+    const first = [['scan', undefined], ...at(32, ['features', 'find', 'head', 'whole', 'whole'])]
+    assert.deepEqual(phases, [...first, ...at(48, ['features', 'head', 'whole', 'whole'])])
     const epochs = whole.events.flatMap(e => (e.type === 'epoch' ? [e.epoch] : []))
     assert.deepEqual(
       epochs,
@@ -88,7 +89,7 @@ describe('training through sizes', () => {
       [32, 48],
     )
     const best = sizes!.reduce((a, b) => (b.accuracy >= a.accuracy ? b : a))
-    assert.deepEqual([card.preprocessing.size, result.accuracy], [best.size, best.accuracy])
+    assert.deepEqual([card.preprocessing.size, result.metrics.accuracy!], [best.size, best.accuracy])
     assert.equal(card.preprocessing.short, Math.round(best.size / (224 / 256)))
     const classifier = loadClassifier(whole.dir, { task: 'single' })
     const { topLosses } = interpretation
@@ -110,7 +111,7 @@ describe('training through sizes', () => {
     const { interpretation, card, result } = await work.train('fine', 'worse', options)
     const [first, second] = interpretation.sizes!
     assert.ok(first!.accuracy > second!.accuracy, `${first!.accuracy}, ${second!.accuracy}`)
-    assert.deepEqual([card.preprocessing.size, result.accuracy], [64, first!.accuracy])
+    assert.deepEqual([card.preprocessing.size, result.metrics.accuracy!], [64, first!.accuracy])
     assert.equal(work.json('worse', 'last.json').preprocessing.size, 32)
   })
 
@@ -127,7 +128,7 @@ describe('training through sizes', () => {
       const better = larger![0]! > own![0]! || (larger![0] === own![0] && larger![1]! <= own![1]!)
       assert.equal(value, `${better ? testSize : 32} px`)
       assert.equal(card.preprocessing.size, better ? testSize : 32)
-      assert.equal((100 * result.accuracy).toFixed(1), (better ? larger : own)![0]!.toFixed(1))
+      assert.equal((100 * result.metrics.accuracy!).toFixed(1), (better ? larger : own)![0]!.toFixed(1))
     }
   })
 
@@ -141,9 +142,9 @@ describe('training through sizes', () => {
 describe('a run that is stopped in its second size goes on to the same bits', () => {
   const moments: [string, (event: RunEvent, before: RunEvent[]) => boolean][] = [
     ['features', (e, before) => e.type === 'phase' && e.phase === 'features' && before.some(b => b.type === 'batch')],
-    ['head', e => e.type === 'batch' && e.phase === 'head@48'],
-    ['steps', e => e.type === 'batch' && e.phase === 'whole@48'],
-    ['cycle', e => e.type === 'epoch' && e.phase === 'whole@48'],
+    ['head', e => e.type === 'batch' && e.phase === 'head' && e.size === 48],
+    ['steps', e => e.type === 'batch' && e.phase === 'whole' && e.size === 48],
+    ['cycle', e => e.type === 'epoch' && e.phase === 'whole' && e.size === 48],
   ]
   for (const [name, when] of moments)
     test(`Ctrl-C in its ${name}`, async () => {
@@ -164,7 +165,7 @@ describe('a run that is stopped in its second size goes on to the same bits', ()
     const killed = await command.run(['train', work.path('shapes'), ...args, '--json', '--out', work.path('killed')], {
       onLine(line, child) {
         const event = JSON.parse(line) as RunEvent
-        if (event.type === 'epoch' && event.phase === 'whole@48') child.kill('SIGKILL')
+        if (event.type === 'epoch' && event.phase === 'whole' && event.size === 48) child.kill('SIGKILL')
       },
     })
     assert.equal(killed.signal, 'SIGKILL', killed.stderr)
@@ -175,7 +176,7 @@ describe('a run that is stopped in its second size goes on to the same bits', ()
 
 describe('a batch that fits into memory', () => {
   const net = network(model('squeezenet1_1').build({ classes: 0, size: 64 }), 3)
-  const fitting = (size: number, free: number) => batchThatFits(net, { wanted: 32, size }, free)
+  const fitting = (size: number, free: number) => batchThatFits(net, { wanted: 32, shape: [3, size, size] }, free)
 
   test('is as wanted where there is room, and smaller with a reason where there is not', () => {
     assert.deepEqual(fitting(64, 16e9), { batchSize: 32 })
@@ -198,11 +199,7 @@ describe('a batch that fits into memory', () => {
     const { body } = net
     const seen: string[] = []
     const look = (channels: number, of = body) =>
-      looker(
-        'a-net',
-        of,
-        channels,
-      )('bytes at 64', () => {
+      looker('a-net', of)(`bytes at ${channels}x64x64`, () => {
         seen.push(`${channels}`)
         return channels
       })
@@ -213,9 +210,9 @@ describe('a batch that fits into memory', () => {
     assert.equal(look(3), 3)
     assert.equal(seen.length, 4)
     const bytes = (l?: ReturnType<typeof looker>) =>
-      batchThatFits(net, { wanted: 32, size: 96, ...(l ? { look: l } : {}) }, 5e7)
-    assert.deepEqual(bytes(looker('a-net', body, 3)), bytes())
-    assert.deepEqual(bytes(looker('a-net', body, 3)), bytes())
+      batchThatFits(net, { wanted: 32, shape: [3, 96, 96], ...(l ? { look: l } : {}) }, 5e7)
+    assert.deepEqual(bytes(looker('a-net', body)), bytes())
+    assert.deepEqual(bytes(looker('a-net', body)), bytes())
   })
 
   test('is said in a run, once, and stays when the run goes on with more', async () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { evaluateFolder } from '../../src/api/evaluate.ts'
 import { rng } from '../../src/base/random.ts'
-import { evaluateFolder } from '../../src/recipes/evaluate.ts'
 import { scaleOfTargets, targetWarnings } from '../../src/recipes/prepare/targets.ts'
 import { targetText } from '../../src/train/objective.ts'
+import { images } from '../../src/vision/domain/images.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
 import { workspace } from '../helpers/cli.ts'
 import { disc, runsFolder, type Trained } from '../helpers/recipe.ts'
@@ -68,15 +69,22 @@ describe('numbers that are large and close together, tiny or huge are learnt as 
   for (const name of ['epoch seconds', 'nanometres'])
     test(`alone, to the same figures: ${name}`, async () => {
       const { text, unit } = kinds[name]!
-      const { r2, mae, loss } = (await train(name.replaceAll(/\W/g, '-'), { when: text })).result
-      assert.ok(Math.abs(r2! - small.result.r2!) < 1e-4, `R² ${r2}, of the plain numbers ${small.result.r2}`)
+      const { metrics, loss } = (await train(name.replaceAll(/\W/g, '-'), { when: text })).result
+      const { r2, mae } = metrics
+      assert.ok(
+        Math.abs(r2! - small.result.metrics.r2!) < 1e-4,
+        `R² ${r2}, of the plain numbers ${small.result.metrics.r2!}`,
+      )
       assert.ok(Math.abs(loss - small.result.loss) < 1e-4, `loss ${loss}, of the plain numbers ${small.result.loss}`)
-      assert.ok(Math.abs(mae! / unit / small.result.mae! - 1) < 1e-3, `MAE ${mae}, ${small.result.mae} of the plain`)
+      assert.ok(
+        Math.abs(mae! / unit / small.result.metrics.mae! - 1) < 1e-3,
+        `MAE ${mae}, ${small.result.metrics.mae!} of the plain`,
+      )
     })
 
   test('dates as numbers keep their days', async () => {
     const { card, result } = await train('dates', { when: day })
-    assert.ok(result.r2! < 1 && Number.isFinite(result.r2), `R² ${result.r2}`)
+    assert.ok(result.metrics.r2! < 1 && Number.isFinite(result.metrics.r2!), `R² ${result.metrics.r2!}`)
     assert.deepEqual(card.scale!.decimals, [0])
     assert.ok(card.scale!.std[0]! > 1 && card.scale!.mean[0]! > 20240000, `${JSON.stringify(card.scale)}`)
   })
@@ -146,8 +154,11 @@ describe('where R² is undefined it is said, and no number stands there', () => 
       warned.some(w => w.startsWith(said)),
       warned.join('\n'),
     )
-    assert.ok(Number.isNaN(run.result.r2) && Number.isFinite(run.result.mae), `R² ${run.result.r2}`)
-    assert.equal(work.json('same', 'result.json').r2, null)
+    assert.ok(
+      Number.isNaN(run.result.metrics.r2!) && Number.isFinite(run.result.metrics.mae!),
+      `R² ${run.result.metrics.r2!}`,
+    )
+    assert.equal(work.json('same', 'result.json').metrics.r2, null)
     assert.equal(run.result.intervals, undefined)
     assert.ok(Number.isFinite(run.result.test!.metrics!.r2), 'the test pictures have one')
     const told = run.events.flatMap(e => (e.type === 'choice' ? [`${e.value} ${e.reason}`] : []))
@@ -164,7 +175,7 @@ describe('where R² is undefined it is said, and no number stands there', () => 
     const run = await train('half', { age: v => `${v}`, when: constantIn('valid') })
     const [age, when] = run.interpretation.regression!.targets
     assert.equal(when!.r2, null)
-    assert.equal(run.result.r2, age!.r2)
+    assert.equal(run.result.metrics.r2!, age!.r2)
   })
 
   test('evaluate on one picture, and on pictures with one number', async () => {
@@ -176,7 +187,7 @@ describe('where R² is undefined it is said, and no number stands there', () => 
       const args = ['evaluate', small.dir, work.path('discs'), '--labels', work.path(labels), '--targets', 'when']
       const { stdout, stderr, code } = await command.run(args)
       assert.equal(code, 0, stderr)
-      assert.match(stdout, /^R² undefined, mae [\d.]+, rmse [\d.]+, loss [\d.]+, \d pictures?\n$/m)
+      assert.match(stdout, /^R² undefined, MAE [\d.]+, RMSE [\d.]+, loss [\d.]+, \d pictures?\n$/m)
       assert.ok(stderr.includes(`R² of "when" is undefined: ${reason}`), stderr)
     }
   })
@@ -185,7 +196,7 @@ describe('where R² is undefined it is said, and no number stands there', () => 
     const items = (values: number[]) => values.map(v => ({ values: [v] }))
     const parts = { train: items([1, 2, 3]), valid: items([4]), test: items([5, 5]) }
     assert.deepEqual(
-      targetWarnings(['x'], parts).map(w => w.split(':')[0]),
+      targetWarnings(['x'], parts, images.words).map(w => w.split(':')[0]),
       ['R² of the validation pictures is undefined', 'R² of the test pictures is undefined'],
     )
   })
@@ -224,7 +235,7 @@ describe('the scale of targets', () => {
   })
   test('numbers near the limit of 64-bit floats are warned of', () => {
     const items = [0, 1, 2, 90].map(v => ({ values: [2 ** 53 + 2 * v] }))
-    const [warned] = targetWarnings(['id'], { train: items, valid: items, test: [] })
+    const [warned] = targetWarnings(['id'], { train: items, valid: items, test: [] }, images.words)
     assert.match(warned!, /^target "id": its numbers lie 180 apart at most, and 64-bit floats tell .* apart by 2;/)
   })
 })

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import sharp from 'sharp'
+import { evaluateFolder } from '../../src/api/evaluate.ts'
+import { learner } from '../../src/api/learner.ts'
 import { rng } from '../../src/base/random.ts'
 import type { Task } from '../../src/data/index.ts'
 import { layerFeatures } from '../../src/index.ts'
-import { evaluateFolder } from '../../src/recipes/evaluate.ts'
-import { learner } from '../../src/recipes/learner.ts'
 import { scope } from '../../src/torch/index.ts'
 import { labelScores } from '../../src/train/objective.ts'
+import type { Prediction } from '../../src/train/prediction.ts'
 import { pictureBatch } from '../../src/vision/batch.ts'
 import { loadPicture } from '../../src/vision/index.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
-import type { Prediction } from '../../src/vision/inference/predict.ts'
 import { loadModel, type ModelCard } from '../../src/vision/inference/saved.ts'
 import { workspace } from '../helpers/cli.ts'
 import {
@@ -68,7 +68,7 @@ describe('several labels from a table', () => {
     assert.deepEqual(phases, ['scan', 'features', 'find', 'head', 'whole', 'test'])
     const { result, interpretation } = run
     assert.deepEqual([result.task, result.classes], ['multi', ['blue', 'green', 'red']])
-    assert.ok(result.mAP! > 0.75, `mAP ${result.mAP}`)
+    assert.ok(result.metrics.mAP! > 0.75, `mAP ${result.metrics.mAP!}`)
     assert.equal(interpretation.multi!.perClass.length, 3)
   })
 
@@ -115,9 +115,8 @@ describe('several labels from a table', () => {
       near(f2!, mean(score2!), `${part} F2`)
       near(accuracy!, mean(right!), `${part} accuracy`)
     }
-    const { mAP, f1, f2, accuracy, metrics } = run.result
-    assert.deepEqual({ mAP, f1, f2, accuracy }, metrics)
-    assert.equal(run.result.test!.pictures, 12)
+    assert.deepEqual(Object.keys(run.result.metrics), ['mAP', 'f1', 'f2', 'accuracy'])
+    assert.equal(run.result.test!.samples, 12)
     assert.equal(run.interpretation.test!.metrics!.mAP, run.result.test!.metrics!.mAP)
   })
 
@@ -296,7 +295,7 @@ describe('numbers from a table', () => {
       const m = card.scale!.mean[t]!
       near(s, Math.sqrt(mean(trained.map(v => (v[t]! - m) ** 2))), 'deviation', 1e-3)
     }
-    assert.ok(result.r2! > 0.5, `R² ${result.r2}`)
+    assert.ok(result.metrics.r2! > 0.5, `R² ${result.metrics.r2!}`)
     for (const part of ['valid', 'test'] as const) {
       const found = await predictions('regression', run, 'discs', part)
       const actual = values.filter((_, n) => partOf(n) === part)
@@ -314,7 +313,7 @@ describe('numbers from a table', () => {
 
   test('a number has no accuracy, and is told as a number', async () => {
     const stored = work.json('numbers', 'result.json')
-    assert.deepEqual([stored.accuracy, stored.task], [null, 'regression'])
+    assert.deepEqual([stored.metrics.accuracy, stored.task], [undefined, 'regression'])
     assert.equal(run.interpretation.regression!.targets.length, 2)
     const [first] = await predictions('regression', run, 'discs', 'test')
     const { stdout } = await command.run(['predict', run.dir, first!.file, '--json'])
@@ -376,7 +375,7 @@ describe('labels by name', () => {
     const regex = await work.train('named', 'regex', { ...by, labelRegex: '^([a-z]+)_' })
     const own = await work.train('named', 'function', { ...by, labelOf: file => file.split('_')[0] })
     assert.deepEqual(regex.result.classes, ['green', 'red'])
-    assert.ok(regex.result.accuracy > 0.8, `${regex.result.accuracy}`)
+    assert.ok(regex.result.metrics.accuracy! > 0.8, `${regex.result.metrics.accuracy!}`)
     assert.deepEqual(own.result.metrics, regex.result.metrics)
     assert.equal(work.digest('function', 'best.safetensors'), work.digest('regex', 'best.safetensors'))
   })

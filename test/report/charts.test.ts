@@ -7,9 +7,15 @@ import { rateFinderChart } from '../../src/report/charts/rate-finder.ts'
 import { scoreChart } from '../../src/report/charts/score.ts'
 import { interval, stretches, thin } from '../../src/report/charts/series.ts'
 import { lossChart, scheduleChart, timeChart } from '../../src/report/charts/training.ts'
-import { metricOf, primary } from '../../src/report/facts/metric.ts'
 import { html, plain, raw, short } from '../../src/report/page/html.ts'
-import type { BatchEvent, EpochEvent, LabelScore, LrFindEvent } from '../../src/runs/index.ts'
+import {
+  type BatchEvent,
+  type EpochEvent,
+  type LabelScore,
+  type LrFindEvent,
+  leadingMetric,
+  metricInfo,
+} from '../../src/runs/index.ts'
 
 const kit = await loadPlot()
 const batch = (step: number, lrs: number[], phase = 'whole', smooth = 1): BatchEvent => {
@@ -156,30 +162,30 @@ test('the score of each epoch: the metric of the task, in its own words; what li
   const accuracy = scoreChart(
     kit,
     [epoch(1, { accuracy: 0.5 }), epoch(2, { accuracy: 0.75 }, true)],
-    primary('single'),
+    leadingMetric('single'),
   )!
   assert.equal(accuracy.name, 'accuracy')
   assert.match(accuracy.alt, /from 50.0 % to 75.0 %; best epoch 2 with 75.0 %/)
-  const map = scoreChart(kit, [epoch(1, { mAP: 0.5, accuracy: 0.9 }, true)], primary('multi'))!
+  const map = scoreChart(kit, [epoch(1, { mAP: 0.5, accuracy: 0.9 }, true)], leadingMetric('multi'))!
   assert.match(map.alt, /^Validation mAP by epoch, from 0.500 to 0.500; best epoch 1/)
   const r2 = scoreChart(
     kit,
     [epoch(1, { r2: -40 }), epoch(2, { r2: 0.5 }), epoch(3, { r2: 0.75 }, true)],
-    primary('regression'),
+    leadingMetric('regression'),
   )!
   assert.equal(r2.note, 'Cut off below: the lowest is -40.000.')
   assert.equal(r2.file.match(/<circle[^>]*r="3.2"/g)?.length, 2)
-  const bad = scoreChart(kit, [epoch(1, { r2: -40 }, true)], primary('regression'))!
+  const bad = scoreChart(kit, [epoch(1, { r2: -40 }, true)], leadingMetric('regression'))!
   assert.doesNotMatch(bad.file, /NaN|Infinity/)
-  const lost = scoreChart(kit, [epoch(1, { mae: 0 }), epoch(2, { mae: 0 })], metricOf('mae'))!
+  const lost = scoreChart(kit, [epoch(1, { mae: 0 }), epoch(2, { mae: 0 })], metricInfo('mae'))!
   assert.doesNotMatch(lost.file, /NaN|Infinity/)
-  assert.equal(scoreChart(kit, [epoch(1, { accuracy: Number.NaN })], primary('single')), undefined)
-  assert.equal(scoreChart(kit, [epoch(1, { accuracy: 1 })], primary('multi')), undefined)
+  assert.equal(scoreChart(kit, [epoch(1, { accuracy: Number.NaN })], leadingMetric('single')), undefined)
+  assert.equal(scoreChart(kit, [epoch(1, { accuracy: 1 })], leadingMetric('multi')), undefined)
 })
 
 test('an unknown metric keeps its name; one that is no number is a dash', () => {
   assert.deepEqual(
-    [metricOf('toString').name, metricOf('x').say(0.25), metricOf('mAP').say(NaN)],
+    [metricInfo('toString').title, metricInfo('x').say(0.25), metricInfo('mAP').say(NaN)],
     ['toString', '0.25', '–'],
   )
 })
@@ -228,5 +234,5 @@ test('nothing to draw gives no chart of certainty, of numbers, of sizes', () => 
   assert.doesNotMatch(scatterChart(kit, { ...target, points: [[3, 3]] }, 1)!.file, /NaN|Infinity/)
   const many = scatterChart(kit, { ...target, points: Array.from({ length: 4000 }, (_, i) => [i, i]) }, 1)!
   assert.match(many.note!, /1334 of 4000 pictures are drawn/)
-  assert.equal(sizeChart(kit, [{ size: 128, accuracy: 0.5, loss: 1 }], primary('single')), undefined)
+  assert.equal(sizeChart(kit, [{ size: 128, accuracy: 0.5, loss: 1 }], leadingMetric('single')), undefined)
 })

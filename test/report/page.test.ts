@@ -17,12 +17,12 @@ test('a finished run: what a reader wants is there, first of all the accuracy', 
     warnings: ['look out'],
   })
   assertSelfContained(document, markup)
-  const { accuracy, test: tested } = JSON.parse(readFileSync(join(dir, 'result.json'), 'utf8'))
+  const { metrics, test: tested } = JSON.parse(readFileSync(join(dir, 'result.json'), 'utf8'))
   assert.match(
     tiles[0]!,
-    new RegExp(`^Test accuracy${(100 * tested.accuracy).toFixed(1)} %of ${tested.pictures} pictures`),
+    new RegExp(`^Test accuracy${(100 * tested.metrics.accuracy).toFixed(1)} %of ${tested.pictures} pictures`),
   )
-  assert.match(tiles[1]!, new RegExp(`^Validation accuracy${(100 * accuracy).toFixed(1)} %`))
+  assert.match(tiles[1]!, new RegExp(`^Validation accuracy${(100 * metrics.accuracy).toFixed(1)} %`))
   assert.deepEqual([tiles[2], tiles[3]], ['Time3:259 epochs', 'Modeltf_efficientnet_lite0at 224 px'])
   assert.ok(text.includes(`anneal predict ${dir} FILE`), 'the command to predict')
   assert.ok(!text.includes('--resume'), `!text.includes('--resume')`)

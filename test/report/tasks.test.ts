@@ -27,10 +27,13 @@ test('several labels: what each is told by is there, and nothing of an accuracy 
   assertSelfContained(document, markup)
   const result = JSON.parse(readFileSync(join(dir, 'result.json'), 'utf8'))
   const { multi } = JSON.parse(readFileSync(join(dir, 'interpret.json'), 'utf8')) as Required<Interpretation>
-  assert.equal(tiles[0], `Validation mAP${result.mAP.toFixed(3)}of 300 pictures95 % interval 0.710\u2060–\u20600.790`)
-  assert.match(tiles[1]!, new RegExp(`^F2${result.f2.toFixed(3)}`))
-  assert.match(tiles[2]!, new RegExp(`^F1${result.f1.toFixed(3)}`))
-  assert.match(tiles[3]!, /^Accuracy91.0 %/)
+  assert.equal(
+    tiles[0],
+    `Validation mAP${result.metrics.mAP.toFixed(3)}of 300 pictures95 % interval 0.710\u2060–\u20600.790`,
+  )
+  assert.match(tiles[1]!, new RegExp(`^F2${result.metrics.f2.toFixed(3)}`))
+  assert.match(tiles[2]!, new RegExp(`^F1${result.metrics.f1.toFixed(3)}`))
+  assert.match(tiles[3]!, /^Label accuracy91.0 %/)
   assert.ok(tiles.includes('Pictures1,5341,234 train, 300 validation'), `${tiles}`)
   assert.match(text, /reaches mAP 0\.\d+ on 300 validation pictures, over 5 labels; its F2 is/)
   assert.doesNotMatch(text, /guessing among|Confusion matrix|NaN|undefined/)
@@ -65,8 +68,8 @@ test('numbers: R², errors, predicted against actual; no accuracy anywhere', asy
   const { document, text, tiles, markup, plots, dir } = await report(measured(['age', 'height'], thumbnails))
   assertSelfContained(document, markup)
   const result = JSON.parse(readFileSync(join(dir, 'result.json'), 'utf8'))
-  assert.equal(result.accuracy, null)
-  assert.equal(tiles[0], `Validation R²${result.r2.toFixed(3)}of 400 pictures`)
+  assert.equal(result.metrics.accuracy, undefined)
+  assert.equal(tiles[0], `Validation R²${result.metrics.r2.toFixed(3)}of 400 pictures`)
   assert.match(tiles[1]!, /^MAE\d.*mean absolute error; RMSE \d/)
   assert.doesNotMatch(text, /accuracy|NaN|undefined/i)
   assert.match(text, /Cut off below: the lowest is -3.200/)
@@ -156,7 +159,6 @@ test('a run over folds: each of them, their mean, and how far they lie apart', a
     run: `/runs/whole/fold-${k}`,
     model: 'resnet18',
     classes: ['hat', 'shirt'],
-    accuracy,
     loss: 0.4 + k / 100,
     metrics: { accuracy, balancedAccuracy: accuracy - 0.05 },
     epochs: 7 + k,
@@ -227,7 +229,7 @@ test('test-time augmentation stands beside the plain result, by the same metrics
 
 test('the test part of several labels, and its interval, stand first', async () => {
   const made = several(labels, thumbnails, 40)
-  const test = { accuracy: 0.9, loss: 0.3, pictures: 55, metrics: { mAP: 0.5, f2: 0.25 } }
+  const test = { loss: 0.3, samples: 55, metrics: { mAP: 0.5, f2: 0.25, accuracy: 0.9 } }
   const { tiles, text } = await report({ ...made, result: { ...made.result, test } })
   assert.equal(tiles[0], 'Test mAP0.500of 55 pictures')
   assert.match(tiles[1]!, /^Validation mAP/)

@@ -156,7 +156,7 @@ test('a run without a name gets the day, the model and the first free number', (
   const runs = join(root, 'runs')
   assert.equal(newRunFolder('resnet34', { root: runs, date }), join(runs, '2026-03-09-resnet34-1'))
   assert.equal(newRunFolder('resnet34', { root: runs, date }), join(runs, '2026-03-09-resnet34-2'))
-  assert.equal(newRunFolder('../../../etc/x y', { root: runs, date }), join(runs, '2026-03-09-..-..-etc-x-y-1'))
+  assert.equal(newRunFolder('../../etc/x y', { root: runs, date }), join(runs, '2026-03-09-..-..-etc-x-y-1'))
 })
 
 test('the list shows every state, newest first, and a damaged run with its reason', () => {
@@ -182,7 +182,7 @@ test('the list shows every state, newest first, and a damaged run with its reaso
     run: 'x',
     model: 'resnet34',
     classes: ['cat'],
-    accuracy: 0.8,
+    metrics: { accuracy: 0.8 },
     loss: 0.5,
     epochs: 1,
     seconds: { total: 3 },
@@ -210,7 +210,9 @@ test('the list shows every state, newest first, and a damaged run with its reaso
   const list = listRuns(runs)
   const at = (name: string) => list.find(r => r.name === name)
   assert.deepEqual(
-    list.filter(r => r.state !== 'damaged').map(r => [r.name, r.state, r.accuracy, r.epochs, r.model, r.classes]),
+    list
+      .filter(r => r.state !== 'damaged')
+      .map(r => [r.name, r.state, r.metrics.accuracy, r.epochs, r.model, r.classes]),
     [
       ['running', 'running', 0.75, 1, 'resnet34', 3],
       ['stopped', 'interrupted', 0.75, 1, 'resnet34', 3],

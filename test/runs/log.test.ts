@@ -5,6 +5,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
+import { parseEvent, phaseTitle } from '../../src/runs/events.ts'
 import type { EpochEvent, EventBody, RunEvent } from '../../src/runs/index.ts'
 import { openRun, readEvents, runPaths } from '../../src/runs/index.ts'
 import { metricsHeader, metricsRow, summariseMetrics } from '../../src/runs/metrics.ts'
@@ -128,7 +129,7 @@ test('a loss that is not a number is read back as such', () => {
     second?.type === 'epoch' && Number.isNaN(second.metrics.accuracy),
     `second?.type === 'epoch' && Number.isNaN(second.metrics.accuracy)`,
   )
-  assert.match(readFileSync(run.paths.metrics, 'utf8'), /^1,head,0.7,0.6,,,,,,,,0.001,1.5,0$/m)
+  assert.match(readFileSync(run.paths.metrics, 'utf8'), /^1,head,0.7,0.6,,,,,,,,,0.001,1.5,0$/m)
 })
 
 test('truncateAfter drops what the resumed run does again, rows of metrics.csv and the result included', () => {
@@ -140,7 +141,7 @@ test('truncateAfter drops what the resumed run does again, rows of metrics.csv a
     run.append({ type: 'choice', what: 'next', value: String(n), reason: 'after the checkpoint' })
   }
   const seconds = { head: 1, total: 1 }
-  run.finish({ run: run.dir, model: 'm', classes: ['a', 'b'], accuracy: 0.5, loss: 1, epochs: 3, seconds })
+  run.finish({ run: run.dir, model: 'm', classes: ['a', 'b'], metrics: { accuracy: 0.5 }, loss: 1, epochs: 3, seconds })
   assert.ok(existsSync(run.paths.result), 'existsSync(run.paths.result)')
   run.truncateAfter(20)
   const { events } = readEvents(run.paths.events)
@@ -212,19 +213,38 @@ test('a full disk does not stop training: events are kept and written once there
   return once(child, 'exit').then(([code]) => assert.equal(code, 0))
 })
 
+test('a phase is a name and a size; the string of the first runs, head@224, is read as both', () => {
+  const line = (phase: string, more = {}) => JSON.stringify({ ...batch(1), t: 1, phase, ...more })
+  const read = (phase: string, more?: object) => {
+    const event = parseEvent(line(phase, more))
+    assert.ok(event?.type === 'batch', `${phase}: no batch event`)
+    return [event.phase, event.size, phaseTitle(event)]
+  }
+  assert.deepEqual(read('head'), ['head', undefined, 'head'])
+  assert.deepEqual(read('head@224'), ['head', 224, 'head at 224 px'])
+  assert.deepEqual(read('whole@96'), ['whole', 96, 'whole at 96 px'])
+  assert.deepEqual(read('whole', { size: 48 }), ['whole', 48, 'whole at 48 px'])
+  assert.deepEqual(read('a@b'), ['a@b', undefined, 'a@b'], 'a name of somebody else')
+  assert.deepEqual(read('fold 2 of 5'), ['fold 2 of 5', undefined, 'fold 2 of 5'], 'a fold of the first runs')
+  assert.equal(phaseTitle({ phase: 'fold', fold: 2, folds: 5 }), 'fold 2 of 5')
+  const old = parseEvent(JSON.stringify({ t: 2, type: 'phase', phase: 'head@48', epochs: 3 }))
+  assert.deepEqual(old, { t: 2, type: 'phase', phase: 'head', size: 48, epochs: 3 })
+  const sized = metricsRow({ ...epoch(1), phase: 'head', size: 48 } as EpochEvent)
+  assert.match(sized, /^1,head at 48 px,/)
+})
+
 test('metrics.csv has the metrics of every task, and is summarised by its own header', () => {
   const done = (n: number, metrics: Record<string, number>, best: boolean) =>
     metricsRow({ ...epoch(n), phase: 'a "quoted", phase', metrics, best } as EpochEvent)
   const many =
-    metricsHeader + done(1, { mAP: 0.5, f2: 0.25, accuracy: 0.875, other: 1 }, true) + done(2, { mAP: 0.4 }, false)
+    metricsHeader() + done(1, { mAP: 0.5, f2: 0.25, accuracy: 0.875, other: 1 }, true) + done(2, { mAP: 0.4 }, false)
   assert.deepEqual(summariseMetrics(many), {
     epochs: 2,
-    accuracy: 0.875,
     metrics: { accuracy: 0.875, mAP: 0.5, f2: 0.25 },
   })
-  const numbers = metricsHeader + done(1, { r2: -0.5, mae: 2, rmse: 3, accuracy: Number.NaN }, false)
+  const numbers = metricsHeader() + done(1, { r2: -0.5, mae: 2, rmse: 3, accuracy: Number.NaN }, false)
   assert.deepEqual(summariseMetrics(numbers), { epochs: 1, metrics: { r2: -0.5, mae: 2, rmse: 3 } })
   const old = 'epoch,phase,trainLoss,validLoss,accuracy,lr,seconds,best\n1,head,1,1,0.75,0.001,2,1\n2,head,1,1,0.5'
-  assert.deepEqual(summariseMetrics(old), { epochs: 1, accuracy: 0.75, metrics: { accuracy: 0.75 } })
+  assert.deepEqual(summariseMetrics(old), { epochs: 1, metrics: { accuracy: 0.75 } })
   assert.deepEqual(summariseMetrics(''), { epochs: 0, metrics: {} })
 })

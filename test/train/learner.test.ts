@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
 import { epochOrder, trainingBatches } from '../../src/data/sampler.ts'
 import { aten, F, liveTensors, noGrad, scope } from '../../src/torch/index.ts'
 import type { BatchInfo, Callback } from '../../src/train/callback.ts'
-import { type FitProgress, Learner, type LearnerOptions } from '../../src/train/learner.ts'
+import { Learner, type LearnerOptions } from '../../src/train/learner.ts'
+import { type LearnerState, readState, writeState } from '../../src/train/learner-state.ts'
 import { cosineRestarts } from '../../src/train/rates/restarts.ts'
 import { oneCycle, oneCycleMomentum } from '../../src/train/rates/schedule.ts'
 import type { Source } from '../../src/train/source.ts'
@@ -363,29 +367,25 @@ describe('batches', () => {
 })
 
 describe('going on', () => {
-  /** Runs two cycles of three epochs, stopped after the step given and gone on with in a new learner. */
+  const make = (options: Partial<LearnerOptions>) => learner({ averageSteps: 10, gradClip: 0.5, ...options })
+  const fit = { lr: 0.01, factor: 3, cycleLen: 2 }
+  const folder = mkdtempSync(join(tmpdir(), 'anneal-state-'))
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  /** Runs two cycles of two epochs, stopped after the step given and gone on with in a new learner. */
   const run = async (options: Partial<LearnerOptions>, stopAt?: number) => {
-    const make = () => learner({ averageSteps: 10, gradClip: 0.5, ...options })
-    const fit = { lr: 0.01, factor: 3, cycleLen: 2 }
-    let learn = make()
+    let learn = make(options)
     const epochs: unknown[] = []
     const told: Callback = { onEpochEnd: ({ seconds, ...info }) => void epochs.push(info) }
     if (stopAt !== undefined) {
       const stop = new AbortController()
       const stopping: Callback = { onBatchEnd: ({ step }) => void (step === stopAt && stop.abort()) }
       await assert.rejects(learn.fit(2, { ...fit, signal: stop.signal, callbacks: [told, stopping] }), Stopped)
-      const copied = <T>(value: T) => JSON.parse(JSON.stringify(value)) as T
-      const from = copied(learn.progress() as FitProgress)
-      const before = learn
-      const random = before.randomState() // of the process, so that making another learner changes it
-      learn = make()
-      learn.network.net.loadStateDict(before.network.net.stateDict())
-      learn.average!.restore(before.average!.tensors)
-      learn.restoreOptimizer(learn.rates(fit.lr, fit.factor), before.optimizerTensors(), from.optimizerStep)
-      learn.restoreRandom(random)
-      ;[learn.epoch, learn.step] = [before.epoch, before.step]
-      await learn.fit(2, { ...fit, from, callbacks: [told] })
-    } else await learn.fit(2, { ...fit, callbacks: [told] })
+      writeState(join(folder, 'state'), learn.state())
+      learn = make(options) // changes the random state of the process
+      learn.loadState(readState(join(folder, 'state')))
+    }
+    await learn.fit(2, { ...fit, callbacks: [told] })
     return { weights: bits(learn), epochs, step: learn.step }
   }
 
@@ -397,6 +397,86 @@ describe('going on', () => {
       for (const stopAt of [1, 3, 6, 12, 23, 24])
         assert.deepEqual(await run({ optimizer }, stopAt), whole, `at ${stopAt}`)
     })
+
+  test('a state that was kept in memory is not changed by later steps, and can be gone back to twice', async () => {
+    const learn = make({})
+    let kept: LearnerState | undefined
+    const keeping: Callback = { onBatchEnd: ({ step }, l) => void (step === 8 && (kept ??= l.state())) }
+    await learn.fit(2, { ...fit, callbacks: [keeping] })
+    const whole = bits(learn)
+    for (const again of [1, 2]) {
+      learn.loadState(kept!)
+      assert.equal(learn.step, 8)
+      await learn.fit(2, fit)
+      assert.deepEqual(bits(learn), whole, `time ${again}`)
+    }
+  })
+
+  test('a state of the end of an epoch goes on with the next one', async () => {
+    const learn = make({})
+    const kept: LearnerState[] = []
+    await learn.fit(2, { ...fit, callbacks: [{ onEpochEnd: (_, l) => void kept.push(l.state()) }] })
+    const whole = bits(learn)
+    for (const [i, state] of kept.entries()) {
+      learn.loadState(state)
+      const history = await learn.fit(2, fit)
+      assert.deepEqual(
+        history.map(({ epoch }) => epoch),
+        [1, 2, 3, 4].slice(i + 1),
+      )
+      assert.deepEqual(bits(learn), whole, `after epoch ${i + 1}`)
+    }
+  })
+
+  test('between two fits the next one is a new one; groups that are frozen and settings come back', async () => {
+    const learn = make({})
+    learn.freezeTo(1)
+    learn.bnFreeze = 'body'
+    learn.dropout = false
+    await learn.fit(1, fit)
+    const state = learn.state()
+    assert.equal(state.fit, undefined)
+    assert.ok(![...state.tensors.keys()].some(name => name.startsWith('optimizer')), String([...state.tensors.keys()]))
+    await learn.fit(1, { lr: 1e-3 })
+    const whole = bits(learn)
+    const other = make({})
+    other.loadState(state)
+    assert.deepEqual([other.frozen, other.bnFreeze, other.dropout], [[true, false, false], 'body', false])
+    await other.fit(1, { lr: 1e-3 })
+    assert.deepEqual(bits(other), whole)
+    assert.deepEqual([other.epoch, other.step], [learn.epoch, learn.step])
+  })
+
+  test('other options than those of the fit that goes on, another net, and a state without its file are refused', async () => {
+    const learn = make({})
+    let kept: LearnerState | undefined
+    const keeping: Callback = {
+      onBatchEnd(_, l) {
+        kept = l.state()
+        return 'stop'
+      },
+    }
+    await learn.fit(2, { ...fit, callbacks: [keeping] })
+    const before = bits(learn)
+    for (const other of [
+      { ...fit, lr: 0.02 },
+      { ...fit, schedule: 'constant' as const },
+      { ...fit, cycleLen: 1 },
+    ]) {
+      learn.loadState(kept!)
+      await assert.rejects(learn.fit(2, other), /fit that is to go on was called with .*give the same options/)
+    }
+    learn.loadState({ ...kept!, fit: undefined })
+    assert.equal((await learn.fit(1, { ...fit, cycleLen: 1 })).length, 1)
+    assert.notDeepEqual(bits(learn), before)
+    assert.throws(() => make({}).loadState({ ...kept!, frozen: [false] }), /1 layer groups, this one has 3/)
+    assert.throws(() => learner().loadState(kept!), /make the learner with averageSteps too/)
+    const some = new Map(Array.from(kept!.tensors).filter(([name]) => name !== 'net.head.1.bias'))
+    assert.throws(() => learn.loadState({ ...kept!, tensors: some }), /head\.1\.bias/)
+    assert.throws(() => readState(join(folder, 'none')), /none\.json: no learner state can be read: it does not exist/)
+    writeFileSync(join(folder, 'card.json'), '{"format":"anneal-classifier","version":1}')
+    assert.throws(() => readState(join(folder, 'card')), /expected the format "anneal-learner-state"/)
+  })
 })
 
 test('a hundred steps keep no tensor', async () => {

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { describe as lines } from '../../src/cli/describe.ts'
 import { asGood, isBetter } from '../../src/recipes/steps/best-weights.ts'
-import { judgeLikeness } from '../../src/recipes/steps/imagenet-distance.ts'
 import { metricsRow } from '../../src/runs/metrics.ts'
 import { fromArray, type Tensor } from '../../src/torch/index.ts'
 import { evaluate } from '../../src/train/evaluate.ts'
@@ -21,6 +20,7 @@ import {
   rocAuc,
 } from '../../src/train/metrics.ts'
 import { labelScores, objective, said } from '../../src/train/objective.ts'
+import { judgeLikeness } from '../../src/vision/imagenet-distance.ts'
 
 type Numbers = (number | null)[]
 interface Golden {
@@ -156,24 +156,23 @@ describe('a metric that is undefined', () => {
     const metrics = { r2: Number.NaN, mae: 3.2e-9, rmse: 5e9 }
     assert.equal(said('r2', metrics.r2), 'R² undefined')
     assert.equal(said('mAP', Number.NaN), 'mAP undefined')
-    assert.equal(said('balancedAccuracy', Number.NaN), 'balancedAccuracy undefined')
-    assert.equal(said('mae', metrics.mae), 'mae 3.2e-9')
+    assert.equal(said('balancedAccuracy', Number.NaN), 'balanced accuracy undefined')
+    assert.equal(said('mae', metrics.mae), 'MAE 3.2e-9')
     const epoch = { epoch: 1, step: 4, trainLoss: 1, validLoss: 2, metrics, seconds: 1, lrs: [1], best: true } as const
     const row = metricsRow({ type: 'epoch', phase: 'head', ...epoch, lrs: [1] })
-    assert.equal(row, '1,head,1,2,,,,,,3.2e-9,5000000000,1,1,1\n')
+    assert.equal(row, '1,head,1,2,,,,,,,3.2e-9,5000000000,1,1,1\n')
     assert.equal(JSON.parse(JSON.stringify(metrics)).r2, null)
     const result = {
       run: 'r',
       model: 'm',
       classes: ['age'],
       loss: 1,
-      accuracy: Number.NaN,
       metrics,
       epochs: 1,
       seconds: {},
     }
     const text = lines({ type: 'done', t: 1, result }).join('\n')
-    assert.match(text, /valid r2 undefined, mae 3\.2e-9, rmse 5000000000, loss 1\.0000/)
+    assert.match(text, /valid R² undefined, MAE 3\.2e-9, RMSE 5000000000, loss 1\.0000/)
     assert.doesNotMatch(text, /NaN|null/)
   })
 
@@ -196,11 +195,11 @@ describe('a metric that is undefined', () => {
       [1, 1],
       [Number.NEGATIVE_INFINITY, 0],
     ] as const) {
-      const { reason, separation, factor } = judgeLikeness(0.1, { score, loss: 1, metrics: {} }, chance)
+      const { reason, separation, factor } = judgeLikeness(0.1, { score }, chance)
       assert.deepEqual([separation, factor], [undefined, 3])
       assert.match(reason, /can not tell/)
       assert.doesNotMatch(reason, /NaN|Infinity/)
     }
-    assert.equal(judgeLikeness(0.1, { score: 0.75, loss: 1, metrics: {} }, 0.5).separation, 0.5)
+    assert.equal(judgeLikeness(0.1, { score: 0.75 }, 0.5).separation, 0.5)
   })
 })

@@ -11,37 +11,38 @@ import type { Network } from '../../train/network.ts'
  *  gradient, and what backward keeps beside them. */
 const [share, held] = [0.6, 3]
 
-/** The largest batch of at most `wanted` pictures whose training step fits the memory that is free, and why it is smaller
- *  where it is; at least 2. On a GPU libtorch tells no free memory and the batch stays. */
+/** The largest batch of at most `wanted` samples whose training step fits into free memory, and the reason where it is
+ *  smaller than `wanted`; at least 2. `shape`: of one input. On a GPU libtorch does not report free memory, so the batch
+ *  stays as it is. */
 export function batchThatFits(
   network: Network,
-  { wanted, size, channels = 3, look }: { wanted: number; size: number; channels?: number; look?: Look },
+  { wanted, shape, what, look }: { wanted: number; shape: readonly number[]; what?: string; look?: Look },
   free = freeMemory(),
 ): { batchSize: number; reason?: string } {
   if (network.device !== undefined && network.device !== 'cpu') return { batchSize: wanted }
-  const bytesOf = () => outputBytes(network, size, channels)
-  const each = held * (look ? look(`bytes at ${size}`, bytesOf) : bytesOf())
+  const bytesOf = () => outputBytes(network, shape)
+  const each = held * (look ? look(`bytes at ${shape.join('x')}`, bytesOf) : bytesOf())
   const fitting = Math.max(2, Math.floor((share * free) / each))
   if (fitting >= wanted) return { batchSize: wanted }
-  const reason = `a picture of ${size} px takes about ${bytes(Math.round(each))} in a step, and ${bytes(free)} are free`
+  const reason = `${what ?? `an input of ${shape.join(' × ')}`} takes about ${bytes(Math.round(each))} in a step, and ${bytes(free)} are free`
   return { batchSize: fitting, reason }
 }
 
 /** Gives what was seen of this body before, else what `see` finds. */
 export type Look = <T>(what: string, see: () => T) => T
 
-/** What one black picture shows of a body, kept in the cache: for the names and shapes of its weights. */
-export function looker(name: string, body: nn.Module, channels: number): Look {
+/** Facts of a body that a forward pass of zeros shows, kept in the cache under the names and shapes of its weights. */
+export function looker(name: string, body: nn.Module): Look {
   const weights = Array.from(body.stateDict(), ([key, t]) => `${key} ${t.shape}`)
   const key = createHash('sha256')
-    .update(JSON.stringify([version(), channels, weights]))
+    .update(JSON.stringify([version(), weights]))
     .digest('hex')
     .slice(0, 32)
   return (what, see) => remembered(cacheFolder('shapes', `${name}.json`), `${key} ${what}`, see)
 }
 
-/** Bytes of all layers' outputs for one picture. */
-function outputBytes({ body }: Network, size: number, channels: number): number {
+/** Bytes of all layers' outputs for one input. */
+function outputBytes({ body }: Network, shape: readonly number[]): number {
   let sum = 0
   const leaves = [...body.modules()].map(([, m]) => m).filter(m => Object.keys(m.children).length === 0)
   const off = leaves.map(m =>
@@ -53,7 +54,7 @@ function outputBytes({ body }: Network, size: number, channels: number): number 
   const training = body.training
   try {
     body.eval()
-    noGrad(() => scope(() => body.features(zeros([1, channels, size, size], { device: 'cpu' })).dispose()))
+    noGrad(() => scope(() => body.features(zeros([1, ...shape], { device: 'cpu' })).dispose()))
   } finally {
     body.train(training)
     for (const remove of off) remove()

@@ -1,12 +1,11 @@
 import { AnnealError } from '../../base/errors.ts'
 import { option, setting } from '../../base/options.ts'
+import type { Dataset, Narrator, Words } from '../../domain/index.ts'
 import { classWeights, imbalanceAdvice, positiveWeights, sampleWeights } from '../../train/balance.ts'
-import type { ImageData } from '../../vision/index.ts'
-import type { TrainOptions } from '../options.ts'
-import type { Narrator } from '../run/context.ts'
-import type { Prepared } from './prepare.ts'
+import type { RecipeOptions } from '../options.ts'
+import type { Prepared } from './prepared.ts'
 
-/** Whether the largest class that there is has more than twice as many pictures as the smallest. */
+/** Whether the largest class has more than twice as many samples as the smallest. */
 export function areUneven(counts: readonly number[]): boolean {
   const known = counts.filter(n => n > 0)
   return Math.max(...known) > 2 * Math.min(...known)
@@ -14,24 +13,24 @@ export function areUneven(counts: readonly number[]): boolean {
 
 /** Weights against uneven classes, as asked; advice where none are asked for. */
 export function balance(
-  data: ImageData,
-  { session, options }: { session: Narrator; options: TrainOptions },
+  data: Dataset,
+  { narrator, options, words }: { narrator: Narrator; options: RecipeOptions; words: Words },
 ): Pick<Prepared, 'classWeights' | 'sampleWeights'> {
   const { classWeights: given, sampling, loss } = options
   if (data.task === 'regression') {
     if (given !== undefined || sampling !== undefined)
       throw new AnnealError(
-        `${given === undefined ? setting('sampling', sampling) : setting('classWeights', given)}: numbers have no classes that could be rare; leave it out.`,
+        `${given === undefined ? setting('sampling', sampling) : setting('classWeights', given)}: regression has no classes that could be rare; leave it out.`,
       )
     return {}
   }
   const counts = data.counts.map(c => c.train)
   const advice = imbalanceAdvice(data.counts.map(({ name, train }) => ({ name, count: train })))
   if (advice && given === undefined && sampling === undefined && loss !== 'focal')
-    session.emit({ type: 'warning', message: `${advice.text}: ${setting('classWeights', advice.scheme)}` })
+    narrator.emit({ type: 'warning', message: `${advice.text}: ${setting('classWeights', advice.scheme)}` })
   if (typeof given === 'object' && given.length !== counts.length)
     throw new AnnealError(
-      `${option('classWeights')}: got ${given.length} weights for ${counts.length} classes (${data.classes.slice(0, 20).join(', ')}); expected one a class`,
+      `${option('classWeights')}: got ${given.length} weights for ${counts.length} classes (${data.classes.slice(0, 20).join(', ')}); expected one for each class`,
     )
   const weights =
     given === undefined
@@ -43,9 +42,9 @@ export function balance(
           : classWeights(counts, { scheme: given })
   const short = (values: readonly number[]) => values.map(v => v.toPrecision(3)).join(', ')
   if (weights)
-    session.choice('class weights', short(weights.slice(0, 20)), typeof given === 'string' ? given : 'as asked')
+    narrator.choice('class weights', short(weights.slice(0, 20)), typeof given === 'string' ? given : 'as asked')
   if (sampling === undefined) return weights ? { classWeights: weights } : {}
-  session.choice('sampling', 'balanced', 'as asked: pictures of rare classes are seen more often')
+  narrator.choice('sampling', 'balanced', `as asked: ${words.many} of rare classes are seen more often`)
   const often = sampleWeights(data.of('train'), classWeights(counts))
   return { ...(weights ? { classWeights: weights } : {}), sampleWeights: often }
 }

@@ -1,51 +1,46 @@
+import type { Narrator } from '../../domain/index.ts'
 import { kernelsInUse } from '../../torch/index.ts'
-import { type Computing, computeBy, type Way, type Work, waysOf } from '../../train/measure-kernels.ts'
+import { type Computed, type Computing, computeBy, type Way, type Work, waysOf } from '../../train/measure-kernels.ts'
 import type { Network, Precision } from '../../train/network.ts'
-import type { TrainOptions } from '../options.ts'
-import type { Narrator } from '../run/context.ts'
+import type { RecipeOptions } from '../options.ts'
 
 /** bfloat16 rounds more, so it has to be worth it. */
 const worthRounding = 1.15
 /** Own kernels serve unless libtorch's are faster by more than noise. */
 const clearlyFaster = 1.1
 
-/** The type of a run's products, and whose kernels make them in each kind of work. */
-export interface Computed {
-  precision: Precision
-  by: Record<Work, Computing>
-}
-
 /** The type of products and whose kernels make them: as asked, else what was fastest when this machine was measured, for training
  *  steps and for the frozen body each. Those of steps are then in use; who computes with the frozen body takes its own. */
 export async function choosePrecision({
-  session,
+  narrator,
   options,
   modelName,
   net,
-  channels,
+  shape,
   device,
 }: {
-  session: Narrator
-  options: TrainOptions
+  narrator: Narrator
+  options: Pick<RecipeOptions, 'precision' | 'epochs'>
   modelName: string
   net: Network
-  channels: number
+  /** Of one input. */
+  shape: readonly number[]
   device: string
 }): Promise<Computed> {
   const given = options.precision ?? 'auto'
   if (device !== 'cpu') {
     const precision = given === 'auto' ? 'bfloat16' : given
-    session.choice('precision', precision, given === 'auto' ? 'on a GPU it is faster than float32' : 'as asked')
+    narrator.choice('precision', precision, given === 'auto' ? 'on a GPU it is faster than float32' : 'as asked')
     return { precision, by: { step: { kernels: kernelsInUse() }, frozen: { kernels: kernelsInUse() } } }
   }
-  const ways = await session.once('speeds', () => waysOf(modelName, net, channels))
+  const ways = await narrator.once('speeds', () => waysOf(modelName, net, shape))
   const chosen = fastest(ways, given, options.epochs === 0 ? 'frozen' : 'step')
   const { precision } = chosen
   const by = process.env.ANNEAL_KERNELS === 'aten' ? { step: libtorch, frozen: libtorch } : chosen.by
   computeBy(by.step)
-  const measured = `measured, images/s in training steps and through the frozen body: ${waysText(ways)}`
+  const measured = `measured, samples/s in training steps and through the frozen body: ${waysText(ways)}`
   const half = ways.some(w => w.precision === 'bfloat16')
-  session.choice(
+  narrator.choice(
     'precision',
     `${precision}, ${kernelsText(ways, by)}`,
     given !== 'auto' ? `as asked; ${measured}` : half ? measured : `no instructions for bfloat16 here; ${measured}`,

@@ -1,253 +1,152 @@
 import { AnnealError } from '../../base/errors.ts'
-import { plural } from '../../base/format.ts'
-import { option, setting } from '../../base/options.ts'
-import type { Split, Task } from '../../data/index.ts'
-import { manualSeed, nn, type Tensor } from '../../torch/index.ts'
-import { type Network, network, type Precision } from '../../train/network.ts'
+import { option } from '../../base/options.ts'
+import type { ChosenInputs, Dataset, Domain, DomainContext, Index, Narrator, Opened } from '../../domain/index.ts'
+import type { Computed } from '../../train/measure-kernels.ts'
+import { type Body, type Network, network } from '../../train/network.ts'
 import { type Objective, objective } from '../../train/objective.ts'
-import { augmentationText, keptOn } from '../../vision/augment/index.ts'
-import { type Augmentation, chooseChannels, type Item, type Pictures } from '../../vision/index.ts'
-import type { Preprocessing } from '../../vision/inference/saved.ts'
-import {
-  checkSizes,
-  chooseModel,
-  type ImageModel,
-  loadPretrained,
-  model as modelInfo,
-  pretrainedState,
-} from '../../vision/models/index.ts'
-import { type PictureSource, pictureSource } from '../../vision/picture-source.ts'
-import { augmentationOf, beginsFrozen, type TrainOptions } from '../options.ts'
-import type { Context, Narrator } from '../run/context.ts'
-import { senseAugmentation } from './auto-augment.ts'
-import { batchThatFits, looker } from './batch-size.ts'
+import { beginsFrozen, type RecipeOptions } from '../options.ts'
+import { batchThatFits, type Look, looker } from './batch-size.ts'
 import { areUneven, balance } from './class-balance.ts'
 import { usualDevice } from './device.ts'
-import { keptChannels, openAt, openIndex, shortSide } from './open-pictures.ts'
-import { type Computed, choosePrecision } from './precision.ts'
+import { choosePrecision } from './precision.ts'
+import type { Prepared } from './prepared.ts'
 import { scaleOfTargets, targetWarnings } from './targets.ts'
 
-/** How the last layer over a body from random weights begins: with outputs near 0, so that nothing wrong is to be unlearned
- *  first (torchvision's MobileNetV2). */
+/** How the last layer over a body from random weights begins: with outputs near 0, so that nothing wrong has to be
+ *  unlearned first (torchvision's MobileNetV2). */
 const smallStd = 0.01
 
-/** What the steps work with: pictures, network, and how one becomes the other's input. */
-export interface Prepared {
-  pictures: Pictures
-  task: Task
-  objective: Objective
-  classes: string[]
-  modelName: string
-  net: Network<ImageModel>
-  preprocessing: Preprocessing
-  augment: Augmentation
-  precision: Precision
-  /** Whose kernels compute in training steps, which are in use, and with the frozen body. */
-  by: Computed['by']
-  device: string
-  seed: number
-  batchSize: number
-  /** What a mistake in each class weighs, and how often each training picture is seen; alike where absent. */
-  classWeights?: number[] | undefined
-  sampleWeights?: number[] | undefined
-  /** Sides of the pictures in pixels, in the order in which they are trained on. */
-  sizes: readonly number[]
-  /** The same net, labels and split with pictures of another size. */
-  at(size: number): Promise<Prepared>
-  /** Pictures of one part as batches; `augmented` changes them each epoch. */
-  source(split: Split, options?: { augmented?: boolean }): PictureSource & { items: Item[] }
+/** What a run needs before its first step, and who hears of it. */
+export type PrepareContext<O = object> = DomainContext<O & RecipeOptions>
+
+/** Everything before the first step: data, model, network, precision, inputs. */
+export async function prepare<O extends object, B extends Body, P>(
+  domain: Domain<O, B, P>,
+  path: string,
+  context: PrepareContext<O>,
+): Promise<Prepared<B, P>> {
+  const { options, narrator } = context
+  const { seed = 42, device = usualDevice() } = options
+  const index = await domain.index(path, { ...options, seed })
+  checkTargets(index)
+  const opened = await domain.open(index, { ...context, options: { ...options, seed, device } })
+  const { net, look } = buildNet(opened, { options, seed, device })
+  const computed = await choosePrecision({
+    narrator,
+    options,
+    modelName: opened.modelName,
+    net,
+    shape: opened.shape(opened.measuredAt),
+    device,
+  })
+  const chosen = await opened.inputs({ net, ...computed, device, seed })
+  narrator.choice(
+    'layer groups',
+    net.groups.map(g => g.name).join(' | '),
+    'from the input to the head; each has its own learning rate',
+  )
+  const targets = judge(opened.data, { domain, options, narrator })
+  return join(domain, opened, { chosen, net, look, computed, targets, device, seed, context })
 }
 
-/** Everything before the first step: model, pictures, network. */
-export async function prepare(
-  dir: string,
-  context: Omit<Context, 'session'> & { session: Narrator },
-): Promise<Prepared> {
-  const { session, options, report, signal } = context
-  const { seed = 42, pretrained = true } = options
-  // The folder first, which costs nothing yet; then the weights: a model that can't be had should not cost a scan.
-  const index = await openIndex(dir, { ...options, seed })
-  if (index.task === 'regression') scaleOfTargets(index.classes, trainingItems(index))
-  const given = options.model ?? 'auto'
-  const modelName = await session.once('model', () =>
-    chooseModel(given, { report, pretrained: pretrained && options.weights === undefined }),
-  )
-  session.choice('model', modelName, given === 'auto' ? autoReason(modelName, options) : 'as asked')
-  const info = modelInfo(modelName)
-  const sizes = options.sizes ?? [options.size ?? info.size]
-  checkSizes(modelName, options.testSize === undefined ? sizes : [...sizes, options.testSize])
-  const state = pretrained
-    ? await pretrainedState(modelName, {
-        ...(options.weights === undefined ? {} : { file: options.weights }),
-        report,
-        signal,
-      })
-    : undefined
+/** Targets that can't be learned are refused before anything is downloaded. */
+function checkTargets({ task, classes, items }: Index): void {
+  if (task === 'regression')
+    scaleOfTargets(
+      classes,
+      items.filter(item => item.split === 'train'),
+    )
+}
 
-  session.emit({ type: 'phase', phase: 'scan' })
-  session.stands?.('the settings', 'the look through the pictures and their decoding')
-  for (const { what, value, reason } of index.choices ?? []) session.choice(what, value, reason)
-  const { channelFiles: bands } = options
-  const asked = { asked: options.channels ?? 'auto', signal }
-  const { mode, range, choice } = await session.once('channels', () => chooseChannels(index.items, asked))
-  if (mode !== 'rgb' || options.channels !== undefined) session.choice(choice.what, choice.value, choice.reason)
-  const opened = new Map<number, Pictures>()
-  const open = async (size: number): Promise<Pictures> => {
-    const pictures = opened.get(size) ?? (await openAt(index, { size, info, mode, range }, context))
-    opened.set(size, pictures)
-    return pictures
-  }
-  const first = await open(sizes[0]!)
-  const { data } = first
-  const { classes, task } = data
-  for (const { what, value, reason } of data.choices.slice(index.choices?.length ?? 0))
-    session.choice(what, value, reason)
-  session.stands?.('the decoded pictures', 'what was measured of pictures and net before training')
-  session.emit({
-    type: 'scan',
-    classes: data.counts,
-    problems: data.problems.map(({ file, reason, kind }) => ({ file, reason, kind })),
-    ...(task === 'single' ? {} : { pictures: data.pictures }),
-  })
-  const kept = mode === 'keep' ? keptChannels(first) : undefined
-  const channels = kept?.channels ?? 3
-  const normalization = kept ?? info
-  if (kept) session.choice('normalisation', `${plural(channels, 'channel')}`, kept.reason)
-
-  const device = options.device ?? usualDevice()
-  const head = {
-    ...(options.hidden ? { hidden: options.hidden } : {}),
-    ...(options.dropout === undefined ? {} : { dropout: options.dropout }),
+/** The body with its new head. */
+function buildNet<B extends Body, P>(
+  { body, data, modelName }: Opened<B, P>,
+  { options, seed, device }: { options: RecipeOptions; seed: number; device: string },
+): { net: Network<B>; look: Look } {
+  const { hidden, dropout, lr } = options
+  const look = looker(modelName, body)
+  const net = network(body, data.classes.length, {
+    seed,
+    device,
+    groups: look('groups', () => body.groups),
+    ...(hidden ? { hidden } : {}),
+    ...(dropout === undefined ? {} : { dropout }),
     ...(beginsFrozen(options) ? {} : { std: smallStd }),
-  }
-  manualSeed(seed) // libtorch's own start is another in every process, and a body without weights is drawn from it
-  const build = () => info.build({ classes: 0, channels, size: sizes[0]! })
-  const body = state ? nn.init.undrawn(build) : build()
-  const look = looker(modelName, body, channels)
-  const groups = look('groups', () => body.groups)
-  const net = network(body, classes.length, { seed, device, groups, ...head })
-  if (state) loadPretrained(net.body, state)
-  if (typeof options.lr === 'object' && options.lr.length !== 1 && options.lr.length !== net.groups.length)
-    throw new AnnealError(
-      `${option('lr')}: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate or as many, got ${options.lr.length}`,
-    )
-  const { precision, by } = await choosePrecision({ session, options, modelName, net, channels, device })
-  const preprocessingAt = (size: number): Preprocessing => ({
-    size,
-    short: shortSide(size, info),
-    interpolation: info.interpolation,
-    mean: normalization.mean,
-    std: normalization.std,
-    channels,
-    ...(mode === 'rgb' ? {} : { mode }),
-    ...(range ? { range } : {}),
-    ...(bands ? { bands } : {}),
   })
-  const augment =
-    options.augment === 'auto'
-      ? await senseAugmentation(context, {
-          fixed: info.sizes !== 'any',
-          net,
-          pictures: first,
-          preprocessing: preprocessingAt(sizes[0]!),
-          precision,
-          by,
-          seed,
-        })
-      : augmentationOf(options.augment ?? 'side-on')
-  if (options.augment !== undefined && options.augment !== 'auto')
-    session.choice('augment', augmentationText(augment), 'as asked')
-  else if (options.augment === undefined)
-    session.choice(
-      'augment',
-      'side-on',
-      `photos as people take them; ${setting('augment', 'auto')} finds out, top-down is for pictures without an up, none for neither`,
+  if (typeof lr === 'object' && lr.length !== 1 && lr.length !== net.groups.length)
+    throw new AnnealError(
+      `${option('lr')}: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate, or one for each group, got ${lr.length}`,
     )
-  const wanted = options.batchSize ?? 32
-  session.choice(
-    'settings',
-    `${sizes.join(', ')} px, batches of ${wanted}, seed ${seed}, on ${device}`,
-    options.size === undefined && options.sizes === undefined && options.batchSize === undefined
-      ? "the model's own size; the usual batch"
-      : 'as asked',
-  )
-  const names = net.groups.map(g => g.name).join(' | ')
-  session.choice('layer groups', names, 'from the picture to the head; each has its own rate')
+  return { net, look }
+}
 
-  const scale = task === 'regression' ? { scale: scaleOfTargets(classes, data.of('train')) } : {}
-  if (task === 'regression') {
-    const parts = { train: data.of('train'), valid: data.of('valid'), test: data.of('test') }
-    for (const message of targetWarnings(classes, parts)) session.emit({ type: 'warning', message })
-  }
+/** What the outputs mean, and what samples weigh. */
+function judge(
+  data: Dataset,
+  { domain, options, narrator }: { domain: Domain; options: RecipeOptions; narrator: Narrator },
+): Pick<Prepared, 'objective' | 'classWeights' | 'sampleWeights'> {
+  const { task, classes } = data
+  const [train, valid, test] = [data.of('train'), data.of('valid'), data.of('test')]
+  const scale = task === 'regression' ? { scale: scaleOfTargets(classes, train) } : {}
+  if (task === 'regression')
+    for (const message of targetWarnings(classes, { train, valid, test }, domain.words))
+      narrator.emit({ type: 'warning', message })
   const uneven = areUneven(data.counts.map(c => c.train))
-  const fixed = {
-    task,
+  return {
     objective: objective(task, classes, { loss: options.loss ?? 'auto', uneven, ...scale }),
-    classes,
+    ...balance(data, { narrator, options, words: domain.words }),
+  }
+}
+
+/** All of it, at any of the sizes. */
+function join<O extends object, B extends Body, P>(
+  domain: Domain<O, B, P>,
+  opened: Opened<B, P>,
+  made: {
+    chosen: ChosenInputs<P>
+    net: Network<B>
+    look: Look
+    computed: Computed
+    targets: { objective: Objective }
+    device: string
+    seed: number
+    context: PrepareContext<O>
+  },
+): Promise<Prepared<B, P>> {
+  const { chosen, net, look, computed, targets, device, seed, context } = made
+  const { data, modelName, sizes, testSize, shape } = opened
+  const { options, narrator } = context
+  const { augmentation, plain } = chosen
+  const hash = opened.hash.bind(opened)
+  const fixed = {
+    domain,
+    testSize,
+    data,
+    hash,
     modelName,
     net,
-    augment,
-    precision,
-    by,
+    ...computed,
+    augmentation,
+    plain,
     device,
     seed,
     sizes,
-    ...balance(data, context),
+    ...targets,
   }
-  const made = new Map<number, Prepared>()
-  const at = async (size: number): Promise<Prepared> => {
-    const known = made.get(size)
-    if (known) return known
-    const pictures = await open(size)
-    const picture = (number: number) => pictures.picture(number)
-    const shown = device === 'cpu' ? picture : keptOn(device, picture)
+  const known = new Map<number, Prepared<B, P>>()
+  const at = async (size: number): Promise<Prepared<B, P>> => {
+    const before = known.get(size)
+    if (before) return before
+    const inputs = await chosen.at(size)
+    const wanted = options.batchSize ?? 32
     // A resumed run must not choose anew: other batches are other bits.
-    const { batchSize, reason } = await session.once(`batch ${size}`, () =>
-      batchThatFits(net, { wanted, size, channels, look }),
+    const { batchSize, reason } = await narrator.once(`batch ${size}`, () =>
+      batchThatFits(net, { wanted, shape: shape(size), look }),
     )
-    if (reason !== undefined) session.choice('batch', `${batchSize} pictures of ${size} px`, reason)
-    const preprocessing = preprocessingAt(size)
-    const { short } = preprocessing
-    const prepared: Prepared = {
-      ...fixed,
-      pictures,
-      preprocessing,
-      batchSize,
-      at,
-      source(split, { augmented = false } = {}) {
-        const items = data.of(split)
-        const source = pictureSource({
-          picture: shown,
-          samples: items,
-          task,
-          classes: classes.length,
-          augmentation: augmented ? augment : undefined,
-          size,
-          short,
-          normalization,
-          channels,
-          seed,
-          ...(device === 'cpu' ? {} : { device }),
-        })
-        return { ...source, items }
-      },
-    }
-    made.set(size, prepared)
+    if (reason !== undefined) narrator.choice('batch', `${batchSize} ${domain.words.many}`, reason)
+    const prepared: Prepared<B, P> = { ...fixed, ...inputs, size, batchSize, at }
+    known.set(size, prepared)
     return prepared
   }
   return at(sizes[0]!)
 }
-
-/** The net's tensors under the names of a resume state. */
-export const netTensors = ({ net }: Prepared): Map<string, Tensor> =>
-  new Map(Array.from(net.net.stateDict(), ([name, t]) => [`net.${name}`, t]))
-
-const trainingItems = ({ items }: { items: readonly Pick<Item, 'split' | 'values'>[] }) =>
-  items.filter(item => item.split === 'train')
-
-const autoReason = (name: string, { pretrained = true, weights }: TrainOptions) =>
-  name !== 'resnet34'
-    ? 'the weights of resnet34 can not be had here; these come from a package registry'
-    : pretrained && weights === undefined
-      ? 'the usual one, and its weights are here or can be fetched'
-      : 'the usual one'

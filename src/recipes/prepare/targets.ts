@@ -1,14 +1,15 @@
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
+import type { Item } from '../../data/types.ts'
+import type { Words } from '../../domain/index.ts'
 import { standardised } from '../../train/linear/standardise.ts'
 import type { TargetScale } from '../../train/objective.ts'
-import type { Item } from '../../vision/index.ts'
 
-/** A picture with the numbers that are to be told of it. */
+/** A sample with its target values. */
 type Answered = Pick<Item, 'values'>
 
-/** Mean, deviation and decimals of each target over training pictures, in float64 whatever the unit. An error where a
+/** Mean, deviation and decimals of each target over training samples, in float64 whatever the unit. An error where a
  *  target is the same for all of them, or where 64-bit floats can't hold how far its numbers lie apart. */
 export function scaleOfTargets(names: readonly string[], train: readonly Answered[]): TargetScale {
   const each = names.map((name, t) => scaleOfOne(name, columnOf(train, t)))
@@ -41,7 +42,7 @@ function constant(name: string, values: readonly number[]): AnnealError {
   const [value] = values
   const whole = Math.abs(value!) > Number.MAX_SAFE_INTEGER
   return new AnnealError(
-    `target "${name}": all ${plural(values.length, 'training picture')} have ${value}, so there is nothing to learn and nothing to judge.${whole ? ` Numbers beyond ${Number.MAX_SAFE_INTEGER} that differ in their last digits are the same 64-bit float: take a constant away from all of them first.` : ''} Leave it out, or name another column (${option('targets')}).`,
+    `target "${name}": all ${plural(values.length, 'training sample')} have ${value}, so there is nothing to learn and nothing to judge.${whole ? ` Numbers beyond ${Number.MAX_SAFE_INTEGER} that differ in their last digits are the same 64-bit float: take a constant away from all of them first.` : ''} Leave it out, or name another column (${option('targets')}).`,
   )
 }
 
@@ -66,19 +67,20 @@ function decimalsOfOne(value: number): number {
   return Math.max(0, digits.replace('-', '').length - 2) - Number(exponent)
 }
 
-/** What can't be said of a part of the data: R² of a target that is the same in all its pictures, or of one picture. */
+/** What can't be said of a part of the data: R² of a target that is the same in all its samples, or of one sample. */
 export function undefinedR2(
   names: readonly string[],
   part: '' | 'validation' | 'test',
   items: readonly Answered[],
+  { one }: Words,
 ): { targets: string[]; reason: string } | undefined {
   if (items.length === 0) return undefined
-  const pictures = part === '' ? 'picture' : `${part} picture`
-  if (items.length === 1) return { targets: [...names], reason: `there is one ${pictures}` }
+  const sample = part === '' ? one : `${part} ${one}`
+  if (items.length === 1) return { targets: [...names], reason: `there is one ${sample}` }
   const same = names.filter((_, t) => items.every(({ values }) => values?.[t] === items[0]!.values?.[t]))
   if (same.length === 0) return undefined
   const values = same.map(name => `"${name}" is ${items[0]!.values?.[names.indexOf(name)]}`)
-  return { targets: same, reason: `in all ${plural(items.length, pictures)} ${values.join(', ')}` }
+  return { targets: same, reason: `in all ${plural(items.length, sample)} ${values.join(', ')}` }
 }
 
 /** How far 64-bit floats tell numbers of a target's size apart, where that is coarse for how far they lie apart. */
@@ -96,16 +98,17 @@ const spacing = (value: number): number => 2 ** (Math.floor(Math.log2(value)) - 
 export function targetWarnings(
   names: readonly string[],
   { train, valid, test }: Record<'train' | 'valid' | 'test', readonly Answered[]>,
+  words: Words,
 ): string[] {
   const parts = [['validation', valid, 'valid'] as const, ['test', test, 'test'] as const]
   const undefineds = parts.flatMap(([part, items, split]) => {
-    const found = undefinedR2(names, part, items)
+    const found = undefinedR2(names, part, items, words)
     if (!found) return []
     const all = found.targets.length === names.length
     const chosen =
       split !== 'valid' ? '' : all ? '; weights are chosen by the loss' : '; weights are chosen by the other targets'
     const mean = all ? '' : ', and R² is the mean over the others'
-    return [`R² of the ${part} pictures is undefined: ${found.reason}${chosen}${mean}`]
+    return [`R² of the ${part} ${words.many} is undefined: ${found.reason}${chosen}${mean}`]
   })
   const close = names.flatMap((name, t) => {
     const found = coarse(columnOf(train, t))

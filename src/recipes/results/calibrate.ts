@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Task } from '../../data/index.ts'
+import type { Narrator } from '../../domain/index.ts'
 import type { CalibrationPart } from '../../runs/index.ts'
 import type { Evaluation } from '../../train/evaluate.ts'
 import {
@@ -16,12 +17,11 @@ import {
 } from '../../train/metrics.ts'
 import type { Outputs, Targets } from '../../train/objective.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../../weights/index.ts'
-import type { Narrator } from '../run/context.ts'
 
-/** What is told of pictures that did not teach the weights, [N × classes], and the right answers. */
+/** What is told of samples that did not teach the weights, [N × classes], and the right answers. */
 export type Held = Pick<Evaluation, 'logits' | 'probabilities' | 'targets'>
 
-/** What the outputs stand for; `seed` draws the pictures anew where chance is asked about. */
+/** What the outputs stand for; `seed` draws the samples anew where chance is asked about. */
 export interface Meaning {
   task: Task
   classes: readonly string[]
@@ -34,21 +34,21 @@ export interface Thresholds {
   thresholds: readonly number[]
 }
 
-/** Whose decisions they are and on which pictures, as a reader is told. */
+/** Whose decisions they are and on which samples, as a reader is told. */
 interface Told {
   of?: string
   on?: string
 }
 
-/** Fewer pictures than this say too little of how sure the net may be. */
+/** Fewer samples than this say too little of how sure the net may be. */
 const leastToCalibrate = 100
 
-/** One temperature for softmax or sigmoids, fitted on held-out pictures; 1 for numbers and for few pictures. */
+/** One temperature for softmax or sigmoids, fitted on held-out samples; 1 for numbers and for few samples. */
 export function calibrate(
   narrator: Pick<Narrator, 'choice'>,
   { task, classes }: Meaning,
   { logits, probabilities, targets }: Held,
-  { of = '', on = 'the validation pictures' }: Told = {},
+  { of = '', on = 'the validation samples' }: Told = {},
 ): { temperature: number; calibration?: CalibrationPart } {
   if (task === 'regression') return { temperature: 1 }
   const curve = (p: Outputs) => {
@@ -80,16 +80,16 @@ export const atTemperature = (
     ? probabilities
     : applyTemperature(logits, classes.length, temperature, { task })
 
-/** From which probability each label counts: found on held-out pictures for the metric chosen. */
+/** From which probability each label counts: found on held-out samples for the metric chosen. */
 export function chooseThresholds(
   narrator: Pick<Narrator, 'choice'>,
   { classes, seed }: Meaning,
   { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>,
-  { metric = 'f1', of = '', on = 'the validation pictures' }: Told & { metric?: ThresholdMetric | undefined } = {},
+  { metric = 'f1', of = '', on = 'the validation samples' }: Told & { metric?: ThresholdMetric | undefined } = {},
 ): Thresholds {
   const found = bestThresholds(Float32Array.from(probabilities), targets, classes.length, { metric, average: 'macro' })
   const { half, value, valueEach } = found
-  // Few pictures make any threshold look good: one for all must beat 0.5 by more than chance.
+  // Few samples make any threshold look good: one for all must beat 0.5 by more than chance.
   const threshold = beatsHalf(found.threshold, metric, { probabilities, targets, classes: classes.length, seed })
     ? found.threshold
     : 0.5
@@ -103,7 +103,7 @@ export function chooseThresholds(
   return { threshold, thresholds }
 }
 
-/** Whether a threshold for all labels beats 0.5 in nine of ten sets drawn anew from these pictures. */
+/** Whether a threshold for all labels beats 0.5 in nine of ten sets drawn anew from these samples. */
 function beatsHalf(
   threshold: number,
   metric: ThresholdMetric,
@@ -126,7 +126,7 @@ function beatsHalf(
   return bootstrap(gain, probabilities.length / classes, { seed, rounds: 100, level: 0.8 }).low > 0
 }
 
-/** Temperature and thresholds of an ensemble, found on what it says of held-out pictures. The temperature is that of the
+/** Temperature and thresholds of an ensemble, found on what it says of held-out samples. The temperature is that of the
  *  mean, after the members' own (Rahaman and Thiery 2021, arXiv:2007.08792). */
 export function decideTogether(
   narrator: Pick<Narrator, 'choice'>,
@@ -150,7 +150,7 @@ export function decideTogether(
 
 const heldPath = (dir: string) => join(dir, 'valid.safetensors')
 
-/** Keeps what the best weights of a fold say of its validation pictures, in the fold's folder. */
+/** Keeps what the best weights of a fold say of its validation samples, in the fold's folder. */
 export function keepHeld(dir: string, { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>): void {
   const dtypeOf = (values: Targets) =>
     values instanceof Int32Array ? 'int32' : values instanceof Float32Array ? 'float32' : 'float64'
@@ -162,7 +162,7 @@ export function keepHeld(dir: string, { probabilities, targets }: Pick<Held, 'pr
   writeSafetensors(heldPath(dir), new Map(Object.entries({ probabilities, targets }).map(([k, v]) => [k, stored(v)])))
 }
 
-/** What the folds in these folders say of their validation pictures, one after another: of each picture, a net that did
+/** What the folds in these folders say of their validation samples, one after another: of each sample, a net that did
  *  not see it. */
 export function readHeld(dirs: readonly string[]): Pick<Held, 'probabilities' | 'targets'> {
   const parts = dirs.map(dir => readWeights(heldPath(dir)))

@@ -3,35 +3,34 @@ import { duplicatePictures, issuePictures } from '../../interpret/label-issues.t
 import type { Interpretation } from '../../runs/index.ts'
 import { outOfFold } from '../../train/linear/out-of-fold.ts'
 import type { Targets } from '../../train/objective.ts'
-import { preview } from '../../vision/index.ts'
-import { nearDuplicates } from '../../vision/interpret/near-duplicates.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import type { Features } from '../steps/frozen-features.ts'
 
-/** More pictures than this are not looked through: it would take longer than the head. */
-const mostPictures = 20_000
+/** More samples than this are not looked through: it would take longer than training the head. */
+const mostSamples = 20_000
 /** How many of a kind are kept, the surest first. */
 const most = 24
 
 /** What of the data a person should look at before the next run: labels that a model which did not learn from them
- *  disputes (five folds of the last layer's optimum on frozen features, Northcutt et al. 2021), and pictures that are
+ *  disputes (five folds of the last layer's optimum on frozen features, Northcutt et al. 2021), and samples that are
  *  nearly the same. `anneal clean` shows them. */
 export async function doubtsOf(
   prepared: Prepared,
   { session, signal }: Context,
   { features, l2 }: { features: Features; l2: number },
 ): Promise<Pick<Interpretation, 'labelIssues' | 'nearDuplicates'>> {
-  const { task, classes, pictures, seed } = prepared
+  const { data, show, seed } = prepared
+  const { task, names: classes } = prepared.objective
   const [train, valid] = [prepared.source('train'), prepared.source('valid')]
   const count = train.count + valid.count
-  if (count > mostPictures || train.count < 10) return {}
+  if (count > mostSamples || train.count < 10) return {}
   const width = features.valid.length / valid.count
   const all = new Float32Array(count * width)
   all.set(features.train.subarray(0, train.count * width))
   all.set(features.valid, train.count * width)
   const items = [...train.items, ...valid.items]
-  const shown = { dir: pictures.data.dir, task, classes, picture: (n: number) => pictures.picture(n), most }
+  const shown = { dir: data.dir, task, classes, show, most }
   const targets = joined(train.targets, valid.targets)
   // Numbers have no wrong label to be told from a right one.
   const outputs =
@@ -39,13 +38,11 @@ export async function doubtsOf(
       ? undefined
       : (await outOfFold(all, targets, classes.length, { seed, task, l2s: [l2], signal })).outputs
   const labelIssues = outputs ? await issuePictures(items, Float32Array.from(outputs), shown) : []
-  // Of two pictures that merely look alike few hashes agree, and of copies nearly all.
-  const picture = (i: number) => preview(pictures.picture(items[i]!.picture))
-  const found = await nearDuplicates(all, count, { threshold: 0.4, picture, signal })
+  const found = (await prepared.nearlySame?.(all, items, { signal })) ?? { pairs: [], groups: [] }
   if (labelIssues.length > 0 || found.pairs.length > 0) {
     const across = found.pairs.filter(({ a, b }) => items[a]!.split !== items[b]!.split).length
     const both = across > 0 ? `, ${across} of them in training and validation both` : ''
-    const pairs = `${plural(found.pairs.length, 'pair')} of pictures that are nearly the same${both}`
+    const pairs = `${plural(found.pairs.length, 'pair')} of ${prepared.domain.words.many} that are nearly the same${both}`
     session.emit({
       type: 'line',
       text: `to look at: ${plural(labelIssues.length, 'label')} that may be wrong, ${pairs} (anneal clean ${session.run.dir})`,

@@ -1,23 +1,25 @@
 import { version } from '../../base/version.ts'
-import type { ModelCard } from '../../vision/inference/saved.ts'
-import type { TrainOptions } from '../options.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { ModelCard } from '../../train/saved-model.ts'
+import type { RecipeOptions } from '../options.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import type { Thresholds } from './calibrate.ts'
 
 /** The JSON beside the weights of what was prepared, with how it validated. */
 export function modelCard(
-  { modelName, task, objective, classes, preprocessing, precision }: Prepared,
-  { hidden = [], dropout = 0.5 }: Pick<TrainOptions, 'hidden' | 'dropout'>,
+  { domain, modelName, objective, preprocessing, precision }: Prepared,
+  { hidden = [], dropout = 0.5 }: Pick<RecipeOptions, 'hidden' | 'dropout'>,
   metrics: ModelCard['metrics'],
   more: Pick<ModelCard, 'thresholds' | 'temperature'> = {},
 ): ModelCard {
+  const { task, names } = objective
   return {
     format: 'anneal-classifier',
     version: 1,
+    domain: domain.name,
     architecture: modelName,
     head: { hidden, dropout },
     ...(task === 'single' ? {} : { task }),
-    classes,
+    classes: names,
     preprocessing,
     ...more,
     ...(objective.scale ? { scale: objective.scale } : {}),

@@ -5,11 +5,10 @@ import { Learner } from '../../train/learner.ts'
 import { averagePrecision, bootstrap, r2, take } from '../../train/metrics.ts'
 import { labelScores, type Outputs, said } from '../../train/objective.ts'
 import { saveModel } from '../../train/saved-model.ts'
-import type { Sense } from '../../vision/auto-augment/auto-augment.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { type Best, isBetter } from '../steps/best-weights.ts'
-import type { StageResult } from '../steps/five-steps.ts'
+import type { StageResult } from '../steps/types.ts'
 import { atTemperature, calibrate, chooseThresholds, keepHeld } from './calibrate.ts'
 import { explain } from './interpretation.ts'
 import { decisions, modelCard } from './model-card.ts'
@@ -18,8 +17,8 @@ import { compareViews } from './tta.ts'
 /** What of a result is known once the best weights are in the net. */
 export type FinishedFacts = Omit<RunResult, 'run' | 'model' | 'classes' | 'epochs' | 'seconds'>
 
-/** What follows training, with the best weights in the net: temperature and thresholds, found on the validation pictures
- *  and saved with the model; how it does on validation and test pictures, plain and with test-time augmentation; and what
+/** What follows training, with the best weights in the net: temperature and thresholds, found on the validation samples
+ *  and saved with the model; how it does on validation and test samples, plain and with test-time augmentation; and what
  *  is to be seen of it. */
 export async function finish(
   prepared: Prepared,
@@ -27,20 +26,22 @@ export async function finish(
   { stages, best, evaluated }: { stages: readonly StageResult[]; best: Best; evaluated: Evaluation | undefined },
 ): Promise<FinishedFacts> {
   const { session, options, signal } = context
-  const { task, classes, objective, net, source } = prepared
+  const { objective, net, source } = prepared
+  const { task, names: classes } = objective
+  const meaning = { task, classes, seed: prepared.seed }
   const learn = evaluator(prepared)
   const plain = evaluated ?? (await learn.validate(source('valid'), { signal }))
-  const { temperature, calibration } = calibrate(session, prepared, plain)
-  const calibrated = { ...plain, probabilities: atTemperature(prepared, plain, temperature) }
+  const { temperature, calibration } = calibrate(session, meaning, plain)
+  const calibrated = { ...plain, probabilities: atTemperature(meaning, plain, temperature) }
   const thresholds =
-    task === 'multi' ? chooseThresholds(session, prepared, calibrated, { metric: options.thresholdFor }) : undefined
+    task === 'multi' ? chooseThresholds(session, meaning, calibrated, { metric: options.thresholdFor }) : undefined
   if (options.folds !== undefined) keepHeld(session.run.dir, calibrated)
   const scored = (e: Evaluation): PartResult => {
     const metrics = thresholds
       ? { ...labelScores(e.probabilities, e.targets, classes.length, thresholds.thresholds) }
       : e.metrics
     const intervals = intervalOf(prepared, e)
-    return { accuracy: metrics.accuracy ?? Number.NaN, loss: e.loss, metrics, ...(intervals ? { intervals } : {}) }
+    return { loss: e.loss, metrics, ...(intervals ? { intervals } : {}) }
   }
   const valid = scored(calibrated)
   const card = modelCard(
@@ -54,7 +55,7 @@ export async function finish(
   const testSource = source('test')
   if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
   const tested = testSource.count > 0 ? await learn.validate(testSource, { signal }) : undefined
-  const test = tested && scored({ ...tested, probabilities: atTemperature(prepared, tested, temperature) })
+  const test = tested && scored({ ...tested, probabilities: atTemperature(meaning, tested, temperature) })
   const score = (outputs: Outputs, part: 'valid' | 'test'): Record<string, number> => {
     const { targets } = source(part)
     return thresholds
@@ -64,31 +65,26 @@ export async function finish(
   const tta = await compareViews(prepared, context, { temperature, score, plain: { valid, ...(test ? { test } : {}) } })
   writeInterpretation(session.run.paths.interpret, {
     ...(await explain(prepared, calibrated, thresholds)),
-    ...(session.known('doubts') as Partial<Interpretation> | undefined),
-    ...augmentTrials(session.known('sense') as Sense | undefined),
+    ...session.known('doubts'),
     ...(calibration ? { calibration } : {}),
     ...(stages.length > 1 ? { sizes: stages.map(({ size, best }) => sizeScore(size, best)) } : {}),
     ...(tested && test
       ? { test: { ...test, ...(task === 'single' ? { confusion: confusionsOf(tested, classes.length) } : {}) } }
       : {}),
   })
-  const { mAP, f1, f2, r2, mae, balancedAccuracy } = valid.metrics ?? {}
-  const named = { mAP, f1, f2, r2, mae, balancedAccuracy }
   return {
     ...valid,
     task,
-    ...Object.fromEntries(Object.entries(named).filter(([, v]) => v !== undefined)),
     ...(thresholds ? { threshold: thresholds.threshold, thresholds: [...thresholds.thresholds] } : {}),
-    ...(test ? { test: { ...test, pictures: testSource.count } } : {}),
+    ...(test ? { test: { ...test, samples: testSource.count } } : {}),
     ...(tta ? { tta } : {}),
   }
 }
 
-/** The best weights' pictures at `testSize`, where they validate no worse there than at the size that they were trained at:
+/** The best weights' samples at `testSize`, where they validate no worse there than at the size that they were trained at:
  *  objects look larger in training crops than in test ones (Touvron et al. 2019, arXiv:1906.06423). */
-export async function atTestSize(prepared: Prepared, { session, options, signal }: Context): Promise<Prepared> {
-  const { testSize } = options
-  const { size } = prepared.preprocessing
+export async function atTestSize(prepared: Prepared, { session, signal }: Context): Promise<Prepared> {
+  const { size, testSize, domain } = prepared
   if (testSize === undefined || testSize === size) return prepared
   const larger = await prepared.at(testSize)
   const [then, now] = [
@@ -99,23 +95,11 @@ export async function atTestSize(prepared: Prepared, { session, options, signal 
   const { metric } = prepared.objective
   session.choice(
     'test size',
-    `${better ? testSize : size} px`,
-    `${said(metric, now.score)}, loss ${now.loss.toFixed(3)} at ${testSize} px; ${said(metric, then.score)}, loss ${then.loss.toFixed(3)} at ${size} px`,
+    domain.words.size(better ? testSize : size),
+    `${said(metric, now.score)}, loss ${now.loss.toFixed(3)} at ${domain.words.size(testSize)}; ${said(metric, then.score)}, loss ${then.loss.toFixed(3)} at ${domain.words.size(size)}`,
   )
   return better ? larger : prepared
 }
-
-const augmentTrials = (sense: Sense | undefined): Pick<Interpretation, 'augmentAuto'> =>
-  sense
-    ? {
-        augmentAuto: sense.rows.map(({ change, changed, drop, chosen }) => ({
-          change,
-          accuracy: changed,
-          drop,
-          chosen,
-        })),
-      }
-    : {}
 
 const sizeScore = (size: number, { metrics, loss }: Best) => ({
   size,
@@ -124,12 +108,13 @@ const sizeScore = (size: number, { metrics, loss }: Best) => ({
   metrics,
 })
 
-/** The 95 % interval of mAP or R² by 200 draws of the pictures; none of accuracy, whose interval follows from its number
- *  of pictures, nor where it would take long. */
+/** The 95 % interval of mAP or R² by 200 draws of the samples; none of accuracy, whose interval follows from its number
+ *  of samples, nor where it would take long. */
 function intervalOf(
-  { task, classes, objective, seed }: Prepared,
+  { objective, seed }: Prepared,
   { probabilities, targets }: Evaluation,
 ): Record<string, [low: number, high: number]> | undefined {
+  const { task, names: classes } = objective
   const n = probabilities.length / classes.length
   if (task === 'single' || n < 10 || probabilities.length > 200_000) return undefined
   const metric = (rows: ArrayLike<number>) => {
@@ -140,6 +125,6 @@ function intervalOf(
   return [value, low, high].every(Number.isFinite) ? { [objective.metric]: [low, high] } : undefined
 }
 
-function evaluator({ net, source, classes, objective, batchSize, seed, precision }: Prepared): Learner {
-  return new Learner(net, { train: source('train'), classes, objective, batchSize, seed, precision })
+function evaluator({ net, source, objective, batchSize, seed, precision }: Prepared): Learner {
+  return new Learner(net, { train: source('train'), classes: objective.names, objective, batchSize, seed, precision })
 }

@@ -1,14 +1,17 @@
-import { amount, errorMetrics } from '../../base/format.ts'
-import type { PartResult, TtaPart, TtaResult } from '../../runs/index.ts'
+import {
+  metricInfo,
+  metricText,
+  orderMetrics,
+  type PartResult,
+  type TtaPart,
+  type TtaResult,
+} from '../../runs/index.ts'
 import type { Outputs } from '../../train/objective.ts'
 import { type TtaOptions, tta } from '../../train/tta.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 
 type Part = 'valid' | 'test'
-
-const figure = (name: string, v = Number.NaN) =>
-  !Number.isFinite(v) ? 'undefined' : errorMetrics.has(name) ? amount(v) : v.toFixed(4)
 
 /** How the net does with test-time augmentation beside the plain result, where that is asked for: at the temperature and
  *  thresholds that prediction has. `score` gives the metrics of a part's outputs. */
@@ -29,11 +32,14 @@ export async function compareViews(
   if (options.tta === undefined || options.tta === false) return undefined
   const views = typeof options.tta === 'number' ? options.tta : 4
   const join = options.ttaMax ? 'max' : 'mean'
-  const compare = async (part: Part, { metrics = {} }: PartResult): Promise<TtaPart> => {
+  const { task } = prepared.objective
+  const compare = async (part: Part, { metrics }: PartResult): Promise<TtaPart> => {
     const augmented = score(await outputsOf(prepared, context, { part, views, join, temperature }), part)
-    const list = Object.entries(augmented).map(
-      ([name, v]) => `${name} ${figure(name, v)} (plain ${figure(name, metrics[name])})`,
-    )
+    const list = orderMetrics(Object.keys(augmented), task).map(name => {
+      const digits = metricInfo(name, task).unit === 'share' ? 2 : 4 // the difference is small
+      const plain = metrics[name] ?? Number.NaN
+      return `${metricText(name, augmented[name], { task, digits })} (plain ${metricInfo(name, task).say(plain, digits)})`
+    })
     session.emit({ type: 'line', text: `test-time augmentation, ${part}: ${list.join(', ')}` })
     return { plain: metrics, augmented }
   }

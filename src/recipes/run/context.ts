@@ -1,20 +1,16 @@
 import type { Report } from '../../base/progress.ts'
-import type { TrainOptions } from '../options.ts'
+import type { Domain, Progress } from '../../domain/index.ts'
+import type { RecipeOptions } from '../options.ts'
 import type { Session } from './session.ts'
 
-/** How far a long piece of work without losses is: decoding, features. */
-export type Progress = (what: string, done: number, total: number) => void
-
-/** Who hears of decisions and remembers answers: a run's session, or nobody. */
-export type Narrator = Pick<Session, 'once' | 'choice' | 'emit'> & Partial<Pick<Session, 'stands'>>
-
-/** What a run was told, and who hears of it. */
-export interface Context {
+/** What a run was asked, and who hears of it. `O`: the options of its domain. */
+export interface Context<O extends object = object> {
+  domain: Domain<O>
   session: Session
-  options: TrainOptions
+  options: O & RecipeOptions
   report: Report
   progress: Progress
   signal?: AbortSignal | undefined
-  /** Called when the pictures are those of the run. */
+  /** Called once the run has seen that its data are those that it began with. */
   accepted?: (() => void) | undefined
 }

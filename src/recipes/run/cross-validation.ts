@@ -1,11 +1,22 @@
 import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../../base/files.ts'
-import { amount, errorMetrics, percent, plural } from '../../base/format.ts'
-import { isRun, type RunResult, readObject, readSeen, runPaths, type Spread, writeSeen } from '../../runs/index.ts'
-import { said } from '../../train/objective.ts'
-import type { ModelCard } from '../../vision/inference/saved.ts'
-import type { TrainOptions } from '../options.ts'
+import { plural } from '../../base/format.ts'
+import {
+  isRun,
+  metricInfo,
+  metricText,
+  orderMetrics,
+  type RunResult,
+  type RunTask,
+  readResult,
+  readSeen,
+  runPaths,
+  type Spread,
+  writeSeen,
+} from '../../runs/index.ts'
+import type { ModelCard } from '../../train/saved-model.ts'
+import type { RecipeOptions } from '../options.ts'
 import { decideTogether, readHeld } from '../results/calibrate.ts'
 import { decisions } from '../results/model-card.ts'
 import type { Session } from './session.ts'
@@ -21,27 +32,27 @@ export async function trainFolds(
   session: Session,
   folds: number,
   train: (fold: number, dir: string, resume: boolean) => Promise<RunResult>,
-  { seed = 42, thresholdFor }: Pick<TrainOptions, 'seed' | 'thresholdFor'> = {},
+  { seed = 42, thresholdFor }: Pick<RecipeOptions, 'seed' | 'thresholdFor'> = {},
 ): Promise<RunResult> {
   const { dir } = session.run
   const results: RunResult[] = []
   for (let fold = 0; fold < folds; fold++) {
     const inside = join(dir, foldName(fold))
-    const done = readObject<RunResult>(runPaths(inside).result)
-    if (!done) session.emit({ type: 'phase', phase: `fold ${fold + 1} of ${folds}` })
+    const done = readResult(inside)
+    if (!done) session.emit({ type: 'phase', phase: 'fold', fold: fold + 1, folds })
     results.push(done ?? (await train(fold, inside, isRun(inside))))
   }
   const first = results[0]!
-  const names = Object.keys(first.metrics ?? { accuracy: first.accuracy })
+  const { task = 'single', classes } = first
+  const names = orderMetrics(Object.keys(first.metrics), task)
   const spread = Object.fromEntries(
     [...names, 'loss'].map(name => [name, spreadOf(results.map(r => numberOf(r, name)))]),
   )
   for (const name of names)
     session.emit({
       type: 'line',
-      text: `over ${scored(results, name)}: ${saidSpread(name, spread[name]!)}`,
+      text: `over ${scored(results, name)}: ${saidSpread(name, spread[name]!, task)}`,
     })
-  const { task = 'single', classes } = first
   const dirs = results.map((_, fold) => join(dir, foldName(fold)))
   const together =
     task === 'regression'
@@ -49,28 +60,24 @@ export async function trainFolds(
       : decideTogether(session, { task, classes, seed }, readHeld(dirs), {
           metric: thresholdFor,
           of: 'classifier ',
-          on: 'pictures that each net did not see',
+          on: 'samples that each net did not see',
         })
   saveAverage(dir, dirs, { ...(together ? decisions(together) : {}), metrics: meansOf(spread) })
   noteSeen(dir, results)
   session.choice(
     'classifier',
     `the average of ${plural(folds, 'net')}`,
-    'each saw other pictures; best.json lists them, and predict averages what they say',
+    'each saw other samples; best.json lists them, and predict averages what they say',
   )
   const { metrics: _, intervals: __, test: ___, tta: ____, threshold, thresholds: own, ...facts } = first
   return {
     ...facts,
     run: dir,
-    accuracy: spread.accuracy?.mean ?? Number.NaN,
     loss: spread.loss!.mean,
     metrics: Object.fromEntries(names.map(name => [name, spread[name]!.mean])),
     ...(together?.thresholds
       ? { threshold: together.thresholds.threshold, thresholds: [...together.thresholds.thresholds] }
       : {}),
-    ...Object.fromEntries(
-      names.filter(name => name in first && name !== 'accuracy').map(name => [name, spread[name]!.mean]),
-    ),
     epochs: results.reduce((sum, r) => sum + r.epochs, 0),
     seconds: { total: session.run.seconds },
     folds: results,
@@ -79,12 +86,12 @@ export async function trainFolds(
 }
 
 const numberOf = (result: RunResult, name: string): number =>
-  name === 'loss' ? result.loss : (result.metrics?.[name] ?? (name === 'accuracy' ? result.accuracy : Number.NaN))
+  name === 'loss' ? result.loss : (result.metrics[name] ?? Number.NaN)
 
-function saidSpread(name: string, { mean, std }: Spread): string {
-  if (!Number.isFinite(mean)) return said(name, mean)
-  if (/accuracy$/i.test(name)) return `${name} ${percent(mean)} ± ${percent(std)}`
-  return `${said(name, mean)} ± ${errorMetrics.has(name) ? amount(std) : std.toFixed(3)}`
+/** `accuracy 85.0 % ± 7.1 %`. */
+function saidSpread(name: string, { mean, std }: Spread, task: RunTask): string {
+  const text = metricText(name, mean, { task })
+  return Number.isFinite(mean) ? `${text} ± ${metricInfo(name, task).say(std)}` : text
 }
 
 /** `5 folds`; `4 of 5 folds` where the others have no such metric. */
@@ -93,7 +100,7 @@ function scored(results: readonly RunResult[], name: string): string {
   return there === results.length || there === 0 ? `${results.length} folds` : `${there} of ${results.length} folds`
 }
 
-/** Over what is a number: a fold whose validation pictures have no R², say, stays out. */
+/** Over what is a number: a fold whose validation samples have no R², say, stays out. */
 function spreadOf(all: readonly number[]): Spread {
   const values = all.filter(Number.isFinite)
   const mean = values.reduce((a, b) => a + b, 0) / values.length
@@ -101,7 +108,7 @@ function spreadOf(all: readonly number[]): Spread {
   return { mean, std: Math.sqrt(variance) }
 }
 
-/** A picture that one fold was trained on is known to their average. */
+/** A sample that one fold was trained on is known to their average. */
 function noteSeen(dir: string, results: readonly RunResult[]): void {
   const seen = results.flatMap(({ run }) => readSeen(run) ?? [])
   if (seen.length === results.length)

@@ -3,12 +3,13 @@ import { isAbsolute, join, relative, resolve } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
+import type { Item } from '../../data/types.ts'
+import type { Dataset, Words } from '../../domain/index.ts'
 import { type RunConfig, readSeen } from '../../runs/index.ts'
-import type { ImageData } from '../../vision/index.ts'
 
 /** Where the files of a run lie now, that goes on: what has moved is given. */
 export interface Places {
-  /** The folder of pictures. */
+  /** The folder or file of the data. */
   data?: string | undefined
   /** The table of labels. */
   labels?: string | undefined
@@ -18,16 +19,16 @@ export interface Places {
 
 const tables = ['labels', 'clean'] as const
 
-/** The configuration with the places given; a table that lay among the pictures has moved with them. An error where nothing
- *  is in one of the places. Whether the pictures are the same, their content tells later. */
+/** The configuration with the places given; a table that lay among the samples has moved with them. An error where nothing
+ *  is in one of the places. Whether the samples are the same, their content tells later. */
 export function placed(run: string, config: RunConfig, { data, ...given }: Places): RunConfig {
   const settings = { ...config.settings }
   const now = data === undefined ? config.data : resolve(data)
   if (!existsSync(now))
     throw new AnnealError(
       data === undefined
-        ? `${run}: its pictures were in ${now}, where nothing is now. Where they have moved to: ${option('data')}.`
-        : `${data}: no such folder; expected the one that the pictures of ${run} have moved to.`,
+        ? `${run}: its data were in ${now}, where nothing is now. Where they have moved to: ${option('data')}.`
+        : `${data}: no such folder; expected the one that the data of ${run} have moved to.`,
     )
   for (const name of tables) {
     const path = given[name]
@@ -51,30 +52,30 @@ export function placed(run: string, config: RunConfig, { data, ...given }: Place
   return { ...config, data: now, settings }
 }
 
-/** How pictures that are found differ from those that a run began with, by their content; undefined where the run keeps no
+/** How samples that are found differ from those that a run began with, by their content; undefined where the run keeps no
  *  list, or where the list is the same. */
 export function contentDifference(
   run: string,
-  { dir, of }: Pick<ImageData, 'dir' | 'of'>,
-  hash: (picture: number) => string,
+  { dir, of }: Pick<Dataset, 'dir' | 'of'>,
+  { hash, words }: { hash(item: Item): string; words: Words },
 ): string | undefined {
   const seen = readSeen(run)
   if (!seen) return undefined
   const known = new Set([...seen.train, ...seen.valid])
   const found = [...of('train'), ...of('valid')].map(item => ({
     file: item.file,
-    hash: hash(item.picture).slice(0, 16),
+    hash: hash(item).slice(0, 16),
   }))
   const here = new Set(found.map(f => f.hash))
   const missing = [...known].filter(h => !here.has(h)).length
   const others = found.filter(f => !known.has(f.hash)).map(f => relative(dir, f.file))
   const parts = [
-    missing > 0 && `${missing} of its ${plural(known.size, 'picture')} ${missing === 1 ? 'is' : 'are'} not here`,
+    missing > 0 && `${missing} of its ${plural(known.size, words.one)} ${missing === 1 ? 'is' : 'are'} not here`,
     others.length > 0 &&
-      `${plural(others.length, 'other picture')} ${others.length === 1 ? 'is' : 'are'}: ${others.slice(0, 3).join(', ')}${others.length > 3 ? ', …' : ''}`,
+      `${plural(others.length, `other ${words.one}`)} ${others.length === 1 ? 'is' : 'are'}: ${others.slice(0, 3).join(', ')}${others.length > 3 ? ', …' : ''}`,
   ].filter(part => part !== false)
   if (parts.length > 0) return parts.join('; ')
-  const part = (split: 'train' | 'valid') => new Set(of(split).map(item => hash(item.picture).slice(0, 16)))
+  const part = (split: 'train' | 'valid') => new Set(of(split).map(item => hash(item).slice(0, 16)))
   const moved = [...part('train')].filter(h => !seen.train.includes(h)).length
-  return moved > 0 ? `${plural(moved, 'picture')} that validated would train now` : undefined
+  return moved > 0 ? `${plural(moved, words.one)} that validated would train now` : undefined
 }

@@ -1,20 +1,20 @@
-import type { LrFindEvent } from '../../runs/index.ts'
+import type { LrFindEvent, Phase } from '../../runs/index.ts'
 import type { Callback, EpochInfo } from '../../train/callback.ts'
 import type { RateFinding } from '../../train/rates/finder.ts'
 import type { Session } from './session.ts'
 
 /** Tells the session of every batch and epoch of a fit; `isBest` judges an epoch, and may keep its weights. */
-export function recorder(session: Session, phase: string, isBest: (info: EpochInfo) => boolean): Callback {
+export function recorder(session: Session, phase: Phase, isBest: (info: EpochInfo) => boolean): Callback {
   return {
     order: -10,
     onBatchEnd({ step, epoch, loss, smooth, lrs, momentum }) {
-      session.emit({ type: 'batch', phase, step, epoch, loss, smooth, lrs, momentum })
+      session.emit({ type: 'batch', ...phase, step, epoch, loss, smooth, lrs, momentum })
     },
     onEpochEnd(info) {
       const { epoch, step, trainLoss, validLoss, metrics, seconds, lrs } = info
       session.emit({
         type: 'epoch',
-        phase,
+        ...phase,
         epoch,
         step,
         trainLoss,
@@ -29,6 +29,6 @@ export function recorder(session: Session, phase: string, isBest: (info: EpochIn
 }
 
 /** What the rate finder found, as the run keeps it. */
-export function findingEvent(phase: string, { lrs, losses, smoothed, suggestions, chosen }: RateFinding): LrFindEvent {
-  return { type: 'lrFind', phase, lrs, losses, smoothed, suggestions, chosen: chosen.lr, how: chosen.rule }
+export function findingEvent(phase: Phase, { lrs, losses, smoothed, suggestions, chosen }: RateFinding): LrFindEvent {
+  return { type: 'lrFind', ...phase, lrs, losses, smoothed, suggestions, chosen: chosen.lr, how: chosen.rule }
 }

@@ -2,21 +2,39 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { ensureFolder, writeAtomic } from '../../base/files.ts'
-import { type EventBody, type Run, type RunEvent, readEvents } from '../../runs/index.ts'
+import type { ClassCount } from '../../data/types.ts'
+import type { Narrator } from '../../domain/index.ts'
+import { type EventBody, type Interpretation, type Run, type RunEvent, readEvents } from '../../runs/index.ts'
 import type { Tensor } from '../../torch/index.ts'
 import { storedTensors } from '../../train/saved-model.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../../weights/index.ts'
+import type { HeadState } from '../steps/head-state.ts'
+import type { HeadResult, StageResult, WholeState } from '../steps/types.ts'
+
+/** What a run remembers of the steps that are done, by name. */
+interface Answers {
+  /** The data that it began with. */
+  data: { fingerprint: string; counts: ClassCount[] }
+  /** The number of the size that it is at. */
+  at: number
+  /** What of the data a person should look at. */
+  doubts: Pick<Interpretation, 'labelIssues' | 'nearDuplicates'>
+  [stage: `stage ${number}`]: StageResult
+  [head: `head ${number}`]: HeadResult
+}
 
 /** Where a run stands: the answers of the steps that are done, and what goes on. */
 interface ResumeState {
-  format: 1
+  format: 2
   step: number
   epoch: number
   answers: Record<string, unknown>
-  /** What the step in progress needs, beside the tensors. */
-  inner?: unknown
+  /** What the phase in progress needs, beside the tensors. */
+  inner?: Inner | undefined
   tensors?: string
 }
+
+type Inner = HeadState | WholeState
 
 /** What makes two events the same to a reader. A reason names options as the one who runs it types them. */
 const wordsOf = (body: EventBody): string =>
@@ -24,10 +42,10 @@ const wordsOf = (body: EventBody): string =>
 
 /** A run in progress. Steps that are done answer from memory (`once`), so that a resumed recipe is the same program run
  *  again; the step in progress goes on from the last checkpoint. */
-export class Session {
+export class Session implements Narrator {
   readonly run: Run
   readonly #listen: (event: RunEvent) => void
-  #state: ResumeState = { format: 1, step: 0, epoch: 0, answers: {} }
+  #state: ResumeState = { format: 2, step: 0, epoch: 0, answers: {} }
   readonly #path: string
   /** What earlier processes told and this one comes by again until it is where they were, as JSON. */
   readonly #told = new Set<string>()
@@ -50,7 +68,8 @@ export class Session {
     }
     try {
       this.#state = JSON.parse(text) as ResumeState
-      if (this.#state.format !== 1) throw new Error(`format ${this.#state.format}`)
+      if (this.#state.format !== 2)
+        throw new Error(`its format is ${this.#state.format}, this version of Anneal writes 2`)
     } catch (cause) {
       throw new AnnealError(
         `${this.#path}: the resume state can't be read (${(cause as Error).message}); start a new run.`,
@@ -90,16 +109,17 @@ export class Session {
     return this.#state.answers[name] as T
   }
   /** What an earlier process of this run knew under a name. */
-  known(name: string): unknown {
-    return this.#state.answers[name]
+  known<K extends keyof Answers>(name: K): Answers[K] | undefined {
+    return this.#state.answers[name] as Answers[K] | undefined
   }
-  know(name: string, value: unknown): void {
+  know<K extends keyof Answers>(name: K, value: Answers[K]): void {
     this.#state.answers[name] = value
   }
 
-  /** Where the step in progress stood at the checkpoint that was resumed. */
-  inner<T>(): T | undefined {
-    return this.#state.inner as T | undefined
+  /** Where the phase in progress stood at the checkpoint that was resumed. */
+  inner<K extends Inner['kind']>(kind: K): Extract<Inner, { kind: K }> | undefined {
+    const { inner } = this.#state
+    return inner?.kind === kind ? (inner as Extract<Inner, { kind: K }>) : undefined
   }
   /** The tensors of the checkpoint that was resumed. What is told from here on is new, for several sizes say the same words;
    *  unless a step is `going` on in which some of it was told. */
@@ -119,16 +139,16 @@ export class Session {
   }: {
     step: number
     epoch: number
-    inner?: unknown
+    inner?: Inner
     tensors?: ReadonlyMap<string, Tensor>
   }): boolean {
     const name = tensors ? `step-${step}.safetensors` : undefined
     const next: ResumeState = {
-      format: 1,
+      format: 2,
       step,
       epoch,
       answers: this.#state.answers,
-      inner,
+      ...(inner ? { inner } : {}),
       ...(name ? { tensors: name } : {}),
     }
     try {

@@ -1,17 +1,20 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
-import type { TrainOptions } from '../options.ts'
+import type { LabelOptions } from '../../data/index.ts'
+
+/** Options that name files, or hold what no file can. */
+type Files = Partial<Record<'weights' | 'labels' | 'clean', string>> & Pick<LabelOptions, 'labelOf'>
 
 /** Options as a run's configuration keeps them: files by absolute paths, regular expressions by source and flags; that
  *  labels come from a function, not the function. */
-export function storedSettings(options: TrainOptions): Record<string, unknown> {
+export function storedSettings(options: object): Record<string, unknown> {
   const absolute = (path: string | undefined) => (path !== undefined && existsSync(path) ? resolve(path) : path)
-  const { weights, labels, clean, labelOf, ...rest } = options
+  const { weights, labels, clean, labelOf, ...rest }: Files = options
   const files = { weights: absolute(weights), labels: absolute(labels), clean: absolute(clean) }
   const given = Object.entries({ ...rest, ...files, ...(labelOf && { labelOf: 'function' }) })
   return Object.fromEntries(
-    given.flatMap(([name, value]) =>
+    given.flatMap(([name, value]: [string, unknown]) =>
       value === undefined
         ? []
         : [[name, value instanceof RegExp ? { source: value.source, flags: value.flags } : value]],
@@ -19,12 +22,12 @@ export function storedSettings(options: TrainOptions): Record<string, unknown> {
   )
 }
 
-/** The options of a run that goes on; a function that labels its pictures is to be given again. */
+/** The options of a run that goes on; a function that labels its samples is to be given again. */
 export function restoredOptions(
   dir: string,
   settings: Record<string, unknown>,
-  labelOf: TrainOptions['labelOf'],
-): TrainOptions {
+  labelOf: LabelOptions['labelOf'],
+): Record<string, unknown> {
   if (settings.labelOf !== undefined && labelOf === undefined)
     throw new AnnealError(
       `${dir}: its labels come from a function, which no file can hold. Go on in a program that has it: resumeRun("${dir}", { labelOf }).`,

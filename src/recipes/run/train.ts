@@ -4,24 +4,26 @@ import { AnnealError } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
 import { type Report, streamReport } from '../../base/progress.ts'
 import { version } from '../../base/version.ts'
+import type { LabelOptions } from '../../data/index.ts'
+import type { Domain, Progress } from '../../domain/index.ts'
 import {
+  domainOf,
   isRun,
   newRunFolder,
   openRun,
   type RunConfig,
   type RunEvent,
   type RunResult,
-  readObject,
+  readConfig,
   runPaths,
 } from '../../runs/index.ts'
 import { machine } from '../../setup/index.ts'
 import { keepMemory, library } from '../../torch/index.ts'
 import { Stopped } from '../../train/stop.ts'
-import { checkOptions, type TrainOptions } from '../options.ts'
+import type { RecipeOptions } from '../options.ts'
 import { checkDevice, usualDevice } from '../prepare/device.ts'
-import { openIndex } from '../prepare/open-pictures.ts'
 import { fiveSteps } from '../steps/five-steps.ts'
-import type { Context, Progress } from './context.ts'
+import type { Context } from './context.ts'
 import { foldName, trainFolds } from './cross-validation.ts'
 import { type Places, placed } from './moved-files.ts'
 import { Session } from './session.ts'
@@ -44,30 +46,28 @@ export interface TrainHooks {
   /** As the run's configuration records it. */
   command?: string[]
   /** For a run that goes on: the function that its labels came from. */
-  labelOf?: TrainOptions['labelOf']
+  labelOf?: LabelOptions['labelOf']
 }
 
-/** Trains a classifier on a folder of pictures by the five easy steps, into a run folder of its own. */
-export async function trainFolder(
+/** Trains a model by the five easy steps, into a run folder of its own. */
+export async function train<O extends object>(
+  domain: Domain<O>,
   data: string,
-  { out, ...options }: TrainOptions & { out?: string | undefined } = {},
+  { out, ...options }: O & RecipeOptions & { out?: string | undefined },
   hooks: TrainHooks = {},
 ): Promise<RunResult> {
-  checkOptions(options)
-  if (!existsSync(data))
-    throw new AnnealError(
-      `${data}: no such folder. Expected a folder with one folder of pictures a class, such as ${data}/cat and ${data}/dog.`,
-    )
+  if (!existsSync(data)) throw new AnnealError(`${data}: nothing is there. Expected ${domain.expected(data)}.`)
   const root = resolve(out ?? 'runs')
   if (!relative(resolve(data), root).startsWith('..'))
     throw new AnnealError(
-      `${root}: the run would lie among the pictures of ${data}; name another folder (${option('out')}).`,
+      `${root}: the run would lie inside the data, ${data}; name another folder (${option('out')}).`,
     )
   const config: Asked = {
     format: 1,
     anneal: version(),
     created: new Date().toISOString(),
     command: hooks.command ?? [],
+    domain: domain.name,
     model: options.model ?? 'auto',
     data: resolve(data),
     classes: [],
@@ -77,7 +77,7 @@ export async function trainFolder(
   const existed = existsSync(root)
   const dir = out ?? newRunFolder(options.model ?? 'auto')
   try {
-    return await drive(dir, 'create', config, options, hooks)
+    return await drive(domain, dir, { mode: 'create', config, options: options as unknown as O & RecipeOptions }, hooks)
   } catch (error) {
     if (!existed || out === undefined) removeEmpty(dir)
     if (out === undefined) removeEmpty(dirname(dir))
@@ -107,37 +107,37 @@ export interface ResumeHooks extends TrainHooks {
 }
 
 /** Goes on with a run that was stopped or killed, from its last checkpoint, to the same weights as an uninterrupted one
- *  on the same machine and threads. Pictures that have moved are known again by their content. */
-export async function resumeRun(dir: string, { places = {}, ...hooks }: ResumeHooks = {}): Promise<RunResult> {
-  const { config: path, result } = runPaths(dir)
-  const config = readConfig(path)
+ *  on the same machine and threads. Samples that have moved are known again by their content. */
+export async function resume<O extends object>(
+  domain: Domain<O>,
+  dir: string,
+  { places = {}, ...hooks }: ResumeHooks = {},
+): Promise<RunResult> {
+  const { result } = runPaths(dir)
+  const config = readConfig(dir)
   if (!config?.machine || config.format !== 1)
     throw new AnnealError(`${dir}: holds no run that can be resumed. \`npx anneal runs\` lists the runs.`)
   if (existsSync(result))
     throw new AnnealError(
       `${dir}: this run is done; its report is ${runPaths(dir).report}. To train more, start a new run.`,
     )
+  const kind = domainOf(config)
+  if (kind !== domain.name)
+    throw new AnnealError(`${dir}: its data are ${kind}, and it was asked to go on with ${domain.name}.`)
   const now = machineFacts()
   if (config.machine.threads !== now.threads)
     throw new AnnealError(
-      `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}, to other bits; set ANNEAL_THREADS=${config.machine.threads}.`,
+      `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}: that would not reproduce the same weights. Set ANNEAL_THREADS=${config.machine.threads}.`,
     )
   const then = `libtorch ${config.versions.libtorch} with ${config.machine.cpuCapability}`
   const here = `libtorch ${library().version} with ${now.cpuCapability}`
   if (then !== here)
     throw new AnnealError(
-      `${dir}: began on ${then} and would go on with ${here}, to other bits; set ANNEAL_LIBTORCH to the one that it began on, or start a new run.`,
+      `${dir}: began on ${then} and would go on with ${here}: that would not reproduce the same weights. Set ANNEAL_LIBTORCH to the one that it began on, or start a new run.`,
     )
   const moved = placed(dir, config, places)
-  return drive(dir, 'append', moved, restoredOptions(dir, moved.settings, hooks.labelOf), hooks)
-}
-
-function readConfig(path: string): RunConfig | undefined {
-  try {
-    return readObject<RunConfig>(path)
-  } catch (cause) {
-    throw new AnnealError(`${path}: ${(cause as Error).message}; the run can't be resumed. Start a new one.`, { cause })
-  }
+  const options = restoredOptions(dir, moved.settings, hooks.labelOf) as O & RecipeOptions
+  return drive(domain, dir, { mode: 'append', config: moved, options }, hooks)
 }
 
 const machineFacts = (): RunConfig['machine'] => {
@@ -146,11 +146,10 @@ const machineFacts = (): RunConfig['machine'] => {
   return { cpu: cpu.model, cores: cpu.cores, amx: cpu.amx, threads, cpuCapability, cudaDevices }
 }
 
-async function drive(
+async function drive<O extends object>(
+  domain: Domain<O>,
   dir: string,
-  mode: 'create' | 'append',
-  config: Asked,
-  options: TrainOptions,
+  { mode, config, options }: { mode: 'create' | 'append'; config: Asked; options: O & RecipeOptions },
   {
     onRun,
     onEvent = () => {},
@@ -167,7 +166,7 @@ async function drive(
   let begun = true
   let held = true
   try {
-    // Written with the first event: while pictures are listed, libtorch is still being loaded.
+    // Written with the first event: while samples are listed, libtorch is still being loaded.
     let written = mode === 'append'
     const writeConfig = () => {
       if (!written) run.writeConfig(whole(config))
@@ -184,7 +183,7 @@ async function drive(
         if (mode === 'append') run.writeConfig(whole(config))
         onAccepted?.()
       }
-      const context = { session, options, report, progress, signal, accepted }
+      const context = { domain, session, options, report, progress, signal, accepted }
       const { result, made } =
         options.folds !== undefined && options.fold === undefined
           ? await everyFold(config, context, { onEvent, report, progress, signal, writeReport, accepted })
@@ -223,22 +222,23 @@ interface Made {
   made: Pick<RunConfig, 'model' | 'classes' | 'settings'>
 }
 
-async function oneRun(config: Asked, context: Context): Promise<Made> {
+async function oneRun<O extends object>(config: Asked, context: Context<O>): Promise<Made> {
   const { result, prepared } = await fiveSteps(config.data, context)
-  const { modelName: model, classes, batchSize, precision, device, preprocessing } = prepared
-  return { result, made: { model, classes, settings: { size: preprocessing.size, batchSize, precision, device } } }
+  const { modelName: model, objective, batchSize, precision, device, size } = prepared
+  return { result, made: { model, classes: [...objective.names], settings: { size, batchSize, precision, device } } }
 }
 
-async function everyFold(
+async function everyFold<O extends object>(
   config: Asked,
-  { session, options }: Context,
+  { domain, session, options }: Context<O>,
   hooks: TrainHooks & Pick<Context, 'accepted'>,
 ): Promise<Made> {
   // What can't be divided is refused before a fold is begun.
-  await openIndex(config.data, { ...options, seed: config.seed, fold: 0 })
+  await domain.index(config.data, { ...options, seed: config.seed, fold: 0 })
   const train = (fold: number, dir: string, resume: boolean) => {
     const settings = { ...config.settings, fold }
-    return drive(dir, resume ? 'append' : 'create', { ...config, settings }, { ...options, fold }, hooks)
+    const asked = { config: { ...config, settings }, options: { ...options, fold } }
+    return drive(domain, dir, { mode: resume ? 'append' : 'create', ...asked }, hooks)
   }
   const result = await trainFolds(session, options.folds!, train, options)
   return { result, made: { model: result.model, classes: result.classes, settings: {} } }

@@ -1,6 +1,8 @@
+import type { Evaluation } from '../../train/evaluate.ts'
+
 /** How weights validate. */
 export interface Validated {
-  /** The metric that weights are chosen by; the more the better. NaN where the pictures have none, null in a file: then the
+  /** The metric that weights are chosen by; the more the better. NaN where the samples have none, null in a file: then the
    *  loss chooses. */
   score: number
   loss: number
@@ -12,7 +14,7 @@ export interface Validated {
 export interface Best extends Validated {
   /** The epoch that they are of; of the frozen phase the one before it. */
   epoch: number
-  /** Side of the pictures in pixels. */
+  /** The size of the samples that they validated on. */
   size: number
 }
 
@@ -28,3 +30,30 @@ export const asGood = (a: Validated, b: Validated): boolean =>
   Number.isFinite(a.score) && Number.isFinite(b.score) ? a.score >= b.score : a.loss <= b.loss
 
 const rank = ({ score }: Validated) => (Number.isFinite(score) ? score : Number.NEGATIVE_INFINITY)
+
+/** Keeps the best weights of a run. Of several sizes a later one's stay where they are as good: they saw more. */
+export class BestKeeper {
+  readonly #save: (best: Best) => void
+  #best: Best | undefined
+  /** How the best weights validated, where they did so in this process. */
+  evaluated: Evaluation | undefined
+
+  /** `save` writes the weights that are in the net. */
+  constructor(save: (best: Best) => void) {
+    this.#save = save
+  }
+  get best(): Best | undefined {
+    return this.#best
+  }
+  /** Knows the best weights of a size that an earlier process trained; they are saved already. */
+  restore(best: Best): void {
+    if (!this.#best || asGood(best, this.#best)) this.#best = best
+  }
+  /** Takes the weights that are in the net, unless those of an earlier size are better. */
+  offer(found: Best, evaluated?: Evaluation): void {
+    if (this.#best && !asGood(found, this.#best)) return
+    this.#best = found
+    this.evaluated = evaluated
+    this.#save(found)
+  }
+}

@@ -7,7 +7,7 @@ import { type LinearModel, logisticPath, sigmoidPath } from '../../train/linear/
 import { ridgePath } from '../../train/linear/ridge.ts'
 import type { Network } from '../../train/network.ts'
 import { type Objective, said, type Targets } from '../../train/objective.ts'
-import type { PictureSource } from '../../vision/picture-source.ts'
+import type { LabelledSource } from '../../train/source.ts'
 import type { Session } from '../run/session.ts'
 import { asGood, isBetter, type Validated, validated } from './best-weights.ts'
 import type { Features } from './frozen-features.ts'
@@ -33,7 +33,7 @@ export interface Optimum {
 /** What the optimum is looked for in, and where the search goes on. */
 export interface OptimumOptions {
   features: Features
-  answers: Pick<PictureSource, 'targets' | 'count'>
+  answers: Pick<LabelledSource, 'targets' | 'count'>
   /** What an earlier process found, and the point that it ended at. */
   known?: { tried: readonly TriedSnapshot[]; searched: boolean; point?: Float64Array | undefined }
   /** Steps of the search at each strength, where they are limited. */
@@ -44,7 +44,7 @@ export interface OptimumOptions {
 }
 
 /** Logistic regression over all views at several strengths of L2; `best` validates best. `start` is the strongest within
- *  one standard error of it (Breiman et al. 1984): a head that knows the training pictures by heart has no gradient left
+ *  one standard error of it (Breiman et al. 1984): a head that knows the training samples by heart has no gradient left
  *  to teach the body with. */
 export async function headOptimum(
   learn: Learner,
@@ -113,11 +113,11 @@ function withinOneError({ task }: Objective, best: Validated & { losses: Float32
   return t => t === best || t.loss <= best.loss + Math.sqrt(variance / n)
 }
 
-/** The features of all views with the pictures' answers; with sample weights each view holds a picture as often as an epoch
+/** The features of all views with the samples' answers; with sample weights each view holds a sample as often as an epoch
  *  shows it. */
 function rowsSeen(
   { train, views }: Features,
-  { targets, count }: Pick<PictureSource, 'targets' | 'count'>,
+  { targets, count }: Pick<LabelledSource, 'targets' | 'count'>,
   { sampleWeights, seed }: Pick<Learner['options'], 'sampleWeights' | 'seed'>,
 ): { x: Float32Array; y: Targets } {
   const [width, per] = [train.length / (views + 1) / count, targets.length / count]
@@ -191,7 +191,7 @@ export function explainOptimum(session: Session, { task, metric }: Objective, { 
     session.choice(
       'start',
       `${kind}, L2 ${start.l2}`,
-      `the strongest within one standard error of the best (${said(metric, start.score)}): a head that knows the training pictures by heart would teach the body nothing`,
+      `the strongest within one standard error of the best (${said(metric, start.score)}): an overfitted head gives the body no useful gradient`,
     )
 }
 

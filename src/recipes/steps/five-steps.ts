@@ -1,17 +1,19 @@
 import { AnnealError } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
-import type { ClassCount, Split } from '../../data/index.ts'
+import type { ClassCount, Split } from '../../data/types.ts'
 import { type RunResult, writeSeen } from '../../runs/index.ts'
-import type { Evaluation } from '../../train/evaluate.ts'
 import { saveModel } from '../../train/saved-model.ts'
 import { readWeights } from '../../weights/index.ts'
-import { netTensors, type Prepared, prepare } from '../prepare/prepare.ts'
+import { prepare } from '../prepare/prepare.ts'
+import { netTensors, type Prepared } from '../prepare/prepared.ts'
 import { modelCard } from '../results/model-card.ts'
 import { atTestSize, finish } from '../results/results.ts'
+import { stopwatch } from '../results/stopwatch.ts'
 import type { Context } from '../run/context.ts'
 import { contentDifference } from '../run/moved-files.ts'
-import { asGood, type Best } from './best-weights.ts'
+import { type Best, BestKeeper } from './best-weights.ts'
 import { trainStage } from './one-size.ts'
+import type { StageResult } from './types.ts'
 
 /** What a run came to, and what it worked with. */
 export interface FiveSteps {
@@ -19,122 +21,115 @@ export interface FiveSteps {
   prepared: Prepared
 }
 
-/** How one size of pictures ended. */
-export interface StageResult {
-  size: number
-  /** The best weights of this size, by validation. */
-  best: Best
-  /** Epochs and steps so far, over all sizes. */
-  epochs: number
-  step: number
-  /** The rate of the head, for the next size to begin with; none where it had no phase of its own. */
-  headLr?: number | undefined
-}
-
-/** The five easy steps over labelled pictures: finds the rate; trains the last layer; unfreezes; lowers the rates of
+/** The five easy steps over labelled samples: finds the learning rate; trains the head; unfreezes; lowers the rates of
  *  earlier layers; trains the whole net in cycles until it overfits or the budget is used. With several sizes the steps
  *  are taken at each, from the best weights so far. The best weights, as validated, are in the run folder and in the net
  *  at the end. */
-export async function fiveSteps(dir: string, context: Context): Promise<FiveSteps> {
-  const { session } = context
+export async function fiveSteps<O extends object>(path: string, context: Context<O>): Promise<FiveSteps> {
+  const { domain, session } = context
   const clock = stopwatch()
-  const first = await prepare(dir, context)
-  if (first.source('valid').count === 0)
-    throw new AnnealError(
-      `${dir}: no picture is left for validation; give more pictures a class, or a validation folder.`,
-    )
-  checkSameData(session, first)
-  context.accepted?.()
-  noteSeen(session.run.dir, first)
+  const first: Prepared = await prepare(domain, path, { ...context, narrator: session })
+  accept(first, context, path)
   clock.lap('data')
 
-  const { best: bestPath, last: lastPath } = session.run.paths
-  const stem = (path: { weights: string }) => path.weights.replace(/\.safetensors$/, '')
-  const done: StageResult[] = []
-  let best: Best | undefined
-  let evaluated: Evaluation | undefined // how the best weights validated, where they did so in this process
+  const stem = weightsStem(session.run.paths.best)
   let prepared = first
+  const keeper = new BestKeeper(best =>
+    saveModel(stem, prepared.net.net.stateDict(), modelCard(prepared, context.options, cardMetrics(best))),
+  )
+  const done: StageResult[] = []
   for (const [stage, size] of first.sizes.entries()) {
-    const known = session.known(`stage ${stage}`) as StageResult | undefined
+    const known = session.known(`stage ${stage}`)
     if (known) {
       done.push(known)
-      best = known.best.size === size ? better(best, known.best) : best
+      keeper.restore(known.best)
       continue
     }
     prepared = await first.at(size)
-    if (stage > 0 && session.known('at') !== stage) {
-      first.net.net.loadStateDict(readWeights(bestPath.weights))
-      session.know('at', stage)
-      session.checkpoint({ step: done.at(-1)!.step, epoch: done.at(-1)!.epochs, tensors: netTensors(first) })
-    }
-    const keepBest = (b: Best, how?: Evaluation) => {
-      saveModel(stem(bestPath), prepared.net.net.stateDict(), modelCard(prepared, context.options, cardMetrics(b)))
-      evaluated = how
-    }
-    const result = await trainStage(prepared, context, { stage, before: done.at(-1), best, keepBest, clock })
-    // Before the size counts as done: a run that goes on behind it has other weights in its net.
-    if (stage === first.sizes.length - 1)
-      saveModel(
-        stem(lastPath),
-        prepared.net.net.stateDict(),
-        modelCard(prepared, context.options, { ...cardMetrics(result.best), epoch: result.epochs }),
-      )
-    session.know(`stage ${stage}`, result)
-    if (stage === first.sizes.length - 1) session.checkpoint({ step: result.step, epoch: result.epochs })
+    if (stage > 0) beginFromBest(first, context, { stage, before: done.at(-1)! })
+    const result = await trainStage(prepared, context, { stage, before: done.at(-1), keeper, clock })
+    if (stage === first.sizes.length - 1) saveLast(prepared, context, { stage, result })
+    else session.know(`stage ${stage}`, result)
     done.push(result)
-    best = better(best, result.best)
   }
-  const last = done.at(-1)!
   session.stands(
     'the trained weights',
-    'what follows training: results on validation and test pictures, and the report',
+    'what follows training: results on the validation and test samples, and the report',
   )
-  prepared = await first.at(best!.size)
-  prepared.net.net.loadStateDict(readWeights(bestPath.weights))
-  const tested = await atTestSize(prepared, context)
-  if (tested !== prepared) evaluated = undefined
-  prepared = tested
-  const facts = await finish(prepared, context, { stages: done, best: best!, evaluated })
+  const best = keeper.best!
+  const trained = await first.at(best.size)
+  trained.net.net.loadStateDict(readWeights(session.run.paths.best.weights))
+  const tested = await atTestSize(trained, context)
+  const evaluated = tested === trained ? keeper.evaluated : undefined
+  const facts = await finish(tested, context, { stages: done, best, evaluated })
   clock.lap('report')
   const result: RunResult = {
     run: session.run.dir,
     model: first.modelName,
-    classes: first.classes,
+    classes: [...first.objective.names],
     ...facts,
-    epochs: last.epochs,
+    epochs: done.at(-1)!.epochs,
     seconds: { ...clock.laps, total: session.run.seconds },
   }
-  return { result, prepared }
+  return { result, prepared: tested }
 }
+
+/** Checks that the data are enough, and those that a resumed run began with; notes them with the run. */
+function accept(prepared: Prepared, { session, domain, accepted }: Context, path: string): void {
+  const { data, hash } = prepared
+  if (data.of('valid').length === 0)
+    throw new AnnealError(
+      `${path}: no ${domain.words.one} is left for validation; give more ${domain.words.many} for each class, or a validation part.`,
+    )
+  checkSameData(session, prepared)
+  accepted?.()
+  const hashes = (split: Split) => data.of(split).map(hash)
+  writeSeen(session.run.dir, { train: hashes('train'), valid: hashes('valid') })
+}
+
+/** Puts the best weights so far into the net for the next size. */
+function beginFromBest(
+  first: Prepared,
+  { session }: Context,
+  { stage, before }: { stage: number; before: StageResult },
+): void {
+  if (session.known('at') === stage) return
+  first.net.net.loadStateDict(readWeights(session.run.paths.best.weights))
+  session.know('at', stage)
+  session.checkpoint({ step: before.step, epoch: before.epochs, tensors: netTensors(first) })
+}
+
+/** Saves the weights of the last epoch, before its size counts as done: a run that goes on behind it has other weights in
+ *  its net. */
+function saveLast(
+  prepared: Prepared,
+  { session, options }: Context,
+  { stage, result }: { stage: number; result: StageResult },
+): void {
+  const { best, epochs, step } = result
+  const card = modelCard(prepared, options, { ...cardMetrics(best), epoch: epochs })
+  saveModel(weightsStem(session.run.paths.last), prepared.net.net.stateDict(), card)
+  session.know(`stage ${stage}`, result)
+  session.checkpoint({ step, epoch: epochs })
+}
+
+const weightsStem = (path: { weights: string }) => path.weights.replace(/\.safetensors$/, '')
 
 /** Numbers of the best weights as the card keeps them. */
 const cardMetrics = ({ metrics, loss, epoch }: Best) => ({ ...metrics, loss, epoch })
 
-/** The later of two where it is no worse, for it saw larger pictures. */
-const better = (a: Best | undefined, b: Best): Best => (a && !asGood(b, a) ? a : b)
-
-interface KnownData {
-  fingerprint: string
-  counts: ClassCount[]
-}
-
-/** A resumed run must see the pictures that it began with. */
-function checkSameData(session: Context['session'], { pictures: { data, hash } }: Prepared): void {
-  const now: KnownData = { fingerprint: data.fingerprint, counts: data.counts }
-  const then = session.known('data') as KnownData | undefined
-  const content = then?.fingerprint === now.fingerprint ? undefined : contentDifference(session.run.dir, data, hash)
-  const counts = then && then.fingerprint !== now.fingerprint ? differences(then.counts, now.counts) : undefined
+/** A resumed run must see the samples that it began with. */
+function checkSameData(session: Context['session'], { data, hash, domain }: Prepared): void {
+  const now = { fingerprint: data.fingerprint, counts: data.counts }
+  const then = session.known('data')
+  const same = then?.fingerprint === now.fingerprint
+  const content = same ? undefined : contentDifference(session.run.dir, data, { hash, words: domain.words })
+  const counts = then && !same ? differences(then.counts, now.counts) : undefined
   if (content !== undefined || counts !== undefined)
     throw new AnnealError(
-      `${data.dir}: the pictures are not those that the run began with (${[counts, content].filter(Boolean).join('; ')}); put them back, say where they have moved to (${option('data')}), or start a new run.`,
+      `${data.dir}: the ${domain.words.many} are not those that the run began with (${[counts, content].filter(Boolean).join('; ')}); put them back, say where they have moved to (${option('data')}), or start a new run.`,
     )
   session.know('data', now)
-}
-
-/** Keeps with the run which pictures it is trained and validated on, so that an evaluation knows them again. */
-function noteSeen(dir: string, { pictures: { data, hash } }: Prepared): void {
-  const hashes = (split: Split) => data.of(split).map(item => hash(item.picture))
-  writeSeen(dir, { train: hashes('train'), valid: hashes('valid') })
 }
 
 function differences(then: readonly ClassCount[], now: readonly ClassCount[]): string {
@@ -150,19 +145,4 @@ function differences(then: readonly ClassCount[], now: readonly ClassCount[]): s
   return lines.length > 0
     ? `${lines.slice(0, 5).join('; ')}${lines.length > 5 ? `; and ${lines.length - 5} more` : ''}`
     : 'as many in each class, but of other content, in another order or with other labels'
-}
-
-/** Seconds by name, summed. */
-export type Stopwatch = ReturnType<typeof stopwatch>
-function stopwatch() {
-  let last = performance.now()
-  const laps: Record<string, number> = {}
-  return {
-    laps,
-    lap(name: string) {
-      const now = performance.now()
-      laps[name] = Math.round((laps[name] ?? 0) * 100 + (now - last) / 10) / 100
-      last = now
-    },
-  }
 }

@@ -1,20 +1,18 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { cacheFolder } from '../../base/files.ts'
 import { kernelSetInUse, kernelSets, kernelsInUse, library, scope } from '../../torch/index.ts'
 import { computeFeatures } from '../../train/features.ts'
 import { computeBy } from '../../train/measure-kernels.ts'
 import type { Precision } from '../../train/network.ts'
-import { augmentations } from '../../vision/index.ts'
-import type { PictureSource } from '../../vision/picture-source.ts'
+import type { Source } from '../../train/source.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../../weights/index.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { PartFile } from './part-file.ts'
 
-/** What the frozen body makes of the pictures. */
+/** What the frozen body makes of the samples. */
 export interface Features {
   /** The plain view first, then the augmented ones: [views × N, F]. */
   train: Float32Array
@@ -25,7 +23,7 @@ export interface Features {
 /** Memory that kept features may take, in bytes. */
 const featureBytes = 1.5e9
 
-/** Features of the frozen body: the training pictures plain and in `views` augmented forms, the validation pictures
+/** Features of the frozen body: the training samples plain and in `views` augmented forms, the validation samples
  *  plain. Kept on the disk under everything that they depend on. */
 export async function frozenFeatures(prepared: Prepared, context: Context): Promise<Features> {
   const done = computeBy(prepared.by.frozen)
@@ -40,11 +38,10 @@ async function computedFeatures(
   prepared: Prepared,
   { session, options, progress, signal }: Context,
 ): Promise<Features> {
-  const { net, source, precision, batchSize, augment } = prepared
+  const { net, source, precision, batchSize, plain: plainly } = prepared
   const [train, valid] = [source('train'), source('valid')]
   const width = net.body.pooledFeatures
   const room = Math.floor(featureBytes / (4 * width * train.count)) - 1
-  const plainly = isDeepStrictEqual(augment, augmentations.none)
   const untrained = options.pretrained === false
   const wanted = options.views ?? (plainly || untrained ? 0 : 4)
   const views = Math.max(0, Math.min(wanted, room))
@@ -52,14 +49,14 @@ async function computedFeatures(
     'views',
     String(views),
     views < wanted
-      ? 'augmented forms of each picture, as many as memory allows'
+      ? 'augmented forms of each sample, as many as memory allows'
       : options.views !== undefined
         ? 'as asked'
         : views === 0
           ? plainly
             ? 'nothing is augmented'
-            : 'a body from random weights makes little of a picture, and no more of its augmented forms'
-          : 'augmented forms of each picture; the frozen body sees each once',
+            : 'a body from random weights makes little of a sample, and no more of its augmented forms'
+          : 'augmented forms of each sample; the frozen body sees each once',
   )
   const key = featureKey(prepared, views)
   const path = join(cacheFolder('features'), `${key}.safetensors`)
@@ -69,7 +66,7 @@ async function computedFeatures(
       const floats = (name: string) => floatsOf(stored.get(name)!.data)
       const found = { train: floats('train'), valid: floats('valid'), views }
       if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
-        session.emit({ type: 'line', text: 'features: kept from an earlier run (same pictures, weights and views)' })
+        session.emit({ type: 'line', text: 'features: kept from an earlier run (same data, weights and views)' })
         return found
       }
     } catch {
@@ -84,7 +81,7 @@ async function computedFeatures(
   if (there > 0)
     session.emit({ type: 'line', text: `features: ${there} of ${total} kept from before the run was stopped` })
   let made = there
-  const stands = () => session.stands(`the features of ${made} of ${total} views of pictures`)
+  const stands = () => session.stands(`the features of ${made} of ${total} views`)
   stands()
   let before = 0
   const frozen = {
@@ -98,10 +95,10 @@ async function computedFeatures(
       stands()
     },
   }
-  const compute = async (pictures: PictureSource, views: number) => {
-    const count = views * pictures.count
+  const compute = async (samples: Source, views: number) => {
+    const count = views * samples.count
     const known = all.subarray(before * width, Math.min(before + count, Math.max(before, there)) * width)
-    all.set(await computeFeatures(net, pictures, { ...frozen, views, known }), before * width)
+    all.set(await computeFeatures(net, samples, { ...frozen, views, known }), before * width)
     before += count
   }
   try {
@@ -154,9 +151,9 @@ function setOf(precision: Precision): { set?: string } {
   return set === undefined || set === kernelSets(type)[0] ? {} : { set }
 }
 
-/** Changes with the pictures, their split, the body's weights, the views and how they are computed. */
+/** Changes with the samples, their split, the body's weights, the views and how they are computed. */
 function featureKey(
-  { pictures, net, preprocessing, augment, precision, seed, modelName, batchSize, device }: Prepared,
+  { data, net, preprocessing, augmentation, precision, seed, modelName, batchSize, device }: Prepared,
   views: number,
 ): string {
   const hash = createHash('sha256').update(
@@ -164,9 +161,9 @@ function featureKey(
       // Other threads, instructions or batches round otherwise, and a resumed run must see the same bits.
       engine: { ...library(), batchSize, device, kernels: kernelsInUse(), ...setOf(precision), rounding },
       modelName,
-      fingerprint: pictures.data.fingerprint,
+      fingerprint: data.fingerprint,
       preprocessing,
-      augment,
+      augment: augmentation,
       precision,
       seed,
       views,

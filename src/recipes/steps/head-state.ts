@@ -25,15 +25,24 @@ export interface HeadState {
   tried: TriedHead[]
   searched: boolean
   /** Whether the optimum stands among the epochs already. */
-  told: boolean
+  optimumKnown: boolean
 }
+
+/** A head before its first step. */
+export const freshHeadState = (learner: HeadState['learner']): HeadState => ({
+  kind: 'head',
+  lr: Number.NaN,
+  learner,
+  best: { score: Number.NEGATIVE_INFINITY, loss: Number.POSITIVE_INFINITY, metrics: {} },
+  cycled: false,
+  idle: 0,
+  tried: [],
+  searched: false,
+  optimumKnown: false,
+})
 
 /** The optimum at a strength of L2, with the head as it is then. */
 export type TriedSnapshot = Snapshot & TriedHead & { losses: Float32Array }
-
-/** Whether what a session stands in is the frozen phase. */
-export const isHeadState = (inner: unknown): inner is HeadState =>
-  typeof inner === 'object' && inner !== null && (inner as HeadState).kind === 'head'
 
 /** JSON has neither NaN nor infinity: both are null there. */
 export const revived = <T extends Validated>(found: T): T => ({

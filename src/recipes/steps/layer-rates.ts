@@ -1,18 +1,16 @@
 import { rate } from '../../base/format.ts'
 import type { Learner } from '../../train/learner.ts'
 import { lrFind } from '../../train/rates/finder.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { findingEvent } from '../run/record-events.ts'
-import { chanceOf, distanceFromImageNet, judgeLikeness } from './imagenet-distance.ts'
-import type { HeadResult } from './train-head.ts'
-import type { WholeOptions } from './train-whole-net.ts'
+import type { HeadResult, WholeOptions } from './types.ts'
 
 /** The rates between which a trained head is trained on. */
 const [lowest, highest] = [1e-4, 1e-3]
 
 /** Where the rate of a net from random weights is looked for, and in how many steps: six a decade, for each costs as much as in
- *  training. `most`: on few pictures the loss falls fastest at rates at which a restart undoes the cycle before. */
+ *  training. `most`: on few samples the loss falls fastest at rates at which a restart undoes the cycle before. */
 const adamRates = { start: 1e-5, end: 1, most: 3e-3 }
 const sgdRates = { start: 1e-4, end: 10, most: 0.5 }
 const wholeSteps = 30
@@ -23,10 +21,10 @@ export interface Factor {
   reason: string
 }
 
-/** The factor between layer groups: as asked (`factor`, `like`), else 3 or 10 by how unlike ImageNet's the pictures are;
+/** The factor between layer groups: as asked (`factor`, `like`), else 3 or 10 by how unlike ImageNet's the samples are;
  *  1 over random weights. */
 export async function chooseFactor(
-  { net, objective, source }: Prepared,
+  { domain, net, objective, source }: Prepared,
   { options, signal }: Pick<Context, 'options' | 'signal'>,
   head: HeadResult | undefined,
 ): Promise<Factor> {
@@ -36,12 +34,12 @@ export async function chooseFactor(
     pretrained = true,
   } = options
   if (factor !== undefined) return { factor, reason: 'as asked' }
-  if (like === 'imagenet') return { factor: 3, reason: "pictures like ImageNet's, as said" }
-  if (like === 'different') return { factor: 10, reason: "pictures unlike ImageNet's, as said" }
+  if (like === 'imagenet') return { factor: 3, reason: `${domain.words.many} like those of pretraining, as said` }
+  if (like === 'different') return { factor: 10, reason: `${domain.words.many} unlike those of pretraining, as said` }
   if (!pretrained || !head) return { factor: 1, reason: 'none of them is pretrained' }
-  const train = source('train')
-  const distance = await distanceFromImageNet(net, train, { signal })
-  return judgeLikeness(distance, head, chanceOf(objective, source('valid').targets))
+  const [train, valid] = [source('train'), source('valid')]
+  const measured = await domain.likeness?.({ net, train, valid, objective, score: head.score, signal })
+  return measured ?? { factor: 3, reason: 'the usual factor' }
 }
 
 /** The rates of the whole net, earliest group first, and why. Over a pretrained body they follow from the head's: it is
@@ -50,17 +48,17 @@ export async function chooseFactor(
 export async function chooseRates(
   learn: Learner,
   { session, options, progress, signal }: Context,
-  { head, trained, factor, reason }: Pick<WholeOptions, 'head' | 'trained'> & Factor,
+  { phase, head, trained, factor, reason }: Pick<WholeOptions, 'phase' | 'head' | 'trained'> & Factor,
 ): Promise<{ lrs: number[]; reason: string }> {
   if (typeof options.lr === 'object') return { lrs: learn.rates(options.lr), reason: 'as asked' }
   const lower = factor === 1 ? 'the same for every group' : `each earlier group ${factor} times lower`
   const found = async () => {
     const { most, ...within } = learn.options.optimizer === 'sgd' ? sgdRates : adamRates
-    session.emit({ type: 'phase', phase: 'find' })
+    session.emit({ type: 'phase', ...phase, phase: 'find' })
     const onStep = (step: number) => progress('rates', step, wholeSteps)
     const finding = await lrFind(learn, { ...within, steps: wholeSteps, signal, onStep })
     progress('', wholeSteps, wholeSteps)
-    session.emit(findingEvent('whole', finding))
+    session.emit(findingEvent(phase, finding))
     const { lr, reason } = finding.chosen
     return lr > most
       ? { lr: most, from: `the most over random weights; found was ${rate(lr)}, ${reason}` }

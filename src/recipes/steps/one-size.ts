@@ -1,102 +1,86 @@
-import type { Evaluation } from '../../train/evaluate.ts'
+import type { Phase } from '../../runs/index.ts'
 import { said } from '../../train/objective.ts'
 import type { StoredTensor } from '../../weights/index.ts'
 import { beginsFrozen } from '../options.ts'
-import { netTensors, type Prepared } from '../prepare/prepare.ts'
+import { netTensors, type Prepared } from '../prepare/prepared.ts'
+import type { Stopwatch } from '../results/stopwatch.ts'
 import type { Context } from '../run/context.ts'
-import { asGood, type Best, validated } from './best-weights.ts'
-import type { StageResult, Stopwatch } from './five-steps.ts'
-import { isHeadState } from './head-state.ts'
+import { type Best, type BestKeeper, validated } from './best-weights.ts'
 import { useSnapshots } from './snapshots.ts'
 import { trainHead } from './train-head.ts'
-import { trainWhole, type WholeState } from './train-whole-net.ts'
+import { trainWhole } from './train-whole-net.ts'
+import type { HeadResult, StageResult } from './types.ts'
 
-/** Where one size begins, and how the best weights are kept. */
+/** Where one size begins, and who keeps the best weights. */
 export interface StageOptions {
   /** Its number, from 0. */
   stage: number
   /** The size before it. */
   before?: StageResult | undefined
-  /** The best weights of all sizes so far. */
-  best?: Best | undefined
-  keepBest(best: Best, evaluated?: Evaluation): void
+  keeper: BestKeeper
   clock: Stopwatch
 }
 
-/** The steps at one size of pictures: the head, then the whole net. Goes on from the session's checkpoint, where that is
- *  of this stage. */
+/** The steps at one size: the head, then the whole net. Goes on from the session's checkpoint, where that is of this
+ *  stage. */
 export async function trainStage(
   prepared: Prepared,
   context: Context,
-  { stage, before, best, keepBest, clock }: StageOptions,
+  { stage, before, keeper, clock }: StageOptions,
 ): Promise<StageResult> {
-  const { session } = context
-  const { objective, preprocessing } = prepared
-  const { size } = preprocessing
-  const phase = (name: string) => (stage === 0 ? name : `${name}@${size}`)
-  const inner = session.inner()
-  const headState = isHeadState(inner) ? inner : undefined
-  const resumed = session.tensors({ going: headState !== undefined })
-  if (resumed) loadNet(prepared, resumed)
-  const headKnown = session.known(phase('head')) !== undefined
+  const { session, options } = context
+  const { size, sizes } = prepared
+  const phase = (name: string): Phase => (sizes.length > 1 ? { phase: name, size } : { phase: name })
+  const headState = session.inner('head')
+  const wholeState = session.inner('whole')
+  const tensors = session.tensors({ going: headState !== undefined })
+  if (tensors) loadNet(prepared, tensors)
   const place = { epoch: before?.epochs ?? 0, size }
-  // Of several sizes the best weights stay, the later ones where they are as good.
-  const offer = (found: Best, evaluated?: Evaluation) => {
-    if (!best || asGood(found, best)) keepBest(found, evaluated)
-  }
+  const headKnown = session.known(`head ${stage}`)
   // A body from random weights is worth a head of its own at the second size, when it has been trained.
   const head =
-    before || beginsFrozen(context.options)
-      ? await session.once(phase('head'), () =>
+    before || beginsFrozen(options)
+      ? await session.once(`head ${stage}`, () =>
           trainHead(prepared, context, {
             phase: phase('head'),
+            stage,
             before,
-            from: headState && resumed ? { state: headState, tensors: resumed } : undefined,
-            keepBest: found => offer({ ...found, ...place }),
+            from: headState && tensors ? { state: headState, tensors } : undefined,
+            keepBest: found => keeper.offer({ ...found, ...place }),
           }),
         )
       : undefined
   clock.lap('head')
   const frozen: Best | undefined = head && { ...validated(head), ...place }
-  if (head && !headKnown) {
-    const where = stage === 0 ? '' : ` at ${size} px`
-    session.emit({
-      type: 'line',
-      text: `frozen${where}: ${objective.metric === 'accuracy' ? 'accuracy ' : ''}${said(objective.metric, frozen!.score)}, loss ${head.loss.toFixed(4)}`,
-    })
-    session.know('at', stage)
-    session.checkpoint({ step: head.step, epoch: head.epoch, tensors: netTensors(prepared) })
-  }
+  if (head && !headKnown) endHead(prepared, context, { head, stage })
 
-  const wholeState = !headState && (headKnown || !head) ? session.inner<WholeState>() : undefined
-  let whole: WholeState | undefined
-  if (context.options.epochs !== 0) {
-    whole = await trainWhole(prepared, context, {
-      phase: phase('whole'),
-      head,
-      trained: before !== undefined || context.options.pretrained !== false,
-      best: frozen,
-      until: (stage + 1) / prepared.sizes.length,
-      keepBest: offer,
-      from: wholeState && resumed ? { state: wholeState, tensors: resumed } : undefined,
-    })
-  }
-  let reached = (whole?.best ?? frozen)!
-  if (whole?.snapshots)
-    reached = await useSnapshots(prepared, context, {
-      names: whole.snapshots,
-      best: reached,
-      epoch: whole.learner.epoch,
-      keepBest: offer,
-    })
+  const whole =
+    options.epochs === 0
+      ? undefined
+      : await trainWhole(prepared, context, {
+          phase: phase('whole'),
+          head,
+          trained: before !== undefined || options.pretrained !== false,
+          best: frozen,
+          until: (stage + 1) / sizes.length,
+          keeper,
+          from: wholeState && tensors ? { state: wholeState, tensors } : undefined,
+        })
+  let best = (whole?.best ?? frozen)!
+  if (whole?.snapshots) best = await useSnapshots(prepared, context, { whole, best, keeper })
   clock.lap('whole')
-  return {
-    size,
-    best: reached,
-    epochs: (whole?.learner ?? head)!.epoch,
-    step: (whole?.learner ?? head)!.step,
-    headLr: head?.lr,
-  }
+  const { epoch, step } = (whole?.learner ?? head)!
+  return { size, best, epochs: epoch, step, headLr: head?.lr }
+}
+
+/** Says how the frozen phase ended, and keeps the net as it is now. */
+function endHead(prepared: Prepared, { session }: Context, { head, stage }: { head: HeadResult; stage: number }): void {
+  const { metric } = prepared.objective
+  const where = stage === 0 ? '' : ` at ${prepared.domain.words.size(prepared.size)}`
+  const text = `frozen${where}: ${said(metric, head.score)}, loss ${head.loss.toFixed(4)}`
+  session.emit({ type: 'line', text })
+  session.know('at', stage)
+  session.checkpoint({ step: head.step, epoch: head.epoch, tensors: netTensors(prepared) })
 }
 
 function loadNet({ net }: Prepared, tensors: ReadonlyMap<string, StoredTensor>): void {

@@ -6,16 +6,16 @@ import { keep, noGrad, scope } from '../../torch/index.ts'
 import { ensemble } from '../../train/ensemble.ts'
 import { Learner } from '../../train/learner.ts'
 import { labelScores, said } from '../../train/objective.ts'
-import { saveModel } from '../../train/saved-model.ts'
+import { type ModelCard, saveModel } from '../../train/saved-model.ts'
 import { recomputeBatchNorm } from '../../train/swa.ts'
-import type { ModelCard } from '../../vision/inference/saved.ts'
 import { readWeights } from '../../weights/index.ts'
 import { keepsStatistics } from '../options.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import { decideTogether } from '../results/calibrate.ts'
 import { decisions, modelCard } from '../results/model-card.ts'
 import type { Context } from '../run/context.ts'
-import { type Best, isBetter, validated } from './best-weights.ts'
+import { type Best, type BestKeeper, isBetter, validated } from './best-weights.ts'
+import type { WholeState } from './types.ts'
 
 /** Keeps the weights that are in the net as those of a cycle's end; returns their name in the run folder. */
 export function keepSnapshot(
@@ -23,7 +23,7 @@ export function keepSnapshot(
   { session, options }: Context,
   { cycle, validation }: { cycle: number; validation: Record<string, number> },
 ): string {
-  const name = `snapshot-${prepared.preprocessing.size}-${cycle}`
+  const name = `snapshot-${prepared.size}-${cycle}`
   saveModel(place(name, session, options), prepared.net.net.stateDict(), modelCard(prepared, options, validation))
   return name
 }
@@ -38,10 +38,11 @@ const place = (name: string, { run }: Context['session'], { snapshots }: Context
 export async function useSnapshots(
   prepared: Prepared,
   context: Context,
-  { names, best, epoch, keepBest }: { names: readonly string[]; best: Best; epoch: number; keepBest(best: Best): void },
+  { whole, best, keeper }: { whole: WholeState; best: Best; keeper: BestKeeper },
 ): Promise<Best> {
   const { session, options } = context
   const { net, objective } = prepared
+  const names = whole.snapshots ?? []
   const paths = names.map(name => `${place(name, session, options)}.safetensors`)
   if (names.length < 2) {
     const what = options.snapshots ? 'ensemble' : 'mean of weights'
@@ -63,8 +64,8 @@ export async function useSnapshots(
       `over the ends of ${plural(names.length, 'cycle')}, loss ${averaged.loss.toFixed(3)}; ${better ? 'it validates best and is kept' : 'the best weights validate better and are kept'}`,
     )
     if (better) {
-      kept = { ...averaged, epoch, size: prepared.preprocessing.size }
-      keepBest(kept)
+      kept = { ...averaged, epoch: whole.learner.epoch, size: prepared.size }
+      keeper.offer(kept)
     }
     net.net.loadStateDict(last)
     for (const t of last.values()) t.dispose()
@@ -75,7 +76,8 @@ export async function useSnapshots(
 
 /** Puts the equal mean of saved weights into the net; how it validates. */
 async function averageOf(prepared: Prepared, { options, signal }: Context, paths: readonly string[]) {
-  const { net, classes, objective, source, batchSize, seed, precision } = prepared
+  const { net, objective, source, batchSize, seed, precision } = prepared
+  const { task, names: classes } = objective
   const own = net.net.stateDict()
   noGrad(() => {
     for (const [i, path] of paths.entries())
@@ -95,7 +97,7 @@ async function averageOf(prepared: Prepared, { options, signal }: Context, paths
   })
   const train = source('train', { augmented: true })
   const learn = new Learner(net, { train, valid: source('valid'), classes, objective, batchSize, seed, precision })
-  learn.bnFreeze = keepsStatistics(options, { pictures: train.count, batchSize })
+  learn.bnFreeze = keepsStatistics(options, { samples: train.count, batchSize })
   await recomputeBatchNorm(net, train, { batchSize, precision, seed, trainMode: () => learn.trainMode(), signal })
   return validated(await learn.validate(undefined, { signal }))
 }
@@ -105,12 +107,13 @@ async function saveEnsemble(
   { session, options, signal }: Context,
   { names, paths }: { names: readonly string[]; paths: readonly string[] },
 ): Promise<void> {
-  const { net, classes, objective, source, batchSize, seed, precision } = prepared
+  const { net, objective, source, batchSize, seed, precision } = prepared
+  const { task, names: classes } = objective
   const valid = source('valid')
   const learn = new Learner(net, { train: source('train'), classes, objective, batchSize, seed, precision })
   const outputs = await ensemble(net, paths, async () => (await learn.validate(valid, { signal })).probabilities)
   const held = { probabilities: outputs, targets: valid.targets }
-  const { probabilities, temperature, thresholds } = decideTogether(session, prepared, held, {
+  const { probabilities, temperature, thresholds } = decideTogether(session, { task, classes, seed }, held, {
     metric: options.thresholdFor,
     of: 'ensemble ',
   })

@@ -1,308 +1,164 @@
-import { AnnealError } from '../../base/errors.ts'
-import { plural, rate } from '../../base/format.ts'
-import { option, setting } from '../../base/options.ts'
-import { fromArray, type Tensor } from '../../torch/index.ts'
-import { advise, type EpochLosses } from '../../train/advise.ts'
+import { plural } from '../../base/format.ts'
+import { advise } from '../../train/advise.ts'
 import type { Callback, EpochInfo } from '../../train/callback.ts'
-import type { Evaluation } from '../../train/evaluate.ts'
-import { type FitProgress, Learner } from '../../train/learner.ts'
+import type { Learner } from '../../train/learner.ts'
 import { said } from '../../train/objective.ts'
 import { Stopped } from '../../train/stop.ts'
-import { mixedSource } from '../../vision/augment/mixed-source.ts'
-import type { StoredTensor } from '../../weights/index.ts'
-import { keepsStatistics } from '../options.ts'
-import type { Prepared } from '../prepare/prepare.ts'
+import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { recorder } from '../run/record-events.ts'
-import { type Best, isBetter, validated } from './best-weights.ts'
-import { chooseFactor, chooseRates, secondsPerEpoch } from './layer-rates.ts'
+import { isBetter, validated } from './best-weights.ts'
+import { nextCycle, worthACycle } from './cycles.ts'
 import { keepSnapshot } from './snapshots.ts'
-import type { HeadResult } from './train-head.ts'
-
-/** Where the whole phase stands, for the resume state: plain data beside the tensors. */
-export interface WholeState {
-  lrs: number[]
-  cycle: number
-  cycleLen: number
-  epochsDone: number
-  history: EpochLosses[]
-  /** The best weights of this size so far; none before the first epoch of a net that begins from random ones. */
-  best?: Best | undefined
-  /** Names of the weights kept at the ends of cycles. */
-  snapshots?: string[]
-  /** Seconds of the slowest epoch so far; an estimate before the first, where the time is limited. */
-  slowest: number
-  learner: { epoch: number; step: number }
-  /** The fit in progress; none between two cycles. */
-  fit?: FitProgress | undefined
-}
-
-/** Where the whole phase begins, and how its best weights are kept. */
-export interface WholeOptions {
-  /** The phase's name in the run's events. */
-  phase: string
-  /** How the frozen phase of this size ended, where it had one. */
-  head: HeadResult | undefined
-  /** Whether the body has been trained: on ImageNet, or at a size before. */
-  trained: boolean
-  /** How the frozen phase validated. */
-  best: Best | undefined
-  /** The share of the minutes that are spent at the end of this size. */
-  until: number
-  /** Where an interrupted phase goes on. */
-  from?: { state: WholeState; tensors: ReadonlyMap<string, StoredTensor> } | undefined
-  keepBest(best: Best, evaluated: Evaluation | undefined): void
-}
-
-/** The budget of the whole net where none is given: four cycles of two. */
-const usualEpochs = 8
+import type { WholeOptions, WholeState } from './types.ts'
+import { beginWhole, wholeLearner } from './whole-learner.ts'
 
 /** A resume state is written at least this often while training, in seconds. */
 const checkpointSeconds = 30
 
-/** Steps 3 to 5: unfreezes, sets lower rates for earlier groups, and trains the whole net in cycles until it overfits or
- *  the budget is used. Gives the best weights' validation result. */
-export async function trainWhole(
-  prepared: Prepared,
-  context: Context,
-  { phase, head, trained, best, until, from, keepBest }: WholeOptions,
-): Promise<WholeState> {
-  const { session, options, signal } = context
-  const { net, classes, objective, source, batchSize, seed, precision } = prepared
-  const { mixup, cutmix } = options
-  const views = source('train', { augmented: true })
-  const mix = { mixup, cutmix, classes: classes.length, task: objective.task, seed }
-  const train = mixup === undefined && cutmix === undefined ? views : mixedSource(views, mix)
-  const valid = source('valid')
-  const stepsPerEpoch = Math.max(1, Math.round(train.count / batchSize))
-  const averageSteps = head ? Math.min(500, Math.max(20, stepsPerEpoch)) : 0
-  const labelSmoothing = options.labelSmoothing ?? (objective.task === 'single' ? 0.1 : 0)
-  const learn = new Learner(net, {
-    train,
-    valid,
-    classes,
-    objective,
-    classWeights: prepared.classWeights,
-    sampleWeights: prepared.sampleWeights,
-    batchSize,
-    seed,
-    precision,
-    labelSmoothing,
-    averageSteps,
-    weightDecay: options.weightDecay ?? 0.01,
-    ...(options.optimizer ? { optimizer: options.optimizer } : {}),
-  })
-  session.stands(head ? 'the features and the trained head' : 'the decoded pictures', 'the search for the rates')
-  learn.unfreeze()
-  const pretrained = options.pretrained ?? true
-  learn.bnFreeze = keepsStatistics(options, { pictures: train.count, batchSize })
-  learn.dropout = options.dropout !== undefined || !head?.logistic
-  const chosen = from
-    ? undefined
-    : await chooseRates(learn, context, { head, trained, ...(await chooseFactor(prepared, context, head)) })
-  const timed = !from && options.minutes !== undefined
-  const state: WholeState = from?.state ?? {
-    lrs: chosen!.lrs,
-    cycle: 0,
-    cycleLen: options.cycleLen ?? 2,
-    epochsDone: 0,
-    history: [],
-    best,
-    slowest: timed ? await secondsPerEpoch(learn, stepsPerEpoch, signal) : 0,
-    learner: { epoch: head?.epoch ?? 0, step: head?.step ?? 0 },
+/** Steps 3 to 5: unfreezes, sets lower learning rates for earlier groups, and trains the whole net in cycles until it
+ *  overfits or the budget is used. Gives the best weights' validation result. */
+export async function trainWhole(prepared: Prepared, context: Context, options: WholeOptions): Promise<WholeState> {
+  const { from } = options
+  const learn = wholeLearner(prepared, context, options)
+  const state = from?.state ?? (await beginWhole(learn, prepared, context, options))
+  if (from) learn.loadState({ ...state.learner, tensors: from.tensors })
+  const run = new WholeRun(prepared, context, { ...options, learn, state })
+  while (run.plan()) {
+    await run.cycle()
+    if (run.isEnough()) break
   }
-  if (chosen) {
-    session.choice(
-      'unfreeze',
-      `${learn.groups.length} layer groups`,
-      head ? 'the head is trained; now everything is' : 'from random weights everything is trained from the start',
-    )
-    session.choice(
-      'BatchNorm',
-      learn.bnFreeze ? 'statistics kept' : 'statistics follow the batch',
-      options.bnFreeze !== undefined
-        ? 'as asked'
-        : learn.bnFreeze
-          ? `${plural(train.count, 'picture')} in batches of ${batchSize} make poorer statistics than ImageNet's`
-          : pretrained
-            ? 'there are pictures enough for statistics of their own'
-            : 'a net from random weights has no statistics yet',
-    )
-    session.choice('rates', chosen.lrs.map(rate).join(', '), chosen.reason)
-    if (!learn.dropout)
-      session.choice('dropout', 'off', 'the head is at the optimum of its L2; dropout would only blur it')
-    session.choice(
-      'weights',
-      averageSteps ? 'averaged' : 'not averaged',
-      averageSteps
-        ? `validated and kept as their mean over the last ${plural(averageSteps, 'step')} or so`
-        : 'from random ones they change so fast that their mean is behind',
-    )
-  }
-  learn.epoch = state.learner.epoch
-  learn.step = state.learner.step
-  if (from) restore(learn, state, from.tensors)
-  else learn.seed(1)
+  run.explainKept()
+  return state
+}
 
-  const checkpoint = (fit: FitProgress | undefined) => {
-    state.fit = fit
-    state.learner = { epoch: learn.epoch, step: learn.step }
-    session.checkpoint({ step: learn.step, epoch: learn.epoch, inner: state, tensors: tensorsOf(learn) })
+/** The whole phase in progress: its cycles, and where it stands. */
+class WholeRun {
+  readonly #prepared: Prepared
+  readonly #context: Context
+  readonly #options: WholeOptions
+  readonly #learn: Learner
+  readonly #state: WholeState
+  #saved = performance.now()
+  /** Epochs before the cycle in progress. */
+  #first = 0
+
+  constructor(prepared: Prepared, context: Context, options: WholeOptions & { learn: Learner; state: WholeState }) {
+    this.#prepared = prepared
+    this.#context = context
+    this.#options = options
+    this.#learn = options.learn
+    this.#state = options.state
   }
-  const judge = (info: EpochInfo): boolean => {
-    const now = {
-      ...validated({ ...info, loss: info.validLoss }),
-      epoch: info.epoch,
-      size: prepared.preprocessing.size,
-    }
-    if (state.best && !isBetter(now, state.best)) return false
-    state.best = now
+
+  /** Plans the next cycle, unless one goes on; false where the budget is used. */
+  plan(): boolean {
+    const state = this.#state
+    if (state.learner.fit) return true
+    const epochs = nextCycle(state, this.#context, this.#options)
+    if (epochs === undefined) return false
+    state.cycleLen = epochs
+    const { groups, epoch, train } = this.#learn
+    const stepsPerEpoch = Math.max(1, Math.round(train.count / this.#prepared.batchSize))
+    this.#context.session.emit({
+      type: 'phase',
+      ...this.#options.phase,
+      epochs,
+      firstEpoch: epoch + 1,
+      groups: [...groups],
+      steps: epochs * stepsPerEpoch,
+    })
     return true
   }
-  let saved = performance.now()
-  const keeper: Callback = {
-    async onEpochEnd(info) {
-      state.epochsDone++
-      state.slowest = Math.max(state.slowest, info.seconds)
-      state.history.push({ trainLoss: info.trainLoss, validLoss: info.validLoss })
-      const found = state.best
-      if (found?.epoch === info.epoch) await learn.averaged(() => keepBest(found, learn.evaluated))
-    },
-    onBatchEnd() {
-      if (performance.now() - saved < checkpointSeconds * 1000) return
-      checkpoint(learn.progress())
-      saved = performance.now()
-    },
-  }
 
-  const most = options.epochs ?? (options.minutes === undefined ? usualEpochs : Number.POSITIVE_INFINITY)
-  while (true) {
-    const fit = state.fit
-    if (!fit) {
-      const planned = planCycle(state, context, { most, until })
-      if (planned === undefined) break
-      state.cycleLen = planned
-      session.emit({
-        type: 'phase',
-        phase,
-        epochs: state.cycleLen,
-        groups: [...learn.groups],
-        steps: state.cycleLen * stepsPerEpoch,
-      })
-    }
-    const first = state.history.length - (fit?.epoch ?? 0)
+  /** Trains one cycle, or the rest of it. */
+  async cycle(): Promise<void> {
+    const [state, learn] = [this.#state, this.#learn]
+    const { session, signal, options } = this.#context
+    const { lrs: lr, cycleLen } = state
+    this.#first = state.history.length - (state.learner.fit?.epoch ?? 0)
+    const callbacks = [recorder(session, this.#options.phase, info => this.#judge(info)), this.#keeper()]
     try {
-      await learn.fit(1, {
-        lr: state.lrs,
-        cycleLen: state.cycleLen,
-        signal,
-        from: fit,
-        callbacks: [recorder(session, phase, judge), keeper],
-      })
+      await learn.fit(1, { lr, cycleLen, signal, callbacks })
     } catch (error) {
       if (error instanceof Stopped) {
-        checkpoint(learn.progress())
+        this.#checkpoint()
         session.stands(`training up to step ${learn.step}`)
       }
       throw error
     }
     state.cycle++
-    state.learner = { epoch: learn.epoch, step: learn.step }
+    state.learner = learn.progress()
     if (options.snapshots || options.swa) {
       const validation = { ...state.history.at(-1)!, epoch: learn.epoch }
-      const name = keepSnapshot(prepared, context, { cycle: state.cycle, validation })
+      const name = keepSnapshot(this.#prepared, this.#context, { cycle: state.cycle, validation })
       state.snapshots = [...(state.snapshots ?? []), name]
     }
-    const advice = advise(state.history.slice(first), state.history.slice(0, first), { tolerance: worthACycle })
-    state.fit = undefined
+  }
+
+  /** Whether the cycle that ended is the last one, as the net overfits or no longer improves; else plans how long the next
+   *  one is. */
+  isEnough(): boolean {
+    const state = this.#state
+    const { session, options } = this.#context
+    const { history } = state
+    const advice = advise(history.slice(this.#first), history.slice(0, this.#first), { tolerance: worthACycle })
     if (advice.overfits || advice.stalled) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, advice.reason)
-      break
+      return true
     }
     const mult = options.cycleMult ?? (advice.grow ? 2 : 1)
     if (mult !== 1) {
       state.cycleLen = Math.max(1, Math.round(state.cycleLen * mult))
-      session.choice(
-        'cycle length',
-        plural(state.cycleLen, 'epoch'),
-        options.cycleMult === undefined ? advice.reason : `cycle-mult ${mult}`,
-      )
+      const reason = options.cycleMult === undefined ? advice.reason : `cycle-mult ${mult}`
+      session.choice('cycle length', plural(state.cycleLen, 'epoch'), reason)
     }
-    checkpoint(undefined)
-    saved = performance.now()
+    this.#checkpoint()
+    return false
   }
-  const kept = state.best!
-  session.choice(
-    'weights kept',
-    kept.epoch === best?.epoch ? 'of the frozen phase' : `of epoch ${kept.epoch}`,
-    `they validate best: ${said(objective.metric, kept.score)}, loss ${kept.loss.toFixed(3)}`,
-  )
-  return state
-}
 
-/** A cycle that betters the validation loss by a smaller share than this is the last. */
-const worthACycle = 0.01
-
-/** How many epochs the next cycle has; undefined where the budget is used. An error where it is before the first epoch
- *  and nothing is trained. */
-function planCycle(
-  state: WholeState,
-  { session, options }: Context,
-  { most, until }: { most: number } & Pick<WholeOptions, 'until'>,
-): number | undefined {
-  const left = most - state.epochsDone
-  if (left <= 0) {
-    if (state.epochsDone > 0)
-      session.choice(
-        'stop',
-        `after ${plural(state.epochsDone, 'epoch')}`,
-        options.epochs === undefined
-          ? `the usual budget of ${most} is used; ${option('epochs')} or ${option('minutes')} for another`
-          : `the budget of ${setting('epochs', most)} is used`,
-      )
-    return undefined
-  }
-  let length = Math.min(state.cycleLen, left)
-  if (options.minutes !== undefined) {
-    const seconds = options.minutes * 60 * until - session.run.seconds
-    const fitting = Math.floor((seconds - 5) / state.slowest)
-    const budget = `${until < 1 ? "this size's share of " : ''}${setting('minutes', options.minutes)}`
-    if (fitting < 1 && !state.best)
-      throw new AnnealError(
-        `${budget} leaves no time for one epoch, which takes some ${Math.ceil(state.slowest)} s here; give more minutes.`,
-      )
-    if (fitting < 1) {
-      session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `${budget} leaves no time for another`)
-      return undefined
-    }
-    if (fitting < length) session.choice('cycle length', plural(fitting, 'epoch'), `what ${budget} leaves time for`)
-    length = Math.min(length, fitting)
-  }
-  return length
-}
-
-/** All that a fit's next step depends on: weights, their average, the optimizer's state, the random state. */
-function tensorsOf(learn: Learner): Map<string, Tensor> {
-  const all = new Map<string, Tensor>()
-  for (const [name, t] of learn.network.net.stateDict()) all.set(`net.${name}`, t)
-  for (const [name, t] of learn.average?.tensors ?? []) all.set(`average.${name}`, t)
-  for (const [name, t] of learn.optimizerTensors()) all.set(`optimizer.${name}`, t)
-  all.set('random', learn.randomState())
-  return all
-}
-
-function restore(learn: Learner, state: WholeState, stored: ReadonlyMap<string, StoredTensor>): void {
-  const part = (prefix: string) =>
-    new Map(
-      Array.from(stored).flatMap(([name, t]) =>
-        name.startsWith(prefix)
-          ? [[name.slice(prefix.length), fromArray(t.data, t.shape, { dtype: t.dtype })] as const]
-          : [],
-      ),
+  /** Says which weights are kept. */
+  explainKept(): void {
+    const kept = this.#state.best!
+    const isFrozen = kept.epoch === this.#options.best?.epoch
+    this.#context.session.choice(
+      'weights kept',
+      isFrozen ? 'of the frozen phase' : `of epoch ${kept.epoch}`,
+      `they validate best: ${said(this.#prepared.objective.metric, kept.score)}, loss ${kept.loss.toFixed(3)}`,
     )
-  learn.network.net.loadStateDict(part('net.'))
-  learn.average?.restore(part('average.'))
-  if (state.fit) learn.restoreOptimizer(state.lrs, part('optimizer.'), state.fit.optimizerStep)
-  const random = stored.get('random')
-  if (random) learn.restoreRandom(fromArray(random.data, random.shape, { dtype: random.dtype }))
+  }
+
+  /** Whether an epoch's weights are the best of this size. */
+  #judge(info: EpochInfo): boolean {
+    const { epoch, validLoss } = info
+    const now = { ...validated({ ...info, loss: validLoss }), epoch, size: this.#prepared.size }
+    if (this.#state.best && !isBetter(now, this.#state.best)) return false
+    this.#state.best = now
+    return true
+  }
+
+  /** Keeps the best weights at the end of an epoch, and where the fit stands every half minute. */
+  #keeper(): Callback {
+    const [state, learn, { keeper }] = [this.#state, this.#learn, this.#options]
+    return {
+      async onEpochEnd({ epoch, seconds, trainLoss, validLoss }) {
+        state.epochsDone++
+        state.slowest = Math.max(state.slowest, seconds)
+        state.history.push({ trainLoss, validLoss })
+        const found = state.best
+        if (found?.epoch === epoch) await learn.averaged(() => keeper.offer(found, learn.evaluated))
+      },
+      onBatchEnd: () => {
+        if (performance.now() - this.#saved >= checkpointSeconds * 1000) this.#checkpoint()
+      },
+    }
+  }
+
+  #checkpoint(): void {
+    const { tensors, ...progress } = this.#learn.state({ copy: false })
+    this.#state.learner = progress
+    const { step, epoch } = progress
+    this.#context.session.checkpoint({ step, epoch, inner: this.#state, tensors })
+    this.#saved = performance.now()
+  }
 }

@@ -2,11 +2,11 @@ import { percent } from '../../base/format.ts'
 import type {
   CalibrationPart,
   LabelScore,
+  MetricInfo,
   MultiInterpretation,
   RegressionInterpretation,
   SizeScore,
 } from '../../runs/index.ts'
-import type { Metric } from '../facts/metric.ts'
 import { short } from '../page/html.ts'
 import { decimals } from '../page/text.ts'
 import { axis, decimal } from './axes.ts'
@@ -155,7 +155,7 @@ export function scatterChart(
 }
 
 /** The model on pictures of other sizes; undefined for fewer than two. */
-export function sizeChart({ Plot, draw }: Kit, sizes: readonly SizeScore[], metric: Metric): Chart | undefined {
+export function sizeChart({ Plot, draw }: Kit, sizes: readonly SizeScore[], metric: MetricInfo): Chart | undefined {
   const points = sizes
     .map(s => ({ size: s.size, loss: s.loss, value: s.metrics?.[metric.key] ?? s.accuracy }))
     .filter(p => Number.isFinite(p.value) && Number.isFinite(p.size))
@@ -166,8 +166,8 @@ export function sizeChart({ Plot, draw }: Kit, sizes: readonly SizeScore[], metr
   const pad = Math.max(0.01, 0.25 * (best.value - Math.min(...values)))
   return draw({
     name: 'sizes',
-    title: `${metric.name} by picture size`,
-    alt: `Validation ${metric.inside} by picture size: ${points.map(p => `${p.size} px ${metric.say(p.value)}`).join(', ')}.`,
+    title: `${metric.title} by picture size`,
+    alt: `Validation ${metric.name} by picture size: ${points.map(p => `${p.size} px ${metric.say(p.value)}`).join(', ')}.`,
     note: 'The best weights at each size, on validation pictures of that size.',
     keys: [{ label: `best: ${best.size} px`, color: ink.good, sign: 'ring' }],
     marginLeft: 20,

@@ -1,14 +1,13 @@
-import type { EpochEvent } from '../../runs/index.ts'
-import type { Metric } from '../facts/metric.ts'
+import type { EpochEvent, MetricInfo } from '../../runs/index.ts'
 import { axis, whole } from './axes.ts'
 import { type Chart, hues, ink, type Kit, textWidth } from './plot.ts'
 import { bestEpoch, stretches } from './series.ts'
 import { phaseMarks } from './training.ts'
 
 /** A metric of the validation pictures after each epoch; undefined where no epoch has it. */
-export function scoreChart(kit: Kit, epochs: readonly EpochEvent[], metric: Metric): Chart | undefined {
+export function scoreChart(kit: Kit, epochs: readonly EpochEvent[], metric: MetricInfo): Chart | undefined {
   const { Plot, draw } = kit
-  const { key, name, inside, say } = metric
+  const { key, title, name, unit, say } = metric
   const points = epochs
     .map(({ epoch, phase, metrics }) => ({ epoch, phase, value: metrics[key] ?? NaN }))
     .filter(p => Number.isFinite(p.value))
@@ -19,14 +18,14 @@ export function scoreChart(kit: Kit, epochs: readonly EpochEvent[], metric: Metr
   const [first, last] = [points[0]!.epoch, points.at(-1)!.epoch]
   const values = points.map(p => p.value)
   const [lowest, highest] = [Math.min(...values), Math.max(...values)]
-  const pad = Math.max(metric.high === 1 ? 0.03 : 0.03 * Math.abs(highest) || 1, 0.15 * (highest - lowest))
+  const pad = Math.max(unit !== 'amount' ? 0.03 : 0.03 * Math.abs(highest) || 1, 0.15 * (highest - lowest))
   const high = Math.min(metric.high, highest + pad)
   const low = Math.min(Math.max(metric.low, lowest - pad), highest - pad)
   const end = best !== undefined && best.epoch > (first + last) / 2
   return draw({
     name: key.toLowerCase(),
-    title: name,
-    alt: `Validation ${inside} by epoch, from ${say(values[0]!)} to ${say(values.at(-1)!)}${best ? `; best epoch ${best.epoch} with ${say(best.value)}` : ''}.`,
+    title,
+    alt: `Validation ${name} by epoch, from ${say(values[0]!)} to ${say(values.at(-1)!)}${best ? `; best epoch ${best.epoch} with ${say(best.value)}` : ''}.`,
     ...(lowest < low ? { note: `Cut off below: the lowest is ${say(lowest)}.` } : {}),
     keys: [
       { label: 'validation', color: hues[1]!, sign: 'dot' },
@@ -43,7 +42,7 @@ export function scoreChart(kit: Kit, epochs: readonly EpochEvent[], metric: Metr
     },
     y: {
       ...axis,
-      label: inside,
+      label: name,
       domain: [low, high],
       grid: true,
       ticks: 5,
@@ -74,7 +73,7 @@ export function scoreChart(kit: Kit, epochs: readonly EpochEvent[], metric: Metr
 }
 
 /** A value on the axis, as short as the axis lets it be. */
-function tick({ key, high }: Metric, value: number, span: number): string {
-  if (/accuracy$/i.test(key)) return `${+(100 * value).toFixed(1)} %`
-  return high === 1 ? String(+value.toFixed(span < 0.05 ? 3 : 2)) : String(+value.toPrecision(4))
+function tick({ unit }: MetricInfo, value: number, span: number): string {
+  if (unit === 'share') return `${+(100 * value).toFixed(1)} %`
+  return unit === 'score' ? String(+value.toFixed(span < 0.05 ? 3 : 2)) : String(+value.toPrecision(4))
 }

@@ -1,25 +1,28 @@
 import { basename } from 'node:path'
-import type {
-  BatchEvent,
-  ChoiceEvent,
-  ClassCount,
-  ConfusionCell,
-  EpochEvent,
-  LrFindEvent,
-  PartResult,
-  PictureProblem,
-  RunEvent,
-  RunRecord,
-  RunResult,
-  RunTask,
-  Spread,
-  TtaPart,
-  TtaResult,
+import {
+  type BatchEvent,
+  type ChoiceEvent,
+  type ClassCount,
+  type ConfusionCell,
+  type EpochEvent,
+  type LrFindEvent,
+  leadingMetric,
+  type PartResult,
+  type Phase,
+  type PictureProblem,
+  phaseTitle,
+  type RunEvent,
+  type RunRecord,
+  type RunResult,
+  type RunTask,
+  type Spread,
+  type TtaPart,
+  type TtaResult,
+  taskOfMetrics,
 } from '../../runs/index.ts'
 import { accuracyOf } from '../charts/confusion.ts'
 import { bestEpoch } from '../charts/series.ts'
 import { type Interpreted, interpreted, objects } from './interpretation.ts'
-import { primary } from './metric.ts'
 
 /** How well the weights did on one part of the data: metrics that are numbers, by name, those with an interval, and the
  *  one that counts as `value`; `pictures` is 0 where that is not known. */
@@ -85,13 +88,14 @@ export function factsOf(record: RunRecord): Facts {
   const testConfusion = matrix(interpret?.classes ?? classes, interpret?.test?.confusion)
   const best = bestEpoch(epochs) ?? epochs.at(-1)
   const seen = (matrix: Confusion | undefined, part: number) => (matrix ? accuracyOf(matrix.cells).total : part)
-  const { accuracy, mAP, f1, f2, r2, mae, balancedAccuracy = interpret?.balancedAccuracy } = result ?? {}
-  const named = { ...result?.metrics, accuracy, mAP, f1, f2, r2, mae, balancedAccuracy }
-  const ended = result ? { ...result, metrics: numbers(named) } : undefined
+  const ended = result && {
+    ...result,
+    metrics: numbers({ balancedAccuracy: interpret?.balancedAccuracy, ...result.metrics }),
+  }
   const reached = best && { loss: best.validLoss, metrics: best.metrics }
   const valid = score(task, ended ?? reached, seen(confusion, pictures.valid))
   const testPart = result?.test ?? interpret?.test
-  const test = score(task, testPart, result?.test?.pictures ?? seen(testConfusion, pictures.test))
+  const test = score(task, testPart, result?.test?.samples ?? seen(testConfusion, pictures.test))
   const tta = ttaOf(result?.tta)
   return {
     ...interpreted(interpret),
@@ -123,17 +127,16 @@ export function factsOf(record: RunRecord): Facts {
   }
 }
 
-/** A phase at another picture size, `head@128`, in words. */
-const phaseInWords = <T extends { phase: string }>(part: T): T =>
-  part.phase.includes('@') ? { ...part, phase: part.phase.replace(/@(\d+)$/, ' at $1 px') } : part
+/** The charts and tables name a phase with its picture size: `head at 128 px`. */
+const phaseInWords = <T extends Phase>(part: T): T => ({ ...part, phase: phaseTitle(part) })
 
 /** The metrics that are numbers. */
 const numbers = (metrics: Record<string, unknown>): Record<string, number> =>
   Object.fromEntries(Object.entries(metrics).filter((m): m is [string, number] => Number.isFinite(m[1])))
 
 function score(task: RunTask, part: Partial<PartResult> | undefined, pictures: number): Score | undefined {
-  const metrics = numbers({ accuracy: part?.accuracy, ...part?.metrics })
-  const value = metrics[primary(task).key]
+  const metrics = numbers({ ...part?.metrics })
+  const value = metrics[leadingMetric(task).key]
   if (value === undefined) return undefined
   const pairs = Object.entries(part?.intervals ?? {}).filter(
     ([, pair]) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite),
@@ -154,9 +157,9 @@ function ttaOf(from: TtaResult | undefined): TtaResult | undefined {
   return { views: from.views, join: from.join, valid, ...(told(test) ? { test } : {}) }
 }
 
-const foldOf = ({ run, accuracy, metrics, loss, epochs, seconds }: RunResult): Fold => ({
+const foldOf = ({ run, metrics, loss, epochs, seconds }: RunResult): Fold => ({
   name: basename(String(run ?? '')),
-  metrics: numbers({ accuracy, ...metrics }),
+  metrics: numbers(metrics),
   loss: Number(loss ?? NaN),
   epochs: Number(epochs ?? NaN),
   seconds: Number(seconds?.total ?? NaN),
@@ -166,8 +169,9 @@ const foldOf = ({ run, accuracy, metrics, loss, epochs, seconds }: RunResult): F
 function taskOf({ result, interpret }: RunRecord, epochs: readonly EpochEvent[]): RunTask {
   const said = result?.task ?? interpret?.task
   if (said === 'single' || said === 'multi' || said === 'regression') return said
-  const has = (metric: string) => epochs.some(e => Object.hasOwn(e.metrics, metric))
-  return interpret?.multi || has('mAP') ? 'multi' : interpret?.regression || has('r2') ? 'regression' : 'single'
+  if (interpret?.multi) return 'multi'
+  if (interpret?.regression) return 'regression'
+  return taskOfMetrics(Object.assign({}, ...epochs.map(e => e.metrics))) ?? 'single'
 }
 
 const strings = (value: unknown): string[] | undefined =>
@@ -207,7 +211,7 @@ function endingOf({ events, result, state }: RunRecord): Ending {
 function spentBy({ events, result }: RunRecord): { phase: string; seconds: number }[] {
   if (result?.seconds) {
     const { total, ...rest } = result.seconds
-    const spent = Object.entries(rest).map(([phase, seconds]) => phaseInWords({ phase, seconds }))
+    const spent = Object.entries(rest).map(([phase, seconds]) => ({ phase, seconds }))
     const other = (total ?? 0) - spent.reduce((sum, s) => sum + s.seconds, 0)
     return spent.length > 0 && other > 0.01 * (total ?? 0) && other > 0.5
       ? [...spent, { phase: 'other', seconds: other }]

@@ -1,7 +1,6 @@
 import { plural } from '../../base/format.ts'
-import type { TtaPart } from '../../runs/index.ts'
+import { metricInfo, orderMetrics, type TtaPart } from '../../runs/index.ts'
 import type { Facts } from '../facts/facts.ts'
-import { metricOf } from '../facts/metric.ts'
 import { card, table } from '../page/components.ts'
 import { type Html, html } from '../page/html.ts'
 import { unbroken } from '../page/text.ts'
@@ -10,10 +9,13 @@ import { unbroken } from '../page/text.ts'
 export function augmentedViews({ tta, task }: Facts): Html | undefined {
   if (!tta) return undefined
   const rows = (title: string, { plain, augmented }: TtaPart) =>
-    Object.entries(augmented).map(([key, value]) => {
-      const { inside, say } = metricOf(key)
-      const than = plain[key] ?? Number.NaN
-      return { cells: [`${title} ${inside}`, ...[say(than), say(value), difference(value - than, say)].map(unbroken)] }
+    orderMetrics(Object.keys(augmented), task).map(key => {
+      const { name, say, better } = metricInfo(key, task)
+      const [value, than] = [augmented[key]!, plain[key] ?? Number.NaN]
+      const by = difference(value - than, say)
+      const kind = /^[+−]/.test(by) && better && ((better === 'higher') === value > than ? 'good' : 'bad')
+      const cell = kind ? html`<span class="${kind}">${unbroken(by)}</span>` : unbroken(by)
+      return { cells: [`${title} ${name}`, unbroken(say(than)), unbroken(say(value)), cell] }
     })
   const joined = tta.join === 'max' ? 'the highest output of' : 'the mean of'
   return card(

@@ -1,8 +1,7 @@
 import { duration, plural, quoted } from '../../base/format.ts'
-import type { NearDuplicates, SamplePicture } from '../../runs/index.ts'
+import { leadingMetric, type NearDuplicates, type SamplePicture } from '../../runs/index.ts'
 import type { Facts } from '../facts/facts.ts'
 import { type Material, timeFillsGap } from '../facts/material.ts'
-import { primary } from '../facts/metric.ts'
 import { card, facts as factTable, figure, fileName, image, name, pair, section, table } from '../page/components.ts'
 import { type Html, html } from '../page/html.ts'
 import { count, kinds, share } from '../page/text.ts'
@@ -45,9 +44,9 @@ function duplicates(groups: readonly NearDuplicates[], pictures: ReadonlyMap<str
 }
 
 function trialTable({ augmentAuto, task }: Facts): Html {
-  const metric = primary(task)
+  const metric = leadingMetric(task)
   return html`${table(
-    [{ title: 'Change' }, { title: metric.name, n: true }, { title: 'Lost', n: true }, { title: '' }],
+    [{ title: 'Change' }, { title: metric.title, n: true }, { title: 'Lost', n: true }, { title: '' }],
     augmentAuto.map(t => ({
       best: t.chosen === true,
       cells: [name(t.change), metric.say(t.accuracy), metric.say(t.drop), t.chosen === true && 'used'],

@@ -1,6 +1,6 @@
 import { duration, plural } from '../../base/format.ts'
+import { metricInfo, orderMetrics } from '../../runs/index.ts'
 import type { Facts } from '../facts/facts.ts'
-import { metricOf, primary } from '../facts/metric.ts'
 import { card, name, table } from '../page/components.ts'
 import { type Html, html } from '../page/html.ts'
 import { count, decimals, unbroken } from '../page/text.ts'
@@ -8,8 +8,11 @@ import { count, decimals, unbroken } from '../page/text.ts'
 /** Each fold's result, their means, and how far they lie apart; nothing where the run had none. */
 export function folds({ folds, spread, task }: Facts): Html | undefined {
   if (folds.length === 0) return undefined
-  const keys = [primary(task).key, ...folds.flatMap(f => Object.keys(f.metrics))]
-  const metrics = [...new Set(keys)].filter(key => folds.some(f => f.metrics[key] !== undefined)).map(metricOf)
+  const keys = orderMetrics(
+    folds.flatMap(f => Object.keys(f.metrics)),
+    task,
+  )
+  const metrics = keys.map(key => metricInfo(key, task))
   const over = (title: string, of: 'mean' | 'std') => ({
     best: of === 'mean',
     cells: [
@@ -29,7 +32,7 @@ export function folds({ folds, spread, task }: Facts): Html | undefined {
       Number.isFinite(f.seconds) ? duration(f.seconds) : '–',
     ],
   }))
-  const columns = [...metrics.map(m => m.name), 'Loss', 'Epochs', 'Time']
+  const columns = [...metrics.map(m => m.title), 'Loss', 'Epochs', 'Time']
   return card(
     'Folds',
     table(

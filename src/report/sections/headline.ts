@@ -1,10 +1,9 @@
 import { basename } from 'node:path'
 import { duration, plural, quoted } from '../../base/format.ts'
-import type { RunRecord } from '../../runs/index.ts'
+import { leadingMetric, metricInfo, orderMetrics, type RunRecord } from '../../runs/index.ts'
 import { interval } from '../charts/series.ts'
 import type { Facts, Score } from '../facts/facts.ts'
 import type { Material } from '../facts/material.ts'
-import { metricOf, primary } from '../facts/metric.ts'
 import { name } from '../page/components.ts'
 import { type Html, html, type Piece } from '../page/html.ts'
 import { count, kinds, unbroken } from '../page/text.ts'
@@ -41,23 +40,23 @@ const tile = (title: string, value: string, extra: Piece, kind = '') =>
 
 /** The metric that counts on each part, and beside it the task's others, of the part that is shown first. */
 function scoreTiles({ task, test, valid, multi, folds, spread }: Facts): (Html | false)[] {
-  const { name, key, say } = primary(task)
+  const { title: leading, key, say } = leadingMetric(task)
   const first = test ?? valid
-  const title = (part: string) => `${part} ${/^[A-Z][a-z]/.test(name) ? name.toLowerCase() : name}`
+  const title = (part: string) => `${part} ${/^[A-Z][a-z]/.test(leading) ? leading.toLowerCase() : leading}`
   const apart = spread[key]
   const overFolds =
     folds.length > 0 && apart
       ? html`mean of ${plural(folds.length, 'fold')}<br>${unbroken(`standard deviation ${say(apart.std)}`)}`
       : undefined
   const at = multi && Number.isFinite(multi.threshold) && 'at the thresholds found'
-  const notes: Record<string, string | false | undefined> = {
-    balancedAccuracy: 'each class that has pictures counts alike',
+  const rmse = first?.metrics.mae === undefined ? undefined : first.metrics.rmse
+  const more: Record<string, string | false | undefined> = {
     f1: at,
     f2: at,
-    accuracy: 'of all decisions on labels',
-    mae: `mean absolute error${first?.metrics.rmse === undefined ? '' : `; RMSE ${metricOf('rmse').say(first.metrics.rmse)}`}`,
+    mae: rmse !== undefined && `RMSE ${metricInfo('rmse').say(rmse)}`,
   }
-  const beside = { single: ['balancedAccuracy'], multi: ['f2', 'f1', 'accuracy'], regression: ['mae'] }[task]
+  const keys = orderMetrics([...Object.keys(first?.metrics ?? {}), ...Object.keys(valid?.metrics ?? {})], task)
+  const beside = keys.filter(other => other !== key && !(other === 'rmse' && rmse !== undefined))
   return [
     test !== undefined && tile(title('Test'), say(test.value), range(test, key), 'main'),
     valid !== undefined &&
@@ -70,8 +69,10 @@ function scoreTiles({ task, test, valid, multi, folds, spread }: Facts): (Html |
     ...beside.map(key => {
       const value = first?.metrics[key] ?? valid?.metrics[key]
       const part = test && test.metrics[key] === undefined && 'validation'
-      const note = [part, notes[key]].filter(words => words).join(': ')
-      return value !== undefined && tile(metricOf(key).name, metricOf(key).say(value), note !== '' && note)
+      const { title, note, say } = metricInfo(key, task)
+      const notes = [note, more[key]].filter(words => words).join('; ')
+      const extra = [part, notes].filter(words => words).join(': ')
+      return value !== undefined && tile(title, say(value), extra !== '' && extra)
     }),
   ]
 }
@@ -82,7 +83,7 @@ const ofPictures = ({ pictures }: Score) => pictures > 0 && `of ${plural(picture
 function range(score: Score, key: string): Html | false {
   const { pictures, value, intervals } = score
   const said = intervals[key] ?? (key === 'accuracy' && pictures > 0 ? interval(value, pictures) : undefined)
-  const { say } = metricOf(key)
+  const { say } = metricInfo(key)
   const bounds = said && unbroken(`95 % interval ${say(said[0]).replace(' %', '')}\u2060–\u2060${say(said[1])}`)
   return (
     (pictures > 0 || bounds !== undefined) && html`${ofPictures(score)}${pictures > 0 && bounds && html`<br>`}${bounds}`

@@ -1,8 +1,7 @@
 import { percent, plural, quoted } from '../../base/format.ts'
-import type { RunRecord } from '../../runs/index.ts'
+import { leadingMetric, metricInfo, type RunRecord } from '../../runs/index.ts'
 import { mistakes } from '../charts/confusion.ts'
 import type { Facts } from '../facts/facts.ts'
-import { metricOf, primary } from '../facts/metric.ts'
 import { name } from '../page/components.ts'
 import { Html, html } from '../page/html.ts'
 import { decimals } from '../page/text.ts'
@@ -14,8 +13,8 @@ export function summary(facts: Facts, model: string): string {
   const who = model || 'The model'
   if (!score)
     return ending.state === 'done'
-      ? `${who} has no ${primary(task).inside}: the validation pictures are too few for one, or all have the same answer.`
-      : `${who} has no ${primary(task).inside} yet.`
+      ? `${who} has no ${leadingMetric(task).name}: the validation pictures are too few for one, or all have the same answer.`
+      : `${who} has no ${leadingMetric(task).name} yet.`
   const part = test ? 'test' : 'validation'
   const on = score.pictures > 0 ? plural(score.pictures, `${part} picture`) : `the ${part} pictures`
   const so = ending.state === 'done' ? '' : ' so far'
@@ -23,10 +22,10 @@ export function summary(facts: Facts, model: string): string {
     const guess = `; guessing among ${classes.length} classes would get ${percent(1 / classes.length, classes.length > 40 ? 1 : 0)}`
     return `${who} gets ${percent(score.value)} of ${on} right${so}${classes.length > 1 ? guess : ''}.`
   }
-  const say = (key: string) => metricOf(key).say(score.metrics[key] ?? NaN)
+  const say = (key: string) => metricInfo(key).say(score.metrics[key] ?? NaN)
   if (task === 'multi') {
     const f = (['f2', 'f1'] as const).find(key => score.metrics[key] !== undefined)
-    return `${who} reaches mAP ${say('mAP')} on ${on}${so}${classes.length > 1 ? `, over ${classes.length} labels` : ''}${f ? `; its ${metricOf(f).name} is ${say(f)}` : ''}.`
+    return `${who} reaches mAP ${say('mAP')} on ${on}${so}${classes.length > 1 ? `, over ${classes.length} labels` : ''}${f ? `; its ${metricInfo(f).title} is ${say(f)}` : ''}.`
   }
   const one = (regression?.targets.length ?? classes.length) <= 1
   const off = score.metrics.mae !== undefined && one ? `; on average it is ${say('mae')} off` : ''

@@ -1,5 +1,5 @@
+import { metricInfo } from '../../runs/index.ts'
 import type { Material } from '../facts/material.ts'
-import { metricOf } from '../facts/metric.ts'
 import { card, figure, name, pair, table } from '../page/components.ts'
 import type { Html } from '../page/html.ts'
 
@@ -13,8 +13,8 @@ export function numbers({ facts, charts }: Material): (Html | undefined | false)
   const keys = ['r2', 'mae', 'rmse'] as const
   const scores = () =>
     table(
-      [{ title: 'Number' }, ...keys.map(key => ({ title: metricOf(key).name, n: true }))],
-      targets.map(t => ({ cells: [name(t.name), ...keys.map(key => metricOf(key).say(t[key]))] })),
+      [{ title: 'Number' }, ...keys.map(key => ({ title: metricInfo(key).title, n: true }))],
+      targets.map(t => ({ cells: [name(t.name), ...keys.map(key => metricInfo(key).say(t[key]))] })),
       20,
     )
   return [...rows, targets.length > 0 && card('By number, validation pictures', scores())]

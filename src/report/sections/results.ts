@@ -1,8 +1,8 @@
 import { duration, percent } from '../../base/format.ts'
+import { leadingMetric, metricInfo, orderMetrics } from '../../runs/index.ts'
 import { type Mistake, mistakes, mostInColumn, mostInMatrix } from '../charts/confusion.ts'
 import type { Facts } from '../facts/facts.ts'
 import { type Material, timeFillsGap } from '../facts/material.ts'
-import { metricOf, primary } from '../facts/metric.ts'
 import { card, figure, name, pair, section, table } from '../page/components.ts'
 import { Html, html } from '../page/html.ts'
 import { bar, count, decimals, unbroken } from '../page/text.ts'
@@ -23,17 +23,17 @@ export function training({ charts, facts }: Material): Html | undefined {
 
 function epochTable({ epochs, task }: Facts): Html {
   const best = epochs.findLast(e => e.best)
-  const first = primary(task)
-  const others = ['f2', 'f1', 'accuracy', 'mae', 'rmse', ...epochs.flatMap(e => Object.keys(e.metrics))]
-  const there = others.filter(key => key !== first.key && epochs.some(e => Number.isFinite(e.metrics[key])))
-  const metrics = [first, ...[...new Set(there)].slice(0, 3).map(metricOf)]
-  const columns = ['Training loss', 'Validation loss', ...metrics.map(m => m.name), 'Time']
+  const first = leadingMetric(task)
+  const keys = orderMetrics([first.key, ...epochs.flatMap(e => Object.keys(e.metrics))], task)
+  const there = keys.filter(key => key !== first.key && epochs.some(e => Number.isFinite(e.metrics[key])))
+  const metrics = [first, ...there.slice(0, 3).map(key => metricInfo(key, task))]
+  const columns = ['Training loss', 'Validation loss', ...metrics.map(m => m.title), 'Time']
   return table(
     [{ title: 'Epoch', n: true }, { title: 'Phase' }, ...columns.map(title => ({ title, n: true })), { title: '' }],
     epochs.map(e => ({
       best: e === best,
       cells: [
-        e.epoch,
+        e.optimum ? 'optimum' : e.epoch,
         e.phase,
         decimals(e.trainLoss),
         decimals(e.validLoss),

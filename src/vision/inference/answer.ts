@@ -1,16 +1,16 @@
 import { AnnealError } from '../../base/errors.ts'
-import { autocast, decodeJpegFile, noGrad, scope, stack, type Tensor } from '../../torch/index.ts'
-import { applyTemperature, toLogits } from '../../train/metrics.ts'
+import { decodeJpegFile, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import type { Precision } from '../../train/network.ts'
 import type { Outputs } from '../../train/objective.ts'
-import { cardObjective, precisionOf } from '../../train/saved-model.ts'
+import { joinMembers, memberOutputs } from '../../train/prediction.ts'
+import { precisionOf } from '../../train/saved-model.ts'
 import { pictureBatch } from '../batch.ts'
 import { ASPECT } from '../cache/cache.ts'
 import { LIMIT_INPUT_PIXELS } from '../decode/limits.ts'
 import { loadContent, loadPicture } from '../decode/load-picture.ts'
 import type { Picture } from '../types.ts'
 import type { ReadImage } from './inputs.ts'
-import { decodedAs, type LoadedModel, type Member, type ModelCard, type Preprocessing } from './saved.ts'
+import { decodedAs, type LoadedModel, type Member, type Preprocessing } from './saved.ts'
 
 /** How a net computes. */
 export interface ComputeOptions {
@@ -60,8 +60,7 @@ export async function answer(
           { precision, device },
         )
       })
-      const mean = each.length === 1 ? each[0]! : stack(each).mean(0)
-      return together(card, mean.data() as Outputs)
+      return joinMembers({ card }, each)
     }),
   )
   return { rows, errors }
@@ -106,25 +105,13 @@ function hasAlpha(
   return alpha
 }
 
-/** What one net makes of pictures, at its own normalisation and temperature: [N, classes]. */
+/** What one net makes of pictures, at its own normalisation: [N, classes]. */
 function outputs(
-  { network, card }: Member,
+  member: Member,
   pictures: readonly Picture[],
   { precision, device }: { precision: Precision; device: string | undefined },
 ): Tensor {
-  const { preprocessing, temperature = 1 } = card
-  const x = pictureBatch(pictures, undefined, {
-    ...preprocessing,
-    normalization: preprocessing,
-    ...(device ? { device } : {}),
-  })
-  const logits = autocast(precision, () => network.net(x), network).to('float32')
-  return cardObjective(card).activate(temperature === 1 ? logits : logits.div(temperature))
-}
-
-/** The mean of an ensemble's outputs at the temperature of its own card; what one net says has had its temperature.
- *  outputs: [N × classes]. */
-export function together({ task = 'single', classes, members, temperature = 1 }: ModelCard, outputs: Outputs): Outputs {
-  if (!members || task === 'regression' || temperature === 1) return outputs
-  return applyTemperature(toLogits(outputs, { task }), classes.length, temperature, { task })
+  const { preprocessing } = member.card
+  const how = { ...preprocessing, normalization: preprocessing, ...(device ? { device } : {}) }
+  return memberOutputs(member, pictureBatch(pictures, undefined, how), { precision })
 }

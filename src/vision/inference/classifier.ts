@@ -2,18 +2,12 @@ import { AnnealError } from '../../base/errors.ts'
 import type { Task } from '../../data/index.ts'
 import type { Precision } from '../../train/network.ts'
 import { targetText } from '../../train/objective.ts'
+import type { Prediction } from '../../train/prediction.ts'
 import { precisionOf, type StoredModel } from '../../train/saved-model.ts'
 import { type Answer, answer, type ComputeOptions } from './answer.ts'
 import type { ImageInput, ReadImage } from './inputs.ts'
 import { canRunOffThread, OffThread } from './off-thread.ts'
-import {
-  type Engine,
-  type PredictAllOptions,
-  type Prediction,
-  type PredictOptions,
-  predictImage,
-  predictImages,
-} from './predict.ts'
+import { type Engine, type PredictAllOptions, type PredictOptions, predictImage, predictImages } from './predict.ts'
 import { buildStored, disposeModel, type LoadedModel, type Preprocessing, readStored } from './saved.ts'
 
 /** A trained classifier: weights, labels, and how a picture becomes its input. `T`: what it predicts. */

@@ -2,57 +2,11 @@ import { untilAborted } from '../../base/abort.ts'
 import { AnnealError } from '../../base/errors.ts'
 import type { Task } from '../../data/index.ts'
 import type { Outputs } from '../../train/objective.ts'
+import { type Prediction, predictionOf } from '../../train/prediction.ts'
 import { type Answer, answer, type ComputeOptions } from './answer.ts'
 import { type ImageInput, inputName, type ReadImage } from './inputs.ts'
 import { type Read, readBatches } from './read-batches.ts'
 import type { LoadedModel, ModelCard } from './saved.ts'
-
-/** What every prediction has. */
-interface AnyPrediction {
-  /** The path of the picture; of one without a path what errors call it: `image 3 (Uint8Array, 512 bytes)`. */
-  file: string
-  /** Its place among the inputs, from 0. */
-  index: number
-  /** The probabilities (for regression the values), in the order of the model's `classes`. */
-  scores: Outputs
-}
-
-/** The class of a picture. */
-export interface SinglePrediction extends AnyPrediction {
-  task: 'single'
-  /** The likeliest class. */
-  label: string
-  /** Its probability. */
-  probability: number
-  /** Of every class, by name; all together are 1. Names that look like whole numbers come first, as in every JavaScript object:
-   *  `scores` has the order of `classes`. */
-  probabilities: Record<string, number>
-}
-
-/** The labels of a picture that may have several, or none. */
-export interface MultiPrediction extends AnyPrediction {
-  task: 'multi'
-  /** Those whose probability reaches their threshold, likeliest first. */
-  labels: string[]
-  /** Of every label, by name, each on its own. */
-  probabilities: Record<string, number>
-}
-
-/** Numbers that are predicted of a picture. */
-export interface RegressionPrediction extends AnyPrediction {
-  task: 'regression'
-  /** By target, in its own unit. */
-  values: Record<string, number>
-}
-
-interface ByTask {
-  single: SinglePrediction
-  multi: MultiPrediction
-  regression: RegressionPrediction
-}
-
-/** What the net makes of one picture: `task` says which of the three it is. */
-export type Prediction<T extends Task = Task> = ByTask[T]
 
 /** How one picture is predicted. */
 export interface PredictOptions {
@@ -164,7 +118,7 @@ async function* inBatches<T extends Task>(
       if (engine.depth > 1) begin()
       for (const { index, name, row, error } of done) {
         signal?.throwIfAborted()
-        if (row) yield prediction<T>({ file: name, index, scores: row }, card)
+        if (row) yield predictionOf<T>({ file: name, index, scores: row }, card)
         else if (!onError) throw error
         else onError(name, error!, index)
       }
@@ -185,25 +139,4 @@ function withRows(reads: readonly Read[], { rows, errors }: Answer, classes: num
     if (why) return { index, name, error: why }
     return { index, name, row: rows.slice(good * classes, ++good * classes) }
   })
-}
-
-/** What outputs mean for the task of the card. */
-function prediction<T extends Task>(
-  found: AnyPrediction,
-  { task = 'single', classes, thresholds }: ModelCard,
-): Prediction<T> {
-  const p = found.scores
-  // A class may be called __proto__: entries, not assignments.
-  const named = Object.fromEntries(classes.map((c, i) => [c, p[i]!]))
-  const ranked = () => Array.from(p.keys()).sort((a, b) => p[b]! - p[a]! || a - b)
-  const made = (): Prediction => {
-    if (task === 'regression') return { task, ...found, values: named }
-    if (task === 'multi') {
-      const labels = ranked().filter(c => p[c]! >= (thresholds?.[c] ?? 0.5))
-      return { task, ...found, labels: labels.map(c => classes[c]!), probabilities: named }
-    }
-    const best = ranked()[0]!
-    return { task, ...found, label: classes[best]!, probability: p[best]!, probabilities: named }
-  }
-  return made() as Prediction<T>
 }

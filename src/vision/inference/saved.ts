@@ -38,7 +38,8 @@ export type Member = AnyMember<Preprocessing, ImageModel>
 /** A saved classifier of pictures: one net, or the members of an ensemble. */
 export type LoadedModel = Loaded<Preprocessing, ImageModel>
 
-const isPreprocessing = (p: unknown): p is Preprocessing => {
+/** Whether a card's preprocessing is one of pictures. */
+export const isPreprocessing = (p: unknown): p is Preprocessing => {
   const { size, short, mean, std } = (p ?? {}) as Partial<Preprocessing>
   return typeof size === 'number' && typeof short === 'number' && Array.isArray(mean) && Array.isArray(std)
 }

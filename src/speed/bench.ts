@@ -1,16 +1,17 @@
-import { type Machine, machine } from '../../setup/index.ts'
-import { keepMemory, kernelSets, kernelsInUse, library } from '../../torch/index.ts'
-import type { Kernels } from '../../torch/kernels.ts'
-import type { Network, Precision } from '../../train/network.ts'
-import { processorUse } from '../../train/processor.ts'
-import { checkSizes, model as modelInfo } from '../../vision/models/index.ts'
-import { whole } from '../options.ts'
-import { batchThatFits } from '../prepare/batch-size.ts'
-import { usualDevice } from '../prepare/device.ts'
-import { choosePrecision } from '../prepare/precision.ts'
-import type { Narrator, Progress } from '../run/context.ts'
+import type { Narrator, Progress } from '../domain/index.ts'
+import { whole } from '../recipes/options.ts'
+import { batchThatFits } from '../recipes/prepare/batch-size.ts'
+import { usualDevice } from '../recipes/prepare/device.ts'
+import { choosePrecision } from '../recipes/prepare/precision.ts'
+import { type Machine, machine } from '../setup/index.ts'
+import { keepMemory, kernelSets, kernelsInUse, library } from '../torch/index.ts'
+import type { Kernels } from '../torch/kernels.ts'
+import type { Network, Precision } from '../train/network.ts'
+import { processorUse } from '../train/processor.ts'
+import { checkSizes, model as modelInfo } from '../vision/models/index.ts'
 import { speedAdvice } from './advice.ts'
 import { median, noiseNet, type SpeedOptions, timeFrozen, timeSteps } from './timing.ts'
+import type { BenchResult, Timing } from './types.ts'
 
 /** What is measured, and who hears of it. */
 export interface BenchOptions {
@@ -22,48 +23,6 @@ export interface BenchOptions {
   steps?: number | undefined
   progress?: Progress
   signal?: AbortSignal | undefined
-}
-
-/** One kind of work by one means. */
-export interface Timing {
-  work: 'training step' | 'frozen body'
-  precision: Precision
-  kernels: Kernels
-  batch: number
-  size: number
-  imagesPerSecond: number
-  /** Of a batch. */
-  milliseconds: { median: number; least: number }
-}
-
-/** How fast this machine trains a model. The numbers beside `timings` are of what the recipe takes. */
-export interface BenchResult {
-  model: string
-  size: number
-  batch: number
-  precision: Precision
-  /** Why this precision. */
-  reason: string
-  kernels: Kernels
-  imagesPerSecond: number
-  stepMilliseconds: { median: number; least: number }
-  frozenImagesPerSecond: number
-  /** The most memory that the process held while it took these training steps. */
-  peakBytes: number
-  threads: number
-  cores: number
-  /** How many cores the training steps kept busy on average. */
-  coresBusy: number
-  /** For which share of the time threads found no core free; null where the system does not say. */
-  waited: number | null
-  cpu: string
-  instructionSets: string[]
-  libtorch: string
-  device: string
-  timings: Timing[]
-  /** The same training step with a larger batch, and with smaller pictures. */
-  others: Timing[]
-  advice: string[]
 }
 
 const classes = 10
@@ -82,17 +41,17 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
   checkSizes(model, [size])
   const device = usualDevice()
   let reason = ''
-  const session: Narrator = { once: async (_, fn) => fn(), emit() {}, choice: (_, __, why) => void (reason = why) }
+  const narrator: Narrator = { once: async (_, fn) => fn(), emit() {}, choice: (_, __, why) => void (reason = why) }
   const base = { size, batchSize, classes, device, signal }
   progress('making the net', 0, 1)
   const net = await noiseNet(model, base, signal)
   const asked = { precision: options.precision }
   const { precision, by } = await choosePrecision({
-    session,
+    narrator,
     options: asked,
     modelName: model,
     net,
-    channels: 3,
+    shape: [3, size, size],
     device,
   })
   const kernels = kernelSets().length > 0 ? kernelsInUse() : 'aten'
@@ -203,7 +162,7 @@ function otherShapes(
   { model, size, batchSize, device }: { model: string; size: number; batchSize: number; device: string },
 ): { size: number; batchSize: number }[] {
   const wanted = 2 * batchSize
-  const fits = device === 'cpu' && batchThatFits(net, { wanted, size }).batchSize === wanted
+  const fits = device === 'cpu' && batchThatFits(net, { wanted, shape: [3, size, size] }).batchSize === wanted
   return [
     ...(fits ? [{ size, batchSize: wanted }] : []),
     ...(size > 128 && modelInfo(model).sizes === 'any' ? [{ size: 128, batchSize }] : []),

@@ -14,19 +14,11 @@ import {
   augmentation,
   augmentationText,
   drawChange,
-} from '../vision/augment/index.ts'
-import { chooseAugmentation, type Sense } from '../vision/auto-augment/auto-augment.ts'
-import { pictureBatch } from '../vision/batch.ts'
-import {
-  type Item,
-  indexPictures,
-  listPictures,
-  loadPicture,
-  openPictures,
-  type Picture,
-  preview,
-} from '../vision/index.ts'
-import { chooseModel, loadPretrained, model as modelInfo, pretrainedState } from '../vision/models/index.ts'
+} from './augment/index.ts'
+import { chooseAugmentation, type Sense } from './auto-augment/auto-augment.ts'
+import { pictureBatch } from './batch.ts'
+import { type Item, indexPictures, listPictures, loadPicture, openPictures, type Picture, preview } from './index.ts'
+import { chooseModel, loadPretrained, model as modelInfo, pretrainedState } from './models/index.ts'
 
 /** What is drawn, and how it is found where the augmentation is `auto`. */
 export interface SheetOptions extends LabelOptions {

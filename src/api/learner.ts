@@ -1,29 +1,35 @@
 import { AnnealError } from '../base/errors.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import type { LabelOptions } from '../data/index.ts'
+import type { Narrator, Progress } from '../domain/index.ts'
+import { checkOptions, keepsStatistics, type TrainOptions } from '../recipes/options.ts'
+import { checkDevice, usualDevice } from '../recipes/prepare/device.ts'
+import { prepare } from '../recipes/prepare/prepare.ts'
+import type { Prepared as AnyPrepared } from '../recipes/prepare/prepared.ts'
+import { explain } from '../recipes/results/interpretation.ts'
+import { modelCard } from '../recipes/results/model-card.ts'
 import type { Interpretation } from '../runs/index.ts'
 import { keepMemory } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
 import type { Network } from '../train/network.ts'
+import type { Prediction } from '../train/prediction.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/rates/finder.ts'
 import { saveModel } from '../train/saved-model.ts'
+import type { ImageData } from '../vision/dataset.ts'
+import { images } from '../vision/domain/images.ts'
 import type { ImageInput } from '../vision/inference/inputs.ts'
 import {
   inThisThread,
   type PredictAllOptions,
-  type Prediction,
   type PredictOptions,
   predictImage,
   predictImages,
 } from '../vision/inference/predict.ts'
-import type { ModelCard } from '../vision/inference/saved.ts'
-import { checkOptions, keepsStatistics, type TrainOptions } from './options.ts'
-import { checkDevice, usualDevice } from './prepare/device.ts'
-import { type Prepared, prepare } from './prepare/prepare.ts'
-import { explain } from './results/interpretation.ts'
-import { modelCard } from './results/model-card.ts'
-import type { Narrator, Progress } from './run/context.ts'
+import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
+import type { ImageModel } from '../vision/models/index.ts'
+
+type Prepared = AnyPrepared<ImageModel, Preprocessing>
 
 /** What `learner` can be told beside folder and model; where labels come from among it. */
 export type ImageLearnerOptions = Pick<
@@ -66,8 +72,8 @@ export async function learner(
   checkDevice(options.device ?? usualDevice(), options.precision)
   keepMemory()
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
-  const prepared = await prepare(dir, {
-    session: nobody,
+  const prepared = await prepare(images, dir, {
+    narrator: nobody,
     options: { ...options, model },
     report,
     progress,
@@ -82,20 +88,20 @@ export async function learner(
 /** A `Learner` that knows its pictures: it also predicts files, explains itself, and saves what prediction needs. */
 export class ImageLearner extends Learner {
   /** With its body, as `gradCam` and `layerFeatures` take it. */
-  declare readonly network: Network
+  declare readonly network: Network<ImageModel>
   readonly #prepared: Prepared
   readonly #given: ImageLearnerOptions
   #isDisposed = false
 
   constructor(prepared: Prepared, options: ImageLearnerOptions) {
-    const { net, classes, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
+    const { net, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
     const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps } = options
     const given = { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps }
     const set = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined))
     super(net, {
       train: source('train', { augmented: true }),
       valid: source('valid'),
-      classes,
+      classes: objective.names,
       objective,
       batchSize,
       seed,
@@ -106,15 +112,15 @@ export class ImageLearner extends Learner {
     })
     this.#prepared = prepared
     this.#given = options
-    this.bnFreeze = keepsStatistics(options, { pictures: this.train.count, batchSize }) ? 'body' : false
+    this.bnFreeze = keepsStatistics(options, { samples: this.train.count, batchSize }) ? 'body' : false
   }
 
   get classes(): readonly string[] {
-    return this.#prepared.classes
+    return this.#prepared.objective.names
   }
   /** The pictures after the scan: counts, and what was left out with its reason. */
-  get data(): Prepared['pictures']['data'] {
-    return this.#prepared.pictures.data
+  get data(): ImageData {
+    return this.#prepared.data as ImageData
   }
 
   /** Raises the rate after each batch and watches the loss; everything is as before afterwards. */
@@ -197,6 +203,6 @@ export class ImageLearner extends Learner {
     saveModel(path.replace(/\.safetensors$/, ''), this.#prepared.net.net.stateDict(), card)
   }
   #card(metrics: ModelCard['metrics']): ModelCard {
-    return modelCard(this.#prepared, this.#given, metrics)
+    return modelCard(this.#prepared, this.#given, metrics) as ModelCard
   }
 }

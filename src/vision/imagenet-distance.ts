@@ -1,9 +1,8 @@
-import { aten, autocast, noGrad, scope, type Tensor } from '../../torch/index.ts'
-import type { Network } from '../../train/network.ts'
-import type { Objective, Targets } from '../../train/objective.ts'
-import { inOrder, type Source } from '../../train/source.ts'
-import { turn } from '../../train/stop.ts'
-import type { Validated } from './best-weights.ts'
+import { aten, autocast, noGrad, scope, type Tensor } from '../torch/index.ts'
+import type { Network } from '../train/network.ts'
+import type { Objective, Targets } from '../train/objective.ts'
+import { inOrder, type Source } from '../train/source.ts'
+import { turn } from '../train/stop.ts'
 
 /** What was measured of pictures, to tell how unlike ImageNet's they are. */
 export interface Likeness {
@@ -24,7 +23,7 @@ const [far, farWhereMixed] = [0.28, 0.22]
 
 /** How much lower the rate of each earlier layer group is to be: 3 times for pictures like ImageNet's, 10 times for
  *  others (fast.ai's course notes), from what the pretrained body makes of the training pictures. */
-export function judgeLikeness(distance: number | undefined, head: Validated, chance: number): Likeness {
+export function judgeLikeness(distance: number | undefined, head: { score: number }, chance: number): Likeness {
   const measured = Math.max(0, (head.score - chance) / (1 - chance))
   const separation = Number.isFinite(head.score) && Number.isFinite(measured) ? measured : undefined
   const limit = separation === undefined || separation >= 0.7 ? far : farWhereMixed

@@ -1,6 +1,6 @@
-import { percent } from '../../base/format.ts'
-import { setting } from '../../base/options.ts'
-import type { BenchResult, Timing } from './bench.ts'
+import { percent } from '../base/format.ts'
+import { setting } from '../base/options.ts'
+import type { BenchResult, Timing } from './types.ts'
 
 /** What would make training faster here, as far as was measured: a sentence each. */
 export function speedAdvice(result: Omit<BenchResult, 'advice'>): string[] {

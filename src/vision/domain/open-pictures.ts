@@ -1,22 +1,17 @@
 import { plural } from '../../base/format.ts'
 import { applyDecisions, type FolderIndex, readDecisions } from '../../data/index.ts'
-import {
-  type ChannelChoice,
-  channelStatistics,
-  checkChannels,
-  depthOf,
-  indexPictures,
-  joinBands,
-  openPictures,
-  type Picture,
-  type Pictures,
-} from '../../vision/index.ts'
-import type { ModelInfo } from '../../vision/models/index.ts'
-import type { TrainOptions } from '../options.ts'
-import type { Context } from '../run/context.ts'
+import type { DomainContext } from '../../domain/index.ts'
+import { joinBands } from '../channel-files.ts'
+import { channelStatistics } from '../channel-statistics.ts'
+import { indexPictures, openPictures, type Pictures } from '../dataset.ts'
+import { type ChannelChoice, checkChannels } from '../decode/choose-channels.ts'
+import { depthOf } from '../decode/raster.ts'
+import type { ModelInfo } from '../models/index.ts'
+import type { Picture } from '../types.ts'
+import type { ImageOptions } from './options.ts'
 
 /** Labelled pictures as they lie there, with decisions of `anneal clean` applied, and files of one picture joined. */
-export async function openIndex(dir: string, { channelFiles, clean, ...options }: TrainOptions): Promise<FolderIndex> {
+export async function openIndex(dir: string, { channelFiles, clean, ...options }: ImageOptions): Promise<FolderIndex> {
   const found = await indexPictures(dir, options)
   const index = channelFiles ? joinBands(found, channelFiles) : found
   return clean === undefined ? index : applyDecisions(index, readDecisions(clean))
@@ -42,7 +37,7 @@ export const shortSide = (size: number, { cropPct }: ModelInfo) => Math.round(si
 export const openAt = (
   index: FolderIndex,
   { size, info, mode, range }: { size: number; info: ModelInfo } & Pick<ChannelChoice, 'mode' | 'range'>,
-  { progress, report, signal }: Pick<Context, 'progress' | 'signal'> & Partial<Pick<Context, 'report'>>,
+  { progress, report, signal }: Pick<DomainContext<object>, 'progress' | 'report' | 'signal'>,
 ): Promise<Pictures> =>
   openPictures(index, {
     short: shortSide(size, info),

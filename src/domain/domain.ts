@@ -1,0 +1,159 @@
+import type { Choice, ClassCount, Item, Problem, Split, Task } from '../data/types.ts'
+import type { Interpretation } from '../runs/index.ts'
+import type { Tensor } from '../torch/index.ts'
+import type { Evaluation } from '../train/evaluate.ts'
+import type { Computed } from '../train/measure-kernels.ts'
+import type { Body, Network } from '../train/network.ts'
+import type { Objective } from '../train/objective.ts'
+import type { ModelCard } from '../train/saved-model.ts'
+import type { LabelledSource } from '../train/source.ts'
+import type { DomainContext } from './narrator.ts'
+
+/** Labelled samples as they lie there; nothing but their labels has been read. */
+export interface Index {
+  /** Absolute path of the folder or file that holds them. */
+  dir: string
+  task: Task
+  /** Names of the classes; of the targets for the task `regression`. */
+  classes: string[]
+  items: Item[]
+  /** Decisions about the labels, with their reasons. */
+  choices: Choice[]
+}
+
+/** Labelled samples whose content has been read: what can't be used is in `problems` and not in `items`. */
+export interface Dataset<I extends Item = Item> extends Omit<Index, 'items'> {
+  items: I[]
+  /** Samples of each class in each split; empty for the task `regression`. */
+  counts: ClassCount[]
+  problems: Problem[]
+  of(split: Split): I[]
+  /** 64 hexadecimal digits that change with any sample, label, order or split, and with nothing else. */
+  fingerprint: string
+}
+
+/** The words for a sample in messages: `picture`, `pictures`. */
+export interface Words {
+  one: string
+  many: string
+  /** A size in words: `224 px`. */
+  size(size: number): string
+}
+
+/** How samples become batches. */
+export interface SourceOptions {
+  /** Change the samples each epoch. */
+  augmented?: boolean
+  /** Mix the samples of a batch, where the options ask for that (MixUp, CutMix). */
+  mixed?: boolean
+}
+
+/** Samples as the network takes them, at one size. `P`: what of it stands in the model's card. */
+export interface Inputs<P = unknown> {
+  preprocessing: P
+  source(split: Split, options?: SourceOptions): LabelledSource & { items: readonly Item[] }
+  /** A small picture of a sample as a JPEG in base64; empty where there is nothing to show. */
+  show(item: Item): Promise<string>
+  /** Finds samples that are nearly the same. features: [N × F] of the frozen body, in the order of `items`. */
+  nearlySame?(
+    features: Float32Array,
+    items: readonly Item[],
+    options: { signal?: AbortSignal | undefined },
+  ): Promise<NearlySame>
+  /** What this kind of data adds to the interpretation: samples as the network sees them, heat maps. */
+  interpret?(net: Trained, evaluation: Evaluation, found: Interpretation): Promise<Partial<Interpretation>>
+}
+
+/** A trained network, and how it computes. */
+export interface Trained extends Pick<Computed, 'precision'> {
+  net: Network
+  classes: readonly string[]
+}
+
+/** A network that has its head, before its first step. */
+export interface Ready<B extends Body = Body> extends Computed {
+  net: Network<B>
+  device: string
+  seed: number
+}
+
+/** Training inputs once their augmentation is chosen. */
+export interface ChosenInputs<P = unknown> {
+  /** As plain data: kept features depend on it. */
+  augmentation: unknown
+  /** Whether nothing is augmented. */
+  plain: boolean
+  at(size: number): Promise<Inputs<P>>
+}
+
+/** Data and model, opened: all that a run needs of its domain. */
+export interface Opened<B extends Body = Body, P = unknown> {
+  data: Dataset
+  /** The sha256 of a sample's content. */
+  hash(item: Item): string
+  modelName: string
+  /** The network without its head; pretrained weights are loaded. */
+  body: B
+  /** Sizes to train through, one after another: sides of pictures in pixels, lengths of texts. One for data without sizes. */
+  sizes: readonly number[]
+  /** A size to predict at, where that validates no worse than the size of training. */
+  testSize?: number | undefined
+  /** The size at which the speed of kernels is measured. */
+  measuredAt: number
+  /** The shape of one input, without the batch. */
+  shape(size: number): readonly number[]
+  /** Chooses the augmentation, and makes inputs of any size. */
+  inputs(ready: Ready<B>): Promise<ChosenInputs<P>>
+}
+
+/** How unlike the data of pretraining these samples are: how much lower the rate of each earlier layer group is to be. */
+export interface Likeness {
+  factor: number
+  reason: string
+}
+
+/** Labelled samples to evaluate a saved model on. */
+export interface ToEvaluate<P = unknown> {
+  data: Dataset
+  hash(item: Item): string
+  /** The test samples as a member of the model takes them. */
+  source(card: ModelCard<P>): Promise<LabelledSource>
+}
+
+/** Pairs and groups of samples that are nearly the same, by their numbers. */
+export interface NearlySame {
+  pairs: readonly { a: number; b: number; similarity: number }[]
+  groups: readonly (readonly number[])[]
+}
+
+/** A kind of data: pictures, rows, texts. The five steps run over a domain and know nothing else of its data.
+ *  `O`: its options; `B`: its networks' bodies; `P`: its preprocessing, as a card keeps it; `In`: what a prediction takes;
+ *  `E`: the options of an evaluation. */
+export interface Domain<O = object, B extends Body = Body, P = unknown, In = unknown, E = object> {
+  /** Stands in cards and configurations. */
+  readonly name: string
+  readonly words: Words
+  /** What should be at a path where nothing is, in words. */
+  expected(path: string): string
+  /** Finds the labelled samples and their splits. Cheap: it is called before anything is downloaded or decoded. */
+  index(path: string, options: O): Promise<Index>
+  /** Chooses the model, reads the samples, and makes the body with its pretrained weights. */
+  open(index: Index, context: DomainContext<O>): Promise<Opened<B, P>>
+  /** The network that a card describes; its weights are loaded next. */
+  build(card: ModelCard<P>, device: string): Network<B>
+  isPreprocessing(value: unknown): value is P
+  /** Finds samples to evaluate a saved model on; all of them are in the split `test`. */
+  openForEvaluation(path: string, card: ModelCard<P>, context: DomainContext<E>): Promise<ToEvaluate<P>>
+  /** One batch of inputs as the network takes them. */
+  batch(inputs: readonly In[], preprocessing: P, options: { device?: string | undefined }): Promise<Tensor>
+  /** Measures how unlike the data of pretraining the training samples are. Without it the factor is 3. */
+  likeness?(measured: {
+    net: Network<B>
+    train: LabelledSource
+    valid: LabelledSource
+    objective: Objective
+    /** The score of the trained head on `valid`. */
+    score: number
+    signal?: AbortSignal | undefined
+  }): Promise<Likeness>
+}

@@ -1,0 +1,17 @@
+/** What a kind of data brings to the five steps. */
+export type {
+  ChosenInputs,
+  Dataset,
+  Domain,
+  Index,
+  Inputs,
+  Likeness,
+  NearlySame,
+  Opened,
+  Ready,
+  SourceOptions,
+  ToEvaluate,
+  Trained,
+  Words,
+} from './domain.ts'
+export type { DomainContext, Narrator, Progress, SharedOptions } from './narrator.ts'

@@ -1,0 +1,63 @@
+import { AnnealError } from '../../base/errors.ts'
+import type { Domain } from '../../domain/index.ts'
+import { domainOf } from '../../runs/index.ts'
+import { noGrad, scope } from '../../torch/index.ts'
+import type { Body, Precision } from '../../train/network.ts'
+import { joinMembers, memberOutputs, type Prediction, predictionOf } from '../../train/prediction.ts'
+import { loadModel, precisionOf } from '../../train/saved-model.ts'
+
+/** How inputs go through a saved model. */
+export interface PredictSamplesOptions {
+  /** How many go through the net at once. Default: 32. */
+  batchSize?: number
+  /** The type of products. Default: the one the net was validated in, where this machine has instructions for it. */
+  precision?: Precision
+  device?: string
+  signal?: AbortSignal | undefined
+}
+
+/** Predicts inputs of any domain by a saved model, one after another in their order; not more than one batch is read
+ *  ahead. `run`: a run folder, or the path of a model's weights or card. */
+export async function* predictSamples<O extends object, B extends Body, P, In, E extends object>(
+  domain: Domain<O, B, P, In, E>,
+  run: string,
+  inputs: Iterable<In> | AsyncIterable<In>,
+  { batchSize = 32, precision, device, signal }: PredictSamplesOptions = {},
+): AsyncGenerator<Prediction> {
+  const model = loadModel<P, B>(run, { ...domain, ...(device === undefined ? {} : { device }) })
+  const { card, members } = model
+  if (domainOf(card) !== domain.name)
+    throw new AnnealError(`${run}: the model is of ${domainOf(card)}, and it was asked to predict ${domain.name}.`)
+  const how = { precision: precision ?? precisionOf(card, device) }
+  const classes = card.classes.length
+  let index = 0
+  for await (const batch of batches(inputs, batchSize)) {
+    signal?.throwIfAborted()
+    const xs = await Promise.all(members.map(({ card: own }) => domain.batch(batch, own.preprocessing, { device })))
+    const rows = noGrad(() =>
+      scope(() =>
+        joinMembers(
+          model,
+          members.map((member, i) => memberOutputs(member, xs[i]!, how)),
+        ),
+      ),
+    )
+    for (const x of xs) x.dispose()
+    for (const [i] of batch.entries()) {
+      const scores = rows.slice(i * classes, (i + 1) * classes)
+      yield predictionOf({ file: `${domain.words.one} ${index + 1}`, index, scores }, card)
+      index++
+    }
+  }
+}
+
+async function* batches<In>(inputs: Iterable<In> | AsyncIterable<In>, size: number): AsyncGenerator<In[]> {
+  let batch: In[] = []
+  for await (const input of inputs) {
+    batch.push(input)
+    if (batch.length < size) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}

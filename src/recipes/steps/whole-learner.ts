@@ -1,0 +1,104 @@
+import { plural, rate } from '../../base/format.ts'
+import { Learner } from '../../train/learner.ts'
+import { keepsStatistics } from '../options.ts'
+import type { Prepared } from '../prepare/prepared.ts'
+import type { Context } from '../run/context.ts'
+import { chooseFactor, chooseRates, secondsPerEpoch } from './layer-rates.ts'
+import type { WholeOptions, WholeState } from './types.ts'
+
+/** A learner of the whole net, unfrozen: augmented samples, averaged weights, BatchNorm and dropout as they suit. */
+export function wholeLearner(
+  { net, objective, source, batchSize, seed, precision, classWeights, sampleWeights }: Prepared,
+  { session, options }: Context,
+  { head }: Pick<WholeOptions, 'head'>,
+): Learner {
+  const train = source('train', { augmented: true, mixed: true })
+  const stepsPerEpoch = Math.max(1, Math.round(train.count / batchSize))
+  const learn = new Learner(net, {
+    train,
+    valid: source('valid'),
+    classes: objective.names,
+    objective,
+    classWeights,
+    sampleWeights,
+    batchSize,
+    seed,
+    precision,
+    labelSmoothing: options.labelSmoothing ?? (objective.task === 'single' ? 0.1 : 0),
+    averageSteps: head ? Math.min(500, Math.max(20, stepsPerEpoch)) : 0,
+    weightDecay: options.weightDecay ?? 0.01,
+    ...(options.optimizer ? { optimizer: options.optimizer } : {}),
+  })
+  session.stands(
+    head ? 'the features and the trained head' : 'the data as they were read',
+    'the search for the learning rates',
+  )
+  learn.unfreeze()
+  learn.bnFreeze = keepsStatistics(options, { samples: train.count, batchSize })
+  learn.dropout = options.dropout !== undefined || !head?.logistic
+  return learn
+}
+
+/** Chooses the learning rates, says in the log what the whole phase does, and gives where it begins. */
+export async function beginWhole(
+  learn: Learner,
+  prepared: Prepared,
+  context: Context,
+  { phase, head, trained, best }: Pick<WholeOptions, 'phase' | 'head' | 'trained' | 'best'>,
+): Promise<WholeState> {
+  const { options, signal } = context
+  const factor = await chooseFactor(prepared, context, head)
+  const rates = await chooseRates(learn, context, { phase, head, trained, ...factor })
+  const stepsPerEpoch = Math.max(1, Math.round(learn.train.count / prepared.batchSize))
+  const slowest = options.minutes === undefined ? 0 : await secondsPerEpoch(learn, stepsPerEpoch, signal)
+  explainBeginning(learn, prepared, context, { head, rates })
+  learn.epoch = head?.epoch ?? 0
+  learn.step = head?.step ?? 0
+  learn.seed(1)
+  return {
+    kind: 'whole',
+    lrs: rates.lrs,
+    cycle: 0,
+    cycleLen: options.cycleLen ?? 2,
+    epochsDone: 0,
+    history: [],
+    best,
+    slowest,
+    learner: learn.progress(),
+  }
+}
+
+function explainBeginning(
+  learn: Learner,
+  { batchSize, domain }: Prepared,
+  { session, options }: Context,
+  { head, rates }: Pick<WholeOptions, 'head'> & { rates: { lrs: readonly number[]; reason: string } },
+): void {
+  session.choice(
+    'unfreeze',
+    `${learn.groups.length} layer groups`,
+    head ? 'the head is trained; now everything is' : 'from random weights everything is trained from the start',
+  )
+  session.choice(
+    'BatchNorm',
+    learn.bnFreeze ? 'statistics kept' : 'statistics follow the batch',
+    options.bnFreeze !== undefined
+      ? 'as asked'
+      : learn.bnFreeze
+        ? `${plural(learn.train.count, domain.words.one)} in batches of ${batchSize} make poorer statistics than those of pretraining`
+        : (options.pretrained ?? true)
+          ? `there are ${domain.words.many} enough for statistics of their own`
+          : 'a net from random weights has no statistics yet',
+  )
+  session.choice('rates', rates.lrs.map(rate).join(', '), rates.reason)
+  if (!learn.dropout)
+    session.choice('dropout', 'off', 'the head is at the optimum of its L2; dropout would only blur it')
+  const { averageSteps } = learn.options
+  session.choice(
+    'weights',
+    averageSteps ? 'averaged' : 'not averaged',
+    averageSteps
+      ? `validated and kept as their mean over the last ${plural(averageSteps, 'step')} or so`
+      : 'from random ones they change so fast that their mean is behind',
+  )
+}

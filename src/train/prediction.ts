@@ -1,0 +1,90 @@
+import type { Task } from '../data/types.ts'
+import { autocast, stack, type Tensor } from '../torch/index.ts'
+import type { Body, Precision } from './network.ts'
+import type { Outputs } from './objective.ts'
+import { cardObjective, type LoadedModel, type Member, type ModelCard, together } from './saved-model.ts'
+
+/** What every prediction has. */
+export interface AnyPrediction {
+  /** The path of the input; of one without a path what errors call it: `image 3 (Uint8Array, 512 bytes)`. */
+  file: string
+  /** Its place among the inputs, from 0. */
+  index: number
+  /** The probabilities (for regression the values), in the order of the model's `classes`. */
+  scores: Outputs
+}
+
+/** The class of an input. */
+export interface SinglePrediction extends AnyPrediction {
+  task: 'single'
+  /** The likeliest class. */
+  label: string
+  /** Its probability. */
+  probability: number
+  /** Of every class, by name; all together are 1. Names that look like whole numbers come first, as in every JavaScript object:
+   *  `scores` has the order of `classes`. */
+  probabilities: Record<string, number>
+}
+
+/** The labels of an input that may have several, or none. */
+export interface MultiPrediction extends AnyPrediction {
+  task: 'multi'
+  /** Those whose probability reaches their threshold, likeliest first. */
+  labels: string[]
+  /** Of every label, by name, each on its own. */
+  probabilities: Record<string, number>
+}
+
+/** The target values of an input. */
+export interface RegressionPrediction extends AnyPrediction {
+  task: 'regression'
+  /** By target, in its own unit. */
+  values: Record<string, number>
+}
+
+interface ByTask {
+  single: SinglePrediction
+  multi: MultiPrediction
+  regression: RegressionPrediction
+}
+
+/** What a model predicts of one input: `task` says which of the three it is. */
+export type Prediction<T extends Task = Task> = ByTask[T]
+
+/** What outputs mean for the task of the card. */
+export function predictionOf<T extends Task>(
+  found: AnyPrediction,
+  { task = 'single', classes, thresholds }: ModelCard,
+): Prediction<T> {
+  const p = found.scores
+  // A class may be called __proto__: entries, not assignments.
+  const named = Object.fromEntries(classes.map((c, i) => [c, p[i]!]))
+  const ranked = () => Array.from(p.keys()).sort((a, b) => p[b]! - p[a]! || a - b)
+  const made = (): Prediction => {
+    if (task === 'regression') return { task, ...found, values: named }
+    if (task === 'multi') {
+      const labels = ranked().filter(c => p[c]! >= (thresholds?.[c] ?? 0.5))
+      return { task, ...found, labels: labels.map(c => classes[c]!), probabilities: named }
+    }
+    const best = ranked()[0]!
+    return { task, ...found, label: classes[best]!, probability: p[best]!, probabilities: named }
+  }
+  return made() as Prediction<T>
+}
+
+/** What one net of a model makes of its inputs, activated at its own temperature: [N, classes]. */
+export function memberOutputs<P, B extends Body>(
+  { network, card }: Member<P, B>,
+  x: Tensor,
+  { precision }: { precision: Precision },
+): Tensor {
+  const { temperature = 1 } = card
+  const logits = autocast(precision, () => network.net(x), network).to('float32')
+  return cardObjective(card).activate(temperature === 1 ? logits : logits.div(temperature))
+}
+
+/** The mean over the nets of a model, at the temperature of its card. each: [N, classes], one for each net. */
+export function joinMembers({ card }: Pick<LoadedModel, 'card'>, each: readonly Tensor[]): Outputs {
+  const mean = each.length === 1 ? each[0]! : stack([...each]).mean(0)
+  return together(card, mean.data() as Outputs)
+}

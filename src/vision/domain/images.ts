@@ -1,0 +1,33 @@
+import type { FolderIndex } from '../../data/index.ts'
+import type { Place } from '../../data/types.ts'
+import type { Domain } from '../../domain/index.ts'
+import { pictureBatch } from '../batch.ts'
+import { loadPicture } from '../decode/load-picture.ts'
+import { chanceOf, distanceFromImageNet, judgeLikeness } from '../imagenet-distance.ts'
+import { isPreprocessing, networkOf, type Preprocessing } from '../inference/saved.ts'
+import type { ImageModel } from '../models/index.ts'
+import { openImagesForEvaluation } from './evaluation.ts'
+import { openImages } from './open.ts'
+import { openIndex } from './open-pictures.ts'
+import type { EvaluateImagesOptions, ImageOptions } from './options.ts'
+
+/** Pictures: folders of them, or tables that name their files. */
+export const images: Domain<ImageOptions, ImageModel, Preprocessing, string | Place, EvaluateImagesOptions> = {
+  name: 'images',
+  words: { one: 'picture', many: 'pictures', size: size => `${size} px` },
+  expected: path => `a folder with one folder of pictures for each class, such as ${path}/cat and ${path}/dog`,
+  index: openIndex,
+  open: (index, context) => openImages(index as FolderIndex, context),
+  build: networkOf,
+  isPreprocessing,
+  openForEvaluation: openImagesForEvaluation,
+  async batch(places, preprocessing, { device }) {
+    const pictures = await Promise.all(places.map(place => loadPicture(place, preprocessing)))
+    const how = { ...preprocessing, normalization: preprocessing, ...(device ? { device } : {}) }
+    return pictureBatch(pictures, undefined, how)
+  },
+  async likeness({ net, train, valid, objective, score, signal }) {
+    const distance = await distanceFromImageNet(net, train, { signal })
+    return judgeLikeness(distance, { score }, chanceOf(objective, valid.targets))
+  },
+}
