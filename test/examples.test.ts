@@ -268,7 +268,14 @@ test('17-serve: a server that answers pictures, refuses the rest, and ends when 
 
 test('every example is run here, and the README names it', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
-  const named = ['README.md', 'docs/labels.md', 'docs/augmentation.md', 'docs/channels.md', 'docs/after-training.md']
+  const named = [
+    'README.md',
+    'docs/labels.md',
+    'docs/augmentation.md',
+    'docs/channels.md',
+    'docs/after-training.md',
+    'docs/prediction.md',
+  ]
     .filter(file => existsSync(file))
     .map(file => readFileSync(file, 'utf8'))
     .join('')
