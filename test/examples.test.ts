@@ -268,17 +268,8 @@ test('17-serve: a server that answers pictures, refuses the rest, and ends when 
 
 test('every example is run here, and the README names it', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
-  const named = [
-    'README.md',
-    'docs/labels.md',
-    'docs/augmentation.md',
-    'docs/channels.md',
-    'docs/after-training.md',
-    'docs/prediction.md',
-  ]
-    .filter(file => existsSync(file))
-    .map(file => readFileSync(file, 'utf8'))
-    .join('')
+  const pages = readdirSync('docs').filter(file => file.endsWith('.md'))
+  const named = ['README.md', ...pages.map(file => join('docs', file))].map(file => readFileSync(file, 'utf8')).join('')
   for (const file of readdirSync('examples')) {
     assert.ok(tests.includes(`run('${file}'`) || tests.includes(`'examples', '${file}'`), `${file} is not run`)
     assert.ok(named.includes(`examples/${file}`), `${file} is not in README.md or docs`)

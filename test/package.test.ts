@@ -65,7 +65,7 @@ test('a fresh clone packs with all that its user needs, and nothing that only it
     'dist/program/preload.js',
     'native/CMakeLists.txt',
     'native/door.h',
-    'native/kernels/ops.cpp',
+    'native/kernels/ops/mobile.cpp',
     'native/pictures/door.cpp',
   ])
     assert.ok(files.has(path), path)

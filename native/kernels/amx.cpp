@@ -5,7 +5,7 @@
 #define ANNEAL_ISA amx
 #include "avx512.h"
 #include "tiles.h"
-#include "table.h"
+#include "dispatch.h"
 #endif
 
 namespace anneal::kernels::tables {

@@ -4,7 +4,7 @@
 #define ANNEAL_HERE
 #define ANNEAL_ISA avx2
 #include "avx2.h"
-#include "table.h"
+#include "dispatch.h"
 #endif
 
 namespace anneal::kernels::tables {

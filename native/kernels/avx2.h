@@ -1,4 +1,4 @@
-// Sixteen floats in two AVX2 registers.
+// A vector of 16 floats in two AVX2 registers.
 #pragma once
 #include <immintrin.h>
 
@@ -32,12 +32,12 @@ inline V add(V a, V b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, 
 inline V sub(V a, V b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline V mul(V a, V b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
 inline V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
-// The larger one; NaN where one is
+// The larger one; NaN if either is NaN
 inline __m256 larger(__m256 a, __m256 v) { return _mm256_blendv_ps(_mm256_max_ps(a, v), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q)); }
 inline V larger(V a, V v) { return {larger(a.lo, v.lo), larger(a.hi, v.hi)}; }
 inline V rootOf(V a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 inline V quotient(V a, V b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
-// v where a and b are the same, else 0
+// v where a and b are equal, else 0
 inline V whereEqual(V a, V b, V v) {
   return {_mm256_and_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_EQ_OQ), v.lo), _mm256_and_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_EQ_OQ), v.hi)};
 }
@@ -46,14 +46,14 @@ inline float sumOf(V v) {
   _mm256_store_ps(lanes, _mm256_add_ps(v.lo, v.hi));
   return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
 }
-// In this order of operands NaN stays NaN.
+// With the operands in this order a NaN stays NaN.
 inline V relu(V y) { return {_mm256_max_ps(_mm256_setzero_ps(), y.lo), _mm256_max_ps(_mm256_setzero_ps(), y.hi)}; }
 inline V relu6(V y) {
   const __m256 six = _mm256_set1_ps(6.f);
   const V v = relu(y);
   return {_mm256_min_ps(six, v.lo), _mm256_min_ps(six, v.hi)};
 }
-// v where relu at y lets a gradient through, else 0
+// The gradient v of relu at y: v where y is above 0, else 0
 inline V positive(V y, V v) {
   return {_mm256_and_ps(_mm256_cmp_ps(y.lo, _mm256_setzero_ps(), _CMP_GT_OQ), v.lo),
           _mm256_and_ps(_mm256_cmp_ps(y.hi, _mm256_setzero_ps(), _CMP_GT_OQ), v.hi)};
@@ -63,7 +63,7 @@ inline __m256 through(__m256 y, __m256 v) {
                                   _mm256_cmp_ps(y, _mm256_set1_ps(6.f), _CMP_LT_OQ));
   return _mm256_and_ps(in, v);
 }
-// v where relu6 at y lets a gradient through, else 0
+// The gradient v of relu6 at y: v where y lies between 0 and 6, else 0
 inline V through(V y, V v) { return {through(y.lo, v.lo), through(y.hi, v.hi)}; }
 inline void addTo(double* p, __m256 v) {
   _mm256_storeu_pd(p, _mm256_add_pd(_mm256_loadu_pd(p), _mm256_cvtps_pd(_mm256_castps256_ps128(v))));
@@ -71,7 +71,7 @@ inline void addTo(double* p, __m256 v) {
 }
 inline void addTo(double* p, V v) { addTo(p, v.lo), addTo(p + 8, v.hi); }
 
-// p[at[l]] in lane l, from the N words at p
+// Look-up: lane l gets p[at[l]], from the N words at p
 template <int N>
 inline V picked(const float* p, const int32_t* at) {
   const auto* from = reinterpret_cast<const __m256i*>(at);

@@ -4,7 +4,7 @@
 #define ANNEAL_HERE
 #define ANNEAL_ISA avx512
 #include "avx512.h"
-#include "table.h"
+#include "dispatch.h"
 #endif
 
 namespace anneal::kernels::tables {

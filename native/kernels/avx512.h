@@ -1,4 +1,4 @@
-// Sixteen floats in one AVX-512 register.
+// A vector of 16 floats in one AVX-512 register.
 #pragma once
 #include <immintrin.h>
 
@@ -25,19 +25,19 @@ inline V add(V a, V b) { return _mm512_add_ps(a, b); }
 inline V sub(V a, V b) { return _mm512_sub_ps(a, b); }
 inline V mul(V a, V b) { return _mm512_mul_ps(a, b); }
 inline V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
-// The larger one; NaN where one is
+// The larger one; NaN if either is NaN
 inline V larger(V a, V v) { return _mm512_mask_mov_ps(_mm512_max_ps(a, v), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
 inline V rootOf(V a) { return _mm512_sqrt_ps(a); }
 inline V quotient(V a, V b) { return _mm512_div_ps(a, b); }
-// v where a and b are the same, else 0
+// v where a and b are equal, else 0
 inline V whereEqual(V a, V b, V v) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), v); }
 inline float sumOf(V v) { return _mm512_reduce_add_ps(v); }
-// In this order of operands NaN stays NaN.
+// With the operands in this order a NaN stays NaN.
 inline V relu(V y) { return _mm512_max_ps(zero(), y); }
 inline V relu6(V y) { return _mm512_min_ps(all(6.f), relu(y)); }
-// v where relu at y lets a gradient through, else 0
+// The gradient v of relu at y: v where y is above 0, else 0
 inline V positive(V y, V v) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, zero(), _CMP_GT_OQ), v); }
-// v where relu6 at y lets a gradient through, else 0
+// The gradient v of relu6 at y: v where y lies between 0 and 6, else 0
 inline V through(V y, V v) {
   const M in = _mm512_cmp_ps_mask(y, zero(), _CMP_GT_OQ) & _mm512_cmp_ps_mask(y, all(6.f), _CMP_LT_OQ);
   return _mm512_maskz_mov_ps(in, v);
@@ -47,7 +47,7 @@ inline void addTo(double* p, V v) {
   _mm512_storeu_pd(p + 8, _mm512_add_pd(_mm512_loadu_pd(p + 8), _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));
 }
 
-// p[at[l]] in lane l, from the N words at p
+// Look-up: lane l gets p[at[l]], from the N words at p
 template <int N>
 inline V picked(const float* p, const int32_t* at) {
   return _mm512_permutexvar_ps(_mm512_loadu_si512(at), _mm512_maskz_loadu_ps(tail(N), p));
@@ -82,9 +82,9 @@ inline V store(Half16* p, M m, V v) {  // the value as rounded
 }
 inline void stream(Half16* p, V v) { _mm256_stream_si256(reinterpret_cast<__m256i*>(p), narrow(v)); }
 inline V rounded(const Half16*, V v) { return widen(narrow(v)); }
-// c + a b for pairs of bfloat16: both products of a pair are added
+// c + a b for pairs of bfloat16: the two products of a pair are both added
 inline V dot(V a, V b, V c) { return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b); }
-// Two rows of sixteen as sixteen pairs
+// Two vectors of 16 values as 16 pairs
 inline V pairs(const Half16* even, const Half16* odd) {
   const __m512i lo = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(even)));
   const __m512i hi = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(odd)));
@@ -96,7 +96,7 @@ inline V pairs(V even, V odd) {
   const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
   return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(kInTurn), both));
 }
-// Two values of each of sixteen channels, as such pairs
+// Two values of each of 16 channels as 16 pairs
 inline void apart(const Half16* p, V* out) {
   const __m512i both = _mm512_loadu_si512(p);
   out[0] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
@@ -111,7 +111,7 @@ inline void putRows(Half16* row, int width, const V* v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(row), _mm512_castsi512_si256(both));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + width), _mm512_extracti64x4_epi64(both, 1));
 }
-// Both: pairs, and the two as rows
+// Both: as pairs, and as two rows
 inline void putBoth(Half16* p, Half16* row, int width, const V* v, bool around) {
   const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(v[1], v[0]);
   const V inTurn = _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(kInTurn), both));

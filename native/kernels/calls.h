@@ -1,9 +1,11 @@
-// How often each operator of ours ran a kernel of ours, by instruction set: tests ask it, and so does whoever wonders which
-// kernels run. The gradient of an operator is counted under its name with `.backward`.
+// Counts how often each operator ran one of our kernels, by instruction set. Tests use it, and `kernelCalls` of anneal/torch. The
+// gradient of an operator is counted under its name with `.backward`.
 #pragma once
 #include <array>
 #include <atomic>
 #include <cstdint>
+
+#include "kernels.h"
 
 namespace anneal::kernels {
 
@@ -19,8 +21,8 @@ enum class Op {
   conv3x3_backward,
   conv1x1,
   conv1x1_backward,
-  conv_few,
-  conv_few_backward,
+  conv_stem,
+  conv_stem_backward,
   concat_pool,
   concat_pool_backward,
   norm_act,
@@ -38,8 +40,8 @@ constexpr const char* kOpNames[] = {
     "pointwise_relu6",   "pointwise_relu6.backward",
     "mobile_body",       "conv3x3",
     "conv3x3.backward",  "conv1x1",
-    "conv1x1.backward",  "conv_few",
-    "conv_few.backward", "concat_pool",
+    "conv1x1.backward",  "conv_stem",
+    "conv_stem.backward", "concat_pool",
     "concat_pool.backward", "norm_act",
     "norm_act.backward", "adam_",
     "sgd_",              "blend",
@@ -47,7 +49,7 @@ constexpr const char* kOpNames[] = {
 };
 static_assert(std::size(kOpNames) == static_cast<size_t>(Op::count), "every operator has a name");
 
-// `none` is libtorch's own product, which conv1x1 takes.
+// `none`: conv1x1 uses libtorch's product.
 enum class Set { avx512, avx2, amx, avx512_bf16, none, count };
 constexpr const char* kSetNames[] = {"avx512", "avx2", "amx", "avx512_bf16", "none"};
 static_assert(std::size(kSetNames) == static_cast<size_t>(Set::count), "every set has a name");
@@ -56,7 +58,7 @@ inline std::array<std::array<std::atomic<int64_t>, static_cast<size_t>(Set::coun
 inline void counted(Op op, Set set) {
   calls[static_cast<size_t>(op)][static_cast<size_t>(set)].fetch_add(1, std::memory_order_relaxed);
 }
-// The set whose kernels these are
+// The set that these kernels belong to
 template <class K>
 Set setOf(const K* kernels) {
   const void* k = kernels;

@@ -1,5 +1,5 @@
-// What operators of ours rely on: each argument is looked at before a kernel reads it, and refused with its name, what was expected
-// and what was given. The operator's name comes from the caller (src/torch/call.ts). A call pays some ten nanoseconds a tensor.
+// Checks of the arguments of our operators, before a kernel reads them. The error names the argument, what was expected and what was
+// given; the caller (src/torch/call.ts) adds the operator's name. A check takes about ten nanoseconds for each tensor.
 #pragma once
 #include <ATen/ATen.h>
 
@@ -12,10 +12,10 @@
 
 namespace anneal::kernels {
 
-// Values of one picture, and sizes, are counted as int.
+// Kernels count the values of one picture, and sizes, as int.
 constexpr int64_t kMostValues = INT32_MAX;
 
-// Whether numbers lie in memory that a kernel can read: no view that negates, no zeros without memory, no other layout
+// Whether a kernel can read the memory of t: no view that negates, no zeros without memory, no other layout
 inline bool isPlain(const at::Tensor& t) {
   return t.defined() && t.device().is_cpu() && t.layout() == at::kStrided && !t.is_nested() && !t.is_quantized() && !t.is_neg() &&
          !t.is_conj() && !t._is_zerotensor();
@@ -34,7 +34,7 @@ inline std::string typeName(at::ScalarType type) {
     default: return c10::toString(type);
   }
 }
-// A tensor as messages name it
+// Describes a tensor for messages
 inline std::string said(const at::Tensor& t) {
   if (!t.defined()) return "none";
   std::string out = typeName(t.scalar_type());
@@ -52,7 +52,8 @@ template <class... E>
 }
 
 inline bool isPicturesType(at::ScalarType type) { return type == at::kFloat || type == at::kBFloat16; }
-// Pictures or maps [N, C, H, W] of float32 or bfloat16. There may be none of them (N 0); their sides may not be 0. `channels` 0: any.
+// Pictures or maps [N, C, H, W] of float32 or bfloat16. There may be none of them (N 0); their sides may not be 0. `channels` 0:
+// any.
 inline void checkMaps(const char* argument, const at::Tensor& x, int64_t channels = 0) {
   const bool fits = isPlain(x) && isPicturesType(x.scalar_type()) && x.dim() == 4;
   const std::string c = channels > 0 ? std::to_string(channels) : "C";
@@ -61,12 +62,12 @@ inline void checkMaps(const char* argument, const at::Tensor& x, int64_t channel
   if (x.size(0) > kMostValues || x.size(2) > kMostValues / x.size(3) || x.size(1) > kMostValues / (x.size(2) * x.size(3)))
     refuse(argument, x, "fewer than ", kMostValues, " pictures, and values in each");
 }
-// Maps that a kernel makes are counted so as well.
+// The same limit for maps that a kernel makes.
 inline void checkMade(const char* argument, const at::Tensor& x, int64_t channels, int64_t h, int64_t w) {
   if (h > 0 && w > 0 && channels > kMostValues / (h * w))
     refuse(argument, x, "fewer than ", kMostValues, " values in each picture's map of ", channels, " channels, ", h, " x ", w);
 }
-// float32 of these sizes. `written`: in memory without gaps, which the kernel writes to, or reads as it lies
+// float32 of these sizes. `written`: also without gaps, because the kernel writes to the memory or reads it as it is
 inline void checkNumbers(const char* of, const char* what, const at::Tensor& t, at::IntArrayRef sizes, bool written = false) {
   if (isPlain(t) && t.scalar_type() == at::kFloat && t.sizes() == sizes && (!written || t.is_contiguous())) return;
   const std::string argument = *of ? std::string(of) + " " + what : what;
@@ -81,14 +82,14 @@ inline void checkWhole(const char* argument, int64_t value, std::initializer_lis
 }
 inline void checkBatchNorm(double eps, double momentum) { checkRange("eps", eps, 0, 1e30), checkRange("momentum", momentum, 0, 1); }
 
-// [weight, gamma, beta, running_mean, running_var] of a convolution with this weight and of its BatchNorm
+// A layer is a convolution and its BatchNorm: [weight, gamma, beta, running_mean, running_var], with a weight of these sizes
 inline void checkLayer(const char* name, const std::vector<at::Tensor>& layer, at::IntArrayRef weight) {
   TORCH_CHECK(layer.size() == 5, name, ": expected [weight, gamma, beta, running_mean, running_var], got ", layer.size(), " tensors");
   checkNumbers(name, "weight", layer[0], weight);
   const char* const names[] = {"", "gamma", "beta", "running_mean", "running_var"};
   for (int i = 1; i < 5; i++) checkNumbers(name, names[i], layer[i], weight[0], i > 2);
 }
-// Sizes of a layer's weight, which has to have four and no 0 among them; the others are then checked against it.
+// The sizes of a layer's weight: four, none of them 0. The other tensors are then checked against them.
 inline at::IntArrayRef weightOf(const char* name, const std::vector<at::Tensor>& layer) {
   TORCH_CHECK(layer.size() == 5, name, ": expected [weight, gamma, beta, running_mean, running_var], got ", layer.size(), " tensors");
   const at::Tensor& w = layer[0];
@@ -97,7 +98,7 @@ inline at::IntArrayRef weightOf(const char* name, const std::vector<at::Tensor>&
   return w.sizes();
 }
 
-// A block of a mobile net, x's channels, and what its layers make of them. Of a stem `expand` is 3 x 3 over colours.
+// The sizes of a block of a mobile net. In a stem, `expand` is a 3 x 3 convolution of pictures.
 struct BlockSizes {
   int64_t middle, outputs, k;
 };
@@ -116,7 +117,7 @@ inline BlockSizes checkBlock(const std::vector<at::Tensor>& expand, const std::v
   return {middle, outputs, k};
 }
 
-// Nothing for no pictures, with gradients (zeros) for what learns
+// The output for a batch of no pictures; tensors that require a gradient get zeros
 inline at::Tensor madeOfNone(at::IntArrayRef sizes, at::ScalarType type, const std::vector<at::Tensor>& from) {
   at::Tensor y = at::empty(sizes, at::TensorOptions().dtype(type), at::MemoryFormat::Contiguous);
   if (at::GradMode::is_enabled())

@@ -31,7 +31,7 @@ ANNEAL_INLINE void pauseShortly() {}
 
 inline int up(int x, int k) { return (x + k - 1) / k * k; }
 
-// Past a cache's size a tensor is not found there again: it is written around the caches. Whole vectors only.
+// A tensor larger than a cache is evicted before it is read again, so it is written past the caches. Whole vectors only.
 inline bool beyondCache(size_t bytes, int c) { return bytes >= (size_t(16) << 20) && c % 16 == 0; }
 template <class T>
 ANNEAL_INLINE V put(T* p, M m, V v, bool around) {
@@ -46,7 +46,7 @@ inline void putRow(void* to, const void* from, size_t bytes, bool around) {
     memcpy(to, from, bytes);
 }
 
-// Rows that the next block reads are fetched while this one computes, a few lines at each step of it.
+// Prefetches the rows of the next block while this one is computed, a few cache lines at each step.
 struct Ahead {
   static constexpr int kMost = 12;
   const char *at[kMost], *end[kMost];
@@ -73,10 +73,10 @@ struct Ahead {
 };
 static thread_local Ahead ahead;
 
-// --- memory. No exception may leave a parallel region, so all of it is taken before one begins.
+// --- memory. No exception may leave a parallel region, so a kernel allocates everything before one starts.
 
-// Numbers of one call, zeros at first. std::vector's code would be that of all instruction sets: of equal functions the
-// linker keeps one.
+// An array of one call, zeros at first. std::vector would not do: all instruction sets would instantiate the same functions, and
+// the linker keeps one of them.
 template <class P>
 class Array {
  public:
@@ -97,7 +97,7 @@ class Array {
   size_t count_;
 };
 
-// What the memory holds that a thread keeps from call to call. Two that a kernel needs at once have names of their own.
+// The names of the scratch buffers that a thread keeps from call to call. Two buffers in use at once have different names.
 enum class Slot {
   packed,      // weights as products take them
   packedBack,  // others, or those for the gradient
@@ -133,8 +133,8 @@ inline Room& roomOf(Slot slot) {
   static thread_local Room rooms[static_cast<int>(Slot::count)];
   return rooms[static_cast<int>(slot)];
 }
-// Memory of the calling thread for `members` of a team, `count` P for each, not set to anything; throws where there is none.
-// Its slot is taken for as long as this lives.
+// Scratch memory of the calling thread for `members` threads of a team, `count` P for each, uninitialised. Throws if there is no
+// memory. Its slot is taken while the object lives.
 template <class P>
 class Scratch {
  public:
@@ -181,10 +181,10 @@ class Scratch {
 
 // --- teams
 
-// A member of the team of a parallel region. Members are as many as OpenMP gave, which may be fewer than threads().
+// One thread of the team of a parallel region. A team has as many as OpenMP gave, which may be fewer than threads().
 struct Team {
   int rank, size;
-  // The rows of this member, in multiples of `unit`
+  // The rows of this thread, in multiples of `unit`
   void share(long m, long* from, long* to, long unit = 32) const {
     const long units = (m + unit - 1) / unit;
     *from = std::min(m, units * rank / size * unit);
@@ -193,8 +193,8 @@ struct Team {
 };
 inline Team team() { return {omp_get_thread_num(), omp_get_num_threads()}; }
 
-// The sums of every member, added at the end in their order: the same number of threads gives the same bits. Who was not
-// there has added nothing.
+// Sums of every thread, added at the end in the order of the threads: the same number of threads gives the same bits. A thread that
+// does not exist adds nothing.
 class ThreadSums {
  public:
   explicit ThreadSums(int c)

@@ -1,5 +1,5 @@
-// Depthwise convolutions of 3 x 3 and 5 x 5 at stride 1 and 2, line by line: a ring of rows, each [channels / 16][column][16],
-// of which padding is a margin.
+// Depthwise convolutions, 3 x 3 and 5 x 5, at stride 1 and 2, line by line: a ring of rows, each [channels / 16][column][16], in
+// which padding is a margin.
 #pragma once
 #include "common.h"
 
@@ -7,7 +7,7 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// put(i, sums) for OB outputs beside each other of 16 channels, from R rows of K weights
+// Calls put(i, sums) for OB neighbouring outputs of 16 channels, from R rows of K weights
 template <int K, int S_, int OB, class Put>
 ANNEAL_INLINE void correlate(const float* const* rows, int R, int o, const float* w, Put put) {
   V sum[OB];
@@ -38,9 +38,9 @@ void correlateRow(const float* const* rows, int R, int n, const float* w, float*
   correlateRow<K, S_>(rows, R, n, w, [out](int i, V sum) __attribute__((always_inline)) { S(out + i * 16, sum); }, next);
 }
 
-// The gradient of stride 2: out[2 j + b] = sum over r, t of w[r][2 t + b] g[r][j - t + T - 1], for j < n
+// The gradient of the input at stride 2: out[2 j + b] = sum over r, t of w[r][2 t + b] g[r][j - t + T - 1], for j < n
 template <int K, int OB>
-ANNEAL_INLINE void spread(const float* const* rows, int R, int o, const float* w, float* out) {
+ANNEAL_INLINE void inputGrad(const float* const* rows, int R, int o, const float* w, float* out) {
   constexpr int T = (K + 1) / 2;
   V sum[OB][2];
   ANNEAL_UNROLL for (int i = 0; i < OB; i++) sum[i][0] = sum[i][1] = zero();
@@ -59,13 +59,13 @@ ANNEAL_INLINE void spread(const float* const* rows, int R, int o, const float* w
   ANNEAL_UNROLL for (int i = 0; i < OB; i++) S(out + (o + i) * 32, sum[i][0]), S(out + (o + i) * 32 + 16, sum[i][1]);
 }
 template <int K>
-void spreadRow(const float* const* rows, int R, int n, const float* w, float* out, Ahead& next = ahead) {
+void inputGradRow(const float* const* rows, int R, int n, const float* w, float* out, Ahead& next = ahead) {
   int o = 0;
-  for (; o + 4 <= n; o += 4) next.step(), spread<K, 4>(rows, R, o, w, out);
-  for (; o < n; o++) spread<K, 1>(rows, R, o, w, out);
+  for (; o + 4 <= n; o += 4) next.step(), inputGrad<K, 4>(rows, R, o, w, out);
+  for (; o < n; o++) inputGrad<K, 1>(rows, R, o, w, out);
 }
 
-// The weights' gradient of R rows. Stride 1: dw[r][t] += sum of y[i] g[r][i + K - 1 - t]; stride 2: of y[2 j + (t & 1)]
+// The gradient of the weights of R rows. Stride 1: dw[r][t] += sum of y[i] g[r][i + K - 1 - t]; stride 2: of y[2 j + (t & 1)]
 // g[r][j - t / 2 + T - 1]
 template <int K, int S_, int R>
 void weightRow(const float* const* rows, int n, const float* y, float* const* dw) {
@@ -117,7 +117,7 @@ void line(const T* g, const T* z, int w, int c, NormGrad grad, float* out, int p
     }
 }
 
-// Pictures in bands of rows, so that every member of a team has one: the team's `member` those from first on, up to end
+// Cuts pictures into bands of rows, so that every thread has one. The thread `member` has those from first up to end
 struct Bands {
   int each, count, height, first, end;
   Bands(int n, int h, Team member)
@@ -131,7 +131,7 @@ struct Bands {
   int to(int band) const { return height * (band % each + 1) / each; }
 };
 
-// w [c][k * k] as [c / 16][k * k][16], for which `out` has zeros; `flip` turns the columns round
+// w [c][k * k] as [c / 16][k * k][16]; `out` is all zeros before. `flip` reverses the columns
 inline Array<float> roomByLine(int c, int k) { return Array<float>(static_cast<size_t>(up(c, 16)) * k * k); }
 inline void byLine(const float* w, int c, int k, bool flip, Array<float>& out) {
   const int kk = k * k;
@@ -279,7 +279,7 @@ void depthwiseGradOf(const Depthwise& d, const T* g, const T* z, NormGrad grad, 
             correlateRow<K, 1>(rows, K, columns, &weights[static_cast<size_t>(c) * K * K * 16], made);
           } else {
             R == half ? weightRow<K, 2, half>(rows, columns, y, dws) : weightRow<K, 2, K / 2>(rows, columns, y, dws);
-            spreadRow<K>(rows, R, columns, chosen, made);
+            inputGradRow<K>(rows, R, columns, chosen, made);
           }
           T* to = stage + c * 16;
           if (norm.a) {

@@ -1,14 +1,14 @@
-// What blocks of mobile nets need beside mobile.h where BatchNorm takes its statistics from the batch. The first layer's come
-// from the covariance of its few inputs, before there is any output; what they add to its gradient is linear in the inputs
-// too, and is added at the end. For the second layer's everything is read once more, forward and backward.
+// What blocks of mobile nets need beside mobile.h if BatchNorm uses the statistics of the batch. Those of the first layer are
+// computed from the covariance of its few inputs, before there is any output. Their part of its gradient is linear in the inputs,
+// too, and is added at the end. For the statistics of the second layer everything is read once more, forward and backward.
 #pragma once
-#include "planes.h"
+#include "blocked_layout.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// The first layer's weights as products take them, rounded: rows [c up to a multiple of 8][width] into zeros
+// Packs the weights of the first layer for products, rounded: rows [c up to a multiple of 8][width]; the memory is zeros before
 template <class T>
 void roundedWeights(const MobileBlock& s, int k, int width, float* out) {
 #pragma omp parallel for num_threads(threads()) schedule(static)
@@ -20,8 +20,8 @@ void roundedWeights(const MobileBlock& s, int k, int width, float* out) {
     }
 }
 
-// The first layer's sums before there is any output, from the means of what it takes (k: cin, or 27) and their covariance: the
-// variance of an output is w^T covariance w. `mixed` [c][k] becomes the weights times it.
+// The sums of the first layer before there is any output, from the means of its inputs (k: cin, or 27) and their covariance: the
+// variance of an output is w^T covariance w. `mixed` [c][k] becomes the weights times the covariance.
 template <class T>
 void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mixed, Sums out) {
   constexpr int P = kPerWord<T>;
@@ -48,7 +48,7 @@ void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mix
       const float* const w = wordsOf(rows, wide, count, pairRoom.at(t));
       for (int r = 0; r < k; r += 16) {
         const float* const a = P == 1 ? w + r : w + static_cast<size_t>(r) * (count / P);
-        product<T>(a, 1, P == 1 ? wide : 16, up(std::min(16, k - r), kRows), w, P == 1 ? wide : 16,
+        gemm<T>(a, 1, P == 1 ? wide : 16, up(std::min(16, k - r), kRows), w, P == 1 ? wide : 16,
                    P == 1 ? 16 : 16L * (count / P), count / P, wide / 16, sum + static_cast<size_t>(r) * wide, wide, false);
       }
       double* const total = parts.data() + each * t;
@@ -85,7 +85,7 @@ void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mix
     member.share(d.c, &from, &to, 8);
     float* const made = sumRoom.at(member.rank);
     for (long e0 = from; e0 < to; e0 += 8) {
-      product<float>(w + e0 * k, k, 1, 8, B, 16, 16L * up(k, 32), k, wide / 16, made, wide, false);
+      gemm<float>(w + e0 * k, k, 1, 8, B, 16, 16L * up(k, 32), k, wide / 16, made, wide, false);
       for (long e = e0; e < std::min(to, e0 + 8); e++) {
         V variance = zero();
         double mean = 0;
@@ -102,13 +102,13 @@ void mobileStatistics(const MobileBlock& s, const T* x, float* means, float* mix
   }
 }
 
-// The last layer, for statistics of the batch: z raw, and its sums
+// The last layer with statistics of the batch: z, its raw output, and the sums
 template <class T>
 void mobileProject(const MobileBlock& s, const T* deep, T* z, Sums sumsOf) {
   constexpr int P = kPerWord<T>;
   const auto& d = s.deep;
   const int lines = up(d.c, 16) / 16, cp = lines * 16, outWidth = up(s.cout, 16);
-  const Planes after{d.n, d.oh * d.ow};
+  const BlockedLayout after{d.n, d.oh * d.ow};
   const Scratch<T> packed(Slot::packed, packedSize<T>(d.c, s.cout));
   T* const B3 = packed.get();
   packWeights(s.w3, d.c, s.cout, B3);
@@ -158,15 +158,15 @@ void mobileProject(const MobileBlock& s, const T* deep, T* z, Sums sumsOf) {
   sums.into(sumsOf);
 }
 
-// From g, the gradient of what follows the last layer's BatchNorm, for statistics of the batch: `masked`, that of the second's,
-// with its sums, and dw3
+// With statistics of the batch; g is the gradient after the BatchNorm of the last layer. `masked`, the gradient after that of the
+// second, with its sums, and dw3
 template <class T>
 void mobileProjectGrad(const MobileBlock& s, const T* g, const T* z, NormGrad grad, const T* deep, T* masked, float* dw3,
                        Sums sumsOf) {
   constexpr int P = kPerWord<T>;
   const auto& d = s.deep;
   const int lines = up(d.c, 16) / 16, cp = lines * 16, outWidth = up(s.cout, 16);
-  const Planes after{d.n, d.oh * d.ow};
+  const BlockedLayout after{d.n, d.oh * d.ow};
   const Scratch<T> packed(Slot::packed, packedSize<T>(s.cout, d.c));
   T* const B3 = packed.get();
   pack(s.w3, d.c, 1, s.cout, d.c, B3);
@@ -244,8 +244,9 @@ void mobileProjectGrad(const MobileBlock& s, const T* g, const T* z, NormGrad gr
   sums.into(sumsOf);
 }
 
-// What statistics of the batch add to dw1 and gx. Of an output's gradient a g + b (z - mean) + e, what is linear in g is there,
-// except for a in dw1; z is w x, so that the rest goes through w and the covariance, or through w and w^T, without z.
+// Adds to dw1 and gx what comes through the statistics of the batch. The gradient of an output is a g + b (z - mean) + e. The
+// part that is linear in g is there already, except for the factor a of dw1. z is w x, so the rest needs only w and the
+// covariance (dw1), or w and w^T (gx), but not z.
 template <class T>
 void mobileFinish(const MobileBlock& s, const T* x, const float* means, const float* mixed, NormGrad grad, const double* sums,
                   const T* plus, float* dw1, T* gx) {
@@ -281,7 +282,7 @@ void mobileFinish(const MobileBlock& s, const T* x, const float* means, const fl
 #pragma omp barrier
       member.share(wide, &from, &to, 8);
       if (to > from)
-        product<float>(w + from, 1, wide, static_cast<int>(to - from), scaled, wide, 16, d.c, wide / 16, both + from * wide,
+        gemm<float>(w + from, 1, wide, static_cast<int>(to - from), scaled, wide, 16, d.c, wide / 16, both + from * wide,
                        wide, false);
       for (long i = from; i < std::min<long>(to, k); i++) {
         double sum = 0;

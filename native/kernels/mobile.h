@@ -1,16 +1,17 @@
 // Blocks of mobile nets in training, without AMX: 1 x 1 (or the stem), depthwise, 1 x 1, each with BatchNorm, the first two with
-// ReLU6. Some rows of a picture go through all of it, and so do their gradients, a few sixteens of channels after another.
+// ReLU6. Some rows of a picture go through the whole block at a time, and so do their gradients, a few vectors of channels after
+// another.
 //
-// Where BatchNorm keeps its statistics nothing waits for anything, and of what is wide only what comes out of ReLU6 is stored.
-// Else mobile-batch.h has the rest, and of the second layer the raw output is stored.
+// If BatchNorm uses running statistics, no layer waits for another, and of the wide maps only the outputs of ReLU6 are stored. If
+// it uses those of the batch, mobile-batch.h has the rest, and the raw output of the second layer is stored.
 #pragma once
-#include "planes.h"
+#include "blocked_layout.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// The first two layers; with `y` all three. Without, `deep` is raw, and the sums are its own.
+// The first two layers; all three if `y` is given. Without `y`, `deep` is raw and the sums are those of the second layer.
 template <class T, int K, int S_>
 void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sums sumsOf) {
   constexpr int P = kPerWord<T>;
@@ -24,7 +25,7 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
   const int each = portion.each, several = portion.several;
   const int slots = portion.whole ? several * d.h : slotsFor(each), most = portion.whole ? slots * d.w : (each * S_ + K) * d.w;
   const size_t line = static_cast<size_t>(slots) * pitch * 16;
-  const Planes before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
+  const BlockedLayout before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
   const Scratch<T> packed1(Slot::packed, packedSize<T>(kin, d.c));
   const Scratch<T> packed3(Slot::packedBack, y ? packedSize<T>(d.c, s.cout) : 0);
   T *const B1 = packed1.get(), *const B3 = packed3.get();
@@ -144,7 +145,7 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
   sums.into(sumsOf);
 }
 
-// What the gradients of a block are made of and go to (kernels.h)
+// The inputs and outputs of the gradients of a block (kernels.h)
 template <class T>
 struct GradArguments {
   const MobileBlock& s;
@@ -155,8 +156,8 @@ struct GradArguments {
   Sums first, second, third;
 };
 
-// With kept statistics, from g, the gradient of y, all gradients. With the batch's, from `g` as mobileProjectGrad has masked it
-// and grad2: dw2, and what of dw1 and gx is linear in g; the sums of the first layer alone.
+// Running statistics: all gradients from g, the gradient of y. Statistics of the batch: from g, which mobileProjectGrad has
+// masked, and grad2: dw2, the part of dw1 and gx that is linear in g, and the sums of the first layer.
 template <class T, int K, int S_>
 class BlockGrad : GradArguments<T> {
   using Arguments = GradArguments<T>;
@@ -173,7 +174,7 @@ class BlockGrad : GradArguments<T> {
         slots(portion.whole ? portion.several * d.oh : slotsFor(portion.each)) {}
 
   void run() {
-    // BatchNorm's scale goes into the weights.
+    // BatchNorm's scale is multiplied into the weights.
     const size_t most = static_cast<size_t>(d.c) * std::max({kin, s.cout, K * K}) + 16;
     const Scratch<float> scaled(Slot::weights, most);
     if (!batch) pack(scaledRows(s.w3, s.n3.a, s.cout, d.c, scaled.get()), d.c, 1, s.cout, d.c, B3);
@@ -184,7 +185,8 @@ class BlockGrad : GradArguments<T> {
       const Team member = team();
       Own own(*this, member);
       for (int n = own.first; n < own.last; n += portion.several) {
-        Go go{n, std::min(portion.several, own.last - n), 0, 0, 0, 0, n > own.first};
+        Go go{};
+        go.n = n, go.count = std::min(portion.several, own.last - n), go.begun = n > own.first;
         for (; go.top < d.h; go.top += portion.each, go.have = go.end, go.begun = true) rows(own, go);
       }
 #pragma omp barrier
@@ -192,10 +194,10 @@ class BlockGrad : GradArguments<T> {
       if (!batch) scaledParts(parts3, member.size, false, cp, s.cout, d.c, s.w3, s.n3.a, this->dw3, this->third.second);
       depthwiseWeights(member.size);
     }
-    finish(sums1, s.n1, d.c, this->first);
+    epilogue(sums1, s.n1, d.c, this->first);
     if (batch) return;
-    finish(sums2, s.n2, d.c, this->second);
-    finish(sums3, s.n3, s.cout, this->third);
+    epilogue(sums2, s.n2, d.c, this->second);
+    epilogue(sums3, s.n3, s.cout, this->third);
   }
 
  private:
@@ -206,7 +208,7 @@ class BlockGrad : GradArguments<T> {
   const int left = S_ == 1 ? K - 1 - d.left : half - 1, shift = S_ == 2 ? d.left : 0;
   const int columns = S_ == 1 ? d.w : (d.w + d.left + 1) / 2;  // at stride 2 in pairs
   const int pitch = std::max(columns + K, left + d.ow) | 1, inPitch = (columns * S_ + d.left + 2) | 1;
-  const Planes before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
+  const BlockedLayout before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
   const int inWidth = up(kin, 16), outWidth = up(s.cout, 16);
   const Portion portion;
   const int slots;
@@ -216,7 +218,7 @@ class BlockGrad : GradArguments<T> {
   const Scratch<T> packed1{Slot::packed, gx ? packedSize<T>(d.c, kin) : 0};
   const Scratch<T> packed3{Slot::packedBack, batch ? 0 : packedSize<T>(s.cout, d.c)};
   T *const B1 = packed1.get(), *const B3 = packed3.get();
-  // For each member: what is worked on at a time, and sums
+  // For each thread: its piece of work, and its sums
   const int inputs = portion.several * portion.each * d.w, outputs = slots * d.ow;
   const Scratch<float> rings{Slot::ring, ringSize() * portion.rings + pitch * 16, members};
   const Scratch<float> lineRoom{Slot::line, static_cast<size_t>(S_ == 1 ? inputs : columns * 2) * 16 + 16, members};
@@ -237,8 +239,8 @@ class BlockGrad : GradArguments<T> {
   size_t ringSize() const { return static_cast<size_t>(slots) * pitch * 16; }
   int bottomOf(int top) const { return std::min(d.h, top + portion.each); }
 
-  // What is worked on: rows [top, bottom) of `count` pictures from n on, for which rows [have, end) of the outputs' gradient go
-  // into the ring
+  // The piece of work: rows [top, bottom) of `count` pictures from n on. Rows [have, end) of the gradient of the outputs are
+  // added to the ring for it.
   struct Go {
     int n, count, top, bottom, have, end;
     bool begun;  // sums of this thread
@@ -307,7 +309,7 @@ class BlockGrad : GradArguments<T> {
     if (gx) intoInputs(own, go, from);
   }
 
-  // What the lines from l on need, or the rows after these, is fetched while others are worked on.
+  // Prefetches what the lines from l on need, or the rows after these.
   void fetch(Own& own, const Go& go, int l) {
     own.next.clear();
     int n = go.n, top = go.top, have = go.have;
@@ -327,7 +329,7 @@ class BlockGrad : GradArguments<T> {
     own.next.over(group * count * (bottom - top) * (1 + columns / (S_ == 1 ? 8 : 4)));
   }
 
-  // The ring's new rows where the gradient of what follows BatchNorm is known
+  // New rows of the ring, if the gradient after BatchNorm is known
   void ringOfMasked(const Own& own, const Go& go, int l0, int group) {
     const int* const places = own.places;
     const int pixels = go.outPixels;
@@ -345,7 +347,7 @@ class BlockGrad : GradArguments<T> {
     }
   }
 
-  // The same from y's gradient, and what of dw3 and the second layer's sums comes from these pixels
+  // New rows of the ring from the gradient of y, and what these pixels add to dw3 and to the sums of the second layer
   void ringOfOutputs(const Own& own, const Go& go, int l0, int group, const T* gradient, const float* gWords) {
     const int* const places = own.places;
     const size_t size = ringSize(), betweenLines = after.apart();
@@ -376,7 +378,7 @@ class BlockGrad : GradArguments<T> {
                   own.sum3 + l0 * 16, cp, go.begun, own.next);
   }
 
-  // One line through the depthwise convolution, backwards: dw2, and the gradient of what is wide
+  // The gradient of one line of the depthwise convolution: dw2, and the gradient of the wide map
   void throughLine(Own& own, const Go& go, int l, const float* ring) {
     const int pixels = go.inPixels, rowsEach = go.bottom - go.top;
     float *const input = own.input, *const made = own.made;
@@ -391,7 +393,7 @@ class BlockGrad : GradArguments<T> {
         ANNEAL_UNROLL for (int p = 0; p < P; p++) S(to + (i + p) * 16, e[p]);
       }
     };
-    const auto letThrough = [&](int pixel, int count, const float* was, const float* back) {
+    const auto reluBackward = [&](int pixel, int count, const float* was, const float* back) {
       for (int i = 0; i < count; i += P) {
         V e[P];
         ANNEAL_UNROLL for (int p = 0; p < P; p++) {
@@ -424,11 +426,11 @@ class BlockGrad : GradArguments<T> {
         } else {
           unpack(pixel, d.w, input + shift * 16);
           R == half ? weightRow<K, 2, half>(window, columns, input, dws) : weightRow<K, 2, K / 2>(window, columns, input, dws);
-          spreadRow<K>(window, R, columns, others, made, own.next);
-          letThrough(pixel, d.w, input + shift * 16, made + shift * 16);
+          inputGradRow<K>(window, R, columns, others, made, own.next);
+          reluBackward(pixel, d.w, input + shift * 16, made + shift * 16);
         }
       }
-    if (S_ == 1) letThrough(0, pixels, input, made);
+    if (S_ == 1) reluBackward(0, pixels, input, made);
     addTo(sums1.first(own.t) + l * 16, total);
   }
 
@@ -465,8 +467,8 @@ class BlockGrad : GradArguments<T> {
     }
   }
 
-  // The sum of g z, of which the second is made, is that of the weights and their raw gradient.
-  static void finish(ThreadSums& sums, const Norm& norm, int count, Sums out) {
+  // The sum of g z, which gives the second sum, is the dot product of the weights and their raw gradient.
+  static void epilogue(ThreadSums& sums, const Norm& norm, int count, Sums out) {
     for (int i = 0; i < count; i++) {
       out.first[i] = 0;
       for (int t = 0; t < sums.members(); t++) out.first[i] += sums.first(t)[i];

@@ -1,4 +1,4 @@
-// BatchNorm's own passes, where nothing else could carry them.
+// The passes over memory of BatchNorm alone, where no convolution does them on the way.
 #pragma once
 #include <type_traits>
 
@@ -8,7 +8,7 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// Sixteen channels of a row, N times: all of them, or some.
+// N vectors of channels of a row: full, or cut off at the last channel.
 template <int N>
 struct Whole {
   static constexpr int n = N;
@@ -37,7 +37,7 @@ struct Some {
   }
 };
 #define ANNEAL_EACH ANNEAL_UNROLL for (int v = 0; v < lanes.n; v++)
-// The numbers of each of the lanes' channels
+// The factors of the channels of each vector
 template <class Lanes>
 struct Numbers {
   V at[Lanes::n];
@@ -46,13 +46,13 @@ struct Numbers {
   ANNEAL_INLINE V& operator[](int v) { return at[v]; }
 };
 
-// The sums of a thread's rows: of some rows float, of all of them double.
+// The sums of a thread: float over some rows, double over all of them.
 class RowSums {
  public:
-  // `room` has 2 c zeros, c a multiple of 32; of no sums c is 0.
+  // `room` has 2 c zeros, c a multiple of 32; c is 0 if there are no sums.
   RowSums(ThreadSums* all, int t, int c, float* room)
       : first_(all ? all->first(t) : nullptr), second_(all ? all->second(t) : nullptr), of_(room), c_(c) {}
-  // More of sixteen channels from i on
+  // Adds to the sums of 16 channels from i on
   ANNEAL_INLINE void more(int i, V s, V q) {
     S(of_ + i, add(L(of_ + i), s)), S(of_ + c_ + i, add(L(of_ + c_ + i), q));
   }
@@ -69,8 +69,8 @@ class RowSums {
   int c_;
 };
 
-// f(first row, last row, channel, lanes from there, sums), a few rows at a time where they are long, so that memory is read
-// in its order.
+// Calls f(first row, last row, channel, vectors from there, sums). Long rows are taken a few at a time, so that memory is read in
+// its order.
 template <class F>
 void byRows(long m, int c, ThreadSums* all, F f) {
   constexpr long kFloat = 32;  // rows whose sums are float
@@ -94,7 +94,7 @@ void byRows(long m, int c, ThreadSums* all, F f) {
     settle();  // for what went around the caches
   }
 }
-// f(whether what is written goes around the caches)
+// Calls f(whether to write past the caches)
 template <class F>
 void withAround(bool around, F f) {
   around ? f(std::true_type()) : f(std::false_type());
@@ -114,15 +114,15 @@ ANNEAL_INLINE V acted(ActOf<A>, V y) {
   if constexpr (A == Act::relu6) return relu6(y);
   return y;
 }
-// v where the activation at y lets a gradient through, else 0
+// The gradient v of the activation at y: v where it passes gradients on, else 0
 template <Act A>
-ANNEAL_INLINE V letThrough(ActOf<A>, V y, V v) {
+ANNEAL_INLINE V reluBackward(ActOf<A>, V y, V v) {
   if constexpr (A == Act::relu) return positive(y, v);
   if constexpr (A == Act::relu6) return through(y, v);
   return v;
 }
 
-// Sums of differences from the first row, so that no digits are lost where the mean is far from 0.
+// Sums the differences from the first row, so that no digits are lost if the mean is far from 0.
 template <class T>
 void moments(const T* z, long m, int c, Sums out) {
   ThreadSums sums(c);
@@ -178,7 +178,7 @@ void normaliseSums(const T* g, const T* z, const T* y, Norm norm, Act act, T* ma
         for (long r = from; r < to; r++) ANNEAL_EACH {
           const long at = r * c + i + v * 16;
           const V x = lanes.get(z + at);
-          const V d = letThrough(kind, y ? lanes.get(y + at) : fma(x, a[v], b[v]), lanes.get(g + at));
+          const V d = reluBackward(kind, y ? lanes.get(y + at) : fma(x, a[v], b[v]), lanes.get(g + at));
           if (masked) lanes.template put<around.value>(masked + at, d);
           if (dz) lanes.template put<around.value>(dz + at, mul(a[v], d));
           s[v] = add(s[v], d);
@@ -201,7 +201,7 @@ void normaliseGrad(const T* g, const T* z, NormGrad grad, Norm norm, Act act, T*
         for (long r = from; r < to; r++) ANNEAL_EACH {
           const long at = r * c + i + v * 16;
           const V x = lanes.get(z + at);
-          const V d = letThrough(kind, fma(x, a[v], b[v]), lanes.get(g + at));
+          const V d = reluBackward(kind, fma(x, a[v], b[v]), lanes.get(g + at));
           lanes.template put<around.value>(dz + at, fma(A[v], d, fma(B[v], x, C[v])));
         }
       });

@@ -1,5 +1,5 @@
-// AMX: eight tiles, each sixteen rows of sixteen words; strides are in words. With ANNEAL_SOFTWARE_TILES the same in
-// plain C++, by which tests run this path where the processor has no tiles.
+// AMX: eight tiles of 16 rows of 16 words each; strides are in words. With ANNEAL_SOFTWARE_TILES the same in plain C++, so that
+// tests run this code on processors without tiles.
 #pragma once
 #include "kernels.h"
 #define ANNEAL_TILES
@@ -21,12 +21,12 @@ struct alignas(64) TileShapes {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 constexpr TileShapes shapes{};
-// Tiles have a shape while this lives: for one thread, within one kernel, since libtorch gives them others.
+// Configures the tiles while it lives: for one thread, within one kernel, since libtorch configures them differently.
 struct Tiles {
   Tiles() { asm volatile("ldtilecfg %0" ::"m"(shapes)); }
   ~Tiles() { asm volatile("tilerelease"); }
 };
-// Not by the intrinsics: GCC 12's don't say that memory is read and written, and take no template's number.
+// Not the intrinsics: GCC 12's do not tell the compiler that they access memory, and do not accept a template argument.
 template <int D>
 inline void tileLoad(const float* p, long stride) {
   asm volatile("tileloadd (%0,%1), %%tmm%c2" ::"r"(p), "r"(stride * 4), "i"(D) : "memory");
@@ -76,7 +76,7 @@ inline float asFloat(uint32_t bits) {
   memcpy(&x, &bits, 4);
   return flushed(x);
 }
-// Intel's pseudocode: the first of each pair and the second are summed apart, subnormal numbers are zeros everywhere.
+// Intel's pseudocode: the first values of the pairs are summed apart from the second ones, and subnormal numbers count as zeros.
 template <int D, int A, int B>
 void tileDot() {
   Tile &d = tileOf(D), &a = tileOf(A), &b = tileOf(B);

@@ -1,10 +1,10 @@
-// Pictures of a batch: each by its projective map, lit, normalised. Plain loops, which the compiler makes into vectors of
-// the instruction set that includes this.
+// Makes the pictures of a batch: each is sampled through its projective map, lit and normalised. Plain loops, which the compiler
+// vectorises for the instruction set that includes this file.
 //
-// Places are computed as libtorch's grid_sampler does (align_corners false), step by step in float, so that they are the
-// same. A picture is one thread's work, or its rows are shared: its bits depend on nothing but itself.
+// Coordinates are computed as libtorch's grid_sampler does (align_corners false), step by step in float, so that they are equal.
+// One thread makes a picture, or several share its rows: its bits do not depend on anything else.
 #pragma once
-#include "lights.h"
+#include "view_epilogue.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -13,7 +13,7 @@ namespace {
 typedef float F4 __attribute__((vector_size(16)));
 typedef int I4 __attribute__((vector_size(16)));
 
-// Between which two neighbours a place lies, and what each of them counts. `first` and the one after it are inside.
+// For each coordinate: its left neighbour `first`, and the weights of this one and of the next. Both are inside.
 struct Places {
   explicit Places(int n) : first(n), a(n), b(n) {}
   Array<int> first;
@@ -23,7 +23,7 @@ struct Places {
 template <int pad>
 ANNEAL_INLINE float inside(float x, int size) {
   if constexpr (pad == kReflection) {
-    // A product in place of the quotient: one turn more or less at an edge gives the same edge.
+    // A product instead of a quotient: one reflection more or less at an edge gives the same edge.
     const float span = 2.f * size, turn = 1.f / span, in = std::fabs(x + 0.5f), rest = in - std::trunc(in * turn) * span;
     x = std::min(rest, span - rest) - 0.5f;
   }
@@ -31,7 +31,7 @@ ANNEAL_INLINE float inside(float x, int size) {
   return x;
 }
 
-// at: in [-1, 1] of an axis of `size` pixels, of which memory holds `held`, at least 2.
+// at: coordinates in [-1, 1] of an axis of `size` pixels, of which memory holds `held`, at least 2.
 template <int pad>
 void place(const float* at, int n, int size, int held, Places& out) {
   int* __restrict first = out.first.data();
@@ -53,8 +53,8 @@ inline void place(int pad, const float* at, int n, int size, int held, Places& o
   place<kReflection>(at, n, size, held, out);
 }
 
-// What is sampled: bytes, `step` 1 or 3 a pixel, or the means of blocks, floats, 1 or 4 (of which 3 count) a pixel.
-// Memory is at least 2 wide.
+// What is sampled: bytes, `step` 1 or 3 for each pixel; or means of blocks, floats, 1 or 4 for each pixel (of which 3 count).
+// Memory is at least 2 pixels wide.
 template <class T>
 struct Source {
   const T* at;
@@ -62,7 +62,7 @@ struct Source {
   const T* row(int y) const { return at + static_cast<size_t>(std::min(std::max(y, 0), h - 1)) * held * step; }
 };
 
-// Four bytes as floats; the compiler finds no vectors in a loop over so few.
+// Four bytes as floats; the compiler does not vectorise a loop this short.
 ANNEAL_INLINE F4 four(const uint8_t* p) {
 #ifdef __SSE4_1__
   int bytes;
@@ -72,10 +72,10 @@ ANNEAL_INLINE F4 four(const uint8_t* p) {
   return F4{float(p[0]), float(p[1]), float(p[2]), float(p[3])};
 #endif
 }
-// Two neighbours of 3 channels; bytes are read within them alone.
+// Two neighbouring pixels of 3 channels; reads no byte outside them.
 ANNEAL_INLINE void pair(const uint8_t* p, F4& left, F4& right) { left = four(p), right = four(p + 2); }
 ANNEAL_INLINE void pair(const float* p, F4& left, F4& right) { memcpy(&left, p, 16), memcpy(&right, p + 4, 16); }
-// The right one's three channels first
+// Moves the three channels of the right pixel to the front
 template <class T>
 ANNEAL_INLINE F4 aligned(F4 right) {
 #ifdef __clang__
@@ -86,7 +86,7 @@ ANNEAL_INLINE F4 aligned(F4 right) {
   return right;
 }
 
-// One row of the view, n pixels of 1 or 3 channels; `out` has room for one float more. `at` is scratch, 2 n.
+// One row of the crop, n pixels of 1 or 3 channels; `out` has room for one float more. `at` is scratch, 2 n.
 template <class T>
 void sampleRow(const Source<T>& s, const Places& xs, const Places& ys, int n, int* __restrict at, float* __restrict out) {
   const int *x = xs.first.data(), *y = ys.first.data(), line = s.held * s.step, last = s.h - 1, step = s.step;
@@ -111,7 +111,7 @@ void sampleRow(const Source<T>& s, const Places& xs, const Places& ys, int n, in
   }
 }
 
-// Where rows and columns stay rows and columns: rows are mixed first, then their columns.
+// For maps that keep rows horizontal and columns vertical: interpolates between two rows first, then between their columns.
 template <class T>
 class Straight {
  public:
@@ -154,7 +154,7 @@ class Straight {
   }
 };
 
-// Rows [from, to) of a view, one after another, into a place that has room for one float more.
+// Makes rows [from, to) of the crop; a row needs room for one float more.
 template <class T, class Take>
 void sample(const Source<T>& s, const View& v, int n, int from, int to, Take take) {
   const int planes = v.map[6] == 0 && v.map[7] == 0 ? 2 : 3;
@@ -193,7 +193,7 @@ void sample(const Source<T>& s, const View& v, int n, int from, int to, Take tak
   }
 }
 
-// Means of blocks of ky x kx pixels; the last ones of fewer.
+// Means of blocks of ky x kx pixels; the blocks at the edge are smaller.
 struct Blocks {
   int step, h, w, held;
   explicit Blocks(const View& v)
@@ -225,7 +225,7 @@ inline Source<float> blocks(const View& v, float* memory) {
   return {memory, h, w, held, step};
 }
 
-// Memory of a member: a whole view, and the means of blocks
+// Memory of a thread: a whole crop, and the means of blocks
 struct ViewRoom {
   float *whole, *blocks;
 };
@@ -251,20 +251,24 @@ void rowsOf(const View& v, int n, int from, int to, const ViewRoom& room, Take t
   }
 }
 
-// Whether what is seen of a picture takes the whole of it into account: the mean of its lighting, the means of blocks
-inline bool isWhole(const View& v) { return v.gain != 1 || v.add != 0 || v.kx > 1 || v.ky > 1; }
+// Whether the matrix needs the mean of the crop
+inline bool needsMean(const View& v) {
+  return v.matrix != Matrix::none && (v.mean[0] != 0 || (v.matrix == Matrix::mixed && (v.mean[1] != 0 || v.mean[2] != 0)));
+}
+// Whether no row of the crop can be made without the whole picture: for the mean of the crop, or for the means of blocks
+inline bool isWhole(const View& v) { return needsMean(v) || v.kx > 1 || v.ky > 1; }
 
-// out: [n, n, channels], of which rows [from, to) are made; all of them where the picture `isWhole`
+// out: [n, n, channels], of which rows [from, to) are made; all of them if the picture `isWhole`
 inline void viewPicture(const View& v, int n, int channels, const float* scale, const float* shift, int from, int to,
                         const ViewRoom& room, float* out) {
   const int line = n * channels, seen = n * v.channels;
   Array<float> row(std::max(line, seen) + 4);
-  const Finish finish{v, n, channels, scale, shift};
-  if (v.gain == 1 && v.add == 0) return rowsOf(v, n, from, to, room, [&](int i, auto fill) {
+  const Epilogue epilogue{v, n, channels, scale, shift};
+  if (!needsMean(v)) return rowsOf(v, n, from, to, room, [&](int i, auto fill) {
     fill(row.data());
-    finish(row.data(), row.data(), 0, out + static_cast<size_t>(i) * line);
+    epilogue(row.data(), row.data(), 0, out + static_cast<size_t>(i) * line);
   });
-  // What is added depends on the mean: the whole picture first.
+  // The whole crop is sampled first, for its mean.
   float* const whole = room.whole;
   double sum = 0;
   rowsOf(v, n, 0, n, room, [&](int i, auto fill) {
@@ -275,9 +279,9 @@ inline void viewPicture(const View& v, int n, int channels, const float* scale, 
     for (int k = 0; k < seen; k++) part += to[k];
     sum += part;
   });
-  const auto still = static_cast<float>(sum / (static_cast<double>(n) * seen) * (1 - v.gain) + v.add);
+  const auto mean = static_cast<float>(sum / (static_cast<double>(n) * seen));
   for (int i = 0; i < n; i++)
-    finish(whole + static_cast<size_t>(i) * seen, row.data(), still, out + static_cast<size_t>(i) * line);
+    epilogue(whole + static_cast<size_t>(i) * seen, row.data(), mean, out + static_cast<size_t>(i) * line);
 }
 
 inline void viewBatch(const View* views, int count, int n, int channels, const float* scale, const float* shift, float* out) {
@@ -289,7 +293,7 @@ inline void viewBatch(const View* views, int count, int n, int channels, const f
   for (int i = 0; i < count; i++) {
     const View& v = views[i];
     whole = whole || isWhole(v);
-    if (v.gain != 1 || v.add != 0) most = std::max(most, static_cast<size_t>(n) * n * v.channels + 4);
+    if (needsMean(v)) most = std::max(most, static_cast<size_t>(n) * n * v.channels + 4);
     if (v.kx > 1 || v.ky > 1) ofBlocks = std::max(ofBlocks, Blocks(v).room());
   }
   const int asked = threads(), shares = count >= asked || whole ? 1 : asked;  // of each picture

@@ -1,8 +1,8 @@
 import { AnnealError } from '../base/errors.ts'
+import type { Options } from '../base/option-table.ts'
 import { type Report, streamReport } from '../base/progress.ts'
-import type { LabelOptions } from '../data/index.ts'
 import type { Narrator, Progress } from '../domain/index.ts'
-import { checkOptions, keepsStatistics, type TrainOptions } from '../recipes/options.ts'
+import { keepsStatistics } from '../recipes/options.ts'
 import { checkDevice, usualDevice } from '../recipes/prepare/device.ts'
 import { prepare } from '../recipes/prepare/prepare.ts'
 import type { Prepared as AnyPrepared } from '../recipes/prepare/prepared.ts'
@@ -28,34 +28,15 @@ import {
 } from '../vision/inference/predict.ts'
 import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
 import type { ImageModel } from '../vision/models/index.ts'
+import { checkOptions } from './check-options.ts'
+import type { optionTables } from './options.ts'
 
 type Prepared = AnyPrepared<ImageModel, Preprocessing>
 
-/** What `learner` can be told beside folder and model; where labels come from among it. */
-export type ImageLearnerOptions = Pick<
-  TrainOptions,
-  | keyof LabelOptions
-  | 'channels'
-  | 'channelFiles'
-  | 'clean'
-  | 'weights'
-  | 'pretrained'
-  | 'size'
-  | 'batchSize'
-  | 'augment'
-  | 'hidden'
-  | 'dropout'
-  | 'optimizer'
-  | 'weightDecay'
-  | 'labelSmoothing'
-  | 'loss'
-  | 'classWeights'
-  | 'sampling'
-  | 'precision'
-  | 'device'
-  | 'bnFreeze'
-> &
-  Pick<LearnerOptions, 'callbacks' | 'gradClip' | 'averageSteps'> & {
+/** What `learner` can be told beside folder and model; where labels come from among it. Each option with its range and
+ *  default: docs/options.md. */
+export type ImageLearnerOptions = Options<typeof optionTables.learner> &
+  Pick<LearnerOptions, 'callbacks'> & {
     progress?: Progress
     /** Hears of downloads; stderr does unless given. */
     report?: Report
@@ -68,7 +49,7 @@ export async function learner(
   model = 'auto',
   { progress = () => {}, report = streamReport(process.stderr), signal, ...options }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
-  checkOptions(options)
+  checkOptions(options, 'learner', ['callbacks', 'progress', 'report', 'signal'])
   checkDevice(options.device ?? usualDevice(), options.precision)
   keepMemory()
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }

@@ -1,17 +1,17 @@
 import { type ResumeHooks, resume, type TrainHooks, train } from '../recipes/index.ts'
-import { checkOptions, type TrainOptions } from '../recipes/options.ts'
 import { domainOf, type RunResult, readConfig } from '../runs/index.ts'
 import { images } from '../vision/domain/images.ts'
+import { checkOptions } from './check-options.ts'
 import { domainNamed } from './domains.ts'
+import type { TrainOptions } from './options.ts'
 
 /** Trains a classifier on a folder of pictures by the five easy steps, into a run folder of its own. */
 export async function trainFolder(
   data: string,
-  options: TrainOptions & { out?: string | undefined } = {},
+  options: TrainOptions = {},
   hooks: TrainHooks = {},
 ): Promise<RunResult> {
-  const { out: _, ...given } = options
-  checkOptions(given)
+  checkOptions(options)
   return train(images, data, options, hooks)
 }
 

@@ -1,26 +1,29 @@
 import { quoted } from './format.ts'
 
-/** Options whose name on the command line is not their property's with dashes. */
-const others: Record<string, string> = { batchSize: 'batch' }
+/** How an option is typed: `--batch`; `off` is how it is turned off, where that has a flag: `--no-pretrained`. */
+export interface FlagNames {
+  flag: string
+  off?: string
+}
 
+let flags: ReadonlyMap<string, FlagNames> = new Map()
 let asProperties = true
 
-/** From here on messages name options as they are typed on the command line; before, as properties of a program. */
-export function nameOptionsAsTyped(): void {
+/** From here on messages name options as they are typed on the command line; before, as properties of a program. `known`
+ *  are the flags of the command's tables; one that they lack is its property with dashes. */
+export function nameOptionsAsTyped(known: ReadonlyMap<string, FlagNames> = flags): void {
+  flags = known
   asProperties = false
 }
 
 /** `labelColumn` → `--label-column`. */
 export const flagOf = (property: string): string =>
-  `--${others[property] ?? property.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
+  flags.get(property)?.flag ?? `--${property.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
 
 /** An option and its value as they are typed: `--sizes 128,224`, `--swa`, `--no-pretrained`, `--split-column none`. */
 export function typed(property: string, value: unknown): string {
   if (value === true) return flagOf(property)
-  if (value === false)
-    return ['pretrained', 'bnFreeze'].includes(property)
-      ? flagOf(property).replace('--', '--no-')
-      : `${flagOf(property)} none`
+  if (value === false) return flags.get(property)?.off ?? `${flagOf(property)} none`
   return `${flagOf(property)} ${quoted(String(value))}`
 }
 
@@ -33,9 +36,41 @@ export const setting = (property: string, value: unknown): string =>
 
 /** A value as a program has it; a number stays as it is written (`2e-3`). */
 const written = (value: unknown): string =>
-  typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value))
-    ? value
-    : (JSON.stringify(value) ?? String(value))
+  typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value)) ? value : literal(value)
+
+/** A value as a program writes it: `"a"`, `[128, 224]`, `/x/i`. */
+export function literal(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'number' || value instanceof RegExp) return String(value)
+  return JSON.stringify(value) ?? String(value)
+}
+
+/** How messages name options to whoever gave them, and show values. */
+export interface Naming {
+  name(property: string): string
+  example(property: string, value: unknown): string
+  shown(value: unknown): string
+  /** Whether values are typed on a command line. */
+  readonly typed: boolean
+}
+
+/** As a program or a command line has them. */
+export const naming = (): Naming => ({
+  name: option,
+  example: (property, value) => (asProperties ? `{ ${property}: ${literal(value)} }` : typed(property, value)),
+  shown: value => (asProperties || typeof value !== 'string' || value === '' ? literal(value) : value),
+  typed: !asProperties,
+})
+
+/** As a JSON file has them. */
+export const inFile = (file: string): Naming => ({
+  name: property => `${file}: "${property}"`,
+  example: (property, value) => `"${property}": ${literal(value)}`,
+  shown: literal,
+  typed: false,
+})
 
 /** A list as it is typed: `a,b`. What stands in double quotes is one part, commas and all, with quotes in it doubled:
  *  `"cat, big",dog`; a backslash before a comma, a quote or a backslash takes it as it is: `cat\, big,dog`. Empty parts

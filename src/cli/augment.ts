@@ -1,20 +1,20 @@
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
+import type { Options } from '../base/option-table.ts'
 import type { SheetOptions } from '../vision/augment-sheet.ts'
+import { commandFlags } from './options.ts'
 import { workWithoutOutput } from './output.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
 
-/** The options of `anneal augment` as commander gives them. */
-interface AugmentFlags extends Omit<SheetOptions, 'report' | 'progress' | 'format'> {
-  out: string
-  debug?: boolean
-}
-
 const formats: Record<string, 'png' | 'jpeg'> = { png: 'png', jpg: 'jpeg', jpeg: 'jpeg' }
 
 /** `anneal augment`: a contact sheet of pictures as training would see them. */
-export async function augment(dir: string, { out, debug, ...options }: AugmentFlags): Promise<void> {
+export async function augment(
+  dir: string,
+  options: SheetOptions,
+  { out = commandFlags.augment.out.usual }: Options<typeof commandFlags.augment>,
+): Promise<void> {
   const format = formats[/\.([^./]*)$/.exec(out)?.[1]?.toLowerCase() ?? '']
   if (!format) throw new AnnealError(`--out: expected a file that ends in .png or .jpg, got ${out}`)
   workWithoutOutput()

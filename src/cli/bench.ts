@@ -4,16 +4,10 @@ import type { BenchResult, Timing } from '../speed/types.ts'
 import { flat, paintFor } from './style.ts'
 import { createReporter } from './terminal.ts'
 
-/** The options of `anneal bench` as commander gives them. */
-interface BenchFlags extends Pick<BenchOptions, 'model' | 'size' | 'precision' | 'steps'> {
-  batch?: number
-  json?: boolean
-}
-
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 /** `anneal bench`: how fast this machine trains a model, and what would make it faster. */
-export async function bench({ batch, json = false, model, size, precision, steps }: BenchFlags): Promise<void> {
+export async function bench(options: BenchOptions, { json = false }: { json?: boolean | undefined }): Promise<void> {
   const reporter = createReporter(json ? { out: process.stderr } : {})
   const stop = new AbortController()
   for (const signal of Object.keys(exitCodes) as (keyof typeof exitCodes)[])
@@ -26,11 +20,7 @@ export async function bench({ batch, json = false, model, size, precision, steps
   const { wasStopped } = await import('../api/index.ts')
   try {
     const result = await benchmark({
-      model,
-      size,
-      precision,
-      steps,
-      batchSize: batch,
+      ...options,
       signal: stop.signal,
       progress: (label, done, total) => reporter.progress({ label, done, total }),
     })

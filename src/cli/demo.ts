@@ -1,10 +1,15 @@
 import { existsSync } from 'node:fs'
+import type { optionTables } from '../api/options.ts'
 import { makeFolder } from '../base/archive.ts'
 import { cacheFolder } from '../base/files.ts'
+import type { Options } from '../base/option-table.ts'
 import { npmPack } from '../base/packages.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import { untar } from '../base/tar.ts'
-import { drive, type TrainFlags } from './train.ts'
+import type { commandFlags } from './options.ts'
+import { drive } from './train.ts'
+
+type DemoOptions = Options<typeof optionTables.demo>
 
 /** Photos of the foods of the Indian Food Composition Tables 2017; the first letter of a file is its food group. Of the
  *  groups with at least 19 different pictures: 394 photos. */
@@ -29,16 +34,11 @@ const photos = {
 }
 
 /** Trains on the photos, with the model whose weights a package registry serves unless another is asked for. */
-export async function demo(flags: TrainFlags): Promise<void> {
+export async function demo(options: DemoOptions, flags: Options<typeof commandFlags.demo>): Promise<void> {
   const folder = await foods(streamReport(process.stderr))
-  await drive(flags, (hooks, { trainFolder }) => {
-    const { batch, json, model, debug, ...options } = flags
-    return trainFolder(
-      folder,
-      { ...options, model: model === 'auto' ? 'tf_efficientnet_lite0' : model, batchSize: batch },
-      hooks,
-    )
-  })
+  const { model = 'auto' } = options
+  const chosen = { ...options, model: model === 'auto' ? 'tf_efficientnet_lite0' : model }
+  await drive(flags, (hooks, { trainFolder }) => trainFolder(folder, chosen, hooks))
 }
 
 /** The photos as class folders, in the cache; fetched where they are not there. */

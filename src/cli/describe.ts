@@ -14,18 +14,18 @@ import {
 import { flat, type Paint, plain, printable } from './style.ts'
 
 const phases: Record<string, string> = {
-  scan: 'Looking through the pictures',
+  scan: 'Scanning the pictures',
   features: 'Computing the features of the frozen body',
   find: 'Finding the learning rate',
   head: 'Training the head',
   whole: 'Training the whole net',
-  test: 'Testing on pictures never seen',
+  test: 'Evaluating on the test pictures',
   fold: 'Fold',
 }
 const mostProblems = 10
 
-/** What an event says to a person, as lines without control characters; nothing for batches and checkpoints, which are
- *  progress, for epochs, which have their table, and for an error, which the command prints as its last line. */
+/** The lines that a person reads about an event, without control characters. Batches and checkpoints have none, because they
+ *  are progress; neither have epochs, which have their table, and an error, which the command prints as its last line. */
 export function describe(event: RunEvent, paint: Paint = plain): string[] {
   switch (event.type) {
     case 'scan':
@@ -41,7 +41,7 @@ export function describe(event: RunEvent, paint: Paint = plain): string[] {
     case 'warning':
       return printable(`warning: ${event.message}`).map(line => paint('yellow', line))
     case 'resumed':
-      return [`going on from step ${event.step}`]
+      return [`resuming from step ${event.step}`]
     case 'stopped':
       return printable(`stopped after step ${event.step}: ${event.reason}`).map(line => paint('yellow', line))
     case 'done':
@@ -74,7 +74,7 @@ function scan({ classes, problems, pictures }: ScanEvent, paint: Paint): string[
   const head = `${plural(all, 'picture')}${kinds}: ${parts.join(', ')}`
   const listed = problems.slice(0, mostProblems).map(({ kind, file, reason }) => `  ${kind}: ${file}: ${reason}`)
   const more = problems.length - listed.length
-  if (more > 0) listed.push(`  and ${more.toLocaleString('en-US')} more, which the report lists`)
+  if (more > 0) listed.push(`  and ${more.toLocaleString('en-US')} more; the report lists all`)
   return [head, ...listed.map(line => paint('yellow', flat(line)))]
 }
 
@@ -82,7 +82,7 @@ function found({ suggestions, chosen, how }: LrFindEvent): string {
   const offered = (['steep', 'valley', 'minimum'] as const).flatMap(rule =>
     suggestions[rule] === undefined ? [] : [`${rule} ${rate(suggestions[rule])}`],
   )
-  return `learning rate ${rate(chosen)} (${flat(how)}; ${offered.join(', ') || 'no suggestion'})`
+  return `learning rate ${rate(chosen)} by the rule "${flat(how)}" (suggestions: ${offered.join(', ') || 'none'})`
 }
 
 function summary({ run, task, epochs, seconds, test, ...valid }: RunResult, paint: Paint): string[] {
@@ -107,7 +107,7 @@ function summary({ run, task, epochs, seconds, test, ...valid }: RunResult, pain
   ]
 }
 
-/** Six decimals, as fastai prints them; of errors in a unit of their own seven digits, where six decimals hide them. */
+/** Six decimals, as fastai prints them. Amounts in the targets' unit have seven digits where six decimals would hide them. */
 function cell(value: number, name = ''): string {
   if (!Number.isFinite(value)) return name !== '' ? 'undefined' : String(value).toLowerCase()
   const size = Math.abs(value)
@@ -119,7 +119,7 @@ const clock = (seconds: number) => {
   return `${String(Math.floor(s / 60)).padStart(2, '0')}:${String(s % 60).padStart(2, '0')}`
 }
 
-/** The columns of an epoch, as fastai names and prints them. */
+/** The cells of an epoch, with the names and the format of fastai. */
 const epochCells = (event: EpochEvent): [name: string, value: string][] => [
   ['epoch', event.optimum ? 'optimum' : String(event.epoch)],
   ['train_loss', cell(event.trainLoss)],
@@ -128,7 +128,7 @@ const epochCells = (event: EpochEvent): [name: string, value: string][] => [
   ['time', clock(event.seconds)],
 ]
 
-/** A table row by row: the epoch's line, with the header before it where the columns are new. */
+/** A table that grows row by row: each call gives the epoch's line, and the header before it where the columns changed. */
 export function epochTable(paint: Paint = plain): { row(event: EpochEvent): string[]; restart(): void } {
   let header = ''
   return {

@@ -1,26 +1,22 @@
+import type { EvaluateFolderOptions } from '../api/evaluate.ts'
 import { plural } from '../base/format.ts'
 import { metricsText } from '../runs/index.ts'
 import { keepMemory } from '../torch/index.ts'
 import { flat, printable } from './style.ts'
 import { createReporter } from './terminal.ts'
 
-/** The options of `anneal evaluate` as commander gives them. */
-interface EvaluateFlags {
-  json?: boolean
-  batch?: number
-  debug?: boolean
-  [name: string]: unknown
-}
-
-/** `anneal evaluate`: how a trained classifier does on labelled pictures that it was not trained on. */
-export async function evaluate(run: string, dir: string, flags: EvaluateFlags): Promise<void> {
-  const { json = false, batch, debug, ...options } = flags
+/** `anneal evaluate`: measures a trained classifier on labelled pictures that it was not trained on. */
+export async function evaluate(
+  run: string,
+  dir: string,
+  options: EvaluateFolderOptions,
+  { json = false }: { json?: boolean | undefined },
+): Promise<void> {
   const { evaluateFolder } = await import('../api/evaluate.ts')
   keepMemory() // a process of our own
   const reporter = createReporter({ json })
   const result = await evaluateFolder(run, dir, {
     ...options,
-    ...(batch === undefined ? {} : { batchSize: batch }),
     progress: (label, done, total) => reporter.progress({ label, done, total }),
   })
   reporter.close()

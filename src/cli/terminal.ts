@@ -3,11 +3,11 @@ import { barLine, type Progress, progressLine } from './bar.ts'
 import { describe, epochLine, epochTable } from './describe.ts'
 import { type Out, type Paint, paintFor, redraws, unicode } from './style.ts'
 
-/** Tells a person or a program how a run goes. */
+/** Reports the progress of a run to a person or a program. */
 export type Reporter = {
   /** Takes an event of the run as it happens. */
   event(event: RunEvent): void
-  /** Work that leaves no event, such as a download or the decoding of pictures; `done === total` ends it. */
+  /** Reports work that leaves no event, such as a download or the decoding of pictures; `done === total` ends it. */
   progress(progress: Pick<Progress, 'label' | 'done' | 'total'>): void
   /** Clears the line that is being redrawn: call it before printing anything else, and at the end. */
   close(): void
@@ -22,7 +22,7 @@ export type ReporterOptions = {
   now?: () => number
 }
 
-/** A bar and a table where a person looks on, plain lines in a log or a pipe, one JSON event a line with `json`. */
+/** Prints a bar and a table on a terminal, plain lines in a log or a pipe, and one JSON event per line with `json`. */
 export function createReporter({
   json = false,
   out = process.stdout,
@@ -35,8 +35,8 @@ export function createReporter({
   return redraws(out, env) ? barReporter(out, now, paint, unicode(env)) : lineReporter(out, now, paint)
 }
 
-/** Every event is one line on `out`, the last one the result's fields beside `type` and `t`; nothing else is written
- *  there. `err` gets the warnings, else nothing. */
+/** Writes each event as one line on `out`; the last line has the fields of the result beside `type` and `t`. Nothing else is
+ *  written there. `err` gets the warnings and nothing else. */
 function jsonReporter(out: Out, err: Out): Reporter {
   return {
     event(event) {
@@ -51,7 +51,7 @@ function jsonReporter(out: Out, err: Out): Reporter {
 
 const logEveryMs = 10_000
 
-/** One line an event; progress at most every 10 seconds. */
+/** Writes one line per event, and progress at most every 10 seconds. */
 function lineReporter(out: Out, now: () => number, paint: Paint): Reporter {
   const batches = batchProgress()
   const works = workProgress(now)
@@ -79,7 +79,7 @@ function lineReporter(out: Out, now: () => number, paint: Paint): Reporter {
 
 const redrawEveryMs = 80
 
-/** Lines and a table that stay, under them one bar that is redrawn in place. */
+/** Writes lines and a table that stay, and below them one bar that is redrawn in place. */
 function barReporter(out: Out, now: () => number, paint: Paint, box: boolean): Reporter {
   const batches = batchProgress()
   const works = workProgress(now)
@@ -131,7 +131,7 @@ function barReporter(out: Out, now: () => number, paint: Paint, box: boolean): R
   }
 }
 
-/** Follows the batches of a phase. The time left is that of the batches so far, in seconds of work. */
+/** Follows the batches of a phase. The time left is estimated from the batches so far, in seconds of work. */
 function batchProgress() {
   let total: number | undefined
   let began: { t: number; step: number } | undefined
@@ -159,7 +159,7 @@ function batchProgress() {
   }
 }
 
-/** Follows work by its label; the time left is that of its share so far. */
+/** Follows work by its label. The time left is estimated from the share that is done. */
 function workProgress(now: () => number) {
   let began: { label: string; at: number; done: number } | undefined
   return (progress: Pick<Progress, 'label' | 'done' | 'total'>): Progress => {

@@ -1,61 +1,63 @@
 import { existsSync } from 'node:fs'
-import type { Command } from 'commander'
+import type { TrainOptions } from '../api/options.ts'
 import { AnnealError } from '../base/errors.ts'
 import { bytes, quoted } from '../base/format.ts'
+import type { Options } from '../base/option-table.ts'
+import { flagOf } from '../base/options.ts'
 import type { Notice } from '../base/progress.ts'
 import { runPaths } from '../runs/index.ts'
+import type { commandFlags } from './options.ts'
+import { overFile, readOptionsFile } from './options-file.ts'
 import { answerLost, type Lost, outlivesHangUp, workWithoutOutput } from './output.ts'
 import { flat, printable } from './style.ts'
 import { createReporter, type Reporter } from './terminal.ts'
 
-/** The options of `anneal train` as commander gives them. */
-export interface TrainFlags {
-  model: string
-  weights?: string
-  pretrained: boolean
-  batch?: number
-  resume?: string
-  data?: string
-  labels?: string
-  clean?: string
-  out?: string
-  json?: boolean
-  [name: string]: unknown
-}
+/** What `anneal train` takes beside the options of training. */
+export type TrainFlags = Options<typeof commandFlags.train>
 
 /** `anneal train`: the five steps over a folder, or over what `--resume` left. */
-export async function train(folder: string | undefined, flags: TrainFlags, command: Command): Promise<void> {
-  if (flags.data !== undefined && flags.resume === undefined)
+export async function train(folder: string | undefined, typed: TrainOptions, flags: TrainFlags): Promise<void> {
+  const { resume, data, config, json } = flags
+  if (resume !== undefined) {
+    checkResumed(resume, { folder, typed, config })
+    const places = { data, labels: typed.labels, clean: typed.clean }
+    return drive({ json }, async (hooks, { resumeRun }) => resumeRun(resume, { ...hooks, places }))
+  }
+  if (data !== undefined)
     throw new AnnealError(
-      `train: --data says where the pictures of a run have moved to that goes on (--resume RUN); else name the folder alone: npx anneal train ${quoted(flags.data)}`,
+      `train: --data says where the pictures of a run have moved to that goes on (--resume RUN); else name the folder alone: npx anneal train ${quoted(data)}`,
       { exitCode: 2 },
     )
-  if (folder === undefined && flags.resume === undefined)
+  const file = config === undefined ? undefined : readOptionsFile(config)
+  const pictures = folder ?? file?.data
+  if (pictures === undefined)
     throw new AnnealError(
       'train: give a folder of pictures (npx anneal train FOLDER), or a run to go on with (npx anneal train --resume RUN)',
       { exitCode: 2 },
     )
-  if (folder !== undefined && flags.resume !== undefined)
+  if (folder === undefined) process.stderr.write(`training on ${flat(pictures)}, which ${flat(config!)} names\n`)
+  const options = file ? overFile(file.options, typed) : typed
+  await drive({ json }, async (hooks, { trainFolder }) => trainFolder(pictures, options, hooks))
+}
+
+/** A run that goes on has its data and its settings; what may be given anew is where its files have moved to. */
+function checkResumed(
+  run: string,
+  { folder, typed, config }: { folder: string | undefined; typed: TrainOptions; config: string | undefined },
+): void {
+  if (folder !== undefined)
     throw new AnnealError(
-      `train: --resume goes on with the data of ${flags.resume}; leave out ${folder}, or, where the pictures have moved there: --data ${folder}`,
+      `train: --resume goes on with the data of ${run}; leave out ${folder}, or, where the pictures have moved there: --data ${folder}`,
       { exitCode: 2 },
     )
-  const other = command.options.filter(
-    option =>
-      !['resume', 'json', 'data', 'labels', 'clean'].includes(option.attributeName()) &&
-      command.getOptionValueSource(option.attributeName()) === 'cli',
+  const others = Object.keys({ ...typed, ...(config !== undefined && { config }) }).filter(
+    name => name !== 'labels' && name !== 'clean',
   )
-  if (flags.resume !== undefined && other.length > 0)
+  if (others.length > 0)
     throw new AnnealError(
-      `train: --resume goes on with the settings of ${flags.resume}; leave out ${other.map(o => o.long).join(', ')}`,
+      `train: --resume goes on with the settings of ${run}; leave out ${others.map(flagOf).join(', ')}`,
       { exitCode: 2 },
     )
-  await drive(flags, async (hooks, { trainFolder, resumeRun }) => {
-    const { batch, resume, json, debug, data, ...options } = flags
-    if (resume !== undefined)
-      return resumeRun(resume, { ...hooks, places: { data, labels: flags.labels, clean: flags.clean } })
-    return trainFolder(folder!, { ...options, batchSize: batch }, hooks)
-  })
 }
 
 type Recipes = typeof import('../api/index.ts')

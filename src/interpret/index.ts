@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
 import type { Item } from '../data/types.ts'
-import type { Interpretation, JudgedPicture, SamplePicture } from '../runs/index.ts'
+import type { Interpretation, JudgedPicture } from '../runs/index.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { argmaxRows, balancedAccuracy, type Confusion, classReport, confusions } from '../train/metrics.ts'
 import { margin, mostCorrect, mostIncorrect } from './ranking.ts'

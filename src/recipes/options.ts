@@ -1,218 +1,108 @@
-import { AnnealError, didYouMean } from '../base/errors.ts'
-import { option, setting } from '../base/options.ts'
-import type { LabelOptions } from '../data/index.ts'
-import type { WeightScheme } from '../train/balance.ts'
-import type { OptimizerName } from '../train/learner.ts'
-import type { ThresholdMetric } from '../train/metrics.ts'
-import type { Precision } from '../train/network.ts'
-import type { LossName } from '../train/objective.ts'
-import {
-  type Augmentation,
-  type AugmentationSettings,
-  augmentation,
-  parseAugmentation,
-} from '../vision/augment/index.ts'
-import { augmentationOf, type PictureOptions } from '../vision/domain/options.ts'
-import type { ChannelMode } from '../vision/index.ts'
-import { model } from '../vision/models/index.ts'
+import { bool, choice, int, list, number, or, path, text } from '../base/option-kinds.ts'
+import { group, type Options, type TakenBy } from '../base/option-table.ts'
+import type { labelOptions } from '../data/labels/options.ts'
 
-/** The options of the five steps, whatever the kind of data. */
-export type RecipeOptions = Omit<TrainOptions, keyof PictureOptions>
+const trains = ['train', 'demo', 'learner'] as const
+/** What takes all five steps; `learner` leaves them to its user. */
+const wholeRun = ['train', 'demo'] as const
+const rate = () => number({ above: 0, to: 100 }, 'a rate')
+/** The batch size of training and of evaluation. */
+export const batchOption = (least: number) => int(least, 4096).flag('--batch <n>').default(32)
+/** Where it computes. */
+export const deviceOption = () =>
+  text('cpu, cuda or cuda:1', 'devices', /^(cpu|cuda(:\d+)?)$/)
+    .flag('--device <name>')
+    .example('cpu')
 
-/** Everything that the recipe can be told. What is left out it chooses, and says why. */
-export interface TrainOptions extends Omit<LabelOptions, 'seed' | 'valid' | 'maxDamaged' | 'folds' | 'fold'> {
-  /** A model by name, or `auto`. */
-  model?: string | undefined
-  /** A file of pretrained weights of this model. */
-  weights?: string | undefined
-  /** Begin from ImageNet's weights (default) or from random ones. */
-  pretrained?: boolean | undefined
-  /** Side of the crop in pixels. */
-  size?: number | undefined
-  /** Sizes to train through, one after another, instead of one: small pictures first, larger ones later. */
-  sizes?: readonly number[] | undefined
-  batchSize?: number | undefined
-  /** Share of each class kept for validation, where there is no validation folder. */
-  valid?: number | undefined
-  seed?: number | undefined
-  /** Share of damaged pictures above which training does not begin. */
-  maxDamaged?: number | undefined
-  /** What becomes of channels: `rgb` or `copy` up to three, or `keep`; chosen by what the pictures hold unless given. */
-  channels?: ChannelMode | 'auto' | undefined
-  /** Endings of the names of a picture's files, where each channel has a file of its own. */
-  channelFiles?: readonly string[] | undefined
-  /** Decisions of `anneal clean`, a file of JSON lines. */
-  clean?: string | undefined
-  /** So many runs, each validated on another part, and the mean of their nets; `fold` trains one of them alone, or
-   *  names one of a table's. */
-  folds?: number | undefined
-  fold?: number | undefined
-  /** A preset (`side-on`, `top-down`, `medical`, `none`), its parts set by hand (`side-on,maxWarp=0.2`), or `auto`. */
-  augment?: string | AugmentationSettings | undefined
-  /** α of MixUp and of CutMix in the whole net. */
-  mixup?: number | undefined
-  cutmix?: number | undefined
-  /** Augmented views of each training picture that the frozen phase sees. */
-  views?: number | undefined
-  /** Hidden layers of the head; none unless given. */
-  hidden?: readonly number[] | undefined
-  dropout?: number | undefined
-  optimizer?: OptimizerName | undefined
-  weightDecay?: number | undefined
-  /** `focal`; for numbers `mse`, `mae` or `huber`; the task's usual loss unless given. */
-  loss?: LossName | undefined
-  /** What a mistake in a class weighs: by its share of the pictures, by its effective number, or one a class. */
-  classWeights?: WeightScheme | readonly number[] | undefined
-  /** `balanced`: pictures of rare classes are seen more often. */
-  sampling?: 'balanced' | undefined
-  /** Of the whole net 0.1, of the head 0, unless given. */
-  labelSmoothing?: number | undefined
-  /** Rate of the head in the frozen phase; found unless given. */
-  headLr?: number | undefined
-  /** Rates of the whole net: one for the last group, or one a group, earliest first. */
-  lr?: number | readonly number[] | undefined
-  /** How much lower the rate of each earlier group is; by `like` unless given. */
-  factor?: number | undefined
-  /** What the pictures are like: `imagenet` (factor 3), `different` (10), or the factor itself; measured unless given. */
-  like?: 'auto' | 'imagenet' | 'different' | number | undefined
-  /** Cycles of one epoch in which the head is trained. */
-  headCycles?: number | undefined
-  /** Epochs of the first cycle of the whole net. */
-  cycleLen?: number | undefined
-  /** How much longer a cycle is than the one before; 1 unless the net underfits. */
-  cycleMult?: number | undefined
-  /** Epochs of the whole net at most; 0 trains the head alone. */
-  epochs?: number | undefined
-  /** Minutes after which no further cycle begins. */
-  minutes?: number | undefined
-  /** Keep the statistics of BatchNorm in the whole net: below 20,000 pictures or 32 a step, unless given. */
-  bnFreeze?: boolean | undefined
-  /** What thresholds of several labels are found for; F1 unless given. */
-  thresholdFor?: ThresholdMetric | undefined
-  /** Side in pixels to predict at, where that validates no worse than the size of training. */
-  testSize?: number | undefined
-  /** Keep the net of each cycle's end, and save their average as a classifier. */
-  snapshots?: boolean | undefined
-  /** Try the equal mean of the weights of all cycles' ends. */
-  swa?: boolean | undefined
-  /** Evaluate with test-time augmentation too: so many augmented views (`true`: 4) beside the plain one. */
-  tta?: boolean | number | undefined
-  /** The highest of all views instead of their mean. */
-  ttaMax?: boolean | undefined
-  precision?: Precision | 'auto' | undefined
-  /** `cpu`, `cuda` or `cuda:1`; a GPU where libtorch sees one. */
-  device?: string | undefined
+// biome-ignore format: one option, one line or two
+/** The recipe: the model, its steps and their rates, and what comes after them. */
+export const recipeOptions = {
+  ...group('Model', trains, {
+    model: text('the name of a model').flag('--model <name>').on(...wholeRun).default('auto', 'resnet34 where its weights can be had, else a model whose weights a package registry has')
+      .says('the model by name, or auto'),
+    weights: path('the path of a file of weights').flag('--weights <file>').example('resnet34.pth')
+      .says('a file of pretrained weights of this model, .safetensors or .pth'),
+    pretrained: bool().flag('--no-pretrained', 'start from random weights and train the whole net at once').default(true, 'few samples are enough to fine-tune, but not to train from random weights')
+      .says('start from pretrained weights; false: from random weights, and train the whole net at once'),
+    hidden: list(int(1, 65536)).flag('--hidden <widths>').example([512]).otherwise('none', 'a linear head has an optimum that can be found')
+      .says('the widths of hidden layers in the head: 512 is what fastai has'),
+    dropout: number({ from: 0, below: 1 }, 'a share').flag('--dropout <share>').default(0.5, "fastai's")
+      .says('the dropout of the head'),
+    bnFreeze: bool().flag('--[no-]bn-freeze', 'update them with each batch').otherwise('below 20,000 samples, or 32 per batch', 'statistics of few samples are worse than those of pretraining')
+      .says('keep the statistics of BatchNorm while the whole net trains'),
+  }),
+  ...group('Steps', wholeRun, {
+    epochs: int(0).flag('--epochs <n>').otherwise('8 without --minutes, fewer where it overfits', 'four cycles of two epochs').example(8)
+      .says('train the whole net for at most this many epochs; 0 trains the head alone'),
+    minutes: number({ above: 0 }, 'a number of minutes').flag('--minutes <n>').example(30)
+      .says('start no new cycle after this many minutes'),
+    views: int(0, 64).flag('--views <n>').otherwise('4; 0 over random weights', 'there is no such phase over random weights').example(4)
+      .says('augmented views of each sample that the frozen body sees'),
+    headCycles: int(1, 1000).flag('--head-cycles <n>').default(3)
+      .says('train the head for this many cycles of one epoch'),
+    cycleLen: int(1).flag('--cycle-len <epochs>').default(2)
+      .says('the epochs of the first cycle of the whole net'),
+    cycleMult: number({ from: 1 }).flag('--cycle-mult <n>').otherwise('1, more where the net underfits').example(2)
+      .says('how many times longer each cycle is than the one before'),
+    batchSize: batchOption(2).on(...trains).default(32, 'fewer where a step needs more memory than is free')
+      .says('the batch size: samples per step'),
+  }),
+  ...group('Learning rates and loss', trains, {
+    lr: or(rate(), list(rate(), { least: 1 })).flag('--lr <rate>').on(...wholeRun).example(1e-3).otherwise("a tenth of the head's", 'the body is trained already')
+      .says('the learning rate of the whole net, or one per layer group: 1e-5,1e-4,1e-3'),
+    headLr: rate().flag('--head-lr <rate>').on(...wholeRun).example(1e-2).otherwise('found', 'a learning rate finder runs first')
+      .says('the learning rate of the head while the body is frozen'),
+    factor: number({ from: 1, to: 1000 }).flag('--factor <n>').on(...wholeRun).otherwise('by --like').example(3)
+      .says('how many times lower the learning rate of each earlier layer group is: 3 for data like those of pretraining, 10 for others'),
+    like: or(choice('auto', 'imagenet', 'different'), number({ from: 1, to: 1000 }, 'a factor')).flag('--like <what>').on(...wholeRun).default('auto', 'measured on the BatchNorm statistics of the body').example('imagenet')
+      .says('what the data are like: imagenet (factor 3), different (factor 10: medical or satellite images), or the factor itself'),
+    optimizer: choice('adamw', 'adam', 'sgd').flag('--optimizer <name>').default('adamw', 'it needs the least tuning')
+      .says('the optimizer'),
+    weightDecay: number({ from: 0, below: 10 }).flag('--weight-decay <n>').default(0.01, "fastai's")
+      .says('the weight decay'),
+    labelSmoothing: number({ from: 0, below: 1 }, 'a share').flag('--label-smoothing <share>').otherwise('0.1 for the whole net, 0 for the head').example(0.1)
+      .says('label smoothing'),
+    loss: choice('auto', 'focal', 'mse', 'mae', 'huber').flag('--loss <name>').otherwise('auto: cross-entropy, a sigmoid per label, mse', 'what fits the task')
+      .says('the loss: focal; for regression mse, mae or huber'),
+    classWeights: or(choice('balanced', 'effective'), list(number({ from: 0 }), { of: 'one per class' })).flag('--class-weights <how>').example('balanced')
+      .says('make errors in rare classes cost more: balanced, effective, or one number per class'),
+    sampling: choice('balanced').flag('--sampling <how>')
+      .says('balanced: samples of rare classes are seen more often'),
+    gradClip: number({ above: 0 }).on('learner').example(1)
+      .says('clip the norm of all gradients together to this'),
+    averageSteps: int(0).on('learner').default(0)
+      .says('keep an exponential average of the weights over about this many steps, and validate with it'),
+  }),
+  ...group('After training', wholeRun, {
+    thresholdFor: choice('f1', 'f2', 'f0.5', 'accuracy').flag('--threshold-for <metric>').default('f1')
+      .says('multi-label: the metric that the thresholds are chosen for'),
+    snapshots: bool().flag('--snapshots').says('keep the weights at the end of each cycle, and save the mean of their predictions as a model'),
+    swa: bool().flag('--swa').says('try the mean of the weights at the ends of all cycles'),
+    tta: or(bool(), int(1, 64)).flag('--tta [views]').example(4)
+      .says('evaluate with test-time augmentation too, over 4 augmented views or as many as given'),
+    ttaMax: bool().flag('--tta-max').says('take the maximum over the views instead of their mean'),
+  }),
+  ...group('Run', trains, {
+    precision: choice('auto', 'float32', 'bfloat16', 'float16').flag('--precision <type>').default('auto', 'the faster one, measured on this machine')
+      .says('the number type of convolutions and matrix products'),
+    device: deviceOption().otherwise('a GPU where there is one')
+      .says('the device: cpu, cuda or cuda:1'),
+    out: path('the path of a folder').flag('--out <folder>').on(...wholeRun).otherwise('runs/DATE-MODEL-N').example('runs/first')
+      .says('the folder of the run'),
+  }),
 }
 
-/** A value as it was given; nothing at all in quotes. */
-const shown = (v: unknown): string => (v === '' ? '""' : String(v))
-
-/** Refuses what is given for an option and is no whole number from `least` to `most`. */
-export const whole = (name: string, v: unknown, least: number, most = Number.MAX_SAFE_INTEGER): void => {
-  if (v !== undefined && !(Number.isInteger(v) && (v as number) >= least && (v as number) <= most))
-    throw new AnnealError(
-      `${option(name)}: expected a whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`}, got ${shown(v)}`,
-    )
-}
-const number = (name: string, v: unknown, fits: (n: number) => boolean, expected: string) => {
-  if (v !== undefined && !(typeof v === 'number' && fits(v)))
-    throw new AnnealError(`${option(name)}: expected ${expected}, got ${shown(v)}`)
-}
-const oneOf = (name: string, v: string | undefined, known: readonly string[], more = '') => {
-  if (v !== undefined && !known.includes(v))
-    throw new AnnealError(
-      `${option(name)}: expected ${[known.join(', '), more].join(' ').trim()}, got ${shown(v)}.${didYouMean(v, known)}`,
-    )
-}
-
-/** Refuses settings that can't be, before any work is done. */
-export function checkOptions(o: TrainOptions): void {
-  whole('size', o.size, 32, 2048)
-  for (const size of o.sizes ?? []) whole('sizes', size, 32, 2048)
-  if (o.sizes !== undefined && (o.sizes.length === 0 || o.size !== undefined))
-    throw new AnnealError(
-      o.size === undefined
-        ? `${option('sizes')}: expected sizes in pixels, such as 128,224`
-        : `${setting('size', o.size)} and ${setting('sizes', o.sizes)} contradict each other; leave one of them out`,
-    )
-  const twice = o.sizes?.find((size, i) => o.sizes!.indexOf(size) !== i)
-  if (twice !== undefined)
-    throw new AnnealError(`${setting('sizes', o.sizes)}: ${twice} comes twice; give each size once`)
-  whole('testSize', o.testSize, 32, 2048)
-  whole('batchSize', o.batchSize, 2, 4096)
-  whole('seed', o.seed, 0, 2 ** 32 - 1)
-  whole('views', o.views, 0, 64)
-  whole('headCycles', o.headCycles, 1, 1000)
-  whole('epochs', o.epochs, 0)
-  whole('cycleLen', o.cycleLen, 1)
-  number('cycleMult', o.cycleMult, v => v >= 1 && Number.isFinite(v), 'a number from 1')
-  number('valid', o.valid, v => v > 0 && v < 1, 'a share between 0 and 1, such as 0.2')
-  number('maxDamaged', o.maxDamaged, v => v >= 0 && v <= 1, 'a share from 0 to 1')
-  number('minutes', o.minutes, v => v > 0, 'a number of minutes above 0')
-  number('headLr', o.headLr, v => v > 0 && v <= 100, 'a rate above 0')
-  number(
-    'factor',
-    o.factor,
-    v => v >= 1 && v <= 1000,
-    'a number from 1 (3 for photos, 10 for pictures unlike ImageNet)',
-  )
-  if (typeof o.like === 'number')
-    number('like', o.like, v => v >= 1 && v <= 1000, 'imagenet, different, or a factor from 1')
-  else if (!['auto', 'imagenet', 'different', undefined].includes(o.like))
-    throw new AnnealError(
-      `${option('like')}: expected auto, imagenet, different or a factor from 1, got ${shown(o.like)}`,
-    )
-  if (o.like !== undefined && o.like !== 'auto' && o.factor !== undefined)
-    throw new AnnealError(
-      `${setting('like', o.like)} and ${setting('factor', o.factor)} say the same thing; leave one of them out`,
-    )
-  number('dropout', o.dropout, v => v >= 0 && v < 1, 'a share from 0 to below 1')
-  number('weightDecay', o.weightDecay, v => v >= 0 && v < 10, 'a number from 0')
-  number('labelSmoothing', o.labelSmoothing, v => v >= 0 && v < 1, 'a share from 0 to below 1')
-  for (const lr of [o.lr ?? []].flat()) number('lr', lr, v => v > 0 && v <= 100, 'rates above 0')
-  oneOf('channels', o.channels, ['auto', 'rgb', 'copy', 'keep'])
-  oneOf('loss', o.loss, ['auto', 'focal', 'mse', 'mae', 'huber'])
-  oneOf('sampling', o.sampling, ['balanced'])
-  if (typeof o.classWeights === 'object')
-    for (const w of o.classWeights)
-      number('classWeights', w, v => v >= 0 && Number.isFinite(v), 'balanced, effective, or a number from 0 a class')
-  else oneOf('classWeights', o.classWeights, ['balanced', 'effective'], 'or one number a class')
-  if (o.model !== undefined && o.model !== 'auto') model(o.model)
-  if (o.augment !== undefined && o.augment !== 'auto') augmentationOf(o.augment)
-  number('mixup', o.mixup, v => v > 0 && v <= 100, 'α above 0 (fastai: 0.4)')
-  number('cutmix', o.cutmix, v => v > 0 && v <= 100, 'α above 0 (fastai: 1)')
-  oneOf('thresholdFor', o.thresholdFor, ['f1', 'f2', 'f0.5', 'accuracy'])
-  if (typeof o.tta !== 'boolean') whole('tta', o.tta, 1, 64)
-  if (o.ttaMax && !o.tta)
-    throw new AnnealError(
-      `${option('ttaMax')} says how the views of ${option('tta')} are joined; give ${option('tta')} too, or leave it out`,
-    )
-  const averaging = (['snapshots', 'swa'] as const).find(name => o[name])
-  if (averaging && o.epochs === 0)
-    throw new AnnealError(
-      `${setting(averaging, true)} averages the ends of cycles of the whole net, and ${setting('epochs', 0)} trains the head alone; leave one of them out`,
-    )
-  whole('folds', o.folds, 2, 100)
-  if (o.fold !== undefined && o.folds === undefined && o.labels === undefined)
-    throw new AnnealError(
-      `${setting('fold', o.fold)} needs ${option('folds')}, how many there are, or a table with a column of folds`,
-    )
-  whole('fold', o.fold, 0, o.folds === undefined ? undefined : o.folds - 1)
-  if (o.weights !== undefined && o.pretrained === false)
-    throw new AnnealError(
-      `${option('weights')} and ${setting('pretrained', false)} contradict each other; leave one of them out`,
-    )
-  for (const width of o.hidden ?? []) whole('hidden', width, 1, 65536)
-}
+/** The options of the five steps, whatever the kind of data, with those of labels and splits. */
+export type RecipeOptions = Options<TakenBy<typeof labelOptions & typeof recipeOptions, 'train'>>
 
 /** Whether the head is trained over the frozen body before the whole net: over pretrained weights; a body from random ones
  *  says nothing worth a head of its own, unless the settings ask for that. */
 export const beginsFrozen = ({ pretrained = true, epochs, views, headCycles, headLr }: RecipeOptions): boolean =>
   pretrained || epochs === 0 || [views, headCycles, headLr].some(asked => asked !== undefined)
 
-/** Whether BatchNorm keeps its statistics where everything trains: as asked, else with few pictures or small batches,
+/** Whether BatchNorm keeps its statistics where everything trains: as asked, else with few samples or small batches,
  *  whose own statistics cost 5 to 7 points of accuracy; never over random weights, which have none yet. */
 export const keepsStatistics = (
-  { bnFreeze, pretrained = true }: Pick<TrainOptions, 'bnFreeze' | 'pretrained'>,
+  { bnFreeze, pretrained = true }: Pick<RecipeOptions, 'bnFreeze' | 'pretrained'>,
   { samples, batchSize }: { samples: number; batchSize: number },
 ): boolean => bnFreeze ?? (pretrained && (samples < 20_000 || batchSize < 32))

@@ -21,7 +21,7 @@ import type { Candidate } from './lookup.ts'
 import { type Machine, machine } from './machine.ts'
 import type { Linked } from './state.ts'
 
-/** What is on this machine, as data; {@link formatDoctor} makes text of it. */
+/** What Anneal found on this machine, as data; {@link formatDoctor} prints it. */
 export type DoctorReport = {
   /** Whether the addon is built and loads, and the cache can be written to. */
   ready: boolean
@@ -36,7 +36,7 @@ export type DoctorReport = {
   diskFree: number
 }
 
-/** Looks at everything that set-up and training need; changes and fetches nothing. Takes a second or two. */
+/** Checks everything that set-up and training need. It changes and fetches nothing, and takes a second or two. */
 export async function doctor(): Promise<DoctorReport> {
   const here = machine()
   const [tools, libtorch, addon, gpu] = await Promise.all([
@@ -73,10 +73,10 @@ export async function doctor(): Promise<DoctorReport> {
   }
 }
 
-/** One aligned line a finding, with what to do below those that are not well. */
+/** One aligned line per finding. Below a finding that needs action stands what to do. */
 export function formatDoctor({ findings, ready }: DoctorReport): string {
   const width = Math.max(...findings.map(({ name }) => name.length))
-  const mark = { ok: '✓', note: '!', missing: '✗' }
+  const mark = { ok: '✓', info: '·', note: '!', missing: '✗' }
   const lines = findings.flatMap(({ name, state, text, todo }) => [
     `${mark[state]} ${name.padEnd(width)}  ${flat(text)}`.trimEnd(),
     ...(todo === undefined ? [] : [`  ${''.padEnd(width)}  → ${flat(todo)}`]),
@@ -102,7 +102,7 @@ function weigh(folder: string): number {
   return sum
 }
 
-/** What is in a folder, as far as this user may look. */
+/** The entries of a folder; none where this user may not read it. */
 function entriesOf(folder: string): Dirent[] {
   try {
     return readdirSync(folder, { withFileTypes: true })

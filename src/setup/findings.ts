@@ -13,20 +13,28 @@ import { findMake, findPython, which } from './which.ts'
 /** One thing that was looked at. */
 export type Finding = {
   name: string
-  /** `note` can be better; `missing` must be there before Anneal runs (or is set up). */
-  state: 'ok' | 'note' | 'missing'
+  /** `info` is neither good nor bad; `note` could be better; `missing` must be there before Anneal runs or is set up. */
+  state: 'ok' | 'info' | 'note' | 'missing'
   text: string
   /** What to do about it. */
   todo?: string
 }
 
-/** What the addon says of itself, in a process of its own. */
-export type Loaded = { version: string; cpuCapability: string; threads: number; cudaDevices: number }
+/** What the addon reports, loaded in a process of its own. `kernelSets` are the instruction sets of Anneal's own kernels that
+ *  this processor can run. */
+export type Loaded = {
+  version: string
+  cpuCapability: string
+  threads: number
+  cudaDevices: number
+  kernelSets?: string[]
+}
 
 /** One folder of the cache. */
 export type Cache = { name: string; folder: string; bytes: number }
 
 const ok = (name: string, text: string): Finding => ({ name, state: 'ok', text })
+const info = (name: string, text: string): Finding => ({ name, state: 'info', text })
 const note = (name: string, text: string, todo?: string): Finding => ({
   name,
   state: 'note',
@@ -35,7 +43,7 @@ const note = (name: string, text: string, todo?: string): Finding => ({
 })
 const missing = (name: string, text: string, todo: string): Finding => ({ name, state: 'missing', text, todo })
 
-/** Whether this Node is new enough. */
+/** Checks that this Node is new enough. */
 export function nodeFinding(version: string): Finding {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return major > 20 || (major === 20 && minor >= 12)
@@ -76,7 +84,7 @@ export async function lookAtTools(): Promise<Finding[]> {
   ]
 }
 
-/** The libtorch that set-up would take now, and those it would pass over. */
+/** The libtorch that set-up would use now, and the others that it found or tried. */
 export async function lookAtLibtorch() {
   const before = readState()[stateKey()]
   try {
@@ -97,7 +105,10 @@ export async function lookAtLibtorch() {
             ),
           ]
         : [missing('libtorch', 'none on this machine', 'npx anneal setup fetches one')]),
-      ...passed.map(({ source, place, reason }) => ok('  passed over', `${source}: ${place}: ${reason}`)),
+      ...passed.map(({ source, place, reason }) => {
+        const text = `${source}: ${place}: ${reason}`
+        return failed(reason) ? note('  not used', text) : info('  not used', text)
+      }),
     ]
     return { linked, candidates, findings }
   } catch (error) {
@@ -105,12 +116,15 @@ export async function lookAtLibtorch() {
       missing(
         'libtorch',
         withoutTodo((error as Error).message),
-        process.env.ANNEAL_LIBTORCH ? 'mend or unset ANNEAL_LIBTORCH' : setCache,
+        process.env.ANNEAL_LIBTORCH ? 'correct or unset ANNEAL_LIBTORCH' : setCache,
       ),
     ]
     return { linked: undefined, candidates: [], findings }
   }
 }
+
+/** Whether a libtorch was wanted and could not be had, rather than not needed. */
+const failed = (reason: string | undefined) => /could not|can ?not|can't|failed|refused/i.test(reason ?? '')
 
 /** Whether the addon is built, and what it says when it is loaded in a process of its own. */
 export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; loaded?: Loaded; findings: Finding[] }> {
@@ -118,7 +132,7 @@ export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; l
     const { path, libtorch: linked } = findAddon() ?? {}
     if (path === undefined) return { findings: [missing('addon', 'not built', 'npx anneal setup')] }
     const script =
-      'const a = require(process.argv[1]); console.log(JSON.stringify({ version: a.version(), cpuCapability: a.cpuCapability(), threads: a.threads(), cudaDevices: a.cudaDevices() }))'
+      'const a = require(process.argv[1]); console.log(JSON.stringify({ version: a.version(), cpuCapability: a.cpuCapability(), threads: a.threads(), cudaDevices: a.cudaDevices(), kernelSets: a.call(a.resolve("anneal::kernel_sets"), undefined) }))'
     const env: Record<string, string> =
       machine().cpu.avx512 && !process.env.ATEN_CPU_CAPABILITY ? { ATEN_CPU_CAPABILITY: 'avx512' } : {}
     const { code, stdout, stderr } = await run(process.execPath, ['-e', script, path], { seconds: 60, env })
@@ -135,19 +149,19 @@ export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; l
   }
 }
 
-/** Says where set-up would now take another libtorch than the one the addon was built against. */
+/** A note where set-up would now use another libtorch than the one that the addon was built against. */
 export const differs = (now: Linked | undefined, built: Linked | undefined): Finding[] =>
   now && built && now.folder !== built.folder
     ? [
         note(
           '  built against',
           `${built.version}, ${built.folder} (${built.source})`,
-          'npx anneal setup takes the one above',
+          'npx anneal setup builds it against the one above',
         ),
       ]
     : []
 
-/** Model, instruction sets, the kernels that libtorch chose for them, and threads. */
+/** The processor's model and instruction sets, the kernels that run on it (libtorch's and Anneal's own), and threads. */
 export function cpuFindings({ cpu }: Machine, loaded: Loaded | undefined): Finding[] {
   const has = [
     ...(cpu.avx2 ? ['AVX2'] : []),
@@ -160,7 +174,14 @@ export function cpuFindings({ cpu }: Machine, loaded: Loaded | undefined): Findi
   const wanted = process.env.ANNEAL_THREADS ?? process.env.OMP_NUM_THREADS
   return [
     ok('CPU', text),
-    ...(loaded ? [ok('  kernels', loaded.cpuCapability)] : []),
+    ...(loaded
+      ? [
+          ok('  libtorch uses', loaded.cpuCapability),
+          loaded.kernelSets?.length
+            ? ok('  own kernels', loaded.kernelSets.join(', '))
+            : info('  own kernels', 'none for this processor; libtorch computes everything'),
+        ]
+      : []),
     ok(
       'threads',
       wanted ? `${wanted} (ANNEAL_THREADS or OMP_NUM_THREADS) of ${plural(cpu.cores, 'core')}` : `${cpu.cores}`,
@@ -193,8 +214,8 @@ export function gpuFindings(
   loaded: Loaded | undefined,
 ): Finding[] {
   if (said !== undefined)
-    return [note('GPU', `nvidia-smi failed: ${said}`, 'mend the NVIDIA driver, or train on the CPU')]
-  if (gpus.length === 0) return [ok('GPU', 'none seen (no nvidia-smi); training uses the CPU')]
+    return [note('GPU', `nvidia-smi failed: ${said}`, 'repair the NVIDIA driver, or train on the CPU')]
+  if (gpus.length === 0) return [info('GPU', 'none found (there is no nvidia-smi); training uses the CPU')]
   const text = gpus.join('; ')
   if (loaded && loaded.cudaDevices > 0) return [ok('GPU', text)]
   const todo = linked?.cuda
@@ -241,7 +262,7 @@ export function cacheFindings(
   const total = caches.reduce((sum, cache) => sum + cache.bytes, 0)
   return [
     ...refused,
-    ok(refused.length > 0 ? '  what is in it' : 'cache', `${root}: ${bytes(total)}`),
+    ok(refused.length > 0 ? '  its contents' : 'cache', `${root}: ${bytes(total)}`),
     ...caches.map(cache => ok(`  ${cache.name}`, bytes(cache.bytes))),
     free < 3e9
       ? note(

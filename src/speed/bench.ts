@@ -1,5 +1,5 @@
+import { checkValues, type Options } from '../base/option-table.ts'
 import type { Narrator, Progress } from '../domain/index.ts'
-import { whole } from '../recipes/options.ts'
 import { batchThatFits } from '../recipes/prepare/batch-size.ts'
 import { usualDevice } from '../recipes/prepare/device.ts'
 import { choosePrecision } from '../recipes/prepare/precision.ts'
@@ -10,17 +10,12 @@ import type { Network, Precision } from '../train/network.ts'
 import { processorUse } from '../train/processor.ts'
 import { checkSizes, model as modelInfo } from '../vision/models/index.ts'
 import { speedAdvice } from './advice.ts'
+import { benchOptions } from './options.ts'
 import { median, noiseNet, type SpeedOptions, timeFrozen, timeSteps } from './timing.ts'
 import type { BenchResult, Timing } from './types.ts'
 
 /** What is measured, and who hears of it. */
-export interface BenchOptions {
-  model?: string | undefined
-  size?: number | undefined
-  batchSize?: number | undefined
-  precision?: Precision | 'auto' | undefined
-  /** How many training steps of each kind are timed. */
-  steps?: number | undefined
+export type BenchOptions = Options<typeof benchOptions> & {
   progress?: Progress
   signal?: AbortSignal | undefined
 }
@@ -32,12 +27,12 @@ const rounds = 2
  *  the processor has it in bfloat16, in turn. Random weights, random pictures. */
 export async function benchmark(options: BenchOptions = {}): Promise<BenchResult> {
   keepMemory()
-  const { model = 'tf_efficientnet_lite0', batchSize = 32, steps = 6, progress = () => {}, signal } = options
+  const usual = benchOptions
+  const { model = usual.model.usual, batchSize = usual.batchSize.usual, steps = usual.steps.usual } = options
+  const { progress = () => {}, signal } = options
   const info = modelInfo(model)
   const { size = info.size } = options
-  whole('size', size, 32, 2048)
-  whole('batchSize', batchSize, 2, 4096)
-  whole('steps', steps, 1, 10_000)
+  checkValues(benchOptions, { ...options, size, batchSize, steps })
   checkSizes(model, [size])
   const device = usualDevice()
   let reason = ''

@@ -1,9 +1,11 @@
-/** Training was stopped after a step, by its `signal`; `saved` says in words what of it is kept, once that is known. */
+/** Training was stopped after a step, by its `signal`: an `AbortError`, as of every API that takes a signal. `saved` says in
+ *  words what of it is kept, once that is known. */
 export class Stopped extends Error {
+  readonly code = 'ABORT_ERR'
   readonly saved: string | undefined
   constructor(saved?: string) {
     super(saved === undefined ? 'stopped' : `stopped; ${saved}`)
-    this.name = 'Stopped'
+    this.name = 'AbortError'
     this.saved = saved
   }
 }

@@ -1,39 +1,24 @@
 import { relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
-import { option } from '../base/options.ts'
+import { checkTable, type Options, pick } from '../base/option-table.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
 import type { FolderIndex } from '../data/index.ts'
-import type { LabelOptions } from '../data/labels/options.ts'
+import { type LabelOptions, labelOptions } from '../data/labels/options.ts'
 import { drawSheet, type Sheet } from '../report/page/augment-sheet.ts'
 import { scope, tensor } from '../torch/index.ts'
 import { network } from '../train/network.ts'
-import {
-  type Augmentation,
-  type AugmentationSettings,
-  augmentation,
-  augmentationText,
-  drawChange,
-} from './augment/index.ts'
+import { type Augmentation, augmentation, augmentationText, drawChange } from './augment/index.ts'
 import { chooseAugmentation, type Sense } from './auto-augment/auto-augment.ts'
 import { pictureBatch } from './batch.ts'
 import { type Item, indexPictures, listPictures, loadPicture, openPictures, type Picture, preview } from './index.ts'
 import { chooseModel, loadPretrained, model as modelInfo, pretrainedState } from './models/index.ts'
+import { sheetOptions } from './options.ts'
 
-/** What is drawn, and how it is found where the augmentation is `auto`. */
-export interface SheetOptions extends LabelOptions {
-  /** A preset, settings over it, or `auto`. Default: `side-on`. */
-  augment?: string | AugmentationSettings | undefined
-  /** Side of the crop in pixels. Default: 224, or the model's own. */
-  size?: number | undefined
-  /** How many pictures, one a row, of every class in turn. */
-  pictures?: number | undefined
-  /** How many augmented views of each, beside the plain one. */
-  views?: number | undefined
+/** What is drawn, and how it is found where the augmentation is `auto`. Each option with its range and default:
+ *  docs/options.md. */
+export type SheetOptions = Options<typeof sheetOptions> & {
   format?: 'png' | 'jpeg'
-  /** For `auto`: the model whose frozen features judge. */
-  model?: string | undefined
-  weights?: string | undefined
   report?: Report
   progress?: (what: string, done: number, total: number) => void
 }
@@ -47,19 +32,14 @@ export async function augmentSheet(
   dir: string,
   options: SheetOptions = {},
 ): Promise<{ image: Buffer; augmentation: Augmentation; sense?: Sense }> {
-  const { augment = 'side-on', size: asked, pictures = 6, views = 5, seed = 42, format = 'png', ...labels } = options
-  for (const [name, value, least, most] of [
-    ['pictures', pictures, 1, 50],
-    ['views', views, 1, 20],
-    ['size', asked ?? 224, 32, 2048],
-  ] as const)
-    if (!Number.isInteger(value) || value < least || value > most)
-      throw new AnnealError(`${option(name)}: expected a whole number from ${least} to ${most}, got ${value}`)
+  checkTable(sheetOptions, options, { who: 'augmentSheet', also: ['format', 'report', 'progress'] })
+  const usual = sheetOptions
+  const { augment = usual.augment.usual, size = usual.size.usual, seed = usual.seed.usual, format = 'png' } = options
+  const { pictures = usual.pictures.usual, views = usual.views.usual } = options
   const known = augment === 'auto' ? undefined : augmentation(augment)
-  const index = await indexed(dir, { ...labels, seed }, known !== undefined)
+  const index = await indexed(dir, { ...pick(labelOptions, options), seed }, known !== undefined)
   const sense = known ? undefined : await senseFolder(index, { ...options, seed })
   const chosen = known ?? sense!.augmentation
-  const size = asked ?? 224
   const short = Math.round(size / 0.875)
   const train = index.items.filter(item => item.split === 'train')
   const shown = await firstGood(train, everyClass(train, seed), { most: pictures, short })

@@ -1,9 +1,10 @@
 import { AnnealError } from '../base/errors.ts'
 import { empty, fromArray, noGrad, scope, type Tensor } from '../torch/index.ts'
-import { type Change, unchanged } from './augment/draw.ts'
+import { unchanged } from './augment/draw.ts'
 import { erase } from './augment/erase.ts'
 import { hasKernel, viewBatch } from './augment/kernel.ts'
-import { light, type Range } from './augment/lighting.ts'
+import { lightingOf, lit, type Range } from './augment/lighting.ts'
+import type { Change } from './augment/list.ts'
 import { isSeenTogether, viewsOnDevice } from './augment/on-device.ts'
 import { view } from './augment/view.ts'
 import type { Picture } from './types.ts'
@@ -68,9 +69,14 @@ function fill(
   { channels, ...options }: BatchOptions & { channels: number },
 ): void {
   const pixels = copiedUp(view(picture, change, options), channels) // [bands, C, rows of a band, size]
-  const lit = light(pixels, change, () => rangeOf(picture, pixels))
   const [bands, , height, size] = pixels.shape as [number, number, number, number]
-  out.reshape(bands, height, size, channels).permute(0, 3, 1, 2).copy_(lit)
+  const lighting = lightingOf(change, channels)
+  const plain = pixels.permute(0, 2, 3, 1) // [bands, rows of a band, size, C]
+  const shown =
+    lighting.matrix || lighting.curve
+      ? lit(plain.reshape(1, bands * height, size, channels), [lighting], rangeOf(picture, pixels))
+      : plain
+  out.reshape(bands, height, size, channels).copy_(shown.reshape(bands, height, size, channels))
 }
 
 /** What is white in a picture's values; floats are as they are. */

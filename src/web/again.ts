@@ -4,12 +4,13 @@ import type { RunConfig } from '../runs/index.ts'
 /** What the next run is told otherwise. */
 const replaced = ['clean', 'labelOf']
 
-/** The options of a run as they are typed. A run of the command is told what its command was told; one of a program all
- *  that its configuration holds. */
+/** The options of a run as they are typed. A run of the command is told what its command was told; one of a program, or of a
+ *  file of options, all that its configuration holds. */
 export function optionsOf({ command = [], settings = {} }: Partial<Pick<RunConfig, 'command' | 'settings'>>): string[] {
+  const fromFile = command.some(word => /^--config(=|$)/.test(word))
   const flags = command.flatMap(word => /^--(?:no-)?[a-z-]+/.exec(word)?.[0] ?? [])
   const asked = (name: string) =>
-    command.length === 0
+    fromFile || command.length === 0
       ? !(name === 'size' && settings.sizes !== undefined)
       : name === 'model' || flags.some(flag => flag.replace('--no-', '--') === flagOf(name))
   return Object.entries(settings).flatMap(([name, value]) => {

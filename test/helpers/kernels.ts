@@ -181,12 +181,12 @@ export function operatorOf(
   if (kind === 'stem') return 'stem_block'
   if (kind === 'pointwise') return 'pointwise_relu6'
   if (kind !== 'conv') return 'norm_act'
-  if (k > 1) return k === 3 ? 'conv3x3' : 'conv_few'
+  if (k > 1) return k === 3 ? 'conv3x3' : 'conv_stem'
   if (dtype === 'bfloat16' && Math.min(cin, cout) >= 256) return 'conv1x1'
   return after.startsWith('norm') ? 'norm_act' : undefined
 }
 /** Whether layers use libtorch's operator while products use AMX tiles: our convolutions do not use tiles. */
-const isLeft = (set: string, op: string) => set === 'amx' && (op === 'conv3x3' || op === 'conv_few')
+const isLeft = (set: string, op: string) => set === 'amx' && (op === 'conv3x3' || op === 'conv_stem')
 
 /** Runs `fn` and asserts that the operator ran in this set and in no other: forward, and backward if asked. conv1x1
  *  uses libtorch's product, which counts for no set. */

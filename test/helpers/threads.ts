@@ -83,9 +83,9 @@ const parts: Record<string, Part> = {
   conv3x3: conv3x3(2, 17, 18, 64, 32),
   'conv3x3 in groups of 4': conv3x3(2, 12, 13, 64, 64, 4),
   'conv3x3 in groups of 32, stride 2': conv3x3(3, 12, 12, 64, 64, 32, 2),
-  conv_few: (draw, half) => {
+  conv_stem: (draw, half) => {
     const [x, w, bias] = [last(draw([2, 3, 30, 28], -2, 2)), draw([40, 3, 7, 7]), draw([40])]
-    return { learns: [x, w, bias], make: () => call('anneal::conv_few', x, w, null, bias, 'relu', 2, 3, half) }
+    return { learns: [x, w, bias], make: () => call('anneal::conv_stem', x, w, null, bias, 'relu', 2, 3, half) }
   },
   concat_pool: (draw, half) => {
     const x = last(draw([5, 40, 4, 5])).to(half ? 'bfloat16' : 'float32')

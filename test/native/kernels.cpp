@@ -96,14 +96,14 @@ struct Suite {
     auto y = room(m * n), gx = room(m * in);
     auto dw = room<float>(static_cast<size_t>(n) * in);
     Doubles forward(n), backward(in);
-    k.pointwise(stem ? nullptr : x.data(), stem ? &from : nullptr, norm, m, in, n, w.data(), nullptr, y.data(), forward);
+    k.conv1x1(stem ? nullptr : x.data(), stem ? &from : nullptr, norm, m, in, n, w.data(), nullptr, y.data(), forward);
     keep("pointwise", y), keep("pointwise's sums", forward.second);
-    k.pointwise(stem ? nullptr : x.data(), stem ? &from : nullptr, norm, m, in, n, w.data(), packed.data(), y.data(), {});
+    k.conv1x1(stem ? nullptr : x.data(), stem ? &from : nullptr, norm, m, in, n, w.data(), packed.data(), y.data(), {});
     keep("pointwise, packed", y);
-    k.pointwiseGrad(g.data(), z.data(), after.grad(), stem ? nullptr : x.data(), stem ? &from : nullptr, norm, m, in, n,
+    k.conv1x1Grad(g.data(), z.data(), after.grad(), stem ? nullptr : x.data(), stem ? &from : nullptr, norm, m, in, n,
                     w.data(), norm.a || stem ? nullptr : plus.data(), stem ? nullptr : gx.data(), dw.data(), backward);
-    keep("pointwiseGrad", gx), keep("pointwiseGrad's dw", dw);
-    if (norm.a) keep("pointwiseGrad's sums", backward.first);
+    keep("conv1x1Grad", gx), keep("conv1x1Grad's dw", dw);
+    if (norm.a) keep("conv1x1Grad's sums", backward.first);
   }
 
   static Depthwise shape(int n, int h, int w, int c, int size, int stride) {
@@ -173,14 +173,14 @@ struct Suite {
     keep("grouped, back", gx);
   }
 
-  void convFew(ConvFew s) {
-    if (!k.convFew) return;
+  void convStem(ConvStem s) {
+    if (!k.convStem) return;
     s.oh = (s.h + 2 * s.pad - s.k) / s.stride + 1, s.ow = (s.w + 2 * s.pad - s.k) / s.stride + 1;
     const auto x = some(size_t(s.n) * s.h * s.w * s.c);
     const auto w = some<float>(size_t(s.outs) * s.k * s.k * s.c), scale = some<float>(s.outs), bias = some<float>(s.outs);
     auto y = room(size_t(s.n) * s.oh * s.ow * s.outs);
-    k.convFew(s, x.data(), w.data(), scale.data(), bias.data(), Act::relu, y.data());
-    keep("convFew", y);
+    k.convStem(s, x.data(), w.data(), scale.data(), bias.data(), Act::relu, y.data());
+    keep("convStem", y);
   }
 
   void pool(int n, int pixels, int c) {
@@ -269,7 +269,7 @@ struct Suite {
     last.last = folded(24, 40, 0);
     const Part parts[] = {stem, block, last};
     auto y = room(size_t(n) * (h / 2) * (w / 2) * 40);
-    k.body(parts, 3, n, pictures.data(), y.data());
+    k.inferenceChain(parts, 3, n, pictures.data(), y.data());
     keep("body", y);
   }
 
@@ -278,21 +278,27 @@ struct Suite {
     const int n = 24;
     std::vector<std::vector<uint8_t>> pictures;
     std::vector<View> views;
+    const auto curve = some<float>(kCurvePoints, 0, 1);
     const auto add = [&](int h, int w, int channels, auto change) {
       pictures.emplace_back(size_t(h) * w * channels);
       for (auto& p : pictures.back()) p = static_cast<uint8_t>(random() % 256);
       View v{};
       v.pixels = pictures.back().data(), v.h = h, v.w = w, v.channels = channels, v.row = static_cast<int>(views.size());
-      v.map[0] = v.map[4] = v.map[8] = 1, v.ky = v.kx = 1, v.gain = 1, v.logitGain = 1, v.pad = kReflection;
+      v.map[0] = v.map[4] = v.map[8] = 1, v.ky = v.kx = 1, v.pad = kReflection;
       change(v);
       views.push_back(v);
     };
     const auto all = [&] {
       add(40, 50, 3, [](View& v) { v.plain = true, v.top = 3, v.left = 7; });
-      add(40, 50, 3, [](View& v) { v.map[0] = .7, v.gain = 1.2, v.add = 4; });
+      add(40, 50, 3, [](View& v) {
+        v.map[0] = .7, v.matrix = Matrix::alike, v.colour[0][0] = 1.2f, v.mean[0] = -.2f, v.add[0] = 4;
+      });
       add(33, 1, 3, [](View& v) { v.map[1] = .3, v.pad = kZeros; });
-      add(31, 29, 1, [](View& v) { v.map[6] = .2, v.logitShift = .3, v.pad = kBorder; });
-      add(100, 90, 3, [](View& v) { v.kx = 3, v.ky = 2, v.map[3] = .1; });
+      add(31, 29, 1, [&](View& v) { v.map[6] = .2, v.curve = curve.data(), v.pad = kBorder; });
+      add(100, 90, 3, [&](View& v) {
+        v.kx = 3, v.ky = 2, v.map[3] = .1, v.matrix = Matrix::mixed, v.curve = curve.data();
+        for (int i = 0; i < 3; i++) v.colour[i][i] = 1, v.colour[i][(i + 1) % 3] = .3f, v.mean[i] = -.2f, v.add[i] = 3.f * i;
+      });
     };
     all();
     const float scale[] = {.1f, .2f, .3f}, shift[] = {1, 2, 3};
@@ -323,8 +329,8 @@ struct Suite {
     for (auto& word : state) word = static_cast<uint32_t>(random());
     int at = 600;
     auto drawn = room<float>(1000);
-    k.coins(state.data(), &at, .3, 1000, drawn.data());
-    keep("coins", drawn);
+    k.bernoulli(state.data(), &at, .3, 1000, drawn.data());
+    keep("bernoulli", drawn);
   }
 
   void all() {
@@ -336,7 +342,7 @@ struct Suite {
     conv3({2, 9, 10, 64, 32}), conv3({1, 4, 4, 32, 64});
     for (const int each : {4, 8, 16, 32})
       for (const int stride : {1, 2}) grouped({2, 7, 8, 64, each, stride, 6 / stride + 1, 7 / stride + 1});
-    convFew({2, 20, 22, sizeof(T) == 2 ? 4 : 3, 7, 2, 3, 0, 0, 40});
+    convStem({2, 20, 22, sizeof(T) == 2 ? 4 : 3, 7, 2, 3, 0, 0, 40});
     pool(3, 12, 40);
     for (const bool batch : {false, true}) {
       mobile(shape(16, 6, 8, 48, 3, 1), 16, 16, false, true, batch);

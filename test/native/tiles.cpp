@@ -1,9 +1,9 @@
 // The AMX kernels over software tiles, against those of AVX-512 BF16 and sums in float64. Built and run by
-// test/torch.tiles.test.ts; prints a line for each comparison and ends with 1 where one fails.
+// test/torch/tiles.test.ts; prints a line for each comparison and ends with 1 where one fails.
 #include "../../native/kernels/avx512.h"
 #include "../../native/kernels/tiles.h"
-#include "../../native/kernels/products.h"
-#include "../../native/kernels/agree.h"
+#include "../../native/kernels/gemm.h"
+#include "../../native/kernels/amx_selftest.h"
 
 #include <cmath>
 #include <cstdio>
@@ -134,8 +134,8 @@ static void whole(int m, int k, int n, bool normed, bool stem) {
     const auto& kernels = i ? *forAvx512Bf16() : *forAmx();
     Made& o = made[i] = {Halves(m * n), Halves(m * k), Floats(n * k), std::vector<double>(2 * (np + kp))};
     double* s = o.sums.data();
-    kernels.pointwise(x.data(), stem ? &from : nullptr, norm, m, k, n, w.data(), nullptr, o.z.data(), {s, s + np});
-    kernels.pointwiseGrad(g.data(), z.data(), grad, x.data(), stem ? &from : nullptr, norm, m, k, n, w.data(),
+    kernels.conv1x1(x.data(), stem ? &from : nullptr, norm, m, k, n, w.data(), nullptr, o.z.data(), {s, s + np});
+    kernels.conv1x1Grad(g.data(), z.data(), grad, x.data(), stem ? &from : nullptr, norm, m, k, n, w.data(),
                           norm.a || stem ? nullptr : plus.data(), stem ? nullptr : o.gx.data(), o.dw.data(),
                           {s + 2 * np, s + 2 * np + kp});
   }
@@ -174,7 +174,7 @@ int main() {
   }
   Kernels<Half16> wrong = *forAmx();
   wrong.pointwise = spoilt;
-  const bool right = agree(*forAmx(), *forAvx512Bf16()), seen = !agree(wrong, *forAvx512Bf16());
+  const bool right = amxSelftest(*forAmx(), *forAvx512Bf16()), seen = !amxSelftest(wrong, *forAvx512Bf16());
   printf("self check: %s with the kernels, %s one bit that is wrong\n", right ? "agrees" : "WRONG: differs",
          seen ? "sees" : "WRONG: misses");
   return failed || !right || !seen;

@@ -175,7 +175,7 @@ describe('a run over folds that was interrupted', () => {
     const when = inFold(2)
     const onEvent = (event: RunEvent) => when(event) && stop.abort()
     await assert.rejects(work.train('marks', 'stopped', settings, { signal: stop.signal, onEvent }), {
-      name: 'Stopped',
+      name: 'AbortError',
     })
     assert.ok(
       !readdirSync(work.path('stopped')).includes('fold-3'),

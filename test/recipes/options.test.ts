@@ -224,7 +224,7 @@ describe('after the cycles', () => {
     const [told] = choice({ events }, 'mean of weights')
     assert.match(
       told!,
-      /^[\d.]+ % \(over the ends of 4 cycles, loss [\d.]+; (it validates best and is kept|the best .*)\)$/,
+      /^accuracy [\d.]+ % \(over the ends of 4 cycles, loss [\d.]+; (this is the best on validation and is kept|the best .*)\)$/,
     )
     const kept = /is kept/.test(told!)
     const best = readWeights(work.path('late', 'best.safetensors'))
@@ -256,9 +256,9 @@ describe('after the cycles', () => {
     const third = stopAt(
       e => e.type === 'batch' && e.phase === 'whole' && e.step > alone.events.findLast(isBatch)!.step - 5,
     )
-    await assert.rejects(work.train('marks', 'swa-2', options, third), { name: 'Stopped' })
+    await assert.rejects(work.train('marks', 'swa-2', options, third), { name: 'AbortError' })
     const averaged = stopAt(e => e.type === 'choice' && e.what === 'mean of weights')
-    await assert.rejects(work.resume('swa-2', averaged), { name: 'Stopped' })
+    await assert.rejects(work.resume('swa-2', averaged), { name: 'AbortError' })
     await work.resume('swa-2')
     for (const file of ['best.safetensors', 'last.safetensors', 'best.json'])
       assert.equal(work.digest('swa-2', file), work.digest('swa', file), file)

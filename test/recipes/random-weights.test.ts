@@ -61,7 +61,7 @@ describe('a net from random weights', () => {
     for (const [name, when] of Object.entries(moments)) {
       const stop = new AbortController()
       const onEvent = (event: RunEvent) => when(event) && stop.abort()
-      await assert.rejects(train(name, {}, { signal: stop.signal, onEvent }), { name: 'Stopped' })
+      await assert.rejects(train(name, {}, { signal: stop.signal, onEvent }), { name: 'AbortError' })
       const { result } = await work.resume(name)
       assert.equal(result.epochs, whole.result.epochs)
       for (const file of ['best.safetensors', 'last.safetensors'])

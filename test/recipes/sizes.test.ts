@@ -154,7 +154,7 @@ describe('a run that is stopped in its second size goes on to the same bits', ()
         if (when(event, seen)) stop.abort()
         seen.push(event)
       }
-      await assert.rejects(train(name, {}, { signal: stop.signal, onEvent }), { name: 'Stopped' })
+      await assert.rejects(train(name, {}, { signal: stop.signal, onEvent }), { name: 'AbortError' })
       await work.resume(name)
       sameAsWhole(name)
     })

@@ -36,6 +36,11 @@ test('an empty cache: not ready, every line aligned, what to do named', async ()
       'disk',
     ])
       assert.ok(names.includes(name), `${name} in ${names.join(', ')}`)
+    assert.deepEqual(
+      report.findings.filter(f => /could not/.test(f.text) && f.state === 'ok'),
+      [],
+      'what could not be fetched has no check mark',
+    )
     const addon = report.findings.find(({ name }) => name === 'addon')
     assert.deepEqual(addon, { name: 'addon', state: 'missing', text: 'not built', todo: 'npx anneal setup' })
     assert.deepEqual(JSON.parse(JSON.stringify(report.findings)), report.findings)

@@ -77,13 +77,12 @@ const blockTensors = () => [
   ...layer(20, 8, 1, 1),
 ]
 const weights = () => [tensor([6, 5]), tensor([40])]
-const viewRow = [0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1]
-const views = () => fromArray(Float64Array.from([...viewRow, ...viewRow.with(0, 1)]), [2, 30])
-const changed = (at: number, to: number) => {
-  const all = views()
-  all.view()[at] = to
-  return all
-}
+const integers = (values: readonly number[], ...shape: number[]) => fromArray(Int32Array.from(values), shape)
+const maps9 = (...of: number[][]) => fromArray(Float64Array.from(of.flat()), [of.length, 9])
+const still = [1, 0, 0, 0, 1, 0, 0, 0, 1]
+const colours = () => fromArray(Float32Array.from([...matrix, ...matrix]), [2, 3, 5])
+const matrix = [1, 0.2, 0, 0, 0, 0, 1, 0, -0.1, 0.1, 0, 0, 1, 0, 0]
+const filled = (value: number, shape: number[]) => tensor(shape).mul(0).add(value)
 const picture = (shape: number[]) =>
   fromArray(
     Uint8Array.from(
@@ -165,7 +164,7 @@ const operators: Record<string, Operator> = {
     learns: ['x', 'weight'],
     none: [0, 288, 5, 7],
   },
-  conv_few: {
+  conv_stem: {
     args: () => [
       x([2, 3, 23, 18]),
       { name: 'weight', value: tensor([40, 3, 7, 7]) },
@@ -273,18 +272,45 @@ const operators: Record<string, Operator> = {
         also: ([, , c]) => c === 1, // grey
         lies: true,
       },
+      { name: 'rows', value: integers([0, 1], 2), lies: true, wrong: [integers([0, 2], 2), integers([-1, 1], 2)] },
       {
-        name: 'views',
-        value: views(),
+        name: 'corners',
+        value: integers([-1, -1, 0, 3], 2, 2),
         lies: true,
-        wrong: [
-          ...[changed(0, 2), changed(30, -1), changed(0, Number.NaN), changed(0, 1e12)],
-          ...[changed(13, 0), changed(13, 13), changed(14, 10), changed(15, 3), changed(15, -1)],
-          changed(4, Number.POSITIVE_INFINITY), // of the map
-          fromArray(views().view() as Float64Array, [2, 30])
-            .mul(1)
-            .add(1), // crops that begin at 1 of sides too short
-        ],
+        wrong: [integers([-1, 0, -1, -1], 2, 2), integers([-1, -1, 1, 0], 2, 2), integers([5, 0, -1, -1], 2, 2)],
+      },
+      {
+        name: 'maps',
+        value: maps9(still, still),
+        lies: true,
+        wrong: [maps9(still, still.with(4, Number.NaN)), maps9(still.with(0, 1e12), still)],
+      },
+      {
+        name: 'blocks',
+        value: integers([1, 1, 2, 3], 2, 2),
+        lies: true,
+        wrong: [integers([0, 1, 1, 1], 2, 2), integers([13, 1, 1, 1], 2, 2), integers([1, 1, 1, -1], 2, 2)],
+      },
+      { name: 'paddings', value: integers([0, 2], 2), lies: true, wrong: [integers([0, 3], 2), integers([-1, 0], 2)] },
+      {
+        name: 'colours',
+        value: colours(),
+        lies: true,
+        wrong: [filled(Number.NaN, [2, 3, 5]), filled(Number.NEGATIVE_INFINITY, [2, 3, 5])],
+      },
+      {
+        name: 'curve_of',
+        value: integers([-1, 1], 2),
+        lies: true,
+        wrong: [integers([-1, 2], 2), integers([-2, 0], 2)],
+      },
+      {
+        name: 'curves',
+        value: filled(0.5, [2, 1021]),
+        free: [0],
+        also: ([n = 0, points]) => n > 2 && points === 1021,
+        lies: true,
+        wrong: [filled(0.5, [1, 1021]), filled(Number.NaN, [2, 1021])],
       },
       { name: 'scale', value: positive([3]), lies: true },
       { name: 'shift', value: tensor([3]), lies: true },

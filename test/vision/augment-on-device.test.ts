@@ -60,6 +60,7 @@ for (const settings of [
   'none,brightness=0.3,contrast=2',
   'none,maxLighting=0.5,pLighting=0.5',
   'none,saturation=0.5,hue=0.5,pLighting=0.5',
+  'none,brightness=0.3,contrast=2,saturation=0.5,hue=0.5,maxLighting=0.5,pLighting=0.5',
 ])
   test(`views of all pictures together: ${settings}, all paddings, sizes, grey and colour`, () => {
     for (const pad of ['zeros', 'border', 'reflection'] as const)

@@ -56,6 +56,7 @@ const augmentations = [
   'none,brightness=0.3,contrast=2',
   'none,maxLighting=0.5,pLighting=1',
   'none,saturation=0.5,hue=0.5,pLighting=1',
+  'none,brightness=0.3,contrast=2,saturation=0.5,hue=0.5,maxLighting=0.5,pLighting=1',
   'side-on,maxWarp=0.2,maxLighting=0.3,saturation=0.3,hue=0.1,grey=0.2,erase=0.5',
 ]
 const sizes = [

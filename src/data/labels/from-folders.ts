@@ -6,10 +6,11 @@ import { option } from '../../base/options.ts'
 import { describeBytes, pictureFormat } from '../files/sniff.ts'
 import { checkGroupsApart, drawSplit, type SplitPlan, uncheckedLabels } from '../split/draw-split.ts'
 import type { Choice, Item, Place, Problem, Split, Task } from '../types.ts'
+import { planOf } from './check-options.ts'
 import { refuseOwnClasses } from './left-out.ts'
 import { type Entry, findPictures, hiddenFolders, listFolder, readHead, showRelative } from './list-files.ts'
 import { groupedByName, naturalOrder, splitNamed, splitNames, splits } from './name-patterns.ts'
-import { type FolderOptions, planOf } from './options.ts'
+import type { FolderOptions } from './options.ts'
 import { lookAlikeChoices, Spellings } from './spelling.ts'
 
 /** Labelled pictures as they lie there, nothing decoded yet. */

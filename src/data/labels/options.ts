@@ -1,151 +1,83 @@
-import { AnnealError } from '../../base/errors.ts'
-import { option, setting } from '../../base/options.ts'
-import { checkSplit, type SplitPlan } from '../split/draw-split.ts'
-import type { Decimal } from '../tables/number-cells.ts'
-import type { Task } from '../types.ts'
+import { bool, choice, func, int, list, number, off, or, path, pattern, text } from '../../base/option-kinds.ts'
+import { group, type Options } from '../../base/option-table.ts'
 
 /** What -1 means in columns of 0 and 1. */
 export type MinusOne = 'absent' | 'present' | 'unknown'
 
-/** How labelled pictures are divided, and how much damage there may be. */
-export interface FolderOptions {
-  /** The share of each class kept for validation, where none is given; 0.2 unless given. */
-  valid?: number | undefined
-  /** 42 unless given. */
-  seed?: number | undefined
-  /** Cross-validation: so many folds, of which `fold` (from 0) validates. */
-  folds?: number | undefined
-  fold?: number | undefined
-  /** What must not lie on both sides of a split (a patient, a day): the first capture group of this regular expression,
-   *  matched as `nameMatcher` says. */
-  groupRegex?: string | RegExp | undefined
-  /** The share of damaged pictures up to which training goes on without them; 0.05 unless given. */
-  maxDamaged?: number | undefined
-  /** The share of rows or pictures that may be left out for want of a label, or as another part holds them too, before it is
-   *  refused; 0.5 unless given. */
-  maxLeftOut?: number | undefined
-}
+/** The label, labels or numbers of a sample by its path below the folder; undefined leaves it out. */
+type LabelOf = (file: string) => string | number | readonly string[] | readonly number[] | undefined
 
+/** Training, and what shows the training data before it. */
+const trains = ['train', 'learner', 'augment'] as const
+const drawn = [...trains, 'demo'] as const
+
+// biome-ignore format: one option, one line or two
 /** Where labels come from: class folders unless one of `labels`, `labelRegex` and `labelOf` is given. */
-export interface LabelOptions extends FolderOptions {
-  /** A table: CSV, TSV, JSON lines or Parquet. From where the program runs, or from the folder of pictures. */
-  labels?: string | undefined
-  /** A regular expression whose first capture group is the label, matched as `nameMatcher` says. */
-  labelRegex?: string | RegExp | undefined
-  /** The label, labels or numbers of a picture by its path below the folder; undefined leaves it out. */
-  labelOf?: ((file: string) => string | number | readonly string[] | readonly number[] | undefined) | undefined
-  /** The column that names the picture; found by its content unless given. */
-  fileColumn?: string | undefined
-  /** The column of labels, or several with one label each (0/1). */
-  labelColumn?: string | readonly string[] | undefined
-  /** Columns of numbers to predict: makes the task `regression`. For `labelOf` the names of its numbers. */
-  targets?: readonly string[] | undefined
-  /** What stands between the labels of one cell (or name); a space stands for any blanks. */
-  delimiter?: string | undefined
-  /** Words that mean that a label or number is missing, as they are written; the usual ones (nan, NULL, N/A, None, …) unless
-   *  given, none for `[]`. An empty cell always does. */
-  missing?: readonly string[] | undefined
-  /** The sign before the fraction of numbers; found unless given. */
-  decimal?: Decimal | undefined
-  /** What -1 means in label columns of 0 and 1: no label, a label, or nobody knows (such rows are left out). Asked unless
-   *  given. */
-  minusOne?: MinusOne | undefined
-  /** The column of train, valid and test; `false` uses none, whatever its name. */
-  splitColumn?: string | false | undefined
-  groupColumn?: string | undefined
-  /** The latest share by this column validates. */
-  timeColumn?: string | undefined
-  /** Found by the labels unless given. */
-  task?: Task | undefined
-}
+export const labelSourceOptions = group('Labels', [...trains, 'evaluate'], {
+  labels: path('a table (CSV, TSV, JSON lines or Parquet)').flag('--labels <table>').example('labels.csv')
+    .says('read labels from this table: CSV, TSV, JSON lines or Parquet; looked for from where the command runs, then in the folder'),
+  fileColumn: text('the name of a column').flag('--file-column <name>').example('file')
+    .says('the column that names the file of each row').otherwise('found by its content'),
+  labelColumn: or(list(text('the name of a column', 'names of columns'), { least: 1 }), text('the name of a column')).flag('--label-column <names>').example(['cat', 'dog'])
+    .says('the column of labels, or one column per label: cat,dog; with a comma in a name \'"cat, big",dog\'; or repeat the flag').otherwise('found by its content'),
+  targets: list(text('the name of a column', 'names of columns')).flag('--targets <names>').example(['age', 'weight'])
+    .says('the columns of numbers to predict (regression), written the same way'),
+  delimiter: text('the text between the labels of one cell').flag('--delimiter <text>').example(';')
+    .says('the text between the labels of one cell; a space stands for any blanks').otherwise('found in the cells'),
+  missing: list(text('a word', 'words', /^/)).flag('--missing <words>').example(['nan', 'NULL'])
+    .says('the words that mean a missing label or number; empty cells always do').otherwise('nan, NULL, N/A, None and the like'),
+  decimal: choice('.', ',').flag('--decimal <sign>')
+    .says('the decimal sign of numbers, . or ,').otherwise('found in the cells'),
+  minusOne: choice('absent', 'present', 'unknown').flag('--minus-one <meaning>')
+    .says('what -1 means in label columns of 0 and 1').otherwise('asked', 'CelebA writes -1 for "absent", CheXpert for "unknown"'),
+  maxLeftOut: number({ from: 0, to: 1 }, 'a share').flag('--max-left-out <share>').default(0.5, 'more than half is more likely a misread table than bad rows')
+    .says('stop if a larger share of rows or files has no label or lies in two parts'),
+  labelRegex: pattern().flag('--label-regex <regex>').example('^([a-z]+)_')
+    .says('take the label from the file name: the first group of this regular expression'),
+  labelOf: func<LabelOf>('a function that gives the label of a file')
+    .says('a function that gives the label, labels or numbers of a file by its path below the folder'),
+  task: choice('single', 'multi', 'regression').flag('--task <kind>').on(...trains)
+    .says('single (one label each), multi (several labels) or regression (numbers)').otherwise('found by the labels'),
+})
 
-/** The split and the limit of damage with their defaults; refuses what can't be. */
-export function planOf({
-  valid = 0.2,
-  seed = 42,
-  folds,
-  fold,
-  maxDamaged = 0.05,
-  maxLeftOut,
-}: FolderOptions): SplitPlan & {
-  maxDamaged: number
-  maxLeftOut?: number | undefined
-} {
-  const plan = { valid, seed, ...(folds !== undefined && { folds, fold: fold ?? 0 }) }
-  checkSplit(plan)
-  if (!(maxDamaged >= 0 && maxDamaged <= 1))
-    throw new AnnealError(
-      `${option('maxDamaged')} is a share of the pictures, from 0 to 1; got ${maxDamaged}. Try 0.05.`,
-    )
-  if (maxLeftOut !== undefined && !(maxLeftOut >= 0 && maxLeftOut <= 1))
-    throw new AnnealError(
-      `${option('maxLeftOut')} is a share of the rows or pictures, from 0 to 1; got ${maxLeftOut}. Try 0.5.`,
-    )
-  return { ...plan, maxDamaged, ...(maxLeftOut !== undefined && { maxLeftOut }) }
-}
+// biome-ignore format: one option, one line or two
+/** How samples are divided, and how much damage there may be. */
+export const splitOptions = group('Training and validation', drawn, {
+  valid: number({ above: 0, below: 1 }, 'a share', 'shares').flag('--valid <share>').default(0.2, "fast.ai's usual share")
+    .says('the share of each class that is kept for validation, where the data has no such part'),
+  folds: int(2, 100).flag('--folds <n>').example(5)
+    .says('cross-validation: train n times, each time with another part for validation, and average the nets'),
+  fold: int(0).flag('--fold <i>')
+    .says('train this fold alone, counted from 0: one of --folds, or of a column of fold numbers'),
+  splitColumn: or(off(), text('the name of a column')).flag('--split-column <name>').on(...trains, 'evaluate').example('split')
+    .says('the column of train, valid and test; none for no such column').otherwise('found by its content'),
+  groupColumn: text('the name of a column').flag('--group-column <name>').on(...trains, 'evaluate').example('patient')
+    .says('the column of groups (patient, day): a group is never in both training and validation'),
+  groupRegex: pattern().flag('--group-regex <regex>').on(...trains).example('^([^_]+)_')
+    .says('take the group from the file name: the first group of this regular expression'),
+  timeColumn: text('the name of a column').flag('--time-column <name>').on(...trains, 'evaluate').example('date')
+    .says('the column of times: the latest share is used for validation'),
+  seed: int(0, 2 ** 32 - 1).flag('--seed <n>').group('Run').default(42, 'the same seed gives the same run')
+    .says('the seed of split, order, augmentation and head'),
+  maxDamaged: number({ from: 0, to: 1 }, 'a share').flag('--max-damaged <share>').on(...drawn, 'evaluate').default(0.05, 'some bad files are usual; more are more likely a broken copy')
+    .says('stop if a larger share of the files is damaged'),
+})
 
-const sources = ['labels', 'labelRegex', 'labelOf'] as const
-const forTables = ['fileColumn', 'labelColumn', 'splitColumn', 'groupColumn', 'timeColumn'] as const
-const forLabels = ['targets', 'delimiter', 'task', 'missing', 'decimal', 'minusOne'] as const
+/** Every option of labels and their split. */
+export const labelOptions = { ...labelSourceOptions, ...splitOptions }
 
-/** Of a fold without folds. */
-export const foldAlone = (): AnnealError =>
-  new AnnealError(
-    `${option('fold')} says which of the folds validates, but not how many there are. Give ${setting('folds', 5)}.`,
-  )
+/** How labelled samples are divided, and how much damage there may be. */
+export type FolderOptions = Options<
+  Pick<typeof labelOptions, 'valid' | 'seed' | 'folds' | 'fold' | 'groupRegex' | 'maxDamaged' | 'maxLeftOut'>
+>
 
-/** Refuses options that contradict each other. */
-export function checkLabelOptions(options: LabelOptions): void {
-  const given = (name: keyof LabelOptions) => options[name] !== undefined
-  const contradict = (a: string, b: string, why: string) => {
-    throw new AnnealError(`${a} and ${b} contradict each other: ${why}. Leave one of them out.`)
-  }
-  const [source, other] = sources.filter(given)
-  if (other) contradict(option(source!), option(other), 'labels come from one place')
-  for (const name of forTables)
-    if (given(name) && !given('labels'))
-      throw new AnnealError(
-        `${option(name)} names a column, but no table is given. Name the table with ${option('labels')}.`,
-      )
-  for (const name of forLabels)
-    if (given(name) && !source)
-      throw new AnnealError(
-        `${option(name)} is for labels from a table, a regular expression or a function; class folders have one class a picture. Give ${option('labels')} or ${option('labelRegex')}, or leave ${option(name)} out.`,
-      )
-  const regression = options.task === 'regression' || given('targets')
-  if (given('targets') && options.task !== undefined && options.task !== 'regression')
-    contradict(option('targets'), setting('task', options.task), 'targets are numbers')
-  if (given('targets') && given('labelColumn'))
-    contradict(option('targets'), option('labelColumn'), 'both name what the model predicts')
-  if (given('delimiter') && regression) contradict(option('delimiter'), 'a regression', 'a number is not cut in parts')
-  if (given('delimiter') && options.task === 'single')
-    contradict(option('delimiter'), setting('task', 'single'), 'it has one label a picture')
-  if (options.decimal !== undefined && options.decimal !== '.' && options.decimal !== ',')
-    throw new AnnealError(
-      `${option('decimal')} is the sign before the fraction of numbers, "." or ","; got "${options.decimal}".`,
-    )
-  if (given('decimal') && (options.task === 'single' || options.task === 'multi'))
-    contradict(option('decimal'), setting('task', options.task), 'it is for numbers')
-  const meanings = ['absent', 'present', 'unknown']
-  if (options.minusOne !== undefined && !meanings.includes(options.minusOne))
-    throw new AnnealError(
-      `${option('minusOne')} says what -1 means in label columns: ${meanings.join(', ')}; got "${options.minusOne}".`,
-    )
-  if (options.delimiter === '')
-    throw new AnnealError(`${option('delimiter')} is empty; expected what stands between labels: " ".`)
-  if (given('groupColumn') && given('groupRegex'))
-    contradict(option('groupColumn'), option('groupRegex'), 'a picture has one group')
-  if (given('timeColumn'))
-    for (const name of ['groupColumn', 'groupRegex', 'folds', 'splitColumn'] as const)
-      if (given(name) && options[name] !== false)
-        contradict(option('timeColumn'), option(name), 'pictures are divided in one way')
-  if (given('fold') && !given('folds') && !given('labels')) throw foldAlone()
-  const columns: [string, string][] = []
-  for (const name of [...forTables, 'targets'] as const)
-    for (const column of [options[name] ?? []].flat())
-      if (typeof column === 'string') {
-        const before = columns.find(([, taken]) => taken === column)
-        if (before) contradict(option(before[0]), option(name), `both are column "${column}"`)
-        columns.push([name, column])
-      }
-}
+/** Where labels come from and how samples are divided. Each option with its range and default: docs/options.md. */
+export type LabelOptions = Options<typeof labelOptions>
+
+// biome-ignore format: one option, one line or two
+/** Which labelled samples a trained model is evaluated on. */
+export const evaluationOptions = group('Training and validation', ['evaluate'], {
+  part: choice('train', 'valid', 'test', 'all').flag('--part <name>').otherwise('test, else valid')
+    .says('the part to evaluate on, where there are several'),
+  leaveOut: bool().flag('--leave-out').says('leave out labels that the model does not know, instead of refusing them'),
+})

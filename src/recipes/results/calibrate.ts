@@ -65,7 +65,7 @@ export function calibrate(
   narrator.choice(
     `${of}temperature`,
     temperature.toFixed(3),
-    `${on} are likeliest so; expected calibration error ${before.ece.toFixed(3)} before, ${after.ece.toFixed(3)} after`,
+    `fits ${on} best; expected calibration error ${before.ece.toFixed(3)} before, ${after.ece.toFixed(3)} after`,
   )
   return { temperature, calibration: { before, after, temperature } }
 }
@@ -80,7 +80,7 @@ export const atTemperature = (
     ? probabilities
     : applyTemperature(logits, classes.length, temperature, { task })
 
-/** From which probability each label counts: found on held-out samples for the metric chosen. */
+/** Finds the threshold of each label, the probability from which on it counts as given, on held-out samples for this metric. */
 export function chooseThresholds(
   narrator: Pick<Narrator, 'choice'>,
   { classes, seed }: Meaning,
@@ -98,7 +98,7 @@ export function chooseThresholds(
   narrator.choice(
     `${of}thresholds`,
     text.join(', '),
-    `macro ${metric} on ${on}: one a label ${valueEach.toFixed(3)}, one for all (${found.threshold.toFixed(2)}) ${value.toFixed(3)}, 0.5 ${half.toFixed(3)}; those that beat 0.5 by more than chance are taken`,
+    `macro ${metric} on ${on}: one threshold per label ${valueEach.toFixed(3)}, one for all labels (${found.threshold.toFixed(2)}) ${value.toFixed(3)}, 0.5 for all ${half.toFixed(3)}; a threshold is used where it beats 0.5 by more than chance`,
   )
   return { threshold, thresholds }
 }

@@ -41,11 +41,11 @@ export async function doubtsOf(
   const found = (await prepared.nearlySame?.(all, items, { signal })) ?? { pairs: [], groups: [] }
   if (labelIssues.length > 0 || found.pairs.length > 0) {
     const across = found.pairs.filter(({ a, b }) => items[a]!.split !== items[b]!.split).length
-    const both = across > 0 ? `, ${across} of them in training and validation both` : ''
+    const both = across > 0 ? `, ${across} of them in both training and validation` : ''
     const pairs = `${plural(found.pairs.length, 'pair')} of ${prepared.domain.words.many} that are nearly the same${both}`
     session.emit({
       type: 'line',
-      text: `to look at: ${plural(labelIssues.length, 'label')} that may be wrong, ${pairs} (anneal clean ${session.run.dir})`,
+      text: `please check: ${plural(labelIssues.length, 'label')} that may be wrong, ${pairs} (anneal clean ${session.run.dir})`,
     })
   }
   return { labelIssues, nearDuplicates: await duplicatePictures(items, found, shown) }

@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { plural } from '../../base/format.ts'
+import { checkValues } from '../../base/option-table.ts'
 import { type Report, silent } from '../../base/progress.ts'
 import type { Item } from '../../data/types.ts'
 import type { Domain, Narrator, Progress, ToEvaluate, Words } from '../../domain/index.ts'
@@ -26,8 +27,7 @@ import {
   precisionOf,
   together,
 } from '../../train/saved-model.ts'
-import type { Source } from '../../train/source.ts'
-import { whole } from '../options.ts'
+import { batchOption } from '../options.ts'
 import { areUneven } from '../prepare/class-balance.ts'
 import { checkDevice } from '../prepare/device.ts'
 import { undefinedR2 } from '../prepare/targets.ts'
@@ -60,10 +60,10 @@ export interface Evaluated {
 
 /** How an evaluation computes, and who hears of it. */
 export interface EvaluateOptions {
-  batchSize?: number
+  batchSize?: number | undefined
   /** The type of products. Default: the one the model was validated in, where this machine has instructions for it. */
-  precision?: Precision
-  device?: string
+  precision?: Precision | undefined
+  device?: string | undefined
   progress?: Progress
   /** Hears of a wait for another process. */
   report?: Report
@@ -86,7 +86,7 @@ export async function evaluateModel<O extends object, B extends Body, P, In, E e
     ...options
   }: E & EvaluateOptions,
 ): Promise<Evaluated> {
-  whole('batchSize', batchSize, 1, 4096)
+  checkValues({ batchSize: batchOption(1) }, { batchSize })
   checkDevice(device)
   manualSeed(0)
   const model = loadModel<P, B>(run, { ...domain, ...(device === undefined ? {} : { device }) })

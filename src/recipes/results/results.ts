@@ -1,5 +1,5 @@
 import { confusionsOf, writeInterpretation } from '../../interpret/index.ts'
-import type { Interpretation, PartResult, RunResult } from '../../runs/index.ts'
+import type { PartResult, RunResult } from '../../runs/index.ts'
 import type { Evaluation } from '../../train/evaluate.ts'
 import { Learner } from '../../train/learner.ts'
 import { averagePrecision, bootstrap, r2, take } from '../../train/metrics.ts'

@@ -67,7 +67,7 @@ export async function trainFolds(
   session.choice(
     'classifier',
     `the average of ${plural(folds, 'net')}`,
-    'each saw other samples; best.json lists them, and predict averages what they say',
+    'each was trained on other folds; best.json lists them, and predict averages their outputs',
   )
   const { metrics: _, intervals: __, test: ___, tta: ____, threshold, thresholds: own, ...facts } = first
   return {

@@ -22,8 +22,8 @@ export function nextCycle(state: WholeState, context: Context, { until }: { unti
         'stop',
         `after ${plural(state.epochsDone, 'epoch')}`,
         options.epochs === undefined
-          ? `the usual budget of ${most} is used; ${option('epochs')} or ${option('minutes')} for another`
-          : `the budget of ${setting('epochs', most)} is used`,
+          ? `the usual budget of ${most} epochs is used up; set another with ${option('epochs')} or ${option('minutes')}`
+          : `the budget of ${setting('epochs', most)} is used up`,
       )
     return undefined
   }
@@ -48,9 +48,9 @@ function withinMinutes(
       `${budget} leaves no time for one epoch, which takes some ${Math.ceil(state.slowest)} s here; give more minutes.`,
     )
   if (fitting < 1) {
-    session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `${budget} leaves no time for another`)
+    session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `${budget} leaves no time for another epoch`)
     return undefined
   }
-  if (fitting < length) session.choice('cycle length', plural(fitting, 'epoch'), `what ${budget} leaves time for`)
+  if (fitting < length) session.choice('cycle length', plural(fitting, 'epoch'), `${budget} leaves time for no more`)
   return Math.min(length, fitting)
 }

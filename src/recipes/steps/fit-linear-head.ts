@@ -179,19 +179,21 @@ async function optima(
 
 /** Says which head was taken, and which the whole net begins from. */
 export function explainOptimum(session: Session, { task, metric }: Objective, { best, start, tried }: Optimum): void {
-  const kind = { single: 'logistic regression', multi: 'logistic regression a label', regression: 'ridge regression' }[
-    task
-  ]
+  const kind = {
+    single: 'logistic regression',
+    multi: 'logistic regression per label',
+    regression: 'ridge regression',
+  }[task]
   session.choice(
     'head',
     `${kind}, L2 ${best.l2}`,
-    `the optimum of the last layer over all views; of L2 ${tried.join(', ')} it validates best (${said(metric, best.score)}, loss ${best.loss.toFixed(3)})`,
+    `the optimum of the last layer over all views; best on validation among L2 ${tried.join(', ')}: ${said(metric, best.score)}, loss ${best.loss.toFixed(3)}`,
   )
   if (start !== best)
     session.choice(
       'start',
       `${kind}, L2 ${start.l2}`,
-      `the strongest within one standard error of the best (${said(metric, start.score)}): an overfitted head gives the body no useful gradient`,
+      `the whole net starts from the strongest L2 within one standard error of the best (${said(metric, start.score)}): an overfitted head gives the body no useful gradient`,
     )
 }
 

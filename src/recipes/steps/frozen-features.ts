@@ -49,14 +49,14 @@ async function computedFeatures(
     'views',
     String(views),
     views < wanted
-      ? 'augmented forms of each sample, as many as memory allows'
+      ? 'as many augmented views of each sample as memory allows'
       : options.views !== undefined
         ? 'as asked'
         : views === 0
           ? plainly
             ? 'nothing is augmented'
-            : 'a body from random weights makes little of a sample, and no more of its augmented forms'
-          : 'augmented forms of each sample; the frozen body sees each once',
+            : 'the features of a body with random weights say little, augmented or not'
+          : 'augmented views of each sample; the frozen body computes each of them once',
   )
   const key = featureKey(prepared, views)
   const path = join(cacheFolder('features'), `${key}.safetensors`)
@@ -66,11 +66,14 @@ async function computedFeatures(
       const floats = (name: string) => floatsOf(stored.get(name)!.data)
       const found = { train: floats('train'), valid: floats('valid'), views }
       if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
-        session.emit({ type: 'line', text: 'features: kept from an earlier run (same data, weights and views)' })
+        session.emit({
+          type: 'line',
+          text: 'features: read from the cache (an earlier run had the same data, weights and views)',
+        })
         return found
       }
     } catch {
-      session.warn(`${path}: kept features can't be read and are computed again`)
+      session.warn(`${path}: the cached features can't be read and are computed again`)
     }
   }
   const total = (views + 1) * train.count + valid.count
@@ -79,7 +82,10 @@ async function computedFeatures(
   const all = new Float32Array(total * width)
   const there = part.read(all, width)
   if (there > 0)
-    session.emit({ type: 'line', text: `features: ${there} of ${total} kept from before the run was stopped` })
+    session.emit({
+      type: 'line',
+      text: `features: ${there} of ${total} were computed before the run was stopped, and are used`,
+    })
   let made = there
   const stands = () => session.stands(`the features of ${made} of ${total} views`)
   stands()

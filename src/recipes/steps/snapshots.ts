@@ -49,7 +49,7 @@ export async function useSnapshots(
     session.choice(
       what,
       'none',
-      `one cycle has ended, there is nothing to average; more ${option('epochs')} or a shorter ${option('cycleLen')}`,
+      `only one cycle has ended, so there is nothing to average; use more ${option('epochs')} or a shorter ${option('cycleLen')}`,
     )
     return best
   }
@@ -61,7 +61,7 @@ export async function useSnapshots(
     session.choice(
       'mean of weights',
       said(objective.metric, averaged.score),
-      `over the ends of ${plural(names.length, 'cycle')}, loss ${averaged.loss.toFixed(3)}; ${better ? 'it validates best and is kept' : 'the best weights validate better and are kept'}`,
+      `over the ends of ${plural(names.length, 'cycle')}, loss ${averaged.loss.toFixed(3)}; ${better ? 'this is the best on validation and is kept' : 'the best weights so far validate better and are kept'}`,
     )
     if (better) {
       kept = { ...averaged, epoch: whole.learner.epoch, size: prepared.size }
@@ -77,7 +77,7 @@ export async function useSnapshots(
 /** Puts the equal mean of saved weights into the net; how it validates. */
 async function averageOf(prepared: Prepared, { options, signal }: Context, paths: readonly string[]) {
   const { net, objective, source, batchSize, seed, precision } = prepared
-  const { task, names: classes } = objective
+  const { names: classes } = objective
   const own = net.net.stateDict()
   noGrad(() => {
     for (const [i, path] of paths.entries())
@@ -126,6 +126,6 @@ async function saveEnsemble(
   session.choice(
     'ensemble',
     said(objective.metric, metrics[objective.metric]!),
-    `the average of ${plural(names.length, 'net')}, one from the end of each cycle: ensemble.json`,
+    `averages ${plural(names.length, 'net')}, one from the end of each cycle; saved as ensemble.json`,
   )
 }

@@ -123,8 +123,8 @@ class WholeRun {
     const isFrozen = kept.epoch === this.#options.best?.epoch
     this.#context.session.choice(
       'weights kept',
-      isFrozen ? 'of the frozen phase' : `of epoch ${kept.epoch}`,
-      `they validate best: ${said(this.#prepared.objective.metric, kept.score)}, loss ${kept.loss.toFixed(3)}`,
+      isFrozen ? 'from the frozen phase' : `from epoch ${kept.epoch}`,
+      `best on validation: ${said(this.#prepared.objective.metric, kept.score)}, loss ${kept.loss.toFixed(3)}`,
     )
   }
 

@@ -77,7 +77,9 @@ function explainBeginning(
   session.choice(
     'unfreeze',
     `${learn.groups.length} layer groups`,
-    head ? 'the head is trained; now everything is' : 'from random weights everything is trained from the start',
+    head
+      ? 'the head is trained; now all layers are trained'
+      : 'a net from random weights trains all layers from the start',
   )
   session.choice(
     'BatchNorm',
@@ -85,20 +87,20 @@ function explainBeginning(
     options.bnFreeze !== undefined
       ? 'as asked'
       : learn.bnFreeze
-        ? `${plural(learn.train.count, domain.words.one)} in batches of ${batchSize} make poorer statistics than those of pretraining`
+        ? `${plural(learn.train.count, domain.words.one)} in batches of ${batchSize} give poorer statistics than those of pretraining`
         : (options.pretrained ?? true)
-          ? `there are ${domain.words.many} enough for statistics of their own`
+          ? `there are enough ${domain.words.many} to compute statistics from`
           : 'a net from random weights has no statistics yet',
   )
   session.choice('rates', rates.lrs.map(rate).join(', '), rates.reason)
   if (!learn.dropout)
-    session.choice('dropout', 'off', 'the head is at the optimum of its L2; dropout would only blur it')
+    session.choice('dropout', 'off', 'the head is at the optimum of its L2; dropout would only add noise')
   const { averageSteps } = learn.options
   session.choice(
     'weights',
     averageSteps ? 'averaged' : 'not averaged',
     averageSteps
-      ? `validated and kept as their mean over the last ${plural(averageSteps, 'step')} or so`
-      : 'from random ones they change so fast that their mean is behind',
+      ? `their mean over about the last ${plural(averageSteps, 'step')} is validated and saved`
+      : 'weights that began at random change too fast for a mean',
   )
 }

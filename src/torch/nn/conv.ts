@@ -96,7 +96,7 @@ function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
     const half = ownKernels() === 'bfloat16'
     const { stride, padding } = geometry
     if (kernel === '3x3') return call('anneal::conv3x3', x, weight, scale, shift, residual, act, stride, half)
-    return call('anneal::conv_few', x, weight, scale, shift, act, stride, padding, half)
+    return call('anneal::conv_stem', x, weight, scale, shift, act, stride, padding, half)
   }
   const scaled = scale ? weight.mul(scale.reshape(-1, 1, 1, 1)) : weight
   const y =

@@ -1,5 +1,6 @@
 import { aten, fromArray, type Tensor } from '../../torch/index.ts'
-import type { Change } from './draw.ts'
+import { type Change, effects } from './list.ts'
+import { curvePoints, shares } from './tone-curve.ts'
 
 /** Values that pixels lie between: what black and white are. */
 export interface Range {
@@ -7,67 +8,122 @@ export interface Range {
   white: number
 }
 
-/** Lighting of one picture, x: [k, C, H, W] (strips of it) within `range`: fastai 0.7's RandomLighting, then colour
- *  (3 channels only), then fastai 2.8's Brightness and Contrast in logit space. Clipped to the range; itself where
- *  nothing was drawn. Not in place; `range` is asked for where it is needed. */
-export function light(x: Tensor, c: Change, range: () => Range): Tensor {
-  const linear = c.brightness !== 0 || c.gain !== 1
-  const coloured = (c.saturation !== 1 || c.hue !== 0) && x.shape[1] === 3
-  const logit = c.logitShift !== 0 || c.logitGain !== 1
-  if (!linear && !coloured && !logit) return x
-  const { black, white } = range()
+/** What becomes of the light and colour of one picture: one matrix, then one tone curve. */
+export interface Lighting {
+  /** Row-major [C, C + 2], clipped afterwards: of each channel, what all channels, the crop's mean and white (1) count in it.
+   *  The mean is that of all channels together, before any change. */
+  matrix?: Float64Array
+  /** Whether the matrix does the same to each channel, and takes nothing from the others. */
+  alike: boolean
+  /** What shares from black (0) to white (1) become, at {@link curvePoints} places; lines lie between them. */
+  curve?: Float32Array
+}
+
+/** The lighting of a picture of `channels`, composed of everything that was drawn. */
+export function lightingOf(c: Change, channels: number): Lighting {
+  const colours = channels === 3 ? effects('colour', c) : []
+  const lights = effects('light', c)
+  const tones = effects('tone', c)
+  const lighting: Lighting = { alike: colours.length === 0 }
+  if (lights.length + colours.length > 0) lighting.matrix = matrixOf(lights, colours, channels)
+  if (tones.length > 0) {
+    lighting.curve = new Float32Array(curvePoints)
+    for (let i = 0; i < curvePoints; i++) {
+      let share = shares[i]!
+      for (const tone of tones) share = tone(share)
+      lighting.curve[i] = share
+    }
+  }
+  return lighting
+}
+
+type Lights = readonly { gain: number; add: number; mean: number }[]
+function matrixOf(lights: Lights, colours: readonly (readonly number[])[], channels: number): Float64Array {
+  // gain · x + mean · m + add, m the mean before all of them; afterwards it is (gain + mean) · m + add.
+  let [gain, mean, add] = [1, 0, 0]
+  for (const by of lights)
+    [gain, mean, add] = [by.gain * gain, by.gain * mean + by.mean * (gain + mean), (by.gain + by.mean) * add + by.add]
+  let matrix = Array.from({ length: channels ** 2 }, (_, i) => Number(i % (channels + 1) === 0))
+  for (const by of colours)
+    matrix = matrix.map((_, i) =>
+      [0, 1, 2].reduce((sum, k) => sum + by[i - (i % 3) + k]! * matrix[3 * k + (i % 3)]!, 0),
+    )
+  const out = new Float64Array(channels * (channels + 2))
+  for (let row = 0; row < channels; row++) {
+    const of = matrix.slice(row * channels, (row + 1) * channels)
+    const sum = of.reduce((a, b) => a + b, 0)
+    out.set([...of.map(v => v * gain), sum * mean, sum * add], row * (channels + 2))
+  }
+  return out
+}
+
+/** Pictures x: [n, …, C] within `range`, each by its lighting, as float32. Not in place; x itself where nothing was drawn. */
+export function lit(x: Tensor, lightings: readonly Lighting[], { black, white }: Range): Tensor {
+  const { device } = x
+  const [n, channels] = [lightings.length, x.shape.at(-1)!]
   const span = white - black
-  x = x.to('float32')
-  if (linear) {
-    const still = x.mean().mul(1 - c.gain) // the mean stays, but for the brightness
-    x = aten.clamp_(aten.add(still.add_(c.brightness * span), x, { alpha: c.gain }), { min: black, max: white })
+  const on = (values: ArrayLike<number>, ...shape: number[]) =>
+    fromArray(Float32Array.from(values), shape).to('float32', { device })
+  const flat = (x = x.to('float32')).reshape(n, -1, channels)
+  let y = flat
+  if (lightings.some(l => l.matrix)) {
+    const rows = lightings.map(({ matrix = identity(channels) }) => rowsOf(matrix, channels))
+    const each = (of: (row: number[]) => number) =>
+      on(
+        rows.flatMap(r => r.map(of)),
+        n,
+        1,
+        channels,
+      )
+    const sum = (row: number[]) => row.slice(0, channels + 1).reduce((a, b) => a + b, 0)
+    const added = y.mean([1, 2], { keepdim: true }).mul(each(row => row[channels]!))
+    added.add_(each(row => span * row[channels + 1]! + black * (1 - sum(row))))
+    const mixed = lightings.every(l => l.alike)
+      ? y.mul(
+          on(
+            rows.map(r => r[0]![0]!),
+            n,
+            1,
+            1,
+          ),
+        )
+      : y.matmul(
+          on(
+            rows.flatMap(r => r.flatMap(row => row.slice(0, channels))),
+            n,
+            channels,
+            channels,
+          ).transpose(1, 2),
+        )
+    y = aten.clamp_(mixed.add_(added), { min: black, max: white })
   }
-  if (coloured) {
-    const matrix = fromArray(Float32Array.from(colour(c.saturation, c.hue)), [3, 3]).to('float32', { device: x.device })
-    x = aten.clamp_(matrix.matmul(x.flatten(2)).reshape(...x.shape), { min: black, max: white })
+  if (lightings.some(l => l.curve)) {
+    const curves = on(
+      lightings.flatMap(l => Array.from(l.curve ?? shares)),
+      n * curvePoints,
+    )
+    const start = fromArray(
+      BigInt64Array.from(lightings, (_, i) => BigInt(i * curvePoints)),
+      [n, 1, 1],
+    )
+    const at = aten.clamp_(y.sub(black).mul_((curvePoints - 1) / span), { min: 0, max: curvePoints - 1 })
+    const below = aten.clamp_max_(aten.floor(at), curvePoints - 2)
+    const index = below.to('int64').add_(start.to('int64', { device }))
+    const point = (by: number) => curves.indexSelect(0, index.add(by).flatten()).reshape(...y.shape)
+    const toned = aten.lerp(point(0), point(1), at.sub(below)).mul_(span).add_(black)
+    const toBeToned = on(
+      lightings.map(l => Number(l.curve !== undefined)),
+      n,
+      1,
+      1,
+    ).to('bool')
+    y = lightings.every(l => l.curve) ? toned : aten.where(toBeToned, toned, y)
   }
-  if (logit) {
-    const share = black === 0 ? x.mul(1 / span) : x.sub(black).mul(1 / span)
-    const logits = aten.logit(share, { eps: 1e-7 }).add_(c.logitShift).mul_(c.logitGain)
-    x = aten.sigmoid_(logits).mul_(span)
-    if (black !== 0) x.add_(black)
-  }
-  return x
+  return y === flat ? x : y.reshape(...x.shape)
 }
 
-/** Rec. 601's weights of red, green and blue, as torchvision's greyscale. */
-const luma = [0.299, 0.587, 0.114] as const
-
-/** The matrix that multiplies saturation and turns hues (radians) about the axis of greys, row-major [3, 3]: greys and
- *  brightness stay. With hue 0 it is torchvision's adjust_saturation; the turn is in the plane of YIQ's colours, which is
- *  linear, where torchvision's adjust_hue goes through HSV. */
-export function colour(saturation: number, hue: number): number[] {
-  const [cos, sin] = [saturation * Math.cos(hue), saturation * Math.sin(hue)]
-  // x → its grey + (turned, scaled) colour: luma in each row, then YIQ's I and Q there and back.
-  return [0, 1, 2].flatMap(row =>
-    [0, 1, 2].map(column => {
-      const [i, q] = [yiq.i[column]!, yiq.q[column]!]
-      return luma[column]! + yiq.fromI[row]! * (cos * i - sin * q) + yiq.fromQ[row]! * (sin * i + cos * q)
-    }),
+const rowsOf = (matrix: Float64Array, channels: number): number[][] =>
+  Array.from({ length: channels }, (_, row) =>
+    Array.from(matrix.subarray(row * (channels + 2), (row + 1) * (channels + 2))),
   )
-}
-
-/** YIQ's two axes of colour: to (a row each) and from them (a column each), such that both ways give the identity. */
-const yiq = axes()
-function axes() {
-  const i = [0.5959, -0.2746, -0.3213]
-  const q = [0.2115, -0.5227, 0.3112]
-  // Rows that sum to 0 exactly: greys have no colour.
-  i[2] = -(i[0]! + i[1]!)
-  q[2] = -(q[0]! + q[1]!)
-  // What no luma and one unit of I or Q is in red, green, blue: the inverse of [luma; i; q], by Cramer's rule.
-  const cross = (a: readonly number[], b: readonly number[]) => [
-    a[1]! * b[2]! - a[2]! * b[1]!,
-    a[2]! * b[0]! - a[0]! * b[2]!,
-    a[0]! * b[1]! - a[1]! * b[0]!,
-  ]
-  const determinant = cross(i, q).reduce((sum, v, k) => sum + v * luma[k]!, 0)
-  const fromI = cross(q, luma).map(v => v / determinant)
-  const fromQ = cross(luma, i).map(v => v / determinant)
-  return { i, q, fromI, fromQ }
-}
+const identity = (channels: number): Float64Array => matrixOf([], [], channels)

@@ -1,8 +1,8 @@
 import { aten, cat, freeMemory, fromArray, keep, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import type { Picture } from '../types.ts'
-import type { Change } from './draw.ts'
 import type { Seen } from './kernel.ts'
-import { colour } from './lighting.ts'
+import { lightingOf, lit } from './lighting.ts'
+import type { Change } from './list.ts'
 import { placed, source } from './view.ts'
 
 /** Whether pictures of a batch of `of` channels are seen together on a device: 8-bit ones, grey or as many channels. */
@@ -30,9 +30,9 @@ export function keptOn(device: string, picture: (number: number) => Picture): (n
   }
 }
 
-/** Writes pictures into their rows of a batch on a device, lit and normalised, as `view`, `light` and the normalisation do
- *  one after the other, in a few operators for all pictures. rows: float32 [N, size, size, C]; mean and std: one number
- *  a channel. */
+/** Writes pictures into their rows of a batch on a device: sampled, lit and normalised by a few operators for all pictures at once,
+ *  with the results of `view`, `lit` and the normalisation. rows: float32 [N, size, size, C]; mean and std: one number for each
+ *  channel. */
 export function viewsOnDevice(
   rows: Tensor,
   seen: readonly Seen[],
@@ -51,12 +51,17 @@ export function viewsOnDevice(
   }
   for (const group of groups.values())
     scope(() => {
-      const lit = litTogether(sampledTogether(group, options.size, device), group)
       const channels = rows.shape[3]!
+      const x = sampledTogether(group, options.size, device)
+      const shown = lit(
+        x,
+        group.map(({ change }) => lightingOf(change, x.shape[3]!)),
+        { black: 0, white: 255 },
+      )
       const row = (values: readonly number[]) => on(device, values, [channels])
       const scale = row(options.std.map(v => 1 / (255 * v)))
       const shift = row(options.std.map((v, c) => -options.mean[c]! / v))
-      const made = lit.mul(scale).add_(shift) // a grey picture in all channels
+      const made = shown.mul(scale).add_(shift) // a grey picture in all channels
       const at = fromArray(
         BigInt64Array.from(group, ({ row }) => BigInt(row)),
         [group.length],
@@ -164,35 +169,3 @@ function placesOn(at: Tensor, length: Tensor, pad: Change['pad']) {
   const far = share(left.add(1)).mul_(length.sub(1).clamp(0, 1))
   return { near: share(left), far, first, second }
 }
-
-/** Lighting of pictures x [n, size, size, C] in 0 to 255, as `light` says it of one. */
-function litTogether(x: Tensor, group: readonly Placed[]): Tensor {
-  const { device } = x
-  const changes = group.map(({ change }) => change)
-  const each = (of: (c: Change) => number) => on(device, changes.map(of), [changes.length, 1, 1, 1])
-  if (changes.some(c => c.brightness !== 0 || c.gain !== 1)) {
-    const still = x
-      .mean([1, 2, 3], { keepdim: true })
-      .mul(each(c => 1 - c.gain))
-      .add_(each(c => 255 * c.brightness))
-    x = aten.clamp_(x.mul(each(c => c.gain)).add_(still), { min: 0, max: 255 })
-  }
-  if (x.shape[3] === 3 && changes.some(c => c.saturation !== 1 || c.hue !== 0)) {
-    const matrices = changes.flatMap(c => (c.saturation === 1 && c.hue === 0 ? identity : colour(c.saturation, c.hue)))
-    const turned = on(device, matrices, [changes.length, 3, 3]).transpose(1, 2)
-    x = aten.clamp_(
-      x
-        .flatten(1, 2)
-        .matmul(turned)
-        .reshape(...x.shape),
-      { min: 0, max: 255 },
-    )
-  }
-  if (changes.some(c => c.logitShift !== 0 || c.logitGain !== 1)) {
-    const logits = aten.logit(x.mul(1 / 255), { eps: 1e-7 })
-    const lit = aten.sigmoid_(logits.add_(each(c => c.logitShift)).mul_(each(c => c.logitGain))).mul_(255)
-    x = aten.where(each(c => Number(c.logitShift !== 0 || c.logitGain !== 1)).to('bool'), lit, x)
-  }
-  return x
-}
-const identity = [1, 0, 0, 0, 1, 0, 0, 0, 1]

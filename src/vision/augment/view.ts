@@ -1,8 +1,9 @@
 import { AnnealError } from '../../base/errors.ts'
 import { aten, fromArray, library, type Tensor } from '../../torch/index.ts'
 import type { Picture } from '../types.ts'
-import type { Change } from './draw.ts'
-import { enlargement, type Frame, type Homography, isAffine, pictureMap } from './geometry.ts'
+import { enlargement, type Frame, isPlain, pictureMap } from './geometry.ts'
+import { type Homography, isAffine } from './homography.ts'
+import type { Change } from './list.ts'
 
 const bilinear = 0
 /** Their numbers in grid_sampler. */
@@ -39,7 +40,7 @@ export type Placing =
  *  blocks are sampled instead. */
 export function placed(change: Change, { height, width, size, short = size }: Frame & { short?: number }): Placing {
   const frame = { height, width, size, scale: Math.max(1, short / Math.min(height, width)) }
-  if (isPlainCrop(change, frame))
+  if (isPlain(change, frame))
     return { top: Math.round((height - size) * change.cropY), left: Math.round((width - size) * change.cropX) }
   const map = pictureMap(change, frame)
   const { x: sx, y: sy } = enlargement(change, frame)
@@ -58,21 +59,6 @@ const onBlocks = ([a, b, c, d, e, f, g, h, i]: Homography, x: number, y: number)
     ...[y * d + (y - 1) * g, y * e + (y - 1) * h, y * f + (y - 1) * i],
     ...[g, h, i],
   ] as unknown as Homography
-
-/** Whether nothing but whole pixels moves. */
-const isPlainCrop = (c: Change, { height, width, size, scale }: Required<Frame>): boolean =>
-  scale === 1 &&
-  c.window === undefined &&
-  c.zoom === 1 &&
-  c.stretchX === 1 &&
-  c.stretchY === 1 &&
-  c.warpX === 0 &&
-  c.warpY === 0 &&
-  c.angle === 0 &&
-  !c.mirror &&
-  c.quarterTurns === 0 &&
-  height >= size &&
-  width >= size
 
 /** Where each pixel of the crop looks: [size, size, 2], as grid_sample wants it. A row's share and a column's are added,
  *  a plane for each coordinate: eight times as fast as affine_grid's product with a 3×2 matrix. */

@@ -1,5 +1,7 @@
 import { plural } from '../../base/format.ts'
+import { pick } from '../../base/option-table.ts'
 import { applyDecisions, type FolderIndex, readDecisions } from '../../data/index.ts'
+import { labelOptions } from '../../data/labels/options.ts'
 import type { DomainContext } from '../../domain/index.ts'
 import { joinBands } from '../channel-files.ts'
 import { channelStatistics } from '../channel-statistics.ts'
@@ -12,7 +14,7 @@ import type { ImageOptions } from './options.ts'
 
 /** Labelled pictures as they lie there, with decisions of `anneal clean` applied, and files of one picture joined. */
 export async function openIndex(dir: string, { channelFiles, clean, ...options }: ImageOptions): Promise<FolderIndex> {
-  const found = await indexPictures(dir, options)
+  const found = await indexPictures(dir, pick(labelOptions, options))
   const index = channelFiles ? joinBands(found, channelFiles) : found
   return clean === undefined ? index : applyDecisions(index, readDecisions(clean))
 }

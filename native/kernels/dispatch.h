@@ -1,17 +1,17 @@
 #pragma once
-#include "body.h"
-#include "coins.h"
+#include "inference_chain.h"
+#include "bernoulli.h"
 #include "depthwise.h"
-#include "few.h"
-#include "grouped.h"
+#include "conv_stem.h"
+#include "conv3x3_grouped.h"
 #include "mobile-batch.h"
 #include "mobile.h"
 #include "normalise.h"
-#include "pool.h"
-#include "pointwise.h"
-#include "update.h"
+#include "concat_pool.h"
+#include "conv1x1.h"
+#include "optimizers.h"
 #include "views.h"
-#include "winograd.h"
+#include "conv3x3_winograd.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -22,8 +22,8 @@ constexpr Kernels<T> tableOf() {
   Kernels<T> k{};
   k.packedSize = packedSize<T>;
   k.pack = packWeights<T>;
-  k.pointwise = pointwise<T>;
-  k.pointwiseGrad = pointwiseGrad<T>;
+  k.conv1x1 = conv1x1<T>;
+  k.conv1x1Grad = conv1x1Grad<T>;
   k.depthwise = depthwise<T>;
   k.depthwiseGrad = depthwiseGrad<T>;
   k.moments = moments<T>;
@@ -32,7 +32,7 @@ constexpr Kernels<T> tableOf() {
   k.normaliseGrad = normaliseGrad<T>;
   k.concatPool = concatPool<T>;
   k.concatPoolGrad = concatPoolGrad<T>;
-  k.body = body<T>;
+  k.inferenceChain = inferenceChain<T>;
   if constexpr (!kTiled) {
     k.conv3Pack = conv3Pack<T>;
     k.conv3 = conv3<T>;
@@ -40,7 +40,7 @@ constexpr Kernels<T> tableOf() {
     k.groupedPack = groupedPack<T>;
     k.grouped = grouped<T>;
     k.groupedGrad = groupedGrad<T>;
-    k.convFew = convFew<T>;
+    k.convStem = convStem<T>;
     k.mobileBlock = mobileBlock<T>;
     k.mobileBlockGrad = mobileBlockGrad<T>;
     k.mobileStatistics = mobileStatistics<T>;
@@ -50,7 +50,7 @@ constexpr Kernels<T> tableOf() {
   }
   if constexpr (sizeof(T) == 4) {
     k.views = viewBatch;
-    k.coins = coins;
+    k.bernoulli = bernoulli;
     k.adam = adam;
     k.sgd = sgd;
     k.blend = blend;

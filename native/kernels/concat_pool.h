@@ -6,7 +6,7 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// y [n][2 c]: the maxima of x [n][pixels][c], and the means
+// y [n][2 c]: for each channel of x [n][pixels][c] its maximum, then its mean
 template <class T>
 void concatPool(const T* x, int n, int pixels, int c, T* y) {
 #pragma omp parallel for num_threads(threads()) schedule(static)
@@ -26,7 +26,7 @@ void concatPool(const T* x, int n, int pixels, int c, T* y) {
   }
 }
 
-// From g, the gradient of y: those that are as large as the maximum share its gradient.
+// gx from g, the gradient of y. Pixels that share the maximum share its gradient.
 template <class T>
 void concatPoolGrad(const T* x, const T* y, const T* g, int n, int pixels, int c, T* gx) {
 #pragma omp parallel for num_threads(threads()) schedule(static)

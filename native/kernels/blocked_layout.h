@@ -1,8 +1,8 @@
-// Wide maps of mobile nets as planes [channels / 16][picture][pixels / P][16][P]: P pixels beside each other are a word, as
-// products over pixels take them. What blocks of mobile nets do with planes, forward and backward.
+// How the wide maps of mobile nets lie in memory: planes [channels / 16][picture][pixels / P][16][P]. P neighbouring pixels are one
+// word, as products over pixels need them. And what the blocks of mobile nets do with planes, forward and backward.
 #pragma once
 #include "depthwise.h"
-#include "pointwise.h"
+#include "conv1x1.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -13,7 +13,7 @@ inline void putWords(float* p, const V* v, bool around) { around ? stream(p, v[0
 inline void putRows(float* row, int, const V* v) { S(row, v[0]); }
 inline void putBoth(float* p, float* row, int, const V* v, bool around) { putWords(p, v, around), S(row, v[0]); }
 
-// put(row, sums [R][W]) for `rows` rows of a, from W sixteens of columns
+// Calls put(row, sums [R][W]) for `rows` rows of a and W vectors of columns
 template <class T, int W, class Put>
 ANNEAL_INLINE void rowTiles(const float* a, long ar, int rows, const float* b, long bv, int K, Put put) {
   int r = 0;
@@ -31,10 +31,10 @@ ANNEAL_INLINE void rowTiles(const float* a, long ar, int rows, const float* b, l
   many(std::integral_constant<int, 2>{});
   if constexpr (kPerWord<T> == 1) many(std::integral_constant<int, 1>{});
 }
-// The same for all sixteens of columns: put(row, first sixteen, sums)
+// The same for all vectors of columns: put(row, first vector, sums)
 template <class T, class Put>
 ANNEAL_INLINE void allTiles(const float* a, long ar, int rows, const float* b, long bv, int K, int columns, Put put) {
-  bySixteens(0, columns, [&](int n, auto wide) __attribute__((always_inline)) {
+  byVectors(0, columns, [&](int n, auto wide) __attribute__((always_inline)) {
     rowTiles<T, decltype(wide)::value>(a, ar, rows, b + n * bv, bv, K,
                                        [&](int r, auto& sum) __attribute__((always_inline)) { put(r, n, sum); });
   });
@@ -44,8 +44,8 @@ constexpr int kRowsOf = std::extent<std::remove_reference_t<Sum>, 0>::value;
 template <class Sum>
 constexpr int kColumnsOf = std::extent<std::remove_reference_t<Sum>, 1>::value;
 
-// Where a wide map's numbers are
-struct Planes {
+// Where the values of a wide map are
+struct BlockedLayout {
   int pictures, pixels;
   size_t at(int picture, int line, int pixel) const {
     return ((static_cast<size_t>(line) * pictures + picture) * pixels + pixel) * 16;
@@ -53,8 +53,8 @@ struct Planes {
   size_t apart() const { return static_cast<size_t>(pictures) * pixels * 16; }
 };
 
-// What is worked on at a time: `each` rows of a picture, for which all lines (sixteens of channels) have rings; or whole
-// pictures, `several` of them, and rings of few lines. What takes less memory, except that words don't end with odd rows.
+// The piece that a thread works on at a time. Either `each` rows of a picture, with rings for all lines (vectors of channels); or
+// `several` whole pictures, with rings for a few lines. The one that needs less memory, but no word may end with an odd row.
 struct Portion {
   int each, several = 1, rings;
   bool whole;
@@ -74,14 +74,14 @@ bool oddRows(const Depthwise& d) {
   return kPerWord<T> == 2 && (d.w % 2 || d.ow % 2);
 }
 
-// `places[i]`: where pixel i of `count` pictures' rows [from, to) lies in a line's ring
+// places[i]: where pixel i of rows [from, to) of `count` pictures lies in the ring of a line
 inline void ringPlaces(int count, int from, int to, int h, int w, int slots, int pitch, int left, int* places) {
   for (int j = 0; j < count; j++)
     for (int y = from; y < to; y++)
       for (int i = 0; i < w; i++) *places++ = ((j * h + y) % slots * pitch + left + i) * 16;
 }
 
-// Rows of x, or the stem's, as products take them: where they are, [pixels][*width]
+// Rows of x, or of the stem, as products need them: returns where they are, [pixels][*width]
 template <class T>
 const T* inputRows(const MobileBlock& s, const T* x, size_t pixel, int pixels, bool filled, T* into, T* lines, int* width) {
   const int wide = up(s.hasStem ? 27 : s.cin, 16);
@@ -94,14 +94,13 @@ const T* inputRows(const MobileBlock& s, const T* x, size_t pixel, int pixels, b
   return x;
 }
 
-// How many pictures a member of a team takes at least: of bfloat16 two where one has an odd number of pixels, so that all of
-// them are words.
+// How many pictures a thread takes at least: two in bfloat16 if a picture has an odd number of pixels, so that all pixels pair up.
 template <class T>
 int picturesEach(const Depthwise& d) {
   return kPerWord<T> == 2 && (d.h * d.w % 2 || d.oh * d.ow % 2) ? 2 : 1;
 }
-// The pixels of a member's pictures in portions of at most `most`: f(first picture, its first pixel, pixels). Of bfloat16 those
-// are even in number.
+// Cuts the pixels of a thread's pictures into portions of at most `most`, an even number in bfloat16, and calls
+// f(first picture, its first pixel, number of pixels).
 struct Portions {
   int pixels, several, each, most;
   explicit Portions(int pixels)
@@ -120,25 +119,25 @@ struct Portions {
   }
 };
 
-// Of what a sum over pixels is made of: rows [width] as words, [width / 16][rows / P][16]. Floats are as they should be.
+// The factor of a sum over pixels: rows [width] as words, [width / 16][rows / P][16]. float needs no change.
 inline const float* wordsOf(const float* p, int, int, float*) { return p; }
 #ifdef __AVX512BF16__
 inline const float* wordsOf(const Half16* p, int width, int rows, float* room) { return paired(p, width, rows, room); }
 #endif
-// sum [up to `width`][lines of 16, `of` a row] (+)= p^T q for p as `wordsOf` has made it and planes q, `beside` words apart
+// sum [up to `width`][lines of 16, `of` in a row] (+)= p^T q, for p made by `wordsOf` and planes q that are `beside` words apart
 template <class T>
 void sumOverPixels(const float* p, int count, int width, int pixels, const T* q, long beside, int group, float* sum, int of,
                    bool add, Ahead& next) {
   constexpr int P = kPerWord<T>;
   for (int r = 0; r < count; r += 16) {
     const float* a = P == 1 ? p + r : p + static_cast<size_t>(r) * (pixels / P);
-    product<T>(a, 1, P == 1 ? width : 16, up(std::min(16, count - r), kRows), words(q), 16, beside, pixels / P, group,
+    gemm<T>(a, 1, P == 1 ? width : 16, up(std::min(16, count - r), kRows), words(q), 16, beside, pixels / P, group,
                sum + static_cast<size_t>(r) * of, of, add, next);
   }
 }
 
-// From parts [k][of], or [n][of] where not `tall`, of a team of `members`: dw [n][k] = their sum, times scale [n] unless null, and
-// dots [n], unless null, those of w and the sum
+// Adds up the parts of a team of `members`, [k][of] each, or [n][of] if not `tall`. dw [n][k] is their sum, times scale [n] unless
+// null; dots [n], unless null, is the dot product of w and the sum.
 inline void scaledParts(const Scratch<float>& parts, int members, bool tall, int of, int n, int k, const float* w,
                         const float* scale, float* dw, double* dots) {
   alignas(64) float so[16][16];
@@ -154,7 +153,7 @@ inline void scaledParts(const Scratch<float>& parts, int members, bool tall, int
     for (int l = 0; l < 16; l++) dots[i] += lanes[l];
   });
 }
-// w [n][k], each row times its own factor; `out` has room for sixteen more
+// w [n][k], each row times its own factor; `out` has room for 16 more values
 inline const float* scaledRows(const float* w, const float* scale, int n, int k, float* out) {
   for (int i = 0; i < n; i++) {
     const V by = all(scale[i]);

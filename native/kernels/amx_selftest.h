@@ -1,4 +1,4 @@
-// The AMX kernels ran on few processors with AMX so far: a process asks them for a few products before it uses them.
+// A self-test of the AMX kernels: few processors with AMX have run them, so each process checks some products before it uses them.
 #pragma once
 #include <array>
 #include <cstring>
@@ -8,8 +8,8 @@
 
 namespace anneal::kernels {
 
-// Whether the products of two sets are the same bits, for whole numbers so small that no sum of them is rounded.
-inline bool agree(const Kernels<Half16>& one, const Kernels<Half16>& other) {
+// Whether two sets of kernels give the same bits, on whole numbers so small that no sum is rounded.
+inline bool amxSelftest(const Kernels<Half16>& one, const Kernels<Half16>& other) {
   uint32_t state = 1;
   const auto next = [&] {
     state = state * 1664525 + 1013904223;
@@ -45,8 +45,8 @@ inline bool agree(const Kernels<Half16>& one, const Kernels<Half16>& other) {
       std::vector<Half16> z(m * n), gx(m * k);
       std::vector<float> dw(n * k);
       std::vector<double> first(n), second(n);
-      kernels.pointwise(x.data(), nullptr, {}, m, k, n, w.data(), nullptr, z.data(), {first.data(), second.data()});
-      kernels.pointwiseGrad(g.data(), nullptr, {}, x.data(), nullptr, {}, m, k, n, w.data(), nullptr, gx.data(),
+      kernels.conv1x1(x.data(), nullptr, {}, m, k, n, w.data(), nullptr, z.data(), {first.data(), second.data()});
+      kernels.conv1x1Grad(g.data(), nullptr, {}, x.data(), nullptr, {}, m, k, n, w.data(), nullptr, gx.data(),
                             dw.data(), {});
       keep(i, z), keep(i, first), keep(i, second), keep(i, gx), keep(i, dw);
     }

@@ -1,15 +1,15 @@
-// Convolutions of few channels, as a net begins with: of a row of the kernel all values lie beside each other in a row of
-// the picture, so that each row is one product, whose rows overlap.
+// Convolutions of few channels, as the first one of a net. All values under a row of the kernel are neighbours in a row of the
+// picture, so each row of the kernel is one product, whose rows overlap.
 #pragma once
 #include "normalise.h"
-#include "products.h"
+#include "gemm.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
 template <class T>
-void convFew(const ConvFew& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y) {
+void convStem(const ConvStem& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y) {
   constexpr int P = kPerWord<T>;
   const int K = s.k * s.c, outs = up(s.outs, 16), rows = up(s.ow, kRows);
   const size_t each = packedSize<T>(K, outs);
@@ -32,7 +32,7 @@ void convFew(const ConvFew& s, const T* x, const float* w, const float* scale, c
     {
       ahead.clear();
       const Team member = team();
-      // Rows of a picture between zeros; one of zeros alone
+      // Rows of a picture, padded with zeros; and one row of zeros
       T* const lines = inputs.zeroed(member.rank);
       float* const sums = products.at(member.rank);
       long from, to;
@@ -45,7 +45,7 @@ void convFew(const ConvFew& s, const T* x, const float* w, const float* scale, c
           T* const row = lines + line * (there ? i : s.k);
           const T* const source = x + (n * s.h + top + i) * static_cast<long>(inside);
           if (there) memcpy(row + static_cast<size_t>(s.pad) * s.c, source, inside * sizeof(T));
-          product<T>(words(row), s.stride * s.c / P, 1, rows, words(packed + i * each), 16, 16L * up(K, 32) / P,
+          gemm<T>(words(row), s.stride * s.c / P, 1, rows, words(packed + i * each), 16, 16L * up(K, 32) / P,
                      (K + P - 1) / P, outs / 16, sums, outs, i > 0);
         }
         T* const out = y + static_cast<size_t>(r) * s.ow * s.outs;

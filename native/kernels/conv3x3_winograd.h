@@ -1,25 +1,25 @@
-// Convolutions of 3 x 3 at stride 1, padded by 1, through Winograd's F(2 x 2, 3 x 3) (Lavin & Gray 2015, arXiv:1509.09308,
-// section 4.1): tiles of 4 x 4 pixels and the weights become 16 numbers each, whose products, summed over channels by 16
-// matrix products, become 2 x 2 pixels again. 2.25 times fewer products than the convolution has.
+// 3 x 3 convolutions at stride 1, padded by 1, by Winograd's F(2 x 2, 3 x 3) (Lavin & Gray 2015, arXiv:1509.09308, section 4.1).
+// A tile of 4 x 4 pixels and the weights are each transformed to 16 numbers. Their products are summed over channels by 16 matrix
+// products, and transformed back to 2 x 2 pixels. This needs 2.25 times fewer multiplications than the convolution itself.
 #pragma once
 #include "normalise.h"
-#include "products.h"
+#include "gemm.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
 constexpr int kPoints = 16;
-// How many tiles a thread takes through at a time
+// How many tiles a thread works on at a time
 constexpr int kTiles = 64;
-// How many outputs; they are summed in registers of 16.
+// How many outputs at a time; they are summed in vectors of 16.
 constexpr int kOutputs = 64;
-// The 16 numbers of a tile lie this much further apart than they need, else they would share a few lines of the caches.
+// Padding between the 16 numbers of a tile: without it they would fall into the same few lines of the caches.
 template <class T>
 constexpr size_t kApart = 64 / sizeof(T);
 
 // B^T d B of a tile d of 4 x 4
-ANNEAL_INLINE void spread(V (&d)[kPoints]) {
+ANNEAL_INLINE void inputTransform(V (&d)[kPoints]) {
   ANNEAL_UNROLL for (int i = 0; i < 4; i++) {
     V *a = d + i, x = a[0], y = a[4], z = a[8], w = a[12];
     a[0] = sub(x, z), a[4] = add(y, z), a[8] = sub(z, y), a[12] = sub(y, w);
@@ -29,8 +29,8 @@ ANNEAL_INLINE void spread(V (&d)[kPoints]) {
     a[0] = sub(x, z), a[1] = add(y, z), a[2] = sub(z, y), a[3] = sub(y, w);
   }
 }
-// A g A^T of the 2 x 2 gradients g of a tile's pixels: what `gathered` does, transposed
-ANNEAL_INLINE void spreadGrad(const V (&g)[4], V (&out)[kPoints]) {
+// A g A^T of the gradients g of the 2 x 2 pixels of a tile: the transpose of `outputTransform`
+ANNEAL_INLINE void outputTransformBack(const V (&g)[4], V (&out)[kPoints]) {
   const V rows[4][2] = {{g[0], g[1]},
                         {add(g[0], g[2]), add(g[1], g[3])},
                         {sub(g[0], g[2]), sub(g[1], g[3])},
@@ -40,9 +40,9 @@ ANNEAL_INLINE void spreadGrad(const V (&g)[4], V (&out)[kPoints]) {
     out[i * 4 + 2] = sub(rows[i][0], rows[i][1]), out[i * 4 + 3] = sub(zero(), rows[i][1]);
   }
 }
-// A^T m A, the 2 x 2 pixels of a tile; `at(i)` is its i-th number
+// A^T m A, the 2 x 2 pixels of a tile; `at(i)` is its number i
 template <class At>
-ANNEAL_INLINE void gathered(At at, V (&out)[4]) {
+ANNEAL_INLINE void outputTransform(At at, V (&out)[4]) {
   V upper[4], lower[4];
   ANNEAL_UNROLL for (int i = 0; i < 4; i++) {
     const V x = at(i), y = at(4 + i), z = at(8 + i), w = at(12 + i);
@@ -51,8 +51,8 @@ ANNEAL_INLINE void gathered(At at, V (&out)[4]) {
   out[0] = add(upper[0], add(upper[1], upper[2])), out[1] = sub(sub(upper[1], upper[2]), upper[3]);
   out[2] = add(lower[0], add(lower[1], lower[2])), out[3] = sub(sub(lower[1], lower[2]), lower[3]);
 }
-// G w G^T of the weights w of 3 x 3
-ANNEAL_INLINE void spreadWeights(const V (&w)[9], V (&out)[kPoints]) {
+// G w G^T of 3 x 3 weights w
+ANNEAL_INLINE void weightTransform(const V (&w)[9], V (&out)[kPoints]) {
   V rows[4][3];
   const V half = all(0.5f);
   ANNEAL_UNROLL for (int i = 0; i < 3; i++) {
@@ -65,9 +65,9 @@ ANNEAL_INLINE void spreadWeights(const V (&w)[9], V (&out)[kPoints]) {
     out[i * 4 + 3] = rows[i][2];
   }
 }
-// G^T u G: what `spreadWeights` does, transposed
+// G^T u G: the transpose of `weightTransform`
 template <class At>
-ANNEAL_INLINE void gatheredWeights(At at, V (&out)[9]) {
+ANNEAL_INLINE void weightTransformBack(At at, V (&out)[9]) {
   V rows[3][4];
   const V half = all(0.5f);
   ANNEAL_UNROLL for (int i = 0; i < 4; i++) {
@@ -96,7 +96,7 @@ struct TilesOf {
     const long row = tile / across, n = row / down;
     return {n * h * w, static_cast<int>(row - n * down) * 2, static_cast<int>(tile - row * across) * 2};
   }
-  // The pixels of the square of `side` around tile t, from (y - before, x - before), of rows of c; `none` outside
+  // The pixels of the square of `side` at (y - before, x - before) of tile t, in rows of c; `none` for those outside
   template <class T>
   void pixels(long tile, int side, int before, const T* x, int c, const T* none, const T** out) const {
     if (tile >= count) return std::fill(out, out + side * side, none), void();
@@ -110,8 +110,8 @@ struct TilesOf {
   }
 };
 
-// Weights [k][3][3][c], each output's times its scale, as 16 matrices c x k for `product`, or, to go back, k x c of the weights turned by half a circle,
-// whose numbers are the same ones in another order. c and k are multiples of 16, or of 32 where two share a word.
+// Packs weights [k][3][3][c], each output's times its scale, as 16 matrices c x k for `gemm`. `back`: as k x c of the weights
+// turned by 180 degrees, which have the same 16 numbers in another order. c and k are multiples of 16, or of 32 in bfloat16.
 template <class T>
 void conv3Pack(const float* w, const float* scale, int c, int k, bool back, T* packed) {
   constexpr int P = kPerWord<T>, wide = 16 * P;
@@ -127,7 +127,7 @@ void conv3Pack(const float* w, const float* scale, int c, int k, bool back, T* p
         const V by = all(scale ? scale[k0 + r] : 1.f);
         ANNEAL_UNROLL for (int j = 0; j < 9; j++)
             from[j] = mul(by, L(w + (static_cast<size_t>(k0 + r) * 9 + j) * c + c0 + i));
-        spreadWeights(from, to);
+        weightTransform(from, to);
         ANNEAL_UNROLL for (int j = 0; j < kPoints; j++) S(&numbers[j][r][i], to[j]);
       }
     for (int j = 0; j < kPoints; j++) {
@@ -135,7 +135,7 @@ void conv3Pack(const float* w, const float* scale, int c, int k, bool back, T* p
         const int turned = (j / 4 % 3 ? j / 4 : 3 - j / 4) * 4 + (j % 4 % 3 ? j % 4 : 3 - j % 4);
         for (int i = 0; i < wide; i += 16)
           for (int r = 0; r < 16; r += P)
-            together(packed + turned * each + static_cast<size_t>(c0 + i) * k + (k0 + r) * 16, &numbers[j][r][i],
+            packPairs(packed + turned * each + static_cast<size_t>(c0 + i) * k + (k0 + r) * 16, &numbers[j][r][i],
                      &numbers[j][r + P - 1][i]);
       } else {
         float* words = reinterpret_cast<float*>(&numbers[j][0][0]);
@@ -156,37 +156,37 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
   const size_t apart = static_cast<size_t>(kTiles) * c + kApart<T>, sumsApart = kTiles * kOutputs + kApart<float>;
   const Array<T> none(c);
   const int members = threads();
-  const Scratch<T> spreadRoom(Slot::inputs, kPoints * apart, members);
+  const Scratch<T> inputRoom(Slot::inputs, kPoints * apart, members);
   const Scratch<float> products(Slot::products, kPoints * sumsApart, members);
   withAct(act, [&](auto kind) {
 #pragma omp parallel num_threads(members)
     {
-      // Named here: clang captures for a lambda within a region only what the region itself names.
+      // Named here because clang captures for a lambda in a region only what the region itself names.
       const T* const added = plus;
       T* const made = y;
       ahead.clear();
       const Team member = team();
       long from, to;
       member.share(tiles.count, &from, &to, kRows);
-      T* const spreads = spreadRoom.at(member.rank);
+      T* const inputs = inputRoom.at(member.rank);
       float* const sums = products.at(member.rank);
       for (long first = from; first < to; first += kTiles) {
         const int count = static_cast<int>(std::min<long>(kTiles, to - first)), rows = up(count, kRows);
         for (int t = 0; t < rows; t++) {
           const T* at[kPoints];
           tiles.pixels(first + t, 4, 1, x, c, none.data(), at);
-          T* out = spreads + static_cast<size_t>(t) * c;
+          T* out = inputs + static_cast<size_t>(t) * c;
           for (int i = 0; i < c; i += 16) {
             V d[kPoints];
             ANNEAL_UNROLL for (int j = 0; j < kPoints; j++) d[j] = L(at[j] + i);
-            spread(d);
+            inputTransform(d);
             ANNEAL_UNROLL for (int j = 0; j < kPoints; j++) S(out + j * apart + i, d[j]);
           }
         }
         for (int k0 = 0; k0 < k; k0 += kOutputs) {
           const int some = std::min(kOutputs, k - k0);
           for (int j = 0; j < kPoints; j++)
-            product<T>(words(spreads + j * apart), c / P, 1, rows,
+            gemm<T>(words(inputs + j * apart), c / P, 1, rows,
                        words(packed + j * each + static_cast<size_t>(k0) * c), 16, 16L * c / P, c / P, some / 16,
                        sums + j * sumsApart, kOutputs, false);
           for (int t = 0; t < count; t++) {
@@ -196,7 +196,7 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
             for (int i = 0; i < some; i += 16) {
               const float* m = sums + static_cast<size_t>(t) * kOutputs + i;
               V out[4];
-              gathered([&](int j) { return L(m + j * sumsApart); }, out);
+              outputTransform([&](int j) { return L(m + j * sumsApart); }, out);
               const V shift = bias ? L(bias + k0 + i) : zero();
               const auto write = [&](long p, V v) {
                 const size_t to = static_cast<size_t>(p) * k + k0 + i;
@@ -216,8 +216,8 @@ void conv3(const Conv3& s, const T* x, const T* packed, const float* bias, const
   });
 }
 
-// From g, the gradient of act's output y: dw [k][3][3][c], and what is not null of `masked`, g where the activation lets it
-// through, `bias`, its sums, and `dscale`. Sums over tiles have the same order whatever the number of threads.
+// g is the gradient of y, the output after act. Writes dw [k][3][3][c] and, unless null, `masked` (g where the activation passes
+// gradients on), `bias` (its sums) and `dscale`. Sums over tiles have the same order for every number of threads.
 template <class T>
 void conv3Grad(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* masked, const float* w,
                const float* scale, float* dw, float* dscale, double* bias) {
@@ -251,11 +251,11 @@ void conv3Grad(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* m
             V d[P][kPoints];
             ANNEAL_UNROLL for (int p = 0; p < P; p++) {
               ANNEAL_UNROLL for (int j = 0; j < kPoints; j++) d[p][j] = L(at[p][j] + i);
-              spread(d[p]);
+              inputTransform(d[p]);
             }
             T* out = xs + static_cast<size_t>(i) * held + t * 16;
             ANNEAL_UNROLL for (int j = 0; j < kPoints; j++)
-                together(out + j * xApart, d[0][j], d[P - 1][j]);
+                packPairs(out + j * xApart, d[0][j], d[P - 1][j]);
           }
           for (int p = 0; p < P; p++) tiles.pixels(first + t + p, 2, 0, g, k, none.data(), at[p]);
           for (int i = 0; i < k; i += 16) {
@@ -266,22 +266,22 @@ void conv3Grad(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* m
                 v[j] = L(at[p][j] + i);
                 if (at[p][j] == none.data()) continue;
                 const size_t from = at[p][j] - g + i;
-                if (y) v[j] = letThrough(kind, L(y + from), v[j]);
+                if (y) v[j] = reluBackward(kind, L(y + from), v[j]);
                 if (masked) S(masked + from, v[j]);
               }
               if (bias) addTo(biasSums + i, add(add(v[0], v[1]), add(v[2], v[3])));
-              spreadGrad(v, d[p]);
+              outputTransformBack(v, d[p]);
             }
             T* out = gs + static_cast<size_t>(i) * held + t * 16;
             ANNEAL_UNROLL for (int j = 0; j < kPoints; j++)
-                together(out + j * gApart, d[0][j], d[P - 1][j]);
+                packPairs(out + j * gApart, d[0][j], d[P - 1][j]);
           }
         }
         const int blocks = k / 16;
 #pragma omp for schedule(static)
         for (int b = 0; b < kPoints * blocks; b++) {
           const int j = b / blocks, k0 = b % blocks * 16;
-          product<T>(words(gs + j * gApart + static_cast<size_t>(k0) * held), 1, 16, 16,
+          gemm<T>(words(gs + j * gApart + static_cast<size_t>(k0) * held), 1, 16, 16,
                      words(xs + j * xApart), 16, 16L * held / P, count / P, c / 16,
                      sums + j * each + static_cast<size_t>(k0) * c, c, first > 0);
         }
@@ -292,7 +292,7 @@ void conv3Grad(const Conv3& s, const T* x, const T* g, const T* y, Act act, T* m
         V scaled = zero();
         for (int i = 0; i < c; i += 16) {
           V out[9];
-          gatheredWeights([&](int j) { return L(sums + j * each + static_cast<size_t>(r) * c + i); }, out);
+          weightTransformBack([&](int j) { return L(sums + j * each + static_cast<size_t>(r) * c + i); }, out);
           ANNEAL_UNROLL for (int j = 0; j < 9; j++) {
             const size_t at = (static_cast<size_t>(r) * 9 + j) * c + i;
             if (dscale) scaled = fma(out[j], L(w + at), scaled);

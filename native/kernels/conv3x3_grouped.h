@@ -1,11 +1,11 @@
-// Convolutions of 3 x 3 in groups of 4, 8, 16 or 32 channels (ResNeXt), at stride 1 or 2, padded by 1. Sixteen outputs are a
-// register. In groups narrower than that each output of a register has inputs of its own group: they are laid out once a row,
-// a register for each input of a group, and serve all outputs around.
+// 3 x 3 convolutions in groups of 4, 8, 16 or 32 channels (ResNeXt), at stride 1 or 2, padded by 1. A vector holds 16 outputs. If
+// a group has fewer than 16 channels, the outputs of a vector have different inputs: they are laid out once for each row, one
+// vector for each input of a group, and used by all outputs around.
 #pragma once
 #include <array>
 
 #include "normalise.h"
-#include "products.h"
+#include "gemm.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
@@ -13,12 +13,12 @@ namespace {
 
 // How many pixels of a row are summed at a time
 constexpr int kAcross = kRows == 8 ? 16 : 4;
-// Channels that a thread takes through a picture at a time: the bytes of a line of the caches, in bfloat16
+// How many channels of a picture a thread works on at a time: a cache line of bfloat16
 constexpr int kBand = 32;
-// A row of a picture is fetched while the one so many before it is laid out.
+// A row of a picture is prefetched while the row this many before it is laid out.
 constexpr int kAhead = 3;
 
-// How channels in groups of Each are summed. A "strip" is the inputs that sixteen outputs have, or more where a group is wider.
+// How channels in groups of Each are summed. A "strip" is the inputs of 16 outputs, or more if a group is wider.
 template <class T, int Each>
 struct Group {
   static constexpr int P = kPerWord<T>;
@@ -31,7 +31,7 @@ struct Group {
   ANNEAL_INLINE static V at(const float* p) { return kLaid ? L(p) : all(*p); }
 };
 
-// Lines of a picture, each made when it is first asked for: the last few are kept.
+// Lines of a picture, each made when it is first needed; the last few are kept.
 template <int Count>
 class Lines {
  public:
@@ -49,7 +49,7 @@ class Lines {
   int held_[Count];
 };
 
-// Of words at p, Words a group: register i has in each lane the i-th of the lane's group, which is Lanes wide, that is
+// Deinterleaves: lane l of vector i gets word i of group l / Lanes. At p there are Words words for each group:
 // out[i * 16 + l] = p[l / Lanes * Words + i].
 template <int Words, int Lanes>
 ANNEAL_INLINE void layOut(const float* p, float* out) {
@@ -62,7 +62,7 @@ ANNEAL_INLINE void layOut(const float* p, float* out) {
   ANNEAL_UNROLL for (int i = 0; i < Words; i++) S(out + i * 16, picked<16 / Lanes * Words>(p, of[i].data()));
 }
 
-// A row of w pixels, c channels apart, with a pixel of zeros before and after, as sums take it.
+// A row of w pixels, c channels apart, with a pixel of zeros before and after, as sums need it.
 template <class T, int Each>
 void lineOf(const T* row, int w, int c, float* out) {
   using G = Group<T, Each>;
@@ -79,11 +79,11 @@ void lineOf(const T* row, int w, int c, float* out) {
   }
 }
 
-// Of a sum: where the first pixel's inputs are, and the weights of sixteen outputs.
+// The inputs of a sum: where those of the first pixel are, and the weights of 16 outputs.
 struct Tap {
   const float *x, *w;
 };
-// put(r, v, sum) for R pixels, Step apart, and W registers of outputs, whose weights are `beside` apart
+// Calls put(r, v, sum) for R pixels, Step apart, and W vectors of outputs, whose weights are `beside` apart
 template <class T, int Each, int Step, int R, int W, class Put>
 ANNEAL_INLINE void sumTaps(const Tap* tap, int count, long shift, long beside, Put put) {
   using G = Group<T, Each>;
@@ -103,7 +103,7 @@ ANNEAL_INLINE void sumTaps(const Tap* tap, int count, long shift, long beside, P
   }
   ANNEAL_UNROLL for (int r = 0; r < R; r++) ANNEAL_UNROLL for (int v = 0; v < W; v++) put(r, v, sum[r][v]);
 }
-// The same for `count` pixels: as many at a time as fit.
+// The same for `count` pixels, as many at a time as fit.
 template <class T, int Each, int Step, int W, class Put>
 void sumRow(const Tap* taps, int tapCount, int count, long beside, Put put) {
   for (int done = 0; done < count;) {
@@ -125,7 +125,7 @@ void sumRow(const Tap* taps, int tapCount, int count, long beside, Put put) {
   }
 }
 
-// f(Each) for the groups' width
+// Calls f(Each) for the width of the groups
 template <class F>
 void withEach(int each, F f) {
   using std::integral_constant;
@@ -135,8 +135,8 @@ void withEach(int each, F f) {
   return f(integral_constant<int, 32>());
 }
 
-// Weights [c][3][3][each], each output's times its scale, as sums take them: [c / 16][9][each / P][16][P]. `back`: to go from
-// the outputs to the inputs.
+// Packs weights [c][3][3][each], each output's times its scale, as [c / 16][9][each / P][16][P]. `back`: for the gradient of the
+// input.
 template <class T>
 void groupedPack(const float* w, const float* scale, int c, int each, bool back, T* packed) {
   constexpr int P = kPerWord<T>;
@@ -151,16 +151,16 @@ void groupedPack(const float* w, const float* scale, int c, int each, bool back,
             const int out = back ? first + i + p : lane, in = back ? lane - first : i + p;
             numbers[p][l] = w[(static_cast<size_t>(out) * 9 + tap) * each + in] * (scale ? scale[out] : 1.f);
           }
-        together(packed + ((static_cast<size_t>(b) * 9 + tap) * each + i) * 16, L(numbers[0]), L(numbers[P - 1]));
+        packPairs(packed + ((static_cast<size_t>(b) * 9 + tap) * each + i) * 16, L(numbers[0]), L(numbers[P - 1]));
       }
 }
 
-// y = act(conv(x) + bias + plus); bias and plus may be null. `back`: from the outputs' gradient x to the inputs', y.
+// y = act(conv(x) + bias + plus); bias and plus may be null. `back`: x is the gradient of the output, y that of the input.
 template <class T>
 void grouped(const Grouped& s, const T* x, const T* packed, bool back, const float* bias, const T* plus, Act act, T* y) {
   const int c = s.c, stride = s.stride, bands = c / kBand;
   const int h = back ? s.oh : s.h, w = back ? s.ow : s.w, oh = back ? s.h : s.oh, ow = back ? s.w : s.ow;
-  // From where the k-th weight takes what an output at `at` sums; -1: from nowhere
+  // From where weight k takes the input of the output at `at`; -1: from nowhere
   const auto source = [&](int at, int k) {
     if (!back) return at * stride + k - 1;
     return (at + 1 - k) % stride ? -1 : (at + 1 - k) / stride;
@@ -175,7 +175,7 @@ void grouped(const Grouped& s, const T* x, const T* packed, bool back, const flo
     const Scratch<float> laid(Slot::inputs, line * 3, members);
 #pragma omp parallel num_threads(members)
     {
-      // Named here: clang captures for a lambda within a region only what the region itself names.
+      // Named here because clang captures for a lambda in a region only what the region itself names.
       const T* const added = plus;
       T* const made = y;
       const Team member = team();
@@ -236,13 +236,13 @@ void grouped(const Grouped& s, const T* x, const T* packed, bool back, const flo
   });
 }
 
-// From g, the gradient of the convolution: dw [c][3][3][each] and, unless null, `dscale` [c]. Sums have the same order whatever
-// the number of threads.
+// g is the gradient of the convolution: dw [c][3][3][each] and, unless null, `dscale` [c]. Sums have the same order for every
+// number of threads.
 template <class T>
 void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const float* scale, float* dw, float* dscale) {
   constexpr int P = kPerWord<T>;
   const int c = s.c, stride = s.stride, bands = c / kBand;
-  // So many pictures are summed apart as give enough work to threads.
+  // This many pictures are summed on their own, so that all threads have work.
   const int parts = std::min(s.n, std::max(1, 16 / bands));
   const size_t each = static_cast<size_t>(c) * 9 * s.each;
   const Scratch<float> totals(Slot::sharedSums, each * parts);
@@ -260,7 +260,7 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
     const T* const none = zeros.data();
 #pragma omp parallel num_threads(members)
     {
-      // Named here: clang captures for a lambda within a region only what the region itself names.
+      // Named here because clang captures for a lambda in a region only what the region itself names.
       const T* const gradient = g;
       const int t = team().rank;
       float *const xs = inputs.at(t), *const gs = gradients.at(t);
@@ -285,7 +285,7 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
                     for (int v = 0; v < kVectors; v++) {
                       const T* const even = p + static_cast<long>(i) * P * c + v * 16;
                       const bool whole = i * P + P - 1 < s.ow;
-                      together(reinterpret_cast<T*>(to + (v * pairs + i) * 16), even, whole ? even + (P - 1) * c : none);
+                      packPairs(reinterpret_cast<T*>(to + (v * pairs + i) * 16), even, whole ? even + (P - 1) * c : none);
                     }
                 });
               }
@@ -301,7 +301,7 @@ void groupedGrad(const Grouped& s, const T* x, const T* g, const float* w, const
                 fetchNear(even + static_cast<long>(kAhead) * s.w * c);
                 float words[G::kStrip];
                 ANNEAL_UNROLL for (int i = 0; i < G::kStrip; i += 16)
-                    together(reinterpret_cast<T*>(words + i), even + i, P > 1 ? odd + i : even + i);
+                    packPairs(reinterpret_cast<T*>(words + i), even + i, P > 1 ? odd + i : even + i);
                 if constexpr (G::kLaid)
                   layOut<Each, Each>(words, xs + static_cast<size_t>(q) * G::kPairs);
                 else

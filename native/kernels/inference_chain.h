@@ -1,18 +1,18 @@
-// Blocks of a mobile net for prediction. What is wide is made some channels at a time, a few rows of them, and goes through
-// the depthwise convolution from there; BatchNorm, ReLU6 and the residual sum are done on sums while they are in registers.
+// All blocks of a mobile net for prediction. The wide map is computed for some channels and a few rows at a time, and goes
+// straight into the depthwise convolution. BatchNorm, ReLU6 and the residual are applied to sums while they are in registers.
 #pragma once
 #include <atomic>
 #include <thread>
 
 #include "depthwise.h"
-#include "pointwise.h"
+#include "conv1x1.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// One piece of work after another that a picture needs, each in parts. Who is free takes the next part, and who comes late
-// finds none left: other work on a core holds nobody up for longer than a part. Any share of them gives the same bits.
+// The steps that a picture needs, one after another, each cut into parts. A thread that is free takes the next part, so a core
+// that is busy with something else delays the others by one part at most. Every distribution of the parts gives the same bits.
 struct Phase {
   std::atomic<int> next{0}, done{0};
 };
@@ -35,10 +35,10 @@ struct Crew {  // the whole team, or one of it
   }
 };
 
-// Rows that a product takes at once
+// How many rows a product takes at a time
 inline int unitOf(long rows) { return kRows == 8 && rows % 7 == 0 && rows % 8 ? 7 : kRows; }
 
-// put(row, sixteen, sum) for `rows` rows of a, from W sixteens of columns
+// Calls put(row, vector, sum) for `rows` rows of a and W vectors of columns
 template <class T, int W, class Put>
 ANNEAL_INLINE void sumRows(const float* a, long ar, int rows, const float* b, long bv, int K, Put put) {
   int r = 0;
@@ -54,7 +54,7 @@ ANNEAL_INLINE void sumRows(const float* a, long ar, int rows, const float* b, lo
   many(std::integral_constant<int, 1>{});
 }
 
-// a z + b for W sixteens of channels
+// a z + b for W vectors of channels
 template <int W>
 struct Affine {
   V a[W], b[W];
@@ -64,7 +64,7 @@ struct Affine {
   ANNEAL_INLINE V operator()(int v, V z) const { return fma(z, a[v], b[v]); }
 };
 
-// What a member needs for itself: a ring of rows; of a stem, rows made ready
+// The memory of a thread: a ring of rows and, for a stem, prepared rows
 template <class T>
 struct Desk {
   float* ring;
@@ -72,7 +72,7 @@ struct Desk {
 };
 inline int pitchOf(const Depthwise& d) { return std::max((d.ow - 1) * d.stride + d.k, d.left + d.w) | 1; }
 
-// Rows [from, to) of the depthwise output, of W sixteens of channels from `channel` on
+// Rows [from, to) of the depthwise output, for W vectors of channels that start at `channel`
 template <class T, int K, int S_, int W>
 void deepRows(const Part& p, const void* x, int channel, int from, int to, T* out, const Desk<T>& desk) {
   constexpr int P = kPerWord<T>;
@@ -119,15 +119,15 @@ void deepRows(const Part& p, const void* x, int channel, int from, int to, T* ou
   }
 }
 
-// The depthwise output: channels, kColumns sixteens at a time, and where they are few, some rows of them
+// The depthwise output, kColumns vectors of channels at a time; if there are few channels, also some rows at a time
 template <class T, int K, int S_>
 void deepShare(const Part& p, const void* x, T* out, Crew& crew, const Desk<T>& desk) {
-  const int sixteens = up(p.deep.c, 16) / 16, groups = (sixteens + kColumns - 1) / kColumns, h = p.deep.oh;
+  const int vectors = up(p.deep.c, 16) / 16, groups = (vectors + kColumns - 1) / kColumns, h = p.deep.oh;
   int bands = 1;
   while (crew.size > 1 && bands < h / 4 && (groups * bands < 3 * crew.size || groups * bands % crew.size)) bands++;
   crew.each(groups * bands, [&](int i) {
     const int group = i / bands, from = h * (i % bands) / bands, to = h * (i % bands + 1) / bands;
-    const int wide = std::min(kColumns, sixteens - group * kColumns), channel = group * kColumns * 16;
+    const int wide = std::min(kColumns, vectors - group * kColumns), channel = group * kColumns * 16;
     if (wide == kColumns)
       deepRows<T, K, S_, kColumns>(p, x, channel, from, to, out, desk);
     else if (wide == 2)
@@ -137,14 +137,14 @@ void deepShare(const Part& p, const void* x, T* out, Crew& crew, const Desk<T>& 
   });
 }
 
-// Rows [from, to) and sixteens [first, end) of y = f(x W^T + add) for x [..][k], y [..][n]
+// Rows [from, to) and vectors [first, end) of y = f(x W^T + add) for x [..][k], y [..][n]
 template <class T>
 void narrowBlock(const T* x, int k, int n, const Folded& f, bool clipped, const T* plus, long from, long to, int first,
                  int end, T* y) {
   constexpr int P = kPerWord<T>;
   const long beside = 16L * up(k, 32) / P;
   ahead.clear();
-  // Not by `bySixteens`: compiled from that, the whole body takes a tenth longer.
+  // `byVectors` would make the whole chain a tenth slower.
   const auto some = [&](auto count) __attribute__((always_inline)) {
     constexpr int W = decltype(count)::value;
     const Affine<W> affine(f, first * 16);
@@ -170,18 +170,18 @@ void narrowBlock(const T* x, int k, int n, const Folded& f, bool clipped, const 
   }
 }
 
-// A 1 x 1 convolution: some rows at a time where there are enough of them, else some columns
+// A 1 x 1 convolution, some rows at a time if there are enough, else some columns
 template <class T>
 void narrowShare(const T* x, long m, int k, int n, const Folded& f, bool clipped, const T* plus, T* y, Crew& crew) {
-  const int unit = unitOf(m), sixteens = up(n, 16) / 16;
+  const int unit = unitOf(m), vectors = up(n, 16) / 16;
   if (crew.size == 1 || m >= 8L * unit * crew.size) {
     const long each = (m + unit * 4L * crew.size - 1) / (unit * 4L * crew.size) * unit;
     crew.each(static_cast<int>((m + each - 1) / each), [&](int i) {
-      narrowBlock(x, k, n, f, clipped, plus, i * each, std::min(m, (i + 1) * each), 0, sixteens, y);
+      narrowBlock(x, k, n, f, clipped, plus, i * each, std::min(m, (i + 1) * each), 0, vectors, y);
     });
   } else {
-    crew.each((sixteens + kColumns - 1) / kColumns, [&](int i) {
-      narrowBlock(x, k, n, f, clipped, plus, 0, m, i * kColumns, std::min(sixteens, (i + 1) * kColumns), y);
+    crew.each((vectors + kColumns - 1) / kColumns, [&](int i) {
+      narrowBlock(x, k, n, f, clipped, plus, 0, m, i * kColumns, std::min(vectors, (i + 1) * kColumns), y);
     });
   }
 }
@@ -210,7 +210,7 @@ void bodyOf(const Part* parts, int count, const void* x, T* y, T* room, size_t w
 }
 
 template <class T>
-void body(const Part* parts, int count, int n, const void* x, T* y) {
+void inferenceChain(const Part* parts, int count, int n, const void* x, T* y) {
   size_t wide = 0, narrow = 0, ring = 0;
   for (int i = 0; i < count; i++) {
     const size_t pixels = static_cast<size_t>(parts[i].deep.oh) * parts[i].deep.ow;

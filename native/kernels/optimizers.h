@@ -1,4 +1,4 @@
-// What a step does to weights, each in one pass over memory: the optimizer's update, and their average.
+// Updates of the weights in one pass over memory each: the optimizer's step, and the moving average.
 #pragma once
 #include <cmath>
 
@@ -10,7 +10,7 @@ namespace {
 
 constexpr long kPiece = 1 << 13;  // numbers that a thread takes at a time
 
-// f(piece, first, mask) for sixteen numbers at a time of every piece, in parallel
+// Calls f(piece, first, mask) in parallel for every 16 values of every piece
 template <class F>
 void overPieces(const Weights* weights, int count, F f) {
   struct Piece {
@@ -47,7 +47,7 @@ inline void adam(const Weights* weights, int count, const AdamNumbers& n) {
   });
 }
 
-// With `first` null: without momentum
+// Without momentum if `first` is null
 inline void sgd(const Weights* weights, int count, const SgdNumbers& n) {
   const V decay = all(n.decay), momentum = all(n.momentum), rate = all(-n.lr);
   overPieces(weights, count, [&](const Weights& w, long i, M mask) __attribute__((always_inline)) {

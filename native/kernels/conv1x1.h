@@ -1,12 +1,12 @@
-// Convolutions of 1 x 1, and the 3 x 3 stem, as products over blocks of pixels.
+// 1 x 1 convolutions, and the 3 x 3 stem, as products over blocks of pixels.
 #pragma once
-#include "products.h"
+#include "gemm.h"
 
 namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// --- panels: the pixels of a block made ready for a product, [rows][width], zeros beyond
+// --- panels: the pixels of a block as a product needs them, [rows][width], zeros beyond
 
 template <class T>
 void blank(T* p, int rows, int padded, int width) {
@@ -44,7 +44,7 @@ void panel(const T* g, const T* z, NormGrad grad, int n, long m0, int rows, int 
   blank(p, rows, padded, width);
 }
 
-// Room that the next one needs, for rows of the picture
+// The room that the function below needs for rows of the picture
 inline size_t stemRow(const Stem& s, int rows) { return up((2 * std::min(rows, s.ow) + 1) * 3, 16) + 16; }
 inline size_t stemRoom(const Stem* s, int rows) { return s ? stemRow(*s, rows) * 3 : 0; }
 template <class T>
@@ -86,7 +86,7 @@ void packWeights(const float* w, int k, int n, T* packed) {
 }
 
 template <class T>
-void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* B, T* z,
+void conv1x1(const T* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const T* B, T* z,
                Sums out) {
   const int kp = up(k, kWidth), np = up(n, kWidth), block = blockRows<T>(kp * sizeof(T) + np * 4);
   const Scratch<T> own(Slot::packed, B ? 0 : packedSize<T>(k, n));
@@ -98,7 +98,7 @@ void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, co
   const Scratch<float> products(Slot::products, static_cast<size_t>(block) * np, members);
   const Scratch<float> rowSums(Slot::rowSums, np * 2, members);
   const bool around = beyondCache(m * n * sizeof(T), n);
-  // A small map is cut finely, so that threads have as much to do; with sums its rows stay where they were added up.
+  // A small map is cut into more blocks, so that all threads have work. With sums, its rows stay where they were summed.
   const int unit = out.first ? 32 : 8;
 #pragma omp parallel num_threads(members)
   {
@@ -150,8 +150,8 @@ void pointwise(const T* x, const Stem* stem, Norm norm, long m, int k, int n, co
   sums.into(out);
 }
 
-// put(i, j, sixteen from there) of an [n][k] matrix: what the parts of a team of `members` come to, each [k][of] where `tall`,
-// else [n][of]. The whole team calls it.
+// Calls put(i, j, 16 values from there) for an [n][k] matrix that is the sum of the parts of a team of `members`. A part is
+// [k][of] if `tall`, else [n][of]. The whole team calls it.
 template <class Put>
 void sumParts(const Scratch<float>& parts, int members, bool tall, int of, int n, int k, Put put) {
 #pragma omp for schedule(static)
@@ -171,7 +171,7 @@ void sumParts(const Scratch<float>& parts, int members, bool tall, int of, int n
 }
 
 template <class T>
-void pointwiseGrad(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k, int n,
+void conv1x1Grad(const T* g, const T* z, NormGrad grad, const T* x, const Stem* stem, Norm norm, long m, int k, int n,
                    const float* w, const T* plus, T* gx, float* dw, Sums out) {
   const int kp = up(k, kWidth), np = up(n, kWidth);
   const int block = blockRows<T>((kp + np) * sizeof(T) * 2 + (gx ? kp * 4 : 0));

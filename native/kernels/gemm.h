@@ -1,4 +1,4 @@
-// Products of small panels with a packed matrix, in float or in pairs of bfloat16 that are summed as float.
+// Matrix products (GEMM) of small panels with a packed matrix, in float or in pairs of bfloat16 that are summed in float.
 #pragma once
 #include "common.h"
 
@@ -6,26 +6,26 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// Of T the products work on "words" of 32 bits: a float, or two values of bfloat16 that lie beside each other in the
-// dimension that is summed over.
+// Products work on "words" of 32 bits: one float, or two values of bfloat16 that are neighbours along the dimension that is summed
+// over.
 template <class T>
 constexpr int kPerWord = 4 / sizeof(T);
 ANNEAL_INLINE V multiplyAdd(const float*, V a, V b, V c) { return fma(a, b, c); }
 #ifdef __AVX512BF16__
 ANNEAL_INLINE V multiplyAdd(const Half16*, V a, V b, V c) { return dot(a, b, c); }
 #endif
-// Sixteen words, each of what an element of `even` and of `odd` are as T; of floats there is one to a word.
-ANNEAL_INLINE void together(float* out, V even, V) { S(out, even); }
-ANNEAL_INLINE void together(float* out, const float* even, const float*) { S(out, L(even)); }
+// Packs 16 words. Half16: word i holds element i of `even` and of `odd`. float: word i is element i of `even`.
+ANNEAL_INLINE void packPairs(float* out, V even, V) { S(out, even); }
+ANNEAL_INLINE void packPairs(float* out, const float* even, const float*) { S(out, L(even)); }
 #ifdef __AVX512BF16__
-ANNEAL_INLINE void together(Half16* out, V even, V odd) { S(reinterpret_cast<float*>(out), pairs(even, odd)); }
-ANNEAL_INLINE void together(Half16* out, const Half16* even, const Half16* odd) {
+ANNEAL_INLINE void packPairs(Half16* out, V even, V odd) { S(reinterpret_cast<float*>(out), pairs(even, odd)); }
+ANNEAL_INLINE void packPairs(Half16* out, const Half16* even, const Half16* odd) {
   S(reinterpret_cast<float*>(out), pairs(even, odd));
 }
 #endif
 ANNEAL_INLINE const float* words(const void* p) { return static_cast<const float*>(p); }
 
-// The sixteen rows of sixteen words at p, in place
+// Transposes the 16 x 16 words at p in place
 #ifdef __AVX512F__
 inline void transpose(float* p) {
   const __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -50,7 +50,7 @@ inline void transpose(float* p) {
 }
 #endif
 
-// Whether products go through AMX's tiles
+// Whether products use AMX's tiles
 #ifdef ANNEAL_TILES
 constexpr bool kTiled = true;
 #else
@@ -58,7 +58,7 @@ constexpr bool kTiled = false;
 #endif
 constexpr int kWidth = kTiled ? 32 : 16;  // of what a panel's rows are multiples
 
-// Of R rows and W sixteens: the sum over k of a[r * ar + k * ak] b[k * bk + v * bv], in words
+// For R rows and W vectors of columns: the sum over k of a[r * ar + k * ak] b[k * bk + v * bv], in words
 template <class T, int R, int W>
 ANNEAL_INLINE void sumTile(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, V (&sum)[R][W]) {
   ANNEAL_UNROLL for (int r = 0; r < R; r++) ANNEAL_UNROLL for (int v = 0; v < W; v++) sum[r][v] = zero();
@@ -72,14 +72,14 @@ ANNEAL_INLINE void sumTile(const float* a, long ar, long ak, const float* b, lon
     }
   }
 }
-// put(r, v, such a sum)
+// The same, and put(r, v, sum) for each
 template <class T, int R, int W, class Put>
 ANNEAL_INLINE void sums(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, Put put) {
   V sum[R][W];
   sumTile<T, R, W>(a, ar, ak, b, bk, bv, K, sum);
   ANNEAL_UNROLL for (int r = 0; r < R; r++) ANNEAL_UNROLL for (int v = 0; v < W; v++) put(r, v, sum[r][v]);
 }
-// c [R][W * 16] (+)= those sums
+// The same, and c [R][W * 16] (+)= the sums
 template <class T, int R, int W>
 ANNEAL_INLINE void tile(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, float* c, long ldc,
                         bool add) {
@@ -89,11 +89,11 @@ ANNEAL_INLINE void tile(const float* a, long ar, long ak, const float* b, long b
   });
 }
 
-// Sixteens of columns that registers hold at once, of so many that are left: four are two and two, not three and one
+// How many vectors of columns to keep in registers when `left` are left: four are taken as two and two, not as three and one
 inline int atOnce(int left) { return left == 4 && kColumns == 3 ? 2 : std::min(left, kColumns); }
-// f(n, integral_constant<how many>) over the sixteens of columns [first, end)
+// Calls f(n, integral_constant<how many>) for the vectors of columns [first, end)
 template <class F>
-ANNEAL_INLINE void bySixteens(int first, int end, F f) {
+ANNEAL_INLINE void byVectors(int first, int end, F f) {
   for (int n = first, wide; n < end; n += wide) {
     wide = atOnce(end - n);
     if (wide == kColumns)
@@ -105,11 +105,11 @@ ANNEAL_INLINE void bySixteens(int first, int end, F f) {
   }
 }
 
-// `rows` a multiple of 8, `columns` counted in sixteens
+// `rows` is a multiple of 8; `columns` counts vectors
 template <class T>
-void product(const float* a, long ar, long ak, int rows, const float* b, long bk, long bv, int K, int columns, float* c,
+void gemm(const float* a, long ar, long ak, int rows, const float* b, long bk, long bv, int K, int columns, float* c,
              long ldc, bool add, Ahead& next = ahead) {
-  bySixteens(0, columns, [&](int n, auto wide) __attribute__((always_inline)) {
+  byVectors(0, columns, [&](int n, auto wide) __attribute__((always_inline)) {
     for (int r = 0; r < rows; r += kRows) {
       next.step();
       tile<T, kRows, decltype(wide)::value>(a + r * ar, ar, ak, b + n * bv, bk, bv, K, c + r * ldc + n * 16, ldc, add);
@@ -118,9 +118,10 @@ void product(const float* a, long ar, long ak, int rows, const float* b, long bk
 }
 
 #ifdef ANNEAL_TILES
-// c [rows * 16][columns * 16] (+)= a b, of which `steps` tiles are summed, four products at a time. In words: rows of a
-// are `row` apart, its tiles `along` and `below`; tiles of b follow each other, columns of them are `beside` apart.
-inline void product(const float* a, long row, long along, long below, int rows, const float* b, long beside,
+// c [rows * 16][columns * 16] (+)= a b, summed over `steps` tiles, four products at a time. All distances are in words: `row`
+// between rows of a, `along` and `below` between its tiles; tiles of b follow each other, its columns of tiles are `beside`
+// apart.
+inline void gemm(const float* a, long row, long along, long below, int rows, const float* b, long beside,
                     int columns, int steps, float* c, long ldc, bool add) {
   for (int n = 0; n < columns; n += 2)
     for (int r = 0; r < rows; r += 2) {
@@ -156,7 +157,7 @@ constexpr size_t packedSize(int K, int N) {
   return static_cast<size_t>((K + 31) / 32 * 32) * ((N + 31) / 32 * 32);
 }
 
-// B(k, n) = w[k * sk + n * sn], K x N, as [n / 16][k / kPerWord][16][kPerWord], padded with zeros to multiples of 32
+// Packs B(k, n) = w[k * sk + n * sn], K x N, as [n / 16][k / kPerWord][16][kPerWord], padded with zeros to multiples of 32
 template <class T>
 void pack(const float* w, long sk, long sn, int K, int N, T* out) {
   constexpr int P = kPerWord<T>;
@@ -177,7 +178,7 @@ void pack(const float* w, long sk, long sn, int K, int N, T* out) {
         continue;
       }
       if (sn == 1 && k + P <= K && t * 16 + 16 <= N) {
-        together(to, L(from), L(from + (P - 1) * sk));
+        packPairs(to, L(from), L(from + (P - 1) * sk));
         continue;
       }
       if (k + P <= K && t * 16 + 16 <= N)
@@ -190,32 +191,32 @@ void pack(const float* w, long sk, long sn, int K, int N, T* out) {
     }
 }
 
-// c [rows][ldc] = a [rows][lda] B; rows a multiple of 8
+// c [rows][ldc] = a [rows][lda] B; rows is a multiple of 8
 template <class T>
 void times(const T* a, int lda, int rows, const T* B, int K, int N, float* c, int ldc) {
   constexpr int P = kPerWord<T>;
-  product<T>(words(a), lda / P, 1, rows, words(B), 16, 16L * up(K, 32) / P, (K + P - 1) / P, up(N, 16) / 16, c, ldc,
+  gemm<T>(words(a), lda / P, 1, rows, words(B), 16, 16L * up(K, 32) / P, (K + P - 1) / P, up(N, 16) / 16, c, ldc,
              false);
 }
 
 #ifdef ANNEAL_TILES
-// The same; rows of a have zeros up to a multiple of 32. Rows that fill no tile go the other way.
+// The same by tiles; rows of a are padded with zeros to a multiple of 32. Rows that do not fill a tile take the version above.
 inline void times(const Half16* a, int lda, int rows, const Half16* B, int K, int N, float* c, int ldc) {
   const int steps = up(K, 32) / 32;
   const long whole = rows / 16 * 16;
-  product(words(a), lda / 2, 16, lda * 8L, rows / 16, words(B), steps * 256L, up(N, 16) / 16, steps, c, ldc, false);
+  gemm(words(a), lda / 2, 16, lda * 8L, rows / 16, words(B), steps * 256L, up(N, 16) / 16, steps, c, ldc, false);
   if (whole < rows)
     times<Half16>(a + whole * lda, lda, static_cast<int>(rows - whole), B, K, N, c + whole * ldc, ldc);
 }
 #endif
 
-// sum [pw][qw] (+)= p^T q over rows; p [rows][pw], q [rows][qw]; widths multiples of kWidth, rows of 32. Of bfloat16 there is
-// room for their pairs: `pairsOf` words.
+// sum [pw][qw] (+)= p^T q over rows, for p [rows][pw] and q [rows][qw]. Widths are multiples of kWidth, rows of 32. bfloat16 needs
+// scratch for the pairs: `pairsOf` words.
 inline void timesTransposed(const float* p, int pw, const float* q, int qw, int rows, float* sum, bool add, float*, float*) {
-  product<float>(p, 1, pw, pw, q, qw, 16, rows, qw / 16, sum, qw, add);
+  gemm<float>(p, 1, pw, pw, q, qw, 16, rows, qw / 16, sum, qw, add);
 }
 #ifdef __AVX512BF16__
-// [rows][width] as [width / 16][rows / 2][16 pairs]
+// Repacks [rows][width] as [width / 16][rows / 2][16 pairs]
 inline float* paired(const Half16* p, int width, int rows, float* out) {
   for (int t = 0; t < width; t += 16) {
     float* o = out + static_cast<size_t>(rows / 2) * t;
@@ -232,15 +233,15 @@ inline void timesTransposed(const Half16* p, int pw, const Half16* q, int qw, in
   const long block = 16L * (rows / 2);
 #ifdef ANNEAL_TILES
   for (float* tile = a; tile < a + block / 16 * pw; tile += 256) ahead.step(), transpose(tile);
-  product(a, 16, 256, block, pw / 16, b, block, qw / 16, rows / 32, sum, qw, add);
+  gemm(a, 16, 256, block, pw / 16, b, block, qw / 16, rows / 32, sum, qw, add);
 #else
   for (int t = 0; t < pw; t += 16)
-    product<Half16>(a + block / 16 * t, 1, 16, 16, b, 16, block, rows / 2, qw / 16, sum + static_cast<size_t>(t) * qw,
+    gemm<Half16>(a + block / 16 * t, 1, 16, 16, b, 16, block, rows / 2, qw / 16, sum + static_cast<size_t>(t) * qw,
                     qw, add);
 #endif
 }
 #endif
-// How many words such pairs are
+// How many words the pairs of bfloat16 need
 template <class T>
 size_t pairsOf(int rows, int width) {
   return kPerWord<T> == 2 ? static_cast<size_t>(rows / 2) * width : 0;

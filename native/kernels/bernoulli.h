@@ -1,5 +1,5 @@
-// Ones and zeros from libtorch's own generator, a Mersenne Twister (Matsumoto & Nishimura 1998): the draws of its
-// `bernoulli_`, a state at a time and in loops of vectors.
+// Draws of ones and zeros, the same as those of libtorch's `bernoulli_` with its generator, a Mersenne Twister (Matsumoto &
+// Nishimura 1998). A whole state is computed at a time, in loops that the compiler vectorises.
 #pragma once
 #include <cmath>
 
@@ -24,8 +24,8 @@ inline uint32_t tempered(uint32_t y) {
   return y ^ (y >> 18);
 }
 
-// The draw is a double of 53 bits from two words, the higher one first.
-inline void coins(uint32_t* state, int* at, double p, long count, float* out) {
+// A draw is a double of 53 bits, made of two words; the high word comes first.
+inline void bernoulli(uint32_t* state, int* at, double p, long count, float* out) {
   const auto below = static_cast<int64_t>(std::ceil(p * 9007199254740992.0));  // 2^53
   constexpr long kEach = 512;
   uint32_t words[2 * kEach];

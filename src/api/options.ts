@@ -1,0 +1,58 @@
+import { choice, int } from '../base/option-kinds.ts'
+import { group, type Options, type OptionTable, takenBy } from '../base/option-table.ts'
+import { evaluationOptions, labelOptions } from '../data/labels/options.ts'
+import { batchOption, deviceOption, recipeOptions } from '../recipes/options.ts'
+import { pictureOptions, sheetOptions } from '../vision/options.ts'
+
+/** Every option of training: `trainFolder`, `learner`, `anneal train` and `anneal demo` take theirs of it. */
+export const trainingOptions = { ...labelOptions, ...pictureOptions, ...recipeOptions }
+
+const precisionAfter = () =>
+  choice('float32', 'bfloat16')
+    .flag('--precision <type>')
+    .otherwise('as the model was validated, where this machine has instructions for it')
+    .says('the number type of convolutions and matrix products')
+
+// biome-ignore format: one option, one line or two
+/** The tables by command. `anneal COMMAND --help` and docs/options.md are made of them. */
+export const optionTables = {
+  train: takenBy(trainingOptions, 'train'),
+  demo: takenBy(trainingOptions, 'demo'),
+  learner: takenBy(trainingOptions, 'learner'),
+  evaluate: {
+    ...takenBy(labelOptions, 'evaluate'),
+    ...evaluationOptions,
+    ...group('Run', ['evaluate'], {
+      batchSize: batchOption(1).says('the batch size: pictures at a time'),
+      precision: precisionAfter(),
+      device: deviceOption().default('cpu').says('the device: cpu, cuda or cuda:1'),
+    }),
+  },
+  augment: { ...sheetOptions },
+  predict: group('Run', ['predict'], {
+    top: int(1).flag('--top <n>').default(1).says('how many labels per picture, the most probable first'),
+    precision: precisionAfter(),
+  }),
+} as const satisfies Record<string, OptionTable>
+
+/** The calls of the library that take a table of options. */
+export const calls = {
+  trainFolder: optionTables.train,
+  learner: optionTables.learner,
+  evaluateFolder: optionTables.evaluate,
+  augmentSheet: optionTables.augment,
+} as const satisfies Record<string, OptionTable>
+
+/** Everything that the recipe can be told. What is left out it chooses, and says why. Each option with its range and
+ *  default: docs/options.md. */
+export type TrainOptions = Options<typeof optionTables.train>
+
+/** Options of which a command line replaces one that a file of options has, since both say the same thing. */
+export const rivals: readonly (readonly (keyof TrainOptions)[])[] = [
+  ['size', 'sizes'],
+  ['like', 'factor'],
+  ['weights', 'pretrained'],
+  ['labels', 'labelRegex'],
+  ['labelColumn', 'targets'],
+  ['groupColumn', 'groupRegex', 'timeColumn'],
+]

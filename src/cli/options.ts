@@ -1,0 +1,88 @@
+import { type Command, Option } from 'commander'
+import { optionTables } from '../api/options.ts'
+import { bool, int, path } from '../base/option-kinds.ts'
+import { byGroup, checkValues, flagNames, group, helpOf, type Options, type OptionTable } from '../base/option-table.ts'
+import { nameOptionsAsTyped } from '../base/options.ts'
+import { benchOptions } from '../speed/options.ts'
+
+// biome-ignore format: one option, one line or two
+/** Flags that only the command has, beside the options of its call. */
+export const commandFlags = {
+  train: group('Run', ['train'], {
+    config: path('the path of a JSON file').flag('--config <file>').example('train.json')
+      .says('take options from this JSON file (docs/options.md), or from the config.json of a run; flags win over the file'),
+    resume: path('the path of a run').flag('--resume <run>').example('runs/NAME')
+      .says('continue a run that was stopped or killed'),
+    data: path('the path of a folder').flag('--data <folder>').example('photos')
+      .says('with --resume: where the pictures of the run have moved to (--labels: its table)'),
+    json: bool().flag('--json').says('print events as JSON lines on stdout, the result last'),
+  }),
+  demo: group('Run', ['demo'], {
+    json: bool().flag('--json').says('print events as JSON lines on stdout, the result last'),
+  }),
+  evaluate: group('Run', ['evaluate'], { json: bool().flag('--json').says('print one JSON object') }),
+  predict: group('Run', ['predict'], {
+    json: bool().flag('--json').says('print one JSON line per picture: file, label, probability, probabilities, precision'),
+  }),
+  augment: group('Sheet', ['augment'], {
+    out: path('the path of a .png or .jpg file').flag('--out <file>').default('augment.png').says('the file of the sheet, .png or .jpg'),
+  }),
+  bench: group('Run', ['bench'], { json: bool().flag('--json').says('print one JSON object') }),
+  runs: group('Run', ['runs'], { json: bool().flag('--json').says('print one JSON line per run') }),
+  doctor: group('Run', ['doctor'], { json: bool().flag('--json').says('print one JSON object') }),
+  clean: group('Run', ['clean'], {
+    list: bool().flag('--list').says('print them instead of opening a page'),
+    json: bool().flag('--json').says('print them as JSON lines'),
+    decide: path('the path of a file').flag('--decide <file>').example('clean.jsonl')
+      .says('take decisions from JSON lines: file, action (keep, drop, relabel), label; - reads stdin'),
+    port: int(0, 65535).flag('--port <n>').otherwise('any free one').example(8080).says('the port of the review page, on the loopback address'),
+  }),
+} as const satisfies Record<string, OptionTable>
+
+/** The options of each command, and the flags that only it has. */
+export const commandTables = {
+  train: [optionTables.train, commandFlags.train],
+  demo: [optionTables.demo, commandFlags.demo],
+  evaluate: [optionTables.evaluate, commandFlags.evaluate],
+  predict: [optionTables.predict, commandFlags.predict],
+  augment: [optionTables.augment, commandFlags.augment],
+  bench: [benchOptions, commandFlags.bench],
+  runs: [{}, commandFlags.runs],
+  doctor: [{}, commandFlags.doctor],
+  clean: [{}, commandFlags.clean],
+} as const satisfies Record<string, readonly [options: OptionTable, flags: OptionTable]>
+
+/** Gives a command the flags of a table, under the headings of their groups; messages name options by them. */
+export function takes(command: Command, table: OptionTable): Command {
+  nameOptionsAsTyped(flagNames(table))
+  for (const [, entry] of byGroup(table))
+    for (const [flag, help] of flagLines(entry)) {
+      const option = new Option(flag, help).argParser(entry.kind.read.bind(entry.kind))
+      command.addOption(option.helpGroup(`${entry.facts.group}:`))
+    }
+  return command
+}
+
+/** `--size <pixels>` and its help; of `--[no-]bn-freeze` both flags. */
+function flagLines(entry: OptionTable[string]): [flag: string, help: string][] {
+  const { flag, off = '' } = entry.facts
+  if (flag === undefined) return []
+  if (flag.startsWith('--no-')) return [[flag, off]]
+  const [, name] = /^--\[no-\](.*)/.exec(flag) ?? []
+  if (name === undefined) return [[flag, helpOf(entry)]]
+  return [
+    [`--${name}`, helpOf(entry)],
+    [`--no-${name}`, off],
+  ]
+}
+
+/** What was typed on the command line of a table's options; refuses values that do not fit. */
+export function typedOptions<T extends OptionTable>(command: Command, table: T): Options<T> {
+  const given: Record<string, unknown> = {}
+  for (const [name, { facts }] of Object.entries(table)) {
+    const attribute = facts.flag && new Option(facts.flag.replace('[no-]', '')).attributeName()
+    if (attribute && command.getOptionValueSource(attribute) === 'cli') given[name] = command.getOptionValue(attribute)
+  }
+  checkValues(table, given)
+  return given as Options<T>
+}
