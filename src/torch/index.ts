@@ -1,4 +1,6 @@
-/** Tensors, autograd, modules and optimizers: libtorch from TypeScript. */
+/** Tensors, autograd, modules and optimizers: libtorch from TypeScript.
+ *
+ *  @module anneal/torch */
 
 export { call, TorchError } from './call.ts'
 export * from './create.ts'
