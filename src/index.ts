@@ -1,4 +1,6 @@
-/** Anneal: train good image classifiers from TypeScript. Tensors and modules are in `anneal/torch`. */
+/** Train good image classifiers from TypeScript. Tensors and modules are in `anneal/torch`.
+ *
+ *  @module anneal */
 
 export {
   type Evaluated,

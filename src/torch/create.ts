@@ -1,5 +1,5 @@
-import { aten } from './aten.ts'
-import type { DType, Generator, MemoryFormat, Scalar, Tensor } from './tensor.ts'
+import type { DType, MemoryFormat, Scalar } from './dtypes.ts'
+import { aten, type Generator, type Tensor } from './tensor.ts'
 
 /** What a new tensor is made as; float32 on the CPU unless given. */
 export interface Like {

@@ -1,7 +1,10 @@
-/** Tensors, autograd, modules and optimizers: libtorch from TypeScript. */
-export { aten } from './aten.ts'
+/** Tensors, autograd, modules and optimizers: libtorch from TypeScript.
+ *
+ *  @module anneal/torch */
+
 export { call, TorchError } from './call.ts'
 export * from './create.ts'
+export type { DType, MemoryFormat, Scalar } from './dtypes.ts'
 export * as F from './functional.ts'
 export { autocast, enableGrad, grad, noGrad } from './grad.ts'
 export {
@@ -31,6 +34,14 @@ export {
   type WrittenRgb,
 } from './pictures.ts'
 export { defaultGenerator, generator, manualSeed } from './random.ts'
-export { type HoldsTensors, keep, liveTensors, scope, tensors } from './scope.ts'
-export type { BackwardOptions, DType, Layer, MemoryFormat, Scalar } from './tensor.ts'
-export { fromArray, Generator, Tensor, tensor } from './tensor.ts'
+export { keep, liveTensors, scope, tensors } from './scope.ts'
+export {
+  aten,
+  type BackwardOptions,
+  fromArray,
+  Generator,
+  type HoldsTensors,
+  type Layer,
+  Tensor,
+  tensor,
+} from './tensor.ts'

@@ -1,9 +1,9 @@
 import { AnnealError } from '../../base/errors.ts'
 import type { StoredTensor } from '../../weights/index.ts'
-import { aten } from '../aten.ts'
+import type { DType, MemoryFormat } from '../dtypes.ts'
 import { noGrad } from '../grad.ts'
-import { type HoldsTensors, keep, scope, tensors } from '../scope.ts'
-import { type DType, fromArray, type Layer, type MemoryFormat, Tensor } from '../tensor.ts'
+import { keep, scope, tensors } from '../scope.ts'
+import { aten, fromArray, type HoldsTensors, type Layer, Tensor } from '../tensor.ts'
 
 /** Modules by the name that their weights have in files. */
 export type Children = Record<string, Module>

@@ -13,6 +13,7 @@ export {
   checkSizes,
   type KnownModel,
   type ModelInfo,
+  type ModelName,
   model,
   models,
   type NetworkFunction,

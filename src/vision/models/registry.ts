@@ -65,9 +65,12 @@ export const ownInfo: Omit<KnownModel, 'build'> = usual
 
 const resnetPaper = 'He et al. 2015, arXiv:1512.03385'
 
+/** Keeps the names in the type: an editor completes them, and the compiler refuses others. */
+const registry = <Name extends string>(list: Record<Name, ModelInfo>): Readonly<Record<Name, ModelInfo>> => list
+
 /** Every model by its torchvision or timm name. The digests were read in several public repositories that agree with the
  *  digits in the files' names. */
-export const models: Readonly<Record<string, ModelInfo>> = {
+export const models = registry({
   resnet18: {
     ...usual,
     build: resnet18,
@@ -237,12 +240,17 @@ export const models: Readonly<Record<string, ModelInfo>> = {
     depthwise: true,
     paper: 'Tan & Le 2019, arXiv:1905.11946',
   },
-}
+})
+
+/** The name of a model: `resnet34`. */
+export type ModelName = keyof typeof models
+
+const isModelName = (name: string): name is ModelName => Object.hasOwn(models, name)
 
 /** What is known of a model, by name; an unknown name is an error that lists the known ones. */
 export function model(name: string): ModelInfo {
   const names = Object.keys(models)
-  if (Object.hasOwn(models, name)) return models[name]!
+  if (isModelName(name)) return models[name]
   throw new AnnealError(`no model is called "${name}".${didYouMean(name, names)} Known are ${names.join(', ')}`)
 }
 
