@@ -103,6 +103,7 @@ const rows: Row[] = [
     'an unknown optimizer',
     ['shapes', '--optimizer', 'adamx'],
     /--optimizer: expected adamw, adam, sgd, got adamx\. Did you mean "adamw"/,
+    2,
   ],
   ['an unknown option', ['shapes', '--modle', 'x'], /unknown option '--modle'\n\(Did you mean --model\?\)/, 2],
   ['an option without its value', ['shapes', '--model'], /--model <name>' argument missing/, 2],
