@@ -24,7 +24,8 @@ type Exported = ts.Symbol | Map<string, Exported>
 
 const isPrivate = (node: ts.Node): boolean =>
   ts.isClassElement(node) &&
-  ((ts.canHaveModifiers(node) && (ts.getModifiers(node)?.some(m => m.kind === ts.SyntaxKind.PrivateKeyword) ?? false)) ||
+  ((ts.canHaveModifiers(node) &&
+    (ts.getModifiers(node)?.some(m => m.kind === ts.SyntaxKind.PrivateKeyword) ?? false)) ||
     (node.name !== undefined && ts.isPrivateIdentifier(node.name)))
 
 /** The declarations of the package, read by the compiler. */
@@ -67,7 +68,9 @@ export class PublicApi {
 
   /** The text of an entry: its exports in alphabetic order, without comments and private members. */
   text({ name, exports }: Entry): string {
-    const lines = [`// What '${name}' exports. Written by \`npm run api\`. A change here is a change of the public API.`]
+    const lines = [
+      `// What '${name}' exports. Written by \`npm run api\`. A change here is a change of the public API.`,
+    ]
     return `${[...lines, ...this.#lines(exports)].join('\n\n')}\n`
   }
 
@@ -88,7 +91,8 @@ export class PublicApi {
         for (const declaration of symbol.declarations ?? [])
           for (const named of this.#named(declaration)) {
             const file = named.declarations?.[0]?.getSourceFile().fileName
-            if (!file?.startsWith(this.#folder) || open.has(named) || named.flags & ts.SymbolFlags.TypeParameter) continue
+            if (!file?.startsWith(this.#folder) || open.has(named) || named.flags & ts.SymbolFlags.TypeParameter)
+              continue
             all.add(`${entry}: ${named.name} (${relative(this.#folder, file).split(sep).join('/')}), named by ${name}`)
           }
     }
