@@ -32,7 +32,11 @@ async function problemsOfPublint(files: ReadonlyMap<string, Uint8Array>, about: 
 // The package is for `import` alone: it has no entry for `require`, nor for the resolution of TypeScript before 4.7.
 const served = new Set(['node16-esm', 'bundler'])
 
-async function problemsOfTypes(files: ReadonlyMap<string, Uint8Array>, name: string, version: string): Promise<string[]> {
+async function problemsOfTypes(
+  files: ReadonlyMap<string, Uint8Array>,
+  name: string,
+  version: string,
+): Promise<string[]> {
   const placed = Object.fromEntries(Array.from(files, ([path, data]) => [`/node_modules/${name}/${path}`, data]))
   const found = await checkPackage(new Package(placed, name, version))
   if (!found.types) return ['attw: the package has no types']
