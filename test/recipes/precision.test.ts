@@ -8,12 +8,15 @@ import { choosePrecision, fastest } from '../../src/recipes/prepare/precision.ts
 import type { Prepared } from '../../src/recipes/prepare/prepared.ts'
 import type { Context } from '../../src/recipes/run/context.ts'
 import { frozenFeatures } from '../../src/recipes/steps/frozen-features.ts'
+import { findAddon } from '../../src/setup/index.ts'
 import { noiseNet, noiseSource } from '../../src/speed/timing.ts'
 import { kernelCalls, kernelSetInUse, kernelSets, kernelsInUse, useKernels } from '../../src/torch/index.ts'
 import { computeBy, measureWays, type Way, waysHere } from '../../src/train/measure-kernels.ts'
 import { augmentations } from '../../src/vision/index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-precision-'))
+const addon = findAddon()?.path // it lies in the cache that was
+if (addon) process.env.ANNEAL_ADDON = addon
 const before = process.env.ANNEAL_CACHE
 process.env.ANNEAL_CACHE = folder
 after(() => {

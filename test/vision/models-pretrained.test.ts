@@ -11,7 +11,14 @@ import { AnnealError } from '../../src/base/errors.ts'
 import { fetchFile } from '../../src/base/fetch.ts'
 import { fromArray, noGrad, scope, type Tensor } from '../../src/torch/index.ts'
 import { fromPortName } from '../../src/vision/models/efficientnet.ts'
-import { canHave, chooseModel, loadPretrained, models, pretrainedState } from '../../src/vision/models/index.ts'
+import {
+  canHave,
+  chooseModel,
+  loadPretrained,
+  models,
+  model as named,
+  pretrainedState,
+} from '../../src/vision/models/index.ts'
 import { type StoredTensor, writeSafetensors } from '../../src/weights/index.ts'
 
 const golden = JSON.parse(readFileSync(new URL('../golden/models.json', import.meta.url), 'utf8')).real as Record<
@@ -26,7 +33,7 @@ test('tf_efficientnet_lite0 with its real weights gives the reference logits of 
     throw error
   })
   if (state instanceof Error) return t.skip(state.message)
-  const { build, mean, std } = models[name]
+  const { build, mean, std } = named(name)
   const expected = golden[name]!
   assert.deepEqual([mean, std], [expected.mean, expected.std])
   const model = build()
@@ -79,7 +86,7 @@ test('files with the older names of DenseNet and ViT load', async t => {
       'encoder.layers.encoder_layer_0.mlp.linear_2.bias',
       'encoder.layers.encoder_layer_0.mlp.3.bias',
       'encoder.ln.bias',
-    ].map(models.vit_b_16.rename!),
+    ].map(models.vit_b_16!.rename!),
     [
       'encoder.layers.encoder_layer_10.mlp.0.weight',
       'encoder.layers.encoder_layer_0.mlp.3.bias',
@@ -88,26 +95,26 @@ test('files with the older names of DenseNet and ViT load', async t => {
     ],
   )
   const file = join(temporary(t), 'old.safetensors')
-  const saved = models.densenet121.build({ classes: 0 })
+  const saved = models.densenet121!.build({ classes: 0 })
   const old = [...saved.stateDict()]
     .filter(([key]) => !key.endsWith('num_batches_tracked'))
     .map(([key, value]): [string, Tensor] => [key.replace(/(denselayer\d+\.(?:norm|conv))/, '$1.'), value])
   writeSafetensors(file, stored(new Map(old)))
   const state = await pretrainedState('densenet121', { file })
-  const body = models.densenet121.build({ classes: 0 })
+  const body = models.densenet121!.build({ classes: 0 })
   assert.deepEqual(loadPretrained(body, state), [])
   for (const key of ['features.conv0.weight', 'features.denseblock4.denselayer16.conv2.weight', 'features.norm5.bias'])
     assert.deepEqual(body.stateDict().get(key)!.numbers(), saved.stateDict().get(key)!.numbers(), key)
-  assert.deepEqual([...body.stateDict().keys()].map(models.densenet121.rename!), [...body.stateDict().keys()])
+  assert.deepEqual([...body.stateDict().keys()].map(models.densenet121!.rename!), [...body.stateDict().keys()])
 })
 
 test("a user's own file serves as weights; a missing one says so", async t => {
   const folder = temporary(t)
-  const saved = models.squeezenet1_1.build({ classes: 7 })
+  const saved = models.squeezenet1_1!.build({ classes: 7 })
   const file = join(folder, 'mine.safetensors')
   writeSafetensors(file, stored(saved.stateDict()))
   const state = await pretrainedState('squeezenet1_1', { file })
-  const body = models.squeezenet1_1.build({ classes: 2 })
+  const body = models.squeezenet1_1!.build({ classes: 2 })
   assert.deepEqual(loadPretrained(body, state), ['classifier.1.weight', 'classifier.1.bias'])
   const key = 'features.3.squeeze.weight'
   assert.deepEqual(body.stateDict().get(key)!.numbers(), saved.stateDict().get(key)!.numbers())
