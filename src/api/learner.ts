@@ -18,7 +18,7 @@ import type { LossFunction } from '../train/own-loss.ts'
 import type { Prediction } from '../train/prediction.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/rates/finder.ts'
 import { saveModel } from '../train/saved-model.ts'
-import type { ImageData } from '../vision/dataset.ts'
+import type { ImageDataset } from '../vision/dataset.ts'
 import { images, imagesFor } from '../vision/domain/images.ts'
 import type { ImageInput } from '../vision/inference/inputs.ts'
 import {
@@ -29,7 +29,7 @@ import {
   predictImages,
 } from '../vision/inference/predict.ts'
 import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
-import type { ImageModel, NetworkFunction } from '../vision/models/index.ts'
+import type { ImageModel, ModelName, NetworkFunction } from '../vision/models/index.ts'
 import { checkOptions } from './check-options.ts'
 import type { optionTables } from './options.ts'
 
@@ -37,15 +37,16 @@ type Prepared = AnyPrepared<ImageModel, Preprocessing>
 
 /** What `learner` can be told beside folder and model; where labels come from among it. Each option with its range and
  *  default: docs/options.md. Loss and optimizer may be your own functions. */
-export type ImageLearnerOptions = Omit<Options<typeof optionTables.learner>, 'optimizer' | 'loss'> &
-  Pick<LearnerOptions, 'callbacks' | 'optimizer' | 'metrics' | 'batchTransforms'> & {
-    /** By name, or your own: outputs and targets → one number. */
-    loss?: LossName | LossFunction | undefined
-    progress?: Progress
-    /** Hears of downloads; stderr does unless given. */
-    report?: Report
-    signal?: AbortSignal
-  }
+export interface ImageLearnerOptions
+  extends Omit<Options<typeof optionTables.learner>, 'optimizer' | 'loss'>,
+    Pick<LearnerOptions, 'callbacks' | 'optimizer' | 'metrics' | 'batchTransforms'> {
+  /** By name, or your own: outputs and targets → one number. */
+  loss?: LossName | LossFunction | undefined
+  progress?: Progress
+  /** Hears of downloads; stderr does unless given. */
+  report?: Report
+  signal?: AbortSignal
+}
 
 /** A learner over a folder of pictures: pretrained body, fresh head, frozen but for the head, ready to train. `model`: a
  *  name, or a function of your own that makes a network (`imageModel`) for so many channels, without its classifier where
@@ -53,7 +54,7 @@ export type ImageLearnerOptions = Omit<Options<typeof optionTables.learner>, 'op
  *  function loads weights itself. */
 export async function learner(
   dir: string,
-  model: string | NetworkFunction = 'auto',
+  model: ModelName | 'auto' | NetworkFunction = 'auto',
   { progress = () => {}, report = streamReport(process.stderr), signal, ...given }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
   const isOwn = typeof model === 'function'
@@ -68,7 +69,7 @@ export async function learner(
   checkDevice(asked.device ?? usualDevice(), asked.precision)
   keepMemory()
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
-  const learn = new ImageLearner(
+  const learn = make(
     await prepare(isOwn ? imagesFor(model) : images, dir, {
       narrator: nobody,
       options: { ...asked, ...(isOwn ? {} : { model }) },
@@ -83,15 +84,21 @@ export async function learner(
   return learn
 }
 
+let make: (prepared: Prepared, options: ImageLearnerOptions) => ImageLearner
+
 /** A `Learner` that knows its pictures: it also predicts files, explains itself, and saves what prediction needs. */
 export class ImageLearner extends Learner {
   /** With its body, as `gradCam` and `layerFeatures` take it. */
   declare readonly network: Network<ImageModel>
+  static {
+    make = (prepared, options) => new ImageLearner(prepared, options)
+  }
+
   readonly #prepared: Prepared
   readonly #given: ImageLearnerOptions
   #isDisposed = false
 
-  constructor(prepared: Prepared, options: ImageLearnerOptions) {
+  private constructor(prepared: Prepared, options: ImageLearnerOptions) {
     const { net, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
     const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps, metrics, batchTransforms } =
       options
@@ -120,8 +127,8 @@ export class ImageLearner extends Learner {
     return this.#prepared.objective.names
   }
   /** The pictures after the scan: counts, and what was left out with its reason. */
-  get data(): ImageData {
-    return this.#prepared.data as ImageData
+  get data(): ImageDataset {
+    return this.#prepared.data as ImageDataset
   }
 
   /** Raises the rate after each batch and watches the loss; everything is as before afterwards. */

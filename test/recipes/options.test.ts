@@ -358,7 +358,12 @@ describe('what the pictures are like', () => {
     manualSeed(1)
     const weights = model('mobilenet_v2').build({ classes: 1000 })
     writeSafetensors(work.path('mobile.safetensors'), storedTensors(weights.stateDict()))
-    const own = { model: 'mobilenet_v2', pretrained: true, weights: work.path('mobile.safetensors'), epochs: 1 }
+    const own = {
+      model: 'mobilenet_v2' as const,
+      pretrained: true,
+      weights: work.path('mobile.safetensors'),
+      epochs: 1,
+    }
     const run = await train('measured', { ...own, lr: undefined, bnFreeze: undefined })
     assert.match(
       rates(run),

@@ -81,8 +81,8 @@ for (const [name, first] of Object.entries(firsts))
   })
 
 test('a ViT of another size takes the weights with its positions interpolated', () => {
-  const trained = models.vit_b_16!.build({ classes: 4, size: 64 })
-  const net = models.vit_b_16!.build({ classes: 4, size: 96, channels: 1 })
+  const trained = models.vit_b_16.build({ classes: 4, size: 64 })
+  const net = models.vit_b_16.build({ classes: 4, size: 96, channels: 1 })
   nn.init.normal_(trained.stateDict().get('heads.head.weight')!)
   assert.deepEqual(loadPretrained(net, trained.stateDict()), [])
   const [own, given] = [net, trained].map(m => m.stateDict())

@@ -59,7 +59,7 @@ export interface Evaluated {
 }
 
 /** How an evaluation computes, and who hears of it. */
-export interface EvaluateOptions {
+export interface EvaluateModelOptions {
   batchSize?: number | undefined
   /** The type of products. Default: the one the model was validated in, where this machine has instructions for it. */
   precision?: Precision | undefined
@@ -84,7 +84,7 @@ export async function evaluateModel<O extends object, B extends Body, P, In, E e
     report = silent,
     signal,
     ...options
-  }: E & EvaluateOptions,
+  }: E & EvaluateModelOptions,
 ): Promise<Evaluated> {
   checkValues({ batchSize: batchOption(1) }, { batchSize })
   checkDevice(device)

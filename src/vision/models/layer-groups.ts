@@ -1,7 +1,7 @@
 import { type Layer, type nn, noGrad, scope, type Tensor, zeros } from '../../torch/index.ts'
 
 /** What a net is looked at with. */
-export interface GroupOptions {
+export interface LayerGroupOptions {
   /** What runs the body; the net itself unless given. */
   forward?: Layer
   /** Names of children that do not belong to the body: its classifier. */
@@ -16,7 +16,7 @@ export interface GroupOptions {
  *  picture that runs through the body, so it holds for a net of one's own too. */
 export function layerGroups(
   net: nn.Module,
-  { forward = net, without = [], channels = 3, size = 128 }: GroupOptions = {},
+  { forward = net, without = [], channels = 3, size = 128 }: LayerGroupOptions = {},
 ): string[][] {
   const calls = trace(net, forward, { channels, size })
   const root = partsOf('', net).filter(part => !without.includes(part.name))

@@ -5,7 +5,7 @@ import { efficientnet_b0, fromPortName, tf_efficientnet_lite0 } from './efficien
 import type { ImageModel, ModelOptions } from './image-model.ts'
 import { mobilenet_v2, mobilenet_v3_large } from './mobilenet.ts'
 import { resnet18, resnet34, resnet50, resnext50_32x4d } from './resnet.ts'
-import { type Source, torchvision, wheel } from './sources.ts'
+import { torchvision, type WeightsSource, wheel } from './sources.ts'
 import { squeezenet1_1 } from './squeezenet.ts'
 import { vgg16_bn } from './vgg.ts'
 import { fromOldMlpName, vit_b_16 } from './vit.ts'
@@ -33,7 +33,7 @@ export interface ModelInfo {
   licence: string
   /** Who trained the weights, on what. */
   source: string
-  weights: Source
+  weights: WeightsSource
   /** The name here of a weight in the file, where files have older or other names; others come back unchanged. */
   rename?(name: string): string
   /** Whether most of its convolutions are one a channel: small, but slow on a CPU for its size. */
