@@ -67,8 +67,8 @@ async function never(data: string, options: TrainOptions): Promise<string> {
   return name
 }
 
-/** Stops a run of these options, resumes it, and compares it with one that was never stopped. Gives what the stop said, and
- *  what the resumed process did. */
+/** Stops a run of these options, resumes it, and compares it with one that was never stopped. Gives what the stop said,
+ *  and what the resumed process did. */
 async function interrupted(
   name: string,
   data: string,
@@ -147,7 +147,7 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
     const { resumed, said } = await interrupted('doubts', 'marks', options, {
       event: event => event.type === 'choice' && event.what === 'head',
     })
-    assert.match(said, /and its optimum at L2 3, .*; to be done again: the look for labels that may be wrong$/)
+    assert.match(said, /and its optimum at L2 3, .*; to be done again: the search for labels that may be wrong$/)
     assert.ok(!resumed.some(e => e.type === 'epoch' && e.phase === 'head'), 'no epoch of the head is told again')
   })
 

@@ -305,7 +305,7 @@ describe('what the pictures are like', () => {
     const short = { epochs: 1, lr: 9e-4 }
     assert.match(
       rates(await train('like', { ...short, like: 'imagenet' })),
-      /^1e-4, 3e-4, 9e-4 .*3 times lower: .*as said/,
+      /^1e-4, 3e-4, 9e-4 .*3 times lower: .*as asked/,
     )
     assert.match(rates(await train('unlike', { ...short, like: 'different' })), /^9e-6, 9e-5, 9e-4 .*10 times lower/)
     assert.match(

@@ -86,7 +86,7 @@ describe('a net from random weights', () => {
   test('and too little time for one epoch is an error that says so', async () => {
     await assert.rejects(
       train('hurry', { minutes: 1e-3, epochs: undefined }),
-      /leaves no time for one epoch, which takes some \d+ s here; give more minutes/,
+      /leaves no time for one epoch, which takes about \d+ s here; give more minutes/,
     )
   })
 })
