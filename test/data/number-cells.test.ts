@@ -73,7 +73,7 @@ test('one cell that is no number among numbers: the cell, what it may be, and ho
     ['12 kg', /"12 kg" is not a number, .*It has "kg", and 59 other numbers have no unit/],
     ['50 %', /"50 %" is not a number, .*It has "%"/],
     ['3,5', /"3,5" is not a number, .*decimal: "," would read this one as 3.5/],
-    ['<5', /"<5" is no number/],
+    ['<5', /"<5" is not a number/],
     ['12-15', /"12-15" is no number/],
   ]
   for (const [cell, message] of cases) {
