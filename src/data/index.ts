@@ -1,4 +1,5 @@
 /** Labelled samples of any kind: read from folders and tables, split, drawn in batches. */
+export type { FileKind, Indexing } from './files/file-kind.ts'
 export { applyDecisions, type Decision, readDecisions } from './labels/decisions.ts'
 export { type EvaluationOptions, indexForEvaluation } from './labels/for-evaluation.ts'
 export type { FolderIndex } from './labels/from-folders.ts'

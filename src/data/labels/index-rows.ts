@@ -2,7 +2,7 @@ import { posix } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
-import { namedAsPicture } from '../files/sniff.ts'
+import type { FileKind } from '../files/file-kind.ts'
 import { checkGroupsApart, drawSplit, uncheckedLabels } from '../split/draw-split.ts'
 import type { Choice, Problem, Split } from '../types.ts'
 import { planOf } from './check-options.ts'
@@ -14,7 +14,7 @@ import type { LabelOptions } from './options.ts'
 import { lookAlikeChoices } from './spelling.ts'
 import type { Answers } from './types.ts'
 
-/** Pictures with what is known of each, before labels have numbers. Arrays go by row. */
+/** Samples with what is known of each, before labels have numbers. Arrays go by row. */
 export interface LabelledRows {
   listing: Listing
   /** Numbers of the files in the listing. */
@@ -35,12 +35,13 @@ export interface LabelledRows {
 /** How many files are listed one by one of those that nothing names. */
 const mostListed = 20
 
-/** Labelled pictures as an index: labels get numbers (natural order, or a trained model's), a file that comes twice is
+/** Labelled samples as an index: labels get numbers (natural order, or a trained model's), a file that comes twice is
  *  dropped or refused, a label that is only in valid or test is refused, the rest is divided. */
 export function indexRows(given: LabelledRows, options: LabelOptions, known?: Known): FolderIndex {
   const { listing, answers } = given
   const { task } = answers
-  const dir = listing.dir
+  const { dir, fileKind } = listing
+  const { one, many } = fileKind.noun
   const choices = [...given.choices, ...answers.choices]
   const splits = given.splits ?? splitsByFolder(given, choices)
   const told = toldRows(given)
@@ -57,7 +58,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
     told.problems,
     once.problems,
     numbered.problems,
-    known ? [] : empty.map(name => passed('empty-class', name, 'no training picture has this label')),
+    known ? [] : empty.map(name => passed('empty-class', name, `no training ${one} has this label`)),
     unnamed(given),
   ].flat()
   const base = { dir, task, classes, choices }
@@ -71,7 +72,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const anew = option(plan.by ? 'timeColumn' : 'folds')
   if (!drawn && (plan.folds || plan.by))
     throw new AnnealError(
-      `${given.source} says which pictures are for validation, and ${anew} would draw them anew. Leave out ${anew}, or the split (${setting('splitColumn', false)}).`,
+      `${given.source} says which ${many} are for validation, and ${anew} would draw them anew. Leave out ${anew}, or the split (${setting('splitColumn', false)}).`,
     )
   if (options.groupRegex !== undefined) items = groupedByName(items, { dir, pattern: options.groupRegex })
   checkGroupsApart(items, { dir, drawn })
@@ -80,14 +81,14 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
       items.map(({ labels }) => classes[labels[0]!]!),
       {
         source: given.source,
-        instead: `Name the column of the classes (${option('labelColumn')}), give pictures for validation, or take each as a class all the same (${setting('task', 'single')}).`,
+        instead: `Name the column of the classes (${option('labelColumn')}), give ${many} for validation, or take each as a class all the same (${setting('task', 'single')}).`,
       },
     )
   if (drawn) drawSplit(items, { ...plan, task })
   const unchecked = task === 'regression' ? [] : uncheckedLabels(classes, items, { drawn })
   if (task !== 'regression')
     choices.push(
-      ...untrainedChoice(numbered.untrained),
+      ...untrainedChoice(numbered.untrained, fileKind),
       ...lookAlikeChoices(classes, items, `write them alike in ${given.source}`),
     )
   return { ...base, items, problems: problems.concat(unchecked), drawn, options: plan }
@@ -118,6 +119,7 @@ function numberedItems(
     known,
   }: { rows: Int32Array; splitOf: (row: number) => Split; classes: string[]; known: Known | undefined },
 ): { items: FolderIndex['items']; problems: Problem[]; untrained: string[] } {
+  const { one, many } = listing.fileKind.noun
   // One list a class, shared: there may be a million pictures.
   const alone = new Map(classes.map((name, label): [string, readonly number[]] => [name, [label]]))
   const problems: Problem[] = []
@@ -154,21 +156,21 @@ function numberedItems(
     return item
   })
   for (const [name, held] of untrained) {
-    const reason = `no training picture has this label: it can be neither learned nor judged, and ${plural(held.length, 'picture')} of ${splitOf(held[0]!)} (${where(held[0]!)}) ${held.length === 1 ? 'loses' : 'lose'} it`
+    const reason = `no training ${one} has this label: it can be neither learned nor judged, and ${plural(held.length, one, many)} of ${splitOf(held[0]!)} (${where(held[0]!)}) ${held.length === 1 ? 'loses' : 'lose'} it`
     problems.push(passed('empty-class', name, reason))
   }
   return { items, problems, untrained: [...untrained.keys()] }
 }
 
 /** Says which labels stand outside training alone. */
-const untrainedChoice = (names: readonly string[]): Choice[] =>
+const untrainedChoice = (names: readonly string[], { noun: { one, many } }: FileKind): Choice[] =>
   names.length === 0
     ? []
     : [
         {
           what: 'labels left out',
           value: `${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`,
-          reason: `${names.length === 1 ? 'it stands' : 'they stand'} in validation or test alone: no training picture has ${names.length === 1 ? 'it' : 'them'}, so ${names.length === 1 ? 'it is' : 'they are'} neither learned nor judged. Their pictures stay with the other labels`,
+          reason: `${names.length === 1 ? 'it stands' : 'they stand'} in validation or test alone: no training ${one} has ${names.length === 1 ? 'it' : 'them'}, so ${names.length === 1 ? 'it is' : 'they are'} neither learned nor judged. Their ${many} stay with the other labels`,
         },
       ]
 
@@ -191,6 +193,7 @@ function withoutCopies(
   rows: Int32Array,
   { splits, most }: { splits: readonly Split[] | undefined; most: number | undefined },
 ): { rows: Int32Array; problems: Problem[] } {
+  const { many } = listing.fileKind.noun
   const rowOf = new Int32Array(listing.files.length).fill(-1)
   const problems: Problem[] = []
   const lost = new Map<Split, { to: Split; count: number; reason: string }>()
@@ -219,14 +222,14 @@ function withoutCopies(
       problems.push(passed(apart ? 'leak' : 'duplicate', nameIn(listing, file), reason))
     } else
       throw new AnnealError(
-        `${nameIn(listing, file)} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row a picture. Remove one of them, or join their labels in one row.`,
+        `${nameIn(listing, file)} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row a ${listing.fileKind.noun.one}. Remove one of them, or join their labels in one row.`,
       )
   }
   for (const [from, { to, count, reason }] of lost)
     refuseMost(
       { out: count, total: rows.filter(row => splits?.[row] === from).length, most },
       {
-        what: `pictures in ${from} are in ${to} too: these two parts are mostly the same pictures`,
+        what: `${many} in ${from} are in ${to} too: these two parts are mostly the same ${many}`,
         example: reason,
         instead: `Correct the column of parts, or leave it out (${setting('splitColumn', false)}) so that validation is drawn`,
       },
@@ -242,6 +245,7 @@ function classesOf(
   rows: Int32Array,
   splitOf: (row: number) => Split,
 ): string[] {
+  const { one, many } = listing.fileKind.noun
   if (answers.task === 'regression') return [...answers.targets]
   const labels = new Set<string>()
   for (const row of rows) if (splitOf(row) === 'train') for (const label of answers.labels[row]!) labels.add(label)
@@ -249,11 +253,11 @@ function classesOf(
   const missing = problems.filter(({ kind }) => kind === 'missing')
   const gone =
     missing.length > 0
-      ? ` (${plural(missing.length, 'more picture is', 'more pictures are')} named and missing, such as ${missing[0]!.file})`
+      ? ` (${plural(missing.length, `more ${one} is`, `more ${many} are`)} named and missing, such as ${missing[0]!.file})`
       : ''
   if (labels.size < least)
     throw new AnnealError(
-      `${source} gives the training pictures in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}${gone}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
+      `${source} gives the training ${many} in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}${gone}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
     )
   return [...labels].sort(naturalOrder)
 }
@@ -269,25 +273,33 @@ function splitsByFolder({ files, listing }: LabelledRows, choices: Choice[]): Sp
   }
   const kinds = new Set(splits)
   if (kinds.size < 2 || !kinds.has('train')) return undefined
-  choices.push({ what: 'split', value: 'by folder', reason: 'every picture lies in a folder called so' })
+  choices.push({
+    what: 'split',
+    value: 'by folder',
+    reason: `every ${listing.fileKind.noun.one} lies in a folder called so`,
+  })
   return splits
 }
 
-/** Pictures that nothing names: the first ones each, the others by their number. */
+/** Samples that nothing names: the first ones each, the others by their number. */
 function unnamed({ files, listing, source }: LabelledRows): Problem[] {
   const named = new Uint8Array(listing.files.length)
   for (const file of files) named[file] = 1
   const others: number[] = []
   listing.files.forEach((file, i) => {
-    if (named[i] === 0 && namedAsPicture(file)) others.push(i)
+    if (named[i] === 0 && listing.fileKind.isNamed(file)) others.push(i)
   })
   const name = (at: number) => nameIn(listing, others[at]!)
   const listed = others
     .slice(0, mostListed)
     .map((_, at) => passed('unlabelled', name(at), `${source} does not name it`))
+  const { one, many } = listing.fileKind.noun
   const rest = others.length - listed.length
   const folder = rest > 0 ? posix.dirname(name(mostListed)) : ''
   return rest > 0
-    ? [...listed, passed('unlabelled', folder, `${source} does not name ${plural(rest, 'more picture')}`)]
+    ? [
+        ...listed,
+        passed('unlabelled', folder, `${source} does not name ${plural(rest, `more ${one}`, `more ${many}`)}`),
+      ]
     : listed
 }

@@ -2,6 +2,7 @@ import { relative } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
+import type { FileKind } from '../files/file-kind.ts'
 import type { Place, Problem, Split } from '../types.ts'
 import { tidy } from './spelling.ts'
 
@@ -14,16 +15,22 @@ export interface Listing {
   /** The bytes of those paths that are not UTF-8, by the number of the file. */
   raw: Map<number, Uint8Array>
   problems: Problem[]
+  /** What its samples are. */
+  fileKind: FileKind
 }
 
 /** Places as a listing. */
-export function listingOf(dir: string, places: readonly Place[], problems: Problem[]): Listing {
+export function listingOf(
+  dir: string,
+  places: readonly Place[],
+  { problems, fileKind }: Pick<Listing, 'problems' | 'fileKind'>,
+): Listing {
   const raw = new Map<number, Uint8Array>()
   const files = places.map((place, i) => {
     if (place.raw) raw.set(i, place.raw)
     return place.file
   })
-  return { dir, files, raw, problems }
+  return { dir, files, raw, problems, fileKind }
 }
 
 /** The path of a file below the folder. */

@@ -1,5 +1,14 @@
 import { AnnealError } from '../../base/errors.ts'
-import type { Cell, Column, Parsed } from './types.ts'
+import type { Cell, Column, Parsed, TableFormat } from './types.ts'
+
+/** JSON lines: an object on each line. */
+export const jsonLines: TableFormat = {
+  name: 'JSON lines',
+  endings: '.jsonl .ndjson',
+  recognises: ({ ending, text }) =>
+    jsonLines.endings.split(' ').includes(ending) || /^\s*\{/.test(text().slice(0, 1000)),
+  read: ({ file, text }) => readJsonLines(file, text()),
+}
 
 /** Reads JSON lines: one object a line, keys being columns. What a line leaves out is null there; an object in a cell is
  *  its JSON. */

@@ -1,5 +1,5 @@
-import { unreadFormat } from '../../data/files/unread.ts'
 import { standardTables } from './jpeg-tables.ts'
+import { unreadFormat } from './unread.ts'
 
 /** Checks a JPEG's compressed data against its own grammar, because libjpeg passes in silence over most damage in the
  *  middle of a file: it draws whatever the wrong bits say. A bit error makes Huffman decoding lose step, and soon a block
