@@ -95,4 +95,21 @@ test('errors of names and tables say the noun', async t => {
   )
   put(dir, { 'empty.csv': '' })
   await assert.rejects(readTable(join(dir, 'empty.csv'), as), /expected one row a recording/)
+  const many = tempFolder(t)
+  put(many, sounds(Array.from({ length: 60 }, (_, n) => `${n}.wav`)))
+  assert.throws(
+    () => indexNames(many, { labelOf: file => `k${file}` }, as),
+    /gives 60 recordings 60 classes, and 60 of these have one recording each/,
+  )
+  assert.throws(() => indexNames(many, { labelRegex: '^(\\d)', groupRegex: '(x)' }, as), /every recording needs one/)
+  const parts = tempFolder(t)
+  put(parts, {
+    ...sounds(['train/a1.wav', 'train/b1.wav']),
+    'l.csv': 'file,label,split\na1.wav,a,train\nb1.wav,b,train\n',
+  })
+  const known = { classes: ['a', 'b'], task: 'single', labels: join(parts, 'l.csv') } as const
+  await assert.rejects(
+    indexForEvaluation(parts, known, as),
+    /all recordings are in train .* on recordings that it was not/,
+  )
 })

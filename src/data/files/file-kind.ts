@@ -1,8 +1,14 @@
+/** What one sample and several are called: picture, pictures. */
+export interface Noun {
+  one: string
+  many: string
+}
+
 /** Which files of a folder are samples: what a domain tells the rooms that find and label them. Pictures are one kind
  *  (`vision/decode/formats.ts`); a domain of one's own brings another. */
 export interface FileKind {
-  /** What messages call one sample and several: picture, pictures. */
-  noun: { one: string; many: string }
+  /** What messages call samples. */
+  noun: Noun
   /** Whether a name claims such a file, by its ending. */
   isNamed(name: string): boolean
   /** How many leading bytes of a file `recognises` and `describe` look at. */

@@ -104,7 +104,7 @@ function partFolders(
     if (split && knownName(entry.name) === undefined) parts.set(split, entry)
   }
   if (parts.size === 0) {
-    if (part !== undefined && part !== 'all') choices.push(noParts(part, dir))
+    if (part !== undefined && part !== 'all') choices.push(noParts(part, dir, fileKind.noun))
     return undefined
   }
   if (part === 'all') return [...parts.values()]

@@ -106,12 +106,13 @@ export function indexFolder(dir: string, given: FolderOptions, { fileKind }: Ind
     throw new AnnealError(
       `${dir} has a validation folder, ${parts!.get('valid')!.name}, and folds draw validation anew. Leave out ${option('folds')}, or move its ${noun.many} to train.`,
     )
-  if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex })
+  if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex, noun })
   checkGroupsApart(items, base)
   if (drawn) {
     refuseOwnClasses(
       items.map(({ labels }) => classes[labels[0]!]!),
       {
+        noun,
         source: `a class for each folder of ${dir}`,
         instead: `Put the ${noun.many} of a class into one folder, or say where labels are: ${option('labels')} names a table, ${option('labelRegex')} reads names.`,
       },

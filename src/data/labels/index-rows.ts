@@ -46,10 +46,12 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const splits = given.splits ?? splitsByFolder(given, choices)
   const told = toldRows(given)
   const once = withoutCopies(given, told.rows, { splits, most: known ? 1 : options.maxLeftOut })
-  const part = known && partOf(splits, known, { choices, rows: once.rows, source: given.source })
+  const part = known && partOf(splits, known, { choices, rows: once.rows, source: given.source, noun: fileKind.noun })
   const rows = part && splits ? once.rows.filter(row => splits[row] === part) : once.rows
   const splitOf = (row: number): Split => (known ? 'test' : (splits?.[row] ?? 'train'))
-  const classes = known ? knownClasses(answers, known, given.source) : classesOf(given, rows, splitOf)
+  const classes = known
+    ? knownClasses(answers, known, { source: given.source, noun: fileKind.noun })
+    : classesOf(given, rows, splitOf)
   const numbered = numberedItems(given, { rows, splitOf, classes, known })
   const there = new Set(classes)
   const empty = (answers.declared ?? []).filter(name => !there.has(name))
@@ -74,12 +76,14 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
     throw new AnnealError(
       `${given.source} says which ${many} are for validation, and ${anew} would draw them anew. Leave out ${anew}, or the split (${setting('splitColumn', false)}).`,
     )
-  if (options.groupRegex !== undefined) items = groupedByName(items, { dir, pattern: options.groupRegex })
+  if (options.groupRegex !== undefined)
+    items = groupedByName(items, { dir, pattern: options.groupRegex, noun: fileKind.noun })
   checkGroupsApart(items, { dir, drawn })
   if (drawn && task === 'single' && options.task === undefined)
     refuseOwnClasses(
       items.map(({ labels }) => classes[labels[0]!]!),
       {
+        noun: fileKind.noun,
         source: given.source,
         instead: `Name the column of the classes (${option('labelColumn')}), give ${many} for validation, or take each as a class all the same (${setting('task', 'single')}).`,
       },
@@ -132,7 +136,14 @@ function numberedItems(
         untrained.set(name, held.concat(row))
         continue
       }
-      if (!known?.leaveOut) throw unknownLabel(name, { classes, where: where(row), split: splitOf(row), known })
+      if (!known?.leaveOut)
+        throw unknownLabel(name, {
+          classes,
+          where: where(row),
+          split: splitOf(row),
+          known,
+          noun: listing.fileKind.noun,
+        })
       const reason = `${where(row)}: the model does not know the label "${name}"`
       const kept = answers.task === 'multi'
       problems.push({ ...passed('unlabelled', nameIn(listing, files[row]!), reason), kept })

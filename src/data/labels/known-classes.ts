@@ -1,6 +1,7 @@
 import { AnnealError, didYouMean } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
+import type { Noun } from '../files/file-kind.ts'
 import type { Choice, Split } from '../types.ts'
 import type { Answers } from './types.ts'
 
@@ -17,11 +18,11 @@ export interface Known {
 export function knownClasses(
   { task, targets }: Pick<Answers, 'task' | 'targets'>,
   { classes }: Known,
-  source: string,
+  { source, noun }: { source: string; noun: Noun },
 ): string[] {
   if (task === 'regression' && targets.length !== classes.length)
     throw new AnnealError(
-      `${source} gives ${plural(targets.length, 'number')} a picture (${targets.join(', ')}), and the model tells ${classes.length} (${classes.join(', ')}). Name as many columns with ${option('targets')}.`,
+      `${source} gives ${plural(targets.length, 'number')} a ${noun.one} (${targets.join(', ')}), and the model tells ${classes.length} (${classes.join(', ')}). Name as many columns with ${option('targets')}.`,
     )
   return [...classes]
 }
@@ -29,40 +30,47 @@ export function knownClasses(
 /** Of a label that training, or the trained model, does not have. */
 export function unknownLabel(
   name: string,
-  { classes, where, split, known }: { classes: string[]; where: string; split: Split; known: Known | undefined },
+  {
+    classes,
+    where,
+    split,
+    known,
+    noun: { one, many },
+  }: { classes: string[]; where: string; split: Split; known: Known | undefined; noun: Noun },
 ): AnnealError {
   const some = `${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`
   const near = didYouMean(name, classes)
   return new AnnealError(
     known
       ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out what it does not know (${setting('leaveOut', true)}).`
-      : `${where}: the label "${name}" is in ${split} and no training picture has it; expected the labels of training: ${some}.${near} Add training pictures or correct the label.`,
+      : `${where}: the label "${name}" is in ${split} and no training ${one} has it; expected the labels of training: ${some}.${near} Add training ${many} or correct the label.`,
   )
 }
 
 /** Says that the part asked for is not taken, as there are no parts. */
-export const noParts = (part: Split, source: string): Choice => ({
+export const noParts = (part: Split, source: string, { one }: Noun): Choice => ({
   what: 'part',
   value: 'all',
-  reason: `${part} was asked for, and ${source} tells no parts: every picture is taken`,
+  reason: `${part} was asked for, and ${source} tells no parts: every ${one} is taken`,
 })
 
 /** The part of the pictures that a model is judged by, undefined where they have no parts; says which in `choices`. */
 export function partOf(
   splits: readonly Split[] | undefined,
   { part }: Known,
-  { choices, rows, source }: { choices: Choice[]; rows: Int32Array; source: string },
+  { choices, rows, source, noun }: { choices: Choice[]; rows: Int32Array; source: string; noun: Noun },
 ): Split | undefined {
-  if (!splits && part !== undefined && part !== 'all') choices.push(noParts(part, source))
+  if (!splits && part !== undefined && part !== 'all') choices.push(noParts(part, source, noun))
   if (part === 'all' || !splits) return undefined
+  const { one, many } = noun
   const counts = { train: 0, valid: 0, test: 0 }
   for (const row of rows) counts[splits[row]!]++
   const chosen = part ?? (counts.test > 0 ? 'test' : counts.valid > 0 ? 'valid' : undefined)
   if (chosen === undefined || counts[chosen] === 0)
     throw new AnnealError(
-      `${chosen ? `none of the pictures is in ${chosen}` : 'all pictures are in train'} (${counts.train} train, ${counts.valid} valid, ${counts.test} test); a model is evaluated on pictures that it was not trained on. Say which part is meant (test, valid, train or all).`,
+      `${chosen ? `none of the ${many} is in ${chosen}` : `all ${many} are in train`} (${counts.train} train, ${counts.valid} valid, ${counts.test} test); a model is evaluated on ${many} that it was not trained on. Say which part is meant (test, valid, train or all).`,
     )
   const others = rows.length - counts[chosen]
-  choices.push({ what: 'part', value: chosen, reason: `${plural(others, 'picture')} of other parts are passed over` })
+  choices.push({ what: 'part', value: chosen, reason: `${plural(others, one, many)} of other parts are passed over` })
   return chosen
 }

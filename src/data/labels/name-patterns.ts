@@ -2,7 +2,7 @@ import { relative } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
-import type { FileKind } from '../files/file-kind.ts'
+import type { FileKind, Noun } from '../files/file-kind.ts'
 import type { Place, Problem, Split } from '../types.ts'
 import { tidy } from './spelling.ts'
 
@@ -89,7 +89,7 @@ function compiled(property: string, pattern: string | RegExp): RegExp {
 /** Gives each item the group that its name tells (see {@link nameMatcher}); refuses names that tell none. */
 export function groupedByName<T extends { file: string }>(
   items: readonly T[],
-  { dir, pattern }: { dir: string; pattern: string | RegExp },
+  { dir, pattern, noun }: { dir: string; pattern: string | RegExp; noun: Noun },
 ): (T & { group: string })[] {
   const match = nameMatcher('groupRegex', pattern)
   const without: string[] = []
@@ -101,7 +101,7 @@ export function groupedByName<T extends { file: string }>(
   })
   if (without.length > 0)
     throw new AnnealError(
-      `${option('groupRegex')} ${pattern} finds no group in ${plural(without.length, 'name')}: ${without.slice(0, 3).join(', ')}; every picture needs one, as those without could lie on both sides.`,
+      `${option('groupRegex')} ${pattern} finds no group in ${plural(without.length, 'name')}: ${without.slice(0, 3).join(', ')}; every ${noun.one} needs one, as those without could lie on both sides.`,
     )
   return grouped
 }

@@ -31,18 +31,22 @@ export const jpegByVips: VipsFormat = {
   plainSpoken: true,
 }
 
+/** JPEG files, but for JPEG-LS, which begins alike. */
 export const jpeg = byVips(jpegByVips, {
   endings: '.jpg .jpeg .jpe .jfif .mpo',
-  sniff: head => head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff && head[3] !== 0xf7, // JPEG-LS
+  sniff: head => head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff && head[3] !== 0xf7,
 })
 
+/** PNG files; of an animated one the first frame. */
 export const png = byVips(
   { name: 'PNG', faultOf: pngFault },
   { endings: '.png .apng', sniff: head => latin1(head, 0, 8) === '\x89PNG\r\n\x1a\n' },
 )
 
+/** GIF files; of an animation the first frame. */
 export const gif = byVips({ name: 'GIF' }, { endings: '.gif', sniff: head => /^GIF8[79]a$/.test(latin1(head, 0, 6)) })
 
+/** WebP files; of an animation the first frame. */
 export const webp = byVips(
   { name: 'WebP' },
   { endings: '.webp', sniff: head => latin1(head, 0, 4) === 'RIFF' && latin1(head, 8, 12) === 'WEBP' },
