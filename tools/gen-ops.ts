@@ -144,7 +144,9 @@ writeFileSync(
 import type { DType, MemoryFormat, Scalar } from './dtypes.ts'
 
 /** ATen's operators: required arguments in order, the others in one options object by their schema names. \`Tensor\` and
- *  \`Generator\` are the classes of \`tensor.ts\`, which imports this file. */
+ *  \`Generator\` are the classes of \`tensor.ts\`, which imports this file.
+ *
+ *  @hidden from docs/api: there are too many. */
 export interface Aten<Tensor, Generator> {
 ${lines.join('\n')}
 }

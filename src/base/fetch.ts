@@ -21,7 +21,7 @@ export type Pinned = {
 } & Digest
 
 /** In hexadecimal digits; sha512 for the few files that were published with that one only. */
-type Digest = { sha256: string; sha512?: undefined } | { sha512: string; sha256?: undefined }
+export type Digest = { sha256: string; sha512?: undefined } | { sha512: string; sha256?: undefined }
 
 /** Where the file goes and how hard to try. */
 export type FetchOptions = {

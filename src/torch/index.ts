@@ -2,11 +2,13 @@
  *
  *  @module anneal/torch */
 
+export type { DTypeName, StoredTensor } from '../weights/tensor.ts'
 export { call, TorchError } from './call.ts'
 export * from './create.ts'
 export type { DType, MemoryFormat, Scalar } from './dtypes.ts'
 export * as F from './functional.ts'
-export { autocast, enableGrad, grad, noGrad } from './grad.ts'
+export { autocast, enableGrad, type GradOptions, grad, noGrad } from './grad.ts'
+export type { TensorHandle } from './handle.ts'
 export {
   hasOwnKernels,
   type Kernels,
@@ -22,6 +24,7 @@ export {
 export * from './library.ts'
 export type { TensorArray } from './native.ts'
 export * as nn from './nn/index.ts'
+export type { Aten } from './ops.generated.ts'
 export * as optim from './optim/index.ts'
 export {
   decodeJpeg,
@@ -42,6 +45,7 @@ export {
   Generator,
   type HoldsTensors,
   type Layer,
+  type NestedScalars,
   Tensor,
   tensor,
 } from './tensor.ts'

@@ -2,7 +2,9 @@
 import type { DType, MemoryFormat, Scalar } from './dtypes.ts'
 
 /** ATen's operators: required arguments in order, the others in one options object by their schema names. `Tensor` and
- *  `Generator` are the classes of `tensor.ts`, which imports this file. */
+ *  `Generator` are the classes of `tensor.ts`, which imports this file.
+ *
+ *  @hidden from docs/api: there are too many. */
 export interface Aten<Tensor, Generator> {
   /** `_amp_foreach_non_finite_check_and_unscale(Tensor[] self, Tensor found_inf, Tensor inv_scale) -> (Tensor[] self_out, Tensor found_inf_out)` */
   _amp_foreach_non_finite_check_and_unscale(self: readonly Tensor[], found_inf: Tensor, inv_scale: Tensor): [Tensor[], Tensor]

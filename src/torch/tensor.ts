@@ -323,19 +323,20 @@ export function fromArray(
 
 const dims = (dim: number | readonly number[]): readonly number[] => (typeof dim === 'number' ? [dim] : dim)
 
-type Nested = Scalar | readonly Nested[]
+/** A number, or lists of numbers as deep as a tensor has dimensions. */
+export type NestedScalars = Scalar | readonly NestedScalars[]
 
 /** Numbers, nested as deep as the tensor has dimensions: `tensor([[1, 2], [3, 4]])`. float32 unless `dtype` is given;
  *  booleans make bool, bigints int64. */
-export function tensor(values: Nested | ArrayBufferView, { dtype }: { dtype?: DType } = {}): Tensor {
+export function tensor(values: NestedScalars | ArrayBufferView, { dtype }: { dtype?: DType } = {}): Tensor {
   if (ArrayBuffer.isView(values)) {
     const t = fromArray(values, [(values as Uint8Array).length])
     return dtype && t.dtype !== dtype ? converted(t, dtype) : t
   }
   const shape: number[] = []
-  for (let level: Nested = values; Array.isArray(level); level = level[0]!) shape.push(level.length)
+  for (let level: NestedScalars = values; Array.isArray(level); level = level[0]!) shape.push(level.length)
   const flat: Scalar[] = []
-  const visit = (value: Nested, depth: number): void => {
+  const visit = (value: NestedScalars, depth: number): void => {
     if (!Array.isArray(value)) {
       if (depth !== shape.length) throw new AnnealError('tensor: every row must be as long and as deep as the first')
       flat.push(value as Scalar)
@@ -343,7 +344,7 @@ export function tensor(values: Nested | ArrayBufferView, { dtype }: { dtype?: DT
     }
     if (depth === shape.length || value.length !== shape[depth])
       throw new AnnealError(`tensor: expected ${shape[depth] ?? 'no'} elements at depth ${depth}, got ${value.length}`)
-    for (const inner of value) visit(inner as Nested, depth + 1)
+    for (const inner of value) visit(inner as NestedScalars, depth + 1)
   }
   visit(values, 0)
   const kind: DType =

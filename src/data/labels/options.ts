@@ -5,7 +5,7 @@ import { group, type Options } from '../../base/option-table.ts'
 export type MinusOne = 'absent' | 'present' | 'unknown'
 
 /** The label, labels or numbers of a sample by its path below the folder; undefined leaves it out. */
-type LabelOf = (file: string) => string | number | readonly string[] | readonly number[] | undefined
+export type LabelOf = (file: string) => string | number | readonly string[] | readonly number[] | undefined
 
 /** Training, and what shows the training data before it. */
 const trains = ['train', 'learner', 'augment'] as const

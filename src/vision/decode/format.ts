@@ -2,17 +2,17 @@ import type { Picture } from '../types.ts'
 import type { Depth, Raster } from './raster.ts'
 import type { FitOptions } from './resize.ts'
 
-/** What a file holds, from its header alone. */
+/** The kind of picture in a file, from its header alone. */
 export interface Kind {
-  /** Of all its pages together. */
+  /** The channels of all its pages together. */
   channels: number
   depth: Depth
   /** `picture` is grey or colour, with or without transparency, as cameras, scanners and drawing programs make it;
-   *  `bands` is anything else: two channels, five, one a page, three or four that are no colours. */
+   *  `bands` is anything else: two channels, five, one per page, three or four that are no colours. */
   use: 'picture' | 'bands'
 }
 
-/** How to fit a picture, and where its pixels may go. */
+/** How to fit a picture, and memory for its pixels. */
 export interface RgbOptions extends FitOptions {
   room?: (bytes: number) => Uint8Array
 }
@@ -31,8 +31,8 @@ export interface ImageFormat {
   sniff(head: Uint8Array): boolean
   /** What the file holds, from its header alone. */
   probe(bytes: Uint8Array): Kind | Promise<Kind>
-  /** Decodes a file as it is, upright, at full size, none of its channels changed. Of several pages `all` become channels,
-   *  one after another, or the `first` is taken; of an animation always the first frame. A picture of more than `limit`
+  /** Decodes a file upright, at full size, without changing its channels. With several pages, `all` of them become channels,
+   *  one after another, or only the `first` is used; of an animation always the first frame. A picture of more than `limit`
    *  pixels is refused from its header. */
   decode(bytes: Uint8Array, options: { limit: number; pages: 'all' | 'first' }): Raster | Promise<Raster>
   /** Decodes a file to RGB of 8 bits and fits it, where that is faster than `decode`, or another reading. `decode` and

@@ -34,12 +34,12 @@ export interface VipsFormat {
 /** How libvips opens a picture. */
 interface Opening {
   limit: number
-  /** Of a file of several pictures the one numbered so. */
+  /** The number of the picture in a file of several. */
   page?: number | undefined
   ignoreIcc: boolean
 }
 
-/** Decodes one picture that libvips reads to RGB; see `decode`. Of several pages the one numbered `page`. */
+/** Decodes one picture that libvips reads to RGB; see `decode`. `page`: the number of the page in a file of several. */
 export async function decodeRgb(
   bytes: Uint8Array,
   format: VipsFormat,
@@ -57,16 +57,16 @@ export async function decodeRgb(
   return opened(bytes, format, { limit, page, ignoreIcc: header.space !== 'cmyk' }, input => render(input, header, fit))
 }
 
-/** Fits a picture of 8 bits in grey or colour, with or without transparency, as RGB. */
+/** Fits an 8-bit picture in grey or colour, with or without transparency, and converts it to RGB. */
 export function rgbOf({ data, width, height, channels, alpha }: Raster, fit: FitOptions): Promise<Picture> {
   const raw = { width, height, channels: channels as 1 | 2 | 3 | 4 }
   return decodedAlone(() => render(sharp(data, { raw }), { width, height, hasAlpha: alpha }, fit))
 }
 
-/** The bytes as libvips may have them; throws where they are damaged. */
+/** The bytes in a form for libvips; throws if they are damaged. */
 const checked = (bytes: Uint8Array, { checked, known }: VipsFormat): Uint8Array => (checked ?? known)?.(bytes) ?? bytes
 
-/** Opens a picture and takes what `work` makes of it. */
+/** Opens a picture and returns the result of `work`. */
 async function opened<T>(
   bytes: Uint8Array,
   format: VipsFormat,
@@ -94,7 +94,7 @@ async function opened<T>(
   }
 }
 
-/** What the header says, with upright width and height. */
+/** Reads the header, with width and height of the upright picture. */
 async function readHeader(bytes: Uint8Array, format: VipsFormat, limit: number, page?: number): Promise<Metadata> {
   const header = await alone(bytes, format, () =>
     sharp(bytes, { limitInputPixels: false, ...(page !== undefined && { page }) }).metadata(),
@@ -126,15 +126,15 @@ async function render(
   return { data, height: info.height, width: info.width }
 }
 
-/** Decodes one picture that libvips reads as the file holds it, upright, at full size: grey stays one channel,
- *  transparency one more, CMYK four; 16 bits stay 16. Of a file of several pictures the one numbered `page`. */
+/** Decodes one picture that libvips reads without changing its channels, upright, at full size: grey stays one channel,
+ *  transparency adds one, CMYK has four; 16 bits stay 16. `page`: the number of the picture in a file of several. */
 export async function decodeAsIs(bytes: Uint8Array, format: VipsFormat, limit: number, page?: number): Promise<Raster> {
   bytes = checked(bytes, format)
   const header = await readHeader(bytes, format, limit, page)
   const { width, height, channels, space, hasAlpha } = header
   const depth = depthNamed(header.depth)
   checkValues({ width, height, channels, depth }, limit)
-  // Brought to 8-bit grey, libvips would drop transparency: as colour it gives grey three times and transparency.
+  // Converting to 8-bit grey, libvips would drop transparency; as colour it gives grey three times, and transparency.
   const twice = space === 'b-w' && channels === 2
   const { data, info } = await opened(bytes, format, { limit, page, ignoreIcc: true }, input =>
     (space === 'cmyk' ? input.pipelineColourspace('cmyk') : input) // else inks go through a profile and back
@@ -156,14 +156,15 @@ function typed(bytes: Buffer, depth: Depth): Pixels {
   return new pixels(own.buffer as ArrayBuffer, own.byteOffset, own.length / pixels.BYTES_PER_ELEMENT)
 }
 
-/** What the header of a picture that libvips reads says of its channels. */
+/** The channels of a picture that libvips reads, from its header. */
 export async function probeByVips(bytes: Uint8Array, format: VipsFormat): Promise<{ channels: number; depth: Depth }> {
   const plain = format.known?.(bytes) ?? bytes
   const { channels, depth } = await alone(bytes, format, () => sharp(plain, { limitInputPixels: false }).metadata())
   return { channels, depth: depthNamed(depth) }
 }
 
-/** As `decodedAlone`; libvips' own words are said to be of the format's data, where its library does not say enough. */
+/** As `decodedAlone`; the reason from libvips gets the name of the format, except where its library's reasons are clear
+ *  enough. */
 async function alone<T>(bytes: Uint8Array, format: VipsFormat, work: () => Promise<T>): Promise<T> {
   try {
     return await decodedAlone(work)
@@ -176,7 +177,7 @@ async function alone<T>(bytes: Uint8Array, format: VipsFormat, work: () => Promi
   }
 }
 
-/** libvips repeats itself over several lines, with prefixes: the first cause alone. */
+/** The first cause in an error of libvips, which has several lines with prefixes. */
 export function plainReason(error: unknown): string {
   const lines = String(error instanceof Error ? error.message : error).split('\n')
   const known = lines.map(line =>

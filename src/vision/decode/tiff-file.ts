@@ -31,7 +31,7 @@ function tiffKind(pages: readonly TiffPage[]): Kind {
   const bandsOf = ({ bands, photometric }: TiffPage) => (photometric === 3 && bands === 1 ? 3 : bands) // a palette
   const channels = pages.reduce((sum, page) => sum + bandsOf(page), 0)
   const greyBands = page.photometric <= 1
-  // Several pages in colour or in pure black and white are a document, of which the first page counts.
+  // Several pages in colour or in pure black and white are a document; only its first page counts.
   const document = !greyBands || page.bits === 1
   if (pages.length > 1) return { channels, depth, use: document ? 'picture' : 'bands' }
   const colours = page.bands - (page.alpha ? 1 : 0)
@@ -62,7 +62,7 @@ async function readTiff(
   )
 }
 
-/** Pages must have one size to be stacked, and fit into memory all together. */
+/** Throws unless all pages have one size, so that they can be stacked, and fit into memory together. */
 function checkPages(pages: readonly TiffPage[], limit: number): void {
   const { width, height } = pages[0]!
   const other = pages.findIndex(page => page.width !== width || page.height !== height)
@@ -87,8 +87,8 @@ async function tiffToRgb(file: Uint8Array, limit: number, fit: RgbOptions): Prom
   return rasterToRgb(raster, fit)
 }
 
-/** What libvips does not read as other programs do: colours by brightness that no JPEG holds, inks without a profile, other
- *  depths than 1 to 8 and 16 bits, zstd, planes in tiles, a further channel that is no transparency. */
+/** Whether libvips reads this page differently from other programs: YCbCr or Lab outside of JPEG, CMYK without a
+ *  profile, depths other than 1 to 8 and 16 bits, zstd, planes in tiles, an extra channel that is not transparency. */
 function isForOwn(page: TiffPage): boolean {
   const { photometric, bits, format, compression, planar, chunk, extra, alpha, profile } = page
   if (!isPlainPage(page)) return false
@@ -97,7 +97,7 @@ function isForOwn(page: TiffPage): boolean {
   return inks || photometric >= 6 || depth || compression === 50000 || (planar && chunk.tiled) || (extra > 0 && !alpha)
 }
 
-/** Refuses what has no colours that anyone could see, or more than a picture has. */
+/** Throws if the channels can't be shown as colours, or if there are too many. */
 function checkBands({ photometric, bands, extra, alpha, bits, format }: TiffPage): void {
   if (photometric === 32803)
     throw new AnnealError("it is a camera's raw mosaic in TIFF, which is not read; develop it to JPEG, PNG or TIFF")
@@ -106,11 +106,11 @@ function checkBands({ photometric, bands, extra, alpha, bits, format }: TiffPage
   const few = photometric === 2 ? bands < 3 : photometric === 5 && bands < 4
   if (further > most || few)
     throw new AnnealError(
-      `it has ${plural(bands, 'channel')} that are no plain grey or colour; keep them all with channels: 'keep' (--channels keep)`,
+      `it has ${plural(bands, 'channel')} that are not plain grey or colour; keep them all with channels: 'keep' (--channels keep)`,
     )
   if ((format !== 3 && bits > 16) || format === 2 || format > 3)
     if (photometric !== 8)
       throw new AnnealError(
-        `it holds ${format === 2 ? 'signed ' : ''}numbers of ${bits} bits, and nothing says which are black and white; train with channels: 'copy' (--channels copy), which measures it`,
+        `it holds ${format === 2 ? 'signed ' : ''}numbers of ${bits} bits, and the file does not say which values are black and white; train with channels: 'copy' (--channels copy), which measures them`,
       )
 }

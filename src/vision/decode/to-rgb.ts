@@ -3,7 +3,7 @@ import type { RgbOptions, RgbPicture } from './format.ts'
 import { rgbOf } from './libvips.ts'
 import { fillMissing, flatten, type Raster, toBytes } from './raster.ts'
 
-/** Brings values to 8 bits and fits them; floats must lie from black to white, 0 to 1. */
+/** Converts values to 8 bits and fits the picture; floats must be from 0 (black) to 1 (white). */
 export async function rasterToRgb(raster: Raster, fit: RgbOptions): Promise<RgbPicture> {
   const filled = fillMissing(raster)
   if (raster.data instanceof Float32Array) checkFloats(raster.data)
@@ -12,7 +12,7 @@ export async function rasterToRgb(raster: Raster, fit: RgbOptions): Promise<RgbP
   return { ...picture, ...(filled > 0 && { filled }) }
 }
 
-/** Without a fourth channel that is no transparency. */
+/** Drops a fourth channel that is not transparency. */
 function coloursOnly(raster: Raster): Raster {
   const { data, channels, alpha, width, height } = raster
   if (channels !== 4 || alpha) return raster
@@ -30,6 +30,6 @@ function checkFloats(data: Float32Array): void {
   if (low >= -0.01 && high <= 1.01) return
   const say = (value: number) => Number(value.toPrecision(4))
   throw new AnnealError(
-    `it holds floats from ${say(low)} to ${say(high)}, where 0 is black and 1 is white; train with channels: 'copy' (--channels copy), which measures what is white`,
+    `it holds floats from ${say(low)} to ${say(high)}, where 0 is black and 1 is white; train with channels: 'copy' (--channels copy), which measures the value of white`,
   )
 }

@@ -1,8 +1,8 @@
-/** Networks for pictures, what is known of them, and their pretrained weights. */
+/** Networks for pictures, facts about them, and their pretrained weights. */
 
 export { adaptFirstConv } from './first-conv.ts'
 export { type ImageModel, imageModel, type ModelOptions, type ModelParts } from './image-model.ts'
-export { type GroupOptions, layerGroups } from './layer-groups.ts'
+export { type LayerGroupOptions, layerGroups } from './layer-groups.ts'
 export { loadPretrained } from './load.ts'
 export type { KnownModel, ModelInfo } from './model-info.ts'
 export { canHave, chooseModel, pretrainedState } from './pretrained.ts'

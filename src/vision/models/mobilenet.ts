@@ -4,8 +4,8 @@ import { type ImageModel, imageModel, initialise, type ModelOptions } from './im
 import { family, usual } from './model-info.ts'
 import { torchvision } from './sources.ts'
 
-/** MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) and MobileNetV3 (Howard et al. 2019, arXiv:1905.02244). Names and
- *  order of the state are torchvision's (BSD-3-Clause), so its weights load unchanged. */
+/** MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) and MobileNetV3 (Howard et al. 2019, arXiv:1905.02244). Names
+ *  and order of the state are torchvision's (BSD-3-Clause), so its weights load unchanged. */
 
 // biome-ignore format: a table
 const table2 = [
@@ -54,7 +54,7 @@ function mobilenet_v2({ classes = 1000, channels = 3 }: ModelOptions = {}): Imag
   return mobilenet(blocks, { classes, classifier, numFeatures, channels, fused: fused2(blocks) })
 }
 
-/** The same modules with the first two and the last as one kernel each. */
+/** The same modules, with the first two and the last one computed by one kernel each. */
 function fused2(blocks: readonly nn.Module[]): Layer[] {
   const [stem, first, ...rest] = blocks as [nn.Module, nn.Module, ...nn.Module[]]
   const last = rest.pop()!
@@ -131,7 +131,7 @@ interface Form {
   classifier: () => nn.Module
   numFeatures: number
   channels: number
-  /** What computes the same as the blocks one after another. */
+  /** Layers that compute the same as the blocks one after another. */
   fused?: readonly Layer[]
 }
 

@@ -1,38 +1,38 @@
 import type { ImageModel, ModelOptions } from './image-model.ts'
 import type { WeightsSource } from './sources.ts'
 
-/** What is known of a model beside its layers. */
+/** Facts about a model beside its layers. */
 export interface ModelInfo {
   build(options?: ModelOptions): ImageModel
-  /** Trained numbers, with the classifier of 1000 classes. */
+  /** The number of trained parameters, with the classifier of 1000 classes. */
   params: number
-  /** Share of ImageNet's validation pictures that its pretrained weights name right, in percent, as their source says. */
+  /** Top-1 accuracy of its pretrained weights on ImageNet's validation pictures, in percent, from their source. */
   top1: number
-  /** Of pixels in [0, 1], by channel: what its pretrained weights expect. */
+  /** Mean and std per channel, of pixels in [0, 1], that its pretrained weights expect. */
   mean: readonly [r: number, g: number, b: number]
   std: readonly [r: number, g: number, b: number]
   /** How pictures were resized for its pretrained weights. */
   interpolation: 'bilinear' | 'bicubic'
-  /** Pixels a side that its pretrained weights saw. */
+  /** Side in pixels of the pictures that its pretrained weights were trained on. */
   size: number
-  /** What sizes it takes: any, changing from batch to batch, or the one that it is built for (`ModelOptions.size`), in
-   *  multiples of its patches. See `checkSizes`. */
+  /** The sizes that it takes: any size, which may change from batch to batch, or only the one that it is built for
+   *  (`ModelOptions.size`), a multiple of its patches. See `checkSizes`. */
   sizes: 'any' | { multipleOf: number }
   /** Share of the resized short side that the centre crop keeps: 224 of 256. */
   cropPct: number
-  /** Of the weights. */
+  /** The licence of the weights. */
   licence: string
-  /** Who trained the weights, on what. */
+  /** Who trained the weights, and on which data. */
   source: string
   weights: WeightsSource
   /** The name here of a weight in the file, where files have older or other names; others come back unchanged. */
   rename?(name: string): string
-  /** Whether most of its convolutions are one a channel: small, but slow on a CPU for its size. */
+  /** Whether most of its convolutions are depthwise: the model is small, but slow on a CPU for its size. */
   depthwise: boolean
   paper: string
 }
 
-/** What pictures have to know of a model. */
+/** The facts about a model that the domain of pictures needs. */
 export type KnownModel = Pick<ModelInfo, 'build' | 'mean' | 'std' | 'interpolation' | 'size' | 'sizes' | 'cropPct'>
 
 /** The models of one file by their torchvision or timm names, for the list in `registry.ts`. It keeps the names in the type:

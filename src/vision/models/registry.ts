@@ -28,22 +28,24 @@ export type ModelName = keyof typeof families
  *  read in several public repositories that agree with the digits in the files' names. */
 export const models: Readonly<Record<ModelName, ModelInfo>> = families
 
-/** A network of a user's own: makes it for so many channels, without a classifier where `classes` is 0. */
+/** A function that makes a user's own network for the given number of channels, without a classifier if `classes` is
+ *  0. */
 export type NetworkFunction = (options: ModelOptions) => ImageModel
 
-/** How pictures are made ready for a network of a user's own: as for most models here. */
+/** The preprocessing for a user's own network: the same as for most models here. */
 export const ownInfo: Omit<KnownModel, 'build'> = usual
 
 const isModelName = (name: string): name is ModelName => Object.hasOwn(models, name)
 
-/** What is known of a model, by name; an unknown name is an error that lists the known ones. */
+/** The facts about a model, by name. An unknown name throws an error that lists the known ones. */
 export function model(name: string): ModelInfo {
   const names = Object.keys(models)
   if (isModelName(name)) return models[name]
   throw new AnnealError(`no model is called "${name}".${didYouMean(name, names)} Known are ${names.join(', ')}`)
 }
 
-/** Refuses picture sizes (pixels a side) that a model cannot take, with the reason; several are those of one training. */
+/** Throws for picture sizes (sides in pixels) that a model can't take, with the reason. Several sizes are those of one
+ *  training run. */
 export function checkSizes(name: string, sizes: readonly number[]): void {
   const takes = model(name).sizes
   if (takes === 'any') return
@@ -55,6 +57,6 @@ export function checkSizes(name: string, sizes: readonly number[]): void {
     )
   if (new Set(sizes).size > 1)
     throw new AnnealError(
-      `${name} learns a place for each patch of the picture, so it is built for one size and can't change it while it trains; got ${sizes.join(', ')}. Give one size, or take a model that pools its last map, such as resnet34`,
+      `${name} learns a position embedding for each patch of the picture, so it is built for one size and can't change it during training; got ${sizes.join(', ')}. Give one size, or take a model that pools its last map, such as resnet34`,
     )
 }

@@ -66,7 +66,7 @@ export const download = (file: string, pinned: Pinned): WeightsSource =>
     fetch: (to, report, signal) => fetchFile(pinned, { to, report, ...(signal && { signal }) }),
   })
 
-/** A file among torchvision's, which are named by the first eight digits of their sha256. */
+/** One of torchvision's files; their names contain the first eight digits of their sha256. */
 export function torchvision(
   name: string,
   {
