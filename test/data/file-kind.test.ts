@@ -94,14 +94,17 @@ test('errors of names and tables say the noun', async t => {
     /none of the 3 recordings/,
   )
   put(dir, { 'empty.csv': '' })
-  await assert.rejects(readTable(join(dir, 'empty.csv'), as), /expected one row a recording/)
+  await assert.rejects(readTable(join(dir, 'empty.csv'), as), /expected one row per recording/)
   const many = tempFolder(t)
   put(many, sounds(Array.from({ length: 60 }, (_, n) => `${n}.wav`)))
   assert.throws(
     () => indexNames(many, { labelOf: file => `k${file}` }, as),
-    /gives 60 recordings 60 classes, and 60 of these have one recording each/,
+    /gives 60 classes for 60 recordings, and 60 of these classes have one recording each/,
   )
-  assert.throws(() => indexNames(many, { labelRegex: '^(\\d)', groupRegex: '(x)' }, as), /every recording needs one/)
+  assert.throws(
+    () => indexNames(many, { labelRegex: '^(\\d)', groupRegex: '(x)' }, as),
+    /every recording needs a group/,
+  )
   const parts = tempFolder(t)
   put(parts, {
     ...sounds(['train/a1.wav', 'train/b1.wav']),

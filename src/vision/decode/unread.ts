@@ -3,7 +3,7 @@ import { latin1 } from './format.ts'
 /** Formats that are known and not read: their names, and what to do. A format that `formats.ts` comes to read leaves this
  *  file. */
 
-/** How many leading bytes are looked at. */
+/** How many leading bytes are read. */
 export const unreadBytes = 352
 
 /** A format by what its first bytes match, as latin1, and the endings of its files' names. */
@@ -65,7 +65,7 @@ const others: readonly (readonly [name: string, match: RegExp, instead: string])
   ],
   ['a DjVu document', /^AT&TFORM/, 'save its pages as pictures'],
   [
-    'a film',
+    'a video',
     /^([\s\S]{4}ftyp|RIFF[\s\S]{4}AVI |\x1aE\xdf\xa3|\0\0\x01[\xb3\xba]|FLV\x01|\x30\x26\xb2\x75|[\s\S]{4}(moov|mdat|wide))/,
     'save frames of it as pictures',
   ],
@@ -73,13 +73,13 @@ const others: readonly (readonly [name: string, match: RegExp, instead: string])
   ['an HDF5 file', /^\x89HDF\r\n\x1a\n/, 'save its pictures one by one as PNG, TIFF or npy'],
   ['a SQLite database', /^SQLite format 3\0/, 'leave it out'],
   ['a Git LFS pointer', /^version https:\/\/git-lfs/, 'fetch the file with git lfs pull'],
-  ["a Mac's notes on a file", /^\0\x05\x16[\0\x07]\0/, 'leave it out'],
-  ["Windows' previews of a folder", /^\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1/, 'leave it out'],
+  ['file metadata that macOS wrote (AppleDouble)', /^\0\x05\x16[\0\x07]\0/, 'leave it out'],
+  ['thumbnails that Windows wrote, or an old Office file', /^\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1/, 'leave it out'],
 ]
 // biome-ignore-end lint/suspicious/noControlCharactersInRegex: bytes of files
 // biome-ignore-end format: tables
 
-/** The endings of all of them, lower case, parted by blanks. */
+/** The extensions of all of them, lower case, separated by blanks. */
 export const unreadEndings = [...[...pictures, ...raws].flatMap(([, , endings]) => endings ?? []), furtherEndings].join(
   ' ',
 )
@@ -87,19 +87,19 @@ export const unreadEndings = [...[...pictures, ...raws].flatMap(([, , endings]) 
 /** Whether a file begins as a picture of a format that is known and not read. */
 export const isUnreadPicture = (head: Uint8Array): boolean => unreadPicture(head) !== undefined
 
-/** What a file looks like that is no picture to be used, in a few words, and what to do. */
+/** What a file is that can't be used as a picture, and what to do, in a few words. */
 export function describeBytes(head: Uint8Array): string {
   if (head.length === 0) return 'it is empty (0 bytes)'
   const known = unreadPicture(head) ?? describeOther(head)
   if (known) return known
   const start = latin1(head, 0, 32)
-  if (/^\s*<(!doctype|html|head|body|\?xml|!--)/i.test(start)) return 'it holds HTML or XML text, no picture'
+  if (/^\s*<(!doctype|html|head|body|\?xml|!--)/i.test(start)) return 'it holds HTML or XML text, not a picture'
   if (head.every(byte => byte === 0)) return 'it holds only zero bytes'
-  if (/^[\t\n\r -~]+$/.test(start)) return 'it holds text, no picture'
-  return 'its first bytes are of no known picture format'
+  if (/^[\t\n\r -~]+$/.test(start)) return 'it holds text, not a picture'
+  return 'its first bytes match no known picture format'
 }
 
-/** The reason why a picture of a known format is not read, and what to do; undefined for all else. */
+/** Why a picture of a known format is not read, and what to do; undefined for other files. */
 function unreadPicture(head: Uint8Array): string | undefined {
   const start = latin1(head, 0, 32)
   const known = pictures.find(([, match]) => match.test(start))
@@ -107,7 +107,7 @@ function unreadPicture(head: Uint8Array): string | undefined {
   const raw = raws.find(([, match]) => match.test(start))
   if (raw) return rawFile(raw[0])
   if (latin1(head, 128, 132) === 'DICM')
-    return 'it is a DICOM file, which is not read; convert it to PNG of 16 bits, TIFF or npy'
+    return 'it is a DICOM file, which is not read; convert it to 16-bit PNG, TIFF or npy'
   if (/^(n\+1|ni1)\0$/.test(latin1(head, 344, 348)))
     return 'it is a NIfTI file, which is not read; save its slices as TIFF or npy'
   return undefined
@@ -121,7 +121,7 @@ export const unreadFormat = (name: string): string =>
 export const rawFile = (name: string): string =>
   `it is a camera's raw file (${name}), which is not read; develop it to JPEG, PNG or TIFF`
 
-/** What a file is that is no picture at all, and what to do; undefined where nothing is known of it. */
+/** What a file is that is not a picture, and what to do; undefined for an unknown format. */
 function describeOther(head: Uint8Array): string | undefined {
   const start = latin1(head, 0, unreadBytes)
   const known = others.find(([, match]) => match.test(start))
@@ -129,5 +129,5 @@ function describeOther(head: Uint8Array): string | undefined {
   return `it is ${known[0]}; ${known[2]}`
 }
 
-/** By how a name is said: an X-ray, an SVG, a JPEG. */
+/** The article of a name as it is pronounced: an X-ray, an SVG, a JPEG. */
 const article = (name: string): string => (/^([AEHILMNOSX][A-Z]|[AEIO][a-z])/.test(name) ? 'an' : 'a')
