@@ -3,7 +3,7 @@
 import { type Callback, learner } from '../src/index.ts'
 
 const goodEnough = (loss: number): Callback => ({
-  onEpochEnd: ({ epoch, validLoss, accuracy }) => {
+  afterEpoch: ({ epoch, validLoss, accuracy }) => {
     console.log(`epoch ${epoch}: loss ${validLoss.toFixed(3)}, accuracy ${(100 * accuracy).toFixed(1)} %`)
     return validLoss < loss ? 'stop' : undefined
   },

@@ -6,8 +6,10 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import sharp from 'sharp'
+import { data, ringNet } from '../examples/data/rings.ts'
 import { silent } from '../src/base/progress.ts'
 import { foods } from '../src/cli/demo.ts'
+import { Learner } from '../src/index.ts'
 import { readRun } from '../src/runs/index.ts'
 import type { Augmentation } from '../src/vision/index.ts'
 import { loadClassifier } from '../src/vision/inference/classifier.ts'
@@ -220,6 +222,66 @@ describe('examples on tables', { concurrency: Math.min(2, availableParallelism()
   })
 })
 
+describe("examples of a user's own parts", { concurrency: Math.min(2, availableParallelism()) }, () => {
+  test('18-state: the second run goes on, to the same loss as a run without a stop', async () => {
+    const loss = (text: string) => /valid loss ([\d.]+)/.exec(text)?.[1]
+    assert.match(await run('18-state.ts', path('state')), /^from step 0\nto step 25, /)
+    const second = await run('18-state.ts', path('state'))
+    assert.match(second, /^from step 25\nto step 57, valid loss \d\.\d{6}\n$/)
+    const learn = new Learner(ringNet(), data)
+    await learn.fit(3, { lr: 1e-2 })
+    assert.equal(loss(second), (await learn.validate()).loss.toFixed(6))
+  })
+
+  test("19-schedule: a rate and a momentum of one's own", async () => {
+    const said = await run('19-schedule.ts')
+    assert.match(said, /^rates from 1\.0e-3 over 0\.01 to \d\.\de-\d$/m)
+    reaches(said, 90)
+  })
+
+  test('20-optimizer: Lion and RMSprop learn', async () => {
+    const reached = [...(await run('20-optimizer.ts')).matchAll(/^(\w+): valid accuracy ([\d.]+) %$/gm)]
+    assert.deepEqual(
+      reached.map(([, name]) => name),
+      ['lion', 'rmsprop'],
+    )
+    for (const [line, , percent] of reached) assert.ok(Number(percent) > 60, line)
+  })
+
+  test('21-loss-and-metrics: metrics stand beside the accuracy', async () => {
+    const off = [...(await run('21-loss-and-metrics.ts')).matchAll(/"accuracy":[\d.]+,"ringsOff":([\d.]+)/g)].map(m =>
+      Number(m[1]),
+    )
+    assert.equal(off.length, 4)
+    assert.ok(off[3]! < 0.1 && off[3]! < off[0]!, String(off))
+  })
+
+  test('22-callbacks: accumulation, clipping, MixUp; who hears what', async () => {
+    const said = await run('22-callbacks.ts')
+    assert.match(said, /afterLoss +← MixUp, accumulate 2 batches\n/)
+    assert.match(said, /beforeStep +← accumulate 2 batches, clip to 1\n/)
+    assert.match(said, /^epoch 4: valid accuracy (9\d|100)/m)
+  })
+
+  test("23-network: a net of one's own over a folder", async () => {
+    for (const [i, mark] of (['red', 'blue'] as const).entries()) {
+      mkdirSync(path('two', mark), { recursive: true })
+      for (let n = 0; n < 20; n++) writeFileSync(path('two', mark, `${n}.png`), await marked(2 * n + i, [mark], 40))
+    }
+    const said = await run('23-network.ts', path('two'))
+    assert.match(said, /^layer groups: block1, block2…block3, head$/m)
+    assert.match(said, /label: '(red|blue)'/)
+  })
+
+  test("24-source: rows of one's own", async () => reaches(await run('24-source.ts'), 85))
+
+  test('25-batch-transforms: turned points', async () => {
+    const reached = [...(await run('25-batch-transforms.ts')).matchAll(/^(plain|turned): valid accuracy ([\d.]+) %$/gm)]
+    assert.equal(reached.length, 2)
+    for (const [line, , percent] of reached) assert.ok(Number(percent) > 80, line)
+  })
+})
+
 test('17-serve: a server that answers pictures, refuses the rest, and ends when asked to', async () => {
   mkdirSync(path('served'))
   const net = savedNet(path('served'))
@@ -270,7 +332,7 @@ test('every example is run here, and the README names it', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
   const pages = readdirSync('docs').filter(file => file.endsWith('.md'))
   const named = ['README.md', ...pages.map(file => join('docs', file))].map(file => readFileSync(file, 'utf8')).join('')
-  for (const file of readdirSync('examples')) {
+  for (const file of readdirSync('examples').filter(file => file.endsWith('.ts'))) {
     assert.ok(tests.includes(`run('${file}'`) || tests.includes(`'examples', '${file}'`), `${file} is not run`)
     assert.ok(named.includes(`examples/${file}`), `${file} is not in README.md or docs`)
   }

@@ -1,11 +1,12 @@
 import { AnnealError } from '../base/errors.ts'
 import { checkTable } from '../base/option-table.ts'
 import { option, setting } from '../base/options.ts'
+import { augmentation } from '../vision/augment/index.ts'
 import { model } from '../vision/models/index.ts'
 import { calls, type TrainOptions } from './options.ts'
 
-/** Refuses options that a call has not, values that do not fit, and options that contradict each other, before any work is
- *  done. `also` names what the call takes beside its options: callbacks, a signal. */
+/** Throws for unknown options, for values that are not allowed, and for options that contradict each other, before any
+ *  work is done. `also`: names that the call accepts beside its options: callbacks, a signal. */
 export function checkOptions(
   given: TrainOptions,
   call: keyof typeof calls = 'trainFolder',
@@ -23,9 +24,10 @@ export function checkOptions(
 
 const hooks = ['signal', 'onEvent', 'onRun', 'progress', 'report', 'writeReport']
 
-/** Options that fit each by itself, and not together. */
+/** Throws for options that are valid alone but not together. */
 function checkTogether(o: TrainOptions): void {
   if (o.model !== undefined && o.model !== 'auto') model(o.model)
+  if (o.augment !== undefined && o.augment !== 'auto') augmentation(o.augment)
   contradict(o, 'size', 'sizes', 'contradict each other')
   if (o.like !== 'auto') contradict(o, 'like', 'factor', 'say the same thing')
   const twice = o.sizes?.find((size, i) => o.sizes!.indexOf(size) !== i)

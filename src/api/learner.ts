@@ -13,11 +13,13 @@ import { keepMemory } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
 import type { Network } from '../train/network.ts'
+import type { LossName } from '../train/objective.ts'
+import type { LossFunction } from '../train/own-loss.ts'
 import type { Prediction } from '../train/prediction.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/rates/finder.ts'
 import { saveModel } from '../train/saved-model.ts'
-import type { ImageData } from '../vision/dataset.ts'
-import { images } from '../vision/domain/images.ts'
+import type { ImageDataset } from '../vision/dataset.ts'
+import { images, imagesFor } from '../vision/domain/images.ts'
 import type { ImageInput } from '../vision/inference/inputs.ts'
 import {
   inThisThread,
@@ -27,57 +29,82 @@ import {
   predictImages,
 } from '../vision/inference/predict.ts'
 import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
-import type { ImageModel } from '../vision/models/index.ts'
+import type { ImageModel, ModelName, NetworkFunction } from '../vision/models/index.ts'
 import { checkOptions } from './check-options.ts'
 import type { optionTables } from './options.ts'
 
 type Prepared = AnyPrepared<ImageModel, Preprocessing>
 
-/** What `learner` can be told beside folder and model; where labels come from among it. Each option with its range and
- *  default: docs/options.md. */
-export type ImageLearnerOptions = Options<typeof optionTables.learner> &
-  Pick<LearnerOptions, 'callbacks'> & {
-    progress?: Progress
-    /** Hears of downloads; stderr does unless given. */
-    report?: Report
-    signal?: AbortSignal
-  }
+/** The options of `learner` beside folder and model, with those that say where labels come from. Ranges and defaults:
+ *  docs/options.md. Loss and optimizer may be your own functions. */
+export interface ImageLearnerOptions
+  extends Omit<Options<typeof optionTables.learner>, 'optimizer' | 'loss'>,
+    Pick<LearnerOptions, 'callbacks' | 'optimizer' | 'metrics' | 'batchTransforms'> {
+  /** The name of a loss, or your own function: outputs and targets → one number. */
+  loss?: LossName | LossFunction | undefined
+  progress?: Progress
+  /** Called with messages about downloads. Default: they are written to stderr. */
+  report?: Report
+  signal?: AbortSignal
+}
 
-/** A learner over a folder of pictures: pretrained body, fresh head, frozen but for the head, ready to train. */
+/** A learner over a folder of pictures, ready to train: a pretrained frozen body and a fresh head. `model`: a name, or
+ *  your own function that makes a network (`imageModel`) for the given number of channels, and leaves out the
+ *  classifier if `classes` is 0. Your own network begins unfrozen, unless `weights` names a file for it, or
+ *  `pretrained: true` says that your function loads weights itself. */
 export async function learner(
   dir: string,
-  model = 'auto',
-  { progress = () => {}, report = streamReport(process.stderr), signal, ...options }: ImageLearnerOptions = {},
+  model: ModelName | 'auto' | NetworkFunction = 'auto',
+  { progress = () => {}, report = streamReport(process.stderr), signal, ...given }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
-  checkOptions(options, 'learner', ['callbacks', 'progress', 'report', 'signal'])
-  checkDevice(options.device ?? usualDevice(), options.precision)
+  const isOwn = typeof model === 'function'
+  const options = isOwn ? { ...given, pretrained: given.pretrained ?? given.weights !== undefined } : given
+  const { loss, optimizer, callbacks, metrics, batchTransforms, ...rest } = options
+  const asked = {
+    ...rest,
+    ...(typeof loss === 'function' ? {} : { loss }),
+    ...(typeof optimizer === 'function' ? {} : { optimizer }),
+  }
+  checkOptions(asked, 'learner', ['callbacks', 'metrics', 'batchTransforms', 'progress', 'report', 'signal'])
+  checkDevice(asked.device ?? usualDevice(), asked.precision)
   keepMemory()
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
-  const prepared = await prepare(images, dir, {
-    narrator: nobody,
-    options: { ...options, model },
-    report,
-    progress,
-    signal,
-  })
-  const learn = new ImageLearner(prepared, options)
-  learn.freeze()
+  const learn = make(
+    await prepare(isOwn ? imagesFor(model) : images, dir, {
+      narrator: nobody,
+      options: { ...asked, ...(isOwn ? {} : { model }) },
+      report,
+      progress,
+      signal,
+    }),
+    options,
+  )
+  if (!isOwn || options.pretrained) learn.freeze()
   learn.seed()
   return learn
 }
 
-/** A `Learner` that knows its pictures: it also predicts files, explains itself, and saves what prediction needs. */
+let make: (prepared: Prepared, options: ImageLearnerOptions) => ImageLearner
+
+/** A `Learner` for pictures: it also predicts files, interprets its results, and saves all that prediction needs. */
 export class ImageLearner extends Learner {
-  /** With its body, as `gradCam` and `layerFeatures` take it. */
+  /** The network with its body, as `gradCam` and `layerFeatures` take it. */
   declare readonly network: Network<ImageModel>
+  static {
+    make = (prepared, options) => new ImageLearner(prepared, options)
+  }
+
   readonly #prepared: Prepared
   readonly #given: ImageLearnerOptions
   #isDisposed = false
 
-  constructor(prepared: Prepared, options: ImageLearnerOptions) {
+  private constructor(prepared: Prepared, options: ImageLearnerOptions) {
     const { net, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
-    const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps } = options
-    const given = { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps }
+    const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps, metrics, batchTransforms } =
+      options
+    const loss = typeof options.loss === 'function' ? options.loss : undefined
+    const own = { optimizer, loss, metrics, batchTransforms, callbacks }
+    const given = { ...own, weightDecay, labelSmoothing, gradClip, averageSteps }
     const set = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined))
     super(net, {
       train: source('train', { augmented: true }),
@@ -100,18 +127,18 @@ export class ImageLearner extends Learner {
     return this.#prepared.objective.names
   }
   /** The pictures after the scan: counts, and what was left out with its reason. */
-  get data(): ImageData {
-    return this.#prepared.data as ImageData
+  get data(): ImageDataset {
+    return this.#prepared.data as ImageDataset
   }
 
-  /** Raises the rate after each batch and watches the loss; everything is as before afterwards. */
+  /** Learning rate finder: raises the rate after each batch and records the loss, then restores the learner. */
   async lrFind(options?: FindOptions): Promise<RateFinding> {
     this.#checkOpen()
     return lrFind(this, options)
   }
 
-  /** fastai's fine_tune: `freezeEpochs` of the head alone, then `epochs` of the whole net at half the rate, the earlier
-   *  groups down to a hundredth of it; one cycle each. */
+  /** fastai's fine_tune, in two cycles: `freezeEpochs` epochs of the head alone, then `epochs` epochs of the whole net
+   *  at half the rate, down to a hundredth of that for the earliest group. */
   async fineTune(
     epochs: number,
     { lr = 2e-3, freezeEpochs = 1, ...options }: Omit<FitOptions, 'lr'> & { lr?: number; freezeEpochs?: number } = {},
@@ -132,8 +159,8 @@ export class ImageLearner extends Learner {
     return history.at(-1)!
   }
 
-  /** What the net makes of one picture: a path, `URL`, bytes, `Blob`, stream or raw pixels. It computes in this thread, as
-   *  training does. */
+  /** The prediction for one picture: a path, `URL`, bytes, `Blob`, stream or raw pixels. It is computed in this thread,
+   *  as training is. */
   predict(image: ImageInput, options?: PredictOptions): Promise<Prediction> {
     const { engine, card } = this.#predictor()
     return predictImage(engine, card, image, options)
@@ -152,7 +179,7 @@ export class ImageLearner extends Learner {
     return { engine: inThisThread({ members: [{ network: net, card }], card }, { precision }), card }
   }
 
-  /** Frees the memory of net and optimizer; whatever is asked of the learner afterwards is an error that says so. */
+  /** Frees the memory of net and optimizer. Every later use of the learner throws an error that says so. */
   [Symbol.dispose](): void {
     if (this.#isDisposed) return
     this.#isDisposed = true
@@ -172,7 +199,7 @@ export class ImageLearner extends Learner {
     return super.validate(...given)
   }
 
-  /** What the net does on the validation pictures: confusion matrix, scores by class, the pictures to look at. */
+  /** Interprets the results on the validation pictures: confusion matrix, scores per class, pictures to look at. */
   async interpret(): Promise<Interpretation> {
     return explain(this.#prepared, await this.validate(this.#prepared.source('valid')))
   }

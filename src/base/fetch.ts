@@ -21,7 +21,7 @@ export type Pinned = {
 } & Digest
 
 /** In hexadecimal digits. sha512 is for the few files that were published only with it. */
-type Digest = { sha256: string; sha512?: undefined } | { sha512: string; sha256?: undefined }
+export type Digest = { sha256: string; sha512?: undefined } | { sha512: string; sha256?: undefined }
 
 /** Where the file goes, and when to try again. */
 export type FetchOptions = {

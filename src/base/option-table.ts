@@ -163,7 +163,10 @@ export function checkValues(table: OptionTable, given: object, by: Naming = nami
     const value = (given as Record<string, unknown>)[name]
     if (value === undefined) continue
     const fault = entry.kind.fault(value)
-    if (fault) throw new AnnealError(refusal(name, entry, fault, by))
+    if (!fault) continue
+    // A word that is none of those of an option is refused as an option that a command does not know.
+    const exitCode = by.typed && entry.kind.schema && 'enum' in entry.kind.schema ? 2 : 1
+    throw new AnnealError(refusal(name, entry, fault, by), { exitCode })
   }
 }
 

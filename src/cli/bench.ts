@@ -29,7 +29,7 @@ export async function bench(options: BenchOptions, { json = false }: { json?: bo
   } catch (error) {
     reporter.close()
     if (!wasStopped(error)) throw error
-    process.stderr.write('stopped before the end; nothing is told of a part\n')
+    process.stderr.write('stopped before the end; a part of the measurements gives no result\n')
     process.exit()
   }
 }

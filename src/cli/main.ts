@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander'
 import { AnnealError, didYouMean } from '../base/errors.ts'
 import { cacheError, refusals } from '../base/files.ts'
-import type { Options } from '../base/option-table.ts'
+import type { Options, OptionTable } from '../base/option-table.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
-import type { commandTables } from './options.ts'
+import type { commandFlags } from './options.ts'
 import { outlivesHangUp, watchOutput } from './output.ts'
 import { flat, printable } from './style.ts'
 
@@ -14,27 +14,30 @@ const program = new Command('anneal')
   .showSuggestionAfterError(true)
   .exitOverride()
 
-type Tables = typeof commandTables
-
 /** Gives a command its flags. */
 const giveFlags = new Map<string, () => Promise<void>>()
 
-/** A command with options, and what it does: given its options, the flags that only it has, and its arguments. The command
- *  that is called gets its flags then, and loads its code when it runs, so that help and listings start at once. */
-function does<K extends keyof Tables, A extends unknown[]>(
+/** A command, the table of its options, and what it does: given its options, the flags that only it has, and its arguments.
+ *  The command that is called gets its flags then, and loads its code when it runs, so that help and listings start at once. */
+function does<K extends keyof typeof commandFlags, O extends OptionTable, A extends unknown[]>(
   name: K,
   command: Command,
-  run: (options: Options<Tables[K][0]>, flags: Options<Tables[K][1]>, ...args: A) => Promise<void>,
+  load: () => Promise<O>,
+  run: (options: Options<O>, flags: Options<(typeof commandFlags)[K]>, ...args: A) => Promise<void>,
 ): void {
   giveFlags.set(name, async () => {
-    const { commandTables, takes, typedOptions } = await import('./options.ts')
-    const [options, flags]: readonly [Tables[K][0], Tables[K][1]] = commandTables[name]
+    const { commandFlags, takes, typedOptions } = await import('./options.ts')
+    const options = await load()
+    const flags: (typeof commandFlags)[K] = commandFlags[name]
     takes(command, { ...options, ...flags }).action(async (...args: unknown[]) => {
       const given = args.slice(0, -2) as A // then commander's own options, and the command
       await run(typedOptions(command, options), typedOptions(command, flags), ...given)
     })
   })
 }
+
+const optionTables = async () => (await import('../api/options.ts')).optionTables
+const noOptions = async () => ({})
 
 does(
   'train',
@@ -54,12 +57,14 @@ Examples:
   npx anneal train --resume runs/NAME
   npx anneal train --resume runs/NAME --data /moved/photos`,
     ),
+  async () => (await optionTables()).train,
   async (options, flags, folder: string | undefined) => (await import('./train.ts')).train(folder, options, flags),
 )
 
 does(
   'demo',
   program.command('demo').description('train on an embedded default: photos of food, nine groups'),
+  async () => (await optionTables()).demo,
   async (options, flags) => (await import('./demo.ts')).demo(options, flags),
 )
 
@@ -70,6 +75,7 @@ does(
     .description('how a trained classifier does on labelled pictures that it was not trained on')
     .argument('<run>', 'a run folder, or a saved model')
     .argument('<folder>', 'class folders, or pictures with --labels'),
+  async () => (await optionTables()).evaluate,
   async (options, flags, run: string, folder: string) =>
     (await import('./evaluate.ts')).evaluate(run, folder, options, flags),
 )
@@ -81,6 +87,7 @@ does(
     .description('label pictures with a trained classifier')
     .argument('<run>', 'a run folder, or a saved model')
     .argument('<paths...>', 'pictures, or folders of pictures'),
+  async () => (await optionTables()).predict,
   async ({ top = 1, precision }, { json }, run: string, paths: string[]) =>
     (await import('./predict.ts')).predict(run, paths, { top, precision, json }),
 )
@@ -91,12 +98,14 @@ does(
     .command('augment')
     .description('draw pictures as training would see them, before any training: a contact sheet')
     .argument('<folder>', 'class folders, pictures with --labels, or a folder of pictures'),
+  async () => (await optionTables()).augment,
   async (options, flags, folder: string) => (await import('./augment.ts')).augment(folder, options, flags),
 )
 
 does(
   'runs',
   program.command('runs').description('list runs with their result').argument('[folder]', 'where the runs are', 'runs'),
+  noOptions,
   async (_, flags, folder: string) => (await import('./runs.ts')).runs(folder, flags),
 )
 
@@ -112,12 +121,14 @@ does(
     .command('clean')
     .description('look at likely wrong labels, near-duplicates and hard pictures of a run; decide what to leave out')
     .argument('<run>', 'a run folder'),
+  noOptions,
   async (_, flags, run: string) => (await import('./clean.ts')).clean(run, flags),
 )
 
 does(
   'doctor',
   program.command('doctor').description('what was found on this machine, and what to do about what is missing'),
+  noOptions,
   async (_, flags) => (await import('./doctor.ts')).doctorCommand(flags),
 )
 
@@ -126,6 +137,7 @@ does(
   program
     .command('bench')
     .description('how fast this machine trains a model, by which kernels and precision, and what would be faster'),
+  async () => (await import('../speed/options.ts')).benchOptions,
   async (options, flags) => (await import('./bench.ts')).bench(options, flags),
 )
 

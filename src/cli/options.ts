@@ -1,9 +1,7 @@
 import { type Command, Option } from 'commander'
-import { optionTables } from '../api/options.ts'
 import { bool, int, path } from '../base/option-kinds.ts'
 import { byGroup, checkValues, flagNames, group, helpOf, type Options, type OptionTable } from '../base/option-table.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
-import { benchOptions } from '../speed/options.ts'
 
 // biome-ignore format: one option, one line or two
 /** Flags that only the command has, beside the options of its call. */
@@ -38,19 +36,6 @@ export const commandFlags = {
     port: int(0, 65535).flag('--port <n>').otherwise('any free one').example(8080).says('the port of the review page, on the loopback address'),
   }),
 } as const satisfies Record<string, OptionTable>
-
-/** The options of each command, and the flags that only it has. */
-export const commandTables = {
-  train: [optionTables.train, commandFlags.train],
-  demo: [optionTables.demo, commandFlags.demo],
-  evaluate: [optionTables.evaluate, commandFlags.evaluate],
-  predict: [optionTables.predict, commandFlags.predict],
-  augment: [optionTables.augment, commandFlags.augment],
-  bench: [benchOptions, commandFlags.bench],
-  runs: [{}, commandFlags.runs],
-  doctor: [{}, commandFlags.doctor],
-  clean: [{}, commandFlags.clean],
-} as const satisfies Record<string, readonly [options: OptionTable, flags: OptionTable]>
 
 /** Gives a command the flags of a table, under the headings of their groups; messages name options by them. */
 export function takes(command: Command, table: OptionTable): Command {

@@ -1,12 +1,12 @@
 import { type RunResult, resultOf } from './result.ts'
 
-/** What a run writes to `events.jsonl`, one JSON object a line, in the order in which it happened. The report, the run
- *  list and any other reader draw from these lines alone. */
+/** The events of a run. `events.jsonl` has one JSON object per line, in the order in which they happened. The report, the run
+ *  list and any other reader use these lines alone. */
 
 /** Pictures of one class in each part of the data. */
 export type ClassCount = { name: string; train: number; valid: number; test?: number }
 
-/** A picture that the scan found wanting. `kind` is a short word such as `damaged`, `duplicate` or `leak`. */
+/** A problem that the scan found with a picture. `kind` is a short word such as `damaged`, `duplicate` or `leak`. */
 export type PictureProblem = { file: string; reason: string; kind: string }
 
 /** The data as found, before training. `pictures` says how many there are where the classes don't add up to it, because
@@ -18,7 +18,7 @@ export type ScanEvent = {
   pictures?: { train: number; valid: number; test?: number }
 }
 
-/** A line that was printed for the reader and carries no data of its own. */
+/** A printed line without data of its own. */
 export type LineEvent = { type: 'line'; text: string }
 
 /** A decision, taken by the recipe or given by hand, with its reason. */
@@ -83,7 +83,7 @@ export type EpochEvent = Phase & {
 /** The resume state of this step is about to be written; `truncateAfter(step)` cuts behind this line. */
 export type CheckpointEvent = { type: 'checkpoint'; step: number; epoch: number }
 
-/** Something that the user should know. */
+/** A warning for the user. */
 export type WarningEvent = { type: 'warning'; message: string }
 
 /** The run goes on in a new process from this step. */

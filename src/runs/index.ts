@@ -1,4 +1,4 @@
-/** The run folder: what a training run writes, and how it is read again. No torch here, so that listing starts at once. */
+/** The run folder: writes and reads the files of a training run. It loads no torch, so that listing starts at once. */
 export { domainOf, type RunConfig, readConfig } from './config.ts'
 export type * from './events.ts'
 export { phaseTitle } from './events.ts'

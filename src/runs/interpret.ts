@@ -1,6 +1,6 @@
 import type { PartResult, RunTask } from './result.ts'
 
-/** A picture with what the model made of it. `probability` is that of `predicted`; `thumbnail` is a small JPEG in
+/** A picture with the model's prediction. `probability` is that of `predicted`; `thumbnail` is a small JPEG in
  *  base64, or the path of a picture file inside the run folder. */
 export type JudgedPicture = {
   file: string
@@ -17,10 +17,10 @@ export type SamplePicture = { label: string; thumbnail: string }
 /** Scores of one class on the validation pictures; `support` counts its pictures. */
 export type ClassScore = { name: string; precision: number; recall: number; f1: number; support: number }
 
-/** How many pictures of one class were taken for a class, by the numbers of both. */
+/** How many pictures of the class `actual` were predicted as the class `predicted`, both by number. */
 export type ConfusionCell = { actual: number; predicted: number; count: number }
 
-/** `interpret.json`: what the best weights do on the validation pictures, ready to be drawn. `confusion` has the cells of
+/** `interpret.json`: the predictions of the best weights on the validation pictures, ready to be drawn. `confusion` has the cells of
  *  the matrix that are not 0, row by row, and none where a picture has no single class. The first runs have
  *  `number[][]` there, all cells of each row. */
 export type Interpretation = {
@@ -29,7 +29,7 @@ export type Interpretation = {
   confusion: ConfusionCell[]
   topLosses: JudgedPicture[]
   mostUncertain: JudgedPicture[]
-  /** Right, and the surest of it; wrong, and the surest of it. */
+  /** The most certain correct predictions, and the most certain wrong ones. */
   mostCorrect?: JudgedPicture[]
   mostIncorrect?: JudgedPicture[]
   samples: SamplePicture[]
@@ -43,12 +43,12 @@ export type Interpretation = {
   /** How the model does at each picture size. */
   sizes?: SizeScore[]
   labelIssues?: IssuePicture[]
-  nearDuplicates?: NearDuplicates[]
+  nearDuplicates?: NearDuplicateGroup[]
   augmentAuto?: AugmentTrial[]
   test?: PartResult & { confusion?: ConfusionCell[] }
 }
 
-/** Several labels a picture. `threshold` is the one for all, `thresholds` those of each class; `perClass`, `averages` and
+/** Multi-label. `threshold` is the one for all, `thresholds` those of each class; `perClass`, `averages` and
  *  the labels of `worst` are decided by `thresholds`. */
 export type MultiInterpretation = {
   threshold: number
@@ -56,13 +56,13 @@ export type MultiInterpretation = {
   perClass: LabelScore[]
   /** Points of a class's curve, recall rising. */
   curves: { name: string; points: [recall: number, precision: number][] }[]
-  /** Pictures on which a label is most wrong. */
+  /** The pictures with the largest errors of each label. */
   worst: { name: string; pictures: LabelledPicture[] }[]
   /** By `samples`, `micro`, `macro` or `weighted`. */
   averages: Record<string, { precision: number; recall: number; f1: number }>
   /** Pictures with the highest loss over all labels. */
   topLosses?: LabelledPicture[]
-  /** How often one label was missed where another was given that is not there. */
+  /** How often one label was missed while another one was given wrongly. */
   confused?: { actual: string; predicted: string; count: number }[]
 }
 
@@ -87,7 +87,7 @@ export type LabelledPicture = {
   thumbnail: string
 }
 
-/** Numbers. `points` are actual and predicted values of validation pictures. */
+/** Regression. `points` are actual and predicted values of validation pictures. */
 export type RegressionInterpretation = {
   /** `r2` is NaN, null in a file, where all actual values are the same. */
   targets: { name: string; r2: number; mae: number; rmse: number; points: [actual: number, predicted: number][] }[]
@@ -101,7 +101,7 @@ export type RegressionInterpretation = {
   }[]
 }
 
-/** Decisions by how sure the model was, in bins that hold some: their mean probability, and the share that came true. */
+/** Predictions in bins of probability, empty bins left out: the mean probability of each bin, and the share that is right. */
 export type CalibrationCurve = {
   bins: { from: number; to: number; count: number; confidence: number; accuracy: number }[]
   /** Expected calibration error, the mean gap between the two. */
@@ -111,10 +111,10 @@ export type CalibrationCurve = {
 /** Calibration before and after the outputs are divided by `temperature`. */
 export type CalibrationPart = { before: CalibrationCurve; after?: CalibrationCurve; temperature?: number }
 
-/** A picture and the same with a heat map over it that shows what spoke for the class `of`; both small JPEGs. */
+/** A picture, and the same with a heat map of the class `of` over it; both small JPEGs. */
 export type HeatPicture = JudgedPicture & { overlay: string; of: string }
 
-/** A picture, and what a few layers make of it, from the first to the last. */
+/** A picture and its feature maps in a few layers, from the first to the last. */
 export type FeaturePicture = { file: string; label: string; thumbnail: string; layers: FeatureLayer[] }
 
 /** The strongest channels of a layer's output, which has `channels` of `height` × `width` values. A map is shown with
@@ -147,7 +147,7 @@ export type IssuePicture = {
 }
 
 /** Pictures that are nearly the same, `similarity` up to 1; `part` says where each lies (train, valid, test). */
-export type NearDuplicates = {
+export type NearDuplicateGroup = {
   similarity?: number
   pictures: { file: string; label: string; part?: string; thumbnail: string }[]
 }

@@ -41,7 +41,7 @@ const cellsOf = (row: string): string[] =>
     ([, quoted, bare]) => quoted?.replaceAll('""', '"') ?? bare ?? '',
   )
 
-/** What a list needs of `metrics.csv`: the number of epochs, and the metrics of the best one (of the last, where none is
+/** Summarises `metrics.csv` for the run list: the number of epochs, and the metrics of the best one (of the last, where none is
  *  marked). The file's own header says which columns there are. */
 export function summariseMetrics(csv: string): { epochs: number; metrics: Record<string, number> } {
   const [header = '', ...rows] = csv

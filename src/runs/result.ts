@@ -3,12 +3,17 @@ import { readObject, runPaths } from './paths.ts'
 /** What a run predicts: single-label, multi-label or regression. */
 export type RunTask = 'single' | 'multi' | 'regression'
 
+/** Metrics by name: those that Anneal reports, and a user's own. A task has some of them: `accuracy` single-label and
+ *  multi-label; `mAP`, `f1`, `f2` multi-label; `r2`, `mae`, `rmse` regression. */
+export type Metrics = Record<string, number> &
+  Partial<Record<'accuracy' | 'balancedAccuracy' | 'mAP' | 'f1' | 'f2' | 'r2' | 'mae' | 'rmse', number>>
+
 /** How good weights are on one part of the data. `metrics` has all metrics of the task by name (`accuracy`, `mAP`, `f1`,
  *  `f2`, `r2`, `mae`, …; `metric-info.ts` says how they are printed), NaN where one is undefined, which is null in a file.
  *  `intervals` has the 95 % intervals of those that have one. */
 export type PartResult = {
   loss: number
-  metrics: Record<string, number>
+  metrics: Metrics
   intervals?: Record<string, [low: number, high: number]>
 }
 

@@ -204,7 +204,8 @@ function notMade(dir: string, cause: NodeJS.ErrnoException): AnnealError {
   )
 }
 
-/** What writeAtomic leaves behind when its process is killed. The lock's own files may be another process's, at work. */
+/** Removes the files that writeAtomic leaves behind when its process is killed. The lock's own files may belong to another
+ *  process at work. */
 function removeTemporary(dir: string): void {
   for (const folder of [dir, join(dir, 'resume')])
     for (const name of existsSync(folder) ? readdirSync(folder) : [])

@@ -19,7 +19,7 @@ export function writeSeen(dir: string, { train, valid }: Pick<SeenPictures, 'tra
   writeAtomic(runPaths(dir).pictures, `${JSON.stringify(seen)}\n`)
 }
 
-/** What `writeSeen` noted; undefined where the folder has no such list that can be read. */
+/** The list that `writeSeen` wrote; undefined where the folder has none that can be read. */
 export function readSeen(dir: string): SeenPictures | undefined {
   try {
     const seen = readObject<SeenPictures>(runPaths(dir).pictures)
@@ -29,7 +29,7 @@ export function readSeen(dir: string): SeenPictures | undefined {
   }
 }
 
-/** How many of the pictures with these sha256 a run was trained on, and validated on. */
+/** Counts the pictures with these sha256 that a run was trained on, and those that it was validated on. */
 export function countSeen(seen: SeenPictures, hashes: readonly string[]): { train: number; valid: number } {
   const count = (part: readonly string[]) => {
     const known = new Set(part)

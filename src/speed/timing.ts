@@ -84,7 +84,7 @@ export async function timeSteps(
   const clock = stopwatch(onStep)
   const began = performance.now()
   let untimed = 0
-  const onBatchEnd = () => {
+  const afterBatch = () => {
     clock.lap()
     const { length } = clock.laps
     if (untimed === 0 && (performance.now() - began >= warm || length === mostUntimed)) untimed = length
@@ -92,7 +92,7 @@ export async function timeSteps(
   }
   const before = useKernels(kernels)
   try {
-    await learn.fit(1, { lr: 1e-6, schedule: 'constant', signal, callbacks: [{ onBatchEnd }] })
+    await learn.fit(1, { lr: 1e-6, schedule: 'constant', signal, callbacks: [{ afterBatch }] })
   } finally {
     useKernels(before)
     for (const t of [...learn.optimizerTensors().values(), ...(learn.average?.tensors.values() ?? [])]) t.dispose()

@@ -1,6 +1,6 @@
 import { call } from './call.ts'
+import type { DType } from './dtypes.ts'
 import { autocastDtype } from './grad.ts'
-import type { DType } from './tensor.ts'
 
 /** Whose kernels run where there are two: `own` are those of `native/kernels`, `aten` libtorch's. */
 export type Kernels = 'own' | 'aten'

@@ -1,5 +1,52 @@
-import type { Learner } from './learner.ts'
+import type { optim, Tensor } from '../torch/index.ts'
+import type { Evaluation } from './evaluate.ts'
+import type { LearnerProgress, LearnerState } from './learner-state.ts'
+import type { Trainable } from './network.ts'
+import type { Source } from './source.ts'
 
+/** A batch in training, from `beforeBatch` to `beforeZeroGrad`. Its tensors are freed at the end of the step (`keep` keeps
+ *  one). A hook may put others in their place: the step goes on with those. */
+export interface InputBatch {
+  /** Numbers of its samples in the training source. */
+  readonly samples: Uint32Array
+  /** The epoch and the step that it is, counted from 1 over the learner's life. */
+  readonly epoch: number
+  readonly step: number
+  /** Its place in the epoch, from 1, and how many batches the epoch has. */
+  readonly number: number
+  readonly of: number
+  /** Share of the fit that is done before it, in [0, 1). */
+  readonly progress: number
+  /** What the net takes, after the batch transforms. */
+  x: Tensor
+  /** The targets: class numbers int64 [N], or rows [N, C]. */
+  y: Tensor
+}
+/** A batch after the net has seen it. */
+export interface PredictedBatch extends InputBatch {
+  /** The net's outputs in float32, before softmax or sigmoid: [N, C]. */
+  prediction: Tensor
+}
+/** A batch with its loss, one number. */
+export interface LossBatch extends PredictedBatch {
+  loss: Tensor
+}
+/** A batch of a fit's validation. */
+export interface ValidationBatch {
+  readonly samples: Uint32Array
+  x: Tensor
+  y: Tensor
+}
+/** The same after the net has seen it; prediction [N, C] in float32. */
+export interface PredictedValidationBatch extends ValidationBatch {
+  prediction: Tensor
+}
+
+/** What a fit is going to do. */
+export interface FitInfo {
+  epochs: number
+  batchesPerEpoch: number
+}
 /** What the loop tells after a batch. `step` and `epoch` count from 1 over the learner's life. */
 export interface BatchInfo {
   step: number
@@ -9,7 +56,7 @@ export interface BatchInfo {
   loss: number
   /** The debiased mean of the losses, β = 0.98. */
   smooth: number
-  /** One rate a layer group, 0 where it is frozen. */
+  /** One rate per layer group, 0 where it is frozen. */
   lrs: number[]
   momentum: number
 }
@@ -17,25 +64,93 @@ export interface BatchInfo {
 export interface EpochInfo {
   step: number
   epoch: number
+  /** NaN without a batch. */
   trainLoss: number
-  /** NaN without validation pictures. */
+  /** NaN without validation. */
   validLoss: number
-  /** NaN without validation pictures, and for numbers. */
+  /** NaN without validation, and for regression. */
   accuracy: number
-  /** The metric that weights are chosen by, and all metrics of the task. */
+  /** The metric that weights are chosen by, and all metrics: the task's and your own. */
   score: number
   metrics: Record<string, number>
   seconds: number
   lrs: number[]
 }
 
-/** Hooks into the loop, as a plain object; each is optional and may be async. `'stop'` ends the fit after this point.
- *  Those with a lower `order` run first (default 0). */
+/** `stop`: this batch is finished, no other begins, the epoch is validated, and the fit ends. `cancel`: the fit ends now,
+ *  without validation. */
+export type FitAnswer = 'stop' | 'cancel'
+/** `skip epoch`: the rest of this epoch is left out, with its validation and `afterEpoch`. */
+export type EpochAnswer = FitAnswer | 'skip epoch'
+/** `skip train`: the rest of this epoch's batches is left out; validation follows. */
+export type TrainAnswer = EpochAnswer | 'skip train'
+/** `skip batch`: the rest of this batch is left out. Gradients that it has made stay, and the next batch adds its own. */
+export type BatchAnswer = TrainAnswer | 'skip batch'
+/** `skip validate`: this epoch is not validated. */
+export type ValidateAnswer = EpochAnswer | 'skip validate'
+
+/** What an event within a batch may return: an answer, or nothing. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
+export type HookAnswer<A> = A | undefined | void
+/** What an event between batches may return: the same, or a promise of it. */
+export type AsyncHookAnswer<A> = HookAnswer<A> | Promise<HookAnswer<A>>
+
+/** Hooks into the loop, as a plain object; each is optional. `learn.showTrainingLoop()` shows where each runs. All
+ *  callbacks hear an event, those with a lower `order` first; of their answers the one that leaves out most holds.
+ *
+ *  From `beforeBatch` to `beforeZeroGrad`, and around validation batches, hooks run inside the step: they see and change
+ *  its tensors and must not be async. The others may be. */
 export interface Callback {
+  /** How it is called in `showTrainingLoop()`. */
+  name?: string
+  /** 0 unless given. */
   order?: number
-  onFitStart?(learn: Learner): unknown
-  onEpochStart?(info: { epoch: number }, learn: Learner): unknown
-  onBatchEnd?(info: BatchInfo, learn: Learner): unknown
-  onEpochEnd?(info: EpochInfo, learn: Learner): unknown
-  onFitEnd?(learn: Learner): unknown
+  beforeFit?(info: FitInfo, learn: Training): AsyncHookAnswer<FitAnswer>
+  beforeEpoch?(info: { epoch: number }, learn: Training): AsyncHookAnswer<EpochAnswer>
+  beforeTrain?(info: { epoch: number }, learn: Training): AsyncHookAnswer<TrainAnswer>
+  /** x and y are there. */
+  beforeBatch?(batch: InputBatch, learn: Training): HookAnswer<BatchAnswer>
+  afterPrediction?(batch: PredictedBatch, learn: Training): HookAnswer<BatchAnswer>
+  afterLoss?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer>
+  beforeBackward?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer | 'skip backward'>
+  /** Gradients are there, unscaled; `gradClip` has not clipped them yet. */
+  afterBackward?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer>
+  beforeStep?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer | 'skip step'>
+  /** The optimizer has changed the weights. */
+  afterStep?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer>
+  beforeZeroGrad?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer | 'skip zero-grad'>
+  /** The batch has its numbers, its tensors are freed. Not told of a batch that is skipped before its backward. */
+  afterBatch?(info: BatchInfo, learn: Training): AsyncHookAnswer<TrainAnswer>
+  afterTrain?(info: { epoch: number; trainLoss: number }, learn: Training): AsyncHookAnswer<EpochAnswer>
+  beforeValidate?(info: { epoch: number }, learn: Training): AsyncHookAnswer<ValidateAnswer>
+  beforeValidationBatch?(batch: ValidationBatch, learn: Training): HookAnswer<ValidateAnswer>
+  afterValidationBatch?(batch: PredictedValidationBatch, learn: Training): HookAnswer<ValidateAnswer>
+  afterValidate?(evaluation: Evaluation, learn: Training): AsyncHookAnswer<EpochAnswer>
+  afterEpoch?(info: EpochInfo, learn: Training): AsyncHookAnswer<FitAnswer>
+  afterFit?(info: { history: readonly EpochInfo[] }, learn: Training): AsyncHookAnswer<FitAnswer>
+}
+
+/** The learner as callbacks see it. */
+export interface Training {
+  readonly network: Trainable
+  readonly train: Source
+  readonly valid: Source | undefined
+  readonly device: string
+  /** Names of the layer groups, and which of them do not train, earliest first. */
+  readonly groups: readonly string[]
+  readonly frozen: readonly boolean[]
+  /** Epochs and steps so far, over all fits. */
+  readonly epoch: number
+  readonly step: number
+  /** How the last epoch validated. */
+  readonly evaluated: Evaluation | undefined
+  /** The running fit's. */
+  readonly optimizer: optim.Optimizer | undefined
+  /** The training loss of outputs against targets, with class weights and smoothing. */
+  loss(outputs: Tensor, y: Tensor): Tensor
+  validate(source?: Source): Promise<Evaluation>
+  /** Runs `fn` with the averaged weights in the net, where an average is kept. */
+  averaged<T>(fn: () => Promise<T> | T): Promise<T>
+  progress(): LearnerProgress
+  state(options?: { copy?: boolean }): LearnerState<Tensor>
 }

@@ -1,4 +1,5 @@
 import { autocast, type nn, noGrad, scope } from '../torch/index.ts'
+import type { PredictedValidationBatch } from './callback.ts'
 import type { Precision } from './network.ts'
 import type { Objective, Outputs, Targets } from './objective.ts'
 import { inOrder, type Source } from './source.ts'
@@ -32,13 +33,21 @@ export interface EvaluateOptions {
   device?: string
   signal?: AbortSignal | undefined
   onBatch?: (done: number) => void
+  /** Hear each batch inside its scope, before and after the net, and may change its tensors; true leaves the evaluation,
+   *  which then throws `LeftEvaluation`. */
+  around?:
+    | { before(batch: PredictedValidationBatch): boolean; after(batch: PredictedValidationBatch): boolean }
+    | undefined
 }
+
+/** A hook has left an evaluation. */
+export class LeftEvaluation extends Error {}
 
 /** Loss, metrics and probabilities over a whole source, in eval mode; each batch is a scope. */
 export async function evaluate(
   net: nn.Module,
   source: Source,
-  { objective, batchSize, precision = 'float32', device = 'cpu', signal, onBatch }: EvaluateOptions,
+  { objective, batchSize, precision = 'float32', device = 'cpu', signal, onBatch, around }: EvaluateOptions,
 ): Promise<Evaluation> {
   const classes = objective.names.length
   const { task } = objective
@@ -53,8 +62,11 @@ export async function evaluate(
   for (const samples of inOrder(source.count, batchSize)) {
     noGrad(() =>
       scope(() => {
-        const { x, y } = source.batch(samples, 0)
-        const out = autocast(precision, () => net(x), { device }).to('float32')
+        const batch = { samples, ...source.batch(samples, 0) } as PredictedValidationBatch
+        if (around?.before(batch)) throw new LeftEvaluation()
+        batch.prediction = autocast(precision, () => net(batch.x), { device }).to('float32')
+        if (around?.after(batch)) throw new LeftEvaluation()
+        const { y, prediction: out } = batch
         logits.set(out.data() as Float32Array, done * classes)
         probabilities.set(objective.activate(out).data() as Outputs, done * classes)
         losses.set(objective.plainLoss(out, y, { reduction: 'none' }).data() as Float32Array, done)

@@ -3,6 +3,7 @@ import { AnnealError, fileReason } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { type DType, fromArray, keep, type nn, noGrad, type optim, scope, Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
+import type { WeightAverage } from './ema.ts'
 import { storedTensors } from './saved-model.ts'
 
 /** Where a fit stands, between two steps: plain data. */
@@ -50,16 +51,21 @@ export interface StateParts {
   net: nn.Module
   average: ReadonlyMap<string, Tensor>
   optimizer: ReadonlyMap<string, Tensor>
+  /** Whether gradients are kept for the next step. */
+  gradients: boolean
   random: Tensor
 }
 
 /** The tensors of a state by name: those of the learner themselves, or copies that later steps leave alone. */
-export function stateTensors({ net, average, optimizer, random }: StateParts, copy: boolean): Map<string, Tensor> {
+export function stateTensors(
+  { net, average, optimizer, gradients, random }: StateParts,
+  copy: boolean,
+): Map<string, Tensor> {
   const parts: [prefix: string, Iterable<[string, Tensor]>][] = [
     ['net.', net.stateDict()],
     ['average.', average],
     ['optimizer.', optimizer],
-    ['gradient.', gradientsOf(net)],
+    ['gradient.', gradients ? gradientsOf(net) : []],
   ]
   return noGrad(() =>
     scope(() => {
@@ -74,6 +80,46 @@ export function stateTensors({ net, average, optimizer, random }: StateParts, co
 
 function* gradientsOf(net: nn.Module): Iterable<[string, Tensor]> {
   for (const [name, { grad }] of net.namedParameters()) if (grad) yield [name, grad]
+}
+
+/** Puts a state's weights, their average and gradients into a net; what of the rest is for the optimizer. */
+export function loadTensors(
+  tensors: LearnerState['tensors'],
+  { net, average }: { net: nn.Module; average: WeightAverage | undefined },
+): { optimizer: Map<string, Tensor>; gradients: boolean } {
+  const averaged = tensorsUnder('average.', tensors)
+  if (averaged.size > 0 && !average)
+    throw new AnnealError('loadState: the state has an average of the weights; make the learner with averageSteps too')
+  net.loadStateDict(tensorsUnder('net.', tensors))
+  scope(() => average?.restore(asTensors(averaged)))
+  const gradients = tensorsUnder('gradient.', tensors)
+  for (const [name, p] of net.namedParameters()) {
+    const gradient = gradients.get(name)
+    p.grad = gradient ? noGrad(() => scope(() => keep(p.detach().clone().copy_(asTensor(gradient))))) : null
+  }
+  return { optimizer: asTensors(tensorsUnder('optimizer.', tensors)), gradients: gradients.size > 0 }
+}
+
+/** Where a fit stands before its first step. */
+export const newProgress = (totalEpochs: number, plan: string): FitProgress => ({
+  epoch: 0,
+  batch: 0,
+  step: 0,
+  totalEpochs,
+  lossSum: 0,
+  lossCount: 0,
+  smooth: { mean: 0, count: 0 },
+  optimizerStep: 0,
+  epochSeconds: 0,
+  plan,
+})
+
+/** Refuses to go on with a fit by other options than it began with. */
+export function checkPlan({ plan: began }: FitProgress, now: string): void {
+  if (began !== undefined && began !== now)
+    throw new AnnealError(
+      `fit: the fit that is to go on was called with ${began}, this one with ${now}; give the same options, or drop \`fit\` from the state to begin another`,
+    )
 }
 
 /** The tensors whose names begin with `prefix`, without it. */

@@ -1,9 +1,9 @@
-/** Pictures: decoded once into a file that is mapped, augmented, joined in batches. */
+/** Pictures: decoded once into a memory-mapped file, augmented, and joined into batches. */
 export { type Augmentation, type AugmentationName, augmentation, augmentations } from './augment/index.ts'
 export type { CacheOptions } from './cache/cache.ts'
 export { joinBands } from './channel-files.ts'
 export { channelStatistics } from './channel-statistics.ts'
-export { type ImageData, imageFolder, indexPictures, openPictures, type Pictures } from './dataset.ts'
+export { type ImageDataset, imageFolder, indexPictures, openPictures, type Pictures } from './dataset.ts'
 export { type ChannelChoice, checkChannels, chooseChannels } from './decode/choose-channels.ts'
 export type { ChannelMode } from './decode/decode.ts'
 export { listPictures, loadPicture } from './decode/load-picture.ts'

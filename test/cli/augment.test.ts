@@ -79,7 +79,10 @@ test('auto tells its table; without weights that see, it says so and takes the u
     '--out',
     'auto.png',
   )
-  const lines = stdout.trimEnd().split('\n')
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .filter(line => !line.startsWith('trying changes')) // of a slow machine
   assert.match(lines[0]!, /^change +plain +changed +drop/)
   assert.equal(lines.filter(line => /(yes|no): /.test(line)).length, 13)
   assert.match(lines.at(-2)!, /^augment: [\w-]+.* \(.+\)$/)

@@ -61,13 +61,21 @@ async function loadedBy(args: string[]): Promise<{ own: string[]; packages: stri
 }
 
 test('anneal --help loads a handful of modules: the command itself, no room that does work, one package', async () => {
-  for (const args of [['--help'], ['train', '--help'], []]) {
+  for (const args of [['--help'], []]) {
     const { own, packages } = await loadedBy(args)
     assert.ok(own.includes('cli/main.ts'), `own.includes('cli/main.ts')`)
     assert.ok(own.length <= 8, own.join(', '))
     assert.deepEqual([...new Set(own.map(name => name.split('/')[0]))].sort(), ['base', 'cli'])
     assert.deepEqual(packages, ['commander'])
   }
+  const train = await loadedBy(['train', '--help'])
+  assert.deepEqual(train.packages, ['commander'])
+  const tables = train.own.filter(name => !/^(cli|base)\//.test(name)).sort()
+  assert.deepEqual(
+    tables,
+    ['api/options.ts', 'data/labels/options.ts', 'recipes/options.ts', 'vision/options.ts'],
+    'the help of a command loads the tables of its options, and nothing that does work',
+  )
   const { own } = await loadedBy(['runs'])
   assert.ok(own.includes('runs/list.ts'), 'what a command loads when it is called is seen too')
   assert.ok(
@@ -86,7 +94,7 @@ test('sharp is loaded by the first picture that needs it, and no sooner', async 
   const code = `import { createRequire } from 'node:module'
     const { cache } = createRequire(import.meta.url)
     const there = () => Object.keys(cache).some(file => file.includes('/node_modules/sharp/'))
-    const [{ loadPicture }, { vipsVersion }] = [await import(${url('data/index.ts')}), await import(${url('data/sharp.ts')})]
+    const [{ loadPicture }, { vipsVersion }] = [await import(${url('vision/index.ts')}), await import(${url('vision/decode/sharp.ts')})]
     await import(${url('api/index.ts')})
     const seen = [there()]
     const version = vipsVersion()

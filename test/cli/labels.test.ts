@@ -77,7 +77,7 @@ before(async () => {
   for (const [c, name] of classes.entries())
     for (let n = 0; n < 6; n++) {
       const file = work.path('photos', n % 2 ? name.normalize('NFC') : name, `${n}.png`)
-      mkdirSync(join(file, '../..'), { recursive: true })
+      mkdirSync(join(file, '..'), { recursive: true })
       writeFileSync(file, await shape(kinds[c % 3]!, 10 * c + n))
     }
   const run = await work.run(['train', 'photos', ...small, '--epochs', '1', '--out', 'run'])

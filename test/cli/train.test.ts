@@ -177,6 +177,6 @@ test('runs lists them with their results; report draws again', async () => {
     ['plain', 'done'],
   ])
   const table = await work.run(['runs', '.'])
-  assert.match(table.stdout, /squeezenet1_1\s+[\d.]+ %/)
+  assert.match(table.stdout, /squeezenet1_1\s+accuracy [\d.]+ %/)
   assert.equal((await work.run(['report', 'json'])).stdout, 'json/report.html\n')
 })

@@ -111,8 +111,8 @@ describe('a run over three folds', () => {
       near(probabilities[label]!, probability)
     }
     const all = await predictions(whole.dir, (await Promise.all([0, 1, 2].map(k => validOf(k)))).flat())
-    const { metrics, samples: pictures, seen } = await evaluateFolder(whole.dir, work.path('marks'))
-    assert.equal(pictures, 45)
+    const { metrics, samples, seen } = await evaluateFolder(whole.dir, work.path('marks'))
+    assert.equal(samples, 45)
     assert.deepEqual(seen, { train: 45, valid: 0 }, 'each was trained on by two of the nets')
     near(metrics.accuracy!, all.filter(p => p.label === labelOf(p.file)).length / 45)
   })
@@ -246,7 +246,7 @@ describe('folds of a table', () => {
     assert.equal(card.temperature, undefined)
     const told = events.flatMap(e => (e.type === 'choice' && e.what === 'classifier thresholds' ? [e.reason] : []))
     assert.equal(told.length, 1)
-    assert.match(told[0]!, /^macro f1 on samples that each net did not see: one a label/)
+    assert.match(told[0]!, /^macro f1 on samples that each net did not see: one threshold per label/)
     near(result.metrics.mAP!, mean(result.folds!.map(f => f.metrics.mAP!)))
     for (const n of [3, 5, 7]) {
       const { labels, probabilities } = await loadClassifier(dir, { task: 'multi' }).predict(

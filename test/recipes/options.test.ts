@@ -159,7 +159,7 @@ describe('uneven classes', () => {
     )
     await assert.rejects(
       work.train('uneven', 'three', { classWeights: [1, 2, 3], epochs: 0 }),
-      /Error: classWeights: got 3 weights for 2 classes \(many, rare\); expected one a class/,
+      /Error: classWeights: got 3 weights for 2 classes \(many, rare\); expected one for each class/,
     )
   })
 
@@ -181,7 +181,7 @@ describe('uneven classes', () => {
     )
     await assert.rejects(
       work.train('discs', 'no', { ...by, sampling: 'balanced' }),
-      /Error: sampling: "balanced": numbers have/,
+      /Error: sampling: "balanced": regression has no classes/,
     )
   })
 
@@ -208,7 +208,10 @@ describe('after the cycles', () => {
         existsSync(work.path('late', `${name}.safetensors`)),
         `existsSync(work.path('late', \`\${name}.safetensors\`))`,
       )
-    assert.match(choice({ events }, 'ensemble')[0]!, /^[\d.]+ % \(the average of 4 nets, .*: ensemble\.json\)$/)
+    assert.match(
+      choice({ events }, 'ensemble')[0]!,
+      /^accuracy [\d.]+ % \(averages 4 nets, .*; saved as ensemble\.json\)$/,
+    )
     assert.deepEqual(work.json('late', 'ensemble.json').members, names)
     const file = work.path('marks/red/3.png')
     const each = await Promise.all(
@@ -270,7 +273,7 @@ describe('after the cycles', () => {
 
   test('one cycle is nothing to average, and that is said', async () => {
     const run = await train('once', { snapshots: true, swa: true, epochs: 1 })
-    assert.match(choice(run, 'ensemble')[0]!, /^none \(one cycle has ended, there is nothing to average/)
+    assert.match(choice(run, 'ensemble')[0]!, /^none \(only one cycle has ended, so there is nothing to average/)
     assert.ok(!existsSync(work.path('once', 'ensemble.json')), `!existsSync(work.path('once', 'ensemble.json'))`)
   })
 
@@ -302,7 +305,7 @@ describe('what the pictures are like', () => {
     const short = { epochs: 1, lr: 9e-4 }
     assert.match(
       rates(await train('like', { ...short, like: 'imagenet' })),
-      /^1e-4, 3e-4, 9e-4 .*3 times lower: .*as said/,
+      /^1e-4, 3e-4, 9e-4 .*3 times lower: .*as asked/,
     )
     assert.match(rates(await train('unlike', { ...short, like: 'different' })), /^9e-6, 9e-5, 9e-4 .*10 times lower/)
     assert.match(
@@ -355,7 +358,12 @@ describe('what the pictures are like', () => {
     manualSeed(1)
     const weights = model('mobilenet_v2').build({ classes: 1000 })
     writeSafetensors(work.path('mobile.safetensors'), storedTensors(weights.stateDict()))
-    const own = { model: 'mobilenet_v2', pretrained: true, weights: work.path('mobile.safetensors'), epochs: 1 }
+    const own = {
+      model: 'mobilenet_v2' as const,
+      pretrained: true,
+      weights: work.path('mobile.safetensors'),
+      epochs: 1,
+    }
     const run = await train('measured', { ...own, lr: undefined, bnFreeze: undefined })
     assert.match(
       rates(run),
@@ -369,7 +377,7 @@ describe('augmentation', () => {
   test('settings over a preset are said, and change what is learnt from', async () => {
     const [plain, warped] = [await train('plain'), await train('warped', { augment: 'side-on,maxWarp=0.2' })]
     assert.deepEqual(choice(warped, 'augment'), ['side-on,maxWarp=0.2 (as asked)'])
-    assert.match(choice(plain, 'augment')[0]!, /^side-on \(photos as people take them/)
+    assert.match(choice(plain, 'augment')[0]!, /^side-on \(the usual one for photos/)
     const samples = (run: Trained) => run.interpretation.samples.map(s => s.thumbnail)
     assert.notDeepEqual(samples(warped), samples(plain))
     assert.notEqual(work.digest('warped', 'last.safetensors'), work.digest('plain', 'last.safetensors'))
@@ -384,7 +392,7 @@ describe('augmentation', () => {
 
   test('of a body from random weights the head sees no more than each picture once, unless asked', async () => {
     const run = await train('random', { views: undefined, epochs: 0 })
-    assert.match(choice(run, 'views')[0]!, /^0 \(a body from random weights/)
+    assert.match(choice(run, 'views')[0]!, /^0 \(the features of a body with random weights/)
     assert.match(choice(await train('asked', { views: 2, epochs: 0 }), 'views')[0]!, /^2 \(as asked\)/)
   })
 })

@@ -20,7 +20,7 @@ test('a finished run: what a reader wants is there, first of all the accuracy', 
   const { metrics, test: tested } = JSON.parse(readFileSync(join(dir, 'result.json'), 'utf8'))
   assert.match(
     tiles[0]!,
-    new RegExp(`^Test accuracy${(100 * tested.metrics.accuracy).toFixed(1)} %of ${tested.pictures} pictures`),
+    new RegExp(`^Test accuracy${(100 * tested.metrics.accuracy).toFixed(1)} %of ${tested.samples} pictures`),
   )
   assert.match(tiles[1]!, new RegExp(`^Validation accuracy${(100 * metrics.accuracy).toFixed(1)} %`))
   assert.deepEqual([tiles[2], tiles[3]], ['Time3:259 epochs', 'Modeltf_efficientnet_lite0at 224 px'])
@@ -114,10 +114,10 @@ test('where the hardest pictures are told right, none is said to be wrong; witho
     const path = join(dir, 'config.json')
     writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), command: [] }))
   })
-  assert.match(text, /Highest loss ?All of these are told right/)
+  assert.match(text, /Highest loss ?All of these are predicted correctly/)
   assert.doesNotMatch(text, /surest and wrong|This run ?command/)
   const wrong = await report({ classes: ['cat', 'dog'], interpret: { topLosses: [{ ...judged, predicted: 'dog' }] } })
-  assert.match(wrong.text, /Highest loss ?Where the model was surest and wrong/)
+  assert.match(wrong.text, /Highest loss ?The model was most certain here, and wrong/)
   assert.match(wrong.text, /This run ?command ?train/)
 })
 
@@ -134,8 +134,8 @@ test('two classes and one epoch; a hundred and twenty classes have no matrix, bu
     `!many.plots.some(name => name.startsWith('confusion'))`,
   )
   assert.ok(
-    many.text.includes("With 120 classes a matrix can't be read"),
-    `many.text.includes("With 120 classes a matrix can't be read")`,
+    many.text.includes('A matrix of 120 classes is too large to read'),
+    `many.text.includes("A matrix of 120 classes is too large to read")`,
   )
   assert.ok(many.text.includes('breed 119'), `many.text.includes('breed 119')`)
   assert.ok(many.text.includes('Logarithmic scale'), `many.text.includes('Logarithmic scale')`)

@@ -60,8 +60,8 @@ test('several labels: what each is told by is there, and nothing of an accuracy 
     const said = `Precision against recall of ${name}, average precision ${ap!.toFixed(3)}. At threshold ${threshold.toFixed(2)}: recall ${recall.toFixed(3)}, precision ${precision.toFixed(3)}.`
     assert.equal(chart.getAttribute('aria-label'), said)
   }
-  assert.match(text, /Most wrong on each label.*is (there|not), \d+ %/)
-  assert.match(text, /clear perhaps not clear believed 1.0 %|clearperhaps not clearbelieved 1.0 %/)
+  assert.match(text, /Largest errors by label.*is (there|not), \d+ %/)
+  assert.match(text, /clear perhaps not clear probability 1.0 %|clearperhaps not clearprobability 1.0 %/)
 })
 
 test('numbers: R², errors, predicted against actual; no accuracy anywhere', async () => {
@@ -80,7 +80,7 @@ test('numbers: R², errors, predicted against actual; no accuracy anywhere', asy
     assert.ok(plots.includes(name), name)
   const { regression } = JSON.parse(readFileSync(join(dir, 'interpret.json'), 'utf8')) as Required<Interpretation>
   assert.deepEqual(
-    rowsUnder(document, 'By number, validation pictures').map(r => r.slice(0, 2)),
+    rowsUnder(document, 'By target, validation pictures').map(r => r.slice(0, 2)),
     regression.targets.map(t => [t.name, t.r2.toFixed(3)]),
   )
   const [worst] = document.querySelectorAll('#pictures li')
@@ -107,15 +107,15 @@ test('one class each: heat maps beside their pictures, certainty, sizes, doubts,
   const sizes = document.querySelector('svg[aria-label*="by picture size"]')!
   assert.match(sizes.getAttribute('aria-label')!, /128 px 81.0 %, 192 px 86.0 %, 224 px 88.4 %, 288 px 87.9 %/)
   assert.match(text, /best: 224 px/)
-  assert.deepEqual(rowsUnder(document, 'Changes of the pictures that were tried'), [
+  assert.deepEqual(rowsUnder(document, 'Augmentations that were tried'), [
     ['mirror', '88.0 %', '0.4 %', 'used'],
     ['rotate to 10°', '87.1 %', '1.3 %', 'used'],
     ['upside down', '52.0 %', '36.4 %', ''],
   ])
   assert.equal(document.querySelectorAll('ul.groups > li').length, 3)
   assert.match(text, /99.0 % alike.*hat train.*shirt valid/)
-  assert.match(text, /hatperhaps shirtbelieved 0.2 %/)
-  for (const heading of ['Surest mistakes', 'Surest and right', 'Where it looked'])
+  assert.match(text, /hatperhaps shirtprobability 0.2 %/)
+  for (const heading of ['Most certain and wrong', 'Most certain and right', 'Where it looked'])
     assert.ok(text.includes(heading), 'text.includes(heading)')
   for (const id of ['issues', 'duplicates'])
     assert.ok(document.querySelector(`#${id}`) && document.querySelector(`a[href="#${id}"]`), id)
@@ -209,7 +209,7 @@ test('test-time augmentation stands beside the plain result, by the same metrics
     ['validation balanced accuracy', '80.0\u00a0%', '80.0\u00a0%', '0.0\u00a0%'],
     ['test accuracy', '90.0\u00a0%', '88.5\u00a0%', '−1.5\u00a0%'],
   ])
-  assert.match(text, /the mean of the plain view and 4 changed views of each picture\. Prediction/)
+  assert.match(text, /the mean of the plain view and 4 changed views of each picture\. predict/)
   const many = several(labels, thumbnails, 40)
   const valid = { plain: { mAP: 0.5, f1: 0.4 }, augmented: { mAP: 0.512, f1: 0.4 } }
   const most = await report({ ...many, result: { ...many.result, tta: { views: 1, join: 'max', valid } } })
@@ -244,7 +244,7 @@ test('a run that ended early is known by the metrics of its epochs; sizes of its
   assert.match(many.tiles[0]!, /^Validation mAP0\.\d/)
   assert.ok(many.plots.includes('map.svg'), `many.plots.includes('map.svg')`)
   const numbers = await report({ ...measured(['age'], thumbnails, 20), end })
-  assert.match(numbers.text, /reaches R² 0.617 on 20 validation pictures so far; on average it is 4.5 off/)
+  assert.match(numbers.text, /reaches R² 0.617 on 20 validation pictures so far; its mean absolute error is 4.5/)
   const sized = await report({ end }, dir => {
     const path = join(dir, 'events.jsonl')
     writeFileSync(path, readFileSync(path, 'utf8').replaceAll('"phase":"head"', '"phase":"head@128"'))
@@ -314,6 +314,6 @@ test('damaged parts cost themselves alone', async () => {
   const { text } = await report({ head: 1, whole: 0, steps: 1 }, dir => {
     writeFileSync(join(dir, 'interpret.json'), JSON.stringify({ task: 'multi', classes: ['a'], multi: inner }))
   })
-  assert.match(text, /Most wrong on each label/)
+  assert.match(text, /Largest errors by label/)
   assert.doesNotMatch(text, /NaN|undefined|\[object/)
 })

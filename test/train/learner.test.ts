@@ -20,7 +20,7 @@ const close = (a: number, b: number, within = 1e-12) =>
 /** The batches of a fit. */
 async function watched(learn: Learner, cycles: number, options: Parameters<Learner['fit']>[1]): Promise<BatchInfo[]> {
   const seen: BatchInfo[] = []
-  await learn.fit(cycles, { ...options, callbacks: [{ onBatchEnd: info => void seen.push(info) }] })
+  await learn.fit(cycles, { ...options, callbacks: [{ afterBatch: info => void seen.push(info) }] })
   return seen
 }
 
@@ -81,7 +81,7 @@ describe('rates', () => {
         Float32Array.from(t.data() as Float32Array),
       ]),
     )
-    await learn.fit(1, { lr: [1e-4, 1e-3, 1e-2], callbacks: [{ onBatchEnd: () => 'stop' }] })
+    await learn.fit(1, { lr: [1e-4, 1e-3, 1e-2], callbacks: [{ afterBatch: () => 'stop' }] })
     for (const [name, t] of learn.network.net.namedParameters()) {
       const moved = Array.from(t.data() as Float32Array, (v, i) => Math.abs(v - before.get(name)![i]!))
       const rate = name.startsWith('early') ? 1e-4 : name.startsWith('late') ? 1e-3 : 1e-2
@@ -94,7 +94,7 @@ describe('rates', () => {
   test('weight decay is for weights alone, not for biases and BatchNorm', async () => {
     const moved = async (weightDecay: number) => {
       const learn = learner({ optimizer: 'adamw', weightDecay })
-      await learn.fit(1, { lr: 0.01, callbacks: [{ onBatchEnd: () => 'stop' }] })
+      await learn.fit(1, { lr: 0.01, callbacks: [{ afterBatch: () => 'stop' }] })
       return bits(learn)
     }
     const [without, decayed] = [await moved(0), await moved(0.5)]
@@ -176,14 +176,14 @@ describe('freezing', () => {
 describe('callbacks', () => {
   const log = (name: string, said: string[], order = 0): Callback => ({
     order,
-    onFitStart: () => void said.push(`${name} fit`),
-    onEpochStart: ({ epoch }) => void said.push(`${name} epoch ${epoch}`),
-    onBatchEnd: async ({ step }) => {
+    beforeFit: () => void said.push(`${name} fit`),
+    beforeEpoch: ({ epoch }) => void said.push(`${name} epoch ${epoch}`),
+    afterBatch: async ({ step }) => {
       await new Promise(resolve => setTimeout(resolve, 1))
       said.push(`${name} batch ${step}`)
     },
-    onEpochEnd: ({ epoch }) => void said.push(`${name} end ${epoch}`),
-    onFitEnd: () => void said.push(`${name} done`),
+    afterEpoch: ({ epoch }) => void said.push(`${name} end ${epoch}`),
+    afterFit: () => void said.push(`${name} done`),
   })
 
   test('they are called in their order, awaited, the learner before the fit', async () => {
@@ -205,24 +205,24 @@ describe('callbacks', () => {
       const history = await learn.fit(3, { callbacks: [log('', said), { order: 1, ...stopping }] })
       return { said: said.map(s => s.trim()), epochs: history.length, steps: learn.step }
     }
-    assert.deepEqual(await run({ onFitStart: () => 'stop' }), { said: ['fit', 'done'], epochs: 0, steps: 0 })
-    assert.deepEqual(await run({ onEpochStart: () => 'stop' }), {
+    assert.deepEqual(await run({ beforeFit: () => 'stop' }), { said: ['fit', 'done'], epochs: 0, steps: 0 })
+    assert.deepEqual(await run({ beforeEpoch: () => 'stop' }), {
       said: ['fit', 'epoch 1', 'done'],
       epochs: 0,
       steps: 0,
     })
-    assert.deepEqual(await run({ onBatchEnd: async ({ step }) => (step === 3 ? 'stop' : undefined) }), {
+    assert.deepEqual(await run({ afterBatch: async ({ step }) => (step === 3 ? 'stop' : undefined) }), {
       said: ['fit', 'epoch 1', 'batch 1', 'batch 2', 'end 1', 'epoch 2', 'batch 3', 'end 2', 'done'],
       epochs: 2,
       steps: 3,
     })
-    assert.equal((await run({ onEpochEnd: () => 'stop' })).epochs, 1)
+    assert.equal((await run({ afterEpoch: () => 'stop' })).epochs, 1)
   })
 
   test('an exception in one ends the fit with it', async () => {
     const learn = learner()
     const fails = {
-      onBatchEnd: () => {
+      afterBatch: () => {
         throw new Error('made to fail')
       },
     }
@@ -246,7 +246,7 @@ describe('a loss that is no number', () => {
     learn.bnFreeze = true
     let last = new Map<string, string>()
     await assert.rejects(
-      learn.fit(1, { lr: 0.02, schedule: 'constant', callbacks: [{ onBatchEnd: () => void (last = bits(learn)) }] }),
+      learn.fit(1, { lr: 0.02, schedule: 'constant', callbacks: [{ afterBatch: () => void (last = bits(learn)) }] }),
       /the loss became NaN at step 4 \(rate 2e-2\).*lr: 2e-3/,
     )
     assert.equal(learn.step, 3)
@@ -376,10 +376,10 @@ describe('going on', () => {
   const run = async (options: Partial<LearnerOptions>, stopAt?: number) => {
     let learn = make(options)
     const epochs: unknown[] = []
-    const told: Callback = { onEpochEnd: ({ seconds, ...info }) => void epochs.push(info) }
+    const told: Callback = { afterEpoch: ({ seconds, ...info }) => void epochs.push(info) }
     if (stopAt !== undefined) {
       const stop = new AbortController()
-      const stopping: Callback = { onBatchEnd: ({ step }) => void (step === stopAt && stop.abort()) }
+      const stopping: Callback = { afterBatch: ({ step }) => void (step === stopAt && stop.abort()) }
       await assert.rejects(learn.fit(2, { ...fit, signal: stop.signal, callbacks: [told, stopping] }), Stopped)
       writeState(join(folder, 'state'), learn.state())
       learn = make(options) // changes the random state of the process
@@ -401,7 +401,7 @@ describe('going on', () => {
   test('a state that was kept in memory is not changed by later steps, and can be gone back to twice', async () => {
     const learn = make({})
     let kept: LearnerState | undefined
-    const keeping: Callback = { onBatchEnd: ({ step }, l) => void (step === 8 && (kept ??= l.state())) }
+    const keeping: Callback = { afterBatch: ({ step }, l) => void (step === 8 && (kept ??= l.state())) }
     await learn.fit(2, { ...fit, callbacks: [keeping] })
     const whole = bits(learn)
     for (const again of [1, 2]) {
@@ -415,7 +415,7 @@ describe('going on', () => {
   test('a state of the end of an epoch goes on with the next one', async () => {
     const learn = make({})
     const kept: LearnerState[] = []
-    await learn.fit(2, { ...fit, callbacks: [{ onEpochEnd: (_, l) => void kept.push(l.state()) }] })
+    await learn.fit(2, { ...fit, callbacks: [{ afterEpoch: (_, l) => void kept.push(l.state()) }] })
     const whole = bits(learn)
     for (const [i, state] of kept.entries()) {
       learn.loadState(state)
@@ -451,7 +451,7 @@ describe('going on', () => {
     const learn = make({})
     let kept: LearnerState | undefined
     const keeping: Callback = {
-      onBatchEnd(_, l) {
+      afterBatch(_, l) {
         kept = l.state()
         return 'stop'
       },
@@ -484,7 +484,7 @@ test('a hundred steps keep no tensor', async () => {
   await learn.fit(1)
   const before = liveTensors()
   const optimizers: number[] = []
-  await learn.fit(20, { callbacks: [{ onEpochEnd: () => void optimizers.push(liveTensors()) }] })
+  await learn.fit(20, { callbacks: [{ afterEpoch: () => void optimizers.push(liveTensors()) }] })
   assert.ok(liveTensors() - before <= 2 * learn.network.net.parameters().length, 'at most one optimizer more')
   assert.equal(optimizers.at(-1), optimizers[1])
 })

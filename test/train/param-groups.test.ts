@@ -39,7 +39,7 @@ async function stepped(weightDecay: number): Promise<Map<string, string>> {
   const parts = { train: source(16), valid: source(6, { name: 'valid' }) }
   const learn = new Learner({ net, groups }, { ...parts, classes, batchSize: 8, seed: 7, weightDecay })
   learn.seed()
-  await learn.fit(1, { lr: 0.01, callbacks: [{ onBatchEnd: () => 'stop' }] })
+  await learn.fit(1, { lr: 0.01, callbacks: [{ afterBatch: () => 'stop' }] })
   return bits(learn)
 }
 

@@ -11,7 +11,14 @@ import { AnnealError } from '../../src/base/errors.ts'
 import { fetchFile } from '../../src/base/fetch.ts'
 import { fromArray, noGrad, scope, type Tensor } from '../../src/torch/index.ts'
 import { fromPortName } from '../../src/vision/models/efficientnet.ts'
-import { canHave, chooseModel, loadPretrained, models, pretrainedState } from '../../src/vision/models/index.ts'
+import {
+  canHave,
+  chooseModel,
+  loadPretrained,
+  models,
+  model as named,
+  pretrainedState,
+} from '../../src/vision/models/index.ts'
 import { type StoredTensor, writeSafetensors } from '../../src/weights/index.ts'
 
 const golden = JSON.parse(readFileSync(new URL('../golden/models.json', import.meta.url), 'utf8')).real as Record<
@@ -26,7 +33,7 @@ test('tf_efficientnet_lite0 with its real weights gives the reference logits of 
     throw error
   })
   if (state instanceof Error) return t.skip(state.message)
-  const { build, mean, std } = models[name]!
+  const { build, mean, std } = named(name)
   const expected = golden[name]!
   assert.deepEqual([mean, std], [expected.mean, expected.std])
   const model = build()
@@ -150,7 +157,7 @@ test('weights that cannot be had: the error says why and what can be done', asyn
   t.mock.method(globalThis, 'fetch', async () => new Response(null, { status: 404 }))
   await assert.rejects(pretrainedState('resnet18'), (error: Error) => {
     assert.ok(error instanceof AnnealError, 'error instanceof AnnealError')
-    for (const part of [/resnet18 cannot be had/, /answered 404/, /tf_efficientnet_lite0 \(through pip\)/])
+    for (const part of [/resnet18 are not available/, /answered 404/, /tf_efficientnet_lite0 \(through pip\)/])
       assert.match(error.message, part)
     for (const part of [/weights: "FILE"/, /pretrained: false/]) assert.match(error.message, part)
     return true

@@ -5,7 +5,7 @@ import { group, type Options } from '../../base/option-table.ts'
 export type MinusOne = 'absent' | 'present' | 'unknown'
 
 /** Gives the label, labels or numbers of a sample from its path below the folder; undefined leaves the sample out. */
-type LabelOf = (file: string) => string | number | readonly string[] | readonly number[] | undefined
+export type LabelOf = (file: string) => string | number | readonly string[] | readonly number[] | undefined
 
 /** The commands that train, or show the training data. */
 const trains = ['train', 'learner', 'augment'] as const

@@ -15,7 +15,7 @@ export const mostInColumn = 14
 const narrowest = 430 // px, the width of the other charts
 const widest = 1000 // px, the width of the page
 
-/** Pairs of classes that were taken for each other, most pictures first. */
+/** Pairs of actual and wrongly predicted classes, most pictures first. */
 export function mistakes(classes: readonly string[], cells: readonly ConfusionCell[]): Mistake[] {
   const totals = rowTotals(classes, cells)
   return cells
@@ -90,7 +90,7 @@ export function confusionChart(
       (worst
         ? ` Most frequent mistake: ${worst.actual} taken for ${worst.predicted}, ${worst.count} times.`
         : ' No mistake.'),
-    note: 'The stronger a colour, the larger the share of the actual class.',
+    note: 'A stronger colour means a larger share of the actual class.',
     width,
     height: Math.ceil(8 + side + marginBottom),
     marginTop: 8,
@@ -118,7 +118,7 @@ export function confusionChart(
           y: 'i',
           fill: hues[1]!,
           fillOpacity: strength,
-          title: c => `${classes[c.i]} taken for ${classes[c.j]}: ${c.count}`,
+          title: c => `${classes[c.i]} predicted as ${classes[c.j]}: ${c.count}`,
         },
       ),
       ...(numbers ? [true, false] : []).map(dark =>

@@ -56,7 +56,7 @@ export function recallChart(
   })
 }
 
-/** How often decisions come true against how sure the model was of them; undefined where there are no bins. */
+/** The calibration: how often predictions are right, against their probability; undefined where there are no bins. */
 export function reliabilityChart(
   { Plot, draw }: Kit,
   { before, after, temperature }: CalibrationPart,
@@ -76,9 +76,9 @@ export function reliabilityChart(
   const said = (ece: number) => (Number.isFinite(ece) ? percent(ece) : '–')
   return draw({
     name: 'calibration',
-    title: 'Can its probabilities be taken at their word?',
-    alt: `Share that came true against probability. ${there.map(c => `${c.name}: expected calibration error ${said(c.ece)}`).join('; ')}.`,
-    note: `On the dashed line ${percent(0.8, 0)} sure is right 8 times of 10; below it the model is too sure. ECE is the mean distance from the line; the larger a dot, the more it stands for.${after ? ' The temperature divides the outputs: it changes how sure the model is, not what it says first.' : ''}`,
+    title: 'Calibration of the probabilities',
+    alt: `Share of right predictions against their probability. ${there.map(c => `${c.name}: expected calibration error ${said(c.ece)}`).join('; ')}.`,
+    note: `On the dashed line, predictions with probability ${percent(0.8, 0)} are right 8 times out of 10; below it, probabilities are too high. ECE is the mean distance from the line; a larger dot stands for more predictions.${after ? ' The temperature divides the outputs: it changes how sure the model is, not what it says first.' : ''}`,
     keys: there.map(c => ({ label: `${c.name}: ECE ${said(c.ece)}`, color: c.color, sign: 'dot' as const })),
     marginLeft: 60,
     x: { ...share, label: 'probability' },
@@ -138,7 +138,7 @@ export function scatterChart(
     name: `predicted-${number}`,
     title: `${short(name, 34)}: predicted against actual`,
     alt: `Predicted against actual values of ${name}, ${pairs.length} pictures, R² ${decimals(r2)}.`,
-    note: `On the line the model is right; R² ${decimals(r2)}.${drawn.length < pairs.length ? ` ${drawn.length} of ${pairs.length} pictures are drawn.` : ''}`,
+    note: `On the line, predictions equal the actual values; R² ${decimals(r2)}.${drawn.length < pairs.length ? ` ${drawn.length} of ${pairs.length} pictures are drawn.` : ''}`,
     height: 340,
     marginTop: 10,
     marginLeft: 64,
@@ -154,7 +154,7 @@ export function scatterChart(
   })
 }
 
-/** The model on pictures of other sizes; undefined for fewer than two. */
+/** The metric at each picture size; undefined for fewer than two sizes. */
 export function sizeChart({ Plot, draw }: Kit, sizes: readonly SizeScore[], metric: MetricInfo): Chart | undefined {
   const points = sizes
     .map(s => ({ size: s.size, loss: s.loss, value: s.metrics?.[metric.key] ?? s.accuracy }))

@@ -8,7 +8,7 @@ export type Chart = { name: string; title: string; alt: string; note?: string; i
 /** An entry of the legend, with the sign that the chart draws. */
 export type Key = { label: string; color: string; sign: 'line' | 'dash' | 'dot' | 'ring' }
 
-/** What a chart is beside its marks. `wide` is one that is too large for half a page. */
+/** A chart without its marks. A `wide` chart is too large for half a page. */
 export type Drawing = Omit<PlotOptions, 'title'> & {
   name: string
   title: string

@@ -5,7 +5,7 @@ import { axis, decades, decimal, tickRate, whole } from './axes.ts'
 import { type Chart, hues, ink, type Key, type Kit, textWidth } from './plot.ts'
 import { bestEpoch, type Stretch, stretches, thin } from './series.ts'
 
-/** Bounds of the phases with their names, where these fit in a chart of so many px. */
+/** Marks where phases begin, with their names where these fit in a chart of so many px. */
 export function phaseMarks({ Plot }: Kit, phases: readonly Stretch[], pixels: number, shift = 0) {
   const [first, last] = [phases[0]?.from ?? 0, phases.at(-1)?.to ?? 1]
   const room = ({ from, to }: Stretch) => (pixels * (to - from + 1)) / Math.max(1, last - first + 1)
@@ -61,9 +61,9 @@ export function scheduleChart(kit: Kit, batches: readonly BatchEvent[], groups: 
   const log = high / low > 12
   return draw({
     name: 'schedule',
-    title: 'Learning rates as they ran',
+    title: 'Learning rates',
     alt: `Learning rate at each step. ${lines.map((l, g) => (peaks[g]! > 0 ? `${l.name} at most ${rate(peaks[g]!)}` : `${l.name} frozen`)).join(', ')}. Phases: ${phaseWords(phases)}.`,
-    ...(log ? { note: 'Logarithmic scale: the groups lie far apart.' } : {}),
+    ...(log ? { note: 'Logarithmic scale, because the rates of the groups differ widely.' } : {}),
     keys: lines.map((l, g): Key => {
       const label = `${short(l.name, 24)}${peaks[g]! > 0 ? '' : ' (frozen)'}`
       return { label, color: l.color, sign: 'line' }
@@ -120,7 +120,7 @@ export function lossChart(kit: Kit, batches: readonly BatchEvent[], epochs: read
   const last = epochs.at(-1)
   const notes = [
     lost > 0 && `${plural(lost, 'step')} had no finite loss: the line is broken there.`,
-    high < sorted.at(-1)! && `Cut off above: the highest loss is ${decimal(sorted.at(-1)!)}.`,
+    high < sorted.at(-1)! && `The axis is cut off above; the highest loss is ${decimal(sorted.at(-1)!)}.`,
   ].filter(n => n !== false)
   return draw({
     name: 'losses',

@@ -34,16 +34,16 @@ export type Score = {
   pictures: number
 }
 
-/** What a fold came to; `name` is its folder. */
+/** The result of a fold; `name` is its folder. */
 export type Fold = { name: string; metrics: Record<string, number>; loss: number; epochs: number; seconds: number }
 
-/** How the run ended, and with what word. */
+/** How the run ended, with its reason where it stopped or failed. */
 export type Ending = { state: 'done' | 'running' | 'stopped' | 'failed'; reason?: string }
 
 /** A confusion matrix by its cells that are not 0, with the names of its rows and columns. */
 export type Confusion = { classes: string[]; cells: ConfusionCell[] }
 
-/** What the page says about a run, taken from its files; empty lists where there is nothing. */
+/** All facts about a run that the page shows, taken from its files; empty lists where there is nothing. */
 export type Facts = Interpreted & {
   task: RunTask
   ending: Ending
@@ -145,7 +145,7 @@ function score(task: RunTask, part: Partial<PartResult> | undefined, pictures: n
   return { value, metrics, intervals: Object.fromEntries(pairs), loss, pictures }
 }
 
-/** Parts that have numbers; nothing where the validation pictures have none. */
+/** The parts that have metrics; nothing where the validation part has none. */
 function ttaOf(from: TtaResult | undefined): TtaResult | undefined {
   const part = (given: Partial<TtaPart> | undefined): TtaPart => ({
     plain: numbers({ ...given?.plain }),
@@ -165,7 +165,7 @@ const foldOf = ({ run, metrics, loss, epochs, seconds }: RunResult): Fold => ({
   seconds: Number(seconds?.total ?? NaN),
 })
 
-/** As the files say; a run that did not get so far shows it by the metrics of its epochs. */
+/** The task as the files name it. A run that stopped early shows it by the metrics of its epochs. */
 function taskOf({ result, interpret }: RunRecord, epochs: readonly EpochEvent[]): RunTask {
   const said = result?.task ?? interpret?.task
   if (said === 'single' || said === 'multi' || said === 'regression') return said

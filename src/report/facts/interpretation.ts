@@ -9,14 +9,14 @@ import type {
   JudgedPicture,
   LabelScore,
   MultiInterpretation,
-  NearDuplicates,
+  NearDuplicateGroup,
   RegressionInterpretation,
   SamplePicture,
   SizeScore,
 } from '../../runs/index.ts'
 import { soundMaps } from '../sections/map-images.ts'
 
-/** What `interpret.json` holds, as far as it can be read: empty lists where there is nothing. */
+/** The content of `interpret.json`, as far as it can be read; empty lists where there is nothing. */
 export type Interpreted = {
   scores: ClassScore[]
   topLosses: JudgedPicture[]
@@ -27,7 +27,7 @@ export type Interpreted = {
   heatmaps: HeatPicture[]
   featureMaps: FeaturePicture[]
   labelIssues: IssuePicture[]
-  nearDuplicates: NearDuplicates[]
+  nearDuplicates: NearDuplicateGroup[]
   sizes: SizeScore[]
   augmentAuto: AugmentTrial[]
   multi?: Required<MultiInterpretation>
@@ -91,7 +91,7 @@ function labels(multi: MultiInterpretation): NonNullable<Interpreted['multi']> {
   }
 }
 
-/** Numbers where numbers are due, NaN for what is missing. */
+/** Reads numbers; a missing one is NaN. */
 function sound(label: LabelScore): LabelScore {
   const number = (value: unknown) => (typeof value === 'number' ? value : NaN)
   const keys = ['support', 'precision', 'recall', 'f1', 'tn', 'fp', 'fn', 'tp', 'threshold'] as const
@@ -117,5 +117,5 @@ const isPair = (value: unknown): value is [number, number] => Array.isArray(valu
 const list = <T>(value: readonly T[] | undefined): T[] => (Array.isArray(value) ? value : [])
 const texts = (value: unknown): string[] => list(value as string[] | undefined).filter(v => typeof v === 'string')
 
-/** Those that are objects of what should be a list of them. */
+/** The objects in a list; none where the value is no list. */
 export const objects = <T>(value: readonly T[] | undefined): T[] => list(value).filter(isObject)

@@ -22,7 +22,7 @@ export async function loadPictures(dir: string, facts: Facts): Promise<Map<strin
   return loaded
 }
 
-/** Of all pictures that the page may show. */
+/** The thumbnails of all pictures that the page may show. */
 function thumbnails(facts: Facts): string[] {
   const { topLosses, mostUncertain, mostCorrect, mostIncorrect, samples, heatmaps, labelIssues, multi } = facts
   const lists: readonly { thumbnail: string }[][] = [

@@ -45,7 +45,7 @@ export function table(
   const rest = rows.slice(most, 1000)
   const more = rows.length - 1000
   return html`${body(rows.slice(0, most))}<details><summary>${rest.length.toLocaleString('en-US')} more</summary>${body(rest)}${
-    more > 0 && html`<p class="note">and ${more.toLocaleString('en-US')} more, which events.jsonl lists</p>`
+    more > 0 && html`<p class="note">and ${more.toLocaleString('en-US')} more; events.jsonl lists all</p>`
   }</details>`
 }
 

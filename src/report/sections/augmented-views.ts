@@ -5,7 +5,7 @@ import { card, table } from '../page/components.ts'
 import { type Html, html } from '../page/html.ts'
 import { unbroken } from '../page/text.ts'
 
-/** What test-time augmentation changes, metric by metric; nothing where it was not asked for. */
+/** A table of every metric with and without test-time augmentation; nothing where it was not used. */
 export function augmentedViews({ tta, task }: Facts): Html | undefined {
   if (!tta) return undefined
   const rows = (title: string, { plain, augmented }: TtaPart) =>
@@ -29,7 +29,7 @@ export function augmentedViews({ tta, task }: Facts): Html | undefined {
       ],
       [...rows('validation', tta.valid), ...(tta.test ? rows('test', tta.test) : [])],
     ),
-    html`<p class="note">Augmented: ${joined} the plain view and ${plural(tta.views, 'changed view')} of each picture${task === 'multi' && ', at the same thresholds'}. Prediction looks at the plain view alone.</p>`,
+    html`<p class="note">Augmented: ${joined} the plain view and ${plural(tta.views, 'changed view')} of each picture${task === 'multi' && ', at the same thresholds'}. <code>predict</code> uses the plain view alone.</p>`,
   )
 }
 

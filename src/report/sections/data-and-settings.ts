@@ -1,5 +1,5 @@
 import { duration, plural, quoted } from '../../base/format.ts'
-import { leadingMetric, type NearDuplicates, type SamplePicture } from '../../runs/index.ts'
+import { leadingMetric, type NearDuplicateGroup, type SamplePicture } from '../../runs/index.ts'
 import type { Facts } from '../facts/facts.ts'
 import { type Material, timeFillsGap } from '../facts/material.ts'
 import { card, facts as factTable, figure, fileName, image, name, pair, section, table } from '../page/components.ts'
@@ -7,7 +7,7 @@ import { type Html, html } from '../page/html.ts'
 import { count, kinds, share } from '../page/text.ts'
 import { mostPictures } from './pictures.ts'
 
-/** What the pictures were, and what was wrong with them. */
+/** The section of the data: problems, samples, near-duplicates and counts. */
 export function data({ facts, pictures }: Material): Html | undefined {
   const { problems, samples, nearDuplicates } = facts
   return section(
@@ -16,7 +16,7 @@ export function data({ facts, pictures }: Material): Html | undefined {
     problems.length > 0 && card(`Pictures with problems: ${kinds(problems)}`, problemTable(facts)),
     samples.length > 0 &&
       html`<h3>Training pictures as the model saw them</h3><ul class="pictures">${samples.slice(0, mostPictures).map(s => sample(s, pictures))}</ul>`,
-    facts.augmentAuto.length > 0 && card('Changes of the pictures that were tried', trialTable(facts)),
+    facts.augmentAuto.length > 0 && card('Augmentations that were tried', trialTable(facts)),
     nearDuplicates.length > 0 && duplicates(nearDuplicates, pictures),
     facts.counts.length > 0 &&
       card(facts.task === 'multi' ? 'Pictures by label' : 'Pictures by class', countTable(facts)),
@@ -27,7 +27,7 @@ const sample = ({ thumbnail, label }: SamplePicture, pictures: ReadonlyMap<strin
   html`<li>${image(thumbnail, `augmented picture of ${label}`, pictures)}<p>${name(label)}</p></li>`
 
 /** Groups of pictures that are nearly the same. */
-function duplicates(groups: readonly NearDuplicates[], pictures: ReadonlyMap<string, string>): Html {
+function duplicates(groups: readonly NearDuplicateGroup[], pictures: ReadonlyMap<string, string>): Html {
   const most = 24
   const shown = groups
     .slice(0, most)
@@ -40,7 +40,7 @@ function duplicates(groups: readonly NearDuplicates[], pictures: ReadonlyMap<str
               html`<li>${image(p.thumbnail, `picture of ${p.label}`, pictures)}<p>${name(p.label)}${p.part !== undefined && html` <span class="soft">${p.part}</span>`}${fileName(p.file)}</p></li>`,
           )}</ul></li>`,
     )
-  return html`<h3 id="duplicates">Pictures that are nearly the same</h3><p class="soft">${plural(groups.length, 'group')}${groups.length > most && `, the first ${most} shown`}. On both sides of a split they flatter the result; with unlike labels one of them is wrong.</p><ul class="groups">${shown}</ul>`
+  return html`<h3 id="duplicates">Pictures that are nearly the same</h3><p class="soft">${plural(groups.length, 'group')}${groups.length > most && `, the first ${most} shown`}. If they lie on both sides of the split, the result looks too good; if their labels differ, one label is wrong.</p><ul class="groups">${shown}</ul>`
 }
 
 function trialTable({ augmentAuto, task }: Facts): Html {
@@ -52,7 +52,7 @@ function trialTable({ augmentAuto, task }: Facts): Html {
       cells: [name(t.change), metric.say(t.accuracy), metric.say(t.drop), t.chosen === true && 'used'],
     })),
     30,
-  )}<p class="note">Validation pictures, changed: how the model did on them, and what it lost against the unchanged ones. What is used, training does to its pictures.</p>`
+  )}<p class="note">How the model did on changed validation pictures, and what it lost against the unchanged ones. Training uses the changes marked “used”.</p>`
 }
 
 const problemTable = ({ problems }: Facts) =>
@@ -74,7 +74,7 @@ function countTable({ counts, pictures, task }: Facts): Html {
 
 type Row = [name: string, value: unknown]
 
-/** Choices, settings, versions, time: all that it takes to do it again. */
+/** The section for repeating the run: choices, settings, versions and time. */
 export function making({ record, facts, charts }: Material): Html | undefined {
   const { config } = record
   const settings = Object.entries(config?.settings ?? {}).filter(([, value]) => value !== undefined)
@@ -110,7 +110,7 @@ export function making({ record, facts, charts }: Material): Html | undefined {
       machine.length > 0 && card('Versions and machine', factTable(machine)),
     ),
     facts.lines.length > 0 &&
-      html`<div class="card"><details><summary>What it said (${plural(facts.lines.length, 'line')})</summary>${table(
+      html`<div class="card"><details><summary>Log lines (${plural(facts.lines.length, 'line')})</summary>${table(
         [{ title: 'At', n: true }, { title: 'Line' }],
         facts.lines.map(l => ({ cells: [duration(l.t), l.text] })),
         300,

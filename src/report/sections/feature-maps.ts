@@ -4,7 +4,7 @@ import { type Html, html } from '../page/html.ts'
 import { count } from '../page/text.ts'
 import { mapKey } from './map-images.ts'
 
-/** What layers make of a few pictures: the picture, and a row of maps for each layer. */
+/** Feature maps of a few pictures: the picture, and a row of maps for each layer. */
 export function featureMaps(list: readonly FeaturePicture[], pictures: Loaded): Html | undefined {
   const there = list.filter(p => p.layers.length > 0)
   if (there.length === 0) return undefined

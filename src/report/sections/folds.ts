@@ -5,7 +5,7 @@ import { card, name, table } from '../page/components.ts'
 import { type Html, html } from '../page/html.ts'
 import { count, decimals, unbroken } from '../page/text.ts'
 
-/** Each fold's result, their means, and how far they lie apart; nothing where the run had none. */
+/** The result of each fold, with mean and standard deviation; nothing for a run without folds. */
 export function folds({ folds, spread, task }: Facts): Html | undefined {
   if (folds.length === 0) return undefined
   const keys = orderMetrics(
@@ -40,6 +40,6 @@ export function folds({ folds, spread, task }: Facts): Html | undefined {
       [...rows, over('mean', 'mean'), over('standard deviation', 'std')],
       120,
     ),
-    html`<p class="note">Each of the ${plural(folds.length, 'net')} validated on pictures that it did not see. The folder of each fold holds its own <code>report.html</code>. The classifier of this run averages the nets.</p>`,
+    html`<p class="note">Each of the ${plural(folds.length, 'net')} was validated on pictures that it was not trained on. The folder of each fold holds its own <code>report.html</code>. The classifier of this run averages the nets.</p>`,
   )
 }

@@ -9,7 +9,7 @@ import { type Html, html, type Piece } from '../page/html.ts'
 import { count, kinds, unbroken } from '../page/text.ts'
 import { next, summary } from './next-steps.ts'
 
-/** What a reader wants first: how good, how long, which model, and what to do next. */
+/** The head of the page: the result, the time, the model, and what to do next. */
 export function header({ record, facts }: Material): Html {
   const { config } = record
   const model = config?.model ?? record.result?.model ?? record.model ?? ''
@@ -26,7 +26,7 @@ ${scoreTiles(facts)}
 ${tile('Time', duration(facts.seconds), facts.epochs.length > 0 && plural(facts.epochs.length, 'epoch'))}
 ${model !== '' && tile('Model', model, sizeOf(record))}
 ${all > 0 && tile('Pictures', count(all), `${count(train)} train, ${count(valid)} validation${test > 0 ? `, ${count(test)} test` : ''}`, 'wide')}
-${facts.classes.length > 0 && tile({ single: 'Classes', multi: 'Labels', regression: 'Numbers' }[facts.task], count(facts.classes.length), facts.classes.length <= 4 && html`${facts.classes.map((c, i) => html`${i > 0 && ', '}${name(c)}`)}`)}
+${facts.classes.length > 0 && tile({ single: 'Classes', multi: 'Labels', regression: 'Targets' }[facts.task], count(facts.classes.length), facts.classes.length <= 4 && html`${facts.classes.map((c, i) => html`${i > 0 && ', '}${name(c)}`)}`)}
 </dl>
 ${next(record, facts)}
 ${warned(facts)}
@@ -38,7 +38,7 @@ const tile = (title: string, value: string, extra: Piece, kind = '') =>
     extra !== undefined && extra !== false && html`<div class="extra">${extra}</div>`
   }</dd></div>`
 
-/** The metric that counts on each part, and beside it the task's others, of the part that is shown first. */
+/** Tiles for the leading metric of each part, then for the task's other metrics on the first part. */
 function scoreTiles({ task, test, valid, multi, folds, spread }: Facts): (Html | false)[] {
   const { title: leading, key, say } = leadingMetric(task)
   const first = test ?? valid
@@ -79,7 +79,7 @@ function scoreTiles({ task, test, valid, multi, folds, spread }: Facts): (Html |
 
 const ofPictures = ({ pictures }: Score) => pictures > 0 && `of ${plural(pictures, 'picture')}`
 
-/** Of how many pictures, and what so few can tell: as the run says, or of an accuracy by its count. */
+/** The number of pictures, and the 95 % interval: the run's own, or for an accuracy the one that follows from the count. */
 function range(score: Score, key: string): Html | false {
   const { pictures, value, intervals } = score
   const said = intervals[key] ?? (key === 'accuracy' && pictures > 0 ? interval(value, pictures) : undefined)
@@ -104,10 +104,10 @@ function ended({ ending, epochs }: Facts, record: RunRecord): Html | undefined {
     failed: `This run failed${after}`,
     running: 'This run has not ended yet',
   }[ending.state]
-  const go = html`What is shown here is what it had written by then. Go on with <code>npx anneal train --resume ${quoted(record.dir)}</code>`
+  const go = html`This page shows what it had written by then. To go on, run <code>npx anneal train --resume ${quoted(record.dir)}</code>`
   return html`<div class="card alarm" role="note"><h3>${title}</h3><ul>${
     ending.reason !== undefined && html`<li>${ending.reason}</li>`
-  }<li>${ending.state === 'running' ? 'What is shown here is what it had written by now.' : go}</li></ul></div>`
+  }<li>${ending.state === 'running' ? 'This page shows what it has written so far.' : go}</li></ul></div>`
 }
 
 function warned({ problems, warnings }: Facts): Html | undefined {

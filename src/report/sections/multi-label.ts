@@ -6,13 +6,13 @@ import { card, name, table } from '../page/components.ts'
 import { type Html, html, raw } from '../page/html.ts'
 import { bar, count, decimals } from '../page/text.ts'
 
-/** Labels of which the curve is drawn, the worst first. */
+/** So many labels have their curve drawn, the worst first. */
 export const mostLabels = 120
 const unfolded = 24
 
 type Multi = NonNullable<Facts['multi']>
 
-/** Each label with its curve, the lowest average precision first, those that can't be told last. */
+/** Each label with its curve, the lowest average precision first; labels without one come last. */
 export function worstFirst(
   multi: Multi | undefined,
 ): { label: LabelScore; curve: MultiInterpretation['curves'][number] | undefined }[] {
@@ -22,7 +22,7 @@ export function worstFirst(
     .sort((a, b) => (a.label.ap ?? 2) - (b.label.ap ?? 2))
 }
 
-/** How well each label is found: averages, a table, and of each label its decisions and its curve. */
+/** The scores of all labels: averages, a table, and for each label its decisions and its curve. */
 export function labels({ facts, charts }: Material): (Html | undefined | false)[] {
   const { multi } = facts
   if (!multi) return []
@@ -33,7 +33,7 @@ export function labels({ facts, charts }: Material): (Html | undefined | false)[
     multi.confused.length > 0 && card('Most confused, validation pictures', confusedTable(multi)),
     multi.perClass.length > 0 && card('By label, validation pictures', labelTable(facts, multi)),
     each.length > 0 &&
-      html`<h3>Each label, the worst first</h3><p class="soft">How often it is there and found, and precision against recall: the dot is its threshold, the dashed line what guessing would get.</p><div class="multiples">${each.slice(0, unfolded)}</div>${
+      html`<h3>Each label, the worst first</h3><p class="soft">Each table counts pictures that have the label and pictures that were given it. Each curve shows precision against recall; the dot is the threshold, the dashed line the precision of guessing.</p><div class="multiples">${each.slice(0, unfolded)}</div>${
         rest.length > 0 &&
         html`<details><summary>${count(rest.length)} more</summary><div class="multiples">${rest}</div></details>`
       }`,
@@ -43,9 +43,9 @@ export function labels({ facts, charts }: Material): (Html | undefined | false)[
 /** Averages in the order in which they are shown. */
 const words: Record<string, string> = {
   samples: 'mean over pictures',
-  micro: 'all decisions together',
+  micro: 'over all decisions',
   macro: 'mean over labels',
-  weighted: 'mean over labels by their pictures',
+  weighted: 'mean over labels, weighted by their pictures',
 }
 
 function averageTable({ averages, threshold }: Multi): Html {
@@ -56,12 +56,12 @@ function averageTable({ averages, threshold }: Multi): Html {
     shown.map(a => ({
       cells: [words[a.key] ?? a.key, decimals(a.precision), decimals(a.recall), html`${bar(a.f1)}${decimals(a.f1)}`],
     })),
-  )}<p class="note">With the threshold of each label.${Number.isFinite(threshold) && ` One for all would be ${decimals(threshold, 2)}.`} Thresholds were found on these pictures, so the numbers are a little too good.</p>`
+  )}<p class="note">Every label is decided by its own threshold.${Number.isFinite(threshold) && ` The best single threshold for all labels is ${decimals(threshold, 2)}.`} The thresholds were found on these same pictures, so these scores are slightly too good.</p>`
 }
 
 const confusedTable = ({ confused }: Multi) =>
   table(
-    [{ title: 'Missed' }, { title: 'Given instead' }, { title: 'Pictures', n: true }],
+    [{ title: 'Missed' }, { title: 'Given wrongly' }, { title: 'Pictures', n: true }],
     confused.slice(0, 200).map(p => ({ cells: [name(p.actual), name(p.predicted), count(p.count)] })),
     8,
   )
@@ -84,7 +84,7 @@ function labelTable({ counts }: Facts, multi: Multi): Html {
       ],
     })),
     20,
-  )}<p class="note">The worst first. AP: average precision, the mean of the precisions at each picture that has the label, by falling probability; it needs no threshold. Precision: of the pictures given the label, how many have it. Recall: of the pictures that have it, how many were given it.</p>`
+  )}<p class="note">The worst first. AP: average precision, which needs no threshold: pictures are sorted by falling probability, and the precision is averaged over the pictures that have the label. Precision: the share of the pictures given the label that have it. Recall: the share of the pictures with the label that were given it.</p>`
 }
 
 /** A label's decisions as a table of two rows, and its curve. */

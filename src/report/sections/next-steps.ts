@@ -6,21 +6,21 @@ import { name } from '../page/components.ts'
 import { Html, html } from '../page/html.ts'
 import { decimals } from '../page/text.ts'
 
-/** How good the model is, in one sentence. */
+/** The result in one sentence. */
 export function summary(facts: Facts, model: string): string {
   const { test, valid, ending, task, classes, regression } = facts
   const score = test ?? valid
   const who = model || 'The model'
   if (!score)
     return ending.state === 'done'
-      ? `${who} has no ${leadingMetric(task).name}: the validation pictures are too few for one, or all have the same answer.`
+      ? `${who} has no ${leadingMetric(task).name}: there are too few validation pictures to compute it, or all have the same label or value.`
       : `${who} has no ${leadingMetric(task).name} yet.`
   const part = test ? 'test' : 'validation'
   const on = score.pictures > 0 ? plural(score.pictures, `${part} picture`) : `the ${part} pictures`
   const so = ending.state === 'done' ? '' : ' so far'
   if (task === 'single') {
-    const guess = `; guessing among ${classes.length} classes would get ${percent(1 / classes.length, classes.length > 40 ? 1 : 0)}`
-    return `${who} gets ${percent(score.value)} of ${on} right${so}${classes.length > 1 ? guess : ''}.`
+    const guess = `; guessing among ${classes.length} classes would reach ${percent(1 / classes.length, classes.length > 40 ? 1 : 0)}`
+    return `${who} classifies ${percent(score.value)} of ${on} correctly${so}${classes.length > 1 ? guess : ''}.`
   }
   const say = (key: string) => metricInfo(key).say(score.metrics[key] ?? NaN)
   if (task === 'multi') {
@@ -28,8 +28,8 @@ export function summary(facts: Facts, model: string): string {
     return `${who} reaches mAP ${say('mAP')} on ${on}${so}${classes.length > 1 ? `, over ${classes.length} labels` : ''}${f ? `; its ${metricInfo(f).title} is ${say(f)}` : ''}.`
   }
   const one = (regression?.targets.length ?? classes.length) <= 1
-  const off = score.metrics.mae !== undefined && one ? `; on average it is ${say('mae')} off` : ''
-  return `${who} reaches R² ${say('r2')} on ${on}${so}${off}. Saying the mean each time would get 0.`
+  const off = score.metrics.mae !== undefined && one ? `; its mean absolute error is ${say('mae')}` : ''
+  return `${who} reaches R² ${say('r2')} on ${on}${so}${off}. Always predicting the mean would reach 0.`
 }
 
 /** What to do with the result, the most useful first. */
@@ -41,15 +41,15 @@ export function next(record: RunRecord, facts: Facts): Html | undefined {
       html`Use the model on pictures of your own:<pre><code>npx anneal predict ${quoted(record.dir)} FILE</code></pre>`,
     !usable &&
       facts.ending.state !== 'done' &&
-      html`Go on where it stopped:<pre><code>npx anneal train --resume ${quoted(record.dir)}</code></pre>`,
+      html`Resume the run where it stopped:<pre><code>npx anneal train --resume ${quoted(record.dir)}</code></pre>`,
     issues.length > 0 &&
-      html`Check <a href="#issues">${plural(issues.length, 'label')} that may be wrong</a>: a wrong label is the cheapest mistake to mend.`,
+      html`Check <a href="#issues">${plural(issues.length, 'label')} that may be wrong</a>: a wrong label is the easiest mistake to correct.`,
     twins.length > 0 &&
-      html`Look at <a href="#duplicates">${plural(twins.length, 'group')} of pictures that are nearly the same</a>: one on both sides of a split flatters the result.`,
+      html`Look at <a href="#duplicates">${plural(twins.length, 'group')} of pictures that are nearly the same</a>: if they lie on both sides of the split, the result looks too good.`,
     ...(facts.task === 'multi' ? labelSteps(facts) : classSteps(facts, issues.length === 0)),
     facts.task === 'regression' &&
       (facts.regression?.worst.length ?? 0) > 0 &&
-      html`Look at <a href="#pictures">the pictures with the largest error</a>: a wrong number is the cheapest mistake to mend.`,
+      html`Look at <a href="#pictures">the pictures with the largest error</a>: a wrong target value is the easiest mistake to correct.`,
   ].filter(s => s instanceof Html)
   return steps.length > 0
     ? html`<div class="card next"><h3>What to do next</h3><ol>${steps.map(s => html`<li>${s}</li>`)}</ol></div>`
@@ -63,10 +63,10 @@ function classSteps({ confusion, scores }: Facts, first: boolean): (Html | false
   const top = pairs[0]
   return [
     top &&
-      html`Look at <a href="#pictures">the pictures it gets most wrong</a>${first && ': a wrong label is the cheapest mistake to mend'}. Most often ${name(top.actual)} is taken for ${name(top.predicted)} (${top.count} of ${plural(wrong, 'mistake')}).`,
+      html`Look at <a href="#pictures">the pictures it gets most wrong</a>${first && ': a wrong label is the easiest mistake to correct'}. Most often the model predicts ${name(top.predicted)} for ${name(top.actual)} (${top.count} of ${plural(wrong, 'mistake')}).`,
     worst &&
       worst.recall < 0.9 &&
-      html`More training pictures of ${name(worst.name)} would help most: of its ${plural(worst.support, 'validation picture')} it finds ${percent(worst.recall, 0)}.`,
+      html`More training pictures of ${name(worst.name)} would help most: the model finds ${percent(worst.recall, 0)} of its ${plural(worst.support, 'validation picture')}.`,
   ]
 }
 
@@ -75,7 +75,7 @@ function labelSteps({ multi, topLosses }: Facts): (Html | false | undefined)[] {
   const shown = topLosses.length + (multi?.topLosses.length ?? 0) + (multi?.worst.length ?? 0) > 0
   return [
     shown &&
-      html`Look at <a href="#pictures">the pictures it gets most wrong</a>: labels that are missing or wrong are the cheapest mistakes to mend.`,
+      html`Look at <a href="#pictures">the pictures it gets most wrong</a>: missing or wrong labels are the easiest mistakes to correct.`,
     worst &&
       worst.ap! < 0.9 &&
       html`More training pictures of ${name(worst.name)} would help most: its average precision is ${decimals(worst.ap!)} (${plural(worst.support, 'validation picture')}).`,

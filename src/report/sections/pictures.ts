@@ -14,10 +14,10 @@ import { type Html, html, type Piece } from '../page/html.ts'
 import { count, decimals, share } from '../page/text.ts'
 import { featureMaps } from './feature-maps.ts'
 
-/** Pictures of a kind that are shown. */
+/** So many pictures of each kind are shown. */
 export const mostPictures = 48
 
-/** The pictures that the model gets most wrong, those it could hardly decide, and what it looked at. */
+/** The section of pictures: the largest errors, the most uncertain predictions, heat maps and doubtful labels. */
 export function judged({ facts, pictures }: Material): Html | undefined {
   const grid = (list: readonly JudgedPicture[]) => list.map(p => judgedPicture(p, pictures))
   const { topLosses, mostUncertain, mostCorrect, mostIncorrect, heatmaps, labelIssues } = facts
@@ -28,25 +28,37 @@ export function judged({ facts, pictures }: Material): Html | undefined {
     ...(regression?.worst ?? []).map(p => numberedPicture(p, pictures)),
   ]
   const right = topLosses.length > 0 && topLosses.every(p => p.actual === p.predicted)
-  const worst = regression ? 'The largest errors. Look for wrong numbers first.' : right ? rightWords : wrongWords
+  const worst = regression
+    ? 'The pictures with the largest errors. Look for wrong target values first.'
+    : right
+      ? rightWords
+      : wrongWords
   return section(
     'pictures',
     'Pictures to look at',
     gallery(regression ? 'Largest errors' : 'Highest loss', worst, wrong),
     multi && worstLabels(multi, pictures),
-    gallery('Surest mistakes', 'Where the model was surest of a class that is wrong.', grid(mostIncorrect)),
-    gallery('Most uncertain', 'Where it could hardly decide: pictures like these teach it most.', grid(mostUncertain)),
-    gallery('Surest and right', 'What it takes for the clearest pictures of their classes.', grid(mostCorrect)),
+    gallery(
+      'Most certain and wrong',
+      'The model gave the highest probabilities to a wrong class here.',
+      grid(mostIncorrect),
+    ),
+    gallery(
+      'Most uncertain',
+      'The model could hardly decide here. More pictures like these help it most.',
+      grid(mostUncertain),
+    ),
+    gallery('Most certain and right', 'The clearest pictures of their classes for this model.', grid(mostCorrect)),
     gallery(
       'Where it looked',
-      'The warmer, the more a place spoke for the class below (Grad-CAM). A model that looks at the background has learned the background.',
+      'Warm colours mark the places that raised the score of the class below (Grad-CAM). If they lie on the background, the model has learned the background.',
       heatmaps.map(p => heatPicture(p, pictures)),
       'pictures heats',
     ),
     featureMaps(facts.featureMaps, pictures),
     gallery(
       'Labels that may be wrong',
-      `The model disputes ${labelIssues.length === 1 ? 'this label' : 'these labels'}, the surest first (confident learning); the number is how much it believes the label given. Right labels of hard pictures are among them.`,
+      `The model disagrees with ${labelIssues.length === 1 ? 'this label' : 'these labels'}; the most certain cases come first (confident learning). The percentage is the probability that it gives to the present label. Some are correct labels of hard pictures.`,
       labelIssues.map(p => issuePicture(p, pictures)),
       'pictures',
       'issues',
@@ -54,10 +66,10 @@ export function judged({ facts, pictures }: Material): Html | undefined {
   )
 }
 
-const rightWords = 'All of these are told right; they were the hardest.'
-const wrongWords = 'Where the model was surest and wrong. Look for wrong labels first.'
+const rightWords = 'All of these are predicted correctly; they have the highest loss.'
+const wrongWords = 'The model was most certain here, and wrong. Look for wrong labels first.'
 
-/** Pictures under a heading; nothing where there are none. */
+/** A heading with pictures; nothing where there are none. */
 function gallery(
   title: string,
   text: string,
@@ -80,14 +92,14 @@ function verdict(p: JudgedPicture): Html {
 
 const judgedPicture = (p: JudgedPicture, pictures: Loaded) =>
   item(
-    image(p.thumbnail, `${p.actual}, taken for ${p.predicted}`, pictures),
+    image(p.thumbnail, `${p.actual}, predicted ${p.predicted}`, pictures),
     html`${verdict(p)}<br><span class="soft">${share(p.probability, 0)}, loss ${decimals(p.loss, 2)}</span>`,
     p.file,
   )
 
 const heatPicture = (p: HeatPicture, pictures: Loaded) =>
   item(
-    html`<span class="side">${image(p.thumbnail, `${p.actual}, taken for ${p.predicted}`, pictures)}${image(p.overlay, `what spoke for ${p.of}`, pictures)}</span>`,
+    html`<span class="side">${image(p.thumbnail, `${p.actual}, predicted ${p.predicted}`, pictures)}${image(p.overlay, `heat map for ${p.of}`, pictures)}</span>`,
     html`${verdict(p)}<br><span class="soft">for ${name(p.of)}, ${share(p.probability, 0)}</span>`,
     p.file,
   )
@@ -95,7 +107,7 @@ const heatPicture = (p: HeatPicture, pictures: Loaded) =>
 const issuePicture = (p: IssuePicture, pictures: Loaded) =>
   item(
     image(p.thumbnail, `labelled ${p.given}, perhaps ${p.suggested}`, pictures),
-    html`<span class="label">${name(p.given)}</span><br>perhaps ${name(p.suggested)}<br><span class="soft">believed ${share(p.score)}</span>`,
+    html`<span class="label">${name(p.given)}</span><br>perhaps ${name(p.suggested)}<br><span class="soft">probability ${share(p.score)}</span>`,
     p.file,
   )
 
@@ -131,7 +143,7 @@ function worstLabels({ worst }: NonNullable<Facts['multi']>, pictures: Loaded): 
       html`<h4>${name(w.name)}</h4><ul class="pictures few">${w.pictures.slice(0, 12).map(p => labelledPicture(p, pictures, w.name))}</ul>`,
   )
   const rest = rows.slice(unfolded, 120)
-  return html`<h3>Most wrong on each label</h3><p class="soft">Whether the label is there, and how probable the model took it to be.</p>${rows.slice(0, unfolded)}${
+  return html`<h3>Largest errors by label</h3><p class="soft">Each picture says whether the label is present, and its predicted probability.</p>${rows.slice(0, unfolded)}${
     rest.length > 0 && html`<details><summary>${plural(rest.length, 'more label')}</summary>${rest}</details>`
   }`
 }

@@ -3,7 +3,7 @@ import type { Material } from '../facts/material.ts'
 import { card, figure, name, pair, table } from '../page/components.ts'
 import type { Html } from '../page/html.ts'
 
-/** How near predicted numbers come to the actual ones, target by target, and at each size. */
+/** Predicted against actual values of each target, the metric at each picture size, and the scores by target. */
 export function numbers({ facts, charts }: Material): (Html | undefined | false)[] {
   const targets = facts.regression?.targets ?? []
   const drawn = [...charts.scatter, ...(charts.sizes ? [charts.sizes] : [])]
@@ -13,9 +13,9 @@ export function numbers({ facts, charts }: Material): (Html | undefined | false)
   const keys = ['r2', 'mae', 'rmse'] as const
   const scores = () =>
     table(
-      [{ title: 'Number' }, ...keys.map(key => ({ title: metricInfo(key).title, n: true }))],
+      [{ title: 'Target' }, ...keys.map(key => ({ title: metricInfo(key).title, n: true }))],
       targets.map(t => ({ cells: [name(t.name), ...keys.map(key => metricInfo(key).say(t[key]))] })),
       20,
     )
-  return [...rows, targets.length > 0 && card('By number, validation pictures', scores())]
+  return [...rows, targets.length > 0 && card('By target, validation pictures', scores())]
 }

@@ -11,7 +11,7 @@ import { folds } from './folds.ts'
 import { labels } from './multi-label.ts'
 import { numbers } from './regression.ts'
 
-/** The curves of the training, and its epochs. */
+/** The section of the training: its curves and its epochs. */
 export function training({ charts, facts }: Material): Html | undefined {
   const cards = [charts.losses, charts.score, ...charts.finders, charts.schedule].filter(c => c !== undefined)
   if (timeFillsGap(charts)) cards.push(charts.time!)
@@ -46,12 +46,12 @@ function epochTable({ epochs, task }: Facts): Html {
   )
 }
 
-/** Which answers are right, which are wrong, and how far the model's certainty can be trusted. */
+/** The section of correct and wrong predictions, and of how well the probabilities are calibrated. */
 export function results(material: Material): Html | undefined {
   const { facts, charts } = material
   return section(
     'results',
-    'Right and wrong',
+    'Results',
     folds(facts),
     ...(facts.task === 'multi'
       ? labels(material)
@@ -63,7 +63,7 @@ export function results(material: Material): Html | undefined {
   )
 }
 
-/** Which classes are told apart, and which not. */
+/** The confusion matrices, the pairs of classes that are most often confused, and the scores by class. */
 function classes({ facts, charts }: Material): (Html | undefined | false)[] {
   const large = (facts.confusion ?? facts.testConfusion)?.classes.length ?? 0
   const matrices = [charts.testConfusion, charts.confusion].map(chart => figure(chart, { large: large > mostInColumn }))
@@ -72,9 +72,9 @@ function classes({ facts, charts }: Material): (Html | undefined | false)[] {
     pairs &&
     card(
       'Most confused, validation pictures',
-      pairs.length === 0 ? html`<p class="soft">No picture was taken for another class.</p>` : mistakeTable(pairs),
+      pairs.length === 0 ? html`<p class="soft">Every picture was assigned to its class.</p>` : mistakeTable(pairs),
       large > mostInMatrix &&
-        html`<p class="note">With ${large} classes a matrix can't be read; these are its largest entries.</p>`,
+        html`<p class="note">A matrix of ${large} classes is too large to read; these are its largest entries.</p>`,
     )
   const side = matrices.filter(m => m instanceof Html)
   const layout =
@@ -88,7 +88,7 @@ function classes({ facts, charts }: Material): (Html | undefined | false)[] {
 
 const mistakeTable = (pairs: readonly Mistake[]) =>
   table(
-    [{ title: 'Is' }, { title: 'Taken for' }, { title: 'Pictures', n: true }, { title: 'Share of class', n: true }],
+    [{ title: 'Actual' }, { title: 'Predicted' }, { title: 'Pictures', n: true }, { title: 'Share of class', n: true }],
     pairs.slice(0, 200).map(p => ({ cells: [name(p.actual), name(p.predicted), count(p.count), percent(p.share)] })),
     10,
   )
@@ -111,5 +111,5 @@ function classTable({ scores, counts }: Facts): Html {
         ],
       })),
     20,
-  )}<p class="note">The worst first. Precision: of the pictures taken for the class, how many are of it. Recall: of the pictures of the class, how many were found. F1: their harmonic mean.</p>`
+  )}<p class="note">The worst first. Precision: the share of the pictures predicted as this class that belong to it. Recall: the share of the pictures of this class that are predicted as it. F1: the harmonic mean of both.</p>`
 }

@@ -1,4 +1,5 @@
-export { adam, adamw } from './adam.ts'
-export type { GroupOptions, Optimizer, OptimizerState, ParameterGroup } from './optimizer.ts'
+export { type AdamOptions, adam, adamw } from './adam.ts'
+export type { GroupOptions, Optimizer, OptimizerState, ParameterGroup, Slots, Update } from './optimizer.ts'
+export { optimizer } from './optimizer.ts'
 export { GradScaler, type ScalerState } from './scaler.ts'
 export { sgd } from './sgd.ts'

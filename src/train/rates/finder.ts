@@ -1,7 +1,9 @@
 import { AnnealError } from '../../base/errors.ts'
-import { optim } from '../../torch/index.ts'
+import type { optim } from '../../torch/index.ts'
 import { DebiasedMean } from '../debiased-mean.ts'
-import { dropSnapshot, type Learner } from '../learner.ts'
+import type { Learner } from '../learner.ts'
+import { makeOptimizer } from '../optimizer.ts'
+import { dropSnapshot } from '../snapshot.ts'
 import { turn } from '../stop.ts'
 import { type ChosenRate, chooseRate } from './choose.ts'
 import { exponential } from './schedule.ts'
@@ -57,15 +59,17 @@ export async function lrFind(
     const groups = learn.network.groups.flatMap(({ modules }, group) =>
       learn.frozen[group] ? [] : [{ params: modules.flatMap(m => m.parameters()), lr: start, group }],
     )
-    optimizer = optim[learn.options.optimizer](groups)
+    optimizer = makeOptimizer(learn.options.optimizer, groups)
     let best = Number.POSITIVE_INFINITY
     let batches: Uint32Array[] = []
     for (let step = 0, epoch = learn.epoch + 1; step < planned; step++) {
       if (batches.length === 0) batches = learn.batches(epoch++)
       const lr = rise(step / (planned - 1))
-      for (const g of optimizer.groups as (optim.ParameterGroup & { group: number })[])
-        g.lr = lr * (shares?.[g.group] ?? 1)
-      const loss = learn.trainStep(batches.shift()!, epoch, optimizer)
+      for (const [i, g] of optimizer.groups.entries()) g.lr = lr * (shares?.[groups[i]!.group] ?? 1)
+      const place = { number: step + 1, of: planned, progress: step / planned }
+      const { loss, answers } = learn.trainStep(batches.shift()!, epoch, optimizer, place)
+      if (answers.has('stop') || answers.has('cancel')) break
+      if (loss === undefined) continue
       lrs.push(lr)
       losses.push(loss)
       smoothed.push(smooth.add(loss))

@@ -5,7 +5,7 @@ import { pictureBatch } from '../batch.ts'
 import { loadPicture } from '../decode/load-picture.ts'
 import { chanceOf, distanceFromImageNet, judgeLikeness } from '../imagenet-distance.ts'
 import { isPreprocessing, networkOf, type Preprocessing } from '../inference/saved.ts'
-import type { ImageModel } from '../models/index.ts'
+import type { ImageModel, NetworkFunction } from '../models/index.ts'
 import { openImagesForEvaluation } from './evaluation.ts'
 import { openImages } from './open.ts'
 import { openIndex } from './open-pictures.ts'
@@ -31,3 +31,9 @@ export const images: Domain<ImageOptions, ImageModel, Preprocessing, string | Pl
     return judgeLikeness(distance, { score }, chanceOf(objective, valid.targets))
   },
 }
+
+/** The domain of pictures with a user's own network instead of a named model. */
+export const imagesFor = (own: NetworkFunction): typeof images => ({
+  ...images,
+  open: (index, context) => openImages(index as FolderIndex, context, own),
+})

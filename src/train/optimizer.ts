@@ -1,0 +1,37 @@
+import { AnnealError, didYouMean } from '../base/errors.ts'
+import { optim } from '../torch/index.ts'
+
+const named = { adamw: optim.adamw, adam: optim.adam, sgd: optim.sgd }
+/** An optimizer by its name in `optim`. */
+export type OptimizerName = keyof typeof named
+/** An optimizer of your own: takes parameter groups with `params`, `lr` and `weightDecay`, and keeps as many `groups` in
+ *  the same order; the loop writes `lr` (and `momentum`, where a schedule has it) into those before each step.
+ *  `optim.optimizer` makes one of a single update rule, with its state for checkpoints. */
+export type OptimizerFunction = (groups: readonly optim.GroupOptions[]) => optim.Optimizer
+
+/** The optimizer of these groups. */
+export function makeOptimizer(
+  kind: OptimizerName | OptimizerFunction,
+  groups: readonly optim.GroupOptions[],
+): optim.Optimizer {
+  if (typeof kind !== 'function') {
+    if (Object.hasOwn(named, kind)) return named[kind](groups)
+    const names = Object.keys(named)
+    throw new AnnealError(
+      `optimizer: expected ${names.join(', ')} or a function (groups) => optimizer, got "${String(kind)}".${didYouMean(String(kind), names)}`,
+    )
+  }
+  const made = kind(groups)
+  const lacking = (['step', 'zeroGrad', 'state', 'loadState'] as const).filter(
+    name => typeof made?.[name] !== 'function',
+  )
+  if (lacking.length > 0)
+    throw new AnnealError(
+      `optimizer: what your function gave has no ${lacking.join(', no ')}; make it with optim.optimizer, or see optim.Optimizer`,
+    )
+  if (made.groups?.length !== groups.length)
+    throw new AnnealError(
+      `optimizer: your function got ${groups.length} groups and gives ${made.groups?.length ?? 'no'} groups; keep one for each, in their order`,
+    )
+  return made
+}

@@ -1,0 +1,40 @@
+import { AnnealError } from '../base/errors.ts'
+import type { Objective, Outputs, Targets } from './objective.ts'
+
+/** A metric of your own, of a whole set. outputs: [N × columns], row by row: probabilities, or numbers in the targets'
+ *  units; targets: class numbers [N], or rows [N × columns]. */
+export type MetricFunction = (outputs: Outputs, targets: Targets, columns: number) => number
+/** The same with what is better: higher values unless said. */
+export type OwnMetric = MetricFunction | { of: MetricFunction; better?: 'higher' | 'lower' }
+
+/** Refuses a metric whose name the task has, or that is no function. */
+export function checkMetrics(own: Readonly<Record<string, OwnMetric>>, objective: Objective): void {
+  const taken = new Set(['loss', 'accuracy', objective.metric])
+  for (const [name, metric] of Object.entries(own)) {
+    if (typeof functionOf(metric) !== 'function')
+      throw new AnnealError(
+        `metrics: ${name} is neither a function nor { of: function, better }; got ${JSON.stringify(metric)}`,
+      )
+    if (taken.has(name)) throw taking(name)
+  }
+}
+
+/** The values of your own metrics. */
+export function ownScores(
+  own: Readonly<Record<string, OwnMetric>>,
+  { outputs, targets, metrics }: { outputs: Outputs; targets: Targets; metrics: Record<string, number> },
+  columns: number,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(own).map(([name, metric]) => {
+      if (Object.hasOwn(metrics, name)) throw taking(name)
+      const value: unknown = functionOf(metric)(outputs, targets, columns)
+      if (typeof value === 'number') return [name, value]
+      throw new AnnealError(`metrics: ${name} must give a number, got ${String(value)}`)
+    }),
+  )
+}
+
+const functionOf = (metric: OwnMetric): MetricFunction => (typeof metric === 'function' ? metric : metric?.of)
+const taking = (name: string): AnnealError =>
+  new AnnealError(`metrics: the task has a metric called ${name} already; give yours another name`)

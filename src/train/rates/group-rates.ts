@@ -1,0 +1,17 @@
+import { AnnealError } from '../../base/errors.ts'
+
+/** One rate per layer group, earliest first: given as such, or one for the head and `factor` less for each group before
+ *  it. */
+export function groupRates(groups: readonly string[], lr: number | readonly number[], factor = 1): number[] {
+  const n = groups.length
+  const list = typeof lr === 'number' ? [lr] : [...lr]
+  if (list.some(v => !(v > 0) || !Number.isFinite(v)))
+    throw new AnnealError(`lr: rates must be numbers above 0, got ${list.join(', ')}`)
+  if (list.length !== 1 && list.length !== n)
+    throw new AnnealError(`lr: expected 1 or ${n} rates (the groups are ${groups.join(', ')}), got ${list.length}`)
+  if (!(factor >= 1))
+    throw new AnnealError(
+      `factor: expected a number from 1 (3 for photos, 10 for pictures unlike ImageNet's), got ${factor}`,
+    )
+  return list.length === n ? list : Array.from({ length: n }, (_, i) => list[0]! / factor ** (n - 1 - i))
+}

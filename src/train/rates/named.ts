@@ -1,0 +1,51 @@
+import { AnnealError, didYouMean } from '../../base/errors.ts'
+import { cosineRestarts, type Restarts } from './restarts.ts'
+import { constant, oneCycle, oneCycleMomentum, type Schedule } from './schedule.ts'
+
+/** How rates and momentum go over a fit. */
+export interface Curves {
+  /** What each rate is multiplied by. */
+  lr: Schedule
+  /** SGD's momentum, Adam's β₁; the optimizer's own without. */
+  momentum?: Schedule
+}
+
+/** What a schedule by name is made of. */
+export type ScheduleSettings = Restarts & { warmup: number; div: number }
+
+const named = {
+  cosine: (settings: ScheduleSettings): Curves => ({ lr: cosineRestarts(1, settings) }),
+  'one-cycle': ({ warmup, div }: ScheduleSettings): Curves => ({
+    lr: oneCycle(1, { warmup, div }),
+    momentum: oneCycleMomentum({ warmup }),
+  }),
+  constant: (): Curves => ({ lr: constant(1) }),
+}
+/** A schedule that `fit` knows by name. */
+export type ScheduleName = keyof typeof named
+
+/** The curves of a fit: of a schedule's name, or the caller's own. */
+export function curvesOf(schedule: ScheduleName | Schedule | Curves, settings: ScheduleSettings): Curves {
+  if (typeof schedule === 'function') return { lr: checked('rate', schedule) }
+  if (typeof schedule === 'object' && typeof schedule.lr === 'function') {
+    const { lr, momentum } = schedule
+    return { lr: checked('rate', lr), ...(momentum ? { momentum: checked('momentum', momentum) } : {}) }
+  }
+  if (Object.hasOwn(named, String(schedule))) return named[schedule as ScheduleName](settings)
+  const names = Object.keys(named)
+  const got = typeof schedule === 'string' ? `"${schedule}"` : JSON.stringify(schedule)
+  throw new AnnealError(
+    `schedule: expected ${names.join(', ')}, a function of progress, or { lr, momentum } of functions, got ${got}.${didYouMean(String(schedule), names)}`,
+  )
+}
+
+/** The schedule, whose every value must be a number from 0. */
+const checked =
+  (what: string, schedule: Schedule): Schedule =>
+  t => {
+    const value = schedule(t)
+    if (Number.isFinite(value) && value >= 0) return value
+    throw new AnnealError(
+      `schedule: the ${what} at progress ${t.toPrecision(3)} must be a number from 0, got ${String(value)}; a rate is a factor of lr`,
+    )
+  }
