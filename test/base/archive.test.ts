@@ -49,7 +49,7 @@ test('unzips what is picked, small and large, with its mode', async () => {
 })
 
 const evil: [string, Entry[], RegExp][] = [
-  ['a parent folder', [{ name: '../../evil' }], /would leave the folder/],
+  ['a parent folder', [{ name: '../evil' }], /would leave the folder/],
   ['a parent folder in the middle', [{ name: 'a/../../evil' }], /would leave the folder/],
   ['an absolute path', [{ name: '/etc/evil' }], /would leave the folder/],
   ['a backslash', [{ name: '..\\evil' }], /would leave the folder/],
@@ -106,9 +106,9 @@ test('untars files and long names', async () => {
 test('refuses a tar with names that leave, links, bombs and cuts', async () => {
   const bad = (data: Buffer, reason: RegExp, limits = { bytes: 1e6, members: 10 }) =>
     assert.rejects(untar(file('x.tgz', data), out(), all, limits), reason)
-  await bad(tgzOf([{ name: '../../evil' }]), /would leave the folder/)
+  await bad(tgzOf([{ name: '../evil' }]), /would leave the folder/)
   await bad(
-    tgzOf([{ name: '@', type: 'L', data: Buffer.from('../../evil\0') }, { name: 'good' }]),
+    tgzOf([{ name: '@', type: 'L', data: Buffer.from('../evil\0') }, { name: 'good' }]),
     /would leave the folder/,
   )
   await bad(tgzOf([{ name: 'link', type: '2', data: Buffer.alloc(0) }]), /link or a device/)

@@ -427,7 +427,10 @@ describe('labels by name', () => {
     const table: [options: object, reason: RegExp, data?: string][] = [
       [{ task: 'multi' }, /task is for labels from a table, a regular expression or a function/, 'folders'],
       [{ labels: work.path('two.csv'), task: 'single', delimiter: ' ' }, /delimiter and task: "single" contradict/],
-      [{ labels: work.path('words.csv'), task: 'regression' }, /words\.csv, line 2, column "label": "a" is not a number/],
+      [
+        { labels: work.path('words.csv'), task: 'regression' },
+        /words\.csv, line 2, column "label": "a" is not a number/,
+      ],
       [{ labels: work.path('words.csv'), targets: ['label'], task: 'multi' }, /targets and task: "multi" contradict/],
       [{ labels: work.path('words.csv'), labelRegex: '(.)' }, /labels and labelRegex contradict/],
       [{ labelRegex: '^([a-z]+)_', loss: 'mae' }, /^loss: "mae": does not fit pictures of one class each/],

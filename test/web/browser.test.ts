@@ -67,7 +67,7 @@ if (executablePath)
       await served.close()
       await page.evaluate('document.body.classList.remove("ended")')
       await page.locator('.choice').nth(1).getByText('Keep').click()
-      await said.getByText('Not kept: the server has ended').waitFor()
+      await said.getByText('Not stored: the server has ended').waitFor()
       assert.equal(kept().length, 4)
     } finally {
       await browser.close()
