@@ -250,8 +250,14 @@ test('lies about storages', () => {
   const lies: [Uint8Array, RegExp][] = [
     [makePth(stateDict('w', tensor('0'))), /no entry "w\/data\/0"/],
     [makePth(stateDict('w', tensor('../0')), { 0: floats(1, 2, 3, 4) }), /no entry "w\/data\/\.\.\/0"/],
-    [makePth(stateDict('w', tensor('0')), { 0: floats(1, 2, 3) }), /storage "0" has 12 bytes, its 4 float32 need 16/],
-    [makePth(stateDict('w', tensor('0', { numel: 2 ** 30 })), { 0: floats(1) }), /has 4 bytes, its 1073741824 float32/],
+    [
+      makePth(stateDict('w', tensor('0')), { 0: floats(1, 2, 3) }),
+      /storage "0" has 12 bytes, but its 4 float32 need 16/,
+    ],
+    [
+      makePth(stateDict('w', tensor('0', { numel: 2 ** 30 })), { 0: floats(1) }),
+      /has 4 bytes, but its 1073741824 float32/,
+    ],
     [makePth(stateDict('w', tensor('0', { offset: 1 })), { 0: floats(1, 2, 3, 4) }), /"w" reaches to element 5/],
     [makePth(stateDict('w', tensor('0', { strides: [2] })), { 0: floats(1, 2, 3, 4) }), /"w" reaches to element 7/],
     [
@@ -268,7 +274,7 @@ test('lies about storages', () => {
       makePth(
         assemble('EMPTY_DICT', text('a'), ...tensor('0'), 'SETITEM', text('b'), ...tensor('0', { type: 'IntStorage' })),
       ),
-      /names storage "0" as 4 int32, before as 4 float32/,
+      /names storage "0" as 4 int32, but before as 4 float32/,
     ],
     [
       makeLegacy(stateDict('w', tensor('0')), [['0', 5, floats(1, 2, 3, 4)]]),
