@@ -17,7 +17,7 @@ before(async () => {
 })
 after(() => work.remove())
 
-/** Where the cache is with these variables, and no others of its kind; or what is wrong with them. */
+/** The cache folder with these environment variables only, or the error message. */
 function cacheWith(env: Record<string, string>): string {
   const names = ['ANNEAL_CACHE', 'XDG_CACHE_HOME', 'HOME'] as const
   const before = names.map(name => process.env[name])
@@ -92,7 +92,7 @@ test('no other code makes folders by a call that never ends below /proc', () => 
   )
 })
 
-/** One line that names the variable or the flag, and within seconds. */
+/** The command fails within seconds, with one line that names the variable or the flag. */
 function refused({ code, stderr, seconds }: { code: number | null; stderr: string; seconds: number }, reason: RegExp) {
   assert.equal(code, 1, stderr)
   assert.match(stderr, reason)

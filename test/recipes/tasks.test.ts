@@ -38,7 +38,7 @@ const partOf = (n: number): Part => (n < 64 ? 'train' : n < 90 ? 'valid' : 'test
 const count = 102
 const numbers = Array.from({ length: count }, (_, n) => n)
 
-/** What the run predicts for its pictures of one part, in their order. */
+/** The predictions of a run for the pictures of one part, in their order. */
 async function predictions<T extends Task>(task: T, run: Trained, dir: string, part: Part): Promise<Prediction<T>[]> {
   const files = numbers.filter(n => partOf(n) === part).map(n => work.path(dir, `${n}.png`))
   const found: Prediction<T>[] = []

@@ -10,7 +10,7 @@ const hugeStorage = tensor('0', { numel: 2 ** 31 - 1, shape: [2 ** 31 - 1] })
 const expanded = tensor('0', { shape: [2 ** 30], strides: [0] })
 const small = Buffer.alloc(16)
 
-/** Many tensors from one small storage, each unfolding to the storage's size a hundred times. */
+/** Many tensors over one small storage. Each would need a hundred times the size of the storage. */
 const many = assemble(
   'EMPTY_DICT',
   ...Array.from({ length: 2000 }, (_, i) => [
@@ -60,7 +60,7 @@ function safetensors(header: string): Uint8Array {
   return Buffer.concat([le(header.length, 8), Buffer.from(header)])
 }
 
-// In a process of its own, so that its peak is what reading these files costs.
+// In a separate process, so that its peak memory is the cost of reading these files.
 const program = `
   const { readWeights } = await import(${JSON.stringify(new URL('../../src/weights/index.ts', import.meta.url).href)})
   const peak = () => process.resourceUsage().maxRSS * 1024

@@ -181,7 +181,7 @@ test('lengths are checked against what is left before memory is spent', () => {
 })
 
 test('bombs: memo, depth, width', () => {
-  // Ten lists, each ten times the one before: 10^30 values if anyone unfolded them.
+  // Lists that each hold the one before ten times: 10^30 values if a reader expanded them.
   const laughs: Instruction[] = ['EMPTY_LIST', ['BINPUT', 0]]
   for (let level = 1; level <= 30; level++)
     laughs.push('EMPTY_LIST', 'MARK', ...Array<Instruction>(10).fill(['BINGET', level - 1]), 'APPENDS', [

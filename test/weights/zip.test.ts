@@ -113,7 +113,7 @@ for (const [what, file, message] of lies)
   test(`refused: ${what}`, () => assert.throws(() => readAll(file), { name: 'AnnealError', message }))
 
 test('refused: entries that overlap', () => {
-  // The second lies in the data of the first, with headers that agree.
+  // The second entry is inside the data of the first, and all headers agree.
   const inner = makeZip([b])
   const outer: ZipEntry = { name: 'outer', data: inner.subarray(0, 31 + b.data.length) }
   const file = makeZip([outer, { ...b, central: { offset: 30 + outer.name.length } }])
