@@ -31,7 +31,7 @@ function run(command: string, args: string[], cwd: string) {
   return { status, stdout, stderr, said: `${stdout}\n${stderr}` }
 }
 
-/** A clone as it is before anything was built, with the packages that building needs. */
+/** A clone before any build, with the packages that a build needs. */
 function freshClone(to: string): void {
   const left = new Set(['.git', 'node_modules', 'dist', 'build', 'runs'])
   mkdirSync(to)
@@ -83,7 +83,7 @@ test('packing leaves the clone as it was', () => {
   assert.deepEqual(readdirSync(at('clone', 'build')), [])
 })
 
-/** What a page links to, but for addresses and places in itself. */
+/** The links of a page, without web addresses and links within the page. */
 const links = (text: string) =>
   Array.from(text.matchAll(/\]\((?![a-z]+:|#)([^)\s#]+)(?:#[^)]*)?\)/g), ([, path]) => path!)
 
@@ -125,7 +125,7 @@ const label: string = predicted.task === 'single' ? predicted.label : ''
 const classifier = anneal.loadClassifier('runs/latest', { task: 'multi' })
 const { labels }: { labels: string[] } = await classifier.predict(new Uint8Array(3), { maxBytes: 1e6 })
 for await (const p of classifier.predictAll(['a.jpg', { data: new Float32Array(3), width: 1, height: 1 }])) labels.push(p.file)
-// @ts-expect-error: a model of several labels has no one label
+// @ts-expect-error: a multi-label prediction has no single label
 ;(await classifier.predict('kitten.jpg')).label
 const result = await anneal.trainFolder('photos', { epochs: 2, augment: 'top-down' })
 const share: number = result.metrics.accuracy
@@ -187,7 +187,7 @@ test('installed by npm it is imported, and its command runs', t => {
   const doctor = run('npx', ['--no-install', 'anneal', 'doctor', '--json'], at('installed'))
   assert.equal(doctor.status, 0, doctor.said)
   for (const { todo = '' } of JSON.parse(doctor.stdout).findings) assert.doesNotMatch(todo, /npm run/)
-  // What set-up needs of the package is there: it finds that nothing is to be made of dist/.
+  // The package has everything that set-up needs: it finds that dist/ needs no build.
   const setup = run(process.execPath, ['node_modules/anneal/tools/setup.mjs', '--dist'], at('installed'))
   assert.deepEqual([setup.status, setup.said.trim()], [0, ''])
 })

@@ -9,7 +9,7 @@ import { head } from '../helpers/labels.ts'
 const work = workspace()
 after(work.remove)
 
-/** A table of bare pictures, of which nothing is decoded before its labels are refused. */
+/** A table of minimal pictures. The labels are refused before a picture is decoded. */
 function table(name: string, column: string, cells: readonly string[]): string[] {
   mkdirSync(work.path(name), { recursive: true })
   for (const i of cells.keys()) writeFileSync(work.path(name, `${i}.jpg`), head)
