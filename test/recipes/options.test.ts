@@ -377,7 +377,7 @@ describe('augmentation', () => {
   test('settings over a preset are said, and change what is learnt from', async () => {
     const [plain, warped] = [await train('plain'), await train('warped', { augment: 'side-on,maxWarp=0.2' })]
     assert.deepEqual(choice(warped, 'augment'), ['side-on,maxWarp=0.2 (as asked)'])
-    assert.match(choice(plain, 'augment')[0]!, /^side-on \(the usual one for photos/)
+    assert.match(choice(plain, 'augment')[0]!, /^side-on \(the default for photos/)
     const samples = (run: Trained) => run.interpretation.samples.map(s => s.thumbnail)
     assert.notDeepEqual(samples(warped), samples(plain))
     assert.notEqual(work.digest('warped', 'last.safetensors'), work.digest('plain', 'last.safetensors'))
@@ -392,7 +392,7 @@ describe('augmentation', () => {
 
   test('of a body from random weights the head sees no more than each picture once, unless asked', async () => {
     const run = await train('random', { views: undefined, epochs: 0 })
-    assert.match(choice(run, 'views')[0]!, /^0 \(the features of a body with random weights/)
+    assert.match(choice(run, 'views')[0]!, /^0 \(features of a body with random weights/)
     assert.match(choice(await train('asked', { views: 2, epochs: 0 }), 'views')[0]!, /^2 \(as asked\)/)
   })
 })
