@@ -1,11 +1,11 @@
 import { call } from './call.ts'
 import type { Aten } from './ops.generated.ts'
 
-/** Every operator of the libtorch found, by name: `aten.conv2d(x, w, { stride: 2, padding: 1 })`. The signatures are
- *  generated from the schemas; which overload serves is decided by the arguments. */
+/** Every operator of the loaded libtorch, by name: `aten.conv2d(x, w, { stride: 2, padding: 1 })`. The signatures are
+ *  generated from the schemas; the arguments select the overload. */
 export const aten: Aten = new Proxy(Object.create(null) as Record<string, unknown>, {
   get(made, name: string | symbol) {
-    // Whatever asks whether this is a promise or how to print it is no operator.
+    // `then` and symbols are not operators: they are read to check for a promise, or to print.
     if (typeof name === 'symbol' || name === 'then') return undefined
     return (made[name] ??= (...args: unknown[]) => call(name, ...args))
   },

@@ -2,7 +2,7 @@ import { native } from './native.ts'
 import { history } from './scope.ts'
 import { Tensor } from './tensor.ts'
 
-/** What libtorch refused: the operator, the tensors it got, and what it expected. */
+/** An error of libtorch: the operator, the tensors it got, and what it expected. */
 export class TorchError extends Error {
   readonly op: string
   readonly shapes: number[][]
@@ -22,7 +22,7 @@ export class TorchError extends Error {
 
 const numbers = new Map<string, number>()
 
-/** The door's number of an operator: `add` (all overloads), `add.Tensor` (one), `anneal::name` (our own). */
+/** The addon's number of an operator: `add` (all overloads), `add.Tensor` (one), `anneal::name` (our own). */
 function resolve(name: string): number {
   let found = numbers.get(name)
   if (found === undefined) {
@@ -39,8 +39,8 @@ function resolve(name: string): number {
 const isOptions = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
-/** Calls an ATen operator by name through the dispatcher: positional arguments, then optionally one plain object with
- *  the others by their schema names. */
+/** Calls an ATen operator by name through the dispatcher: positional arguments, then an optional plain object with the
+ *  other arguments by their schema names. */
 // biome-ignore lint/suspicious/noExplicitAny: the generated signatures give the type
 export function call(name: string, ...args: unknown[]): any {
   const op = resolve(name)
@@ -52,7 +52,7 @@ export function call(name: string, ...args: unknown[]): any {
   }
 }
 
-/** Runs a function of the door that is no operator: what it refuses is a TorchError too. */
+/** Runs a function of the addon that is not an operator; its errors become a TorchError too. */
 export function ask<T>(what: string, tensors: readonly unknown[], fn: () => T): T {
   try {
     return fn()
@@ -72,7 +72,7 @@ function refused(op: string, args: readonly unknown[], error: unknown): Error {
       given.filter(t => !t.disposed),
       error,
     )
-  // Behind these come C++ frames, or every backend there is.
+  // The text after these markers lists C++ frames, or every backend.
   const message = (error as Error).message.split(/\nException raised from|\. This could be because the operator/)[0]!
   return new TorchError(op, message, given, error)
 }

@@ -1,8 +1,9 @@
 import { handle, native } from './native.ts'
 import type { Tensor } from './tensor.ts'
 
-/** JavaScript's collector does not see tensor memory, so tensors belong to scopes: what a scope made and did not return
- *  is freed at its end. A module call, a training step and a validation batch are scopes. */
+/** JavaScript's garbage collector does not see tensor memory, so tensors belong to scopes: at the end of a scope the
+ *  tensors that it made and did not return are freed. A module call, a training step and a validation batch are
+ *  scopes. */
 interface Scope {
   made: Tensor[]
 }
@@ -15,7 +16,7 @@ const scopes: Scope[] = []
 const debug = process.env.ANNEAL_DEBUG === '1'
 const traces = new WeakMap<Tensor, { made: string; freed?: string }>()
 
-// The net under tensors that no scope owns: freed when the collector finds them, with their size told to it.
+// For tensors that no scope owns: freed when the garbage collector finds them; it knows their size.
 const collected = new FinalizationRegistry<{ id: number; bytes: number }>(({ id, bytes }) => {
   if (native.free(id)) native.adjustMemory(-bytes)
 })
@@ -42,7 +43,7 @@ function watch(t: Tensor): void {
   collected.register(t, { id: (t as unknown as Handled)[handle]!, bytes }, t)
 }
 
-/** Called by every new generator: freed when the collector finds it. */
+/** Called by every new generator, which is freed when the garbage collector finds it. */
 export function adoptGenerator(g: object): void {
   collected.register(g, { id: (g as Handled)[handle]!, bytes: 0 })
 }
@@ -62,9 +63,9 @@ export function release(t: Tensor): void {
   ;(t as unknown as Handled)[handle] = 0
 }
 
-/** The name of the method by which a `HoldsTensors` lists them. */
+/** The name of the method by which a `HoldsTensors` lists its tensors. */
 export const tensors: unique symbol = Symbol('tensors')
-/** Whatever holds tensors and can be kept or returned as one implements this: modules, optimizers. */
+/** Implemented by objects that hold tensors and can be kept or returned as a whole: modules, optimizers. */
 export interface HoldsTensors {
   [tensors](): Iterable<Tensor>
 }
@@ -107,21 +108,21 @@ export function scope<T>(fn: () => T): T {
   }
 }
 
-/** Refuses what an async function returned where only its first stretch would be served. */
+/** Throws if an async function was passed, of which only the part before its first await would run inside. */
 export function refusePromise<T>(what: string, result: T): T {
   if (!(result instanceof Promise)) return result
   result.catch(() => undefined) // its tensors are gone, so it may fail too: this error is the one to read
   throw new TypeError(`${what}: the function must not be async; call ${what} between two awaits`)
 }
 
-/** Takes tensors out of every scope: they live until `dispose()` or the collector. For parameters, optimizer state, a
- *  running total that is carried from turn to turn. */
+/** Takes tensors out of every scope: they live until `dispose()` or until the garbage collector finds them. For
+ *  parameters, optimizer state, or a running total over several steps. */
 export function keep<T>(value: T): T {
   for (const t of found(value)) if ((t as unknown as Owned)[owner]) watch(t)
   return value
 }
 
-/** How many tensors are alive; a training loop that grows it leaks. */
+/** How many tensors are alive; if a training loop raises it, the loop leaks. */
 export const liveTensors = (): number => native.live()
 
 /** Where a freed tensor was made and freed (with ANNEAL_DEBUG=1), for the error's text. */

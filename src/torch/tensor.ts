@@ -4,7 +4,7 @@ import { ask, call } from './call.ts'
 import { handle, native, type TensorArray, wrapIn } from './native.ts'
 import { adopt, adoptGenerator, release } from './scope.ts'
 
-/** Type of the elements, as torch names it. */
+/** Type of the elements, by torch's name. */
 export type DType =
   | 'uint8'
   | 'int8'
@@ -18,9 +18,9 @@ export type DType =
   | 'bool'
   | 'complex64'
   | 'complex128'
-/** How the elements lie in memory, as torch names it. */
+/** The layout of the elements in memory, by torch's name. */
 export type MemoryFormat = 'contiguous_format' | 'channels_last' | 'channels_last_3d' | 'preserve_format'
-/** A number beside tensors. */
+/** A number as an operand beside tensors. */
 export type Scalar = number | boolean | bigint
 
 /** A function of one tensor: a module, an activation, a pooling. One that computes together with the layer after it
@@ -61,7 +61,7 @@ export class Tensor {
   get byteLength(): number {
     return ask('byteLength', [this], () => native.byteLength(this))
   }
-  /** Whether its memory was given back; any further use is an error. */
+  /** Whether its memory was freed; any further use throws. */
   get disposed(): boolean {
     return (this as unknown as Handled)[handle] === 0
   }
@@ -82,7 +82,8 @@ export class Tensor {
   set grad(gradient: Tensor | null) {
     ask('grad', [this, gradient], () => native.setGrad(this, gradient))
   }
-  /** Adds d(this)/d(leaf) to `grad` of every leaf that this came from. A tensor of more than one element needs `gradient`. */
+  /** Adds d(this)/d(leaf) to `grad` of every leaf that this depends on. A tensor of more than one element needs
+   *  `gradient`. */
   backward({ gradient, retainGraph = false, createGraph = false, inputs = [] }: BackwardOptions = {}): void {
     ask('backward', [this, gradient, inputs], () =>
       native.backward([this], gradient ? [gradient] : [], retainGraph || createGraph, createGraph, inputs),
@@ -102,7 +103,8 @@ export class Tensor {
     return ask('view', [this], () => native.viewBytes(this))
   }
 
-  /** The layers one after another: `x.pipe(conv1, bn1, relu)`. Where a layer can compute together with the next, it does. */
+  /** The layers one after another: `x.pipe(conv1, bn1, relu)`. Where a layer can compute together with the next, it
+   *  does. */
   pipe(...layers: readonly Layer[]): Tensor {
     let x: Tensor = this
     for (let i = 0; i < layers.length; i++) {
@@ -237,7 +239,7 @@ export class Tensor {
   detach(): Tensor {
     return aten.detach(this)
   }
-  /** The elements as plain numbers, row-major, whatever the type. */
+  /** The elements as plain numbers, row-major, for any type. */
   numbers(): number[] {
     const bare = aten.detach(this)
     const plain = bare.to('float64')
@@ -271,7 +273,7 @@ export class Tensor {
     return this
   }
 
-  /** Gives the memory back now. */
+  /** Frees the memory now. */
   dispose(): void {
     release(this)
   }
@@ -283,7 +285,7 @@ export class Tensor {
   }
 }
 
-/** Random numbers of their own, apart from the default generator. Made by `generator(seed)`. */
+/** A generator of random numbers, separate from the default one. Made by `generator(seed)`. */
 export class Generator {
   constructor(id: number) {
     ;(this as unknown as Handled)[handle] = id
@@ -335,8 +337,8 @@ const dims = (dim: number | readonly number[]): readonly number[] => (typeof dim
 
 type Nested = Scalar | readonly Nested[]
 
-/** Numbers, nested as deep as the tensor has dimensions: `tensor([[1, 2], [3, 4]])`. float32 unless `dtype` is given;
- *  booleans make bool, bigints int64. */
+/** A tensor from nested arrays, one level per dimension: `tensor([[1, 2], [3, 4]])`. Default type: float32; bool for
+ *  booleans, int64 for bigints. */
 export function tensor(values: Nested | ArrayBufferView, { dtype }: { dtype?: DType } = {}): Tensor {
   if (ArrayBuffer.isView(values)) {
     const t = fromArray(values, [(values as Uint8Array).length])
