@@ -10,13 +10,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { noiseNet } from '../src/speed/timing.ts'
 import { kernelSets } from '../src/torch/index.ts'
 import type { Precision } from '../src/train/network.ts'
 import { saveModel } from '../src/train/saved-model.ts'
 import { listPictures } from '../src/vision/index.ts'
-import { loadClassifier } from '../src/vision/inference/classifier.ts'
+import { type Classifier, loadClassifier } from '../src/vision/inference/classifier.ts'
 import { model as modelInfo } from '../src/vision/models/index.ts'
 import { measuredOn } from './machine.ts'
 import { pictureFolder } from './pictures.ts'
@@ -66,47 +67,75 @@ try {
   )
   const found = listPictures([data]).pictures.map(({ file }) => file)
   const files = Array.from({ length: pictures }, (_, i) => found[i % found.length]!)
-  const classifier = loadClassifier(await saved())
-  const rival = await Rival.start(python, 'predict.py', { args: [data, model, String(size)] })
-  const { missing } = await rival.ask<{ missing?: string }>({ do: 'onnx', files: files.slice(0, 32) })
+  const path = await saved()
+  const start = performance.now()
+  const classifier = loadClassifier(path)
+  await classifier.predict(files[0]!)
+  const first = performance.now() - start
+  const here = loadClassifier(path, { worker: false })
+  const rival =
+    python === 'none' ? undefined : await Rival.start(python, 'predict.py', { args: [data, model, String(size)] })
+  const { missing = undefined } = (await rival?.ask<{ missing?: string }>({
+    do: 'onnx',
+    files: files.slice(0, 32),
+  })) ?? {
+    missing: 'no Python',
+  }
 
-  const one = async () => {
+  const one = (of: Classifier) => async () => {
     const ms: number[] = []
     for (let i = -times; i < times; i++) {
       const start = performance.now()
-      await classifier.predict(files[0]!)
+      await of.predict(files[0]!)
       ms.push(performance.now() - start)
     }
     return ms.slice(times)
   }
-  const folder = async () => {
+  /** The longest that the event loop stood still while a folder was predicted, in milliseconds. */
+  const stillness: Record<string, number[]> = { 'own thread': [], 'calling thread': [] }
+  const folder = (of: Classifier, still: number[]) => async () => {
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
     const start = performance.now()
     let told = 0
-    for await (const _ of classifier.predictAll(files)) told++
+    for await (const _ of of.predictAll(files)) told++
     if (told !== files.length) throw new Error(`${told} predictions of ${files.length} pictures`)
-    return [performance.now() - start]
+    const ms = performance.now() - start
+    delay.disable()
+    still.push(delay.max / 1e6)
+    return [ms]
   }
-  const asked = (question: object) => async () => (await rival.ask(question)).ms
+  const asked = (question: object) => async () => (await rival!.ask(question)).ms
   const ms = await inTurn(rounds, {
-    'one picture, anneal': one,
-    'one picture, fastai': asked({ do: 'one', file: files[0], n: times }),
-    'folder, anneal': folder,
-    'folder, fastai': asked({ do: 'folder', files }),
+    'one picture, anneal': one(classifier),
+    'one picture, anneal in the calling thread': one(here),
+    'folder, anneal': folder(classifier, stillness['own thread']!),
+    'folder, anneal in the calling thread': folder(here, stillness['calling thread']!),
+    ...(rival && {
+      'one picture, fastai': asked({ do: 'one', file: files[0], n: times }),
+      'folder, fastai': asked({ do: 'folder', files }),
+    }),
     ...(missing === undefined ? { 'folder, onnxruntime': asked({ do: 'onnx', files }) } : {}),
   })
-  rival.end()
+  rival?.end()
+  await classifier.close()
   const onnx = ms['folder, onnxruntime']
   const ratios = {
-    onePicture: ratio(ms['one picture, anneal']!, ms['one picture, fastai']!),
-    folder: ratio(ms['folder, anneal']!, ms['folder, fastai']!),
+    ...(rival && {
+      onePicture: ratio(ms['one picture, anneal']!, ms['one picture, fastai']!),
+      folder: ratio(ms['folder, anneal']!, ms['folder, fastai']!),
+    }),
+    onePictureCallingThread: ratio(ms['one picture, anneal']!, ms['one picture, anneal in the calling thread']!),
+    folderCallingThread: ratio(ms['folder, anneal']!, ms['folder, anneal in the calling thread']!),
     folderOnnxruntime: onnx ? ratio(ms['folder, anneal']!, onnx) : `not measured (${missing})`,
   }
-  process.stdout.write(`${JSON.stringify(ratios)}\n`)
+  const eventLoop = { first, stoodStill: figures(stillness) }
+  process.stdout.write(`${JSON.stringify({ ratios, eventLoop, milliseconds: figures(ms) })}\n`)
   const settings = { model, size, precision, pictures, data: positionals[0] ? 'given' : 'synthetic, 320 x 240', rounds }
   writeResult(
     'predict',
-    { ...measuredOn(), rival: rival.about, ...settings, ratios, milliseconds: figures(ms) },
-    { quick },
+    { ...measuredOn(), rival: rival?.about, ...settings, ratios, eventLoop, milliseconds: figures(ms) },
+    { quick: quick || !rival },
   )
 } finally {
   rmSync(work, { recursive: true, force: true })

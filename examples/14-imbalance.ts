@@ -11,7 +11,7 @@ const ways: Record<string, TrainOptions> = {
   focal: { loss: 'focal' },
 }
 for (const [name, way] of Object.entries(ways)) {
-  const settings = { model: 'tf_efficientnet_lite0', size: 64, epochs: 1, views: 1, out: `${out}-${name}` }
+  const settings = { model: 'tf_efficientnet_lite0' as const, size: 64, epochs: 1, views: 1, out: `${out}-${name}` }
   const { metrics } = await trainFolder(folder, { ...settings, ...way })
   const [accuracy, balanced] = [metrics.accuracy!, metrics.balancedAccuracy!].map(
     share => `${(100 * share).toFixed(1)} %`,

@@ -3,10 +3,10 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readRun, trainFolder } from '../src/index.ts'
+import { readRun, type TrainOptions, trainFolder } from '../src/index.ts'
 
 const [folder = 'pictures', out = 'runs/clean'] = process.argv.slice(2)
-const settings = { model: 'tf_efficientnet_lite0', size: 96, epochs: 0 }
+const settings = { model: 'tf_efficientnet_lite0', size: 96, epochs: 0 } satisfies TrainOptions
 const first = await trainFolder(folder, { ...settings, out: `${out}-before` })
 const { labelIssues = [], nearDuplicates = [] } = readRun(first.run).interpret!
 for (const { file, given, suggested, score } of labelIssues)

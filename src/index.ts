@@ -1,4 +1,6 @@
-/** Anneal: train good image classifiers from TypeScript. Tensors and modules are in `anneal/torch`. */
+/** Train good image classifiers from TypeScript. Tensors and modules are in `anneal/torch`.
+ *
+ *  @module anneal */
 
 export {
   type Evaluated,
@@ -16,26 +18,112 @@ export {
   trainFolder,
 } from './api/index.ts'
 export { AnnealError } from './base/errors.ts'
+export type { Digest as FileDigest, Pinned as PinnedFile } from './base/fetch.ts'
+export type { WheelPin } from './base/packages.ts'
+export type { Notice, Report } from './base/progress.ts'
+export type { Random } from './base/random.ts'
 export {
   applyDecisions,
+  type Choice,
   type ClassCount,
   type Decision,
   type FolderIndex,
   type FolderOptions,
   type LabelOptions,
+  type Place,
   type Problem,
+  type ProblemKind,
   readDecisions,
   type Split,
   type Task,
 } from './data/index.ts'
+export type { LabelOf } from './data/labels/options.ts'
+export type { SplitPlan } from './data/split/draw-split.ts'
+export type { TargetTable } from './data/targets.ts'
+export type { Item as Sample } from './data/types.ts'
 export type * from './domain/index.ts'
-export { type Judgement, mostCorrect, mostIncorrect, mostUncertain, topLossesByLabel } from './interpret/ranking.ts'
+export {
+  type Judgement,
+  mostCorrect,
+  mostIncorrect,
+  mostUncertain,
+  type Ranked,
+  type RankOptions,
+  topLossesByLabel,
+} from './interpret/ranking.ts'
+export type { RecipeOptions } from './recipes/options.ts'
+export type { EvaluateModelOptions } from './recipes/results/evaluate.ts'
+export type { PredictSamplesOptions } from './recipes/results/predict.ts'
+export type { Places as MovedFiles } from './recipes/run/moved-files.ts'
 export { writeReport } from './report/index.ts'
-export type { Interpretation, PartResult, RunEvent, RunRecord, RunResult, RunSummary, TtaResult } from './runs/index.ts'
-export { listRuns, readRun } from './runs/index.ts'
+export {
+  type AugmentTrial,
+  type BatchEvent,
+  type CalibrationCurve,
+  type CalibrationPart,
+  type CheckpointEvent,
+  type ChoiceEvent,
+  type ClassCount as ScanClassCount,
+  type ClassScore,
+  type ConfusionCell,
+  type DoneEvent,
+  type EpochEvent,
+  type EventBody,
+  type FailedEvent,
+  type FeatureLayer,
+  type FeaturePicture,
+  type HeatPicture,
+  type Interpretation,
+  type IssuePicture,
+  type JudgedPicture,
+  type LabelledPicture,
+  type LabelScore,
+  type LineEvent,
+  type LrFindEvent,
+  listRuns,
+  type Metrics,
+  type MultiInterpretation,
+  type NearDuplicateGroup,
+  type PartResult,
+  type Phase,
+  type PhaseEvent,
+  type PictureProblem,
+  type RegressionInterpretation,
+  type ResumedEvent,
+  type RunConfig,
+  type RunEvent,
+  type RunRecord,
+  type RunResult,
+  type RunState,
+  type RunSummary,
+  type RunTask,
+  readRun,
+  type SamplePicture,
+  type ScanEvent,
+  type SizeScore,
+  type Spread,
+  type StoppedEvent,
+  type TtaPart,
+  type TtaResult,
+  type WarningEvent,
+} from './runs/index.ts'
+export type { DoctorReport } from './setup/doctor.ts'
+export type { Cache as DoctorCache, Finding, Loaded as LoadedLibtorch } from './setup/findings.ts'
 export { doctor } from './setup/index.ts'
-export { classWeights, focalLoss, imbalanceAdvice, sampleWeights, type WeightScheme } from './train/balance.ts'
+export type { Source as LibtorchSource } from './setup/libtorch.ts'
+export type { Candidate as LibtorchCandidate } from './setup/lookup.ts'
+export type { Cpu, Machine } from './setup/machine.ts'
+export type { Linked as LinkedLibtorch } from './setup/state.ts'
+export {
+  classWeights,
+  focalLoss,
+  type Imbalance,
+  imbalanceAdvice,
+  sampleWeights,
+  type WeightScheme,
+} from './train/balance.ts'
 export type {
+  AsyncHookAnswer,
   BatchAnswer,
   BatchInfo,
   Callback,
@@ -43,6 +131,7 @@ export type {
   EpochInfo,
   FitAnswer,
   FitInfo,
+  HookAnswer,
   InputBatch,
   LossBatch,
   PredictedBatch,
@@ -52,9 +141,12 @@ export type {
   ValidateAnswer,
   ValidationBatch,
 } from './train/callback.ts'
-export { ensemble } from './train/ensemble.ts'
-export type { Evaluation } from './train/evaluate.ts'
-export { computeFeatures } from './train/features.ts'
+export type { WeightAverage } from './train/ema.ts'
+export { ensemble, type Member as EnsembleMember } from './train/ensemble.ts'
+export type { EvaluateOptions, Evaluation } from './train/evaluate.ts'
+export type { Answer as EventAnswer, EventName } from './train/events.ts'
+export { computeFeatures, type FeatureOptions } from './train/features.ts'
+export type { LayeredNetwork } from './train/layered-network.ts'
 export { Learner, type Snapshot } from './train/learner.ts'
 export type { BatchTransform, FitOptions, LearnerOptions, LearnerSettings } from './train/learner-options.ts'
 export {
@@ -64,7 +156,8 @@ export {
   readState,
   writeState,
 } from './train/learner-state.ts'
-export { outOfFold } from './train/linear/out-of-fold.ts'
+export { type FoldOptions, type OutOfFold, outOfFold } from './train/linear/out-of-fold.ts'
+export type { Computed, Computing, Work as ComputedWork } from './train/measure-kernels.ts'
 export * as metrics from './train/metrics.ts'
 export {
   type Body,
@@ -76,36 +169,63 @@ export {
   type Precision,
   type Trainable,
 } from './train/network.ts'
-export { type LossName, type Objective, objective } from './train/objective.ts'
+export {
+  type LossName,
+  type LossOptions,
+  type Objective,
+  type ObjectiveOptions,
+  type Outputs,
+  objective,
+  type TargetScale,
+  type Targets,
+} from './train/objective.ts'
 export type { OptimizerFunction, OptimizerName } from './train/optimizer.ts'
 export type { LossFunction } from './train/own-loss.ts'
 export type { MetricFunction, OwnMetric } from './train/own-metrics.ts'
-export type { MultiPrediction, Prediction, RegressionPrediction, SinglePrediction } from './train/prediction.ts'
+export type {
+  AnyPrediction,
+  ByTask,
+  MultiPrediction,
+  Prediction,
+  RegressionPrediction,
+  SinglePrediction,
+} from './train/prediction.ts'
+export type { ChosenRate } from './train/rates/choose.ts'
 export { type FindOptions, lrFind, type RateFinding } from './train/rates/finder.ts'
 export type { Curves, ScheduleName } from './train/rates/named.ts'
-export { cosineRestarts, cycleEpochs } from './train/rates/restarts.ts'
+export { type Cycles, cosineRestarts, cycleEpochs, type Restarts } from './train/rates/restarts.ts'
 export type { Schedule } from './train/rates/schedule.ts'
 export * as schedules from './train/rates/schedule.ts'
+export type { RateRule } from './train/rates/suggest.ts'
+export type { ModelCard as AnyModelCard } from './train/saved-model.ts'
 export type { Batch, LabelledSource, Source } from './train/source.ts'
 export type { StepPlace, StepResult } from './train/step.ts'
 export { Stopped } from './train/stop.ts'
-export { recomputeBatchNorm, WeightMean } from './train/swa.ts'
-export { mirrorTta, type TtaOptions, tta } from './train/tta.ts'
-export type { AugmentationSettings } from './vision/augment/index.ts'
+export { type BatchNormOptions, recomputeBatchNorm, WeightMean } from './train/swa.ts'
+export { mirrorTta, type OutputOptions, type TtaOptions, tta } from './train/tta.ts'
+export type { AugmentationSettings, MixOptions } from './vision/augment/index.ts'
 export { mixedSource } from './vision/augment/mixed-source.ts'
+export type { Pad as PadMode } from './vision/augment/pad.ts'
 export { augmentSheet, type SheetOptions } from './vision/augment-sheet.ts'
+export type { Sense, SenseRow } from './vision/auto-augment/auto-augment.ts'
+export type { TrialId } from './vision/auto-augment/trials.ts'
+export type { BatchOptions, Normalization } from './vision/batch.ts'
+export type { ChannelOptions } from './vision/decode/decode.ts'
 export {
   type Augmentation,
   type AugmentationName,
   augmentation,
   augmentations,
-  type ImageData,
+  type CacheOptions,
+  type ChannelMode,
+  type ImageDataset,
   type Item,
   imageFolder,
   indexPictures,
   openPictures,
   type Picture,
   type Pictures,
+  type Pixels,
 } from './vision/index.ts'
 export { type Classifier, type LoadOptions, loadClassifier } from './vision/inference/classifier.ts'
 export type { BlobLike, ByteStream, ImageInput, RawPixels, UrlLike } from './vision/inference/inputs.ts'
@@ -113,18 +233,28 @@ export type { PredictAllOptions, PredictOptions } from './vision/inference/predi
 export type { ModelCard, Preprocessing } from './vision/inference/saved.ts'
 export { type FeatureMap, type LayerFeatures, layerFeatures } from './vision/interpret/feature-maps.ts'
 export { gradCam, type HeatMaps, overlay } from './vision/interpret/gradcam.ts'
-export { type DuplicateOptions, type NearDuplicates, nearDuplicates } from './vision/interpret/near-duplicates.ts'
+export {
+  type DuplicateOptions,
+  type NearDuplicate,
+  type NearDuplicates,
+  nearDuplicates,
+} from './vision/interpret/near-duplicates.ts'
 export {
   adaptFirstConv,
   type ImageModel,
   imageModel,
+  type LayerGroupOptions,
   layerGroups,
   loadPretrained,
   type ModelInfo,
+  type ModelName,
   type ModelOptions,
   type ModelParts,
   models,
   type NetworkFunction,
+  type PipSource,
   pretrainedState,
+  type UrlSource,
+  type WeightsSource,
 } from './vision/models/index.ts'
 export { type PictureSource, type PictureSourceOptions, pictureSource } from './vision/picture-source.ts'

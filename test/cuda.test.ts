@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { evaluateFolder } from '../src/api/evaluate.ts'
+import type { TrainOptions } from '../src/api/options.ts'
 import { aten, autocast, freeMemory, generator, library, noGrad, randn } from '../src/torch/index.ts'
 import type { Precision } from '../src/train/network.ts'
 import { loadClassifier } from '../src/vision/inference/classifier.ts'
@@ -11,7 +12,7 @@ import { marked, runsFolder, type Trained } from './helpers/recipe.ts'
 const skip = library().cudaDevices === 0 && 'no GPU here'
 const work = runsFolder()
 after(() => work.remove())
-const by = {
+const by: TrainOptions = {
   epochs: 6,
   headCycles: 1,
   device: 'cuda',

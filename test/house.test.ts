@@ -61,6 +61,57 @@ test('a room imports rooms of a lower rank only', () => {
   assert.deepEqual(wrong, [])
 })
 
+/** The groups of names that lead to each other, by Tarjan's algorithm: each with more than one name, in the order found. */
+function circles(edges: ReadonlyMap<string, readonly string[]>): string[][] {
+  const order = new Map<string, number>()
+  const lowest = new Map<string, number>()
+  const open: string[] = []
+  const all: string[][] = []
+  const visit = (name: string): number => {
+    const place = order.size
+    order.set(name, place)
+    open.push(name)
+    let low = place
+    for (const next of edges.get(name) ?? [])
+      if (!order.has(next)) low = Math.min(low, visit(next))
+      else if (open.includes(next)) low = Math.min(low, lowest.get(next) ?? order.get(next)!)
+    lowest.set(name, low)
+    if (low === place) {
+      const group = open.splice(open.indexOf(name))
+      if (group.length > 1 || edges.get(name)?.includes(name)) all.push(group)
+    }
+    return low
+  }
+  for (const name of edges.keys()) if (!order.has(name)) visit(name)
+  return all
+}
+
+test('no file of src/ imports itself by way of others, types included', () => {
+  const made = new Map([
+    ['a', ['b', 'e']],
+    ['b', ['c']],
+    ['c', ['b', 'd']],
+    ['d', []],
+    ['e', ['f']],
+    ['f', ['g', 'd']],
+    ['g', ['e', 'a']],
+    ['h', ['h', 'a']],
+  ])
+  assert.deepEqual(
+    circles(made).map(group => group.sort().join(' ')),
+    ['b c', 'a e f g', 'h'],
+  )
+  const edges = new Map(
+    sources.map(source => [
+      source.path,
+      importsOf(source)
+        .filter(name => name.startsWith('.'))
+        .map(name => join(source.path, '..', name)),
+    ]),
+  )
+  assert.deepEqual(circles(edges), [])
+})
+
 test('a room uses the packages that the table gives it; what Node brings goes by node:', () => {
   const wrong: string[] = []
   for (const source of sources) {

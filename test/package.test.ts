@@ -120,7 +120,13 @@ import { scope, type Tensor } from 'anneal/torch'
 const learn = await anneal.learner('photos', 'resnet34')
 const { suggestion: lr } = await learn.lrFind()
 await learn.fit(3, { lr, cycleLen: 1, cycleMult: 2 })
-const { label }: { label: string } = await learn.predict('kitten.jpg')
+const predicted = await learn.predict('kitten.jpg')
+const label: string = predicted.task === 'single' ? predicted.label : ''
+const classifier = anneal.loadClassifier('runs/latest', { task: 'multi' })
+const { labels }: { labels: string[] } = await classifier.predict(new Uint8Array(3), { maxBytes: 1e6 })
+for await (const p of classifier.predictAll(['a.jpg', { data: new Float32Array(3), width: 1, height: 1 }])) labels.push(p.file)
+// @ts-expect-error: a model of several labels has no one label
+;(await classifier.predict('kitten.jpg')).label
 const result = await anneal.trainFolder('photos', { epochs: 2, augment: 'top-down' })
 const share: number = result.metrics.accuracy
 // @ts-expect-error: there is no such option

@@ -1,6 +1,7 @@
 import { AnnealError } from '../base/errors.ts'
 import { checkTable } from '../base/option-table.ts'
 import { option, setting } from '../base/options.ts'
+import { augmentation } from '../vision/augment/index.ts'
 import { model } from '../vision/models/index.ts'
 import { calls, type TrainOptions } from './options.ts'
 
@@ -26,6 +27,7 @@ const hooks = ['signal', 'onEvent', 'onRun', 'progress', 'report', 'writeReport'
 /** Throws for options that are valid alone but not together. */
 function checkTogether(o: TrainOptions): void {
   if (o.model !== undefined && o.model !== 'auto') model(o.model)
+  if (o.augment !== undefined && o.augment !== 'auto') augmentation(o.augment)
   contradict(o, 'size', 'sizes', 'contradict each other')
   if (o.like !== 'auto') contradict(o, 'like', 'factor', 'say the same thing')
   const twice = o.sizes?.find((size, i) => o.sizes!.indexOf(size) !== i)

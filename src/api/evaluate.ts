@@ -1,12 +1,13 @@
 import type { Options } from '../base/option-table.ts'
-import { type Evaluated, type EvaluateOptions, evaluateModel } from '../recipes/results/evaluate.ts'
+import { type Evaluated, type EvaluateModelOptions, evaluateModel } from '../recipes/results/evaluate.ts'
 import { images } from '../vision/domain/images.ts'
 import { checkOptions } from './check-options.ts'
 import type { optionTables } from './options.ts'
 
 /** How to find and read the pictures to evaluate on. Ranges and defaults of the options: docs/options.md. */
-export type EvaluateFolderOptions = Options<typeof optionTables.evaluate> &
-  Pick<EvaluateOptions, 'progress' | 'report' | 'signal'>
+export interface EvaluateFolderOptions
+  extends Options<typeof optionTables.evaluate>,
+    Pick<EvaluateModelOptions, 'progress' | 'report' | 'signal'> {}
 
 /** Evaluates a saved classifier on a folder or a table of labelled pictures, with its saved preprocessing, thresholds
  *  and temperature. Each evaluation is noted in the run's folder, since a test set that is used again and again is no

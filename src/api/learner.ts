@@ -18,7 +18,7 @@ import type { LossFunction } from '../train/own-loss.ts'
 import type { Prediction } from '../train/prediction.ts'
 import { type FindOptions, lrFind, type RateFinding } from '../train/rates/finder.ts'
 import { saveModel } from '../train/saved-model.ts'
-import type { ImageData } from '../vision/dataset.ts'
+import type { ImageDataset } from '../vision/dataset.ts'
 import { images, imagesFor } from '../vision/domain/images.ts'
 import type { ImageInput } from '../vision/inference/inputs.ts'
 import {
@@ -29,7 +29,7 @@ import {
   predictImages,
 } from '../vision/inference/predict.ts'
 import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
-import type { ImageModel, NetworkFunction } from '../vision/models/index.ts'
+import type { ImageModel, ModelName, NetworkFunction } from '../vision/models/index.ts'
 import { checkOptions } from './check-options.ts'
 import type { optionTables } from './options.ts'
 
@@ -37,15 +37,16 @@ type Prepared = AnyPrepared<ImageModel, Preprocessing>
 
 /** The options of `learner` beside folder and model, with those that say where labels come from. Ranges and defaults:
  *  docs/options.md. Loss and optimizer may be your own functions. */
-export type ImageLearnerOptions = Omit<Options<typeof optionTables.learner>, 'optimizer' | 'loss'> &
-  Pick<LearnerOptions, 'callbacks' | 'optimizer' | 'metrics' | 'batchTransforms'> & {
-    /** The name of a loss, or your own function: outputs and targets → one number. */
-    loss?: LossName | LossFunction | undefined
-    progress?: Progress
-    /** Called with messages about downloads. Default: they are written to stderr. */
-    report?: Report
-    signal?: AbortSignal
-  }
+export interface ImageLearnerOptions
+  extends Omit<Options<typeof optionTables.learner>, 'optimizer' | 'loss'>,
+    Pick<LearnerOptions, 'callbacks' | 'optimizer' | 'metrics' | 'batchTransforms'> {
+  /** The name of a loss, or your own function: outputs and targets → one number. */
+  loss?: LossName | LossFunction | undefined
+  progress?: Progress
+  /** Called with messages about downloads. Default: they are written to stderr. */
+  report?: Report
+  signal?: AbortSignal
+}
 
 /** A learner over a folder of pictures, ready to train: a pretrained frozen body and a fresh head. `model`: a name, or
  *  your own function that makes a network (`imageModel`) for the given number of channels, and leaves out the
@@ -53,7 +54,7 @@ export type ImageLearnerOptions = Omit<Options<typeof optionTables.learner>, 'op
  *  `pretrained: true` says that your function loads weights itself. */
 export async function learner(
   dir: string,
-  model: string | NetworkFunction = 'auto',
+  model: ModelName | 'auto' | NetworkFunction = 'auto',
   { progress = () => {}, report = streamReport(process.stderr), signal, ...given }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
   const isOwn = typeof model === 'function'
@@ -68,7 +69,7 @@ export async function learner(
   checkDevice(asked.device ?? usualDevice(), asked.precision)
   keepMemory()
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
-  const learn = new ImageLearner(
+  const learn = make(
     await prepare(isOwn ? imagesFor(model) : images, dir, {
       narrator: nobody,
       options: { ...asked, ...(isOwn ? {} : { model }) },
@@ -83,15 +84,21 @@ export async function learner(
   return learn
 }
 
+let make: (prepared: Prepared, options: ImageLearnerOptions) => ImageLearner
+
 /** A `Learner` for pictures: it also predicts files, interprets its results, and saves all that prediction needs. */
 export class ImageLearner extends Learner {
   /** The network with its body, as `gradCam` and `layerFeatures` take it. */
   declare readonly network: Network<ImageModel>
+  static {
+    make = (prepared, options) => new ImageLearner(prepared, options)
+  }
+
   readonly #prepared: Prepared
   readonly #given: ImageLearnerOptions
   #isDisposed = false
 
-  constructor(prepared: Prepared, options: ImageLearnerOptions) {
+  private constructor(prepared: Prepared, options: ImageLearnerOptions) {
     const { net, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
     const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps, metrics, batchTransforms } =
       options
@@ -120,8 +127,8 @@ export class ImageLearner extends Learner {
     return this.#prepared.objective.names
   }
   /** The pictures after the scan: counts, and what was left out with its reason. */
-  get data(): ImageData {
-    return this.#prepared.data as ImageData
+  get data(): ImageDataset {
+    return this.#prepared.data as ImageDataset
   }
 
   /** Learning rate finder: raises the rate after each batch and records the loss, then restores the learner. */

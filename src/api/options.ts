@@ -1,11 +1,22 @@
 import { choice, int } from '../base/option-kinds.ts'
-import { group, type Options, type OptionTable, takenBy } from '../base/option-table.ts'
+import { group, type OptionEntry, type Options, type OptionTable, takenBy } from '../base/option-table.ts'
 import { evaluationOptions, labelOptions } from '../data/labels/options.ts'
 import { batchOption, deviceOption, recipeOptions } from '../recipes/options.ts'
+import type { ModelName } from '../vision/models/index.ts'
 import { pictureOptions, sheetOptions } from '../vision/options.ts'
 
 /** All options of training. `trainFolder`, `learner`, `anneal train` and `anneal demo` each take a part of them. */
-export const trainingOptions = { ...labelOptions, ...pictureOptions, ...recipeOptions }
+export const trainingOptions = {
+  ...labelOptions,
+  ...pictureOptions,
+  ...recipeOptions,
+  model: modelOption(recipeOptions.model),
+}
+
+/** The option with the names of the models in its type. The recipe takes the names of any domain. */
+function modelOption<W extends string>(option: OptionEntry<string, W>): OptionEntry<ModelName | 'auto', W> {
+  return option as unknown as OptionEntry<ModelName | 'auto', W>
+}
 
 const precisionAfter = () =>
   choice('float32', 'bfloat16')
@@ -45,7 +56,7 @@ export const calls = {
 
 /** All options of the recipe. It chooses those that are left out, and says why. Ranges and defaults:
  *  docs/options.md. */
-export type TrainOptions = Options<typeof optionTables.train>
+export interface TrainOptions extends Options<typeof optionTables.train> {}
 
 /** Groups of options that set the same thing: one on the command line replaces any of its group in a file of
  *  options. */

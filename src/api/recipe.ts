@@ -1,7 +1,7 @@
 import type { Domain } from '../domain/index.ts'
 import { type ResumeHooks, resume, type TrainHooks, train } from '../recipes/index.ts'
 import type { RecipeOptions } from '../recipes/options.ts'
-import { type Evaluated, type EvaluateOptions, evaluateModel } from '../recipes/results/evaluate.ts'
+import { type Evaluated, type EvaluateModelOptions, evaluateModel } from '../recipes/results/evaluate.ts'
 import { type PredictSamplesOptions, predictSamples } from '../recipes/results/predict.ts'
 import type { RunResult } from '../runs/index.ts'
 import type { Body } from '../train/network.ts'
@@ -14,7 +14,7 @@ export interface Recipe<O extends object, In, E extends object> {
   /** Resumes a run that was stopped or killed; the weights are the same as those of an uninterrupted run. */
   resume(run: string, hooks?: ResumeHooks): Promise<RunResult>
   /** Evaluates a saved model on labelled samples. */
-  evaluate(run: string, path: string, options?: E & EvaluateOptions): Promise<Evaluated>
+  evaluate(run: string, path: string, options?: E & EvaluateModelOptions): Promise<Evaluated>
   /** Predicts inputs, in their order. */
   predict(
     run: string,
@@ -30,7 +30,7 @@ export function recipeFor<O extends object, B extends Body, P, In, E extends obj
   return {
     train: (path, options, hooks) => train(domain, path, options ?? ({} as O & RecipeOptions), hooks),
     resume: (run, hooks) => resume(domain, run, hooks),
-    evaluate: (run, path, options) => evaluateModel(domain, run, path, options ?? ({} as E & EvaluateOptions)),
+    evaluate: (run, path, options) => evaluateModel(domain, run, path, options ?? ({} as E & EvaluateModelOptions)),
     predict: (run, inputs, options) => predictSamples(domain, run, inputs, options),
   }
 }

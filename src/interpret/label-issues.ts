@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 import type { Item, Task } from '../data/types.ts'
-import type { IssuePicture, NearDuplicates as NearPictures } from '../runs/index.ts'
+import type { IssuePicture, NearDuplicateGroup } from '../runs/index.ts'
 import { labelIssues, labelIssuesMulti } from '../train/metrics.ts'
 
 /** Names of what is shown, and how. */
@@ -68,7 +68,7 @@ export async function duplicatePictures(
   items: readonly Item[],
   { pairs, groups }: Pairs,
   { dir, task, classes, show, most = 60 }: CleanOptions,
-): Promise<NearPictures[]> {
+): Promise<NearDuplicateGroup[]> {
   const best = new Map<number, number>()
   for (const { a, b, similarity } of pairs)
     for (const i of [a, b]) best.set(i, Math.max(similarity, best.get(i) ?? similarity))

@@ -43,7 +43,7 @@ export type Interpretation = {
   /** How the model does at each picture size. */
   sizes?: SizeScore[]
   labelIssues?: IssuePicture[]
-  nearDuplicates?: NearDuplicates[]
+  nearDuplicates?: NearDuplicateGroup[]
   augmentAuto?: AugmentTrial[]
   test?: PartResult & { confusion?: ConfusionCell[] }
 }
@@ -147,7 +147,7 @@ export type IssuePicture = {
 }
 
 /** Pictures that are nearly the same, `similarity` up to 1; `part` says where each lies (train, valid, test). */
-export type NearDuplicates = {
+export type NearDuplicateGroup = {
   similarity?: number
   pictures: { file: string; label: string; part?: string; thumbnail: string }[]
 }

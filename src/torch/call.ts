@@ -1,6 +1,6 @@
+import { isTensor, type TensorHandle } from './handle.ts'
 import { native } from './native.ts'
 import { history } from './scope.ts'
-import { Tensor } from './tensor.ts'
 
 /** An error of libtorch: the operator, the tensors it got, and what it expected. */
 export class TorchError extends Error {
@@ -8,7 +8,7 @@ export class TorchError extends Error {
   readonly shapes: number[][]
   readonly dtypes: string[]
   readonly devices: string[]
-  constructor(op: string, reason: string, received: readonly Tensor[], cause?: unknown) {
+  constructor(op: string, reason: string, received: readonly TensorHandle[], cause?: unknown) {
     const list = received.slice(0, 8).map(t => `${t.dtype} [${t.shape}]${t.device === 'cpu' ? '' : ` on ${t.device}`}`)
     if (received.length > 8) list.push(`${received.length - 8} more`)
     super(`${op}: ${reason}${list.length ? ` (got ${list.join(', ')})` : ''}`, { cause })
@@ -52,6 +52,18 @@ export function call(name: string, ...args: unknown[]): any {
   }
 }
 
+const methods: Record<string, unknown> = Object.create(null)
+
+/** Every operator of the loaded libtorch as a function: `operators.conv2d(x, w, { stride: 2, padding: 1 })` is
+ *  `call('conv2d', x, w, { stride: 2, padding: 1 })`. Each function is made at its first use. */
+export const operators: object = new Proxy(methods, {
+  get(made, name: string | symbol) {
+    // `then` and symbols are not operators: they are read to check for a promise, or to print.
+    if (typeof name === 'symbol' || name === 'then') return undefined
+    return (made[name] ??= (...args: unknown[]) => call(name, ...args))
+  },
+})
+
 /** Runs a function of the addon that is not an operator; its errors become a TorchError too. */
 export function ask<T>(what: string, tensors: readonly unknown[], fn: () => T): T {
   try {
@@ -63,7 +75,7 @@ export function ask<T>(what: string, tensors: readonly unknown[], fn: () => T): 
 
 function refused(op: string, args: readonly unknown[], error: unknown): Error {
   const options = args.findLast(isOptions)
-  const given = [...args, ...(options ? Object.values(options) : [])].flat().filter(a => a instanceof Tensor)
+  const given = [...args, ...(options ? Object.values(options) : [])].flat().filter(isTensor)
   const freed = given.find(t => t.disposed)
   if (freed)
     return new TorchError(

@@ -1,12 +1,13 @@
-import { aten } from './aten.ts'
-import type { DType, Generator, MemoryFormat, Scalar, Tensor } from './tensor.ts'
+import type { DType, MemoryFormat, Scalar } from './dtypes.ts'
+import { aten, type Generator, type Tensor } from './tensor.ts'
 
 /** Type and device of a new tensor. Default: float32 on the CPU. */
 export interface Like {
   dtype?: DType
   device?: string
 }
-type Random = Like & { generator?: Generator }
+/** How a random tensor is made, and from which generator. */
+export type RandomLike = Like & { generator?: Generator }
 
 /** All 0. Default: float32. */
 export const zeros = (shape: readonly number[], like: Like = {}): Tensor => aten.zeros(shape, like)
@@ -23,11 +24,11 @@ export const arange = (end: number, like: Like = {}): Tensor => aten.arange(end,
 /** All 0, of the shape, dtype, device and memory format of `t`. */
 export const zerosLike = (t: Tensor): Tensor => aten.zeros_like(t)
 /** Gaussian with mean 0 and standard deviation 1. */
-export const randn = (shape: readonly number[], like: Random = {}): Tensor => aten.randn(shape, like as Like)
+export const randn = (shape: readonly number[], like: RandomLike = {}): Tensor => aten.randn(shape, like as Like)
 /** Uniform in [0, 1). */
-export const rand = (shape: readonly number[], like: Random = {}): Tensor => aten.rand(shape, like as Like)
+export const rand = (shape: readonly number[], like: RandomLike = {}): Tensor => aten.rand(shape, like as Like)
 /** Whole numbers in [0, `high`), int64. */
-export const randint = (high: number, shape: readonly number[], like: Random = {}): Tensor =>
+export const randint = (high: number, shape: readonly number[], like: RandomLike = {}): Tensor =>
   aten.randint(high, shape, { dtype: 'int64', ...like } as Like)
 /** The tensors joined along dimension `dim`. */
 export const cat = (tensors: readonly Tensor[], dim = 0): Tensor => aten.cat(tensors, { dim })

@@ -1,8 +1,7 @@
-import { aten } from './aten.ts'
 import { call } from './call.ts'
 import { hasOwnKernels } from './kernels.ts'
 import { native } from './native.ts'
-import type { Layer, Tensor } from './tensor.ts'
+import { aten, type Layer, type Tensor } from './tensor.ts'
 
 /** max(x, 0). */
 export const relu: Layer = x => aten.relu(x)

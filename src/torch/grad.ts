@@ -1,8 +1,9 @@
 import { AnnealError } from '../base/errors.ts'
 import { ask } from './call.ts'
+import type { DType } from './dtypes.ts'
 import { native } from './native.ts'
 import { refusePromise } from './scope.ts'
-import type { DType, Tensor } from './tensor.ts'
+import type { Tensor } from './tensor.ts'
 
 function withGradMode<T>(on: boolean, fn: () => T): T {
   const before = native.setGradMode(on)

@@ -1,9 +1,14 @@
-/** Tensors, autograd, modules and optimizers: libtorch from TypeScript. */
-export { aten } from './aten.ts'
+/** Tensors, autograd, modules and optimizers: libtorch from TypeScript.
+ *
+ *  @module anneal/torch */
+
+export type { DTypeName, StoredTensor } from '../weights/tensor.ts'
 export { call, TorchError } from './call.ts'
 export * from './create.ts'
+export type { DType, MemoryFormat, Scalar } from './dtypes.ts'
 export * as F from './functional.ts'
-export { autocast, enableGrad, grad, noGrad } from './grad.ts'
+export { autocast, enableGrad, type GradOptions, grad, noGrad } from './grad.ts'
+export type { TensorHandle } from './handle.ts'
 export {
   hasOwnKernels,
   type Kernels,
@@ -19,6 +24,7 @@ export {
 export * from './library.ts'
 export type { TensorArray } from './native.ts'
 export * as nn from './nn/index.ts'
+export type { Aten } from './ops.generated.ts'
 export * as optim from './optim/index.ts'
 export {
   decodeJpeg,
@@ -31,6 +37,15 @@ export {
   type WrittenRgb,
 } from './pictures.ts'
 export { defaultGenerator, generator, manualSeed } from './random.ts'
-export { type HoldsTensors, keep, liveTensors, scope, tensors } from './scope.ts'
-export type { BackwardOptions, DType, Layer, MemoryFormat, Scalar } from './tensor.ts'
-export { fromArray, Generator, Tensor, tensor } from './tensor.ts'
+export { keep, liveTensors, scope, tensors } from './scope.ts'
+export {
+  aten,
+  type BackwardOptions,
+  fromArray,
+  Generator,
+  type HoldsTensors,
+  type Layer,
+  type NestedScalars,
+  Tensor,
+  tensor,
+} from './tensor.ts'

@@ -1,6 +1,6 @@
 import { call } from './call.ts'
+import type { DType } from './dtypes.ts'
 import { autocastDtype } from './grad.ts'
-import type { DType } from './tensor.ts'
 
 /** Which kernels run if there are two: `own` are those of `native/kernels`, `aten` are libtorch's. */
 export type Kernels = 'own' | 'aten'

@@ -2,13 +2,15 @@ import { createRequire } from 'node:module'
 import { AnnealError } from '../base/errors.ts'
 import { cacheFolder } from '../base/files.ts'
 import { findAddon, machine, prepareEnvironment } from '../setup/index.ts'
-import type { Generator, Tensor } from './tensor.ts'
+import { type HandleClass, handle, type TensorHandle, wrappers } from './handle.ts'
 
-type Class<T> = new (id: number) => T
+// The addon makes objects of the classes given to `wrapIn`. The callers in src/torch give these their types.
+// biome-ignore lint/suspicious/noExplicitAny: the classes stand above this file
+type Made = any
 
 /** The addon's functions, as `native/` defines them. This is the only place with values that have no static type. */
 export interface Native {
-  setClasses(tensor: Class<Tensor>, generator: Class<Generator>, key: symbol): void
+  setClasses(tensor: HandleClass, generator: HandleClass, key: symbol): void
   free(id: number): boolean
   live(): number
   resolve(name: string): number
@@ -16,31 +18,37 @@ export interface Native {
   call(operator: number, options: object | undefined, ...args: unknown[]): any
   schemas(): string[]
   schemasOf(operator: number): string[]
-  shape(t: Tensor): number[]
-  strides(t: Tensor): number[]
-  dtype(t: Tensor): string
-  device(t: Tensor): string
-  byteLength(t: Tensor): number
-  item(t: Tensor): number
-  fromBytes(data: ArrayBufferView, shape: readonly number[], dtype: string, copy: boolean): Tensor
-  toBytes(t: Tensor): TensorArray
-  viewBytes(t: Tensor): TensorArray
+  shape(t: TensorHandle): number[]
+  strides(t: TensorHandle): number[]
+  dtype(t: TensorHandle): string
+  device(t: TensorHandle): string
+  byteLength(t: TensorHandle): number
+  item(t: TensorHandle): number
+  fromBytes(data: ArrayBufferView, shape: readonly number[], dtype: string, copy: boolean): Made
+  toBytes(t: TensorHandle): TensorArray
+  viewBytes(t: TensorHandle): TensorArray
   setGradMode(on: boolean): boolean
-  backward(tensors: Tensor[], gradients: Tensor[], retainGraph: boolean, createGraph: boolean, inputs: Tensor[]): void
-  grad(
-    outputs: Tensor[],
-    inputs: Tensor[],
-    gradients: Tensor[],
+  backward(
+    tensors: TensorHandle[],
+    gradients: TensorHandle[],
+    retainGraph: boolean,
+    createGraph: boolean,
+    inputs: TensorHandle[],
+  ): void
+  grad<T extends TensorHandle>(
+    outputs: T[],
+    inputs: T[],
+    gradients: T[],
     retainGraph: boolean,
     createGraph: boolean,
     allowUnused: boolean,
-  ): (Tensor | null)[]
-  getGrad(t: Tensor): Tensor | null
-  setGrad(t: Tensor, gradient: Tensor | null): void
-  requiresGrad(t: Tensor): boolean
-  setRequiresGrad(t: Tensor, on: boolean): void
-  isLeaf(t: Tensor): boolean
-  retainGrad(t: Tensor): void
+  ): (T | null)[]
+  getGrad<T extends TensorHandle>(t: T): T | null
+  setGrad(t: TensorHandle, gradient: TensorHandle | null): void
+  requiresGrad(t: TensorHandle): boolean
+  setRequiresGrad(t: TensorHandle, on: boolean): void
+  isLeaf(t: TensorHandle): boolean
+  retainGrad(t: TensorHandle): void
   planJpeg(bytes: Uint8Array, ...fit: NativeFit): Size | null
   decodeJpeg(bytes: Uint8Array, ...fit: [...NativeFit, out: Uint8Array]): Promise<Size | null>
   decodeJpegFile(
@@ -65,10 +73,10 @@ export interface Native {
   pinLibraries(): void
   adjustMemory(bytes: number): number
   manualSeed(seed: number): void
-  newGenerator(seed: number): Generator
-  defaultGenerator(device: string): Generator
-  generatorState(g: Generator): Tensor
-  setGeneratorState(g: Generator, state: Tensor): void
+  newGenerator(seed: number): Made
+  defaultGenerator(device: string): Made
+  generatorState(g: object): Made
+  setGeneratorState(g: object, state: TensorHandle): void
   setDeterministic(on: boolean): void
   autocast(device: string, on: boolean, dtype: string): [boolean, string]
 }
@@ -86,15 +94,6 @@ export type TensorArray =
   | Uint16Array
   | Float32Array
   | Float64Array
-
-/** The key under which a tensor or generator holds the number of its native value. */
-export const handle: symbol = Symbol('anneal.handle')
-
-let classes: [Class<Tensor>, Class<Generator>] | undefined
-/** Sets the classes that wrap results. */
-export function wrapIn(tensor: Class<Tensor>, generator: Class<Generator>): void {
-  classes = [tensor, generator]
-}
 
 let loaded: Native | undefined
 let memoryKept = false
@@ -116,6 +115,7 @@ function load(): Native {
     )
   prepareEnvironment()
   const addon = createRequire(import.meta.url)(found.path) as Native
+  const classes = wrappers()
   if (classes) addon.setClasses(...classes, handle)
   addon.setThreads(threadsWanted(machine().cpu.cores))
   if (memoryKept) addon.keepMemory()

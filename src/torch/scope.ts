@@ -1,56 +1,55 @@
-import { handle, native } from './native.ts'
-import type { Tensor } from './tensor.ts'
+import { handle, idOf, setId, type TensorHandle } from './handle.ts'
+import { native } from './native.ts'
 
 /** JavaScript's garbage collector does not see tensor memory, so tensors belong to scopes: at the end of a scope the
  *  tensors that it made and did not return are freed. A module call, a training step and a validation batch are
  *  scopes. */
 interface Scope {
-  made: Tensor[]
+  made: TensorHandle[]
 }
 
-type Handled = { [key: symbol]: number }
 type Owned = { [owner]?: Scope | undefined }
 const owner = Symbol('scope')
 
 const scopes: Scope[] = []
 const debug = process.env.ANNEAL_DEBUG === '1'
-const traces = new WeakMap<Tensor, { made: string; freed?: string }>()
+const traces = new WeakMap<TensorHandle, { made: string; freed?: string }>()
 
 // For tensors that no scope owns: freed when the garbage collector finds them; it knows their size.
 const collected = new FinalizationRegistry<{ id: number; bytes: number }>(({ id, bytes }) => {
   if (native.free(id)) native.adjustMemory(-bytes)
 })
-const watched = new WeakMap<Tensor, number>()
+const watched = new WeakMap<TensorHandle, number>()
 
 /** Called by every new tensor. */
-export function adopt(t: Tensor): void {
+export function adopt(t: TensorHandle): void {
   if (debug) traces.set(t, { made: trace() })
   const scope = scopes[scopes.length - 1]
   if (scope) own(t, scope)
   else watch(t)
 }
 
-function own(t: Tensor, scope: Scope): void {
+function own(t: TensorHandle, scope: Scope): void {
   ;(t as unknown as Owned)[owner] = scope
   scope.made.push(t)
 }
 
-function watch(t: Tensor): void {
+function watch(t: TensorHandle): void {
   ;(t as unknown as Owned)[owner] = undefined
   const bytes = native.byteLength(t)
   native.adjustMemory(bytes)
   watched.set(t, bytes)
-  collected.register(t, { id: (t as unknown as Handled)[handle]!, bytes }, t)
+  collected.register(t, { id: idOf(t), bytes }, t)
 }
 
 /** Called by every new generator, which is freed when the garbage collector finds it. */
 export function adoptGenerator(g: object): void {
-  collected.register(g, { id: (g as Handled)[handle]!, bytes: 0 })
+  collected.register(g, { id: idOf(g), bytes: 0 })
 }
 
 /** Frees a tensor now; a second call does nothing. */
-export function release(t: Tensor): void {
-  const id = (t as unknown as Handled)[handle]!
+export function release(t: TensorHandle): void {
+  const id = idOf(t)
   if (id === 0) return
   if (debug) traces.get(t)!.freed = trace()
   const bytes = watched.get(t)
@@ -60,24 +59,21 @@ export function release(t: Tensor): void {
     watched.delete(t)
   }
   native.free(id)
-  ;(t as unknown as Handled)[handle] = 0
+  setId(t, 0)
 }
 
 /** The name of the method by which a `HoldsTensors` lists its tensors. */
 export const tensors: unique symbol = Symbol('tensors')
-/** Implemented by objects that hold tensors and can be kept or returned as a whole: modules, optimizers. */
-export interface HoldsTensors {
-  [tensors](): Iterable<Tensor>
-}
+type Holder = { [tensors](): Iterable<TensorHandle> }
 
 const isHolder = (value: unknown): value is object =>
   (typeof value === 'object' && value !== null) || typeof value === 'function'
 
-function* found(value: unknown, seen = new Set<object>()): Generator<Tensor> {
+function* found(value: unknown, seen = new Set<object>()): Generator<TensorHandle> {
   if (!isHolder(value) || seen.has(value)) return
   seen.add(value)
-  if (handle in value) yield value as Tensor
-  else if (tensors in value) yield* (value as HoldsTensors)[tensors]()
+  if (handle in value) yield value as TensorHandle
+  else if (tensors in value) yield* (value as Holder)[tensors]()
   else for (const inner of inside(value)) if (isHolder(inner)) yield* found(inner, seen)
 }
 
@@ -97,7 +93,7 @@ export function scope<T>(fn: () => T): T {
     const result = fn()
     refusePromise('scope', result)
     for (const t of found(result)) {
-      if ((t as unknown as Owned)[owner] !== mine || (t as unknown as Handled)[handle] === 0) continue
+      if ((t as unknown as Owned)[owner] !== mine || idOf(t) === 0) continue
       if (parent) own(t, parent)
       else watch(t)
     }
@@ -126,7 +122,7 @@ export function keep<T>(value: T): T {
 export const liveTensors = (): number => native.live()
 
 /** Where a freed tensor was made and freed (with ANNEAL_DEBUG=1), for the error's text. */
-export function history(t: Tensor): string {
+export function history(t: TensorHandle): string {
   const known = traces.get(t)
   return known
     ? `\nmade at:\n${known.made}\nfreed at:\n${known.freed ?? '(not freed)'}`

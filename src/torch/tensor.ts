@@ -1,27 +1,14 @@
 import { AnnealError } from '../base/errors.ts'
-import { aten } from './aten.ts'
-import { ask, call } from './call.ts'
-import { handle, native, type TensorArray, wrapIn } from './native.ts'
-import { adopt, adoptGenerator, release } from './scope.ts'
+import { ask, call, operators } from './call.ts'
+import type { DType, MemoryFormat, Scalar } from './dtypes.ts'
+import { idOf, setId, type TensorHandle, wrapIn } from './handle.ts'
+import { native, type TensorArray } from './native.ts'
+import type { Aten } from './ops.generated.ts'
+import { adopt, adoptGenerator, release, type tensors } from './scope.ts'
 
-/** Type of the elements, by torch's name. */
-export type DType =
-  | 'uint8'
-  | 'int8'
-  | 'int16'
-  | 'int32'
-  | 'int64'
-  | 'float16'
-  | 'bfloat16'
-  | 'float32'
-  | 'float64'
-  | 'bool'
-  | 'complex64'
-  | 'complex128'
-/** The layout of the elements in memory, by torch's name. */
-export type MemoryFormat = 'contiguous_format' | 'channels_last' | 'channels_last_3d' | 'preserve_format'
-/** A number as an operand beside tensors. */
-export type Scalar = number | boolean | bigint
+/** Every operator of the loaded libtorch, by name: `aten.conv2d(x, w, { stride: 2, padding: 1 })`. The signatures are
+ *  generated from the schemas; the arguments select the overload. */
+export const aten: Aten<Tensor, Generator> = operators as Aten<Tensor, Generator>
 
 /** A function of one tensor: a module, an activation, a pooling. One that computes together with the layer after it
  *  (a convolution with its BatchNorm) says so by `fuse`. */
@@ -30,13 +17,16 @@ export interface Layer {
   fuse?(next: Layer): Layer | undefined
 }
 
-type Handled = { [key: symbol]: number }
+/** Implemented by objects that hold tensors and can be kept or returned as a whole: modules, optimizers. */
+export interface HoldsTensors {
+  [tensors](): Iterable<Tensor>
+}
 
 /** An n-dimensional array of libtorch. It lives until its scope ends (`scope`), until `dispose()`, or, made outside
  *  every scope, until the collector finds it. Arithmetic is ATen's: broadcasting, type promotion, autograd. */
-export class Tensor {
+export class Tensor implements TensorHandle {
   constructor(id: number) {
-    ;(this as unknown as Handled)[handle] = id
+    setId(this, id)
     adopt(this)
   }
 
@@ -63,7 +53,7 @@ export class Tensor {
   }
   /** Whether its memory was freed; any further use throws. */
   get disposed(): boolean {
-    return (this as unknown as Handled)[handle] === 0
+    return idOf(this) === 0
   }
 
   get requiresGrad(): boolean {
@@ -288,7 +278,7 @@ export class Tensor {
 /** A generator of random numbers, separate from the default one. Made by `generator(seed)`. */
 export class Generator {
   constructor(id: number) {
-    ;(this as unknown as Handled)[handle] = id
+    setId(this, id)
     adoptGenerator(this)
   }
   /** The whole state, as a uint8 tensor on the CPU. */
@@ -335,19 +325,20 @@ export function fromArray(
 
 const dims = (dim: number | readonly number[]): readonly number[] => (typeof dim === 'number' ? [dim] : dim)
 
-type Nested = Scalar | readonly Nested[]
+/** A number, or lists of numbers as deep as a tensor has dimensions. */
+export type NestedScalars = Scalar | readonly NestedScalars[]
 
 /** A tensor from nested arrays, one level per dimension: `tensor([[1, 2], [3, 4]])`. Default type: float32; bool for
  *  booleans, int64 for bigints. */
-export function tensor(values: Nested | ArrayBufferView, { dtype }: { dtype?: DType } = {}): Tensor {
+export function tensor(values: NestedScalars | ArrayBufferView, { dtype }: { dtype?: DType } = {}): Tensor {
   if (ArrayBuffer.isView(values)) {
     const t = fromArray(values, [(values as Uint8Array).length])
     return dtype && t.dtype !== dtype ? converted(t, dtype) : t
   }
   const shape: number[] = []
-  for (let level: Nested = values; Array.isArray(level); level = level[0]!) shape.push(level.length)
+  for (let level: NestedScalars = values; Array.isArray(level); level = level[0]!) shape.push(level.length)
   const flat: Scalar[] = []
-  const visit = (value: Nested, depth: number): void => {
+  const visit = (value: NestedScalars, depth: number): void => {
     if (!Array.isArray(value)) {
       if (depth !== shape.length) throw new AnnealError('tensor: every row must be as long and as deep as the first')
       flat.push(value as Scalar)
@@ -355,7 +346,7 @@ export function tensor(values: Nested | ArrayBufferView, { dtype }: { dtype?: DT
     }
     if (depth === shape.length || value.length !== shape[depth])
       throw new AnnealError(`tensor: expected ${shape[depth] ?? 'no'} elements at depth ${depth}, got ${value.length}`)
-    for (const inner of value) visit(inner as Nested, depth + 1)
+    for (const inner of value) visit(inner as NestedScalars, depth + 1)
   }
   visit(values, 0)
   const kind: DType =

@@ -89,9 +89,11 @@ export type BatchAnswer = TrainAnswer | 'skip batch'
 /** `skip validate`: this epoch is not validated. */
 export type ValidateAnswer = EpochAnswer | 'skip validate'
 
+/** What an event within a batch may return: an answer, or nothing. */
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
-type Now<A> = A | undefined | void
-type Later<A> = Now<A> | Promise<Now<A>>
+export type HookAnswer<A> = A | undefined | void
+/** What an event between batches may return: the same, or a promise of it. */
+export type AsyncHookAnswer<A> = HookAnswer<A> | Promise<HookAnswer<A>>
 
 /** Hooks into the loop, as a plain object; each is optional. `learn.showTrainingLoop()` shows where each runs. All
  *  callbacks hear an event, those with a lower `order` first; of their answers the one that leaves out most holds.
@@ -103,29 +105,29 @@ export interface Callback {
   name?: string
   /** 0 unless given. */
   order?: number
-  beforeFit?(info: FitInfo, learn: Training): Later<FitAnswer>
-  beforeEpoch?(info: { epoch: number }, learn: Training): Later<EpochAnswer>
-  beforeTrain?(info: { epoch: number }, learn: Training): Later<TrainAnswer>
+  beforeFit?(info: FitInfo, learn: Training): AsyncHookAnswer<FitAnswer>
+  beforeEpoch?(info: { epoch: number }, learn: Training): AsyncHookAnswer<EpochAnswer>
+  beforeTrain?(info: { epoch: number }, learn: Training): AsyncHookAnswer<TrainAnswer>
   /** x and y are there. */
-  beforeBatch?(batch: InputBatch, learn: Training): Now<BatchAnswer>
-  afterPrediction?(batch: PredictedBatch, learn: Training): Now<BatchAnswer>
-  afterLoss?(batch: LossBatch, learn: Training): Now<BatchAnswer>
-  beforeBackward?(batch: LossBatch, learn: Training): Now<BatchAnswer | 'skip backward'>
+  beforeBatch?(batch: InputBatch, learn: Training): HookAnswer<BatchAnswer>
+  afterPrediction?(batch: PredictedBatch, learn: Training): HookAnswer<BatchAnswer>
+  afterLoss?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer>
+  beforeBackward?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer | 'skip backward'>
   /** Gradients are there, unscaled; `gradClip` has not clipped them yet. */
-  afterBackward?(batch: LossBatch, learn: Training): Now<BatchAnswer>
-  beforeStep?(batch: LossBatch, learn: Training): Now<BatchAnswer | 'skip step'>
+  afterBackward?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer>
+  beforeStep?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer | 'skip step'>
   /** The optimizer has changed the weights. */
-  afterStep?(batch: LossBatch, learn: Training): Now<BatchAnswer>
-  beforeZeroGrad?(batch: LossBatch, learn: Training): Now<BatchAnswer | 'skip zero-grad'>
+  afterStep?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer>
+  beforeZeroGrad?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer | 'skip zero-grad'>
   /** The batch has its numbers, its tensors are freed. Not told of a batch that is skipped before its backward. */
-  afterBatch?(info: BatchInfo, learn: Training): Later<TrainAnswer>
-  afterTrain?(info: { epoch: number; trainLoss: number }, learn: Training): Later<EpochAnswer>
-  beforeValidate?(info: { epoch: number }, learn: Training): Later<ValidateAnswer>
-  beforeValidationBatch?(batch: ValidationBatch, learn: Training): Now<ValidateAnswer>
-  afterValidationBatch?(batch: PredictedValidationBatch, learn: Training): Now<ValidateAnswer>
-  afterValidate?(evaluation: Evaluation, learn: Training): Later<EpochAnswer>
-  afterEpoch?(info: EpochInfo, learn: Training): Later<FitAnswer>
-  afterFit?(info: { history: readonly EpochInfo[] }, learn: Training): Later<FitAnswer>
+  afterBatch?(info: BatchInfo, learn: Training): AsyncHookAnswer<TrainAnswer>
+  afterTrain?(info: { epoch: number; trainLoss: number }, learn: Training): AsyncHookAnswer<EpochAnswer>
+  beforeValidate?(info: { epoch: number }, learn: Training): AsyncHookAnswer<ValidateAnswer>
+  beforeValidationBatch?(batch: ValidationBatch, learn: Training): HookAnswer<ValidateAnswer>
+  afterValidationBatch?(batch: PredictedValidationBatch, learn: Training): HookAnswer<ValidateAnswer>
+  afterValidate?(evaluation: Evaluation, learn: Training): AsyncHookAnswer<EpochAnswer>
+  afterEpoch?(info: EpochInfo, learn: Training): AsyncHookAnswer<FitAnswer>
+  afterFit?(info: { history: readonly EpochInfo[] }, learn: Training): AsyncHookAnswer<FitAnswer>
 }
 
 /** The learner as callbacks see it. */

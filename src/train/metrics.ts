@@ -3,6 +3,7 @@
 export * from './metrics/agreement.ts'
 export * from './metrics/bootstrap.ts'
 export * from './metrics/calibration.ts'
+export type { ZeroDivision } from './metrics/check.ts'
 export * from './metrics/curves.ts'
 export * from './metrics/issues.ts'
 export * from './metrics/multi.ts'

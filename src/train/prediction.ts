@@ -42,7 +42,8 @@ export interface RegressionPrediction extends AnyPrediction {
   values: Record<string, number>
 }
 
-interface ByTask {
+/** The prediction of each task. */
+export interface ByTask {
   single: SinglePrediction
   multi: MultiPrediction
   regression: RegressionPrediction

@@ -18,7 +18,7 @@ import { contentHashes } from './cache/hashes.ts'
 import type { Item, Picture } from './types.ts'
 
 /** Labelled pictures after the scan. Those that can't be used are in `problems` and not in `items`. */
-export interface ImageData {
+export interface ImageDataset {
   /** Absolute path of the folder. */
   dir: string
   task: Task
@@ -40,7 +40,7 @@ export interface ImageData {
 
 /** Scanned data with its decoded pictures. */
 export interface Pictures {
-  data: ImageData
+  data: ImageDataset
   /** The decoded picture of `item.picture`: a view that may be shared; do not write to it. */
   picture(number: number): Picture
   /** The sha256 of the content of that picture's file. */
@@ -135,7 +135,7 @@ const filledIn = (file: string, count: number): Problem => ({
 function describe(
   { dir, task, classes, problems, choices }: FolderIndex,
   hashed: (Item & { hash: string })[],
-): ImageData {
+): ImageDataset {
   const items = hashed.map(({ hash, ...item }) => item)
   const counts = task === 'regression' ? [] : classes.map(name => ({ name, train: 0, valid: 0, test: 0 }))
   const pictures = { train: 0, valid: 0, test: 0 }
@@ -186,7 +186,7 @@ function refuseConflicts(problems: readonly Problem[], { items, task, options }:
   )
 }
 
-function checkEnough({ dir, task, classes, pictures, problems }: ImageData, { fixed }: FolderIndex): void {
+function checkEnough({ dir, task, classes, pictures, problems }: ImageDataset, { fixed }: FolderIndex): void {
   const count = (kind: Problem['kind']) => problems.filter(problem => problem.kind === kind && !problem.kept).length
   const why = (['damaged', 'missing', 'conflict', 'leak', 'duplicate', 'cleaned'] as const)
     .filter(kind => count(kind) > 0)

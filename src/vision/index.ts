@@ -3,7 +3,7 @@ export { type Augmentation, type AugmentationName, augmentation, augmentations }
 export type { CacheOptions } from './cache/cache.ts'
 export { joinBands } from './channel-files.ts'
 export { channelStatistics } from './channel-statistics.ts'
-export { type ImageData, imageFolder, indexPictures, openPictures, type Pictures } from './dataset.ts'
+export { type ImageDataset, imageFolder, indexPictures, openPictures, type Pictures } from './dataset.ts'
 export { type ChannelChoice, checkChannels, chooseChannels } from './decode/choose-channels.ts'
 export type { ChannelMode } from './decode/decode.ts'
 export { listPictures, loadPicture } from './decode/load-picture.ts'

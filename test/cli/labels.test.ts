@@ -39,7 +39,7 @@ test('what reads in two ways is an error of one line that names cell and flags',
       /--missing '' takes it as a class, --missing none leaves these rows out/,
     ],
     [table('minus', 'a\tb', times(4, '1\t-1', '-1\t1')), /--minus-one absent takes -1 as 0, --minus-one present/],
-    [table('most', 'label', ['a', 'b', ...times(6, 'nan')]), /6 of 8 rows tell no label .*--max-left-out 0.75/],
+    [table('most', 'label', ['a', 'b', ...times(6, 'nan')]), /6 of 8 rows have no label .*--max-left-out 0.75/],
     [
       table(
         'years',
@@ -77,7 +77,7 @@ before(async () => {
   for (const [c, name] of classes.entries())
     for (let n = 0; n < 6; n++) {
       const file = work.path('photos', n % 2 ? name.normalize('NFC') : name, `${n}.png`)
-      mkdirSync(join(file, '../..'), { recursive: true })
+      mkdirSync(join(file, '..'), { recursive: true })
       writeFileSync(file, await shape(kinds[c % 3]!, 10 * c + n))
     }
   const run = await work.run(['train', 'photos', ...small, '--epochs', '1', '--out', 'run'])

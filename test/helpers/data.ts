@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import sharp from 'sharp'
+import { findAddon } from '../../src/setup/index.ts'
 
 /** A temporary folder with its own picture cache. It is removed after the test. */
 export function tempFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-data-'))
+  const addon = findAddon()?.path // it lies in the cache that was
+  if (addon) process.env['ANNEAL_ADDON'] = addon
   const before = process.env['ANNEAL_CACHE']
   process.env['ANNEAL_CACHE'] = join(folder, 'cache')
   t.after(() => {

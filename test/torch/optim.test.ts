@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
+import type { DType, MemoryFormat } from '../../src/torch/dtypes.ts'
 import { fromArray, noGrad, optim, type Tensor } from '../../src/torch/index.ts'
-import type { DType, MemoryFormat } from '../../src/torch/tensor.ts'
 
 const shapes = [[6, 4, 3, 3], [8, 4, 1, 1], [3, 1, 5, 5], [7], [5, 9], []]
 const values = (shape: number[], seed: number) => {

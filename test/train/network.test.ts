@@ -6,7 +6,7 @@ import { network } from '../../src/train/network.ts'
 import { models } from '../../src/vision/models/index.ts'
 
 test('a head is computed in float32 from the features that autocast made, in training too', () => {
-  const body = models.resnet18!.build({ classes: 0, channels: 3 })
+  const body = models.resnet18.build({ classes: 0, channels: 3 })
   const { net, head, features } = network(body, 5, { dropout: 0 })
   const x = randn([4, 3, 64, 64], { generator: generator(3) }).contiguous('channels_last')
   const of = () => autocast('bfloat16', () => ({ logits: net(x), seen: features(x) }))

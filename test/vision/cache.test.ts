@@ -145,7 +145,7 @@ test('what a killed run left is swept; two runs at once decode once', async t =>
 test('where files may not grow: one line with the bytes, nothing half-written', async t => {
   const dir = tempFolder(t)
   await classFolders(dir, { a: 60, b: 60 })
-  const url = new URL('../../src/data/index.ts', import.meta.url).href
+  const url = new URL('../../src/vision/index.ts', import.meta.url).href
   const script = `import { imageFolder, openPictures } from ${JSON.stringify(url)}
     await openPictures(await imageFolder(${JSON.stringify(dir)}), { short: 32 }).catch(e => { process.stdout.write(e.name + ': ' + e.message); process.exitCode = 3 })`
   const command = `ulimit -f 200; exec "$0" --import tsx --input-type=module -e "$1"`

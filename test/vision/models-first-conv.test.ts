@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { cat, fromArray, nn, noGrad, randn, scope, type Tensor } from '../../src/torch/index.ts'
-import { adaptFirstConv, loadPretrained, models } from '../../src/vision/models/index.ts'
+import { adaptFirstConv, loadPretrained, model, models } from '../../src/vision/models/index.ts'
 import { interpolatePositions } from '../../src/vision/models/vit.ts'
 import { formulaValues } from '../golden/formula.ts'
 
@@ -49,9 +49,9 @@ const firsts: Record<string, string> = {
 }
 for (const [name, first] of Object.entries(firsts))
   test(`${name}: weights for three channels serve any number of them`, () => {
-    const trained = models[name]!.build({ classes: 0 }).eval()
+    const trained = model(name).build({ classes: 0 }).eval()
     for (const channels of [1, 2, 5]) {
-      const net = models[name]!.build({ classes: 3, channels }).eval()
+      const net = model(name).build({ classes: 3, channels }).eval()
       const dropped = loadPretrained(net, trained.stateDict())
       assert.deepEqual(dropped, [])
       const own = net.stateDict()
@@ -73,13 +73,13 @@ for (const [name, first] of Object.entries(firsts))
         }),
       )
     }
-    const four = models[name]!.build({ classes: 0, channels: 4 })
+    const four = model(name).build({ classes: 0, channels: 4 })
     assert.throws(() => loadPretrained(trained, four.stateDict()), new RegExp(`another shape \\(${first}`))
   })
 
 test('a ViT of another size takes the weights with its positions interpolated', () => {
-  const trained = models.vit_b_16!.build({ classes: 4, size: 64 })
-  const net = models.vit_b_16!.build({ classes: 4, size: 96, channels: 1 })
+  const trained = models.vit_b_16.build({ classes: 4, size: 64 })
+  const net = models.vit_b_16.build({ classes: 4, size: 96, channels: 1 })
   nn.init.normal_(trained.stateDict().get('heads.head.weight')!)
   assert.deepEqual(loadPretrained(net, trained.stateDict()), [])
   const [own, given] = [net, trained].map(m => m.stateDict())

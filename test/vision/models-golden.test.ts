@@ -13,7 +13,7 @@ import {
   tensor,
   withKernels,
 } from '../../src/torch/index.ts'
-import { type ImageModel, models } from '../../src/vision/models/index.ts'
+import { type ImageModel, models, model as named } from '../../src/vision/models/index.ts'
 import { formulaPicture, formulaValues } from '../golden/formula.ts'
 
 interface Summary {
@@ -48,7 +48,7 @@ test('every model has golden values', () => {
 for (const [name, expected] of Object.entries(golden.models))
   test(name, async t => {
     const { error32, gain } = expected
-    const { build, params, sizes } = models[name]!
+    const { build, params, sizes } = named(name)
     const model = build()
     const small = sizes === 'any' ? model : build({ size: 64 })
 

@@ -11,7 +11,14 @@ import { AnnealError } from '../../src/base/errors.ts'
 import { fetchFile } from '../../src/base/fetch.ts'
 import { fromArray, noGrad, scope, type Tensor } from '../../src/torch/index.ts'
 import { fromPortName } from '../../src/vision/models/efficientnet.ts'
-import { canHave, chooseModel, loadPretrained, models, pretrainedState } from '../../src/vision/models/index.ts'
+import {
+  canHave,
+  chooseModel,
+  loadPretrained,
+  models,
+  model as named,
+  pretrainedState,
+} from '../../src/vision/models/index.ts'
 import { type StoredTensor, writeSafetensors } from '../../src/weights/index.ts'
 
 const golden = JSON.parse(readFileSync(new URL('../golden/models.json', import.meta.url), 'utf8')).real as Record<
@@ -26,7 +33,7 @@ test('tf_efficientnet_lite0 with its real weights gives the reference logits of 
     throw error
   })
   if (state instanceof Error) return t.skip(state.message)
-  const { build, mean, std } = models[name]!
+  const { build, mean, std } = named(name)
   const expected = golden[name]!
   assert.deepEqual([mean, std], [expected.mean, expected.std])
   const model = build()

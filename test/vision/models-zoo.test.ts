@@ -74,18 +74,18 @@ test('sizes that a model cannot take are refused with the reason', () => {
   checkSizes('vit_b_16', [160, 160])
   assert.throws(() => checkSizes('vit_b_16', [100]), /patches of 16 × 16.* multiple of 16, got 100\. Take 96/)
   assert.throws(() => checkSizes('vit_b_16', [128, 224]), /built for one size .* got 128, 224\. Give one size, or/)
-  assert.throws(() => models.vit_b_16!.build({ size: 100 }), /multiple of 16, got 100/)
+  assert.throws(() => models.vit_b_16.build({ size: 100 }), /multiple of 16, got 100/)
 })
 
 test('a body loads under any classifier; another architecture is refused with what differs', () => {
-  const trained = models.squeezenet1_1!.build().stateDict()
+  const trained = models.squeezenet1_1.build().stateDict()
   const classifier = ['classifier.1.weight', 'classifier.1.bias']
-  const whole = models.squeezenet1_1!.build()
+  const whole = models.squeezenet1_1.build()
   assert.deepEqual(loadPretrained(whole, trained), [])
   for (const [key, t] of whole.stateDict()) assert.deepEqual(t.numbers(), trained.get(key)!.numbers(), key)
 
   for (const classes of [3, 0]) {
-    const net = models.squeezenet1_1!.build({ classes })
+    const net = models.squeezenet1_1.build({ classes })
     const fresh = net.stateDict().get('classifier.1.weight')?.numbers()
     assert.deepEqual(loadPretrained(net, trained), classifier)
     assert.deepEqual(net.stateDict().get('classifier.1.weight')?.numbers(), fresh)
@@ -95,16 +95,16 @@ test('a body loads under any classifier; another architecture is refused with wh
     )
   }
 
-  const before = models.resnet18!.build()
+  const before = models.resnet18.build()
   const untouched = before.stateDict().get('conv1.weight')!.numbers()
   assert.throws(() => loadPretrained(before, trained), /missing.*unknown \(features\.0\.weight/)
   assert.deepEqual(before.stateDict().get('conv1.weight')!.numbers(), untouched)
   assert.throws(
-    () => loadPretrained(models.resnet18!.build(), models.resnet34!.build().stateDict()),
+    () => loadPretrained(models.resnet18.build(), models.resnet34.build().stateDict()),
     /unknown \(layer1\.2\.conv1\.weight/,
   )
   assert.throws(
-    () => loadPretrained(models.resnet50!.build(), models.resnext50_32x4d!.build().stateDict()),
+    () => loadPretrained(models.resnet50.build(), models.resnext50_32x4d.build().stateDict()),
     /another shape \(layer1\.0\.conv1\.weight \[128,64,1,1\] instead of \[64,64,1,1\]/,
   )
 })

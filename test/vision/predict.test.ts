@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { runInNewContext } from 'node:vm'
 import sharp from 'sharp'
 import { crc32 } from '../../src/base/crc32.ts'
 import { AnnealError } from '../../src/base/errors.ts'
@@ -238,6 +239,28 @@ describe('predictAll', { concurrency: 1 }, () => {
       for await (const p of classifier.predictAll(inputs)) before.push(p.index)
     }, /image 2 \(Uint8Array, 3 bytes\) is no picture/)
     assert.deepEqual(before, [0], 'without onError what was before the bad one is answered')
+  })
+
+  test('more blobs at once than Node expects listeners of a signal', async () => {
+    const photo = copied(await jpeg(4, 64, 64))
+    const warnings: Error[] = []
+    const note = (warning: Error) => warnings.push(warning)
+    process.on('warning', note)
+    let found = 0
+    for await (const _ of classifier.predictAll(Array.from({ length: 64 }, () => new Blob([photo])))) found++
+    await new Promise(setImmediate)
+    process.off('warning', note)
+    assert.deepEqual([found, warnings], [64, []])
+  })
+
+  test('arrays of another realm are bytes and pixels too', async () => {
+    const photo = await jpeg(4, 64, 64)
+    const of = (type: string, values: ArrayLike<number>) =>
+      runInNewContext(`${type}.from(values)`, { values: Array.from(values) })
+    assert.deepEqual(await scores(of('Uint8Array', photo)), await scores(photo))
+    const [data, width, height] = [pixels(1, 64, 64), 64, 64]
+    const expected = await scores({ data, width, height })
+    assert.deepEqual(await scores({ data: of('Uint8ClampedArray', data), width, height }), expected)
   })
 
   test('one image is not many', async () => {

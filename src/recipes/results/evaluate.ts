@@ -58,8 +58,8 @@ export interface Evaluated {
   warnings: string[]
 }
 
-/** How an evaluation computes, and its callback. */
-export interface EvaluateOptions {
+/** How an evaluation computes, and its callbacks. */
+export interface EvaluateModelOptions {
   batchSize?: number | undefined
   /** The number type of products. Default: the one the model was validated in, where this machine has instructions for
    *  it. */
@@ -85,7 +85,7 @@ export async function evaluateModel<O extends object, B extends Body, P, In, E e
     report = silent,
     signal,
     ...options
-  }: E & EvaluateOptions,
+  }: E & EvaluateModelOptions,
 ): Promise<Evaluated> {
   checkValues({ batchSize: batchOption(1) }, { batchSize })
   checkDevice(device)

@@ -9,7 +9,7 @@ import type {
   JudgedPicture,
   LabelScore,
   MultiInterpretation,
-  NearDuplicates,
+  NearDuplicateGroup,
   RegressionInterpretation,
   SamplePicture,
   SizeScore,
@@ -27,7 +27,7 @@ export type Interpreted = {
   heatmaps: HeatPicture[]
   featureMaps: FeaturePicture[]
   labelIssues: IssuePicture[]
-  nearDuplicates: NearDuplicates[]
+  nearDuplicates: NearDuplicateGroup[]
   sizes: SizeScore[]
   augmentAuto: AugmentTrial[]
   multi?: Required<MultiInterpretation>

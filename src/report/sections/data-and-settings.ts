@@ -1,5 +1,5 @@
 import { duration, plural, quoted } from '../../base/format.ts'
-import { leadingMetric, type NearDuplicates, type SamplePicture } from '../../runs/index.ts'
+import { leadingMetric, type NearDuplicateGroup, type SamplePicture } from '../../runs/index.ts'
 import type { Facts } from '../facts/facts.ts'
 import { type Material, timeFillsGap } from '../facts/material.ts'
 import { card, facts as factTable, figure, fileName, image, name, pair, section, table } from '../page/components.ts'
@@ -27,7 +27,7 @@ const sample = ({ thumbnail, label }: SamplePicture, pictures: ReadonlyMap<strin
   html`<li>${image(thumbnail, `augmented picture of ${label}`, pictures)}<p>${name(label)}</p></li>`
 
 /** Groups of pictures that are nearly the same. */
-function duplicates(groups: readonly NearDuplicates[], pictures: ReadonlyMap<string, string>): Html {
+function duplicates(groups: readonly NearDuplicateGroup[], pictures: ReadonlyMap<string, string>): Html {
   const most = 24
   const shown = groups
     .slice(0, most)

@@ -1,6 +1,5 @@
-import { aten } from '../aten.ts'
 import { noGrad } from '../grad.ts'
-import type { Generator, Tensor } from '../tensor.ts'
+import { aten, type Generator, type Tensor } from '../tensor.ts'
 
 /** [fan in, fan out] of a weight: inputs and outputs of one unit, times the kernel's area. */
 export function fans(weight: Tensor): [fanIn: number, fanOut: number] {

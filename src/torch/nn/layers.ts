@@ -1,4 +1,3 @@
-import { aten } from '../aten.ts'
 import { call } from '../call.ts'
 import { cat, empty, zeros } from '../create.ts'
 import {
@@ -10,7 +9,7 @@ import {
 } from '../functional.ts'
 import { noGrad } from '../grad.ts'
 import { ownKernels } from '../kernels.ts'
-import type { Layer, Tensor } from '../tensor.ts'
+import { aten, type Layer, type Tensor } from '../tensor.ts'
 import { kaimingUniform_, uniform_, xavierUniform_ } from './init.ts'
 import { type Children, type Module, module, parameter } from './module.ts'
 import { isChannelsLast } from './norm-act.ts'

@@ -1,13 +1,14 @@
 import { AnnealError } from '../../base/errors.ts'
 import type { StoredTensor } from '../../weights/index.ts'
-import { aten } from '../aten.ts'
+import type { DType, MemoryFormat } from '../dtypes.ts'
 import { noGrad } from '../grad.ts'
-import { type HoldsTensors, keep, scope, tensors } from '../scope.ts'
-import { type DType, fromArray, type Layer, type MemoryFormat, Tensor } from '../tensor.ts'
+import { keep, scope, tensors } from '../scope.ts'
+import { aten, fromArray, type HoldsTensors, type Layer, Tensor } from '../tensor.ts'
 
 /** Modules by their names in weight files. */
 export type Children = Record<string, Module>
-type Named = [name: string, value: Tensor]
+/** A parameter or buffer, with its name as in a state dict. */
+export type NamedTensor = [name: string, value: Tensor]
 /** Called with a module's input and output after each call; may return another output. */
 export type ForwardHook = (module: Module, input: Tensor, output: Tensor) => Tensor | undefined
 
@@ -99,11 +100,11 @@ export class Module<C extends Children = Children> extends Function implements H
     yield [prefix, this as unknown as Module]
     for (const [name, child] of Object.entries(this.children)) yield* child.modules(join(prefix, name))
   }
-  *namedParameters(prefix = ''): Generator<Named> {
+  *namedParameters(prefix = ''): Generator<NamedTensor> {
     for (const [name, m] of this.modules(prefix))
       for (const [key, t] of Object.entries(m.own.parameters)) if (t) yield [join(name, key), t]
   }
-  *namedBuffers(prefix = ''): Generator<Named> {
+  *namedBuffers(prefix = ''): Generator<NamedTensor> {
     for (const [name, m] of this.modules(prefix))
       for (const [key, t] of Object.entries(m.own.buffers)) yield [join(name, key), t]
   }

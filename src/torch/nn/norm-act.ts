@@ -1,8 +1,7 @@
-import { aten } from '../aten.ts'
 import { call } from '../call.ts'
 import { relu, relu_, relu6, relu6_ } from '../functional.ts'
 import { ownKernels } from '../kernels.ts'
-import type { Layer, Tensor } from '../tensor.ts'
+import { aten, type Layer, type Tensor } from '../tensor.ts'
 import type { Module } from './module.ts'
 
 /** An activation that a BatchNorm can compute in its own pass. */

@@ -1,8 +1,7 @@
 import { AnnealError } from '../../base/errors.ts'
-import { aten } from '../aten.ts'
 import { ones, zeros } from '../create.ts'
 import { scope } from '../scope.ts'
-import type { Tensor } from '../tensor.ts'
+import { aten, type Tensor } from '../tensor.ts'
 import { type Module, module, parameter } from './module.ts'
 import { actOf, type NormPass, normAct } from './norm-act.ts'
 

@@ -1,6 +1,5 @@
-import { aten } from '../aten.ts'
 import { call } from '../call.ts'
-import type { Tensor } from '../tensor.ts'
+import { aten, type Tensor } from '../tensor.ts'
 import { type GroupOptions, type Optimizer, optimizer } from './optimizer.ts'
 
 /** Options of Adam, with torch's defaults. */

@@ -1,4 +1,4 @@
-export { adam, adamw } from './adam.ts'
+export { type AdamOptions, adam, adamw } from './adam.ts'
 export type { GroupOptions, Optimizer, OptimizerState, ParameterGroup, Slots, Update } from './optimizer.ts'
 export { optimizer } from './optimizer.ts'
 export { GradScaler, type ScalerState } from './scaler.ts'

@@ -1,9 +1,8 @@
 import { AnnealError } from '../../base/errors.ts'
-import { aten } from '../aten.ts'
 import { zeros } from '../create.ts'
 import { noGrad } from '../grad.ts'
-import { type HoldsTensors, keep, scope, tensors } from '../scope.ts'
-import { Tensor } from '../tensor.ts'
+import { keep, scope, tensors } from '../scope.ts'
+import { aten, type HoldsTensors, Tensor } from '../tensor.ts'
 
 /** Parameters that share a learning rate, a weight decay and a momentum; each may be changed between steps. */
 export interface ParameterGroup {

@@ -1,8 +1,7 @@
-import { aten } from '../aten.ts'
 import { full, zeros } from '../create.ts'
 import { noGrad } from '../grad.ts'
 import { scope } from '../scope.ts'
-import type { Tensor } from '../tensor.ts'
+import { aten, type Tensor } from '../tensor.ts'
 
 /** The state of a scaler, for a checkpoint: its factor, and for how many steps gradients have been finite with it. */
 export interface ScalerState {

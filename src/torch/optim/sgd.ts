@@ -1,6 +1,5 @@
-import { aten } from '../aten.ts'
 import { call } from '../call.ts'
-import type { Tensor } from '../tensor.ts'
+import { aten, type Tensor } from '../tensor.ts'
 import { type GroupOptions, type Optimizer, optimizer } from './optimizer.ts'
 
 /** Stochastic gradient descent with momentum, as torch.optim.SGD: v ← μv + g + λp; p ← p − ηv (or η(g + μv) with

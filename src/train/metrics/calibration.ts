@@ -11,7 +11,8 @@ export type ReliabilityBin = { from: number; to: number; count: number; confiden
  *  largest. */
 export type Reliability = { bins: ReliabilityBin[]; ece: number; mce: number; count: number }
 
-type CalibrationOptions = { task?: LabelTask; bins?: number }
+/** What the calibration is measured by: 15 bins unless given. */
+export type CalibrationOptions = { task?: LabelTask; bins?: number }
 
 /** How far probabilities can be taken at their word, in bins of equal width (Guo et al. 2017, arXiv:1706.04599).
  *  `single`: the top class of each picture, its probability against how often it is right; actual: [N]. `multi`: every

@@ -17,7 +17,8 @@ export type LabelOptions<A extends Average = Average> = {
   zeroDivision?: ZeroDivision
 }
 
-type Averaged<A extends Average> = A extends 'none' ? number[] : number
+/** One number, or one a label where nothing is averaged. */
+export type Averaged<A extends Average> = A extends 'none' ? number[] : number
 
 /** The decisions on one class. */
 export type LabelCounts = { tn: number; fp: number; fn: number; tp: number }
@@ -40,7 +41,8 @@ export function decide(
 }
 
 /** What follows from decisions at thresholds. probabilities, targets: [N, classes]. */
-type OfDecisions<T> = (
+/** A metric of decisions: labels and truths [N × C] by rows. */
+export type OfDecisions<T> = (
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,
   classes: number,

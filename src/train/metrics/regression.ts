@@ -5,7 +5,8 @@ export type EachTarget = { targets: number[]; mean: number }
 
 type Pair = { predicted: Float64Array; actual: Float64Array }
 /** predictions, targets: [N, columns] by rows. */
-type Score = (predictions: ArrayLike<number>, targets: ArrayLike<number>, columns?: number) => EachTarget
+/** An error or score of numbers: predictions and targets [N × columns] by rows. */
+export type Score = (predictions: ArrayLike<number>, targets: ArrayLike<number>, columns?: number) => EachTarget
 
 /** Mean squared error. predictions, targets: [N, columns]. */
 export const mse: Score = each('mse', ({ predicted, actual }) => root(differences(predicted, actual)) ** 2)

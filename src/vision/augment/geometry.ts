@@ -1,5 +1,5 @@
 import { about, affine, chain, type Homography } from './homography.ts'
-import { type Change, effects } from './list.ts'
+import { type Change, changes, effects } from './list.ts'
 import { windowSize } from './resized-crop.ts'
 
 /** A picture of `height`×`width` pixels and the side of the crop that is made of it. */
@@ -14,7 +14,7 @@ export interface Frame {
 /** Whether a change moves nothing but whole pixels, of a picture at its own scale. */
 export function isPlain(c: Change, { height, width, size, scale = 1 }: Frame): boolean {
   if (scale !== 1 || c.window !== undefined || height < size || width < size) return false
-  return (['inCrop', 'enlarge', 'about'] as const).every(kind => effects(kind, c).length === 0)
+  return !changes('inCrop', c) && !changes('enlarge', c) && !changes('about', c)
 }
 
 /** The map from the normalised coordinates of a `size`×`size` crop to those of its source picture, as grid_sample wants

@@ -29,32 +29,37 @@ export function viewBatch(
 ): void {
   if (seen.length === 0) return
   const [n, channels] = [seen.length, std.length]
-  const placings = seen.map(({ picture: { height, width }, change }) => placed(change, { height, width, ...options }))
-  const corners = placings.flatMap(p => ('top' in p ? [p.top, p.left] : [-1, -1]))
-  const maps = placings.flatMap(p => ('top' in p ? still : p.map))
-  const blocks = placings.flatMap(p => ('top' in p ? [1, 1] : p.blocks))
+  const [rowOf, padOf] = [new Int32Array(n), new Int32Array(n)]
+  const [corners, blocks] = [new Int32Array(2 * n).fill(-1), new Int32Array(2 * n).fill(1)]
+  const maps = new Float64Array(9 * n)
+  for (const [i, { picture, change, row }] of seen.entries()) {
+    const { height, width } = picture
+    const placing = placed(change, { height, width, ...options })
+    if ('top' in placing) corners.set([placing.top, placing.left], 2 * i)
+    else blocks.set(placing.blocks, 2 * i)
+    maps.set('top' in placing ? still : placing.map, 9 * i)
+    rowOf[i] = row
+    padOf[i] = paddings[change.pad]
+  }
   const { colours, curveOf, curves } = lightingsOf(
     seen.map(({ change }) => change),
     channels,
   )
   const of = (values: Float32Array | Float64Array | Int32Array, ...shape: number[]) =>
     fromArray(values, shape, { copy: false })
-  const integers = (values: readonly number[], ...shape: number[]) => of(Int32Array.from(values), ...shape)
   const perChannel = (value: (v: number, c: number) => number) => of(Float32Array.from(std, value), channels)
   // In the order of `view_batch` in native/kernels/views.cpp
-  const rowOf = seen.map(({ row }) => row)
-  const padOf = seen.map(({ change }) => paddings[change.pad])
   call(
     'anneal::view_batch',
     rows,
     seen.map(({ picture }) => source(picture)),
-    integers(rowOf, n),
-    integers(corners, n, 2),
-    of(Float64Array.from(maps), n, 9),
-    integers(blocks, n, 2),
-    integers(padOf, n),
+    of(rowOf, n),
+    of(corners, n, 2),
+    of(maps, n, 9),
+    of(blocks, n, 2),
+    of(padOf, n),
     of(colours, n, channels, channels + 2),
-    integers(curveOf, n),
+    of(curveOf, n),
     of(curves, curves.length / curvePoints, curvePoints),
     perChannel(v => 1 / (255 * v)),
     perChannel((v, c) => -mean[c]! / v),
@@ -66,11 +71,12 @@ function lightingsOf(changes: readonly Change[], channels: number) {
   const each = channels * (channels + 2)
   const colours = new Float32Array(changes.length * each)
   const made: Float32Array[] = []
-  const curveOf = changes.map((change, i) => {
+  const curveOf = new Int32Array(changes.length)
+  for (const [i, change] of changes.entries()) {
     const { matrix = unlit(channels), curve } = lightingOf(change, channels)
     colours.set(matrix, i * each)
-    return curve ? made.push(curve) - 1 : -1
-  })
+    curveOf[i] = curve ? made.push(curve) - 1 : -1
+  }
   const curves = new Float32Array(made.length * curvePoints)
   for (const [i, curve] of made.entries()) curves.set(curve, i * curvePoints)
   return { colours, curveOf, curves }

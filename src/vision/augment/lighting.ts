@@ -27,12 +27,12 @@ export function lightingOf(c: Change, channels: number): Lighting {
   const lighting: Lighting = { alike: colours.length === 0 }
   if (lights.length + colours.length > 0) lighting.matrix = matrixOf(lights, colours, channels)
   if (tones.length > 0) {
-    lighting.curve = new Float32Array(curvePoints)
-    for (let i = 0; i < curvePoints; i++) {
-      let share = shares[i]!
-      for (const tone of tones) share = tone(share)
-      lighting.curve[i] = share
-    }
+    // Plain loops: a curve is made for every picture.
+    const [first, ...others] = tones
+    const curve = new Float32Array(curvePoints)
+    for (let i = 0; i < curvePoints; i++) curve[i] = first!(shares[i]!)
+    for (const tone of others) for (let i = 0; i < curvePoints; i++) curve[i] = tone(curve[i]!)
+    lighting.curve = curve
   }
   return lighting
 }
@@ -43,19 +43,27 @@ function matrixOf(lights: Lights, colours: readonly (readonly number[])[], chann
   let [gain, mean, add] = [1, 0, 0]
   for (const by of lights)
     [gain, mean, add] = [by.gain * gain, by.gain * mean + by.mean * (gain + mean), (by.gain + by.mean) * add + by.add]
-  let matrix = Array.from({ length: channels ** 2 }, (_, i) => Number(i % (channels + 1) === 0))
-  for (const by of colours)
-    matrix = matrix.map((_, i) =>
-      [0, 1, 2].reduce((sum, k) => sum + by[i - (i % 3) + k]! * matrix[3 * k + (i % 3)]!, 0),
-    )
   const out = new Float64Array(channels * (channels + 2))
+  let matrix: readonly number[] | undefined
+  for (const by of colours) matrix = matrix ? product(by, matrix) : by
   for (let row = 0; row < channels; row++) {
-    const of = matrix.slice(row * channels, (row + 1) * channels)
-    const sum = of.reduce((a, b) => a + b, 0)
-    out.set([...of.map(v => v * gain), sum * mean, sum * add], row * (channels + 2))
+    const at = row * (channels + 2)
+    let sum = matrix ? 0 : 1
+    if (!matrix) out[at + row] = gain
+    else
+      for (let k = 0; k < 3; k++) {
+        sum += matrix[3 * row + k]!
+        out[at + k] = matrix[3 * row + k]! * gain
+      }
+    out[at + channels] = sum * mean
+    out[at + channels + 1] = sum * add
   }
   return out
 }
+
+/** a b of 3 × 3 matrices. */
+const product = (a: readonly number[], b: readonly number[]): number[] =>
+  a.map((_, i) => [0, 1, 2].reduce((sum, k) => sum + a[i - (i % 3) + k]! * b[3 * k + (i % 3)]!, 0))
 
 /** Pictures x: [n, …, C] within `range`, each by its lighting, as float32. Not in place; x itself where nothing was drawn. */
 export function lit(x: Tensor, lightings: readonly Lighting[], { black, white }: Range): Tensor {

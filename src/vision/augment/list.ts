@@ -83,3 +83,5 @@ export function effects<K extends Kind>(kind: K, c: Change): Effect<K>[] {
   }
   return found
 }
+/** Whether a change does something of one kind. */
+export const changes = (kind: Kind, c: Change): boolean => byKind[kind].some(part => part[kind]!(c) !== undefined)

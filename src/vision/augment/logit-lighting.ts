@@ -37,6 +37,6 @@ const nearest = 1e-7
 const known = shares.map(logit)
 /** The same, from memory at the points of a curve. */
 function logOdds(share: number): number {
-  const point = Math.round(share * (curvePoints - 1))
+  const point = (share * (curvePoints - 1) + 0.5) | 0
   return shares[point] === share ? known[point]! : logit(share)
 }

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { isAnyArrayBuffer } from 'node:util/types'
+import { isAnyArrayBuffer, isUint8Array } from 'node:util/types' // also of another realm, as under Jest
 import { untilAborted } from '../../base/abort.ts'
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
@@ -82,7 +82,7 @@ export function inputName(input: unknown, called = 'one image'): string {
 export async function readInput(input: unknown, options: ReadOptions): Promise<ReadImage> {
   const name = inputName(input, options.name)
   if (typeof input === 'string') return { name: input, place: { file: input } }
-  if (input instanceof Uint8Array) return { name, bytes: Uint8Array.from(checkSize(input, name, options)) }
+  if (isUint8Array(input)) return { name, bytes: Uint8Array.from(checkSize(input, name, options)) }
   if (isAnyArrayBuffer(input)) return { name, bytes: Uint8Array.from(checkSize(new Uint8Array(input), name, options)) }
   if (ArrayBuffer.isView(input)) throw new AnnealError(`${name}: it is no file of bytes; ${expected}.`)
   if (typeof input === 'object' && input !== null) {
@@ -164,7 +164,7 @@ async function fromStream(
     for (;;) {
       const { done, value } = await untilAborted(source.next(), signal)
       if (done) break
-      if (!(value instanceof Uint8Array))
+      if (!isUint8Array(value))
         throw new AnnealError(
           `${name}: it gives ${typeof value === 'string' ? 'text' : shown(value)}; expected bytes (Uint8Array or Buffer)${typeof value === 'string' ? '. A Readable gives text after setEncoding' : ''}`,
         )
@@ -208,7 +208,7 @@ function chunksOf(stream: ByteStream): Chunks {
   }
 }
 
-const pixelTypes = [Uint8Array, Uint16Array, Float32Array] as const
+const pixelTypes = { Uint8Array, Uint8ClampedArray: Uint8Array, Uint16Array, Float32Array } as const
 
 function pixelsOf(raw: RawPixels, name: string): Extract<ReadImage, { pixels: object }>['pixels'] {
   const { data, width, height, alpha } = raw
@@ -217,8 +217,8 @@ function pixelsOf(raw: RawPixels, name: string): Extract<ReadImage, { pixels: ob
       `${name}: ${what}; expected { data: Uint8Array, Uint8ClampedArray, Uint16Array or Float32Array of height x width x channels values, width, height, channels }.`,
     )
   }
-  const isPixels = data instanceof Uint8ClampedArray || pixelTypes.some(type => data instanceof type)
-  if (!isPixels) refuse(`data is ${shown(data)}`)
+  const type = ArrayBuffer.isView(data) ? kindOf(data) : ''
+  if (!Object.hasOwn(pixelTypes, type)) refuse(`data is ${shown(data)}`)
   for (const [what, value] of Object.entries({ width, height, channels: raw.channels ?? 1 }))
     if (!Number.isInteger(value) || value < 1) refuse(`${what} is ${shown(value)}`)
   const channels = raw.channels ?? data.length / (width * height)
@@ -226,8 +226,6 @@ function pixelsOf(raw: RawPixels, name: string): Extract<ReadImage, { pixels: ob
     refuse(
       `data has ${data.length} values, ${width} x ${height} pixels${raw.channels === undefined ? '' : ` of ${raw.channels} channels`} need ${raw.channels === undefined ? 'a whole number of times ' : ''}${width * height * (raw.channels ?? 1)}`,
     )
-  const copy = data instanceof Uint8ClampedArray ? Uint8Array.from(data) : (data.slice() as Pixels)
-  // A Buffer's slice is no copy.
-  const own = copy.buffer === data.buffer ? Uint8Array.from(copy) : copy
+  const own = new pixelTypes[type as keyof typeof pixelTypes](data)
   return { data: own, width, height, channels, ...(alpha === undefined ? {} : { alpha }) }
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { untilAborted } from '../../base/abort.ts'
 import { AnnealError } from '../../base/errors.ts'
 import type { Task } from '../../data/index.ts'
@@ -90,6 +91,7 @@ async function* inBatches<T extends Task>(
 ): AsyncGenerator<Prediction<T>> {
   signal?.throwIfAborted()
   const stop = new AbortController()
+  setMaxListeners(0, stop.signal) // each image of a batch listens
   const onAbort = () => stop.abort(signal!.reason)
   signal?.addEventListener('abort', onAbort, { once: true })
   const batches = readBatches(images, { batchSize, nameOf, signal: stop.signal, maxBytes })

@@ -30,6 +30,8 @@ export interface PlainError {
   name: string
   message: string
   stack?: string | undefined
+  /** Of errors that have one: `ENOENT`. */
+  code?: unknown
   isOurs: boolean
   cause?: PlainError | undefined
 }
@@ -39,14 +41,16 @@ export function plainError(error: unknown): PlainError {
   if (!(error instanceof Error)) return { name: 'Error', message: String(error), isOurs: false }
   const { name, message, stack, cause } = error
   const isOurs = error instanceof AnnealError
-  return { name, message, stack, isOurs, cause: cause === undefined ? undefined : plainError(cause) }
+  const code = 'code' in error ? String(error.code) : undefined
+  return { name, message, stack, code, isOurs, cause: cause === undefined ? undefined : plainError(cause) }
 }
 
 /** Makes the error again. */
-export function madeError({ name, message, stack, isOurs, cause: inner }: PlainError): Error {
+export function madeError({ name, message, stack, code, isOurs, cause: inner }: PlainError): Error {
   const cause = inner && madeError(inner)
   const error = isOurs ? new AnnealError(message, { cause }) : new Error(message, cause ? { cause } : {})
   error.name = name
+  if (code !== undefined) Object.assign(error, { code })
   if (stack !== undefined) error.stack = stack
   return error
 }

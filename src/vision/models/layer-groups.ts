@@ -1,7 +1,7 @@
 import { type Layer, type nn, noGrad, scope, type Tensor, zeros } from '../../torch/index.ts'
 
 /** How to run a net to find its layer groups. */
-export interface GroupOptions {
+export interface LayerGroupOptions {
   /** The function that runs the body. Default: the net itself. */
   forward?: Layer
   /** Names of children that do not belong to the body: its classifier. */
@@ -16,7 +16,7 @@ export interface GroupOptions {
  *  black picture runs through the body to find them, so this also works for your own network. */
 export function layerGroups(
   net: nn.Module,
-  { forward = net, without = [], channels = 3, size = 128 }: GroupOptions = {},
+  { forward = net, without = [], channels = 3, size = 128 }: LayerGroupOptions = {},
 ): string[][] {
   const calls = trace(net, forward, { channels, size })
   const root = partsOf('', net).filter(part => !without.includes(part.name))

