@@ -1,11 +1,11 @@
 import type { TargetTable } from '../data/targets.ts'
 import type { Tensor } from '../torch/index.ts'
 
-/** What a net learns from: samples by number. The loop decides order and batches; a source only makes tensors. */
+/** The samples that a net is trained on, by number. The loop decides order and batches; a source only makes tensors. */
 export interface Source {
   /** How many samples an epoch has. */
   readonly count: number
-  /** x: what the net takes; y [N]: class numbers, int64. The same samples and epoch give the same bits. Called inside a
+  /** x: the net's input; y [N]: class numbers, int64. The same samples and epoch give the same bits. Called inside a
    *  scope, which frees the tensors. */
   batch(samples: Uint32Array, epoch: number): Batch
 }

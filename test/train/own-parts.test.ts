@@ -133,7 +133,7 @@ describe('an optimizer of your own', () => {
     )
     await assert.rejects(
       trained({ optimizer: groups => ({ ...descent(groups), groups: [] }) }),
-      /got 6 groups and gives 0 groups/,
+      /got 6 groups and returned 0 groups/,
     )
   })
 })
