@@ -110,7 +110,10 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
     const [, kept, all] = /saved: the features of (\d+) of (\d+) views$/.exec(said) ?? assert.fail(said)
     assert.ok(Number(kept) >= 64 && Number(kept) < Number(all), said)
     const lines = resumed.flatMap(e => (e.type === 'line' ? [e.text] : []))
-    assert.ok(lines.includes(`features: ${kept} of ${all} were computed before the run was stopped, and are used`), lines.join('\n'))
+    assert.ok(
+      lines.includes(`features: ${kept} of ${all} were computed before the run was stopped, and are used`),
+      lines.join('\n'),
+    )
     const batches = Math.ceil((Number(all) - Number(kept)) / 32)
     assert.ok(computed <= batches + 3, `${computed} batches of features after the resume, ${batches} were left`)
   })
