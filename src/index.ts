@@ -135,11 +135,9 @@ export type {
   InputBatch,
   LossBatch,
   PredictedBatch,
-  PredictedValidationBatch,
   TrainAnswer,
   Training,
   ValidateAnswer,
-  ValidationBatch,
 } from './train/callback.ts'
 export type { WeightAverage } from './train/ema.ts'
 export { ensemble, type Member as EnsembleMember } from './train/ensemble.ts'
@@ -198,7 +196,7 @@ export type { Schedule } from './train/rates/schedule.ts'
 export * as schedules from './train/rates/schedule.ts'
 export type { RateRule } from './train/rates/suggest.ts'
 export type { ModelCard as AnyModelCard } from './train/saved-model.ts'
-export type { Batch, LabelledSource, Source } from './train/source.ts'
+export type { Batch, LabelledSource, PredictedValidationBatch, Source, ValidationBatch } from './train/source.ts'
 export type { StepPlace, StepResult } from './train/step.ts'
 export { Stopped } from './train/stop.ts'
 export { type BatchNormOptions, recomputeBatchNorm, WeightMean } from './train/swa.ts'
@@ -252,9 +250,7 @@ export {
   type ModelParts,
   models,
   type NetworkFunction,
-  type PipSource,
   pretrainedState,
-  type UrlSource,
   type WeightsSource,
 } from './vision/models/index.ts'
 export { type PictureSource, type PictureSourceOptions, pictureSource } from './vision/picture-source.ts'

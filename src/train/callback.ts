@@ -2,7 +2,7 @@ import type { optim, Tensor } from '../torch/index.ts'
 import type { Evaluation } from './evaluate.ts'
 import type { LearnerProgress, LearnerState } from './learner-state.ts'
 import type { Trainable } from './network.ts'
-import type { Source } from './source.ts'
+import type { PredictedValidationBatch, Source, ValidationBatch } from './source.ts'
 
 /** A batch in training, from `beforeBatch` to `beforeZeroGrad`. Its tensors are freed at the end of the step (`keep`
  *  keeps one). A hook may replace them: the step goes on with the new ones. */
@@ -30,16 +30,6 @@ export interface PredictedBatch extends InputBatch {
 /** A batch with its loss, one number. */
 export interface LossBatch extends PredictedBatch {
   loss: Tensor
-}
-/** A batch of a fit's validation. */
-export interface ValidationBatch {
-  readonly samples: Uint32Array
-  x: Tensor
-  y: Tensor
-}
-/** A validation batch with the net's prediction [N, C], in float32. */
-export interface PredictedValidationBatch extends ValidationBatch {
-  prediction: Tensor
 }
 
 /** The plan of a fit. */

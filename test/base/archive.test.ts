@@ -49,14 +49,14 @@ test('unzips what is picked, small and large, with its mode', async () => {
 })
 
 const evil: [string, Entry[], RegExp][] = [
-  ['a parent folder', [{ name: '../../evil' }], /would leave the folder/],
+  ['a parent folder', [{ name: '../evil' }], /would leave the folder/],
   ['a parent folder in the middle', [{ name: 'a/../../evil' }], /would leave the folder/],
   ['an absolute path', [{ name: '/etc/evil' }], /would leave the folder/],
   ['a backslash', [{ name: '..\\evil' }], /would leave the folder/],
   ['a drive letter', [{ name: 'C:evil' }], /would leave the folder/],
   ['a symbolic link', [{ name: 'link', mode: 0o120777, data: Buffer.from('/etc/passwd') }], /link or a device/],
   ['an encrypted member', [{ name: 'secret', flags: 1 }], /encrypted/],
-  ['one name twice', [{ name: 'twice' }, { name: 'twice' }], /one name/],
+  ['one name twice', [{ name: 'twice' }, { name: 'twice' }], /same name/],
   ['members that overlap', [{ name: 'one' }, { name: 'two', offset: 0 }], /overlaps/],
   ['a size beyond the limit', [{ name: 'bomb', size: 4_000_000_000 }], /would unpack to/],
 ]
@@ -106,9 +106,9 @@ test('untars files and long names', async () => {
 test('refuses a tar with names that leave, links, bombs and cuts', async () => {
   const bad = (data: Buffer, reason: RegExp, limits = { bytes: 1e6, members: 10 }) =>
     assert.rejects(untar(file('x.tgz', data), out(), all, limits), reason)
-  await bad(tgzOf([{ name: '../../evil' }]), /would leave the folder/)
+  await bad(tgzOf([{ name: '../evil' }]), /would leave the folder/)
   await bad(
-    tgzOf([{ name: '@', type: 'L', data: Buffer.from('../../evil\0') }, { name: 'good' }]),
+    tgzOf([{ name: '@', type: 'L', data: Buffer.from('../evil\0') }, { name: 'good' }]),
     /would leave the folder/,
   )
   await bad(tgzOf([{ name: 'link', type: '2', data: Buffer.alloc(0) }]), /link or a device/)

@@ -13,8 +13,8 @@ async function index(t: TestContext, files: readonly string[], names: readonly s
   const dir = join(tempFolder(t), folder)
   put(dir, Object.fromEntries(files.map(file => [file, picture])))
   const rows = names.map((name, i) => `"${name.replaceAll('"', '""')}",label${i % 2}`)
-  put(dir, { '../../labels.csv': `image,label\n${rows.join('\n')}\n` })
-  return indexPictures(dir, { labels: join(dir, '../../labels.csv') })
+  put(dir, { '../labels.csv': `image,label\n${rows.join('\n')}\n` })
+  return indexPictures(dir, { labels: join(dir, '../labels.csv') })
 }
 
 /** The label of each picture. */
@@ -30,7 +30,7 @@ const forms: Record<string, [name: (folder: string, stem: string) => string, way
   'another machine': [(d, n) => `/content/drive/MyDrive/images/${d}/${n}.jpg`, /without the folders in front/],
   'a parent too many': [(d, n) => `images/${d}/${n}.jpg`, /without the folders in front/],
   'a parent too many, and dots': [(d, n) => `./images/${d}/${n}.jpg`, /without the folders in front/],
-  'a folder beside': [(d, n) => `../../images/${d}/${n}.jpg`, /without the folders in front/],
+  'a folder beside': [(d, n) => `../images/${d}/${n}.jpg`, /without the folders in front/],
   'the case of the ending': [(_, n) => `${n}.JPG`, /by ignoring upper and lower case/],
   'the case of a folder': [(d, n) => `${d.toUpperCase()}/${n}.jpg`, /by ignoring upper and lower case/],
   'zeros lost': [(_, n) => `${Number(n)}`, /zeros in front/],

@@ -63,12 +63,12 @@ test('a picture is found by whatever a table calls it', async t => {
     absolute: names.map(name => join(dir, name)),
     dots: names.map(name => `./images/../${name}`),
     backslashes: names.map(name => name.replaceAll('/', '\\')),
-    'relative to the table': names.map(name => `../../data/${name}`),
+    'relative to the table': names.map(name => `../data/${name}`),
   }
   for (const [form, cells] of Object.entries(forms)) {
     const rows = cells.map((cell, i) => `${cell}\t${'ab'[i % 2]}`)
-    put(join(dir, '../../tables'), { 'labels.csv': ['thing\tlabel', ...rows].join('\n') })
-    const index = await indexPictures(dir, { labels: join(dir, '../../tables/labels.csv') })
+    put(join(dir, '../tables'), { 'labels.csv': ['thing\tlabel', ...rows].join('\n') })
+    const index = await indexPictures(dir, { labels: join(dir, '../tables/labels.csv') })
     assert.deepEqual(labelsOf(index), Object.fromEntries(names.map((name, i) => [name, 'ab'[i % 2]])), form)
     assert.equal(choice(index, 'file column'), 'thing', form)
     assert.deepEqual(index.problems, [], form)

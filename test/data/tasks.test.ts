@@ -7,12 +7,12 @@ import {
   type Decision,
   type EvaluationOptions,
   type FolderIndex,
-  indexForEvaluation,
   type LabelOptions,
   readDecisions,
 } from '../../src/data/index.ts'
 import { indexPictures, openPictures } from '../../src/vision/index.ts'
 import { classFolders, jpeg, put, tempFolder } from '../helpers/data.ts'
+import { indexForEvaluation } from '../helpers/of-pictures.ts'
 
 const lines = (problems: { kind: string; file: string }[]) => problems.map(({ kind, file }) => `${kind} ${file}`).sort()
 const shown = ({ dir, classes, items }: Pick<FolderIndex, 'dir' | 'classes' | 'items'>) =>
@@ -242,8 +242,8 @@ test('decisions: pictures are dropped and labelled anew, each with a line', asyn
     { file: 'cat/2.jpg', action: 'keep' },
     { file: 'dog/0.jpg', action: 'relabel', label: ['dog'] },
   ]
-  put(dir, { '../../decisions.jsonl': decisions.map(decision => `${JSON.stringify(decision)}\n`).join('\n') })
-  assert.deepEqual(readDecisions(join(dir, '../../decisions.jsonl')), decisions)
+  put(dir, { '../decisions.jsonl': decisions.map(decision => `${JSON.stringify(decision)}\n`).join('\n') })
+  assert.deepEqual(readDecisions(join(dir, '../decisions.jsonl')), decisions)
   const cleaned = applyDecisions(index, decisions)
   assert.equal(index.items.length, 8)
   assert.deepEqual(cleaned.problems, [
@@ -272,15 +272,15 @@ test('decisions: pictures are dropped and labelled anew, each with a line', asyn
     /cat\/0.jpg has changed since the decision .*ffffffffffff/,
   )
 
-  await withTable(join(dir, '../../multi'), 'tags', { '0.jpg': 'a b', '1.jpg': 'a', '2.jpg': 'b' })
-  const multi = await indexPictures(join(dir, '../../multi'), { labels: 'labels.csv' })
+  await withTable(join(dir, '../multi'), 'tags', { '0.jpg': 'a b', '1.jpg': 'a', '2.jpg': 'b' })
+  const multi = await indexPictures(join(dir, '../multi'), { labels: 'labels.csv' })
   const bare = applyDecisions(multi, [{ file: '0.jpg', action: 'relabel', label: [] }])
   assert.deepEqual(
     [bare.items[0]!.labels, bare.problems.at(-1)!.reason],
     [[], 'without a label by decision, was "a", "b"'],
   )
-  await withTable(join(dir, '../../numbers'), 'age', { '0.jpg': '1', '1.jpg': '2', '2.jpg': '3' })
-  const numbers = await indexPictures(join(dir, '../../numbers'), { labels: 'labels.csv', task: 'regression' })
+  await withTable(join(dir, '../numbers'), 'age', { '0.jpg': '1', '1.jpg': '2', '2.jpg': '3' })
+  const numbers = await indexPictures(join(dir, '../numbers'), { labels: 'labels.csv', task: 'regression' })
   const aged = applyDecisions(numbers, [{ file: '1.jpg', action: 'relabel', label: '2.5' }])
   assert.deepEqual(aged.items[1]!.values, [2.5])
   refused({ file: '1.jpg', action: 'relabel', label: 'old' }, /gives old; expected 1 number \(age\)/, numbers)

@@ -20,7 +20,7 @@ export async function makeReview(folder: string, { task = 'single' as RunTask, n
     const picture = sharp({ create: { width: 96, height: 64, channels: 3, background: { r: 40 * i, g: 120, b: 90 } } })
     const jpeg = await picture.jpeg().toBuffer()
     small.push(jpeg.toString('base64'))
-    mkdirSync(join(data, file, '../..'), { recursive: true })
+    mkdirSync(join(data, file, '..'), { recursive: true })
     if (!file.includes('gone')) writeFileSync(join(data, file), jpeg)
   }
   writeFileSync(join(folder, 'secret.jpg'), Buffer.from(small[0]!, 'base64'))
@@ -43,7 +43,7 @@ export async function makeReview(folder: string, { task = 'single' as RunTask, n
   const top = [
     judged(1, 'hat', 't-shirt'),
     judged(4, 'hat', 'shirt'),
-    { ...judged(0, 'x', 'y'), file: '../../secret.jpg' },
+    { ...judged(0, 'x', 'y'), file: '../secret.jpg' },
   ]
   writeAtomic(
     paths.interpret,

@@ -241,7 +241,7 @@ test('pictures in files of the run folder are taken in, large ones shrunk; none 
   const names = [
     'thumbs/one.jpg',
     'thumbs/large.png',
-    '../../outside.jpg',
+    '../outside.jpg',
     'thumbs/gone.jpg',
     join(root, 'outside.jpg'),
     'events.jsonl',

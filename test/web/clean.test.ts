@@ -153,7 +153,7 @@ test('what is no decision is refused in words, and writes nothing', async () => 
     ['[]', 400, /one JSON object/],
     [{ number: 99, action: 'drop' }, 422, /no picture 99/],
     [{ number: '0', action: 'drop' }, 422, /no picture "0"/],
-    [{ file: '../../secret.jpg', action: 'drop' }, 422, /no picture undefined/],
+    [{ file: '../secret.jpg', action: 'drop' }, 422, /no picture undefined/],
     [{ number: 0, action: 'delete' }, 422, /got action "delete"/],
     [{ number: 0, action: 'relabel', label: 'shrit' }, 422, /no class "shrit".*Did you mean "shirt"/],
     [{ number: 0, action: 'relabel', label: [] }, 422, /got 0 labels/],
@@ -192,7 +192,7 @@ test('a listed picture is decoded and encoded anew; one outside the data folder 
   const { width, height } = await sharp(body).metadata()
   assert.deepEqual([width, height], [96, 64])
   assert.notDeepEqual(body, readFileSync(join(made.data, 'train/hat/a.jpg')))
-  for (const file of ['../../secret.jpg', 'valid/hat/gone.jpg']) {
+  for (const file of ['../secret.jpg', 'valid/hat/gone.jpg']) {
     assert.ok(number(file) >= 0, 'number(file) >= 0')
     assert.equal((await ask({ path: `${pathname}picture/${number(file)}` })).status, 404, file)
   }

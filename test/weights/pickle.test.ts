@@ -249,7 +249,7 @@ test("an old file's view of a storage", () => {
 test('lies about storages', () => {
   const lies: [Uint8Array, RegExp][] = [
     [makePth(stateDict('w', tensor('0'))), /no entry "w\/data\/0"/],
-    [makePth(stateDict('w', tensor('../../0')), { 0: floats(1, 2, 3, 4) }), /no entry "w\/data\/\.\.\/0"/],
+    [makePth(stateDict('w', tensor('../0')), { 0: floats(1, 2, 3, 4) }), /no entry "w\/data\/\.\.\/0"/],
     [makePth(stateDict('w', tensor('0')), { 0: floats(1, 2, 3) }), /storage "0" has 12 bytes, its 4 float32 need 16/],
     [makePth(stateDict('w', tensor('0', { numel: 2 ** 30 })), { 0: floats(1) }), /has 4 bytes, its 1073741824 float32/],
     [makePth(stateDict('w', tensor('0', { offset: 1 })), { 0: floats(1, 2, 3, 4) }), /"w" reaches to element 5/],

@@ -35,7 +35,7 @@ test('the table gives the checksum of zlib', () => {
 
 const zeros = Buffer.alloc(10_000_000)
 const lies: [what: string, file: Uint8Array, message: RegExp][] = [
-  ...['../../x', 'w/../../x', '/etc/passwd', 'C:\\x', 'c:x', '..\\x', 'w\\x', '../..', 'w/..', 'x\0y'].map(
+  ...['../x', 'w/../../x', '/etc/passwd', 'C:\\x', 'c:x', '..\\x', 'w\\x', '..', 'w/..', 'x\0y'].map(
     (name): [string, Uint8Array, RegExp] => [
       `the name ${JSON.stringify(name)}`,
       makeZip([{ ...a, name }]),
