@@ -123,6 +123,13 @@ export {
   type WeightScheme,
 } from './train/balance.ts'
 export type {
+  InputBatch,
+  LossBatch,
+  PredictedBatch,
+  PredictedValidationBatch,
+  ValidationBatch,
+} from './train/batches.ts'
+export type {
   AsyncHookAnswer,
   BatchAnswer,
   BatchInfo,
@@ -132,14 +139,9 @@ export type {
   FitAnswer,
   FitInfo,
   HookAnswer,
-  InputBatch,
-  LossBatch,
-  PredictedBatch,
-  PredictedValidationBatch,
   TrainAnswer,
   Training,
   ValidateAnswer,
-  ValidationBatch,
 } from './train/callback.ts'
 export type { WeightAverage } from './train/ema.ts'
 export { ensemble, type Member as EnsembleMember } from './train/ensemble.ts'

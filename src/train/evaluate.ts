@@ -1,5 +1,5 @@
 import { autocast, type nn, noGrad, scope } from '../torch/index.ts'
-import type { PredictedValidationBatch } from './callback.ts'
+import type { PredictedValidationBatch } from './batches.ts'
 import type { Precision } from './network.ts'
 import type { Objective, Outputs, Targets } from './objective.ts'
 import { inOrder, type Source } from './source.ts'
