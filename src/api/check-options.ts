@@ -5,8 +5,8 @@ import { augmentation } from '../vision/augment/index.ts'
 import { model } from '../vision/models/index.ts'
 import { calls, type TrainOptions } from './options.ts'
 
-/** Refuses options that a call has not, values that do not fit, and options that contradict each other, before any work is
- *  done. `also` names what the call takes beside its options: callbacks, a signal. */
+/** Throws for unknown options, for values that are not allowed, and for options that contradict each other, before any
+ *  work is done. `also`: names that the call accepts beside its options: callbacks, a signal. */
 export function checkOptions(
   given: TrainOptions,
   call: keyof typeof calls = 'trainFolder',
@@ -24,7 +24,7 @@ export function checkOptions(
 
 const hooks = ['signal', 'onEvent', 'onRun', 'progress', 'report', 'writeReport']
 
-/** Options that fit each by itself, and not together. */
+/** Throws for options that are valid alone but not together. */
 function checkTogether(o: TrainOptions): void {
   if (o.model !== undefined && o.model !== 'auto') model(o.model)
   if (o.augment !== undefined && o.augment !== 'auto') augmentation(o.augment)

@@ -2,7 +2,7 @@ import { AnnealError } from '../base/errors.ts'
 import type { Domain } from '../domain/index.ts'
 import { images } from '../vision/domain/images.ts'
 
-/** The kinds of data that this package trains on, by the names that stand in configurations and cards. */
+/** The kinds of data that this package trains on, by their names in configurations and cards. */
 export const domains: Readonly<Record<string, Domain>> = { [images.name]: images }
 
 /** The domain of a run or of a saved model. */
@@ -10,6 +10,6 @@ export function domainNamed(name: string, where: string): Domain {
   const found = domains[name]
   if (found) return found
   throw new AnnealError(
-    `${where}: its data are "${name}", which this version of Anneal does not know; expected ${Object.keys(domains).join(', ')}.`,
+    `${where}: this version of Anneal does not know its kind of data, "${name}"; expected ${Object.keys(domains).join(', ')}.`,
   )
 }

@@ -4,14 +4,14 @@ import { images } from '../vision/domain/images.ts'
 import { checkOptions } from './check-options.ts'
 import type { optionTables } from './options.ts'
 
-/** How pictures to evaluate on are found and read. Each option with its range and default: docs/options.md. */
+/** How to find and read the pictures to evaluate on. Ranges and defaults of the options: docs/options.md. */
 export interface EvaluateFolderOptions
   extends Options<typeof optionTables.evaluate>,
     Pick<EvaluateModelOptions, 'progress' | 'report' | 'signal'> {}
 
-/** Evaluates a saved classifier on a folder or a table of labelled pictures, with preprocessing, thresholds and
- *  temperature as they were saved. Each evaluation is noted in the run's folder: a test set that is looked at again and
- *  again tests no more. */
+/** Evaluates a saved classifier on a folder or a table of labelled pictures, with its saved preprocessing, thresholds
+ *  and temperature. Each evaluation is noted in the run's folder, since a test set that is used again and again is no
+ *  longer a fair test. */
 export async function evaluateFolder(
   run: string,
   dir: string,

@@ -35,23 +35,23 @@ import type { optionTables } from './options.ts'
 
 type Prepared = AnyPrepared<ImageModel, Preprocessing>
 
-/** What `learner` can be told beside folder and model; where labels come from among it. Each option with its range and
- *  default: docs/options.md. Loss and optimizer may be your own functions. */
+/** The options of `learner` beside folder and model, with those that say where labels come from. Ranges and defaults:
+ *  docs/options.md. Loss and optimizer may be your own functions. */
 export interface ImageLearnerOptions
   extends Omit<Options<typeof optionTables.learner>, 'optimizer' | 'loss'>,
     Pick<LearnerOptions, 'callbacks' | 'optimizer' | 'metrics' | 'batchTransforms'> {
-  /** By name, or your own: outputs and targets → one number. */
+  /** The name of a loss, or your own function: outputs and targets → one number. */
   loss?: LossName | LossFunction | undefined
   progress?: Progress
-  /** Hears of downloads; stderr does unless given. */
+  /** Called with messages about downloads. Default: they are written to stderr. */
   report?: Report
   signal?: AbortSignal
 }
 
-/** A learner over a folder of pictures: pretrained body, fresh head, frozen but for the head, ready to train. `model`: a
- *  name, or a function of your own that makes a network (`imageModel`) for so many channels, without its classifier where
- *  `classes` is 0. Such a one begins unfrozen, unless `weights` names a file for it, or `pretrained: true` says that your
- *  function loads weights itself. */
+/** A learner over a folder of pictures, ready to train: a pretrained frozen body and a fresh head. `model`: a name, or
+ *  your own function that makes a network (`imageModel`) for the given number of channels, and leaves out the
+ *  classifier if `classes` is 0. Your own network begins unfrozen, unless `weights` names a file for it, or
+ *  `pretrained: true` says that your function loads weights itself. */
 export async function learner(
   dir: string,
   model: ModelName | 'auto' | NetworkFunction = 'auto',
@@ -86,9 +86,9 @@ export async function learner(
 
 let make: (prepared: Prepared, options: ImageLearnerOptions) => ImageLearner
 
-/** A `Learner` that knows its pictures: it also predicts files, explains itself, and saves what prediction needs. */
+/** A `Learner` for pictures: it also predicts files, interprets its results, and saves all that prediction needs. */
 export class ImageLearner extends Learner {
-  /** With its body, as `gradCam` and `layerFeatures` take it. */
+  /** The network with its body, as `gradCam` and `layerFeatures` take it. */
   declare readonly network: Network<ImageModel>
   static {
     make = (prepared, options) => new ImageLearner(prepared, options)
@@ -131,14 +131,14 @@ export class ImageLearner extends Learner {
     return this.#prepared.data as ImageDataset
   }
 
-  /** Raises the rate after each batch and watches the loss; everything is as before afterwards. */
+  /** Learning rate finder: raises the rate after each batch and records the loss, then restores the learner. */
   async lrFind(options?: FindOptions): Promise<RateFinding> {
     this.#checkOpen()
     return lrFind(this, options)
   }
 
-  /** fastai's fine_tune: `freezeEpochs` of the head alone, then `epochs` of the whole net at half the rate, the earlier
-   *  groups down to a hundredth of it; one cycle each. */
+  /** fastai's fine_tune, in two cycles: `freezeEpochs` epochs of the head alone, then `epochs` epochs of the whole net
+   *  at half the rate, down to a hundredth of that for the earliest group. */
   async fineTune(
     epochs: number,
     { lr = 2e-3, freezeEpochs = 1, ...options }: Omit<FitOptions, 'lr'> & { lr?: number; freezeEpochs?: number } = {},
@@ -159,8 +159,8 @@ export class ImageLearner extends Learner {
     return history.at(-1)!
   }
 
-  /** What the net makes of one picture: a path, `URL`, bytes, `Blob`, stream or raw pixels. It computes in this thread, as
-   *  training does. */
+  /** The prediction for one picture: a path, `URL`, bytes, `Blob`, stream or raw pixels. It is computed in this thread,
+   *  as training is. */
   predict(image: ImageInput, options?: PredictOptions): Promise<Prediction> {
     const { engine, card } = this.#predictor()
     return predictImage(engine, card, image, options)
@@ -179,7 +179,7 @@ export class ImageLearner extends Learner {
     return { engine: inThisThread({ members: [{ network: net, card }], card }, { precision }), card }
   }
 
-  /** Frees the memory of net and optimizer; whatever is asked of the learner afterwards is an error that says so. */
+  /** Frees the memory of net and optimizer. Every later use of the learner throws an error that says so. */
   [Symbol.dispose](): void {
     if (this.#isDisposed) return
     this.#isDisposed = true
@@ -199,7 +199,7 @@ export class ImageLearner extends Learner {
     return super.validate(...given)
   }
 
-  /** What the net does on the validation pictures: confusion matrix, scores by class, the pictures to look at. */
+  /** Interprets the results on the validation pictures: confusion matrix, scores per class, pictures to look at. */
   async interpret(): Promise<Interpretation> {
     return explain(this.#prepared, await this.validate(this.#prepared.source('valid')))
   }

@@ -5,7 +5,7 @@ import { batchOption, deviceOption, recipeOptions } from '../recipes/options.ts'
 import type { ModelName } from '../vision/models/index.ts'
 import { pictureOptions, sheetOptions } from '../vision/options.ts'
 
-/** Every option of training: `trainFolder`, `learner`, `anneal train` and `anneal demo` take theirs of it. */
+/** All options of training. `trainFolder`, `learner`, `anneal train` and `anneal demo` each take a part of them. */
 export const trainingOptions = {
   ...labelOptions,
   ...pictureOptions,
@@ -25,7 +25,7 @@ const precisionAfter = () =>
     .says('the number type of convolutions and matrix products')
 
 // biome-ignore format: one option, one line or two
-/** The tables by command. `anneal COMMAND --help` and docs/options.md are made of them. */
+/** The tables of options by command. `anneal COMMAND --help` and docs/options.md are made from them. */
 export const optionTables = {
   train: takenBy(trainingOptions, 'train'),
   demo: takenBy(trainingOptions, 'demo'),
@@ -54,11 +54,11 @@ export const calls = {
   augmentSheet: optionTables.augment,
 } as const satisfies Record<string, OptionTable>
 
-/** Everything that the recipe can be told. What is left out it chooses, and says why. Each option with its range and
- *  default: docs/options.md. */
+/** All options of the recipe. It chooses those that are left out, and says why. Ranges and defaults: docs/options.md. */
 export interface TrainOptions extends Options<typeof optionTables.train> {}
 
-/** Options of which a command line replaces one that a file of options has, since both say the same thing. */
+/** Groups of options that set the same thing: one on the command line replaces any of its group in a file of
+ *  options. */
 export const rivals: readonly (readonly (keyof TrainOptions)[])[] = [
   ['size', 'sizes'],
   ['like', 'factor'],

@@ -9,13 +9,13 @@ import type { Prediction } from '../train/prediction.ts'
 
 /** The five steps over one kind of data. */
 export interface Recipe<O extends object, In, E extends object> {
-  /** Trains a model, into a run folder of its own. */
+  /** Trains a model, and writes the run into a folder. */
   train(path: string, options?: O & RecipeOptions & { out?: string }, hooks?: TrainHooks): Promise<RunResult>
-  /** Goes on with a run that was stopped or killed, to the same weights as an uninterrupted one. */
+  /** Resumes a run that was stopped or killed; the weights are the same as those of an uninterrupted run. */
   resume(run: string, hooks?: ResumeHooks): Promise<RunResult>
   /** Evaluates a saved model on labelled samples. */
   evaluate(run: string, path: string, options?: E & EvaluateModelOptions): Promise<Evaluated>
-  /** Predicts inputs, one after another in their order. */
+  /** Predicts inputs, in their order. */
   predict(
     run: string,
     inputs: Iterable<In> | AsyncIterable<In>,
@@ -23,7 +23,7 @@ export interface Recipe<O extends object, In, E extends object> {
   ): AsyncGenerator<Prediction>
 }
 
-/** The five steps over a domain of your own: see `Domain`. */
+/** The five steps over your own domain: see `Domain`. */
 export function recipeFor<O extends object, B extends Body, P, In, E extends object>(
   domain: Domain<O, B, P, In, E>,
 ): Recipe<O, In, E> {

@@ -5,7 +5,7 @@ import { checkOptions } from './check-options.ts'
 import { domainNamed } from './domains.ts'
 import type { TrainOptions } from './options.ts'
 
-/** Trains a classifier on a folder of pictures by the five easy steps, into a run folder of its own. */
+/** Trains a classifier on a folder of pictures by the five easy steps, and writes the run into a folder. */
 export async function trainFolder(
   data: string,
   options: TrainOptions = {},
@@ -15,8 +15,8 @@ export async function trainFolder(
   return train(images, data, options, hooks)
 }
 
-/** Goes on with a run that was stopped or killed, from its last checkpoint, to the same weights as an uninterrupted one
- *  on the same machine and threads. Data that have moved are recognised by their content. */
+/** Resumes a run that was stopped or killed, from its last checkpoint. On the same machine and threads the weights are
+ *  the same as those of an uninterrupted run. Data that have moved are recognised by their content. */
 export async function resumeRun(dir: string, hooks: ResumeHooks = {}): Promise<RunResult> {
   const config = readConfig(dir)
   return resume(config ? domainNamed(domainOf(config), dir) : images, dir, hooks)

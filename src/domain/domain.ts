@@ -9,7 +9,7 @@ import type { ModelCard } from '../train/saved-model.ts'
 import type { LabelledSource } from '../train/source.ts'
 import type { DomainContext } from './narrator.ts'
 
-/** Labelled samples as they lie there; nothing but their labels has been read. */
+/** Labelled samples as they were found. Only their labels have been read. */
 export interface Index {
   /** Absolute path of the folder or file that holds them. */
   dir: string
@@ -21,14 +21,14 @@ export interface Index {
   choices: Choice[]
 }
 
-/** Labelled samples whose content has been read: what can't be used is in `problems` and not in `items`. */
+/** Labelled samples whose content has been read. Those that can't be used are in `problems` and not in `items`. */
 export interface Dataset<I extends Item = Item> extends Omit<Index, 'items'> {
   items: I[]
   /** Samples of each class in each split; empty for the task `regression`. */
   counts: ClassCount[]
   problems: Problem[]
   of(split: Split): I[]
-  /** 64 hexadecimal digits that change with any sample, label, order or split, and with nothing else. */
+  /** 64 hexadecimal digits that change only if a sample, a label, the order or the split changes. */
   fingerprint: string
 }
 
@@ -42,17 +42,17 @@ export interface Words {
 
 /** How samples become batches. */
 export interface SourceOptions {
-  /** Change the samples each epoch. */
+  /** Augment the samples differently each epoch. */
   augmented?: boolean
-  /** Mix the samples of a batch, where the options ask for that (MixUp, CutMix). */
+  /** Mix the samples of a batch, if the options ask for it (MixUp, CutMix). */
   mixed?: boolean
 }
 
-/** Samples as the network takes them, at one size. `P`: what of it stands in the model's card. */
+/** Samples as inputs of the network, at one size. `P`: the preprocessing that the model card stores. */
 export interface Inputs<P = unknown> {
   preprocessing: P
   source(split: Split, options?: SourceOptions): LabelledSource & { items: readonly Item[] }
-  /** A small picture of a sample as a JPEG in base64; empty where there is nothing to show. */
+  /** A small picture of a sample as a JPEG in base64; empty if there is nothing to show. */
   show(item: Item): Promise<string>
   /** Finds samples that are nearly the same. features: [N × F] of the frozen body, in the order of `items`. */
   nearlySame?(
@@ -60,33 +60,34 @@ export interface Inputs<P = unknown> {
     items: readonly Item[],
     options: { signal?: AbortSignal | undefined },
   ): Promise<NearlySame>
-  /** What this kind of data adds to the interpretation: samples as the network sees them, heat maps. */
+  /** The part of the interpretation that is specific to this kind of data: samples as the network sees them, heat
+   *  maps. */
   interpret?(net: Trained, evaluation: Evaluation, found: Interpretation): Promise<Partial<Interpretation>>
 }
 
-/** A trained network, and how it computes. */
+/** A trained network, and the precision that it computes in. */
 export interface Trained extends Pick<Computed, 'precision'> {
   net: Network
   classes: readonly string[]
 }
 
-/** A network that has its head, before its first step. */
+/** A network with its head, before its first training step. */
 export interface Ready<B extends Body = Body> extends Computed {
   net: Network<B>
   device: string
   seed: number
 }
 
-/** Training inputs once their augmentation is chosen. */
+/** The inputs of training, after their augmentation is chosen. */
 export interface ChosenInputs<P = unknown> {
-  /** As plain data: kept features depend on it. */
+  /** The augmentation as plain data; cached features depend on it. */
   augmentation: unknown
   /** Whether nothing is augmented. */
   plain: boolean
   at(size: number): Promise<Inputs<P>>
 }
 
-/** Data and model, opened: all that a run needs of its domain. */
+/** Opened data and model: all that a run needs from its domain. */
 export interface Opened<B extends Body = Body, P = unknown> {
   data: Dataset
   /** The sha256 of a sample's content. */
@@ -94,9 +95,10 @@ export interface Opened<B extends Body = Body, P = unknown> {
   modelName: string
   /** The network without its head; pretrained weights are loaded. */
   body: B
-  /** Sizes to train through, one after another: sides of pictures in pixels, lengths of texts. One for data without sizes. */
+  /** Sizes to train at, one after another: sides of pictures in pixels, lengths of texts. One for data without
+   *  sizes. */
   sizes: readonly number[]
-  /** A size to predict at, where that validates no worse than the size of training. */
+  /** A size to predict at, used if it validates no worse than the training size. */
   testSize?: number | undefined
   /** The size at which the speed of kernels is measured. */
   measuredAt: number
@@ -106,7 +108,8 @@ export interface Opened<B extends Body = Body, P = unknown> {
   inputs(ready: Ready<B>): Promise<ChosenInputs<P>>
 }
 
-/** How unlike the data of pretraining these samples are: how much lower the rate of each earlier layer group is to be. */
+/** How different these samples are from the data of pretraining, as a factor: how many times lower the learning rate of
+ *  each earlier layer group is. */
 export interface Likeness {
   factor: number
   reason: string
@@ -120,33 +123,34 @@ export interface ToEvaluate<P = unknown> {
   source(card: ModelCard<P>): Promise<LabelledSource>
 }
 
-/** Pairs and groups of samples that are nearly the same, by their numbers. */
+/** Pairs and groups of samples that are nearly the same, by sample number. */
 export interface NearlySame {
   pairs: readonly { a: number; b: number; similarity: number }[]
   groups: readonly (readonly number[])[]
 }
 
-/** A kind of data: pictures, rows, texts. The five steps run over a domain and know nothing else of its data.
- *  `O`: its options; `B`: its networks' bodies; `P`: its preprocessing, as a card keeps it; `In`: what a prediction takes;
- *  `E`: the options of an evaluation. */
+/** A kind of data: pictures, rows, texts. The five steps use the data only through their domain. `O`: its options; `B`:
+ *  its networks' bodies; `P`: its preprocessing, as a card stores it; `In`: the input of a prediction; `E`: the options
+ *  of an evaluation. */
 export interface Domain<O = object, B extends Body = Body, P = unknown, In = unknown, E = object> {
-  /** Stands in cards and configurations. */
+  /** Its name in cards and configurations. */
   readonly name: string
   readonly words: Words
-  /** What should be at a path where nothing is, in words. */
+  /** What Anneal expects at a path that does not exist, in words. */
   expected(path: string): string
-  /** Finds the labelled samples and their splits. Cheap: it is called before anything is downloaded or decoded. */
+  /** Finds the labelled samples and their splits. It must be cheap: it is called before anything is downloaded or
+   *  decoded. */
   index(path: string, options: O): Promise<Index>
   /** Chooses the model, reads the samples, and makes the body with its pretrained weights. */
   open(index: Index, context: DomainContext<O>): Promise<Opened<B, P>>
-  /** The network that a card describes; its weights are loaded next. */
+  /** Builds the network that a card describes; its weights are loaded afterwards. */
   build(card: ModelCard<P>, device: string): Network<B>
   isPreprocessing(value: unknown): value is P
   /** Finds samples to evaluate a saved model on; all of them are in the split `test`. */
   openForEvaluation(path: string, card: ModelCard<P>, context: DomainContext<E>): Promise<ToEvaluate<P>>
-  /** One batch of inputs as the network takes them. */
+  /** Makes one batch of inputs for the network. */
   batch(inputs: readonly In[], preprocessing: P, options: { device?: string | undefined }): Promise<Tensor>
-  /** Measures how unlike the data of pretraining the training samples are. Without it the factor is 3. */
+  /** Measures how different the training samples are from the data of pretraining. Without it the factor is 3. */
   likeness?(measured: {
     net: Network<B>
     train: LabelledSource

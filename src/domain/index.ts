@@ -1,4 +1,4 @@
-/** What a kind of data brings to the five steps. */
+/** The interface between a kind of data and the five steps. */
 export type {
   ChosenInputs,
   Dataset,

@@ -1,39 +1,39 @@
 import type { Report } from '../base/progress.ts'
 import type { EventBody } from '../runs/index.ts'
 
-/** Shows how far a long piece of work without losses is: decoding, features. */
+/** Shows the progress of long work that has no losses: decoding, features. */
 export type Progress = (what: string, done: number, total: number) => void
 
-/** Hears every decision and remembers answers, so that a resumed run does not decide anew. */
+/** Receives every decision, and remembers answers so that a resumed run does not decide again. */
 export interface Narrator {
-  /** Runs `fn` once in a run: a resumed run gets the answer of the first time. The answer is plain data. */
+  /** Runs `fn` once in a run; a resumed run gets the same answer. The answer is plain data. */
   once<T>(name: string, fn: () => Promise<T> | T): Promise<T>
   /** Writes a decision with its reason into the run's log. */
   choice(what: string, value: string, reason: string): void
   emit(event: EventBody): void
-  /** Notes what is kept if the run stops now, and what would be done again. */
+  /** Notes what is kept if the run stops now, and what must be done again. */
   stands?(kept: string, again?: string): void
 }
 
-/** What a domain gets beside its index: the options of the run, and who hears of its work. */
+/** What a domain gets beside its index: the options of the run, and the callbacks that report its work. */
 export interface DomainContext<O> {
   options: O
   narrator: Narrator
-  /** Hears of downloads. */
+  /** Called with messages about downloads. */
   report: Report
   progress: Progress
   signal?: AbortSignal | undefined
 }
 
-/** Options of every run that a domain reads too. */
+/** Options of every run that its domain reads too. */
 export interface SharedOptions {
-  /** A model by name, or `auto`. */
+  /** The name of a model, or `auto`. */
   model?: string | undefined
   /** A file of pretrained weights of this model. */
   weights?: string | undefined
   /** Begin from pretrained weights (default) or from random ones. */
   pretrained?: boolean | undefined
-  /** 42 unless given. */
+  /** Default: 42. */
   seed?: number | undefined
   batchSize?: number | undefined
   /** `cpu`, `cuda` or `cuda:1`. */

@@ -3,12 +3,12 @@ import { group, type Options, type TakenBy } from '../base/option-table.ts'
 import type { labelOptions } from '../data/labels/options.ts'
 
 const trains = ['train', 'demo', 'learner'] as const
-/** What takes all five steps; `learner` leaves them to its user. */
+/** The commands that run all five steps; with `learner` its user runs them. */
 const wholeRun = ['train', 'demo'] as const
 const rate = () => number({ above: 0, to: 100 }, 'a rate')
 /** The batch size of training and of evaluation. */
 export const batchOption = (least: number) => int(least, 4096).flag('--batch <n>').default(32)
-/** Where it computes. */
+/** The device to compute on. */
 export const deviceOption = () =>
   text('cpu, cuda or cuda:1', 'devices', /^(cpu|cuda(:\d+)?)$/)
     .flag('--device <name>')
@@ -95,13 +95,13 @@ export const recipeOptions = {
 /** The options of the five steps, whatever the kind of data, with those of labels and splits. */
 export type RecipeOptions = Options<TakenBy<typeof labelOptions & typeof recipeOptions, 'train'>>
 
-/** Whether the head is trained over the frozen body before the whole net: over pretrained weights; a body from random ones
- *  says nothing worth a head of its own, unless the settings ask for that. */
+/** Whether the head is trained over the frozen body before the whole net: yes over pretrained weights; over random
+ *  weights only if the settings ask for it, since the features of a random body are of little use. */
 export const beginsFrozen = ({ pretrained = true, epochs, views, headCycles, headLr }: RecipeOptions): boolean =>
   pretrained || epochs === 0 || [views, headCycles, headLr].some(asked => asked !== undefined)
 
-/** Whether BatchNorm keeps its statistics where everything trains: as asked, else with few samples or small batches,
- *  whose own statistics cost 5 to 7 points of accuracy; never over random weights, which have none yet. */
+/** Whether BatchNorm keeps its statistics while the whole net trains. Default: yes with few samples or small batches,
+ *  where batch statistics cost 5 to 7 points of accuracy; no over random weights, which have no statistics yet. */
 export const keepsStatistics = (
   { bnFreeze, pretrained = true }: Pick<RecipeOptions, 'bnFreeze' | 'pretrained'>,
   { samples, batchSize }: { samples: number; batchSize: number },

@@ -15,7 +15,7 @@ import { type Item, indexPictures, listPictures, loadPicture, openPictures, type
 import { chooseModel, loadPretrained, model as modelInfo, pretrainedState } from './models/index.ts'
 import { sheetOptions } from './options.ts'
 
-/** What is drawn, and how it is found where the augmentation is `auto`. Each option with its range and default:
+/** The options of a contact sheet, and of the measurement if the augmentation is `auto`. Ranges and defaults:
  *  docs/options.md. */
 export type SheetOptions = Options<typeof sheetOptions> & {
   format?: 'png' | 'jpeg'
@@ -26,8 +26,8 @@ export type SheetOptions = Options<typeof sheetOptions> & {
 /** A picture that is not decoded yet. */
 type Labelled = Omit<Item, 'picture'>
 
-/** A contact sheet of training pictures as training would see them: the plain view, then epochs 1, 2, … A folder without
- *  labels is drawn too, but for `auto`. Nothing is trained or written. */
+/** A contact sheet of training pictures as training would see them: the plain view, then epochs 1, 2, … It also works
+ *  for a folder without labels, except with `auto`. Nothing is trained or written. */
 export async function augmentSheet(
   dir: string,
   options: SheetOptions = {},
@@ -56,7 +56,7 @@ export async function augmentSheet(
   return { image: await drawSheet(sheet, { format }), augmentation: chosen, ...(sense ? { sense } : {}) }
 }
 
-/** Labelled pictures; where the folder has no labels and none were said to be, its pictures as they are. */
+/** Labelled pictures; if the folder has no labels and the options name none, its pictures without labels. */
 async function indexed(
   dir: string,
   options: LabelOptions,
@@ -73,7 +73,7 @@ async function indexed(
   }
 }
 
-/** Numbers of all items, one of each class in turn, drawn by the seed. */
+/** The indices of all items, one of each class in turn, in random order by the seed. */
 function everyClass(items: readonly Labelled[], seed: number): number[] {
   const order = shuffle(Array.from(items.keys()), rng(seed, 0, 0, purpose.sense))
   const seen = new Map<string, number>()
@@ -86,7 +86,7 @@ function everyClass(items: readonly Labelled[], seed: number): number[] {
   return rank.sort((a, b) => a.place - b.place || a.first - b.first).map(({ n }) => n)
 }
 
-/** The first pictures that can be decoded; throws where none can. */
+/** The first pictures that can be decoded; throws if none can. */
 async function firstGood(
   items: readonly Labelled[],
   numbers: readonly number[],
@@ -129,7 +129,7 @@ function viewsOf(
   const plainly = augmentation('none')
   const changes = Array.from({ length: views + 1 }, (_, v) => drawChange(v === 0 ? plainly : a, seed, v, sample))
   const area = size * size * 3
-  // Normalised and back, so that erased boxes show the noise that training sees.
+  // Normalised and converted back, so that erased boxes show the noise that training sees.
   const { mean, std } = modelInfo('resnet34')
   const numbers = (values: readonly number[]) => tensor([...values]).mul(255)
   const pixels = scope(() =>
@@ -150,7 +150,7 @@ function viewsOf(
   return changes.map((_, v) => pixels.subarray(v * area, (v + 1) * area))
 }
 
-/** What `auto` finds: all training pictures are decoded as training would. */
+/** The augmentation that `auto` finds; all training pictures are decoded as in training. */
 async function senseFolder(
   index: { whole?: FolderIndex; task: FolderIndex['task'] },
   options: SheetOptions & { seed: number },

@@ -9,29 +9,29 @@ import { isSeenTogether, viewsOnDevice } from './augment/on-device.ts'
 import { view } from './augment/view.ts'
 import type { Picture } from './types.ts'
 
-/** How pixels become what the net was trained on: values in [0, 1], minus mean, over std, each channel its own. One
- *  number serves all channels. */
+/** The normalisation of pixels: values in [0, 1], minus mean, divided by std, per channel. A single number is used for
+ *  all channels. */
 export interface Normalization {
   mean: readonly number[]
   std: readonly number[]
 }
 
-/** What of a picture the net sees. */
+/** The part of a picture that the net sees. */
 export interface BatchOptions {
   /** Side of the square crop in pixels. */
   size: number
-  /** The short side that pictures are seen at before the crop; smaller ones are enlarged to it. Default: `size`. */
+  /** The short side of pictures before the crop; smaller ones are enlarged to it. Default: `size`. */
   short?: number
-  /** Channels that the net takes. Pictures of fewer are copied up: channel i shows channel i modulo theirs (grey in all
-   *  three; of two the first again). Default: those of the first picture. */
+  /** Channels of the net's input. If a picture has fewer, its channels are copied in turn: channel i is its channel i
+   *  modulo their number (grey in all three; with two, the third is the first). Default: as the first picture has. */
   channels?: number
   normalization: Normalization
   device?: string
 }
 
 /** Pictures as one normalised batch: float32 [N, C, size, size], channels last. Unchanged pictures give their centre
- *  crop, pixel for pixel where they are large enough. Each picture is computed on its own: what comes of it does not
- *  depend on the others. */
+ *  crop, pixel for pixel if they are large enough. Each picture is computed alone: the others do not affect its
+ *  result. */
 export function pictureBatch(
   pictures: readonly Picture[],
   changes: readonly Change[] | undefined,
@@ -61,7 +61,7 @@ export function pictureBatch(
   )
 }
 
-/** One picture into its row of the batch, in its own values. out: [size, size, C]. */
+/** Writes one picture into its row of the batch, before normalisation. out: [size, size, C]. */
 function fill(
   out: Tensor,
   picture: Picture,
@@ -79,16 +79,16 @@ function fill(
   out.reshape(bands, height, size, channels).copy_(shown.reshape(bands, height, size, channels))
 }
 
-/** What is white in a picture's values; floats are as they are. */
+/** The value of white in a picture; 1 for floats. */
 const unit = ({ data }: Picture): number =>
   data instanceof Float32Array ? 1 : data instanceof Uint16Array ? 65535 : 255
 
-/** rows: [N, size, size, C] over their units, minus mean, over std, in place. */
+/** Divides rows [N, size, size, C] by their units, subtracts mean and divides by std, in place. */
 function normalise(rows: Tensor, units: readonly number[], { mean, std }: Normalization): void {
   const [n, height, width, channels] = rows.shape as [number, number, number, number]
   const same = units.every(u => u === units[0])
   const of = same ? units.slice(0, 1) : units
-  // Factors as long as a line of pixels: an operator is fast where its innermost loop is long.
+  // Factors as long as a line of pixels: an operator is fast if its innermost loop is long.
   const line = width * channels
   const scale = Float32Array.from(
     { length: of.length * line },
@@ -106,26 +106,27 @@ function perChannel({ mean, std }: Normalization, channels: number): Normalizati
   const spread = (name: string, values: readonly number[]) => {
     if (values.length !== 1 && values.length !== channels)
       throw new AnnealError(
-        `${name} has ${values.length} numbers and the pictures ${channels} channels; expected one, or one a channel.`,
+        `${name} has ${values.length} numbers and the pictures ${channels} channels; expected one, or one per channel.`,
       )
     return Array.from({ length: channels }, (_, c) => values[c % values.length]!)
   }
   return { mean: spread('mean', mean), std: spread('std', std) }
 }
 
-/** Values of black and white; floats are wider than [0, 1] where the picture is, so that lighting clips nothing. */
+/** Values of black and white. For floats the range is wider than [0, 1] if the picture's is, so that lighting clips
+ *  nothing. */
 const rangeOf = (picture: Picture, x: Tensor): Range =>
   picture.data instanceof Float32Array
     ? { black: Math.min(0, x.min().item()), white: Math.max(1, x.max().item()) }
     : { black: 0, white: unit(picture) }
 
-/** x: [k, C, …] of fewer channels than asked for, with copies of them. */
+/** Copies the channels of x [k, C, …] until there are as many as asked for. */
 function copiedUp(x: Tensor, channels: number): Tensor {
   const has = x.shape[1]!
   if (has === channels) return x
   if (has > channels)
     throw new AnnealError(
-      `a picture has ${has} channels and ${channels} are asked for; expected at most as many. Take a net of ${has} channels (\`channels: ${has}\`).`,
+      `a picture has ${has} channels, but the net takes ${channels}; expected at most as many. Use a net of ${has} channels (\`channels: ${has}\`).`,
     )
   const index = fromArray(
     BigInt64Array.from({ length: channels }, (_, c) => BigInt(c % has)),

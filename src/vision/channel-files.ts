@@ -6,19 +6,19 @@ import { pictureFormat } from '../data/files/sniff.ts'
 import { listFolder, readHead, toPlace } from '../data/labels/list-files.ts'
 import type { Place, Problem } from '../data/types.ts'
 
-/** Which part of a picture a file is, by its name. */
+/** The part of a picture that a file holds, by its name. */
 interface Part {
   /** Folder and name without the suffix. */
   stem: string
   suffix: number
 }
 
-/** Checks the endings that tell one channel's file from another's (`_DAPI`, `_GFP`). */
+/** Checks the endings of file names that name the channels (`_DAPI`, `_GFP`). */
 export function checkSuffixes(suffixes: readonly string[]): void {
   const wrong = suffixes.find((suffix, i) => suffix.includes('/') || suffixes.indexOf(suffix) !== i)
   if (suffixes.length > 1 && wrong === undefined) return
   throw new AnnealError(
-    `channel files are told by two or more different endings of their names, before the dot; got ${suffixes.map(s => `"${s}"`).join(', ') || 'none'}. Try ${setting('channelFiles', ['_DAPI', '_GFP'])}.`,
+    `channel files need two or more different endings of their names, before the dot; got ${suffixes.map(s => `"${s}"`).join(', ') || 'none'}. Try ${setting('channelFiles', ['_DAPI', '_GFP'])}.`,
   )
 }
 
@@ -31,10 +31,10 @@ function partOf(file: string, suffixes: readonly string[]): Part | undefined {
   return { stem: join(dirname(file), stem.slice(0, stem.length - longest.length)), suffix: suffixes.indexOf(longest) }
 }
 
-/** Joins files that hold one channel each into pictures: `cell1_DAPI.tif` and `cell1_GFP.tif` with the suffixes `_DAPI`
- *  and `_GFP` become one place, whose `file` is the first and whose `bands` are the others, in the suffixes' order. A
- *  picture with a file missing is left out and named, as is a file whose name ends with none of them; in `problems`,
- *  paths are relative to `dir` where it is given. */
+/** Joins files that hold one channel each into pictures: with the suffixes `_DAPI` and `_GFP`, `cell1_DAPI.tif` and
+ *  `cell1_GFP.tif` become one place; its `file` is the first and its `bands` are the others, in the order of the
+ *  suffixes. A picture with a missing file is left out and listed in `problems`, as is a file whose name has none of
+ *  the endings. There, paths are relative to `dir` if it is given. */
 export function groupBands(
   places: readonly Place[],
   suffixes: readonly string[],
@@ -73,14 +73,14 @@ export function groupBands(
   return { places: joined, problems }
 }
 
-/** The picture that a file is a channel of, its other files found beside it. Throws where one is missing. */
+/** The whole picture of a file that holds one channel; the other files are beside it. Throws if one is missing. */
 export function withBands(place: Place, suffixes: readonly string[]): Place {
   if (place.bands || suffixes.length === 0) return place
   checkSuffixes(suffixes)
   const part = partOf(place.file, suffixes)
   if (!part)
     throw new AnnealError(
-      `${place.file}: the model was trained on pictures of one file a channel, whose names end with ${suffixes.join(', ')}; this one's ends with none of them.`,
+      `${place.file}: the model was trained on pictures with one file per channel, whose names end with ${suffixes.join(', ')}; this name has none of these endings.`,
     )
   const path = place.raw ? Buffer.from(place.raw) : Buffer.from(place.file)
   const folder = Buffer.from(dirname(path.toString('latin1')), 'latin1')
@@ -96,7 +96,7 @@ export function withBands(place: Place, suffixes: readonly string[]): Place {
   if (places[0]) return places[0]
   const missing = problems.find(({ kind }) => kind === 'missing')
   throw new AnnealError(
-    `${place.file}: ${missing ? `${missing.file} is not there` : 'it is no picture or is not there'}; the model was trained on pictures of one file a channel (${suffixes.join(', ')}).`,
+    `${place.file}: ${missing ? `${missing.file} is not there` : 'it is no picture or is not there'}; the model was trained on pictures with one file per channel (${suffixes.join(', ')}).`,
   )
 }
 
@@ -105,7 +105,7 @@ const isPicture = (path: Buffer): boolean => {
   return typeof head !== 'string' && pictureFormat(head) !== undefined
 }
 
-/** An index whose pictures lie in one file a channel: the items of a picture become one (`groupBands`). */
+/** Joins the items of an index with one file per channel: all items of a picture become one (`groupBands`). */
 export function joinBands<I extends { dir: string; items: (Place & object)[]; problems: Problem[] }>(
   index: I,
   suffixes: readonly string[],

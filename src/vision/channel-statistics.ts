@@ -3,7 +3,7 @@ import { evenly } from './decode/choose-channels.ts'
 import { whiteOf } from './decode/raster.ts'
 import type { Picture } from './types.ts'
 
-/** Mean and standard deviation of each channel, in [0, 1] for uint8 and uint16, as they are for floats. */
+/** Mean and standard deviation of each channel: scaled to [0, 1] for uint8 and uint16, unscaled for floats. */
 export interface ChannelStatistics {
   mean: number[]
   std: number[]
@@ -11,9 +11,9 @@ export interface ChannelStatistics {
   pictures: number
 }
 
-/** Mean and standard deviation of each channel over all pixels of the pictures given by their numbers, or of `sample` of
- *  them, evenly taken. The same pictures in the same order give the same bits. A channel that is constant has std 1, so
- *  that normalised it is 0. */
+/** Mean and standard deviation of each channel over all pixels of these pictures (by number), or of `sample` of them,
+ *  evenly spaced. The same pictures in the same order give the same bits. A constant channel has std 1, so that its
+ *  normalised value is 0. */
 export function channelStatistics(
   picture: (number: number) => Picture,
   numbers: readonly number[],
@@ -43,7 +43,7 @@ interface Moments {
   squares: number
 }
 
-/** Of one channel of one picture, in two passes; what is no finite number is passed over. */
+/** The moments of one channel of one picture, in two passes; values that are not finite are skipped. */
 function momentsOf(data: Picture['data'], channel: number, channels: number): Moments {
   let [count, sum, squares] = [0, 0, 0]
   for (let i = channel; i < data.length; i += channels) {

@@ -17,33 +17,33 @@ import { type CacheOptions, type Content, cachePictures } from './cache/cache.ts
 import { contentHashes } from './cache/hashes.ts'
 import type { Item, Picture } from './types.ts'
 
-/** Labelled pictures after the scan: what can't be used is out of `items` and in `problems`. */
+/** Labelled pictures after the scan. Those that can't be used are in `problems` and not in `items`. */
 export interface ImageDataset {
-  /** Absolute. */
+  /** Absolute path of the folder. */
   dir: string
   task: Task
   /** Names of the classes; of the targets for the task `regression`. */
   classes: string[]
   items: Item[]
-  /** A picture of several classes counts for each; empty for the task `regression`. */
+  /** Pictures per class and split. A picture of several classes counts for each; empty for the task `regression`. */
   counts: ClassCount[]
   /** Pictures of each split, and those among them that have no label (`multi` only). */
   pictures: Record<Split, number>
   bare: Record<Split, number>
   problems: Problem[]
-  /** What was found out about the labels rather than told. */
+  /** Decisions about the labels that the options did not make. */
   choices: Choice[]
   of(split: Split): Item[]
-  /** 64 hexadecimal digits that change with any picture, label, order or split, and with nothing else. */
+  /** 64 hexadecimal digits that change only if a picture, a label, the order or the split changes. */
   fingerprint: string
 }
 
 /** Scanned data with its decoded pictures. */
 export interface Pictures {
   data: ImageDataset
-  /** The decoded picture of `item.picture`; a view that may be shared, not to be written to. */
+  /** The decoded picture of `item.picture`: a view that may be shared; do not write to it. */
   picture(number: number): Picture
-  /** The sha256 of the same picture's content, as it lies in its file. */
+  /** The sha256 of the content of that picture's file. */
   hash(number: number): string
   /** Size of the decoded pictures. */
   bytes: number
@@ -54,8 +54,8 @@ export async function imageFolder(dir: string, options: FolderOptions = {}): Pro
   return indexFolder(dir, options)
 }
 
-/** Indexes the pictures below a folder without decoding any, by labels from where the options say: a table
- *  ({@link indexTable}), names ({@link indexNames}), else class folders ({@link indexFolder}). */
+/** Indexes the pictures below a folder without decoding any. The options say where the labels are: in a table
+ *  ({@link indexTable}), in names ({@link indexNames}), else in class folders ({@link indexFolder}). */
 export async function indexPictures(dir: string, options: LabelOptions = {}): Promise<FolderIndex> {
   checkLabelOptions(options)
   const { labels } = options
@@ -64,9 +64,9 @@ export async function indexPictures(dir: string, options: LabelOptions = {}): Pr
   return indexFolder(dir, options)
 }
 
-/** Scans and decodes in one go, or opens what an earlier run decoded. Damaged pictures, copies, leaks and conflicts are
- *  left out and listed; where validation is drawn, it is drawn anew from what is left. Throws where more than
- *  `maxDamaged` of the pictures are damaged, or too little is left to train on and to check. */
+/** Scans and decodes in one go, or opens the pictures that an earlier run decoded. Damaged pictures, copies, leaks and
+ *  conflicts are left out and listed. If the validation split is drawn at random, it is drawn again from the rest.
+ *  Throws if more than `maxDamaged` of the pictures are damaged, or if too few are left to train and to validate. */
 export async function openPictures(index: FolderIndex, options: CacheOptions): Promise<Pictures> {
   const { dir, task, drawn, options: plan } = index
   const problems = index.problems.filter(({ kind }) => kind !== 'single-picture' && kind !== 'one-sided')
@@ -150,7 +150,7 @@ function describe(
   return { dir, task, classes, items, counts, pictures, bare, problems, choices, fingerprint, of }
 }
 
-/** The sha256 of the JSON of classes and lines, which is never there as a whole. */
+/** The sha256 of the JSON of classes and lines, computed piece by piece. */
 function fingerprintOf(classes: readonly string[], items: readonly (Item & { hash: string })[]): string {
   const sum = createHash('sha256').update(`[${JSON.stringify(classes)},[`)
   items.forEach(({ hash, labels, values, split }, i) => {
@@ -166,17 +166,17 @@ function checkDamaged({ dir, items, problems: before, options }: FolderIndex, pr
   const lines = damaged.slice(0, 10).map(({ file, reason }) => `  ${file}: ${reason}`)
   if (damaged.length > 10) lines.push(`  and ${damaged.length - 10} more`)
   throw new AnnealError(
-    `${damaged.length} of the ${plural(total, 'picture')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training puts up with. Repair or remove them, or raise ${option('maxDamaged')}:\n${lines.join('\n')}`,
+    `${damaged.length} of the ${plural(total, 'picture')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training allows. Repair or remove them, or raise ${option('maxDamaged')}:\n${lines.join('\n')}`,
   )
 }
 
-/** Refuses one label a picture where most pictures lie under several. */
+/** Throws for the single-label task if most pictures are in several classes. */
 function refuseConflicts(problems: readonly Problem[], { items, task, options }: FolderIndex): void {
   const conflicts = problems.filter(({ kind, kept }) => kind === 'conflict' && !kept)
   refuseMost(
     { out: conflicts.length, total: items.length, most: options.maxLeftOut },
     {
-      what: 'pictures have two answers',
+      what: 'pictures have two labels',
       example: conflicts[0] ? `${conflicts[0].file}: ${conflicts[0].reason}` : '',
       instead:
         task === 'regression'
@@ -208,6 +208,6 @@ function checkEnough({ dir, task, classes, pictures, problems }: ImageDataset, {
     )
   if (pictures.valid === 0)
     throw new AnnealError(
-      `${dir} has no pictures for validation${after}; ${task === 'single' ? 'at least one class needs two different pictures' : 'expected one at least'}. Add pictures.`,
+      `${dir} has no pictures for validation${after}; ${task === 'single' ? 'at least one class needs two different pictures' : 'expected at least one'}. Add pictures.`,
     )
 }

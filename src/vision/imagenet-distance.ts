@@ -4,25 +4,26 @@ import type { Objective, Targets } from '../train/objective.ts'
 import { inOrder, type Source } from '../train/source.ts'
 import { turn } from '../train/stop.ts'
 
-/** What was measured of pictures, to tell how unlike ImageNet's they are. */
+/** Measurements of how different the pictures are from ImageNet. */
 export interface Likeness {
-  /** How far their statistics inside the body are from those that its BatchNorm layers have of ImageNet: the mean over
-   *  layers and channels of the divergence of two normal distributions; undefined for a body without BatchNorm. */
+  /** The distance between the statistics of the pictures inside the body and those of ImageNet in its BatchNorm layers:
+   *  the mean, over layers and channels, of the divergence of two normal distributions. Undefined for a body without
+   *  BatchNorm. */
   distance: number | undefined
-  /** How well the frozen features separate them: 0 as chance does, 1 without a mistake; undefined where the validation
-   *  pictures can't tell. */
+  /** How well the frozen features separate the classes: 0 is chance, 1 is without a mistake; undefined if the
+   *  validation pictures do not show it. */
   separation: number | undefined
   factor: 3 | 10
   reason: string
 }
 
-/** The distance from which pictures count as unlike ImageNet's, where the frozen features separate them well, and where
- *  they do not. Measured with tf_efficientnet_lite0 at 128 px: photos of clothing 0.11 and of food 0.12, the same in grey
- *  0.19, blood cells under a microscope 0.36, spectrograms 0.38; mobilenet_v2 differs by 0.01. */
+/** The distance from which pictures count as different from ImageNet: if the frozen features separate the classes well,
+ *  and if they do not. Measured with tf_efficientnet_lite0 at 128 px: photos of clothing 0.11 and of food 0.12, the
+ *  same in grey 0.19, blood cells under a microscope 0.36, spectrograms 0.38; mobilenet_v2 differs by 0.01. */
 const [far, farWhereMixed] = [0.28, 0.22]
 
-/** How much lower the rate of each earlier layer group is to be: 3 times for pictures like ImageNet's, 10 times for
- *  others (fast.ai's course notes), from what the pretrained body makes of the training pictures. */
+/** How many times lower the learning rate of each earlier layer group is: 3 for pictures like ImageNet's, 10 for others
+ *  (fast.ai's course notes). It is decided by the outputs of the pretrained body for the training pictures. */
 export function judgeLikeness(distance: number | undefined, head: { score: number }, chance: number): Likeness {
   const measured = Math.max(0, (head.score - chance) / (1 - chance))
   const separation = Number.isFinite(head.score) && Number.isFinite(measured) ? measured : undefined
@@ -34,7 +35,7 @@ export function judgeLikeness(distance: number | undefined, head: { score: numbe
       : `their statistics inside the body are ${distance.toFixed(2)} from ImageNet's (${limit} is far)`
   const separated =
     separation === undefined
-      ? 'how well frozen features separate them these validation pictures can not tell'
+      ? 'the validation pictures do not show how well frozen features separate them'
       : `frozen features separate them to ${separation.toFixed(2)} (0 is chance, 1 perfect)`
   return {
     distance,
@@ -44,8 +45,8 @@ export function judgeLikeness(distance: number | undefined, head: { score: numbe
   }
 }
 
-/** The distance of pictures from ImageNet's, by the statistics of the body's BatchNorm layers: `most` samples of a
- *  source go through it. Undefined where it has none. */
+/** The distance of pictures from ImageNet's, by the statistics of the body's BatchNorm layers: at most `most` samples
+ *  of a source go through the body. Undefined if it has no BatchNorm. */
 export async function distanceFromImageNet(
   { body, device = 'cpu', features, net }: Network,
   source: Source,
@@ -73,7 +74,7 @@ export async function distanceFromImageNet(
             numbers.map(n => n * step),
             0,
           )
-          // Watched layers run one by one, which few processors do fast in 16 bits.
+          // Layers with hooks run one by one, which few processors do fast in 16 bits.
           autocast('float32', () => features(x), { device })
         }),
       )
@@ -87,10 +88,11 @@ export async function distanceFromImageNet(
 
 const eps = 1e-7
 
-/** Mean over channels of KL(N(batch) ‖ N(running)), each channel's term cut at 10: one dead channel is not the whole. */
+/** Mean over channels of KL(N(batch) ‖ N(running)). Each channel's term is cut at 10, so that one dead channel does not
+ *  dominate. */
 function divergence(x: Tensor, mean: Tensor, variance: Tensor): number {
   return scope(() => {
-    // BatchNorm's own pass finds both at once, several times as fast as a mean and a variance.
+    // BatchNorm's own operator finds both in one pass, several times as fast as a mean and a variance.
     const [, m, inverse] = aten.native_batch_norm(x.to('float32'), null, null, null, null, true, 0, eps)
     const v = aten.clamp_min(inverse.pow(-2).sub(eps), 1e-6)
     const r = aten.clamp_min(variance, 1e-6)
@@ -105,8 +107,8 @@ function divergence(x: Tensor, mean: Tensor, variance: Tensor): number {
   })
 }
 
-/** The score of an answer that ignores the picture: the share of the most frequent class; for several labels the mean
- *  share of pictures that have one; for numbers 0. */
+/** The score of a prediction that ignores the picture. Single-label: the share of the most frequent class; multi-label:
+ *  the mean share of pictures that have a label; regression: 0. */
 export function chanceOf({ task, names }: Objective, targets: Targets): number {
   if (task === 'regression') return 0
   if (task === 'multi') return Array.from(targets).reduce((sum, v) => sum + v, 0) / targets.length

@@ -1,4 +1,4 @@
-/** Pictures: decoded once into a file that is mapped, augmented, joined in batches. */
+/** Pictures: decoded once into a memory-mapped file, augmented, and joined into batches. */
 export { type Augmentation, type AugmentationName, augmentation, augmentations } from './augment/index.ts'
 export type { CacheOptions } from './cache/cache.ts'
 export { joinBands } from './channel-files.ts'

@@ -19,7 +19,7 @@ const augmentationOption = () =>
 const side = () => int(32, 2048)
 
 // biome-ignore format: one option, one line or two
-/** What training does to pictures. */
+/** The options of pictures in training. */
 export const pictureOptions = {
   ...group('Pictures', trains, {
     size: side().flag('--size <pixels>').example(224).otherwise("the model's own")
@@ -46,7 +46,7 @@ export const pictureOptions = {
 }
 
 // biome-ignore format: one option, one line or two
-/** What a contact sheet shows, and how `auto` is measured there. */
+/** The options of a contact sheet, and of the measurement for `auto`. */
 export const sheetOptions = {
   ...takenBy(labelOptions, 'augment'),
   ...group('Sheet', ['augment'], {

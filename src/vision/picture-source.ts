@@ -5,23 +5,23 @@ import { type Augmentation, drawChange } from './augment/index.ts'
 import { type BatchOptions, pictureBatch } from './batch.ts'
 import type { Item, Picture } from './types.ts'
 
-/** Which pictures, in which form. */
+/** The pictures of a source, and their form. */
 export interface PictureSourceOptions extends BatchOptions {
-  /** Pictures by number, decoded and kept at the size that validation sees. */
+  /** Returns a decoded picture by number, resized for validation. */
   picture(number: number): Picture
   /** The picture's number and class of each sample. */
   samples: readonly Pick<Item, 'picture' | 'labels' | 'values'>[]
-  /** What is to be told of them; their one class unless given. */
+  /** The task. Default: single-label. */
   task?: Task
-  /** How many classes there are; needed for several labels. */
+  /** The number of classes; needed for multi-label. */
   classes?: number
-  /** How each epoch changes them; centre crops without. */
+  /** The augmentation of each epoch. Default: centre crops. */
   augmentation?: Augmentation | undefined
   seed?: number
 }
 
-/** Labelled pictures as batches: x float32 [N, C, size, size], y as `targetTensor` makes it. An epoch's changes are a
- *  function of seed, epoch and sample alone. */
+/** Labelled pictures as batches: x float32 [N, C, size, size], y as `targetTensor` makes it. The augmentation of a
+ *  sample depends only on seed, epoch and sample. */
 export type PictureSource = LabelledSource
 
 /** Batches of cached pictures, augmented or centre-cropped, as tensors. */

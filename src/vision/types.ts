@@ -1,7 +1,7 @@
 import type { Item as Labelled } from '../data/types.ts'
 import type { Tensor } from '../torch/index.ts'
 
-/** Values of pixels: 0 to 255, 0 to 65535, or floats as they are (1 is white). */
+/** Values of pixels: 0 to 255, 0 to 65535, or floats (1 is white). */
 export type Pixels = Uint8Array | Uint16Array | Float32Array
 
 /** One decoded picture, `data: [height, width, channels]`, row-major. */
@@ -9,9 +9,9 @@ export interface Picture {
   data: Pixels
   height: number
   width: number
-  /** 3 (red, green, blue) unless given. */
+  /** Default: 3 (red, green, blue). */
   channels?: number
-  /** The same values as a tensor, where they are kept on the device that looks at them. */
+  /** The same values as a tensor, if they are kept on the computing device. */
   pixels?: Tensor
 }
 

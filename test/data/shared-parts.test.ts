@@ -90,7 +90,7 @@ test('pictures that lie under several classes, most of them: one class a picture
   })
   await assert.rejects(
     opened(dir),
-    /12 of 17 pictures have two answers .*a table with all their labels in one row|12 of 17/,
+    /12 of 17 pictures have two labels .*a table with all their labels in one row|12 of 17/,
   )
 })
 

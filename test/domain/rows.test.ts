@@ -55,7 +55,7 @@ describe('rows of numbers, a domain of a user', () => {
     const other = recipeFor({ ...rows, name: 'columns' })
     await assert.rejects(
       other.resume(at('stopped'), silent),
-      /its data are rows, and it was asked to go on with columns/,
+      /its data are rows; it can't be resumed as a run of columns/,
     )
     await recipe.resume(at('stopped'), silent)
     assert.ok(weights('stopped').equals(weights('run')), 'the weights differ')
@@ -102,7 +102,7 @@ describe('rows of numbers, a domain of a user', () => {
       /no such folder or file\. Expected a JSON file of rows/,
     )
     const other = recipeFor({ ...rows, name: 'columns' })
-    await assert.rejects(other.predict(at('run'), [[1, 2, 3, 4]]).next(), /the model is of rows/)
+    await assert.rejects(other.predict(at('run'), [[1, 2, 3, 4]]).next(), /this model is for rows and can't predict/)
   })
 })
 

@@ -149,7 +149,7 @@ describe('channels that are kept', () => {
     const wrong = work.path('of-4/left/0.npy')
     await assert.rejects(loadClassifier(work.path('run-2'), { task: 'single' }).predict(wrong), {
       name: 'AnnealError',
-      message: /0\.npy has 4 channels; the model was trained on 2\. Give it pictures as it was trained on/,
+      message: /0\.npy has 4 channels; the model was trained on 2\. Use pictures like those of its training/,
     })
     const { code, stdout, stderr } = await command.run(['predict', work.path('run-2'), wrong])
     assert.deepEqual([code, stdout], [1, ''])
@@ -215,6 +215,9 @@ describe('one file a channel', () => {
   test('a file alone says which one is missing', async () => {
     work.put({ 'lonely/1_DAPI.png': await asPng(values(1, 1, []), 1) })
     const predict = loadClassifier(work.path('cells-run'), { task: 'single' }).predict(work.path('lonely/1_DAPI.png'))
-    await assert.rejects(predict, /1_GFP\.png is not there; the model was trained on pictures of one file a channel/)
+    await assert.rejects(
+      predict,
+      /1_GFP\.png is not there; the model was trained on pictures with one file per channel/,
+    )
   })
 })

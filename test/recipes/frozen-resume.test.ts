@@ -67,8 +67,8 @@ async function never(data: string, options: TrainOptions): Promise<string> {
   return name
 }
 
-/** Stops a run of these options, resumes it, and compares it with one that was never stopped. Gives what the stop said, and
- *  what the resumed process did. */
+/** Stops a run of these options, resumes it, and compares it with one that was never stopped. Gives what the stop said,
+ *  and what the resumed process did. */
 async function interrupted(
   name: string,
   data: string,
@@ -110,7 +110,7 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
     const [, kept, all] = /saved: the features of (\d+) of (\d+) views$/.exec(said) ?? assert.fail(said)
     assert.ok(Number(kept) >= 64 && Number(kept) < Number(all), said)
     const lines = resumed.flatMap(e => (e.type === 'line' ? [e.text] : []))
-    assert.ok(lines.includes(`features: ${kept} of ${all} kept from before the run was stopped`), lines.join('\n'))
+    assert.ok(lines.includes(`features: ${kept} of ${all} were computed before the run was stopped, and are used`), lines.join('\n'))
     const batches = Math.ceil((Number(all) - Number(kept)) / 32)
     assert.ok(computed <= batches + 3, `${computed} batches of features after the resume, ${batches} were left`)
   })
@@ -147,7 +147,7 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
     const { resumed, said } = await interrupted('doubts', 'marks', options, {
       event: event => event.type === 'choice' && event.what === 'head',
     })
-    assert.match(said, /and its optimum at L2 3, .*; to be done again: the look for labels that may be wrong$/)
+    assert.match(said, /and its optimum at L2 3, .*; to be done again: the search for labels that may be wrong$/)
     assert.ok(!resumed.some(e => e.type === 'epoch' && e.phase === 'head'), 'no epoch of the head is told again')
   })
 

@@ -54,7 +54,7 @@ describe('a run whose pictures have moved', () => {
     await stopped('folders')
     await assert.rejects(
       resume('folders'),
-      /its data were in .*folders, where nothing is now\. Where they have moved to: data/,
+      /its data were in .*folders, which no longer exists\. Give their new place with data/,
     )
     await assert.rejects(
       resume('folders', { places: { data: work.path('nowhere') } }),
@@ -114,7 +114,7 @@ describe('a table that has moved', () => {
     await stopped('beside', { labels: work.path('beside.csv') })
     renameSync(work.path('beside.csv'), work.path('beside2.csv'))
     const data = work.path('beside-moved')
-    await assert.rejects(resume('beside', { places: { data } }), /labels was .*beside\.csv, where nothing is now/)
+    await assert.rejects(resume('beside', { places: { data } }), /labels was .*beside\.csv, which no longer exists/)
     const rows = Array.from({ length: count }, (_, n) => `${allMarks[n % 3]}/${n}.png,${allMarks[(n + 1) % 3]}`)
     work.put({ 'wrong.csv': ['file,label', ...rows].join('\n') })
     const labels = (name: string) => ({ places: { data, labels: work.path(name) } })
@@ -140,7 +140,7 @@ test('on the command line: --data with --resume, and only there', async () => {
   await stopped('typed')
   const run = work.path('typed-run')
   const first = await command.run(['train', '--resume', run])
-  assert.match(first.stderr, /Where they have moved to: --data/)
+  assert.match(first.stderr, /Give their new place with --data/)
   const alone = await command.run(['train', '--data', work.path('typed-moved')])
   assert.equal(alone.code, 2)
   assert.match(alone.stderr, /npx anneal train .*typed-moved/)

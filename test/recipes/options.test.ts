@@ -159,7 +159,7 @@ describe('uneven classes', () => {
     )
     await assert.rejects(
       work.train('uneven', 'three', { classWeights: [1, 2, 3], epochs: 0 }),
-      /Error: classWeights: got 3 weights for 2 classes \(many, rare\); expected one a class/,
+      /Error: classWeights: got 3 weights for 2 classes \(many, rare\); expected one for each class/,
     )
   })
 
@@ -181,7 +181,7 @@ describe('uneven classes', () => {
     )
     await assert.rejects(
       work.train('discs', 'no', { ...by, sampling: 'balanced' }),
-      /Error: sampling: "balanced": numbers have/,
+      /Error: sampling: "balanced": regression has no classes/,
     )
   })
 
@@ -305,7 +305,7 @@ describe('what the pictures are like', () => {
     const short = { epochs: 1, lr: 9e-4 }
     assert.match(
       rates(await train('like', { ...short, like: 'imagenet' })),
-      /^1e-4, 3e-4, 9e-4 .*3 times lower: .*as said/,
+      /^1e-4, 3e-4, 9e-4 .*3 times lower: .*as asked/,
     )
     assert.match(rates(await train('unlike', { ...short, like: 'different' })), /^9e-6, 9e-5, 9e-4 .*10 times lower/)
     assert.match(
@@ -377,7 +377,7 @@ describe('augmentation', () => {
   test('settings over a preset are said, and change what is learnt from', async () => {
     const [plain, warped] = [await train('plain'), await train('warped', { augment: 'side-on,maxWarp=0.2' })]
     assert.deepEqual(choice(warped, 'augment'), ['side-on,maxWarp=0.2 (as asked)'])
-    assert.match(choice(plain, 'augment')[0]!, /^side-on \(photos as people take them/)
+    assert.match(choice(plain, 'augment')[0]!, /^side-on \(the usual one for photos/)
     const samples = (run: Trained) => run.interpretation.samples.map(s => s.thumbnail)
     assert.notDeepEqual(samples(warped), samples(plain))
     assert.notEqual(work.digest('warped', 'last.safetensors'), work.digest('plain', 'last.safetensors'))
@@ -392,7 +392,7 @@ describe('augmentation', () => {
 
   test('of a body from random weights the head sees no more than each picture once, unless asked', async () => {
     const run = await train('random', { views: undefined, epochs: 0 })
-    assert.match(choice(run, 'views')[0]!, /^0 \(a body from random weights/)
+    assert.match(choice(run, 'views')[0]!, /^0 \(the features of a body with random weights/)
     assert.match(choice(await train('asked', { views: 2, epochs: 0 }), 'views')[0]!, /^2 \(as asked\)/)
   })
 })

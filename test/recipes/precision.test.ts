@@ -76,11 +76,11 @@ describe('the choice', () => {
 
   const chosen = async (ways: Way[], options: { epochs?: number } = {}) => {
     let said: string[] = []
-    const session = { once: async () => ways, emit() {}, choice: (...all: string[]) => void (said = all) }
+    const narrator = { once: async () => ways, emit() {}, choice: (...all: string[]) => void (said = all) }
     const back = computeBy({ kernels: kernelsInUse() })
     try {
       // Nothing of the net is looked at where rates are known.
-      const given = { session, options, modelName: 'resnet34', net: {}, channels: 3, device: 'cpu' }
+      const given = { narrator, options, modelName: 'resnet34', net: {}, shape: [3, 128, 128], device: 'cpu' }
       const computed = await choosePrecision(given as unknown as Parameters<typeof choosePrecision>[0])
       return { ...computed, line: () => said.join(' | ') }
     } finally {
@@ -94,7 +94,7 @@ describe('the choice', () => {
     assert.match(line(), /^precision \| bfloat16, /)
     assert.match(
       line(),
-      /measured, images\/s in training steps and through the frozen body: float32 libtorch 40 and 120, /,
+      /measured, samples\/s in training steps and through the frozen body: float32 libtorch 40 and 120, /,
     )
     assert.match(line(), /bfloat16 libtorch 78 and 322/)
     if (kernelSets('bfloat16').includes('amx'))
@@ -142,7 +142,7 @@ describe('measuring', { skip: lacks }, () => {
     const source = noiseSource(8, { size: 32, batchSize: 4, classes: 3, device: 'cpu' })
     const features = (by: Prepared['by'], fingerprint: string) => {
       const prepared = { net: network, source: () => source, precision: 'float32', batchSize: 4, by, seed: 1 }
-      const rest = { augment: augmentations.none, pictures: { data: { fingerprint } }, preprocessing: {} }
+      const rest = { augmentation: augmentations.none, plain: true, data: { fingerprint }, preprocessing: {} }
       const run = { paths: { resume: join(folder, fingerprint) } }
       const session = { choice() {}, emit() {}, warn() {}, stands() {}, run }
       const context = { session, options: { views: 0 }, progress() {} }

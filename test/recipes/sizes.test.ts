@@ -134,7 +134,10 @@ describe('training through sizes', () => {
 
   test('a net that is built for one size refuses others, with the reason', async () => {
     const vit = (sizes: number[]) => train('vit', { model: 'vit_b_16', sizes })
-    await assert.rejects(vit([32, 48]), /vit_b_16 learns a place for each patch.*built for one size.*got 32, 48/)
+    await assert.rejects(
+      vit([32, 48]),
+      /vit_b_16 learns a position embedding for each patch.*built for one size.*got 32, 48/,
+    )
     await assert.rejects(vit([40]), /multiple of 16, got 40/)
   })
 })

@@ -234,7 +234,7 @@ test('they are not folded where BatchNorm trains, or a hook wants to see what is
 })
 
 test('BatchNorm refuses one value a channel; dropout keeps the mean', () => {
-  assert.throws(() => nn.batchNorm1d(3)(randn([1, 3])), /BatchNorm1d: one value a channel \(input \[1,3\]\)/)
+  assert.throws(() => nn.batchNorm1d(3)(randn([1, 3])), /BatchNorm1d: one value per channel \(input \[1,3\]\)/)
   assert.deepEqual(nn.batchNorm1d(3).eval()(randn([1, 3])).shape, [1, 3])
   const dropped = nn.dropout(0.25)(aten.ones([40_000]))
   const { mean, most, least } = statistics(dropped)

@@ -197,7 +197,7 @@ describe('a metric that is undefined', () => {
     ] as const) {
       const { reason, separation, factor } = judgeLikeness(0.1, { score }, chance)
       assert.deepEqual([separation, factor], [undefined, 3])
-      assert.match(reason, /can not tell/)
+      assert.match(reason, /do not show/)
       assert.doesNotMatch(reason, /NaN|Infinity/)
     }
     assert.equal(judgeLikeness(0.1, { score: 0.75 }, 0.5).separation, 0.5)

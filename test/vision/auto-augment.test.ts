@@ -111,7 +111,10 @@ test('photos have an up: mirrored, not turned', async () => {
   const { flip, flipVertical, dihedral, maxRotate } = found.augmentation
   assert.deepEqual([flip, flipVertical, dihedral], [0.5, 0, false])
   assert.ok(maxRotate <= 20, `maxRotate <= 20, got ${maxRotate}`)
-  assert.match(found.reason, /^the pictures have an up \(upside down \(180°\): told from plain pictures in \d+ %\)/)
+  assert.match(
+    found.reason,
+    /^the pictures have an up \(upside down \(180°\): told apart from plain pictures in \d+ %\)/,
+  )
 })
 
 test('pictures from above have none: all eight symmetries', async () => {
@@ -205,13 +208,13 @@ test('the same pictures and seed give the same verdicts; nothing is left behind'
 test('what can not be judged falls back to the usual, and says why', async () => {
   const few = await sense(set(photo, 3, 5))
   assert.equal(augmentationText(few.augmentation), 'side-on')
-  assert.match(few.reason, /only 15 pictures to judge by, at least 30 are needed/)
+  assert.match(few.reason, /only 15 pictures to measure on; at least 30 are needed/)
   const numbers = set(photo, 3, 12)
   const random = rng(5)
   const items = numbers.items.map(({ picture }) => ({ picture, labels: [], values: [random.normal()] }))
   const unknown = await sense({ ...numbers, items, task: 'regression' })
   assert.equal(unknown.augmentation.flip, 0, 'a mirror may turn numbers round')
-  assert.match(unknown.reason, /do not tell the pictures apart|see too little/)
+  assert.match(unknown.reason, /do not separate the pictures|show too little/)
 })
 
 test('pictures of one channel are tried without colours; large ones are made small', async () => {

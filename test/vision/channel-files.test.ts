@@ -139,7 +139,7 @@ test('to predict, any file of a picture stands for all', async t => {
     ],
   )
   await assert.rejects(loadPicture(listed.pictures[1]!, options), /c3_GFP\.tif: .*c3_DAPI\.tif is not there/)
-  await assert.rejects(loadPicture(join(dir, 'other.tif'), options), /ends with none of them/)
+  await assert.rejects(loadPicture(join(dir, 'other.tif'), options), /has none of these endings/)
   await assert.rejects(
     loadPicture(join(dir, 'none_GFP.tif'), options),
     /none_GFP\.tif: it is no picture or is not there/,

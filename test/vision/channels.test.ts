@@ -287,7 +287,7 @@ test('the channels are chosen from the files, with the reason', async t => {
     ['floats', { 'a.tif': tiff({ height, width, pages: [floats(1)] }) }, /^copy \[-2\.\S+ 6\.\S+\]: .*floats/],
     ['mixed', { 'a.jpg': rgb, 'b.jpg': await jpeg(2), ...grey12 }, /^copy/],
     ['asked', grey12, /^rgb: rgb, as asked/, 'rgb'],
-    ['unreadable', { 'a.jpg': Buffer.from('x') }, /^rgb: rgb, no picture could be looked at$/],
+    ['unreadable', { 'a.jpg': Buffer.from('x') }, /^rgb: rgb, no picture could be examined$/],
   ]
   for (const [name, files, expected, asked] of table) {
     const { mode, range, choice } = await choose(files, asked)

@@ -30,17 +30,14 @@ test("a first convolution for other channels equals timm's", () => {
     [[4, 3, 2, 2], 0],
     [[4, 3, 2, 2], 1.5],
   ] as const)
-    assert.throws(() => scope(() => adaptFirstConv(randn(shape), channels)), /cannot be made one for/)
+    assert.throws(() => scope(() => adaptFirstConv(randn(shape), channels)), /can't be adapted to/)
 })
 
 test("position embeddings for other grids equal torchvision's", () => {
   const given = formula('encoder.pos_embedding', [1, 17, 3])
   for (const [grid, expected] of Object.entries(golden['interpolateEmbeddings 1x17x3']))
     scope(() => near(interpolatePositions(given, Number(grid)).numbers(), expected, `grid of ${grid}`))
-  assert.throws(
-    () => scope(() => interpolatePositions(randn([1, 16, 3]), 2)),
-    /\[1,16,3\] are not those of a class token/,
-  )
+  assert.throws(() => scope(() => interpolatePositions(randn([1, 16, 3]), 2)), /\[1,16,3\] do not fit a class token/)
 })
 
 const firsts: Record<string, string> = {

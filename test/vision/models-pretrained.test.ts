@@ -157,7 +157,7 @@ test('weights that cannot be had: the error says why and what can be done', asyn
   t.mock.method(globalThis, 'fetch', async () => new Response(null, { status: 404 }))
   await assert.rejects(pretrainedState('resnet18'), (error: Error) => {
     assert.ok(error instanceof AnnealError, 'error instanceof AnnealError')
-    for (const part of [/resnet18 cannot be had/, /answered 404/, /tf_efficientnet_lite0 \(through pip\)/])
+    for (const part of [/resnet18 are not available/, /answered 404/, /tf_efficientnet_lite0 \(through pip\)/])
       assert.match(error.message, part)
     for (const part of [/weights: "FILE"/, /pretrained: false/]) assert.match(error.message, part)
     return true

@@ -112,7 +112,7 @@ test('a body loads under any classifier; another architecture is refused with wh
 test('an unknown model is refused with the nearest name and all of them', () => {
   assert.throws(
     () => model('resnet43'),
-    /no model is called "resnet43"\. Did you mean "resnet\d\d"\? Known are resnet18, /,
+    /no model is called "resnet43"\. Did you mean "resnet\d\d"\? Known models: resnet18, /,
   )
   assert.throws(() => model('constructor'), /no model is called "constructor"/)
 })
@@ -175,7 +175,7 @@ test('a hook on BatchNorm sees its output although a convolution would fold it i
 
 test('BatchNorm refuses one value a channel, which would leave NaN in its statistics', () => {
   const bn = nn.batchNorm2d(3)
-  assert.throws(() => bn(randn([1, 3, 1, 1])), /BatchNorm2d: one value a channel \(input \[1,3,1,1\]\)/)
+  assert.throws(() => bn(randn([1, 3, 1, 1])), /BatchNorm2d: one value per channel \(input \[1,3,1,1\]\)/)
   assert.deepEqual(bn.own.buffers.running_var!.numbers(), [1, 1, 1])
   assert.deepEqual(bn.eval()(randn([1, 3, 1, 1])).shape, [1, 3, 1, 1])
 })

@@ -141,7 +141,7 @@ describe('the same picture gives the same bits, however it is held', { concurren
     assert.deepEqual(byPixels.scores, byPath.scores)
     await assert.rejects(
       other.predict(readFileSync(at('cell_R.png'))),
-      /image \(Uint8Array, [\d,]+ bytes\): the model was trained on pictures of one file a channel \(_R, _G, _B\)/,
+      /image \(Uint8Array, [\d,]+ bytes\): the model was trained on pictures with one file per channel \(_R, _G, _B\)/,
     )
     await other.close()
   })

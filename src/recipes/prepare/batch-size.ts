@@ -7,13 +7,13 @@ import { version } from '../../base/version.ts'
 import { type nn, noGrad, scope, zeros } from '../../torch/index.ts'
 import type { Network } from '../../train/network.ts'
 
-/** Share of the free memory that a step may take, and how many times a layer's output is held in training: itself, its
- *  gradient, and what backward keeps beside them. */
+/** The share of the free memory that a step may take, and how many times a layer's output is held in training: the
+ *  output, its gradient, and what backward keeps. */
 const [share, held] = [0.6, 3]
 
 /** The largest batch of at most `wanted` samples whose training step fits into free memory, and the reason where it is
- *  smaller than `wanted`; at least 2. `shape`: of one input. On a GPU libtorch does not report free memory, so the batch
- *  stays as it is. */
+ *  smaller than `wanted`; at least 2. `shape`: the shape of one input. On a GPU libtorch does not report free memory,
+ *  so the batch stays as it is. */
 export function batchThatFits(
   network: Network,
   { wanted, shape, what, look }: { wanted: number; shape: readonly number[]; what?: string; look?: Look },
@@ -28,10 +28,11 @@ export function batchThatFits(
   return { batchSize: fitting, reason }
 }
 
-/** Gives what was seen of this body before, else what `see` finds. */
+/** Returns the remembered result for this body, else runs `see` and remembers its result. */
 export type Look = <T>(what: string, see: () => T) => T
 
-/** Facts of a body that a forward pass of zeros shows, kept in the cache under the names and shapes of its weights. */
+/** Remembers facts that a forward pass of zeros finds about a body. They are cached under the names and shapes of its
+ *  weights. */
 export function looker(name: string, body: nn.Module): Look {
   const weights = Array.from(body.stateDict(), ([key, t]) => `${key} ${t.shape}`)
   const key = createHash('sha256')

@@ -11,7 +11,7 @@ export function areUneven(counts: readonly number[]): boolean {
   return Math.max(...known) > 2 * Math.min(...known)
 }
 
-/** Weights against uneven classes, as asked; advice where none are asked for. */
+/** The weights against uneven classes that the options ask for; advice if they ask for none. */
 export function balance(
   data: Dataset,
   { narrator, options, words }: { narrator: Narrator; options: RecipeOptions; words: Words },

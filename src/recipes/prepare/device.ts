@@ -4,10 +4,10 @@ import { option, setting } from '../../base/options.ts'
 import { library } from '../../torch/index.ts'
 import type { Precision } from '../../train/network.ts'
 
-/** The device that training takes unless told: a GPU where libtorch sees one. */
+/** The default device for training: a GPU if libtorch sees one. */
 export const usualDevice = (): string => (library().cudaDevices > 0 ? 'cuda' : 'cpu')
 
-/** CUDA that was asked for and is not here is an error, never the CPU instead; so is a type that the device has not. */
+/** Throws if the requested device or dtype is unavailable; never falls back to the CPU. */
 export function checkDevice(device = 'cpu', precision?: Precision | 'auto'): void {
   if (precision === 'float16' && device === 'cpu')
     throw new AnnealError(

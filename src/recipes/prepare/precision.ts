@@ -4,13 +4,14 @@ import { type Computed, type Computing, computeBy, type Way, type Work, waysOf }
 import type { Network, Precision } from '../../train/network.ts'
 import type { RecipeOptions } from '../options.ts'
 
-/** bfloat16 rounds more, so it has to be worth it. */
+/** bfloat16 rounds more, so it must be this many times faster. */
 const worthRounding = 1.15
-/** Own kernels serve unless libtorch's are faster by more than noise. */
+/** Own kernels are used unless libtorch's are this many times faster, which is more than noise. */
 const clearlyFaster = 1.1
 
-/** The type of products and whose kernels make them: as asked, else what was fastest when this machine was measured, for training
- *  steps and for the frozen body each. Those of steps are then in use; who computes with the frozen body takes its own. */
+/** Chooses the number type of products and the kernels (own or libtorch's): as the options ask, else the fastest as
+ *  measured on this machine, once for training steps and once for the frozen body. Afterwards those of training steps
+ *  are in use; code that runs the frozen body switches to the others itself. */
 export async function choosePrecision({
   narrator,
   options,
@@ -23,7 +24,7 @@ export async function choosePrecision({
   options: Pick<RecipeOptions, 'precision' | 'epochs'>
   modelName: string
   net: Network
-  /** Of one input. */
+  /** The shape of one input. */
   shape: readonly number[]
   device: string
 }): Promise<Computed> {
@@ -49,8 +50,8 @@ export async function choosePrecision({
 }
 const libtorch: Computing = { kernels: 'aten' }
 
-/** What to compute by, as these ways were measured. `auto` takes bfloat16 where it is clearly the faster one in the work that
- *  counts. A net without layers for own kernels has none to choose; other parts of the way to it have. */
+/** Chooses precision and kernels from these measurements. `auto` takes bfloat16 if it is clearly faster in the work
+ *  that counts. A net without layers for own kernels has no measurement of them. */
 export function fastest(ways: readonly Way[], asked: Precision | 'auto', counts: Work): Computed {
   const best = (precision: Precision, work: Work): Way | undefined => {
     const all = ways.filter(w => w.precision === precision).sort((a, b) => b.rates[work] - a.rates[work])
@@ -69,14 +70,14 @@ export function fastest(ways: readonly Way[], asked: Precision | 'auto', counts:
 
 const named = ({ kernels, set }: Computing) =>
   kernels === 'aten' ? "libtorch's kernels" : set ? `own kernels (${set})` : 'own kernels'
-/** What computes, once where steps and the frozen body have the same. */
+/** The kernels in words; named once if steps and the frozen body use the same. */
 function kernelsText(ways: readonly Way[], { step, frozen }: Computed['by']): string {
   if (!ways.some(w => w.kernels === 'own')) return "libtorch's kernels"
   const [one, other] = [named(step), named(frozen)]
   return one === other ? one : `${one} in training steps, ${other} for the frozen body`
 }
 
-/** Every way with its rates, as `bfloat16 own 219 and 540`; its set too where there are several. */
+/** Every measured way with its rates, as `bfloat16 own 219 and 540`; with its kernel set if there are several. */
 function waysText(ways: readonly Way[]): string {
   const of = ({ precision, kernels, set }: Way) => {
     if (kernels === 'aten') return `${precision} libtorch`

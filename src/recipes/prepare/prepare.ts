@@ -12,11 +12,11 @@ import { choosePrecision } from './precision.ts'
 import type { Prepared } from './prepared.ts'
 import { scaleOfTargets, targetWarnings } from './targets.ts'
 
-/** How the last layer over a body from random weights begins: with outputs near 0, so that nothing wrong has to be
- *  unlearned first (torchvision's MobileNetV2). */
+/** Standard deviation of the last layer's initial weights over a random body: its outputs begin near 0, so that no
+ *  wrong prediction must be unlearned first (torchvision's MobileNetV2). */
 const smallStd = 0.01
 
-/** What a run needs before its first step, and who hears of it. */
+/** What preparing a run needs: its options, and the callbacks that report its work. */
 export type PrepareContext<O = object> = DomainContext<O & RecipeOptions>
 
 /** Everything before the first step: data, model, network, precision, inputs. */
@@ -49,7 +49,7 @@ export async function prepare<O extends object, B extends Body, P>(
   return join(domain, opened, { chosen, net, look, computed, targets, device, seed, context })
 }
 
-/** Targets that can't be learned are refused before anything is downloaded. */
+/** Refuses targets that can't be learned, before anything is downloaded. */
 function checkTargets({ task, classes, items }: Index): void {
   if (task === 'regression')
     scaleOfTargets(
@@ -80,7 +80,7 @@ function buildNet<B extends Body, P>(
   return { net, look }
 }
 
-/** What the outputs mean, and what samples weigh. */
+/** The objective, and the weights of classes and samples. */
 function judge(
   data: Dataset,
   { domain, options, narrator }: { domain: Domain; options: RecipeOptions; narrator: Narrator },
@@ -98,7 +98,7 @@ function judge(
   }
 }
 
-/** All of it, at any of the sizes. */
+/** Joins the parts into `Prepared`, at any of the sizes. */
 function join<O extends object, B extends Body, P>(
   domain: Domain<O, B, P>,
   opened: Opened<B, P>,
@@ -139,7 +139,7 @@ function join<O extends object, B extends Body, P>(
     if (before) return before
     const inputs = await chosen.at(size)
     const wanted = options.batchSize ?? 32
-    // A resumed run must not choose anew: other batches are other bits.
+    // A resumed run must not choose again: another batch size gives other bits.
     const { batchSize, reason } = await narrator.once(`batch ${size}`, () =>
       batchThatFits(net, { wanted, shape: shape(size), look }),
     )

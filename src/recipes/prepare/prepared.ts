@@ -5,7 +5,7 @@ import type { Computed } from '../../train/measure-kernels.ts'
 import type { Body, Network } from '../../train/network.ts'
 import type { Objective } from '../../train/objective.ts'
 
-/** What the five steps work with at one size: data, network, and how a sample becomes its input. */
+/** What the five steps work with at one size: data, network, and how a sample becomes an input. */
 export interface Prepared<B extends Body = Body, P = unknown> extends Computed, Inputs<P> {
   domain: Domain
   data: Dataset
@@ -14,26 +14,26 @@ export interface Prepared<B extends Body = Body, P = unknown> extends Computed, 
   objective: Objective
   modelName: string
   net: Network<B>
-  /** As plain data: kept features depend on it. */
+  /** The augmentation as plain data; cached features depend on it. */
   augmentation: unknown
   /** Whether nothing is augmented. */
   plain: boolean
   device: string
   seed: number
   batchSize: number
-  /** What a mistake in each class weighs, and how often each training sample is seen; alike where absent. */
+  /** The weight of a mistake in each class, and how often each training sample is seen. Absent: all equal. */
   classWeights?: number[] | undefined
   sampleWeights?: number[] | undefined
-  /** All sizes to train through, and the one that these inputs have. */
+  /** All sizes to train at, in order, and the size of these inputs. */
   sizes: readonly number[]
   size: number
-  /** A size to predict at, where that validates no worse than the size of training. */
+  /** A size to predict at, used if it validates no worse than the training size. */
   testSize?: number | undefined
   /** The same net, labels and split at another size. */
   at(size: number): Promise<Prepared<B, P>>
 }
 
-/** The net's tensors under the names of a resume state. */
+/** The net's tensors under their names in a resume state. */
 export const netTensors = ({ net }: Pick<Prepared, 'net'>): Map<string, Tensor> =>
   new Map(Array.from(net.net.stateDict(), ([name, t]) => [`net.${name}`, t]))
 

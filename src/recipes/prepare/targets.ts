@@ -9,8 +9,8 @@ import type { TargetScale } from '../../train/objective.ts'
 /** A sample with its target values. */
 type Answered = Pick<Item, 'values'>
 
-/** Mean, deviation and decimals of each target over training samples, in float64 whatever the unit. An error where a
- *  target is the same for all of them, or where 64-bit floats can't hold how far its numbers lie apart. */
+/** Mean, standard deviation and decimals of each target over the training samples, in float64 for any unit. Throws if
+ *  all samples have the same value of a target, or if 64-bit floats can't hold the differences between its values. */
 export function scaleOfTargets(names: readonly string[], train: readonly Answered[]): TargetScale {
   const each = names.map((name, t) => scaleOfOne(name, columnOf(train, t)))
   return { mean: each.map(e => e.mean), std: each.map(e => e.std), decimals: each.map(e => e.decimals) }
@@ -27,12 +27,12 @@ function scaleOfOne(name: string, values: readonly number[]): { mean: number; st
   const held = [most, mean, std].every(Number.isFinite)
   if (!held || std < smallest)
     throw new AnnealError(
-      `target "${name}": its numbers go from ${least(values)} to ${highest(values)}, ${held ? 'nearer to each other' : 'further'} than 64-bit floats can hold in full; write them in another unit.`,
+      `target "${name}": its numbers go from ${least(values)} to ${highest(values)}, ${held ? 'closer together' : 'further apart'} than 64-bit floats can hold in full; write them in another unit.`,
     )
   return { mean, std, decimals: decimalsOf(values, std) }
 }
 
-/** Below it 64-bit floats lose digits. */
+/** Below this deviation 64-bit floats lose digits. */
 const smallest = 2 ** -1000
 
 const least = (values: readonly number[]) => values.reduce((a, b) => Math.min(a, b))
@@ -42,15 +42,15 @@ function constant(name: string, values: readonly number[]): AnnealError {
   const [value] = values
   const whole = Math.abs(value!) > Number.MAX_SAFE_INTEGER
   return new AnnealError(
-    `target "${name}": all ${plural(values.length, 'training sample')} have ${value}, so there is nothing to learn and nothing to judge.${whole ? ` Numbers beyond ${Number.MAX_SAFE_INTEGER} that differ in their last digits are the same 64-bit float: take a constant away from all of them first.` : ''} Leave it out, or name another column (${option('targets')}).`,
+    `target "${name}": all ${plural(values.length, 'training sample')} have the value ${value}, so there is nothing to learn and nothing to measure.${whole ? ` Numbers beyond ${Number.MAX_SAFE_INTEGER} that differ in their last digits are the same 64-bit float: subtract a constant from all of them first.` : ''} Leave it out, or name another column (${option('targets')}).`,
   )
 }
 
-/** Digits of a net's answers, float32: more than its deviation over this say nothing. */
+/** Precision of a net's float32 outputs: digits below the deviation divided by this have no meaning. */
 const finest = 1e8
 
-/** How many decimals the numbers have, by the shortest text of each; of numbers with more digits than a net can tell, as
- *  many as it can. Negative where all are whole tens, hundreds, … */
+/** How many decimals the numbers have, by the shortest text of each, at most as many as a net can predict. Negative if
+ *  all are multiples of ten, a hundred, … */
 function decimalsOf(values: readonly number[], std: number): number {
   const useful = -Math.floor(Math.log10(std / finest))
   let most = Number.NEGATIVE_INFINITY
@@ -67,7 +67,8 @@ function decimalsOfOne(value: number): number {
   return Math.max(0, digits.replace('-', '').length - 2) - Number(exponent)
 }
 
-/** What can't be said of a part of the data: R² of a target that is the same in all its samples, or of one sample. */
+/** The targets whose R² is undefined in a part of the data: all its samples have the same value, or it has one
+ *  sample. */
 export function undefinedR2(
   names: readonly string[],
   part: '' | 'validation' | 'test',
@@ -83,7 +84,8 @@ export function undefinedR2(
   return { targets: same, reason: `in all ${plural(items.length, sample)} ${values.join(', ')}` }
 }
 
-/** How far 64-bit floats tell numbers of a target's size apart, where that is coarse for how far they lie apart. */
+/** The range of a target's values and the step between 64-bit floats of their size, if the step is coarse for that
+ *  range. */
 export function coarse(values: readonly number[]): { range: number; step: number } | undefined {
   const [low, high] = [least(values), highest(values)]
   const step = spacing(Math.max(Math.abs(low), Math.abs(high)))
@@ -94,7 +96,8 @@ export function coarse(values: readonly number[]): { range: number; step: number
 /** The distance from a number to the next 64-bit float. */
 const spacing = (value: number): number => 2 ** (Math.floor(Math.log2(value)) - 52)
 
-/** What of numbers can't be told, in words for the run: before training, so that no figure is looked for in vain. */
+/** Warnings about regression targets, given before training: metrics that will be undefined, and digits that are
+ *  lost. */
 export function targetWarnings(
   names: readonly string[],
   { train, valid, test }: Record<'train' | 'valid' | 'test', readonly Answered[]>,
@@ -114,7 +117,7 @@ export function targetWarnings(
     const found = coarse(columnOf(train, t))
     return found
       ? [
-          `target "${name}": its numbers lie ${Number(found.range.toPrecision(3))} apart at most, and 64-bit floats tell numbers of this size apart by ${found.step}; digits may be lost already. Take a constant away from all of them first`,
+          `target "${name}": its numbers differ by at most ${Number(found.range.toPrecision(3))}, and 64-bit floats of this size are ${found.step} apart; digits may be lost already. Subtract a constant from all of them first`,
         ]
       : []
   })

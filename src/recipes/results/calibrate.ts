@@ -18,32 +18,32 @@ import {
 import type { Outputs, Targets } from '../../train/objective.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../../weights/index.ts'
 
-/** What is told of samples that did not teach the weights, [N × classes], and the right answers. */
+/** Predictions for samples that the weights were not trained on, [N × classes], and their targets. */
 export type Held = Pick<Evaluation, 'logits' | 'probabilities' | 'targets'>
 
-/** What the outputs stand for; `seed` draws the samples anew where chance is asked about. */
+/** What the outputs mean; `seed` is for the bootstrap draws. */
 export interface Meaning {
   task: Task
   classes: readonly string[]
   seed: number
 }
 
-/** For several labels: from which probability each counts, and the one for all. */
+/** Multi-label: the probability from which each label counts as given, and one such threshold for all labels. */
 export interface Thresholds {
   threshold: number
   thresholds: readonly number[]
 }
 
-/** Whose decisions they are and on which samples, as a reader is told. */
+/** For the log: which model the decisions are for, and on which samples they were made. */
 interface Told {
   of?: string
   on?: string
 }
 
-/** Fewer samples than this say too little of how sure the net may be. */
+/** Fewer samples than this are not enough to fit a temperature. */
 const leastToCalibrate = 100
 
-/** One temperature for softmax or sigmoids, fitted on held-out samples; 1 for numbers and for few samples. */
+/** One temperature for softmax or sigmoids, fitted on held-out samples; 1 for regression and for few samples. */
 export function calibrate(
   narrator: Pick<Narrator, 'choice'>,
   { task, classes }: Meaning,
@@ -70,7 +70,7 @@ export function calibrate(
   return { temperature, calibration: { before, after, temperature } }
 }
 
-/** Probabilities at a temperature; numbers, and those at 1, are as they were. */
+/** Probabilities at a temperature. Regression outputs, and a temperature of 1, change nothing. */
 export const atTemperature = (
   { task, classes }: Pick<Meaning, 'task' | 'classes'>,
   { logits, probabilities }: Pick<Held, 'logits' | 'probabilities'>,
@@ -80,7 +80,8 @@ export const atTemperature = (
     ? probabilities
     : applyTemperature(logits, classes.length, temperature, { task })
 
-/** Finds the threshold of each label, the probability from which on it counts as given, on held-out samples for this metric. */
+/** Finds the threshold of each label (the probability from which it counts as given) for this metric on held-out
+ *  samples. */
 export function chooseThresholds(
   narrator: Pick<Narrator, 'choice'>,
   { classes, seed }: Meaning,
@@ -103,7 +104,7 @@ export function chooseThresholds(
   return { threshold, thresholds }
 }
 
-/** Whether a threshold for all labels beats 0.5 in nine of ten sets drawn anew from these samples. */
+/** Whether one threshold for all labels beats 0.5 in nine of ten bootstrap draws of these samples. */
 function beatsHalf(
   threshold: number,
   metric: ThresholdMetric,
@@ -126,8 +127,8 @@ function beatsHalf(
   return bootstrap(gain, probabilities.length / classes, { seed, rounds: 100, level: 0.8 }).low > 0
 }
 
-/** Temperature and thresholds of an ensemble, found on what it says of held-out samples. The temperature is that of the
- *  mean, after the members' own (Rahaman and Thiery 2021, arXiv:2007.08792). */
+/** Temperature and thresholds of an ensemble, found on its predictions for held-out samples. Each member applies its
+ *  own temperature first, then this one scales their mean (Rahaman and Thiery 2021, arXiv:2007.08792). */
 export function decideTogether(
   narrator: Pick<Narrator, 'choice'>,
   meaning: Meaning,
@@ -150,7 +151,7 @@ export function decideTogether(
 
 const heldPath = (dir: string) => join(dir, 'valid.safetensors')
 
-/** Keeps what the best weights of a fold say of its validation samples, in the fold's folder. */
+/** Writes the predictions of a fold's best weights for its validation samples into the fold's folder. */
 export function keepHeld(dir: string, { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>): void {
   const dtypeOf = (values: Targets) =>
     values instanceof Int32Array ? 'int32' : values instanceof Float32Array ? 'float32' : 'float64'
@@ -162,8 +163,8 @@ export function keepHeld(dir: string, { probabilities, targets }: Pick<Held, 'pr
   writeSafetensors(heldPath(dir), new Map(Object.entries({ probabilities, targets }).map(([k, v]) => [k, stored(v)])))
 }
 
-/** What the folds in these folders say of their validation samples, one after another: of each sample, a net that did
- *  not see it. */
+/** Reads the folds' predictions for their validation samples, one fold after another: each sample is predicted by a net
+ *  that was not trained on it. */
 export function readHeld(dirs: readonly string[]): Pick<Held, 'probabilities' | 'targets'> {
   const parts = dirs.map(dir => readWeights(heldPath(dir)))
   const bytes = (name: string) => Buffer.concat(parts.map(part => part.get(name)!.data))

@@ -7,14 +7,14 @@ import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import type { Features } from '../steps/frozen-features.ts'
 
-/** More samples than this are not looked through: it would take longer than training the head. */
+/** More samples than this are not searched: it would take longer than training the head. */
 const mostSamples = 20_000
-/** How many of a kind are kept, the surest first. */
+/** How many issues of each kind are kept, the most certain first. */
 const most = 24
 
-/** What of the data a person should look at before the next run: labels that a model which did not learn from them
- *  disputes (five folds of the last layer's optimum on frozen features, Northcutt et al. 2021), and samples that are
- *  nearly the same. `anneal clean` shows them. */
+/** What a person should check before the next run: labels that may be wrong, and samples that are nearly the same. A
+ *  label may be wrong if a model that was not trained on it disagrees (five folds of the last layer's optimum on frozen
+ *  features, Northcutt et al. 2021). `anneal clean` shows them. */
 export async function doubtsOf(
   prepared: Prepared,
   { session, signal }: Context,
@@ -32,7 +32,7 @@ export async function doubtsOf(
   const items = [...train.items, ...valid.items]
   const shown = { dir: data.dir, task, classes, show, most }
   const targets = joined(train.targets, valid.targets)
-  // Numbers have no wrong label to be told from a right one.
+  // Regression has no labels that could be wrong.
   const outputs =
     task === 'regression'
       ? undefined

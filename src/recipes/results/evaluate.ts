@@ -32,46 +32,47 @@ import { areUneven } from '../prepare/class-balance.ts'
 import { checkDevice } from '../prepare/device.ts'
 import { undefinedR2 } from '../prepare/targets.ts'
 
-/** What a trained classifier does on samples that it was not trained on. */
+/** The results of a trained model on samples that it was not trained on. */
 export interface Evaluated {
   model: string
   data: string
   samples: number
   loss: number
-  /** As in training: accuracy; mAP, F1 and F2 at the saved thresholds; R² and errors. */
+  /** The metrics of training: accuracy; mAP, F1 and F2 at the saved thresholds; R² and errors. */
   metrics: Record<string, number>
-  /** scikit-learn's classification report as a terminal shows it, where there are classes (long names are cut); of several
-   *  numbers the scores of each. */
+  /** scikit-learn's classification report for a terminal if there are classes (long names are cut); for several
+   *  regression targets the scores of each. */
   report?: string
-  /** How often each class was taken for which, by their numbers; pairs that do not occur are left out. For one class a
-   *  sample. */
+  /** Single-label: how often each class was predicted as each other one, by class index; pairs that do not occur are
+   *  left out. */
   confusion?: Confusion[]
-  /** The type of products. */
+  /** The number type of products. */
   precision: Precision
-  /** What was found out about the samples and their labels: columns, the part that was taken. */
+  /** Decisions about the samples and their labels: which columns and which split were used. */
   choices: readonly { what: string; value: string; reason: string }[]
-  /** How often this model was evaluated on these very samples before. */
+  /** How often this model was evaluated on the same samples before. */
   before: number
-  /** How many of the samples the model's run was trained on, and validated on; absent where the run keeps no list. */
+  /** How many of the samples were in the run's training and validation splits; absent if the run keeps no list. */
   seen?: { train: number; valid: number }
-  /** What makes the figures better than they will be on new samples, in words. */
+  /** Reasons, in words, why the figures are better than they will be on new samples. */
   warnings: string[]
 }
 
-/** How an evaluation computes, and who hears of it. */
+/** How an evaluation computes, and its callbacks. */
 export interface EvaluateModelOptions {
   batchSize?: number | undefined
-  /** The type of products. Default: the one the model was validated in, where this machine has instructions for it. */
+  /** The number type of products. Default: the one the model was validated in, where this machine has instructions for
+   *  it. */
   precision?: Precision | undefined
   device?: string | undefined
   progress?: Progress
-  /** Hears of a wait for another process. */
+  /** Called if the evaluation waits for another process. */
   report?: Report
   signal?: AbortSignal | undefined
 }
 
-/** Evaluates a saved model on labelled samples, with preprocessing, thresholds and temperature as they were saved. Each
- *  evaluation is noted in the run's folder: a test set that is looked at again and again tests no more. */
+/** Evaluates a saved model on labelled samples, with its saved preprocessing, thresholds and temperature. Each
+ *  evaluation is noted in the run's folder, since a test set that is used again and again is no longer a fair test. */
 export async function evaluateModel<O extends object, B extends Body, P, In, E extends object>(
   domain: Domain<O, B, P, In, E>,
   run: string,
@@ -136,7 +137,7 @@ export async function evaluateModel<O extends object, B extends Body, P, In, E e
 
 const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
 
-/** Scores by class as a terminal shows them; of several targets the scores of each. */
+/** Scores per class for a terminal; for several targets the scores of each. */
 function reportOf(
   { classes, task = 'single', thresholds }: ModelCard,
   { probabilities, targets }: Evaluation,
@@ -228,13 +229,13 @@ async function outputsOf<P, B extends Body>(
   return { ...sum!, probabilities, loss: loss / members.length, metrics, score: metrics[objective.metric]! }
 }
 
-/** The folder of a model's run: the one that is named, or that its weights lie in. */
+/** The folder of a model's run: the folder that is named, or the one that holds its weights. */
 function folderOf(model: string): string | undefined {
   if (statSync(model, { throwIfNoEntry: false })?.isDirectory()) return model
   return isRun(dirname(model)) ? dirname(model) : undefined
 }
 
-/** Adds a line to the run's `evaluations.jsonl`; how many there are of the same samples already. */
+/** Adds a line to the run's `evaluations.jsonl`; returns how many lines there were for the same samples. */
 function noteEvaluation(
   folder: string | undefined,
   entry: { fingerprint: string; metrics: Record<string, number> },
@@ -246,7 +247,7 @@ function noteEvaluation(
   try {
     appendFileSync(path, `${JSON.stringify({ at: new Date().toISOString(), ...entry })}\n`)
   } catch {
-    // A run that may only be read is evaluated all the same.
+    // A run in a read-only folder is evaluated too.
   }
   return before
 }

@@ -6,7 +6,7 @@ import type { Evaluation } from '../../train/evaluate.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Thresholds } from './calibrate.ts'
 
-/** What the net does on the validation samples, as evaluated: the task's own findings, then those of the domain. */
+/** Interprets the net's results on the validation samples: the task's findings, then those of the domain. */
 export async function explain(
   prepared: Prepared,
   evaluation: Evaluation,

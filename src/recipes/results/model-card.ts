@@ -4,7 +4,7 @@ import type { RecipeOptions } from '../options.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Thresholds } from './calibrate.ts'
 
-/** The JSON beside the weights of what was prepared, with how it validated. */
+/** The model card, saved as JSON beside the weights: what was prepared, and its validation results. */
 export function modelCard(
   { domain, modelName, objective, preprocessing, precision }: Prepared,
   { hidden = [], dropout = 0.5 }: Pick<RecipeOptions, 'hidden' | 'dropout'>,
@@ -29,7 +29,7 @@ export function modelCard(
   }
 }
 
-/** Temperature and thresholds as a card has them: none where they are the usual ones. */
+/** Temperature and thresholds as a card has them; default values are left out. */
 export const decisions = ({
   temperature,
   thresholds,

@@ -8,16 +8,17 @@ import { loadModel, precisionOf } from '../../train/saved-model.ts'
 
 /** How inputs go through a saved model. */
 export interface PredictSamplesOptions {
-  /** How many go through the net at once. Default: 32. */
+  /** Inputs per batch. Default: 32. */
   batchSize?: number
-  /** The type of products. Default: the one the net was validated in, where this machine has instructions for it. */
+  /** The number type of products. Default: the one the net was validated in, where this machine has instructions for
+   *  it. */
   precision?: Precision
   device?: string
   signal?: AbortSignal | undefined
 }
 
-/** Predicts inputs of any domain by a saved model, one after another in their order; not more than one batch is read
- *  ahead. `run`: a run folder, or the path of a model's weights or card. */
+/** Predicts inputs of any domain with a saved model, in their order; at most one batch is read ahead. `run`: a run
+ *  folder, or the path of a model's weights or card. */
 export async function* predictSamples<O extends object, B extends Body, P, In, E extends object>(
   domain: Domain<O, B, P, In, E>,
   run: string,
@@ -27,7 +28,7 @@ export async function* predictSamples<O extends object, B extends Body, P, In, E
   const model = loadModel<P, B>(run, { ...domain, ...(device === undefined ? {} : { device }) })
   const { card, members } = model
   if (domainOf(card) !== domain.name)
-    throw new AnnealError(`${run}: the model is of ${domainOf(card)}, and it was asked to predict ${domain.name}.`)
+    throw new AnnealError(`${run}: this model is for ${domainOf(card)} and can't predict ${domain.name}.`)
   const how = { precision: precision ?? precisionOf(card, device) }
   const classes = card.classes.length
   let index = 0

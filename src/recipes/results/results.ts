@@ -14,12 +14,12 @@ import { explain } from './interpretation.ts'
 import { decisions, modelCard } from './model-card.ts'
 import { compareViews } from './tta.ts'
 
-/** What of a result is known once the best weights are in the net. */
+/** The part of a result that is known once the best weights are in the net. */
 export type FinishedFacts = Omit<RunResult, 'run' | 'model' | 'classes' | 'epochs' | 'seconds'>
 
-/** What follows training, with the best weights in the net: temperature and thresholds, found on the validation samples
- *  and saved with the model; how it does on validation and test samples, plain and with test-time augmentation; and what
- *  is to be seen of it. */
+/** Finishes a run with the best weights in the net: finds temperature and thresholds on the validation samples and
+ *  saves them with the model; evaluates the validation and test samples, plain and with test-time augmentation;
+ *  interprets the results. */
 export async function finish(
   prepared: Prepared,
   context: Context,
@@ -81,8 +81,8 @@ export async function finish(
   }
 }
 
-/** The best weights' samples at `testSize`, where they validate no worse there than at the size that they were trained at:
- *  objects look larger in training crops than in test ones (Touvron et al. 2019, arXiv:1906.06423). */
+/** The prepared run at `testSize`, if the best weights validate no worse there than at their training size: objects
+ *  look larger in training crops than in test crops (Touvron et al. 2019, arXiv:1906.06423). */
 export async function atTestSize(prepared: Prepared, { session, signal }: Context): Promise<Prepared> {
   const { size, testSize, domain } = prepared
   if (testSize === undefined || testSize === size) return prepared
@@ -108,8 +108,8 @@ const sizeScore = (size: number, { metrics, loss }: Best) => ({
   metrics,
 })
 
-/** The 95 % interval of mAP or R² by 200 draws of the samples; none of accuracy, whose interval follows from its number
- *  of samples, nor where it would take long. */
+/** The 95 % interval of mAP or R² by 200 bootstrap draws of the samples. Undefined for accuracy, whose interval follows
+ *  from the number of samples, and if it would take long. */
 function intervalOf(
   { objective, seed }: Prepared,
   { probabilities, targets }: Evaluation,

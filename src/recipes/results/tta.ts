@@ -13,8 +13,8 @@ import type { Context } from '../run/context.ts'
 
 type Part = 'valid' | 'test'
 
-/** How the net does with test-time augmentation beside the plain result, where that is asked for: at the temperature and
- *  thresholds that prediction has. `score` gives the metrics of a part's outputs. */
+/** Compares test-time augmentation with the plain result, if the options ask for it, at the temperature and thresholds
+ *  of prediction. `score` returns the metrics of a split's outputs. */
 export async function compareViews(
   prepared: Prepared,
   context: Context,
@@ -47,7 +47,7 @@ export async function compareViews(
   return { views, join, valid, ...(plain.test ? { test: await compare('test', plain.test) } : {}) }
 }
 
-/** Outputs joined over the plain view and augmented ones, [N × classes]. */
+/** Outputs joined over the plain view and the augmented ones, [N × classes]. */
 function outputsOf(
   { net, objective, source, batchSize, precision }: Prepared,
   { signal }: Context,

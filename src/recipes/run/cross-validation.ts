@@ -24,10 +24,9 @@ import type { Session } from './session.ts'
 /** The folder of a fold's run inside the whole one. */
 export const foldName = (fold: number): string => `fold-${fold + 1}`
 
-/** Cross-validation: trains a run for each fold in the folder of the whole one, `fold-1`, `fold-2`, …, gives the mean of
- *  their results with its spread, and saves the average of their nets as one classifier. A fold that is done already is
- *  not trained again, and one that was interrupted goes on. `train` runs one of them, from its start or from where it
- *  stood. */
+/** Cross-validation: trains a run for each fold inside the folder of the whole run (`fold-1`, `fold-2`, …), returns the
+ *  mean and spread of their results, and saves the average of their nets as one classifier. A fold that is done is not
+ *  trained again; an interrupted fold goes on. `train` runs one fold, from its start or from its checkpoint. */
 export async function trainFolds(
   session: Session,
   folds: number,
@@ -100,7 +99,7 @@ function scored(results: readonly RunResult[], name: string): string {
   return there === results.length || there === 0 ? `${results.length} folds` : `${there} of ${results.length} folds`
 }
 
-/** Over what is a number: a fold whose validation samples have no R², say, stays out. */
+/** Mean and spread over the values that are numbers: a fold without the metric (an undefined R²) is left out. */
 function spreadOf(all: readonly number[]): Spread {
   const values = all.filter(Number.isFinite)
   const mean = values.reduce((a, b) => a + b, 0) / values.length
@@ -108,7 +107,7 @@ function spreadOf(all: readonly number[]): Spread {
   return { mean, std: Math.sqrt(variance) }
 }
 
-/** A sample that one fold was trained on is known to their average. */
+/** Notes the samples that the average has seen: those that any fold was trained on. */
 function noteSeen(dir: string, results: readonly RunResult[]): void {
   const seen = results.flatMap(({ run }) => readSeen(run) ?? [])
   if (seen.length === results.length)
@@ -118,7 +117,7 @@ function noteSeen(dir: string, results: readonly RunResult[]): void {
 const meansOf = (spread: Record<string, Spread>): Record<string, number> =>
   Object.fromEntries(Object.entries(spread).map(([name, { mean }]) => [name, mean]))
 
-/** The nets of all folds as one classifier: each saved beside a card that lists them, with decisions of its own. */
+/** Saves the nets of all folds as one classifier: a card lists them, and has its own temperature and thresholds. */
 function saveAverage(
   dir: string,
   folds: readonly string[],

@@ -7,7 +7,7 @@ import type { Item } from '../../data/types.ts'
 import type { Dataset, Words } from '../../domain/index.ts'
 import { type RunConfig, readSeen } from '../../runs/index.ts'
 
-/** Where the files of a run lie now, that goes on: what has moved is given. */
+/** Where the files of a resumed run are now; give those that have moved. */
 export interface Places {
   /** The folder or file of the data. */
   data?: string | undefined
@@ -19,15 +19,15 @@ export interface Places {
 
 const tables = ['labels', 'clean'] as const
 
-/** The configuration with the places given; a table that lay among the samples has moved with them. An error where nothing
- *  is in one of the places. Whether the samples are the same, their content tells later. */
+/** The configuration with the given places. A table that was inside the folder of samples has moved with it. Throws if
+ *  a place does not exist. Whether the samples are the same is checked later, by their content. */
 export function placed(run: string, config: RunConfig, { data, ...given }: Places): RunConfig {
   const settings = { ...config.settings }
   const now = data === undefined ? config.data : resolve(data)
   if (!existsSync(now))
     throw new AnnealError(
       data === undefined
-        ? `${run}: its data were in ${now}, where nothing is now. Where they have moved to: ${option('data')}.`
+        ? `${run}: its data were in ${now}, which no longer exists. Give their new place with ${option('data')}.`
         : `${data}: no such folder; expected the one that the data of ${run} have moved to.`,
     )
   for (const name of tables) {
@@ -44,7 +44,7 @@ export function placed(run: string, config: RunConfig, { data, ...given }: Place
     if (found === undefined || !existsSync(found))
       throw new AnnealError(
         path === undefined
-          ? `${run}: ${option(name)} was ${old}, where nothing is now. Where it has moved to: ${option(name)}.`
+          ? `${run}: ${option(name)} was ${old}, which no longer exists. Give its new place with ${option(name)}.`
           : `${path}: no such file; expected the one that ${old} has moved to.`,
       )
     settings[name] = resolve(found)
@@ -52,8 +52,8 @@ export function placed(run: string, config: RunConfig, { data, ...given }: Place
   return { ...config, data: now, settings }
 }
 
-/** How samples that are found differ from those that a run began with, by their content; undefined where the run keeps no
- *  list, or where the list is the same. */
+/** How the samples differ in content from those that a run began with; undefined if the run keeps no list, or if the
+ *  list is the same. */
 export function contentDifference(
   run: string,
   { dir, of }: Pick<Dataset, 'dir' | 'of'>,

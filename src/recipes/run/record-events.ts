@@ -3,7 +3,7 @@ import type { Callback, EpochInfo } from '../../train/callback.ts'
 import type { RateFinding } from '../../train/rates/finder.ts'
 import type { Session } from './session.ts'
 
-/** Tells the session of every batch and epoch of a fit; `isBest` judges an epoch, and may keep its weights. */
+/** Writes every batch and epoch of a fit into the session; `isBest` judges an epoch, and may keep its weights. */
 export function recorder(session: Session, phase: Phase, isBest: (info: EpochInfo) => boolean): Callback {
   return {
     order: -10,
@@ -28,7 +28,7 @@ export function recorder(session: Session, phase: Phase, isBest: (info: EpochInf
   }
 }
 
-/** What the rate finder found, as the run keeps it. */
+/** The result of the rate finder as an event of the run. */
 export function findingEvent(phase: Phase, { lrs, losses, smoothed, suggestions, chosen }: RateFinding): LrFindEvent {
   return { type: 'lrFind', ...phase, lrs, losses, smoothed, suggestions, chosen: chosen.lr, how: chosen.rule }
 }

@@ -11,19 +11,19 @@ import { readWeights, type StoredTensor, writeSafetensors } from '../../weights/
 import type { HeadState } from '../steps/head-state.ts'
 import type { HeadResult, StageResult, WholeState } from '../steps/types.ts'
 
-/** What a run remembers of the steps that are done, by name. */
+/** The remembered answers of the steps that are done, by name. */
 interface Answers {
   /** The data that it began with. */
   data: { fingerprint: string; counts: ClassCount[] }
-  /** The number of the size that it is at. */
+  /** The number of the current size. */
   at: number
-  /** What of the data a person should look at. */
+  /** What a person should check in the data. */
   doubts: Pick<Interpretation, 'labelIssues' | 'nearDuplicates'>
   [stage: `stage ${number}`]: StageResult
   [head: `head ${number}`]: HeadResult
 }
 
-/** Where a run stands: the answers of the steps that are done, and what goes on. */
+/** The resume state of a run: the answers of the steps that are done, and the phase in progress. */
 interface ResumeState {
   format: 2
   step: number
@@ -36,7 +36,8 @@ interface ResumeState {
 
 type Inner = HeadState | WholeState
 
-/** What makes two events the same to a reader. A reason names options as the one who runs it types them. */
+/** Two events with the same text are the same for a reader. The reason of a choice is left out: it names options in the
+ *  style of the command line or of the library. */
 const wordsOf = (body: EventBody): string =>
   body.type === 'choice' ? `${body.what}: ${body.value}` : JSON.stringify(body)
 
@@ -47,7 +48,7 @@ export class Session implements Narrator {
   readonly #listen: (event: RunEvent) => void
   #state: ResumeState = { format: 2, step: 0, epoch: 0, answers: {} }
   readonly #path: string
-  /** What earlier processes told and this one comes by again until it is where they were, as JSON. */
+  /** Events that earlier processes wrote and that this one repeats until it reaches the same point, as JSON. */
   readonly #told = new Set<string>()
 
   constructor(run: Run, listen: (event: RunEvent) => void) {
@@ -56,7 +57,7 @@ export class Session implements Narrator {
     this.#path = join(run.paths.resume, 'state.json')
   }
 
-  /** Takes up the last checkpoint; false where the run had none yet. */
+  /** Loads the last checkpoint; false if the run has none yet. */
   resume(): boolean {
     let text: string
     try {
@@ -103,12 +104,12 @@ export class Session implements Narrator {
     this.emit({ type: 'warning', message })
   }
 
-  /** Runs a step whose answer is plain data, or gives the answer that it had before the run was resumed. */
+  /** Runs a step whose answer is plain data, or returns its answer from before the run was resumed. */
   async once<T>(name: string, fn: () => Promise<T> | T): Promise<T> {
     if (!Object.hasOwn(this.#state.answers, name)) this.#state.answers[name] = (await fn()) ?? null
     return this.#state.answers[name] as T
   }
-  /** What an earlier process of this run knew under a name. */
+  /** The answer that an earlier process of this run stored under a name. */
   known<K extends keyof Answers>(name: K): Answers[K] | undefined {
     return this.#state.answers[name] as Answers[K] | undefined
   }
@@ -116,21 +117,21 @@ export class Session implements Narrator {
     this.#state.answers[name] = value
   }
 
-  /** Where the phase in progress stood at the checkpoint that was resumed. */
+  /** The state of the phase in progress in the resumed checkpoint. */
   inner<K extends Inner['kind']>(kind: K): Extract<Inner, { kind: K }> | undefined {
     const { inner } = this.#state
     return inner?.kind === kind ? (inner as Extract<Inner, { kind: K }>) : undefined
   }
-  /** The tensors of the checkpoint that was resumed. What is told from here on is new, for several sizes say the same words;
-   *  unless a step is `going` on in which some of it was told. */
+  /** The tensors of the resumed checkpoint. From here on all events are new, since several sizes emit the same texts;
+   *  except while a step is `going` on that emitted some of them before. */
   tensors({ going = false } = {}): Map<string, StoredTensor> | undefined {
     if (this.#state.tensors === undefined) return undefined
     if (!going) this.#told.clear()
     return readWeights(join(this.run.paths.resume, this.#state.tensors))
   }
 
-  /** Writes the resume state, whole or not at all; the state before it stays until the new one is on the disk. A full
-   *  disk is a warning: training goes on, and the last good state stays. */
+  /** Writes the resume state atomically: the state before it stays until the new one is on the disk. A full disk is a
+   *  warning: training goes on, and the last good state stays. */
   checkpoint({
     step,
     epoch,
@@ -158,7 +159,7 @@ export class Session implements Narrator {
     } catch (error) {
       if (name && name !== this.#state.tensors) rmSync(join(this.run.paths.resume, name), { force: true })
       this.warn(
-        `the resume state could not be written (${(error as Error).message}); training goes on, the one before stays`,
+        `the resume state could not be written (${(error as Error).message}); training goes on, and the state before it is kept`,
       )
       return false
     }
@@ -168,26 +169,26 @@ export class Session implements Narrator {
     return true
   }
 
-  /** Notes what is kept if the run is stopped now, beside what the last checkpoint has, and what would be done again. */
+  /** Notes what is kept beside the last checkpoint if the run stops now, and what would be done again. */
   stands(kept: string, again?: string): void {
     this.#standing = again === undefined ? { kept } : { kept, again }
   }
   #standing: { kept: string; again?: string } = { kept: 'the settings' }
 
-  /** At a stop: keeps the answers of all steps that are done, beside the last checkpoint. Says in words what is kept and what
-   *  will be done again. */
+  /** Called at a stop: saves the answers of all steps that are done, beside the last checkpoint. Returns in words what
+   *  is kept and what will be done again. */
   save(): string {
     const { kept, again } = this.#standing
     try {
       ensureFolder(this.run.paths.resume)
       writeAtomic(this.#path, JSON.stringify(this.#state))
     } catch (error) {
-      return `the disk takes nothing more (${(error as Error).message}); the run goes on from step ${this.#state.step}`
+      return `nothing can be written to the disk (${(error as Error).message}); the run goes on from step ${this.#state.step}`
     }
     return `saved: ${kept}${again === undefined ? '' : `; to be done again: ${again}`}`
   }
 
-  /** Drops the resume state of a run that has ended well. */
+  /** Deletes the resume state of a run that has ended well. */
   forget(): void {
     rmSync(this.run.paths.resume, { recursive: true, force: true })
   }

@@ -3,11 +3,11 @@ import { resolve } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import type { LabelOptions } from '../../data/index.ts'
 
-/** Options that name files, or hold what no file can. */
+/** Options that name files, or hold values that no file can hold. */
 type Files = Partial<Record<'weights' | 'labels' | 'clean', string>> & Pick<LabelOptions, 'labelOf'>
 
-/** Options as a run's configuration keeps them: files by absolute paths, regular expressions by source and flags; that
- *  labels come from a function, not the function. */
+/** Options as a run's configuration keeps them: files as absolute paths, regular expressions as source and flags. Of a
+ *  function that gives the labels only its presence is kept. */
 export function storedSettings(options: object): Record<string, unknown> {
   const absolute = (path: string | undefined) => (path !== undefined && existsSync(path) ? resolve(path) : path)
   const { weights, labels, clean, labelOf, ...rest }: Files = options
@@ -22,7 +22,7 @@ export function storedSettings(options: object): Record<string, unknown> {
   )
 }
 
-/** The options of a run that goes on; a function that labels its samples is to be given again. */
+/** The options of a resumed run. A function that gives the labels must be passed again. */
 export function restoredOptions(
   dir: string,
   settings: Record<string, unknown>,
@@ -30,7 +30,7 @@ export function restoredOptions(
 ): Record<string, unknown> {
   if (settings.labelOf !== undefined && labelOf === undefined)
     throw new AnnealError(
-      `${dir}: its labels come from a function, which no file can hold. Go on in a program that has it: resumeRun("${dir}", { labelOf }).`,
+      `${dir}: its labels come from a function, which no file can hold. Resume in a program that has the function: resumeRun("${dir}", { labelOf }).`,
     )
   if (settings.labelOf === undefined && labelOf !== undefined)
     throw new AnnealError(`${dir}: its labels do not come from a function; leave out labelOf.`)

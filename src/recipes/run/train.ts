@@ -29,23 +29,23 @@ import { type Places, placed } from './moved-files.ts'
 import { Session } from './session.ts'
 import { restoredOptions, storedSettings } from './stored-options.ts'
 
-/** Who hears of a training while it goes, and who may stop it. */
+/** Callbacks of a training run, and a signal to stop it. */
 export interface TrainHooks {
-  /** Called with the run's folder as soon as it is held, and with the way to put a warning into its events. */
+  /** Called as soon as the run's folder is locked, with the folder and a function that adds a warning to its events. */
   onRun?: (dir: string, warn: (message: string) => void) => void
-  /** Hears of everything as it happens. */
+  /** Called with every event as it happens. */
   onEvent?: (event: RunEvent) => void
-  /** Downloads. */
+  /** Called with messages about downloads. */
   report?: Report
-  /** Work without losses: decoding, features. */
+  /** Called with the progress of work without losses: decoding, features. */
   progress?: Progress
-  /** Aborted, training stops after its step, saves and throws `Stopped`. */
+  /** When aborted, training stops after the current step, saves, and throws `Stopped`. */
   signal?: AbortSignal
-  /** Called when the run's work is done, before its report is drawn; draws it. */
+  /** Called to draw the report when the run's work is done. */
   writeReport?: (runDir: string) => Promise<void>
-  /** As the run's configuration records it. */
+  /** The command that the run's configuration records. */
   command?: string[]
-  /** For a run that goes on: the function that its labels came from. */
+  /** For a resumed run: the function that gives its labels. */
   labelOf?: LabelOptions['labelOf']
 }
 
@@ -85,7 +85,7 @@ export async function train<O extends object>(
   }
 }
 
-/** A run's configuration without what libtorch says of itself. */
+/** A run's configuration without the facts that libtorch reports. */
 type Asked = Omit<RunConfig, 'versions' | 'machine'> & Partial<RunConfig>
 const whole = (asked: Asked): RunConfig => ({
   versions: { node: process.versions.node, libtorch: library().version, anneal: version() },
@@ -101,13 +101,13 @@ function removeEmpty(dir: string): void {
   }
 }
 
-/** Who hears of a run that goes on, and where its files have moved to meanwhile. */
+/** Callbacks of a resumed run, and the new places of its files. */
 export interface ResumeHooks extends TrainHooks {
   places?: Places
 }
 
-/** Goes on with a run that was stopped or killed, from its last checkpoint, to the same weights as an uninterrupted one
- *  on the same machine and threads. Samples that have moved are known again by their content. */
+/** Resumes a run that was stopped or killed, from its last checkpoint. On the same machine and threads the weights are
+ *  the same as those of an uninterrupted run. Samples that have moved are recognised by their content. */
 export async function resume<O extends object>(
   domain: Domain<O>,
   dir: string,
@@ -123,7 +123,7 @@ export async function resume<O extends object>(
     )
   const kind = domainOf(config)
   if (kind !== domain.name)
-    throw new AnnealError(`${dir}: its data are ${kind}, and it was asked to go on with ${domain.name}.`)
+    throw new AnnealError(`${dir}: its data are ${kind}; it can't be resumed as a run of ${domain.name}.`)
   const now = machineFacts()
   if (config.machine.threads !== now.threads)
     throw new AnnealError(
@@ -133,7 +133,7 @@ export async function resume<O extends object>(
   const here = `libtorch ${library().version} with ${now.cpuCapability}`
   if (then !== here)
     throw new AnnealError(
-      `${dir}: began on ${then} and would go on with ${here}: that would not reproduce the same weights. Set ANNEAL_LIBTORCH to the one that it began on, or start a new run.`,
+      `${dir}: began on ${then} and would go on with ${here}: that would not reproduce the same weights. Set ANNEAL_LIBTORCH to the libtorch that it began on, or start a new run.`,
     )
   const moved = placed(dir, config, places)
   const options = restoredOptions(dir, moved.settings, hooks.labelOf) as O & RecipeOptions
@@ -216,7 +216,7 @@ async function drive<O extends object>(
   }
 }
 
-/** What a run came to, and what of its configuration was found out on the way. */
+/** The result of a run, and the parts of its configuration that were found during it. */
 interface Made {
   result: RunResult
   made: Pick<RunConfig, 'model' | 'classes' | 'settings'>
@@ -233,7 +233,7 @@ async function everyFold<O extends object>(
   { domain, session, options }: Context<O>,
   hooks: TrainHooks & Pick<Context, 'accepted'>,
 ): Promise<Made> {
-  // What can't be divided is refused before a fold is begun.
+  // Data that can't be split are refused before the first fold begins.
   await domain.index(config.data, { ...options, seed: config.seed, fold: 0 })
   const train = (fold: number, dir: string, resume: boolean) => {
     const settings = { ...config.settings, fold }

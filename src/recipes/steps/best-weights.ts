@@ -1,9 +1,9 @@
 import type { Evaluation } from '../../train/evaluate.ts'
 
-/** How weights validate. */
+/** Validation results of weights. */
 export interface Validated {
-  /** The metric that weights are chosen by; the more the better. NaN where the samples have none, null in a file: then the
-   *  loss chooses. */
+  /** The metric that weights are chosen by; higher is better. NaN (null in a file) if it is undefined on these samples:
+   *  then the loss chooses. */
   score: number
   loss: number
   /** All metrics of the task. */
@@ -12,30 +12,30 @@ export interface Validated {
 
 /** The best weights of a size, by validation. */
 export interface Best extends Validated {
-  /** The epoch that they are of; of the frozen phase the one before it. */
+  /** The epoch that they are from; for weights of the frozen phase the epoch before it. */
   epoch: number
   /** The size of the samples that they validated on. */
   size: number
 }
 
-/** What an evaluation says of weights, as plain data. */
+/** The validation results of an evaluation, as plain data. */
 export const validated = ({ score, loss, metrics }: Validated): Validated => ({ score, loss, metrics })
 
-/** Whether `a` is the better result: by score, and by loss where that is equal or where there is none. */
+/** Whether `a` is better than `b`: by score; by loss if the scores are equal or undefined. */
 export const isBetter = (a: Validated, b: Validated): boolean =>
   rank(a) > rank(b) || (rank(a) === rank(b) && a.loss < b.loss)
 
-/** Whether `a` is as good as `b`: by score, and by loss where there is none. */
+/** Whether `a` is at least as good as `b`: by score; by loss if there is no score. */
 export const asGood = (a: Validated, b: Validated): boolean =>
   Number.isFinite(a.score) && Number.isFinite(b.score) ? a.score >= b.score : a.loss <= b.loss
 
 const rank = ({ score }: Validated) => (Number.isFinite(score) ? score : Number.NEGATIVE_INFINITY)
 
-/** Keeps the best weights of a run. Of several sizes a later one's stay where they are as good: they saw more. */
+/** Keeps the best weights of a run. Weights of a later size win if they are as good: they were trained for longer. */
 export class BestKeeper {
   readonly #save: (best: Best) => void
   #best: Best | undefined
-  /** How the best weights validated, where they did so in this process. */
+  /** The evaluation of the best weights, if it was made in this process. */
   evaluated: Evaluation | undefined
 
   /** `save` writes the weights that are in the net. */
@@ -45,11 +45,11 @@ export class BestKeeper {
   get best(): Best | undefined {
     return this.#best
   }
-  /** Knows the best weights of a size that an earlier process trained; they are saved already. */
+  /** Restores the best weights of a size that an earlier process trained; they are saved already. */
   restore(best: Best): void {
     if (!this.#best || asGood(best, this.#best)) this.#best = best
   }
-  /** Takes the weights that are in the net, unless those of an earlier size are better. */
+  /** Saves the weights that are in the net, unless those of an earlier size are better. */
   offer(found: Best, evaluated?: Evaluation): void {
     if (this.#best && !asGood(found, this.#best)) return
     this.#best = found

@@ -4,14 +4,14 @@ import { option, setting } from '../../base/options.ts'
 import type { Context } from '../run/context.ts'
 import type { WholeState } from './types.ts'
 
-/** A cycle that improves the validation loss by a smaller share than this is the last. */
+/** A cycle that improves the validation loss by less than this share is the last one. */
 export const worthACycle = 0.01
 
-/** The budget of the whole net where none is given: four cycles of two. */
+/** The default budget of the whole net: four cycles of two epochs. */
 const usualEpochs = 8
 
-/** How many epochs the next cycle has; undefined where the budget is used. An error where it is used before the first
- *  epoch and nothing is trained. `until`: the share of the minutes that are spent at the end of this size. */
+/** The epochs of the next cycle; undefined if the budget is used up. Throws if it is used up before the first epoch,
+ *  with nothing trained. `until`: the share of the minutes that may be spent by the end of this size. */
 export function nextCycle(state: WholeState, context: Context, { until }: { until: number }): number | undefined {
   const { session, options } = context
   const most = options.epochs ?? (options.minutes === undefined ? usualEpochs : Number.POSITIVE_INFINITY)
@@ -22,7 +22,7 @@ export function nextCycle(state: WholeState, context: Context, { until }: { unti
         'stop',
         `after ${plural(state.epochsDone, 'epoch')}`,
         options.epochs === undefined
-          ? `the usual budget of ${most} epochs is used up; set another with ${option('epochs')} or ${option('minutes')}`
+          ? `the default budget of ${most} epochs is used up; set another with ${option('epochs')} or ${option('minutes')}`
           : `the budget of ${setting('epochs', most)} is used up`,
       )
     return undefined
@@ -33,7 +33,7 @@ export function nextCycle(state: WholeState, context: Context, { until }: { unti
     : withinMinutes(length, state, context, { minutes: options.minutes, until })
 }
 
-/** As many epochs of a cycle as there is time for. */
+/** The epochs of a cycle that fit into the remaining time. */
 function withinMinutes(
   length: number,
   state: WholeState,
@@ -45,7 +45,7 @@ function withinMinutes(
   const budget = `${until < 1 ? "this size's share of " : ''}${setting('minutes', minutes)}`
   if (fitting < 1 && !state.best)
     throw new AnnealError(
-      `${budget} leaves no time for one epoch, which takes some ${Math.ceil(state.slowest)} s here; give more minutes.`,
+      `${budget} leaves no time for one epoch, which takes about ${Math.ceil(state.slowest)} s here; give more minutes.`,
     )
   if (fitting < 1) {
     session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, `${budget} leaves no time for another epoch`)

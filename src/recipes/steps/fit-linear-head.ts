@@ -13,39 +13,41 @@ import { asGood, isBetter, type Validated, validated } from './best-weights.ts'
 import type { Features } from './frozen-features.ts'
 import type { TriedSnapshot } from './head-state.ts'
 
-/** The strengths of L2 that the optimum is looked for at, until less only makes it worse, as a share of the mean loss; scikit-learn's C = 1 / (N · l2). */
+/** The strengths of L2 to try, from the strongest until less of it only makes the result worse. They weigh L2 against
+ *  the mean loss; scikit-learn's C = 1 / (N · l2). */
 export const penalties = [3, 1, 0.3, 0.1, 0.03, 0.01]
 
-/** Where the searches end: a step that lowers the loss by less than this share of it no longer changes what validates best. */
+/** A search ends when a step lowers the loss by less than this share: smaller steps no longer change which head is
+ *  best. */
 const tolerance = 1e-5
 
-/** The optimum of the last layer, for the net and for what follows. */
+/** The optimum of the last layer. */
 export interface Optimum {
   best: Snapshot & Validated & { l2: number }
   /** The head that training of the whole net begins from. */
   start: Snapshot & Validated & { l2: number }
-  /** The strengths of L2 that were looked at, from the strongest. */
+  /** The strengths of L2 that were tried, from the strongest. */
   tried: readonly number[]
-  /** How the best one did, as an epoch of its own. */
+  /** The results of the best one, written as an epoch. */
   epoch: EpochInfo
 }
 
-/** What the optimum is looked for in, and where the search goes on. */
+/** The data of the search for the optimum, and where it goes on. */
 export interface OptimumOptions {
   features: Features
   answers: Pick<LabelledSource, 'targets' | 'count'>
-  /** What an earlier process found, and the point that it ended at. */
+  /** The results of an earlier process, and the point where it stopped. */
   known?: { tried: readonly TriedSnapshot[]; searched: boolean; point?: Float64Array | undefined }
-  /** Steps of the search at each strength, where they are limited. */
+  /** The most search steps at each strength. Default: no limit. */
   iterations?: number | undefined
-  /** Hears of each strength that is done, with all before it. */
+  /** Called after each strength, with the results of all so far. */
   onTried?: (tried: readonly TriedSnapshot[], at: { point: Float64Array | undefined; searched: boolean }) => void
   signal?: AbortSignal | undefined
 }
 
-/** Logistic regression over all views at several strengths of L2; `best` validates best. `start` is the strongest within
- *  one standard error of it (Breiman et al. 1984): a head that knows the training samples by heart has no gradient left
- *  to teach the body with. */
+/** Logistic regression over all views at several strengths of L2; `best` validates best. `start` has the strongest L2
+ *  within one standard error of the best (Breiman et al. 1984): an overfitted head gives the body no useful
+ *  gradient. */
 export async function headOptimum(
   learn: Learner,
   net: Network,
@@ -95,14 +97,15 @@ export async function headOptimum(
   return { best, start, tried: tried.map(({ l2 }) => l2), epoch }
 }
 
-/** Whether less L2 only makes it worse: the loss rose by more than 1 %, and the score is no better than with more of it. */
+/** Whether less L2 only makes it worse: the loss rose by more than 1 %, and the score is no better than with more of
+ *  it. */
 function overfits(tried: readonly Validated[]): boolean {
   const [before, last] = tried.slice(-2)
   return last !== undefined && last.loss > 1.01 * before!.loss && tried.some(t => t !== last && asGood(t, last))
 }
 
-/** Whether a head is as good as the best one within one standard error: of its accuracy; for several labels and for
- *  numbers of its mean loss. */
+/** Whether a head is within one standard error of the best one: by accuracy; for multi-label and regression by mean
+ *  loss. */
 function withinOneError({ task }: Objective, best: Validated & { losses: Float32Array }): (t: Validated) => boolean {
   const n = best.losses.length
   if (task === 'single') {
@@ -113,8 +116,8 @@ function withinOneError({ task }: Objective, best: Validated & { losses: Float32
   return t => t === best || t.loss <= best.loss + Math.sqrt(variance / n)
 }
 
-/** The features of all views with the samples' answers; with sample weights each view holds a sample as often as an epoch
- *  shows it. */
+/** The features of all views with the targets of the samples. With sample weights each view holds a sample as often as
+ *  an epoch shows it. */
 function rowsSeen(
   { train, views }: Features,
   { targets, count }: Pick<LabelledSource, 'targets' | 'count'>,
@@ -136,9 +139,8 @@ function rowsSeen(
   return { x, y }
 }
 
-/** Tells `enough` the optimum of one linear layer at each strength of L2 behind those that are `done`, by the loss of the
- *  task, until it answers true.
- *  x: [N × F]; y: [N], or [N × C]. */
+/** Finds the optimum of one linear layer by the loss of the task at each strength of L2 after those that are `done`,
+ *  and passes it to `enough`, until that returns true. x: [N × F]; y: [N], or [N × C]. */
 async function optima(
   { task, names, scale }: Objective,
   { x, y, weights }: { x: Float32Array; y: Targets; weights: readonly number[] | undefined },
@@ -177,7 +179,7 @@ async function optima(
   }
 }
 
-/** Says which head was taken, and which the whole net begins from. */
+/** Writes into the log which head was taken, and which head the whole net begins from. */
 export function explainOptimum(session: Session, { task, metric }: Objective, { best, start, tried }: Optimum): void {
   const kind = {
     single: 'logistic regression',
@@ -197,8 +199,8 @@ export function explainOptimum(session: Session, { task, metric }: Objective, { 
     )
 }
 
-/** Puts a linear model of raw features into the head: BatchNorm standardises by the features' own statistics, the linear
- *  layer takes them back. */
+/** Puts a linear model of raw features into the head: BatchNorm standardises by the features' own statistics, the
+ *  linear layer takes them back. */
 function setLinear(
   net: Network,
   features: Float32Array,

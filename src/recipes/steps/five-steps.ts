@@ -15,16 +15,16 @@ import { type Best, BestKeeper } from './best-weights.ts'
 import { trainStage } from './one-size.ts'
 import type { StageResult } from './types.ts'
 
-/** What a run came to, and what it worked with. */
+/** The result of a run, and what it worked with. */
 export interface FiveSteps {
   result: RunResult
   prepared: Prepared
 }
 
 /** The five easy steps over labelled samples: finds the learning rate; trains the head; unfreezes; lowers the rates of
- *  earlier layers; trains the whole net in cycles until it overfits or the budget is used. With several sizes the steps
- *  are taken at each, from the best weights so far. The best weights, as validated, are in the run folder and in the net
- *  at the end. */
+ *  earlier layers; trains the whole net in cycles until it overfits or the budget is used up. With several sizes the
+ *  steps run at each size, from the best weights so far. At the end the best weights by validation are in the run
+ *  folder and in the net. */
 export async function fiveSteps<O extends object>(path: string, context: Context<O>): Promise<FiveSteps> {
   const { domain, session } = context
   const clock = stopwatch()
@@ -74,7 +74,7 @@ export async function fiveSteps<O extends object>(path: string, context: Context
   return { result, prepared: tested }
 }
 
-/** Checks that the data are enough, and those that a resumed run began with; notes them with the run. */
+/** Checks that there are enough data and that a resumed run has the same data as before; records them in the run. */
 function accept(prepared: Prepared, { session, domain, accepted }: Context, path: string): void {
   const { data, hash } = prepared
   if (data.of('valid').length === 0)
@@ -99,8 +99,8 @@ function beginFromBest(
   session.checkpoint({ step: before.step, epoch: before.epochs, tensors: netTensors(first) })
 }
 
-/** Saves the weights of the last epoch, before its size counts as done: a run that goes on behind it has other weights in
- *  its net. */
+/** Saves the weights of the last epoch before its size counts as done, since a run that resumes after it has other
+ *  weights in its net. */
 function saveLast(
   prepared: Prepared,
   { session, options }: Context,
@@ -115,7 +115,7 @@ function saveLast(
 
 const weightsStem = (path: { weights: string }) => path.weights.replace(/\.safetensors$/, '')
 
-/** Numbers of the best weights as the card keeps them. */
+/** The metrics of the best weights as the card keeps them. */
 const cardMetrics = ({ metrics, loss, epoch }: Best) => ({ ...metrics, loss, epoch })
 
 /** A resumed run must see the samples that it began with. */
@@ -127,7 +127,7 @@ function checkSameData(session: Context['session'], { data, hash, domain }: Prep
   const counts = then && !same ? differences(then.counts, now.counts) : undefined
   if (content !== undefined || counts !== undefined)
     throw new AnnealError(
-      `${data.dir}: the ${domain.words.many} are not those that the run began with (${[counts, content].filter(Boolean).join('; ')}); put them back, say where they have moved to (${option('data')}), or start a new run.`,
+      `${data.dir}: the ${domain.words.many} are not those that the run began with (${[counts, content].filter(Boolean).join('; ')}); put them back, give their new place (${option('data')}), or start a new run.`,
     )
   session.know('data', now)
 }
@@ -144,5 +144,5 @@ function differences(then: readonly ClassCount[], now: readonly ClassCount[]): s
   )
   return lines.length > 0
     ? `${lines.slice(0, 5).join('; ')}${lines.length > 5 ? `; and ${lines.length - 5} more` : ''}`
-    : 'as many in each class, but of other content, in another order or with other labels'
+    : 'the same number in each class, but other content, another order or other labels'
 }

@@ -12,7 +12,7 @@ import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { PartFile } from './part-file.ts'
 
-/** What the frozen body makes of the samples. */
+/** The outputs of the frozen body for the samples. */
 export interface Features {
   /** The plain view first, then the augmented ones: [views × N, F]. */
   train: Float32Array
@@ -20,11 +20,11 @@ export interface Features {
   views: number
 }
 
-/** Memory that kept features may take, in bytes. */
+/** The most memory for features, in bytes. */
 const featureBytes = 1.5e9
 
-/** Features of the frozen body: the training samples plain and in `views` augmented forms, the validation samples
- *  plain. Kept on the disk under everything that they depend on. */
+/** Features of the frozen body: of the training samples plain and in `views` augmented forms, of the validation samples
+ *  plain. They are cached on the disk; the key contains everything that they depend on. */
 export async function frozenFeatures(prepared: Prepared, context: Context): Promise<Features> {
   const done = computeBy(prepared.by.frozen)
   try {
@@ -55,7 +55,7 @@ async function computedFeatures(
         : views === 0
           ? plainly
             ? 'nothing is augmented'
-            : 'the features of a body with random weights say little, augmented or not'
+            : 'features of a body with random weights are of little use, augmented or not'
           : 'augmented views of each sample; the frozen body computes each of them once',
   )
   const key = featureKey(prepared, views)
@@ -77,7 +77,7 @@ async function computedFeatures(
     }
   }
   const total = (views + 1) * train.count + valid.count
-  // Rows go to the disk as they are made: a run that is stopped or killed goes on behind them.
+  // Rows are written to the disk as they are made: a run that was stopped or killed goes on after them.
   const part = new PartFile(join(session.run.paths.resume, 'features.part'), key)
   const all = new Float32Array(total * width)
   const there = part.read(all, width)
@@ -136,21 +136,21 @@ async function computedFeatures(
     )
     part.drop()
   } catch {
-    // A full disk costs the next run some seconds, nothing else: this one has its own file still.
+    // With a full disk the next run computes the features again; this run still has its own file.
   }
   return features
 }
 
-/** The numbers of these bytes, copied only where they lie askew. */
+/** The float32 numbers in these bytes; copied only if they are not aligned. */
 function floatsOf(bytes: Uint8Array): Float32Array {
   const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes)
   return new Float32Array(buffer, byteOffset, byteLength / 4)
 }
 
-/** How own kernels round; another number where that changes. */
+/** The version of the rounding of own kernels; change it whenever the rounding changes. */
 const rounding = 2
 
-/** The set of own kernels, where it is not the usual one. */
+/** The set of own kernels, if it is not the default one. */
 function setOf(precision: Precision): { set?: string } {
   const type = precision === 'float16' ? 'float32' : precision
   const set = kernelSetInUse(type)
@@ -164,7 +164,7 @@ function featureKey(
 ): string {
   const hash = createHash('sha256').update(
     JSON.stringify({
-      // Other threads, instructions or batches round otherwise, and a resumed run must see the same bits.
+      // Other threads, instructions or batch sizes round differently, and a resumed run must see the same bits.
       engine: { ...library(), batchSize, device, kernels: kernelsInUse(), ...setOf(precision), rounding },
       modelName,
       fingerprint: data.fingerprint,

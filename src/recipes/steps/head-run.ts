@@ -20,19 +20,19 @@ import {
 } from './head-state.ts'
 import type { From, HeadResult, StageResult } from './types.ts'
 
-/** A head of as many parameters takes its steps faster on one thread. */
+/** A head of at most this many parameters trains faster on one thread. */
 const fewParameters = 2 ** 18
 
 /** A resume state is written at least this often, in seconds. */
 const checkpointSeconds = 30
 
-/** The frozen phase in progress: trains the head, keeps the best one, writes where it stands. */
+/** The frozen phase in progress: trains the head, keeps the best one, and writes resume states. */
 export class HeadRun {
   readonly phase: Phase
   readonly learn: Learner
   readonly state: HeadState
   best: Validated
-  /** Strengths of L2 whose optimum is found, and the point from which the search goes on. */
+  /** The strengths of L2 that are done, and the point from which the search goes on. */
   tried: readonly TriedSnapshot[] = []
   point: Float64Array | undefined
   #kept: Snapshot
@@ -40,7 +40,7 @@ export class HeadRun {
   readonly #prepared: Prepared
   readonly #context: Context
   readonly #before: StageResult | undefined
-  /** Runs work on as many threads as suit the head. */
+  /** Runs work on the number of threads that suits the head. */
   readonly within: <T>(work: () => Promise<T>) => Promise<T>
 
   constructor(
@@ -101,7 +101,7 @@ export class HeadRun {
     state.cycled = true
   }
 
-  /** Trains on while a cycle in three still improves. */
+  /** Trains further cycles until three in a row improve nothing. */
   async trainOn(): Promise<void> {
     while (this.state.idle < 3) {
       const before = this.best
@@ -120,7 +120,7 @@ export class HeadRun {
     state.fit = undefined
   }
 
-  /** Keeps the head as it is now, where it is the best so far. */
+  /** Keeps the current head if it is the best so far. */
   #take(found: Validated): boolean {
     if (!isBetter(found, this.best)) return false
     this.best = validated(found)
@@ -129,7 +129,7 @@ export class HeadRun {
     return true
   }
 
-  /** Notes the optima that are found so far. */
+  /** Records the optima that are found so far. */
   took(tried: readonly TriedSnapshot[], at: { point: Float64Array | undefined; searched: boolean }): void {
     this.tried = tried
     this.point = at.point
@@ -137,7 +137,7 @@ export class HeadRun {
     this.checkpoint({ rarely: true })
   }
 
-  /** Notes that the optimum stands among the epochs; keeps it where it is the best head. */
+  /** Records that the optimum is among the epochs; keeps it if it is the best head. */
   takeOptimum(optimum: Optimum['best'], isBest: boolean): void {
     this.state.optimumKnown = true
     if (!isBest) return
@@ -146,7 +146,7 @@ export class HeadRun {
     this.#kept = optimum
   }
 
-  /** Shows the best head to `keepBest`, then leaves the one in the net that the whole net begins from. */
+  /** Calls `keepBest` with the best head in the net, then puts the head into the net that the whole net begins from. */
   end(start: Snapshot | undefined, keepBest: (best: Validated) => void): HeadResult {
     const { learn, best } = this
     const net = learn.network.net
@@ -158,7 +158,7 @@ export class HeadRun {
     return { ...best, logistic: start !== undefined, epoch, step, lr: this.state.lr }
   }
 
-  /** Writes where the head stands; `rarely`: only where the last time was long ago. */
+  /** Writes a resume state; `rarely`: only if the last one was written long ago. */
   checkpoint({ rarely = false } = {}): void {
     if (rarely && performance.now() - this.#saved < checkpointSeconds * 1000) return
     const { learn, state, tried, point } = this
@@ -174,7 +174,7 @@ export class HeadRun {
     this.#saved = performance.now()
   }
 
-  /** Does work that writes where it stands when it is stopped. */
+  /** Runs work that writes a resume state when it is stopped. */
   async stoppable<T>(work: () => Promise<T>, again?: string): Promise<T> {
     try {
       return await work()

@@ -3,28 +3,28 @@ import type { FitProgress, Learner, Snapshot } from '../../train/learner.ts'
 import type { StoredTensor } from '../../weights/index.ts'
 import type { Validated } from './best-weights.ts'
 
-/** A strength of L2 whose optimum is found, and how it validates. */
+/** A strength of L2 that is done, with the validation results of its optimum. */
 export interface TriedHead extends Validated {
   l2: number
 }
 
-/** Where the frozen phase stands, for the resume state: plain data beside the tensors. */
+/** The progress of the frozen phase, for the resume state: the plain data; the tensors are stored apart. */
 export interface HeadState {
   kind: 'head'
   lr: number
   learner: { epoch: number; step: number }
   /** The best head so far. */
   best: Validated
-  /** The fit in progress; none between two. */
+  /** The fit in progress; none between two fits. */
   fit?: FitProgress | undefined
   /** Whether the planned cycles are done. */
   cycled: boolean
-  /** Cycles beyond the planned ones in a row that improved nothing. */
+  /** How many of the last cycles in a row, after the planned ones, improved nothing. */
   idle: number
-  /** Strengths of L2 that are done, from the strongest, and whether they are all that are looked at. */
+  /** The strengths of L2 that are done, from the strongest, and whether the search is complete. */
   tried: TriedHead[]
   searched: boolean
-  /** Whether the optimum stands among the epochs already. */
+  /** Whether the optimum is among the epochs already. */
   optimumKnown: boolean
 }
 
@@ -41,10 +41,10 @@ export const freshHeadState = (learner: HeadState['learner']): HeadState => ({
   optimumKnown: false,
 })
 
-/** The optimum at a strength of L2, with the head as it is then. */
+/** The optimum at a strength of L2, with the weights of that head. */
 export type TriedSnapshot = Snapshot & TriedHead & { losses: Float32Array }
 
-/** JSON has neither NaN nor infinity: both are null there. */
+/** Results read from JSON, where NaN and infinity are null. */
 export const revived = <T extends Validated>(found: T): T => ({
   ...found,
   score: found.score ?? Number.NaN,
@@ -52,8 +52,8 @@ export const revived = <T extends Validated>(found: T): T => ({
   metrics: Object.fromEntries(Object.entries(found.metrics).map(([k, v]) => [k, v ?? Number.NaN])),
 })
 
-/** What the next step of the head depends on beside the net: the optimizer, the random state, the best head, the optima
- *  and the point from which the search goes on. */
+/** The tensors, beside the net, that the next step of the head depends on: the optimizer, the random state, the best
+ *  head, the optima, and the point from which the search goes on. */
 export function headTensors(
   learn: Learner,
   {
@@ -79,7 +79,7 @@ export function headTensors(
   return all
 }
 
-/** The tensors whose names begin so, without that. */
+/** The tensors whose names begin with `prefix`, under their names without it. */
 export const partOf = (stored: ReadonlyMap<string, StoredTensor>, prefix: string): Map<string, Tensor> =>
   new Map(
     Array.from(stored).flatMap(([name, t]) =>
@@ -89,7 +89,7 @@ export const partOf = (stored: ReadonlyMap<string, StoredTensor>, prefix: string
 
 const tensorOf = (t: StoredTensor): Tensor => fromArray(t.data, t.shape, { dtype: t.dtype })
 
-/** A snapshot as `headTensors` put it. */
+/** A snapshot that `headTensors` stored. */
 export function storedSnapshot(
   stored: ReadonlyMap<string, StoredTensor>,
   prefix: string,
@@ -100,7 +100,7 @@ export function storedSnapshot(
   )
 }
 
-/** A list of numbers as they were stored. */
+/** A stored list of numbers. */
 export function storedNumbers(stored: ReadonlyMap<string, StoredTensor>, name: string): Uint8Array | undefined {
   const found = stored.get(name)
   return found && Uint8Array.from(found.data)

@@ -6,23 +6,24 @@ import type { Context } from '../run/context.ts'
 import { findingEvent } from '../run/record-events.ts'
 import type { HeadResult, WholeOptions } from './types.ts'
 
-/** The rates between which a trained head is trained on. */
+/** The lowest and the highest rate of the whole net over a trained head. */
 const [lowest, highest] = [1e-4, 1e-3]
 
-/** Where the rate of a net from random weights is looked for, and in how many steps: six a decade, for each costs as much as in
- *  training. `most`: on few samples the loss falls fastest at rates at which a restart undoes the cycle before. */
+/** The range in which the rate finder searches for a net from random weights, and its steps: six per decade, since each
+ *  costs as much as in training. `most`: the highest rate used; with few samples the loss falls fastest at rates where
+ *  a restart undoes the cycle before. */
 const adamRates = { start: 1e-5, end: 1, most: 3e-3 }
 const sgdRates = { start: 1e-4, end: 10, most: 0.5 }
 const wholeSteps = 30
 
-/** How much lower the rate of each earlier group is than the next one's, and why. */
+/** How many times lower the rate of each layer group is than that of the next one, and why. */
 export interface Factor {
   factor: number
   reason: string
 }
 
-/** The factor between layer groups: as asked (`factor`, `like`), else 3 or 10 by how unlike ImageNet's the samples are;
- *  1 over random weights. */
+/** The factor between layer groups: as the options ask (`factor`, `like`), else 3 or 10 by how different the samples
+ *  are from ImageNet; 1 over random weights. */
 export async function chooseFactor(
   { domain, net, objective, source }: Prepared,
   { options, signal }: Pick<Context, 'options' | 'signal'>,
@@ -34,17 +35,17 @@ export async function chooseFactor(
     pretrained = true,
   } = options
   if (factor !== undefined) return { factor, reason: 'as asked' }
-  if (like === 'imagenet') return { factor: 3, reason: `${domain.words.many} like those of pretraining, as said` }
-  if (like === 'different') return { factor: 10, reason: `${domain.words.many} unlike those of pretraining, as said` }
+  if (like === 'imagenet') return { factor: 3, reason: `${domain.words.many} like those of pretraining, as asked` }
+  if (like === 'different') return { factor: 10, reason: `${domain.words.many} unlike those of pretraining, as asked` }
   if (!pretrained || !head) return { factor: 1, reason: 'none of them is pretrained' }
   const [train, valid] = [source('train'), source('valid')]
   const measured = await domain.likeness?.({ net, train, valid, objective, score: head.score, signal })
-  return measured ?? { factor: 3, reason: 'the usual factor' }
+  return measured ?? { factor: 3, reason: 'the default' }
 }
 
-/** The rates of the whole net, earliest group first, and why. Over a pretrained body they follow from the head's: it is
- *  trained by now, so a tenth of what was found for it (a finder over a trained net sees no fall to go by). A net from
- *  random weights is searched as a whole. */
+/** The rates of the whole net, earliest group first, and why. Over a pretrained body the rate is a tenth of the head's,
+ *  since the head is trained by now (over a trained net the loss does not fall, so a finder finds nothing). For a net
+ *  from random weights a finder runs over the whole net. */
 export async function chooseRates(
   learn: Learner,
   { session, options, progress, signal }: Context,
@@ -61,7 +62,7 @@ export async function chooseRates(
     session.emit(findingEvent(phase, finding))
     const { lr, reason } = finding.chosen
     return lr > most
-      ? { lr: most, from: `the most over random weights; found was ${rate(lr)}, ${reason}` }
+      ? { lr: most, from: `the highest rate for random weights; the finder gave ${rate(lr)}, ${reason}` }
       : { lr, from: reason }
   }
   const { lr, from } =
@@ -75,12 +76,12 @@ export async function chooseRates(
 
 function headShare(headRate: number): string {
   const tenth = headRate / 10
-  if (tenth > highest) return `a tenth of the head's would be ${rate(tenth)}, ${rate(highest)} is the most`
-  if (tenth < lowest) return `a tenth of the head's would be ${rate(tenth)}, ${rate(lowest)} is the least`
+  if (tenth > highest) return `a tenth of the head's would be ${rate(tenth)}; the highest allowed is ${rate(highest)}`
+  if (tenth < lowest) return `a tenth of the head's would be ${rate(tenth)}; the lowest allowed is ${rate(lowest)}`
   return "a tenth of the head's, which is trained already"
 }
 
-/** Seconds that an epoch will take, from six steps that leave no trace. */
+/** Seconds that an epoch will take, estimated from six steps that are undone afterwards. */
 export async function secondsPerEpoch(learn: Learner, stepsPerEpoch: number, signal?: AbortSignal): Promise<number> {
   const steps = 6
   const began = performance.now()

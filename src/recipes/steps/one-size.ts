@@ -11,7 +11,7 @@ import { trainHead } from './train-head.ts'
 import { trainWhole } from './train-whole-net.ts'
 import type { HeadResult, StageResult } from './types.ts'
 
-/** Where one size begins, and who keeps the best weights. */
+/** Where one size begins, and the keeper of the best weights. */
 export interface StageOptions {
   /** Its number, from 0. */
   stage: number
@@ -21,7 +21,7 @@ export interface StageOptions {
   clock: Stopwatch
 }
 
-/** The steps at one size: the head, then the whole net. Goes on from the session's checkpoint, where that is of this
+/** The steps at one size: the head, then the whole net. Goes on from the session's checkpoint if that is of this
  *  stage. */
 export async function trainStage(
   prepared: Prepared,
@@ -37,7 +37,7 @@ export async function trainStage(
   if (tensors) loadNet(prepared, tensors)
   const place = { epoch: before?.epochs ?? 0, size }
   const headKnown = session.known(`head ${stage}`)
-  // A body from random weights is worth a head of its own at the second size, when it has been trained.
+  // A body from random weights gets a frozen phase at the second size, when it has been trained.
   const head =
     before || beginsFrozen(options)
       ? await session.once(`head ${stage}`, () =>
@@ -76,7 +76,7 @@ export async function trainStage(
   return { size, best, epochs: epoch, step, headLr: head?.lr }
 }
 
-/** Says how the frozen phase ended, and keeps the net as it is now. */
+/** Writes the result of the frozen phase into the log, and saves the net as it is now. */
 function endHead(prepared: Prepared, { session }: Context, { head, stage }: { head: HeadResult; stage: number }): void {
   const { metric } = prepared.objective
   const where = stage === 0 ? '' : ` at ${prepared.domain.words.size(prepared.size)}`

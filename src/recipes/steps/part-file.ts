@@ -2,24 +2,26 @@ import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, wr
 import { dirname } from 'node:path'
 import { crc32 } from '../../base/crc32.ts'
 
-/** Bytes before the rows of a block: their number, and the checksum of what follows. */
+/** Bytes before the rows of a block: the number of rows, and the checksum of the rest. */
 const head = 8
 
-/** Rows of float32 numbers on the disk as they are made, so that a process that ends does not lose them. A block that was
- *  cut off or damaged ends the file. Where it can't be written (a full disk), nothing is kept, and no error is raised. */
+/** Writes rows of float32 numbers to the disk as they are made, so that they are not lost when the process ends.
+ *  Reading stops at the first block that is cut off or damaged. If the disk can't be written (it is full), nothing is
+ *  kept and no error is thrown. */
 export class PartFile {
   readonly path: string
   readonly #key: Buffer
   #fd: number | undefined
   #end = 0
 
-  /** `key` names what the rows depend on; rows under another key are not read. */
+  /** `key`: everything that the rows depend on; rows under another key are not read. */
   constructor(path: string, key: string) {
     this.path = path
     this.#key = Buffer.from(`${key}\n`)
   }
 
-  /** Puts the rows that are there into `out`, [rows × width], as whole blocks; their number. Further blocks go behind. */
+  /** Reads the stored rows, in whole blocks, into `out`, [rows × width]; returns how many. New blocks are added after
+   *  them. */
   read(out: Float32Array, width: number): number {
     let bytes: Buffer
     try {
@@ -72,14 +74,14 @@ export class PartFile {
     if (this.#fd !== undefined) closeSync(this.#fd)
     this.#fd = undefined
   }
-  /** Closes and removes it. */
+  /** Closes and deletes the file. */
   drop(): void {
     this.close()
     this.#end = 0
     try {
       rmSync(this.path, { force: true })
     } catch {
-      // It was never there.
+      // The file never existed.
     }
   }
 }

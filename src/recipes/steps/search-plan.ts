@@ -1,24 +1,25 @@
 import { duration } from '../../base/format.ts'
 import { aten, F, fromArray, scope, zeros } from '../../torch/index.ts'
 
-/** How far the optimum of the last layer is looked for. */
+/** The effort of the search for the optimum of the last layer. */
 export interface SearchPlan {
-  /** Steps of the search at each strength of L2; none is looked for with 0, and as many as it takes without a number. */
+  /** The most search steps at each strength of L2; 0: no search. Default: no limit. */
   iterations?: number
-  /** In words, where it is less than usual. */
+  /** The reason in words, if the search is limited. */
   reason?: string
 }
 
-/** A smaller search is never measured: rows × classes × features. */
+/** A search smaller than this is not measured: rows × classes × features. */
 const small = 3e9
 
-/** The time that the search may take, in seconds, and the evaluations that it usually takes, over all strengths. */
+/** The most time for the search, in seconds, and its usual number of evaluations, over all strengths. */
 const [most, usual] = [110, 240]
 
-/** With fewer evaluations at each strength what is found is no optimum. */
+/** With fewer evaluations at each strength the result is no optimum. */
 const fewest = 3
 
-/** Plans the search by the time that one evaluation takes here, measured on some of the rows. `strengths` are those of L2. */
+/** Plans the search by the time of one evaluation on this machine, measured on some of the rows. `strengths`: how many
+ *  strengths of L2 there are. */
 export function planSearch({
   rows,
   classes,
@@ -36,17 +37,17 @@ export function planSearch({
   const each = seconds(rows, classes, width)
   const affordable = most / each
   if (affordable >= usual) return {}
-  const over = `over ${rows.toLocaleString('en-US')} rows and ${classes.toLocaleString('en-US')} classes an evaluation of the loss takes ${duration(each)} here`
+  const over = `over ${rows.toLocaleString('en-US')} rows and ${classes.toLocaleString('en-US')} classes one evaluation of the loss takes ${duration(each)} here`
   const iterations = Math.floor(affordable / strengths)
   if (iterations < fewest)
     return {
       iterations: 0,
-      reason: `${over}, and the optimum some ${duration(each * usual)}: the head trains on by epochs instead`,
+      reason: `${over}, and the search for the optimum would take about ${duration(each * usual)}; the head is trained by epochs instead`,
     }
   return { iterations, reason: `${over}: at most ${iterations} steps at each strength of L2, for two minutes in all` }
 }
 
-/** Seconds of one evaluation, forward and back, from as many rows as take a part of a second. */
+/** Seconds of one evaluation, forward and backward, measured on enough rows to take a part of a second. */
 function secondsOf(rows: number, classes: number, width: number): number {
   const some = Math.max(16, Math.min(rows, Math.floor(2e8 / (classes * width))))
   const once = () =>

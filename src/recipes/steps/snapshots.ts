@@ -17,7 +17,7 @@ import type { Context } from '../run/context.ts'
 import { type Best, type BestKeeper, isBetter, validated } from './best-weights.ts'
 import type { WholeState } from './types.ts'
 
-/** Keeps the weights that are in the net as those of a cycle's end; returns their name in the run folder. */
+/** Keeps the weights in the net as the snapshot of a cycle's end; returns their name in the run folder. */
 export function keepSnapshot(
   prepared: Prepared,
   { session, options }: Context,
@@ -28,13 +28,14 @@ export function keepSnapshot(
   return name
 }
 
-/** In the run's folder where they are asked for; else they go with the resume state, when the run has ended. */
+/** The place of a snapshot: the run's folder if the options ask for snapshots; else beside the resume state, which is
+ *  deleted at the end of the run. */
 const place = (name: string, { run }: Context['session'], { snapshots }: Context['options']): string =>
   snapshots ? join(run.dir, name) : join(run.paths.resume, 'snapshots', name)
 
-/** What becomes of the weights at the ends of cycles: with `swa` their equal mean, BatchNorm's statistics computed anew
- *  where they moved (Izmailov et al. 2018), which is kept as the best where it validates best; with `snapshots` the mean
- *  of what their nets say (Huang et al. 2017), saved as `ensemble.json`. */
+/** Averages the weights from the ends of cycles. `swa`: their equal mean, with BatchNorm's statistics computed again if
+ *  they were trained (Izmailov et al. 2018); it is kept as the best weights if it validates best. `snapshots`: the mean
+ *  of the predictions of their nets (Huang et al. 2017), saved as `ensemble.json`. */
 export async function useSnapshots(
   prepared: Prepared,
   context: Context,
@@ -74,7 +75,7 @@ export async function useSnapshots(
   return kept
 }
 
-/** Puts the equal mean of saved weights into the net; how it validates. */
+/** Puts the equal mean of saved weights into the net; returns its validation results. */
 async function averageOf(prepared: Prepared, { options, signal }: Context, paths: readonly string[]) {
   const { net, objective, source, batchSize, seed, precision } = prepared
   const { names: classes } = objective

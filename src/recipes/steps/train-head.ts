@@ -16,23 +16,24 @@ import type { HeadState } from './head-state.ts'
 import { planSearch, type SearchPlan } from './search-plan.ts'
 import type { From, HeadResult, StageResult } from './types.ts'
 
-/** What the head of this size begins with. */
+/** Where the head of this size begins. */
 export interface HeadOptions {
   /** The phase in the run's events. */
   phase: Phase
   /** The number of the size, from 0. */
   stage: number
-  /** The size before it, whose head goes on; a fresh head without. */
+  /** The size before it, whose head is trained further. Default: a fresh head. */
   before?: StageResult | undefined
-  /** Where an interrupted phase goes on. */
+  /** The state from which an interrupted phase goes on. */
   from?: From<HeadState> | undefined
   /** Called with the best head in the net. */
   keepBest(best: Validated): void
 }
 
-/** Steps 1 and 2: finds the learning rate and trains the head on kept features, in cycles of one epoch, then to its
- *  optimum: the last layer's logistic regression, over all views. `keepBest` is called with the best head in the net; the
- *  one that the whole net begins from stays in it. At a further size the head goes on at the rate of the size before. */
+/** Steps 1 and 2: finds the learning rate and trains the head on the features, in cycles of one epoch, then to its
+ *  optimum (the logistic regression of the last layer over all views). `keepBest` is called with the best head in the
+ *  net; then the head from which the whole net begins is put into the net. At a later size the head trains on at the
+ *  rate of the size before. */
 export async function trainHead(prepared: Prepared, context: Context, options: HeadOptions): Promise<HeadResult> {
   const { phase, from } = options
   if (!from) context.session.emit({ type: 'phase', ...phase, phase: 'features' })
@@ -40,7 +41,8 @@ export async function trainHead(prepared: Prepared, context: Context, options: H
   const answers = prepared.source('train')
   const train = featureSource(features.train, answers, { views: features.views + 1 })
   const valid = featureSource(features.valid, prepared.source('valid'))
-  // Features are few numbers: the head trains beside them on the CPU, and goes back to its body's device at the end.
+  // Features are few numbers: the head trains on the CPU, where they are, and goes back to its body's device at the
+  // end.
   const { net, device } = prepared
   if (device !== 'cpu') net.head.to({ device: 'cpu' })
   const run = new HeadRun(prepared, context, { ...options, learn: headLearner(prepared, context, { train, valid }) })
@@ -79,7 +81,7 @@ function headLearner(
   )
 }
 
-/** The learning rate of the head: as asked, that of the size before, or found. */
+/** The learning rate of the head: from the options, from the size before, or from a finder. */
 async function headRate(
   { learn, within }: HeadRun,
   { domain, session, options, progress, signal }: Context,
@@ -100,8 +102,9 @@ async function headRate(
   return found.suggestion
 }
 
-/** Fits the last layer to its optimum, and gives the head that the whole net begins from. A head with hidden layers or with
- *  the focal loss has no closed optimum, and one of very many classes would take hours to it: such heads train on. */
+/** Fits the last layer to its optimum, and returns the head from which the whole net begins. A head with hidden layers
+ *  or with the focal loss has no such optimum, and with very many classes the search would take hours: these heads
+ *  train further epochs. */
 async function toTheOptimum(
   run: HeadRun,
   prepared: Prepared,
@@ -140,13 +143,13 @@ async function toTheOptimum(
   }
   if (!before && plan.reason === undefined) {
     const find = () => doubtsOf(prepared, context, { features, l2: optimum.best.l2 })
-    session.know('doubts', await run.stoppable(find, 'the look for labels that may be wrong'))
+    session.know('doubts', await run.stoppable(find, 'the search for labels that may be wrong'))
   }
   return optimum.start
 }
 
-/** How far the search goes. A ridge regression is solved at once, whatever the number of targets; a resumed run must not
- *  plan anew. */
+/** The effort of the search. A ridge regression is solved directly for any number of targets. A resumed run must not
+ *  plan again. */
 async function searchPlan(
   { objective, net }: Prepared,
   { session }: Context,

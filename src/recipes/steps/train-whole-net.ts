@@ -17,7 +17,7 @@ import { beginWhole, wholeLearner } from './whole-learner.ts'
 const checkpointSeconds = 30
 
 /** Steps 3 to 5: unfreezes, sets lower learning rates for earlier groups, and trains the whole net in cycles until it
- *  overfits or the budget is used. Gives the best weights' validation result. */
+ *  overfits or the budget is used up. Returns the validation results of the best weights. */
 export async function trainWhole(prepared: Prepared, context: Context, options: WholeOptions): Promise<WholeState> {
   const { from } = options
   const learn = wholeLearner(prepared, context, options)
@@ -32,7 +32,7 @@ export async function trainWhole(prepared: Prepared, context: Context, options: 
   return state
 }
 
-/** The whole phase in progress: its cycles, and where it stands. */
+/** The phase of the whole net in progress: its cycles and its state. */
 class WholeRun {
   readonly #prepared: Prepared
   readonly #context: Context
@@ -51,7 +51,7 @@ class WholeRun {
     this.#state = options.state
   }
 
-  /** Plans the next cycle, unless one goes on; false where the budget is used. */
+  /** Plans the next cycle, unless one is in progress; false if the budget is used up. */
   plan(): boolean {
     const state = this.#state
     if (state.learner.fit) return true
@@ -96,8 +96,8 @@ class WholeRun {
     }
   }
 
-  /** Whether the cycle that ended is the last one, as the net overfits or no longer improves; else plans how long the next
-   *  one is. */
+  /** Whether the cycle that ended is the last one, because the net overfits or no longer improves. If not, plans the
+   *  length of the next one. */
   isEnough(): boolean {
     const state = this.#state
     const { session, options } = this.#context
@@ -117,7 +117,7 @@ class WholeRun {
     return false
   }
 
-  /** Says which weights are kept. */
+  /** Writes into the log which weights are kept. */
   explainKept(): void {
     const kept = this.#state.best!
     const isFrozen = kept.epoch === this.#options.best?.epoch
@@ -137,7 +137,7 @@ class WholeRun {
     return true
   }
 
-  /** Keeps the best weights at the end of an epoch, and where the fit stands every half minute. */
+  /** Keeps the best weights at the end of an epoch, and writes a resume state every half minute. */
   #keeper(): Callback {
     const [state, learn, { keeper }] = [this.#state, this.#learn, this.#options]
     return {

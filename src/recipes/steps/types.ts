@@ -4,7 +4,7 @@ import type { LearnerProgress } from '../../train/learner-state.ts'
 import type { StoredTensor } from '../../weights/index.ts'
 import type { Best, BestKeeper, Validated } from './best-weights.ts'
 
-/** How the steps at one size ended. */
+/** The result of the steps at one size. */
 export interface StageResult {
   size: number
   /** The best weights of this size, by validation. */
@@ -12,13 +12,13 @@ export interface StageResult {
   /** Epochs and steps so far, over all sizes. */
   epochs: number
   step: number
-  /** The rate of the head, for the next size to begin with; none where it had no phase of its own. */
+  /** The learning rate of the head, with which the next size begins; absent if there was no frozen phase. */
   headLr?: number | undefined
 }
 
-/** How the frozen phase ended: the best head, by validation. */
+/** The result of the frozen phase: the best head, by validation. */
 export interface HeadResult extends Validated {
-  /** Whether the whole net begins from a logistic regression: regularised by its L2, not by dropout. */
+  /** Whether the whole net begins from a logistic regression, which is regularised by its L2, not by dropout. */
   logistic: boolean
   /** Epochs and steps so far, over the whole run. */
   epoch: number
@@ -27,13 +27,13 @@ export interface HeadResult extends Validated {
   lr: number
 }
 
-/** Where an interrupted phase goes on: its own state as plain data, and the tensors of the checkpoint. */
+/** The state from which an interrupted phase goes on: plain data, and the tensors of the checkpoint. */
 export interface From<State> {
   state: State
   tensors: ReadonlyMap<string, StoredTensor>
 }
 
-/** Where the whole phase stands, for the resume state: plain data beside the tensors. */
+/** The progress of the phase of the whole net, for the resume state: the plain data; the tensors are stored apart. */
 export interface WholeState {
   kind: 'whole'
   lrs: number[]
@@ -41,29 +41,29 @@ export interface WholeState {
   cycleLen: number
   epochsDone: number
   history: EpochLosses[]
-  /** The best weights of this size so far; none before the first epoch of a net that begins from random ones. */
+  /** The best weights of this size so far; absent before the first epoch of a net from random weights. */
   best?: Best | undefined
   /** Names of the weights kept at the ends of cycles. */
   snapshots?: string[]
-  /** Seconds of the slowest epoch so far; an estimate before the first, where the time is limited. */
+  /** Seconds of the slowest epoch so far; before the first epoch an estimate, if the time is limited. */
   slowest: number
-  /** Where the learner stands; with its fit in progress, where it is not between two cycles. */
+  /** The progress of the learner, with its fit in progress unless it is between two cycles. */
   learner: LearnerProgress
 }
 
-/** Where the whole phase begins, and who keeps its best weights. */
+/** Where the phase of the whole net begins, and the keeper of its best weights. */
 export interface WholeOptions {
   /** The phase in the run's events. */
   phase: Phase
-  /** How the frozen phase of this size ended, where it had one. */
+  /** The result of the frozen phase of this size, if there was one. */
   head: HeadResult | undefined
   /** Whether the body has been trained: before this run, or at an earlier size. */
   trained: boolean
-  /** How the frozen phase validated. */
+  /** The validation results of the frozen phase. */
   best: Best | undefined
-  /** The share of the minutes that are spent at the end of this size. */
+  /** The share of the minutes that may be spent by the end of this size. */
   until: number
   keeper: BestKeeper
-  /** Where an interrupted phase goes on. */
+  /** The state from which an interrupted phase goes on. */
   from?: From<WholeState> | undefined
 }

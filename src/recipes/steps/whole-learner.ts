@@ -6,7 +6,8 @@ import type { Context } from '../run/context.ts'
 import { chooseFactor, chooseRates, secondsPerEpoch } from './layer-rates.ts'
 import type { WholeOptions, WholeState } from './types.ts'
 
-/** A learner of the whole net, unfrozen: augmented samples, averaged weights, BatchNorm and dropout as they suit. */
+/** A learner of the whole net, unfrozen: with augmented samples, averaged weights, and fitting settings of BatchNorm
+ *  and dropout. */
 export function wholeLearner(
   { net, objective, source, batchSize, seed, precision, classWeights, sampleWeights }: Prepared,
   { session, options }: Context,
@@ -29,17 +30,15 @@ export function wholeLearner(
     weightDecay: options.weightDecay ?? 0.01,
     ...(options.optimizer ? { optimizer: options.optimizer } : {}),
   })
-  session.stands(
-    head ? 'the features and the trained head' : 'the data as they were read',
-    'the search for the learning rates',
-  )
+  session.stands(head ? 'the features and the trained head' : 'the data', 'the search for the learning rates')
   learn.unfreeze()
   learn.bnFreeze = keepsStatistics(options, { samples: train.count, batchSize })
   learn.dropout = options.dropout !== undefined || !head?.logistic
   return learn
 }
 
-/** Chooses the learning rates, says in the log what the whole phase does, and gives where it begins. */
+/** Chooses the learning rates, writes into the log what the phase of the whole net does, and returns its first
+ *  state. */
 export async function beginWhole(
   learn: Learner,
   prepared: Prepared,
@@ -83,7 +82,7 @@ function explainBeginning(
   )
   session.choice(
     'BatchNorm',
-    learn.bnFreeze ? 'statistics kept' : 'statistics follow the batch',
+    learn.bnFreeze ? 'statistics kept' : 'statistics updated with each batch',
     options.bnFreeze !== undefined
       ? 'as asked'
       : learn.bnFreeze
@@ -101,6 +100,6 @@ function explainBeginning(
     averageSteps ? 'averaged' : 'not averaged',
     averageSteps
       ? `their mean over about the last ${plural(averageSteps, 'step')} is validated and saved`
-      : 'weights that began at random change too fast for a mean',
+      : 'a net from random weights changes too fast for a mean of its weights',
   )
 }

@@ -17,7 +17,7 @@ import { fromVerdicts, type SenseRow, seesEnough, senseReason, senseRow } from '
 
 export { type SenseRow, senseTable } from './verdict.ts'
 
-/** What is to be augmented, and how it is looked at. */
+/** The pictures to measure on, and how to measure. */
 export interface SenseOptions {
   network: Network
   /** The training pictures. */
@@ -29,44 +29,44 @@ export interface SenseOptions {
   classes?: readonly string[]
   seed?: number
   precision?: Precision
-  /** Pictures that are looked at, at most: alike many of each class. */
+  /** The most pictures to use, the same number of each class. */
   most?: number
-  /** Side in pixels at which they are. Default: 128, or that of the preprocessing where it is smaller. A net that takes one
-   *  size alone (a ViT) needs it. */
+  /** Side in pixels at which the pictures are measured. Default: 128, or the size of the preprocessing if that is
+   *  smaller. A net that takes only one size (a ViT) needs that size here. */
   size?: number
   signal?: AbortSignal | undefined
   progress?: (done: number, total: number) => void
 }
 
-/** What was found, and what it was found from. */
+/** The chosen augmentation, and the measurements behind it. */
 export interface Sense {
   augmentation: Augmentation
   rows: SenseRow[]
   reason: string
 }
 
-/** Fewer pictures say nothing. */
+/** Fewer pictures are not enough to decide anything. */
 const fewest = 30
-/** How many of a class a probe needs to learn it. */
+/** How many pictures of a class a probe needs to learn it. */
 const perClass = 5
 const folds = 5
 
-/** Finds out which changes of pictures make sense, without being told what they show, from frozen features alone.
+/** Finds which changes of pictures make sense, from frozen features alone; it does not know what the pictures show.
  *
- *  A symmetry of the square (mirror, half turn, quarter turn) makes pixels of the same pixels: where the pictures have no
- *  up, the turned ones are such as could have been taken, and neither can be told from the others nor are fewer
- *  recognised, whatever the net knows of turns. Where they have one, a linear probe tells held-out pictures from turned
- *  ones almost surely, or a probe that learnt classes from plain pictures takes turned ones for others.
+ *  A symmetry of the square (mirror, half turn, quarter turn) only moves pixels. If the pictures have no up, a turned
+ *  picture could have been taken that way: a probe can't separate turned from plain pictures, and recognises as many of
+ *  them, whatever the net knows about turns. If they have an up, a linear probe separates held-out pictures from turned
+ *  ones almost surely, or a probe that learnt classes from plain pictures predicts other classes for turned ones.
  *
- *  A change by degrees (small turns, zoom, crop, light, colour, warp) is seen by the net in any case. It makes sense where
- *  classes survive it: where a probe that learnt from plain and changed pictures recognises held-out changed ones nearly
- *  as well as a probe of plain ones does plain ones, and plain ones no worse. Differences are paired by picture and held
- *  against their standard error. */
+ *  A change by degrees (small turns, zoom, crop, light, colour, warp) is always visible to the net. It makes sense if
+ *  the classes survive it: a probe that learnt from plain and changed pictures recognises held-out changed pictures
+ *  nearly as well as a probe of plain pictures recognises plain ones, and plain pictures no worse. Differences are
+ *  paired by picture and compared with their standard error. */
 export async function chooseAugmentation(options: SenseOptions): Promise<Sense> {
   const { task, classes = [], seed = 42, precision = 'float32', network, signal, progress } = options
   const chosen = sample(options)
   if (chosen.length < fewest)
-    return fallback(task, [], `only ${chosen.length} pictures to judge by, at least ${fewest} are needed`)
+    return fallback(task, [], `only ${chosen.length} pictures to measure on; at least ${fewest} are needed`)
   const answers = answersOf(chosen, task)
   const tried = trials.filter(trial => !trial.colour || options.preprocessing.channels === 3)
   const source = views(chosen, tried, options)
@@ -95,27 +95,29 @@ export async function chooseAugmentation(options: SenseOptions): Promise<Sense> 
   } finally {
     probe.close()
   }
-  const unknown = 'frozen features do not tell the pictures apart'
-  if (!seesEnough(rows)) return fallback(task, rows, 'frozen features see too little of the pictures to judge by')
+  const unknown = 'frozen features do not separate the pictures'
+  if (!seesEnough(rows))
+    return fallback(task, rows, 'frozen features show too little of the pictures to measure on them')
   if (!known && task === 'regression') return fallback(task, rows, unknown)
   const reason = senseReason(rows)
   return { augmentation: fromVerdicts(rows), rows, reason: known ? reason : `${unknown}, but ${reason}` }
 }
 
-/** Whether pictures are recognised better than by a guess, beyond two standard errors. */
+/** Whether pictures are recognised better than by chance, by more than two standard errors. */
 function beyondChance(scores: Float64Array, chance: number): boolean {
   const mean = scores.reduce((a, b) => a + b, 0) / scores.length
   const variance = scores.reduce((a, b) => a + (b - mean) ** 2, 0) / scores.length
   return mean > chance + 2 * Math.sqrt(variance / scores.length)
 }
 
-/** The usual one for photos; of numbers, which a mirror may turn round, without it. */
+/** The default augmentation for photos; for regression without the mirror, which may change the target. */
 function fallback(task: Task, rows: SenseRow[], reason: string): Sense {
   const usual = augmentations['side-on']
   return { augmentation: task === 'regression' ? { ...usual, flip: 0 } : usual, rows, reason }
 }
 
-/** Pictures of every class in turn, drawn by the seed. Of more classes than can be learnt from so few pictures, some. */
+/** Pictures of every class in turn, drawn by the seed. With more classes than so few pictures can teach, some of the
+ *  classes. */
 function sample({
   items,
   task,
@@ -142,7 +144,7 @@ function sample({
   return chosen
 }
 
-/** What the pictures are to be recognised as, [N × C], and the class of each where it has one. */
+/** The targets of the pictures, [N × C], and the class of each if it has one. */
 function answersOf(chosen: readonly Pick<Item, 'labels' | 'values'>[], task: Task) {
   if (task === 'regression')
     return {
@@ -161,7 +163,7 @@ function answersOf(chosen: readonly Pick<Item, 'labels' | 'values'>[], task: Tas
   }
 }
 
-/** The accuracy of a guess. */
+/** The accuracy of chance. */
 function chanceOf(table: Float32Array, n: number, task: Task): number {
   if (task !== 'single') return task === 'multi' ? 0.5 : 0
   const classes = table.length / n
@@ -171,7 +173,7 @@ function chanceOf(table: Float32Array, n: number, task: Task): number {
   )
 }
 
-/** Pictures as a source whose first epoch is plain and whose others are the trials. They are made small once. */
+/** Pictures as a source: its first epoch is plain, the others are the trials. They are made small once. */
 function views(chosen: readonly Pick<Item, 'picture'>[], tried: readonly Trial[], options: SenseOptions) {
   const { picture, preprocessing, seed = 42, network, size = Math.min(128, preprocessing.size) } = options
   const { mean, std, channels } = preprocessing
@@ -198,7 +200,7 @@ function views(chosen: readonly Pick<Item, 'picture'>[], tried: readonly Trial[]
   }
 }
 
-/** A picture whose short side is as given, antialiased; a smaller one as it is. */
+/** The picture resized to this short side, antialiased; a smaller picture is unchanged. */
 function shrunk(picture: Picture, short: number): Picture {
   const { data, height, width, channels = 3 } = picture
   const scale = short / Math.min(height, width)

@@ -6,7 +6,7 @@ import type { Preprocessing } from '../inference/saved.ts'
 import type { ImageModel } from '../models/index.ts'
 import { chooseAugmentation, type Sense, senseTable } from './auto-augment.ts'
 
-/** Measures which augmentations make sense for these pictures; the log shows the table that the choice rests on. */
+/** Measures which augmentations make sense for these pictures; the log shows the table of measurements. */
 export async function senseAugmentation(
   { narrator, progress, signal }: Pick<DomainContext<object>, 'narrator' | 'progress' | 'signal'>,
   {
@@ -15,7 +15,7 @@ export async function senseAugmentation(
     preprocessing,
     ready: { net, precision, by, seed },
   }: {
-    /** The net takes one size alone. */
+    /** The net takes only one size. */
     fixed: boolean
     pictures: Pictures
     preprocessing: Preprocessing

@@ -1,21 +1,21 @@
 import { purpose, type Random, rng } from '../../base/random.ts'
 import { type Change, unchanged } from '../augment/index.ts'
 
-/** A change that is tried. */
+/** A change to try. */
 export interface Trial {
   id: TrialId
-  /** In the words of the table. */
+  /** The change in words, for the table. */
   change: string
-  /** One of the square's symmetries: it moves pixels and makes none up, so pictures that have no up or no left and right
-   *  look the same after it. The others are changes by degrees, which a net can always see. */
+  /** A symmetry of the square: it only moves pixels, so pictures without an up, or without a left and right, look the
+   *  same after it. All others are changes by degrees, which a net can always see. */
   symmetry: boolean
-  /** The field's usual strength (fastai's defaults): kept in doubt. Stronger ones are left out in doubt. */
+  /** The usual strength (fastai's defaults): kept if the measurement is unclear. Stronger changes are then left out. */
   usual?: boolean
-  /** For three channels alone. */
+  /** For pictures of three channels only. */
   colour?: boolean
   draw(random: Random): Partial<Change>
 }
-/** What is tried. */
+/** The names of the trials. */
 export type TrialId =
   | 'mirrored'
   | 'vertical'
@@ -34,11 +34,11 @@ export type TrialId =
 const sign = (random: Random) => (random.chance(0.5) ? 1 : -1)
 const turned = (degrees: number) => (random: Random) => ({ angle: (sign(random) * degrees * Math.PI) / 180 })
 
-/** The share of a picture that a crop keeps, the strength of lighting and warp, and how far colours go: as they are tried
- *  at their strongest, so may they be drawn. */
+/** The share of a picture that a crop keeps, the strength of lighting and warp, and the range of colours. They are
+ *  tried at these strengths, which are also the limits in training. */
 export const strengths = { crop: 0.6, lighting: 0.2, warp: 0.2, saturation: 0.3, hue: 0.05 } as const
 
-/** Every change that is tried, each at its full strength. */
+/** All changes to try, each at its full strength. */
 export const trials: readonly Trial[] = [
   { id: 'mirrored', change: 'left and right swapped', symmetry: true, draw: () => ({ mirror: true }) },
   { id: 'vertical', change: 'top and bottom swapped', symmetry: true, draw: () => ({ mirror: true, quarterTurns: 2 }) },
@@ -59,7 +59,7 @@ export const trials: readonly Trial[] = [
   { id: 'grey', change: 'grey', symmetry: false, colour: true, draw: () => ({ saturation: 0 }) },
   {
     id: 'warp',
-    change: 'seen aslant (warp ±0.2)',
+    change: 'seen at an angle (warp ±0.2)',
     symmetry: false,
     usual: true,
     draw: random => ({ warpX: sign(random) * strengths.warp, warpY: sign(random) * strengths.warp }),
@@ -87,7 +87,7 @@ function colours(random: Random): Partial<Change> {
   }
 }
 
-/** The change of picture `index` in trial `number`: a function of these and the seed. */
+/** The change of picture `index` in trial `number`; it depends only on these and the seed. */
 export const trialChange = (trial: Trial, seed: number, number: number, index: number): Change => ({
   ...unchanged,
   ...trial.draw(rng(seed, number, index, purpose.sense)),

@@ -3,42 +3,46 @@ import type { Judged } from '../../train/linear/probe.ts'
 import { type Augmentation, augmentation } from '../augment/index.ts'
 import { strengths, type Trial, type TrialId } from './trials.ts'
 
-/** What one change does to frozen features of held-out pictures. Shares in [0, 1]; accuracies of several labels are
- *  balanced, of numbers R². */
+/** The effect of one change on frozen features of held-out pictures. Shares in [0, 1]; for multi-label the accuracy is
+ *  balanced accuracy, for regression R². */
 export interface SenseRow {
   id: TrialId
   change: string
-  /** Accuracy of a probe that learnt from plain pictures, on plain ones and on changed ones. */
+  /** Accuracy of a probe that learnt from plain pictures: on plain pictures and on changed ones. */
   plain: number
   changed: number
-  /** How much it loses by the change, and the standard error of that (paired by picture). */
+  /** The accuracy that it loses by the change, and the standard error of that loss (paired by picture). */
   drop: number
   error: number
-  /** Accuracy of a probe that learnt from changed pictures too, on plain ones and on changed ones. */
+  /** Accuracy of a probe that learnt from plain and changed pictures: on plain pictures and on changed ones. */
   learntPlain: number
   learntChanged: number
-  /** How often a picture and its changed view are told apart; 0.5 is chance. And its standard error. */
+  /** How often a probe separates a picture from its changed view (0.5 is chance), and the standard error. */
   told: number
   toldError: number
-  /** Whether it makes sense, and why. */
+  /** Whether the change makes sense, and why. */
   chosen: boolean
   reason: string
 }
 
-/** From what on a change does not make sense. Measured with tf_efficientnet_lite0 at 128 px: upside-down photos of
- *  clothes lying on the floor are told from upright ones in 91 % and 16 points fewer are recognised; turned pictures of
- *  forests from above in 75 % (their shadows all fall one way) and 2.5 points, of blood cells in 75 % (the lamp's light
- *  falls off to one side), the same forests turned at random before in 50 % and 0.
- *  - told: pictures that are told from their changed view this often have a right way up
- *  - drop: points that a symmetry may lose in any case, and `most` where its error is so large that it could be chance
- *  - oneClass: points that no single class may lose by it
- *  - usual, strong: points that may be lost in spite of learning, by a change of the usual strength and by a stronger one
- *  - cost: points of plain pictures that learning from changed ones may cost */
+/** The limits beyond which a change does not make sense. Measured with tf_efficientnet_lite0 at 128 px: upside-down
+ *  photos of clothes on the floor are told apart from upright ones in 91 %, and 16 points fewer are recognised; turned
+ *  pictures of forests from above in 75 % (all their shadows fall one way), and 2.5 points fewer; turned blood cells in
+ *  75 % (the light of the lamp falls off to one side); the same forests, turned at random before, in 50 %, and 0 points
+ *  fewer.
+ *  - told: pictures that are told apart from their changed view this often have a right way up
+ *  - drop: the points that a symmetry may always lose; `most`: the points that it may lose if its error is so large that
+ *    the loss could be chance
+ *  - oneClass: the points that no single class may lose by it
+ *  - usual, strong: the points that may be lost although the probe learnt the change, for the usual strength and for
+ *    more
+ *  - cost: the points of plain pictures that learning from changed ones may cost */
 const limits = { told: 0.85, drop: 0.05, most: 0.15, oneClass: 0.5, usual: 0.1, strong: 0.03, cost: 0.03 } as const
 
-/** The table's row of a change, with the verdict. In doubt (few pictures, large errors) a symmetry is left out and the
- *  usual change by degrees is kept: the first says something about the world, the second is what everyone does. Where
- *  classes are not `known` to the features, views that are told apart are all that there is to judge by. */
+/** The table's row for a change, with the verdict. If the result is unclear (few pictures, large errors), a symmetry is
+ *  left out and a change by degrees of the usual strength is kept: a symmetry is a claim about the pictures, the usual
+ *  changes are common practice. If the features do not separate the classes (`known` is false), only the share of views
+ *  that are told apart decides. */
 export function senseRow(
   trial: Trial,
   judged: Judged,
@@ -53,7 +57,7 @@ export function senseRow(
   const confused = trial.symmetry && known ? lostClass(judged, of, classes) : undefined
   const against =
     trial.symmetry && told.mean + told.error > limits.told
-      ? `told from plain pictures in ${percent(told.mean, 0)}`
+      ? `told apart from plain pictures in ${percent(told.mean, 0)}`
       : !known
         ? undefined
         : trial.symmetry
@@ -81,7 +85,7 @@ export function senseRow(
     reason:
       reason ??
       (blind
-        ? `not to be judged${trial.usual ? ', the usual' : ''}`
+        ? `unclear${trial.usual ? ', the usual change' : ''}`
         : trial.symmetry
           ? `looks the same${known ? ', and is recognised' : ''}`
           : 'still recognised'),
@@ -94,7 +98,7 @@ interface Paired {
 }
 const average = (values: Float64Array): number => values.reduce((a, b) => a + b, 0) / values.length
 
-/** The mean difference of pairs (of values, without `b`), and its standard error. */
+/** The mean difference of pairs (without `b`: the mean of the values), and its standard error. */
 function paired(a: Float64Array, b?: Float64Array): Paired {
   const difference = b ? a.map((v, i) => v - b[i]!) : a
   const mean = average(difference)
@@ -102,8 +106,9 @@ function paired(a: Float64Array, b?: Float64Array): Paired {
   return { mean, error: Math.sqrt(variance / a.length) }
 }
 
-/** A class that the change turns into others while the rest is well: left arrows among signs of every kind. Its loss must
- *  be more than what so few pictures lose by chance, at the rate at which all of them change. */
+/** A class that the change turns into other classes although the rest is recognised: left arrows among signs of all
+ *  kinds. Its loss must be larger than the loss of so few pictures by chance, given the rate at which all pictures
+ *  change. */
 function lostClass({ plain, changed }: Judged, of: Int32Array, classes: readonly string[]): string | undefined {
   const rate = average(plain.map((v, i) => (v - changed[i]!) ** 2))
   for (const [c, name] of classes.entries()) {
@@ -115,16 +120,17 @@ function lostClass({ plain, changed }: Judged, of: Int32Array, classes: readonly
   return undefined
 }
 
-/** Whether features see pictures well enough to tell upright ones from others, if there is a difference: of the changes
- *  that resample every picture one must be told apart. Of ImageNet features (60 to 400 pictures) the best is in 81 to
- *  97 %, of a body of random weights in 52 to 63 %, which saw no up in photos either. */
+/** Whether the features are good enough to separate upright pictures from others, if there is a difference: at least
+ *  one of the changes that resample every picture must be told apart. With ImageNet features (60 to 400 pictures) the
+ *  best one is told apart in 81 to 97 %; with a body of random weights in 52 to 63 %, and that body found no up in
+ *  photos either. */
 export function seesEnough(rows: readonly SenseRow[]): boolean {
   const resampled = rows.filter(row => row.id === 'rotate20' || row.id === 'zoom1.3' || row.id === 'warp')
   return Math.max(...resampled.map(row => row.told)) >= 0.7
 }
 
-/** The augmentation that the verdicts make: what makes sense, as strong as it was tried; small changes of light and place
- *  always. */
+/** The augmentation from the verdicts: the changes that make sense, up to the strength that was tried; small changes of
+ *  light and position always. */
 export function fromVerdicts(rows: readonly SenseRow[]): Augmentation {
   const good = new Set(rows.filter(row => row.chosen).map(row => row.id))
   const [mirrored, half] = [good.has('mirrored'), good.has('half')]
@@ -141,7 +147,7 @@ export function fromVerdicts(rows: readonly SenseRow[]): Augmentation {
     dihedral: every,
     flip: mirrored && !every ? 0.5 : 0,
     flipVertical: vertical && !every ? 0.5 : 0,
-    // Turns without mirrors have no setting of their own: any angle includes them.
+    // There is no setting for quarter turns without mirrors, so any angle is allowed.
     maxRotate: turns && !mirrored && !vertical ? 180 : degrees,
     maxZoom: crop ? Math.min(zoom, 1.1) : zoom, // a crop enlarges too
     minScale: crop ? strengths.crop : 1,
@@ -153,7 +159,8 @@ export function fromVerdicts(rows: readonly SenseRow[]): Augmentation {
   })
 }
 
-/** Why, in a sentence: whether the pictures have an up, a left and a right, and what else is left out. */
+/** The reason in a sentence: whether the pictures have an up, a left and a right, and which other changes are left
+ *  out. */
 export function senseReason(rows: readonly SenseRow[]): string {
   const row = (id: TrialId) => rows.find(r => r.id === id)
   const said = (id: TrialId) => {
@@ -166,7 +173,7 @@ export function senseReason(rows: readonly SenseRow[]): string {
       ? `the pictures have an up (${said('half')})`
       : up.length === 0
         ? `the pictures have no up (${said('half')}; ${said('quarter')})`
-        : `the pictures have an up in part (${up.map(said).join('; ')})`
+        : `the pictures partly have an up (${up.map(said).join('; ')})`
   const sides = row('mirrored')!.chosen ? '' : `; and a left and a right (${said('mirrored')})`
   const out = rows.filter(r => !r.chosen && !['mirrored', 'vertical', 'half', 'quarter'].includes(r.id))
   return `${first}${sides}${out.length > 0 ? `; left out: ${out.map(r => r.change).join(', ')}` : ''}`

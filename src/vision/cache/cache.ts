@@ -26,32 +26,32 @@ import { checkSpace, writeError } from './disk-space.ts'
 import { type ContentHash, hashOf } from './hashes.ts'
 import { openStore, type PictureStore, type Row, readIndex, readRow, type StoreIndex } from './store.ts'
 
-/** How pictures are presized, which channels are kept, and who is told meanwhile. */
+/** How pictures are resized before training, which channels are kept, and a callback. */
 export interface CacheOptions extends ChannelOptions {
   /** The short side in pixels; smaller pictures are left as they are. */
   short: number
   interpolation?: 'bilinear' | 'bicubic'
   onProgress?: ((done: number, total: number) => void) | undefined
-  /** Hears of a wait for another process that decodes the same pictures. */
+  /** Called if this process waits for another one that decodes the same pictures. */
   report?: Report | undefined
   signal?: AbortSignal | undefined
 }
 
-/** A file, the sha256 of its content, and how to tell that it is still the same. */
+/** A file, the sha256 of its content, and the stamp that shows whether it is still the same. */
 export interface Content extends Place, ContentHash {}
 
-/** The longest side kept, in short sides. */
+/** The longest side that is kept, as a multiple of the short side. */
 export const ASPECT = 2
 
 /** The most pictures that a thread decodes in one job. */
 const most = 8
 
-/** How often the room left on the disk is looked at, in pictures. */
+/** The free disk space is checked after this many pictures. */
 const spaceEvery = 64
 
-/** Decodes each content once and keeps its pixels in `<key>.bin` with an index `<key>.json`; opens them where they are
- *  there already. Contents that another store of the same kind holds are copied from it. Killed, aborted or out of
- *  space, it leaves nothing that could be taken for a whole store. */
+/** Decodes each content once and keeps its pixels in `<key>.bin` with an index `<key>.json`; if both exist, it opens
+ *  them. Contents that another store of the same kind holds are copied from it. If it is killed, aborted or out of
+ *  space, it leaves nothing that looks like a complete store. */
 export async function cachePictures(contents: readonly Content[], options: CacheOptions): Promise<PictureStore> {
   const { short, interpolation = 'bilinear' } = options
   if (!Number.isInteger(short) || short < 1 || short > 8192)
@@ -80,7 +80,8 @@ export async function cachePictures(contents: readonly Content[], options: Cache
   return built
 }
 
-/** The part of the key for what is not 8-bit colour; changes whenever such a file would decode to other values. */
+/** The part of the key for files that are not 8-bit colour; it changes whenever such a file would decode to other
+ *  values. */
 function channelKey({ channels = 'rgb', range }: ChannelOptions): string {
   if (channels === 'rgb') return ''
   return ` 1 ${channels}${channels === 'copy' && range ? ` ${range.join(' ')}` : ''}`
@@ -165,7 +166,7 @@ function rowOf(hash: string, offset: number, { data, height, width, channels = 3
   }
 }
 
-/** A file for `decodeJpegFiles`; for what is none for it, no file at all. */
+/** A file for `decodeJpegFiles`; an empty entry for a file that it can't decode. */
 const jpegFile = (content: Content, { channels }: ChannelOptions): StampedFile =>
   content.stamp !== undefined && !content.bands && channels !== 'keep' && /\.jpe?g$/i.test(content.file)
     ? { path: pathOf(content), stamp: content.stamp }
@@ -205,7 +206,8 @@ async function writeAll(file: FileHandle, data: Uint8Array, position: number): P
     done += (await file.write(data, done, data.length - done, position + done)).bytesWritten
 }
 
-/** Removes what killed processes left: this store's own, as its lock is held, and all that lay for an hour. */
+/** Removes files that killed processes left: those of this store, whose lock we hold, and all that are older than an
+ *  hour. */
 function sweep(folder: string, base: string): void {
   const names = new Set(readdirSync(folder))
   for (const name of names) {
@@ -216,7 +218,8 @@ function sweep(folder: string, base: string): void {
   }
 }
 
-/** What other stores of the same kind hold of the contents wanted. One that has nearly nothing else is superseded. */
+/** The wanted contents that other stores of the same kind hold. A store that holds almost nothing else is
+ *  superseded. */
 function olderStores(folder: string, kind: string, wanted: ReadonlySet<string>) {
   const held = new Map<string, { fd: number; row: Row }>()
   const opened: number[] = []

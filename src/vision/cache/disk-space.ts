@@ -12,7 +12,7 @@ export async function freeSpace(folder: string): Promise<number> {
   return bavail * bsize
 }
 
-/** Throws where a folder has less room than is needed. */
+/** Throws if a folder has less room than is needed. */
 export async function checkSpace(folder: string, needed: number): Promise<void> {
   const free = await freeSpace(folder)
   if (free < needed)
@@ -21,7 +21,7 @@ export async function checkSpace(folder: string, needed: number): Promise<void> 
     )
 }
 
-/** The error to show for one that came from writing to the cache folder, with the bytes that were still needed. */
+/** Turns an error of writing to the cache folder into one to show, with the bytes that were still needed. */
 export async function writeError(error: unknown, folder: string, needed?: number): Promise<unknown> {
   const { code } = error as NodeJS.ErrnoException
   if (fullCodes.has(code ?? '')) {

@@ -16,23 +16,24 @@ export interface Failure {
   reason: string
 }
 
-/** A file changed within this time of being hashed could change again without its time stamps showing it. */
+/** If a file changed less than this long before it was hashed, in milliseconds, a further change might not show in its
+ *  time stamps. */
 const settled = 2000
 
 /** The most files that a thread reads and hashes in one job. */
 const most = 16
 
-/** What a picture's file holds. */
+/** The content of a picture's file. */
 export interface ContentHash {
   /** The sha256 of its content; of several files see {@link hashOf}. */
   hash: string
-  /** Size, inode and times of change, by which it can be told that the file is still the same; not where it changed so
-   *  shortly before that they might not show another change. */
+  /** Size, inode and times of change, which show whether the file is still the same. Absent if the file changed so
+   *  recently that they might not show another change. */
   stamp?: string
 }
 
-/** The sha256 of each picture's content, or why it can't be read. What was hashed before is known again by its stamp,
- *  from a table kept in the cache. */
+/** The sha256 of each picture's content, or why it can't be read. A file that was hashed before is recognised by its
+ *  stamp, from a table in the cache. */
 export async function contentHashes(
   dir: string,
   places: readonly Place[],
@@ -96,7 +97,7 @@ export async function contentHashes(
   return hashes
 }
 
-/** The hash of a picture: its file's sha256, or where it lies in several, the sha256 of theirs, line by line. */
+/** The hash of a picture: the sha256 of its file; for several files the sha256 of their sha256s, one per line. */
 export const hashOf = (contents: readonly Uint8Array[]): string => joined(contents.map(sha256))
 
 const joined = (hashes: readonly string[]): string => (hashes.length === 1 ? hashes[0]! : sha256(hashes.join('\n')))

@@ -6,10 +6,10 @@ import type { Decoded } from '../decode/decode.ts'
 import { type Depth, pixelArrays } from '../decode/raster.ts'
 import type { Picture } from '../types.ts'
 
-/** One content: where its pixels lie, or why it has none. */
+/** One content: the place of its pixels, or why it has none. */
 export type Row = KeptRow | { hash: string; reason: string }
 
-/** The pixels lie at `offset`, a multiple of their size: [height, width, channels], 3 channels of uint8 unless given. */
+/** The pixels begin at `offset`, a multiple of their size: [height, width, channels]. Default: 3 channels of uint8. */
 export interface KeptRow {
   hash: string
   offset: number
@@ -33,11 +33,11 @@ export interface PictureStore {
   rows: readonly Row[]
   /** Size of the pixels. */
   bytes: number
-  /** A view that may be shared: not to be written to. */
+  /** A view that may be shared: do not write to it. */
   picture(number: number): Picture
 }
 
-/** The index of a store that is whole, else undefined. */
+/** The index of a complete store, else undefined. */
 export function readIndex(base: string): StoreIndex | undefined {
   try {
     const index = JSON.parse(readFileSync(`${base}.json`, 'utf8')) as StoreIndex
@@ -47,8 +47,8 @@ export function readIndex(base: string): StoreIndex | undefined {
   }
 }
 
-/** Opens a store that is whole, else undefined. Its file is mapped: pages are read when first touched, shared between
- *  processes, and the system's to take back. Larger ones than an array can show are read picture by picture. */
+/** Opens a complete store; undefined if there is none. Its file is mapped: pages are read at first use, shared between
+ *  processes, and the system may drop them. A file that is too large for one array is read picture by picture. */
 export function openStore(base: string): PictureStore | undefined {
   const index = readIndex(base)
   if (!index) return undefined
@@ -71,7 +71,7 @@ export function openStore(base: string): PictureStore | undefined {
 const rowBytes = ({ height, width, channels = 3, depth = 'uint8' }: KeptRow): number =>
   height * width * channels * pixelArrays[depth].BYTES_PER_ELEMENT
 
-/** Reads the pixels of a row into memory of their own. */
+/** Reads the pixels of a row into new memory. */
 export function readRow(fd: number, row: KeptRow): Decoded {
   const bytes = new Uint8Array(rowBytes(row))
   readAll(fd, bytes, row.offset)
@@ -87,16 +87,17 @@ function pictureOf({ height, width, channels, depth = 'uint8', filled }: KeptRow
   return { data, height, width, ...(channels && { channels }), ...(filled && { filled }) }
 }
 
-/** The bytes of a file as memory, by libtorch's mmap; not to be written to. */
+/** Maps a file into memory by libtorch's mmap; do not write to it. */
 function mapFile(path: string, size: number): Uint8Array {
   return scope(() => aten.from_file(path, { shared: false, size, dtype: 'uint8' }).view() as Uint8Array)
 }
 
-/** Fills `data` from a place in a file. */
+/** Fills `data` from a position in a file. */
 function readAll(fd: number, data: Uint8Array, position: number): void {
   for (let done = 0; done < data.length; ) {
     const count = readSync(fd, data, done, data.length - done, position + done)
-    if (count === 0) throw new AnnealError('the picture cache was cut short while in use; run again to build it anew.')
+    if (count === 0)
+      throw new AnnealError('the picture cache was cut short while in use; run again to build a new one.')
     done += count
   }
 }

@@ -2,7 +2,7 @@ import { AnnealError } from '../../base/errors.ts'
 import { checkPixels } from './limits.ts'
 import type { Raster } from './raster.ts'
 
-/** What the header of a Windows or OS/2 bitmap says. */
+/** The header of a Windows or OS/2 bitmap. */
 interface Header {
   /** Where the pixels begin. */
   start: number
@@ -13,18 +13,18 @@ interface Header {
   compression: number
   /** Where colours of 3 or 4 bytes begin, and how many there are. */
   palette: { at: number; size: number; count: number }
-  /** The bits of red, green, blue and, where there is one, of alpha within a pixel of 16 or 32 bits. */
+  /** The bits of red, green, blue and alpha (if there is one) within a pixel of 16 or 32 bits. */
   masks: readonly number[]
 }
 
 const packings = ['none', 'RLE8', 'RLE4', 'bit fields', 'JPEG', 'PNG', 'bit fields with alpha']
 
-/** How many channels a bitmap has: 4 where it has transparency. */
+/** How many channels a bitmap has: 4 if it has transparency. */
 export const bmpChannels = (bytes: Uint8Array): number => (readHeader(bytes).masks.length === 4 ? 4 : 3)
 
-/** Decodes a Windows or OS/2 bitmap of 1 to 32 bits a pixel: palettes, run lengths (RLE4, RLE8), any masks. Libvips reads
- *  none. What it leaves out of a picture of runs has the first colour. Wholly transparent pictures count as opaque, since
- *  many writers leave their alpha empty. */
+/** Decodes a Windows or OS/2 bitmap of 1 to 32 bits per pixel: palettes, run lengths (RLE4, RLE8), any masks. libvips
+ *  does not read bitmaps. Pixels that run lengths leave out get the first colour. Fully transparent pictures count as
+ *  opaque, since many writers leave their alpha empty. */
 export function decodeBmp(bytes: Uint8Array, limit: number): Raster {
   const header = readHeader(bytes)
   const { width, height, bits, compression } = header
@@ -54,7 +54,7 @@ function readHeader(bytes: Uint8Array): Header {
   const compression = size >= 40 ? view.getUint32(30, true) : 0
   if (width <= 0 || height === 0) throw new AnnealError(`its BMP header gives ${width} x ${height} pixels`)
   checkPacking(bits, compression, size)
-  const separate = size === 40 ? (compression === 3 ? 3 : compression === 6 ? 4 : 0) : 0 // masks behind the header
+  const separate = size === 40 ? (compression === 3 ? 3 : compression === 6 ? 4 : 0) : 0 // masks after the header
   const at = 14 + size + 4 * separate
   if (at > bytes.length) throw new AnnealError('its BMP header is cut off')
   const colour = old ? 3 : 4
@@ -139,10 +139,10 @@ function unpackIndices(bytes: Uint8Array, { start, width, height, topFirst, bits
   return out
 }
 
-/** Runs of 4 or 8 bits (MS-BITMAPINFOHEADER): count and value; or 0 and 0 for the end of a row, 1 of the picture, 2 for a
- *  move to the right and up, 3 and more for as many values as they are, padded to 16 bits. */
+/** Runs of 4 or 8 bits (MS-BITMAPINFOHEADER): count and value; or 0 and a code: 0 ends a row, 1 ends the picture, 2
+ *  moves right and up, 3 and more: that many values follow, padded to 16 bits. */
 function unpackRuns(bytes: Uint8Array, { start, width, height, topFirst, bits }: Header): Uint8Array {
-  // Before memory is taken: no runs make so much of a byte.
+  // Checked before memory is taken: run lengths never expand a byte this much.
   if (width * height > 4096 * bytes.length) throw new AnnealError('its BMP data are cut off')
   const out = new Uint8Array(width * height)
   const put = (x: number, y: number, value: number) => {

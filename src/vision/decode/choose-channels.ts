@@ -8,21 +8,21 @@ import { type Kind, kindOf } from './probe.ts'
 import type { Depth } from './raster.ts'
 import { measureRange } from './value-range.ts'
 
-/** Which channels a run works on, and why. */
+/** The channels that a run uses, and why. */
 export interface ChannelChoice {
   mode: ChannelMode
-  /** With `copy`: what is black and what is white in pictures of 16 bits and floats. */
+  /** With `copy`: the values of black and white in pictures of 16 bits and floats. */
   range?: readonly [low: number, high: number]
   choice: { what: 'channels'; value: string; reason: string }
 }
 
-/** How many pictures are looked at. */
+/** How many pictures are examined. */
 const looked = 64
 
-/** Chooses what becomes of the pictures' channels, from up to 64 of them, evenly taken from the list:
- *  - `keep` where most are no grey or colour pictures: 2 or more than 4 channels, 3 or 4 that are no colours, several
- *    pages of one channel, or one file a channel
- *  - `copy` where most are grey or colour of 16 bits or floats; what is black and white is then measured
+/** Chooses how to use the pictures' channels, from up to 64 pictures, evenly spaced in the list:
+ *  - `keep` if most are not grey or colour pictures: 2 or more than 4 channels, 3 or 4 that are no colours, several
+ *    pages of one channel, or one file per channel
+ *  - `copy` if most are grey or colour of 16 bits or floats; the values of black and white are then measured
  *  - `rgb` otherwise. */
 export async function chooseChannels(
   places: readonly Place[],
@@ -33,7 +33,7 @@ export async function chooseChannels(
   await inParallel(
     sample.length,
     async i => {
-      kinds[i] = await placeKind(sample[i]!).catch(() => undefined) // the scan tells what is wrong with it
+      kinds[i] = await placeKind(sample[i]!).catch(() => undefined) // the scan reports what is wrong with it
     },
     { signal },
   )
@@ -58,14 +58,14 @@ function decide(kinds: readonly Kind[]): [ChannelMode, string] {
   const of = (count: number) =>
     kinds.length === 1
       ? 'the one picture is'
-      : `${count === kinds.length ? 'all' : `${count} of`} ${kinds.length} pictures looked at are`
+      : `${count === kinds.length ? 'all' : `${count} of`} ${kinds.length} examined pictures are`
   const bands = kinds.filter(({ use }) => use === 'bands')
   if (bands.length > kinds.length / 2)
-    return ['keep', `${of(bands.length)} no plain grey or colour: ${describe(mostly(bands))}`]
+    return ['keep', `${of(bands.length)} not plain grey or colour: ${describe(mostly(bands))}`]
   const deep = kinds.filter(({ use, depth }) => use === 'picture' && depth !== 'uint8')
   if (deep.length > kinds.length / 2)
     return ['copy', `${of(deep.length)} of ${depthNames[mostly(deep).depth]}, which are kept`]
-  if (kinds.length === 0) return ['rgb', 'no picture could be looked at']
+  if (kinds.length === 0) return ['rgb', 'no picture could be examined']
   const scaled = deep.length > 0 ? `; ${deep.length} of 16 bits or floats are scaled` : ''
   return ['rgb', `${of(kinds.length - bands.length - deep.length)} grey or colour of 8 bits${scaled}`]
 }
@@ -102,12 +102,12 @@ async function placeKind(place: Place): Promise<Kind> {
   return { channels: kinds.reduce((sum, { channels }) => sum + channels, 0), depth: kinds[0]!.depth, use: 'bands' }
 }
 
-/** At most `most` of a list, evenly spread over it. */
+/** At most `most` items of a list, evenly spaced. */
 export const evenly = <T>(list: readonly T[], most: number): T[] =>
   list.length <= most ? [...list] : Array.from({ length: most }, (_, i) => list[Math.floor((i * list.length) / most)]!)
 
-/** What all pictures have in common; throws where they differ, and says how many there are of each kind. A row of the
- *  cache with its file's name is such a picture. */
+/** The channels and type that all pictures have; throws if they differ, with the number of pictures of each kind. A row
+ *  of the cache with the name of its file is such a picture. */
 export function checkChannels(pictures: readonly { file: string; channels?: number; depth?: Depth }[]): {
   channels: number
   depth: Depth

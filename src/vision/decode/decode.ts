@@ -18,7 +18,7 @@ import { vipsVersion } from './sharp.ts'
 /** Changes whenever the same file would decode to other pixels; part of the cache's key. */
 export const decoderVersion = (): string => `3/${vipsVersion()}/${heicVersion()}`
 
-/** What becomes of a picture's channels.
+/** How a picture's channels are decoded.
  *  - `rgb`: always red, green and blue of 8 bits: grey is copied, transparency laid on white, 16 bits are scaled
  *  - `copy`: 16 bits and floats stay, one or two channels are copied until there are three; 8-bit pictures as `rgb`
  *  - `keep`: channels and type are the file's: grey stays 1, RGBA and CMYK 4, of a TIFF file all bands and pages */
@@ -27,7 +27,7 @@ export type ChannelMode = 'rgb' | 'copy' | 'keep'
 /** Which channels a decoded picture has. */
 export interface ChannelOptions {
   channels?: ChannelMode
-  /** With `copy`: what is black and what is white in pictures of 16 bits and floats. Default: 0 and 65535, 0 and 1. */
+  /** With `copy`: the values of black and white in pictures of 16 bits and floats. Default: 0 and 65535, 0 and 1. */
   range?: readonly [low: number, high: number] | undefined
 }
 
@@ -35,19 +35,20 @@ export interface ChannelOptions {
 export interface DecodeOptions extends FitOptions, ChannelOptions {
   /** Larger pictures are refused from their header. */
   limitInputPixels?: number
-  /** Memory for the pixels, where the decoder can take it from outside. */
+  /** Gives memory for the pixels, if the decoder can use memory from outside. */
   room?: (bytes: number) => Uint8Array
 }
 
-/** A picture out of a file. */
+/** A decoded picture of a file. */
 export interface Decoded extends Picture {
-  /** How many values were no finite number (or the file's mark for missing) and became the mean of their channel. */
+  /** How many values were not finite (or the file's mark for missing values) and were replaced by the mean of their
+   *  channel. */
   filled?: number
 }
 
 /** Decodes the bytes of one picture. EXIF orientation is applied; of an animation the first frame. As `rgb`, CMYK goes
  *  through its profile and other profiles are left alone, as PIL does; 16 bits are scaled to 8; transparent pixels are
- *  laid on white, as a page shows them (PIL would bring out what is hidden below).
+ *  laid on white, as a web page shows them (PIL would show the hidden colours).
  *  Throws an AnnealError whose message is the reason alone, for example `premature end of JPEG image`. */
 export async function decode(bytes: Uint8Array, options: DecodeOptions = {}): Promise<Decoded> {
   const { channels = 'rgb', limitInputPixels: limit = LIMIT_INPUT_PIXELS } = options
@@ -85,8 +86,8 @@ export async function decodeBands(
   return withReason(async () => finish(stackRasters(parts, names), options))
 }
 
-/** Makes of pixels that no file holds what `decode` makes of a file that holds them, or with `stacked` what `decodeBands` makes
- *  of several files of one channel each. May change the values given. */
+/** Converts raw pixels as `decode` converts a file that holds them; with `stacked` as `decodeBands` converts several
+ *  files of one channel each. May change the given values. */
 export async function decodeRaster(
   raster: Raster,
   { stacked = false, ...options }: DecodeOptions & { stacked?: boolean } = {},
@@ -118,7 +119,7 @@ function finish(raster: Raster, { channels = 'rgb', range, ...fit }: DecodeOptio
   return { data, height, width, channels: raster.channels, ...(filled > 0 && { filled }) }
 }
 
-/** The format of a picture that can be decoded; throws for all else. */
+/** The format of a picture; throws for formats that can't be decoded. */
 export function supportedFormat(bytes: Uint8Array): Format {
   const head = bytes.subarray(0, MAGIC_BYTES)
   const format = pictureFormat(head)
@@ -137,13 +138,13 @@ async function withReason<T>(work: () => Promise<T>, before = ''): Promise<T> {
   }
 }
 
-/** The files of a picture: one, or one a group of channels. */
+/** The files of a picture: one, or one per group of channels. */
 export const filesOf = (place: Place): readonly Place[] => [place, ...(place.bands ?? [])]
 
 /** The path to open it by. */
 export const pathOf = ({ file, raw }: Place): string | Buffer => (raw ? Buffer.from(raw) : file)
 
-/** Reads a whole regular file, into memory from `room`; a FIFO or device is refused without waiting on it. */
+/** Reads a whole regular file into memory from `room`. Throws for a FIFO or device without waiting for it. */
 export async function readPicture(
   place: Place,
   room: (bytes: number) => Uint8Array = Buffer.allocUnsafeSlow,

@@ -3,7 +3,8 @@ import { AnnealError } from '../../base/errors.ts'
 import { checkPixels } from './limits.ts'
 import type { Raster } from './raster.ts'
 
-/** What is used of libheif-js, libheif's own functions: its class for pictures would write errors to the console. */
+/** The part of libheif-js that is used: libheif's own functions, since its class for pictures writes errors to the
+ *  console. */
 interface Library {
   heif_context_alloc(): object
   heif_context_free(context: object): void
@@ -31,8 +32,8 @@ const packageName = 'libheif-js'
 const require = createRequire(import.meta.url)
 let loaded: Library | undefined
 
-/** libheif compiled to WebAssembly, where the user has installed it: its licence (LGPL) and 8 MB are left to those who have
- *  photos of iPhones. */
+/** libheif compiled to WebAssembly. It is optional because of its licence (LGPL) and its 8 MB: only users with photos
+ *  of iPhones install it. */
 function library(): Library {
   if (loaded) return loaded
   try {
@@ -47,7 +48,7 @@ function library(): Library {
   return loaded
 }
 
-/** Which decoder of HEIC there is, for the cache: what could not be read without it can be read with it. */
+/** The version of the installed HEIC decoder, for the cache key, since more files can be read with it. */
 export function heicVersion(): string {
   try {
     return (require(`${packageName}/package.json`) as { version: string }).version
@@ -56,8 +57,8 @@ export function heicVersion(): string {
   }
 }
 
-/** Decodes the main picture of a HEIC file, upright (libheif turns it), as RGB, or RGBA where something is transparent. Runs
- *  on the thread that calls. */
+/** Decodes the main picture of a HEIC file, upright (libheif turns it), as RGB, or RGBA where something is transparent.
+ *  Runs on the thread that calls. */
 export async function decodeHeic(bytes: Uint8Array, limit: number): Promise<Raster> {
   const heif = library()
   const context = heif.heif_context_alloc()

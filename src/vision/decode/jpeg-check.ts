@@ -1,16 +1,16 @@
 import { unreadFormat } from '../../data/files/unread.ts'
 import { standardTables } from './jpeg-tables.ts'
 
-/** Checks a JPEG's compressed data against its own grammar, because libjpeg passes in silence over most damage in the
- *  middle of a file: it draws whatever the wrong bits say. A bit error makes Huffman decoding lose step, and soon a block
- *  runs over its 64 coefficients, meets a code that no symbol has, or the data end too early or too late (ITU T.81 F.2).
- *  Covers Huffman-coded sequential JPEG; progressive and arithmetic ones are not checked, and damage that keeps the
- *  grammar (a few bits within coefficients) is not seen. About 1 ms for 100 KB. */
+/** Checks the grammar of a JPEG's compressed data, because libjpeg does not report most damage in the middle of a file
+ *  and draws the wrong bits. After a bit error Huffman decoding loses its place, and soon a block has more than 64
+ *  coefficients, a code has no symbol, or the data end too early or too late (ITU T.81 F.2). Covers Huffman-coded
+ *  sequential JPEG; progressive and arithmetic ones are not checked, and damage that keeps the grammar (a few bits
+ *  within coefficients) is not seen. About 1 ms for 100 KB. */
 export function jpegFault(bytes: Uint8Array): string | undefined {
   const state: State = { dc: [], ac: [], components: [], width: 0, height: 0, restart: 0 }
   let at = 2
   while (at + 4 <= bytes.length) {
-    if (bytes[at] !== 0xff) return `byte ${at} holds no marker where one belongs`
+    if (bytes[at] !== 0xff) return `byte ${at} should be a marker and is none`
     const marker = bytes[at + 1]!
     if (marker === 0xff) {
       at++ // fill byte
@@ -41,7 +41,7 @@ export function jpegFault(bytes: Uint8Array): string | undefined {
   return undefined
 }
 
-/** Whether a marker begins a picture: its size and how it is coded. */
+/** Whether a marker begins a frame, which gives the picture's size and coding. */
 const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
 
 /** Why a kind of JPEG is not read; undefined for those that libjpeg reads. */
@@ -58,9 +58,9 @@ function unreadFrame(marker: number, body: Uint8Array): string | undefined {
   return why && `it is a JPEG that is ${why}, which is not read; convert it to PNG or a usual JPEG`
 }
 
-/** A copy without what libjpeg only warns of and then passes over, so that its other warnings can be taken for damage: a JFIF
- *  version that is not 1 (some cameras write 0.0), the last coefficient of a sequential scan (some phones write 0), and
- *  tables left out (motion JPEG). The same bytes where there is nothing of it. */
+/** A copy in which harmless faults are mended, so that all other warnings of libjpeg mean damage: a JFIF version that
+ *  is not 1 (some cameras write 0.0), a wrong last coefficient of a sequential scan (some phones write 0), and missing
+ *  tables (motion JPEG). Returns the same bytes if there is no such fault. */
 export function mendedJpeg(bytes: Uint8Array): Uint8Array {
   const edits: [at: number, value: number][] = []
   const mended = () => {
@@ -154,7 +154,7 @@ function readFrame(body: Uint8Array, state: State): void {
   }))
 }
 
-/** Walks one scan: where its data end, or what is wrong. */
+/** Walks one scan; returns where its data end, or what is wrong. */
 function walkScan(bytes: Uint8Array, at: number, header: Uint8Array, state: State): number | string {
   const blocks: Block[] = []
   const count = header[0]!
@@ -213,7 +213,7 @@ class Walk {
     this.at = at
   }
 
-  /** One MCU; false where it breaks the grammar. */
+  /** Reads one MCU; false if it breaks the grammar. */
   unit(blocks: Block[]): boolean {
     for (let i = 0; i < blocks.length; i++) {
       const { dc, ac } = blocks[i]!
@@ -241,8 +241,9 @@ class Walk {
     return this.padded > this.bits && this.at >= this.bytes.length - 1
   }
 
-  /** Where the next marker is, or -1 where too much lies before it. After the last block any bytes may, as some cameras put
-   *  them there, but not what looks like further blocks: then a bit error has swallowed some, and all before is wrong. */
+  /** The position of the next marker, or -1 if too many bytes are before it. After the last block any bytes are
+   *  allowed, as some cameras write them, except bytes that look like further blocks: then a bit error has swallowed
+   *  blocks, and everything before is wrong. */
   end(last: Block[] | undefined): number {
     const { bytes } = this
     let end = this.at
@@ -258,7 +259,7 @@ class Walk {
     return ((this.held >>> (this.bits - count)) & mask) === mask
   }
 
-  /** Whether from here on blocks follow, the first by a table of `first`, up to the marker at `end`. */
+  /** Whether blocks follow from here up to the marker at `end`; the first one uses a table of `first`. */
   private goesOn(blocks: Block[], first: number, end: number): boolean {
     const walk = new Walk(this.bytes, this.at)
     walk.held = this.held

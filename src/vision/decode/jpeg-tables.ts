@@ -1,5 +1,5 @@
-/** The Huffman tables of ITU T.81, annex K.3, as the body of a DHT segment: of brightness and of colour, DC and AC. Frames of
- *  motion JPEG leave them out, and decoders take these. */
+/** The Huffman tables of ITU T.81, annex K.3, as the body of a DHT segment: for brightness and colour, DC and AC.
+ *  Frames of motion JPEG leave the tables out, and decoders use these. */
 export const standardTables: Uint8Array = Buffer.from(
   '00' +
     '00010501010101010100000000000000000102030405060708090a0b' +

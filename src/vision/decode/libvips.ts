@@ -11,7 +11,7 @@ import { type FitOptions, planFit } from './resize.ts'
 import { decodedAlone, sharp } from './sharp.ts'
 import { fromCmyk } from './tiff-colours.ts'
 
-/** How to fit a picture, and where its pixels may go. */
+/** How to fit a picture, and memory for its pixels. */
 export interface RgbOptions extends FitOptions {
   room?: (bytes: number) => Uint8Array
 }
@@ -19,12 +19,12 @@ export interface RgbOptions extends FitOptions {
 /** How libvips opens a picture. */
 interface Opening {
   limit: number
-  /** Of a file of several pictures the one numbered so. */
+  /** The number of the picture in a file of several. */
   page?: number | undefined
   ignoreIcc: boolean
 }
 
-/** Decodes one picture that libvips reads to RGB; see `decode`. Of several pages the one numbered `page`. */
+/** Decodes one picture that libvips reads to RGB; see `decode`. `page`: the number of the page in a file of several. */
 export async function decodeRgb(
   bytes: Uint8Array,
   format: Format,
@@ -43,13 +43,13 @@ export async function decodeRgb(
   return opened(bytes, format, { limit, page, ignoreIcc: header.space !== 'cmyk' }, input => render(input, header, fit))
 }
 
-/** Fits a picture of 8 bits in grey or colour, with or without transparency, as RGB. */
+/** Fits an 8-bit picture in grey or colour, with or without transparency, and converts it to RGB. */
 export function rgbOf({ data, width, height, channels, alpha }: Raster, fit: FitOptions): Promise<Picture> {
   const raw = { width, height, channels: channels as 1 | 2 | 3 | 4 }
   return decodedAlone(() => render(sharp(data, { raw }), { width, height, hasAlpha: alpha }, fit))
 }
 
-/** The bytes as libvips may have them; throws where they are damaged in a way that it would pass over or not name. */
+/** The bytes in a form for libvips; throws if they have a damage that libvips would not report or not name. */
 function checked(bytes: Uint8Array, format: Format): Uint8Array {
   const fault = format === 'jpeg' && jpegFault(bytes)
   if (fault) throw new AnnealError(fault)
@@ -57,7 +57,8 @@ function checked(bytes: Uint8Array, format: Format): Uint8Array {
   return format === 'avif' ? withPlainBrand(bytes) : bytes
 }
 
-/** libvips knows films of AVIF by another brand only; the first picture is that of a still. */
+/** Changes the brand of an AVIF film to that of a still picture, the only one that libvips reads; it then decodes the
+ *  first picture. */
 function withPlainBrand(bytes: Uint8Array): Uint8Array {
   if (bytes[11] !== 0x73) return bytes // avis
   const out = Uint8Array.from(bytes)
@@ -65,8 +66,9 @@ function withPlainBrand(bytes: Uint8Array): Uint8Array {
   return out
 }
 
-/** Opens a picture and takes what `work` makes of it. All that libjpeg warns of is damage, but for bytes too many before the
- *  end: up to there all was well. What other libraries warn of concerns notes beside the pixels. */
+/** Opens a picture and returns the result of `work`. Every warning of libjpeg counts as damage, except extra bytes
+ *  before the end, since the picture before them is intact. Warnings of other libraries concern metadata, not
+ *  pixels. */
 async function opened<T>(
   bytes: Uint8Array,
   format: Format,
@@ -94,7 +96,7 @@ async function opened<T>(
   }
 }
 
-/** What the header says, with upright width and height. */
+/** Reads the header, with width and height of the upright picture. */
 async function readHeader(bytes: Uint8Array, format: Format, limit: number, page?: number): Promise<Metadata> {
   const header = await alone(bytes, format, () =>
     sharp(bytes, { limitInputPixels: false, ...(page !== undefined && { page }) }).metadata(),
@@ -126,15 +128,15 @@ async function render(
   return { data, height: info.height, width: info.width }
 }
 
-/** Decodes one picture that libvips reads as the file holds it, upright, at full size: grey stays one channel,
- *  transparency one more, CMYK four; 16 bits stay 16. Of a file of several pictures the one numbered `page`. */
+/** Decodes one picture that libvips reads without changing its channels, upright, at full size: grey stays one channel,
+ *  transparency adds one, CMYK has four; 16 bits stay 16. `page`: the number of the picture in a file of several. */
 export async function decodeAsIs(bytes: Uint8Array, format: Format, limit: number, page?: number): Promise<Raster> {
   bytes = checked(bytes, format)
   const header = await readHeader(bytes, format, limit, page)
   const { width, height, channels, space, hasAlpha } = header
   const depth = depthNamed(header.depth)
   checkValues({ width, height, channels, depth }, limit)
-  // Brought to 8-bit grey, libvips would drop transparency: as colour it gives grey three times and transparency.
+  // Converting to 8-bit grey, libvips would drop transparency; as colour it gives grey three times, and transparency.
   const twice = space === 'b-w' && channels === 2
   const { data, info } = await opened(bytes, format, { limit, page, ignoreIcc: true }, input =>
     (space === 'cmyk' ? input.pipelineColourspace('cmyk') : input) // else inks go through a profile and back
@@ -156,7 +158,7 @@ function typed(bytes: Buffer, depth: Depth): Pixels {
   return new pixels(own.buffer as ArrayBuffer, own.byteOffset, own.length / pixels.BYTES_PER_ELEMENT)
 }
 
-/** What the header of a usual picture says of its channels. */
+/** The channels of a picture that libvips reads, from its header. */
 export async function probeOrdinary(bytes: Uint8Array, format: Format): Promise<{ channels: number; depth: Depth }> {
   const plain = format === 'avif' ? withPlainBrand(bytes) : bytes
   const { channels, depth } = await alone(bytes, format, () => sharp(plain, { limitInputPixels: false }).metadata())
@@ -165,7 +167,8 @@ export async function probeOrdinary(bytes: Uint8Array, format: Format): Promise<
 
 const names: Partial<Record<Format, string>> = { png: 'PNG', gif: 'GIF', webp: 'WebP', avif: 'AVIF', tiff: 'TIFF' }
 
-/** As `decodedAlone`; libvips' own words are said to be of the format's data, but for JPEG, whose library says enough. */
+/** As `decodedAlone`; the reason from libvips gets the name of the format, except for JPEG, whose reasons are clear
+ *  enough. */
 async function alone<T>(bytes: Uint8Array, format: Format, work: () => Promise<T>): Promise<T> {
   try {
     return await decodedAlone(work)
@@ -178,7 +181,7 @@ async function alone<T>(bytes: Uint8Array, format: Format, work: () => Promise<T
   }
 }
 
-/** libvips repeats itself over several lines, with prefixes: the first cause alone. */
+/** The first cause in an error of libvips, which has several lines with prefixes. */
 export function plainReason(error: unknown): string {
   const lines = String(error instanceof Error ? error.message : error).split('\n')
   const known = lines.map(line =>

@@ -5,7 +5,7 @@ export const LIMIT_INPUT_PIXELS = 0x3fff * 0x3fff
 
 const count = (n: number) => n.toLocaleString('en-US')
 
-/** Refuses a picture that is larger than the limit. */
+/** Throws for a picture with more pixels than the limit. */
 export function checkPixels(width: number, height: number, limit: number): void {
   if (width * height <= limit) return
   throw new AnnealError(`it has ${count(width)} x ${count(height)} pixels, the limit is ${count(limit)} in all`)
@@ -13,7 +13,7 @@ export function checkPixels(width: number, height: number, limit: number): void 
 
 const bytesOf = { uint8: 1, uint16: 2, float32: 4 }
 
-/** Refuses a picture of any channels and type that takes more memory than the largest in 8-bit colour. */
+/** Throws for a picture of any channels and type that takes more memory than the largest one in 8-bit colour. */
 export function checkValues(
   { width, height, channels, depth }: { width: number; height: number; channels: number; depth: keyof typeof bytesOf },
   limit: number,

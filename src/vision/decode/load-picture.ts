@@ -10,7 +10,7 @@ import type { Picture } from '../types.ts'
 import { type ChannelMode, decode, decodeFile, decodeRaster } from './decode.ts'
 import type { Raster } from './raster.ts'
 
-/** What a trained model expects of a picture; a saved model's preprocessing fits. */
+/** The format that a trained model expects of a picture; the preprocessing of a saved model has these fields. */
 export interface LoadOptions {
   /** The short side in pixels; smaller pictures are left as they are. */
   short: number
@@ -20,7 +20,7 @@ export interface LoadOptions {
   range?: readonly [low: number, high: number] | undefined
   /** How many channels there must be. */
   channels?: number | undefined
-  /** Endings of the names of a picture's files, where each channel has one. */
+  /** Endings of the names of a picture's files, if each channel has its own file. */
   bands?: readonly string[] | undefined
 }
 
@@ -36,7 +36,7 @@ export async function loadPicture(
   return picture
 }
 
-/** Decodes the bytes of one file, or pixels, as `loadPicture` does the file that holds them; an error begins with `name`. */
+/** Decodes the bytes of one file, or raw pixels, as `loadPicture` decodes a file; errors begin with `name`. */
 export async function loadContent(
   content: Uint8Array | Raster,
   name: string,
@@ -45,7 +45,7 @@ export async function loadContent(
   const isFile = content instanceof Uint8Array
   if (isFile && bands.length > 1)
     throw new AnnealError(
-      `${name}: the model was trained on pictures of one file a channel (${bands.join(', ')}). Give the path of one of the files, or all channels as raw pixels { data, width, height, channels: ${channels ?? bands.length} }.`,
+      `${name}: the model was trained on pictures with one file per channel (${bands.join(', ')}). Give the path of one of the files, or all channels as raw pixels { data, width, height, channels: ${channels ?? bands.length} }.`,
     )
   const options = { short, interpolation, aspect: ASPECT, channels: mode, range }
   let picture: Picture
@@ -60,7 +60,7 @@ export async function loadContent(
   return picture
 }
 
-/** Refuses a picture with more or fewer channels than a model was trained on. */
+/** Throws if a picture does not have the number of channels that a model was trained on. */
 export function checkChannelCount(
   { channels: got = 3 }: Picture,
   file: string,
@@ -68,13 +68,13 @@ export function checkChannelCount(
 ): void {
   if (channels !== undefined && got !== channels)
     throw new AnnealError(
-      `${file} has ${plural(got, 'channel')}; the model was trained on ${channels}. Give it pictures as it was trained on.`,
+      `${file} has ${plural(got, 'channel')}; the model was trained on ${channels}. Use pictures like those of its training.`,
     )
 }
 
-/** The pictures that are meant by files and folders: files as they are, of folders all pictures below, in the order of
- *  their paths; with `bands` (endings of names) the files of one picture are joined. `problems` holds what folders have
- *  that is no picture. */
+/** Lists the pictures of these files and folders: each file, and all pictures below each folder in the order of their
+ *  paths. With `bands` (endings of names) the files of one picture are joined. `problems` lists the files in folders
+ *  that are not pictures. */
 export function listPictures(
   paths: readonly string[],
   { bands = [] }: { bands?: readonly string[] | undefined } = {},
@@ -107,7 +107,8 @@ export function listPictures(
   return { pictures, problems }
 }
 
-/** A file with those of its other channels; alone where one is missing, which loading it will tell. */
+/** A file with the files of its other channels; alone if one is missing, which is reported when the picture is
+ *  loaded. */
 function wholePlace(place: Place, bands: readonly string[]): Place {
   try {
     return withBands(place, bands)

@@ -3,14 +3,14 @@ import type { Pixels } from '../types.ts'
 import { checkValues } from './limits.ts'
 import { type Depth, pixelArrays, type Raster } from './raster.ts'
 
-/** What the header of a Netpbm file says (PBM, PGM, PPM, PAM) or of a PFM file. */
+/** The header of a Netpbm file (PBM, PGM, PPM, PAM) or of a PFM file. */
 interface Header {
-  /** The letter or digit behind the P. */
+  /** The letter or digit after the P. */
   kind: string
   width: number
   height: number
   channels: number
-  /** The value that is white. */
+  /** The value of white. */
   most: number
   alpha: boolean
   depth: Depth
@@ -25,13 +25,13 @@ export function netpbmKind(bytes: Uint8Array): { channels: number; depth: Depth;
   return { channels, depth, alpha }
 }
 
-/** Reads the first picture of a Netpbm file: P1 to P6 as text or bytes, P7 (PAM), and floats (PFM: PF, Pf). Up to 8 bits
- *  are scaled to 255; 9 to 16 stay as they are, `white` telling what is white. */
+/** Reads the first picture of a Netpbm file: P1 to P6 as text or bytes, P7 (PAM), and floats (PFM: PF, Pf). Up to 8
+ *  bits are scaled to 255; 9 to 16 bits are unchanged, and `white` is the value of white. */
 export function readNetpbm(bytes: Uint8Array, limit: number): Raster {
   const header = readHeader(bytes)
   const { kind, width, height, channels, most, alpha, depth } = header
   checkValues({ width, height, channels, depth }, limit)
-  // Before memory is taken: the least that the pixels take in the file.
+  // Checked before memory is taken: the fewest bytes that the pixels need in the file.
   if ((width * height * channels) / (kind === '4' ? 8 : 1) > bytes.length - header.start + 1) throw cutOff()
   const data = new pixelArrays[depth](width * height * channels)
   if (kind === 'F' || kind === 'f') readFloats(bytes, header, data)
@@ -48,7 +48,7 @@ export function readNetpbm(bytes: Uint8Array, limit: number): Raster {
 const cutOff = () => new AnnealError('its Netpbm data are cut off')
 const blank = (byte: number) => byte === 32 || (byte >= 9 && byte <= 13)
 
-/** The next word from `at` on, comments passed over, and where it ends. */
+/** The next word from `at`, after comments, and where it ends. */
 function word(bytes: Uint8Array, at: number): { text: string; end: number } {
   while (at < bytes.length && (blank(bytes[at]!) || bytes[at] === 35))
     if (bytes[at] === 35) while (at < bytes.length && bytes[at] !== 10 && bytes[at] !== 13) at++
@@ -118,7 +118,7 @@ function readFloats(bytes: Uint8Array, { width, height, channels, start, littleE
     for (let i = 0; i < row; i++, from += 4) data[(height - 1 - y) * row + i] = view.getFloat32(from, littleEndian)
 }
 
-/** Each digit a pixel, with blanks between them or without. */
+/** Each digit is a pixel, with or without blanks between them. */
 function readDigits(bytes: Uint8Array, { start }: Header, data: Pixels): void {
   let to = 0
   for (let at = start - 1; at < bytes.length && to < data.length; at++)

@@ -3,12 +3,12 @@ import { checkValues } from './limits.ts'
 import type { Depth, Raster } from './raster.ts'
 import { isNumberType, type NumberType, readNumbers } from './sample-types.ts'
 
-/** A header longer than this is no header. */
+/** A longer header is not a valid one, in bytes. */
 const longestHeader = 65_536
 
-/** Reads one array of numpy's `.npy` format, versions 1 to 3 (numpy/lib/format.py): [H, W], [H, W, C] or [C, H, W], the
- *  channels being the smaller of the first and the last dimension. Takes no more memory than the file holds, and where
- *  types must be changed, that of the values as float32. */
+/** Reads one array of numpy's `.npy` format, versions 1 to 3 (numpy/lib/format.py): [H, W], [H, W, C] or [C, H, W]. The
+ *  channels are the smaller of the first and the last dimension. It takes as much memory as the file holds, and that of
+ *  the values as float32 if their type is converted. */
 export function readNpy(bytes: Uint8Array, limit: number): Raster {
   const { type, littleEndian, fortran, shape, start } = readNpyHeader(bytes)
   const size = Number(type[1])
@@ -32,11 +32,11 @@ export function readNpy(bytes: Uint8Array, limit: number): Raster {
   return { data, height, width, channels, alpha: false }
 }
 
-/** The type that values of a `.npy` file become. */
+/** The type that the values of a `.npy` file are converted to. */
 export const npyDepth = (type: NumberType | 'b1'): Depth =>
   type === 'u2' ? 'uint16' : type === 'u1' || type === 'b1' ? 'uint8' : 'float32'
 
-/** What the header of a `.npy` file says, and where its data start. */
+/** Reads the header of a `.npy` file, and where its data start. */
 export function readNpyHeader(bytes: Uint8Array): {
   type: NumberType | 'b1'
   littleEndian: boolean
@@ -73,7 +73,7 @@ interface Layout {
   height: number
   width: number
   channels: number
-  /** Which axis is height, width, channels. */
+  /** The axes of height, width and channels. */
   axes: [height: number, width: number, channels: number | undefined]
 }
 

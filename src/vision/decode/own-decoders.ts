@@ -11,8 +11,8 @@ import { checkColours, isPlainPage, jpegInside, readTiffPage } from './tiff.ts'
 import { fromCmyk } from './tiff-colours.ts'
 import { readTiffPages, type TiffPage } from './tiff-tags.ts'
 
-/** Decodes one picture of any format but npy to RGB of 8 bits: what libvips does not read, or reads otherwise than other
- *  programs do, by readers of our own. */
+/** Decodes one picture of any format but npy to 8-bit RGB. Our own readers decode files that libvips does not read, or
+ *  reads differently from other programs. */
 export async function decodeToRgb(
   bytes: Uint8Array,
   format: Format,
@@ -39,8 +39,8 @@ async function tiffToRgb(file: Uint8Array, limit: number, fit: RgbOptions): Prom
   return rasterToRgb(raster, fit)
 }
 
-/** What libvips does not read as other programs do: colours by brightness that no JPEG holds, inks without a profile, other
- *  depths than 1 to 8 and 16 bits, zstd, planes in tiles, a further channel that is no transparency. */
+/** Whether libvips reads this page differently from other programs: YCbCr or Lab outside of JPEG, CMYK without a
+ *  profile, depths other than 1 to 8 and 16 bits, zstd, planes in tiles, an extra channel that is not transparency. */
 function isForOwn(page: TiffPage): boolean {
   const { photometric, bits, format, compression, planar, chunk, extra, alpha, profile } = page
   if (!isPlainPage(page)) return false
@@ -49,7 +49,7 @@ function isForOwn(page: TiffPage): boolean {
   return inks || photometric >= 6 || depth || compression === 50000 || (planar && chunk.tiled) || (extra > 0 && !alpha)
 }
 
-/** Refuses what has no colours that anyone could see, or more than a picture has. */
+/** Throws if the channels can't be shown as colours, or if there are too many. */
 function checkBands({ photometric, bands, extra, alpha, bits, format }: TiffPage): void {
   if (photometric === 32803)
     throw new AnnealError("it is a camera's raw mosaic in TIFF, which is not read; develop it to JPEG, PNG or TIFF")
@@ -58,16 +58,16 @@ function checkBands({ photometric, bands, extra, alpha, bits, format }: TiffPage
   const few = photometric === 2 ? bands < 3 : photometric === 5 && bands < 4
   if (further > most || few)
     throw new AnnealError(
-      `it has ${plural(bands, 'channel')} that are no plain grey or colour; keep them all with channels: 'keep' (--channels keep)`,
+      `it has ${plural(bands, 'channel')} that are not plain grey or colour; keep them all with channels: 'keep' (--channels keep)`,
     )
   if ((format !== 3 && bits > 16) || format === 2 || format > 3)
     if (photometric !== 8)
       throw new AnnealError(
-        `it holds ${format === 2 ? 'signed ' : ''}numbers of ${bits} bits, and nothing says which are black and white; train with channels: 'copy' (--channels copy), which measures it`,
+        `it holds ${format === 2 ? 'signed ' : ''}numbers of ${bits} bits, and the file does not say which values are black and white; train with channels: 'copy' (--channels copy), which measures them`,
       )
 }
 
-/** Brings values to 8 bits and fits them; floats must lie from black to white, 0 to 1. */
+/** Converts values to 8 bits and fits the picture; floats must be from 0 (black) to 1 (white). */
 export async function rasterToRgb(raster: Raster, fit: RgbOptions): Promise<Picture & { filled?: number }> {
   const filled = fillMissing(raster)
   if (raster.data instanceof Float32Array) checkFloats(raster.data)
@@ -76,7 +76,7 @@ export async function rasterToRgb(raster: Raster, fit: RgbOptions): Promise<Pict
   return { ...picture, ...(filled > 0 && { filled }) }
 }
 
-/** Without a fourth channel that is no transparency. */
+/** Drops a fourth channel that is not transparency. */
 function coloursOnly(raster: Raster): Raster {
   const { data, channels, alpha, width, height } = raster
   if (channels !== 4 || alpha) return raster
@@ -94,6 +94,6 @@ function checkFloats(data: Float32Array): void {
   if (low >= -0.01 && high <= 1.01) return
   const say = (value: number) => Number(value.toPrecision(4))
   throw new AnnealError(
-    `it holds floats from ${say(low)} to ${say(high)}, where 0 is black and 1 is white; train with channels: 'copy' (--channels copy), which measures what is white`,
+    `it holds floats from ${say(low)} to ${say(high)}, where 0 is black and 1 is white; train with channels: 'copy' (--channels copy), which measures the value of white`,
   )
 }

@@ -1,8 +1,9 @@
 import type { Picture } from '../types.ts'
 import { quantiles } from './value-range.ts'
 
-/** Any picture as one to look at: 8-bit RGB. Three or more channels show the first three, one or two the first as grey.
- *  8 bits are shown as they are; of other types each channel is stretched from its 2 % to its 98 % quantile. */
+/** Converts any picture for display: 8-bit RGB. With three or more channels it shows the first three, with one or two
+ *  the first as grey. 8-bit values are unchanged; for other types each channel is stretched from its 2 % to its 98 %
+ *  quantile. */
 export function preview(picture: Picture): Picture & { data: Uint8Array } {
   const { data, height, width, channels = 3 } = picture
   if (data instanceof Uint8Array && channels === 3) return { data, height, width }

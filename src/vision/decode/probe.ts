@@ -11,17 +11,17 @@ import { type Depth, type Raster, stackRasters } from './raster.ts'
 import { checkColours, depthOfPage, isPlainPage, jpegInside, readTiffPage } from './tiff.ts'
 import { readTiffPages, type TiffPage } from './tiff-tags.ts'
 
-/** What a file holds, from its header alone. */
+/** The kind of picture in a file, from its header alone. */
 export interface Kind {
-  /** Of all its pages together. */
+  /** The channels of all its pages together. */
   channels: number
   depth: Depth
   /** `picture` is grey or colour, with or without transparency, as cameras, scanners and drawing programs make it;
-   *  `bands` is anything else: two channels, five, one a page, three or four that are no colours. */
+   *  `bands` is anything else: two channels, five, one per page, three or four that are no colours. */
   use: 'picture' | 'bands'
 }
 
-/** What a file holds, without decoding it. Throws where its header is damaged. */
+/** Finds the kind of a file without decoding it. Throws if its header is damaged. */
 export async function kindOf(bytes: Uint8Array, format: Format): Promise<Kind> {
   if (format === 'tiff') return tiffKind(readTiffPages(bytes))
   if (format === 'npy') {
@@ -44,7 +44,7 @@ function tiffKind(pages: readonly TiffPage[]): Kind {
   const bandsOf = ({ bands, photometric }: TiffPage) => (photometric === 3 && bands === 1 ? 3 : bands) // a palette
   const channels = pages.reduce((sum, page) => sum + bandsOf(page), 0)
   const greyBands = page.photometric <= 1
-  // Several pages in colour or in pure black and white are a document, of which the first page counts.
+  // Several pages in colour or in pure black and white are a document; only its first page counts.
   const document = !greyBands || page.bits === 1
   if (pages.length > 1) return { channels, depth, use: document ? 'picture' : 'bands' }
   const colours = page.bands - (page.alpha ? 1 : 0)
@@ -55,8 +55,8 @@ function tiffKind(pages: readonly TiffPage[]): Kind {
   }
 }
 
-/** Decodes a file as it is, upright, at full size, none of its channels changed. Of several pages of a TIFF file `all`
- *  become channels, one after another, or the `first` is taken; of an animation always the first picture. */
+/** Decodes a file upright, at full size, without changing its channels. With several pages in a TIFF file, `all` of
+ *  them become channels, one after another, or only the `first` is used; of an animation always the first picture. */
 export async function readAsIs(
   bytes: Uint8Array,
   format: Format,
@@ -83,7 +83,7 @@ export async function readAsIs(
   )
 }
 
-/** Pages must have one size to be stacked, and fit into memory all together. */
+/** Throws unless all pages have one size, so that they can be stacked, and fit into memory together. */
 function checkPages(pages: readonly TiffPage[], limit: number): void {
   const { width, height } = pages[0]!
   const other = pages.findIndex(page => page.width !== width || page.height !== height)

@@ -1,15 +1,15 @@
 import { AnnealError } from '../../base/errors.ts'
 import type { Pixels } from '../types.ts'
 
-/** Pixels as a file holds them, upright, at full size: `data: [height, width, channels]`. */
+/** Pixels of a file, upright, at full size: `data: [height, width, channels]`. */
 export interface Raster {
   data: Pixels
   height: number
   width: number
   channels: number
-  /** Whether the last channel says how opaque a pixel is. */
+  /** Whether the last channel is the opacity of the pixels. */
   alpha: boolean
-  /** The value that is white, where that is not the largest of the type: of 12 bits in a file of 16. */
+  /** The value of white, if it is not the largest value of the type: 12 bits in a file of 16. */
   white?: number
 }
 
@@ -26,11 +26,11 @@ export const depthOf = (data: Pixels): Depth =>
 /** An empty array of the same type. */
 export const like = (data: Pixels, length: number): Pixels => new pixelArrays[depthOf(data)](length)
 
-/** The value that is white. */
+/** The value of white. */
 export const whiteOf = (data: Pixels): number =>
   data instanceof Uint8Array ? 255 : data instanceof Uint16Array ? 65535 : 1
 
-/** Pictures of one size and type as one, channel after channel. `names` tells them apart in an error. */
+/** Stacks pictures of one size and type into one, channel after channel. `names`: their names in errors. */
 export function stackRasters(parts: readonly Raster[], names: readonly string[]): Raster {
   const [first] = parts
   if (!first) throw new RangeError('stackRasters: got no picture')
@@ -52,7 +52,7 @@ export function stackRasters(parts: readonly Raster[], names: readonly string[])
   return { data, width, height, channels, alpha: false }
 }
 
-/** Where the rows of the upright picture lie in one stored with an EXIF or TIFF orientation of 1 to 8. */
+/** Turns a picture that was stored with an EXIF or TIFF orientation of 1 to 8 upright. */
 export function upright(raster: Raster, orientation: number): Raster {
   if (!(orientation >= 2 && orientation <= 8)) return raster
   const { data, width, height, channels } = raster
@@ -70,7 +70,7 @@ export function upright(raster: Raster, orientation: number): Raster {
   return { ...raster, data: out, width: w, height: h }
 }
 
-/** Lays what is transparent on white; the alpha channel goes. */
+/** Lays transparent pixels on white, and drops the alpha channel. */
 export function flatten(raster: Raster): Raster {
   if (!raster.alpha) return raster
   const { data, channels } = raster
@@ -87,8 +87,8 @@ export function flatten(raster: Raster): Raster {
   return { ...raster, data: out, channels: colours, alpha: false }
 }
 
-/** Values that are no finite number become the mean of their channel; how many there were. Throws where a channel has
- *  no finite number at all. */
+/** Replaces values that are not finite by the mean of their channel; returns how many there were. Throws if a channel
+ *  has no finite value. */
 export function fillMissing({ data, channels }: Raster): number {
   if (!(data instanceof Float32Array)) return 0
   let filled = 0
@@ -108,7 +108,7 @@ export function fillMissing({ data, channels }: Raster): number {
   return filled
 }
 
-/** One or two channels copied until there are three, in turn; three stay as they are. */
+/** Copies one or two channels in turn until there are three; three are unchanged. */
 export function copyToThree(raster: Raster): Raster {
   const { data, channels } = raster
   if (channels === 3) return raster
@@ -122,7 +122,7 @@ export function copyToThree(raster: Raster): Raster {
   return { ...raster, data: out, channels: 3 }
 }
 
-/** Maps `low` to black and `high` to white, for 16 bits rounded and clipped; 8 bits stay as they are. */
+/** Maps `low` to black and `high` to white; 16 bits are rounded and clipped, 8 bits are unchanged. */
 export function stretch(raster: Raster, [low, high]: readonly [low: number, high: number]): Raster {
   const { data } = raster
   if (data instanceof Uint8Array) return raster
@@ -135,7 +135,7 @@ export function stretch(raster: Raster, [low, high]: readonly [low: number, high
   return { ...raster, data: out }
 }
 
-/** 8 bits a value: 65535 and 1 become 255. */
+/** Converts values to 8 bits: 65535 (uint16) and 1 (floats) become 255. */
 export function toBytes(raster: Raster): Raster & { data: Uint8Array } {
   const { data } = raster
   if (data instanceof Uint8Array) return { ...raster, data }

@@ -1,13 +1,13 @@
 import { call, fromArray, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import { like, type Raster, whiteOf } from './raster.ts'
 
-/** What becomes of a picture's size. */
+/** How a picture is resized. */
 export interface FitOptions {
   /** The short side in pixels; smaller pictures are left as they are. Default: no resizing. */
   short?: number
-  /** Antialiased, as torchvision's `resize(antialias=True)` within 1/255 on average. */
+  /** Antialiased; agrees with torchvision's `resize(antialias=True)` within 1/255 on average. */
   interpolation?: 'bilinear' | 'bicubic'
-  /** The longest side kept, in short sides: what lies beyond is cut off at both ends alike. */
+  /** The longest side that is kept, as a multiple of the short side; the rest is cut off equally at both ends. */
   aspect?: number
 }
 
@@ -19,15 +19,16 @@ export interface Crop {
   height: number
 }
 
-/** The steps from a picture's size to the one kept; a step that changes nothing is left out. */
+/** The steps from a picture's size to its final size; a step that changes nothing is left out. */
 export interface FitPlan {
-  /** A strip is cut before it is resized, all else after, because cutting first forgoes JPEG's scaled decoding. */
+  /** A strip is cut before it is resized; other pictures are cut afterwards, because cutting first prevents JPEG's
+   *  scaled decoding. */
   before?: Crop
   resize?: { width: number; height: number }
   after?: Crop
 }
 
-/** How a picture of `width` x `height` is brought to its short side and its aspect. */
+/** Plans how a picture of `width` x `height` is brought to its short side and its aspect. */
 export function planFit(
   width: number,
   height: number,
@@ -57,7 +58,7 @@ function centre(width: number, height: number, most: number): Crop {
   return { left: (width - w) >> 1, top: (height - h) >> 1, width: w, height: h }
 }
 
-/** Cuts and resizes pixels of any channels and type, each channel by itself; the type stays. */
+/** Cuts and resizes pixels of any channels and type, each channel separately; the type stays. */
 export function fitRaster(raster: Raster, options: FitOptions): Raster {
   const { before, resize: size, after } = planFit(raster.width, raster.height, options)
   if (before) raster = crop(raster, before)

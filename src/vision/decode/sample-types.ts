@@ -1,15 +1,15 @@
 import { AnnealError } from '../../base/errors.ts'
 import type { Pixels } from '../types.ts'
 
-/** A type of numbers by numpy's name: unsigned, signed, float, and their bytes. */
+/** A number type by numpy's name: unsigned, signed or float, and its bytes. */
 export type NumberType = 'u1' | 'u2' | 'u4' | 'u8' | 'i1' | 'i2' | 'i4' | 'i8' | 'f2' | 'f4' | 'f8'
 
 const types = new Set<string>(['u1', 'u2', 'u4', 'u8', 'i1', 'i2', 'i4', 'i8', 'f2', 'f4', 'f8'])
 
-/** Whether a name is of a type that {@link readNumbers} reads. */
+/** Whether {@link readNumbers} reads the type of this name. */
 export const isNumberType = (name: string): name is NumberType => types.has(name)
 
-/** Numbers out of their bytes: one byte stays Uint8Array and two unsigned ones Uint16Array, all else becomes
+/** Reads numbers from bytes: one-byte types give Uint8Array, unsigned two-byte types Uint16Array, all others
  *  Float32Array (whole numbers are exact up to 2²⁴). The bytes may be swapped in place. */
 export function readNumbers(bytes: Uint8Array, type: NumberType, littleEndian: boolean): Pixels {
   if (type === 'u1') return bytes
@@ -47,7 +47,7 @@ function bigToFloat(from: BigInt64Array | BigUint64Array): Float32Array {
   return to
 }
 
-/** Turns the byte order of numbers of `size` bytes, in place. */
+/** Reverses the byte order of numbers of `size` bytes, in place. */
 export function swap(bytes: Uint8Array, size: number): void {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length - (bytes.length % size))
   if (size === 2) buffer.swap16()
@@ -56,7 +56,7 @@ export function swap(bytes: Uint8Array, size: number): void {
   else if (size !== 1) throw new AnnealError(`numbers of ${size} bytes are not supported`)
 }
 
-/** IEEE 754 binary16 by its bits. */
+/** Converts the bits of an IEEE 754 binary16 to a number. */
 function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 31

@@ -11,25 +11,26 @@ type Library = typeof import('sharp').default
 const require = createRequire(import.meta.url)
 let loaded: Library | undefined
 
-/** sharp, loaded when the first picture needs it: most JPEG files never do. */
+/** sharp, loaded when the first picture needs it; most JPEG files do not. */
 export const sharp = (input: SharpInput, options?: SharpOptions): Sharp => library()(input, options)
 
 function library(): Library {
   if (loaded) return loaded
   loaded = require('sharp') as Library
-  // One thread a picture: many pictures in flight use the cores better than many threads on one.
+  // One thread per picture: decoding many pictures at once uses the cores better than many threads on one.
   loaded.concurrency(1)
   loaded.cache(false)
-  if (!isMainThread) pinLibraries() // libvips' threads outlive the worker that loaded it
+  if (!isMainThread) pinLibraries() // libvips' threads live longer than the worker that loaded it
   return loaded
 }
 
-/** libvips' version: another one may decode to other pixels. Its own package tells it without being loaded. */
+/** The version of libvips, since another one may decode to other pixels. Its package gives it without loading the
+ *  library. */
 export const vipsVersion = (): string => packagedVersion() ?? library().versions.vips!
 
 function packagedVersion(): string | undefined {
   const entry = require.resolve('sharp')
-  // One built here is taken first.
+  // sharp prefers a libvips that was built here.
   if (existsSync(join(dirname(entry), '..', 'src', 'build'))) return undefined
   try {
     return createRequire(entry)(`@img/sharp-libvips-${process.platform}-${process.arch}/versions`).vips
@@ -43,9 +44,9 @@ let alone: Promise<unknown> = Promise.resolve()
 let waiting = 0
 let idle = () => {}
 
-/** Runs `work`, which decodes one picture by sharp; where it fails, once more while no other picture is decoded. libvips
- *  keeps its errors and warnings for the whole process: only alone they are certainly of this picture. An AnnealError is a
- *  reason of our own and goes through at once. */
+/** Runs `work`, which decodes one picture by sharp. If it fails, it runs once more while no other picture is decoded,
+ *  since libvips collects errors and warnings for the whole process: only then they surely belong to this picture. An
+ *  AnnealError is our own reason and is thrown at once. */
 export async function decodedAlone<T>(work: () => Promise<T>): Promise<T> {
   while (waiting > 0) await alone
   running++

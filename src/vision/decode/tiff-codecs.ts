@@ -21,10 +21,10 @@ const names: Record<number, string> = {
 /** Compressions that {@link unpack} undoes: none, LZW, deflate (two numbers), PackBits, zstd. */
 export const codecs: ReadonlySet<number> = new Set([1, 5, 8, 32946, 32773, 50000])
 
-/** What a TIFF compression is called. */
+/** The name of a TIFF compression. */
 export const codecName = (compression: number): string => names[compression] ?? `compression ${compression}`
 
-/** A strip or tile of `size` bytes, decompressed into memory of its own; never more than `size`. */
+/** Decompresses a strip or tile into new memory of at most `size` bytes. */
 export function unpack(packed: Uint8Array, compression: number, size: number): Uint8Array {
   const out = compression === 1 ? packed.slice(0, size) : decompress(packed, compression, size)
   if (out.length < size) throw new AnnealError('its TIFF data are cut off')
@@ -36,7 +36,7 @@ function decompress(packed: Uint8Array, compression: number, size: number): Uint
     if (compression === 5) return unpackLzw(packed, size)
     if (compression === 32773) return unpackBits(packed, size)
     if (compression === 50000) return unzstd(packed, new Uint8Array(size))
-    // Some writers pad the last rows of a strip: what is over is cut off by the caller.
+    // Some writers pad the last rows of a strip; the caller cuts off the rest.
     return new Uint8Array(inflateSync(packed, { maxOutputLength: size + 1_048_576 }))
   } catch (error) {
     if (error instanceof AnnealError) throw error
@@ -50,7 +50,7 @@ function decompress(packed: Uint8Array, compression: number, size: number): Uint
 function unpackLzw(packed: Uint8Array, size: number): Uint8Array {
   const out = new Uint8Array(size)
   const [clear, stop] = [256, 257]
-  // Each code's text is a piece of what was written before: where it starts, how long it is.
+  // The text of each code is a piece of the earlier output, given by its start and length.
   const starts = new Int32Array(4096)
   const lengths = new Int32Array(4096)
   let [next, width, held, bits, to, previous] = [258, 9, 0, 0, 0, -1]
@@ -73,7 +73,7 @@ function unpackLzw(packed: Uint8Array, size: number): Uint8Array {
     const start = to
     if (code < 256) out[to++] = code
     else {
-      // A code not yet known is the text before it and the first byte of that.
+      // A code that is not known yet is the previous text and the first byte of it.
       const [from, length] = code < next ? [starts[code]!, lengths[code]!] : [previousStart, previousLength + 1]
       const end = Math.min(size, to + length)
       for (let i = from; to < end; i++) out[to++] = out[i]!
@@ -108,7 +108,7 @@ function unpackBits(packed: Uint8Array, size: number): Uint8Array {
   return out.subarray(0, to)
 }
 
-/** How the samples of a strip or tile lie: `bands` of them a pixel, `size` bytes each. */
+/** The layout of the samples of a strip or tile: `bands` samples per pixel, of `size` bytes each. */
 export interface SampleLayout {
   width: number
   bands: number
@@ -117,8 +117,8 @@ export interface SampleLayout {
   littleEndian: boolean
 }
 
-/** Turns decompressed bytes into the samples' own, little-endian, in place: byte order, then differences from the pixel
- *  to the left (TIFF 6.0, section 14; Adobe's TechNote 3 for floats). */
+/** Converts decompressed bytes to little-endian samples, in place: byte order first, then the differences from the
+ *  pixel to the left (TIFF 6.0, section 14; Adobe's TechNote 3 for floats). */
 export function undoPredictor(bytes: Uint8Array, layout: SampleLayout): void {
   const { width, bands, size, predictor, littleEndian } = layout
   if (![1, 2, 3].includes(predictor)) throw new AnnealError(`TIFF predictor ${predictor} is not supported`)

@@ -3,7 +3,7 @@ import type { TiffPage } from './tiff-tags.ts'
 
 const byte = (value: number) => Math.min(255, Math.max(0, Math.round(value)))
 
-/** YCbCr of 8 bits as RGB (TIFF 6.0, section 21), in place: [height, width, 3]. */
+/** Converts YCbCr of 8 bits to RGB (TIFF 6.0, section 21), in place: [height, width, 3]. */
 export function fromYcbcr(data: Pixels, { ycbcr: { shares, range } }: Pick<TiffPage, 'ycbcr'>): void {
   const [red = 0.299, green = 0.587, blue = 0.114] = shares
   const [y0 = 0, y1 = 255, b0 = 128, b1 = 255, r0 = 128, r1 = 255] = range
@@ -18,7 +18,7 @@ export function fromYcbcr(data: Pixels, { ycbcr: { shares, range } }: Pick<TiffP
   }
 }
 
-/** Blocks of `across` x `down` brightnesses and two colours each, as YCbCr of every pixel: [rows, width, 3]. */
+/** Expands blocks of `across` x `down` brightnesses and two colours to YCbCr per pixel: [rows, width, 3]. */
 export function spreadYcbcr(
   raw: Uint8Array,
   { width, rows, across, down }: { width: number; rows: number; across: number; down: number },
@@ -36,8 +36,8 @@ export function spreadYcbcr(
   return out
 }
 
-/** CIE L*a*b* under D50 as sRGB, in place: [height, width, 3] of 8 or 16 bits. `signed` is TIFF's CIELab, whose a and b are
- *  two's complement; else they lie around the middle, as in a profile (ICCLab). */
+/** Converts CIE L*a*b* under D50 to sRGB, in place: [height, width, 3] of 8 or 16 bits. `signed` is TIFF's CIELab,
+ *  where a and b are two's complement; else they are offset by half of the range, as in a profile (ICCLab). */
 export function fromLab(data: Pixels, { signed }: { signed: boolean }): void {
   const white = data instanceof Uint8Array ? 255 : 65_535
   const unit = white === 255 ? 1 : 256
@@ -67,8 +67,8 @@ function labToSrgb(lightness: number, a: number, b: number): number[] {
   })
 }
 
-/** CMYK, ink from 0 to the type's largest, as RGB: (1 - ink) x (1 - black), as Pillow and browsers do without a profile.
- *  data: [height, width, bands], 4 or more; gives [height, width, 3] of the same type. */
+/** Converts CMYK (ink from 0 to the type's largest value) to RGB: (1 - ink) x (1 - black), as Pillow and browsers do
+ *  without a profile. data: [height, width, bands], 4 or more; gives [height, width, 3] of the same type. */
 export function fromCmyk(data: Pixels, bands: number): Pixels {
   const white = data instanceof Uint8Array ? 255 : 65_535
   const out = new (data.constructor as new (length: number) => Pixels)((data.length / bands) * 3)

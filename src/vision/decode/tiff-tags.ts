@@ -14,33 +14,33 @@ export interface TiffPage {
   compression: number
   /** 0 white is zero, 1 black is zero, 2 RGB, 3 palette, 5 CMYK, 6 YCbCr, 8 Lab, … */
   photometric: number
-  /** Whether each band lies by itself. */
+  /** Whether the bands are stored separately. */
   planar: boolean
   /** 1 none, 2 differences, 3 differences of floats. */
   predictor: number
   orientation: number
   /** Whether the last band is transparency. */
   alpha: boolean
-  /** How many bands are told to be something else than colours, transparency included. */
+  /** How many bands the file declares to be no colours, transparency included. */
   extra: number
-  /** Of YCbCr: pixels to one of colour, the shares of red, green and blue, and what is black and white. */
+  /** For YCbCr: pixels per colour sample, the shares of red, green and blue, and the values of black and white. */
   ycbcr: { across: number; down: number; shares: readonly number[]; range: readonly number[] }
-  /** Whether a profile of its colours is there. */
+  /** Whether there is a colour profile. */
   profile: boolean
-  /** Of old-style JPEG: the whole file of JPEG inside. */
+  /** For old-style JPEG: the whole JPEG file inside. */
   stream?: readonly [from: number, to: number]
-  /** Of the strips or tiles. */
+  /** The strips or tiles. */
   chunk: { tiled: boolean; width: number; height: number; offsets: readonly number[]; sizes: readonly number[] }
   /** Red, green, blue after one another, 16 bits each. */
   palette?: readonly number[]
   /** The value that stands for "nothing measured here" (GDAL). */
   missing?: number
   littleEndian: boolean
-  /** Bits within a byte run the other way. */
+  /** Whether the bits within a byte are in reversed order. */
   reversedBits: boolean
 }
 
-/** More directories than these are no picture's. */
+/** A file with more directories than this is not accepted. */
 const mostPages = 4096
 
 const sizes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8]
@@ -52,7 +52,7 @@ export function readTiffPages(bytes: Uint8Array, which: 'all' | 'first' = 'all')
   const seen = new Set<number>()
   let at = file.first
   for (let index = 0; at !== 0; index++) {
-    if (seen.has(at) || index >= mostPages) throw new AnnealError('its TIFF directories lead in a circle')
+    if (seen.has(at) || index >= mostPages) throw new AnnealError('its TIFF directories form a loop, or are too many')
     seen.add(at)
     const { tags, next } = file.directory(at)
     if (index === 0) refuseRaw(tags)
@@ -65,8 +65,8 @@ export function readTiffPages(bytes: Uint8Array, which: 'all' | 'first' = 'all')
   return pages
 }
 
-/** Refuses a camera's raw file, whose first picture is a thumbnail or a mosaic: DNG by its version; NEF, ARW and others by a
- *  reduced first picture of a named camera with further directories below it. */
+/** Throws for a camera's raw file, where the first picture is a thumbnail or a mosaic. A DNG is recognised by its
+ *  version tag; NEF, ARW and others by a reduced first picture with a camera's name and sub-directories. */
 function refuseRaw(tags: Tags): void {
   if (tags.has(50706)) throw new AnnealError(rawFile('DNG'))
   const reduced = ((tags.get(254)?.()[0] ?? 0) & 1) === 1
@@ -125,7 +125,7 @@ function pageOf(tags: Tags, index: number, littleEndian: boolean): TiffPage {
   }
 }
 
-/** Reads directories; every place that a file names is checked against its length. */
+/** Reads directories; every offset in the file is checked against its length. */
 class TiffFile {
   readonly littleEndian: boolean
   readonly first: number

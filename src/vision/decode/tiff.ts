@@ -14,7 +14,7 @@ export const isPlainPage = ({ compression, photometric, reversedBits }: TiffPage
   [0, 1, 2, 3, 4, 5, 6, 8, 9, 32803, 34892].includes(photometric) &&
   (codecs.has(compression) || (compression > 9 && compression !== 50001))
 
-/** Refuses colours that nothing here reads. */
+/** Throws for colours that can't be read. */
 export function checkColours({ photometric, compression }: TiffPage): void {
   const name = { 4: undefined, 10: 'ITULab', 32844: 'LogL', 32845: 'LogLuv' }[photometric]
   if (name) throw new AnnealError(`its TIFF colours are ${name}, which is not read; convert it to RGB`)
@@ -28,7 +28,7 @@ export function checkColours({ photometric, compression }: TiffPage): void {
 export const depthOfPage = ({ bits, format, photometric }: TiffPage): Depth =>
   (format !== 1 && photometric !== 8) || bits > 16 ? 'float32' : bits > 8 ? 'uint16' : 'uint8'
 
-/** The JPEG file inside a TIFF file of the old style, where it is a whole one. */
+/** The JPEG file inside an old-style TIFF file; throws if it is not a whole one. */
 export function jpegInside(bytes: Uint8Array, { stream }: TiffPage): Uint8Array {
   const inside = stream && bytes.subarray(...stream)
   if (inside?.[0] !== 0xff || inside[1] !== 0xd8)
@@ -36,9 +36,9 @@ export function jpegInside(bytes: Uint8Array, { stream }: TiffPage): Uint8Array 
   return inside
 }
 
-/** Reads one page as it is: 1 to 8 bits as uint8 (fewer scaled up to 255), 9 to 16 as uint16, all else as float32; a
- *  palette becomes RGB, and where white is zero, whole numbers are turned round. Values that the file calls missing
- *  become NaN where they are floats. */
+/** Reads one page: 1 to 8 bits as uint8 (fewer than 8 are scaled up to 255), 9 to 16 as uint16, all others as float32.
+ *  A palette is converted to RGB. If white is zero, whole numbers are inverted. Floats that the file marks as missing
+ *  become NaN. */
 export function readTiffPage(bytes: Uint8Array, page: TiffPage, limit: number): Raster {
   const { width, height, bands, bits, compression, photometric, palette } = page
   if (!codecs.has(compression))
@@ -123,7 +123,8 @@ function readChunk(
 const isSubsampled = ({ photometric, ycbcr: { across, down } }: TiffPage) =>
   photometric === 6 && (across !== 1 || down !== 1)
 
-/** Colours by brightness are of three bands and 8 bits, of Lab also 16; with fewer colours than pixels, in turn. */
+/** Throws unless YCbCr has three bands of 8 bits (Lab: 8 or 16), and subsampled YCbCr has 1, 2 or 4 pixels per colour
+ *  sample each way, unseparated bands and no predictor. */
 function checkThree(page: TiffPage): void {
   const { photometric, bands, bits, format, planar, predictor } = page
   const { across, down } = page.ycbcr
@@ -136,18 +137,19 @@ function checkThree(page: TiffPage): void {
   if (!isSubsampled(page)) return
   if (![1, 2, 4].includes(across) || ![1, 2, 4].includes(down) || planar || predictor !== 1)
     throw new AnnealError(
-      `it is a TIFF of YCbCr with ${across} x ${down} pixels to a colour, which is not read; convert it to RGB`,
+      `it is a TIFF of YCbCr with ${across} x ${down} pixels per colour sample, which is not read; convert it to RGB`,
     )
 }
 
-/** A strip or tile of YCbCr with fewer colours than pixels. */
+/** Reads a strip or tile of subsampled YCbCr. */
 function readBlocks(packed: Uint8Array, { compression, chunk, ycbcr }: TiffPage, rows: number): Uint8Array {
   const { across, down } = ycbcr
   const size = Math.ceil(chunk.width / across) * Math.ceil(rows / down) * (across * down + 2)
   return spreadYcbcr(unpack(packed, compression, size), { width: chunk.width, rows, across, down })
 }
 
-/** Refuses, before memory is taken, what the file is too short for: no compression makes more of a byte. */
+/** Throws, before memory is taken, if the file is too short for its pixels: no compression expands a byte more than
+ *  this. */
 function checkLength(bytes: Uint8Array, page: TiffPage): void {
   const { width, height, bands, bits, compression, chunk } = page
   const most = compression === 1 ? (isSubsampled(page) ? 3 : 1) : compression === 50000 ? 65_536 : 4096
@@ -156,7 +158,7 @@ function checkLength(bytes: Uint8Array, page: TiffPage): void {
 }
 
 function numberType({ bits, format: given, predictor, photometric }: TiffPage): NumberType | 'bits' {
-  const format = photometric === 8 ? 1 : given // of Lab the signs are minded later
+  const format = photometric === 8 ? 1 : given // the signs of Lab are handled later
   const type = `${format === 2 ? 'i' : format === 3 ? 'f' : 'u'}${bits / 8}`
   if (format <= 4 && (format === 3 ? [16, 32, 64].includes(bits) : [8, 16, 32, 64].includes(bits)))
     return type as NumberType
@@ -166,7 +168,7 @@ function numberType({ bits, format: given, predictor, photometric }: TiffPage): 
   )
 }
 
-/** Samples that are no whole bytes, high bits first, each row beginning at a byte. */
+/** Unpacks samples that are not whole bytes: high bits first, each row begins at a byte. */
 function unpackSamples(
   raw: Uint8Array,
   { bits, perRow, rows }: { bits: number; perRow: number; rows: number },
@@ -195,7 +197,7 @@ function scaleUp(data: Pixels, factor: number): void {
   for (let i = 0; i < data.length; i++) data[i]! *= factor
 }
 
-/** Where white is zero; transparency stays. */
+/** Inverts values whose white is zero; transparency is unchanged. */
 function invert({ data, channels, alpha }: Raster, white: number): void {
   for (let i = 0; i < data.length; i++) if (!(alpha && i % channels === channels - 1)) data[i] = white - data[i]!
 }

@@ -6,12 +6,12 @@ import { LIMIT_INPUT_PIXELS } from './limits.ts'
 import { readAsIs } from './probe.ts'
 import { flatten } from './raster.ts'
 
-/** How many pictures are measured, and how many of the values of each. */
+/** How many pictures are measured, and how many values of each. */
 const [measured, valuesEach] = [32, 65_536]
 
-/** What is black and what is white in pictures whose values do not fill their type: twelve bits in a file of sixteen,
- *  floats of any unit. Taken from the 0.1 and 99.9 % quantiles of up to 32 pictures, so that single hot or dead pixels
- *  count for nothing. Undefined where none can be read. */
+/** Measures the values of black and white in pictures whose values do not fill their type: 12 bits in a file of 16,
+ *  floats of any unit. They come from the 0.1 and 99.9 % quantiles of up to 32 pictures, so that single hot or dead
+ *  pixels have no effect. Undefined if no picture can be read. */
 export async function measureRange(
   places: readonly Place[],
   { signal }: { signal?: AbortSignal | undefined } = {},
@@ -29,7 +29,7 @@ export async function measureRange(
         const [low, high] = quantiles(data, [0.001, 0.999])
         ends.push({ low: low!, high: high!, whole: data instanceof Uint16Array })
       } catch {
-        // The scan tells what is wrong with it.
+        // The scan reports what is wrong with it.
       }
     },
     { signal },
@@ -45,8 +45,8 @@ export async function measureRange(
   )
 }
 
-/** The range that values from `low` to `high` most likely are out of: that of a number of bits, or of 0 to 1, where they
- *  fill a quarter of it or more; otherwise `low` to `high` themselves. */
+/** The most likely range of values that are from `low` to `high`: that of a number of bits, or 0 to 1, if they fill a
+ *  quarter of it or more; otherwise `low` to `high`. */
 export function rangeOf(
   low: number,
   high: number,
@@ -60,10 +60,10 @@ export function rangeOf(
     return { values: [0, top], reason: `${found}, so ${count(top)} is white` }
   const short = (n: number) => Number(n.toPrecision(6))
   if (high > low) return { values: [short(low), short(high)], reason: `${found}, which are taken as black and white` }
-  return { values: [low, low + 1], reason: `all values looked at are ${count(low)}` }
+  return { values: [low, low + 1], reason: `all examined values are ${count(low)}` }
 }
 
-/** Values below which the shares given lie, exact over at most 65,536 values evenly taken; NaN counts for nothing. */
+/** The quantiles at the given shares, exact over at most 65,536 evenly spaced values; NaN is ignored. */
 export function quantiles(data: Pixels, shares: readonly number[]): number[] {
   const step = Math.ceil(data.length / valuesEach)
   const taken = Float32Array.from({ length: Math.ceil(data.length / step) }, (_, i) => data[i * step]!)

@@ -8,7 +8,8 @@ import { pictureSource } from '../picture-source.ts'
 import type { Item } from '../types.ts'
 import type { EvaluateImagesOptions } from './options.ts'
 
-/** Pictures to evaluate a saved model on, labelled as its classes; each member decodes them as it was trained. */
+/** Pictures to evaluate a saved model on, labelled with its classes. Each member of an ensemble decodes them as in its
+ *  training. */
 export async function openImagesForEvaluation(
   dir: string,
   { classes, task = 'single', preprocessing }: ModelCard,

@@ -32,7 +32,7 @@ export const images: Domain<ImageOptions, ImageModel, Preprocessing, string | Pl
   },
 }
 
-/** Pictures for a network of a user's own, instead of one by name. */
+/** The domain of pictures with a user's own network instead of a named model. */
 export const imagesFor = (own: NetworkFunction): typeof images => ({
   ...images,
   open: (index, context) => openImages(index as FolderIndex, context, own),

@@ -17,17 +17,18 @@ import { pictureSource } from '../picture-source.ts'
 import type { Item } from '../types.ts'
 import { augmentationOf, type ImageOptions } from './options.ts'
 
-/** Pictures of any size, and how a network of one takes them. */
+/** The pictures, and the sizes that the network takes. */
 export interface Sized {
   open(size: number): Promise<Pictures>
   preprocessing(size: number): Preprocessing
   /** The first size that is trained at. */
   size: number
-  /** The net takes one size alone. */
+  /** The net takes only one size. */
   fixed: boolean
 }
 
-/** Chooses the augmentation: as asked, measured (`auto`), or the usual one for photos. Then makes inputs of any size. */
+/** Chooses the augmentation: as the options ask, measured (`auto`), or the default for photos. Then makes inputs of any
+ *  size. */
 export async function chooseInputs(
   sized: Sized,
   ready: Ready<ImageModel>,
@@ -45,7 +46,7 @@ export async function chooseInputs(
     narrator.choice(
       'augment',
       'side-on',
-      `the usual one for photos; ${setting('augment', 'auto')} measures which changes fit, top-down is for images with no fixed orientation (satellite, microscopy), none disables it`,
+      `the default for photos; ${setting('augment', 'auto')} measures which changes fit, top-down is for images with no fixed orientation (satellite, microscopy), none disables it`,
     )
   else if (!sense) narrator.choice('augment', augmentationText(augment), 'as asked')
   return {
@@ -102,7 +103,7 @@ function inputsAt(
     show: item => smallJpeg(picture((item as Item).picture)),
     nearlySame(features, items, { signal }) {
       const at = (i: number) => preview(picture((items[i] as Item).picture))
-      // Of two pictures that merely look alike few hashes agree, and of copies nearly all.
+      // The hashes of two pictures that only look alike rarely agree; those of copies nearly always do.
       return nearDuplicates(features, items.length, { threshold: 0.4, picture: at, signal })
     },
     async interpret(trained, evaluation, found) {

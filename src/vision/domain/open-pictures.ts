@@ -12,30 +12,32 @@ import type { KnownModel } from '../models/index.ts'
 import type { Picture } from '../types.ts'
 import type { ImageOptions } from './options.ts'
 
-/** Labelled pictures as they lie there, with decisions of `anneal clean` applied, and files of one picture joined. */
+/** Labelled pictures as they were found, with the decisions of `anneal clean` applied, and the files of one picture
+ *  joined. */
 export async function openIndex(dir: string, { channelFiles, clean, ...options }: ImageOptions): Promise<FolderIndex> {
   const found = await indexPictures(dir, pick(labelOptions, options))
   const index = channelFiles ? joinBands(found, channelFiles) : found
   return clean === undefined ? index : applyDecisions(index, readDecisions(clean))
 }
 
-/** Of pictures whose channels are kept: how many there are, and their own statistics over the training pictures. */
+/** For pictures whose channels are all kept: the number of channels, and their statistics over the training
+ *  pictures. */
 export function keptChannels({ data, picture }: Pictures) {
   const seen = data.items.map(item => ({ file: item.file, ...picturesKind(picture(item.picture)) }))
   const { channels } = checkChannels(seen)
   const numbers = data.of('train').map(item => item.picture)
   const { mean, std, pictures } = channelStatistics(picture, numbers)
   const text = (values: readonly number[]) => values.map(v => v.toPrecision(3)).join(', ')
-  const reason = `the pictures' own over ${plural(pictures, 'picture')}: mean ${text(mean)}, deviation ${text(std)}; the first convolution is adapted`
+  const reason = `measured over ${plural(pictures, 'picture')}: mean ${text(mean)}, deviation ${text(std)}; the first convolution is adapted`
   return { channels, mean, std, reason }
 }
 
 const picturesKind = ({ channels = 3, data }: Picture) => ({ channels, depth: depthOf(data) })
 
-/** The short side that pictures are seen at before the crop. */
+/** The short side of pictures before the crop. */
 export const shortSide = (size: number, { cropPct }: Pick<KnownModel, 'cropPct'>) => Math.round(size / cropPct)
 
-/** Pictures as they are kept for a size. */
+/** Opens the decoded pictures for a size. */
 export const openAt = (
   index: FolderIndex,
   { size, info, mode, range }: { size: number; info: KnownModel } & Pick<ChannelChoice, 'mode' | 'range'>,

@@ -25,10 +25,11 @@ import { chooseInputs } from './inputs.ts'
 import { keptChannels, openAt, shortSide } from './open-pictures.ts'
 import type { ImageOptions } from './options.ts'
 
-/** The side in pixels at which the speed of kernels is measured, where the net takes any. */
+/** The side in pixels at which the speed of kernels is measured, if the net takes any size. */
 const measuredSide = 128
 
-/** Model, weights, pictures, channels: all that a run needs of its pictures. A model that can't be had costs no scan. */
+/** Opens model, weights, pictures and channels. The model comes first, so that a model without weights fails before the
+ *  scan. */
 export async function openImages(
   index: FolderIndex,
   context: DomainContext<ImageOptions>,
@@ -43,7 +44,7 @@ export async function openImages(
   const { mean, std } = kept ?? info
   if (kept) narrator.choice('normalisation', plural(channels, 'channel'), kept.reason)
 
-  manualSeed(seed) // libtorch's own start is another in every process, and a body without weights is drawn from it
+  manualSeed(seed) // libtorch's default seed differs in every process, and random weights are drawn from it
   const build = () => info.build({ classes: 0, channels, size: sizes[0]! })
   const body = state ? nn.init.undrawn(build) : build()
   if (state) loadPretrained(body, state)
@@ -76,7 +77,7 @@ export async function openImages(
         'settings',
         `${sizes.join(', ')} px, batches of ${batchSize ?? 32}, seed ${seed}, on ${ready.device}`,
         size === undefined && given === undefined && batchSize === undefined
-          ? "the model's own size; the usual batch"
+          ? "the model's own size; the default batch size"
           : 'as asked',
       )
       return chosen
@@ -100,7 +101,8 @@ async function takeModel({ options, narrator, report, signal }: DomainContext<Im
   return { modelName, info, sizes, state }
 }
 
-/** A network function of the caller's own, under a name that changes with its text; ImageNet's usual preprocessing. */
+/** The caller's own network function, with a name that changes with its source text; the usual ImageNet
+ *  preprocessing. */
 async function takeOwn(own: NetworkFunction, { options, narrator }: DomainContext<ImageOptions>) {
   const text = createHash('sha256').update(String(own)).digest('hex').slice(0, 8)
   const modelName = `${own.name || 'network'} (your own, ${text})`
@@ -110,18 +112,18 @@ async function takeOwn(own: NetworkFunction, { options, narrator }: DomainContex
   return { modelName, info, sizes: options.sizes ?? [options.size ?? info.size], state }
 }
 
-/** What the function gave, where it is a network for pictures. */
+/** Checks that the function returned a network for pictures. */
 function checkedModel(model: ImageModel, name: string): ImageModel {
   const lacking = (['pooled', 'features', 'pooledFeatures', 'numFeatures', 'classifier', 'adapt'] as const).filter(
     part => model?.[part] === undefined,
   )
   if (lacking.length === 0) return model
   throw new AnnealError(
-    `your network function ${name}: what it gave has no ${lacking.join(', no ')}; make it with imageModel(children, { features, numFeatures })`,
+    `your network function ${name} returned a value without ${lacking.join(', without ')}; make it with imageModel(children, { features, numFeatures })`,
   )
 }
 
-/** Chooses the channels and decodes the pictures of the first size; others are opened when they are needed. */
+/** Chooses the channels and decodes the pictures for the first size; other sizes are opened when they are needed. */
 async function scan(
   index: FolderIndex,
   { info, size }: { info: KnownModel; size: number },
@@ -129,7 +131,7 @@ async function scan(
 ) {
   const { options, narrator, signal } = context
   narrator.emit({ type: 'phase', phase: 'scan' })
-  narrator.stands?.('the settings', 'the look through the pictures and their decoding')
+  narrator.stands?.('the settings', 'the scan and the decoding of the pictures')
   for (const { what, value, reason } of index.choices ?? []) narrator.choice(what, value, reason)
   const asked = { asked: options.channels ?? 'auto', signal }
   const { mode, range, choice } = await narrator.once('channels', () => chooseChannels(index.items, asked))
@@ -144,7 +146,7 @@ async function scan(
   const { data } = first
   for (const { what, value, reason } of data.choices.slice(index.choices?.length ?? 0))
     narrator.choice(what, value, reason)
-  narrator.stands?.('the decoded pictures', 'what was measured of pictures and net before training')
+  narrator.stands?.('the decoded pictures', 'the measurements of pictures and net before training')
   narrator.emit({
     type: 'scan',
     classes: data.counts,
@@ -156,7 +158,7 @@ async function scan(
 
 const autoReason = (name: string, { pretrained = true, weights }: ImageOptions) =>
   name !== 'resnet34'
-    ? 'the weights of resnet34 can not be had here; these come from a package registry'
+    ? 'the weights of resnet34 are not available here; these come from a package registry'
     : pretrained && weights === undefined
-      ? 'the usual one, and its weights are here or can be fetched'
-      : 'the usual one'
+      ? 'the default, and its weights are here or can be fetched'
+      : 'the default'

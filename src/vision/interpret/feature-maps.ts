@@ -5,36 +5,36 @@ import type { Network, Precision } from '../../train/network.ts'
 /** One channel of a layer's output as a grey picture. */
 export interface FeatureMap {
   channel: number
-  /** Standard deviation of the values over the map: a flat one shows nothing. */
+  /** Standard deviation of the values over the map; a flat map shows nothing. */
   strength: number
   /** Values from the lowest (0) to the highest (255), [height × width]. */
   data: Uint8Array
 }
-/** What a layer makes of a picture. */
+/** The output of a layer for a picture. */
 export interface LayerFeatures {
   /** The module's name in the body; `''` is the body's own output. */
   layer: string
   height: number
   width: number
-  /** How many channels there are in all. */
+  /** How many channels the layer has. */
   channels: number
   /** The strongest first. */
   maps: FeatureMap[]
 }
 
-/** The layers that tell most for least: the first convolution, the end of each layer group, the body's output. */
+/** The few layers that show the most: the first convolution, the end of each layer group, the body's output. */
 export function tellingLayers({ body }: Pick<Network, 'body'>): string[] {
   const first = [...body.modules()].find(([, m]) => m.kind === 'Conv2d')?.[0]
   const ends = body.groups.slice(0, -1).map(group => group.at(-1)!)
   return [...new Set([...(first === undefined ? [] : [first]), ...ends, ''])]
 }
 
-/** The feature maps of a few layers for one picture, each channel a grey picture, the strongest first.
- *  x: [1, C, H, W], as a source's batch gives it; a map: [height × width] of the layer. `layers` names modules of the body
- *  (`network.body.modules()` lists them), `''` its output; without it the layers are the first convolution, the end of each
- *  layer group but the last, and the output, as far as they have maps: of a ViT only the patches' convolution. `channels`:
- *  how many maps of each layer at most. The net is in eval mode afterwards. Throws where x is not one picture, where the
- *  body has no module of a name, and where a layer that was named gives no [1, C, h, w]. */
+/** The feature maps of a few layers for one picture; each channel is a grey picture, the strongest first. x: [1, C, H,
+ *  W], as a source's batch gives it; a map: [height × width] of the layer. `layers` names modules of the body
+ *  (`network.body.modules()` lists them); `''` is its output. Default: the first convolution, the end of each layer
+ *  group but the last, and the output, if they have maps (in a ViT only the convolution of the patches has).
+ *  `channels`: the most maps per layer. The net is in eval mode afterwards. Throws if x is not one picture, if the body
+ *  has no module of a name, and if a named layer does not give [1, C, h, w]. */
 export function layerFeatures(
   network: Pick<Network, 'body' | 'device'>,
   x: Tensor,
@@ -58,13 +58,13 @@ export function layerFeatures(
   const removers = layers.map(name =>
     modules.get(name)!.onForward((_, __, output) => {
       seen.get(name)?.dispose()
-      seen.set(name, keep(output.detach().to('float32', { device: 'cpu' }).clone())) // what follows may work in place
+      seen.set(name, keep(output.detach().to('float32', { device: 'cpu' }).clone())) // later layers may change it in place
       return undefined
     }),
   )
   try {
     noGrad(() => scope(() => autocast(precision, () => body(x), network)))
-    // Of layers that nobody named, those of a ViT's tokens have no map to show.
+    // Default layers without a map are skipped: the tokens of a ViT.
     const shown = named ? layers : layers.filter(layer => seen.get(layer)?.shape.length === 4)
     return shown.map(layer => scope(() => strongest(layer, seen.get(layer), channels)))
   } finally {

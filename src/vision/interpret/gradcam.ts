@@ -15,23 +15,23 @@ import type { Network, Precision } from '../../train/network.ts'
 import { type Picture, preview } from '../index.ts'
 import { resized } from './picture.ts'
 
-/** Where a net looked for a class: one map a picture, 0 to 1. */
+/** The regions of a picture that led to a class: one map per picture, 0 to 1. */
 export interface HeatMaps {
   /** [N × height × width], at the pictures' size. */
   maps: Float32Array
   height: number
   width: number
-  /** The same before it was enlarged, [N × rows × columns]. */
+  /** The same maps before they were enlarged, [N × rows × columns]. */
   coarse: Float32Array
   rows: number
   columns: number
-  /** What the net gave for each picture, [N × C]. */
+  /** The net's outputs for each picture, [N × C]. */
   logits: Float32Array
 }
 
 /** Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391): relu(Σc meanhw(∂y/∂Ac) · Ac) of the last feature map A, over its
- *  highest value; y is the output of each picture's class (or label, or target). x: [N, C, H, W], classes: [N]. Works for
- *  frozen nets as for others. `at` takes the map behind another module, earlier and finer. */
+ *  highest value; y is the output of each picture's class (or label, or target). x: [N, C, H, W], classes: [N]. It also
+ *  works for frozen nets. `at`: use the output of another module, an earlier and finer map. */
 export function gradCam(
   network: Pick<Network, 'net' | 'body' | 'device'>,
   x: Tensor,
@@ -40,10 +40,10 @@ export function gradCam(
 ): HeatMaps {
   const [n = 0, , height = 0, width = 0] = x.shape
   if (classes.length !== n)
-    throw new AnnealError(`gradCam: got ${n} pictures and ${classes.length} classes; expected one class a picture`)
+    throw new AnnealError(`gradCam: got ${n} pictures and ${classes.length} classes; expected one class per picture`)
   network.net.eval()
   let leaf: Tensor | undefined
-  // The rest of the net sees a copy, so that what it does in place leaves the map as it is.
+  // The rest of the net gets a copy, so that its in-place operators do not change the map.
   const remove = at.onForward((_, __, output) => {
     leaf?.dispose()
     leaf = keep(output.detach().clone())
@@ -97,7 +97,7 @@ function heat(
   }
 }
 
-/** From violet over red to light yellow, ever lighter (equal steps of OKLCH lightness), so that it reads in grey too. */
+/** From violet over red to light yellow, in equal steps of OKLCH lightness, so that it also works in grey. */
 // biome-ignore format: a table
 const stops = [
   [ 27,   0,  81], [ 70,   0, 109], [120,   1, 119], [172,  12, 112], [215,  50,  90],
@@ -112,13 +112,13 @@ export function heatColour(heat: number): [r: number, g: number, b: number] {
   return [mix(0), mix(1), mix(2)]
 }
 
-/** The heat laid over its picture, which stays as it is where there is none. heat: [height × width] of the picture, 0 to 1;
- *  `strength`: how much of the hottest pixel is colour. */
+/** Lays the heat map over its picture; pixels without heat are unchanged. heat: [height × width] of the picture, 0 to
+ *  1; `strength`: the share of colour in the hottest pixel. */
 export function overlay(picture: Picture, heat: Float32Array, { strength = 0.7 } = {}): Picture & { data: Uint8Array } {
   const { data, height, width } = preview(picture)
   if (heat.length !== height * width)
     throw new AnnealError(
-      `overlay: the picture has ${height} x ${width} pixels and the heat map ${heat.length}; expected one value a pixel`,
+      `overlay: the picture has ${height} x ${width} pixels and the heat map ${heat.length}; expected one value per pixel`,
     )
   const out = new Uint8ClampedArray(data.length)
   for (const [p, v] of heat.entries()) {

@@ -16,7 +16,7 @@ import { gradCam, overlay } from './gradcam.ts'
 import { keptMaps } from './map-images.ts'
 import { picturesOf, smallJpeg } from './picture.ts'
 
-/** The pictures of a run, as its network takes them. */
+/** The pictures of a run, as inputs of its network. */
 export interface Shown {
   /** Files are shown relative to this folder. */
   dir: string
@@ -24,7 +24,7 @@ export interface Shown {
   valid: LabelledSource & { items: readonly Item[] }
 }
 
-/** How a network sees validation pictures: Grad-CAM of those with the highest loss, and the feature maps of two. */
+/** Interprets validation pictures: Grad-CAM of those with the highest loss, and the feature maps of two. */
 export async function interpretPictures(
   trained: Trained,
   { losses }: Evaluation,
@@ -40,7 +40,7 @@ export async function interpretPictures(
   }
 }
 
-/** Training pictures as the net sees them: changed, cropped. */
+/** Training pictures as the net sees them: augmented and cropped. */
 export async function augmentedSamples(
   items: readonly PictureItem[],
   {
@@ -79,7 +79,7 @@ export async function augmentedSamples(
   )
 }
 
-/** Where the net looked: the validation pictures with the highest loss, with Grad-CAM for the class that was told. */
+/** The validation pictures with the highest loss, with Grad-CAM for the predicted class. */
 async function heatMaps(
   { net, classes, precision }: Trained,
   { valid, dir, preprocessing }: Shown,
@@ -114,7 +114,7 @@ async function heatMaps(
   }
 }
 
-/** What layers make of two validation pictures, those of the lowest and of the highest loss: `most` maps each of an early
+/** Layer outputs for two validation pictures, those with the lowest and the highest loss: `most` maps each of an early
  *  layer, one in the middle and the last. */
 async function featuresOf(
   { net, classes, precision }: Trained,
@@ -145,6 +145,6 @@ async function featuresOf(
   )
 }
 
-/** Validation pictures as the net takes them: [N, C, H, W], to be disposed. */
+/** Validation pictures as inputs of the net: [N, C, H, W]; the caller disposes it. */
 const inputOf = (source: Source, indices: readonly number[]): Tensor =>
   scope(() => keep(source.batch(Uint32Array.from(indices), 0).x))

@@ -1,7 +1,7 @@
 import type { FeatureLayer } from '../../runs/index.ts'
 import type { FeatureMap, LayerFeatures } from './feature-maps.ts'
 
-/** Feature maps as they are kept: at most `side` values high and wide, each the mean of a block, in base64. */
+/** Feature maps as a run keeps them: at most `side` values high and wide, each the mean of a block, in base64. */
 export function keptMaps({ maps, height, width, ...layer }: LayerFeatures, { side = 64 } = {}): FeatureLayer {
   const block = Math.ceil(Math.max(height, width) / side)
   const [rows, columns] = [Math.ceil(height / block), Math.ceil(width / block)]

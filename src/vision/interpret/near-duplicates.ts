@@ -7,42 +7,45 @@ import { type Picture, preview } from '../index.ts'
 export interface NearDuplicate {
   a: number
   b: number
-  /** Cosine of their features less the mean of all, at most 1. */
+  /** Cosine of their features after the mean of all is subtracted, at most 1. */
   similarity: number
-  /** Their distance (1 − similarity) over that of their neighbours: 0 for a copy, about 1 for two of many alike. */
+  /** Their distance (1 − similarity) divided by that of their neighbours: 0 for a copy, about 1 for two of many similar
+   *  pictures. */
   ratio: number
-  /** Bits in which their difference hashes differ, where `picture` was given. */
+  /** Bits in which their difference hashes differ, if `picture` was given. */
   bits?: number
 }
-/** All pairs, the closest first, and the sets that they form. */
+/** All pairs, the closest first, and the groups that they form. */
 export interface NearDuplicates {
   pairs: NearDuplicate[]
-  /** Samples that hang together by pairs, rising; the largest sets first. */
+  /** Samples that are connected by pairs, in rising order; the largest groups first. */
   groups: number[][]
 }
-/** From when on two pictures count as almost the same. */
+/** The limits within which two pictures count as almost the same. */
 export interface DuplicateOptions {
-  /** Of the ratio. */
+  /** The highest ratio of a pair. */
   threshold?: number
-  /** The pictures themselves: with them a pair up to `loose` counts too if its hashes say so (a second opinion). */
+  /** The pictures themselves: with them a pair with a ratio up to `loose` also counts if its hashes agree. */
   picture?: ((sample: number) => Picture) | undefined
   loose?: number
-  /** Bits of 64 up to which two hashes are of one picture. */
+  /** Two hashes that differ in at most this many of 64 bits are of one picture. */
   bits?: number
-  /** A similarity that counts whatever the neighbours: films and bursts have many almost the same. */
+  /** A pair with at least this similarity counts whatever its neighbours are: films and bursts have many similar
+   *  pictures. */
   surely?: number
-  /** Which neighbour tells how far pictures of this kind usually are. */
+  /** The number of the neighbour that shows the usual distance of such pictures. */
   neighbour?: number
-  /** A number a sample (its split): only pairs of different ones count, those that leak. */
+  /** One number per sample (its split): then only pairs across splits count, which leak. */
   parts?: ArrayLike<number> | undefined
   device?: string
   signal?: AbortSignal | undefined
   onRows?: (done: number, total: number) => void
 }
 
-/** Pictures that are almost the same: their features are far closer to each other than to the tenth neighbour of either.
- *  An absolute similarity would not do: how close different pictures come differs from data to data (0.81 for photos of
- *  clothes, 0.58 for blood cells). features: [N × F], of a frozen body. Memory grows with N, not N²; time with N². */
+/** Finds pictures that are almost the same: their features are far closer to each other than to the tenth neighbour of
+ *  either. A fixed limit of similarity does not work: the similarity of different pictures depends on the data (0.81
+ *  for photos of clothes, 0.58 for blood cells). features: [N × F], of a frozen body. Memory grows with N, not N²; time
+ *  with N². */
 export async function nearDuplicates(
   features: Float32Array,
   count: number,
@@ -63,7 +66,7 @@ export async function nearDuplicates(
     throw new AnnealError(
       `nearDuplicates: got ${features.length} numbers for ${count} pictures; expected as many for each`,
     )
-  // A third of a few pictures may be copies of each other; ten of many are not.
+  // With few pictures a third of them may be copies of each other, so a nearer neighbour is used.
   const k = Math.max(1, Math.min(neighbour, Math.floor(count / 3)))
   const near = count > 1 ? await nearest(features, count, { k, device, signal, onRows }) : undefined
   if (!near) return { pairs: [], groups: [] }
@@ -158,7 +161,8 @@ function setsOf(pairs: readonly NearDuplicate[]): number[][] {
   return [...sets.values()].sort((a, b) => b.length - a.length || a[0]! - b[0]!)
 }
 
-/** A difference hash: is the pixel to the right lighter, on a grid of 8 × 8; of the picture and of its mirror image. */
+/** A difference hash: whether the pixel to the right is lighter, on a grid of 8 × 8; of the picture and its mirror
+ *  image. */
 export interface PictureHash {
   plain: readonly boolean[]
   mirrored: readonly boolean[]
@@ -175,8 +179,9 @@ export function pictureHash(picture: Picture): PictureHash {
   return { plain: bits(c => c, 1), mirrored: bits(c => 8 - c, -1) }
 }
 
-/** Bits of 64 in which two hashes differ, the mirror image's where that is closer. 0 to 9 where one picture was encoded
- *  anew or mirrored, about 28 for any two; but plain scenes (a shirt on a wall) look all alike to it. */
+/** Bits of 64 in which two hashes differ, or those of the mirror image if that is closer: 0 to 9 if one picture was
+ *  encoded again or mirrored, about 28 for two random pictures. But plain scenes (a shirt on a wall) all have similar
+ *  hashes. */
 export function hashDistance(a: PictureHash, b: PictureHash): number {
   const differing = (bits: readonly boolean[]) => bits.filter((bit, i) => bit !== a.plain[i]).length
   return Math.min(differing(b.plain), differing(b.mirrored))

@@ -2,7 +2,7 @@ import { aten, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import { sharp } from '../decode/sharp.ts'
 import { type Picture, preview } from '../index.ts'
 
-/** The pictures that a net's input was made of: x [N, C, H, W], normalised by mean and std of pixels in [0, 1]. */
+/** Converts a net's input back to pictures: x [N, C, H, W], normalised by mean and std of pixels in [0, 1]. */
 export function picturesOf(
   x: Tensor,
   { mean, std }: { mean: readonly number[]; std: readonly number[] },
@@ -28,6 +28,6 @@ export async function smallJpeg(picture: Picture, { side = 192, quality = 78 } =
   return jpeg.toString('base64')
 }
 
-/** Maps [N, h, w] at the size given, bilinear as torch's interpolate. */
+/** Maps [N, h, w] resized to height × width, bilinear as torch's interpolate. */
 export const resized = (maps: Tensor, height: number, width: number): Tensor =>
   aten.upsample_bilinear2d(maps.unsqueeze(1), [height, width], false).squeeze(1)

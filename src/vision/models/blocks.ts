@@ -1,8 +1,9 @@
 import { F, type Layer, nn } from '../../torch/index.ts'
 
-/** What several families are built of, under torchvision's names. */
+/** Blocks that several families use, under torchvision's names. */
 
-/** Convolution, BatchNorm, activation, as torchvision's Conv2dNormActivation: `0`, `1`, and `2` where there is one. */
+/** Convolution, BatchNorm, activation, as torchvision's Conv2dNormActivation: children `0`, `1`, and `2` if there is an
+ *  activation. */
 export function convNormAct(
   cin: number,
   cout: number,
@@ -21,7 +22,8 @@ export function convNormAct(
   )
 }
 
-/** Squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507): each channel weighed by what the means of all say. */
+/** Squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507): each channel is scaled by a gate computed from the means
+ *  of all channels. */
 export function squeezeExcite(c: number, squeezed: number, { act, gate }: { act: Layer; gate: Layer }): nn.Module {
   const m = { fc1: nn.conv2d(c, squeezed, 1), fc2: nn.conv2d(squeezed, c, 1) }
   return nn.module(m, x => x.mul(x.pipe(F.adaptiveAvgPool2d(1), m.fc1, act, m.fc2, gate)), { kind: 'SqueezeExcite' })

@@ -2,7 +2,8 @@ import { F, full, nn } from '../../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
 
 /** ConvNeXt (Liu et al. 2022, arXiv:2201.03545). Names and order of the state are torchvision's (BSD-3-Clause), so its
- *  weights load unchanged. Pixels are rows of channels where it can be, so channels_last moves nothing. */
+ *  weights load unchanged. Activations are kept in channels_last where possible, so that permuting them copies
+ *  nothing. */
 
 const norm = { eps: 1e-6 }
 
@@ -29,7 +30,7 @@ const downsample = (cin: number, cout: number) =>
 interface Shape {
   depths: readonly number[]
   widths: readonly number[]
-  /** Share of samples that the last block leaves out in training; those before it in proportion. */
+  /** The share of samples for which the last block is skipped in training; for earlier blocks proportionally less. */
   dropped: number
 }
 
@@ -70,6 +71,6 @@ function convnext({ depths, widths, dropped }: Shape, { classes = 1000, channels
   })
 }
 
-/** ConvNeXt-Tiny, as torchvision names it. */
+/** ConvNeXt-Tiny, under torchvision's name. */
 export const convnext_tiny = (options: ModelOptions = {}): ImageModel =>
   convnext({ depths: [3, 3, 9, 3], widths: [96, 192, 384, 768], dropped: 0.1 }, options)

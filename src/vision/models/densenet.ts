@@ -16,14 +16,14 @@ function denseLayer(cin: number): nn.Module {
   return nn.module(m, x => x.pipe(m.norm1, F.relu_, m.conv1, m.norm2, F.relu_, m.conv2))
 }
 
-/** Each layer sees the input and what all layers before it gave. */
+/** The input of each layer is the block's input and the outputs of all earlier layers. */
 function denseBlock(cin: number, depth: number): nn.Module {
   const layers = Array.from({ length: depth }, (_, i) => denseLayer(cin + i * growth))
   const named = Object.fromEntries(layers.map((layer, i) => [`denselayer${i + 1}`, layer]))
   return nn.module(named, x =>
     layers.reduce((seen, layer) => {
       const more = cat([seen, layer(seen)], 1)
-      if (seen !== x) seen.dispose() // they add up, and nobody else has them
+      if (seen !== x) seen.dispose() // nothing else uses them, and they would add up
       return more
     }, x),
   )

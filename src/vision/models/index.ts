@@ -1,4 +1,4 @@
-/** Networks for pictures, what is known of them, and their pretrained weights. */
+/** Networks for pictures, facts about them, and their pretrained weights. */
 
 export { convnext_tiny } from './convnext.ts'
 export { densenet121 } from './densenet.ts'

@@ -1,19 +1,19 @@
 import { type Layer, type nn, noGrad, scope, type Tensor, zeros } from '../../torch/index.ts'
 
-/** What a net is looked at with. */
+/** How to run a net to find its layer groups. */
 export interface LayerGroupOptions {
-  /** What runs the body; the net itself unless given. */
+  /** The function that runs the body. Default: the net itself. */
   forward?: Layer
   /** Names of children that do not belong to the body: its classifier. */
   without?: readonly string[]
   channels?: number
-  /** Side of the picture in pixels that runs through it once. */
+  /** Side in pixels of the picture that runs through the net once. */
   size?: number
 }
 
-/** The two layer groups of any body, by the names of modules, input to output: what sees strides up to 8 | what sees 16
- *  and 32, as fastai's groups of resnets are. A net without such strides is cut at half of its depth. Found by one black
- *  picture that runs through the body, so it holds for a net of one's own too. */
+/** The two layer groups of any body, by the names of modules, from input to output: modules at strides up to 8 |
+ *  modules at strides 16 and 32, as fastai groups resnets. A net without such strides is cut at half of its depth. One
+ *  black picture runs through the body to find them, so this also works for your own network. */
 export function layerGroups(
   net: nn.Module,
   { forward = net, without = [], channels = 3, size = 128 }: LayerGroupOptions = {},
@@ -23,7 +23,7 @@ export function layerGroups(
   const parts = root.flatMap(part => stages(part, calls))
   const orders = parts.map(({ module }) => calls.get(module)?.order)
   const first = Math.min(...parts.map((part, i) => (isLate(calls.get(part.module)) ? orders[i]! : Infinity)))
-  let order = -1 // what is not called itself goes with what is before it
+  let order = -1 // a module that is not called itself goes with the one before it
   const groups = cut(
     parts,
     orders.map(own => (order = own ?? order) < first),
@@ -42,7 +42,8 @@ interface Part {
   module: nn.Module
 }
 
-/** When a module was first called, and the logarithms of the strides of what it saw and gave; none without a map. */
+/** When a module was first called, and the logarithms of the strides of its input and output; none if they are no
+ *  maps. */
 interface Call {
   order: number
   before: number | undefined
@@ -82,7 +83,8 @@ const partsOf = (name: string, module: nn.Module): Part[] =>
     .map(([key, child]) => ({ name: name ? `${name}.${key}` : key, module: child }))
     .filter(part => part.module.parameters().length > 0)
 
-/** A part that goes from strides below 8 to 16 holds stages: its children. One that goes from 8 to 16 is a stage. */
+/** A part that goes from strides below 8 to 16 holds several stages: its children. A part that goes from 8 to 16 is a
+ *  stage. */
 function stages(part: Part, calls: ReadonlyMap<nn.Module, Call>): Part[] {
   const call = calls.get(part.module)
   const inner = partsOf(part.name, part.module)
@@ -90,7 +92,8 @@ function stages(part: Part, calls: ReadonlyMap<nn.Module, Call>): Part[] {
   return holdsStages ? inner.flatMap(child => stages(child, calls)) : [part]
 }
 
-/** Cuts at the middle of the depth, counted in modules with weights of their own, within what holds most of it. */
+/** Cuts at the middle of the depth, inside the part that holds most of it. Depth counts the modules with own
+ *  weights. */
 function halves(root: Part[]): string[][] {
   const depth = ({ module }: Part) =>
     Array.from(module.modules()).filter(([, { own }]) => Object.keys(own.parameters).length > 0).length

@@ -6,17 +6,17 @@ import type { StoredTensor } from '../../weights/index.ts'
 import { adaptFirstConv, firstConv } from './first-conv.ts'
 import type { ImageModel } from './image-model.ts'
 
-/** Loads a body's weights by name. The classifier's come along where the file has them in the same shape, else they are
- *  left as they are; returned are the file's names that were not taken. A body that differs is an error that lists how,
- *  but for what can be made to fit: a first convolution for three channels (`adaptFirstConv`), position embeddings for
- *  another size. */
+/** Loads a body's weights by name. The classifier's weights are loaded too if the file has them in the same shape, else
+ *  they stay unchanged. Returns the names in the file that were not used. Throws if the body differs, with a list of
+ *  the differences, except for two that are adapted: a first convolution for three channels (`adaptFirstConv`), and
+ *  position embeddings for another size. */
 export function loadPretrained(model: ImageModel, given: ReadonlyMap<string, Tensor | StoredTensor>): string[] {
   return scope(() => load(model, adapted(model, given)))
 }
 
 type State = ReadonlyMap<string, Tensor | StoredTensor>
 
-/** The same state with what can be made to fit. */
+/** The same state, with weights adapted where possible. */
 function adapted(model: ImageModel, state: State): State {
   const own = model.stateDict()
   const first = firstConv(model)
@@ -39,7 +39,7 @@ function load(model: ImageModel, state: State): string[] {
   const own = model.stateDict()
   const fits = (name: string) => String(state.get(name)?.shape) === String(own.get(name)?.shape)
 
-  // Files from before PyTorch 0.4.1 count no batches.
+  // Files from before PyTorch 0.4.1 have no count of batches.
   const wanted = [...own.keys()].filter(name => inBody(name) && !name.endsWith('num_batches_tracked'))
   const missing = wanted.filter(name => !state.has(name))
   const unexpected = [...state.keys()].filter(name => inBody(name) && !own.has(name))

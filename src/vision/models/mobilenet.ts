@@ -2,8 +2,8 @@ import { F, type Layer, nn } from '../../torch/index.ts'
 import { convNormAct, squeezeExcite } from './blocks.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
 
-/** MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) and MobileNetV3 (Howard et al. 2019, arXiv:1905.02244). Names and
- *  order of the state are torchvision's (BSD-3-Clause), so its weights load unchanged. */
+/** MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) and MobileNetV3 (Howard et al. 2019, arXiv:1905.02244). Names
+ *  and order of the state are torchvision's (BSD-3-Clause), so its weights load unchanged. */
 
 // biome-ignore format: a table
 const table2 = [
@@ -52,7 +52,7 @@ export function mobilenet_v2({ classes = 1000, channels = 3 }: ModelOptions = {}
   return mobilenet(blocks, { classes, classifier, numFeatures, channels, fused: fused2(blocks) })
 }
 
-/** The same modules with the first two and the last as one kernel each. */
+/** The same modules, with the first two and the last one computed by one kernel each. */
 function fused2(blocks: readonly nn.Module[]): Layer[] {
   const [stem, first, ...rest] = blocks as [nn.Module, nn.Module, ...nn.Module[]]
   const last = rest.pop()!
@@ -129,7 +129,7 @@ interface Form {
   classifier: () => nn.Module
   numFeatures: number
   channels: number
-  /** What computes the same as the blocks one after another. */
+  /** Layers that compute the same as the blocks one after another. */
   fused?: readonly Layer[]
 }
 

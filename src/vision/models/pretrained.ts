@@ -5,8 +5,9 @@ import { readWeights, type StoredTensor } from '../../weights/index.ts'
 import { model, models } from './registry.ts'
 import { canFetch, fetchSource, isCached } from './sources.ts'
 
-/** The pretrained weights of a model by its own names: from `file`, else the cache, else fetched and checked against the
- *  pinned digest. Where they cannot be had, the error says what can. `signal` ends a download; what came stays. */
+/** The pretrained weights of a model by our names: from `file`, else from the cache, else fetched and checked against
+ *  the pinned digest. If they are not available, the error says what is. `signal` stops a download; the bytes so far
+ *  are kept. */
 export async function pretrainedState(
   name: string,
   {
@@ -36,19 +37,19 @@ function cannotHave(name: string, cause: AnnealError): AnnealError {
   )
   const instead = others.length ? `take ${option('model')} ${others.join(' or ')}, ` : ''
   return new AnnealError(
-    `the pretrained weights of ${name} cannot be had: ${cause.message}. Instead ${instead}give a file (${setting('weights', 'FILE')}) or begin without (${setting('pretrained', false)})`,
+    `the pretrained weights of ${name} are not available: ${cause.message}. Instead ${instead}give a file (${setting('weights', 'FILE')}) or begin without (${setting('pretrained', false)})`,
     { cause },
   )
 }
 
-/** Whether a model's pretrained weights are cached or can be fetched, as far as can be told in some three seconds. */
+/** Whether a model's pretrained weights are cached or can be fetched; the answer takes at most about three seconds. */
 export const canHave = (name: string): Promise<boolean> => canFetch(model(name).weights)
 
 const first = 'resnet34'
 const second = 'tf_efficientnet_lite0'
 
-/** The model that `auto` stands for: resnet34 where its weights can be had, else the one that a package registry serves;
- *  the report says which and why. Another name is looked up and comes back. */
+/** The model for `auto`: resnet34 if its weights are available, else the model whose weights a package registry has;
+ *  the report says which and why. Any other name is checked and returned. */
 export async function chooseModel(
   name: string,
   { report = silent, pretrained = true }: { report?: Report; pretrained?: boolean } = {},

@@ -10,33 +10,33 @@ import { squeezenet1_1 } from './squeezenet.ts'
 import { vgg16_bn } from './vgg.ts'
 import { fromOldMlpName, vit_b_16 } from './vit.ts'
 
-/** What is known of a model beside its layers. */
+/** Facts about a model beside its layers. */
 export interface ModelInfo {
   build(options?: ModelOptions): ImageModel
-  /** Trained numbers, with the classifier of 1000 classes. */
+  /** The number of trained parameters, with the classifier of 1000 classes. */
   params: number
-  /** Share of ImageNet's validation pictures that its pretrained weights name right, in percent, as their source says. */
+  /** Top-1 accuracy of its pretrained weights on ImageNet's validation pictures, in percent, from their source. */
   top1: number
-  /** Of pixels in [0, 1], by channel: what its pretrained weights expect. */
+  /** Mean and std per channel, of pixels in [0, 1], that its pretrained weights expect. */
   mean: readonly [r: number, g: number, b: number]
   std: readonly [r: number, g: number, b: number]
   /** How pictures were resized for its pretrained weights. */
   interpolation: 'bilinear' | 'bicubic'
-  /** Pixels a side that its pretrained weights saw. */
+  /** Side in pixels of the pictures that its pretrained weights were trained on. */
   size: number
-  /** What sizes it takes: any, changing from batch to batch, or the one that it is built for (`ModelOptions.size`), in
-   *  multiples of its patches. See `checkSizes`. */
+  /** The sizes that it takes: any size, which may change from batch to batch, or only the one that it is built for
+   *  (`ModelOptions.size`), a multiple of its patches. See `checkSizes`. */
   sizes: 'any' | { multipleOf: number }
   /** Share of the resized short side that the centre crop keeps: 224 of 256. */
   cropPct: number
-  /** Of the weights. */
+  /** The licence of the weights. */
   licence: string
-  /** Who trained the weights, on what. */
+  /** Who trained the weights, and on which data. */
   source: string
   weights: WeightsSource
   /** The name here of a weight in the file, where files have older or other names; others come back unchanged. */
   rename?(name: string): string
-  /** Whether most of its convolutions are one a channel: small, but slow on a CPU for its size. */
+  /** Whether most of its convolutions are depthwise: the model is small, but slow on a CPU for its size. */
   depthwise: boolean
   paper: string
 }
@@ -54,13 +54,14 @@ const usual = {
   depthwise: false,
 } as const
 
-/** What pictures have to know of a model. */
+/** The facts about a model that the domain of pictures needs. */
 export type KnownModel = Pick<ModelInfo, 'build' | 'mean' | 'std' | 'interpolation' | 'size' | 'sizes' | 'cropPct'>
 
-/** A network of a user's own: makes it for so many channels, without a classifier where `classes` is 0. */
+/** A function that makes a user's own network for the given number of channels, without a classifier if `classes` is
+ *  0. */
 export type NetworkFunction = (options: ModelOptions) => ImageModel
 
-/** How pictures are made ready for a network of a user's own: as for most models here. */
+/** The preprocessing for a user's own network: the same as for most models here. */
 export const ownInfo: Omit<KnownModel, 'build'> = usual
 
 const resnetPaper = 'He et al. 2015, arXiv:1512.03385'
@@ -247,14 +248,15 @@ export type ModelName = keyof typeof models
 
 const isModelName = (name: string): name is ModelName => Object.hasOwn(models, name)
 
-/** What is known of a model, by name; an unknown name is an error that lists the known ones. */
+/** The facts about a model, by name. An unknown name throws an error that lists the known ones. */
 export function model(name: string): ModelInfo {
   const names = Object.keys(models)
   if (isModelName(name)) return models[name]
   throw new AnnealError(`no model is called "${name}".${didYouMean(name, names)} Known are ${names.join(', ')}`)
 }
 
-/** Refuses picture sizes (pixels a side) that a model cannot take, with the reason; several are those of one training. */
+/** Throws for picture sizes (sides in pixels) that a model can't take, with the reason. Several sizes are those of one
+ *  training run. */
 export function checkSizes(name: string, sizes: readonly number[]): void {
   const takes = model(name).sizes
   if (takes === 'any') return
@@ -266,6 +268,6 @@ export function checkSizes(name: string, sizes: readonly number[]): void {
     )
   if (new Set(sizes).size > 1)
     throw new AnnealError(
-      `${name} learns a place for each patch of the picture, so it is built for one size and can't change it while it trains; got ${sizes.join(', ')}. Give one size, or take a model that pools its last map, such as resnet34`,
+      `${name} learns a position embedding for each patch of the picture, so it is built for one size and can't change it during training; got ${sizes.join(', ')}. Give one size, or take a model that pools its last map, such as resnet34`,
     )
 }

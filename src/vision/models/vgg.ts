@@ -2,7 +2,7 @@ import { F, nn } from '../../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
 
 /** VGG (Simonyan & Zisserman 2014, arXiv:1409.1556) with BatchNorm. Names and order of the state are torchvision's
- *  (BSD-3-Clause), so its weights load unchanged. Nine tenths of its weights are the classifier's. */
+ *  (BSD-3-Clause), so its weights load unchanged. Nine tenths of its weights are in the classifier. */
 
 const stages = [
   [64, 64],

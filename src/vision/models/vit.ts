@@ -3,8 +3,9 @@ import { aten, cat, F, type Layer, nn, noGrad, randn, scope, type Tensor, zeros 
 import { type ImageModel, imageModel, type ModelOptions } from './image-model.ts'
 
 /** Vision transformer (Dosovitskiy et al. 2020, arXiv:2010.11929). Names and order of the state are torchvision's
- *  (BSD-3-Clause); its files have older names (`fromOldMlpName`). A place of its own is learned for each patch, so a net is
- *  for one size; weights for another are interpolated when they are loaded (torchvision's interpolate_embeddings). */
+ *  (BSD-3-Clause); its files have older names (`fromOldMlpName`). Each patch has a learned position embedding, so a net
+ *  is for one size; weights for another size are interpolated when they are loaded (torchvision's
+ *  interpolate_embeddings). */
 
 const norm = { eps: 1e-6 }
 
@@ -21,7 +22,7 @@ function block(dim: number, heads: number, hidden: number): nn.Module {
   })
 }
 
-/** A linear layer as transformers begin with (Glorot & Bengio 2010). */
+/** A linear layer with the initialisation of transformers (Glorot & Bengio 2010). */
 function wide(cin: number, cout: number): nn.Module {
   const layer = nn.linear(cin, cout)
   nn.init.xavierUniform_(layer.own.parameters.weight!)
@@ -29,7 +30,7 @@ function wide(cin: number, cout: number): nn.Module {
   return layer
 }
 
-/** A classifier begins at equal chances. */
+/** Zero weights: the classifier begins with equal probabilities. */
 function zeroed(layer: nn.Module): nn.Module {
   for (const t of layer.parameters()) noGrad(() => t.zero_())
   return layer
@@ -48,7 +49,7 @@ function vit(
   { name, patch, dim, depth, heads, hidden }: Shape,
   { classes = 1000, channels = 3, size = 224 }: ModelOptions,
 ): ImageModel {
-  const grid = size / patch // patches a side
+  const grid = size / patch // patches per side
   if (!Number.isInteger(grid) || grid < 1)
     throw new AnnealError(
       `${name} cuts pictures into patches of ${patch} × ${patch} pixels; its size must be a multiple of ${patch}, got ${size}`,
@@ -68,12 +69,12 @@ function vit(
   noGrad(() => m.conv_proj.own.parameters.bias!.zero_())
   nn.init.normal_(m.conv_proj.own.parameters.weight!, { std: 1 / Math.sqrt(channels * patch * patch) })
 
-  /** [N, C, size, size] → [N, places, dim]: the class token and a token for each patch, at their places. */
+  /** [N, C, size, size] → [N, places, dim]: the class token and a token per patch, with their position embeddings. */
   const tokens = (x: Tensor) => {
     const [, , h, w] = x.shape
     if (h !== size || w !== size)
       throw new AnnealError(
-        `${name} was built for pictures of ${size} × ${size} pixels and got [${x.shape}]: it learned a place for each patch. Build it with \`size\`, or take a model that pools its last map, such as resnet34`,
+        `${name} was built for pictures of ${size} × ${size} pixels and got [${x.shape}]: it learned a position embedding for each patch. Build it with \`size\`, or take a model that pools its last map, such as resnet34`,
       )
     return x.pipe(m.conv_proj).flatten(2).transpose(1, 2).pipe(m.class_token)
   }
@@ -82,7 +83,8 @@ function vit(
       .narrow(1, 1, places - 1)
       .transpose(1, 2)
       .reshape(-1, dim, grid, grid)
-  /** The class token after the last block. Before it all patches still count: that is the map to look at. */
+  /** The class token after the last block. Heat maps use the patches before that block, where all of them still
+   *  count. */
   const pooled = (x: Tensor, look?: Layer) => {
     let t = tokens(x).pipe(encoder.pos_embedding, ...blocks.slice(0, -1))
     if (look) t = cat([t.narrow(1, 0, 1), look(toMap(t)).flatten(2).transpose(1, 2)], 1)
@@ -101,18 +103,19 @@ function vit(
   })
 }
 
-/** ViT-Base of patches of 16 × 16 pixels, as torchvision names it. */
+/** ViT-Base with patches of 16 × 16 pixels, under torchvision's name. */
 export const vit_b_16 = (options: ModelOptions = {}): ImageModel =>
   vit({ name: 'vit_b_16', patch: 16, dim: 768, depth: 12, heads: 12, hidden: 3072 }, options)
 
-/** Position embeddings [1, 1 + n², dim] for a picture of another size: [1, 1 + grid², dim]. The class token's stays, the
- *  others are a map that is resized, bicubic, corners on corners, as torchvision's interpolate_embeddings. */
+/** Resizes position embeddings [1, 1 + n², dim] for another picture size: [1, 1 + grid², dim]. That of the class token
+ *  is unchanged; the others are a map that is resized (bicubic, aligned corners), as torchvision's
+ *  interpolate_embeddings. */
 export function interpolatePositions(given: Tensor, grid: number): Tensor {
   const [, places = 0, dim = 0] = given.shape
   const n = Math.sqrt(places - 1)
   if (n === grid) return given
   if (!Number.isInteger(n))
-    throw new AnnealError(`position embeddings [${given.shape}] are not those of a class token and a square of patches`)
+    throw new AnnealError(`position embeddings [${given.shape}] do not fit a class token and a square of patches`)
   return scope(() => {
     const map = given
       .narrow(1, 1, n * n)
@@ -123,6 +126,6 @@ export function interpolatePositions(given: Tensor, grid: number): Tensor {
   })
 }
 
-/** The name here of a weight in torchvision's files, from before its MLP was a list. */
+/** Converts the name of a weight in torchvision's files, whose MLP was not a list yet, to our name. */
 export const fromOldMlpName = (name: string): string =>
   name.replace(/\.mlp\.linear_([12])\./, (_, i) => `.mlp.${3 * (i - 1)}.`)
