@@ -1,5 +1,5 @@
-/** What `work` gives, or, as soon as the signal is aborted, a rejection with its reason (a DOMException `AbortError` unless the
- *  caller gave another), as `fetch` does it. The work itself is not stopped; what becomes of it later is passed over. */
+/** The result of `work`. Rejects as soon as the signal is aborted, with the signal's reason (default: a DOMException
+ *  `AbortError`), like `fetch`. The work itself is not stopped; its later result is ignored. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work
   return new Promise<T>((resolve, reject) => {

@@ -4,16 +4,16 @@ import { basename, dirname, join } from 'node:path'
 import { AnnealError } from './errors.ts'
 import { cacheError, ensureFolder } from './files.ts'
 
-/** Where a member of an archive goes, relative to the folder it is unpacked to; `undefined` leaves it out. */
+/** The path of a member of an archive, relative to the folder it is unpacked to; `undefined` leaves it out. */
 export type Pick = (name: string) => string | undefined
 
-/** What an archive may hold before it is taken for a bomb. */
+/** The largest content of an archive. A larger archive counts as an archive bomb. */
 export type Limits = { bytes: number; members: number }
 
-/** Room for a CUDA libtorch, and no more. */
+/** Just enough for a CUDA libtorch. */
 export const defaultLimits: Limits = { bytes: 8e9, members: 200_000 }
 
-/** Refuses member names that could leave their folder, or that mean different things to different systems. */
+/** Throws for a member name that could leave its folder or that has different meanings on different systems. */
 export function safeMember(archive: string, name: string): string {
   const parts = name.split('/')
   const bad = name === '' || name.startsWith('/') || /[\\\0]|^[a-zA-Z]:/.test(name) || parts.some(part => part === '..')
@@ -21,12 +21,12 @@ export function safeMember(archive: string, name: string): string {
   return parts.filter(part => part !== '' && part !== '.').join('/')
 }
 
-/** An archive that is not unpacked. */
+/** The error for an archive that is not unpacked. */
 export const unsafe = (archive: string, why: string): AnnealError =>
   new AnnealError(`${archive} was not unpacked: ${why}; expected a plain archive. Delete it and fetch it again`)
 
-/** Makes a folder whole or not at all: `fill` writes into a temporary one beside it, which is then renamed. Where another
- *  process made it meanwhile, that one stays. */
+/** Makes a complete folder or none: `fill` writes into a temporary folder beside it, which is then renamed. If another
+ *  process has made the folder meanwhile, that one stays. */
 export async function makeFolder(folder: string, fill: (temp: string) => Promise<void>): Promise<string> {
   if (existsSync(folder)) return folder
   const temp = `${folder}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
@@ -52,7 +52,8 @@ export function sweep(folder: string): void {
   }
 }
 
-/** Removes what killed processes left of `folder` (see {@link makeFolder}); call it while holding the lock of `folder`. */
+/** Removes the temporary folders of `folder` that killed processes left (see {@link makeFolder}). Call it while holding
+ *  the lock of `folder`. */
 export function sweepOf(folder: string): void {
   const start = `${basename(folder)}.`
   for (const name of existsSync(dirname(folder)) ? readdirSync(dirname(folder)) : [])
@@ -60,7 +61,7 @@ export function sweepOf(folder: string): void {
       rmSync(join(dirname(folder), name), { recursive: true, force: true })
 }
 
-/** The parent folder of a member, made. */
+/** Makes the parent folder of a path. Returns the path. */
 export function parentOf(path: string): string {
   ensureFolder(dirname(path))
   return path

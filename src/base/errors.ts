@@ -1,5 +1,5 @@
-/** An error that the user can act on: one line that says what happened (with the values received), what was expected
- *  and what to do next. The CLI prints its message alone, without a stack trace, and exits with `exitCode`. */
+/** An error that the user can act on. Its message says in one line what happened (with the values received), what was
+ *  expected and what to do next. The CLI prints only the message, without a stack trace, and exits with `exitCode`. */
 export class AnnealError extends Error {
   readonly exitCode: number
   constructor(message: string, { cause, exitCode = 1 }: { cause?: unknown; exitCode?: number } = {}) {
@@ -9,7 +9,7 @@ export class AnnealError extends Error {
   }
 }
 
-/** The names nearest to `name` by edit distance (at most `most`, and only those close enough to be meant). */
+/** The names nearest to `name` by edit distance: at most `most`, and only names that the user may have meant. */
 export function nearest(name: string, names: Iterable<string>, most = 3): string[] {
   const limit = Math.max(2, Math.floor(name.length / 3))
   return [...names]
@@ -20,7 +20,7 @@ export function nearest(name: string, names: Iterable<string>, most = 3): string
     .map(({ candidate }) => candidate)
 }
 
-/** ` Did you mean "resnet34"?`, or nothing where no name is near. */
+/** ` Did you mean "resnet34"?`, or the empty text if no name is near. */
 export function didYouMean(name: string, names: Iterable<string>): string {
   const near = nearest(name, names, 1)[0]
   return near === undefined ? '' : ` Did you mean "${near}"?`

@@ -10,36 +10,37 @@ import { bytes as asBytes, plural } from './format.ts'
 import { withLock } from './lock.ts'
 import { type Report, silent } from './progress.ts'
 
-/** A file that is pinned: where it is, what it is, and the digest that it must have. */
+/** A pinned file: its address, its name for the user, and the digest that it must have. */
 export type Pinned = {
   url: string
-  /** Size in bytes where it is known. */
+  /** Size in bytes, if it is known. */
   bytes?: number
   /** A few words for the user, such as `resnet34 weights`. */
   what: string
   licence: string
 } & Digest
 
-/** In hexadecimal digits; sha512 for the few files that were published with that one only. */
+/** In hexadecimal digits. sha512 is for the few files that were published only with it. */
 export type Digest = { sha256: string; sha512?: undefined } | { sha512: string; sha256?: undefined }
 
-/** Where the file goes and how hard to try. */
+/** Where the file goes, and when to try again. */
 export type FetchOptions = {
   to: string
   report?: Report
   signal?: AbortSignal
-  /** Tries in a row without any progress before giving up. */
+  /** The number of tries in a row without progress before giving up. */
   tries?: number
-  /** A connection that sends nothing for so long is tried again. */
+  /** A connection that sends nothing for this time is tried again. */
   idleSeconds?: number
-  /** The same until the first answer; `idleSeconds` unless given. */
+  /** The same until the first answer. Default: `idleSeconds`. */
   connectSeconds?: number
-  /** Pause before the second try; doubles with each. */
+  /** The pause before the second try; it doubles with each try. */
   pauseSeconds?: number
 }
 
-/** Fetches a pinned file to `to`, unless it is there. The bytes go to `<to>.part`, which a later call resumes; `to` itself
- *  appears only whole and with the right digest. One process at a time fetches a file. Returns `to`. */
+/** Fetches a pinned file to `to`, unless it is already there. The bytes go to `<to>.part`, which a later call resumes.
+ *  `to` is written only when the file is complete and has the right digest. Only one process at a time fetches a file.
+ *  Returns `to`. */
 export async function fetchFile(pinned: Pinned, options: FetchOptions): Promise<string> {
   const { to, report = silent } = options
   if (isThere(to, pinned)) return to
@@ -54,7 +55,7 @@ export async function fetchFile(pinned: Pinned, options: FetchOptions): Promise<
   )
 }
 
-/** Throws where the disk that holds `folder` has less than `need` bytes free. */
+/** Throws if the disk with `folder` has fewer than `need` free bytes. */
 export function needSpace(folder: string, need: number, what: string): void {
   try {
     ensureFolder(folder)
@@ -64,7 +65,7 @@ export function needSpace(folder: string, need: number, what: string): void {
   const { bavail, bsize } = statfsSync(folder)
   if (bavail * bsize < need)
     throw new AnnealError(
-      `${what} needs ${asBytes(need)} in ${folder} and the disk has ${asBytes(bavail * bsize)} free; make room, or set ANNEAL_CACHE to a folder on another disk`,
+      `${what} needs ${asBytes(need)} in ${folder}, but the disk has ${asBytes(bavail * bsize)} free; make room, or set ANNEAL_CACHE to a folder on another disk`,
     )
 }
 
@@ -84,7 +85,7 @@ async function fetchNow(pinned: Pinned, options: FetchOptions): Promise<void> {
     try {
       if ((await stream(pinned, part, options)) === (pinned.sha256 ?? pinned.sha512)) break
       rmSync(part, { force: true })
-      // A wrong digest after a resume may be the old part's fault: start over once.
+      // After a resume, the old part may cause a wrong digest: start over once.
       if (from === 0) throw wrongDigest(pinned)
       from = 0
       report({ line: `${what}: the part left by an earlier run does not fit, starting over` })
@@ -107,7 +108,7 @@ async function fetchNow(pinned: Pinned, options: FetchOptions): Promise<void> {
   renameSync(part, to)
 }
 
-/** Streams the rest of the file to `part`; returns the digest of the whole. */
+/** Streams the rest of the file to `part`. Returns the digest of the whole file. */
 async function stream(pinned: Pinned, part: string, options: FetchOptions): Promise<string> {
   const { url, what } = pinned
   const { report = silent, signal, idleSeconds = 30, connectSeconds = idleSeconds } = options
@@ -126,7 +127,7 @@ async function stream(pinned: Pinned, part: string, options: FetchOptions): Prom
     timer = arm()
     const continues = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${done}-`)
     if (response.status === 416) {
-      // Nothing is left to send: the part is the whole file, or longer than it; the digest tells.
+      // Nothing is left to send: the part is the whole file or longer. The digest shows which.
       await response.body?.cancel()
       return (await hashFile(part, hash)).digest('hex')
     }
@@ -141,7 +142,7 @@ async function stream(pinned: Pinned, part: string, options: FetchOptions): Prom
     if (pinned.bytes !== undefined && total !== pinned.bytes) {
       await response.body.cancel()
       throw new AnnealError(
-        `${what} at ${url} has ${total} bytes, expected ${pinned.bytes}; the file there has changed: please report it`,
+        `${what} at ${url} has ${total} bytes, expected ${pinned.bytes}; the file on the server has changed: please report it`,
       )
     }
     const file = await open(part, continues ? 'a' : 'w')
@@ -175,7 +176,7 @@ function refused({ what, url }: Pinned, status: number): Error {
 
 const wrongDigest = ({ what, url, sha256, sha512 }: Pinned) =>
   new AnnealError(
-    `${what} from ${url} does not have the pinned digest ${sha256 ? `sha256 ${sha256}` : `sha512 ${sha512}`}; what came was deleted. A proxy or login page in between? Open the address in a browser to see`,
+    `${what} from ${url} does not have the pinned digest ${sha256 ? `sha256 ${sha256}` : `sha512 ${sha512}`}; the download was deleted. A proxy or a login page may have changed it: open the address in a browser to see`,
   )
 
 const isThere = (path: string, { bytes }: Pinned) => {

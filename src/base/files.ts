@@ -4,8 +4,8 @@ import { userInfo } from 'node:os'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { AnnealError } from './errors.ts'
 
-/** Writes a whole file or nothing: temp file beside it, fsync, rename, fsync of the folder. A crash leaves the old file
- *  or the new one, never a mixture; a full disk throws and leaves the old one. */
+/** Writes a whole file or nothing: a temporary file beside it, fsync, rename, fsync of the folder. A crash leaves the
+ *  old file or the new file, never a mixture. A full disk throws and leaves the old file. */
 export function writeAtomic(path: string, ...parts: (string | Uint8Array)[]): void {
   ensureFolder(dirname(path))
   const temp = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
@@ -20,7 +20,7 @@ export function writeAtomic(path: string, ...parts: (string | Uint8Array)[]): vo
     renameSync(temp, path)
   } catch (error) {
     rmSync(temp, { force: true })
-    throw Object.assign(error as Error, { path }) // a failed write does not say of what
+    throw Object.assign(error as Error, { path }) // the error of a failed write has no path
   }
   syncFolder(dirname(path))
 }
@@ -38,8 +38,9 @@ function syncFolder(folder: string): void {
   }
 }
 
-/** Makes a folder, and those above it, where they are missing; returns it. Throws the system's error. (Node's own
- *  `mkdirSync(…, { recursive: true })` never ends where a folder can't be made below one that is there, as in /proc.) */
+/** Makes a folder, and the folders above it, if they are missing. Returns the folder. Throws the system's error.
+ *  (Node's `mkdirSync(…, { recursive: true })` never returns if a folder can't be made below an existing one, as in
+ *  /proc.) */
 export function ensureFolder(folder: string): string {
   if (isFolder(folder)) return folder
   const parent = dirname(folder)
@@ -47,7 +48,7 @@ export function ensureFolder(folder: string): string {
   try {
     mkdirSync(folder)
   } catch (error) {
-    if (!isFolder(folder)) throw error // else another process has just made it
+    if (!isFolder(folder)) throw error // another process has just made it
   }
   return folder
 }
@@ -56,23 +57,25 @@ function isFolder(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
   } catch {
-    return false // to make it says what is wrong
+    return false // mkdirSync then throws the reason
   }
 }
 
-/** Where downloads, builds and decoded pictures are kept: `ANNEAL_CACHE`, else `$XDG_CACHE_HOME/anneal`, else
- *  `~/.cache/anneal`; always absolute. Throws where none of them says a place. */
+/** The folder for downloads, builds and decoded pictures: `ANNEAL_CACHE`, else `$XDG_CACHE_HOME/anneal`, else
+ *  `~/.cache/anneal`. Always absolute. Throws if none of them gives a folder. */
 export const cacheFolder = (...parts: string[]): string => join(cacheRoot(process.env), ...parts)
 
 function cacheRoot({ ANNEAL_CACHE, XDG_CACHE_HOME, HOME }: NodeJS.ProcessEnv): string {
   if (ANNEAL_CACHE) return resolve(ANNEAL_CACHE)
-  if (XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME)) return join(XDG_CACHE_HOME, 'anneal') // its standard ignores others
+  if (XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME)) return join(XDG_CACHE_HOME, 'anneal') // the XDG standard ignores relative paths
   return join(HOME ? absolute(HOME) : homeOfUser(), '.cache', 'anneal')
 }
 
 function absolute(home: string): string {
   if (isAbsolute(home)) return home
-  throw new AnnealError(`HOME is "${home}", which is no absolute path, so there is no place for the cache. ${setCache}`)
+  throw new AnnealError(
+    `HOME is "${home}", which is not an absolute path, so there is no place for the cache. ${setCache}`,
+  )
 }
 
 function homeOfUser(): string {
@@ -80,7 +83,7 @@ function homeOfUser(): string {
   try {
     home = userInfo().homedir
   } catch {
-    // A user id without a name, as containers give.
+    // A user id without a name, as in containers.
   }
   if (isAbsolute(home)) return home
   throw new AnnealError(
@@ -88,10 +91,10 @@ function homeOfUser(): string {
   )
 }
 
-/** What to do where the cache can't be written to. */
+/** What to do if the cache can't be written to. */
 export const setCache = 'Set ANNEAL_CACHE to a folder that can be written to, such as ANNEAL_CACHE=/var/tmp/anneal.'
 
-/** Makes a folder of the cache; throws one line that names `ANNEAL_CACHE` where that can't be. */
+/** Makes a folder of the cache. If that fails, throws one line that names `ANNEAL_CACHE`. */
 export function ensureCache(...parts: string[]): string {
   const folder = cacheFolder(...parts)
   try {
@@ -101,23 +104,23 @@ export function ensureCache(...parts: string[]): string {
   }
 }
 
-/** What the system's refusals to write mean, by their code. */
+/** The system's reasons to refuse a write, by their code. */
 export const refusals: Record<string, string> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
-  EROFS: 'the disk can only be read',
-  ENOTDIR: 'a file stands where a folder is needed',
-  EEXIST: 'a file stands where a folder is needed',
+  EROFS: 'the disk is read-only',
+  ENOTDIR: 'there is a file where a folder is needed',
+  EEXIST: 'there is a file where a folder is needed',
   ENOENT: 'no folder can be made there',
   ENAMETOOLONG: 'the name is too long',
-  ELOOP: 'links go round in a circle',
-  EIO: 'the disk does not answer as it should',
+  ELOOP: 'links form a loop',
+  EIO: 'the disk has an input/output error',
   ENOSPC: 'the disk is full',
   EDQUOT: 'your quota on this disk is used',
 }
 
-/** The error to show for one that came from making or writing `path`: where the path is in the cache and the system
- *  refused to write, one line that names `ANNEAL_CACHE`; else the error itself. */
+/** The error to show for an error from making or writing `path`. If the path is in the cache and the system refused to
+ *  write, one line that names `ANNEAL_CACHE`; otherwise the error itself. */
 export function cacheError(error: unknown, path: string | undefined = (error as NodeJS.ErrnoException).path): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException
   if (!code || syscall === undefined || path === undefined || !Object.hasOwn(refusals, code)) return error

@@ -1,4 +1,4 @@
-/** `1536` → `1.5 KB`; powers of 1000, as disks and downloads are sold. */
+/** `1536` → `1.5 KB`; powers of 1000, as for disks and downloads. */
 export function bytes(n: number): string {
   if (n < 1000) return `${n} B`
   const power = Math.min(4, Math.floor(Math.log10(n) / 3))
@@ -6,7 +6,7 @@ export function bytes(n: number): string {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${['B', 'KB', 'MB', 'GB', 'TB'][power]}`
 }
 
-/** Seconds as a person reads them: `0.4 s`, `42 s`, `3:05`, `1:02:09`. */
+/** A time in seconds, formatted: `0.4 s`, `42 s`, `3:05`, `1:02:09`. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?'
   if (seconds < 10) return `${seconds.toFixed(1)} s`
@@ -18,7 +18,7 @@ export function duration(seconds: number): string {
     : `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`
 }
 
-/** A rate as the field writes it: `1e-3`, `2.5e-4`. */
+/** A learning rate, formatted: `1e-3`, `2.5e-4`. */
 export function rate(lr: number): string {
   return lr === 0 ? '0' : lr.toExponential(lr.toExponential(1).includes('.0e') ? 0 : 1)
 }
@@ -26,7 +26,7 @@ export function rate(lr: number): string {
 /** `0.8734` → `87.3 %`. */
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`
 
-/** A size of errors in a target's own unit, four digits of it whatever the unit: `0.4213`, `12.35`, `3.2e-9`, `1234568`. */
+/** The size of an error in the unit of a target, with four digits: `0.4213`, `12.35`, `3.2e-9`, `1234568`. */
 export function amount(value: number): string {
   const size = Math.abs(value)
   if (size >= 1e4 && size < 1e15) return String(Math.round(value))
@@ -34,8 +34,8 @@ export function amount(value: number): string {
   return size > 0 && size < 1e-3 ? four.toExponential() : String(four)
 }
 
-/** A number with the decimals given; with fewer than none, whole tens, hundreds, …; tiny and huge ones with an exponent.
- *  What 64-bit floats don't hold is not made up. */
+/** A number with this many decimals. A negative number of decimals rounds to tens, hundreds, …. Tiny and huge numbers
+ *  get an exponent. Shows no more digits than a 64-bit float has. */
 export function withDecimals(value: number, decimals: number): string {
   if (!Number.isFinite(value)) return String(value)
   const before = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)))
@@ -44,7 +44,7 @@ export function withDecimals(value: number, decimals: number): string {
   return String(Number(value.toPrecision(Math.min(digits, 17))))
 }
 
-/** A path as a shell takes it. */
+/** A path quoted for a shell, if needed. */
 export const quoted = (path: string): string =>
   /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 

@@ -1,5 +1,5 @@
-/** A value as JSON. A `Map` becomes an object whose keys stand in the Map's order: JavaScript puts keys of objects that look like
- *  whole numbers first, so an object can't keep the order of classes such as 01, 1, 10. */
+/** A value as JSON. A `Map` becomes an object with its keys in the order of the Map. A JavaScript object puts keys that
+ *  look like whole numbers first, so it can't keep the order of classes such as 01, 1, 10. */
 export function json(value: unknown): string {
   if (value instanceof Map)
     return `{${[...value].map(([key, own]) => `${JSON.stringify(String(key))}:${json(own)}`).join(',')}}`

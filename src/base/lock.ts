@@ -17,19 +17,20 @@ import { cacheError, ensureFolder } from './files.ts'
 import { named, type Owner, standing, thisProcess } from './owner.ts'
 
 const beatSeconds = 5
-/** Three beats: a holder that can't be asked and lets them pass is gone, if its lock is old by the clock too. */
+/** Three beats. A holder whose process can't be checked counts as gone if it gives no beat in this time and its lock is
+ *  old by the clock too. */
 const watchSeconds = 15
 const staleSeconds = 60
 const pollMs = 200
 
-/** How often, in milliseconds from the first look, a wait is told: soon, then each half minute. */
+/** When a wait is reported, in milliseconds from its start: after a second, then every half minute. */
 const tellAfterMs = 1000
 const tellEveryMs = 30_000
 
-/** Runs `work` while holding `<path>.lock`, so that one process at a time does it. Others wait; `waiting` hears after a
- *  second, and each half minute, who holds which file and what to do; `signal` ends the wait. A lock whose process is gone
- *  is taken over: at once where the process can be asked, else when it gives no sign of life. `work` must look again
- *  whether there is still something to do. */
+/** Runs `work` while holding `<path>.lock`, so that only one process at a time does it. Other processes wait. `waiting`
+ *  is called after a second, and then every half minute, with the holder, the file and what to do; `signal` ends the
+ *  wait. If the process of a lock is gone, the lock is taken over: at once if the process can be checked, else when it
+ *  gives no sign of life. `work` must check whether there is still something to do. */
 export async function withLock<T>(
   path: string,
   work: () => Promise<T>,
@@ -43,7 +44,7 @@ export async function withLock<T>(
     try {
       if (read(lock) === mine) utimesSync(lock, new Date(), new Date())
     } catch {
-      // A lock that someone removed by hand: the work goes on, and what it writes is renamed into place anyway.
+      // A person removed the lock: the work goes on, because what it writes is renamed into place anyway.
     }
   }, beatSeconds * 1000)
   beat.unref()
@@ -75,7 +76,7 @@ async function obtain(
     const beat = statSync(lock, { throwIfNoEntry: false })?.mtimeMs
     const text = read(lock)
     if (beat === undefined)
-      seen = undefined // given back meanwhile
+      seen = undefined // released meanwhile
     else {
       if (seen?.text !== text || seen?.beat !== beat) seen = { text, beat, since: now }
       if (isLeft(text, (now - seen.since) / 1000, (Date.now() - beat) / 1000)) {
@@ -90,8 +91,8 @@ async function obtain(
   }
 }
 
-/** Whether a lock was left by a process that is gone. `watched`: for how long, in seconds, it stayed as it is by a clock
- *  that never jumps; `age`: since its last sign of life by the clock of the day, which may be another machine's. */
+/** Whether the process that made a lock is gone. `watched`: seconds without a change of the lock, by a clock that never
+ *  jumps. `age`: seconds since its last sign of life, by the time of day, which another machine may have set. */
 function isLeft(text: string | undefined, watched: number, age: number): boolean {
   const owner = ownerOf(text)
   const state = owner ? standing(owner) : 'unknown'
@@ -100,7 +101,7 @@ function isLeft(text: string | undefined, watched: number, age: number): boolean
   return watched >= watchSeconds && (!owner || age >= staleSeconds || watched >= staleSeconds)
 }
 
-/** Who a lock says it belongs to; nothing where it is empty or says something else. */
+/** The owner that a lock names; undefined if it is empty or holds something else. */
 function ownerOf(text: string | undefined): Partial<Owner> | undefined {
   try {
     const owner = JSON.parse(text ?? '') as Partial<Owner> | null
@@ -113,7 +114,7 @@ function ownerOf(text: string | undefined): Partial<Owner> | undefined {
 
 function holderOf(lock: string, text: string | undefined): string {
   const owner = ownerOf(text)
-  if (!owner) return `${lock} does not say who holds it; it is taken over if it stays as it is for ${watchSeconds} s`
+  if (!owner) return `${lock} does not name its holder; it is taken over if it does not change for ${watchSeconds} s`
   const state = standing(owner)
   return state === 'runs'
     ? `${named(owner)} holds ${lock}; wait for it, or end it (kill ${owner.pid})`
@@ -131,7 +132,7 @@ function take(lock: string, mine: string): boolean {
     fd = openSync(lock, 'wx')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' || code === 'ENOENT') return false // somebody has it; or removed the folder just now
+    if (code === 'EEXIST' || code === 'ENOENT') return false // another process has the lock, or just removed the folder
     throw cacheError(error, lock)
   }
   try {
@@ -145,7 +146,7 @@ function take(lock: string, mine: string): boolean {
   }
 }
 
-/** Removes a lock that says `text`; where another process has just taken it, its lock stays. */
+/** Removes a lock with this text. If another process has just taken the lock, it stays. */
 function removeLeft(lock: string, text: string | undefined): void {
   const aside = `${lock}.${randomBytes(6).toString('hex')}.stale`
   try {
@@ -153,14 +154,14 @@ function removeLeft(lock: string, text: string | undefined): void {
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
     throw new AnnealError(
-      `${lock} was left by a process that is gone, and can not be removed (${(cause as NodeJS.ErrnoException).code}). Remove it, or set ANNEAL_CACHE to a folder that you can write to.`,
+      `${lock} was left by a process that is gone, but it can not be removed (${(cause as NodeJS.ErrnoException).code}). Remove it, or set ANNEAL_CACHE to a folder that you can write to.`,
       { cause },
     )
   }
   try {
     if (read(aside) !== text) linkSync(aside, lock)
   } catch {
-    // Taken anew meanwhile.
+    // Another process has taken the lock meanwhile.
   } finally {
     rmSync(aside, { recursive: true, force: true })
   }

@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs'
 import { freemem } from 'node:os'
 import { dirname, join } from 'node:path'
 
-/** Bytes that this process may still take, without swapping or being killed: what the machine has, or its container less.
- *  The page cache counts as free, for the kernel gives it back: a container that has read its pictures once is full of
- *  it. `root` holds /proc and /sys. */
+/** The bytes that this process can still take without being swapped or killed: the free memory of the machine or of its
+ *  container, whichever is less. The page cache counts as free, because the kernel gives it back; it fills a container
+ *  that has read its pictures once. `root` holds /proc and /sys. */
 export function freeMemory({ root = '/', free = freemem }: { root?: string; free?: () => number } = {}): number {
   const available = kilobytes(read(join(root, 'proc/meminfo')), 'MemAvailable')
   return Math.min(available ?? Number.POSITIVE_INFINITY, free(), ...limitsOf(root))
 }
 
-/** What is left in each control group that this process is in, of version 2 and 1. */
+/** The free bytes of each control group (version 2 and 1) that contains this process. */
 function limitsOf(root: string): number[] {
   const groups = (read(join(root, 'proc/self/cgroup')) ?? '').split('\n')
   return groups.flatMap(line => {
@@ -23,8 +23,8 @@ function limitsOf(root: string): number[] {
   })
 }
 
-/** A group and those around it, whose limits hold as well. In a container the path is often the host's: its own mount is
- *  the last. */
+/** The paths of a group and of the groups around it, whose limits apply too. In a container the path is often that of
+ *  the host; the container's own mount is the last path. */
 function upwards(path: string): string[] {
   const all = [path]
   while (dirname(all.at(-1)!) !== all.at(-1)) all.push(dirname(all.at(-1)!))
@@ -42,7 +42,7 @@ function leftOfV1(folder: string): number | undefined {
   const limit = whole(read(join(folder, 'memory.limit_in_bytes')))
   const used = whole(read(join(folder, 'memory.usage_in_bytes')))
   const stat = read(join(folder, 'memory.stat'))
-  // With `total_`: those of the groups inside too, as the usage has them.
+  // Fields with `total_` include the groups inside, as the usage does.
   const cache = ['inactive_file', 'active_file'].map(name => field(stat, `total_${name}`) || field(stat, name))
   return left(limit === undefined ? [] : [limit], used, ...cache)
 }
@@ -61,7 +61,7 @@ function read(path: string): string | undefined {
   }
 }
 
-/** A number alone in a file; `max` is none. */
+/** The number in a file that holds only a number; undefined for `max`. */
 const whole = (text: string | undefined) => (text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined)
 
 /** A line `name 123` of a list. */

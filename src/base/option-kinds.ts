@@ -43,7 +43,7 @@ export function int(least: number, most?: number): OptionEntry<number> {
   })
 }
 
-/** A number in a range; `noun` says of what: `a share`, `a rate`. */
+/** A number in a range. `noun`: its name in messages, such as `a share` or `a rate`. */
 export function number(range: Range, noun = 'a number', nouns = `${noun.replace(/^an? /, '')}s`): OptionEntry<number> {
   const { from, above, to, below } = range
   const limits = { minimum: from, exclusiveMinimum: above, maximum: to, exclusiveMaximum: below }
@@ -83,7 +83,7 @@ export const choice = <const T extends string>(...choices: readonly T[]): Option
     sample: choices[0],
   })
 
-/** Text, which is not empty; `form` is what it has to match. */
+/** Text that is not empty. `form`: the pattern that it must match. */
 export const text = <T extends string = string>(words = 'text', plural = 'texts', form = /[\s\S]/): OptionEntry<T> =>
   simple({
     words,
@@ -132,11 +132,11 @@ function revivedPattern(value: unknown): unknown {
   return typeof source === 'string' && typeof flags === 'string' ? new RegExp(source, flags) : value
 }
 
-/** A function, or other things that only a program has. */
+/** A function, which only a program can give. */
 export const func = <T>(words: string): OptionEntry<T> =>
   simple<T>({ words, plural: `${words}s`, fits: v => typeof v === 'function', read: text => text })
 
-/** A number or more of another kind; `of` says what they are for: `one per class`. */
+/** A list of values of another kind, at least `least`. `of`: what the items are for, such as `one per class`. */
 export function list<T>(
   { kind }: OptionEntry<T, string>,
   { least = 0, of }: { least?: number; of?: string } = {},
@@ -156,7 +156,7 @@ export function list<T>(
   })
 }
 
-/** One of two kinds; what is typed is read as the first that it fits. */
+/** One of two kinds. Typed text is read as the first kind for which it is valid. */
 export function or<A, B>({ kind: a }: OptionEntry<A, string>, { kind: b }: OptionEntry<B, string>): OptionEntry<A | B> {
   const kinds: readonly Kind<unknown>[] = [a, b]
   const known = kinds.flatMap(kind => kind.choices ?? [])
@@ -172,7 +172,7 @@ export function or<A, B>({ kind: a }: OptionEntry<A, string>, { kind: b }: Optio
     fault(value) {
       const faults = kinds.map(kind => kind.fault(value))
       if (faults.includes(undefined)) return undefined
-      // Of a list that is one of the kinds the part is named that does not fit.
+      // If one of the kinds is a list and only an item is invalid, the message names this item.
       const part = faults.find(fault => fault!.value !== value)
       return part ?? { value, expected: words, typed, ...(known.length > 0 && { known }) }
     },
@@ -192,7 +192,7 @@ export function or<A, B>({ kind: a }: OptionEntry<A, string>, { kind: b }: Optio
   })
 }
 
-/** What `parse` takes: it throws what is wrong in its own words. */
+/** A value that `parse` accepts. For an invalid value, `parse` throws its own error. */
 export const parsed = <T>(
   words: string,
   parse: (value: T) => unknown,

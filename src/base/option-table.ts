@@ -1,35 +1,35 @@
 import { AnnealError, didYouMean } from './errors.ts'
 import { type FlagNames, type Naming, naming } from './options.ts'
 
-/** What an option's value may be. */
+/** The values that an option accepts. */
 export interface Kind<T> {
-  /** What is expected of one value, and of several: `a whole number from 1`, `whole numbers from 1`. */
+  /** What is expected, for one value and for several: `a whole number from 1`, `whole numbers from 1`. */
   readonly words: string
   readonly plural: string
-  /** The same as it is typed, where that is other than in a program; empty where nothing is typed (`true`). */
+  /** The same for the command line, if it differs from a program; empty if nothing is typed (`true`). */
   readonly typed?: string
-  /** Of a list: the kind of its parts. */
+  /** For a list: the kind of its items. */
   readonly item?: Kind<unknown>
-  /** What is wrong with a value; nothing where it fits. */
+  /** What is wrong with a value; undefined if it is valid. */
   fault(value: unknown): Fault | undefined
-  /** The value of what was typed on a command line, `before` being that of the same flag typed earlier. What does not fit
-   *  stays as it was typed, for the error that refuses it. */
+  /** The value of a text typed on the command line. `before`: the value of the same flag typed earlier. An invalid text
+   *  is returned unchanged, for the error message. */
   read(text: string, before?: unknown): unknown
-  /** A value of a JSON file as a program has it. */
+  /** Converts a value of a JSON file to the value of a program. */
   revive?(value: unknown): unknown
-  /** Its JSON schema; none where no file can hold it (a function). */
+  /** Its JSON schema; undefined if a file can't hold it (a function). */
   readonly schema?: Record<string, unknown>
-  /** The words that it may be, where it is one of some. */
+  /** The possible words, for a choice of words. */
   readonly choices?: readonly string[]
   /** It names a file or a folder. */
   readonly path?: boolean
-  /** A value that fits, for the messages. */
+  /** A valid value, for messages. */
   readonly sample?: unknown
-  /** Of the type alone: never there. */
+  /** Only for the type: never set. */
   readonly is?: T
 }
 
-/** The value (or the part of it) that does not fit, what was expected of it, and words that may have been meant. */
+/** The invalid value (or its invalid part), what was expected, and words that the user may have meant. */
 export interface Fault {
   value: unknown
   expected: string
@@ -47,11 +47,12 @@ interface Facts {
   example?: unknown
 }
 
-/** One option: its type and range, default and why, flag, help, group, and who takes it (`W`). Each method gives a new one. */
+/** One option: its type and range, default and reason, flag, help, group, and the commands and calls that take it
+ *  (`W`). Each method returns a new option. */
 export class OptionEntry<T, W extends string = never> {
   readonly kind: Kind<T>
   readonly facts: Facts
-  /** Of the type alone. */
+  /** Only for the type. */
   declare readonly takers: readonly W[]
 
   constructor(kind: Kind<T>, facts: Facts = {}) {
@@ -61,8 +62,8 @@ export class OptionEntry<T, W extends string = never> {
   #with<V extends string = W>(facts: Facts): OptionEntry<T, V> {
     return new OptionEntry<T, V>(this.kind, { ...this.facts, ...facts })
   }
-  /** As it is typed: `--size <pixels>`, `--tta [views]`, `--no-pretrained`, `--[no-]bn-freeze`; `off` is the help of the
-   *  flag that turns it off. */
+  /** Its form on the command line: `--size <pixels>`, `--tta [views]`, `--no-pretrained`, `--[no-]bn-freeze`. `off`:
+   *  the help of the flag that turns it off. */
   flag(flag: string, off?: string): OptionEntry<T, W> {
     return this.#with({ flag, off })
   }
@@ -70,15 +71,15 @@ export class OptionEntry<T, W extends string = never> {
   says(says: string): OptionEntry<T, W> {
     return this.#with({ says })
   }
-  /** The value that holds where it is left out, and why. */
+  /** The default value, and why. */
   default(value: T, why?: string): OptionEntry<T, W> {
     return this.#with({ default: { text: String(value), value, why } })
   }
-  /** In words what holds where it is left out, where that is no value; and why. */
+  /** The default in words, if it is not a fixed value, and why. */
   otherwise(text: string, why?: string): OptionEntry<T, W> {
     return this.#with({ default: { text, why } })
   }
-  /** A value that fits, for the messages; the default, a word or a number of the range unless given. */
+  /** A valid value, for messages. Default: the default value, a word of the choice, or a number of the range. */
   example(example: T): OptionEntry<T, W> {
     return this.#with({ example })
   }
@@ -90,7 +91,7 @@ export class OptionEntry<T, W extends string = never> {
   on<V extends string>(...takers: V[]): OptionEntry<T, V> {
     return this.#with<V>({ takers })
   }
-  /** The default, where that is a value. */
+  /** The default, if it is a value. */
   get usual(): T {
     return this.facts.default!.value as T
   }
@@ -100,20 +101,20 @@ export class OptionEntry<T, W extends string = never> {
   }
 }
 
-/** Options by their names as properties. */
+/** Options by their property names. */
 export type OptionTable = Readonly<Record<string, OptionEntry<unknown, string>>>
 
-/** The options that one command or call takes of a table. */
+/** The options of a table that one command or call takes. */
 export type TakenBy<T extends OptionTable, W extends string> = {
   [K in keyof T as T[K] extends OptionEntry<unknown, infer V> ? (W extends V ? K : never) : never]: T[K]
 }
 
-/** The options of a table as an object of a program. */
+/** The options of a table as an object in a program. */
 export type Options<T extends OptionTable> = {
   [K in keyof T]?: (T[K] extends OptionEntry<infer V, string> ? V : never) | undefined
 }
 
-/** Options of one heading and of the same takers; an option with `on` has its own. */
+/** Options with the same heading and the same takers. An option with `on` keeps its own takers. */
 export function group<const W extends string, T extends OptionTable>(
   name: string,
   takers: readonly W[],
@@ -135,9 +136,9 @@ export const takenBy = <T extends OptionTable, const W extends string>(table: T,
 export const pick = <T extends OptionTable>(table: T, given: object): Options<T> =>
   Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(table, name))) as Options<T>
 
-/** Refuses names that the table has not and values that do not fit, each with what was expected and an example. `who` is
- *  the call or the file that was given them; `also` names what the call takes beside the table; `others` are tables of
- *  other calls, to say whose option a name is. */
+/** Throws for unknown names and invalid values, with what was expected and an example. `who`: the call or the file with
+ *  the options; `also`: names that the call takes besides the table; `others`: the tables of other calls, to name the
+ *  call that takes an option. */
 export function checkTable(
   table: OptionTable,
   given: object,
@@ -156,7 +157,7 @@ export function checkTable(
   checkValues(table, given, by)
 }
 
-/** The same of the values alone: names that the table has not are left to others. */
+/** The same for the values only: unknown names are ignored. */
 export function checkValues(table: OptionTable, given: object, by: Naming = naming()): void {
   for (const [name, entry] of Object.entries(table)) {
     const value = (given as Record<string, unknown>)[name]
@@ -194,7 +195,7 @@ function unknownOption(
   return `${who} has no option "${name}".${near || ' The page docs/options.md lists all of them.'}`
 }
 
-/** How each option of a table is typed, by its name as a property. */
+/** The flag of each option of a table, by its property name. */
 export const flagNames = (table: OptionTable): Map<string, FlagNames> =>
   new Map(
     Object.entries(table).flatMap(([name, { facts }]) => (facts.flag ? [[name, namesOf(facts.flag)] as const] : [])),
@@ -205,7 +206,7 @@ function namesOf(flag: string): FlagNames {
   return { flag: `--${long}`, ...(no && { off: `--no-${long}` }) }
 }
 
-/** An option's help: what it says, the words it may be, and its default. */
+/** The help of an option: its sentence, the possible words, and the default. */
 export function helpOf({ kind, facts }: OptionEntry<unknown, string>): string {
   const { says = '', default: usual } = facts
   const { choices = [] } = kind
@@ -213,7 +214,7 @@ export function helpOf({ kind, facts }: OptionEntry<unknown, string>): string {
   return `${says}${words}${usual ? ` (default: ${usual.text})` : ''}`
 }
 
-/** The options of each heading together, in the order of the headings' last options: what a command adds comes last. */
+/** The options sorted by heading. Headings are ordered by their last option, so what a command adds comes last. */
 export function byGroup(table: OptionTable): [name: string, entry: OptionEntry<unknown, string>][] {
   const groups = new Map<string | undefined, [string, OptionEntry<unknown, string>][]>()
   for (const [name, entry] of Object.entries(table)) {

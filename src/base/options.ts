@@ -1,6 +1,6 @@
 import { quoted } from './format.ts'
 
-/** How an option is typed: `--batch`; `off` is how it is turned off, where that has a flag: `--no-pretrained`. */
+/** The flag of an option: `--batch`. `off`: the flag that turns it off, if there is one: `--no-pretrained`. */
 export interface FlagNames {
   flag: string
   off?: string
@@ -9,8 +9,8 @@ export interface FlagNames {
 let flags: ReadonlyMap<string, FlagNames> = new Map()
 let asProperties = true
 
-/** From here on messages name options as they are typed on the command line; before, as properties of a program. `known`
- *  are the flags of the command's tables; one that they lack is its property with dashes. */
+/** After this call, messages name options as they are typed on the command line; before it, as properties of a program.
+ *  `known`: the flags of the command's tables. The flag of any other option is its property name with dashes. */
 export function nameOptionsAsTyped(known: ReadonlyMap<string, FlagNames> = flags): void {
   flags = known
   asProperties = false
@@ -27,14 +27,14 @@ export function typed(property: string, value: unknown): string {
   return `${flagOf(property)} ${quoted(String(value))}`
 }
 
-/** An option's name in a message, to whoever gave it: `labelColumn`, or `--label-column`. */
+/** The name of an option in a message: `labelColumn` in a program, `--label-column` on the command line. */
 export const option = (property: string): string => (asProperties ? property : flagOf(property))
 
 /** The same with a value: `task: "multi"`, or `--task multi`. */
 export const setting = (property: string, value: unknown): string =>
   asProperties ? `${property}: ${written(value)}` : typed(property, value)
 
-/** A value as a program has it; a number stays as it is written (`2e-3`). */
+/** A value as a program writes it. A number in a text stays as it is written (`2e-3`). */
 const written = (value: unknown): string =>
   typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value)) ? value : literal(value)
 
@@ -47,7 +47,7 @@ export function literal(value: unknown): string {
   return JSON.stringify(value) ?? String(value)
 }
 
-/** How messages name options to whoever gave them, and show values. */
+/** How messages name options and show values, for the place where the options were given. */
 export interface Naming {
   name(property: string): string
   example(property: string, value: unknown): string
@@ -56,7 +56,7 @@ export interface Naming {
   readonly typed: boolean
 }
 
-/** As a program or a command line has them. */
+/** The naming for a program or a command line. */
 export const naming = (): Naming => ({
   name: option,
   example: (property, value) => (asProperties ? `{ ${property}: ${literal(value)} }` : typed(property, value)),
@@ -64,7 +64,7 @@ export const naming = (): Naming => ({
   typed: !asProperties,
 })
 
-/** As a JSON file has them. */
+/** The naming for a JSON file. */
 export const inFile = (file: string): Naming => ({
   name: property => `${file}: "${property}"`,
   example: (property, value) => `"${property}": ${literal(value)}`,
@@ -72,9 +72,9 @@ export const inFile = (file: string): Naming => ({
   typed: false,
 })
 
-/** A list as it is typed: `a,b`. What stands in double quotes is one part, commas and all, with quotes in it doubled:
- *  `"cat, big",dog`; a backslash before a comma, a quote or a backslash takes it as it is: `cat\, big,dog`. Empty parts
- *  are left out. */
+/** The parts of a typed list: `a,b`. A part in double quotes may contain commas, and doubled quotes for a quote: `"cat,
+ *  big",dog`. A backslash makes the next comma, quote or backslash part of the text: `cat\, big,dog`. Empty parts are
+ *  left out. */
 export function listed(value: string): string[] {
   const parts: string[] = []
   let [part, quoted] = ['', false]
@@ -93,5 +93,5 @@ export function listed(value: string): string[] {
   return parts.filter(one => one !== '')
 }
 
-/** Whether a quote that opens a part has one that ends it: another may belong to a name, as in `"5` for inches. */
+/** Whether a quote that opens a part is closed. If not, it belongs to the name, as in `"5` for inches. */
 const closes = (value: string, from: number): boolean => /^"(?:[^"]|"")*"(?=,|$)/.test(value.slice(from))

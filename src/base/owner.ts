@@ -1,15 +1,16 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
-/** A process as a lock names it. `boot` and `started` tell it from a later one with the same number, `space` (the
- *  namespace that its number is of) from one in another container. They are empty where the system does not say. */
+/** A process as a lock names it. `boot` and `started` distinguish it from a later process with the same number; `space`
+ *  (the namespace of its number) distinguishes it from a process in another container. They are empty if the system
+ *  does not give them. */
 export type Owner = { pid: number; host: string; boot: string; started: string; space: string }
 
-/** What is known of a process: it runs; it is gone; it is of an earlier start of this machine (or of another machine with
- *  the same name); or it can't be asked, being on another machine, in another container, or hidden but for its number. */
+/** The state of a process: it runs; it is gone; it belongs to an earlier start of this machine (or to another machine
+ *  with the same name); or it can't be checked, because it is on another machine, in another container or hidden. */
 export type Standing = 'runs' | 'gone' | 'earlier' | 'unknown'
 
-/** This process, as others are to tell it from every other one. */
+/** This process, with everything that identifies it. */
 export const thisProcess = (): Owner => ({
   pid: process.pid,
   host: hostname(),
@@ -18,7 +19,7 @@ export const thisProcess = (): Owner => ({
   space: numberSpace(),
 })
 
-/** Whether the owner of a lock still runs. `pid` and `host` are enough to tell that it is gone. */
+/** Whether the owner of a lock still runs. `pid` and `host` are enough to find that it is gone. */
 export function standing({ pid, host, boot = '', started = '', space = '' }: Partial<Owner>): Standing {
   if (host !== hostname()) return 'unknown'
   if (boot !== '' && boot !== bootId()) return 'earlier'
@@ -34,7 +35,7 @@ export function standing({ pid, host, boot = '', started = '', space = '' }: Par
   return started === '' || now === '' ? 'unknown' : started === now ? 'runs' : 'gone'
 }
 
-/** A lock's holder in words: `process 4242`, `process 17 in another container`, `process 17 on host7`. */
+/** The holder of a lock in words: `process 4242`, `process 17 in another container`, `process 17 on host7`. */
 export function named({ pid, host, space = '' }: Partial<Owner>): string {
   if (host !== hostname()) return `process ${pid} on ${host}`
   return space !== '' && space !== numberSpace() ? `process ${pid} in another container` : `process ${pid}`
@@ -56,7 +57,8 @@ function numberSpace(): string {
   }
 }
 
-/** Clock ticks from boot to the start of a process (field 22 of /proc/PID/stat), or '' where the system does not say. */
+/** Clock ticks from boot to the start of a process (field 22 of /proc/PID/stat), or '' if the system does not give
+ *  it. */
 function startTime(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')

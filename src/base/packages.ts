@@ -11,7 +11,7 @@ import { withLock } from './lock.ts'
 import { type Report, silent } from './progress.ts'
 import { lastLines, type Ran, run } from './run.ts'
 
-/** A file of a Python package, pinned. pip knows where packages come from; no address is named here. */
+/** A pinned file of a Python package. No address is given here: pip knows where packages come from. */
 export type WheelPin = {
   package: string
   version: string
@@ -21,12 +21,12 @@ export type WheelPin = {
   bytes: number
   what: string
   licence: string
-  /** Fixed, so that one digest serves whatever Python the user has. */
+  /** Fixed, so that the digest is the same for every Python version. */
   pythonVersion?: string
   platform?: string
 }
 
-/** An npm package, pinned. npm knows where packages come from. */
+/** A pinned npm package. npm knows where packages come from. */
 export type NpmPin = {
   package: string
   version: string
@@ -37,7 +37,8 @@ export type NpmPin = {
   licence: string
 }
 
-/** Brings a wheel by `python3 -m pip download` to the cache, checked, unless it is there; returns its path. */
+/** Downloads a wheel to the cache with `python3 -m pip download` and checks its digest, unless it is already there.
+ *  Returns its path. */
 export async function pipDownload(
   pin: WheelPin,
   report: Report = silent,
@@ -52,7 +53,7 @@ export async function pipDownload(
     pin: { ...pin, digest: { name: 'sha256', encoding: 'hex', value: pin.sha256 } },
     file: pin.file,
     report,
-    // pip streams to its temporary folder: placed in ours, the file's growth is the progress.
+    // pip writes to its temporary folder. That is in our folder, so the growth of the file shows the progress.
     fetch: folder =>
       run(python, [...args, `--dest=${folder}`, `${pin.package}==${pin.version}`], {
         cwd: folder,
@@ -64,7 +65,8 @@ export async function pipDownload(
   })
 }
 
-/** Brings a package's `.tgz` by `npm pack` to the cache, checked, unless it is there; returns its path. */
+/** Downloads the `.tgz` of a package to the cache with `npm pack` and checks its digest, unless it is already there.
+ *  Returns its path. */
 export async function npmPack(pin: NpmPin, report: Report = silent): Promise<string> {
   const file = `${pin.package.replace('@', '').replace('/', '-')}-${pin.version}.tgz`
   return bring({
@@ -119,7 +121,7 @@ async function bring({ tool, pin, file, report, fetch, signal, install }: Bring)
         const ran = await fetch(folder)
         clearInterval(watch)
         signal?.throwIfAborted()
-        if (ran.missing) throw new AnnealError(`${what}: no ${tool} on the PATH; ${install}, then run it again`)
+        if (ran.missing) throw new AnnealError(`${what}: ${tool} is not on the PATH; ${install}, then run it again`)
         const found = join(folder, file)
         if (ran.code !== 0 || !existsSync(found)) throw failed(pin, tool, file, ran, install)
         const got = (await hashFile(found, createHash(digest.name))).digest(digest.encoding)
@@ -144,7 +146,7 @@ function failed({ what, package: name, version }: Bring['pin'], tool: string, fi
   const said = lastLines(ran.stderr || ran.stdout, 2)
   if (/No module named pip/.test(said))
     return new AnnealError(`${what}: this Python has no pip; ${install}, then run it again`)
-  const why = ran.code === 0 ? `it brought another file than ${file}` : said || `exit code ${ran.code}`
+  const why = ran.code === 0 ? `it downloaded another file than ${file}` : said || `exit code ${ran.code}`
   return new AnnealError(
     `${what}: ${tool} could not fetch ${name} ${version}: ${why}; check the network and ${tool}'s settings`,
   )

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 
-/** Calls `work(0)` to `work(count - 1)`, at most `width` (default: the cores) at a time, begun in order. The first
- *  failure, or the signal, stops it; what is in flight is waited for. */
+/** Calls `work(0)` to `work(count - 1)` in order, at most `width` at a time (default: the number of cores). After the
+ *  first failure or an abort, no new call starts; calls that already run are waited for. */
 export async function inParallel(
   count: number,
   work: (index: number) => Promise<void>,
@@ -24,8 +24,8 @@ export async function inParallel(
   for (const lane of ended) if (lane.status === 'rejected') throw lane.reason
 }
 
-/** How work that the addon does is dealt out: `width` jobs at a time, each of up to `most` things for each of its
- *  `threads`, which together are as many as the cores; few enough in a job that no core waits long at the end. */
+/** Divides work of the addon into jobs: `width` jobs at a time, each with up to `most` items for each of its `threads`.
+ *  All threads together use all cores. A job has few items, so that no core waits long at the end. */
 export function dealt(
   count: number,
   most: number,
@@ -41,5 +41,5 @@ export function dealt(
   return { jobs, threads, width }
 }
 
-/** Jobs in flight beyond the threads: they are begun and ended while others go on. */
+/** How many more jobs than threads are in flight: they start and end while others run. */
 const spare = 2

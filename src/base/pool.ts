@@ -1,10 +1,10 @@
-/** Memory for bytes that live shortly, used again and again: fresh memory for each costs page faults, and the collector
- *  counts it and runs. */
+/** Reuses memory for bytes with a short life. New memory each time would cost page faults and runs of the garbage
+ *  collector. */
 export class BufferPool {
   private readonly free: Buffer[] = []
   private readonly rented = new Map<ArrayBufferLike, Buffer>()
 
-  /** `length` bytes that hold anything; `give` them back when nobody reads them any more. */
+  /** `length` uninitialized bytes. Return them with `give` when nobody reads them any more. */
   rent(length: number): Uint8Array {
     const at = this.free.findIndex(buffer => buffer.length >= length)
     const buffer = at >= 0 ? this.free.splice(at, 1)[0]! : Buffer.allocUnsafeSlow(Math.ceil(length * 1.25))
@@ -12,7 +12,7 @@ export class BufferPool {
     return buffer.subarray(0, length)
   }
 
-  /** Takes back what `rent` gave, or a part of it; anything else is left alone. */
+  /** Takes back bytes from `rent`, or a part of them. Other memory is ignored. */
   give({ buffer }: { buffer: ArrayBufferLike }): void {
     const own = this.rented.get(buffer)
     if (!own) return

@@ -1,19 +1,20 @@
 import { bytes } from './format.ts'
 import { printable } from './text.ts'
 
-/** What a long job tells its caller: a line to print once, or how far one piece of work is (in bytes). */
+/** What a long job reports: a line to print once, or the progress of one piece of work (in bytes). */
 export type Notice = { line: string } | { what: string; done: number; total: number | undefined }
 
-/** Receives notices. Rooms below the CLI never print; they call this. */
+/** Receives notices. Code below the CLI never prints; it calls this. */
 export type Report = (notice: Notice) => void
 
 /** Drops every notice. */
 export const silent: Report = () => {}
 
-/** A stream as far as a report needs it; `process.stderr` is one. */
+/** The part of a stream that a report needs, such as `process.stderr`. */
 export type Output = { write(text: string): unknown; isTTY?: boolean | undefined; columns?: number | undefined }
 
-/** Draws notices on a stream: one bar redrawn in place on a terminal, else a plain line at each quarter or 15 seconds. */
+/** Prints notices on a stream. A terminal gets one bar, redrawn in place; other streams get a line at each quarter or
+ *  every 15 seconds. */
 export function streamReport(output: Output, now: () => number = () => performance.now()): Report {
   let drawn = ''
   let last = { what: '', at: Number.NEGATIVE_INFINITY, quarter: 0, size: '' }

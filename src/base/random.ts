@@ -1,6 +1,6 @@
 /** A stream of random numbers that is a pure function of its seed and keys (Philox 4x32-10, Salmon et al. 2011,
- *  doi:10.1145/2063384.2063405): nothing is carried from one stream to the next, so the same seed gives the same numbers
- *  whatever the workers, the batch size or the point where a run was resumed. */
+ *  doi:10.1145/2063384.2063405). Streams share no state, so the numbers do not depend on the number of workers, the
+ *  batch size or the point where a run was resumed. */
 export interface Random {
   /** In [low, high), 53 bits. */
   uniform(low?: number, high?: number): number
@@ -8,11 +8,12 @@ export interface Random {
   normal(mean?: number, deviation?: number): number
   /** A whole number in [0, n). */
   integer(n: number): number
-  /** True with the probability given. */
+  /** True with this probability. */
   chance(probability: number): boolean
 }
 
-/** What a stream is for: the last key of `rng`, so that no two parts of the program draw the same numbers. */
+/** The purpose of a stream. It is the last key of `rng`, so that two parts of the program never draw the same
+ *  numbers. */
 export const purpose = { split: 1, order: 2, augment: 3, dropout: 4, init: 5, mix: 6, sense: 7, bootstrap: 10 } as const
 
 /** The stream of `seed` at up to three `keys` (epoch, sample, purpose), each a whole number in [0, 2³²). */
@@ -79,7 +80,7 @@ export function philox(out: Uint32Array, counter: Uint32Array, low: number, high
   out[3] = c3
 }
 
-/** The upper 32 bits of a 32 x 32 bit product, in 16-bit halves, as a double keeps only 53 bits. */
+/** The upper 32 bits of a 32 x 32 bit product. It is computed in 16-bit halves, because a double has only 53 bits. */
 function multiplyHigh(a: number, b: number): number {
   const [a1, a0, b1, b0] = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff]
   const middle = a1 * b0 + ((a0 * b0) >>> 16)

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { writeAtomic } from './files.ts'
 
-/** What `make` gives for this key, kept in a file of JSON from then on, or as long as it `counts`. Where another process kept
- *  something meanwhile, that counts, so that all go on alike. A file that can't be read or written costs the time of making
- *  it again, nothing else. */
+/** The result of `make` for this key, kept in a JSON file and used again while `counts` accepts it. If another process
+ *  has stored a result meanwhile, that one is used, so that all processes use the same. If the file can't be read or
+ *  written, the result is only made again. */
 export function remembered<T>(path: string, key: string, make: () => T, counts = (_kept: T): boolean => true): T {
   const kept = () => {
     const known = read(path)
@@ -17,7 +17,7 @@ export function remembered<T>(path: string, key: string, make: () => T, counts =
   try {
     writeAtomic(path, JSON.stringify({ ...known, [key]: made }))
   } catch {
-    // A full disk, or a folder that may only be read.
+    // A full disk, or a read-only folder.
   }
   return made
 }

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 
-/** How a command ended: its exit code (`undefined` where it could not start) and the text it wrote. */
+/** How a command ended: its exit code (`undefined` if it could not start) and its output. `missing`: there is no such
+ *  command. */
 export type Ran = { code: number | undefined; stdout: string; stderr: string; missing: boolean }
 
-/** Runs a command without a shell and collects what it writes; `onOutput` sees it as it comes. Never throws for a
- *  command that fails or is missing. */
+/** Runs a command without a shell and collects its output; `onOutput` is called with each piece. Never throws if the
+ *  command fails or is missing. */
 export function run(
   command: string,
   args: string[],
@@ -41,7 +42,7 @@ export type RunOptions = {
   onOutput?: (text: string) => void
 }
 
-/** The last lines of a log that hold something, for an error message. */
+/** The last lines of a log that are not empty, for an error message. */
 export const lastLines = (text: string, count = 3): string =>
   text
     .split('\n')

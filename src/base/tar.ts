@@ -6,9 +6,9 @@ import { defaultLimits, type Limits, type Pick, parentOf, safeMember, unsafe } f
 
 const block = 512
 
-/** Unpacks the files of a `.tgz` (an npm package is one) that `pick` takes; returns how many. Each member is held in
- *  memory once. Names that leave the folder, links, devices and bombs are refused; an existing file is never
- *  overwritten. Reads ustar, with pax and GNU long names. */
+/** Unpacks the files of a `.tgz` (such as an npm package) that `pick` chooses; returns their number. Each member is
+ *  held in memory once. Throws for names that leave the folder, links, devices and archive bombs. Never overwrites a
+ *  file. Reads ustar, with pax and GNU long names. */
 export async function untar(path: string, to: string, pick: Pick, limits: Limits = defaultLimits): Promise<number> {
   const archive = basename(path)
   const bytes = reader(path, archive, limits.bytes)

@@ -11,9 +11,9 @@ const small = 1 << 20
 
 type Member = { name: string; offset: number; packed: number; size: number; crc: number; method: number; mode: number }
 
-/** Unpacks the members of a zip (a wheel is one) that `pick` takes, streaming; returns how many. Sizes and CRC-32 are
- *  checked; names that leave the folder, links, overlapping or encrypted members and bombs are refused before anything is
- *  written. `to` should be new: an existing file is never overwritten. */
+/** Unpacks the members of a zip (such as a wheel) that `pick` chooses, as a stream; returns their number. Checks sizes
+ *  and CRC-32. Throws for names that leave the folder, links, overlapping or encrypted members and archive bombs before
+ *  it writes anything. `to` should be new: an existing file is never overwritten. */
 export async function unzip(path: string, to: string, pick: Pick, limits: Limits = defaultLimits): Promise<number> {
   const archive = basename(path)
   const file = await open(path, 'r')
@@ -36,7 +36,7 @@ async function directory(file: FileHandle, archive: string, limits: Limits): Pro
   const { size } = await file.stat()
   const tail = await read(file, Math.max(0, size - 65_557), Math.min(size, 65_557), archive)
   const end = tail.lastIndexOf('PK\x05\x06', undefined, 'latin1')
-  if (end < 0 || end + 22 > tail.length) throw unsafe(archive, 'it is no zip file, or it is cut short')
+  if (end < 0 || end + 22 > tail.length) throw unsafe(archive, 'it is not a zip file, or it is cut short')
   const count = tail.readUInt16LE(end + 10)
   const length = tail.readUInt32LE(end + 12)
   const start = tail.readUInt32LE(end + 16)
@@ -74,7 +74,7 @@ async function directory(file: FileHandle, archive: string, limits: Limits): Pro
 function refuseOverlaps(members: Member[], end: number, archive: string): void {
   const byOffset = [...members].sort((a, b) => a.offset - b.offset)
   if (new Set(members.map(member => member.name)).size !== members.length)
-    throw unsafe(archive, 'two of its members have one name')
+    throw unsafe(archive, 'two of its members have the same name')
   byOffset.forEach((member, i) => {
     const next = byOffset[i + 1]?.offset ?? end
     if (member.offset + 30 + member.packed > next) throw unsafe(archive, `its member ${member.name} overlaps another`)
@@ -89,7 +89,7 @@ async function extract(path: string, file: FileHandle, archive: string, member: 
     throw unsafe(archive, `its member ${member.name} is packed by method ${member.method} (0 and 8 are read)`)
   const mode = member.mode & 0o111 ? 0o755 : 0o644
   const damaged = unsafe(archive, `its member ${member.name} is damaged`)
-  const longer = unsafe(archive, `its member ${member.name} is longer than it says`)
+  const longer = unsafe(archive, `its member ${member.name} is longer than the size in its header`)
   try {
     if (member.packed === 0 && member.size > 0) throw damaged
     if (Math.max(member.packed, member.size) <= small) {

@@ -1,4 +1,4 @@
-/** Labelled samples of any kind: read from folders and tables, split, drawn in batches. */
+/** Labelled samples of any domain: reading them from folders and tables, splitting them, drawing batches. */
 export { applyDecisions, type Decision, readDecisions } from './labels/decisions.ts'
 export { type EvaluationOptions, indexForEvaluation } from './labels/for-evaluation.ts'
 export type { FolderIndex } from './labels/from-folders.ts'

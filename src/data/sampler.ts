@@ -1,6 +1,6 @@
 import { purpose, rng, shuffle } from '../base/random.ts'
 
-/** The order of `count` samples in an epoch: a function of seed and epoch alone. */
+/** The order of `count` samples in an epoch. It depends only on seed and epoch. */
 export function epochOrder(count: number, seed: number, epoch: number): Uint32Array {
   return shuffle(
     Uint32Array.from({ length: count }, (_, i) => i),
@@ -8,8 +8,8 @@ export function epochOrder(count: number, seed: number, epoch: number): Uint32Ar
   )
 }
 
-/** Cuts an order into training batches. BatchNorm can't train on one sample, so a last batch of one joins the batch
- *  before it; every sample is seen. */
+/** Cuts an order into training batches that together contain every sample. BatchNorm can't train on one sample, so a
+ *  last batch of one sample joins the batch before it. */
 export function trainingBatches(order: Uint32Array, batchSize: number): Uint32Array[] {
   const batches: Uint32Array[] = []
   for (let start = 0; start < order.length; start += batchSize) {

@@ -1,12 +1,12 @@
 import { fromArray, type Tensor } from '../torch/index.ts'
 import type { Item, Task } from './types.ts'
 
-/** Right answers: class numbers [N]; rows of 0 and 1 [N × classes] in float32; rows of numbers [N × targets] in float64. */
+/** Targets. Single-label: class indexes [N], int32. Multi-label: rows of 0 and 1 [N × classes], float32. Regression:
+ *  rows of numbers [N × targets], float64. */
 export type TargetTable = Int32Array | Float32Array | Float64Array
 
-/** Right answers of labelled pictures: class numbers [N] for one class each, rows of 0 and 1 [N × classes] for several
- *  labels, rows of numbers [N × targets]. Numbers stay float64 in their own units: seconds since 1970 that are a minute
- *  apart are all the same in float32. */
+/** The targets of labelled samples, in the shapes of {@link TargetTable}. Regression targets stay float64 in their own
+ *  units: in float32, times in seconds since 1970 that differ by a minute are equal. */
 export function targetsOf(
   samples: readonly Pick<Item, 'labels' | 'values'>[],
   task: Task,
@@ -22,7 +22,8 @@ export function targetsOf(
   return rows
 }
 
-/** The answers of the samples given: class numbers as int64 [N], labels as float32 [N, C], numbers as float64 [N, T]. */
+/** The targets of the samples with these `numbers`: class indexes as int64 [N], multi-label targets as float32 [N, C],
+ *  regression targets as float64 [N, T]. */
 export function targetTensor(
   numbers: Uint32Array,
   { targets, count }: { targets: TargetTable; count: number },

@@ -1,38 +1,41 @@
 /** The part of the data that a picture belongs to. */
 export type Split = 'train' | 'valid' | 'test'
 
-/** What is to be told of a picture: its one class, any number of classes, or numbers. */
+/** What the model predicts for a picture: one class (single-label), any number of classes (multi-label), or regression
+ *  targets. */
 export type Task = 'single' | 'multi' | 'regression'
 
-/** A place in the file system: `raw` holds the bytes where they are not UTF-8 and `file` can only show them. */
+/** A path. If its bytes are not UTF-8, `raw` holds them and `file` is only for display. */
 export interface Place {
   file: string
   raw?: Uint8Array
-  /** The further files of a picture whose channels lie in several, in order. */
+  /** For a picture with channels in several files: the other files, in order. */
   bands?: readonly Place[]
 }
 
 /** One labelled sample. */
 export interface Item extends Place {
-  /** Its classes by number, rising: exactly one for the task `single`, any number for `multi`, none for `regression`. */
+  /** The indexes of its classes, ascending: exactly one for the task `single`, any number for `multi`, none for
+   *  `regression`. */
   labels: readonly number[]
-  /** What is to be told of it by numbers: for the task `regression`, one a target. */
+  /** Its regression targets, one number per target; only for the task `regression`. */
   values?: readonly number[]
-  /** What it must not be parted from: a patient, a day. */
+  /** Its group (a patient, a day). Samples of one group are never on both sides of a split. */
   group?: string
-  /** When it was taken, in any unit: the later, the larger. */
+  /** When it was taken, in any unit. A later time is a larger number. */
   time?: number
   split: Split
 }
 
 /** What can be wrong with a file or a folder.
- *  - damaged: does not decode, counted against the limit; unreadable, missing: could not be opened
+ *  - damaged: does not decode, counted against the limit; unreadable, missing: can not be opened
  *  - not-a-picture, special (FIFO, socket, device), loop (a link back to a folder already seen), unlabelled (a picture
- *    outside every class folder), unused-folder: passed over
- *  - empty-class, single-picture, one-sided (all its pictures train, or all validate): too little to learn from or check
+ *    outside every class folder), unused-folder: skipped
+ *  - empty-class, single-picture, one-sided (all its pictures are in train, or all in valid): too few pictures to train
+ *    on or to validate with
  *  - duplicate (same picture, same label), conflict (same picture, two labels), leak (same picture in two splits)
- *  - missing-values: NaN, infinite or a nodata value in its file; the picture stays
- *  - cleaned: left out or labelled anew by a decision of `anneal clean` */
+ *  - missing-values: NaN, infinite or a nodata value in its file; the picture is kept
+ *  - cleaned: left out or relabelled by a decision of `anneal clean` */
 export type ProblemKind =
   | 'damaged'
   | 'unreadable'
@@ -51,13 +54,13 @@ export type ProblemKind =
   | 'missing-values'
   | 'cleaned'
 
-/** One line of the scan: which file, why, and whether it is left out of the data or kept. */
+/** One line of the scan: the file, the reason, and whether the file is left out or kept. */
 export interface Problem {
   kind: ProblemKind
   file: string
   reason: string
   kept: boolean
-  /** Counts against the limit of damaged files: it is, or claims to be, a picture. */
+  /** Whether it counts against the limit of damaged files, because it is a picture or has the name of one. */
   counted: boolean
 }
 
@@ -69,7 +72,7 @@ export interface ClassCount {
   test: number
 }
 
-/** One thing that was found out about the data rather than told, with its reason in words. */
+/** One thing that was found in the data because no option gave it, with its reason in words. */
 export interface Choice {
   what: string
   value: string

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { AnnealError } from '../base/errors.ts'
 import { type Linked, readState, stampOf, stateKey } from './state.ts'
 
-/** The addon that is ready on this machine, or nothing where set-up must run (again). Starts no process and takes about
- *  a millisecond. `library` is libtorch's own file. `ANNEAL_ADDON` names a `.node` file directly. */
+/** The addon that is ready on this machine, or undefined if set-up must run (again). Starts no process and takes about
+ *  a millisecond. `library`: the file libtorch_cpu.so. `ANNEAL_ADDON` names a `.node` file directly. */
 export function findAddon(): { path: string; libtorch?: Linked; library?: string } | undefined {
   const given = process.env.ANNEAL_ADDON
   if (given) {

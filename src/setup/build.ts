@@ -17,10 +17,10 @@ import { ensureLibtorch } from './provide.ts'
 import { type Linked, linkedOf, nativeFolder, readState, remember, sourcesDigest, stampOf, stateKey } from './state.ts'
 import { findMake, which } from './which.ts'
 
-/** What set-up made or found. */
+/** The result of set-up. */
 export type Addon = {
   path: string
-  /** Absent where `ANNEAL_ADDON` names the file. */
+  /** Absent if `ANNEAL_ADDON` names the file. */
   libtorch?: Linked
   /** Whether this call built it. */
   built: boolean
@@ -29,8 +29,8 @@ export type Addon = {
 type Tools = { compiler: string; compilerVersion: string; cmake: string; generator: string; headers: Headers }
 type Headers = { version: string; include: string }
 
-/** Finds or fetches libtorch and builds the addon against it, unless that was done; one process at a time builds. Throws
- *  with what to install, or with the compiler's last lines and where its log is. */
+/** Finds or fetches libtorch and builds the addon against it, unless that is already done. Only one process at a time
+ *  builds. Throws with what to install, or with the compiler's last lines and the path of its log. */
 export async function ensureAddon(report: Report = silent): Promise<Addon> {
   if (process.env.ANNEAL_ADDON) return { ...findAddon()!, built: false }
   const tools = await findTools()
@@ -55,7 +55,7 @@ export async function ensureAddon(report: Report = silent): Promise<Addon> {
   const before = readState()[key]
   const stamp = stampOf(library) ?? ''
   if (built || before?.path !== path || before.stamp !== stamp) {
-    // Why a download was passed over is known only when it was tried.
+    // Keep the reason why a download failed: it is known only after a try.
     const kept = candidates.map(
       now => before?.candidates.find(old => now.reason === 'not fetched' && old.place === now.place) ?? now,
     )
@@ -104,7 +104,7 @@ async function buildIn(temp: string, folder: string, libtorch: Libtorch, tools: 
   let log = await compile(temp, folder, libtorch, tools)
   let loaded = await load(join(temp, 'anneal.node'))
   if (loaded.code !== 0 && cuda) {
-    report({ line: `its CUDA part does not load, building without it: ${loadError(loaded)}` })
+    report({ line: `the CUDA part of libtorch does not load, building without it: ${loadError(loaded)}` })
     const cpu = { ...libtorch, libraries: libtorch.libraries.filter(name => !name.endsWith('_cuda')) }
     log = await compile(temp, folder, cpu, tools)
     loaded = await load(join(temp, 'anneal.node'))
@@ -118,7 +118,7 @@ async function buildIn(temp: string, folder: string, libtorch: Libtorch, tools: 
   report({ line: `built the addon in ${duration((performance.now() - start) / 1000)}` })
 }
 
-/** Leaves `anneal.node` and `preload.node` in `temp`; returns what CMake said. */
+/** Builds `anneal.node` and `preload.node` in `temp`. Returns the output of CMake. */
 async function compile(temp: string, folder: string, libtorch: Libtorch, tools: Tools): Promise<string> {
   const build = ensureFolder(join(temp, 'build'))
   const plain = plainPaths()
@@ -138,7 +138,7 @@ async function compile(temp: string, folder: string, libtorch: Libtorch, tools: 
   }
 }
 
-/** Runs CMake twice: to configure, to build. */
+/** Runs CMake twice: to configure and to build. */
 async function make(
   build: string,
   libtorch: Libtorch,
@@ -166,8 +166,8 @@ async function make(
   }
 }
 
-/** Where the addon looks for libtorch when it is loaded: its folders, or where a linker can't be told of one, a link to it
- *  that lies beside the addon. */
+/** The folders in which the addon looks for libtorch when it is loaded. If the linker can't use the path of a folder, a
+ *  link to it beside the addon. */
 const loadedFrom = (addonFolder: string, lib: readonly string[]): string[] =>
   lib.map((path, i) => {
     if (isPlain(path)) return path
@@ -176,14 +176,14 @@ const loadedFrom = (addonFolder: string, lib: readonly string[]): string[] =>
     return `$ORIGIN/lib${i}`
   })
 
-/** The compiler's own errors where there are any, else the last lines that are not make's. */
+/** The compiler's errors, or else the last lines that are not from make. */
 function whatFailed(log: string): string {
   const lines = log.split('\n').filter(line => !/^\s*(g?make\b|-- |ninja: )/.test(line))
   const errors = lines.filter(line => /\berror: |No space left|Killed|cannot find/.test(line))
   return lastLines((errors.length ? errors : lines).join('\n'))
 }
 
-/** Loads an addon in a process of its own, where a crash or a missing library shows without harm. */
+/** Loads an addon in a separate process, so that a crash or a missing library does no harm. */
 const load = (path: string): Promise<Ran> =>
   run(process.execPath, ['-e', 'process.stdout.write(require(process.argv[1]).version())', path], { seconds: 120 })
 

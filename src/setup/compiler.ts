@@ -2,8 +2,9 @@ import { AnnealError } from '../base/errors.ts'
 import { run } from '../base/run.ts'
 import { findCompilers } from './which.ts'
 
-/** The first compiler whose addon loads; undefined where there is no compiler. On Linux clang's OpenMP is another (libomp) than
- *  the one that libtorch runs on (GCC's libgomp): what it builds would not load. Throws where there is nothing but clang. */
+/** The first compiler whose addon loads; undefined if there is no compiler. On Linux, clang uses another OpenMP
+ *  (libomp) than libtorch (GCC's libgomp), so an addon built with clang does not load. Throws if there is only
+ *  clang. */
 export async function chooseCompiler(): Promise<{ path: string; version: string } | undefined> {
   const refused: string[] = []
   for (const path of findCompilers()) {
@@ -13,6 +14,6 @@ export async function chooseCompiler(): Promise<{ path: string; version: string 
   }
   if (refused.length === 0) return undefined
   throw new AnnealError(
-    `${refused[0]}: on Linux an addon that clang builds does not load, because clang's OpenMP (libomp) is not the one that libtorch runs on (libgomp); install g++ (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++)${process.env.CXX ? ' and set CXX=g++, or leave CXX out' : ''}`,
+    `${refused[0]}: on Linux an addon that clang builds does not load, because clang uses another OpenMP (libomp) than libtorch (libgomp); install g++ (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++)${process.env.CXX ? ' and set CXX=g++, or leave CXX out' : ''}`,
   )
 }

@@ -21,14 +21,14 @@ import type { Candidate } from './lookup.ts'
 import { type Machine, machine } from './machine.ts'
 import type { Linked } from './state.ts'
 
-/** What Anneal found on this machine, as data; {@link formatDoctor} prints it. */
+/** What Anneal found on this machine, as data. {@link formatDoctor} formats it. */
 export type DoctorReport = {
   /** Whether the addon is built and loads, and the cache can be written to. */
   ready: boolean
   findings: Finding[]
   machine: Machine
   libtorch: Linked | undefined
-  /** Where a libtorch was looked for, in order. */
+  /** The places that were searched for a libtorch, in order. */
   candidates: Candidate[]
   addon: { path: string; loaded: Loaded | undefined } | undefined
   gpus: string[]
@@ -36,7 +36,7 @@ export type DoctorReport = {
   diskFree: number
 }
 
-/** Checks everything that set-up and training need. It changes and fetches nothing, and takes a second or two. */
+/** Checks everything that set-up and training need. Changes and fetches nothing. Takes a second or two. */
 export async function doctor(): Promise<DoctorReport> {
   const here = machine()
   const [tools, libtorch, addon, gpu] = await Promise.all([
@@ -73,7 +73,7 @@ export async function doctor(): Promise<DoctorReport> {
   }
 }
 
-/** One aligned line per finding. Below a finding that needs action stands what to do. */
+/** One aligned line per finding. If a finding needs action, the next line says what to do. */
 export function formatDoctor({ findings, ready }: DoctorReport): string {
   const width = Math.max(...findings.map(({ name }) => name.length))
   const mark = { ok: '✓', info: '·', note: '!', missing: '✗' }
@@ -102,7 +102,7 @@ function weigh(folder: string): number {
   return sum
 }
 
-/** The entries of a folder; none where this user may not read it. */
+/** The entries of a folder; empty if this user may not read it. */
 function entriesOf(folder: string): Dirent[] {
   try {
     return readdirSync(folder, { withFileTypes: true })

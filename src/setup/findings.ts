@@ -10,18 +10,18 @@ import { type Machine, machine } from './machine.ts'
 import { type Linked, linkedOf, readState, stateKey } from './state.ts'
 import { findMake, findPython, which } from './which.ts'
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export type Finding = {
   name: string
-  /** `info` is neither good nor bad; `note` could be better; `missing` must be there before Anneal runs or is set up. */
+  /** `info` is neither good nor bad; `note` could be better; `missing` is needed before Anneal can run or be set up. */
   state: 'ok' | 'info' | 'note' | 'missing'
   text: string
-  /** What to do about it. */
+  /** What to do. */
   todo?: string
 }
 
-/** What the addon reports, loaded in a process of its own. `kernelSets` are the instruction sets of Anneal's own kernels that
- *  this processor can run. */
+/** What the addon reports when it is loaded in a separate process. `kernelSets`: the instruction sets of Anneal's own
+ *  kernels that this processor can run. */
 export type Loaded = {
   version: string
   cpuCapability: string
@@ -43,7 +43,7 @@ const note = (name: string, text: string, todo?: string): Finding => ({
 })
 const missing = (name: string, text: string, todo: string): Finding => ({ name, state: 'missing', text, todo })
 
-/** Checks that this Node is new enough. */
+/** Checks whether this Node is new enough. */
 export function nodeFinding(version: string): Finding {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return major > 20 || (major === 20 && minor >= 12)
@@ -84,7 +84,7 @@ export async function lookAtTools(): Promise<Finding[]> {
   ]
 }
 
-/** The libtorch that set-up would use now, and the others that it found or tried. */
+/** The libtorch that set-up would use now, and the other candidates. */
 export async function lookAtLibtorch() {
   const before = readState()[stateKey()]
   try {
@@ -123,10 +123,10 @@ export async function lookAtLibtorch() {
   }
 }
 
-/** Whether a libtorch was wanted and could not be had, rather than not needed. */
+/** Whether a libtorch was tried and failed, rather than not needed. */
 const failed = (reason: string | undefined) => /could not|can ?not|can't|failed|refused/i.test(reason ?? '')
 
-/** Whether the addon is built, and what it says when it is loaded in a process of its own. */
+/** Whether the addon is built, and what it reports when it is loaded in a separate process. */
 export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; loaded?: Loaded; findings: Finding[] }> {
   try {
     const { path, libtorch: linked } = findAddon() ?? {}
@@ -149,7 +149,7 @@ export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; l
   }
 }
 
-/** A note where set-up would now use another libtorch than the one that the addon was built against. */
+/** A note if set-up would now use another libtorch than the one that the addon was built against. */
 export const differs = (now: Linked | undefined, built: Linked | undefined): Finding[] =>
   now && built && now.folder !== built.folder
     ? [
@@ -161,7 +161,7 @@ export const differs = (now: Linked | undefined, built: Linked | undefined): Fin
       ]
     : []
 
-/** The processor's model and instruction sets, the kernels that run on it (libtorch's and Anneal's own), and threads. */
+/** The processor's model and instruction sets, the kernels in use (libtorch's and Anneal's own), and the threads. */
 export function cpuFindings({ cpu }: Machine, loaded: Loaded | undefined): Finding[] {
   const has = [
     ...(cpu.avx2 ? ['AVX2'] : []),
@@ -189,7 +189,7 @@ export function cpuFindings({ cpu }: Machine, loaded: Loaded | undefined): Findi
   ]
 }
 
-/** The GPUs that nvidia-smi lists, or what it said instead. */
+/** The GPUs that nvidia-smi lists, or its error message. */
 export async function lookAtGpus(): Promise<{ gpus: string[]; said: string | undefined }> {
   const smi = which('nvidia-smi')
   if (!smi) return { gpus: [], said: undefined }
@@ -206,7 +206,7 @@ export async function lookAtGpus(): Promise<{ gpus: string[]; said: string | und
     : { gpus: [], said: lastLines(stdout || stderr, 1) || `exit code ${code}` }
 }
 
-/** The GPUs and whether libtorch sees them. */
+/** The GPUs, and whether libtorch sees them. */
 export function gpuFindings(
   gpus: string[],
   said: string | undefined,
@@ -219,8 +219,8 @@ export function gpuFindings(
   const text = gpus.join('; ')
   if (loaded && loaded.cudaDevices > 0) return [ok('GPU', text)]
   const todo = linked?.cuda
-    ? 'libtorch sees no device: is the driver new enough for its CUDA?'
-    : 'this libtorch has no CUDA: pip install torch, then ANNEAL_LIBTORCH=python npx anneal setup'
+    ? 'libtorch finds no GPU: is the driver new enough for its CUDA version?'
+    : 'this libtorch was built without CUDA: pip install torch, then ANNEAL_LIBTORCH=python npx anneal setup'
   return [note('GPU', `${text}, not used`, todo)]
 }
 
@@ -232,7 +232,7 @@ export function memoryFinding({ memory: { total, free } }: Machine): Finding {
     : ok('memory', text)
 }
 
-/** The cache's folder, and why nothing can be written there: found by making a folder and removing it again. */
+/** The folder of the cache, and why it can't be written to, found by making a folder there and removing it. */
 export function lookAtCache(): { root?: string; problem?: string } {
   let root: string | undefined
   try {
@@ -247,10 +247,10 @@ export function lookAtCache(): { root?: string; problem?: string } {
   }
 }
 
-/** What to do stands below. */
+/** A message without its instruction, which is shown on the next line. */
 const withoutTodo = (message: string) => message.replace(` ${setCache}`, '')
 
-/** The caches with their sizes, and what the disk has left. */
+/** The caches with their sizes, and the free space on the disk. */
 export function cacheFindings(
   root: string | undefined,
   problem: string | undefined,

@@ -1,15 +1,15 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
-/** Where a libtorch came from; `path` is one that `ANNEAL_LIBTORCH` names. */
+/** The source of a libtorch. `path`: the folder that `ANNEAL_LIBTORCH` names. */
 export type Source = 'path' | 'python' | 'system' | 'archive' | 'wheel'
 
-/** A libtorch that the addon can be built against: all that compiler and linker need to know. */
+/** A libtorch that the addon can be built against, with everything that compiler and linker need. */
 export type Libtorch = {
   source: Source
-  /** As its headers say, such as `2.15.0`. */
+  /** The version in its headers, such as `2.15.0`. */
   version: string
-  /** The folder that a person would name. */
+  /** The folder of the installation. */
   folder: string
   include: string[]
   /** Folders of the shared libraries, for the linker and the loader. */
@@ -17,19 +17,19 @@ export type Libtorch = {
   /** Names for `-l`. */
   libraries: string[]
   cxxStandard: 17 | 20
-  /** Whether it can use CUDA; the machine may still lack a GPU. */
+  /** Whether it was built with CUDA. The machine may still have no GPU. */
   cuda: boolean
-  /** The value of `_GLIBCXX_USE_CXX11_ABI` it was built with. */
+  /** Whether it was built with `_GLIBCXX_USE_CXX11_ABI=1`. */
   cxx11Abi: boolean
-  /** What makes it slower than it could be, and what to do. */
+  /** What makes it slow, and what to do. */
   note?: string
 }
 
-/** The oldest version whose dispatcher and autocast the door knows. */
+/** The oldest version whose dispatcher and autocast the addon supports. */
 const oldestVersion = '1.13.0'
 
-/** Reads what is in a folder (`libtorch/`, `torch/` of a Python package, or a prefix such as `/usr`): a libtorch, or why it
- *  can't be used. Starts no process. */
+/** Inspects a folder (`libtorch/`, `torch/` of a Python package, or a prefix such as `/usr`). Returns the libtorch in
+ *  it, or the reason why it can't be used. Starts no process. */
 export function inspectLibtorch(folder: string, source: Source): Libtorch | string {
   const include = join(folder, 'include')
   const api = join(include, 'torch', 'csrc', 'api', 'include')
@@ -38,7 +38,7 @@ export function inspectLibtorch(folder: string, source: Source): Libtorch | stri
   if (lib === undefined) return `no libtorch_cpu.so in ${join(folder, 'lib')}`
   if (!existsSync(join(lib, 'libc10.so'))) return `no libc10.so in ${lib}`
   const version = headerVersion(include)
-  if (version === undefined) return `its headers in ${include} name no version`
+  if (version === undefined) return `its headers in ${include} do not give a version`
   if (compareVersions(version, oldestVersion) < 0) return `version ${version} is too old (at least ${oldestVersion})`
   const config = text(join(include, 'ATen', 'Config.h'))
   if (/AT_MKLDNN_ENABLED\(\) 0/.test(config))
@@ -59,7 +59,7 @@ export function inspectLibtorch(folder: string, source: Source): Libtorch | stri
   }
 }
 
-/** Negative where `a` is older than `b`; compares the three numbers and nothing after them. */
+/** Negative if `a` is older than `b`. Compares only the first three numbers. */
 export function compareVersions(a: string, b: string): number {
   const numbers = (version: string) => version.split(/[.+]/).slice(0, 3).map(Number)
   const [x, y] = [numbers(a), numbers(b)]
@@ -82,12 +82,12 @@ function headerVersion(include: string): string | undefined {
   return undefined
 }
 
-/** c10's own functions that take a string carry the ABI in their mangled names. */
+/** The mangled names of c10 functions with a string argument show the ABI. */
 function usesCxx11Abi(libc10: string): boolean {
   return /_ZNK?3c10\w*NSt7__cxx11/.test(readFileSync(libc10, 'latin1'))
 }
 
-/** Debian's libtorch calls whatever `libblas.so.3` is; the reference one is many times slower than OpenBLAS. */
+/** Debian's libtorch uses the system's `libblas.so.3`. The reference BLAS is many times slower than OpenBLAS. */
 function slowBlas(lib: string, config: string): string | undefined {
   const blas = join(lib, 'libblas.so.3')
   if (/AT_MKL_ENABLED\(\) 1/.test(config) || !existsSync(blas)) return undefined

@@ -7,21 +7,21 @@ import { inspectLibtorch, type Libtorch, type Source } from './libtorch.ts'
 import { type LibtorchPins, libtorchPins } from './pins.ts'
 import { findPython } from './which.ts'
 
-/** A place where a libtorch could have been, and why it was taken or not. */
+/** A place that may hold a libtorch, and why it was used or not. */
 export type Candidate = { source: Source; place: string; taken: boolean; reason: string }
 
-/** What a look-up found, in the order in which it looked. */
+/** The result of a look-up, with the candidates in the order of the search. */
 export type LookUp = { libtorch: Libtorch | undefined; candidates: Candidate[] }
 
-/** Where to look; the defaults are the machine's. */
+/** Where to look for a libtorch. Default: {@link machinePlaces}. */
 export type Places = {
   /** `ANNEAL_LIBTORCH`: a folder, or the one source to use. */
   wanted: string | undefined
-  /** The Python to ask, `undefined` for none. */
+  /** The Python whose `torch` package may be used; `undefined` for none. */
   python: string | undefined
-  /** Prefixes of the system. */
+  /** Installation prefixes of the system, such as `/usr`. */
   prefixes: string[]
-  /** Where a fetched libtorch is kept. */
+  /** The folder for a fetched libtorch. */
   cache: string
   pins: LibtorchPins | undefined
 }
@@ -40,8 +40,8 @@ export function machinePlaces(): Places {
   }
 }
 
-/** Looks for a libtorch that is already on this machine; fetches nothing. Throws where `ANNEAL_LIBTORCH` names a folder that
- *  holds none. */
+/** Looks for a libtorch that is already on this machine. Fetches nothing. Throws if `ANNEAL_LIBTORCH` names a folder
+ *  without a libtorch. */
 export function lookForLibtorch(places: Places): LookUp {
   const candidates: Candidate[] = []
   const consider = (source: Source, folder: string): Libtorch | undefined => {
@@ -77,7 +77,7 @@ export function lookForLibtorch(places: Places): LookUp {
   return { libtorch: undefined, candidates }
 }
 
-/** Whether a value of `ANNEAL_LIBTORCH` names a source, not a folder. */
+/** Whether a value of `ANNEAL_LIBTORCH` names a source rather than a folder. */
 const isSource = (wanted: string): wanted is (typeof sources)[number] => (sources as readonly string[]).includes(wanted)
 
 /** The folder of a fetched libtorch: `<cache>/archive-2.14.1/libtorch`, `<cache>/wheel-2.15.0/torch`. */
@@ -100,8 +100,8 @@ function foldersOf(source: (typeof sources)[number], places: Places): (string | 
   return [existsSync(folder) ? folder : { place: folder, reason: 'not fetched' }]
 }
 
-/** The folder of Python's `torch`, found without importing it (that takes seconds). A folder named torch in the working
- *  directory is no package, so that entry of the search path is left out. */
+/** The folder of Python's `torch`, found without importing it (which takes seconds). A folder called torch in the
+ *  working directory is not the package, so this entry of the search path is left out. */
 function pythonTorch(python: string | undefined): string | Missing {
   if (python === undefined) return { place: 'python3', reason: 'no Python on the PATH' }
   const script =
@@ -115,6 +115,6 @@ function pythonTorch(python: string | undefined): string | Missing {
     const file = origin.trim()
     return basename(file) === '__init__.py' ? resolve(file, '..') : { place: python, reason: 'it has no torch package' }
   } catch (error) {
-    return { place: python, reason: `it could not be asked: ${String((error as Error).message).split('\n')[0]}` }
+    return { place: python, reason: `it could not be run: ${String((error as Error).message).split('\n')[0]}` }
   }
 }

@@ -1,10 +1,10 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os'
 
-/** What matters of a processor for training on it. */
+/** The properties of a processor that matter for training. */
 export type Cpu = {
   model: string
-  /** How many threads can run at once here: affinity and container limits counted in. */
+  /** How many threads can run at once, within affinity and container limits. */
   cores: number
   avx2: boolean
   avx512: boolean
@@ -14,14 +14,14 @@ export type Cpu = {
   amx: boolean
 }
 
-/** What a process sees of the machine that it runs on. */
+/** The machine, as this process sees it. */
 export type Machine = {
   cpu: Cpu
-  /** Bytes; the total is the container's limit where there is one. */
+  /** In bytes. If the container has a limit, `total` is that limit. */
   memory: { total: number; free: number }
 }
 
-/** Describes the machine. Reads a few kilobytes and starts no process: about a millisecond at most. */
+/** Describes the machine. Reads a few kilobytes and starts no process, so it takes about a millisecond at most. */
 export function machine(): Machine {
   const { model, flags } = parseCpuInfo(head('/proc/cpuinfo', 16384))
   const limit = Number(text('/sys/fs/cgroup/memory.max'))
@@ -45,13 +45,13 @@ export function parseCpuInfo(info: string): { model: string | undefined; flags: 
   return { model: field('model name'), flags: new Set((field('flags') ?? '').split(' ')) }
 }
 
-/** `cpu.max` of a control group, as whole cores rounded up: `150000 100000` is 2, `max 100000` no limit. */
+/** The `cpu.max` of a control group in whole cores, rounded up: `150000 100000` is 2, `max 100000` is no limit. */
 export function cpuQuota(max: string): number {
   const [quota, period] = max.trim().split(' ').map(Number)
   return quota && period ? Math.ceil(quota / period) : Number.POSITIVE_INFINITY
 }
 
-// /proc/cpuinfo has an entry for each core, made as it is read: the first says enough.
+// /proc/cpuinfo has an entry for each core, made while it is read. The first entry is enough.
 function head(path: string, length: number): string {
   try {
     const fd = openSync(path, 'r')

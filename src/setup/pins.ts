@@ -1,17 +1,18 @@
 import type { Pinned } from '../base/fetch.ts'
 import type { WheelPin } from '../base/packages.ts'
 
-/** The libtorch that is fetched where none is found, for one platform. */
+/** The libtorch that is fetched if none is found, for one platform. */
 export type LibtorchPins = {
   archive: Pinned & { version: string; bytes: number }
-  /** Wheels that together make one; all are unpacked into one folder. */
+  /** Wheels that together hold one libtorch. All are unpacked into the same folder. */
   wheels: { version: string; parts: (WheelPin & { members: RegExp })[] }
 }
 
 const cudaLicence = 'NVIDIA CUDA EULA'
 
-/** By `<platform>-<arch>` as Node names them. The archive's digest is the one in GreenPandaStudios/aug-pytorch,
- *  native/linux-libtorch.lock.json (its CI fetches and checks it); the wheels' were computed from the files. */
+/** The pins by `<platform>-<arch>`, as Node names them. The digest of the archive is from
+ *  GreenPandaStudios/aug-pytorch, native/linux-libtorch.lock.json (its CI fetches and checks it). The digests of the
+ *  wheels were computed from the files. */
 export const libtorchPins: Record<string, LibtorchPins> = {
   'linux-x64': {
     archive: {
@@ -44,7 +45,7 @@ export const libtorchPins: Record<string, LibtorchPins> = {
           file: 'nvidia_cuda_runtime-13.2.86-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl',
           sha256: '3498247680dfddce31bad102af7e3e26fc795342a3cac64722bb0fa95e7f60f0',
           bytes: 2_323_576,
-          what: 'CUDA runtime 13.2 (torch wants it to load, with or without a GPU)',
+          what: 'CUDA runtime 13.2 (torch needs it to load, with or without a GPU)',
           licence: cudaLicence,
           pythonVersion: '3.11',
           platform: 'manylinux2014_x86_64',
@@ -56,7 +57,7 @@ export const libtorchPins: Record<string, LibtorchPins> = {
           file: 'nvidia_cuda_cupti-13.2.86-py3-none-manylinux_2_25_x86_64.whl',
           sha256: '8fa29f15dd8336181f961764d9d95236fc6b931dd0c8fcf8cd70aab0c310b586',
           bytes: 11_988_600,
-          what: 'CUDA profiling interface 13.2 (torch wants it to load)',
+          what: 'CUDA profiling interface 13.2 (torch needs it to load)',
           licence: cudaLicence,
           pythonVersion: '3.11',
           platform: 'manylinux_2_25_x86_64',

@@ -3,17 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 
-/** Whether make, the shell and CMake take a path as it is: they split and cut others at `#`, `$`, `;`, quotes and blanks. */
+/** Whether make, the shell and CMake can use a path unchanged. They cut other paths at `#`, `$`, `;`, quotes and
+ *  blanks. */
 export const isPlain = (path: string): boolean => /^[\w./+@-]+$/.test(path)
 
-/** Other names for paths, links in a temporary folder, that build tools take. */
+/** Names for paths that build tools can use: links in a temporary folder. */
 export type PlainPaths = {
-  /** The path itself where it is plain, else a link to it. */
+  /** The path itself if it is plain, else a link to it. */
   of(path: string): string
   remove(): void
 }
 
-/** Makes links only where a path needs one. Throws where there is no temporary folder to put them in. */
+/** Makes a link only for a path that needs one. Throws if no temporary folder can hold the links. */
 export function plainPaths(places: readonly string[] = [tmpdir(), '/tmp', '/var/tmp', '/dev/shm']): PlainPaths {
   const links = new Map<string, string>()
   let folder: string | undefined
@@ -39,9 +40,9 @@ function temporary(places: readonly string[], path: string): string {
     try {
       return mkdtempSync(join(place, 'anneal-build-'))
     } catch {
-      // The next one.
+      // Try the next place.
     }
   throw new AnnealError(
-    `build tools can't take the path ${path}, and no temporary folder can hold a link to it (tried ${places.join(', ')}). Set TMPDIR to a folder that can be written to, or move it to a path of letters and digits.`,
+    `build tools can't use the path ${path}, and no temporary folder can hold a link to it (tried ${places.join(', ')}). Set TMPDIR to a folder that can be written to, or move it to a path of letters and digits.`,
   )
 }

@@ -11,15 +11,15 @@ import { unzip } from '../base/zip.ts'
 import type { Libtorch } from './libtorch.ts'
 import { type Candidate, fetchedFolder, lookForLibtorch, machinePlaces, type Places } from './lookup.ts'
 
-/** A libtorch, found or else fetched: first the official CPU archive, then the wheel through pip. Throws where neither can
- *  be had, with what each said. */
+/** Finds a libtorch, or fetches one: first the official CPU archive, then the wheel with pip. Throws if both fail, with
+ *  the reason of each. */
 export async function ensureLibtorch(
   report: Report = silent,
   places: Places = machinePlaces(),
 ): Promise<{ libtorch: Libtorch; candidates: Candidate[] }> {
   const { libtorch, candidates } = lookForLibtorch(places)
   for (const { place, taken, reason } of candidates)
-    if (!taken && /version|could not/.test(reason)) report({ line: `passed over ${place}: ${reason}` })
+    if (!taken && /version|could not/.test(reason)) report({ line: `did not use ${place}: ${reason}` })
   if (libtorch) return { libtorch, candidates }
   const { wanted } = places
   const fetched: Candidate[] = candidates.filter(({ source }) => source !== 'archive' && source !== 'wheel')
@@ -29,18 +29,18 @@ export async function ensureLibtorch(
     try {
       await fetchLibtorch(source, place, places, report)
       const { libtorch: found } = lookForLibtorch({ ...places, wanted: source })
-      if (!found) throw new AnnealError(`what was fetched to ${place} is no libtorch; delete that folder and try again`)
+      if (!found) throw new AnnealError(`the download in ${place} is not a libtorch; delete that folder and try again`)
       fetched.push({ source, place, taken: true, reason: `version ${found.version}, fetched` })
       return { libtorch: found, candidates: fetched }
     } catch (error) {
       if (!(error instanceof AnnealError)) throw error
       fetched.push({ source, place, taken: false, reason: error.message })
-      report({ line: `passed over the ${source}: ${error.message}` })
+      report({ line: `did not use the ${source}: ${error.message}` })
     }
   }
   const tried = fetched.map(({ source, reason }) => `${source}: ${reason}`).join(' · ')
   throw new AnnealError(
-    `no libtorch was found or could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; install one (pip install torch, or apt install libtorch-dev) and run it again`,
+    `no libtorch was found, and none could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; install one (pip install torch, or apt install libtorch-dev) and run it again`,
   )
 }
 
@@ -72,7 +72,7 @@ async function fetchLibtorch(
 
 async function unpackArchive({ archive }: NonNullable<Places['pins']>, folder: string, report: Report): Promise<void> {
   const zip = cacheFolder('downloads', `libtorch-${archive.version}-cpu.zip`)
-  // A host that can't be reached is passed over for the wheel, not waited for; once it has sent something, it is.
+  // If the host can't be reached, the wheel is tried soon. If it has already sent a part, there are more tries.
   await fetchFile(archive, { to: zip, report, connectSeconds: 3, tries: existsSync(`${zip}.part`) ? 4 : 1 })
   report({ line: `unpacking ${archive.what}` })
   await makeFolder(folder, async temp => {
@@ -84,7 +84,7 @@ async function unpackArchive({ archive }: NonNullable<Places['pins']>, folder: s
 async function unpackWheels({ wheels }: NonNullable<Places['pins']>, folder: string, report: Report): Promise<void> {
   const files: string[] = []
   for (const part of wheels.parts) files.push(await pipDownload(part, report))
-  report({ line: `unpacking what is needed of torch ${wheels.version}` })
+  report({ line: `unpacking the needed files of torch ${wheels.version}` })
   await makeFolder(folder, async temp => {
     for (const [i, { members }] of wheels.parts.entries())
       await unzip(files[i]!, temp, name => (members.test(name) ? name : undefined))

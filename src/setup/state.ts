@@ -7,10 +7,10 @@ import { withLock } from '../base/lock.ts'
 import type { Source } from './libtorch.ts'
 import type { Candidate } from './lookup.ts'
 
-/** What of a libtorch is kept with the addon built against it. */
+/** The facts about a libtorch that are stored with the addon built against it. */
 export type Linked = { source: Source; version: string; folder: string; cuda: boolean; note?: string }
 
-/** The part of a libtorch that is kept. */
+/** Picks the facts to store from a libtorch. */
 export const linkedOf = ({ source, version, folder, cuda, note }: Linked): Linked => ({
   source,
   version,
@@ -19,7 +19,7 @@ export const linkedOf = ({ source, version, folder, cuda, note }: Linked): Linke
   ...(note === undefined ? {} : { note }),
 })
 
-/** An addon that was built and loaded once. */
+/** An addon that was built, and loaded once. */
 export type Ready = {
   path: string
   libtorch: Linked
@@ -31,13 +31,13 @@ export type Ready = {
   at: number
 }
 
-/** By {@link stateKey}: what set-up found last. */
+/** What set-up found last, by {@link stateKey}. */
 export type State = Record<string, Ready>
 
 /** The folder of the C++ sources, in a clone and in an installed package. */
 export const nativeFolder: string = fileURLToPath(new URL('../../native/', import.meta.url))
 
-/** A digest of the C++ sources and how they are built. */
+/** A digest of the C++ sources and the CMake file. */
 export function sourcesDigest(folder: string = nativeFolder): string {
   const hash = createHash('sha256')
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort())
@@ -45,11 +45,11 @@ export function sourcesDigest(folder: string = nativeFolder): string {
   return hash.digest('hex').slice(0, 16)
 }
 
-/** One entry for each version of the sources and each `ANNEAL_LIBTORCH`. */
+/** The key of the state: one for each version of the sources and each `ANNEAL_LIBTORCH`. */
 export const stateKey = (wanted: string | undefined = process.env.ANNEAL_LIBTORCH): string =>
   `${sourcesDigest()} ${wanted ?? ''}`.trim()
 
-/** Size and time of a file, `undefined` where there is none. */
+/** The size and the modification time of a file, or `undefined` if it does not exist. */
 export function stampOf(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false })
   return found && `${found.size} ${found.mtimeMs}`
@@ -57,7 +57,7 @@ export function stampOf(path: string): string | undefined {
 
 const statePath = () => cacheFolder('addon', 'state.json')
 
-/** What earlier set-ups found; nothing where the file is missing, cut or of another kind. */
+/** What earlier set-ups found; empty if the file is missing, cut short or not a state. */
 export function readState(): State {
   try {
     const state: unknown = JSON.parse(readFileSync(statePath(), 'utf8'))
@@ -68,7 +68,7 @@ export function readState(): State {
   }
 }
 
-/** Adds an entry, or replaces it; keeps the newest fifty. */
+/** Adds or replaces an entry. Keeps the newest fifty. */
 export async function remember(key: string, ready: Ready): Promise<void> {
   await withLock(statePath(), async () => {
     const entries = Object.entries({ ...readState(), [key]: ready }).sort(([, a], [, b]) => b.at - a.at)

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** The full path of a command on `path` (the `PATH`), without starting anything; `undefined` where there is none. */
+/** The full path of a command on `path` (the `PATH`), or `undefined`. Starts no process. */
 export function which(command: string, path: string = process.env.PATH ?? ''): string | undefined {
   for (const folder of command.includes('/') ? [''] : path.split(delimiter)) {
     const file = folder ? join(folder, command) : command
@@ -15,13 +15,13 @@ export function which(command: string, path: string = process.env.PATH ?? ''): s
   return undefined
 }
 
-/** The Python that packages are fetched with and looked for in: `python3`, else `python`. */
+/** The Python in which packages are searched and with which they are fetched: `python3`, else `python`. */
 export const findPython = (path?: string): string | undefined => which('python3', path) ?? which('python', path)
 
-/** The C++ compilers that are there, the usual one first; `CXX` alone where it is set. */
+/** The C++ compilers on the PATH, the usual one first. If `CXX` is set, only that one. */
 export const findCompilers = (): string[] =>
   (process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++']).flatMap(name => which(name) ?? [])
 
-/** The CMake generator for the build tool that is there. */
+/** The CMake generator for the build tool on the PATH, or `undefined`. */
 export const findMake = (): string | undefined =>
   which('make') ? 'Unix Makefiles' : which('ninja') ? 'Ninja' : undefined

@@ -87,9 +87,9 @@ describe('a holder that can not be asked', { concurrency: true }, () => {
       ],
       'another container': [owner({ space: 'pid:[1]' }), /process \d+ in another container holds/],
       'another machine': [owner({ host: 'elsewhere' }), /process \d+ on elsewhere holds/],
-      empty: ['', /does not say who holds it/],
-      'something else': ['{"pid":', /does not say who holds it/],
-      'no object': ['null', /does not say who holds it/],
+      empty: ['', /does not name its holder/],
+      'something else': ['{"pid":', /does not name its holder/],
+      'no object': ['null', /does not name its holder/],
     } as const
     await Promise.all(
       Object.entries(cases).map(async ([name, [text, words]]) => {

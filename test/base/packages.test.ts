@@ -78,6 +78,6 @@ test('says what pip said, and what to install where pip or Python is missing', a
   await assert.rejects(pipDownload(pin, undefined, fails), /could not fetch some-package 1\.2\.3: ERROR: No matching/)
   const bare = python('echo "/usr/bin/python3: No module named pip" >&2; exit 1')
   await assert.rejects(pipDownload(pin, undefined, bare), /no pip; install Python 3 with pip/)
-  await assert.rejects(pipDownload(pin, undefined, join(folder, 'none')), /no pip on the PATH/)
+  await assert.rejects(pipDownload(pin, undefined, join(folder, 'none')), /pip is not on the PATH/)
   assert.deepEqual(downloads(), [])
 })

@@ -70,7 +70,7 @@ const rows: Row[] = [
     ['nope'],
     /nope: no such folder or file. Expected a folder with one folder of pictures for each class/,
   ],
-  ['an empty folder', ['empty'], /empty is empty; expected one folder a class/],
+  ['an empty folder', ['empty'], /empty is empty; expected one folder per class/],
   ['empty class folders', ['hollow'], /hollow has 2 folders and no pictures in them/],
   ['a file for a folder', ['file'], /file is no folder/],
   ['a picture for a folder', ['shapes/circle/1.png'], /1\.png is no folder: it is a file/],
@@ -206,7 +206,7 @@ const rows: Row[] = [
     /the table nope\.csv can not be read: it does not exist \(looked for \S+nope\.csv and \S+shapes\/nope\.csv\); tables near: own\.csv\. Name it with --labels\./,
   ],
   ['a table misspelled', ['shapes', ...tiny, '--labels', 'onw.csv'], /Did you mean "own\.csv"\?/],
-  ['a bad regex', ['shapes', ...tiny, '--label-regex', '(['], /--label-regex is no regular expression: .*\(\[/],
+  ['a bad regex', ['shapes', ...tiny, '--label-regex', '(['], /--label-regex is not a regular expression: .*\(\[/],
   ['a regex without a group', ['shapes', ...tiny, '--label-regex', 'x'], /--label-regex \/x\/ has no capture group/],
   [
     'a group that is nowhere',

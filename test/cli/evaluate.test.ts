@@ -131,7 +131,7 @@ describe('class folders', () => {
     const { stderr } = await evaluate(single, work.path('renamed'), '--part', 'test')
     assert.match(stderr, /^anneal: 2 of 4 pictures were in this run's training part; the figures are too good$/m)
     assert.match(stderr, /^anneal: 1 of 4 pictures was in this run's validation part, .*somewhat too good$/m)
-    assert.match(stderr, /^part: all \(test was asked for, and .*renamed tells no parts: every picture is taken\)$/m)
+    assert.match(stderr, /^part: all \(test was requested, but .*renamed has no parts: every picture is used\)$/m)
     const json = await evaluate(single, work.path('renamed'), '--json')
     assert.match(json.stderr, /^anneal: 2 of 4 pictures were in this run's training part/)
     const { seen, warnings } = JSON.parse(json.stdout)
@@ -148,7 +148,7 @@ describe('class folders', () => {
     assert.deepEqual([code, stdout], [1, ''])
     assert.match(
       stderr,
-      /^anneal: cirle holds 1 picture, and the model does not know the class "cirle".*Did you mean "circle"/,
+      /^anneal: cirle holds 1 picture, but the model does not know the class "cirle".*Did you mean "circle"/,
     )
     assert.match(stderr, /\(--leave-out\)/)
     assert.equal((await evaluated(single, work.path('more'), '--leave-out')).samples, 15)
@@ -195,7 +195,7 @@ describe('labels from elsewhere', () => {
     const whole = await evaluate(multi, work.path('marks'), '--labels', work.path('marks.csv'), '--part', 'test')
     assert.match(
       whole.stderr,
-      /^part: all \(test was asked for, and .*marks\.csv tells no parts: every picture is taken\)$/m,
+      /^part: all \(test was requested, but .*marks\.csv has no parts: every picture is used\)$/m,
     )
     assert.match(
       whole.stderr,
@@ -230,8 +230,13 @@ describe('refused', () => {
       ['nope', shapes, {}, /nope: no such run or model/],
       [single.dir, 'nope', {}, /the folder nope can not be read: it does not exist/],
       [shapes, shapes, {}, /there is no saved model here/],
-      [multi.dir, shapes, {}, /class folders tell one class a picture, and the model tells several labels.*\(labels\)/],
-      [numbers.dir, shapes, {}, /the model tells numbers \(radius\)/],
+      [
+        multi.dir,
+        shapes,
+        {},
+        /class folders give one class per picture, but the model predicts several labels.*\(labels\)/,
+      ],
+      [numbers.dir, shapes, {}, /the model predicts numbers \(radius\)/],
       [multi.dir, work.path('marks'), { labels: 'nope.csv' }, /nope\.csv can not be read: it does not exist/],
       [single.dir, shapes, { batchSize: 0 }, /^batchSize: expected a whole number from 1 to 4096, got 0/],
       [single.dir, shapes, { device: 'gpu' }, /^device: expected cpu, cuda or cuda:1, got "gpu"/],

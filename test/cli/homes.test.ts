@@ -44,7 +44,7 @@ test('where the cache is: ANNEAL_CACHE, XDG_CACHE_HOME, HOME, the home of the us
   const home = join(userInfo().homedir, '.cache/anneal/x')
   assert.equal(cacheWith({}), home)
   assert.equal(cacheWith({ HOME: '' }), home, 'no cache in the folder where the command runs')
-  assert.match(cacheWith({ HOME: 'foo' }), /^HOME is "foo", which is no absolute path.*Set ANNEAL_CACHE to a folder/)
+  assert.match(cacheWith({ HOME: 'foo' }), /^HOME is "foo", which is not an absolute path.*Set ANNEAL_CACHE to a folder/)
   assert.ok(homedir(), 'homedir()')
 })
 

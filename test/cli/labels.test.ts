@@ -39,7 +39,7 @@ test('what reads in two ways is an error of one line that names cell and flags',
       /--missing '' takes it as a class, --missing none leaves these rows out/,
     ],
     [table('minus', 'a\tb', times(4, '1\t-1', '-1\t1')), /--minus-one absent takes -1 as 0, --minus-one present/],
-    [table('most', 'label', ['a', 'b', ...times(6, 'nan')]), /6 of 8 rows tell no label .*--max-left-out 0.75/],
+    [table('most', 'label', ['a', 'b', ...times(6, 'nan')]), /6 of 8 rows have no label .*--max-left-out 0.75/],
     [
       table(
         'years',

@@ -152,7 +152,7 @@ test('predict: what can not be read is named, the others are predicted', async (
   assert.equal(folder.code, 1, 'what claims to be a picture and is none counts')
   assert.equal(lines(folder.stdout).length, 1)
   assert.match(folder.stderr, /^anneal: empty\.jpg: it is empty \(0 bytes\)$/m)
-  assert.match(folder.stderr, /^anneal: passed over notes\.txt: it holds text, no picture$/m)
+  assert.match(folder.stderr, /^anneal: passed over notes\.txt: it holds text, not a picture$/m)
   assert.match(folder.stderr, /\nanneal: 2 pictures of 3 could not be read\n$/)
   for (const args of [
     ['nope', 'shapes/circle/1.png'],

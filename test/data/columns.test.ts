@@ -44,7 +44,7 @@ test('whole names with an ending beat numbers that are stems of other files, whe
     assert.deepEqual([front.wrong, front.said('file column')?.value], [0, 'fname'], `"${header}" in front`)
     assert.match(
       front.said('file column')!.reason,
-      /with their ending; ".*" fits names without one, and fileColumn: ".*" takes/,
+      /with their extension; ".*" fits names without one, and fileColumn: ".*" takes/,
     )
     const behind = await index(t, `fname,labels,${header || 'row'}`, (n, at) => `${n}.jpg,${kind(n)},${at}`)
     assert.deepEqual([behind.wrong, behind.said('file column')?.value], [0, 'fname'], `"${header}" behind`)
@@ -75,7 +75,7 @@ test('two columns that name different files: asked, with a row of each reading a
     await assert.rejects(index(t, header, row, options), (error: Error) => {
       assert.match(
         error.message,
-        /two columns of .* name files below .*, and not the same ones\. .*line \d+: by "/,
+        /two columns of .* name files below .*, but not the same files\. .*line \d+: by "/,
         header,
       )
       assert.match(error.message, /it is \d+\.jpg \(".*"\): fileColumn: ".*"; by "/, header)
@@ -113,7 +113,7 @@ test('of columns that name other files one is taken, and said, where its name or
     'which,count,label',
     (n, at) => `${n},${at % 3},${kind(n)}`,
     'which',
-    /others repeat or are called as labels; "count" fits/,
+    /others repeat or have names of label columns; "count" fits/,
   )
   await taken('path,name,label', n => `${n}.jpg,${n},${kind(n)}`, 'path', /100 % of its names/)
   await taken('name,path,label', n => `${n},./${n}.jpg,${kind(n)}`, 'path', /100 % of its names/)
@@ -122,7 +122,7 @@ test('of columns that name other files one is taken, and said, where its name or
 test('numbers are not taken where most whole names are missing', async t => {
   await assert.rejects(
     index(t, 'index,fname,label', (n, at) => `${at},${n < 8 ? n : `gone-${n}`}.jpg,${kind(n)}`),
-    /column "fname" of .* holds names of pictures, and 8 of 20 names looked at are below .*"gone-\d+.jpg" is not.*column "index" fits names without their ending.*fileColumn: "fname" or fileColumn: "index"/,
+    /column "fname" of .* holds names of pictures, but only 8 of 20 checked names are below .*"gone-\d+.jpg" is not.*column "index" fits names without their extension.*fileColumn: "fname" or fileColumn: "index"/,
   )
 })
 
@@ -131,7 +131,7 @@ test('columns that number the rows are no labels', async t => {
   assert.deepEqual([two.said('label column')?.value, two.wrong], ['kind', 0])
   await assert.rejects(
     index(t, 'No,file', (n, at) => `${at + 1},${n}.jpg`),
-    /no column of labels .*\("No" numbers the rows; where it is what the model should predict, labelColumn: "No"\)/,
+    /no column of labels .*\("No" numbers the rows; if the model should predict it, use labelColumn: "No"\)/,
   )
   const same = await index(t, 'file,kind,animal', n => `${n}.jpg,${kind(n)},${kind(n)}`)
   assert.match(same.said('label column')!.reason, /kind, animal hold the same/)
@@ -164,7 +164,7 @@ test('names of columns on a command line: commas, quotes, a backslash, the case,
   const other = await readTable(join(dir, 'y.csv'))
   assert.throws(
     () => columnNamed(other, 'cat', 'labelColumn'),
-    /no column "cat" .*"Cat" and "CAT" are near; expected one/,
+    /no column "cat" .*"Cat" and "CAT" are similar; expected one/,
   )
   assert.throws(() => named(['cat', 'bigg']), /no column "cat" .*Did you mean "cat, big"/)
 

@@ -56,7 +56,7 @@ test('lists parted by blanks: one or several, tabs, quotes, names with blanks, n
   assert.deepEqual(varied.labels, { 'a.jpg': 'golden retriever', 'g.jpg': 'pug' }, 'what follows a name is one cell')
   await assert.rejects(
     read(t, 'a 0\ng 1\nh 1 2\n', 'list.txt'),
-    /list.txt, line 3: 3 cells, expected 2 \(.*it holds h \| 1 \| 2\. Columns are parted by blanks/,
+    /list.txt, line 3: 3 cells, expected 2 \(.*it holds h \| 1 \| 2\. Columns are separated by blanks/,
     'a line of another width',
   )
   await assert.rejects(
@@ -125,7 +125,7 @@ test('without names of columns: the first line names a picture, or has a value t
       /a.jpg/,
     ],
     ['gone.jpg,cat\na.jpg,cat\ng.jpg,dog\n', two, /line 1 names a picture, gone.jpg/],
-    ['gone,cat\na,cat\ng,dog\n', two, /line 1 has "cat" in column 2, and so has line 2/],
+    ['gone,cat\na,cat\ng,dog\n', two, /line 1 and line 2 have "cat" in column 2/],
     ['a,cat\ng,dog\n', two, /line 1 names a picture, a/],
     ['cat,a.jpg\ndog,g.jpg\n', two, /line 1 names a picture, a.jpg/],
   ]
@@ -164,10 +164,10 @@ test('encodings and packing: UTF-16 without its mark, gzip; what is none of them
   const lines = gzipSync('{"file":"a.jpg","label":"cät"}\r{"file":"g.jpg","label":"dög"}\r')
   assert.deepEqual((await read(t, lines, 'labels.jsonl.gz')).labels, labels, 'JSON lines in gzip, with CR between them')
   const odd = Buffer.concat([Buffer.from('\ufeffx,y', 'utf16le'), Buffer.from([1])])
-  await assert.rejects(read(t, odd), /begins as UTF-16LE and is not; it has an odd number of bytes/)
-  await assert.rejects(read(t, gzipSync(text).subarray(0, 30)), /begins as gzip and can not be unpacked/)
+  await assert.rejects(read(t, odd), /begins like UTF-16LE but is not valid; it has an odd number of bytes/)
+  await assert.rejects(read(t, gzipSync(text).subarray(0, 30)), /begins like a gzip file but can not be unpacked/)
   const utf32 = Buffer.from([0xff, 0xfe, 0, 0, ...[...text].flatMap(c => [c.charCodeAt(0), 0, 0, 0])])
-  await assert.rejects(read(t, utf32), /zero bytes, as UTF-32 has them/)
+  await assert.rejects(read(t, utf32), /zero bytes, so it may be UTF-32/)
 })
 
 test('columns: of one name with the same cells, without a cell, one more than there are names', async t => {

@@ -81,7 +81,7 @@ test('split folders are never taken for classes: Training and Testing, a test wi
   await refused(t, 'unclear', join(dir, 'unclear'), /train with folders inside, and pictures in test1 beside it/)
 
   await classFolders(join(dir, 'bare'), { train: 3, valid: 3 })
-  await refused(t, 'bare', join(dir, 'bare'), /train and valid, but no class folders inside them; expected/)
+  await refused(t, 'bare', join(dir, 'bare'), /train and valid, but they hold no class folders; expected/)
 })
 
 test('pictures are told by content; all else is listed', async t => {
@@ -204,9 +204,9 @@ test('folders that can not be trained on say what was found and what is expected
     t,
     'missing',
     join(dir, 'nowhere'),
-    /nowhere can not be read: it does not exist; expected one folder a class/,
+    /nowhere can not be read: it does not exist; expected one folder per class/,
   )
-  await refused(t, 'file', join(dir, 'data.zip'), /no folder: it is a zip archive; unpack it first; expected/)
+  await refused(t, 'file', join(dir, 'data.zip'), /not a folder: it is a zip archive; unpack it first; expected/)
   await refused(t, 'empty', join(dir, 'empty'), /is empty; expected/)
   await refused(t, 'hollow', join(dir, 'hollow'), /1 folder and no pictures in them; expected/)
   await refused(t, 'loose', join(dir, 'loose'), /2 pictures and no class folders; expected/)

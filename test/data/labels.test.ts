@@ -198,7 +198,7 @@ test('numbers to be told: fractions, what hardly repeats, targets; whole numbers
       of(i => (i === 5 ? '1,5"' : i).toString().replace('1,5"', '"1,5"')),
       { ...table, task: 'regression' },
     ),
-    /labels.csv, line 7, column "value": "1,5" is no number; expected a number/,
+    /labels.csv, line 7, column "value": "1,5" is not a number; expected a number/,
   )
 })
 
@@ -231,16 +231,16 @@ test('the split column: words, booleans, folds; or the folders', async t => {
   assert.equal(choice(unused, 'split column'), 'none')
   assert.equal(unused.drawn, true)
   const why = unused.choices.find(({ what }) => what === 'split column')!.reason
-  assert.equal(why, 'column "fold" holds 0, 1, 2 and is left unused; splitColumn: "fold" takes its numbers as folds')
+  assert.equal(why, 'column "fold" holds 0, 1, 2 and is not used; splitColumn: "fold" takes its numbers as folds')
   const taken = await indexPictures(folds, { ...table, splitColumn: 'fold' })
   assert.deepEqual(Object.values(splitsOf(taken)), ['valid', 'valid', 'train', 'train', 'train', 'train'])
   const odd = await indexPictures(withTable(t, 'file,label,phase', rows(['solid', 'gas', 'solid', 'gas'])), table)
   assert.match(
     odd.choices.find(({ what }) => what === 'split column')!.reason,
-    /"phase" holds solid, gas, which names no split, and is left unused/,
+    /"phase" holds solid, gas, not the names of splits, and is not used/,
   )
   await assert.rejects(indexPictures(folds, { ...table, fold: 3 }), /no fold 3; expected one of 0, 1, 2/)
-  await assert.rejects(indexPictures(dir, { ...table, fold: 0 }), /fold says which of the folds/)
+  await assert.rejects(indexPictures(dir, { ...table, fold: 0 }), /fold chooses the fold/)
 
   const onlyTest = withTable(t, 'file,label,split', rows(['train', 'train', 'train', 'train', 'test', 'test']))
   const drawn = await indexPictures(onlyTest, table)
@@ -284,7 +284,7 @@ test('groups and time from columns, groups from names', async t => {
   )
   await assert.rejects(
     indexPictures(dir, { ...bad, timeColumn: 'day' }),
-    /line 3, column "day": "31\/12\/2024" is no point in time; expected/,
+    /line 3, column "day": "31\/12\/2024" is not a time; expected/,
   )
   const across = withTable(t, 'file,label,who,split', [',a,p,train', ',b,q,train', ',a,p,valid', ',b,r,valid'])
   await assert.rejects(
@@ -338,11 +338,11 @@ test('labels from names: a regular expression on the name or the path, or a func
   )
 
   const refused = (options: LabelOptions, message: RegExp) => assert.rejects(indexPictures(dir, options), { message })
-  await refused({ labelRegex: '^\\d_' }, /labelRegex \/\^\\d_\/ has no capture group; expected one around/)
-  await refused({ labelRegex: '(' }, /labelRegex is no regular expression: .*; expected/)
+  await refused({ labelRegex: '^\\d_' }, /labelRegex \/\^\\d_\/ has no capture group; expected a group around/)
+  await refused({ labelRegex: '(' }, /labelRegex is not a regular expression: .*; expected/)
   await refused({ labelRegex: '^(\\d)x' }, /finds no label in any of the 6 names, such as x\/0_jackson_0.jpg/)
   await refused({ labelOf: (() => ({})) as never }, /labelOf gave {} for x\/0_jackson_0.jpg; expected a text/)
-  await refused({ labelOf: () => [1, 2], targets: ['x'] }, /targets names 1 number \(x\), and labelOf gives 2/)
+  await refused({ labelOf: () => [1, 2], targets: ['x'] }, /targets names 1 number \(x\), but labelOf gives 2/)
 })
 
 test('pictures that are missing, named twice or named nowhere are listed', async t => {
@@ -356,7 +356,7 @@ test('pictures that are missing, named twice or named nowhere are listed', async
     of('missing').map(({ file, reason, counted }) => [file, /line 4, column "file" names it/.test(reason), counted]),
     [['lost.jpg', true, true]],
   )
-  assert.match(of('duplicate')[0]!.reason, /line 5 names it again, with what .*line 2 says of it/)
+  assert.match(of('duplicate')[0]!.reason, /line 5 names it again, with the same answer as .*line 2/)
   assert.equal(of('unlabelled').length, 21)
   assert.match(of('unlabelled').at(-1)!.reason, /labels.csv does not name 6 more pictures/)
 })
@@ -396,7 +396,7 @@ test('tables that can not be followed: file, line and column', async t => {
   await refused('file,label\n0.jpg,a\n1.jpg,a\n', /one label, "a"; at least two are needed/)
   await refused(
     'file,label\n0.jpg,a\n1.jpg,a\nq.jpg,b\n2.jpg,a\nr.jpg,c\n',
-    /one label, "a" \(2 more pictures are named and missing, such as q\.jpg\); at least two are needed/,
+    /one label, "a" \(2 more pictures are named but missing, such as q\.jpg\); at least two are needed/,
   )
   await refused('file,a,b\n0.jpg,1,0\n1.jpg,2,1\n', /line 3, column "a": "2" is neither 0 nor 1/, {
     labelColumn: ['a', 'b'],
@@ -404,13 +404,13 @@ test('tables that can not be followed: file, line and column', async t => {
   const split = 'file,label,split\n0.jpg,cat,train\n1.jpg,dog,train\n2.jpg,cat,valid\n3.jpg,dgo,test\n'
   await refused(
     split,
-    /line 5: the label "dgo" is in test and no training picture has it; .*cat, dog.*Did you mean "dog"/,
+    /line 5: the label "dgo" is in test, but no training picture has it; .*cat, dog.*Did you mean "dog"/,
   )
   await refused(split.replaceAll('train', 'valid'), /column "split" leaves no picture for training/)
-  await refused(split.replace('test', 'tset'), /line 5, column "split": "tset" names no split/, {
+  await refused(split.replace('test', 'tset'), /line 5, column "split": "tset" is not a split/, {
     splitColumn: 'split',
   })
-  await refused(split.replace('dgo', 'dog'), /says which pictures are for validation, and folds/, { folds: 5 })
+  await refused(split.replace('dgo', 'dog'), /gives the pictures for validation, but folds/, { folds: 5 })
   put(dir, { 'list.jsonl': '{"file":"0.jpg","label":["a","b"]}\n{"file":"1.jpg","label":["b"]}\n' })
   await refused('', /list.jsonl, line 1: 2 labels \(a, b\), but the task is "single"/, {
     labels: 'list.jsonl',
@@ -447,7 +447,7 @@ test('options that contradict each other are refused', async t => {
   await refused({ labelRegex: '(.)', labelOf: () => 'a' }, /labelRegex and labelOf contradict/)
   await refused({ labelColumn: 'label' }, /labelColumn names a column, but no table is given/)
   await refused({ labelRegex: '(.)', splitColumn: 'x' }, /splitColumn names a column/)
-  await refused({ task: 'multi' }, /task is for labels from a table, .*class folders have one class a picture/)
+  await refused({ task: 'multi' }, /task is for labels from a table, .*class folders give one class per picture/)
   await refused({ ...table, targets: ['x'], task: 'multi' }, /targets and task: "multi" contradict/)
   await refused({ ...table, targets: ['x'], labelColumn: 'y' }, /targets and labelColumn contradict/)
   await refused({ ...table, task: 'single', delimiter: ' ' }, /delimiter and task: "single" contradict/)
@@ -457,7 +457,7 @@ test('options that contradict each other are refused', async t => {
   await refused({ ...table, timeColumn: 'a', groupColumn: 'b' }, /timeColumn and groupColumn contradict/)
   await refused({ ...table, timeColumn: 'a', folds: 5 }, /timeColumn and folds contradict/)
   await refused({ ...table, fileColumn: 'a', labelColumn: ['b', 'a'] }, /both are column "a"/)
-  await refused({ fold: 1 }, /not how many there are. Give folds: 5/)
+  await refused({ fold: 1 }, /the number of folds is not given. Give folds: 5/)
   await refused({ ...table, folds: 1 }, /folds is a whole number from 2/)
   await refused({ ...table, valid: 2 }, /between 0 and 1; got 2/)
 })

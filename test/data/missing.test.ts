@@ -96,7 +96,7 @@ test('several labels: an empty cell is a picture without any, a word is a missin
   assert.equal(Object.values(labelsOf(index)).filter(labels => labels === '').length, 3)
   await assert.rejects(
     indexed(t, 'tags', times(3, 'a', 'b', '')),
-    /line 4, column "tags": it is empty, as 3 rows are, .*task: "single" leaves such rows out, task: "multi" takes them/,
+    /line 4, column "tags": it is empty \(3 rows are\), .*task: "single" leaves such rows out, task: "multi" takes them/,
   )
 })
 
@@ -104,11 +104,11 @@ test('a reading that leaves out most rows is refused, with both counts', async t
   const cells = [...times(4, 'a', 'b'), ...Array.from({ length: 12 }, () => 'nan')]
   await assert.rejects(
     indexed(t, 'label', cells),
-    /12 of 20 rows tell no label \(60.0 %\), and 8 would be left: .*line 10, column "label" holds "nan"\. .*labelColumn.*maxLeftOut: 0.6/,
+    /12 of 20 rows have no label \(60.0 %\), and 8 would remain: .*line 10, column "label" holds "nan"\. .*labelColumn.*maxLeftOut: 0.6/,
   )
   assert.equal((await indexed(t, 'label', cells, { maxLeftOut: 0.6 })).items.length, 8)
   const ages = Array.from({ length: 20 }, (_, i) => (i < 12 ? '' : `${i}.5`))
-  await assert.rejects(indexed(t, 'age', ages, { targets: ['age'] }), /12 of 20 rows tell no number .*targets/)
+  await assert.rejects(indexed(t, 'age', ages, { targets: ['age'] }), /12 of 20 rows have no number .*targets/)
 })
 
 test('a model that knows the word as a class is asked about it', async t => {

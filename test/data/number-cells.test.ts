@@ -68,12 +68,12 @@ test('one cell that is no number among numbers: the cell, what it may be, and ho
   const cases: [cell: string, message: RegExp][] = [
     [
       'abc',
-      /line 32, column "age": "abc" is no number, .*Correct the cell, or leave such rows out \(missing: \["abc"\]\)/,
+      /line 32, column "age": "abc" is not a number, .*Correct the cell, or leave such rows out \(missing: \["abc"\]\)/,
     ],
-    ['12 kg', /"12 kg" is no number, .*It has "kg", and 59 other numbers have no unit/],
-    ['50 %', /"50 %" is no number, .*It has "%"/],
-    ['3,5', /"3,5" is no number, .*decimal: "," would read this one as 3.5/],
-    ['<5', /"<5" is no number/],
+    ['12 kg', /"12 kg" is not a number, .*It has "kg", and 59 other numbers have no unit/],
+    ['50 %', /"50 %" is not a number, .*It has "%"/],
+    ['3,5', /"3,5" is not a number, .*decimal: "," would read this one as 3.5/],
+    ['<5', /"<5" is not a number/],
     ['12-15', /"12-15" is no number/],
   ]
   for (const [cell, message] of cases) {
@@ -81,7 +81,7 @@ test('one cell that is no number among numbers: the cell, what it may be, and ho
     await assert.rejects(indexed(t, 'age', cells), message, cell)
     await assert.rejects(
       indexed(t, 'age', cells, { task: 'regression' }),
-      /line 32, column "age": .* is no number; expected/,
+      /line 32, column "age": .* is not a number; expected/,
     )
     assert.equal((await indexed(t, 'age', cells, { task: 'single' })).task, 'single')
   }
@@ -90,7 +90,7 @@ test('one cell that is no number among numbers: the cell, what it may be, and ho
   const mixed = amounts.map((v, i) => (i % 3 ? `${v} kg` : `${v} lb`))
   await assert.rejects(
     indexed(t, 'weight', mixed),
-    /"10.1 lb" is no number, .*It has "lb", and 40 other numbers have "kg"/,
+    /"10.1 lb" is not a number, .*It has "lb", and 40 other numbers have "kg"/,
   )
 })
 
@@ -108,7 +108,7 @@ test('whole numbers in a column called label or class are classes; elsewhere the
   for (const column of ['label', 'class', 'Class_ID', 'category', 'target', 'y', 'trueLabel', 'species']) {
     const index = await indexed(t, column, digits)
     assert.deepEqual([index.task, index.classes.length], ['single', 10], column)
-    assert.match(choicesOf(index, 'task').join(), /task: "regression" would learn them as amounts/, column)
+    assert.match(choicesOf(index, 'task').join(), /task: "regression" the model would predict amounts/, column)
   }
   for (const column of ['stage', 'voltage', 'age', 'percentage', 'count']) {
     const index = await indexed(t, column, digits)

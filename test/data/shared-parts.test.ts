@@ -23,7 +23,7 @@ test('a validation part that is another part is named first, with counts and wha
   cpSync(join(copyOfTest, 'test'), join(copyOfTest, 'valid'), { recursive: true })
   await assert.rejects(
     opened(copyOfTest),
-    /^AnnealError: valid and test of \S+ are the same pictures: 4 of the 4 pictures in valid and of the 4 in test, such as valid\/cat\/0.jpg, which is test\/cat\/0.jpg\. .*Take the valid part away/,
+    /^AnnealError: valid and test of \S+ are the same pictures: 4 of the 4 pictures in valid and of the 4 in test, such as valid\/cat\/0.jpg, which is test\/cat\/0.jpg\. .*Remove the valid part/,
   )
   const link = await parts(t)
   symlinkSync('test', join(link, 'valid'))
@@ -45,7 +45,7 @@ test('most of a part in another: refused, unless more may be left out', async t 
   cpSync(join(dir, 'test/dog'), join(dir, 'valid/dog'), { recursive: true })
   await assert.rejects(
     opened(dir),
-    /valid and test of \S+ are mostly the same pictures: 2 of the 3 pictures in valid and of the 4 in test.*To go on with the 1 picture that valid has alone: maxLeftOut: 0.667/,
+    /valid and test of \S+ are mostly the same pictures: 2 of the 3 pictures in valid and of the 4 in test.*To go on with the 1 picture that only valid has: maxLeftOut: 0.667/,
   )
   assert.equal((await opened(dir, { maxLeftOut: 0.7 })).pictures.valid, 1)
 })
@@ -69,7 +69,7 @@ test('a table that names the same pictures for training and validation', async t
   put(dir, { 'labels.csv': ['file,label,split', ...rows('train', names), ...rows('valid', names)].join('\n') })
   await assert.rejects(
     indexPictures(dir, { labels: 'labels.csv' }),
-    /8 of 8 pictures in train are in valid too: these two parts are mostly the same pictures .*splitColumn: false/,
+    /8 of 8 pictures in train are also in valid: these two parts are mostly the same pictures .*splitColumn: false/,
   )
   put(dir, {
     'labels.csv': ['file,label,split', ...rows('train', names), ...rows('valid', names.slice(0, 2))].join('\n'),
@@ -101,7 +101,7 @@ test('classes that a given part lacks are named; a drawn one lacks none', async 
   const data = (await opened(dir)) as unknown as FolderIndex
   assert.match(
     choicesOf(data, 'validation lacks').join(),
-    /^1 of 4 classes: fish \(no picture in valid shows it, so this class can't be judged/,
+    /^1 of 4 classes: fish \(no picture in valid has this class, so the metrics say nothing about it/,
   )
   assert.match(choicesOf(data, 'test lacks').join(), /^2 of 4 classes: bird, fish \(/)
   const drawn = await parts(t)
@@ -121,13 +121,13 @@ test('several labels: one that stands outside training alone is left out and lis
   assert.deepEqual([index.task, index.classes, index.items.length], ['multi', ['a', 'b'], 16])
   const labels = labelsOf(index)
   assert.deepEqual([labels['12.jpg'], labels['14.jpg'], labels['15.jpg']], ['a', '', 'a'])
-  assert.match(choicesOf(index, 'labels left out').join(), /^rare, odd \(they stand in validation or test alone/)
+  assert.match(choicesOf(index, 'labels left out').join(), /^rare, odd \(they occur only in validation or test/)
   const listed = index.problems.filter(({ kind }) => kind === 'empty-class')
   assert.deepEqual(
     listed.map(({ file }) => file),
     ['rare', 'odd'],
   )
-  assert.match(listed[1]!.reason, /no training picture has this label: .*2 pictures of test \(.*line 16\) lose it/)
+  assert.match(listed[1]!.reason, /no training picture has this label, so .*2 pictures of test \(.*line 16\) lose it/)
   const flags = ['1\t0\ttrain', '1\t1\ttrain', '0\t0\ttrain', '1\t0\tvalid', '0\t1\tvalid']
   const columns = await indexed(t, 'p\tq\tsplit', [...flags.map(row => row.replace('1\t1\ttrain', '1\t0\ttrain'))], {
     task: 'multi',
@@ -135,6 +135,6 @@ test('several labels: one that stands outside training alone is left out and lis
   assert.deepEqual([columns.classes, columns.items.length], [['p'], 5])
   await assert.rejects(
     indexed(t, 'label\tsplit', ['a\ttrain', 'b\ttrain', 'a\ttrain', 'c\tvalid']),
-    /line 5: the label "c" is in valid and no training picture has it/,
+    /line 5: the label "c" is in valid, but no training picture has it/,
   )
 })

@@ -102,13 +102,13 @@ test('labels that are nearly the same are listed with their pictures, and not me
     assert.equal(said.split('4 pictures').length - 1, group.length, said)
     assert.match(
       said,
-      /classes as they are written, and they stay so\. If they are one, write them alike in .*labels.tsv/,
+      /they are written differently, so they stay .* classes. If they are one class, write them alike in .*labels.tsv/,
     )
   }
   const inFolders = await indexPictures(folders(t, { Cat: 3, cat: 4, dog: 2 }))
   assert.match(
     choicesOf(inFolders, 'nearly the same').join(),
-    /"cat" 4 pictures, "Cat" 3 pictures \(two classes as they are written.*give their folders one name/,
+    /"cat" 4 pictures, "Cat" 3 pictures \(they are written differently, so they stay two classes\..*give their folders one name/,
   )
 })
 

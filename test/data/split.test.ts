@@ -138,7 +138,7 @@ test('few groups: neither side is empty, training has every label, one group alo
   const three = draw(of([10, 0], [10, 1], [9, 1]))
   apart(three)
   assert.deepEqual([has(three, 'train', 0), has(three, 'valid', 1) > 0], [10, true])
-  assert.throws(() => draw(of([10, 0])), /1 group can not be divided into 2 parts .*expected 2 groups/)
+  assert.throws(() => draw(of([10, 0])), /1 group can not be divided into 2 parts .*expected at least 2 groups/)
   assert.throws(() => draw(of([4, 0], [4, 0]), { folds: 3 }), /2 groups can not be divided into 3 parts/)
 })
 
@@ -153,7 +153,10 @@ test('by time: the latest share validates, and no point in time is on both sides
   )
   const coarse = draw(at(days.map(day => Math.floor(day / 30))), { by: 'time' })
   assert.deepEqual(validOf(coarse), days.slice(90))
-  assert.throws(() => draw(at([5, 5, 5]), { by: 'time' }), /two points in time at least; 3 pictures have the same one/)
+  assert.throws(
+    () => draw(at([5, 5, 5]), { by: 'time' }),
+    /at least two different times; 3 pictures have the same time/,
+  )
 })
 
 test('numbers: each side has its share of small and large ones', () => {

@@ -117,26 +117,26 @@ test('tables that can not be read say where and why', async t => {
   const dir = tempFolder(t)
   const refused: Record<string, [content: string | Uint8Array, message: RegExp]> = {
     'empty.csv': ['', /empty \(0 bytes\)/],
-    'blank.csv': ['\n\n', /blank lines only/],
+    'blank.csv': ['\n\n', /only blank lines/],
     'header.csv': ['file,label\n', /without rows/],
     'open.csv': [
       'file,label\r\na.jpg,cat\r\nb.jpg,"dog\r\nc.jpg,cat\r\n',
-      /open.csv, line 3: a quote .* nothing closes/,
+      /open.csv, line 3: a quote .* no quote closes/,
     ],
     'inside.csv': ['file,label\na.jpg,5" disk\n', /inside.csv, line 2: a quote \("\) inside a cell; .*doubled/],
     'after.csv': ['file,label\na.jpg,"5" disk\n', /after.csv, line 2: a quote/],
     'few.csv': [
       'file,label\na.jpg,cat\n\nb.jpg\nc.jpg\n',
-      /few.csv, line 4 \(and so 1 line more\): 1 cell, expected 2 \(file, label\)/,
+      /few.csv, line 4 \(and 1 more line\): 1 cell, expected 2 \(file, label\)/,
     ],
-    'many.csv': ['file,label\na.jpg,cat,dog\n', /many.csv, line 2: 3 cells, expected 2.*a comma belongs in quotes/],
+    'many.csv': ['file,label\na.jpg,cat,dog\n', /many.csv, line 2: 3 cells, expected 2.*contains a comma in quotes/],
     'twice.csv': ['file,label,label\na.jpg,cat,dog\n', /two columns "label"/],
     'book.csv': ['PK\x03\x04xl/worksheets', /a workbook or an archive.*save its sheet as CSV/],
-    'bytes.csv': [new Uint8Array([1, 0, 2, 0]), /bytes that are no text/],
+    'bytes.csv': [new Uint8Array([1, 0, 2, 0]), /bytes that are not text/],
     'array.json': ['[{"file": "a.jpg"}]', /one JSON array; expected JSON lines/],
-    'bad.jsonl': ['{"file": "a.jpg"}\n{"file": }\n', /bad.jsonl, line 2: no JSON \(/],
-    'list.jsonl': ['{"file": "a.jpg"}\n["a.jpg"]\n', /list.jsonl, line 2: .* is no object/],
-    'bad.parquet': ['PAR1xxxxxxxxPAR1', /begins as Parquet and can not be read/],
+    'bad.jsonl': ['{"file": "a.jpg"}\n{"file": }\n', /bad.jsonl, line 2: not JSON \(/],
+    'list.jsonl': ['{"file": "a.jpg"}\n["a.jpg"]\n', /list.jsonl, line 2: .* is not an object/],
+    'bad.parquet': ['PAR1xxxxxxxxPAR1', /begins like a Parquet file but can not be read/],
   }
   for (const [name, [content, message]] of Object.entries(refused)) {
     put(dir, { [name]: content })

@@ -85,7 +85,7 @@ const differs: Record<string, { from: ('pandas' | 'duckdb')[]; why: string; erro
   'ragged: long': {
     from: ['duckdb'],
     why: 'DuckDB takes the long row for the names of columns, and all before it for comments',
-    error: /x.csv, line 3: 3 cells, expected 2 \(file, label\); .*holds a comma belongs in quotes/,
+    error: /x.csv, line 3: 3 cells, expected 2 \(file, label\); .*contains a comma in quotes/,
   },
   'ragged: long in the first row': {
     from: ['pandas'],
@@ -156,7 +156,7 @@ test('JSON lines beside pandas and DuckDB', async t => {
     const read = readTable(join(dir, 'x.jsonl'))
     if (pandas.error) {
       assert.ok(duckdb.error, `${name}: both refuse it`)
-      await assert.rejects(read, /x.jsonl, line 2: no JSON/, name)
+      await assert.rejects(read, /x.jsonl, line 2: not JSON/, name)
       continue
     }
     const { columns, rows } = await read

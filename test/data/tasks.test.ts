@@ -166,19 +166,19 @@ test("evaluation: class folders are numbered as the model's, and all are for tes
   assert.deepEqual(Object.keys(shown(await evaluate(join(dir, 'parts'), { part: 'valid' }))), ['val/cat/0.jpg'])
   assert.equal((await evaluate(join(dir, 'parts'), { part: 'all' })).items.length, 6)
   await classFolders(join(dir, 'only/train'), { cat: 1 })
-  await assert.rejects(evaluate(join(dir, 'only')), /holds train and no folder valid; a model is evaluated on pictures/)
+  await assert.rejects(evaluate(join(dir, 'only')), /holds train but no folder valid; a model is evaluated on pictures/)
 
   await classFolders(join(dir, 'flat'), { cats: 2 })
   await assert.rejects(
     evaluate(join(dir, 'flat')),
-    /cats holds 2 pictures, and the model does not know the class "cats"; expected .*dog, cat, bird.*Did you mean "cat"/,
+    /cats holds 2 pictures, but the model does not know the class "cats"; expected .*dog, cat, bird.*Did you mean "cat"/,
   )
   const left = await evaluate(join(dir, 'flat'), { leaveOut: true })
   assert.deepEqual([left.items.length, lines(left.problems)], [3, ['unlabelled cats']])
-  await assert.rejects(evaluate(join(dir, 'flat'), { task: 'multi' }), /class folders tell one class .*several labels/)
+  await assert.rejects(evaluate(join(dir, 'flat'), { task: 'multi' }), /class folders give one class .*several labels/)
   await assert.rejects(
     evaluate(join(dir, 'none')),
-    /none can not be read: it does not exist; expected one folder a class/,
+    /none can not be read: it does not exist; expected one folder per class/,
   )
 })
 
@@ -224,7 +224,7 @@ test('evaluation: tables, with their test part, unknown labels, several labels a
   )
   await assert.rejects(
     evaluate(dir, { ...from, task: 'regression', classes: ['x', 'y', 'z'], targets: ['x', 'y'] }),
-    /gives 2 numbers a picture \(x, y\), and the model tells 3 \(x, y, z\)/,
+    /has 2 target columns \(x, y\), but the model predicts 3 \(x, y, z\)/,
   )
   const names = await evaluate(dir, { labelOf: file => (file === '0.jpg' ? 'bird' : 'dog') })
   assert.deepEqual(Object.values(shown(names)), ['bird test', 'dog test', 'dog test'])
@@ -267,7 +267,10 @@ test('decisions: pictures are dropped and labelled anew, each with a line', asyn
     /label "dgo", which no picture has.*Did you mean "dog"/,
   )
   refused({ file: 'cat/0.jpg', action: 'relabel', label: ['cat', 'dog'] }, /gives 2 labels; expected one/)
-  refused({ file: 'cat/0.jpg', action: 'drop', hash: 'f'.repeat(64) }, /cat\/0.jpg is not the picture .*ffffffffffff/)
+  refused(
+    { file: 'cat/0.jpg', action: 'drop', hash: 'f'.repeat(64) },
+    /cat\/0.jpg has changed since the decision .*ffffffffffff/,
+  )
 
   await withTable(join(dir, '../../multi'), 'tags', { '0.jpg': 'a b', '1.jpg': 'a', '2.jpg': 'b' })
   const multi = await indexPictures(join(dir, '../../multi'), { labels: 'labels.csv' })
@@ -289,7 +292,7 @@ test('files of decisions that can not be read name the line', t => {
     put(dir, { 'd.jsonl': `{"file":"a.jpg","action":"keep"}\n\n${content}\n` })
     assert.throws(() => readDecisions(join(dir, 'd.jsonl')), { name: 'AnnealError', message })
   }
-  refused('{', /d.jsonl, line 3: no JSON/)
+  refused('{', /d.jsonl, line 3: not JSON/)
   refused('{"action":"keep"}', /d.jsonl, line 3: no "file"/)
   refused('{"file":"a.jpg","action":"delete"}', /line 3: action "delete"; expected "keep", "drop" or "relabel"/)
   refused('{"file":"a.jpg","action":"relabel"}', /line 3: label undefined; to relabel, expected a class/)

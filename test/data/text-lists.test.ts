@@ -82,7 +82,7 @@ test('labels of which most pictures have one of their own are refused: dates, am
   for (const [name, cells] of refused) {
     await assert.rejects(
       indexOf(t, 'label', cells, { delimiter: undefined }),
-      /gives \d+ pictures \d+ classes, and \d+ of these have one picture each, such as ".*task: "single"\)/,
+      /gives \d+ classes for \d+ pictures, and \d+ of these classes have one picture each, such as ".*task: "single"\)/,
       name,
     )
     assert.equal((await indexOf(t, 'label', cells, { task: 'single' })).task, 'single', name)
@@ -96,6 +96,6 @@ test('a folder for each picture is no class for each', async t => {
   put(dir, Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`patient ${i}/scan.jpg`, picture])))
   await assert.rejects(
     indexPictures(dir),
-    /a class for each folder of .* gives 30 pictures 30 classes, .*Put the pictures of a class into one folder/,
+    /one class per folder of .* gives 30 classes for 30 pictures, .*Put the pictures of a class into one folder/,
   )
 })

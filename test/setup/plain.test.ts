@@ -38,7 +38,7 @@ test('others get a link, each one; plain ones none; all links go', () => {
   for (const name of odd) assert.ok(existsSync(join(root, name, 'name')), 'what links led to stays')
   assert.throws(
     () => plainPaths(['/dev/null/tmp', '/a b']).of('/c#'),
-    /can't take the path \/c#, .*Set TMPDIR to a folder/,
+    /can't use the path \/c#, .*Set TMPDIR to a folder/,
   )
 })
 

@@ -195,9 +195,9 @@ test('what lies in a folder beside pictures is passed over with a word, what cla
   assert.deepEqual(told, {
     'all.zip': 'it is a zip archive; unpack it first',
     'empty.png': '!it is empty (0 bytes)',
-    'film.mp4': 'it is a film; save frames of it as pictures',
-    'notes.txt': 'it holds text, no picture',
-    'page.jpg': '!it holds HTML or XML text, no picture',
+    'film.mp4': 'it is a video; save frames of it as pictures',
+    'notes.txt': 'it holds text, not a picture',
+    'page.jpg': '!it holds HTML or XML text, not a picture',
     'scan.pdf': 'it is a PDF; save its pages as pictures, for example with pdftoppm -png',
   })
   await assert.rejects(

@@ -1,11 +1,11 @@
 import { extname } from 'node:path'
 import { describeOther, unreadPicture } from './unread.ts'
 
-/** A picture format as its first bytes tell it, whatever the file's name. `unread` is a picture of a known format that
- *  is not decoded. */
+/** A picture format, found from the first bytes and not from the file's name. `unread`: a known format that is not
+ *  decoded. */
 export type Format = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif' | 'heic' | 'bmp' | 'netpbm' | 'npy' | 'unread'
 
-/** How many leading bytes `pictureFormat` looks at. */
+/** How many leading bytes `pictureFormat` reads. */
 export const MAGIC_BYTES = 352
 
 const text = (head: Uint8Array, from: number, to: number) => Buffer.from(head.subarray(from, to)).toString('latin1')
@@ -30,7 +30,7 @@ export function pictureFormat(head: Uint8Array): Format | undefined {
 
 const bmpHeaders = new Set([12, 16, 40, 52, 56, 64, 108, 124])
 
-/** `ftyp` also opens films (mp4, mov): only the still-picture brands count. */
+/** `ftyp` also begins videos (mp4, mov), so only the brands of still pictures count. */
 const heif = (brands: string): Format | undefined =>
   brands.includes('avif') ? 'avif' : /^(hei[cmsx]|hev[cx]|mif1|msf1)/.test(brands) ? 'heic' : undefined
 
@@ -42,17 +42,17 @@ const EXTENSIONS = new Set(
   ).split(' '),
 )
 
-/** Whether the name claims a picture. */
+/** Whether the name has the extension of a picture. */
 export const namedAsPicture = (file: string): boolean => EXTENSIONS.has(extname(file).toLowerCase())
 
-/** What a file that is no picture to be used looks like, in a few words, and what to do. */
+/** What a file is that can't be used as a picture, and what to do, in a few words. */
 export function describeBytes(head: Uint8Array): string {
   if (head.length === 0) return 'it is empty (0 bytes)'
   const known = unreadPicture(head) ?? describeOther(head)
   if (known) return known
   const start = text(head, 0, 32)
-  if (/^\s*<(!doctype|html|head|body|\?xml|!--)/i.test(start)) return 'it holds HTML or XML text, no picture'
+  if (/^\s*<(!doctype|html|head|body|\?xml|!--)/i.test(start)) return 'it holds HTML or XML text, not a picture'
   if (head.every(byte => byte === 0)) return 'it holds only zero bytes'
-  if (/^[\t\n\r -~]+$/.test(start)) return 'it holds text, no picture'
-  return 'its first bytes are of no known picture format'
+  if (/^[\t\n\r -~]+$/.test(start)) return 'it holds text, not a picture'
+  return 'its first bytes match no known picture format'
 }

@@ -1,8 +1,8 @@
-/** Formats that are known and not read: their names, and what to do. */
+/** Formats that are recognized but not read: their names, and what to do. */
 
 const text = (head: Uint8Array, from: number, to: number) => Buffer.from(head.subarray(from, to)).toString('latin1')
 
-/** A format by what its first bytes match, as latin1. */
+/** A format and the pattern that its first bytes match, as latin1. */
 type Known = readonly [name: string, match: RegExp]
 
 // biome-ignore-start format: tables
@@ -58,7 +58,7 @@ const others: readonly (readonly [...Known, what: string])[] = [
   ],
   ['a DjVu document', /^AT&TFORM/, 'save its pages as pictures'],
   [
-    'a film',
+    'a video',
     /^([\s\S]{4}ftyp|RIFF[\s\S]{4}AVI |\x1aE\xdf\xa3|\0\0\x01[\xb3\xba]|FLV\x01|\x30\x26\xb2\x75|[\s\S]{4}(moov|mdat|wide))/,
     'save frames of it as pictures',
   ],
@@ -66,13 +66,13 @@ const others: readonly (readonly [...Known, what: string])[] = [
   ['an HDF5 file', /^\x89HDF\r\n\x1a\n/, 'save its pictures one by one as PNG, TIFF or npy'],
   ['a SQLite database', /^SQLite format 3\0/, 'leave it out'],
   ['a Git LFS pointer', /^version https:\/\/git-lfs/, 'fetch the file with git lfs pull'],
-  ["a Mac's notes on a file", /^\0\x05\x16[\0\x07]\0/, 'leave it out'],
-  ["Windows' previews of a folder", /^\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1/, 'leave it out'],
+  ['file metadata that macOS wrote (AppleDouble)', /^\0\x05\x16[\0\x07]\0/, 'leave it out'],
+  ['thumbnails that Windows wrote, or an old Office file', /^\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1/, 'leave it out'],
 ]
 // biome-ignore-end lint/suspicious/noControlCharactersInRegex: bytes of files
 // biome-ignore-end format: tables
 
-/** The reason why a picture of a known format is not read, and what to do; undefined for all else. */
+/** Why a picture of a known format is not read, and what to do; undefined for other files. */
 export function unreadPicture(head: Uint8Array): string | undefined {
   const start = text(head, 0, 32)
   const known = pictures.find(([, match]) => match.test(start))
@@ -80,7 +80,7 @@ export function unreadPicture(head: Uint8Array): string | undefined {
   const raw = raws.find(([, match]) => match.test(start))
   if (raw) return rawFile(raw[0])
   if (text(head, 128, 132) === 'DICM')
-    return 'it is a DICOM file, which is not read; convert it to PNG of 16 bits, TIFF or npy'
+    return 'it is a DICOM file, which is not read; convert it to 16-bit PNG, TIFF or npy'
   if (/^(n\+1|ni1)\0$/.test(text(head, 344, 348)))
     return 'it is a NIfTI file, which is not read; save its slices as TIFF or npy'
   return undefined
@@ -94,7 +94,7 @@ export const unreadFormat = (name: string): string =>
 export const rawFile = (name: string): string =>
   `it is a camera's raw file (${name}), which is not read; develop it to JPEG, PNG or TIFF`
 
-/** What a file is that is no picture at all, and what to do; undefined where nothing is known of it. */
+/** What a file is that is not a picture, and what to do; undefined for an unknown format. */
 export function describeOther(head: Uint8Array): string | undefined {
   const start = text(head, 0, 352)
   const known = others.find(([, match]) => match.test(start))
@@ -102,5 +102,5 @@ export function describeOther(head: Uint8Array): string | undefined {
   return `it is ${known[0]}; ${known[2]}`
 }
 
-/** By how a name is said: an X-ray, an SVG, a JPEG. */
+/** The article of a name as it is pronounced: an X-ray, an SVG, a JPEG. */
 const article = (name: string): string => (/^([AEHILMNOSX][A-Z]|[AEIO][a-z])/.test(name) ? 'an' : 'a')

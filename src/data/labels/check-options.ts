@@ -3,7 +3,7 @@ import { option, setting } from '../../base/options.ts'
 import { checkSplit, type SplitPlan } from '../split/draw-split.ts'
 import { type FolderOptions, type LabelOptions, splitOptions } from './options.ts'
 
-/** The split and the limit of damage with their defaults; refuses what can't be. */
+/** The split and the limits, with defaults. Throws for values out of range. */
 export function planOf({
   valid = splitOptions.valid.usual,
   seed = splitOptions.seed.usual,
@@ -32,10 +32,10 @@ const sources = ['labels', 'labelRegex', 'labelOf'] as const
 const forTables = ['fileColumn', 'labelColumn', 'splitColumn', 'groupColumn', 'timeColumn'] as const
 const forLabels = ['targets', 'delimiter', 'task', 'missing', 'decimal', 'minusOne'] as const
 
-/** Of a fold without folds. */
+/** The error for `fold` without `folds`. */
 export const foldAlone = (): AnnealError =>
   new AnnealError(
-    `${option('fold')} says which of the folds validates, but not how many there are. Give ${setting('folds', 5)}.`,
+    `${option('fold')} chooses the fold that validates, but the number of folds is not given. Give ${setting('folds', 5)}.`,
   )
 
 /** Refuses options that contradict each other. */
@@ -54,7 +54,7 @@ export function checkLabelOptions(options: LabelOptions): void {
   for (const name of forLabels)
     if (given(name) && !source)
       throw new AnnealError(
-        `${option(name)} is for labels from a table, a regular expression or a function; class folders have one class a picture. Give ${option('labels')} or ${option('labelRegex')}, or leave ${option(name)} out.`,
+        `${option(name)} is for labels from a table, a regular expression or a function; class folders give one class per picture. Give ${option('labels')} or ${option('labelRegex')}, or leave ${option(name)} out.`,
       )
   const regression = options.task === 'regression' || given('targets')
   if (given('targets') && options.task !== undefined && options.task !== 'regression')
@@ -63,26 +63,24 @@ export function checkLabelOptions(options: LabelOptions): void {
     contradict(option('targets'), option('labelColumn'), 'both name what the model predicts')
   if (given('delimiter') && regression) contradict(option('delimiter'), 'a regression', 'a number is not cut in parts')
   if (given('delimiter') && options.task === 'single')
-    contradict(option('delimiter'), setting('task', 'single'), 'it has one label a picture')
+    contradict(option('delimiter'), setting('task', 'single'), 'it has one label per picture')
   if (options.decimal !== undefined && options.decimal !== '.' && options.decimal !== ',')
-    throw new AnnealError(
-      `${option('decimal')} is the sign before the fraction of numbers, "." or ","; got "${options.decimal}".`,
-    )
+    throw new AnnealError(`${option('decimal')} is the decimal sign of numbers, "." or ","; got "${options.decimal}".`)
   if (given('decimal') && (options.task === 'single' || options.task === 'multi'))
     contradict(option('decimal'), setting('task', options.task), 'it is for numbers')
   const meanings = ['absent', 'present', 'unknown']
   if (options.minusOne !== undefined && !meanings.includes(options.minusOne))
     throw new AnnealError(
-      `${option('minusOne')} says what -1 means in label columns: ${meanings.join(', ')}; got "${options.minusOne}".`,
+      `${option('minusOne')} is the meaning of -1 in label columns: ${meanings.join(', ')}; got "${options.minusOne}".`,
     )
   if (options.delimiter === '')
-    throw new AnnealError(`${option('delimiter')} is empty; expected what stands between labels: " ".`)
+    throw new AnnealError(`${option('delimiter')} is empty; expected the text between labels, such as " ".`)
   if (given('groupColumn') && given('groupRegex'))
     contradict(option('groupColumn'), option('groupRegex'), 'a picture has one group')
   if (given('timeColumn'))
     for (const name of ['groupColumn', 'groupRegex', 'folds', 'splitColumn'] as const)
       if (given(name) && options[name] !== false)
-        contradict(option('timeColumn'), option(name), 'pictures are divided in one way')
+        contradict(option('timeColumn'), option(name), 'pictures can be split in only one way')
   if (given('fold') && !given('folds') && !given('labels')) throw foldAlone()
   const columns: [string, string][] = []
   for (const name of [...forTables, 'targets'] as const)

@@ -9,18 +9,18 @@ import type { Problem } from '../types.ts'
 import type { FolderIndex } from './from-folders.ts'
 import { nameFinder } from './spelling.ts'
 
-/** What a person decided about one picture. */
+/** A person's decision about one picture. */
 export interface Decision {
   /** Path below the folder of pictures. */
   file: string
   action: 'keep' | 'drop' | 'relabel'
   /** For `relabel`: its class, classes or numbers. */
   label?: string | number | readonly (string | number)[] | undefined
-  /** The sha256 of the picture that was decided about. */
+  /** The sha256 of the picture at the time of the decision. */
   hash?: string | undefined
 }
 
-/** Reads decisions, one JSON object a line; errors name the line. */
+/** Reads decisions, one JSON object per line. Errors name the line. */
 export function readDecisions(path: string): Decision[] {
   let text: string
   try {
@@ -55,8 +55,9 @@ function checkDecision(found: object, where: string): asserts found is Decision 
   if (wrong) throw new AnnealError(`${where}: ${wrong}.`)
 }
 
-/** An index with decisions applied: pictures dropped or labelled anew, each with a line in `problems` (kind `cleaned`). The
- *  last decision on a file holds. Refuses files that are not there, pictures that changed since, and unknown labels. */
+/** Applies decisions to an index: drops or relabels pictures, each with a line in `problems` (kind `cleaned`). The last
+ *  decision on a file counts. Throws for a file that does not exist, a picture that has changed since, or an unknown
+ *  label. */
 export function applyDecisions(index: FolderIndex, decisions: readonly Decision[]): FolderIndex {
   const { dir } = index
   const last = new Map(decisions.map(decision => [decision.file, decision]))
@@ -66,7 +67,7 @@ export function applyDecisions(index: FolderIndex, decisions: readonly Decision[
   if (gone.length > 0) {
     const near = nearest(gone[0]!, gone.length > 20 || names.length > 20_000 ? [] : names, 1)[0]
     throw new AnnealError(
-      `decisions on ${plural(gone.length, 'picture')} that ${dir} does not hold: ${gone.slice(0, 10).join(', ')}${gone.length > 10 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''} Put the pictures back, or take the decisions out.`,
+      `decisions on ${plural(gone.length, 'picture')} that ${dir} does not hold: ${gone.slice(0, 10).join(', ')}${gone.length > 10 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''} Put the pictures back, or remove these decisions.`,
     )
   }
   const problems: Problem[] = []
@@ -115,7 +116,7 @@ function answerOf({ task, classes }: FolderIndex, { file, label }: Decision): An
   })
   if (task === 'single' && labels.length !== 1)
     throw new AnnealError(
-      `the decision on ${file} gives ${plural(labels.length, 'label')}; expected one, as each picture has one.`,
+      `the decision on ${file} gives ${plural(labels.length, 'label')}; expected one, because each picture has one label.`,
     )
   return { labels: [...new Set(labels)].sort((a, b) => a - b) }
 }
@@ -126,12 +127,12 @@ function checkContent({ file, raw }: FolderIndex['items'][number], decision: Dec
   try {
     hash = sha256(readFileSync(raw ? Buffer.from(raw) : file))
   } catch (error) {
-    throw new AnnealError(`${file}, of which there is a decision, can not be read: ${fileReason(error)}.`, {
+    throw new AnnealError(`${file} has a decision but can not be read: ${fileReason(error)}.`, {
       cause: error,
     })
   }
   if (hash !== decision.hash)
     throw new AnnealError(
-      `${decision.file} is not the picture that the decision was about (sha256 ${hash.slice(0, 12)}…, then ${decision.hash.slice(0, 12)}…). Look at it again, or take the decision out.`,
+      `${decision.file} has changed since the decision (sha256 now ${hash.slice(0, 12)}…, then ${decision.hash.slice(0, 12)}…). Decide again, or remove the decision.`,
     )
 }

@@ -1,6 +1,6 @@
 import { plural } from '../../base/format.ts'
 
-/** What parts labels within a cell, shown as a word, with the evidence. */
+/** The delimiter between the labels of a cell, its name in words, and the evidence. */
 export interface LabelDelimiter {
   delimiter: string
   shown: string
@@ -14,19 +14,19 @@ const candidates = [
   { delimiter: ' ', shown: 'a space' },
 ]
 
-// The semicolon of "salt &amp; pepper" parts nothing.
+// The semicolon in "salt &amp; pepper" is not a delimiter.
 const partsOf = (cell: string, delimiter: string): string[] =>
   (delimiter === ';' ? cell.split(/(?<!&(?:[a-z]\w{1,30}|#\d{1,7}|#x[\da-f]{1,6}));/i) : cell.split(delimiter))
     .map(part => part.trim())
     .filter(Boolean)
 
-/** Cuts a text at a delimiter; a space stands for any blanks. */
+/** Cuts a text at a delimiter. A space stands for any blanks. */
 export const cutter =
   (delimiter: string) =>
   (text: string): string[] =>
     /^\s+$/.test(delimiter) ? text.split(/\s+/).filter(Boolean) : partsOf(text, delimiter)
 
-/** The delimiter that cuts cells into most names that are known, or none where whole cells are known as often. */
+/** The delimiter that cuts cells into the largest share of known names. Undefined if whole cells are known as often. */
 export function delimiterFor(cells: readonly string[], known: readonly string[]): LabelDelimiter | undefined {
   const names = new Set(known)
   const share = (delimiter: string) => {
@@ -39,19 +39,19 @@ export function delimiterFor(cells: readonly string[], known: readonly string[])
   return best.share > whole ? { ...best, reason: "it cuts cells into the model's labels" } : undefined
 }
 
-/** Whether cells are lists of labels (`cut`), whole names (undefined), or could be either (`ask`). */
+/** How cells are read: `cut` if they are lists of labels, `ask` if they may also be whole names. */
 export interface Reading extends LabelDelimiter {
   verdict: 'cut' | 'ask'
-  /** A cell that it cuts, and its parts. */
+  /** A cell that the delimiter cuts, and its parts. */
   example: string
   parts: string[]
 }
 
-/** What the different cells of a column are by their content. A delimiter cuts where labels recombine, and something else tells
- *  that these are lists: the same labels in another order, labels that stand now first, now last, each alone too, twice as
- *  many combinations as labels, or a column called `tags`. Names of several words ("long shirt", "short shirt") recombine as
- *  well: without such a sign both readings fit. A comma or blank in names that do not recombine means nothing; a bar or
- *  semicolon always does. */
+/** Decides how the different cells of a column are read; undefined if they are whole names. A delimiter cuts if the
+ *  parts recombine and there are other signs of lists: the same labels in another order, labels that are first in one
+ *  cell and last in another, labels that also stand alone, twice as many combinations as labels, or a column called
+ *  `tags`. The words of names ("long shirt", "short shirt") recombine too, so without such signs both readings fit. A
+ *  comma or blank in names that do not recombine has no meaning; a bar or semicolon always has. */
 export function readingOf(cells: readonly string[], { column = '' }: { column?: string } = {}): Reading | undefined {
   let doubt: Reading | undefined
   for (const candidate of candidates) {
@@ -83,7 +83,7 @@ function reading(
   return { delimiter, shown, reason, verdict, example: filled[at]!, parts: cut[at]! }
 }
 
-/** What tells that cells are lists of labels rather than names of several words. */
+/** The signs that cells are lists of labels rather than names of several words. */
 function signsOfLists(cut: readonly string[][], count: number, column: string): string[] {
   const several = cut.filter(parts => parts.length > 1)
   const alone = new Set(cut.flatMap(parts => (parts.length === 1 ? parts : [])))
@@ -105,9 +105,9 @@ function signsOfLists(cut: readonly string[][], count: number, column: string): 
   const mixed = often.filter(({ last, before }) => last > 0 && before > 0).length
   return [
     reordered && 'in different orders',
-    2 * mixed > often.length && 'now first, now last',
-    several.every(parts => parts.every(part => alone.has(part))) && 'each of which stands alone too',
-    2 * count <= cut.length && 'twice as many as labels',
+    2 * mixed > often.length && 'first in some cells, last in others',
+    several.every(parts => parts.every(part => alone.has(part))) && 'each label also stands alone',
+    2 * count <= cut.length && 'at least twice as many cells as labels',
     /^(tags|keywords|attributes)$/i.test(column) && `in a column called "${column}"`,
   ].filter(sign => typeof sign === 'string')
 }

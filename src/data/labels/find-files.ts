@@ -5,20 +5,20 @@ import { type NearFile, nearFinder } from '../tables/near-names.ts'
 import { listFiles } from './list-files.ts'
 import { type Listing, lazy, listingOf, nameIn } from './name-patterns.ts'
 
-/** Lists a folder for many look-ups; opens no file. */
+/** Lists a folder for many look-ups. Opens no file. */
 export function listFor(dir: string): Listing {
   const root = resolve(dir)
   const { files, problems } = listFiles(Buffer.from(root))
   return listingOf(root, files, problems)
 }
 
-/** The number of a file in the listing, two where a name may mean either, undefined where there is none. */
+/** The index of a file in the listing; two indexes if the name may mean either file; undefined if no file matches. */
 export type Found = number | [number, number] | undefined
 
-/** How many names are asked for the folders that they lie in. */
+/** How many names are used to find the folders that files lie in. */
 const samples = 50
 
-/** Names that differ from those on the disk in one way: how many, and one of them. */
+/** Names that differ from the names on the disk in the same way: their number and an example. */
 export interface NearWay {
   way: string
   count: number
@@ -29,23 +29,23 @@ export interface NearWay {
 /** Finds the files that a column names. */
 export interface Find {
   (name: string): Found
-  /** Whether a name was found by its whole, ending and all, or without its ending. */
+  /** Whether the complete name of the file matched (`whole`) or the name without extension (`stem`). */
   kind(name: string): 'whole' | 'stem' | undefined
-  /** The same, of names that are on the disk as they are written. */
+  /** The same, but without near matches. */
   written(name: string): 'whole' | 'stem' | undefined
-  /** Names that were found although the disk has them otherwise. */
+  /** The near matches: names that differ from the name on the disk. */
   near(): NearWay[]
-  /** The name on the disk most like one that was not found. */
+  /** The name on the disk that is most similar to a name that was not found. */
   nearest(name: string): string | undefined
 }
 
 /** Makes a finder for the names of a column. */
 export type Finder = (names: Iterable<string>) => Find
 
-/** Makes finders of files by what a table calls them: a path below the folder, below the table's own, or below a folder
- *  that the first of `names` show; an absolute path; the name alone, wherever the file lies; each with its extension or
- *  without. Composed and decomposed letters (é) are the same where only one file is meant. Names that are not found so are
- *  looked for as `near-names.ts` does, for all `names` at once. A look-up costs a few hashes. */
+/** Makes finders of files by their names in a table. A name may be a path below the folder, below the folder of the
+ *  table, or below a folder that the first `names` show; an absolute path; or a file name alone, in any folder. It may
+ *  have no extension. Composed and decomposed letters (é) are equal if only one file matches. For names without a
+ *  match, `near-names.ts` finds near matches, for all `names` at once. A look-up costs a few hashes. */
 export function fileFinders(listing: Listing, table: string): Finder {
   const { dir } = listing
   const names = listing.files.map((_, i) => nameIn(listing, i))
@@ -124,7 +124,8 @@ export function fileFinders(listing: Listing, table: string): Finder {
   }
 }
 
-/** Whether a cell ends as a name of a picture does, quotes and what follows ? in an address aside. */
+/** Whether a cell ends with the extension of a picture. Quotes, and the part of an address after ? or #, are
+ *  ignored. */
 export const looksNamed = (cell: string): boolean => namedAsPicture(cell.replace(/[?#].*$|['"`\]]+$/g, ''))
 
 function waysOf(near: ReadonlyMap<string, NearFile>, names: readonly string[]): NearWay[] {
@@ -140,7 +141,7 @@ function waysOf(near: ReadonlyMap<string, NearFile>, names: readonly string[]): 
 const composed = (name: string): string => (/^[\x20-\x7e]*$/.test(name) ? name : name.normalize('NFC'))
 const stem = (name: string): string => name.slice(0, name.length - extname(name).length)
 
-/** Files by a key with composed letters, two where a key has several. */
+/** The files of each key with composed letters; two of them if a key has several. */
 function index(
   names: readonly string[],
   key: (name: string) => string,
@@ -157,7 +158,7 @@ function index(
   return found
 }
 
-/** Folders below which names with folders of their own are found: `images/` for `a/1.jpg` at `images/a/1.jpg`. */
+/** The folders below which names that contain folders are found: `images/` if `a/1.jpg` is at `images/a/1.jpg`. */
 function shownFolders(folders: () => ReadonlySet<string>, names: Iterable<string>): string[] {
   const counts = new Map<string, number>()
   let left = samples

@@ -8,16 +8,17 @@ import type { Choice } from '../types.ts'
 import type { MinusOne } from './options.ts'
 import type { AnswerSource } from './types.ts'
 
-/** Labels of rows by columns of 0 and 1, one a label; undefined where a row tells nothing. */
+/** The labels of rows from columns of 0 and 1, one column per label. Undefined for a row without an answer. */
 export interface Flags {
   labels: (string[] | undefined)[]
-  /** Rows that tell nothing, by their place, with the word that says so. */
+  /** The positions of rows without an answer, with the word in their place. */
   missing: Map<number, string>
   choices: Choice[]
 }
 
-/** Reads columns of 0 and 1 (true and false, yes and no). An empty cell, or a missing word, is 0, but a row of nothing else tells
- *  nothing where 0 is written elsewhere. What -1 means has to be said: absent (CelebA) or not known (CheXpert). */
+/** Reads columns of 0 and 1 (true and false, yes and no). An empty cell or a missing word is 0. But if other cells hold
+ *  0, a row with only empty cells has no answer. The user must say what -1 means: absent (CelebA) or unknown
+ *  (CheXpert). */
 export function readFlags(
   source: AnswerSource,
   { missing, minusOne }: { missing: MissingWords; minusOne?: MinusOne | undefined },
@@ -50,7 +51,7 @@ export function readFlags(
       const value = negative ? minusOne === 'present' : empty ? false : flag(cell)
       if (value === undefined)
         throw new AnnealError(
-          `${where(row, column)}: "${cellText(cell)}" is neither 0 nor 1; with several label columns each holds 0 and 1 (or true and false). Name columns of numbers to predict with ${option('targets')}.`,
+          `${where(row, column)}: "${cellText(cell)}" is neither 0 nor 1; with several label columns, each must hold 0 and 1 (or true and false). Name columns of numbers to predict with ${option('targets')}.`,
         )
       if (value) own.push(column.name)
     }
@@ -61,7 +62,7 @@ export function readFlags(
     choices.push({
       what: 'empty label cells',
       value: 'taken as 0',
-      reason: `${plural(blanks, 'cell')} of the label columns ${blanks === 1 ? 'says' : 'say'} nothing: the label is absent. Write 1 where it is there, or take these rows out where nobody knows`,
+      reason: `${plural(blanks, 'cell')} of the label columns ${blanks === 1 ? 'is' : 'are'} empty: the label counts as absent. Write 1 if it is present, or remove the rows if it is unknown`,
     })
   if (minus > 0 && minusOne !== 'unknown')
     choices.push({ what: '-1', value: minusOne!, reason: `${setting('minusOne', minusOne)}: ${plural(minus, 'cell')}` })
@@ -70,7 +71,7 @@ export function readFlags(
 
 const isMinusOne = (cell: Cell | undefined): boolean => cellNumber(cell) === -1
 
-/** Refuses -1 unless it is said what it means. */
+/** Throws if a cell holds -1, because its meaning is not given. */
 function askAboutMinusOne({ columns, rows, where }: AnswerSource, zeros: boolean): void {
   let count = 0
   let first: string | undefined
@@ -82,9 +83,9 @@ function askAboutMinusOne({ columns, rows, where }: AnswerSource, zeros: boolean
       }
   if (first === undefined) return
   const likely = zeros
-    ? 'Beside 0 and 1 it mostly means that nobody knows (uncertain, as in CheXpert)'
-    : 'Where no cell holds 0 it mostly means that the label is absent (as in CelebA), and may mean that nobody knows'
+    ? 'Beside 0 and 1 it usually means unknown (uncertain, as in CheXpert)'
+    : 'If no cell holds 0, it usually means that the label is absent (as in CelebA), but it may also mean unknown'
   throw new AnnealError(
-    `${first}: it holds -1, as ${plural(count, 'cell')} of the label columns ${count === 1 ? 'does' : 'do'}; expected 0 and 1. ${likely}. Say it: ${setting('minusOne', 'absent')} takes -1 as 0, ${setting('minusOne', 'present')} as 1, ${setting('minusOne', 'unknown')} leaves out the rows that hold it.`,
+    `${first}: it holds -1 (${plural(count, 'cell')} of the label columns ${count === 1 ? 'does' : 'do'}); expected 0 and 1. ${likely}. Choose: ${setting('minusOne', 'absent')} reads -1 as 0, ${setting('minusOne', 'present')} as 1, ${setting('minusOne', 'unknown')} leaves out the rows with -1.`,
   )
 }

@@ -14,19 +14,19 @@ import { splitNamed } from './name-patterns.ts'
 import type { LabelOptions } from './options.ts'
 import { nameFinder } from './spelling.ts'
 
-/** What a trained model tells, and which pictures it is judged by. */
+/** What a trained model predicts, and which pictures to evaluate it on. */
 export interface EvaluationOptions extends Omit<LabelOptions, 'task' | 'folds' | 'fold' | 'groupRegex'> {
-  /** The model's classes (targets of a regression), in its order. */
+  /** The model's classes (or regression targets), in its order. */
   classes: readonly string[]
   task: Task
-  /** Which part is meant where the pictures have parts: test, else valid, unless given. */
+  /** The part to evaluate on, if the pictures have parts. Default: test, else valid. */
   part?: Split | 'all' | undefined
   /** Leave out labels that the model does not know, instead of refusing them. */
   leaveOut?: boolean | undefined
 }
 
-/** Indexes pictures to evaluate a trained model on: all for `test`, labels numbered as the model's. Labels come from class
- *  folders, a table, a regular expression or a function, as in training. */
+/** Indexes the pictures to evaluate a trained model on. All get the split `test`, and labels get the indexes of the
+ *  model's classes. Labels come from class folders, a table, a regular expression or a function, as in training. */
 export async function indexForEvaluation(
   dir: string,
   { classes, part, leaveOut, ...options }: EvaluationOptions,
@@ -39,13 +39,13 @@ export async function indexForEvaluation(
   if (fromNames) return indexNames(dir, options, known)
   if (task === 'single') return indexClassFolders(dir, known, options)
   throw new AnnealError(
-    `class folders tell one class a picture, and the model tells ${task === 'multi' ? 'several labels' : `numbers (${classes.join(', ')})`}; expected a table with labels (${option('labels')}).`,
+    `class folders give one class per picture, but the model predicts ${task === 'multi' ? 'several labels' : `numbers (${classes.join(', ')})`}; expected a table with labels (${option('labels')}).`,
   )
 }
 
 function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptions): FolderIndex {
   const { classes, leaveOut } = known
-  const expected = `expected one folder a class: ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`
+  const expected = `expected one folder per class: ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`
   const root = Buffer.from(resolve(dir))
   const choices: Choice[] = []
   const top = openFolder(dir, root, expected)
@@ -69,7 +69,7 @@ function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptio
       const count = plural(inside.pictures.length, 'picture')
       if (!leaveOut)
         throw new AnnealError(
-          `${file} holds ${count}, and the model does not know the class "${entry.name}"; ${expected}.${didYouMean(entry.name, classes)} Rename the folder, or leave out what it does not know (${setting('leaveOut', true)}).`,
+          `${file} holds ${count}, but the model does not know the class "${entry.name}"; ${expected}.${didYouMean(entry.name, classes)} Rename the folder, or leave out unknown classes (${setting('leaveOut', true)}).`,
         )
       const reason = `the model does not know this class: its ${count} are left out`
       problems.push({ kind: 'unlabelled', file, reason, kept: false, counted: false })
@@ -85,7 +85,7 @@ function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptio
   return { ...base, items, problems, choices, drawn: false, fixed: true, options }
 }
 
-/** The folders of the part that is meant, where class folders lie in train, valid and test. */
+/** The folders of the part to evaluate on, if class folders lie in train, valid and test; else undefined. */
 function partFolders(
   top: readonly Entry[],
   { classes, part }: Known,
@@ -106,7 +106,7 @@ function partFolders(
   const chosen = parts.get(wanted)
   if (!chosen)
     throw new AnnealError(
-      `${dir} holds ${[...parts.values()].map(entry => entry.name).join(' and ')} and no folder ${wanted}; a model is evaluated on pictures that it was not trained on. Say which part is meant (test, valid, train or all).`,
+      `${dir} holds ${[...parts.values()].map(entry => entry.name).join(' and ')} but no folder ${wanted}; a model is evaluated on pictures that it was not trained on. Choose the part with ${option('part')} (test, valid, train or all).`,
     )
   choices.push({ what: 'part', value: chosen.name, reason: `${dir} holds folders of parts` })
   return [chosen]

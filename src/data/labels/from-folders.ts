@@ -13,30 +13,30 @@ import { groupedByName, naturalOrder, splitNamed, splitNames, splits } from './n
 import type { FolderOptions } from './options.ts'
 import { lookAlikeChoices, Spellings } from './spelling.ts'
 
-/** Labelled pictures as they lie there, nothing decoded yet. */
+/** Labelled pictures of a folder. No picture is decoded yet. */
 export interface FolderIndex {
   /** Absolute. */
   dir: string
   task: Task
-  /** Names of the classes; of the targets for the task `regression`. */
+  /** The names of the classes, or of the targets for the task `regression`. */
   classes: string[]
   items: Item[]
   problems: Problem[]
-  /** What was found out about the labels rather than told. */
+  /** What was found in the data because no option gave it. */
   choices: Choice[]
-  /** Whether the validation pictures are drawn from the training ones, or given. */
+  /** Whether the validation pictures are drawn from the training pictures; if false, they are given. */
   drawn: boolean
-  /** The classes are those of a trained model, and all pictures are for its evaluation. */
+  /** Whether the classes are those of a trained model and all pictures are for its evaluation. */
   fixed?: boolean
   options: SplitPlan & { maxDamaged: number; maxLeftOut?: number | undefined }
 }
 
 const layout =
-  'expected one folder a class (cat/1.jpg, dog/2.jpg), or such folders inside train and validation (test if you like)'
+  'expected one folder per class (cat/1.jpg, dog/2.jpg), or such folders inside train and validation (and test, if any)'
 
-/** Indexes a folder of pictures: one folder a class, with or without train, valid (validation, val) and test above them.
- *  Pictures are told by their content; classes are in natural order; where no validation folder has pictures, each
- *  class gives its share, drawn from the seed. */
+/** Indexes a folder of pictures with one folder per class, with or without train, valid (validation, val) and test
+ *  above them. Pictures are recognized by their content. Classes are in natural order. If no validation folder has
+ *  pictures, a share of each class is drawn for validation, from the seed. */
 export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex {
   const options = planOf(given)
   const root = Buffer.from(resolve(dir))
@@ -54,7 +54,7 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
     for (const entry of entries) {
       if (entry.type === 'folder') {
         const inside = findPictures(entry.path, root)
-        for (const problem of inside.problems) problems.push(problem) // may be more than a call takes arguments
+        for (const problem of inside.problems) problems.push(problem) // not push(...), because a call can't take so many arguments
         const name = spelled.read(entry.name)
         const before = classes.get(name)
         classes.set(name, before ? [...before, ...inside.pictures].sort(byFile) : inside.pictures)
@@ -99,7 +99,7 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
   }
   if (!drawn && options.folds)
     throw new AnnealError(
-      `${dir} has a validation folder, ${parts!.get('valid')!.name}, and folds draw validation anew. Leave out ${option('folds')}, or move its pictures to train.`,
+      `${dir} has a validation folder, ${parts!.get('valid')!.name}, but folds draw the validation pictures again. Leave out ${option('folds')}, or move its pictures to train.`,
     )
   if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex })
   checkGroupsApart(items, base)
@@ -107,17 +107,19 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
     refuseOwnClasses(
       items.map(({ labels }) => classes[labels[0]!]!),
       {
-        source: `a class for each folder of ${dir}`,
-        instead: `Put the pictures of a class into one folder, or say where labels are: ${option('labels')} names a table, ${option('labelRegex')} reads names.`,
+        source: `one class per folder of ${dir}`,
+        instead: `Put the pictures of a class into one folder, or give the source of the labels: ${option('labels')} for a table, ${option('labelRegex')} for file names.`,
       },
     )
     drawSplit(items, options)
   }
-  base.choices.push(...lookAlikeChoices(classes, items, 'give their folders one name, or put their pictures into one'))
+  base.choices.push(
+    ...lookAlikeChoices(classes, items, 'give their folders one name, or put their pictures into one folder'),
+  )
   return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn })] }
 }
 
-/** Says which folders are no classes, as their names are hidden or a system's. */
+/** Reports the folders that are not classes, because they are hidden or made by a system. */
 const passedOver = (folders: readonly string[]): Choice[] =>
   folders.length === 0
     ? []
@@ -125,7 +127,7 @@ const passedOver = (folders: readonly string[]): Choice[] =>
         {
           what: 'folders passed over',
           value: `${folders.slice(0, 10).join(', ')}${folders.length > 10 ? ', …' : ''}`,
-          reason: 'hidden folders, and those that systems make, are no classes. Rename one that is',
+          reason: 'hidden folders and folders that systems make are not classes. Rename a folder that is a class',
         },
       ]
 
@@ -137,18 +139,18 @@ const isPicture = (entry: Entry): boolean => {
   return typeof head !== 'string' && pictureFormat(head) !== undefined
 }
 
-/** Refuses what is no folder or can't be read. */
+/** Throws if `dir` is not a folder or can't be read. */
 export const checkFolder = (dir: string, expected: string): void => {
   openFolder(dir, Buffer.from(resolve(dir)), expected)
 }
 
-/** What a folder holds; an error says what was expected. */
+/** The entries of a folder. Throws if it can't be read; `expected` is part of the message. */
 export function openFolder(dir: string, path: Buffer, expected = layout): Entry[] {
   try {
     if (!statSync(path).isDirectory()) {
       const head = readHead(path)
       const what = typeof head === 'string' || pictureFormat(head) ? 'it is a file' : describeBytes(head)
-      throw new AnnealError(`${dir} is no folder: ${what}; ${expected}.`)
+      throw new AnnealError(`${dir} is not a folder: ${what}; ${expected}.`)
     }
     return listFolder(path)
   } catch (error) {
@@ -157,9 +159,9 @@ export function openFolder(dir: string, path: Buffer, expected = layout): Entry[
   }
 }
 
-/** The folders of train, valid and test, or undefined where the classes lie in `dir` itself. A class may be called
- *  train too (beside bus and plane): the folder of a split holds folders. Where both readings fit, it asks, because the
- *  wrong one would train without a word on classes "train" and "test". */
+/** The folders of train, valid and test, or undefined if the class folders lie in `dir` itself. A class may also be
+ *  called train (beside bus and plane), but the folder of a split holds folders. Throws if both readings fit, because
+ *  the wrong one would train on classes "train" and "test" without a notice. */
 function findParts(dir: string, root: Buffer, top: Entry[]): Map<Split, Entry> | undefined {
   const folders = top.filter(entry => entry.type === 'folder')
   const named = folders.filter(entry => splitNamed(entry.name))
@@ -175,7 +177,7 @@ function findParts(dir: string, root: Buffer, top: Entry[]): Map<Split, Entry> |
   const names = (entries: Iterable<Entry>) => [...entries].map(entry => entry.name).join(' and ')
   if (parts.size === 0) {
     if (named.length < 2 || others.length > 0) return undefined
-    throw new AnnealError(`${dir} holds ${names(named)}, but no class folders inside them; ${layout}.`)
+    throw new AnnealError(`${dir} holds ${names(named)}, but they hold no class folders; ${layout}.`)
   }
   const inSplitOrder = new Map(splits.flatMap(split => (parts.has(split) ? [[split, parts.get(split)!]] : [])))
   const train = parts.get('train')
@@ -190,7 +192,7 @@ function findParts(dir: string, root: Buffer, top: Entry[]): Map<Split, Entry> |
   if (beside.length === 0) return inSplitOrder
   if (listFolder(train.path).some(isPicture)) return undefined
   throw new AnnealError(
-    `${dir} holds ${train.name} with folders inside, and pictures in ${names(beside.slice(0, 3))}${beside.length > 3 ? ' and more' : ''} beside it. If ${train.name} is the training part, move the others away or train on ${join(dir, train.name)}; if it is a class, move its pictures out of their folders.`,
+    `${dir} holds ${train.name} with folders inside, and pictures in ${names(beside.slice(0, 3))}${beside.length > 3 ? ' and more' : ''} beside it. If ${train.name} is the training part, move the other folders away or train on ${join(dir, train.name)}; if it is a class, move its pictures out of the folders inside.`,
   )
 }
 
@@ -225,7 +227,7 @@ function namedClasses(
         })
       else if (!trained.has(name))
         throw new AnnealError(
-          `${file} holds ${plural(places.length, 'picture')}, but train has none of a class "${name}"; expected the classes of train (${classes.slice(0, 20).join(', ')}).${didYouMean(name, classes)} Add training pictures or move the folder away.`,
+          `${file} holds ${plural(places.length, 'picture')}, but train has no picture of a class "${name}"; expected the classes of train (${classes.slice(0, 20).join(', ')}).${didYouMean(name, classes)} Add training pictures or move the folder away.`,
         )
     }
   if (classes.length < 2) throw new AnnealError(`${tooFew(dir, top, classes, problems)}; ${layout}.`)
@@ -240,7 +242,7 @@ function tooFew(dir: string, top: Entry[], classes: string[], problems: Problem[
     : ''
   const inner = folders.length === 1 ? folders[0] : undefined
   if (inner && holdsFolders(inner) && !splitNames.train.includes(inner.name))
-    return `${dir} holds one folder, "${inner.name}", which holds others. Did you mean ${dir.replace(/\/+$/, '')}/${inner.name}?`
+    return `${dir} holds one folder, "${inner.name}", which holds other folders. Did you mean ${dir.replace(/\/+$/, '')}/${inner.name}?`
   if (classes.length === 1) return `${dir} has one class, "${classes[0]}"${why}, at least two are needed`
   if (top.length === 0) return `${dir} is empty`
   if (folders.length > 0) return `${dir} has ${plural(folders.length, 'folder')} and no pictures in them${why}`

@@ -13,7 +13,7 @@ import { listingOf, nameIn, nameMatcher } from './name-patterns.ts'
 import type { LabelOptions } from './options.ts'
 import { readAnswers } from './parse-cells.ts'
 
-/** Indexes all pictures below a folder by labels that their names tell: through a regular expression or a function. */
+/** Indexes all pictures below a folder, with labels from their names: by a regular expression or a function. */
 export function indexNames(dir: string, options: LabelOptions, known?: Known): FolderIndex {
   checkFolder(dir, 'expected a folder of pictures')
   const root = resolve(dir)
@@ -43,9 +43,9 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
     refuseMost(
       { out: found.pictures.length - cells.length, total: found.pictures.length, most: options.maxLeftOut },
       {
-        what: `names hold no label by ${source} ${options.labelRegex}`,
+        what: `names have no label by ${source} ${options.labelRegex}`,
         example: problems.find(({ kind }) => kind === 'unlabelled')?.file ?? '',
-        instead: 'Widen the expression',
+        instead: 'Change the expression so that it matches more names',
       },
     )
   const column: Column = { name: 'label', cells }
@@ -59,7 +59,7 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
   )
   if (targets && targets.length !== answers.targets.length)
     throw new AnnealError(
-      `${option('targets')} names ${plural(targets.length, 'number')} (${targets.join(', ')}), and ${source} gives ${answers.targets.length}; expected as many.`,
+      `${option('targets')} names ${plural(targets.length, 'number')} (${targets.join(', ')}), but ${source} gives ${answers.targets.length}; expected the same number.`,
     )
   const named = { ...answers, targets: [...(targets ?? answers.targets)] }
   return indexRows({ listing, files: rows, answers: named, where, source, problems, choices: [] }, options, known)
@@ -73,7 +73,7 @@ function labeller({ labelRegex, labelOf }: LabelOptions): (file: string) => Cell
     if (label === undefined || scalar(label)) return label as Cell | undefined
     if (Array.isArray(label) && label.every(scalar)) return label as Cell
     throw new AnnealError(
-      `labelOf gave ${JSON.stringify(label)} for ${file}; expected a text, a number, a list of them, or undefined to leave it out.`,
+      `labelOf gave ${JSON.stringify(label)} for ${file}; expected a text, a number, a list of them, or undefined to leave the file out.`,
     )
   }
 }

@@ -15,8 +15,8 @@ import { type Listing, nameIn, splitNamed } from './name-patterns.ts'
 import type { LabelOptions } from './options.ts'
 import { readAnswers } from './parse-cells.ts'
 
-/** Indexes the pictures below a folder that a table names, by its labels. What columns and cells mean is found by their
- *  content unless told (`choices` says why); errors name line and column. */
+/** Indexes the pictures below a folder that a table names, with the table's labels. The meaning of columns and cells
+ *  that no option gives is found by their content (`choices` says why). Errors name line and column. */
 export async function indexTable(
   dir: string,
   options: LabelOptions & { labels: string },
@@ -31,7 +31,8 @@ export async function indexTable(
   return indexRows(labelledRows(table, { listing, roles, options, known }), options, known)
 }
 
-/** The table from where the program runs, or from the folder of pictures; refuses one that is in neither. */
+/** The path of the table, relative to the current directory or else to the folder of pictures. Throws if it is in
+ *  neither. */
 function tablePath(dir: string, labels: string): string {
   const paths = [labels, ...(isAbsolute(labels) ? [] : [join(dir, labels)])]
   const found = paths.find(path => existsSync(path))
@@ -43,7 +44,7 @@ function tablePath(dir: string, labels: string): string {
   )
 }
 
-/** The tables in a folder by their names, as paths. */
+/** The paths of the tables in a folder, by file extension. */
 function tablesIn(folder: string): string[] {
   try {
     const names = readdirSync(folder).filter(name => /\.(csv|tsv|jsonl|ndjson|parquet|txt|list)(\.gz)?$/i.test(name))
@@ -53,14 +54,14 @@ function tablesIn(folder: string): string[] {
   }
 }
 
-/** A trained model's classes or targets are columns, where the table has them all. */
+/** Uses a trained model's classes or targets as columns, if the table has all of them. */
 function named(table: Table, options: LabelOptions, { classes }: Known): LabelOptions {
   if (options.labelColumn !== undefined || options.targets !== undefined || options.task === 'single') return options
   if (!classes.every(name => table.columns.some(column => column.name === name))) return options
   return options.task === 'regression' ? { ...options, targets: classes } : { ...options, labelColumn: classes }
 }
 
-/** How names that may be in a table are told from those that are pictures of the folder. */
+/** Finds which names in a table are pictures of the folder. Near matches count only if there is no exact match. */
 const picturesBy =
   (finder: Finder): Pictures =>
   names => {
@@ -112,10 +113,10 @@ function labelledRows(
   }
 }
 
-/** For how many missing pictures the nearest name is looked for. */
+/** For how many missing pictures the nearest name is searched. */
 const mostNear = 3
 
-/** Rows whose picture is there, with its number in the listing. */
+/** The rows with an existing picture, and its index in the listing. */
 function foundRows(
   table: Table,
   { file, find }: Roles,
@@ -134,7 +135,7 @@ function foundRows(
     if (found === undefined) {
       const near = problems.length < mostNear ? find.nearest(name) : undefined
       const like = near === undefined ? '' : `; the nearest name there is ${near}`
-      const reason = `${table.where(row, file)} names it, and it is not below ${listing.dir}${like}`
+      const reason = `${table.where(row, file)} names it, but it is not below ${listing.dir}${like}`
       problems.push({ kind: 'missing', file: name, reason, kept: false, counted: true })
     } else {
       rows.push(row)
@@ -155,7 +156,7 @@ function filled(table: Table, column: Column, row: number, expected: string): st
   return text
 }
 
-/** Whether a column tells folds by whole numbers, rather than splits. */
+/** Whether a column holds fold numbers rather than the names of splits. */
 function foldColumn(table: Table, column: Column | undefined): column is Column {
   if (!column || /^is/i.test(column.name)) return false
   for (let row = 0; row < table.rows; row++) if (!Number.isInteger(cellNumber(column.cells[row]))) return false
@@ -188,7 +189,7 @@ function readSplits(
     const split = splitNamed(text) ?? (yes === undefined ? undefined : yes ? (forTest ? 'test' : 'valid') : 'train')
     if (split) return split
     throw new AnnealError(
-      `${table.where(row, column)}: "${text}" names no split; expected train, valid or test, or true and false for validation and training.`,
+      `${table.where(row, column)}: "${text}" is not a split; expected train, valid or test, or true and false for validation and training.`,
     )
   })
   return splits
@@ -196,7 +197,7 @@ function readSplits(
 
 const onlyFlags = (cells: readonly Cell[]): boolean => cells.every(cell => flag(cell) !== undefined)
 
-/** A point in time: a number as it is, a date as seconds since 1970. */
+/** Reads a time: a number unchanged, a date as seconds since 1970. */
 function readTime(table: Table, column: Column, row: number): number {
   const text = filled(table, column, row, 'a date or a number')
   const number = cellNumber(column.cells[row])
@@ -209,6 +210,6 @@ function readTime(table: Table, column: Column, row: number): number {
     if (Number.isFinite(time)) return time / 1000
   }
   throw new AnnealError(
-    `${table.where(row, column)}: "${text}" is no point in time; expected a number or a date such as 2024-05-31 or 2024-05-31 17:45.`,
+    `${table.where(row, column)}: "${text}" is not a time; expected a number or a date such as 2024-05-31 or 2024-05-31 17:45.`,
   )
 }

@@ -14,29 +14,30 @@ import type { LabelOptions } from './options.ts'
 import { lookAlikeChoices } from './spelling.ts'
 import type { Answers } from './types.ts'
 
-/** Pictures with what is known of each, before labels have numbers. Arrays go by row. */
+/** Labelled pictures before labels get their indexes. Each array has one entry per row. */
 export interface LabelledRows {
   listing: Listing
-  /** Numbers of the files in the listing. */
+  /** Indexes of the files in the listing. */
   files: readonly number[]
   answers: Answers
-  /** Given, or found by the folders that the files lie in. */
+  /** Undefined if no column gives splits; then the folders of the files may give them. */
   splits?: readonly Split[] | undefined
   groups?: readonly string[] | undefined
   times?: readonly number[] | undefined
-  /** Where a row is to be found by a person. */
+  /** The place of a row, in words. */
   where(row: number): string
-  /** What names the pictures, in words: `labels.csv`. */
+  /** The source of the labels, in words: `labels.csv`. */
   source: string
   problems: Problem[]
   choices: Choice[]
 }
 
-/** How many files are listed one by one of those that nothing names. */
+/** How many files without a label are listed one by one. */
 const mostListed = 20
 
-/** Labelled pictures as an index: labels get numbers (natural order, or a trained model's), a file that comes twice is
- *  dropped or refused, a label that is only in valid or test is refused, the rest is divided. */
+/** Makes an index of labelled pictures. Labels get indexes (in natural order, or those of a trained model). A file that
+ *  occurs twice is dropped once, or refused if its labels differ. A single label that is only in valid or test is
+ *  refused. Then the pictures are split, unless splits are given. */
 export function indexRows(given: LabelledRows, options: LabelOptions, known?: Known): FolderIndex {
   const { listing, answers } = given
   const { task } = answers
@@ -71,7 +72,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const anew = option(plan.by ? 'timeColumn' : 'folds')
   if (!drawn && (plan.folds || plan.by))
     throw new AnnealError(
-      `${given.source} says which pictures are for validation, and ${anew} would draw them anew. Leave out ${anew}, or the split (${setting('splitColumn', false)}).`,
+      `${given.source} gives the pictures for validation, but ${anew} would draw them again. Leave out ${anew}, or ignore the given split (${setting('splitColumn', false)}).`,
     )
   if (options.groupRegex !== undefined) items = groupedByName(items, { dir, pattern: options.groupRegex })
   checkGroupsApart(items, { dir, drawn })
@@ -80,7 +81,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
       items.map(({ labels }) => classes[labels[0]!]!),
       {
         source: given.source,
-        instead: `Name the column of the classes (${option('labelColumn')}), give pictures for validation, or take each as a class all the same (${setting('task', 'single')}).`,
+        instead: `Name the column of the classes (${option('labelColumn')}), give pictures for validation, or keep these classes (${setting('task', 'single')}).`,
       },
     )
   if (drawn) drawSplit(items, { ...plan, task })
@@ -93,9 +94,9 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   return { ...base, items, problems: problems.concat(unchecked), drawn, options: plan }
 }
 
-/** Rows that tell something of their picture; the others are listed. */
+/** The rows with an answer. The other rows are listed as problems. */
 function toldRows({ listing, files, answers, where }: LabelledRows): { rows: Int32Array; problems: Problem[] } {
-  const rows = new Int32Array(files.length) // not grown and not filtered, which would take many times its own memory
+  const rows = new Int32Array(files.length) // growing or filtering an array would take many times its memory
   let told = 0
   const problems: Problem[] = []
   files.forEach((file, row) => {
@@ -118,7 +119,7 @@ function numberedItems(
     known,
   }: { rows: Int32Array; splitOf: (row: number) => Split; classes: string[]; known: Known | undefined },
 ): { items: FolderIndex['items']; problems: Problem[]; untrained: string[] } {
-  // One list a class, shared: there may be a million pictures.
+  // One shared list per class, because there may be a million pictures.
   const alone = new Map(classes.map((name, label): [string, readonly number[]] => [name, [label]]))
   const problems: Problem[] = []
   const untrained = new Map<string, number[]>()
@@ -143,7 +144,7 @@ function numberedItems(
     const values = answers.values?.[row]
     const names = answers.labels[row] ?? []
     const labels = names.length === 1 ? alone.get(names[0]!) : undefined
-    // Field by field: a spread makes objects of four times the size, and there may be a million.
+    // Field by field, because a spread makes objects four times as large, and there may be a million.
     const file = listing.files[files[row]!]!
     const raw = listing.raw.get(files[row]!)
     const item: FolderIndex['items'][number] = { file, labels: labels ?? numbers(names, alone), split: splitOf(row) }
@@ -154,13 +155,13 @@ function numberedItems(
     return item
   })
   for (const [name, held] of untrained) {
-    const reason = `no training picture has this label: it can be neither learned nor judged, and ${plural(held.length, 'picture')} of ${splitOf(held[0]!)} (${where(held[0]!)}) ${held.length === 1 ? 'loses' : 'lose'} it`
+    const reason = `no training picture has this label, so it can not be learned or evaluated, and ${plural(held.length, 'picture')} of ${splitOf(held[0]!)} (${where(held[0]!)}) ${held.length === 1 ? 'loses' : 'lose'} it`
     problems.push(passed('empty-class', name, reason))
   }
   return { items, problems, untrained: [...untrained.keys()] }
 }
 
-/** Says which labels stand outside training alone. */
+/** Reports the labels that occur only in validation or test. */
 const untrainedChoice = (names: readonly string[]): Choice[] =>
   names.length === 0
     ? []
@@ -168,11 +169,11 @@ const untrainedChoice = (names: readonly string[]): Choice[] =>
         {
           what: 'labels left out',
           value: `${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`,
-          reason: `${names.length === 1 ? 'it stands' : 'they stand'} in validation or test alone: no training picture has ${names.length === 1 ? 'it' : 'them'}, so ${names.length === 1 ? 'it is' : 'they are'} neither learned nor judged. Their pictures stay with the other labels`,
+          reason: `${names.length === 1 ? 'it occurs' : 'they occur'} only in validation or test: no training picture has ${names.length === 1 ? 'it' : 'them'}, so ${names.length === 1 ? 'it is' : 'they are'} not learned or evaluated. The pictures stay, with their other labels`,
         },
       ]
 
-/** Those labels that are known, by number, rising. */
+/** The indexes of the known labels, ascending. */
 const numbers = (names: readonly string[], known: ReadonlyMap<string, readonly number[]>): number[] =>
   names.flatMap(name => known.get(name) ?? []).sort((a, b) => a - b)
 
@@ -184,8 +185,8 @@ const passed = (kind: Problem['kind'], file: string, reason: string): Problem =>
   counted: false,
 })
 
-/** One row a file, in the order of the files. A file that comes again with the same answer stays once, in the split that
- *  judges last; with another answer it is refused. */
+/** Keeps one row per file, in the order of the files. A file that occurs again with the same answer stays once: in
+ *  test, else in valid, else in train. Throws if the answers differ. */
 function withoutCopies(
   { files, answers, listing, where }: LabelledRows,
   rows: Int32Array,
@@ -215,20 +216,20 @@ function withoutCopies(
       }
       const reason = apart
         ? `${where(before)} has it in ${splits[before]} and ${where(row)} in ${splits[row]}; it stays in ${splits[later ? row : before]}`
-        : `${where(row)} names it again, with what ${where(before)} says of it`
+        : `${where(row)} names it again, with the same answer as ${where(before)}`
       problems.push(passed(apart ? 'leak' : 'duplicate', nameIn(listing, file), reason))
     } else
       throw new AnnealError(
-        `${nameIn(listing, file)} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row a picture. Remove one of them, or join their labels in one row.`,
+        `${nameIn(listing, file)} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row per picture. Remove one of them, or join their labels in one row.`,
       )
   }
   for (const [from, { to, count, reason }] of lost)
     refuseMost(
       { out: count, total: rows.filter(row => splits?.[row] === from).length, most },
       {
-        what: `pictures in ${from} are in ${to} too: these two parts are mostly the same pictures`,
+        what: `pictures in ${from} are also in ${to}: these two parts are mostly the same pictures`,
         example: reason,
-        instead: `Correct the column of parts, or leave it out (${setting('splitColumn', false)}) so that validation is drawn`,
+        instead: `Correct the split column, or ignore it (${setting('splitColumn', false)}) so that validation is drawn`,
       },
     )
   let count = 0
@@ -236,7 +237,7 @@ function withoutCopies(
   return { rows: rowOf.subarray(0, count), problems }
 }
 
-/** The labels of training, in natural order; the names of the targets of a regression. */
+/** The labels of the training pictures in natural order, or the names of the regression targets. */
 function classesOf(
   { answers, listing, source, problems }: LabelledRows,
   rows: Int32Array,
@@ -249,7 +250,7 @@ function classesOf(
   const missing = problems.filter(({ kind }) => kind === 'missing')
   const gone =
     missing.length > 0
-      ? ` (${plural(missing.length, 'more picture is', 'more pictures are')} named and missing, such as ${missing[0]!.file})`
+      ? ` (${plural(missing.length, 'more picture is', 'more pictures are')} named but missing, such as ${missing[0]!.file})`
       : ''
   if (labels.size < least)
     throw new AnnealError(
@@ -258,7 +259,7 @@ function classesOf(
   return [...labels].sort(naturalOrder)
 }
 
-/** Splits where every file lies in a folder called train, valid or test, and there is training. */
+/** The splits by folder, if every file lies in a folder called train, valid or test, and there are training files. */
 function splitsByFolder({ files, listing }: LabelledRows, choices: Choice[]): Split[] | undefined {
   const splits: Split[] = []
   for (const file of files) {
@@ -269,11 +270,15 @@ function splitsByFolder({ files, listing }: LabelledRows, choices: Choice[]): Sp
   }
   const kinds = new Set(splits)
   if (kinds.size < 2 || !kinds.has('train')) return undefined
-  choices.push({ what: 'split', value: 'by folder', reason: 'every picture lies in a folder called so' })
+  choices.push({
+    what: 'split',
+    value: 'by folder',
+    reason: 'every picture lies in a folder called train, valid or test',
+  })
   return splits
 }
 
-/** Pictures that nothing names: the first ones each, the others by their number. */
+/** Reports pictures without a row: the first ones by name, the others by their number. */
 function unnamed({ files, listing, source }: LabelledRows): Problem[] {
   const named = new Uint8Array(listing.files.length)
   for (const file of files) named[file] = 1

@@ -4,16 +4,16 @@ import { option, setting } from '../../base/options.ts'
 import type { Choice, Split } from '../types.ts'
 import type { Answers } from './types.ts'
 
-/** The classes of a trained model, by which pictures to evaluate it on are numbered. */
+/** The classes of a trained model, which give the labels of pictures for evaluation their indexes. */
 export interface Known {
   classes: readonly string[]
-  /** Which part of the pictures is meant where they have parts: test, else valid, unless given. */
+  /** The part to evaluate on, if the pictures have parts. Default: test, else valid. */
   part?: Split | 'all' | undefined
   /** Leave out labels that the model does not know, instead of refusing them. */
   leaveOut?: boolean | undefined
 }
 
-/** The model's classes; refuses as many numbers as it does not tell. */
+/** The model's classes. Throws if the number of regression targets is not the model's. */
 export function knownClasses(
   { task, targets }: Pick<Answers, 'task' | 'targets'>,
   { classes }: Known,
@@ -21,12 +21,12 @@ export function knownClasses(
 ): string[] {
   if (task === 'regression' && targets.length !== classes.length)
     throw new AnnealError(
-      `${source} gives ${plural(targets.length, 'number')} a picture (${targets.join(', ')}), and the model tells ${classes.length} (${classes.join(', ')}). Name as many columns with ${option('targets')}.`,
+      `${source} has ${plural(targets.length, 'target column')} (${targets.join(', ')}), but the model predicts ${classes.length} (${classes.join(', ')}). Name as many columns with ${option('targets')}.`,
     )
   return [...classes]
 }
 
-/** Of a label that training, or the trained model, does not have. */
+/** The error for a label that no training picture has, or that the trained model does not know. */
 export function unknownLabel(
   name: string,
   { classes, where, split, known }: { classes: string[]; where: string; split: Split; known: Known | undefined },
@@ -35,19 +35,19 @@ export function unknownLabel(
   const near = didYouMean(name, classes)
   return new AnnealError(
     known
-      ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out what it does not know (${setting('leaveOut', true)}).`
-      : `${where}: the label "${name}" is in ${split} and no training picture has it; expected the labels of training: ${some}.${near} Add training pictures or correct the label.`,
+      ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out unknown labels (${setting('leaveOut', true)}).`
+      : `${where}: the label "${name}" is in ${split}, but no training picture has it; expected the labels of training: ${some}.${near} Add training pictures or correct the label.`,
   )
 }
 
-/** Says that the part asked for is not taken, as there are no parts. */
+/** Reports that the requested part is ignored, because the pictures have no parts. */
 export const noParts = (part: Split, source: string): Choice => ({
   what: 'part',
   value: 'all',
-  reason: `${part} was asked for, and ${source} tells no parts: every picture is taken`,
+  reason: `${part} was requested, but ${source} has no parts: every picture is used`,
 })
 
-/** The part of the pictures that a model is judged by, undefined where they have no parts; says which in `choices`. */
+/** The part of the pictures that a model is evaluated on, undefined if they have no parts. Adds a line to `choices`. */
 export function partOf(
   splits: readonly Split[] | undefined,
   { part }: Known,
@@ -60,9 +60,9 @@ export function partOf(
   const chosen = part ?? (counts.test > 0 ? 'test' : counts.valid > 0 ? 'valid' : undefined)
   if (chosen === undefined || counts[chosen] === 0)
     throw new AnnealError(
-      `${chosen ? `none of the pictures is in ${chosen}` : 'all pictures are in train'} (${counts.train} train, ${counts.valid} valid, ${counts.test} test); a model is evaluated on pictures that it was not trained on. Say which part is meant (test, valid, train or all).`,
+      `${chosen ? `none of the pictures is in ${chosen}` : 'all pictures are in train'} (${counts.train} train, ${counts.valid} valid, ${counts.test} test); a model is evaluated on pictures that it was not trained on. Choose the part with ${option('part')} (test, valid, train or all).`,
     )
   const others = rows.length - counts[chosen]
-  choices.push({ what: 'part', value: chosen, reason: `${plural(others, 'picture')} of other parts are passed over` })
+  choices.push({ what: 'part', value: chosen, reason: `${plural(others, 'picture')} of other parts are not used` })
   return chosen
 }

@@ -2,11 +2,11 @@ import { AnnealError } from '../../base/errors.ts'
 import { percent, plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
 
-/** The share that may be left out before a reading is refused, unless given. */
+/** The default of the largest share that may be left out. */
 const usual = 0.5
 
-/** Refuses a reading that throws away most of what a person wrote: more than `most` of `total`, a half unless given. `what`
- *  says what is left out and why, `example` where, `instead` what to do. */
+/** Throws if a reading leaves out too much of what a person wrote: more than the share `most` of `total` (default:
+ *  half). `what`: what is left out and why; `example`: where; `instead`: what to do. */
 export function refuseMost(
   { out, total, most = usual }: { out: number; total: number; most?: number | undefined },
   { what, example, instead }: { what: string; example: string; instead: string },
@@ -14,15 +14,15 @@ export function refuseMost(
   if (total === 0 || out <= most * total) return
   const limit = Math.ceil((1000 * out) / total) / 1000
   throw new AnnealError(
-    `${out.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} ${what} (${percent(out / total)}), and ${(total - out).toLocaleString('en-US')} would be left: ${example}. That is more than the ${percent(most)} that may be left out. ${instead}, or go on without them (${setting('maxLeftOut', limit)}).`,
+    `${out.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} ${what} (${percent(out / total)}), and ${(total - out).toLocaleString('en-US')} would remain: ${example}. At most ${percent(most)} may be left out. ${instead}, or go on without them (${setting('maxLeftOut', limit)}).`,
   )
 }
 
-/** Fewer pictures than these say nothing of how many a class has. */
+/** With fewer pictures, the number of pictures per class shows nothing. */
 const telling = 20
 
-/** Refuses labels of which most pictures have one of their own, as dates, amounts with words, or numbers of pictures have: a
- *  class of one picture can't be checked. `labels`: one a picture. */
+/** Throws if most pictures have a label that no other picture has: the labels may be dates, amounts with words, or
+ *  numbers of pictures. A class with one picture can't be validated. `labels`: one per picture. */
 export function refuseOwnClasses(
   labels: readonly (string | number)[],
   { source, instead }: { source: string; instead: string },
@@ -33,6 +33,6 @@ export function refuseOwnClasses(
   if (labels.length < telling || 2 * alone.length <= labels.length) return
   const examples = alone.slice(0, 3).map(label => `"${label}"`)
   throw new AnnealError(
-    `${source} gives ${plural(labels.length, 'picture')} ${counts.size.toLocaleString('en-US')} classes, and ${alone.length.toLocaleString('en-US')} of these have one picture each, such as ${examples.join(', ')}. One picture is for training, so none is left to check the class on. ${instead}`,
+    `${source} gives ${counts.size.toLocaleString('en-US')} classes for ${plural(labels.length, 'picture')}, and ${alone.length.toLocaleString('en-US')} of these classes have one picture each, such as ${examples.join(', ')}. This picture is used for training, so none is left to validate the class. ${instead}`,
   )
 }

@@ -3,12 +3,12 @@ import { fileReason } from '../../base/errors.ts'
 import { describeBytes, MAGIC_BYTES, namedAsPicture, pictureFormat } from '../files/sniff.ts'
 import type { Place, Problem, ProblemKind } from '../types.ts'
 
-/** A thing in a folder, links followed. Paths are bytes, because a name need not be UTF-8. */
+/** An entry of a folder. Links are followed. Paths are bytes, because a name may not be UTF-8. */
 export interface Entry {
   path: Buffer
   name: string
   type: 'file' | 'folder' | 'special' | 'broken'
-  /** Its own identity, for folders. */
+  /** The device and inode of a folder; empty for other entries. */
   id: string
   linked: boolean
   reason?: string
@@ -17,7 +17,7 @@ export interface Entry {
 const litter = new Set(['__MACOSX', '@eaDir', '$RECYCLE.BIN', 'lost+found', 'thumbs.db', 'desktop.ini'])
 const isLitter = (name: string) => name.startsWith('.') || litter.has(name) || litter.has(name.toLowerCase())
 
-/** Bytes of a name as text; bytes that are not UTF-8 are shown as `\xe9`. */
+/** A name as text. If it is not UTF-8, its bytes are shown as `\xe9`. */
 function showBytes(bytes: Uint8Array): string {
   const text = Buffer.from(bytes).toString('utf8')
   if (!text.includes('\ufffd') || Buffer.from(text).equals(bytes)) return text
@@ -26,13 +26,13 @@ function showBytes(bytes: Uint8Array): string {
     .replace(/[\x80-\xff]/g, c => `\\x${c.charCodeAt(0).toString(16)}`)
 }
 
-/** A path as a place that can be opened again. */
+/** A path as a {@link Place}, which can always be opened. */
 export function toPlace(path: Buffer): Place {
   const file = showBytes(path)
   return Buffer.from(file).equals(path) ? { file } : { file, raw: path }
 }
 
-/** What a folder holds, in the order of its names, without hidden files and what systems leave behind. Throws where it
+/** The entries of a folder, ordered by name, without hidden files and files that systems make. Throws if the folder
  *  can't be read. */
 export function listFolder(folder: Buffer): Entry[] {
   const found = readdirSync(folder, { encoding: 'buffer', withFileTypes: true }) as unknown as Dirent<Buffer>[]
@@ -48,13 +48,13 @@ export function listFolder(folder: Buffer): Entry[] {
   return entries.sort((a, b) => Buffer.compare(a.path, b.path))
 }
 
-/** The folders in a folder that {@link listFolder} leaves out and that hold something. */
+/** The folders in a folder that {@link listFolder} leaves out, if they are not empty. */
 export function hiddenFolders(folder: Buffer): Buffer[] {
   let found: Dirent<Buffer>[]
   try {
     found = readdirSync(folder, { encoding: 'buffer', withFileTypes: true }) as unknown as Dirent<Buffer>[]
   } catch {
-    return [] // whoever lists the folder says why
+    return [] // listFolder throws the reason
   }
   return found.flatMap(dirent => {
     if (!dirent.isDirectory() || !isLitter(showBytes(dirent.name))) return []
@@ -83,7 +83,7 @@ function followed(path: Buffer): Partial<Entry> {
   }
 }
 
-/** The folder and all above it, as identities: a link to one of these leads in a circle. */
+/** The ids of the folder and of all folders above it. A link to one of them is a loop. */
 function idsAbove(folder: Buffer): Set<string> {
   const ids = new Set<string>()
   for (let end = folder.length; end >= 0; end = end > 0 ? folder.lastIndexOf('/', end - 1) : -1) {
@@ -95,7 +95,8 @@ function idsAbove(folder: Buffer): Set<string> {
 
 type Report = (kind: ProblemKind, entry: Pick<Entry, 'path' | 'name'>, reason: string) => void
 
-/** Enters every folder once, links last; a link to a folder already seen is reported, not followed. */
+/** Visits every file below a folder. Enters each folder once, and links last. A link to a folder already seen is
+ *  reported and not followed. */
 function walk(folder: Buffer, report: Report, visit: (file: Entry) => void): void {
   const seen = idsAbove(folder)
   const links: Entry[] = []
@@ -119,7 +120,7 @@ function walk(folder: Buffer, report: Report, visit: (file: Entry) => void): voi
     }
   }
   enter(folder, showBytes(folder))
-  for (const link of links) // grows while it is gone through
+  for (const link of links) // the loop adds links
     if (seen.has(link.id)) report('loop', link, 'it is a link back to a folder already seen')
     else {
       seen.add(link.id)
@@ -132,7 +133,8 @@ const reporter =
   (kind, { path, name }, reason) =>
     problems.push({ kind, file: showRelative(path, root), reason, kept: false, counted: isCounted(kind, name) })
 
-/** Collects the pictures below a folder, and what else is there. FIFOs, sockets and devices are never opened. */
+/** Finds the pictures below a folder. Other files are listed as problems. FIFOs, sockets and devices are never
+ *  opened. */
 export function findPictures(folder: Buffer, root: Buffer): { pictures: Place[]; problems: Problem[] } {
   const pictures: Place[] = []
   const problems: Problem[] = []
@@ -146,7 +148,7 @@ export function findPictures(folder: Buffer, root: Buffer): { pictures: Place[];
   return { pictures: pictures.sort(byFile), problems }
 }
 
-/** The files below a folder in the order of their paths; none is opened. */
+/** The files below a folder, ordered by path. No file is opened. */
 export function listFiles(folder: Buffer): { files: Place[]; problems: Problem[] } {
   const files: Place[] = []
   const problems: Problem[] = []
@@ -159,14 +161,14 @@ const isCounted = (kind: ProblemKind, name: string) =>
 
 const byFile = (a: Place, b: Place) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
 
-/** A path as reports show it: from the data folder on. */
+/** A path as reports show it: relative to the data folder. */
 export const showRelative = (path: Uint8Array, root: Uint8Array): string =>
   path.length > root.length ? showBytes(path.subarray(root.length + 1)) : showBytes(path)
 
-/** The first bytes of a file, or the reason why there are none to be had. */
+/** The first bytes of a file, or the reason why it can't be read. */
 export function readHead(path: Buffer): Uint8Array | string {
   try {
-    // Should it have become a FIFO since it was listed, opening must not wait for a writer.
+    // Nonblocking: if the file has become a FIFO since it was listed, open must not wait for a writer.
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
       const head = new Uint8Array(MAGIC_BYTES)

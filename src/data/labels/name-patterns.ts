@@ -5,13 +5,13 @@ import { option } from '../../base/options.ts'
 import type { Place, Problem, Split } from '../types.ts'
 import { tidy } from './spelling.ts'
 
-/** The files below a folder, listed once; there may be a million, so plain paths. */
+/** The files below a folder, listed once. Files are plain paths, because there may be a million. */
 export interface Listing {
   /** Absolute. */
   dir: string
-  /** Absolute too. */
+  /** Absolute paths. */
   files: string[]
-  /** The bytes of those paths that are not UTF-8, by the number of the file. */
+  /** The bytes of the paths that are not UTF-8, by the index of the file. */
   raw: Map<number, Uint8Array>
   problems: Problem[]
 }
@@ -29,7 +29,7 @@ export function listingOf(dir: string, places: readonly Place[], problems: Probl
 /** The path of a file below the folder. */
 export const nameIn = ({ dir, files }: Listing, file: number): string => files[file]!.slice(dir.length + 1)
 
-/** The words by which a folder or a cell names a split. */
+/** The words for each split in the names of folders and in cells. */
 export const splitNames: Record<Split, readonly string[]> = {
   train: ['train', 'training'],
   valid: ['valid', 'validation', 'val'],
@@ -45,17 +45,17 @@ export const splitNamed = (word: string): Split | undefined =>
 
 const collator = new Intl.Collator('en', { numeric: true })
 
-/** Orders names as people count: `9` before `10`; names that read alike by their code units. */
+/** Natural order: `9` before `10`. Names that this order treats as equal are ordered by code units. */
 export const naturalOrder = (a: string, b: string): number => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0)
 
-/** Finds the first capture group of `pattern` in a picture's file name or, where the pattern holds a `/`, in its path
- *  below the folder (with or without a slash before it). `property` names it in errors. */
+/** Finds the first capture group of `pattern` in the file name of a picture. If the pattern contains `/`, it is matched
+ *  against the path below the folder (with or without a slash before it). `property`: the option, for errors. */
 export function nameMatcher(property: string, pattern: string | RegExp): (file: string) => string | undefined {
   const regex = compiled(property, pattern)
   const groups = new RegExp(`${regex.source}|`, regex.flags).exec('')!.length - 1
   if (groups < 1)
     throw new AnnealError(
-      `${option(property)} ${regex} has no capture group; expected one around what it finds in a name, such as ^([a-z]+)_.`,
+      `${option(property)} ${regex} has no capture group; expected a group around the part of the name to use, such as ^([a-z]+)_.`,
     )
   const onPath = regex.source.includes('/')
   return file => {
@@ -73,13 +73,13 @@ function compiled(property: string, pattern: string | RegExp): RegExp {
       : new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ''))
   } catch (error) {
     throw new AnnealError(
-      `${option(property)} is no regular expression: ${(error as Error).message}; expected one as JavaScript writes it.`,
+      `${option(property)} is not a regular expression: ${(error as Error).message}; expected the syntax of JavaScript.`,
       { cause: error },
     )
   }
 }
 
-/** Gives each item the group that its name tells (see {@link nameMatcher}); refuses names that tell none. */
+/** Gives each item the group that its name contains (see {@link nameMatcher}). Throws for names without a group. */
 export function groupedByName<T extends { file: string }>(
   items: readonly T[],
   { dir, pattern }: { dir: string; pattern: string | RegExp },
@@ -94,12 +94,12 @@ export function groupedByName<T extends { file: string }>(
   })
   if (without.length > 0)
     throw new AnnealError(
-      `${option('groupRegex')} ${pattern} finds no group in ${plural(without.length, 'name')}: ${without.slice(0, 3).join(', ')}; every picture needs one, as those without could lie on both sides.`,
+      `${option('groupRegex')} ${pattern} finds no group in ${plural(without.length, 'name')}: ${without.slice(0, 3).join(', ')}; every picture needs a group, because a picture without one could be on the wrong side of the split.`,
     )
   return grouped
 }
 
-/** Makes a value when it is first asked for. */
+/** Makes a value at the first call, and keeps it. */
 export function lazy<T>(make: () => T): () => T {
   let made: T | undefined
   return () => (made ??= make())

@@ -7,13 +7,13 @@ import { type Column, cellNumber, cellText } from '../tables/table.ts'
 import type { Choice } from '../types.ts'
 import type { AnswerSource, Read } from './types.ts'
 
-/** What is known of the numbers of a table beforehand. */
+/** How to read the numbers of a table. */
 export interface NumberOptions {
   missing: MissingWords
   decimal?: Decimal | undefined
 }
 
-/** How one column's numbers are written, by its rows that are not kept from training. */
+/** How the numbers of a column are written, from its training and validation rows. */
 function numbersOf(column: Column, { rows, test }: AnswerSource, { missing, decimal }: NumberOptions): NumberColumn {
   const texts = new Set<string>()
   for (let i = 0; i < rows.length; i++) {
@@ -23,11 +23,12 @@ function numbersOf(column: Column, { rows, test }: AnswerSource, { missing, deci
   return numberColumn(texts, { name: column.name, decimal })
 }
 
-/** The first row with such a cell. */
+/** The first row with this text. */
 const rowOf = ({ rows }: AnswerSource, column: Column, text: string): number =>
   Array.from(rows).find(row => cellText(column.cells[row]) === text)!
 
-/** How to leave out rows that hold a word, beside those that say nothing already; nothing where a list can't say it. */
+/** The setting that leaves out rows with a word, in addition to the present missing words. Empty if the word has a
+ *  comma, because a list can't contain it. */
 function orLeaveOut(text: string, column: Column, { rows }: AnswerSource, missing: MissingWords): string {
   if (text.includes(',')) return ''
   const words = new Set<string>()
@@ -38,7 +39,7 @@ function orLeaveOut(text: string, column: Column, { rows }: AnswerSource, missin
   return `, or leave such rows out (${setting('missing', [...words, text])})`
 }
 
-/** Whether a column's name says that it holds classes: `label`, `class_id`, `trueLabel`; not `stage` or `voltage`. */
+/** Whether the name of a column means classes: `label`, `class_id`, `trueLabel`, but not `stage` or `voltage`. */
 const namesClasses = (name: string): boolean =>
   name
     .replace(/(\p{Ll})(\p{Lu})/gu, '$1 $2')
@@ -50,19 +51,19 @@ const namesClasses = (name: string): boolean =>
       ),
     )
 
-/** What numbers in a column mean. */
+/** What the numbers in a column mean. */
 export interface NumberReading {
-  /** Why they are amounts, for a regression; undefined where they are classes, or no numbers. */
+  /** Why they are amounts, for a regression. Undefined if they are classes or not numbers. */
   amounts?: string | undefined
-  /** Every cell is a number, and nothing tells amounts: the cells are names of classes. */
+  /** Every cell is a number. If `amounts` is undefined, the numbers are names of classes. */
   classes?: boolean
-  /** They have decimal commas or blanks between thousands: nothing to cut labels at. */
+  /** They have decimal commas or blanks between thousands, at which labels must not be cut. */
   signs?: boolean
 }
 
-/** Whether a column holds amounts rather than names of classes: fractions with more than 20 values, more than 5 numbers that
- *  hardly repeat, or more than 20 whole numbers; whole numbers in a column called label or class are classes. Throws where
- *  both fit, and where few cells among amounts are no numbers. */
+/** Whether a column holds amounts rather than names of classes. Amounts are fractions with more than 20 values, more
+ *  than 5 numbers that hardly repeat, or more than 20 whole numbers. Whole numbers in a column called label or class
+ *  are classes. Throws if both readings fit, and if a few cells among amounts are not numbers. */
 export function readingOfNumbers(source: AnswerSource, options: NumberOptions): NumberReading {
   const column = source.columns[0]!
   const { rows, test, where } = source
@@ -91,7 +92,7 @@ export function readingOfNumbers(source: AnswerSource, options: NumberOptions): 
   if (amounts !== undefined && odd !== undefined) {
     const cell = column.cells[odd]
     throw new AnnealError(
-      `${where(odd, column)}: "${cellText(cell)}" is no number, and ${plural(count, 'other row')} of "${column.name}" ${count === 1 ? 'holds one' : 'hold one'} (${amounts}). ${numbers.why(cell)}${orLeaveOut(cellText(cell), column, source, options.missing)}; ${setting('task', 'single')} takes every cell as a class.`,
+      `${where(odd, column)}: "${cellText(cell)}" is not a number, but ${plural(count, 'other row')} of "${column.name}" ${count === 1 ? 'holds one' : 'hold one'} (${amounts}). ${numbers.why(cell)}${orLeaveOut(cellText(cell), column, source, options.missing)}; ${setting('task', 'single')} takes every cell as a class.`,
     )
   }
   const signs = odd === undefined && [...cellsOf(column, source)].some(text => /\d[,' _\u00a0\u202f]\d/.test(text))
@@ -121,11 +122,11 @@ function whyAmounts(
   const rare = numbered ? seen.size > 20 && repeats < 1.2 : seen.size > 5 && repeats < 1.5
   if (!rare) return undefined
   throw new AnnealError(
-    `${where()}: ${many}, whole numbers from ${least} to ${greatest}, may be classes or amounts: the column is called so, and they hardly repeat. ${setting('task', 'single')} takes each number as a class, ${setting('task', 'regression')} learns them as numbers.`,
+    `${where()}: ${many}, whole numbers from ${least} to ${greatest}, may be classes or amounts: the name of the column means classes, but the numbers hardly repeat. ${setting('task', 'single')} takes each number as a class, ${setting('task', 'regression')} predicts them as numbers.`,
   )
 }
 
-/** Reads rows of numbers; a row without any tells nothing. */
+/** Reads rows of numbers. A row without numbers has no answer. */
 export function readNumbers(source: AnswerSource, options: NumberOptions): { read: Read; choices: Choice[] } {
   const { columns, rows, where } = source
   const { missing } = options
@@ -149,9 +150,9 @@ export function readNumbers(source: AnswerSource, options: NumberOptions): { rea
     const cell = column.cells[row]
     const text = cellText(cell)
     const empty = isMissing(cell, missing)
-    const what = text === '' ? 'it is empty' : empty ? `"${text}" is a missing value` : `"${text}" is no number`
+    const what = text === '' ? 'it is empty' : empty ? `"${text}" is a missing value` : `"${text}" is not a number`
     const instead = empty
-      ? 'Leave all targets of a picture empty, or none.'
+      ? 'Fill in all targets of a picture, or leave all of them empty.'
       : `${readers[i]!.why(cell)}${orLeaveOut(text, column, source, missing)}.`
     throw new AnnealError(`${where(row, column)}: ${what}; expected a number, such as 1.5. ${instead}`)
   }
@@ -159,7 +160,7 @@ export function readNumbers(source: AnswerSource, options: NumberOptions): { rea
   values.forEach((value, i) => {
     if (value && value.length !== width)
       throw new AnnealError(
-        `${where(rows[i]!)}: ${plural(value.length, 'number')}, but ${plural(width, 'number')} before it; expected as many in each row.`,
+        `${where(rows[i]!)}: ${plural(value.length, 'number')}, but ${plural(width, 'number')} in the rows before; expected the same number in each row.`,
       )
   })
   const name = columns[0]!.name

@@ -4,15 +4,15 @@ import { group, type Options } from '../../base/option-table.ts'
 /** What -1 means in columns of 0 and 1. */
 export type MinusOne = 'absent' | 'present' | 'unknown'
 
-/** The label, labels or numbers of a sample by its path below the folder; undefined leaves it out. */
+/** Gives the label, labels or numbers of a sample from its path below the folder; undefined leaves the sample out. */
 export type LabelOf = (file: string) => string | number | readonly string[] | readonly number[] | undefined
 
-/** Training, and what shows the training data before it. */
+/** The commands that train, or show the training data. */
 const trains = ['train', 'learner', 'augment'] as const
 const drawn = [...trains, 'demo'] as const
 
 // biome-ignore format: one option, one line or two
-/** Where labels come from: class folders unless one of `labels`, `labelRegex` and `labelOf` is given. */
+/** Where labels come from: `labels`, `labelRegex` or `labelOf`. Default: class folders. */
 export const labelSourceOptions = group('Labels', [...trains, 'evaluate'], {
   labels: path('a table (CSV, TSV, JSON lines or Parquet)').flag('--labels <table>').example('labels.csv')
     .says('read labels from this table: CSV, TSV, JSON lines or Parquet; looked for from where the command runs, then in the folder'),
@@ -41,7 +41,7 @@ export const labelSourceOptions = group('Labels', [...trains, 'evaluate'], {
 })
 
 // biome-ignore format: one option, one line or two
-/** How samples are divided, and how much damage there may be. */
+/** How samples are split, and how many files may be damaged. */
 export const splitOptions = group('Training and validation', drawn, {
   valid: number({ above: 0, below: 1 }, 'a share', 'shares').flag('--valid <share>').default(0.2, "fast.ai's usual share")
     .says('the share of each class that is kept for validation, where the data has no such part'),
@@ -63,15 +63,15 @@ export const splitOptions = group('Training and validation', drawn, {
     .says('stop if a larger share of the files is damaged'),
 })
 
-/** Every option of labels and their split. */
+/** Every option for labels and splits. */
 export const labelOptions = { ...labelSourceOptions, ...splitOptions }
 
-/** How labelled samples are divided, and how much damage there may be. */
+/** How labelled samples are split, and how many files may be damaged. */
 export type FolderOptions = Options<
   Pick<typeof labelOptions, 'valid' | 'seed' | 'folds' | 'fold' | 'groupRegex' | 'maxDamaged' | 'maxLeftOut'>
 >
 
-/** Where labels come from and how samples are divided. Each option with its range and default: docs/options.md. */
+/** Where labels come from and how samples are split. docs/options.md lists each option with its range and default. */
 export type LabelOptions = Options<typeof labelOptions>
 
 // biome-ignore format: one option, one line or two

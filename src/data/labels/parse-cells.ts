@@ -15,9 +15,9 @@ import type { AnswerSource, Answers, Read } from './types.ts'
 
 type Choose = (what: string, value: string, reason: string) => void
 
-/** Reads labels or numbers from cells. The task is told, or found: columns of 0 and 1 are labels, `single` where each row
- *  has one; numbers with many values are a regression; rows with several labels make it `multi`. A row whose label is
- *  missing tells nothing; where most do, it is refused. */
+/** Reads labels or regression targets from cells. The task is given or found: columns of 0 and 1 are labels (`single`
+ *  if each row has exactly one 1); numbers with many values are a regression; rows with several labels are `multi`. A
+ *  row with a missing label gives no answer. Throws if most rows have none. */
 export function readAnswers(source: AnswerSource, options: LabelOptions): Answers {
   const choices: Choice[] = []
   const choose = (what: string, value: string, reason: string) => choices.push({ what, value, reason })
@@ -51,7 +51,8 @@ function answersOf(given: AnswerSource, options: LabelOptions, choices: Choice[]
   return amounts()
 }
 
-/** One column with lists in the place of texts, where each cell for training is a list that a program wrote as text. */
+/** The source with lists instead of texts, if each training cell of the only column is a list that a program wrote as
+ *  text. */
 function withLists(source: AnswerSource, missing: MissingWords, choose: Choose): AnswerSource {
   const { columns, rows, test } = source
   const [column, ...more] = columns
@@ -68,7 +69,7 @@ function withLists(source: AnswerSource, missing: MissingWords, choose: Choose):
   return { ...source, columns: [{ ...column, cells }] }
 }
 
-/** Labels of one column of words. */
+/** Reads labels from one column of words. */
 function words(
   source: AnswerSource,
   {
@@ -116,15 +117,15 @@ function words(
   const read = bySize(source, labels, { task: options.task, told, lists, emptyTells: true, choose, missing })
   if (read.task === 'single' && numbers.classes && new Set(labels.flat()).size > 2) {
     const task = choices.find(({ what }) => what === 'task')
-    if (task) task.reason += `; they are numbers: ${setting('task', 'regression')} would learn them as amounts`
+    if (task) task.reason += `; they are numbers: with ${setting('task', 'regression')} the model would predict amounts`
   }
   return read
 }
 
-/** A cell as it stands, for what is found in it that no reader sees. */
+/** A cell as unchanged text, in which invisible characters can still be found. */
 const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cellText(cell))
 
-/** Places of rows by the word that says that their label is missing. */
+/** The positions of rows without a label, by their missing word. */
 function rowsByWord(missing: ReadonlyMap<number, string>, counts: (at: number) => boolean): Map<string, number[]> {
   const byWord = new Map<string, number[]>()
   for (const [at, word] of missing)
@@ -136,17 +137,17 @@ function rowsByWord(missing: ReadonlyMap<number, string>, counts: (at: number) =
   return byWord
 }
 
-/** Empty cells in a column of that name are missing labels, or pictures without any. */
+/** Throws if empty cells in a column of tags may be missing labels or pictures without labels. */
 function askAboutEmpty(empty: readonly number[] | undefined, counts: number[], { columns, rows, where }: AnswerSource) {
   const column = columns[0]!
   const usual = counts.sort((a, b) => a - b)[counts.length >> 1] ?? 0
   if (!empty || !/^(tags|labels|keywords|attributes|findings)$/i.test(column.name) || 2 * empty.length < usual) return
   throw new AnnealError(
-    `${where(rows[empty[0]!]!, column)}: it is empty, as ${plural(empty.length, 'row')} ${empty.length === 1 ? 'is' : 'are'}, and no cell holds several labels: the label may be missing, or the picture has none of them. ${setting('task', 'single')} leaves such rows out, ${setting('task', 'multi')} takes them as pictures without a label.`,
+    `${where(rows[empty[0]!]!, column)}: it is empty (${plural(empty.length, 'row')} ${empty.length === 1 ? 'is' : 'are'}), and no cell holds several labels: the label may be missing, or the picture may have no label. ${setting('task', 'single')} leaves such rows out, ${setting('task', 'multi')} takes them as pictures without a label.`,
   )
 }
 
-/** Says which rows tell nothing; refuses where most of those for training do. */
+/** Reports the rows without an answer. Throws if most training rows have none. */
 function tellMissing(
   { columns, rows, test, where }: AnswerSource,
   read: Read,
@@ -176,14 +177,14 @@ function tellMissing(
   refuseMost(
     { out: silent.size, total, most: options.maxLeftOut },
     {
-      what: `rows tell no ${read.values ? 'number' : 'label'}`,
+      what: `rows have no ${read.values ? 'number' : 'label'}`,
       example: `${place(first)} ${word === '' ? 'is empty' : `holds "${word}"`}`,
       instead: `Name the right column (${option(read.values ? 'targets' : 'labelColumn')}), fill the cells`,
     },
   )
 }
 
-/** Says that cells which look like several labels are taken as one each. */
+/** Reports cells that look like lists of labels but are read as one label each. */
 function sayWhole({ columns: [column], ...rest }: AnswerSource, choose: Choose): void {
   const found = readingOf([...cellsOf(column!, rest)], { column: column!.name })
   if (!found) return
@@ -195,15 +196,15 @@ function sayWhole({ columns: [column], ...rest }: AnswerSource, choose: Choose):
   )
 }
 
-/** What a column holds in the rows that are not kept from training, each text once. */
+/** The texts of a column in the training and validation rows, each once. */
 function cellsOf(column: Column, { rows, test }: Pick<AnswerSource, 'rows' | 'test'>): Set<string> {
   const cells = new Set<string>()
   for (let i = 0; i < rows.length; i++) if (!test(rows[i]!)) cells.add(cellText(column.cells[rows[i]!]))
   return cells
 }
 
-/** The task by how many labels rows have. A row without a label tells nothing where each picture has one; where pictures may
- *  have several it is a picture without any, unless a word says that its label is missing. */
+/** Finds the task by the number of labels per row. For single-label data, a row without a label gives no answer. For
+ *  multi-label data, it is a picture without labels, unless a missing word stands there. */
 function bySize(
   { rows, test, where }: AnswerSource,
   labels: string[][],
@@ -218,7 +219,7 @@ function bySize(
     task: Task | undefined
     told?: boolean
     lists?: boolean
-    /** An empty cell tells that a picture has none of several labels. */
+    /** For multi-label data, an empty cell means that the picture has no label. */
     emptyTells?: boolean
     choose: Choose
     missing: ReadonlyMap<number, string>
@@ -228,7 +229,7 @@ function bySize(
   const none = labels.findIndex((own, i) => own.length === 0 && !test(rows[i]!) && !missing.has(i))
   if (task === 'single' && several >= 0)
     throw new AnnealError(
-      `${where(rows[several]!)}: ${plural(labels[several]!.length, 'label')} (${labels[several]!.join(', ')}), but the task is "single", with one a picture. Repair the row, or use the task "multi".`,
+      `${where(rows[several]!)}: ${plural(labels[several]!.length, 'label')} (${labels[several]!.join(', ')}), but the task is "single" (one label per picture). Repair the row, or use the task "multi".`,
     )
   if (task === undefined) {
     const at = several >= 0 ? several : none
@@ -252,7 +253,7 @@ function bySize(
   return { task, targets: [], labels: labels.map((own, i) => (silent(own, i) ? undefined : own)), missing }
 }
 
-/** How cells are cut into labels, or undefined where each is one. Asks where both readings fit. */
+/** The function that cuts cells into labels, or undefined if each cell is one label. Throws if both readings fit. */
 function delimiter(
   { columns: [column], rows, test, known, where }: AnswerSource,
   { options, numbers, choose }: { options: LabelOptions; numbers: NumberReading; choose: Choose },

@@ -1,15 +1,16 @@
 import { plural } from '../../base/format.ts'
 import type { Choice } from '../types.ts'
 
-/** Letters between which a joiner (U+200C, U+200D) changes what is read: Arabic, Indic scripts, emoji. */
+/** Letters between which a joiner (U+200C, U+200D) changes the visible text: Arabic, Indic scripts, emoji. */
 const joined =
   '[\\p{scx=Arab}\\p{scx=Syrc}\\p{scx=Mong}\\p{scx=Deva}\\p{scx=Beng}\\p{scx=Guru}\\p{scx=Gujr}\\p{scx=Orya}\\p{scx=Taml}\\p{scx=Telu}\\p{scx=Knda}\\p{scx=Mlym}\\p{scx=Sinh}\\p{Extended_Pictographic}\\p{Emoji_Modifier}\\ufe0f]'
 const looseJoiner = new RegExp(`(?<!${joined})[\\u200c\\u200d]|[\\u200c\\u200d](?!${joined})`, 'gu')
 const invisible = /[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g
 const plain = /^[\x21-\x7e]+( [\x21-\x7e]+)*$/
 
-/** A label as it is compared and kept: accents composed (Unicode NFC), characters without width gone, every run of blanks
- *  (non-breaking ones and tabs too) one space, none around it. Case and everything that is seen stay. */
+/** Normalizes a label for comparison and storage: composes accents (Unicode NFC), removes invisible characters,
+ *  replaces each run of blanks (also non-breaking ones and tabs) by one space, and trims. Line ends, case and all
+ *  visible characters stay. */
 export function tidy(text: string): string {
   if (plain.test(text)) return text
   const seen = text.normalize('NFC').replace(invisible, '').replace(looseJoiner, '')
@@ -19,7 +20,8 @@ export function tidy(text: string): string {
     .trim()
 }
 
-/** Finds a label among names that were kept as they are, such as a trained model's: itself, or one that reads the same. */
+/** Finds the name that equals a text, or else the name with the same normalized form. `names`: for example the classes
+ *  of a trained model, in their original spelling. */
 export function nameFinder(names: readonly string[]): (text: string) => string | undefined {
   const exact = new Set(names)
   const same = new Map<string, string>()
@@ -27,19 +29,19 @@ export function nameFinder(names: readonly string[]): (text: string) => string |
   return text => (exact.has(text) ? text : same.get(tidy(text)))
 }
 
-/** How labels were written that became one. */
+/** Counts the spellings of each label. */
 export class Spellings {
   readonly #forms = new Map<string, Map<string, number>>()
 
-  /** The tidy form of a text, which is counted. */
+  /** Counts a spelling and returns its normalized form. */
   read(text: string): string {
-    const label = tidy(text) || text // a folder may be called by what nobody sees
+    const label = tidy(text) || text // the name of a folder may have only invisible characters
     const forms = this.#forms.get(label) ?? new Map<string, number>()
     this.#forms.set(label, forms.set(text, (forms.get(text) ?? 0) + 1))
     return label
   }
 
-  /** What was joined, where one label was written in several ways. */
+  /** Reports labels that were written in several ways and became one. */
   choices(unit: string): Choice[] {
     const joined = [...this.#forms].filter(([, forms]) => forms.size > 1)
     const told = joined.slice(0, most).map(([label, forms]): Choice => {
@@ -47,7 +49,7 @@ export class Spellings {
       return {
         what: 'one label',
         value: `"${label}"`,
-        reason: `written in ${plural(forms.size, 'way')} that read the same: ${ways}; accents, blanks and invisible characters are evened out`,
+        reason: `written in ${plural(forms.size, 'way')} that read the same: ${ways}; accents, blanks and invisible characters are normalized`,
       }
     })
     if (joined.length > most)
@@ -60,14 +62,15 @@ export class Spellings {
   }
 }
 
-/** How many lines there are of one kind. */
+/** The largest number of lines of one kind. */
 const most = 10
 
-/** A text in quotes with what can't be seen, or told from other letters, as code points: `"cafe\u0301"`. */
+/** A text in quotes. Invisible characters and letters that look like others are shown as code points:
+ *  `"cafe\u0301"`. */
 export const shownExactly = (text: string): string =>
   `"${text.replace(/[^\x20-\x7e\u00a1-\u00ac\u00ae-\u02af]/gu, c => `\\u${c.codePointAt(0)!.toString(16).padStart(4, '0')}`)}"`
 
-// Letters of Cyrillic and Greek that look like Latin ones, capitals before small ones.
+// Cyrillic and Greek letters that look like Latin letters, capitals first.
 const twins = new Map(
   [
     ['АВЕЅІЈКМНОРСТУХаеѕіјорсухһԁѵԛԝ', 'ABESIJKMHOPCTYXaesijopcyxhdvqw'],
@@ -76,8 +79,8 @@ const twins = new Map(
   ].flatMap(([from, to]) => [...from!].map((letter, i): [string, string] => [letter, [...to!][i]!])),
 )
 
-/** What is left of a name when nothing counts that is easily mistaken: letters of other scripts that look alike, accents, case,
- *  separators between letters, marks at its ends. Numbers are equal by their value. */
+/** A key that is equal for names that look nearly the same. It ignores accents, case, separators between letters, marks
+ *  at the ends, and the script of letters that look alike. Numbers are equal by their value. */
 function skeleton(name: string): string {
   const latin = Array.from(name, letter => twins.get(letter) ?? letter).join('')
   const bare = latin
@@ -95,7 +98,7 @@ function skeleton(name: string): string {
   return inner.replace(/^[\s'".,;:!_]+|[\s'".,;:!_]+$/g, '') || text
 }
 
-/** Names that are different classes and nearly the same to a person, in groups; a plural goes with its singular. */
+/** Groups of names that are different classes but look nearly the same. A plural belongs to its singular. */
 export function lookAlikes(names: readonly string[]): string[][] {
   const groups = new Map<string, string[]>()
   for (const name of names) {
@@ -117,8 +120,8 @@ export function lookAlikes(names: readonly string[]): string[][] {
   return [...groups.values()].filter(group => group.length > 1)
 }
 
-/** Lines on classes that are nearly the same, with how many pictures each has and what to do. `repair` says where their
- *  names are: `in labels.csv`. */
+/** Reports classes with nearly the same name, with the number of pictures of each. `repair` says how to join them:
+ *  `write them alike in labels.csv`. */
 export function lookAlikeChoices(
   classes: readonly string[],
   items: readonly { labels: readonly number[] }[],
@@ -135,19 +138,19 @@ export function lookAlikeChoices(
     (group): Choice => ({
       what: 'nearly the same',
       value: group.map(name => `${shown(name, group)} ${plural(counts.get(name)!, 'picture')}`).join(', '),
-      reason: `${group.length === 2 ? 'two classes' : `${group.length} classes`} as they are written, and they stay so. If they are one, ${repair}`,
+      reason: `they are written differently, so they stay ${group.length === 2 ? 'two classes' : `${group.length} classes`}. If they are one class, ${repair}`,
     }),
   )
   if (groups.length > most)
     told.push({
       what: 'nearly the same',
       value: plural(groups.length - most, 'more group'),
-      reason: `of classes whose names are nearly the same. If they are one, ${repair}`,
+      reason: `of classes with nearly the same names. If they are one class, ${repair}`,
     })
   return told
 }
 
-/** Whether two names differ only in letters of other scripts, so that no reader can tell them apart. */
+/** Whether two names differ only in the script of letters, so that they look the same. */
 const looksSame = (a: string, b: string): boolean => {
   const latin = (name: string) => Array.from(name, letter => twins.get(letter) ?? letter).join('')
   return latin(a) === latin(b)

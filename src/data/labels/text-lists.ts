@@ -1,5 +1,5 @@
-/** The parts of a list that a program wrote into a text: `['cat', 'dog']` as Python does, `["cat", "dog"]` as JSON,
- *  `[cat, dog]`, `{cat,dog}` as PostgreSQL, `('cat', 'dog')`, `{'cat', 'dog'}`; undefined where the text is no such list. */
+/** The parts of a list that a program wrote as text: `['cat', 'dog']` by Python, `["cat", "dog"]` by JSON, `[cat,
+ *  dog]`, `{cat,dog}` by PostgreSQL, `('cat', 'dog')`, `{'cat', 'dog'}`. Undefined if the text is not such a list. */
 export function listIn(text: string): string[] | undefined {
   const trimmed = text.trim()
   const [open, close] = [trimmed[0], trimmed.at(-1)]
@@ -15,16 +15,16 @@ export function listIn(text: string): string[] | undefined {
     const [, double, single, bare, end] = found
     parts.push(unescaped(double ?? single) ?? bare!.trim())
     if (end === '') break
-    // A comma after the last one: ('cat',)
+    // A comma after the last part: ('cat',)
     if (inside.slice(part.lastIndex).trim() === '') break
   }
-  // Words in round brackets are a remark or a negative amount; a list there has quotes or a comma.
+  // Words in round brackets may be a remark or a negative amount. A list in round brackets has quotes or a comma.
   return open === '(' && parts.length < 2 && !/['",]/.test(inside) ? undefined : parts
 }
 
 const closing: Record<string, string> = { '[': ']', '{': '}', '(': ')' }
 
-/** A part in either kind of quotes, or without, and the comma behind it or the end. */
+/** A part, with or without quotes of either kind, and the comma or the end after it. */
 const part = /\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^,'"[\](){}]+))\s*(,|$)/g
 
 const unescaped = (text: string | undefined): string | undefined => text?.replace(/\\(.)/g, '$1')

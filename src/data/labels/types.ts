@@ -1,31 +1,31 @@
 import type { Column } from '../tables/types.ts'
 import type { Choice, Task } from '../types.ts'
 
-/** Rows that are to be read, and what is known of them. */
+/** The rows to read, and what is known about them. */
 export interface AnswerSource {
-  /** One column of labels or numbers, or one a label. */
+  /** One column of labels or numbers, or one column per label or target. */
   columns: readonly Column[]
-  /** The numbers of the rows. */
+  /** The indexes of the rows. */
   rows: ArrayLike<number>
-  /** Whether a row is kept from training; what it holds decides nothing. */
+  /** Whether a row is for test only. Its content is not used to choose a reading. */
   test(row: number): boolean
-  /** Labels that are known beforehand: a trained model's. */
+  /** The known labels of a trained model. */
   known?: readonly string[] | undefined
   where(row: number, column?: Column): string
 }
 
-/** What each row tells of its picture, in the order of the rows: undefined where it tells nothing. */
+/** The answer of each row, in the order of the rows: undefined if the row has none. */
 export interface Answers {
   task: Task
-  /** Names of labels, each once. Empty for the task `regression`. */
+  /** The names of a row's labels, each once. Empty for the task `regression`. */
   labels: (readonly string[] | undefined)[]
-  /** One a target, for the task `regression`. */
+  /** One number per target, for the task `regression`. */
   values?: (readonly number[] | undefined)[]
   /** Names of targets, for the task `regression`. */
   targets: string[]
-  /** Labels that there are whether or not a picture has them: columns of their own. */
+  /** Labels with their own column. They exist even if no picture has them. */
   declared?: string[]
-  /** The word by which a row tells nothing, by the row's place; empty text for an empty cell. */
+  /** The missing word of each row without an answer, by the row's position; the empty text for an empty cell. */
   missing?: ReadonlyMap<number, string>
   choices: Choice[]
 }

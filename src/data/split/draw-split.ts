@@ -10,12 +10,12 @@ import { iterativeParts, rankedParts } from './stratify.ts'
 
 /** How pictures are divided into training and validation. */
 export interface SplitPlan {
-  /** The share kept for validation. */
+  /** The share of the pictures for validation. */
   valid: number
   seed: number
-  /** Cross-validation instead of a share: so many folds, of which one validates. */
+  /** Cross-validation instead of a share: the number of folds, of which one validates. */
   folds?: number | undefined
-  /** Which of the folds validates, from 0. */
+  /** The fold that validates, counted from 0. */
   fold?: number | undefined
   /** `time`: the latest share validates. */
   by?: 'labels' | 'time' | undefined
@@ -23,14 +23,14 @@ export interface SplitPlan {
 
 type Dividable = Pick<Item, 'labels' | 'values' | 'split' | 'group' | 'time'>
 
-/** Draws which of the items, test items apart, validate, and sets their `split`; a function of the seed and the items' order alone. No label
- *  with two items is missing on either side, where that can be had. By the first that fits:
- *  - time: the latest share, never cutting through one point in time;
- *  - groups: no group on both sides, labels and sizes balanced (`groups.ts`);
- *  - one label an item: each class's share, rounded, at least one where it has two, and never all;
- *  - several labels: iterative stratification (`stratify.ts`);
- *  - numbers: one of each run of neighbours by the first number.
- *  Folds divide the same way; what has to be trained on in every fold is in none. */
+/** Draws the validation items and sets `split` of all items except test items. The result depends only on the seed and
+ *  the order of the items. A label with two or more items is on both sides if possible. The first fitting rule:
+ *  - time: the latest share; items with the same time stay together;
+ *  - groups: no group is on both sides; labels and sizes are balanced (`group-split.ts`);
+ *  - single-label: the share of each class, rounded, at least one of two items, and never all;
+ *  - multi-label: iterative stratification (`stratify.ts`);
+ *  - regression: items are sorted by the first number, and one of each run of neighbours validates.
+ *  Folds are divided the same way. An item that must be trained on in every fold is in no fold. */
 export function drawSplit(items: readonly Dividable[], plan: SplitPlan & { task?: Task }): void {
   const pool = items.some(item => item.split === 'test') ? items.filter(item => item.split !== 'test') : items
   const parts = divide(pool, plan)
@@ -40,8 +40,8 @@ export function drawSplit(items: readonly Dividable[], plan: SplitPlan & { task?
   })
 }
 
-/** The part of each item: without folds 0 trains and 1 validates; with folds the number of the fold, or -1 for training
- *  in all of them. */
+/** The part of each item. Without folds: 0 trains, 1 validates. With folds: the number of the fold, or -1 if the item
+ *  trains in all folds. */
 function divide(pool: readonly Dividable[], plan: SplitPlan & { task?: Task }): ArrayLike<number> {
   const { valid, seed, folds, task = 'single' } = plan
   const parts = folds
@@ -55,7 +55,9 @@ function divide(pool: readonly Dividable[], plan: SplitPlan & { task?: Task }): 
     return member.map(group => places[group]!)
   }
   if (folds && folds > pool.length)
-    throw new AnnealError(`${folds} folds of ${plural(pool.length, 'picture')}: expected as many pictures as folds.`)
+    throw new AnnealError(
+      `${folds} folds of ${plural(pool.length, 'picture')}: expected at least as many pictures as folds.`,
+    )
   if (task === 'regression') return rankedParts(Float64Array.from(pool, firstValue), parts, seed)
   if (task === 'multi')
     return iterativeParts(
@@ -76,7 +78,7 @@ function drawn(items: readonly Dividable[], valid: number, seed: number): Int8Ar
   return parts
 }
 
-/** Each class's items in turn to the folds, each class going on where the one before stopped. */
+/** Deals the items of each class to the folds in turn. Each class continues at the fold where the last one stopped. */
 function dealt(items: readonly Dividable[], folds: number, seed: number): Int32Array {
   const parts = new Int32Array(items.length).fill(-1)
   let next = 0
@@ -85,7 +87,7 @@ function dealt(items: readonly Dividable[], folds: number, seed: number): Int32A
   return parts
 }
 
-/** The numbers of each class's items, counted first: there may be a million. */
+/** The indexes of each class's items. They are counted first, because there may be a million. */
 function byClass(items: readonly Dividable[]): Map<number, Uint32Array> {
   const counts = new Map<number, number>()
   for (const { labels } of items) counts.set(labels[0] ?? 0, (counts.get(labels[0] ?? 0) ?? 0) + 1)
@@ -104,7 +106,7 @@ function latest(pool: readonly Dividable[], valid: number): Int8Array {
   const starts = order.flatMap((i, at) => (at > 0 && pool[i]!.time! > pool[order[at - 1]!]!.time! ? [at] : []))
   if (starts.length === 0)
     throw new AnnealError(
-      `a split by time needs two points in time at least; ${plural(pool.length, 'picture has', 'pictures have')} the same one. Split otherwise.`,
+      `a split by time needs at least two different times; ${plural(pool.length, 'picture has', 'pictures have')} the same time. Leave out ${option('timeColumn')}, or correct the times.`,
     )
   const wanted = pool.length - validCount(pool.length, valid)
   const start = starts.reduce((best, at) => (Math.abs(at - wanted) < Math.abs(best - wanted) ? at : best))
@@ -113,7 +115,8 @@ function latest(pool: readonly Dividable[], valid: number): Int8Array {
   return parts
 }
 
-/** Groups with their labels, and the group of each item; numbers count as labels by the fifth that they lie in. */
+/** The groups with their labels, and the group of each item. For a regression, the label is the quintile of the
+ *  number. */
 function groupsOf(pool: readonly Dividable[], task: Task): { groups: Group[]; member: Int32Array } {
   const fifths = task === 'regression' ? quantiles(Float64Array.from(pool, firstValue), 5) : undefined
   const numbers = new Map<string, number>()
@@ -143,11 +146,12 @@ function quantiles(values: Float64Array, count: number): Int32Array {
 function checkGroups(count: number, folds = 2): void {
   if (count < folds)
     throw new AnnealError(
-      `${plural(count, 'group')} can not be divided into ${folds} parts without a group on both sides; expected ${folds} groups at least.`,
+      `${plural(count, 'group')} can not be divided into ${folds} parts without a group on both sides; expected at least ${folds} groups.`,
     )
 }
 
-/** Refuses groups that lie in two splits, where these are given; those that are yet to be drawn count as one. */
+/** Throws if a group lies in two given splits. If validation is still to be drawn (`drawn`), train and valid count as
+ *  one split. */
 export function checkGroupsApart(
   items: readonly (Pick<Item, 'file' | 'group' | 'split'> & { where?: string })[],
   { dir, drawn }: { dir: string; drawn: boolean },
@@ -161,12 +165,12 @@ export function checkGroupsApart(
     if (!before) first.set(item.group, item)
     else if (side(before.split) !== side(item.split))
       throw new AnnealError(
-        `group "${item.group}" is in ${side(before.split)}, ${named(before)}, and in ${side(item.split)}, ${named(item)}; expected each group on one side. Move its pictures to one side, or let the split be drawn.`,
+        `group "${item.group}" is in ${side(before.split)}, ${named(before)}, and in ${side(item.split)}, ${named(item)}; expected each group on one side. Move its pictures to one side, or let Anneal draw the split.`,
       )
   }
 }
 
-/** Refuses shares, seeds and folds that can't be. */
+/** Throws for a share, seed or fold out of range. */
 export function checkSplit({ valid, seed, folds, fold, by }: SplitPlan): void {
   if (!(valid > 0 && valid < 1))
     throw new AnnealError(
@@ -183,7 +187,7 @@ export function checkSplit({ valid, seed, folds, fold, by }: SplitPlan): void {
   if (by === 'time') throw new AnnealError('folds and a split by time contradict each other; leave one of them out.')
 }
 
-/** Labels that validation can't check, where it is drawn: kept, but worth a word. */
+/** Reports labels with one picture, and labels that a drawn validation part can't check. Their pictures are kept. */
 export function uncheckedLabels(
   classes: readonly string[],
   items: readonly Pick<Item, 'labels' | 'split'>[],
@@ -201,7 +205,7 @@ export function uncheckedLabels(
         {
           kind: 'single-picture',
           file,
-          reason: 'this class has one picture, used for training, none to check on',
+          reason: 'this class has one picture; it is used for training, so none is left for validation',
           ...keep,
         },
       ]
@@ -211,7 +215,7 @@ export function uncheckedLabels(
   })
 }
 
-/** Says which classes a given validation or test part has no picture of: they can't be judged. */
+/** Reports classes without a picture in a given validation or test part: that part can't evaluate them. */
 export function unjudged(
   { classes, items }: { classes: readonly string[]; items: readonly Pick<Item, 'labels' | 'split'>[] },
   { drawn, task, fixed = false }: { drawn: boolean; task: Task; fixed?: boolean | undefined },
@@ -229,12 +233,12 @@ export function unjudged(
     const lacking = classes.filter((_, label) => !there.has(label))
     if (pictures === 0 || lacking.length === 0) return []
     const [them, how] = lacking.length === 1 ? ['it', 'this class'] : ['them', 'these classes']
-    const draw = part === 'valid' ? ', or take the part away, and validation is drawn from train' : ''
+    const draw = part === 'valid' ? ', or remove this part; validation is then drawn from train' : ''
     return [
       {
         what: part === 'valid' ? 'validation lacks' : 'test lacks',
         value: `${lacking.length} of ${plural(classes.length, 'class', 'classes')}: ${lacking.slice(0, 20).join(', ')}${lacking.length > 20 ? ', …' : ''}`,
-        reason: `no picture in ${part} shows ${them}, so ${how} can't be judged there, and the figures say nothing about ${them}. Add pictures of ${them} to ${part}${draw}`,
+        reason: `no picture in ${part} has ${how}, so the metrics say nothing about ${them}. Add pictures of ${them} to ${part}${draw}`,
       },
     ]
   })

@@ -1,14 +1,14 @@
 import { relative } from 'node:path'
 import type { Item, Problem, ProblemKind, Split, Task } from '../types.ts'
 
-/** Which copies count: those in the split that judges last. */
+/** Of copies in several splits, those in the split with the highest rank stay. */
 const rank: Record<Split, number> = { train: 0, valid: 1, test: 2 }
 
-/** Leaves out exact copies of a picture (`hash` of its content), by three rules, one after the other:
- *  1. leak: a picture that lies in two splits stays only in the one that judges last: test, then valid, then train;
- *  2. conflict: a picture under two labels in one split is left out altogether, as nobody can say which is right; where
- *     pictures have several labels (`multi`) the first stays, with the labels on which all agree;
- *  3. duplicate: of copies under one label the first stays. */
+/** Leaves out exact copies of a picture (same `hash` of the content) by three rules, in this order:
+ *  1. leak: a picture in two splits stays only in test; if it is not in test, only in valid;
+ *  2. conflict: all copies with different labels in one split are left out, because the right label is unknown; for
+ *     multi-label data the first copy stays, with the labels that all copies share;
+ *  3. duplicate: of copies with the same label, the first stays. */
 export function dropCopies<T extends Item & { hash: string }>(
   items: readonly T[],
   { dir, classes, task }: { dir: string; classes: readonly string[]; task: Task },
@@ -36,7 +36,7 @@ export function dropCopies<T extends Item & { hash: string }>(
     for (const item of group)
       if (rank[item.split] < last) {
         const other = judges[0]!
-        const label = sameLabels(other, item) ? '' : `, and there it is ${labelsOf(other)}`
+        const label = sameLabels(other, item) ? '' : `, where its label is ${labelsOf(other)}`
         drop('leak', item, `the same picture is in ${other.split}: ${named(other)}${label}`)
       }
     const first = judges[0]!
@@ -57,8 +57,8 @@ export function dropCopies<T extends Item & { hash: string }>(
 
 const sameLabels = (a: Item, b: Item) => String(a.labels) === String(b.labels) && String(a.values) === String(b.values)
 
-/** Leaves out classes without training pictures, and numbers the rest anew. What they have elsewhere goes with them;
- *  where pictures have several labels (`multi`) they lose this one and stay. Targets of a regression stay as they are. */
+/** Leaves out classes without training pictures, and renumbers the others. The pictures of these classes in valid and
+ *  test are left out too; multi-label pictures stay, without this label. Regression data is not changed. */
 export function dropEmptyClasses<T extends Item>(
   items: readonly T[],
   { classes, task }: { classes: readonly string[]; task: Task },

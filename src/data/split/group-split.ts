@@ -1,19 +1,21 @@
 import { type Random, shuffle } from '../../base/random.ts'
 import { type Parts, spreadLabels } from './spread-labels.ts'
 
-/** Pictures that stay together: how many, and how many of each label. */
+/** Pictures that stay together: their number, and how many have each label. */
 export interface Group {
   size: number
   counts: ReadonlyMap<number, number>
 }
 
-/** Rounds of moves after the first placing, and the number of groups up to which pairs change places too. */
+/** The number of rounds of moves after the first placement, and the largest number of groups for which pairs are
+ *  exchanged too. */
 const rounds = 10
 const mostPaired = 200
 
-/** The part of each group: the largest groups first, each where it brings sizes and labels nearest to their shares (sum of
- *  squares, size counting as much as all labels together), then moves and exchanges while they help; then moves for
- *  labels that a part still lacks. No part is left empty. Greedy: the best division is as hard as packing. */
+/** The part of each group. First each group, the largest first, goes to the part where it brings sizes and labels
+ *  nearest to their shares (sum of squares; the size counts as much as all labels together). Then groups are moved and
+ *  exchanged while that helps. Then groups are moved for labels that a part still lacks. No part stays empty. The
+ *  method is greedy, because the best division is as hard as bin packing. */
 export function balanceGroups(groups: readonly Group[], parts: Parts, random: Random): Int32Array {
   const { shares } = parts
   const totals = new Map<number, number>()
@@ -31,7 +33,7 @@ export function balanceGroups(groups: readonly Group[], parts: Parts, random: Ra
     for (const [label, n] of groups[g]!.counts) counts.set(label, (counts.get(label) ?? 0) + sign * n)
     place[g] = sign > 0 ? part : -1
   }
-  /** What putting the group there adds to the sum of squares. */
+  /** How much the sum of squares grows if the group goes to the part. */
   const cost = (g: number, part: number) => {
     const { size, counts } = held[part]!
     const added = (now: number, more: number, all: number) =>
@@ -45,7 +47,7 @@ export function balanceGroups(groups: readonly Group[], parts: Parts, random: Ra
     for (let part = 1; part < shares.length; part++) if (cost(g, part) < cost(g, best) - 1e-12) best = part
     return best
   }
-  /** Takes two groups out and puts them back, each in the other's part where that is better. */
+  /** Exchanges the parts of two groups if that is better. */
   const exchange = (g: number, h: number): boolean => {
     const [a, b] = [place[g]!, place[h]!]
     put(g, a, -1)

@@ -8,20 +8,21 @@ import type { Choice, Item, Split } from '../types.ts'
 
 type Hashed = Pick<Item, 'file' | 'split'> & { hash: string }
 
-/** Two parts that hold the same pictures. */
+/** Two parts with pictures in common. */
 interface Overlap {
-  /** The part that would lose them, and the one that keeps them. */
+  /** The part that would lose these pictures, and the part that keeps them. */
   from: Split
   to: Split
-  /** Different pictures in both, in each. */
+  /** The number of different pictures in both parts, in `from` and in `to`. */
   shared: number
   ofFrom: number
   ofTo: number
   example: [Hashed, Hashed]
 }
 
-/** Looks for pictures (`hash` of their content) that lie in two of train, valid and test. Refuses where a part would lose more
- *  than `most` of its pictures by it: it is a copy of another part, or a link to it. What else is shared is said. */
+/** Finds pictures (by the `hash` of their content) that lie in two of train, valid and test. Throws if a part would
+ *  lose more than the share `most` of its pictures: then it is a copy of another part, or a link to it. Returns a line
+ *  for each other pair of parts with pictures in common. */
 export function sharedParts(
   items: readonly Hashed[],
   { dir, most = 0.5 }: { dir: string; most?: number | undefined },
@@ -42,7 +43,7 @@ export function sharedParts(
   return overlaps.map(overlap => ({
     what: 'the same pictures',
     value: `${overlap.shared.toLocaleString('en-US')} of the ${plural(overlap.ofTo, 'picture')} in ${overlap.to} ${overlap.shared === 1 ? 'is' : 'are'} in ${overlap.from} too`,
-    reason: `such as ${shown(overlap, dir)}; they stay in ${overlap.to} alone, so that it judges nothing that was learned from`,
+    reason: `such as ${shown(overlap, dir)}; they stay only in ${overlap.to}, so that no picture is in two parts`,
   }))
 }
 
@@ -68,14 +69,14 @@ function samePictures(overlap: Overlap, dir: string): AnnealError {
   const counts = `${shared.toLocaleString('en-US')} of the ${plural(ofFrom, 'picture')} in ${from} and of the ${ofTo.toLocaleString('en-US')} in ${to}`
   const instead =
     from === 'valid'
-      ? `Validation would choose by the pictures that test. Take the ${from} part away, and validation is drawn from train; or give it pictures of its own`
-      : `Nothing would be judged on pictures that were not learned from. Take the ${to} part away${to === 'valid' ? ', and validation is drawn from train' : ''}; or give it pictures of its own`
+      ? `The model would be chosen by the pictures that test it. Remove the ${from} part (validation is then drawn from train), or give it other pictures`
+      : `The model would be evaluated on the pictures it was trained on. Remove the ${to} part${to === 'valid' ? ' (validation is then drawn from train)' : ''}, or give it other pictures`
   const left = ofFrom - shared
   const limit = setting('maxLeftOut', Math.ceil((1000 * shared) / ofFrom) / 1000)
   const goOn =
     left === 0
       ? ''
-      : ` To go on with the ${plural(left, 'picture')} that ${from} has alone: ${limit} (${percent(shared / ofFrom)} left out).`
+      : ` To go on with the ${plural(left, 'picture')} that only ${from} has: ${limit} (${percent(shared / ofFrom)} left out).`
   return new AnnealError(
     `${from} and ${to} of ${dir} are ${all ? '' : 'mostly '}the same pictures: ${counts}, such as ${shown(overlap, dir)}${linked ? ' (one is a link to the other)' : ''}. ${instead}.${goOn}`,
   )

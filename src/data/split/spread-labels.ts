@@ -1,16 +1,16 @@
-/** What pictures are divided into: training and validation (shares 1-valid, valid), or folds of equal shares. */
+/** The parts of a split: training and validation (shares 1-valid, valid), or folds of equal shares. */
 export interface Parts {
   shares: readonly number[]
   folds: boolean
 }
 
-/** What goes to one part as a whole: a picture, or a group of them. `labels` are different from each other. */
+/** A picture or a group of pictures that goes to one part as a whole. Each label occurs once in `labels`. */
 export interface Unit {
   size: number
   labels: readonly number[]
 }
 
-/** How many of `n` validate: their share rounded, at least one of two, and never all. */
+/** How many of `n` validate: the rounded share, at least one if n ≥ 2, and never all. */
 export const validCount = (n: number, valid: number): number =>
   n < 2 ? 0 : Math.min(n - 1, Math.max(1, Math.round(n * valid)))
 
@@ -26,9 +26,10 @@ export function holdersOf(units: readonly Pick<Unit, 'labels'>[]): number[][] {
   return holders
 }
 
-/** Moves units to parts that lack one of their labels, rarest labels first: into training whatever it costs validation,
- *  into validation (or another fold) where nothing gets lost by it and validation stays within half of all; where that
- *  can't be, one unit for another. Changes `parts`, in which -1 stays where it is, and returns it. */
+/** Moves units to parts that lack one of their labels, rarest labels first. A move to training is always allowed, even
+ *  if validation loses labels. A move to validation (or another fold) is allowed if the other part loses no label and
+ *  validation has at most half of all pictures. If no move is possible, two units are exchanged. Changes `parts` and
+ *  returns it; units with -1 are not moved. */
 export function spreadLabels(units: readonly Unit[], parts: Int32Array, { shares, folds }: Parts): Int32Array {
   const holders = holdersOf(units).map(held => held.filter(unit => parts[unit]! >= 0))
   const counts = shares.map(() => new Int32Array(holders.length))
@@ -62,7 +63,7 @@ export function spreadLabels(units: readonly Unit[], parts: Int32Array, { shares
     for (const unit of holders[label]!) if (fits(unit) && (best === undefined || cost(unit) < cost(best))) best = unit
     return best
   }
-  /** A unit with the label, and one of the part that brings what its own part would lose. */
+  /** A unit with the label, and a unit of `part` that has the labels which the first unit's part would lose. */
   const exchanged = (label: number, part: number): [number, number] | undefined => {
     for (const unit of holders[label]!) {
       const from = parts[unit]!

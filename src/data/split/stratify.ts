@@ -2,9 +2,10 @@ import { purpose, rng, shuffle } from '../../base/random.ts'
 import { holdersOf, type Parts, spreadLabels, validCount } from './spread-labels.ts'
 
 /** Divides items with any number of labels by iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011,
- *  doi:10.1007/978-3-642-23808-6_10): the rarest label first, each of its items to the part that still wants most of it.
- *  Of two parts the second wants whole numbers, one of each label at least; an item with a label of its own trains
- *  (part 0 of two, -1 of folds). Then items are moved for labels that a part still lacks. */
+ *  doi:10.1007/978-3-642-23808-6_10): the rarest label first; each of its items goes to the part that still needs most
+ *  of it. Without folds, the second part needs a whole number of each label, at least one. An item with a label that no
+ *  other item has trains (part 0 without folds, -1 with folds). Then items are moved for labels that a part still
+ *  lacks. */
 export function iterativeParts(labels: readonly (readonly number[])[], into: Parts, seed: number): Int32Array {
   const { shares, folds } = into
   const units = labels.map(own => ({ size: 1, labels: own }))
@@ -45,8 +46,8 @@ export function iterativeParts(labels: readonly (readonly number[])[], into: Par
   return spreadLabels(units, parts, into)
 }
 
-/** Gives the label with fewest items left, of equals the first, or -1: a heap of counts as they were when they changed,
- *  of which those that have changed since are passed over. A search through all labels each time is quadratic. */
+/** `next` gives the label with the fewest items left (the first of equals), or -1. A heap holds the counts at each
+ *  change; outdated counts are skipped. To search all labels each time would be quadratic. */
 function rarestFirst(left: Uint32Array): { changed(label: number): void; next(): number } {
   const heap: number[] = []
   const key = (label: number) => left[label]! * left.length + label
@@ -86,8 +87,9 @@ function rarestFirst(left: Uint32Array): { changed(label: number): void; next():
   }
 }
 
-/** Divides numbers so that each part has its share of every size: one of each run of neighbours in their order goes to
- *  the second of two parts; each run of as many as there are folds goes to all of them, shuffled. */
+/** Divides numbers so that each part has its share of small and large ones. The numbers are sorted. Without folds, one
+ *  of each run of neighbours goes to the second part. With folds, each run of as many numbers as folds is dealt to all
+ *  folds in random order. */
 export function rankedParts(values: Float64Array, { shares, folds }: Parts, seed: number): Int32Array {
   const random = rng(seed, 0, 3, purpose.split)
   const order = shuffle(Array.from(values.keys()), random).sort((a, b) => values[a]! - values[b]!)

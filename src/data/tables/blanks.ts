@@ -3,7 +3,7 @@ import type { Choice } from '../types.ts'
 import type { Dialect } from './dialect.ts'
 import type { Pictures, Records } from './types.ts'
 
-/** A line cut at blanks, and where each part begins in it. */
+/** A line cut at blanks (spaces and tabs), with the position of each word in the line. */
 interface Words {
   line: number
   text: string
@@ -11,12 +11,12 @@ interface Words {
   starts: number[]
 }
 
-/** How many lines are looked at to tell where names of pictures begin. */
+/** How many lines are checked to find where the names of pictures begin. */
 const looked = 300
 
-/** Rows whose cells are parted by one or several blanks, as lists of ImageNet, CUB and CelebA are. A name of a picture may
- *  hold blanks: it ends with its ending, and begins so many words into the line that most names are files. What follows
- *  it is one cell where lines have different numbers of words there. */
+/** Reads rows with one or several blanks between cells, like the lists of ImageNet, CUB and CelebA. The name of a
+ *  picture may contain blanks: it ends at its file extension, and it begins at the word for which most names are files
+ *  of the folder. If lines have different numbers of words after the name, these words are one cell. */
 export function cutAtBlanks(
   text: string,
   { start, line, quote }: Dialect,
@@ -47,18 +47,18 @@ export function cutAtBlanks(
   if (oneCell) {
     const first = named.find(({ words }) => words.length - 1 - lastName(words) > 1)!
     const label = raw(first, lastName(first.words) + 1, first.words.length - 1)
-    const reason = `"${label}" (line ${first.line}) follows a name; names of columns in a first line part it`
+    const reason = `"${label}" (line ${first.line}) follows a name; to split it, write names of columns in a first line`
     choices.push({ what: 'cells with blanks', value: 'all that follows a name', reason })
   }
   if (spaced) {
     const { from, end } = nameAt(spaced)!
-    const reason = `"${raw(spaced, from, end)}" (line ${spaced.line}) ends as a picture does; put names in quotes where this is wrong`
+    const reason = `"${raw(spaced, from, end)}" (line ${spaced.line}) ends with the extension of a picture; if this is wrong, put names in quotes`
     choices.push({ what: 'names with blanks', value: 'up to their ending', reason })
   }
   return { ...plain, records: all.map(cut), choices }
 }
 
-/** Whether what follows the names is one label of several words: words, not numbers, and no line in front names them. */
+/** Whether the words after the names are one label: they are not numbers, and no line above the rows names columns. */
 function isOneLabel(all: readonly Words[], named: readonly Words[]): boolean {
   const width = named[0]!.words.length
   const inFront = all.slice(0, all.indexOf(named[0]!))
@@ -78,14 +78,15 @@ function wordsOf(text: string, { line, quote }: { line: number; quote: string })
   return found
 }
 
-/** Words of a line as they stand in it, from one to another. */
+/** The text of a line from one word to another, unchanged. */
 const raw = ({ text, starts, words }: Words, from: number, to: number): string =>
   from === to ? words[from]! : text.slice(starts[from]!, to + 1 < starts.length ? starts[to + 1] : undefined).trim()
 
-/** The number of the word that ends a picture's name, -1 where there is none. */
+/** The index of the word that ends the name of a picture, or -1. */
 const lastName = (words: readonly string[]): number => words.findLastIndex(word => namedAsPicture(word))
 
-/** With which word names begin: where most are files of the folder, else behind a first number on every line. */
+/** The index of the word that begins the names: the one for which most names are files of the folder. Without such
+ *  files: 1 if every line begins with a number, else 0. */
 function beginning(sample: readonly Words[], pictures: Pictures | undefined): number {
   const most = Math.min(...sample.map(({ words }) => lastName(words)))
   if (most === 0) return 0

@@ -10,11 +10,11 @@ import { groupColumns, indexNames, labelNames, splitColumns } from './roles.ts'
 import { countsRows, distinct, numbersRows, repeats, sampled } from './sampled.ts'
 import { type Cell, type Column, cellNumber, cellText, columnNamed, columnsNamed, type Table } from './table.ts'
 
-/** What the columns of a table are for. */
+/** The role of each column of a table. */
 export interface Roles {
   file: Column
   find: Find
-  /** One column of labels or of numbers, or one a label. */
+  /** One column of labels or numbers, or one column per label or target. */
   labels: Column[]
   split?: Column | undefined
   group?: Column | undefined
@@ -22,9 +22,9 @@ export interface Roles {
   choices: Choice[]
 }
 
-/** Finds the columns of a table that were not named: the file column names files below the folder; the split column is
- *  called so and holds train, valid, test or booleans; of what is left one is called label (or class, tags, …), is the
- *  only one, or all are 0/1. Throws where that leaves a doubt, with the names to choose from. */
+/** Finds the columns of a table that the options do not name. The file column names files below the folder. The split
+ *  column has a usual name and holds train, valid, test or booleans. The label column is called label (or class, tags,
+ *  …) or is the only one left; or all columns left hold 0 and 1. Throws if several columns fit, with their names. */
 export function findRoles(
   table: Table,
   { listing, finder }: { listing: Listing; finder: Finder },
@@ -54,7 +54,7 @@ export function findRoles(
     choose(
       'names of files',
       `${plural(count, 'name')} found ${way}`,
-      `"${name}" in the table is ${near} in the folder; write names as the folder has them where this is wrong`,
+      `"${name}" in the table is ${near} in the folder; if this is wrong, write the names as they are in the folder`,
     )
 
   const free = () => table.columns.filter(column => column !== file && !taken().has(column))
@@ -72,19 +72,19 @@ export function findRoles(
     choose(
       'groups',
       'none',
-      `column "${left.name}" may name them; ${option('groupColumn')} keeps each on one side of the split`,
+      `column "${left.name}" may name groups; ${option('groupColumn')} keeps each group on one side of the split`,
     )
   return { file, find, labels, split, group, time, choices }
 }
 
-/** Why a column that is called as one of splits is none, and how it would be. */
+/** Why a column with the name of a split column is not used, and how to use it. */
 function unusedSplit(column: Column): string {
   const words = distinct(column)
   const some = `${words.slice(0, 4).join(', ')}${words.length > 4 ? ', …' : ''}`
   const numbers = words.length > 1 && words.every(word => Number.isInteger(cellNumber(word)))
   return numbers
-    ? `column "${column.name}" holds ${some} and is left unused; ${setting('splitColumn', column.name)} takes its numbers as folds`
-    : `column "${column.name}" holds ${some || 'nothing'}, which names no split, and is left unused`
+    ? `column "${column.name}" holds ${some} and is not used; ${setting('splitColumn', column.name)} takes its numbers as folds`
+    : `column "${column.name}" holds ${some || 'only empty cells'}, not the names of splits, and is not used`
 }
 
 function holdsSplits(column: Column, { fold }: LabelOptions): boolean {
@@ -97,7 +97,7 @@ function holdsSplits(column: Column, { fold }: LabelOptions): boolean {
 const yes = new Set(['1', 'true', 'yes', 't', 'y'])
 const no = new Set(['0', 'false', 'no', 'f', 'n', ''])
 
-/** A cell as yes or no, undefined where it is neither; empty is no. */
+/** A cell as true or false, undefined if it is neither. An empty cell is false. */
 export function flag(cell: Cell | undefined): boolean | undefined {
   const text = cellText(cell)
     .toLowerCase()
@@ -105,8 +105,8 @@ export function flag(cell: Cell | undefined): boolean | undefined {
   return yes.has(text) ? true : no.has(text) ? false : undefined
 }
 
-/** Columns that number the rows: by their name, or by a name that may be one of numbers and different ones in each row. A
- *  column without a name is one where others have names. */
+/** Whether a column numbers the rows: by its name alone; by a name such as `id` and a different number in each row; or
+ *  because it has no name although other columns have one. */
 function isIndex(column: Column, { columns }: Table): boolean {
   const nameless = ({ name }: Column) => /^column \d+$/.test(name)
   if (nameless(column) && !columns.every(nameless)) return true
@@ -136,11 +136,11 @@ function labelColumns(
     choose('label column', first.name, `${flags.map(({ name }) => name).join(', ')} hold the same`)
     return [first]
   }
-  // What -1 means, labels.ts asks.
+  // parse-cells.ts asks what -1 means.
   const isFlag = (cell: Cell) => flag(cell) !== undefined || cellNumber(cell) === -1
   if (flags.length > 1 && flags.every(column => sampled(column).every(isFlag))) {
     const names = flags.map(column => column.name)
-    choose('label columns', names.join(', '), 'each holds 0 and 1, true and false')
+    choose('label columns', names.join(', '), 'each holds 0 and 1, or true and false')
     return flags
   }
   if (flags.length === 0)
@@ -149,20 +149,20 @@ function labelColumns(
       left.find(column => isIndex(column, table)),
     )
   throw new AnnealError(
-    `${table.file} has several columns that may hold the labels: ${flags.map(column => `"${column.name}"`).join(', ')}. Name one with ${option('labelColumn')}, or several where each is a label of 0 and 1.`,
+    `${table.file} has several columns that may hold the labels: ${flags.map(column => `"${column.name}"`).join(', ')}. Name one with ${option('labelColumn')}, or several if each is a label of 0 and 1.`,
   )
 }
 
 function noLabels({ file }: Table, index: Column | undefined): AnnealError {
   const numbers = index
-    ? ` ("${index.name}" numbers the rows; where it is what the model should predict, ${setting('labelColumn', index.name)})`
+    ? ` ("${index.name}" numbers the rows; if the model should predict it, use ${setting('labelColumn', index.name)})`
     : ''
   return new AnnealError(
-    `${file} has no column of labels beside the names of the files${numbers}; expected one more column, such as label. Where the folders of the pictures are the classes, leave out ${option('labels')}.`,
+    `${file} has no column of labels beside the names of the files${numbers}; expected one more column, such as label. If the folders of the pictures are the classes, leave out ${option('labels')}.`,
   )
 }
 
-/** Refuses one column for two purposes, however it was written. */
+/** Throws if two options name the same column, in whatever spelling. */
 function refuseTwice(
   { file }: Table,
   roles: Record<string, Column | undefined>,

@@ -7,9 +7,9 @@ import { blanks, type Dialect, dialectOf, shown } from './dialect.ts'
 import { findHeader, type Header } from './header.ts'
 import type { Column, Parsed, Pictures, Records } from './types.ts'
 
-/** Reads comma-separated values (RFC 4180: quoted cells may hold delimiters, line ends and doubled quotes), with the
- *  delimiter that fits best, blanks among them. Blank lines and rows of empty cells are passed over, and so are comments
- *  and titles in front; `pictures` helps to tell names of columns from a row. */
+/** Reads comma-separated values (RFC 4180: quoted cells may hold delimiters, line ends and doubled quotes) with the
+ *  delimiter that fits best; this may be blanks. Skips blank lines, rows of empty cells, and comments and titles above
+ *  the table. `pictures` helps to distinguish names of columns from a row. */
 export async function readCsv(
   file: string,
   text: string,
@@ -18,7 +18,7 @@ export async function readCsv(
   const dialect = dialectOf(text)
   const read =
     dialect.delimiter === blanks ? cutAtBlanks(text, dialect, pictures) : await readQuoted(file, text, dialect)
-  if (read.records.length === 0) throw new AnnealError(`${file} holds blank lines only; expected one row a picture.`)
+  if (read.records.length === 0) throw new AnnealError(`${file} holds only blank lines; expected one row per picture.`)
   const found = findHeader(read, { dialect, header, pictures })
   const { names, start } = withWidths(file, { ...read, ...found, delimiter: dialect.delimiter })
   const columns = names.map((name, c): Column => {
@@ -34,7 +34,7 @@ export async function readCsv(
   }
 }
 
-/** Records by csv-parse. Where quotes can't be read as doubled ones, those with a backslash before them are tried. */
+/** Reads records with csv-parse. If doubled quotes give an error, quotes with a backslash before them are tried. */
 async function readQuoted(file: string, text: string, dialect: Dialect): Promise<Records & { choices: Choice[] }> {
   const { parse } = await import('csv-parse/sync')
   const { delimiter, quote, start, line } = dialect
@@ -61,13 +61,13 @@ async function readQuoted(file: string, text: string, dialect: Dialect): Promise
           ...numbered(parsed('\\'), line),
           choices: [{ what: 'quotes in cells', value: `\\${quote}`, reason }],
         }
-      } catch {} // the first error tells more
+      } catch {} // the first error is more useful
     const { code, message, records = 0 } = error as CsvError & { records?: number }
     const what =
       code === 'CSV_QUOTE_NOT_CLOSED'
-        ? `a quote (${quote}) opens a cell and nothing closes it`
+        ? `a quote (${quote}) opens a cell, but no quote closes it`
         : /QUOTE/.test(code)
-          ? `a quote (${quote}) inside a cell; expected the whole cell in quotes and quotes in it doubled (${quote}${quote})`
+          ? `a quote (${quote}) inside a cell; expected the whole cell in quotes, and each quote in it doubled (${quote}${quote})`
           : message
     const at = line + parsed(quote, records).reduce((sum, record) => sum + linesOf(record), 0)
     throw new AnnealError(`${file}, line ${at}: ${what}. Repair the line.`, { cause: error })
@@ -94,8 +94,8 @@ function linesOf(record: readonly string[]): number {
   return lines
 }
 
-/** Names as wide as the rows: empty columns at the end are none; a row may have further empty cells. Refuses rows of
- *  another width with their lines. */
+/** Checks that each row has as many cells as there are names. A row may have more cells if these are empty. Throws for
+ *  other rows, with their line. */
 function withWidths(
   file: string,
   { records, lines, names, start, delimiter }: Records & Header & { delimiter: string },
@@ -106,16 +106,16 @@ function withWidths(
   const bad = records.findIndex((record, i) => i >= start && wrong(record))
   if (bad < 0) return { names, start }
   const count = records.filter((record, i) => i >= start && wrong(record)).length
-  const more = count > 1 ? ` (and so ${plural(count - 1, 'line')} more)` : ''
+  const more = count > 1 ? ` (and ${plural(count - 1, 'more line')})` : ''
   const record = records[bad]!
   const hint = record[0]!.startsWith('#')
     ? 'It looks like a comment: remove the line.'
     : record.length > expected
       ? delimiter === blanks
-        ? 'Columns are parted by blanks: a cell that holds some belongs in quotes.'
-        : `A cell that holds ${shown[delimiter] ?? delimiter} belongs in quotes.`
+        ? 'Columns are separated by blanks: put a cell that contains blanks in quotes.'
+        : `Put a cell that contains ${shown[delimiter] ?? delimiter} in quotes.`
       : delimiter === blanks
-        ? 'Columns are parted by blanks: an empty cell is written as "".'
+        ? 'Columns are separated by blanks: write an empty cell as "".'
         : 'A cell that is empty still needs its delimiter.'
   const held = record.join(' | ')
   throw new AnnealError(

@@ -1,7 +1,7 @@
 import { namedAsPicture } from '../files/sniff.ts'
 import type { Choice } from '../types.ts'
 
-/** How a text parts its rows into cells. */
+/** How a text separates cells and rows. */
 export interface Dialect {
   /** One character, or `blanks` for one or several spaces and tabs. */
   delimiter: string
@@ -9,12 +9,12 @@ export interface Dialect {
   /** Where the table begins in the text, and on which line. */
   start: number
   line: number
-  /** Lines in front that begin with #, with their numbers. */
+  /** Lines above the table that begin with #, with their numbers. */
   comments: { line: number; text: string }[]
   choices: Choice[]
 }
 
-/** The delimiter of tables whose cells are parted by one or several spaces and tabs. */
+/** The delimiter of tables with one or several spaces or tabs between cells. */
 export const blanks = ' '
 
 const delimiters = [',', '\t', ';', '|'] as const
@@ -28,11 +28,11 @@ export const shown: Record<string, string> = {
   [blanks]: 'blanks',
 }
 
-/** How many lines are looked at. */
+/** How many lines are checked. */
 const looked = 200
 
-/** Finds the delimiter, the quote and what stands in front of the table: a line `sep=;` as Excel reads it, lines that
- *  begin with #. Which of these is the line of names after all, `header.ts` tells. */
+/** Finds the delimiter, the quote and the lines above the table: a line `sep=;` as Excel reads it, lines that begin
+ *  with #. `header.ts` checks whether one of these lines has the names of the columns. */
 export function dialectOf(text: string): Dialect {
   const front = frontOf(text)
   const lines = firstLines(text.slice(front.start))
@@ -42,7 +42,7 @@ export function dialectOf(text: string): Dialect {
     choices.push({
       what: 'delimiter of columns',
       value: shown[front.told] ?? `"${front.told}"`,
-      reason: `line ${front.toldAt} says it (sep=)`,
+      reason: `line ${front.toldAt} gives it (sep=)`,
     })
     return { ...front, delimiter: front.told, quote, choices }
   }
@@ -51,12 +51,13 @@ export function dialectOf(text: string): Dialect {
     choices.push({
       what: 'delimiter of columns',
       value: shown[delimiter]!,
-      reason: 'it parts the first lines best; a first line such as sep=, says another',
+      reason: 'it separates the first lines best; to choose another, add a first line such as sep=,',
     })
   return { ...front, delimiter, quote, choices }
 }
 
-/** Blank lines, `sep=` and comments in front of the table. A line that begins with # and names a picture is a row. */
+/** Reads the blank lines, `sep=` and comments above the table. A line that begins with # and names a picture is a
+ *  row. */
 function frontOf(text: string): Pick<Dialect, 'start' | 'line' | 'comments'> & { told?: string; toldAt?: number } {
   const comments: Dialect['comments'] = []
   let [start, line] = [0, 1]
@@ -76,7 +77,7 @@ function frontOf(text: string): Pick<Dialect, 'start' | 'line' | 'comments'> & {
   return { start, line, comments, ...told }
 }
 
-/** What a line `sep=;` tells, in quotes or not, with delimiters behind it or not. */
+/** The delimiter in a line `sep=;`. The line may be in quotes and may end with delimiters. */
 function separatorIn(line: string): string | undefined {
   const found = /^\s*"?sep=(\\t|.)?"?([,;|\t]*)\s*$/i.exec(line)
   if (!found) return undefined
@@ -86,7 +87,7 @@ function separatorIn(line: string): string | undefined {
 
 interface Line {
   raw: string
-  /** Without quotes, and with no delimiter where they stood. */
+  /** Without quotes, and without delimiters between them. */
   masked: string
 }
 
@@ -102,7 +103,7 @@ function firstLines(text: string): Line[] {
     .map(raw => ({ raw, masked: raw.replaceAll('"', '') }))
 }
 
-/** Single quotes are quotes where no line has double ones and most cells stand in single ones. */
+/** Single quotes count as quotes if no line has double quotes and most lines begin with a cell in single quotes. */
 function quoteOf(lines: readonly string[]): '"' | "'" {
   if (lines.some(line => line.includes('"'))) return '"'
   const quoted = lines.filter(line => /^\s*'[^']*'\s*[,;|\t]/.test(line)).length
@@ -113,14 +114,15 @@ interface Score {
   delimiter: string
   /** The usual number of delimiters in a line. */
   count: number
-  /** The share of lines with so many. */
+  /** The share of lines with this number. */
   alike: number
-  /** The share of lines with a cell that ends as names of pictures do. */
+  /** The share of lines with a cell that ends with the extension of a picture. */
   named: number
 }
 
-/** The delimiter that cuts most of the first lines into as many cells; where several do, the one that cuts out names of
- *  pictures, then the one that is no decimal comma, then the one that cuts more. Blanks only where no other serves. */
+/** The delimiter that cuts most of the first lines into the same number of cells. Of several, the one that isolates
+ *  names of pictures, then the one that is not a decimal comma, then the one that cuts more. Blanks only if no other
+ *  fits. */
 function delimiterOf(lines: readonly string[]): string {
   const scores = delimiters.map(delimiter => scoreOf(lines, delimiter, line => line.split(delimiter)))
   const fitting = scores.filter(({ count }) => count > 0).sort((a, b) => better(lines, a, b))
@@ -143,7 +145,7 @@ function better(lines: readonly string[], a: Score, b: Score): number {
   return decimal || b.count - a.count
 }
 
-/** Whether a comma stands between digits only, as in 3,7. */
+/** Whether commas stand only between digits, as in 3,7. */
 const isDecimal = (lines: readonly string[], { delimiter }: Score): boolean =>
   delimiter === ',' && lines.every(line => /,/.test(line) === /\d,\d/.test(line) && !/(^|\D),|,(\D|$)/.test(line))
 

@@ -7,7 +7,7 @@ import { indexNames, labelNames, plainFileNames } from './roles.ts'
 import { countsRows, distinct, sampledRows } from './sampled.ts'
 import { type Column, cellText, type Table } from './table.ts'
 
-/** The column that names files, how its names are found, and why it was taken: empty where it was named. */
+/** The column that names files, the finder for its names, and why it was chosen (empty if an option names it). */
 export interface FileColumn {
   column: Column
   find: Find
@@ -17,12 +17,12 @@ export interface FileColumn {
 interface Candidate {
   column: Column
   find: Find
-  /** Of its different names: how many are files, and the share that are. */
+  /** How many of its different names are files, and their share. */
   count: number
   share: number
-  /** Its names are whole ones, with their ending. */
+  /** Its names are complete, with the file extension. */
   whole: boolean
-  /** The share of rows with a name of their own. */
+  /** The number of different names divided by the number of rows. */
   own: number
 }
 
@@ -30,21 +30,21 @@ interface Search {
   listing: Listing
   finder: Finder
   named: Column | undefined
-  /** Columns that are for something else. */
+  /** Columns with another role. */
   taken: ReadonlySet<Column | undefined>
 }
 
-/** Finds the column that names files of the folder. Whole names, with an ending, beat names without one, which may be
- *  numbers of something else. Of several columns that name the same files the usual name decides; of such as name
- *  different files in the same row one is taken only where the others plainly number the rows or repeat; else they are
- *  refused, with both readings. */
+/** Finds the column that names files of the folder. Names with an extension go before names without one, which may be
+ *  numbers of something else. If several columns name the same files, the one with a usual name is chosen. If columns
+ *  name different files in the same row, one is chosen only if the others clearly number the rows or repeat; otherwise
+ *  this throws and shows both readings. */
 export function fileColumn(table: Table, search: Search): FileColumn {
   const { listing, finder, named, taken } = search
   const column = (one: Column, reason: string): FileColumn => ({ column: one, find: allNames(one, finder), reason })
   if (named) return column(named, '')
   const free = table.columns.filter(one => !taken.has(one))
   const written = free.map(one => score(one, { finder, as: 'written' }))
-  // Names that are nearly those of files are looked for where no column has whole names as they are.
+  // Near matches are tried only if no column has the complete names of files.
   const scored = written.some(({ whole, share }) => whole && share >= 0.9)
     ? written
     : free.map(one => score(one, { finder, as: 'kind' }))
@@ -65,7 +65,7 @@ export function fileColumn(table: Table, search: Search): FileColumn {
     const same = pool.length > 1 ? pool.reduce((best, one) => (usual(one) > usual(best) ? one : best)) : pool[0]!
     const kept = same.count === pool[0]!.count ? same : pool[0]!
     const other = beaten
-      ? `, with their ending; "${beaten.column.name}" fits names without one, and ${setting('fileColumn', beaten.column.name)} takes it`
+      ? `, with their extension; "${beaten.column.name}" fits names without one, and ${setting('fileColumn', beaten.column.name)} takes it`
       : ''
     return column(kept.column, `${found}${other}`)
   }
@@ -92,14 +92,14 @@ function score(column: Column, { finder, as }: { finder: Finder; as: 'written' |
   return { column, find, count, share: count / Math.max(1, names.length), whole, own: names.length / rows }
 }
 
-/** A finder for all names of a column, of which none is taken for another's file. */
+/** A finder for all names of a column. It never gives one file to two names. */
 function allNames(column: Column, finder: Finder): Find {
   const names = new Set<string>()
   for (const cell of column.cells) names.add(cellText(cell))
   return finder(names)
 }
 
-/** Whether most cells end as names of pictures do. */
+/** Whether most cells end with the extension of a picture. */
 function namesPictures(column: Column): boolean {
   const names = distinct(column)
   return names.length > 0 && names.filter(looksNamed).length >= names.length / 2
@@ -114,8 +114,9 @@ function differs(table: Table, a: Candidate, b: Candidate): number | undefined {
   })
 }
 
-/** The one column that the others leave, and why: it alone is plainly called as one of files; they number the rows; they
- *  repeat or are called as labels. Whole names leave nothing to such signs. */
+/** The one column that remains, and why: it alone has a usual name for files, or the others number the rows, or the
+ *  others repeat or have the name of a label column. Undefined if all columns have complete names: these signs are then
+ *  too weak. */
 function decided(pool: readonly Candidate[]): [Candidate, string] | undefined {
   const only = (fits: (one: Candidate) => boolean, why: string): [Candidate, string] | undefined => {
     const left = pool.filter(fits)
@@ -125,7 +126,7 @@ function decided(pool: readonly Candidate[]): [Candidate, string] | undefined {
   return (
     only(one => usual(one) > 0, 'its name says so') ??
     only(one => !(indexNames.test(one.column.name) && countsRows(one.column)), 'other such columns number the rows') ??
-    only(one => !labelNames.test(one.column.name) && one.own >= 0.5, 'the others repeat or are called as labels')
+    only(one => !labelNames.test(one.column.name) && one.own >= 0.5, 'the others repeat or have names of label columns')
   )
 }
 
@@ -136,11 +137,12 @@ function twoReadings(table: Table, a: Candidate, { other: b, listing }: { other:
     return `by "${column.name}" it is ${nameIn(listing, find(name) as number)} ("${name}"): ${setting('fileColumn', column.name)}`
   }
   return new AnnealError(
-    `two columns of ${table.file} name files below ${listing.dir}, and not the same ones. ${table.where(row)}: ${reading(a)}; ${reading(b)}. Say which one is meant.`,
+    `two columns of ${table.file} name files below ${listing.dir}, but not the same files. ${table.where(row)}: ${reading(a)}; ${reading(b)}. Choose one.`,
   )
 }
 
-/** Whole names are there and mostly not on the disk, and another column fits by numbers: its labels would be others'. */
+/** The error if one column has complete names, most of them not on the disk, and another column fits only by numbers.
+ *  That column could give pictures the labels of other pictures. */
 function mostlyMissing(
   table: Table,
   { missing, other, listing }: { missing: Candidate; other: Candidate; listing: Listing },
@@ -150,7 +152,7 @@ function mostlyMissing(
   const near = missing.find.nearest(lost)
   const nearText = near === undefined ? '' : `; the nearest in the folder is "${near}"`
   return new AnnealError(
-    `column "${missing.column.name}" of ${table.file} holds names of pictures, and ${missing.count} of ${plural(names.length, 'name')} looked at are below ${listing.dir} ("${lost}" is not${nearText}); column "${other.column.name}" fits names without their ending, such as "${distinct(other.column)[0]}", and may number something else. Check the folder, or say which one is meant: ${setting('fileColumn', missing.column.name)} or ${setting('fileColumn', other.column.name)}.`,
+    `column "${missing.column.name}" of ${table.file} holds names of pictures, but only ${missing.count} of ${plural(names.length, 'checked name')} are below ${listing.dir} ("${lost}" is not${nearText}); column "${other.column.name}" fits names without their extension, such as "${distinct(other.column)[0]}", but may number something else. Check the folder, or choose a column: ${setting('fileColumn', missing.column.name)} or ${setting('fileColumn', other.column.name)}.`,
   )
 }
 
@@ -164,7 +166,7 @@ function noColumn(table: Table, scored: Candidate[], listing: Listing): Error {
     listing.files.length === 0 ? 'no files' : `${plural(listing.files.length, 'file')}, such as "${nameIn(listing, 0)}"`
   const held = example === undefined ? '' : `; "${nearest!.column.name}" holds "${example}"`
   const found =
-    nearest && nearest.count > 0 ? `, ${nearest.count} of ${plural(names.length, 'name')} looked at are there` : ''
+    nearest && nearest.count > 0 ? `, ${nearest.count} of ${plural(names.length, 'checked name')} are there` : ''
   const like = near === undefined ? '' : `; the nearest to "${example}" is "${near}"`
   return new AnnealError(
     `no column of ${table.file} names files below ${listing.dir} (columns ${table.columns.map(c => `"${c.name}"`).join(', ')}${held}${found}); the folder holds ${such}${like}. Check the folder, or name the column with ${option('fileColumn')}.`,

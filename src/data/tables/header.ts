@@ -5,25 +5,26 @@ import { blanks, type Dialect } from './dialect.ts'
 import { fileNames, labelNames } from './roles.ts'
 import type { Pictures, Records } from './types.ts'
 
-/** Names of columns, and the number of the first record that is a row. */
+/** Names of columns, and the index of the first record that is a row. */
 export interface Header {
   names: string[]
   start: number
   choices: Choice[]
 }
 
-/** How many rows are looked at to tell what columns hold, and how many lines may stand in front of the names. */
+/** How many rows are checked to find what columns hold, and how many lines may stand above the names. */
 const looked = 300
 const mostInFront = 20
 
 interface Sight {
   dialect: Dialect
-  /** The first line has names of columns, or is a row; found unless told. */
+  /** Whether the first line has the names of the columns. Default: found by the content. */
   header?: boolean | undefined
   pictures?: Pictures | undefined
 }
 
-/** Finds the names of columns: the first line, behind comments and titles, unless it is a picture's row. */
+/** Finds the names of the columns: the first line below comments and titles, unless that line is the row of a
+ *  picture. */
 export function findHeader(read: Records, sight: Sight): Header {
   const { records, lines } = read
   const choices: Choice[] = []
@@ -55,7 +56,7 @@ export function findHeader(read: Records, sight: Sight): Header {
   return { names: fitted(names, read, { start: at, width, choices }), start: at, choices }
 }
 
-/** The most frequent. */
+/** The most frequent number. */
 function usual(numbers: readonly number[]): number {
   const counts = new Map<number, number>()
   for (const n of numbers) counts.set(n, (counts.get(n) ?? 0) + 1)
@@ -64,8 +65,8 @@ function usual(numbers: readonly number[]): number {
 
 const filled = (record: readonly string[]): number => record.filter(cell => cell !== '').length
 
-/** How many lines above the names are none: titles, with one cell or another width, where the next line fits; or whatever
- *  stands above a line that calls its columns file and label. */
+/** How many lines stand above the names of the columns: titles, which have one cell or another width than the rows, or
+ *  all lines above a line that names a file column and a label column. */
 function titleLines({ records }: Records, { width, isRow }: { width: number; isRow: RowTest }): number {
   const end = Math.min(mostInFront, records.length - 1)
   for (let at = 1; at <= end; at++) {
@@ -88,11 +89,11 @@ function titleLines({ records }: Records, { width, isRow }: { width: number; isR
   return 0
 }
 
-/** Whether a line calls one column a file and another a label. */
+/** Whether a line names a file column and a label column. */
 const callsRoles = (record: readonly string[]): boolean =>
   record.some(name => fileNames.test(name.trim())) && record.some(name => labelNames.test(name.trim()))
 
-/** Why a record is a picture's row and no names of columns, or undefined. */
+/** Why a record is the row of a picture rather than names of columns, or undefined. */
 type RowTest = (at: number) => string | undefined
 
 function rowTest({ records, lines }: Records, { pictures }: Sight): RowTest {
@@ -114,7 +115,8 @@ function rowTest({ records, lines }: Records, { pictures }: Sight): RowTest {
       if (cell === '' || fileNames.test(cell) || labelNames.test(cell)) continue
       const kind = known?.(cell)
       const names = namedAsPicture(cell) || kind === 'whole' || (kind === 'stem' && held(c).stems && !held(c).whole)
-      if (names) return `line ${lines[at]} names a picture, ${cell}; write names in a line above it to have others`
+      if (names)
+        return `line ${lines[at]} names a picture, ${cell}; to name the columns, write a line of names above it`
     }
     if (record.some(cell => fileNames.test(cell) || labelNames.test(cell)) || countUp(record)) return undefined
     const last = Math.min(records.length, at + 1 + looked)
@@ -122,25 +124,27 @@ function rowTest({ records, lines }: Records, { pictures }: Sight): RowTest {
       if (cell === '') continue
       for (let r = at + 1; r < last; r++)
         if (records[r]![c]?.trim() === cell)
-          return `line ${lines[at]} has "${cell}" in column ${c + 1}, and so has line ${lines[r]}; write names in a line above where it is a row, or other names where it is none`
+          return `line ${lines[at]} and line ${lines[r]} have "${cell}" in column ${c + 1}; if line ${lines[at]} is a row, write a line of names above it; if it names the columns, use other names`
     }
     return undefined
   }
 }
 
-/** Whether names are 0, 1, 2, …, as pandas writes them where there are none, behind an index without a name or not. */
+/** Whether names are 0, 1, 2, …, as pandas writes columns without names. An index without a name may stand before
+ *  them. */
 const counts = (names: readonly string[]): boolean => {
   const own = names[0] === '' ? names.slice(1) : names
   return own.length > 1 && own.every((name, i) => name === String(i))
 }
 
-/** Whether the numbers among names are 0, 1, 2, … or 1, 2, 3, …: one column a class, called by its number. */
+/** Whether the numbers among names are 0, 1, 2, … or 1, 2, 3, …: one column per class, named by its number. */
 function countUp(names: readonly string[]): boolean {
   const own = names.filter(name => /^\d+$/.test(name)).map(Number)
   return own.length > 1 && own.every((n, i) => n === own[0]! + i)
 }
 
-/** A comment that has the names of the columns: the last one in front, as wide as the rows, where a row follows it. */
+/** The comment that has the names of the columns: the last one above the table, if it has as many cells as the rows and
+ *  a row follows it. */
 function commented(
   { records }: Records,
   { dialect }: Sight,
@@ -159,8 +163,8 @@ function commented(
   return { comment, cells: cells.map((name, i) => (name === '' && i === 0 ? '#' : name)) }
 }
 
-/** Names as many as the rows have cells: without empty ones at the end; one more in front, where every row has one more
- *  cell, as R writes them. */
+/** Makes as many names as the rows have cells. Removes empty names at the end; adds one in front if every row has one
+ *  more cell, as R writes tables. Empty names become `column 1`, `column 2`. */
 function fitted(
   names: string[],
   { records, lines }: Records,
@@ -170,7 +174,7 @@ function fitted(
   while (names.length > 1 && names.at(-1) === '' && !holds(names.length - 1)) names.pop()
   const longer = records.length > start && records.every((record, r) => r < start || record.length === names.length + 1)
   if (longer && width === names.length + 1 && holds(names.length)) {
-    const reason = `each row has one cell more than line ${lines[start - 1]} has names, as R writes names of rows`
+    const reason = `each row has one more cell than line ${lines[start - 1]} has names, as R writes names of rows`
     choices.push({ what: 'first column', value: `without a name, beside ${plural(names.length, 'name')}`, reason })
     names.unshift('')
   }

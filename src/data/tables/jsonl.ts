@@ -1,8 +1,8 @@
 import { AnnealError } from '../../base/errors.ts'
 import type { Cell, Column, Parsed } from './types.ts'
 
-/** Reads JSON lines: one object a line, keys being columns. What a line leaves out is null there; an object in a cell is
- *  its JSON. */
+/** Reads JSON lines: one object per line, one column per key. A key that a line lacks is null in its row. An object in
+ *  a cell becomes its JSON text. */
 export function readJsonLines(file: string, text: string): Parsed {
   const columns = new Map<string, Cell[]>()
   const places: number[] = []
@@ -26,22 +26,22 @@ export function readJsonLines(file: string, text: string): Parsed {
   }
 }
 
-/** The JSON object of one line; an error begins with `where`. */
+/** The JSON object of one line. Error messages begin with `where`. */
 export function objectIn(content: string, where: string): Record<string, unknown> {
   let value: unknown
   try {
     value = JSON.parse(largeAsText(content))
   } catch (error) {
-    throw new AnnealError(`${where}: no JSON (${(error as Error).message}); expected one object a line.`, {
+    throw new AnnealError(`${where}: not JSON (${(error as Error).message}); expected one object per line.`, {
       cause: error,
     })
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new AnnealError(`${where}: ${content.slice(0, 60)} is no object; expected {"file": "1.jpg", "label": …}.`)
+    throw new AnnealError(`${where}: ${content.slice(0, 60)} is not an object; expected {"file": "1.jpg", "label": …}.`)
   return value as Record<string, unknown>
 }
 
-/** Whole numbers beyond 2^53, which JSON's reader would round, in quotes: they are names. */
+/** Puts whole numbers beyond 2^53 in quotes, because JSON.parse would round them. Such numbers are names. */
 const largeAsText = (json: string): string =>
   /\d{16}/.test(json)
     ? json.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, token =>
@@ -49,8 +49,7 @@ const largeAsText = (json: string): string =>
       )
     : json
 
-/** A value of a format with types as a cell: large whole numbers and dates as text, what has no place in a cell as its
- *  JSON. */
+/** Converts a typed value to a cell. Large whole numbers and dates become text; objects become their JSON text. */
 export function toCell(value: unknown): Cell {
   if (value === null || value === undefined) return null
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value

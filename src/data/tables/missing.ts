@@ -5,26 +5,26 @@ import { tidy } from '../labels/spelling.ts'
 import type { Choice } from '../types.ts'
 import { type Cell, cellText } from './table.ts'
 
-/** Words that programs write where there is no value (pandas, R, Excel, MySQL); in any case. No class is called so. */
+/** Words that programs write for a missing value (pandas, R, Excel, MySQL), in any case. No class has such a name. */
 const surely = new Set(
   'nan,-nan,<na>,<nan>,nat,#n/a,#na,#n/a n/a,#null!,#value!,#ref!,#div/0!,#name?,#num!,\\n,1.#ind,-1.#ind,1.#qnan,-1.#qnan'.split(
     ',',
   ),
 )
 
-/** Words that mean a missing value in most tables, and are a class in some: "none" beside the names of defects. */
+/** Words that mean a missing value in most tables but are a class in some: "none" beside the names of defects. */
 const mostly = new Set('none,null,nil,n/a,na,n.a.,(null),(none),(blank),-,--,---,–,—,?,??,???,.'.split(','))
 
-/** What tells whether a cell says nothing. */
+/** Decides whether a cell is a missing value. */
 export interface MissingWords {
   /** Whether a tidy text is one of the words, or empty. */
   has(text: string): boolean
-  /** The words were given, so nothing is asked about them. */
+  /** The user gave the words, so no question is asked about them. */
   given: boolean
 }
 
-/** The words that mean "no label": those given, as they are written, else the usual ones but for names that are `known` to be
- *  classes. The empty cell always does. */
+/** The words that mean "no label": exactly the `given` words. Default: the usual words, without the names of `known`
+ *  classes. An empty cell always means "no label". */
 export function missingWords(given: readonly string[] | undefined, known: readonly string[] = []): MissingWords {
   if (given) {
     const words = new Set(given.map(tidy))
@@ -38,12 +38,12 @@ export function missingWords(given: readonly string[] | undefined, known: readon
   return { given: false, has }
 }
 
-/** Whether a cell says nothing; a list says something. */
+/** Whether a cell is a missing value. A list never is. */
 export const isMissing = (cell: Cell | undefined, words: MissingWords): boolean =>
   !Array.isArray(cell) && words.has(tidy(cellText(cell)))
 
-/** Refuses to guess where a word may be a missing label or a class: where it stands in as many rows as a class has. `counts`: the
- *  rows of each other label. */
+/** Throws if a word may be a missing label or a class, because about as many rows hold it as a class has. `counts`: the
+ *  number of rows of each other label. */
 export function askAboutWords(
   words: ReadonlyMap<string, readonly number[]>,
   counts: readonly number[],
@@ -56,12 +56,12 @@ export function askAboutWords(
     const all = [...words.keys()].filter(Boolean)
     const others = all.filter(other => other !== word)
     throw new AnnealError(
-      `${where(rows[0]!)}: ${plural(rows.length, 'row')} of "${column}" ${rows.length === 1 ? 'holds' : 'hold'} "${word}", about as many as a class has (${plural(usual, 'row')}): it may be a class, or mean that the label is missing. ${setting('missing', others)} takes it as a class, ${setting('missing', all)} leaves these rows out.`,
+      `${where(rows[0]!)}: ${plural(rows.length, 'row')} of "${column}" ${rows.length === 1 ? 'holds' : 'hold'} "${word}", about as many as a class has (${plural(usual, 'row')}). It may be a class, or it may mean that the label is missing. ${setting('missing', others)} takes it as a class, ${setting('missing', all)} leaves these rows out.`,
     )
   }
 }
 
-/** Says which labels are missing, where they stand, and how to say otherwise. */
+/** Reports the missing labels, their rows, and the option that reads them as labels. */
 export function missingChoices(
   words: ReadonlyMap<string, readonly number[]>,
   { where, words: takes, otherwise }: { where(at: number): string; words: boolean; otherwise: string },

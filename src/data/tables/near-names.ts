@@ -3,22 +3,22 @@ import { nearest } from '../../base/errors.ts'
 import { namedAsPicture } from '../files/sniff.ts'
 import { lazy, splitNamed } from '../labels/name-patterns.ts'
 
-/** A file that a table calls nearly as the disk does, and in which way the names differ. */
+/** A file whose name in the table is nearly its name on the disk, and how the names differ. */
 export interface NearFile {
   file: number
   way: string
 }
 
-/** Finds files whose names are nearly those of a table, where only one can be meant. */
+/** Finds files whose names are nearly those in a table, if only one file is possible. */
 export interface NearFinder {
-  /** The file of each name that has one, of those that were not found as they are; `claimed` are files that other names
-   *  mean already. No two names get the same file. */
+  /** The file of each name. `names`: the names without an exact match; `claimed`: files that other names already mean.
+   *  Two names never get the same file; a name without a file is left out. */
   find(names: Iterable<string>, claimed: ReadonlySet<number>): Map<string, NearFile>
   /** The name on the disk that is most like this one, for an error. */
   nearest(name: string): string | undefined
 }
 
-/** A name without what stands around it and in front of it, and what was taken off. */
+/** A name after cleaning, and what was removed (`ways`). */
 interface Clean {
   dirs: string[]
   base: string
@@ -28,8 +28,8 @@ interface Clean {
 
 const entities: Record<string, string> = { amp: '&', quot: '"', apos: "'", '#39': "'", lt: '<', gt: '>' }
 
-/** From `https://host/a%20b.jpg?x=1`, `file:///C:/a.jpg`, `C:\photos\a.jpg`, `'a.jpg'`, `['a.jpg']`, `b'a.jpg'`, `7.0` to
- *  folders and a name. */
+/** Cleans a name and splits it into folders and file name. Reads `https://host/a%20b.jpg?x=1`, `file:///C:/a.jpg`,
+ *  `C:\photos\a.jpg`, `'a.jpg'`, `['a.jpg']`, `b'a.jpg'` and `7.0`. */
 function cleaned(name: string): Clean {
   const ways: string[] = []
   let url = false
@@ -47,7 +47,8 @@ function cleaned(name: string): Clean {
     url = address[1]!.toLowerCase() !== 'file'
     change(text.slice(address[0].length), 'without the address in front')
   }
-  if (url || /\.\w{3,4}[?#]/.test(text)) change(text.replace(/[?#].*$/s, ''), url ? '' : 'without what follows ? or #')
+  if (url || /\.\w{3,4}[?#]/.test(text))
+    change(text.replace(/[?#].*$/s, ''), url ? '' : 'without the part after ? or #')
   change(
     text.replace(/&(amp|quot|apos|#39|lt|gt);/g, (_, entity: string) => entities[entity]!),
     'by reading &amp; and the like as characters',
@@ -55,7 +56,7 @@ function cleaned(name: string): Clean {
   if (/%[0-9a-f]{2}/i.test(text))
     try {
       change(decodeURIComponent(text), 'by reading %20 and the like as characters')
-    } catch {} // a percent sign of its own
+    } catch {} // a percent sign that encodes nothing
   if (/^\d+\.0+$/.test(text)) change(text.replace(/\.0+$/, ''), 'as a whole number')
   const path = posix.normalize(text.replaceAll('\\', '/').replace(/^\/?[a-z]:(?=\/)/i, ''))
   const parts = path.split('/').filter(part => part !== '' && part !== '.' && part !== '..')
@@ -67,11 +68,11 @@ const lower = (name: string): string => composed(name).toLowerCase()
 const stem = (name: string): string => (namedAsPicture(name) ? name.slice(0, name.lastIndexOf('.')) : name)
 const zeroless = (name: string): string => name.replace(/(^|\D)0+(?=\d)/g, '$1')
 
-/** What every way of comparing has in common: names that differ in it are not near. */
+/** The loosest key of all comparisons: names with different keys are never near. */
 const coarse = (base: string): string => zeroless(lower(stem(base)))
 
-/** How names are compared, the strictest first: by what, and in words. Without an ending in the table, files are compared
- *  without theirs. */
+/** The comparisons of names, the strictest first: the key, and the comparison in words. If the name in the table has no
+ *  extension, the extensions of the files are ignored. */
 const levels: { key: (base: string) => string; way: string; ending: boolean; stemOnly: boolean }[] = [
   { key: composed, way: '', ending: true, stemOnly: false },
   { key: base => composed(stem(base)), way: '', ending: false, stemOnly: true },
@@ -93,16 +94,17 @@ const levels: { key: (base: string) => string; way: string; ending: boolean; ste
   },
 ]
 
-/** How many files of one name are looked at; of more, a name alone tells none. */
+/** How many files with the same name are compared. If more files have it, the name alone identifies no file. */
 const mostAlike = 200
 const mostCompared = 3000
 
-/** Makes a finder over the names below a folder `dir`. Indexes are built when they are first needed. */
+/** Makes a finder for the names below the folder `dir`. Each index is built when it is first needed. */
 export function nearFinder(dir: string, names: readonly string[]): NearFinder {
   const byName = lazy(() => indexBy(names, name => coarse(posix.basename(name))))
   const byFolder = lazy(() => indexBy(names, name => `${parentOf(name)}/${coarse(posix.basename(name))}`))
   const folders = lazy(() => new Set(names.map(name => lower(posix.dirname(name)))))
-  /** Files whose names are the same by the loosest comparison; of too many those in a folder of the same name. */
+  /** Files with the same name by the loosest comparison; if they are too many, only those in a folder of the same
+   *  name. */
   const alike = ({ base, dirs }: Clean): readonly number[] => {
     const all = byName().get(coarse(base)) ?? []
     if (all.length <= mostAlike) return all
@@ -111,7 +113,7 @@ export function nearFinder(dir: string, names: readonly string[]): NearFinder {
   }
   const dirsOf = (file: number) => lower(names[file]!).split('/').slice(0, -1)
 
-  /** How many folders of a name and a file agree, from the last on; undefined where they contradict each other. */
+  /** How many folders of a name and a file agree, counted from the last; undefined if they contradict each other. */
   const agreement = ({ dirs, url }: Clean, file: number): number | undefined => {
     const wanted = dirs.map(lower)
     const there = dirsOf(file)

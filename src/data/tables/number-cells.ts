@@ -5,18 +5,18 @@ import { tidy } from '../labels/spelling.ts'
 import type { Choice } from '../types.ts'
 import { type Cell, cellText } from './table.ts'
 
-/** The sign before the fraction of a number. */
+/** The decimal sign of a number. */
 export type Decimal = '.' | ','
 
-/** A text that may be a number, taken apart: `-$1,234.5 kg` is sign -1, affix `$…kg`, body `1,234.5`. */
+/** The parts of a text that may be a number: `-$1,234.5 kg` has sign -1, affix `$…kg`, body `1,234.5`. */
 interface Parts {
   sign: 1 | -1
-  /** Digits with what stands between them, and an exponent. */
+  /** The digits and the signs between them. */
   body: string
   exponent: string
-  /** Currency, unit or percent sign; empty where there is none. */
+  /** Currency, unit or percent sign, or empty. */
   affix: string
-  /** In parentheses, as accountants write what is negative. */
+  /** In parentheses, as accountants write negative numbers. */
   parentheses: boolean
 }
 
@@ -33,7 +33,7 @@ const zeros = [0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xe50, 0xff10]
 const otherDigit =
   /[\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0a66-\u0a6f\u0ae6-\u0aef\u0e50-\u0e59\uff10-\uff19]/g
 
-/** Digits of other scripts and widths, minus signs and apostrophes as ASCII has them; every blank one space. */
+/** Converts digits of other scripts and widths, minus signs and apostrophes to ASCII, and every blank to one space. */
 function ascii(text: string): string {
   if (/^[\x20-\x7e]*$/.test(text)) return text.trim()
   return tidy(text)
@@ -50,18 +50,20 @@ function partsOf(text: string): Parts | undefined {
   if (!found || Boolean(found.open) !== Boolean(found.close)) return undefined
   const { sign, inner, before = '', gap = '', after = '', body = '', exponent = '' } = found
   if ((sign && inner) || (found.open && (sign || inner)) || (before && after)) return undefined
-  // "9a" is a school class, "9 kg", "9kg" and "9.5a" are amounts.
+  // "9a" is a school class; "9 kg", "9kg" and "9.5a" are amounts.
   if (after && gap === '' && !units.test(after) && !/[.,]\d/.test(body)) return undefined
   const negative = sign === '-' || inner === '-' || found.open === '('
   return { sign: negative ? -1 : 1, body, exponent, affix: before + after, parentheses: found.open === '(' }
 }
 
-/** By which decimal sign a body can be read; both where it has none, or where `1,234` may be a fraction or thousands. */
+/** The decimal signs with which a body is a number. Both if it has none of them, or if, as in `1,234`, the sign may
+ *  stand before a fraction or between thousands. */
 function readings(body: string): readonly Decimal[] {
   return (['.', ','] as const).filter(decimal => Number.isFinite(amountOf(body, decimal)))
 }
 
-/** The number that digits mean: thousands are groups of three with one kind of sign between them. */
+/** The value of the digits, NaN if they are not a number. Thousands are groups of three digits (or groups as in India)
+ *  with the same sign between them. */
 function amountOf(body: string, decimal: Decimal | 'ask'): number {
   if (decimal === 'ask') return Number.NaN
   const at = body.indexOf(decimal)
@@ -82,13 +84,13 @@ function amountOf(body: string, decimal: Decimal | 'ask'): number {
 
 /** How the cells of one column are read as numbers. */
 export interface NumberColumn {
-  /** NaN where the cell is no number. */
+  /** The value of a cell, NaN if it is not a number. */
   read(cell: Cell | undefined): number
-  /** Why a cell is none, and what to do; of a cell for which `read` gives NaN. */
+  /** Why a cell is not a number, and what to do. Only for cells for which `read` gives NaN. */
   why(cell: Cell | undefined): string
-  /** A number that reads in two ways, where nothing tells which. */
+  /** A number with two possible values, if no other number shows which one is right. */
   ask: { text: string; values: Record<Decimal, number> } | undefined
-  /** What was made of numbers that are not written as programs write them. */
+  /** How numbers with units, thousands or decimal commas are read. */
   choices: Choice[]
   /** How many of the different texts are numbers, and how many are not. */
   numbers: number
@@ -97,8 +99,8 @@ export interface NumberColumn {
 
 const isPlain = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 
-/** Finds how the numbers of a column are written by all of its texts (each once, missing words left out): decimal sign,
- *  thousands, unit. What reads in two ways, and nothing tells which, is in `ask`. */
+/** Finds the decimal sign, the thousands sign and the unit of a column's numbers. `texts`: all texts of the column,
+ *  each once, without missing words. A number that stays ambiguous is in `ask`. */
 export function numberColumn(
   texts: Iterable<string>,
   { name, decimal }: { name: string; decimal?: Decimal | undefined },
@@ -150,7 +152,7 @@ export function numberColumn(
     if (!Number.isFinite(value)) return 'Correct the cell'
     const rule = decimal
       ? setting('decimal', decimal)
-      : `the other numbers have "${sign}", or nothing, before the fraction`
+      : `the other numbers have "${sign}", or no sign, before the fraction`
     return `Here ${rule}; ${setting('decimal', otherwise)} would read this one as ${value}. Write all numbers in one way`
   }
   const ask = sign === 'ask' ? open[0] : undefined
@@ -163,17 +165,18 @@ const bothValues = ({ sign, body }: Parts): Record<Decimal, number> => ({
   ',': sign * amountOf(body, ','),
 })
 
-/** Of a number that reads in two ways. */
+/** The error for a number with two possible values. */
 export const askDecimal = (
   where: string,
   name: string,
   { text, values }: NonNullable<NumberColumn['ask']>,
 ): AnnealError =>
   new AnnealError(
-    `${where}: "${text}" may be ${values[',']} (a decimal comma) or ${values['.']} (a comma between thousands), and no other number of "${name}" tells which. ${setting('decimal', ',')} reads it as ${values[',']}, ${setting('decimal', '.')} as ${values['.']}.`,
+    `${where}: "${text}" may be ${values[',']} (a decimal comma) or ${values['.']} (a comma between thousands), and no other number of "${name}" shows which. ${setting('decimal', ',')} reads it as ${values[',']}, ${setting('decimal', '.')} as ${values['.']}.`,
   )
 
-/** The decimal sign that most numbers of a column claim. One decimal comma among many numbers is more likely a slip. */
+/** The decimal sign that most numbers of a column need. A single decimal comma among many numbers is probably a
+ *  typo. */
 function decimalOf(
   claims: Record<Decimal, number>,
   { numbers, open }: { numbers: number; open: number },
@@ -183,7 +186,7 @@ function decimalOf(
   return claims[','] > claims['.'] && !slip ? ',' : '.'
 }
 
-/** What was made of numbers that are not written as programs write them. */
+/** Reports how numbers with units, thousands or decimal commas are read. */
 function said({
   name,
   cells,
@@ -208,7 +211,7 @@ function said({
     sign === ',' && has(({ body }) => body.includes(',')) && 'a comma before the fraction',
     thousands && `${thousands === ' ' ? 'a blank' : `"${thousands}"`} between thousands`,
     affix && (affix === '%' ? 'in percent' : `in "${affix}"`),
-    has(({ parentheses }) => parentheses) && 'parentheses for what is negative',
+    has(({ parentheses }) => parentheses) && 'parentheses for negative numbers',
     has((_, text) => /[^\x20-\x7e\p{Sc}\p{L}°²³\s]/u.test(text)) && 'digits and signs of other scripts',
   ].filter(way => typeof way === 'string' && way !== '')
   if (ways.length === 0) return []
@@ -223,7 +226,7 @@ function said({
     {
       what: 'numbers',
       value: ways.join(', '),
-      reason: `${count} of "${name}" ${all.length === 1 ? 'is' : 'are'} written so: "${example[0]}" is ${read(example[0])}${how}`,
+      reason: `${count} of "${name}" ${all.length === 1 ? 'is' : 'are'} written like this: "${example[0]}" is ${read(example[0])}${how}`,
     },
   ]
 }

@@ -2,8 +2,8 @@ import { AnnealError } from '../../base/errors.ts'
 import { toCell } from './jsonl.ts'
 import type { Cell, Parsed } from './types.ts'
 
-/** Reads the columns of a Parquet file that hold text, numbers, dates or lists of them. Columns with parts of their own
- *  (pictures in the table itself) are passed over. */
+/** Reads the columns of a Parquet file that hold text, numbers, dates or lists of them. Skips columns with nested
+ *  fields (such as pictures stored in the table). */
 export async function readParquet(file: string, bytes: Buffer): Promise<Parsed> {
   const { parquetMetadata, parquetReadObjects, parquetSchema } = await import('hyparquet')
   const { compressors } = await import('hyparquet-compressors')
@@ -22,7 +22,7 @@ export async function readParquet(file: string, bytes: Buffer): Promise<Parsed> 
     }
   } catch (error) {
     throw new AnnealError(
-      `${file} begins as Parquet and can not be read: ${(error as Error).message}; write it anew, or save it as CSV.`,
+      `${file} begins like a Parquet file but can not be read: ${(error as Error).message}; write it again, or save it as CSV.`,
       { cause: error },
     )
   }

@@ -1,29 +1,30 @@
 import { type Cell, type Column, cellNumber, cellText } from './table.ts'
 
-/** How many rows are looked at to tell what a column holds. */
+/** How many rows are checked to find what a column holds. */
 const looked = 1000
 
-/** The numbers of up to 1000 rows, spread over all, at uneven distances, as what rows hold may alternate. */
+/** The indexes of up to 1000 rows, spread over the whole column. The distances are uneven because the content of rows
+ *  may alternate. */
 export function sampledRows({ cells }: Column): number[] {
   if (cells.length <= looked) return Array.from(cells.keys())
   const step = cells.length / looked
   return Array.from({ length: looked }, (_, i) => Math.floor((i + ((i * 0.618034) % 1)) * step))
 }
 
-/** What these rows hold. */
+/** The cells of these rows. */
 export const sampled = (column: Column): Cell[] => sampledRows(column).map(row => column.cells[row]!)
 
-/** Their different texts, empty ones left out. */
+/** The different texts of these cells, without the empty text. */
 export const distinct = (column: Column): string[] =>
   [...new Set(sampled(column).map(cellText))].filter(text => text !== '')
 
-/** Whether some text comes again. */
+/** Whether a text occurs more than once. */
 export const repeats = (column: Column): boolean => distinct(column).length < sampled(column).length
 
-/** The fewest rows that can show a count: 0, 1 may be two classes. */
+/** The fewest rows that can show that a column counts rows: 0, 1 may also be two classes. */
 const fewest = 4
 
-/** Whether a column holds 0, 1, 2, … or 1, 2, 3, … from the first row on. */
+/** Whether a column holds 0, 1, 2, … or 1, 2, 3, … from the first row to the last. */
 export function countsRows(column: Column): boolean {
   const first = cellNumber(column.cells[0])
   if (first !== 0 && first !== 1) return false
@@ -32,7 +33,7 @@ export function countsRows(column: Column): boolean {
   )
 }
 
-/** Whether each row has a whole number of its own. */
+/** Whether each row has a different whole number. */
 export function numbersRows(column: Column): boolean {
   const cells = sampled(column)
   return (

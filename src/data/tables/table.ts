@@ -12,19 +12,21 @@ export type { Cell, Column, Pictures, Table } from './types.ts'
 
 /** How a table is read. */
 export interface TableOptions {
-  /** Whether the first line has the names of the columns; found unless given. Without them, columns are called
-   *  `column 1`, `column 2`. */
+  /** Whether the first line has the names of the columns. Default: found by the content. Without names, columns are
+   *  called `column 1`, `column 2`. */
   header?: boolean | undefined
   pictures?: Pictures | undefined
 }
 
-/** Reads a table of any format that its content tells: Parquet, JSON lines, else text with `,`, `;`, `|`, tabs or blanks
- *  between cells; text and Parquet also packed by gzip. */
+/** Reads a table. Its content decides the format: Parquet, JSON lines, or text with `,`, `;`, `|`, tabs or blanks
+ *  between cells. Each may be packed with gzip. */
 export async function readTable(file: string, options: TableOptions = {}): Promise<Table> {
   const parsed = await parse(file, unpacked(file, contentOf(file)), options)
   const { places, unit, choices = [] } = parsed
   if (places.length === 0)
-    throw new AnnealError(`${file} is a table without rows; expected one row a picture below the names of the columns.`)
+    throw new AnnealError(
+      `${file} is a table without rows; expected one row per picture below the names of the columns.`,
+    )
   const columns = onceEach(file, parsed.columns)
   return {
     file,
@@ -35,7 +37,7 @@ export async function readTable(file: string, options: TableOptions = {}): Promi
   }
 }
 
-/** Columns with different names: one that comes again with the same cells stays once, with others it is refused. */
+/** Removes a column that occurs again with the same name and cells. Throws if the cells differ. */
 function onceEach(file: string, columns: readonly Column[]): Column[] {
   const kept = new Map<string, { column: Column; at: number }>()
   columns.forEach((column, at) => {
@@ -43,7 +45,7 @@ function onceEach(file: string, columns: readonly Column[]): Column[] {
     if (!before) kept.set(column.name, { column, at })
     else if (column.cells.some((cell, row) => cellText(cell) !== cellText(before.column.cells[row])))
       throw new AnnealError(
-        `${file} has two columns "${column.name}" (the ${ordinal(before.at + 1)} and the ${ordinal(at + 1)}) with different cells; expected each name once. Rename one of them; or, where the first line is a row, write names of columns above it.`,
+        `${file} has two columns "${column.name}" (the ${ordinal(before.at + 1)} and the ${ordinal(at + 1)}) with different cells; expected each name once. Rename one of them; or, if the first line is a row, write names of columns above it.`,
       )
   })
   return Array.from(kept.values(), ({ column }) => column)
@@ -65,37 +67,38 @@ function contentOf(file: string): Buffer {
 }
 
 async function parse(file: string, bytes: Buffer, options: TableOptions): Promise<Parsed> {
-  if (bytes.length === 0) throw new AnnealError(`the table ${file} is empty (0 bytes); expected one row a picture.`)
+  if (bytes.length === 0) throw new AnnealError(`the table ${file} is empty (0 bytes); expected one row per picture.`)
   const magic = bytes.subarray(0, 4).toString('latin1')
   if (magic === 'PAR1') return readParquet(file, bytes)
   if (magic === 'PK\x03\x04' || magic === '\xd0\xcf\x11\xe0')
-    throw new AnnealError(`${file} is a workbook or an archive, no table as text; save its sheet as CSV (UTF-8) first.`)
+    throw new AnnealError(`${file} is a workbook or an archive, not a text table; save its sheet as CSV (UTF-8) first.`)
   const { text, choices } = textOf(file, bytes)
   const ending = extname(file.replace(/\.gz$/i, '')).toLowerCase()
   const lines = ['.jsonl', '.ndjson'].includes(ending) || /^\s*\{/.test(text.slice(0, 1000))
   if (lines) return { ...readJsonLines(file, text), choices }
   if (/^\s*\[/.test(text.slice(0, 1000)) && ending === '.json')
-    throw new AnnealError(`${file} is one JSON array; expected JSON lines: one object a line, {"file": "1.jpg", …}.`)
+    throw new AnnealError(`${file} is one JSON array; expected JSON lines: one object per line, {"file": "1.jpg", …}.`)
   const parsed = await readCsv(file, text, options)
   return { ...parsed, choices: [...choices, ...(parsed.choices ?? [])] }
 }
 
-/** A column by its name, or where none is called exactly so, the only one that is but for upper and lower case, blanks
- *  around it, or quotes around what was asked for. An error names the columns that there are. `property` is what asked. */
+/** The column with this name. If there is no exact match, the only column that matches without regard to case, outer
+ *  blanks, or quotes around `name`. Throws otherwise, with the names of all columns. `property`: the option with the
+ *  name. */
 export function columnNamed({ file, columns }: Table, name: string, property: string): Column {
   const found = findColumn(columns, name)
   if (found.length === 1) return found[0]!
   const names = columns.map(column => column.name)
   if (found.length > 1)
     throw new AnnealError(
-      `${file} has no column "${name}" (${option(property)}), and ${found.map(column => `"${column.name}"`).join(' and ')} are near; expected one of them as it is written.`,
+      `${file} has no column "${name}" (${option(property)}), but ${found.map(column => `"${column.name}"`).join(' and ')} are similar; expected one of them, exactly as it is written.`,
     )
   throw new AnnealError(
     `${file} has no column "${name}" (${option(property)}); expected one of ${names.map(n => `"${n}"`).join(', ')}.${didYouMean(name, names)}`,
   )
 }
 
-/** Columns that a name may mean: one of exactly this name, else those that are nearly called so. */
+/** The columns that a name may mean: the one with exactly this name, else those with nearly this name. */
 export function findColumn(columns: readonly Column[], name: string): Column[] {
   const bare = /^"(.*)"$/s.exec(name)?.[1]?.replaceAll('""', '"')
   for (const wanted of bare === undefined ? [name] : [name, bare]) {
@@ -108,8 +111,8 @@ export function findColumn(columns: readonly Column[], name: string): Column[] {
 
 const plainly = (name: string): string => name.normalize('NFC').trim().replace(/\s+/g, ' ').toLowerCase()
 
-/** The columns of a list that was cut at commas: where some part is no column, and parts joined again by commas are one,
- *  that one is meant. */
+/** The columns of a list that was cut at commas. If a part is not a column, it is joined with the parts after it until
+ *  their text is the name of a column. */
 export function columnsNamed(table: Table, names: readonly string[], property: string): Column[] {
   const found: Column[] = []
   for (let at = 0; at < names.length; ) {
@@ -125,11 +128,11 @@ export function columnsNamed(table: Table, names: readonly string[], property: s
   return found
 }
 
-/** A cell as text, blanks around it cut off; nothing is the empty text, a list is joined by spaces. */
+/** A cell as text without outer blanks. null is the empty text; a list is joined by spaces. */
 export const cellText = (cell: Cell | undefined): string =>
   typeof cell === 'string' ? cell.trim() : cell == null ? '' : Array.isArray(cell) ? cell.join(' ') : String(cell)
 
-/** A cell as a number: NaN where it is none, and where it is empty. */
+/** A cell as a number, NaN if it is empty or not a number. */
 export function cellNumber(cell: Cell | undefined): number {
   if (typeof cell === 'number') return cell
   const text = cellText(cell)

@@ -1,6 +1,6 @@
 import type { Choice } from '../types.ts'
 
-/** What a table holds in one place. Of text formats without types it is always a string. */
+/** The content of one cell. Text formats without types always give a string. */
 export type Cell = string | number | boolean | null | readonly (string | number | boolean | null)[]
 
 /** One column, a cell for each row. */
@@ -9,19 +9,19 @@ export interface Column {
   cells: readonly Cell[]
 }
 
-/** Rows with named columns; what was found out about their format is in `choices`. */
+/** Rows with named columns. `choices`: what was found about the format. */
 export interface Table {
-  /** As it was named. */
+  /** The path as the user wrote it. */
   file: string
   columns: Column[]
   rows: number
-  /** Where a row, or a cell of it, is to be found by a person: `labels.csv, line 7, column "tags"`. */
+  /** The place of a row or a cell, in words: `labels.csv, line 7, column "tags"`. */
   where(row: number, column?: Column): string
   choices: Choice[]
 }
 
-/** The columns of a table as a format gives them, and where each row stands: its line, or its number in a file without
- *  lines. */
+/** The columns of a table as the format gives them, and the place of each row: its line, or its number if the file has
+ *  no lines. */
 export interface Parsed {
   columns: Column[]
   places: Uint32Array
@@ -29,10 +29,11 @@ export interface Parsed {
   choices?: Choice[]
 }
 
-/** Which of some names are pictures of the folder, by their whole name or without its ending. */
+/** Finds which names are pictures of the folder: by the complete name (`whole`), or by the name without extension
+ *  (`stem`). */
 export type Pictures = (names: Iterable<string>) => (name: string) => 'whole' | 'stem' | undefined
 
-/** Rows that hold something, each with the line on which it begins. */
+/** Rows that are not empty, each with the line on which it begins. */
 export interface Records {
   records: string[][]
   lines: number[]
