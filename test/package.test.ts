@@ -128,7 +128,7 @@ for await (const p of classifier.predictAll(['a.jpg', { data: new Float32Array(3
 // @ts-expect-error: a model of several labels has no one label
 ;(await classifier.predict('kitten.jpg')).label
 const result = await anneal.trainFolder('photos', { epochs: 2, augment: 'top-down' })
-const share: number = result.metrics.accuracy
+const share: number = result.metrics.accuracy ?? 0
 // @ts-expect-error: there is no such option
 await anneal.trainFolder('photos', { epoch: 2 })
 export const made: (t: Tensor) => Tensor = t => scope(() => t.add(share + label.length))
