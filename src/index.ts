@@ -123,13 +123,6 @@ export {
   type WeightScheme,
 } from './train/balance.ts'
 export type {
-  InputBatch,
-  LossBatch,
-  PredictedBatch,
-  PredictedValidationBatch,
-  ValidationBatch,
-} from './train/batches.ts'
-export type {
   AsyncHookAnswer,
   BatchAnswer,
   BatchInfo,
@@ -139,6 +132,9 @@ export type {
   FitAnswer,
   FitInfo,
   HookAnswer,
+  InputBatch,
+  LossBatch,
+  PredictedBatch,
   TrainAnswer,
   Training,
   ValidateAnswer,
@@ -200,7 +196,7 @@ export type { Schedule } from './train/rates/schedule.ts'
 export * as schedules from './train/rates/schedule.ts'
 export type { RateRule } from './train/rates/suggest.ts'
 export type { ModelCard as AnyModelCard } from './train/saved-model.ts'
-export type { Batch, LabelledSource, Source } from './train/source.ts'
+export type { Batch, LabelledSource, PredictedValidationBatch, Source, ValidationBatch } from './train/source.ts'
 export type { StepPlace, StepResult } from './train/step.ts'
 export { Stopped } from './train/stop.ts'
 export { type BatchNormOptions, recomputeBatchNorm, WeightMean } from './train/swa.ts'

@@ -1,9 +1,36 @@
 import type { optim, Tensor } from '../torch/index.ts'
-import type { InputBatch, LossBatch, PredictedBatch, PredictedValidationBatch, ValidationBatch } from './batches.ts'
 import type { Evaluation } from './evaluate.ts'
 import type { LearnerProgress, LearnerState } from './learner-state.ts'
 import type { Trainable } from './network.ts'
-import type { Source } from './source.ts'
+import type { PredictedValidationBatch, Source, ValidationBatch } from './source.ts'
+
+/** A batch in training, from `beforeBatch` to `beforeZeroGrad`. Its tensors are freed at the end of the step (`keep` keeps
+ *  one). A hook may put others in their place: the step goes on with those. */
+export interface InputBatch {
+  /** Numbers of its samples in the training source. */
+  readonly samples: Uint32Array
+  /** The epoch and the step that it is, counted from 1 over the learner's life. */
+  readonly epoch: number
+  readonly step: number
+  /** Its place in the epoch, from 1, and how many batches the epoch has. */
+  readonly number: number
+  readonly of: number
+  /** Share of the fit that is done before it, in [0, 1). */
+  readonly progress: number
+  /** What the net takes, after the batch transforms. */
+  x: Tensor
+  /** The targets: class numbers int64 [N], or rows [N, C]. */
+  y: Tensor
+}
+/** A batch after the net has seen it. */
+export interface PredictedBatch extends InputBatch {
+  /** The net's outputs in float32, before softmax or sigmoid: [N, C]. */
+  prediction: Tensor
+}
+/** A batch with its loss, one number. */
+export interface LossBatch extends PredictedBatch {
+  loss: Tensor
+}
 
 /** What a fit is going to do. */
 export interface FitInfo {

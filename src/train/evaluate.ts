@@ -1,7 +1,7 @@
 import { autocast, type nn, noGrad, scope } from '../torch/index.ts'
-import type { PredictedValidationBatch } from './batches.ts'
 import type { Precision } from './network.ts'
 import type { Objective, Outputs, Targets } from './objective.ts'
+import type { PredictedValidationBatch } from './source.ts'
 import { inOrder, type Source } from './source.ts'
 import { turn } from './stop.ts'
 

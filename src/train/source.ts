@@ -20,6 +20,17 @@ export interface Batch {
   y: Tensor
 }
 
+/** A batch of a fit's validation. */
+export interface ValidationBatch {
+  readonly samples: Uint32Array
+  x: Tensor
+  y: Tensor
+}
+/** The same after the net has seen it; prediction [N, C] in float32. */
+export interface PredictedValidationBatch extends ValidationBatch {
+  prediction: Tensor
+}
+
 /** All samples in their own order, in batches of at most `batchSize`. */
 export function* inOrder(count: number, batchSize: number): Generator<Uint32Array> {
   for (let start = 0; start < count; start += batchSize)
