@@ -5,7 +5,6 @@ import { weightedOrder } from './balance.ts'
 import type { EpochInfo, Training } from './callback.ts'
 import { WeightAverage } from './ema.ts'
 import { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts'
-import { Events } from './events.ts'
 import { Fit } from './fit.ts'
 import { LayeredNetwork } from './layered-network.ts'
 import { type FitOptions, type LearnerOptions, type LearnerSettings, settled } from './learner-options.ts'
@@ -19,6 +18,7 @@ import {
   newProgress,
   stateTensors,
 } from './learner-state.ts'
+import { Events } from './loop-events.ts'
 import type { Trainable } from './network.ts'
 import { makeOptimizer } from './optimizer.ts'
 import { ownScores } from './own-metrics.ts'

@@ -1,4 +1,4 @@
-import { type EventName, type Events, events, nameOf } from './events.ts'
+import { type EventName, type Events, events, nameOf } from './loop-events.ts'
 
 /** The optional parts of a learner's step. */
 export interface LoopParts {

@@ -2,8 +2,8 @@ import { AnnealError } from '../base/errors.ts'
 import { rng } from '../base/random.ts'
 import { aten, autocast, noGrad, type optim, scope, type Tensor } from '../torch/index.ts'
 import type { InputBatch, LossBatch, PredictedBatch, Training } from './callback.ts'
-import type { Answer, Answers, EventName, Events } from './events.ts'
 import type { BatchTransform, LearnerSettings } from './learner-options.ts'
+import type { Answer, Answers, EventName, Events } from './loop-events.ts'
 
 /** The tools that the steps of one fit share. */
 export interface StepTools {

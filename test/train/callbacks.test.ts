@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { aten, F, noGrad, scope } from '../../src/torch/index.ts'
 import type { Callback, LossBatch } from '../../src/train/callback.ts'
-import { type EventName, events } from '../../src/train/events.ts'
+import { type EventName, events } from '../../src/train/loop-events.ts'
 import { lrFind } from '../../src/train/rates/finder.ts'
 import { bits, learner } from '../helpers/train.ts'
 
