@@ -1,4 +1,4 @@
-// The same program on a GPU. Each test is skipped, and counted so, where libtorch sees none.
+// The same program on a GPU. Each test is skipped, and counted as skipped, if libtorch finds no GPU.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { evaluateFolder } from '../src/api/evaluate.ts'
@@ -83,7 +83,7 @@ test('every model gives on the GPU what it gives on the CPU', { skip }, () => {
 
 test('what is free on the GPU is told, and shrinks with what it holds', { skip }, () => {
   const before = freeMemory('cuda')
-  if (before === undefined) return // libtorch before 2.9 does not tell
+  if (before === undefined) return // libtorch before 2.9 does not report it
   const held = aten.zeros([256 << 20], { dtype: 'uint8', device: 'cuda' })
   assert.ok(freeMemory('cuda')! < before, `freeMemory('cuda')! < before`)
   held.dispose()

@@ -58,7 +58,7 @@ function run(file: string, ...args: string[]): Promise<string> {
   })
 }
 const accuracyIn = (text: string) => Number(/valid accuracy ([\d.]+) %/.exec(text)?.[1])
-/** Fails where an example says less than this share of validation pictures, in percent. */
+/** Fails if the validation accuracy that an example prints is below this percentage. */
 const reaches = (text: string, least: number) => assert.ok(accuracyIn(text) >= least, text)
 
 test('03-torch: a small net by hand', async () => {
@@ -314,7 +314,7 @@ test('17-serve: a server that answers pictures, refuses the rest, and ends when 
     assert.equal((await post(photo.subarray(0, 300))).status, 400)
     assert.equal((await fetch(address)).status, 405)
     assert.equal((await post(new Uint8Array(20_000_001))).status, 413)
-    // One who leaves in the middle of the upload.
+    // A client that closes the connection in the middle of the upload.
     const { hostname, port } = new URL(address)
     const socket = connect(Number(port), hostname)
     socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\nabc', () => socket.destroy())

@@ -29,7 +29,7 @@ const roomOf = (path: string): string | undefined => [...rooms.keys()].find(room
 const importsOf = ({ tree }: Source): string[] =>
   ts.preProcessFile(tree.text, true, true).importedFiles.map(file => file.fileName)
 
-/** Where a file found something that it should not have. */
+/** The file and the import that breaks a rule. */
 const found = (wrong: (node: ts.Node) => boolean, allowed: (path: string) => boolean): string[] =>
   sources
     .filter(({ path }) => !allowed(path) && !path.endsWith('.generated.ts'))
@@ -61,7 +61,7 @@ test('a room imports rooms of a lower rank only', () => {
   assert.deepEqual(wrong, [])
 })
 
-/** The groups of names that lead to each other, by Tarjan's algorithm: each with more than one name, in the order found. */
+/** The circles in a graph (strongly connected components of more than one name, by Tarjan's algorithm), in the order found. */
 function circles(edges: ReadonlyMap<string, readonly string[]>): string[][] {
   const order = new Map<string, number>()
   const lowest = new Map<string, number>()

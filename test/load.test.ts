@@ -1,4 +1,4 @@
-// Loading the package changes nothing in the process that loads it; prediction leaves its memory alone; a bundle predicts too.
+// Loading the package changes nothing in the process; prediction does not change the memory settings; a bundle can predict too.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), 'anneal-load-'))
 const at = (...parts: string[]) => join(folder, ...parts)
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Bundles sources as ESM, with the packages that they import left outside. */
+/** Bundles sources as ESM, without the packages that they import. */
 function bundle(entries: Record<string, string>, outdir: string): void {
   const entryPoints = Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(root, path)]))
   buildSync({
@@ -46,7 +46,7 @@ before(() => {
 })
 
 describe('import of anneal and of anneal/torch', () => {
-  /** Notes every use of node:fs and every process that is started, and what of the process is another afterwards. */
+  /** Records every use of node:fs, every started process, and what has changed in this process afterwards. */
   const spy = `
     import child from 'node:child_process'
     import fs from 'node:fs'
@@ -107,7 +107,7 @@ describe('import of anneal and of anneal/torch', () => {
       }
       assert.ok(names > 10, `${names} exports`)
       assert.equal(stderr, '')
-      // What Node's own loader asks of packages.
+      // Reads of Node's loader.
       const isModule = ([, path]: [string, string]) =>
         /node_modules/.test(path) || path.includes(at('bundled')) || /package\.json$/.test(path)
       assert.deepEqual(

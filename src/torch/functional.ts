@@ -93,7 +93,7 @@ export function crossEntropy(
     weight,
     labelSmoothing = 0,
     reduction = 'mean',
-  }: { weight?: Tensor; labelSmoothing?: number; reduction?: Reduction } = {},
+  }: { weight?: Tensor | undefined; labelSmoothing?: number | undefined; reduction?: Reduction | undefined } = {},
 ): Tensor {
   return aten.cross_entropy_loss(x, target, {
     weight: weight ?? null,
@@ -106,7 +106,11 @@ export function crossEntropy(
 export function bceWithLogits(
   x: Tensor,
   target: Tensor,
-  { weight, posWeight, reduction = 'mean' }: { weight?: Tensor; posWeight?: Tensor; reduction?: Reduction } = {},
+  {
+    weight,
+    posWeight,
+    reduction = 'mean',
+  }: { weight?: Tensor | undefined; posWeight?: Tensor | undefined; reduction?: Reduction | undefined } = {},
 ): Tensor {
   return aten.binary_cross_entropy_with_logits(x, target, {
     weight: weight ?? null,
@@ -116,6 +120,10 @@ export function bceWithLogits(
 }
 
 /** Squared error. */
-export function mse(x: Tensor, target: Tensor, { reduction = 'mean' }: { reduction?: Reduction } = {}): Tensor {
+export function mse(
+  x: Tensor,
+  target: Tensor,
+  { reduction = 'mean' }: { reduction?: Reduction | undefined } = {},
+): Tensor {
   return aten.mse_loss(x, target, { reduction: reductions[reduction] })
 }

@@ -25,10 +25,10 @@ export const enableGrad = <T>(fn: () => T): T => withGradMode(true, fn)
 
 /** How `grad` goes back through the graph: torch's own options. */
 export interface GradOptions {
-  gradients?: Tensor[]
-  retainGraph?: boolean
-  createGraph?: boolean
-  allowUnused?: boolean
+  gradients?: Tensor[] | undefined
+  retainGraph?: boolean | undefined
+  createGraph?: boolean | undefined
+  allowUnused?: boolean | undefined
 }
 /** d(outputs)/d(inputs), without touching `.grad`; null for an input that no output depends on (`allowUnused`). */
 export function grad(

@@ -292,10 +292,10 @@ export class Generator {
 
 /** How `backward` goes through the graph: torch's own options. */
 export interface BackwardOptions {
-  gradient?: Tensor
-  retainGraph?: boolean
-  createGraph?: boolean
-  inputs?: Tensor[]
+  gradient?: Tensor | undefined
+  retainGraph?: boolean | undefined
+  createGraph?: boolean | undefined
+  inputs?: Tensor[] | undefined
 }
 
 wrapIn(Tensor, Generator)

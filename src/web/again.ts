@@ -1,11 +1,11 @@
 import { flagOf, typed } from '../base/options.ts'
 import type { RunConfig } from '../runs/index.ts'
 
-/** What the next run is told otherwise. */
+/** The options that are not copied to the next run. */
 const replaced = ['clean', 'labelOf']
 
-/** The options of a run as they are typed. A run of the command is told what its command was told; one of a program, or of a
- *  file of options, all that its configuration holds. */
+/** The options of a run as typed flags. For a run of the command line, the options of its command. For a run of a
+ *  program, or with a file of options, all options in its configuration. */
 export function optionsOf({ command = [], settings = {} }: Partial<Pick<RunConfig, 'command' | 'settings'>>): string[] {
   const fromFile = command.some(word => /^--config(=|$)/.test(word))
   const flags = command.flatMap(word => /^--(?:no-)?[a-z-]+/.exec(word)?.[0] ?? [])
@@ -23,7 +23,7 @@ export function optionsOf({ command = [], settings = {} }: Partial<Pick<RunConfi
 const isUsual = (name: string, value: unknown) =>
   (name === 'model' && value === 'auto') || (name === 'pretrained' && value === true)
 
-/** A value as text, a list by commas; undefined where it can't be typed. */
+/** A value as text, a list with commas; undefined if it can't be typed. */
 function plain(value: unknown): string | number | boolean | undefined {
   if (Array.isArray(value)) return value.join(',')
   if (typeof value === 'object' && value !== null) {

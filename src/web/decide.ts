@@ -6,24 +6,24 @@ import { writeAtomic } from '../base/files.ts'
 import { type Decision, readDecisions } from '../data/labels/decisions.ts'
 import { fileOf, type Review } from './review.ts'
 
-/** A decision as it is kept: with why it was looked at, and when. */
+/** A stored decision, with the reason why the picture was listed and the time. */
 export interface Decided extends Decision {
   reason: string
   /** ISO 8601. */
   at: string
 }
 
-/** Where a run's decisions are: `clean.jsonl` in its folder. */
+/** The file of a run's decisions: `clean.jsonl` in its folder. */
 export const decisionsPath = (run: string): string => join(run, 'clean.jsonl')
 
-/** The decisions so far by file; of several on one file the last holds. */
+/** The decisions so far, by file. If a file has several, the last one counts. */
 export function decisionsOf(run: string): Map<string, Decision> {
   const path = decisionsPath(run)
   return new Map(existsSync(path) ? readDecisions(path).map(decision => [decision.file, decision]) : [])
 }
 
-/** Appends decisions to a run's `clean.jsonl`, all or none, with the sha256 of each picture that is there; the pictures
- *  themselves are only read. Refuses labels that the run does not know. */
+/** Appends decisions to a run's `clean.jsonl`, all or none, with the sha256 of each existing picture. The pictures are
+ *  only read. Throws for labels that the run does not know. */
 export function decide(
   review: Review,
   decisions: readonly (Decision & { reason?: string })[],
@@ -54,7 +54,7 @@ function whole(
   }
 }
 
-/** The label in the form that the task has: one name, a list of names, a list of numbers. */
+/** The label in the form of the task: one name, a list of names, or a list of numbers. */
 function checkedLabel({ task, classes }: Review, file: string, given: readonly (string | number)[]): Decided['label'] {
   if (task === 'regression') {
     const values = given.map(v => (String(v).trim() === '' ? Number.NaN : Number(v)))
@@ -67,15 +67,15 @@ function checkedLabel({ task, classes }: Review, file: string, given: readonly (
   const unknown = names.find(name => !classes.includes(name))
   if (unknown !== undefined)
     throw new AnnealError(
-      `${file}: there is no class "${unknown}" in this run.${didYouMean(unknown, classes)} Known are ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`,
+      `${file}: there is no class "${unknown}" in this run.${didYouMean(unknown, classes)} Its classes are ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`,
     )
   if (task === 'multi') return names
   if (names.length !== 1)
-    throw new AnnealError(`${file}: got ${names.length} labels; expected one, as each picture has one`)
+    throw new AnnealError(`${file}: got ${names.length} labels; expected one, because each picture has one label`)
   return names[0]!
 }
 
-/** How many decisions of each kind there are, keeping left out. */
+/** The number of decisions of each kind. */
 export function tally(decisions: ReadonlyMap<string, Decision>): { dropped: number; relabelled: number; kept: number } {
   const of = (action: Decision['action']) => [...decisions.values()].filter(d => d.action === action).length
   return { dropped: of('drop'), relabelled: of('relabel'), kept: of('keep') }

@@ -1,4 +1,4 @@
-/** Pages that are served on this machine alone. */
+/** Pages that are served only to this machine. */
 export { type Decided, decide, decisionsOf, decisionsPath, tally } from './decide.ts'
 export { command, summary } from './page.ts'
 export { type Entry, type Kind, type Review, type ReviewedPicture, reviewOf, type Section } from './review.ts'

@@ -12,7 +12,7 @@ import { style as ownStyle, script } from './script.ts'
 const style = reportStyle + ownStyle
 const digest = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 
-/** What the page may do: its own style and script, pictures and answers from its own server, nothing else. */
+/** The content security policy: only the page's own style and script, and pictures and answers from its own server. */
 export const contentSecurity = [
   "default-src 'none'",
   "img-src 'self' data:",
@@ -28,17 +28,17 @@ const headings: Record<Kind, { id: string; title: string; about: string }> = {
   'label issue': {
     id: 'labels',
     title: 'Labels that may be wrong',
-    about: 'The model, which did not learn from these pictures, is sure of another label. The surest come first.',
+    about: 'The model was not trained on these pictures and predicts another label. The most confident come first.',
   },
   'near duplicate': {
     id: 'duplicates',
     title: 'Pictures that are nearly the same',
-    about: 'One of each is enough. Where one is trained on and the other validated, the accuracy says too much.',
+    about: 'One of each is enough. If one is in train and the other in validation, the accuracy is too high.',
   },
   'top loss': {
     id: 'losses',
     title: 'Pictures that the model gets most wrong',
-    about: 'Some are hard, some are labelled wrongly, some do not belong here.',
+    about: 'Some are hard, some have a wrong label, some do not belong here.',
   },
 }
 
@@ -63,7 +63,7 @@ export function page(review: Review, decisions: ReadonlyMap<string, Decision>): 
 <header>
 <p class="eyebrow">Anneal clean</p>
 <h1>${name(review.name)}</h1>
-<p class="lead">${plural(pictures.length, 'picture')} of ${name(review.data)} to look at. Pictures are never changed or deleted: what you decide is kept in <code>clean.jsonl</code>, and the next training follows it.</p>
+<p class="lead">${plural(pictures.length, 'picture')} of ${name(review.data)} to look at. Pictures are never changed or deleted: your decisions are stored in <code>clean.jsonl</code>, and the next training uses them.</p>
 <noscript><p class="card alarm">This page needs JavaScript; without it use <code>anneal clean --list</code> and <code>--decide</code>.</p></noscript>
 ${sections.length > 1 && html`<nav><ul>${sections.map(({ kind, entries }) => html`<li><a href="#${headings[kind].id}">${headings[kind].title}</a> ${entries.length}</li>`)}</ul></nav>`}
 </header>
@@ -82,7 +82,7 @@ ${sections.map(section => part(review, section))}
 `.markup
 }
 
-/** The decisions so far in words. */
+/** The decisions so far, in words. */
 export function summary(decisions: ReadonlyMap<string, Decision>): string {
   const { dropped, relabelled, kept } = tally(decisions)
   return decisions.size === 0
@@ -90,7 +90,7 @@ export function summary(decisions: ReadonlyMap<string, Decision>): string {
     : `${decisions.size} decided: ${dropped} left out, ${relabelled} relabelled, ${kept} kept`
 }
 
-/** The command that follows the decisions. */
+/** The command that trains with the decisions. */
 export function command({ data, run, options = [] }: Pick<Review, 'data' | 'run'> & Partial<Review>): string {
   const clean = typed('clean', `${run.replace(/\/+$/, '')}/clean.jsonl`)
   return ['npx anneal train', quoted(data), ...options, clean].join(' ')
@@ -137,7 +137,7 @@ function choices({ task, classes }: Review, kind: Kind, { suggested }: Entry, { 
     task === 'single'
       ? html`<select aria-label="Another label"><option value="">Relabel …</option>${classes.map(c => html`<option value="${c}">${c}</option>`)}</select>`
       : task === 'multi'
-        ? html`<details><summary>Relabel …</summary>${!labels && html`<p class="score">The labels that it has are not known here.</p>`}<div class="boxes">${classes.map(
+        ? html`<details><summary>Relabel …</summary>${!labels && html`<p class="score">The present labels of this picture are not stored in the run.</p>`}<div class="boxes">${classes.map(
             c =>
               html`<label><input type="checkbox" value="${c}"${labels?.includes(c) && raw(' checked')}><span>${name(c)}</span></label>`,
           )}</div>${button('relabel', 'Take these labels')}</details>`

@@ -5,33 +5,33 @@ import { quoted } from '../base/format.ts'
 import { type Interpretation, type RunConfig, type RunTask, readObject, runPaths } from '../runs/index.ts'
 import { optionsOf } from './again.ts'
 
-/** A picture that is shown, by its place in the list. */
+/** A picture on the page. Its index in the list identifies it. */
 export interface ReviewedPicture {
-  /** Path below the data folder, as decisions name it. */
+  /** The path below the data folder, as in decisions. */
   file: string
-  /** Its labels as far as they are known: class names, or numbers as text. */
+  /** Its labels, if they are known: class names, or numbers as text. */
   labels?: string[]
   /** A small JPEG in base64. */
   thumbnail?: string
 }
-/** One thing to look at: pictures by number, and what is to be said of them. */
+/** One item to review: the indexes of its pictures, and its text. */
 export interface Entry {
   pictures: number[]
-  /** What the label would better be, where that is known. */
+  /** The suggested label, if there is one. */
   suggested?: string[]
   /** The same in words. */
   words?: string
-  /** What it is ranked by, in words. */
+  /** The score for the ranking, in words. */
   score: string
 }
-/** Why something is to be looked at. */
+/** Why an item is listed. */
 export type Kind = 'label issue' | 'near duplicate' | 'top loss'
 /** Entries of one kind, the most urgent first. */
 export interface Section {
   kind: Kind
   entries: Entry[]
 }
-/** What of a run is to be reviewed. */
+/** Everything to review in a run. */
 export interface Review {
   run: string
   name: string
@@ -41,23 +41,23 @@ export interface Review {
   classes: string[]
   pictures: ReviewedPicture[]
   sections: Section[]
-  /** What the run was told, as it is typed. */
+  /** The options of the run, as typed flags. */
   options: string[]
 }
 
-/** Gathers likely wrong labels, near-duplicates and the highest losses from a run's `interpret.json`. What a damaged file
- *  lacks is left out. */
+/** Collects labels that may be wrong, near duplicates and the highest losses from a run's `interpret.json`. If the file
+ *  is damaged, its missing parts are left out. */
 export function reviewOf(run: string): Review {
   const paths = runPaths(run)
   const [config, interpret] = [read<RunConfig>(paths.config), read<Interpretation>(paths.interpret)]
   const folds = interpret ? [] : foldsIn(run)
   if (folds.length > 0)
     throw new AnnealError(
-      `${run}: its folds are reviewed one by one: ${folds.map(fold => `npx anneal clean ${quoted(fold)}`).join(', ')}.`,
+      `${run}: review its folds one by one: ${folds.map(fold => `npx anneal clean ${quoted(fold)}`).join(', ')}.`,
     )
   if (!config || !interpret)
     throw new AnnealError(
-      `${run}: there is no ${config ? 'interpret.json' : 'run'} here yet. \`npx anneal runs\` lists the runs; a run has something to review when it is done.`,
+      `${run}: there is no ${config ? 'interpret.json' : 'run'} here yet. \`npx anneal runs\` lists the runs; a run can be reviewed when it is done.`,
     )
   const pictures = new Pictures()
   const task = interpret.task ?? 'single'
@@ -73,7 +73,7 @@ export function reviewOf(run: string): Review {
   return { ...about, pictures: pictures.list, sections: filled }
 }
 
-/** The runs of a run's folds that have something to review. */
+/** The fold runs of a run that can be reviewed. */
 function foldsIn(run: string): string[] {
   const names = existsSync(run) && statSync(run).isDirectory() ? readdirSync(run) : []
   return names
@@ -91,7 +91,7 @@ function read<T extends object>(path: string): Partial<T> | undefined {
   }
 }
 
-/** Each file once, with what is known of it from wherever it stands. */
+/** The pictures of a review. Each file occurs once, with the labels and the thumbnail from all its entries. */
 class Pictures {
   readonly list: ReviewedPicture[] = []
   readonly #numbers = new Map<string, number>()
@@ -117,7 +117,8 @@ const percent = (p: unknown): string => (typeof p === 'number' && p <= 1 ? `${(1
 function issues({ labelIssues }: Partial<Interpretation>, task: RunTask, pictures: Pictures): Entry[] {
   return rows(labelIssues).flatMap(issue => {
     if (!isText(issue.file)) return []
-    // A label of many is given in words, `not cloudy`; all labels of the picture may stand beside it.
+    // For multi-label data, the given label is in words, such as `not cloudy`. `labels` may hold all labels of the
+    // picture.
     const labels = task === 'multi' ? texts(issue.labels) : texts(issue.given)
     const suggested = task === 'multi' ? changed(labels, issue.suggested) : texts(issue.suggested)
     return {
@@ -143,7 +144,7 @@ function duplicates({ nearDuplicates }: Partial<Interpretation>, pictures: Pictu
     return {
       pictures: alike.map(p => pictures.add(p.file!, p.thumbnail, texts(p.label))),
       ...(parts.size > 0 ? { words: `in ${[...parts].join(' and ')}` } : {}),
-      score: `${typeof similarity === 'number' ? `similarity ${similarity.toFixed(3)}` : 'almost the same'}${parts.size > 1 ? '; one tells the other’s answer' : ''}`,
+      score: `${typeof similarity === 'number' ? `similarity ${similarity.toFixed(3)}` : 'almost the same'}${parts.size > 1 ? '; one gives away the other’s label' : ''}`,
     }
   })
 }
@@ -185,7 +186,7 @@ function losses({ topLosses, multi, regression }: Partial<Interpretation>, pictu
   ]
 }
 
-/** The file of a picture, where it is there and lies inside the data folder by its path. */
+/** The file of a picture, if it exists and its path is inside the data folder. */
 export function fileOf({ data }: Pick<Review, 'data'>, file: string): string | undefined {
   const path = resolve(data, file)
   if (data === '' || file.includes('\0') || !path.startsWith(data.endsWith(sep) ? data : data + sep)) return undefined

@@ -1,5 +1,5 @@
-/** The page's script: posts what is clicked, shows what was kept. Plain JavaScript of the browser; asks nobody but its
- *  own server. */
+/** The script of the page: posts decisions and shows what was stored. Plain JavaScript for the browser. It sends
+ *  requests only to its own server. */
 export const script = `
 'use strict'
 const bar = document.querySelector('#bar')
@@ -48,7 +48,7 @@ const decide = async (choice, action, label) => {
     said.textContent = summary
     bar.classList.remove('failed')
   } catch (error) {
-    said.textContent = 'Not kept: ' + (error instanceof TypeError ? 'the server has ended; start anneal clean again' : error.message)
+    said.textContent = 'Not stored: ' + (error instanceof TypeError ? 'the server has ended; start anneal clean again' : error.message)
     bar.classList.add('failed')
     const now = choice.closest('.picture').dataset.state
     if (choice.querySelector('select') && now !== 'relabel') choice.querySelector('select').value = ''
@@ -71,7 +71,7 @@ document.addEventListener('click', event => {
     const choice = button.closest('.choice')
     const pressed = button.getAttribute('aria-pressed') === 'true'
     const { action, labels } = button.dataset
-    // A second click takes a decision back: the picture stays as it was.
+    // A second click cancels a decision: the picture stays unchanged.
     if (pressed && action !== 'keep' && (action === 'drop' || labels !== undefined)) return decide(choice, 'keep')
     return decide(choice, action, action === 'relabel' ? (labels === undefined ? labelsOf(choice) : JSON.parse(labels)) : undefined)
   }
@@ -89,7 +89,7 @@ dialog.addEventListener('close', () => dialog.querySelector('img').removeAttribu
 for (const [number, decision] of Object.entries(JSON.parse(document.querySelector('#decisions').textContent))) show(number, decision)
 `
 
-/** What this page adds to the report's style sheet. */
+/** The styles that this page adds to the report's style sheet. */
 export const style = `
 main { padding-bottom: 150px; }
 .entries { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 232px), 1fr)); gap: 16px; margin: 0; padding: 0; list-style: none; }

@@ -7,18 +7,18 @@ import { decide, decisionsOf } from './decide.ts'
 import { contentSecurity, page, summary } from './page.ts'
 import { fileOf, type Review } from './review.ts'
 
-/** A review page that is served until it is closed. */
+/** A review page that is served until `close`. */
 export interface Served {
-  /** Its address, with the token that lets one in. */
+  /** Its address, with the access token. */
   url: string
-  /** Resolves when the page's Done was clicked, or after `close`. */
+  /** Resolves when Done is clicked on the page, or after `close`. */
   ended: Promise<void>
   close(): Promise<void>
 }
 
-/** Bytes of a request at most. */
+/** The largest size of a request, in bytes. */
 const mostBytes = 64 << 10
-/** Pixels of the longer side of a picture that is looked at. */
+/** The longer side of an enlarged picture, in pixels. */
 const side = 1024
 
 class Refused extends Error {
@@ -29,8 +29,8 @@ class Refused extends Error {
   }
 }
 
-/** Serves a review on this machine alone: on the loopback address, behind a random token in the path; another Host, a
- *  foreign Origin and any path that is not on the list are refused. Of files only the pictures listed are read. */
+/** Serves a review only to this machine: on the loopback address, with a random token in the path. Refuses another
+ *  Host, a foreign Origin and unknown paths. Reads only the listed pictures. */
 export async function serveReview(review: Review, { port = 0 }: { port?: number } = {}): Promise<Served> {
   const token = randomBytes(24).toString('base64url')
   let end = () => {}
@@ -46,7 +46,7 @@ export async function serveReview(review: Review, { port = 0 }: { port?: number 
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === 'EADDRINUSE' ? 'is in use; name another one, or leave --port out' : cause.message
+      const why = cause.code === 'EADDRINUSE' ? 'is in use; choose another one, or leave --port out' : cause.message
       reject(new AnnealError(`port ${port} ${why}`, { cause }))
     })
     server.listen(port, '127.0.0.1', resolve)
@@ -87,11 +87,11 @@ async function answer(request: IncomingMessage, response: ServerResponse, { revi
   throw new Refused(404, 'there is nothing here')
 }
 
-/** The path behind the token, where the request comes from this machine's own page; anything else is refused. */
+/** The path after the token. Throws if the request does not come from the page itself. */
 function admitted(request: IncomingMessage, token: string): string {
   const { method = '', url = '', headers, socket } = request
   const hosts = ['127.0.0.1', 'localhost'].map(host => `${host}:${socket.localPort}`)
-  if (!hosts.includes(headers.host ?? '')) throw new Refused(421, 'this server answers on the loopback address alone')
+  if (!hosts.includes(headers.host ?? '')) throw new Refused(421, 'this server answers only on the loopback address')
   if (!['GET', 'HEAD', 'POST'].includes(method)) throw new Refused(405, `${method} is not answered here`)
   const [, given = '', path = ''] = /^\/([^/]*)\/([^?#]*)$/.exec(url) ?? []
   const [a, b] = [Buffer.from(given), Buffer.from(token)]
@@ -99,7 +99,7 @@ function admitted(request: IncomingMessage, token: string): string {
   const site = headers['sec-fetch-site'] ?? 'none'
   const own = headers.origin === `http://${headers.host}`
   if (!['none', 'same-origin'].includes(String(site)) || (method === 'POST' ? !own : headers.origin && !own))
-    throw new Refused(403, 'this page answers to itself alone')
+    throw new Refused(403, 'this server answers only to its own page')
   if (method === 'POST' && !/^application\/json(;|$)/i.test(headers['content-type'] ?? ''))
     throw new Refused(415, 'expected application/json')
   return path
@@ -131,15 +131,15 @@ async function body(request: IncomingMessage): Promise<Record<string, unknown>> 
     const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   } catch {
-    // Said below.
+    // The error is thrown below.
   }
   throw new Refused(400, 'expected one JSON object')
 }
 
-/** A listed picture, decoded and encoded anew: no byte of a file goes out as it is. */
+/** A listed picture, decoded and encoded again, so that no original byte of a file is sent. */
 async function larger(review: Review, number: number): Promise<Buffer> {
   const file = review.pictures[number] && fileOf(review, review.pictures[number].file)
-  if (!file) throw new Refused(404, 'this picture is not where it was')
+  if (!file) throw new Refused(404, 'this picture does not exist any more')
   const [{ loadPicture }, { smallJpeg }] = await Promise.all([
     import('../vision/decode/load-picture.ts'),
     import('../vision/interpret/picture.ts'),

@@ -11,14 +11,14 @@ export { readMetadata, writeSafetensors } from './safetensors.ts'
 export type { DTypeName, StoredTensor } from './tensor.ts'
 export { itemBytes } from './tensor.ts'
 
-/** Node reads no larger file at once. */
+/** The largest file that Node can read at once. */
 const mostFileBytes = 2 ** 31 - 1
 
-/** Reads the named tensors of a weight file: safetensors, or `.pth` as torch.save writes it now (zip) and did before
- *  1.6 (legacy), told apart by content. Of a `.pth`, the state dict may lie under `state_dict`, `model_state_dict` or
- *  `model`; entries that are no tensors are passed over. DataParallel's `module.` before every name is taken off.
- *  Nothing in the file is executed; a file that is damaged, lies or asks for more is refused with its reason, an
- *  AnnealError, before memory is spent. */
+/** Reads the named tensors of a weight file: safetensors, or `.pth` as torch.save writes it now (zip) and before 1.6
+ *  (legacy). The content decides the format. In a `.pth`, the state dict may be under `state_dict`, `model_state_dict`
+ *  or `model`; entries that are not tensors are skipped. If every name begins with DataParallel's `module.`, it is
+ *  removed. Nothing in the file is executed. For a file that is damaged, has wrong sizes or needs more than a state
+ *  dict, throws an AnnealError with the reason before memory is allocated. */
 export function readWeights(path: string): Map<string, StoredTensor> {
   const refuse = refuser(path)
   const file = readWhole(path, refuse)
@@ -31,19 +31,19 @@ function read(file: Uint8Array, path: string, refuse: Refuse): Map<string, Store
   if (head.includes(legacyMagicBytes)) return readLegacyPth(file, refuse)
   if (head[8] === 0x7b || /\.safetensors$/i.test(path)) return readSafetensors(file, refuse)
   const what = strangers.find(([begin]) => head.toString('latin1', 0, begin.length).toLowerCase() === begin)?.[1]
-  return refuse(`it is ${what ?? (file.length === 0 ? 'empty' : 'no weight file')}`, {
+  return refuse(`it is ${what ?? (file.length === 0 ? 'empty' : 'not a weight file')}`, {
     advice: 'give a .safetensors file, or a .pth that torch.save wrote from a state dict',
   })
 }
 
 const zipHead = Buffer.from('PK\x03\x04')
 
-/** What people have given instead, by its first bytes in lower case. */
+/** Files that people give by mistake, by their first bytes in lower case. */
 const strangers = [
-  ['<!doctype', 'a web page: the download went astray'],
-  ['<html', 'a web page: the download went astray'],
+  ['<!doctype', 'a web page: the download did not get the file'],
+  ['<html', 'a web page: the download did not get the file'],
   ['version https://git-lfs', "a pointer of Git LFS, not the file itself ('git lfs pull' fetches it)"],
-  ['\x89hdf', 'an HDF5 file, as Keras writes it'],
+  ['\x89hdf', 'an HDF5 file, such as Keras writes'],
   ['gguf', 'a GGUF file'],
   ['\x1f\x8b', 'compressed by gzip'],
   ['\x80', 'a Python pickle, but not of torch.save'],
@@ -55,9 +55,9 @@ function readWhole(path: string, refuse: Refuse): Uint8Array {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK) // a pipe must not block
     try {
       const stat = fstatSync(fd)
-      if (!stat.isFile()) refuse(stat.isDirectory() ? 'it is a folder' : 'it is no regular file', { advice })
+      if (!stat.isFile()) refuse(stat.isDirectory() ? 'it is a folder' : 'it is not a regular file', { advice })
       if (stat.size > mostFileBytes)
-        refuse(`it has ${bytes(stat.size)}, at most ${bytes(mostFileBytes)} are read`, { advice })
+        refuse(`it has ${bytes(stat.size)}, but at most ${bytes(mostFileBytes)} can be read`, { advice })
       const { buffer, byteOffset, byteLength } = readFileSync(fd)
       return new Uint8Array(buffer, byteOffset, byteLength)
     } finally {

@@ -1,7 +1,7 @@
 import type { DTypeName } from './tensor.ts'
 import { countElements, maxDims } from './tensor.ts'
 
-/** What a pickle may hold for us. Lists and tuples are both arrays; dictionaries are Maps, so no key is special. */
+/** The values that a pickle may hold. Lists and tuples are both arrays. Dictionaries are Maps, so no key is special. */
 export type PickleValue =
   | null
   | boolean
@@ -17,8 +17,8 @@ export type PickleValue =
 /** A Python dictionary. */
 export interface PickleDict extends Map<PickleValue, PickleValue> {}
 
-/** A storage that the pickle names; its bytes, `numel` elements, lie outside the pickle. Of them, tensors may use
- *  elements `start` to `end`: all, but for old files' views of a storage. */
+/** A storage that the pickle names. Its `numel` elements lie outside the pickle. Tensors may use elements `start` to
+ *  `end`: all elements, except for views of a storage in old files. */
 export interface PickledStorage {
   kind: 'storage'
   dtype: DTypeName
@@ -37,8 +37,8 @@ export interface PickledTensor {
   strides: number[]
 }
 
-/** A Python name on the allow-list: a storage type, or something that we build ourselves. Returns `undefined` where the
- *  arguments are not what torch.save writes. `charge` counts what the length of the pickle does not. */
+/** A Python name on the allow-list: a storage type, or an object that this code builds. `call` returns `undefined` if
+ *  the arguments are not what torch.save writes. `charge` counts work that the length of the pickle does not show. */
 export interface Global {
   kind: 'global'
   name: string
@@ -59,7 +59,7 @@ const storageTypes: Record<string, DTypeName> = {
   BoolStorage: 'bool',
 }
 
-/** The allow-list. A pickle can reach these names and no others, and none of them runs anything but the code below. */
+/** The allow-list. A pickle can use only these names, and they run only the code below. */
 export const globals: ReadonlyMap<string, Global> = new Map(
   [
     ...Object.entries(storageTypes).map(([name, dtype]): Global => ({ kind: 'global', name: `torch.${name}`, dtype })),
@@ -89,7 +89,7 @@ function size(args: PickleValue[]): PickleValue | undefined {
   return args.length === 1 && isSizes(sizes) ? sizes : undefined
 }
 
-/** `(storage, offset, size, stride, requires_grad?, hooks?, metadata?)`; the last three say nothing about the bytes. */
+/** `(storage, offset, size, stride, requires_grad?, hooks?, metadata?)`. The last three do not affect the bytes. */
 function rebuildTensor(args: PickleValue[], charge: (work: number) => void): PickledTensor | undefined {
   const [storage, offset, shape, strides] = args
   if (args.length < 4 || args.length > 7 || !isKind(storage, 'storage')) return undefined
@@ -106,7 +106,7 @@ function rebuildParameter(args: PickleValue[]): PickledTensor | undefined {
 }
 
 /** Reads a persistent id as torch.save writes it: `('storage', type, key, device, numel)`, and in old files a sixth
- *  `None` or `(view key, offset, numel)`. `undefined` where it is anything else. */
+ *  `None` or `(view key, offset, numel)`. `undefined` for anything else. */
 export function storageOf(id: PickleValue): PickledStorage | undefined {
   if (!Array.isArray(id) || id.length < 5 || id.length > 6 || id[0] !== 'storage') return undefined
   const [, type, key, , numel, view = null] = id

@@ -1,6 +1,6 @@
 import { AnnealError } from '../base/errors.ts'
 
-/** What a safetensors header says of one tensor; offsets are bytes into the data. */
+/** The entry of one tensor in a safetensors header. Offsets are in bytes from the start of the data. */
 export interface HeaderTensor {
   dtype: string
   shape: number[]
@@ -8,14 +8,14 @@ export interface HeaderTensor {
   end: number
 }
 
-/** A safetensors header as read, in its own order. */
+/** A safetensors header, in the order of the file. */
 export interface Header {
   tensors: Map<string, HeaderTensor>
   metadata: Map<string, string>
 }
 
-/** Reads the JSON of a safetensors header. It knows this one grammar, so depth, types, doubled keys and unknown fields
- *  are settled at the first wrong character; throws an AnnealError with the reason and the character. */
+/** Reads the JSON of a safetensors header. The parser knows only this grammar, so wrong depths, types, repeated keys
+ *  and unknown fields are errors at their first character. Throws an AnnealError with the reason and the character. */
 export function parseHeader(json: string): Header {
   let at = 0
 
@@ -72,7 +72,7 @@ export function parseHeader(json: string): Header {
     return items
   }
 
-  /** Reads an object, giving each key to `member`, which reads the value. */
+  /** Reads an object. Calls `member` with each key; `member` reads the value. */
   function object(member: (key: string) => void): void {
     const seen = new Set<string>()
     expect('{')

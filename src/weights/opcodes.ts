@@ -1,4 +1,4 @@
-/** Every opcode of Python's pickle, protocols 0 to 5 (CPython's pickletools.py), so that a refusal can name it. */
+/** Every opcode of Python's pickle, protocols 0 to 5 (CPython's pickletools.py), so that error messages can name it. */
 // biome-ignore format: a table
 export const opcodes = {
   MARK: 0x28, STOP: 0x2e, POP: 0x30, POP_MARK: 0x31, DUP: 0x32, FLOAT: 0x46, INT: 0x49, BININT: 0x4a, BININT1: 0x4b,
@@ -13,10 +13,10 @@ export const opcodes = {
   READONLY_BUFFER: 0x98,
 } as const
 
-/** An opcode by pickletools' name. */
+/** The name of an opcode in pickletools. */
 export type Opcode = keyof typeof opcodes
 
 const names = new Map<number, Opcode>(Object.entries(opcodes).map(([name, code]) => [code, name as Opcode]))
 
-/** The opcode behind a byte, or `undefined` where pickle has none. */
+/** The opcode of a byte, or `undefined` if pickle has none. */
 export const opcodeOf = (byte: number): Opcode | undefined => names.get(byte)

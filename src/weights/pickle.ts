@@ -5,16 +5,18 @@ import { opcodeOf } from './opcodes.ts'
 import type { Refuse } from './refuse.ts'
 import { quote } from './refuse.ts'
 
-/** An opcode costs 1, an object that it makes 8: a state dict spends about 90 on a tensor, a bomb runs dry. */
+/** The largest amount of work. An opcode costs 1, a new object 8. A state dict needs about 90 per tensor; a bomb needs
+ *  more than this limit. */
 const mostWork = 2_000_000
 const longestInteger = 255
 
 const saveAgain =
-  'in a Python that you trust, load it and save the weights alone: torch.save(model.state_dict(), "weights.pth")'
+  'in a Python that you trust, load it and save only the weights: torch.save(model.state_dict(), "weights.pth")'
 
-/** Runs the pickle at `start`; returns its value, the byte after its STOP, and the storages it names, by key. Only the opcodes that torch.save emits
- *  for state dicts are known, only the names in `globals` can be reached, and nothing in the file is ever executed.
- *  Memory is bounded by the pickle's length and a fixed amount of work. `what` names the stream in refusals. */
+/** Reads the pickle at `start`. Returns its value, the position after its STOP, and the storages that it names, by key.
+ *  Supports only the opcodes that torch.save writes for state dicts and only the names in `globals`. Nothing in the
+ *  file is ever executed. Memory is bounded by the length of the pickle and a fixed amount of work. `what`: the name of
+ *  the stream in error messages. */
 export function unpickle(
   data: Uint8Array,
   { start = 0, what, refuse }: { start?: number; what: string; refuse: Refuse },
@@ -35,11 +37,11 @@ export function unpickle(
 
   function charge(amount: number): void {
     work += amount
-    if (work > mostWork) fail('goes beyond what the pickle of any state dict holds', saveAgain)
+    if (work > mostWork) fail('needs more work than the pickle of any state dict', saveAgain)
   }
 
   function take(length: number): number {
-    if (length > data.length - at) fail(`wants ${length} bytes, ${data.length - at} are left`)
+    if (length > data.length - at) fail(`needs ${length} bytes, but ${data.length - at} are left`)
     at += length
     return at - length
   }
@@ -48,7 +50,7 @@ export function unpickle(
   const uint16 = (): number => view.getUint16(take(2), true)
   const int32 = (): number => view.getInt32(take(4), true)
   const uint32 = (): number => view.getUint32(take(4), true)
-  const uint64 = (): number => Number(view.getBigUint64(take(8), true)) // rounding keeps a lie a lie
+  const uint64 = (): number => Number(view.getBigUint64(take(8), true)) // a rounded size is still too large
 
   function text(length: number): string {
     const from = take(length)
@@ -61,14 +63,15 @@ export function unpickle(
 
   function line(): string {
     const end = data.indexOf(0x0a, at)
-    if (end < 0) fail('wants a line, none ends before the end of the file')
+    if (end < 0) fail('needs a line, but no line ends before the end of the file')
     const value = text(end - at)
     at++
     return value
   }
 
   function integer(length: number): number | bigint {
-    if (length > longestInteger) fail(`wants an integer of ${length} bytes, at most ${longestInteger} are read`)
+    if (length > longestInteger)
+      fail(`needs an integer of ${length} bytes, but at most ${longestInteger} are supported`)
     const from = take(length)
     if (length === 0) return 0
     let value = 0n
@@ -106,23 +109,23 @@ export function unpickle(
 
   function append(items: PickleValue[]): void {
     const list = top()
-    if (!Array.isArray(list)) fail(`appends to ${describe(list)}, a list was expected`)
+    if (!Array.isArray(list)) fail(`appends to ${describe(list)}; expected a list`)
     for (const item of items) list.push(item)
   }
 
   function setItems(items: PickleValue[]): void {
     const dict = top()
-    if (!isDict(dict)) fail(`sets items of ${describe(dict)}, a dict was expected`)
+    if (!isDict(dict)) fail(`sets items of ${describe(dict)}; expected a dict`)
     if (items.length % 2 === 1) fail('has a key without a value')
     for (let i = 0; i < items.length; i += 2) dict.set(items[i]!, items[i + 1]!)
   }
 
   function global(module: PickleValue, name: PickleValue): Global {
-    if (typeof module !== 'string' || typeof name !== 'string') fail('names something that is not text')
+    if (typeof module !== 'string' || typeof name !== 'string') fail('has a name that is not text')
     const full = `${module}.${name}`
     return (
       globals.get(full) ??
-      fail(`asks for ${quote(full)}, which no state dict needs; it was not run, nothing in a file is`, saveAgain)
+      fail(`asks for ${quote(full)}, which no state dict needs; it was not run (nothing in a file is run)`, saveAgain)
     )
   }
 
@@ -130,28 +133,28 @@ export function unpickle(
     const args = pop()
     const callee = pop()
     if (!isKind(callee, 'global') || callee.call === undefined)
-      fail(`calls ${describe(callee)}, which is not to be called`, saveAgain)
+      fail(`calls ${describe(callee)}, which is not allowed`, saveAgain)
     const value = Array.isArray(args) ? callee.call(args, charge) : undefined
     make(value ?? fail(`calls ${callee.name} with arguments that torch.save does not write`, saveAgain))
   }
 
-  /** BUILD gives an object its attributes: an OrderedDict of torch has `_metadata`, of no use here. */
+  /** BUILD sets the attributes of an object. An OrderedDict of torch has `_metadata`, which is not needed here. */
   function build(): void {
     const state = pop()
     const target = top()
     if (!isDict(target) || !isDict(state))
       fail(
-        `sets attributes of ${describe(target)} from ${describe(state)}; only an OrderedDict may have some`,
+        `sets attributes of ${describe(target)} from ${describe(state)}; only an OrderedDict may have attributes`,
         saveAgain,
       )
   }
 
   function storage(): PickledStorage {
-    const named = storageOf(pop()) ?? fail('names a storage in a way that torch.save does not', saveAgain)
+    const named = storageOf(pop()) ?? fail('names a storage in a form that torch.save does not write', saveAgain)
     const before = storages.get(named.key)
     if (before !== undefined && (before.dtype !== named.dtype || before.numel !== named.numel))
       fail(
-        `names storage ${quote(named.key)} as ${named.numel} ${named.dtype}, before as ${before.numel} ${before.dtype}`,
+        `names storage ${quote(named.key)} as ${named.numel} ${named.dtype}, but before as ${before.numel} ${before.dtype}`,
       )
     storages.set(named.key, named)
     return named
@@ -170,12 +173,12 @@ export function unpickle(
     switch (opcode) {
       case 'PROTO': {
         const protocol = uint8()
-        if (protocol < 2 || protocol > 5) fail(`says protocol ${protocol}, 2 to 5 are read`)
+        if (protocol < 2 || protocol > 5) fail(`gives protocol ${protocol}, but only 2 to 5 are supported`)
         break
       }
       case 'FRAME': {
         const length = uint64()
-        if (length > data.length - at) fail(`wants ${length} bytes, ${data.length - at} are left`)
+        if (length > data.length - at) fail(`needs ${length} bytes, but ${data.length - at} are left`)
         break
       }
       // biome-ignore-start format: a table
@@ -318,7 +321,7 @@ export function unpickle(
     if (at >= data.length) refuse(`${what}: the pickle ends at byte ${at} without STOP`)
     opcode =
       opcodeOf(data[at]!) ??
-      refuse(`${what}: byte ${at} is 0x${data[at]!.toString(16).padStart(2, '0')}, which is no pickle opcode`)
+      refuse(`${what}: byte ${at} is 0x${data[at]!.toString(16).padStart(2, '0')}, which is not a pickle opcode`)
     at++
     charge(1)
     if (step()) return { value: pop(), end: at, storages }
@@ -330,7 +333,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** Whether a value is a Python dictionary. */
 export const isDict = (value: PickleValue | undefined): value is PickleDict => value instanceof Map
 
-/** A value in a few words, for refusals. */
+/** A value in a few words, for error messages. */
 function describe(value: PickleValue): string {
   if (value === null) return 'None'
   if (isDict(value)) return 'a dict'

@@ -8,28 +8,32 @@ import type { StoredTensor } from './tensor.ts'
 import { countElements, itemBytes } from './tensor.ts'
 import { openZip } from './zip.ts'
 
-/** The number that begins torch's legacy files. */
+/** The first number in torch's legacy files. */
 const legacyMagic = 0x1950a86a20f9469cfc6cn
 const legacyProtocol = 1001
 
 const saveStateDict = { advice: 'save the weights with torch.save(model.state_dict(), "weights.pth")' }
 const bigEndian: Parameters<Refuse> = [
   'it was written on a big-endian machine',
-  { advice: 'load it and save it again on a little-endian one' },
+  { advice: 'load it and save it again on a little-endian machine' },
 ]
 
-/** The magic number as it lies in the file. */
+/** The bytes of the magic number in the file. */
 export const legacyMagicBytes = Buffer.from('6cfc9c46f9206aa85019', 'hex')
 
-/** Reads a `.pth` of torch 1.6 and later: a zip archive with `data.pkl` and one entry per storage. Takes the file's
- *  bytes; contiguous tensors are views into them. Layout: torch/csrc/jit/serialization/export.cpp, serialization.py. */
+/** Reads a `.pth` of torch 1.6 and later: a zip archive with `data.pkl` and one entry per storage. `file`: the bytes of
+ *  the file; contiguous tensors are views into them. Layout: torch/csrc/jit/serialization/export.cpp,
+ *  serialization.py. */
 export function readZipPth(file: Uint8Array, refuse: Refuse): Map<string, StoredTensor> {
   const budget = budgetFor(file.length, refuse)
   const zip = openZip(file, { refuse, budget })
   const pickles = zip.names.filter(name => /(^|\/)data\.pkl$/.test(name))
   const [name] = pickles
   if (name === undefined || pickles.length > 1)
-    return refuse(`it is a zip archive with ${pickles.length} entries data.pkl, torch.save writes one`, saveStateDict)
+    return refuse(
+      `it is a zip archive with ${pickles.length} entries data.pkl, but torch.save writes one`,
+      saveStateDict,
+    )
   const root = name.slice(0, -'data.pkl'.length)
   if (zip.names.includes(`${root}constants.pkl`)) refuse('it is a TorchScript program, not weights', saveStateDict)
   const order = `${root}byteorder`
@@ -46,8 +50,8 @@ export function readZipPth(file: Uint8Array, refuse: Refuse): Map<string, Stored
 }
 
 /** Reads a `.pth` of torch before 1.6: five pickles (magic, protocol, machine, object, keys of storages), then each
- *  storage as an int64 count and its bytes. Takes the file's bytes; contiguous tensors are views into them, at any
- *  alignment. Layout: torch/serialization.py, `_legacy_save`. */
+ *  storage as an int64 count and its bytes. `file`: the bytes of the file; contiguous tensors are views into them, at
+ *  any alignment. Layout: torch/serialization.py, `_legacy_save`. */
 export function readLegacyPth(file: Uint8Array, refuse: Refuse): Map<string, StoredTensor> {
   let at = 0
   const next = (what: string) => {
@@ -62,20 +66,20 @@ export function readLegacyPth(file: Uint8Array, refuse: Refuse): Map<string, Sto
   if (isDict(machine) && machine.get('little_endian') === false) refuse(...bigEndian)
   const { value, storages } = next('its pickle')
   const keys = next('its list of storages').value
-  if (!Array.isArray(keys)) return refuse('its list of storages is no list')
+  if (!Array.isArray(keys)) return refuse('its list of storages is not a list')
 
   const found = new Map<string, Uint8Array>()
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
   for (const key of keys) {
     const storage = typeof key === 'string' ? storages.get(key) : undefined
-    if (storage === undefined || found.has(storage.key)) return refuse('its list of storages is not that of its pickle')
+    if (storage === undefined || found.has(storage.key)) return refuse('its list of storages does not match its pickle')
     const what = `storage ${quote(storage.key)}`
     if (file.length - at < 8) refuse(`it ends before ${what}`)
     const numel = Number(view.getBigInt64(at, true))
     at += 8
-    if (numel !== storage.numel) refuse(`${what} declares ${numel} elements, the pickle ${storage.numel}`)
+    if (numel !== storage.numel) refuse(`${what} declares ${numel} elements, but the pickle ${storage.numel}`)
     const size = numel * itemBytes[storage.dtype]
-    if (size > file.length - at) refuse(`${what} declares ${size} bytes, ${file.length - at} are left`)
+    if (size > file.length - at) refuse(`${what} declares ${size} bytes, but ${file.length - at} are left`)
     found.set(storage.key, file.subarray(at, at + size))
     at += size
   }
@@ -85,10 +89,10 @@ export function readLegacyPth(file: Uint8Array, refuse: Refuse): Map<string, Sto
   })
 }
 
-/** Where training programs put the state dict of their checkpoints. */
+/** The keys under which training programs store the state dict of a checkpoint. */
 const wrappers = ['state_dict', 'model_state_dict', 'model']
 
-/** The tensors of a state dict, plain or wrapped in a checkpoint, as contiguous bytes; other entries are passed over. */
+/** The tensors of a state dict, plain or inside a checkpoint, as contiguous bytes. Other entries are skipped. */
 function tensorsOf(
   value: PickleValue,
   { refuse, budget }: { refuse: Refuse; budget: Budget },
@@ -107,7 +111,7 @@ function tensorsOf(
   return tensors
 }
 
-/** A view of the storage where the tensor is contiguous there, else a copy, drawn from the budget. */
+/** A view of the storage if the tensor is contiguous there, else a copy, which is spent from the budget. */
 function materialise(
   { storage, offset, shape, strides }: PickledTensor,
   data: Uint8Array,
@@ -116,7 +120,7 @@ function materialise(
   const { dtype, key, numel, start, end } = storage
   const item = itemBytes[dtype]
   if (data.length !== numel * item)
-    refuse(`storage ${quote(key)} has ${data.length} bytes, its ${numel} ${dtype} need ${numel * item}`)
+    refuse(`storage ${quote(key)} has ${data.length} bytes, but its ${numel} ${dtype} need ${numel * item}`)
   const view = { offset: start + offset, shape, strides }
   const [first, last] = extent(view) ?? refuse(`${what} has impossible sizes [${shape}]`)
   if (last > end) refuse(`${what} reaches to element ${last} of storage ${quote(key)}, which ends at ${end}`)

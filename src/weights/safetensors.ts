@@ -9,10 +9,11 @@ import { quote, refuser } from './refuse.ts'
 import type { DTypeName, StoredTensor } from './tensor.ts'
 import { countElements, itemBytes } from './tensor.ts'
 
-/** The format's own limit. */
+/** The limit of the format. */
 const mostHeaderBytes = 100_000_000
 
-/** `__metadata__` holds `crc32.NAME`, eight hexadecimal digits over the tensor's bytes, for every tensor or for none. */
+/** `__metadata__` holds `crc32.NAME`, the checksum of a tensor's bytes in eight hexadecimal digits, for all tensors or
+ *  none. */
 const checksumPrefix = 'crc32.'
 
 const dtypeOfCode: Readonly<Record<string, DTypeName>> = {
@@ -29,8 +30,8 @@ const dtypeOfCode: Readonly<Record<string, DTypeName>> = {
 }
 const codeOfDtype = new Map(Object.entries(dtypeOfCode).map(([code, dtype]) => [dtype, code]))
 
-/** Reads a safetensors file from its bytes; tensors are views into them, in the header's order. Where the file carries
- *  checksums they are verified. Format: github.com/huggingface/safetensors, whose checks are all made. */
+/** Reads a safetensors file from its bytes. Tensors are views into the bytes, in the order of the header. Checksums in
+ *  the file are verified. Format: github.com/huggingface/safetensors; all checks of that library are made. */
 export function readSafetensors(file: Uint8Array, refuse: Refuse): Map<string, StoredTensor> {
   const length = headerLength(file, file.length, refuse)
   const header = readHeader(file.subarray(8, 8 + length), refuse)
@@ -39,13 +40,13 @@ export function readSafetensors(file: Uint8Array, refuse: Refuse): Map<string, S
   for (const [name, { dtype: code, shape, begin, end }] of header.tensors) {
     const what = `tensor ${quote(name)}`
     if (!Object.hasOwn(dtypeOfCode, code))
-      refuse(`${what} has dtype ${quote(code)}, read are ${Object.keys(dtypeOfCode).join(' ')}`, {
+      refuse(`${what} has dtype ${quote(code)}; supported are ${Object.keys(dtypeOfCode).join(' ')}`, {
         advice: 'convert it to float32 and save again',
       })
     const dtype = dtypeOfCode[code]!
     const count = countElements(shape) ?? refuse(`${what} has an impossible shape`)
     if (end - begin !== count * itemBytes[dtype])
-      refuse(`${what} has ${end - begin} bytes, its shape [${shape}] in ${dtype} needs ${count * itemBytes[dtype]}`)
+      refuse(`${what} has ${end - begin} bytes, but its shape [${shape}] in ${dtype} needs ${count * itemBytes[dtype]}`)
     tensors.set(name, { dtype, shape, data: data.subarray(begin, end) })
   }
   refuseGaps(header, data.length, refuse)
@@ -53,7 +54,7 @@ export function readSafetensors(file: Uint8Array, refuse: Refuse): Map<string, S
   return tensors
 }
 
-/** The `__metadata__` of a safetensors file, without the checksums; reads the header alone. */
+/** The `__metadata__` of a safetensors file, without the checksums. Reads only the header. */
 export function readMetadata(path: string): Record<string, string> {
   const refuse = refuser(path)
   let fd: number
@@ -77,8 +78,9 @@ export function readMetadata(path: string): Record<string, string> {
   }
 }
 
-/** Writes a safetensors file, whole or not at all, with a CRC-32 per tensor in `__metadata__`. The header keeps the
- *  Map's order; the data lies by falling element size, so that each tensor is aligned. Same input, same bytes. */
+/** Writes a complete safetensors file or none, with a CRC-32 per tensor in `__metadata__`. The header keeps the order
+ *  of the Map. The data is ordered by descending element size, so that each tensor is aligned. The same input gives the
+ *  same bytes. */
 export function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, StoredTensor>,
@@ -97,7 +99,7 @@ export function writeSafetensors(
   }
   const reserved = Object.keys(metadata).find(key => key.startsWith(checksumPrefix))
   if (reserved !== undefined)
-    refuse(`the metadata key ${quote(reserved)} begins with "${checksumPrefix}", kept for checksums`)
+    refuse(`the metadata key ${quote(reserved)} begins with "${checksumPrefix}", which is reserved for checksums`)
 
   const all = [...Object.entries(metadata), ...checksums]
   const json = Buffer.from(
@@ -105,17 +107,17 @@ export function writeSafetensors(
   )
   const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
   if (header.length - 8 > mostHeaderBytes)
-    refuse(`its header would have ${header.length - 8} bytes, the format allows ${mostHeaderBytes}`)
+    refuse(`its header would have ${header.length - 8} bytes, but the format allows ${mostHeaderBytes}`)
   header.writeBigUInt64LE(BigInt(header.length - 8))
   json.copy(header, 8)
   const inOrder = [...tensors].sort(([a], [b]) => begins.get(a)! - begins.get(b)!).map(([, { data }]) => data)
   writeAtomic(path, header, ...inOrder)
 }
 
-/** By hand, because an object would move keys that look like numbers to the front. */
+/** Written by hand, because an object would put keys that look like numbers first. */
 const member = ([key, value]: readonly [string, unknown]): string => `${JSON.stringify(key)}:${JSON.stringify(value)}`
 
-/** Where each tensor's data begins: falling element size, then the Map's order. */
+/** Where the data of each tensor begins: by descending element size, then in the order of the Map. */
 function layOut(tensors: ReadonlyMap<string, StoredTensor>, refuse: Refuse): Map<string, number> {
   const begins = new Map<string, number>()
   let at = 0
@@ -124,21 +126,21 @@ function layOut(tensors: ReadonlyMap<string, StoredTensor>, refuse: Refuse): Map
       if (itemBytes[dtype] !== size) continue
       const wanted = (countElements(shape) ?? Number.NaN) * size
       if (data.length !== wanted)
-        refuse(`tensor ${quote(name)} has ${data.length} bytes, its shape [${shape}] in ${dtype} needs ${wanted}`)
+        refuse(`tensor ${quote(name)} has ${data.length} bytes, but its shape [${shape}] in ${dtype} needs ${wanted}`)
       if (name === '__metadata__' || Buffer.from(name).toString() !== name)
-        refuse(`${quote(name)} is no name for a tensor`)
+        refuse(`${quote(name)} can not be the name of a tensor`)
       begins.set(name, at)
       at += data.length
     }
   return begins
 }
 
-/** Checks the eight bytes of length and the brace after them, against the file's size. */
+/** Checks the length (eight bytes) and the brace after it against the size of the file. */
 function headerLength(head: Uint8Array, fileBytes: number, refuse: Refuse): number {
   if (head.length < 9) refuse(`it has ${fileBytes} bytes, too few for a safetensors header`)
   const length = new DataView(head.buffer, head.byteOffset).getBigUint64(0, true)
-  if (length > mostHeaderBytes) refuse(`its header declares ${length} bytes, safetensors allows ${mostHeaderBytes}`)
-  if (Number(length) > fileBytes - 8) refuse(`its header declares ${length} bytes, ${fileBytes - 8} are there`)
+  if (length > mostHeaderBytes) refuse(`its header declares ${length} bytes, but safetensors allows ${mostHeaderBytes}`)
+  if (Number(length) > fileBytes - 8) refuse(`its header declares ${length} bytes, but the file has ${fileBytes - 8}`)
   if (length < 2n || head[8] !== 0x7b) refuse('its header does not begin with {')
   return Number(length)
 }
@@ -152,14 +154,14 @@ function readHeader(head: Uint8Array, refuse: Refuse): Header {
   }
 }
 
-/** The tensors must fill the data exactly: no hole, no overlap, nothing after. */
+/** The tensors must fill the data exactly, without gaps, overlaps or bytes after them. */
 function refuseGaps({ tensors }: Header, dataBytes: number, refuse: Refuse): void {
   let at = 0
   for (const [name, { begin, end }] of [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
-    if (begin !== at) refuse(`tensor ${quote(name)} begins at byte ${begin} of the data, ${at} was expected`)
+    if (begin !== at) refuse(`tensor ${quote(name)} begins at byte ${begin} of the data; expected ${at}`)
     at = end
   }
-  if (at !== dataBytes) refuse(`its tensors need ${at} bytes of data, ${dataBytes} are there`)
+  if (at !== dataBytes) refuse(`its tensors need ${at} bytes of data, but it has ${dataBytes}`)
 }
 
 function verifyChecksums(
@@ -172,6 +174,8 @@ function verifyChecksums(
     const found = hex32(crc32(data))
     const expected = metadata.get(checksumPrefix + name)
     if (found !== expected)
-      refuse(`tensor ${quote(name)} is damaged: its checksum is ${found}, ${expected ?? 'one'} was expected`)
+      refuse(
+        `tensor ${quote(name)} is damaged: its checksum is ${found}, expected ${expected ?? 'a checksum in the file'}`,
+      )
   }
 }

@@ -7,7 +7,7 @@ export interface Strided {
   strides: readonly number[]
 }
 
-/** The elements that a view reaches, as [first, last + 1); `undefined` where they are no exact numbers. */
+/** The elements that a view reaches, as [first, last + 1); `undefined` if these are not exact numbers. */
 export function extent({ offset, shape, strides }: Strided): [number, number] | undefined {
   if (countElements(shape) === undefined) return undefined
   if (shape.includes(0)) return [offset, offset]
@@ -15,7 +15,7 @@ export function extent({ offset, shape, strides }: Strided): [number, number] | 
   return Number.isSafeInteger(end) ? [offset, end] : undefined
 }
 
-/** Whether the view's elements lie in row-major order without gaps (sizes of 1 may have any stride). */
+/** Whether the elements of a view lie in row-major order without gaps (a dimension of size 1 may have any stride). */
 export function isContiguous({ shape, strides }: Strided): boolean {
   let expected = 1
   for (let d = shape.length - 1; d >= 0; d--) {
@@ -25,11 +25,11 @@ export function isContiguous({ shape, strides }: Strided): boolean {
   return true
 }
 
-/** Copies a view of `source` out in row-major order. `item` is bytes per element; the extent must lie in `source`. */
+/** Copies a view of `source` in row-major order. `item`: bytes per element. The extent must lie in `source`. */
 export function gather(source: Uint8Array, view: Strided, item: number): Uint8Array {
   const out = new Uint8Array(countElements(view.shape)! * item)
   if (out.length === 0) return out
-  // One number of an element, or of its parts of 32 bits, at a time; not through floats, which may change a NaN.
+  // Copies whole elements, or their 32-bit parts, as integers: a copy through floats may change a NaN.
   const Words: WordsOf = item === 1 ? Uint8Array : item === 2 ? Uint16Array : Uint32Array
   const parts = Math.ceil(item / 4)
   const bytes = Words.BYTES_PER_ELEMENT
@@ -53,7 +53,7 @@ const withoutOnes = ({ shape, strides }: Omit<Strided, 'offset'>) => {
   return { shape: shape.filter(long), strides: strides.filter(long) }
 }
 
-/** Row-major order, a row of the last dimension at a time. */
+/** Copies in row-major order, one row of the last dimension at a time. */
 function copyRows(from: Words, to: Words, { offset, shape, strides }: Strided): void {
   const [row = 1, step = 1] = [shape.at(-1), strides.at(-1)]
   const index = shape.map(() => 0)

@@ -1,4 +1,4 @@
-/** The element types that weight files hold, by torch's names, with their size in bytes. */
+/** The element types of weight files by their torch names, with their size in bytes. */
 export const itemBytes = {
   float32: 4,
   float64: 8,
@@ -12,21 +12,23 @@ export const itemBytes = {
   bool: 1,
 } as const
 
-/** An element type by torch's name: `float32`, `bfloat16`, `int64`, ... */
+/** The torch name of an element type: `float32`, `bfloat16`, `int64`, ... */
 export type DTypeName = keyof typeof itemBytes
 
-/** A tensor as bytes. `data` is contiguous, little-endian, row-major; it may be a view into the file as read, at any
- *  alignment, and tensors that share memory in the file may share it here: copy before writing into it. */
+/** A tensor as bytes. `data` is contiguous, little-endian and row-major. It may be a view into the bytes of the file,
+ *  at any alignment, and tensors that share memory in the file may share it here, so copy it before you write into
+ *  it. */
 export interface StoredTensor {
   dtype: DTypeName
   shape: number[]
   data: Uint8Array
 }
 
-/** More dimensions than any weight has; a cap on what a hostile file can make us copy. */
+/** The largest number of dimensions; no weight has more. It limits what a hostile file can make us copy. */
 export const maxDims = 64
 
-/** How many elements a shape holds; `undefined` where that is no exact number, or a size is not a whole number >= 0. */
+/** The number of elements of a shape; `undefined` if it is not an exact number, or if a size is not a whole number >=
+ *  0. */
 export function countElements(shape: readonly number[]): number | undefined {
   if (shape.length > maxDims || !shape.every(size => Number.isSafeInteger(size) && size >= 0)) return undefined
   if (shape.includes(0)) return 0

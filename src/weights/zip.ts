@@ -9,14 +9,14 @@ interface Entry {
   crc: number
   packed: number
   size: number
-  /** Where its data begins in the file. */
+  /** The position of its data in the file. */
   start: number
 }
 
-/** A zip archive in memory: its names, and the content of one, checked against its CRC. */
+/** A zip archive in memory. `read` gives the content of an entry, checked against its CRC. */
 export interface Zip {
   names: string[]
-  /** A view for stored entries, a copy (drawn from the budget) for deflated ones. */
+  /** A view for a stored entry; a copy (spent from the budget) for a deflated entry. */
   read(name: string): Uint8Array
 }
 
@@ -25,8 +25,8 @@ const deflated = 8
 const full16 = 0xffff
 const full32 = 0xffffffff
 
-/** Opens a zip archive (APPNOTE.TXT 6.3), stored or deflated, with or without zip64. Everything that two readers could
- *  read in two ways is refused: sizes that disagree, entries twice or overlapping, bytes before or after. */
+/** Opens a zip archive (APPNOTE.TXT 6.3), stored or deflated, with or without zip64. Throws for everything that two
+ *  readers could read differently: sizes that disagree, repeated or overlapping entries, bytes before or after. */
 export function openZip(file: Uint8Array, { refuse, budget }: { refuse: Refuse; budget: Budget }): Zip {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
   const entries = readDirectory(view, refuse)
@@ -37,7 +37,7 @@ export function openZip(file: Uint8Array, { refuse, budget }: { refuse: Refuse; 
       const data = unpack(file.subarray(entry.start, entry.start + entry.packed), entry, refuse, budget)
       const crc = crc32(data)
       if (crc !== entry.crc)
-        refuse(`entry ${quote(name)} is damaged: its checksum is ${hex32(crc)}, ${hex32(entry.crc)} was expected`)
+        refuse(`entry ${quote(name)} is damaged: its checksum is ${hex32(crc)}, expected ${hex32(entry.crc)}`)
       return data
     },
   }
@@ -52,7 +52,7 @@ function unpack(packed: Uint8Array, { name, method, size }: Entry, refuse: Refus
   } catch (cause) {
     return refuse(`entry ${quote(name)} does not inflate to the ${size} bytes that it declares`, { cause })
   }
-  if (data.length !== size) refuse(`entry ${quote(name)} declares ${size} bytes and inflates to ${data.length}`)
+  if (data.length !== size) refuse(`entry ${quote(name)} declares ${size} bytes but inflates to ${data.length}`)
   return data
 }
 
@@ -65,7 +65,7 @@ function readDirectory(view: DataView, refuse: Refuse): Map<string, Entry> {
     const length = 46 + view.getUint16(at + 28, true) + view.getUint16(at + 30, true) + view.getUint16(at + 32, true)
     if (at + length > end) refuse(`its directory is damaged at byte ${at}`)
     const entry = readEntry(view, at, start, refuse)
-    if (entries.has(entry.name)) refuse(`entry ${quote(entry.name)} is there twice`)
+    if (entries.has(entry.name)) refuse(`entry ${quote(entry.name)} occurs twice`)
     entries.set(entry.name, entry)
     at += length
   }
@@ -74,7 +74,7 @@ function readDirectory(view: DataView, refuse: Refuse): Map<string, Entry> {
   return entries
 }
 
-/** Finds the directory by the record at the file's end, and zip64's, which must agree with it. */
+/** Finds the directory with the record at the end of the file, and with the zip64 record, which must agree with it. */
 function findDirectory(view: DataView, refuse: Refuse): { count: number; start: number; end: number } {
   const record = findEndRecord(view) ?? refuse('its end is missing: the zip directory was not found')
   const short = {
@@ -113,14 +113,14 @@ function readZip64End(view: DataView, record: number, refuse: Refuse) {
   if (locator < 0 || view.getUint32(locator, true) !== 0x07064b50) return undefined
   const at = readUint64(view, locator + 8)
   if (at + 56 > locator || view.getUint32(at, true) !== 0x06064b50) refuse('its zip64 directory record is damaged')
-  if (at + 12 + readUint64(view, at + 4) !== locator) refuse('its zip64 directory record lies about its length')
+  if (at + 12 + readUint64(view, at + 4) !== locator) refuse('its zip64 directory record has a wrong length')
   const count = readUint64(view, at + 32)
   if (view.getBigUint64(at + 16, true) !== 0n || readUint64(view, at + 24) !== count)
     refuse('it is a zip archive in several parts')
   return { at, count, size: readUint64(view, at + 40), start: readUint64(view, at + 48) }
 }
 
-/** Values beyond 2^53 are rounded; they fail every check against the file's size just as well. */
+/** Values beyond 2^53 are rounded, but they still fail every check against the size of the file. */
 const readUint64 = (view: DataView, at: number): number => Number(view.getBigUint64(at, true))
 
 function readEntry(view: DataView, at: number, directory: number, refuse: Refuse): Entry {
@@ -163,7 +163,7 @@ function widen(view: DataView, values: number[], extra: { at: number; length: nu
   return undefined
 }
 
-/** Checks the header before an entry's data against the directory; returns where the data begins. */
+/** Checks the header before the data of an entry against the directory. Returns the position of the data. */
 function checkLocal(
   view: DataView,
   at: number,
@@ -179,7 +179,7 @@ function checkLocal(
   const extra = { at: at + 30 + nameLength, length: view.getUint16(at + 28, true) }
   const start = extra.at + extra.length
   if (start > directory || packed > directory - start)
-    refuse(`${what} declares ${packed} bytes, ${Math.max(0, directory - start)} are there`)
+    refuse(`${what} declares ${packed} bytes, but ${Math.max(0, directory - start)} are there`)
   const same =
     readName(view, at + 30, nameLength, refuse) === name &&
     view.getUint16(at + 6, true) === flags &&
@@ -188,7 +188,7 @@ function checkLocal(
   const sums = [view.getUint32(at + 14, true), ...(sizes ?? [])]
   const later = (flags & 8) !== 0 && sums.every(value => value === 0) // sizes follow the data
   if (!same || sizes === undefined || !(later || (sums[0] === crc && sums[1] === size && sums[2] === packed)))
-    refuse(`${what} is described in two ways, by its header and by the directory`)
+    refuse(`${what} is described differently by its header and by the directory`)
   return start
 }
 

@@ -56,7 +56,7 @@ const evil: [string, Entry[], RegExp][] = [
   ['a drive letter', [{ name: 'C:evil' }], /would leave the folder/],
   ['a symbolic link', [{ name: 'link', mode: 0o120777, data: Buffer.from('/etc/passwd') }], /link or a device/],
   ['an encrypted member', [{ name: 'secret', flags: 1 }], /encrypted/],
-  ['one name twice', [{ name: 'twice' }, { name: 'twice' }], /same name/],
+  ['one name twice', [{ name: 'twice' }, { name: 'twice' }], /the same name/],
   ['members that overlap', [{ name: 'one' }, { name: 'two', offset: 0 }], /overlaps/],
   ['a size beyond the limit', [{ name: 'bomb', size: 4_000_000_000 }], /would unpack to/],
 ]

@@ -41,7 +41,7 @@ const whole: Answer = (request, response) => {
   response.writeHead(from ? 206 : 200, head).end(body.subarray(from))
 }
 
-/** Sends some bytes of the whole and closes the connection. */
+/** Sends a part of the file and closes the connection. */
 const cutAt = (bytes: number, response: ServerResponse) => {
   response.writeHead(200, { 'content-length': body.length })
   response.write(body.subarray(0, bytes), () => setTimeout(() => response.destroy(), 30))

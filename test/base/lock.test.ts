@@ -24,7 +24,7 @@ after(() => {
   rmSync(root, { recursive: true, force: true })
 })
 
-/** A process that lives until the tests end, with nothing to do with the lock that bears its number. */
+/** A process that runs until the tests end. A lock has its number, but the process does not hold the lock. */
 function stranger(): number {
   const child = spawn('sleep', ['600'], { stdio: 'ignore' })
   others.push(child)
@@ -33,7 +33,7 @@ function stranger(): number {
 
 const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000)
 
-/** A lock that somebody left, last touched `hours` ago. */
+/** A lock that was left behind, last changed `hours` ago. */
 function left(name: string, text: string, hours = 2): string {
   const path = join(root, name)
   writeFileSync(`${path}.lock`, text)
@@ -41,7 +41,7 @@ function left(name: string, text: string, hours = 2): string {
   return path
 }
 
-/** Takes the lock; how long that took in seconds, and what was told meanwhile. */
+/** Takes the lock. Returns the time that it took, in seconds, and the messages meanwhile. */
 async function taken(path: string, signal?: AbortSignal) {
   const told: string[] = []
   const began = performance.now()
@@ -79,7 +79,7 @@ describe('a holder that can not be asked', { concurrency: true }, () => {
   test('who can not be asked is watched, told of, and taken over when it gives no sign of life', {
     timeout: 120_000,
   }, async () => {
-    // All at once, as each waits.
+    // All at once, because each one waits.
     const cases = {
       'an earlier version, a number in use': [
         `${stranger()} ${hostname()} 1700000000000.1 0.5\n`,
@@ -168,7 +168,7 @@ test('no two hold it at once, in one process and in several', { timeout: 60_000 
   const script = join(root, 'many.mts')
   writeFileSync(script, source)
   writeFileSync(log, '')
-  left('shared', owner({ pid: 2 ** 22 + 12345 })) // a stale one, which all of them find
+  left('shared', owner({ pid: 2 ** 22 + 12345 })) // a stale lock that all processes find
   const codes = await Promise.all(
     Array.from({ length: 3 }, async () => {
       const child = spawn(process.execPath, ['--import', 'tsx', script], { stdio: ['ignore', 'inherit', 'inherit'] })

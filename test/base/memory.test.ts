@@ -10,7 +10,7 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 
 const GB = 2 ** 30
 let made = 0
-/** What is free in a machine of 32 GB, 16 of them free, with these files. */
+/** The free memory with these files, on a machine with 32 GB of which 16 GB are free. */
 function freeWith(files: Record<string, string | number>): number {
   const root = join(folder, String(made++))
   const all = {

@@ -115,9 +115,9 @@ test('the types of a table are those of its options', () => {
   const wrong: Options<typeof table>[] = [
     // @ts-expect-error a word for a number
     { size: 'large' },
-    // @ts-expect-error a word that is none of them
+    // @ts-expect-error a word that is not a choice
     { how: 'balancd' },
-    // @ts-expect-error a name that the table has not
+    // @ts-expect-error a name that is not in the table
     { siz: 3 },
   ]
   for (const given of wrong) refused(given, /./)

@@ -32,7 +32,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** A command that takes pip's arguments: keeps them in `args` and then does what `script` says, in the download folder. */
+/** A command in place of pip: it stores its arguments in `args` and then runs `script` in the download folder. */
 function python(script: string): string {
   const path = join(folder, 'python')
   writeFileSync(path, `#!/bin/sh\necho "$@" >>'${join(folder, 'args')}'\n${script}\n`)

@@ -82,7 +82,7 @@ test('auto tells its table; without weights that see, it says so and takes the u
   const lines = stdout
     .trimEnd()
     .split('\n')
-    .filter(line => !line.startsWith('trying changes')) // of a slow machine
+    .filter(line => !line.startsWith('trying changes')) // printed only on a slow machine
   assert.match(lines[0]!, /^change +plain +changed +drop/)
   assert.equal(lines.filter(line => /(yes|no): /.test(line)).length, 13)
   assert.match(lines.at(-2)!, /^augment: [\w-]+.* \(.+\)$/)

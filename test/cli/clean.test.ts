@@ -89,7 +89,7 @@ test('clean of a run over folds names the runs that it is made of', async () => 
   const { code, stderr } = await space.run(['clean', 'folds', '--list'])
   assert.equal(code, 1)
   const names = ['fold-1', 'fold-2', 'fold-10'].map(fold => `npx anneal clean folds/${fold}`).join(', ')
-  assert.equal(stderr, `anneal: folds: its folds are reviewed one by one: ${names}.\n`)
+  assert.equal(stderr, `anneal: folds: review its folds one by one: ${names}.\n`)
 })
 
 test('clean serves a page until Ctrl-C, then says what was decided', async () => {

@@ -24,7 +24,7 @@ before(async () => {
   const names = ['circle', 'square', 'triangle']
   for (const name of names)
     for (let n = 0; n < 30; n++) {
-      // What is tested has more circles, and each third bears the wrong name.
+      // The test pictures have more circles, and every third has a wrong label.
       const part = n < 10 ? 'train' : n < 15 ? 'valid' : 'test'
       if (part === 'test' && name !== 'circle' && n >= 20) continue
       const shown = part === 'test' && n % 3 === 0 ? names[(names.indexOf(name) + 1) % 3]! : name

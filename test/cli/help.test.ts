@@ -10,7 +10,7 @@ const work = workspace()
 const main = new URL('../../src/cli/main.ts', import.meta.url)
 after(() => work.remove())
 
-/** What a module and those below it load at once: files, and names of packages. Types and lazy imports load nothing. */
+/** What a module and its imports load at once: files, and names of packages. Types and lazy imports load nothing. */
 function loaded(url: URL, seen = new Set<string>()): Set<string> {
   if (seen.has(url.pathname)) return seen
   seen.add(url.pathname)
@@ -37,7 +37,7 @@ test('help and listings load neither torch nor sharp nor plots', () => {
   }
 })
 
-/** The modules that Node loads for a command, in the order of their loading: files of ours, and packages. */
+/** The modules that Node loads for a command, in order: our files, and packages. */
 async function loadedBy(args: string[]): Promise<{ own: string[]; packages: string[] }> {
   const seen = work.path('loaded.txt')
   const hooks = `import { appendFileSync } from 'node:fs'

@@ -17,7 +17,7 @@ before(async () => {
 })
 after(() => work.remove())
 
-/** Where the cache is with these variables, and no others of its kind; or what is wrong with them. */
+/** The cache folder with these environment variables only, or the error message. */
 function cacheWith(env: Record<string, string>): string {
   const names = ['ANNEAL_CACHE', 'XDG_CACHE_HOME', 'HOME'] as const
   const before = names.map(name => process.env[name])
@@ -44,7 +44,10 @@ test('where the cache is: ANNEAL_CACHE, XDG_CACHE_HOME, HOME, the home of the us
   const home = join(userInfo().homedir, '.cache/anneal/x')
   assert.equal(cacheWith({}), home)
   assert.equal(cacheWith({ HOME: '' }), home, 'no cache in the folder where the command runs')
-  assert.match(cacheWith({ HOME: 'foo' }), /^HOME is "foo", which is not an absolute path.*Set ANNEAL_CACHE to a folder/)
+  assert.match(
+    cacheWith({ HOME: 'foo' }),
+    /^HOME is "foo", which is not an absolute path.*Set ANNEAL_CACHE to a folder/,
+  )
   assert.ok(homedir(), 'homedir()')
 })
 
@@ -89,7 +92,7 @@ test('no other code makes folders by a call that never ends below /proc', () => 
   )
 })
 
-/** One line that names the variable or the flag, and within seconds. */
+/** The command fails within seconds, with one line that names the variable or the flag. */
 function refused({ code, stderr, seconds }: { code: number | null; stderr: string; seconds: number }, reason: RegExp) {
   assert.equal(code, 1, stderr)
   assert.match(stderr, reason)

@@ -9,7 +9,7 @@ import { head } from '../helpers/labels.ts'
 const work = workspace()
 after(work.remove)
 
-/** A table of bare pictures, of which nothing is decoded before its labels are refused. */
+/** A table of minimal pictures. The labels are refused before a picture is decoded. */
 function table(name: string, column: string, cells: readonly string[]): string[] {
   mkdirSync(work.path(name), { recursive: true })
   for (const i of cells.keys()) writeFileSync(work.path(name, `${i}.jpg`), head)
@@ -38,7 +38,7 @@ test('what reads in two ways is an error of one line that names cell and flags',
       table('none', 'defect', times(8, 'dent', 'none')),
       /--missing '' takes it as a class, --missing none leaves these rows out/,
     ],
-    [table('minus', 'a\tb', times(4, '1\t-1', '-1\t1')), /--minus-one absent takes -1 as 0, --minus-one present/],
+    [table('minus', 'a\tb', times(4, '1\t-1', '-1\t1')), /--minus-one absent reads -1 as 0, --minus-one present/],
     [table('most', 'label', ['a', 'b', ...times(6, 'nan')]), /6 of 8 rows have no label .*--max-left-out 0.75/],
     [
       table(

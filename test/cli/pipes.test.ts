@@ -28,7 +28,7 @@ interface Said {
   stderr: string
 }
 
-/** Runs a line of bash in which `A` is the command; the line says its exit code as its own. */
+/** Runs a line of bash in which `A` is the command. The exit code is that of the line. */
 function shell(line: string, env: NodeJS.ProcessEnv = {}): Promise<Said> {
   const child = spawn('bash', ['-c', `A() { ${command} "$@"; }; ${line}`], {
     cwd: work.folder,
@@ -57,7 +57,7 @@ const events = (run: string) =>
     .map(line => JSON.parse(line) as RunEvent)
 const warnings = (run: string) => events(run).flatMap(e => (e.type === 'warning' ? [e.message] : []))
 
-/** The run is done, and its events are all there. */
+/** Checks that the run is done and that it has all its events. */
 function isDone(run: string): void {
   assert.ok(existsSync(work.path(run, 'result.json')), `${run} has a result`)
   const all = events(run)
@@ -160,7 +160,7 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   assert.fail(`waited a minute: ${what}`)
 }
 
-/** `anneal train` that does not wait for its end, as a person starts it; its pid. */
+/** Starts `anneal train` as a person does, without waiting for its end. Returns its pid. */
 const pidOf = (run: string) => {
   const lock = work.path(run, 'lock.json')
   return existsSync(lock) ? (JSON.parse(readFileSync(lock, 'utf8')) as { pid: number }).pid : undefined
@@ -208,7 +208,7 @@ describe('the terminal goes away', { concurrency: 2, timeout: 120_000 }, () => {
     assert.match(warnings('orphan').join('\n'), /stdout can not be written: its reader is gone/)
   })
 
-  /** Types a line into a shell on a terminal of its own, waits for some epochs and closes the terminal. */
+  /** Types a line into a shell on a new terminal, waits for some epochs and closes the terminal. */
   async function onTerminal(line: string, run: string): Promise<void> {
     const terminal = spawn('script', ['-qec', 'bash --norc -i', '/dev/null'], {
       cwd: work.folder,

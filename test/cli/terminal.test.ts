@@ -17,7 +17,7 @@ const result = {
   seconds: { head: 20, total: 24.5 },
 }
 
-/** A short run: a scan, a choice, two epochs of four steps at two seconds a step, a warning between, the end. */
+/** A short run: a scan, a choice, two epochs of four steps (two seconds each) with a warning between them, the end. */
 function run(): RunEvent[] {
   let t = 0
   const at = (event: EventBody): RunEvent => ({ ...event, t })

@@ -13,7 +13,7 @@ before(async () => {
   await shapeFolder(work.path('shapes'))
   await shapeFolder(work.path('parts', 'train'), 12)
   await shapeFolder(work.path('parts', 'validation'), 4)
-  // Pictures of their own: copies would be leaks.
+  // Different pictures, because copies would be leaks.
   for (const [part, from] of [
     ['validation', 12],
     ['test', 16],
@@ -117,7 +117,7 @@ test('predict: a line a picture, and the accuracy that the run promised', async 
   const { code, stdout, stderr } = await work.run(['predict', 'plain', dir, '--json'])
   assert.equal(code, 0, stderr)
   const card = JSON.parse(readFileSync(work.path('plain', 'best.json'), 'utf8'))
-  assert.match(card.precision, /^(float32|bfloat16)$/) // as the run chose, on this machine
+  assert.match(card.precision, /^(float32|bfloat16)$/) // depends on the machine
   const found = lines(stdout).map(line => JSON.parse(line))
   assert.equal(found.length, 12)
   for (const { file, label, probability, probabilities, ...more } of found) {

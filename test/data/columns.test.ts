@@ -13,10 +13,10 @@ import { root } from '../helpers/sources.ts'
 /** The first bytes of a JPEG are all that an index looks at. */
 const picture = Buffer.from('ffd8ffe000104a464946', 'hex')
 
-/** The numbers of rows in an order in which no row has its own number. */
+/** The row numbers in an order in which no number is at its own row. */
 const shuffled = (n: number) => Array.from({ length: n }, (_, i) => (i * 7 + 3) % n)
 
-/** Pictures 0.jpg to 19.jpg, of which those below 10 are cats, and a table by `row`. */
+/** Pictures 0.jpg to 19.jpg (those below 10 are cats), and a table with the rows of `row`. */
 async function index(
   t: TestContext,
   header: string,

@@ -8,7 +8,7 @@ import { put, tempFolder } from '../helpers/data.ts'
 /** The first bytes of a JPEG are all that an index looks at. */
 const picture = Buffer.from('ffd8ffe000104a464946', 'hex')
 
-/** A folder of these files, and an index by a table with a name and a label for each, in their order. */
+/** The index of a folder with these files, from a table with a name and a label for each file, in the same order. */
 async function index(t: TestContext, files: readonly string[], names: readonly string[], folder = '') {
   const dir = join(tempFolder(t), folder)
   put(dir, Object.fromEntries(files.map(file => [file, picture])))

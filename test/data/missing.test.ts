@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { LabelOptions } from '../../src/data/index.ts'
 import { choicesOf, indexed, kindsOf, labelsOf, times } from '../helpers/labels.ts'
 
-/** Twenty rows of each of three classes, in some of which another word stands. */
+/** Twenty rows of each of three classes; some rows hold another word. */
 const withWord = (word: string, rows: number[]) =>
   times(20, 'cat', 'dog', 'bird').map((label, i) => (rows.includes(i) ? word : label))
 

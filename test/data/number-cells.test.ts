@@ -64,7 +64,7 @@ test('a comma that may part thousands or fractions is asked about', async t => {
   assert.equal(valuesOf(await indexed(t, 'size', settled)).at(-1), 1234567)
 })
 
-test('one cell that is no number among numbers: the cell, what it may be, and how to go on', async t => {
+test('one cell that is not a number among numbers: the cell, what it may be, and how to go on', async t => {
   const cases: [cell: string, message: RegExp][] = [
     [
       'abc',
@@ -74,7 +74,7 @@ test('one cell that is no number among numbers: the cell, what it may be, and ho
     ['50 %', /"50 %" is not a number, .*It has "%"/],
     ['3,5', /"3,5" is not a number, .*decimal: "," would read this one as 3.5/],
     ['<5', /"<5" is not a number/],
-    ['12-15', /"12-15" is no number/],
+    ['12-15', /"12-15" is not a number/],
   ]
   for (const [cell, message] of cases) {
     const cells = amounts.map((v, i) => (i === 30 ? cell : `${v}`))

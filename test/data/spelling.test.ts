@@ -7,7 +7,7 @@ import { put, tempFolder } from '../helpers/data.ts'
 import { choicesOf, folders, head, indexed, times } from '../helpers/labels.ts'
 import { indexForEvaluation } from '../helpers/of-pictures.ts'
 
-/** One label to a reader, in several spellings. */
+/** Spellings that look like the same label. */
 const same: [label: string, forms: string[]][] = [
   ['café', ['caf\u00e9', 'cafe\u0301']],
   ['Å', ['\u00c5', 'A\u030a', '\u212b']],

@@ -24,7 +24,7 @@ const has = (drawn: Sample[], split: Split, label: number) =>
   drawn.filter(item => item.split === split && item.labels.includes(label)).length
 const shareOf = (drawn: Sample[]) => validOf(drawn).length / drawn.length
 
-/** Pictures of which each has each label by its own chance. */
+/** Pictures with random labels; each label has its own probability. */
 function multi(n: number, chances: number[], seed: number): Sample[] {
   const random = rng(seed)
   return items(Array.from({ length: n }, () => [...chances.keys()].filter(l => random.chance(chances[l]!))))
@@ -51,7 +51,7 @@ test('several labels: each on both sides, in its share, a function of the seed',
   assert.notDeepEqual(draw(samples, { task: 'multi', seed: 43 }), drawn)
 })
 
-/** Whether a division has every label of two pictures on both sides, and those of one in training. */
+/** Checks that every label with two or more pictures is on both sides, and every label with one picture in training. */
 const fits = (own: number[][], valid: (i: number) => boolean) =>
   [...new Set(own.flat())].every(label => {
     const held = own.flatMap((labels, i) => (labels.includes(label) ? [valid(i)] : []))
@@ -97,7 +97,7 @@ test('a label whose two pictures must both train is named', () => {
   assert.match(problems[0]!.reason, /its 2 pictures could not be divided: all are for training/)
 })
 
-/** Groups of uneven size that each lean towards a label. */
+/** Groups of different sizes, each with mostly one label. */
 function grouped(count: number, seed: number): Sample[] {
   const random = rng(seed)
   return Array.from({ length: count }, (_, g) => {
@@ -172,7 +172,7 @@ test('numbers: each side has its share of small and large ones', () => {
     assert.equal(order.slice(start, start + 50).filter(i => drawn[i]!.split === 'valid').length, 10)
 })
 
-/** The most pictures of a label that one group holds. */
+/** The largest number of pictures of a label in one group. */
 const largest = (samples: Sample[], label: number) => {
   const counts = new Map<string, number>()
   for (const { labels, group } of samples) if (labels.includes(label)) counts.set(group!, (counts.get(group!) ?? 0) + 1)

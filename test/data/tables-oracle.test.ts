@@ -40,7 +40,7 @@ const trimmed = ({ columns, rows }: Read): Read => ({
   rows: rows!.map(row => row.map(cell => (cell ?? '').trim())),
 })
 
-/** Where Anneal reads otherwise than pandas or DuckDB, and why: the refusal, or the rows. */
+/** The cases in which Anneal differs from pandas or DuckDB, and why: its error, or its rows. */
 const differs: Record<string, { from: ('pandas' | 'duckdb')[]; why: string; error?: RegExp; rows?: string[][] }> = {
   'encoding: cp1252 ,': { from: ['duckdb'], why: 'DuckDB has no Windows-1252' },
   'encoding: cp1252 ;': { from: ['duckdb'], why: 'DuckDB has no Windows-1252' },
@@ -164,7 +164,7 @@ test('JSON lines beside pandas and DuckDB', async t => {
     const names = columns.map(column => column.name)
     const ours = Array.from({ length: rows }, (_, row) => columns.map(({ cells }) => cells[row]!))
     assert.deepEqual(names, pandas.columns, name)
-    const large = name.startsWith('large') // beyond 2^53 pandas' own JSON rounds too, and ours is text
+    const large = name.startsWith('large') // pandas also rounds JSON numbers beyond 2^53; ours are text
     if (!large) assert.deepEqual(ours, pandas.data, `${name}: pandas`)
     const own = duckdb.data!.map(row => names.map(column => row[duckdb.columns!.indexOf(column)]))
     if (!large) assert.deepEqual(ours, own, `${name}: DuckDB`)

@@ -26,7 +26,7 @@ async function withTable(dir: string, columns: string, rows: Record<string, stri
   const text = Object.entries(rows).map(([name, cells]) => `${name},${cells}`)
   put(dir, { 'labels.csv': [`file,${columns}`, ...text].join('\n') })
 }
-/** A folder of its own with such a table. */
+/** A new folder with such a table. */
 async function tableFolder(t: TestContext, columns: string, rows: Record<string, string>): Promise<string> {
   const dir = tempFolder(t)
   await withTable(dir, columns, rows)

@@ -1,4 +1,4 @@
-// A kind of data that the package does not know goes through the five steps: train, resume, report, predict, evaluate.
+// A domain that the package does not know goes through all steps: train, resume, report, predict, evaluate.
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,7 +15,7 @@ const recipe = recipeFor(rows)
 const silent = { report: () => {}, progress: () => {} }
 const asked = { epochs: 8, cycleLen: 2, batchSize: 16, precision: 'float32', pretrained: false } as const
 
-/** Points inside or outside a ring: no linear model tells them apart. */
+/** Points inside or outside a ring: no linear model can separate them. */
 function ring(count: number, seed: number) {
   const random = rng(seed, 0, 0, purpose.split)
   return Array.from({ length: count }, () => {

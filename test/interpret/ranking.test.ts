@@ -13,7 +13,7 @@ import { golden } from '../helpers/explain.ts'
 
 const indices = (rows: readonly { index: number }[]) => rows.map(r => r.index)
 
-/** make_explain.py's `ranking`. */
+/** `ranking` of make_explain.py. */
 function single(): Judgement {
   const raw = hashed('ranking', 120).map(v => Math.exp(3 * v))
   const probabilities = Float32Array.from(raw, (v, i) => {
@@ -52,10 +52,10 @@ test('of several labels each decision counts, by its threshold', () => {
     classes: 2,
     // biome-ignore format: a table
     probabilities: Float32Array.of(
-      0.99, 0.01, // right: there, not there
+      0.99, 0.01, // right: present, absent
       0.55, 0.05, // right
       0.05, 0.60, // both wrong
-      0.90, 0.30, // the second is told at 0.2, and is not there
+      0.90, 0.30, // the second is predicted (threshold 0.2) but absent
     ),
     targets: Float32Array.of(1, 0, 1, 0, 1, 0, 1, 0),
     losses: new Float32Array(4),

@@ -106,7 +106,7 @@ describe('grey pictures', () => {
 })
 
 describe('channels that are kept', () => {
-  // The class is told by which of two channels is brighter.
+  // The brighter of two channels shows the class.
   const data = (n: number, right: boolean, channels: number) => values(n, channels, right ? [channels - 1] : [0])
   const stacked = (n: number, right: boolean) => {
     const all = data(n, right, 6)

@@ -11,7 +11,7 @@ import { workspace } from '../helpers/cli.ts'
 import { allMarks, assertThresholds, type Mark, marked, runsFolder, small, type Trained } from '../helpers/recipe.ts'
 
 const work = runsFolder()
-// One cache: what is measured of the machine, and decides kernels, holds for all of these runs.
+// One cache: all runs use the same speed measurements, and so the same kernels.
 const command = workspace({ cache: () => process.env['ANNEAL_CACHE'] })
 after(() => {
   work.remove()
@@ -22,7 +22,7 @@ const settings = { folds: 3, headCycles: 1, cycleLen: 1, epochs: 1 }
 type Folded = RunResult & Required<Pick<RunResult, 'folds' | 'spread'>>
 let whole: Trained
 
-// Of 45 pictures in three classes every seventh bears another class's mark; three in turn are a group.
+// 45 pictures in three classes. Every seventh has the mark of another class. Each three in a row are a group.
 const groupOf = (file: string) => /(\d+)-\d+\.png$/.exec(file)![1]!
 before(async () => {
   for (let n = 0; n < 45; n++) {
@@ -52,7 +52,7 @@ const weights = (run: string) =>
   ['fold-1/best', 'fold-2/best', 'fold-3/last', 'fold-1-best', 'fold-3-best'].map(name =>
     work.digest(run, `${name}.safetensors`),
   )
-/** What a run came to, without where and how long. */
+/** The results of a run, without paths and times. */
 const facts = ({ run: _, seconds: __, folds, ...result }: Folded): unknown => ({
   ...result,
   folds: folds?.map(fold => facts(fold as Folded)),

@@ -25,7 +25,7 @@ before(async () => {
   })
 })
 
-/** What a run came to, without its times. */
+/** The results of a run, without times. */
 const outcome = (run: string) => ({
   best: work.digest(run, 'best.safetensors'),
   last: work.digest(run, 'last.safetensors'),
@@ -41,7 +41,7 @@ const events = (run: string): RunEvent[] =>
     .slice(0, -1)
     .map(line => JSON.parse(line))
 
-/** Hooks that stop a run when an event or a progress says that it is time. */
+/** Hooks that stop a run at a certain event or progress report. */
 function stopping(when: { event?(event: EventBody): boolean; progress?(what: string, done: number): boolean }) {
   const stop = new AbortController()
   const seen: { what: string; done: number }[] = []
@@ -94,7 +94,7 @@ async function interrupted(
   const computed = seen.filter(s => s.what === 'features').length
   return { said: error.saved!, resumed: told, computed }
 }
-/** Features of earlier runs would spare the work that is looked at. */
+/** Removes stored features: with them, runs would skip the work that the tests check. */
 function fresh(): void {
   const folder = work.path('cache', 'features')
   for (const name of existsSync(folder) ? readdirSync(folder) : []) writeFileSync(`${folder}/${name}`, '')

@@ -44,7 +44,7 @@ describe('how far the optimum of the last layer is looked for', () => {
 })
 
 describe('more logits than fit at a time are made in blocks', () => {
-  // 2 ** 26 numbers are a block: 9,000 classes of 7,600 rows are two.
+  // A block has 2 ** 26 numbers, so 9,000 classes of 7,600 rows need two blocks.
   const [classes, count, width] = [9000, 7600, 2]
   const random = rng(20, 0, 0)
   const x = Float32Array.from({ length: count * width }, () => random.normal())
@@ -56,7 +56,7 @@ describe('more logits than fit at a time are made in blocks', () => {
     await assert.rejects(logisticPath({ x, y }, classes, [1], { signal: stop.signal, iterations: 1 }), Stopped)
   })
   test('to the same solution as all at once', async () => {
-    // The same rows once and twice: the mean loss is the same, and the deviation nearly.
+    // The same rows once and twice: the mean loss is the same, the deviation nearly.
     const few = 40
     const [some, labels] = [x.subarray(0, 60 * width), Int32Array.from({ length: 60 }, (_, i) => i % few)]
     const times = Math.ceil(2 ** 26 / few / 60) + 1

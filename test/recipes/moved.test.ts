@@ -17,7 +17,7 @@ const count = 36
 const options: TrainOptions = { epochs: 1, views: 1, batchSize: 8, headLr: 1e-2 }
 let expected = ''
 
-/** Makes the pictures in a folder, a table beside and one among them. */
+/** Makes a folder of pictures, a table beside the folder and a table inside it. */
 async function put(folder: string): Promise<void> {
   for (let n = 0; n < count; n++)
     work.put({ [`${folder}/${allMarks[n % 3]}/${n}.png`]: await marked(n, [allMarks[n % 3]!]) })
@@ -28,7 +28,7 @@ async function put(folder: string): Promise<void> {
   })
 }
 
-/** A run that is stopped in its head, over pictures that have moved since. */
+/** A run that was stopped while it trained the head. Its pictures have moved since. */
 async function stopped(name: string, more: TrainOptions = {}, at = 'batch'): Promise<void> {
   const stop = new AbortController()
   const onEvent = (event: { type: string }) => event.type === at && stop.abort()

@@ -20,7 +20,7 @@ after(() => work.remove())
 
 const settings: TrainOptions = { headCycles: 1, cycleLen: 1, epochs: 2, bnFreeze: true }
 const runs = new Map<string, Trained>()
-/** Trains into a folder by the test's own name, once. */
+/** Trains once, into a folder with the name of the test. */
 async function train(name: string, options: TrainOptions = {}, data = 'marks'): Promise<Trained> {
   const run = runs.get(name) ?? (await work.train(data, name, { ...settings, ...options }))
   runs.set(name, run)
@@ -37,7 +37,7 @@ const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / 
 
 before(async () => {
   for (let n = 0; n < 42; n++) {
-    // Every seventh has the mark of another class: there is something left to learn.
+    // Every seventh picture has the mark of another class, so the loss does not reach 0.
     const [own, shown] = [allMarks[n % 3]!, allMarks[(n + (n % 7 === 0 ? 1 : 0)) % 3]!]
     work.put({ [`marks/${own}/${n}.png`]: await marked(n, [shown]) })
   }
@@ -69,7 +69,7 @@ describe('mixed pictures and other losses', () => {
         work.digest(mixed.dir.split('/').at(-1)!, 'last.safetensors'),
         work.digest('plain', 'last.safetensors'),
       )
-      // A mixture is not to be told without doubt.
+      // A mixed picture can't be predicted with certainty.
       assert.ok(
         epochs(mixed, 'whole')[0]!.trainLoss > epochs(plain, 'whole')[0]!.trainLoss,
         `epochs(mixed, 'whole')[0]!.trainLoss > epochs(plain, 'whole')[0]!.t…`,
@@ -197,7 +197,7 @@ describe('uneven classes', () => {
 })
 
 describe('after the cycles', () => {
-  // A head that can't learn: the best weights are those of the whole net.
+  // The head can't learn, so the best weights are from the whole net.
   const late: TrainOptions = { hidden: [6], headLr: 1e-7, lr: 3e-3, epochs: 4, snapshots: true, swa: true, tta: 2 }
   const names = [1, 2, 3, 4].map(c => `snapshot-32-${c}`)
 
@@ -377,7 +377,7 @@ describe('augmentation', () => {
   test('settings over a preset are said, and change what is learnt from', async () => {
     const [plain, warped] = [await train('plain'), await train('warped', { augment: 'side-on,maxWarp=0.2' })]
     assert.deepEqual(choice(warped, 'augment'), ['side-on,maxWarp=0.2 (as asked)'])
-    assert.match(choice(plain, 'augment')[0]!, /^side-on \(the usual one for photos/)
+    assert.match(choice(plain, 'augment')[0]!, /^side-on \(the default for photos/)
     const samples = (run: Trained) => run.interpretation.samples.map(s => s.thumbnail)
     assert.notDeepEqual(samples(warped), samples(plain))
     assert.notEqual(work.digest('warped', 'last.safetensors'), work.digest('plain', 'last.safetensors'))
@@ -392,7 +392,7 @@ describe('augmentation', () => {
 
   test('of a body from random weights the head sees no more than each picture once, unless asked', async () => {
     const run = await train('random', { views: undefined, epochs: 0 })
-    assert.match(choice(run, 'views')[0]!, /^0 \(the features of a body with random weights/)
+    assert.match(choice(run, 'views')[0]!, /^0 \(features of a body with random weights/)
     assert.match(choice(await train('asked', { views: 2, epochs: 0 }), 'views')[0]!, /^2 \(as asked\)/)
   })
 })

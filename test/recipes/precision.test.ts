@@ -1,4 +1,4 @@
-// Which kernels and which type a run computes by: chosen from what was measured, for training steps and for the frozen body each.
+// Which kernels and which type a run computes with: chosen from measurements, separately for training and the frozen body.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,7 +15,7 @@ import { computeBy, measureWays, type Way, waysHere } from '../../src/train/meas
 import { augmentations } from '../../src/vision/index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-precision-'))
-const addon = findAddon()?.path // it lies in the cache that was
+const addon = findAddon()?.path // found before the tests change the cache folder
 if (addon) process.env.ANNEAL_ADDON = addon
 const before = process.env.ANNEAL_CACHE
 process.env.ANNEAL_CACHE = folder
@@ -31,7 +31,7 @@ const way = (precision: 'float32' | 'bfloat16', own: string | undefined, step: n
   ...(own ? { kernels: 'own', set: own } : { kernels: 'aten' }),
   rates: { step, frozen },
 })
-/** As a processor with AMX measured ResNet34. */
+/** Measurements of ResNet34 on a processor with AMX. */
 const amx = [
   way('float32', undefined, 40, 120),
   way('float32', 'avx512', 55, 160),
@@ -79,7 +79,7 @@ describe('the choice', () => {
     const narrator = { once: async () => ways, emit() {}, choice: (...all: string[]) => void (said = all) }
     const back = computeBy({ kernels: kernelsInUse() })
     try {
-      // Nothing of the net is looked at where rates are known.
+      // If the speeds are known, the net is not measured.
       const given = { narrator, options, modelName: 'resnet34', net: {}, shape: [3, 128, 128], device: 'cpu' }
       const computed = await choosePrecision(given as unknown as Parameters<typeof choosePrecision>[0])
       return { ...computed, line: () => said.join(' | ') }

@@ -52,7 +52,7 @@ before(async () => {
 })
 after(() => work.remove())
 
-/** Checks that a run is the uninterrupted one's equal, to the last bit. */
+/** Checks that a run equals the uninterrupted run, to the last bit. */
 function sameAs(run: string): void {
   const found = outcome(run)
   for (const key of Object.keys(expected) as (keyof typeof expected)[])
@@ -60,7 +60,7 @@ function sameAs(run: string): void {
   assert.ok(!existsSync(work.path(run, 'resume')), `!existsSync(work.path(run, 'resume'))`)
 }
 
-/** Runs, and sends signals when a line of the run says that it is time. */
+/** Starts a run and sends signals when certain lines are printed. */
 const signalled = async (args: string[], when: (event: RunEvent) => boolean, ...signals: NodeJS.Signals[]) => {
   let sent = 0
   const ended = await work.run(args, {
@@ -138,7 +138,7 @@ describe('kill -9', () => {
     await finish('killed')
   })
 
-  // Kills a process as soon as a file whose name fits appears in its run's folder; false where none did.
+  // Kills a process as soon as a file with a matching name is in its run folder; false if no such file appeared.
   const torn = async (run: string, args: string[], where: string, fits: RegExp) => {
     let watcher: FSWatcher | undefined
     const { signal } = await work.run(args, {
@@ -250,7 +250,7 @@ describe('refused', () => {
     let second: Promise<Ended> | undefined
     const first = await work.run(resume('stopped'), {
       onLine(line) {
-        // Any batch: under load the run had stopped some steps behind the signal.
+        // Any batch: under load the run stops some steps after the signal.
         if (JSON.parse(line).type === 'batch') second ??= work.run(resume('stopped'))
       },
     })

@@ -14,7 +14,7 @@ import { shapeFolder, workspace } from '../helpers/cli.ts'
 import { runsFolder, small, type Trained } from '../helpers/recipe.ts'
 
 const work = runsFolder()
-// One cache: what is measured of the machine, and decides kernels, holds for all of these runs.
+// One cache: all runs use the same speed measurements, and so the same kernels.
 const command = workspace({ cache: () => process.env['ANNEAL_CACHE'] })
 // 38 training pictures in batches of 16: two steps an epoch. A head of two cycles and one epoch of the whole net are six
 // steps a size.
@@ -41,7 +41,7 @@ function chessboard(n: number, contrast: number): Promise<Buffer> {
     .toBuffer()
 }
 
-/** Weights, cards and what was found, and the history without times. */
+/** The weights, cards and results, and the history without times. */
 const outcome = (run: string) => ({
   ...Object.fromEntries(
     ['best.safetensors', 'last.safetensors', 'best.json', 'last.json', 'interpret.json'].map(file => [

@@ -18,7 +18,7 @@ after(() => {
 
 const count = 60
 const random = rng(16, 4, 0)
-/** Whole numbers from 0 to 120, which the pictures' brightness shows. */
+/** Whole numbers from 0 to 120, shown by the brightness of the pictures. */
 const plain = Array.from({ length: count }, () => random.integer(121))
 const part = (n: number) => (n < 40 ? 'train' : n < 54 ? 'valid' : 'test')
 const table = (columns: Record<string, (v: number, n: number) => string>) =>
@@ -59,7 +59,7 @@ describe('numbers that are large and close together, tiny or huge are learnt as 
     const { values } = await classifier.predict(work.path('discs', '3.png'))
     for (const { name, r2, mae } of others) {
       const { unit, shown } = kinds[name]!
-      // Every target has weights of its own, whose random start is not quite forgotten.
+      // Every target has separate weights, and their random start still has a small effect.
       assert.ok(Math.abs(r2 - plain!.r2) < 0.05, `${name}: R² ${r2}, of the plain numbers ${plain!.r2}`)
       assert.ok(Math.abs(mae / unit / plain!.mae - 1) < 0.1, `${name}: MAE ${mae}, ${plain!.mae} of the plain`)
       assert.match(classifier.text(values![name]!, name), shown, name)

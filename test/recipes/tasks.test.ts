@@ -38,7 +38,7 @@ const partOf = (n: number): Part => (n < 64 ? 'train' : n < 90 ? 'valid' : 'test
 const count = 102
 const numbers = Array.from({ length: count }, (_, n) => n)
 
-/** What the run predicts for its pictures of one part, in their order. */
+/** The predictions of a run for the pictures of one part, in their order. */
 async function predictions<T extends Task>(task: T, run: Trained, dir: string, part: Part): Promise<Prediction<T>[]> {
   const files = numbers.filter(n => partOf(n) === part).map(n => work.path(dir, `${n}.png`))
   const found: Prediction<T>[] = []
@@ -427,7 +427,10 @@ describe('labels by name', () => {
     const table: [options: object, reason: RegExp, data?: string][] = [
       [{ task: 'multi' }, /task is for labels from a table, a regular expression or a function/, 'folders'],
       [{ labels: work.path('two.csv'), task: 'single', delimiter: ' ' }, /delimiter and task: "single" contradict/],
-      [{ labels: work.path('words.csv'), task: 'regression' }, /words\.csv, line 2, column "label": "a" is no number/],
+      [
+        { labels: work.path('words.csv'), task: 'regression' },
+        /words\.csv, line 2, column "label": "a" is not a number/,
+      ],
       [{ labels: work.path('words.csv'), targets: ['label'], task: 'multi' }, /targets and task: "multi" contradict/],
       [{ labels: work.path('words.csv'), labelRegex: '(.)' }, /labels and labelRegex contradict/],
       [{ labelRegex: '^([a-z]+)_', loss: 'mae' }, /^loss: "mae": does not fit pictures of one class each/],

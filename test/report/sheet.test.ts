@@ -27,7 +27,7 @@ async function pixels(image: Buffer) {
   ]
   return { at, data, ...info }
 }
-/** Where a colour is: its box, and how many pixels. */
+/** The bounding box of a colour and its number of pixels. */
 function box({ at, width, height }: Awaited<ReturnType<typeof pixels>>, colour: readonly number[]) {
   const found: [number, number][] = []
   for (let y = 0; y < height; y++)

@@ -157,7 +157,7 @@ test('truncateAfter drops what the resumed run does again, rows of metrics.csv a
   assert.equal(readFileSync(run.paths.metrics, 'utf8').trim().split('\n').length, 3)
   assert.ok(!existsSync(run.paths.result), '!existsSync(run.paths.result)')
 
-  run.truncateAfter(15) // no checkpoint was announced there
+  run.truncateAfter(15) // there is no checkpoint event at this step
   assert.deepEqual(steps(readEvents(run.paths.events).events).at(-1), 15)
   run.truncateAfter(0)
   assert.equal(statSync(run.paths.events).size, 0)
@@ -190,7 +190,7 @@ test('a full disk does not stop training: events are kept and written once there
   const run = openRun(dir, 'create')
   const script = join(root, 'full.mts')
   run.close()
-  // RLIMIT_FSIZE makes writes fail as a full disk does; tsx must start before it is set, so the child sets it itself.
+  // RLIMIT_FSIZE makes writes fail like a full disk. tsx must start before it is set, so the child process sets it.
   writeFileSync(
     script,
     `import { execFileSync } from 'node:child_process'

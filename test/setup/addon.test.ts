@@ -26,7 +26,7 @@ afterEach(() => {
   }
 })
 
-/** A state as set-up leaves it, with files of its own. */
+/** A state as set-up writes it, with new files. */
 function ready(name = 'anneal.node', at = 1): Ready {
   const path = join(root, name)
   const library = join(root, 'libtorch_cpu.so')
@@ -119,7 +119,7 @@ test('without a compiler, CMake or make, one line names them and what to install
   )
 })
 
-/** A program that says this version of itself, and nothing else. */
+/** A program that only prints this version. */
 function compiler(name: string, version: string): string {
   const path = join(root, name)
   writeFileSync(path, `#!/bin/sh\necho "${version}"\n`, { mode: 0o755 })
@@ -138,7 +138,7 @@ test('clang on Linux is refused in a line that says why and what to do', {
     assert.match(message, /libomp.*libgomp.*apt install g\+\+.* set CXX=g\+\+, or leave CXX out$/, message)
     assert.equal(message.split('\n').length, 1, 'one line')
   }
-  // Its name says nothing.
+  // The name of the compiler does not show that it is clang.
   process.env['CXX'] = compiler('my-compiler', clang[0]!)
   await assert.rejects(ensureAddon(), /my-compiler is Debian clang/)
   delete process.env['CXX']
@@ -152,7 +152,7 @@ test('a c++ that is clang is passed over where g++ is there too', { skip: proces
   process.env['PATH'] = root
   compiler('c++', clang[0]!)
   compiler('g++', 'g++ (Debian 12.2.0-14) 12.2.0')
-  // The compiler is found; what is missing now is the rest.
+  // The compiler is found; the other tools are missing.
   await assert.rejects(ensureAddon(), /^[^+]*needs CMake \(3.16 or newer\) and make, not found/)
 })
 

@@ -1,5 +1,5 @@
-// What the build does with compilers that know fewer instruction sets: native/CMakeLists.txt is configured with a compiler that
-// refuses some flags as older ones and Arm's do, and the files that it then compiles for them are compiled.
+// The build with compilers that support fewer instruction sets. native/CMakeLists.txt is configured with a compiler that
+// refuses some flags, as older compilers and Arm compilers do, and the files that it then chooses are compiled.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -20,7 +20,7 @@ interface Command {
   directory: string
   command: string
 }
-/** What CMake would run for the files of kernels and pictures, by file, with a compiler that refuses flags that begin so. */
+/** The commands of CMake for the files of kernels and pictures, by file, with a compiler that refuses flags with this start. */
 function commands(name: string, refused: readonly string[]): Map<string, Command> {
   const wrapper = join(folder, `${name}.sh`)
   const cases = refused.map(flag => `${flag}*`).join('|')

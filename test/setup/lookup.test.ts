@@ -34,7 +34,7 @@ function put(path: string, text = ''): string {
   return path
 }
 
-/** The files by which a libtorch is known. */
+/** The files that identify a libtorch. */
 function fabricate(folder: string, version = '2.15.0', { cuda = false, onednn = true } = {}): string {
   const [major, minor, patch] = version.split('.')
   const lines = [`MAJOR ${major}`, `MINOR ${minor}`, `PATCH ${patch}`].map(line => `#define TORCH_VERSION_${line}`)
@@ -45,7 +45,7 @@ function fabricate(folder: string, version = '2.15.0', { cuda = false, onednn = 
   return folder
 }
 
-/** A Python that answers with the place of its torch, as the real one does. */
+/** A Python that prints the path of its torch, like the real one. */
 function python(torch: string): string {
   const path = put(join(root, 'bin/python3'), `#!/bin/sh\necho ${torch ? join(torch, '__init__.py') : ''}\n`)
   chmodSync(path, 0o755)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { root } from '../helpers/sources.ts'
 
-/** What a script prints and how it ends; it begins in the project's folder. */
+/** The output and the exit code of a script that runs in the project's folder. */
 function script(lines: string, env: NodeJS.ProcessEnv = {}) {
   const args = ['--import', 'tsx', '--input-type=module', '-e', lines]
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {

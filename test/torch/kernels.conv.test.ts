@@ -1,4 +1,4 @@
-// Convolutions of 3 x 3, in groups, of few channels and of 1 x 1 by kernels of our own, with what follows them.
+// Own kernels for convolutions: 3 x 3, grouped, few channels and 1 x 1, with the layers after them.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { autocast } from '../../src/torch/grad.ts'
@@ -14,7 +14,7 @@ import {
   values,
 } from '../helpers/kernels.ts'
 
-/** A convolution of 3 x 3 and what follows it. */
+/** A 3 x 3 convolution and the layers after it. */
 const square = { kind: 'conv', cin: 32, cout: 64, n: 3, h: 16, w: 12 } as const
 const grouped = (each: number) => ({ ...square, cin: 96, cout: 96, groups: 96 / each, h: 15, w: 14 })
 const cases: Cases = {

@@ -1,4 +1,4 @@
-// Blocks of mobile nets by kernels of our own: one by one, and a whole net that predicts in one call.
+// Own kernels for blocks of mobile nets: single blocks, and a whole net that predicts in one call.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { autocast } from '../../src/torch/grad.ts'
@@ -185,7 +185,7 @@ describe('a mobile net that predicts, in one call', { skip: lacksFloat }, () => 
     noGrad(() => Array.from(net.namedBuffers(), ([, t]) => t)[40]!.add_(0.25))
     same('a statistic')
     net.train()
-    run(net, input(4, 64, 64), 'own') // training's kernels write statistics
+    run(net, input(4, 64, 64), 'own') // the training kernels write statistics
     net.eval()
     same('trained on')
     assert.notEqual(run(net, x, 'own')[0], before, 'another output')

@@ -1,4 +1,4 @@
-// BatchNorm with what follows it, pooling, averages and draws by kernels of our own.
+// Own kernels for BatchNorm with the layers after it, pooling, averages and random draws.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
@@ -31,7 +31,7 @@ import {
   values,
 } from '../helpers/kernels.ts'
 
-/** BatchNorm alone, and what follows it. */
+/** BatchNorm alone, and with the layers after it. */
 const cases: Cases = Object.fromEntries(
   [
     ['', { cin: 64, h: 9, w: 7 }],
@@ -58,7 +58,7 @@ slopes(cases, ['BatchNorm, relu6', 'BatchNorm, relu, residual', 'BatchNorm, relu
 describe('the maximum and the mean by a kernel of our own', { skip: lacksFloat }, () => {
   const pooled = (kernels: 'own' | 'aten', half: boolean, c: number) =>
     withKernels(kernels, () => {
-      // Whole numbers, so that many are as large as the largest
+      // Whole numbers, so that the maximum occurs many times.
       const numbers = values(3 * c * 20, 4).map(v => Math.round(3 * v))
       const x = fromArray(numbers, [3, c, 5, 4])
         .to(half ? 'bfloat16' : 'float32')

@@ -50,7 +50,7 @@ const layouts: Layout[] = [
   { params: 'channels_last', grads: 'contiguous_format' },
 ]
 
-// In float64 the update is made of foreach operators, in float32 by a kernel, where parameters and gradients lie alike.
+// The update uses foreach operators in float64, and a kernel in float32 if parameters and gradients have the same layout.
 describe('an update in float32 is the one of float64', () => {
   for (const [name, make] of Object.entries(rules))
     for (const layout of layouts)

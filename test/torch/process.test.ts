@@ -7,7 +7,7 @@ import { startWorker, train } from '../helpers/torch-net.ts'
 
 const at = (name: string) => JSON.stringify(new URL(name, import.meta.url).href)
 
-/** Runs code in a process of its own, with everything of torch and `train` in reach. */
+/** Runs code in a separate process, with all names of torch and `train`. */
 function child(code: string, { env = {}, flags = [] as string[] } = {}) {
   const head = `const { aten, fromArray, liveTensors, rand, scope, tensor, Tensor, zeros } = await import(${at('../../src/torch/index.ts')})
 const { startWorker, train } = await import(${at('../helpers/torch-net.ts')})\n`
@@ -53,7 +53,7 @@ test('an array lent to a tensor lives as long as the tensor, and a view as long 
     const whileViewed = [lentGone, view[999_999]]
     view = undefined
     await collect()
-    tensor(0) // what died is released at the next call
+    tensor(0) // dead tensors are released at the next call
     await collect()
     console.log(JSON.stringify([whileLent, whileViewed, lentGone]))`,
     { flags: ['--expose-gc'] },
@@ -133,7 +133,7 @@ test('workers load the addon and train beside the main thread, which learns too'
   }
   const others = await both
   assert.ok(losses.at(-1)! < losses[0]! / 2, `${losses}`)
-  // Seeds are the process's, so the weights differ; each learns the batch.
+  // Each process has its own seed, so the weights differ; each learns the batch.
   for (const other of others) assert.ok(other.length === 20 && other.at(-1)! < other[0]! / 2, `${other}`)
 })
 

@@ -1,6 +1,7 @@
-// Every operator `anneal::…` refuses what it can't compute, before a kernel reads or writes memory that is not the tensor's. One table:
-// for each operator a call that is right and what of its arguments is free. From it wrong sizes, ranks, types, layouts, devices,
-// numbers and lists are made, one at a time. Each must be refused by the argument's name, or give what the right call gives.
+// Every operator `anneal::…` refuses what it can't compute, before a kernel reads or writes outside a tensor's memory. One
+// table: for each operator a valid call, and which properties of its arguments are free. From it, wrong sizes, ranks, types,
+// layouts, devices, numbers and lists are made, one at a time. Each must be refused with the argument's name, or give the
+// result of the valid call.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { aten, call, fromArray, kernelSets, noGrad, Tensor, TorchError } from '../../src/torch/index.ts'
@@ -23,32 +24,32 @@ const layer = (...weight: number[]): Tensor[] => {
   return [tensor(weight, 2), positive(c), tensor(c, 3), tensor(c, 4), positive(c)]
 }
 
-/** An argument: its value in the right call, and what may be otherwise. */
+/** An argument: its value in the valid call, and which changes are valid too. */
 interface Argument {
   name: string
   value: unknown
-  /** Dimensions of a tensor that may have any size but 0: those that nothing else depends on. */
+  /** The dimensions of a tensor that may have any size except 0, because nothing else depends on them. */
   free?: readonly number[]
-  /** Kernels read or write it as it lies: no other layout serves. */
+  /** Kernels read or write its memory directly, so no other layout is valid. */
   lies?: boolean
-  /** Other shapes that are right too. */
+  /** Other valid shapes. */
   also?: (shape: readonly number[]) => boolean
-  /** Types that serve beside its own. */
+  /** Other valid types. */
   types?: readonly string[]
-  /** Numbers, words or lists that are wrong in its place. */
+  /** Invalid numbers, words or lists. */
   wrong?: readonly unknown[]
-  /** Null serves in its place. */
+  /** Whether null is valid. */
   optional?: boolean
-  /** Where ours can't serve, libtorch does, or refuses. */
+  /** If the own kernel can't compute it, libtorch does, or refuses. */
   libtorch?: boolean
 }
 interface Operator {
   args: () => Argument[]
   /** Which arguments have gradients. */
   learns?: readonly string[]
-  /** Of the output, for no pictures. */
+  /** The shape of the output for no pictures. */
   none?: readonly number[]
-  /** What an operator without an output changed. */
+  /** The tensors that an operator without an output changes. */
   result?: (args: unknown[], output: unknown) => Tensor[] | undefined
 }
 
@@ -103,7 +104,7 @@ const operators: Record<string, Operator> = {
       { name: 'expand', value: layer(24, 16, 1, 1) },
       { name: 'depthwise', value: layer(24, 1, 3, 3) },
       { name: 'project', value: layer(16, 24, 1, 1) },
-      say('stride', 1, 0, -1, 2, 3), // a residual sum wants 1
+      say('stride', 1, 0, -1, 2, 3), // a residual sum needs stride 1
       same,
       say('residual', true),
       half,
@@ -133,7 +134,7 @@ const operators: Record<string, Operator> = {
   },
   conv3x3: {
     args: () => [
-      x([3, 32, 16, 12], { free: [] }), // the residual has its sides
+      x([3, 32, 16, 12], { free: [] }), // the residual has the same sides
       { name: 'weight', value: tensor([96, 32, 3, 3]) },
       numbers('scale', 96),
       numbers('bias', 96),
@@ -320,14 +321,14 @@ const operators: Record<string, Operator> = {
 }
 
 const nameOf = (key: string) => `anneal::${key.split(' ')[0]}`
-/** The values of all that comes of a call; undefined where it was left to libtorch. */
+/** The values of all outputs of a call; undefined if libtorch computed it. */
 function outcome(key: string, args: unknown[]): number[][] | undefined {
   const { result } = operators[key]!
   const y = call(nameOf(key), ...args)
   return (result ? result(args, y) : [y as Tensor])?.map(t => t.numbers())
 }
 
-/** The same values otherwise in memory. */
+/** The same values in another memory layout. */
 function* otherwise(t: Tensor): Generator<[string, Tensor]> {
   if (t.dtype !== 'float32' || t.shape.length === 0) return
   const order = t.shape.map((_, i) => i).reverse()
@@ -349,7 +350,7 @@ function* otherwise(t: Tensor): Generator<[string, Tensor]> {
       .reshape(...t.shape),
   ]
 }
-/** What no kernel reads: other types, devices and layouts. */
+/** Tensors that no kernel can read: other types, devices and layouts. */
 function* unreadable(t: Tensor, types: readonly string[] = []): Generator<[string, Tensor]> {
   for (const type of ['float64', 'float16', 'bfloat16', 'int64', 'int32', 'uint8', 'bool', 'float32', 'complex64'])
     if (type !== t.dtype && !types.includes(type)) yield [type, t.to(type as 'float64')]

@@ -14,10 +14,10 @@ function argumentsOf(schema: string): [overload: string, names: string[]] {
   return [overload, plain.split(',').flatMap(part => / (\w+)(?:=.*)?$/.exec(part.trim())?.[1] ?? [])]
 }
 
-/** The overloads that a call of the operator chooses from in this libtorch. */
+/** The overloads of an operator in this libtorch. */
 const loaded = (name: string) => new Map(native.schemasOf(native.resolve(name)).map(argumentsOf))
 
-/** Every operator that src/ and examples/ call, with the options that it is given, by place. */
+/** Every operator call in src/ and examples/, with its options, by place. */
 function* calls(): Generator<{ name: string; options: string[]; where: string }> {
   for (const source of [...sourcesIn('src'), ...sourcesIn('examples')]) {
     if (source.path.endsWith('.generated.ts')) continue
@@ -71,9 +71,9 @@ test('the generated signatures of the operators used have the argument names of 
     assert.ok(generated.has(name), `${name} is called, but has no generated signature`)
     for (const [overload, names] of generated.get(name)!) {
       const known = here.get(overload)
-      if (!known) continue // of another version; the overloads in common decide
+      if (!known) continue // an overload of another version: only the common overloads count
       compared++
-      const common = Math.min(known.length, names.length) // a newer version adds behind
+      const common = Math.min(known.length, names.length) // a newer version adds arguments at the end
       if (String(known.slice(0, common)) !== String(names.slice(0, common)))
         wrong.push(`${name}.${overload}: (${names}), here (${known})`)
     }

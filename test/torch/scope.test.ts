@@ -14,7 +14,7 @@ import {
   tensor,
 } from '../../src/torch/index.ts'
 
-/** Runs `fn` and says how many tensors more are alive. */
+/** Runs `fn`. Returns how many more tensors are alive afterwards. */
 function left(fn: () => void): number {
   const before = liveTensors()
   fn()

@@ -1,4 +1,4 @@
-// Own kernels where OpenMP gives fewer threads than are asked for, in several workers at once, and where memory runs out.
+// Own kernels if OpenMP gives fewer threads than requested, in several workers at once, and if memory runs out.
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -44,7 +44,7 @@ const settings: Record<string, Record<string, string>> = {
 }
 describe('own kernels under settings of OpenMP', { skip, concurrency: 2 }, () => {
   const tasks: Task[] = sets.flatMap(set => [3, 8].map(threads => ({ set, threads })))
-  // Products of bfloat16 are summed in float32, so that the order of sums shows where one is rounded.
+  // bfloat16 products are summed in float32, so another order of the sums can change the rounding.
   const threads = native.threads()
   const one = Object.fromEntries(sets.map(set => [set, madeBy(set, 1)]))
   native.setThreads(threads)
@@ -56,14 +56,14 @@ describe('own kernels under settings of OpenMP', { skip, concurrency: 2 }, () =>
       for (const [i, { set, threads }] of tasks.entries())
         for (const [what, values] of Object.entries(all[i]!)) {
           const off = apart(values, one[set]![what]!)
-          // Of 3 threads, or as few, some blocks of bfloat16 are done layer by layer, where values that lie on a corner of ReLU6 differ.
+          // With 3 threads or fewer, some bfloat16 blocks are computed layer by layer; values at a corner of ReLU6 then differ.
           const most = !isHalf(set) ? 1e-4 : what.startsWith('block of odd') ? 0.2 : 2e-3
           assert.ok(off <= most, `${set}, ${threads} threads asked for, ${what}: off by ${off} of one thread's`)
         }
     })
 })
 
-// Else some of libtorch's convolutions wait without end for threads that are not there.
+// Otherwise some of libtorch's convolutions wait forever for threads that do not exist.
 describe('no more threads are asked of OpenMP than it gives', { concurrency: 2 }, () => {
   for (const [env, expected] of [
     [{ ANNEAL_THREADS: '4', OMP_THREAD_LIMIT: '2' }, 2],
@@ -114,7 +114,7 @@ const tools = ['objdump', 'awk'].find(name => spawnSync(name, ['--version']).err
 test('code for an instruction set is in functions of its name alone', {
   skip: skip || (tools && `no ${tools} here`),
 }, () => {
-  // Else the linker could take one of two equal functions that needs what the processor has not.
+  // Otherwise, of two equal functions, the linker could take the one that needs instructions the processor does not have.
   const script = `
     /^[0-9a-f]+ </ { name = $2 }
     /%tmm|\ttile/ { of["amx " name] }

@@ -202,7 +202,7 @@ test('a class that no picture was given is never suggested; labels that the mode
   assert.deepEqual(labelIssues([0.9, 0.1, 0.2, 0.8, 0.05, 0.95], [0, 1, 0], 2), [
     { index: 2, given: 0, suggested: 1, score: 0.05 },
   ])
-  // Sure of class 0 only from 0.9 on, of class 1 from 0.4 on: the last picture has a rival, but its own class leads.
+  // Class 0 is confident from 0.9, class 1 from 0.4. The last picture has a second candidate, but its own class is more probable.
   assert.deepEqual(
     labelIssues([1, 0, 1, 0, 0.6, 0.4, 0.6, 0.4], [0, 0, 1, 0], 2).map(i => i.index),
     [],

@@ -8,7 +8,7 @@ import { bits, learner } from '../helpers/train.ts'
 
 const names = Object.keys(events) as EventName[]
 
-/** Hears everything; `answers` says what it answers to some of it. */
+/** A callback that records every event. `answers`: its return values for some events. */
 function listener(heard: string[], answers: Partial<Record<EventName, (subject: never) => unknown>> = {}): Callback {
   const hook = (name: EventName) => (subject: unknown) => {
     heard.push(name)
@@ -30,7 +30,7 @@ const batch = [...step, 'beforeZeroGrad', 'afterBatch']
 const validation = ['beforeValidate', 'beforeValidationBatch', 'afterValidationBatch']
 const valid = [...validation, 'beforeValidationBatch', 'afterValidationBatch', 'afterValidate']
 
-/** What is heard of a fit of two epochs of two batches, each with two of validation. */
+/** The events of a fit of two epochs with two training and two validation batches each. */
 async function heardOf(answers: Parameters<typeof listener>[1] = {}) {
   const heard: string[] = []
   const learn = learner({ batchSize: 23, evalBatchSize: 11 })
@@ -118,7 +118,7 @@ describe('what a hook leaves out', () => {
   }
   const without = (list: readonly string[], left: readonly string[]) => list.filter(name => !left.includes(name))
   const rest = ['beforeFit', ...epoch, ...epoch, 'afterFit']
-  /** What is heard where the first time `from` is heard, so many events after it are left out. */
+  /** The events, without this many events after the first `from`. */
   const leaves = (from: string, until: string) => {
     const [a, b] = [rest.indexOf(from), rest.indexOf(until, rest.indexOf(from))]
     return [...rest.slice(0, a + 1), ...rest.slice(b)]
@@ -235,7 +235,7 @@ describe('what a hook changes', () => {
     },
     beforeStep: b => (b.number % parts && b.number < b.of ? 'skip batch' : undefined),
   })
-  /** No BatchNorm statistics of the batch, no dropout: the gradient of a batch is the mean of its halves'. */
+  /** Without BatchNorm statistics of the batch and without dropout, the gradient of a batch is the mean over its halves. */
   const plain = (batchSize: number) => {
     const learn = learner({ batchSize, optimizer: 'sgd', weightDecay: 0, classWeights: undefined })
     learn.bnFreeze = true

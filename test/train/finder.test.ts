@@ -20,7 +20,7 @@ function stateOf(learn: Learner) {
   }
 }
 
-/** A learner in the middle of its life: trained, with an optimizer's state, some of it frozen. */
+/** A learner in the middle of training: with the state of an optimizer, and partly frozen. */
 async function trained(): Promise<Learner> {
   const learn = learner()
   await learn.fit(1, { lr: 1e-3 })
@@ -70,7 +70,7 @@ for (const at of ['the data', 'backward', 'a callback'] as const)
       const loss = learn.loss.bind(learn)
       learn.loss = (logits, y) => {
         const value = loss(logits, y)
-        value.backward({ retainGraph: true }) // gradients are there when it fails
+        value.backward({ retainGraph: true }) // so that there are gradients when it fails
         fails()
         return value
       }
@@ -80,7 +80,7 @@ for (const at of ['the data', 'backward', 'a callback'] as const)
     learn.train = given
     assert.deepEqual(stateOf(learn), before)
     globalThis.gc?.()
-    assert.ok(liveTensors() - alive < 60, 'no activations are left') // the finder's own optimizer waits for the collector
+    assert.ok(liveTensors() - alive < 60, 'no activations are left') // the finder's optimizer is freed later, by the garbage collector
   })
 
 test('the same after a signal', async () => {
@@ -107,7 +107,7 @@ test('rates rise evenly on a logarithmic scale, from start to end', async () => 
   assert.deepEqual([lrs.length, losses.length, smoothed.length, stopped], [31, 31, 31, undefined])
   for (const [i, lr] of lrs.entries())
     assert.ok(Math.abs(Math.log10(lr) - (-6 + i / 10)) < 1e-9, 'Math.abs(Math.log10(lr) - (-6 + i / 10)) < 1e-9')
-  // fastai's smoothing: the mean with β = 0.98, less its pull to 0.
+  // fastai's smoothing: the exponential mean with β = 0.98, corrected for its bias towards 0.
   let mean = 0
   for (const [i, loss] of losses.entries()) {
     mean = 0.98 * mean + 0.02 * loss
@@ -132,7 +132,7 @@ test('it stops where the loss diverges, and the curve ends there', async () => {
   assert.ok(suggestion > 0 && suggestion < lrs.at(-1)!, 'suggestion > 0 && suggestion < lrs.at(-1)!')
 })
 
-/** A source whose values become no numbers after some batches. */
+/** A source that gives NaN after some batches. */
 function spoilt(after: number): Source {
   const whole = source(45)
   let batches = 0

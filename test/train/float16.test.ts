@@ -1,4 +1,4 @@
-// float16 as GPUs train in it, in libtorch's operators of the CPU.
+// float16 training as on GPUs, with libtorch's CPU operators.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { library, optim, tensor } from '../../src/torch/index.ts'

@@ -85,7 +85,7 @@ describe('rates', () => {
     for (const [name, t] of learn.network.net.namedParameters()) {
       const moved = Array.from(t.data() as Float32Array, (v, i) => Math.abs(v - before.get(name)![i]!))
       const rate = name.startsWith('early') ? 1e-4 : name.startsWith('late') ? 1e-3 : 1e-2
-      if (name.endsWith('.0.bias')) continue // BatchNorm behind it takes all gradient away
+      if (name.endsWith('.0.bias')) continue // the BatchNorm after it makes the gradient 0
       const typical = moved.toSorted((a, b) => a - b)[moved.length >> 1]!
       assert.ok(typical > 0.9 * rate && typical < 1.1 * rate, `${name}: ${typical}`)
     }
@@ -372,7 +372,7 @@ describe('going on', () => {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-state-'))
   after(() => rmSync(folder, { recursive: true, force: true }))
 
-  /** Runs two cycles of two epochs, stopped after the step given and gone on with in a new learner. */
+  /** Runs two cycles of two epochs: stops after this step and continues in a new learner. */
   const run = async (options: Partial<LearnerOptions>, stopAt?: number) => {
     let learn = make(options)
     const epochs: unknown[] = []

@@ -22,7 +22,7 @@ const { cases, several } = JSON.parse(readFileSync(new URL('../golden/logistic.j
   several: Several[]
 }
 
-/** The same as make_logistic.py's. */
+/** The same as in make_logistic.py. */
 function features({ name, n, width, classes }: Omit<Case, 'results'>): { x: Float32Array; y: Int32Array } {
   const y = Int32Array.from({ length: n }, (_, i) => i % classes)
   const noise = hashed(`${name} noise`, n * width)
@@ -35,7 +35,7 @@ function features({ name, n, width, classes }: Omit<Case, 'results'>): { x: Floa
   return { x, y }
 }
 
-/** The same as make_logistic.py's: several labels and as many numbers a sample. */
+/** The same as in make_logistic.py: several labels and the same number of targets per sample. */
 function answers({ name, n, width, targets }: Several) {
   const { x, y } = features({ name, n, width, classes: 3 })
   const noise = hashed(`${name} answers`, n * targets)

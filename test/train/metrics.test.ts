@@ -121,7 +121,7 @@ test('of a hundred thousand classes there is no matrix of all pairs', () => {
     { actual: 1, predicted: 99_999, count: 1 },
   ])
   assert.equal(classReport(predicted, actual, classes).classes[1]!.recall, 0.5)
-  // The same answers with the classes 0, 1 and 2: only how far they lie apart differs.
+  // The same answers with the classes 0, 1 and 2: only the distances differ.
   const few = [0, 2, 1]
   assert.equal(cohenKappa(predicted, actual, classes), cohenKappa(few, actual, 3))
   close(matthews(predicted, actual, classes), matthews(few, actual, 3), 'Matthews')

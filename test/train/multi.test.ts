@@ -59,7 +59,7 @@ const cases = golden.multi.map(c => ({
   y: Float32Array.from(c.targets),
 }))
 
-/** Equal to 1e-6, lists one by one; null is NaN. */
+/** Equal within 1e-6, lists item by item; null stands for NaN. */
 function close(actual: number | readonly number[], expected: number | null | readonly (number | null)[], what: string) {
   const [a, b] = [[actual].flat(), [expected].flat()] as [number[], (number | null)[]]
   assert.equal(a.length, b.length, what)

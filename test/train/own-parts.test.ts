@@ -9,7 +9,7 @@ import { lrFind } from '../../src/train/rates/finder.ts'
 import { linear, oneCycle, oneCycleMomentum, type Schedule, sequence } from '../../src/train/rates/schedule.ts'
 import { bits, classes, learner } from '../helpers/train.ts'
 
-/** Bits after a fit of one epoch. */
+/** The bits of the weights after a fit of one epoch. */
 async function trained(options: Partial<LearnerOptions>, fit: Parameters<ReturnType<typeof learner>['fit']>[1] = {}) {
   const learn = learner(options)
   await learn.fit(2, { lr: 0.01, ...fit })

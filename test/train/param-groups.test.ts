@@ -30,7 +30,7 @@ test('no decay for what timm decays not: layer_scale, class token, position embe
   for (const name of ['resnet18', 'mobilenet_v2', 'efficientnet_b0']) assert.deepEqual(spared(name, 32), [], name)
 })
 
-/** Parameters after a step of AdamW over a net with a scale of its own before the last layer. */
+/** The parameters after a step of AdamW, for a net with a separate scale before the last layer. */
 async function stepped(weightDecay: number): Promise<Map<string, string>> {
   manualSeed(1)
   const m = { scale: nn.learned(full([3, 1, 1], 0.5), (x, w) => x.mul(w)), head: nn.linear(3, classes.length) }

@@ -55,7 +55,7 @@ test('it is ridge regression with a free bias, as the closed form over features 
   const probe = viewProbe(x, { answers: targets, task: 'regression', fold })
   const { plain } = probe.judge(features(5, () => 0))
   probe.close()
-  // Standardised as the probe does it: over all pictures, constant features kept small.
+  // Standardized as in the probe: over all pictures; constant features stay small.
   const column = (f: number) => Float64Array.from({ length: n }, (_, i) => x[i * width + f]!)
   const centres = Array.from({ length: width }, (_, f) => mean(column(f)))
   const spreads = centres.map((m, f) => Math.sqrt((mean(column(f).map(v => (v - m) ** 2)) * n) / (n - 1)))

@@ -102,7 +102,7 @@ test('warm restarts without it are fit_sgdr of fastai 2.8', () => {
     const ends = cycleEnds(restarts)
     assert.equal(ends.at(-1), expected.length)
     const schedule = cosineRestarts(1e-2, restarts)
-    // fastai compares float32 shares: some of its restarts come one step late, at a rate of nothing.
+    // fastai compares float32 shares, so some of its restarts are one step late, with a learning rate of 0.
     for (const [i, v] of expected.entries())
       if (ends.includes(i) && v < 1e-9) late++
       else close(schedule(i / expected.length), v, 1e-8, `${key}, step ${i}`)

@@ -60,7 +60,7 @@ test('no run is too short for a suggestion', () => {
 })
 
 test('where every loss falls, valley stays within the curve', () => {
-  // fastai's start is -1 here, and so short a valley takes Python's last element: the highest rate of all.
+  // fastai's start index is -1 here: for such a short valley, Python takes the last element, the highest rate.
   assert.equal(suggestRate({ lrs: [1e-3, 1e-2], losses: [2, 1] }, 'valley').lr, 1e-3)
 })
 

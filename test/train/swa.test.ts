@@ -40,7 +40,7 @@ test("the mean of weights is torch's AveragedModel's, and goes on where it was l
   assertFreed(alive)
 })
 
-/** The golden picture's batches of 4, 4 and 2, whatever samples are asked for. */
+/** Batches of 4, 4 and 2 golden pictures, whatever samples are requested. */
 function inTurn(): Source {
   const pixels = 3 * 8 * 8
   const x = formulaPicture([10, 3, 8, 8])

@@ -41,7 +41,7 @@ interface Report {
 }
 const golden = JSON.parse(readFileSync(new URL('../golden/undefined.json', import.meta.url), 'utf8')) as Golden
 
-/** Fails where a number is not the expected one, or is one where there is none. */
+/** Fails if a number differs from the expected one, or if there is a number where none is expected. */
 function same(found: number, expected: number | null, what: string, within = 1e-9): void {
   if (expected === null) assert.ok(Number.isNaN(found), `${what}: ${found}, expected none`)
   else
@@ -55,7 +55,7 @@ describe("numbers of any size are scored as by scikit-learn's float64", () => {
   for (const c of golden.targets)
     test(c.name, () => {
       const [told, actual] = [Float64Array.from(c.predictions), Float64Array.from(c.targets)]
-      // scikit-learn rounds the mean of 1.7e15 to quarters; here the first is taken away before it is formed.
+      // scikit-learn rounds the mean of values near 1.7e15 to quarters; here the first value is subtracted before.
       const within = c.name === 'epoch microseconds' ? 1e-4 : 1e-6
       for (const [name, metric] of Object.entries({ r2, mae, rmse, explainedVariance }))
         for (const [t, expected] of c[name as 'r2'].entries())

@@ -1,4 +1,4 @@
-// What each change does to pixels, against fastai and torchvision where they do the same (test/golden/augment.json).
+// The effect of each change on pixels, compared with fastai and torchvision if they do the same (test/golden/augment.json).
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -24,7 +24,7 @@ const golden = JSON.parse(readFileSync(new URL('../golden/augment.json', import.
 
 /** Values in [0, 1] as pixels of the type. */
 const scaled = { mean: [0], std: [1] }
-/** As the script makes it. */
+/** The same as in make_augment.py. */
 const formula = (height: number, width: number): Picture => ({
   data: Uint8Array.from({ length: height * width * 3 }, (_, i) => (7 * i) % 251),
   height,
@@ -134,7 +134,7 @@ test('a picture made much smaller is the mean of its blocks, not every third pix
   }
   const window = { tries: [{ area: 1, ratio: 1 }], minRatio: 1, maxRatio: 1 }
   near(values(stripes, { window }, 16), new Float32Array(3 * 256).fill(80 / 255), 1e-5, 'stripes')
-  // 50 = 3 · 16 + 2: the blocks leave a rest, and the middle is still in the middle.
+  // 50 = 3 · 16 + 2: the blocks leave a rest, but the middle stays in the middle.
   const ramp: Picture = {
     data: Float32Array.from({ length: 50 * 50 * 3 }, (_, i) => Math.floor(i / 3) % 50),
     height: 50,

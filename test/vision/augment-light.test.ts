@@ -1,4 +1,4 @@
-// Light and colour as one matrix and one tone curve: what they are composed of, on every way that makes pictures.
+// Light and colour as one matrix and one tone curve: their composition, in every code path that makes pictures.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
@@ -12,7 +12,7 @@ import { pictureBatch } from '../../src/vision/batch.ts'
 import type { Picture } from '../../src/vision/types.ts'
 
 const plain = { mean: [0], std: [1] }
-/** [H, W, C] in [0, 1] by each way there is. */
+/** The picture [H, W, C] in [0, 1], by each code path. */
 const ways: Record<string, (picture: Picture, change: Change, size: number) => number[]> = {
   ...(hasOwnKernels() ? { kernel: (...of) => withKernels('own', () => crop(...of)) } : {}),
   libtorch: (...of) => withKernels('aten', () => crop(...of)),
@@ -70,7 +70,7 @@ for (const [way, made] of Object.entries(ways))
             ? v
             : 1 / (1 + Math.exp((Math.log(p / (1 - p)) + logitShift) * -logitGain))
         })
-        // Between two points of the curve lies a line: next to black and white it is steep.
+        // The curve is linear between two points, and steep near black and white.
         const tolerance = logitGain < 1 ? 2e-3 : logitGain > 1 || logitShift !== 0 ? 1e-4 : 2e-6
         near(made(picture, { ...unchanged, ...change }, 12), wanted, tolerance, JSON.stringify(change))
       }

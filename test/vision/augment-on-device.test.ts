@@ -1,4 +1,4 @@
-// What makes batches on a GPU, in operators that every device has: here on the CPU, against what makes them there.
+// The GPU path that makes batches from standard operators, run on the CPU and compared with the CPU path.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rng } from '../../src/base/random.ts'

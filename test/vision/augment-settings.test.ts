@@ -68,7 +68,7 @@ test('what can not be is refused, with what was meant', () => {
 
 test('a further setting leaves what the others draw as it was', () => {
   const before = drawn(augmentations['side-on'], 50)
-  // As Anneal 0.1 drew them: a run's figures rest on these.
+  // The draws of Anneal 0.1: the results of runs depend on them.
   const { angle, zoom, mirror, cropX, cropY, brightness, gain } = before[3]!
   assert.deepEqual(
     [angle, zoom, mirror, cropX, cropY, brightness, gain].map(v =>

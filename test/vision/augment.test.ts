@@ -25,7 +25,7 @@ const batch = (pictures: Picture[], changes: Change[] | undefined, size: number)
 const values = (pictures: Picture[], changes: Change[] | undefined, size: number) =>
   batch(pictures, changes, size).data() as ArrayLike<number>
 
-/** A crop as the batch lays it out, [3, size, size], where (y, x) of it shows what `at` says. */
+/** A crop in the layout of the batch, [3, size, size]; its value at (y, x) is given by `at`. */
 const expected = ({ data, width }: Picture, size: number, at: (y: number, x: number) => [y: number, x: number]) =>
   Float32Array.from({ length: 3 * size * size }, (_, i) => {
     const [y, x] = at(Math.floor(i / size) % size, i % size)
@@ -45,7 +45,7 @@ test('an unchanged picture is its centre crop, pixel for pixel', () => {
     1e-4,
     'centre',
   )
-  // The same by way of the map: an angle too small to move anything keeps it from the short cut.
+  // The same through the map: a tiny angle moves no pixel but disables the shortcut.
   close(
     values([p], [{ ...unchanged, angle: 1e-9 }], 20),
     expected(p, 20, (y, x) => [y + 5, x + 10]),
@@ -91,7 +91,7 @@ test('a turn by an angle and a zoom move points as trigonometry says', () => {
         close([d * x + e * y + f], [(Math.sin(angle) * x + Math.cos(angle) * y) / zoom], 1e-12, 'y')
       }
     }
-  // A point 10 right of the centre is seen, the view turned by a quarter, 10 above or below it.
+  // With the view turned by a quarter, a point 10 right of the centre is 10 above or below it.
   const dot: Picture = { data: new Uint8Array(41 * 41 * 3), width: 41, height: 41 }
   dot.data.fill(255, 3 * (20 * 41 + 30), 3 * (20 * 41 + 30) + 3)
   const seen = Array.from(values([dot], [{ ...unchanged, angle: Math.PI / 2 }], 41)).slice(0, 41 * 41)

@@ -36,7 +36,7 @@ function sight({ channels = 3, classes = 2 } = {}) {
 }
 
 type Rgb = [number, number, number]
-/** A picture of what `at(x, y)` is there, x and y in [-1, 1]. */
+/** A picture with the value `at(x, y)` at each pixel, x and y in [-1, 1]. */
 function paint(at: (x: number, y: number) => Rgb): Picture {
   const data = new Uint8Array(side * side * 3)
   for (let y = 0, i = 0; y < side; y++)

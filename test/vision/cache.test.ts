@@ -11,7 +11,7 @@ const addon = findAddon()!.path
 const kept = () => join(process.env['ANNEAL_CACHE']!, 'pictures')
 const files = (end: string) => (existsSync(kept()) ? readdirSync(kept()).filter(name => name.endsWith(end)) : [])
 
-/** Opens, and says how many pictures were worked on. */
+/** Opens a cache and counts the pictures that are decoded. */
 async function open(dir: string, options: Partial<CacheOptions> = {}) {
   let worked = 0
   const opened = await openPictures(await imageFolder(dir), {
@@ -43,7 +43,7 @@ test('a new picture costs one decoding: the others are copied from the cache bef
   const dir = tempFolder(t)
   await classFolders(dir, { a: 10, b: 10 })
   const first = await open(dir)
-  // What was decoded is marked, so that a copy tells itself from a new decoding.
+  // The decoded data is marked, so that a copy differs from a new decoding.
   const [store] = files('.bin')
   const marked = readFileSync(join(kept(), store!)).fill(7)
   writeFileSync(join(kept(), store!), marked)
@@ -62,12 +62,12 @@ test('hashes are known again by size, inode and times, and only once those have 
   await classFolders(dir, { a: 2, b: 2 })
   await open(dir)
   const table = () => JSON.parse(readFileSync(join(kept(), files('.hashes')[0]!), 'utf8')).known as unknown[]
-  assert.equal(table().length, 0) // written a moment ago: could change again within the same tick
+  assert.equal(table().length, 0) // written just now: a file could change again within the same tick
   await new Promise(done => setTimeout(done, 2100))
   await open(dir)
   assert.equal(table().length, 4)
   writeFileSync(join(dir, 'a/0.jpg'), await jpeg(50))
-  utimesSync(join(dir, 'a/0.jpg'), 1, 1) // a time stamp that was set back hides nothing
+  utimesSync(join(dir, 'a/0.jpg'), 1, 1) // an older time stamp must not hide the change
   assert.equal((await open(dir)).worked, 4)
 })
 
@@ -75,7 +75,7 @@ test('a cache that was cut off, or whose index is no JSON, is built anew', async
   const dir = tempFolder(t)
   await classFolders(dir, { a: 3, b: 3 })
   const first = await open(dir)
-  // A copy: the file is mapped, and what is cut off from under a map is gone.
+  // A copy, because the file is mapped: cutting a mapped file removes the mapped data.
   const pictures = first.data.items.map(({ picture }) =>
     structuredClone({ ...first.picture(picture), data: Uint8Array.from(first.picture(picture).data) }),
   )
@@ -150,7 +150,7 @@ test('where files may not grow: one line with the bytes, nothing half-written', 
     await openPictures(await imageFolder(${JSON.stringify(dir)}), { short: 32 }).catch(e => { process.stdout.write(e.name + ': ' + e.message); process.exitCode = 3 })`
   const command = `ulimit -f 200; exec "$0" --import tsx --input-type=module -e "$1"`
   const cwd = new URL('../..', import.meta.url)
-  const env = { ...process.env, ANNEAL_ADDON: addon } // the cache folder is another one by now
+  const env = { ...process.env, ANNEAL_ADDON: addon } // the cache folder has changed meanwhile
   const child = spawnSync('bash', ['-c', command, process.execPath, script], { cwd, env, encoding: 'utf8' })
   assert.equal(child.status, 3, child.stderr)
   assert.match(

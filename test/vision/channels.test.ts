@@ -191,7 +191,7 @@ test('what has too many channels for colour says how to keep them', async () => 
   )
 })
 
-/** Files as a scan would hand them over. */
+/** Files in the form that a scan gives. */
 async function cached(
   dir: string,
   files: Record<string, Uint8Array>,

@@ -14,7 +14,7 @@ import { assertFreed, close, fill, golden } from '../helpers/explain.ts'
 
 const picture = (n: number, h: number, w: number) => fromArray(formulaPicture([n, 3, h, w]), [n, 3, h, w])
 
-/** make_explain.py's net: two convolutions, the pooling of `network`, one linear layer. */
+/** The net of make_explain.py: two convolutions, the pooling of `network`, one linear layer. */
 function goldenNetwork(): Network {
   const layers = nn.sequential(
     nn.conv2d(3, 8, 3, { stride: 2, padding: 1 }),
@@ -31,7 +31,7 @@ function goldenNetwork(): Network {
   const head = nn.linear(24, 5)
   const features = (x: Tensor) => nn.concatPool(body(x))
   const net = fill(nn.module({ body: body as nn.Module, head }, x => head(features(x))))
-  fill(body) // under its own names, as Python has them
+  fill(body) // under the same names as in Python
   return { net, body, head, features, groups: [] }
 }
 

@@ -10,7 +10,7 @@ import { jpegFault, mendedJpeg } from '../../src/vision/decode/jpeg-check.ts'
 import { resize } from '../../src/vision/decode/resize.ts'
 import { pixels, put, tempFolder } from '../helpers/data.ts'
 
-/** Sampled 4:2:2 with a restart every two units and Huffman tables of its own, by libjpeg-turbo. */
+/** Sampled 4:2:2, with a restart every two units and custom Huffman tables, by libjpeg-turbo. */
 const restarts = Buffer.from(
   '/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQERXRTc4UG1RV19iZ2hnPk1xeXBkeFxlZ2P/2wBDARESEhgVGC8aGi9jQjhCY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2P/wAARCAAWACUDASEAAhEBAxEB/8QAGAAAAwEBAAAAAAAAAAAAAAAABAUGAAP/xAAgEAACAgMAAgMBAAAAAAAAAAABAwACBAUREiETMUEU/8QAGQEAAwEBAQAAAAAAAAAAAAAAAwQFAQYC/8QAIBEAAgMAAgMAAwAAAAAAAAAAAQIAAwQREgUiMRMjQf/dAAQAAv/aAAwDAQACEQMRAD8AoGfCxHrneSS21LUYTQQnjq+ze00bBT+oTnrHX+QCxMrcfGS5Pbc+ofctdJ5ihyM1n5TP/9AjOxUrdwATQi66eJTTWqqBA9VsLv5UmOHa6r1eRENawzDtOaFDPp7H5P/REzEjDYSPydsHb26KdgnV93yUdliJn4X7GhX/AEAXJmmjHWo6kzjTbaTP/9IPEWMW4I9x+jYkr8fEz15T2pBj+utaauwi/ZpD6k/Unwopd6P7GMTDPl5/sj43bW/Vp//TK1zCcf3NJr12Oxbt9jZw1qeJ/9k=',
   'base64',
@@ -18,10 +18,10 @@ const restarts = Buffer.from(
 
 const most = (list: readonly number[]) => list.reduce((a, b) => Math.max(a, b), 0)
 
-/** By the decoder of our own, upright, at full size; `undefined` where it leaves the file to libvips. */
+/** Decoded by our own decoder, upright, at full size; `undefined` if it leaves the file to libvips. */
 const own = async (file: Uint8Array): Promise<Uint8Array | undefined> => (await decodeJpeg(file, { limit: 1e9 }))?.data
 
-/** By libjpeg within libvips, which fails at every warning. */
+/** Decoded by libjpeg within libvips, which fails at every warning. */
 const libjpeg = (file: Uint8Array) =>
   sharp(file, { failOn: 'warning', autoOrient: true }).toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer()
 

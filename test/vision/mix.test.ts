@@ -13,7 +13,7 @@ interface Golden {
 const golden = JSON.parse(readFileSync(new URL('../golden/augment.json', import.meta.url), 'utf8')) as Golden
 
 const size = 6
-/** Picture i is i everywhere. */
+/** Every pixel of picture i is i. */
 const pictures = (n: number) =>
   fromArray(
     Float32Array.from({ length: n * 3 * size * size }, (_, i) => Math.floor(i / (3 * size * size))),
@@ -142,7 +142,7 @@ test('targets of several labels and of numbers are mixed alike; without either Î
   ])
   for (const task of ['multi', 'regression'] as const) {
     const mixed = mixBatch({ x, y }, { ...single, task, mixup: 1 })
-    // Pictures are their own number, so what was mixed can be read off the pixels.
+    // The pixels of a picture are its number, so they show which pictures were mixed.
     for (const i of [0, 1, 2, 3]) {
       const value = mixed.x.select(0, i).numbers()[0]!
       const [a] = mixed.y.select(0, i).numbers() as [number, number]

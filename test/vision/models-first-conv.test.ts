@@ -62,7 +62,7 @@ for (const [name, first] of Object.entries(firsts))
         noGrad(() => {
           const grey = randn([1, 1, 64, 64])
           const close = (a: Tensor, b: Tensor) => a.sub(b).abs().max().item() < 1e-3 * b.abs().max().item()
-          // The same in every channel is the same as in all three.
+          // Equal values in every channel give the same result as three equal channels.
           const same = (n: number) =>
             cat(
               Array.from({ length: n }, () => grey),

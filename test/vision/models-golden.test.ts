@@ -26,14 +26,14 @@ interface Golden {
   parameters: number
   /** Lines of name and shape. */
   state: { count: number; sha256: string }
-  /** What drops in training, with its share, in order. */
+  /** The dropout layers, with their probabilities, in order. */
   drops: ['Dropout' | 'StochasticDepth', number][]
   eval64: Summary
   eval224: Summary
   train64: Summary & { loss: number }
   gradientNorms: Record<string, number>
   statisticNorms: Record<string, number>
-  /** How far float32 in PyTorch is from these values, which are float64's: what rounding alone does. */
+  /** The distance of PyTorch's float32 from these float64 values: the effect of rounding. */
   error32: Record<'eval64' | 'eval224' | 'train64' | 'loss' | 'gradientNorms' | 'statisticNorms', number>
 }
 const golden = JSON.parse(readFileSync(new URL('../golden/models.json', import.meta.url), 'utf8')) as {

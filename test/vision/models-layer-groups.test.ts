@@ -16,7 +16,7 @@ const vgg = (first: number, last: number) =>
     return ![2, 5, 6, 9, 12, 13, 16, 19, 22, 23, 26, 29, 32, 33, 36, 39, 42, 43].includes(i)
   })
 
-/** What sees strides up to 8 | what sees 16 and 32; of the ViT six blocks each. */
+/** Layers with strides up to 8 | layers with strides 16 and 32; for the ViT, six blocks each. */
 const expected: Record<string, string[][]> = {
   resnet18: resnet,
   resnet34: resnet,

@@ -53,7 +53,7 @@ test('arrays that are no picture say what was expected', async () => {
     await assert.rejects(keep(bytes), { name: 'AnnealError', message: reason }, name)
 })
 
-/** Decodes, or refuses with a reason; never anything else, and never more than the bytes can fill. */
+/** Decodes, or refuses with a reason; nothing else, and never more values than the bytes can fill. */
 async function survives(bytes: Uint8Array): Promise<void> {
   try {
     const { data, height, width, channels } = await decode(bytes, { channels: 'keep', limitInputPixels: 1e6 })
@@ -101,7 +101,7 @@ test('files with bytes changed or cut off are refused or read: npy and TIFF', as
       fc.option(fc.nat()),
       async (which, changes, cut) => {
         const bytes = Uint8Array.from(files[which]!)
-        // Directories and headers lie near one of the ends: that is where harm can be done.
+        // Directories and headers are near one of the ends, so changes there are the most harmful.
         for (const [at, value] of changes) {
           const reach = Math.min(bytes.length, 400)
           bytes[at % 2 ? (at >> 1) % reach : bytes.length - 1 - ((at >> 1) % reach)] = value

@@ -131,7 +131,7 @@ test('bytes too many behind the last block are passed over, blocks too many are 
   const scan = whole.lastIndexOf(Buffer.from([0xff, 0xda])) + 14
   const again = bytesBefore(whole.subarray(scan + 200, end))
   assert.match(jpegFault(again) ?? 'nothing', /corrupt|nothing/, 'the middle of the data once more')
-  // Cut out of the middle, the data end too early, or what is left is out of step.
+  // Without bytes in the middle, the data end too early or are shifted.
   let refused = 0
   for (let at = scan + 40; at < end - 60; at += 37) {
     const damaged = Buffer.from(whole)

@@ -1,4 +1,4 @@
-// What prediction takes, in which order it answers, how it is stopped, and that the thread that asks stays free.
+// What prediction accepts, the order of its answers, how it is stopped, and that the calling thread stays free.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -35,7 +35,7 @@ after(async () => {
 
 const copied = (bytes: Uint8Array) => Uint8Array.from(bytes)
 const webStream = (bytes: Uint8Array) => new Blob([copied(bytes)]).stream()
-/** Equal but for what another size of batch rounds otherwise. */
+/** Equal, except for rounding that depends on the batch size. */
 const near = (found: ArrayLike<number>, expected: readonly number[]) =>
   expected.every((p, i) => Math.abs(p - found[i]!) < 1e-5)
 /** A signal that is aborted soon; unlike AbortSignal.timeout it keeps the test alive. */
@@ -382,7 +382,7 @@ describe('a signal ends it at once', { concurrency: 1 }, () => {
 test('the thread that asks stays free while the net computes', async t => {
   const photo = await jpeg(4, 250, 250)
   const path = savedNet(folder, { name: 'large', size: 224 })
-  /** The longest that the event loop stood still, in milliseconds. */
+  /** The longest time that the event loop was blocked, in milliseconds. */
   const longest = async (worker: boolean) => {
     const of = loadClassifier(path, { worker })
     await of.predict(photo)

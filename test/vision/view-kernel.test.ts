@@ -1,4 +1,4 @@
-// The kernel that makes batches of uint8 pictures, against libtorch's operators one after another (view, light, normalise).
+// The kernel that makes batches of uint8 pictures, compared with libtorch's operators in sequence (view, light, normalize).
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
@@ -14,7 +14,7 @@ after(() => setThreads(threads))
 const sets = kernelSets('float32')
 const normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
 
-/** Noise: neighbours differ as much as they can. */
+/** Noise, with large differences between neighbours. */
 function noise(height: number, width: number, channels: number, seed = 1): Picture {
   const random = rng(seed, height, width, channels)
   const data = Uint8Array.from({ length: height * width * channels }, () => random.integer(256))
@@ -121,7 +121,7 @@ describe('views by a kernel of our own', { skip: sets.length === 0 && 'no AVX2 h
     const pictures = Array.from({ length: 7 }, (_, i) => noise(40 + 5 * i, 64 - 3 * i, i % 3 ? 3 : 1, i))
     for (const settings of [
       'side-on,maxWarp=0.2,maxLighting=0.3,saturation=0.3,contrast=0.5',
-      'side-on,maxWarp=0.2,pLighting=0', // rows of one picture are shared by threads
+      'side-on,maxWarp=0.2,pLighting=0', // threads share the rows of one picture
       'none',
     ]) {
       const drawn = augmentation(settings)

@@ -11,7 +11,7 @@ import { makeReview } from '../helpers/web.ts'
 const places = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 const executablePath = [...places, chromium.executablePath()].find(path => path && existsSync(path))
 
-// Where there is no browser there is no test of one; what the server says is tested without (web.clean.test.ts).
+// Skipped if there is no browser. web/clean.test.ts tests the server without a browser.
 if (executablePath)
   test('in a browser: decide, take back, relabel, look closer, end; nobody else is asked', async () => {
     const root = mkdtempSync(join(tmpdir(), 'anneal-browser-'))
@@ -42,7 +42,7 @@ if (executablePath)
       await said.getByText('1 decided: 0 left out, 1 relabelled, 0 kept').waitFor()
       await page.locator('.choice').nth(1).getByText('Leave out').click()
       await said.getByText('2 decided: 1 left out').waitFor()
-      // The same picture stands among the highest losses too.
+      // The same picture is also among the highest losses.
       assert.equal(await page.locator('.picture[data-state=drop]').count(), 2)
       assert.deepEqual(kept(), [
         ['relabel', 'shirt'],
@@ -67,7 +67,7 @@ if (executablePath)
       await served.close()
       await page.evaluate('document.body.classList.remove("ended")')
       await page.locator('.choice').nth(1).getByText('Keep').click()
-      await said.getByText('Not kept: the server has ended').waitFor()
+      await said.getByText('Not stored: the server has ended').waitFor()
       assert.equal(kept().length, 4)
     } finally {
       await browser.close()

@@ -31,7 +31,7 @@ interface Got {
   body: Buffer
 }
 
-/** One request as it is, with no header that a client would add but Host. */
+/** One raw request, with Host as the only header that a client would add. */
 function ask({ method = 'GET', path = pathname, headers = {}, body = '' }: Sent = {}): Promise<Got> {
   return new Promise((resolve, reject) => {
     const sent = request({ host: '127.0.0.1', port, method, path, headers: { host, ...headers } }, response => {

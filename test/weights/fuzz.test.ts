@@ -31,7 +31,7 @@ const files: [string, Buffer, Read][] = [
   files.push(['our own safetensors', readFileSync(path), readSafetensors])
 }
 
-/** Reads or is refused: anything else that is thrown fails the test. Tensors may not outgrow the file. */
+/** Reads a file, or accepts a refusal. Any other error fails the test. Tensors must not be larger than the file. */
 function outcome(read: Read, file: Uint8Array): 'read' | 'refused' {
   try {
     const tensors = [...read(file, refuser('x')).values()]

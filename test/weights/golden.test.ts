@@ -37,7 +37,7 @@ const evil: Record<string, RegExp> = {
   evil_build: /(STACK_)?GLOBAL at byte \d+ asks for "posix\.system"/,
   evil_getattr: /(STACK_)?GLOBAL at byte \d+ asks for "(__builtin__|builtins)\.getattr"/,
   evil_module: /(STACK_)?GLOBAL at byte \d+ asks for "__main__\.Net".*torch\.save\(model\.state_dict\(\)/,
-  evil_bare: /is no weight file/,
+  evil_bare: /is not a weight file/,
 }
 
 for (const file of readdirSync(folder).filter(name => name.startsWith('evil_')))

@@ -10,7 +10,7 @@ const hugeStorage = tensor('0', { numel: 2 ** 31 - 1, shape: [2 ** 31 - 1] })
 const expanded = tensor('0', { shape: [2 ** 30], strides: [0] })
 const small = Buffer.alloc(16)
 
-/** Many tensors from one small storage, each unfolding to the storage's size a hundred times. */
+/** Many tensors over one small storage. Each would need a hundred times the size of the storage. */
 const many = assemble(
   'EMPTY_DICT',
   ...Array.from({ length: 2000 }, (_, i) => [
@@ -28,26 +28,26 @@ const files: [name: string, bytes: () => Uint8Array, message: RegExp][] = [
     () => makeLegacy(stateDict('w', hugeStorage), [['0', 2 ** 31 - 1, small]]),
     /left/,
   ],
-  ['4 bytes expanded to 4 GB', () => makePth(stateDict('w', expanded), { 0: small }), /may unfold to/],
-  ['2,000 tensors of 1.6 MB', () => makePth(many, { 0: Buffer.alloc(16384) }), /may unfold to/],
-  ['a text of 4 GB', () => makePth(assemble(['BINUNICODE', le(0xffffffff, 4)])), /wants 4294967295 bytes/],
+  ['4 bytes expanded to 4 GB', () => makePth(stateDict('w', expanded), { 0: small }), /may use at most/],
+  ['2,000 tensors of 1.6 MB', () => makePth(many, { 0: Buffer.alloc(16384) }), /may use at most/],
+  ['a text of 4 GB', () => makePth(assemble(['BINUNICODE', le(0xffffffff, 4)])), /needs 4294967295 bytes/],
   [
     'a deflate bomb that declares little',
     () => makePthDeflated(Buffer.alloc(200_000_000), 1000),
     /does not inflate to the 1000 bytes/,
   ],
-  ['a deflate bomb', () => makePthDeflated(Buffer.alloc(200_000_000)), /may unfold to/],
-  ['a safetensors header of 100 MB', () => Buffer.concat([le(1e8, 8), Buffer.from('{')]), /1 are there/],
+  ['a deflate bomb', () => makePthDeflated(Buffer.alloc(200_000_000)), /may use at most/],
+  ['a safetensors header of 100 MB', () => Buffer.concat([le(1e8, 8), Buffer.from('{')]), /but the file has 1;/],
   [
     'a safetensors tensor of 2^50 bytes',
     () => safetensors(`{"a":{"dtype":"U8","shape":[${2 ** 50}],"data_offsets":[0,${2 ** 50}]}}`),
-    /its tensors need \d+ bytes of data, 0 are there/,
+    /its tensors need \d+ bytes of data, but it has 0/,
   ],
   ['20 MB of [ in a safetensors header', () => safetensors(`{"a":${'['.repeat(20e6)}`), /"\[" instead of "\{"/],
   ...['}', ']', '(', 'N'].map((code): [string, () => Uint8Array, RegExp] => [
     `20 MB of pickle opcode ${code}`,
     () => makePth(Buffer.alloc(20e6, code)),
-    /goes beyond what the pickle of any state dict holds/,
+    /needs more work than the pickle of any state dict/,
   ]),
 ]
 
@@ -60,7 +60,7 @@ function safetensors(header: string): Uint8Array {
   return Buffer.concat([le(header.length, 8), Buffer.from(header)])
 }
 
-// In a process of its own, so that its peak is what reading these files costs.
+// In a separate process, so that its peak memory is the cost of reading these files.
 const program = `
   const { readWeights } = await import(${JSON.stringify(new URL('../../src/weights/index.ts', import.meta.url).href)})
   const peak = () => process.resourceUsage().maxRSS * 1024
