@@ -132,7 +132,7 @@ describe('channels that are kept', () => {
         `${told}`,
       )
       assert.ok(
-        told.some(t => t.startsWith(`normalisation: ${channels} channels; the pictures' own over `)),
+        told.some(t => t.startsWith(`normalisation: ${channels} channels; measured over `)),
         `the normalisation of ${channels} channels is said`,
       )
       // Noise from 30 to 150 has the mean 90; a channel is brighter by 60 in half of the pictures, or in none.

@@ -37,7 +37,7 @@ describe('a net from random weights', () => {
     for (const rate of rates) assert.ok(Math.abs(rate - Math.min(find.chosen, 3e-3)) < 1e-12, `${rates}`)
     assert.match(choices(whole.events, 'unfreeze')[0]!, /from random weights trains all layers from the start/)
     assert.match(choices(whole.events, 'weights')[0]!, /^not averaged/)
-    assert.match(choices(whole.events, 'weights kept')[0]!, /^of epoch \d/)
+    assert.match(choices(whole.events, 'weights kept')[0]!, /^from epoch \d/)
     const losses = whole.events.flatMap(e => (e.type === 'epoch' ? [e.trainLoss] : []))
     assert.equal(losses.length, 3)
     assert.ok(Math.abs(find.losses[0]! - Math.log(3)) < 0.2, `of three classes, with outputs near 0: ${find.losses[0]}`)

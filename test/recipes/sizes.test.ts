@@ -193,7 +193,7 @@ describe('a batch that fits into memory', () => {
         batchSize <= (sizes[i - 1]?.batchSize ?? 32),
         `batchSize <= (sizes[i - 1]?.batchSize ?? 32), got ${batchSize}`,
       )
-      if (batchSize < 32) assert.match(reason!, /a picture of \d+ px takes about .* in a step, and .* are free/)
+      if (batchSize < 32) assert.match(reason!, /an input of [\d × ]+ takes about .* in a step, and .* are free/)
     }
     assert.equal(fitting(512, 1e6).batchSize, 2)
   })
@@ -236,7 +236,7 @@ describe('a batch that fits into memory', () => {
     const said = (run: string) =>
       events(run).flatMap(e => (e.type === 'choice' && e.what === 'batch' ? [`${e.value} (${e.reason})`] : []))
     assert.equal(said('little').length, 1)
-    assert.match(said('little')[0]!, /^\d pictures of 32 px \(.*, and 4.* MB are free\)$/)
+    assert.match(said('little')[0]!, /^\d pictures \(an input of 3 × 32 × 32 takes about .*, and 4.* MB are free\)$/)
     await work.resume('less')
     assert.deepEqual(outcome('less'), outcome('little'))
   })

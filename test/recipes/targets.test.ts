@@ -126,10 +126,10 @@ describe('nothing to learn, or more than can be held, is one line before trainin
     refused(
       'constant',
       { when: () => '1700000000.25' },
-      /^target "when": all 40 training pictures have 1700000000\.25,/,
+      /^target "when": all 40 training samples have the value 1700000000\.25,/,
     ))
   test('one constant target of several', () =>
-    refused('one', { age: v => `${v}`, when: () => '0' }, /^target "when": all 40 training pictures have 0,/))
+    refused('one', { age: v => `${v}`, when: () => '0' }, /^target "when": all 40 training samples have the value 0,/))
   test('digits beyond 2^53 that 64-bit floats drop', () =>
     refused('beyond', { id: v => `90071992547409920${v % 3}` }, /same 64-bit float: subtract a constant/))
   test('further apart than can be held', () =>

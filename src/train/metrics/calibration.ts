@@ -11,7 +11,7 @@ export type ReliabilityBin = { from: number; to: number; count: number; confiden
  *  `mce` its maximum. */
 export type Reliability = { bins: ReliabilityBin[]; ece: number; mce: number; count: number }
 
-/** What the calibration is measured by: 15 bins unless given. */
+/** The options of the calibration. Default: 15 bins. */
 export type CalibrationOptions = { task?: LabelTask; bins?: number }
 
 /** How well probabilities agree with the actual frequencies, in bins of equal width (Guo et al. 2017,

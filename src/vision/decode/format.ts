@@ -20,27 +20,28 @@ export interface RgbOptions extends FitOptions {
 /** A picture of 8 bits in red, green and blue; `filled` counts values that were missing in the file. */
 export type RgbPicture = Picture & { filled?: number }
 
-/** One format of image files: one entry of the list in `formats.ts`. Its functions throw an AnnealError whose message is
- *  the reason alone, such as `its QOI data are cut off`. */
+/** One format of image files: one entry of the list in `formats.ts`. Its functions throw an AnnealError whose message
+ *  is the reason alone, such as `its QOI data are cut off`. */
 export interface ImageFormat {
-  /** As messages call it. */
+  /** Its name in messages. */
   name: string
-  /** Endings of the names of its files, lower case, parted by blanks. */
+  /** Endings of the names of its files, lower case, separated by blanks. */
   endings: string
-  /** Whether a file begins as one of this format. The head has at least 3 bytes, `bytesNeeded` of `formats.ts` at most. */
+  /** Whether a file begins like one of this format. The head has 3 bytes or more, at most `bytesNeeded` of
+   *  `formats.ts`. */
   sniff(head: Uint8Array): boolean
-  /** What the file holds, from its header alone. */
+  /** Finds the kind of a file from its header alone. */
   probe(bytes: Uint8Array): Kind | Promise<Kind>
-  /** Decodes a file upright, at full size, without changing its channels. With several pages, `all` of them become channels,
-   *  one after another, or only the `first` is used; of an animation always the first frame. A picture of more than `limit`
-   *  pixels is refused from its header. */
+  /** Decodes a file upright, at full size, without changing its channels. With several pages, `all` of them become
+   *  channels, one after another, or only the `first` is used; of an animation always the first frame. A picture of
+   *  more than `limit` pixels is refused from its header. */
   decode(bytes: Uint8Array, options: { limit: number; pages: 'all' | 'first' }): Raster | Promise<Raster>
-  /** Decodes a file to RGB of 8 bits and fits it, where that is faster than `decode`, or another reading. `decode` and
-   *  `rasterToRgb` do it unless given. */
+  /** Decodes a file to 8-bit RGB and fits it. Needed only if this is faster than `decode`, or must read the file
+   *  differently. Default: `decode` and `rasterToRgb`. */
   decodeRgb?(bytes: Uint8Array, limit: number, fit: RgbOptions): RgbPicture | Promise<RgbPicture>
-  /** A file holds numbers, no colours: they are fitted as numbers, and never scaled to 8 bits. */
+  /** Whether its files hold numbers, not colours: they are resized as numbers, and never scaled to 8 bits. */
   isArray?: boolean
-  /** The version of a library that decodes it: another one may give other pixels. */
+  /** The version of the library that decodes it, since another one may give other pixels. */
   version?(): string
 }
 

@@ -10,21 +10,22 @@ import { tiff } from './tiff-file.ts'
 import { describeBytes, isUnreadPicture, unreadBytes, unreadEndings } from './unread.ts'
 import { avif, gif, jpeg, png, webp } from './vips-formats.ts'
 
-/** Every image format that is read. The first one whose `sniff` says yes is taken: an AVIF file may call itself HEIF too.
- *  Names of files, what a folder's files are, decoding and the cache's key all go by this list. */
+/** Every image format that is read. The first one whose `sniff` says yes is taken: an AVIF file may call itself HEIF
+ *  too. Names of files, what a folder's files are, decoding and the cache's key all go by this list. */
 export const formats: readonly ImageFormat[] = [jpeg, png, gif, webp, tiff, avif, heic, bmp, netpbm, npy]
 
-/** How many leading bytes tell what a file is. */
+/** How many leading bytes are needed to recognise a file. */
 const bytesNeeded = unreadBytes
 
-/** The format of a picture from its first bytes, whatever its name; undefined where none is read. */
+/** The format of a picture from its first bytes, for any file name; undefined if it is not a format that can be
+ *  read. */
 export const formatOf = (head: Uint8Array): ImageFormat | undefined =>
   head.length < 3 ? undefined : formats.find(format => format.sniff(head))
 
 const endings = new Set([...formats.map(format => format.endings), unreadEndings].flatMap(list => list.split(' ')))
 
-/** Pictures among the files of a folder. One of a known format that is not read is a picture too: the scan names it and
- *  says what to do. */
+/** Recognises the pictures among the files of a folder. A picture of a known format that can't be read counts too: the
+ *  scan names it and says what to do. */
 export const pictureFiles: FileKind = {
   noun: { one: 'picture', many: 'pictures' },
   isNamed: name => endings.has(extname(name).toLowerCase()),
@@ -33,7 +34,7 @@ export const pictureFiles: FileKind = {
   describe: describeBytes,
 }
 
-/** The format of a picture that can be decoded; throws for all else. */
+/** The format of a picture; throws for formats that can't be decoded. */
 export function supportedFormat(bytes: Uint8Array): ImageFormat {
   const head = bytes.subarray(0, bytesNeeded)
   const format = formatOf(head)
@@ -41,7 +42,7 @@ export function supportedFormat(bytes: Uint8Array): ImageFormat {
   return format
 }
 
-/** Changes whenever the same file would decode to other pixels, or would be read at all; part of the cache's key. */
+/** Part of the cache's key: it changes whenever a file would decode to other pixels, or more files can be read. */
 export function decoderVersion(): string {
   const versions = new Set(formats.flatMap(({ version }) => version ?? [])) // libvips reads several
   return ['3', ...formats.map(({ name }) => name), ...Array.from(versions, version => version())].join('/')

@@ -8,26 +8,26 @@ import { type FitOptions, planFit } from './resize.ts'
 import { decodedAlone, sharp } from './sharp.ts'
 import { fromCmyk } from './tiff-colours.ts'
 
-/** A format that libvips reads, and how it is kept from reading otherwise than other programs do. */
+/** A format that libvips reads, and the corrections that make the result agree with other programs. */
 export interface VipsFormat {
-  /** As messages call it. */
+  /** Its name in messages. */
   name: string
-  /** Decodes and fits most files without libvips' threads and copies; undefined where it can't. */
+  /** Decodes and fits most files without libvips' threads and copies; undefined for the others. */
   fast?(
     bytes: Uint8Array,
     options: FitOptions & { limit: number },
     room: RgbOptions['room'],
   ): Promise<Picture | undefined>
-  /** The bytes as libvips knows them; what it would not know its header by is changed. */
+  /** Changes bytes of the header by which libvips would not recognise the format. */
   known?(bytes: Uint8Array): Uint8Array
-  /** The bytes to decode; throws where they are damaged in a way that libvips would pass over or not name. */
+  /** The bytes to decode; throws if they have a damage that libvips would not report or not name. */
   checked?(bytes: Uint8Array): Uint8Array
-  /** What is wrong with bytes that libvips could not read, where its own words say too little. */
+  /** The fault in bytes that libvips could not read, if its own message is not clear enough. */
   faultOf?(bytes: Uint8Array): string | undefined
-  /** All that its library warns of is damage, but for warnings that match; unless given, warnings concern notes beside the
-   *  pixels. */
+  /** If given, all warnings of its library mean damage, except those that match. Default: warnings concern metadata,
+   *  not pixels. */
   harmless?: RegExp
-  /** Its library says enough: errors go through in its own words. */
+  /** Whether the messages of its library are clear enough to be shown unchanged. */
   plainSpoken?: boolean
 }
 

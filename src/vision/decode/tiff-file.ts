@@ -11,8 +11,8 @@ import { readTiffPages, type TiffPage } from './tiff-tags.ts'
 import { rasterToRgb } from './to-rgb.ts'
 import { jpegByVips } from './vips-formats.ts'
 
-/** TIFF files of one page or several: which pages are taken, and which of them libvips reads. Cameras' raw files begin alike
- *  (CR2 says so in its tenth byte, the others in their tags). */
+/** TIFF files of one or several pages: which pages are used, and which of them libvips reads. Cameras' raw files begin
+ *  in the same way (a CR2 is recognised by its ninth and tenth bytes, the others by their tags). */
 export const tiff: ImageFormat = {
   name: 'TIFF',
   endings: '.tif .tiff',

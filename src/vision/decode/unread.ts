@@ -1,12 +1,12 @@
 import { latin1 } from './format.ts'
 
-/** Formats that are known and not read: their names, and what to do. A format that `formats.ts` comes to read leaves this
- *  file. */
+/** Formats that are known but can't be read: their names, and what to do. When a format is added to `formats.ts`,
+ *  remove it here. */
 
 /** How many leading bytes are read. */
 export const unreadBytes = 352
 
-/** A format by what its first bytes match, as latin1, and the endings of its files' names. */
+/** A format: the pattern of its first bytes, as latin1, and the endings of its files' names. */
 type Known = readonly [name: string, match: RegExp, endings?: string]
 
 // biome-ignore-start format: tables
@@ -43,7 +43,7 @@ const raws: readonly Known[] = [
   ['X3F', /^FOVb/],
   ['MRW', /^\0MRM/],
 ]
-/** Of formats whose first bytes are those of others, or of none. */
+/** Endings of formats that begin like others, or have no fixed first bytes. */
 const furtherEndings = '.tga .dcm .dng .nef .nrw .arw .pef .srw'
 
 const others: readonly (readonly [name: string, match: RegExp, instead: string])[] = [
@@ -84,10 +84,10 @@ export const unreadEndings = [...[...pictures, ...raws].flatMap(([, , endings]) 
   ' ',
 )
 
-/** Whether a file begins as a picture of a format that is known and not read. */
+/** Whether a file begins like a picture of a format that is known but can't be read. */
 export const isUnreadPicture = (head: Uint8Array): boolean => unreadPicture(head) !== undefined
 
-/** What a file is that can't be used as a picture, and what to do, in a few words. */
+/** Describes a file that can't be used as a picture, and what to do, in a few words. */
 export function describeBytes(head: Uint8Array): string {
   if (head.length === 0) return 'it is empty (0 bytes)'
   const known = unreadPicture(head) ?? describeOther(head)
@@ -99,7 +99,7 @@ export function describeBytes(head: Uint8Array): string {
   return 'its first bytes match no known picture format'
 }
 
-/** Why a picture of a known format is not read, and what to do; undefined for other files. */
+/** Why a picture of a known format can't be read, and what to do; undefined for other files. */
 function unreadPicture(head: Uint8Array): string | undefined {
   const start = latin1(head, 0, 32)
   const known = pictures.find(([, match]) => match.test(start))
@@ -113,15 +113,15 @@ function unreadPicture(head: Uint8Array): string | undefined {
   return undefined
 }
 
-/** Why a format is not read, and what to do. */
+/** Why a format can't be read, and what to do. */
 export const unreadFormat = (name: string): string =>
   `it is ${article(name)} ${name} picture, which is not read; convert it to PNG or JPEG`
 
-/** Why a camera's raw file is not read, and what to do. */
+/** Why a camera's raw file can't be read, and what to do. */
 export const rawFile = (name: string): string =>
   `it is a camera's raw file (${name}), which is not read; develop it to JPEG, PNG or TIFF`
 
-/** What a file is that is not a picture, and what to do; undefined for an unknown format. */
+/** Describes a file that is not a picture, and what to do; undefined for an unknown format. */
 function describeOther(head: Uint8Array): string | undefined {
   const start = latin1(head, 0, unreadBytes)
   const known = others.find(([, match]) => match.test(start))
@@ -129,5 +129,5 @@ function describeOther(head: Uint8Array): string | undefined {
   return `it is ${known[0]}; ${known[2]}`
 }
 
-/** The article of a name as it is pronounced: an X-ray, an SVG, a JPEG. */
+/** The article of a name, by its pronunciation: an X-ray, an SVG, a JPEG. */
 const article = (name: string): string => (/^([AEHILMNOSX][A-Z]|[AEIO][a-z])/.test(name) ? 'an' : 'a')

@@ -17,8 +17,8 @@ const byVips = (vips: VipsFormat, { endings, sniff }: Pick<ImageFormat, 'endings
   version: vipsVersion,
 })
 
-/** JPEG, in files of its own and inside TIFF files. Most are decoded in one call by our own code. All that libjpeg warns of is
- *  damage, but for bytes too many before the end: up to there all was well. */
+/** JPEG, in files of its own and inside TIFF files. Most are decoded in one call by our own code. Every warning of
+ *  libjpeg counts as damage, except extra bytes before the end, since the picture before them is intact. */
 export const jpegByVips: VipsFormat = {
   name: 'JPEG',
   fast: decodeJpeg,
@@ -31,7 +31,7 @@ export const jpegByVips: VipsFormat = {
   plainSpoken: true,
 }
 
-/** JPEG files, but for JPEG-LS, which begins alike. */
+/** JPEG files, without JPEG-LS, which begins in the same way. */
 export const jpeg = byVips(jpegByVips, {
   endings: '.jpg .jpeg .jpe .jfif .mpo',
   sniff: head => head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff && head[3] !== 0xf7,
@@ -52,7 +52,7 @@ export const webp = byVips(
   { endings: '.webp', sniff: head => latin1(head, 0, 4) === 'RIFF' && latin1(head, 8, 12) === 'WEBP' },
 )
 
-/** Some AVIF files call themselves HEIF (mif1) and name AVIF among the brands that they fit. */
+/** Some AVIF files have the main brand HEIF (mif1), and name AVIF among their compatible brands. */
 export const avif = byVips(
   { name: 'AVIF', known: withPlainBrand },
   {
@@ -62,7 +62,8 @@ export const avif = byVips(
   },
 )
 
-/** libvips knows films of AVIF by another brand only; the first picture is that of a still. */
+/** Changes the brand of an AVIF film to that of a still picture, the only one that libvips reads; it then decodes the
+ *  first picture. */
 function withPlainBrand(bytes: Uint8Array): Uint8Array {
   if (bytes[11] !== 0x73) return bytes // avis
   const out = Uint8Array.from(bytes)
