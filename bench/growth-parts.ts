@@ -34,6 +34,7 @@ const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; 
   /** An index of n pictures in 100 classes with a random split, from paths as a listing has them. */
   async pictures(n) {
     const { indexRows } = await import('../src/data/labels/index-rows.ts')
+    const { pictureFiles: fileKind } = await import('../src/vision/decode/formats.ts')
     const dir = '/data/photos'
     const classes = Array.from({ length: 100 }, (_, c) => [`class ${c}`])
     return async () => {
@@ -44,7 +45,7 @@ const parts: Record<Part, (n: number) => Promise<() => Promise<{ held: unknown; 
       const answers = { task: 'single' as const, labels, targets: [], choices: [] }
       const found = { files: files.map((_, i) => i), where: (row: number) => `line ${row + 2}`, source: 'labels.csv' }
       const start = performance.now()
-      const listing = { dir, files, raw: new Map<number, Uint8Array>(), problems: [] }
+      const listing = { dir, files, raw: new Map<number, Uint8Array>(), problems: [], fileKind }
       const index = indexRows({ listing, answers, ...found, problems: [], choices: [] }, {})
       if (index.items.length !== n) throw new Error(`${index.items.length} of ${n} pictures`)
       return { held: [index, listing], seconds: (performance.now() - start) / 1000 }

@@ -250,9 +250,7 @@ export {
   type ModelParts,
   models,
   type NetworkFunction,
-  type PipSource,
   pretrainedState,
-  type UrlSource,
   type WeightsSource,
 } from './vision/models/index.ts'
 export { type PictureSource, type PictureSourceOptions, pictureSource } from './vision/picture-source.ts'

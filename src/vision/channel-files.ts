@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs'
 import { basename, dirname, extname, join, relative } from 'node:path'
 import { AnnealError } from '../base/errors.ts'
 import { setting } from '../base/options.ts'
-import { pictureFormat } from '../data/files/sniff.ts'
-import { listFolder, readHead, toPlace } from '../data/labels/list-files.ts'
+import { isSample, listFolder, toPlace } from '../data/labels/list-files.ts'
 import type { Place, Problem } from '../data/types.ts'
+import { pictureFiles } from './decode/formats.ts'
 
 /** The part of a picture that a file holds, by its name. */
 interface Part {
@@ -89,7 +89,7 @@ export function withBands(place: Place, suffixes: readonly string[]): Place {
         .filter(
           ({ type, name }) => type === 'file' && partOf(join(dirname(place.file), name), suffixes)?.stem === part.stem,
         )
-        .filter(({ path }) => isPicture(path))
+        .filter(({ path }) => isSample(path, pictureFiles))
         .map(({ path }) => toPlace(path))
     : []
   const { places, problems } = groupBands(beside, suffixes)
@@ -98,11 +98,6 @@ export function withBands(place: Place, suffixes: readonly string[]): Place {
   throw new AnnealError(
     `${place.file}: ${missing ? `${missing.file} is not there` : 'it is no picture or is not there'}; the model was trained on pictures with one file per channel (${suffixes.join(', ')}).`,
   )
-}
-
-const isPicture = (path: Buffer): boolean => {
-  const head = readHead(path)
-  return typeof head !== 'string' && pictureFormat(head) !== undefined
 }
 
 /** Joins the items of an index with one file per channel: all items of a picture become one (`groupBands`). */

@@ -15,6 +15,7 @@ import { sharedParts } from '../data/split/shared-parts.ts'
 import type { Choice, ClassCount, Problem, Split, Task } from '../data/types.ts'
 import { type CacheOptions, type Content, cachePictures } from './cache/cache.ts'
 import { contentHashes } from './cache/hashes.ts'
+import { pictureFiles } from './decode/formats.ts'
 import type { Item, Picture } from './types.ts'
 
 /** Labelled pictures after the scan. Those that can't be used are in `problems` and not in `items`. */
@@ -49,9 +50,11 @@ export interface Pictures {
   bytes: number
 }
 
+const ofPictures = { fileKind: pictureFiles }
+
 /** Indexes a folder of pictures without decoding any: see {@link indexFolder}. */
 export async function imageFolder(dir: string, options: FolderOptions = {}): Promise<FolderIndex> {
-  return indexFolder(dir, options)
+  return indexFolder(dir, options, ofPictures)
 }
 
 /** Indexes the pictures below a folder without decoding any. The options say where the labels are: in a table
@@ -59,9 +62,9 @@ export async function imageFolder(dir: string, options: FolderOptions = {}): Pro
 export async function indexPictures(dir: string, options: LabelOptions = {}): Promise<FolderIndex> {
   checkLabelOptions(options)
   const { labels } = options
-  if (labels !== undefined) return indexTable(dir, { ...options, labels })
-  if (options.labelRegex !== undefined || options.labelOf !== undefined) return indexNames(dir, options)
-  return indexFolder(dir, options)
+  if (labels !== undefined) return indexTable(dir, { ...options, labels }, ofPictures)
+  if (options.labelRegex !== undefined || options.labelOf !== undefined) return indexNames(dir, options, ofPictures)
+  return indexFolder(dir, options, ofPictures)
 }
 
 /** Scans and decodes in one go, or opens the pictures that an earlier run decoded. Damaged pictures, copies, leaks and

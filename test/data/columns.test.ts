@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { listed } from '../../src/base/options.ts'
 import type { LabelOptions } from '../../src/data/index.ts'
-import { columnNamed, columnsNamed, readTable } from '../../src/data/tables/table.ts'
+import { columnNamed, columnsNamed } from '../../src/data/tables/table.ts'
 import { indexPictures } from '../../src/vision/index.ts'
 import { put, tempFolder } from '../helpers/data.ts'
+import { readTable } from '../helpers/of-pictures.ts'
 import { root } from '../helpers/sources.ts'
 
 /** The first bytes of a JPEG are all that an index looks at. */

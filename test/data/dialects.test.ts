@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { LabelOptions } from '../../src/data/index.ts'
-import { readTable } from '../../src/data/tables/table.ts'
 import { indexPictures } from '../../src/vision/index.ts'
 import { put, tempFolder } from '../helpers/data.ts'
+import { readTable } from '../helpers/of-pictures.ts'
 
 /** The first bytes of a JPEG are all that an index looks at. */
 const picture = Buffer.from('ffd8ffe000104a464946', 'hex')

@@ -3,10 +3,11 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type FolderIndex, indexFolder } from '../../src/data/labels/from-folders.ts'
+import type { FolderIndex } from '../../src/data/labels/from-folders.ts'
 import { readPicture } from '../../src/vision/decode/decode.ts'
 import { imageFolder, listPictures, loadPicture } from '../../src/vision/index.ts'
 import { classFolders, jpeg, put, tempFolder } from '../helpers/data.ts'
+import { indexFolder } from '../helpers/of-pictures.ts'
 
 const splitOf = (index: FolderIndex) =>
   Object.fromEntries(index.items.map(item => [item.file.slice(index.dir.length + 1), item.split]))

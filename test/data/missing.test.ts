@@ -112,7 +112,7 @@ test('a reading that leaves out most rows is refused, with both counts', async t
 })
 
 test('a model that knows the word as a class is asked about it', async t => {
-  const { indexForEvaluation } = await import('../../src/data/index.ts')
+  const { indexForEvaluation } = await import('../helpers/of-pictures.ts')
   const { tableFolder } = await import('../helpers/labels.ts')
   const dir = tableFolder(t, 'label', ['None', 'cat', 'None', 'nan'])
   const index = await indexForEvaluation(dir, { classes: ['cat', 'None'], task: 'single', labels: 'labels.tsv' })

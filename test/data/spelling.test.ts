@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { applyDecisions, indexForEvaluation } from '../../src/data/index.ts'
+import { applyDecisions } from '../../src/data/index.ts'
 import { lookAlikes, tidy } from '../../src/data/labels/spelling.ts'
 import { indexPictures } from '../../src/vision/index.ts'
 import { put, tempFolder } from '../helpers/data.ts'
 import { choicesOf, folders, head, indexed, times } from '../helpers/labels.ts'
+import { indexForEvaluation } from '../helpers/of-pictures.ts'
 
 /** Spellings that look like the same label. */
 const same: [label: string, forms: string[]][] = [

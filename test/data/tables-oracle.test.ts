@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { cellText, readTable, type Table } from '../../src/data/tables/table.ts'
+import { cellText, type Table } from '../../src/data/tables/table.ts'
 import { put, tempFolder } from '../helpers/data.ts'
+import { readTable } from '../helpers/of-pictures.ts'
 import { root } from '../helpers/sources.ts'
 
 const golden = join(root, 'test/golden')

@@ -7,12 +7,12 @@ import {
   type Decision,
   type EvaluationOptions,
   type FolderIndex,
-  indexForEvaluation,
   type LabelOptions,
   readDecisions,
 } from '../../src/data/index.ts'
 import { indexPictures, openPictures } from '../../src/vision/index.ts'
 import { classFolders, jpeg, put, tempFolder } from '../helpers/data.ts'
+import { indexForEvaluation } from '../helpers/of-pictures.ts'
 
 const lines = (problems: { kind: string; file: string }[]) => problems.map(({ kind, file }) => `${kind} ${file}`).sort()
 const shown = ({ dir, classes, items }: Pick<FolderIndex, 'dir' | 'classes' | 'items'>) =>

@@ -61,9 +61,7 @@ for (const [name, info] of Object.entries(models))
       info.size === 224 && info.licence && info.source && info.paper && info.top1 > 50 && info.top1 < 90,
       'info.size === 224 && info.licence && info.source && info.paper && i…',
     )
-    const { weights } = info
-    if (weights.kind === 'url')
-      assert.match(`${weights.pinned.sha256 ?? weights.pinned.sha512}`, /^([0-9a-f]{64}){1,2}$/)
+    assert.match(info.weights.digest, /^([0-9a-f]{64}){1,2}$/)
   })
 
 const child = (net: nn.Module, path: string) => path.split('.').reduce((m, part) => m.children[part]!, net)

@@ -2,13 +2,12 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import sharp from 'sharp'
-import { pictureFormat } from '../../src/data/files/sniff.ts'
-import { findPictures } from '../../src/data/labels/list-files.ts'
+import { findSamples } from '../../src/data/labels/list-files.ts'
 import { decodeJpeg } from '../../src/torch/index.ts'
 import { decode, decodeFile } from '../../src/vision/decode/decode.ts'
+import { formatOf, pictureFiles } from '../../src/vision/decode/formats.ts'
 import { jpegFault } from '../../src/vision/decode/jpeg-check.ts'
 import { loadPicture } from '../../src/vision/decode/load-picture.ts'
-import { kindOf } from '../../src/vision/decode/probe.ts'
 import { jpeg, pixels, put, tempFolder } from '../helpers/data.ts'
 import { type GoldenPicture, goldenPictures, refusedPictures } from '../helpers/pictures.ts'
 
@@ -76,7 +75,7 @@ test('colours are the same however channels are asked for: as they are, copied o
     const kept = await decode(bytes, { channels: 'keep' })
     const { channels = 3, width, height } = kept
     assert.deepEqual([width, height], [rgb.width, rgb.height], name)
-    assert.equal(channels, (await kindOf(bytes, pictureFormat(bytes)!)).channels, `${name}: the kind told beforehand`)
+    assert.equal(channels, (await formatOf(bytes)!.probe(bytes)).channels, `${name}: the kind told beforehand`)
     if (channels > 3) continue // transparency and inks stay
     const three = Array.from(rgb.data, (_, i) => kept.data[channels === 3 ? i : Math.floor(i / 3)]!)
     assert.ok(off({ data: three }, rgb.data as Uint8Array) <= 1, `${name}, kept`)
@@ -188,7 +187,7 @@ test('what lies in a folder beside pictures is passed over with a word, what cla
     'empty.png': '',
     'page.jpg': '<html></html>',
   })
-  const { pictures, problems } = findPictures(Buffer.from(dir), Buffer.from(dir))
+  const { samples: pictures, problems } = findSamples(Buffer.from(dir), Buffer.from(dir), pictureFiles)
   const names = pictures.map(({ file }) => file.slice(dir.length + 1)).sort()
   assert.deepEqual(names, ['good.jpg', 'photo.cr2', 'photo.jp2', 'scan.dcm'])
   const told = Object.fromEntries(problems.map(({ file, reason, counted }) => [file, `${counted ? '!' : ''}${reason}`]))

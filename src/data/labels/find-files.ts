@@ -1,15 +1,15 @@
 import { realpathSync } from 'node:fs'
 import { dirname, extname, isAbsolute, posix, resolve } from 'node:path'
-import { namedAsPicture } from '../files/sniff.ts'
+import type { FileKind } from '../files/file-kind.ts'
 import { type NearFile, nearFinder } from '../tables/near-names.ts'
 import { listFiles } from './list-files.ts'
 import { type Listing, lazy, listingOf, nameIn } from './name-patterns.ts'
 
 /** Lists a folder for many look-ups. Opens no file. */
-export function listFor(dir: string): Listing {
+export function listFor(dir: string, fileKind: FileKind): Listing {
   const root = resolve(dir)
-  const { files, problems } = listFiles(Buffer.from(root))
-  return listingOf(root, files, problems)
+  const { files, problems } = listFiles(Buffer.from(root), fileKind)
+  return listingOf(root, files, { problems, fileKind })
 }
 
 /** The index of a file in the listing; two indexes if the name may mean either file; undefined if no file matches. */
@@ -47,15 +47,15 @@ export type Finder = (names: Iterable<string>) => Find
  *  have no extension. Composed and decomposed letters (é) are equal if only one file matches. For names without a
  *  match, `near-names.ts` finds near matches, for all `names` at once. A look-up costs a few hashes. */
 export function fileFinders(listing: Listing, table: string): Finder {
-  const { dir } = listing
+  const { dir, fileKind } = listing
   const names = listing.files.map((_, i) => nameIn(listing, i))
   const exact = new Map(names.map((name, i) => [name, i]))
   const paths = lazy(() => index(names, name => name))
   const bases = lazy(() => index(names, name => posix.basename(name)))
-  const stems = lazy(() => index(names, stem, namedAsPicture))
-  const baseStems = lazy(() => index(names, name => posix.basename(stem(name)), namedAsPicture))
+  const stems = lazy(() => index(names, stem, fileKind.isNamed))
+  const baseStems = lazy(() => index(names, name => posix.basename(stem(name)), fileKind.isNamed))
   const folders = lazy(() => new Set(names.map(name => posix.dirname(name))))
-  const nearly = lazy(() => nearFinder(dir, names))
+  const nearly = lazy(() => nearFinder(dir, names, fileKind))
   const roots = [...new Set([dir, real(dir)])]
   const home = dirname(resolve(table))
 
@@ -116,7 +116,7 @@ export function fileFinders(listing: Listing, table: string): Finder {
       kind: (name: string) => {
         const kind = written(name)
         if (kind || name === '') return kind
-        return near().has(name) ? (looksNamed(name) ? 'whole' : 'stem') : undefined
+        return near().has(name) ? (looksNamed(name, fileKind) ? 'whole' : 'stem') : undefined
       },
       near: () => waysOf(near(), names),
       nearest: (name: string) => nearly().nearest(name),
@@ -126,7 +126,8 @@ export function fileFinders(listing: Listing, table: string): Finder {
 
 /** Whether a cell ends with the extension of a picture. Quotes, and the part of an address after ? or #, are
  *  ignored. */
-export const looksNamed = (cell: string): boolean => namedAsPicture(cell.replace(/[?#].*$|['"`\]]+$/g, ''))
+export const looksNamed = (cell: string, { isNamed }: FileKind): boolean =>
+  isNamed(cell.replace(/[?#].*$|['"`\]]+$/g, ''))
 
 function waysOf(near: ReadonlyMap<string, NearFile>, names: readonly string[]): NearWay[] {
   const ways = new Map<string, NearWay>()

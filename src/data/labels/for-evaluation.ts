@@ -2,14 +2,14 @@ import { resolve } from 'node:path'
 import { AnnealError, didYouMean } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
-import { namedAsPicture } from '../files/sniff.ts'
+import type { FileKind, Indexing } from '../files/file-kind.ts'
 import type { Choice, Problem, Split, Task } from '../types.ts'
 import { checkLabelOptions, planOf } from './check-options.ts'
 import { type FolderIndex, openFolder } from './from-folders.ts'
 import { indexNames } from './from-names.ts'
 import { indexTable } from './from-table.ts'
 import { type Known, noParts } from './known-classes.ts'
-import { type Entry, findPictures, showRelative } from './list-files.ts'
+import { type Entry, findSamples, showRelative } from './list-files.ts'
 import { splitNamed } from './name-patterns.ts'
 import type { LabelOptions } from './options.ts'
 import { nameFinder } from './spelling.ts'
@@ -30,43 +30,49 @@ export interface EvaluationOptions extends Omit<LabelOptions, 'task' | 'folds' |
 export async function indexForEvaluation(
   dir: string,
   { classes, part, leaveOut, ...options }: EvaluationOptions,
+  { fileKind }: Indexing,
 ): Promise<FolderIndex> {
   const known: Known = { classes, part, leaveOut }
   const { task, labels } = options
   const fromNames = options.labelRegex !== undefined || options.labelOf !== undefined
   checkLabelOptions(labels === undefined && !fromNames ? { ...options, task: undefined } : options)
-  if (labels !== undefined) return indexTable(dir, { ...options, labels }, known)
-  if (fromNames) return indexNames(dir, options, known)
-  if (task === 'single') return indexClassFolders(dir, known, options)
+  if (labels !== undefined) return indexTable(dir, { ...options, labels }, { fileKind, known })
+  if (fromNames) return indexNames(dir, options, { fileKind, known })
+  if (task === 'single') return indexClassFolders(dir, { known, fileKind }, options)
   throw new AnnealError(
-    `class folders give one class per picture, but the model predicts ${task === 'multi' ? 'several labels' : `numbers (${classes.join(', ')})`}; expected a table with labels (${option('labels')}).`,
+    `class folders give one class per ${fileKind.noun.one}, but the model predicts ${task === 'multi' ? 'several labels' : `numbers (${classes.join(', ')})`}; expected a table with labels (${option('labels')}).`,
   )
 }
 
-function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptions): FolderIndex {
+function indexClassFolders(
+  dir: string,
+  { known, fileKind }: { known: Known; fileKind: FileKind },
+  { maxDamaged }: LabelOptions,
+): FolderIndex {
+  const { one, many } = fileKind.noun
   const { classes, leaveOut } = known
   const expected = `expected one folder per class: ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`
   const root = Buffer.from(resolve(dir))
   const choices: Choice[] = []
-  const top = openFolder(dir, root, expected)
-  const parts = partFolders(top, known, { dir, choices })
+  const top = openFolder(dir, root, { fileKind, expected })
+  const parts = partFolders(top, known, { dir, choices, fileKind })
   const problems: Problem[] = []
   const items: FolderIndex['items'] = []
   const numbers = new Map(classes.map((name, number) => [name, [number]]))
   const knownName = nameFinder(classes)
-  for (const entry of parts ? parts.flatMap(({ name, path }) => openFolder(name, path, expected)) : top) {
+  for (const entry of parts ? parts.flatMap(({ name, path }) => openFolder(name, path, { fileKind, expected })) : top) {
     const file = showRelative(entry.path, root)
-    if (entry.type === 'file' && namedAsPicture(entry.name)) {
+    if (entry.type === 'file' && fileKind.isNamed(entry.name)) {
       const reason = 'it lies outside every class folder'
       problems.push({ kind: 'unlabelled', file, reason, kept: false, counted: false })
     }
     if (entry.type !== 'folder') continue
-    const inside = findPictures(entry.path, root)
+    const inside = findSamples(entry.path, root, fileKind)
     for (const problem of inside.problems) problems.push(problem)
     const labels = numbers.get(knownName(entry.name) ?? entry.name)
-    if (labels) for (const place of inside.pictures) items.push({ ...place, labels, split: 'test' })
-    else if (inside.pictures.length > 0) {
-      const count = plural(inside.pictures.length, 'picture')
+    if (labels) for (const place of inside.samples) items.push({ ...place, labels, split: 'test' })
+    else if (inside.samples.length > 0) {
+      const count = plural(inside.samples.length, one, many)
       if (!leaveOut)
         throw new AnnealError(
           `${file} holds ${count}, but the model does not know the class "${entry.name}"; ${expected}.${didYouMean(entry.name, classes)} Rename the folder, or leave out unknown classes (${setting('leaveOut', true)}).`,
@@ -77,7 +83,7 @@ function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptio
   }
   if (items.length === 0)
     throw new AnnealError(
-      `${parts?.map(({ name }) => name).join(' and ') ?? dir} has no pictures in folders of the model's classes; ${expected}.`,
+      `${parts?.map(({ name }) => name).join(' and ') ?? dir} has no ${many} in folders of the model's classes; ${expected}.`,
     )
   const options = planOf({ maxDamaged })
   const base = { dir: root.toString(), task: 'single' as const, classes: [...classes] }
@@ -89,7 +95,7 @@ function indexClassFolders(dir: string, known: Known, { maxDamaged }: LabelOptio
 function partFolders(
   top: readonly Entry[],
   { classes, part }: Known,
-  { dir, choices }: { dir: string; choices: Choice[] },
+  { dir, choices, fileKind }: { dir: string; choices: Choice[]; fileKind: FileKind },
 ): Entry[] | undefined {
   const parts = new Map<Split, Entry>()
   const knownName = nameFinder(classes)
@@ -98,7 +104,7 @@ function partFolders(
     if (split && knownName(entry.name) === undefined) parts.set(split, entry)
   }
   if (parts.size === 0) {
-    if (part !== undefined && part !== 'all') choices.push(noParts(part, dir))
+    if (part !== undefined && part !== 'all') choices.push(noParts(part, dir, fileKind.noun))
     return undefined
   }
   if (part === 'all') return [...parts.values()]
@@ -106,7 +112,7 @@ function partFolders(
   const chosen = parts.get(wanted)
   if (!chosen)
     throw new AnnealError(
-      `${dir} holds ${[...parts.values()].map(entry => entry.name).join(' and ')} but no folder ${wanted}; a model is evaluated on pictures that it was not trained on. Choose the part with ${option('part')} (test, valid, train or all).`,
+      `${dir} holds ${[...parts.values()].map(entry => entry.name).join(' and ')} but no folder ${wanted}; a model is evaluated on ${fileKind.noun.many} that it was not trained on. Choose the part with ${option('part')} (test, valid, train or all).`,
     )
   choices.push({ what: 'part', value: chosen.name, reason: `${dir} holds folders of parts` })
   return [chosen]

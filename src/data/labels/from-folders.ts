@@ -3,12 +3,12 @@ import { join, resolve } from 'node:path'
 import { AnnealError, didYouMean, fileReason } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
-import { describeBytes, pictureFormat } from '../files/sniff.ts'
+import type { FileKind, Indexing } from '../files/file-kind.ts'
 import { checkGroupsApart, drawSplit, type SplitPlan, uncheckedLabels } from '../split/draw-split.ts'
 import type { Choice, Item, Place, Problem, Split, Task } from '../types.ts'
 import { planOf } from './check-options.ts'
 import { refuseOwnClasses } from './left-out.ts'
-import { type Entry, findPictures, hiddenFolders, listFolder, readHead, showRelative } from './list-files.ts'
+import { type Entry, findSamples, hiddenFolders, isSample, listFolder, readHead, showRelative } from './list-files.ts'
 import { groupedByName, naturalOrder, splitNamed, splitNames, splits } from './name-patterns.ts'
 import type { FolderOptions } from './options.ts'
 import { lookAlikeChoices, Spellings } from './spelling.ts'
@@ -37,10 +37,11 @@ const layout =
 /** Indexes a folder of pictures with one folder per class, with or without train, valid (validation, val) and test
  *  above them. Pictures are recognized by their content. Classes are in natural order. If no validation folder has
  *  pictures, a share of each class is drawn for validation, from the seed. */
-export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex {
+export function indexFolder(dir: string, given: FolderOptions, { fileKind }: Indexing): FolderIndex {
   const options = planOf(given)
   const root = Buffer.from(resolve(dir))
-  const top = openFolder(dir, root)
+  const { noun } = fileKind
+  const top = openFolder(dir, root, { fileKind })
   const problems: Problem[] = []
   const spelled = new Spellings()
   const hidden: string[] = []
@@ -53,34 +54,38 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
     found.set(split, classes)
     for (const entry of entries) {
       if (entry.type === 'folder') {
-        const inside = findPictures(entry.path, root)
+        const inside = findSamples(entry.path, root, fileKind)
         for (const problem of inside.problems) problems.push(problem) // not push(...), because a call can't take so many arguments
         const name = spelled.read(entry.name)
         const before = classes.get(name)
-        classes.set(name, before ? [...before, ...inside.pictures].sort(byFile) : inside.pictures)
+        classes.set(name, before ? [...before, ...inside.samples].sort(byFile) : inside.samples)
       } else if (entry.type === 'broken') pass('missing', entry.path, entry.reason ?? 'it can not be opened')
       else if (entry.type === 'special') pass('special', entry.path, 'it is a FIFO, socket or device')
-      else if (isPicture(entry)) pass('unlabelled', entry.path, 'it lies outside every class folder')
+      else if (isSampleFile(entry, fileKind)) pass('unlabelled', entry.path, 'it lies outside every class folder')
     }
   }
 
-  const parts = findParts(dir, root, top)
+  const parts = findParts(dir, { root, top, fileKind })
   for (const folder of [root, ...[...(parts?.values() ?? [])].map(entry => entry.path)])
     for (const path of hiddenFolders(folder)) hidden.push(showRelative(path, root))
   if (!parts) collect('train', top)
   else {
     const used = new Set<Entry>(parts.values())
-    for (const [split, entry] of parts) collect(split, openFolder(entry.name, entry.path))
+    for (const [split, entry] of parts) collect(split, openFolder(entry.name, entry.path, { fileKind }))
     for (const entry of top)
       if (entry.type === 'folder' && !used.has(entry))
         pass('unused-folder', entry.path, splitNamed(entry.name) ? 'it holds no class folders' : 'it lies beside train')
-      else if (isPicture(entry)) pass('unlabelled', entry.path, 'it lies outside every class folder')
+      else if (isSampleFile(entry, fileKind)) pass('unlabelled', entry.path, 'it lies outside every class folder')
   }
   const drawn = ![...(found.get('valid')?.values() ?? [])].some(places => places.length > 0)
   if (drawn && parts?.has('valid'))
-    pass('unused-folder', parts.get('valid')!.path, 'it holds no pictures, so validation pictures are drawn from train')
+    pass(
+      'unused-folder',
+      parts.get('valid')!.path,
+      `it holds no ${noun.many}, so validation ${noun.many} are drawn from train`,
+    )
 
-  const classes = namedClasses(dir, top, found, problems, parts)
+  const classes = namedClasses(dir, { top, found, problems, parts, fileKind })
   let items: FolderIndex['items'] = splits.flatMap(split =>
     classes.flatMap((name, label) => {
       const labels: readonly number[] = [label]
@@ -99,22 +104,23 @@ export function indexFolder(dir: string, given: FolderOptions = {}): FolderIndex
   }
   if (!drawn && options.folds)
     throw new AnnealError(
-      `${dir} has a validation folder, ${parts!.get('valid')!.name}, but folds draw the validation pictures again. Leave out ${option('folds')}, or move its pictures to train.`,
+      `${dir} has a validation folder, ${parts!.get('valid')!.name}, but folds draw the validation ${noun.many} again. Leave out ${option('folds')}, or move its ${noun.many} to train.`,
     )
-  if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex })
+  if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex, noun })
   checkGroupsApart(items, base)
   if (drawn) {
     refuseOwnClasses(
       items.map(({ labels }) => classes[labels[0]!]!),
       {
+        noun,
         source: `one class per folder of ${dir}`,
-        instead: `Put the pictures of a class into one folder, or give the source of the labels: ${option('labels')} for a table, ${option('labelRegex')} for file names.`,
+        instead: `Put the ${noun.many} of a class into one folder, or give the source of the labels: ${option('labels')} for a table, ${option('labelRegex')} for file names.`,
       },
     )
     drawSplit(items, options)
   }
   base.choices.push(
-    ...lookAlikeChoices(classes, items, 'give their folders one name, or put their pictures into one folder'),
+    ...lookAlikeChoices(classes, items, `give their folders one name, or put their ${noun.many} into one folder`),
   )
   return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn })] }
 }
@@ -133,23 +139,24 @@ const passedOver = (folders: readonly string[]): Choice[] =>
 
 const byFile = (a: Place, b: Place) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
 
-const isPicture = (entry: Entry): boolean => {
-  if (entry.type !== 'file') return false
-  const head = readHead(entry.path)
-  return typeof head !== 'string' && pictureFormat(head) !== undefined
-}
+const isSampleFile = (entry: Entry, fileKind: FileKind): boolean =>
+  entry.type === 'file' && isSample(entry.path, fileKind)
 
 /** Throws if `dir` is not a folder or can't be read. */
-export const checkFolder = (dir: string, expected: string): void => {
-  openFolder(dir, Buffer.from(resolve(dir)), expected)
+export const checkFolder = (dir: string, expected: string, fileKind: FileKind): void => {
+  openFolder(dir, Buffer.from(resolve(dir)), { fileKind, expected })
 }
 
 /** The entries of a folder. Throws if it can't be read; `expected` is part of the message. */
-export function openFolder(dir: string, path: Buffer, expected = layout): Entry[] {
+export function openFolder(
+  dir: string,
+  path: Buffer,
+  { fileKind, expected = layout }: { fileKind: FileKind; expected?: string },
+): Entry[] {
   try {
     if (!statSync(path).isDirectory()) {
-      const head = readHead(path)
-      const what = typeof head === 'string' || pictureFormat(head) ? 'it is a file' : describeBytes(head)
+      const head = readHead(path, fileKind)
+      const what = typeof head === 'string' || fileKind.recognises(head) ? 'it is a file' : fileKind.describe(head)
       throw new AnnealError(`${dir} is not a folder: ${what}; ${expected}.`)
     }
     return listFolder(path)
@@ -162,7 +169,10 @@ export function openFolder(dir: string, path: Buffer, expected = layout): Entry[
 /** The folders of train, valid and test, or undefined if the class folders lie in `dir` itself. A class may also be
  *  called train (beside bus and plane), but the folder of a split holds folders. Throws if both readings fit, because
  *  the wrong one would train on classes "train" and "test" without a notice. */
-function findParts(dir: string, root: Buffer, top: Entry[]): Map<Split, Entry> | undefined {
+function findParts(
+  dir: string,
+  { root, top, fileKind }: { root: Buffer; top: Entry[]; fileKind: FileKind },
+): Map<Split, Entry> | undefined {
   const folders = top.filter(entry => entry.type === 'folder')
   const named = folders.filter(entry => splitNamed(entry.name))
   const others = folders.filter(entry => !splitNamed(entry.name))
@@ -188,11 +198,11 @@ function findParts(dir: string, root: Buffer, top: Entry[]): Map<Split, Entry> |
     )
   }
   if (parts.size > 1) return inSplitOrder
-  const beside = others.filter(({ path }) => findPictures(path, root).pictures.length > 0)
+  const beside = others.filter(({ path }) => findSamples(path, root, fileKind).samples.length > 0)
   if (beside.length === 0) return inSplitOrder
-  if (listFolder(train.path).some(isPicture)) return undefined
+  if (listFolder(train.path).some(entry => isSampleFile(entry, fileKind))) return undefined
   throw new AnnealError(
-    `${dir} holds ${train.name} with folders inside, and pictures in ${names(beside.slice(0, 3))}${beside.length > 3 ? ' and more' : ''} beside it. If ${train.name} is the training part, move the other folders away or train on ${join(dir, train.name)}; if it is a class, move its pictures out of the folders inside.`,
+    `${dir} holds ${train.name} with folders inside, and ${fileKind.noun.many} in ${names(beside.slice(0, 3))}${beside.length > 3 ? ' and more' : ''} beside it. If ${train.name} is the training part, move the other folders away or train on ${join(dir, train.name)}; if it is a class, move its ${fileKind.noun.many} out of the folders inside.`,
   )
 }
 
@@ -206,11 +216,21 @@ function holdsFolders({ path }: Entry): boolean {
 
 function namedClasses(
   dir: string,
-  top: Entry[],
-  found: Map<Split, Map<string, Place[]>>,
-  problems: Problem[],
-  parts: Map<Split, Entry> | undefined,
+  {
+    top,
+    found,
+    problems,
+    parts,
+    fileKind,
+  }: {
+    top: Entry[]
+    found: Map<Split, Map<string, Place[]>>
+    problems: Problem[]
+    parts: Map<Split, Entry> | undefined
+    fileKind: FileKind
+  },
 ): string[] {
+  const { one, many } = fileKind.noun
   const train = found.get('train')!
   const classes = [...train.keys()].filter(name => train.get(name)!.length > 0).sort(naturalOrder)
   const trained = new Set(classes)
@@ -221,20 +241,24 @@ function namedClasses(
         problems.push({
           kind: 'empty-class',
           file,
-          reason: 'this class folder holds no pictures',
+          reason: `this class folder holds no ${many}`,
           kept: false,
           counted: false,
         })
       else if (!trained.has(name))
         throw new AnnealError(
-          `${file} holds ${plural(places.length, 'picture')}, but train has no picture of a class "${name}"; expected the classes of train (${classes.slice(0, 20).join(', ')}).${didYouMean(name, classes)} Add training pictures or move the folder away.`,
+          `${file} holds ${plural(places.length, one, many)}, but train has no ${one} of a class "${name}"; expected the classes of train (${classes.slice(0, 20).join(', ')}).${didYouMean(name, classes)} Add training ${many} or move the folder away.`,
         )
     }
-  if (classes.length < 2) throw new AnnealError(`${tooFew(dir, top, classes, problems)}; ${layout}.`)
+  if (classes.length < 2) throw new AnnealError(`${tooFew(dir, { top, classes, problems, fileKind })}; ${layout}.`)
   return classes
 }
 
-function tooFew(dir: string, top: Entry[], classes: string[], problems: Problem[]): string {
+function tooFew(
+  dir: string,
+  { top, classes, problems, fileKind }: { top: Entry[]; classes: string[]; problems: Problem[]; fileKind: FileKind },
+): string {
+  const { one, many } = fileKind.noun
   const folders = top.filter(entry => entry.type === 'folder')
   const bad = problems.find(problem => problem.counted)
   const why = bad
@@ -245,7 +269,7 @@ function tooFew(dir: string, top: Entry[], classes: string[], problems: Problem[
     return `${dir} holds one folder, "${inner.name}", which holds other folders. Did you mean ${dir.replace(/\/+$/, '')}/${inner.name}?`
   if (classes.length === 1) return `${dir} has one class, "${classes[0]}"${why}, at least two are needed`
   if (top.length === 0) return `${dir} is empty`
-  if (folders.length > 0) return `${dir} has ${plural(folders.length, 'folder')} and no pictures in them${why}`
+  if (folders.length > 0) return `${dir} has ${plural(folders.length, 'folder')} and no ${many} in them${why}`
   const loose = problems.filter(problem => problem.kind === 'unlabelled').length
-  return `${dir} holds ${loose > 0 ? plural(loose, 'picture') : plural(top.length, 'file')} and no class folders`
+  return `${dir} holds ${loose > 0 ? plural(loose, one, many) : plural(top.length, 'file')} and no class folders`
 }

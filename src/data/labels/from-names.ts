@@ -2,28 +2,34 @@ import { resolve } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
+import type { Indexing } from '../files/file-kind.ts'
 import type { Cell, Column } from '../tables/table.ts'
 import type { Place, Problem } from '../types.ts'
 import { checkFolder, type FolderIndex } from './from-folders.ts'
 import { indexRows } from './index-rows.ts'
 import type { Known } from './known-classes.ts'
 import { refuseMost } from './left-out.ts'
-import { findPictures } from './list-files.ts'
+import { findSamples } from './list-files.ts'
 import { listingOf, nameIn, nameMatcher } from './name-patterns.ts'
 import type { LabelOptions } from './options.ts'
 import { readAnswers } from './parse-cells.ts'
 
 /** Indexes all pictures below a folder, with labels from their names: by a regular expression or a function. */
-export function indexNames(dir: string, options: LabelOptions, known?: Known): FolderIndex {
-  checkFolder(dir, 'expected a folder of pictures')
+export function indexNames(
+  dir: string,
+  options: LabelOptions,
+  { fileKind, known }: Indexing & { known?: Known },
+): FolderIndex {
+  const { many } = fileKind.noun
+  checkFolder(dir, `expected a folder of ${many}`, fileKind)
   const root = resolve(dir)
-  const found = findPictures(Buffer.from(root), Buffer.from(root))
+  const found = findSamples(Buffer.from(root), Buffer.from(root), fileKind)
   const labelled = labeller(options)
   const source = option(options.labelOf ? 'labelOf' : 'labelRegex')
   const cells: Cell[] = []
   const places: Place[] = []
   const problems: Problem[] = [...found.problems]
-  for (const place of found.pictures) {
+  for (const place of found.samples) {
     const file = place.file.slice(root.length + 1)
     const cell = labelled(file)
     if (cell === undefined)
@@ -35,13 +41,13 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
   }
   if (cells.length === 0)
     throw new AnnealError(
-      found.pictures.length === 0
-        ? `${dir} holds no pictures; expected a folder of pictures.`
-        : `${source}${options.labelRegex === undefined ? '' : ` ${options.labelRegex}`} finds no label in any of the ${plural(found.pictures.length, 'name')}, such as ${found.pictures[0]!.file.slice(root.length + 1)}; expected one in each.`,
+      found.samples.length === 0
+        ? `${dir} holds no ${many}; expected a folder of ${many}.`
+        : `${source}${options.labelRegex === undefined ? '' : ` ${options.labelRegex}`} finds no label in any of the ${plural(found.samples.length, 'name')}, such as ${found.samples[0]!.file.slice(root.length + 1)}; expected one in each.`,
     )
   if (options.labelRegex !== undefined)
     refuseMost(
-      { out: found.pictures.length - cells.length, total: found.pictures.length, most: options.maxLeftOut },
+      { out: found.samples.length - cells.length, total: found.samples.length, most: options.maxLeftOut },
       {
         what: `names have no label by ${source} ${options.labelRegex}`,
         example: problems.find(({ kind }) => kind === 'unlabelled')?.file ?? '',
@@ -49,7 +55,7 @@ export function indexNames(dir: string, options: LabelOptions, known?: Known): F
       },
     )
   const column: Column = { name: 'label', cells }
-  const listing = listingOf(root, places, [])
+  const listing = listingOf(root, places, { problems: [], fileKind })
   const where = (row: number) => nameIn(listing, row)
   const rows = Array.from(cells.keys())
   const { targets, ...rest } = options

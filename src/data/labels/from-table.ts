@@ -3,7 +3,9 @@ import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { AnnealError, didYouMean } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
+import type { Indexing } from '../files/file-kind.ts'
 import { findRoles, flag, type Roles } from '../tables/columns.ts'
+import { namesTable } from '../tables/formats.ts'
 import { type Cell, type Column, cellNumber, cellText, type Pictures, readTable, type Table } from '../tables/table.ts'
 import type { Choice, Problem, Split } from '../types.ts'
 import { foldAlone } from './check-options.ts'
@@ -20,13 +22,13 @@ import { readAnswers } from './parse-cells.ts'
 export async function indexTable(
   dir: string,
   options: LabelOptions & { labels: string },
-  known?: Known,
+  { fileKind, known }: Indexing & { known?: Known },
 ): Promise<FolderIndex> {
-  checkFolder(dir, `expected the folder of the pictures that ${options.labels} names`)
-  const listing = listFor(dir)
+  checkFolder(dir, `expected the folder of the ${fileKind.noun.many} that ${options.labels} names`, fileKind)
+  const listing = listFor(dir, fileKind)
   const path = tablePath(dir, options.labels)
   const finder = fileFinders(listing, path)
-  const table = await readTable(path, { pictures: picturesBy(finder) })
+  const table = await readTable(path, { fileKind, pictures: picturesBy(finder) })
   const roles = findRoles(table, { listing, finder }, known ? named(table, options, known) : options)
   return indexRows(labelledRows(table, { listing, roles, options, known }), options, known)
 }
@@ -47,7 +49,7 @@ function tablePath(dir: string, labels: string): string {
 /** The paths of the tables in a folder, by file extension. */
 function tablesIn(folder: string): string[] {
   try {
-    const names = readdirSync(folder).filter(name => /\.(csv|tsv|jsonl|ndjson|parquet|txt|list)(\.gz)?$/i.test(name))
+    const names = readdirSync(folder).filter(namesTable)
     return names.sort().map(name => relative('', join(folder, name)))
   } catch {
     return []
@@ -84,7 +86,7 @@ function labelledRows(
   const splits = roles.split && readSplits(table, roles.split, { rows, options, choices })
   if (splits && !known && !splits.includes('train'))
     throw new AnnealError(
-      `${table.file}, column "${roles.split!.name}" leaves no picture for training; expected train beside valid and test.`,
+      `${table.file}, column "${roles.split!.name}" leaves no ${listing.fileKind.noun.one} for training; expected train beside valid and test.`,
     )
   if (options.fold !== undefined && options.folds === undefined && !foldColumn(table, roles.split)) throw foldAlone()
   const test = splits && new Set(rows.filter((_, i) => splits[i] === 'test'))
@@ -126,7 +128,7 @@ function foundRows(
   const files: number[] = []
   const problems: Problem[] = []
   for (let row = 0; row < table.rows; row++) {
-    const name = filled(table, file, row, 'the name of a picture')
+    const name = filled(table, file, row, `the name of a ${listing.fileKind.noun.one}`)
     const found = find(name)
     if (Array.isArray(found))
       throw new AnnealError(
@@ -144,7 +146,7 @@ function foundRows(
   }
   if (rows.length === 0)
     throw new AnnealError(
-      `none of the ${plural(table.rows, 'picture')} that ${table.file} names is below ${listing.dir}: ${problems[0]!.file} (${table.where(0)}); the folder holds ${listing.files.length > 0 ? nameIn(listing, 0) : 'nothing'}. Check the folder, or name the column with ${option('fileColumn')}.`,
+      `none of the ${plural(table.rows, listing.fileKind.noun.one, listing.fileKind.noun.many)} that ${table.file} names is below ${listing.dir}: ${problems[0]!.file} (${table.where(0)}); the folder holds ${listing.files.length > 0 ? nameIn(listing, 0) : 'nothing'}. Check the folder, or name the column with ${option('fileColumn')}.`,
     )
   return { rows, files, problems }
 }

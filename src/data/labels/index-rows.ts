@@ -2,7 +2,7 @@ import { posix } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
-import { namedAsPicture } from '../files/sniff.ts'
+import type { FileKind } from '../files/file-kind.ts'
 import { checkGroupsApart, drawSplit, uncheckedLabels } from '../split/draw-split.ts'
 import type { Choice, Problem, Split } from '../types.ts'
 import { planOf } from './check-options.ts'
@@ -41,12 +41,13 @@ const mostListed = 20
 export function indexRows(given: LabelledRows, options: LabelOptions, known?: Known): FolderIndex {
   const { listing, answers } = given
   const { task } = answers
-  const dir = listing.dir
+  const { dir, fileKind } = listing
+  const { one, many } = fileKind.noun
   const choices = [...given.choices, ...answers.choices]
   const splits = given.splits ?? splitsByFolder(given, choices)
   const told = toldRows(given)
   const once = withoutCopies(given, told.rows, { splits, most: known ? 1 : options.maxLeftOut })
-  const part = known && partOf(splits, known, { choices, rows: once.rows, source: given.source })
+  const part = known && partOf(splits, known, { choices, rows: once.rows, source: given.source, noun: fileKind.noun })
   const rows = part && splits ? once.rows.filter(row => splits[row] === part) : once.rows
   const splitOf = (row: number): Split => (known ? 'test' : (splits?.[row] ?? 'train'))
   const classes = known ? knownClasses(answers, known, given.source) : classesOf(given, rows, splitOf)
@@ -58,7 +59,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
     told.problems,
     once.problems,
     numbered.problems,
-    known ? [] : empty.map(name => passed('empty-class', name, 'no training picture has this label')),
+    known ? [] : empty.map(name => passed('empty-class', name, `no training ${one} has this label`)),
     unnamed(given),
   ].flat()
   const base = { dir, task, classes, choices }
@@ -72,23 +73,25 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const anew = option(plan.by ? 'timeColumn' : 'folds')
   if (!drawn && (plan.folds || plan.by))
     throw new AnnealError(
-      `${given.source} gives the pictures for validation, but ${anew} would draw them again. Leave out ${anew}, or ignore the given split (${setting('splitColumn', false)}).`,
+      `${given.source} gives the ${many} for validation, but ${anew} would draw them again. Leave out ${anew}, or ignore the given split (${setting('splitColumn', false)}).`,
     )
-  if (options.groupRegex !== undefined) items = groupedByName(items, { dir, pattern: options.groupRegex })
+  if (options.groupRegex !== undefined)
+    items = groupedByName(items, { dir, pattern: options.groupRegex, noun: fileKind.noun })
   checkGroupsApart(items, { dir, drawn })
   if (drawn && task === 'single' && options.task === undefined)
     refuseOwnClasses(
       items.map(({ labels }) => classes[labels[0]!]!),
       {
+        noun: fileKind.noun,
         source: given.source,
-        instead: `Name the column of the classes (${option('labelColumn')}), give pictures for validation, or keep these classes (${setting('task', 'single')}).`,
+        instead: `Name the column of the classes (${option('labelColumn')}), give ${many} for validation, or keep these classes (${setting('task', 'single')}).`,
       },
     )
   if (drawn) drawSplit(items, { ...plan, task })
   const unchecked = task === 'regression' ? [] : uncheckedLabels(classes, items, { drawn })
   if (task !== 'regression')
     choices.push(
-      ...untrainedChoice(numbered.untrained),
+      ...untrainedChoice(numbered.untrained, fileKind),
       ...lookAlikeChoices(classes, items, `write them alike in ${given.source}`),
     )
   return { ...base, items, problems: problems.concat(unchecked), drawn, options: plan }
@@ -119,6 +122,7 @@ function numberedItems(
     known,
   }: { rows: Int32Array; splitOf: (row: number) => Split; classes: string[]; known: Known | undefined },
 ): { items: FolderIndex['items']; problems: Problem[]; untrained: string[] } {
+  const { one, many } = listing.fileKind.noun
   // One shared list per class, because there may be a million pictures.
   const alone = new Map(classes.map((name, label): [string, readonly number[]] => [name, [label]]))
   const problems: Problem[] = []
@@ -131,7 +135,14 @@ function numberedItems(
         untrained.set(name, held.concat(row))
         continue
       }
-      if (!known?.leaveOut) throw unknownLabel(name, { classes, where: where(row), split: splitOf(row), known })
+      if (!known?.leaveOut)
+        throw unknownLabel(name, {
+          classes,
+          where: where(row),
+          split: splitOf(row),
+          known,
+          noun: listing.fileKind.noun,
+        })
       const reason = `${where(row)}: the model does not know the label "${name}"`
       const kept = answers.task === 'multi'
       problems.push({ ...passed('unlabelled', nameIn(listing, files[row]!), reason), kept })
@@ -155,21 +166,21 @@ function numberedItems(
     return item
   })
   for (const [name, held] of untrained) {
-    const reason = `no training picture has this label, so it can not be learned or evaluated, and ${plural(held.length, 'picture')} of ${splitOf(held[0]!)} (${where(held[0]!)}) ${held.length === 1 ? 'loses' : 'lose'} it`
+    const reason = `no training ${one} has this label, so it can not be learned or evaluated, and ${plural(held.length, one, many)} of ${splitOf(held[0]!)} (${where(held[0]!)}) ${held.length === 1 ? 'loses' : 'lose'} it`
     problems.push(passed('empty-class', name, reason))
   }
   return { items, problems, untrained: [...untrained.keys()] }
 }
 
 /** Reports the labels that occur only in validation or test. */
-const untrainedChoice = (names: readonly string[]): Choice[] =>
+const untrainedChoice = (names: readonly string[], { noun: { one, many } }: FileKind): Choice[] =>
   names.length === 0
     ? []
     : [
         {
           what: 'labels left out',
           value: `${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`,
-          reason: `${names.length === 1 ? 'it occurs' : 'they occur'} only in validation or test: no training picture has ${names.length === 1 ? 'it' : 'them'}, so ${names.length === 1 ? 'it is' : 'they are'} not learned or evaluated. The pictures stay, with their other labels`,
+          reason: `${names.length === 1 ? 'it occurs' : 'they occur'} only in validation or test: no training ${one} has ${names.length === 1 ? 'it' : 'them'}, so ${names.length === 1 ? 'it is' : 'they are'} not learned or evaluated. The ${many} stay, with their other labels`,
         },
       ]
 
@@ -192,6 +203,7 @@ function withoutCopies(
   rows: Int32Array,
   { splits, most }: { splits: readonly Split[] | undefined; most: number | undefined },
 ): { rows: Int32Array; problems: Problem[] } {
+  const { many } = listing.fileKind.noun
   const rowOf = new Int32Array(listing.files.length).fill(-1)
   const problems: Problem[] = []
   const lost = new Map<Split, { to: Split; count: number; reason: string }>()
@@ -220,14 +232,14 @@ function withoutCopies(
       problems.push(passed(apart ? 'leak' : 'duplicate', nameIn(listing, file), reason))
     } else
       throw new AnnealError(
-        `${nameIn(listing, file)} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row per picture. Remove one of them, or join their labels in one row.`,
+        `${nameIn(listing, file)} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row per ${listing.fileKind.noun.one}. Remove one of them, or join their labels in one row.`,
       )
   }
   for (const [from, { to, count, reason }] of lost)
     refuseMost(
       { out: count, total: rows.filter(row => splits?.[row] === from).length, most },
       {
-        what: `pictures in ${from} are also in ${to}: these two parts are mostly the same pictures`,
+        what: `${many} in ${from} are also in ${to}: these two parts are mostly the same ${many}`,
         example: reason,
         instead: `Correct the split column, or ignore it (${setting('splitColumn', false)}) so that validation is drawn`,
       },
@@ -243,6 +255,7 @@ function classesOf(
   rows: Int32Array,
   splitOf: (row: number) => Split,
 ): string[] {
+  const { one, many } = listing.fileKind.noun
   if (answers.task === 'regression') return [...answers.targets]
   const labels = new Set<string>()
   for (const row of rows) if (splitOf(row) === 'train') for (const label of answers.labels[row]!) labels.add(label)
@@ -250,11 +263,11 @@ function classesOf(
   const missing = problems.filter(({ kind }) => kind === 'missing')
   const gone =
     missing.length > 0
-      ? ` (${plural(missing.length, 'more picture is', 'more pictures are')} named but missing, such as ${missing[0]!.file})`
+      ? ` (${plural(missing.length, `more ${one} is`, `more ${many} are`)} named but missing, such as ${missing[0]!.file})`
       : ''
   if (labels.size < least)
     throw new AnnealError(
-      `${source} gives the training pictures in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}${gone}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
+      `${source} gives the training ${many} in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}${gone}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
     )
   return [...labels].sort(naturalOrder)
 }
@@ -273,7 +286,7 @@ function splitsByFolder({ files, listing }: LabelledRows, choices: Choice[]): Sp
   choices.push({
     what: 'split',
     value: 'by folder',
-    reason: 'every picture lies in a folder called train, valid or test',
+    reason: `every ${listing.fileKind.noun.one} lies in a folder called train, valid or test`,
   })
   return splits
 }
@@ -284,15 +297,19 @@ function unnamed({ files, listing, source }: LabelledRows): Problem[] {
   for (const file of files) named[file] = 1
   const others: number[] = []
   listing.files.forEach((file, i) => {
-    if (named[i] === 0 && namedAsPicture(file)) others.push(i)
+    if (named[i] === 0 && listing.fileKind.isNamed(file)) others.push(i)
   })
   const name = (at: number) => nameIn(listing, others[at]!)
   const listed = others
     .slice(0, mostListed)
     .map((_, at) => passed('unlabelled', name(at), `${source} does not name it`))
+  const { one, many } = listing.fileKind.noun
   const rest = others.length - listed.length
   const folder = rest > 0 ? posix.dirname(name(mostListed)) : ''
   return rest > 0
-    ? [...listed, passed('unlabelled', folder, `${source} does not name ${plural(rest, 'more picture')}`)]
+    ? [
+        ...listed,
+        passed('unlabelled', folder, `${source} does not name ${plural(rest, `more ${one}`, `more ${many}`)}`),
+      ]
     : listed
 }

@@ -1,6 +1,7 @@
 import { AnnealError } from '../../base/errors.ts'
 import { percent, plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
+import type { Noun } from '../files/file-kind.ts'
 
 /** The default of the largest share that may be left out. */
 const usual = 0.5
@@ -25,7 +26,7 @@ const telling = 20
  *  numbers of pictures. A class with one picture can't be validated. `labels`: one per picture. */
 export function refuseOwnClasses(
   labels: readonly (string | number)[],
-  { source, instead }: { source: string; instead: string },
+  { source, instead, noun: { one, many } }: { source: string; instead: string; noun: Noun },
 ): void {
   const counts = new Map<string | number, number>()
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1)
@@ -33,6 +34,6 @@ export function refuseOwnClasses(
   if (labels.length < telling || 2 * alone.length <= labels.length) return
   const examples = alone.slice(0, 3).map(label => `"${label}"`)
   throw new AnnealError(
-    `${source} gives ${counts.size.toLocaleString('en-US')} classes for ${plural(labels.length, 'picture')}, and ${alone.length.toLocaleString('en-US')} of these classes have one picture each, such as ${examples.join(', ')}. This picture is used for training, so none is left to validate the class. ${instead}`,
+    `${source} gives ${counts.size.toLocaleString('en-US')} classes for ${plural(labels.length, one, many)}, and ${alone.length.toLocaleString('en-US')} of these classes have one ${one} each, such as ${examples.join(', ')}. This ${one} is used for training, so none is left to validate the class. ${instead}`,
   )
 }

@@ -1,6 +1,6 @@
 import { closeSync, constants, type Dirent, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { fileReason } from '../../base/errors.ts'
-import { describeBytes, MAGIC_BYTES, namedAsPicture, pictureFormat } from '../files/sniff.ts'
+import type { FileKind } from '../files/file-kind.ts'
 import type { Place, Problem, ProblemKind } from '../types.ts'
 
 /** An entry of a folder. Links are followed. Paths are bytes, because a name may not be UTF-8. */
@@ -129,35 +129,44 @@ function walk(folder: Buffer, report: Report, visit: (file: Entry) => void): voi
 }
 
 const reporter =
-  (problems: Problem[], root: Buffer): Report =>
-  (kind, { path, name }, reason) =>
-    problems.push({ kind, file: showRelative(path, root), reason, kept: false, counted: isCounted(kind, name) })
+  (problems: Problem[], { root, fileKind }: { root: Buffer; fileKind: FileKind }): Report =>
+  (kind, { path, name }, reason) => {
+    const counted = kind === 'damaged' || ((kind === 'unreadable' || kind === 'missing') && fileKind.isNamed(name))
+    problems.push({ kind, file: showRelative(path, root), reason, kept: false, counted })
+  }
 
 /** Finds the pictures below a folder. Other files are listed as problems. FIFOs, sockets and devices are never
  *  opened. */
-export function findPictures(folder: Buffer, root: Buffer): { pictures: Place[]; problems: Problem[] } {
-  const pictures: Place[] = []
+export function findSamples(
+  folder: Buffer,
+  root: Buffer,
+  fileKind: FileKind,
+): { samples: Place[]; problems: Problem[] } {
+  const samples: Place[] = []
   const problems: Problem[] = []
-  const report = reporter(problems, root)
+  const report = reporter(problems, { root, fileKind })
   walk(folder, report, entry => {
-    const head = readHead(entry.path)
+    const head = readHead(entry.path, fileKind)
     if (typeof head === 'string') report('unreadable', entry, head)
-    else if (pictureFormat(head)) pictures.push(toPlace(entry.path))
-    else report(namedAsPicture(entry.name) ? 'damaged' : 'not-a-picture', entry, describeBytes(head))
+    else if (fileKind.recognises(head)) samples.push(toPlace(entry.path))
+    else report(fileKind.isNamed(entry.name) ? 'damaged' : 'not-a-picture', entry, fileKind.describe(head))
   })
-  return { pictures: pictures.sort(byFile), problems }
+  return { samples: samples.sort(byFile), problems }
+}
+
+/** Whether a file is of a kind by its first bytes; one that can't be read is not. */
+export function isSample(path: Buffer, fileKind: FileKind): boolean {
+  const head = readHead(path, fileKind)
+  return typeof head !== 'string' && fileKind.recognises(head)
 }
 
 /** The files below a folder, ordered by path. No file is opened. */
-export function listFiles(folder: Buffer): { files: Place[]; problems: Problem[] } {
+export function listFiles(folder: Buffer, fileKind: FileKind): { files: Place[]; problems: Problem[] } {
   const files: Place[] = []
   const problems: Problem[] = []
-  walk(folder, reporter(problems, folder), entry => files.push(toPlace(entry.path)))
+  walk(folder, reporter(problems, { root: folder, fileKind }), entry => files.push(toPlace(entry.path)))
   return { files: files.sort(byFile), problems }
 }
-
-const isCounted = (kind: ProblemKind, name: string) =>
-  kind === 'damaged' || ((kind === 'unreadable' || kind === 'missing') && namedAsPicture(name))
 
 const byFile = (a: Place, b: Place) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
 
@@ -166,12 +175,12 @@ export const showRelative = (path: Uint8Array, root: Uint8Array): string =>
   path.length > root.length ? showBytes(path.subarray(root.length + 1)) : showBytes(path)
 
 /** The first bytes of a file, or the reason why it can't be read. */
-export function readHead(path: Buffer): Uint8Array | string {
+export function readHead(path: Buffer, { bytesNeeded }: FileKind): Uint8Array | string {
   try {
     // Nonblocking: if the file has become a FIFO since it was listed, open must not wait for a writer.
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
-      const head = new Uint8Array(MAGIC_BYTES)
+      const head = new Uint8Array(bytesNeeded)
       return head.subarray(0, readSync(fd, head))
     } finally {
       closeSync(fd)

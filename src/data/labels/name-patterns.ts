@@ -2,6 +2,7 @@ import { relative } from 'node:path'
 import { AnnealError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
+import type { FileKind, Noun } from '../files/file-kind.ts'
 import type { Place, Problem, Split } from '../types.ts'
 import { tidy } from './spelling.ts'
 
@@ -14,16 +15,22 @@ export interface Listing {
   /** The bytes of the paths that are not UTF-8, by the index of the file. */
   raw: Map<number, Uint8Array>
   problems: Problem[]
+  /** What its samples are. */
+  fileKind: FileKind
 }
 
 /** Places as a listing. */
-export function listingOf(dir: string, places: readonly Place[], problems: Problem[]): Listing {
+export function listingOf(
+  dir: string,
+  places: readonly Place[],
+  { problems, fileKind }: Pick<Listing, 'problems' | 'fileKind'>,
+): Listing {
   const raw = new Map<number, Uint8Array>()
   const files = places.map((place, i) => {
     if (place.raw) raw.set(i, place.raw)
     return place.file
   })
-  return { dir, files, raw, problems }
+  return { dir, files, raw, problems, fileKind }
 }
 
 /** The path of a file below the folder. */
@@ -82,7 +89,7 @@ function compiled(property: string, pattern: string | RegExp): RegExp {
 /** Gives each item the group that its name contains (see {@link nameMatcher}). Throws for names without a group. */
 export function groupedByName<T extends { file: string }>(
   items: readonly T[],
-  { dir, pattern }: { dir: string; pattern: string | RegExp },
+  { dir, pattern, noun }: { dir: string; pattern: string | RegExp; noun: Noun },
 ): (T & { group: string })[] {
   const match = nameMatcher('groupRegex', pattern)
   const without: string[] = []
@@ -94,7 +101,7 @@ export function groupedByName<T extends { file: string }>(
   })
   if (without.length > 0)
     throw new AnnealError(
-      `${option('groupRegex')} ${pattern} finds no group in ${plural(without.length, 'name')}: ${without.slice(0, 3).join(', ')}; every picture needs a group, because a picture without one could be on the wrong side of the split.`,
+      `${option('groupRegex')} ${pattern} finds no group in ${plural(without.length, 'name')}: ${without.slice(0, 3).join(', ')}; every ${noun.one} needs a group, because a ${noun.one} without one could be on the wrong side of the split.`,
     )
   return grouped
 }

@@ -1,7 +1,7 @@
-import { namedAsPicture } from '../files/sniff.ts'
+import type { FileKind } from '../files/file-kind.ts'
 import type { Choice } from '../types.ts'
 import type { Dialect } from './dialect.ts'
-import type { Pictures, Records } from './types.ts'
+import type { Naming, Pictures, Records } from './types.ts'
 
 /** A line cut at blanks (spaces and tabs), with the position of each word in the line. */
 interface Words {
@@ -20,20 +20,21 @@ const looked = 300
 export function cutAtBlanks(
   text: string,
   { start, line, quote }: Dialect,
-  pictures: Pictures | undefined,
+  { fileKind, pictures }: Naming,
 ): Records & { choices: Choice[] } {
+  const lastName = nameFinder(fileKind)
   const all = wordsOf(text.slice(start), { line, quote })
   const named = all.filter(({ words }) => lastName(words) >= 0)
   const plain = { records: all.map(({ words }) => words), lines: all.map(own => own.line), choices: [] }
   if (named.length < all.length / 2) return plain
   const sample = named.slice(0, looked)
-  const begin = beginning(sample, pictures)
+  const begin = beginning(sample, { lastName, pictures })
   const nameAt = ({ words }: Words) => {
     const end = lastName(words)
     return end < 0 ? undefined : { from: Math.min(begin, end), end }
   }
   const rests = new Set(named.map(({ words }) => words.length - 1 - lastName(words)))
-  const oneCell = !rests.has(0) && (rests.size > 1 || (!rests.has(1) && isOneLabel(all, named)))
+  const oneCell = !rests.has(0) && (rests.size > 1 || (!rests.has(1) && isOneLabel(all, named, lastName)))
   const cut = (own: Words): string[] => {
     const at = nameAt(own)
     if (!at) return own.words
@@ -52,14 +53,14 @@ export function cutAtBlanks(
   }
   if (spaced) {
     const { from, end } = nameAt(spaced)!
-    const reason = `"${raw(spaced, from, end)}" (line ${spaced.line}) ends with the extension of a picture; if this is wrong, put names in quotes`
+    const reason = `"${raw(spaced, from, end)}" (line ${spaced.line}) ends with the extension of a ${fileKind.noun.one}; if this is wrong, put names in quotes`
     choices.push({ what: 'names with blanks', value: 'up to their ending', reason })
   }
   return { ...plain, records: all.map(cut), choices }
 }
 
 /** Whether the words after the names are one label: they are not numbers, and no line above the rows names columns. */
-function isOneLabel(all: readonly Words[], named: readonly Words[]): boolean {
+function isOneLabel(all: readonly Words[], named: readonly Words[], lastName: LastName): boolean {
   const width = named[0]!.words.length
   const inFront = all.slice(0, all.indexOf(named[0]!))
   if (inFront.some(({ words }) => words.length === width || words.length === width - 1)) return false
@@ -82,12 +83,18 @@ function wordsOf(text: string, { line, quote }: { line: number; quote: string })
 const raw = ({ text, starts, words }: Words, from: number, to: number): string =>
   from === to ? words[from]! : text.slice(starts[from]!, to + 1 < starts.length ? starts[to + 1] : undefined).trim()
 
-/** The index of the word that ends the name of a picture, or -1. */
-const lastName = (words: readonly string[]): number => words.findLastIndex(word => namedAsPicture(word))
+/** Finds the index of the word that ends the name of a file, or -1. */
+type LastName = (words: readonly string[]) => number
+const nameFinder =
+  ({ isNamed }: FileKind): LastName =>
+  words =>
+    words.findLastIndex(word => isNamed(word))
 
-/** The index of the word that begins the names: the one for which most names are files of the folder. Without such
- *  files: 1 if every line begins with a number, else 0. */
-function beginning(sample: readonly Words[], pictures: Pictures | undefined): number {
+/** With which word names begin: where most are files of the folder, else behind a first number on every line. */
+function beginning(
+  sample: readonly Words[],
+  { lastName, pictures }: { lastName: LastName; pictures: Pictures | undefined },
+): number {
   const most = Math.min(...sample.map(({ words }) => lastName(words)))
   if (most === 0) return 0
   if (pictures) {

@@ -5,21 +5,34 @@ import type { Choice } from '../types.ts'
 import { cutAtBlanks } from './blanks.ts'
 import { blanks, type Dialect, dialectOf, shown } from './dialect.ts'
 import { findHeader, type Header } from './header.ts'
-import type { Column, Parsed, Pictures, Records } from './types.ts'
+import type { Column, Parsed, Records, TableFormat, TableOptions } from './types.ts'
+
+/** Text with a row on each line, its cells parted by `,`, `;`, `|`, tabs or blanks. */
+export const csv: TableFormat = {
+  name: 'CSV, TSV',
+  endings: '.csv .tsv .txt .list',
+  recognises: () => true,
+  read({ file, ending, text }, options) {
+    if (ending === '.json' && /^\s*\[/.test(text().slice(0, 1000)))
+      throw new AnnealError(
+        `${file} is one JSON array; expected JSON lines: one object per line, {"file": "1.jpg", …}.`,
+      )
+    return readCsv(file, text(), options)
+  },
+}
 
 /** Reads comma-separated values (RFC 4180: quoted cells may hold delimiters, line ends and doubled quotes) with the
  *  delimiter that fits best; this may be blanks. Skips blank lines, rows of empty cells, and comments and titles above
  *  the table. `pictures` helps to distinguish names of columns from a row. */
-export async function readCsv(
-  file: string,
-  text: string,
-  { header, pictures }: { header?: boolean | undefined; pictures?: Pictures | undefined },
-): Promise<Parsed> {
-  const dialect = dialectOf(text)
+async function readCsv(file: string, text: string, { header, fileKind, pictures }: TableOptions): Promise<Parsed> {
+  const dialect = dialectOf(text, fileKind)
   const read =
-    dialect.delimiter === blanks ? cutAtBlanks(text, dialect, pictures) : await readQuoted(file, text, dialect)
-  if (read.records.length === 0) throw new AnnealError(`${file} holds only blank lines; expected one row per picture.`)
-  const found = findHeader(read, { dialect, header, pictures })
+    dialect.delimiter === blanks
+      ? cutAtBlanks(text, dialect, { fileKind, pictures })
+      : await readQuoted(file, text, dialect)
+  if (read.records.length === 0)
+    throw new AnnealError(`${file} holds only blank lines; expected one row per ${fileKind.noun.one}.`)
+  const found = findHeader(read, { dialect, header, fileKind, pictures })
   const { names, start } = withWidths(file, { ...read, ...found, delimiter: dialect.delimiter })
   const columns = names.map((name, c): Column => {
     const cells = new Array<string>(read.records.length - start)

@@ -1,4 +1,4 @@
-import { namedAsPicture } from '../files/sniff.ts'
+import type { FileKind } from '../files/file-kind.ts'
 import type { Choice } from '../types.ts'
 
 /** How a text separates cells and rows. */
@@ -33,8 +33,8 @@ const looked = 200
 
 /** Finds the delimiter, the quote and the lines above the table: a line `sep=;` as Excel reads it, lines that begin
  *  with #. `header.ts` checks whether one of these lines has the names of the columns. */
-export function dialectOf(text: string): Dialect {
-  const front = frontOf(text)
+export function dialectOf(text: string, fileKind: FileKind): Dialect {
+  const front = frontOf(text, fileKind)
   const lines = firstLines(text.slice(front.start))
   const quote = quoteOf(lines.map(({ raw }) => raw))
   const choices: Choice[] = []
@@ -46,7 +46,10 @@ export function dialectOf(text: string): Dialect {
     })
     return { ...front, delimiter: front.told, quote, choices }
   }
-  const delimiter = delimiterOf(lines.map(({ masked }) => masked))
+  const delimiter = delimiterOf(
+    lines.map(({ masked }) => masked),
+    fileKind,
+  )
   if (delimiter !== ',')
     choices.push({
       what: 'delimiter of columns',
@@ -58,7 +61,10 @@ export function dialectOf(text: string): Dialect {
 
 /** Reads the blank lines, `sep=` and comments above the table. A line that begins with # and names a picture is a
  *  row. */
-function frontOf(text: string): Pick<Dialect, 'start' | 'line' | 'comments'> & { told?: string; toldAt?: number } {
+function frontOf(
+  text: string,
+  fileKind: FileKind,
+): Pick<Dialect, 'start' | 'line' | 'comments'> & { told?: string; toldAt?: number } {
   const comments: Dialect['comments'] = []
   let [start, line] = [0, 1]
   let told: { told: string; toldAt: number } | undefined
@@ -68,7 +74,7 @@ function frontOf(text: string): Pick<Dialect, 'start' | 'line' | 'comments'> & {
     const [all, content = ''] = next.exec(text)!
     const separator = told ? undefined : separatorIn(content)
     if (separator !== undefined) told = { told: separator, toldAt: line }
-    else if (/^\s*"?#/.test(content) && !/[^\s,;|"]\.(jpe?g|png|gif|webp|tiff?|bmp)\b/i.test(content))
+    else if (/^\s*"?#/.test(content) && !content.split(/[\s,;|"]+/).some(fileKind.isNamed))
       comments.push({ line, text: content.trim() })
     else if (content.trim() !== '') break
     start += all.length
@@ -123,11 +129,13 @@ interface Score {
 /** The delimiter that cuts most of the first lines into the same number of cells. Of several, the one that isolates
  *  names of pictures, then the one that is not a decimal comma, then the one that cuts more. Blanks only if no other
  *  fits. */
-function delimiterOf(lines: readonly string[]): string {
-  const scores = delimiters.map(delimiter => scoreOf(lines, delimiter, line => line.split(delimiter)))
+function delimiterOf(lines: readonly string[], fileKind: FileKind): string {
+  const scores = delimiters.map(delimiter =>
+    scoreOf(lines, { delimiter, fileKind, cut: line => line.split(delimiter) }),
+  )
   const fitting = scores.filter(({ count }) => count > 0).sort((a, b) => better(lines, a, b))
   const best = fitting[0]
-  const byBlanks = scoreOf(lines, blanks, line => line.trim().split(/\s+/))
+  const byBlanks = scoreOf(lines, { delimiter: blanks, fileKind, cut: line => line.trim().split(/\s+/) })
   const parted = lines.filter(line => /\S\s+\S/.test(line)).length / Math.max(1, lines.length)
   const serves = best && (best.alike >= 0.7 || best.named >= 0.5)
   const cutsNames = byBlanks.named >= 0.5 && (best?.named ?? 0) < 0.1
@@ -149,12 +157,15 @@ function better(lines: readonly string[], a: Score, b: Score): number {
 const isDecimal = (lines: readonly string[], { delimiter }: Score): boolean =>
   delimiter === ',' && lines.every(line => /,/.test(line) === /\d,\d/.test(line) && !/(^|\D),|,(\D|$)/.test(line))
 
-function scoreOf(lines: readonly string[], delimiter: string, cut: (line: string) => string[]): Score {
+function scoreOf(
+  lines: readonly string[],
+  { delimiter, fileKind, cut }: { delimiter: string; fileKind: FileKind; cut: (line: string) => string[] },
+): Score {
   const counts = new Map<number, number>()
   let named = 0
   for (const line of lines) {
     const cells = cut(line)
-    if (cells.some(cell => namedAsPicture(cell.trim()) && !/[,;|\t]/.test(cell))) named++
+    if (cells.some(cell => fileKind.isNamed(cell.trim()) && !/[,;|\t]/.test(cell))) named++
     counts.set(cells.length - 1, (counts.get(cells.length - 1) ?? 0) + 1)
   }
   const [count, lined] = [...counts].sort((a, b) => b[1] - a[1] || b[0] - a[0])[0] ?? [0, 0]

@@ -51,7 +51,7 @@ export function fileColumn(table: Table, search: Search): FileColumn {
   const fitting = scored.filter(({ share }) => share >= 0.5)
   if (fitting.length === 0) throw noColumn(table, scored, listing)
   const whole = fitting.filter(one => one.whole)
-  const missing = scored.find(one => !fitting.includes(one) && namesPictures(one.column))
+  const missing = scored.find(one => !fitting.includes(one) && namesFiles(one.column, listing))
   if (whole.length === 0 && missing) throw mostlyMissing(table, { missing, other: fitting[0]!, listing })
   const pool = (whole.length > 0 ? whole : fitting).sort(
     (a, b) => b.count - a.count || b.share - a.share || usual(b) - usual(a),
@@ -100,9 +100,9 @@ function allNames(column: Column, finder: Finder): Find {
 }
 
 /** Whether most cells end with the extension of a picture. */
-function namesPictures(column: Column): boolean {
+function namesFiles(column: Column, { fileKind }: Listing): boolean {
   const names = distinct(column)
-  return names.length > 0 && names.filter(looksNamed).length >= names.length / 2
+  return names.length > 0 && names.filter(name => looksNamed(name, fileKind)).length >= names.length / 2
 }
 
 /** A row in which two columns name different files. */
@@ -152,12 +152,12 @@ function mostlyMissing(
   const near = missing.find.nearest(lost)
   const nearText = near === undefined ? '' : `; the nearest in the folder is "${near}"`
   return new AnnealError(
-    `column "${missing.column.name}" of ${table.file} holds names of pictures, but only ${missing.count} of ${plural(names.length, 'checked name')} are below ${listing.dir} ("${lost}" is not${nearText}); column "${other.column.name}" fits names without their extension, such as "${distinct(other.column)[0]}", but may number something else. Check the folder, or choose a column: ${setting('fileColumn', missing.column.name)} or ${setting('fileColumn', other.column.name)}.`,
+    `column "${missing.column.name}" of ${table.file} holds names of ${listing.fileKind.noun.many}, but only ${missing.count} of ${plural(names.length, 'checked name')} are below ${listing.dir} ("${lost}" is not${nearText}); column "${other.column.name}" fits names without their extension, such as "${distinct(other.column)[0]}", but may number something else. Check the folder, or choose a column: ${setting('fileColumn', missing.column.name)} or ${setting('fileColumn', other.column.name)}.`,
   )
 }
 
 function noColumn(table: Table, scored: Candidate[], listing: Listing): Error {
-  const named = scored.filter(({ column }) => namesPictures(column))
+  const named = scored.filter(({ column }) => namesFiles(column, listing))
   const nearest = (named.length > 0 ? named : scored).sort((a, b) => b.count - a.count || usual(b) - usual(a))[0]
   const names = nearest ? distinct(nearest.column) : []
   const example = names.find(name => nearest!.find(name) === undefined) ?? names[0]

@@ -1,9 +1,8 @@
 import { plural } from '../../base/format.ts'
-import { namedAsPicture } from '../files/sniff.ts'
 import type { Choice } from '../types.ts'
 import { blanks, type Dialect } from './dialect.ts'
 import { fileNames, labelNames } from './roles.ts'
-import type { Pictures, Records } from './types.ts'
+import type { Naming, Records } from './types.ts'
 
 /** Names of columns, and the index of the first record that is a row. */
 export interface Header {
@@ -16,11 +15,10 @@ export interface Header {
 const looked = 300
 const mostInFront = 20
 
-interface Sight {
+interface Sight extends Naming {
   dialect: Dialect
   /** Whether the first line has the names of the columns. Default: found by the content. */
   header?: boolean | undefined
-  pictures?: Pictures | undefined
 }
 
 /** Finds the names of the columns: the first line below comments and titles, unless that line is the row of a
@@ -96,7 +94,7 @@ const callsRoles = (record: readonly string[]): boolean =>
 /** Why a record is the row of a picture rather than names of columns, or undefined. */
 type RowTest = (at: number) => string | undefined
 
-function rowTest({ records, lines }: Records, { pictures }: Sight): RowTest {
+function rowTest({ records, lines }: Records, { fileKind, pictures }: Sight): RowTest {
   const below = new Map<number, { whole: boolean; stems: boolean }>()
   const known = pictures?.(new Set(records.slice(0, looked).flatMap(record => record.map(cell => cell.trim()))))
   const held = (c: number) => {
@@ -114,9 +112,9 @@ function rowTest({ records, lines }: Records, { pictures }: Sight): RowTest {
     for (const [c, cell] of record.entries()) {
       if (cell === '' || fileNames.test(cell) || labelNames.test(cell)) continue
       const kind = known?.(cell)
-      const names = namedAsPicture(cell) || kind === 'whole' || (kind === 'stem' && held(c).stems && !held(c).whole)
+      const names = fileKind.isNamed(cell) || kind === 'whole' || (kind === 'stem' && held(c).stems && !held(c).whole)
       if (names)
-        return `line ${lines[at]} names a picture, ${cell}; to name the columns, write a line of names above it`
+        return `line ${lines[at]} names a ${fileKind.noun.one}, ${cell}; to name the columns, write a line of names above it`
     }
     if (record.some(cell => fileNames.test(cell) || labelNames.test(cell)) || countUp(record)) return undefined
     const last = Math.min(records.length, at + 1 + looked)

@@ -1,5 +1,14 @@
 import { AnnealError } from '../../base/errors.ts'
-import type { Cell, Column, Parsed } from './types.ts'
+import type { Cell, Column, Parsed, TableFormat } from './types.ts'
+
+/** JSON lines: an object on each line. */
+export const jsonLines: TableFormat = {
+  name: 'JSON lines',
+  endings: '.jsonl .ndjson',
+  recognises: ({ ending, text }) =>
+    jsonLines.endings.split(' ').includes(ending) || /^\s*\{/.test(text().slice(0, 1000)),
+  read: ({ file, text }) => readJsonLines(file, text()),
+}
 
 /** Reads JSON lines: one object per line, one column per key. A key that a line lacks is null in its row. An object in
  *  a cell becomes its JSON text. */

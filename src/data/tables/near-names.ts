@@ -1,6 +1,6 @@
 import { basename, posix } from 'node:path'
 import { nearest } from '../../base/errors.ts'
-import { namedAsPicture } from '../files/sniff.ts'
+import type { FileKind } from '../files/file-kind.ts'
 import { lazy, splitNamed } from '../labels/name-patterns.ts'
 
 /** A file whose name in the table is nearly its name on the disk, and how the names differ. */
@@ -65,41 +65,50 @@ function cleaned(name: string): Clean {
 
 const composed = (name: string): string => (/^[\x20-\x7e]*$/.test(name) ? name : name.normalize('NFC'))
 const lower = (name: string): string => composed(name).toLowerCase()
-const stem = (name: string): string => (namedAsPicture(name) ? name.slice(0, name.lastIndexOf('.')) : name)
 const zeroless = (name: string): string => name.replace(/(^|\D)0+(?=\d)/g, '$1')
 
-/** The loosest key of all comparisons: names with different keys are never near. */
-const coarse = (base: string): string => zeroless(lower(stem(base)))
+/** One way to compare names: the key, and the comparison in words. */
+interface Level {
+  key: (base: string) => string
+  way: string
+  /** For names of a table that have an ending. */
+  ending: boolean
+  /** Compares names without their endings. */
+  stemOnly: boolean
+}
 
-/** The comparisons of names, the strictest first: the key, and the comparison in words. If the name in the table has no
- *  extension, the extensions of the files are ignored. */
-const levels: { key: (base: string) => string; way: string; ending: boolean; stemOnly: boolean }[] = [
-  { key: composed, way: '', ending: true, stemOnly: false },
-  { key: base => composed(stem(base)), way: '', ending: false, stemOnly: true },
-  { key: lower, way: 'by ignoring upper and lower case', ending: true, stemOnly: false },
-  { key: base => lower(stem(base)), way: 'by ignoring upper and lower case', ending: false, stemOnly: true },
-  { key: base => zeroless(lower(base)), way: 'by ignoring zeros in front of numbers', ending: true, stemOnly: false },
-  { key: base => lower(stem(base)), way: 'with another ending', ending: true, stemOnly: true },
-  {
-    key: base => zeroless(lower(stem(base))),
-    way: 'by ignoring zeros in front of numbers',
-    ending: false,
-    stemOnly: true,
-  },
-  {
-    key: base => zeroless(lower(stem(base))),
-    way: 'with another ending, and by ignoring zeros in front of numbers',
-    ending: true,
-    stemOnly: true,
-  },
-]
+/** The comparisons of names, the strictest first. If the name in the table has no extension, the extensions of the files
+ *  are ignored. `coarse` is the loosest key: names with different ones are never near. */
+function comparisons({ isNamed }: FileKind) {
+  const stem = (name: string): string => (isNamed(name) ? name.slice(0, name.lastIndexOf('.')) : name)
+  const lowerStem = (base: string) => lower(stem(base))
+  const coarse = (base: string) => zeroless(lowerStem(base))
+  const levels: Level[] = [
+    { key: composed, way: '', ending: true, stemOnly: false },
+    { key: base => composed(stem(base)), way: '', ending: false, stemOnly: true },
+    { key: lower, way: 'by ignoring upper and lower case', ending: true, stemOnly: false },
+    { key: lowerStem, way: 'by ignoring upper and lower case', ending: false, stemOnly: true },
+    { key: base => zeroless(lower(base)), way: 'by ignoring zeros in front of numbers', ending: true, stemOnly: false },
+    { key: lowerStem, way: 'with another ending', ending: true, stemOnly: true },
+    { key: coarse, way: 'by ignoring zeros in front of numbers', ending: false, stemOnly: true },
+    {
+      key: coarse,
+      way: 'with another ending, and by ignoring zeros in front of numbers',
+      ending: true,
+      stemOnly: true,
+    },
+  ]
+  return { levels, coarse, lowerStem }
+}
 
 /** How many files with the same name are compared. If more files have it, the name alone identifies no file. */
 const mostAlike = 200
 const mostCompared = 3000
 
 /** Makes a finder for the names below the folder `dir`. Each index is built when it is first needed. */
-export function nearFinder(dir: string, names: readonly string[]): NearFinder {
+export function nearFinder(dir: string, names: readonly string[], fileKind: FileKind): NearFinder {
+  const { isNamed } = fileKind
+  const { levels, coarse, lowerStem } = comparisons(fileKind)
   const byName = lazy(() => indexBy(names, name => coarse(posix.basename(name))))
   const byFolder = lazy(() => indexBy(names, name => `${parentOf(name)}/${coarse(posix.basename(name))}`))
   const folders = lazy(() => new Set(names.map(name => lower(posix.dirname(name)))))
@@ -131,7 +140,7 @@ export function nearFinder(dir: string, names: readonly string[]): NearFinder {
   const lookUp = (name: string): NearFile | undefined => {
     const clean = cleaned(name)
     if (clean.base === '') return undefined
-    const ended = namedAsPicture(clean.base)
+    const ended = isNamed(clean.base)
     const files = alike(clean)
     if (files.length === 0) return undefined
     for (const level of levels) {
@@ -139,7 +148,7 @@ export function nearFinder(dir: string, names: readonly string[]): NearFinder {
       const key = level.key(clean.base)
       const fitting = files.flatMap(file => {
         const base = posix.basename(names[file]!)
-        if (level.key(base) !== key || (level.stemOnly && !namedAsPicture(base))) return []
+        if (level.key(base) !== key || (level.stemOnly && !isNamed(base))) return []
         const common = agreement(clean, file)
         return common === undefined ? [] : [{ file, common }]
       })
@@ -168,9 +177,9 @@ export function nearFinder(dir: string, names: readonly string[]): NearFinder {
       const { base } = cleaned(name)
       const same = byName().get(coarse(base))
       if (same) return names[same[0]!]
-      const own = lower(stem(base))
+      const own = lowerStem(base)
       const within = names.findIndex(other => {
-        const there = lower(stem(posix.basename(other)))
+        const there = lowerStem(posix.basename(other))
         return Math.min(own.length, there.length) > 2 && (own.includes(there) || there.includes(own))
       })
       if (within >= 0) return names[within]

@@ -1,10 +1,18 @@
 import { AnnealError } from '../../base/errors.ts'
 import { toCell } from './jsonl.ts'
-import type { Cell, Parsed } from './types.ts'
+import type { Cell, Parsed, TableFormat } from './types.ts'
+
+/** Parquet, whose files begin with their own mark. */
+export const parquet: TableFormat = {
+  name: 'Parquet',
+  endings: '.parquet',
+  recognises: ({ bytes }) => bytes.subarray(0, 4).toString('latin1') === 'PAR1',
+  read: ({ file, bytes }) => readParquet(file, bytes),
+}
 
 /** Reads the columns of a Parquet file that hold text, numbers, dates or lists of them. Skips columns with nested
  *  fields (such as pictures stored in the table). */
-export async function readParquet(file: string, bytes: Buffer): Promise<Parsed> {
+async function readParquet(file: string, bytes: Buffer): Promise<Parsed> {
   const { parquetMetadata, parquetReadObjects, parquetSchema } = await import('hyparquet')
   const { compressors } = await import('hyparquet-compressors')
   const content = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer

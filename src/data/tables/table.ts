@@ -2,30 +2,22 @@ import { readFileSync } from 'node:fs'
 import { extname } from 'node:path'
 import { AnnealError, didYouMean, fileReason } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
-import { readCsv } from './csv.ts'
-import { readJsonLines } from './jsonl.ts'
-import { readParquet } from './parquet.ts'
+import { lazy } from '../labels/name-patterns.ts'
+import type { Choice } from '../types.ts'
+import { tableFormats, tableNames } from './formats.ts'
 import { textOf, unpacked } from './text.ts'
-import type { Cell, Column, Parsed, Pictures, Table } from './types.ts'
+import type { Cell, Column, Parsed, Table, TableFile, TableOptions } from './types.ts'
 
 export type { Cell, Column, Pictures, Table } from './types.ts'
 
-/** How a table is read. */
-export interface TableOptions {
-  /** Whether the first line has the names of the columns. Default: found by the content. Without names, columns are
-   *  called `column 1`, `column 2`. */
-  header?: boolean | undefined
-  pictures?: Pictures | undefined
-}
-
 /** Reads a table. Its content decides the format: Parquet, JSON lines, or text with `,`, `;`, `|`, tabs or blanks
  *  between cells. Each may be packed with gzip. */
-export async function readTable(file: string, options: TableOptions = {}): Promise<Table> {
+export async function readTable(file: string, options: TableOptions): Promise<Table> {
   const parsed = await parse(file, unpacked(file, contentOf(file)), options)
   const { places, unit, choices = [] } = parsed
   if (places.length === 0)
     throw new AnnealError(
-      `${file} is a table without rows; expected one row per picture below the names of the columns.`,
+      `${file} is a table without rows; expected one row per ${options.fileKind.noun.one} below the names of the columns.`,
     )
   const columns = onceEach(file, parsed.columns)
   return {
@@ -59,26 +51,26 @@ function contentOf(file: string): Buffer {
   try {
     return readFileSync(file)
   } catch (error) {
-    throw new AnnealError(
-      `the table ${file} can not be read: ${fileReason(error)}; expected CSV, TSV, JSON lines or Parquet.`,
-      { cause: error },
-    )
+    throw new AnnealError(`the table ${file} can not be read: ${fileReason(error)}; expected ${tableNames}.`, {
+      cause: error,
+    })
   }
 }
 
 async function parse(file: string, bytes: Buffer, options: TableOptions): Promise<Parsed> {
-  if (bytes.length === 0) throw new AnnealError(`the table ${file} is empty (0 bytes); expected one row per picture.`)
+  const { one } = options.fileKind.noun
+  if (bytes.length === 0) throw new AnnealError(`the table ${file} is empty (0 bytes); expected one row per ${one}.`)
   const magic = bytes.subarray(0, 4).toString('latin1')
-  if (magic === 'PAR1') return readParquet(file, bytes)
   if (magic === 'PK\x03\x04' || magic === '\xd0\xcf\x11\xe0')
     throw new AnnealError(`${file} is a workbook or an archive, not a text table; save its sheet as CSV (UTF-8) first.`)
-  const { text, choices } = textOf(file, bytes)
-  const ending = extname(file.replace(/\.gz$/i, '')).toLowerCase()
-  const lines = ['.jsonl', '.ndjson'].includes(ending) || /^\s*\{/.test(text.slice(0, 1000))
-  if (lines) return { ...readJsonLines(file, text), choices }
-  if (/^\s*\[/.test(text.slice(0, 1000)) && ending === '.json')
-    throw new AnnealError(`${file} is one JSON array; expected JSON lines: one object per line, {"file": "1.jpg", …}.`)
-  const parsed = await readCsv(file, text, options)
+  const choices: Choice[] = []
+  const text = lazy(() => {
+    const decoded = textOf(file, bytes)
+    choices.push(...decoded.choices)
+    return decoded.text
+  })
+  const source: TableFile = { file, bytes, ending: extname(file.replace(/\.gz$/i, '')).toLowerCase(), text }
+  const parsed = await tableFormats.find(format => format.recognises(source))!.read(source, options)
   return { ...parsed, choices: [...choices, ...(parsed.choices ?? [])] }
 }
 

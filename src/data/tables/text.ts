@@ -1,6 +1,7 @@
 import { gunzipSync } from 'node:zlib'
 import { AnnealError } from '../../base/errors.ts'
 import type { Choice } from '../types.ts'
+import { tableNames } from './formats.ts'
 
 /** The largest size of an unpacked table in bytes: the longest text in JavaScript has 512 MB. */
 const mostUnpacked = 2 ** 29
@@ -25,7 +26,7 @@ export function textOf(file: string, bytes: Buffer): { text: string; choices: Ch
   const marked = mark === 0xfffe ? 'utf-16le' : mark === 0xfeff ? 'utf-16be' : undefined
   const unmarked = marked ? undefined : wideWithoutMark(bytes)
   if (!marked && !unmarked && bytes.subarray(0, 4096).includes(0))
-    throw new AnnealError(`${file} holds bytes that are not text; expected a table: CSV, TSV, JSON lines or Parquet.`)
+    throw new AnnealError(`${file} holds bytes that are not text; expected a table: ${tableNames}.`)
   const encoding = marked ?? unmarked ?? 'utf-8'
   const choices: Choice[] = []
   if (unmarked)

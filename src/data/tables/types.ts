@@ -1,3 +1,4 @@
+import type { FileKind } from '../files/file-kind.ts'
 import type { Choice } from '../types.ts'
 
 /** The content of one cell. Text formats without types always give a string. */
@@ -32,6 +33,41 @@ export interface Parsed {
 /** Finds which names are pictures of the folder: by the complete name (`whole`), or by the name without extension
  *  (`stem`). */
 export type Pictures = (names: Iterable<string>) => (name: string) => 'whole' | 'stem' | undefined
+
+/** A file that may hold a table, unpacked. */
+export interface TableFile {
+  /** As it was named. */
+  file: string
+  bytes: Buffer
+  /** Of its name, lower case, without that of gzip: `.csv`. */
+  ending: string
+  /** Its bytes as text; throws where they are none. */
+  text(): string
+}
+
+/** One format of tables: one entry of the list in `formats.ts`. */
+export interface TableFormat {
+  /** As messages call it. */
+  name: string
+  /** Endings of the names of its files, lower case, parted by blanks. */
+  endings: string
+  /** Whether a file holds such a table, by its content or its name. */
+  recognises(file: TableFile): boolean
+  read(file: TableFile, options: TableOptions): Parsed | Promise<Parsed>
+}
+
+/** What helps to tell names of columns from rows: which files the table is about, and which of them are there. */
+export interface Naming {
+  fileKind: FileKind
+  pictures?: Pictures | undefined
+}
+
+/** How a table is read. */
+export interface TableOptions extends Naming {
+  /** Whether the first line has the names of the columns; found unless given. Without them, columns are called
+   *  `column 1`, `column 2`. */
+  header?: boolean | undefined
+}
 
 /** Rows that are not empty, each with the line on which it begins. */
 export interface Records {

@@ -15,11 +15,11 @@ import {
   type Decoded,
   type DecodeOptions,
   decodeBands,
-  decoderVersion,
   filesOf,
   pathOf,
   readPicture,
 } from '../decode/decode.ts'
+import { decoderVersion } from '../decode/formats.ts'
 import { LIMIT_INPUT_PIXELS } from '../decode/limits.ts'
 import { depthOf } from '../decode/raster.ts'
 import { checkSpace, writeError } from './disk-space.ts'

@@ -1,4 +1,5 @@
 import { AnnealError } from '../../base/errors.ts'
+import { type ImageFormat, latin1 } from './format.ts'
 import { checkPixels } from './limits.ts'
 import type { Raster } from './raster.ts'
 
@@ -19,13 +20,21 @@ interface Header {
 
 const packings = ['none', 'RLE8', 'RLE4', 'bit fields', 'JPEG', 'PNG', 'bit fields with alpha']
 
-/** How many channels a bitmap has: 4 if it has transparency. */
-export const bmpChannels = (bytes: Uint8Array): number => (readHeader(bytes).masks.length === 4 ? 4 : 3)
+const headerSizes = new Set([12, 16, 40, 52, 56, 64, 108, 124])
+
+/** Windows and OS/2 bitmaps, with four channels where they have transparency. */
+export const bmp: ImageFormat = {
+  name: 'BMP',
+  endings: '.bmp .dib',
+  sniff: head => latin1(head, 0, 2) === 'BM' && head.length >= 18 && headerSizes.has(head[14]! | (head[15]! << 8)),
+  probe: bytes => ({ channels: readHeader(bytes).masks.length === 4 ? 4 : 3, depth: 'uint8', use: 'picture' }),
+  decode: (bytes, { limit }) => decodeBmp(bytes, limit),
+}
 
 /** Decodes a Windows or OS/2 bitmap of 1 to 32 bits per pixel: palettes, run lengths (RLE4, RLE8), any masks. libvips
  *  does not read bitmaps. Pixels that run lengths leave out get the first colour. Fully transparent pictures count as
  *  opaque, since many writers leave their alpha empty. */
-export function decodeBmp(bytes: Uint8Array, limit: number): Raster {
+function decodeBmp(bytes: Uint8Array, limit: number): Raster {
   const header = readHeader(bytes)
   const { width, height, bits, compression } = header
   checkPixels(width, height, limit)

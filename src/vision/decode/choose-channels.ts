@@ -3,8 +3,9 @@ import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
 import { inParallel } from '../../base/parallel.ts'
 import type { Place } from '../../data/types.ts'
-import { type ChannelMode, filesOf, readPicture, supportedFormat } from './decode.ts'
-import { type Kind, kindOf } from './probe.ts'
+import { type ChannelMode, filesOf, readPicture } from './decode.ts'
+import type { Kind } from './format.ts'
+import { supportedFormat } from './formats.ts'
 import type { Depth } from './raster.ts'
 import { measureRange } from './value-range.ts'
 
@@ -96,7 +97,7 @@ async function placeKind(place: Place): Promise<Kind> {
   const kinds: Kind[] = []
   for (const part of filesOf(place)) {
     const bytes = await readPicture(part)
-    kinds.push(await kindOf(bytes, supportedFormat(bytes)))
+    kinds.push(await supportedFormat(bytes).probe(bytes))
   }
   if (kinds.length === 1) return kinds[0]!
   return { channels: kinds.reduce((sum, { channels }) => sum + channels, 0), depth: kinds[0]!.depth, use: 'bands' }

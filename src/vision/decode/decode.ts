@@ -3,20 +3,15 @@ import { open } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { AnnealError, fileReason } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
-import { describeBytes, type Format, MAGIC_BYTES, pictureFormat } from '../../data/files/sniff.ts'
 import type { Place } from '../../data/types.ts'
 import type { Picture } from '../types.ts'
-import { heicVersion } from './heic.ts'
+import type { ImageFormat, RgbOptions, RgbPicture } from './format.ts'
+import { supportedFormat } from './formats.ts'
 import { plainReason } from './libvips.ts'
 import { checkValues, LIMIT_INPUT_PIXELS } from './limits.ts'
-import { decodeToRgb, rasterToRgb } from './own-decoders.ts'
-import { kindOf, readAsIs } from './probe.ts'
 import { copyToThree, depthOf, fillMissing, flatten, type Raster, stackRasters, stretch, toBytes } from './raster.ts'
 import { type FitOptions, fitRaster } from './resize.ts'
-import { vipsVersion } from './sharp.ts'
-
-/** Changes whenever the same file would decode to other pixels; part of the cache's key. */
-export const decoderVersion = (): string => `3/${vipsVersion()}/${heicVersion()}`
+import { rasterToRgb } from './to-rgb.ts'
 
 /** How a picture's channels are decoded.
  *  - `rgb`: always red, green and blue of 8 bits: grey is copied, transparency laid on white, 16 bits are scaled
@@ -54,12 +49,12 @@ export async function decode(bytes: Uint8Array, options: DecodeOptions = {}): Pr
   const { channels = 'rgb', limitInputPixels: limit = LIMIT_INPUT_PIXELS } = options
   return withReason(async () => {
     const format = supportedFormat(bytes)
-    if (channels === 'rgb' && format !== 'npy') return decodeToRgb(bytes, format, limit, options)
-    const { use, depth } = await kindOf(bytes, format)
-    if (channels === 'copy' && use === 'picture' && depth === 'uint8' && format !== 'npy')
-      return decodeToRgb(bytes, format, limit, options)
+    if (channels === 'rgb' && !format.isArray) return toRgb(bytes, format, limit, options)
+    const { use, depth } = await format.probe(bytes)
+    if (channels === 'copy' && use === 'picture' && depth === 'uint8' && !format.isArray)
+      return toRgb(bytes, format, limit, options)
     const pages = channels !== 'keep' && use === 'picture' ? 'first' : 'all'
-    const raster = await readAsIs(bytes, format, { limit, pages })
+    const raster = await format.decode(bytes, { limit, pages })
     if (channels === 'rgb' && !(raster.data instanceof Uint8Array && [1, 3].includes(raster.channels)))
       throw new AnnealError(
         `it holds ${depth} values of ${plural(raster.channels, 'channel')}, expected uint8 of 1 or 3; keep it as it is with channels: 'keep' (--channels keep)`,
@@ -67,6 +62,10 @@ export async function decode(bytes: Uint8Array, options: DecodeOptions = {}): Pr
     return finish(raster, options)
   })
 }
+
+/** Decodes one picture to RGB of 8 bits: as its format does it best, else by its values. */
+const toRgb = async (bytes: Uint8Array, format: ImageFormat, limit: number, fit: RgbOptions): Promise<RgbPicture> =>
+  format.decodeRgb?.(bytes, limit, fit) ?? rasterToRgb(await format.decode(bytes, { limit, pages: 'first' }), fit)
 
 /** Decodes a picture that lies in several files, one or more channels each, in their order. As `rgb` up to three
  *  channels are copied until there are three, with their type scaled to 8 bits. */
@@ -81,7 +80,7 @@ export async function decodeBands(
   const parts: Raster[] = []
   for (const [i, bytes] of contents.entries())
     parts.push(
-      await withReason(() => readAsIs(bytes, supportedFormat(bytes), { limit, pages: 'all' }), `${names[i]}: `),
+      await withReason(async () => supportedFormat(bytes).decode(bytes, { limit, pages: 'all' }), `${names[i]}: `),
     )
   return withReason(async () => finish(stackRasters(parts, names), options))
 }
@@ -117,14 +116,6 @@ function finish(raster: Raster, { channels = 'rgb', range, ...fit }: DecodeOptio
   }
   const { data, height, width } = raster
   return { data, height, width, channels: raster.channels, ...(filled > 0 && { filled }) }
-}
-
-/** The format of a picture; throws for formats that can't be decoded. */
-export function supportedFormat(bytes: Uint8Array): Format {
-  const head = bytes.subarray(0, MAGIC_BYTES)
-  const format = pictureFormat(head)
-  if (!format || format === 'unread') throw new AnnealError(describeBytes(head))
-  return format
 }
 
 async function withReason<T>(work: () => Promise<T>, before = ''): Promise<T> {

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { AnnealError } from '../../base/errors.ts'
+import { type ImageFormat, latin1 } from './format.ts'
 import { checkPixels } from './limits.ts'
 import type { Raster } from './raster.ts'
 
@@ -48,8 +49,18 @@ function library(): Library {
   return loaded
 }
 
+/** HEIC and HEIF, as iPhones make them. `ftyp` also opens films (mp4, mov): only the brands of still pictures count. */
+export const heic: ImageFormat = {
+  name: 'HEIC',
+  endings: '.heic .heics .heif',
+  sniff: head => latin1(head, 4, 8) === 'ftyp' && /^(hei[cmsx]|hev[cx]|mif1|msf1)/.test(latin1(head, 8, 32)),
+  probe: () => ({ channels: 3, depth: 'uint8', use: 'picture' }),
+  decode: (bytes, { limit }) => decodeHeic(bytes, limit),
+  version: heicVersion,
+}
+
 /** The version of the installed HEIC decoder, for the cache key, since more files can be read with it. */
-export function heicVersion(): string {
+function heicVersion(): string {
   try {
     return (require(`${packageName}/package.json`) as { version: string }).version
   } catch {
@@ -59,7 +70,7 @@ export function heicVersion(): string {
 
 /** Decodes the main picture of a HEIC file, upright (libheif turns it), as RGB, or RGBA where something is transparent.
  *  Runs on the thread that calls. */
-export async function decodeHeic(bytes: Uint8Array, limit: number): Promise<Raster> {
+async function decodeHeic(bytes: Uint8Array, limit: number): Promise<Raster> {
   const heif = library()
   const context = heif.heif_context_alloc()
   let handle: (object & Partial<Failure>) | undefined

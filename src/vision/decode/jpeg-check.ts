@@ -1,5 +1,5 @@
-import { unreadFormat } from '../../data/files/unread.ts'
 import { standardTables } from './jpeg-tables.ts'
+import { unreadFormat } from './unread.ts'
 
 /** Checks the grammar of a JPEG's compressed data, because libjpeg does not report most damage in the middle of a file
  *  and draws the wrong bits. After a bit error Huffman decoding loses its place, and soon a block has more than 64

@@ -1,19 +1,34 @@
 import type { Metadata, Sharp } from 'sharp'
 import { AnnealError } from '../../base/errors.ts'
-import type { Format } from '../../data/files/sniff.ts'
-import { decodeJpeg } from '../../torch/index.ts'
 import type { Picture, Pixels } from '../types.ts'
-import { jpegFault, mendedJpeg } from './jpeg-check.ts'
+import type { RgbOptions } from './format.ts'
 import { checkPixels, checkValues } from './limits.ts'
-import { pngFault } from './png.ts'
 import { type Depth, pixelArrays, type Raster } from './raster.ts'
 import { type FitOptions, planFit } from './resize.ts'
 import { decodedAlone, sharp } from './sharp.ts'
 import { fromCmyk } from './tiff-colours.ts'
 
-/** How to fit a picture, and memory for its pixels. */
-export interface RgbOptions extends FitOptions {
-  room?: (bytes: number) => Uint8Array
+/** A format that libvips reads, and how it is kept from reading otherwise than other programs do. */
+export interface VipsFormat {
+  /** As messages call it. */
+  name: string
+  /** Decodes and fits most files without libvips' threads and copies; undefined where it can't. */
+  fast?(
+    bytes: Uint8Array,
+    options: FitOptions & { limit: number },
+    room: RgbOptions['room'],
+  ): Promise<Picture | undefined>
+  /** The bytes as libvips knows them; what it would not know its header by is changed. */
+  known?(bytes: Uint8Array): Uint8Array
+  /** The bytes to decode; throws where they are damaged in a way that libvips would pass over or not name. */
+  checked?(bytes: Uint8Array): Uint8Array
+  /** What is wrong with bytes that libvips could not read, where its own words say too little. */
+  faultOf?(bytes: Uint8Array): string | undefined
+  /** All that its library warns of is damage, but for warnings that match; unless given, warnings concern notes beside the
+   *  pixels. */
+  harmless?: RegExp
+  /** Its library says enough: errors go through in its own words. */
+  plainSpoken?: boolean
 }
 
 /** How libvips opens a picture. */
@@ -27,12 +42,11 @@ interface Opening {
 /** Decodes one picture that libvips reads to RGB; see `decode`. `page`: the number of the page in a file of several. */
 export async function decodeRgb(
   bytes: Uint8Array,
-  format: Format,
+  format: VipsFormat,
   limit: number,
   { page, ...fit }: RgbOptions & { page?: number },
 ): Promise<Picture> {
-  // Most JPEG files in one call, without libvips' threads and copies.
-  const picture = format === 'jpeg' && (await decodeJpeg(bytes, { ...fit, limit }, fit.room))
+  const picture = await format.fast?.(bytes, { ...fit, limit }, fit.room)
   if (picture) return picture
   bytes = checked(bytes, format)
   const header = await readHeader(bytes, format, limit, page)
@@ -49,29 +63,13 @@ export function rgbOf({ data, width, height, channels, alpha }: Raster, fit: Fit
   return decodedAlone(() => render(sharp(data, { raw }), { width, height, hasAlpha: alpha }, fit))
 }
 
-/** The bytes in a form for libvips; throws if they have a damage that libvips would not report or not name. */
-function checked(bytes: Uint8Array, format: Format): Uint8Array {
-  const fault = format === 'jpeg' && jpegFault(bytes)
-  if (fault) throw new AnnealError(fault)
-  if (format === 'jpeg') return mendedJpeg(bytes)
-  return format === 'avif' ? withPlainBrand(bytes) : bytes
-}
+/** The bytes in a form for libvips; throws if they are damaged. */
+const checked = (bytes: Uint8Array, { checked, known }: VipsFormat): Uint8Array => (checked ?? known)?.(bytes) ?? bytes
 
-/** Changes the brand of an AVIF film to that of a still picture, the only one that libvips reads; it then decodes the
- *  first picture. */
-function withPlainBrand(bytes: Uint8Array): Uint8Array {
-  if (bytes[11] !== 0x73) return bytes // avis
-  const out = Uint8Array.from(bytes)
-  out[11] = 0x66 // avif
-  return out
-}
-
-/** Opens a picture and returns the result of `work`. Every warning of libjpeg counts as damage, except extra bytes
- *  before the end, since the picture before them is intact. Warnings of other libraries concern metadata, not
- *  pixels. */
+/** Opens a picture and returns the result of `work`. */
 async function opened<T>(
   bytes: Uint8Array,
-  format: Format,
+  format: VipsFormat,
   { limit, page, ignoreIcc }: Opening,
   work: (input: Sharp) => Promise<T>,
 ): Promise<T> {
@@ -87,17 +85,17 @@ async function opened<T>(
         }),
       ),
     )
-  if (format !== 'jpeg') return attempt('error')
+  if (!format.harmless) return attempt('error')
   try {
     return await attempt('warning')
   } catch (error) {
-    if (!/\d extraneous bytes before marker 0xd9/.test(String(error))) throw error
+    if (!format.harmless.test(String(error))) throw error
     return attempt('error')
   }
 }
 
 /** Reads the header, with width and height of the upright picture. */
-async function readHeader(bytes: Uint8Array, format: Format, limit: number, page?: number): Promise<Metadata> {
+async function readHeader(bytes: Uint8Array, format: VipsFormat, limit: number, page?: number): Promise<Metadata> {
   const header = await alone(bytes, format, () =>
     sharp(bytes, { limitInputPixels: false, ...(page !== undefined && { page }) }).metadata(),
   )
@@ -130,7 +128,7 @@ async function render(
 
 /** Decodes one picture that libvips reads without changing its channels, upright, at full size: grey stays one channel,
  *  transparency adds one, CMYK has four; 16 bits stay 16. `page`: the number of the picture in a file of several. */
-export async function decodeAsIs(bytes: Uint8Array, format: Format, limit: number, page?: number): Promise<Raster> {
+export async function decodeAsIs(bytes: Uint8Array, format: VipsFormat, limit: number, page?: number): Promise<Raster> {
   bytes = checked(bytes, format)
   const header = await readHeader(bytes, format, limit, page)
   const { width, height, channels, space, hasAlpha } = header
@@ -159,25 +157,23 @@ function typed(bytes: Buffer, depth: Depth): Pixels {
 }
 
 /** The channels of a picture that libvips reads, from its header. */
-export async function probeOrdinary(bytes: Uint8Array, format: Format): Promise<{ channels: number; depth: Depth }> {
-  const plain = format === 'avif' ? withPlainBrand(bytes) : bytes
+export async function probeByVips(bytes: Uint8Array, format: VipsFormat): Promise<{ channels: number; depth: Depth }> {
+  const plain = format.known?.(bytes) ?? bytes
   const { channels, depth } = await alone(bytes, format, () => sharp(plain, { limitInputPixels: false }).metadata())
   return { channels, depth: depthNamed(depth) }
 }
 
-const names: Partial<Record<Format, string>> = { png: 'PNG', gif: 'GIF', webp: 'WebP', avif: 'AVIF', tiff: 'TIFF' }
-
-/** As `decodedAlone`; the reason from libvips gets the name of the format, except for JPEG, whose reasons are clear
+/** As `decodedAlone`; the reason from libvips gets the name of the format, except where its library's reasons are clear
  *  enough. */
-async function alone<T>(bytes: Uint8Array, format: Format, work: () => Promise<T>): Promise<T> {
+async function alone<T>(bytes: Uint8Array, format: VipsFormat, work: () => Promise<T>): Promise<T> {
   try {
     return await decodedAlone(work)
   } catch (error) {
     const reason = plainReason(error)
-    if (error instanceof AnnealError || format === 'jpeg' || reason.includes('channels: ')) throw error
-    const fault = format === 'png' && pngFault(bytes)
+    if (error instanceof AnnealError || format.plainSpoken || reason.includes('channels: ')) throw error
+    const fault = format.faultOf?.(bytes)
     if (fault) throw new AnnealError(fault, { cause: error })
-    throw new AnnealError(`its ${names[format] ?? format} data are cut off or corrupt (${reason})`, { cause: error })
+    throw new AnnealError(`its ${format.name} data are cut off or corrupt (${reason})`, { cause: error })
   }
 }
 

@@ -2,12 +2,13 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { AnnealError, fileReason } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
-import { findPictures, toPlace } from '../../data/labels/list-files.ts'
+import { findSamples, toPlace } from '../../data/labels/list-files.ts'
 import type { Place, Problem } from '../../data/types.ts'
 import { ASPECT } from '../cache/cache.ts'
 import { groupBands, withBands } from '../channel-files.ts'
 import type { Picture } from '../types.ts'
 import { type ChannelMode, decode, decodeFile, decodeRaster } from './decode.ts'
+import { pictureFiles } from './formats.ts'
 import type { Raster } from './raster.ts'
 
 /** The format that a trained model expects of a picture; the preprocessing of a saved model has these fields. */
@@ -92,8 +93,8 @@ export function listPictures(
       given.add(place.file)
       continue
     }
-    const found = findPictures(Buffer.from(resolve(path)), Buffer.from(resolve(path)))
-    const joined = bands.length > 0 ? groupBands(found.pictures, bands) : { places: found.pictures, problems: [] }
+    const found = findSamples(Buffer.from(resolve(path)), Buffer.from(resolve(path)), pictureFiles)
+    const joined = bands.length > 0 ? groupBands(found.samples, bands) : { places: found.samples, problems: [] }
     for (const picture of joined.places) pictures.push(picture) // may be more than a call takes arguments
     for (const problem of found.problems.concat(joined.problems)) problems.push(problem)
   }

@@ -1,5 +1,6 @@
 import { AnnealError } from '../../base/errors.ts'
 import type { Pixels } from '../types.ts'
+import { type ImageFormat, latin1 } from './format.ts'
 import { checkValues } from './limits.ts'
 import { type Depth, pixelArrays, type Raster } from './raster.ts'
 
@@ -19,15 +20,21 @@ interface Header {
   littleEndian: boolean
 }
 
-/** What a Netpbm file holds, from its header alone. */
-export function netpbmKind(bytes: Uint8Array): { channels: number; depth: Depth; alpha: boolean } {
-  const { channels, depth, alpha } = readHeader(bytes)
-  return { channels, depth, alpha }
+/** PBM, PGM, PPM, PAM, and PFM for floats. */
+export const netpbm: ImageFormat = {
+  name: 'Netpbm',
+  endings: '.ppm .pgm .pbm .pnm .pam .pfm',
+  sniff: head => /^P([1-6]\s+(#|\d)|[Ff]\s+\d|7\n)/.test(latin1(head, 0, 32)),
+  probe(bytes) {
+    const { channels, depth, alpha } = readHeader(bytes)
+    return { channels, depth, use: [1, 3].includes(channels - (alpha ? 1 : 0)) ? 'picture' : 'bands' }
+  },
+  decode: (bytes, { limit }) => readNetpbm(bytes, limit),
 }
 
 /** Reads the first picture of a Netpbm file: P1 to P6 as text or bytes, P7 (PAM), and floats (PFM: PF, Pf). Up to 8
  *  bits are scaled to 255; 9 to 16 bits are unchanged, and `white` is the value of white. */
-export function readNetpbm(bytes: Uint8Array, limit: number): Raster {
+function readNetpbm(bytes: Uint8Array, limit: number): Raster {
   const header = readHeader(bytes)
   const { kind, width, height, channels, most, alpha, depth } = header
   checkValues({ width, height, channels, depth }, limit)

@@ -1,4 +1,5 @@
 import { AnnealError } from '../../base/errors.ts'
+import { type ImageFormat, latin1 } from './format.ts'
 import { checkValues } from './limits.ts'
 import type { Depth, Raster } from './raster.ts'
 import { isNumberType, type NumberType, readNumbers } from './sample-types.ts'
@@ -6,10 +7,25 @@ import { isNumberType, type NumberType, readNumbers } from './sample-types.ts'
 /** A longer header is not a valid one, in bytes. */
 const longestHeader = 65_536
 
+/** Arrays of numpy. */
+export const npy: ImageFormat = {
+  name: 'npy',
+  endings: '.npy',
+  sniff: head => latin1(head, 0, 6) === '\x93NUMPY',
+  probe(bytes) {
+    const { type, shape } = readNpyHeader(bytes)
+    const { channels } = layoutOf(shape)
+    return { channels, depth: npyDepth(type), use: channels === 1 || channels === 3 ? 'picture' : 'bands' }
+  },
+  // A Buffer's slices are no copies.
+  decode: (bytes, { limit }) => readNpy(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), limit),
+  isArray: true,
+}
+
 /** Reads one array of numpy's `.npy` format, versions 1 to 3 (numpy/lib/format.py): [H, W], [H, W, C] or [C, H, W]. The
  *  channels are the smaller of the first and the last dimension. It takes as much memory as the file holds, and that of
  *  the values as float32 if their type is converted. */
-export function readNpy(bytes: Uint8Array, limit: number): Raster {
+function readNpy(bytes: Uint8Array, limit: number): Raster {
   const { type, littleEndian, fortran, shape, start } = readNpyHeader(bytes)
   const size = Number(type[1])
   const count = shape.reduce((product, n) => product * n, 1)
@@ -33,11 +49,11 @@ export function readNpy(bytes: Uint8Array, limit: number): Raster {
 }
 
 /** The type that the values of a `.npy` file are converted to. */
-export const npyDepth = (type: NumberType | 'b1'): Depth =>
+const npyDepth = (type: NumberType | 'b1'): Depth =>
   type === 'u2' ? 'uint16' : type === 'u1' || type === 'b1' ? 'uint8' : 'float32'
 
 /** Reads the header of a `.npy` file, and where its data start. */
-export function readNpyHeader(bytes: Uint8Array): {
+function readNpyHeader(bytes: Uint8Array): {
   type: NumberType | 'b1'
   littleEndian: boolean
   fortran: boolean
@@ -78,7 +94,7 @@ interface Layout {
 }
 
 /** Which axes of an array are height, width and channels. */
-export function layoutOf(shape: readonly number[]): Layout {
+function layoutOf(shape: readonly number[]): Layout {
   const [a = 0, b = 0, c = 0] = shape
   if (shape.length < 2 || shape.length > 3)
     throw new AnnealError(

@@ -1,5 +1,5 @@
 import { AnnealError } from '../../base/errors.ts'
-import { rawFile } from '../../data/files/unread.ts'
+import { rawFile } from './unread.ts'
 
 /** One picture of a TIFF file as its directory describes it (TIFF 6.0; BigTIFF). */
 export interface TiffPage {

@@ -1,9 +1,9 @@
 import { inParallel } from '../../base/parallel.ts'
 import type { Place } from '../../data/types.ts'
 import type { Pixels } from '../types.ts'
-import { readPicture, supportedFormat } from './decode.ts'
+import { readPicture } from './decode.ts'
+import { supportedFormat } from './formats.ts'
 import { LIMIT_INPUT_PIXELS } from './limits.ts'
-import { readAsIs } from './probe.ts'
 import { flatten } from './raster.ts'
 
 /** How many pictures are measured, and how many values of each. */
@@ -24,7 +24,7 @@ export async function measureRange(
       const place = places[Math.floor((i * places.length) / count)]!
       try {
         const bytes = await readPicture(place)
-        const raster = await readAsIs(bytes, supportedFormat(bytes), { limit: LIMIT_INPUT_PIXELS, pages: 'first' })
+        const raster = await supportedFormat(bytes).decode(bytes, { limit: LIMIT_INPUT_PIXELS, pages: 'first' })
         const { data } = flatten(raster)
         const [low, high] = quantiles(data, [0.001, 0.999])
         ends.push({ low: low!, high: high!, whole: data instanceof Uint16Array })

@@ -2,6 +2,7 @@ import { indexForEvaluation } from '../../data/index.ts'
 import type { DomainContext, ToEvaluate } from '../../domain/index.ts'
 import { joinBands } from '../channel-files.ts'
 import { openPictures, type Pictures } from '../dataset.ts'
+import { pictureFiles } from '../decode/formats.ts'
 import { checkChannelCount } from '../decode/load-picture.ts'
 import { decodedAs, type ModelCard, type Preprocessing } from '../inference/saved.ts'
 import { pictureSource } from '../picture-source.ts'
@@ -15,7 +16,7 @@ export async function openImagesForEvaluation(
   { classes, task = 'single', preprocessing }: ModelCard,
   { options: { device, ...options }, progress, report, signal }: DomainContext<EvaluateImagesOptions>,
 ): Promise<ToEvaluate<Preprocessing>> {
-  const found = await indexForEvaluation(dir, { ...options, classes, task })
+  const found = await indexForEvaluation(dir, { ...options, classes, task }, { fileKind: pictureFiles })
   const index = preprocessing.bands ? joinBands(found, preprocessing.bands) : found
   const opened = new Map<string, Pictures>()
   const open = async (own: Preprocessing): Promise<Pictures> => {

@@ -2,6 +2,7 @@ import type { FolderIndex } from '../../data/index.ts'
 import type { Place } from '../../data/types.ts'
 import type { Domain } from '../../domain/index.ts'
 import { pictureBatch } from '../batch.ts'
+import { pictureFiles } from '../decode/formats.ts'
 import { loadPicture } from '../decode/load-picture.ts'
 import { chanceOf, distanceFromImageNet, judgeLikeness } from '../imagenet-distance.ts'
 import { isPreprocessing, networkOf, type Preprocessing } from '../inference/saved.ts'
@@ -14,7 +15,7 @@ import type { EvaluateImagesOptions, ImageOptions } from './options.ts'
 /** Pictures: folders of them, or tables that name their files. */
 export const images: Domain<ImageOptions, ImageModel, Preprocessing, string | Place, EvaluateImagesOptions> = {
   name: 'images',
-  words: { one: 'picture', many: 'pictures', size: size => `${size} px` },
+  words: { ...pictureFiles.noun, size: size => `${size} px` },
   expected: path => `a folder with one folder of pictures for each class, such as ${path}/cat and ${path}/dog`,
   index: openIndex,
   open: (index, context) => openImages(index as FolderIndex, context),

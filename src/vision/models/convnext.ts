@@ -1,5 +1,7 @@
 import { F, full, nn } from '../../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
+import { family, usual } from './model-info.ts'
+import { torchvision } from './sources.ts'
 
 /** ConvNeXt (Liu et al. 2022, arXiv:2201.03545). Names and order of the state are torchvision's (BSD-3-Clause), so its
  *  weights load unchanged. Activations are kept in channels_last where possible, so that permuting them copies
@@ -72,5 +74,20 @@ function convnext({ depths, widths, dropped }: Shape, { classes = 1000, channels
 }
 
 /** ConvNeXt-Tiny, under torchvision's name. */
-export const convnext_tiny = (options: ModelOptions = {}): ImageModel =>
+const convnext_tiny = (options: ModelOptions = {}): ImageModel =>
   convnext({ depths: [3, 3, 9, 3], widths: [96, 192, 384, 768], dropped: 0.1 }, options)
+
+/** What is known of them. */
+export const convnexts = family({
+  convnext_tiny: {
+    ...usual,
+    build: convnext_tiny,
+    params: 28_589_128,
+    top1: 82.52,
+    cropPct: 224 / 236,
+    weights: torchvision('convnext_tiny', {
+      sha256: '983f1562536e84ff750a1576fb08e54de751dbf2e17c0d8a4a13704341fdcd3d',
+    }),
+    paper: 'Liu et al. 2022, arXiv:2201.03545',
+  },
+})

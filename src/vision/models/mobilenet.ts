@@ -1,6 +1,8 @@
 import { F, type Layer, nn } from '../../torch/index.ts'
 import { convNormAct, squeezeExcite } from './blocks.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
+import { family, usual } from './model-info.ts'
+import { torchvision } from './sources.ts'
 
 /** MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) and MobileNetV3 (Howard et al. 2019, arXiv:1905.02244). Names
  *  and order of the state are torchvision's (BSD-3-Clause), so its weights load unchanged. */
@@ -38,7 +40,7 @@ function invertedResidual2(cin: number, cout: number, stride: number, expansion:
 const normed = ({ children }: nn.Module) => [children[0]!, children[1]!] as const
 
 /** MobileNetV2 at width 1, as torchvision names it. */
-export function mobilenet_v2({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+function mobilenet_v2({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   const blocks = [convNormAct(channels, 32, 3, { stride: 2, ...act2 })]
   let cin = 32
   for (const [expansion, cout, depth, stride] of table2)
@@ -105,7 +107,7 @@ function invertedResidual3(cin: number, [k, mid, cout, excite, name, stride]: (t
 }
 
 /** MobileNetV3, large, at width 1, as torchvision names it. */
-export function mobilenet_v3_large({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+function mobilenet_v3_large({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   const blocks = [convNormAct(channels, 16, 3, { stride: 2, ...swish })]
   let cin = 16
   for (const row of table3) {
@@ -150,3 +152,30 @@ function mobilenet(blocks: nn.Module[], { classes, classifier, fused = blocks, .
     Linear: weight => nn.init.normal_(weight, { std: 0.01 }),
   })
 }
+
+/** What is known of them. */
+export const mobilenets = family({
+  mobilenet_v2: {
+    ...usual,
+    build: mobilenet_v2,
+    params: 3_504_872,
+    top1: 71.878,
+    weights: torchvision('mobilenet_v2', {
+      sha256: 'b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889',
+    }),
+    depthwise: true,
+    paper: 'Sandler et al. 2018, arXiv:1801.04381',
+  },
+  mobilenet_v3_large: {
+    ...usual,
+    build: mobilenet_v3_large,
+    params: 5_483_032,
+    top1: 74.042,
+    weights: torchvision('mobilenet_v3_large', {
+      bytes: 22_139_423,
+      sha256: '8738ca797c879b547d18bbd15da5736ff2557b2036a9af72225393ca61759a04',
+    }),
+    depthwise: true,
+    paper: 'Howard et al. 2019, arXiv:1905.02244',
+  },
+})

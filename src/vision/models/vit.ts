@@ -1,6 +1,8 @@
 import { AnnealError } from '../../base/errors.ts'
 import { aten, cat, F, type Layer, nn, noGrad, randn, scope, type Tensor, zeros } from '../../torch/index.ts'
 import { type ImageModel, imageModel, type ModelOptions } from './image-model.ts'
+import { family, usual } from './model-info.ts'
+import { torchvision } from './sources.ts'
 
 /** Vision transformer (Dosovitskiy et al. 2020, arXiv:2010.11929). Names and order of the state are torchvision's
  *  (BSD-3-Clause); its files have older names (`fromOldMlpName`). Each patch has a learned position embedding, so a net
@@ -104,7 +106,7 @@ function vit(
 }
 
 /** ViT-Base with patches of 16 × 16 pixels, under torchvision's name. */
-export const vit_b_16 = (options: ModelOptions = {}): ImageModel =>
+const vit_b_16 = (options: ModelOptions = {}): ImageModel =>
   vit({ name: 'vit_b_16', patch: 16, dim: 768, depth: 12, heads: 12, hidden: 3072 }, options)
 
 /** Resizes position embeddings [1, 1 + n², dim] for another picture size: [1, 1 + grid², dim]. That of the class token
@@ -127,5 +129,22 @@ export function interpolatePositions(given: Tensor, grid: number): Tensor {
 }
 
 /** Converts the name of a weight in torchvision's files, whose MLP was not a list yet, to our name. */
-export const fromOldMlpName = (name: string): string =>
+const fromOldMlpName = (name: string): string =>
   name.replace(/\.mlp\.linear_([12])\./, (_, i) => `.mlp.${3 * (i - 1)}.`)
+
+/** What is known of them. */
+export const vits = family({
+  vit_b_16: {
+    ...usual,
+    build: vit_b_16,
+    params: 86_567_656,
+    top1: 81.072,
+    sizes: { multipleOf: 16 },
+    weights: torchvision('vit_b_16', {
+      bytes: 346_328_529,
+      sha256: 'c867db91d3e12c6cbadabb610d73c24a546bf82d8c03a9fea34f43a712ddb0e9',
+    }),
+    rename: fromOldMlpName,
+    paper: 'Dosovitskiy et al. 2020, arXiv:2010.11929',
+  },
+})

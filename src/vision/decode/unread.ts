@@ -1,45 +1,52 @@
-/** Formats that are recognized but not read: their names, and what to do. */
+import { latin1 } from './format.ts'
 
-const text = (head: Uint8Array, from: number, to: number) => Buffer.from(head.subarray(from, to)).toString('latin1')
+/** Formats that are known and not read: their names, and what to do. A format that `formats.ts` comes to read leaves this
+ *  file. */
 
-/** A format and the pattern that its first bytes match, as latin1. */
-type Known = readonly [name: string, match: RegExp]
+/** How many leading bytes are read. */
+export const unreadBytes = 352
+
+/** A format by what its first bytes match, as latin1, and the endings of its files' names. */
+type Known = readonly [name: string, match: RegExp, endings?: string]
 
 // biome-ignore-start format: tables
 // biome-ignore-start lint/suspicious/noControlCharactersInRegex: bytes of files
 const pictures: readonly Known[] = [
-  ['JPEG 2000', /^(\0\0\0\x0cjP {2}\r\n\x87\n|\xff\x4f\xff\x51)/],
-  ['JPEG XL', /^(\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a)/],
-  ['JPEG XR', /^II\xbc[\x00\x01]/],
+  ['JPEG 2000', /^(\0\0\0\x0cjP {2}\r\n\x87\n|\xff\x4f\xff\x51)/, '.jp2 .j2k .jpx'],
+  ['JPEG XL', /^(\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a)/, '.jxl'],
+  ['JPEG XR', /^II\xbc[\x00\x01]/, '.jxr'],
   ['JPEG-LS', /^\xff\xd8\xff\xf7/],
   ['JNG', /^\x8bJNG\r\n\x1a\n/],
   ['MNG', /^\x8aMNG\r\n\x1a\n/],
-  ['PSD (Photoshop)', /^8BPS\0[\x01\x02]/],
+  ['PSD (Photoshop)', /^8BPS\0[\x01\x02]/, '.psd'],
   ['XCF (GIMP)', /^gimp xcf/],
-  ['QOI', /^qoif/],
-  ['ICO (icon)', /^\0\0[\x01\x02]\0[^\0]\0[\s\S]{3}\0/],
+  ['QOI', /^qoif/, '.qoi'],
+  ['ICO (icon)', /^\0\0[\x01\x02]\0[^\0]\0[\s\S]{3}\0/, '.ico'],
   ['ICNS (icon)', /^icns\0/],
-  ['PCX', /^\x0a[\0\x02-\x05]\x01[\x01\x02\x04\x08]/],
+  ['PCX', /^\x0a[\0\x02-\x05]\x01[\x01\x02\x04\x08]/, '.pcx'],
   ['SGI', /^\x01\xda[\0\x01][\x01\x02]\0[\x01-\x03]/],
-  ['DDS', /^DDS \x7c\0\0\0/],
+  ['DDS', /^DDS \x7c\0\0\0/, '.dds'],
   ['XPM', /^\/\* XPM \*\//],
   ['Radiance HDR', /^#\?(RADIANCE|RGBE)/],
-  ['OpenEXR', /^\x76\x2f\x31\x01/],
+  ['OpenEXR', /^\x76\x2f\x31\x01/, '.exr'],
   ['MIFF (ImageMagick)', /^id=ImageMagick/],
   ['BPG', /^BPG\xfb/],
   ['FLIF', /^FLIF/],
   ['FITS', /^SIMPLE {2}= {20}/],
 ]
 const raws: readonly Known[] = [
-  ['CR2', /^(II\*\0|MM\0\*)[\s\S]{4}CR/],
-  ['CR3', /^[\s\S]{4}ftypcrx /],
-  ['RAF', /^FUJIFILMCCD-RAW/],
-  ['ORF', /^(IIR[OS]|MMOR)/],
-  ['RW2', /^IIU\0/],
+  ['CR2', /^(II\*\0|MM\0\*)[\s\S]{4}CR/, '.cr2'],
+  ['CR3', /^[\s\S]{4}ftypcrx /, '.cr3'],
+  ['RAF', /^FUJIFILMCCD-RAW/, '.raf'],
+  ['ORF', /^(IIR[OS]|MMOR)/, '.orf'],
+  ['RW2', /^IIU\0/, '.rw2'],
   ['X3F', /^FOVb/],
   ['MRW', /^\0MRM/],
 ]
-const others: readonly (readonly [...Known, what: string])[] = [
+/** Of formats whose first bytes are those of others, or of none. */
+const furtherEndings = '.tga .dcm .dng .nef .nrw .arw .pef .srw'
+
+const others: readonly (readonly [name: string, match: RegExp, instead: string])[] = [
   ['a zip archive', /^PK\x03\x04/, 'unpack it first'],
   ['a gzip archive', /^\x1f\x8b/, 'unpack it first'],
   ['a 7z archive', /^7z\xbc\xaf\x27\x1c/, 'unpack it first'],
@@ -72,16 +79,36 @@ const others: readonly (readonly [...Known, what: string])[] = [
 // biome-ignore-end lint/suspicious/noControlCharactersInRegex: bytes of files
 // biome-ignore-end format: tables
 
+/** The extensions of all of them, lower case, separated by blanks. */
+export const unreadEndings = [...[...pictures, ...raws].flatMap(([, , endings]) => endings ?? []), furtherEndings].join(
+  ' ',
+)
+
+/** Whether a file begins as a picture of a format that is known and not read. */
+export const isUnreadPicture = (head: Uint8Array): boolean => unreadPicture(head) !== undefined
+
+/** What a file is that can't be used as a picture, and what to do, in a few words. */
+export function describeBytes(head: Uint8Array): string {
+  if (head.length === 0) return 'it is empty (0 bytes)'
+  const known = unreadPicture(head) ?? describeOther(head)
+  if (known) return known
+  const start = latin1(head, 0, 32)
+  if (/^\s*<(!doctype|html|head|body|\?xml|!--)/i.test(start)) return 'it holds HTML or XML text, not a picture'
+  if (head.every(byte => byte === 0)) return 'it holds only zero bytes'
+  if (/^[\t\n\r -~]+$/.test(start)) return 'it holds text, not a picture'
+  return 'its first bytes match no known picture format'
+}
+
 /** Why a picture of a known format is not read, and what to do; undefined for other files. */
-export function unreadPicture(head: Uint8Array): string | undefined {
-  const start = text(head, 0, 32)
+function unreadPicture(head: Uint8Array): string | undefined {
+  const start = latin1(head, 0, 32)
   const known = pictures.find(([, match]) => match.test(start))
   if (known) return unreadFormat(known[0])
   const raw = raws.find(([, match]) => match.test(start))
   if (raw) return rawFile(raw[0])
-  if (text(head, 128, 132) === 'DICM')
+  if (latin1(head, 128, 132) === 'DICM')
     return 'it is a DICOM file, which is not read; convert it to 16-bit PNG, TIFF or npy'
-  if (/^(n\+1|ni1)\0$/.test(text(head, 344, 348)))
+  if (/^(n\+1|ni1)\0$/.test(latin1(head, 344, 348)))
     return 'it is a NIfTI file, which is not read; save its slices as TIFF or npy'
   return undefined
 }
@@ -95,8 +122,8 @@ export const rawFile = (name: string): string =>
   `it is a camera's raw file (${name}), which is not read; develop it to JPEG, PNG or TIFF`
 
 /** What a file is that is not a picture, and what to do; undefined for an unknown format. */
-export function describeOther(head: Uint8Array): string | undefined {
-  const start = text(head, 0, 352)
+function describeOther(head: Uint8Array): string | undefined {
+  const start = latin1(head, 0, unreadBytes)
   const known = others.find(([, match]) => match.test(start))
   if (!known) return undefined
   return `it is ${known[0]}; ${known[2]}`

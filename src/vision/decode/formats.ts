@@ -1,0 +1,48 @@
+import { extname } from 'node:path'
+import { AnnealError } from '../../base/errors.ts'
+import type { FileKind } from '../../data/index.ts'
+import { bmp } from './bmp.ts'
+import type { ImageFormat } from './format.ts'
+import { heic } from './heic.ts'
+import { netpbm } from './netpbm.ts'
+import { npy } from './npy.ts'
+import { tiff } from './tiff-file.ts'
+import { describeBytes, isUnreadPicture, unreadBytes, unreadEndings } from './unread.ts'
+import { avif, gif, jpeg, png, webp } from './vips-formats.ts'
+
+/** Every image format that is read. The first one whose `sniff` says yes is taken: an AVIF file may call itself HEIF too.
+ *  Names of files, what a folder's files are, decoding and the cache's key all go by this list. */
+export const formats: readonly ImageFormat[] = [jpeg, png, gif, webp, tiff, avif, heic, bmp, netpbm, npy]
+
+/** How many leading bytes tell what a file is. */
+const bytesNeeded = unreadBytes
+
+/** The format of a picture from its first bytes, whatever its name; undefined where none is read. */
+export const formatOf = (head: Uint8Array): ImageFormat | undefined =>
+  head.length < 3 ? undefined : formats.find(format => format.sniff(head))
+
+const endings = new Set([...formats.map(format => format.endings), unreadEndings].flatMap(list => list.split(' ')))
+
+/** Pictures among the files of a folder. One of a known format that is not read is a picture too: the scan names it and
+ *  says what to do. */
+export const pictureFiles: FileKind = {
+  noun: { one: 'picture', many: 'pictures' },
+  isNamed: name => endings.has(extname(name).toLowerCase()),
+  bytesNeeded,
+  recognises: head => head.length >= 3 && (formatOf(head) !== undefined || isUnreadPicture(head)),
+  describe: describeBytes,
+}
+
+/** The format of a picture that can be decoded; throws for all else. */
+export function supportedFormat(bytes: Uint8Array): ImageFormat {
+  const head = bytes.subarray(0, bytesNeeded)
+  const format = formatOf(head)
+  if (!format) throw new AnnealError(describeBytes(head))
+  return format
+}
+
+/** Changes whenever the same file would decode to other pixels, or would be read at all; part of the cache's key. */
+export function decoderVersion(): string {
+  const versions = new Set(formats.flatMap(({ version }) => version ?? [])) // libvips reads several
+  return ['3', ...formats.map(({ name }) => name), ...Array.from(versions, version => version())].join('/')
+}
