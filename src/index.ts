@@ -142,7 +142,6 @@ export type {
 export type { WeightAverage } from './train/ema.ts'
 export { ensemble, type Member as EnsembleMember } from './train/ensemble.ts'
 export type { EvaluateOptions, Evaluation } from './train/evaluate.ts'
-export type { Answer as EventAnswer, EventName } from './train/events.ts'
 export { computeFeatures, type FeatureOptions } from './train/features.ts'
 export type { LayeredNetwork } from './train/layered-network.ts'
 export { Learner, type Snapshot } from './train/learner.ts'
@@ -155,6 +154,7 @@ export {
   writeState,
 } from './train/learner-state.ts'
 export { type FoldOptions, type OutOfFold, outOfFold } from './train/linear/out-of-fold.ts'
+export type { Answer as EventAnswer, EventName } from './train/loop-events.ts'
 export type { Computed, Computing, Work as ComputedWork } from './train/measure-kernels.ts'
 export * as metrics from './train/metrics.ts'
 export {
@@ -226,7 +226,7 @@ export {
   type Pixels,
 } from './vision/index.ts'
 export { type Classifier, type LoadOptions, loadClassifier } from './vision/inference/classifier.ts'
-export type { BlobLike, ByteStream, ImageInput, RawPixels, UrlLike } from './vision/inference/inputs.ts'
+export type { BlobLike, ByteStream, ImageInput, RawPixels, UrlLike } from './vision/inference/image-inputs.ts'
 export type { PredictAllOptions, PredictOptions } from './vision/inference/predict.ts'
 export type { ModelCard, Preprocessing } from './vision/inference/saved.ts'
 export { type FeatureMap, type LayerFeatures, layerFeatures } from './vision/interpret/feature-maps.ts'

@@ -128,10 +128,119 @@ for await (const p of classifier.predictAll(['a.jpg', { data: new Float32Array(3
 // @ts-expect-error: a multi-label prediction has no single label
 ;(await classifier.predict('kitten.jpg')).label
 const result = await anneal.trainFolder('photos', { epochs: 2, augment: 'top-down' })
-const share: number = result.metrics.accuracy
+const share: number = result.metrics.accuracy ?? 0
 // @ts-expect-error: there is no such option
 await anneal.trainFolder('photos', { epoch: 2 })
 export const made: (t: Tensor) => Tensor = t => scope(() => t.add(share + label.length))
+`
+
+/** Every door of the package, as a strict program goes through it. */
+const doors = `import {
+  AnnealError, type BatchTransform, type Callback, type Dataset, type Domain, type DomainContext, type FitOptions,
+  type ImageDataset, type ImageInput, type Index, imageModel, Learner, type LossFunction, learner, loadClassifier,
+  type MetricFunction, type ModelName, metrics, models, type Opened, type OptimizerFunction, type Precision, type Report,
+  recipeFor, type Sample, type Schedule, type Source, schedules, Stopped, type Targets, type ToEvaluate, type TrainHooks,
+  type TrainOptions, trainFolder,
+} from 'anneal'
+import { aten, type DType, F, fromArray, nn, noGrad, optim, scope, type StoredTensor, Tensor, tensors } from 'anneal/torch'
+
+declare const signal: AbortSignal
+
+// Training: options as an object of their own, hooks, what comes back.
+const model: ModelName = 'resnet34'
+const options: TrainOptions = { model, epochs: 2, size: 128, labelOf: file => file.split('-')[0], groupRegex: /^[a-z]+/ }
+const report: Report = notice => void ('line' in notice ? notice.line : notice.done)
+const hooks: TrainHooks = { report, signal: signal, onEvent: event => event.type }
+const { metrics: found, run } = await trainFolder('photos', options, hooks)
+const accuracy: number | undefined = found['accuracy']
+// @ts-expect-error: there is no such model
+await trainFolder('photos', { model: 'resnet43' })
+// @ts-expect-error: there is no such model
+await learner('photos', 'resnet43')
+// @ts-expect-error: there is no such optimizer
+await trainFolder('photos', { optimizer: 'rmsprop' })
+// @ts-expect-error: layers of the head are a list
+await trainFolder('photos', { hidden: 512 })
+
+// A learner over pictures, with parts of one's own.
+const loss: LossFunction = (outputs, targets, given) => F.crossEntropy(outputs, targets, given)
+const share: MetricFunction = (outputs, targets, columns) => outputs.length / targets.length / columns
+const sgd: OptimizerFunction = groups => optim.sgd(groups, { momentum: 0.9 })
+const noise: BatchTransform = (x, { random }) => x.mul(random.uniform(0.9, 1.1))
+const { cosine, linear, sequence } = schedules
+const lr: Schedule = sequence([0.3, linear(0.1, 1)], [0.7, cosine(1, 0)])
+const clip: Callback = {
+  name: 'clip',
+  afterLoss(batch) { batch.loss = batch.loss.div(2) },
+  beforeStep: ({ number }) => (number % 2 ? 'skip batch' : undefined),
+  afterEpoch: async ({ validLoss }) => (validLoss < 0.1 ? 'stop' : undefined),
+  beforeFit(_, learn) { noGrad(() => learn.network.net.parameters().map(p => p.grad)) },
+}
+const learn = await learner('photos', model, { loss, optimizer: sgd, metrics: { share }, batchTransforms: [noise], callbacks: [clip] })
+const data: ImageDataset = learn.data
+const fit: FitOptions = { lr: [1e-4, 1e-3, 1e-2], schedule: { lr, momentum: t => 0.95 - 0.1 * lr(t) } }
+const [first] = await learn.fit(3, fit)
+const seconds: number = first?.seconds ?? 0
+const kept = learn.state()
+learn.loadState(kept)
+const loop: string = learn.showTrainingLoop()
+const own = await learner('photos', ({ channels = 3 }) => {
+  const body = { conv: nn.conv2d(channels, 8, 3) }
+  return imageModel(body, { features: x => body.conv(x), numFeatures: 8, channels })
+})
+
+// A learner over any source.
+const rows: Source = { count: 2, batch: samples => ({ x: fromArray(new Float32Array(4), [2, 2]), y: fromArray(BigInt64Array.from(samples, BigInt), [2]) }) }
+const net = nn.sequential(nn.linear(2, 2))
+const plain = new Learner({ net, groups: [{ name: 'all', modules: [net] }] }, { train: rows, valid: rows, classes: ['a', 'b'] })
+const { targets, probabilities }: { targets: Targets; probabilities: Float32Array | Float64Array } = await plain.validate()
+
+// Prediction of whatever a program holds.
+declare const url: { readonly href: string; readonly protocol: string }
+declare const blob: { readonly size: number; readonly type: string; arrayBuffer(): Promise<ArrayBuffer>; stream(): AsyncIterable<Uint8Array> }
+const precision: Precision = 'float32'
+const classifier = loadClassifier(run, { task: 'single', precision })
+const inputs: ImageInput[] = ['a.jpg', url, blob, new Uint8Array(3), new ArrayBuffer(3), { data: new Uint8Array(3), width: 1, height: 1 }]
+for await (const { label, probability } of classifier.predictAll(inputs, { signal: signal })) label.at(probability)
+classifier[Symbol.dispose]()
+
+// Metrics, models, errors.
+const f1: number = metrics.fBeta(new Uint8Array(4), new Uint8Array(4), 2, { average: 'macro' })
+const each: number[] = metrics.fBeta(new Uint8Array(4), new Uint8Array(4), 2, { average: 'none' })
+const top1: number = models.resnet34.top1 + models[model].top1
+const names = Object.keys(models) as ModelName[]
+const codeOf = (error: unknown) => (error instanceof Stopped ? 'stopped' : error instanceof AnnealError ? error.exitCode : undefined)
+
+// A kind of data of one's own.
+interface Row extends Sample { x: readonly number[] }
+interface Scale { mean: readonly number[] }
+type RowBody = nn.Module & { features(x: Tensor): Tensor; pooled(x: Tensor): Tensor; pooledFeatures: number; groups: string[][] }
+declare const opened: Opened<RowBody, Scale>
+declare const toEvaluate: ToEvaluate<Scale>
+declare const index: Index & { items: Row[] }
+const domain: Pick<Domain<{ seed?: number | undefined }, RowBody, Scale, readonly number[]>, 'name' | 'index' | 'open' | 'batch'> = {
+  name: 'rows',
+  index: async () => index,
+  open: async (_, { options: { seed = 1 }, narrator }: DomainContext<{ seed?: number | undefined }>) => (narrator.choice('seed', String(seed), 'given'), opened),
+  batch: async (values, { mean }) => fromArray(Float32Array.from(values.flat(), (v, i) => v - (mean[i] ?? 0)), [values.length, mean.length]),
+}
+declare const rest: Omit<Domain<{ seed?: number | undefined }, RowBody, Scale, readonly number[]>, keyof typeof domain>
+const recipe = recipeFor({ ...domain, ...rest })
+await recipe.train('rows.json', { epochs: 1, seed: 2 })
+for await (const answer of recipe.predict(run, [[1, 2]])) if (answer.task === 'regression') answer.values
+
+// Tensors.
+const half: DType = 'bfloat16'
+const sum = scope(() => aten.add(new Tensor(0), 1, { alpha: 2 }).to(half))
+const stored: ReadonlyMap<string, StoredTensor | Tensor> = new Map()
+export const all = [accuracy, data, seconds, loop, own, targets, probabilities, f1, each, top1, names, codeOf, sum, stored, toEvaluate, tensors, {} as Dataset]
+`
+
+/** What the web has for pictures. */
+const web = `import { type ImageInput, loadClassifier } from 'anneal'
+
+const inputs: ImageInput[] = [new URL('file:///a.jpg'), new Blob([]), new Blob([]).stream(), new ImageData(1, 1)]
+export const answers = loadClassifier('run').predictAll(inputs, { signal: new AbortController().signal })
 `
 
 describe('a strict program without @types/node type-checks, declarations of the package included', () => {
@@ -141,10 +250,12 @@ describe('a strict program without @types/node type-checks, declarations of the 
     cpSync(at('package'), join(consumer, 'node_modules', 'anneal'), { recursive: true })
     writeFileSync(join(consumer, 'package.json'), '{ "type": "module" }')
     writeFileSync(join(consumer, 'program.ts'), program)
+    writeFileSync(join(consumer, 'doors.ts'), doors)
+    writeFileSync(join(consumer, 'web.ts'), web)
   })
-  const check = (name: string, options: object) => {
+  const check = (name: string, options: object, files = ['program.ts', 'doors.ts']) => {
     const compilerOptions = { strict: true, skipLibCheck: false, noEmit: true, target: 'es2022', types: [], ...options }
-    writeFileSync(join(consumer, `${name}.json`), JSON.stringify({ compilerOptions, files: ['program.ts'] }))
+    writeFileSync(join(consumer, `${name}.json`), JSON.stringify({ compilerOptions, files }))
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
     const { status, stdout } = run(process.execPath, [tsc, '-p', `${name}.json`], consumer)
     assert.equal(`${status} ${stdout}`, '0 ')
@@ -153,15 +264,19 @@ describe('a strict program without @types/node type-checks, declarations of the 
   const bundler = { module: 'esnext', moduleResolution: 'bundler' }
   test('NodeNext, with TypeScript’s usual libraries', () => check('node', { ...node, lib: ['es2022', 'dom'] }))
   test('a bundler, without the DOM', () => check('bundler', { ...bundler, lib: ['es2022'] }))
+  const every = {
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    noImplicitOverride: true,
+    noPropertyAccessFromIndexSignature: true,
+  }
   test('the newest libraries, and every check that there is', () =>
-    check('newest', {
-      ...node,
-      lib: ['esnext', 'dom', 'dom.iterable'],
-      exactOptionalPropertyTypes: true,
-      noUncheckedIndexedAccess: true,
-      noImplicitOverride: true,
-      noPropertyAccessFromIndexSignature: true,
-    }))
+    check('newest', { ...node, ...every, lib: ['esnext', 'dom', 'dom.iterable', 'dom.asynciterable'] }, [
+      'program.ts',
+      'doors.ts',
+      'web.ts',
+    ]))
+  test('a bundler with every check that there is', () => check('every', { ...bundler, ...every, lib: ['es2023'] }))
   test('beside @types/node', () => {
     for (const name of ['@types/node', 'undici-types'])
       cpSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name), { recursive: true })

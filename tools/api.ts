@@ -8,7 +8,7 @@
  *  dist/ has to be fresh: `node tools/setup.mjs --dist`. */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
@@ -281,6 +281,12 @@ function writeDocs(api: PublicApi): void {
   const typedoc = join(root, 'node_modules/typedoc/bin/typedoc')
   const { status } = spawnSync(process.execPath, [typedoc, '--skipErrorChecking'], { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
+  // typedoc has no name for an object that is taken apart where it is given.
+  for (const name of readdirSync(join(root, 'docs/api'), { recursive: true, encoding: 'utf8' }))
+    if (name.endsWith('.md')) {
+      const path = join(root, 'docs/api', name)
+      writeFileSync(path, readFileSync(path, 'utf8').replaceAll(/(?:__|\\_\\_)namedParameters/g, 'options'))
+    }
   appendFileSync(join(root, index), `\n\n${stamp(api)}\n`)
 }
 

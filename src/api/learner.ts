@@ -20,7 +20,7 @@ import { type FindOptions, lrFind, type RateFinding } from '../train/rates/finde
 import { saveModel } from '../train/saved-model.ts'
 import type { ImageDataset } from '../vision/dataset.ts'
 import { images, imagesFor } from '../vision/domain/images.ts'
-import type { ImageInput } from '../vision/inference/inputs.ts'
+import type { ImageInput } from '../vision/inference/image-inputs.ts'
 import {
   inThisThread,
   type PredictAllOptions,

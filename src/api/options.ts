@@ -54,7 +54,8 @@ export const calls = {
   augmentSheet: optionTables.augment,
 } as const satisfies Record<string, OptionTable>
 
-/** All options of the recipe. It chooses those that are left out, and says why. Ranges and defaults: docs/options.md. */
+/** All options of the recipe. It chooses those that are left out, and says why. Ranges and defaults:
+ *  docs/options.md. */
 export interface TrainOptions extends Options<typeof optionTables.train> {}
 
 /** Groups of options that set the same thing: one on the command line replaces any of its group in a file of

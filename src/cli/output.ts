@@ -2,31 +2,31 @@ import { fstatSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { refusals } from '../base/files.ts'
 
-/** What a command's output is. `answer`: stdout is what was asked for; where it can't be written, the command ends.
- *  `told`: the work is kept elsewhere (a run's folder, a file); it goes on without its output. */
+/** The role of a command's output. `answer`: stdout is the result, so the command ends if it can't be written.
+ *  `told`: the result is kept elsewhere (a run's folder, a file), so the command goes on without its output. */
 export type Output = 'answer' | 'told'
 
-/** A stream that takes no more text, and why. */
+/** A stream that can't be written any more, and why. */
 export interface Lost {
   stream: 'stdout' | 'stderr'
-  /** Whether its reader went away: who had enough (`head`), or a terminal that was closed. */
+  /** Whether its reader has ended (as `head` does), or its terminal was closed. */
   gone: boolean
-  /** `its reader is gone (EPIPE)`. */
+  /** For example `its reader is gone (EPIPE)`. */
   reason: string
 }
 
-/** Codes of a reader that went away; a terminal that was closed says EIO, as a broken disk does. */
+/** Error codes of a reader that has ended. A closed terminal gives EIO, as a broken disk does. */
 const gone = (code: string, terminal: boolean) => ['EPIPE', 'ECONNRESET', terminal ? 'EIO' : 'EPIPE'].includes(code)
 
-/** As a shell tells a command that a closed pipe ended (128 and the number of SIGPIPE). */
+/** The exit code of a command that a closed pipe ended: 128 plus the number of SIGPIPE. */
 const closedPipe = 141
 
 let output: Output = 'answer'
 const losses: Lost[] = []
 const listeners = new Set<(lost: Lost) => void>()
 
-/** Hears, from now on, of writes to stdout and stderr that fail: Node would end the program by an uncaught error. Text
- *  that goes to stderr is never worth ending for. */
+/** Handles failed writes to stdout and stderr from now on; without this, Node ends the program with an uncaught error.
+ *  A failed write to stderr never ends the command. */
 export function watchOutput(): void {
   for (const stream of ['stdout', 'stderr'] as const)
     process[stream].on('error', error => {
@@ -47,8 +47,8 @@ function end({ gone, reason }: Lost): never {
   process.exit(1)
 }
 
-/** The command's work does not need its output: from here on it goes on without. `hear` is told once for each stream that
- *  is lost, also where that was before. Returns the way to stop hearing. */
+/** Declares that the command's work does not need its output, so that from now on it goes on without. `hear` is called
+ *  once for each lost stream, also for those that were lost before. Returns a function that stops the calls. */
 export function workWithoutOutput(hear: (lost: Lost) => void = () => {}): () => void {
   output = 'told'
   for (const lost of losses) hear(lost)
@@ -56,12 +56,12 @@ export function workWithoutOutput(hear: (lost: Lost) => void = () => {}): () => 
   return () => void listeners.delete(hear)
 }
 
-/** Whether something was written to stdout and lost, other than by a reader who had enough. */
+/** Whether text for stdout was lost for a reason other than a reader that ended. */
 export const answerLost = (): boolean => losses.some(({ stream, gone }) => stream === 'stdout' && !gone)
 
-/** Whether this process goes on when SIGHUP comes: no terminal was attached when it began and its output goes to files, as
- *  nohup sees to. Node forgets that SIGHUP was ignored, so it can't be asked. Where somebody reads the output through a
- *  pipe, SIGHUP is meant: a hang-up, or a program that stops this one. */
+/** Whether this process goes on after SIGHUP: it began without a terminal and its output goes to files, as with nohup.
+ *  Node does not keep the information that SIGHUP was ignored. If a program reads the output through a pipe, SIGHUP is
+ *  meant to stop this process. */
 export const outlivesHangUp: boolean = [0, 1, 2].every(fd => !isatty(fd)) && [1, 2].every(fd => !isRead(fd)) // asked now: a closed one is none
 
 function isRead(fd: number): boolean {

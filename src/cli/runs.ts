@@ -33,7 +33,7 @@ export async function runs(folder: string, { json = false }: { json?: boolean })
     )
 }
 
-/** The leading metric of the run's task: `accuracy 87.9 %`, `mAP 0.912`, `R² 0.850`. */
+/** The main metric of the run's task: `accuracy 87.9 %`, `mAP 0.912`, `R² 0.850`. */
 function scoreOf({ metrics }: RunSummary): string {
   const task = taskOfMetrics(metrics)
   if (task === undefined) return ''

@@ -2,7 +2,7 @@ import { styleText } from 'node:util'
 
 export { flat, printable } from '../base/text.ts'
 
-/** A colour or weight of terminal text, as node's `styleText` names them. */
+/** A colour or weight of terminal text, by its name in node's `styleText`. */
 export type Tone = 'bold' | 'dim' | 'green' | 'yellow' | 'cyan'
 
 /** Colours a text, or leaves it as it is. */
@@ -14,13 +14,13 @@ export const plain: Paint = (_, text) => text
 /** Text for terminals with colours. */
 export const coloured: Paint = (tone, text) => styleText(tone, text, { validateStream: false })
 
-/** Where lines go: a stream, or something like one in a test. `columns` is its width in characters. */
+/** The target of lines: a stream, or an object like one in a test. `columns` is its width in characters. */
 export type Out = { write(text: string): unknown; isTTY?: boolean; columns?: number }
 
-/** Whether `out` shows one line redrawn in place. */
+/** Whether `out` can redraw one line in place. */
 export const redraws = (out: Out, env: NodeJS.ProcessEnv): boolean => out.isTTY === true && env.TERM !== 'dumb'
 
-/** `NO_COLOR` (no-color.org) wins, then `FORCE_COLOR`; else colours go where a person looks. */
+/** `NO_COLOR` (no-color.org) has priority, then `FORCE_COLOR`; else colours are used on terminals. */
 export function paintFor(out: Out, env: NodeJS.ProcessEnv): Paint {
   const force = env.FORCE_COLOR
   if (env.NO_COLOR) return plain
@@ -28,7 +28,7 @@ export function paintFor(out: Out, env: NodeJS.ProcessEnv): Paint {
   return redraws(out, env) ? coloured : plain
 }
 
-/** Whether the locale can show a bar of box-drawing characters; one that says nothing can. */
+/** Whether the locale can show box-drawing characters. Default: yes, if no locale is set. */
 export function unicode(env: NodeJS.ProcessEnv): boolean {
   const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || 'UTF-8'
   return /utf-?8/i.test(locale)

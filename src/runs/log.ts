@@ -1,13 +1,14 @@
 import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { formatEvent, parseEvent, type RunEvent } from './events.ts'
 
-/** The events of a file in order, with the bytes that hold whole lines and the number of whole lines that were no event. */
+/** The events of a file in order, the bytes of its whole lines, and the number of whole lines that are no known
+ *  event. */
 export type EventLog = { events: RunEvent[]; ends: number[]; bytes: number; unknown: number }
 
 const newline = 10
 
-/** Reads an events file, whatever a killed writer left: a last line without its end is ignored, a line that is no known
- *  event is counted. `ends[i]` is the offset in bytes behind event i. A missing file has no events. */
+/** Reads an events file, also after its writer was killed: an incomplete last line is ignored, a line that is no known
+ *  event is counted. `ends[i]` is the offset in bytes after event i. A missing file has no events. */
 export function readEvents(path: string): EventLog {
   const log: EventLog = { events: [], ends: [], bytes: 0, unknown: 0 }
   if (!existsSync(path)) return log
@@ -23,8 +24,8 @@ export function readEvents(path: string): EventLog {
   return log
 }
 
-/** How many whole-line bytes belong to the checkpoint of `step`: up to the line that announced it, else up to the first
- *  event of a later step. */
+/** How many bytes belong to the checkpoint of `step`: up to the end of its own event, else up to the first event of a
+ *  later step. */
 export function cutAfter(log: EventLog, step: number): number {
   const checkpoint = log.events.findLastIndex(e => e.type === 'checkpoint' && e.step === step)
   if (checkpoint >= 0) return log.ends[checkpoint]!
@@ -36,8 +37,8 @@ const flushEveryMs = 1000
 const flushAt = 1 << 16 // characters
 const keepAtMost = 8 << 20 // characters held while the disk is full
 
-/** Appends events to a file. Lines are gathered and written at least every second; `flush` writes them now. A full disk
- *  does not stop training: what could not be written is kept and tried again, and `problem` holds the reason. */
+/** Appends events to a file. Lines are collected and written at least every second; `flush` writes them now. A full
+ *  disk does not stop training: unwritten lines are kept and tried again, and `problem` holds the reason. */
 export class EventWriter {
   problem: Error | undefined
   readonly path: string
@@ -61,13 +62,13 @@ export class EventWriter {
     if (this.#pendingLength + line.length > keepAtMost && event.type === 'batch') return
     this.#pending.push(line)
     this.#pendingLength += line.length
-    // A busy loop lets no timer fire, an idle one brings no further event: both ways are needed.
+    // In a busy loop no timer fires, and an idle one has no further event, so both ways of flushing are needed.
     const full = this.#pendingLength > flushAt && !this.problem
     if (full || performance.now() - this.#flushed >= flushEveryMs) this.flush()
     else this.#timer ??= setTimeout(() => this.flush(), flushEveryMs).unref()
   }
 
-  /** Writes what is pending; with `sync`, down to the disk. Returns whether all of it is written. */
+  /** Writes pending lines; with `sync` also to the disk itself. Returns whether all of them are written. */
   flush({ sync = false } = {}): boolean {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -91,7 +92,7 @@ export class EventWriter {
     return this.problem === undefined
   }
 
-  /** Drops everything behind `bytes`. */
+  /** Drops everything after `bytes`. */
   truncate(bytes: number): void {
     this.#pending = []
     this.#pendingLength = 0

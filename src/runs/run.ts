@@ -6,11 +6,11 @@ import { quoted } from '../base/format.ts'
 import { option } from '../base/options.ts'
 import type { RunConfig } from './config.ts'
 import type { EpochEvent, EventBody, RunEvent } from './events.ts'
-import { takeLock } from './lock.ts'
 import { cutAfter, type EventLog, EventWriter, readEvents } from './log.ts'
 import { metricsHeader, metricsRow, metricsTable, otherMetrics } from './metrics.ts'
 import { readObject, runPaths } from './paths.ts'
 import type { RunResult } from './result.ts'
+import { takeLock } from './run-lock.ts'
 
 /** An open run folder, held by this process alone until `close`. */
 export interface Run {

@@ -1,5 +1,5 @@
 import { AnnealError } from '../base/errors.ts'
-import { run } from '../base/run.ts'
+import { run } from '../base/run-command.ts'
 import { findCompilers } from './which.ts'
 
 /** The first compiler whose addon loads; undefined if there is no compiler. On Linux, clang uses another OpenMP

@@ -2,7 +2,7 @@ import { percent } from '../base/format.ts'
 import { setting } from '../base/options.ts'
 import type { BenchResult, Timing } from './types.ts'
 
-/** What would make training faster here, as far as was measured: a sentence each. */
+/** Advice to make training faster on this machine, from the measurements: one sentence each. */
 export function speedAdvice(result: Omit<BenchResult, 'advice'>): string[] {
   const { timings, precision, kernels } = result
   const steps = timings.filter(t => t.work === 'training step')
@@ -12,7 +12,7 @@ export function speedAdvice(result: Omit<BenchResult, 'advice'>): string[] {
   return [
     ...told(
       gain(other, taken) >= enough,
-      () => `${setting('precision', other!.precision)}: ${times(gain(other, taken))} in a step here`,
+      () => `${setting('precision', other!.precision)}: ${times(gain(other, taken))} in a training step here`,
     ),
     ...kernelAdvice(taken, by(precision, kernels === 'own' ? 'aten' : 'own')),
     ...coreAdvice(result),
@@ -21,10 +21,10 @@ export function speedAdvice(result: Omit<BenchResult, 'advice'>): string[] {
   ]
 }
 
-/** What is told is beyond chance: by the median and by the least time. */
+/** Advice is given only for gains beyond chance: at least this factor, by the median and by the least time. */
 const enough = 1.1
 
-/** How many times as many pictures a second; by the median and by the least time, whichever says less. */
+/** How many times as many pictures per second: the smaller ratio of the median and the least time. */
 function gain(other: Timing | undefined, taken: Timing): number {
   if (!other) return 0
   const each = (t: Timing, key: 'median' | 'least') => t.milliseconds[key] / t.batch
@@ -40,7 +40,7 @@ function kernelAdvice(taken: Timing, other: Timing | undefined): string[] {
   return [
     other.kernels === 'own'
       ? `ANNEAL_KERNELS=aten asks for libtorch's kernels; without it a step is ${times(share)}`
-      : `ANNEAL_KERNELS=aten takes libtorch's kernels: ${times(share)} in a step here`,
+      : `ANNEAL_KERNELS=aten selects libtorch's kernels: ${times(share)} in a training step here`,
   ]
 }
 
@@ -50,11 +50,11 @@ function coreAdvice({ threads, cores, waited }: Omit<BenchResult, 'advice'>): st
       const name = process.env.ANNEAL_THREADS === undefined ? 'OMP_NUM_THREADS' : 'ANNEAL_THREADS'
       return `${name} allows ${threads} of ${cores} cores; leave it out to use them all`
     }),
-    ...told(threads > cores, () => `${threads} threads share ${cores} cores; a thread a core is faster`),
+    ...told(threads > cores, () => `${threads} threads share ${cores} cores; one thread per core is faster`),
     ...told(
       (waited ?? 0) > 0.05,
       () =>
-        `other work is on the cores: threads waited for one in ${percent(waited!, 0)} of the time; end it, then measure again`,
+        `other programs use the cores: threads waited for a core in ${percent(waited!, 0)} of the time; stop them, then measure again`,
     ),
   ]
 }
@@ -62,10 +62,11 @@ function coreAdvice({ threads, cores, waited }: Omit<BenchResult, 'advice'>): st
 function instructionAdvice({ device, instructionSets, precision }: Omit<BenchResult, 'advice'>): string[] {
   if (device !== 'cpu') return []
   const has = (name: string) => instructionSets.includes(name)
-  if (!has('AVX-512')) return ['this processor has no AVX-512; one that has it computes twice as much at a time']
+  if (!has('AVX-512'))
+    return ['this processor has no AVX-512; a processor with it computes twice as many numbers per instruction']
   return told(
     precision === 'float32' && !has('AVX-512 BF16') && !has('AMX'),
-    () => 'this processor has no instructions for bfloat16 (AVX-512 BF16 or AMX); one that has them trains faster',
+    () => 'this processor has no instructions for bfloat16 (AVX-512 BF16 or AMX); a processor with them trains faster',
   )
 }
 
@@ -75,7 +76,7 @@ function shapeAdvice({ size, others }: Omit<BenchResult, 'advice'>, taken: Timin
     if (share < enough) return []
     return [
       other.size === size
-        ? `${setting('batchSize', other.batch)}: ${times(share)}, with half as many steps an epoch`
+        ? `${setting('batchSize', other.batch)}: ${times(share)}, with half as many steps per epoch`
         : `${setting('size', other.size)}: ${times(share)}, at some cost in accuracy; ${setting('sizes', [other.size, size])} trains on small pictures first`,
     ]
   })

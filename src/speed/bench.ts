@@ -14,7 +14,7 @@ import { benchOptions } from './options.ts'
 import { median, noiseNet, type SpeedOptions, timeFrozen, timeSteps } from './timing.ts'
 import type { BenchResult, Timing } from './types.ts'
 
-/** What is measured, and who hears of it. */
+/** The options of a measurement, and its callback. */
 export type BenchOptions = Options<typeof benchOptions> & {
   progress?: Progress
   signal?: AbortSignal | undefined
@@ -23,8 +23,8 @@ export type BenchOptions = Options<typeof benchOptions> & {
 const classes = 10
 const rounds = 2
 
-/** Measures the training step of the whole net and the frozen body, with own kernels and libtorch's, in float32 and where
- *  the processor has it in bfloat16, in turn. Random weights, random pictures. */
+/** Measures the training step of the whole net and the frozen body, in turn, with own kernels and libtorch's, in
+ *  float32 and, if the processor has it, in bfloat16. Weights and pictures are random. */
 export async function benchmark(options: BenchOptions = {}): Promise<BenchResult> {
   keepMemory()
   const usual = benchOptions
@@ -123,17 +123,17 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
   return { ...result, advice: speedAdvice(result) }
 }
 
-/** What kernels are called where a person reads. */
+/** The name of kernels in texts for people. */
 export const kernelsName = (kernels: Kernels): string => (kernels === 'own' ? 'own kernels' : "libtorch's kernels")
 
-/** A training step or a batch by its times. */
+/** The timing of a training step or a batch, from its measured times. */
 function timing(work: Timing['work'], ms: number[], by: Pick<Timing, 'precision' | 'kernels' | 'batch' | 'size'>) {
   const milliseconds = { median: rounded(median(ms)), least: rounded(Math.min(...ms)) }
   return { work, ...by, imagesPerSecond: rounded((1000 * by.batch) / median(ms)), milliseconds }
 }
 const rounded = (v: number) => Number(v.toPrecision(4))
 
-/** What there is to compare, the recipe's choice first. */
+/** The combinations of precision and kernels to compare, the recipe's choice first. */
 function meansHere(
   asked: Precision | 'auto',
   chosen: { precision: Precision; kernels: Kernels; device: string },
@@ -151,7 +151,7 @@ function meansHere(
   return [first, ...all.filter(m => m.precision !== precision || m.kernels !== kernels)]
 }
 
-/** Twice the batch where the memory is there for it, and 128 px where pictures are larger and the net takes any size. */
+/** Twice the batch if there is enough memory, and 128 px if pictures are larger and the net takes any size. */
 function otherShapes(
   net: Network,
   { model, size, batchSize, device }: { model: string; size: number; batchSize: number; device: string },

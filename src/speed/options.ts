@@ -3,7 +3,7 @@ import { group } from '../base/option-table.ts'
 import { batchOption } from '../recipes/options.ts'
 
 // biome-ignore format: one option, one line or two
-/** What `anneal bench` measures. */
+/** The options of `anneal bench`. */
 export const benchOptions = group('Run', ['bench'], {
     model: text('the name of a model').flag('--model <name>').default('tf_efficientnet_lite0').says('the model by its torchvision or timm name'),
     size: int(32, 2048).flag('--size <pixels>').otherwise("the model's own").example(224).says('the side of the pictures in pixels'),

@@ -7,7 +7,7 @@ import type { Source } from '../train/source.ts'
 import { recomputeBatchNorm } from '../train/swa.ts'
 import { model } from '../vision/models/index.ts'
 
-/** Pictures of noise, ready for the net: one batch that comes again and again. */
+/** Pictures of noise, ready for the net: the same batch again and again. */
 export interface NoiseOptions {
   size: number
   batchSize: number
@@ -15,7 +15,7 @@ export interface NoiseOptions {
   device?: string
 }
 
-/** A source of `count` samples whose every batch is the same noise, which costs no time. */
+/** A source of `count` samples. All batches are the same noise, so that making them takes no time. */
 export function noiseSource(count: number, options: NoiseOptions): Source & { dispose(): void } {
   const { size, batchSize, classes, device = 'cpu' } = options
   const batch = scope(() =>
@@ -37,7 +37,7 @@ export function noiseSource(count: number, options: NoiseOptions): Source & { di
   }
 }
 
-/** A net of this model from random weights, as the recipe makes it; BatchNorm has the statistics of the noise. */
+/** A net of this model with random weights, made as in the recipe; BatchNorm has the statistics of the noise. */
 export async function noiseNet(name: string, options: NoiseOptions, signal?: AbortSignal): Promise<Network> {
   const { size, batchSize, classes, device = 'cpu' } = options
   manualSeed(42)
@@ -48,20 +48,20 @@ export async function noiseNet(name: string, options: NoiseOptions, signal?: Abo
   return net
 }
 
-/** What is timed, and by which means. */
+/** What to time, and how. */
 export interface SpeedOptions extends NoiseOptions {
   precision: Precision
   kernels: Kernels
-  /** How many are timed, after one that is not. */
+  /** How many steps are timed, after one untimed step. */
   steps: number
-  /** Milliseconds that untimed steps fill at least: the first ones find caches, memory and machine code cold. */
+  /** Untimed steps run for at least this many milliseconds, since caches, memory and machine code are cold at first. */
   warm?: number
   signal?: AbortSignal | undefined
   onStep?: (() => void) | undefined
 }
 
-/** Milliseconds of training steps of the whole net: forward, loss, backward, optimizer and the weights' average. By
- *  default as the recipe takes them below 20,000 pictures, with the statistics of BatchNorm kept. */
+/** Milliseconds of training steps of the whole net: forward, loss, backward, optimizer and the average of weights. By
+ *  default with the statistics of BatchNorm kept, as the recipe does below 20,000 pictures. */
 export async function timeSteps(
   net: Network,
   options: SpeedOptions,
@@ -132,7 +132,7 @@ function stopwatch(onLap?: () => void) {
   }
 }
 
-/** The middle value; of an even count the mean of the two. */
+/** The middle value; for an even count the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const half = sorted.length >> 1

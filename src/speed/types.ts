@@ -1,7 +1,7 @@
 import type { Kernels } from '../torch/kernels.ts'
 import type { Precision } from '../train/network.ts'
 
-/** One kind of work by one means. */
+/** The times of one kind of work with one precision and one choice of kernels. */
 export interface Timing {
   work: 'training step' | 'frozen body'
   precision: Precision
@@ -9,29 +9,29 @@ export interface Timing {
   batch: number
   size: number
   imagesPerSecond: number
-  /** Of a batch. */
+  /** The time of one batch. */
   milliseconds: { median: number; least: number }
 }
 
-/** How fast this machine trains a model. The numbers beside `timings` are of what the recipe takes. */
+/** How fast this machine trains a model. The values outside of `timings` are for the recipe's choice. */
 export interface BenchResult {
   model: string
   size: number
   batch: number
   precision: Precision
-  /** Why this precision. */
+  /** The reason for this precision. */
   reason: string
   kernels: Kernels
   imagesPerSecond: number
   stepMilliseconds: { median: number; least: number }
   frozenImagesPerSecond: number
-  /** The most memory that the process held while it took these training steps. */
+  /** The most memory that the process held during these training steps. */
   peakBytes: number
   threads: number
   cores: number
   /** How many cores the training steps kept busy on average. */
   coresBusy: number
-  /** For which share of the time threads found no core free; null where the system does not say. */
+  /** The share of the time in which threads waited for a free core; null if the system does not report it. */
   waited: number | null
   cpu: string
   instructionSets: string[]

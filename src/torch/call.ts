@@ -2,7 +2,7 @@ import { isTensor, type TensorHandle } from './handle.ts'
 import { native } from './native.ts'
 import { history } from './scope.ts'
 
-/** What libtorch refused: the operator, the tensors it got, and what it expected. */
+/** An error of libtorch: the operator, the tensors it got, and what it expected. */
 export class TorchError extends Error {
   readonly op: string
   readonly shapes: number[][]
@@ -22,7 +22,7 @@ export class TorchError extends Error {
 
 const numbers = new Map<string, number>()
 
-/** The door's number of an operator: `add` (all overloads), `add.Tensor` (one), `anneal::name` (our own). */
+/** The addon's number of an operator: `add` (all overloads), `add.Tensor` (one), `anneal::name` (our own). */
 function resolve(name: string): number {
   let found = numbers.get(name)
   if (found === undefined) {
@@ -39,8 +39,8 @@ function resolve(name: string): number {
 const isOptions = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
-/** Calls an ATen operator by name through the dispatcher: positional arguments, then optionally one plain object with
- *  the others by their schema names. */
+/** Calls an ATen operator by name through the dispatcher: positional arguments, then an optional plain object with the
+ *  other arguments by their schema names. */
 // biome-ignore lint/suspicious/noExplicitAny: the generated signatures give the type
 export function call(name: string, ...args: unknown[]): any {
   const op = resolve(name)
@@ -54,17 +54,17 @@ export function call(name: string, ...args: unknown[]): any {
 
 const methods: Record<string, unknown> = Object.create(null)
 
-/** Every operator of the libtorch found, as a function: `operators.conv2d(x, w, { stride: 2, padding: 1 })` is
- *  `call('conv2d', x, w, { stride: 2, padding: 1 })`. Each is made when it is first asked for. */
+/** Every operator of the loaded libtorch as a function: `operators.conv2d(x, w, { stride: 2, padding: 1 })` is
+ *  `call('conv2d', x, w, { stride: 2, padding: 1 })`. Each function is made at its first use. */
 export const operators: object = new Proxy(methods, {
   get(made, name: string | symbol) {
-    // Whatever asks whether this is a promise or how to print it is no operator.
+    // `then` and symbols are not operators: they are read to check for a promise, or to print.
     if (typeof name === 'symbol' || name === 'then') return undefined
     return (made[name] ??= (...args: unknown[]) => call(name, ...args))
   },
 })
 
-/** Runs a function of the door that is no operator: what it refuses is a TorchError too. */
+/** Runs a function of the addon that is not an operator; its errors become a TorchError too. */
 export function ask<T>(what: string, tensors: readonly unknown[], fn: () => T): T {
   try {
     return fn()
@@ -84,7 +84,7 @@ function refused(op: string, args: readonly unknown[], error: unknown): Error {
       given.filter(t => !t.disposed),
       error,
     )
-  // Behind these come C++ frames, or every backend there is.
+  // The text after these markers lists C++ frames, or every backend.
   const message = (error as Error).message.split(/\nException raised from|\. This could be because the operator/)[0]!
   return new TorchError(op, message, given, error)
 }

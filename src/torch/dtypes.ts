@@ -1,4 +1,4 @@
-/** Type of the elements, as torch names it. */
+/** Type of the elements, by torch's name. */
 export type DType =
   | 'uint8'
   | 'int8'
@@ -12,7 +12,7 @@ export type DType =
   | 'bool'
   | 'complex64'
   | 'complex128'
-/** How the elements lie in memory, as torch names it. */
+/** The layout of the elements in memory, by torch's name. */
 export type MemoryFormat = 'contiguous_format' | 'channels_last' | 'channels_last_3d' | 'preserve_format'
-/** A number beside tensors. */
+/** A number as an operand beside tensors. */
 export type Scalar = number | boolean | bigint

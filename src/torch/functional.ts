@@ -7,7 +7,8 @@ import { aten, type Layer, type Tensor } from './tensor.ts'
 export const relu: Layer = x => aten.relu(x)
 /** x within [0, 6]. */
 export const relu6: Layer = x => aten.hardtanh(x, { min_val: 0, max_val: 6 })
-/** In place, for what nobody else reads: the output of a convolution or of BatchNorm. Saves a copy of it in training. */
+/** `relu` in place, for a tensor that nothing else reads: the output of a convolution or of BatchNorm. It avoids a copy
+ *  in training. */
 export const relu_: Layer = x => aten.relu_(x)
 /** `relu6` in place, as `relu_`. */
 export const relu6_: Layer = x => aten.hardtanh_(x, { min_val: 0, max_val: 6 })
@@ -22,8 +23,8 @@ export const hardsigmoid: Layer = x => aten.hardsigmoid(x)
 /** x · hardsigmoid(x). */
 export const hardswish: Layer = x => aten.hardswish(x)
 
-/** softmax(q kᵀ / √d) v (Vaswani et al. 2017, arXiv:1706.03762): q, k, v [N, heads, S, d] → the same. `fused` takes
- *  libtorch's one operator, which older ones than 2.0 lack, and never forms the S × S matrix where it can avoid it. */
+/** softmax(q kᵀ / √d) v (Vaswani et al. 2017, arXiv:1706.03762): q, k, v [N, heads, S, d] → the same. `fused` uses
+ *  libtorch's single operator (since 2.0), which avoids the S × S matrix where it can. */
 export function attention(q: Tensor, k: Tensor, v: Tensor, { fused = isSecond() } = {}): Tensor {
   if (fused) return aten.scaled_dot_product_attention(q, k, v)
   return q
@@ -34,13 +35,13 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { fused = isSecond() 
 }
 const isSecond = () => Number.parseInt(native.version(), 10) >= 2
 
-/** Each element of x is zero with probability p, the others scaled by 1 / (1 - p). Draws from the default generator, the
- *  same whichever kernels are in use. */
+/** Each element of x is zero with probability p, the others scaled by 1 / (1 - p). Draws from the default generator;
+ *  the result does not depend on the kernels in use. */
 export const dropout = (x: Tensor, p: number): Tensor =>
   hasOwnKernels() && p < 1 ? x.mul(call('anneal::dropout_noise', x, 1 - p)) : aten.dropout(x, p, true)
 
-/** Each sample of x: [N, …] is zero with probability p, the others scaled by 1 / (1 - p): a residual block that is left
- *  out (Huang et al. 2016, arXiv:1603.09382). Draws from the default generator. */
+/** Each sample of x: [N, …] is zero with probability p, the others scaled by 1 / (1 - p): a residual block is skipped
+ *  for some samples (Huang et al. 2016, arXiv:1603.09382). Draws from the default generator. */
 export function stochasticDepth(x: Tensor, p: number): Tensor {
   const noise = aten.empty([x.shape[0]!, ...x.shape.slice(1).map(() => 1)], { dtype: x.dtype, device: x.device })
   return x.mul(aten.div_(aten.bernoulli_(noise, { p: 1 - p }), 1 - p))
@@ -79,7 +80,7 @@ export const globalAvgPool: Layer = x => aten.adaptive_avg_pool2d(x, [1, 1]).fla
 /** Maximum over height and width: [N, C, H, W] → [N, C]. */
 export const globalMaxPool: Layer = x => aten.amax(x, { dim: [2, 3] })
 
-/** What becomes of the losses of the samples. */
+/** How the losses of the samples are reduced. */
 export type Reduction = 'mean' | 'sum' | 'none'
 const reductions = { none: 0, mean: 1, sum: 2 } as const
 
@@ -92,7 +93,7 @@ export function crossEntropy(
     weight,
     labelSmoothing = 0,
     reduction = 'mean',
-  }: { weight?: Tensor; labelSmoothing?: number; reduction?: Reduction } = {},
+  }: { weight?: Tensor | undefined; labelSmoothing?: number | undefined; reduction?: Reduction | undefined } = {},
 ): Tensor {
   return aten.cross_entropy_loss(x, target, {
     weight: weight ?? null,
@@ -105,7 +106,11 @@ export function crossEntropy(
 export function bceWithLogits(
   x: Tensor,
   target: Tensor,
-  { weight, posWeight, reduction = 'mean' }: { weight?: Tensor; posWeight?: Tensor; reduction?: Reduction } = {},
+  {
+    weight,
+    posWeight,
+    reduction = 'mean',
+  }: { weight?: Tensor | undefined; posWeight?: Tensor | undefined; reduction?: Reduction | undefined } = {},
 ): Tensor {
   return aten.binary_cross_entropy_with_logits(x, target, {
     weight: weight ?? null,
@@ -115,6 +120,10 @@ export function bceWithLogits(
 }
 
 /** Squared error. */
-export function mse(x: Tensor, target: Tensor, { reduction = 'mean' }: { reduction?: Reduction } = {}): Tensor {
+export function mse(
+  x: Tensor,
+  target: Tensor,
+  { reduction = 'mean' }: { reduction?: Reduction | undefined } = {},
+): Tensor {
   return aten.mse_loss(x, target, { reduction: reductions[reduction] })
 }

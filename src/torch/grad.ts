@@ -16,7 +16,7 @@ function withGradMode<T>(on: boolean, fn: () => T): T {
   }
 }
 let recording = true
-/** Whether operators record for `backward` now. */
+/** Whether operators now record for `backward`. */
 export const isRecording = (): boolean => recording
 /** Runs `fn` without recording for `backward`. */
 export const noGrad = <T>(fn: () => T): T => withGradMode(false, fn)
@@ -25,10 +25,10 @@ export const enableGrad = <T>(fn: () => T): T => withGradMode(true, fn)
 
 /** How `grad` goes back through the graph: torch's own options. */
 export interface GradOptions {
-  gradients?: Tensor[]
-  retainGraph?: boolean
-  createGraph?: boolean
-  allowUnused?: boolean
+  gradients?: Tensor[] | undefined
+  retainGraph?: boolean | undefined
+  createGraph?: boolean | undefined
+  allowUnused?: boolean | undefined
 }
 /** d(outputs)/d(inputs), without touching `.grad`; null for an input that no output depends on (`allowUnused`). */
 export function grad(
@@ -41,12 +41,12 @@ export function grad(
   )
 }
 
-/** Runs `fn` with the operators that gain from it in a 16-bit type, or, with 'float32', in none, also inside another
- *  `autocast`; `dtype` undefined leaves everything as it is. */
+/** Runs `fn` with a 16-bit type for the operators that gain from it; 'float32' switches this off, also inside another
+ *  `autocast`; `dtype` undefined changes nothing. */
 export function autocast<T>(dtype: DType | undefined, fn: () => T, { device = 'cpu' } = {}): T {
   if (dtype === undefined) return fn()
   if (dtype !== 'float32' && dtype !== 'bfloat16' && dtype !== 'float16')
-    throw new AnnealError(`autocast: ${dtype} is no type to compute in; expected bfloat16, float16 or float32 (off)`)
+    throw new AnnealError(`autocast: can't compute in ${dtype}; expected bfloat16, float16 or float32 (off)`)
   const type = device.split(':')[0]!
   const off = dtype === 'float32'
   const outer = now
@@ -60,5 +60,5 @@ export function autocast<T>(dtype: DType | undefined, fn: () => T, { device = 'c
   }
 }
 let now: DType | undefined
-/** The 16-bit type that `autocast` computes in now; undefined outside of it. */
+/** The current 16-bit type of `autocast`; undefined outside of it. */
 export const autocastDtype = (): DType | undefined => now

@@ -3,7 +3,8 @@ import type { DType } from './dtypes.ts'
 /** The key under which a tensor or generator holds the number of its value in the addon; 0 when the value is freed. */
 export const handle: symbol = Symbol('anneal.handle')
 
-/** What the addon, the scopes and the errors need of a tensor. The class `Tensor` is built on these and implements it. */
+/** The part of a tensor that the addon, the scopes and the errors need. The class `Tensor` is built on these
+ *  and implements it. */
 export interface TensorHandle {
   readonly shape: number[]
   readonly dtype: DType

@@ -2,7 +2,7 @@
  *
  *  @module anneal/torch */
 
-export type { DTypeName, StoredTensor } from '../weights/tensor.ts'
+export type { DTypeName, StoredTensor } from '../weights/stored-tensor.ts'
 export { call, TorchError } from './call.ts'
 export * from './create.ts'
 export type { DType, MemoryFormat, Scalar } from './dtypes.ts'
@@ -23,9 +23,6 @@ export {
 } from './kernels.ts'
 export * from './library.ts'
 export type { TensorArray } from './native.ts'
-export * as nn from './nn/index.ts'
-export type { Aten } from './ops.generated.ts'
-export * as optim from './optim/index.ts'
 export {
   decodeJpeg,
   decodeJpegFile,
@@ -35,7 +32,10 @@ export {
   type Rgb,
   type StampedFile,
   type WrittenRgb,
-} from './pictures.ts'
+} from './native-jpeg.ts'
+export * as nn from './nn/index.ts'
+export type { Aten } from './ops.generated.ts'
+export * as optim from './optim/index.ts'
 export { defaultGenerator, generator, manualSeed } from './random.ts'
 export { keep, liveTensors, scope, tensors } from './scope.ts'
 export {

@@ -2,32 +2,32 @@ import { call } from './call.ts'
 import type { DType } from './dtypes.ts'
 import { autocastDtype } from './grad.ts'
 
-/** Whose kernels run where there are two: `own` are those of `native/kernels`, `aten` libtorch's. */
+/** Which kernels run if there are two: `own` are those of `native/kernels`, `aten` are libtorch's. */
 export type Kernels = 'own' | 'aten'
 
 let sets: readonly string[] | undefined
 const halfSets: readonly string[] = ['amx', 'avx512_bf16']
-/** The instruction sets that own kernels were built for and that this processor has, the best of a type first: `avx512` or
- *  `avx2` for float32, `amx` or `avx512_bf16` for bfloat16. Empty where there are none. */
+/** The instruction sets that own kernels were built for and that this processor has, the best of each type first:
+ *  `avx512` or `avx2` for float32, `amx` or `avx512_bf16` for bfloat16. Empty if there are none. */
 export function kernelSets(dtype?: DType): readonly string[] {
   sets ??= call('anneal::kernel_sets') as string[]
   return dtype ? sets.filter(set => dtype === typeOf(set)) : sets
 }
 const typeOf = (set: string): DType => (halfSets.includes(set) ? 'bfloat16' : 'float32')
 
-/** The set of own kernels that computes a type now; undefined where there is none. The best that this processor has unless
- *  `useKernelSet` chose another. */
+/** The current set of own kernels for a type; undefined if there is none. Default: the best that this processor has;
+ *  see `useKernelSet`. */
 export const kernelSetInUse = (dtype: DType): string | undefined =>
   (call('anneal::kernel_sets_in_use') as string[]).find(set => typeOf(set) === dtype)
 
-/** Own kernels of this set compute its type from now on, in this thread; the set that did before. Throws with the sets that
- *  there are where this is none of them. */
+/** Selects this set of own kernels for its type, in this thread; returns the set before. Throws for an unknown set,
+ *  with a list of the sets. */
 export function useKernelSet(set: string): string {
   const before = kernelSetInUse(typeOf(set)) ?? set
   call('anneal::use_kernel_set', set)
   return before
 }
-/** Runs `fn` while own kernels of this set compute its type. */
+/** Runs `fn` with this set of own kernels for its type. */
 export function withKernelSet<T>(set: string, fn: () => T): T {
   const before = useKernelSet(set)
   try {
@@ -37,12 +37,12 @@ export function withKernelSet<T>(set: string, fn: () => T): T {
   }
 }
 
-/** How often kernels of our own ran so far, in all threads: of the operator `anneal::<op>` or of all, by one instruction set or
- *  by all. Gradients are counted under `<op>.backward`. Throws with the names that there are. */
+/** How often own kernels ran so far, in all threads: those of the operator `anneal::<op>` or all, with one instruction
+ *  set or all. Gradients are counted under `<op>.backward`. Throws for an unknown name, with a list of the names. */
 export const kernelCalls = (op = '', set = ''): number => call('anneal::kernel_calls', op, set) as number
 
 let chosen: Kernels = process.env.ANNEAL_KERNELS === 'aten' ? 'aten' : 'own'
-/** Which kernels layers use from now on; what they used before. */
+/** Selects the kernels for layers from now on; returns the selection before. */
 export function useKernels(kernels: Kernels): Kernels {
   const before = chosen
   chosen = kernels
@@ -60,13 +60,14 @@ export function withKernels<T>(kernels: Kernels, fn: () => T): T {
   }
 }
 
-/** Whether products of bfloat16 go through AMX's tiles now. */
+/** Whether products of bfloat16 now use the tiles of AMX. */
 export const usesTiles = (): boolean => kernelSets('bfloat16').includes('amx') && kernelSetInUse('bfloat16') === 'amx'
 
-/** Whether own kernels of float32 run where they may. */
+/** Whether own kernels for float32 are selected and exist here. */
 export const hasOwnKernels = (): boolean => chosen === 'own' && kernelSets('float32').length > 0
 
-/** The type that own kernels would compute in, which autocast says unless it is given; undefined where libtorch's serve. */
+/** The type that own kernels would compute in (default: the type of autocast); undefined if libtorch's kernels are
+ *  used. */
 export function ownKernels(
   dtype: DType = autocastDtype() ?? 'float32',
 ): Extract<DType, 'float32' | 'bfloat16'> | undefined {

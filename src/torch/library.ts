@@ -1,14 +1,14 @@
 import { native } from './native.ts'
 
-/** The libtorch that was loaded, and how it computes here. */
+/** The loaded libtorch, and how it computes on this machine. */
 export interface Library {
   version: string
-  /** The instructions its own kernels were chosen for: `AVX512`, `AVX2`, `DEFAULT`. */
+  /** The instructions that libtorch's kernels use here: `AVX512`, `AVX2`, `DEFAULT`. */
   cpuCapability: string
   threads: number
   cudaDevices: number
 }
-/** What was loaded. */
+/** The loaded libtorch. */
 export function library(): Library {
   return {
     version: native.version(),
@@ -23,15 +23,15 @@ export const setThreads = (n: number): void => {
   native.setThreads(n)
 }
 let threadsChosen: number | undefined
-/** What `setThreads` was given last in this thread; undefined where it was never called. */
+/** The last argument of `setThreads` in this thread; undefined if it was never called. */
 export const chosenThreads = (): number | undefined => threadsChosen
 export { keepMemory } from './native.ts'
 /** Whether `keepMemory` has been called in this process. */
 export const keepsMemory = (): boolean => native.keepsMemory()
-/** What the addons that are loaded have loaded stays when the thread ends that loaded them. For workers. */
+/** Keeps the libraries of the loaded addons in memory after the thread that loaded them ends. For workers. */
 export const pinLibraries = (): void => native.pinLibraries()
-/** Runs `fn` with one thread an operator. Where operators see some ten thousand numbers, to wake the others costs more than
- *  they take off. */
+/** Runs `fn` with one thread per operator. For operators on about ten thousand numbers, waking other threads costs more
+ *  time than they save. */
 export async function onOneThread<T>(fn: () => Promise<T>): Promise<T> {
   if (alone++ === 0) {
     usual = native.threads()
@@ -45,9 +45,9 @@ export async function onOneThread<T>(fn: () => Promise<T>): Promise<T> {
 }
 let alone = 0
 let usual = 1
-/** Bytes that are free on a device; undefined where libtorch does not tell: on the CPU, and before 2.9. */
+/** Free bytes on a device; undefined if libtorch does not report them: on the CPU, and before 2.9. */
 export const freeMemory = (device: string): number | undefined => native.freeMemory(device) ?? undefined
-/** Waits until the GPU has done what was asked of it; nothing on a CPU. */
+/** Waits until the GPU has finished all its work; does nothing on a CPU. */
 export const synchronize = (): void => native.synchronize()
-/** Only algorithms that give the same bits each time, where libtorch has them. */
+/** Selects algorithms that give the same bits each time, if libtorch has them. */
 export const setDeterministic = (on: boolean): void => native.setDeterministic(on)

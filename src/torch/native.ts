@@ -8,7 +8,7 @@ import { type HandleClass, handle, type TensorHandle, wrappers } from './handle.
 // biome-ignore lint/suspicious/noExplicitAny: the classes stand above this file
 type Made = any
 
-/** The addon's functions, as `native/` defines them. The only place where values without a static type pass. */
+/** The addon's functions, as `native/` defines them. This is the only place with values that have no static type. */
 export interface Native {
   setClasses(tensor: HandleClass, generator: HandleClass, key: symbol): void
   free(id: number): boolean
@@ -84,7 +84,7 @@ export interface Native {
 type NativeFit = readonly [short: number, aspect: number, cubic: boolean, limit: number]
 type Size = [height: number, width: number]
 
-/** What a tensor's elements come out as: 16-bit floats as their bits, int64 as bigint. */
+/** The arrays of a tensor's elements: 16-bit floats as their bits, int64 as bigint. */
 export type TensorArray =
   | Uint8Array
   | Int8Array
@@ -98,9 +98,9 @@ export type TensorArray =
 let loaded: Native | undefined
 let memoryKept = false
 
-/** Keeps large buffers with the process from now on, where the C library can (glibc's `mallopt`): each training step would else
- *  pay for its memory again. Training asks for it; nothing else does, so that the memory of a server goes back to the system.
- *  Loads nothing. */
+/** From now on the process keeps freed large buffers, if the C library can do so (glibc's `mallopt`); otherwise each
+ *  training step must get its memory from the system again. Only training calls this, so that a server returns its
+ *  memory to the system. Does not load the addon. */
 export function keepMemory(): void {
   memoryKept = true
   loaded?.keepMemory()
@@ -108,7 +108,7 @@ export function keepMemory(): void {
 
 function load(): Native {
   const found = findAddon()
-  if (!found) cacheFolder() // where no place is known to look in, that is what to mend
+  if (!found) cacheFolder() // without a known cache folder this throws the error that the user must solve first
   if (!found)
     throw new AnnealError(
       'libtorch and the addon are not set up yet: run `npx anneal setup` (or `npm run build` in a clone)',
@@ -127,13 +127,13 @@ function threadsWanted(cores: number): number {
   const name = process.env.ANNEAL_THREADS === undefined ? 'OMP_NUM_THREADS' : 'ANNEAL_THREADS'
   const given = process.env[name]
   if (given === undefined) return cores
-  // OpenMP takes a list: the number of the outermost region, then of those inside it.
+  // OpenMP allows a list: the number for the outermost region, then for the regions inside it.
   const n = Number(name === 'OMP_NUM_THREADS' ? given.split(',')[0] : given)
   if (!Number.isInteger(n) || n < 1) throw new AnnealError(`${name} must be a whole number from 1, got "${given}"`)
   return n
 }
 
-/** The addon, loaded when something is first asked of it. Throws where set-up has not run. */
+/** The addon, loaded at its first use. Throws if set-up has not run. */
 export let native: Native = new Proxy({} as Native, {
   get(_, name: keyof Native) {
     native = load()

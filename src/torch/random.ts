@@ -4,9 +4,9 @@ import type { Generator } from './tensor.ts'
 
 /** Seeds the default generators of every device. */
 export const manualSeed = (seed: number): void => native.manualSeed(checked(seed))
-/** Random numbers of their own, on the CPU: pass as `{ generator }` to an operator that draws. */
+/** A separate generator of random numbers, on the CPU: pass it as `{ generator }` to an operator that draws. */
 export const generator = (seed: number): Generator => native.newGenerator(checked(seed))
-/** The generator that operators draw from unless given another. */
+/** The generator that operators draw from by default. */
 export const defaultGenerator = (device = 'cpu'): Generator => native.defaultGenerator(device)
 
 function checked(seed: number): number {

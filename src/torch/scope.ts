@@ -1,8 +1,9 @@
 import { handle, idOf, setId, type TensorHandle } from './handle.ts'
 import { native } from './native.ts'
 
-/** JavaScript's collector does not see tensor memory, so tensors belong to scopes: what a scope made and did not return
- *  is freed at its end. A module call, a training step and a validation batch are scopes. */
+/** JavaScript's garbage collector does not see tensor memory, so tensors belong to scopes: at the end of a scope the
+ *  tensors that it made and did not return are freed. A module call, a training step and a validation batch are
+ *  scopes. */
 interface Scope {
   made: TensorHandle[]
 }
@@ -14,7 +15,7 @@ const scopes: Scope[] = []
 const debug = process.env.ANNEAL_DEBUG === '1'
 const traces = new WeakMap<TensorHandle, { made: string; freed?: string }>()
 
-// The net under tensors that no scope owns: freed when the collector finds them, with their size told to it.
+// For tensors that no scope owns: freed when the garbage collector finds them; it knows their size.
 const collected = new FinalizationRegistry<{ id: number; bytes: number }>(({ id, bytes }) => {
   if (native.free(id)) native.adjustMemory(-bytes)
 })
@@ -41,7 +42,7 @@ function watch(t: TensorHandle): void {
   collected.register(t, { id: idOf(t), bytes }, t)
 }
 
-/** Called by every new generator: freed when the collector finds it. */
+/** Called by every new generator, which is freed when the garbage collector finds it. */
 export function adoptGenerator(g: object): void {
   collected.register(g, { id: idOf(g), bytes: 0 })
 }
@@ -61,7 +62,7 @@ export function release(t: TensorHandle): void {
   setId(t, 0)
 }
 
-/** The name of the method by which a `HoldsTensors` lists them. */
+/** The name of the method by which a `HoldsTensors` lists its tensors. */
 export const tensors: unique symbol = Symbol('tensors')
 type Holder = { [tensors](): Iterable<TensorHandle> }
 
@@ -103,21 +104,21 @@ export function scope<T>(fn: () => T): T {
   }
 }
 
-/** Refuses what an async function returned where only its first stretch would be served. */
+/** Throws if an async function was passed, of which only the part before its first await would run inside. */
 export function refusePromise<T>(what: string, result: T): T {
   if (!(result instanceof Promise)) return result
   result.catch(() => undefined) // its tensors are gone, so it may fail too: this error is the one to read
   throw new TypeError(`${what}: the function must not be async; call ${what} between two awaits`)
 }
 
-/** Takes tensors out of every scope: they live until `dispose()` or the collector. For parameters, optimizer state, a
- *  running total that is carried from turn to turn. */
+/** Takes tensors out of every scope: they live until `dispose()` or until the garbage collector finds them. For
+ *  parameters, optimizer state, or a running total over several steps. */
 export function keep<T>(value: T): T {
   for (const t of found(value)) if ((t as unknown as Owned)[owner]) watch(t)
   return value
 }
 
-/** How many tensors are alive; a training loop that grows it leaks. */
+/** How many tensors are alive; if a training loop raises it, the loop leaks. */
 export const liveTensors = (): number => native.live()
 
 /** Where a freed tensor was made and freed (with ANNEAL_DEBUG=1), for the error's text. */

@@ -6,8 +6,8 @@ import { native, type TensorArray } from './native.ts'
 import type { Aten } from './ops.generated.ts'
 import { adopt, adoptGenerator, release, type tensors } from './scope.ts'
 
-/** Every operator of the libtorch found, by name: `aten.conv2d(x, w, { stride: 2, padding: 1 })`. The signatures are
- *  generated from the schemas; which overload serves is decided by the arguments. */
+/** Every operator of the loaded libtorch, by name: `aten.conv2d(x, w, { stride: 2, padding: 1 })`. The signatures are
+ *  generated from the schemas; the arguments select the overload. */
 export const aten: Aten<Tensor, Generator> = operators as Aten<Tensor, Generator>
 
 /** A function of one tensor: a module, an activation, a pooling. One that computes together with the layer after it
@@ -17,7 +17,7 @@ export interface Layer {
   fuse?(next: Layer): Layer | undefined
 }
 
-/** Whatever holds tensors and can be kept or returned as one implements this: modules, optimizers. */
+/** Implemented by objects that hold tensors and can be kept or returned as a whole: modules, optimizers. */
 export interface HoldsTensors {
   [tensors](): Iterable<Tensor>
 }
@@ -51,7 +51,7 @@ export class Tensor implements TensorHandle {
   get byteLength(): number {
     return ask('byteLength', [this], () => native.byteLength(this))
   }
-  /** Whether its memory was given back; any further use is an error. */
+  /** Whether its memory was freed; any further use throws. */
   get disposed(): boolean {
     return idOf(this) === 0
   }
@@ -72,7 +72,8 @@ export class Tensor implements TensorHandle {
   set grad(gradient: Tensor | null) {
     ask('grad', [this, gradient], () => native.setGrad(this, gradient))
   }
-  /** Adds d(this)/d(leaf) to `grad` of every leaf that this came from. A tensor of more than one element needs `gradient`. */
+  /** Adds d(this)/d(leaf) to `grad` of every leaf that this depends on. A tensor of more than one element needs
+   *  `gradient`. */
   backward({ gradient, retainGraph = false, createGraph = false, inputs = [] }: BackwardOptions = {}): void {
     ask('backward', [this, gradient, inputs], () =>
       native.backward([this], gradient ? [gradient] : [], retainGraph || createGraph, createGraph, inputs),
@@ -92,7 +93,8 @@ export class Tensor implements TensorHandle {
     return ask('view', [this], () => native.viewBytes(this))
   }
 
-  /** The layers one after another: `x.pipe(conv1, bn1, relu)`. Where a layer can compute together with the next, it does. */
+  /** The layers one after another: `x.pipe(conv1, bn1, relu)`. Where a layer can compute together with the next, it
+   *  does. */
   pipe(...layers: readonly Layer[]): Tensor {
     let x: Tensor = this
     for (let i = 0; i < layers.length; i++) {
@@ -227,7 +229,7 @@ export class Tensor implements TensorHandle {
   detach(): Tensor {
     return aten.detach(this)
   }
-  /** The elements as plain numbers, row-major, whatever the type. */
+  /** The elements as plain numbers, row-major, for any type. */
   numbers(): number[] {
     const bare = aten.detach(this)
     const plain = bare.to('float64')
@@ -261,7 +263,7 @@ export class Tensor implements TensorHandle {
     return this
   }
 
-  /** Gives the memory back now. */
+  /** Frees the memory now. */
   dispose(): void {
     release(this)
   }
@@ -273,7 +275,7 @@ export class Tensor implements TensorHandle {
   }
 }
 
-/** Random numbers of their own, apart from the default generator. Made by `generator(seed)`. */
+/** A generator of random numbers, separate from the default one. Made by `generator(seed)`. */
 export class Generator {
   constructor(id: number) {
     setId(this, id)
@@ -290,10 +292,10 @@ export class Generator {
 
 /** How `backward` goes through the graph: torch's own options. */
 export interface BackwardOptions {
-  gradient?: Tensor
-  retainGraph?: boolean
-  createGraph?: boolean
-  inputs?: Tensor[]
+  gradient?: Tensor | undefined
+  retainGraph?: boolean | undefined
+  createGraph?: boolean | undefined
+  inputs?: Tensor[] | undefined
 }
 
 wrapIn(Tensor, Generator)
@@ -326,8 +328,8 @@ const dims = (dim: number | readonly number[]): readonly number[] => (typeof dim
 /** A number, or lists of numbers as deep as a tensor has dimensions. */
 export type NestedScalars = Scalar | readonly NestedScalars[]
 
-/** Numbers, nested as deep as the tensor has dimensions: `tensor([[1, 2], [3, 4]])`. float32 unless `dtype` is given;
- *  booleans make bool, bigints int64. */
+/** A tensor from nested arrays, one level per dimension: `tensor([[1, 2], [3, 4]])`. Default type: float32; bool for
+ *  booleans, int64 for bigints. */
 export function tensor(values: NestedScalars | ArrayBufferView, { dtype }: { dtype?: DType } = {}): Tensor {
   if (ArrayBuffer.isView(values)) {
     const t = fromArray(values, [(values as Uint8Array).length])

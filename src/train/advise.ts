@@ -3,31 +3,31 @@ import { percent } from '../base/format.ts'
 /** The losses of one epoch: the mean over its training batches, and over the whole validation set after it. */
 export type EpochLosses = { trainLoss: number; validLoss: number }
 
-/** What a finished cycle says about the next one; at most one of the three holds, none means another of the same
- *  length. `reason` is a line for the reader. */
+/** Advice for the next cycle, from a finished one. At most one of the three is true; if none is, the next cycle has the
+ *  same length. `reason` is a line for the reader. */
 export type Advice = { grow: boolean; overfits: boolean; stalled: boolean; reason: string }
 
-/** Judges the last cycle of training by the epochs before it (of this phase, or of the one before; empty for none).
+/** Compares the last cycle of training with the epochs before it (of this phase, or of the one before; empty for none).
  *
- *  - `overfits`: in the whole cycle the validation loss never got below its best so far, and the training loss went on
- *    falling. More training will not help.
- *  - `stalled`: the validation loss did not improve and the training loss did not fall either, or a loss is no number.
- *  - `grow`: the training loss stayed above the validation loss throughout: the net still fits too little, so the next
- *    cycle is to be longer (fast.ai's rule for `cycleMult`).
+ *  - `overfits`: during the whole cycle the validation loss never fell below its best so far, and the training loss
+ *    fell further. More training will not help.
+ *  - `stalled`: the validation loss did not improve and the training loss did not fall, or a loss is not a number.
+ *  - `grow`: the training loss stayed above the validation loss: the net still underfits, so the next cycle should be
+ *    longer (fast.ai's rule for `cycleMult`).
  *
- *  `tolerance`: an improvement of the validation loss counts from this share of it on. */
+ *  `tolerance`: the validation loss improves only if it falls by at least this share. */
 export function advise(
   cycle: readonly EpochLosses[],
   before: readonly EpochLosses[] = [],
   { tolerance = 0 } = {},
 ): Advice {
   const last = cycle.at(-1)
-  if (last === undefined) return say('go on', 'no epoch to judge by')
+  if (last === undefined) return say('go on', 'there is no epoch to compare with')
   const bad = cycle.find(epoch => !Number.isFinite(epoch.trainLoss) || !Number.isFinite(epoch.validLoss))
   if (bad)
     return say(
       'stalled',
-      `a loss is no number (training ${show(bad.trainLoss)}, validation ${show(bad.validLoss)}): lower the rate`,
+      `a loss is not a number (training ${show(bad.trainLoss)}, validation ${show(bad.validLoss)}): lower the rate`,
     )
 
   const reference = before.at(-1)
@@ -40,7 +40,7 @@ export function advise(
       const from = show(reference.trainLoss)
       return last.trainLoss < reference.trainLoss
         ? say('overfits', `${still} while the training loss fell from ${from} to ${show(last.trainLoss)}`)
-        : say('stalled', `${still}, nor did the training loss fall (${from} to ${show(last.trainLoss)})`)
+        : say('stalled', `${still}, and the training loss did not fall either (${from} to ${show(last.trainLoss)})`)
     }
   }
   const gap = `${show(last.trainLoss)} against ${show(last.validLoss)}`

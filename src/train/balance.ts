@@ -2,20 +2,23 @@ import { AnnealError } from '../base/errors.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
 import { aten, F, type Tensor } from '../torch/index.ts'
 
-/** How much a mistake in a class weighs: by its share of the pictures (`balanced`), or by its effective number of
- *  pictures (`effective`), which grows less and less as pictures of a class resemble each other. */
+/** How the weight of a mistake in a class is computed: from its share of the pictures (`balanced`), or from its
+ *  effective number of pictures (`effective`), which grows more slowly than their number, since pictures of a class are
+ *  similar. */
 export type WeightScheme = 'balanced' | 'effective'
 
-/** Weights [classes] for `crossEntropy`, from pictures a class. `balanced`: n / (k · count), scikit-learn's; `effective`:
- *  (1 − β) / (1 − β^count) (Cui et al. 2019, arXiv:1901.05555), scaled so that they sum to the number of classes. A class
- *  without pictures weighs nothing. */
+/** Weights [classes] for `crossEntropy`, from pictures per class. `balanced`: n / (k · count), scikit-learn's;
+ *  `effective`: (1 − β) / (1 − β^count) (Cui et al. 2019, arXiv:1901.05555), scaled so that they sum to the number of
+ *  classes. The weight of a class without pictures is 0. */
 export function classWeights(
   counts: readonly number[],
   { scheme = 'balanced', beta = 0.999 }: { scheme?: WeightScheme; beta?: number } = {},
 ): number[] {
   const known = counts.filter(c => c > 0)
   if (known.length === 0 || counts.some(c => !(c >= 0)))
-    throw new AnnealError(`classWeights: expected pictures a class, at least one with some, got ${counts.join(', ')}`)
+    throw new AnnealError(
+      `classWeights: expected the number of pictures per class, at least one above 0, got ${counts.join(', ')}`,
+    )
   if (!(beta >= 0 && beta < 1)) throw new AnnealError(`classWeights: beta must be from 0 to below 1, got ${beta}`)
   const total = known.reduce((a, b) => a + b, 0)
   if (scheme === 'balanced') return counts.map(c => (c > 0 ? total / (known.length * c) : 0))
@@ -24,19 +27,21 @@ export function classWeights(
   return raw.map(w => (w * known.length) / sum)
 }
 
-/** `posWeight` [labels] for `bceWithLogits`: pictures without a label for each with it; 1 for one that none has. */
+/** `posWeight` [labels] for `bceWithLogits`: pictures without the label divided by pictures with it; 1 if no picture
+ *  has the label. */
 export const positiveWeights = (counts: readonly number[], pictures: number): number[] =>
   counts.map(c => (c > 0 ? (pictures - c) / c : 1))
 
-/** What each sample weighs in `weightedOrder`: its class's weight, the highest of several, 1 without any. */
+/** The weight of each sample for `weightedOrder`: the weight of its class, the highest one of several labels, 1 without
+ *  a label. */
 export const sampleWeights = (
   samples: readonly { labels: readonly number[] }[],
   weights: readonly number[],
 ): number[] => samples.map(({ labels }) => (labels.length > 0 ? Math.max(...labels.map(l => weights[l]!)) : 1))
 
-/** An epoch's samples by weight, an alternative to `epochOrder`: a sample comes `count` · weight / sum times, rounded up or
- *  down by chance (systematic resampling, Kitagawa 1996), so that classes come as often as they should in every epoch.
- *  A function of seed and epoch alone. */
+/** An epoch's samples by weight, an alternative to `epochOrder`: a sample is taken `count` · weight / sum times,
+ *  rounded up or down at random (systematic resampling, Kitagawa 1996), so that every epoch has the right share of each
+ *  class. It depends only on seed and epoch. */
 export function weightedOrder(
   weights: ArrayLike<number>,
   seed: number,
@@ -50,7 +55,7 @@ export function weightedOrder(
       `weightedOrder: weights must be numbers from 0 and not all 0, got ${wrong ?? `${weights.length} that sum to ${total}`}`,
     )
   const random = rng(seed, epoch, 1, purpose.order)
-  // The order is drawn first: neighbours in the data must not be left out in step.
+  // The order is drawn first, so that neighbours in the data are not left out together.
   const shuffled = shuffle(
     Uint32Array.from({ length: weights.length }, (_, i) => i),
     random,
@@ -68,8 +73,8 @@ export function weightedOrder(
 }
 
 /** Focal loss (Lin et al. 2017, arXiv:1708.02002) of logits x [N, C] with class numbers [N] (int64) or shares [N, C]:
- *  (1 − p)^γ · −ln p, so that easy samples weigh little. As fastai's FocalLoss; `weight` [C] weighs the classes as the
- *  paper's α does (fastai's weight also bends p). */
+ *  (1 − p)^γ · −ln p, so that easy samples have little weight. As fastai's FocalLoss; `weight` [C] weighs the classes
+ *  as the paper's α does (fastai's weight also bends p). */
 export function focalLoss(
   x: Tensor,
   target: Tensor,
@@ -83,8 +88,9 @@ export function focalLoss(
   return reduced(losses, reduction)
 }
 
-/** The same for several labels, a sigmoid each: x, target [N, C], target 0 to 1. As torchvision's sigmoid_focal_loss:
- *  `alpha` weighs what is there, 1 − alpha what is not; false weighs both alike. */
+/** Focal loss for multi-label, with a sigmoid per label: x, target [N, C], target 0 to 1. As torchvision's
+ *  sigmoid_focal_loss: `alpha` is the weight of labels that are there, 1 − alpha of those that are not; false: equal
+ *  weights. */
 export function sigmoidFocalLoss(
   x: Tensor,
   target: Tensor,
@@ -104,17 +110,17 @@ export function sigmoidFocalLoss(
 const reduced = (losses: Tensor, reduction: F.Reduction): Tensor =>
   reduction === 'mean' ? losses.mean() : reduction === 'sum' ? losses.sum() : losses
 
-/** Whether the largest class is so much larger than the smallest that weights pay, and which. */
+/** The imbalance of classes for which weights are worth it, and the weights to use. */
 export interface Imbalance {
-  /** Pictures of the largest class for one of the smallest. */
+  /** Pictures of the largest class divided by those of the smallest. */
   ratio: number
   scheme: WeightScheme
-  /** One line for a person. */
+  /** One line of text for the user. */
   text: string
 }
 
-/** Advice where classes are uneven: weights above 1 to `from`; beyond 1 to 100 by effective numbers, as plain shares would
- *  let a few pictures rule the step. Undefined where nothing is to be done. */
+/** Advice for uneven classes: weights if the ratio is above `from`; above 100 by effective numbers, since with plain
+ *  shares a few pictures would dominate the step. Undefined if no weights are needed. */
 export function imbalanceAdvice(
   counts: readonly { name: string; count: number }[],
   { from = 10 }: { from?: number } = {},

@@ -4,25 +4,25 @@ import type { LearnerProgress, LearnerState } from './learner-state.ts'
 import type { Trainable } from './network.ts'
 import type { PredictedValidationBatch, Source, ValidationBatch } from './source.ts'
 
-/** A batch in training, from `beforeBatch` to `beforeZeroGrad`. Its tensors are freed at the end of the step (`keep` keeps
- *  one). A hook may put others in their place: the step goes on with those. */
+/** A batch in training, from `beforeBatch` to `beforeZeroGrad`. Its tensors are freed at the end of the step (`keep`
+ *  keeps one). A hook may replace them: the step goes on with the new ones. */
 export interface InputBatch {
   /** Numbers of its samples in the training source. */
   readonly samples: Uint32Array
-  /** The epoch and the step that it is, counted from 1 over the learner's life. */
+  /** The numbers of its epoch and its step, counted from 1 over all fits. */
   readonly epoch: number
   readonly step: number
   /** Its place in the epoch, from 1, and how many batches the epoch has. */
   readonly number: number
   readonly of: number
-  /** Share of the fit that is done before it, in [0, 1). */
+  /** The share of the fit that is done before it, in [0, 1). */
   readonly progress: number
-  /** What the net takes, after the batch transforms. */
+  /** The input of the net, after the batch transforms. */
   x: Tensor
   /** The targets: class numbers int64 [N], or rows [N, C]. */
   y: Tensor
 }
-/** A batch after the net has seen it. */
+/** A batch with the net's prediction. */
 export interface PredictedBatch extends InputBatch {
   /** The net's outputs in float32, before softmax or sigmoid: [N, C]. */
   prediction: Tensor
@@ -32,25 +32,25 @@ export interface LossBatch extends PredictedBatch {
   loss: Tensor
 }
 
-/** What a fit is going to do. */
+/** The plan of a fit. */
 export interface FitInfo {
   epochs: number
   batchesPerEpoch: number
 }
-/** What the loop tells after a batch. `step` and `epoch` count from 1 over the learner's life. */
+/** The facts about a finished batch. `step` and `epoch` count from 1 over all fits. */
 export interface BatchInfo {
   step: number
   epoch: number
-  /** Share of this fit that is done, in (0, 1]. */
+  /** The share of this fit that is done, in (0, 1]. */
   progress: number
   loss: number
   /** The debiased mean of the losses, β = 0.98. */
   smooth: number
-  /** One rate per layer group, 0 where it is frozen. */
+  /** One rate per layer group; 0 for a frozen group. */
   lrs: number[]
   momentum: number
 }
-/** What the loop tells after an epoch and its validation. */
+/** The facts about a finished epoch and its validation. */
 export interface EpochInfo {
   step: number
   epoch: number
@@ -67,14 +67,14 @@ export interface EpochInfo {
   lrs: number[]
 }
 
-/** `stop`: this batch is finished, no other begins, the epoch is validated, and the fit ends. `cancel`: the fit ends now,
- *  without validation. */
+/** `stop`: this batch is finished, no other begins, the epoch is validated, and the fit ends. `cancel`: the fit ends
+ *  now, without validation. */
 export type FitAnswer = 'stop' | 'cancel'
-/** `skip epoch`: the rest of this epoch is left out, with its validation and `afterEpoch`. */
+/** `skip epoch`: the rest of this epoch is skipped, with its validation and `afterEpoch`. */
 export type EpochAnswer = FitAnswer | 'skip epoch'
-/** `skip train`: the rest of this epoch's batches is left out; validation follows. */
+/** `skip train`: the rest of this epoch's batches is skipped; validation follows. */
 export type TrainAnswer = EpochAnswer | 'skip train'
-/** `skip batch`: the rest of this batch is left out. Gradients that it has made stay, and the next batch adds its own. */
+/** `skip batch`: the rest of this batch is skipped. Its gradients so far stay, and the next batch adds its own. */
 export type BatchAnswer = TrainAnswer | 'skip batch'
 /** `skip validate`: this epoch is not validated. */
 export type ValidateAnswer = EpochAnswer | 'skip validate'
@@ -85,31 +85,31 @@ export type HookAnswer<A> = A | undefined | void
 /** What an event between batches may return: the same, or a promise of it. */
 export type AsyncHookAnswer<A> = HookAnswer<A> | Promise<HookAnswer<A>>
 
-/** Hooks into the loop, as a plain object; each is optional. `learn.showTrainingLoop()` shows where each runs. All
- *  callbacks hear an event, those with a lower `order` first; of their answers the one that leaves out most holds.
+/** Hooks into the loop, as a plain object; each is optional. `learn.showTrainingLoop()` shows where each runs. Every
+ *  event calls all callbacks, those with a lower `order` first; of their answers the one that skips most is used.
  *
- *  From `beforeBatch` to `beforeZeroGrad`, and around validation batches, hooks run inside the step: they see and change
- *  its tensors and must not be async. The others may be. */
+ *  From `beforeBatch` to `beforeZeroGrad`, and around validation batches, hooks run inside the step: they may read and
+ *  replace its tensors, and must not be async. The others may be async. */
 export interface Callback {
-  /** How it is called in `showTrainingLoop()`. */
+  /** Its name in `showTrainingLoop()`. */
   name?: string
-  /** 0 unless given. */
+  /** Default: 0. */
   order?: number
   beforeFit?(info: FitInfo, learn: Training): AsyncHookAnswer<FitAnswer>
   beforeEpoch?(info: { epoch: number }, learn: Training): AsyncHookAnswer<EpochAnswer>
   beforeTrain?(info: { epoch: number }, learn: Training): AsyncHookAnswer<TrainAnswer>
-  /** x and y are there. */
+  /** The batch has x and y. */
   beforeBatch?(batch: InputBatch, learn: Training): HookAnswer<BatchAnswer>
   afterPrediction?(batch: PredictedBatch, learn: Training): HookAnswer<BatchAnswer>
   afterLoss?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer>
   beforeBackward?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer | 'skip backward'>
-  /** Gradients are there, unscaled; `gradClip` has not clipped them yet. */
+  /** The gradients are computed and unscaled; `gradClip` has not clipped them yet. */
   afterBackward?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer>
   beforeStep?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer | 'skip step'>
   /** The optimizer has changed the weights. */
   afterStep?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer>
   beforeZeroGrad?(batch: LossBatch, learn: Training): HookAnswer<BatchAnswer | 'skip zero-grad'>
-  /** The batch has its numbers, its tensors are freed. Not told of a batch that is skipped before its backward. */
+  /** The batch is finished and its tensors are freed. Not called for a batch that is skipped before its backward. */
   afterBatch?(info: BatchInfo, learn: Training): AsyncHookAnswer<TrainAnswer>
   afterTrain?(info: { epoch: number; trainLoss: number }, learn: Training): AsyncHookAnswer<EpochAnswer>
   beforeValidate?(info: { epoch: number }, learn: Training): AsyncHookAnswer<ValidateAnswer>
@@ -132,14 +132,14 @@ export interface Training {
   /** Epochs and steps so far, over all fits. */
   readonly epoch: number
   readonly step: number
-  /** How the last epoch validated. */
+  /** The validation results of the last epoch. */
   readonly evaluated: Evaluation | undefined
-  /** The running fit's. */
+  /** The optimizer of the running fit. */
   readonly optimizer: optim.Optimizer | undefined
   /** The training loss of outputs against targets, with class weights and smoothing. */
   loss(outputs: Tensor, y: Tensor): Tensor
   validate(source?: Source): Promise<Evaluation>
-  /** Runs `fn` with the averaged weights in the net, where an average is kept. */
+  /** Runs `fn` with the averaged weights in the net, if an average is kept. */
   averaged<T>(fn: () => Promise<T> | T): Promise<T>
   progress(): LearnerProgress
   state(options?: { copy?: boolean }): LearnerState<Tensor>

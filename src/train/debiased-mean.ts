@@ -1,8 +1,8 @@
-/** What a `DebiasedMean` needs to go on after a resume. */
+/** The state of a `DebiasedMean`, for a resume. */
 export type DebiasedMeanState = { mean: number; count: number }
 
-/** An exponential moving average without the pull towards its start at 0:
- *  `mean ← β·mean + (1 − β)·value`, read as `mean / (1 − βᵏ)` after k values. fastai's smoothed loss, β = 0.98. */
+/** An exponential moving average without the bias towards its start at 0: `mean ← β·mean + (1 − β)·value`, with the
+ *  result `mean / (1 − βᵏ)` after k values. fastai's smoothed loss, β = 0.98. */
 export class DebiasedMean {
   readonly beta: number
   #mean: number
@@ -14,7 +14,7 @@ export class DebiasedMean {
     this.#count = count
   }
 
-  /** Takes the next value and gives the mean so far. */
+  /** Adds the next value and returns the mean so far. */
   add(value: number): number {
     this.#mean = this.beta * this.#mean + (1 - this.beta) * value
     this.#count++
@@ -26,7 +26,7 @@ export class DebiasedMean {
     return this.#count === 0 ? Number.NaN : this.#mean / (1 - this.beta ** this.#count)
   }
 
-  /** For the resume state: `new DebiasedMean({ beta, ...state })` goes on to the same bits. */
+  /** For the resume state: `new DebiasedMean({ beta, ...state })` goes on with the same bits. */
   get state(): DebiasedMeanState {
     return { mean: this.#mean, count: this.#count }
   }

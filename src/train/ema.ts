@@ -12,7 +12,7 @@ export class WeightAverage {
     this.#decay = 1 - 1 / steps
   }
 
-  /** Takes the weights of one more step. */
+  /** Adds the weights of one more step. */
   update(): void {
     this.blend(this.#decay)
   }
@@ -51,7 +51,7 @@ export class WeightAverage {
   restore(tensors: ReadonlyMap<string, Tensor>): void {
     for (const t of this.#kept?.values() ?? []) t.dispose()
     const own = this.#state()
-    // In the memory format of the weights: another one may round otherwise.
+    // In the memory format of the weights, since another one may round differently.
     const like = (name: string, t: Tensor) => own.get(name)!.detach().clone().copy_(t)
     this.#kept =
       tensors.size > 0

@@ -7,9 +7,9 @@ import type { Outputs } from './objective.ts'
 /** Weights of one member: a weight file's path, or the tensors by name. */
 export type Member = string | ReadonlyMap<string, Tensor | StoredTensor>
 
-/** The mean of what a net says with each of several weights in it (snapshot ensembles, Huang et al. 2017,
- *  arXiv:1704.00109): `predict` is called once a member with its weights in the net, and gives activated outputs. The
- *  net's own weights are back at the end, also after an error. `shares` weigh the members; equal unless given. */
+/** The mean prediction of a net with several sets of weights (snapshot ensembles, Huang et al. 2017, arXiv:1704.00109):
+ *  `predict` is called once per member with its weights in the net, and returns activated outputs. Afterwards, also
+ *  after an error, the net has its own weights again. `shares`: the weights of the members. Default: equal. */
 export async function ensemble(
   network: Trainable,
   members: readonly Member[],

@@ -5,27 +5,28 @@ import type { PredictedValidationBatch } from './source.ts'
 import { inOrder, type Source } from './source.ts'
 import { turn } from './stop.ts'
 
-/** What a net makes of labelled samples. */
+/** The results of a net on labelled samples. */
 export interface Evaluation {
   loss: number
-  /** The metric that weights are chosen by: accuracy, mAP or R²; the more the better. NaN where these samples have none:
-   *  R² of numbers that are all the same, mAP without a positive of any label. */
+  /** The metric that weights are chosen by: accuracy, mAP or R²; higher is better. NaN if it is undefined on these
+   *  samples: R² of targets that are all the same, mAP without a positive of any label. */
   score: number
-  /** Over the whole set. */
+  /** All metrics, over the whole set. */
   metrics: Record<string, number>
-  /** Share of right answers; of right decisions, for several labels; NaN for numbers. */
+  /** The share of correct predictions; for multi-label of correct decisions; NaN for regression. */
   accuracy: number
-  /** [N × classes]: rows that sum to 1; a sigmoid each for several labels; for numbers what the net tells. */
+  /** [N × classes]. Single-label: rows that sum to 1; multi-label: a sigmoid per label; regression: the predicted
+   *  values. */
   probabilities: Outputs
-  /** What the net gave before softmax or sigmoid, [N × classes]. */
+  /** The net's outputs before softmax or sigmoid, [N × classes]. */
   logits: Float32Array
-  /** Loss of each sample, without smoothing or weights. */
+  /** The loss of each sample, without smoothing or weights. */
   losses: Float32Array
-  /** Class numbers [N]; for several labels and for numbers rows [N × classes]. */
+  /** Class numbers [N]; for multi-label and regression rows [N × classes]. */
   targets: Targets
 }
 
-/** How samples go through the net, and who hears of it. */
+/** How samples go through the net, and the callbacks. */
 export interface EvaluateOptions {
   objective: Objective
   batchSize: number
@@ -33,14 +34,14 @@ export interface EvaluateOptions {
   device?: string
   signal?: AbortSignal | undefined
   onBatch?: (done: number) => void
-  /** Hear each batch inside its scope, before and after the net, and may change its tensors; true leaves the evaluation,
-   *  which then throws `LeftEvaluation`. */
+  /** Called with each batch inside its scope, before and after the net; they may change its tensors. If one returns
+   *  true, the evaluation throws `LeftEvaluation`. */
   around?:
     | { before(batch: PredictedValidationBatch): boolean; after(batch: PredictedValidationBatch): boolean }
     | undefined
 }
 
-/** A hook has left an evaluation. */
+/** A hook has ended an evaluation. */
 export class LeftEvaluation extends Error {}
 
 /** Loss, metrics and probabilities over a whole source, in eval mode; each batch is a scope. */

@@ -4,22 +4,22 @@ import type { Network, Precision } from './network.ts'
 import { inOrder, type LabelledSource, type Source } from './source.ts'
 import { turn } from './stop.ts'
 
-/** How samples go through the frozen body, and who hears of it. */
+/** How samples go through the frozen body, and the callbacks. */
 export interface FeatureOptions {
-  /** How often each sample is seen; view v is epoch v + 1 of the source. */
+  /** The number of views of each sample; view v is epoch v + 1 of the source. */
   views?: number
   batchSize?: number
   precision?: Precision
   signal?: AbortSignal | undefined
   onBatch?: (done: number, total: number) => void
-  /** Rows that are known already, in their order: whole batches of an earlier process. [M × F] */
+  /** Rows that an earlier process computed, in order and in whole batches. [M × F] */
   known?: Float32Array
-  /** Hears of each batch's rows as they are made, [samples × F]. */
+  /** Called with the rows of each batch, [samples × F]. */
   onRows?: (rows: Float32Array, count: number) => void
 }
 
-/** What a frozen body makes of a source: the pooled features of every sample in every view, float32 [views × count, F],
- *  view after view. The body runs in inference form: eval, BatchNorm folded, no autograd. */
+/** The pooled features of a source from a frozen body: of every sample in every view, float32 [views × count, F], view
+ *  after view. The body runs in inference form: eval mode, BatchNorm folded, no autograd. */
 export async function computeFeatures(
   network: Network,
   source: Source,
@@ -56,7 +56,7 @@ export async function computeFeatures(
   return out
 }
 
-/** Kept features as a source for the head: in each epoch every sample appears in one of its views, in turn. */
+/** Computed features as a source for the head: each epoch shows one view of every sample, in turn. */
 export function featureSource(
   features: Float32Array,
   answers: Pick<LabelledSource, 'targets' | 'count'>,

@@ -4,14 +4,14 @@ import { setting } from '../base/options.ts'
 import type { EpochInfo } from './callback.ts'
 import { DebiasedMean } from './debiased-mean.ts'
 import { type EvaluateOptions, type Evaluation, LeftEvaluation } from './evaluate.ts'
-import type { Answer, Answers, EventName, Subject } from './events.ts'
 import type { FitProgress } from './learner-state.ts'
+import type { Answer, Answers, EventName, Subject } from './loop-events.ts'
 import type { Curves } from './rates/named.ts'
 import type { PredictedValidationBatch, Source } from './source.ts'
 import { type Stepping, type StepTools, takeStep } from './step.ts'
 import { turn } from './stop.ts'
 
-/** What a fit has settled before its first step. */
+/** The settings of a fit, fixed before its first step. */
 export interface Plan {
   /** Each layer group's rate, before the schedule. */
   base: readonly number[]
@@ -23,7 +23,7 @@ export interface Plan {
   signal: AbortSignal | undefined
 }
 
-/** The learner as a fit needs it. */
+/** The interface of the learner for a fit. */
 export interface Fitting extends Stepping {
   epoch: number
   step: number
@@ -36,7 +36,7 @@ export interface Fitting extends Stepping {
 const leavesValidation = (answers: Answers): boolean =>
   answers.has('skip validate') || answers.has('skip epoch') || answers.has('cancel')
 
-/** One fit: epochs of batches and validation, told to the callbacks. `progress` is where it stands between two steps. */
+/** One fit: epochs of batches and validation, with their events. `progress` is its state between two steps. */
 export class Fit {
   readonly progress: FitProgress
   readonly tools: StepTools
@@ -68,7 +68,7 @@ export class Fit {
     return history
   }
 
-  /** The rest of one epoch and its validation. Nothing where it was skipped. */
+  /** Runs the rest of one epoch and its validation. Returns undefined if the epoch was skipped. */
   async #epoch(): Promise<EpochInfo | undefined> {
     const p = this.progress
     const epoch = this.#learn.epoch + 1
@@ -102,11 +102,11 @@ export class Fit {
     return info
   }
 
-  /** The rest of an epoch's batches. */
+  /** Runs the rest of an epoch's batches. */
   async #train(epoch: number): Promise<Answers> {
     const p = this.progress
     const batches = this.#learn.batches(epoch)
-    this.#setRates(Math.max(0, p.step - 1)) // of the last step, where a fit goes on behind it
+    this.#setRates(Math.max(0, p.step - 1)) // the rates of the last step, if a fit goes on after it
     let answers: Answers = p.batch === 0 ? await this.#tell('beforeTrain', { epoch }) : new Set()
     while (p.batch < batches.length && !this.#leavesTraining(answers)) {
       this.#startClock()
@@ -119,7 +119,7 @@ export class Fit {
     return this.#ended !== undefined || answers.has('skip train') || answers.has('skip epoch')
   }
 
-  /** One batch, and the turn of everybody else. */
+  /** Runs one batch, then lets signals and timers run. */
   async #step(epoch: number, batches: readonly Uint32Array[]): Promise<Answers> {
     const p = this.progress
     const learn = this.#learn
@@ -203,7 +203,7 @@ export class Fit {
   #share(): number {
     return this.progress.step / (this.#plan.epochs * this.#plan.batchesPerEpoch)
   }
-  /** Rates and momentum of a step of the fit, into the optimizer. */
+  /** Writes the rates and momentum of a step into the optimizer. */
   #setRates(step: number): void {
     const { base, curves, layerOf, epochs, batchesPerEpoch } = this.#plan
     const t = step / (epochs * batchesPerEpoch)

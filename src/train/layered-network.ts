@@ -3,14 +3,14 @@ import type { Trainable } from './network.ts'
 import { groupRates } from './rates/group-rates.ts'
 import { type TrainMode, trainModeOf } from './train-mode.ts'
 
-/** A network by its layer groups: which of them train, at which rates, and how its modules are in training. */
+/** A network with its layer groups: which of them train, at which rates, and the modes of its modules in training. */
 export class LayeredNetwork {
   readonly network: Trainable
-  /** Every BatchNorm keeps its statistics, also where its weights train; with `'body'` all but the last group's. */
+  /** Every BatchNorm keeps its statistics, also if its weights train; with `'body'` all but those of the last group. */
   bnFreeze: boolean | 'body' = false
-  /** Whether dropout drops. */
+  /** Whether dropout is on. */
   dropout = true
-  /** BatchNorm of frozen groups follows the batch all the same (fastai's `train_bn`). */
+  /** BatchNorm of frozen groups uses and updates batch statistics all the same (fastai's `train_bn`). */
   trainFrozenBn = false
   #frozen: boolean[]
   readonly #setTrainMode: (mode: TrainMode) => void
@@ -32,7 +32,7 @@ export class LayeredNetwork {
     return this.#frozen
   }
 
-  /** Only group `n` and those behind it train; negative counts from the end. */
+  /** Only group `n` and later groups train; a negative `n` counts from the end. */
   freezeTo(n: number): void {
     const first = n < 0 ? this.groups.length + n : n
     if (!Number.isInteger(first) || first < 0 || first >= this.groups.length)
@@ -52,12 +52,12 @@ export class LayeredNetwork {
     this.freezeTo(0)
   }
 
-  /** One rate per group: given as such, or one for the head and `factor` less for each group before it. */
+  /** One rate per group: as given, or from one rate for the head, divided by `factor` for each earlier group. */
   rates(lr: number | readonly number[], factor = 1): number[] {
     return groupRates(this.groups, lr, factor)
   }
 
-  /** Train mode, with the BatchNorm of frozen groups (with `bnFreeze` of all) in eval. */
+  /** Sets train mode; the BatchNorm of frozen groups (with `bnFreeze` of all groups) is in eval mode. */
   trainMode(): void {
     this.#setTrainMode(this)
   }

@@ -12,18 +12,18 @@ import type { Curves, ScheduleName } from './rates/named.ts'
 import type { Schedule } from './rates/schedule.ts'
 import type { Source } from './source.ts'
 
-/** An augmentation of your own: changes a training batch x before the net sees it. The same `random` comes for the same
- *  seed, epoch and samples, so a resumed fit draws the same. */
+/** Your own augmentation: changes a training batch x before the net gets it. `random` is the same for the same seed,
+ *  epoch and samples, so a resumed fit draws the same numbers. */
 export type BatchTransform = (x: Tensor, info: { samples: Uint32Array; epoch: number; random: Random }) => Tensor
 
 /** Settings that have a value in every learner. */
 export interface LearnerSettings {
-  /** What the net's outputs mean; one class per sample unless given. */
+  /** The meaning of the net's outputs. Default: single-label. */
   objective: Objective
   batchSize: number
-  /** Samples of a batch without gradients; twice the training batch unless given. */
+  /** The batch size without gradients. Default: twice the training batch. */
   evalBatchSize: number
-  /** By name, or your own: parameter groups → an optimizer. */
+  /** The name of an optimizer, or your own function: parameter groups → an optimizer. */
   optimizer: OptimizerName | OptimizerFunction
   weightDecay: number
   labelSmoothing: number
@@ -31,20 +31,21 @@ export interface LearnerSettings {
   seed: number
 }
 
-/** What a learner trains on, and how. */
+/** The data and the settings of a learner. */
 export interface LearnerOptions extends Partial<LearnerSettings> {
   train: Source
   valid?: Source | undefined
   classes: readonly string[]
-  /** Instead of the objective's. */
+  /** Your own loss, instead of the objective's. */
   loss?: LossFunction | undefined
-  /** Your own metrics beside the task's, by name: of all validation outputs (probabilities, or numbers for regression). */
+  /** Your own metrics beside those of the task, by name. They get all validation outputs (probabilities, or values for
+   *  regression). */
   metrics?: Readonly<Record<string, OwnMetric>> | undefined
   /** Your own changes of training batches, one after another. */
   batchTransforms?: readonly BatchTransform[] | undefined
-  /** [classes]: how much a mistake in each class weighs. */
+  /** [classes]: the weight of a mistake in each class. */
   classWeights?: readonly number[] | undefined
-  /** [N]: how often a sample is seen, beside the others; all alike unless given. */
+  /** [N]: how often a sample is seen, relative to the others. Default: all equally often. */
   sampleWeights?: readonly number[] | undefined
   /** Clip the norm of all gradients together to this. */
   gradClip?: number | undefined
@@ -54,7 +55,7 @@ export interface LearnerOptions extends Partial<LearnerSettings> {
   callbacks?: readonly Callback[]
 }
 
-/** The options with the usual values where they leave something out. An error where they can't be. */
+/** The options with their defaults. Throws for values that are not allowed. */
 export function settled(options: LearnerOptions): LearnerOptions & LearnerSettings {
   const { train, batchSize = 32, metrics = {}, loss } = options
   const given = options.objective ?? objective('single', options.classes)
@@ -76,22 +77,22 @@ export function settled(options: LearnerOptions): LearnerOptions & LearnerSettin
   }
 }
 
-/** How a fit goes: constant rate, or cycles of cosine annealing, or one cycle, or your own schedule; by batch. */
+/** The options of a fit: constant rate, cycles of cosine annealing, one cycle, or your own schedule, per batch. */
 export interface FitOptions {
   /** One rate for the last group, or one per group, earliest first. */
   lr?: number | readonly number[]
   /** Each earlier group's rate is the next one's divided by this; only with one `lr`. */
   factor?: number
-  /** By name, or your own: progress t in [0, 1) → what each rate is multiplied by, or `{ lr, momentum }` of two such
-   *  functions, momentum as it is. `schedules` has parts to compose. */
+  /** The name of a schedule, or your own function: progress t in [0, 1) → the factor of each rate; or `{ lr, momentum
+   *  }` with two such functions, where momentum is the value itself. `schedules` has parts to compose. */
   schedule?: ScheduleName | Schedule | Curves
-  /** Of the one-cycle: the share that warms up, and what the rate starts below its top by. */
+  /** For the one-cycle: the share of the warm-up, and the divisor of the highest rate that gives the first rate. */
   warmup?: number
   div?: number
   cycleLen?: number
   cycleMult?: number
   callbacks?: readonly Callback[]
   signal?: AbortSignal | undefined
-  /** Where an interrupted fit goes on; after `loadState` of a fit in progress it is known. */
+  /** The point from which an interrupted fit goes on; not needed after `loadState` of a fit in progress. */
   from?: FitProgress | undefined
 }

@@ -6,7 +6,7 @@ import { readWeights, type StoredTensor, writeSafetensors } from '../weights/ind
 import type { WeightAverage } from './ema.ts'
 import { storedTensors } from './saved-model.ts'
 
-/** Where a fit stands, between two steps: plain data. */
+/** The progress of a fit between two steps, as plain data. */
 export interface FitProgress {
   epoch: number
   batch: number
@@ -17,13 +17,13 @@ export interface FitProgress {
   smooth: { mean: number; count: number }
   optimizerStep: number
   epochSeconds: number
-  /** Of float16: how the loss is scaled. */
+  /** For float16: how the loss is scaled. */
   scaler?: optim.ScalerState
-  /** How `fit` was called, in words: a fit goes on with the same options only. */
+  /** The call of `fit`, in words: a fit can only go on with the same options. */
   plan?: string
 }
 
-/** What of a learner's state is plain data, fit for JSON. */
+/** The plain data of a learner's state, suitable for JSON. */
 export interface LearnerProgress {
   /** Epochs and steps so far, over all fits. */
   epoch: number
@@ -33,20 +33,20 @@ export interface LearnerProgress {
   bnFreeze: boolean | 'body'
   dropout: boolean
   trainFrozenBn: boolean
-  /** The fit in progress; absent between two. */
+  /** The fit in progress; absent between two fits. */
   fit?: FitProgress | undefined
 }
 
 /** All that a learner's next step depends on, between two steps: weights, their average, the optimizer, random state,
- *  counters, and where the fit stands. `learn.state()` gives it, `learn.loadState()` puts it back; `writeState` and
- *  `readState` keep it in files. */
+ *  counters, and the progress of the fit. `learn.state()` returns it, `learn.loadState()` restores it; `writeState` and
+ *  `readState` store it in files. */
 export interface LearnerState<T extends Tensor | StoredTensor = Tensor | StoredTensor> extends LearnerProgress {
-  /** By name: `net.…`, `average.…` where an average is kept, `random`; within a fit `optimizer.…` and, where gradients
-   *  are accumulated, `gradient.…`. */
+  /** By name: `net.…`, `average.…` if an average is kept, `random`; during a fit `optimizer.…` and, if gradients are
+   *  accumulated, `gradient.…`. */
   tensors: ReadonlyMap<string, T>
 }
 
-/** Where the tensors of a state are. */
+/** The objects that hold the tensors of a state. */
 export interface StateParts {
   net: nn.Module
   average: ReadonlyMap<string, Tensor>
@@ -56,7 +56,7 @@ export interface StateParts {
   random: Tensor
 }
 
-/** The tensors of a state by name: those of the learner themselves, or copies that later steps leave alone. */
+/** The tensors of a state by name: the learner's own, or copies that later steps do not change. */
 export function stateTensors(
   { net, average, optimizer, gradients, random }: StateParts,
   copy: boolean,
@@ -82,7 +82,7 @@ function* gradientsOf(net: nn.Module): Iterable<[string, Tensor]> {
   for (const [name, { grad }] of net.namedParameters()) if (grad) yield [name, grad]
 }
 
-/** Puts a state's weights, their average and gradients into a net; what of the rest is for the optimizer. */
+/** Puts a state's weights, their average and gradients into a net; returns the tensors for the optimizer. */
 export function loadTensors(
   tensors: LearnerState['tensors'],
   { net, average }: { net: nn.Module; average: WeightAverage | undefined },
@@ -100,7 +100,7 @@ export function loadTensors(
   return { optimizer: asTensors(tensorsUnder('optimizer.', tensors)), gradients: gradients.size > 0 }
 }
 
-/** Where a fit stands before its first step. */
+/** The progress of a fit before its first step. */
 export const newProgress = (totalEpochs: number, plan: string): FitProgress => ({
   epoch: 0,
   batch: 0,
@@ -114,22 +114,22 @@ export const newProgress = (totalEpochs: number, plan: string): FitProgress => (
   plan,
 })
 
-/** Refuses to go on with a fit by other options than it began with. */
+/** Throws if a fit is to go on with other options than it began with. */
 export function checkPlan({ plan: began }: FitProgress, now: string): void {
   if (began !== undefined && began !== now)
     throw new AnnealError(
-      `fit: the fit that is to go on was called with ${began}, this one with ${now}; give the same options, or drop \`fit\` from the state to begin another`,
+      `fit: the interrupted fit was called with ${began}, this one with ${now}; give the same options, or drop \`fit\` from the state to begin another`,
     )
 }
 
-/** The tensors whose names begin with `prefix`, without it. */
+/** The tensors whose names begin with `prefix`, under their names without it. */
 export const tensorsUnder = (
   prefix: string,
   tensors: ReadonlyMap<string, Tensor | StoredTensor>,
 ): Map<string, Tensor | StoredTensor> =>
   new Map(Array.from(tensors).flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), t]] : [])))
 
-/** A tensor as it is, or made of its bytes. */
+/** The tensor itself, or a tensor made from stored bytes. */
 export const asTensor = (t: Tensor | StoredTensor): Tensor =>
   t instanceof Tensor ? t : fromArray(t.data, t.shape, { dtype: t.dtype as DType })
 
@@ -137,7 +137,7 @@ export const asTensor = (t: Tensor | StoredTensor): Tensor =>
 export const asTensors = (stored: ReadonlyMap<string, Tensor | StoredTensor>): Map<string, Tensor> =>
   new Map(Array.from(stored, ([name, t]) => [name, asTensor(t)]))
 
-/** Writes a state as `PATH.safetensors` and `PATH.json`, each whole or not at all. */
+/** Writes a state as `PATH.safetensors` and `PATH.json`, each atomically. */
 export function writeState(path: string, { tensors, ...progress }: LearnerState): void {
   const stored = new Map(
     Array.from(tensors).flatMap(([name, t]) =>
@@ -149,21 +149,24 @@ export function writeState(path: string, { tensors, ...progress }: LearnerState)
 }
 const stateFormat = 'anneal-learner-state'
 
-/** Reads what `writeState` wrote. An error where the file is missing or is something else. */
+/** Reads a state that `writeState` wrote. Throws if the file is missing or is not a state. */
 export function readState(path: string): LearnerState {
   const file = `${path}.json`
   let found: LearnerProgress & { format?: string; version?: number }
   try {
     found = JSON.parse(readFileSync(file, 'utf8'))
   } catch (cause) {
-    throw new AnnealError(`${file}: no learner state can be read: ${fileReason(cause)}; give the path of writeState`, {
-      cause,
-    })
+    throw new AnnealError(
+      `${file}: no learner state can be read: ${fileReason(cause)}; give the path that writeState got`,
+      {
+        cause,
+      },
+    )
   }
   const { format, version, ...progress } = found
   if (format !== stateFormat || version !== 1)
     throw new AnnealError(
-      `${file}: expected the format "${stateFormat}", version 1, got "${format}", version ${version}; give the path of writeState`,
+      `${file}: expected the format "${stateFormat}", version 1, got "${format}", version ${version}; give the path that writeState got`,
     )
   return { ...progress, tensors: readWeights(`${path}.safetensors`) }
 }

@@ -5,7 +5,6 @@ import { weightedOrder } from './balance.ts'
 import type { EpochInfo, Training } from './callback.ts'
 import { WeightAverage } from './ema.ts'
 import { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts'
-import { Events } from './events.ts'
 import { Fit } from './fit.ts'
 import { LayeredNetwork } from './layered-network.ts'
 import { type FitOptions, type LearnerOptions, type LearnerSettings, settled } from './learner-options.ts'
@@ -19,6 +18,7 @@ import {
   newProgress,
   stateTensors,
 } from './learner-state.ts'
+import { Events } from './loop-events.ts'
 import type { Trainable } from './network.ts'
 import { makeOptimizer } from './optimizer.ts'
 import { ownScores } from './own-metrics.ts'
@@ -35,25 +35,24 @@ export type { FitProgress } from './learner-state.ts'
 export type { OptimizerName } from './optimizer.ts'
 export { dropSnapshot, type Snapshot } from './snapshot.ts'
 
-/** Trains a network: the loop, and what hangs on it by callbacks. Steps are synchronous; between two of them signals and
- *  timers get their turn. */
+/** Trains a network: the loop, and its callbacks. Steps are synchronous; between two of them signals and timers run. */
 export class Learner extends LayeredNetwork implements Training {
   readonly options: LearnerOptions & LearnerSettings
   train: Source
   valid: Source | undefined
-  /** The averaged weights, where `averageSteps` asks for them. */
+  /** The averaged weights, if `averageSteps` asks for them. */
   readonly average: WeightAverage | undefined
   /** Epochs and steps so far, over all fits. */
   epoch = 0
   step = 0
-  /** How the last epoch of a fit validated. */
+  /** The validation results of the last epoch of a fit. */
   evaluated: Evaluation | undefined
   #optimizer: optim.Optimizer | undefined
-  /** The fit in progress, and after an exception the one that it ended. */
+  /** The fit in progress; after an exception the fit that it ended. */
   #fit: Fit | undefined
-  /** What `loadState` brought of a fit in progress: the next `fit` goes on with it. */
+  /** A fit in progress that `loadState` restored: the next `fit` goes on with it. */
   #loaded: LoadedFit | undefined
-  /** Of steps outside a fit. */
+  /** The tools of steps outside a fit. */
   #tools: StepTools | undefined
 
   constructor(network: Trainable, options: LearnerOptions) {
@@ -64,9 +63,9 @@ export class Learner extends LayeredNetwork implements Training {
     if (this.options.averageSteps) this.average = new WeightAverage(network.net, this.options.averageSteps)
   }
 
-  /** Trains `cycles` cycles of `cycleLen` epochs, each `cycleMult` times as long as the one before (cosine annealing with
-   *  warm restarts); with another schedule as many epochs. Validates after each epoch. After `loadState` of a fit in
-   *  progress it goes on with that. */
+  /** Trains `cycles` cycles of `cycleLen` epochs, each `cycleMult` times as long as the one before (cosine annealing
+   *  with warm restarts); with another schedule the same number of epochs. Validates after each epoch. After
+   *  `loadState` of a fit in progress it goes on with that fit. */
   async fit(cycles: number, options: FitOptions = {}): Promise<EpochInfo[]> {
     keepMemory()
     const { lr = 1e-3, factor = 1, schedule = 'cosine', cycleLen = 1, cycleMult = 1 } = options
@@ -94,7 +93,7 @@ export class Learner extends LayeredNetwork implements Training {
     return history
   }
 
-  /** The optimizer of a fit: a new one, or the one of a fit that goes on. */
+  /** The optimizer of a fit: a new one, or that of a fit that goes on. */
   #takeOptimizer(base: readonly number[], from: FitProgress | undefined): void {
     if (!from) {
       for (const t of this.optimizerTensors().values()) t.dispose()
@@ -108,19 +107,19 @@ export class Learner extends LayeredNetwork implements Training {
     return { optimizer, events, scaler, accumulating: false }
   }
 
-  /** The loop as text: what runs in which order, and which callbacks hear it, those of one fit among them. */
+  /** The loop as text: what runs in which order, and the callbacks at each event, including those of one fit. */
   showTrainingLoop({ callbacks = [] }: Pick<FitOptions, 'callbacks'> = {}): string {
     const { callbacks: own = [], batchTransforms = [], gradClip } = this.options
     const parts = { batchTransforms: batchTransforms.length, gradClip, averages: this.average !== undefined }
     return trainingLoop(new Events([...own, ...callbacks]), parts)
   }
 
-  /** Runs `fn` with the averaged weights in the net, where an average is kept. */
+  /** Runs `fn` with the averaged weights in the net, if an average is kept. */
   async averaged<T>(fn: () => Promise<T> | T): Promise<T> {
     return this.average ? this.average.during(fn) : fn()
   }
 
-  /** Where the learner and its running fit stand: the plain data of `state()`. Call it between two steps. */
+  /** The progress of the learner and its running fit: the plain data of `state()`. Call it between two steps. */
   progress(): LearnerProgress {
     const fit = this.#fit?.progress ?? this.#loaded?.fit
     return {
@@ -133,11 +132,11 @@ export class Learner extends LayeredNetwork implements Training {
       ...(fit ? { fit: { ...structuredClone(fit), optimizerStep: this.#optimizerSteps() } } : {}),
     }
   }
-  /** The state of the running fit's optimizer, as the tensors themselves. */
+  /** The state of the running fit's optimizer: its own tensors, no copies. */
   optimizerTensors(): Map<string, Tensor> {
     return this.#optimizer?.state().tensors ?? new Map()
   }
-  /** Makes the optimizer of a fit that goes on, with its state. */
+  /** Makes the optimizer of a fit that goes on, and restores its state. */
   restoreOptimizer(base: readonly number[], tensors: ReadonlyMap<string, Tensor>, step: number): void {
     this.#optimizer = makeOptimizer(this.options.optimizer, this.#optimizerGroups(base))
     this.#optimizer.loadState({ step, tensors: new Map(tensors) })
@@ -154,14 +153,15 @@ export class Learner extends LayeredNetwork implements Training {
     return optimizerGroups(this.network.groups, { lrs, frozen: this.frozen, weightDecay: this.options.weightDecay })
   }
 
-  /** The batches of an epoch, a function of seed and epoch alone. */
+  /** The batches of an epoch; they depend only on seed and epoch. */
   batches(epoch: number): Uint32Array[] {
     const { seed, batchSize, sampleWeights } = this.options
     const order = sampleWeights ? weightedOrder(sampleWeights, seed, epoch) : epochOrder(this.train.count, seed, epoch)
     return trainingBatches(order, batchSize)
   }
 
-  /** One optimizer step over the samples given, heard by the learner's callbacks. Frees everything that it made. */
+  /** One optimizer step over these samples, with the events of the learner's callbacks. Frees all tensors that it
+   *  makes. */
   trainStep(
     samples: Uint32Array,
     epoch: number,
@@ -202,12 +202,12 @@ export class Learner extends LayeredNetwork implements Training {
     return { ...found, metrics: { ...metrics, ...scores } }
   }
 
-  /** Seeds what is drawn inside the net (dropout), apart from order and augmentation, which have streams of their own. */
+  /** Seeds the random numbers inside the net (dropout). Order and augmentation have their own streams. */
   seed(extra = 0): void {
     manualSeed(this.options.seed + extra)
   }
 
-  /** The state of the random numbers that are drawn inside the net. */
+  /** The state of the random numbers inside the net. */
   randomState(): Tensor {
     return defaultGenerator(this.device).state
   }
@@ -215,8 +215,9 @@ export class Learner extends LayeredNetwork implements Training {
     defaultGenerator(this.device).state = state
   }
 
-  /** All that the next step depends on, between two steps: call it from a callback, or when a fit was stopped by its
-   *  signal. Its tensors are copies; without `copy` the learner's own, which the next step changes: to be written at once. */
+  /** All that the next step depends on, between two steps: call it from a callback, or after a fit was stopped by its
+   *  signal. Its tensors are copies. Without `copy` they are the learner's own, which the next step changes: write them
+   *  at once. */
   state({ copy = true }: { copy?: boolean } = {}): LearnerState<Tensor> {
     const optimizer = this.#fit ? this.optimizerTensors() : (this.#loaded?.optimizer ?? new Map())
     const gradients = this.#fit?.tools.accumulating ?? this.#loaded?.gradients ?? false
@@ -227,8 +228,8 @@ export class Learner extends LayeredNetwork implements Training {
     }
   }
 
-  /** Puts a state back. Where it is of a fit in progress, the next `fit` goes on with that, to the same bits: call it with
-   *  the same options. Drop `fit` from the state to begin another one. */
+  /** Restores a state. If it contains a fit in progress, the next `fit` goes on with that fit and gives the same bits:
+   *  call it with the same options. Drop `fit` from the state to begin another one. */
   loadState({ tensors, fit, ...state }: LearnerState): void {
     if (state.frozen.length !== this.groups.length)
       throw new AnnealError(
@@ -247,7 +248,7 @@ export class Learner extends LayeredNetwork implements Training {
     const random = tensors.get('random')
     if (random) this.restoreRandom(asTensor(random))
   }
-  /** A copy of weights, statistics and random state, to put back. */
+  /** A copy of weights, statistics and random state, to restore later. */
   snapshot(): Snapshot {
     return snapshotOf(this.network.net, { random: this.randomState(), epoch: this.epoch, step: this.step })
   }
@@ -259,7 +260,7 @@ export class Learner extends LayeredNetwork implements Training {
   }
 }
 
-/** A fit in progress as `loadState` brought it; whether gradients are kept for its next step. */
+/** A fit in progress from `loadState`, and whether gradients are kept for its next step. */
 interface LoadedFit {
   fit: FitProgress
   optimizer: ReadonlyMap<string, Tensor>

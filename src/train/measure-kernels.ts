@@ -17,16 +17,16 @@ import {
 import type { Network, Precision } from './network.ts'
 import { processorUse } from './processor.ts'
 
-/** What a run does with a net: training steps (forward and backward), and inference with the frozen body. */
+/** The kinds of work of a run: training steps (forward and backward), and inference with the frozen body. */
 export type Work = 'step' | 'frozen'
 
-/** Whose kernels compute; of own ones by which set of their type, where it has several. */
+/** Which kernels compute; for own kernels also their set, if their type has several. */
 export interface Computing {
   kernels: Kernels
   set?: string
 }
 
-/** Layers compute so from now on; what is returned takes it back. */
+/** Selects the kernels for layers from now on; the returned function restores the selection before. */
 export function computeBy({ kernels, set }: Computing): () => void {
   const before = useKernels(kernels)
   const other = set === undefined ? undefined : useKernelSet(set)
@@ -36,21 +36,22 @@ export function computeBy({ kernels, set }: Computing): () => void {
   }
 }
 
-/** The type of a run's products, and whose kernels make them in each kind of work. */
+/** The number type of a run's products, and the kernels for each kind of work. */
 export interface Computed {
   precision: Precision
   by: Record<Work, Computing>
 }
 
-/** How a net may be computed, and how fast that was. */
+/** One way to compute a net, and its measured speed. */
 export interface Way extends Computing {
   precision: Precision
-  /** Samples a second through the body, for each kind of work. */
+  /** Samples per second through the body, for each kind of work. */
   rates: Record<Work, number>
 }
 
-/** In which ways this processor can compute: bfloat16 where it has instructions for it, own kernels where there are some. Of
- *  bfloat16 in every set there is: with AMX's tiles convolutions are libtorch's, without them ours. */
+/** The ways in which this processor can compute: in bfloat16 if it has instructions for it, with own kernels if there
+ *  are some. In bfloat16 every kernel set is tried: with the tiles of AMX libtorch computes convolutions, without them
+ *  we do. */
 export function waysHere(): Omit<Way, 'rates'>[] {
   const { amx, avx512bf16 } = machine().cpu
   const [wide] = kernelSets('float32')
@@ -64,14 +65,14 @@ export function waysHere(): Omit<Way, 'rates'>[] {
 
 const rounds = 3
 const longEnough = 4 // seconds
-/** Other work disturbs where threads stand in a queue for a core for more than this share of the time. */
+/** A measurement is disturbed if threads wait for a core for more than this share of the time. */
 const disturbed = 0.1
 /** A disturbed measurement expires after this many milliseconds. */
 const countsFor = 3_600_000
 
-/** Times both kinds of work of the body in these ways (those of own kernels only where it has layers for them), taken in turn, on
- *  noise of the `shape` of one input; the least time of each counts, which other work on the machine spoils least. Weights, statistics,
- *  gradients and random state are afterwards what they were. */
+/** Times both kinds of work of the body in these ways, in turn, on noise of the `shape` of one input (own kernels only
+ *  if the body has layers for them). The least time of each counts, since other work on the machine affects it least.
+ *  Weights, statistics, gradients and random state are restored afterwards. */
 export function measureWays(
   network: Network,
   ways: readonly Omit<Way, 'rates'>[],
@@ -128,13 +129,13 @@ export function measureWays(
   })
 }
 
-/** `measureWays`, kept in the cache: one measurement for each net, machine, number of threads and build of the addon. One
- *  that other work disturbed is made again after an hour; until then all processes go by it alike. */
+/** `measureWays` with a cache: one measurement per net, machine, number of threads and build of the addon. A
+ *  measurement that other work disturbed is repeated after an hour; until then all processes use it. */
 export function waysOf(name: string, network: Network, shape: readonly number[]): Way[] {
   const { version, threads, cpuCapability } = library()
   const { model } = machine().cpu
   const addon = findAddon()?.path ?? ''
-  const form = 4 // of what is kept
+  const form = 4 // the format of the cached data
   const key = JSON.stringify([model, threads, cpuCapability, version, addon, shape, form])
   const measure = (): { ways: Way[]; until?: number } => {
     const end = processorUse()
@@ -151,8 +152,8 @@ export function waysOf(name: string, network: Network, shape: readonly number[])
   return remembered(cacheFolder('speed', `${name}.json`), key, measure, counts).ways
 }
 
-/** Whether own kernels are no faster in bfloat16, for which they have instructions: other work may have been in the way of one
- *  and not of the other. */
+/** Whether own kernels were not faster in bfloat16 although the processor has instructions for it: other work may have
+ *  disturbed only one of the measurements. */
 function isSurprising(ways: readonly Way[]): boolean {
   const own = (precision: Precision) => {
     const rates = ways.filter(w => w.precision === precision && w.kernels === 'own').map(w => w.rates.step)

@@ -1,30 +1,30 @@
 import { autocast, type DType, type Generator, generator, nn, noGrad, type Tensor } from '../torch/index.ts'
 
-/** What the loop trains: a module that gives logits, and its layer groups from the input to the head, the last one. */
+/** A network that the loop can train: a module that gives logits, and its layer groups from the input to the head. */
 export interface Trainable {
   net: nn.Module
   groups: LayerGroup[]
-  /** Where its weights are; `cpu` unless given. */
+  /** The device of its weights. Default: `cpu`. */
   device?: string
 }
 
-/** The part of a network that transfer learning takes over: all but the last layers. */
+/** The part of a network that transfer learning reuses: all but the last layers. */
 export interface Body extends nn.Module {
-  /** x → what a new head sees: [N, pooledFeatures]. */
+  /** x → the input of a new head: [N, pooledFeatures]. */
   pooled(x: Tensor): Tensor
   readonly pooledFeatures: number
-  /** x → what `pooled` pools; the same where there is nothing to pool. */
+  /** x → the features before pooling; the same as `pooled` if there is nothing to pool. */
   features(x: Tensor): Tensor
   /** Layer groups for freezing and discriminative rates, earliest first: names of modules, input to output. */
   readonly groups: readonly (readonly string[])[]
 }
 
-/** A pretrained body and a fresh head: what transfer learning trains. Children `body`, `head`. */
+/** A pretrained body and a fresh head, for transfer learning. Children `body`, `head`. */
 export interface Network<B extends Body = Body> extends Trainable {
   body: B
   /** [N, pooledFeatures] → logits [N, classes]. */
   head: nn.Module
-  /** x → [N, pooledFeatures]: what the head sees, the same for any input size. */
+  /** x → [N, pooledFeatures]: the input of the head, of the same width for any input size. */
   features(x: Tensor): Tensor
 }
 /** Modules that freeze together and share a rate. */
@@ -33,19 +33,19 @@ export interface LayerGroup {
   modules: nn.Module[]
 }
 
-/** The form of a head. */
+/** The options of a head. */
 export interface HeadOptions {
   /** Widths of hidden layers: [] is one linear layer, [512] fastai's default head. */
   hidden?: readonly number[]
   /** Dropout before the last layer; half of it before the others, as fastai does. */
   dropout?: number
-  /** Standard deviation of the last layer's weights at the start; Kaiming's unless given. */
+  /** Standard deviation of the last layer's initial weights. Default: Kaiming's. */
   std?: number
   generator?: Generator
 }
 
-/** The head: BatchNorm, dropout, linear on the pooled features (fastai's create_head); each
- *  hidden layer adds BatchNorm, dropout, linear, ReLU before it. Initialised by Kaiming's normal, biases 0. */
+/** Makes a head: BatchNorm, dropout, linear on the pooled features (fastai's create_head); each
+ *  hidden layer adds BatchNorm, dropout, linear, ReLU before them. Initialised by Kaiming's normal, biases 0. */
 export function createHead(
   pooledFeatures: number,
   classes: number,
@@ -66,8 +66,8 @@ export function createHead(
 }
 const relu = (x: Tensor) => x.relu()
 
-/** Joins a body without classifier and a new head; the body in channels_last, where convolutions are fastest. `groups`:
- *  the body's, where they are known. */
+/** Joins a body without classifier and a new head; the body is in channels_last, where convolutions are fastest.
+ *  `groups`: the layer groups of the body, if they are known. */
 export function network<B extends Body>(
   body: B,
   classes: number,
@@ -81,7 +81,7 @@ export function network<B extends Body>(
   body.to({ memoryFormat: 'channels_last', device })
   const top = createHead(body.pooledFeatures, classes, { generator: generator(seed), ...head }).to({ device })
   const features = (x: Tensor) => body.pooled(x)
-  // The head is small: in float32 it is the net that the frozen phase trained, and faster than with its weights converted.
+  // The head is small. In float32 it computes exactly as in the frozen phase, and faster than with converted weights.
   const head32 = (x: Tensor) => autocast('float32', () => top(x.to('float32')), { device })
   const net = nn.module({ body: body as nn.Module, head: top }, x => head32(features(x)), { kind: 'Classifier' })
   let groups: LayerGroup[] | undefined
@@ -98,7 +98,7 @@ export function network<B extends Body>(
     head: top,
     features,
     device,
-    // Whoever only predicts has no use for them.
+    // Computed when they are needed: prediction does not use them.
     get groups() {
       groups ??= find()
       return groups

@@ -8,50 +8,54 @@ import { aten, F, fromArray, type Tensor } from '../torch/index.ts'
 import { focalLoss, sigmoidFocalLoss } from './balance.ts'
 import { type LabelThresholds, scoresOf } from './metrics.ts'
 
-/** A loss by name: `auto` is cross-entropy, binary cross-entropy for several labels, the squared error for numbers. */
+/** The name of a loss. `auto`: cross-entropy for single-label, binary cross-entropy for multi-label, squared error for
+ *  regression. */
 export type LossName = 'auto' | 'focal' | 'mse' | 'mae' | 'huber'
 
-/** What a loss may be told beside outputs and targets. */
+/** The options of a loss. */
 export interface LossOptions {
   labelSmoothing?: number
-  /** [C]: how much a class weighs; for several labels, how much its presence does. */
+  /** [C]: the weight of each class; for multi-label the weight of the label's presence. */
   weight?: Tensor | undefined
   reduction?: F.Reduction
 }
 
-/** What the outputs of a net mean: how they are learned, read and judged. */
+/** The meaning of a net's outputs: their loss, activation and metrics. */
 export interface Objective {
   readonly task: Task
   /** Names of the outputs: classes or targets. */
   readonly names: readonly string[]
-  /** Mean and deviation of the targets, for numbers. */
+  /** Mean and standard deviation of the targets, for regression. */
   readonly scale?: TargetScale
-  /** Outputs x: [N, C] against y: int64 [N], or [N, C] (numbers in float64, in their own units); `none` gives one loss a sample, [N]. */
+  /** Outputs x: [N, C] against y: int64 [N], or [N, C] (regression in float64, in the targets' units); `none` gives one
+   *  loss per sample, [N]. */
   loss(x: Tensor, y: Tensor, options?: LossOptions): Tensor
-  /** The loss that is reported, for training and validation alike: without smoothing, weights or focus. */
+  /** The loss that is reported for both training and validation: without smoothing, weights or focus. */
   plainLoss(x: Tensor, y: Tensor, options?: Pick<LossOptions, 'reduction'>): Tensor
-  /** What is told of x: probabilities (softmax, or a sigmoid each), or numbers in the targets' own units, float64. [N, C] */
+  /** The predictions from x: probabilities (softmax, or a sigmoid per label), or float64 values in the targets' units.
+   *  [N, C] */
   activate(x: Tensor): Tensor
-  /** The metric that weights are chosen by; the more the better. */
+  /** The metric that weights are chosen by; higher is better. */
   readonly metric: string
-  /** Metrics over a whole set; outputs as activated, [N × C]. */
+  /** Metrics over a whole set; outputs are activated, [N × C]. */
   score(outputs: Outputs, targets: Targets): Record<string, number>
 }
 
-/** Right answers: class numbers [N], or rows [N × C]: of 0 and 1 in float32, of numbers in float64. */
+/** Targets: class numbers [N], or rows [N × C]: 0 and 1 in float32, regression targets in float64. */
 export type Targets = TargetTable
-/** Activated outputs [N × C]: probabilities in float32, numbers in float64. */
+/** Activated outputs [N × C]: probabilities in float32, regression values in float64. */
 export type Outputs = Float32Array | Float64Array
 
-/** Mean and deviation of each target over the training pictures, [T]: nets learn numbers near 0. */
+/** Mean and standard deviation of each target over the training pictures, [T], since nets learn values near 0 best. */
 export interface TargetScale {
   mean: readonly number[]
   std: readonly number[]
-  /** How many decimals the numbers have that were learnt, [T]; −3 where all are whole thousands. */
+  /** How many decimals the training targets have, [T]; −3 if all are whole thousands. */
   decimals?: readonly number[]
 }
 
-/** What a net tells of a target, with all decimals that the target has, and at least four digits of its deviation. */
+/** A predicted value of a target as text, with all decimals that the target has, and at least four digits of its
+ *  standard deviation. */
 export function targetText(value: number, target: number, scale: TargetScale | undefined): string {
   const std = scale?.std[target]
   if (std === undefined || !(std > 0)) return String(Number(value.toPrecision(5)))
@@ -59,12 +63,13 @@ export function targetText(value: number, target: number, scale: TargetScale | u
   return withDecimals(value, Math.max(few, scale!.decimals?.[target] ?? few))
 }
 
-/** How a net is to learn. */
+/** The options of an objective. */
 export interface ObjectiveOptions {
   loss?: LossName
-  /** For numbers. */
+  /** For regression. */
   scale?: TargetScale | undefined
-  /** Classes differ in size: accuracy is shown beside balanced accuracy, which that does not flatter. */
+  /** The classes have different sizes: balanced accuracy is reported beside accuracy, which would look too good
+   *  alone. */
   uneven?: boolean
 }
 
@@ -134,7 +139,7 @@ function manyLabels(names: readonly string[], loss: LossName): Objective {
 
 function numbers(names: readonly string[], loss: LossName, scale: TargetScale): Objective {
   const { mean, std } = scale
-  // In float64 until mean and deviation are taken away: what is left is near 0, where float32 is fine.
+  // In float64 until standardised; afterwards values are near 0, where float32 is precise enough.
   const row = (values: readonly number[], like: Tensor) =>
     fromArray(Float64Array.from(values), [1, values.length]).to('float64', { device: like.device })
   const standard = (y: Tensor) => y.to('float64').sub(row(mean, y)).div(row(std, y)).to('float32')
@@ -159,8 +164,8 @@ function numbers(names: readonly string[], loss: LossName, scale: TargetScale): 
   }
 }
 
-/** The metrics of multi-label outputs: mAP, and at thresholds the macro F1 and F2 and the share of right decisions. A label
- *  that no sample has stays out of mAP, and out of F1 and F2 where no sample is given it either. */
+/** The metrics of multi-label outputs: mAP, and at the thresholds macro F1 and F2 and the share of correct decisions. A
+ *  label that no sample has is left out of mAP, and also of F1 and F2 if it is never predicted. */
 export const labelScores = (
   outputs: Outputs,
   targets: ArrayLike<number>,

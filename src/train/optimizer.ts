@@ -2,11 +2,11 @@ import { AnnealError, didYouMean } from '../base/errors.ts'
 import { optim } from '../torch/index.ts'
 
 const named = { adamw: optim.adamw, adam: optim.adam, sgd: optim.sgd }
-/** An optimizer by its name in `optim`. */
+/** The name of an optimizer in `optim`. */
 export type OptimizerName = keyof typeof named
-/** An optimizer of your own: takes parameter groups with `params`, `lr` and `weightDecay`, and keeps as many `groups` in
- *  the same order; the loop writes `lr` (and `momentum`, where a schedule has it) into those before each step.
- *  `optim.optimizer` makes one of a single update rule, with its state for checkpoints. */
+/** Your own optimizer: gets parameter groups with `params`, `lr` and `weightDecay`, and has as many `groups` in the
+ *  same order. Before each step the loop writes `lr` (and `momentum`, if the schedule has it) into them.
+ *  `optim.optimizer` makes one from a single update rule, with its state for checkpoints. */
 export type OptimizerFunction = (groups: readonly optim.GroupOptions[]) => optim.Optimizer
 
 /** The optimizer of these groups. */
@@ -27,11 +27,11 @@ export function makeOptimizer(
   )
   if (lacking.length > 0)
     throw new AnnealError(
-      `optimizer: what your function gave has no ${lacking.join(', no ')}; make it with optim.optimizer, or see optim.Optimizer`,
+      `optimizer: your function returned a value without ${lacking.join(', without ')}; make it with optim.optimizer, or see optim.Optimizer`,
     )
   if (made.groups?.length !== groups.length)
     throw new AnnealError(
-      `optimizer: your function got ${groups.length} groups and gives ${made.groups?.length ?? 'no'} groups; keep one for each, in their order`,
+      `optimizer: your function got ${groups.length} groups and returned ${made.groups?.length ?? 'no'} groups; keep one for each, in the same order`,
     )
   return made
 }

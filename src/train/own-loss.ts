@@ -1,16 +1,16 @@
 import { aten, type F, type Tensor } from '../torch/index.ts'
 import type { LossOptions, Objective } from './objective.ts'
 
-/** A loss of your own, which the net learns by and which is reported. outputs: [N, C] in float32, before softmax; targets:
- *  int64 [N] or [N, C]. One number; with `reduction: 'none'` one per sample, [N]: where it gives another shape, it is
- *  asked for each sample alone. */
+/** Your own loss, used for training and for the report. outputs: [N, C] in float32, before softmax; targets: int64 [N]
+ *  or [N, C]. Returns one number; with `reduction: 'none'` one per sample, [N]. If it returns another shape, it is
+ *  called once for each sample. */
 export type LossFunction = (
   outputs: Tensor,
   targets: Tensor,
   options: { labelSmoothing: number; weight?: Tensor | undefined; reduction: F.Reduction },
 ) => Tensor
 
-/** The objective with another loss, to learn by and to report. */
+/** The objective with another loss, for training and for the report. */
 export function withLoss(objective: Objective, loss: LossFunction): Objective {
   const of = (x: Tensor, y: Tensor, { labelSmoothing = 0, weight, reduction = 'mean' }: LossOptions = {}) =>
     loss(x, y, { labelSmoothing, weight, reduction })

@@ -1,13 +1,13 @@
 import { AnnealError } from '../base/errors.ts'
 import type { Objective, Outputs, Targets } from './objective.ts'
 
-/** A metric of your own, of a whole set. outputs: [N × columns], row by row: probabilities, or numbers in the targets'
- *  units; targets: class numbers [N], or rows [N × columns]. */
+/** Your own metric of a whole set. outputs: [N × columns], row by row: probabilities, or values in the targets' units;
+ *  targets: class numbers [N], or rows [N × columns]. */
 export type MetricFunction = (outputs: Outputs, targets: Targets, columns: number) => number
-/** The same with what is better: higher values unless said. */
+/** Your own metric, and whether higher or lower values are better. Default: higher. */
 export type OwnMetric = MetricFunction | { of: MetricFunction; better?: 'higher' | 'lower' }
 
-/** Refuses a metric whose name the task has, or that is no function. */
+/** Throws for a metric that has the name of one of the task's, or that is not a function. */
 export function checkMetrics(own: Readonly<Record<string, OwnMetric>>, objective: Objective): void {
   const taken = new Set(['loss', 'accuracy', objective.metric])
   for (const [name, metric] of Object.entries(own)) {

@@ -1,10 +1,10 @@
 import type { nn, Tensor } from '../torch/index.ts'
 import type { LayerGroup } from './network.ts'
 
-/** Parameters by whether weight decay is for them. As in timm (`param_groups_weight_decay`, Apache-2.0) it is for weights
- *  of convolutions and linear layers, and not for what has one dimension (biases, norms) nor for a model's bare
- *  parameters: ConvNeXt's layer_scale, which timm keeps in one dimension and torchvision as [C, 1, 1], and what timm's
- *  `no_weight_decay` names in a ViT, the class token and the position embeddings. */
+/** Splits parameters into those with and without weight decay. As in timm (`param_groups_weight_decay`, Apache-2.0),
+ *  weights of convolutions and linear layers have it; parameters of one dimension (biases, norms) and a model's bare
+ *  parameters do not: ConvNeXt's layer_scale (one dimension in timm, [C, 1, 1] in torchvision), and in a ViT the class
+ *  token and the position embeddings, which timm names in `no_weight_decay`. */
 export function byDecay(modules: readonly nn.Module[]): { decayed: Tensor[]; plain: Tensor[] } {
   const bare = new Set(
     modules.flatMap(m =>
@@ -16,8 +16,8 @@ export function byDecay(modules: readonly nn.Module[]): { decayed: Tensor[]; pla
   return { decayed: params.filter(isDecayed), plain: params.filter(p => !isDecayed(p)) }
 }
 
-/** The optimizer's parameter groups of the layer groups that train, two each: with decay and without. `group` is the layer
- *  group's number. */
+/** The optimizer's parameter groups for the layer groups that train: two for each, with and without weight decay.
+ *  `group` is the number of the layer group. */
 export function optimizerGroups(
   groups: readonly LayerGroup[],
   { lrs, frozen, weightDecay }: { lrs: readonly number[]; frozen: readonly boolean[]; weightDecay: number },

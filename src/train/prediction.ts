@@ -4,9 +4,9 @@ import type { Body, Precision } from './network.ts'
 import type { Outputs } from './objective.ts'
 import { cardObjective, type LoadedModel, type Member, type ModelCard, together } from './saved-model.ts'
 
-/** What every prediction has. */
+/** The fields of every prediction. */
 export interface AnyPrediction {
-  /** The path of the input; of one without a path what errors call it: `image 3 (Uint8Array, 512 bytes)`. */
+  /** The path of the input; without a path its name in errors: `image 3 (Uint8Array, 512 bytes)`. */
   file: string
   /** Its place among the inputs, from 0. */
   index: number
@@ -17,28 +17,28 @@ export interface AnyPrediction {
 /** The class of an input. */
 export interface SinglePrediction extends AnyPrediction {
   task: 'single'
-  /** The likeliest class. */
+  /** The most probable class. */
   label: string
   /** Its probability. */
   probability: number
-  /** Of every class, by name; all together are 1. Names that look like whole numbers come first, as in every JavaScript object:
-   *  `scores` has the order of `classes`. */
+  /** Of every class, by name; all together are 1. Names that look like whole numbers come first, as in every JavaScript
+   *  object: `scores` has the order of `classes`. */
   probabilities: Record<string, number>
 }
 
 /** The labels of an input that may have several, or none. */
 export interface MultiPrediction extends AnyPrediction {
   task: 'multi'
-  /** Those whose probability reaches their threshold, likeliest first. */
+  /** The labels whose probability reaches their threshold, the most probable first. */
   labels: string[]
-  /** Of every label, by name, each on its own. */
+  /** The probability of every label, by name; each is independent of the others. */
   probabilities: Record<string, number>
 }
 
 /** The target values of an input. */
 export interface RegressionPrediction extends AnyPrediction {
   task: 'regression'
-  /** By target, in its own unit. */
+  /** The value of each target, in its own unit. */
   values: Record<string, number>
 }
 
@@ -49,16 +49,16 @@ export interface ByTask {
   regression: RegressionPrediction
 }
 
-/** What a model predicts of one input: `task` says which of the three it is. */
+/** The prediction of a model for one input; `task` says which of the three kinds it is. */
 export type Prediction<T extends Task = Task> = ByTask[T]
 
-/** What outputs mean for the task of the card. */
+/** Makes a prediction from outputs, by the task of the card. */
 export function predictionOf<T extends Task>(
   found: AnyPrediction,
   { task = 'single', classes, thresholds }: ModelCard,
 ): Prediction<T> {
   const p = found.scores
-  // A class may be called __proto__: entries, not assignments.
+  // Entries, not assignments, since a class may be named __proto__.
   const named = Object.fromEntries(classes.map((c, i) => [c, p[i]!]))
   const ranked = () => Array.from(p.keys()).sort((a, b) => p[b]! - p[a]! || a - b)
   const made = (): Prediction => {
@@ -73,7 +73,7 @@ export function predictionOf<T extends Task>(
   return made() as Prediction<T>
 }
 
-/** What one net of a model makes of its inputs, activated at its own temperature: [N, classes]. */
+/** The outputs of one net of a model, activated at its own temperature: [N, classes]. */
 export function memberOutputs<P, B extends Body>(
   { network, card }: Member<P, B>,
   x: Tensor,

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { library } from '../torch/index.ts'
 
-/** How busy this process keeps the cores: how many on average, and for how long its threads could have run and found no
- *  core free, as a share of theirs (Linux alone says so). */
+/** How many cores this process keeps busy on average, and the share of the time in which its threads waited for a free
+ *  core (only Linux reports it). */
 export function processorUse(): () => { coresBusy: number; waited: number | undefined } {
   const [wall, cpu, queued] = [performance.now(), process.cpuUsage(), queuedSeconds()]
   return () => {
@@ -17,7 +17,7 @@ export function processorUse(): () => { coresBusy: number; waited: number | unde
   }
 }
 
-/** How long threads of this process stood in a queue for a core; threads that ended are left out. */
+/** How long the threads of this process waited for a core; threads that ended are left out. */
 function queuedSeconds(): number | undefined {
   try {
     const tasks = readdirSync('/proc/self/task')

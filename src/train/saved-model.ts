@@ -9,48 +9,49 @@ import { applyTemperature, toLogits } from './metrics.ts'
 import type { Body, Network, Precision } from './network.ts'
 import { type Objective, type Outputs, objective, type TargetScale } from './objective.ts'
 
-/** The JSON beside the weights: all that prediction needs, and no code. `P`: how an input becomes a tensor, as its domain
- *  says it. */
+/** The JSON beside the weights: all that prediction needs, without code. `P`: the preprocessing of inputs, as defined
+ *  by their domain. */
 export interface ModelCard<P = unknown> {
   format: 'anneal-classifier'
   version: 1
-  /** The kind of data; `images` where it is absent. */
+  /** The kind of data. Default: `images`. */
   domain?: string
   architecture: string
   head: { hidden: readonly number[]; dropout: number }
-  /** What is told of a picture; its one class where it is absent. */
+  /** The task. Default: single-label. */
   task?: Task
   /** Names of the classes, or of the targets. */
   classes: readonly string[]
   preprocessing: P
-  /** For several labels: the probability from which a label counts, [classes]. */
+  /** Multi-label: the probability from which a label counts as given, [classes]. */
   thresholds?: readonly number[]
-  /** For numbers: their mean and deviation over the training pictures, [targets]. */
+  /** Regression: mean and standard deviation of the targets over the training pictures, [targets]. */
   scale?: TargetScale
-  /** What logits are divided by before softmax or sigmoid (Guo et al. 2017, arXiv:1706.04599); 1 where it is absent. Of an
-   *  ensemble: those of the mean of its members, each at its own temperature. */
+  /** The divisor of logits before softmax or sigmoid (Guo et al. 2017, arXiv:1706.04599). Default: 1. For an ensemble
+   *  it applies to the mean of its members, each at its own temperature. */
   temperature?: number
-  /** An ensemble: names of saved classifiers beside the card whose outputs are averaged, instead of weights of its own. */
+  /** For an ensemble, which has no weights itself: names of the saved classifiers beside the card whose outputs are
+   *  averaged. */
   members?: readonly string[]
-  /** The type of the products that it was trained and validated in; float32 where it is absent. */
+  /** The number type of products in training and validation. Default: float32. */
   precision?: Precision
-  /** How it validated. */
+  /** The validation results. */
   metrics: Record<string, number>
   anneal: string
 }
 
-/** What the outputs of a saved net mean; on classes of `uneven` sizes balanced accuracy is told too. */
+/** The objective of a saved net; for classes of `uneven` sizes balanced accuracy is reported too. */
 export const cardObjective = ({ task = 'single', classes, scale }: ModelCard, { uneven = false } = {}): Objective =>
   objective(task, classes, { uneven, ...(scale ? { scale } : {}) })
 
-/** The type that a saved net predicts in unless told otherwise: the one it was validated in where the device has
- *  instructions for it, else float32. */
+/** The default type in which a saved net predicts: the one it was validated in if the device has instructions for it,
+ *  else float32. */
 export function precisionOf({ precision = 'float32' }: Pick<ModelCard, 'precision'>, device = 'cpu'): Precision {
   if (device !== 'cpu') return precision
   return precision === 'bfloat16' && kernelSets('bfloat16').length > 0 ? precision : 'float32'
 }
 
-/** Writes `PATH.safetensors` and `PATH.json`, each whole or not at all. */
+/** Writes `PATH.safetensors` and `PATH.json`, each atomically. */
 export function saveModel(path: string, net: ReadonlyMap<string, Tensor>, card: ModelCard): void {
   writeSafetensors(`${path}.safetensors`, storedTensors(net), { architecture: card.architecture, format: 'pt' })
   writeAtomic(`${path}.json`, `${JSON.stringify(card, null, 2)}\n`)
@@ -73,7 +74,7 @@ export function storedTensors(tensors: ReadonlyMap<string, Tensor>): Map<string,
   )
 }
 
-/** A saved net with what is known of it. */
+/** A saved net and its card. */
 export interface Member<P = unknown, B extends Body = Body> {
   network: Network<B>
   card: ModelCard<P>
@@ -84,20 +85,20 @@ export interface LoadedModel<P = unknown, B extends Body = Body> {
   members: Member<P, B>[]
 }
 
-/** One saved net as its files hold it. */
+/** The stored content of one saved net. */
 export interface StoredMember<P = unknown> {
   card: ModelCard<P>
   /** The file of the weights. */
   file: string
   weights: ReadonlyMap<string, StoredTensor>
 }
-/** A saved classifier as its files hold it: plain bytes that can go to another thread, no tensor of libtorch. */
+/** The stored content of a saved classifier: plain bytes that can be sent to another thread, no tensors of libtorch. */
 export interface StoredModel<P = unknown> {
   card: ModelCard<P>
   members: StoredMember<P>[]
 }
 
-/** Makes the network that a card describes, on a device; its weights are read next. */
+/** Makes the network that a card describes, on a device; its weights are loaded afterwards. */
 export type BuildNetwork<P, B extends Body> = (card: ModelCard<P>, device: string) => Network<B>
 
 /** Reads a saved classifier: a run folder (its best weights), or the path of its weights or its JSON. */
@@ -133,7 +134,7 @@ export function readModel<P>(path: string, isPreprocessing: (p: unknown) => p is
   return { card, members: memberStems(stem, card.members).map(at => member(at, read(`${at}.json`))) }
 }
 
-/** Makes the nets of a saved classifier. Throws where weights and architecture do not fit. */
+/** Makes the nets of a saved classifier. Throws if weights and architecture do not fit. */
 export function buildModel<P, B extends Body>(
   { card, members }: StoredModel<P>,
   { build, device = 'cpu' }: { build: BuildNetwork<P, B>; device?: string },
@@ -176,7 +177,7 @@ export function stemOf(path: string): string {
   return path.replace(/\.(safetensors|json)$/, '')
 }
 
-/** Reads a card of any domain; refuses what is none. */
+/** Reads a card of any domain; throws if the file is not a card. */
 export function readCard(path: string): ModelCard {
   let text: string
   try {
@@ -211,8 +212,8 @@ const notOurs = (path: string): AnnealError =>
     `${path}: does not describe a classifier of this version of Anneal (format anneal-classifier, version 1).`,
   )
 
-/** The mean of an ensemble's outputs at the temperature of its own card; what one net says has had its temperature.
- *  outputs: [N × classes]. */
+/** Applies the temperature of an ensemble's card to the mean outputs of its members. The outputs of a single net are
+ *  unchanged, since its temperature is applied already. outputs: [N × classes]. */
 export function together({ task = 'single', classes, members, temperature = 1 }: ModelCard, outputs: Outputs): Outputs {
   if (!members || task === 'regression' || temperature === 1) return outputs
   return applyTemperature(toLogits(outputs, { task }), classes.length, temperature, { task })

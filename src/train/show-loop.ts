@@ -1,13 +1,13 @@
-import { type EventName, type Events, events, nameOf } from './events.ts'
+import { type EventName, type Events, events, nameOf } from './loop-events.ts'
 
-/** What a learner does in a step beside the usual. */
+/** The optional parts of a learner's step. */
 export interface LoopParts {
   batchTransforms: number
   gradClip?: number | undefined
   averages: boolean
 }
 
-/** The training loop as text: what runs, in its order, and behind each event the callbacks that hear it. */
+/** The training loop as text: what runs, in order, with the callbacks after each event. */
 export function trainingLoop(heard: Events, { batchTransforms, gradClip, averages }: LoopParts): string {
   const step = [
     'x, y = train.batch(samples, epoch)',

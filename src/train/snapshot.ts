@@ -1,6 +1,6 @@
 import { keep, type nn, noGrad, scope, type Tensor } from '../torch/index.ts'
 
-/** Weights, statistics and random state, and where they were taken. */
+/** Weights, statistics and random state, and the epoch and step at which they were copied. */
 export interface Snapshot {
   state: Map<string, Tensor>
   random: Tensor
@@ -8,7 +8,7 @@ export interface Snapshot {
   step: number
 }
 
-/** A copy of a net's weights and statistics, beside the random state given. */
+/** A copy of a net's weights and statistics, with the given random state. */
 export function snapshotOf(net: nn.Module, now: Omit<Snapshot, 'state'>): Snapshot {
   return noGrad(() =>
     scope(() => {

@@ -1,11 +1,11 @@
 import type { TargetTable } from '../data/targets.ts'
 import type { Tensor } from '../torch/index.ts'
 
-/** What a net learns from: samples by number. The loop decides order and batches; a source only makes tensors. */
+/** The samples that a net is trained on, by number. The loop decides order and batches; a source only makes tensors. */
 export interface Source {
   /** How many samples an epoch has. */
   readonly count: number
-  /** x: what the net takes; y [N]: class numbers, int64. The same samples and epoch give the same bits. Called inside a
+  /** x: the net's input; y [N]: class numbers, int64. The same samples and epoch give the same bits. Called inside a
    *  scope, which frees the tensors. */
   batch(samples: Uint32Array, epoch: number): Batch
 }
@@ -26,7 +26,7 @@ export interface ValidationBatch {
   x: Tensor
   y: Tensor
 }
-/** The same after the net has seen it; prediction [N, C] in float32. */
+/** A validation batch with the net's prediction [N, C], in float32. */
 export interface PredictedValidationBatch extends ValidationBatch {
   prediction: Tensor
 }

@@ -2,33 +2,33 @@ import { AnnealError } from '../base/errors.ts'
 import { rng } from '../base/random.ts'
 import { aten, autocast, noGrad, type optim, scope, type Tensor } from '../torch/index.ts'
 import type { InputBatch, LossBatch, PredictedBatch, Training } from './callback.ts'
-import type { Answer, Answers, EventName, Events } from './events.ts'
 import type { BatchTransform, LearnerSettings } from './learner-options.ts'
+import type { Answer, Answers, EventName, Events } from './loop-events.ts'
 
-/** What steps of one fit share. */
+/** The tools that the steps of one fit share. */
 export interface StepTools {
   readonly optimizer: optim.Optimizer
   readonly events: Events
-  /** Of float16. */
+  /** For float16. */
   readonly scaler: optim.GradScaler | undefined
-  /** Whether gradients of the batches before are still there, for a callback skipped the step: they are added to. */
+  /** Whether gradients of earlier batches are kept, because a callback skipped the step: new ones are added to them. */
   accumulating: boolean
 }
 
-/** Which batch a step is: see `InputBatch`. */
+/** The place of a step in its fit: see `InputBatch`. */
 export type StepPlace = Pick<InputBatch, 'epoch' | 'step' | 'number' | 'of' | 'progress'>
 
-/** How a step went. */
+/** The result of a step. */
 export interface StepResult {
-  /** The plain loss before the step; none where a callback skipped the batch before its backward. */
+  /** The plain loss before the step; absent if a callback skipped the batch before its backward. */
   loss?: number
-  /** All that callbacks answered. */
+  /** All answers of callbacks. */
   answers: Set<Answer>
-  /** Whether the optimizer had its turn: false where a callback skipped it. */
+  /** Whether the optimizer ran; false if a callback skipped it. */
   stepped: boolean
 }
 
-/** The learner as a step needs it. */
+/** The interface of the learner for a step. */
 export interface Stepping extends Training {
   readonly options: LearnerSettings & {
     batchTransforms?: readonly BatchTransform[] | undefined
@@ -37,12 +37,12 @@ export interface Stepping extends Training {
   trainMode(): void
 }
 
-/** Whether the rest of a batch is left out. */
+/** Whether the rest of a batch is skipped. */
 const leaves = (answers: Answers): boolean =>
   answers.has('skip batch') || answers.has('skip train') || answers.has('skip epoch') || answers.has('cancel')
 
-/** One step over the samples given: batch, net, loss, backward, optimizer; callbacks hear each. Frees everything that it
- *  made. */
+/** One step over these samples: batch, net, loss, backward, optimizer, with an event for each. Frees all tensors that
+ *  it makes. */
 export function takeStep(learn: Stepping, samples: Uint32Array, place: StepPlace, tools: StepTools): StepResult {
   learn.trainMode()
   const result: StepResult = { stepped: false, answers: new Set() }
@@ -58,7 +58,7 @@ export function takeStep(learn: Stepping, samples: Uint32Array, place: StepPlace
     if (leaves(backwards)) return
     const made = !backwards.has('skip backward')
     if (made) backward(batch.loss, tools)
-    result.loss = plainLoss(learn, batch) // a GPU has the way back to do while this waits for the loss
+    result.loss = plainLoss(learn, batch) // a GPU runs backward while this waits for the loss
     const finite = made && tools.scaler ? tools.scaler.unscale(gradients(tools.optimizer)) : true
     if (leaves(hear('afterBackward'))) return
     result.stepped = update(learn, tools, hear, finite && Number.isFinite(result.loss))
@@ -66,7 +66,7 @@ export function takeStep(learn: Stepping, samples: Uint32Array, place: StepPlace
   return result
 }
 
-/** Prediction and loss into the batch; false where a callback leaves the batch. */
+/** Computes prediction and loss of the batch; false if a callback skips the rest of the batch. */
 function forward(learn: Stepping, batch: LossBatch, hear: (name: EventName) => Answers): boolean {
   if (leaves(hear('beforeBatch'))) return false
   const { network, options } = learn
@@ -76,7 +76,7 @@ function forward(learn: Stepping, batch: LossBatch, hear: (name: EventName) => A
   return !leaves(hear('afterLoss'))
 }
 
-/** The optimizer's turn; false where a callback skips it. */
+/** Runs the optimizer; false if a callback skips it. */
 function update(
   { options: { gradClip } }: Stepping,
   tools: StepTools,
@@ -99,7 +99,7 @@ function update(
   return !step.has('skip step')
 }
 
-/** The samples' tensors, changed by the batch transforms. */
+/** The tensors of the samples, after the batch transforms. */
 function firstBatch(learn: Stepping, samples: Uint32Array, place: StepPlace): InputBatch {
   const { x, y } = learn.train.batch(samples, place.epoch)
   const { batchTransforms = [], seed } = learn.options
@@ -109,7 +109,7 @@ function firstBatch(learn: Stepping, samples: Uint32Array, place: StepPlace): In
   }
   return { samples, ...place, x: batchTransforms.length ? noGrad(() => batchTransforms.reduce(changed, x)) : x, y }
 }
-/** Above the purposes of `rng` that are in use. */
+/** Higher than all other purposes of `rng`. */
 const transformPurpose = 1000
 
 function lossOf(learn: Stepping, { prediction, y }: PredictedBatch): Tensor {
@@ -120,19 +120,20 @@ function lossOf(learn: Stepping, { prediction, y }: PredictedBatch): Tensor {
   )
 }
 
-/** Gradients of the loss, added to those of the batches before where a callback skipped their step. */
+/** Computes the gradients of the loss, and adds them to those of earlier batches if a callback skipped their step. */
 function backward(loss: Tensor, tools: StepTools): void {
   const { optimizer, scaler } = tools
   if (!tools.accumulating) optimizer.zeroGrad()
   else if (scaler) {
-    const before = gradients(optimizer) // scaled as what is added to them
+    const before = gradients(optimizer) // scaled like the gradients that are added to them
     if (before.length > 0) noGrad(() => aten._foreach_mul_(before, scaler.state.scale))
   }
   tools.accumulating = true
   ;(scaler?.scaled(loss) ?? loss).backward()
 }
 
-/** What is reported: the loss without smoothing, weights and focus, so that it compares with validation's. */
+/** The loss that is reported: without smoothing, weights and focus, so that it can be compared with the validation
+ *  loss. */
 function plainLoss({ options: { objective } }: Stepping, { prediction, y, loss }: LossBatch): number {
   return Number.isFinite(loss.item()) ? objective.plainLoss(prediction.detach(), y).item() : Number.NaN
 }

@@ -1,5 +1,5 @@
-/** Training was stopped after a step, by its `signal`: an `AbortError`, as of every API that takes a signal. `saved` says in
- *  words what of it is kept, once that is known. */
+/** Training was stopped after a step by its `signal`: an `AbortError`, as in every API that takes a signal. `saved`
+ *  says in words what is kept, once that is known. */
 export class Stopped extends Error {
   readonly code = 'ABORT_ERR'
   readonly saved: string | undefined
@@ -10,7 +10,7 @@ export class Stopped extends Error {
   }
 }
 
-/** Between two synchronous steps: signals, timers and streams have their turn, and a stop that was asked for is thrown. */
+/** Called between two synchronous steps: lets signals, timers and streams run, and throws if a stop was requested. */
 export async function turn(signal?: AbortSignal): Promise<void> {
   await new Promise<void>(resolve => setImmediate(resolve))
   if (signal?.aborted) throw new Stopped()

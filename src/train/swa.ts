@@ -6,22 +6,22 @@ import type { Precision, Trainable } from './network.ts'
 import type { Source } from './source.ts'
 import { turn } from './stop.ts'
 
-/** Stochastic weight averaging (Izmailov et al. 2018, arXiv:1803.05407): the equal mean of a net's weights at the ends of
- *  cycles or epochs, from a start on. Statistics of BatchNorm that moved are to be computed again
- *  (`recomputeBatchNorm`); those that were kept are their own mean. */
+/** Stochastic weight averaging (Izmailov et al. 2018, arXiv:1803.05407): the equal mean of a net's weights at the ends
+ *  of cycles or epochs, from a start on. BatchNorm statistics that were updated in training must be computed again
+ *  (`recomputeBatchNorm`); those that were kept need not. */
 export class WeightMean extends WeightAverage {
-  /** How many weights the mean is of. */
+  /** The number of weights in the mean. */
   count = 0
 
   constructor(net: nn.Module) {
     super(net, 1)
   }
-  /** Takes the weights as they are now. */
+  /** Adds the current weights. */
   override update(): void {
     this.blend(this.count / (this.count + 1))
     this.count++
   }
-  /** Takes a mean up again, of `count` weights. */
+  /** Restores a mean of `count` weights. */
   override restore(tensors: ReadonlyMap<string, Tensor>, count = 1): void {
     super.restore(tensors)
     this.count = tensors.size > 0 ? count : 0
@@ -32,18 +32,19 @@ export class WeightMean extends WeightAverage {
 export interface BatchNormOptions {
   batchSize?: number
   precision?: Precision
-  /** Of the order of the samples: a batch must hold all kinds. */
+  /** The seed of the order of samples; they are shuffled, since a batch must hold all kinds. */
   seed?: number
   /** The source's epoch. */
   epoch?: number
-  /** Puts the net into training mode; BatchNorm that it leaves in eval keeps its statistics. Default: all trains. */
+  /** Puts the net into training mode; BatchNorm that it leaves in eval keeps its statistics. Default: all modules
+   *  train. */
   trainMode?: () => void
   signal?: AbortSignal | undefined
 }
 
 /** Computes the running statistics of BatchNorm again for the weights that are in the net, by one pass over the source:
- *  the plain mean over batches, as torch.optim.swa_utils.update_bn, but without dropout. Returns how many modules it
- *  served; 0 where all keep their statistics, and then nothing runs. Stopped half-way it leaves all as it was. */
+ *  the plain mean over batches, as torch.optim.swa_utils.update_bn, but without dropout. Returns for how many modules
+ *  it did so; 0 if all keep their statistics, and then nothing runs. If it is stopped, all statistics are restored. */
 export async function recomputeBatchNorm(
   network: Trainable,
   source: Source,
@@ -82,7 +83,8 @@ export async function recomputeBatchNorm(
   return norms.length
 }
 
-/** Counts a module's batches from now on; `end` writes their mean into it, or what was there before. */
+/** Collects a module's statistics per batch from now on; `end` writes their mean into the module, or the values from
+ *  before. */
 function tally(norm: nn.Module) {
   const { running_mean, running_var, num_batches_tracked } = norm.own.buffers
   const buffers = [running_mean!, running_var!, num_batches_tracked!] as const

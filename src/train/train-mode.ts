@@ -1,7 +1,7 @@
 import type { nn } from '../torch/index.ts'
 import type { Trainable } from './network.ts'
 
-/** How the modules of a net are in training. */
+/** The modes of a net's modules in training. */
 export interface TrainMode {
   frozen: readonly boolean[]
   bnFreeze: boolean | 'body'
@@ -9,15 +9,15 @@ export interface TrainMode {
   trainFrozenBn: boolean
 }
 
-/** A module of the net, and the number of its group; -1 for those of none. */
+/** A module of the net, and the number of its group; -1 if it is in no group. */
 interface GroupedModule {
   module: nn.Module
   kind: string
   group: number
 }
 
-/** Puts a net into train mode, with the BatchNorm of frozen groups (with `bnFreeze` of all) in eval; its modules are
- *  looked up once. */
+/** Puts a net into train mode; the BatchNorm of frozen groups (with `bnFreeze` of all groups) is in eval mode. The
+ *  modules are looked up once. */
 export function trainModeOf(network: Trainable): (mode: TrainMode) => void {
   let modules: GroupedModule[] | undefined
   return ({ frozen, bnFreeze, dropout, trainFrozenBn }) => {

@@ -5,23 +5,23 @@ import type { Objective, Outputs } from './objective.ts'
 import { inOrder, type Source } from './source.ts'
 import { turn } from './stop.ts'
 
-/** How samples go through the net, and who hears of it. */
+/** How samples go through the net, and the callbacks. */
 export interface OutputOptions {
-  /** How the net's outputs are read. */
+  /** The names and the activation of the outputs. */
   objective: Pick<Objective, 'names' | 'activate'>
   batchSize?: number
   precision?: Precision
   signal?: AbortSignal | undefined
   onBatch?: (done: number, total: number) => void
 }
-/** How many augmented views a sample has, and what the plain one weighs beside their mean. */
+/** The number of augmented views of a sample, and the share of the plain view. */
 export interface TtaOptions extends OutputOptions {
   views?: number
-  /** The plain view's share (fastai's beta), or the highest of all views' outputs instead of a mean. */
+  /** The share of the plain view (fastai's beta), or `max`: the highest output of all views instead of a mean. */
   plain?: number | 'max'
 }
 
-/** Activated outputs over a whole source at one epoch of it, in eval mode: [N × classes]. */
+/** Activated outputs over one epoch of a whole source, in eval mode: [N × classes]. */
 export async function outputsOf(
   network: Trainable,
   source: Source,
@@ -74,9 +74,10 @@ async function collect(
   return out ?? new Float32Array()
 }
 
-/** Test-time augmentation: the mean over `views` augmented views and the plain one, on activated outputs as fastai does:
- *  (1 − plain) · mean of views + plain · plain view, or the highest of all (rows of probabilities then no longer sum to
- *  1). View v is epoch v of the augmented source, from 1, so the same seed gives the same bits. [N × classes]. */
+/** Test-time augmentation: the mean over `views` augmented views and the plain one, on activated outputs as fastai
+ *  does: (1 − plain) · mean of views + plain · plain view, or the highest output of all views (then rows of
+ *  probabilities no longer sum to 1). View v is epoch v of the augmented source, from 1, so the same seed gives the
+ *  same bits. [N × classes]. */
 export async function tta(
   network: Trainable,
   { plain, augmented }: { plain: Source; augmented: Source },
@@ -97,7 +98,7 @@ export async function tta(
   return mix.outputs()
 }
 
-/** Joins views of the same outputs by fastai's formula, one after another: memory for two of them, however many. */
+/** Joins views of the same outputs by fastai's formula, one after another, with memory for only two of them. */
 export class ViewMean {
   readonly #share: number | 'max'
   #plain: Outputs | undefined
@@ -116,7 +117,7 @@ export class ViewMean {
     this.#count++
     const so = (this.#views ??= outputs.slice())
     if (so.length !== outputs.length)
-      throw new AnnealError(`tta: a view has ${outputs.length} outputs and the ones before it ${so.length}`)
+      throw new AnnealError(`tta: a view has ${outputs.length} outputs, the earlier ones have ${so.length}`)
     if (this.#count === 1) return
     for (let i = 0; i < so.length; i++)
       so[i] = this.#share === 'max' ? Math.max(so[i]!, outputs[i]!) : so[i]! + (outputs[i]! - so[i]!) / this.#count

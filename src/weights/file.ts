@@ -5,11 +5,11 @@ import { legacyMagicBytes, readLegacyPth, readZipPth } from './pth.ts'
 import type { Refuse } from './refuse.ts'
 import { refuser } from './refuse.ts'
 import { readSafetensors } from './safetensors.ts'
-import type { StoredTensor } from './tensor.ts'
+import type { StoredTensor } from './stored-tensor.ts'
 
 export { readMetadata, writeSafetensors } from './safetensors.ts'
-export type { DTypeName, StoredTensor } from './tensor.ts'
-export { itemBytes } from './tensor.ts'
+export type { DTypeName, StoredTensor } from './stored-tensor.ts'
+export { itemBytes } from './stored-tensor.ts'
 
 /** The largest file that Node can read at once. */
 const mostFileBytes = 2 ** 31 - 1

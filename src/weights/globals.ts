@@ -1,5 +1,5 @@
-import type { DTypeName } from './tensor.ts'
-import { countElements, maxDims } from './tensor.ts'
+import type { DTypeName } from './stored-tensor.ts'
+import { countElements, maxDims } from './stored-tensor.ts'
 
 /** The values that a pickle may hold. Lists and tuples are both arrays. Dictionaries are Maps, so no key is special. */
 export type PickleValue =

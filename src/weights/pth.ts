@@ -1,12 +1,12 @@
 import type { PickledTensor, PickleValue } from './globals.ts'
 import { isKind } from './globals.ts'
 import { isDict, unpickle } from './pickle.ts'
+import { openZip } from './pth-zip.ts'
 import type { Budget, Refuse } from './refuse.ts'
 import { budgetFor, quote } from './refuse.ts'
+import type { StoredTensor } from './stored-tensor.ts'
+import { countElements, itemBytes } from './stored-tensor.ts'
 import { extent, gather, isContiguous } from './strided.ts'
-import type { StoredTensor } from './tensor.ts'
-import { countElements, itemBytes } from './tensor.ts'
-import { openZip } from './zip.ts'
 
 /** The first number in torch's legacy files. */
 const legacyMagic = 0x1950a86a20f9469cfc6cn

@@ -2,12 +2,12 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { AnnealError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { crc32, hex32 } from './crc32.ts'
-import type { Header } from './header.ts'
-import { parseHeader } from './header.ts'
 import type { Refuse } from './refuse.ts'
 import { quote, refuser } from './refuse.ts'
-import type { DTypeName, StoredTensor } from './tensor.ts'
-import { countElements, itemBytes } from './tensor.ts'
+import type { Header } from './safetensors-header.ts'
+import { parseHeader } from './safetensors-header.ts'
+import type { DTypeName, StoredTensor } from './stored-tensor.ts'
+import { countElements, itemBytes } from './stored-tensor.ts'
 
 /** The limit of the format. */
 const mostHeaderBytes = 100_000_000

@@ -1,4 +1,4 @@
-import { countElements } from './tensor.ts'
+import { countElements } from './stored-tensor.ts'
 
 /** A view of `numel` elements in memory: `offset` and `strides` count elements. */
 export interface Strided {

@@ -143,11 +143,14 @@ test('advice says what was measured, and nothing where nothing is faster', () =>
   assert.deepEqual(speedAdvice(measured), [])
   const advice = (change: Partial<BenchResult>) => speedAdvice({ ...measured, ...change }).join('\n')
   const [own, aten] = [step(10), step(20, { kernels: 'aten' })]
-  assert.match(advice({ timings: [own, aten] }), /^ANNEAL_KERNELS=aten takes .* 2\.0 times as fast in a step/)
+  assert.match(
+    advice({ timings: [own, aten] }),
+    /^ANNEAL_KERNELS=aten selects .* 2\.0 times as fast in a training step/,
+  )
   assert.match(advice({ timings: [aten, step(30)], kernels: 'aten' }), /without it a step is 50 % faster/)
   assert.match(advice({ timings: [own, step(34, { precision: 'bfloat16' })] }), /bfloat16"?: 3\.4 times as fast/)
   assert.match(advice({ threads: 12 }), /12 threads share 8 cores/)
-  assert.match(advice({ waited: 0.23 }), /waited for one in 23 % of the time/)
+  assert.match(advice({ waited: 0.23 }), /waited for a core in 23 % of the time/)
   assert.match(advice({ instructionSets: ['AVX2'] }), /no AVX-512;/)
   assert.match(advice({ instructionSets: ['AVX2', 'AVX-512'] }), /no instructions for bfloat16/)
   assert.match(advice({ others: [step(12, { batch: 64 })] }), /64: 20 % faster, with half as many steps/)

@@ -128,7 +128,7 @@ describe('channels that are kept', () => {
       assert.ok(run.result.metrics.accuracy! > 0.9, `${run.result.metrics.accuracy!}`)
       const told = run.events.flatMap(e => (e.type === 'choice' ? [`${e.what}: ${e.value}; ${e.reason}`] : []))
       assert.ok(
-        told.some(t => new RegExp(`^channels: keep, ${channels} channels of 8 bits; all 36 pictures`).test(t)),
+        told.some(t => new RegExp(`^channels: keep, ${channels} channels of 8 bits; all 36 examined pictures`).test(t)),
         `${told}`,
       )
       assert.ok(

@@ -56,7 +56,7 @@ test("class weights are scikit-learn's and Cui et al.'s; a class without picture
   assert.deepEqual(classWeights([4, 0, 4]), [1, 0, 1])
   assert.deepEqual(positiveWeights([25, 50, 0], 100), [3, 1, 1])
   assert.deepEqual(sampleWeights([{ labels: [1] }, { labels: [0, 1] }, { labels: [] }], [5, 2]), [2, 5, 1])
-  assert.throws(() => classWeights([0, 0]), /at least one with some, got 0, 0/)
+  assert.throws(() => classWeights([0, 0]), /at least one above 0, got 0, 0/)
   assert.throws(() => classWeights([1, 2], { scheme: 'effective', beta: 1 }), /beta .* got 1/)
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { aten, F, noGrad, scope } from '../../src/torch/index.ts'
 import type { Callback, LossBatch } from '../../src/train/callback.ts'
-import { type EventName, events } from '../../src/train/events.ts'
+import { type EventName, events } from '../../src/train/loop-events.ts'
 import { lrFind } from '../../src/train/rates/finder.ts'
 import { bits, learner } from '../helpers/train.ts'
 
@@ -87,7 +87,10 @@ describe('events', () => {
 
   test('a name that is no event, an answer that is none, and an async hook inside a step are refused', async () => {
     const fit = (callback: object) => learner().fit(1, { callbacks: [callback as Callback] })
-    await assert.rejects(fit({ onBatchEnd() {} }), /no event is called onBatchEnd.*Events are beforeFit, .*afterFit/s)
+    await assert.rejects(
+      fit({ onBatchEnd() {} }),
+      /there is no event "onBatchEnd".*The events are beforeFit, .*afterFit/s,
+    )
     await assert.rejects(fit({ afterEpochs() {} }), /Did you mean "afterEpoch"/)
     await assert.rejects(fit({ name: 'mine', afterBatch: () => 'halt' }), /callback mine: afterBatch answered "halt"/)
     await assert.rejects(

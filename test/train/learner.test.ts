@@ -464,7 +464,7 @@ describe('going on', () => {
       { ...fit, cycleLen: 1 },
     ]) {
       learn.loadState(kept!)
-      await assert.rejects(learn.fit(2, other), /fit that is to go on was called with .*give the same options/)
+      await assert.rejects(learn.fit(2, other), /interrupted fit was called with .*give the same options/)
     }
     learn.loadState({ ...kept!, fit: undefined })
     assert.equal((await learn.fit(1, { ...fit, cycleLen: 1 })).length, 1)

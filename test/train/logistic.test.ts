@@ -135,7 +135,7 @@ test('ridge regression over blocks of rows is that over all of them, and needs a
   const [model] = await ridgePath({ x, y }, 1, [1e-9])
   assert.ok(worstOf([2, 0, -1, 7], [...model!.weight, ...model!.bias]) < 1e-5, `${model!.weight} ${model!.bias}`)
   await assert.rejects(ridgePath({ x, y }, 1, [0]), /l2 must be a number above 0, got 0/)
-  await assert.rejects(ridgePath({ x, y: y.subarray(1) }, 2, [1]), /got 4999 answers for rows of 2/)
+  await assert.rejects(ridgePath({ x, y: y.subarray(1) }, 2, [1]), /got 4999 targets for rows of 2/)
 })
 
 const hot = Float32Array.from({ length: 180 }, (_, i) => (i % 4 === 0 ? 1 : 0))

@@ -85,5 +85,5 @@ test('several labels and numbers: the L2 with the lowest loss out of fold', asyn
 
 test('fewer pictures than folds are refused', async () => {
   const few = { folds: 5, groups: new Int32Array(n) }
-  await assert.rejects(outOfFold(features, labels, classes, few), /1 different pictures can't be dealt into 5 folds/)
+  await assert.rejects(outOfFold(features, labels, classes, few), /1 different pictures can't be divided into 5 folds/)
 })

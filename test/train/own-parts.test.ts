@@ -129,11 +129,11 @@ describe('an optimizer of your own', () => {
     await assert.rejects(trained({ optimizer: 'adamW' as 'adamw' }), /Did you mean "adamw"/)
     await assert.rejects(
       trained({ optimizer: () => ({}) as never }),
-      /has no step, no zeroGrad, no state, no loadState/,
+      /without step, without zeroGrad, without state, without loadState/,
     )
     await assert.rejects(
       trained({ optimizer: groups => ({ ...descent(groups), groups: [] }) }),
-      /got 6 groups and gives 0 groups/,
+      /got 6 groups and returned 0 groups/,
     )
   })
 })

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
 import { liveTensors } from '../../src/torch/index.ts'
 import { dealFolds } from '../../src/train/linear/out-of-fold.ts'
-import { viewProbe } from '../../src/train/linear/probe.ts'
 import { ridgePath } from '../../src/train/linear/ridge.ts'
+import { viewProbe } from '../../src/train/linear/view-probe.ts'
 
 const [n, width] = [120, 20]
 const mean = (v: Float64Array) => v.reduce((a, b) => a + b, 0) / v.length

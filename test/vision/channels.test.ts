@@ -275,7 +275,7 @@ test('the channels are chosen from the files, with the reason', async t => {
     [
       'bands',
       { 'a.tif': six, 'b.tif': six, 'c.jpg': rgb },
-      /^keep: keep, 6 channels of 16 bits, 2 of 3 pictures .*: 6 channels of 16 bits$/,
+      /^keep: keep, 6 channels of 16 bits, 2 of 3 examined pictures .*: 6 channels of 16 bits$/,
     ],
     ['pages', { 'a.tif': tiff({ height, width, pages: [bytes(1), bytes(1, 2)] }) }, /^keep: .*2 channels of 8 bits/],
     ['four bands', { 'a.tif': tiff({ height, width, pages: [bytes(4)], bands: 4 }) }, /^keep: .*4 channels of 8 bits/],

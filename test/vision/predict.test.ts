@@ -12,7 +12,7 @@ import sharp from 'sharp'
 import { crc32 } from '../../src/base/crc32.ts'
 import { AnnealError } from '../../src/base/errors.ts'
 import { type Classifier, loadClassifier } from '../../src/vision/inference/classifier.ts'
-import type { ImageInput } from '../../src/vision/inference/inputs.ts'
+import type { ImageInput } from '../../src/vision/inference/image-inputs.ts'
 import { jpeg, pixels, raw } from '../helpers/data.ts'
 import { savedNet } from '../helpers/saved-net.ts'
 

@@ -9,7 +9,7 @@ import { readLegacyPth, readZipPth } from '../../src/weights/pth.ts'
 import type { Refuse } from '../../src/weights/refuse.ts'
 import { refuser } from '../../src/weights/refuse.ts'
 import { readSafetensors, writeSafetensors } from '../../src/weights/safetensors.ts'
-import type { StoredTensor } from '../../src/weights/tensor.ts'
+import type { StoredTensor } from '../../src/weights/stored-tensor.ts'
 import { makePth } from '../helpers/weights.ts'
 
 type Read = (file: Uint8Array, refuse: Refuse) => Map<string, StoredTensor>

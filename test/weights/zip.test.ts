@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32, crc32Table } from '../../src/base/crc32.ts'
+import { openZip } from '../../src/weights/pth-zip.ts'
 import { budgetFor, refuser } from '../../src/weights/refuse.ts'
-import { openZip } from '../../src/weights/zip.ts'
 import type { ZipEntry } from '../helpers/weights.ts'
 import { makeZip } from '../helpers/weights.ts'
 

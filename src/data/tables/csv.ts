@@ -4,7 +4,7 @@ import { plural } from '../../base/format.ts'
 import type { Choice } from '../types.ts'
 import { cutAtBlanks } from './blanks.ts'
 import { blanks, type Dialect, dialectOf, shown } from './dialect.ts'
-import { findHeader, type Header } from './header.ts'
+import { findHeader, type Header } from './find-header.ts'
 import type { Column, Parsed, Records, TableFormat, TableOptions } from './types.ts'
 
 /** Text with one row per line, and `,`, `;`, `|`, tabs or blanks between cells. */

@@ -5,7 +5,7 @@ import { option } from '../../base/options.ts'
 import { lazy } from '../labels/name-patterns.ts'
 import type { Choice } from '../types.ts'
 import { tableFormats, tableNames } from './formats.ts'
-import { textOf, unpacked } from './text.ts'
+import { textOf, unpacked } from './read-text.ts'
 import type { Cell, Column, Parsed, Table, TableFile, TableOptions } from './types.ts'
 
 export type { Cell, Column, Pictures, Table } from './types.ts'

@@ -48,13 +48,13 @@ export function conv2d(
 
 const geometries = new WeakMap<Module, Geometry>()
 
-/** A BatchNorm that a convolution before it can take in: it uses its running statistics, and nobody looks between them. */
+/** The BatchNorm, if the convolution before it can include it: it uses its running statistics and has no hooks. */
 const normOf = (layer: Layer): Module | undefined =>
   layer instanceof Module && layer.kind === 'BatchNorm2d' && !layer.training && layer.hooks.size === 0
     ? layer
     : undefined
 
-/** What becomes of a convolution's output: act(conv(x) · scale + shift + residual). */
+/** The operations after a convolution: act(conv(x) · scale + shift + residual). */
 interface ConvPass {
   scale?: Tensor
   shift?: Tensor | null
@@ -62,8 +62,8 @@ interface ConvPass {
   residual?: Tensor | undefined
 }
 
-/** A convolution whose BatchNorm uses its running statistics is one convolution: weight·γ/√(σ²+ε), bias β − μγ/√(σ²+ε).
- *  Gradients flow to all of weight, γ and β; no pass over the activations is left. */
+/** Folds a BatchNorm that uses its running statistics into the convolution: weight·γ/√(σ²+ε), bias β − μγ/√(σ²+ε).
+ *  Gradients flow to weight, γ and β; no separate pass over the activations is needed. */
 function folded(conv: Module, bn: Module): Layer {
   const layer: Layer = x => scope(() => withNorm(conv, bn, x))
   layer.fuse = next => {
@@ -73,8 +73,9 @@ function folded(conv: Module, bn: Module): Layer {
   return layer
 }
 
-/** act(bn(conv(x)) + residual), bn by its running statistics. Where weights learn and libtorch convolves, BatchNorm is a pass
- *  of its own: a convolution's weights are many more than its BatchNorm's, and folding goes through them four times. */
+/** act(bn(conv(x)) + residual), with bn's running statistics. If the weights are trained and libtorch computes the
+ *  convolution, BatchNorm is a separate pass: a convolution has many more weights than its BatchNorm, and folding reads
+ *  them four times. */
 function withNorm(conv: Module, bn: Module, x: Tensor, after: Pick<ConvPass, 'act' | 'residual'> = {}): Tensor {
   if (ownKernels() && isRecording() && !kernelOf(conv, x)) return normalised(bn, convolve(conv, x), after)
   const { weight: gamma, bias: beta } = bn.own.parameters
@@ -85,7 +86,7 @@ function withNorm(conv: Module, bn: Module, x: Tensor, after: Pick<ConvPass, 'ac
   return convolve(conv, x, { scale, shift, ...after })
 }
 
-/** By one kernel where there is one for this processor, type and layer. */
+/** The convolution, by one own kernel if there is one for this processor, type and layer. */
 function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
   const geometry = geometries.get(conv)!
   const weight = conv.own.parameters.weight!
@@ -106,9 +107,9 @@ function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
 }
 
-/** The kernel for a layer: of 3 × 3 at stride 1 or in groups, or of few channels; undefined where libtorch's serves. So it does
- *  in bfloat16 while the set `amx` is in use: our convolutions have no tiles, libtorch's have. Where ours are the faster ones all
- *  the same, `avx512_bf16` is the set to use, which training finds by measuring both. */
+/** The own kernel for a layer: 3 × 3 at stride 1 or in groups, or few channels; undefined if libtorch's kernel is used.
+ *  In bfloat16 that is so while the set `amx` is in use: our convolutions do not use tiles, libtorch's do. If ours are
+ *  faster all the same, the set `avx512_bf16` is the right one; training measures both. */
 function kernelOf(conv: Module, x: Tensor): '3x3' | 'few' | undefined {
   const { stride, padding, dilation, groups } = geometries.get(conv)!
   const weight = conv.own.parameters.weight!
@@ -123,12 +124,12 @@ function kernelOf(conv: Module, x: Tensor): '3x3' | 'few' | undefined {
     return served && cout % 32 === 0 ? '3x3' : undefined
   }
   if (cin <= 4) return k > 3 && (cin * stride) % 2 === 0 && Math.min(h, w) >= k ? 'few' : undefined
-  // Of few pixels the weights cost most, of which this kernel makes more.
+  // With few pixels the weights cost the most time, and this kernel has more of them.
   const square = k === 3 && stride === 1 && padding === 1 && cin % 32 === 0 && cout % 32 === 0
   return square && n * h * w >= 256 ? '3x3' : undefined
 }
 
-/** Whether the gradient of a layer's weights is taken by one product of matrices, in place of libtorch's convolution. */
+/** Whether one matrix product computes the gradient of a layer's weights, in place of libtorch's convolution. */
 function isProduct(conv: Module, x: Tensor): boolean {
   const { stride, padding, groups } = geometries.get(conv)!
   const weight = conv.own.parameters.weight!
@@ -148,11 +149,11 @@ function isProduct(conv: Module, x: Tensor): boolean {
   )
 }
 
-/** relu(bn(conv(x)) + shortcut), as a residual block ends; sum and ReLU are part of the convolution's pass, or of
- *  BatchNorm's where its statistics are the batch's. The shortcut is as large as the convolution's output. */
+/** relu(bn(conv(x)) + shortcut), the end of a residual block. Sum and ReLU are part of the convolution's pass, or of
+ *  BatchNorm's pass if it uses batch statistics. The shortcut has the shape of the convolution's output. */
 export function residualRelu(conv: Module, bn: Module, x: Tensor, shortcut: Tensor): Tensor {
   const after = { act: 'relu', residual: shortcut } as const
-  if (bn.hooks.size > 0) return x.pipe(conv, bn).add_(shortcut).pipe(relu_) // somebody looks at BatchNorm's output
+  if (bn.hooks.size > 0) return x.pipe(conv, bn).add_(shortcut).pipe(relu_) // a hook reads BatchNorm's output
   return scope(() =>
     normOf(bn) && geometries.has(conv) && conv.hooks.size === 0
       ? withNorm(conv, bn, x, after)

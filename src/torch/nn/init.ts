@@ -9,7 +9,7 @@ export function fans(weight: Tensor): [fanIn: number, fanOut: number] {
 }
 
 let drawn = true
-/** Runs `fn`, in which no random weight is drawn: they are what the memory held, and all are loaded after it. */
+/** Runs `fn` without drawing random weights: they are uninitialised memory, and must all be loaded afterwards. */
 export function undrawn<T>(fn: () => T): T {
   const before = drawn
   drawn = false
@@ -20,12 +20,12 @@ export function undrawn<T>(fn: () => T): T {
   }
 }
 
-/** Where the random numbers come from; the default generator unless given. */
+/** The source of random numbers. Default: the default generator. */
 export interface InitOptions {
   generator?: Generator | undefined
 }
 
-/** Gaussian with deviation √(2 / fan) (He et al. 2015, arXiv:1502.01852), in place. */
+/** Gaussian with standard deviation √(2 / fan) (He et al. 2015, arXiv:1502.01852), in place. */
 export function kaimingNormal_(
   weight: Tensor,
   { mode = 'fan_in', generator }: InitOptions & { mode?: 'fan_in' | 'fan_out' } = {},

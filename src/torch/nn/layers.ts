@@ -35,14 +35,14 @@ export function dropout(p = 0.5): Module {
   return self
 }
 
-/** In training each sample of x [N, …] is zero with probability p, the others scaled by 1 / (1 - p): before a residual
- *  sum, the block is left out for it (Huang et al. 2016, arXiv:1603.09382). */
+/** In training each sample of x [N, …] is zero with probability p, the others scaled by 1 / (1 - p): placed before
+ *  a residual sum, it skips the block for these samples (Huang et al. 2016, arXiv:1603.09382). */
 export function stochasticDepth(p: number): Module {
   const self: Module = module({}, x => (self.training && p > 0 ? dropSamples(x, p) : x), { kind: 'StochasticDepth' })
   return self
 }
 
-/** x [N, S, dim] → the same: each of S places takes from all others, in `heads` ways (Vaswani et al. 2017,
+/** x [N, S, dim] → the same: each of S places attends to all others, in `heads` heads (Vaswani et al. 2017,
  *  arXiv:1706.03762). Query, key and value are one matrix under torch's names; initialised as torch's
  *  MultiheadAttention. */
 export function selfAttention(dim: number, heads: number): Module {
@@ -68,8 +68,8 @@ export function selfAttention(dim: number, heads: number): Module {
   return self
 }
 
-/** One trained tensor and what it does to x: `learned(zeros([c]), (x, w) => x.add(w))`. In the state it has the name
- *  under which it is a child, as torch's bare Parameter. */
+/** One trained tensor and its function of x: `learned(zeros([c]), (x, w) => x.add(w))`. Its name in the state is its
+ *  name as a child, as of a bare Parameter in torch. */
 export function learned(value: Tensor, fn: (x: Tensor, weight: Tensor) => Tensor): Module {
   const self: Module = module({}, x => fn(x, self.own.parameters['']!), {
     kind: 'Learned',
@@ -78,22 +78,23 @@ export function learned(value: Tensor, fn: (x: Tensor, weight: Tensor) => Tensor
   return self
 }
 
-/** x as it is, where a module is wanted. */
+/** The identity as a module. */
 export const identity = (): Module => module({}, x => x, { kind: 'Identity' })
 
-/** An activation or pooling as a module, where a list of modules wants one. */
+/** An activation or pooling as a module, for lists of modules. */
 export const layer = (fn: Layer, kind = 'Layer'): Module => module({}, x => fn(x), { kind })
 
 /** Modules one after another, named '0', '1', … as torch's Sequential. */
 export const sequential = (...modules: Module[]): Module => chain(Object.fromEntries(modules.entries()))
 
-/** Modules one after another under names of their own, as torch's Sequential of an OrderedDict. */
+/** Modules one after another under given names, as torch's Sequential of an OrderedDict. */
 export function chain(modules: Children): Module {
   const inOrder = Object.values(modules)
   return module(modules, x => x.pipe(...inOrder), { kind: 'Sequential' })
 }
 
-/** [N, C, H, W] → [N, 2C]: the maximum and the mean of each channel, in this order, as fastai's AdaptiveConcatPool2d. */
+/** [N, C, H, W] → [N, 2C]: the maximum and the mean of each channel, in this order, as fastai's
+ *  AdaptiveConcatPool2d. */
 export const concatPool: Layer = x => {
   const own = x.device === 'cpu' && ownKernels(x.dtype) && isChannelsLast(x) && x.shape.every(n => n > 0)
   return own ? call('anneal::concat_pool', x) : cat([globalMaxPool(x), globalAvgPool(x)], 1)

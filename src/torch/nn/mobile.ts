@@ -8,24 +8,24 @@ import { numbersOf } from './norm.ts'
 /** A convolution without bias and the BatchNorm after it. */
 export type Normed = readonly [conv: Module, bn: Module]
 
-/** The layers of a mobile net's block. ReLU6 follows the first two, nothing the last. */
+/** The layers of a mobile net's block. ReLU6 follows the first two, but not the last. */
 export interface BlockLayers {
-  /** 1 × 1, to more channels; of `stemBlock` the net's own first convolution, 3 × 3 at stride 2 over 3 channels. */
+  /** 1 × 1, to more channels; for `stemBlock` the first convolution of the net, 3 × 3 at stride 2 over 3 channels. */
   expand: Normed
-  /** 3 × 3 or 5 × 5, a filter a channel. */
+  /** 3 × 3 or 5 × 5, one filter per channel. */
   depthwise: Normed
   /** 1 × 1, to fewer channels. */
   project: Normed
-  /** Of the depthwise convolution, 1 or 2. */
+  /** The stride of the depthwise convolution, 1 or 2. */
   stride: number
   /** TensorFlow's padding (`F.samePad`), else half of the kernel on every side. */
   same?: boolean
 }
 
-/** An inverted residual (Sandler et al. 2018, arXiv:1801.04381) by one kernel where there is one for this processor, type
- *  and layout; else `twin`, which is the same in libtorch's operators. x [N, C, H, W]; the kernel's output is in
- *  channels_last. In training its BatchNorm takes its statistics from the batch, else it keeps them. `within`: modules
- *  that the layers are inside of; where somebody watches one, `twin` runs. */
+/** An inverted residual (Sandler et al. 2018, arXiv:1801.04381) by one own kernel if there is one for this processor,
+ *  type and layout; else `twin`, which computes the same with libtorch's operators. x [N, C, H, W]; the kernel's output
+ *  is in channels_last. In training BatchNorm uses batch statistics, else its running statistics. `within`: the modules
+ *  that contain the layers; if one of them has a hook, `twin` runs. */
 export function invertedResidual(
   layers: BlockLayers & { residual: boolean },
   twin: Layer,
@@ -69,17 +69,18 @@ export function pointwiseRelu6(layer: Normed, twin: Layer, within: readonly Modu
   return block
 }
 
-/** Layers of the three kinds above one after another, the first of them a stem, and modules of such layers. Where nothing
- *  is trained, with kept statistics, all are one call: only what is narrow between them is stored. */
+/** Layers of the three kinds above one after another, the first of them a stem, and modules of such layers. If nothing
+ *  is trained and statistics are kept, all of them are one call, which stores only the narrow tensors between the
+ *  blocks. */
 export function mobileBody(layers: readonly Layer[]): Layer {
   const chain = layers.flatMap(partsOf)
   const whole = chain.every(part => part !== undefined) ? chain : []
   const normed = whole.flatMap(part => part.normed)
   const within = [...whole.flatMap(part => part.within), ...layers.flatMap(modulesOf)]
   const form = whole.flatMap(part => part.form)
-  // Two values of bfloat16 are one word.
+  // Two bfloat16 values form one word.
   const even = normed.every(([conv]) => conv.own.parameters.weight!.shape[0]! % 2 === 0)
-  // To ask every layer takes a tenth of a millisecond, and one picture goes through all of them in one or two.
+  // Checking every layer takes a tenth of a millisecond, and one picture takes only one or two for all of them.
   const asked = whileUnchanged(() => {
     const agreed = even && whole.length > 0 && !watched(within) ? agreement(normed) : undefined
     return agreed && !agreed.training ? { tensors: normed.flatMap(tensorsOf), eps: agreed.eps } : undefined
@@ -95,7 +96,7 @@ export function mobileBody(layers: readonly Layer[]): Layer {
 interface Part {
   normed: readonly Normed[]
   within: readonly Module[]
-  /** As `mobileBody` of the addon takes it. */
+  /** The form that the addon's `mobileBody` takes. */
   form: readonly number[]
 }
 const parts = new WeakMap<Layer, Part>()
@@ -117,14 +118,14 @@ const tensorsOf = ([conv, bn]: Normed): Tensor[] => {
   return [conv.own.parameters.weight!, weight!, bias!, running_mean!, running_var!]
 }
 
-/** The type that a kernel computes x in; undefined where there is none. */
+/** The type in which a kernel computes x; undefined if there is no kernel. */
 function servedType(x: Tensor) {
   const dtype = ownKernels()
   const fits = x.device === 'cpu' && x.shape.length === 4 && (x.dtype === 'float32' || x.dtype === dtype)
   return fits ? dtype : undefined
 }
 
-/** What all layers say alike; undefined where they differ, or where somebody watches one. */
+/** The settings that all layers share; undefined if they differ, or if a layer has a hook. */
 function agreement(layers: readonly Normed[]) {
   const [[, first]] = layers as [Normed]
   const { training } = first
@@ -137,14 +138,14 @@ function agreement(layers: readonly Normed[]) {
   return { training, eps, momentum }
 }
 
-/** How the kernel is to compute; undefined where `twin` has to. */
+/** The arguments of the kernel; undefined if `twin` must run. */
 function fused(x: Tensor, layers: readonly Normed[]) {
   const dtype = servedType(x)
   const agreed = dtype && agreement(layers)
   if (!agreed) return undefined
   const { training, eps, momentum } = agreed
   if (training) {
-    // One value a channel has no variance: libtorch's own layer says so.
+    // One value per channel has no variance; libtorch's layer throws the error.
     if (x.shape[0]! * x.shape[2]! * x.shape[3]! < 64) return undefined
     for (const [, bn] of layers) bn.own.buffers.num_batches_tracked!.add_(1)
   }

@@ -5,16 +5,16 @@ import { noGrad } from '../grad.ts'
 import { keep, scope, tensors } from '../scope.ts'
 import { aten, fromArray, type HoldsTensors, type Layer, Tensor } from '../tensor.ts'
 
-/** Modules by the name that their weights have in files. */
+/** Modules by their names in weight files. */
 export type Children = Record<string, Module>
 /** A parameter or buffer, with its name as in a state dict. */
 export type NamedTensor = [name: string, value: Tensor]
-/** Sees a module's input and output after each call; may give another output. */
+/** Called with a module's input and output after each call; may return another output. */
 export type ForwardHook = (module: Module, input: Tensor, output: Tensor) => Tensor | undefined
 
-/** What a module has beside its children and its forward function. */
+/** The parts of a module beside its children and its forward function. */
 export interface ModuleOptions {
-  /** What it is, in the field's words: `Conv2d`. */
+  /** Its kind, by the usual name: `Conv2d`. */
   kind?: string
   parameters?: Record<string, Tensor | null>
   /** State that is saved but not trained: running statistics. */
@@ -22,15 +22,16 @@ export interface ModuleOptions {
   fuse?: (next: Layer) => Layer | undefined
 }
 
-/** What `loadStateDict` found different. */
+/** The differences that `loadStateDict` found. */
 export interface StateDifferences {
   missing: string[]
   unexpected: string[]
   mismatched: string[]
 }
 
-/** A module of named children and a forward function: call it, and walk it by the names that its weights have in files.
- *  Each call is a scope: what it makes and does not return is freed (what `backward` needs, libtorch keeps). */
+/** A module of named children and a forward function. Call it, or walk it by the names of its weights in files. Each
+ *  call is a scope: tensors that it makes and does not return are freed (libtorch keeps those that `backward`
+ *  needs). */
 export function module<C extends Children>(
   children: C,
   forward: (x: Tensor) => Tensor,
@@ -61,8 +62,8 @@ export function module<C extends Children>(
 }
 
 let changes = 0
-/** What `make` gives, made anew once a module, whichever, has changed its mode, its hooks or its tensors (not their
- *  values). */
+/** The remembered result of `make`; it is made again after any module has changed its mode, its hooks or its tensors
+ *  (not their values). */
 export function whileUnchanged<T>(make: () => T): () => T {
   let made: { value: T; at: number } | undefined
   return () => {
@@ -82,14 +83,15 @@ export interface Module<C extends Children = Children> extends Layer {
   readonly kind: string
   readonly children: C
   readonly own: { parameters: Record<string, Tensor | null>; buffers: Record<string, Tensor> }
-  /** Dropout and BatchNorm behave differently in training. Set for the whole tree by `train()` and `eval()`. */
+  /** Whether it is in training mode, which changes Dropout and BatchNorm. `train()` and `eval()` set it for the whole
+   *  tree. */
   training: boolean
   readonly hooks: Set<ForwardHook>
-  /** What it computes, without its hooks. */
+  /** The function that it computes, without its hooks. */
   readonly forward: (x: Tensor) => Tensor
 }
 
-/** A layer with parameters, buffers and children that have names; made by `module` and the functions of `nn`. */
+/** A layer with named parameters, buffers and children; made by `module` and the functions of `nn`. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: a callable object has no other spelling
 // biome-ignore lint/correctness/noUnusedVariables: the interface of the same name takes it
 export class Module<C extends Children = Children> extends Function implements HoldsTensors {
@@ -134,12 +136,12 @@ export class Module<C extends Children = Children> extends Function implements H
         if (t) state.set(join(name, key), t)
     return state
   }
-  /** Copies values in by name. Strict: any difference is an error that lists them; otherwise they are returned. */
+  /** Copies values in by name. Strict: throws if there are differences, and lists them; otherwise returns them. */
   loadStateDict(state: ReadonlyMap<string, Tensor | StoredTensor>, { strict = true } = {}): StateDifferences {
     return loadStateDict(this.stateDict(), state, strict)
   }
 
-  /** Converts parameters and buffers; floating ones alone change their type. The tensors are new ones. */
+  /** Converts parameters and buffers to new tensors; only floating-point ones change their type. */
   to(like: { dtype?: DType; device?: string; memoryFormat?: MemoryFormat }): this {
     changes++
     const done = new Map<Tensor, Tensor>() // a tensor that modules share stays shared
@@ -153,7 +155,7 @@ export class Module<C extends Children = Children> extends Function implements H
     return this
   }
 
-  /** Calls `hook` after each call of this module, until the function returned is called. */
+  /** Calls `hook` after each call of this module, until the returned function is called. */
   onForward(hook: ForwardHook): () => void {
     changes++
     this.hooks.add(hook)

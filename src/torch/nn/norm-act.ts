@@ -13,10 +13,10 @@ const acts = new Map<Layer, Act>([
   [relu6, 'relu6'],
   [relu6_, 'relu6'],
 ])
-/** Which of them a layer is. */
+/** The activation that a layer is; undefined for other layers. */
 export const actOf = (layer: Layer): Act | undefined => acts.get(layer)
 
-/** What a BatchNorm's pass over x computes beside it: act(BatchNorm(x) + residual). */
+/** The operations in a BatchNorm's pass over x: act(BatchNorm(x) + residual). */
 export interface NormPass {
   eps: number
   momentum: number
@@ -24,7 +24,7 @@ export interface NormPass {
   residual?: Tensor | undefined
 }
 
-/** act(BatchNorm(x) + residual), by one kernel where there is one for this processor, type and layout. */
+/** act(BatchNorm(x) + residual), by one own kernel if there is one for this processor, type and layout. */
 export function normAct(bn: Module, x: Tensor, { eps, momentum, act = 'none', residual }: NormPass): Tensor {
   const { weight, bias } = bn.own.parameters
   const { running_mean, running_var } = bn.own.buffers
@@ -35,15 +35,15 @@ export function normAct(bn: Module, x: Tensor, { eps, momentum, act = 'none', re
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
 }
 
-/** Whether the kernel takes x: in channels_last, and of a size where it is the faster one. */
+/** Whether the kernel takes x: it must be in channels_last, and of a size for which the kernel is faster. */
 function serves(x: Tensor, weight: Tensor): boolean {
   if (!ownKernels(x.dtype) || weight.dtype !== 'float32' || x.device !== 'cpu') return false
   const [n = 0, , h = 0, w = 0] = x.shape
   return n * h * w >= 64 && isChannelsLast(x)
 }
 
-/** Whether x is [N, C, H, W] with the channels of a pixel beside each other. How far apart the parts of a dimension of one are says
- *  nothing. */
+/** Whether x is [N, C, H, W] with the channels of a pixel next to each other in memory. Strides of dimensions of size 1
+ *  are ignored. */
 export function isChannelsLast(x: Tensor): boolean {
   const { shape, strides } = x
   const [, c = 0, h = 0, w = 0] = shape

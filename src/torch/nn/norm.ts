@@ -10,17 +10,17 @@ export const batchNorm2d = (c: number, options: BatchNormOptions = {}): Module =
 /** x [N, c], normalised over N. */
 export const batchNorm1d = (c: number, options: BatchNormOptions = {}): Module => batchNorm('BatchNorm1d', c, options)
 
-/** BatchNorm's own numbers; torch's defaults. */
+/** Options of BatchNorm, with torch's defaults. */
 export interface BatchNormOptions {
   eps?: number
-  /** Share of the new batch in the running statistics. */
+  /** The share of the new batch in the running statistics. */
   momentum?: number
-  /** Where the weight starts: 0 makes a residual block start as identity. */
+  /** The initial weight; 0 makes a residual block begin as identity. */
   init?: number
 }
 
 const numbers = new WeakMap<Module, { eps: number; momentum: number }>()
-/** What a BatchNorm adds to the variance, and the share of the new batch in its running statistics. */
+/** The number that a BatchNorm adds to the variance, and the share of the new batch in its running statistics. */
 export const numbersOf = (bn: Module): { eps: number; momentum: number } => numbers.get(bn)!
 
 function batchNorm(kind: string, c: number, { eps = 1e-5, momentum = 0.1, init = 1 }: BatchNormOptions): Module {
@@ -40,10 +40,10 @@ function batchNorm(kind: string, c: number, { eps = 1e-5, momentum = 0.1, init =
 /** act(bn(x) + residual). */
 export function normalised(bn: Module, x: Tensor, { act, residual }: Pick<NormPass, 'act' | 'residual'> = {}): Tensor {
   if (bn.training) {
-    // libtorch would go on, and leave NaN in the running variance for good.
+    // libtorch would not throw, and would leave NaN in the running variance for ever.
     if (x.numel === bn.own.parameters.weight!.numel)
       throw new AnnealError(
-        `${bn.kind}: one value a channel (input [${x.shape}]) has no variance; train with batches of at least 2, or with larger pictures`,
+        `${bn.kind}: one value per channel (input [${x.shape}]) has no variance; train with batches of at least 2, or with larger pictures`,
       )
     bn.own.buffers.num_batches_tracked!.add_(1)
   }
@@ -53,7 +53,7 @@ export function normalised(bn: Module, x: Tensor, { act, residual }: Pick<NormPa
 /** x [..., c], each row normalised over its c values (Ba et al. 2016, arXiv:1607.06450). */
 export const layerNorm = (c: number, { eps = 1e-5 } = {}): Module =>
   layerNormOf('LayerNorm', c, eps, (x, norm) => norm(x))
-/** x [N, c, H, W], each pixel normalised over its channels. In channels_last no value is moved. */
+/** x [N, c, H, W], each pixel normalised over its channels. In channels_last nothing is copied. */
 export const layerNorm2d = (c: number, { eps = 1e-5 } = {}): Module =>
   layerNormOf('LayerNorm2d', c, eps, (x, norm) => norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
 

@@ -2,7 +2,7 @@ import { call } from '../call.ts'
 import { aten, type Tensor } from '../tensor.ts'
 import { type GroupOptions, type Optimizer, optimizer } from './optimizer.ts'
 
-/** Adam's own numbers; torch's defaults. */
+/** Options of Adam, with torch's defaults. */
 export interface AdamOptions {
   lr?: number
   /** β₁, β₂. */

@@ -12,13 +12,14 @@ export interface ParameterGroup {
   /** SGD's momentum, Adam's β₁. */
   momentum: number
 }
-/** A group as it is given: what it leaves out is the default of the optimizer. */
+/** A group in the arguments of an optimizer; missing values are the optimizer's defaults. */
 export type GroupOptions = { params: readonly Tensor[] } & Partial<Omit<ParameterGroup, 'params'>>
 
-/** One slot of state: a tensor a parameter, in the order of the group. */
+/** Slots of state by name: one tensor per parameter, in the order of the group. */
 export type Slots = Record<string, Tensor[]>
 
-/** What an update needs: parameters with a gradient, their gradients and state, and how many steps these have taken. */
+/** The input of an update: parameters with a gradient, their gradients and state, and how many steps they have
+ *  taken. */
 export interface Update {
   group: ParameterGroup
   params: Tensor[]
@@ -27,7 +28,7 @@ export interface Update {
   step: number
 }
 
-/** Where an optimizer stands, for a checkpoint. */
+/** The state of an optimizer, for a checkpoint. */
 export interface OptimizerState {
   step: number
   tensors: Map<string, Tensor>
@@ -38,15 +39,17 @@ export interface Optimizer extends HoldsTensors {
   readonly groups: readonly ParameterGroup[]
   /** Changes every parameter that has a gradient. */
   step(): void
-  /** Forgets the gradients. */
+  /** Drops the gradients. */
   zeroGrad(): void
-  /** Steps taken and state by `group.slot.index`, as the tensors themselves; the slot `step` counts a parameter's own. */
+  /** The number of steps, and the state's own tensors (no copies) by `group.slot.index`; the slot `step` counts the
+   *  steps of a parameter. */
   state(): OptimizerState
   loadState(state: OptimizerState): void
 }
 
-/** An optimizer from one rule: the slots that it keeps and the update that it makes, by a kernel of our own where it
- *  serves, else in libtorch's foreach operators (one call for all parameters of a group). Parameters without a gradient are left alone, as torch does. */
+/** An optimizer from one rule: its slots and its update, by an own kernel if there is one for it, else with libtorch's
+ *  foreach operators (one call for all parameters of a group). Parameters without a gradient are skipped, as in
+ *  torch. */
 export function optimizer(
   params: readonly Tensor[] | readonly GroupOptions[],
   defaults: Omit<ParameterGroup, 'params'>,
@@ -115,7 +118,7 @@ export function optimizer(
             const [g, name, i] = key.split('.') as [string, string, string]
             const param = groups[Number(g)]?.params[Number(i)]
             if (!param || !(name === 'step' || slotNames.includes(name)))
-              throw new AnnealError(`the optimizer's state has "${key}", which this optimizer has not`)
+              throw new AnnealError(`the optimizer's state has the unknown key "${key}"`)
             const own = stateOf(Number(g), Number(i), param)
             if (name === 'step') own.step = t.item()
             else own.slots[name]!.copy_(t)
@@ -138,7 +141,7 @@ export function optimizer(
 interface State {
   step: number
   slots: Record<string, Tensor>
-  /** `step` as a tensor, once it was asked for. */
+  /** `step` as a tensor, made at its first use. */
   count?: Tensor
 }
 

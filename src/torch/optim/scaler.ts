@@ -3,7 +3,7 @@ import { noGrad } from '../grad.ts'
 import { scope } from '../scope.ts'
 import { aten, type Tensor } from '../tensor.ts'
 
-/** Where a scaler stands, for a checkpoint: its factor, and for how many steps gradients have been finite with it. */
+/** The state of a scaler, for a checkpoint: its factor, and for how many steps gradients have been finite with it. */
 export interface ScalerState {
   scale: number
   good: number
@@ -12,8 +12,8 @@ export interface ScalerState {
 const growthInterval = 2000
 
 /** Multiplies the loss, so that small gradients are not 0 in float16 (Micikevicius et al. 2018, arXiv:1710.03740), with
- *  the numbers of torch.amp.GradScaler: from 2¹⁶ on, half of it where a gradient overflows, twice after 2,000 steps
- *  without. */
+ *  the values of torch.amp.GradScaler: it begins at 2¹⁶, is halved if a gradient overflows, and doubled after 2,000
+ *  steps without overflow. */
 export class GradScaler {
   state: ScalerState
 
@@ -25,7 +25,8 @@ export class GradScaler {
     return loss.mul(this.state.scale)
   }
 
-  /** Divides gradients by the factor, in place, and adapts it. Whether all are finite: else the step must be left out. */
+  /** Divides gradients by the factor, in place, and adapts the factor. Returns whether all are finite; if not, the step
+   *  must be skipped. */
   unscale(grads: readonly Tensor[]): boolean {
     if (grads.length === 0) return true
     const { scale, good } = this.state

@@ -1,17 +1,18 @@
-/** A smooth function: its value at `x`, and its gradient written to `gradient`. A slow one takes turns, and is a promise. */
+/** A smooth function: returns its value at `x`, and writes its gradient to `gradient`. A slow function may return a
+ *  promise. */
 export type Smooth = (x: Float64Array, gradient: Float64Array) => number | Promise<number>
 
-/** Where the search ended. */
+/** The result of a search. */
 export interface Minimum {
   x: Float64Array
   value: number
   iterations: number
-  /** Whether it came to rest before the iterations ran out. */
+  /** Whether it converged before the iterations ran out. */
   converged: boolean
 }
 
 /** Limited-memory BFGS (Liu & Nocedal 1989) with a backtracking line search: minimises a smooth, preferably convex
- *  function. Ends where a step lowers the value by less than `tolerance` of it. `between` is awaited before each
+ *  function. Ends when a step lowers the value by less than the share `tolerance`. `between` is awaited before each
  *  iteration. */
 export async function lbfgs(
   f: Smooth,
@@ -41,7 +42,7 @@ export async function lbfgs(
       const nextValue = await f(next, nextGradient)
       if (nextValue <= value + 1e-4 * t * slope) moved = { x: next, gradient: nextGradient, value: nextValue }
     }
-    if (!moved) return { x, value, iterations: k, converged: true } // as low as rounding lets it
+    if (!moved) return { x, value, iterations: k, converged: true } // as low as rounding allows
     const fall = (value - moved.value) / Math.max(Math.abs(value), 1e-12)
     const s = sum(moved.x, -1, x)
     const y = sum(moved.gradient, -1, gradient)
@@ -56,7 +57,7 @@ export async function lbfgs(
   return { x, value, iterations, converged: false }
 }
 
-/** The two-loop recursion: minus the inverse Hessian, as far as the last steps tell it, times the gradient. */
+/** The two-loop recursion: minus the inverse Hessian, estimated from the last steps, times the gradient. */
 function towardsMinimum(
   gradient: Float64Array,
   steps: readonly { s: Float64Array; y: Float64Array; rho: number }[],

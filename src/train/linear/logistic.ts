@@ -7,17 +7,17 @@ import { lbfgs } from './lbfgs.ts'
 export interface LabelledFeatures {
   x: Float32Array
   y: Int32Array
-  /** [classes]: how much a sample of each class weighs; all alike unless given. */
+  /** [classes]: the weight of a sample of each class. Default: all equal. */
   weights?: readonly number[] | undefined
 }
-/** Features with several answers a sample. x: float32 [N × F], y: float32 [N × C]. */
+/** Features with several targets per sample. x: float32 [N × F], y: float32 [N × C]. */
 export interface AnsweredFeatures {
   x: Float32Array
   y: Float32Array
-  /** [C]: how much a sample that has the answer weighs beside one that has not; alike unless given. */
+  /** [C]: the weight of a sample that has the label, relative to one that does not. Default: equal. */
   weights?: readonly number[] | undefined
 }
-/** A linear layer for features as given: weight [C × F], bias [C]. */
+/** A linear layer for raw features: weight [C × F], bias [C]. */
 export interface LinearModel {
   weight: Float32Array
   bias: Float32Array
@@ -27,20 +27,21 @@ export interface LogisticModel extends LinearModel {
   iterations: number
   converged: boolean
 }
-/** When a search ends. Aborted, it throws `Stopped`. */
+/** When a search ends. If its signal is aborted, it throws `Stopped`. */
 export interface PathOptions {
   iterations?: number
   tolerance?: number
-  /** Told each solution as it is found; where it answers true, the weaker strengths are left out. */
+  /** Called with each solution as it is found. If it returns true, the weaker strengths are skipped. */
   enough?: ((model: LogisticModel, point: Float64Array) => boolean | Promise<boolean>) | undefined
-  /** Where the search goes on: the point that `enough` was told of the strength before. */
+  /** The point from which the search goes on: the one that `enough` got for the strength before. */
   from?: Float64Array | undefined
   signal?: AbortSignal | undefined
 }
 
 /** Multinomial logistic regression to its optimum: mean cross-entropy + l2/2 · ‖W‖², as scikit-learn's
- *  LogisticRegression with C = 1 / (N · l2); the biases are free. Solved by L-BFGS over standardised features (the
- *  penalty stays on the weights for the features as given), many values of `l2` from the strongest on, each from the last. */
+ *  LogisticRegression with C = 1 / (N · l2); the biases have no penalty. Solved by L-BFGS over standardised features
+ *  (the penalty is on the weights for the raw features), for many values of `l2` from the strongest on; each search
+ *  begins at the last solution. */
 export async function logisticPath(
   { x, y, weights }: LabelledFeatures,
   classes: number,
@@ -62,8 +63,8 @@ export async function logisticPath(
 }
 
 /** A logistic regression for each of several labels (one against the rest): the mean over samples of binary
- *  cross-entropy + l2/2 · ‖w‖² of each, summed; each label's is scikit-learn's LogisticRegression with C = 1 / (N · l2).
- *  y: 0 to 1. A label that every sample or none has gets a bias alone, at the odds of half a sample in N. */
+ *  cross-entropy + l2/2 · ‖w‖² of each, summed; each label's is scikit-learn's LogisticRegression with C = 1 / (N ·
+ *  l2). y: 0 to 1. A label that all samples or none have gets only a bias, at the odds of half a sample in N. */
 export async function sigmoidPath(
   { x, y, weights }: AnsweredFeatures,
   classes: number,
@@ -93,14 +94,14 @@ export async function sigmoidPath(
   )
 }
 
-/** Several answers [N × C] as the convolution's output has them: [1, C, N, 1]. */
+/** Targets [N × C] in the layout of the convolution's output: [1, C, N, 1]. */
 const answers = (y: Float32Array, n: number, c: number): Tensor =>
   fromArray(y, [n, c]).transpose(0, 1).reshape(1, c, n, 1).contiguous()
 
-/** The number of samples that `y` answers for. */
+/** The number of samples in `y`. */
 export function rowsOf(op: string, y: ArrayLike<number>, c: number): number {
   if (Number.isInteger(c) && c > 0 && y.length > 0 && y.length % c === 0) return y.length / c
-  throw new AnnealError(`${op}: got ${y.length} answers for rows of ${c}; expected one row a sample`)
+  throw new AnnealError(`${op}: got ${y.length} targets for rows of ${c}; expected one row per sample`)
 }
 
 /** The mean of each column. values: [N × C]. */
@@ -110,18 +111,18 @@ export function columnMeans(values: Float32Array, c: number): Float64Array {
   return sums.map(s => (s * c) / values.length)
 }
 
-/** What is minimised beside the penalty. */
+/** The loss that is minimised, beside the penalty. */
 interface Loss {
-  /** Of so many samples from one on. */
+  /** The targets of `count` samples from `from` on. */
   target(from: number, count: number): Tensor
-  /** Of logits [1, C, N, 1] of `all` samples, or of some: then its share of the whole. */
+  /** The loss of logits [1, C, N, 1] of `all` samples, or of some: then their share of the whole loss. */
   loss(logits: Tensor, target: Tensor, all: boolean): Tensor
-  /** Biases to begin with, and the loss's second derivative by each. */
+  /** The first biases, and the second derivative of the loss by each. */
   start: Float64Array
   bend: Float64Array
 }
 
-/** Logits that are made at a time, at most: 256 MB of them. More are made in blocks, between which a signal is heard. */
+/** The most logits at a time: 256 MB. More are computed in blocks; between two blocks the signal is checked. */
 const blockNumbers = 2 ** 26
 
 async function path(
@@ -138,7 +139,7 @@ async function path(
     const raw = fromArray(x, [n, width], { copy: false })
     const mean = raw.mean(0)
     const deviation = aten.clamp_min(aten.std(raw, [0]), 1e-4)
-    // As one picture of N pixels with F channels: a 1×1 convolution is the same product, and fast in every libtorch.
+    // One picture of N pixels with F channels: a 1×1 convolution is the same product, and fast in every libtorch.
     const standard = raw.sub(mean).div(deviation)
     const blocks = Array.from({ length: Math.ceil(n / per) }, (_, i) => {
       const [from, count] = [i * per, Math.min(per, n - i * per)]
@@ -187,7 +188,7 @@ async function path(
 }
 
 interface Problem {
-  /** Samples, so many at a time that their logits are no more than `blockNumbers`. */
+  /** The samples in blocks with at most `blockNumbers` logits each. */
   blocks: readonly { standard: Tensor; target: Tensor }[]
   /** Awaited between two blocks. */
   between(): Promise<void>
@@ -203,7 +204,7 @@ function times(a: Float64Array, b: Float64Array): Float64Array<ArrayBuffer> {
   return out
 }
 
-/** The length of a step in each parameter that bends the objective by about 1, so that L-BFGS sees a round valley:
+/** The scale of each parameter in which the objective has curvature of about 1, so that L-BFGS converges fast:
  *  1/√(bend + l2/σ²) for a weight. */
 function units({ spread, l2, classes, width }: Problem, bend: Float64Array): Float64Array {
   const out = new Float64Array(classes * (width + 1))

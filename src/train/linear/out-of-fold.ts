@@ -7,17 +7,18 @@ import { type LinearModel, logisticPath, rowsOf, sigmoidPath } from './logistic.
 import { ridgePath } from './ridge.ts'
 import { standardised } from './standardise.ts'
 
-/** Predictions of every sample by models that did not learn from it. */
+/** Predictions for every sample by models that were not trained on it. */
 export interface OutOfFold {
-  /** [N × C]: probabilities (softmax for `single`, a sigmoid each for `multi`), or the values of `regression` in float64. */
+  /** [N × C]: probabilities (softmax for `single`, a sigmoid per label for `multi`), or the values of `regression` in
+   *  float64. */
   outputs: Outputs
-  /** The strength of L2 whose mean loss over all samples is lowest, and that loss. */
+  /** The strength of L2 with the lowest mean loss over all samples, and that loss. */
   l2: number
   loss: number
   /** The fold of each sample, from 0. */
   fold: Int32Array
 }
-/** How the samples are dealt. */
+/** How the samples are divided into folds. */
 export interface FoldOptions {
   folds?: number
   seed?: number
@@ -29,9 +30,9 @@ export interface FoldOptions {
   onFold?: (done: number, folds: number) => void
 }
 
-/** What a linear model on frozen features says of each sample when it learnt from the other folds alone: what confident
- *  learning needs of training pictures (Northcutt et al. 2021). features: [N × F]; labels: class numbers [N] for `single`,
- *  0/1 [N × classes] for `multi`, values [N × classes] for `regression`. */
+/** The prediction of a linear model on frozen features for each sample, trained only on the other folds, as confident
+ *  learning needs it for training pictures (Northcutt et al. 2021). features: [N × F]; labels: class numbers [N] for
+ *  `single`, 0/1 [N × classes] for `multi`, values [N × classes] for `regression`. */
 export async function outOfFold(
   features: Float32Array,
   labels: Targets,
@@ -68,8 +69,8 @@ export async function outOfFold(
   return { outputs: outputs[best]!, l2: l2s[best]!, loss: losses[best]!, fold }
 }
 
-/** Deals samples out evenly, those with the same labels one to a fold in turn: a function of the seed. Returns the fold
- *  of each, from 0. */
+/** Divides samples evenly into folds; those with the same labels go to the folds in turn. It depends only on the seed.
+ *  Returns the fold of each sample, from 0. */
 export function dealFolds(
   labels: Targets,
   n: number,
@@ -84,7 +85,7 @@ export function dealFolds(
   }
   if (!Number.isInteger(folds) || folds < 2 || members.size < folds)
     throw new AnnealError(
-      `outOfFold: ${members.size} different pictures can't be dealt into ${folds} folds; expected 2 folds or more, each with a picture`,
+      `outOfFold: ${members.size} different pictures can't be divided into ${folds} folds; expected 2 folds or more, each with a picture`,
     )
   const per = labels.length / n
   const key = ([first]: number[]) =>
@@ -111,7 +112,8 @@ function takeRows(table: Float32Array, width: number, rows: readonly number[]): 
   return out
 }
 
-/** A step that lowers the loss by less than this share of it ends a search: whose label is doubted hangs on less. */
+/** A search ends when a step lowers the loss by less than this share, which is enough to find labels that may be
+ *  wrong. */
 const tolerance = 1e-5
 
 function solve(

@@ -3,9 +3,10 @@ import { aten, fromArray, scope, type Tensor, zeros } from '../../torch/index.ts
 import { turn } from '../stop.ts'
 import { type AnsweredFeatures, columnMeans, type LinearModel, rowsOf } from './logistic.ts'
 
-/** Ridge regression (Hoerl & Kennard 1970) at many values of `l2`: half the mean squared error of each target +
- *  l2/2 · ‖w‖², as scikit-learn's Ridge with alpha = N · l2; the biases are free. y: [N × targets]. Closed form by Cholesky
- *  in float64, over features or over samples, whichever are fewer. Aborted, it throws `Stopped`. */
+/** Ridge regression (Hoerl & Kennard 1970) at many values of `l2`: half the mean squared error of each target + l2/2 ·
+ *  ‖w‖², as scikit-learn's Ridge with alpha = N · l2; the biases have no penalty. y: [N × targets]. Closed form by
+ *  Cholesky in float64, over features or over samples, whichever are fewer. If its signal is aborted, it throws
+ *  `Stopped`. */
 export async function ridgePath(
   { x, y }: AnsweredFeatures,
   targets: number,
@@ -21,7 +22,7 @@ export async function ridgePath(
   const table = { x, y, n, centre, middle }
   const system = width <= n ? scope(() => emptySystem(width, targets)) : scope(() => overSamples(table))
   try {
-    // Over features, the sums grow by blocks of rows, so that a signal is heard and memory stays small.
+    // Over features, the sums are computed in blocks of rows, so that the signal is checked and memory stays small.
     for (let start = 0; width <= n && start < n; start += block) {
       scope(() => addRows(system, table, start, Math.min(block, n - start)))
       await turn(signal)
@@ -55,7 +56,7 @@ interface System {
   samples?: Tensor
 }
 
-/** Rows from `start` on, less the mean of each column. */
+/** Rows from `start` on, minus the mean of each column. */
 const centred = (values: Float32Array, mean: Float64Array, start: number, count: number): Tensor =>
   fromArray(values.subarray(start * mean.length, (start + count) * mean.length), [count, mean.length])
     .to('float64')

@@ -1,16 +1,16 @@
-/** Numbers at mean 0 and deviation 1, by column. */
+/** Numbers with mean 0 and standard deviation 1 per column. */
 export interface Standardised {
   /** [N × columns] */
   values: Float32Array
   mean: Float64Array
-  /** 1 for a column that never changes. */
+  /** 1 for a constant column. */
   std: Float64Array
-  /** Standardised rows back in their own units. [M × columns] */
+  /** Converts standardised rows back to their own units. [M × columns] */
   back(rows: ArrayLike<number>): Float64Array
 }
 
-/** Takes mean and deviation away in float64: numbers that are large and close together lose nothing, and neither do tiny
- *  ones. values: [N × columns]. */
+/** Subtracts the mean and divides by the standard deviation in float64, so that neither large numbers close together
+ *  nor tiny ones lose digits. values: [N × columns]. */
 export function standardised(values: ArrayLike<number>, columns: number): Standardised {
   const n = values.length / columns
   const [mean, std] = [new Float64Array(columns), new Float64Array(columns).fill(1)]

@@ -2,15 +2,16 @@ import { AnnealError } from '../../base/errors.ts'
 import { checkActual, share } from './check.ts'
 import { margins } from './counts.ts'
 
-/** The mean recall of the classes that have pictures: every class counts alike, however rare. predicted, actual: [N]. */
+/** The mean recall of the classes that have pictures: rare classes count as much as others. predicted, actual: [N]. */
 export function balancedAccuracy(predicted: ArrayLike<number>, actual: ArrayLike<number>, classes: number): number {
   const { right, actuals } = margins('balancedAccuracy', predicted, actual, classes)
   const present = Array.from(actuals, (n, c) => ({ n, right: right[c]! })).filter(({ n }) => n > 0)
   return present.reduce((sum, { n, right }) => sum + right / n, 0) / present.length
 }
 
-/** The share of pictures whose class is among the `k` most probable ones. Of equal scores the first classes come first,
- *  as in `argmaxRows`, so that k = 1 is the accuracy (scikit-learn takes the last). scores: [N, classes]; actual: [N]. */
+/** The share of pictures whose class is among the `k` most probable ones. If scores are equal, the first classes count
+ *  first, as in `argmaxRows`, so that k = 1 is the accuracy (scikit-learn takes the last classes). scores: [N,
+ *  classes]; actual: [N]. */
 export function topKAccuracy(
   scores: ArrayLike<number>,
   actual: ArrayLike<number>,
@@ -32,8 +33,8 @@ export function topKAccuracy(
   return right / n
 }
 
-/** Agreement beyond chance, in [−1, 1] (Cohen 1960); `weights` count a mistake by how far apart the numbers of its
- *  classes are, for classes with an order. NaN where chance alone agrees always. predicted, actual: [N]. */
+/** Agreement beyond chance, in [−1, 1] (Cohen 1960); with `weights` a mistake counts by the distance between the
+ *  class numbers, for classes with an order. NaN if chance alone always agrees. predicted, actual: [N]. */
 export function cohenKappa(
   predicted: ArrayLike<number>,
   actual: ArrayLike<number>,
@@ -49,7 +50,7 @@ export function cohenKappa(
   return expected === 0 ? Number.NaN : 1 - observed / expected
 }
 
-/** The weights of all pairs of an actual class and a predicted one, as often as they would meet by chance, in one pass. */
+/** The expected weights by chance of all pairs of an actual and a predicted class, in one pass. */
 function weightedPairs(a: Float64Array, p: Float64Array, weights: 'none' | 'linear' | 'quadratic'): number {
   const sum = (of: (c: number) => number) => a.reduce((all, _, c) => all + of(c), 0)
   const n = sum(c => a[c]!)
@@ -65,7 +66,7 @@ function weightedPairs(a: Float64Array, p: Float64Array, weights: 'none' | 'line
 }
 
 /** The correlation of predicted and actual classes, in [−1, 1] (Matthews 1975, for more classes Gorodkin 2004); 0
- *  where either is always the same. predicted, actual: [N]. */
+ *  if either is constant. predicted, actual: [N]. */
 export function matthews(predicted: ArrayLike<number>, actual: ArrayLike<number>, classes: number): number {
   const { right, actuals, predictions } = margins('matthews', predicted, actual, classes)
   const total = actual.length

@@ -1,12 +1,12 @@
 import { AnnealError } from '../../base/errors.ts'
 import { purpose, rng } from '../../base/random.ts'
 
-/** A metric of the whole set, and the interval in which it falls for 95 (or `level`) of 100 sets drawn anew. */
+/** A metric of the whole set, and the interval that contains it for 95 % (or `level`) of the bootstrap sets. */
 export type Interval = { value: number; low: number; high: number }
 
 /** The percentile bootstrap (Efron 1979): the metric of `rounds` sets of `n` samples, drawn from the set with
- *  replacement, without their tails. `metric` gets sample numbers [n] and must not keep them; a round that it can't
- *  score (NaN) is left out. The same seed gives the same interval.
+ *  replacement, without their tails. `metric` gets sample numbers [n] and must not keep them; a round for which it
+ *  returns NaN is left out. The same seed gives the same interval.
  *
  *  `bootstrap(rows => accuracy(take(predicted, rows), take(actual, rows)), actual.length)` */
 export function bootstrap(

@@ -1,23 +1,23 @@
 import { AnnealError } from '../../base/errors.ts'
 import { checkActual, checkMatrices } from './check.ts'
 
-/** Whether a picture has one class, or any of them. */
+/** Whether a picture has one class (`single`) or any number of labels (`multi`). */
 export type LabelTask = 'single' | 'multi'
 
-/** Decisions whose probability is in (from, to]: how many, how sure on average, and what share came true. */
+/** Decisions whose probability is in (from, to]: their count, their mean probability, and the share that is correct. */
 export type ReliabilityBin = { from: number; to: number; count: number; confidence: number; accuracy: number }
 
-/** Bins that hold something, and the gap between confidence and accuracy: `ece` its mean over all decisions, `mce` its
- *  largest. */
+/** The bins that are not empty, and the gap between confidence and accuracy: `ece` is its mean over all decisions,
+ *  `mce` its maximum. */
 export type Reliability = { bins: ReliabilityBin[]; ece: number; mce: number; count: number }
 
 /** What the calibration is measured by: 15 bins unless given. */
 export type CalibrationOptions = { task?: LabelTask; bins?: number }
 
-/** How far probabilities can be taken at their word, in bins of equal width (Guo et al. 2017, arXiv:1706.04599).
- *  `single`: the top class of each picture, its probability against how often it is right; actual: [N]. `multi`: every
- *  picture and class, the probability against how often the label is there; targets: [N, classes].
- *  probabilities: [N, classes]. */
+/** How well probabilities agree with the actual frequencies, in bins of equal width (Guo et al. 2017,
+ *  arXiv:1706.04599). `single`: the probability of each picture's top class, compared with how often that class is
+ *  correct; actual: [N]. `multi`: the probability of every picture and label, compared with how often the label is
+ *  there; targets: [N, classes]. probabilities: [N, classes]. */
 export function reliability(
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,
@@ -46,9 +46,9 @@ export function reliability(
  *  probabilities: [N, classes]; targets: [N] or, for `multi`, [N, classes]. */
 export const expectedCalibrationError = (...args: Parameters<typeof reliability>): number => reliability(...args).ece
 
-/** Mean squared distance of probabilities from what came true (Brier 1950). `single`: summed over the classes, so 0 to
- *  2 (scikit-learn halves it for two classes); actual: [N]. `multi`: the mean over all labels, 0 to 1; targets:
- *  [N, classes]. probabilities: [N, classes]. */
+/** Mean squared distance of probabilities from the actual values, 0 or 1 (Brier 1950). `single`: summed over the
+ *  classes, so 0 to 2 (scikit-learn halves it for two classes); actual: [N]. `multi`: the mean over all labels, 0 to 1;
+ *  targets: [N, classes]. probabilities: [N, classes]. */
 export function brierScore(
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,
@@ -68,7 +68,7 @@ export function brierScore(
   return sum / (task === 'single' ? n : n * classes)
 }
 
-/** Each probability that is judged, with 1 where it came true. */
+/** Calls back with each probability that counts, and with 1 if it is correct, else 0. */
 function eachDecision(
   probabilities: ArrayLike<number>,
   targets: ArrayLike<number>,

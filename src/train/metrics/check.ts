@@ -1,13 +1,13 @@
 import { AnnealError } from '../../base/errors.ts'
 
-/** What a share of nothing is: 0, or NaN, undefined and left out of means; scikit-learn's `zero_division`. */
+/** The value of 0 / 0: 0, or NaN, which is left out of means; scikit-learn's `zero_division`. */
 export type ZeroDivision = 0 | typeof Number.NaN
 
-/** `part` of `whole`; of nothing it is 0 unless said otherwise. */
+/** `part` / `whole`; `ofNothing` if `whole` is 0. */
 export const share = (part: number, whole: number, ofNothing: ZeroDivision = 0): number =>
   whole === 0 ? ofNothing : part / whole
 
-/** The mean of what is a number, each with its weight; 0 where the weights of all numbers are, NaN where there is none. */
+/** The weighted mean of the values that are not NaN; 0 if all their weights are 0, NaN if there are none. */
 export function weightedMean(values: readonly number[], weights: readonly number[]): number {
   const there = values.flatMap((v, i) => (Number.isNaN(v) ? [] : [[v, weights[i]!] as const]))
   if (there.length === 0) return Number.NaN
@@ -17,13 +17,13 @@ export function weightedMean(values: readonly number[], weights: readonly number
   )
 }
 
-/** The mean of what is a number; NaN where nothing is. */
+/** The mean of the values that are not NaN; NaN if there are none. */
 export function meanOf(values: readonly number[]): number {
   const there = values.filter(v => !Number.isNaN(v))
   return there.reduce((a, b) => a + b, 0) / there.length
 }
 
-/** Refuses lists of unlike length. predicted, actual: [N]. */
+/** Throws for lists of different length. predicted, actual: [N]. */
 export function checkPairs(op: string, predicted: ArrayLike<number>, actual: ArrayLike<number>): void {
   if (predicted.length !== actual.length)
     throw new AnnealError(
@@ -31,16 +31,16 @@ export function checkPairs(op: string, predicted: ArrayLike<number>, actual: Arr
     )
 }
 
-/** Refuses what is no whole number of rows. scores: [N, classes]. */
+/** Throws unless the scores are whole rows. scores: [N, classes]. */
 export function checkRows(op: string, scores: ArrayLike<number>, classes: number): void {
   if (!Number.isInteger(classes) || classes < 1 || scores.length % classes !== 0)
     throw new AnnealError(
-      `${op}: got ${scores.length} scores and ${classes} classes; expected rows of one score a class`,
+      `${op}: got ${scores.length} scores and ${classes} classes; expected rows of one score per class`,
     )
 }
 
-/** Refuses rows that are not one a class number, or class numbers that there are not. scores: [N, classes];
- *  actual: [N]. Returns N. */
+/** Throws unless there is one row per class number, and all class numbers exist. scores: [N, classes]; actual: [N].
+ *  Returns N. */
 export function checkActual(
   op: string,
   scores: ArrayLike<number>,
@@ -51,13 +51,13 @@ export function checkActual(
   checkRows(op, scores, classes)
   if (scores.length !== actual.length * classes)
     throw new AnnealError(
-      `${op}: got ${scores.length / classes} rows of ${classes} ${what} and ${actual.length} classes; expected one class a row`,
+      `${op}: got ${scores.length / classes} rows of ${classes} ${what} and ${actual.length} classes; expected one class per row`,
     )
   for (let i = 0; i < actual.length; i++) checkClass(op, actual[i]!, classes)
   return actual.length
 }
 
-/** Refuses matrices of unlike shape. values, targets: [N, columns]. Returns N. */
+/** Throws for matrices of different shape. values, targets: [N, columns]. Returns N. */
 export function checkMatrices(
   op: string,
   values: ArrayLike<number>,
@@ -71,7 +71,7 @@ export function checkMatrices(
   return values.length / columns
 }
 
-/** Refuses labels that are neither there nor not. targets: [N, classes]. */
+/** Throws for labels that are neither 0 nor 1. targets: [N, classes]. */
 export function checkLabels(targets: ArrayLike<number>, classes: number): void {
   for (let i = 0; i < targets.length; i++)
     if (targets[i] !== 0 && targets[i] !== 1)
@@ -80,7 +80,7 @@ export function checkLabels(targets: ArrayLike<number>, classes: number): void {
       )
 }
 
-/** Refuses a class that is none of `classes`. */
+/** Throws for a class number outside of 0 to `classes` − 1. */
 export function checkClass(op: string, index: number, classes: number): void {
   if (!Number.isInteger(index) || index < 0 || index >= classes)
     throw new AnnealError(`${op}: got class ${index}; expected a whole number from 0 to ${classes - 1}`)

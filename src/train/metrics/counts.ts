@@ -1,6 +1,6 @@
 import { checkClass, checkPairs } from './check.ts'
 
-/** How often pictures of one class were taken for a class. */
+/** How often pictures of one class were predicted as another (or the same) class. */
 export type Confusion = { actual: number; predicted: number; count: number }
 
 /** The diagonal of the confusion matrix, and the sums of its rows and columns. predicted, actual: [N]. */
@@ -18,7 +18,7 @@ export function margins(name: string, predicted: ArrayLike<number>, actual: Arra
   return { right, actuals, predictions }
 }
 
-/** How often each cell of a matrix is given; cells are numbered row by row and come in their order. */
+/** How often each cell of a matrix occurs; cells are numbered row by row and returned in that order. */
 export function cellsOf(cells: ArrayLike<number>, classes: number): Confusion[] {
   const found: Confusion[] = []
   for (let i = 0; i < cells.length; i++) {

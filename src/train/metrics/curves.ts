@@ -1,10 +1,10 @@
 import { checkActual, checkMatrices, checkPairs, meanOf } from './check.ts'
 
-/** Precision and recall at every distinct score as threshold, thresholds rising, as scikit-learn's: the last point is
+/** Precision and recall with every distinct score as threshold, in rising order, as scikit-learn's: the last point is
  *  (recall 0, precision 1) and has no threshold. */
 export type Curve = { precision: number[]; recall: number[]; thresholds: number[] }
 
-/** A score of each class, NaN where the set can't tell, and their mean over the classes where it can. */
+/** A score of each class (NaN if it is undefined on this set), and the mean over the classes where it is defined. */
 export type EachClass = { classes: number[]; mean: number }
 
 /** Column `c` of a matrix by rows. values: [N, columns] → [N]. */
@@ -15,7 +15,7 @@ export function column(values: ArrayLike<number>, columns: number, c: number): F
 }
 
 /** Average precision of each class, Σ (Rₙ − Rₙ₋₁)·Pₙ over its falling scores, without interpolation; `mean` is the mAP.
- *  A class without positives has none (NaN; scikit-learn says 0) and stays out of the mean.
+ *  For a class without positives it is NaN (scikit-learn: 0) and left out of the mean.
  *  probabilities, targets: [N, classes]. */
 export const averagePrecision = (
   probabilities: ArrayLike<number>,
@@ -33,14 +33,14 @@ export const averagePrecision = (
     return area
   })
 
-/** Area under the ROC curve of each class: how often a picture of it has a higher score than another picture, ties
- *  counted half. NaN without positives or without negatives, and left out of the mean.
- *  probabilities, targets: [N, classes]. */
+/** Area under the ROC curve of each class: how often a picture of it has a higher score than another picture; ties
+ *  count half. NaN without positives or without negatives; these are left out of the mean. probabilities, targets: [N,
+ *  classes]. */
 export const rocAuc = (probabilities: ArrayLike<number>, targets: ArrayLike<number>, classes: number): EachClass =>
   eachColumn('rocAuc', probabilities, targets, classes, rankArea)
 
-/** `rocAuc` of one class against all others, for pictures of one class each; `mean` is scikit-learn's macro average
- *  (`multi_class='ovr'`) where every class is there. probabilities: [N, classes]; actual: [N]. */
+/** `rocAuc` of each class against all others, for single-label; `mean` is scikit-learn's macro average
+ *  (`multi_class='ovr'`) if every class occurs. probabilities: [N, classes]; actual: [N]. */
 export function rocAucOneVsRest(
   probabilities: ArrayLike<number>,
   actual: ArrayLike<number>,
@@ -52,7 +52,7 @@ export function rocAucOneVsRest(
   return rocAuc(probabilities, targets, classes)
 }
 
-/** Precision and recall of one class at each of its scores. scores, targets (0 or 1): [N]; `column` takes them out of
+/** Precision and recall of one class at each of its scores. scores, targets (0 or 1): [N]; `column` takes them from
  *  a matrix. */
 export function precisionRecallCurve(scores: ArrayLike<number>, targets: ArrayLike<number>): Curve {
   checkPairs('precisionRecallCurve', scores, targets)
@@ -85,7 +85,7 @@ function eachColumn(
   return { classes: scores, mean: meanOf(scores) }
 }
 
-/** The scores of positives and of negatives, each rising; `lost` where one is no number, which counts as the lowest. */
+/** The scores of positives and of negatives, each rising; `lost` if one is NaN, which counts as the lowest. */
 function rank(scores: ArrayLike<number>, targets: ArrayLike<number>, classes: number, c: number): Ranks {
   const n = scores.length / classes
   const [positives, negatives] = [new Float64Array(n), new Float64Array(n)]

@@ -2,22 +2,22 @@ import { AnnealError } from '../../base/errors.ts'
 import { checkActual, checkMatrices } from './check.ts'
 import { column } from './curves.ts'
 
-/** A label that is likely wrong: which picture, the class given, the class that the model would give, and `score`, how
- *  much the model believes the given one: the lower, the likelier it is wrong. */
+/** A label that may be wrong: the picture's number, the given class, the class that the model suggests, and `score`,
+ *  the model's confidence in the given class: the lower it is, the more likely the label is wrong. */
 export type LabelIssue = { index: number; given: number; suggested: number; score: number }
 
-/** The same about one label of many: `given` and `suggested` are 1 (it is there) or 0. */
+/** The same for one label of a multi-label picture: `given` and `suggested` are 1 (it is there) or 0. */
 export type LabelIssueMulti = LabelIssue & { label: number }
 
-/** `selfConfidence` is the probability of the given class; `margin` also asks how far another one is ahead, scaled to
- *  0 to 1. */
+/** `selfConfidence` is the probability of the given class; `margin` is its lead over the most probable other class,
+ *  scaled to 0 to 1. */
 export type IssueRanking = 'selfConfidence' | 'margin'
 
-/** Confident learning (Northcutt et al. 2021, arXiv:1911.00068): pictures whose given class the model disputes, the
- *  surest first. A class is confident where its probability reaches the mean that pictures given this class have, so a
- *  class of which the model is never sure is not blamed for it; of several confident classes the most probable counts.
- *  A label is an issue where that class is not the given one, and the top class neither. Use probabilities of pictures
- *  that the model did not learn from. probabilities: [N, classes]; actual, as given: [N]. */
+/** Confident learning (Northcutt et al. 2021, arXiv:1911.00068): pictures for which the model disagrees with the given
+ *  class, the most certain first. A class is confident if its probability reaches the mean over the pictures given this
+ *  class, so a class with generally low probabilities is treated fairly; of several confident classes the most probable
+ *  one counts. A label is an issue if neither that class nor the top class is the given one. Use probabilities of
+ *  pictures that the model was not trained on. probabilities: [N, classes]; actual, as given: [N]. */
 export function labelIssues(
   probabilities: ArrayLike<number>,
   actual: ArrayLike<number>,
@@ -43,7 +43,7 @@ export function labelIssues(
   return issues.sort((a, b) => a.score - b.score || a.index - b.index)
 }
 
-/** `labelIssues` of each label on its own (there or not there), all in one list, the surest first.
+/** `labelIssues` for each label separately (there or not there), all in one list, the most certain first.
  *  probabilities, targets: [N, classes]. */
 export function labelIssuesMulti(
   probabilities: ArrayLike<number>,
@@ -61,7 +61,7 @@ export function labelIssuesMulti(
   return found.flat().sort((a, b) => a.score - b.score || a.index - b.index || a.label - b.label)
 }
 
-/** The mean probability of each class over the pictures that were given it; out of reach where there is none. */
+/** The mean probability of each class over the pictures that were given it; infinite if there are none. */
 function selfConfidence(probabilities: ArrayLike<number>, actual: ArrayLike<number>, classes: number): Float64Array {
   const [sums, counts] = [new Float64Array(classes), new Float64Array(classes)]
   for (let i = 0; i < actual.length; i++) {

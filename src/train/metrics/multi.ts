@@ -5,25 +5,25 @@ import type { ClassScores } from './single.ts'
 /** One threshold for all classes, or one for each: [C]. */
 export type LabelThresholds = number | ArrayLike<number>
 
-/** How the scores of many labels become one: the mean over pictures (`samples`) or over classes (`macro`, or
- *  `weighted` by support), the score of all decisions thrown together (`micro`), or one a class (`none`). */
+/** How the scores of many labels are averaged: the mean over pictures (`samples`) or over classes (`macro`, or
+ *  `weighted` by support), the score of all decisions together (`micro`), or one score per class (`none`). */
 export type Average = 'samples' | 'micro' | 'macro' | 'weighted' | 'none'
 
-/** What a metric of decisions takes. */
+/** The options of a metric of decisions. */
 export type LabelOptions<A extends Average = Average> = {
   thresholds?: LabelThresholds
   average?: A
-  /** What a share of nothing is; NaN is left out of the means. */
+  /** The value of 0 / 0; NaN is left out of the means. */
   zeroDivision?: ZeroDivision
 }
 
 /** One number, or one a label where nothing is averaged. */
 export type Averaged<A extends Average> = A extends 'none' ? number[] : number
 
-/** The decisions on one class. */
+/** The counts of decisions for one class. */
 export type LabelCounts = { tn: number; fp: number; fn: number; tp: number }
 
-/** Which labels are held to be there: probability ≥ threshold; never a NaN. All metrics decide by this.
+/** Decides which labels count as given: probability ≥ threshold; never for NaN. All metrics use this.
  *  probabilities: [N, classes] → 0 or 1, [N × classes]. */
 export function decide(
   probabilities: ArrayLike<number>,
@@ -49,8 +49,8 @@ export type OfDecisions<T> = (
   options?: { thresholds?: LabelThresholds; zeroDivision?: ZeroDivision },
 ) => T
 
-/** The share of right decisions over all pictures and classes. Where most labels are absent it is high by guessing
- *  none: see `fBeta` and `averagePrecision`. probabilities, targets: [N, classes]. */
+/** The share of correct decisions over all pictures and classes. If most labels are absent, predicting none already
+ *  gives a high value: see `fBeta` and `averagePrecision`. probabilities, targets: [N, classes]. */
 export const accuracyMulti: OfDecisions<number> = (probabilities, targets, classes, { thresholds = 0.5 } = {}) => {
   const right = rightOf('accuracyMulti', probabilities, targets, classes, thresholds)
   return right.reduce((a, b) => a + b, 0) / (right.length * classes)
@@ -59,13 +59,13 @@ export const accuracyMulti: OfDecisions<number> = (probabilities, targets, class
 /** The share of wrong decisions: 1 − `accuracyMulti`. probabilities, targets: [N, classes]. */
 export const hammingLoss = (...args: Parameters<typeof accuracyMulti>): number => 1 - accuracyMulti(...args)
 
-/** The share of pictures with every label right. probabilities, targets: [N, classes]. */
+/** The share of pictures with all labels correct. probabilities, targets: [N, classes]. */
 export const subsetAccuracy: OfDecisions<number> = (probabilities, targets, classes, { thresholds = 0.5 } = {}) => {
   const right = rightOf('subsetAccuracy', probabilities, targets, classes, thresholds)
   return right.reduce((sum, count) => sum + Number(count === classes), 0) / right.length
 }
 
-/** How many decisions on each picture are right: [N]. */
+/** How many decisions for each picture are correct: [N]. */
 function rightOf(
   op: string,
   probabilities: ArrayLike<number>,
@@ -94,14 +94,16 @@ export const multilabelConfusion: OfDecisions<LabelCounts[]> = (
   })
 }
 
-/** Of the labels given by the model, the share that is right; of none it is 0, or `zeroDivision`. probabilities, targets: [N, classes]. */
+/** Of the labels given by the model, the share that is right; of none it is 0, or `zeroDivision`. probabilities,
+ *  targets: [N, classes]. */
 export const precision = ofCounts('precision', (tp, predicted, _, none) => share(tp, predicted, none))
 
-/** Of the labels that there are, the share that was found; of none it is 0, or `zeroDivision`. probabilities, targets: [N, classes]. */
+/** Of the labels that there are, the share that was found; of none it is 0, or `zeroDivision`. probabilities, targets:
+ *  [N, classes]. */
 export const recall = ofCounts('recall', (tp, _, actual, none) => share(tp, actual, none))
 
-/** (1 + β²) · precision · recall / (β² · precision + recall): recall counts β times as much. 0 where there is no label,
- *  neither given nor there, so a picture without labels counts 0 in `samples` even where none is found (as
+/** (1 + β²) · precision · recall / (β² · precision + recall): recall counts β times as much. 0 if there is no label,
+ *  neither predicted nor actual, so in `samples` a picture without labels counts 0 even if none is predicted (as
  *  scikit-learn's `zero_division=0`). probabilities, targets: [N, classes]. */
 export const fBeta = <A extends Average = 'samples'>(
   probabilities: ArrayLike<number>,
@@ -110,10 +112,10 @@ export const fBeta = <A extends Average = 'samples'>(
   { beta = 1, ...options }: LabelOptions<A> & { beta?: number } = {},
 ): Averaged<A> => averaged('fBeta', probabilities, targets, classes, options, fRatio(beta))
 
-/** A metric from right, given and actual labels. */
+/** A metric from the counts of correct, predicted and actual labels. */
 type Ratio = (tp: number, predicted: number, actual: number, none: ZeroDivision) => number
 
-/** The metric that is this ratio of each class's or picture's counts, averaged. */
+/** Makes a metric from a ratio: it is computed from the counts of each class or picture, and averaged. */
 function ofCounts(op: string, ratio: Ratio) {
   return <A extends Average = 'samples'>(
     probabilities: ArrayLike<number>,
@@ -123,7 +125,7 @@ function ofCounts(op: string, ratio: Ratio) {
   ): Averaged<A> => averaged(op, probabilities, targets, classes, options, ratio)
 }
 
-/** `fBeta` from right, given and actual labels. */
+/** `fBeta` from the counts of correct, predicted and actual labels. */
 function fRatio(beta: number): Ratio {
   if (!(beta >= 0)) throw new AnnealError(`fBeta: got beta ${beta}; expected 0 (precision) or more (1 is F1, 2 is F2)`)
   if (beta === Number.POSITIVE_INFINITY) return (tp, _, actual, none) => share(tp, actual, none)
@@ -188,7 +190,7 @@ function averaged<A extends Average>(
   return (average === 'weighted' ? weightedMean(each, Array.from(actual)) : meanOf(each)) as Averaged<A>
 }
 
-/** Right, given and actual labels of each class or each row. decided, targets: [N, classes]. */
+/** The counts of correct, predicted and actual labels per class or per row. decided, targets: [N, classes]. */
 function tally(decided: Uint8Array, targets: ArrayLike<number>, classes: number, by: 'classes' | 'rows') {
   const length = by === 'rows' ? decided.length / classes : classes
   checkLabels(targets, classes)
@@ -212,7 +214,7 @@ function eachClass(thresholds: LabelThresholds, classes: number): ArrayLike<numb
   if (typeof thresholds === 'number') return new Float64Array(classes).fill(thresholds)
   if (thresholds.length !== classes)
     throw new AnnealError(
-      `thresholds: got ${thresholds.length} for ${classes} classes; expected one number, or one a class`,
+      `thresholds: got ${thresholds.length} for ${classes} classes; expected one number, or one per class`,
     )
   return thresholds
 }

@@ -1,6 +1,6 @@
 import { checkMatrices, meanOf } from './check.ts'
 
-/** A score of each target and their plain mean (without those that have none). */
+/** A score of each target, and their plain mean (without undefined ones). */
 export type EachTarget = { targets: number[]; mean: number }
 
 type Pair = { predicted: Float64Array; actual: Float64Array }
@@ -18,27 +18,26 @@ export const rmse: Score = each('rmse', ({ predicted, actual }) => root(differen
 /** Mean absolute error, in the target's unit. predictions, targets: [N, columns]. */
 export const mae: Score = each('mae', pair => mean(errors(pair)))
 
-/** Median absolute error: half of the pictures are nearer; a few gross errors do not move it. predictions, targets:
- *  [N, columns]. */
+/** Median absolute error: half of the predictions are closer; a few large errors do not change it. predictions,
+ *  targets: [N, columns]. */
 export const medianAe: Score = each('medianAe', pair => {
   const sorted = errors(pair).sort()
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 })
 
-/** R²: 1 less the squared error over that of always saying the mean of these targets; 1 is perfect, 0 no better than
- *  the mean. NaN where that mean makes no error to compare with: of a target that never changes (scikit-learn says 1 or 0
- *  there, unless `force_finite=False`), and of fewer than two pictures. predictions, targets: [N, columns]. */
+/** R²: 1 minus the squared error divided by that of always predicting the mean of these targets; 1 is perfect, 0 is no
+ *  better than the mean. NaN if the mean has no error: for a constant target (scikit-learn gives 1 or 0, unless
+ *  `force_finite=False`) and for fewer than two pictures. predictions, targets: [N, columns]. */
 export const r2: Score = each('r2', ({ predicted, actual }) => explained(differences(predicted, actual), actual))
 
-/** R² of predictions without their mean error: what remains if a constant may be added; NaN where R² is. predictions,
- *  targets: [N, columns]. */
+/** R² of the predictions after their mean error is subtracted; NaN if R² is NaN. predictions, targets: [N, columns]. */
 export const explainedVariance: Score = each('explainedVariance', ({ predicted, actual }) =>
   explained(centred(differences(predicted, actual)), actual),
 )
 
-/** Pearson's correlation, in [−1, 1]: 1 wherever predictions rise with the targets on a line. NaN where either never
- *  changes. predictions, targets: [N, columns]. */
+/** Pearson's correlation, in [−1, 1]: 1 if the predictions are a rising linear function of the targets. NaN if either
+ *  is constant. predictions, targets: [N, columns]. */
 export const pearson: Score = each('pearson', ({ predicted, actual }) => {
   const [x, y] = [unit(centred(predicted)), unit(centred(actual))]
   return Math.max(-1, Math.min(1, sum(x.map((v, i) => v * y[i]!)) / Math.sqrt(squares(x) * squares(y))))
@@ -78,8 +77,8 @@ const errors = ({ predicted, actual }: Pair) => differences(predicted, actual).m
 const squares = (values: Float64Array) => sum(values.map(v => v * v))
 const largest = (values: Float64Array) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
 
-/** Less the mean; exactly 0 where all are equal, whatever the mean was rounded to. The first is taken away before the
- *  mean is formed: of numbers that are large and close together nothing is lost. */
+/** The values minus their mean; exactly 0 if all are equal. The first value is subtracted before the mean is computed,
+ *  so that large numbers close together lose no digits. */
 function centred(values: Float64Array): Float64Array {
   const first = values[0] ?? 0
   const moved = values.map(v => v - first)
@@ -87,7 +86,7 @@ function centred(values: Float64Array): Float64Array {
   return moved.every(v => v === 0) ? moved : moved.map(v => v - middle)
 }
 
-/** Divided by the largest, so that squares neither overflow nor vanish, whatever the unit. */
+/** The values divided by the largest one, so that squares neither overflow nor vanish in any unit. */
 function unit(values: Float64Array): Float64Array {
   const most = largest(values)
   return most === 0 ? values : values.map(v => v / most)
@@ -101,7 +100,7 @@ function root(values: Float64Array): number {
     : most * Math.sqrt(mean(unit(values).map(v => v * v)))
 }
 
-/** 1 less the squares of what is left over those of the targets around their mean. */
+/** 1 minus the squares of the residuals divided by those of the targets around their mean. */
 function explained(left: Float64Array, actual: Float64Array): number {
   const around = centred(actual)
   const most = largest(around)

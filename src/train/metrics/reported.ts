@@ -5,20 +5,20 @@ import { accuracyMulti, fBeta, type LabelThresholds } from './multi.ts'
 import { mae, r2, rmse } from './regression.ts'
 import { accuracy, argmaxRows } from './single.ts'
 
-/** What a metric is computed from: the outputs of a whole set, as activated, [N × C], with the right answers: class numbers
- *  [N], or rows [N × C]. */
+/** The data of a metric: the activated outputs of a whole set, [N × C], and the targets: class numbers [N], or rows
+ *  [N × C]. */
 export interface Judged {
   readonly outputs: ArrayLike<number>
   readonly targets: ArrayLike<number>
   /** C: how many classes, labels or targets there are. */
   readonly classes: number
-  /** Multi-label: from which probability on a label counts as given. */
+  /** Multi-label: the probability from which a label counts as given. */
   readonly thresholds: LabelThresholds
   /** Single-label: the most probable class of each sample, [N]. */
   readonly predicted: Int32Array
 }
 
-/** One number over a whole set; NaN where it is undefined. */
+/** One number for a whole set; NaN if it is undefined. */
 export type ReportedMetric = (judged: Judged) => number
 
 const f =
@@ -26,8 +26,8 @@ const f =
   ({ outputs, targets, classes, thresholds }) =>
     fBeta(outputs, targets, classes, { beta, average: 'macro', thresholds, zeroDivision: Number.NaN })
 
-/** The metrics that a run reports after each epoch and in its result, by task. A new one is a function of a file beside this
- *  one, a line here, and a line in `runs/metric-info.ts`, which says how it is printed. */
+/** The metrics that a run reports after each epoch and in its result, by task. A new one needs a function in a file
+ *  beside this one, a line here, and a line in `runs/metric-info.ts`, which says how to print it. */
 export const reportedMetrics = {
   single: {
     accuracy: ({ predicted, targets }) => accuracy(predicted, targets),
@@ -46,7 +46,7 @@ export const reportedMetrics = {
   },
 } satisfies Record<Task, Record<string, ReportedMetric>>
 
-/** The reported metrics of a task by name, but for those in `without`. */
+/** The reported metrics of a task by name, without those in `without`. */
 export function scoresOf<T extends Task>(
   task: T,
   {

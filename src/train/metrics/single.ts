@@ -4,7 +4,7 @@ import { type Confusion, cellsOf, margins } from './counts.ts'
 
 export type { Confusion }
 
-/** The class of the highest score of each row; the first of equals. scores: [N, classes]. */
+/** The class with the highest score of each row; the first one if scores are equal. scores: [N, classes]. */
 export function argmaxRows(scores: ArrayLike<number>, classes: number): Int32Array {
   checkRows('argmaxRows', scores, classes)
   return Int32Array.from({ length: scores.length / classes }, (_, row) => {
@@ -14,7 +14,7 @@ export function argmaxRows(scores: ArrayLike<number>, classes: number): Int32Arr
   })
 }
 
-/** The share of right answers, over the whole set; NaN for an empty one. predicted, actual: [N]. */
+/** The share of correct predictions over the whole set; NaN for an empty set. predicted, actual: [N]. */
 export function accuracy(predicted: ArrayLike<number>, actual: ArrayLike<number>): number {
   checkPairs('accuracy', predicted, actual)
   let right = 0
@@ -22,8 +22,8 @@ export function accuracy(predicted: ArrayLike<number>, actual: ArrayLike<number>
   return right / actual.length
 }
 
-/** Counts by actual class (row) and predicted class (column): [classes, classes]. predicted, actual: [N]. Of many classes
- *  most are 0: see `confusions`. */
+/** Counts by actual class (row) and predicted class (column): [classes, classes]. predicted, actual: [N]. With many
+ *  classes most counts are 0: see `confusions`. */
 export function confusionMatrix(
   predicted: ArrayLike<number>,
   actual: ArrayLike<number>,
@@ -39,7 +39,8 @@ export function confusionMatrix(
   return counts
 }
 
-/** The counts of `confusionMatrix` that are not 0, row by row: no more than there are pictures. predicted, actual: [N]. */
+/** The counts of `confusionMatrix` that are not 0, row by row: at most as many as there are pictures. predicted,
+ *  actual: [N]. */
 export function confusions(predicted: ArrayLike<number>, actual: ArrayLike<number>, classes: number): Confusion[] {
   checkPairs('confusions', predicted, actual)
   const cells = Float64Array.from(actual, (own, i) => {
@@ -50,12 +51,12 @@ export function confusions(predicted: ArrayLike<number>, actual: ArrayLike<numbe
   return cellsOf(cells, classes)
 }
 
-/** How one class fared. `support` counts its pictures. A share of nothing is 0, or NaN where that was asked for. */
+/** The scores of one class. `support` is the number of its pictures. 0 / 0 is 0, or NaN if the options ask for that. */
 export type ClassScores = { precision: number; recall: number; f1: number; support: number }
 
 /** Precision, recall, F1 and support of each class, their plain mean and their mean weighted by support, as
- *  scikit-learn's `classification_report` of all classes. A share of nothing (precision of a class that is never told,
- *  recall of one without pictures) is `zeroDivision`; NaN is left out of the means. predicted, actual: [N]. */
+ *  scikit-learn's `classification_report` of all classes. 0 / 0 (precision of a class that is never predicted, recall
+ *  of a class without pictures) is `zeroDivision`; NaN is left out of the means. predicted, actual: [N]. */
 export function classReport(
   predicted: ArrayLike<number>,
   actual: ArrayLike<number>,
@@ -82,8 +83,8 @@ export function classReport(
 }
 
 /** Mean of −ln p(actual class), over the whole set. Probabilities are first kept within [ε, 1 − ε], ε float32's or
- *  float64's by their type, as in scikit-learn, so that one sure mistake is no infinity; NaN for an empty set or a NaN.
- *  probabilities: [N, classes], rows that sum to 1; actual: [N]. */
+ *  float64's by their type, as in scikit-learn, so that one certain mistake does not give infinity; NaN for an empty
+ *  set or a NaN. probabilities: [N, classes], rows that sum to 1; actual: [N]. */
 export function logLoss(
   probabilities: Float32Array | Float64Array,
   actual: ArrayLike<number>,
@@ -92,7 +93,7 @@ export function logLoss(
   checkRows('logLoss', probabilities, classes)
   if (probabilities.length !== actual.length * classes)
     throw new AnnealError(
-      `logLoss: got ${probabilities.length / classes} rows of ${classes} probabilities and ${actual.length} classes; expected one class a row`,
+      `logLoss: got ${probabilities.length / classes} rows of ${classes} probabilities and ${actual.length} classes; expected one class per row`,
     )
   const epsilon = probabilities instanceof Float32Array ? 2 ** -23 : 2 ** -52
   let sum = 0
@@ -103,7 +104,8 @@ export function logLoss(
   return sum / actual.length
 }
 
-/** The pairs of different classes with at least `least` pictures, the most frequent first, equals in their order. */
+/** The pairs of different classes with at least `least` pictures, the most frequent first; equally frequent ones keep
+ *  their order. */
 export const mostConfused = (confusions: readonly Confusion[], { least = 1 } = {}): Confusion[] =>
   confusions
     .filter(({ actual, predicted, count }) => actual !== predicted && count >= least)

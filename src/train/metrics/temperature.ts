@@ -5,8 +5,8 @@ import { checkActual, checkMatrices, checkRows } from './check.ts'
 /** The temperature found, and the mean negative log-likelihood of the set at temperature 1 and at this one. */
 export type Temperature = { temperature: number; before: number; after: number }
 
-/** Finite logits that give these probabilities again: ln p (`single`) or ln p − ln(1 − p) (`multi`), p kept within what
- *  float32 tells from 0 and 1. Same shape. */
+/** Finite logits that give these probabilities: ln p (`single`) or ln p − ln(1 − p) (`multi`). p is kept within the
+ *  range that float32 distinguishes from 0 and 1. Same shape. */
 export const toLogits = (
   probabilities: ArrayLike<number>,
   { task = 'single' }: { task?: LabelTask } = {},
@@ -16,12 +16,13 @@ export const toLogits = (
     return task === 'single' ? Math.log(low) : Math.log(low) - Math.log(Math.max(1 - p, 2 ** -25))
   })
 
-/** The one temperature T that makes softmax(logits / T), or for `multi` sigmoid(logits / T), likeliest on this set
- *  (Guo et al. 2017, arXiv:1706.04599): above 1 the model was too sure, below 1 not sure enough. It changes no order
- *  within a class of `multi` and no top class, only how sure they are. The likelihood is concave in 1/T, so its
- *  derivative is solved by Newton's steps, kept in a bracket that shrinks. A set without any mistake would want T = 0
- *  and says nothing about certainty: T stays within [`least`, `most`]. Fit it on pictures that did not teach the
- *  weights. logits (or log-probabilities, see `toLogits`): [N, classes]; targets: [N], or [N, classes] for `multi`. */
+/** The temperature T that maximises the likelihood of softmax(logits / T), or for `multi` of sigmoid(logits / T), on
+ *  this set (Guo et al. 2017, arXiv:1706.04599): above 1 the model was too confident, below 1 not confident enough. It
+ *  changes neither the top class nor the order of pictures within a label of `multi`, only the probabilities. The
+ *  likelihood is concave in 1/T, so Newton's method finds the zero of its derivative, inside a bracket that shrinks. A
+ *  set without any mistake would give T = 0, which has no meaning, so T stays within [`least`, `most`]. Fit it on
+ *  pictures that the weights were not trained on. logits (or log-probabilities, see `toLogits`): [N, classes]; targets:
+ *  [N], or [N, classes] for `multi`. */
 export function fitTemperature(
   logits: ArrayLike<number>,
   targets: ArrayLike<number>,
@@ -84,7 +85,7 @@ export function applyTemperature(
 
 type Loss = (beta: number) => { loss: number; slope: number; curvature: number }
 
-/** Mean of ln Σ exp(βz) − βz[class], with its derivatives in β: the mean of z over the softmax less z[class], and its
+/** Mean of ln Σ exp(βz) − βz[class], with its derivatives in β: the mean of z over the softmax minus z[class], and the
  *  variance. */
 const softmaxLoss =
   (logits: ArrayLike<number>, actual: ArrayLike<number>, classes: number): Loss =>

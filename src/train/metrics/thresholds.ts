@@ -3,10 +3,10 @@ import { checkLabels, checkMatrices, share } from './check.ts'
 import { column } from './curves.ts'
 import { accuracyMulti, fBeta, type LabelThresholds } from './multi.ts'
 
-/** What a threshold may be chosen for. */
+/** The metrics that a threshold may be chosen for. */
 export type ThresholdMetric = 'accuracy' | 'f0.5' | 'f1' | 'f2'
 
-/** Thresholds and what they reach on the set on which they were found. */
+/** Thresholds, and their scores on the set on which they were found. */
 export type BestThresholds = {
   /** One for all classes, and the metric with it. */
   threshold: number
@@ -16,21 +16,23 @@ export type BestThresholds = {
   valueEach: number
   /** The metric with 0.5 for all. */
   half: number
-  /** Of each class: its own metric with its threshold, its pictures, and whether the threshold is its own. */
+  /** For each class: its threshold, its metric with that threshold, its positives, and whether it has its own
+   *  threshold. */
   classes: { threshold: number; value: number; positives: number; own: boolean }[]
 }
 
-/** The best threshold for all classes and the best for each, found exactly: every midpoint between two distinct scores
- *  is tried, of equals 0.5 is kept, or else the nearest to it.
+/** The best threshold for all classes and the best one for each class, found exactly: every midpoint between two
+ *  distinct scores is tried; among equally good ones it takes 0.5, or the nearest to it.
  *
- *  The one for all maximises `metric` under `average` (accuracy has one average only). Those for each class maximise
- *  the metric of that class alone, which is the best for `macro` and for accuracy, and near it for the others.
+ *  The threshold for all maximises `metric` with this `average` (accuracy has only one average). The threshold of a
+ *  class maximises the metric of that class alone, which is optimal for `macro` and accuracy, and nearly so for the
+ *  others.
  *
- *  Thresholds are learnt from this set, so what they reach on it is too good: little for one threshold, much for a class
- *  of few positives, whose best threshold is chance. A class therefore keeps the threshold for all unless its own is
- *  better by more than `errors` standard errors of the difference (0: whenever it is better), as does a class without
- *  positives. On made sets of 300 to 4000 pictures and 17 classes, 2 came near the better of one threshold for all and
- *  one a class, whichever that was. Report values of pictures that chose neither weights nor thresholds.
+ *  Thresholds are learnt from this set, so their scores on it are too good: a little for one threshold, a lot for a
+ *  class with few positives, whose best threshold is mostly chance. Therefore a class uses the threshold for all unless
+ *  its own is better by more than `errors` standard errors of the difference (0: if it is better at all); so does a
+ *  class without positives. On synthetic sets of 300 to 4000 pictures and 17 classes, 2 came close to the better choice
+ *  of one threshold for all and one per class. Report results on pictures that chose neither weights nor thresholds.
  *  probabilities, targets: [N, classes]. */
 export function bestThresholds(
   probabilities: Float32Array,
@@ -78,8 +80,8 @@ export function bestThresholds(
 
 const betas = { 'f0.5': 0.5, f1: 1, f2: 2 }
 
-/** A metric as a ratio of sums over decisions: what one decision `given` (0 or 1) adds above and below, where the label
- *  is `there` (0 or 1). */
+/** A metric as a ratio of sums over decisions: the terms that one decision `given` (0 or 1) adds to the numerator
+ *  (`above`) and the denominator (`below`), if the label is `there` (0 or 1). */
 type Parts = { above(there: number, given: number): number; below(there: number, given: number): number }
 
 function partsOf(metric: ThresholdMetric): Parts {
@@ -93,8 +95,8 @@ function partsOf(metric: ThresholdMetric): Parts {
   return { above: (there, given) => (1 + b2) * there * given, below: (there, given) => b2 * there + given }
 }
 
-/** The threshold with the highest mean over the groups, decision i being in group ⌊i / each⌋ mod count; without groups
- *  all are one. scores, targets: [K]. */
+/** The threshold with the highest mean over the groups; decision i is in group ⌊i / each⌋ mod count. Without groups all
+ *  decisions are one group. scores, targets: [K]. */
 function search(
   scores: Float32Array,
   targets: ArrayLike<number>,
@@ -136,16 +138,16 @@ function search(
   return best.threshold
 }
 
-const rounding = 1e-11 // of a mean that was kept up by sums and differences
+const rounding = 1e-11 // of a mean that is updated by sums and differences
 
-/** The threshold for all in (low, high]: 0.5 where it is in there, else the middle. */
+/** The threshold for a score in (low, high]: 0.5 if it is inside, else the middle. */
 function between(low: number, high: number): number {
   if (low < 0.5 && high >= 0.5) return 0.5
   if (high === Number.POSITIVE_INFINITY) return low < 1 ? (low + 1) / 2 : 1 + 2 ** -20 // nothing is given
   return low === Number.NEGATIVE_INFINITY ? high / 2 : (low + high) / 2
 }
 
-/** The places of the scores from the highest on, without NaN. Floats of 0 and more are ordered as their bits are. */
+/** The indices of the scores from the highest on, without NaN. Floats from 0 on have the same order as their bits. */
 function falling(scores: Float32Array): Uint32Array {
   const keys = new BigUint64Array(scores.length)
   const words = new Uint32Array(keys.buffer) // low word first
@@ -177,8 +179,8 @@ const ratio = (cells: readonly Cell[], { above, below }: Parts, at: 'a' | 'b'): 
   return share(sum(above), sum(below))
 }
 
-/** Whether the metric at `a` exceeds that at `b` by more than so many standard errors of their difference, by the delta
- *  method for ratios of means over the same pictures. */
+/** Whether the metric at `a` exceeds that at `b` by more than `errors` standard errors of their difference, by the
+ *  delta method for ratios of means over the same pictures. */
 function surelyBetter(cells: readonly Cell[], parts: Parts, errors: number): boolean {
   const n = cells.reduce((sum, c) => sum + c.count, 0)
   const influence = (at: 'a' | 'b') => {

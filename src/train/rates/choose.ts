@@ -1,20 +1,22 @@
 import { rate } from '../../base/format.ts'
 import { defaultRate, type RateCurve, type RateRule, rateWindow, suggestRate } from './suggest.ts'
 
-/** A learning rate, the rule that gave it and why, as a line for the reader. */
+/** A learning rate, the rule that gave it, and the reason as a line for the reader. */
 export type ChosenRate = { lr: number; rule: RateRule; reason: string }
 
-/** Chooses the rate that the recipe trains with: the steepest fall, where the fall is real.
+/** Chooses the rate that the recipe trains with: that of the steepest fall, if the fall is real.
  *
- *  On small or noisy batches fastai's steepest fall may be any dip of the noise (1e-6 for a curve whose loss falls at
- *  1e-2: `test/golden/schedules.json`). So the curve is smoothed again (centred mean over an eighth of the points) and
- *  slopes are fitted over the same width; the point must lie before the lowest loss, where at least a tenth of the fall
- *  is behind and a tenth ahead; and the rate is at most a fifth of that of the lowest loss.
+ *  With small or noisy batches fastai's steepest fall may be any dip of the noise (1e-6 for a curve whose loss falls at
+ *  1e-2: `test/golden/schedules.json`). So the curve is smoothed again (centred mean over an eighth of the points), and
+ *  slopes are fitted over the same width. The point must be before the lowest loss, with at least a tenth of the fall
+ *  before it and a tenth after it. The rate is at most a fifth of that of the lowest loss.
  *
- *  1. The loss falls clearly (by 2 % and by thrice the noise of the level at its start): the steepest such point; else
- *     `valley`, if it is below the rate of the lowest loss; else a tenth of the rate of the lowest loss.
- *  2. It does not fall but rises at the end, as with a net that is trained already: a thirtieth of the rate where it
- *     last was within a twentieth of its level (a decade below, and half a one more because a smoothed loss is late).
+ *  1. The loss falls clearly (by 2 % and by three times the noise of its level at the start): the steepest such point;
+ *     if there is none, `valley`, if it is below the rate of the lowest loss; else a tenth of the rate of the lowest
+ *     loss.
+ *  2. The loss does not fall but rises at the end, as for a net that is trained already: a thirtieth of the last rate
+ *     at which it was within a twentieth of its level (a decade lower, and half a decade more because a smoothed loss
+ *     lags).
  *  3. Neither: `defaultRate`. */
 export function chooseRate(curve: RateCurve, { planned = 100 }: { planned?: number } = {}): ChosenRate {
   const { lrs, losses } = rateWindow(curve, planned, 8)
@@ -24,7 +26,8 @@ export function chooseRate(curve: RateCurve, { planned = 100 }: { planned?: numb
   const lowest = smooth.indexOf(Math.min(...smooth))
   const opening = smooth.slice(0, Math.max(4, Math.ceil(losses.length / 4)))
   const noise = 1.4826 * median(opening.map(loss => Math.abs(loss - median(opening))))
-  // Where the loss falls from the first step on, the opening's median lies on the slope: its first point is the level.
+  // If the loss falls from the first step on, the median of the opening is on the slope, so its first point is the
+  // level.
   const level = lowest < opening.length ? smooth[0]! : median(opening)
   const fall = level - smooth[lowest]!
   const clear = Math.max(3 * noise, 0.02 * Math.abs(level))
@@ -59,7 +62,7 @@ export function chooseRate(curve: RateCurve, { planned = 100 }: { planned?: numb
   }
 }
 
-// The window leaves out the last steps, which is where such a curve rises.
+// The window leaves out the last steps, where such a curve rises.
 function beforeRise({ lrs, losses }: RateCurve, limit: number): ChosenRate {
   const points = Array.from(losses)
   const last = points.findLastIndex(loss => loss <= limit)
@@ -72,9 +75,9 @@ function beforeRise({ lrs, losses }: RateCurve, limit: number): ChosenRate {
   }
 }
 
-const fallback = (why: string): ChosenRate => ({ lr: defaultRate, rule: 'default', reason: `${why}; the usual rate` })
+const fallback = (why: string): ChosenRate => ({ lr: defaultRate, rule: 'default', reason: `${why}; the default rate` })
 
-/** The values at most `half` steps from `i`, equally many on both sides but at the ends. */
+/** The values at most `half` steps from `i`, the same number on both sides except at the ends. */
 function around(values: number[], i: number, half: number): number[] {
   return values.slice(Math.max(0, i - half), i + half + 1)
 }

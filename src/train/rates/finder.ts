@@ -9,37 +9,37 @@ import { type ChosenRate, chooseRate } from './choose.ts'
 import { exponential } from './schedule.ts'
 import { suggestRate } from './suggest.ts'
 
-/** How the rates rise: from `start` to `end`. */
+/** The options of the finder: the rates rise from `start` to `end`. */
 export interface FindOptions {
   start?: number
   end?: number
-  /** Batches at most. */
+  /** The most batches. */
   steps?: number
-  /** Rates of the groups relative to the head's, earliest first; all 1 unless given. */
+  /** Rates of the groups relative to the head's, earliest first. Default: all 1. */
   shares?: readonly number[]
   signal?: AbortSignal | undefined
   onStep?: (step: number, lr: number, smoothed: number) => void
 }
 
-/** What the finder saw, and what follows from it. */
+/** The curve of the finder, and the rate chosen from it. */
 export interface RateFinding {
   lrs: number[]
   losses: number[]
   smoothed: number[]
   suggestions: { steep: number; valley: number; minimum: number }
-  /** The rate to train with: the steepest fall, where the fall is real. */
+  /** The rate to train with: that of the steepest fall, if the fall is real. */
   suggestion: number
   chosen: ChosenRate
   /** Why it ended before `steps`, or undefined. */
   stopped?: 'diverged' | undefined
 }
 
-/** Steps of a search over all rates, unless it is told another number. */
+/** The default number of steps of a search over all rates. */
 export const usualSteps = 100
 
 /** The learning rate finder (Smith 2015, arXiv:1506.01186; fastai's lr_find): the rate is raised after each batch from
- *  `start` to `end`, the loss smoothed; it ends when that is four times its best, or no number. Afterwards weights,
- *  BatchNorm statistics, random state and counters are what they were, whatever happened in between. */
+ *  `start` to `end`, and the loss is smoothed; it ends when the smoothed loss is four times its best, or NaN.
+ *  Afterwards weights, BatchNorm statistics, random state and counters are restored, also after an error. */
 export async function lrFind(
   learn: Learner,
   { start = 1e-7, end = 10, steps = usualSteps, shares, signal, onStep }: FindOptions = {},

@@ -1,7 +1,7 @@
 import { AnnealError } from '../../base/errors.ts'
 
-/** One rate per layer group, earliest first: given as such, or one for the head and `factor` less for each group before
- *  it. */
+/** One rate per layer group, earliest first: as given, or from one rate for the head, divided by `factor` for each
+ *  earlier group. */
 export function groupRates(groups: readonly string[], lr: number | readonly number[], factor = 1): number[] {
   const n = groups.length
   const list = typeof lr === 'number' ? [lr] : [...lr]
@@ -11,7 +11,7 @@ export function groupRates(groups: readonly string[], lr: number | readonly numb
     throw new AnnealError(`lr: expected 1 or ${n} rates (the groups are ${groups.join(', ')}), got ${list.length}`)
   if (!(factor >= 1))
     throw new AnnealError(
-      `factor: expected a number from 1 (3 for photos, 10 for pictures unlike ImageNet's), got ${factor}`,
+      `factor: expected a number from 1 (3 for photos, 10 for pictures that differ from ImageNet), got ${factor}`,
     )
   return list.length === n ? list : Array.from({ length: n }, (_, i) => list[0]! / factor ** (n - 1 - i))
 }

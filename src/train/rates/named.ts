@@ -2,15 +2,15 @@ import { AnnealError, didYouMean } from '../../base/errors.ts'
 import { cosineRestarts, type Restarts } from './restarts.ts'
 import { constant, oneCycle, oneCycleMomentum, type Schedule } from './schedule.ts'
 
-/** How rates and momentum go over a fit. */
+/** The course of rates and momentum over a fit. */
 export interface Curves {
-  /** What each rate is multiplied by. */
+  /** The factor of each rate. */
   lr: Schedule
-  /** SGD's momentum, Adam's β₁; the optimizer's own without. */
+  /** SGD's momentum, Adam's β₁. Default: the optimizer's own. */
   momentum?: Schedule
 }
 
-/** What a schedule by name is made of. */
+/** The settings of a named schedule. */
 export type ScheduleSettings = Restarts & { warmup: number; div: number }
 
 const named = {
@@ -21,10 +21,10 @@ const named = {
   }),
   constant: (): Curves => ({ lr: constant(1) }),
 }
-/** A schedule that `fit` knows by name. */
+/** The name of a schedule for `fit`. */
 export type ScheduleName = keyof typeof named
 
-/** The curves of a fit: of a schedule's name, or the caller's own. */
+/** The curves of a fit: from the name of a schedule, or the caller's own. */
 export function curvesOf(schedule: ScheduleName | Schedule | Curves, settings: ScheduleSettings): Curves {
   if (typeof schedule === 'function') return { lr: checked('rate', schedule) }
   if (typeof schedule === 'object' && typeof schedule.lr === 'function') {
@@ -39,7 +39,7 @@ export function curvesOf(schedule: ScheduleName | Schedule | Curves, settings: S
   )
 }
 
-/** The schedule, whose every value must be a number from 0. */
+/** The schedule with a check: every value must be a number from 0. */
 const checked =
   (what: string, schedule: Schedule): Schedule =>
   t => {

@@ -1,21 +1,21 @@
 import { AnnealError } from '../../base/errors.ts'
 import { cosine, type Schedule } from './schedule.ts'
 
-/** `cycles` cycles of which the first lasts `cycleLen` epochs and each next one `cycleMult` times the one before it. */
+/** `cycles` cycles: the first lasts `cycleLen` epochs, each later one `cycleMult` times as long as the one before. */
 export type Cycles = { cycles: number; cycleLen?: number; cycleMult?: number }
 
-/** The cycles of a run whose epochs have `stepsPerEpoch` batches. */
+/** The cycles of a run with `stepsPerEpoch` batches per epoch. */
 export type Restarts = Cycles & { stepsPerEpoch: number }
 
-/** How many whole epochs the cycles take: `cycleLen · (1 + cycleMult + cycleMult² + …)`, rounded up (fastai 0.7's
+/** The number of whole epochs of the cycles: `cycleLen · (1 + cycleMult + cycleMult² + …)`, rounded up (fastai 0.7's
  *  `sum_geom`). */
 export function cycleEpochs({ cycles, cycleLen = 1, cycleMult = 1 }: Cycles): number {
   check({ cycles, cycleLen, cycleMult })
   return Math.ceil(epochsBefore(cycles, cycleLen, cycleMult) - 1e-9)
 }
 
-/** The step after the last one of each cycle. A cycle may end within an epoch; the last one is stretched to the end of
- *  the last epoch, so that a run always ends annealed. */
+/** The step after the last step of each cycle. A cycle may end within an epoch; the last cycle is stretched to the end
+ *  of the last epoch, so that a run always ends at the lowest rate. */
 export function cycleEnds({ cycles, cycleLen = 1, cycleMult = 1, stepsPerEpoch }: Restarts): number[] {
   const total = cycleEpochs({ cycles, cycleLen, cycleMult }) * stepsPerEpoch
   const ends = Array.from({ length: cycles }, (_, i) =>
@@ -23,8 +23,8 @@ export function cycleEnds({ cycles, cycleLen = 1, cycleMult = 1, stepsPerEpoch }
   )
   if (!Number.isInteger(stepsPerEpoch) || stepsPerEpoch < 1 || ends.some((end, i) => end <= (ends[i - 1] ?? 0)))
     throw new AnnealError(
-      `cosineRestarts: ${cycles} cycles of ${cycleLen} epochs with ${stepsPerEpoch} steps an epoch leave a cycle without a step; ` +
-        'expected at least one step a cycle: give a longer cycleLen or a smaller batch size',
+      `cosineRestarts: ${cycles} cycles of ${cycleLen} epochs with ${stepsPerEpoch} steps per epoch leave a cycle without a step; ` +
+        'expected at least one step per cycle: give a longer cycleLen or a smaller batch size',
     )
   return ends
 }
@@ -32,8 +32,9 @@ export function cycleEnds({ cycles, cycleLen = 1, cycleMult = 1, stepsPerEpoch }
 /** Cosine annealing with warm restarts (Loshchilov & Hutter 2017, arXiv:1608.03983), per batch: at step k of `n` steps
  *  of a cycle the rate is `max · (1 + cos(πk/n)) / 2`. For step `i` of the run ask for `t = i / cycleEnds(…).at(-1)`.
  *
- *  `warmUp` plays the first twentieth of the first cycle at `max / 100`, the cosine going on underneath, as fastai 0.7
- *  always did. It is off by default, as in fastai 2 (whose `fit_sgdr` this is with `cycleMult: 2`) and in the paper. */
+ *  With `warmUp` the first twentieth of the first cycle has the rate `max / 100` (the cosine then continues as if it
+ *  had run from the start), as always in fastai 0.7. It is off by default, as in the paper and in fastai 2, whose
+ *  `fit_sgdr` is this schedule with `cycleMult: 2`. */
 export function cosineRestarts(max: number, { warmUp = false, ...cycles }: Restarts & { warmUp?: boolean }): Schedule {
   const ends = cycleEnds(cycles)
   const total = ends.at(-1)!
@@ -52,7 +53,7 @@ export function cosineRestarts(max: number, { warmUp = false, ...cycles }: Resta
 const epochsBefore = (cycle: number, length: number, mult: number) =>
   mult === 1 ? length * cycle : (length * (mult ** cycle - 1)) / (mult - 1)
 
-// i / total * total may fall short of i, and a restart is a jump: it must not come one step late.
+// i / total * total may be a little below i. A restart is a jump, so it must not come one step late.
 function snap(step: number): number {
   const nearest = Math.round(step)
   return Math.abs(step - nearest) < 1e-6 ? nearest : step

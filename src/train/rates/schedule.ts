@@ -1,6 +1,6 @@
 import { AnnealError } from '../../base/errors.ts'
 
-/** Maps progress `t` in [0, 1] to a value. A plain function: compose it, plot it, test it, all without a model. */
+/** Maps progress `t` in [0, 1] to a value. It is a plain function: compose, plot or test it without a model. */
 export type Schedule = (t: number) => number
 
 /** One value throughout. */
@@ -27,7 +27,7 @@ export const cosine =
   t =>
     to + ((from - to) * (1 + Math.cos(Math.PI * t))) / 2
 
-/** Plays each schedule over its share of the run; shares sum to 1. At a joint the next one has begun. */
+/** Runs each schedule over its share of the run; shares sum to 1. At a boundary the next schedule has begun. */
 export function sequence(...parts: [share: number, schedule: Schedule][]): Schedule {
   const total = parts.reduce((sum, [share]) => sum + share, 0)
   if (!(Math.abs(total - 1) <= 1e-6) || parts.some(([share]) => share < 0))

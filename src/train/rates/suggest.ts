@@ -1,20 +1,20 @@
-/** What the rate finder recorded: the rate of each batch, rising, and the smoothed loss after it. */
+/** The record of the rate finder: the rate of each batch, rising, and the smoothed loss after it. */
 export type RateCurve = { lrs: ArrayLike<number>; losses: ArrayLike<number> }
 
-/** How a rate was read off the curve. `rise`: well below where the loss leaves its level upwards. `default`: the curve
- *  says nothing. */
+/** The rule that gave a rate. `rise`: well below the rate at which the loss begins to rise. `default`: no rule applies
+ *  to the curve. */
 export type RateRule = 'steep' | 'valley' | 'minimum' | 'slide' | 'rise' | 'default'
 
-/** A learning rate, the rule that gave it, and in `note` what kept the rule asked for from working as usual. */
+/** A learning rate, the rule that gave it, and in `note` why the requested rule did not work as usual. */
 export type Suggestion = { lr: number; rule: RateRule; note?: string }
 
-/** The rate where the curve says nothing: fastai's own default. */
+/** The rate if no rule applies to the curve: fastai's default. */
 export const defaultRate = 1e-3
 
 type Rule = { needs: number; read: (lrs: number[], losses: number[]) => number }
 
-/** The points that count: less the first tenth of the `planned` steps and the last 5, up to the first loss that is no
- *  number, as in fastai 2. Where fewer than `needs` remain: all up to there. */
+/** The points that count: up to the first loss that is not a number, without the first tenth of the `planned` steps and
+ *  the last 5, as in fastai 2. If fewer than `needs` remain: all points up to that loss. */
 export function rateWindow(curve: RateCurve, planned: number, needs: number) {
   const cut = (from: number, to: number) => {
     const losses = Array.from(curve.losses).slice(from, to)
@@ -34,14 +34,14 @@ const rules: Record<'steep' | 'valley' | 'minimum' | 'slide', Rule> = {
   slide: { needs: 16, read: slide },
 }
 
-/** Suggests a rate from a rate finder's curve; the same as fastai 2.8's rule of that name, and never throws.
+/** Suggests a rate from a rate finder's curve, by fastai 2.8's rule of the same name. Never throws.
  *
  *  `steep`: where the loss falls fastest over the logarithm of the rate. `valley`: about the middle of the longest
- *  falling subsequence. `minimum`: a tenth of the rate of the lowest loss. `slide`: left of where the slope has become
- *  steady. `planned` is the number of steps that the finder was to take (it may have stopped before).
+ *  falling subsequence. `minimum`: a tenth of the rate of the lowest loss. `slide`: left of the point where the slope
+ *  becomes steady. `planned` is the planned number of steps of the finder (it may have stopped before).
  *
- *  Short runs: where fastai's window holds too few points, all points before the first loss that is no number are read;
- *  where these are too few for the rule, `minimum` is; without any finite loss it is `defaultRate`. `note` says so. */
+ *  Short runs: if fastai's window has too few points, all points before the first loss that is not a number are used;
+ *  if these are too few for the rule, `minimum` is used; without any finite loss, `defaultRate`. `note` says so. */
 export function suggestRate(
   curve: RateCurve,
   rule: keyof typeof rules = 'steep',
@@ -76,7 +76,7 @@ function valleyIndex(losses: number[]): number {
   }
   const start = end === 0 ? 0 : end - lengths[end]!
   const section = (end - start) / 3
-  // start is -1 where every loss so far fell; fastai then takes the last rate of all by Python's index -1.
+  // start is -1 if every loss so far fell; fastai then takes the very last rate, by Python's index -1.
   return Math.max(0, start + Math.floor(section) + Math.floor(section / 2))
 }
 

@@ -1,5 +1,5 @@
 import { percent } from '../../base/format.ts'
-import type { Judged } from '../../train/linear/probe.ts'
+import type { Judged } from '../../train/linear/view-probe.ts'
 import { type Augmentation, augmentation } from '../augment/index.ts'
 import { strengths, type Trial, type TrialId } from './trials.ts'
 

@@ -21,9 +21,9 @@ import {
   pretrainedState,
 } from '../models/index.ts'
 import type { Item } from '../types.ts'
-import { chooseInputs } from './inputs.ts'
 import { keptChannels, openAt, shortSide } from './open-pictures.ts'
 import type { ImageOptions } from './options.ts'
+import { chooseInputs } from './training-inputs.ts'
 
 /** The side in pixels at which the speed of kernels is measured, if the net takes any size. */
 const measuredSide = 128

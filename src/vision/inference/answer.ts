@@ -9,7 +9,7 @@ import { ASPECT } from '../cache/cache.ts'
 import { LIMIT_INPUT_PIXELS } from '../decode/limits.ts'
 import { loadContent, loadPicture } from '../decode/load-picture.ts'
 import type { Picture } from '../types.ts'
-import type { ReadImage } from './inputs.ts'
+import type { ReadImage } from './image-inputs.ts'
 import { decodedAs, type LoadedModel, type Member, type Preprocessing } from './saved.ts'
 
 /** How a net computes. */

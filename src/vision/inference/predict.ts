@@ -5,7 +5,7 @@ import type { Task } from '../../data/index.ts'
 import type { Outputs } from '../../train/objective.ts'
 import { type Prediction, predictionOf } from '../../train/prediction.ts'
 import { type Answer, answer, type ComputeOptions } from './answer.ts'
-import { type ImageInput, inputName, type ReadImage } from './inputs.ts'
+import { type ImageInput, inputName, type ReadImage } from './image-inputs.ts'
 import { type Read, readBatches } from './read-batches.ts'
 import type { LoadedModel, ModelCard } from './saved.ts'
 

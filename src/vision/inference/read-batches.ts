@@ -1,4 +1,4 @@
-import { inputName, type ReadImage, readInput } from './inputs.ts'
+import { inputName, type ReadImage, readInput } from './image-inputs.ts'
 
 /** One input of many, read or not. */
 export interface Read {

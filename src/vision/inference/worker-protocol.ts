@@ -2,7 +2,7 @@ import { AnnealError } from '../../base/errors.ts'
 import type { Kernels } from '../../torch/index.ts'
 import type { StoredModel } from '../../train/saved-model.ts'
 import type { ComputeOptions } from './answer.ts'
-import type { ReadImage } from './inputs.ts'
+import type { ReadImage } from './image-inputs.ts'
 import type { Preprocessing } from './saved.ts'
 
 /** What the thread that predicts is asked. Each `id` gets one `Reply`, but `cancel`. */

@@ -25,7 +25,8 @@ export interface ModelInfo {
   /** Who trained the weights, and on which data. */
   source: string
   weights: WeightsSource
-  /** The name here of a weight in the file, where files have older or other names; others come back unchanged. */
+  /** Converts the name of a weight in the file to our name, if files have older or other names; other names are
+   *  unchanged. */
   rename?(name: string): string
   /** Whether most of its convolutions are depthwise: the model is small, but slow on a CPU for its size. */
   depthwise: boolean
@@ -35,11 +36,11 @@ export interface ModelInfo {
 /** The facts about a model that the domain of pictures needs. */
 export type KnownModel = Pick<ModelInfo, 'build' | 'mean' | 'std' | 'interpolation' | 'size' | 'sizes' | 'cropPct'>
 
-/** The models of one file by their torchvision or timm names, for the list in `registry.ts`. It keeps the names in the type:
- *  an editor completes them, and the compiler refuses others. */
+/** The models of one file by their torchvision or timm names, for the list in `registry.ts`. It keeps the names in the
+ *  type: an editor completes them, and the compiler refuses others. */
 export const family = <Name extends string>(list: Record<Name, ModelInfo>): Readonly<Record<Name, ModelInfo>> => list
 
-/** What most models of torchvision have in common. */
+/** The facts that most models of torchvision share. */
 export const usual = {
   mean: [0.485, 0.456, 0.406],
   std: [0.229, 0.224, 0.225],
@@ -52,5 +53,5 @@ export const usual = {
   depthwise: false,
 } as const
 
-/** Pixels from -1 to 1, as Google's models take them. */
+/** The normalisation to pixels from -1 to 1, which Google's models expect. */
 export const halfMean = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const

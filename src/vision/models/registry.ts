@@ -24,8 +24,8 @@ const families = {
 /** The name of a model: `resnet34`. */
 export type ModelName = keyof typeof families
 
-/** Every model by its torchvision or timm name. Papers, sources and digests stand in the file of its family. The digests were
- *  read in several public repositories that agree with the digits in the files' names. */
+/** All models by their torchvision or timm names. Papers, sources and digests are in the file of each family. The
+ *  digests come from several public repositories and agree with the digits in the files' names. */
 export const models: Readonly<Record<ModelName, ModelInfo>> = families
 
 /** A function that makes a user's own network for the given number of channels, without a classifier if `classes` is
@@ -41,7 +41,7 @@ const isModelName = (name: string): name is ModelName => Object.hasOwn(models, n
 export function model(name: string): ModelInfo {
   const names = Object.keys(models)
   if (isModelName(name)) return models[name]
-  throw new AnnealError(`no model is called "${name}".${didYouMean(name, names)} Known are ${names.join(', ')}`)
+  throw new AnnealError(`no model is called "${name}".${didYouMean(name, names)} Known models: ${names.join(', ')}`)
 }
 
 /** Throws for picture sizes (sides in pixels) that a model can't take, with the reason. Several sizes are those of one

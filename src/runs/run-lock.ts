@@ -18,11 +18,11 @@ import { option } from '../base/options.ts'
 import { named, type Owner, standing, thisProcess } from '../base/owner.ts'
 import { readObject, runPaths } from './paths.ts'
 
-/** Who writes to a run folder. */
+/** The process that writes to a run folder. */
 export type LockOwner = Owner
 
-// A writer that can't be asked shows by what it writes: on another machine, whose clock may be another, an event in ten
-// minutes; in another container the lock itself, which `beat` touches.
+// A writer whose process can't be checked is judged by what it writes: on another machine, whose clock may differ, by
+// an event within ten minutes; in another container by the lock itself, which `beat` touches.
 const foreignSilenceMs = 10 * 60_000
 const hiddenSilenceMs = 60_000
 const beatMs = 5000
@@ -34,7 +34,7 @@ export function lockOwner(dir: string): LockOwner | undefined {
   try {
     owner = readObject<LockOwner>(lock)
   } catch {
-    return undefined // a torn lock is no live process: locks appear whole
+    return undefined // an incomplete lock has no live process, since locks are created atomically
   }
   if (!owner || !Number.isSafeInteger(owner.pid) || owner.pid <= 0) return undefined
   const state = standing(owner)
@@ -42,14 +42,14 @@ export function lockOwner(dir: string): LockOwner | undefined {
 }
 
 const patience = ({ host }: LockOwner) => (host === hostname() ? hiddenSilenceMs : foreignSilenceMs)
-/** Milliseconds since the last sign of life; a time to come, as after a clock was set back, is none. */
+/** Milliseconds since the last write; a time in the future, as after a clock was set back, does not count. */
 function silentFor(dir: string): number {
   const { lock, events } = runPaths(dir)
   return Math.abs(Date.now() - Math.max(modified(events), modified(lock)))
 }
 const modified = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
 
-/** Takes the run folder for this process, or throws where a live process has it. Returns the way to give it back. */
+/** Locks the run folder for this process; throws if a live process has it. Returns a function that releases it. */
 export function takeLock(dir: string): () => void {
   const { lock } = runPaths(dir)
   const token = randomBytes(6).toString('hex')
@@ -68,13 +68,13 @@ export function takeLock(dir: string): () => void {
   throw new AnnealError(`${dir}: the run's lock could not be taken; other processes keep taking it. Try again.`)
 }
 
-/** Keeps the lock's time new, so that a container that can't ask for this process sees that it lives. */
+/** Updates the time of the lock regularly, so that a container that can't see this process knows that it is alive. */
 function held(lock: string, text: string): () => void {
   const beat = setInterval(() => {
     try {
       utimesSync(lock, new Date(), new Date())
     } catch {
-      // Removed by hand, with its folder perhaps.
+      // Removed by hand, perhaps with its folder.
     }
   }, beatMs).unref()
   return () => {
@@ -84,10 +84,11 @@ function held(lock: string, text: string): () => void {
 }
 
 const waitMs = 5000
-const takeoverMs = 2 * waitMs // a takeover lasts microseconds and its file is at most waitMs old: an older one was killed
+const takeoverMs = 2 * waitMs // a takeover takes microseconds; the process of an older file was killed
 
-/** Puts `temp` in the place of a lock whose owner is dead. Several processes may find it dead at once: a second file
- *  lets one at a time look and replace. Returns false where another is at it, or the lock has just gone. */
+/** Replaces the lock of a dead owner by `temp`. Several processes may find the owner dead at once, so a second file
+ *  lets only one at a time check and replace. Returns false if another process is doing so, or if the lock has just
+ *  disappeared. */
 function replaceStale(dir: string, temp: string): boolean {
   const { lock } = runPaths(dir)
   const takeover = `${lock}.takeover.tmp`
@@ -106,7 +107,7 @@ function replaceStale(dir: string, temp: string): boolean {
   }
 }
 
-/** Gives a file a second name, whole at once; false where the name is taken. */
+/** Gives a file a second name atomically; false if the name exists. */
 function link(from: string, to: string): boolean {
   try {
     linkSync(from, to)

@@ -6,17 +6,17 @@ import { classReportMulti, type LabelThresholds } from './multi.ts'
 import { mae, r2, rmse } from './regression.ts'
 import { accuracy, type ClassScores, classReport } from './single.ts'
 
-/** How many digits scores have (2), what a share of nothing is (0, or NaN for a dash), and whether the table is for a
- *  terminal: names then fit into it, on one line each, and letters count by their width, where scikit-learn takes names
- *  as they are and counts letters. */
+/** The digits of scores (2), the value of 0 / 0 (0, or NaN for a dash), and whether the table is for a terminal: then
+ *  long names are cut to one line, and letters count by their width. scikit-learn does not cut names, and counts
+ *  letters. */
 export interface ReportOptions {
   digits?: number
   zeroDivision?: ZeroDivision
   terminal?: boolean
 }
 
-/** `classReport` as the text table that scikit-learn prints; what is undefined (NaN) is a dash, and a line below says so.
- *  predicted, actual: [N]; `names` has one a class. */
+/** `classReport` as the text table that scikit-learn prints; undefined values (NaN) are dashes, and a line below says
+ *  so. predicted, actual: [N]; `names`: one per class. */
 export function classificationReport(
   predicted: ArrayLike<number>,
   actual: ArrayLike<number>,
@@ -46,8 +46,8 @@ export function classificationReportMulti(
   return table(named(names, report.classes), averages, options)
 }
 
-/** R², MAE and RMSE of each target as a text table, in the target's own unit; a dash where R² is undefined. predictions,
- *  targets: [N, names]. */
+/** R², MAE and RMSE of each target as a text table, in the target's own unit; a dash where R² is undefined.
+ *  predictions, targets: [N, names]. */
 export function regressionText(
   predictions: ArrayLike<number>,
   targets: ArrayLike<number>,
@@ -98,11 +98,11 @@ function table(
 const dashes =
   '-: undefined, and left out of the averages: precision of a class that was never predicted, recall of a class without a picture, F1 of a class that is both'
 
-/** `toFixed`, but what lies exactly between two goes to the even one, as Python prints it. */
+/** `toFixed`, but a value exactly halfway is rounded to the even digit, as in Python. */
 function fixed(value: number, digits: number): string {
   if (Number.isNaN(value)) return '-'
   const text = value.toFixed(digits)
-  const halves = value * 2 ** (digits + 1) // odd where the value is an odd multiple of half a unit, as 1/8 is of 0.005
+  const halves = value * 2 ** (digits + 1) // odd if the value is an odd multiple of half a unit, as 1/8 is of 0.005
   if (!Number.isInteger(halves) || halves % 2 === 0) return text
   const unit = 10 ** -digits
   return Math.round(Number(text) / unit) % 2 === 0 ? text : (Number(text) - unit).toFixed(digits)

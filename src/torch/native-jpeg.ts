@@ -1,7 +1,7 @@
 import { native } from './native.ts'
 
-/** How {@link decodeJpeg} fits a picture: larger ones are resized to the short side, antialiased, and what lies beyond
- *  `aspect` short sides is cut off at both ends alike. */
+/** How {@link decodeJpeg} fits a picture: larger pictures are resized to the short side, antialiased, and a long side
+ *  of more than `aspect` short sides is cut off equally at both ends. */
 export interface JpegFit {
   short?: number | undefined
   aspect?: number | undefined
@@ -21,8 +21,8 @@ export interface Rgb {
 const numbers = ({ short = 0, aspect = Number.POSITIVE_INFINITY, interpolation, limit }: JpegFit) =>
   [short, aspect, interpolation === 'bicubic', limit] as const
 
-/** Decodes baseline JPEG to upright RGB on a thread of its own; `undefined` for any other JPEG and for one that is
- *  damaged in the least (`native/pictures/`). The bytes must not change meanwhile; `room` gives memory for the pixels. */
+/** Decodes baseline JPEG to upright RGB on another thread; `undefined` for any other JPEG and for any damage
+ *  (`native/pictures/`). The bytes must not change meanwhile; `room` gives memory for the pixels. */
 export async function decodeJpeg(
   bytes: Uint8Array,
   fit: JpegFit,
@@ -35,9 +35,9 @@ export async function decodeJpeg(
   return (await native.decodeJpeg(bytes, ...numbers(fit), data)) ? { data, height, width } : undefined
 }
 
-/** The same of the file at a path, which is text, or bytes where it is no UTF-8. `data` is a part of `room`, which must be
- *  large enough for any. A file of up to `atOnce` bytes is decoded by the caller's thread, which takes less time than to
- *  wake another. */
+/** Decodes the JPEG file at a path: text, or bytes if the path is not UTF-8. `data` is a part of `room`, which must be
+ *  large enough for any picture. A file of up to `atOnce` bytes is decoded in the caller's thread, which takes less
+ *  time than waking another. */
 export async function decodeJpegFile(
   path: string | Uint8Array,
   fit: JpegFit,
@@ -49,14 +49,14 @@ export async function decodeJpegFile(
   return { data: room.subarray(0, height * width * 3), height, width }
 }
 
-/** A picture of 8-bit RGB in a file: where it begins, [height, width, 3]. */
+/** A picture of 8-bit RGB in a file: its offset, and its size [height, width, 3]. */
 export interface WrittenRgb {
   offset: number
   height: number
   width: number
 }
 
-/** A file by its path (bytes where that is no UTF-8) and its stamp: size, inode and times of change, as `hashes.ts`
+/** A file by its path (bytes if that is not UTF-8) and its stamp: size, inode and times of change, as `hashes.ts`
  *  writes them. */
 export interface StampedFile {
   path: string | Uint8Array
@@ -66,8 +66,8 @@ export interface StampedFile {
 const paths = (files: readonly StampedFile[]) => files.map(file => file.path)
 const stamps = (files: readonly StampedFile[]) => files.map(file => file.stamp)
 
-/** The same of files that are still those of their stamps, by `threads` at once. The pixels go to the open file `to`, from
- *  where `end` says, which moves on; others may move it meanwhile too, by `Atomics`. */
+/** Decodes JPEG files whose stamps still match, with `threads` threads. The pixels are written to the open file `to`
+ *  from the offset `end`, which moves on; other code may move it meanwhile too, by `Atomics`. */
 export async function decodeJpegFiles(
   files: readonly StampedFile[],
   fit: JpegFit,
@@ -77,8 +77,8 @@ export async function decodeJpegFiles(
   return made.map(row => (row ? { offset: row[2], height: row[0], width: row[1] } : undefined))
 }
 
-/** The sha256 of each file that is still the one of its stamp, as 64 hexadecimal digits; of none where the processor has
- *  no instructions for it. */
+/** The sha256 of each file whose stamp still matches, as 64 hexadecimal digits; of no file if the processor has no
+ *  instructions for it. */
 export async function hashFiles(files: readonly StampedFile[], threads = 1): Promise<(string | undefined)[]> {
   return (await native.hashFiles(paths(files), stamps(files), threads)).map(hash => hash ?? undefined)
 }

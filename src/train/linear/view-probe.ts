@@ -1,20 +1,20 @@
 import type { Task } from '../../data/types.ts'
 import { aten, cat, fromArray, noGrad, scope, type Tensor } from '../../torch/index.ts'
 
-/** Held-out pictures, each seen plain and changed, as linear probes judge them; each [N]. Scores are 1 where a picture is
- *  recognised (of several labels the balanced share of them, of numbers R²), so that their mean is an accuracy. */
+/** The scores of linear probes for held-out pictures, plain and changed; each [N]. A score is 1 if a picture is
+ *  recognised (multi-label: the balanced share of its labels, regression: R²), so that the mean is an accuracy. */
 export interface Judged {
-  /** By a probe that learnt from plain views: the plain view, and the changed one. */
+  /** Scores of a probe that learnt from plain views: for the plain view, and for the changed one. */
   plain: Float64Array
   changed: Float64Array
-  /** By one that learnt from plain and changed views: both again. */
+  /** Scores of a probe that learnt from plain and changed views: for both views again. */
   learntPlain: Float64Array
   learntChanged: Float64Array
-  /** By one that learnt to tell the two views apart: the share of both that it took for what they are. */
+  /** Scores of a probe that learnt to separate plain from changed views: the share of both views that it got right. */
   told: Float64Array
 }
 
-/** What the pictures are to be recognised as, and how they are dealt. */
+/** The targets of the pictures, and their folds. */
 export interface ProbeOptions {
   /** [N × C]: one-hot classes, labels of 0 and 1, or numbers. */
   answers: Float32Array
@@ -23,13 +23,13 @@ export interface ProbeOptions {
   fold: Int32Array
 }
 
-/** Strength of the ridge, where each standardised picture has length 1. Probes on ImageNet features of 50 to 400 pictures
- *  did equally well from 0.1 to 0.5. */
+/** The strength of the ridge, for standardised pictures of length 1. Probes on ImageNet features of 50 to 400 pictures
+ *  worked equally well from 0.1 to 0.5. */
 const ridge = 0.3
 
-/** Linear probes over frozen features (kernel ridge regression on the answers, one for all, each fold held out in turn):
- *  closed forms over few samples, so that dozens cost a second. plain: float32 [N × F]; the function returned takes the
- *  features of the same pictures after a change. `close` gives the memory back. */
+/** Linear probes over frozen features: kernel ridge regression on all targets at once, each fold held out in turn. They
+ *  have closed forms over few samples, so dozens of probes take a second. plain: float32 [N × F]; the returned function
+ *  takes the features of the same pictures after a change. `close` frees the memory. */
 export function viewProbe(
   plain: Float32Array,
   { answers, task, fold }: ProbeOptions,
@@ -94,8 +94,9 @@ export function viewProbe(
 /** The mean product of two pictures' features, float64 [N, N]. */
 const products = (a: Tensor, b: Tensor): Tensor => a.matmul(b.transpose(0, 1)).to('float64').div(a.shape[1]!)
 
-/** What a probe that learnt from `rest` says of `held`, less the mean answer: [held × R]. Kernel ridge regression with a
- *  free bias: (K + λ)⁻¹ over kernels centred at the mean of `rest`. `right`: float64 [rest, R], centred. */
+/** Predictions for `held` of a probe that learnt from `rest`, minus the mean target: [held × R]. Kernel ridge
+ *  regression with a free bias: (K + λ)⁻¹ over kernels centred at the mean of `rest`. `right`: targets, float64 [rest,
+ *  R], centred. */
 function heldOut(kernel: Tensor, rest: readonly number[], held: readonly number[], right: Tensor): Float64Array {
   const numbers = (rows: readonly number[]) => fromArray(BigInt64Array.from(rows, BigInt), [rows.length])
   const columns = kernel.indexSelect(1, numbers(rest))
@@ -112,7 +113,7 @@ function heldOut(kernel: Tensor, rest: readonly number[], held: readonly number[
     .data() as Float64Array
 }
 
-/** Answers of some samples less their mean: float64 [rows × outputs]. */
+/** Targets of some samples minus their mean: float64 [rows × outputs]. */
 function centredAnswers(answers: Float32Array, outputs: number, samples: readonly number[]) {
   const middle = new Float64Array(outputs)
   for (const i of samples) for (let c = 0; c < outputs; c++) middle[c]! += answers[i * outputs + c]! / samples.length
@@ -122,7 +123,7 @@ function centredAnswers(answers: Float32Array, outputs: number, samples: readonl
   return { rows, middle }
 }
 
-/** The score of a sample's outputs, which are told less the mean answer `middle`. */
+/** The score of a sample's outputs, which are given minus the mean target `middle`. */
 function scoreOf(task: Task, answers: Float32Array, outputs: number) {
   const of = (i: number, c: number) => answers[i * outputs + c]!
   if (task === 'single')
@@ -134,7 +135,7 @@ function scoreOf(task: Task, answers: Float32Array, outputs: number) {
   const n = answers.length / outputs
   if (task === 'multi') {
     const weights = labelWeights(answers, outputs)
-    // Above its mean answer a label is more likely than by chance.
+    // Above its mean target a label is more likely than by chance.
     return (row: Float64Array, i: number): number => {
       let sum = 0
       for (let c = 0; c < outputs; c++) sum += row[c]! > 0 === of(i, c) > 0.5 ? weights[of(i, c) > 0.5 ? 1 : 0]![c]! : 0
@@ -153,8 +154,8 @@ function scoreOf(task: Task, answers: Float32Array, outputs: number) {
   }
 }
 
-/** What an absent and a present label count, so that the mean over samples is the mean over labels of the balanced
- *  accuracy. Labels that nearly all or nearly no pictures have say little and are left out, unless all are so. */
+/** The weights of an absent and of a present label, so that the mean over samples is the mean balanced accuracy over
+ *  labels. Labels that almost all or almost no pictures have are left out, unless all labels are so. */
 function labelWeights(answers: Float32Array, outputs: number): [absent: Float64Array, present: Float64Array] {
   const n = answers.length / outputs
   const counts = Array.from({ length: outputs }, (_, c) =>

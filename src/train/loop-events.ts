@@ -6,8 +6,8 @@ const epoch = [...fit, 'skip epoch']
 const train = [...epoch, 'skip train']
 const batch = [...train, 'skip batch']
 const validate = [...epoch, 'skip validate']
-/** Names of the events, in the order in which a fit comes by them, and what may be answered to each. `inside`: told
- *  inside a step's scope, so the answer must come at once. */
+/** The events in the order in which a fit emits them, with the allowed answers to each. `inside`: emitted inside a
+ *  step's scope, so hooks must not be async. */
 export const events = {
   beforeFit: { answers: fit },
   beforeEpoch: { answers: epoch },
@@ -30,18 +30,18 @@ export const events = {
   afterFit: { answers: fit },
 } as const satisfies Record<Exclude<keyof Callback, 'name' | 'order'>, { answers: readonly string[]; inside?: boolean }>
 
-/** The name of an event: that of the hook which hears it. */
+/** The name of an event, which is the name of its hook. */
 export type EventName = keyof typeof events
-/** What a hook answered. */
+/** The answer of a hook. */
 export type Answer = NonNullable<Exclude<Awaited<ReturnType<NonNullable<Callback[EventName]>>>, void>>
-/** What an event is about: the hook's first argument. */
+/** The subject of an event: the first argument of its hook. */
 export type Subject<N extends EventName> = Parameters<NonNullable<Callback[N]>>[0]
 
-/** What all who heard an event answered. */
+/** The answers of all callbacks to an event. */
 export type Answers = ReadonlySet<Answer>
 const nothing: Answers = new Set()
 
-/** Callbacks by what they hear. */
+/** Callbacks by their events. */
 export class Events {
   readonly #heard = new Map<EventName, readonly Callback[]>()
   /** All of them, in their order. */
@@ -56,12 +56,12 @@ export class Events {
     }
   }
 
-  /** Who hears an event. */
+  /** The callbacks with a hook for this event. */
   hearing(name: EventName): readonly Callback[] {
     return this.#heard.get(name) ?? []
   }
 
-  /** Tells of an event inside a step. */
+  /** Emits an event inside a step. */
   now<N extends EventName>(name: N, subject: Subject<N>, learn: Training): Answers {
     let answers = nothing
     for (const c of this.hearing(name)) {
@@ -77,7 +77,7 @@ export class Events {
     return answers
   }
 
-  /** Tells of an event between two steps. */
+  /** Emits an event between two steps. */
   async tell<N extends EventName>(name: N, subject: Subject<N>, learn: Training): Promise<Answers> {
     let answers = nothing
     for (const c of this.hearing(name)) answers = joined(answers, checked(c, name, await call(c, name, subject, learn)))
@@ -88,7 +88,7 @@ export class Events {
 const joined = (answers: Answers, answer: Answer | undefined): Answers =>
   answer ? new Set([...answers, answer]) : answers
 
-/** How a callback is called where loops are shown and in errors. */
+/** The name of a callback in errors and in `showTrainingLoop()`. */
 export function nameOf(c: Callback): string {
   const kind = c.constructor.name
   return c.name ?? (kind === 'Object' ? '(callback without a name)' : kind)
@@ -97,7 +97,7 @@ export function nameOf(c: Callback): string {
 const call = (c: Callback, name: EventName, subject: unknown, learn: Training): unknown =>
   (c[name] as (this: Callback, subject: unknown, learn: Training) => unknown).call(c, subject, learn)
 
-/** Answers that are no words (numbers of arrow functions) mean nothing; a word that is not known is a mistake. */
+/** Ignores answers that are not strings (arrow functions may return numbers), and throws for unknown strings. */
 function checked(c: Callback, name: EventName, answer: unknown): Answer | undefined {
   if (typeof answer !== 'string') return undefined
   const known: readonly string[] = events[name].answers
@@ -107,12 +107,12 @@ function checked(c: Callback, name: EventName, answer: unknown): Answer | undefi
   )
 }
 
-/** A hook whose name is not known would never be called. */
+/** Throws for hooks with unknown names, which would never be called. */
 function checkNames(c: Callback): void {
   const names = Object.keys(events)
   for (const name in c)
     if (/^(on|before|after)[A-Z]/.test(name) && !names.includes(name))
       throw new AnnealError(
-        `callback ${nameOf(c)}: no event is called ${name}.${didYouMean(name, names)} Events are ${names.join(', ')}`,
+        `callback ${nameOf(c)}: there is no event "${name}".${didYouMean(name, names)} The events are ${names.join(', ')}`,
       )
 }
