@@ -1,19 +1,19 @@
-/** What one sample and several are called: picture, pictures. */
+/** The name of one sample and of several: picture, pictures. */
 export interface Noun {
   one: string
   many: string
 }
 
-/** Which files of a folder are samples: what a domain tells the rooms that find and label them. Pictures are one kind
- *  (`vision/decode/formats.ts`); a domain of one's own brings another. */
+/** Decides which files of a folder are samples. A domain gives it to the code that finds and labels files. Pictures are
+ *  one kind (`vision/decode/formats.ts`); a user's domain has another. */
 export interface FileKind {
-  /** What messages call samples. */
+  /** The name of the samples in messages. */
   noun: Noun
-  /** Whether a name claims such a file, by its ending. */
+  /** Whether a name has the extension of such a file. */
   isNamed(name: string): boolean
-  /** How many leading bytes of a file `recognises` and `describe` look at. */
+  /** How many leading bytes of a file `recognises` and `describe` read. */
   bytesNeeded: number
-  /** Whether a file is of this kind by its first bytes, whatever its name. */
+  /** Whether a file is of this kind, found from its first bytes and not from its name. */
   recognises(head: Uint8Array): boolean
   /** What another file is, in a few words, and what to do: `it is a zip archive; unpack it first`. */
   describe(head: Uint8Array): string

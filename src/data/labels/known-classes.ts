@@ -47,7 +47,7 @@ export function unknownLabel(
   )
 }
 
-/** Says that the part asked for is not taken, as there are no parts. */
+/** Reports that the requested part is ignored, because there are no parts. */
 export const noParts = (part: Split, source: string, { one }: Noun): Choice => ({
   what: 'part',
   value: 'all',

@@ -154,7 +154,7 @@ export function findSamples(
   return { samples: samples.sort(byFile), problems }
 }
 
-/** Whether a file is of a kind by its first bytes; one that can't be read is not. */
+/** Whether a file is of a kind, by its first bytes. False if it can't be read. */
 export function isSample(path: Buffer, fileKind: FileKind): boolean {
   const head = readHead(path, fileKind)
   return typeof head !== 'string' && fileKind.recognises(head)

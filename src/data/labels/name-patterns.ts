@@ -15,7 +15,7 @@ export interface Listing {
   /** The bytes of the paths that are not UTF-8, by the index of the file. */
   raw: Map<number, Uint8Array>
   problems: Problem[]
-  /** What its samples are. */
+  /** The kind of its samples. */
   fileKind: FileKind
 }
 

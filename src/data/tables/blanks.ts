@@ -90,7 +90,8 @@ const nameFinder =
   words =>
     words.findLastIndex(word => isNamed(word))
 
-/** With which word names begin: where most are files of the folder, else behind a first number on every line. */
+/** The index of the word that begins the names: the one for which most names are files of the folder. Without such
+ *  files: 1 if every line begins with a number, else 0. */
 function beginning(
   sample: readonly Words[],
   { lastName, pictures }: { lastName: LastName; pictures: Pictures | undefined },

@@ -7,7 +7,7 @@ import { blanks, type Dialect, dialectOf, shown } from './dialect.ts'
 import { findHeader, type Header } from './find-header.ts'
 import type { Column, Parsed, Records, TableFormat, TableOptions } from './types.ts'
 
-/** Text with a row on each line, its cells parted by `,`, `;`, `|`, tabs or blanks. */
+/** Text with one row per line, and `,`, `;`, `|`, tabs or blanks between cells. */
 export const csv: TableFormat = {
   name: 'CSV, TSV',
   endings: '.csv .tsv .txt .list',

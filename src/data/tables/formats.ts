@@ -3,7 +3,7 @@ import { jsonLines } from './jsonl.ts'
 import { parquet } from './parquet.ts'
 import type { TableFormat } from './types.ts'
 
-/** Every table format that is read. The first one that recognises a file reads it; the last takes every text. */
+/** Every supported table format. The first format that recognises a file reads it; the last one accepts every text. */
 export const tableFormats: readonly TableFormat[] = [parquet, jsonLines, csv]
 
 /** Their names in a sentence, the usual ones first: CSV, TSV, JSON lines or Parquet. */
@@ -15,6 +15,6 @@ export const tableNames: string = tableFormats
 
 const endings = new Set(tableFormats.flatMap(format => format.endings.split(' ')))
 
-/** Whether a name is that of a table, packed by gzip or not. */
+/** Whether a name has the extension of a table, with or without `.gz`. */
 export const namesTable = (name: string): boolean =>
   endings.has(/\.[^.]*$/.exec(name.toLowerCase().replace(/\.gz$/, ''))?.[0] ?? '')

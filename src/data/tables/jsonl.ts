@@ -1,7 +1,7 @@
 import { AnnealError } from '../../base/errors.ts'
 import type { Cell, Column, Parsed, TableFormat } from './types.ts'
 
-/** JSON lines: an object on each line. */
+/** JSON lines: one object per line. */
 export const jsonLines: TableFormat = {
   name: 'JSON lines',
   endings: '.jsonl .ndjson',

@@ -71,9 +71,9 @@ const zeroless = (name: string): string => name.replace(/(^|\D)0+(?=\d)/g, '$1')
 interface Level {
   key: (base: string) => string
   way: string
-  /** For names of a table that have an ending. */
+  /** For names in the table with an extension. */
   ending: boolean
-  /** Compares names without their endings. */
+  /** Compares names without extensions. */
   stemOnly: boolean
 }
 

@@ -2,7 +2,7 @@ import { AnnealError } from '../../base/errors.ts'
 import { toCell } from './jsonl.ts'
 import type { Cell, Parsed, TableFormat } from './types.ts'
 
-/** Parquet, whose files begin with their own mark. */
+/** Parquet. Its files begin with `PAR1`. */
 export const parquet: TableFormat = {
   name: 'Parquet',
   endings: '.parquet',

@@ -36,10 +36,10 @@ export type Pictures = (names: Iterable<string>) => (name: string) => 'whole' | 
 
 /** A file that may hold a table, unpacked. */
 export interface TableFile {
-  /** As it was named. */
+  /** The path as the user wrote it. */
   file: string
   bytes: Buffer
-  /** Of its name, lower case, without that of gzip: `.csv`. */
+  /** The extension of its name, in lower case and without `.gz`: `.csv`. */
   ending: string
   /** Its bytes as text; throws where they are none. */
   text(): string
