@@ -17,7 +17,22 @@ export {
   type TrainOptions,
   trainFolder,
 } from './api/index.ts'
-export { AnnealError } from './base/errors.ts'
+export {
+  AnnealError,
+  DataError,
+  DownloadError,
+  type ErrorCode,
+  type ErrorDetails,
+  FileError,
+  ImageError,
+  ModelError,
+  OptionError,
+  RunError,
+  SetupError,
+  TensorError,
+  TrainingError,
+  WeightsError,
+} from './base/errors.ts'
 export type { Digest as FileDigest, Pinned as PinnedFile } from './base/fetch.ts'
 export type { WheelPin } from './base/packages.ts'
 export type { Notice, Report } from './base/progress.ts'

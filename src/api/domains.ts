@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { RunError } from '../base/errors.ts'
 import type { Domain } from '../domain/index.ts'
 import { images } from '../vision/domain/images.ts'
 
@@ -9,7 +9,7 @@ export const domains: Readonly<Record<string, Domain>> = { [images.name]: images
 export function domainNamed(name: string, where: string): Domain {
   const found = domains[name]
   if (found) return found
-  throw new AnnealError(
+  throw new RunError(
     `${where}: this version of Anneal does not know its kind of data, "${name}"; expected ${Object.keys(domains).join(', ')}.`,
   )
 }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { OptionError } from '../base/errors.ts'
 import type { Options } from '../base/option-table.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import type { Narrator, Progress } from '../domain/index.ts'
@@ -188,7 +188,7 @@ export class ImageLearner extends Learner {
   }
   #checkOpen(): void {
     if (this.#isDisposed)
-      throw new AnnealError('this learner was disposed (Symbol.dispose); make another with learner().')
+      throw new OptionError('this learner was disposed (Symbol.dispose); make another with learner().')
   }
   override async fit(cycles: number, options?: FitOptions): Promise<EpochInfo[]> {
     this.#checkOpen()

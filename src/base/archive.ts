@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { AnnealError } from './errors.ts'
+import { type AnnealError, DownloadError } from './errors.ts'
 import { cacheError, ensureFolder } from './files.ts'
 
 /** The path of a member of an archive, relative to the folder it is unpacked to; `undefined` leaves it out. */
@@ -23,7 +23,7 @@ export function safeMember(archive: string, name: string): string {
 
 /** The error for an archive that is not unpacked. */
 export const unsafe = (archive: string, why: string): AnnealError =>
-  new AnnealError(`${archive} was not unpacked: ${why}; expected a plain archive. Delete it and fetch it again`)
+  new DownloadError(`${archive} was not unpacked: ${why}; expected a plain archive. Delete it and fetch it again`)
 
 /** Makes a complete folder or none: `fill` writes into a temporary folder beside it, which is then renamed. If another
  *  process has made the folder meanwhile, that one stays. */

@@ -1,12 +1,79 @@
-/** An error that the user can act on. Its message says in one line what happened (with the values received), what was
- *  expected and what to do next. The CLI prints only the message, without a stack trace, and exits with `exitCode`. */
-export class AnnealError extends Error {
+/** What an error is about. The codes are stable: programs may compare them. */
+export type ErrorCode =
+  | 'ERR_OPTION'
+  | 'ERR_DATA'
+  | 'ERR_IMAGE'
+  | 'ERR_MODEL'
+  | 'ERR_WEIGHTS'
+  | 'ERR_TRAINING'
+  | 'ERR_RUN'
+  | 'ERR_TENSOR'
+  | 'ERR_SETUP'
+  | 'ERR_DOWNLOAD'
+  | 'ERR_FILE'
+
+/** What may stand beside the message of an error. */
+export interface ErrorDetails {
+  cause?: unknown
+  /** How the command exits. Default: 1. */
+  exitCode?: number
+}
+
+/** An error that the user can act on: one line that says what happened (with the values received), what was expected and
+ *  what to do next. The CLI prints the message without a stack trace, and exits with `exitCode`. */
+export abstract class AnnealError extends Error {
+  abstract readonly code: ErrorCode
   readonly exitCode: number
-  constructor(message: string, { cause, exitCode = 1 }: { cause?: unknown; exitCode?: number } = {}) {
+  constructor(message: string, { cause, exitCode = 1 }: ErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'AnnealError'
     this.exitCode = exitCode
   }
+}
+
+/** An option or argument is unknown, out of range, or contradicts another. */
+export class OptionError extends AnnealError {
+  readonly code = 'ERR_OPTION'
+}
+/** Labels, tables or splits can't be read as they are. */
+export class DataError extends AnnealError {
+  readonly code = 'ERR_DATA'
+}
+/** An image can't be found, decoded or used. */
+export class ImageError extends AnnealError {
+  readonly code = 'ERR_IMAGE'
+}
+/** A model is unknown, or a saved model can't be loaded. */
+export class ModelError extends AnnealError {
+  readonly code = 'ERR_MODEL'
+}
+/** A file of weights is damaged, unsafe or does not fit. */
+export class WeightsError extends AnnealError {
+  readonly code = 'ERR_WEIGHTS'
+}
+/** Training can't go on: the loss is not finite, or a part of the loop got what it can't use. */
+export class TrainingError extends AnnealError {
+  readonly code = 'ERR_TRAINING'
+}
+/** A run folder is missing, in use, of another version, or can't be resumed. */
+export class RunError extends AnnealError {
+  readonly code = 'ERR_RUN'
+}
+/** A tensor operation got shapes, types or devices that it can't use. */
+export class TensorError extends AnnealError {
+  readonly code = 'ERR_TENSOR'
+}
+/** libtorch, the compiler or the addon is missing or does not work. */
+export class SetupError extends AnnealError {
+  readonly code = 'ERR_SETUP'
+}
+/** A download failed, or its digest or archive is wrong. */
+export class DownloadError extends AnnealError {
+  readonly code = 'ERR_DOWNLOAD'
+}
+/** A file or folder can't be read, written or locked. */
+export class FileError extends AnnealError {
+  readonly code = 'ERR_FILE'
 }
 
 /** The names nearest to `name` by edit distance: at most `most`, and only names that the user may have meant. */

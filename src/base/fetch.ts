@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hashFile } from './digest.ts'
-import { AnnealError } from './errors.ts'
+import { AnnealError, DownloadError } from './errors.ts'
 import { cacheError, ensureFolder } from './files.ts'
 import { bytes as asBytes, plural } from './format.ts'
 import { withLock } from './lock.ts'
@@ -64,7 +64,7 @@ export function needSpace(folder: string, need: number, what: string): void {
   }
   const { bavail, bsize } = statfsSync(folder)
   if (bavail * bsize < need)
-    throw new AnnealError(
+    throw new DownloadError(
       `${what} needs ${asBytes(need)} in ${folder}, but the disk has ${asBytes(bavail * bsize)} free; make room, or set ANNEAL_CACHE to a folder on another disk`,
     )
 }
@@ -92,13 +92,13 @@ async function fetchNow(pinned: Pinned, options: FetchOptions): Promise<void> {
     } catch (error) {
       if (signal?.aborted || error instanceof AnnealError) throw error
       if ((error as NodeJS.ErrnoException).code === 'ENOSPC')
-        throw new AnnealError(
+        throw new DownloadError(
           `no space left in ${dirname(to)} for ${what}; make room and run it again: it goes on where it stopped`,
           { cause: error },
         )
       failures = (size(part) ?? 0) > before ? 0 : failures + 1
       if (failures >= tries)
-        throw new AnnealError(
+        throw new DownloadError(
           `could not fetch ${what} from ${new URL(url).host}: ${reason(error)} (${plural(tries, 'try', 'tries')}); check the network and run it again: it goes on where it stopped`,
           { cause: error },
         )
@@ -141,7 +141,7 @@ async function stream(pinned: Pinned, part: string, options: FetchOptions): Prom
     const total = length === null ? pinned.bytes : done + Number(length)
     if (pinned.bytes !== undefined && total !== pinned.bytes) {
       await response.body.cancel()
-      throw new AnnealError(
+      throw new DownloadError(
         `${what} at ${url} has ${total} bytes, expected ${pinned.bytes}; the file on the server has changed: please report it`,
       )
     }
@@ -171,11 +171,11 @@ function refused({ what, url }: Pinned, status: number): Error {
   const text = `${what}: ${new URL(url).host} answered ${status}`
   return status >= 500 || status === 408 || status === 429 || status === 206
     ? new Error(text)
-    : new AnnealError(`${text} for ${url}; expected 200. The file may have moved: please report it`)
+    : new DownloadError(`${text} for ${url}; expected 200. The file may have moved: please report it`)
 }
 
 const wrongDigest = ({ what, url, sha256, sha512 }: Pinned) =>
-  new AnnealError(
+  new DownloadError(
     `${what} from ${url} does not have the pinned digest ${sha256 ? `sha256 ${sha256}` : `sha512 ${sha512}`}; the download was deleted. A proxy or a login page may have changed it: open the address in a browser to see`,
   )
 

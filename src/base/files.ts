@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
-import { AnnealError } from './errors.ts'
+import { FileError } from './errors.ts'
 
 /** Writes a whole file or nothing: a temporary file beside it, fsync, rename, fsync of the folder. A crash leaves the
  *  old file or the new file, never a mixture. A full disk throws and leaves the old file. */
@@ -73,7 +73,7 @@ function cacheRoot({ ANNEAL_CACHE, XDG_CACHE_HOME, HOME }: NodeJS.ProcessEnv): s
 
 function absolute(home: string): string {
   if (isAbsolute(home)) return home
-  throw new AnnealError(
+  throw new FileError(
     `HOME is "${home}", which is not an absolute path, so there is no place for the cache. ${setCache}`,
   )
 }
@@ -86,7 +86,7 @@ function homeOfUser(): string {
     // A user id without a name, as in containers.
   }
   if (isAbsolute(home)) return home
-  throw new AnnealError(
+  throw new FileError(
     `HOME is not set and the system knows no home of user ${process.getuid?.() ?? ''}, so there is no place for the cache. ${setCache}`,
   )
 }
@@ -129,7 +129,7 @@ export function cacheError(error: unknown, path: string | undefined = (error as 
   const todo = ['ENOSPC', 'EDQUOT'].includes(code)
     ? 'Make room, or set ANNEAL_CACHE to a folder on a larger disk.'
     : setCache
-  return new AnnealError(
+  return new FileError(
     `the cache folder ${root} can not be written to (${path}: ${refusals[code]}, ${code}). ${todo}`,
     { cause: error },
   )

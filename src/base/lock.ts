@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AnnealError } from './errors.ts'
+import { FileError } from './errors.ts'
 import { cacheError, ensureFolder } from './files.ts'
 import { named, type Owner, standing, thisProcess } from './owner.ts'
 
@@ -153,7 +153,7 @@ function removeLeft(lock: string, text: string | undefined): void {
     renameSync(lock, aside)
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw new AnnealError(
+    throw new FileError(
       `${lock} was left by a process that is gone, but it can not be removed (${(cause as NodeJS.ErrnoException).code}). Remove it, or set ANNEAL_CACHE to a folder that you can write to.`,
       { cause },
     )

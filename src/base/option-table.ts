@@ -1,4 +1,4 @@
-import { AnnealError, didYouMean } from './errors.ts'
+import { didYouMean, OptionError } from './errors.ts'
 import { type FlagNames, type Naming, naming } from './options.ts'
 
 /** The values that an option accepts. */
@@ -150,10 +150,10 @@ export function checkTable(
   }: { who: string; also?: readonly string[]; others?: Readonly<Record<string, OptionTable>>; by?: Naming },
 ): void {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw new AnnealError(`${who}: expected an object of options, got ${by.shown(given)}. Example: { seed: 42 }.`)
+    throw new OptionError(`${who}: expected an object of options, got ${by.shown(given)}. Example: { seed: 42 }.`)
   for (const name of Object.keys(given))
     if (!Object.hasOwn(table, name) && !also.includes(name))
-      throw new AnnealError(unknownOption(name, { who, names: [...Object.keys(table), ...also], others }))
+      throw new OptionError(unknownOption(name, { who, names: [...Object.keys(table), ...also], others }))
   checkValues(table, given, by)
 }
 
@@ -166,7 +166,7 @@ export function checkValues(table: OptionTable, given: object, by: Naming = nami
     if (!fault) continue
     // A word that is none of those of an option is refused as an option that a command does not know.
     const exitCode = by.typed && entry.kind.schema && 'enum' in entry.kind.schema ? 2 : 1
-    throw new AnnealError(refusal(name, entry, fault, by), { exitCode })
+    throw new OptionError(refusal(name, entry, fault, by), { exitCode })
   }
 }
 

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { sweepOf } from './archive.ts'
 import { hashFile } from './digest.ts'
-import { AnnealError } from './errors.ts'
+import { DownloadError } from './errors.ts'
 import { needSpace } from './fetch.ts'
 import { cacheFolder, ensureFolder } from './files.ts'
 import { bytes as asBytes } from './format.ts'
@@ -121,12 +121,12 @@ async function bring({ tool, pin, file, report, fetch, signal, install }: Bring)
         const ran = await fetch(folder)
         clearInterval(watch)
         signal?.throwIfAborted()
-        if (ran.missing) throw new AnnealError(`${what}: ${tool} is not on the PATH; ${install}, then run it again`)
+        if (ran.missing) throw new DownloadError(`${what}: ${tool} is not on the PATH; ${install}, then run it again`)
         const found = join(folder, file)
         if (ran.code !== 0 || !existsSync(found)) throw failed(pin, tool, file, ran, install)
         const got = (await hashFile(found, createHash(digest.name))).digest(digest.encoding)
         if (got !== digest.value)
-          throw new AnnealError(
+          throw new DownloadError(
             `${file} through ${tool} has ${digest.name} ${got}, expected ${digest.value}; it was deleted. Does ${tool} use a mirror that changes packages?`,
           )
         report({ what, done: bytes, total: bytes })
@@ -145,9 +145,9 @@ async function bring({ tool, pin, file, report, fetch, signal, install }: Bring)
 function failed({ what, package: name, version }: Bring['pin'], tool: string, file: string, ran: Ran, install: string) {
   const said = lastLines(ran.stderr || ran.stdout, 2)
   if (/No module named pip/.test(said))
-    return new AnnealError(`${what}: this Python has no pip; ${install}, then run it again`)
+    return new DownloadError(`${what}: this Python has no pip; ${install}, then run it again`)
   const why = ran.code === 0 ? `it downloaded another file than ${file}` : said || `exit code ${ran.code}`
-  return new AnnealError(
+  return new DownloadError(
     `${what}: ${tool} could not fetch ${name} ${version}: ${why}; check the network and ${tool}'s settings`,
   )
 }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { OptionError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import type { Options } from '../base/option-table.ts'
 import type { SheetOptions } from '../vision/augment-sheet.ts'
@@ -16,7 +16,7 @@ export async function augment(
   { out = commandFlags.augment.out.usual }: Options<typeof commandFlags.augment>,
 ): Promise<void> {
   const format = formats[/\.([^./]*)$/.exec(out)?.[1]?.toLowerCase() ?? '']
-  if (!format) throw new AnnealError(`--out: expected a file that ends in .png or .jpg, got ${out}`)
+  if (!format) throw new OptionError(`--out: expected a file that ends in .png or .jpg, got ${out}`)
   workWithoutOutput()
   const { augmentSheet } = await import('../vision/augment-sheet.ts')
   const { senseTable } = await import('../vision/auto-augment/auto-augment.ts')

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { OptionError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import type { Decision } from '../data/labels/decisions.ts'
 import {
@@ -28,13 +28,13 @@ export async function clean(
   { list = false, json = false, decide: file, port }: CleanFlags,
 ): Promise<void> {
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536))
-    throw new AnnealError(`--port: expected a number from 0 to 65535, got ${port}`)
+    throw new OptionError(`--port: expected a number from 0 to 65535, got ${port}`)
   const review = reviewOf(run)
   if (file === undefined && (list || json)) return print(review, json)
   workWithoutOutput() // decisions are kept in the run's folder
   if (file !== undefined) return take(review, file)
   if (review.sections.length === 0)
-    throw new AnnealError(
+    throw new OptionError(
       `${run}: there is nothing to review: its interpret.json lists no label issues, near-duplicates or losses`,
     )
   const served = await serveReview(review, { port: port ?? 0 })
@@ -55,7 +55,7 @@ async function take(review: Review, file: string): Promise<void> {
   const listed = new Set(review.pictures.map(p => p.file))
   const unknown = decisions.find(d => !listed.has(d.file) && !fileOf(review, d.file))
   if (unknown)
-    throw new AnnealError(
+    throw new OptionError(
       `${file}: ${review.data} has no picture ${unknown.file}; expected paths below it, as \`anneal clean ${review.run} --list\` shows them`,
     )
   if (decisions.length > 0) decide(review, decisions as (Decision & { reason?: string })[])

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander'
-import { AnnealError, didYouMean } from '../base/errors.ts'
+import { AnnealError, didYouMean, OptionError } from '../base/errors.ts'
 import { cacheError, refusals } from '../base/files.ts'
 import type { Options, OptionTable } from '../base/option-table.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
@@ -207,7 +207,7 @@ try {
     const known = program.commands.map(c => c.name())
     const first = process.argv.slice(2).find(a => !a.startsWith('-'))
     if (first !== undefined && first !== 'help' && !known.includes(first))
-      throw new AnnealError(`unknown command "${first}"; expected ${known.join(', ')}.${didYouMean(first, known)}`, {
+      throw new OptionError(`unknown command "${first}"; expected ${known.join(', ')}.${didYouMean(first, known)}`, {
         exitCode: 2,
       })
     for (const word of new Set(process.argv.slice(2))) await giveFlags.get(word)?.()

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { calls, rivals, type TrainOptions } from '../api/options.ts'
-import { AnnealError, fileReason } from '../base/errors.ts'
+import { fileReason, OptionError } from '../base/errors.ts'
 import { checkTable, type OptionTable } from '../base/option-table.ts'
 import { inFile, literal } from '../base/options.ts'
 
@@ -21,7 +21,7 @@ export function readOptionsFile(given: string): OptionsFile {
   const file = statSync(given, { throwIfNoEntry: false })?.isDirectory() ? join(given, 'config.json') : given
   const { $schema, data, ...own } = readJson(file)
   if (data !== undefined && (typeof data !== 'string' || data === ''))
-    throw new AnnealError(
+    throw new OptionError(
       `${file}: "data": expected the path of a folder of pictures, got ${literal(data)}. Example: "data": "photos".`,
     )
   const named = data === undefined ? {} : { data }
@@ -35,7 +35,7 @@ export function readOptionsFile(given: string): OptionsFile {
 function ofRun(file: string, settings: object): TrainOptions {
   const { labelOf, size, ...others } = settings as Record<string, unknown>
   if (labelOf !== undefined)
-    throw new AnnealError(
+    throw new OptionError(
       `${file}: the labels of this run come from a function, which no file can hold. Train in a program: trainFolder(folder, { labelOf }).`,
     )
   return checked(file, { ...others, ...(others.sizes === undefined && size !== undefined && { size }) })
@@ -55,13 +55,13 @@ function readJson(file: string): Record<string, unknown> {
   try {
     text = readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new AnnealError(`${file}: ${fileReason(cause)}; expected a JSON file of options: ${example}.`, { cause })
+    throw new OptionError(`${file}: ${fileReason(cause)}; expected a JSON file of options: ${example}.`, { cause })
   }
   let value: unknown
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch (cause) {
-    throw new AnnealError(
+    throw new OptionError(
       `${file}${placeOf(text, cause as Error)}: it is no JSON; expected options such as ${example}.`,
       {
         cause,
@@ -69,7 +69,7 @@ function readJson(file: string): Record<string, unknown> {
     )
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new AnnealError(
+    throw new OptionError(
       `${file}: expected a JSON object of options, got ${literal(value).slice(0, 60)}. Example: ${example}.`,
     )
   return value as Record<string, unknown>

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { OptionError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { json as jsonText } from '../base/json.ts'
 import { keepMemory } from '../torch/index.ts'
@@ -14,7 +14,7 @@ export async function predict(
   paths: string[],
   { json = false, top, precision }: { json?: boolean; top: number; precision?: Precision },
 ): Promise<void> {
-  if (!Number.isInteger(top) || top < 1) throw new AnnealError(`--top: expected a whole number from 1, got ${top}`)
+  if (!Number.isInteger(top) || top < 1) throw new OptionError(`--top: expected a whole number from 1, got ${top}`)
   const { loadClassifier } = await import('../vision/inference/classifier.ts')
   keepMemory() // a process of our own, with nothing to do but this
   const classifier = loadClassifier(run, { worker: false, ...(precision ? { precision } : {}) })
@@ -44,7 +44,7 @@ export async function predict(
     process.stderr.write(`anneal: passed over ${flat(`${first!.file}${more}: ${first!.reason}`)}\n`)
   }
   failed += unusable.length
-  if (failed > 0) throw new AnnealError(`${plural(failed, 'picture')} of ${failed + done} could not be read`)
+  if (failed > 0) throw new OptionError(`${plural(failed, 'picture')} of ${failed + done} could not be read`)
 }
 
 function jsonLine(prediction: Prediction, { classes, precision }: Classifier): string {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { TrainOptions } from '../api/options.ts'
-import { AnnealError } from '../base/errors.ts'
+import { OptionError } from '../base/errors.ts'
 import { bytes, quoted } from '../base/format.ts'
 import type { Options } from '../base/option-table.ts'
 import { flagOf } from '../base/options.ts'
@@ -24,14 +24,14 @@ export async function train(folder: string | undefined, typed: TrainOptions, fla
     return drive({ json }, async (hooks, { resumeRun }) => resumeRun(resume, { ...hooks, places }))
   }
   if (data !== undefined)
-    throw new AnnealError(
+    throw new OptionError(
       `train: --data says where the pictures of a run have moved to that goes on (--resume RUN); else name the folder alone: npx anneal train ${quoted(data)}`,
       { exitCode: 2 },
     )
   const file = config === undefined ? undefined : readOptionsFile(config)
   const pictures = folder ?? file?.data
   if (pictures === undefined)
-    throw new AnnealError(
+    throw new OptionError(
       'train: give a folder of pictures (npx anneal train FOLDER), or a run to go on with (npx anneal train --resume RUN)',
       { exitCode: 2 },
     )
@@ -46,7 +46,7 @@ function checkResumed(
   { folder, typed, config }: { folder: string | undefined; typed: TrainOptions; config: string | undefined },
 ): void {
   if (folder !== undefined)
-    throw new AnnealError(
+    throw new OptionError(
       `train: --resume goes on with the data of ${run}; leave out ${folder}, or, where the pictures have moved there: --data ${folder}`,
       { exitCode: 2 },
     )
@@ -54,7 +54,7 @@ function checkResumed(
     name => name !== 'labels' && name !== 'clean',
   )
   if (others.length > 0)
-    throw new AnnealError(
+    throw new OptionError(
       `train: --resume goes on with the settings of ${run}; leave out ${others.map(flagOf).join(', ')}`,
       { exitCode: 2 },
     )

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TrainingError } from '../base/errors.ts'
 import type { Task } from '../data/types.ts'
 import type { Evaluation } from '../train/evaluate.ts'
 import { cellsOf } from '../train/metrics/counts.ts'
@@ -57,7 +57,8 @@ export function topLossesByLabel(
   { probabilities, targets, classes, task }: Judgement,
   { most = 4 }: { most?: number } = {},
 ): { label: number; samples: (Ranked & { present: boolean; loss: number })[] }[] {
-  if (task !== 'multi') throw new AnnealError(`topLossesByLabel: is for several labels a picture, got the task ${task}`)
+  if (task !== 'multi')
+    throw new TrainingError(`topLossesByLabel: is for several labels a picture, got the task ${task}`)
   const n = probabilities.length / classes
   return Array.from({ length: classes }, (_, label) => {
     const samples = Array.from({ length: n }, (_, index) => {
@@ -76,7 +77,7 @@ export function confusedLabels(
   { probabilities, targets, classes, thresholds, task }: Judgement,
   { least = 1 }: { least?: number } = {},
 ): Confusion[] {
-  if (task !== 'multi') throw new AnnealError(`confusedLabels: is for several labels a picture, got the task ${task}`)
+  if (task !== 'multi') throw new TrainingError(`confusedLabels: is for several labels a picture, got the task ${task}`)
   const labels = Array.from({ length: classes }, (_, c) => c)
   const cells: number[] = []
   for (let row = 0; row < targets.length; row += classes) {
@@ -160,12 +161,12 @@ const first = <T>(rows: readonly T[], most: number, rank: (row: T) => number): T
 
 function check({ task, classes, probabilities, targets }: Judgement, label: number | undefined): void {
   if (task === 'regression')
-    throw new AnnealError('ranking: numbers are neither right nor wrong; rank them by their losses')
+    throw new TrainingError('ranking: numbers are neither right nor wrong; rank them by their losses')
   const rows = probabilities.length / classes
   if (targets.length !== (task === 'multi' ? rows * classes : rows))
-    throw new AnnealError(
+    throw new TrainingError(
       `ranking: got ${probabilities.length} probabilities of ${classes} classes and ${targets.length} answers; expected one row for one`,
     )
   if (label !== undefined && !(Number.isInteger(label) && label >= 0 && label < classes))
-    throw new AnnealError(`ranking: got class ${label}; expected a whole number from 0 to ${classes - 1}`)
+    throw new TrainingError(`ranking: got class ${label}; expected a whole number from 0 to ${classes - 1}`)
 }

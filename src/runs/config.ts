@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { RunError } from '../base/errors.ts'
 import { readObject, runPaths } from './paths.ts'
 
 /** `config.json`: everything that was chosen before training, as plain values. */
@@ -33,6 +33,6 @@ export function readConfig(dir: string): RunConfig | undefined {
   try {
     return readObject<RunConfig>(path)
   } catch (cause) {
-    throw new AnnealError(`${path}: ${(cause as Error).message}; the run can't be resumed. Start a new one.`, { cause })
+    throw new RunError(`${path}: ${(cause as Error).message}; the run can't be resumed. Start a new one.`, { cause })
   }
 }

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { AnnealError } from '../base/errors.ts'
+import { RunError } from '../base/errors.ts'
 import type { RunConfig } from './config.ts'
 import { parseEvent, type RunEvent } from './events.ts'
 import type { Interpretation } from './interpret.ts'
@@ -45,9 +45,7 @@ export function listRuns(root = 'runs'): RunSummary[] {
     names = readdirSync(root)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw new AnnealError(
-      `${root}: can't be listed (${(error as Error).message}). Name the folder that holds the runs.`,
-    )
+    throw new RunError(`${root}: can't be listed (${(error as Error).message}). Name the folder that holds the runs.`)
   }
   return names
     .map(name => join(root, name))
@@ -84,7 +82,7 @@ export function summariseRun(dir: string): RunSummary {
 
 /** Reads a run folder as far as it can be read; throws only where `dir` holds no run. */
 export function readRun(dir: string): RunRecord {
-  if (!isRun(dir)) throw new AnnealError(`${dir}: holds no run. \`npx anneal runs\` lists the runs there are.`)
+  if (!isRun(dir)) throw new RunError(`${dir}: holds no run. \`npx anneal runs\` lists the runs there are.`)
   const paths = runPaths(dir)
   const problems: string[] = []
   const read = <T>(name: string, of: () => T): T | undefined => {

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
-import { AnnealError } from '../base/errors.ts'
+import { type AnnealError, RunError } from '../base/errors.ts'
 import { duration } from '../base/format.ts'
 import { option } from '../base/options.ts'
 import { named, type Owner, standing, thisProcess } from '../base/owner.ts'
@@ -65,7 +65,7 @@ export function takeLock(dir: string): () => void {
   } finally {
     rmSync(temp, { force: true })
   }
-  throw new AnnealError(`${dir}: the run's lock could not be taken; other processes keep taking it. Try again.`)
+  throw new RunError(`${dir}: the run's lock could not be taken; other processes keep taking it. Try again.`)
 }
 
 /** Updates the time of the lock regularly, so that a container that can't see this process knows that it is alive. */
@@ -136,7 +136,7 @@ function busy(dir: string, owner: LockOwner): AnnealError {
   const wait = asked
     ? `Wait for it, stop it (kill -INT ${owner.pid})`
     : `Wait for it, try again in ${duration(Math.max(1, left))} if it is gone`
-  return new AnnealError(
+  return new RunError(
     `${dir}: ${named(owner)} is writing to this run. ${wait}, or choose another folder (${option('out')}).`,
   )
 }

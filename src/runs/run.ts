@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { AnnealError } from '../base/errors.ts'
+import { type AnnealError, RunError } from '../base/errors.ts'
 import { ensureFolder, refusals, writeAtomic } from '../base/files.ts'
 import { quoted } from '../base/format.ts'
 import { option } from '../base/options.ts'
@@ -39,7 +39,7 @@ export function openRun(dir: string, mode: 'create' | 'append'): Run {
   const paths = runPaths(dir)
   if (mode === 'create') makeEmpty(dir)
   else if (!isRun(dir))
-    throw new AnnealError(`${dir}: ${existsSync(dir) ? 'holds no run' : 'no such folder'}. ${listHint}`)
+    throw new RunError(`${dir}: ${existsSync(dir) ? 'holds no run' : 'no such folder'}. ${listHint}`)
   const unlock = takeLock(dir)
   try {
     if (mode === 'append') removeTemporary(dir)
@@ -136,7 +136,7 @@ function hold(dir: string, log: EventLog, unlock: () => void): Run {
 }
 
 const unwritten = (dir: string, cause: Error | undefined) =>
-  new AnnealError(
+  new RunError(
     `${dir}: the last events could not be written (${cause?.message ?? 'unknown reason'}). ` +
       'The weights saved before are intact; free some disk space and run `npx anneal train --resume` on this run.',
     { cause },
@@ -159,19 +159,19 @@ function configFormat(path: string): unknown {
 function makeEmpty(dir: string): void {
   const stat = lookAt(dir)
   if (stat && !stat.isDirectory())
-    throw new AnnealError(`${dir}: is a file; a run needs a folder. Choose another folder (${option('out')}).`)
+    throw new RunError(`${dir}: is a file; a run needs a folder. Choose another folder (${option('out')}).`)
   if (stat) {
     if (isRun(dir) && existsSync(runPaths(dir).result))
-      throw new AnnealError(
+      throw new RunError(
         `${dir}: holds a run that is finished. Choose another folder (${option('out')}), or predict with it: npx anneal predict ${quoted(dir)} PICTURE.`,
       )
     if (isRun(dir))
-      throw new AnnealError(
+      throw new RunError(
         `${dir}: holds a run already. Go on with it by \`npx anneal train --resume ${quoted(dir)}\`, or choose another folder (${option('out')}).`,
       )
     const found = readdirSync(dir).filter(name => name !== '.DS_Store')
     if (found.length > 0)
-      throw new AnnealError(
+      throw new RunError(
         `${dir}: holds other files (${found.slice(0, 3).join(', ')}${found.length > 3 ? ', …' : ''}); ` +
           `a run needs a new or an empty folder. Choose another folder (${option('out')}).`,
       )
@@ -198,7 +198,7 @@ function ensureRunFolder(dir: string): void {
 function notMade(dir: string, cause: NodeJS.ErrnoException): AnnealError {
   const at = cause.path === undefined || cause.path === dir ? '' : `${cause.path}: `
   const reason = refusals[cause.code ?? ''] ?? cause.message
-  return new AnnealError(
+  return new RunError(
     `${dir}: the run's folder can not be made: ${at}${reason} (${cause.code}). Choose another folder (${option('out')}).`,
     { cause },
   )

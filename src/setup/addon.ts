@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { AnnealError } from '../base/errors.ts'
+import { SetupError } from '../base/errors.ts'
 import { type Linked, readState, stampOf, stateKey } from './state.ts'
 
 /** The addon that is ready on this machine, or undefined if set-up must run (again). Starts no process and takes about
@@ -8,7 +8,7 @@ export function findAddon(): { path: string; libtorch?: Linked; library?: string
   const given = process.env.ANNEAL_ADDON
   if (given) {
     if (existsSync(given)) return { path: given }
-    throw new AnnealError(`ANNEAL_ADDON=${given}: there is no such file; expected a built anneal.node, or unset it`)
+    throw new SetupError(`ANNEAL_ADDON=${given}: there is no such file; expected a built anneal.node, or unset it`)
   }
   const ready = readState()[stateKey()]
   if (!ready || !existsSync(ready.path) || stampOf(ready.library) !== ready.stamp) return undefined

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { makeFolder, sweep, sweepOf } from '../base/archive.ts'
-import { AnnealError } from '../base/errors.ts'
+import { SetupError } from '../base/errors.ts'
 import { cacheFolder, ensureFolder, writeAtomic } from '../base/files.ts'
 import { duration } from '../base/format.ts'
 import { withLock } from '../base/lock.ts'
@@ -75,7 +75,7 @@ async function findTools(): Promise<Tools> {
     ...(generator ? [] : ['make']),
   ]
   if (!compiler || !cmake || !generator)
-    throw new AnnealError(
+    throw new SetupError(
       `building the addon needs ${missing.join(' and ')}, not found on the PATH; Debian, Ubuntu: apt install build-essential cmake; Fedora: dnf install gcc-c++ make cmake`,
     )
   return { compiler: compiler.path, compilerVersion: compiler.version, cmake, generator, headers: nodeApiHeaders() }
@@ -87,7 +87,7 @@ function nodeApiHeaders(): Headers {
     const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
     return { version, include: join(dirname(file), 'include') }
   } catch (cause) {
-    throw new AnnealError('the package node-api-headers is missing; run npm install, then try again', { cause })
+    throw new SetupError('the package node-api-headers is missing; run npm install, then try again', { cause })
   }
 }
 
@@ -110,7 +110,7 @@ async function buildIn(temp: string, folder: string, libtorch: Libtorch, tools: 
     loaded = await load(join(temp, 'anneal.node'))
   }
   if (loaded.code !== 0)
-    throw new AnnealError(
+    throw new SetupError(
       `the addon was built against libtorch ${version} in ${place}, but does not load: ${loadError(loaded)}; choose another libtorch with ANNEAL_LIBTORCH (a folder, python, system, archive or wheel)`,
     )
   rmSync(join(temp, 'build'), { recursive: true })
@@ -127,7 +127,7 @@ async function compile(temp: string, folder: string, libtorch: Libtorch, tools: 
     if (log.failed) {
       const path = `${folder}.log`
       writeAtomic(path, log.text)
-      throw new AnnealError(
+      throw new SetupError(
         `the addon did not build against libtorch ${libtorch.version} in ${libtorch.folder}: ${whatFailed(log.text)}; the whole log is ${path}. ANNEAL_LIBTORCH chooses another libtorch, CXX another compiler`,
       )
     }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { SetupError } from '../base/errors.ts'
 import { run } from '../base/run-command.ts'
 import { findCompilers } from './which.ts'
 
@@ -13,7 +13,7 @@ export async function chooseCompiler(): Promise<{ path: string; version: string 
     refused.push(`${process.env.CXX ? `CXX=${process.env.CXX}` : path} is ${version}`)
   }
   if (refused.length === 0) return undefined
-  throw new AnnealError(
+  throw new SetupError(
     `${refused[0]}: on Linux an addon that clang builds does not load, because clang uses another OpenMP (libomp) than libtorch (libgomp); install g++ (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++)${process.env.CXX ? ' and set CXX=g++, or leave CXX out' : ''}`,
   )
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { AnnealError } from '../base/errors.ts'
+import { SetupError } from '../base/errors.ts'
 import { cacheFolder } from '../base/files.ts'
 import { inspectLibtorch, type Libtorch, type Source } from './libtorch.ts'
 import { type LibtorchPins, libtorchPins } from './pins.ts'
@@ -58,7 +58,7 @@ export function lookForLibtorch(places: Places): LookUp {
       .map(place => consider('path', place))
       .find(found => found)
     if (libtorch === undefined)
-      throw new AnnealError(
+      throw new SetupError(
         `ANNEAL_LIBTORCH=${wanted}: ${candidates[0]?.reason ?? 'there is no such folder'}; expected a folder with include/ and lib/, or one of ${sources.join(', ')}`,
       )
     return { libtorch, candidates }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AnnealError } from '../base/errors.ts'
+import { SetupError } from '../base/errors.ts'
 
 /** Whether make, the shell and CMake can use a path unchanged. They cut other paths at `#`, `$`, `;`, quotes and
  *  blanks. */
@@ -42,7 +42,7 @@ function temporary(places: readonly string[], path: string): string {
     } catch {
       // Try the next place.
     }
-  throw new AnnealError(
+  throw new SetupError(
     `build tools can't use the path ${path}, and no temporary folder can hold a link to it (tried ${places.join(', ')}). Set TMPDIR to a folder that can be written to, or move it to a path of letters and digits.`,
   )
 }

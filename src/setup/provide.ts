@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { makeFolder, sweep, sweepOf } from '../base/archive.ts'
-import { AnnealError } from '../base/errors.ts'
+import { AnnealError, SetupError } from '../base/errors.ts'
 import { fetchFile, needSpace } from '../base/fetch.ts'
 import { cacheFolder } from '../base/files.ts'
 import { withLock } from '../base/lock.ts'
@@ -29,7 +29,7 @@ export async function ensureLibtorch(
     try {
       await fetchLibtorch(source, place, places, report)
       const { libtorch: found } = lookForLibtorch({ ...places, wanted: source })
-      if (!found) throw new AnnealError(`the download in ${place} is not a libtorch; delete that folder and try again`)
+      if (!found) throw new SetupError(`the download in ${place} is not a libtorch; delete that folder and try again`)
       fetched.push({ source, place, taken: true, reason: `version ${found.version}, fetched` })
       return { libtorch: found, candidates: fetched }
     } catch (error) {
@@ -39,7 +39,7 @@ export async function ensureLibtorch(
     }
   }
   const tried = fetched.map(({ source, reason }) => `${source}: ${reason}`).join(' · ')
-  throw new AnnealError(
+  throw new SetupError(
     `no libtorch was found, and none could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; install one (pip install torch, or apt install libtorch-dev) and run it again`,
   )
 }

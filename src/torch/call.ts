@@ -4,6 +4,7 @@ import { history } from './scope.ts'
 
 /** An error of libtorch: the operator, the tensors it got, and what it expected. */
 export class TorchError extends Error {
+  readonly code = 'ERR_TENSOR'
   readonly op: string
   readonly shapes: number[][]
   readonly dtypes: string[]

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TensorError } from '../base/errors.ts'
 import { ask } from './call.ts'
 import type { DType } from './dtypes.ts'
 import { native } from './native.ts'
@@ -46,7 +46,7 @@ export function grad(
 export function autocast<T>(dtype: DType | undefined, fn: () => T, { device = 'cpu' } = {}): T {
   if (dtype === undefined) return fn()
   if (dtype !== 'float32' && dtype !== 'bfloat16' && dtype !== 'float16')
-    throw new AnnealError(`autocast: can't compute in ${dtype}; expected bfloat16, float16 or float32 (off)`)
+    throw new TensorError(`autocast: can't compute in ${dtype}; expected bfloat16, float16 or float32 (off)`)
   const type = device.split(':')[0]!
   const off = dtype === 'float32'
   const outer = now

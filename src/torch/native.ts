@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { AnnealError } from '../base/errors.ts'
+import { TensorError } from '../base/errors.ts'
 import { cacheFolder } from '../base/files.ts'
 import { findAddon, machine, prepareEnvironment } from '../setup/index.ts'
 import { type HandleClass, handle, type TensorHandle, wrappers } from './handle.ts'
@@ -110,7 +110,7 @@ function load(): Native {
   const found = findAddon()
   if (!found) cacheFolder() // without a known cache folder this throws the error that the user must solve first
   if (!found)
-    throw new AnnealError(
+    throw new TensorError(
       'libtorch and the addon are not set up yet: run `npx anneal setup` (or `npm run build` in a clone)',
     )
   prepareEnvironment()
@@ -129,7 +129,7 @@ function threadsWanted(cores: number): number {
   if (given === undefined) return cores
   // OpenMP allows a list: the number for the outermost region, then for the regions inside it.
   const n = Number(name === 'OMP_NUM_THREADS' ? given.split(',')[0] : given)
-  if (!Number.isInteger(n) || n < 1) throw new AnnealError(`${name} must be a whole number from 1, got "${given}"`)
+  if (!Number.isInteger(n) || n < 1) throw new TensorError(`${name} must be a whole number from 1, got "${given}"`)
   return n
 }
 

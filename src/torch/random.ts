@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TensorError } from '../base/errors.ts'
 import { native } from './native.ts'
 import type { Generator } from './tensor.ts'
 
@@ -11,5 +11,5 @@ export const defaultGenerator = (device = 'cpu'): Generator => native.defaultGen
 
 function checked(seed: number): number {
   if (Number.isSafeInteger(seed) && seed >= 0) return seed
-  throw new AnnealError(`a seed must be a whole number from 0 to 2^53 - 1, got ${seed}`)
+  throw new TensorError(`a seed must be a whole number from 0 to 2^53 - 1, got ${seed}`)
 }

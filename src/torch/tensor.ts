@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TensorError } from '../base/errors.ts'
 import { ask, call, operators } from './call.ts'
 import type { DType, MemoryFormat, Scalar } from './dtypes.ts'
 import { idOf, setId, type TensorHandle, wrapIn } from './handle.ts'
@@ -319,7 +319,7 @@ export function fromArray(
   shape: readonly number[],
   { dtype = dtypeOfArray.get(data.constructor.name), copy = true }: { dtype?: DType | undefined; copy?: boolean } = {},
 ): Tensor {
-  if (!dtype) throw new AnnealError(`fromArray: a ${data.constructor.name} needs \`dtype\``)
+  if (!dtype) throw new TensorError(`fromArray: a ${data.constructor.name} needs \`dtype\``)
   return ask('fromArray', [], () => native.fromBytes(data, shape, dtype, copy))
 }
 
@@ -340,12 +340,12 @@ export function tensor(values: NestedScalars | ArrayBufferView, { dtype }: { dty
   const flat: Scalar[] = []
   const visit = (value: NestedScalars, depth: number): void => {
     if (!Array.isArray(value)) {
-      if (depth !== shape.length) throw new AnnealError('tensor: every row must be as long and as deep as the first')
+      if (depth !== shape.length) throw new TensorError('tensor: every row must be as long and as deep as the first')
       flat.push(value as Scalar)
       return
     }
     if (depth === shape.length || value.length !== shape[depth])
-      throw new AnnealError(`tensor: expected ${shape[depth] ?? 'no'} elements at depth ${depth}, got ${value.length}`)
+      throw new TensorError(`tensor: expected ${shape[depth] ?? 'no'} elements at depth ${depth}, got ${value.length}`)
     for (const inner of value) visit(inner as NestedScalars, depth + 1)
   }
   visit(values, 0)

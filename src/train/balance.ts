@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TrainingError } from '../base/errors.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
 import { aten, F, type Tensor } from '../torch/index.ts'
 
@@ -16,10 +16,10 @@ export function classWeights(
 ): number[] {
   const known = counts.filter(c => c > 0)
   if (known.length === 0 || counts.some(c => !(c >= 0)))
-    throw new AnnealError(
+    throw new TrainingError(
       `classWeights: expected the number of pictures per class, at least one above 0, got ${counts.join(', ')}`,
     )
-  if (!(beta >= 0 && beta < 1)) throw new AnnealError(`classWeights: beta must be from 0 to below 1, got ${beta}`)
+  if (!(beta >= 0 && beta < 1)) throw new TrainingError(`classWeights: beta must be from 0 to below 1, got ${beta}`)
   const total = known.reduce((a, b) => a + b, 0)
   if (scheme === 'balanced') return counts.map(c => (c > 0 ? total / (known.length * c) : 0))
   const raw = counts.map(c => (c > 0 ? (1 - beta) / (1 - beta ** c) : 0))
@@ -51,7 +51,7 @@ export function weightedOrder(
   const total = Array.prototype.reduce.call(weights, (a, b) => (a as number) + b, 0) as number
   const wrong = Array.prototype.find.call(weights, w => !(w >= 0) || w === Number.POSITIVE_INFINITY)
   if (!(total > 0) || wrong !== undefined)
-    throw new AnnealError(
+    throw new TrainingError(
       `weightedOrder: weights must be numbers from 0 and not all 0, got ${wrong ?? `${weights.length} that sum to ${total}`}`,
     )
   const random = rng(seed, epoch, 1, purpose.order)

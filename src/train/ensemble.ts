@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { ModelError } from '../base/errors.ts'
 import { keep, noGrad, scope, type Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor } from '../weights/index.ts'
 import type { Trainable } from './network.ts'
@@ -18,7 +18,7 @@ export async function ensemble(
 ): Promise<Outputs> {
   const total = shares.reduce((a, b) => a + b, 0)
   if (members.length === 0 || shares.length !== members.length || shares.some(s => !(s >= 0)) || !(total > 0))
-    throw new AnnealError(
+    throw new ModelError(
       `ensemble: got ${members.length} members and shares ${shares.join(', ') || 'of none'}; expected one member or more, each with a share from 0`,
     )
   const { net } = network
@@ -31,13 +31,13 @@ export async function ensemble(
         net.loadStateDict(typeof member === 'string' ? readWeights(member) : member)
       } catch (cause) {
         const name = typeof member === 'string' ? member : `member ${i + 1}`
-        throw new AnnealError(`${name}: ${(cause as Error).message}`, { cause })
+        throw new ModelError(`${name}: ${(cause as Error).message}`, { cause })
       }
       const outputs = await predict(i)
       sum ??= new Float64Array(outputs.length)
       numbers = outputs instanceof Float64Array
       if (outputs.length !== sum.length)
-        throw new AnnealError(`ensemble: member ${i + 1} gave ${outputs.length} outputs, the first ${sum.length}`)
+        throw new ModelError(`ensemble: member ${i + 1} gave ${outputs.length} outputs, the first ${sum.length}`)
       for (const [k, v] of outputs.entries()) sum[k]! += (v * shares[i]!) / total
     }
   } finally {

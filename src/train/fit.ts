@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { type AnnealError, TrainingError } from '../base/errors.ts'
 import { rate } from '../base/format.ts'
 import { setting } from '../base/options.ts'
 import type { EpochInfo } from './callback.ts'
@@ -227,7 +227,7 @@ export class Fit {
 
   #noNumber(loss: number): AnnealError {
     const [now, lower] = [rate(this.#lrs.at(-1)!), rate(this.#plan.base.at(-1)! / 10)]
-    return new AnnealError(
+    return new TrainingError(
       `the loss became ${loss} at step ${this.#learn.step + 1} (rate ${now}): try a lower rate, e.g. ${setting('lr', lower)}`,
     )
   }

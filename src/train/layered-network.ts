@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TrainingError } from '../base/errors.ts'
 import type { Trainable } from './network.ts'
 import { groupRates } from './rates/group-rates.ts'
 import { type TrainMode, trainModeOf } from './train-mode.ts'
@@ -36,7 +36,7 @@ export class LayeredNetwork {
   freezeTo(n: number): void {
     const first = n < 0 ? this.groups.length + n : n
     if (!Number.isInteger(first) || first < 0 || first >= this.groups.length)
-      throw new AnnealError(
+      throw new TrainingError(
         `freezeTo: there is no group ${n}; the groups are ${this.groups.map((g, i) => `${i} (${g})`).join(', ')}`,
       )
     this.#frozen = this.groups.map((_, i) => i < first)

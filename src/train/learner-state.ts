@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { AnnealError, fileReason } from '../base/errors.ts'
+import { fileReason, ModelError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { type DType, fromArray, keep, type nn, noGrad, type optim, scope, Tensor } from '../torch/index.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../weights/index.ts'
@@ -89,7 +89,7 @@ export function loadTensors(
 ): { optimizer: Map<string, Tensor>; gradients: boolean } {
   const averaged = tensorsUnder('average.', tensors)
   if (averaged.size > 0 && !average)
-    throw new AnnealError('loadState: the state has an average of the weights; make the learner with averageSteps too')
+    throw new ModelError('loadState: the state has an average of the weights; make the learner with averageSteps too')
   net.loadStateDict(tensorsUnder('net.', tensors))
   scope(() => average?.restore(asTensors(averaged)))
   const gradients = tensorsUnder('gradient.', tensors)
@@ -117,7 +117,7 @@ export const newProgress = (totalEpochs: number, plan: string): FitProgress => (
 /** Throws if a fit is to go on with other options than it began with. */
 export function checkPlan({ plan: began }: FitProgress, now: string): void {
   if (began !== undefined && began !== now)
-    throw new AnnealError(
+    throw new ModelError(
       `fit: the interrupted fit was called with ${began}, this one with ${now}; give the same options, or drop \`fit\` from the state to begin another`,
     )
 }
@@ -156,7 +156,7 @@ export function readState(path: string): LearnerState {
   try {
     found = JSON.parse(readFileSync(file, 'utf8'))
   } catch (cause) {
-    throw new AnnealError(
+    throw new ModelError(
       `${file}: no learner state can be read: ${fileReason(cause)}; give the path that writeState got`,
       {
         cause,
@@ -165,7 +165,7 @@ export function readState(path: string): LearnerState {
   }
   const { format, version, ...progress } = found
   if (format !== stateFormat || version !== 1)
-    throw new AnnealError(
+    throw new ModelError(
       `${file}: expected the format "${stateFormat}", version 1, got "${format}", version ${version}; give the path that writeState got`,
     )
   return { ...progress, tensors: readWeights(`${path}.safetensors`) }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TrainingError } from '../base/errors.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
 import { defaultGenerator, fromArray, keepMemory, manualSeed, optim, type Tensor } from '../torch/index.ts'
 import { weightedOrder } from './balance.ts'
@@ -188,7 +188,7 @@ export class Learner extends LayeredNetwork implements Training {
     source: Source | undefined = this.valid,
     options: Pick<EvaluateOptions, 'signal' | 'onBatch' | 'around'> = {},
   ): Promise<Evaluation> {
-    if (!source || source.count === 0) throw new AnnealError('there are no validation pictures to evaluate on')
+    if (!source || source.count === 0) throw new TrainingError('there are no validation pictures to evaluate on')
     const { objective, evalBatchSize, precision, metrics: own = {} } = this.options
     const found = await evaluate(this.network.net, source, {
       objective,
@@ -232,7 +232,7 @@ export class Learner extends LayeredNetwork implements Training {
    *  call it with the same options. Drop `fit` from the state to begin another one. */
   loadState({ tensors, fit, ...state }: LearnerState): void {
     if (state.frozen.length !== this.groups.length)
-      throw new AnnealError(
+      throw new TrainingError(
         `loadState: the state is of a net of ${state.frozen.length} layer groups, this one has ${this.groups.length} (${this.groups.join(', ')})`,
       )
     const { net } = this.network

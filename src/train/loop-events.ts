@@ -1,4 +1,4 @@
-import { AnnealError, didYouMean } from '../base/errors.ts'
+import { didYouMean, TrainingError } from '../base/errors.ts'
 import type { Callback, Training } from './callback.ts'
 
 const fit = ['stop', 'cancel']
@@ -68,7 +68,7 @@ export class Events {
       const answer = call(c, name, subject, learn)
       if (answer instanceof Promise) {
         answer.catch(() => undefined) // this error is the one to read
-        throw new AnnealError(
+        throw new TrainingError(
           `callback ${nameOf(c)}: ${name} must not be async: it runs inside the step; await in afterBatch instead`,
         )
       }
@@ -102,7 +102,7 @@ function checked(c: Callback, name: EventName, answer: unknown): Answer | undefi
   if (typeof answer !== 'string') return undefined
   const known: readonly string[] = events[name].answers
   if (known.includes(answer)) return answer as Answer
-  throw new AnnealError(
+  throw new TrainingError(
     `callback ${nameOf(c)}: ${name} answered "${answer}"; expected ${known.map(a => `"${a}"`).join(', ')} or nothing.${didYouMean(answer, known)}`,
   )
 }
@@ -112,7 +112,7 @@ function checkNames(c: Callback): void {
   const names = Object.keys(events)
   for (const name in c)
     if (/^(on|before|after)[A-Z]/.test(name) && !names.includes(name))
-      throw new AnnealError(
+      throw new TrainingError(
         `callback ${nameOf(c)}: there is no event "${name}".${didYouMean(name, names)} The events are ${names.join(', ')}`,
       )
 }

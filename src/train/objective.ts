@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TrainingError } from '../base/errors.ts'
 import { withDecimals } from '../base/format.ts'
 import { setting } from '../base/options.ts'
 import type { Task } from '../data/index.ts'
@@ -85,7 +85,7 @@ export function objective(
     regression: ['auto', 'mse', 'mae', 'huber'],
   }
   if (!fits[task].includes(loss))
-    throw new AnnealError(
+    throw new TrainingError(
       `${setting('loss', loss)}: does not fit ${taskWords[task]}; expected ${fits[task].filter(l => l !== 'auto').join(', ')} or nothing`,
     )
   if (task === 'single') return oneClass(names, loss, uneven)

@@ -1,4 +1,4 @@
-import { AnnealError, didYouMean } from '../base/errors.ts'
+import { didYouMean, TrainingError } from '../base/errors.ts'
 import { optim } from '../torch/index.ts'
 
 const named = { adamw: optim.adamw, adam: optim.adam, sgd: optim.sgd }
@@ -17,7 +17,7 @@ export function makeOptimizer(
   if (typeof kind !== 'function') {
     if (Object.hasOwn(named, kind)) return named[kind](groups)
     const names = Object.keys(named)
-    throw new AnnealError(
+    throw new TrainingError(
       `optimizer: expected ${names.join(', ')} or a function (groups) => optimizer, got "${String(kind)}".${didYouMean(String(kind), names)}`,
     )
   }
@@ -26,11 +26,11 @@ export function makeOptimizer(
     name => typeof made?.[name] !== 'function',
   )
   if (lacking.length > 0)
-    throw new AnnealError(
+    throw new TrainingError(
       `optimizer: your function returned a value without ${lacking.join(', without ')}; make it with optim.optimizer, or see optim.Optimizer`,
     )
   if (made.groups?.length !== groups.length)
-    throw new AnnealError(
+    throw new TrainingError(
       `optimizer: your function got ${groups.length} groups and returned ${made.groups?.length ?? 'no'} groups; keep one for each, in the same order`,
     )
   return made

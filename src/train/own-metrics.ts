@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { type AnnealError, TrainingError } from '../base/errors.ts'
 import type { Objective, Outputs, Targets } from './objective.ts'
 
 /** Your own metric of a whole set. outputs: [N × columns], row by row: probabilities, or values in the targets' units;
@@ -12,7 +12,7 @@ export function checkMetrics(own: Readonly<Record<string, OwnMetric>>, objective
   const taken = new Set(['loss', 'accuracy', objective.metric])
   for (const [name, metric] of Object.entries(own)) {
     if (typeof functionOf(metric) !== 'function')
-      throw new AnnealError(
+      throw new TrainingError(
         `metrics: ${name} is neither a function nor { of: function, better }; got ${JSON.stringify(metric)}`,
       )
     if (taken.has(name)) throw taking(name)
@@ -30,11 +30,11 @@ export function ownScores(
       if (Object.hasOwn(metrics, name)) throw taking(name)
       const value: unknown = functionOf(metric)(outputs, targets, columns)
       if (typeof value === 'number') return [name, value]
-      throw new AnnealError(`metrics: ${name} must give a number, got ${String(value)}`)
+      throw new TrainingError(`metrics: ${name} must give a number, got ${String(value)}`)
     }),
   )
 }
 
 const functionOf = (metric: OwnMetric): MetricFunction => (typeof metric === 'function' ? metric : metric?.of)
 const taking = (name: string): AnnealError =>
-  new AnnealError(`metrics: the task has a metric called ${name} already; give yours another name`)
+  new TrainingError(`metrics: the task has a metric called ${name} already; give yours another name`)

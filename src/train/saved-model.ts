@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { AnnealError } from '../base/errors.ts'
+import { type AnnealError, ModelError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import type { Task } from '../data/index.ts'
 import { kernelSets, nn, type Tensor } from '../torch/index.ts'
@@ -126,7 +126,7 @@ export function readModel<P>(path: string, isPreprocessing: (p: unknown) => p is
     try {
       return { card, file, weights: readWeights(file) }
     } catch (cause) {
-      throw new AnnealError(`${file}: ${(cause as Error).message}`, { cause })
+      throw new ModelError(`${file}: ${(cause as Error).message}`, { cause })
     }
   }
   const card = read(`${stem}.json`)
@@ -151,7 +151,7 @@ function builtNetwork<P, B extends Body>(
   try {
     net.net.loadStateDict(weights)
   } catch (cause) {
-    throw new AnnealError(`${file}: ${(cause as Error).message}`, { cause })
+    throw new ModelError(`${file}: ${(cause as Error).message}`, { cause })
   }
   net.net.eval()
   return net
@@ -161,7 +161,7 @@ function builtNetwork<P, B extends Body>(
 function memberStems(stem: string, names: readonly string[]): string[] {
   return names.map(name => {
     if (name !== basename(name) || !/^[\w.@-]+$/.test(name))
-      throw new AnnealError(
+      throw new ModelError(
         `${stem}.json: "${name}" is no member of this model; expected the name of a classifier beside the card`,
       )
     return join(dirname(stem), name)
@@ -173,7 +173,7 @@ export function stemOf(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false })
   if (stat?.isDirectory()) return join(path, 'best')
   if (!stat && existsSync(`${path}.json`)) return path // as `save` took it
-  if (!stat) throw new AnnealError(`${path}: no such run or model. \`npx anneal runs\` lists the runs.`)
+  if (!stat) throw new ModelError(`${path}: no such run or model. \`npx anneal runs\` lists the runs.`)
   return path.replace(/\.(safetensors|json)$/, '')
 }
 
@@ -183,7 +183,7 @@ export function readCard(path: string): ModelCard {
   try {
     text = readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new AnnealError(`${path}: there is no saved model here (the run may have ended before its first epoch).`, {
+    throw new ModelError(`${path}: there is no saved model here (the run may have ended before its first epoch).`, {
       cause,
     })
   }
@@ -191,7 +191,7 @@ export function readCard(path: string): ModelCard {
   try {
     card = JSON.parse(text)
   } catch (cause) {
-    throw new AnnealError(`${path}: is not valid JSON.`, { cause })
+    throw new ModelError(`${path}: is not valid JSON.`, { cause })
   }
   const { classes, head } = card
   const whole =
@@ -208,7 +208,7 @@ export function readCard(path: string): ModelCard {
 }
 
 const notOurs = (path: string): AnnealError =>
-  new AnnealError(
+  new ModelError(
     `${path}: does not describe a classifier of this version of Anneal (format anneal-classifier, version 1).`,
   )
 

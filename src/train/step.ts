@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TrainingError } from '../base/errors.ts'
 import { rng } from '../base/random.ts'
 import { aten, autocast, noGrad, type optim, scope, type Tensor } from '../torch/index.ts'
 import type { InputBatch, LossBatch, PredictedBatch, Training } from './callback.ts'
@@ -115,7 +115,7 @@ const transformPurpose = 1000
 function lossOf(learn: Stepping, { prediction, y }: PredictedBatch): Tensor {
   const loss = learn.loss(prediction, y)
   if (loss.numel === 1) return loss
-  throw new AnnealError(
+  throw new TrainingError(
     `the training loss must be one number, got [${loss.shape}] of outputs [${prediction.shape}]; take its mean`,
   )
 }

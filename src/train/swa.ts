@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TrainingError } from '../base/errors.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
 import { aten, autocast, keep, type nn, noGrad, scope, type Tensor } from '../torch/index.ts'
 import { WeightAverage } from './ema.ts'
@@ -62,7 +62,7 @@ export async function recomputeBatchNorm(
   for (const m of modules) if (m.kind === 'Dropout') m.training = false
   const norms = [...new Set(modules)].filter(m => m.kind.startsWith('BatchNorm') && m.training)
   if (norms.length > 0 && source.count < 2)
-    throw new AnnealError(`BatchNorm needs at least 2 samples for its statistics, got ${source.count}`)
+    throw new TrainingError(`BatchNorm needs at least 2 samples for its statistics, got ${source.count}`)
   const tallies = norms.map(tally)
   let whole = false
   try {

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { TrainingError } from '../base/errors.ts'
 import { aten, autocast, type Layer, noGrad, scope, type Tensor } from '../torch/index.ts'
 import type { Precision, Trainable } from './network.ts'
 import type { Objective, Outputs } from './objective.ts'
@@ -84,9 +84,9 @@ export async function tta(
   { views = 4, plain: share = 0.25, onBatch, ...options }: TtaOptions,
 ): Promise<Outputs> {
   if (!Number.isInteger(views) || views < 1)
-    throw new AnnealError(`tta: views must be a whole number from 1, got ${views}`)
+    throw new TrainingError(`tta: views must be a whole number from 1, got ${views}`)
   if (plain.count !== augmented.count)
-    throw new AnnealError(
+    throw new TrainingError(
       `tta: the plain source has ${plain.count} samples and the augmented one ${augmented.count}; expected the same samples`,
     )
   const total = (views + 1) * plain.count
@@ -107,7 +107,7 @@ export class ViewMean {
 
   constructor(share: number | 'max' = 0.25) {
     if (share !== 'max' && !(share >= 0 && share <= 1))
-      throw new AnnealError(`tta: the plain view's share must be a number from 0 to 1 or "max", got ${share}`)
+      throw new TrainingError(`tta: the plain view's share must be a number from 0 to 1 or "max", got ${share}`)
     this.#share = share
   }
   plain(outputs: Outputs): void {
@@ -117,7 +117,7 @@ export class ViewMean {
     this.#count++
     const so = (this.#views ??= outputs.slice())
     if (so.length !== outputs.length)
-      throw new AnnealError(`tta: a view has ${outputs.length} outputs, the earlier ones have ${so.length}`)
+      throw new TrainingError(`tta: a view has ${outputs.length} outputs, the earlier ones have ${so.length}`)
     if (this.#count === 1) return
     for (let i = 0; i < so.length; i++)
       so[i] = this.#share === 'max' ? Math.max(so[i]!, outputs[i]!) : so[i]! + (outputs[i]! - so[i]!) / this.#count

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { ImageError } from '../base/errors.ts'
 import { empty, fromArray, noGrad, scope, type Tensor } from '../torch/index.ts'
 import { unchanged } from './augment/draw.ts'
 import { erase } from './augment/erase.ts'
@@ -105,7 +105,7 @@ function normalise(rows: Tensor, units: readonly number[], { mean, std }: Normal
 function perChannel({ mean, std }: Normalization, channels: number): Normalization {
   const spread = (name: string, values: readonly number[]) => {
     if (values.length !== 1 && values.length !== channels)
-      throw new AnnealError(
+      throw new ImageError(
         `${name} has ${values.length} numbers and the pictures ${channels} channels; expected one, or one per channel.`,
       )
     return Array.from({ length: channels }, (_, c) => values[c % values.length]!)
@@ -125,7 +125,7 @@ function copiedUp(x: Tensor, channels: number): Tensor {
   const has = x.shape[1]!
   if (has === channels) return x
   if (has > channels)
-    throw new AnnealError(
+    throw new ImageError(
       `a picture has ${has} channels, but the net takes ${channels}; expected at most as many. Use a net of ${has} channels (\`channels: ${has}\`).`,
     )
   const index = fromArray(

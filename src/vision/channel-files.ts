@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, extname, join, relative } from 'node:path'
-import { AnnealError } from '../base/errors.ts'
+import { ImageError } from '../base/errors.ts'
 import { setting } from '../base/options.ts'
 import { isSample, listFolder, toPlace } from '../data/labels/list-files.ts'
 import type { Place, Problem } from '../data/types.ts'
@@ -17,7 +17,7 @@ interface Part {
 export function checkSuffixes(suffixes: readonly string[]): void {
   const wrong = suffixes.find((suffix, i) => suffix.includes('/') || suffixes.indexOf(suffix) !== i)
   if (suffixes.length > 1 && wrong === undefined) return
-  throw new AnnealError(
+  throw new ImageError(
     `channel files need two or more different endings of their names, before the dot; got ${suffixes.map(s => `"${s}"`).join(', ') || 'none'}. Try ${setting('channelFiles', ['_DAPI', '_GFP'])}.`,
   )
 }
@@ -79,7 +79,7 @@ export function withBands(place: Place, suffixes: readonly string[]): Place {
   checkSuffixes(suffixes)
   const part = partOf(place.file, suffixes)
   if (!part)
-    throw new AnnealError(
+    throw new ImageError(
       `${place.file}: the model was trained on pictures with one file per channel, whose names end with ${suffixes.join(', ')}; this name has none of these endings.`,
     )
   const path = place.raw ? Buffer.from(place.raw) : Buffer.from(place.file)
@@ -95,7 +95,7 @@ export function withBands(place: Place, suffixes: readonly string[]): Place {
   const { places, problems } = groupBands(beside, suffixes)
   if (places[0]) return places[0]
   const missing = problems.find(({ kind }) => kind === 'missing')
-  throw new AnnealError(
+  throw new ImageError(
     `${place.file}: ${missing ? `${missing.file} is not there` : 'it is no picture or is not there'}; the model was trained on pictures with one file per channel (${suffixes.join(', ')}).`,
   )
 }

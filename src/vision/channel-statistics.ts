@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { ImageError } from '../base/errors.ts'
 import { evenly } from './decode/choose-channels.ts'
 import { whiteOf } from './decode/raster.ts'
 import type { Picture } from './types.ts'
@@ -20,13 +20,13 @@ export function channelStatistics(
   { sample = 2000 }: { sample?: number } = {},
 ): ChannelStatistics {
   const taken = evenly(numbers, sample)
-  if (taken.length === 0) throw new AnnealError('channelStatistics: got no picture to measure')
+  if (taken.length === 0) throw new ImageError('channelStatistics: got no picture to measure')
   const channels = picture(taken[0]!).channels ?? 3
   const totals = Array.from({ length: channels }, () => ({ count: 0, mean: 0, squares: 0 }))
   for (const number of taken) {
     const { data, channels: own = 3 } = picture(number)
     if (own !== channels)
-      throw new AnnealError(`channelStatistics: a picture has ${own} channels, the first has ${channels}`)
+      throw new ImageError(`channelStatistics: a picture has ${own} channels, the first has ${channels}`)
     for (let c = 0; c < channels; c++) merge(totals[c]!, momentsOf(data, c, channels))
   }
   return {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { relative } from 'node:path'
-import { AnnealError } from '../base/errors.ts'
+import { ImageError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { option } from '../base/options.ts'
 import { checkLabelOptions } from '../data/labels/check-options.ts'
@@ -168,7 +168,7 @@ function checkDamaged({ dir, items, problems: before, options }: FolderIndex, pr
   if (damaged.length <= options.maxDamaged * total) return
   const lines = damaged.slice(0, 10).map(({ file, reason }) => `  ${file}: ${reason}`)
   if (damaged.length > 10) lines.push(`  and ${damaged.length - 10} more`)
-  throw new AnnealError(
+  throw new ImageError(
     `${damaged.length} of the ${plural(total, 'picture')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training allows. Repair or remove them, or raise ${option('maxDamaged')}:\n${lines.join('\n')}`,
   )
 }
@@ -197,20 +197,20 @@ function checkEnough({ dir, task, classes, pictures, problems }: ImageDataset, {
   const after = why.length > 0 ? ` after the scan left out ${why.join(', ')}` : ''
   if (fixed) {
     if (pictures.test > 0) return
-    throw new AnnealError(`${dir} has no usable pictures to evaluate on${after}. Add pictures.`)
+    throw new ImageError(`${dir} has no usable pictures to evaluate on${after}. Add pictures.`)
   }
   if (task === 'single' && classes.length < 2)
-    throw new AnnealError(
+    throw new ImageError(
       `${dir} has ${plural(classes.length, 'class', 'classes')} with usable training pictures${after}; at least two are needed. Add pictures.`,
     )
   if (task === 'multi' && classes.length === 0)
-    throw new AnnealError(`${dir} has no training picture with a label${after}; at least one is needed. Add pictures.`)
+    throw new ImageError(`${dir} has no training picture with a label${after}; at least one is needed. Add pictures.`)
   if (pictures.train < 2)
-    throw new AnnealError(
+    throw new ImageError(
       `${dir} has ${plural(pictures.train, 'picture')} for training${after}; at least two are needed. Add pictures.`,
     )
   if (pictures.valid === 0)
-    throw new AnnealError(
+    throw new ImageError(
       `${dir} has no pictures for validation${after}; ${task === 'single' ? 'at least one class needs two different pictures' : 'expected at least one'}. Add pictures.`,
     )
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sha256 } from '../base/digest.ts'
-import { AnnealError, didYouMean } from '../base/errors.ts'
+import { didYouMean, RunError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { type Decision, readDecisions } from '../data/labels/decisions.ts'
 import { fileOf, type Review } from './review.ts'
@@ -59,19 +59,19 @@ function checkedLabel({ task, classes }: Review, file: string, given: readonly (
   if (task === 'regression') {
     const values = given.map(v => (String(v).trim() === '' ? Number.NaN : Number(v)))
     if (values.length === classes.length && values.every(Number.isFinite)) return values
-    throw new AnnealError(
+    throw new RunError(
       `${file}: got ${given.join(', ') || 'nothing'}; expected a number for each of ${classes.join(', ')}`,
     )
   }
   const names = [...new Set(given.map(String))]
   const unknown = names.find(name => !classes.includes(name))
   if (unknown !== undefined)
-    throw new AnnealError(
+    throw new RunError(
       `${file}: there is no class "${unknown}" in this run.${didYouMean(unknown, classes)} Its classes are ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`,
     )
   if (task === 'multi') return names
   if (names.length !== 1)
-    throw new AnnealError(`${file}: got ${names.length} labels; expected one, because each picture has one label`)
+    throw new RunError(`${file}: got ${names.length} labels; expected one, because each picture has one label`)
   return names[0]!
 }
 

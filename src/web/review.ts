@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, join, resolve, sep } from 'node:path'
-import { AnnealError } from '../base/errors.ts'
+import { RunError } from '../base/errors.ts'
 import { quoted } from '../base/format.ts'
 import { type Interpretation, type RunConfig, type RunTask, readObject, runPaths } from '../runs/index.ts'
 import { optionsOf } from './again.ts'
@@ -52,11 +52,11 @@ export function reviewOf(run: string): Review {
   const [config, interpret] = [read<RunConfig>(paths.config), read<Interpretation>(paths.interpret)]
   const folds = interpret ? [] : foldsIn(run)
   if (folds.length > 0)
-    throw new AnnealError(
+    throw new RunError(
       `${run}: review its folds one by one: ${folds.map(fold => `npx anneal clean ${quoted(fold)}`).join(', ')}.`,
     )
   if (!config || !interpret)
-    throw new AnnealError(
+    throw new RunError(
       `${run}: there is no ${config ? 'interpret.json' : 'run'} here yet. \`npx anneal runs\` lists the runs; a run can be reviewed when it is done.`,
     )
   const pictures = new Pictures()
@@ -87,7 +87,7 @@ function read<T extends object>(path: string): Partial<T> | undefined {
   try {
     return readObject<Partial<T>>(path)
   } catch (cause) {
-    throw new AnnealError(`${path}: ${(cause as Error).message}; it can't be reviewed.`, { cause })
+    throw new RunError(`${path}: ${(cause as Error).message}; it can't be reviewed.`, { cause })
   }
 }
 

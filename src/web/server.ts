@@ -1,7 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { AnnealError } from '../base/errors.ts'
+import { AnnealError, RunError } from '../base/errors.ts'
 import type { Decision } from '../data/labels/decisions.ts'
 import { decide, decisionsOf } from './decide.ts'
 import { contentSecurity, page, summary } from './page.ts'
@@ -47,7 +47,7 @@ export async function serveReview(review: Review, { port = 0 }: { port?: number 
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'EADDRINUSE' ? 'is in use; choose another one, or leave --port out' : cause.message
-      reject(new AnnealError(`port ${port} ${why}`, { cause }))
+      reject(new RunError(`port ${port} ${why}`, { cause }))
     })
     server.listen(port, '127.0.0.1', resolve)
   })

@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { WeightsError } from '../base/errors.ts'
 import { bytes } from '../base/format.ts'
 
 /** Throws the error for a file: `FILE: reason; advice`. */
@@ -7,7 +7,7 @@ export type Refuse = (reason: string, options?: { advice?: string; cause?: unkno
 /** Makes the function that refuses a file. The default advice is for a damaged download. */
 export function refuser(file: string): Refuse {
   return (reason, { advice = 'download or copy the file again', cause } = {}) => {
-    throw new AnnealError(`${file}: ${reason}; ${advice}.`, { cause })
+    throw new WeightsError(`${file}: ${reason}; ${advice}.`, { cause })
   }
 }
 

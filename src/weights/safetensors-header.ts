@@ -1,4 +1,4 @@
-import { AnnealError } from '../base/errors.ts'
+import { WeightsError } from '../base/errors.ts'
 
 /** The entry of one tensor in a safetensors header. Offsets are in bytes from the start of the data. */
 export interface HeaderTensor {
@@ -20,7 +20,7 @@ export function parseHeader(json: string): Header {
   let at = 0
 
   function fail(reason: string): never {
-    throw new AnnealError(`${reason} at character ${at}`)
+    throw new WeightsError(`${reason} at character ${at}`)
   }
 
   function peek(): string {

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { AnnealError } from '../base/errors.ts'
+import { AnnealError, WeightsError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { crc32, hex32 } from './crc32.ts'
 import type { Refuse } from './refuse.ts'
@@ -61,7 +61,7 @@ export function readMetadata(path: string): Record<string, string> {
   try {
     fd = openSync(path, 'r')
   } catch (cause) {
-    throw new AnnealError(`${path}: cannot be opened (${(cause as Error).message}); give a .safetensors file.`, {
+    throw new WeightsError(`${path}: cannot be opened (${(cause as Error).message}); give a .safetensors file.`, {
       cause,
     })
   }
@@ -87,7 +87,7 @@ export function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): void {
   const refuse: Refuse = (reason, { advice = 'nothing was written' } = {}) => {
-    throw new AnnealError(`writeSafetensors ${path}: ${reason}; ${advice}.`)
+    throw new WeightsError(`writeSafetensors ${path}: ${reason}; ${advice}.`)
   }
   const entries: [string, unknown][] = []
   const checksums: [string, string][] = []

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { type AnnealError, OptionError } from '../../base/errors.ts'
 import { option, setting } from '../../base/options.ts'
 import { checkSplit, type SplitPlan } from '../split/draw-split.ts'
 import { type FolderOptions, type LabelOptions, splitOptions } from './options.ts'
@@ -18,11 +18,11 @@ export function planOf({
   const plan = { valid, seed, ...(folds !== undefined && { folds, fold: fold ?? 0 }) }
   checkSplit(plan)
   if (!(maxDamaged >= 0 && maxDamaged <= 1))
-    throw new AnnealError(
+    throw new OptionError(
       `${option('maxDamaged')} is a share of the pictures, from 0 to 1; got ${maxDamaged}. Try 0.05.`,
     )
   if (maxLeftOut !== undefined && !(maxLeftOut >= 0 && maxLeftOut <= 1))
-    throw new AnnealError(
+    throw new OptionError(
       `${option('maxLeftOut')} is a share of the rows or pictures, from 0 to 1; got ${maxLeftOut}. Try 0.5.`,
     )
   return { ...plan, maxDamaged, ...(maxLeftOut !== undefined && { maxLeftOut }) }
@@ -34,7 +34,7 @@ const forLabels = ['targets', 'delimiter', 'task', 'missing', 'decimal', 'minusO
 
 /** The error for `fold` without `folds`. */
 export const foldAlone = (): AnnealError =>
-  new AnnealError(
+  new OptionError(
     `${option('fold')} chooses the fold that validates, but the number of folds is not given. Give ${setting('folds', 5)}.`,
   )
 
@@ -42,18 +42,18 @@ export const foldAlone = (): AnnealError =>
 export function checkLabelOptions(options: LabelOptions): void {
   const given = (name: keyof LabelOptions) => options[name] !== undefined
   const contradict = (a: string, b: string, why: string) => {
-    throw new AnnealError(`${a} and ${b} contradict each other: ${why}. Leave one of them out.`)
+    throw new OptionError(`${a} and ${b} contradict each other: ${why}. Leave one of them out.`)
   }
   const [source, other] = sources.filter(given)
   if (other) contradict(option(source!), option(other), 'labels come from one place')
   for (const name of forTables)
     if (given(name) && !given('labels'))
-      throw new AnnealError(
+      throw new OptionError(
         `${option(name)} names a column, but no table is given. Name the table with ${option('labels')}.`,
       )
   for (const name of forLabels)
     if (given(name) && !source)
-      throw new AnnealError(
+      throw new OptionError(
         `${option(name)} is for labels from a table, a regular expression or a function; class folders give one class per picture. Give ${option('labels')} or ${option('labelRegex')}, or leave ${option(name)} out.`,
       )
   const regression = options.task === 'regression' || given('targets')
@@ -65,16 +65,16 @@ export function checkLabelOptions(options: LabelOptions): void {
   if (given('delimiter') && options.task === 'single')
     contradict(option('delimiter'), setting('task', 'single'), 'it has one label per picture')
   if (options.decimal !== undefined && options.decimal !== '.' && options.decimal !== ',')
-    throw new AnnealError(`${option('decimal')} is the decimal sign of numbers, "." or ","; got "${options.decimal}".`)
+    throw new OptionError(`${option('decimal')} is the decimal sign of numbers, "." or ","; got "${options.decimal}".`)
   if (given('decimal') && (options.task === 'single' || options.task === 'multi'))
     contradict(option('decimal'), setting('task', options.task), 'it is for numbers')
   const meanings = ['absent', 'present', 'unknown']
   if (options.minusOne !== undefined && !meanings.includes(options.minusOne))
-    throw new AnnealError(
+    throw new OptionError(
       `${option('minusOne')} is the meaning of -1 in label columns: ${meanings.join(', ')}; got "${options.minusOne}".`,
     )
   if (options.delimiter === '')
-    throw new AnnealError(`${option('delimiter')} is empty; expected the text between labels, such as " ".`)
+    throw new OptionError(`${option('delimiter')} is empty; expected the text between labels, such as " ".`)
   if (given('groupColumn') && given('groupRegex'))
     contradict(option('groupColumn'), option('groupRegex'), 'a picture has one group')
   if (given('timeColumn'))

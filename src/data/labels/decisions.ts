@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { sha256 } from '../../base/digest.ts'
-import { AnnealError, fileReason, nearest } from '../../base/errors.ts'
+import { DataError, fileReason, nearest } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { objectIn } from '../tables/jsonl.ts'
 import { cellNumber } from '../tables/table.ts'
@@ -26,7 +26,7 @@ export function readDecisions(path: string): Decision[] {
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new AnnealError(`the decisions ${path} can not be read: ${fileReason(error)}; expected JSON lines.`, {
+    throw new DataError(`the decisions ${path} can not be read: ${fileReason(error)}; expected JSON lines.`, {
       cause: error,
     })
   }
@@ -52,7 +52,7 @@ function checkDecision(found: object, where: string): asserts found is Decision 
           : hash !== undefined && hash !== null && typeof hash !== 'string'
             ? `hash ${JSON.stringify(hash)}; expected 64 hexadecimal digits`
             : undefined
-  if (wrong) throw new AnnealError(`${where}: ${wrong}.`)
+  if (wrong) throw new DataError(`${where}: ${wrong}.`)
 }
 
 /** Applies decisions to an index: drops or relabels pictures, each with a line in `problems` (kind `cleaned`). The last
@@ -66,7 +66,7 @@ export function applyDecisions(index: FolderIndex, decisions: readonly Decision[
   const gone = [...last.keys()].filter(file => !there.has(file))
   if (gone.length > 0) {
     const near = nearest(gone[0]!, gone.length > 20 || names.length > 20_000 ? [] : names, 1)[0]
-    throw new AnnealError(
+    throw new DataError(
       `decisions on ${plural(gone.length, 'picture')} that ${dir} does not hold: ${gone.slice(0, 10).join(', ')}${gone.length > 10 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''} Put the pictures back, or remove these decisions.`,
     )
   }
@@ -101,7 +101,7 @@ function answerOf({ task, classes }: FolderIndex, { file, label }: Decision): An
   if (task === 'regression') {
     const values = given.map(value => cellNumber(value))
     if (values.length === classes.length && values.every(Number.isFinite)) return { labels: [], values }
-    throw new AnnealError(
+    throw new DataError(
       `the decision on ${file} gives ${given.join(', ') || 'nothing'}; expected ${plural(classes.length, 'number')} (${classes.join(', ')}).`,
     )
   }
@@ -110,12 +110,12 @@ function answerOf({ task, classes }: FolderIndex, { file, label }: Decision): An
     const number = classes.indexOf(find(String(name)) ?? '')
     if (number >= 0) return number
     const near = nearest(String(name), classes, 1)[0]
-    throw new AnnealError(
+    throw new DataError(
       `the decision on ${file} gives the label "${name}", which no picture has; expected one of ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''}`,
     )
   })
   if (task === 'single' && labels.length !== 1)
-    throw new AnnealError(
+    throw new DataError(
       `the decision on ${file} gives ${plural(labels.length, 'label')}; expected one, because each picture has one label.`,
     )
   return { labels: [...new Set(labels)].sort((a, b) => a - b) }
@@ -127,12 +127,12 @@ function checkContent({ file, raw }: FolderIndex['items'][number], decision: Dec
   try {
     hash = sha256(readFileSync(raw ? Buffer.from(raw) : file))
   } catch (error) {
-    throw new AnnealError(`${file} has a decision but can not be read: ${fileReason(error)}.`, {
+    throw new DataError(`${file} has a decision but can not be read: ${fileReason(error)}.`, {
       cause: error,
     })
   }
   if (hash !== decision.hash)
-    throw new AnnealError(
+    throw new DataError(
       `${decision.file} has changed since the decision (sha256 now ${hash.slice(0, 12)}…, then ${decision.hash.slice(0, 12)}…). Decide again, or remove the decision.`,
     )
 }

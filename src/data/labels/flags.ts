@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
 import { flag } from '../tables/columns.ts'
@@ -50,7 +50,7 @@ export function readFlags(
       if (empty) blanks++
       const value = negative ? minusOne === 'present' : empty ? false : flag(cell)
       if (value === undefined)
-        throw new AnnealError(
+        throw new DataError(
           `${where(row, column)}: "${cellText(cell)}" is neither 0 nor 1; with several label columns, each must hold 0 and 1 (or true and false). Name columns of numbers to predict with ${option('targets')}.`,
         )
       if (value) own.push(column.name)
@@ -85,7 +85,7 @@ function askAboutMinusOne({ columns, rows, where }: AnswerSource, zeros: boolean
   const likely = zeros
     ? 'Beside 0 and 1 it usually means unknown (uncertain, as in CheXpert)'
     : 'If no cell holds 0, it usually means that the label is absent (as in CelebA), but it may also mean unknown'
-  throw new AnnealError(
+  throw new DataError(
     `${first}: it holds -1 (${plural(count, 'cell')} of the label columns ${count === 1 ? 'does' : 'do'}); expected 0 and 1. ${likely}. Choose: ${setting('minusOne', 'absent')} reads -1 as 0, ${setting('minusOne', 'present')} as 1, ${setting('minusOne', 'unknown')} leaves out the rows with -1.`,
   )
 }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { AnnealError, didYouMean } from '../../base/errors.ts'
+import { DataError, didYouMean } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
 import type { FileKind, Indexing } from '../files/file-kind.ts'
@@ -39,7 +39,7 @@ export async function indexForEvaluation(
   if (labels !== undefined) return indexTable(dir, { ...options, labels }, { fileKind, known })
   if (fromNames) return indexNames(dir, options, { fileKind, known })
   if (task === 'single') return indexClassFolders(dir, { known, fileKind }, options)
-  throw new AnnealError(
+  throw new DataError(
     `class folders give one class per ${fileKind.noun.one}, but the model predicts ${task === 'multi' ? 'several labels' : `numbers (${classes.join(', ')})`}; expected a table with labels (${option('labels')}).`,
   )
 }
@@ -74,7 +74,7 @@ function indexClassFolders(
     else if (inside.samples.length > 0) {
       const count = plural(inside.samples.length, one, many)
       if (!leaveOut)
-        throw new AnnealError(
+        throw new DataError(
           `${file} holds ${count}, but the model does not know the class "${entry.name}"; ${expected}.${didYouMean(entry.name, classes)} Rename the folder, or leave out unknown classes (${setting('leaveOut', true)}).`,
         )
       const reason = `the model does not know this class: its ${count} are left out`
@@ -82,7 +82,7 @@ function indexClassFolders(
     }
   }
   if (items.length === 0)
-    throw new AnnealError(
+    throw new DataError(
       `${parts?.map(({ name }) => name).join(' and ') ?? dir} has no ${many} in folders of the model's classes; ${expected}.`,
     )
   const options = planOf({ maxDamaged })
@@ -111,7 +111,7 @@ function partFolders(
   const wanted = part ?? (parts.has('test') ? 'test' : 'valid')
   const chosen = parts.get(wanted)
   if (!chosen)
-    throw new AnnealError(
+    throw new DataError(
       `${dir} holds ${[...parts.values()].map(entry => entry.name).join(' and ')} but no folder ${wanted}; a model is evaluated on ${fileKind.noun.many} that it was not trained on. Choose the part with ${option('part')} (test, valid, train or all).`,
     )
   choices.push({ what: 'part', value: chosen.name, reason: `${dir} holds folders of parts` })

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { AnnealError, didYouMean, fileReason } from '../../base/errors.ts'
+import { AnnealError, DataError, didYouMean, fileReason } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import type { FileKind, Indexing } from '../files/file-kind.ts'
@@ -103,7 +103,7 @@ export function indexFolder(dir: string, given: FolderOptions, { fileKind }: Ind
     options,
   }
   if (!drawn && options.folds)
-    throw new AnnealError(
+    throw new DataError(
       `${dir} has a validation folder, ${parts!.get('valid')!.name}, but folds draw the validation ${noun.many} again. Leave out ${option('folds')}, or move its ${noun.many} to train.`,
     )
   if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex, noun })
@@ -157,12 +157,12 @@ export function openFolder(
     if (!statSync(path).isDirectory()) {
       const head = readHead(path, fileKind)
       const what = typeof head === 'string' || fileKind.recognises(head) ? 'it is a file' : fileKind.describe(head)
-      throw new AnnealError(`${dir} is not a folder: ${what}; ${expected}.`)
+      throw new DataError(`${dir} is not a folder: ${what}; ${expected}.`)
     }
     return listFolder(path)
   } catch (error) {
     if (error instanceof AnnealError) throw error
-    throw new AnnealError(`the folder ${dir} can not be read: ${fileReason(error)}; ${expected}.`, { cause: error })
+    throw new DataError(`the folder ${dir} can not be read: ${fileReason(error)}; ${expected}.`, { cause: error })
   }
 }
 
@@ -181,19 +181,19 @@ function findParts(
     const split = splitNamed(entry.name)!
     const before = parts.get(split)
     if (before)
-      throw new AnnealError(`${dir} holds ${before.name} and ${entry.name}; expected one of them. Move the other away.`)
+      throw new DataError(`${dir} holds ${before.name} and ${entry.name}; expected one of them. Move the other away.`)
     parts.set(split, entry)
   }
   const names = (entries: Iterable<Entry>) => [...entries].map(entry => entry.name).join(' and ')
   if (parts.size === 0) {
     if (named.length < 2 || others.length > 0) return undefined
-    throw new AnnealError(`${dir} holds ${names(named)}, but they hold no class folders; ${layout}.`)
+    throw new DataError(`${dir} holds ${names(named)}, but they hold no class folders; ${layout}.`)
   }
   const inSplitOrder = new Map(splits.flatMap(split => (parts.has(split) ? [[split, parts.get(split)!]] : [])))
   const train = parts.get('train')
   if (!train) {
     if (parts.size === 1 && others.length > 0) return undefined
-    throw new AnnealError(
+    throw new DataError(
       `${dir} holds ${names(inSplitOrder.values())} but no train folder with class folders inside; ${layout}.`,
     )
   }
@@ -201,7 +201,7 @@ function findParts(
   const beside = others.filter(({ path }) => findSamples(path, root, fileKind).samples.length > 0)
   if (beside.length === 0) return inSplitOrder
   if (listFolder(train.path).some(entry => isSampleFile(entry, fileKind))) return undefined
-  throw new AnnealError(
+  throw new DataError(
     `${dir} holds ${train.name} with folders inside, and ${fileKind.noun.many} in ${names(beside.slice(0, 3))}${beside.length > 3 ? ' and more' : ''} beside it. If ${train.name} is the training part, move the other folders away or train on ${join(dir, train.name)}; if it is a class, move its ${fileKind.noun.many} out of the folders inside.`,
   )
 }
@@ -246,11 +246,11 @@ function namedClasses(
           counted: false,
         })
       else if (!trained.has(name))
-        throw new AnnealError(
+        throw new DataError(
           `${file} holds ${plural(places.length, one, many)}, but train has no ${one} of a class "${name}"; expected the classes of train (${classes.slice(0, 20).join(', ')}).${didYouMean(name, classes)} Add training ${many} or move the folder away.`,
         )
     }
-  if (classes.length < 2) throw new AnnealError(`${tooFew(dir, { top, classes, problems, fileKind })}; ${layout}.`)
+  if (classes.length < 2) throw new DataError(`${tooFew(dir, { top, classes, problems, fileKind })}; ${layout}.`)
   return classes
 }
 

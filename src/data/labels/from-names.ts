@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import type { Indexing } from '../files/file-kind.ts'
@@ -40,7 +40,7 @@ export function indexNames(
     }
   }
   if (cells.length === 0)
-    throw new AnnealError(
+    throw new DataError(
       found.samples.length === 0
         ? `${dir} holds no ${many}; expected a folder of ${many}.`
         : `${source}${options.labelRegex === undefined ? '' : ` ${options.labelRegex}`} finds no label in any of the ${plural(found.samples.length, 'name')}, such as ${found.samples[0]!.file.slice(root.length + 1)}; expected one in each.`,
@@ -64,7 +64,7 @@ export function indexNames(
     targets ? { ...rest, task: 'regression' } : rest,
   )
   if (targets && targets.length !== answers.targets.length)
-    throw new AnnealError(
+    throw new DataError(
       `${option('targets')} names ${plural(targets.length, 'number')} (${targets.join(', ')}), but ${source} gives ${answers.targets.length}; expected the same number.`,
     )
   const named = { ...answers, targets: [...(targets ?? answers.targets)] }
@@ -78,7 +78,7 @@ function labeller({ labelRegex, labelOf }: LabelOptions): (file: string) => Cell
     const scalar = (value: unknown) => typeof value === 'string' || typeof value === 'number'
     if (label === undefined || scalar(label)) return label as Cell | undefined
     if (Array.isArray(label) && label.every(scalar)) return label as Cell
-    throw new AnnealError(
+    throw new DataError(
       `labelOf gave ${JSON.stringify(label)} for ${file}; expected a text, a number, a list of them, or undefined to leave the file out.`,
     )
   }

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
-import { AnnealError, didYouMean } from '../../base/errors.ts'
+import { DataError, didYouMean } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import type { Indexing } from '../files/file-kind.ts'
@@ -41,7 +41,7 @@ function tablePath(dir: string, labels: string): string {
   if (found !== undefined) return found
   const near = [...new Set([dirname(labels), dir, dirname(resolve(dir))].flatMap(tablesIn))]
   const some = near.slice(0, 10).join(', ') + (near.length > 10 ? ', …' : '')
-  throw new AnnealError(
+  throw new DataError(
     `the table ${labels} can not be read: it does not exist (looked for ${paths.map(path => resolve(path)).join(' and ')}); ${near.length > 0 ? `tables near: ${some}.${didYouMean(labels, near)}` : 'there are no tables near.'} Name it with ${option('labels')}.`,
   )
 }
@@ -85,7 +85,7 @@ function labelledRows(
   const choices: Choice[] = [...table.choices, ...roles.choices]
   const splits = roles.split && readSplits(table, roles.split, { rows, options, choices })
   if (splits && !known && !splits.includes('train'))
-    throw new AnnealError(
+    throw new DataError(
       `${table.file}, column "${roles.split!.name}" leaves no ${listing.fileKind.noun.one} for training; expected train beside valid and test.`,
     )
   if (options.fold !== undefined && options.folds === undefined && !foldColumn(table, roles.split)) throw foldAlone()
@@ -131,7 +131,7 @@ function foundRows(
     const name = filled(table, file, row, `the name of a ${listing.fileKind.noun.one}`)
     const found = find(name)
     if (Array.isArray(found))
-      throw new AnnealError(
+      throw new DataError(
         `${table.where(row, file)}: "${name}" may be ${found.map(i => nameIn(listing, i)).join(' or ')}; expected one file. Write its folder or its extension too.`,
       )
     if (found === undefined) {
@@ -145,7 +145,7 @@ function foundRows(
     }
   }
   if (rows.length === 0)
-    throw new AnnealError(
+    throw new DataError(
       `none of the ${plural(table.rows, listing.fileKind.noun.one, listing.fileKind.noun.many)} that ${table.file} names is below ${listing.dir}: ${problems[0]!.file} (${table.where(0)}); the folder holds ${listing.files.length > 0 ? nameIn(listing, 0) : 'nothing'}. Check the folder, or name the column with ${option('fileColumn')}.`,
     )
   return { rows, files, problems }
@@ -154,7 +154,7 @@ function foundRows(
 /** The text of a cell that may not be empty. */
 function filled(table: Table, column: Column, row: number, expected: string): string {
   const text = cellText(column.cells[row])
-  if (text === '') throw new AnnealError(`${table.where(row, column)}: it is empty; expected ${expected}.`)
+  if (text === '') throw new DataError(`${table.where(row, column)}: it is empty; expected ${expected}.`)
   return text
 }
 
@@ -174,7 +174,7 @@ function readSplits(
     const folds = [...new Set(rows.map(row => cellNumber(column.cells[row])))].sort((a, b) => a - b)
     const fold = options.fold ?? folds[0]!
     if (!folds.includes(fold))
-      throw new AnnealError(
+      throw new DataError(
         `${table.file}, column "${column.name}" has no fold ${fold}; expected one of ${folds.slice(0, 20).join(', ')}.`,
       )
     choices.push({
@@ -190,7 +190,7 @@ function readSplits(
     const yes = flag(text)
     const split = splitNamed(text) ?? (yes === undefined ? undefined : yes ? (forTest ? 'test' : 'valid') : 'train')
     if (split) return split
-    throw new AnnealError(
+    throw new DataError(
       `${table.where(row, column)}: "${text}" is not a split; expected train, valid or test, or true and false for validation and training.`,
     )
   })
@@ -211,7 +211,7 @@ function readTime(table: Table, column: Column, row: number): number {
     const time = Date.parse(`${year}-${month!.padStart(2, '0')}-${day!.padStart(2, '0')}T${zoned}`)
     if (Number.isFinite(time)) return time / 1000
   }
-  throw new AnnealError(
+  throw new DataError(
     `${table.where(row, column)}: "${text}" is not a time; expected a number or a date such as 2024-05-31 or 2024-05-31 17:45.`,
   )
 }

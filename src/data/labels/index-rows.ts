@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
 import type { FileKind } from '../files/file-kind.ts'
@@ -72,7 +72,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
   const drawn = !items.some(item => item.split === 'valid')
   const anew = option(plan.by ? 'timeColumn' : 'folds')
   if (!drawn && (plan.folds || plan.by))
-    throw new AnnealError(
+    throw new DataError(
       `${given.source} gives the ${many} for validation, but ${anew} would draw them again. Leave out ${anew}, or ignore the given split (${setting('splitColumn', false)}).`,
     )
   if (options.groupRegex !== undefined)
@@ -231,7 +231,7 @@ function withoutCopies(
         : `${where(row)} names it again, with the same answer as ${where(before)}`
       problems.push(passed(apart ? 'leak' : 'duplicate', nameIn(listing, file), reason))
     } else
-      throw new AnnealError(
+      throw new DataError(
         `${nameIn(listing, file)} is named twice with different answers: ${where(before)} (${shown(before)}) and ${where(row)} (${shown(row)}); expected one row per ${listing.fileKind.noun.one}. Remove one of them, or join their labels in one row.`,
       )
   }
@@ -266,7 +266,7 @@ function classesOf(
       ? ` (${plural(missing.length, `more ${one} is`, `more ${many} are`)} named but missing, such as ${missing[0]!.file})`
       : ''
   if (labels.size < least)
-    throw new AnnealError(
+    throw new DataError(
       `${source} gives the training ${many} in ${listing.dir} ${labels.size === 1 ? `one label, "${[...labels][0]}"` : 'no labels'}${gone}; at least ${least === 2 ? 'two are' : 'one is'} needed.`,
     )
   return [...labels].sort(naturalOrder)

@@ -1,4 +1,4 @@
-import { AnnealError, didYouMean } from '../../base/errors.ts'
+import { type AnnealError, DataError, didYouMean } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
 import type { Noun } from '../files/file-kind.ts'
@@ -21,7 +21,7 @@ export function knownClasses(
   source: string,
 ): string[] {
   if (task === 'regression' && targets.length !== classes.length)
-    throw new AnnealError(
+    throw new DataError(
       `${source} has ${plural(targets.length, 'target column')} (${targets.join(', ')}), but the model predicts ${classes.length} (${classes.join(', ')}). Name as many columns with ${option('targets')}.`,
     )
   return [...classes]
@@ -40,7 +40,7 @@ export function unknownLabel(
 ): AnnealError {
   const some = `${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}`
   const near = didYouMean(name, classes)
-  return new AnnealError(
+  return new DataError(
     known
       ? `${where}: the model does not know the label "${name}"; expected its classes: ${some}.${near} Correct the label, or leave out unknown labels (${setting('leaveOut', true)}).`
       : `${where}: the label "${name}" is in ${split}, but no training ${one} has it; expected the labels of training: ${some}.${near} Add training ${many} or correct the label.`,
@@ -67,7 +67,7 @@ export function partOf(
   for (const row of rows) counts[splits[row]!]++
   const chosen = part ?? (counts.test > 0 ? 'test' : counts.valid > 0 ? 'valid' : undefined)
   if (chosen === undefined || counts[chosen] === 0)
-    throw new AnnealError(
+    throw new DataError(
       `${chosen ? `none of the ${many} is in ${chosen}` : `all ${many} are in train`} (${counts.train} train, ${counts.valid} valid, ${counts.test} test); a model is evaluated on ${many} that it was not trained on. Choose the part with ${option('part')} (test, valid, train or all).`,
     )
   const others = rows.length - counts[chosen]

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { percent, plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
 import type { Noun } from '../files/file-kind.ts'
@@ -14,7 +14,7 @@ export function refuseMost(
 ): void {
   if (total === 0 || out <= most * total) return
   const limit = Math.ceil((1000 * out) / total) / 1000
-  throw new AnnealError(
+  throw new DataError(
     `${out.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} ${what} (${percent(out / total)}), and ${(total - out).toLocaleString('en-US')} would remain: ${example}. At most ${percent(most)} may be left out. ${instead}, or go on without them (${setting('maxLeftOut', limit)}).`,
   )
 }
@@ -33,7 +33,7 @@ export function refuseOwnClasses(
   const alone = [...counts].filter(([, count]) => count === 1).map(([label]) => label)
   if (labels.length < telling || 2 * alone.length <= labels.length) return
   const examples = alone.slice(0, 3).map(label => `"${label}"`)
-  throw new AnnealError(
+  throw new DataError(
     `${source} gives ${counts.size.toLocaleString('en-US')} classes for ${plural(labels.length, one, many)}, and ${alone.length.toLocaleString('en-US')} of these classes have one ${one} each, such as ${examples.join(', ')}. This ${one} is used for training, so none is left to validate the class. ${instead}`,
   )
 }

@@ -1,5 +1,5 @@
 import { relative } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import type { FileKind, Noun } from '../files/file-kind.ts'
@@ -61,7 +61,7 @@ export function nameMatcher(property: string, pattern: string | RegExp): (file: 
   const regex = compiled(property, pattern)
   const groups = new RegExp(`${regex.source}|`, regex.flags).exec('')!.length - 1
   if (groups < 1)
-    throw new AnnealError(
+    throw new DataError(
       `${option(property)} ${regex} has no capture group; expected a group around the part of the name to use, such as ^([a-z]+)_.`,
     )
   const onPath = regex.source.includes('/')
@@ -79,7 +79,7 @@ function compiled(property: string, pattern: string | RegExp): RegExp {
       ? new RegExp(pattern)
       : new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ''))
   } catch (error) {
-    throw new AnnealError(
+    throw new DataError(
       `${option(property)} is not a regular expression: ${(error as Error).message}; expected the syntax of JavaScript.`,
       { cause: error },
     )
@@ -100,7 +100,7 @@ export function groupedByName<T extends { file: string }>(
     return { ...item, group: group ?? '' }
   })
   if (without.length > 0)
-    throw new AnnealError(
+    throw new DataError(
       `${option('groupRegex')} ${pattern} finds no group in ${plural(without.length, 'name')}: ${without.slice(0, 3).join(', ')}; every ${noun.one} needs a group, because a ${noun.one} without one could be on the wrong side of the split.`,
     )
   return grouped

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
 import { isMissing, type MissingWords } from '../tables/missing.ts'
@@ -91,7 +91,7 @@ export function readingOfNumbers(source: AnswerSource, options: NumberOptions): 
   const amounts = whyAmounts(seen, { count, fractions, column, where: () => where(rows[0]!, column) })
   if (amounts !== undefined && odd !== undefined) {
     const cell = column.cells[odd]
-    throw new AnnealError(
+    throw new DataError(
       `${where(odd, column)}: "${cellText(cell)}" is not a number, but ${plural(count, 'other row')} of "${column.name}" ${count === 1 ? 'holds one' : 'hold one'} (${amounts}). ${numbers.why(cell)}${orLeaveOut(cellText(cell), column, source, options.missing)}; ${setting('task', 'single')} takes every cell as a class.`,
     )
   }
@@ -121,7 +121,7 @@ function whyAmounts(
   const numbered = (least === 0 || least === 1) && greatest - least < 1.5 * seen.size
   const rare = numbered ? seen.size > 20 && repeats < 1.2 : seen.size > 5 && repeats < 1.5
   if (!rare) return undefined
-  throw new AnnealError(
+  throw new DataError(
     `${where()}: ${many}, whole numbers from ${least} to ${greatest}, may be classes or amounts: the name of the column means classes, but the numbers hardly repeat. ${setting('task', 'single')} takes each number as a class, ${setting('task', 'regression')} predicts them as numbers.`,
   )
 }
@@ -154,12 +154,12 @@ export function readNumbers(source: AnswerSource, options: NumberOptions): { rea
     const instead = empty
       ? 'Fill in all targets of a picture, or leave all of them empty.'
       : `${readers[i]!.why(cell)}${orLeaveOut(text, column, source, missing)}.`
-    throw new AnnealError(`${where(row, column)}: ${what}; expected a number, such as 1.5. ${instead}`)
+    throw new DataError(`${where(row, column)}: ${what}; expected a number, such as 1.5. ${instead}`)
   }
   const width = values.find(Boolean)?.length ?? columns.length
   values.forEach((value, i) => {
     if (value && value.length !== width)
-      throw new AnnealError(
+      throw new DataError(
         `${where(rows[i]!)}: ${plural(value.length, 'number')}, but ${plural(width, 'number')} in the rows before; expected the same number in each row.`,
       )
   })

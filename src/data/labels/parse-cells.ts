@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { type AnnealError, DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
 import { askAboutWords, isMissing, type MissingWords, missingChoices, missingWords } from '../tables/missing.ts'
@@ -142,7 +142,7 @@ function askAboutEmpty(empty: readonly number[] | undefined, counts: number[], {
   const column = columns[0]!
   const usual = counts.sort((a, b) => a - b)[counts.length >> 1] ?? 0
   if (!empty || !/^(tags|labels|keywords|attributes|findings)$/i.test(column.name) || 2 * empty.length < usual) return
-  throw new AnnealError(
+  throw new DataError(
     `${where(rows[empty[0]!]!, column)}: it is empty (${plural(empty.length, 'row')} ${empty.length === 1 ? 'is' : 'are'}), and no cell holds several labels: the label may be missing, or the picture may have no label. ${setting('task', 'single')} leaves such rows out, ${setting('task', 'multi')} takes them as pictures without a label.`,
   )
 }
@@ -228,7 +228,7 @@ function bySize(
   const several = labels.findIndex(own => own.length > 1)
   const none = labels.findIndex((own, i) => own.length === 0 && !test(rows[i]!) && !missing.has(i))
   if (task === 'single' && several >= 0)
-    throw new AnnealError(
+    throw new DataError(
       `${where(rows[several]!)}: ${plural(labels[several]!.length, 'label')} (${labels[several]!.join(', ')}), but the task is "single" (one label per picture). Repair the row, or use the task "multi".`,
     )
   if (task === undefined) {
@@ -290,7 +290,7 @@ function askToCut(found: Reading, numbers: NumberReading, where: () => string): 
   const parts = found.parts.map(part => `"${part}"`).join(', ')
   const amount = numbers.signs ? `a number (${setting('task', 'regression')}), ` : ''
   const [one, cut] = [setting('task', 'single'), setting('delimiter', found.delimiter)]
-  return new AnnealError(
+  return new DataError(
     `${where()}: "${found.example}" may be ${amount}one class, or ${plural(found.parts.length, 'label')} (${parts}) with ${found.shown} between them; ${found.reason.slice(found.reason.indexOf(': ') + 2)}. ${one} takes each cell as one class, ${cut} cuts cells into labels.`,
   )
 }

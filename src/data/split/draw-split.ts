@@ -1,5 +1,5 @@
 import { relative } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import { purpose, rng, shuffle } from '../../base/random.ts'
@@ -55,7 +55,7 @@ function divide(pool: readonly Dividable[], plan: SplitPlan & { task?: Task }): 
     return member.map(group => places[group]!)
   }
   if (folds && folds > pool.length)
-    throw new AnnealError(
+    throw new DataError(
       `${folds} folds of ${plural(pool.length, 'picture')}: expected at least as many pictures as folds.`,
     )
   if (task === 'regression') return rankedParts(Float64Array.from(pool, firstValue), parts, seed)
@@ -105,7 +105,7 @@ function latest(pool: readonly Dividable[], valid: number): Int8Array {
   const order = pool.map((_, i) => i).sort((a, b) => pool[a]!.time! - pool[b]!.time! || a - b)
   const starts = order.flatMap((i, at) => (at > 0 && pool[i]!.time! > pool[order[at - 1]!]!.time! ? [at] : []))
   if (starts.length === 0)
-    throw new AnnealError(
+    throw new DataError(
       `a split by time needs at least two different times; ${plural(pool.length, 'picture has', 'pictures have')} the same time. Leave out ${option('timeColumn')}, or correct the times.`,
     )
   const wanted = pool.length - validCount(pool.length, valid)
@@ -145,7 +145,7 @@ function quantiles(values: Float64Array, count: number): Int32Array {
 
 function checkGroups(count: number, folds = 2): void {
   if (count < folds)
-    throw new AnnealError(
+    throw new DataError(
       `${plural(count, 'group')} can not be divided into ${folds} parts without a group on both sides; expected at least ${folds} groups.`,
     )
 }
@@ -164,7 +164,7 @@ export function checkGroupsApart(
     const before = first.get(item.group)
     if (!before) first.set(item.group, item)
     else if (side(before.split) !== side(item.split))
-      throw new AnnealError(
+      throw new DataError(
         `group "${item.group}" is in ${side(before.split)}, ${named(before)}, and in ${side(item.split)}, ${named(item)}; expected each group on one side. Move its pictures to one side, or let Anneal draw the split.`,
       )
   }
@@ -173,18 +173,18 @@ export function checkGroupsApart(
 /** Throws for a share, seed or fold out of range. */
 export function checkSplit({ valid, seed, folds, fold, by }: SplitPlan): void {
   if (!(valid > 0 && valid < 1))
-    throw new AnnealError(
+    throw new DataError(
       `${option('valid')} is the share of the pictures kept for validation, between 0 and 1; got ${valid}. Try 0.2.`,
     )
-  if (!Number.isSafeInteger(seed)) throw new AnnealError(`${option('seed')} is a whole number; got ${seed}. Try 42.`)
+  if (!Number.isSafeInteger(seed)) throw new DataError(`${option('seed')} is a whole number; got ${seed}. Try 42.`)
   if (folds === undefined) return
   if (!Number.isInteger(folds) || folds < 2 || folds > 1000)
-    throw new AnnealError(`${option('folds')} is a whole number from 2 to 1000; got ${folds}. Try 5.`)
+    throw new DataError(`${option('folds')} is a whole number from 2 to 1000; got ${folds}. Try 5.`)
   if (fold !== undefined && !(Number.isInteger(fold) && fold >= 0 && fold < folds))
-    throw new AnnealError(
+    throw new DataError(
       `${option('fold')} is the number of one of the ${folds} folds, from 0 to ${folds - 1}; got ${fold}.`,
     )
-  if (by === 'time') throw new AnnealError('folds and a split by time contradict each other; leave one of them out.')
+  if (by === 'time') throw new DataError('folds and a split by time contradict each other; leave one of them out.')
 }
 
 /** Reports labels with one picture, and labels that a drawn validation part can't check. Their pictures are kept. */

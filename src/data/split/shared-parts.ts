@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs'
 import { relative } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { type AnnealError, DataError } from '../../base/errors.ts'
 import { percent, plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
 import { splits } from '../labels/name-patterns.ts'
@@ -77,7 +77,7 @@ function samePictures(overlap: Overlap, dir: string): AnnealError {
     left === 0
       ? ''
       : ` To go on with the ${plural(left, 'picture')} that only ${from} has: ${limit} (${percent(shared / ofFrom)} left out).`
-  return new AnnealError(
+  return new DataError(
     `${from} and ${to} of ${dir} are ${all ? '' : 'mostly '}the same pictures: ${counts}, such as ${shown(overlap, dir)}${linked ? ' (one is a link to the other)' : ''}. ${instead}.${goOn}`,
   )
 }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { type AnnealError, DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
 import type { Find, Finder } from '../labels/find-files.ts'
@@ -148,7 +148,7 @@ function labelColumns(
       table,
       left.find(column => isIndex(column, table)),
     )
-  throw new AnnealError(
+  throw new DataError(
     `${table.file} has several columns that may hold the labels: ${flags.map(column => `"${column.name}"`).join(', ')}. Name one with ${option('labelColumn')}, or several if each is a label of 0 and 1.`,
   )
 }
@@ -157,7 +157,7 @@ function noLabels({ file }: Table, index: Column | undefined): AnnealError {
   const numbers = index
     ? ` ("${index.name}" numbers the rows; if the model should predict it, use ${setting('labelColumn', index.name)})`
     : ''
-  return new AnnealError(
+  return new DataError(
     `${file} has no column of labels beside the names of the files${numbers}; expected one more column, such as label. If the folders of the pictures are the classes, leave out ${option('labels')}.`,
   )
 }
@@ -178,7 +178,7 @@ function refuseTwice(
     if (!column) continue
     const before = seen.get(column)
     if (before !== undefined)
-      throw new AnnealError(
+      throw new DataError(
         `${before === property ? `${option(property)} names` : `${option(before)} and ${option(property)} both name`} column "${column.name}" of ${file}${before === property ? ' twice' : ''}; expected another column for each. Leave one of them out.`,
       )
     seen.set(column, property)

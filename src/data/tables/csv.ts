@@ -1,5 +1,5 @@
 import type { CsvError } from 'csv-parse/sync'
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import type { Choice } from '../types.ts'
 import { cutAtBlanks } from './blanks.ts'
@@ -14,9 +14,7 @@ export const csv: TableFormat = {
   recognises: () => true,
   read({ file, ending, text }, options) {
     if (ending === '.json' && /^\s*\[/.test(text().slice(0, 1000)))
-      throw new AnnealError(
-        `${file} is one JSON array; expected JSON lines: one object per line, {"file": "1.jpg", …}.`,
-      )
+      throw new DataError(`${file} is one JSON array; expected JSON lines: one object per line, {"file": "1.jpg", …}.`)
     return readCsv(file, text(), options)
   },
 }
@@ -31,7 +29,7 @@ async function readCsv(file: string, text: string, { header, fileKind, pictures 
       ? cutAtBlanks(text, dialect, { fileKind, pictures })
       : await readQuoted(file, text, dialect)
   if (read.records.length === 0)
-    throw new AnnealError(`${file} holds only blank lines; expected one row per ${fileKind.noun.one}.`)
+    throw new DataError(`${file} holds only blank lines; expected one row per ${fileKind.noun.one}.`)
   const found = findHeader(read, { dialect, header, fileKind, pictures })
   const { names, start } = withWidths(file, { ...read, ...found, delimiter: dialect.delimiter })
   const columns = names.map((name, c): Column => {
@@ -83,7 +81,7 @@ async function readQuoted(file: string, text: string, dialect: Dialect): Promise
           ? `a quote (${quote}) inside a cell; expected the whole cell in quotes, and each quote in it doubled (${quote}${quote})`
           : message
     const at = line + parsed(quote, records).reduce((sum, record) => sum + linesOf(record), 0)
-    throw new AnnealError(`${file}, line ${at}: ${what}. Repair the line.`, { cause: error })
+    throw new DataError(`${file}, line ${at}: ${what}. Repair the line.`, { cause: error })
   }
 }
 
@@ -131,7 +129,7 @@ function withWidths(
         ? 'Columns are separated by blanks: write an empty cell as "".'
         : 'A cell that is empty still needs its delimiter.'
   const held = record.join(' | ')
-  throw new AnnealError(
+  throw new DataError(
     `${file}, line ${lines[bad]}${more}: ${plural(record.length, 'cell')}, expected ${expected} (${names.join(', ')}); it holds ${held.length > 80 ? `${held.slice(0, 80)}…` : held}. ${hint}`,
   )
 }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { percent, plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
 import { type Find, type Finder, looksNamed } from '../labels/find-files.ts'
@@ -136,7 +136,7 @@ function twoReadings(table: Table, a: Candidate, { other: b, listing }: { other:
     const name = cellText(column.cells[row])
     return `by "${column.name}" it is ${nameIn(listing, find(name) as number)} ("${name}"): ${setting('fileColumn', column.name)}`
   }
-  return new AnnealError(
+  return new DataError(
     `two columns of ${table.file} name files below ${listing.dir}, but not the same files. ${table.where(row)}: ${reading(a)}; ${reading(b)}. Choose one.`,
   )
 }
@@ -151,7 +151,7 @@ function mostlyMissing(
   const lost = names.find(name => missing.find(name) === undefined)!
   const near = missing.find.nearest(lost)
   const nearText = near === undefined ? '' : `; the nearest in the folder is "${near}"`
-  return new AnnealError(
+  return new DataError(
     `column "${missing.column.name}" of ${table.file} holds names of ${listing.fileKind.noun.many}, but only ${missing.count} of ${plural(names.length, 'checked name')} are below ${listing.dir} ("${lost}" is not${nearText}); column "${other.column.name}" fits names without their extension, such as "${distinct(other.column)[0]}", but may number something else. Check the folder, or choose a column: ${setting('fileColumn', missing.column.name)} or ${setting('fileColumn', other.column.name)}.`,
   )
 }
@@ -168,7 +168,7 @@ function noColumn(table: Table, scored: Candidate[], listing: Listing): Error {
   const found =
     nearest && nearest.count > 0 ? `, ${nearest.count} of ${plural(names.length, 'checked name')} are there` : ''
   const like = near === undefined ? '' : `; the nearest to "${example}" is "${near}"`
-  return new AnnealError(
+  return new DataError(
     `no column of ${table.file} names files below ${listing.dir} (columns ${table.columns.map(c => `"${c.name}"`).join(', ')}${held}${found}); the folder holds ${such}${like}. Check the folder, or name the column with ${option('fileColumn')}.`,
   )
 }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import type { Cell, Column, Parsed, TableFormat } from './types.ts'
 
 /** JSON lines: one object per line. */
@@ -41,12 +41,12 @@ export function objectIn(content: string, where: string): Record<string, unknown
   try {
     value = JSON.parse(largeAsText(content))
   } catch (error) {
-    throw new AnnealError(`${where}: not JSON (${(error as Error).message}); expected one object per line.`, {
+    throw new DataError(`${where}: not JSON (${(error as Error).message}); expected one object per line.`, {
       cause: error,
     })
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new AnnealError(`${where}: ${content.slice(0, 60)} is not an object; expected {"file": "1.jpg", "label": …}.`)
+    throw new DataError(`${where}: ${content.slice(0, 60)} is not an object; expected {"file": "1.jpg", "label": …}.`)
   return value as Record<string, unknown>
 }
 

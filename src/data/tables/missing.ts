@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
 import { tidy } from '../labels/spelling.ts'
@@ -55,7 +55,7 @@ export function askAboutWords(
     if (word === '' || !mostly.has(word.toLowerCase()) || 2 * rows.length < usual) continue
     const all = [...words.keys()].filter(Boolean)
     const others = all.filter(other => other !== word)
-    throw new AnnealError(
+    throw new DataError(
       `${where(rows[0]!)}: ${plural(rows.length, 'row')} of "${column}" ${rows.length === 1 ? 'holds' : 'hold'} "${word}", about as many as a class has (${plural(usual, 'row')}). It may be a class, or it may mean that the label is missing. ${setting('missing', others)} takes it as a class, ${setting('missing', all)} leaves these rows out.`,
     )
   }

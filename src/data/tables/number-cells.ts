@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { type AnnealError, DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
 import { tidy } from '../labels/spelling.ts'
@@ -171,7 +171,7 @@ export const askDecimal = (
   name: string,
   { text, values }: NonNullable<NumberColumn['ask']>,
 ): AnnealError =>
-  new AnnealError(
+  new DataError(
     `${where}: "${text}" may be ${values[',']} (a decimal comma) or ${values['.']} (a comma between thousands), and no other number of "${name}" shows which. ${setting('decimal', ',')} reads it as ${values[',']}, ${setting('decimal', '.')} as ${values['.']}.`,
   )
 

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { toCell } from './jsonl.ts'
 import type { Cell, Parsed, TableFormat } from './types.ts'
 
@@ -29,7 +29,7 @@ async function readParquet(file: string, bytes: Buffer): Promise<Parsed> {
       unit: 'row',
     }
   } catch (error) {
-    throw new AnnealError(
+    throw new DataError(
       `${file} begins like a Parquet file but can not be read: ${(error as Error).message}; write it again, or save it as CSV.`,
       { cause: error },
     )

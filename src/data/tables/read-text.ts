@@ -1,5 +1,5 @@
 import { gunzipSync } from 'node:zlib'
-import { AnnealError } from '../../base/errors.ts'
+import { AnnealError, DataError } from '../../base/errors.ts'
 import type { Choice } from '../types.ts'
 import { tableNames } from './formats.ts'
 
@@ -12,7 +12,7 @@ export function unpacked(file: string, bytes: Buffer): Buffer {
   try {
     return gunzipSync(bytes, { maxOutputLength: mostUnpacked })
   } catch (error) {
-    throw new AnnealError(
+    throw new DataError(
       `${file} begins like a gzip file but can not be unpacked: ${(error as Error).message}; unpack it first.`,
       { cause: error },
     )
@@ -26,7 +26,7 @@ export function textOf(file: string, bytes: Buffer): { text: string; choices: Ch
   const marked = mark === 0xfffe ? 'utf-16le' : mark === 0xfeff ? 'utf-16be' : undefined
   const unmarked = marked ? undefined : wideWithoutMark(bytes)
   if (!marked && !unmarked && bytes.subarray(0, 4096).includes(0))
-    throw new AnnealError(`${file} holds bytes that are not text; expected a table: ${tableNames}.`)
+    throw new DataError(`${file} holds bytes that are not text; expected a table: ${tableNames}.`)
   const encoding = marked ?? unmarked ?? 'utf-8'
   const choices: Choice[] = []
   if (unmarked)
@@ -38,11 +38,11 @@ export function textOf(file: string, bytes: Buffer): { text: string; choices: Ch
   try {
     const text = new TextDecoder(encoding, { fatal: true }).decode(bytes)
     if (encoding === 'utf-8' || !text.includes('\0')) return { text, choices }
-    throw new AnnealError(`${file} holds zero bytes, so it may be UTF-32; expected UTF-8. Save it as UTF-8.`)
+    throw new DataError(`${file} holds zero bytes, so it may be UTF-32; expected UTF-8. Save it as UTF-8.`)
   } catch (error) {
     if (error instanceof AnnealError) throw error
     if (encoding !== 'utf-8')
-      throw new AnnealError(
+      throw new DataError(
         `${file} begins like ${encoding.toUpperCase()} but is not valid; ${bytes.length % 2 === 1 ? 'it has an odd number of bytes. ' : ''}Save it as UTF-8.`,
         { cause: error },
       )

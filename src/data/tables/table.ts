@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { extname } from 'node:path'
-import { AnnealError, didYouMean, fileReason } from '../../base/errors.ts'
+import { DataError, didYouMean, fileReason } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
 import { lazy } from '../labels/name-patterns.ts'
 import type { Choice } from '../types.ts'
@@ -16,7 +16,7 @@ export async function readTable(file: string, options: TableOptions): Promise<Ta
   const parsed = await parse(file, unpacked(file, contentOf(file)), options)
   const { places, unit, choices = [] } = parsed
   if (places.length === 0)
-    throw new AnnealError(
+    throw new DataError(
       `${file} is a table without rows; expected one row per ${options.fileKind.noun.one} below the names of the columns.`,
     )
   const columns = onceEach(file, parsed.columns)
@@ -36,7 +36,7 @@ function onceEach(file: string, columns: readonly Column[]): Column[] {
     const before = kept.get(column.name)
     if (!before) kept.set(column.name, { column, at })
     else if (column.cells.some((cell, row) => cellText(cell) !== cellText(before.column.cells[row])))
-      throw new AnnealError(
+      throw new DataError(
         `${file} has two columns "${column.name}" (the ${ordinal(before.at + 1)} and the ${ordinal(at + 1)}) with different cells; expected each name once. Rename one of them; or, if the first line is a row, write names of columns above it.`,
       )
   })
@@ -51,7 +51,7 @@ function contentOf(file: string): Buffer {
   try {
     return readFileSync(file)
   } catch (error) {
-    throw new AnnealError(`the table ${file} can not be read: ${fileReason(error)}; expected ${tableNames}.`, {
+    throw new DataError(`the table ${file} can not be read: ${fileReason(error)}; expected ${tableNames}.`, {
       cause: error,
     })
   }
@@ -59,10 +59,10 @@ function contentOf(file: string): Buffer {
 
 async function parse(file: string, bytes: Buffer, options: TableOptions): Promise<Parsed> {
   const { one } = options.fileKind.noun
-  if (bytes.length === 0) throw new AnnealError(`the table ${file} is empty (0 bytes); expected one row per ${one}.`)
+  if (bytes.length === 0) throw new DataError(`the table ${file} is empty (0 bytes); expected one row per ${one}.`)
   const magic = bytes.subarray(0, 4).toString('latin1')
   if (magic === 'PK\x03\x04' || magic === '\xd0\xcf\x11\xe0')
-    throw new AnnealError(`${file} is a workbook or an archive, not a text table; save its sheet as CSV (UTF-8) first.`)
+    throw new DataError(`${file} is a workbook or an archive, not a text table; save its sheet as CSV (UTF-8) first.`)
   const choices: Choice[] = []
   const text = lazy(() => {
     const decoded = textOf(file, bytes)
@@ -82,10 +82,10 @@ export function columnNamed({ file, columns }: Table, name: string, property: st
   if (found.length === 1) return found[0]!
   const names = columns.map(column => column.name)
   if (found.length > 1)
-    throw new AnnealError(
+    throw new DataError(
       `${file} has no column "${name}" (${option(property)}), but ${found.map(column => `"${column.name}"`).join(' and ')} are similar; expected one of them, exactly as it is written.`,
     )
-  throw new AnnealError(
+  throw new DataError(
     `${file} has no column "${name}" (${option(property)}); expected one of ${names.map(n => `"${n}"`).join(', ')}.${didYouMean(name, names)}`,
   )
 }

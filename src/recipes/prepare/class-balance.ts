@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { OptionError } from '../../base/errors.ts'
 import { option, setting } from '../../base/options.ts'
 import type { Dataset, Narrator, Words } from '../../domain/index.ts'
 import { classWeights, imbalanceAdvice, positiveWeights, sampleWeights } from '../../train/balance.ts'
@@ -19,7 +19,7 @@ export function balance(
   const { classWeights: given, sampling, loss } = options
   if (data.task === 'regression') {
     if (given !== undefined || sampling !== undefined)
-      throw new AnnealError(
+      throw new OptionError(
         `${given === undefined ? setting('sampling', sampling) : setting('classWeights', given)}: regression has no classes that could be rare; leave it out.`,
       )
     return {}
@@ -29,7 +29,7 @@ export function balance(
   if (advice && given === undefined && sampling === undefined && loss !== 'focal')
     narrator.emit({ type: 'warning', message: `${advice.text}: ${setting('classWeights', advice.scheme)}` })
   if (typeof given === 'object' && given.length !== counts.length)
-    throw new AnnealError(
+    throw new OptionError(
       `${option('classWeights')}: got ${given.length} weights for ${counts.length} classes (${data.classes.slice(0, 20).join(', ')}); expected one for each class`,
     )
   const weights =

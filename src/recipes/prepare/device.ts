@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { OptionError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
 import { library } from '../../torch/index.ts'
@@ -10,15 +10,15 @@ export const usualDevice = (): string => (library().cudaDevices > 0 ? 'cuda' : '
 /** Throws if the requested device or dtype is unavailable; never falls back to the CPU. */
 export function checkDevice(device = 'cpu', precision?: Precision | 'auto'): void {
   if (precision === 'float16' && device === 'cpu')
-    throw new AnnealError(
+    throw new OptionError(
       `${setting('precision', precision)}: processors have no instructions for it; expected bfloat16 or float32 on the CPU`,
     )
   if (!/^(cpu|cuda(:\d+)?)$/.test(device))
-    throw new AnnealError(`${option('device')}: expected cpu, cuda or cuda:1, got ${device}`)
+    throw new OptionError(`${option('device')}: expected cpu, cuda or cuda:1, got ${device}`)
   if (device === 'cpu') return
   const { cudaDevices, version } = library()
   if (Number(device.split(':')[1] ?? 0) < cudaDevices) return
-  throw new AnnealError(
+  throw new OptionError(
     cudaDevices === 0
       ? `${setting('device', device)}: libtorch ${version} sees no CUDA device here; \`anneal doctor\` says why. Leave ${option('device')} out to work on the CPU.`
       : `${setting('device', device)}: libtorch ${version} sees ${plural(cudaDevices, 'CUDA device')} here; expected cuda:0${cudaDevices > 1 ? ` to cuda:${cudaDevices - 1}` : ''}.`,

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { OptionError } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
 import type { ChosenInputs, Dataset, Domain, DomainContext, Index, Narrator, Opened } from '../../domain/index.ts'
 import type { Computed } from '../../train/measure-kernels.ts'
@@ -74,7 +74,7 @@ function buildNet<B extends Body, P>(
     ...(beginsFrozen(options) ? {} : { std: smallStd }),
   })
   if (typeof lr === 'object' && lr.length !== 1 && lr.length !== net.groups.length)
-    throw new AnnealError(
+    throw new OptionError(
       `${option('lr')}: ${modelName} has ${net.groups.length} layer groups (${net.groups.map(g => g.name).join(', ')}); expected one rate, or one for each group, got ${lr.length}`,
     )
   return { net, look }

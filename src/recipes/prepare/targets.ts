@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { type AnnealError, DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import type { Item } from '../../data/types.ts'
@@ -26,7 +26,7 @@ function scaleOfOne(name: string, values: readonly number[]): { mean: number; st
   const [mean, std] = [scale.mean[0]!, scale.std[0]!]
   const held = [most, mean, std].every(Number.isFinite)
   if (!held || std < smallest)
-    throw new AnnealError(
+    throw new DataError(
       `target "${name}": its numbers go from ${least(values)} to ${highest(values)}, ${held ? 'closer together' : 'further apart'} than 64-bit floats can hold in full; write them in another unit.`,
     )
   return { mean, std, decimals: decimalsOf(values, std) }
@@ -41,7 +41,7 @@ const highest = (values: readonly number[]) => values.reduce((a, b) => Math.max(
 function constant(name: string, values: readonly number[]): AnnealError {
   const [value] = values
   const whole = Math.abs(value!) > Number.MAX_SAFE_INTEGER
-  return new AnnealError(
+  return new DataError(
     `target "${name}": all ${plural(values.length, 'training sample')} have the value ${value}, so there is nothing to learn and nothing to measure.${whole ? ` Numbers beyond ${Number.MAX_SAFE_INTEGER} that differ in their last digits are the same 64-bit float: subtract a constant from all of them first.` : ''} Leave it out, or name another column (${option('targets')}).`,
   )
 }

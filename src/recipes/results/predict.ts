@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { RunError } from '../../base/errors.ts'
 import type { Domain } from '../../domain/index.ts'
 import { domainOf } from '../../runs/index.ts'
 import { noGrad, scope } from '../../torch/index.ts'
@@ -28,7 +28,7 @@ export async function* predictSamples<O extends object, B extends Body, P, In, E
   const model = loadModel<P, B>(run, { ...domain, ...(device === undefined ? {} : { device }) })
   const { card, members } = model
   if (domainOf(card) !== domain.name)
-    throw new AnnealError(`${run}: this model is for ${domainOf(card)} and can't predict ${domain.name}.`)
+    throw new RunError(`${run}: this model is for ${domainOf(card)} and can't predict ${domain.name}.`)
   const how = { precision: precision ?? precisionOf(card, device) }
   const classes = card.classes.length
   let index = 0

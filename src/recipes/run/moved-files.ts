@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { RunError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import type { Item } from '../../data/types.ts'
@@ -25,7 +25,7 @@ export function placed(run: string, config: RunConfig, { data, ...given }: Place
   const settings = { ...config.settings }
   const now = data === undefined ? config.data : resolve(data)
   if (!existsSync(now))
-    throw new AnnealError(
+    throw new RunError(
       data === undefined
         ? `${run}: its data were in ${now}, which no longer exists. Give their new place with ${option('data')}.`
         : `${data}: no such folder; expected the one that the data of ${run} have moved to.`,
@@ -35,14 +35,14 @@ export function placed(run: string, config: RunConfig, { data, ...given }: Place
     const old = settings[name]
     if (typeof old !== 'string') {
       if (path !== undefined)
-        throw new AnnealError(`${run}: began without ${option(name)}; leave it out, or start a new run.`)
+        throw new RunError(`${run}: began without ${option(name)}; leave it out, or start a new run.`)
       continue
     }
     const inside = relative(config.data, old)
     const along = inside.startsWith('..') || isAbsolute(inside) ? undefined : join(now, inside)
     const found = path ?? [old, along].find(p => p !== undefined && existsSync(p))
     if (found === undefined || !existsSync(found))
-      throw new AnnealError(
+      throw new RunError(
         path === undefined
           ? `${run}: ${option(name)} was ${old}, which no longer exists. Give its new place with ${option(name)}.`
           : `${path}: no such file; expected the one that ${old} has moved to.`,

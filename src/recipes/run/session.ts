@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { RunError } from '../../base/errors.ts'
 import { ensureFolder, writeAtomic } from '../../base/files.ts'
 import type { ClassCount } from '../../data/types.ts'
 import type { Narrator } from '../../domain/index.ts'
@@ -72,7 +72,7 @@ export class Session implements Narrator {
       if (this.#state.format !== 2)
         throw new Error(`its format is ${this.#state.format}, this version of Anneal writes 2`)
     } catch (cause) {
-      throw new AnnealError(
+      throw new RunError(
         `${this.#path}: the resume state can't be read (${(cause as Error).message}); start a new run.`,
         { cause },
       )

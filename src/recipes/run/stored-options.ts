@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { RunError } from '../../base/errors.ts'
 import type { LabelOptions } from '../../data/index.ts'
 
 /** Options that name files, or hold values that no file can hold. */
@@ -29,11 +29,11 @@ export function restoredOptions(
   labelOf: LabelOptions['labelOf'],
 ): Record<string, unknown> {
   if (settings.labelOf !== undefined && labelOf === undefined)
-    throw new AnnealError(
+    throw new RunError(
       `${dir}: its labels come from a function, which no file can hold. Resume in a program that has the function: resumeRun("${dir}", { labelOf }).`,
     )
   if (settings.labelOf === undefined && labelOf !== undefined)
-    throw new AnnealError(`${dir}: its labels do not come from a function; leave out labelOf.`)
+    throw new RunError(`${dir}: its labels do not come from a function; leave out labelOf.`)
   const options = Object.fromEntries(
     Object.entries(settings).map(([name, value]) => [name, isPattern(value) ? revived(value) : value]),
   )

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { RunError } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
 import { type Report, streamReport } from '../../base/progress.ts'
 import { version } from '../../base/version.ts'
@@ -56,12 +56,10 @@ export async function train<O extends object>(
   { out, ...options }: O & RecipeOptions & { out?: string | undefined },
   hooks: TrainHooks = {},
 ): Promise<RunResult> {
-  if (!existsSync(data)) throw new AnnealError(`${data}: no such folder or file. Expected ${domain.expected(data)}.`)
+  if (!existsSync(data)) throw new RunError(`${data}: no such folder or file. Expected ${domain.expected(data)}.`)
   const root = resolve(out ?? 'runs')
   if (!relative(resolve(data), root).startsWith('..'))
-    throw new AnnealError(
-      `${root}: the run would lie inside the data, ${data}; name another folder (${option('out')}).`,
-    )
+    throw new RunError(`${root}: the run would lie inside the data, ${data}; name another folder (${option('out')}).`)
   const config: Asked = {
     format: 1,
     anneal: version(),
@@ -116,23 +114,23 @@ export async function resume<O extends object>(
   const { result } = runPaths(dir)
   const config = readConfig(dir)
   if (!config?.machine || config.format !== 1)
-    throw new AnnealError(`${dir}: holds no run that can be resumed. \`npx anneal runs\` lists the runs.`)
+    throw new RunError(`${dir}: holds no run that can be resumed. \`npx anneal runs\` lists the runs.`)
   if (existsSync(result))
-    throw new AnnealError(
+    throw new RunError(
       `${dir}: this run is done; its report is ${runPaths(dir).report}. To train more, start a new run.`,
     )
   const kind = domainOf(config)
   if (kind !== domain.name)
-    throw new AnnealError(`${dir}: its data are ${kind}; it can't be resumed as a run of ${domain.name}.`)
+    throw new RunError(`${dir}: its data are ${kind}; it can't be resumed as a run of ${domain.name}.`)
   const now = machineFacts()
   if (config.machine.threads !== now.threads)
-    throw new AnnealError(
+    throw new RunError(
       `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}: that would not reproduce the same weights. Set ANNEAL_THREADS=${config.machine.threads}.`,
     )
   const then = `libtorch ${config.versions.libtorch} with ${config.machine.cpuCapability}`
   const here = `libtorch ${library().version} with ${now.cpuCapability}`
   if (then !== here)
-    throw new AnnealError(
+    throw new RunError(
       `${dir}: began on ${then} and would go on with ${here}: that would not reproduce the same weights. Set ANNEAL_LIBTORCH to the libtorch that it began on, or start a new run.`,
     )
   const moved = placed(dir, config, places)

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
 import type { Context } from '../run/context.ts'
@@ -44,7 +44,7 @@ function withinMinutes(
   const fitting = Math.floor((seconds - 5) / state.slowest)
   const budget = `${until < 1 ? "this size's share of " : ''}${setting('minutes', minutes)}`
   if (fitting < 1 && !state.best)
-    throw new AnnealError(
+    throw new TrainingError(
       `${budget} leaves no time for one epoch, which takes about ${Math.ceil(state.slowest)} s here; give more minutes.`,
     )
   if (fitting < 1) {

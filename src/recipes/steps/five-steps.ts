@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
 import type { ClassCount, Split } from '../../data/types.ts'
 import { type RunResult, writeSeen } from '../../runs/index.ts'
@@ -78,7 +78,7 @@ export async function fiveSteps<O extends object>(path: string, context: Context
 function accept(prepared: Prepared, { session, domain, accepted }: Context, path: string): void {
   const { data, hash } = prepared
   if (data.of('valid').length === 0)
-    throw new AnnealError(
+    throw new TrainingError(
       `${path}: no ${domain.words.one} is left for validation; give more ${domain.words.many} for each class, or a validation part.`,
     )
   checkSameData(session, prepared)
@@ -126,7 +126,7 @@ function checkSameData(session: Context['session'], { data, hash, domain }: Prep
   const content = same ? undefined : contentDifference(session.run.dir, data, { hash, words: domain.words })
   const counts = then && !same ? differences(then.counts, now.counts) : undefined
   if (content !== undefined || counts !== undefined)
-    throw new AnnealError(
+    throw new TrainingError(
       `${data.dir}: the ${domain.words.many} are not those that the run began with (${[counts, content].filter(Boolean).join('; ')}); put them back, give their new place (${option('data')}), or start a new run.`,
     )
   session.know('data', now)

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TensorError } from '../../base/errors.ts'
 import type { StoredTensor } from '../../weights/index.ts'
 import type { DType, MemoryFormat } from '../dtypes.ts'
 import { noGrad } from '../grad.ts'
@@ -205,7 +205,7 @@ function loadStateDict(
       mismatched.push(`${name} [${given.shape}], expected [${t.shape}]`)
   }
   if (strict && missing.length + unexpected.length + mismatched.length > 0)
-    throw new AnnealError(differences({ missing, unexpected, mismatched }))
+    throw new TensorError(differences({ missing, unexpected, mismatched }))
   noGrad(() =>
     scope(() => {
       for (const [name, t] of own) {

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TensorError } from '../../base/errors.ts'
 import { ones, zeros } from '../create.ts'
 import { scope } from '../scope.ts'
 import { aten, type Tensor } from '../tensor.ts'
@@ -42,7 +42,7 @@ export function normalised(bn: Module, x: Tensor, { act, residual }: Pick<NormPa
   if (bn.training) {
     // libtorch would not throw, and would leave NaN in the running variance for ever.
     if (x.numel === bn.own.parameters.weight!.numel)
-      throw new AnnealError(
+      throw new TensorError(
         `${bn.kind}: one value per channel (input [${x.shape}]) has no variance; train with batches of at least 2, or with larger pictures`,
       )
     bn.own.buffers.num_batches_tracked!.add_(1)

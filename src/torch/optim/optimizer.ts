@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TensorError } from '../../base/errors.ts'
 import { zeros } from '../create.ts'
 import { noGrad } from '../grad.ts'
 import { keep, scope, tensors } from '../scope.ts'
@@ -61,9 +61,9 @@ export function optimizer(
     given.length && given.every(p => p instanceof Tensor) ? [{ params: given as Tensor[] }] : (given as GroupOptions[])
   const groups = list.map(group => ({ ...defaults, ...group }))
   if (groups.every(g => g.params.length === 0))
-    throw new AnnealError('an optimizer needs at least one parameter; is everything frozen?')
+    throw new TensorError('an optimizer needs at least one parameter; is everything frozen?')
   for (const { lr } of groups)
-    if (!(lr >= 0)) throw new AnnealError(`the learning rate must be a number from 0, got ${lr}`)
+    if (!(lr >= 0)) throw new TensorError(`the learning rate must be a number from 0, got ${lr}`)
 
   // State begins when a parameter first has a gradient, and counts its own steps: Adam's correction needs them.
   const states: (State | undefined)[][] = groups.map(g => g.params.map(() => undefined))
@@ -118,7 +118,7 @@ export function optimizer(
             const [g, name, i] = key.split('.') as [string, string, string]
             const param = groups[Number(g)]?.params[Number(i)]
             if (!param || !(name === 'step' || slotNames.includes(name)))
-              throw new AnnealError(`the optimizer's state has the unknown key "${key}"`)
+              throw new TensorError(`the optimizer's state has the unknown key "${key}"`)
             const own = stateOf(Number(g), Number(i), param)
             if (name === 'step') own.step = t.item()
             else own.slots[name]!.copy_(t)

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { aten, F, fromArray, scope, type Tensor } from '../../torch/index.ts'
 import { turn } from '../stop.ts'
 import { lbfgs } from './lbfgs.ts'
@@ -101,7 +101,7 @@ const answers = (y: Float32Array, n: number, c: number): Tensor =>
 /** The number of samples in `y`. */
 export function rowsOf(op: string, y: ArrayLike<number>, c: number): number {
   if (Number.isInteger(c) && c > 0 && y.length > 0 && y.length % c === 0) return y.length / c
-  throw new AnnealError(`${op}: got ${y.length} targets for rows of ${c}; expected one row per sample`)
+  throw new TrainingError(`${op}: got ${y.length} targets for rows of ${c}; expected one row per sample`)
 }
 
 /** The mean of each column. values: [N × C]. */

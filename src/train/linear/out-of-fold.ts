@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { purpose, rng, shuffle } from '../../base/random.ts'
 import type { Task } from '../../data/types.ts'
 import { aten, fromArray, noGrad, scope } from '../../torch/index.ts'
@@ -84,7 +84,7 @@ export function dealFolds(
     else members.set(group, [i])
   }
   if (!Number.isInteger(folds) || folds < 2 || members.size < folds)
-    throw new AnnealError(
+    throw new TrainingError(
       `outOfFold: ${members.size} different pictures can't be divided into ${folds} folds; expected 2 folds or more, each with a picture`,
     )
   const per = labels.length / n

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { aten, fromArray, scope, type Tensor, zeros } from '../../torch/index.ts'
 import { turn } from '../stop.ts'
 import { type AnsweredFeatures, columnMeans, type LinearModel, rowsOf } from './logistic.ts'
@@ -16,7 +16,7 @@ export async function ridgePath(
   const n = rowsOf('ridgePath', y, targets)
   const width = x.length / n
   for (const l2 of l2s)
-    if (!(l2 > 0)) throw new AnnealError(`ridgePath: l2 must be a number above 0, got ${l2}; 1e-6 is next to none`)
+    if (!(l2 > 0)) throw new TrainingError(`ridgePath: l2 must be a number above 0, got ${l2}; 1e-6 is next to none`)
   const centre = columnMeans(x, width)
   const middle = columnMeans(y, targets)
   const table = { x, y, n, centre, middle }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { checkActual, share } from './check.ts'
 import { margins } from './counts.ts'
 
@@ -18,7 +18,7 @@ export function topKAccuracy(
   classes: number,
   { k = 5 }: { k?: number } = {},
 ): number {
-  if (!Number.isInteger(k) || k < 1) throw new AnnealError(`topKAccuracy: got k ${k}; expected a whole number from 1`)
+  if (!Number.isInteger(k) || k < 1) throw new TrainingError(`topKAccuracy: got k ${k}; expected a whole number from 1`)
   const n = checkActual('topKAccuracy', scores, actual, classes, 'scores')
   let right = 0
   for (let i = 0; i < n; i++) {

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { purpose, rng } from '../../base/random.ts'
 
 /** A metric of the whole set, and the interval that contains it for 95 % (or `level`) of the bootstrap sets. */
@@ -14,10 +14,10 @@ export function bootstrap(
   n: number,
   { seed = 0, rounds = 1000, level = 0.95 }: { seed?: number; rounds?: number; level?: number } = {},
 ): Interval {
-  if (!Number.isInteger(n) || n < 1) throw new AnnealError(`bootstrap: got ${n} samples; expected at least one`)
+  if (!Number.isInteger(n) || n < 1) throw new TrainingError(`bootstrap: got ${n} samples; expected at least one`)
   if (!Number.isInteger(rounds) || rounds < 1)
-    throw new AnnealError(`bootstrap: got ${rounds} rounds; expected at least one, 1000 for a steady interval`)
-  if (!(level > 0 && level < 1)) throw new AnnealError(`bootstrap: got level ${level}; expected a share as 0.95`)
+    throw new TrainingError(`bootstrap: got ${rounds} rounds; expected at least one, 1000 for a steady interval`)
+  if (!(level > 0 && level < 1)) throw new TrainingError(`bootstrap: got level ${level}; expected a share as 0.95`)
   const samples = Int32Array.from({ length: n }, (_, i) => i)
   const value = metric(samples)
   const values = new Float64Array(rounds)

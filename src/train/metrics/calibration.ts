@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { checkActual, checkMatrices } from './check.ts'
 
 /** Whether a picture has one class (`single`) or any number of labels (`multi`). */
@@ -24,7 +24,8 @@ export function reliability(
   classes: number,
   { task = 'single', bins = 15 }: CalibrationOptions = {},
 ): Reliability {
-  if (!Number.isInteger(bins) || bins < 1) throw new AnnealError(`reliability: got ${bins} bins; expected at least one`)
+  if (!Number.isInteger(bins) || bins < 1)
+    throw new TrainingError(`reliability: got ${bins} bins; expected at least one`)
   const [counts, sure, right] = [new Float64Array(bins), new Float64Array(bins), new Float64Array(bins)]
   let count = 0
   eachDecision(probabilities, targets, classes, task, (p, came) => {
@@ -77,7 +78,7 @@ function eachDecision(
   judge: (probability: number, came: number) => void,
 ): void {
   const see = (p: number, came: number) => {
-    if (!(p >= 0 && p <= 1 + 1e-6)) throw new AnnealError(`reliability: got probability ${p}; expected 0 to 1`)
+    if (!(p >= 0 && p <= 1 + 1e-6)) throw new TrainingError(`reliability: got probability ${p}; expected 0 to 1`)
     judge(p, came)
   }
   if (task === 'multi') {

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 
 /** The value of 0 / 0: 0, or NaN, which is left out of means; scikit-learn's `zero_division`. */
 export type ZeroDivision = 0 | typeof Number.NaN
@@ -26,7 +26,7 @@ export function meanOf(values: readonly number[]): number {
 /** Throws for lists of different length. predicted, actual: [N]. */
 export function checkPairs(op: string, predicted: ArrayLike<number>, actual: ArrayLike<number>): void {
   if (predicted.length !== actual.length)
-    throw new AnnealError(
+    throw new TrainingError(
       `${op}: got ${predicted.length} predicted and ${actual.length} actual classes; expected as many of each`,
     )
 }
@@ -34,7 +34,7 @@ export function checkPairs(op: string, predicted: ArrayLike<number>, actual: Arr
 /** Throws unless the scores are whole rows. scores: [N, classes]. */
 export function checkRows(op: string, scores: ArrayLike<number>, classes: number): void {
   if (!Number.isInteger(classes) || classes < 1 || scores.length % classes !== 0)
-    throw new AnnealError(
+    throw new TrainingError(
       `${op}: got ${scores.length} scores and ${classes} classes; expected rows of one score per class`,
     )
 }
@@ -50,7 +50,7 @@ export function checkActual(
 ): number {
   checkRows(op, scores, classes)
   if (scores.length !== actual.length * classes)
-    throw new AnnealError(
+    throw new TrainingError(
       `${op}: got ${scores.length / classes} rows of ${classes} ${what} and ${actual.length} classes; expected one class per row`,
     )
   for (let i = 0; i < actual.length; i++) checkClass(op, actual[i]!, classes)
@@ -65,7 +65,7 @@ export function checkMatrices(
   columns: number,
 ): number {
   if (!Number.isInteger(columns) || columns < 1 || values.length % columns !== 0 || values.length !== targets.length)
-    throw new AnnealError(
+    throw new TrainingError(
       `${op}: got ${values.length} values and ${targets.length} targets in ${columns} columns; expected two matrices of the same rows and columns`,
     )
   return values.length / columns
@@ -75,7 +75,7 @@ export function checkMatrices(
 export function checkLabels(targets: ArrayLike<number>, classes: number): void {
   for (let i = 0; i < targets.length; i++)
     if (targets[i] !== 0 && targets[i] !== 1)
-      throw new AnnealError(
+      throw new TrainingError(
         `labels: got ${targets[i]} for class ${i % classes} of picture ${Math.floor(i / classes)}; expected 0 or 1`,
       )
 }
@@ -83,5 +83,5 @@ export function checkLabels(targets: ArrayLike<number>, classes: number): void {
 /** Throws for a class number outside of 0 to `classes` − 1. */
 export function checkClass(op: string, index: number, classes: number): void {
   if (!Number.isInteger(index) || index < 0 || index >= classes)
-    throw new AnnealError(`${op}: got class ${index}; expected a whole number from 0 to ${classes - 1}`)
+    throw new TrainingError(`${op}: got class ${index}; expected a whole number from 0 to ${classes - 1}`)
 }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { checkActual, checkMatrices } from './check.ts'
 import { column } from './curves.ts'
 
@@ -74,5 +74,5 @@ function selfConfidence(probabilities: ArrayLike<number>, actual: ArrayLike<numb
 function scoring(by: IssueRanking): (own: number, other: number) => number {
   if (by === 'selfConfidence') return own => own
   if (by === 'margin') return (own, other) => (own - other + 1) / 2
-  throw new AnnealError(`labelIssues: got by "${by}"; expected "selfConfidence" or "margin"`)
+  throw new TrainingError(`labelIssues: got by "${by}"; expected "selfConfidence" or "margin"`)
 }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { checkLabels, checkMatrices, checkRows, meanOf, share, weightedMean, type ZeroDivision } from './check.ts'
 import type { ClassScores } from './single.ts'
 
@@ -127,7 +127,8 @@ function ofCounts(op: string, ratio: Ratio) {
 
 /** `fBeta` from the counts of correct, predicted and actual labels. */
 function fRatio(beta: number): Ratio {
-  if (!(beta >= 0)) throw new AnnealError(`fBeta: got beta ${beta}; expected 0 (precision) or more (1 is F1, 2 is F2)`)
+  if (!(beta >= 0))
+    throw new TrainingError(`fBeta: got beta ${beta}; expected 0 (precision) or more (1 is F1, 2 is F2)`)
   if (beta === Number.POSITIVE_INFINITY) return (tp, _, actual, none) => share(tp, actual, none)
   const b2 = beta * beta
   return (tp, predicted, actual, none) => share((1 + b2) * tp, b2 * actual + predicted, none)
@@ -213,7 +214,7 @@ function tally(decided: Uint8Array, targets: ArrayLike<number>, classes: number,
 function eachClass(thresholds: LabelThresholds, classes: number): ArrayLike<number> {
   if (typeof thresholds === 'number') return new Float64Array(classes).fill(thresholds)
   if (thresholds.length !== classes)
-    throw new AnnealError(
+    throw new TrainingError(
       `thresholds: got ${thresholds.length} for ${classes} classes; expected one number, or one per class`,
     )
   return thresholds

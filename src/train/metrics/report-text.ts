@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { amount } from '../../base/format.ts'
 import { columns, shownNames } from '../../base/text.ts'
 import type { ZeroDivision } from './check.ts'
@@ -77,7 +77,7 @@ function table(
   { digits = 2, terminal = false }: ReportOptions,
 ): string {
   if (!Number.isInteger(digits) || digits < 0 || digits > 20)
-    throw new AnnealError(`classificationReport: got ${digits} digits; expected a whole number from 0 to 20`)
+    throw new TrainingError(`classificationReport: got ${digits} digits; expected a whole number from 0 to 20`)
   const shown = terminal ? shownNames(rows.map(([name]) => name)) : rows.map(([name]) => name)
   const classes = rows.map(([, scores], i): Row => [shown[i]!, scores])
   const letters = terminal ? columns : (text: string) => [...text].length

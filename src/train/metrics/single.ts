@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { checkClass, checkPairs, checkRows, meanOf, share, weightedMean, type ZeroDivision } from './check.ts'
 import { type Confusion, cellsOf, margins } from './counts.ts'
 
@@ -92,7 +92,7 @@ export function logLoss(
 ): number {
   checkRows('logLoss', probabilities, classes)
   if (probabilities.length !== actual.length * classes)
-    throw new AnnealError(
+    throw new TrainingError(
       `logLoss: got ${probabilities.length / classes} rows of ${classes} probabilities and ${actual.length} classes; expected one class per row`,
     )
   const epsilon = probabilities instanceof Float32Array ? 2 ** -23 : 2 ** -52

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import type { LabelTask } from './calibration.ts'
 import { checkActual, checkMatrices, checkRows } from './check.ts'
 
@@ -30,15 +30,15 @@ export function fitTemperature(
   { task = 'single', least = 0.1, most = 10 }: { task?: LabelTask; least?: number; most?: number } = {},
 ): Temperature {
   if (!(least > 0 && least <= 1 && most >= 1))
-    throw new AnnealError(`fitTemperature: got bounds ${least} and ${most}; expected 0 < least ≤ 1 ≤ most`)
+    throw new TrainingError(`fitTemperature: got bounds ${least} and ${most}; expected 0 < least ≤ 1 ≤ most`)
   const n =
     task === 'single'
       ? checkActual('fitTemperature', logits, targets, classes, 'logits')
       : checkMatrices('fitTemperature', logits, targets, classes)
-  if (n === 0) throw new AnnealError('fitTemperature: got no pictures; expected at least one')
+  if (n === 0) throw new TrainingError('fitTemperature: got no pictures; expected at least one')
   const lost = Array.prototype.findIndex.call(logits, v => !Number.isFinite(v))
   if (lost >= 0)
-    throw new AnnealError(
+    throw new TrainingError(
       `fitTemperature: got ${logits[lost]} as logit ${lost % classes} of picture ${Math.floor(lost / classes)}; expected finite numbers. toLogits makes them from probabilities.`,
     )
   const at = task === 'single' ? softmaxLoss(logits, targets, classes) : sigmoidLoss(logits, targets)
@@ -69,7 +69,7 @@ export function applyTemperature(
   { task = 'single' }: { task?: LabelTask } = {},
 ): Float32Array<ArrayBuffer> {
   checkRows('applyTemperature', logits, classes)
-  if (!(temperature > 0)) throw new AnnealError(`applyTemperature: got ${temperature}; expected a number above 0`)
+  if (!(temperature > 0)) throw new TrainingError(`applyTemperature: got ${temperature}; expected a number above 0`)
   if (task === 'multi') return Float32Array.from(logits, z => sigmoid(z / temperature))
   const out = new Float32Array(logits.length)
   const row = new Float64Array(classes)

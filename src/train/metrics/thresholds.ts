@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { checkLabels, checkMatrices, share } from './check.ts'
 import { column } from './curves.ts'
 import { accuracyMulti, fBeta, type LabelThresholds } from './multi.ts'
@@ -47,7 +47,7 @@ export function bestThresholds(
   const n = checkMatrices('bestThresholds', probabilities, targets, classes)
   const lost = probabilities.find(p => p < 0 || p > 1)
   if (n === 0 || lost !== undefined)
-    throw new AnnealError(
+    throw new TrainingError(
       `bestThresholds: got ${lost === undefined ? 'no pictures' : `probability ${lost}`}; expected probabilities, 0 to 1, of at least one picture`,
     )
   checkLabels(targets, classes)
@@ -88,7 +88,7 @@ function partsOf(metric: ThresholdMetric): Parts {
   if (metric === 'accuracy') return { above: (there, given) => Number(there === given), below: () => 1 }
   const beta = betas[metric]
   if (beta === undefined)
-    throw new AnnealError(
+    throw new TrainingError(
       `bestThresholds: got metric "${metric}"; expected one of accuracy, ${Object.keys(betas).join(', ')}`,
     )
   const b2 = beta * beta

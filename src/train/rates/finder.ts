@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import type { optim } from '../../torch/index.ts'
 import { DebiasedMean } from '../debiased-mean.ts'
 import type { Learner } from '../learner.ts'
@@ -45,7 +45,9 @@ export async function lrFind(
   { start = 1e-7, end = 10, steps = usualSteps, shares, signal, onStep }: FindOptions = {},
 ): Promise<RateFinding> {
   if (!(start > 0 && end > start && end < Number.POSITIVE_INFINITY && steps >= 1))
-    throw new AnnealError(`lrFind: expected 0 < start < end and steps from 1, got ${start}, ${end} and ${steps} steps`)
+    throw new TrainingError(
+      `lrFind: expected 0 < start < end and steps from 1, got ${start}, ${end} and ${steps} steps`,
+    )
   const planned = Math.max(6, Math.floor(steps))
   const rise = exponential(start, end)
   const lrs: number[] = []

@@ -1,4 +1,4 @@
-import { AnnealError, didYouMean } from '../../base/errors.ts'
+import { didYouMean, TrainingError } from '../../base/errors.ts'
 import { cosineRestarts, type Restarts } from './restarts.ts'
 import { constant, oneCycle, oneCycleMomentum, type Schedule } from './schedule.ts'
 
@@ -34,7 +34,7 @@ export function curvesOf(schedule: ScheduleName | Schedule | Curves, settings: S
   if (Object.hasOwn(named, String(schedule))) return named[schedule as ScheduleName](settings)
   const names = Object.keys(named)
   const got = typeof schedule === 'string' ? `"${schedule}"` : JSON.stringify(schedule)
-  throw new AnnealError(
+  throw new TrainingError(
     `schedule: expected ${names.join(', ')}, a function of progress, or { lr, momentum } of functions, got ${got}.${didYouMean(String(schedule), names)}`,
   )
 }
@@ -45,7 +45,7 @@ const checked =
   t => {
     const value = schedule(t)
     if (Number.isFinite(value) && value >= 0) return value
-    throw new AnnealError(
+    throw new TrainingError(
       `schedule: the ${what} at progress ${t.toPrecision(3)} must be a number from 0, got ${String(value)}; a rate is a factor of lr`,
     )
   }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { cosine, type Schedule } from './schedule.ts'
 
 /** `cycles` cycles: the first lasts `cycleLen` epochs, each later one `cycleMult` times as long as the one before. */
@@ -22,7 +22,7 @@ export function cycleEnds({ cycles, cycleLen = 1, cycleMult = 1, stepsPerEpoch }
     i === cycles - 1 ? total : Math.round(epochsBefore(i + 1, cycleLen, cycleMult) * stepsPerEpoch),
   )
   if (!Number.isInteger(stepsPerEpoch) || stepsPerEpoch < 1 || ends.some((end, i) => end <= (ends[i - 1] ?? 0)))
-    throw new AnnealError(
+    throw new TrainingError(
       `cosineRestarts: ${cycles} cycles of ${cycleLen} epochs with ${stepsPerEpoch} steps per epoch leave a cycle without a step; ` +
         'expected at least one step per cycle: give a longer cycleLen or a smaller batch size',
     )
@@ -61,9 +61,9 @@ function snap(step: number): number {
 
 function check({ cycles, cycleLen, cycleMult }: Required<Cycles>): void {
   if (!Number.isInteger(cycles) || cycles < 1)
-    throw new AnnealError(`cycles: got ${cycles}; expected a whole number of at least 1`)
+    throw new TrainingError(`cycles: got ${cycles}; expected a whole number of at least 1`)
   if (!(cycleLen > 0) || !Number.isFinite(cycleLen))
-    throw new AnnealError(`cycleLen: got ${cycleLen}; expected a number of epochs above 0`)
+    throw new TrainingError(`cycleLen: got ${cycleLen}; expected a number of epochs above 0`)
   if (!(cycleMult >= 1) || !Number.isFinite(cycleMult))
-    throw new AnnealError(`cycleMult: got ${cycleMult}; expected at least 1 (1 keeps all cycles of one length)`)
+    throw new TrainingError(`cycleMult: got ${cycleMult}; expected at least 1 (1 keeps all cycles of one length)`)
 }

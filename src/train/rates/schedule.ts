@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 
 /** Maps progress `t` in [0, 1] to a value. It is a plain function: compose, plot or test it without a model. */
 export type Schedule = (t: number) => number
@@ -31,7 +31,7 @@ export const cosine =
 export function sequence(...parts: [share: number, schedule: Schedule][]): Schedule {
   const total = parts.reduce((sum, [share]) => sum + share, 0)
   if (!(Math.abs(total - 1) <= 1e-6) || parts.some(([share]) => share < 0))
-    throw new AnnealError(
+    throw new TrainingError(
       `sequence: got shares ${parts.map(([share]) => share).join(', ')} with sum ${total}; expected shares of at least 0 that sum to 1`,
     )
   return t => {

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { OptionError } from '../../base/errors.ts'
 import { purpose, type Random, rng, shuffle } from '../../base/random.ts'
 import type { Task } from '../../data/types.ts'
 import { aten, fromArray, noGrad, scope, type Tensor } from '../../torch/index.ts'
@@ -31,7 +31,7 @@ export function mixBatch({ x, y }: { x: Tensor; y: Tensor }, options: MixOptions
   const { mixup, cutmix, seed, epoch, step } = options
   for (const [name, alpha] of Object.entries({ mixup, cutmix }))
     if (alpha !== undefined && !(alpha > 0 && Number.isFinite(alpha)))
-      throw new AnnealError(`${name}: expected an α above 0 (fastai's are 0.4 for mixup, 1 for cutmix), got ${alpha}.`)
+      throw new OptionError(`${name}: expected an α above 0 (fastai's are 0.4 for mixup, 1 for cutmix), got ${alpha}.`)
   const random = rng(seed, epoch, step, purpose.mix)
   const cut = random.chance(0.5)
   return noGrad(() =>

@@ -1,4 +1,4 @@
-import { AnnealError, didYouMean } from '../../base/errors.ts'
+import { didYouMean, OptionError } from '../../base/errors.ts'
 import { type Augmentation, parts } from './list.ts'
 import type { AugmentationName, Setting } from './part.ts'
 
@@ -38,7 +38,7 @@ export function augmentation(given: string | AugmentationSettings): Augmentation
     if (value !== undefined) Object.assign(made, { [known(name)]: checked(known(name), value) })
   for (const [least, most] of ordered)
     if (made[least] > made[most])
-      throw new AnnealError(`augmentation: ${least} ${made[least]} is above ${most} ${made[most]}; expected it below.`)
+      throw new OptionError(`augmentation: ${least} ${made[least]} is above ${most} ${made[most]}; expected it below.`)
   return made
 }
 
@@ -52,7 +52,7 @@ export function parseAugmentation(text: string): Augmentation {
     const [name, value] = part.split('=').map(side => side.trim()) as [string, string?]
     const key = known(camel(name))
     if (value === undefined && typeof rules[key].value !== 'boolean')
-      throw new AnnealError(`augmentation: ${name} has no value; expected ${name}=${rules[key].expected}.`)
+      throw new OptionError(`augmentation: ${name} has no value; expected ${name}=${rules[key].expected}.`)
     settings[key] = read(value)
   }
   return augmentation({ ...settings, preset: (named ? first : 'none') as AugmentationName })
@@ -80,7 +80,7 @@ const read = (value = 'true'): unknown =>
 function presetOf(name: string): Augmentation {
   if (Object.hasOwn(augmentations, name)) return augmentations[name as AugmentationName]
   const names = Object.keys(augmentations)
-  throw new AnnealError(
+  throw new OptionError(
     `unknown augmentation "${name}"; expected ${names.join(', ')}, or settings such as side-on,maxWarp=0.2.${didYouMean(name, [...names, ...keys])}`,
   )
 }
@@ -88,11 +88,11 @@ function presetOf(name: string): Augmentation {
 function known(name: string): keyof Augmentation {
   if (Object.hasOwn(rules, name)) return name as keyof Augmentation
   const near = didYouMean(name, [...keys, ...Object.keys(augmentations)])
-  throw new AnnealError(`unknown setting "${name}" of an augmentation; expected one of ${keys.join(', ')}.${near}`)
+  throw new OptionError(`unknown setting "${name}" of an augmentation; expected one of ${keys.join(', ')}.${near}`)
 }
 
 function checked(name: keyof Augmentation, value: unknown): unknown {
   const { expected, fits } = rules[name]
   if (fits(value)) return value
-  throw new AnnealError(`augmentation: ${name} is ${value}; expected ${expected}.`)
+  throw new OptionError(`augmentation: ${name} is ${value}; expected ${expected}.`)
 }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { OptionError } from '../../base/errors.ts'
 import { aten, fromArray, library, type Tensor } from '../../torch/index.ts'
 import type { Picture } from '../types.ts'
 import { enlargement, type Frame, isPlain, pictureMap } from './geometry.ts'
@@ -80,7 +80,7 @@ function sampleGrid(map: Homography, size: number, device: string): Tensor {
 /** Pixels [height, width, C] as the tensor of their type; shared with the picture where libtorch has the type. */
 export function source({ data, height, width, channels = 3 }: Picture, device = 'cpu'): Tensor {
   if (data.length !== height * width * channels)
-    throw new AnnealError(
+    throw new OptionError(
       `a picture of ${height} × ${width} pixels and ${channels} channels has ${data.length} values; expected ${height * width * channels}.`,
     )
   // libtorch has no arithmetic on uint16.

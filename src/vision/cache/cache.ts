@@ -2,7 +2,7 @@ import { closeSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../../base/digest.ts'
-import { AnnealError, fileReason } from '../../base/errors.ts'
+import { AnnealError, fileReason, ImageError } from '../../base/errors.ts'
 import { cacheFolder, writeAtomic } from '../../base/files.ts'
 import { withLock } from '../../base/lock.ts'
 import { dealt, inParallel } from '../../base/parallel.ts'
@@ -55,7 +55,7 @@ const spaceEvery = 64
 export async function cachePictures(contents: readonly Content[], options: CacheOptions): Promise<PictureStore> {
   const { short, interpolation = 'bilinear' } = options
   if (!Number.isInteger(short) || short < 1 || short > 8192)
-    throw new AnnealError(`the short side of cached pictures is a whole number from 1 to 8192; got ${short}. Try 256.`)
+    throw new ImageError(`the short side of cached pictures is a whole number from 1 to 8192; got ${short}. Try 256.`)
   const kind = sha256(`1 ${short} ${ASPECT} ${interpolation} ${decoderVersion()}${channelKey(options)}`).slice(0, 12)
   const key = `${kind}-${sha256(contents.map(content => content.hash).join('\n')).slice(0, 32)}`
   const folder = cacheFolder('pictures')
@@ -76,7 +76,7 @@ export async function cachePictures(contents: readonly Content[], options: Cache
     throw await writeError(error, folder)
   }
   const built = openStore(base)
-  if (!built) throw new AnnealError(`the picture cache ${base}.bin went away right after it was written; run again.`)
+  if (!built) throw new ImageError(`the picture cache ${base}.bin went away right after it was written; run again.`)
   return built
 }
 
@@ -183,14 +183,14 @@ async function decodeContent(
   for (const part of filesOf(place))
     contents.push(
       await readPicture(part, room).catch(error => {
-        throw new AnnealError(
+        throw new ImageError(
           `${part.file} could be read a moment ago and can not be now: ${fileReason(error)}; run again when the folder is at rest.`,
           { cause: error },
         )
       }),
     )
   if (hashOf(contents) !== hash)
-    throw new AnnealError(`${place.file} changed while it was read; run again when it is complete.`)
+    throw new ImageError(`${place.file} changed while it was read; run again when it is complete.`)
   try {
     return await decodeBands(place, contents, { ...options, room })
   } catch (error) {

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { cacheError } from '../../base/files.ts'
 import { bytes } from '../../base/format.ts'
 
@@ -16,7 +16,7 @@ export async function freeSpace(folder: string): Promise<number> {
 export async function checkSpace(folder: string, needed: number): Promise<void> {
   const free = await freeSpace(folder)
   if (free < needed)
-    throw new AnnealError(
+    throw new ImageError(
       `no room for the decoded pictures in ${folder}: about ${bytes(Math.ceil(needed))} more are needed, ${bytes(free)} are free. ${remedy}`,
     )
 }
@@ -28,7 +28,7 @@ export async function writeError(error: unknown, folder: string, needed?: number
     const free = await freeSpace(folder).catch(() => 0) // no room for the folder itself
     const size = needed === undefined ? '' : `about ${bytes(Math.ceil(needed))} more are needed, `
     const limit = needed !== undefined && free >= needed ? ', so a quota or a limit on file sizes refuses' : ''
-    return new AnnealError(
+    return new ImageError(
       `no room in the cache folder ${folder}: ${size}${bytes(free)} are free${limit} (${code}). ${remedy}`,
       { cause: error },
     )

@@ -1,6 +1,6 @@
 import { constants } from 'node:buffer'
 import { openSync, readFileSync, readSync, statSync } from 'node:fs'
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { aten, scope } from '../../torch/index.ts'
 import type { Decoded } from '../decode/decode.ts'
 import { type Depth, pixelArrays } from '../decode/raster.ts'
@@ -96,8 +96,7 @@ function mapFile(path: string, size: number): Uint8Array {
 function readAll(fd: number, data: Uint8Array, position: number): void {
   for (let done = 0; done < data.length; ) {
     const count = readSync(fd, data, done, data.length - done, position + done)
-    if (count === 0)
-      throw new AnnealError('the picture cache was cut short while in use; run again to build a new one.')
+    if (count === 0) throw new ImageError('the picture cache was cut short while in use; run again to build a new one.')
     done += count
   }
 }

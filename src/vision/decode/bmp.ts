@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { type ImageFormat, latin1 } from './format.ts'
 import { checkPixels } from './limits.ts'
 import type { Raster } from './raster.ts'
@@ -42,7 +42,7 @@ function decodeBmp(bytes: Uint8Array, limit: number): Raster {
   const stride = Math.ceil((width * bits) / 32) * 4
   // Some writers leave out the padding of the last row.
   if (header.start + stride * (height - 1) + Math.ceil((width * bits) / 8) > bytes.length)
-    throw new AnnealError('its BMP data are cut off')
+    throw new ImageError('its BMP data are cut off')
   if (bits <= 8) return coloured(unpackIndices(bytes, header, stride), bytes, header)
   const usual = bits === 24 || (bits === 32 && String(header.masks) === String(usualMasks))
   return usual ? plain(bytes, header, stride) : masked(bytes, header, stride)
@@ -53,7 +53,7 @@ const usualMasks = [0xff0000, 0xff00, 0xff]
 function readHeader(bytes: Uint8Array): Header {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const size = bytes.length >= 18 ? view.getUint32(14, true) : 0
-  if (size < 12 || bytes.length < 14 + size) throw new AnnealError('its BMP header is cut off')
+  if (size < 12 || bytes.length < 14 + size) throw new ImageError('its BMP header is cut off')
   const old = size === 12
   const start = view.getUint32(10, true)
   const width = old ? view.getUint16(18, true) : view.getInt32(18, true)
@@ -61,11 +61,11 @@ function readHeader(bytes: Uint8Array): Header {
   const height = Math.abs(signedHeight)
   const bits = view.getUint16(old ? 24 : 28, true)
   const compression = size >= 40 ? view.getUint32(30, true) : 0
-  if (width <= 0 || height === 0) throw new AnnealError(`its BMP header gives ${width} x ${height} pixels`)
+  if (width <= 0 || height === 0) throw new ImageError(`its BMP header gives ${width} x ${height} pixels`)
   checkPacking(bits, compression, size)
   const separate = size === 40 ? (compression === 3 ? 3 : compression === 6 ? 4 : 0) : 0 // masks after the header
   const at = 14 + size + 4 * separate
-  if (at > bytes.length) throw new AnnealError('its BMP header is cut off')
+  if (at > bytes.length) throw new ImageError('its BMP header is cut off')
   const colour = old ? 3 : 4
   const used = size >= 40 ? view.getUint32(46, true) : 0
   const room = Math.max(0, Math.floor(((start > at ? Math.min(start, bytes.length) : bytes.length) - at) / colour))
@@ -80,13 +80,13 @@ function checkPacking(bits: number, compression: number, size: number): void {
   const fields = compression === 3 || compression === 6
   const os2 = size === 64 && compression >= 3
   if (compression === 4 || compression === 5)
-    throw new AnnealError(`it is a BMP with a ${packings[compression]} inside, which is not read; convert it to PNG`)
+    throw new ImageError(`it is a BMP with a ${packings[compression]} inside, which is not read; convert it to PNG`)
   const fits =
     (compression === 0 && [1, 2, 4, 8, 16, 24, 32].includes(bits)) ||
     (rle && bits === (compression === 1 ? 8 : 4)) ||
     (fields && !os2 && (bits === 16 || bits === 32))
   if (!fits)
-    throw new AnnealError(
+    throw new ImageError(
       `it is a BMP of ${bits} bits with compression ${compression}${os2 ? ' of OS/2' : ''}, which is not read; convert it to PNG`,
     )
 }
@@ -97,7 +97,7 @@ function masksOf(view: DataView, { size, bits, compression }: { size: number; bi
   const alpha = compression === 6 || size >= 56
   const masks = Array.from({ length: alpha ? 4 : 3 }, (_, i) => view.getUint32(54 + 4 * i, true))
   if (alpha && masks[3] === 0) masks.pop()
-  if (masks.slice(0, 3).every(mask => mask === 0)) throw new AnnealError('its BMP header gives no bits for colours')
+  if (masks.slice(0, 3).every(mask => mask === 0)) throw new ImageError('its BMP header gives no bits for colours')
   return masks
 }
 
@@ -152,7 +152,7 @@ function unpackIndices(bytes: Uint8Array, { start, width, height, topFirst, bits
  *  moves right and up, 3 and more: that many values follow, padded to 16 bits. */
 function unpackRuns(bytes: Uint8Array, { start, width, height, topFirst, bits }: Header): Uint8Array {
   // Checked before memory is taken: run lengths never expand a byte this much.
-  if (width * height > 4096 * bytes.length) throw new AnnealError('its BMP data are cut off')
+  if (width * height > 4096 * bytes.length) throw new ImageError('its BMP data are cut off')
   const out = new Uint8Array(width * height)
   const put = (x: number, y: number, value: number) => {
     if (x < width && y < height) out[(topFirst ? y : height - 1 - y) * width + x] = value
@@ -162,7 +162,7 @@ function unpackRuns(bytes: Uint8Array, { start, width, height, topFirst, bits }:
   while (y < height) {
     if (at + 2 > bytes.length) {
       if (y === height - 1 && x >= width) break // no mark of the end, but all rows
-      throw new AnnealError('its BMP data are cut off')
+      throw new ImageError('its BMP data are cut off')
     }
     const [count, value] = [bytes[at]!, bytes[at + 1]!]
     at += 2
@@ -175,7 +175,7 @@ function unpackRuns(bytes: Uint8Array, { start, width, height, topFirst, bits }:
       at += 2
     } else {
       const length = Math.ceil((value * bits) / 8)
-      if (at + length > bytes.length) throw new AnnealError('its BMP data are cut off')
+      if (at + length > bytes.length) throw new ImageError('its BMP data are cut off')
       for (let i = 0; i < value; i++) put(x++, y, pick(bytes[at + (bits === 8 ? i : i >> 1)]!, i))
       at += length + (length & 1)
     }

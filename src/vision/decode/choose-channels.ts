@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
 import { inParallel } from '../../base/parallel.ts'
@@ -118,7 +118,7 @@ export function checkChannels(pictures: readonly { file: string; channels?: numb
   const { channels = 3, depth = 'uint8' } = groups[0]?.[1][0] ?? {}
   if (groups.length <= 1) return { channels, depth }
   const lines = groups.map(([kind, group]) => `${group.length} with ${kind} (${group[0]!.file})`)
-  throw new AnnealError(
+  throw new ImageError(
     `the pictures are of different kinds: ${lines.join(', ')}; a model takes one number of channels and one type. Convert or remove the odd ones, or train on colour with ${setting('channels', 'rgb')}.`,
   )
 }

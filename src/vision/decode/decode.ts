@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { AnnealError, fileReason } from '../../base/errors.ts'
+import { AnnealError, fileReason, ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import type { Place } from '../../data/types.ts'
 import type { Picture } from '../types.ts'
@@ -56,7 +56,7 @@ export async function decode(bytes: Uint8Array, options: DecodeOptions = {}): Pr
     const pages = channels !== 'keep' && use === 'picture' ? 'first' : 'all'
     const raster = await format.decode(bytes, { limit, pages })
     if (channels === 'rgb' && !(raster.data instanceof Uint8Array && [1, 3].includes(raster.channels)))
-      throw new AnnealError(
+      throw new ImageError(
         `it holds ${depth} values of ${plural(raster.channels, 'channel')}, expected uint8 of 1 or 3; keep it as it is with channels: 'keep' (--channels keep)`,
       )
     return finish(raster, options)
@@ -99,7 +99,7 @@ export async function decodeRaster(
     const asBytes = mode === 'rgb' || (mode === 'copy' && depth === 'uint8')
     if (stacked || !asBytes) return finish(raster, options)
     if (channels > 4)
-      throw new AnnealError(
+      throw new ImageError(
         `it has ${plural(channels, 'channel')}; expected 1 to 4 (grey, or red, green and blue, each alone or with alpha)`,
       )
     return rasterToRgb(raster, options)
@@ -123,7 +123,7 @@ async function withReason<T>(work: () => Promise<T>, before = ''): Promise<T> {
     return await work()
   } catch (error) {
     if (error instanceof AnnealError && before === '') throw error
-    throw new AnnealError(`${before}${error instanceof AnnealError ? error.message : plainReason(error)}`, {
+    throw new ImageError(`${before}${error instanceof AnnealError ? error.message : plainReason(error)}`, {
       cause: error,
     })
   }
@@ -143,7 +143,7 @@ export async function readPicture(
   const handle = await open(pathOf(place), constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     const stat = await handle.stat()
-    if (!stat.isFile()) throw new AnnealError('it is no regular file')
+    if (!stat.isFile()) throw new ImageError('it is no regular file')
     const bytes = room(stat.size + 1) // one more: a read that leaves it empty has come to the end
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
     return bytesRead === stat.size ? bytes.subarray(0, bytesRead) : await handle.readFile()
@@ -162,6 +162,6 @@ export async function decodeFile(place: Place | string, options: DecodeOptions =
     reading = where
     return await decodeBands(where, contents, options)
   } catch (error) {
-    throw new AnnealError(`${reading.file} is no picture that can be used: ${fileReason(error)}.`, { cause: error })
+    throw new ImageError(`${reading.file} is no picture that can be used: ${fileReason(error)}.`, { cause: error })
   }
 }

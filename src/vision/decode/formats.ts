@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import type { FileKind } from '../../data/index.ts'
 import { bmp } from './bmp.ts'
 import type { ImageFormat } from './format.ts'
@@ -38,7 +38,7 @@ export const pictureFiles: FileKind = {
 export function supportedFormat(bytes: Uint8Array): ImageFormat {
   const head = bytes.subarray(0, bytesNeeded)
   const format = formatOf(head)
-  if (!format) throw new AnnealError(describeBytes(head))
+  if (!format) throw new ImageError(describeBytes(head))
   return format
 }
 

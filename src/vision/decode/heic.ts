@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { type ImageFormat, latin1 } from './format.ts'
 import { checkPixels } from './limits.ts'
 import type { Raster } from './raster.ts'
@@ -41,7 +41,7 @@ function library(): Library {
     loaded = require(`${packageName}/wasm-bundle`) as Library
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error
-    throw new AnnealError(
+    throw new ImageError(
       `it is a HEIC picture, as iPhones make them; to read it, install one more package (npm install ${packageName}), or convert it to JPEG`,
       { cause: error },
     )
@@ -97,7 +97,7 @@ async function decodeHeic(bytes: Uint8Array, limit: number): Promise<Raster> {
 }
 
 const damaged = ({ message }: Partial<Failure>) =>
-  new AnnealError(`its HEIC data are cut off or corrupt${message ? ` (${message.trim()})` : ''}`)
+  new ImageError(`its HEIC data are cut off or corrupt${message ? ` (${message.trim()})` : ''}`)
 
 /** Rows of RGBA with padding, as RGB where all is opaque. */
 function plainRaster({ width, height, stride, data: rows }: Shown['channels'][number]): Raster {

@@ -1,5 +1,5 @@
 import type { Metadata, Sharp } from 'sharp'
-import { AnnealError } from '../../base/errors.ts'
+import { AnnealError, ImageError } from '../../base/errors.ts'
 import type { Picture, Pixels } from '../types.ts'
 import type { RgbOptions } from './format.ts'
 import { checkPixels, checkValues } from './limits.ts'
@@ -120,7 +120,7 @@ async function render(
   if (after) input.extract(after)
   const { data, info } = await input.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
   if (info.channels !== 3)
-    throw new AnnealError(
+    throw new ImageError(
       `it decodes to ${info.channels} channels, expected 3; keep them all with channels: 'keep' (--channels keep)`,
     )
   return { data, height: info.height, width: info.width }
@@ -172,8 +172,8 @@ async function alone<T>(bytes: Uint8Array, format: VipsFormat, work: () => Promi
     const reason = plainReason(error)
     if (error instanceof AnnealError || format.plainSpoken || reason.includes('channels: ')) throw error
     const fault = format.faultOf?.(bytes)
-    if (fault) throw new AnnealError(fault, { cause: error })
-    throw new AnnealError(`its ${format.name} data are cut off or corrupt (${reason})`, { cause: error })
+    if (fault) throw new ImageError(fault, { cause: error })
+    throw new ImageError(`its ${format.name} data are cut off or corrupt (${reason})`, { cause: error })
   }
 }
 

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 
 /** The most pixels that a picture may have: 16,383 x 16,383, libvips' own limit. */
 export const LIMIT_INPUT_PIXELS = 0x3fff * 0x3fff
@@ -8,7 +8,7 @@ const count = (n: number) => n.toLocaleString('en-US')
 /** Throws for a picture with more pixels than the limit. */
 export function checkPixels(width: number, height: number, limit: number): void {
   if (width * height <= limit) return
-  throw new AnnealError(`it has ${count(width)} x ${count(height)} pixels, the limit is ${count(limit)} in all`)
+  throw new ImageError(`it has ${count(width)} x ${count(height)} pixels, the limit is ${count(limit)} in all`)
 }
 
 const bytesOf = { uint8: 1, uint16: 2, float32: 4 }
@@ -21,7 +21,7 @@ export function checkValues(
   checkPixels(width, height, limit)
   const bytes = width * height * channels * bytesOf[depth]
   if (bytes <= 3 * limit) return
-  throw new AnnealError(
+  throw new ImageError(
     `it has ${count(width)} x ${count(height)} pixels of ${count(channels)} channels, ${count(bytes)} bytes; the limit is ${count(3 * limit)}`,
   )
 }

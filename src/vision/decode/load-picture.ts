@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { AnnealError, fileReason } from '../../base/errors.ts'
+import { fileReason, ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { findSamples, toPlace } from '../../data/labels/list-files.ts'
 import type { Place, Problem } from '../../data/types.ts'
@@ -45,7 +45,7 @@ export async function loadContent(
 ): Promise<Picture> {
   const isFile = content instanceof Uint8Array
   if (isFile && bands.length > 1)
-    throw new AnnealError(
+    throw new ImageError(
       `${name}: the model was trained on pictures with one file per channel (${bands.join(', ')}). Give the path of one of the files, or all channels as raw pixels { data, width, height, channels: ${channels ?? bands.length} }.`,
     )
   const options = { short, interpolation, aspect: ASPECT, channels: mode, range }
@@ -55,7 +55,7 @@ export async function loadContent(
       ? decode(content, options)
       : decodeRaster(content, { ...options, stacked: bands.length > 1 }))
   } catch (error) {
-    throw new AnnealError(`${name} is no picture that can be used: ${fileReason(error)}.`, { cause: error })
+    throw new ImageError(`${name} is no picture that can be used: ${fileReason(error)}.`, { cause: error })
   }
   checkChannelCount(picture, name, { channels })
   return picture
@@ -68,7 +68,7 @@ export function checkChannelCount(
   { channels }: Pick<LoadOptions, 'channels'>,
 ): void {
   if (channels !== undefined && got !== channels)
-    throw new AnnealError(
+    throw new ImageError(
       `${file} has ${plural(got, 'channel')}; the model was trained on ${channels}. Use pictures like those of its training.`,
     )
 }
@@ -86,7 +86,7 @@ export function listPictures(
   for (const path of paths) {
     const stat = statSync(path, { throwIfNoEntry: false })
     if (!stat)
-      throw new AnnealError(`${path} can not be read: it does not exist; expected a picture or a folder of pictures.`)
+      throw new ImageError(`${path} can not be read: it does not exist; expected a picture or a folder of pictures.`)
     if (!stat.isDirectory()) {
       const place = wholePlace(toPlace(Buffer.from(path)), bands)
       if (bands.length === 0 || !given.has(place.file)) pictures.push(place)
@@ -101,7 +101,7 @@ export function listPictures(
   if (pictures.length === 0) {
     const why = problems.find(problem => problem.counted) ?? problems[0]
     const found = why ? ` (${plural(problems.length, 'file')} can not be used; ${why.file}: ${why.reason})` : ''
-    throw new AnnealError(
+    throw new ImageError(
       `no pictures in ${paths.join(', ') || 'an empty list'}${found}; expected a picture or a folder of pictures.`,
     )
   }

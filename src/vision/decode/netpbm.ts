@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import type { Pixels } from '../types.ts'
 import { type ImageFormat, latin1 } from './format.ts'
 import { checkValues } from './limits.ts'
@@ -52,7 +52,7 @@ function readNetpbm(bytes: Uint8Array, limit: number): Raster {
   return { data, width, height, channels, alpha, ...(depth === 'uint16' && { white: most }) }
 }
 
-const cutOff = () => new AnnealError('its Netpbm data are cut off')
+const cutOff = () => new ImageError('its Netpbm data are cut off')
 const blank = (byte: number) => byte === 32 || (byte >= 9 && byte <= 13)
 
 /** The next word from `at`, after comments, and where it ends. */
@@ -73,7 +73,7 @@ function readHeader(bytes: Uint8Array): Header {
     const { text, end } = word(bytes, at)
     at = end
     if (!/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text))
-      throw new AnnealError(`its Netpbm header gives "${text}" as its ${name}, expected a number`)
+      throw new ImageError(`its Netpbm header gives "${text}" as its ${name}, expected a number`)
     return Number(text)
   }
   const [width, height] = [number('width'), number('height')]
@@ -91,16 +91,16 @@ function readHeader(bytes: Uint8Array): Header {
 function checked(header: Header): Header {
   const { width, height, channels, most } = header
   const whole = [width, height, channels].every(n => Number.isSafeInteger(n) && n > 0)
-  if (!whole) throw new AnnealError(`its Netpbm header gives ${width} x ${height} pixels of ${channels} channels`)
+  if (!whole) throw new ImageError(`its Netpbm header gives ${width} x ${height} pixels of ${channels} channels`)
   if (!(Number.isSafeInteger(most) && most >= 1 && most <= 65_535))
-    throw new AnnealError(`its Netpbm header gives ${most} as its white, expected 1 to 65535`)
+    throw new ImageError(`its Netpbm header gives ${most} as its white, expected 1 to 65535`)
   return { ...header, depth: most > 255 ? 'uint16' : 'uint8' }
 }
 
 /** Lines of names and values up to ENDHDR. */
 function readPam(bytes: Uint8Array): Header {
   const end = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 4096)).indexOf('\nENDHDR\n')
-  if (end < 0) throw new AnnealError('its PAM header has no end (ENDHDR)')
+  if (end < 0) throw new ImageError('its PAM header has no end (ENDHDR)')
   const lines = Buffer.from(bytes.subarray(3, end)).toString('latin1').split('\n')
   const values = new Map(lines.map(line => [line.split(/\s+/)[0]!, line.split(/\s+/).slice(1).join(' ')]))
   const number = (name: string) => Number(values.get(name) || Number.NaN)
@@ -131,7 +131,7 @@ function readDigits(bytes: Uint8Array, { start }: Header, data: Pixels): void {
   for (let at = start - 1; at < bytes.length && to < data.length; at++)
     if (bytes[at] === 48 || bytes[at] === 49) data[to++] = bytes[at]! - 48
     else if (bytes[at] === 35) while (at < bytes.length && bytes[at] !== 10) at++
-    else if (!blank(bytes[at]!)) throw new AnnealError('its Netpbm data hold something else than 0 and 1')
+    else if (!blank(bytes[at]!)) throw new ImageError('its Netpbm data hold something else than 0 and 1')
   if (to < data.length) throw cutOff()
 }
 
@@ -142,7 +142,7 @@ function readText(bytes: Uint8Array, { start, most }: Header, data: Pixels): voi
     if (text === '') throw cutOff()
     const value = Number(text)
     if (!/^\d+$/.test(text) || value > most)
-      throw new AnnealError(`its Netpbm data hold "${text}", expected whole numbers up to ${most}`)
+      throw new ImageError(`its Netpbm data hold "${text}", expected whole numbers up to ${most}`)
     data[i] = value
     at = end
   }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { type ImageFormat, latin1 } from './format.ts'
 import { checkValues } from './limits.ts'
 import type { Depth, Raster } from './raster.ts'
@@ -32,7 +32,7 @@ function readNpy(bytes: Uint8Array, limit: number): Raster {
   const layout = layoutOf(shape)
   checkValues({ ...layout, depth: npyDepth(type) }, limit)
   if (!(count * size <= bytes.length - start))
-    throw new AnnealError(
+    throw new ImageError(
       `its data are cut off: its header gives ${count * size} bytes for the shape [${shape}], ${bytes.length - start} are there`,
     )
   const own = bytes.slice(start, start + count * size)
@@ -63,10 +63,10 @@ function readNpyHeader(bytes: Uint8Array): {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const version = bytes[6] ?? 0
   const at = version === 1 ? 10 : 12
-  if (bytes.length < at) throw new AnnealError('its npy header is cut off')
-  if (version < 1 || version > 3) throw new AnnealError(`npy version ${version} is not supported; expected 1, 2 or 3`)
+  if (bytes.length < at) throw new ImageError('its npy header is cut off')
+  if (version < 1 || version > 3) throw new ImageError(`npy version ${version} is not supported; expected 1, 2 or 3`)
   const length = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true)
-  if (length > longestHeader || at + length > bytes.length) throw new AnnealError('its npy header is cut off')
+  if (length > longestHeader || at + length > bytes.length) throw new ImageError('its npy header is cut off')
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + at, length).toString('latin1')
   const descr = /'descr'\s*:\s*'([<>|=])([a-z]\d{1,2})'/.exec(text)
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)
@@ -76,10 +76,10 @@ function readNpyHeader(bytes: Uint8Array): {
     .filter(n => n.trim() !== '')
     .map(Number)
   if (!order || !shape?.every(Number.isSafeInteger))
-    throw new AnnealError('its npy header is no header that numpy writes')
+    throw new ImageError('its npy header is no header that numpy writes')
   const type = descr?.[2]
   if (!type || !(isNumberType(type) || type === 'b1'))
-    throw new AnnealError(
+    throw new ImageError(
       `it holds ${type ?? 'records, objects or text'}, expected numbers (b1, u1, u2, u4, i1, i2, i4, i8, f2, f4 or f8)`,
     )
   return { type, littleEndian: descr![1] !== '>', fortran: order[1] === 'True', shape, start: at + length }
@@ -97,13 +97,13 @@ interface Layout {
 function layoutOf(shape: readonly number[]): Layout {
   const [a = 0, b = 0, c = 0] = shape
   if (shape.length < 2 || shape.length > 3)
-    throw new AnnealError(
+    throw new ImageError(
       `its shape is [${shape}]; expected [height, width], [height, width, channels] or channels first`,
     )
-  if (shape.some(n => n === 0)) throw new AnnealError(`its shape [${shape}] holds no pixels`)
+  if (shape.some(n => n === 0)) throw new ImageError(`its shape [${shape}] holds no pixels`)
   if (shape.length === 2) return { height: a, width: b, channels: 1, axes: [0, 1, undefined] }
   if (a === c)
-    throw new AnnealError(
+    throw new ImageError(
       `its shape [${shape}] does not say whether the channels come first or last, both being ${a}; save it with the channels last and more pixels than channels`,
     )
   return a < c

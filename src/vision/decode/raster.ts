@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import type { Pixels } from '../types.ts'
 
 /** Pixels of a file, upright, at full size: `data: [height, width, channels]`. */
@@ -38,7 +38,7 @@ export function stackRasters(parts: readonly Raster[], names: readonly string[])
   const says = ({ width, height, data }: Raster) => `${width} x ${height} pixels of ${depthOf(data)}`
   const other = parts.findIndex(part => says(part) !== says(first))
   if (other > 0)
-    throw new AnnealError(
+    throw new ImageError(
       `${names[other]} has ${says(parts[other]!)}, ${names[0]} has ${says(first)}; expected one size and type`,
     )
   const { width, height } = first
@@ -101,7 +101,7 @@ export function fillMissing({ data, channels }: Raster): number {
       }
     const missing = data.length / channels - count
     if (missing === 0) continue
-    if (count === 0) throw new AnnealError(`its channel ${c + 1} of ${channels} holds no finite number`)
+    if (count === 0) throw new ImageError(`its channel ${c + 1} of ${channels} holds no finite number`)
     filled += missing
     for (let i = c; i < data.length; i += channels) if (!Number.isFinite(data[i])) data[i] = sum / count
   }
@@ -113,7 +113,7 @@ export function copyToThree(raster: Raster): Raster {
   const { data, channels } = raster
   if (channels === 3) return raster
   if (channels > 3)
-    throw new AnnealError(
+    throw new ImageError(
       `it has ${channels} channels, expected 1 to 3; keep them all with channels: 'keep' (--channels keep)`,
     )
   const out = like(data, (data.length / channels) * 3)

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import type { Pixels } from '../types.ts'
 
 /** A number type by numpy's name: unsigned, signed or float, and its bytes. */
@@ -53,7 +53,7 @@ export function swap(bytes: Uint8Array, size: number): void {
   if (size === 2) buffer.swap16()
   else if (size === 4) buffer.swap32()
   else if (size === 8) buffer.swap64()
-  else if (size !== 1) throw new AnnealError(`numbers of ${size} bytes are not supported`)
+  else if (size !== 1) throw new ImageError(`numbers of ${size} bytes are not supported`)
 }
 
 /** Converts the bits of an IEEE 754 binary16 to a number. */

@@ -1,6 +1,6 @@
 import { inflateSync } from 'node:zlib'
 import { decompress as unzstd } from 'fzstd'
-import { AnnealError } from '../../base/errors.ts'
+import { AnnealError, ImageError } from '../../base/errors.ts'
 import { swap } from './sample-types.ts'
 
 const names: Record<number, string> = {
@@ -27,7 +27,7 @@ export const codecName = (compression: number): string => names[compression] ?? 
 /** Decompresses a strip or tile into new memory of at most `size` bytes. */
 export function unpack(packed: Uint8Array, compression: number, size: number): Uint8Array {
   const out = compression === 1 ? packed.slice(0, size) : decompress(packed, compression, size)
-  if (out.length < size) throw new AnnealError('its TIFF data are cut off')
+  if (out.length < size) throw new ImageError('its TIFF data are cut off')
   return out.length === size ? out : out.subarray(0, size)
 }
 
@@ -40,7 +40,7 @@ function decompress(packed: Uint8Array, compression: number, size: number): Uint
     return new Uint8Array(inflateSync(packed, { maxOutputLength: size + 1_048_576 }))
   } catch (error) {
     if (error instanceof AnnealError) throw error
-    throw new AnnealError(`its TIFF data are corrupt (${error instanceof Error ? error.message : error})`, {
+    throw new ImageError(`its TIFF data are corrupt (${error instanceof Error ? error.message : error})`, {
       cause: error,
     })
   }
@@ -69,7 +69,7 @@ function unpackLzw(packed: Uint8Array, size: number): Uint8Array {
       continue
     }
     if (code > next || (code === next && previous < 0) || (code > 257 && code >= 4096))
-      throw new AnnealError('its TIFF data are corrupt (LZW)')
+      throw new ImageError('its TIFF data are corrupt (LZW)')
     const start = to
     if (code < 256) out[to++] = code
     else {
@@ -121,7 +121,7 @@ export interface SampleLayout {
  *  pixel to the left (TIFF 6.0, section 14; Adobe's TechNote 3 for floats). */
 export function undoPredictor(bytes: Uint8Array, layout: SampleLayout): void {
   const { width, bands, size, predictor, littleEndian } = layout
-  if (![1, 2, 3].includes(predictor)) throw new AnnealError(`TIFF predictor ${predictor} is not supported`)
+  if (![1, 2, 3].includes(predictor)) throw new ImageError(`TIFF predictor ${predictor} is not supported`)
   if (predictor === 3) undoFloatPredictor(bytes, layout)
   else if (!littleEndian) swap(bytes, size)
   if (predictor !== 2) return

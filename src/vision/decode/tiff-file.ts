@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { type ImageFormat, type Kind, latin1, type RgbOptions, type RgbPicture } from './format.ts'
 import { decodeAsIs, decodeRgb, type VipsFormat } from './libvips.ts'
@@ -67,7 +67,7 @@ function checkPages(pages: readonly TiffPage[], limit: number): void {
   const { width, height } = pages[0]!
   const other = pages.findIndex(page => page.width !== width || page.height !== height)
   if (other > 0)
-    throw new AnnealError(
+    throw new ImageError(
       `its page ${other + 1} has ${pages[other]!.width} x ${pages[other]!.height} pixels, page 1 has ${width} x ${height}; expected one size, to stack ${plural(pages.length, 'page')} as channels`,
     )
   const { channels, depth } = tiffKind(pages)
@@ -100,17 +100,17 @@ function isForOwn(page: TiffPage): boolean {
 /** Throws if the channels can't be shown as colours, or if there are too many. */
 function checkBands({ photometric, bands, extra, alpha, bits, format }: TiffPage): void {
   if (photometric === 32803)
-    throw new AnnealError("it is a camera's raw mosaic in TIFF, which is not read; develop it to JPEG, PNG or TIFF")
+    throw new ImageError("it is a camera's raw mosaic in TIFF, which is not read; develop it to JPEG, PNG or TIFF")
   const further = extra - (alpha ? 1 : 0)
   const most = photometric === 2 && bands === 4 ? 1 : 0 // a fourth of no meaning, as some writers pad
   const few = photometric === 2 ? bands < 3 : photometric === 5 && bands < 4
   if (further > most || few)
-    throw new AnnealError(
+    throw new ImageError(
       `it has ${plural(bands, 'channel')} that are not plain grey or colour; keep them all with channels: 'keep' (--channels keep)`,
     )
   if ((format !== 3 && bits > 16) || format === 2 || format > 3)
     if (photometric !== 8)
-      throw new AnnealError(
+      throw new ImageError(
         `it holds ${format === 2 ? 'signed ' : ''}numbers of ${bits} bits, and the file does not say which values are black and white; train with channels: 'copy' (--channels copy), which measures them`,
       )
 }

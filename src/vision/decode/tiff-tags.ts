@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { rawFile } from './unread.ts'
 
 /** One picture of a TIFF file as its directory describes it (TIFF 6.0; BigTIFF). */
@@ -52,7 +52,7 @@ export function readTiffPages(bytes: Uint8Array, which: 'all' | 'first' = 'all')
   const seen = new Set<number>()
   let at = file.first
   for (let index = 0; at !== 0; index++) {
-    if (seen.has(at) || index >= mostPages) throw new AnnealError('its TIFF directories form a loop, or are too many')
+    if (seen.has(at) || index >= mostPages) throw new ImageError('its TIFF directories form a loop, or are too many')
     seen.add(at)
     const { tags, next } = file.directory(at)
     if (index === 0) refuseRaw(tags)
@@ -61,16 +61,16 @@ export function readTiffPages(bytes: Uint8Array, which: 'all' | 'first' = 'all')
     if (which === 'first' && pages.length > 0) break
     at = next
   }
-  if (pages.length === 0) throw new AnnealError('its TIFF file holds no picture')
+  if (pages.length === 0) throw new ImageError('its TIFF file holds no picture')
   return pages
 }
 
 /** Throws for a camera's raw file, where the first picture is a thumbnail or a mosaic. A DNG is recognised by its
  *  version tag; NEF, ARW and others by a reduced first picture with a camera's name and sub-directories. */
 function refuseRaw(tags: Tags): void {
-  if (tags.has(50706)) throw new AnnealError(rawFile('DNG'))
+  if (tags.has(50706)) throw new ImageError(rawFile('DNG'))
   const reduced = ((tags.get(254)?.()[0] ?? 0) & 1) === 1
-  if (reduced && tags.has(330) && tags.has(271)) throw new AnnealError(rawFile('NEF, ARW or alike'))
+  if (reduced && tags.has(330) && tags.has(271)) throw new ImageError(rawFile('NEF, ARW or alike'))
 }
 
 type Tags = Map<number, () => number[]>
@@ -80,14 +80,14 @@ function pageOf(tags: Tags, index: number, littleEndian: boolean): TiffPage {
   const one = (tag: number, otherwise: number): number => {
     const value = all(tag)?.[0] ?? otherwise
     if (Number.isSafeInteger(value)) return value
-    throw new AnnealError(`its TIFF directory gives ${value} where a whole number belongs (tag ${tag})`)
+    throw new ImageError(`its TIFF directory gives ${value} where a whole number belongs (tag ${tag})`)
   }
   const [width, height, bands] = [one(256, 0), one(257, 0), one(277, 1)]
   if (!(width > 0 && height > 0 && bands > 0))
-    throw new AnnealError(`its TIFF directory gives ${width} x ${height} pixels of ${bands} channels`)
+    throw new ImageError(`its TIFF directory gives ${width} x ${height} pixels of ${bands} channels`)
   const same = (tag: number, otherwise: number): number => {
     const values = all(tag) ?? [otherwise]
-    if (values.some(value => value !== values[0])) throw new AnnealError('its TIFF channels are of different types')
+    if (values.some(value => value !== values[0])) throw new ImageError('its TIFF channels are of different types')
     return values[0] ?? otherwise
   }
   const tiled = tags.has(322)
@@ -138,7 +138,7 @@ class TiffFile {
     this.need(0, 16)
     const version = this.view.getUint16(2, this.littleEndian)
     this.big = version === 43
-    if (version !== 42 && version !== 43) throw new AnnealError(`TIFF version ${version} is not supported`)
+    if (version !== 42 && version !== 43) throw new ImageError(`TIFF version ${version} is not supported`)
     this.first = this.big ? this.long8(8) : this.view.getUint32(4, this.littleEndian)
   }
 
@@ -191,6 +191,6 @@ class TiffFile {
 
   private need(at: number, length: number): void {
     if (!(at + length <= this.view.byteLength))
-      throw new AnnealError('its TIFF directory points beyond the end of the file')
+      throw new ImageError('its TIFF directory points beyond the end of the file')
   }
 }

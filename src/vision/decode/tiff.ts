@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import type { Pixels } from '../types.ts'
 import { checkValues } from './limits.ts'
 import { type Depth, pixelArrays, type Raster, upright } from './raster.ts'
@@ -17,9 +17,9 @@ export const isPlainPage = ({ compression, photometric, reversedBits }: TiffPage
 /** Throws for colours that can't be read. */
 export function checkColours({ photometric, compression }: TiffPage): void {
   const name = { 4: undefined, 10: 'ITULab', 32844: 'LogL', 32845: 'LogLuv' }[photometric]
-  if (name) throw new AnnealError(`its TIFF colours are ${name}, which is not read; convert it to RGB`)
+  if (name) throw new ImageError(`its TIFF colours are ${name}, which is not read; convert it to RGB`)
   if (!codecs.has(compression) && ![2, 3, 4, 6, 7, 50001].includes(compression))
-    throw new AnnealError(
+    throw new ImageError(
       `its TIFF data are packed as ${codecName(compression)}, which is not read; convert it to deflate`,
     )
 }
@@ -32,7 +32,7 @@ export const depthOfPage = ({ bits, format, photometric }: TiffPage): Depth =>
 export function jpegInside(bytes: Uint8Array, { stream }: TiffPage): Uint8Array {
   const inside = stream && bytes.subarray(...stream)
   if (inside?.[0] !== 0xff || inside[1] !== 0xd8)
-    throw new AnnealError('its TIFF data are packed as old-style JPEG, which is not read; convert it to PNG or JPEG')
+    throw new ImageError('its TIFF data are packed as old-style JPEG, which is not read; convert it to PNG or JPEG')
   return inside
 }
 
@@ -42,7 +42,7 @@ export function jpegInside(bytes: Uint8Array, { stream }: TiffPage): Uint8Array 
 export function readTiffPage(bytes: Uint8Array, page: TiffPage, limit: number): Raster {
   const { width, height, bands, bits, compression, photometric, palette } = page
   if (!codecs.has(compression))
-    throw new AnnealError(
+    throw new ImageError(
       `its TIFF data are packed as ${codecName(compression)}, which is not read; convert it to deflate`,
     )
   checkValues({ width, height, channels: photometric === 3 ? 3 : bands, depth: depthOfPage(page) }, limit)
@@ -77,7 +77,7 @@ function readSamples(bytes: Uint8Array, page: TiffPage, limit: number): Pixels {
   const down = Math.ceil(height / chunk.height)
   const count = across * down * (planar ? bands : 1)
   if (!(chunk.width > 0 && chunk.height > 0 && chunk.offsets.length >= count && chunk.sizes.length >= count))
-    throw new AnnealError(`its TIFF directory names ${chunk.offsets.length} of ${count} strips or tiles`)
+    throw new ImageError(`its TIFF directory names ${chunk.offsets.length} of ${count} strips or tiles`)
   checkValues(
     { ...chunk, channels: perChunk, depth: page.bits > 16 ? 'float32' : page.bits > 8 ? 'uint16' : 'uint8' },
     limit,
@@ -110,7 +110,7 @@ function readChunk(
   const { bits, compression, chunk, planar } = page
   const [offset, size] = [chunk.offsets[n]!, chunk.sizes[n]!]
   if (size === 0) return undefined
-  if (!(offset + size <= bytes.length)) throw new AnnealError('its TIFF data are cut off')
+  if (!(offset + size <= bytes.length)) throw new ImageError('its TIFF data are cut off')
   if (isSubsampled(page)) return readBlocks(bytes.subarray(offset, offset + size), page, rows)
   const bands = planar ? 1 : page.bands
   const row = Math.ceil((chunk.width * bands * bits) / 8)
@@ -131,12 +131,12 @@ function checkThree(page: TiffPage): void {
   const named = photometric === 6 ? 'YCbCr' : 'Lab'
   const deep = photometric !== 6 && bits === 16
   if (bands !== 3 || (bits !== 8 && !deep) || (format !== 1 && photometric === 6) || format > 2)
-    throw new AnnealError(
+    throw new ImageError(
       `it is a TIFF of ${named} in ${bands} channels of ${bits} bits, which is not read; convert it to RGB`,
     )
   if (!isSubsampled(page)) return
   if (![1, 2, 4].includes(across) || ![1, 2, 4].includes(down) || planar || predictor !== 1)
-    throw new AnnealError(
+    throw new ImageError(
       `it is a TIFF of YCbCr with ${across} x ${down} pixels per colour sample, which is not read; convert it to RGB`,
     )
 }
@@ -154,7 +154,7 @@ function checkLength(bytes: Uint8Array, page: TiffPage): void {
   const { width, height, bands, bits, compression, chunk } = page
   const most = compression === 1 ? (isSubsampled(page) ? 3 : 1) : compression === 50000 ? 65_536 : 4096
   if (chunk.sizes.every(size => size > 0) && width * height * bands * (bits / 8) > most * bytes.length)
-    throw new AnnealError('its TIFF data are cut off')
+    throw new ImageError('its TIFF data are cut off')
 }
 
 function numberType({ bits, format: given, predictor, photometric }: TiffPage): NumberType | 'bits' {
@@ -163,7 +163,7 @@ function numberType({ bits, format: given, predictor, photometric }: TiffPage): 
   if (format <= 4 && (format === 3 ? [16, 32, 64].includes(bits) : [8, 16, 32, 64].includes(bits)))
     return type as NumberType
   if (format === 1 && bits < 16 && predictor === 1) return 'bits'
-  throw new AnnealError(
+  throw new ImageError(
     `its TIFF values are of ${bits} bits (format ${format}), which is not supported; convert to 8, 16 or 32`,
   )
 }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import type { RgbOptions, RgbPicture } from './format.ts'
 import { rgbOf } from './libvips.ts'
 import { fillMissing, flatten, type Raster, toBytes } from './raster.ts'
@@ -29,7 +29,7 @@ function checkFloats(data: Float32Array): void {
   }
   if (low >= -0.01 && high <= 1.01) return
   const say = (value: number) => Number(value.toPrecision(4))
-  throw new AnnealError(
+  throw new ImageError(
     `it holds floats from ${say(low)} to ${say(high)}, where 0 is black and 1 is white; train with channels: 'copy' (--channels copy), which measures the value of white`,
   )
 }

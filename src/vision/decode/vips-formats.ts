@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { decodeJpeg } from '../../torch/index.ts'
 import { type ImageFormat, latin1 } from './format.ts'
 import { jpegFault, mendedJpeg } from './jpeg-check.ts'
@@ -24,7 +24,7 @@ export const jpegByVips: VipsFormat = {
   fast: decodeJpeg,
   checked(bytes) {
     const fault = jpegFault(bytes)
-    if (fault) throw new AnnealError(fault)
+    if (fault) throw new ImageError(fault)
     return mendedJpeg(bytes)
   },
   harmless: /\d extraneous bytes before marker 0xd9/,

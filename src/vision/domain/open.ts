@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import type { FolderIndex } from '../../data/index.ts'
 import type { DomainContext, Opened } from '../../domain/index.ts'
@@ -118,7 +118,7 @@ function checkedModel(model: ImageModel, name: string): ImageModel {
     part => model?.[part] === undefined,
   )
   if (lacking.length === 0) return model
-  throw new AnnealError(
+  throw new ImageError(
     `your network function ${name} returned a value without ${lacking.join(', without ')}; make it with imageModel(children, { features, numFeatures })`,
   )
 }

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import { decodeJpegFile, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import type { Precision } from '../../train/network.ts'
 import type { Outputs } from '../../train/objective.ts'
@@ -99,7 +99,7 @@ function hasAlpha(
   const asTheyAre = p.mode === 'keep' || (p.bands ?? []).length > 1
   const { channels, alpha = channels === 4 && !asTheyAre } = pixels
   if (channels === 2 && !asTheyAre && pixels.alpha === undefined)
-    throw new AnnealError(
+    throw new ImageError(
       `${name}: they have 2 channels, which can be grey and alpha (give alpha: true) or two channels of values (alpha: false).`,
     )
   return alpha

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import type { Task } from '../../data/index.ts'
 import type { Precision } from '../../train/network.ts'
 import { targetText } from '../../train/objective.ts'
@@ -58,7 +58,7 @@ export function loadClassifier<T extends Task = Task>(
   const { card } = stored
   const { classes, preprocessing, architecture, task = 'single' } = card
   if (wanted !== undefined && wanted !== task)
-    throw new AnnealError(`${path}: task: expected a model for ${wanted}, this one is for ${task}.`)
+    throw new ImageError(`${path}: task: expected a model for ${wanted}, this one is for ${task}.`)
   const engine =
     worker && findsThread() ? new OffThread(stored, { device, precision }) : new InThread(stored, { device, precision })
   const asked = new Set<Promise<unknown>>()
@@ -141,6 +141,6 @@ function findsThread(): boolean {
 }
 
 const closed = (path: string) =>
-  new AnnealError(
+  new ImageError(
     `${path}: this classifier is closed (by close() or Symbol.dispose); load it again with loadClassifier.`,
   )

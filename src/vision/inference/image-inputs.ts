@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types' // also of another realm, as under Jest
 import { untilAborted } from '../../base/abort.ts'
-import { AnnealError } from '../../base/errors.ts'
+import { AnnealError, ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import type { Place } from '../../data/index.ts'
 import type { Pixels } from '../types.ts'
@@ -84,7 +84,7 @@ export async function readInput(input: unknown, options: ReadOptions): Promise<R
   if (typeof input === 'string') return { name: input, place: { file: input } }
   if (isUint8Array(input)) return { name, bytes: Uint8Array.from(checkSize(input, name, options)) }
   if (isAnyArrayBuffer(input)) return { name, bytes: Uint8Array.from(checkSize(new Uint8Array(input), name, options)) }
-  if (ArrayBuffer.isView(input)) throw new AnnealError(`${name}: it is no file of bytes; ${expected}.`)
+  if (ArrayBuffer.isView(input)) throw new ImageError(`${name}: it is no file of bytes; ${expected}.`)
   if (typeof input === 'object' && input !== null) {
     if (isUrl(input)) return fromUrl(input, name)
     if (isPlace(input)) return fromPlace(input)
@@ -92,7 +92,7 @@ export async function readInput(input: unknown, options: ReadOptions): Promise<R
     if (isBlob(input)) return fromBlob(input, name, options)
     if (isStream(input)) return fromStream(input, name, options)
   }
-  throw new AnnealError(`${name}: ${expected}.`)
+  throw new ImageError(`${name}: ${expected}.`)
 }
 
 const size = (n: number): string => plural(n, 'byte')
@@ -115,13 +115,13 @@ const isStream = (input: object): input is ByteStream => 'getReader' in input ||
 
 function fromUrl({ href, protocol }: UrlLike, name: string): ReadImage {
   if (protocol !== 'file:')
-    throw new AnnealError(
+    throw new ImageError(
       `${name}: a ${protocol} URL is not fetched here; expected a file: URL. Fetch it and give its bytes: predict(await (await fetch(url)).blob()).`,
     )
   try {
     return { name, place: { file: fileURLToPath(href) } }
   } catch (cause) {
-    throw new AnnealError(`${name}: names no file of this machine (${(cause as Error).message}).`, { cause })
+    throw new ImageError(`${name}: names no file of this machine (${(cause as Error).message}).`, { cause })
   }
 }
 
@@ -138,7 +138,7 @@ function checkSize(bytes: Uint8Array, name: string, { maxBytes = MOST_BYTES }: R
   return bytes
 }
 const tooLarge = (name: string, most: number) =>
-  new AnnealError(`${name}: it has more than ${size(most)}, the most that is taken (maxBytes)`)
+  new ImageError(`${name}: it has more than ${size(most)}, the most that is taken (maxBytes)`)
 
 async function fromBlob(blob: BlobLike, name: string, options: ReadOptions): Promise<ReadImage> {
   const { signal, maxBytes = MOST_BYTES } = options
@@ -147,7 +147,7 @@ async function fromBlob(blob: BlobLike, name: string, options: ReadOptions): Pro
     return { name, bytes: new Uint8Array(await untilAborted(blob.arrayBuffer(), signal)) }
   } catch (cause) {
     if (signal?.aborted) throw cause
-    throw new AnnealError(`${name}: it can not be read: ${(cause as Error).message}`, { cause })
+    throw new ImageError(`${name}: it can not be read: ${(cause as Error).message}`, { cause })
   }
 }
 
@@ -165,7 +165,7 @@ async function fromStream(
       const { done, value } = await untilAborted(source.next(), signal)
       if (done) break
       if (!isUint8Array(value))
-        throw new AnnealError(
+        throw new ImageError(
           `${name}: it gives ${typeof value === 'string' ? 'text' : shown(value)}; expected bytes (Uint8Array or Buffer)${typeof value === 'string' ? '. A Readable gives text after setEncoding' : ''}`,
         )
       parts.push(value)
@@ -176,7 +176,7 @@ async function fromStream(
     source?.stop(cause)
     if (signal?.aborted || cause instanceof AnnealError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new AnnealError(`${name}: it failed after ${size(length)}: ${reason}`, { cause })
+    throw new ImageError(`${name}: it failed after ${size(length)}: ${reason}`, { cause })
   }
   const bytes = new Uint8Array(length)
   let at = 0
@@ -213,7 +213,7 @@ const pixelTypes = { Uint8Array, Uint8ClampedArray: Uint8Array, Uint16Array, Flo
 function pixelsOf(raw: RawPixels, name: string): Extract<ReadImage, { pixels: object }>['pixels'] {
   const { data, width, height, alpha } = raw
   const refuse = (what: string) => {
-    throw new AnnealError(
+    throw new ImageError(
       `${name}: ${what}; expected { data: Uint8Array, Uint8ClampedArray, Uint16Array or Float32Array of height x width x channels values, width, height, channels }.`,
     )
   }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { untilAborted } from '../../base/abort.ts'
-import { AnnealError } from '../../base/errors.ts'
+import { type AnnealError, ImageError } from '../../base/errors.ts'
 import { prepareEnvironment } from '../../setup/index.ts'
 import { chosenThreads, kernelsInUse } from '../../torch/index.ts'
 import type { StoredModel } from '../../train/saved-model.ts'
@@ -102,7 +102,7 @@ class Thread {
 
   #end(error: Error): void {
     if (thread === this) thread = undefined
-    this.#ended ??= new AnnealError(
+    this.#ended ??= new ImageError(
       `the thread that predicts has ended: ${error.message}. Load the classifier again, or with worker: false, which predicts in the calling thread.`,
       { cause: error },
     )

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { untilAborted } from '../../base/abort.ts'
-import { AnnealError } from '../../base/errors.ts'
+import { ImageError } from '../../base/errors.ts'
 import type { Task } from '../../data/index.ts'
 import type { Outputs } from '../../train/objective.ts'
 import { type Prediction, predictionOf } from '../../train/prediction.ts'
@@ -70,12 +70,12 @@ export function predictImages<T extends Task = Task>(
   const isMany =
     typeof given === 'object' && given !== null && (Symbol.iterator in given || Symbol.asyncIterator in given)
   if (!isMany || ArrayBuffer.isView(given))
-    throw new AnnealError(
+    throw new ImageError(
       `predictAll: expected an array or another iterable of images, got ${inputName(given)}. For one image: predict(image), or predictAll([image]).`,
     )
   const { batchSize = 32 } = options
   if (!Number.isInteger(batchSize) || batchSize < 1)
-    throw new AnnealError(`batchSize: expected a whole number from 1, got ${batchSize}`)
+    throw new ImageError(`batchSize: expected a whole number from 1, got ${batchSize}`)
   return inBatches<T>(engine, card, images, { ...options, batchSize }, index => `image ${index + 1}`)
 }
 

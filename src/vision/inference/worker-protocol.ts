@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { AnnealError, ImageError } from '../../base/errors.ts'
 import type { Kernels } from '../../torch/index.ts'
 import type { StoredModel } from '../../train/saved-model.ts'
 import type { ComputeOptions } from './answer.ts'
@@ -48,7 +48,7 @@ export function plainError(error: unknown): PlainError {
 /** Makes the error again. */
 export function madeError({ name, message, stack, code, isOurs, cause: inner }: PlainError): Error {
   const cause = inner && madeError(inner)
-  const error = isOurs ? new AnnealError(message, { cause }) : new Error(message, cause ? { cause } : {})
+  const error = isOurs ? new ImageError(message, { cause }) : new Error(message, cause ? { cause } : {})
   error.name = name
   if (code !== undefined) Object.assign(error, { code })
   if (stack !== undefined) error.stack = stack

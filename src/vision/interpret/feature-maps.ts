@@ -1,4 +1,4 @@
-import { AnnealError, didYouMean } from '../../base/errors.ts'
+import { didYouMean, TrainingError } from '../../base/errors.ts'
 import { aten, autocast, keep, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import type { Network, Precision } from '../../train/network.ts'
 
@@ -46,11 +46,11 @@ export function layerFeatures(
 ): LayerFeatures[] {
   const { body } = network
   const layers = named ?? tellingLayers(network)
-  if (x.shape[0] !== 1) throw new AnnealError(`layerFeatures: expected one picture [1, C, H, W], got [${x.shape}]`)
+  if (x.shape[0] !== 1) throw new TrainingError(`layerFeatures: expected one picture [1, C, H, W], got [${x.shape}]`)
   const modules = new Map(body.modules())
   const unknown = layers.find(name => !modules.has(name))
   if (unknown !== undefined)
-    throw new AnnealError(
+    throw new TrainingError(
       `layerFeatures: the body has no module "${unknown}".${didYouMean(unknown, modules.keys())} Its parts are ${Object.keys(body.children).join(', ')}`,
     )
   body.eval()
@@ -75,7 +75,7 @@ export function layerFeatures(
 
 function strongest(layer: string, output: Tensor | undefined, most: number): LayerFeatures {
   if (output?.shape.length !== 4)
-    throw new AnnealError(
+    throw new TrainingError(
       `layerFeatures: "${layer}" has no feature map [1, C, h, w] (${output ? `its output is [${output.shape}]` : 'the body does not call it'})`,
     )
   const [, channels = 0, height = 0, width = 0] = output.shape

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import {
   aten,
   autocast,
@@ -40,7 +40,7 @@ export function gradCam(
 ): HeatMaps {
   const [n = 0, , height = 0, width = 0] = x.shape
   if (classes.length !== n)
-    throw new AnnealError(`gradCam: got ${n} pictures and ${classes.length} classes; expected one class per picture`)
+    throw new TrainingError(`gradCam: got ${n} pictures and ${classes.length} classes; expected one class per picture`)
   network.net.eval()
   let leaf: Tensor | undefined
   // The rest of the net gets a copy, so that its in-place operators do not change the map.
@@ -54,7 +54,7 @@ export function gradCam(
     return scope(() => {
       const logits = enableGrad(() => autocast(precision, () => network.net(x), network).to('float32'))
       if (leaf?.shape.length !== 4)
-        throw new AnnealError(
+        throw new TrainingError(
           `gradCam: the module has no feature map [N, C, h, w] (${leaf ? `its output is [${leaf.shape}]` : 'the net does not call it'}); name one of the body`,
         )
       const index = fromArray(
@@ -72,7 +72,7 @@ export function gradCam(
 
 function checked(c: number, classes: number): number {
   if (Number.isInteger(c) && c >= 0 && c < classes) return c
-  throw new AnnealError(`gradCam: got class ${c}; expected a whole number from 0 to ${classes - 1}`)
+  throw new TrainingError(`gradCam: got class ${c}; expected a whole number from 0 to ${classes - 1}`)
 }
 
 function heat(
@@ -117,7 +117,7 @@ export function heatColour(heat: number): [r: number, g: number, b: number] {
 export function overlay(picture: Picture, heat: Float32Array, { strength = 0.7 } = {}): Picture & { data: Uint8Array } {
   const { data, height, width } = preview(picture)
   if (heat.length !== height * width)
-    throw new AnnealError(
+    throw new TrainingError(
       `overlay: the picture has ${height} x ${width} pixels and the heat map ${heat.length}; expected one value per pixel`,
     )
   const out = new Uint8ClampedArray(data.length)

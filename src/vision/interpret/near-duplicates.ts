@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { TrainingError } from '../../base/errors.ts'
 import { aten, fromArray, keep, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import { turn } from '../../train/stop.ts'
 import { type Picture, preview } from '../index.ts'
@@ -63,7 +63,7 @@ export async function nearDuplicates(
   }: DuplicateOptions = {},
 ): Promise<NearDuplicates> {
   if (count === 0 || features.length % count !== 0)
-    throw new AnnealError(
+    throw new TrainingError(
       `nearDuplicates: got ${features.length} numbers for ${count} pictures; expected as many for each`,
     )
   // With few pictures a third of them may be copies of each other, so a nearer neighbour is used.

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ModelError } from '../../base/errors.ts'
 import { aten, type nn, type Tensor } from '../../torch/index.ts'
 
 /** Adapts the weight of a first convolution from three channels to `channels`: [cout, 3, k, k] → [cout, channels, k,
@@ -8,7 +8,7 @@ export function adaptFirstConv(weight: Tensor, channels: number): Tensor {
   const [, given] = weight.shape
   if (given === channels) return weight
   if (given !== 3 || !Number.isInteger(channels) || channels < 1)
-    throw new AnnealError(
+    throw new ModelError(
       `adaptFirstConv: a weight [${weight.shape}] can't be adapted to ${channels} channels; expected [cout, 3, k, k] and a whole number from 1`,
     )
   if (channels === 1) return aten.sum(weight, [1], { keepdim: true })

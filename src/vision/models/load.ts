@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ModelError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import { type DType, fromArray, scope, Tensor } from '../../torch/index.ts'
@@ -48,7 +48,7 @@ function load(model: ImageModel, state: State): string[] {
     .map(name => `${name} [${state.get(name)!.shape}] instead of [${own.get(name)!.shape}]`)
   if (missing.length + unexpected.length + reshaped.length > 0) {
     const strangers = missing.length === wanted.length ? [...state.keys()] : unexpected
-    throw new AnnealError(
+    throw new ModelError(
       `the weights are of another architecture: ${[
         ...list(reshaped, 'of another shape'),
         ...list(missing, 'missing'),

@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { AnnealError, ModelError } from '../../base/errors.ts'
 import { option, setting } from '../../base/options.ts'
 import { type Report, silent } from '../../base/progress.ts'
 import { readWeights, type StoredTensor } from '../../weights/index.ts'
@@ -35,7 +35,7 @@ function cannotHave(name: string, cause: AnnealError): AnnealError {
           : [],
   )
   const instead = others.length ? `take ${option('model')} ${others.join(' or ')}, ` : ''
-  return new AnnealError(
+  return new ModelError(
     `the pretrained weights of ${name} are not available: ${cause.message}. Instead ${instead}give a file (${setting('weights', 'FILE')}) or begin without (${setting('pretrained', false)})`,
     { cause },
   )

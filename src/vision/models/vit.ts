@@ -1,4 +1,4 @@
-import { AnnealError } from '../../base/errors.ts'
+import { ModelError } from '../../base/errors.ts'
 import { aten, cat, F, type Layer, nn, noGrad, randn, scope, type Tensor, zeros } from '../../torch/index.ts'
 import { type ImageModel, imageModel, type ModelOptions } from './image-model.ts'
 import { family, usual } from './model-info.ts'
@@ -53,7 +53,7 @@ function vit(
 ): ImageModel {
   const grid = size / patch // patches per side
   if (!Number.isInteger(grid) || grid < 1)
-    throw new AnnealError(
+    throw new ModelError(
       `${name} cuts pictures into patches of ${patch} × ${patch} pixels; its size must be a multiple of ${patch}, got ${size}`,
     )
   const places = 1 + grid * grid
@@ -75,7 +75,7 @@ function vit(
   const tokens = (x: Tensor) => {
     const [, , h, w] = x.shape
     if (h !== size || w !== size)
-      throw new AnnealError(
+      throw new ModelError(
         `${name} was built for pictures of ${size} × ${size} pixels and got [${x.shape}]: it learned a position embedding for each patch. Build it with \`size\`, or take a model that pools its last map, such as resnet34`,
       )
     return x.pipe(m.conv_proj).flatten(2).transpose(1, 2).pipe(m.class_token)
@@ -117,7 +117,7 @@ export function interpolatePositions(given: Tensor, grid: number): Tensor {
   const n = Math.sqrt(places - 1)
   if (n === grid) return given
   if (!Number.isInteger(n))
-    throw new AnnealError(`position embeddings [${given.shape}] do not fit a class token and a square of patches`)
+    throw new ModelError(`position embeddings [${given.shape}] do not fit a class token and a square of patches`)
   return scope(() => {
     const map = given
       .narrow(1, 1, n * n)
