@@ -1,5 +1,8 @@
+import { optionTables } from '../api/options.ts'
 import { OptionError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { flagNames } from '../base/option-table.ts'
+import { nameOptionsAsTyped } from '../base/options.ts'
 import type { Decision } from '../data/labels/decisions.ts'
 import {
   command,
@@ -11,6 +14,7 @@ import {
   reviewOf,
   serveReview,
 } from '../web/index.ts'
+import { commandFlags } from './options.ts'
 import { workWithoutOutput } from './output.ts'
 import { flat } from './style.ts'
 
@@ -29,6 +33,7 @@ export async function clean(
 ): Promise<void> {
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536))
     throw new OptionError(`--port: expected a number from 0 to 65535, got ${port}`)
+  nameOptionsAsTyped(flagNames({ ...optionTables.train, ...commandFlags.clean })) // the page prints the next training
   const review = reviewOf(run)
   if (file === undefined && (list || json)) return print(review, json)
   workWithoutOutput() // decisions are kept in the run's folder

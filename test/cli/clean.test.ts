@@ -113,5 +113,5 @@ test('clean says what is missing', async () => {
   ])
   assert.deepEqual([nothing.code, nothing.stdout], [1, ''])
   assert.match(nothing.stderr, /there is no run here yet/)
-  assert.match(port.stderr, /--port: expected a number from 0 to 65535, got x\n/)
+  assert.match(port.stderr, /--port: expected a whole number from 0 to 65535, got x\. Example: --port 8080\.\n/)
 })
