@@ -124,7 +124,7 @@ const rows: Row[] = [
   [
     'a picture as weights',
     ['shapes', '--model', 'resnet18', '--weights', 'shapes/circle/1.png'],
-    /1\.png: it is no weight file/,
+    /1\.png: it is not a weight file/,
   ],
   ['weights and none', ['shapes', '--weights', 'other.safetensors', '--no-pretrained'], /contradict each other/],
   [
