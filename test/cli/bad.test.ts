@@ -373,7 +373,7 @@ describe('a full disk', { skip: process.platform === 'win32' }, () => {
   })
 
   test('no room for the resume state: a warning, and training goes on', async () => {
-    const { code, stdout, stderr } = await limited(6000, ['shapes', ...small, '--epochs', '2', '--out', 'full-3'])
+    const { code, stdout, stderr } = await limited(4500, ['shapes', ...small, '--epochs', '2', '--out', 'full-3'])
     assert.equal(code, 0, stderr)
     assert.match(stdout, /warning: the resume state could not be written .*EFBIG/)
     assert.match(stdout, /valid accuracy/)

@@ -77,7 +77,7 @@ test('anneal --help loads a handful of modules: the command itself, no room that
     'the help of a command loads the tables of its options, and nothing that does work',
   )
   const { own } = await loadedBy(['runs'])
-  assert.ok(own.includes('runs/list.ts'), 'what a command loads when it is called is seen too')
+  assert.ok(own.includes('runs/list-runs.ts'), 'what a command loads when it is called is seen too')
   assert.ok(
     !own.some(name => /^(torch|data|train)\//.test(name)),
     `!own.some(name => /^(torch|data|train)\\//.test(name))`,
