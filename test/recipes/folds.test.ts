@@ -147,7 +147,7 @@ test('what can not be divided into folds is refused before a fold is begun', asy
   const onEvent = (event: RunEvent) => event.type === 'phase' && phases.push(event.phase)
   await assert.rejects(
     work.train('parted', 'refused', settings, { onEvent }),
-    /has a validation folder, valid, and folds/,
+    /has a validation folder, valid, but folds/,
   )
   assert.deepEqual(phases, [])
 })

@@ -190,7 +190,7 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
         progress: (what, done) => what === 'augmentation' && done > 0,
       },
     )
-    assert.match(sense.said, /^saved: the decoded pictures; to be done again: what was measured/)
+    assert.match(sense.said, /^saved: the decoded pictures; to be done again: the measurements of pictures and net/)
     const after = await interrupted(
       'tta',
       'marks',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { formulaPicture, formulaValues, hashed } from './golden/formula.ts'
+import { formulaPicture, formulaValues, hashed } from '../golden/formula.ts'
 
 const golden = JSON.parse(readFileSync(new URL('../golden/models.json', import.meta.url), 'utf8')).formula as {
   values: Record<string, number[]>
