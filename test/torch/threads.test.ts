@@ -19,11 +19,11 @@ const sets = kernelSets()
 const isHalf = (set: string) => kernelSets('bfloat16').includes(set)
 const skip = sets.length === 0 && 'no own kernels here'
 
-/** torch.threads.make.ts as a program, without what this process has of OpenMP's settings; what it printed. */
+/** test/helpers/threads.ts as a program, without what this process has of OpenMP's settings; what it printed. */
 async function program(args: string[], env: Record<string, string>, from = process.env): Promise<string> {
   const own = Object.entries(from).filter(([name]) => !/^(OMP|GOMP|KMP)_/.test(name))
   const options = { env: { ...Object.fromEntries(own), ...env }, maxBuffer: 1 << 28, timeout: 200_000 }
-  const script = ['--import', 'tsx', path('torch.threads.make.ts'), ...args]
+  const script = ['--import', 'tsx', path('../helpers/threads.ts'), ...args]
   const { stdout } = await promisify(execFile)(process.execPath, script, options)
   return stdout
 }
@@ -98,7 +98,7 @@ test('memory that runs out is an error that says so, and the next call is right'
   skip: skip || noCompiler,
 }, async t => {
   const library = join(folder, 'no-memory.so')
-  const built = spawnSync(compiler, ['-shared', '-fPIC', '-O1', path('native/no-memory.c'), '-o', library, '-ldl'])
+  const built = spawnSync(compiler, ['-shared', '-fPIC', '-O1', path('../native/no-memory.c'), '-o', library, '-ldl'])
   assert.equal(built.status, 0, String(built.stderr))
   const tasks = sets.map(set => ({ set, threads: 2 }))
   const done = await program(['failing', JSON.stringify(tasks)], { LD_PRELOAD: library })

@@ -100,7 +100,7 @@ for (const [name, expected] of Object.entries(golden.models))
 
     const before = new Map([...small.stateDict()].map(([key, value]) => [key, value.clone()]))
     // Where a value lies at a corner of ReLU6, rounding decides on which side, and gradients jump: on other pictures than
-    // this libtorch's own float32 is off by 4 % too. Block by block own kernels are held tightly (torch.kernels.mobile.test.ts).
+    // this libtorch's own float32 is off by 4 % too. Block by block own kernels are held tightly (test/torch/kernels.mobile.test.ts).
     const corners = { aten: 1e-3, own: 0.01 }
     for (const kernels of ['aten', 'own'] as const)
       await t.test(`logits, gradients and statistics in training equal the reference's (kernels: ${kernels})`, () => {
