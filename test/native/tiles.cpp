@@ -155,7 +155,7 @@ static void whole(int m, int k, int n, bool normed, bool stem) {
 
 static void spoilt(const Half16* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const Half16* packed, Half16* z,
                    Sums sums) {
-  forAmx()->pointwise(x, stem, norm, m, k, n, w, packed, z, sums);
+  forAmx()->conv1x1(x, stem, norm, m, k, n, w, packed, z, sums);
   z[m * n / 2].bits ^= 1;
 }
 
@@ -173,7 +173,7 @@ int main() {
         for (const bool stem : {false, true}) whole(m, k, n, normed, stem);
   }
   Kernels<Half16> wrong = *forAmx();
-  wrong.pointwise = spoilt;
+  wrong.conv1x1 = spoilt;
   const bool right = amxSelftest(*forAmx(), *forAvx512Bf16()), seen = !amxSelftest(wrong, *forAvx512Bf16());
   printf("self check: %s with the kernels, %s one bit that is wrong\n", right ? "agrees" : "WRONG: differs",
          seen ? "sees" : "WRONG: misses");

@@ -280,7 +280,7 @@ test('pictures of one, two, four channels, of 16 bits and of floats', () => {
 
 test('what does not fit together is said', () => {
   const four: Picture = { data: new Uint8Array(64), height: 4, width: 4, channels: 4 }
-  assert.throws(() => seen(four, {}, 4, { channels: 3 }), /has 4 channels and 3 are asked for/)
+  assert.throws(() => seen(four, {}, 4, { channels: 3 }), /has 4 channels, but the net takes 3/)
   assert.throws(
     () => pictureBatch([four], undefined, { size: 4, normalization: { mean: [0, 0, 0], std: [1] } }),
     /mean has 3 numbers and the pictures 4 channels/,
