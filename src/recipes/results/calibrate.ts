@@ -35,7 +35,7 @@ export interface Thresholds {
 }
 
 /** For the log: which model the decisions are for, and on which samples they were made. */
-interface Told {
+interface Wording {
   of?: string
   on?: string
 }
@@ -48,7 +48,7 @@ export function calibrate(
   narrator: Pick<Narrator, 'choice'>,
   { task, classes }: Meaning,
   { logits, probabilities, targets }: Held,
-  { of = '', on = 'the validation samples' }: Told = {},
+  { of = '', on = 'the validation samples' }: Wording = {},
 ): { temperature: number; calibration?: CalibrationPart } {
   if (task === 'regression') return { temperature: 1 }
   const curve = (p: Outputs) => {
@@ -86,7 +86,7 @@ export function chooseThresholds(
   narrator: Pick<Narrator, 'choice'>,
   { classes, seed }: Meaning,
   { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>,
-  { metric = 'f1', of = '', on = 'the validation samples' }: Told & { metric?: ThresholdMetric | undefined } = {},
+  { metric = 'f1', of = '', on = 'the validation samples' }: Wording & { metric?: ThresholdMetric | undefined } = {},
 ): Thresholds {
   const found = bestThresholds(Float32Array.from(probabilities), targets, classes.length, { metric, average: 'macro' })
   const { half, value, valueEach } = found
@@ -133,7 +133,7 @@ export function decideTogether(
   narrator: Pick<Narrator, 'choice'>,
   meaning: Meaning,
   { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>,
-  how: Told & { metric?: ThresholdMetric | undefined },
+  how: Wording & { metric?: ThresholdMetric | undefined },
 ): { probabilities: Outputs; temperature: number; thresholds?: Thresholds } {
   const { task } = meaning
   if (task === 'regression') return { probabilities, temperature: 1 }

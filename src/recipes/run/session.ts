@@ -49,7 +49,7 @@ export class Session implements Narrator {
   #state: ResumeState = { format: 2, step: 0, epoch: 0, answers: {} }
   readonly #path: string
   /** Events that earlier processes wrote and that this one repeats until it reaches the same point, as JSON. */
-  readonly #told = new Set<string>()
+  readonly #written = new Set<string>()
 
   constructor(run: Run, listen: (event: RunEvent) => void) {
     this.run = run
@@ -89,13 +89,13 @@ export class Session implements Narrator {
   }
 
   emit(body: EventBody): void {
-    if (body.type === 'batch') this.#told.clear()
-    if (this.#told.has(wordsOf(body))) this.#listen({ t: this.run.seconds, ...body })
+    if (body.type === 'batch') this.#written.clear()
+    if (this.#written.has(wordsOf(body))) this.#listen({ t: this.run.seconds, ...body })
     else this.#listen(this.run.append(body))
   }
   #remember(): void {
     for (const { t, ...body } of readEvents(this.run.paths.events).events)
-      if (['choice', 'line', 'scan', 'lrFind'].includes(body.type)) this.#told.add(wordsOf(body))
+      if (['choice', 'line', 'scan', 'lrFind'].includes(body.type)) this.#written.add(wordsOf(body))
   }
   choice(what: string, value: string, reason: string): void {
     this.emit({ type: 'choice', what, value, reason })
@@ -126,7 +126,7 @@ export class Session implements Narrator {
    *  except while a step is `going` on that emitted some of them before. */
   tensors({ going = false } = {}): Map<string, StoredTensor> | undefined {
     if (this.#state.tensors === undefined) return undefined
-    if (!going) this.#told.clear()
+    if (!going) this.#written.clear()
     return readWeights(join(this.run.paths.resume, this.#state.tensors))
   }
 
