@@ -44,7 +44,7 @@ export const recipeOptions = {
       .says('the epochs of the first cycle of the whole net'),
     cycleMult: number({ from: 1 }).flag('--cycle-mult <n>').otherwise('1, more where the net underfits').example(2)
       .says('how many times longer each cycle is than the one before'),
-    batchSize: batchOption(2).on(...trains).default(32, 'fewer where a step needs more memory than is free')
+    batchSize: batchOption(2).on(...trains).otherwise('16 below 2,000 training samples over pretrained weights, else 32', 'with few samples the number of steps counts more; fewer where a step needs more memory than is free')
       .says('the batch size: samples per step'),
   }),
   ...group('Learning rates and loss', trains, {

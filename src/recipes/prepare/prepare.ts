@@ -4,6 +4,7 @@ import type { ChosenInputs, Dataset, Domain, DomainContext, Index, Narrator, Ope
 import type { Computed } from '../../train/measure-kernels.ts'
 import { type Body, type Network, network } from '../../train/network.ts'
 import { type Objective, objective } from '../../train/objective.ts'
+import { usualBatch } from '../../train/plan-epochs.ts'
 import { beginsFrozen, type RecipeOptions } from '../options.ts'
 import { batchThatFits, type Look, looker } from './batch-size.ts'
 import { areUneven, balance } from './class-balance.ts'
@@ -138,7 +139,7 @@ function join<O extends object, B extends Body, P>(
     const before = known.get(size)
     if (before) return before
     const inputs = await chosen.at(size)
-    const wanted = options.batchSize ?? 32
+    const wanted = options.batchSize ?? usualBatch(data.of('train').length, options)
     // A resumed run must not choose again: another batch size gives other bits.
     const { batchSize, reason } = await narrator.once(`batch ${size}`, () =>
       batchThatFits(net, { wanted, shape: shape(size), look }),

@@ -10,22 +10,14 @@ export function recorder(session: Session, phase: Phase, isBest: (info: EpochInf
     afterBatch({ step, epoch, loss, smooth, lrs, momentum }) {
       session.emit({ type: 'batch', ...phase, step, epoch, loss, smooth, lrs, momentum })
     },
-    afterEpoch(info) {
-      const { epoch, step, trainLoss, validLoss, metrics, seconds, lrs } = info
-      session.emit({
-        type: 'epoch',
-        ...phase,
-        epoch,
-        step,
-        trainLoss,
-        validLoss,
-        metrics,
-        seconds,
-        lrs,
-        best: isBest(info),
-      })
-    },
+    afterEpoch: info => recordEpoch(session, phase, info, isBest(info)),
   }
+}
+
+/** Writes an epoch into the session. */
+export function recordEpoch(session: Session, phase: Phase, info: EpochInfo, best: boolean): void {
+  const { epoch, step, trainLoss, validLoss, metrics, seconds, lrs } = info
+  session.emit({ type: 'epoch', ...phase, epoch, step, trainLoss, validLoss, metrics, seconds, lrs, best })
 }
 
 /** The result of the rate finder as an event of the run. */

@@ -8,6 +8,7 @@ import { type EventBody, type Interpretation, type Run, type RunEvent, readEvent
 import type { Tensor } from '../../torch/index.ts'
 import { storedTensors } from '../../train/saved-model.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../../weights/index.ts'
+import type { Best } from '../steps/best-weights.ts'
 import type { HeadState } from '../steps/head-state.ts'
 import type { HeadResult, StageResult, WholeState } from '../steps/types.ts'
 
@@ -17,6 +18,8 @@ interface Answers {
   data: { fingerprint: string; counts: ClassCount[] }
   /** The number of the current size. */
   at: number
+  /** The best weights so far, which are saved. */
+  kept: Best
   /** What a person should check in the data. */
   doubts: Pick<Interpretation, 'labelIssues' | 'nearDuplicates'>
   [stage: `stage ${number}`]: StageResult

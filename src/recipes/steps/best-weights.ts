@@ -45,15 +45,18 @@ export class BestKeeper {
   get best(): Best | undefined {
     return this.#best
   }
-  /** Restores the best weights of a size that an earlier process trained; they are saved already. */
-  restore(best: Best): void {
-    if (!this.#best || asGood(best, this.#best)) this.#best = best
+  /** Restores the best weights that an earlier process kept; they are saved already. */
+  restore(best: Best | undefined): void {
+    this.#best = best
   }
-  /** Saves the weights that are in the net, unless those of an earlier size are better. */
-  offer(found: Best, evaluated?: Evaluation): void {
-    if (this.#best && !asGood(found, this.#best)) return
+  /** Saves the weights that are in the net, unless those of an earlier size are better. `over`: weights that the caller
+   *  has compared with these already, and found worse. */
+  offer(found: Best, { evaluated, over }: { evaluated?: Evaluation | undefined; over?: Best | undefined } = {}): void {
+    if (this.#best && !isSame(over, this.#best) && !asGood(found, this.#best)) return
     this.#best = found
     this.evaluated = evaluated
     this.#save(found)
   }
 }
+
+const isSame = (a: Best | undefined, b: Best): boolean => a?.epoch === b.epoch && a.size === b.size

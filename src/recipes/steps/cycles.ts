@@ -1,20 +1,37 @@
 import { TrainingError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
+import type { FitOptions } from '../../train/learner.ts'
+import { usualEpochs } from '../../train/plan-epochs.ts'
+import type { RecipeOptions } from '../options.ts'
 import type { Context } from '../run/context.ts'
 import type { WholeState } from './types.ts'
 
 /** A cycle that improves the validation loss by less than this share is the last one. */
 export const worthACycle = 0.01
 
-/** The default budget of the whole net: four cycles of two epochs. */
-const usualEpochs = 8
+/** The schedule of a cycle. Over pretrained weights the rate first rises for a quarter of the cycle: AdamW's first steps
+ *  are as large as the rate, whatever the gradient, and would undo the trained head. */
+export const shapeOf = ({ pretrained = true }: RecipeOptions): Pick<FitOptions, 'schedule' | 'warmup'> =>
+  pretrained ? { schedule: 'one-cycle', warmup: 0.25 } : {}
+
+/** The epochs of the first cycle: as asked, or all of the budget in one cycle. */
+export const firstCycle = ({ cycleLen, epochs, pretrained = true }: RecipeOptions, samples: number): number =>
+  cycleLen ?? (pretrained ? (epochs ?? usualEpochs(samples)) : 2)
+
+/** The default budget over random weights: four cycles of two epochs. */
+const randomEpochs = 8
 
 /** The epochs of the next cycle; undefined if the budget is used up. Throws if it is used up before the first epoch,
  *  with nothing trained. `until`: the share of the minutes that may be spent by the end of this size. */
-export function nextCycle(state: WholeState, context: Context, { until }: { until: number }): number | undefined {
+export function nextCycle(
+  state: WholeState,
+  context: Context,
+  { until, samples }: { until: number; samples: number },
+): number | undefined {
   const { session, options } = context
-  const most = options.epochs ?? (options.minutes === undefined ? usualEpochs : Number.POSITIVE_INFINITY)
+  const usual = options.pretrained === false ? randomEpochs : usualEpochs(samples)
+  const most = options.epochs ?? (options.minutes === undefined ? usual : Number.POSITIVE_INFINITY)
   const left = most - state.epochsDone
   if (left <= 0) {
     if (state.epochsDone > 0)

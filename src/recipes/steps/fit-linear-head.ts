@@ -10,6 +10,7 @@ import { type Objective, said, type Targets } from '../../train/objective.ts'
 import type { LabelledSource } from '../../train/source.ts'
 import type { Session } from '../run/session.ts'
 import { asGood, isBetter, type Validated, validated } from './best-weights.ts'
+import type { ChosenL2 } from './choose-l2.ts'
 import type { Features } from './frozen-features.ts'
 import type { TriedSnapshot } from './head-state.ts'
 
@@ -38,6 +39,8 @@ export interface OptimumOptions {
   answers: Pick<LabelledSource, 'targets' | 'count'>
   /** The results of an earlier process, and the point where it stopped. */
   known?: { tried: readonly TriedSnapshot[]; searched: boolean; point?: Float64Array | undefined }
+  /** The strength that cross-validation chose. Default: the validation samples choose. */
+  chosen?: ChosenL2 | undefined
   /** The most search steps at each strength. Default: no limit. */
   iterations?: number | undefined
   /** Called after each strength, with the results of all so far. */
@@ -45,38 +48,47 @@ export interface OptimumOptions {
   signal?: AbortSignal | undefined
 }
 
-/** Logistic regression over all views at several strengths of L2; `best` validates best. `start` has the strongest L2
- *  within one standard error of the best (Breiman et al. 1984): an overfitted head gives the body no useful
- *  gradient. */
+/** Logistic regression over all views, at the strength of L2 that cross-validation chose. Without such a choice at
+ *  several strengths: `best` validates best, and `start` has the strongest L2 within one standard error of the best
+ *  (Breiman et al. 1984), since an overfitted head gives the body no useful gradient. */
 export async function headOptimum(
   learn: Learner,
   net: Network,
-  { features, answers, known = { tried: [], searched: false }, onTried = () => {}, iterations, signal }: OptimumOptions,
+  {
+    features,
+    answers,
+    known = { tried: [], searched: false },
+    chosen,
+    onTried = () => {},
+    iterations,
+    signal,
+  }: OptimumOptions,
 ): Promise<Optimum> {
   const classes = learn.options.classes.length
   const views = features.views + 1
   const began = performance.now()
   const { objective, classWeights: weights } = learn.options
   const tried: TriedSnapshot[] = [...known.tried]
+  const l2s = chosen ? penalties.filter(l2 => l2 >= chosen.l2) : penalties
   const enough = async (model: LinearModel, point?: Float64Array) => {
     setLinear(net, features.train, model, classes)
     const evaluation = await learn.validate()
     tried.push({
-      l2: penalties[tried.length]!,
+      l2: l2s[tried.length]!,
       ...validated(evaluation),
       losses: evaluation.losses,
       ...learn.snapshot(),
     })
-    const searched = overfits(tried) || tried.length === penalties.length
+    const searched = tried.length === l2s.length || (!chosen && overfits(tried))
     onTried(tried, { point, searched })
     return searched
   }
   if (!known.searched) {
     const rows = { ...rowsSeen(features, answers, learn.options), weights }
-    await optima(objective, rows, penalties, { enough, done: tried.length, from: known.point, iterations, signal })
+    await optima(objective, rows, l2s, { enough, done: tried.length, from: known.point, iterations, signal })
   }
-  const best = tried.reduce((a, b) => (isBetter(b, a) ? b : a))
-  const start = tried.find(withinOneError(objective, best))!
+  const best = chosen ? tried.at(-1)! : tried.reduce((a, b) => (isBetter(b, a) ? b : a))
+  const start = chosen ? best : tried.find(withinOneError(objective, best))!
 
   learn.network.net.loadStateDict(best.state)
   const plain = featureSource(features.train.subarray(0, features.train.length / views), answers)
@@ -119,9 +131,9 @@ function withinOneError({ task }: Objective, best: Validated & { losses: Float32
 /** The features of all views with the targets of the samples. With sample weights each view holds a sample as often as
  *  an epoch shows it. */
 function rowsSeen(
-  { train, views }: Features,
+  { train, views }: Pick<Features, 'train' | 'views'>,
   { targets, count }: Pick<LabelledSource, 'targets' | 'count'>,
-  { sampleWeights, seed }: Pick<Learner['options'], 'sampleWeights' | 'seed'>,
+  { sampleWeights, seed = 42 }: Partial<Pick<Learner['options'], 'sampleWeights' | 'seed'>> = {},
 ): { x: Float32Array; y: Targets } {
   const [width, per] = [train.length / (views + 1) / count, targets.length / count]
   const y = new (targets.constructor as new (length: number) => Targets)((views + 1) * count * per)
@@ -179,17 +191,42 @@ async function optima(
   }
 }
 
+/** Fits the last layer to its optimum at one strength of L2, and puts it into the net. */
+export async function refitHead(
+  net: Network,
+  objective: Objective,
+  features: Pick<Features, 'train' | 'views'>,
+  answers: Pick<LabelledSource, 'targets' | 'count'>,
+  { l2, weights, signal }: { l2: number; weights: readonly number[] | undefined; signal: AbortSignal | undefined },
+): Promise<void> {
+  const rows = { ...rowsSeen(features, answers), weights }
+  const enough = async (model: LinearModel) => {
+    setLinear(net, features.train, model, objective.names.length)
+    return true
+  }
+  await optima(objective, rows, [l2], { enough, done: 0, from: undefined, iterations: undefined, signal })
+}
+
 /** Writes into the log which head was taken, and which head the whole net begins from. */
-export function explainOptimum(session: Session, { task, metric }: Objective, { best, start, tried }: Optimum): void {
+export function explainOptimum(
+  session: Session,
+  { task, metric }: Objective,
+  { best, start, tried }: Optimum,
+  chosen: ChosenL2 | undefined,
+  many: string,
+): void {
   const kind = {
     single: 'logistic regression',
     multi: 'logistic regression per label',
     regression: 'ridge regression',
   }[task]
+  const validates = `${said(metric, best.score)}, loss ${best.loss.toFixed(3)}`
   session.choice(
     'head',
     `${kind}, L2 ${best.l2}`,
-    `the optimum of the last layer over all views; best on validation among L2 ${tried.join(', ')}: ${said(metric, best.score)}, loss ${best.loss.toFixed(3)}`,
+    chosen
+      ? `the optimum of the last layer over all views; L2 by ${chosen.folds}-fold cross-validation over the training ${many} (loss ${penalties.map((l2, i) => `${chosen.losses[i]!.toFixed(3)} at ${l2}`).join(', ')}); on validation: ${validates}`
+      : `the optimum of the last layer over all views; best on validation among L2 ${tried.join(', ')}: ${validates}`,
   )
   if (start !== best)
     session.choice(

@@ -34,15 +34,16 @@ export async function fiveSteps<O extends object>(path: string, context: Context
 
   const stem = weightsStem(session.run.paths.best)
   let prepared = first
-  const keeper = new BestKeeper(best =>
-    saveModel(stem, prepared.net.net.stateDict(), modelCard(prepared, context.options, cardMetrics(best))),
-  )
+  const keeper = new BestKeeper(best => {
+    saveModel(stem, prepared.net.net.stateDict(), modelCard(prepared, context.options, cardMetrics(best)))
+    session.know('kept', best)
+  })
+  keeper.restore(session.known('kept'))
   const done: StageResult[] = []
   for (const [stage, size] of first.sizes.entries()) {
     const known = session.known(`stage ${stage}`)
     if (known) {
       done.push(known)
-      keeper.restore(known.best)
       continue
     }
     prepared = await first.at(size)

@@ -52,9 +52,6 @@ export async function trainStage(
       : undefined
   clock.lap('head')
   const frozen: Best | undefined = head && { ...validated(head), ...place }
-  // What an earlier process of this run found is saved already.
-  if (frozen && headKnown) keeper.restore(frozen)
-  if (wholeState?.best) keeper.restore(wholeState.best)
   if (head && !headKnown) endHead(prepared, context, { head, stage })
 
   const whole =
@@ -73,7 +70,7 @@ export async function trainStage(
   if (whole?.snapshots) best = await useSnapshots(prepared, context, { whole, best, keeper })
   clock.lap('whole')
   const { epoch, step } = (whole?.learner ?? head)!
-  return { size, best, epochs: epoch, step, headLr: head?.lr }
+  return { size, best, epochs: epoch, step, headLr: head?.lr, ...(whole?.path ? { path: whole.path } : {}) }
 }
 
 /** Writes the result of the frozen phase into the log, and saves the net as it is now. */

@@ -9,6 +9,7 @@ import { doubtsOf } from '../results/data-issues.ts'
 import type { Context } from '../run/context.ts'
 import { findingEvent } from '../run/record-events.ts'
 import { isBetter, type Validated } from './best-weights.ts'
+import { type ChosenL2, crossValidatedL2 } from './choose-l2.ts'
 import { explainOptimum, headOptimum, penalties } from './fit-linear-head.ts'
 import { type Features, frozenFeatures } from './frozen-features.ts'
 import { HeadRun } from './head-run.ts'
@@ -110,7 +111,7 @@ async function toTheOptimum(
   prepared: Prepared,
   context: Context,
   { stage, before, features, answers }: HeadOptions & { features: Features; answers: LabelledSource },
-): Promise<Snapshot | undefined> {
+): Promise<(Snapshot & { l2: number }) | undefined> {
   const { session, options, progress, signal } = context
   const { net, objective } = prepared
   const closed = (options.hidden ?? []).length === 0 && options.loss !== 'focal'
@@ -121,10 +122,13 @@ async function toTheOptimum(
     await run.trainOn()
     return undefined
   }
+  const chosen =
+    plan.reason === undefined ? await chooseL2(run, prepared, context, { stage, features, answers }) : undefined
   const optimum = await run.stoppable(() =>
     headOptimum(run.learn, net, {
       features,
       answers,
+      chosen,
       known: { tried: run.tried, searched: run.state.searched, point: run.point },
       onTried(tried, at) {
         run.took(tried, at)
@@ -136,9 +140,10 @@ async function toTheOptimum(
   )
   if (run.state.optimumKnown) run.learn.epoch = run.state.learner.epoch
   else {
-    const best = isBetter(optimum.best, run.best)
+    // The validation samples have not chosen the L2, so their few can't overrule the optimum by chance.
+    const best = chosen !== undefined || isBetter(optimum.best, run.best)
     session.emit({ type: 'epoch', ...run.phase, ...optimum.epoch, best, optimum: true })
-    explainOptimum(session, objective, optimum)
+    explainOptimum(session, objective, optimum, chosen, prepared.domain.words.many)
     run.takeOptimum(optimum.best, best)
   }
   if (!before && plan.reason === undefined) {
@@ -146,6 +151,21 @@ async function toTheOptimum(
     session.know('doubts', await run.stoppable(find, 'the search for labels that may be wrong'))
   }
   return optimum.start
+}
+
+/** The strength of L2 by cross-validation; a resumed run must not choose again. */
+async function chooseL2(
+  run: HeadRun,
+  { objective, classWeights: weights, seed }: Prepared,
+  { session, signal }: Context,
+  { stage, features, answers }: { stage: number; features: Features; answers: LabelledSource },
+): Promise<ChosenL2 | undefined> {
+  const choose = () => crossValidatedL2(objective, features, answers, { l2s: penalties, weights, seed, signal })
+  const found = await run.stoppable(
+    () => session.once(`head ${stage} l2`, async () => (await run.within(choose)) ?? null),
+    'the choice of L2',
+  )
+  return found ?? undefined
 }
 
 /** The effort of the search. A ridge regression is solved directly for any number of targets. A resumed run must not

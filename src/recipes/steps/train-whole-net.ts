@@ -1,14 +1,16 @@
 import { plural } from '../../base/format.ts'
 import { advise } from '../../train/advise.ts'
 import type { Callback, EpochInfo } from '../../train/callback.ts'
-import type { Learner } from '../../train/learner.ts'
+import type { Learner, Snapshot } from '../../train/learner.ts'
 import { said } from '../../train/objective.ts'
 import { Stopped } from '../../train/stop.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
-import { recorder } from '../run/record-events.ts'
+import { recordEpoch, recorder } from '../run/record-events.ts'
 import { isBetter, validated } from './best-weights.ts'
-import { nextCycle, worthACycle } from './cycles.ts'
+import { type CycleEnd, explainEnd, judgeCycle, pays } from './cycle-end.ts'
+import { nextCycle, shapeOf, worthACycle } from './cycles.ts'
+import { partOf } from './head-state.ts'
 import { keepSnapshot } from './snapshots.ts'
 import type { WholeOptions, WholeState } from './types.ts'
 import { beginWhole, wholeLearner } from './whole-learner.ts'
@@ -16,21 +18,27 @@ import { beginWhole, wholeLearner } from './whole-learner.ts'
 /** A resume state is written at least this often while training, in seconds. */
 const checkpointSeconds = 30
 
-/** Steps 3 to 5: unfreezes, sets lower learning rates for earlier groups, and trains the whole net in cycles until it
- *  overfits or the budget is used up. Returns the validation results of the best weights. */
+/** Steps 3 to 5: unfreezes, sets the learning rates of the layer groups, and trains the whole net in cycles until it
+ *  overfits, does not pay, or the budget is used up. Returns the validation results of the best weights. */
 export async function trainWhole(prepared: Prepared, context: Context, options: WholeOptions): Promise<WholeState> {
-  const { from } = options
+  const { from, head } = options
   const learn = wholeLearner(prepared, context, options)
   const state = from?.state ?? (await beginWhole(learn, prepared, context, options))
   if (from) learn.loadState({ ...state.learner, tensors: from.tensors })
-  const run = new WholeRun(prepared, context, { ...options, learn, state })
-  while (run.plan()) {
-    await run.cycle()
-    if (run.isEnough()) break
+  const start = head && (from ? partOf(from.tensors, beginning) : learn.snapshot().state)
+  const run = new WholeRun(prepared, context, { ...options, learn, state, start })
+  try {
+    do if (await run.judge()) break
+    while (run.plan() && (await run.cycle()))
+  } finally {
+    for (const t of start?.values() ?? []) t.dispose()
   }
   run.explainKept()
   return state
 }
+
+/** The names of the weights that the phase began from, in its resume state. */
+const beginning = 'start.'
 
 /** The phase of the whole net in progress: its cycles and its state. */
 class WholeRun {
@@ -39,26 +47,33 @@ class WholeRun {
   readonly #options: WholeOptions
   readonly #learn: Learner
   readonly #state: WholeState
+  /** The weights of the frozen phase. */
+  readonly #start: Snapshot['state'] | undefined
   #saved = performance.now()
-  /** Epochs before the cycle in progress. */
-  #first = 0
 
-  constructor(prepared: Prepared, context: Context, options: WholeOptions & { learn: Learner; state: WholeState }) {
+  constructor(
+    prepared: Prepared,
+    context: Context,
+    options: WholeOptions & { learn: Learner; state: WholeState; start: Snapshot['state'] | undefined },
+  ) {
     this.#prepared = prepared
     this.#context = context
     this.#options = options
     this.#learn = options.learn
     this.#state = options.state
+    this.#start = options.start
   }
 
   /** Plans the next cycle, unless one is in progress; false if the budget is used up. */
   plan(): boolean {
     const state = this.#state
     if (state.learner.fit) return true
-    const epochs = nextCycle(state, this.#context, this.#options)
+    const { groups, epoch, train } = this.#learn
+    const epochs = nextCycle(state, this.#context, { ...this.#options, samples: train.count })
     if (epochs === undefined) return false
     state.cycleLen = epochs
-    const { groups, epoch, train } = this.#learn
+    if (state.grown) this.#context.session.choice('cycle length', plural(epochs, 'epoch'), state.grown)
+    state.grown = undefined
     const stepsPerEpoch = Math.max(1, Math.round(train.count / this.#prepared.batchSize))
     this.#context.session.emit({
       type: 'phase',
@@ -72,14 +87,12 @@ class WholeRun {
   }
 
   /** Trains one cycle, or the rest of it. */
-  async cycle(): Promise<void> {
+  async cycle(): Promise<true> {
     const [state, learn] = [this.#state, this.#learn]
     const { session, signal, options } = this.#context
     const { lrs: lr, cycleLen } = state
-    this.#first = state.history.length - (state.learner.fit?.epoch ?? 0)
-    const callbacks = [recorder(session, this.#options.phase, info => this.#judge(info)), this.#keeper()]
     try {
-      await learn.fit(1, { lr, cycleLen, signal, callbacks })
+      await learn.fit(1, { lr, cycleLen, ...shapeOf(options), signal, callbacks: [this.#recorder(), this.#saver()] })
     } catch (error) {
       if (error instanceof Stopped) {
         this.#checkpoint()
@@ -94,15 +107,68 @@ class WholeRun {
       const name = keepSnapshot(this.#prepared, this.#context, { cycle: state.cycle, validation })
       state.snapshots = [...(state.snapshots ?? []), name]
     }
+    this.#checkpoint()
+    session.stands(`training up to step ${learn.step}`, 'the validation of the weights at the end of the cycle')
+    return true
   }
 
-  /** Whether the cycle that ended is the last one, because the net overfits or no longer improves. If not, plans the
-   *  length of the next one. */
-  isEnough(): boolean {
+  /** Judges the weights of a cycle that has ended, and keeps them if they are the best. Returns whether it was the last
+   *  cycle, because the net does not pay, overfits or no longer improves; if not, plans the length of the next one. */
+  async judge(): Promise<boolean> {
+    const { ended } = this.#state
+    if (!ended) return false
+    const paid = await this.#learn.averaged(() =>
+      this.#start ? this.#compare(ended, this.#start) : this.#takeIfBetter(ended),
+    )
+    this.#record(ended, paid)
+    this.#state.ended = undefined
+    const enough = this.#isEnough(paid)
+    this.#checkpoint()
+    return enough
+  }
+
+  /** Compares the weights of a cycle's end with those of the frozen phase and of the cycles before. */
+  async #compare({ epoch }: EpochInfo, start: Snapshot['state']): Promise<boolean> {
+    const { keeper, head } = this.#options
+    const [state, { size }] = [this.#state, this.#prepared]
+    let isBest = false
+    const use = (end: CycleEnd) => {
+      const { chosen, evaluation } = end
+      isBest = state.calibrated === undefined ? pays(end) : chosen.calibrated < state.calibrated
+      explainEnd(this.#context.session, this.#prepared, { end, isBest, best: state.calibrated })
+      if (!isBest) return
+      const found = { ...validated(chosen), epoch, size }
+      keeper.offer(found, { evaluated: evaluation, over: state.best })
+      Object.assign(state, { best: found, calibrated: chosen.calibrated, path: end.path })
+    }
+    await judgeCycle(this.#learn, this.#prepared, this.#context, { start, l2: head?.l2, use })
+    return isBest
+  }
+
+  /** Keeps the weights of a net from random weights, which has no frozen phase to compare with, if they are the best. */
+  async #takeIfBetter(info: EpochInfo): Promise<boolean> {
+    const found = { ...validated({ ...info, loss: info.validLoss }), epoch: info.epoch, size: this.#prepared.size }
+    const { best } = this.#state
+    if (best && !isBetter(found, best)) return false
+    this.#state.best = found
+    this.#options.keeper.offer(found, { evaluated: this.#learn.evaluated })
+    return true
+  }
+
+  #isEnough(paid: boolean): boolean {
     const state = this.#state
     const { session, options } = this.#context
-    const { history } = state
-    const advice = advise(history.slice(this.#first), history.slice(0, this.#first), { tolerance: worthACycle })
+    const { history, cycleLen } = state
+    if (!paid && state.cycle === 1 && this.#start) {
+      session.choice(
+        'stop',
+        `after ${plural(state.epochsDone, 'epoch')}`,
+        'training the whole net does not pay on these data',
+      )
+      return true
+    }
+    const first = history.length - cycleLen
+    const advice = advise(history.slice(first), history.slice(0, first), { tolerance: worthACycle })
     if (advice.overfits || advice.stalled) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, advice.reason)
       return true
@@ -110,10 +176,8 @@ class WholeRun {
     const mult = options.cycleMult ?? (advice.grow ? 2 : 1)
     if (mult !== 1) {
       state.cycleLen = Math.max(1, Math.round(state.cycleLen * mult))
-      const reason = options.cycleMult === undefined ? advice.reason : `cycle-mult ${mult}`
-      session.choice('cycle length', plural(state.cycleLen, 'epoch'), reason)
+      state.grown = options.cycleMult === undefined ? advice.reason : `cycle-mult ${mult}`
     }
-    this.#checkpoint()
     return false
   }
 
@@ -124,30 +188,34 @@ class WholeRun {
     this.#context.session.choice(
       'weights kept',
       isFrozen ? 'from the frozen phase' : `from epoch ${kept.epoch}`,
-      `best on validation: ${said(this.#prepared.objective.metric, kept.score)}, loss ${kept.loss.toFixed(3)}`,
+      `on validation: ${said(this.#prepared.objective.metric, kept.score)}, loss ${kept.loss.toFixed(3)}`,
     )
   }
 
-  /** Whether an epoch's weights are the best of this size. */
-  #judge(info: EpochInfo): boolean {
-    const { epoch, validLoss } = info
-    const now = { ...validated({ ...info, loss: validLoss }), epoch, size: this.#prepared.size }
-    if (this.#state.best && !isBetter(now, this.#state.best)) return false
-    this.#state.best = now
-    return true
+  /** Records batches and epochs. The last epoch of a cycle is recorded once its weights are judged. */
+  #recorder(): Callback {
+    const [state, { epoch: before }] = [this.#state, this.#learn]
+    const last = before + state.cycleLen - (state.learner.fit?.epoch ?? 0)
+    const { afterBatch } = recorder(this.#context.session, this.#options.phase, () => false)
+    return {
+      order: -10,
+      ...(afterBatch ? { afterBatch } : {}),
+      afterEpoch: info => {
+        state.epochsDone++
+        state.slowest = Math.max(state.slowest, info.seconds)
+        state.history.push({ trainLoss: info.trainLoss, validLoss: info.validLoss })
+        if (info.epoch === last) state.ended = info
+        else this.#record(info, false)
+      },
+    }
+  }
+  #record(info: EpochInfo, isBest: boolean): void {
+    recordEpoch(this.#context.session, this.#options.phase, info, isBest)
   }
 
-  /** Keeps the best weights at the end of an epoch, and writes a resume state every half minute. */
-  #keeper(): Callback {
-    const [state, learn, { keeper }] = [this.#state, this.#learn, this.#options]
+  /** Writes a resume state every half minute. */
+  #saver(): Callback {
     return {
-      async afterEpoch({ epoch, seconds, trainLoss, validLoss }) {
-        state.epochsDone++
-        state.slowest = Math.max(state.slowest, seconds)
-        state.history.push({ trainLoss, validLoss })
-        const found = state.best
-        if (found?.epoch === epoch) await learn.averaged(() => keeper.offer(found, learn.evaluated))
-      },
       afterBatch: () => {
         if (performance.now() - this.#saved >= checkpointSeconds * 1000) this.#checkpoint()
       },
@@ -158,7 +226,9 @@ class WholeRun {
     const { tensors, ...progress } = this.#learn.state({ copy: false })
     this.#state.learner = progress
     const { step, epoch } = progress
-    this.#context.session.checkpoint({ step, epoch, inner: this.#state, tensors })
+    const start = Array.from(this.#start ?? [], ([name, t]) => [beginning + name, t] as const)
+    const all = new Map([...tensors, ...start])
+    this.#context.session.checkpoint({ step, epoch, inner: this.#state, tensors: all })
     this.#saved = performance.now()
   }
 }

@@ -1,8 +1,10 @@
 import type { Phase } from '../../runs/index.ts'
 import type { EpochLosses } from '../../train/advise.ts'
+import type { EpochInfo } from '../../train/callback.ts'
 import type { LearnerProgress } from '../../train/learner-state.ts'
 import type { StoredTensor } from '../../weights/index.ts'
 import type { Best, BestKeeper, Validated } from './best-weights.ts'
+import type { PathPoint } from './cycle-end.ts'
 
 /** The result of the steps at one size. */
 export interface StageResult {
@@ -14,12 +16,16 @@ export interface StageResult {
   step: number
   /** The learning rate of the head, with which the next size begins; absent if there was no frozen phase. */
   headLr?: number | undefined
+  /** Validated points from the weights of the frozen phase to those of the whole net. */
+  path?: PathPoint[]
 }
 
 /** The result of the frozen phase: the best head, by validation. */
 export interface HeadResult extends Validated {
   /** Whether the whole net begins from a logistic regression, which is regularised by its L2, not by dropout. */
   logistic: boolean
+  /** The strength of L2 of that regression. */
+  l2?: number | undefined
   /** Epochs and steps so far, over the whole run. */
   epoch: number
   step: number
@@ -39,10 +45,18 @@ export interface WholeState {
   lrs: number[]
   cycle: number
   cycleLen: number
+  /** Why the next cycle is longer than the last one. */
+  grown?: string | undefined
   epochsDone: number
   history: EpochLosses[]
   /** The best weights of this size so far; absent before the first epoch of a net from random weights. */
   best?: Best | undefined
+  /** The validation loss of the best weights of the whole net, at the temperature that fits best. */
+  calibrated?: number | undefined
+  /** The last epoch of a cycle that has ended, until its weights are judged. */
+  ended?: EpochInfo | undefined
+  /** Validated points from the weights of the frozen phase to those of the last cycle. */
+  path?: PathPoint[] | undefined
   /** Names of the weights kept at the ends of cycles. */
   snapshots?: string[]
   /** Seconds of the slowest epoch so far; before the first epoch an estimate, if the time is limited. */

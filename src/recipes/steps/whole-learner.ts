@@ -3,6 +3,7 @@ import { Learner } from '../../train/learner.ts'
 import { keepsStatistics } from '../options.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
+import { firstCycle } from './cycles.ts'
 import { chooseFactor, chooseRates, secondsPerEpoch } from './layer-rates.ts'
 import type { WholeOptions, WholeState } from './types.ts'
 
@@ -58,7 +59,7 @@ export async function beginWhole(
     kind: 'whole',
     lrs: rates.lrs,
     cycle: 0,
-    cycleLen: options.cycleLen ?? 2,
+    cycleLen: firstCycle(options, learn.train.count),
     epochsDone: 0,
     history: [],
     best,

@@ -15,6 +15,8 @@ export interface OutOfFold {
   /** The strength of L2 with the lowest mean loss over all samples, and that loss. */
   l2: number
   loss: number
+  /** The mean loss at each of `l2s`. */
+  losses: number[]
   /** The fold of each sample, from 0. */
   fold: Int32Array
 }
@@ -26,6 +28,8 @@ export interface FoldOptions {
   l2s?: readonly number[]
   /** Samples of one group (copies of a picture, views of one scene) stay in one fold. [N] */
   groups?: ArrayLike<number> | undefined
+  /** [classes]: the weight of a sample of each class, or that has the label, in training. Default: all equal. */
+  weights?: readonly number[] | undefined
   signal?: AbortSignal | undefined
   onFold?: (done: number, folds: number) => void
 }
@@ -43,6 +47,7 @@ export async function outOfFold(
     task = 'single',
     l2s = [3, 1, 0.3, 0.1, 0.03, 0.01],
     groups,
+    weights,
     signal,
     onFold,
   }: FoldOptions = {},
@@ -56,7 +61,7 @@ export async function outOfFold(
   for (let k = 0; k < folds; k++) {
     const [rest, own] = [numbers(fold, f => f !== k), numbers(fold, f => f === k)]
     const x = takeRows(features, width, rest)
-    for (const [i, model] of (await solve(task, x, answers, rest, classes, l2s, signal)).entries()) {
+    for (const [i, model] of (await solve(task, x, answers, rest, { classes, l2s, weights, signal })).entries()) {
       const told = predict(task, takeRows(features, width, own), model)
       const rows = scale?.back(told) ?? told
       for (const [row, sample] of own.entries())
@@ -66,7 +71,7 @@ export async function outOfFold(
   }
   const losses = outputs.map(rows => meanLoss(task, rows, labels, classes))
   const best = losses.indexOf(Math.min(...losses))
-  return { outputs: outputs[best]!, l2: l2s[best]!, loss: losses[best]!, fold }
+  return { outputs: outputs[best]!, l2: l2s[best]!, loss: losses[best]!, losses, fold }
 }
 
 /** Divides samples evenly into folds; those with the same labels go to the folds in turn. It depends only on the seed.
@@ -121,13 +126,19 @@ function solve(
   x: Float32Array,
   labels: Targets,
   rows: readonly number[],
-  classes: number,
-  l2s: readonly number[],
-  signal: AbortSignal | undefined,
+  {
+    classes,
+    l2s,
+    weights,
+    signal,
+  }: Pick<FoldOptions, 'weights' | 'signal'> & {
+    classes: number
+    l2s: readonly number[]
+  },
 ): Promise<LinearModel[]> {
   if (task === 'single')
-    return logisticPath({ x, y: Int32Array.from(rows, r => labels[r]!) }, classes, l2s, { tolerance, signal })
-  const data = { x, y: takeRows(Float32Array.from(labels), classes, rows) }
+    return logisticPath({ x, y: Int32Array.from(rows, r => labels[r]!), weights }, classes, l2s, { tolerance, signal })
+  const data = { x, y: takeRows(Float32Array.from(labels), classes, rows), weights }
   return task === 'multi'
     ? sigmoidPath(data, classes, l2s, { tolerance: tolerance / 10, signal })
     : ridgePath(data, classes, l2s, { signal })

@@ -4,6 +4,7 @@ import { plural } from '../../base/format.ts'
 import type { FolderIndex } from '../../data/index.ts'
 import type { DomainContext, Opened } from '../../domain/index.ts'
 import { manualSeed, nn } from '../../torch/index.ts'
+import { usualBatch } from '../../train/plan-epochs.ts'
 import { readWeights } from '../../weights/index.ts'
 import type { Pictures } from '../dataset.ts'
 import { chooseChannels } from '../decode/choose-channels.ts'
@@ -75,9 +76,9 @@ export async function openImages(
       const { size, batchSize, sizes: given } = options
       narrator.choice(
         'settings',
-        `${sizes.join(', ')} px, batches of ${batchSize ?? 32}, seed ${seed}, on ${ready.device}`,
+        `${sizes.join(', ')} px, batches of ${batchSize ?? usualBatch(first.data.of('train').length, options)}, seed ${seed}, on ${ready.device}`,
         size === undefined && given === undefined && batchSize === undefined
-          ? "the model's own size; the default batch size"
+          ? "the model's own size; the usual batch size for so many pictures"
           : 'as asked',
       )
       return chosen

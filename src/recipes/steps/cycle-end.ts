@@ -1,0 +1,150 @@
+import { percent } from '../../base/format.ts'
+import { noGrad, scope, type Tensor } from '../../torch/index.ts'
+import type { Evaluation } from '../../train/evaluate.ts'
+import { computeFeatures } from '../../train/features.ts'
+import type { Learner } from '../../train/learner.ts'
+import { said } from '../../train/objective.ts'
+import { dropSnapshot, type Snapshot, snapshotOf } from '../../train/snapshot.ts'
+import type { Prepared } from '../prepare/prepared.ts'
+import type { Context } from '../run/context.ts'
+import { type Validated, validated } from './best-weights.ts'
+import { refitHead } from './fit-linear-head.ts'
+import { calibratedLosses, meanOf, type PairedDifference, pairedDifference } from './paired-losses.ts'
+
+/** One point between the weights of the frozen phase (share 0) and those of the whole net (share 1). */
+export interface PathPoint extends Validated {
+  share: number
+  /** The mean validation loss at the temperature that fits best. */
+  calibrated: number
+}
+
+/** The weights that a cycle ended with, and their comparison with those that it began from. */
+export interface CycleEnd {
+  /** Validated points from the start to the end of the cycle. */
+  path: PathPoint[]
+  /** The point that was chosen; its weights are in the net. */
+  chosen: PathPoint
+  evaluation: Evaluation
+  /** The chosen point against the weights of the frozen phase. */
+  gain: PairedDifference
+}
+
+/** The points that are tried between both ends. */
+const between = [0.25, 0.5, 0.75]
+
+/** The strongest L2 at which the last layer is fitted again: the trained body separates the classes better than the
+ *  frozen one did, so it needs less. */
+const mostL2 = 0.1
+
+/** The last layer is fitted again only if its search is smaller than this: rows × classes × features. */
+const mostNumbers = 3e9
+
+/** Validates the net's weights at the end of a cycle, with the last layer fitted again to the trained body, and the
+ *  points on the straight line to the weights `start` of the frozen phase (WiSE-FT, Wortsman et al. 2022,
+ *  arXiv:2109.01903). A point before the end is chosen only if its loss is lower by more than one standard error of the
+ *  paired difference, since few validation samples make any of them look best by chance. `use` is called with the chosen weights in the net; afterwards the net
+ *  has the weights that it had before. `l2`: the strength of L2 at which the last layer is fitted again; undefined: it is
+ *  not. */
+export async function judgeCycle(
+  learn: Learner,
+  prepared: Prepared,
+  { signal }: Pick<Context, 'signal'>,
+  { start, l2, use }: { start: Snapshot['state']; l2: number | undefined; use(end: CycleEnd): Promise<void> | void },
+): Promise<void> {
+  const { net, objective } = prepared
+  const now = { random: learn.randomState(), epoch: learn.epoch, step: learn.step }
+  const before = snapshotOf(net.net, now)
+  if (l2 !== undefined) await fitHeadAgain(prepared, { l2: Math.min(l2, mostL2), signal })
+  const end = snapshotOf(net.net, now)
+  try {
+    const at = async (share: number) => {
+      mix(net.net.stateDict(), start, end.state, share)
+      const evaluation = await learn.validate(undefined, { signal })
+      const losses = calibratedLosses(objective, evaluation)
+      return { point: { share, calibrated: meanOf(losses), ...validated(evaluation) }, evaluation, losses }
+    }
+    const tried: Awaited<ReturnType<typeof at>>[] = []
+    for (const share of [0, ...between, 1]) tried.push(await at(share))
+    const last = tried.at(-1)!
+    const lower = tried.slice(1, -1).filter(t => isLower(pairedDifference(t.losses, last.losses)))
+    const chosen = lower.reduce((a, b) => (b.point.calibrated < a.point.calibrated ? b : a), last)
+    mix(net.net.stateDict(), start, end.state, chosen.point.share)
+    await use({
+      path: tried.map(t => t.point),
+      chosen: chosen.point,
+      evaluation: chosen.evaluation,
+      gain: pairedDifference(chosen.losses, tried[0]!.losses),
+    })
+  } finally {
+    net.net.loadStateDict(before.state)
+    dropSnapshot(before)
+    dropSnapshot(end)
+  }
+}
+
+/** Whether the first of two nets is better by more than the standard error of their difference. */
+export const isLower = ({ mean, error }: PairedDifference): boolean => mean < -error
+
+/** Fits the last layer to its optimum on the features of the body as it is now: of the plain view and of an augmented
+ *  one. */
+async function fitHeadAgain(
+  { net, objective, source, precision, batchSize, classWeights }: Prepared,
+  { l2, signal }: { l2: number; signal: AbortSignal | undefined },
+): Promise<void> {
+  const answers = source('train')
+  if (2 * answers.count * objective.names.length * net.body.pooledFeatures > mostNumbers) return
+  const how = { batchSize: Math.max(batchSize, 32), precision, signal }
+  const plain = await computeFeatures(net, answers, how)
+  const augmented = await computeFeatures(net, source('train', { augmented: true }), how)
+  const train = new Float32Array(plain.length + augmented.length)
+  train.set(plain)
+  train.set(augmented, plain.length)
+  await refitHead(net, objective, { train, views: 1 }, answers, { l2, weights: classWeights, signal })
+}
+
+/** Writes the weights at a share of the way from `from` to `to` into a net. */
+function mix(
+  net: ReadonlyMap<string, Tensor>,
+  from: ReadonlyMap<string, Tensor>,
+  to: ReadonlyMap<string, Tensor>,
+  share: number,
+): void {
+  noGrad(() =>
+    scope(() => {
+      for (const [name, t] of net) {
+        const [a, b] = [from.get(name)!, to.get(name)!]
+        if (share === 1 || !t.dtype.startsWith('float')) t.copy_(b)
+        else if (share === 0) t.copy_(a)
+        else t.copy_(a.mul(1 - share).add(b.mul(share)))
+      }
+    }),
+  )
+}
+
+/** Whether the weights of the first cycle are kept: unless they are worse than the frozen phase's by more than the
+ *  standard error of the paired difference. On most data the whole net gains (`bench/accuracy.ts`), so a difference
+ *  within the noise of few validation samples does not speak against it. */
+export const pays = ({ gain: { mean, error } }: CycleEnd): boolean => mean <= error
+
+/** Writes into the log how the weights of a cycle's end compare, and which are kept. */
+export function explainEnd(
+  session: Pick<Context['session'], 'choice'>,
+  { objective, domain }: Prepared,
+  { end, isBest, best }: { end: CycleEnd; isBest: boolean; best: number | undefined },
+): void {
+  const { path, chosen, gain } = end
+  const share = (s: number) => percent(s, 0)
+  const losses = path.map(p => `${share(p.share)}: ${p.calibrated.toFixed(3)}`).join(', ')
+  session.choice(
+    'interpolation',
+    chosen.share === 1 ? 'none' : `${share(chosen.share)} of the way from the frozen phase`,
+    `validation loss between the weights of the frozen phase (0 %) and of the whole net (100 %), calibrated: ${losses}; a point between them is taken if it is better by more than a standard error`,
+  )
+  const against =
+    best === undefined
+      ? `validation loss ${signed(gain.mean)} ± ${gain.error.toFixed(3)} against the frozen phase, over the same ${domain.words.many}`
+      : `validation loss ${chosen.calibrated.toFixed(3)}, ${best.toFixed(3)} after the cycles before`
+  session.choice('whole net', isBest ? 'kept' : 'not kept', `${said(objective.metric, chosen.score)}; ${against}`)
+}
+
+const signed = (v: number) => `${v < 0 ? '−' : '+'}${Math.abs(v).toFixed(3)}`
