@@ -112,7 +112,7 @@ slopes(cases, ['as mobile nets have it', 'kept statistics, stride 2', 'stem', 'p
 describe('packed weights', { skip: lacksFloat }, () => packedFollows('a mobile block', {}))
 
 describe('a mobile net that predicts, in one call', { skip: lacksFloat }, () => {
-  const nets = ['tf_efficientnet_lite0', 'mobilenet_v2'] as const
+  const nets = ['tf_efficientnet_lite0', 'tf_efficientnet_lite1', 'tf_efficientnet_lite2', 'mobilenet_v2'] as const
   const build = (name: (typeof nets)[number]) => {
     manualSeed(11)
     const net = model(name).build({ classes: 0, size: 64 })
