@@ -140,7 +140,7 @@ function lite(rows: readonly Row[], { classes = 1000, channels = 3 }: ModelOptio
   )
   // biome-ignore format: a table
   const m = {
-    conv_stem: conv(channels, 32, 3, 2),     bn1: bn(32),
+    conv_stem: conv(channels, 32, 3, 2),             bn1: bn(32),
     blocks: nn.sequential(...stages),
     conv_head: pointwise(lastOf(rows), numFeatures), bn2: bn(numFeatures),
   }
@@ -206,7 +206,7 @@ const invertedNames: Record<string, string> = {
   _bn2: 'bn3',
 }
 
-/** What is known of a Lite. Accuracies are timm's, of the same weights from TensorFlow. */
+/** What is known of a Lite. Its accuracy is the one that timm measured for its own copy of TensorFlow's weights. */
 const known = (
   rows: readonly Row[],
   {
