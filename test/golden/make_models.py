@@ -1,6 +1,6 @@
 """Writes models.json: what torchvision's and timm's models give for formula weights (formula.py), and for one real photo.
 
-  python make_models.py [--lite0 FILE.pth] [--mobilenet-v2 FILE.pth] [--squeezenet1-1 FILE.pth]
+  python make_models.py [--lite0 FILE.pth] [--lite1 FILE.pth] [--lite2 FILE.pth] [--mobilenet-v2 FILE.pth] [--squeezenet1-1 FILE.pth]
   python make_models.py --only NAME     # the others keep their values
   python make_models.py --state NAME    # only prints the names and shapes of a model's state
 
@@ -32,6 +32,8 @@ GAIN = {
     "mobilenet_v2": 1.0,
     "squeezenet1_1": 1.1,
     "tf_efficientnet_lite0": 1.0,
+    "tf_efficientnet_lite1": 1.0,
+    "tf_efficientnet_lite2": 1.0,
     "mobilenet_v3_large": 1.0,
     "efficientnet_b0": 1.18,
     "densenet121": 1.0,
@@ -49,6 +51,10 @@ def build(name, size=224):
     if name.startswith("vit_"):
         return getattr(torchvision.models, name)(image_size=size)
     return timm.create_model(name) if name.startswith("tf_") else getattr(torchvision.models, name)()
+
+
+def own_size(name):
+    return timm.models.get_pretrained_cfg(name).input_size[-1] if name.startswith("tf_") else 224
 
 
 def formula(name, size, dtype):
@@ -86,8 +92,9 @@ def off(a, b):
 def run(name, dtype):
     """Formula weights; logits of two pictures in eval mode, then one training-mode pass with gradients."""
     small = torch.from_numpy(formula_picture((2, 3, 64, 64))).to(dtype)
-    large = torch.from_numpy(formula_picture((1, 3, 224, 224))).to(dtype)
-    out = {"large": logits_of(formula(name, 224, dtype), large)}
+    size = own_size(name)
+    large = torch.from_numpy(formula_picture((1, 3, size, size))).to(dtype)
+    out = {"large": logits_of(formula(name, size, dtype), large)}
     model = formula(name, 64, dtype)
     out["small"] = logits_of(model, small)
     for module in model.modules():
@@ -134,13 +141,13 @@ def formula_entry(name):
             [type(module).__name__, float(f"{module.p:.9g}")] for module in model.modules() if isinstance(module, DROPS) and module.p > 0
         ],
         "eval64": summary(exact["small"]),
-        "eval224": summary(exact["large"]),
+        "evalOwn": summary(exact["large"]),
         "train64": {**summary(exact["train"]), "loss": compact([exact["loss"]])[0]},
         "gradientNorms": {k: compact([v])[0] for k, v in exact["gradients"].items()},
         "statisticNorms": {k: compact([v])[0] for k, v in exact["statistics"].items()},
         "error32": {
             "eval64": off(single["small"], exact["small"]),
-            "eval224": off(single["large"], exact["large"]),
+            "evalOwn": off(single["large"], exact["large"]),
             "train64": off(single["train"], exact["train"]),
             "loss": abs(single["loss"] - exact["loss"]) / exact["loss"],
             "gradientNorms": worst("gradients"),
@@ -188,7 +195,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--state")
     parser.add_argument("--only", action="append")
-    flags = {"tf_efficientnet_lite0": "--lite0", "mobilenet_v2": "--mobilenet-v2", "squeezenet1_1": "--squeezenet1-1"}
+    flags = {f"tf_efficientnet_{lite}": f"--{lite}" for lite in ("lite0", "lite1", "lite2")}
+    flags |= {"mobilenet_v2": "--mobilenet-v2", "squeezenet1_1": "--squeezenet1-1"}
     for name, flag in flags.items():
         parser.add_argument(flag, dest=name)
     given = {k: v for k, v in vars(parser.parse_args()).items() if v}

@@ -44,6 +44,19 @@ const cases: Cases = {
   'five pictures': { n: 5, h: 6, w: 5 },
   'more pixels than a block has rows': { n: 2, h: 33, w: 37, cin: 8, mid: 16, cout: 8 },
   'wide, and narrow after': { mid: 336, cin: 40, cout: 112, h: 7, w: 7 },
+  'EfficientNet-Lite2, 88 channels': { cin: 88, mid: 528, cout: 88, h: 17, w: 17, residual: true },
+  'EfficientNet-Lite2, 120 channels to 208': {
+    k: 5,
+    cin: 120,
+    mid: 720,
+    cout: 208,
+    h: 17,
+    w: 17,
+    stride: 2,
+    same: true,
+  },
+  'EfficientNet-Lite2, 208 channels': { k: 5, cin: 208, mid: 1248, cout: 208, h: 9, w: 9, residual: true },
+  'EfficientNet-Lite2, last block, kept statistics': { cin: 208, mid: 1248, cout: 352, h: 9, w: 9, training: false },
   stem: { kind: 'stem', cin: 3, mid: 32, cout: 16, h: 21, w: 18 },
   'stem, TensorFlow padding': { kind: 'stem', cin: 3, mid: 24, cout: 8, h: 20, w: 22, same: true },
   'stem, kept statistics': { kind: 'stem', cin: 3, mid: 32, cout: 16, h: 16, w: 16, same: true, training: false },
@@ -102,6 +115,7 @@ const cases: Cases = {
   'whole block, 5 x 5 at stride 2, symmetric': { k: 5, stride: 2, h: 18, w: 20, mid: 80 },
   'whole block, stem': { kind: 'stem', cin: 3, mid: 32, cout: 16, n: 3, h: 44, w: 56, same: true },
   pointwise: { kind: 'pointwise', cout: 72 },
+  'pointwise, EfficientNet-Lite2': { kind: 'pointwise', cin: 352, cout: 1280, h: 9, w: 9 },
   'pointwise, odd channels': { kind: 'pointwise', cin: 7, cout: 13 },
   'pointwise, kept statistics': { kind: 'pointwise', cout: 40, training: false },
 }
@@ -112,7 +126,7 @@ slopes(cases, ['as mobile nets have it', 'kept statistics, stride 2', 'stem', 'p
 describe('packed weights', { skip: lacksFloat }, () => packedFollows('a mobile block', {}))
 
 describe('a mobile net that predicts, in one call', { skip: lacksFloat }, () => {
-  const nets = ['tf_efficientnet_lite0', 'mobilenet_v2'] as const
+  const nets = ['tf_efficientnet_lite0', 'tf_efficientnet_lite1', 'tf_efficientnet_lite2', 'mobilenet_v2'] as const
   const build = (name: (typeof nets)[number]) => {
     manualSeed(11)
     const net = model(name).build({ classes: 0, size: 64 })

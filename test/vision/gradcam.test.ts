@@ -69,7 +69,7 @@ test('a frozen net and one inside noGrad give the same map, and no gradient stay
   )
 })
 
-for (const name of ['resnet18', 'mobilenet_v2', 'squeezenet1_1', 'tf_efficientnet_lite0'])
+for (const name of ['resnet18', 'mobilenet_v2', 'squeezenet1_1', 'tf_efficientnet_lite0', 'tf_efficientnet_lite2'])
   test(`${name}: maps from 0 to 1 at the picture's size, and small pictures of a few layers`, () => {
     scope(() => {
       const net = network(model(name).build({ classes: 0 }), 3)

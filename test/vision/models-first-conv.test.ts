@@ -46,6 +46,7 @@ const firsts: Record<string, string> = {
   squeezenet1_1: 'features.0.weight',
   densenet121: 'features.conv0.weight',
   tf_efficientnet_lite0: 'conv_stem.weight',
+  tf_efficientnet_lite2: 'conv_stem.weight',
 }
 for (const [name, first] of Object.entries(firsts))
   test(`${name}: weights for three channels serve any number of them`, () => {

@@ -29,12 +29,12 @@ interface Golden {
   /** The dropout layers, with their probabilities, in order. */
   drops: ['Dropout' | 'StochasticDepth', number][]
   eval64: Summary
-  eval224: Summary
+  evalOwn: Summary
   train64: Summary & { loss: number }
   gradientNorms: Record<string, number>
   statisticNorms: Record<string, number>
   /** The distance of PyTorch's float32 from these float64 values: the effect of rounding. */
-  error32: Record<'eval64' | 'eval224' | 'train64' | 'loss' | 'gradientNorms' | 'statisticNorms', number>
+  error32: Record<'eval64' | 'evalOwn' | 'train64' | 'loss' | 'gradientNorms' | 'statisticNorms', number>
 }
 const golden = JSON.parse(readFileSync(new URL('../golden/models.json', import.meta.url), 'utf8')) as {
   targets: number[]
@@ -48,7 +48,7 @@ test('every model has golden values', () => {
 for (const [name, expected] of Object.entries(golden.models))
   test(name, async t => {
     const { error32, gain } = expected
-    const { build, params, sizes } = named(name)
+    const { build, params, size, sizes } = named(name)
     const model = build()
     const small = sizes === 'any' ? model : build({ size: 64 })
 
@@ -82,13 +82,13 @@ for (const [name, expected] of Object.entries(golden.models))
 
     for (const net of new Set([model, small])) loadFormula(net, gain)
     await t.test("logits in eval equal the reference's, folded and not", () => {
-      for (const [net, key, n, size] of [
+      for (const [net, key, n, side] of [
         [small, 'eval64', 2, 64],
-        [model, 'eval224', 1, 224],
+        [model, 'evalOwn', 1, size],
       ] as const)
         scope(() => {
           net.eval()
-          const x = picture(n, size)
+          const x = picture(n, side)
           const y = noGrad(() => net(x))
           closeLogits(y, expected[key], Math.max(1e-4, 20 * error32[key]))
           const unhook = [...net.modules()].map(([, m]) => m.onForward(() => undefined)) // keeps layers from fusing

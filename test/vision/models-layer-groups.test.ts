@@ -10,6 +10,10 @@ const resnet = [
   ['conv1', 'bn1', 'layer1', 'layer2'],
   ['layer3', 'layer4'],
 ]
+const lite = [
+  ['conv_stem', 'bn1', ...numbered('blocks.', 0, 2)],
+  [...numbered('blocks.', 3, 6), 'conv_head', 'bn2'],
+]
 const vgg = (first: number, last: number) =>
   numbered('features.', first, last).filter(name => {
     const i = Number(name.slice(9))
@@ -27,10 +31,9 @@ const expected: Record<string, string[][]> = {
     ['features.0', 'features.3', 'features.4', 'features.6', 'features.7'],
     ['features.9', 'features.10', 'features.11', 'features.12'],
   ],
-  tf_efficientnet_lite0: [
-    ['conv_stem', 'bn1', ...numbered('blocks.', 0, 2)],
-    [...numbered('blocks.', 3, 6), 'conv_head', 'bn2'],
-  ],
+  tf_efficientnet_lite0: lite,
+  tf_efficientnet_lite1: lite,
+  tf_efficientnet_lite2: lite,
   mobilenet_v3_large: [numbered('features.', 0, 6), numbered('features.', 7, 16)],
   efficientnet_b0: [numbered('features.', 0, 3), numbered('features.', 4, 8)],
   convnext_tiny: [numbered('features.', 0, 3), numbered('features.', 4, 7)],

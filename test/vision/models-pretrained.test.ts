@@ -10,7 +10,6 @@ import sharp from 'sharp'
 import { AnnealError } from '../../src/base/errors.ts'
 import { fetchFile } from '../../src/base/fetch.ts'
 import { fromArray, noGrad, scope, type Tensor } from '../../src/torch/index.ts'
-import { fromPortName } from '../../src/vision/models/efficientnet.ts'
 import {
   canHave,
   chooseModel,
@@ -25,29 +24,31 @@ const golden = JSON.parse(readFileSync(new URL('../golden/models.json', import.m
   string,
   { mean: number[]; std: number[]; first: number[]; norm: number; top5: number[]; top5Logits: number[] }
 >
+const lites = ['tf_efficientnet_lite0', 'tf_efficientnet_lite1', 'tf_efficientnet_lite2'] as const
 
-test('tf_efficientnet_lite0 with its real weights gives the reference logits of a photo', async t => {
-  const name = 'tf_efficientnet_lite0'
-  const state = await pretrainedState(name).catch(error => {
-    if (error instanceof AnnealError) return error
-    throw error
+for (const name of lites)
+  test(`${name} with its real weights gives the reference logits of a photo`, async t => {
+    const state = await pretrainedState(name).catch(error => {
+      if (error instanceof AnnealError) return error
+      throw error
+    })
+    if (state instanceof Error) return t.skip(state.message)
+    const { build, mean, std } = named(name)
+    const expected = golden[name]!
+    assert.deepEqual([mean, std], [expected.mean, expected.std])
+    const model = build()
+    assert.deepEqual([...state.keys()], [...model.stateDict().keys()])
+    assert.deepEqual(loadPretrained(model, state), [])
+    const x = await photo(mean, std)
+    scope(() => {
+      const y = noGrad(() => model.eval()(x)).numbers()
+      const best = y.map((_, i) => i).sort((a, b) => y[b]! - y[a]!)
+      assert.deepEqual(best.slice(0, 5), expected.top5)
+      for (const [i, value] of expected.first.entries())
+        assert.ok(Math.abs(y[i]! - value) < 1e-4, `logit ${i}: ${y[i]}`)
+      assert.ok(Math.abs(Math.hypot(...y) - expected.norm) < 1e-3, 'Math.abs(Math.hypot(...y) - expected.norm) < 1e-3')
+    })
   })
-  if (state instanceof Error) return t.skip(state.message)
-  const { build, mean, std } = named(name)
-  const expected = golden[name]!
-  assert.deepEqual([mean, std], [expected.mean, expected.std])
-  const model = build()
-  assert.deepEqual([...state.keys()], [...model.stateDict().keys()])
-  assert.deepEqual(loadPretrained(model, state), [])
-  const x = await photo(mean, std)
-  scope(() => {
-    const y = noGrad(() => model.eval()(x)).numbers()
-    const best = y.map((_, i) => i).sort((a, b) => y[b]! - y[a]!)
-    assert.deepEqual(best.slice(0, 5), expected.top5)
-    for (const [i, value] of expected.first.entries()) assert.ok(Math.abs(y[i]! - value) < 1e-4, `logit ${i}: ${y[i]}`)
-    assert.ok(Math.abs(Math.hypot(...y) - expected.norm) < 1e-3, 'Math.abs(Math.hypot(...y) - expected.norm) < 1e-3')
-  })
-})
 
 /** photo.png as x: [1, 3, 224, 224]. */
 async function photo(mean: readonly number[], std: readonly number[]): Promise<Tensor> {
@@ -61,22 +62,37 @@ async function photo(mean: readonly number[], std: readonly number[]): Promise<T
   return fromArray(planes, [1, 3, info.height, info.width])
 }
 
-test("the other port's names of EfficientNet-Lite0 become timm's", () => {
-  const names = {
+test("the other port's names of EfficientNet-Lite0, Lite1 and Lite2 become timm's", () => {
+  const common = {
     '_conv_stem.weight': 'conv_stem.weight',
     '_bn0.running_var': 'bn1.running_var',
     '_blocks.0._depthwise_conv.weight': 'blocks.0.0.conv_dw.weight',
     '_blocks.0._bn1.bias': 'blocks.0.0.bn1.bias',
     '_blocks.1._expand_conv.weight': 'blocks.1.0.conv_pw.weight',
-    '_blocks.3._bn0.num_batches_tracked': 'blocks.2.0.bn1.num_batches_tracked',
-    '_blocks.7._depthwise_conv.weight': 'blocks.3.2.conv_dw.weight',
-    '_blocks.15._project_conv.weight': 'blocks.6.0.conv_pwl.weight',
     '_bn1.weight': 'bn2.weight',
     '_fc.bias': 'classifier.bias',
-    '_blocks.16._bn0.weight': '_blocks.16._bn0.weight',
+    '_blocks.21._bn0.weight': '_blocks.21._bn0.weight',
     'blocks.0.0.bn1.bias': 'blocks.0.0.bn1.bias',
   }
-  assert.deepEqual(Object.keys(names).map(fromPortName), Object.values(names))
+  const deeper = {
+    '_blocks.3._bn0.num_batches_tracked': 'blocks.1.2.bn1.num_batches_tracked',
+    '_blocks.7._depthwise_conv.weight': 'blocks.3.0.conv_dw.weight',
+    '_blocks.15._project_conv.weight': 'blocks.5.0.conv_pwl.weight',
+    '_blocks.20._project_conv.weight': 'blocks.6.0.conv_pwl.weight',
+  }
+  const names = {
+    tf_efficientnet_lite0: {
+      ...common,
+      '_blocks.3._bn0.num_batches_tracked': 'blocks.2.0.bn1.num_batches_tracked',
+      '_blocks.7._depthwise_conv.weight': 'blocks.3.2.conv_dw.weight',
+      '_blocks.15._project_conv.weight': 'blocks.6.0.conv_pwl.weight',
+      '_blocks.16._bn0.weight': '_blocks.16._bn0.weight',
+    },
+    tf_efficientnet_lite1: { ...common, ...deeper },
+    tf_efficientnet_lite2: { ...common, ...deeper },
+  }
+  for (const name of lites)
+    assert.deepEqual(Object.keys(names[name]).map(models[name].rename!), Object.values(names[name]), name)
 })
 
 test('files with the older names of DenseNet and ViT load', async t => {

