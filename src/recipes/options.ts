@@ -32,7 +32,9 @@ export const recipeOptions = {
       .says('keep the statistics of BatchNorm while the whole net trains'),
   }),
   ...group('Steps', wholeRun, {
-    epochs: int(0).flag('--epochs <n>').otherwise('8 without --minutes, fewer where it overfits', 'four cycles of two epochs').example(8)
+    quality: choice('quick', 'good', 'best').flag('--quality <level>').default('good', 'the head, then one cycle of the whole net')
+      .says('quick: the head alone, in seconds; good: one cycle of the whole net, in minutes; best: longer cycles as long as they pay'),
+    epochs: int(0).flag('--epochs <n>').otherwise('7,000 samples, but 4 to 16 epochs; 8 over random weights', 'small sets need many epochs to make enough steps').example(8)
       .says('train the whole net for at most this many epochs; 0 trains the head alone'),
     minutes: number({ above: 0 }, 'a number of minutes').flag('--minutes <n>').example(30)
       .says('start no new cycle after this many minutes'),
@@ -40,7 +42,7 @@ export const recipeOptions = {
       .says('augmented views of each sample that the frozen body sees'),
     headCycles: int(1, 1000).flag('--head-cycles <n>').default(3)
       .says('train the head for this many cycles of one epoch'),
-    cycleLen: int(1).flag('--cycle-len <epochs>').default(2)
+    cycleLen: int(1).flag('--cycle-len <epochs>').otherwise('all epochs in one cycle; 2 over random weights', 'one long cycle over pretrained weights beats several short ones').example(2)
       .says('the epochs of the first cycle of the whole net'),
     cycleMult: number({ from: 1 }).flag('--cycle-mult <n>').otherwise('1, more where the net underfits').example(2)
       .says('how many times longer each cycle is than the one before'),
@@ -48,13 +50,13 @@ export const recipeOptions = {
       .says('the batch size: samples per step'),
   }),
   ...group('Learning rates and loss', trains, {
-    lr: or(rate(), list(rate(), { least: 1 })).flag('--lr <rate>').on(...wholeRun).example(1e-3).otherwise("a tenth of the head's", 'the body is trained already')
+    lr: or(rate(), list(rate(), { least: 1 })).flag('--lr <rate>').on(...wholeRun).otherwise('5e-4 for the body and 2e-4 for the head over pretrained weights, else found', 'rates of AdamW at batches of 16, chosen on many data sets').example([1e-4, 5e-4, 2e-4])
       .says('the learning rate of the whole net, or one per layer group: 1e-5,1e-4,1e-3'),
     headLr: rate().flag('--head-lr <rate>').on(...wholeRun).example(1e-2).otherwise('found', 'a learning rate finder runs first')
       .says('the learning rate of the head while the body is frozen'),
-    factor: number({ from: 1, to: 1000 }).flag('--factor <n>').on(...wholeRun).otherwise('by --like').example(3)
-      .says('how many times lower the learning rate of each earlier layer group is: 3 for data like those of pretraining, 10 for others'),
-    like: or(choice('auto', 'imagenet', 'different'), number({ from: 1, to: 1000 }, 'a factor')).flag('--like <what>').on(...wholeRun).default('auto', 'measured on the BatchNorm statistics of the body').example('imagenet')
+    factor: number({ from: 1, to: 1000 }).flag('--factor <n>').on(...wholeRun).otherwise('2.5; for SGD by --like', 'AdamW divides each gradient by its size, so a small ratio is enough').example(3)
+      .says('how many times lower the learning rate of each earlier layer group is'),
+    like: or(choice('auto', 'imagenet', 'different'), number({ from: 1, to: 1000 }, 'a factor')).flag('--like <what>').on(...wholeRun).default('auto', 'for SGD measured on the BatchNorm statistics of the body; for AdamW a factor of 2.5').example('imagenet')
       .says('what the data are like: imagenet (factor 3), different (factor 10: medical or satellite images), or the factor itself'),
     optimizer: choice('adamw', 'adam', 'sgd').flag('--optimizer <name>').default('adamw', 'it needs the least tuning')
       .says('the optimizer'),

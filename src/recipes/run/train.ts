@@ -26,6 +26,7 @@ import { fiveSteps } from '../steps/five-steps.ts'
 import type { Context } from './context.ts'
 import { foldName, trainFolds } from './cross-validation.ts'
 import { type Places, placed } from './moved-files.ts'
+import { atQuality } from './quality.ts'
 import { Session } from './session.ts'
 import { restoredOptions, storedSettings } from './stored-options.ts'
 
@@ -181,7 +182,7 @@ async function drive<O extends object>(
         if (mode === 'append') run.writeConfig(whole(config))
         onAccepted?.()
       }
-      const context = { domain, session, options, report, progress, signal, accepted }
+      const context = { domain, session, options: atQuality(options), report, progress, signal, accepted }
       const { result, made } =
         options.folds !== undefined && options.fold === undefined
           ? await everyFold(config, context, { onEvent, report, progress, signal, writeReport, accepted })

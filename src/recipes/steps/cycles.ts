@@ -19,6 +19,9 @@ export const shapeOf = ({ pretrained = true }: RecipeOptions): Pick<FitOptions, 
 export const firstCycle = ({ cycleLen, epochs, pretrained = true }: RecipeOptions, samples: number): number =>
   cycleLen ?? (pretrained ? (epochs ?? usualEpochs(samples)) : 2)
 
+/** The most that quality "best" trains, in lengths of the usual budget: cycles of 1, 2 and 4 of them. */
+const bestCycles = 7
+
 /** The default budget over random weights: four cycles of two epochs. */
 const randomEpochs = 8
 
@@ -30,7 +33,8 @@ export function nextCycle(
   { until, samples }: { until: number; samples: number },
 ): number | undefined {
   const { session, options } = context
-  const usual = options.pretrained === false ? randomEpochs : usualEpochs(samples)
+  const once = options.pretrained === false ? randomEpochs : usualEpochs(samples)
+  const usual = options.quality === 'best' ? once * bestCycles : once
   const most = options.epochs ?? (options.minutes === undefined ? usual : Number.POSITIVE_INFINITY)
   const left = most - state.epochsDone
   if (left <= 0) {

@@ -11,6 +11,7 @@ import { atTestSize, finish } from '../results/results.ts'
 import { stopwatch } from '../results/stopwatch.ts'
 import type { Context } from '../run/context.ts'
 import { contentDifference } from '../run/moved-files.ts'
+import { explainQuality } from '../run/quality.ts'
 import { type Best, BestKeeper } from './best-weights.ts'
 import { trainStage } from './one-size.ts'
 import type { StageResult } from './types.ts'
@@ -28,6 +29,7 @@ export interface FiveSteps {
 export async function fiveSteps<O extends object>(path: string, context: Context<O>): Promise<FiveSteps> {
   const { domain, session } = context
   const clock = stopwatch()
+  explainQuality(session, context.options)
   const first: Prepared = await prepare(domain, path, { ...context, narrator: session })
   accept(first, context, path)
   clock.lap('data')

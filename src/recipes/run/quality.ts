@@ -1,0 +1,39 @@
+import type { Narrator } from '../../domain/index.ts'
+import type { RecipeOptions } from '../options.ts'
+
+/** A level of quality: what it does, and the settings that it stands for where the options do not say otherwise. */
+interface Level {
+  does: string
+  settings: Partial<RecipeOptions>
+}
+
+/** The levels by name. What each brings is measured by `bench/accuracy.ts`; docs/recipe.md has the figures. */
+const levels: Record<NonNullable<RecipeOptions['quality']>, Level> = {
+  quick: {
+    does: 'the head alone, on features of the frozen body; seconds to a minute',
+    settings: { epochs: 0, views: 1 },
+  },
+  good: {
+    does: 'the head, then one cycle of the whole net; minutes',
+    settings: {},
+  },
+  best: {
+    does: 'the head, then cycles of the whole net, each twice as long as the one before, as long as they pay; several times as long as good',
+    settings: { cycleMult: 2, swa: true },
+  },
+}
+
+/** The options with the settings of their level of quality. Settings that are given win. */
+export function atQuality<O extends RecipeOptions>(options: O): O {
+  const { settings } = levels[options.quality ?? 'good']
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  return { ...settings, ...given } as O
+}
+
+/** Writes into the log what the run will do. */
+export function explainQuality(
+  narrator: Pick<Narrator, 'choice'>,
+  { quality = 'good', pretrained }: RecipeOptions,
+): void {
+  if (pretrained !== false) narrator.choice('quality', quality, levels[quality].does)
+}
