@@ -8,6 +8,7 @@ import { type Chart, type Kit, loadPlot } from './charts/plot.ts'
 import { rateFinderChart } from './charts/rate-finder.ts'
 import { scoreChart } from './charts/score.ts'
 import { lossChart, scheduleChart, timeChart } from './charts/training.ts'
+import { weightPathChart } from './charts/weight-path.ts'
 import { type Facts, factsOf } from './facts/facts.ts'
 import { loadPictures } from './facts/load-pictures.ts'
 import type { Charts } from './facts/material.ts'
@@ -54,6 +55,7 @@ function drawCharts(kit: Kit, facts: Facts): Charts {
       .filter(drawn),
     calibration: calibration && reliabilityChart(kit, calibration),
     sizes: sizeChart(kit, facts.sizes, metric),
+    weightPath: weightPathChart(kit, facts.weightPath),
     time: timeChart(kit, spent),
   }
 }

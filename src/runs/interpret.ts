@@ -42,11 +42,17 @@ export type Interpretation = {
   featureMaps?: FeaturePicture[]
   /** How the model does at each picture size. */
   sizes?: SizeScore[]
+  /** Nets between the weights of the frozen phase and those of the whole net. */
+  weightPath?: WeightPoint[]
   labelIssues?: IssuePicture[]
   nearDuplicates?: NearDuplicateGroup[]
   augmentAuto?: AugmentTrial[]
   test?: PartResult & { confusion?: ConfusionCell[] }
 }
+
+/** A net whose weights lie at a share of the way from those of the frozen phase (0) to those of the whole net (1): its
+ *  validation loss at the temperature that fits best, its metrics, and whether it was kept. */
+export type WeightPoint = { share: number; loss: number; metrics: Record<string, number>; kept: boolean }
 
 /** Multi-label. `threshold` is the one for all, `thresholds` those of each class; `perClass`, `averages` and
  *  the labels of `worst` are decided by `thresholds`. */

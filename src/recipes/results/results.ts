@@ -1,5 +1,5 @@
 import { confusionsOf, writeInterpretation } from '../../interpret/index.ts'
-import type { PartResult, RunResult } from '../../runs/index.ts'
+import type { Interpretation, PartResult, RunResult } from '../../runs/index.ts'
 import type { Evaluation } from '../../train/evaluate.ts'
 import { Learner } from '../../train/learner.ts'
 import { averagePrecision, bootstrap, r2, take } from '../../train/metrics.ts'
@@ -68,6 +68,7 @@ export async function finish(
     ...session.known('doubts'),
     ...(calibration ? { calibration } : {}),
     ...(stages.length > 1 ? { sizes: stages.map(({ size, best }) => sizeScore(size, best)) } : {}),
+    ...weightPath(stages),
     ...(tested && test
       ? { test: { ...test, ...(task === 'single' ? { confusion: confusionsOf(tested, classes.length) } : {}) } }
       : {}),
@@ -99,6 +100,15 @@ export async function atTestSize(prepared: Prepared, { session, signal }: Contex
     `${said(metric, now.score)}, loss ${now.loss.toFixed(3)} at ${domain.words.size(testSize)}; ${said(metric, then.score)}, loss ${then.loss.toFixed(3)} at ${domain.words.size(size)}`,
   )
   return better ? larger : prepared
+}
+
+/** The nets between frozen phase and whole net at the last size. */
+function weightPath(stages: readonly StageResult[]): Pick<Interpretation, 'weightPath'> {
+  const path = stages.at(-1)?.path
+  if (!path) return {}
+  return {
+    weightPath: path.map(({ share, calibrated: loss, metrics, kept = false }) => ({ share, loss, metrics, kept })),
+  }
 }
 
 const sizeScore = (size: number, { metrics, loss }: Best) => ({

@@ -16,6 +16,7 @@ export interface PathPoint extends Validated {
   share: number
   /** The mean validation loss at the temperature that fits best. */
   calibrated: number
+  kept?: boolean
 }
 
 /** The weights that a cycle ended with, and their comparison with those that it began from. */

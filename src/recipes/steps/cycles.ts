@@ -19,6 +19,20 @@ export const shapeOf = ({ pretrained = true }: RecipeOptions): Pick<FitOptions, 
 export const firstCycle = ({ cycleLen, epochs, pretrained = true }: RecipeOptions, samples: number): number =>
   cycleLen ?? (pretrained ? (epochs ?? usualEpochs(samples)) : 2)
 
+/** Why the first cycle has this length. */
+export const cycleReason = (
+  { cycleLen, epochs, pretrained = true }: RecipeOptions,
+  samples: number,
+  many: string,
+): string =>
+  cycleLen !== undefined
+    ? 'as asked'
+    : !pretrained
+      ? 'short cycles over random weights'
+      : epochs !== undefined
+        ? 'all epochs that were asked for'
+        : `the usual length for ${samples.toLocaleString('en-US')} training ${many}`
+
 /** The most that quality "best" trains, in lengths of the usual budget: cycles of 1, 2 and 4 of them. */
 const bestCycles = 7
 

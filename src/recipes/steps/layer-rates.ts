@@ -115,6 +115,6 @@ function headShare(headRate: number): string {
 export async function secondsPerEpoch(learn: Learner, stepsPerEpoch: number, signal?: AbortSignal): Promise<number> {
   const steps = 6
   const began = performance.now()
-  await lrFind(learn, { steps, signal })
+  await lrFind(learn, { start: 1e-8, end: 1e-7, steps, signal })
   return ((performance.now() - began) / 1000 / steps) * stepsPerEpoch * 1.15 // and its validation
 }

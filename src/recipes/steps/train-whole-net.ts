@@ -136,10 +136,13 @@ class WholeRun {
       const { chosen, evaluation } = end
       isBest = state.calibrated === undefined ? pays(end) : chosen.calibrated < state.calibrated
       explainEnd(this.#context.session, this.#prepared, { end, isBest, best: state.calibrated })
+      const keptShare = isBest ? chosen.share : 0
+      if (isBest || state.best?.epoch === this.#options.best?.epoch)
+        state.path = end.path.map(p => ({ ...p, kept: p.share === keptShare }))
       if (!isBest) return
       const found = { ...validated(chosen), epoch, size }
       keeper.offer(found, { evaluated: evaluation, over: state.best })
-      Object.assign(state, { best: found, calibrated: chosen.calibrated, path: end.path })
+      Object.assign(state, { best: found, calibrated: chosen.calibrated })
     }
     await judgeCycle(this.#learn, this.#prepared, this.#context, { start, l2: head?.l2, use })
     return isBest

@@ -1,9 +1,9 @@
-import { plural, rate } from '../../base/format.ts'
+import { duration, plural, rate } from '../../base/format.ts'
 import { Learner } from '../../train/learner.ts'
 import { keepsStatistics } from '../options.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
-import { firstCycle } from './cycles.ts'
+import { cycleReason, firstCycle } from './cycles.ts'
 import { chooseFactor, chooseRates, secondsPerEpoch } from './layer-rates.ts'
 import type { WholeOptions, WholeState } from './types.ts'
 
@@ -50,8 +50,16 @@ export async function beginWhole(
   const factor = await chooseFactor(prepared, context, head)
   const rates = await chooseRates(learn, context, { phase, head, trained, ...factor })
   const stepsPerEpoch = Math.max(1, Math.round(learn.train.count / prepared.batchSize))
-  const slowest = options.minutes === undefined ? 0 : await secondsPerEpoch(learn, stepsPerEpoch, signal)
+  const measures = head !== undefined || options.minutes !== undefined
+  const slowest = measures ? await secondsPerEpoch(learn, stepsPerEpoch, signal) : 0
   explainBeginning(learn, prepared, context, { head, rates })
+  const cycleLen = firstCycle(options, learn.train.count)
+  if (measures)
+    context.session.choice(
+      'first cycle',
+      plural(cycleLen, 'epoch'),
+      `${cycleReason(options, learn.train.count, prepared.domain.words.many)}; about ${duration(cycleLen * slowest)} here`,
+    )
   learn.epoch = head?.epoch ?? 0
   learn.step = head?.step ?? 0
   learn.seed(1)
@@ -59,7 +67,7 @@ export async function beginWhole(
     kind: 'whole',
     lrs: rates.lrs,
     cycle: 0,
-    cycleLen: firstCycle(options, learn.train.count),
+    cycleLen,
     epochsDone: 0,
     history: [],
     best,

@@ -13,6 +13,7 @@ import type {
   RegressionInterpretation,
   SamplePicture,
   SizeScore,
+  WeightPoint,
 } from '../../runs/index.ts'
 import { soundMaps } from '../sections/map-images.ts'
 
@@ -29,6 +30,7 @@ export type Interpreted = {
   labelIssues: IssuePicture[]
   nearDuplicates: NearDuplicateGroup[]
   sizes: SizeScore[]
+  weightPath: WeightPoint[]
   augmentAuto: AugmentTrial[]
   multi?: Required<MultiInterpretation>
   regression?: RegressionInterpretation
@@ -55,6 +57,7 @@ export function interpreted(from: Partial<Interpretation> | undefined): Interpre
       .map(group => ({ ...group, pictures: objects(group.pictures) }))
       .filter(group => group.pictures.length > 1),
     sizes: objects(from?.sizes),
+    weightPath: objects(from?.weightPath),
     augmentAuto: objects(from?.augmentAuto),
     ...(isObject(multi) ? { multi: labels(multi) } : {}),
     ...(isObject(regression) ? { regression: numbers(regression) } : {}),

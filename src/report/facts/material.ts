@@ -16,6 +16,7 @@ export type Charts = {
   scatter: Chart[]
   calibration?: Chart | undefined
   sizes?: Chart | undefined
+  weightPath?: Chart | undefined
   time?: Chart | undefined
 }
 
@@ -23,5 +24,5 @@ export type Charts = {
 export type Material = { record: RunRecord; facts: Facts; charts: Charts; pictures: ReadonlyMap<string, string> }
 
 /** Whether the times stand beside the last chart of the training, which has no neighbour. */
-export const timeFillsGap = ({ time, losses, score, finders, schedule }: Charts): boolean =>
-  time !== undefined && [losses, score, ...finders, schedule].filter(c => c !== undefined).length % 2 === 1
+export const timeFillsGap = ({ time, losses, score, finders, schedule, weightPath }: Charts): boolean =>
+  time !== undefined && [losses, score, ...finders, schedule, weightPath].filter(c => c !== undefined).length % 2 === 1

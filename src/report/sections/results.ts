@@ -13,7 +13,9 @@ import { numbers } from './regression.ts'
 
 /** The section of the training: its curves and its epochs. */
 export function training({ charts, facts }: Material): Html | undefined {
-  const cards = [charts.losses, charts.score, ...charts.finders, charts.schedule].filter(c => c !== undefined)
+  const cards = [charts.losses, charts.score, ...charts.finders, charts.schedule, charts.weightPath].filter(
+    c => c !== undefined,
+  )
   if (timeFillsGap(charts)) cards.push(charts.time!)
   const rows = Array.from({ length: Math.ceil(cards.length / 2) }, (_, i) =>
     pair(...cards.slice(2 * i, 2 * i + 2).map(c => figure(c))),
