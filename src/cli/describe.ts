@@ -85,7 +85,7 @@ function found({ suggestions, chosen, how }: LrFindEvent): string {
   return `learning rate ${rate(chosen)} by the rule "${flat(how)}" (suggestions: ${offered.join(', ') || 'none'})`
 }
 
-function summary({ run, task, epochs, seconds, test, ...valid }: RunResult, paint: Paint): string[] {
+function summary({ run, task, epochs, seconds, test, choseOnValid = [], ...valid }: RunResult, paint: Paint): string[] {
   const { total, ...spent } = seconds
   const by = Object.entries(spent).map(([phase, s]) => `${phase} ${duration(s)}`)
   const time = total === undefined ? '' : ` in ${duration(total)}`
@@ -94,6 +94,9 @@ function summary({ run, task, epochs, seconds, test, ...valid }: RunResult, pain
       'green',
       `valid ${metricsText(valid.metrics, { task })}, loss ${valid.loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`,
     ),
+    ...(choseOnValid.length > 0
+      ? [`  the validation samples also chose: ${choseOnValid.join(', ')}; new samples may do worse`]
+      : []),
     ...(by.length > 0 ? [`  ${by.join(', ')}`] : []),
     ...(test
       ? [

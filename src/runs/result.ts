@@ -41,6 +41,9 @@ export type RunResult = PartResult & {
   threshold?: number
   thresholds?: number[]
   test?: PartResult & { samples: number }
+  /** What was chosen on the validation samples, so that their figures are better than those of new samples: `head` (the
+   *  L2 of its last layer), `weights`, `temperature`, `thresholds`. Missing: an older run, which did not note it. */
+  choseOnValid?: string[]
   /** Where test-time augmentation was asked for. */
   tta?: TtaResult
   /** Cross-validation: the result of each fold, whose means are the metrics of this result, and their mean and standard

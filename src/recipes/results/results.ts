@@ -76,6 +76,14 @@ export async function finish(
   return {
     ...valid,
     task,
+    choseOnValid: [
+      ...new Set([
+        ...stages.flatMap(({ chose }) => chose),
+        ...(stages.length > 1 ? ['weights'] : []),
+        ...(temperature === 1 ? [] : ['temperature']),
+        ...(thresholds ? ['thresholds'] : []),
+      ]),
+    ],
     ...(thresholds ? { threshold: thresholds.threshold, thresholds: [...thresholds.thresholds] } : {}),
     ...(test ? { test: { ...test, samples: testSource.count } } : {}),
     ...(tta ? { tta } : {}),

@@ -18,6 +18,14 @@ export interface Best extends Validated {
   size: number
 }
 
+/** One point between the weights of the frozen phase (share 0) and those of the whole net (share 1). */
+export interface PathPoint extends Validated {
+  share: number
+  /** The mean validation loss at the temperature that fits best. */
+  calibrated: number
+  kept?: boolean
+}
+
 /** The validation results of an evaluation, as plain data. */
 export const validated = ({ score, loss, metrics }: Validated): Validated => ({ score, loss, metrics })
 

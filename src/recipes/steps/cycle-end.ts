@@ -7,17 +7,9 @@ import { said } from '../../train/objective.ts'
 import { dropSnapshot, type Snapshot, snapshotOf } from '../../train/snapshot.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
-import { type Validated, validated } from './best-weights.ts'
+import { type PathPoint, validated } from './best-weights.ts'
 import { refitHead } from './fit-linear-head.ts'
 import { calibratedLosses, meanOf, type PairedDifference, pairedDifference } from './paired-losses.ts'
-
-/** One point between the weights of the frozen phase (share 0) and those of the whole net (share 1). */
-export interface PathPoint extends Validated {
-  share: number
-  /** The mean validation loss at the temperature that fits best. */
-  calibrated: number
-  kept?: boolean
-}
 
 /** The weights that a cycle ended with, and their comparison with those that it began from. */
 export interface CycleEnd {

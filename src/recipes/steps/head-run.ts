@@ -147,7 +147,10 @@ export class HeadRun {
   }
 
   /** Calls `keepBest` with the best head in the net, then puts the head into the net that the whole net begins from. */
-  end(start: (Snapshot & { l2: number }) | undefined, keepBest: (best: Validated) => void): HeadResult {
+  end(
+    start: (Snapshot & { l2: number; crossValidated: boolean }) | undefined,
+    keepBest: (best: Validated) => void,
+  ): HeadResult {
     const { learn, best } = this
     const net = learn.network.net
     net.loadStateDict(this.#kept.state)
@@ -155,7 +158,15 @@ export class HeadRun {
     if (start) net.loadStateDict(start.state)
     for (const snapshot of new Set([this.#kept, start ?? this.#kept, ...this.tried])) dropSnapshot(snapshot)
     const { epoch, step } = learn
-    return { ...best, logistic: start !== undefined, l2: start?.l2, epoch, step, lr: this.state.lr }
+    return {
+      ...best,
+      logistic: start !== undefined,
+      l2: start?.l2,
+      crossValidated: start?.crossValidated ?? false,
+      epoch,
+      step,
+      lr: this.state.lr,
+    }
   }
 
   /** Writes a resume state; `rarely`: only if the last one was written long ago. */

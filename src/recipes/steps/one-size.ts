@@ -70,7 +70,11 @@ export async function trainStage(
   if (whole?.snapshots) best = await useSnapshots(prepared, context, { whole, best, keeper })
   clock.lap('whole')
   const { epoch, step } = (whole?.learner ?? head)!
-  return { size, best, epochs: epoch, step, headLr: head?.lr, ...(whole?.path ? { path: whole.path } : {}) }
+  const chose: StageResult['chose'] = [
+    ...(head && !head.crossValidated ? (['head'] as const) : []),
+    ...(whole ? (['weights'] as const) : []),
+  ]
+  return { size, best, epochs: epoch, step, chose, headLr: head?.lr, ...(whole?.path ? { path: whole.path } : {}) }
 }
 
 /** Writes the result of the frozen phase into the log, and saves the net as it is now. */

@@ -111,7 +111,7 @@ async function toTheOptimum(
   prepared: Prepared,
   context: Context,
   { stage, before, features, answers }: HeadOptions & { features: Features; answers: LabelledSource },
-): Promise<(Snapshot & { l2: number }) | undefined> {
+): Promise<(Snapshot & { l2: number; crossValidated: boolean }) | undefined> {
   const { session, options, progress, signal } = context
   const { net, objective } = prepared
   const closed = (options.hidden ?? []).length === 0 && options.loss !== 'focal'
@@ -150,7 +150,7 @@ async function toTheOptimum(
     const find = () => doubtsOf(prepared, context, { features, l2: optimum.best.l2 })
     session.know('doubts', await run.stoppable(find, 'the search for labels that may be wrong'))
   }
-  return optimum.start
+  return { ...optimum.start, crossValidated: chosen !== undefined }
 }
 
 /** The strength of L2 by cross-validation; a resumed run must not choose again. */

@@ -3,8 +3,7 @@ import type { EpochLosses } from '../../train/advise.ts'
 import type { EpochInfo } from '../../train/callback.ts'
 import type { LearnerProgress } from '../../train/learner-state.ts'
 import type { StoredTensor } from '../../weights/index.ts'
-import type { Best, BestKeeper, Validated } from './best-weights.ts'
-import type { PathPoint } from './cycle-end.ts'
+import type { Best, BestKeeper, PathPoint, Validated } from './best-weights.ts'
 
 /** The result of the steps at one size. */
 export interface StageResult {
@@ -16,6 +15,8 @@ export interface StageResult {
   step: number
   /** The learning rate of the head, with which the next size begins; absent if there was no frozen phase. */
   headLr?: number | undefined
+  /** What was chosen on the validation samples: the L2 of the head, the weights. */
+  chose: ('head' | 'weights')[]
   /** Validated points from the weights of the frozen phase to those of the whole net. */
   path?: PathPoint[]
 }
@@ -26,6 +27,8 @@ export interface HeadResult extends Validated {
   logistic: boolean
   /** The strength of L2 of that regression. */
   l2?: number | undefined
+  /** Whether cross-validation chose that strength, so that the validation samples have chosen nothing. */
+  crossValidated: boolean
   /** Epochs and steps so far, over the whole run. */
   epoch: number
   step: number

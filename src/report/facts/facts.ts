@@ -48,6 +48,8 @@ export type Facts = Interpreted & {
   task: RunTask
   ending: Ending
   valid?: Score
+  /** What was chosen on the validation pictures. */
+  choseOnValid: string[]
   test?: Score
   tta?: TtaResult
   folds: Fold[]
@@ -102,6 +104,7 @@ export function factsOf(record: RunRecord): Facts {
     task,
     ending: endingOf(record),
     ...(valid ? { valid } : {}),
+    choseOnValid: strings(result?.choseOnValid) ?? [],
     ...(test ? { test } : {}),
     ...(tta ? { tta } : {}),
     folds: objects(result?.folds).map(foldOf),

@@ -39,7 +39,7 @@ const tile = (title: string, value: string, extra: Piece, kind = '') =>
   }</dd></div>`
 
 /** Tiles for the leading metric of each part, then for the task's other metrics on the first part. */
-function scoreTiles({ task, test, valid, multi, folds, spread }: Facts): (Html | false)[] {
+function scoreTiles({ task, test, valid, multi, folds, spread, choseOnValid }: Facts): (Html | false)[] {
   const { title: leading, key, say } = leadingMetric(task)
   const first = test ?? valid
   const title = (part: string) => `${part} ${/^[A-Z][a-z]/.test(leading) ? leading.toLowerCase() : leading}`
@@ -63,7 +63,7 @@ function scoreTiles({ task, test, valid, multi, folds, spread }: Facts): (Html |
       tile(
         title('Validation'),
         say(valid.value),
-        overFolds ?? (test ? ofPictures(valid) : range(valid, key)),
+        overFolds ?? html`${test ? ofPictures(valid) : range(valid, key)}${alsoChose(choseOnValid)}`,
         test ? '' : 'main',
       ),
     ...beside.map(key => {
@@ -76,6 +76,10 @@ function scoreTiles({ task, test, valid, multi, folds, spread }: Facts): (Html |
     }),
   ]
 }
+
+/** What else the validation pictures were used for. */
+const alsoChose = (what: readonly string[]): Html | false =>
+  what.length > 0 && html`<br>these also chose: ${what.join(', ')}`
 
 const ofPictures = ({ pictures }: Score) => pictures > 0 && `of ${plural(pictures, 'picture')}`
 
