@@ -5,6 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync,
 import { basename, dirname, join, resolve } from 'node:path'
 import { makeFolder } from '../../src/base/archive.ts'
 import { purpose, rng, shuffle } from '../../src/base/random.ts'
+import type { LabelOptions } from '../../src/data/index.ts'
 import { dropCopies } from '../../src/data/split/drop-duplicates.ts'
 import { iterativeParts, rankedParts } from '../../src/data/split/stratify.ts'
 import type { Split, Task } from '../../src/data/types.ts'
@@ -30,19 +31,22 @@ export interface PictureSet {
 
 const partFolders: Record<Split, string> = { train: 'train', valid: 'validation', test: 'test' }
 
+/** How labels are read from a table: options of Anneal by their names in the library. */
+type Reading = Pick<LabelOptions, 'labels' | 'labelColumn' | 'targets' | 'task' | 'delimiter' | 'splitColumn'>
+
 /** Reads a set: a folder with train (validation) test; a folder of class folders; `FOLDER:TABLE.csv`; or a folder with
- *  pictures and labels.csv. Exact copies are left out as Anneal leaves them out, before anything is drawn. */
+ *  pictures and labels.csv. A file set.json in the folder holds options for the labels, such as
+ *  `{"task": "multi", "delimiter": " "}`. Exact copies are left out as Anneal leaves them out, before anything is
+ *  drawn. */
 export async function readSet(source: string): Promise<PictureSet> {
   const [, folder, table] = /^(.+):([^:]+\.(?:csv|tsv|jsonl|parquet))$/.exec(source) ?? [undefined, source, undefined]
-  const inside = join(folder!, 'labels.csv')
-  const labels = table
-    ? existsSync(table)
-      ? resolve(table)
-      : join(resolve(folder!), table)
-    : existsSync(inside)
-      ? resolve(inside)
-      : undefined
-  const { dir, task, classes, items, drawn } = await indexPictures(folder!, { seed: 1, ...(labels ? { labels } : {}) })
+  const inside = (name: string) => join(resolve(folder!), name)
+  const labels = table ? (existsSync(table) ? resolve(table) : inside(table)) : inside('labels.csv')
+  const options = existsSync(inside('set.json'))
+    ? (JSON.parse(readFileSync(inside('set.json'), 'utf8')) as Reading)
+    : {}
+  const reading = table || existsSync(labels) ? { ...options, labels } : options
+  const { dir, task, classes, items, drawn } = await indexPictures(folder!, { seed: 1, ...reading })
   const sorted = items.map(item => ({
     ...item,
     split: drawn && item.split === 'valid' ? ('train' as const) : item.split,
@@ -113,16 +117,16 @@ export function fewOfEach(samples: readonly Sample[], perClass: number, seed: nu
   return samples.filter(sample => kept.has(sample))
 }
 
-/** How a set lies in a folder: what a program reads. `table` for several labels and for regression. */
+/** How a set lies in a folder. `paths`: of each sample below `folder`, in the order of `samples`. `reading`: how the
+ *  table of several labels or of targets is read; nothing for class folders. */
 export interface Written {
   folder: string
-  table?: string
-  /** The path below `folder` of each sample, in the order of `samples`. */
   paths: string[]
+  reading?: Reading & { labels: string }
 }
 
-/** Writes a set into a new folder: `PART/CLASS/FILE`, or images/ with labels.csv (file, labels or targets, split).
- *  `links`: as symbolic links instead of copies. */
+/** Writes a set into a new folder: `PART/CLASS/FILE`, or images/ with labels.csv (file, labels or targets, split) and
+ *  set.json. `links`: as symbolic links instead of copies. */
 export function writeSet(folder: string, { task, names, samples }: PictureSet, { links = false } = {}): Written {
   const taken = new Set<string>()
   const paths = samples.map(({ file, labels, split }, i) => {
@@ -140,21 +144,27 @@ export function writeSet(folder: string, { task, names, samples }: PictureSet, {
     else copyFileSync(samples[i]!.file, to)
   })
   if (task === 'single') return { folder, paths }
-  const between = names.some(name => name.includes(' ')) ? '|' : ' '
+  const delimiter = names.some(name => name.includes(' ')) ? '|' : ' '
   const heads = task === 'multi' ? ['labels'] : names
   const rows = samples.map(({ labels, values, split }, i) => [
-    paths[i],
-    ...(task === 'multi' ? [labels.map(label => names[label]).join(between)] : values!.map(String)),
+    paths[i]!,
+    ...(task === 'multi' ? [labels.map(label => names[label]).join(delimiter)] : values!.map(String)),
     partFolders[split],
   ])
-  const table = join(folder, 'labels.csv')
-  writeFileSync(table, `${[['file', ...heads, 'split'], ...rows].map(row => row.map(quoted).join(',')).join('\n')}\n`)
-  return { folder, table, paths }
+  const text = [['file', ...heads, 'split'], ...rows].map(row => row.map(quoted).join(',')).join('\n')
+  const [how, table] = [join(folder, 'set.json'), join(folder, 'labels.csv')]
+  const columns =
+    task === 'multi'
+      ? { task, labelColumn: 'labels', delimiter, splitColumn: 'split' }
+      : { task, targets: [...names], splitColumn: 'split' }
+  writeFileSync(table, `${text}\n`)
+  writeFileSync(how, `${JSON.stringify(columns, null, 2)}\n`)
+  return { folder, paths, reading: { ...columns, labels: table } }
 }
 
-const quoted = (cell: string | undefined) => (/[",\n]/.test(cell!) ? `"${cell!.replaceAll('"', '""')}"` : cell!)
+const quoted = (cell: string) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)
 
-/** Writes a set as one folder or not at all; a folder that is there stays. */
+/** Writes a set as one whole folder; a folder that is there stays. */
 export const keepSet = async (folder: string, set: PictureSet): Promise<string> =>
   makeFolder(folder, async temp => {
     writeSet(temp, set)
