@@ -170,6 +170,11 @@ export const keepSet = async (folder: string, set: PictureSet): Promise<string> 
     writeSet(temp, set)
   })
 
-/** Training, validation and test samples of a set, in words. */
-export const counted = ({ samples }: PictureSet): string =>
-  (['train', 'valid', 'test'] as const).map(part => samples.filter(({ split }) => split === part).length).join(' / ')
+/** The numbers of training, validation and test samples. */
+export const partsOf = ({ samples }: PictureSet): [number, number, number] => {
+  const of = (part: Split) => samples.filter(({ split }) => split === part).length
+  return [of('train'), of('valid'), of('test')]
+}
+
+/** The same in words. */
+export const counted = (set: PictureSet): string => partsOf(set).join(' / ')
