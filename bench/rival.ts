@@ -5,7 +5,7 @@ import { median } from '../src/speed/timing.ts'
 
 /** Environment of rival processes: the present one, without what Anneal set for itself and what would slow PyTorch
  *  down. */
-function rivalEnv(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+export function rivalEnv(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const { OPENBLAS_CORETYPE, OPENBLAS_L2_SIZE, OMP_NUM_THREADS, GOMP_SPINCOUNT, ATEN_CPU_CAPABILITY, ...env } =
     process.env
   return { ...env, ...more }

@@ -1,0 +1,61 @@
+import { axis } from '../../src/report/charts/axes.ts'
+import { hues, loadPlot, textWidth } from '../../src/report/charts/plot.ts'
+import type { Summary } from './summary.ts'
+
+/** A plot of dots: a row for each set, a colour for each program; a line spans the standard error over the seeds. */
+export async function scoreChart({ programs, sets }: Summary): Promise<string> {
+  const { Plot, draw } = await loadPlot()
+  const color = (program: string) => hues[programs.indexOf(program) % hues.length]!
+  const dots = sets.flatMap(({ set, programs: own }) =>
+    Object.entries(own).map(([program, { score }]) => ({
+      set,
+      program,
+      x: 100 * score.mean,
+      low: 100 * (score.mean - (score.error ?? 0)),
+      high: 100 * (score.mean + (score.error ?? 0)),
+    })),
+  )
+  // Programs of one colour (there are more programs than colours) differ by their sign.
+  const sign = (program: string) => (programs.indexOf(program) < hues.length ? 'dot' : 'ring')
+  return draw({
+    name: 'accuracy',
+    title: 'Score on test, by set',
+    alt: `Score on test for each set: ${sets
+      .map(
+        ({ set, score, programs: own }) =>
+          `${set} (${score}): ${Object.entries(own)
+            .map(([program, p]) => `${program} ${(100 * p.score.mean).toFixed(1)}`)
+            .join(', ')}`,
+      )
+      .join('; ')}.`,
+    keys: programs.map(program => ({ label: program, color: color(program), sign: sign(program) })),
+    width: 760,
+    height: 60 + 26 * sets.length,
+    marginLeft: 16 + Math.max(...sets.map(({ set }) => textWidth(set))),
+    x: { ...axis, label: 'test: accuracy, mAP or R², × 100', grid: true },
+    y: { type: 'band', domain: sets.map(({ set }) => set), label: null, tickSize: 0 },
+    marks: [
+      Plot.ruleY(dots, {
+        y: 'set',
+        x1: 'low',
+        x2: 'high',
+        stroke: (d: { program: string }) => color(d.program),
+        strokeWidth: 1.4,
+        strokeOpacity: 0.6,
+      }),
+      ...(['dot', 'ring'] as const).map(kind =>
+        Plot.dot(
+          dots.filter(({ program }) => sign(program) === kind),
+          {
+            y: 'set',
+            x: 'x',
+            r: 4.5,
+            ...(kind === 'dot'
+              ? { fill: (d: { program: string }) => color(d.program), fillOpacity: 0.9 }
+              : { stroke: (d: { program: string }) => color(d.program), strokeWidth: 1.8 }),
+          },
+        ),
+      ),
+    ],
+  }).file
+}
