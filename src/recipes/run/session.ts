@@ -28,7 +28,7 @@ interface Answers {
 
 /** The resume state of a run: the answers of the steps that are done, and the phase in progress. */
 interface ResumeState {
-  format: 2
+  format: 3
   step: number
   epoch: number
   answers: Record<string, unknown>
@@ -49,7 +49,7 @@ const wordsOf = (body: EventBody): string =>
 export class Session implements Narrator {
   readonly run: Run
   readonly #listen: (event: RunEvent) => void
-  #state: ResumeState = { format: 2, step: 0, epoch: 0, answers: {} }
+  #state: ResumeState = { format: 3, step: 0, epoch: 0, answers: {} }
   readonly #path: string
   /** Events that earlier processes wrote and that this one repeats until it reaches the same point, as JSON. */
   readonly #written = new Set<string>()
@@ -72,8 +72,8 @@ export class Session implements Narrator {
     }
     try {
       this.#state = JSON.parse(text) as ResumeState
-      if (this.#state.format !== 2)
-        throw new Error(`its format is ${this.#state.format}, this version of Anneal writes 2`)
+      if (this.#state.format !== 3)
+        throw new Error(`its format is ${this.#state.format}, this version of Anneal writes 3`)
     } catch (cause) {
       throw new RunError(
         `${this.#path}: the resume state can't be read (${(cause as Error).message}); start a new run.`,
@@ -148,7 +148,7 @@ export class Session implements Narrator {
   }): boolean {
     const name = tensors ? `step-${step}.safetensors` : undefined
     const next: ResumeState = {
-      format: 2,
+      format: 3,
       step,
       epoch,
       answers: this.#state.answers,

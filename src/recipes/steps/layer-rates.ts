@@ -12,7 +12,7 @@ import type { HeadResult, WholeOptions } from './types.ts'
  *  on many data sets: `bench/accuracy.ts`. */
 const adamOverHead = { body: 5e-4, withoutBatchNorm: 1e-4, head: 2e-4, ratio: 2.5, batch: 16 }
 
-/** The lowest and the highest rate of SGD over a trained head. */
+/** The lowest and the highest rate of SGD over a trained head, and over a body that began from random weights. */
 const [lowest, highest] = [1e-4, 1e-3]
 
 /** The range in which the rate finder searches for a net from random weights, and its steps: six per decade, since each
@@ -55,7 +55,7 @@ export async function chooseFactor(
   return measured ?? { factor: 3, reason: 'the default' }
 }
 
-/** The rates of the whole net, earliest group first, and why. Over a trained head Adam's rates are fixed, and SGD's is a
+/** The rates of the whole net, earliest group first, and why. Over a pretrained body Adam's rates are fixed, and SGD's is a
  *  tenth of the head's (over a trained net the loss does not fall, so a finder finds nothing). For a net from random
  *  weights a finder runs over the whole net. */
 export async function chooseRates(
@@ -78,7 +78,7 @@ export async function chooseRates(
       : { lr, from: reason }
   }
   const overHead = head !== undefined && trained
-  if (options.lr === undefined && overHead && learn.options.optimizer !== 'sgd')
+  if (options.lr === undefined && overHead && options.pretrained !== false && learn.options.optimizer !== 'sgd')
     return adamRatesOverHead(learn, { factor, reason })
   const { lr, from } =
     options.lr !== undefined

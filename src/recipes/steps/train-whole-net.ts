@@ -162,7 +162,7 @@ class WholeRun {
     const state = this.#state
     const { session, options } = this.#context
     const { history, cycleLen } = state
-    if (!paid && state.cycle === 1 && this.#start) {
+    if (!paid && state.cycle === 1 && this.#start && options.pretrained !== false) {
       session.choice(
         'stop',
         `after ${plural(state.epochsDone, 'epoch')}`,
