@@ -27,6 +27,7 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { RunResult } from '../src/runs/index.ts'
 import { model as modelOf } from '../src/vision/models/index.ts'
 import { scoreChart } from './accuracy/chart.ts'
 import { counted, divided, type PictureSet, partsOf, readSet } from './accuracy/data.ts'
@@ -117,6 +118,13 @@ async function once(set: PictureSet, { program, seed, key }: { program: Program;
   writeFileSync(predictionsOf(key), JSON.stringify(predicted))
   appendFileSync(log, `${JSON.stringify(row)}\n`)
   finished.set(key, row)
+  const own = (chosen.test as RunResult['test'])?.metrics[
+    { single: 'accuracy', multi: 'mAP', regression: 'r2' }[set.task]
+  ]
+  if (own !== undefined && Math.abs(own - found.score) > 0.005)
+    process.stdout.write(
+      `note: the run itself says ${own.toFixed(4)} on test, its saved model ${found.score.toFixed(4)}\n`,
+    )
   const score = `${scoreOf[set.task]} ${(100 * found.score).toFixed(1)}`
   return `${score}, loss ${found.loss.toFixed(3)}${found.ece === null ? '' : `, ECE ${(100 * found.ece).toFixed(1)}`}, ${seconds.toFixed(0)} s`
 }
