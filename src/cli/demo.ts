@@ -33,11 +33,15 @@ const photos = {
   licence: 'AGPL-3.0',
 }
 
+/** Fewer epochs than usual, so that the demo takes less than a minute. */
+const demoEpochs = 6
+
 /** Trains on the photos, with the model whose weights a package registry serves unless another is asked for. */
 export async function demo(options: DemoOptions, flags: Options<typeof commandFlags.demo>): Promise<void> {
   const folder = await foods(streamReport(process.stderr))
-  const { model = 'auto' } = options
-  const chosen = { ...options, model: model === 'auto' ? 'tf_efficientnet_lite0' : model }
+  const { model = 'auto', quality, minutes } = options
+  const usual = quality === undefined && minutes === undefined ? { epochs: demoEpochs } : {}
+  const chosen = { ...usual, ...options, model: model === 'auto' ? 'tf_efficientnet_lite0' : model }
   await drive(flags, (hooks, { trainFolder }) => trainFolder(folder, chosen, hooks))
 }
 
