@@ -40,8 +40,13 @@ const demoEpochs = 6
 export async function demo(options: DemoOptions, flags: Options<typeof commandFlags.demo>): Promise<void> {
   const folder = await foods(streamReport(process.stderr))
   const { model = 'auto', quality, minutes } = options
-  const usual = quality === undefined && minutes === undefined ? { epochs: demoEpochs } : {}
-  const chosen = { ...usual, ...options, model: model === 'auto' ? 'tf_efficientnet_lite0' : model }
+  const usual = quality === undefined && minutes === undefined ? demoEpochs : undefined
+  const { epochs = usual } = options
+  const chosen = {
+    ...options,
+    ...(epochs === undefined ? {} : { epochs }),
+    model: model === 'auto' ? 'tf_efficientnet_lite0' : model,
+  }
   await drive(flags, (hooks, { trainFolder }) => trainFolder(folder, chosen, hooks))
 }
 
