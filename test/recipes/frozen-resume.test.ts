@@ -154,6 +154,22 @@ describe('a run that is stopped in the frozen phase goes on where it was, to the
     assert.ok(!resumed.some(e => e.type === 'epoch' && e.phase === 'head'), 'no epoch of the head is told again')
   })
 
+  test('at the end of a cycle: no step is done again, and the weights are judged', async () => {
+    const places = { refit: 'features of the trained body', judged: 'interpolation' }
+    for (const [name, place] of Object.entries(places)) {
+      const { said, resumed } = await interrupted(name, 'marks', options, { progress: what => what === place })
+      assert.match(
+        said,
+        /training up to step \d+; to be done again: the validation of the weights at the end of the cycle$/,
+      )
+      assert.ok(!resumed.some(e => e.type === 'batch'), `${name}: nothing is trained again`)
+      assert.ok(
+        resumed.some(e => e.type === 'choice' && e.what === 'interpolation'),
+        name,
+      )
+    }
+  })
+
   test('of several labels, of numbers, and of a head with hidden layers', async () => {
     const labels = (table: string) => ({ ...options, labels: work.path(table) })
     await interrupted('multi', 'discs', { ...labels('tags.csv'), task: 'multi' }, { event: optimum })

@@ -41,13 +41,13 @@ const mostNumbers = 3e9
 export async function judgeCycle(
   learn: Learner,
   prepared: Prepared,
-  { signal }: Pick<Context, 'signal'>,
+  { signal, progress }: Pick<Context, 'signal' | 'progress'>,
   { start, l2, use }: { start: Snapshot['state']; l2: number | undefined; use(end: CycleEnd): Promise<void> | void },
 ): Promise<void> {
   const { net, objective } = prepared
   const now = { random: learn.randomState(), epoch: learn.epoch, step: learn.step }
   const before = snapshotOf(net.net, now)
-  if (l2 !== undefined) await fitHeadAgain(prepared, { l2: Math.min(l2, mostL2), signal })
+  if (l2 !== undefined) await fitHeadAgain(prepared, { l2: Math.min(l2, mostL2), signal, progress })
   const end = snapshotOf(net.net, now)
   try {
     const at = async (share: number) => {
@@ -57,7 +57,12 @@ export async function judgeCycle(
       return { point: { share, calibrated: meanOf(losses), ...validated(evaluation) }, evaluation, losses }
     }
     const tried: Awaited<ReturnType<typeof at>>[] = []
-    for (const share of [0, ...between, 1]) tried.push(await at(share))
+    const shares = [0, ...between, 1]
+    for (const share of shares) {
+      progress('interpolation', tried.length, shares.length)
+      tried.push(await at(share))
+    }
+    progress('', shares.length, shares.length)
     const last = tried.at(-1)!
     const lower = tried.slice(1, -1).filter(t => isLower(pairedDifference(t.losses, last.losses)))
     const chosen = lower.reduce((a, b) => (b.point.calibrated < a.point.calibrated ? b : a), last)
@@ -82,12 +87,16 @@ export const isLower = ({ mean, error }: PairedDifference): boolean => mean < -e
  *  one. */
 async function fitHeadAgain(
   { net, objective, source, precision, batchSize, classWeights }: Prepared,
-  { l2, signal }: { l2: number; signal: AbortSignal | undefined },
+  { l2, signal, progress }: { l2: number } & Pick<Context, 'signal' | 'progress'>,
 ): Promise<void> {
   const answers = source('train')
   if (2 * answers.count * objective.names.length * net.body.pooledFeatures > mostNumbers) return
-  const how = { batchSize: Math.max(batchSize, 32), precision, signal }
+  const total = 2 * answers.count
+  let before = 0
+  const onBatch = (done: number) => progress('features of the trained body', before + done, total)
+  const how = { batchSize: Math.max(batchSize, 32), precision, signal, onBatch }
   const plain = await computeFeatures(net, answers, how)
+  before = answers.count
   const augmented = await computeFeatures(net, source('train', { augmented: true }), how)
   const train = new Float32Array(plain.length + augmented.length)
   train.set(plain)

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { rng } from '../../src/base/random.ts'
+import { crossValidatedL2 } from '../../src/recipes/steps/choose-l2.ts'
+import { type CycleEnd, isLower, pays } from '../../src/recipes/steps/cycle-end.ts'
+import { firstCycle } from '../../src/recipes/steps/cycles.ts'
+import { penalties } from '../../src/recipes/steps/fit-linear-head.ts'
+import { calibratedLosses, meanOf, pairedDifference } from '../../src/recipes/steps/paired-losses.ts'
+import { objective } from '../../src/train/objective.ts'
+import { usualBatch, usualEpochs } from '../../src/train/plan-epochs.ts'
+import { allMarks, marked, runsFolder, type Trained } from '../helpers/recipe.ts'
+
+describe('two nets on the same samples', () => {
+  test('the mean difference and its standard error, as scipy.stats.ttest_rel has them', () => {
+    // ttest_rel([1, 2, 4, 7], [2, 2, 3, 3]): t = 0.9258 = mean / error.
+    const { mean, error } = pairedDifference(Float64Array.of(1, 2, 4, 7), Float64Array.of(2, 2, 3, 3))
+    assert.equal(mean, 1)
+    assert.ok(Math.abs(mean / error - 0.9258200997725514) < 1e-12, `t ${mean / error}`)
+  })
+
+  test('a difference within the error says nothing', () => {
+    assert.equal(isLower({ mean: -0.1, error: 0.2 }), false)
+    assert.equal(isLower({ mean: -0.3, error: 0.2 }), true)
+    const end = (mean: number) => ({ gain: { mean, error: 0.2 } }) as CycleEnd
+    assert.equal(pays(end(-0.1)), true, 'better')
+    assert.equal(pays(end(0.1)), true, 'worse, but within the error')
+    assert.equal(pays(end(0.3)), false, 'worse')
+  })
+
+  test('confidence does not count: the same order of classes has the same calibrated loss', () => {
+    const single = objective('single', ['a', 'b'])
+    const logits = Float32Array.of(2, 0, 0, 1, 1, 0, 0, 3, 0, 1)
+    const targets = Int32Array.of(0, 1, 0, 1, 0)
+    const at = (scale: number) =>
+      meanOf(calibratedLosses(single, { logits: logits.map(v => v * scale), losses: new Float32Array(5), targets }))
+    for (const scale of [0.5, 3]) assert.ok(Math.abs(at(scale) - at(1)) < 1e-4, `${scale}: ${at(scale)}, ${at(1)}`)
+    assert.ok(at(1) < Math.log(2), `${at(1)} is better than chance`)
+  })
+
+  test('several labels: the mean over labels; numbers: the losses themselves', () => {
+    const multi = objective('multi', ['a', 'b'])
+    const both = {
+      logits: Float32Array.of(1, -1, -1, 1),
+      losses: new Float32Array(2),
+      targets: Float32Array.of(1, 0, 1, 1),
+    }
+    assert.equal(calibratedLosses(multi, both).length, 2)
+    const scale = { mean: [0], std: [1] }
+    const losses = Float32Array.of(0.25, 4)
+    const numbers = { logits: Float32Array.of(1, 2), losses, targets: Float64Array.of(1, 2) }
+    assert.deepEqual([...calibratedLosses(objective('regression', ['n'], { scale }), numbers)], [0.25, 4])
+  })
+})
+
+describe('the plan of the whole net', () => {
+  test('epochs and batches by the number of samples', () => {
+    assert.deepEqual([10, 400, 500, 1000, 5000, 1e6].map(usualEpochs), [16, 16, 14, 7, 4, 4])
+    assert.deepEqual(
+      [100, 1999, 2000].map(n => usualBatch(n)),
+      [16, 16, 32],
+    )
+    assert.equal(usualBatch(100, { pretrained: false }), 32)
+  })
+  test('one cycle with all epochs, unless cycles are asked for', () => {
+    assert.equal(firstCycle({}, 500), 14)
+    assert.equal(firstCycle({ epochs: 3 }, 500), 3)
+    assert.equal(firstCycle({ epochs: 3, cycleLen: 1 }, 500), 1)
+    assert.equal(firstCycle({ pretrained: false }, 500), 2)
+  })
+})
+
+describe('L2 by cross-validation', () => {
+  const [classes, width, count, views] = [3, 20, 60, 1]
+  const data = (noise: number) => {
+    const random = rng(3, Math.round(10 * noise), 0)
+    const targets = Int32Array.from({ length: count }, (_, i) => i % classes)
+    const train = Float32Array.from({ length: (views + 1) * count * width }, (_, i) => {
+      const sample = Math.floor(i / width) % count
+      return (i % width === sample % classes ? 1 : 0) + noise * random.normal()
+    })
+    return { features: { train, valid: new Float32Array(), views }, answers: { targets, count } }
+  }
+  const choose = (noise: number) => {
+    const { features, answers } = data(noise)
+    const how = { l2s: penalties, weights: undefined, seed: 1, signal: undefined }
+    return crossValidatedL2(objective('single', ['a', 'b', 'c']), features, answers, how)
+  }
+  test('noise asks for more of it', async () => {
+    const [clear, noisy] = [(await choose(0.1))!, (await choose(3))!]
+    assert.ok(noisy.l2 > clear.l2, `${noisy.l2} of noisy features, ${clear.l2} of clear ones`)
+    assert.equal(clear.losses.length, penalties.length)
+    assert.deepEqual([clear.folds, clear.views], [5, 2])
+  })
+  test('views of a sample stay in one fold: copies do not hide that a head learnt by heart', async () => {
+    // Features without any relation to the class, the same in both views: only folds of whole samples see chance.
+    const { features, answers } = data(0)
+    const random = rng(4, 0, 0)
+    const half = Float32Array.from({ length: count * width }, () => random.normal())
+    features.train.set(half)
+    features.train.set(half, half.length)
+    const how = { l2s: [1e-6], weights: undefined, seed: 1, signal: undefined }
+    const { losses } = (await crossValidatedL2(objective('single', ['a', 'b', 'c']), features, answers, how))!
+    assert.ok(losses[0]! > Math.log(3), `loss ${losses[0]}: chance is ${Math.log(3)}`)
+  })
+  test('too few samples, or too many numbers: the validation samples choose', async () => {
+    const how = { l2s: penalties, weights: undefined, seed: 1, signal: undefined }
+    const few = { targets: Int32Array.of(0, 1, 2), count: 3 }
+    const features = { train: new Float32Array(3 * width), valid: new Float32Array(), views: 0 }
+    assert.equal(await crossValidatedL2(objective('single', ['a', 'b', 'c']), features, few, how), undefined)
+    const names = Array.from({ length: 1e6 }, (_, i) => `${i}`)
+    const { features: some, answers } = data(1)
+    assert.equal(await crossValidatedL2(objective('single', names), some, answers, how), undefined)
+  })
+})
+
+describe('a run', () => {
+  const work = runsFolder()
+  let run: Trained
+  before(async () => {
+    for (let n = 0; n < 48; n++)
+      work.put({ [`marks/${allMarks[n % 3]}/${n}.png`]: await marked(n, [allMarks[n % 3]!]) })
+    run = await work.train('marks', 'run', { epochs: 2, headCycles: 1 })
+  })
+  after(() => work.remove())
+  const choice = (what: string) => run.events.flatMap(e => (e.type === 'choice' && e.what === what ? [e] : []))[0]!
+
+  test('says what it does at the end of a cycle, and draws it', () => {
+    assert.match(choice('interpolation').reason, /0 %: \d\.\d+, 25 %: .*, 100 %: \d/)
+    assert.match(
+      choice('whole net').reason,
+      /validation loss [−+]\d\.\d+ ± \d\.\d+ against the frozen phase, over the same/,
+    )
+    assert.match(choice('head').reason, /L2 by 5-fold cross-validation over the training pictures \(loss .* at 3, /)
+    const path = run.interpretation.weightPath!
+    assert.deepEqual(
+      path.map(p => p.share),
+      [0, 0.25, 0.5, 0.75, 1],
+    )
+    assert.equal(path.filter(p => p.kept).length, 1)
+  })
+  test('says what was chosen on the validation samples', async () => {
+    assert.deepEqual(run.result.choseOnValid, ['weights'])
+    const head = await work.train('marks', 'head', { epochs: 0, pretrained: false })
+    assert.deepEqual(head.result.choseOnValid, [], 'the L2 of the head is cross-validated')
+  })
+  test('quality quick trains the head alone, with the options that are given', async () => {
+    const quick = await work.train('marks', 'quick', { quality: 'quick', views: 2 })
+    assert.ok(!quick.events.some(e => e.type === 'epoch' && e.phase === 'whole'), 'no epoch of the whole net')
+    const views = quick.events.flatMap(e => (e.type === 'choice' && e.what === 'views' ? [e.value] : []))
+    assert.deepEqual(views, ['2'])
+  })
+})
