@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
 import { crossValidatedL2 } from '../../src/recipes/steps/choose-l2.ts'
-import { type CycleEnd, isLower, pays } from '../../src/recipes/steps/cycle-end.ts'
+import { choose, isLower, pays } from '../../src/recipes/steps/cycle-end.ts'
 import { firstCycle } from '../../src/recipes/steps/cycles.ts'
 import { penalties } from '../../src/recipes/steps/fit-linear-head.ts'
 import { calibratedLosses, meanOf, pairedDifference } from '../../src/recipes/steps/paired-losses.ts'
@@ -21,10 +21,23 @@ describe('two nets on the same samples', () => {
   test('a difference within the error says nothing', () => {
     assert.equal(isLower({ mean: -0.1, error: 0.2 }), false)
     assert.equal(isLower({ mean: -0.3, error: 0.2 }), true)
-    const end = (mean: number) => ({ gain: { mean, error: 0.2 } }) as CycleEnd
-    assert.equal(pays(end(-0.1)), true, 'better')
-    assert.equal(pays(end(0.1)), true, 'worse, but within the error')
-    assert.equal(pays(end(0.3)), false, 'worse')
+  })
+
+  test('the whole net is kept, or a point that is clearly better; where it looks worse, the lowest loss decides', () => {
+    // Four points of eight samples; `by` raises or lowers every second loss, so that the error is as large as asked.
+    const point = (share: number, loss: number, { score = 0.8, spread = 0 } = {}) => {
+      const losses = Float64Array.from({ length: 8 }, (_, i) => loss + (i % 2 ? spread : -spread))
+      return { point: { share, score, loss, metrics: {}, calibrated: meanOf(losses) }, losses }
+    }
+    const share = (...points: ReturnType<typeof point>[]) => choose(points).point.share
+    assert.equal(share(point(0, 0.7), point(0.5, 0.55, { spread: 0.5 }), point(1, 0.6)), 1, 'a lucky point between')
+    assert.equal(share(point(0, 0.7), point(0.5, 0.4), point(1, 0.6)), 0.5, 'a point that is clearly better')
+    assert.equal(share(point(0, 0.6), point(0.5, 0.65), point(1, 0.7)), 0, 'clearly worse: the frozen phase')
+    assert.equal(share(point(0, 0.6), point(0.5, 0.5), point(1, 0.7)), 0.5, 'clearly worse: the lowest loss')
+    assert.equal(share(point(0, 0.6), point(1, 0.61, { spread: 0.5 })), 1, 'worse within the error, metric equal')
+    assert.equal(share(point(0, 0.6), point(1, 0.61, { spread: 0.5, score: 0.7 })), 0, 'worse in loss and metric')
+    assert.equal(pays({ chosen: point(0.5, 1).point }), true)
+    assert.equal(pays({ chosen: point(0, 1).point }), false)
   })
 
   test('confidence does not count: the same order of classes has the same calibrated loss', () => {
@@ -80,13 +93,13 @@ describe('L2 by cross-validation', () => {
     })
     return { features: { train, valid: new Float32Array(), views }, answers: { targets, count } }
   }
-  const choose = (noise: number) => {
+  const l2Of = (noise: number) => {
     const { features, answers } = data(noise)
     const how = { l2s: penalties, weights: undefined, seed: 1, signal: undefined }
     return crossValidatedL2(objective('single', ['a', 'b', 'c']), features, answers, how)
   }
   test('noise asks for more of it', async () => {
-    const [clear, noisy] = [(await choose(0.1))!, (await choose(3))!]
+    const [clear, noisy] = [(await l2Of(0.1))!, (await l2Of(3))!]
     assert.ok(noisy.l2 > clear.l2, `${noisy.l2} of noisy features, ${clear.l2} of clear ones`)
     assert.equal(clear.losses.length, penalties.length)
     assert.deepEqual([clear.folds, clear.views], [5, 2])
@@ -128,7 +141,7 @@ describe('a run', () => {
     assert.match(choice('interpolation').reason, /0 %: \d\.\d+, 25 %: .*, 100 %: \d/)
     assert.match(
       choice('whole net').reason,
-      /validation loss [−+]\d\.\d+ ± \d\.\d+ against the frozen phase, over the same/,
+      /validation loss is [−+]\d\.\d+ ± \d\.\d+ against the frozen phase, over the same/,
     )
     assert.match(choice('head').reason, /L2 by 5-fold cross-validation over the training pictures \(loss .* at 3, /)
     const path = run.interpretation.weightPath!

@@ -18,7 +18,7 @@ export interface CycleEnd {
   /** The point that was chosen; its weights are in the net. */
   chosen: PathPoint
   evaluation: Evaluation
-  /** The chosen point against the weights of the frozen phase. */
+  /** The loss of the whole net against that of the frozen phase. */
   gain: PairedDifference
 }
 
@@ -34,8 +34,7 @@ const mostNumbers = 3e9
 
 /** Validates the net's weights at the end of a cycle, with the last layer fitted again to the trained body, and the
  *  points on the straight line to the weights `start` of the frozen phase (WiSE-FT, Wortsman et al. 2022,
- *  arXiv:2109.01903). A point before the end is chosen only if its loss is lower by more than one standard error of the
- *  paired difference, since few validation samples make any of them look best by chance. `use` is called with the chosen weights in the net; afterwards the net
+ *  arXiv:2109.01903). `use` is called with the chosen weights in the net; afterwards the net
  *  has the weights that it had before. `l2`: the strength of L2 at which the last layer is fitted again; undefined: it is
  *  not. */
 export async function judgeCycle(
@@ -63,15 +62,13 @@ export async function judgeCycle(
       tried.push(await at(share))
     }
     progress('', shares.length, shares.length)
-    const last = tried.at(-1)!
-    const lower = tried.slice(1, -1).filter(t => isLower(pairedDifference(t.losses, last.losses)))
-    const chosen = lower.reduce((a, b) => (b.point.calibrated < a.point.calibrated ? b : a), last)
+    const chosen = choose(tried)
     mix(net.net.stateDict(), start, end.state, chosen.point.share)
     await use({
       path: tried.map(t => t.point),
       chosen: chosen.point,
       evaluation: chosen.evaluation,
-      gain: pairedDifference(chosen.losses, tried[0]!.losses),
+      gain: pairedDifference(tried.at(-1)!.losses, tried[0]!.losses),
     })
   } finally {
     net.net.loadStateDict(before.state)
@@ -82,6 +79,29 @@ export async function judgeCycle(
 
 /** Whether the first of two nets is better by more than the standard error of their difference. */
 export const isLower = ({ mean, error }: PairedDifference): boolean => mean < -error
+
+/** A point with the loss of each validation sample. */
+export interface TriedPoint {
+  point: PathPoint
+  losses: Float64Array
+}
+
+/** Chooses a point of the path, which leads from the frozen phase to the whole net. It is the whole net, or a point between
+ *  that is better by more than one standard error: on most data the whole net gains, and few validation samples make
+ *  any point look best by chance. If the whole net looks worse than the frozen phase (its loss is higher by more than a
+ *  standard error, or both loss and metric are worse), it is the point with the lowest loss, which may be the frozen
+ *  phase itself. */
+export function choose<T extends TriedPoint>(tried: readonly T[]): T {
+  const [first, last] = [tried[0]!, tried.at(-1)!]
+  const lowest = (points: readonly T[], from: T) =>
+    points.reduce((a, b) => (b.point.calibrated < a.point.calibrated ? b : a), from)
+  const { mean, error } = pairedDifference(last.losses, first.losses)
+  if (mean > error || (mean > 0 && last.point.score < first.point.score)) return lowest(tried, last)
+  return lowest(
+    tried.slice(1, -1).filter(t => isLower(pairedDifference(t.losses, last.losses))),
+    last,
+  )
+}
 
 /** Fits the last layer to its optimum on the features of the body as it is now: of the plain view and of an augmented
  *  one. */
@@ -123,10 +143,8 @@ function mix(
   )
 }
 
-/** Whether the weights of the first cycle are kept: unless they are worse than the frozen phase's by more than the
- *  standard error of the paired difference. On most data the whole net gains (`bench/accuracy.ts`), so a difference
- *  within the noise of few validation samples does not speak against it. */
-export const pays = ({ gain: { mean, error } }: CycleEnd): boolean => mean <= error
+/** Whether training the whole net pays: the point that was chosen is not the frozen phase. */
+export const pays = ({ chosen }: Pick<CycleEnd, 'chosen'>): boolean => chosen.share > 0
 
 /** Writes into the log how the weights of a cycle's end compare, and which are kept. */
 export function explainEnd(
@@ -140,13 +158,19 @@ export function explainEnd(
   session.choice(
     'interpolation',
     chosen.share === 1 ? 'none' : `${share(chosen.share)} of the way from the frozen phase`,
-    `validation loss between the weights of the frozen phase (0 %) and of the whole net (100 %), calibrated: ${losses}; a point between them is taken if it is better by more than a standard error`,
+    `validation loss between the weights of the frozen phase (0 %) and of the whole net (100 %), calibrated: ${losses}; ${
+      chosen.share === 1
+        ? 'no point before the whole net is better by more than a standard error'
+        : isLower(gain)
+          ? 'it is better than the whole net by more than a standard error'
+          : 'the whole net looks no better than the frozen phase, so the point with the lowest loss is taken'
+    }`,
   )
   const against =
     best === undefined
-      ? `validation loss ${signed(gain.mean)} ± ${gain.error.toFixed(3)} against the frozen phase, over the same ${domain.words.many}`
+      ? `its validation loss is ${signed(gain.mean)} ± ${gain.error.toFixed(3)} against the frozen phase, over the same ${domain.words.many}`
       : `validation loss ${chosen.calibrated.toFixed(3)}, ${best.toFixed(3)} after the cycles before`
-  session.choice('whole net', isBest ? 'kept' : 'not kept', `${said(objective.metric, chosen.score)}; ${against}`)
+  session.choice('whole net', isBest ? 'kept' : 'not kept', `${said(objective.metric, path.at(-1)!.score)}; ${against}`)
 }
 
 const signed = (v: number) => `${v < 0 ? '−' : '+'}${Math.abs(v).toFixed(3)}`
