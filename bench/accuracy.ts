@@ -69,15 +69,14 @@ const setting: Setting = {
   threads: values.threads ? Number(values.threads) : undefined,
   python,
 }
-/** The last commit that changed what a program runs; '' for a rival. */
+/** The last commit that changed what a program runs. */
 function commitOf(program: Program): string {
-  if (program.kind === 'rival') return ''
-  const folder = join(program.bin, '..', '..')
+  const [folder, paths] =
+    program.kind === 'rival'
+      ? ['.', [program.script, 'accuracy_set.py'].map(name => join('bench/rivals', name))]
+      : [join(program.bin, '..', '..'), ['src', 'native']]
   const git = (...args: string[]) => execFileSync('git', ['-C', folder, ...args], { encoding: 'utf8' }).trim()
-  const [last, dirty] = [
-    git('log', '-1', '--format=%h', '--', 'src', 'native'),
-    git('status', '--porcelain', 'src', 'native'),
-  ]
+  const [last, dirty] = [git('log', '-1', '--format=%h', '--', ...paths), git('status', '--porcelain', '--', ...paths)]
   return `${last}${dirty ? ' with changes' : ''}`
 }
 
