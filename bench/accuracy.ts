@@ -57,30 +57,45 @@ const { values, positionals } = parseArgs({
 })
 if (positionals.length === 0) throw new Error('accuracy: give sets, such as folders with train and test')
 const seeds = values.seeds.split(',').map(Number)
+if (!seeds.every(Number.isSafeInteger)) throw new Error(`accuracy: --seeds are whole numbers, got ${values.seeds}`)
 const programs = programsOf(values.with.split(',').filter(Boolean), values.variant)
 const { model, python, out } = values
 const setting: Setting = {
   model,
-  weights: values.weights ?? (await modelOf(model).weights.fetch(() => {}, undefined)),
+  weights:
+    values.weights ??
+    (programs.some(({ kind }) => kind === 'rival') ? await modelOf(model).weights.fetch(() => {}, undefined) : ''),
   size: values.size ? Number(values.size) : undefined,
   threads: values.threads ? Number(values.threads) : undefined,
   python,
 }
-const commit = (folder: string) => {
+/** The last commit that changed what a program runs. */
+function commitOf(program: Program): string {
+  const [folder, paths] =
+    program.kind === 'rival'
+      ? ['.', [program.script, 'accuracy_set.py'].map(name => join('bench/rivals', name))]
+      : [join(program.bin, '..', '..'), ['src', 'native']]
   const git = (...args: string[]) => execFileSync('git', ['-C', folder, ...args], { encoding: 'utf8' }).trim()
-  return `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain', 'src', 'native') ? ' with changes' : ''}`
+  const [last, dirty] = [git('log', '-1', '--format=%h', '--', ...paths), git('status', '--porcelain', '--', ...paths)]
+  return `${last}${dirty ? ' with changes' : ''}`
 }
-const commits = new Map(programs.map(p => [p.name, p.kind === 'anneal' ? commit(join(p.bin, '..', '..')) : '']))
 
 const [log, kept] = [join(out, 'runs.jsonl'), join(out, 'predictions')]
 mkdirSync(kept, { recursive: true })
 const predictionsOf = (key: string) => join(kept, `${key}.json`)
 const finished = new Map<string, Row>()
-for (const line of existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [])
-  if (line.endsWith('}')) {
-    const row = JSON.parse(line) as Row
-    if (existsSync(predictionsOf(row.key))) finished.set(row.key, row)
+const lines = existsSync(log) ? readFileSync(log, 'utf8') : ''
+for (const row of lines.split('\n').flatMap(asRow)) if (existsSync(predictionsOf(row.key))) finished.set(row.key, row)
+if (lines && !lines.endsWith('\n')) appendFileSync(log, '\n')
+
+/** A line of the log; nothing for one that a killed bench did not finish. */
+function asRow(line: string): Row[] {
+  try {
+    return [JSON.parse(line) as Row]
+  } catch {
+    return []
   }
+}
 
 const sets = await Promise.all(positionals.map(readSet))
 const repeated = sets.find(({ name }, i) => sets.findIndex(other => other.name === name) !== i)
@@ -100,6 +115,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 
 const failed: string[] = []
 async function once(set: PictureSet, { program, seed, key }: { program: Program; seed: number; key: string }) {
+  const commit = commitOf(program)
   const { seconds, predicted, chosen } = await runProgram(program, set, { seed, setting, signal: stop.signal })
   const found = scores(predicted)
   const row: Row = {
@@ -113,7 +129,7 @@ async function once(set: PictureSet, { program, seed, key }: { program: Program;
     seconds: Number(seconds.toFixed(1)),
     chosen,
     date: new Date().toISOString(),
-    commit: commits.get(program.name)!,
+    commit,
   }
   writeFileSync(predictionsOf(key), JSON.stringify(predicted))
   appendFileSync(log, `${JSON.stringify(row)}\n`)
@@ -149,13 +165,13 @@ const rows = wanted.flatMap(({ key, program }) => {
   return row ? [{ ...row, program: program.name }] : []
 })
 if (rows.length === 0) throw new Error(`accuracy: no run is finished in ${log}`)
-for (const { name } of programs) {
-  const others = new Set(
-    rows.filter(row => row.program === name && row.commit !== commits.get(name)).map(r => r.commit),
-  )
+for (const program of programs) {
+  const { name } = program
+  const now = commitOf(program)
+  const others = new Set(rows.filter(row => row.program === name && row.commit !== now).map(({ commit }) => commit))
   if (others.size > 0)
     process.stdout.write(
-      `${name}: some runs are of ${[...others].join(', ')}, the code is ${commits.get(name)}: --redo ${name} runs them again\n`,
+      `${name}: runs of ${[...others].join(', ')}; the code is ${now}: --redo ${name} runs all again\n`,
     )
 }
 const load = (row: Row) => JSON.parse(readFileSync(predictionsOf(row.key), 'utf8')) as Predicted
@@ -171,7 +187,7 @@ writeResult(values.name, {
   size: setting.size,
   chosenOn: values['chosen-on'] ?? 'not said',
   about: programs.map(p => ({
-    ...{ name: p.name, commit: commits.get(p.name) },
+    ...{ name: p.name, commits: [...new Set(rows.filter(row => row.program === p.name).map(({ commit }) => commit))] },
     ...(p.kind === 'anneal' ? { flags: p.flags } : { script: p.script, args: p.args }),
     versions: rows.find(row => row.program === p.name)?.chosen.versions,
   })),

@@ -90,6 +90,7 @@ async function anneal(
   const env = { ...process.env, ANNEAL_CACHE: cache, ...(threads ? { ANNEAL_THREADS: String(threads) } : {}) }
   const call = (args: string[]) => command(process.execPath, [bin, ...args], { env, signal })
   try {
+    await call(['--help']) // builds a checkout that was edited, outside the time
     // biome-ignore format: one option a line
     const { seconds, stdout } = await call([
       'train', written.folder,
@@ -129,11 +130,14 @@ function predictions(stdout: string, test: readonly string[], { task, names }: P
   const found = new Map<string, number[]>()
   for (const line of stdout.trimEnd().split('\n')) {
     const { file, probabilities, values } = JSON.parse(line) as Line
-    const numbers = task === 'regression' ? values : probabilities
+    const numbers = (task === 'regression' ? values : probabilities) ?? {}
+    const other = Object.keys(numbers).find(name => !names.includes(name))
+    if (other !== undefined || Object.keys(numbers).length === 0)
+      throw new Error(`anneal predict names ${other ?? 'nothing'} for ${file}, the set ${names.join(', ')}`)
     // A class without training pictures is none of the model's: it has probability 0.
     found.set(
       file,
-      names.map(name => numbers?.[name] ?? (task === 'regression' ? Number.NaN : 0)),
+      names.map(name => numbers[name] ?? (task === 'regression' ? Number.NaN : 0)),
     )
   }
   return test.map(file => {

@@ -36,7 +36,7 @@ dls = ImageDataLoaders.from_df(table, path="/", fn_col="file", valid_col="valid"
 learn = vision_learner(dls, a.model, pretrained=False, normalize=False, n_out=data.columns)
 body.reset_classifier(0)
 learn.model[0].model.load_state_dict(body.state_dict())
-learn.dls.after_batch.add(Normalize.from_stats(config["mean"], config["std"]))
+learn.dls.add_tfms([Normalize.from_stats(config["mean"], config["std"])], "after_batch")  # of all parts; after_batch.add would leave validation and test as they are
 learn.freeze()
 with learn.no_bar(), learn.no_logging(): learn.fine_tune(a.epochs)
 valid = float(learn.recorder.values[-1][1])

@@ -16,7 +16,7 @@ def make(path, arch, size=224, bs=32):
         body.reset_classifier(0, "")
     with torch.no_grad(): nf = body.eval()(torch.zeros(1, 3, 64, 64)).shape[1]
     net = nn.Sequential(body, create_head(nf, dls.c)); apply_init(net[1], nn.init.kaiming_normal_)
-    dls.after_batch.add(Normalize.from_stats(*stats))
+    dls.add_tfms([Normalize.from_stats(*stats)], "after_batch")  # of all parts; after_batch.add would leave validation and test as they are
     return Learner(dls, net, metrics=accuracy, splitter=default_split)
 
 def versions():

@@ -41,7 +41,7 @@ else:
     splitter = default_split
 with torch.no_grad(): nf = body.eval()(torch.zeros(1, 3, 64, 64)).shape[1]
 net = nn.Sequential(body, create_head(nf, dls.c)); apply_init(net[1], nn.init.kaiming_normal_)
-dls.after_batch.add(Normalize.from_stats(*stats))
+dls.add_tfms([Normalize.from_stats(*stats)], "after_batch")  # of all parts; after_batch.add would leave validation and test as they are
 
 curve = []
 class Curve(Callback):

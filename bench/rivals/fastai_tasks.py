@@ -48,7 +48,8 @@ quiet = lambda: (learn.no_bar(), learn.no_logging())
 out = {"peer": "fastai", "task": a.task, "arch": a.arch, "bs": a.bs, "torch": torch.__version__, "threads": torch.get_num_threads(), "stages": []}
 for i, size in enumerate(sizes):
     if i: learn.dls = loaders(size)
-    learn.dls.after_batch.add(Normalize.from_stats(*stats)) if not any(isinstance(t, Normalize) for t in learn.dls.after_batch) else None
+    # Of all parts; after_batch.add would leave validation and test as they are.
+    if not any(isinstance(t, Normalize) for t in learn.dls.after_batch): learn.dls.add_tfms([Normalize.from_stats(*stats)], "after_batch")
     learn.freeze()
     b, l = quiet()
     with b, l:
