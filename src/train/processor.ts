@@ -17,10 +17,16 @@ export function processorUse(): () => { coresBusy: number; waited: number | unde
   }
 }
 
-/** Milliseconds, without the time in which the threads of this process waited for a core (on average over the threads; only
- *  Linux reports it). Differences show how long work takes on a machine that does nothing else. */
-export const undisturbedNow = (): number =>
-  performance.now() - (1000 * (queuedSeconds() ?? 0)) / Math.max(1, library().threads)
+/** Milliseconds, without the time in which this thread waited for a core (only Linux reports it). Differences show how
+ *  long work takes on a machine that does nothing else. */
+export function undisturbedNow(): number {
+  const now = performance.now()
+  try {
+    return now - Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[1]) / 1e6
+  } catch {
+    return now
+  }
+}
 
 /** How long the threads of this process waited for a core; threads that ended are left out. */
 function queuedSeconds(): number | undefined {

@@ -1,6 +1,7 @@
 import { targetsOf } from '../../data/targets.ts'
 import type { Task } from '../../data/types.ts'
 import { leadingMetric } from '../../runs/index.ts'
+import { aten, fromArray, noGrad, scope } from '../../torch/index.ts'
 import { outOfFold } from '../../train/linear/out-of-fold.ts'
 import { standardised } from '../../train/linear/standardise.ts'
 import { scoresOf } from '../../train/metrics/reported.ts'
@@ -19,16 +20,33 @@ export async function probeOf(
   { task, seed, signal }: { task: Task; seed: number; signal?: AbortSignal | undefined },
 ): Promise<Probe> {
   const { targets, classes } = answersOf(items, task)
-  const { outputs } = await outOfFold(features, targets, classes, {
+  const { outputs } = await outOfFold(rotated(features, items.length), targets, classes, {
     folds,
     seed,
     task,
-    l2s: [1, 0.3, 0.1, 0.03],
+    l2s: [1, 0.3, 0.1, 0.03, 0.01],
     groups: groupsOf(items),
     signal,
   })
   const scores: Record<string, number> = scoresOf(task, { outputs, targets, classes })
   return { score: scores[leadingMetric(task).key]!, losses: lossesOf(task, outputs, targets, classes) }
+}
+
+/** The same pictures in as many coordinates as there are pictures: features minus their mean, rotated. An L2 penalty does
+ *  not change by a rotation, so a probe gives the same predictions, in a fraction of the time. [N × at most N] */
+function rotated(features: Float32Array, n: number): Float32Array {
+  if (features.length / n <= n) return features
+  return noGrad(() =>
+    scope(() => {
+      const raw = fromArray(features, [n, features.length / n], { copy: false }).to('float64')
+      const centred = raw.sub(raw.mean(0))
+      const [squares, axes] = aten.linalg_eigh(centred.matmul(centred.transpose(0, 1)))
+      const lengths = squares.numbers()
+      const kept = lengths.filter(square => square > 1e-8 * lengths.at(-1)!).length
+      const coordinates = axes.mul(aten.clamp_min(squares, 0).sqrt()).narrow(1, n - kept, kept)
+      return coordinates.to('float32').contiguous().data() as Float32Array
+    }),
+  )
 }
 
 /** The targets of the pictures, with the numbers of the classes that they have. */

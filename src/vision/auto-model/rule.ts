@@ -43,11 +43,16 @@ export interface Terms {
   folds: number
 }
 
+/** A slower net is taken if its loss is lower by more than so many standard errors of the difference. */
+const margin: number = 1
+const isBetter = ({ gain, error }: { gain: number; error: number }) => gain > margin * error
+const by = margin === 0 ? '' : ` by more than ${margin === 1 ? 'one standard error' : `${margin} standard errors`}`
+
 /** Whether the whole run of a net ends within the budget. */
 export const fits = ({ speed }: Contender, budget: number): boolean => speed !== undefined && speed.seconds <= budget
 
 /** Chooses among nets with probes, from the fastest to the slowest run: a slower net is taken if its loss is lower than
- *  that of the best so far by more than one standard error of the difference. Nets without a probe are only listed. */
+ *  that of the best so far by more than a margin. Nets without a probe are only listed. */
 export function chooseNet(contenders: readonly Contender[], terms: Terms): { chosen: Judged; rows: Judged[] } {
   const { budget } = terms
   const seconds = ({ speed }: Contender) => speed?.seconds ?? Number.POSITIVE_INFINITY
@@ -57,7 +62,7 @@ export function chooseNet(contenders: readonly Contender[], terms: Terms): { cho
     if (!net.probe || net.out !== undefined) return net
     const before = best
     const difference = before && paired(before.probe!.losses, net.probe.losses)
-    if (!difference || difference.gain > difference.error) best = net
+    if (!difference || isBetter(difference)) best = net
     return before && difference ? { ...net, against: { name: before.name, ...difference } } : net
   })
   const name = (best ?? order.find(net => net.out === undefined) ?? order[0]!).name
@@ -71,8 +76,7 @@ function verdictOf(row: Omit<Judged, 'verdict'>, { name, budget }: { name: strin
   if (out !== undefined) return `left out: ${out}`
   if (!fits(row, budget)) return `left out: its run would take longer than ${duration(budget)}`
   if (!row.probe) return 'not compared'
-  if (against && !(against.gain > against.error))
-    return `no: not better than ${against.name} by more than one standard error`
+  if (against && !isBetter(against)) return `no: not better than ${against.name}${by}`
   return `no: ${name} is better`
 }
 
@@ -115,7 +119,7 @@ export function netReason({ chosen, rows }: { chosen: Judged; rows: readonly Jud
   if (!chosen.probe || others.length === 0) return `${aloneReason(chosen, rows, terms)}; ${instead}`
   const { budget, asked, pictures, folds, task } = terms
   const metric = leadingMetric(task)
-  const best = chosen.against?.name ?? others[0]!.name
+  const best = chosen.against?.name ?? others[0]!.name // the next one in speed
   const other = others.find(row => row.name === best)!
   const beside = (mine: string, theirs: string) => `${mine} (${best}: ${theirs})`
   const shown = [
@@ -125,8 +129,8 @@ export function netReason({ chosen, rows }: { chosen: Judged; rows: readonly Jud
     `about ${duration(chosen.speed!.seconds)} of the ${duration(budget)} that ${asked ? `${option('minutes')} gives` : 'a run has by default'}`,
   ].join(', ')
   const why = chosen.against
-    ? `it is better than the faster ${best} by more than one standard error`
-    : 'the fastest net, and no slower one is better by more than one standard error'
+    ? `it is better than the faster ${best}${by}`
+    : `the fastest net, and no slower one is better${by}`
   return `${why}, in ${folds}-fold probes on ${pictures} training pictures: ${shown}; ${instead}`
 }
 
