@@ -48,8 +48,9 @@ export interface ImageLearnerOptions
   signal?: AbortSignal
 }
 
-/** A learner over a folder of pictures, ready to train: a pretrained frozen body and a fresh head. `model`: a name, or
- *  your own function that makes a network (`imageModel`) for the given number of channels, and leaves out the
+/** A learner over a folder of pictures, ready to train: a pretrained frozen body and a fresh head. `model`: a name;
+ *  `auto`, which is `resnet34` if its weights are here or can be downloaded, else `tf_efficientnet_lite0`; or your own
+ *  function that makes a network (`imageModel`) for the given number of channels, and leaves out the
  *  classifier if `classes` is 0. Your own network begins unfrozen, unless `weights` names a file for it, or
  *  `pretrained: true` says that your function loads weights itself. */
 export async function learner(

@@ -304,6 +304,16 @@ describe('a run with --model auto', () => {
     assert.match(choice!.reason, /the only candidate whose weights are here or can be fetched/)
   })
 
+  test('weights that are cut off leave their net out', async t => {
+    offline(t)
+    const file = join(process.env.ANNEAL_CACHE!, 'weights', 'efficientnet-lite2-9656183e.pth')
+    writeFileSync(file, 'no weights')
+    t.after(() => rmSync(file))
+    const run = await work.train('marks', 'cut', settings)
+    const row = linesOf(run).find(line => line.startsWith('tf_efficientnet_lite2'))!
+    assert.match(row, /left out: its weights can't be used: .*efficientnet-lite2/)
+  })
+
   test('weights that cannot be fetched leave their net out, and their source is not asked again at once', async t => {
     offline(t)
     const { weights } = models.tf_efficientnet_lite2

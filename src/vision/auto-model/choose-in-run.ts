@@ -1,4 +1,5 @@
-import { duration, plural } from '../../base/format.ts'
+import { ModelError, WeightsError } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import type { FolderIndex } from '../../data/index.ts'
 import type { DomainContext, ModelChoice } from '../../domain/index.ts'
@@ -162,8 +163,13 @@ async function compare(
   for (const net of nets) {
     const onBatch = (seen: number) => progress('comparing nets', done + seen, total)
     const computed = computing.get(net.name)!
-    const features = await featuresOf(net, { pictures, keeps, items, computed, onBatch }, context)
-    net.probe = await probeOf(features, items, { task, seed, signal })
+    try {
+      const features = await featuresOf(net, { pictures, keeps, items, computed, onBatch }, context)
+      net.probe = await probeOf(features, items, { task, seed, signal })
+    } catch (error) {
+      if (!(error instanceof ModelError || error instanceof WeightsError)) throw error
+      net.out = `its weights can't be used: ${error.message}`
+    }
     done += items.length
   }
   return items.length

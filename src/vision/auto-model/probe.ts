@@ -60,15 +60,12 @@ function answersOf(items: readonly Pick<Item, 'labels' | 'values'>[], task: Task
   return { targets: targetsOf(renumbered, task, known.length), classes: known.length }
 }
 
-/** A number for each group, if the pictures have groups; pictures without one are alone. */
+/** A number for each group, if the pictures have enough groups to divide; pictures without one are alone. */
 function groupsOf(items: readonly Pick<Item, 'group'>[]): number[] | undefined {
   if (items.every(({ group }) => group === undefined)) return undefined
-  const numbers = new Map<string, number>()
-  return items.map(({ group }, i) => {
-    if (group === undefined) return items.length + i
-    if (!numbers.has(group)) numbers.set(group, numbers.size)
-    return numbers.get(group)!
-  })
+  const names = items.map(({ group }, i) => (group === undefined ? `alone ${i}` : `in ${group}`))
+  const known = [...new Set(names)]
+  return known.length < folds ? undefined : names.map(name => known.indexOf(name))
 }
 
 /** The loss of each picture, a mean over its labels or targets: log loss, or the squared error in standard deviations. */
