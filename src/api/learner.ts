@@ -29,7 +29,7 @@ import {
   predictImages,
 } from '../vision/inference/predict.ts'
 import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
-import type { ImageModel, ModelName, NetworkFunction } from '../vision/models/index.ts'
+import { chooseModel, type ImageModel, type ModelName, type NetworkFunction } from '../vision/models/index.ts'
 import { checkOptions } from './check-options.ts'
 import type { optionTables } from './options.ts'
 
@@ -48,8 +48,9 @@ export interface ImageLearnerOptions
   signal?: AbortSignal
 }
 
-/** A learner over a folder of pictures, ready to train: a pretrained frozen body and a fresh head. `model`: a name, or
- *  your own function that makes a network (`imageModel`) for the given number of channels, and leaves out the
+/** A learner over a folder of pictures, ready to train: a pretrained frozen body and a fresh head. `model`: a name;
+ *  `auto`, which is `resnet34` if its weights are here or can be downloaded, else `tf_efficientnet_lite0`; or your own
+ *  function that makes a network (`imageModel`) for the given number of channels, and leaves out the
  *  classifier if `classes` is 0. Your own network begins unfrozen, unless `weights` names a file for it, or
  *  `pretrained: true` says that your function loads weights itself. */
 export async function learner(
@@ -68,11 +69,14 @@ export async function learner(
   checkOptions(asked, 'learner', ['callbacks', 'metrics', 'batchTransforms', 'progress', 'report', 'signal'])
   checkDevice(asked.device ?? usualDevice(), asked.precision)
   keepMemory()
+  // A program gets the same net each time, at once: the comparison of nets takes seconds, and belongs to a run's log.
+  const { pretrained = true, weights } = asked
+  const name = isOwn ? undefined : await chooseModel(model, { report, pretrained: pretrained && weights === undefined })
   const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
   const learn = make(
     await prepare(isOwn ? imagesFor(model) : images, dir, {
       narrator: nobody,
-      options: { ...asked, ...(isOwn ? {} : { model }) },
+      options: { ...asked, ...(name === undefined ? {} : { model: name }) },
       report,
       progress,
       signal,

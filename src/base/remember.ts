@@ -22,6 +22,12 @@ export function remembered<T>(path: string, key: string, make: () => T, counts =
   return made
 }
 
+/** The result that is kept for this key, if there is one that `counts` accepts. */
+export function recalled<T>(path: string, key: string, counts = (_kept: T): boolean => true): T | undefined {
+  const known = read(path)
+  return Object.hasOwn(known, key) && counts(known[key] as T) ? (known[key] as T) : undefined
+}
+
 function read(path: string): Record<string, unknown> {
   try {
     const found: unknown = JSON.parse(readFileSync(path, 'utf8'))

@@ -60,3 +60,15 @@ function taken(parts: readonly string[], width: number): string[] {
 
 const escapes: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 const written = (c: string) => escapes[c] ?? `\\u${c.codePointAt(0)!.toString(16).padStart(4, '0')}`
+
+/** A table as lines: columns as wide as their longest cell; numbers (all but the first and the last column) to the
+ *  right. */
+export function alignedRows(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = head.map((name, i) => Math.max(name.length, ...rows.map(row => row[i]!.length)))
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) => (i === 0 || i === row.length - 1 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd()
+  return [line(head), ...rows.map(line)]
+}

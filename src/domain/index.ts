@@ -14,4 +14,4 @@ export type {
   Trained,
   Words,
 } from './domain.ts'
-export type { DomainContext, Narrator, Progress, SharedOptions } from './narrator.ts'
+export type { DomainContext, ModelChoice, Narrator, Progress, SharedOptions } from './narrator.ts'

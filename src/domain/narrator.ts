@@ -1,5 +1,6 @@
 import type { Report } from '../base/progress.ts'
 import type { EventBody } from '../runs/index.ts'
+import type { Precision } from '../train/network.ts'
 
 /** Shows the progress of long work that has no losses: decoding, features. */
 export type Progress = (what: string, done: number, total: number) => void
@@ -38,4 +39,17 @@ export interface SharedOptions {
   batchSize?: number | undefined
   /** `cpu`, `cuda` or `cuda:1`. */
   device?: string | undefined
+  precision?: Precision | 'auto' | undefined
+  /** The most epochs of the whole net, the minutes of the run, and the augmented views of each sample. */
+  epochs?: number | undefined
+  minutes?: number | undefined
+  views?: number | undefined
+}
+
+/** The model that was chosen for a run: its answer `model` (`Narrator.once`). */
+export interface ModelChoice {
+  name: string
+  reason: string
+  /** What was measured, as lines of the log. */
+  lines: string[]
 }

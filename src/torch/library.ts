@@ -30,6 +30,16 @@ export { keepMemory } from './native.ts'
 export const keepsMemory = (): boolean => native.keepsMemory()
 /** Keeps the libraries of the loaded addons in memory after the thread that loaded them ends. For workers. */
 export const pinLibraries = (): void => native.pinLibraries()
+/** Runs `fn` with this many threads per operator. */
+export function withThreads<T>(n: number, fn: () => T): T {
+  const before = native.threads()
+  native.setThreads(n)
+  try {
+    return fn()
+  } finally {
+    native.setThreads(before)
+  }
+}
 /** Runs `fn` with one thread per operator. For operators on about ten thousand numbers, waking other threads costs more
  *  time than they save. */
 export async function onOneThread<T>(fn: () => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import { cacheFolder } from '../base/files.ts'
-import { remembered } from '../base/remember.ts'
+import { recalled, remembered } from '../base/remember.ts'
 import { findAddon, machine } from '../setup/index.ts'
 import {
   autocast,
@@ -11,11 +11,13 @@ import {
   noGrad,
   randn,
   scope,
+  synchronize,
   useKernelSet,
   useKernels,
+  withThreads,
 } from '../torch/index.ts'
 import type { Network, Precision } from './network.ts'
-import { processorUse } from './processor.ts'
+import { processorUse, undisturbedNow } from './processor.ts'
 
 /** The kinds of work of a run: training steps (forward and backward), and inference with the frozen body. */
 export type Work = 'step' | 'frozen'
@@ -78,25 +80,37 @@ export function measureWays(
   ways: readonly Omit<Way, 'rates'>[],
   { shape = [3, 128, 128], batch = 8 }: { shape?: readonly number[]; batch?: number } = {},
 ): Way[] {
-  const { body } = network
+  const ownBefore = kernelCalls()
+  const rates = ratesIn(network, ways, { shape, batch })
+  const hasOwn = kernelCalls() > ownBefore
+  return ways.flatMap((way, i) => (way.kernels === 'aten' || hasOwn ? [{ ...way, rates: rates[i]! }] : []))
+}
+
+/** Samples per second in each of these ways; `now` is the clock, in milliseconds. */
+function ratesIn(
+  network: Network,
+  ways: readonly Omit<Way, 'rates'>[],
+  { shape, batch, now = () => performance.now() }: { shape: readonly number[]; batch: number; now?: () => number },
+): Record<Work, number>[] {
+  const { body, device = 'cpu' } = network
   const parameters = body.parameters()
   const before = parameters.map(p => p.requiresGrad)
   const training = Array.from(body.modules(), ([, m]) => [m, m.training] as const)
   body.eval()
   for (const p of parameters) p.requiresGrad = true
   const least = ways.map(() => ({ step: Number.POSITIVE_INFINITY, frozen: Number.POSITIVE_INFINITY }))
-  const ownBefore = kernelCalls()
+  const onDevice = { device }
   try {
     scope(() => {
-      const noise = randn([batch, ...shape], { generator: generator(1) })
+      const noise = randn([batch, ...shape], { generator: generator(1) }).to('float32', onDevice)
       const x = shape.length === 3 ? noise.contiguous('channels_last') : noise
       const work: Record<Work, (precision: Precision) => void> = {
         step: precision =>
-          autocast(precision, () => body.features(x))
+          autocast(precision, () => body.features(x), onDevice)
             .to('float32')
             .mean()
             .backward(),
-        frozen: precision => noGrad(() => autocast(precision, () => body.features(x)).to('float32')),
+        frozen: precision => noGrad(() => autocast(precision, () => body.features(x), onDevice).to('float32')),
       }
       const started = performance.now()
       for (let round = 0; round <= rounds; round++) {
@@ -104,13 +118,14 @@ export function measureWays(
         for (const [i, way] of ways.entries())
           for (const kind of ['step', 'frozen'] as const) {
             const done = computeBy(way)
-            const start = performance.now()
+            const start = now()
             try {
               scope(() => void work[kind](way.precision))
+              synchronize()
             } finally {
               done()
             }
-            if (round > 0) least[i]![kind] = Math.min(least[i]![kind], performance.now() - start)
+            if (round > 0) least[i]![kind] = Math.min(least[i]![kind], now() - start)
           }
       }
     })
@@ -121,35 +136,83 @@ export function measureWays(
     })
     for (const [m, was] of training) m.training = was
   }
-  const hasOwn = kernelCalls() > ownBefore
   const rate = (ms: number) => (1000 * batch) / ms
-  return ways.flatMap((way, i) => {
-    const { step, frozen } = least[i]!
-    return way.kernels === 'aten' || hasOwn ? [{ ...way, rates: { step: rate(step), frozen: rate(frozen) } }] : []
-  })
+  return least.map(({ step, frozen }) => ({ step: rate(step), frozen: rate(frozen) }))
 }
 
 /** `measureWays` with a cache: one measurement per net, machine, number of threads and build of the addon. A
  *  measurement that other work disturbed is repeated after an hour; until then all processes use it. */
-export function waysOf(name: string, network: Network, shape: readonly number[]): Way[] {
+export function waysOf(name: string, network: Network | (() => Network), shape: readonly number[]): Way[] {
+  const net = () => (typeof network === 'function' ? network() : network)
+  return perMachine(name, shape, () => {
+    const body = net()
+    const once = () => measureWays(body, waysHere(), { shape })
+    const ways = once()
+    if (!isSurprising(ways)) return { ways }
+    const again = once()
+    const faster = (i: number, kind: Work) => Math.max(ways[i]!.rates[kind], again[i]!.rates[kind])
+    return { ways: ways.map((way, i) => ({ ...way, rates: { step: faster(i, 'step'), frozen: faster(i, 'frozen') } })) }
+  }).ways
+}
+
+/** The ways of a net if they were measured before. */
+export const knownWays = (name: string, shape: readonly number[]): Way[] | undefined =>
+  recalled<{ ways: Way[] } & Expires>(speeds(name), machineKey(shape), counts)?.ways
+
+/** How fast a net computes inputs of this shape in this way, in samples per second; with the same cache. The kernels of
+ *  steps and of the frozen body may differ. The time in which other work has the cores is left out, since it may end
+ *  soon. */
+export function ratesOf(
+  name: string,
+  network: () => Network,
+  { precision, by, device }: Computed & { device: string },
+  shape: readonly number[],
+): Record<Work, number> {
+  const each = [by.step, by.frozen].map(computing => ({ precision, ...computing }))
+  const ways = JSON.stringify(each[0]) === JSON.stringify(each[1]) ? each.slice(0, 1) : each
+  const batch = device === 'cpu' ? 8 : 32
+  return perMachine(name, { shape, ways, device }, () => {
+    const once = () => ratesIn(network(), ways, { shape, batch, now: undisturbedNow })
+    const end = processorUse()
+    let [step, frozen = step] = once()
+    const { threads } = library()
+    if ((end().waited ?? 0) > disturbed && threads > 1 && device === 'cpu') {
+      // While one thread waits for a core, the others wait for it: one alone shows how fast a core is.
+      const alone = withThreads(1, once).map(rates => scaled(rates, threads ** speedUp))
+      ;[step, frozen = step] = alone
+    }
+    return { rates: { step: step!.step, frozen: frozen!.frozen } }
+  }).rates
+}
+
+const scaled = ({ step, frozen }: Record<Work, number>, by: number) => ({ step: by * step, frozen: by * frozen })
+/** n threads are about n to this power times as fast as one. */
+const speedUp = 0.9
+
+/** A measurement that expires at a time, in milliseconds since 1970. */
+interface Expires {
+  until?: number
+}
+const counts = ({ until = Number.POSITIVE_INFINITY }: Expires) => Date.now() < until
+
+const speeds = (name: string) => cacheFolder('speed', `${name}.json`)
+
+/** Changes with all that the speed of a net depends on, and with what is measured. */
+function machineKey(what: unknown): string {
   const { version, threads, cpuCapability } = library()
-  const { model } = machine().cpu
   const addon = findAddon()?.path ?? ''
   const form = 4 // the format of the cached data
-  const key = JSON.stringify([model, threads, cpuCapability, version, addon, shape, form])
-  const measure = (): { ways: Way[]; until?: number } => {
+  return JSON.stringify([machine().cpu.model, threads, cpuCapability, version, addon, what, form])
+}
+
+/** A measurement of a net, made once on each machine; again after an hour if other work disturbed it. */
+function perMachine<T extends object>(name: string, what: unknown, measure: () => T): T {
+  const make = (): T & Expires => {
     const end = processorUse()
-    const once = () => measureWays(network, waysHere(), { shape })
-    let ways = once()
-    if (isSurprising(ways)) {
-      const again = once()
-      const faster = (i: number, kind: Work) => Math.max(ways[i]!.rates[kind], again[i]!.rates[kind])
-      ways = ways.map((way, i) => ({ ...way, rates: { step: faster(i, 'step'), frozen: faster(i, 'frozen') } }))
-    }
-    return (end().waited ?? 0) > disturbed ? { ways, until: Date.now() + countsFor } : { ways }
+    const made = measure()
+    return (end().waited ?? 0) > disturbed ? { ...made, until: Date.now() + countsFor } : made
   }
-  const counts = ({ until = Number.POSITIVE_INFINITY }) => Date.now() < until
-  return remembered(cacheFolder('speed', `${name}.json`), key, measure, counts).ways
+  return remembered<T & Expires>(speeds(name), machineKey(what), make, counts)
 }
 
 /** Whether own kernels were not faster in bfloat16 although the processor has instructions for it: other work may have

@@ -1,13 +1,9 @@
 import type { Narrator } from '../../domain/index.ts'
 import { kernelsInUse } from '../../torch/index.ts'
-import { type Computed, type Computing, computeBy, type Way, type Work, waysOf } from '../../train/measure-kernels.ts'
-import type { Network, Precision } from '../../train/network.ts'
+import { computedBy } from '../../train/choose-kernels.ts'
+import { type Computed, type Computing, computeBy, type Way, waysOf } from '../../train/measure-kernels.ts'
+import type { Network } from '../../train/network.ts'
 import type { RecipeOptions } from '../options.ts'
-
-/** bfloat16 rounds more, so it must be this many times faster. */
-const worthRounding = 1.15
-/** Own kernels are used unless libtorch's are this many times faster, which is more than noise. */
-const clearlyFaster = 1.1
 
 /** Chooses the number type of products and the kernels (own or libtorch's): as the options ask, else the fastest as
  *  measured on this machine, once for training steps and once for the frozen body. Afterwards those of training steps
@@ -35,9 +31,7 @@ export async function choosePrecision({
     return { precision, by: { step: { kernels: kernelsInUse() }, frozen: { kernels: kernelsInUse() } } }
   }
   const ways = await narrator.once('speeds', () => waysOf(modelName, net, shape))
-  const chosen = fastest(ways, given, options.epochs === 0 ? 'frozen' : 'step')
-  const { precision } = chosen
-  const by = process.env.ANNEAL_KERNELS === 'aten' ? { step: libtorch, frozen: libtorch } : chosen.by
+  const { precision, by } = computedBy(ways, given, options.epochs === 0 ? 'frozen' : 'step')
   computeBy(by.step)
   const measured = `measured, samples/s in training steps and through the frozen body: ${waysText(ways)}`
   const half = ways.some(w => w.precision === 'bfloat16')
@@ -48,26 +42,6 @@ export async function choosePrecision({
   )
   return { precision, by }
 }
-const libtorch: Computing = { kernels: 'aten' }
-
-/** Chooses precision and kernels from these measurements. `auto` takes bfloat16 if it is clearly faster in the work
- *  that counts. A net without layers for own kernels has no measurement of them. */
-export function fastest(ways: readonly Way[], asked: Precision | 'auto', counts: Work): Computed {
-  const best = (precision: Precision, work: Work): Way | undefined => {
-    const all = ways.filter(w => w.precision === precision).sort((a, b) => b.rates[work] - a.rates[work])
-    const [own, aten] = (['own', 'aten'] as const).map(kernels => all.find(w => w.kernels === kernels))
-    return own && aten && aten.rates[work] > clearlyFaster * own.rates[work] ? aten : (own ?? aten)
-  }
-  const [wide, half] = (['float32', 'bfloat16'] as const).map(type => best(type, counts)?.rates[counts])
-  const precision = asked !== 'auto' ? asked : half && wide && half > worthRounding * wide ? 'bfloat16' : 'float32'
-  const hasOwn = ways.some(w => w.kernels === 'own')
-  const by = (work: Work): Computing => {
-    const { kernels, set } = (hasOwn && best(precision, work)) || { kernels: 'own' as const, set: undefined }
-    return set === undefined ? { kernels } : { kernels, set }
-  }
-  return { precision, by: { step: by('step'), frozen: by('frozen') } }
-}
-
 const named = ({ kernels, set }: Computing) =>
   kernels === 'aten' ? "libtorch's kernels" : set ? `own kernels (${set})` : 'own kernels'
 /** The kernels in words; named once if steps and the frozen body use the same. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { RunError } from '../../base/errors.ts'
 import { ensureFolder, writeAtomic } from '../../base/files.ts'
 import type { ClassCount } from '../../data/types.ts'
-import type { Narrator } from '../../domain/index.ts'
+import type { ModelChoice, Narrator } from '../../domain/index.ts'
 import { type EventBody, type Interpretation, type Run, type RunEvent, readEvents } from '../../runs/index.ts'
 import type { Tensor } from '../../torch/index.ts'
 import { storedTensors } from '../../train/saved-model.ts'
@@ -20,6 +20,8 @@ interface Answers {
   at: number
   /** The best weights so far, which are saved. */
   kept: Best
+  /** The model, where the domain chooses one. */
+  model: ModelChoice
   /** What a person should check in the data. */
   doubts: Pick<Interpretation, 'labelIssues' | 'nearDuplicates'>
   [stage: `stage ${number}`]: StageResult

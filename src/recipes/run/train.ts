@@ -5,7 +5,7 @@ import { option } from '../../base/options.ts'
 import { type Report, streamReport } from '../../base/progress.ts'
 import { version } from '../../base/version.ts'
 import type { LabelOptions } from '../../data/index.ts'
-import type { Domain, Progress } from '../../domain/index.ts'
+import type { Domain, ModelChoice, Progress } from '../../domain/index.ts'
 import {
   domainOf,
   isRun,
@@ -148,7 +148,18 @@ const machineFacts = (): RunConfig['machine'] => {
 async function drive<O extends object>(
   domain: Domain<O>,
   dir: string,
-  { mode, config, options }: { mode: 'create' | 'append'; config: Asked; options: O & RecipeOptions },
+  {
+    mode,
+    config,
+    options,
+    model,
+  }: {
+    mode: 'create' | 'append'
+    config: Asked
+    options: O & RecipeOptions
+    /** The model, if it was chosen before. */
+    model?: ModelChoice | undefined
+  },
   {
     onRun,
     onEvent = () => {},
@@ -176,6 +187,7 @@ async function drive<O extends object>(
       onEvent(event)
     })
     if (mode === 'append') session.resume()
+    if (model && session.known('model') === undefined) session.know('model', model)
     onRun?.(dir, message => held && session.warn(message))
     try {
       const accepted = () => {
@@ -234,9 +246,15 @@ async function everyFold<O extends object>(
 ): Promise<Made> {
   // Data that can't be split are refused before the first fold begins.
   await domain.index(config.data, { ...options, seed: config.seed, fold: 0 })
+  // Nets of one kind are averaged: all folds take the one that the first fold chose.
+  const chosenBefore = (fold: number): ModelChoice | undefined => {
+    const name =
+      fold > 0 && (options.model ?? 'auto') === 'auto' && readConfig(join(session.run.dir, foldName(0)))?.model
+    return name ? { name, reason: 'the first fold chose it', lines: [] } : undefined
+  }
   const train = (fold: number, dir: string, resume: boolean) => {
     const settings = { ...config.settings, fold }
-    const asked = { config: { ...config, settings }, options: { ...options, fold } }
+    const asked = { config: { ...config, settings }, options: { ...options, fold }, model: chosenBefore(fold) }
     return drive(domain, dir, { mode: resume ? 'append' : 'create', ...asked }, hooks)
   }
   const result = await trainFolds(session, options.folds!, train, options)

@@ -1,4 +1,3 @@
-import { purpose, rng, shuffle } from '../../base/random.ts'
 import type { Task } from '../../data/index.ts'
 import { type Tensor, zeros } from '../../torch/index.ts'
 import { computeFeatures } from '../../train/features.ts'
@@ -9,9 +8,10 @@ import type { Network, Precision } from '../../train/network.ts'
 import { turn } from '../../train/stop.ts'
 import { type Augmentation, augmentations, type Change, unchanged } from '../augment/index.ts'
 import { pictureBatch } from '../batch.ts'
-import { resize } from '../decode/resize.ts'
+import { shrunk } from '../decode/resize.ts'
 import type { Item, Picture } from '../index.ts'
 import type { Preprocessing } from '../inference/saved.ts'
+import { everyClassInTurn } from '../sample.ts'
 import { type Trial, trialChange, trials } from './trials.ts'
 import { fromVerdicts, type SenseRow, seesEnough, senseReason, senseRow } from './verdict.ts'
 
@@ -47,8 +47,6 @@ export interface Sense {
 
 /** Fewer pictures are not enough to decide anything. */
 const fewest = 30
-/** How many pictures of a class a probe needs to learn it. */
-const perClass = 5
 const folds = 5
 
 /** Finds which changes of pictures make sense, from frozen features alone; it does not know what the pictures show.
@@ -116,33 +114,9 @@ function fallback(task: Task, rows: SenseRow[], reason: string): Sense {
   return { augmentation: task === 'regression' ? { ...usual, flip: 0 } : usual, rows, reason }
 }
 
-/** Pictures of every class in turn, drawn by the seed. With more classes than so few pictures can teach, some of the
- *  classes. */
-function sample({
-  items,
-  task,
-  seed = 42,
-  network,
-  most = network.device?.startsWith('cuda') ? 1000 : 256,
-}: SenseOptions) {
-  const random = rng(seed, 0, 0, purpose.sense)
-  const groups = new Map<string, (typeof items)[number][]>()
-  for (const item of shuffle([...items], random)) {
-    const key = task === 'regression' ? '' : item.labels.join()
-    const group = groups.get(key)
-    if (group) group.push(item)
-    else groups.set(key, [item])
-  }
-  const order = shuffle([...groups.keys()].sort(), random)
-  const lists = order.slice(0, task === 'single' ? Math.max(2, Math.floor(most / perClass)) : order.length)
-  const chosen: (typeof items)[number][] = []
-  for (let k = 0; chosen.length < most; k++) {
-    const round = lists.flatMap(key => groups.get(key)![k] ?? [])
-    if (round.length === 0) break
-    chosen.push(...round.slice(0, most - chosen.length))
-  }
-  return chosen
-}
+/** The pictures to measure on: more on a GPU. */
+const sample = ({ items, task, seed = 42, network, most }: SenseOptions) =>
+  everyClassInTurn(items, { task, seed, most: most ?? (network.device?.startsWith('cuda') ? 1000 : 256) })
 
 /** The targets of the pictures, [N × C], and the class of each if it has one. */
 function answersOf(chosen: readonly Pick<Item, 'labels' | 'values'>[], task: Task) {
@@ -198,13 +172,4 @@ function views(chosen: readonly Pick<Item, 'picture'>[], tried: readonly Trial[]
       return { x, y: zeros([samples.length], { dtype: 'int64' }) }
     },
   }
-}
-
-/** The picture resized to this short side, antialiased; a smaller picture is unchanged. */
-function shrunk(picture: Picture, short: number): Picture {
-  const { data, height, width, channels = 3 } = picture
-  const scale = short / Math.min(height, width)
-  if (scale >= 1) return picture
-  const [h, w] = [Math.round(height * scale), Math.round(width * scale)]
-  return resize({ data, height, width, channels }, { width: w, height: h })
 }

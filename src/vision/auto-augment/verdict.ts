@@ -1,4 +1,5 @@
 import { percent } from '../../base/format.ts'
+import { alignedRows } from '../../base/text.ts'
 import type { Judged } from '../../train/linear/view-probe.ts'
 import { type Augmentation, augmentation } from '../augment/index.ts'
 import { strengths, type Trial, type TrialId } from './trials.ts'
@@ -192,11 +193,5 @@ export function senseTable(rows: readonly SenseRow[]): string[] {
     `${share(r.told)} ± ${share(r.toldError)}`,
     `${r.chosen ? 'yes' : 'no'}: ${r.reason}`,
   ])
-  const widths = head.map((name, i) => Math.max(name.length, ...cells.map(row => row[i]!.length)))
-  const line = (row: string[]) =>
-    row
-      .map((cell, i) => (i === 0 || i === row.length - 1 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join('  ')
-      .trimEnd()
-  return [line(head), ...cells.map(line)]
+  return alignedRows(head, cells)
 }

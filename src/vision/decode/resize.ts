@@ -1,4 +1,5 @@
 import { call, fromArray, noGrad, scope, type Tensor } from '../../torch/index.ts'
+import type { Picture } from '../types.ts'
 import { like, type Raster, whiteOf } from './raster.ts'
 
 /** How a picture is resized. */
@@ -74,6 +75,15 @@ function crop(raster: Raster, { left, top, width, height }: Crop): Raster {
     out.set(data.subarray(from, from + width * channels), y * width * channels)
   }
   return { ...raster, data: out, width, height }
+}
+
+/** The picture resized to this short side, antialiased; a smaller picture is unchanged. */
+export function shrunk(picture: Picture, short: number, interpolation?: FitOptions['interpolation']): Picture {
+  const { data, height, width, channels = 3 } = picture
+  const scale = short / Math.min(height, width)
+  if (scale >= 1) return picture
+  const [h, w] = [Math.round(height * scale), Math.round(width * scale)]
+  return resize({ data, height, width, channels }, { width: w, height: h }, interpolation)
 }
 
 /** Antialiased by libtorch, as torchvision's `resize` of tensors does it. Whole numbers are rounded and clipped. */

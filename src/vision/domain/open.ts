@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto'
 import { ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import type { FolderIndex } from '../../data/index.ts'
-import type { DomainContext, Opened } from '../../domain/index.ts'
+import type { DomainContext, ModelChoice, Opened } from '../../domain/index.ts'
 import { manualSeed, nn } from '../../torch/index.ts'
 import { usualBatch } from '../../train/plan-epochs.ts'
 import { readWeights } from '../../weights/index.ts'
+import { chooseInRun } from '../auto-model/choose-in-run.ts'
 import type { Pictures } from '../dataset.ts'
-import { chooseChannels } from '../decode/choose-channels.ts'
+import { type ChannelChoice, chooseChannels } from '../decode/choose-channels.ts'
 import type { Preprocessing } from '../inference/saved.ts'
 import {
   checkSizes,
@@ -38,8 +39,12 @@ export async function openImages(
 ): Promise<Opened<ImageModel, Preprocessing>> {
   const { options, narrator } = context
   const { seed = 42 } = options
-  const { modelName, info, sizes, state } = await (own ? takeOwn(own, context) : takeModel(context))
-  const { mode, range, open, first } = await scan(index, { info, size: sizes[0]! }, context)
+  let found: Scanned | undefined
+  const scanned = async (info: KnownModel, size: number) => (found ??= await scan(index, { info, size }, context))
+  const { modelName, info, sizes, state } = await (own ? takeOwn(own, context) : takeModel(index, context, scanned))
+  const { mode, range, openFor } = await scanned(info, sizes[0]!)
+  const open = (size: number) => openFor(info, size)
+  const first = await open(sizes[0]!)
   const kept = mode === 'keep' ? keptChannels(first) : undefined
   const channels = kept?.channels ?? 3
   const { mean, std } = kept ?? info
@@ -86,20 +91,45 @@ export async function openImages(
   }
 }
 
-/** The model by name, its sizes, and its pretrained weights. */
-async function takeModel({ options, narrator, report, signal }: DomainContext<ImageOptions>) {
+/** The model by name, its sizes, and its pretrained weights. If several nets are compared, the pictures are scanned for
+ *  them. */
+async function takeModel(
+  index: FolderIndex,
+  context: DomainContext<ImageOptions>,
+  scanned: (info: KnownModel, size: number) => Promise<Scanned>,
+) {
+  const { options, narrator, report, signal } = context
   const { pretrained = true, weights, testSize } = options
-  const given = options.model ?? 'auto'
-  const modelName = await narrator.once('model', () =>
-    chooseModel(given, { report, pretrained: pretrained && weights === undefined }),
-  )
-  narrator.choice('model', modelName, given === 'auto' ? autoReason(modelName, options) : 'as asked')
+  const kept = await narrator.once('model', () => nameModel(index, context, scanned))
+  // A run of an earlier version kept the name alone.
+  const { name: modelName, reason, lines } = typeof kept === 'string' ? { name: kept, reason: '', lines: [] } : kept
+  for (const text of lines) narrator.emit({ type: 'line', text })
+  narrator.choice('model', modelName, reason)
   const info = modelInfo(modelName)
   const sizes = options.sizes ?? [options.size ?? info.size]
   checkSizes(modelName, testSize === undefined ? sizes : [...sizes, testSize])
   const file = weights === undefined ? {} : { file: weights }
   const state = pretrained ? await pretrainedState(modelName, { ...file, report, signal }) : undefined
   return { modelName, info, sizes, state }
+}
+
+/** The model that was asked for; for `auto` the one that suits the pictures and the time, if its weights are not
+ *  given. */
+async function nameModel(
+  index: FolderIndex,
+  context: DomainContext<ImageOptions>,
+  scanned: (info: KnownModel, size: number) => Promise<Scanned>,
+): Promise<ModelChoice> {
+  const { model = 'auto', pretrained = true, weights } = context.options
+  if (model === 'auto' && pretrained && weights === undefined)
+    return chooseInRun(index, context, {
+      async look(info, size) {
+        const { mode, openFor } = await scanned(info, size)
+        return { pictures: await openFor(info, size), keeps: mode === 'keep' }
+      },
+    })
+  const name = await chooseModel(model, { report: context.report, pretrained: false })
+  return { name, reason: model === 'auto' ? 'the default' : 'as asked', lines: [] }
 }
 
 /** The caller's own network function, with a name that changes with its source text; the usual ImageNet
@@ -124,12 +154,18 @@ function checkedModel(model: ImageModel, name: string): ImageModel {
   )
 }
 
-/** Chooses the channels and decodes the pictures for the first size; other sizes are opened when they are needed. */
+/** The channels that were chosen, and the decoded pictures for a model and a size. */
+interface Scanned extends Pick<ChannelChoice, 'mode' | 'range'> {
+  openFor(info: KnownModel, size: number): Promise<Pictures>
+}
+
+/** Chooses the channels and decodes the pictures for the first model and size; those for others are opened when they are
+ *  needed. */
 async function scan(
   index: FolderIndex,
   { info, size }: { info: KnownModel; size: number },
   context: DomainContext<ImageOptions>,
-) {
+): Promise<Scanned> {
   const { options, narrator, signal } = context
   narrator.emit({ type: 'phase', phase: 'scan' })
   narrator.stands?.('the settings', 'the scan and the decoding of the pictures')
@@ -137,14 +173,14 @@ async function scan(
   const asked = { asked: options.channels ?? 'auto', signal }
   const { mode, range, choice } = await narrator.once('channels', () => chooseChannels(index.items, asked))
   if (mode !== 'rgb' || options.channels !== undefined) narrator.choice(choice.what, choice.value, choice.reason)
-  const opened = new Map<number, Pictures>()
-  const open = async (size: number): Promise<Pictures> => {
-    const pictures = opened.get(size) ?? (await openAt(index, { size, info, mode, range }, context))
-    opened.set(size, pictures)
+  const opened = new Map<string, Pictures>()
+  const openFor = async (info: KnownModel, size: number): Promise<Pictures> => {
+    const key = `${shortSide(size, info)} ${info.interpolation}`
+    const pictures = opened.get(key) ?? (await openAt(index, { size, info, mode, range }, context))
+    opened.set(key, pictures)
     return pictures
   }
-  const first = await open(size)
-  const { data } = first
+  const { data } = await openFor(info, size)
   for (const { what, value, reason } of data.choices.slice(index.choices?.length ?? 0))
     narrator.choice(what, value, reason)
   narrator.stands?.('the decoded pictures', 'the measurements of pictures and net before training')
@@ -154,12 +190,5 @@ async function scan(
     problems: data.problems.map(({ file, reason, kind }) => ({ file, reason, kind })),
     ...(data.task === 'single' ? {} : { pictures: data.pictures }),
   })
-  return { mode, range, open, first }
+  return { mode, range, openFor }
 }
-
-const autoReason = (name: string, { pretrained = true, weights }: ImageOptions) =>
-  name !== 'resnet34'
-    ? 'the weights of resnet34 are not available here; these come from a package registry'
-    : pretrained && weights === undefined
-      ? 'the default, and its weights are here or can be fetched'
-      : 'the default'
