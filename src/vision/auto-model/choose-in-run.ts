@@ -24,7 +24,7 @@ import { type Contender, chooseNet, fits, netReason, netTable, type Terms } from
 /** Fewer training pictures say nothing about a net. */
 const fewest = 20
 /** The most pictures that the nets are compared on. */
-const most = 300
+const most = 600
 /** The side in pixels at which the kernels of a net are measured. */
 const measuredSide = 128
 
