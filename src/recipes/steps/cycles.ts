@@ -68,6 +68,9 @@ export function nextCycle(
     : withinMinutes(length, state, context, { minutes: options.minutes, until })
 }
 
+/** The time of the comparisons at the end of a cycle, in epochs. */
+const endOfCycle = 0.6
+
 /** The epochs of a cycle that fit into the remaining time. */
 function withinMinutes(
   length: number,
@@ -76,7 +79,7 @@ function withinMinutes(
   { minutes, until }: { minutes: number; until: number },
 ): number | undefined {
   const seconds = minutes * 60 * until - session.run.seconds
-  const fitting = Math.floor((seconds - 5) / state.slowest)
+  const fitting = Math.floor((seconds - 5) / state.slowest - endOfCycle)
   const budget = `${until < 1 ? "this size's share of " : ''}${setting('minutes', minutes)}`
   if (fitting < 1 && !state.best)
     throw new TrainingError(
