@@ -46,11 +46,11 @@ export const recipeOptions = {
       .says('the epochs of the first cycle of the whole net'),
     cycleMult: number({ from: 1 }).flag('--cycle-mult <n>').otherwise('1, more where the net underfits').example(2)
       .says('how many times longer each cycle is than the one before'),
-    batchSize: batchOption(2).on(...trains).otherwise('16 below 2,000 training samples over pretrained weights, else 32', 'with few samples the number of steps counts more; fewer where a step needs more memory than is free')
+    batchSize: batchOption(2).on(...trains).example(32).otherwise('16 below 2,000 training samples over pretrained weights, else 32', 'with few samples the number of steps counts more; fewer where a step needs more memory than is free')
       .says('the batch size: samples per step'),
   }),
   ...group('Learning rates and loss', trains, {
-    lr: or(rate(), list(rate(), { least: 1 })).flag('--lr <rate>').on(...wholeRun).otherwise('5e-4 for the body and 2e-4 for the head over pretrained weights, else found', 'rates of AdamW at batches of 16, chosen on many data sets').example([1e-4, 5e-4, 2e-4])
+    lr: or(rate(), list(rate(), { least: 1 })).flag('--lr <rate>').on(...wholeRun).otherwise('5e-4 for the body and 2e-4 for the head over pretrained weights, else found', 'rates of AdamW at batches of 16, chosen on many data sets').example(1e-3)
       .says('the learning rate of the whole net, or one per layer group: 1e-5,1e-4,1e-3'),
     headLr: rate().flag('--head-lr <rate>').on(...wholeRun).example(1e-2).otherwise('found', 'a learning rate finder runs first')
       .says('the learning rate of the head while the body is frozen'),
