@@ -121,6 +121,7 @@ export {
   type TtaPart,
   type TtaResult,
   type WarningEvent,
+  type WeightPoint,
 } from './runs/index.ts'
 export type { DoctorReport } from './setup/doctor.ts'
 export type { Cache as DoctorCache, Finding, Loaded as LoadedLibtorch } from './setup/findings.ts'
