@@ -18,7 +18,7 @@ export const deviceOption = () =>
 /** The recipe: the model, its steps and their rates, and what comes after them. */
 export const recipeOptions = {
   ...group('Model', trains, {
-    model: text('the name of a model').flag('--model <name>').on(...wholeRun).default('auto', 'nets whose weights can be had are compared on the training pictures, within the minutes')
+    model: text('the name of a model').flag('--model <name>').on(...wholeRun).default('auto', 'nets whose weights can be had are compared on the training samples, within the minutes')
       .says('the model by name, or auto'),
     weights: path('the path of a file of weights').flag('--weights <file>').example('resnet34.pth')
       .says('a file of pretrained weights of this model, .safetensors or .pth'),
