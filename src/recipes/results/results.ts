@@ -5,6 +5,7 @@ import { Learner } from '../../train/learner.ts'
 import { averagePrecision, bootstrap, r2, take } from '../../train/metrics.ts'
 import { labelScores, type Outputs, said } from '../../train/objective.ts'
 import { saveModel } from '../../train/saved-model.ts'
+import { turn } from '../../train/stop.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { type Best, isBetter } from '../steps/best-weights.ts'
@@ -30,6 +31,7 @@ export async function finish(
   const { task, names: classes } = objective
   const meaning = { task, classes, seed: prepared.seed }
   const learn = evaluator(prepared)
+  await turn(signal)
   const plain = evaluated ?? (await learn.validate(source('valid'), { signal }))
   const { temperature, calibration } = calibrate(session, meaning, plain)
   const calibrated = { ...plain, probabilities: atTemperature(meaning, plain, temperature) }
