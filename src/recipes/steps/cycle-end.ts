@@ -95,13 +95,16 @@ export function choose<T extends TriedPoint>(tried: readonly T[]): T {
   const [first, last] = [tried[0]!, tried.at(-1)!]
   const lowest = (points: readonly T[], from: T) =>
     points.reduce((a, b) => (b.point.calibrated < a.point.calibrated ? b : a), from)
-  const { mean, error } = pairedDifference(last.losses, first.losses)
-  if (mean > error || (mean > 0 && last.point.score < first.point.score)) return lowest(tried, last)
+  if (looksWorse(last.point, first.point, pairedDifference(last.losses, first.losses))) return lowest(tried, last)
   return lowest(
     tried.slice(1, -1).filter(t => isLower(pairedDifference(t.losses, last.losses))),
     last,
   )
 }
+
+/** Whether the whole net looks worse than the frozen phase: clearly by its loss, or by both loss and metric. */
+const looksWorse = (whole: PathPoint, frozen: PathPoint, { mean, error }: PairedDifference): boolean =>
+  mean > error || (mean > 0 && whole.score < frozen.score)
 
 /** Fits the last layer to its optimum on the features of the body as it is now: of the plain view and of an augmented
  *  one. */
@@ -155,16 +158,16 @@ export function explainEnd(
   const { path, chosen, gain } = end
   const share = (s: number) => percent(s, 0)
   const losses = path.map(p => `${share(p.share)}: ${p.calibrated.toFixed(3)}`).join(', ')
+  const why = looksWorse(path.at(-1)!, path[0]!, gain)
+    ? 'the whole net looks worse than the frozen phase, so the point with the lowest loss is taken'
+    : chosen.share < 1
+      ? 'this point is better than the whole net by more than a standard error'
+      : 'no point before the whole net is better by more than a standard error'
+  const where = chosen.share === 0 ? 'the frozen phase' : `${share(chosen.share)} of the way from the frozen phase`
   session.choice(
     'interpolation',
-    chosen.share === 1 ? 'none' : `${share(chosen.share)} of the way from the frozen phase`,
-    `validation loss between the weights of the frozen phase (0 %) and of the whole net (100 %), calibrated: ${losses}; ${
-      chosen.share === 1
-        ? 'no point before the whole net is better by more than a standard error'
-        : isLower(gain)
-          ? 'it is better than the whole net by more than a standard error'
-          : 'the whole net looks no better than the frozen phase, so the point with the lowest loss is taken'
-    }`,
+    chosen.share === 1 ? 'none' : where,
+    `validation loss between the weights of the frozen phase (0 %) and of the whole net (100 %), calibrated: ${losses}; ${why}`,
   )
   const against =
     best === undefined
