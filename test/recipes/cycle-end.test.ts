@@ -36,6 +36,7 @@ describe('two nets on the same samples', () => {
     assert.equal(share(point(0, 0.6), point(0.5, 0.5), point(1, 0.7)), 0.5, 'clearly worse: the lowest loss')
     assert.equal(share(point(0, 0.6), point(1, 0.61, { spread: 0.5 })), 1, 'worse within the error, metric equal')
     assert.equal(share(point(0, 0.6), point(1, 0.61, { spread: 0.5, score: 0.7 })), 0, 'worse in loss and metric')
+    assert.equal(share(point(0, 0.6), point(0.5, 0.65), point(1, Number.NaN)), 0, 'a loss that is not a number')
     assert.equal(pays({ chosen: point(0.5, 1).point }), true)
     assert.equal(pays({ chosen: point(0, 1).point }), false)
   })

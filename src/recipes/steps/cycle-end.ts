@@ -22,8 +22,9 @@ export interface CycleEnd {
   gain: PairedDifference
 }
 
-/** The points that are tried between both ends. */
-const between = [0.25, 0.5, 0.75]
+/** The points that are tried between both ends: fewer where there are many validation samples, since each costs a pass
+ *  over them. */
+const pointsBetween = (samples: number): number[] => (samples > 2000 ? [0.5] : [0.25, 0.5, 0.75])
 
 /** The strongest L2 at which the last layer is fitted again: the trained body separates the classes better than the
  *  frozen one did, so it needs less. */
@@ -34,9 +35,8 @@ const mostNumbers = 3e9
 
 /** Validates the net's weights at the end of a cycle, with the last layer fitted again to the trained body, and the
  *  points on the straight line to the weights `start` of the frozen phase (WiSE-FT, Wortsman et al. 2022,
- *  arXiv:2109.01903). `use` is called with the chosen weights in the net; afterwards the net
- *  has the weights that it had before. `l2`: the strength of L2 at which the last layer is fitted again; undefined: it is
- *  not. */
+ *  arXiv:2109.01903). `use` is called with the chosen weights in the net; afterwards the net has the weights that it had
+ *  before. `l2`: the strength of L2 at which the last layer is fitted again; undefined: it is not. */
 export async function judgeCycle(
   learn: Learner,
   prepared: Prepared,
@@ -46,24 +46,26 @@ export async function judgeCycle(
   const { net, objective } = prepared
   const now = { random: learn.randomState(), epoch: learn.epoch, step: learn.step }
   const before = snapshotOf(net.net, now)
-  if (l2 !== undefined) await fitHeadAgain(prepared, { l2: Math.min(l2, mostL2), signal, progress })
-  const end = snapshotOf(net.net, now)
+  let end: Snapshot | undefined
   try {
+    if (l2 !== undefined) await fitHeadAgain(prepared, { l2: Math.min(l2, mostL2), signal, progress })
+    end = snapshotOf(net.net, now)
+    const { state } = end
     const at = async (share: number) => {
-      mix(net.net.stateDict(), start, end.state, share)
+      mix(net.net.stateDict(), start, state, share)
       const evaluation = await learn.validate(undefined, { signal })
       const losses = calibratedLosses(objective, evaluation)
       return { point: { share, calibrated: meanOf(losses), ...validated(evaluation) }, evaluation, losses }
     }
     const tried: Awaited<ReturnType<typeof at>>[] = []
-    const shares = [0, ...between, 1]
+    const shares = [0, ...pointsBetween(learn.valid!.count), 1]
     for (const share of shares) {
       progress('interpolation', tried.length, shares.length)
       tried.push(await at(share))
     }
     progress('', shares.length, shares.length)
     const chosen = choose(tried)
-    mix(net.net.stateDict(), start, end.state, chosen.point.share)
+    mix(net.net.stateDict(), start, state, chosen.point.share)
     await use({
       path: tried.map(t => t.point),
       chosen: chosen.point,
@@ -73,7 +75,7 @@ export async function judgeCycle(
   } finally {
     net.net.loadStateDict(before.state)
     dropSnapshot(before)
-    dropSnapshot(end)
+    if (end) dropSnapshot(end)
   }
 }
 
@@ -93,8 +95,9 @@ export interface TriedPoint {
  *  phase itself. */
 export function choose<T extends TriedPoint>(tried: readonly T[]): T {
   const [first, last] = [tried[0]!, tried.at(-1)!]
-  const lowest = (points: readonly T[], from: T) =>
-    points.reduce((a, b) => (b.point.calibrated < a.point.calibrated ? b : a), from)
+  // A net whose loss is not a number is worse than any other.
+  const lossOf = ({ point: { calibrated } }: T) => (Number.isFinite(calibrated) ? calibrated : Number.POSITIVE_INFINITY)
+  const lowest = (points: readonly T[], from: T) => points.reduce((a, b) => (lossOf(b) < lossOf(a) ? b : a), from)
   if (looksWorse(last.point, first.point, pairedDifference(last.losses, first.losses))) return lowest(tried, last)
   return lowest(
     tried.slice(1, -1).filter(t => isLower(pairedDifference(t.losses, last.losses))),
@@ -104,7 +107,7 @@ export function choose<T extends TriedPoint>(tried: readonly T[]): T {
 
 /** Whether the whole net looks worse than the frozen phase: clearly by its loss, or by both loss and metric. */
 const looksWorse = (whole: PathPoint, frozen: PathPoint, { mean, error }: PairedDifference): boolean =>
-  mean > error || (mean > 0 && whole.score < frozen.score)
+  !(mean <= error) || (mean > 0 && whole.score < frozen.score)
 
 /** Fits the last layer to its optimum on the features of the body as it is now: of the plain view and of an augmented
  *  one. */
