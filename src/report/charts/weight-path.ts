@@ -19,7 +19,7 @@ export function weightPathChart({ Plot, draw }: Kit, path: readonly WeightPoint[
     alt: `Validation loss at shares of the way from the weights of the frozen phase to those of the whole net: ${steps}${kept ? `; kept: ${share(kept.share)}` : ''}.`,
     note: 'Each point is a net whose weights lie between both. Losses are calibrated. The kept point was chosen on these validation pictures.',
     keys: kept ? [{ label: `kept: ${share(kept.share)}`, color: ink.good, sign: 'ring' }] : [],
-    marginLeft: 52,
+    marginLeft: 66,
     x: {
       ...axis,
       label: 'share of the way',
