@@ -18,8 +18,8 @@ import {
   type Tensor,
   withKernelSet,
   withKernels,
+  withThreads,
 } from '../../src/torch/index.ts'
-import { native } from '../../src/torch/native.ts'
 
 export const floatSets = kernelSets('float32')
 export const halfSets = kernelSets('bfloat16')
@@ -161,17 +161,6 @@ export const values = (count: number, seed: number): Float32Array => {
   return Float32Array.from({ length: count }, () => random.uniform(-2, 2))
 }
 
-/** Runs `fn` with `count` threads for each operator. */
-export function onThreads<T>(count: number, fn: () => T): T {
-  const before = native.threads()
-  native.setThreads(count)
-  try {
-    return fn()
-  } finally {
-    native.setThreads(before)
-  }
-}
-
 /** The operator of ours that computes a layer, or undefined if libtorch's does: then there is nothing to compare. */
 export function operatorOf(
   { kind, cin, cout, k, after = 'bias' }: Case,
@@ -271,7 +260,7 @@ export function comparisons(all: Cases): void {
           // As good as libtorch's float32, except at the corners of ReLU6, where either side is right.
           for (const n of [1, 2, 3])
             compare(
-              withKernelSet(set, () => onThreads(n, () => own(c, set))),
+              withKernelSet(set, () => withThreads(n, () => own(c, set))),
               exact,
               what => 2e-5 + 3 * difference(aten[what]!, exact[what]!),
             )

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
+import { calibratedLosses } from '../../src/recipes/steps/calibrated-losses.ts'
 import { crossValidatedL2 } from '../../src/recipes/steps/choose-l2.ts'
 import { choose, isLower, pays } from '../../src/recipes/steps/cycle-end.ts'
 import { firstCycle } from '../../src/recipes/steps/cycles.ts'
 import { penalties } from '../../src/recipes/steps/fit-linear-head.ts'
-import { calibratedLosses, meanOf, pairedDifference } from '../../src/recipes/steps/paired-losses.ts'
 import { objective } from '../../src/train/objective.ts'
-import { usualBatch, usualEpochs } from '../../src/train/plan-epochs.ts'
+import { meanOf, pairedDifference } from '../../src/train/paired-losses.ts'
+import { usualBatch, usualEpochs } from '../../src/train/usual-plan.ts'
 import { allMarks, marked, runsFolder, type Trained } from '../helpers/recipe.ts'
 
 describe('two nets on the same samples', () => {

@@ -11,6 +11,7 @@ import {
   type Tensor,
   withKernelSet,
   withKernels,
+  withThreads,
 } from '../../src/torch/index.ts'
 import { model } from '../../src/vision/models/index.ts'
 import {
@@ -20,7 +21,6 @@ import {
   floatSets,
   halfSets,
   lacksFloat,
-  onThreads,
   packedFollows,
   ran,
   slopes,
@@ -176,7 +176,7 @@ describe('a mobile net that predicts, in one call', { skip: lacksFloat }, () => 
             const alone = all.length / 5
             if (set !== 'amx')
               for (const n of [1, 2, 3])
-                onThreads(n, () => {
+                withThreads(n, () => {
                   assert.deepEqual(run(net, x, 'own', half), all, `${set}, ${n} threads`)
                   const one = run(net, x.narrow(0, 3, 1), 'own', half)
                   assert.deepEqual(one, all.subarray(3 * alone, 4 * alone), `${set}, ${n} threads, alone`)

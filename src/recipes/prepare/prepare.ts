@@ -4,7 +4,7 @@ import type { ChosenInputs, Dataset, Domain, DomainContext, Index, Narrator, Ope
 import type { Computed } from '../../train/measure-kernels.ts'
 import { type Body, type Network, network } from '../../train/network.ts'
 import { type Objective, objective } from '../../train/objective.ts'
-import { usualBatch } from '../../train/plan-epochs.ts'
+import { usualBatch } from '../../train/usual-plan.ts'
 import { beginsFrozen, type RecipeOptions } from '../options.ts'
 import { batchThatFits, type Look, looker } from './batch-size.ts'
 import { areUneven, balance } from './class-balance.ts'

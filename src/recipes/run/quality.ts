@@ -7,7 +7,7 @@ interface Level {
   settings: Partial<RecipeOptions>
 }
 
-/** The levels by name. What each brings is measured by `bench/accuracy.ts`; docs/recipe.md has the figures. */
+/** The levels by name. `bench/accuracy.ts` measures what a level brings; docs/speed.md has the figures of quick and good. */
 const levels: Record<NonNullable<RecipeOptions['quality']>, Level> = {
   quick: {
     does: 'the head alone, on features of the frozen body; seconds to a minute',

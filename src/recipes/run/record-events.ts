@@ -1,5 +1,5 @@
 import type { LrFindEvent, Phase } from '../../runs/index.ts'
-import type { Callback, EpochInfo } from '../../train/callback.ts'
+import type { BatchInfo, Callback, EpochInfo } from '../../train/callback.ts'
 import type { RateFinding } from '../../train/rates/finder.ts'
 import type { Session } from './session.ts'
 
@@ -7,11 +7,15 @@ import type { Session } from './session.ts'
 export function recorder(session: Session, phase: Phase, isBest: (info: EpochInfo) => boolean): Callback {
   return {
     order: -10,
-    afterBatch({ step, epoch, loss, smooth, lrs, momentum }) {
-      session.emit({ type: 'batch', ...phase, step, epoch, loss, smooth, lrs, momentum })
-    },
+    afterBatch: info => recordBatch(session, phase, info),
     afterEpoch: info => recordEpoch(session, phase, info, isBest(info)),
   }
+}
+
+/** Writes a batch into the session. */
+export function recordBatch(session: Session, phase: Phase, info: BatchInfo): void {
+  const { step, epoch, loss, smooth, lrs, momentum } = info
+  session.emit({ type: 'batch', ...phase, step, epoch, loss, smooth, lrs, momentum })
 }
 
 /** Writes an epoch into the session. */

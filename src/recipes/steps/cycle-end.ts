@@ -4,12 +4,13 @@ import type { Evaluation } from '../../train/evaluate.ts'
 import { computeFeatures } from '../../train/features.ts'
 import type { Learner } from '../../train/learner.ts'
 import { said } from '../../train/objective.ts'
+import { meanOf, type PairedDifference, pairedDifference } from '../../train/paired-losses.ts'
 import { dropSnapshot, type Snapshot, snapshotOf } from '../../train/snapshot.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { type PathPoint, validated } from './best-weights.ts'
+import { calibratedLosses } from './calibrated-losses.ts'
 import { refitHead } from './fit-linear-head.ts'
-import { calibratedLosses, meanOf, type PairedDifference, pairedDifference } from './paired-losses.ts'
 
 /** The weights that a cycle ended with, and their comparison with those that it began from. */
 export interface CycleEnd {

@@ -6,7 +6,7 @@ import { said } from '../../train/objective.ts'
 import { Stopped } from '../../train/stop.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
-import { recordEpoch, recorder } from '../run/record-events.ts'
+import { recordBatch, recordEpoch } from '../run/record-events.ts'
 import { isBetter, validated } from './best-weights.ts'
 import { type CycleEnd, explainEnd, judgeCycle, pays } from './cycle-end.ts'
 import { nextCycle, shapeOf, worthACycle } from './cycles.ts'
@@ -199,10 +199,9 @@ class WholeRun {
   #recorder(): Callback {
     const [state, { epoch: before }] = [this.#state, this.#learn]
     const last = before + state.cycleLen - (state.learner.fit?.epoch ?? 0)
-    const { afterBatch } = recorder(this.#context.session, this.#options.phase, () => false)
     return {
       order: -10,
-      ...(afterBatch ? { afterBatch } : {}),
+      afterBatch: info => recordBatch(this.#context.session, this.#options.phase, info),
       afterEpoch: info => {
         state.epochsDone++
         state.slowest = Math.max(state.slowest, info.seconds)

@@ -3,6 +3,7 @@ import { purpose, rng, shuffle } from '../../base/random.ts'
 import type { Task } from '../../data/types.ts'
 import { aten, fromArray, noGrad, scope } from '../../torch/index.ts'
 import type { Outputs, Targets } from '../objective.ts'
+import { meanOf, sampleLosses } from '../paired-losses.ts'
 import { type LinearModel, logisticPath, rowsOf, sigmoidPath } from './logistic.ts'
 import { ridgePath } from './ridge.ts'
 import { standardised } from './standardise.ts'
@@ -69,7 +70,7 @@ export async function outOfFold(
     }
     onFold?.(k + 1, folds)
   }
-  const losses = outputs.map(rows => meanLoss(task, rows, labels, classes))
+  const losses = outputs.map(rows => meanOf(sampleLosses(rows, labels, classes, { task })))
   const best = losses.indexOf(Math.min(...losses))
   return { outputs: outputs[best]!, l2: l2s[best]!, loss: losses[best]!, losses, fold }
 }
@@ -157,16 +158,4 @@ function predict(task: Task, x: Float32Array, { weight, bias }: LinearModel): Fl
       return activated.data() as Float32Array
     }),
   )
-}
-
-function meanLoss(task: Task, outputs: Outputs, labels: Targets, classes: number): number {
-  const log = (p: number) => -Math.log(Math.max(p, 1e-7))
-  let sum = 0
-  if (task === 'single') for (const [i, label] of labels.entries()) sum += log(outputs[i * classes + label]!)
-  else
-    for (const [i, y] of labels.entries()) {
-      const p = outputs[i]!
-      sum += task === 'multi' ? y * log(p) + (1 - y) * log(1 - p) : (p - y) ** 2
-    }
-  return sum / labels.length
 }

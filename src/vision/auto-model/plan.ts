@@ -1,6 +1,6 @@
 import type { FolderIndex } from '../../data/index.ts'
 import type { Work } from '../../train/measure-kernels.ts'
-import { usualEpochs } from '../../train/plan-epochs.ts'
+import { usualEpochs } from '../../train/usual-plan.ts'
 import type { ImageOptions } from '../domain/options.ts'
 
 /** The time of a run in minutes if no other is asked for: what people wait for while they do something else. */

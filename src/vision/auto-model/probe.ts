@@ -5,7 +5,7 @@ import { aten, fromArray, noGrad, scope } from '../../torch/index.ts'
 import { outOfFold } from '../../train/linear/out-of-fold.ts'
 import { standardised } from '../../train/linear/standardise.ts'
 import { scoresOf } from '../../train/metrics/reported.ts'
-import type { Outputs, Targets } from '../../train/objective.ts'
+import { sampleLosses } from '../../train/paired-losses.ts'
 import type { Item } from '../types.ts'
 import type { Probe } from './rule.ts'
 
@@ -29,7 +29,10 @@ export async function probeOf(
     signal,
   })
   const scores: Record<string, number> = scoresOf(task, { outputs, targets, classes })
-  return { score: scores[leadingMetric(task).key]!, losses: lossesOf(task, outputs, targets, classes) }
+  // Errors of targets in standard deviations: those of unlike units count alike.
+  const scale = task === 'regression' ? standardised(targets, classes).std : undefined
+  const losses = [...sampleLosses(outputs, targets, classes, { task, scale })]
+  return { score: scores[leadingMetric(task).key]!, losses }
 }
 
 /** The same pictures in as many coordinates as there are pictures: features minus their mean, rotated. An L2 penalty does
@@ -66,19 +69,4 @@ function groupsOf(items: readonly Pick<Item, 'group'>[]): number[] | undefined {
   const names = items.map(({ group }, i) => (group === undefined ? `alone ${i}` : `in ${group}`))
   const known = [...new Set(names)]
   return known.length < folds ? undefined : names.map(name => known.indexOf(name))
-}
-
-/** The loss of each picture, a mean over its labels or targets: log loss, or the squared error in standard deviations. */
-function lossesOf(task: Task, outputs: Outputs, targets: Targets, classes: number): number[] {
-  const log = (p: number) => -Math.log(Math.max(p, 1e-7))
-  const n = outputs.length / classes
-  if (task === 'single') return Array.from({ length: n }, (_, i) => log(outputs[i * classes + targets[i]!]!))
-  const { std } = task === 'regression' ? standardised(targets, classes) : { std: [] }
-  const one = (p: number, y: number, c: number) =>
-    task === 'multi' ? y * log(p) + (1 - y) * log(1 - p) : ((p - y) / (std[c]! || 1)) ** 2
-  return Array.from({ length: n }, (_, i) => {
-    let sum = 0
-    for (let c = 0; c < classes; c++) sum += one(outputs[i * classes + c]!, targets[i * classes + c]!, c)
-    return sum / classes
-  })
 }

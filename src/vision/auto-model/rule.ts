@@ -3,6 +3,7 @@ import { option } from '../../base/options.ts'
 import { alignedRows } from '../../base/text.ts'
 import type { Task } from '../../data/index.ts'
 import { leadingMetric } from '../../runs/index.ts'
+import { meanOf, pairedDifference } from '../../train/paired-losses.ts'
 
 /** What a linear probe on the frozen features of a net reached on pictures of folds that it did not learn from. */
 export interface Probe {
@@ -49,6 +50,12 @@ const margin: number = 0
 const isBetter = ({ gain, error }: { gain: number; error: number }) => gain > margin * error
 const by = margin === 0 ? '' : ` by more than ${margin === 1 ? 'one standard error' : `${margin} standard errors`}`
 
+/** How much lower the loss is now. */
+function lower(before: readonly number[], now: readonly number[]): { gain: number; error: number } {
+  const { mean: gain, error } = pairedDifference(before, now)
+  return { gain, error }
+}
+
 /** Whether the whole run of a net ends within the budget. */
 export const fits = ({ speed }: Contender, budget: number): boolean => speed !== undefined && speed.seconds <= budget
 
@@ -62,7 +69,7 @@ export function chooseNet(contenders: readonly Contender[], terms: Terms): { cho
   const compared = order.map((net): Omit<Judged, 'verdict'> => {
     if (!net.probe || net.out !== undefined) return net
     const before = best
-    const difference = before && paired(before.probe!.losses, net.probe.losses)
+    const difference = before && lower(before.probe!.losses, net.probe.losses)
     if (!difference || isBetter(difference)) best = net
     return before && difference ? { ...net, against: { name: before.name, ...difference } } : net
   })
@@ -81,17 +88,7 @@ function verdictOf(row: Omit<Judged, 'verdict'>, { name, budget }: { name: strin
   return `no: ${name} is better`
 }
 
-/** How much lower the second losses are than the first ones on average, and the standard error of that difference. */
-export function paired(before: readonly number[], now: readonly number[]): { gain: number; error: number } {
-  const n = before.length
-  const differences = before.map((loss, i) => loss - now[i]!)
-  const gain = differences.reduce((a, b) => a + b, 0) / n
-  const variance = differences.reduce((sum, d) => sum + (d - gain) ** 2, 0) / Math.max(1, n - 1)
-  return { gain, error: Math.sqrt(variance / n) }
-}
-
 const lossName = (task: Task) => (task === 'regression' ? 'squared error' : 'log loss')
-const meanOf = ({ losses }: Probe) => losses.reduce((a, b) => a + b, 0) / losses.length
 const milliseconds = (step: number) => `${Number((1000 / step).toPrecision(2))} ms`
 
 /** All nets as the lines of a table, the fastest first. */
@@ -104,7 +101,7 @@ export function netTable(rows: readonly Judged[], { task }: Pick<Terms, 'task'>)
       name,
       `${size} px`,
       probe ? metric.say(probe.score) : '',
-      probe ? meanOf(probe).toFixed(3) : '',
+      probe ? meanOf(probe.losses).toFixed(3) : '',
       against ? `${against.gain.toFixed(3)} ± ${against.error.toFixed(3)}` : '',
       speed ? milliseconds(speed.step) : '',
       speed ? duration(speed.seconds) : '',
@@ -125,7 +122,7 @@ export function netReason({ chosen, rows }: { chosen: Judged; rows: readonly Jud
   const beside = (mine: string, theirs: string) => `${mine} (${best}: ${theirs})`
   const shown = [
     beside(`${metric.name} ${metric.say(chosen.probe.score)}`, metric.say(other.probe!.score)),
-    beside(`${lossName(task)} ${meanOf(chosen.probe).toFixed(3)}`, meanOf(other.probe!).toFixed(3)),
+    beside(`${lossName(task)} ${meanOf(chosen.probe.losses).toFixed(3)}`, meanOf(other.probe!.losses).toFixed(3)),
     `${beside(milliseconds(chosen.speed!.step), milliseconds(other.speed!.step))} a picture in training`,
     `about ${duration(chosen.speed!.seconds)} of the ${duration(budget)} that ${asked ? `${option('minutes')} gives` : 'a run has by default'}`,
   ].join(', ')

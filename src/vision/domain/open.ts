@@ -4,7 +4,7 @@ import { plural } from '../../base/format.ts'
 import type { FolderIndex } from '../../data/index.ts'
 import type { DomainContext, ModelChoice, Opened } from '../../domain/index.ts'
 import { manualSeed, nn } from '../../torch/index.ts'
-import { usualBatch } from '../../train/plan-epochs.ts'
+import { usualBatch } from '../../train/usual-plan.ts'
 import { readWeights } from '../../weights/index.ts'
 import { chooseInRun } from '../auto-model/choose-in-run.ts'
 import type { Pictures } from '../dataset.ts'
@@ -100,9 +100,8 @@ async function takeModel(
 ) {
   const { options, narrator, report, signal } = context
   const { pretrained = true, weights, testSize } = options
-  const kept = await narrator.once('model', () => nameModel(index, context, scanned))
-  // A run of an earlier version kept the name alone.
-  const { name: modelName, reason, lines } = typeof kept === 'string' ? { name: kept, reason: '', lines: [] } : kept
+  const chosen = await narrator.once('model', () => nameModel(index, context, scanned))
+  const { name: modelName, reason, lines } = chosen
   for (const text of lines) narrator.emit({ type: 'line', text })
   narrator.choice('model', modelName, reason)
   const info = modelInfo(modelName)
