@@ -1,0 +1,75 @@
+/** The key of the card in the metadata of an exported model. */
+export const cardKey = 'ai.anneal.card'
+
+/** How a picture becomes the net's input; the graph does all of it from raw pixels. */
+export interface CardInput {
+  /** The name of the graph's input: uint8 [N, height, width, channels], any height and width. */
+  name: string
+  channels: number
+  /** How the channels of a file become those of the input: `rgb` (the default of training), `copy` (grey or two channels
+   *  to three), or `keep` (all channels of the file). */
+  mode: 'rgb' | 'copy' | 'keep'
+  /** Side of the square that the net sees, and the short side that a picture is resized to before the crop, in pixels. */
+  size: number
+  short: number
+  interpolation: 'bilinear' | 'bicubic'
+  mean: readonly number[]
+  std: readonly number[]
+}
+
+/** A metric with its 95 % interval, where there is one. */
+export interface CardMetric {
+  value: number
+  interval?: readonly [low: number, high: number]
+}
+
+/** The results of a check of the exported file: files of the validation part, from file to label, in one runtime. */
+export interface CardCheck {
+  /** `onnxruntime-node`, `onnxruntime-web (wasm)`, with the version. */
+  runtime: string
+  files: number
+  /** Share of files with the same label (labels, for several) as the trained net gives. */
+  same: number
+  /** Largest difference of a probability (regression: of a value in standard deviations), over files, and over equal
+   *  pixels. */
+  differenceOnFiles: number
+  differenceOnPixels: number
+  /** The metric of the task by the trained net and by the exported file. */
+  metric: string
+  trained: number
+  exported: number
+}
+
+/** The card of an exported model: JSON in the file's metadata, before the graph. All that a person or a program needs to
+ *  know of it. */
+export interface Card {
+  format: 'anneal-model'
+  version: 1
+  /** The version of Anneal that exported it. */
+  anneal: string
+  /** The name of the run. */
+  name: string
+  /** When it was exported, ISO 8601. */
+  created: string
+  task: 'single' | 'multi' | 'regression'
+  /** Names of the classes or targets, in the order of the outputs. */
+  classes: readonly string[]
+  /** Several labels: the probability from which each counts as given. */
+  thresholds?: readonly number[]
+  /** Architectures of the nets, one for each member. */
+  architectures: readonly string[]
+  input: CardInput
+  /** Width of the output `features`; absent if the model has no such output. */
+  features?: number
+  /** Validation and test metrics. */
+  metrics: { valid: Readonly<Record<string, CardMetric>>; test?: Readonly<Record<string, CardMetric>> }
+  /** Licence of the pretrained weights, as an SPDX identifier where there is one. */
+  licence?: string
+  /** sha256 of the trained weights and of the list of training files with their digests. */
+  digests: { weights: readonly string[]; data?: string }
+  /** How the weights are stored. */
+  weights: 'float32' | 'float16' | 'int8' | 'quantized'
+  checks?: readonly CardCheck[]
+  /** A picture and the outputs that every device must give for it. */
+  probe?: { width: number; height: number; seed: number; outputs: readonly number[] }
+}

@@ -1,0 +1,187 @@
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
+import {
+  AttributeProto_AttributeType,
+  type AttributeProtoSchema,
+  ModelProtoSchema,
+  type NodeProtoSchema,
+  TensorProto_DataType,
+  type ValueInfoProtoSchema,
+} from './onnx.generated.ts'
+
+/** The operator set that is written: the lowest whose Resize has antialiasing (ONNX 1.13). */
+export const opset = 18
+const irVersion = 8n
+
+/** Element types that are written, by their names in ONNX. */
+export type OnnxType = 'float' | 'float16' | 'double' | 'uint8' | 'int8' | 'int32' | 'int64' | 'bool' | 'string'
+const typeNumbers: Record<OnnxType, TensorProto_DataType> = {
+  float: TensorProto_DataType.FLOAT,
+  float16: TensorProto_DataType.FLOAT16,
+  double: TensorProto_DataType.DOUBLE,
+  uint8: TensorProto_DataType.UINT8,
+  int8: TensorProto_DataType.INT8,
+  int32: TensorProto_DataType.INT32,
+  int64: TensorProto_DataType.INT64,
+  bool: TensorProto_DataType.BOOL,
+  string: TensorProto_DataType.STRING,
+}
+/** The number of an element type in ONNX's TensorProto. */
+export const typeNumber = (type: OnnxType): number => typeNumbers[type]
+
+/** A constant tensor. data: little-endian bytes, row-major; for strings the strings. */
+export interface Constant {
+  type: OnnxType
+  shape: readonly number[]
+  data: Uint8Array | readonly string[]
+}
+
+/** An attribute of a node. A plain number is an integer, as most are. */
+export type Attribute = number | string | readonly number[] | { float: number }
+
+/** The dimensions of an input or output: numbers, or names of dimensions that any number fits. */
+export type Dims = readonly (number | string)[]
+
+/** A graph in the making: each method adds something and returns the name of its value. */
+export class Graph {
+  readonly #nodes: MessageInitShape<typeof NodeProtoSchema>[] = []
+  readonly #constants = new Map<string, Constant>()
+  readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = []
+  readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = []
+  readonly #names = new Map<string, number>()
+
+  /** A name that nothing else in the graph has: `wanted`, or with a number after it. */
+  name(wanted: string): string {
+    const count = this.#names.get(wanted) ?? 0
+    this.#names.set(wanted, count + 1)
+    return count === 0 ? wanted : this.name(`${wanted}_${count}`)
+  }
+
+  /** A value that is given at each run. */
+  input(name: string, type: OnnxType, dims: Dims): string {
+    this.#inputs.push(valueInfo(this.name(name), type, dims))
+    return name
+  }
+
+  /** Declares that a value of the graph is an output, under its own name. */
+  output(name: string, type: OnnxType, dims: Dims): void {
+    this.#outputs.push(valueInfo(name, type, dims))
+  }
+
+  /** Adds a node with one output; returns the name of that output. `undefined`: an optional input that is left out. */
+  add(
+    op: string,
+    inputs: readonly (string | undefined)[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    name = op,
+  ): string {
+    return this.addMany(op, inputs, 1, attributes, name)[0]!
+  }
+
+  /** Adds a node with several outputs; returns their names. */
+  addMany(
+    op: string,
+    inputs: readonly (string | undefined)[],
+    outputs: number,
+    attributes: Readonly<Record<string, Attribute>> = {},
+    name = op,
+  ): string[] {
+    const own = this.name(name)
+    const made = Array.from({ length: outputs }, (_, i) => (i === 0 ? own : this.name(`${own}:${i}`)))
+    this.#nodes.push({
+      opType: op,
+      name: own,
+      input: inputs.map(input => input ?? ''),
+      output: made,
+      attribute: Object.entries(attributes).map(([key, value]) => attributeOf(key, value)),
+    })
+    return made
+  }
+
+  /** Adds a constant; returns its name. */
+  constant(name: string, constant: Constant): string {
+    const own = this.name(name)
+    this.#constants.set(own, constant)
+    return own
+  }
+  /** Adds a constant of float32 numbers. */
+  floats(name: string, values: ArrayLike<number>, shape: readonly number[] = [values.length]): string {
+    return this.constant(name, { type: 'float', shape, data: bytesOf(Float32Array.from(values)) })
+  }
+  /** Adds a constant of int64 numbers. */
+  ints(name: string, values: readonly number[], shape: readonly number[] = [values.length]): string {
+    return this.constant(name, { type: 'int64', shape, data: bytesOf(BigInt64Array.from(values.map(BigInt))) })
+  }
+  /** Adds a constant of strings: [values.length]. */
+  strings(name: string, values: readonly string[]): string {
+    return this.constant(name, { type: 'string', shape: [values.length], data: values })
+  }
+
+  /** The constants by name, for what changes them all: types for storage, quantisation. */
+  get constants(): Map<string, Constant> {
+    return this.#constants
+  }
+
+  /** The file. Metadata stand before the graph, so a reader has them after the first kilobytes. */
+  encode({ producer, version, metadata = {} }: ModelHeader): Uint8Array {
+    const head = create(ModelProtoSchema, {
+      irVersion,
+      producerName: producer,
+      producerVersion: version,
+      opsetImport: [{ domain: '', version: BigInt(opset) }],
+      metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+    })
+    const body = create(ModelProtoSchema, {
+      graph: {
+        name: 'anneal',
+        node: this.#nodes,
+        initializer: Array.from(this.#constants, ([name, { type, shape, data }]) => ({
+          name,
+          dataType: typeNumbers[type],
+          dims: shape.map(BigInt),
+          ...(data instanceof Uint8Array
+            ? { rawData: data }
+            : { stringData: data.map(s => new TextEncoder().encode(s)) }),
+        })),
+        input: this.#inputs,
+        output: this.#outputs,
+      },
+    })
+    // Two encoded messages after each other are one message with the fields of both.
+    const [a, b] = [toBinary(ModelProtoSchema, head), toBinary(ModelProtoSchema, body)]
+    const file = new Uint8Array(a.length + b.length)
+    file.set(a)
+    file.set(b, a.length)
+    return file
+  }
+}
+
+/** What stands in the file beside the graph. */
+export interface ModelHeader {
+  producer: string
+  version: string
+  metadata?: Readonly<Record<string, string>>
+}
+
+/** The bytes of a typed array. */
+export const bytesOf = (values: NodeJS.TypedArray): Uint8Array =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+
+function attributeOf(name: string, value: Attribute): MessageInitShape<typeof AttributeProtoSchema> {
+  const type = AttributeProto_AttributeType
+  if (typeof value === 'string') return { name, type: type.STRING, s: new TextEncoder().encode(value) }
+  if (typeof value === 'number') return { name, type: type.INT, i: BigInt(value) }
+  if ('float' in value) return { name, type: type.FLOAT, f: value.float }
+  return { name, type: type.INTS, ints: value.map(BigInt) }
+}
+
+function valueInfo(name: string, type: OnnxType, dims: Dims): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const dim = dims.map(d =>
+    typeof d === 'number'
+      ? { value: { case: 'dimValue' as const, value: BigInt(d) } }
+      : { value: { case: 'dimParam' as const, value: d } },
+  )
+  return {
+    name,
+    type: { value: { case: 'tensorType', value: { elemType: typeNumbers[type], shape: { dim } } } },
+  }
+}
