@@ -1,4 +1,5 @@
 import { percent } from '../base/format.ts'
+import type { Task } from '../data/types.ts'
 
 /** The losses of one epoch: the mean over its training batches, and over the whole validation set after it. */
 export type EpochLosses = { trainLoss: number; validLoss: number }
@@ -15,11 +16,12 @@ export type Advice = { grow: boolean; overfits: boolean; stalled: boolean; reaso
  *  - `grow`: the training loss stayed above the validation loss: the net still underfits, so the next cycle should be
  *    longer (fast.ai's rule for `cycleMult`).
  *
- *  `tolerance`: the validation loss improves only if it falls by at least this share. */
+ *  `tolerance`: the validation loss improves only if it falls by at least this share. `smoothing`: what label smoothing
+ *  adds to the training loss alone (`smoothingLoss`). */
 export function advise(
   cycle: readonly EpochLosses[],
   before: readonly EpochLosses[] = [],
-  { tolerance = 0 } = {},
+  { tolerance = 0, smoothing = 0 } = {},
 ): Advice {
   const last = cycle.at(-1)
   if (last === undefined) return say('go on', 'there is no epoch to compare with')
@@ -43,10 +45,20 @@ export function advise(
         : say('stalled', `${still}, and the training loss did not fall either (${from} to ${show(last.trainLoss)})`)
     }
   }
-  const gap = `${show(last.trainLoss)} against ${show(last.validLoss)}`
-  return cycle.every(epoch => epoch.trainLoss > epoch.validLoss)
+  const without = smoothing > 0 ? `, without the ${show(smoothing)} of label smoothing` : ''
+  const gap = `${show(last.trainLoss - smoothing)} against ${show(last.validLoss)}${without}`
+  return cycle.every(epoch => epoch.trainLoss - smoothing > epoch.validLoss)
     ? say('grow', `the training loss stays above the validation loss (${gap}): it still underfits`)
     : say('go on', `the validation loss still improves (${show(lowest)})`)
+}
+
+/** The loss that label smoothing leaves at the best possible outputs: the entropy of a smoothed target, for cross-entropy over
+ *  `classes`, or of one smoothed label. Validation losses have no such part. */
+export function smoothingLoss(labelSmoothing: number, { task, classes }: { task: Task; classes: number }): number {
+  if (labelSmoothing === 0 || task === 'regression') return 0
+  const parts = task === 'single' ? classes : 2
+  const other = labelSmoothing / parts
+  return -(1 - other * (parts - 1)) * Math.log(1 - other * (parts - 1)) - (parts - 1) * other * Math.log(other)
 }
 
 const say = (verdict: 'grow' | 'overfits' | 'stalled' | 'go on', reason: string): Advice => ({

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Advice, advise, type EpochLosses } from '../../src/train/advise.ts'
+import { type Advice, advise, type EpochLosses, smoothingLoss } from '../../src/train/advise.ts'
 
 const epochs = (...pairs: [trainLoss: number, validLoss: number][]): EpochLosses[] =>
   pairs.map(([trainLoss, validLoss]) => ({ trainLoss, validLoss }))
@@ -56,4 +56,20 @@ test('within the tolerance an improvement does not count', () => {
   const before = epochs([0.4, 0.4])
   assert.equal(verdict(advise(epochs([0.3, 0.3999]), before)), 'go on')
   assert.equal(verdict(advise(epochs([0.3, 0.3999]), before, { tolerance: 0.001 })), 'overfits')
+})
+
+test('the part of label smoothing in the training loss is no underfitting', () => {
+  const smoothing = smoothingLoss(0.1, { task: 'single', classes: 10 })
+  assert.ok(Math.abs(smoothing - 0.50029) < 1e-4, `${smoothing}`)
+  const cycle = epochs([0.8, 0.4], [0.7, 0.35])
+  assert.equal(verdict(advise(cycle)), 'grow')
+  const advice = advise(cycle, [], { smoothing })
+  assert.equal(verdict(advice), 'go on')
+  const under = advise(epochs([1.2, 0.4]), [], { smoothing })
+  assert.equal(verdict(under), 'grow')
+  assert.match(under.reason, /0\.6997 against 0\.4000, without the 0\.5003 of label smoothing/)
+  // A smoothed label is 0.95 or 0.05; a target value is not smoothed.
+  assert.ok(Math.abs(smoothingLoss(0.1, { task: 'multi', classes: 4 }) - 0.19852) < 1e-4, 'of one label')
+  assert.equal(smoothingLoss(0.1, { task: 'regression', classes: 1 }), 0)
+  assert.equal(smoothingLoss(0, { task: 'single', classes: 3 }), 0)
 })

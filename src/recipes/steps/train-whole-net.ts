@@ -1,5 +1,5 @@
 import { plural } from '../../base/format.ts'
-import { advise } from '../../train/advise.ts'
+import { advise, smoothingLoss } from '../../train/advise.ts'
 import type { Callback, EpochInfo } from '../../train/callback.ts'
 import type { Learner, Snapshot } from '../../train/learner.ts'
 import { said } from '../../train/objective.ts'
@@ -171,7 +171,10 @@ class WholeRun {
       return true
     }
     const first = history.length - cycleLen
-    const advice = advise(history.slice(first), history.slice(0, first), { tolerance: worthACycle })
+    const { task, names } = this.#prepared.objective
+    const { labelSmoothing } = this.#learn.options
+    const smoothing = options.loss === 'focal' ? 0 : smoothingLoss(labelSmoothing, { task, classes: names.length })
+    const advice = advise(history.slice(first), history.slice(0, first), { tolerance: worthACycle, smoothing })
     if (advice.overfits || advice.stalled) {
       session.choice('stop', `after ${plural(state.epochsDone, 'epoch')}`, advice.reason)
       return true
