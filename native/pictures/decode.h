@@ -61,7 +61,7 @@ inline void centre(int width, int height, int most, int* left, int* top, int* ou
   *left = (width - *outWidth) >> 1, *top = (height - *outHeight) >> 1;
 }
 
-// As planFit of src/data/fit.ts; what that cuts before it resizes is not done here.
+// As planFit of src/vision/decode/resize.ts; what that cuts before it resizes is not done here.
 inline bool planOf(const Reader& jpeg, const Fit& fit, Plan* p) {
   p->width = jpeg.width, p->height = jpeg.height, p->orientation = jpeg.orientation;
   if (static_cast<double>(jpeg.width) * jpeg.height > fit.limit) return false;
@@ -72,10 +72,9 @@ inline bool planOf(const Reader& jpeg, const Fit& fit, Plan* p) {
   const int narrow = least(w, h);
   p->shrink = 1;
   if (fit.shortSide > 0 && fit.shortSide < narrow) {
-    const double scale = static_cast<double>(fit.shortSide) / narrow;
     const int wide = w, high = h;
-    w = wide < high ? fit.shortSide : static_cast<int>(wide * scale);
-    h = wide < high ? static_cast<int>(high * scale) : fit.shortSide;
+    const auto fitted = [&](int side) { return static_cast<int>(static_cast<int64_t>(fit.shortSide) * side / narrow); };
+    w = fitted(wide), h = fitted(high);
     // A quarter at least is left to the resizing, which then is within 1/255 of resizing the whole, on average of photos.
     const double by = std::fmin(static_cast<double>(wide) / w, static_cast<double>(high) / h);
     while (p->shrink < 8 && by >= 2.5 * p->shrink) p->shrink *= 2;

@@ -8,7 +8,7 @@
 
 namespace anneal::pictures {
 
-// How a picture is brought to the size kept (src/data/fit.ts has the same for other formats).
+// How a picture is brought to the size kept (src/vision/decode/resize.ts has the same for other formats).
 struct Fit {
   int shortSide;  // larger ones are resized to it, antialiased; 0: none is
   double aspect;  // the longest side kept, in short sides

@@ -2,8 +2,8 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import {
   AttributeProto_AttributeType,
   type AttributeProtoSchema,
+  type GraphProtoSchema,
   ModelProtoSchema,
-  type NodeProtoSchema,
   TensorProto_DataType,
   type ValueInfoProtoSchema,
 } from './onnx.generated.ts'
@@ -35,19 +35,27 @@ export interface Constant {
   data: Uint8Array | readonly string[]
 }
 
-/** An attribute of a node. A plain number is an integer, as most are. */
-export type Attribute = number | string | readonly number[] | { float: number }
+/** An attribute of a node. A plain number is an integer, as most are; a graph is a branch of `If`. */
+export type Attribute = number | string | readonly number[] | { float: number } | Graph
 
 /** The dimensions of an input or output: numbers, or names of dimensions that any number fits. */
 export type Dims = readonly (number | string)[]
 
 /** A graph in the making: each method adds something and returns the name of its value. */
 export class Graph {
-  readonly #nodes: MessageInitShape<typeof NodeProtoSchema>[] = []
+  readonly #nodes: Node[] = []
   readonly #constants = new Map<string, Constant>()
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = []
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = []
-  readonly #names = new Map<string, number>()
+  #names = new Map<string, number>()
+
+  /** A graph for a branch of `If`, given to it as an attribute. It may use all values that stand here so far, and its
+   *  names are unlike all others. */
+  branch(): Graph {
+    const made = new Graph()
+    made.#names = this.#names
+    return made
+  }
 
   /** A name that nothing else in the graph has: `wanted`, or with a number after it. */
   name(wanted: string): string {
@@ -92,7 +100,7 @@ export class Graph {
       name: own,
       input: inputs.map(input => input ?? ''),
       output: made,
-      attribute: Object.entries(attributes).map(([key, value]) => attributeOf(key, value)),
+      attributes,
     })
     return made
   }
@@ -131,20 +139,7 @@ export class Graph {
       metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     })
     const body = create(ModelProtoSchema, {
-      graph: {
-        name: 'anneal',
-        node: this.#nodes,
-        initializer: Array.from(this.#constants, ([name, { type, shape, data }]) => ({
-          name,
-          dataType: typeNumbers[type],
-          dims: shape.map(BigInt),
-          ...(data instanceof Uint8Array
-            ? { rawData: data }
-            : { stringData: data.map(s => new TextEncoder().encode(s)) }),
-        })),
-        input: this.#inputs,
-        output: this.#outputs,
-      },
+      graph: this.#encoded('anneal'),
     })
     // Two encoded messages after each other are one message with the fields of both.
     const [a, b] = [toBinary(ModelProtoSchema, head), toBinary(ModelProtoSchema, body)]
@@ -153,6 +148,39 @@ export class Graph {
     file.set(b, a.length)
     return file
   }
+
+  #encoded(name: string): MessageInitShape<typeof GraphProtoSchema> {
+    return {
+      name,
+      node: this.#nodes.map(({ attributes, ...node }) => ({
+        ...node,
+        attribute: Object.entries(attributes).map(([key, value]) =>
+          value instanceof Graph
+            ? { name: key, type: AttributeProto_AttributeType.GRAPH, g: value.#encoded(key) }
+            : attributeOf(key, value),
+        ),
+      })),
+      initializer: Array.from(this.#constants, ([name, { type, shape, data }]) => ({
+        name,
+        dataType: typeNumbers[type],
+        dims: shape.map(BigInt),
+        ...(data instanceof Uint8Array
+          ? { rawData: data }
+          : { stringData: data.map(s => new TextEncoder().encode(s)) }),
+      })),
+      input: this.#inputs,
+      output: this.#outputs,
+    }
+  }
+}
+
+/** A node in the making. */
+interface Node {
+  opType: string
+  name: string
+  input: string[]
+  output: string[]
+  attributes: Readonly<Record<string, Attribute>>
 }
 
 /** What stands in the file beside the graph. */
@@ -166,7 +194,7 @@ export interface ModelHeader {
 export const bytesOf = (values: NodeJS.TypedArray): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 
-function attributeOf(name: string, value: Attribute): MessageInitShape<typeof AttributeProtoSchema> {
+function attributeOf(name: string, value: Exclude<Attribute, Graph>): MessageInitShape<typeof AttributeProtoSchema> {
   const type = AttributeProto_AttributeType
   if (typeof value === 'string') return { name, type: type.STRING, s: new TextEncoder().encode(value) }
   if (typeof value === 'number') return { name, type: type.INT, i: BigInt(value) }

@@ -230,7 +230,7 @@ test('the cache keeps channels and types, aligned, and each mode by itself', asy
   const { store } = await cached(dir, more, { channels: 'keep' }) // the others are copied from the store before
   same(store.picture(2), words(6), 6)
   same(store.picture(5), words(6, 900, 5), 6)
-  const before = sha256(`1 64 2 bilinear ${decoderVersion()}`).slice(0, 12) // where colour was kept all along
+  const before = sha256(`2 64 2 bilinear ${decoderVersion()}`).slice(0, 12) // where colour was kept all along
   const grey = { 'g.png': await png(words(1, 4095), 1) }
   const [narrow, wide, rgb] = [
     await cached(dir, grey, { channels: 'copy', range: [0, 4095] }),

@@ -147,8 +147,8 @@ function floatsOf(bytes: Uint8Array): Float32Array {
   return new Float32Array(buffer, byteOffset, byteLength / 4)
 }
 
-/** The version of the rounding of own kernels; change it whenever the rounding changes. */
-const rounding = 2
+/** The version of the rounding of own kernels and of the sizes that samples are fitted to; change it whenever these change. */
+const rounding = 3
 
 /** The set of own kernels, if it is not the default one. */
 function setOf(precision: Precision): { set?: string } {

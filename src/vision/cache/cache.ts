@@ -56,7 +56,7 @@ export async function cachePictures(contents: readonly Content[], options: Cache
   const { short, interpolation = 'bilinear' } = options
   if (!Number.isInteger(short) || short < 1 || short > 8192)
     throw new ImageError(`the short side of cached pictures is a whole number from 1 to 8192; got ${short}. Try 256.`)
-  const kind = sha256(`1 ${short} ${ASPECT} ${interpolation} ${decoderVersion()}${channelKey(options)}`).slice(0, 12)
+  const kind = sha256(`2 ${short} ${ASPECT} ${interpolation} ${decoderVersion()}${channelKey(options)}`).slice(0, 12)
   const key = `${kind}-${sha256(contents.map(content => content.hash).join('\n')).slice(0, 32)}`
   const folder = cacheFolder('pictures')
   const base = join(folder, key)

@@ -42,16 +42,22 @@ export function planFit(
     ;({ width, height } = plan.before)
   }
   if (short !== undefined && short < Math.min(width, height)) {
-    const scale = short / Math.min(width, height)
-    plan.resize =
-      width < height
-        ? { width: short, height: Math.trunc(height * scale) }
-        : { width: Math.trunc(width * scale), height: short }
+    plan.resize = sizeAt(short, { width, height })
     ;({ width, height } = plan.resize)
   }
   const most = Math.max(1, Math.floor(Math.min(width, height) * aspect))
   if (Math.max(width, height) > most) plan.after = centre(width, height, most)
   return plan
+}
+
+/** The size of a picture whose short side becomes `short` pixels, by torchvision's integer rule: the long side is
+ *  short · long / short side of now, cut to a whole number. A factor in doubles would be off: 256 / 347 · 347 is below 256. */
+export function sizeAt(
+  short: number,
+  { width, height }: { width: number; height: number },
+): { width: number; height: number } {
+  const now = Math.min(width, height)
+  return { width: Math.floor((short * width) / now), height: Math.floor((short * height) / now) }
 }
 
 function centre(width: number, height: number, most: number): Crop {
@@ -80,10 +86,8 @@ function crop(raster: Raster, { left, top, width, height }: Crop): Raster {
 /** The picture resized to this short side, antialiased; a smaller picture is unchanged. */
 export function shrunk(picture: Picture, short: number, interpolation?: FitOptions['interpolation']): Picture {
   const { data, height, width, channels = 3 } = picture
-  const scale = short / Math.min(height, width)
-  if (scale >= 1) return picture
-  const [h, w] = [Math.round(height * scale), Math.round(width * scale)]
-  return resize({ data, height, width, channels }, { width: w, height: h }, interpolation)
+  if (short >= Math.min(height, width)) return picture
+  return resize({ data, height, width, channels }, sizeAt(short, { width, height }), interpolation)
 }
 
 /** Antialiased by libtorch, as torchvision's `resize` of tensors does it. Whole numbers are rounded and clipped. */
