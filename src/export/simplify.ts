@@ -3,7 +3,10 @@ import { type Argument, Fixed, type Operation, type Program, Value } from './pro
 /** The same program with fewer operations: none whose results nobody reads, none that changes nothing, padding inside
  *  the convolution that it is for, BatchNorm inside the layer before or after it. */
 export const simplify = (program: Program): Program =>
-  [withoutCopies, withoutUnread, foldPads, foldNormAfter, foldNormBefore].reduce((p, step) => step(p), program)
+  [withoutExamples, withoutCopies, withoutUnread, foldPads, foldNormAfter, foldNormBefore].reduce(
+    (p, step) => step(p),
+    program,
+  )
 
 /** The values in an argument. */
 export function* valuesIn(argument: Argument): Generator<Value> {
@@ -19,6 +22,27 @@ function replaced(argument: Argument, by: ReadonlyMap<Value, Value>): Argument {
 const withArguments = (operation: Operation, change: (a: Argument, name: string) => Argument): Operation => ({
   ...operation,
   arguments: Object.fromEntries(Object.entries(operation.arguments).map(([name, a]) => [name, change(a, name)])),
+})
+
+/** Arguments of which an operator takes the shape or the type alone, which its result has. */
+const examples: Record<string, string> = {
+  reshape_as: 'other',
+  view_as: 'other',
+  expand_as: 'other',
+  type_as: 'other',
+  copy: 'self',
+  zeros_like: 'self',
+  ones_like: 'self',
+  full_like: 'self',
+  new_zeros: 'self',
+  new_ones: 'self',
+  new_full: 'self',
+}
+const withoutExamples = (program: Program): Program => ({
+  ...program,
+  operations: program.operations.map(operation =>
+    withArguments(operation, (a, name) => (examples[operation.operator] === name ? null : a)),
+  ),
 })
 
 const copies = new Set(['clone', 'contiguous', 'detach', 'alias', 'to', '_to_copy', 'type_as'])
@@ -97,7 +121,12 @@ const foldPads = (program: Program): Program =>
     const [left = 0, right = 0, top = 0, bottom = 0, ...others] = pad.arguments.pad as number[]
     if (others.some(n => n !== 0) || [left, right, top, bottom].some(n => n < 0)) return undefined
     const [y = 0, x = y] = operation.arguments.padding as number[]
-    const by = { ...operation.arguments, input: pad.arguments.self!, pads: [top + y, left + x, bottom + y, right + x] }
+    const by = {
+      ...operation.arguments,
+      padding: null,
+      input: pad.arguments.self!,
+      pads: [top + y, left + x, bottom + y, right + x],
+    }
     return { by: { ...operation, arguments: by }, without: pad }
   })
 

@@ -162,10 +162,16 @@ class Recorder implements Observer {
 
   called(name: string, args: readonly unknown[], run: () => unknown): unknown {
     const given = tensorsIn(args)
+    if (given.some(t => t.disposed)) return run() // throws, and says which one
     const traced = given.some(t => this.#slots.has(t))
     const base = name.split('.')[0]!
     if (!traced) return this.#constantCall(base, given, run)
-    const { schema, bound } = this.#bindings(name, args)
+    const found = bindings(name, args)
+    if (!found) {
+      run() // throws where the arguments are wrong
+      throw new TensorError(`trace: the arguments of ${name} fit none of its schemas: ${schemasOf(name).join('; ')}`)
+    }
+    const { schema, bound } = found
     const changed = schema.args.filter(a => a.type.includes('!')).map(a => bound[a.name])
     // Before the operator runs: it may change them in place.
     const recorded = Object.fromEntries(Object.entries(bound).map(([key, v]) => [key, this.#argument(v, base)]))
@@ -223,18 +229,6 @@ class Recorder implements Observer {
     }
   }
 
-  #bindings(name: string, args: readonly unknown[]): { schema: Schema; bound: Record<string, unknown> } {
-    const last = args[args.length - 1]
-    const options = isOptions(last) ? (last as Record<string, unknown>) : undefined
-    const positional = options ? args.slice(0, -1) : args
-    for (const text of schemasOf(name)) {
-      const schema = parseSchema(text)
-      const bound = schema && bind(schema, positional, options ?? {})
-      if (bound) return { schema, bound }
-    }
-    throw new TensorError(`trace: the arguments of ${name} fit none of its schemas: ${schemasOf(name).join('; ')}`)
-  }
-
   #argument(value: unknown, operator: string): TracedArgument {
     if (Array.isArray(value)) return value.map(item => this.#argument(item, operator))
     if (isTensor(value)) {
@@ -267,6 +261,19 @@ class Recorder implements Observer {
   #nameOf = (t: TensorHandle): string | undefined => this.#names.get(t) ?? this.#derived.get(t)
 
   #valueOf = (t: TensorHandle): TracedValue => new TracedValue(this.#count++, t.shape, t.dtype)
+}
+
+/** The overload that a call is of, and its arguments by name. */
+function bindings(name: string, args: readonly unknown[]) {
+  const last = args[args.length - 1]
+  const options = isOptions(last) ? (last as Record<string, unknown>) : undefined
+  const positional = options ? args.slice(0, -1) : args
+  for (const text of schemasOf(name)) {
+    const schema = parseSchema(text)
+    const bound = schema && bind(schema, positional, options ?? {})
+    if (bound) return { schema, bound }
+  }
+  return undefined
 }
 
 /** Marks all that overlaps a slot, after its elements were changed. */

@@ -24,13 +24,17 @@ export function roughen(net: Network, seed = 1): void {
 }
 
 /** A graph of a network alone: input `pixels`, outputs features and logits. */
-export function graphOf(net: Network, shape: PictureShape, classes: number): { graph: Graph; logits: string } {
+export function graphOf(
+  net: Network,
+  shape: PictureShape,
+  classes: number,
+): { graph: Graph; features: string; logits: string } {
   const graph = new Graph()
   const pixels = graph.input('pixels', 'float', ['N', ...shape])
   const { features, logits } = networkGraph(graph, net, pixels, shape)
   graph.output(features, 'float', ['N', net.body.pooledFeatures])
   graph.output(logits, 'float', ['N', classes])
-  return { graph, logits }
+  return { graph, features, logits }
 }
 
 /** The file of a graph. */

@@ -95,6 +95,7 @@ const mish: Rule = (e, args, { results: [y] }) => {
 
 const softplus: Rule = (e, args, { results: [y] }) => {
   args.only('beta', 1)
+  args.only('threshold', 20)
   return e.add('Softplus', [self(e, args, y!)])
 }
 
@@ -153,6 +154,12 @@ const copy: Rule = (e, args, { results: [y] }) => {
   const source = e.operand(args.get('src'), y!.dtype)
   return e.add('Expand', [source, e.dims(y!.shape)])
 }
+
+/** A tensor of one number. */
+const filled =
+  (value: (args: Arguments) => number): Rule =>
+  (e, args, { results: [y] }) =>
+    e.add('Expand', [e.scalar(value(args), y!.dtype), e.dims(y!.shape)])
 
 /** Activations, arithmetic and comparisons, element by element. */
 export const elementwise: Record<string, Rule> = {
@@ -216,6 +223,12 @@ export const elementwise: Record<string, Rule> = {
   _to_copy: cast,
   type_as: cast,
   copy,
+  zeros_like: filled(() => 0),
+  ones_like: filled(() => 1),
+  full_like: filled(args => args.number('fill_value')),
+  new_zeros: filled(() => 0),
+  new_ones: filled(() => 1),
+  new_full: filled(args => args.number('fill_value')),
   clone: same,
   contiguous: same,
   detach: same,

@@ -60,6 +60,7 @@ export class Emitter {
     this.#operator = operation.operator
     this.#module = moduleOf(operation) ?? this.#module
     const made = [rule(this, args, operation)].flat()
+    args.checkRead()
     for (const [i, result] of operation.results.entries()) if (made[i] !== undefined) this.bind(result, made[i])
   }
 
@@ -164,9 +165,40 @@ function moduleOf({ arguments: args }: Operation): string | undefined {
   return named?.name?.split('.').slice(0, -1).join('.')
 }
 
+/** Arguments that the shapes and types of the results tell, or that change no number. */
+const implied = new Set([
+  ...[
+    'shape',
+    'size',
+    'sizes',
+    'start_dim',
+    'end_dim',
+    'dtype',
+    'scales_h',
+    'scales_w',
+    'scale_factors',
+    'output_size',
+  ],
+  ...['split_size', 'split_sizes', 'chunks', 'sections', 'indices'],
+  ...[
+    'memory_format',
+    'non_blocking',
+    'copy',
+    'layout',
+    'device',
+    'pin_memory',
+    'cudnn_enable',
+    'cudnn_enabled',
+    'momentum',
+    'ceil_mode',
+  ],
+  ...['implicit', 'path'],
+])
+
 /** The arguments of an operation by name, each read as the type that it must have. */
 export class Arguments {
   readonly #given: Readonly<Record<string, Argument>>
+  readonly #read = new Set<string>()
   readonly #e: Emitter
   constructor(operation: Operation, e: Emitter) {
     this.#given = operation.arguments
@@ -175,6 +207,7 @@ export class Arguments {
 
   /** An argument as it is; null if the operator has none of this name. */
   get(name: string): Argument {
+    this.#read.add(name)
     return this.#given[name] ?? null
   }
   /** A tensor: a value or a constant. */
@@ -219,6 +252,12 @@ export class Arguments {
   only(name: string, value: Argument): void {
     const given = this.get(name)
     if (given !== value) throw this.#unfit(name, String(value))
+  }
+
+  /** Throws if there is an argument that the rule did not look at, so that its meaning would be lost. */
+  checkRead(): void {
+    for (const [name, given] of Object.entries(this.#given))
+      if (given !== null && !this.#read.has(name) && !implied.has(name)) throw this.#unfit(name, 'its default')
   }
 
   #unfit(name: string, wanted: string): ModelError {

@@ -74,9 +74,10 @@ const attention: Rule = (e, args, { results: [y] }) => {
 
 function masked(e: Emitter, args: Arguments, scores: string, { q, k }: { q: Value | Fixed; k: Value | Fixed }): string {
   const mask = args.maybe('attn_mask')
+  const causal = args.flag('is_causal')
   if (mask?.dtype === 'bool') return e.add('Where', [e.name(mask), scores, e.scalar(-Infinity, q.dtype)])
   if (mask) return e.add('Add', [scores, e.name(mask)])
-  if (!args.flag('is_causal')) return scores
+  if (!causal) return scores
   const [rows, columns] = [Number(q.shape.at(-2)), Number(k.shape.at(-2))]
   const later = Float32Array.from({ length: rows * columns }, (_, i) =>
     i % columns > Math.floor(i / columns) ? -Infinity : 0,
