@@ -2,13 +2,7 @@
  *  libtorch. Run: node --import tsx tools/gen-ops.ts */
 import { writeFileSync } from 'node:fs'
 import { native } from '../src/torch/native.ts'
-
-interface Argument {
-  type: string
-  name: string
-  default?: string
-  kwarg: boolean
-}
+import { parseSchema, splitTop } from '../src/torch/schema.ts'
 
 const types: Record<string, string> = {
   Tensor: 'Tensor',
@@ -57,48 +51,6 @@ function typescript(type: string): string | undefined {
   return types[bare]
 }
 
-function splitTop(text: string): string[] {
-  const parts: string[] = []
-  let depth = 0
-  let part = ''
-  let quoted = false
-  for (const c of text) {
-    if (c === '"') quoted = !quoted
-    if (!quoted && '([{'.includes(c)) depth++
-    if (!quoted && ')]}'.includes(c)) depth--
-    if (c === ',' && depth === 0 && !quoted) {
-      parts.push(part.trim())
-      part = ''
-    } else part += c
-  }
-  if (part.trim()) parts.push(part.trim())
-  return parts
-}
-
-function parse(schema: string) {
-  const match = /^aten::([A-Za-z0-9_]+)(?:\.([A-Za-z0-9_]+))?\((.*)\) -> (.*)$/.exec(schema)
-  if (!match) return undefined
-  const [, name, overload = '', body, returns] = match as unknown as [
-    string,
-    string,
-    string | undefined,
-    string,
-    string,
-  ]
-  const args: Argument[] = []
-  let kwarg = false
-  for (const part of splitTop(body)) {
-    if (part === '*') {
-      kwarg = true
-      continue
-    }
-    const parsed = /^(\S+(?:\([^)]*\))?\S*) ([A-Za-z_0-9]+)(?:=(.*))?$/.exec(part)
-    if (!parsed) return undefined
-    args.push({ type: parsed[1]!, name: parsed[2]!, kwarg, ...(parsed[3] === undefined ? {} : { default: parsed[3] }) })
-  }
-  return { name, overload, args, returns: returns.trim() }
-}
-
 function returnType(returns: string): string | undefined {
   if (returns === '()') return 'void'
   if (!returns.startsWith('(')) return typescript(returns.split(' ')[0]!)?.replace(/^readonly /, '')
@@ -108,8 +60,13 @@ function returnType(returns: string): string | undefined {
 
 const byName = new Map<string, string[]>()
 for (const schema of native.schemas().sort()) {
-  const op = parse(schema)
-  if (!op || (op.name.startsWith('_') && !/^_(foreach|fused|amp)_/.test(op.name)) || op.name.startsWith('__')) continue
+  const op = parseSchema(schema)
+  if (
+    op?.namespace !== 'aten' ||
+    (op.name.startsWith('_') && !/^_(foreach|fused|amp)_/.test(op.name)) ||
+    op.name.startsWith('__')
+  )
+    continue
   if (
     /Dimname|Storage|Stream|Dict|Future|Any|complex|\bt\b/.test(schema) ||
     op.args.some(a => a.type.includes('!') && a.kwarg)

@@ -41,9 +41,19 @@ export type Attribute = number | string | readonly number[] | { float: number } 
 /** The dimensions of an input or output: numbers, or names of dimensions that any number fits. */
 export type Dims = readonly (number | string)[]
 
+/** A node of a graph: an operator with the names of its inputs (empty: left out) and outputs. */
+export interface GraphNode {
+  name: string
+  op: string
+  inputs: readonly string[]
+  outputs: readonly string[]
+  attributes: Readonly<Record<string, Attribute>>
+}
+
 /** A graph in the making: each method adds something and returns the name of its value. */
 export class Graph {
-  readonly #nodes: Node[] = []
+  readonly #nodes: GraphNode[] = []
+  readonly #front: GraphNode[] = []
   readonly #constants = new Map<string, Constant>()
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = []
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = []
@@ -95,14 +105,26 @@ export class Graph {
   ): string[] {
     const own = this.name(name)
     const made = Array.from({ length: outputs }, (_, i) => (i === 0 ? own : this.name(`${own}:${i}`)))
-    this.#nodes.push({
-      opType: op,
-      name: own,
-      input: inputs.map(input => input ?? ''),
-      output: made,
-      attributes,
-    })
+    this.#nodes.push({ name: own, op, inputs: inputs.map(input => input ?? ''), outputs: made, attributes })
     return made
+  }
+
+  /** Adds a node before all others, whose output is `name`. If that is the name of a constant, the node takes its place:
+   *  it computes the value from other constants. */
+  derive(
+    name: string,
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): string {
+    const own = this.#constants.delete(name) ? name : this.name(name)
+    this.#front.push({ name: own, op, inputs, outputs: [own], attributes })
+    return own
+  }
+
+  /** All nodes, in the order in which they run. */
+  get nodes(): readonly GraphNode[] {
+    return [...this.#front, ...this.#nodes]
   }
 
   /** Adds a constant; returns its name. */
@@ -152,8 +174,11 @@ export class Graph {
   #encoded(name: string): MessageInitShape<typeof GraphProtoSchema> {
     return {
       name,
-      node: this.#nodes.map(({ attributes, ...node }) => ({
-        ...node,
+      node: this.nodes.map(({ name, op, inputs, outputs, attributes }) => ({
+        name,
+        opType: op,
+        input: [...inputs],
+        output: [...outputs],
         attribute: Object.entries(attributes).map(([key, value]) =>
           value instanceof Graph
             ? { name: key, type: AttributeProto_AttributeType.GRAPH, g: value.#encoded(key) }
@@ -172,15 +197,6 @@ export class Graph {
       output: this.#outputs,
     }
   }
-}
-
-/** A node in the making. */
-interface Node {
-  opType: string
-  name: string
-  input: string[]
-  output: string[]
-  attributes: Readonly<Record<string, Attribute>>
 }
 
 /** What stands in the file beside the graph. */

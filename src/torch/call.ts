@@ -37,13 +37,35 @@ function resolve(name: string): number {
   return found
 }
 
-const isOptions = (value: unknown): value is object =>
+/** Whether a call's last argument is its options. */
+export const isOptions = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+
+/** What looks on while operators are called, for `trace`. */
+export interface Observer {
+  /** Runs an operator, and sees its arguments and result. */
+  called(name: string, args: readonly unknown[], run: () => unknown): unknown
+  /** Sees that something is read from tensors: their shape, their elements. */
+  asked(what: string, tensors: readonly unknown[]): void
+}
+let observer: Observer | undefined
+/** Sets what looks on from now on; returns what did before. */
+export function observe(next: Observer | undefined): Observer | undefined {
+  const before = observer
+  observer = next
+  return before
+}
 
 /** Calls an ATen operator by name through the dispatcher: positional arguments, then an optional plain object with the
  *  other arguments by their schema names. */
 // biome-ignore lint/suspicious/noExplicitAny: the generated signatures give the type
 export function call(name: string, ...args: unknown[]): any {
+  if (observer) return observer.called(name, args, () => run(name, args))
+  return run(name, args)
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: as `call`
+function run(name: string, args: readonly unknown[]): any {
   const op = resolve(name)
   const last = args[args.length - 1]
   try {
@@ -52,6 +74,9 @@ export function call(name: string, ...args: unknown[]): any {
     throw refused(name, args, error)
   }
 }
+
+/** The schemas of the overloads of an operator, in the order in which a call tries them. */
+export const schemasOf = (name: string): string[] => native.schemasOf(resolve(name))
 
 const methods: Record<string, unknown> = Object.create(null)
 
@@ -67,6 +92,7 @@ export const operators: object = new Proxy(methods, {
 
 /** Runs a function of the addon that is not an operator; its errors become a TorchError too. */
 export function ask<T>(what: string, tensors: readonly unknown[], fn: () => T): T {
+  observer?.asked(what, tensors)
   try {
     return fn()
   } catch (error) {
