@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { optionTables, trainingOptions } from '../src/api/options.ts'
 import { byGroup, helpOf, type OptionTable } from '../src/base/option-table.ts'
 import { commandFlags } from '../src/cli/options.ts'
+import { handlerOptions } from '../src/serve/options.ts'
 import { benchOptions } from '../src/speed/options.ts'
 
 type Entry = OptionTable[string]
@@ -99,6 +100,12 @@ ${tables(optionTables.predict)}
 ## \`anneal bench\`
 
 ${tables(benchOptions)}
+
+## \`anneal serve\` and \`createHandler\`
+
+[docs/serve.md](serve.md) is the guide.
+
+${tables(handlerOptions)}
 
 ## Flags that only a command has
 

@@ -126,6 +126,24 @@ does(
 )
 
 does(
+  'serve',
+  program
+    .command('serve')
+    .description('answer over HTTP with an exported model: curl, Open Inference Protocol, a page to try it')
+    .argument('<run>', 'a run folder with its model.onnx, or an exported file')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  npx anneal serve runs/NAME
+  curl --data-binary @cat.jpg localhost:8080/predict
+  ANNEAL_TOKEN=… npx anneal serve model.onnx --host 0.0.0.0 --max-batch 16`,
+    ),
+  async () => (await import('../serve/options.ts')).handlerOptions,
+  async (options, flags, run: string) => (await import('./serve.ts')).serve(run, options, flags),
+)
+
+does(
   'doctor',
   program.command('doctor').description('what was found on this machine, and what to do about what is missing'),
   noOptions,

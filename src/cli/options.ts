@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { bool, int, path } from '../base/option-kinds.ts'
+import { bool, int, number, path, text } from '../base/option-kinds.ts'
 import { byGroup, checkValues, flagNames, group, helpOf, type Options, type OptionTable } from '../base/option-table.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
 
@@ -34,6 +34,19 @@ export const commandFlags = {
     decide: path('the path of a file').flag('--decide <file>').example('clean.jsonl')
       .says('take decisions from JSON lines: file, action (keep, drop, relabel), label; - reads stdin'),
     port: int(0, 65535).flag('--port <n>').otherwise('any free one').example(8080).says('the port of the review page, on the loopback address'),
+  }),
+  serve: group('Server', ['serve'], {
+    port: int(0, 65535).flag('--port <n>').default(8080).says('the port; 0 is any free one'),
+    host: text('an address of this machine').flag('--host <address>').default('127.0.0.1', 'only this machine reaches it')
+      .says('the address to listen on; 0.0.0.0 is open to others'),
+    shadow: path('the path of a run or a file').flag('--shadow <run>').example('runs/NAME')
+      .says('another run or model.onnx that answers the same pictures; disagreements are counted and printed'),
+    threads: int(1, 1024).flag('--threads <n>').otherwise("onnxruntime's choice").example(4).says('the threads of the net'),
+    maxConnections: int(1, 100_000).flag('--max-connections <n>').default(1000).says('further connections are closed at once'),
+    drainWait: number({ from: 0, to: 3600 }, 'seconds').flag('--drain-wait <seconds>').default(1)
+      .says('after SIGTERM, how long requests are still taken while `ready` says 503: the time between two probes'),
+    grace: number({ from: 0, to: 3600 }, 'seconds').flag('--grace <seconds>').default(25, 'Kubernetes kills after 30')
+      .says('after SIGTERM, how long open requests may take in all'),
   }),
 } as const satisfies Record<string, OptionTable>
 

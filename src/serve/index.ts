@@ -1,0 +1,7 @@
+/** Serves an exported model over HTTP: as a server, or as a fetch handler for your own.
+ *
+ *  @module anneal/serve */
+export { createHandler, type Handler, type HandlerOptions } from './handler.ts'
+export type { Answer, Pixels, ServedModel } from './model.ts'
+export { type Listening, type ListenOptions, listen } from './server.ts'
+export { loadModel } from './session.ts'

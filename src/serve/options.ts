@@ -1,0 +1,44 @@
+import { int, number, text } from '../base/option-kinds.ts'
+import { group, type Options } from '../base/option-table.ts'
+
+// biome-ignore format: one option, one line or two
+/** The options of `createHandler`, which `anneal serve` takes too. */
+export const handlerOptions = {
+  ...group('Batches', ['serve'], {
+    maxBatch: int(1, 1024).flag('--max-batch <n>').default(8)
+      .says('the most pictures that the net sees at once; only pictures of equal width and height share a batch'),
+    maxWait: number({ from: 0, to: 60_000 }, 'milliseconds').flag('--max-wait <ms>')
+      .default(0, 'while a batch runs, the next one fills by itself')
+      .says('how long a picture waits for others to share its batch, in milliseconds'),
+  }),
+  ...group('Limits', ['serve'], {
+    timeout: number({ above: 0, to: 3600 }, 'seconds').flag('--timeout <seconds>').default(30)
+      .says('a request that takes longer is answered with 504, its body included'),
+    maxQueue: int(1, 1_000_000).flag('--max-queue <n>').default(256)
+      .says('the most pictures that wait; further ones are answered with 503 and Retry-After'),
+    maxBytes: int(1).flag('--max-bytes <n>').default(20_000_000).says('the most bytes of a request; larger ones are answered with 413'),
+    maxPixels: int(1).flag('--max-pixels <n>').default(64_000_000)
+      .says('the most pixels of a picture, read from its header before it is decoded; larger ones are answered with 413'),
+    maxPictures: int(1, 10_000).flag('--max-pictures <n>').default(32).says('the most pictures of a request; more are answered with 413'),
+    maxHeld: int(1).flag('--max-held <n>').default(256_000_000)
+      .says('the most bytes of all requests together; further ones are answered with 503 and Retry-After'),
+  }),
+  ...group('Access', ['serve'], {
+    token: text('visible ASCII characters without blanks', 'texts', /^[\x21-\x7e]+$/).flag('--token <token>').otherwise('none').example('s3cret')
+      .says('what a client has to send as `Authorization: Bearer TOKEN`; better given as ANNEAL_TOKEN, since others on the machine can see flags'),
+  }),
+}
+
+/** The options of `createHandler` that are plain values. */
+export type HandlerSettings = Options<typeof handlerOptions>
+
+/** The limits with their values. */
+export type Limits = Required<Omit<{ [K in keyof HandlerSettings]: NonNullable<HandlerSettings[K]> }, 'token'>>
+
+/** The settings with the defaults of those that are left out. */
+export function limitsOf(settings: HandlerSettings): Limits {
+  const { token, ...limits } = handlerOptions
+  return Object.fromEntries(
+    Object.entries(limits).map(([name, entry]) => [name, settings[name as keyof Limits] ?? entry.usual]),
+  ) as unknown as Limits
+}
