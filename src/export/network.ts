@@ -1,6 +1,7 @@
 import { ModelError } from '../base/errors.ts'
 import type { Graph } from '../onnx/index.ts'
-import { type Tensor, type TensorHandle, type TracedConstant, trace, zeros } from '../torch/index.ts'
+import { type Tensor, type TensorHandle, zeros } from '../torch/index.ts'
+import { type TracedConstant, trace } from '../torch/trace.ts'
 import type { Network } from '../train/network.ts'
 import { Emitter } from './operators/emitter.ts'
 import { rules } from './operators/index.ts'

@@ -1,12 +1,6 @@
 import { ModelError } from '../base/errors.ts'
-import {
-  type DType,
-  type Trace,
-  type TracedArgument,
-  type TracedCall,
-  TracedConstant,
-  TracedValue,
-} from '../torch/index.ts'
+import type { DType } from '../torch/index.ts'
+import { type Trace, type TracedArgument, type TracedCall, TracedConstant, TracedValue } from '../torch/trace.ts'
 
 /** So many times the number of pictures of a batch. */
 export class Batch {

@@ -49,12 +49,3 @@ export {
   Tensor,
   tensor,
 } from './tensor.ts'
-export {
-  type Trace,
-  type TracedArgument,
-  type TracedCall,
-  TracedConstant,
-  TracedValue,
-  type TraceOptions,
-  trace,
-} from './trace.ts'

@@ -71,7 +71,7 @@ export interface Trace {
 export interface TraceOptions {
   /** Names of weights, for the constants. */
   names?: ReadonlyMap<TensorHandle, string>
-  /** Constants by their tensors, so that several traces share them. */
+  /** Constants of the named tensors, so that several traces share them. */
   constants?: Map<TensorHandle, TracedConstant>
 }
 
@@ -130,12 +130,14 @@ class Recorder implements Observer {
   readonly #slots = new WeakMap<TensorHandle, Slot>()
   readonly #names: ReadonlyMap<TensorHandle, string>
   readonly #derived = new WeakMap<TensorHandle, string>()
-  readonly #constants: Map<TensorHandle, TracedConstant>
+  /** Those of named tensors, which several traces share, and those that live in this trace only. */
+  readonly #shared: Map<TensorHandle, TracedConstant>
+  #own = new WeakMap<TensorHandle, TracedConstant>()
   #count = 0
 
   constructor(names: ReadonlyMap<TensorHandle, string>, constants: Map<TensorHandle, TracedConstant>) {
     this.#names = names
-    this.#constants = constants
+    this.#shared = constants
   }
 
   begin(input: TensorHandle): TracedValue {
@@ -191,7 +193,11 @@ class Recorder implements Observer {
   }
 
   #constantCall(name: string, given: readonly TensorHandle[], run: () => unknown): unknown {
-    if (name.endsWith('_')) this.#constants.clear() // a constant may change in place
+    if (name.endsWith('_')) {
+      // A constant may change in place.
+      this.#shared.clear()
+      this.#own = new WeakMap()
+    }
     const result = run()
     const source = given.map(t => this.#nameOf(t)).find(found => found !== undefined)
     if (source !== undefined) for (const t of tensorsIn([result])) this.#derived.set(t, source)
@@ -249,12 +255,13 @@ class Recorder implements Observer {
   }
 
   #constant(t: TensorHandle): TracedConstant {
-    const known = this.#constants.get(t)
+    const known = this.#shared.get(t) ?? this.#own.get(t)
     if (known) return known
     const elements = native.toBytes(t)
     const bytes = new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength)
     const made = new TracedConstant(this.#nameOf(t), t.shape, t.dtype, bytes)
-    if (this.#names.has(t)) this.#constants.set(t, made) // the others are freed soon
+    if (this.#names.has(t)) this.#shared.set(t, made)
+    else this.#own.set(t, made)
     return made
   }
 

@@ -18,9 +18,9 @@ import {
   stack,
   type Tensor,
   tensor,
-  trace,
   zeros,
 } from '../../src/torch/index.ts'
+import { trace } from '../../src/torch/trace.ts'
 import { checkStructure, difference, fileOf, runFile } from './nets.make.ts'
 
 type Fn = (x: Tensor) => Tensor
@@ -105,6 +105,7 @@ const maps: Cases = {
   upsample: x => aten.upsample_nearest2d(x, [9, 14]),
   'upsample by lines': x => aten.upsample_bilinear2d(x, [9, 14], false),
   'upsample by lines, corners': x => aten.upsample_bilinear2d(x, [9, 14], true),
+  'upsample by cubes': x => aten.upsample_bicubic2d(x, [9, 14], false),
   flip: x => aten.flip(x, [1, -1]),
   roll: x => aten.roll(x, [2, -3], { dims: [2, 3] }),
   'roll by more than the size': x => aten.roll(x, [-11], { dims: [1] }),
@@ -151,6 +152,35 @@ const tokens: Cases = {
   'layer norm over two': x => aten.layer_norm(x, [6, 8]),
   'sum, mean, extremes': x =>
     cat([x.sum(1), x.mean(1), aten.amax(x, { dim: [1] }), aten.amin(x, { dim: [1] }), aten.logsumexp(x, [1])], 1),
+  'spread and norms': x =>
+    cat(
+      [
+        aten.var(x, [1, 2]),
+        aten.var(x, [1, 2], { unbiased: false }),
+        aten.std(x, { dim: [1, 2], correction: 0.5 }),
+        aten.linalg_vector_norm(x, { dim: [1, 2] }),
+        aten.norm(x, 1, [1, 2]),
+      ].map(t => t.unsqueeze(1)),
+      1,
+    ),
+  'sums so far': x => aten.cumsum(x, -1),
+  baddbmm: x => aten.baddbmm(x.narrow(2, 0, 6), x, x.transpose(1, 2), { beta: 0.5, alpha: 2 }),
+  mv: x => aten.mv(x.select(1, 0), square().select(0, 0)),
+  'other names': x =>
+    aten.concatenate(
+      [
+        aten.multiply(x, x),
+        aten.divide(x, 2),
+        aten.true_divide(x, 3),
+        aten.subtract(x, 1),
+        aten.negative(x),
+        aten.absolute(x),
+        aten.clip(x, { min: 0 }),
+        aten.moveaxis(call('mT', x) as Tensor, 1, 2),
+      ],
+      { dim: 1 },
+    ),
+  ravelled: x => aten.ravel(x).reshape(x.shape[0]!, -1),
   'mean over two': x => x.mean([1, 2], { keepdim: true }),
   product: x => aten.prod(x, 1, { keepdim: true }),
   'maximum along a dimension': x => aten.max(x, 2)[0],
@@ -232,6 +262,21 @@ const elements: Cases = {
       ],
       1,
     ),
+  'more functions': x => {
+    const p = x.abs()
+    return stack(
+      [
+        aten.log1p(p),
+        aten.expm1(x),
+        aten.log_sigmoid(x),
+        aten.celu(x, { alpha: 0.7 }),
+        aten.addcdiv(x, x, p.add(1), { value: 2 }),
+      ],
+      1,
+    )
+  },
+  'joined bits': x =>
+    aten.logical_and(aten.gt(x, -0.5), aten.logical_or(aten.lt(x, 0.1), aten.gt(x, 0.5))).to('float32'),
   gelu: x => stack([F.gelu(x), aten.gelu(x, { approximate: 'tanh' })], 1),
   glu: x => aten.glu(x, { dim: 1 }),
   functions: x => {

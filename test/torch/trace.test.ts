@@ -15,11 +15,9 @@ import {
   scope,
   type Tensor,
   type TensorHandle,
-  TracedConstant,
-  type TracedValue,
-  trace,
   zeros,
 } from '../../src/torch/index.ts'
+import { TracedConstant, type TracedValue, trace } from '../../src/torch/trace.ts'
 
 const operators = (fn: (x: Tensor) => Tensor, x = randn([2, 3])) => trace(x => [fn(x)], x).calls.map(c => c.operator)
 

@@ -122,6 +122,12 @@ const glu: Rule = (e, args, { results: [y] }) => {
 
 const rsqrt: Rule = (e, args, { results: [y] }) => e.add('Reciprocal', [e.add('Sqrt', [self(e, args, y!)])])
 
+const log1p: Rule = (e, args, { results: [y] }) =>
+  e.add('Log', [e.add('Add', [self(e, args, y!), e.scalar(1, y!.dtype)])])
+const expm1: Rule = (e, args, { results: [y] }) =>
+  e.add('Sub', [e.add('Exp', [self(e, args, y!)]), e.scalar(1, y!.dtype)])
+const logSigmoid: Rule = (e, args, { results: [y] }) => e.add('Log', [e.add('Sigmoid', [self(e, args, y!)])])
+
 const where: Rule = (e, args, { results: [y] }) =>
   e.add('Where', [e.name(args.tensor('condition')), self(e, args, y!), self(e, args, y!, 'other')])
 
@@ -132,6 +138,11 @@ const maskedFill: Rule = (e, args, { results: [y] }) =>
 const addcmul: Rule = (e, args, { results: [y] }) => {
   const product = e.add('Mul', [self(e, args, y!, 'tensor1'), self(e, args, y!, 'tensor2')])
   return e.add('Add', [self(e, args, y!), scaled(e, product, args.get('value') as number, y!.dtype)])
+}
+
+const addcdiv: Rule = (e, args, { results: [y] }) => {
+  const quotient = e.add('Div', [self(e, args, y!, 'tensor1'), self(e, args, y!, 'tensor2')])
+  return e.add('Add', [self(e, args, y!), scaled(e, quotient, args.get('value') as number, y!.dtype)])
 }
 
 const lerp: Rule = (e, args, { results: [y] }) => {
@@ -206,7 +217,21 @@ export const elementwise: Record<string, Rule> = {
   pow: power,
   maximum: binary('Max'),
   minimum: binary('Min'),
+  multiply: binary('Mul'),
+  divide,
+  true_divide: divide,
+  subtract: sum('Sub'),
+  negative: unary('Neg'),
+  absolute: unary('Abs'),
+  clip: clip('min', 'max'),
+  log1p,
+  expm1,
+  log_sigmoid: logSigmoid,
+  celu: unary('Celu', args => ({ alpha: { float: args.number('alpha') } })),
+  logical_and: binary('And'),
+  logical_or: binary('Or'),
   addcmul,
+  addcdiv,
   lerp,
   eq: compare('Equal'),
   ne: compare('Equal', true),

@@ -1,3 +1,5 @@
+import { bytesOf } from '../../onnx/index.ts'
+import { fromArray, scope } from '../../torch/index.ts'
 import { Fixed, type Value } from '../program.ts'
 import { type Arguments, axisOf, type Emitter, type Rule } from './emitter.ts'
 
@@ -24,10 +26,8 @@ function transposeFixed(t: Fixed): Fixed {
   let made = known.get(t)
   if (!made) {
     const [rows, columns] = t.shape as [number, number]
-    const from = new Float32Array(t.data.buffer, t.data.byteOffset, rows * columns)
-    const to = new Float32Array(rows * columns)
-    for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) to[j * rows + i] = from[i * columns + j]!
-    made = new Fixed({ ...t, name: t.name, shape: [columns, rows], data: new Uint8Array(to.buffer) })
+    const elements = scope(() => fromArray(t.data, t.shape, { dtype: 'float32' }).transpose(0, 1).data())
+    made = new Fixed({ name: t.name, shape: [columns, rows], dtype: t.dtype, data: bytesOf(elements) })
     known.set(t, made)
   }
   return made
@@ -44,6 +44,15 @@ const addmm: Rule = (e, args) =>
     alpha: { float: args.number('alpha') },
     beta: { float: args.number('beta') },
   })
+
+const baddbmm: Rule = (e, args, { results: [y] }) => {
+  const by = (name: string, factor: string) => {
+    const n = args.number(factor)
+    return n === 1 ? name : e.add('Mul', [name, e.scalar(n, y!.dtype)])
+  }
+  const product = e.add('MatMul', [e.name(args.tensor('batch1')), e.name(args.tensor('batch2'))])
+  return e.add('Add', [by(e.name(args.tensor('self')), 'beta'), by(product, 'alpha')])
+}
 
 const einsum: Rule = (e, args) =>
   e.add(
@@ -91,7 +100,9 @@ export const products: Record<string, Rule> = {
   matmul: matmul(),
   mm: matmul('self', 'mat2'),
   bmm: matmul('self', 'mat2'),
+  mv: matmul('self', 'vec'),
   addmm,
+  baddbmm,
   einsum,
   softmax,
   log_softmax: logSoftmax,

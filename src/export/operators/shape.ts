@@ -55,6 +55,16 @@ const t: Rule = (e, args) => {
   )
 }
 
+const transposed: Rule = (e, args) => {
+  const x = args.tensor('self')
+  const last = x.shape.length - 1
+  return permuted(
+    e,
+    x,
+    [...x.shape.keys()].map(i => (i === last ? last - 1 : i === last - 1 ? last : i)),
+  )
+}
+
 const movedim: Rule = (e, args) => {
   const x = args.tensor('self')
   const rank = x.shape.length
@@ -200,13 +210,14 @@ const channelShuffle: Rule = (e, args) => {
 }
 
 const upsample =
-  (mode: 'nearest' | 'linear'): Rule =>
+  (mode: 'nearest' | 'linear' | 'cubic'): Rule =>
   (e, args, { results: [y] }) => {
     const x = args.maybe('self') ?? args.tensor('input')
     const place = mode === 'nearest' ? 'asymmetric' : args.flag('align_corners') ? 'align_corners' : 'half_pixel'
     return e.add('Resize', [e.name(x), undefined, undefined, e.dims(y!.shape)], {
       mode,
       coordinate_transformation_mode: place,
+      ...(mode === 'cubic' ? { cubic_coeff_a: { float: -0.75 } } : {}),
       ...(mode === 'nearest' ? { nearest_mode: 'floor' } : {}),
     })
   }
@@ -227,7 +238,10 @@ export const shape: Record<string, Rule> = {
   swapaxes: swap('axis0', 'axis1'),
   swapdims: swap('dim0', 'dim1'),
   t,
+  mT: transposed,
   movedim,
+  moveaxis: movedim,
+  ravel: reshape,
   split,
   split_with_sizes: split,
   chunk: split,
@@ -245,10 +259,12 @@ export const shape: Record<string, Rule> = {
   tile: repeat('dims'),
   cat,
   concat: cat,
+  concatenate: cat,
   stack,
   pixel_shuffle: pixelShuffle,
   pixel_unshuffle: pixelUnshuffle,
   channel_shuffle: channelShuffle,
   upsample_nearest2d: upsample('nearest'),
+  upsample_bicubic2d: upsample('cubic'),
   upsample_bilinear2d: upsample('linear'),
 }
