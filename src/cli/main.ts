@@ -93,6 +93,28 @@ does(
 )
 
 does(
+  'export',
+  program
+    .command('export')
+    .description(
+      'write a trained classifier as one ONNX file, raw pictures in and labels out, checked against the trained net',
+    )
+    .argument('[run]', 'a run folder, or a saved model; with --check it may be left out')
+    .option('--no-check', 'write the file without comparing it with the trained net')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  npx anneal export runs/NAME
+  npx anneal export runs/NAME --out model.onnx --weights float16
+  npx anneal export runs/NAME --check model.onnx
+  npx anneal export --check model.onnx`,
+    ),
+  noOptions,
+  async (_, flags, run: string | undefined) => (await import('./export.ts')).exportCommand(run, flags),
+)
+
+does(
   'augment',
   program
     .command('augment')

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { bool, int, number, path, text } from '../base/option-kinds.ts'
+import { bool, choice, int, number, off, or, path, text } from '../base/option-kinds.ts'
 import { byGroup, checkValues, flagNames, group, helpOf, type Options, type OptionTable } from '../base/option-table.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
 
@@ -21,6 +21,16 @@ export const commandFlags = {
   evaluate: group('Run', ['evaluate'], { json: bool().flag('--json').says('print one JSON object') }),
   predict: group('Run', ['predict'], {
     json: bool().flag('--json').says('print one JSON line per picture: file, label, probability, probabilities, precision'),
+  }),
+  export: group('Export', ['export'], {
+    out: path('the path of a .onnx file').flag('--out <file>').otherwise("model.onnx in the run's folder").example('model.onnx').says('the file to write'),
+    net: bool().flag('--net').says('write the net alone, from normalised pixels on (net.onnx)'),
+    weights: choice('float32', 'float16', 'int8').flag('--weights <type>').default('float32')
+      .says('how the weights are stored: fewer bytes to download; the file computes in float32'),
+    check: or(path('the path of a .onnx file'), off()).flag('--check <file>').example('model.onnx')
+      .says('check this exported file on this machine, against the trained net where its run is given; write nothing'),
+    data: path('the path of a folder').flag('--data <folder>').example('photos').says('where the pictures of the run have moved to'),
+    json: bool().flag('--json').says('print one JSON object'),
   }),
   augment: group('Sheet', ['augment'], {
     out: path('the path of a .png or .jpg file').flag('--out <file>').default('augment.png').says('the file of the sheet, .png or .jpg'),

@@ -3,7 +3,8 @@ export const cardKey = 'ai.anneal.card'
 
 /** How a picture becomes the net's input; the graph does all of it from raw pixels. */
 export interface CardInput {
-  /** The name of the graph's input: uint8 [N, height, width, channels], any height and width. */
+  /** The name of the graph's input. `image`: uint8 [N, height, width, channels], any height and width; `pixels`, in a file
+   *  of the net alone: float [N, channels, size, size], normalised. */
   name: string
   channels: number
   /** How the channels of a file become those of the input: `rgb` (the default of training), `copy` (grey or two channels
@@ -28,16 +29,21 @@ export interface CardCheck {
   /** `onnxruntime-node`, `onnxruntime-web (wasm)`, with the version. */
   runtime: string
   files: number
-  /** Share of files with the same label (labels, for several) as the trained net gives. */
+  /** The part of the run's data that the files are from; `train` for an average of folds, which leaves no other. */
+  part: 'valid' | 'train'
+  /** Share of files with the same label as the trained net gives; for several labels the share of their decisions. 1 for
+   *  regression. */
   same: number
-  /** Largest difference of a probability (regression: of a value in standard deviations), over files, and over equal
-   *  pixels. */
+  /** Largest difference of a probability (regression: of a value in standard deviations) over files, and over equal
+   *  pixels at the input of the net, where the net was at hand alone. */
   differenceOnFiles: number
-  differenceOnPixels: number
+  differenceOnPixels?: number
   /** The metric of the task by the trained net and by the exported file. */
   metric: string
   trained: number
   exported: number
+  /** Milliseconds for one picture from decoded pixels to the answer: the median over the files, one at a time. */
+  milliseconds: number
 }
 
 /** The card of an exported model: JSON in the file's metadata, before the graph. All that a person or a program needs to
@@ -70,6 +76,6 @@ export interface Card {
   /** How the weights are stored. */
   weights: 'float32' | 'float16' | 'int8' | 'quantized'
   checks?: readonly CardCheck[]
-  /** A picture and the outputs that every device must give for it. */
+  /** A picture (`probePicture`) and the first output for it, which every device must give. */
   probe?: { width: number; height: number; seed: number; outputs: readonly number[] }
 }

@@ -1,0 +1,88 @@
+import { OptionError } from '../base/errors.ts'
+import { bytes as size } from '../base/format.ts'
+import type { CardCheck } from '../onnx/index.ts'
+import { metricInfo } from '../runs/index.ts'
+import { keepMemory } from '../torch/index.ts'
+import { flat } from './style.ts'
+import { createReporter } from './terminal.ts'
+
+/** The options of `anneal export`. */
+export interface ExportFlags {
+  out?: string | undefined
+  net?: boolean | undefined
+  weights?: 'float32' | 'float16' | 'int8' | undefined
+  /** A file to check; false: export without a check. */
+  check?: string | false | undefined
+  data?: string | undefined
+  json?: boolean | undefined
+}
+
+/** `anneal export`: writes a trained model as one ONNX file and checks it, or checks such a file. */
+export async function exportCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
+  const { check, json = false, ...options } = flags
+  if (run === undefined && !check)
+    throw new OptionError('which model? Give the folder of a run: npx anneal export runs/NAME')
+  const { checkFile, exportModel } = await import('../export/export-model.ts')
+  keepMemory() // a process of our own
+  const reporter = createReporter({ json })
+  const progress = (label: string, done: number, total: number) => reporter.progress({ label, done, total })
+  if (check) {
+    const found = await checkFile(check, { run, data: options.data, progress })
+    reporter.close()
+    if (json) process.stdout.write(`${JSON.stringify(found)}\n`)
+    else {
+      for (const { name, difference } of found.probes)
+        process.stdout.write(`${name}: the probe picture's answer differs by ${difference.toPrecision(2)}\n`)
+      process.stdout.write(table(found.checks, found.card.task))
+    }
+    return
+  }
+  const { file, bytes, card } = await exportModel(run!, { ...options, check: check !== false, progress })
+  reporter.close()
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ file, bytes, card })}\n`)
+    return
+  }
+  process.stdout.write(`${flat(file)}  ${size(bytes)} (${bytes} bytes), weights ${card.weights}\n`)
+  process.stdout.write(table(card.checks ?? [], card.task))
+  if (check === false) process.stdout.write('not checked against the trained net (--no-check)\n')
+  else {
+    const name = card.checks![0]!.metric
+    const known = card.metrics.valid[name]
+    if (known)
+      process.stdout.write(
+        `the run validated with ${metricInfo(name, card.task).name} ${metricInfo(name, card.task).say(known.value)} over all its pictures, in its own precision\n`,
+      )
+  }
+}
+
+/** The checks as a table: one line for each runtime. */
+function table(checks: readonly CardCheck[], task: 'single' | 'multi' | 'regression'): string {
+  if (checks.length === 0) return ''
+  const { metric, files, part } = checks[0]!
+  const { name, say } = metricInfo(metric, task)
+  const head = [
+    'runtime',
+    'same labels',
+    'largest difference',
+    'on equal pixels',
+    `${name} (trained net)`,
+    'ms per picture',
+  ]
+  const rows = checks.map(c => [
+    c.runtime,
+    task === 'regression' ? '–' : `${(100 * c.same).toFixed(1)} %`,
+    c.differenceOnFiles.toPrecision(2),
+    c.differenceOnPixels === undefined ? '–' : c.differenceOnPixels.toPrecision(2),
+    `${say(c.exported)} (${say(c.trained)})`,
+    c.milliseconds.toFixed(1),
+  ])
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map(row => row[i]!.length)))
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd()
+  const pictures = part === 'valid' ? 'validation files' : 'training files (folds leave no others)'
+  return `${files} ${pictures}, from file to answer, against the trained net in float32:\n${[head, ...rows].map(line).join('\n')}\n`
+}

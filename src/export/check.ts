@@ -1,0 +1,246 @@
+import { ModelError } from '../base/errors.ts'
+import { percent, plural } from '../base/format.ts'
+import type { Place } from '../data/types.ts'
+import type { Card, CardCheck } from '../onnx/index.ts'
+import { scope } from '../torch/index.ts'
+import { labelScores, type Outputs } from '../train/objective.ts'
+import { joinMembers, memberOutputs } from '../train/prediction.ts'
+import { cardObjective } from '../train/saved-model.ts'
+import { pictureBatch } from '../vision/batch.ts'
+import { decodeFile } from '../vision/decode/decode.ts'
+import { loadPicture } from '../vision/decode/load-picture.ts'
+import { answer } from '../vision/inference/answer.ts'
+import type { LoadedModel, ModelCard } from '../vision/inference/saved.ts'
+import type { Picture } from '../vision/types.ts'
+import type { CheckFiles } from './check-files.ts'
+import { preprocessings } from './model-graph.ts'
+import { type Loaded, load, type RuntimeName, type Value } from './runtimes.ts'
+
+/** What an exported file may differ by. */
+export interface Bounds {
+  /** The least share of same labels. */
+  same: number
+  /** The largest difference of a probability, on equal pixels and from a file to the answer; of regression, of a value in
+   *  standard deviations. */
+  onPixels: number
+  onFiles: number
+}
+
+/** The bounds by how the weights are stored: in fewer bits the net itself is another. */
+export const bounds = (weights: Card['weights']): Bounds =>
+  weights === 'float32' ? { same: 0.995, onPixels: 1e-4, onFiles: 0.02 } : { same: 0.99, onPixels: 0.05, onFiles: 0.05 }
+
+/** A file to check: the whole model, and its net from `pixels` on. */
+export interface Checked {
+  file: Uint8Array
+  /** With the names of its inputs, one for each kind of preprocessing. */
+  net?: { file: Uint8Array; inputs: readonly string[] }
+}
+
+/** How many pictures go through the net alone, on equal pixels. */
+const pixelPictures = 32
+
+export interface CheckOptions {
+  runtimes: readonly RuntimeName[]
+  progress?: ((label: string, done: number, total: number) => void) | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** Compares an exported file with the trained net, in each runtime: from files to labels, and on equal pixels. The
+ *  trained net computes in float32. */
+export async function checkExport(
+  model: LoadedModel,
+  exported: Checked,
+  { places, targets, part }: CheckFiles,
+  { runtimes, progress = () => {}, signal }: CheckOptions,
+): Promise<CardCheck[]> {
+  const { card } = model
+  const trained = await trainedOutputs(model, places, { progress, signal })
+  const loaded = await inTurn(runtimes, runtime => load(runtime, exported.file))
+  const outputs = runtimes.map(() => new Float64Array(trained.length))
+  const times = runtimes.map((): number[] => [])
+  try {
+    for (const [i, place] of places.entries()) {
+      signal?.throwIfAborted()
+      const image = await wholePicture(place, card)
+      for (const [r, one] of loaded.entries()) {
+        const start = performance.now()
+        const found = await one.run({ image })
+        times[r]!.push(performance.now() - start)
+        outputs[r]!.set(numbersOf(found), i * card.classes.length)
+      }
+      progress('checked pictures', i + 1, places.length)
+    }
+  } finally {
+    await inTurn(loaded, one => one.release())
+  }
+  const onPixels = exported.net ? await pixelDifferences(model, exported.net, places, runtimes) : undefined
+  const { metric } = cardObjective(card)
+  const score = (values: Outputs) =>
+    card.task === 'multi'
+      ? labelScores(values, targets, card.classes.length, card.thresholds ?? 0.5)[metric as 'mAP']
+      : cardObjective(card).score(values, targets)[metric]!
+  const typed = (values: Float64Array) => (card.task === 'regression' ? values : Float32Array.from(values))
+  return runtimes.map((_, r) => ({
+    runtime: loaded[r]!.name,
+    files: places.length,
+    part,
+    same: sameShare(trained, typed(outputs[r]!), card),
+    differenceOnFiles: largest(trained, outputs[r]!, card).by,
+    ...(onPixels && { differenceOnPixels: onPixels[r]! }),
+    metric,
+    trained: score(trained),
+    exported: score(typed(outputs[r]!)),
+    milliseconds: median(times[r]!),
+  }))
+}
+
+/** Throws where a check is outside the bounds; says in which runtime and by which step. */
+export function refuseDifferent(checks: readonly CardCheck[], { same, onPixels, onFiles }: Bounds, file: string): void {
+  for (const check of checks) {
+    const { runtime, files, differenceOnPixels: inNet = 0 } = check
+    const fail = (where: string) =>
+      new ModelError(
+        `${file} is not written: in ${runtime} it does not answer as the trained net does. ${where} This is a fault of Anneal or of the runtime; --no-check writes the file all the same.`,
+      )
+    // Not `>`: a difference that is no number is outside too.
+    if (!(inNet <= onPixels))
+      throw fail(
+        `They part in the net: on equal pixels they differ by ${inNet.toPrecision(2)}, expected at most ${onPixels}.`,
+      )
+    const other = Math.round((1 - check.same) * files)
+    if (!(check.differenceOnFiles <= onFiles) || (check.same < same && other > 1))
+      throw fail(
+        `The net agrees (${inNet.toPrecision(2)} on equal pixels), so they part in decoding or resizing: from ${plural(files, 'file')} ${percent(check.same)} of the labels are the same and the largest difference is ${check.differenceOnFiles.toPrecision(2)}; expected ${percent(same)} and at most ${onFiles}.`,
+      )
+  }
+}
+
+/** The answers of the trained net: its own decoding, batches of 16, in float32. */
+async function trainedOutputs(
+  model: LoadedModel,
+  places: readonly Place[],
+  { progress, signal }: Required<Pick<CheckOptions, 'progress'>> & Pick<CheckOptions, 'signal'>,
+): Promise<Outputs> {
+  const width = model.card.classes.length
+  const all = new Float64Array(places.length * width)
+  for (let from = 0; from < places.length; from += 16) {
+    signal?.throwIfAborted()
+    const some = places.slice(from, from + 16)
+    const images = some.map(place => ({ name: place.file, place }))
+    const { rows, errors } = await answer(model, images, { precision: 'float32' })
+    const bad = errors.find(Boolean)
+    if (bad) throw bad
+    all.set(rows, from * width)
+    progress('pictures through the trained net', from + some.length, places.length)
+  }
+  return model.card.task === 'regression' ? all : Float32Array.from(all)
+}
+
+/** A file decoded at its full size, by the rules of training: uint8 [1, H, W, C]. */
+async function wholePicture(place: Place, { preprocessing }: ModelCard): Promise<Value> {
+  const { mode = 'rgb', channels } = preprocessing
+  const picture = await decodeFile(place, { channels: mode })
+  const { data, width, height, channels: got = 3 } = picture
+  if (!(data instanceof Uint8Array) || got !== channels)
+    throw new ModelError(
+      `${place.file}: has ${data instanceof Uint8Array ? `${got} channels, and the model takes ${channels}` : 'values of more than 8 bits'}; an exported model takes 8 bits and ${plural(channels, 'channel')}.`,
+    )
+  return { data, dims: [1, height, width, channels] }
+}
+
+/** The largest difference of the answers on pixels that are equal: resized and normalised by training's own code. */
+async function pixelDifferences(
+  model: LoadedModel,
+  net: NonNullable<Checked['net']>,
+  places: readonly Place[],
+  runtimes: readonly RuntimeName[],
+): Promise<number[]> {
+  const { card, members } = model
+  const kinds = preprocessings(model)
+  const loaded = await inTurn(runtimes, runtime => load(runtime, net.file))
+  const most = runtimes.map(() => 0)
+  try {
+    for (const place of places.slice(0, pixelPictures)) {
+      const pictures = new Map<unknown, Picture>()
+      for (const member of members) pictures.set(member, await loadPicture(place, member.card.preprocessing))
+      const seen = (picture: Picture, p: ModelCard['preprocessing']) =>
+        pictureBatch([picture], undefined, { ...p, normalization: p })
+      const inputs: Record<string, Value> = {}
+      for (const [i, p] of kinds.entries()) {
+        const picture = await loadPicture(place, p)
+        const data = scope(() => seen(picture, p).contiguous().data()) as Float32Array
+        inputs[net.inputs[i]!] = { data, dims: [1, p.channels, p.size, p.size] }
+      }
+      const trained = scope(() => {
+        const each = members.map(member =>
+          memberOutputs(member, seen(pictures.get(member)!, member.card.preprocessing), { precision: 'float32' }),
+        )
+        return joinMembers({ card }, each)
+      })
+      for (const [r, one] of loaded.entries()) {
+        const { by } = largest(trained, numbersOf(await one.run(inputs)), card)
+        most[r] = by > most[r]! || Number.isNaN(by) ? by : most[r]!
+      }
+    }
+  } finally {
+    await inTurn(loaded, one => one.release())
+  }
+  return most
+}
+
+/** The probabilities or values among the outputs. */
+export const numbersOf = ({ probabilities, values }: Record<string, Value>): Float32Array =>
+  (probabilities ?? values)!.data as Float32Array
+
+/** The largest difference, of regression in standard deviations of the target; NaN where an answer is no number. */
+export function largest(a: ArrayLike<number>, b: ArrayLike<number>, { classes, scale }: ModelCard): { by: number } {
+  let by = 0
+  for (let i = 0; i < a.length; i++) {
+    const unit = scale?.std[i % classes.length] || 1
+    const off = Math.abs(a[i]! - b[i]!) / unit
+    if (Number.isNaN(off)) return { by: Number.NaN }
+    if (off > by) by = off
+  }
+  return { by }
+}
+
+function sameShare(a: Outputs, b: Outputs, { task = 'single', classes, thresholds }: ModelCard): number {
+  const width = classes.length
+  const count = a.length / width
+  if (task === 'regression') return 1
+  let same = 0
+  if (task === 'multi') {
+    const counts = (p: Outputs, i: number) => p[i]! >= (thresholds?.[i % width] ?? 0.5)
+    for (let i = 0; i < a.length; i++) if (counts(a, i) === counts(b, i)) same++
+    return same / a.length
+  }
+  const best = (p: Outputs, row: number) => {
+    const scores = p.subarray(row * width, (row + 1) * width)
+    return scores.indexOf(Math.max(...scores))
+  }
+  for (let row = 0; row < count; row++) if (best(a, row) === best(b, row)) same++
+  return same / count
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+async function inTurn<T, R>(list: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const made: R[] = []
+  for (const item of list) made.push(await work(item))
+  return made
+}
+
+/** Runs the probe of a card in a runtime; the largest difference from the outputs that the card gives. */
+export async function checkProbe(loaded: Loaded, image: Value, expected: ArrayLike<number>): Promise<number> {
+  const got = numbersOf(await loaded.run({ image }))
+  let most = got.length === expected.length ? 0 : Number.NaN
+  for (let i = 0; i < got.length; i++) {
+    const off = Math.abs(got[i]! - expected[i]!)
+    if (!(off <= most)) most = off
+  }
+  return most
+}

@@ -1,0 +1,222 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { FileError, fileReason, ModelError } from '../base/errors.ts'
+import { writeAtomic } from '../base/files.ts'
+import { option } from '../base/options.ts'
+import { version } from '../base/version.ts'
+import { type Card, type CardCheck, probePicture, readCard } from '../onnx/index.ts'
+import { stemOf } from '../train/saved-model.ts'
+import { answer } from '../vision/inference/answer.ts'
+import { disposeModel, type LoadedModel, loadModel } from '../vision/inference/saved.ts'
+import { bounds, checkExport, checkProbe, refuseDifferent } from './check.ts'
+import { type CheckFiles, checkFiles } from './check-files.ts'
+import { exportCard, metadataOf } from './model-card.ts'
+import { modelGraph } from './model-graph.ts'
+import { load, type RuntimeName, runtimeNames } from './runtimes.ts'
+import { storeWeights } from './store-weights.ts'
+
+/** How a model is exported. */
+export interface ExportOptions {
+  /** The file to write. Default: `model.onnx` (of the net alone `net.onnx`) in the run's folder, or beside the model. */
+  out?: string | undefined
+  /** The net alone, from normalised pixels on. */
+  net?: boolean | undefined
+  /** How the weights are stored; the file computes in float32. Default: float32. */
+  weights?: 'float32' | 'float16' | 'int8' | undefined
+  /** Whether the file is checked before it gets its name: yes unless you say `false`. */
+  check?: boolean | undefined
+  /** Where the pictures of the run are now, where they have moved. */
+  data?: string | undefined
+  /** The most pictures of the check. Default: 200. */
+  pictures?: number | undefined
+  progress?: ((label: string, done: number, total: number) => void) | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** An exported file. */
+export interface Exported {
+  file: string
+  bytes: number
+  card: Card
+}
+
+/** The most pictures of a check, unless said. */
+export const checkPictures = 200
+
+const probe = { width: 320, height: 240, seed: 1 }
+
+/** Writes a trained model as one ONNX file: raw pictures in, labels and probabilities out, with a card before its graph. The
+ *  file is compared with the trained net first, in each runtime; where they differ, no file is written.
+ *  run: a run folder (its best weights), or a saved model. */
+export async function exportModel(run: string, options: ExportOptions = {}): Promise<Exported> {
+  const { net = false, weights = 'float32', check = true, pictures = checkPictures, data, progress, signal } = options
+  const model = loadModel(run)
+  try {
+    refuseDepth(model)
+    const file = options.out ?? join(homeOf(run), net ? 'net.onnx' : 'model.onnx')
+    refuseForeign(file)
+    const cards = model.members.map(({ card }) => card)
+    const files = check ? await checkFiles(run, model.card, { most: pictures, data, signal }) : undefined
+    const encode = (
+      graph: ReturnType<typeof modelGraph>,
+      own: boolean,
+      checks?: readonly CardCheck[],
+      outputs?: number[],
+    ) => {
+      const card = exportCard(run, model.card, cards, {
+        weights,
+        net: own,
+        ...(graph.features !== undefined && { features: graph.features }),
+        ...(checks && { checks }),
+        ...(outputs && { probe: { ...probe, outputs } }),
+      })
+      return { card, bytes: graph.graph.encode({ producer: 'anneal', version: version(), metadata: metadataOf(card) }) }
+    }
+    const made = (alone: boolean) => {
+      const graph = modelGraph(model, { net: alone })
+      if (weights !== 'float32') storeWeights(graph.graph, weights)
+      return graph
+    }
+    const graph = made(net)
+    const outputs = net ? undefined : await probeOutputs(model)
+    const checks = files && (await checked(model, { made, encode, weights, files, file, progress, signal }))
+    const { bytes, card } = encode(graph, net, checks, outputs)
+    writeAtomic(file, bytes)
+    return { file, bytes: bytes.length, card }
+  } finally {
+    disposeModel(model)
+  }
+}
+
+async function checked(
+  model: LoadedModel,
+  {
+    made,
+    encode,
+    weights,
+    files,
+    file,
+    progress,
+    signal,
+  }: {
+    made(alone: boolean): ReturnType<typeof modelGraph>
+    encode(graph: ReturnType<typeof modelGraph>, own: boolean): { bytes: Uint8Array }
+    weights: Card['weights']
+    files: CheckFiles
+    file: string
+  } & Pick<ExportOptions, 'progress' | 'signal'>,
+): Promise<CardCheck[]> {
+  const whole = encode(made(false), false).bytes
+  const alone = made(true)
+  const net = { file: encode(alone, true).bytes, inputs: alone.inputs }
+  const checks = await checkExport(model, { file: whole, net }, files, { runtimes: runtimeNames, progress, signal })
+  refuseDifferent(checks, bounds(weights), file)
+  return checks
+}
+
+/** The result of a check of a file that was exported before. */
+export interface FileCheck {
+  card: Card
+  /** Against the trained net, where its run was given. */
+  checks: CardCheck[]
+  /** By runtime: how far the answer to the probe of the card is from the one that the card gives. */
+  probes: { runtime: RuntimeName; name: string; difference: number }[]
+}
+
+/** Checks an exported file on this machine: its probe in each runtime, and with a run its pictures against the trained net.
+ *  Throws where the file is no exported model, or answers differently. */
+export async function checkFile(
+  file: string,
+  {
+    run,
+    data,
+    pictures = checkPictures,
+    progress,
+    signal,
+  }: { run?: string | undefined } & Pick<ExportOptions, 'data' | 'pictures' | 'progress' | 'signal'> = {},
+): Promise<FileCheck> {
+  const bytes = readFile(file)
+  const card = readCard(bytes, file)
+  const bound = bounds(card.weights)
+  if (card.input.name !== 'image')
+    throw new ModelError(
+      `${file}: holds the net alone, which takes no pictures. Check the whole model: anneal export without --net.`,
+    )
+  const probes: FileCheck['probes'] = []
+  if (card.probe) {
+    const { width, height } = card.probe
+    const { channels } = card.input
+    const image = { data: probePicture(card.probe, channels), dims: [1, height, width, channels] }
+    for (const runtime of runtimeNames) {
+      const loaded = await load(runtime, bytes)
+      const difference = await checkProbe(loaded, image, card.probe.outputs)
+      await loaded.release()
+      probes.push({ runtime, name: loaded.name, difference })
+      if (!(difference <= bound.onFiles))
+        throw new ModelError(
+          `${file}: in ${loaded.name} its answer to the probe picture of its card differs by ${difference.toPrecision(2)}; expected at most ${bound.onFiles}. The file is damaged, its card is not its own, or the runtime computes wrongly. Export it again.`,
+        )
+    }
+  }
+  if (run === undefined) return { card, checks: [], probes }
+  const model = loadModel(run)
+  try {
+    const { classes, task = 'single' } = model.card
+    if (task !== card.task || String(classes) !== String(card.classes))
+      throw new ModelError(
+        `${file}: is another model than ${run}: it answers ${card.task} with ${card.classes.slice(0, 5).join(', ')}, the run ${task} with ${classes.slice(0, 5).join(', ')}.`,
+      )
+    const files = await checkFiles(run, model.card, { most: pictures, data, signal })
+    const checks = await checkExport(model, { file: bytes }, files, { runtimes: runtimeNames, progress, signal })
+    for (const check of checks)
+      if (!(check.differenceOnFiles <= bound.onFiles))
+        throw new ModelError(
+          `${file}: in ${check.runtime} it does not answer as ${run}: the largest difference is ${check.differenceOnFiles.toPrecision(2)} over ${check.files} files, expected at most ${bound.onFiles}. Export the run again.`,
+        )
+    return { card, checks, probes }
+  } finally {
+    disposeModel(model)
+  }
+}
+
+async function probeOutputs(model: LoadedModel): Promise<number[]> {
+  const { channels } = model.card.preprocessing
+  const { width, height } = probe
+  const pixels = { data: probePicture({ ...probe, outputs: [] }, channels), width, height, channels, alpha: false }
+  const { rows, errors } = await answer(model, [{ name: 'the probe', pixels }], { precision: 'float32' })
+  if (errors[0]) throw errors[0]
+  return Array.from(rows)
+}
+
+/** The folder of a run, or the one that a saved model lies in. */
+const homeOf = (run: string): string =>
+  statSync(run, { throwIfNoEntry: false })?.isDirectory() ? run : dirname(stemOf(run))
+
+function refuseDepth({ members }: LoadedModel): void {
+  for (const { card } of members)
+    if (card.preprocessing.range)
+      throw new ModelError(
+        `the model was trained on pictures of more than 8 bits (values ${card.preprocessing.range.join(' to ')}); an exported model takes 8 bits, which would lose most of them. Predict with it in Anneal, or train with ${option('channels')} rgb.`,
+      )
+}
+
+/** Refuses to write over a file that is no exported model. */
+function refuseForeign(file: string): void {
+  if (!existsSync(file)) return
+  try {
+    readCard(readFile(file), file)
+  } catch (cause) {
+    throw new FileError(
+      `${file}: exists and is no exported model; choose another file (${option('out')}), or remove it.`,
+      { cause },
+    )
+  }
+}
+
+function readFile(file: string): Uint8Array {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    throw new FileError(`${file}: ${fileReason(cause)}; expected a file that \`anneal export\` wrote.`, { cause })
+  }
+}

@@ -1,0 +1,54 @@
+import { fromBinary } from '@bufbuild/protobuf'
+import { ModelError } from '../base/errors.ts'
+import { type Card, cardKey } from './card.ts'
+import { ModelProtoSchema, TensorProto_DataLocation } from './onnx.generated.ts'
+
+/** Reads the card of an exported model; `name` stands in errors. Throws for a file that is cut off, that is no ONNX file,
+ *  that Anneal did not write, whose weights lie in other files, or that a newer version wrote. */
+export function readCard(bytes: Uint8Array, name: string): Card {
+  const model = (() => {
+    try {
+      return fromBinary(ModelProtoSchema, bytes)
+    } catch (cause) {
+      throw new ModelError(
+        `${name}: is no ONNX file, or it is cut off (${bytes.length} bytes). Expected a file that \`anneal export\` wrote; export it again, or copy it again.`,
+        { cause },
+      )
+    }
+  })()
+  const text = model.metadataProps.find(({ key }) => key === cardKey)?.value
+  if (text === undefined)
+    throw new ModelError(
+      `${name}: ${model.graph ? `was written by ${model.producerName || 'another program'}` : 'is no ONNX file'} and has no card of Anneal (${cardKey}). Expected a file that \`anneal export\` wrote.`,
+    )
+  const { graph } = model
+  if (!graph || graph.output.length === 0)
+    throw new ModelError(`${name}: is cut off: it has a card and no graph. Export it again, or copy it again.`)
+  if (graph.initializer.some(t => t.dataLocation === TensorProto_DataLocation.EXTERNAL))
+    throw new ModelError(`${name}: its weights lie in other files, which Anneal does not read. Export it again.`)
+  return cardOf(text, name)
+}
+
+function cardOf(text: string, name: string): Card {
+  let card: Partial<Card>
+  try {
+    card = JSON.parse(text)
+  } catch (cause) {
+    throw new ModelError(`${name}: its card is no JSON. Export it again.`, { cause })
+  }
+  const { format, version, task, classes, input } = card
+  if (format === 'anneal-model' && typeof version === 'number' && version > 1)
+    throw new ModelError(
+      `${name}: its card has version ${version}; this Anneal reads version 1. Update Anneal, or export the model with this one.`,
+    )
+  const whole =
+    format === 'anneal-model' &&
+    version === 1 &&
+    ['single', 'multi', 'regression'].includes(task ?? '') &&
+    Array.isArray(classes) &&
+    classes.every(c => typeof c === 'string') &&
+    typeof input?.channels === 'number' &&
+    typeof input.size === 'number'
+  if (!whole) throw new ModelError(`${name}: its card does not describe a model. Export it again.`)
+  return card as Card
+}
