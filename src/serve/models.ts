@@ -6,8 +6,8 @@ import type { Answer, Pixels, ServedModel } from './model.ts'
 import type { Queued } from './queue.ts'
 import { Refused } from './refused.ts'
 
-/** A picture in the queue: the bytes of a file, or raw pixels. */
-export type Picture = Queued & ({ bytes: Uint8Array } | { raw: Pixels })
+/** A picture in the queue: the bytes of a file, or raw pixels. `signal`: aborted when nobody waits for it any more. */
+export type Picture = Queued & { signal: AbortSignal } & ({ bytes: Uint8Array } | { raw: Pixels })
 
 /** An answer, and the model that gave it. */
 export interface Answered {
@@ -122,13 +122,17 @@ export class Models {
     try {
       const decoded = await Promise.all(pictures.map(picture => decode(picture, by.model)))
       const results: (Answered | Error)[] = decoded.map(one =>
-        one instanceof Error ? one : new Error('not answered yet'),
+        one instanceof Error ? one : new Error('nobody waits for it'),
       )
       for (const places of bySize(decoded)) {
-        const pixels = places.map(i => decoded[i] as Pixels)
-        const answers = await this.#next(() => by.model.answer(pixels))
-        for (const [i, place] of places.entries()) results[place] = { answer: answers[i]!, by }
-        this.#compare(pixels, answers)
+        let [asked, pixels]: [number[], Pixels[]] = [[], []]
+        const answers = await this.#next(async () => {
+          asked = places.filter(i => !pictures[i]!.signal.aborted)
+          pixels = asked.map(i => decoded[i] as Pixels)
+          return pixels.length > 0 ? by.model.answer(pixels) : []
+        })
+        for (const [i, place] of asked.entries()) results[place] = { answer: answers[i]!, by }
+        if (pixels.length > 0) this.#compare(pixels, answers)
       }
       return results
     } finally {
