@@ -8,7 +8,7 @@ import { isLoopback, loopbackHosts } from '../serve/access.ts'
 import { createHandler, type Handler } from '../serve/handler.ts'
 import { type HandlerSettings, limitsOf } from '../serve/options.ts'
 import { listen } from '../serve/server.ts'
-import { loadModel } from '../serve/session.ts'
+import { load } from '../serve/session.ts'
 import { commandFlags } from './options.ts'
 import { workWithoutOutput } from './output.ts'
 import { flat } from './style.ts'
@@ -24,19 +24,19 @@ export async function serve(
   const limits = limitsOf(settings)
   const file = modelFile(path)
   const { threads } = flags
-  const load = async (from = file) => ({
-    model: await loadModel(from, threads === undefined ? {} : { threads }),
+  const loaded = async (from = file) => ({
+    model: await load(from, threads === undefined ? {} : { threads }),
     version: (await sha256File(from)).slice(0, 12),
   })
   const log = (line: string) => void process.stderr.write(`${flat(line)}\n`)
-  const { model, version } = await load()
-  const shadow = flags.shadow === undefined ? undefined : await load(modelFile(flags.shadow))
+  const { model, version } = await loaded()
+  const shadow = flags.shadow === undefined ? undefined : await loaded(modelFile(flags.shadow))
   let handler: Handler | undefined
   const listening = await listen(
     async bound => {
       const hosts = isLoopback(host) ? { hosts: loopbackHosts(bound) } : {}
       const more = { ...hosts, ...(shadow ? { shadow } : {}), ...(token === undefined ? {} : { token }) }
-      handler = await createHandler(model, { ...settings, ...more, version, load: () => load(), log })
+      handler = await createHandler(model, { ...settings, ...more, version, load: () => loaded(), log })
       return handler
     },
     { host, port, maxConnections, timeout: limits.timeout, maxBytes: limits.maxBytes },

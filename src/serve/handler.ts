@@ -334,9 +334,13 @@ async function withBody(
 }
 
 /** A picture as the queue takes it. */
-async function queued(bytes: Uint8Array, maxPixels: number): Promise<Picture> {
+async function queued(
+  bytes: Uint8Array,
+  maxPixels: number,
+  waited: { signal: AbortSignal; features?: boolean },
+): Promise<Picture> {
   const { width, height } = await readHeader(bytes, maxPixels)
-  return { key: `${width} ${height}`, pixels: width * height, bytes }
+  return { key: `${width} ${height}`, pixels: width * height, bytes, ...waited }
 }
 
 /** Answers pictures, all or none in the queue. */
@@ -356,7 +360,7 @@ const predict = (site: Site, c: Context): Promise<Response> =>
     const { maxPictures, maxPixels } = site.limits
     const top = topOf(new URL(c.req.url))
     const { pictures, many } = await picturesOf(c.req.header('content-type') ?? null, body, maxPictures)
-    const heads = await Promise.allSettled(pictures.map(({ bytes }) => queued(bytes, maxPixels)))
+    const heads = await Promise.allSettled(pictures.map(({ bytes }) => queued(bytes, maxPixels, { signal })))
     const good = heads.flatMap(head => (head.status === 'fulfilled' ? [head.value] : []))
     const results = good.length > 0 ? await answered(site, good, signal) : []
     const all = heads.map(head => (head.status === 'fulfilled' ? results.shift()! : head))
@@ -388,12 +392,14 @@ const infer = (site: Site, c: Context): Promise<Response> =>
     const { maxPictures, maxPixels } = site.limits
     const { card } = site.models.current.model
     const request = inferenceRequest(body, c.req.header(lengthHeader) ?? null, { card, maxPictures })
+    const waited = { signal, features: request.outputs.some(({ name }) => name === 'features') }
     const pictures = await Promise.all(
       request.pictures.map(async (picture, i) => {
-        if ('bytes' in picture) return queued(picture.bytes, maxPixels).catch(error => Promise.reject(placed(error, i)))
+        if ('bytes' in picture)
+          return queued(picture.bytes, maxPixels, waited).catch(error => Promise.reject(placed(error, i)))
         const { width, height } = picture.raw
         if (width * height > maxPixels) throw new Refused(413, 'pixels', `picture ${i}: ${width} x ${height} pixels`)
-        return { key: `${width} ${height} raw`, pixels: width * height, raw: picture.raw }
+        return { key: `${width} ${height} raw`, pixels: width * height, raw: picture.raw, ...waited }
       }),
     )
     const results = await answered(site, pictures, signal)

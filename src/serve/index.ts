@@ -4,4 +4,4 @@
 export { createHandler, type Handler, type HandlerOptions } from './handler.ts'
 export type { Answer, Pixels, ServedModel } from './model.ts'
 export { type Listening, type ListenOptions, listen } from './server.ts'
-export { loadModel } from './session.ts'
+export { load } from './session.ts'

@@ -15,12 +15,12 @@ export type Answer = { scores: Float32Array; features?: Float32Array } & (
   | { task: 'regression' }
 )
 
-/** A loaded model as the server uses it. */
+/** A loaded model as the server uses it: `load` gives one. */
 export interface ServedModel {
   readonly card: Card
   /** Decodes the bytes of one picture as training did. Throws an error whose message is the reason. */
   decode(bytes: Uint8Array): Promise<Pixels>
-  /** Answers for pictures of one width and height. */
-  answer(pictures: readonly Pixels[]): Promise<Answer[]>
+  /** Answers for pictures. The server gives pictures of one width and height at a time, at most `maxBatch`. */
+  predictPixels(pictures: readonly Pixels[], options?: { features?: boolean }): Promise<readonly Answer[]>
   dispose(): Promise<void>
 }

@@ -6,8 +6,9 @@ import type { Answer, Pixels, ServedModel } from './model.ts'
 import type { Queued } from './queue.ts'
 import { Refused } from './refused.ts'
 
-/** A picture in the queue: the bytes of a file, or raw pixels. */
-export type Picture = Queued & ({ bytes: Uint8Array } | { raw: Pixels })
+/** A picture in the queue: the bytes of a file, or raw pixels. `signal`: aborted when nobody waits for it any more.
+ *  `features`: whether the pooled features are asked for. */
+export type Picture = Queued & { signal: AbortSignal; features?: boolean } & ({ bytes: Uint8Array } | { raw: Pixels })
 
 /** An answer, and the model that gave it. */
 export interface Answered {
@@ -36,7 +37,7 @@ export async function warmUp({ model, name }: Version): Promise<void> {
   const data = Uint8Array.from({ length: side * side * channels }, (_, i) => (i * 97 + (i >> 7) * 31) & 255)
   let answer: Answer | undefined
   try {
-    ;[answer] = await model.answer([{ data, width: side, height: side, channels }])
+    ;[answer] = await model.predictPixels([{ data, width: side, height: side, channels }])
   } catch (error) {
     throw new ModelError(`${name}: the model does not answer: ${reasonOf(error)}`, { cause: error })
   }
@@ -122,13 +123,18 @@ export class Models {
     try {
       const decoded = await Promise.all(pictures.map(picture => decode(picture, by.model)))
       const results: (Answered | Error)[] = decoded.map(one =>
-        one instanceof Error ? one : new Error('not answered yet'),
+        one instanceof Error ? one : new Error('nobody waits for it'),
       )
       for (const places of bySize(decoded)) {
-        const pixels = places.map(i => decoded[i] as Pixels)
-        const answers = await this.#next(() => by.model.answer(pixels))
-        for (const [i, place] of places.entries()) results[place] = { answer: answers[i]!, by }
-        this.#compare(pixels, answers)
+        let [asked, pixels]: [number[], Pixels[]] = [[], []]
+        const answers = await this.#next(async () => {
+          asked = places.filter(i => !pictures[i]!.signal.aborted)
+          pixels = asked.map(i => decoded[i] as Pixels)
+          const features = asked.some(i => pictures[i]!.features)
+          return pixels.length > 0 ? by.model.predictPixels(pixels, { features }) : []
+        })
+        for (const [i, place] of asked.entries()) results[place] = { answer: answers[i]!, by }
+        if (pixels.length > 0) this.#compare(pixels, answers)
       }
       return results
     } finally {
@@ -148,7 +154,7 @@ export class Models {
     }
     this.#shadowBusy = true
     const compare = async () => {
-      const others = await this.#next(() => shadow.model.answer(pixels))
+      const others = await this.#next(() => shadow.model.predictPixels(pixels))
       for (const [i, other] of others.entries()) {
         const same = agree(answers[i]!, other)
         count(same ? 'same' : 'different', 1)
@@ -181,7 +187,11 @@ async function decode(picture: Picture, model: ServedModel): Promise<Pixels | Er
   try {
     return await model.decode(picture.bytes)
   } catch (error) {
-    return new Refused(422, 'picture', `the picture can not be decoded: ${reasonOf(error)}`)
+    return new Refused(
+      422,
+      'picture',
+      `the picture can not be decoded: ${reasonOf(error).replace(/^the picture can not be used: /, '')}`,
+    )
   }
 }
 

@@ -6,7 +6,7 @@ import type { Answer, Pixels, ServedModel } from './model.ts'
 
 /** Loads an exported model for the server, to run by onnxruntime-node. `threads`: those of the net. Throws a ModelError
  *  for a file that is no exported model, and if onnxruntime-node is not installed. */
-export async function loadModel(path: string, { threads }: { threads?: number } = {}): Promise<ServedModel> {
+export async function load(path: string, { threads }: { threads?: number } = {}): Promise<ServedModel> {
   const file = await readFile(path)
   const card = cardOf(file, path)
   const ort = await runtime()
@@ -23,7 +23,7 @@ export async function loadModel(path: string, { threads }: { threads?: number } 
   return {
     card,
     decode: bytes => decode(bytes, card),
-    async answer(pictures) {
+    async predictPixels(pictures) {
       const { width, height, channels } = pictures[0]!
       const data = new Uint8Array(pictures.length * width * height * channels)
       for (const [i, picture] of pictures.entries()) data.set(picture.data, i * width * height * channels)

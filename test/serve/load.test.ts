@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { createHandler, type HandlerOptions, loadModel, type ServedModel } from '../../src/serve/index.ts'
+import { createHandler, type HandlerOptions, load, type ServedModel } from '../../src/serve/index.ts'
 import { colourModel, modelFolder, picture, testCard } from '../helpers/served.ts'
 
 const files = modelFolder()
@@ -11,18 +11,18 @@ type Slow = ServedModel & { batches: number[]; disposed: boolean }
 
 /** The colour model, slowed down; `batches` lists how many pictures each call had. */
 async function slow(ms: number, file = path): Promise<Slow> {
-  const model = await loadModel(file, { threads: 1 })
+  const model = await load(file, { threads: 1 })
   const batches: number[] = []
   const slowed: Slow = {
     card: model.card,
     batches,
     disposed: false,
     decode: bytes => model.decode(bytes),
-    async answer(pictures) {
+    async predictPixels(pictures, options) {
       assert.ok(!slowed.disposed, 'a model that is disposed of is not asked')
       batches.push(pictures.length)
       await new Promise(resolve => setTimeout(resolve, ms))
-      return model.answer(pictures)
+      return model.predictPixels(pictures, options)
     },
     async dispose() {
       slowed.disposed = true
@@ -198,11 +198,11 @@ test('a new version takes over under load without a gap; the old one finishes an
   const turned = files.write('turned.onnx', colourModel({ order: [1, 2, 0] }))
   const next = await slow(15, turned)
   const lines: string[] = []
-  const load = async () => ({ model: next, version: 'two' })
+  const newest = async () => ({ model: next, version: 'two' })
   const { handler, post } = await serving(old, {
     version: 'one',
     token: 't',
-    load,
+    load: newest,
     maxBatch: 2,
     log: line => void lines.push(line),
   })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import sharp from 'sharp'
-import { createHandler, type Handler, loadModel } from '../../src/serve/index.ts'
+import { createHandler, type Handler, load } from '../../src/serve/index.ts'
 import { bomb, colourModel, modelFolder, picture, testCard } from '../helpers/served.ts'
 
 const files = modelFolder()
 let handler: Handler
 before(async () => {
-  const model = await loadModel(files.write('model.onnx', colourModel()), { threads: 1 })
+  const model = await load(files.write('model.onnx', colourModel()), { threads: 1 })
   handler = await createHandler(model, { maxBytes: 200_000, maxPixels: 100_000, maxPictures: 4, version: 'v1' })
 })
 after(async () => {
@@ -215,7 +215,7 @@ test('wrong methods and paths are told what there is', async () => {
 
 test('several labels and numbers are answered by their names', async () => {
   const one = async (card: ReturnType<typeof testCard>) => {
-    const model = await loadModel(files.write(`${card.task}.onnx`, colourModel({ card })), { threads: 1 })
+    const model = await load(files.write(`${card.task}.onnx`, colourModel({ card })), { threads: 1 })
     const own = await createHandler(model)
     const answer = await own(
       new Request('http://a/predict', { method: 'POST', body: new Uint8Array(await picture('#ff00ff')) }),

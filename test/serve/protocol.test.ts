@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { createHandler, type Handler, loadModel } from '../../src/serve/index.ts'
+import { createHandler, type Handler, load } from '../../src/serve/index.ts'
 import { colourModel, modelFolder, picture } from '../helpers/served.ts'
 
 const files = modelFolder()
 let handler: Handler
 before(async () => {
-  const model = await loadModel(files.write('model.onnx', colourModel()), { threads: 1 })
+  const model = await load(files.write('model.onnx', colourModel()), { threads: 1 })
   handler = await createHandler(model, { version: '7' })
 })
 after(async () => {
