@@ -95,7 +95,10 @@ test('two nets fit into one graph, each under its prefix', async () => {
   const names = outputs.flatMap(o => [o.features, o.logits])
   checkStructure(graph, names, ['pixels'])
   for (const [i, { logits }] of outputs.entries()) graph.output(logits, 'float', [`N`, `K${i}`])
-  assert.ok([...graph.constants.keys()].every(name => /^net[12]\//.test(name)))
+  assert.ok(
+    [...graph.constants.keys()].every(name => /^net[12]\//.test(name)),
+    'each constant is under a prefix',
+  )
   const x = randn([2, 3, 64, 64])
   const [made] = await runFile(fileOf(graph), 'pixels', [x])
   for (const [i, net] of nets.entries()) {
@@ -136,8 +139,8 @@ test('a network of your own becomes a graph by its operators', async () => {
 test('what a graph can not hold is refused by name, with what to do, and the net stays as it was', () => {
   const cases: [RegExp, (x: Tensor) => Tensor][] = [
     [
-      /my net: its operator cumsum has no counterpart .* Build the network from operators that have one: abs, /,
-      x => aten.cumsum(x, 1),
+      /my net: its operator cumprod has no counterpart .* Build the network from operators that have one: abs, /,
+      x => aten.cumprod(x, 1),
     ],
     [
       /my net: two runs over batches of different size differ in a constant of mul.*random numbers/,
@@ -148,8 +151,12 @@ test('what a graph can not hold is refused by name, with what to do, and the net
       /my net: a number of mul \(other\) is 7 for a batch of 2 pictures and 8 for one of 3/,
       x => x.mul(x.shape[0]! + 5),
     ],
+    [/my net: the operator mul has an operand that is neither a tensor nor a number/, x => x.mul(x.shape[0]!)],
     [/my net: the operator dropout draws random numbers, as in training/, x => aten.dropout(x, 0.5, true)],
-    [/my net: two runs .* differ in cumsum \(there relu\)/, x => (x.shape[0]! > 2 ? aten.relu(x) : aten.cumsum(x, 1))],
+    [
+      /my net: two runs .* differ in cumprod \(there relu\)/,
+      x => (x.shape[0]! > 2 ? aten.relu(x) : aten.cumprod(x, 1)),
+    ],
     [/my net: the operator round has decimals = 2, and only its default/, x => aten.round(x, { decimals: 2 })],
     [/trace: .*reads elements/, x => x.mul(x.sum().item())],
   ]
