@@ -32,7 +32,7 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
     if (json) process.stdout.write(`${JSON.stringify(found)}\n`)
     else {
       for (const { name, difference } of found.probes)
-        process.stdout.write(`${name}: the probe picture's answer differs by ${difference.toPrecision(2)}\n`)
+        process.stdout.write(`${name}: the probe picture's answer differs by ${small(difference)}\n`)
       process.stdout.write(table(found.checks, found.card.task))
     }
     return
@@ -72,8 +72,8 @@ function table(checks: readonly CardCheck[], task: 'single' | 'multi' | 'regress
   const rows = checks.map(c => [
     c.runtime,
     task === 'regression' ? '–' : `${(100 * c.same).toFixed(1)} %`,
-    c.differenceOnFiles.toPrecision(2),
-    c.differenceOnPixels === undefined ? '–' : c.differenceOnPixels.toPrecision(2),
+    small(c.differenceOnFiles),
+    c.differenceOnPixels === undefined ? '–' : small(c.differenceOnPixels),
     `${say(c.exported)} (${say(c.trained)})`,
     c.milliseconds.toFixed(1),
   ])
@@ -86,3 +86,5 @@ function table(checks: readonly CardCheck[], task: 'single' | 'multi' | 'regress
   const pictures = part === 'valid' ? 'validation files' : 'training files (folds leave no others)'
   return `${files} ${pictures}, from file to answer, against the trained net in float32:\n${[head, ...rows].map(line).join('\n')}\n`
 }
+
+const small = (value: number): string => (value > 0 && value < 1e-3 ? value.toExponential(1) : value.toPrecision(2))

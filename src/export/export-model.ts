@@ -5,10 +5,14 @@ import { writeAtomic } from '../base/files.ts'
 import { option } from '../base/options.ts'
 import { version } from '../base/version.ts'
 import { type Card, type CardCheck, probePicture, readCard } from '../onnx/index.ts'
+import { noGrad, scope } from '../torch/index.ts'
+import { joinMembers, memberOutputs } from '../train/prediction.ts'
 import { stemOf } from '../train/saved-model.ts'
-import { answer } from '../vision/inference/answer.ts'
+import { pictureBatch } from '../vision/batch.ts'
+import { ASPECT } from '../vision/cache/cache.ts'
+import { fitRaster } from '../vision/decode/resize.ts'
 import { disposeModel, type LoadedModel, loadModel } from '../vision/inference/saved.ts'
-import { bounds, checkExport, checkProbe, refuseDifferent } from './check.ts'
+import { bounds, checkExport, checkProbe, numbersOf, refuseDifferent } from './check.ts'
 import { type CheckFiles, checkFiles } from './check-files.ts'
 import { exportCard, metadataOf } from './model-card.ts'
 import { modelGraph } from './model-graph.ts'
@@ -78,8 +82,8 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
       return graph
     }
     const graph = made(net)
-    const outputs = net ? undefined : await probeOutputs(model)
     const checks = files && (await checked(model, { made, encode, weights, files, file, progress, signal }))
+    const outputs = net ? undefined : await probeOutputs(model, check ? encode(graph, net).bytes : undefined)
     const { bytes, card } = encode(graph, net, checks, outputs)
     writeAtomic(file, bytes)
     return { file, bytes: bytes.length, card }
@@ -179,13 +183,31 @@ export async function checkFile(
   }
 }
 
-async function probeOutputs(model: LoadedModel): Promise<number[]> {
-  const { channels } = model.card.preprocessing
+/** The answer to the probe: of the file itself in onnxruntime-node, where it was checked, since runtimes round pixels alike;
+ *  else of the trained net. */
+async function probeOutputs(model: LoadedModel, file: Uint8Array | undefined): Promise<number[]> {
+  const { card, members } = model
+  const { channels } = card.preprocessing
   const { width, height } = probe
-  const pixels = { data: probePicture({ ...probe, outputs: [] }, channels), width, height, channels, alpha: false }
-  const { rows, errors } = await answer(model, [{ name: 'the probe', pixels }], { precision: 'float32' })
-  if (errors[0]) throw errors[0]
-  return Array.from(rows)
+  const data = probePicture({ ...probe, outputs: [] }, channels)
+  if (file) {
+    const loaded = await load('onnxruntime-node', file)
+    try {
+      return Array.from(numbersOf(await loaded.run({ image: { data, dims: [1, height, width, channels] } })))
+    } finally {
+      await loaded.release()
+    }
+  }
+  return scope(() => {
+    const each = members.map(member => {
+      const { preprocessing: p } = member.card
+      const { short, interpolation } = p
+      const seen = fitRaster({ data, width, height, channels, alpha: false }, { short, interpolation, aspect: ASPECT })
+      const x = pictureBatch([seen], undefined, { ...p, normalization: p })
+      return noGrad(() => memberOutputs(member, x, { precision: 'float32' }))
+    })
+    return Array.from(joinMembers({ card }, each))
+  })
 }
 
 /** The folder of a run, or the one that a saved model lies in. */
