@@ -1,5 +1,6 @@
 import { ModelError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
 import type { Place } from '../data/types.ts'
 import type { Card, CardCheck } from '../onnx/index.ts'
 import { scope } from '../torch/index.ts'
@@ -95,10 +96,19 @@ export async function checkExport(
   }))
 }
 
-/** Throws where a check is outside the bounds; says in which runtime and by which step. */
-export function refuseDifferent(checks: readonly CardCheck[], { same, onPixels, onFiles }: Bounds, file: string): void {
+/** Throws where a check is outside the bounds; says in which runtime and by which step, or that the net does not bear the
+ *  storage of its weights. */
+export function refuseDifferent(checks: readonly CardCheck[], weights: Card['weights'], file: string): void {
+  const { same, onPixels, onFiles } = bounds(weights)
   for (const check of checks) {
     const { runtime, files, differenceOnPixels: inNet = 0 } = check
+    const agree = `${percent(check.same)} of the labels of ${plural(files, 'file')} are the same, and the largest difference is ${check.differenceOnFiles.toPrecision(2)}; expected ${percent(same)} and at most ${onFiles}`
+    const other = Math.round((1 - check.same) * files)
+    const differs = !(check.differenceOnFiles <= onFiles) || (check.same < same && other > 1)
+    if (weights !== 'float32' && (differs || !(inNet <= onPixels)))
+      throw new ModelError(
+        `${file} is not written: with its weights in ${weights} the net answers otherwise. In ${runtime} ${agree}. Nets of depthwise convolutions often need more bits: ${weights === 'int8' ? `take ${setting('weights', 'float16')}, or leave it out` : `leave ${option('weights')} out`}.`,
+      )
     const fail = (where: string) =>
       new ModelError(
         `${file} is not written: in ${runtime} it does not answer as the trained net does. ${where} This is a fault of Anneal or of the runtime; --no-check writes the file all the same.`,
@@ -108,10 +118,9 @@ export function refuseDifferent(checks: readonly CardCheck[], { same, onPixels, 
       throw fail(
         `They part in the net: on equal pixels they differ by ${inNet.toPrecision(2)}, expected at most ${onPixels}.`,
       )
-    const other = Math.round((1 - check.same) * files)
-    if (!(check.differenceOnFiles <= onFiles) || (check.same < same && other > 1))
+    if (differs)
       throw fail(
-        `The net agrees (${inNet.toPrecision(2)} on equal pixels), so they part in decoding or resizing: from ${plural(files, 'file')} ${percent(check.same)} of the labels are the same and the largest difference is ${check.differenceOnFiles.toPrecision(2)}; expected ${percent(same)} and at most ${onFiles}.`,
+        `The net agrees (${inNet.toPrecision(2)} on equal pixels), so they part in decoding or resizing: ${agree}.`,
       )
   }
 }
