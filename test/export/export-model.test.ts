@@ -21,6 +21,7 @@ before(async () => {
     const few = 30 + (n % 8)
     files[`classes/${mark}/${n}.png`] = await marked(n, [mark], side)
     files[`grey/${mark}/${n}.png`] = await sharp(await marked(n, [mark], few))
+      .removeAlpha()
       .toColourspace('b-w')
       .png()
       .toBuffer()
