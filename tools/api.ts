@@ -245,7 +245,11 @@ export function difference(before: string, after: string): string[] {
 
 /** The package's own API. */
 export const publicApi = (): PublicApi =>
-  new PublicApi(join(root, 'dist'), { anneal: 'index.d.ts', 'anneal/torch': 'torch/index.d.ts' })
+  new PublicApi(join(root, 'dist'), {
+    anneal: 'index.d.ts',
+    'anneal/torch': 'torch/index.d.ts',
+    'anneal/serve': 'serve/index.d.ts',
+  })
 
 const pathOf = (name: string): string => `api/${name.split('/').at(-1)}.api.txt`
 const index = 'docs/api/README.md'

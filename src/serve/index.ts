@@ -1,7 +1,10 @@
 /** Serves an exported model over HTTP: as a server, or as a fetch handler for your own.
  *
  *  @module anneal/serve */
+export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
 export { createHandler, type Handler, type HandlerOptions } from './handler.ts'
 export type { Answer, Pixels, ServedModel } from './model.ts'
+export type { HandlerSettings } from './options.ts'
+export type { Reason } from './refused.ts'
 export { type Listening, type ListenOptions, listen } from './server.ts'
 export { load } from './session.ts'
