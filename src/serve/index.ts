@@ -3,8 +3,8 @@
  *  @module anneal/serve */
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
 export { createHandler, type Handler, type HandlerOptions } from './handler.ts'
+export { load } from './load.ts'
 export type { Answer, Pixels, ServedModel } from './model.ts'
 export type { HandlerSettings } from './options.ts'
 export type { Reason } from './refused.ts'
 export { type Listening, type ListenOptions, listen } from './server.ts'
-export { load } from './session.ts'

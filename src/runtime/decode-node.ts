@@ -1,0 +1,170 @@
+import type { Sharp, SharpOptions } from 'sharp'
+import type { Card } from '../onnx/card.ts'
+import { RunError, reasonOf } from './errors.ts'
+import { checkPixels } from './pixels.ts'
+import type { RawPixels } from './types.ts'
+
+type Library = typeof import('sharp').default
+
+let loading: Promise<Library> | undefined
+
+/** sharp, imported when the first picture needs it. */
+function library(): Promise<Library> {
+  loading ??= import('sharp').then(
+    ({ default: sharp }) => {
+      sharp.concurrency(1) // one thread per picture: many pictures at once use the cores better
+      sharp.cache(false)
+      return sharp
+    },
+    cause => {
+      loading = undefined
+      throw new RunError(
+        'backend',
+        `sharp, which decodes pictures, can't be imported (${reasonOf(cause)}). Install it: npm install sharp.`,
+        { cause },
+      )
+    },
+  )
+  return loading
+}
+
+const latin1 = (bytes: Uint8Array, from: number, to: number) => Buffer.from(bytes.subarray(from, to)).toString('latin1')
+
+/** Formats by their first bytes. Others, such as SVG, are never given to a decoder. */
+const formats: readonly [name: string, is: (bytes: Uint8Array) => boolean][] = [
+  ['JPEG', bytes => bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff && bytes[3] !== 0xf7],
+  ['PNG', bytes => latin1(bytes, 0, 8) === '\x89PNG\r\n\x1a\n'],
+  ['GIF', bytes => /^GIF8[79]a$/.test(latin1(bytes, 0, 6))],
+  ['WebP', bytes => latin1(bytes, 0, 4) === 'RIFF' && latin1(bytes, 8, 12) === 'WEBP'],
+  ['AVIF', bytes => latin1(bytes, 4, 8) === 'ftyp' && latin1(bytes, 8, 32).includes('avif')],
+  ['TIFF', bytes => /^(II[*+]\0|MM\0[*+])$/.test(latin1(bytes, 0, 4))],
+]
+/** Formats that are known, and not read here. */
+const unread: readonly [name: string, begins: RegExp][] = [
+  ['HEIC', /^.{4}ftyp(heic|heix|hevc|mif1|msf1)/s],
+  ['BMP', /^BM/],
+  ['SVG', /^\s*<(\?xml|svg)/],
+  ['PDF', /^%PDF/],
+  ['Netpbm', /^P[1-7]\s/],
+  ['JPEG XL', /^(ÿ\n|.{4}JXL )/s],
+  ['HTML', /^\s*<(!doctype|html)/i],
+]
+
+function formatOf(bytes: Uint8Array): string {
+  if (bytes.length === 0) throw new RunError('picture', 'it is empty')
+  const format = formats.find(([, is]) => is(bytes))?.[0]
+  if (format) return format
+  const read = formats.map(([name]) => name).join(', ')
+  const known = unread.find(([, begins]) => begins.test(latin1(bytes, 0, 64)))?.[0]
+  const begins = Array.from(bytes.subarray(0, 8), byte => byte.toString(16).padStart(2, '0')).join(' ')
+  throw new RunError(
+    'picture',
+    `it is ${known ? `a file of ${known}` : `no picture that is known: it begins with ${begins}`}; ${read} are read. Convert it, or give its pixels: { data, width, height, channels }.`,
+  )
+}
+
+/** Decodes a picture by training's rules: upright by EXIF; of an animation the first frame; CMYK by its profile, other
+ *  profiles are left alone; 16 bits scaled to 8; transparency laid on white. Where the model was trained on channels as
+ *  they are, those of the file. Pixels are counted before they are decoded. */
+export async function decodeFile(bytes: Uint8Array, { input: { mode } }: Card, limit: number): Promise<RawPixels> {
+  const format = formatOf(bytes)
+  const sharp = await library()
+  const named = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await decodedAlone(work)
+    } catch (error) {
+      if (error instanceof RunError) throw error
+      throw new RunError('picture', `its ${format} data are cut off or corrupt (${plain(error)})`, { cause: error })
+    }
+  }
+  const header = await named(() => sharp(bytes, { limitInputPixels: false }).metadata())
+  checkPixels(header.width, header.height, limit)
+  const { space, hasProfile, channels = 3 } = header
+  const keep = mode === 'keep'
+  const cmyk = space === 'cmyk'
+  const decode = (work: (input: Sharp) => Sharp, ignoreIcc: boolean) => {
+    const attempt = (failOn: 'warning' | 'error') => {
+      const options: SharpOptions = { failOn, autoOrient: true, limitInputPixels: limit, ignoreIcc }
+      return named(() => work(sharp(bytes, options)).raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }))
+    }
+    // Every warning of libjpeg counts as damage, except extra bytes before the end.
+    if (format !== 'JPEG') return attempt('error')
+    return attempt('warning').catch(error => {
+      if (!/\d extraneous bytes before marker 0xd9/.test(String(error.cause ?? error))) throw error
+      return attempt('error')
+    })
+  }
+  if (keep || (cmyk && !hasProfile)) {
+    // Converting to grey, libvips would drop transparency.
+    const twice = space === 'b-w' && channels === 2
+    const to = twice
+      ? 'srgb'
+      : header.depth === 'ushort' && space?.endsWith('16')
+        ? space === 'grey16'
+          ? 'b-w'
+          : 'srgb'
+        : (space ?? 'srgb')
+    const { data, info } = await decode(
+      input => (cmyk ? input.pipelineColourspace('cmyk') : input).toColourspace(to),
+      true,
+    )
+    const raw = { data: data as Uint8Array, width: info.width, height: info.height, channels: info.channels as number }
+    if (keep) return twice ? { ...raw, data: data.filter((_, i) => i % 4 === 0 || i % 4 === 3), channels: 2 } : raw
+    return { ...raw, data: fromCmyk(data, info.channels), channels: 3 }
+  }
+  const { data, info } = await decode(input => {
+    if (header.hasAlpha) input.flatten({ background: 'white' })
+    return input.toColourspace('srgb')
+  }, !cmyk)
+  return { data, width: info.width, height: info.height, channels: info.channels }
+}
+
+/** Converts CMYK to RGB without a profile: (1 - ink) x (1 - black), as training does. */
+function fromCmyk(data: Uint8Array, bands: number): Uint8Array {
+  const out = new Uint8Array((data.length / bands) * 3)
+  for (let from = 0, to = 0; from < data.length; from += bands)
+    for (let c = 0; c < 3; c++) out[to++] = Math.round(((255 - data[from + c]!) * (255 - data[from + 3]!)) / 255)
+  return out
+}
+
+const plain = (error: unknown): string =>
+  String(error instanceof Error ? error.message : error)
+    .split('\n')
+    .map(line =>
+      line
+        .replace(/^Input (buffer|Buffer) has corrupt header: ?/, '')
+        .replace(/^\w+: /, '')
+        .trim(),
+    )
+    .find(line => line !== '') ?? 'its header is corrupt'
+
+let running = 0
+let alone: Promise<unknown> = Promise.resolve()
+let waiting = 0
+let idle = () => {}
+
+/** Runs `work`, which decodes one picture by sharp. If it fails, it runs once more while no other picture is decoded:
+ *  libvips collects errors and warnings for the whole process, so only then they surely belong to this picture. */
+async function decodedAlone<T>(work: () => Promise<T>): Promise<T> {
+  while (waiting > 0) await alone
+  running++
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof RunError || (running === 1 && waiting === 0)) throw error
+  } finally {
+    running--
+    if (running === 0) idle()
+  }
+  waiting++
+  const turn = alone.then(async () => {
+    while (running > 0) await new Promise<void>(resolve => (idle = resolve))
+    try {
+      return await work()
+    } finally {
+      waiting--
+    }
+  })
+  alone = turn.catch(() => {})
+  return turn
+}

@@ -1,0 +1,145 @@
+import { readFileSync } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import type { Card } from '../onnx/card.ts'
+import { decodeFile } from './decode-node.ts'
+import { RunError, reasonOf } from './errors.ts'
+import { fetchModel } from './fetch.ts'
+import { type Model as AnyModel, openModel } from './model.ts'
+import { isRaw } from './pixels.ts'
+import type { BlobLike, Host, LoadOptions, Ort, RawPixels } from './types.ts'
+
+export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
+export { readCard } from './card.ts'
+export { type ErrorKind, RunError } from './errors.ts'
+export { probePicture } from './probe.ts'
+export type { Saved as SavedClasses, Taught } from './teach.ts'
+export type * from './types.ts'
+
+/** A `URL` object. */
+export interface UrlLike {
+  readonly href: string
+  readonly protocol: string
+}
+
+/** A picture to predict: the path of a file, its `URL` (`file:`), the bytes of a file, or raw pixels. */
+export type Input = string | UrlLike | Uint8Array | ArrayBuffer | BlobLike | RawPixels
+/** A model, loaded by {@link load}. */
+export type Model = AnyModel<Input>
+
+/** Loads an exported model: `model.onnx` of `anneal export`. source: the path of the file, its URL (`file:`, `https:`), or
+ *  its bytes. Throws a RunError for a file that is no such model. */
+export async function load(
+  source: string | UrlLike | Uint8Array | ArrayBuffer | BlobLike,
+  options: LoadOptions = {},
+): Promise<Model> {
+  const name = typeof source === 'string' ? source : isUrl(source) ? source.href : 'the model'
+  return openModel(await modelBytes(source, options), name, host, options)
+}
+
+async function modelBytes(source: Parameters<typeof load>[0], { signal }: LoadOptions): Promise<Uint8Array> {
+  const path = typeof source === 'string' ? source : isUrl(source) ? source.href : undefined
+  if (path === undefined) return bytesOf(source as Uint8Array)
+  if (/^https?:/i.test(path)) return fetchModel(path, signal)
+  const file = path.startsWith('file:') ? fileURLToPath(path) : path
+  try {
+    return await readFile(file)
+  } catch (cause) {
+    throw new RunError(
+      'model',
+      `${file} can not be read (${reasonOf(cause)}). Expected the model.onnx that \`anneal export RUN\` wrote.`,
+      { cause },
+    )
+  }
+}
+
+const isUrl = (input: unknown): input is UrlLike =>
+  typeof input === 'object' && input !== null && 'href' in input && 'protocol' in input
+
+async function bytesOf(input: Uint8Array | ArrayBuffer | BlobLike): Promise<Uint8Array> {
+  if (input instanceof Uint8Array) return input
+  if (ArrayBuffer.isView(input)) return new Uint8Array(input.buffer, input.byteOffset, input.byteLength)
+  return new Uint8Array('arrayBuffer' in input ? await input.arrayBuffer() : input)
+}
+
+const expected =
+  'expected a path, a file: URL, the bytes of a picture file (Uint8Array, ArrayBuffer, Blob), or raw pixels { data, width, height, channels }'
+
+/** Reads a regular file. A pipe or a device is refused without waiting for it. */
+async function pictureBytes(path: string): Promise<Uint8Array> {
+  try {
+    const handle = await open(path, 'r')
+    try {
+      if (!(await handle.stat()).isFile()) throw new Error('it is no regular file')
+      return await handle.readFile()
+    } finally {
+      await handle.close()
+    }
+  } catch (cause) {
+    throw new RunError('picture', `it can not be read (${reasonOf(cause)})`, { cause })
+  }
+}
+
+async function decode(
+  input: Input,
+  card: Card,
+  { limitPixels, decode }: Parameters<Host<Input>['decode']>[2],
+): Promise<RawPixels> {
+  let bytes: Uint8Array
+  if (typeof input === 'string') {
+    if (/^https?:/i.test(input)) throw refusedUrl(input)
+    bytes = await pictureBytes(input.startsWith('file:') ? fileURLToPath(input) : input)
+  } else if (isUrl(input)) {
+    if (input.protocol !== 'file:') throw refusedUrl(input.href)
+    bytes = await pictureBytes(fileURLToPath(input.href))
+  } else if (typeof input !== 'object' || input === null)
+    throw new RunError('picture', `it is ${String(input)}; ${expected}`)
+  else if (isRaw(input)) return input
+  else if (
+    ArrayBuffer.isView(input) ||
+    Object.prototype.toString.call(input) === '[object ArrayBuffer]' ||
+    'arrayBuffer' in input
+  )
+    bytes = await bytesOf(input as Uint8Array)
+  else
+    throw new RunError(
+      'picture',
+      `it is an object of ${Object.keys(input).slice(0, 6).join(', ') || 'nothing'}; ${expected}`,
+    )
+  return decode ? decode(bytes) : decodeFile(bytes, card, limitPixels)
+}
+
+const refusedUrl = (url: string) =>
+  new RunError(
+    'picture',
+    `${url} is not fetched here; fetch it and give its bytes: predict(await (await fetch(url)).blob())`,
+  )
+
+/** The processors that this process may use: those of the machine, or the quota of its container. */
+function processors(): number {
+  try {
+    const [quota, period] = readFileSync('/sys/fs/cgroup/cpu.max', 'utf8').split(' ').map(Number)
+    if (quota! > 0) return Math.max(1, Math.min(availableParallelism(), Math.floor(quota! / period!)))
+  } catch {
+    // No such file: no quota.
+  }
+  return availableParallelism()
+}
+
+const host: Host<Input> = {
+  device: 'cpu',
+  importOrt: async () => (await import('onnxruntime-node')) as Ort,
+  prepare(ort, { threads = processors() }) {
+    const { wasm } = ort.env as { wasm?: { numThreads?: number } }
+    if (wasm) wasm.numThreads = 1 // onnxruntime-web has one thread in Node
+    return { intraOpNumThreads: threads, interOpNumThreads: 1 }
+  },
+  explain(error) {
+    const reason = reasonOf(error)
+    return /Cannot find (package|module)/.test(reason)
+      ? 'onnxruntime-node, which computes the answers, is not installed. Install it: npm install onnxruntime-node. Where it has no build (Alpine, Intel Macs), take onnxruntime-web: load(file, { ort: await import("onnxruntime-web/wasm"), device: "auto" }).'
+      : `onnxruntime can not load it (${reason}). Export the model again with \`anneal export\`, and take a newer onnxruntime-node.`
+  },
+  decode,
+}

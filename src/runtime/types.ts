@@ -1,0 +1,141 @@
+import type { Card } from '../onnx/card.ts'
+
+/** Pixels without a file: [height, width, channels], row-major. A canvas' `ImageData` is one. */
+export interface RawPixels {
+  /** 0 to 255, 0 to 65535, or floats from 0 (black) to 1 (white). */
+  readonly data: Uint8Array | Uint8ClampedArray | Uint16Array | Float32Array
+  readonly width: number
+  readonly height: number
+  /** Grey 1, grey and alpha 2, RGB 3, RGBA 4; any number where the model was trained on it. Default: as many as `data`
+   *  has. */
+  readonly channels?: number
+  /** Whether the last channel is alpha, which is laid on white as in files. Default: of four channels, where the model
+   *  was not trained on channels as they are. */
+  readonly alpha?: boolean
+}
+
+/** Pixels as the model takes them: uint8 [height, width, channels of the card]. */
+export interface ModelPixels {
+  readonly data: Uint8Array
+  readonly width: number
+  readonly height: number
+  readonly channels: number
+}
+
+/** What an `AbortSignal` is. */
+export interface Signal {
+  readonly aborted: boolean
+  readonly reason?: unknown
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+/** What a `Blob` or `File` is. */
+export interface BlobLike {
+  readonly size: number
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+/** A tensor of onnxruntime. */
+export interface OrtTensor {
+  readonly data: unknown
+  readonly dims: readonly number[]
+  dispose?(): void
+}
+/** A session of onnxruntime. */
+export interface OrtSession {
+  readonly inputNames: readonly string[]
+  readonly outputNames: readonly string[]
+  readonly inputMetadata?: readonly unknown[]
+  readonly outputMetadata?: readonly unknown[]
+  run(feeds: Record<string, OrtTensor>, fetches: readonly string[]): Promise<Record<string, OrtTensor>>
+  release(): Promise<void>
+}
+/** The module of onnxruntime: `import * as ort from 'onnxruntime-node'`, or `'onnxruntime-web/wasm'`. */
+export interface Ort {
+  readonly InferenceSession: { create(model: Uint8Array, options?: object): Promise<OrtSession> }
+  readonly Tensor: new (type: 'uint8', data: Uint8Array, dims: readonly number[]) => OrtTensor
+  readonly env: object
+}
+
+/** Where a model computes. */
+export type Device = 'cpu' | 'wasm' | 'webgpu'
+
+/** How a model is loaded. */
+export interface LoadOptions {
+  /** Default `auto`: the processor; in a browser WebGPU where `ort` has it, the probe picture of the card gives the same
+   *  answer there, and it is faster. */
+  device?: 'auto' | Device
+  /** Threads of onnxruntime. Default: the processors that this process may use; in a browser 1, or up to 4 if the page is
+   *  cross-origin isolated. */
+  threads?: number
+  /** Ends the loading. */
+  signal?: Signal
+  /** The module of onnxruntime, where a bundler or a worker can't import it by itself. */
+  ort?: Ort
+  /** Where onnxruntime-web finds its .wasm file: the address of a folder with `/` at its end, or of the file by `wasm`. */
+  wasmPaths?: string | { wasm?: string; mjs?: string }
+  /** The most pixels that a picture may have; larger ones are refused before they are decoded. */
+  limitPixels?: number
+  /** Decodes the bytes of picture files, instead of the runtime's own way. */
+  decode?: (bytes: Uint8Array) => Promise<RawPixels>
+}
+
+/** Options of one prediction. */
+export interface PredictOptions {
+  /** Ends it: a prediction that waits leaves the queue. */
+  signal?: Signal
+  /** Whether the prediction has the picture's pooled features. Default: no. */
+  features?: boolean
+}
+
+interface Answer {
+  /** The probabilities (for regression the values), in the order of the card's `classes`. */
+  scores: Float32Array
+  /** The picture's pooled features, if they were asked for. */
+  features?: Float32Array
+}
+/** The class of a picture. */
+export interface SinglePrediction extends Answer {
+  task: 'single'
+  /** The most probable class. */
+  label: string
+  /** Its probability. */
+  probability: number
+  /** Of every class, by name. Names that look like whole numbers come first; `scores` has the order of `classes`. */
+  probabilities: Record<string, number>
+}
+/** The labels of a picture that may have several, or none. */
+export interface MultiPrediction extends Answer {
+  task: 'multi'
+  /** The labels whose probability reaches their threshold, the most probable first. */
+  labels: string[]
+  /** The probability of every label, by name. */
+  probabilities: Record<string, number>
+}
+/** The target values of a picture. */
+export interface RegressionPrediction extends Answer {
+  task: 'regression'
+  /** The value of each target, in its own unit. */
+  values: Record<string, number>
+}
+/** The prediction for one picture; `task` says which of the three kinds it is. */
+export type Prediction = SinglePrediction | MultiPrediction | RegressionPrediction
+
+/** What differs between Node, browser and edge. */
+export interface Host<Input> {
+  /** The module of onnxruntime. */
+  importOrt(): Promise<Ort>
+  /** Sets up the module, and gives options of the session. */
+  prepare(ort: Ort, options: LoadOptions): object
+  /** The device of a session that asks for no other. */
+  device: Device
+  /** What a failed start of onnxruntime means, and what to do. */
+  explain(error: unknown, options: LoadOptions): string
+  /** The pixels of an input, upright. */
+  decode(
+    input: Input,
+    card: Card,
+    options: { limitPixels: number; decode: LoadOptions['decode']; signal?: Signal | undefined },
+  ): Promise<RawPixels>
+}

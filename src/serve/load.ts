@@ -1,0 +1,14 @@
+import { ModelError } from '../base/errors.ts'
+import { load as loadByRuntime, RunError } from '../runtime/node.ts'
+import type { ServedModel } from './model.ts'
+
+/** Loads an exported model for the server, to run by onnxruntime-node. `threads`: those of the net. Throws a ModelError
+ *  for a file that is no exported model, and if onnxruntime-node is not installed. */
+export async function load(path: string, { threads }: { threads?: number } = {}): Promise<ServedModel> {
+  try {
+    return await loadByRuntime(path, { device: 'cpu', ...(threads === undefined ? {} : { threads }) })
+  } catch (error) {
+    if (error instanceof RunError) throw new ModelError(error.message, { cause: error })
+    throw error
+  }
+}
