@@ -1,9 +1,9 @@
 import type { Card } from '../onnx/card.ts'
+import { probePicture } from '../onnx/probe.ts'
 import { answerOf, checkSession, readCard } from './card.ts'
 import { RunError, reasonOf } from './errors.ts'
 import { toModelPixels } from './pixels.ts'
 import { predictionOf } from './prediction.ts'
-import { probePicture } from './probe.ts'
 import { type Examples, type Featured, meanOfClass, type Saved, Taught } from './teach.ts'
 import type {
   Device,

@@ -11,9 +11,9 @@ import { isRaw } from './pixels.ts'
 import type { BlobLike, Host, LoadOptions, Ort, RawPixels } from './types.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
+export { probePicture } from '../onnx/probe.ts'
 export { readCard } from './card.ts'
 export { type ErrorKind, RunError } from './errors.ts'
-export { probePicture } from './probe.ts'
 export type { Saved as SavedClasses, Taught } from './teach.ts'
 export type * from './types.ts'
 

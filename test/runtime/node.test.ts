@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +7,7 @@ import { after, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import * as web from 'onnxruntime-web/wasm'
 import sharp, { type Sharp } from 'sharp'
-import { load, type Ort, type RunError } from '../../src/runtime/node.ts'
+import { load, type Ort, probePicture, type RunError } from '../../src/runtime/node.ts'
 import { decodeFile } from '../../src/vision/decode/decode.ts'
 import { colourModel, testCard } from '../helpers/served.ts'
 
@@ -93,6 +94,12 @@ test('onnxruntime-web gives the same answers', async () => {
     a.scores.every((p, i) => Math.abs(p - b.scores[i]!) < 1e-6),
     `${a.scores} and ${b.scores}`,
   )
+})
+
+test('the probe picture is the same on every machine, and its channels differ', () => {
+  const picture = probePicture({ width: 5, height: 2, seed: 7 }, 3)
+  assert.equal(createHash('sha256').update(picture).digest('hex').slice(0, 16), 'a3ea5b6a67c01cdc')
+  assert.ok(new Set(picture).size > 20, `${new Set(picture).size} values`)
 })
 
 test('several labels follow the thresholds, and targets have their names', async () => {
