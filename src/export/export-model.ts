@@ -189,7 +189,7 @@ async function probeOutputs(model: LoadedModel, file: Uint8Array | undefined): P
   const { card, members } = model
   const { channels } = card.preprocessing
   const { width, height } = probe
-  const data = probePicture({ ...probe, outputs: [] }, channels)
+  const data = probePicture(probe, channels)
   if (file) {
     const loaded = await load('onnxruntime-node', file)
     try {
