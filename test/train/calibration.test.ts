@@ -17,6 +17,7 @@ import {
   take,
   toLogits,
 } from '../../src/train/metrics.ts'
+import { sampleLosses } from '../../src/train/paired-losses.ts'
 
 type Calibration = { bins: number; rows: [number, number, number][]; ece: number; mce: number }
 type Case = {
@@ -95,6 +96,34 @@ test('a temperature of log-probabilities is that of the logits; applied, it keep
     })
     close(temperature, c.temperature.temperature, c.name, 1e-3 * temperature)
   }
+})
+
+test('with a prior: the mode of the posterior, as a grid finds it; few pictures leave it near the prior, many do not', () => {
+  const prior = { temperature: 1.25, deviation: 0.4 }
+  for (const { name, task, logits, targets, classes, temperature: likely } of all) {
+    const pictures = logits.length / classes
+    const { temperature } = fitTemperature(logits, targets, classes, { task, prior })
+    const posterior = (ln: number) => {
+      const probabilities = applyTemperature(logits, classes, Math.exp(ln), { task })
+      const losses = sampleLosses(probabilities, targets, classes, { task })
+      const total = losses.reduce((sum, loss) => sum + loss, 0)
+      return total + (ln - Math.log(prior.temperature)) ** 2 / (2 * prior.deviation ** 2)
+    }
+    const grid = Array.from({ length: 4001 }, (_, i) => Math.log(0.1) + (i / 4000) * Math.log(100))
+    const best = grid.reduce((a, b) => (posterior(b) < posterior(a) ? b : a))
+    close(Math.log(temperature), best, `${name}, ${pictures} pictures`, 5e-3)
+    const [low, high] = [likely.temperature, prior.temperature].sort((a, b) => a - b) as [number, number]
+    assert.ok(temperature >= low && temperature <= high, `${name}: ${temperature} is not between ${low} and ${high}`)
+    const times = 500
+    const many = Array.from({ length: times }, () => [...logits]).flat()
+    const same = Array.from({ length: times }, () => [...targets]).flat()
+    const sure = fitTemperature(many, same, classes, { task, prior })
+    close(Math.log(sure.temperature), Math.log(likely.temperature), `${name}, ${times} times`, 0.02)
+  }
+  const three = fitTemperature([2, 0, 0, 3, 0, 2], [0, 1, 1], 2, { prior })
+  assert.ok(three.temperature > 0.9 && three.temperature < 1.25, `three right pictures: ${three.temperature}`)
+  const wrong = { prior: { temperature: 0, deviation: 1 } }
+  assert.throws(() => fitTemperature([2, 0], [0], 2, wrong), /prior temperature 0/)
 })
 
 test('calibration after the temperature is better than before where the model was too sure', () => {

@@ -11,6 +11,7 @@ import {
   fBeta,
   fitTemperature,
   reliability,
+  type TemperaturePrior,
   type ThresholdMetric,
   take,
   toLogits,
@@ -40,15 +41,17 @@ interface Wording {
   on?: string
 }
 
-/** Fewer samples than this are not enough to fit a temperature. */
-const leastToCalibrate = 100
+/** The usual temperature of one net, and its spread, over the data sets of `bench/accuracy.ts`: a prior for sets with few
+ *  held-out samples. */
+export const usualTemperature: TemperaturePrior = { temperature: Math.exp(0.2), deviation: 0.4 }
 
-/** One temperature for softmax or sigmoids, fitted on held-out samples; 1 for regression and for few samples. */
+/** One temperature for softmax or sigmoids, fitted on held-out samples, few or many; 1 for regression. `prior`: what is
+ *  known beforehand. */
 export function calibrate(
   narrator: Pick<Narrator, 'choice'>,
   { task, classes }: Meaning,
   { logits, probabilities, targets }: Held,
-  { of = '', on = 'the validation samples' }: Wording = {},
+  { of = '', on = 'the validation samples', prior = usualTemperature }: Wording & { prior?: TemperaturePrior } = {},
 ): { temperature: number; calibration?: CalibrationPart } {
   if (task === 'regression') return { temperature: 1 }
   const curve = (p: Outputs) => {
@@ -56,16 +59,12 @@ export function calibrate(
     return { bins, ece }
   }
   const before = curve(probabilities)
-  if (probabilities.length < leastToCalibrate * classes.length) return { temperature: 1, calibration: { before } }
-  const [least, most] = [0.1, 10]
-  const { temperature } = fitTemperature(logits, targets, classes.length, { task, least, most })
-  // At a bound there was no mistake to learn from, or no temperature helps.
-  if (temperature < least * 1.01 || temperature > most / 1.01) return { temperature: 1, calibration: { before } }
+  const { temperature } = fitTemperature(logits, targets, classes.length, { task, prior })
   const after = curve(applyTemperature(logits, classes.length, temperature, { task }))
   narrator.choice(
     `${of}temperature`,
     temperature.toFixed(3),
-    `fits ${on} best; expected calibration error ${before.ece.toFixed(3)} before, ${after.ece.toFixed(3)} after`,
+    `fits ${on} and the usual ${prior.temperature.toFixed(2)} best; expected calibration error ${before.ece.toFixed(3)} before, ${after.ece.toFixed(3)} after`,
   )
   return { temperature, calibration: { before, after, temperature } }
 }
@@ -127,6 +126,9 @@ function beatsHalf(
   return bootstrap(gain, probabilities.length / classes, { seed, rounds: 100, level: 0.8 }).low > 0
 }
 
+/** The usual temperature of a mean over nets that have their own. */
+const ofMeans: TemperaturePrior = { temperature: 1, deviation: usualTemperature.deviation }
+
 /** Temperature and thresholds of an ensemble, found on its predictions for held-out samples. Each member applies its
  *  own temperature first, then this one scales their mean (Rahaman and Thiery 2021, arXiv:2007.08792). */
 export function decideTogether(
@@ -138,7 +140,7 @@ export function decideTogether(
   const { task } = meaning
   if (task === 'regression') return { probabilities, temperature: 1 }
   const held = { logits: Float32Array.from(toLogits(probabilities, { task })), probabilities, targets }
-  const { temperature } = calibrate(narrator, meaning, held, how)
+  const { temperature } = calibrate(narrator, meaning, held, { ...how, prior: ofMeans })
   const calibrated = atTemperature(meaning, held, temperature)
   return {
     probabilities: calibrated,

@@ -2,6 +2,7 @@ import type { Evaluation } from '../../train/evaluate.ts'
 import { applyTemperature, fitTemperature } from '../../train/metrics.ts'
 import type { Objective } from '../../train/objective.ts'
 import { sampleLosses } from '../../train/paired-losses.ts'
+import { usualTemperature } from '../results/calibrate.ts'
 
 /** The loss of each validation sample, at the temperature that fits them best: two nets are then compared by what they
  *  know, not by how confident they are. Squared or other errors of regression stay as they are. */
@@ -11,6 +12,6 @@ export function calibratedLosses(
 ): Float64Array {
   if (task === 'regression' || !logits.every(Number.isFinite)) return Float64Array.from(losses)
   const classes = names.length
-  const { temperature } = fitTemperature(logits, targets, classes, { task })
+  const { temperature } = fitTemperature(logits, targets, classes, { task, prior: usualTemperature })
   return sampleLosses(applyTemperature(logits, classes, temperature, { task }), targets, classes, { task })
 }

@@ -5,6 +5,13 @@ import { checkActual, checkMatrices, checkRows } from './check.ts'
 /** The temperature found, and the mean negative log-likelihood of the set at temperature 1 and at this one. */
 export type Temperature = { temperature: number; before: number; after: number }
 
+/** What is known about a temperature before the set is seen: ln T is normal around ln `temperature`, with standard
+ *  deviation `deviation`. */
+export interface TemperaturePrior {
+  temperature: number
+  deviation: number
+}
+
 /** Finite logits that give these probabilities: ln p (`single`) or ln p − ln(1 − p) (`multi`). p is kept within the
  *  range that float32 distinguishes from 0 and 1. Same shape. */
 export const toLogits = (
@@ -20,14 +27,21 @@ export const toLogits = (
  *  this set (Guo et al. 2017, arXiv:1706.04599): above 1 the model was too confident, below 1 not confident enough. It
  *  changes neither the top class nor the order of pictures within a label of `multi`, only the probabilities. The
  *  likelihood is concave in 1/T, so Newton's method finds the zero of its derivative, inside a bracket that shrinks. A
- *  set without any mistake would give T = 0, which has no meaning, so T stays within [`least`, `most`]. Fit it on
- *  pictures that the weights were not trained on. logits (or log-probabilities, see `toLogits`): [N, classes]; targets:
- *  [N], or [N, classes] for `multi`. */
+ *  set without any mistake would give T = 0, which has no meaning, so T stays within [`least`, `most`]. With a
+ *  `prior` it is the mode of the posterior, so a few pictures move it little, and many pictures give the same T as
+ *  without one; it lies between the prior's T and that of the set. Fit it on pictures that the weights were not trained
+ *  on. logits (or log-probabilities, see `toLogits`): [N, classes]; targets: [N], or [N, classes] for `multi`, whose
+ *  picture counts once, not once per label. */
 export function fitTemperature(
   logits: ArrayLike<number>,
   targets: ArrayLike<number>,
   classes: number,
-  { task = 'single', least = 0.1, most = 10 }: { task?: LabelTask; least?: number; most?: number } = {},
+  {
+    task = 'single',
+    least = 0.1,
+    most = 10,
+    prior,
+  }: { task?: LabelTask; least?: number; most?: number; prior?: TemperaturePrior } = {},
 ): Temperature {
   if (!(least > 0 && least <= 1 && most >= 1))
     throw new TrainingError(`fitTemperature: got bounds ${least} and ${most}; expected 0 < least ≤ 1 ≤ most`)
@@ -42,6 +56,10 @@ export function fitTemperature(
       `fitTemperature: got ${logits[lost]} as logit ${lost % classes} of picture ${Math.floor(lost / classes)}; expected finite numbers. toLogits makes them from probabilities.`,
     )
   const at = task === 'single' ? softmaxLoss(logits, targets, classes) : sigmoidLoss(logits, targets)
+  if (prior) {
+    const beta = 1 / posteriorMode(at, prior, { pictures: n, least, most })
+    return { temperature: 1 / beta, before: at(1).loss, after: at(beta).loss }
+  }
   let [low, high] = [1 / most, 1 / least]
   let beta = 1
   if (at(low).slope >= 0) high = beta = low
@@ -58,6 +76,27 @@ export function fitTemperature(
     if (still) break
   }
   return { temperature: 1 / beta, before: at(1).loss, after: at(beta).loss }
+}
+
+/** The T between those of prior and likelihood where the derivative of the posterior in ln T is 0, by bisection. */
+function posteriorMode(
+  at: Loss,
+  { temperature, deviation }: TemperaturePrior,
+  { pictures, least, most }: { pictures: number; least: number; most: number },
+): number {
+  if (!(temperature > 0 && deviation > 0))
+    throw new TrainingError(
+      `fitTemperature: got the prior temperature ${temperature} and deviation ${deviation}; expected numbers above 0`,
+    )
+  let [low, high] = [Math.log(least), Math.log(most)]
+  for (let round = 0; round < 60; round++) {
+    const middle = (low + high) / 2
+    const beta = Math.exp(-middle)
+    const slope = -pictures * beta * at(beta).slope + (middle - Math.log(temperature)) / deviation ** 2
+    if (slope > 0) high = middle
+    else low = middle
+  }
+  return Math.exp((low + high) / 2)
 }
 
 /** Probabilities at a temperature: softmax(logits / T) by rows, or for `multi` sigmoid(logits / T).
