@@ -4,6 +4,7 @@ import { relative } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { evaluateFolder } from '../../src/api/evaluate.ts'
 import type { RunEvent, RunResult } from '../../src/runs/index.ts'
+import { applyTemperature, toLogits } from '../../src/train/metrics.ts'
 import type { Prediction } from '../../src/train/prediction.ts'
 import { indexPictures, openPictures } from '../../src/vision/index.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
@@ -105,8 +106,11 @@ describe('a run over three folds', () => {
     const files = (await validOf(0)).slice(0, 8)
     const each = await Promise.all([1, 2, 3].map(k => predictions(work.path('whole', `fold-${k}`), files)))
     const found = await predictions(whole.dir, files)
+    assert.ok(whole.card.temperature! > 0, `the average has a temperature: ${whole.card.temperature}`)
     for (const [i, { probabilities, label, probability }] of found.entries()) {
-      for (const name of allMarks) near(probabilities[name]!, mean(each.map(p => p[i]!.probabilities[name]!)), name)
+      const means = allMarks.map(name => mean(each.map(p => p[i]!.probabilities[name]!)))
+      const cooled = applyTemperature(toLogits(means), allMarks.length, whole.card.temperature!)
+      for (const [c, name] of allMarks.entries()) near(probabilities[name]!, cooled[c]!, name)
       near(probability, Math.max(...Object.values(probabilities)))
       near(probabilities[label]!, probability)
     }
@@ -241,9 +245,10 @@ describe('folds of a table', () => {
         }
       }
     assert.equal(targets!.length, 48 * 3)
-    assertThresholds(card.thresholds!, Float32Array.from(probabilities!), Float32Array.from(targets!))
+    const logits = toLogits(probabilities!, { task: 'multi' })
+    const cooled = applyTemperature(logits, card.classes.length, card.temperature!, { task: 'multi' })
+    assertThresholds(card.thresholds!, cooled, Float32Array.from(targets!))
     assert.deepEqual(card.thresholds, result.thresholds)
-    assert.equal(card.temperature, undefined)
     const told = events.flatMap(e => (e.type === 'choice' && e.what === 'classifier thresholds' ? [e.reason] : []))
     assert.equal(told.length, 1)
     assert.match(told[0]!, /^macro f1 on samples that each net did not see: one threshold per label/)
@@ -265,7 +270,8 @@ test('members that see pictures at other sizes each see them at their own', asyn
   for (const size of [32, 48])
     for (const end of ['safetensors', 'json'])
       cpSync(work.path(`at-${size}`, `best.${end}`), work.path('mixed', `net-${size}.${end}`))
-  const card = { ...work.json('at-32', 'best.json'), members: ['net-32', 'net-48'] }
+  const { temperature: _, ...first } = work.json('at-32', 'best.json')
+  const card = { ...first, members: ['net-32', 'net-48'] }
   writeFileSync(work.path('mixed', 'best.json'), JSON.stringify(card))
   const files = (await validOf(1)).slice(0, 6)
   const each = await Promise.all(['at-32', 'at-48'].map(run => predictions(work.path(run), files)))
