@@ -21,6 +21,7 @@ const phases: Record<string, string> = {
   whole: 'Training the whole net',
   test: 'Evaluating on the test pictures',
   fold: 'Fold',
+  net: 'Net',
 }
 const mostProblems = 10
 

@@ -29,8 +29,8 @@ export type ChoiceEvent = { type: 'choice'; what: string; value: string; reason:
 export type Phase = { phase: string; size?: number }
 
 /** A phase begins. It plans so many `epochs`, of which the first has the number `firstEpoch`, and so many optimizer
- *  `steps`. `groups` names the layer groups from the first layers to the head, in the order of `lrs`. The phase `fold`
- *  trains the fold of this number, from 1, of so many `folds`. */
+ *  `steps`. `groups` names the layer groups from the first layers to the head, in the order of `lrs`. The phases `fold`
+ *  and `net` train the fold or net of this number, from 1, of so many `folds`. */
 export type PhaseEvent = Phase & {
   type: 'phase'
   epochs?: number

@@ -50,10 +50,10 @@ export interface Review {
 export function reviewOf(run: string): Review {
   const paths = runPaths(run)
   const [config, interpret] = [read<RunConfig>(paths.config), read<Interpretation>(paths.interpret)]
-  const folds = interpret ? [] : foldsIn(run)
-  if (folds.length > 0)
+  const members = interpret ? [] : membersIn(run)
+  if (members.length > 0)
     throw new RunError(
-      `${run}: review its folds one by one: ${folds.map(fold => `npx anneal clean ${quoted(fold)}`).join(', ')}.`,
+      `${run}: review its ${/fold-\d+$/.test(members[0]!) ? 'folds' : 'nets'} one by one: ${members.map(member => `npx anneal clean ${quoted(member)}`).join(', ')}.`,
     )
   if (!config || !interpret)
     throw new RunError(
@@ -73,14 +73,14 @@ export function reviewOf(run: string): Review {
   return { ...about, pictures: pictures.list, sections: filled }
 }
 
-/** The fold runs of a run that can be reviewed. */
-function foldsIn(run: string): string[] {
+/** The runs of folds or nets inside a run that can be reviewed. */
+function membersIn(run: string): string[] {
   const names = existsSync(run) && statSync(run).isDirectory() ? readdirSync(run) : []
   return names
-    .filter(name => /^fold-\d+$/.test(name))
-    .sort((a, b) => Number(a.slice(5)) - Number(b.slice(5)))
+    .filter(name => /^(fold|net)-\d+$/.test(name))
+    .sort((a, b) => Number(a.split('-')[1]) - Number(b.split('-')[1]))
     .map(name => join(run, name))
-    .filter(fold => existsSync(runPaths(fold).interpret))
+    .filter(member => existsSync(runPaths(member).interpret))
 }
 
 function read<T extends object>(path: string): Partial<T> | undefined {

@@ -153,7 +153,7 @@ export function decideTogether(
 
 const heldPath = (dir: string) => join(dir, 'valid.safetensors')
 
-/** Writes the predictions of a fold's best weights for its validation samples into the fold's folder. */
+/** Writes the predictions of a member's best weights for its validation samples into the folder of its run. */
 export function keepHeld(dir: string, { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>): void {
   const dtypeOf = (values: Targets) =>
     values instanceof Int32Array ? 'int32' : values instanceof Float32Array ? 'float32' : 'float64'
@@ -163,6 +163,14 @@ export function keepHeld(dir: string, { probabilities, targets }: Pick<Held, 'pr
     data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
   })
   writeSafetensors(heldPath(dir), new Map(Object.entries({ probabilities, targets }).map(([k, v]) => [k, stored(v)])))
+}
+
+/** Reads the members' predictions for the same validation samples, and returns their mean. */
+export function meanHeld(dirs: readonly string[]): Pick<Held, 'probabilities' | 'targets'> {
+  const all = dirs.map(dir => readHeld([dir]))
+  const { probabilities, targets } = all[0]!
+  const mean = (_: number, i: number) => all.reduce((sum, held) => sum + held.probabilities[i]!, 0) / all.length
+  return { probabilities: Float32Array.from(probabilities, mean), targets }
 }
 
 /** Reads the folds' predictions for their validation samples, one fold after another: each sample is predicted by a net

@@ -17,29 +17,36 @@ import {
 } from '../../runs/index.ts'
 import type { ModelCard } from '../../train/saved-model.ts'
 import type { RecipeOptions } from '../options.ts'
-import { decideTogether, readHeld } from '../results/calibrate.ts'
+import { decideTogether, meanHeld, readHeld } from '../results/calibrate.ts'
 import { decisions } from '../results/model-card.ts'
 import type { Session } from './session.ts'
 
-/** The folder of a fold's run inside the whole one. */
-export const foldName = (fold: number): string => `fold-${fold + 1}`
+/** The nets that a run trains and averages: `fold`: each validates on another part of the samples; `net`: each has
+ *  another seed, and all validate on the same samples. */
+export interface Members {
+  kind: 'fold' | 'net'
+  count: number
+}
 
-/** Cross-validation: trains a run for each fold inside the folder of the whole run (`fold-1`, `fold-2`, …), returns the
- *  mean and spread of their results, and saves the average of their nets as one classifier. A fold that is done is not
- *  trained again; an interrupted fold goes on. `train` runs one fold, from its start or from its checkpoint. */
-export async function trainFolds(
+/** The folder of a member's run inside the whole one. */
+export const memberName = (kind: Members['kind'], member: number): string => `${kind}-${member + 1}`
+
+/** Trains a run for each member inside the folder of the whole run (`fold-1`, `fold-2`, …), returns the mean and spread of
+ *  their results, and saves the average of their nets as one classifier. A member that is done is not trained again; an
+ *  interrupted one goes on. `train` runs one member, from its start or from its checkpoint. */
+export async function trainMembers(
   session: Session,
-  folds: number,
-  train: (fold: number, dir: string, resume: boolean) => Promise<RunResult>,
+  { kind, count }: Members,
+  train: (member: number, dir: string, resume: boolean) => Promise<RunResult>,
   { seed = 42, thresholdFor }: Pick<RecipeOptions, 'seed' | 'thresholdFor'> = {},
 ): Promise<RunResult> {
   const { dir } = session.run
   const results: RunResult[] = []
-  for (let fold = 0; fold < folds; fold++) {
-    const inside = join(dir, foldName(fold))
+  for (let member = 0; member < count; member++) {
+    const inside = join(dir, memberName(kind, member))
     const done = readResult(inside)
-    if (!done) session.emit({ type: 'phase', phase: 'fold', fold: fold + 1, folds })
-    results.push(done ?? (await train(fold, inside, isRun(inside))))
+    if (!done) session.emit({ type: 'phase', phase: kind, fold: member + 1, folds: count })
+    results.push(done ?? (await train(member, inside, isRun(inside))))
   }
   const first = results[0]!
   const { task = 'single', classes } = first
@@ -50,23 +57,24 @@ export async function trainFolds(
   for (const name of names)
     session.emit({
       type: 'line',
-      text: `over ${scored(results, name)}: ${saidSpread(name, spread[name]!, task)}`,
+      text: `over ${scored(results, name, kind)}: ${saidSpread(name, spread[name]!, task)}`,
     })
-  const dirs = results.map((_, fold) => join(dir, foldName(fold)))
+  const folders = results.map((_, member) => memberName(kind, member))
+  const dirs = folders.map(name => join(dir, name))
   const together =
     task === 'regression'
       ? undefined
-      : decideTogether(session, { task, classes, seed }, readHeld(dirs), {
+      : decideTogether(session, { task, classes, seed }, kind === 'fold' ? readHeld(dirs) : meanHeld(dirs), {
           metric: thresholdFor,
           of: 'classifier ',
-          on: 'samples that each net did not see',
+          on: kind === 'fold' ? 'samples that each net did not see' : 'the validation samples',
         })
-  saveAverage(dir, dirs, { ...(together ? decisions(together) : {}), metrics: meansOf(spread) })
+  saveAverage(dir, folders, { ...(together ? decisions(together) : {}), metrics: meansOf(spread) })
   noteSeen(dir, results)
   session.choice(
     'classifier',
-    `the average of ${plural(folds, 'net')}`,
-    'each was trained on other folds; best.json lists them, and predict averages their outputs',
+    `the average of ${plural(count, 'net')}`,
+    `each was trained ${kind === 'fold' ? 'on other folds' : 'with another seed'}; best.json lists them, and predict averages their outputs`,
   )
   const { metrics: _, intervals: __, test: ___, tta: ____, threshold, thresholds: own, ...facts } = first
   return {
@@ -94,12 +102,14 @@ function saidSpread(name: string, { mean, std }: Spread, task: RunTask): string 
 }
 
 /** `5 folds`; `4 of 5 folds` where the others have no such metric. */
-function scored(results: readonly RunResult[], name: string): string {
+function scored(results: readonly RunResult[], name: string, kind: Members['kind']): string {
   const there = results.filter(r => Number.isFinite(numberOf(r, name))).length
-  return there === results.length || there === 0 ? `${results.length} folds` : `${there} of ${results.length} folds`
+  return there === results.length || there === 0
+    ? `${results.length} ${kind}s`
+    : `${there} of ${results.length} ${kind}s`
 }
 
-/** Mean and spread over the values that are numbers: a fold without the metric (an undefined R²) is left out. */
+/** Mean and spread over the values that are numbers: a member without the metric (an undefined R²) is left out. */
 function spreadOf(all: readonly number[]): Spread {
   const values = all.filter(Number.isFinite)
   const mean = values.reduce((a, b) => a + b, 0) / values.length
@@ -107,7 +117,7 @@ function spreadOf(all: readonly number[]): Spread {
   return { mean, std: Math.sqrt(variance) }
 }
 
-/** Notes the samples that the average has seen: those that any fold was trained on. */
+/** Notes the samples that the average has seen: those that any net was trained on. */
 function noteSeen(dir: string, results: readonly RunResult[]): void {
   const seen = results.flatMap(({ run }) => readSeen(run) ?? [])
   if (seen.length === results.length)
@@ -117,15 +127,15 @@ function noteSeen(dir: string, results: readonly RunResult[]): void {
 const meansOf = (spread: Record<string, Spread>): Record<string, number> =>
   Object.fromEntries(Object.entries(spread).map(([name, { mean }]) => [name, mean]))
 
-/** Saves the nets of all folds as one classifier: a card lists them, and has its own temperature and thresholds. */
+/** Saves the nets of all members as one classifier: a card lists them, and has its own temperature and thresholds. */
 function saveAverage(
   dir: string,
-  folds: readonly string[],
+  names: readonly string[],
   own: Pick<ModelCard, 'temperature' | 'thresholds' | 'metrics'>,
 ): void {
-  const best = folds.map(fold => runPaths(fold).best)
+  const best = names.map(name => runPaths(join(dir, name)).best)
   const members = best.map(({ about, weights }, i) => {
-    const name = `${foldName(i)}-best`
+    const name = `${names[i]}-best`
     copyFileSync(weights, join(dir, `${name}.safetensors`))
     copyFileSync(about, join(dir, `${name}.json`))
     return name

@@ -1,5 +1,9 @@
 import type { Narrator } from '../../domain/index.ts'
 import type { RecipeOptions } from '../options.ts'
+import type { Members } from './cross-validation.ts'
+
+/** The nets that quality "best" averages. */
+export const netsAtBest = 5
 
 /** A level of quality: what it does, and the settings that it stands for where the options do not say otherwise. */
 interface Level {
@@ -22,9 +26,9 @@ const levels: Record<NonNullable<RecipeOptions['quality']>, Level> = {
     settings: {},
   },
   best: {
-    does: 'the head, then cycles of the whole net, each twice as long as the one before, as long as they pay; several times as long as good',
+    does: 'nets of quality good, whose mean is the classifier',
     brings: 'what it brings is not measured yet',
-    settings: { cycleMult: 2, swa: true },
+    settings: {},
   },
 }
 
@@ -39,6 +43,11 @@ export function atQuality<O extends RecipeOptions>(options: O): O {
 export function explainQuality(
   narrator: Pick<Narrator, 'choice'>,
   { quality = 'good', pretrained }: RecipeOptions,
+  members?: Members,
 ): void {
-  if (pretrained !== false) narrator.choice('quality', quality, `${levels[quality].does}; ${levels[quality].brings}`)
+  const { does, brings } = levels[quality]
+  const several = members
+    ? `${members.count} ${does}; ${members.kind === 'fold' ? 'each validates on another part of the samples' : 'the validation samples are given, so each net has another seed'}; ${members.count} times as long as good`
+    : does
+  if (pretrained !== false || members) narrator.choice('quality', quality, `${several}; ${brings}`)
 }

@@ -24,9 +24,9 @@ import type { RecipeOptions } from '../options.ts'
 import { checkDevice, usualDevice } from '../prepare/device.ts'
 import { fiveSteps } from '../steps/five-steps.ts'
 import type { Context } from './context.ts'
-import { foldName, trainFolds } from './cross-validation.ts'
+import { type Members, memberName, trainMembers } from './cross-validation.ts'
 import { type Places, placed } from './moved-files.ts'
-import { atQuality } from './quality.ts'
+import { atQuality, explainQuality, netsAtBest } from './quality.ts'
 import { Session } from './session.ts'
 import { restoredOptions, storedSettings } from './stored-options.ts'
 
@@ -153,12 +153,15 @@ async function drive<O extends object>(
     config,
     options,
     model,
+    member = false,
   }: {
     mode: 'create' | 'append'
     config: Asked
     options: O & RecipeOptions
     /** The model, if it was chosen before. */
     model?: ModelChoice | undefined
+    /** Whether the run is one of several whose nets are averaged. */
+    member?: boolean
   },
   {
     onRun,
@@ -194,11 +197,11 @@ async function drive<O extends object>(
         if (mode === 'append') run.writeConfig(whole(config))
         onAccepted?.()
       }
-      const context = { domain, session, options: atQuality(options), report, progress, signal, accepted }
-      const { result, made } =
-        options.folds !== undefined && options.fold === undefined
-          ? await everyFold(config, context, { onEvent, report, progress, signal, writeReport, accepted })
-          : await oneRun(config, context)
+      const context = { domain, session, options: atQuality(options), report, progress, signal, accepted, member }
+      const members = member ? undefined : await membersOf(config, context)
+      const { result, made } = members
+        ? await everyMember(config, context, members, { onEvent, report, progress, signal, writeReport, accepted })
+        : await oneRun(config, context)
       run.writeConfig({ ...whole(config), ...made, settings: { ...config.settings, ...made.settings } })
       run.finish(result)
       session.forget()
@@ -215,7 +218,11 @@ async function drive<O extends object>(
         throw error instanceof Stopped && error.saved !== undefined ? error : new Stopped(saved)
       } else {
         session.emit({ type: 'failed', message: (error as Error).message })
-        begun = mode === 'append' || session.known('data') !== undefined || isRun(join(dir, foldName(0)))
+        begun =
+          mode === 'append' ||
+          session.known('data') !== undefined ||
+          isRun(join(dir, memberName('fold', 0))) ||
+          isRun(join(dir, memberName('net', 0)))
       }
       throw error
     }
@@ -239,25 +246,58 @@ async function oneRun<O extends object>(config: Asked, context: Context<O>): Pro
   return { result, made: { model, classes: [...objective.names], settings: { size, batchSize, precision, device } } }
 }
 
-async function everyFold<O extends object>(
+/** The nets that a run trains and averages; undefined if it is one net. */
+async function membersOf<O extends object>(
   config: Asked,
-  { domain, session, options }: Context<O>,
+  { domain, options }: Context<O>,
+): Promise<Members | undefined> {
+  const { fold, folds, quality } = options
+  if (fold !== undefined) return undefined
+  // Data that can't be split are refused before the first fold begins.
+  if (folds !== undefined) await domain.index(config.data, { ...options, seed: config.seed, fold: 0 })
+  if (folds !== undefined) return { kind: 'fold', count: folds }
+  if (quality !== 'best') return undefined
+  // Given validation samples, a split by time or too few groups leave no folds; other faults show in the first net.
+  const inFolds = { ...options, seed: config.seed, folds: netsAtBest, fold: 0 }
+  const foldable = await domain.index(config.data, inFolds).then(
+    () => true,
+    () => false,
+  )
+  return { kind: foldable ? 'fold' : 'net', count: netsAtBest }
+}
+
+async function everyMember<O extends object>(
+  config: Asked,
+  { session, domain, options: given }: Context<O>,
+  members: Members,
   hooks: TrainHooks & Pick<Context, 'accepted'>,
 ): Promise<Made> {
-  // Data that can't be split are refused before the first fold begins.
-  await domain.index(config.data, { ...options, seed: config.seed, fold: 0 })
-  // Nets of one kind are averaged: all folds take the one that the first fold chose.
-  const chosenBefore = (fold: number): ModelChoice | undefined => {
-    const name =
-      fold > 0 && (options.model ?? 'auto') === 'auto' && readConfig(join(session.run.dir, foldName(0)))?.model
-    return name ? { name, reason: 'the first fold chose it', lines: [] } : undefined
+  const { kind, count } = members
+  const { quality, minutes } = given
+  if (quality === 'best') explainQuality(session, given, members)
+  // A member is a run of the usual quality. The minutes are for all of them together.
+  const shared = {
+    ...(quality === 'best' ? { quality: 'good' as const } : {}),
+    ...(minutes ? { minutes: minutes / count } : {}),
   }
-  const train = (fold: number, dir: string, resume: boolean) => {
-    const settings = { ...config.settings, fold }
-    const asked = { config: { ...config, settings }, options: { ...options, fold }, model: chosenBefore(fold) }
+  // Nets of one kind are averaged: all members take the one that the first chose.
+  const chosenBefore = (member: number): ModelChoice | undefined => {
+    const name =
+      member > 0 && (given.model ?? 'auto') === 'auto' && readConfig(join(session.run.dir, memberName(kind, 0)))?.model
+    return name ? { name, reason: `the first ${kind} chose it`, lines: [] } : undefined
+  }
+  const train = (member: number, dir: string, resume: boolean) => {
+    const seed = config.seed + (kind === 'net' ? member : 0)
+    const own = { ...shared, ...(kind === 'fold' ? { folds: count, fold: member } : { seed }) }
+    const asked = {
+      config: { ...config, seed, settings: { ...config.settings, ...own } },
+      options: { ...given, ...own },
+      model: chosenBefore(member),
+      member: true,
+    }
     return drive(domain, dir, { mode: resume ? 'append' : 'create', ...asked }, hooks)
   }
-  const result = await trainFolds(session, options.folds!, train, options)
+  const result = await trainMembers(session, members, train, given)
   return { result, made: { model: result.model, classes: result.classes, settings: {} } }
 }
 

@@ -33,9 +33,6 @@ export const cycleReason = (
         ? 'all epochs that were asked for'
         : `the usual length for ${samples.toLocaleString('en-US')} training ${many}`
 
-/** The most that quality "best" trains, in lengths of the usual budget: cycles of 1, 2 and 4 of them. */
-const bestCycles = 7
-
 /** The default budget over random weights: four cycles of two epochs. */
 const randomEpochs = 8
 
@@ -47,8 +44,7 @@ export function nextCycle(
   { until, samples }: { until: number; samples: number },
 ): number | undefined {
   const { session, options } = context
-  const once = options.pretrained === false ? randomEpochs : usualEpochs(samples)
-  const usual = options.quality === 'best' ? once * bestCycles : once
+  const usual = options.pretrained === false ? randomEpochs : usualEpochs(samples)
   const most = options.epochs ?? (options.minutes === undefined ? usual : Number.POSITIVE_INFINITY)
   const left = most - state.epochsDone
   if (left <= 0) {

@@ -5,9 +5,13 @@ import { card, name, table } from '../page/components.ts'
 import { type Html, html } from '../page/html.ts'
 import { count, decimals, unbroken } from '../page/text.ts'
 
+/** `net` for nets that differ by their seed, else `fold`. */
+export const kindOf = (folds: Facts['folds']): 'fold' | 'net' => (folds[0]?.name.startsWith('net-') ? 'net' : 'fold')
+
 /** The result of each fold, with mean and standard deviation; nothing for a run without folds. */
 export function folds({ folds, spread, task }: Facts): Html | undefined {
   if (folds.length === 0) return undefined
+  const kind = kindOf(folds)
   const keys = orderMetrics(
     folds.flatMap(f => Object.keys(f.metrics)),
     task,
@@ -32,14 +36,15 @@ export function folds({ folds, spread, task }: Facts): Html | undefined {
       Number.isFinite(f.seconds) ? duration(f.seconds) : '–',
     ],
   }))
+  const [one, many] = kind === 'net' ? ['Net', 'Nets'] : ['Fold', 'Folds']
   const columns = [...metrics.map(m => m.title), 'Loss', 'Epochs', 'Time']
   return card(
-    'Folds',
+    many,
     table(
-      [{ title: 'Fold' }, ...columns.map(title => ({ title, n: true }))],
+      [{ title: one }, ...columns.map(title => ({ title, n: true }))],
       [...rows, over('mean', 'mean'), over('standard deviation', 'std')],
       120,
     ),
-    html`<p class="note">Each of the ${plural(folds.length, 'net')} was validated on pictures that it was not trained on. The folder of each fold holds its own <code>report.html</code>. The classifier of this run averages the nets.</p>`,
+    html`<p class="note">Each of the ${plural(folds.length, 'net')} was validated on pictures that it was not trained on. ${kind === 'net' && 'Each had another seed. '}The folder of each ${kind} holds its own <code>report.html</code>. The classifier of this run averages the nets.</p>`,
   )
 }

@@ -7,6 +7,7 @@ import type { Material } from '../facts/material.ts'
 import { name } from '../page/components.ts'
 import { type Html, html, type Piece } from '../page/html.ts'
 import { count, kinds, unbroken } from '../page/text.ts'
+import { kindOf } from './folds.ts'
 import { next, summary } from './next-steps.ts'
 
 /** The head of the page: the result, the time, the model, and what to do next. */
@@ -46,7 +47,7 @@ function scoreTiles({ task, test, valid, multi, folds, spread, choseOnValid }: F
   const apart = spread[key]
   const overFolds =
     folds.length > 0 && apart
-      ? html`mean of ${plural(folds.length, 'fold')}<br>${unbroken(`standard deviation ${say(apart.std)}`)}`
+      ? html`mean of ${plural(folds.length, kindOf(folds))}<br>${unbroken(`standard deviation ${say(apart.std)}`)}`
       : undefined
   const at = multi && Number.isFinite(multi.threshold) && 'at the thresholds found'
   const rmse = first?.metrics.mae === undefined ? undefined : first.metrics.rmse
