@@ -16,6 +16,8 @@ export type RunConfig = {
   data: string
   classes: string[]
   seed: number
+  /** For one of several nets whose weights are averaged: what its seed is above `seed`, for all but the split. */
+  seedShift?: number
   /** All other settings under their option's name. */
   settings: Record<string, unknown>
   /** Node, libtorch, Anneal and others. */

@@ -18,7 +18,7 @@ import { scaleOfTargets, targetWarnings } from './targets.ts'
 const smallStd = 0.01
 
 /** What preparing a run needs: its options, and the callbacks that report its work. */
-export type PrepareContext<O = object> = DomainContext<O & RecipeOptions>
+export type PrepareContext<O = object> = DomainContext<O & RecipeOptions> & { seedShift?: number | undefined }
 
 /** Everything before the first step: data, model, network, precision, inputs. */
 export async function prepare<O extends object, B extends Body, P>(
@@ -26,9 +26,10 @@ export async function prepare<O extends object, B extends Body, P>(
   path: string,
   context: PrepareContext<O>,
 ): Promise<Prepared<B, P>> {
-  const { options, narrator } = context
-  const { seed = 42, device = usualDevice() } = options
-  const index = await domain.index(path, { ...options, seed })
+  const { options, narrator, seedShift = 0 } = context
+  const { seed: splitSeed = 42, device = usualDevice() } = options
+  const index = await domain.index(path, { ...options, seed: splitSeed })
+  const seed = splitSeed + seedShift
   checkTargets(index)
   const opened = await domain.open(index, { ...context, options: { ...options, seed, device } })
   const { net, look } = buildNet(opened, { options, seed, device })

@@ -37,7 +37,7 @@ export async function finish(
   const calibrated = { ...plain, probabilities: atTemperature(meaning, plain, temperature) }
   const thresholds =
     task === 'multi' ? chooseThresholds(session, meaning, calibrated, { metric: options.thresholdFor }) : undefined
-  if (context.member) keepHeld(session.run.dir, calibrated)
+  if (options.folds !== undefined || context.seedShift !== undefined) keepHeld(session.run.dir, calibrated)
   const scored = (e: Evaluation): PartResult => {
     const metrics = thresholds
       ? { ...labelScores(e.probabilities, e.targets, classes.length, thresholds.thresholds) }

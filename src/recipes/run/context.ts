@@ -11,8 +11,8 @@ export interface Context<O extends object = object> {
   report: Report
   progress: Progress
   signal?: AbortSignal | undefined
-  /** Whether the run is one of several whose nets are averaged. */
-  member?: boolean
+  /** For one of several nets whose weights are averaged: what is added to the seed, for all but the split. */
+  seedShift?: number | undefined
   /** Called once the run has checked that its data are those that it began with. */
   accepted?: (() => void) | undefined
 }

@@ -31,15 +31,13 @@ export interface Members {
 /** The folder of a member's run inside the whole one. */
 export const memberName = (kind: Members['kind'], member: number): string => `${kind}-${member + 1}`
 
-/** Trains a run for each member inside the folder of the whole run (`fold-1`, `fold-2`, …), returns the mean and spread of
- *  their results, and saves the average of their nets as one classifier. A member that is done is not trained again; an
+/** Trains a run for each member inside the folder of the whole run (`fold-1`, `fold-2`, …). A member that is done is not trained again; an
  *  interrupted one goes on. `train` runs one member, from its start or from its checkpoint. */
 export async function trainMembers(
   session: Session,
   { kind, count }: Members,
   train: (member: number, dir: string, resume: boolean) => Promise<RunResult>,
-  { seed = 42, thresholdFor }: Pick<RecipeOptions, 'seed' | 'thresholdFor'> = {},
-): Promise<RunResult> {
+): Promise<RunResult[]> {
   const { dir } = session.run
   const results: RunResult[] = []
   for (let member = 0; member < count; member++) {
@@ -48,6 +46,17 @@ export async function trainMembers(
     if (!done) session.emit({ type: 'phase', phase: kind, fold: member + 1, folds: count })
     results.push(done ?? (await train(member, inside, isRun(inside))))
   }
+  return results
+}
+
+/** The mean and spread of the members' results; saves the mean of their outputs as one classifier. */
+export function averageOutputs(
+  session: Session,
+  kind: Members['kind'],
+  results: readonly RunResult[],
+  { seed = 42, thresholdFor }: Pick<RecipeOptions, 'seed' | 'thresholdFor'> = {},
+): RunResult {
+  const { dir } = session.run
   const first = results[0]!
   const { task = 'single', classes } = first
   const names = orderMetrics(Object.keys(first.metrics), task)
@@ -60,11 +69,10 @@ export async function trainMembers(
       text: `over ${scored(results, name, kind)}: ${saidSpread(name, spread[name]!, task)}`,
     })
   const folders = results.map((_, member) => memberName(kind, member))
-  const dirs = folders.map(name => join(dir, name))
   const together =
     task === 'regression'
       ? undefined
-      : decideTogether(session, { task, classes, seed }, kind === 'fold' ? readHeld(dirs) : meanHeld(dirs), {
+      : decideTogether(session, { task, classes, seed }, heldBy(dir, kind, results.length), {
           metric: thresholdFor,
           of: 'classifier ',
           on: kind === 'fold' ? 'samples that each net did not see' : 'the validation samples',
@@ -73,7 +81,7 @@ export async function trainMembers(
   noteSeen(dir, results)
   session.choice(
     'classifier',
-    `the average of ${plural(count, 'net')}`,
+    `the average of ${plural(results.length, 'net')}`,
     `each was trained ${kind === 'fold' ? 'on other folds' : 'with another seed'}; best.json lists them, and predict averages their outputs`,
   )
   const { metrics: _, intervals: __, test: ___, tta: ____, threshold, thresholds: own, ...facts } = first
@@ -87,7 +95,7 @@ export async function trainMembers(
       : {}),
     epochs: results.reduce((sum, r) => sum + r.epochs, 0),
     seconds: { total: session.run.seconds },
-    folds: results,
+    folds: [...results],
     spread,
   }
 }
@@ -99,6 +107,13 @@ const numberOf = (result: RunResult, name: string): number =>
 function saidSpread(name: string, { mean, std }: Spread, task: RunTask): string {
   const text = metricText(name, mean, { task })
   return Number.isFinite(mean) ? `${text} ± ${metricInfo(name, task).say(std)}` : text
+}
+
+/** The predictions of the members' mean for the validation samples. Of folds each sample is predicted by the net that did
+ *  not see it. */
+export function heldBy(dir: string, kind: Members['kind'], count: number): ReturnType<typeof readHeld> {
+  const dirs = Array.from({ length: count }, (_, member) => join(dir, memberName(kind, member)))
+  return kind === 'fold' ? readHeld(dirs) : meanHeld(dirs)
 }
 
 /** `5 folds`; `4 of 5 folds` where the others have no such metric. */

@@ -26,7 +26,7 @@ const levels: Record<NonNullable<RecipeOptions['quality']>, Level> = {
     settings: {},
   },
   best: {
-    does: 'nets of quality good, whose mean is the classifier',
+    does: 'nets of quality good with other seeds, averaged',
     brings: 'what it brings is not measured yet',
     settings: {},
   },
@@ -46,8 +46,6 @@ export function explainQuality(
   members?: Members,
 ): void {
   const { does, brings } = levels[quality]
-  const several = members
-    ? `${members.count} ${does}; ${members.kind === 'fold' ? 'each validates on another part of the samples' : 'the validation samples are given, so each net has another seed'}; ${members.count} times as long as good`
-    : does
+  const several = members ? `${members.count} ${does}; ${members.count} times as long as good` : does
   if (pretrained !== false || members) narrator.choice('quality', quality, `${several}; ${brings}`)
 }

@@ -22,9 +22,10 @@ import { keepMemory, library } from '../../torch/index.ts'
 import { Stopped } from '../../train/stop.ts'
 import type { RecipeOptions } from '../options.ts'
 import { checkDevice, usualDevice } from '../prepare/device.ts'
-import { fiveSteps } from '../steps/five-steps.ts'
+import { averageNets } from '../steps/average-nets.ts'
+import { type FiveSteps, fiveSteps } from '../steps/five-steps.ts'
 import type { Context } from './context.ts'
-import { type Members, memberName, trainMembers } from './cross-validation.ts'
+import { averageOutputs, heldBy, type Members, memberName, trainMembers } from './cross-validation.ts'
 import { type Places, placed } from './moved-files.ts'
 import { atQuality, explainQuality, netsAtBest } from './quality.ts'
 import { Session } from './session.ts'
@@ -153,15 +154,12 @@ async function drive<O extends object>(
     config,
     options,
     model,
-    member = false,
   }: {
     mode: 'create' | 'append'
     config: Asked
     options: O & RecipeOptions
     /** The model, if it was chosen before. */
     model?: ModelChoice | undefined
-    /** Whether the run is one of several whose nets are averaged. */
-    member?: boolean
   },
   {
     onRun,
@@ -197,8 +195,9 @@ async function drive<O extends object>(
         if (mode === 'append') run.writeConfig(whole(config))
         onAccepted?.()
       }
-      const context = { domain, session, options: atQuality(options), report, progress, signal, accepted, member }
-      const members = member ? undefined : await membersOf(config, context)
+      const { seedShift } = config
+      const context = { domain, session, options: atQuality(options), report, progress, signal, accepted, seedShift }
+      const members = await membersOf(config, context)
       const { result, made } = members
         ? await everyMember(config, context, members, { onEvent, report, progress, signal, writeReport, accepted })
         : await oneRun(config, context)
@@ -241,7 +240,10 @@ interface Made {
 }
 
 async function oneRun<O extends object>(config: Asked, context: Context<O>): Promise<Made> {
-  const { result, prepared } = await fiveSteps(config.data, context)
+  return madeOf(await fiveSteps(config.data, context))
+}
+
+function madeOf({ result, prepared }: FiveSteps): Made {
   const { modelName: model, objective, batchSize, precision, device, size } = prepared
   return { result, made: { model, classes: [...objective.names], settings: { size, batchSize, precision, device } } }
 }
@@ -257,21 +259,16 @@ async function membersOf<O extends object>(
   if (folds !== undefined) await domain.index(config.data, { ...options, seed: config.seed, fold: 0 })
   if (folds !== undefined) return { kind: 'fold', count: folds }
   if (quality !== 'best') return undefined
-  // Given validation samples, a split by time or too few groups leave no folds; other faults show in the first net.
-  const inFolds = { ...options, seed: config.seed, folds: netsAtBest, fold: 0 }
-  const foldable = await domain.index(config.data, inFolds).then(
-    () => true,
-    () => false,
-  )
-  return { kind: foldable ? 'fold' : 'net', count: netsAtBest }
+  return { kind: 'net', count: netsAtBest }
 }
 
 async function everyMember<O extends object>(
   config: Asked,
-  { session, domain, options: given }: Context<O>,
+  context: Context<O>,
   members: Members,
   hooks: TrainHooks & Pick<Context, 'accepted'>,
 ): Promise<Made> {
+  const { session, domain, options: given } = context
   const { kind, count } = members
   const { quality, minutes } = given
   if (quality === 'best') explainQuality(session, given, members)
@@ -287,17 +284,29 @@ async function everyMember<O extends object>(
     return name ? { name, reason: `the first ${kind} chose it`, lines: [] } : undefined
   }
   const train = (member: number, dir: string, resume: boolean) => {
-    const seed = config.seed + (kind === 'net' ? member : 0)
-    const own = { ...shared, ...(kind === 'fold' ? { folds: count, fold: member } : { seed }) }
+    const own = { ...shared, ...(kind === 'fold' ? { folds: count, fold: member } : {}) }
     const asked = {
-      config: { ...config, seed, settings: { ...config.settings, ...own } },
+      config: {
+        ...config,
+        ...(kind === 'net' ? { seedShift: member } : {}),
+        settings: { ...config.settings, ...own },
+      },
       options: { ...given, ...own },
       model: chosenBefore(member),
-      member: true,
     }
     return drive(domain, dir, { mode: resume ? 'append' : 'create', ...asked }, hooks)
   }
-  const result = await trainMembers(session, members, train, given)
+  const results = await trainMembers(session, members, train)
+  if (kind === 'net') {
+    const weights = results.map((_, member) => runPaths(join(session.run.dir, memberName(kind, member))).best.weights)
+    const one = await averageNets(config.data, context, {
+      results,
+      weights,
+      held: heldBy(session.run.dir, kind, count),
+    })
+    if (one) return madeOf(one)
+  }
+  const result = averageOutputs(session, kind, results, given)
   return { result, made: { model: result.model, classes: result.classes, settings: {} } }
 }
 

@@ -29,7 +29,7 @@ const pointsBetween = (samples: number): number[] => (samples > 2000 ? [0.5] : [
 
 /** The strongest L2 at which the last layer is fitted again: the trained body separates the classes better than the
  *  frozen one did, so it needs less. */
-const mostL2 = 0.1
+export const mostL2 = 0.1
 
 /** The last layer is fitted again only if its search is smaller than this: rows × classes × features. */
 const mostNumbers = 3e9
@@ -112,7 +112,7 @@ const looksWorse = (whole: PathPoint, frozen: PathPoint, { mean, error }: Paired
 
 /** Fits the last layer to its optimum on the features of the body as it is now: of the plain view and of an augmented
  *  one. */
-async function fitHeadAgain(
+export async function fitHeadAgain(
   { net, objective, source, precision, batchSize, classWeights }: Prepared,
   { l2, signal, progress }: { l2: number } & Pick<Context, 'signal' | 'progress'>,
 ): Promise<void> {

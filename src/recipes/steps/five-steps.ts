@@ -78,7 +78,7 @@ export async function fiveSteps<O extends object>(path: string, context: Context
 }
 
 /** Checks that there are enough data and that a resumed run has the same data as before; records them in the run. */
-function accept(prepared: Prepared, { session, domain, accepted }: Context, path: string): void {
+export function accept(prepared: Prepared, { session, domain, accepted }: Context, path: string): void {
   const { data, hash } = prepared
   if (data.of('valid').length === 0)
     throw new TrainingError(
@@ -116,7 +116,8 @@ function saveLast(
   session.checkpoint({ step, epoch: epochs })
 }
 
-const weightsStem = (path: { weights: string }) => path.weights.replace(/\.safetensors$/, '')
+/** The path of weights without its ending. */
+export const weightsStem = (path: { weights: string }) => path.weights.replace(/\.safetensors$/, '')
 
 /** The metrics of the best weights as the card keeps them. */
 const cardMetrics = ({ metrics, loss, epoch }: Best) => ({ ...metrics, loss, epoch })

@@ -76,7 +76,7 @@ export async function useSnapshots(
 }
 
 /** Puts the equal mean of saved weights into the net; returns its validation results. */
-async function averageOf(prepared: Prepared, { options, signal }: Context, paths: readonly string[]) {
+export async function averageOf(prepared: Prepared, { options, signal }: Context, paths: readonly string[]) {
   const { net, objective, source, batchSize, seed, precision } = prepared
   const { names: classes } = objective
   const own = net.net.stateDict()
