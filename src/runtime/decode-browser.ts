@@ -1,0 +1,152 @@
+import type { Card } from '../onnx/card.ts'
+import type { BitmapLike, CanvasLike, FrameLike, ImageLike, VideoLike } from './dom.ts'
+import { scope } from './dom.ts'
+import { drawn } from './draw.ts'
+import { RunError, reasonOf } from './errors.ts'
+import { type Format, formatOf } from './format.ts'
+import { type Header, readHeader } from './header.ts'
+import { checkPixels, isRaw } from './pixels.ts'
+import type { BlobLike, Host, RawPixels } from './types.ts'
+import { upright } from './upright.ts'
+
+/** A picture to predict: the bytes of a file (`Uint8Array`, `ArrayBuffer`, `Blob`, `File`), pixels (`ImageData`, or raw
+ *  ones), or what a canvas can draw: `ImageBitmap`, canvas, image, video (its present frame), `VideoFrame`. */
+export type Input =
+  | Uint8Array
+  | ArrayBuffer
+  | BlobLike
+  | RawPixels
+  | BitmapLike
+  | CanvasLike
+  | ImageLike
+  | VideoLike
+  | FrameLike
+
+/** Formats that browsers decode as training does. */
+const read: readonly Format[] = ['JPEG', 'PNG', 'GIF', 'WebP', 'AVIF']
+/** Pixels as they are stored: no alpha multiplied in, no profile applied. */
+const asStored = { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'none' }
+
+/** The bytes of a file. */
+export async function bytesOf(input: Uint8Array | ArrayBuffer | BlobLike): Promise<Uint8Array> {
+  if (input instanceof Uint8Array) return input
+  if (ArrayBuffer.isView(input)) return new Uint8Array(input.buffer, input.byteOffset, input.byteLength)
+  return new Uint8Array('arrayBuffer' in input ? await input.arrayBuffer() : input)
+}
+
+/** Whether an input is bytes of a file. */
+export const isBytes = (input: object): input is Uint8Array | ArrayBuffer | BlobLike =>
+  ArrayBuffer.isView(input) ||
+  Object.prototype.toString.call(input) === '[object ArrayBuffer]' ||
+  typeof (input as BlobLike).arrayBuffer === 'function'
+
+/** What may be given as a picture, for errors. */
+const expected =
+  'a Blob, the bytes of a picture file, ImageData, ImageBitmap, canvas, image, video, or raw pixels { data, width, height, channels }'
+
+/** Throws for an input that is none. */
+export function refuseInput(input: unknown, expected: string): never {
+  if (typeof input === 'string')
+    throw new RunError(
+      'picture',
+      `${input.slice(0, 100)} is a text, and no address is fetched here; fetch it and give what comes: predict(await (await fetch(url)).blob())`,
+    )
+  const named = Object.prototype.toString.call(input).slice(8, -1)
+  throw new RunError(
+    'picture',
+    `it is ${input === null || typeof input !== 'object' ? String(input) : named}; expected ${expected}`,
+  )
+}
+
+/** The pixels of an input, upright, by training's rules. */
+export async function decode(
+  input: Input,
+  card: Card,
+  { limitPixels, decode }: Parameters<Host<Input>['decode']>[2],
+): Promise<RawPixels> {
+  if (typeof input !== 'object' || input === null) refuseInput(input, expected)
+  if (isRaw(input)) {
+    checkPixels(input.width, input.height, limitPixels)
+    return input
+  }
+  if (isBytes(input)) {
+    const bytes = await bytesOf(input)
+    return decode ? decode(bytes) : decodeFile(bytes, card, limitPixels)
+  }
+  const keep = card.input.mode === 'keep' && card.input.channels !== 3
+  if (keep) throw keepRefused(card)
+  return decodeElement(input, limitPixels)
+}
+
+const keepRefused = ({ input: { channels } }: Card) =>
+  new RunError(
+    'picture',
+    `the model was trained on ${channels} channels as they are in files, which a browser does not give. Give its pixels: { data, width, height, channels: ${channels} }, or load(url, { decode })`,
+  )
+
+async function decodeElement(input: Exclude<Input, RawPixels>, limit: number): Promise<RawPixels> {
+  const draw = (image: object, width: number, height: number) => {
+    if (!(width > 0 && height > 0)) throw new RunError('picture', `it is ${width} x ${height} pixels large`)
+    checkPixels(width, height, limit)
+    return drawn(image, width, height)
+  }
+  if ('naturalWidth' in input) {
+    await input.decode().catch(cause => {
+      throw new RunError('picture', `the image ${input.currentSrc} is not loaded (${reasonOf(cause)})`, { cause })
+    })
+    checkPixels(input.naturalWidth, input.naturalHeight, limit)
+    const bitmap = await scope.createImageBitmap!(input, asStored)
+    try {
+      return draw(bitmap, bitmap.width, bitmap.height)
+    } finally {
+      bitmap.close()
+    }
+  }
+  if ('videoWidth' in input) {
+    if (input.readyState < 2)
+      throw new RunError('picture', 'the video has no frame yet; wait for its event "loadeddata"')
+    return draw(input, input.videoWidth, input.videoHeight)
+  }
+  if ('displayWidth' in input) return draw(input, input.displayWidth, input.displayHeight)
+  if ('getContext' in input || 'close' in input) {
+    const { width, height } = input as BitmapLike
+    return draw(input, width, height)
+  }
+  return refuseInput(input, expected)
+}
+
+/** Decodes the bytes of a file. */
+async function decodeFile(bytes: Uint8Array, card: Card, limit: number): Promise<RawPixels> {
+  const format = formatOf(bytes, read)
+  const header = readHeader(bytes, format)
+  checkPixels(header.width, header.height, limit)
+  if (card.input.mode === 'keep' && card.input.channels !== 3) throw keepRefused(card)
+  return decodeByBrowser(bytes, header, limit)
+}
+
+/** Decodes by the browser. EXIF of formats other than JPEG is applied here, since browsers differ. */
+async function decodeByBrowser(bytes: Uint8Array, header: Header, limit: number): Promise<RawPixels> {
+  const { format, orientation, orientationAt } = header
+  const own = format !== 'JPEG' && orientationAt !== undefined
+  if (own) {
+    bytes = bytes.slice()
+    bytes[orientationAt.at + (orientationAt.little ? 0 : 1)] = 1
+  }
+  let bitmap: BitmapLike
+  try {
+    bitmap = await scope.createImageBitmap!(new scope.Blob([bytes]), asStored)
+  } catch (cause) {
+    throw new RunError(
+      'picture',
+      `its ${format} data are cut off or corrupt, or of a kind that this browser does not read (${reasonOf(cause)})`,
+      { cause },
+    )
+  }
+  try {
+    checkPixels(bitmap.width, bitmap.height, limit)
+    const picture = drawn(bitmap, bitmap.width, bitmap.height)
+    return own ? upright({ ...picture, channels: 3 }, orientation) : picture
+  } finally {
+    bitmap.close()
+  }
+}
