@@ -5,7 +5,8 @@ import { drawn } from './draw.ts'
 import { RunError, reasonOf } from './errors.ts'
 import { type Format, formatOf } from './format.ts'
 import { type Header, readHeader } from './header.ts'
-import { checkPixels, isRaw } from './pixels.ts'
+import { checkPixels, isRaw, toModelPixels } from './pixels.ts'
+import { decodePng, readsPng } from './png.ts'
 import type { BlobLike, Host, RawPixels } from './types.ts'
 import { upright } from './upright.ts'
 
@@ -67,7 +68,11 @@ export async function decode(
   if (typeof input !== 'object' || input === null) refuseInput(input, expected)
   if (isRaw(input)) {
     checkPixels(input.width, input.height, limitPixels)
-    return input
+    const image = Object.prototype.toString.call(input) === '[object ImageData]'
+    // Opaque: an ImageData has an alpha channel even where its picture has none.
+    return image && card.input.mode === 'keep'
+      ? toModelPixels(input, { ...card.input, channels: 3, mode: 'rgb' })
+      : input
   }
   if (isBytes(input)) {
     const bytes = await bytesOf(input)
@@ -88,7 +93,7 @@ async function decodeElement(input: Exclude<Input, RawPixels>, limit: number): P
   const draw = (image: object, width: number, height: number) => {
     if (!(width > 0 && height > 0)) throw new RunError('picture', `it is ${width} x ${height} pixels large`)
     checkPixels(width, height, limit)
-    return drawn(image, width, height)
+    return drawn(image, { width, height })
   }
   if ('naturalWidth' in input) {
     await input.decode().catch(cause => {
@@ -120,18 +125,22 @@ async function decodeFile(bytes: Uint8Array, card: Card, limit: number): Promise
   const format = formatOf(bytes, read)
   const header = readHeader(bytes, format)
   checkPixels(header.width, header.height, limit)
-  if (card.input.mode === 'keep' && card.input.channels !== 3) throw keepRefused(card)
-  return decodeByBrowser(bytes, header, limit)
+  if (format === 'PNG' && readsPng()) return upright(await decodePng(bytes), header.orientation)
+  const picture = await decodeByBrowser(bytes, header, limit)
+  if (card.input.mode !== 'keep') return picture
+  if (header.channels === 3) return picture
+  if (header.channels !== 1) throw keepRefused(card)
+  return { ...picture, data: picture.data.filter((_, i) => i % 3 === 0), channels: 1 }
 }
 
 /** Decodes by the browser. EXIF of formats other than JPEG is applied here, since browsers differ. */
-async function decodeByBrowser(bytes: Uint8Array, header: Header, limit: number): Promise<RawPixels> {
-  const { format, orientation, orientationAt } = header
+async function decodeByBrowser(bytes: Uint8Array, header: Header, limit: number) {
+  const { format, orientation, orientationAt, transparent } = header
   const own = format !== 'JPEG' && orientationAt !== undefined
-  if (own) {
-    bytes = bytes.slice()
-    bytes[orientationAt.at + (orientationAt.little ? 0 : 1)] = 1
-  }
+  const film = format === 'AVIF' && bytes[11] === 0x73 // avis
+  if (own || film) bytes = Uint8Array.from(bytes)
+  if (own) bytes[orientationAt.at + (orientationAt.little ? 0 : 1)] = 1
+  if (film) bytes[11] = 0x66 // avif: the still picture of the file, as in training
   let bitmap: BitmapLike
   try {
     bitmap = await scope.createImageBitmap!(new scope.Blob([bytes]), asStored)
@@ -143,9 +152,11 @@ async function decodeByBrowser(bytes: Uint8Array, header: Header, limit: number)
     )
   }
   try {
-    checkPixels(bitmap.width, bitmap.height, limit)
-    const picture = drawn(bitmap, bitmap.width, bitmap.height)
-    return own ? upright({ ...picture, channels: 3 }, orientation) : picture
+    const { width, height } = bitmap
+    checkPixels(width, height, limit)
+    // Beside the frame of a GIF without transparency libvips has black.
+    const picture = drawn(bitmap, { width, height, ...(transparent === false && { background: '#000' }) })
+    return own ? upright(picture, orientation) : picture
   } finally {
     bitmap.close()
   }

@@ -2,6 +2,7 @@ import type { Sharp, SharpOptions } from 'sharp'
 import type { Card } from '../onnx/card.ts'
 import { RunError, reasonOf } from './errors.ts'
 import { type Format, formatOf } from './format.ts'
+import { mendedJpeg } from './jpeg.ts'
 import { checkPixels } from './pixels.ts'
 import type { RawPixels } from './types.ts'
 
@@ -36,6 +37,12 @@ const read: readonly Format[] = ['JPEG', 'PNG', 'GIF', 'WebP', 'AVIF', 'TIFF']
  *  they are, those of the file. Pixels are counted before they are decoded. */
 export async function decodeFile(bytes: Uint8Array, { input: { mode } }: Card, limit: number): Promise<RawPixels> {
   const format = formatOf(bytes, read)
+  if (format === 'JPEG') bytes = mendedJpeg(bytes)
+  if (format === 'AVIF' && bytes[11] === 0x73) {
+    // The brand of a film, avis, is not read: avif gives its still picture.
+    bytes = Uint8Array.from(bytes)
+    bytes[11] = 0x66
+  }
   const sharp = await library()
   const named = async <T>(work: () => Promise<T>): Promise<T> => {
     try {

@@ -61,3 +61,13 @@ export interface Scope {
 
 /** The globals here. */
 export const scope = globalThis as unknown as Scope
+
+interface Readable {
+  pipeThrough(by: object): Readable
+  getReader(): { read(): Promise<{ value?: Uint8Array<ArrayBuffer> }>; cancel(): Promise<void> }
+}
+/** Globals that decompress. */
+export interface InflaterScope extends Scope {
+  Blob: new (parts: readonly unknown[]) => { stream(): Readable }
+  DecompressionStream: new (format: 'deflate') => object
+}

@@ -20,14 +20,17 @@ function drawing(width: number, height: number): Context {
   return canvas.getContext('2d', { willReadFrequently: true }) as Context
 }
 
-/** The pixels of what a canvas can draw, laid on white: RGB. */
-export function drawn(image: object, width: number, height: number): RawPixels & { data: Uint8Array } {
+/** The pixels of what a canvas can draw, laid on a colour: RGB. */
+export function drawn(
+  image: object,
+  { width, height, background = '#fff' }: { width: number; height: number; background?: string },
+): RawPixels & { data: Uint8Array; channels: number } {
   const data = new Uint8Array(width * height * 3)
   const rows = Math.max(1, Math.min(height, Math.floor(strip / width)))
   const context = drawing(width, rows)
   for (let y = 0, to = 0; y < height; y += rows) {
     const h = Math.min(rows, height - y)
-    context.fillStyle = '#fff'
+    context.fillStyle = background
     context.fillRect(0, 0, width, h)
     context.drawImage(image, 0, y, width, h, 0, 0, width, h)
     const rgba = readBack(context, width, h)
