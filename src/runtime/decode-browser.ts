@@ -5,7 +5,8 @@ import { drawn } from './draw.ts'
 import { RunError, reasonOf } from './errors.ts'
 import { type Format, formatOf } from './format.ts'
 import { type Header, readHeader } from './header.ts'
-import { checkPixels, isRaw, toModelPixels } from './pixels.ts'
+import { bytesOf, isBytes, refuseInput } from './input.ts'
+import { checkPixels, isRaw, kindOf, toModelPixels } from './pixels.ts'
 import { decodePng, readsPng } from './png.ts'
 import type { BlobLike, Host, RawPixels } from './types.ts'
 import { upright } from './upright.ts'
@@ -28,36 +29,9 @@ const read: readonly Format[] = ['JPEG', 'PNG', 'GIF', 'WebP', 'AVIF']
 /** Pixels as they are stored: no alpha multiplied in, no profile applied. */
 const asStored = { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'none' }
 
-/** The bytes of a file. */
-export async function bytesOf(input: Uint8Array | ArrayBuffer | BlobLike): Promise<Uint8Array> {
-  if (input instanceof Uint8Array) return input
-  if (ArrayBuffer.isView(input)) return new Uint8Array(input.buffer, input.byteOffset, input.byteLength)
-  return new Uint8Array('arrayBuffer' in input ? await input.arrayBuffer() : input)
-}
-
-/** Whether an input is bytes of a file. */
-export const isBytes = (input: object): input is Uint8Array | ArrayBuffer | BlobLike =>
-  ArrayBuffer.isView(input) ||
-  Object.prototype.toString.call(input) === '[object ArrayBuffer]' ||
-  typeof (input as BlobLike).arrayBuffer === 'function'
-
 /** What may be given as a picture, for errors. */
 const expected =
   'a Blob, the bytes of a picture file, ImageData, ImageBitmap, canvas, image, video, or raw pixels { data, width, height, channels }'
-
-/** Throws for an input that is none. */
-export function refuseInput(input: unknown, expected: string): never {
-  if (typeof input === 'string')
-    throw new RunError(
-      'picture',
-      `${input.slice(0, 100)} is a text, and no address is fetched here; fetch it and give what comes: predict(await (await fetch(url)).blob())`,
-    )
-  const named = Object.prototype.toString.call(input).slice(8, -1)
-  throw new RunError(
-    'picture',
-    `it is ${input === null || typeof input !== 'object' ? String(input) : named}; expected ${expected}`,
-  )
-}
 
 /** The pixels of an input, upright, by training's rules. */
 export async function decode(
@@ -67,8 +41,7 @@ export async function decode(
 ): Promise<RawPixels> {
   if (typeof input !== 'object' || input === null) refuseInput(input, expected)
   if (isRaw(input)) {
-    checkPixels(input.width, input.height, limitPixels)
-    const image = Object.prototype.toString.call(input) === '[object ImageData]'
+    const image = kindOf(input) === 'ImageData'
     // Opaque: an ImageData has an alpha channel even where its picture has none.
     return image && card.input.mode === 'keep'
       ? toModelPixels(input, { ...card.input, channels: 3, mode: 'rgb' })

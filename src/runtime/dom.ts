@@ -53,10 +53,12 @@ export interface Scope {
   crossOriginIsolated?: boolean
   navigator?: { hardwareConcurrency?: number; gpu?: unknown }
   performance?: { getEntriesByType?(type: 'resource'): readonly { name: string }[] }
-  fetch(
-    url: string,
-    init?: object,
-  ): Promise<{ ok: boolean; status: number; url: string; headers: { get(name: string): string | null } }>
+  fetch(url: string): Promise<{
+    ok: boolean
+    status: number
+    headers: { get(name: string): string | null }
+    arrayBuffer(): Promise<ArrayBuffer>
+  }>
 }
 
 /** The globals here. */

@@ -216,7 +216,7 @@ export async function openModel<Input>(
       return await untilAborted(work(), signal)
     } catch (error) {
       if (signal?.aborted || error instanceof RunError) throw error
-      throw new RunError('backend', `${name}: ${host.explain(error, options)}`, { cause: error })
+      throw new RunError('backend', `${name}: ${await host.explain(error, options)}`, { cause: error })
     }
   }
   if (device !== 'auto' && device !== 'webgpu' && device !== host.device)
@@ -283,8 +283,9 @@ async function onGpu(
   card: Card,
 ): Promise<{ session?: OrtSession; fault?: string; ms: number }> {
   try {
-    // The resize keeps to the processor, since WebGPU's kernels know no antialiasing.
-    const session = await create([{ name: 'webgpu', forceCpuNodeNames: ['preprocess/resize'] }, 'wasm'])
+    // The resize keeps to the processor, since WebGPU's kernels know no antialiasing. No other provider is named: a
+    // module without WebGPU would take that one without a word.
+    const session = await create([{ name: 'webgpu', forceCpuNodeNames: ['preprocess/resize'] }])
     return { session, ...(await probe(session, ort, card)) }
   } catch (error) {
     return { fault: `it does not start (${reasonOf(error)})`, ms: 0 }

@@ -1,43 +1,22 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import sharp from 'sharp'
 import { load as loadInNode } from '../../src/runtime/node.ts'
-import { browserPath, bundled, openSite, type SiteFile } from '../helpers/browser.ts'
+import { browserPath, runtimeSite } from '../helpers/browser.ts'
 import { goldenPictures, refusedPictures } from '../helpers/pictures.ts'
 import { bomb, colourModel } from '../helpers/served.ts'
 
-const ort = join(createRequire(import.meta.url).resolve('onnxruntime-web'), '..')
-const files = new Map<string, SiteFile>()
 const model = colourModel()
 
 // Skipped if there is no browser.
 if (browserPath) {
-  const script = await bundled(`import * as run from './src/runtime/browser.ts'
-    const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0))
-    const text = data => { let s = ''; for (let i = 0; i < data.length; i += 8192) s += String.fromCharCode(...data.subarray(i, i + 8192)); return btoa(s) }
-    const reason = work => work().then(() => 'no error', error => error.name + ': ' + error.message)
-    Object.assign(globalThis, { run, bytes, text, reason })`)
-  files.set('/', {
-    body: '<!doctype html><title>test</title><script type=module src=/app.js></script>',
-    type: 'text/html',
-  })
-  files.set('/app.js', { body: script, type: 'text/javascript' })
-  files.set('/model.onnx', { body: model, type: 'application/octet-stream' })
-  files.set('/ort-wasm-simd-threaded.wasm', {
-    body: readFileSync(join(ort, 'ort-wasm-simd-threaded.wasm')),
-    type: 'application/wasm',
-  })
-  const site = await openSite(files)
+  const site = await runtimeSite(model)
   after(() => site.close())
 
   /** A page with the runtime, and the model loaded in it. */
   const opened = async (): Promise<Page> => {
-    const page = await site.open('/')
-    await page.waitForFunction('globalThis.run')
+    const page = await site.page()
     await page.evaluate('(async () => { globalThis.model = await run.load("/model.onnx") })()')
     return page
   }
