@@ -5,7 +5,6 @@ import type { Host, LoadOptions } from './types.ts'
 import { webHost } from './web.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
-export { probePicture } from '../onnx/probe.ts'
 export { readCard } from './card.ts'
 export type { Input } from './decode-browser.ts'
 export type { BitmapLike, CanvasLike, FrameLike, ImageLike, VideoLike } from './dom.ts'

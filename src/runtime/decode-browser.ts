@@ -1,15 +1,12 @@
 import type { Card } from '../onnx/card.ts'
-import type { BitmapLike, CanvasLike, FrameLike, ImageLike, VideoLike } from './dom.ts'
-import { scope } from './dom.ts'
-import { drawn } from './draw.ts'
+import { type BitmapLike, type CanvasLike, type FrameLike, type ImageLike, scope, type VideoLike } from './dom.ts'
+import { asStored, drawn } from './draw.ts'
 import { RunError, reasonOf } from './errors.ts'
 import { type Format, formatOf } from './format.ts'
 import { type Header, readHeader } from './header.ts'
-import { bytesOf, isBytes, refuseInput } from './input.ts'
+import { bytesOf, isBytes, readsPng } from './input.ts'
 import { checkPixels, isRaw, kindOf, toModelPixels } from './pixels.ts'
-import { decodePng, readsPng } from './png.ts'
 import type { BlobLike, Host, RawPixels } from './types.ts'
-import { upright } from './upright.ts'
 
 /** A picture to predict: the bytes of a file (`Uint8Array`, `ArrayBuffer`, `Blob`, `File`), pixels (`ImageData`, or raw
  *  ones), or what a canvas can draw: `ImageBitmap`, canvas, image, video (its present frame), `VideoFrame`. */
@@ -26,12 +23,6 @@ export type Input =
 
 /** Formats that browsers decode as training does. */
 const read: readonly Format[] = ['JPEG', 'PNG', 'GIF', 'WebP', 'AVIF']
-/** Pixels as they are stored: no alpha multiplied in, no profile applied. */
-const asStored = { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'none' }
-
-/** What may be given as a picture, for errors. */
-const expected =
-  'a Blob, the bytes of a picture file, ImageData, ImageBitmap, canvas, image, video, or raw pixels { data, width, height, channels }'
 
 /** The pixels of an input, upright, by training's rules. */
 export async function decode(
@@ -39,7 +30,7 @@ export async function decode(
   card: Card,
   { limitPixels, decode }: Parameters<Host<Input>['decode']>[2],
 ): Promise<RawPixels> {
-  if (typeof input !== 'object' || input === null) refuseInput(input, expected)
+  if (typeof input !== 'object' || input === null) return (await import('./element.ts')).refused(input)
   if (isRaw(input)) {
     const image = kindOf(input) === 'ImageData'
     // Opaque: an ImageData has an alpha channel even where its picture has none.
@@ -52,57 +43,20 @@ export async function decode(
     return decode ? decode(bytes) : decodeFile(bytes, card, limitPixels)
   }
   const keep = card.input.mode === 'keep' && card.input.channels !== 3
-  if (keep) throw keepRefused(card)
-  return decodeElement(input, limitPixels)
-}
-
-const keepRefused = ({ input: { channels } }: Card) =>
-  new RunError(
-    'picture',
-    `the model was trained on ${channels} channels as they are in files, which a browser does not give. Give its pixels: { data, width, height, channels: ${channels} }, or load(url, { decode })`,
-  )
-
-async function decodeElement(input: Exclude<Input, RawPixels>, limit: number): Promise<RawPixels> {
-  const draw = (image: object, width: number, height: number) => {
-    if (!(width > 0 && height > 0)) throw new RunError('picture', `it is ${width} x ${height} pixels large`)
-    checkPixels(width, height, limit)
-    return drawn(image, { width, height })
-  }
-  if ('naturalWidth' in input) {
-    await input.decode().catch(cause => {
-      throw new RunError('picture', `the image ${input.currentSrc} is not loaded (${reasonOf(cause)})`, { cause })
-    })
-    checkPixels(input.naturalWidth, input.naturalHeight, limit)
-    const bitmap = await scope.createImageBitmap!(input, asStored)
-    try {
-      return draw(bitmap, bitmap.width, bitmap.height)
-    } finally {
-      bitmap.close()
-    }
-  }
-  if ('videoWidth' in input) {
-    if (input.readyState < 2)
-      throw new RunError('picture', 'the video has no frame yet; wait for its event "loadeddata"')
-    return draw(input, input.videoWidth, input.videoHeight)
-  }
-  if ('displayWidth' in input) return draw(input, input.displayWidth, input.displayHeight)
-  if ('getContext' in input || 'close' in input) {
-    const { width, height } = input as BitmapLike
-    return draw(input, width, height)
-  }
-  return refuseInput(input, expected)
+  if (keep) return (await import('./element.ts')).keepRefused(card)
+  return (await import('./element.ts')).decodeElement(input, limitPixels)
 }
 
 /** Decodes the bytes of a file. */
 async function decodeFile(bytes: Uint8Array, card: Card, limit: number): Promise<RawPixels> {
-  const format = formatOf(bytes, read)
+  const format = await formatOf(bytes, read)
   const header = readHeader(bytes, format)
   checkPixels(header.width, header.height, limit)
-  if (format === 'PNG' && readsPng()) return upright(await decodePng(bytes), header.orientation)
+  if (format === 'PNG' && readsPng()) return (await import('./png.ts')).decodePng(bytes, header.orientation)
   const picture = await decodeByBrowser(bytes, header, limit)
   if (card.input.mode !== 'keep') return picture
   if (header.channels === 3) return picture
-  if (header.channels !== 1) throw keepRefused(card)
+  if (header.channels !== 1) return (await import('./element.ts')).keepRefused(card)
   return { ...picture, data: picture.data.filter((_, i) => i % 3 === 0), channels: 1 }
 }
 
@@ -129,7 +83,7 @@ async function decodeByBrowser(bytes: Uint8Array, header: Header, limit: number)
     checkPixels(width, height, limit)
     // Beside the frame of a GIF without transparency libvips has black.
     const picture = drawn(bitmap, { width, height, ...(transparent === false && { background: '#000' }) })
-    return own ? upright(picture, orientation) : picture
+    return own ? (await import('./upright.ts')).upright(picture, orientation) : picture
   } finally {
     bitmap.close()
   }

@@ -36,7 +36,7 @@ const read: readonly Format[] = ['JPEG', 'PNG', 'GIF', 'WebP', 'AVIF', 'TIFF']
  *  profiles are left alone; 16 bits scaled to 8; transparency laid on white. Where the model was trained on channels as
  *  they are, those of the file. Pixels are counted before they are decoded. */
 export async function decodeFile(bytes: Uint8Array, { input: { mode } }: Card, limit: number): Promise<RawPixels> {
-  const format = formatOf(bytes, read)
+  const format = await formatOf(bytes, read)
   if (format === 'JPEG') bytes = mendedJpeg(bytes)
   if (format === 'AVIF' && bytes[11] === 0x73) {
     // The brand of a film, avis, is not read: avif gives its still picture.

@@ -5,6 +5,9 @@ import type { RawPixels } from './types.ts'
 /** Pixels of a strip: pictures are read in strips, since iOS has no canvas of more than 16 million pixels. */
 const strip = 1 << 21
 
+/** Options of `createImageBitmap`: no alpha is multiplied in, and no profile is applied. */
+export const asStored = { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'none' }
+
 let canvas: CanvasLike | undefined
 
 /** A canvas of this size; always the same one, so that many pictures need no more memory than one. */
@@ -52,7 +55,7 @@ function readBack(context: Context, width: number, height: number): Uint8Clamped
     if ((cause as Error)?.name !== 'SecurityError') throw cause
     throw new RunError(
       'picture',
-      `it is from another origin, so the browser does not give its pixels (${reasonOf(cause)}). Set crossorigin="anonymous" where its server allows that (CORS), or fetch it and give the Blob.`,
+      `it is from another origin, so the browser does not give its pixels (${reasonOf(cause)}). Set crossorigin="anonymous" (CORS), or fetch it and give the Blob.`,
       { cause },
     )
   }

@@ -2,16 +2,13 @@ import type { Card } from '../onnx/card.ts'
 import { RunError } from './errors.ts'
 import { formatOf } from './format.ts'
 import { readHeader } from './header.ts'
-import { bytesOf, isBytes, modelOf, refuseInput, type Source } from './input.ts'
+import { bytesOf, isBytes, modelOf, readsPng, type Source } from './input.ts'
 import { type Model as AnyModel, openModel } from './model.ts'
 import { checkPixels, isRaw } from './pixels.ts'
-import { decodePng, readsPng } from './png.ts'
 import type { BlobLike, Host, LoadOptions, RawPixels } from './types.ts'
-import { upright } from './upright.ts'
 import { webHost } from './web.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
-export { probePicture } from '../onnx/probe.ts'
 export { readCard } from './card.ts'
 export { type ErrorKind, RunError } from './errors.ts'
 export type { Source } from './input.ts'
@@ -29,15 +26,15 @@ async function decode(
   _: Card,
   { limitPixels, decode }: Parameters<Host<Input>['decode']>[2],
 ): Promise<RawPixels> {
-  if (typeof input !== 'object' || input === null) refuseInput(input, expected)
-  if (isRaw(input)) return input
-  if (!isBytes(input)) refuseInput(input, expected)
+  const known = typeof input === 'object' && input !== null
+  if (known && isRaw(input)) return input
+  if (!known || !isBytes(input)) return (await import('./unread.ts')).refuseInput(input, expected)
   const bytes = await bytesOf(input)
-  const format = formatOf(bytes, ['JPEG', 'PNG', 'GIF', 'WebP', 'AVIF', 'TIFF'])
+  const format = await formatOf(bytes, ['JPEG', 'PNG', 'GIF', 'WebP', 'AVIF', 'TIFF'])
   if (format !== 'TIFF') {
     const { width, height, orientation } = readHeader(bytes, format)
     checkPixels(width, height, limitPixels)
-    if (format === 'PNG' && readsPng() && !decode) return upright(await decodePng(bytes), orientation)
+    if (format === 'PNG' && readsPng() && !decode) return (await import('./png.ts')).decodePng(bytes, orientation)
   }
   if (decode) return decode(bytes)
   throw new RunError(

@@ -1,5 +1,3 @@
-import { RunError } from './errors.ts'
-
 /** Formats of picture files that a runtime may decode. */
 export type Format = 'JPEG' | 'PNG' | 'GIF' | 'WebP' | 'AVIF' | 'TIFF'
 
@@ -16,26 +14,9 @@ const formats: readonly [name: Format, is: (bytes: Uint8Array) => boolean][] = [
   ['AVIF', bytes => latin1(bytes, 4, 8) === 'ftyp' && latin1(bytes, 8, 32).includes('avif')],
   ['TIFF', bytes => /^(II[*+]\0|MM\0[*+])$/.test(latin1(bytes, 0, 4))],
 ]
-/** Formats that are known, and not read here. */
-const unread: readonly [name: string, begins: RegExp][] = [
-  ['HEIC', /^.{4}ftyp(heic|heix|hevc|mif1|msf1)/s],
-  ['BMP', /^BM/],
-  ['SVG', /^\s*<(\?xml|svg)/],
-  ['PDF', /^%PDF/],
-  ['Netpbm', /^P[1-7]\s/],
-  ['JPEG XL', /^(ÿ\n|.{4}JXL )/s],
-  ['HTML', /^\s*<(!doctype|html)/i],
-]
-
-/** The format of a picture file, one of those that are read here. Throws a RunError that names any other. */
-export function formatOf(bytes: Uint8Array, read: readonly Format[]): Format {
-  if (bytes.length === 0) throw new RunError('picture', 'it is empty')
+/** The format of a picture file, one of those that are read here. Rejects any other with its name. */
+export async function formatOf(bytes: Uint8Array, read: readonly Format[]): Promise<Format> {
   const format = formats.find(([, is]) => is(bytes))?.[0]
   if (format && read.includes(format)) return format
-  const known = format ?? unread.find(([, begins]) => begins.test(latin1(bytes, 0, 64)))?.[0]
-  const begins = Array.from(bytes.subarray(0, 8), byte => byte.toString(16).padStart(2, '0')).join(' ')
-  throw new RunError(
-    'picture',
-    `it is ${known ? `a file of ${known}` : `no picture that is known: it begins with ${begins}`}; ${read.join(', ')} are read. Convert it, or give its pixels: { data, width, height, channels }.`,
-  )
+  throw (await import('./unread.ts')).unreadFormat(bytes, read, format)
 }

@@ -15,17 +15,6 @@ export async function bytesOf(input: Uint8Array | ArrayBuffer | BlobLike): Promi
 export const isBytes = (input: object): input is Uint8Array | ArrayBuffer | BlobLike =>
   ArrayBuffer.isView(input) || kindOf(input) === 'ArrayBuffer' || typeof (input as BlobLike).arrayBuffer === 'function'
 
-/** Throws for an input that is no picture. expected: what may be given. */
-export function refuseInput(input: unknown, expected: string): never {
-  if (typeof input === 'string')
-    throw new RunError(
-      'picture',
-      `${input.slice(0, 100)} is a text, and no address is fetched here; fetch it and give what comes: predict(await (await fetch(url)).blob())`,
-    )
-  const named = input === null || typeof input !== 'object' ? String(input) : kindOf(input)
-  throw new RunError('picture', `it is ${named}; expected ${expected}`)
-}
-
 /** Where a model comes from outside Node: its address, or the bytes of its file. */
 export type Source = string | { readonly href: string } | Uint8Array | ArrayBuffer | BlobLike
 
@@ -50,8 +39,11 @@ function addressOf(source: unknown): string {
   } catch (cause) {
     throw new RunError(
       'use',
-      `load: ${given} is no whole address, and there is no page here that it could be relative to. Give the whole address, or the bytes of the file.`,
+      `load: ${given} is no whole address, and no page is here that it could be relative to. Give the whole one, or bytes.`,
       { cause },
     )
   }
 }
+
+/** Whether PNG files can be decoded here: it needs a decompressor, which browsers have since 2023, and workers. */
+export const readsPng = (): boolean => 'DecompressionStream' in globalThis

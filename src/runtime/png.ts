@@ -2,9 +2,7 @@ import { type InflaterScope, scope } from './dom.ts'
 import { RunError, reasonOf } from './errors.ts'
 import { latin1 } from './format.ts'
 import type { RawPixels } from './types.ts'
-
-/** Whether PNG files can be decoded here: it needs a decompressor, which browsers have since 2023, and workers. */
-export const readsPng = (): boolean => (scope as InflaterScope).DecompressionStream !== undefined
+import { upright } from './upright.ts'
 
 const channelsOf: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }
 const depthsOf: Record<number, readonly number[]> = {
@@ -28,9 +26,9 @@ const adam7 = [
 const corrupt = (what: string, cause?: unknown) =>
   new RunError('picture', `its PNG data are cut off or corrupt (${what})`, { cause })
 
-/** Decodes a PNG file, not turned: grey 1 channel, colour 3, transparency one more; 16 bits lose their lower byte, as in
+/** Decodes a PNG file, and turns it upright by its EXIF orientation: grey 1 channel, colour 3, transparency one more; 16 bits lose their lower byte, as in
  *  libvips. Colour profile and gamma are left alone, as in training. */
-export async function decodePng(bytes: Uint8Array): Promise<RawPixels & { data: Uint8Array; channels: number }> {
+export async function decodePng(bytes: Uint8Array, orientation: number): Promise<RawPixels> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const { parts, palette, clear } = chunksOf(bytes, view)
   const [width, height] = [view.getUint32(16), view.getUint32(20)]
@@ -91,7 +89,7 @@ export async function decodePng(bytes: Uint8Array): Promise<RawPixels & { data: 
     }
   }
   await source.end()
-  return { data: out, width, height, channels, alpha }
+  return upright({ data: out, width, height, channels, alpha }, orientation)
 }
 
 /** Undoes the filter of a row in place. */

@@ -130,7 +130,7 @@ export interface Host<Input> {
   /** The module of onnxruntime. */
   importOrt(): Promise<Ort>
   /** Sets up the module, and gives options of the session. */
-  prepare(ort: Ort, options: LoadOptions): object
+  prepare(ort: Ort, options: LoadOptions): object | Promise<object>
   /** The device of a session that asks for no other. */
   device: Device
   /** What a failed start of onnxruntime means, and what to do. */

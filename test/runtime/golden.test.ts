@@ -8,7 +8,6 @@ import { readHeader } from '../../src/runtime/header.ts'
 import { load } from '../../src/runtime/node.ts'
 import { toModelPixels } from '../../src/runtime/pixels.ts'
 import { decodePng } from '../../src/runtime/png.ts'
-import { upright } from '../../src/runtime/upright.ts'
 import { decodeFile } from '../../src/vision/decode/decode.ts'
 import { goldenPictures, refusedPictures } from '../helpers/pictures.ts'
 import { colourModel, testCard } from '../helpers/served.ts'
@@ -40,7 +39,7 @@ test('in Node, golden pictures are those of other programs', async () => {
 /** Decodes PNG by the runtime's own decoder, which browsers and workers use. */
 const own = async (bytes: Uint8Array) => {
   const { orientation } = readHeader(bytes, 'PNG')
-  return toModelPixels(upright(await decodePng(bytes), orientation), testCard().input)
+  return toModelPixels(await decodePng(bytes, orientation), testCard().input)
 }
 
 test('our own decoder of PNG gives the pixels of training', async () => {
