@@ -1,6 +1,8 @@
 import type { Sharp, SharpOptions } from 'sharp'
 import type { Card } from '../onnx/card.ts'
 import { RunError, reasonOf } from './errors.ts'
+import { type Format, formatOf } from './format.ts'
+import { mendedJpeg } from './jpeg.ts'
 import { checkPixels } from './pixels.ts'
 import type { RawPixels } from './types.ts'
 
@@ -28,46 +30,19 @@ function library(): Promise<Library> {
   return loading
 }
 
-const latin1 = (bytes: Uint8Array, from: number, to: number) => Buffer.from(bytes.subarray(from, to)).toString('latin1')
-
-/** Formats by their first bytes. Others, such as SVG, are never given to a decoder. */
-const formats: readonly [name: string, is: (bytes: Uint8Array) => boolean][] = [
-  ['JPEG', bytes => bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff && bytes[3] !== 0xf7],
-  ['PNG', bytes => latin1(bytes, 0, 8) === '\x89PNG\r\n\x1a\n'],
-  ['GIF', bytes => /^GIF8[79]a$/.test(latin1(bytes, 0, 6))],
-  ['WebP', bytes => latin1(bytes, 0, 4) === 'RIFF' && latin1(bytes, 8, 12) === 'WEBP'],
-  ['AVIF', bytes => latin1(bytes, 4, 8) === 'ftyp' && latin1(bytes, 8, 32).includes('avif')],
-  ['TIFF', bytes => /^(II[*+]\0|MM\0[*+])$/.test(latin1(bytes, 0, 4))],
-]
-/** Formats that are known, and not read here. */
-const unread: readonly [name: string, begins: RegExp][] = [
-  ['HEIC', /^.{4}ftyp(heic|heix|hevc|mif1|msf1)/s],
-  ['BMP', /^BM/],
-  ['SVG', /^\s*<(\?xml|svg)/],
-  ['PDF', /^%PDF/],
-  ['Netpbm', /^P[1-7]\s/],
-  ['JPEG XL', /^(ÿ\n|.{4}JXL )/s],
-  ['HTML', /^\s*<(!doctype|html)/i],
-]
-
-function formatOf(bytes: Uint8Array): string {
-  if (bytes.length === 0) throw new RunError('picture', 'it is empty')
-  const format = formats.find(([, is]) => is(bytes))?.[0]
-  if (format) return format
-  const read = formats.map(([name]) => name).join(', ')
-  const known = unread.find(([, begins]) => begins.test(latin1(bytes, 0, 64)))?.[0]
-  const begins = Array.from(bytes.subarray(0, 8), byte => byte.toString(16).padStart(2, '0')).join(' ')
-  throw new RunError(
-    'picture',
-    `it is ${known ? `a file of ${known}` : `no picture that is known: it begins with ${begins}`}; ${read} are read. Convert it, or give its pixels: { data, width, height, channels }.`,
-  )
-}
+const read: readonly Format[] = ['JPEG', 'PNG', 'GIF', 'WebP', 'AVIF', 'TIFF']
 
 /** Decodes a picture by training's rules: upright by EXIF; of an animation the first frame; CMYK by its profile, other
  *  profiles are left alone; 16 bits scaled to 8; transparency laid on white. Where the model was trained on channels as
  *  they are, those of the file. Pixels are counted before they are decoded. */
 export async function decodeFile(bytes: Uint8Array, { input: { mode } }: Card, limit: number): Promise<RawPixels> {
-  const format = formatOf(bytes)
+  const format = await formatOf(bytes, read)
+  if (format === 'JPEG') bytes = mendedJpeg(bytes)
+  if (format === 'AVIF' && bytes[11] === 0x73) {
+    // The brand of a film, avis, is not read: avif gives its still picture.
+    bytes = Uint8Array.from(bytes)
+    bytes[11] = 0x66
+  }
   const sharp = await library()
   const named = async <T>(work: () => Promise<T>): Promise<T> => {
     try {

@@ -9,6 +9,8 @@ interface Answer {
   arrayBuffer(): Promise<ArrayBuffer>
 }
 
+const place = 'put the model where static files are served from (Vite, Next: the folder public/).'
+
 /** Fetches a model. Errors name the address, the status and what came. */
 export async function fetchModel(url: string, signal?: Signal): Promise<Uint8Array> {
   const { fetch } = globalThis as unknown as { fetch: (url: string, init: object) => Promise<Answer> }
@@ -28,12 +30,12 @@ export async function fetchModel(url: string, signal?: Signal): Promise<Uint8Arr
   if (!answer.ok)
     throw new RunError(
       'model',
-      `${url} can not be fetched: the server answers ${answer.status} ${answer.statusText} (${type}). Check the address; in a web app, put the model where static files are served from (Vite, Next: the folder public/).`,
+      `${url} can not be fetched: the server answers ${answer.status} ${answer.statusText} (${type}). Check the address; in a web app, ${place}`,
     )
   if (/^text\/html/i.test(type))
     throw new RunError(
       'model',
-      `${url} gives an HTML page (${answer.status}, ${type}), no model. A server often answers so where there is no such file: put the model where static files are served from (Vite, Next: the folder public/).`,
+      `${url} gives an HTML page (${answer.status}, ${type}), no model. A server often answers so where there is no such file: ${place}`,
     )
   try {
     return new Uint8Array(await answer.arrayBuffer())

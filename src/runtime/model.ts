@@ -1,10 +1,10 @@
 import type { Card } from '../onnx/card.ts'
-import { probePicture } from '../onnx/probe.ts'
-import { answerOf, checkSession, readCard } from './card.ts'
+import { checkSession, readCard } from './card.ts'
 import { RunError, reasonOf } from './errors.ts'
 import { toModelPixels } from './pixels.ts'
 import { predictionOf } from './prediction.ts'
-import { type Examples, type Featured, meanOfClass, type Saved, Taught } from './teach.ts'
+import { runOnce } from './run-once.ts'
+import { type Examples, type Featured, type Saved, Taught } from './teach.ts'
 import type {
   Device,
   Host,
@@ -22,8 +22,6 @@ import type {
 const mostPixels = 0x3fff * 0x3fff
 /** How many pictures of one size go through the net together. */
 const together = 32
-/** How much a device may differ from the outputs of the card's probe picture. */
-const agreement = 1e-3
 
 interface Parts<Input> {
   card: Card
@@ -116,25 +114,10 @@ export class Model<Input> {
   /** Learns new classes from a few pictures of each, without training: a picture then belongs to the class whose mean
    *  features are nearest. The net stays as it is. */
   async teach(examples: Examples<Input>, { signal }: { signal?: Signal } = {}): Promise<Taught<Input>> {
-    if (!this.card.features)
-      throw new RunError('use', 'this model has no output "features", which new classes are made of; export one net.')
-    const classes = Object.entries(examples)
-    if (classes.length < 2 || classes.some(([, inputs]) => inputs.length === 0))
-      throw new RunError(
-        'use',
-        `teach: got ${classes.map(([label, { length }]) => `${label}: ${length}`).join(', ') || 'no classes'}; expected two classes or more, each with one picture or more.`,
-      )
-    const means: number[][] = []
-    for (const [label, inputs] of classes) {
-      const each: Float32Array[] = []
-      for (const [i, input] of inputs.entries())
-        each.push(
-          (await this.#one(input, `picture ${i + 1} of "${label}"`, { features: true, ...(signal && { signal }) }))
-            .features!,
-        )
-      means.push(meanOfClass(each))
-    }
-    return new Taught(this.#features(), { labels: classes.map(([label]) => label), means })
+    const { learn } = await import('./learn.ts')
+    return learn(this.#features(), examples, (input, name) =>
+      this.#one(input, name, { features: true, ...(signal && { signal }) }),
+    )
   }
 
   /** Takes back what `JSON.stringify(taught)` wrote. */
@@ -178,29 +161,6 @@ export class Model<Input> {
 const rowOf = (all: Float32Array, i: number, { length }: readonly unknown[]): Float32Array =>
   all.slice((i * all.length) / length, ((i + 1) * all.length) / length)
 
-/** The answers of pictures of one size, and other outputs: each float32 [pictures, …]. */
-async function runOnce(
-  session: OrtSession,
-  ort: Ort,
-  card: Card,
-  pictures: readonly ModelPixels[],
-  others: readonly string[] = [],
-): Promise<Float32Array[]> {
-  const { width, height, channels, data } = pictures[0]!
-  let all = data
-  if (pictures.length > 1) {
-    all = new Uint8Array(data.length * pictures.length)
-    for (const [i, { data: one }] of pictures.entries()) all.set(one, i * data.length)
-  }
-  const image = new ort.Tensor('uint8', all, [pictures.length, height, width, channels])
-  const names = [answerOf(card), ...others]
-  const outputs = await session.run({ [card.input.name]: image }, names)
-  const values = names.map(name => Float32Array.from(outputs[name]!.data as Float32Array))
-  image.dispose?.()
-  for (const name of names) outputs[name]!.dispose?.()
-  return values
-}
-
 /** Makes a model of the bytes of a file. `name`: what errors call it. */
 export async function openModel<Input>(
   bytes: Uint8Array,
@@ -216,7 +176,7 @@ export async function openModel<Input>(
       return await untilAborted(work(), signal)
     } catch (error) {
       if (signal?.aborted || error instanceof RunError) throw error
-      throw new RunError('backend', `${name}: ${host.explain(error, options)}`, { cause: error })
+      throw new RunError('backend', `${name}: ${await host.explain(error, options)}`, { cause: error })
     }
   }
   if (device !== 'auto' && device !== 'webgpu' && device !== host.device)
@@ -225,7 +185,7 @@ export async function openModel<Input>(
       `device: got ${JSON.stringify(device)}, expected "auto", "webgpu" or "${host.device}" here.`,
     )
   const ort = options.ort ?? (await begin(() => host.importOrt()))
-  const settings = host.prepare(ort, options)
+  const settings = await host.prepare(ort, options)
   const create = async (executionProviders: unknown[]) => {
     const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, ...settings, executionProviders })
     if (signal?.aborted) await session.release()
@@ -235,90 +195,25 @@ export async function openModel<Input>(
   const parts = { card, name, ort, host, options }
   const plain = async () => {
     const session = await begin(() => create([host.device]))
-    await orRelease(session, async () => checkSession(session, card, name))
+    try {
+      checkSession(session, card, name)
+    } catch (error) {
+      await session.release()
+      throw error
+    }
     return session
   }
-  const onDevice = async (why: string, session?: OrtSession) =>
-    new Model<Input>({ ...parts, device: host.device, why, session: session ?? (await plain()) })
+  const onDevice = async (why: string) =>
+    new Model<Input>({ ...parts, device: host.device, why, session: await plain() })
 
   const { navigator } = globalThis as { navigator?: { gpu?: unknown } }
   const able = host.device === 'wasm' && navigator?.gpu !== undefined && options.ort !== undefined
   if (device === host.device) return onDevice('as asked')
   if (device === 'auto' && !able) return onDevice('the usual device')
 
-  const { session, fault, ms } = await onGpu(create, ort, card)
-  const taken = (why: string) => new Model<Input>({ ...parts, session: session!, device: 'webgpu', why })
-  if (fault !== undefined) await session?.release()
-  if (device === 'webgpu') {
-    if (fault === undefined) return taken('as asked; it answers the probe picture as the card says')
-    throw new RunError(
-      'backend',
-      `${name}: WebGPU can not be used: ${fault}. Give device: "auto" or "${host.device}". WebGPU needs { ort: await import('onnxruntime-web/webgpu') }.`,
-    )
-  }
-  if (fault !== undefined) return onDevice(`WebGPU is not taken: ${fault}`)
-  const usual = await plain()
-  const other = await orRelease(usual, () => probe(usual, ort, card))
-  const times = `${ms.toFixed(1)} ms for the probe picture, ${host.device} ${other.ms.toFixed(1)} ms`
-  const faster = other.fault === undefined && ms < other.ms
-  await (faster ? usual : session!).release()
-  if (faster) return taken(`it agrees with the card and is faster: ${times}`)
-  return onDevice(`WebGPU is not taken: it is no faster: ${times}`, usual)
-}
-
-/** The result of `work`; if it throws, the session is freed. */
-async function orRelease<T>(session: OrtSession, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    await session.release()
-    throw error
-  }
-}
-
-/** A session on WebGPU, and what speaks against it. */
-async function onGpu(
-  create: (executionProviders: unknown[]) => Promise<OrtSession>,
-  ort: Ort,
-  card: Card,
-): Promise<{ session?: OrtSession; fault?: string; ms: number }> {
-  try {
-    // The resize keeps to the processor, since WebGPU's kernels know no antialiasing.
-    const session = await create([{ name: 'webgpu', forceCpuNodeNames: ['preprocess/resize'] }, 'wasm'])
-    return { session, ...(await probe(session, ort, card)) }
-  } catch (error) {
-    return { fault: `it does not start (${reasonOf(error)})`, ms: 0 }
-  }
-}
-
-/** Runs the probe picture of the card: what is wrong with the answers, and the milliseconds of the faster of two more
- *  runs. */
-async function probe(session: OrtSession, ort: Ort, card: Card): Promise<{ fault?: string; ms: number }> {
-  if (!card.probe) return { fault: 'the card has no probe picture to try it with', ms: 0 }
-  const { channels } = card.input
-  const picture = { ...card.probe, channels, data: probePicture(card.probe, channels) }
-  try {
-    const expected = card.probe.outputs
-    const [got] = await runOnce(session, ort, card, [picture])
-    const off = expected.map(
-      (value, i) => Math.abs(value - got![i]!) / (card.task === 'regression' ? Math.max(1, Math.abs(value)) : 1),
-    )
-    const most = Math.max(...off)
-    if (!(most <= agreement))
-      return {
-        fault: `its answer to the probe picture differs by ${most.toPrecision(3)}, the limit is ${agreement}`,
-        ms: 0,
-      }
-    let ms = Number.POSITIVE_INFINITY
-    for (let i = 0; i < 2; i++) {
-      const start = performance.now()
-      await runOnce(session, ort, card, [picture])
-      ms = Math.min(ms, performance.now() - start)
-    }
-    return { ms }
-  } catch (error) {
-    return { fault: `it fails (${reasonOf(error)})`, ms: 0 }
-  }
+  const { chooseDevice } = await import('./gpu.ts')
+  const chosen = await chooseDevice({ create, plain, ort, card, name, asked: device === 'webgpu', usual: host.device })
+  return new Model<Input>({ ...parts, ...chosen })
 }
 
 /** Throws the reason of a signal that is aborted. */

@@ -6,6 +6,7 @@ import type { Card } from '../onnx/card.ts'
 import { decodeFile } from './decode-node.ts'
 import { RunError, reasonOf } from './errors.ts'
 import { fetchModel } from './fetch.ts'
+import { bytesOf, isBytes } from './input.ts'
 import { type Model as AnyModel, openModel } from './model.ts'
 import { isRaw } from './pixels.ts'
 import type { BlobLike, Host, LoadOptions, Ort, RawPixels } from './types.ts'
@@ -57,12 +58,6 @@ async function modelBytes(source: Parameters<typeof load>[0], { signal }: LoadOp
 const isUrl = (input: unknown): input is UrlLike =>
   typeof input === 'object' && input !== null && 'href' in input && 'protocol' in input
 
-async function bytesOf(input: Uint8Array | ArrayBuffer | BlobLike): Promise<Uint8Array> {
-  if (input instanceof Uint8Array) return input
-  if (ArrayBuffer.isView(input)) return new Uint8Array(input.buffer, input.byteOffset, input.byteLength)
-  return new Uint8Array('arrayBuffer' in input ? await input.arrayBuffer() : input)
-}
-
 const expected =
   'expected a path, a file: URL, the bytes of a picture file (Uint8Array, ArrayBuffer, Blob), or raw pixels { data, width, height, channels }'
 
@@ -96,12 +91,7 @@ async function decode(
   } else if (typeof input !== 'object' || input === null)
     throw new RunError('picture', `it is ${String(input)}; ${expected}`)
   else if (isRaw(input)) return input
-  else if (
-    ArrayBuffer.isView(input) ||
-    Object.prototype.toString.call(input) === '[object ArrayBuffer]' ||
-    'arrayBuffer' in input
-  )
-    bytes = await bytesOf(input as Uint8Array)
+  else if (isBytes(input)) bytes = await bytesOf(input)
   else
     throw new RunError(
       'picture',

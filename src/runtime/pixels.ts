@@ -2,7 +2,8 @@ import type { CardInput } from '../onnx/card.ts'
 import { RunError } from './errors.ts'
 import type { ModelPixels, RawPixels } from './types.ts'
 
-const kindOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
+/** What `Object.prototype.toString` calls a value: `Uint8Array`, `ImageData`, … */
+export const kindOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
 const whites: Record<string, number> = { Uint8Array: 255, Uint8ClampedArray: 255, Uint16Array: 65_535, Float32Array: 1 }
 
 /** Whether a value is raw pixels. */

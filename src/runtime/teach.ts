@@ -21,16 +21,10 @@ const sharpness = 20
 
 /** The sum of squares' root. */
 const lengthOf = (v: ArrayLike<number>): number => Math.sqrt(Array.from(v).reduce((sum, x) => sum + x * x, 0)) || 1
-const unit = (v: ArrayLike<number>): number[] => {
+/** A vector of length 1 with the same direction. */
+export const unit = (v: ArrayLike<number>): number[] => {
   const length = lengthOf(v)
   return Array.from(v, x => x / length)
-}
-
-/** The mean direction of feature vectors; 5 digits, which is nearer than pictures of a class are to each other. */
-export function meanOfClass(each: readonly Float32Array[]): number[] {
-  const sum = new Array<number>(each[0]!.length).fill(0)
-  for (const features of each) for (const [i, x] of unit(features).entries()) sum[i]! += x
-  return unit(sum).map(x => Number(x.toFixed(5)))
 }
 
 /** A model, as far as new classes need it. */

@@ -73,8 +73,11 @@ export interface LoadOptions {
   signal?: Signal
   /** The module of onnxruntime, where a bundler or a worker can't import it by itself. */
   ort?: Ort
-  /** Where onnxruntime-web finds its .wasm file: the address of a folder with `/` at its end, or of the file by `wasm`. */
+  /** Where onnxruntime-web finds its .wasm file: the address of the file, or of a folder with `/` at its end. Default:
+   *  beside the script. */
   wasmPaths?: string | { wasm?: string; mjs?: string }
+  /** The .wasm file of onnxruntime-web itself: its bytes, or compiled (a `WebAssembly.Module`), as workers import it. */
+  wasm?: Uint8Array | ArrayBuffer | object
   /** The most pixels that a picture may have; larger ones are refused before they are decoded. */
   limitPixels?: number
   /** Decodes the bytes of picture files, instead of the runtime's own way. */
@@ -127,11 +130,11 @@ export interface Host<Input> {
   /** The module of onnxruntime. */
   importOrt(): Promise<Ort>
   /** Sets up the module, and gives options of the session. */
-  prepare(ort: Ort, options: LoadOptions): object
+  prepare(ort: Ort, options: LoadOptions): object | Promise<object>
   /** The device of a session that asks for no other. */
   device: Device
   /** What a failed start of onnxruntime means, and what to do. */
-  explain(error: unknown, options: LoadOptions): string
+  explain(error: unknown, options: LoadOptions): string | Promise<string>
   /** The pixels of an input, upright. */
   decode(
     input: Input,

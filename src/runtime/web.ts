@@ -1,0 +1,39 @@
+import { scope } from './dom.ts'
+import type { Host, LoadOptions, Ort } from './types.ts'
+
+const file = 'ort-wasm-simd-threaded.wasm'
+
+interface WasmFlags {
+  numThreads?: number
+  wasmPaths?: LoadOptions['wasmPaths']
+  wasmBinary?: Uint8Array | ArrayBuffer
+}
+
+/** What browsers and edge runtimes share: onnxruntime-web. */
+export const webHost: Omit<Host<never>, 'decode'> = {
+  device: 'wasm',
+  importOrt: async () => (await import('onnxruntime-web/wasm')) as unknown as Ort,
+  async prepare(ort, { threads = usualThreads(), wasm, ...options }) {
+    const { wasm: flags } = ort.env as { wasm?: WasmFlags }
+    if (!flags) return {}
+    flags.numThreads = threads
+    const paths = pathsOf(options)
+    if (paths !== undefined) flags.wasmPaths = paths
+    if (wasm !== undefined) flags.wasmBinary = (await import('./wasm-module.ts')).binaryOf(wasm)
+    return {}
+  },
+  explain: async (error, options) => (await import('./explain-web.ts')).explain(error, options, pathsOf(options)),
+}
+
+/** The paths for onnxruntime-web. In a folder it would look for a script as well, which the module imported here has. */
+function pathsOf({ wasmPaths, ort }: LoadOptions): LoadOptions['wasmPaths'] {
+  if (typeof wasmPaths !== 'string') return wasmPaths
+  if (!wasmPaths.endsWith('/')) return { wasm: wasmPaths }
+  return ort ? wasmPaths : { wasm: wasmPaths + file }
+}
+
+/** Threads need shared memory, which pages have that are cross-origin isolated. */
+function usualThreads(): number {
+  if (!scope.crossOriginIsolated) return 1
+  return Math.min(4, Math.ceil((scope.navigator?.hardwareConcurrency ?? 1) / 2))
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import sharp, { type Sharp } from 'sharp'
+import { readHeader } from '../../src/runtime/header.ts'
+import { load } from '../../src/runtime/node.ts'
+import { toModelPixels } from '../../src/runtime/pixels.ts'
+import { decodePng } from '../../src/runtime/png.ts'
+import { decodeFile } from '../../src/vision/decode/decode.ts'
+import { goldenPictures, refusedPictures } from '../helpers/pictures.ts'
+import { colourModel, testCard } from '../helpers/served.ts'
+
+const work = mkdtempSync(join(tmpdir(), 'anneal-golden-'))
+after(() => rmSync(work, { recursive: true, force: true }))
+const model = colourModel()
+const most = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  Array.from(a).reduce((m, v, i) => Math.max(m, Math.abs(v - b[i]!)), 0)
+
+test('in Node, golden pictures are those of other programs', async () => {
+  await using loaded = await load(model)
+  let count = 0
+  for (const { name, bytes, width, height, rgb, off } of goldenPictures) {
+    if (!/^(jpeg|png|gif|webp|avif)/.test(name)) continue
+    const got = await loaded.decode(bytes).catch(error => assert.fail(`${name}: ${error.message}`))
+    count++
+    assert.deepEqual([got.width, got.height], [width, height], name)
+    const difference = most(got.data, rgb)
+    assert.ok(difference <= off, `${name}: differs by ${difference}`)
+  }
+  assert.ok(count > 100, `${count} pictures`)
+  // libvips reads lossless JPEG files; training refuses them.
+  for (const { name, bytes } of refusedPictures)
+    if (/^(jpeg|png|gif|webp|avif)/.test(name) && name !== 'jpeg lossless')
+      await assert.rejects(loaded.decode(bytes), /can not be used/, name)
+})
+
+/** Decodes PNG by the runtime's own decoder, which browsers and workers use. */
+const own = async (bytes: Uint8Array) => {
+  const { orientation } = readHeader(bytes, 'PNG')
+  return toModelPixels(await decodePng(bytes, orientation), testCard().input)
+}
+
+test('our own decoder of PNG gives the pixels of training', async () => {
+  let count = 0
+  for (const { name, bytes } of goldenPictures) {
+    if (!name.startsWith('png')) continue
+    count++
+    writeFileSync(join(work, 'a.png'), bytes)
+    const trained = await decodeFile(join(work, 'a.png'))
+    const got = await own(bytes)
+    assert.deepEqual([got.width, got.height], [trained.width, trained.height], name)
+    const difference = most(got.data, trained.data)
+    assert.ok(difference <= (/16 bits/.test(name) ? 1 : 0), `${name}: differs by ${difference}`)
+  }
+  assert.ok(count > 30, `${count} pictures`)
+  for (const { name, bytes } of refusedPictures)
+    if (name.startsWith('png')) await assert.rejects(own(bytes), /PNG data are cut off or corrupt/, name)
+})
+
+test('every filter, width, depth and interlacing of PNG', async () => {
+  for (const [width, height] of [
+    [1, 1],
+    [3, 2],
+    [9, 17],
+    [64, 5],
+  ] as const)
+    for (const channels of [1, 2, 3, 4] as const)
+      for (const progressive of [false, true])
+        for (const palette of [false, true]) {
+          const data = Uint8Array.from({ length: width * height * channels }, (_, i) => (i * i * 31 + i * 7) % 256)
+          const picture: Sharp = sharp(data, { raw: { width, height, channels } })
+          const bytes = await picture.png({ progressive, palette, adaptiveFiltering: true }).toBuffer()
+          writeFileSync(join(work, 'b.png'), bytes)
+          const trained = await decodeFile(join(work, 'b.png'))
+          const got = await own(bytes)
+          assert.deepEqual(
+            [...got.data],
+            [...trained.data],
+            `${width} x ${height} x ${channels}${progressive ? ', interlaced' : ''}${palette ? ', palette' : ''}`,
+          )
+        }
+})
