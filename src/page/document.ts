@@ -71,7 +71,10 @@ ${examples.length > 0 && exampleList(examples)}
 <div class="scroll" tabindex="0" role="region" aria-labelledby="many-h"><table id="all"><thead></thead><tbody></tbody></table></div>
 <div class="row"><button type="button" id="csv">Save as CSV</button><button type="button" id="clear">Clear</button></div>
 </section>
-<ol id="answers" aria-label="Answers, the newest first"></ol>
+<section aria-labelledby="answers-h">
+<h2 id="answers-h" class="hidden">Answers</h2>
+<ol id="answers"></ol>
+</section>
 <p class="soft">Your pictures stay on this device: the model computes in this page, and the page sends nothing.</p>
 ${details(card)}
 </main>

@@ -21,6 +21,7 @@ progress { accent-color: var(--hue); flex: 1 1 160px; max-width: 320px; }
 .picture { position: relative; align-self: start; }
 .picture:empty { min-height: 60px; border-radius: 7px; background: var(--ground); }
 .picture canvas { display: block; width: 100%; border-radius: 7px; }
+.heated canvas:first-child { filter: grayscale(1) brightness(0.8); }
 .picture canvas + canvas { position: absolute; inset: 0; height: 100%; }
 table { width: 100%; border-collapse: collapse; font-size: 14.5px; font-variant-numeric: tabular-nums; }
 .card table, #live table { margin: 0 0 8px; }
@@ -40,6 +41,7 @@ button.name[aria-pressed=true] { color: var(--hue); text-decoration-style: solid
 .scroll { overflow-x: auto; background: var(--paper); border: 1px solid var(--line); border-radius: 10px; max-height: 420px; }
 .scroll th, .scroll td { padding: 6px 12px; border-bottom: 1px solid var(--line); text-align: left; }
 .scroll tbody tr:last-child > * { border-bottom: 0; }
+#all td, #all thead th { white-space: nowrap; } #all td.bad { white-space: normal; }
 .scroll thead th { position: sticky; top: 0; background: var(--paper); color: var(--soft); font-size: 13px; }
 details { margin: 32px 0 0; border-top: 1px solid var(--line); padding-top: 14px; }
 summary { cursor: pointer; min-height: 32px; }

@@ -1,6 +1,6 @@
 import { amount } from '../../base/format.ts'
 import type { Answer } from './engine.ts'
-import { drawHeat } from './heat.ts'
+import { drawHeat, evidence } from './heat.ts'
 import { make, percent, type Setup } from './setup.ts'
 
 /** A picture with its answer, or why there is none. */
@@ -125,10 +125,14 @@ export function card(setup: Setup, shown: Shown): HTMLLIElement {
     note.textContent = hint
     choose = c => {
       over.hidden = c === undefined
+      stack.classList.toggle('heated', c !== undefined)
       const verb = setup.task === 'regression' ? 'raise' : 'speak for'
       note.textContent =
         c === undefined ? hint : `Coloured places ${verb} ${setup.classes[c]!}. The net sees the square.`
-      if (c !== undefined) drawHeat(over, { heat, ...setup.heat!, of: c, seen: setup.seen })
+      if (c === undefined) return
+      const { rows, columns } = setup.heat!
+      const found = evidence(heat, c, { places: rows * columns, one: setup.task === 'single' })
+      drawHeat(over, found, { rows, columns, seen: setup.seen })
     }
   }
   if (setup.task !== 'regression') {

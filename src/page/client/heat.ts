@@ -6,22 +6,46 @@ export function seenSquare(width: number, height: number, seen: number): { x: nu
   return { x: (width - side) / 2, y: (height - side) / 2, side }
 }
 
-/** The most colour that a place gets. */
-const strongest = 0.75
+/** The most colour that a place gets, and how much of the strongest of all classes gets as much. */
+const strongest = 0.8
+const weakest = 0.3
 
-/** Draws where a picture adds to a class into a canvas that lies over the picture. heat: [classes, rows, columns]; colours
- *  are on one scale for all classes. */
+/** What each place of a picture adds to a class: [rows × columns], 1 at most, below 0 where it speaks against the class. For
+ *  classes of which one is right, only what it adds beyond the mean of all classes counts. heat: [classes, rows, columns]. */
+export function evidence(
+  heat: Float32Array,
+  of: number,
+  { places, one }: { places: number; one: boolean },
+): Float32Array {
+  const classes = heat.length / places
+  const at = (c: number, i: number) => heat[c * places + i]!
+  const base = Float32Array.from({ length: places }, (_, i) => {
+    let sum = 0
+    if (one) for (let c = 0; c < classes; c++) sum += at(c, i)
+    return sum / classes
+  })
+  let most = 1e-12
+  let own = 1e-12
+  for (let c = 0; c < classes; c++)
+    for (let i = 0; i < places; i++) {
+      const value = at(c, i) - base[i]!
+      most = Math.max(most, value)
+      if (c === of) own = Math.max(own, value)
+    }
+  const scale = Math.max(own, weakest * most)
+  return Float32Array.from({ length: places }, (_, i) => (at(of, i) - base[i]!) / scale)
+}
+
+/** Draws where a picture speaks for a class into a canvas that lies over the picture. */
 export function drawHeat(
   canvas: HTMLCanvasElement,
-  { heat, rows, columns, of, seen }: { heat: Float32Array; rows: number; columns: number; of: number; seen: number },
+  found: Float32Array,
+  { rows, columns, seen }: { rows: number; columns: number; seen: number },
 ): void {
-  const places = rows * columns
-  const most = heat.reduce((most, v) => Math.max(most, v), 1e-12)
   const small = new ImageData(columns, rows)
-  for (let i = 0; i < places; i++) {
-    const share = Math.max(0, heat[of * places + i]! / most)
-    small.data.set(heatColour(share), 4 * i)
-    small.data[4 * i + 3] = 255 * strongest * Math.sqrt(share)
+  for (const [i, value] of found.entries()) {
+    const share = Math.min(1, Math.max(0, value))
+    small.data.set([...heatColour(0.35 + 0.65 * share), 255 * strongest * share], 4 * i)
   }
   const source = Object.assign(document.createElement('canvas'), { width: columns, height: rows })
   source.getContext('2d')!.putImageData(small, 0, 0)
