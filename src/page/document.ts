@@ -61,14 +61,15 @@ export function pageOf(card: Card, parts: Parts, examples: readonly Example[], e
 </form>
 <div id="state"><p id="said" role="status">Loading the model …</p><progress id="progress" aria-label="Loading the model"></progress><button type="button" id="stop-all" hidden>Stop</button></div>
 <noscript><p class="bad">This page needs JavaScript: the model computes in the browser.</p></noscript>
-<section id="live" aria-label="Camera" hidden>
+<section id="live" aria-labelledby="live-h" hidden>
+<h2 id="live-h" class="hidden">Camera</h2>
 <div><video id="video" muted playsinline aria-label="Camera"></video><div class="row"><button type="button" id="keep">Keep this picture</button><button type="button" id="turn">Turn the camera</button><button type="button" id="stop">Stop the camera</button></div></div>
 <div id="live-answer"></div>
 </section>
 ${examples.length > 0 && exampleList(examples)}
 <section id="many" aria-labelledby="many-h" hidden>
 <h2 id="many-h">All pictures</h2>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="many-h"><table id="all"><thead></thead><tbody></tbody></table></div>
+<div class="scroll" tabindex="0" role="region" aria-label="Table of all pictures"><table id="all"><thead></thead><tbody></tbody></table></div>
 <div class="row"><button type="button" id="csv">Save as CSV</button><button type="button" id="clear">Clear</button></div>
 </section>
 <section aria-labelledby="answers-h">
