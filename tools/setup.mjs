@@ -147,6 +147,20 @@ async function compile() {
         packages: 'external',
         logLevel: 'warning',
       })
+      // The script of the pages that `anneal export --page` writes. It gets onnxruntime-web from its caller.
+      buildSync({
+        absWorkingDir: root,
+        entryPoints: [join('src', 'page', 'client', 'main.ts')],
+        outfile: join(fresh, 'page', 'client.js'),
+        bundle: true,
+        minify: true,
+        format: 'iife',
+        globalName: 'annealPage',
+        target: 'es2022',
+        external: ['onnxruntime-web/*'],
+        legalComments: 'none',
+        logLevel: 'warning',
+      })
       writeFileSync(at(fresh, '.anneal-src'), wanted)
       mkdirSync(at('build'), { recursive: true })
       if (existsSync(at('dist'))) renameSync(at('dist'), at(old))

@@ -58,6 +58,7 @@ if (filters.length === 0)
   for (const [name, ...command] of [
     ['biome: format and lint', 'node_modules/@biomejs/biome/bin/biome', 'check', '--diagnostic-level=warn', '.'],
     ['tsc: types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
+    ['tsc: types of the page', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', 'src/page/client'],
     ['api: exports, snapshot, docs/api', '--import', 'tsx', 'tools/api.ts', '--check'],
     ['publint and attw: the package', '--import', 'tsx', 'tools/package.ts'],
   ])

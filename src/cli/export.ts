@@ -3,11 +3,12 @@ import { bytes as size } from '../base/format.ts'
 import type { CardCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
 import { keepMemory } from '../torch/index.ts'
+import { exportPageCommand, isPage, type PageFlags } from './export-page.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
 
 /** The options of `anneal export`. */
-export interface ExportFlags {
+export interface ExportFlags extends PageFlags {
   out?: string | undefined
   net?: boolean | undefined
   weights?: 'float32' | 'float16' | 'int8' | undefined
@@ -19,9 +20,10 @@ export interface ExportFlags {
 
 /** `anneal export`: writes a trained model as one ONNX file and checks it, or checks such a file. */
 export async function exportCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
-  const { check, json = false, ...options } = flags
+  const { check, json = false, page: _, singleFile: __, examples: ___, ...options } = flags
   if (run === undefined && !check)
     throw new OptionError('which model? Give the folder of a run: npx anneal export runs/NAME')
+  if (isPage(flags)) return exportPageCommand(run, flags, table)
   const { checkFile, exportModel } = await import('../export/export-model.ts')
   keepMemory() // a process of our own
   const reporter = createReporter({ json })

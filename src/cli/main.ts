@@ -107,6 +107,8 @@ does(
 Examples:
   npx anneal export runs/NAME
   npx anneal export runs/NAME --out model.onnx --weights float16
+  npx anneal export runs/NAME --page page
+  npx anneal export runs/NAME --single-file page.html --examples 8
   npx anneal export runs/NAME --check model.onnx
   npx anneal export --check model.onnx`,
     ),

@@ -29,6 +29,12 @@ export const commandFlags = {
       .says('how the weights are stored: fewer bytes to download; the file computes in float32'),
     check: or(path('the path of a .onnx file'), off()).flag('--check <file>').example('model.onnx')
       .says('check this exported file on this machine, against the trained net where its run is given; write nothing'),
+    page: path('the path of a folder').flag('--page <folder>').example('page')
+      .says('write a page that tries the model in a browser: a folder for a web server'),
+    singleFile: path('the path of a .html file').flag('--single-file <file>').example('page.html')
+      .says('write that page as one HTML file with the model in it, which opens by a double click, offline'),
+    examples: int(0, 100).flag('--examples <n>').default(0, 'pictures may be private, and everyone who gets the page sees them')
+      .says('with a page: put so many validation pictures into it, small, without metadata').example(8),
     data: path('the path of a folder').flag('--data <folder>').example('photos').says('where the pictures of the run have moved to'),
     json: bool().flag('--json').says('print one JSON object'),
   }),

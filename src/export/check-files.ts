@@ -20,13 +20,18 @@ export interface CheckFiles {
   part: 'valid' | 'train'
 }
 
-/** Finds up to `most` validation pictures of a run, as its own options label them, by their content. */
+/** Finds up to `most` validation pictures of a run, as its own options label them, by their content. skip: how to do
+ *  without them, for errors. */
 export async function checkFiles(
   run: string,
   { classes, task = 'single' }: ModelCard,
-  { most, data, signal }: { most: number; data?: string | undefined; signal?: AbortSignal | undefined },
+  {
+    most,
+    data,
+    signal,
+    skip = 'Or leave out the check (--no-check).',
+  }: { most: number; data?: string | undefined; signal?: AbortSignal | undefined; skip?: string },
 ): Promise<CheckFiles> {
-  const skip = `Or leave out the check (--no-check).`
   const isRun = statSync(run, { throwIfNoEntry: false })?.isDirectory()
   const config = isRun ? readConfig(run) : undefined
   const seen = isRun ? readSeen(run) : undefined

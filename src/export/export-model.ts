@@ -27,6 +27,8 @@ export interface ExportOptions {
   net?: boolean | undefined
   /** How the weights are stored; the file computes in float32. Default: float32. */
   weights?: 'float32' | 'float16' | 'int8' | undefined
+  /** With an output `heat`, class activation maps, where the model is one net whose head is linear. Default: no. */
+  heat?: boolean | undefined
   /** Whether the file is checked before it gets its name: yes unless you say `false`. */
   check?: boolean | undefined
   /** Where the pictures of the run are now, where they have moved. */
@@ -53,7 +55,16 @@ const probe = { width: 320, height: 240, seed: 1 }
  *  file is compared with the trained net first, in each runtime; where they differ, no file is written.
  *  run: a run folder (its best weights), or a saved model. */
 export async function exportModel(run: string, options: ExportOptions = {}): Promise<Exported> {
-  const { net = false, weights = 'float32', check = true, pictures = checkPictures, data, progress, signal } = options
+  const {
+    net = false,
+    weights = 'float32',
+    heat = false,
+    check = true,
+    pictures = checkPictures,
+    data,
+    progress,
+    signal,
+  } = options
   const model = loadModel(run)
   try {
     refuseDepth(model)
@@ -71,13 +82,14 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
         weights,
         net: own,
         ...(graph.features !== undefined && { features: graph.features }),
+        ...(graph.heat && { heat: graph.heat }),
         ...(checks && { checks }),
         ...(outputs && { probe: { ...probe, outputs } }),
       })
       return { card, bytes: graph.graph.encode({ producer: 'anneal', version: version(), metadata: metadataOf(card) }) }
     }
     const made = (alone: boolean) => {
-      const graph = modelGraph(model, { net: alone })
+      const graph = modelGraph(model, { net: alone, heat })
       if (weights !== 'float32') storeWeights(graph.graph, weights)
       return graph
     }

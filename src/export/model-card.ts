@@ -10,7 +10,8 @@ import type { ModelCard } from '../vision/inference/saved.ts'
 import { model as modelInfo } from '../vision/models/index.ts'
 
 /** What the card says beside the saved model's own card. */
-export type CardFacts = Pick<Card, 'weights'> & Partial<Pick<Card, 'features' | 'checks' | 'probe'>> & { net: boolean }
+export type CardFacts = Pick<Card, 'weights'> &
+  Partial<Pick<Card, 'features' | 'heat' | 'checks' | 'probe'>> & { net: boolean }
 
 /** The card of an exported model: what is known of the saved model, and of its run. */
 export function exportCard(path: string, card: ModelCard, members: readonly ModelCard[], facts: CardFacts): Card {

@@ -12,6 +12,8 @@ export interface ModelGraph {
   inputs: readonly string[]
   /** Width of the output `features`; absent for ensembles. */
   features?: number
+  /** Size of the class activation maps, where they were asked for and the head is linear. */
+  heat?: { rows: number; columns: number }
 }
 
 /** How the pictures of a member become the pixels of its net: members with equal keys share them. */
@@ -23,8 +25,9 @@ export const preprocessings = ({ members }: LoadedModel): Preprocessing[] => [
 ]
 
 /** Writes a model as a graph: raw pictures in (`image`: uint8 [N, H, W, C]), answers out. `net`: without the preprocessing,
- *  from `pixels`: float [N, C, size, size], normalised. */
-export function modelGraph(model: LoadedModel, { net = false } = {}): ModelGraph {
+ *  from `pixels`: float [N, C, size, size], normalised. `heat`: with class activation maps (of one net whose head is linear).
+ */
+export function modelGraph(model: LoadedModel, { net = false, heat = false } = {}): ModelGraph {
   const { card, members } = model
   const { channels } = card.preprocessing
   const graph = new Graph()
@@ -46,7 +49,7 @@ export function modelGraph(model: LoadedModel, { net = false } = {}): ModelGraph
   const outputs = members.map((member, i) => {
     const { architecture, preprocessing } = member.card
     const { size } = preprocessing
-    const named = { model: architecture, ...(several && { prefix: `member${i + 1}/` }) }
+    const named = { model: architecture, heat: heat && !several, ...(several && { prefix: `member${i + 1}/` }) }
     const from = pixels.get(pixelsOf(preprocessing))!
     return { card: member.card, ...networkGraph(graph, member.network, from, [channels, size, size], named) }
   })
@@ -55,5 +58,9 @@ export function modelGraph(model: LoadedModel, { net = false } = {}): ModelGraph
   if (several) return { graph, inputs }
   const features = members[0]!.network.body.pooledFeatures
   graph.output(graph.add('Identity', [outputs[0]!.features], {}, 'features'), 'float', ['N', features])
-  return { graph, inputs, features }
+  const found = outputs[0]!.heat
+  if (!found) return { graph, inputs, features }
+  const { name, rows, columns } = found
+  graph.output(name, 'float', ['N', card.classes.length, rows, columns])
+  return { graph, inputs, features, heat: { rows, columns } }
 }

@@ -3,6 +3,7 @@ import type { Graph } from '../onnx/index.ts'
 import { type Tensor, type TensorHandle, zeros } from '../torch/index.ts'
 import { type TracedConstant, trace } from '../torch/trace.ts'
 import type { Network } from '../train/network.ts'
+import { addHeat, linearHead } from './heat.ts'
 import { Emitter } from './operators/emitter.ts'
 import { rules } from './operators/index.ts'
 import { joinTraces, type Program } from './program.ts'
@@ -17,6 +18,8 @@ export interface NetworkGraphOptions {
   model?: string
   /** Stands before the names of all nodes and constants, so that several networks fit into one graph. */
   prefix?: string
+  /** Whether to write class activation maps, where the head is linear. */
+  heat?: boolean
 }
 
 /** The names in the graph of what a network computes. */
@@ -25,6 +28,9 @@ export interface NetworkOutputs {
   features: string
   /** float [N, classes]. */
   logits: string
+  /** float [N, classes, rows, columns]: what each place of the last map adds to each logit. Absent unless asked for, and
+   *  where the head is not linear. */
+  heat?: { name: string; rows: number; columns: number }
 }
 
 // Two numbers of pictures that a net runs with, to see which sizes depend on them.
@@ -50,11 +56,22 @@ export function networkGraph(
   const modes = modules.map(m => m.training)
   try {
     net.eval()
-    const [features, logits] = functionGraph(graph, outputs, pixels, shape, { ...options, device, names })
-    return { features: features!, logits: logits! }
+    const { program, e } = written(graph, outputs, pixels, shape, { ...options, device, names })
+    const [features, logits] = program.outputs.map(value => e.name(value))
+    const head = options.heat ? linearHead(program) : undefined
+    return {
+      features: features!,
+      logits: logits!,
+      ...(head && { heat: { name: addHeat(graph, e.name(head.map), head), rows: head.rows, columns: head.columns } }),
+    }
   } finally {
     for (const [i, m] of modules.entries()) m.training = modes[i]!
   }
+}
+
+type FunctionOptions = Omit<NetworkGraphOptions, 'heat'> & {
+  device?: string
+  names?: ReadonlyMap<TensorHandle, string>
 }
 
 /** Writes what a function computes from float [N, ...shape] into a graph; returns the names of its results. names: those
@@ -64,13 +81,20 @@ export function functionGraph(
   fn: (x: Tensor) => readonly Tensor[],
   input: string,
   shape: readonly number[],
-  {
-    model = 'the network',
-    prefix = '',
-    device = 'cpu',
-    names = new Map(),
-  }: NetworkGraphOptions & { device?: string; names?: ReadonlyMap<TensorHandle, string> } = {},
+  options: FunctionOptions = {},
 ): string[] {
+  const { program, e } = written(graph, fn, input, shape, options)
+  return program.outputs.map(value => e.name(value))
+}
+
+/** The same; returns the program and what wrote it. */
+function written(
+  graph: Graph,
+  fn: (x: Tensor) => readonly Tensor[],
+  input: string,
+  shape: readonly number[],
+  { model = 'the network', prefix = '', device = 'cpu', names = new Map() }: FunctionOptions,
+): { program: Program; e: Emitter } {
   const constants = new Map<TensorHandle, TracedConstant>()
   const run = (count: number) => {
     const x = zeros([count, ...shape], { device })
@@ -88,7 +112,7 @@ export function functionGraph(
     if (!rule) throw unknownOperator(model, operation.operator)
     e.write(operation, rule)
   }
-  return program.outputs.map(value => e.name(value))
+  return { program, e }
 }
 
 const readIn = ({ operations, outputs }: Program) =>

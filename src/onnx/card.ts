@@ -67,6 +67,9 @@ export interface Card {
   input: CardInput
   /** Width of the output `features`; absent if the model has no such output. */
   features?: number
+  /** Size of the output `heat`, float [N, classes, rows, columns]: what each place of the last map adds to the logit of each
+   *  class, over the square that the net sees. Absent if the model has no such output. */
+  heat?: { rows: number; columns: number }
   /** Validation and test metrics. */
   metrics: { valid: Readonly<Record<string, CardMetric>>; test?: Readonly<Record<string, CardMetric>> }
   /** Licence of the pretrained weights, as an SPDX identifier where there is one. */

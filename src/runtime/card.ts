@@ -151,7 +151,7 @@ export function checkSession(session: OrtSession, card: Card, name: string): voi
     )
   if (inputNames.length !== 1 || inputNames[0] !== input.name)
     throw lies(`its one input is "${input.name}"`, `the inputs ${list(inputNames)}`)
-  for (const output of [answerOf(card), ...(card.features ? ['features'] : [])])
+  for (const output of [answerOf(card), ...(card.features ? ['features'] : []), ...(card.heat ? ['heat'] : [])])
     if (!outputNames.includes(output)) throw lies(`it has the output "${output}"`, `the outputs ${list(outputNames)}`)
   type Shape = { name: string; type?: string; shape?: readonly unknown[] }
   const find = (list: readonly unknown[] | undefined, wanted: string) =>

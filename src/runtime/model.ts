@@ -144,14 +144,21 @@ export class Model<Input> {
   }
 
   /** Runs pictures of one size through the net, after all that wait. */
-  #run(pictures: readonly ModelPixels[], { signal, features = false }: PredictOptions): Promise<Prediction[]> {
+  #run(
+    pictures: readonly ModelPixels[],
+    { signal, features = false, heat = false }: PredictOptions,
+  ): Promise<Prediction[]> {
     const { session, ort, card } = this.#parts
     this.#check(signal)
     const turn = this.#last.then(async () => {
       throwIfAborted(signal)
-      const wanted = features && card.features ? ['features'] : []
-      const [scores, found] = await runOnce(session, ort, card, pictures, wanted)
-      return pictures.map((_, i) => predictionOf(card, rowOf(scores!, i, pictures), found && rowOf(found, i, pictures)))
+      const asked = { features, heat }
+      const wanted = (['features', 'heat'] as const).filter(name => asked[name] && card[name])
+      const [scores, ...found] = await runOnce(session, ort, card, pictures, wanted)
+      return pictures.map((_, i) => {
+        const others = wanted.map((name, j) => [name, rowOf(found[j]!, i, pictures)])
+        return predictionOf(card, rowOf(scores!, i, pictures), Object.fromEntries(others))
+      })
     })
     this.#last = turn.catch(() => {})
     return untilAborted(turn, signal)

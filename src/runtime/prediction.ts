@@ -5,11 +5,11 @@ import type { Prediction } from './types.ts'
 export function predictionOf(
   { task, classes, thresholds }: Pick<Card, 'task' | 'classes' | 'thresholds'>,
   scores: Float32Array,
-  features?: Float32Array,
+  others: Pick<Prediction, 'features' | 'heat'> = {},
 ): Prediction {
   // Entries, not assignments, since a class may be named __proto__.
   const named = Object.fromEntries(classes.map((name, i) => [name, scores[i]!]))
-  const found = { scores, ...(features && { features }) }
+  const found = { scores, ...others }
   if (task === 'regression') return { task, values: named, ...found }
   const ranked = Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]! || a - b)
   if (task === 'multi') {

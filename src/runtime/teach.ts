@@ -59,7 +59,7 @@ export class Taught<Input> {
     return predictionOf(
       { task: 'single', classes: this.classes },
       scores,
-      options.features ? features : undefined,
+      options.features ? { features: features! } : {},
     ) as SinglePrediction
   }
 

@@ -90,6 +90,8 @@ export interface PredictOptions {
   signal?: Signal
   /** Whether the prediction has the picture's pooled features. Default: no. */
   features?: boolean
+  /** Whether the prediction has its class activation maps, of a model that has them (`card.heat`). Default: no. */
+  heat?: boolean
 }
 
 interface Answer {
@@ -97,6 +99,9 @@ interface Answer {
   scores: Float32Array
   /** The picture's pooled features, if they were asked for. */
   features?: Float32Array
+  /** What each place of the picture adds to the logit of each class, if it was asked for: [classes, rows, columns] of
+   *  `card.heat`, over the square that the net sees. */
+  heat?: Float32Array
 }
 /** The class of a picture. */
 export interface SinglePrediction extends Answer {

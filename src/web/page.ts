@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { plural, quoted } from '../base/format.ts'
 import { typed } from '../base/options.ts'
 import type { Decision } from '../data/labels/decisions.ts'
+import { digest, document, policy } from '../page/shell.ts'
 import { name } from '../report/page/components.ts'
 import { type Html, html, raw } from '../report/page/html.ts'
 import { style as reportStyle } from '../report/page/style.ts'
@@ -10,19 +10,15 @@ import { type Entry, fileOf, type Kind, type Review, type ReviewedPicture, type 
 import { style as ownStyle, script } from './script.ts'
 
 const style = reportStyle + ownStyle
-const digest = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 
 /** The content security policy: only the page's own style and script, and pictures and answers from its own server. */
-export const contentSecurity = [
-  "default-src 'none'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  `style-src ${digest(style)}`,
-  `script-src ${digest(script)}`,
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
+export const contentSecurity = policy({
+  'img-src': "'self' data:",
+  'connect-src': "'self'",
+  'style-src': digest(style),
+  'script-src': digest(script),
+  'frame-ancestors': "'none'",
+})
 
 const headings: Record<Kind, { id: string; title: string; about: string }> = {
   'label issue': {
@@ -48,18 +44,9 @@ export function page(review: Review, decisions: ReadonlyMap<string, Decision>): 
   const known = Object.fromEntries(
     pictures.flatMap(({ file }, number) => (decisions.has(file) ? [[number, decisions.get(file)!]] : [])),
   )
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<link rel="icon" href="data:,">
-<title>Clean · ${review.name}</title>
-<style>${raw(style)}</style>
-</head>
-<body>
-<main>
+  const head = html`<meta name="referrer" content="no-referrer">
+`
+  const body = html`<main>
 <header>
 <p class="eyebrow">Anneal clean</p>
 <h1>${name(review.name)}</h1>
@@ -75,11 +62,8 @@ ${sections.map(section => part(review, section))}
 <button type="button" id="done">Done</button>
 </div></div>
 <dialog aria-label="Picture"><form method="dialog"><button>Close</button></form><img alt=""><p></p></dialog>
-<script type="application/json" id="decisions">${raw(JSON.stringify(known).replaceAll('<', '\\u003c'))}</script>
-<script>${raw(script)}</script>
-</body>
-</html>
-`.markup
+<script type="application/json" id="decisions">${raw(JSON.stringify(known).replaceAll('<', '\\u003c'))}</script>`
+  return document({ title: `Clean · ${review.name}`, style, head, script }, body)
 }
 
 /** The decisions so far, in words. */

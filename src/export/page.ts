@@ -1,0 +1,108 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FileError, ModelError, OptionError } from '../base/errors.ts'
+import { amount } from '../base/format.ts'
+import { option, setting } from '../base/options.ts'
+import type { Card } from '../onnx/index.ts'
+import { readAssets } from '../page/assets.ts'
+import type { Example } from '../page/document.ts'
+import { refuseForeignPage, type Written, writePage, writeSingleFile } from '../page/write.ts'
+import { loadPicture } from '../vision/decode/load-picture.ts'
+import { type ModelCard, readStored } from '../vision/inference/saved.ts'
+import { smallJpeg } from '../vision/interpret/picture.ts'
+import { type CheckFiles, checkFiles } from './check-files.ts'
+import { type ExportOptions, exportModel } from './export-model.ts'
+
+/** How a page is exported: into a folder for a web server, or into one file that also opens from the disk. */
+export interface PageOptions
+  extends Pick<ExportOptions, 'weights' | 'check' | 'data' | 'pictures' | 'progress' | 'signal'> {
+  page?: string | undefined
+  singleFile?: string | undefined
+  /** How many pictures of the run are put into the page, for everyone to see. Default: 0. */
+  examples?: number | undefined
+}
+
+/** An exported page. */
+export interface ExportedPage {
+  files: Written
+  card: Card
+  /** How many example pictures are in it, and of which part of the run's data. */
+  examples: number
+  part?: CheckFiles['part']
+}
+
+/** Writes a trained model as a page that computes in the browser: choose a picture, read the answer. The model in it is
+ *  checked as `exportModel` does, and has class activation maps where its head is linear. */
+export async function exportPage(run: string, options: PageOptions): Promise<ExportedPage> {
+  const { page, singleFile, examples: wanted = 0, data, signal, ...others } = options
+  if ((page === undefined) === (singleFile === undefined))
+    throw new OptionError(`a page needs one place: ${option('page')} DIR, or ${option('singleFile')} FILE.html.`)
+  const { card: stored } = readStored(run)
+  refusePictures(stored)
+  const assets = readAssets()
+  if (page !== undefined && existsSync(page) && !statSync(page).isDirectory())
+    throw new FileError(
+      `${page}: is a file; ${option('page')} needs a folder. For one file use ${option('singleFile')}.`,
+    )
+  refuseForeignPage(singleFile ?? join(page!, 'index.html'))
+  const found = wanted > 0 ? await exampleFiles(run, stored, { wanted, data, signal }) : undefined
+  const work = singleFile === undefined ? undefined : mkdtempSync(join(tmpdir(), 'anneal-page-'))
+  try {
+    const out = join(work ?? page!, 'model.onnx')
+    const { card } = await exportModel(run, { ...others, data, signal, out, heat: true })
+    const model = readFileSync(out)
+    const examples = found?.examples ?? []
+    const files = singleFile
+      ? writeSingleFile(singleFile, model, card, assets, examples)
+      : writePage(page!, model, card, assets, examples)
+    return { files, card, examples: examples.length, ...(found && { part: found.part }) }
+  } finally {
+    if (work) rmSync(work, { recursive: true, force: true })
+  }
+}
+
+/** Refuses a model of pictures that a browser can not give. */
+function refusePictures({ preprocessing: { channels, mode = 'rgb', bands = [] } }: ModelCard): void {
+  if (bands.length < 2 && (mode !== 'keep' || channels === 3)) return
+  const of =
+    bands.length > 1 ? `one file per channel (${bands.join(', ')})` : `${channels} channels as they are in files`
+  throw new ModelError(
+    `the model was trained on pictures of ${of}, which a browser does not give, so there is no page for it. Serve it (anneal serve), or train with ${setting('channels', 'rgb')}.`,
+  )
+}
+
+/** Pictures of the run as small JPEGs, without metadata: classes take turns. */
+async function exampleFiles(
+  run: string,
+  card: ModelCard,
+  { wanted, data, signal }: { wanted: number } & Pick<PageOptions, 'data' | 'signal'>,
+): Promise<{ examples: Example[]; part: CheckFiles['part'] }> {
+  const skip = `Or leave out ${option('examples')}.`
+  const { places, targets, part } = await checkFiles(run, card, { most: 50 * wanted, data, signal, skip })
+  const { classes, task = 'single' } = card
+  const labelOf = (i: number): string => {
+    if (task === 'single') return classes[targets[i]!]!
+    const row = Array.from(targets.subarray(i * classes.length, (i + 1) * classes.length))
+    if (task === 'multi') return classes.filter((_, c) => row[c] === 1).join(', ') || 'no label'
+    return row.map((value, c) => `${classes[c]} ${amount(value)}`).join(', ')
+  }
+  const turns = new Map<string, number>()
+  const order = places
+    .map((place, i) => {
+      const label = labelOf(i)
+      const turn = task === 'single' ? (turns.get(label) ?? 0) : 0
+      turns.set(label, turn + 1)
+      return { place, label, turn }
+    })
+    .sort((a, b) => a.turn - b.turn)
+    .slice(0, wanted)
+  const { short, interpolation, mode, range } = card.preprocessing
+  const examples: Example[] = []
+  for (const { place, label } of order) {
+    signal?.throwIfAborted()
+    const picture = await loadPicture(place, { short, interpolation, ...(mode && { mode }), range })
+    examples.push({ jpeg: await smallJpeg(picture, { side: 2 * short, quality: 88 }), label })
+  }
+  return { examples, part }
+}

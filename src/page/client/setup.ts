@@ -1,0 +1,38 @@
+/** What the page knows of itself, written by the export as JSON. */
+export interface Setup {
+  /** How many bytes model and runtime have to be fetched, by address; without one they are in the page. */
+  files: Record<'model' | 'wasm', { url?: string; bytes: number }>
+  /** The address of the page's script; without one it is in the page. */
+  script?: string
+  name: string
+  task: 'single' | 'multi' | 'regression'
+  classes: readonly string[]
+  thresholds?: readonly number[]
+  heat?: { rows: number; columns: number }
+  /** The square that the net sees, as a share of a picture's short side. */
+  seen: number
+}
+
+/** An element of the page. */
+export const at = <E extends HTMLElement = HTMLElement>(id: string): E => document.getElementById(id) as E
+
+/** Makes an element with a text, properties and children. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  name: K,
+  content: string | readonly (Node | string)[] = [],
+  more: Partial<HTMLElementTagNameMap[K]> = {},
+): HTMLElementTagNameMap[K] {
+  const made = Object.assign(document.createElement(name), more)
+  made.append(...(typeof content === 'string' ? [content] : content))
+  return made
+}
+
+/** The setup that the export wrote. */
+export const readSetup = (): Setup => JSON.parse(at('setup').textContent!)
+
+/** A probability in percent; one that is not 0 or 1 is not written as such. */
+export function percent(p: number): string {
+  if (p > 0 && p < 0.001) return '< 0.1 %'
+  if (p < 1 && p > 0.999) return '> 99.9 %'
+  return `${(100 * p).toFixed(1)} %`
+}

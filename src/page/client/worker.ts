@@ -1,0 +1,104 @@
+import type { Ort } from '../../runtime/browser.ts'
+import { type Answer, createEngine, type Engine, type Question } from './engine.ts'
+
+type ToWorker =
+  | { kind: 'start'; model: ArrayBuffer; wasm: ArrayBuffer }
+  | { kind: 'ask'; id: number; question: Question }
+type FromWorker =
+  | { kind: 'here' }
+  | { kind: 'started' }
+  | { kind: 'refused'; message: string }
+  | { kind: 'answer'; id: number; answer: Answer }
+  | { kind: 'failed'; id: number; message: string }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** How long a worker may take to say that it is there, in milliseconds. */
+const patience = 10_000
+
+/** The worker's side: loads the model it is sent, and answers. */
+export function work(ort: Ort): void {
+  const own = self as unknown as {
+    onmessage: ((event: MessageEvent<ToWorker>) => void) | null
+    postMessage(message: FromWorker, transfer?: Transferable[]): void
+  }
+  let engine: Engine | undefined
+  own.onmessage = async ({ data }) => {
+    if (data.kind === 'start') {
+      try {
+        engine = await createEngine(ort, data.model, data.wasm)
+        own.postMessage({ kind: 'started' })
+      } catch (error) {
+        own.postMessage({ kind: 'refused', message: messageOf(error) })
+      }
+      return
+    }
+    try {
+      const answer = await engine!.answer(data.question)
+      own.postMessage({ kind: 'answer', id: data.id, answer }, answer.thumbnail ? [answer.thumbnail.data.buffer] : [])
+    } catch (error) {
+      own.postMessage({ kind: 'failed', id: data.id, message: messageOf(error) })
+    }
+  }
+  own.postMessage({ kind: 'here' })
+}
+
+/** The page's side: an engine in a worker, so that the page stays responsive. Without workers it is in the page. script:
+ *  the address of the page's own script. */
+export async function startEngine(ort: Ort, script: string, model: ArrayBuffer, wasm: ArrayBuffer): Promise<Engine> {
+  const worker = await begin(script)
+  if (!worker) return createEngine(ort, model, wasm)
+  const waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>()
+  let count = 0
+  await new Promise<void>((resolve, reject) => {
+    const end = (message: string) => {
+      const error = new Error(message)
+      reject(error)
+      for (const one of waiting.values()) one.reject(error)
+      waiting.clear()
+    }
+    worker.onerror = event =>
+      end(`The page's worker has stopped: ${event.message || 'out of memory?'}. Reload the page.`)
+    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      if (data.kind === 'started') resolve()
+      else if (data.kind === 'refused') end(data.message)
+      else if (data.kind !== 'here') {
+        const one = waiting.get(data.id)
+        waiting.delete(data.id)
+        if (data.kind === 'answer') one?.resolve(data.answer)
+        else one?.reject(new Error(data.message))
+      }
+    }
+    worker.postMessage({ kind: 'start', model, wasm } satisfies ToWorker, [model, wasm])
+  })
+  return {
+    answer: question =>
+      new Promise((resolve, reject) => {
+        const id = count++
+        waiting.set(id, { resolve, reject })
+        const { input } = question
+        worker.postMessage({ kind: 'ask', id, question } satisfies ToWorker, 'close' in input ? [input] : [])
+      }),
+  }
+}
+
+/** A worker that has said that it is there. */
+async function begin(script: string): Promise<Worker | undefined> {
+  let worker: Worker | undefined
+  try {
+    worker = new Worker(script, { type: 'module' })
+    const own = worker
+    await new Promise<void>((resolve, reject) => {
+      own.onmessage = () => resolve()
+      own.onerror = event => {
+        event.preventDefault()
+        reject(new Error(event.message))
+      }
+      setTimeout(() => reject(new Error('no answer')), patience)
+    })
+    return worker
+  } catch {
+    worker?.terminate()
+    return undefined
+  }
+}

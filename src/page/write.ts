@@ -1,0 +1,82 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { sha256 } from '../base/digest.ts'
+import { FileError } from '../base/errors.ts'
+import { writeAtomic } from '../base/files.ts'
+import { option } from '../base/options.ts'
+import type { Card } from '../onnx/index.ts'
+import { raw } from '../report/page/html.ts'
+import { type Assets, wasmFile } from './assets.ts'
+import { type Example, generator, pageOf } from './document.ts'
+
+/** The files of a page, with their sizes in bytes. */
+export type Written = { file: string; bytes: number }[]
+
+/** Refuses to write over a page that Anneal did not write. */
+export function refuseForeignPage(file: string): void {
+  if (!existsSync(file)) return
+  if (readFileSync(file).subarray(0, 4096).includes(`content="${generator}"`)) return
+  throw new FileError(
+    `${file}: exists and is no page that Anneal wrote; choose another place (${option('page')}, ${option('singleFile')}), or remove it.`,
+  )
+}
+
+/** Writes a page of several files, for a web server: `index.html`, `page.js` and the .wasm file beside the `model.onnx`
+ *  that is there. */
+export function writePage(
+  folder: string,
+  model: Uint8Array,
+  card: Card,
+  assets: Assets,
+  examples: readonly Example[],
+): Written {
+  const { script, wasm } = assets
+  // The digest in the address keeps a browser from joining files of two exports out of its cache.
+  const address = (name: string, content: string | Uint8Array) => `${name}?v=${sha256(content).slice(0, 12)}`
+  const page = pageOf(
+    card,
+    {
+      model: { bytes: model.length, url: address('model.onnx', model) },
+      wasm: { bytes: wasm.length, url: address(wasmFile, wasm) },
+      script: { url: address('page.js', script) },
+    },
+    examples,
+  )
+  const files: [string, string | Uint8Array][] = [
+    [wasmFile, wasm],
+    ['page.js', script],
+    ['index.html', page],
+  ]
+  for (const [name, content] of files) writeAtomic(join(folder, name), content)
+  const sizes = files.map(([name, content]) => ({ file: join(folder, name), bytes: Buffer.byteLength(content) }))
+  return [{ file: join(folder, 'model.onnx'), bytes: model.length }, ...sizes].reverse()
+}
+
+/** So many bytes become one piece of base64; a multiple of 3. */
+const piece = 12 << 20
+
+/** Writes a page as one HTML file, which also opens from the disk: model and runtime are in it, as base64 of gzip. */
+export function writeSingleFile(
+  file: string,
+  model: Uint8Array,
+  card: Card,
+  assets: Assets,
+  examples: readonly Example[],
+): Written {
+  const { script, wasm } = assets
+  const mark = '<!-- the files -->'
+  const parts = { model: { bytes: model.length }, wasm: { bytes: wasm.length }, script: { text: script } }
+  const [before, after] = pageOf(card, parts, examples, raw(mark)).split(mark) as [string, string]
+  // In pieces: a text of all of it could be longer than a string may be.
+  const pieces = Object.entries({ model, wasm }).flatMap(([name, content]) => {
+    const packed = gzipSync(content)
+    return Array.from({ length: Math.ceil(packed.length / piece) }, (_, i) => {
+      const text = packed.subarray(i * piece, (i + 1) * piece).toString('base64')
+      return `<script type="text/plain" data-file="${name}">${text}</script>\n`
+    })
+  })
+  const texts = [before, ...pieces, after]
+  writeAtomic(file, ...texts)
+  return [{ file, bytes: texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) }]
+}

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { readAssets } from '../../src/page/assets.ts'
+import { refuseForeignPage, writePage, writeSingleFile } from '../../src/page/write.ts'
+import { colourMaps, heatCard } from './pages.make.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'anneal-page-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+const at = (...parts: string[]) => join(folder, ...parts)
+const assets = readAssets()
+const hostile = ['</script><script>alert(1)</script>', '__proto__', '"><img src=x onerror=alert(1)>']
+const card = heatCard({ name: 'a <b> & "c"', classes: hostile, licence: 'BSD-3-Clause' })
+const model = colourMaps(card)
+const sha = (text: string | Uint8Array) => createHash('sha256').update(text)
+
+const policyOf = (page: string) =>
+  /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page)![1]!.replaceAll('&#39;', "'")
+
+test('a folder: four files, addresses with digests, no address of others, text escaped', () => {
+  const files = writePage(at('dir'), model, card, assets, [{ jpeg: '/9j/abc', label: '<i>rose</i>' }])
+  assert.deepEqual(
+    files.map(({ file }) => file.slice(folder.length)),
+    ['/dir/index.html', '/dir/page.js', '/dir/ort-wasm-simd-threaded.wasm', '/dir/model.onnx'],
+  )
+  const page = readFileSync(at('dir', 'index.html'), 'utf8')
+  for (const { file, bytes } of files.slice(0, 3)) assert.equal(readFileSync(file).length, bytes, file)
+  assert.match(page, /<h1>a &lt;b&gt; &amp; &quot;c&quot;<\/h1>/)
+  assert.doesNotMatch(page, /<script>alert|<img src=x|<i>rose/)
+  assert.doesNotMatch(page.replaceAll(/base64,[\w+/=]+/g, ''), /https?:\/\//, 'no address of others')
+  for (const [name, content] of [
+    ['model.onnx', model],
+    ['page.js', assets.script],
+    ['ort-wasm-simd-threaded.wasm', assets.wasm],
+  ] as const)
+    assert.ok(page.includes(`${name}?v=${sha(content).digest('hex').slice(0, 12)}`), `${name} by its digest`)
+  const rules = policyOf(page)
+  assert.match(rules, /^default-src 'none'; base-uri 'none'; form-action 'none'; .*connect-src 'self'/)
+  assert.doesNotMatch(rules, /unsafe-inline|'unsafe-eval'|https?:|\*/)
+  const [, style] = /<style>([\s\S]*?)<\/style>/.exec(page)!
+  assert.ok(rules.includes(`style-src 'sha256-${sha(style!).digest('base64')}'`), 'the style is allowed by its digest')
+})
+
+test('one file: model and runtime are in it, bit for bit, and its script is allowed by its digest', () => {
+  const [{ bytes } = { bytes: 0 }] = writeSingleFile(at('one.html'), model, card, assets, [])
+  const page = readFileSync(at('one.html'), 'utf8')
+  assert.equal(Buffer.byteLength(page), bytes)
+  for (const [name, content] of [
+    ['model', model],
+    ['wasm', assets.wasm],
+  ] as const) {
+    const pieces = [...page.matchAll(new RegExp(`data-file="${name}">([^<]*)<`, 'g'))].map(m =>
+      Buffer.from(m[1]!, 'base64'),
+    )
+    assert.ok(gunzipSync(Buffer.concat(pieces)).equals(content), name)
+  }
+  const rules = policyOf(page)
+  const [, script] = /<script type="module" id="program">([\s\S]*?)<\/script>/.exec(page)!
+  assert.ok(rules.includes(`'sha256-${sha(script!).digest('base64')}'`), 'script')
+  assert.match(rules, /connect-src 'none'/)
+  assert.doesNotMatch(rules, /'self'|unsafe-inline|'unsafe-eval'/)
+  assert.equal(page.match(/<img/g), null, 'no picture of the run')
+})
+
+test('a page that Anneal did not write stays as it is', () => {
+  writeFileSync(at('mine.html'), '<h1>mine</h1>')
+  assert.throws(() => refuseForeignPage(at('mine.html')), /mine\.html: exists and is no page that Anneal wrote/)
+  assert.equal(existsSync(at('none.html')), false)
+  refuseForeignPage(at('none.html'))
+  refuseForeignPage(at('one.html'))
+  refuseForeignPage(at('dir', 'index.html'))
+})
