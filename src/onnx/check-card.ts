@@ -49,7 +49,7 @@ function stringsOf(graph: GraphProto, name: string): string[] | undefined {
 
 function floatsOf(graph: GraphProto, name: string): Float32Array | undefined {
   const raw = constantOf(graph, name)?.rawData
-  return raw && new Float32Array(raw.slice().buffer)
+  return raw && new Float32Array(new Uint8Array(raw).buffer)
 }
 
 /** Whether both are equal as numbers of 32 bits; the graph's threshold is the next one from the card's on. */
