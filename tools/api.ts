@@ -248,6 +248,7 @@ export const publicApi = (): PublicApi =>
   new PublicApi(join(root, 'dist'), {
     anneal: 'index.d.ts',
     'anneal/torch': 'torch/index.d.ts',
+    'anneal/export': 'export/index.d.ts',
     'anneal/serve': 'serve/index.d.ts',
   })
 

@@ -113,6 +113,7 @@ function portableTypes(folder) {
   for (const [name, at] of [
     ['index.d.ts', '.'],
     [join('torch', 'index.d.ts'), '..'],
+    [join('export', 'index.d.ts'), '..'],
   ])
     writeFileSync(join(folder, name), `/// <reference path="${at}/globals.d.ts" />\n${read(join(folder, name))}`)
 }

@@ -4,6 +4,7 @@ import type { CardCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
 import { keepMemory } from '../torch/index.ts'
 import { exportPageCommand, isPage, type PageFlags } from './export-page.ts'
+import { untilStopped } from './stop.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
 
@@ -15,6 +16,7 @@ export interface ExportFlags extends PageFlags {
   /** A file to check; false: export without a check. */
   check?: string | false | undefined
   data?: string | undefined
+  runtimes?: readonly ('onnxruntime-node' | 'onnxruntime-web')[] | undefined
   json?: boolean | undefined
 }
 
@@ -28,9 +30,10 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   keepMemory() // a process of our own
   const reporter = createReporter({ json })
   const progress = (label: string, done: number, total: number) => reporter.progress({ label, done, total })
+  const signal = untilStopped(check ? 'the check is not done' : 'no file was written')
   if (check) {
-    const found = await checkFile(check, { run, data: options.data, progress })
-    reporter.close()
+    const { data, runtimes } = options
+    const found = await checkFile(check, { run, data, runtimes, progress, signal }).finally(() => reporter.close())
     if (json) process.stdout.write(`${JSON.stringify(found)}\n`)
     else {
       for (const { name, difference } of found.probes)
@@ -39,8 +42,12 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
     }
     return
   }
-  const { file, bytes, card } = await exportModel(run!, { ...options, check: check !== false, progress })
-  reporter.close()
+  const { file, bytes, card } = await exportModel(run!, {
+    ...options,
+    check: check !== false,
+    progress,
+    signal,
+  }).finally(() => reporter.close())
   if (json) {
     process.stdout.write(`${JSON.stringify({ file, bytes, card })}\n`)
     return

@@ -154,7 +154,7 @@ does(
   program
     .command('serve')
     .description('answer over HTTP with an exported model: curl, Open Inference Protocol, a page to try it')
-    .argument('<run>', 'a run folder with its model.onnx, or an exported file')
+    .argument('<run>', 'a run folder (exported first if it has no model.onnx), or an exported file')
     .addHelpText(
       'after',
       `

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { bool, choice, int, number, off, or, path, text } from '../base/option-kinds.ts'
+import { bool, choice, int, list, number, off, or, path, text } from '../base/option-kinds.ts'
 import { byGroup, checkValues, flagNames, group, helpOf, type Options, type OptionTable } from '../base/option-table.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
 
@@ -36,6 +36,8 @@ export const commandFlags = {
     examples: int(0, 100).flag('--examples <n>').default(0, 'pictures may be private, and everyone who gets the page sees them')
       .says('with a page: put so many validation pictures into it, small, without metadata').example(8),
     data: path('the path of a folder').flag('--data <folder>').example('photos').says('where the pictures of the run have moved to'),
+    runtimes: list(choice('onnxruntime-node', 'onnxruntime-web'), { least: 1 }).flag('--runtimes <names>').otherwise('onnxruntime-node,onnxruntime-web')
+      .example(['onnxruntime-node']).says('the runtimes of the check'),
     json: bool().flag('--json').says('print one JSON object'),
   }),
   augment: group('Sheet', ['augment'], {

@@ -1,5 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { statSync } from 'node:fs'
 import { sha256File } from '../base/digest.ts'
 import { ModelError, OptionError } from '../base/errors.ts'
 import { plural, quoted } from '../base/format.ts'
@@ -9,6 +8,7 @@ import { createHandler, type Handler } from '../serve/handler.ts'
 import { load } from '../serve/load.ts'
 import { type HandlerSettings, limitsOf } from '../serve/options.ts'
 import { listen } from '../serve/server.ts'
+import { modelOfRun, warnOfOtherWeights } from './export-first.ts'
 import { commandFlags } from './options.ts'
 import { workWithoutOutput } from './output.ts'
 import { flat } from './style.ts'
@@ -22,7 +22,7 @@ export async function serve(
   const { port, host, maxConnections, drainWait, grace } = { ...usual, ...given(flags) }
   const token = settings.token ?? tokenOf(process.env.ANNEAL_TOKEN)
   const limits = limitsOf(settings)
-  const file = modelFile(path)
+  const file = await modelFile(path)
   const { threads } = flags
   const loaded = async (from = file) => ({
     model: await load(from, threads === undefined ? {} : { threads }),
@@ -30,7 +30,8 @@ export async function serve(
   })
   const log = (line: string) => void process.stderr.write(`${flat(line)}\n`)
   const { model, version } = await loaded()
-  const shadow = flags.shadow === undefined ? undefined : await loaded(modelFile(flags.shadow))
+  if (file !== path) await warnOfOtherWeights(path, model.card)
+  const shadow = flags.shadow === undefined ? undefined : await loaded(await modelFile(flags.shadow))
   let handler: Handler | undefined
   const listening = await listen(
     async bound => {
@@ -79,16 +80,11 @@ function tokenOf(text: string | undefined): string | undefined {
   throw new OptionError('ANNEAL_TOKEN: expected visible ASCII characters without blanks')
 }
 
-/** The file of a model: the file itself, or `model.onnx` in a run's folder. */
-function modelFile(path: string): string {
+/** The file of a model: the file itself, or `model.onnx` in a run's folder, which is exported where it is missing. */
+async function modelFile(path: string): Promise<string> {
   const stat = statSync(path, { throwIfNoEntry: false })
   if (!stat) throw new ModelError(`${path}: there is no such file or folder; expected a run, or an exported model.onnx`)
-  if (!stat.isDirectory()) return path
-  const file = join(path, 'model.onnx')
-  if (existsSync(file)) return file
-  throw new ModelError(
-    `${path}: the run has no model.onnx; export it first: npx anneal export ${quoted(path.replace(/\/+$/, ''))}`,
-  )
+  return stat.isDirectory() ? modelOfRun(path) : path
 }
 
 const shownHost = (host: string) =>

@@ -1,10 +1,11 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setImmediate as pause } from 'node:timers/promises'
 import { FileError, fileReason, ModelError } from '../base/errors.ts'
-import { writeAtomic } from '../base/files.ts'
+import { ensureFolder, writeAtomic } from '../base/files.ts'
 import { option } from '../base/options.ts'
 import { version } from '../base/version.ts'
-import { type Card, type CardCheck, probePicture, readCard } from '../onnx/index.ts'
+import { type Card, type CardCheck, checkCard, probePicture, readCard } from '../onnx/index.ts'
 import { noGrad, scope } from '../torch/index.ts'
 import { joinMembers, memberOutputs } from '../train/prediction.ts'
 import { stemOf } from '../train/saved-model.ts'
@@ -35,6 +36,8 @@ export interface ExportOptions {
   data?: string | undefined
   /** The most pictures of the check. Default: 200. */
   pictures?: number | undefined
+  /** The runtimes of the check. Default: both. */
+  runtimes?: readonly RuntimeName[] | undefined
   progress?: ((label: string, done: number, total: number) => void) | undefined
   signal?: AbortSignal | undefined
 }
@@ -65,11 +68,13 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
     progress,
     signal,
   } = options
+  const { runtimes = runtimeNames } = options
   const model = loadModel(run)
   try {
     refuseDepth(model)
     const file = options.out ?? join(homeOf(run), net ? 'net.onnx' : 'model.onnx')
     refuseForeign(file)
+    refuseUnwritable(file)
     const cards = model.members.map(({ card }) => card)
     const files = check ? await checkFiles(run, model.card, { most: pictures, data, signal }) : undefined
     const encode = (
@@ -94,9 +99,11 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
       return graph
     }
     const graph = made(net)
-    const checks = files && (await checked(model, { made, encode, weights, files, file, progress, signal }))
-    const outputs = net ? undefined : await probeOutputs(model, check ? encode(graph, net).bytes : undefined)
+    const checks = files && (await checked(model, { made, encode, weights, files, file, runtimes, progress, signal }))
+    const outputs = net ? undefined : await probeOutputs(model, check ? encode(graph, net).bytes : undefined, runtimes)
     const { bytes, card } = encode(graph, net, checks, outputs)
+    await pause() // lets a signal come through
+    signal?.throwIfAborted()
     writeAtomic(file, bytes)
     return { file, bytes: bytes.length, card }
   } finally {
@@ -112,6 +119,7 @@ async function checked(
     weights,
     files,
     file,
+    runtimes,
     progress,
     signal,
   }: {
@@ -120,12 +128,13 @@ async function checked(
     weights: Card['weights']
     files: CheckFiles
     file: string
+    runtimes: readonly RuntimeName[]
   } & Pick<ExportOptions, 'progress' | 'signal'>,
 ): Promise<CardCheck[]> {
   const whole = encode(made(false), false).bytes
   const alone = made(true)
   const net = { file: encode(alone, true).bytes, inputs: alone.inputs }
-  const checks = await checkExport(model, { file: whole, net }, files, { runtimes: runtimeNames, progress, signal })
+  const checks = await checkExport(model, { file: whole, net }, files, { runtimes, progress, signal })
   refuseDifferent(checks, weights, file)
   return checks
 }
@@ -147,23 +156,26 @@ export async function checkFile(
     run,
     data,
     pictures = checkPictures,
+    runtimes = runtimeNames,
     progress,
     signal,
-  }: { run?: string | undefined } & Pick<ExportOptions, 'data' | 'pictures' | 'progress' | 'signal'> = {},
+  }: { run?: string | undefined } & Pick<ExportOptions, 'data' | 'pictures' | 'runtimes' | 'progress' | 'signal'> = {},
 ): Promise<FileCheck> {
   const bytes = readFile(file)
   const card = readCard(bytes, file)
   const bound = bounds(card.weights)
-  if (card.input.name !== 'image')
+  if (card.input.name === 'pixels')
     throw new ModelError(
       `${file}: holds the net alone, which takes no pictures. Check the whole model: anneal export without --net.`,
     )
+  checkCard(bytes, card, file)
   const probes: FileCheck['probes'] = []
   if (card.probe) {
     const { width, height } = card.probe
     const { channels } = card.input
     const image = { data: probePicture(card.probe, channels), dims: [1, height, width, channels] }
-    for (const runtime of runtimeNames) {
+    for (const runtime of runtimes) {
+      signal?.throwIfAborted()
       const loaded = await load(runtime, bytes)
       const difference = await checkProbe(loaded, image, card.probe.outputs)
       await loaded.release()
@@ -183,7 +195,7 @@ export async function checkFile(
         `${file}: is another model than ${run}: it answers ${card.task} with ${card.classes.slice(0, 5).join(', ')}, the run ${task} with ${classes.slice(0, 5).join(', ')}.`,
       )
     const files = await checkFiles(run, model.card, { most: pictures, data, signal })
-    const checks = await checkExport(model, { file: bytes }, files, { runtimes: runtimeNames, progress, signal })
+    const checks = await checkExport(model, { file: bytes }, files, { runtimes, progress, signal })
     for (const check of checks)
       if (!(check.differenceOnFiles <= bound.onFiles))
         throw new ModelError(
@@ -195,15 +207,19 @@ export async function checkFile(
   }
 }
 
-/** The answer to the probe: of the file itself in onnxruntime-node, where it was checked, since runtimes round pixels alike;
+/** The answer to the probe: of the file itself in the first runtime, where it was checked, since runtimes round pixels alike;
  *  else of the trained net. */
-async function probeOutputs(model: LoadedModel, file: Uint8Array | undefined): Promise<number[]> {
+async function probeOutputs(
+  model: LoadedModel,
+  file: Uint8Array | undefined,
+  runtimes: readonly RuntimeName[],
+): Promise<number[]> {
   const { card, members } = model
   const { channels } = card.preprocessing
   const { width, height } = probe
   const data = probePicture(probe, channels)
   if (file) {
-    const loaded = await load('onnxruntime-node', file)
+    const loaded = await load(runtimes[0]!, file)
     try {
       return Array.from(numbersOf(await loaded.run({ image: { data, dims: [1, height, width, channels] } })))
     } finally {
@@ -247,8 +263,22 @@ function refuseForeign(file: string): void {
   }
 }
 
+/** Refuses a place that can't be written to, before the work. */
+function refuseUnwritable(file: string): void {
+  try {
+    accessSync(ensureFolder(dirname(file)), constants.W_OK)
+  } catch (cause) {
+    throw new FileError(`${file}: can not be written: ${fileReason(cause)}. Choose another file (${option('out')}).`, {
+      cause,
+    })
+  }
+}
+
 function readFile(file: string): Uint8Array {
   try {
+    // Reading a pipe or a device may never end.
+    const stat = statSync(file)
+    if (!stat.isFile() && !stat.isDirectory()) throw new Error('it is no regular file')
     return readFileSync(file)
   } catch (cause) {
     throw new FileError(`${file}: ${fileReason(cause)}; expected a file that \`anneal export\` wrote.`, { cause })

@@ -1,8 +1,6 @@
-export {
-  functionGraph,
-  type NetworkGraphOptions,
-  type NetworkOutputs,
-  networkGraph,
-  type PictureShape,
-} from './network.ts'
-export { type StoredWeights, storeWeights } from './store-weights.ts'
+/** Writes a trained model as one ONNX file, and checks such a file. Loads onnxruntime only for a check.
+ *
+ *  @module anneal/export */
+export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
+export { checkFile, type Exported, type ExportOptions, exportModel, type FileCheck } from './export-model.ts'
+export type { RuntimeName } from './runtimes.ts'

@@ -8,6 +8,7 @@ import { isRun, type PartResult, readResult, readSeen } from '../runs/index.ts'
 import { stemOf } from '../train/saved-model.ts'
 import type { ModelCard } from '../vision/inference/saved.ts'
 import { model as modelInfo } from '../vision/models/index.ts'
+import { validationOf } from './validation.ts'
 
 /** What the card says beside the saved model's own card. */
 export type CardFacts = Pick<Card, 'weights'> &
@@ -25,6 +26,7 @@ export function exportCard(path: string, card: ModelCard, members: readonly Mode
   const architectures = members.map(({ architecture }) => architecture)
   const licences = [...new Set(architectures.map(name => modelInfo(name).licence))]
   const { loss: _, epoch: __, ...own } = card.metrics
+  const validation = run === undefined ? undefined : validationOf(run, { task, classes })
   return {
     format: 'anneal-model',
     version: 1,
@@ -40,6 +42,7 @@ export function exportCard(path: string, card: ModelCard, members: readonly Mode
       valid: metricsOf(result ?? { metrics: own, loss: Number.NaN }, seen?.valid.length),
       ...(result?.test && { test: metricsOf(result.test, result.test.samples) }),
     },
+    ...(validation && { validation }),
     licence: licences.join(' AND '),
     digests: {
       weights: weightFiles(path, card).map(file => sha256(readFileSync(file))),

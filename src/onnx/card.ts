@@ -72,6 +72,15 @@ export interface Card {
   heat?: { rows: number; columns: number }
   /** Validation and test metrics. */
   metrics: { valid: Readonly<Record<string, CardMetric>>; test?: Readonly<Record<string, CardMetric>> }
+  /** What the model predicted on the validation pictures: a server compares its own answers with it. `labels`: the share
+   *  of pictures that got each label. `confidence`: the mean probability of the predicted label, for several labels of
+   *  all. `values`: of each target, in the order of `classes`. Absent in older files. */
+  validation?: {
+    pictures: number
+    labels?: readonly number[]
+    confidence?: number
+    values?: { mean: readonly number[]; std: readonly number[] }
+  }
   /** Licence of the pretrained weights, as an SPDX identifier where there is one. */
   licence?: string
   /** sha256 of the trained weights and of the list of training files with their digests. */

@@ -1,4 +1,5 @@
 export * from './card.ts'
+export { checkCard } from './check-card.ts'
 export * from './graph.ts'
 export { probePicture } from './probe.ts'
 export { readCard } from './read.ts'

@@ -6,6 +6,7 @@ import { version as annealVersion } from '../base/version.ts'
 import { checkSource, checkToken } from './access.ts'
 import { asJson, topOf } from './answers.ts'
 import { type Body, readBody } from './body.ts'
+import { Drift, driftGauges } from './drift.ts'
 import { readHeader, reasonOf } from './header.ts'
 import { picturesOf } from './inputs.ts'
 import { countAnswer, countRefusal, makeMetrics } from './metrics.ts'
@@ -17,6 +18,7 @@ import { contentSecurity, page } from './page.ts'
 import { inferenceRequest, inferenceResponse, lengthHeader, modelMetadata, serverMetadata } from './protocol.ts'
 import { BatchQueue, Budget } from './queue.ts'
 import { type Reason, Refused } from './refused.ts'
+import { type Trace, traced, traceOf } from './trace.ts'
 
 /** What a handler is told. */
 export interface HandlerOptions extends HandlerSettings {
@@ -90,6 +92,7 @@ class Site {
   #open = 0
   #waitIdle: (() => void)[] = []
   #reloading = false
+  #drift: { of: Version; window: Drift } | undefined
 
   constructor(model: ServedModel, options: HandlerOptions) {
     this.options = options
@@ -106,6 +109,23 @@ class Site {
         for (const seconds of waited) wait.observe(seconds)
       },
     })
+    driftGauges(this.metrics.registry, () => {
+      const { version, model } = this.models.current
+      return { drift: this.#window(), version, targets: model.card.classes }
+    })
+  }
+
+  /** The last answers of the model that answers now. */
+  #window(): Drift {
+    const of = this.models.current
+    if (this.#drift?.of !== of) this.#drift = { of, window: new Drift(of.model.card, this.limits.driftWindow) }
+    return this.#drift.window
+  }
+
+  /** Counts an answer for the metrics. */
+  count({ answer, by }: Answered): void {
+    countAnswer(this.metrics, answer, by.model.card.classes.length)
+    if (by === this.models.current) this.#window().add(answer)
   }
 
   async open(): Promise<void> {
@@ -208,9 +228,9 @@ function answer(value: unknown, { status = 200, more = {} }: { status?: number; 
 }
 
 /** The answer to a request that failed. */
-function failure(error: unknown, { metrics, log }: Site): Response {
+function failure(error: unknown, { metrics, log }: Site, trace?: Trace): Response {
   if (!(error instanceof Refused)) {
-    log(`error: ${reasonOf(error)}`)
+    log(`error: ${reasonOf(error)}${traced(trace?.id)}`)
     return answer({ error: 'the server failed to answer; its log says why' }, { status: 500 })
   }
   countRefusal(metrics, error.reason)
@@ -246,6 +266,7 @@ function routes(site: Site): Hono {
   app.use(async (c, next) => {
     const [, route = 'other', method, open] = known.find(([path]) => path.test(c.req.path)) ?? []
     const began = performance.now()
+    const trace = traceOf(c.req.raw)
     site.enter()
     try {
       checkSource(c.req.raw, options.hosts)
@@ -254,14 +275,15 @@ function routes(site: Site): Hono {
         c.res = answer({ error: `${c.req.method} is not answered here` }, { status: 405, more: { allow: method } })
       else await next()
     } catch (error) {
-      c.res = failure(error, site)
+      c.res = failure(error, site, trace)
     } finally {
       site.leave()
     }
+    if (trace) c.res.headers.set('traceparent', trace.header)
     metrics.requests.inc({ route, code: c.res.status })
     metrics.latency.observe({ route }, (performance.now() - began) / 1000)
   })
-  app.onError(error => failure(error, site))
+  app.onError((error, c) => failure(error, site, traceOf(c.req.raw)))
   app.notFound(() => answer({ error: 'there is nothing here; /openapi.json lists what there is' }, { status: 404 }))
 
   app.get('/', () => {
@@ -337,7 +359,7 @@ async function withBody(
 async function queued(
   bytes: Uint8Array,
   maxPixels: number,
-  waited: { signal: AbortSignal; features?: boolean },
+  waited: Pick<Picture, 'signal' | 'features' | 'trace'>,
 ): Promise<Picture> {
   const { width, height } = await readHeader(bytes, maxPixels)
   return { key: `${width} ${height}`, pixels: width * height, bytes, ...waited }
@@ -347,11 +369,7 @@ async function queued(
 async function answered(site: Site, pictures: readonly Picture[], signal: AbortSignal) {
   const results = await Promise.allSettled(site.queue.add(pictures, signal))
   if (signal.aborted) throw signal.reason
-  for (const result of results)
-    if (result.status === 'fulfilled') {
-      const { answer, by } = result.value
-      countAnswer(site.metrics, answer, by.model.card.classes.length)
-    }
+  for (const result of results) if (result.status === 'fulfilled') site.count(result.value)
   return results
 }
 
@@ -360,7 +378,8 @@ const predict = (site: Site, c: Context): Promise<Response> =>
     const { maxPictures, maxPixels } = site.limits
     const top = topOf(new URL(c.req.url))
     const { pictures, many } = await picturesOf(c.req.header('content-type') ?? null, body, maxPictures)
-    const heads = await Promise.allSettled(pictures.map(({ bytes }) => queued(bytes, maxPixels, { signal })))
+    const waited = { signal, trace: traceOf(c.req.raw)?.id }
+    const heads = await Promise.allSettled(pictures.map(({ bytes }) => queued(bytes, maxPixels, waited)))
     const good = heads.flatMap(head => (head.status === 'fulfilled' ? [head.value] : []))
     const results = good.length > 0 ? await answered(site, good, signal) : []
     const all = heads.map(head => (head.status === 'fulfilled' ? results.shift()! : head))
@@ -392,7 +411,8 @@ const infer = (site: Site, c: Context): Promise<Response> =>
     const { maxPictures, maxPixels } = site.limits
     const { card } = site.models.current.model
     const request = inferenceRequest(body, c.req.header(lengthHeader) ?? null, { card, maxPictures })
-    const waited = { signal, features: request.outputs.some(({ name }) => name === 'features') }
+    const features = request.outputs.some(({ name }) => name === 'features')
+    const waited = { signal, features, trace: traceOf(c.req.raw)?.id }
     const pictures = await Promise.all(
       request.pictures.map(async (picture, i) => {
         if ('bytes' in picture)

@@ -5,10 +5,14 @@ import type { Metrics } from './metrics.ts'
 import type { Answer, Pixels, ServedModel } from './model.ts'
 import type { Queued } from './queue.ts'
 import { Refused } from './refused.ts'
+import { traced } from './trace.ts'
 
 /** A picture in the queue: the bytes of a file, or raw pixels. `signal`: aborted when nobody waits for it any more.
- *  `features`: whether the pooled features are asked for. */
-export type Picture = Queued & { signal: AbortSignal; features?: boolean } & ({ bytes: Uint8Array } | { raw: Pixels })
+ *  `features`: whether the pooled features are asked for. `trace`: the id of the trace that the request belongs to. */
+export type Picture = Queued & { signal: AbortSignal; features?: boolean; trace?: string | undefined } & (
+    | { bytes: Uint8Array }
+    | { raw: Pixels }
+  )
 
 /** An answer, and the model that gave it. */
 export interface Answered {
@@ -134,7 +138,8 @@ export class Models {
           return pixels.length > 0 ? by.model.predictPixels(pixels, { features }) : []
         })
         for (const [i, place] of asked.entries()) results[place] = { answer: answers[i]!, by }
-        if (pixels.length > 0) this.#compare(pixels, answers)
+        const traces = asked.map(i => pictures[i]!.trace)
+        if (pixels.length > 0) this.#compare(pixels, answers, traces)
       }
       return results
     } finally {
@@ -144,7 +149,7 @@ export class Models {
   }
 
   /** Lets the shadow model answer the same pictures, after the answer, if it has nothing else to do. */
-  #compare(pixels: readonly Pixels[], answers: readonly Answer[]): void {
+  #compare(pixels: readonly Pixels[], answers: readonly Answer[], traces: readonly (string | undefined)[]): void {
     const shadow = this.#shadow
     if (!shadow) return
     const count = (result: string, n: number) => this.#metrics.shadow.inc({ result }, n)
@@ -161,7 +166,7 @@ export class Models {
         const { width, height } = pixels[i]!
         if (!same)
           this.#log(
-            `shadow: ${said(answers[i]!, this.#current)}, ${shadow.version} says ${said(other, shadow)}; picture of ${width} x ${height}`,
+            `shadow: ${said(answers[i]!, this.#current)}, ${shadow.version} says ${said(other, shadow)}; picture of ${width} x ${height}${traced(traces[i])}`,
           )
       }
     }

@@ -23,6 +23,10 @@ export const handlerOptions = {
     maxHeld: int(1).flag('--max-held <n>').default(256_000_000)
       .says('the most bytes of all requests together; further ones are answered with 503 and Retry-After'),
   }),
+  ...group('Metrics', ['serve'], {
+    driftWindow: int(100, 1_000_000).flag('--drift-window <n>').default(1000)
+      .says('how many of the last answers are compared with validation, for the metrics of drift'),
+  }),
   ...group('Access', ['serve'], {
     token: text('visible ASCII characters without blanks', 'texts', /^[\x21-\x7e]+$/).flag('--token <token>').otherwise('none').example('s3cret')
       .says('what a client has to send as `Authorization: Bearer TOKEN`; better given as ANNEAL_TOKEN, since others on the machine can see flags'),

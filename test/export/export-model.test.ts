@@ -3,8 +3,11 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { after, before, test } from 'node:test'
 import sharp from 'sharp'
 import type { TrainOptions } from '../../src/api/index.ts'
+import { checkFiles } from '../../src/export/check-files.ts'
 import { checkFile, exportModel } from '../../src/export/export-model.ts'
-import { readCard } from '../../src/onnx/index.ts'
+import { type Card, readCard } from '../../src/onnx/index.ts'
+import { load, type Prediction } from '../../src/runtime/node.ts'
+import type { ModelCard } from '../../src/vision/inference/saved.ts'
 import { allMarks, disc, marked, type RunsFolder, runsFolder } from '../helpers/recipe.ts'
 
 let at: RunsFolder
@@ -58,9 +61,44 @@ async function exported(data: string, name: string, options: TrainOptions = {}) 
     assert.ok(Number.isFinite(check.trained) && Math.abs(check.trained - check.exported) < 1e-3, `${check.trained}`)
   }
   assert.deepEqual(card.classes, own.classes)
+  await asOnValidation(dir, own, card, content)
   const { probes } = await checkFile(file, { run: dir })
   for (const { name, difference } of probes) assert.ok(difference < 1e-3, `${name}: the probe differs by ${difference}`)
   return { dir, file, card, content }
+}
+
+/** The card says what the exported model predicts on the validation pictures. */
+async function asOnValidation(dir: string, own: ModelCard, card: Card, content: Uint8Array) {
+  const { places, part } = await checkFiles(dir, own, { most: 1000 })
+  if (part === 'train') return
+  const model = await load(content, { threads: 1 })
+  const answers = await model.predict(places.map(({ file }) => file))
+  await model.dispose()
+  const mean = (of: (one: Prediction) => number) => answers.reduce((sum, one) => sum + of(one), 0) / answers.length
+  const { pictures, labels, confidence, values } = card.validation!
+  assert.equal(pictures, places.length, 'pictures')
+  const near = (a: number, b: number, what: string) =>
+    assert.ok(Math.abs(a - b) <= 1e-3 * Math.max(1, Math.abs(b)), `${what}: the card has ${a}, the file gives ${b}`)
+  for (const [c, name] of card.classes.entries())
+    if (card.task === 'regression')
+      near(
+        values!.mean[c]!,
+        mean(one => one.scores[c]!),
+        name,
+      )
+    else {
+      const given = (one: Prediction) =>
+        'label' in one ? one.label === name : 'labels' in one && one.labels.includes(name)
+      near(
+        labels![c]!,
+        mean(one => Number(given(one))),
+        name,
+      )
+    }
+  if (card.task === 'regression') return
+  const sure = (one: Prediction) =>
+    one.task === 'single' ? one.probability : one.scores.reduce((a, b) => a + b, 0) / one.scores.length
+  near(confidence!, mean(sure), 'confidence')
 }
 
 test('one label: the file, its card, the keys of other tools, and fewer bytes', async () => {
@@ -80,9 +118,13 @@ test('one label: the file, its card, the keys of other tools, and fewer bytes', 
 })
 
 test('several labels, with thresholds', async () => {
-  const { card } = await exported('multi', 'many', { labels: at.path('multi.csv'), task: 'multi' })
+  const { card, content } = await exported('multi', 'many', { labels: at.path('multi.csv'), task: 'multi' })
   assert.equal(card.task, 'multi')
   assert.equal(card.thresholds!.length, 3)
+  const text = content.toString('latin1')
+  const other = text.replace(/("thresholds":\[0\.)(\d)/, (_, head, digit) => `${head}${(Number(digit) + 3) % 10}`)
+  writeFileSync(at.path('other.onnx'), Buffer.from(other, 'latin1'))
+  await assert.rejects(checkFile(at.path('other.onnx')), /its card is not its own: the card has the thresholds 0\./)
 })
 
 test('numbers, in their units', async () => {

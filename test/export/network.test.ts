@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { networkGraph, storeWeights } from '../../src/export/index.ts'
+import { networkGraph } from '../../src/export/network.ts'
+import { storeWeights } from '../../src/export/store-weights.ts'
 import { Graph } from '../../src/onnx/index.ts'
 import { aten, cat, F, nn, noGrad, rand, randn, scope, type Tensor, zeros } from '../../src/torch/index.ts'
 import { type Network, network } from '../../src/train/network.ts'
