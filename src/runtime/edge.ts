@@ -34,7 +34,7 @@ async function decode(
   if (format !== 'TIFF') {
     const { width, height, orientation } = readHeader(bytes, format)
     checkPixels(width, height, limitPixels)
-    if (format === 'PNG' && readsPng() && !decode) return (await import('./png.ts')).decodePng(bytes, orientation)
+    if (format === 'PNG' && readsPng()) return (await import('./png.ts')).decodePng(bytes, orientation)
   }
   if (decode) return decode(bytes)
   throw new RunError(
