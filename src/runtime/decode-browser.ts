@@ -69,9 +69,12 @@ async function decodeByBrowser(bytes: Uint8Array, header: Header, limit: number)
   if (own || film) bytes = Uint8Array.from(bytes)
   if (own) bytes[orientationAt.at + (orientationAt.little ? 0 : 1)] = 1
   if (film) bytes[11] = 0x66 // avif: the still picture of the file, as in training
+  // As in training, CMYK goes through its profile, and other profiles are left alone.
+  const convert = header.channels === 4 && header.profile
   let bitmap: BitmapLike
   try {
-    bitmap = await scope.createImageBitmap!(new scope.Blob([bytes]), asStored)
+    const how = convert ? { ...asStored, colorSpaceConversion: 'default' } : asStored
+    bitmap = await scope.createImageBitmap!(new scope.Blob([bytes]), how)
   } catch (cause) {
     throw new RunError(
       'picture',

@@ -10,6 +10,8 @@ export interface Header {
   orientation: number
   /** How many channels it has, as far as the header says: grey 1, colour 3, with alpha or CMYK 4. */
   channels?: number
+  /** Whether it has a colour profile (JPEG alone). */
+  profile?: boolean
   /** Whether pixels can be transparent (GIF alone). */
   transparent?: boolean
   /** Where a file stores its orientation: a number of 16 bits, little-endian or not. */

@@ -33,6 +33,7 @@ const readers: Partial<Record<Format, Reader>> = {
       else {
         const body = at + 4
         if (marker === 0xe1 && latin1(bytes, body, body + 6) === 'Exif\0\0') readExif(view, body + 6, header)
+        if (marker === 0xe2 && latin1(bytes, body, body + 11) === 'ICC_PROFILE') header.profile = true
         if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
           header.height = view.getUint16(body + 1)
           header.width = view.getUint16(body + 3)
