@@ -39,7 +39,10 @@ const compilerOptions = {
   rootDir: join(root, 'src'),
   outDir: all,
 }
-writeFileSync(config, JSON.stringify({ extends: join(root, 'tsconfig.json'), compilerOptions, include: [], files: entries }))
+writeFileSync(
+  config,
+  JSON.stringify({ extends: join(root, 'tsconfig.json'), compilerOptions, include: [], files: entries }),
+)
 const { status } = spawnSync(process.execPath, [tsc, '-p', config], { stdio: ['ignore', 2, 2] })
 if (status !== 0) process.exit(status ?? 1)
 const kept = new Set()

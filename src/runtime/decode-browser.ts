@@ -2,8 +2,9 @@ import type { Card } from '../onnx/card.ts'
 import { type BitmapLike, type CanvasLike, type FrameLike, type ImageLike, scope, type VideoLike } from './dom.ts'
 import { asStored, drawn } from './draw.ts'
 import { RunError, reasonOf } from './errors.ts'
+import type { Header } from './exif.ts'
 import { type Format, formatOf } from './format.ts'
-import { type Header, readHeader } from './header.ts'
+import { readHeader } from './header.ts'
 import { bytesOf, isBytes, readsPng } from './input.ts'
 import { checkPixels, isRaw, kindOf, toModelPixels } from './pixels.ts'
 import type { BlobLike, Host, RawPixels } from './types.ts'
@@ -50,7 +51,7 @@ export async function decode(
 /** Decodes the bytes of a file. */
 async function decodeFile(bytes: Uint8Array, card: Card, limit: number): Promise<RawPixels> {
   const format = await formatOf(bytes, read)
-  const header = readHeader(bytes, format)
+  const header = await readHeader(bytes, format)
   checkPixels(header.width, header.height, limit)
   if (format === 'PNG' && readsPng()) return (await import('./png.ts')).decodePng(bytes, header.orientation)
   const picture = await decodeByBrowser(bytes, header, limit)
@@ -68,9 +69,12 @@ async function decodeByBrowser(bytes: Uint8Array, header: Header, limit: number)
   if (own || film) bytes = Uint8Array.from(bytes)
   if (own) bytes[orientationAt.at + (orientationAt.little ? 0 : 1)] = 1
   if (film) bytes[11] = 0x66 // avif: the still picture of the file, as in training
+  // As in training, CMYK goes through its profile, and other profiles are left alone.
+  const convert = header.channels === 4 && header.profile
   let bitmap: BitmapLike
   try {
-    bitmap = await scope.createImageBitmap!(new scope.Blob([bytes]), asStored)
+    const how = convert ? { ...asStored, colorSpaceConversion: 'default' } : asStored
+    bitmap = await scope.createImageBitmap!(new scope.Blob([bytes]), how)
   } catch (cause) {
     throw new RunError(
       'picture',

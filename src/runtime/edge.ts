@@ -32,9 +32,9 @@ async function decode(
   const bytes = await bytesOf(input)
   const format = await formatOf(bytes, ['JPEG', 'PNG', 'GIF', 'WebP', 'AVIF', 'TIFF'])
   if (format !== 'TIFF') {
-    const { width, height, orientation } = readHeader(bytes, format)
+    const { width, height, orientation } = await readHeader(bytes, format)
     checkPixels(width, height, limitPixels)
-    if (format === 'PNG' && readsPng() && !decode) return (await import('./png.ts')).decodePng(bytes, orientation)
+    if (format === 'PNG' && readsPng()) return (await import('./png.ts')).decodePng(bytes, orientation)
   }
   if (decode) return decode(bytes)
   throw new RunError(

@@ -80,7 +80,7 @@ export interface LoadOptions {
   wasm?: Uint8Array | ArrayBuffer | object
   /** The most pixels that a picture may have; larger ones are refused before they are decoded. */
   limitPixels?: number
-  /** Decodes the bytes of picture files, instead of the runtime's own way. */
+  /** Decodes the bytes of picture files, instead of the runtime's own way; on the edge, of files other than PNG. */
   decode?: (bytes: Uint8Array) => Promise<RawPixels>
 }
 

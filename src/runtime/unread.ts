@@ -1,5 +1,4 @@
 import { RunError } from './errors.ts'
-import type { Format } from './format.ts'
 import { kindOf } from './pixels.ts'
 
 /** Formats that are known, and not read here. */
@@ -14,7 +13,7 @@ const unread: readonly [name: string, begins: RegExp][] = [
 ]
 
 /** The error for a picture file that is not read here. format: its format, where other runtimes read it. */
-export function unreadFormat(bytes: Uint8Array, read: readonly Format[], format?: Format): RunError {
+export function unreadFormat(bytes: Uint8Array, read: readonly string[], format?: string): RunError {
   if (bytes.length === 0) return new RunError('picture', 'it is empty')
   const head = String.fromCharCode(...bytes.subarray(0, 64))
   const known = format ?? unread.find(([, begins]) => begins.test(head))?.[0]

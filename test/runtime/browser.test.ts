@@ -47,6 +47,34 @@ if (browserPath) {
     await page.close()
   })
 
+  test('colour profiles are left alone, but for that of CMYK', async () => {
+    const page = await opened()
+    const values = Uint8Array.from(
+      { length: 40 * 24 * 3 },
+      (_, i) => (20 + 4 * (Math.floor(i / 3) % 40) * ((i % 3) + 1)) % 256,
+    )
+    const made = () => sharp(values, { raw: { width: 40, height: 24, channels: 3 } })
+    const wide = made().withIccProfile('p3')
+    await using node = await loadInNode(model)
+    for (const [name, bytes, bound] of [
+      ['P3 JPEG', await wide.clone().jpeg({ quality: 95 }).toBuffer(), 1],
+      ['P3 PNG', await wide.clone().png().toBuffer(), 0],
+      ['P3 WebP', await wide.clone().webp({ lossless: true }).toBuffer(), 0],
+      ['CMYK', await made().toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer(), 1],
+      // Two programs that apply one profile differ; without it the mean is 23.
+      [
+        'CMYK with a profile',
+        await made().toColourspace('cmyk').withIccProfile('cmyk').jpeg({ quality: 95 }).toBuffer(),
+        12,
+      ],
+    ] as const) {
+      const [got, trained] = [await decodeIn(page, bytes), await node.decode(bytes)]
+      const mean = got.data.reduce((sum, v, i) => sum + Math.abs(v - trained.data[i]!), 0) / got.data.length
+      assert.ok(mean <= bound, `${name}: the mean difference is ${mean} of 255`)
+    }
+    await page.close()
+  })
+
   test('a Blob, bytes, ImageData, bitmap, canvas, image and pixels get the same answer, and so does Node', async () => {
     const page = await opened()
     const pixels = Uint8Array.from({ length: 40 * 24 * 3 }, (_, i) => (i * 7 + (i % 3) * 40) % 256)

@@ -38,7 +38,7 @@ test('in Node, golden pictures are those of other programs', async () => {
 
 /** Decodes PNG by the runtime's own decoder, which browsers and workers use. */
 const own = async (bytes: Uint8Array) => {
-  const { orientation } = readHeader(bytes, 'PNG')
+  const { orientation } = await readHeader(bytes, 'PNG')
   return toModelPixels(await decodePng(bytes, orientation), testCard().input)
 }
 
