@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { networkGraph } from '../../src/export/index.ts'
+import { networkGraph } from '../../src/export/network.ts'
 import { Graph } from '../../src/onnx/index.ts'
 import { fromArray, nn, noGrad, randn, scope, type Tensor } from '../../src/torch/index.ts'
 import { type Network, network } from '../../src/train/network.ts'
