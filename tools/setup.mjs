@@ -159,6 +159,7 @@ async function compile() {
         globalName: 'annealPage',
         target: 'es2022',
         external: ['onnxruntime-web/*'],
+        define: { 'import.meta.url': 'annealAddress' },
         legalComments: 'none',
         logLevel: 'warning',
       })

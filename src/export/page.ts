@@ -7,7 +7,7 @@ import { option, setting } from '../base/options.ts'
 import type { Card } from '../onnx/index.ts'
 import { readAssets } from '../page/assets.ts'
 import type { Example } from '../page/document.ts'
-import { refuseForeignPage, type Written, writePage, writeSingleFile } from '../page/write.ts'
+import { refuseForeignPage, writePage, writeSingleFile } from '../page/write.ts'
 import { loadPicture } from '../vision/decode/load-picture.ts'
 import { type ModelCard, readStored } from '../vision/inference/saved.ts'
 import { smallJpeg } from '../vision/interpret/picture.ts'
@@ -17,7 +17,9 @@ import { type ExportOptions, exportModel } from './export-model.ts'
 /** How a page is exported: into a folder for a web server, or into one file that also opens from the disk. */
 export interface PageOptions
   extends Pick<ExportOptions, 'weights' | 'check' | 'data' | 'pictures' | 'progress' | 'signal'> {
+  /** The folder to write: `index.html`, `page.js`, `model.onnx` and the .wasm file of onnxruntime-web. */
   page?: string | undefined
+  /** Or the .html file to write, with all of it inside. */
   singleFile?: string | undefined
   /** How many pictures of the run are put into the page, for everyone to see. Default: 0. */
   examples?: number | undefined
@@ -25,15 +27,18 @@ export interface PageOptions
 
 /** An exported page. */
 export interface ExportedPage {
-  files: Written
+  /** With their sizes in bytes. */
+  files: { file: string; bytes: number }[]
   card: Card
   /** How many example pictures are in it, and of which part of the run's data. */
   examples: number
-  part?: CheckFiles['part']
+  part?: 'valid' | 'train'
 }
 
 /** Writes a trained model as a page that computes in the browser: choose a picture, read the answer. The model in it is
- *  checked as `exportModel` does, and has class activation maps where its head is linear. */
+ *  checked as `exportModel` does, and has class activation maps where its head is linear. Throws where onnxruntime-web is not
+ *  installed, for models of pictures that browsers do not give, and where the place holds a page of others.
+ *  run: a run folder, or a saved model (without examples, and without the check). */
 export async function exportPage(run: string, options: PageOptions): Promise<ExportedPage> {
   const { page, singleFile, examples: wanted = 0, data, signal, ...others } = options
   if ((page === undefined) === (singleFile === undefined))

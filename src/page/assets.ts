@@ -18,7 +18,7 @@ export interface Assets {
 export function readAssets(): Assets {
   const folder = runtimeFolder()
   const bundle = readFileSync(join(folder, 'ort.wasm.bundle.min.mjs'), 'utf8')
-  const script = `${asConstant(bundle)}\n${readFileSync(clientFile(), 'utf8')}\nannealPage.start(ort)\n`
+  const script = `const annealAddress = import.meta.url\n${asConstant(bundle)}\n${readFileSync(clientFile(), 'utf8')}\nannealPage.start(ort)\n`
   // The script may stand in HTML, where these would end it or hide what follows.
   if (/<\/script|<!--/i.test(script)) throw unknownRuntime('its text ends a script of HTML')
   return { script, wasm: readFileSync(join(folder, wasmFile)) }

@@ -29,10 +29,7 @@ export interface Engine {
 
 /** Loads the model into this thread. wasm: the bytes of onnxruntime-web's .wasm file, so that nothing is fetched. */
 export async function createEngine(ort: Ort, model: ArrayBuffer, wasm: ArrayBuffer): Promise<Engine> {
-  const settings = (ort.env as { wasm: { wasmBinary?: ArrayBuffer } }).wasm
-  settings.wasmBinary = wasm
-  const loaded = await load(model, { ort, device: 'wasm', threads: 1 })
-  delete settings.wasmBinary
+  const loaded = await load(model, { ort, wasm, device: 'wasm', threads: 1 })
   return { answer: question => answer(loaded, question) }
 }
 

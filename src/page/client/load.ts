@@ -5,6 +5,7 @@ export async function loadBytes(
   { files }: Setup,
   progress: (done: number, total: number) => void,
 ): Promise<{ model: ArrayBuffer; wasm: ArrayBuffer }> {
+  refuseOld(files.model.url === undefined)
   const total = files.model.bytes + files.wasm.bytes
   let done = 0
   const more = (bytes: number) => progress((done += bytes), total)
@@ -14,6 +15,20 @@ export async function loadBytes(
   }
   const [model, wasm] = [await one('model'), await one('wasm')]
   return { model, wasm }
+}
+
+/** The smallest module with an instruction for several numbers at once, which the runtime computes with. */
+const simd = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+]
+
+/** Throws where the browser lacks what the page needs. */
+function refuseOld(packed: boolean): void {
+  const able = typeof WebAssembly === 'object' && WebAssembly.validate(Uint8Array.from(simd))
+  if (able && (!packed || typeof DecompressionStream === 'function')) return
+  throw new Error(
+    'This browser is too old for it, or does not allow WebAssembly. Use Chrome or Edge 111, Firefox 114, Safari 16.4, or newer.',
+  )
 }
 
 async function fetched(url: string, bytes: number, more: (bytes: number) => void): Promise<ArrayBuffer> {
