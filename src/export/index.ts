@@ -4,3 +4,4 @@
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
 export { checkFile, type Exported, type ExportOptions, exportModel, type FileCheck } from './export-model.ts'
 export type { RuntimeName } from './runtimes.ts'
+export { type ExportedFolder, exportFolder, type Target } from './targets/index.ts'
