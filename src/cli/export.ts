@@ -1,5 +1,8 @@
+import { join } from 'node:path'
 import { OptionError } from '../base/errors.ts'
 import { bytes as size } from '../base/format.ts'
+import type { Exported } from '../export/export-model.ts'
+import type { ExportedFolder, Target } from '../export/targets/index.ts'
 import type { CardCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
 import { keepMemory } from '../torch/index.ts'
@@ -13,6 +16,7 @@ export interface ExportFlags extends PageFlags {
   out?: string | undefined
   net?: boolean | undefined
   weights?: 'float32' | 'float16' | 'int8' | undefined
+  to?: Target | undefined
   /** A file to check; false: export without a check. */
   check?: string | false | undefined
   data?: string | undefined
@@ -22,9 +26,13 @@ export interface ExportFlags extends PageFlags {
 
 /** `anneal export`: writes a trained model as one ONNX file and checks it, or checks such a file. */
 export async function exportCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
-  const { check, json = false, page: _, singleFile: __, examples: ___, ...options } = flags
+  const { check, json = false, to, page: _, singleFile: __, examples: ___, ...options } = flags
   if (run === undefined && !check)
     throw new OptionError('which model? Give the folder of a run: npx anneal export runs/NAME')
+  if (to !== undefined && (check || options.net || isPage(flags)))
+    throw new OptionError(
+      `--to writes a folder with the whole model; leave out ${check ? '--check FILE' : options.net ? '--net' : '--page and --single-file'}`,
+    )
   if (isPage(flags)) return exportPageCommand(run, flags, table)
   const { checkFile, exportModel } = await import('../export/export-model.ts')
   keepMemory() // a process of our own
@@ -42,16 +50,16 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
     }
     return
   }
-  const { file, bytes, card } = await exportModel(run!, {
-    ...options,
-    check: check !== false,
-    progress,
-    signal,
-  }).finally(() => reporter.close())
+  const how = { ...options, check: check !== false, progress, signal }
+  const folders = () => import('../export/targets/index.ts')
+  const work: Promise<Exported | ExportedFolder> =
+    to === undefined ? exportModel(run!, how) : (await folders()).exportFolder(run!, { ...how, to })
+  const result = await work.finally(() => reporter.close())
   if (json) {
-    process.stdout.write(`${JSON.stringify({ file, bytes, card })}\n`)
+    process.stdout.write(`${JSON.stringify(result)}\n`)
     return
   }
+  const { file, bytes, card } = result
   process.stdout.write(`${flat(file)}  ${size(bytes)} (${bytes} bytes), weights ${card.weights}\n`)
   process.stdout.write(table(card.checks ?? [], card.task))
   if (check === false) process.stdout.write('not checked against the trained net (--no-check)\n')
@@ -63,6 +71,13 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
         `the run validated with ${metricInfo(name, card.task).name} ${metricInfo(name, card.task).say(known.value)} over all its pictures, in its own precision\n`,
       )
   }
+  if ('folder' in result) process.stdout.write(folderLines(result))
+}
+
+/** The folder that was written, and what was left in it. */
+function folderLines({ folder, kept }: ExportedFolder): string {
+  const left = kept.map(name => `${join(folder, name)} is kept, since it was changed; remove it to get the new one`)
+  return `${[`folder   ${folder}`, ...left, `next     see ${join(folder, 'README.md')}`].map(flat).join('\n')}\n`
 }
 
 /** The checks as a table: one line for each runtime. */

@@ -110,7 +110,8 @@ Examples:
   npx anneal export runs/NAME --page page
   npx anneal export runs/NAME --single-file page.html --examples 8
   npx anneal export runs/NAME --check model.onnx
-  npx anneal export --check model.onnx`,
+  npx anneal export --check model.onnx
+  npx anneal export runs/NAME --to docker`,
     ),
   noOptions,
   async (_, flags, run: string | undefined) => (await import('./export.ts')).exportCommand(run, flags),

@@ -23,7 +23,10 @@ export const commandFlags = {
     json: bool().flag('--json').says('print one JSON line per picture: file, label, probability, probabilities, precision'),
   }),
   export: group('Export', ['export'], {
-    out: path('the path of a .onnx file').flag('--out <file>').otherwise("model.onnx in the run's folder").example('model.onnx').says('the file to write'),
+    out: path('the path of a .onnx file').flag('--out <file>').otherwise("model.onnx in the run's folder").example('model.onnx')
+      .says('the file to write; with --to the folder'),
+    to: choice('docker', 'lambda').flag('--to <target>').otherwise('the file alone')
+      .says('write a folder that runs the model there, with README and test'),
     net: bool().flag('--net').says('write the net alone, from normalised pixels on (net.onnx)'),
     weights: choice('float32', 'float16', 'int8').flag('--weights <type>').default('float32')
       .says('how the weights are stored: fewer bytes to download; the file computes in float32'),

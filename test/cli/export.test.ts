@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { checkFile, exportModel } from '../../src/export/index.ts'
+import { checkFile, exportFolder, exportModel } from '../../src/export/index.ts'
 import { type Ended, type StartOptions, workspace } from '../helpers/cli.ts'
 import { allMarks, disc, marked, type RunsFolder, runsFolder } from '../helpers/recipe.ts'
 
@@ -272,6 +272,53 @@ describe('what it refuses', () => {
     const without = packages({ 'onnxruntime-node': undefined, 'onnxruntime-web': undefined })
     const { code, stderr } = await work.run(['export', run, '--no-check', '--out', work.path('bare.onnx')], without)
     assert.equal(code, 0, stderr)
+  })
+})
+
+describe('--to', () => {
+  test('writes a folder with the model and all that runs it; again it keeps what a person changed', async () => {
+    const folder = work.path('container')
+    const args = ['export', run, '--to', 'docker', '--out', folder, '--no-check']
+    const first = await work.run(args)
+    assert.equal(first.code, 0, first.stderr)
+    assert.match(first.stdout, /container\/model\.onnx .*\n(.*\n)*folder {3}\S+container\nnext {5}see \S+README\.md\n$/)
+    const names = ['.dockerignore', 'Dockerfile', 'README.md', 'model.onnx', 'package.json', 'probe.json', 'probe.png']
+    assert.deepEqual(readdirSync(folder).sort(), [...names, 'test.mjs'])
+    writeFileSync(join(folder, 'Dockerfile'), 'FROM mine')
+    writeFileSync(join(folder, 'probe.json'), '{}')
+    const second = await work.run(args)
+    assert.match(second.stdout, /Dockerfile is kept, since it was changed; remove it to get the new one\n/)
+    assert.doesNotMatch(second.stdout, /README\.md is kept|probe/)
+    assert.equal(readFileSync(join(folder, 'Dockerfile'), 'utf8'), 'FROM mine')
+    assert.match(
+      readFileSync(join(folder, 'probe.json'), 'utf8'),
+      /"outputs"/,
+      'what follows from the model is written',
+    )
+  })
+
+  test('refuses folders of others, files, and options that do not go with it', async () => {
+    mkdirSync(work.path('others'))
+    put('others/notes.txt', 'mine')
+    put('file.txt', 'mine')
+    await assert.rejects(
+      exportFolder(run, { to: 'docker', out: work.path('others') }),
+      /has files, but no exported model\.onnx/,
+    )
+    await assert.rejects(
+      exportFolder(run, { to: 'lambda', out: work.path('file.txt') }),
+      /is a file; expected a folder/,
+    )
+    await assert.rejects(exportFolder(join(run, 'best.json'), { to: 'lambda' }), /is no run folder, so say where/)
+    assert.deepEqual(readdirSync(work.path('others')), ['notes.txt'])
+    for (const [more, code, says] of [
+      [['--to', 'azure'], 2, /--to: expected docker, .*got azure/],
+      [['--to', 'docker', '--net'], 1, /leave out --net/],
+    ] as const) {
+      const { code: got, stderr } = await work.run(['export', run, ...more])
+      assert.equal(got, code, stderr)
+      assert.match(stderr, says)
+    }
   })
 })
 

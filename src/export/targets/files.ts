@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs'
+import sharp from 'sharp'
+import { type Card, probePicture } from '../../onnx/index.ts'
+
+/** The files of a folder by their names. */
+export type Files = Record<string, string | Uint8Array>
+
+/** What a target is written from. */
+export interface TargetModel {
+  card: Card
+  /** Size of model.onnx in bytes. */
+  bytes: number
+}
+
+interface PackageFile {
+  version: string
+  dependencies: Record<string, string>
+  peerDependencies: Record<string, string>
+}
+
+/** The package.json of Anneal, which lies at the same depth from sources and from dist/. */
+function ownPackage(): PackageFile {
+  for (let folder = new URL('.', import.meta.url); ; folder = new URL('..', folder)) {
+    try {
+      const found = JSON.parse(readFileSync(new URL('package.json', folder), 'utf8'))
+      if (found.name === 'anneal') return found
+    } catch (error) {
+      if (folder.pathname === '/') throw error
+    }
+  }
+}
+
+/** The versions of packages for a folder: `anneal` and `@anneal/run` compatible with this one, a runtime of ONNX exactly as
+ *  the check had it, others as Anneal takes them. */
+export function versionsOf(names: readonly string[], { checks = [] }: Card): Record<string, string> {
+  const { version, dependencies, peerDependencies } = ownPackage()
+  return Object.fromEntries(
+    names.map(name => {
+      const checked = checks
+        .find(({ runtime }) => runtime.startsWith(`${name} `))
+        ?.runtime.split(' ')
+        .at(-1)
+      const known = checked ?? dependencies[name] ?? peerDependencies[name] ?? '*'
+      return [name, name === 'anneal' || name === '@anneal/run' ? `^${version}` : known]
+    }),
+  )
+}
+
+/** A package.json that is never published. */
+export const packageJson = (name: string, more: object): string =>
+  `${JSON.stringify({ name, private: true, type: 'module', ...more }, undefined, 2)}\n`
+
+/** A name that packages, images and functions may have. */
+export const plainName = (name: string): string =>
+  name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .slice(0, 50) || 'classifier'
+
+/** The probe picture of the card as a PNG file, and the answer that the model gives for it: a folder's test asks for it.
+ *  Without a picture if the card has no probe, or its pictures are neither grey nor RGB. */
+export async function probeFiles({ task, classes, probe, input }: Card): Promise<Files> {
+  if (!probe || (input.channels !== 1 && input.channels !== 3)) return {}
+  const { width, height, outputs } = probe
+  const { channels } = input
+  const pixels = sharp(probePicture(probe, channels), { raw: { width, height, channels } })
+  const picture = channels === 1 ? pixels.toColourspace('b-w') : pixels
+  const expected = { task, outputs: Object.fromEntries(classes.map((name, i) => [name, outputs[i]])) }
+  return {
+    'probe.png': await picture.png().toBuffer(),
+    'probe.json': `${JSON.stringify(expected, undefined, 2)}\n`,
+  }
+}
+
+/** What a README says of packages that the registry may not have. */
+export const unpublished = (names: readonly string[]): string => `## If the registry does not have ${names.join(' or ')}
+
+package.json names the version of Anneal that wrote this folder. If npm does not find it, make the package in a checkout of Anneal
+(\`npm pack\`), copy the .tgz file into this folder, and run \`npm install --package-lock-only --ignore-scripts ./FILE.tgz\`.
+`

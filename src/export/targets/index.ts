@@ -1,0 +1,65 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { FileError, ModelError } from '../../base/errors.ts'
+import { writeAtomic } from '../../base/files.ts'
+import { option } from '../../base/options.ts'
+import { readCard } from '../../onnx/index.ts'
+import { type Exported, type ExportOptions, exportModel } from '../export-model.ts'
+import { dockerFiles } from './docker.ts'
+import type { Files, TargetModel } from './files.ts'
+import { lambdaFiles } from './lambda.ts'
+
+/** Where a folder is for: a container, AWS Lambda. */
+export type Target = 'docker' | 'lambda'
+
+const writers: Record<Target, (model: TargetModel) => Promise<Files>> = { docker: dockerFiles, lambda: lambdaFiles }
+
+/** A folder that was written. */
+export interface ExportedFolder extends Exported {
+  folder: string
+  /** Files that were left as they are, because a person has changed them. */
+  kept: readonly string[]
+}
+
+/** Files that follow from the model, so they are always written. */
+const ofModel = ['probe.png', 'probe.json']
+
+/** Writes a trained model with all that runs it elsewhere into a folder: model.onnx, handler or Dockerfile, package.json,
+ *  README, a test. Files of an earlier export that differ are kept, except the model and what follows from it.
+ *  `out`: the folder. Default: the name of the target in the run's folder. */
+export async function exportFolder(
+  run: string,
+  { to, out, ...options }: Omit<ExportOptions, 'net'> & { to: Target },
+): Promise<ExportedFolder> {
+  if (out === undefined && !statSync(run, { throwIfNoEntry: false })?.isDirectory())
+    throw new ModelError(`${run}: is no run folder, so say where the folder goes: ${option('out')}.`)
+  const folder = out ?? join(run, to)
+  refuseForeignFolder(folder)
+  const exported = await exportModel(run, { ...options, out: join(folder, 'model.onnx') })
+  const files = await writers[to](exported)
+  const kept: string[] = []
+  for (const [name, content] of Object.entries(files)) {
+    const file = join(folder, name)
+    const same = existsSync(file) && readFileSync(file).equals(Buffer.from(content))
+    if (existsSync(file) && !same && !ofModel.includes(name)) kept.push(name)
+    else if (!same) writeAtomic(file, content)
+  }
+  return { ...exported, folder, kept }
+}
+
+/** Refuses a folder with files that no export wrote. */
+function refuseForeignFolder(folder: string): void {
+  const stat = statSync(folder, { throwIfNoEntry: false })
+  if (!stat) return void mkdirSync(folder, { recursive: true })
+  if (!stat.isDirectory()) throw new FileError(`${folder}: is a file; expected a folder (${option('out')}).`)
+  if (readdirSync(folder).length === 0) return
+  const model = join(folder, 'model.onnx')
+  try {
+    readCard(readFileSync(model), model)
+  } catch (cause) {
+    throw new FileError(
+      `${folder}: has files, but no exported model.onnx, so it is not of an earlier export. Choose an empty folder (${option('out')}).`,
+      { cause },
+    )
+  }
+}

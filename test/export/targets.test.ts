@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { dockerFiles } from '../../src/export/targets/docker.ts'
+import type { Files, TargetModel } from '../../src/export/targets/files.ts'
+import { lambdaFiles } from '../../src/export/targets/lambda.ts'
+import { type Card, probePicture } from '../../src/onnx/index.ts'
+import { load } from '../../src/runtime/node.ts'
+import { colourModel, picture, testCard } from '../helpers/served.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'anneal-targets-'))
+const running: ChildProcess[] = []
+after(() => {
+  for (const child of running) child.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** A card whose probe is answered as its model answers it. */
+async function probed(more: Partial<Card> = {}): Promise<{ card: Card; model: Uint8Array }> {
+  const probe = { width: 64, height: 48, seed: 3 }
+  const plain = testCard({ probe: { ...probe, outputs: [0, 0, 0] }, ...more })
+  const loaded = await load(colourModel({ card: plain }), { threads: 1 })
+  const { scores } = await loaded.predictPixels({ ...probe, channels: 3, data: probePicture(probe, 3) })
+  await loaded.dispose()
+  const card = { ...plain, probe: { ...probe, outputs: Array.from(scores) } }
+  return { card, model: colourModel({ card }) }
+}
+
+/** Writes a target's folder, with the packages that its package.json asks for. */
+async function written(name: string, write: (model: TargetModel) => Promise<Files>, more: Partial<Card> = {}) {
+  const { card, model } = await probed(more)
+  const at = (...parts: string[]) => join(folder, name, ...parts)
+  const files: Files = { ...(await write({ card, bytes: model.length })), 'model.onnx': model }
+  mkdirSync(at('node_modules'), { recursive: true })
+  for (const [file, content] of Object.entries(files)) writeFileSync(at(file), content)
+  const about = JSON.parse(readFileSync(at('package.json'), 'utf8'))
+  for (const name of Object.keys(about.dependencies)) {
+    const to = at('node_modules', name)
+    mkdirSync(dirname(to), { recursive: true })
+    symlinkSync(name === 'anneal' ? root : join(root, 'node_modules', name), to)
+  }
+  return { at, card, about, files }
+}
+
+/** The words of an instruction in JSON form. */
+const words = (dockerfile: string, instruction: string): string[] =>
+  JSON.parse(new RegExp(`^(?:.* )?${instruction} (\\[.*\\])$`, 'm').exec(dockerfile)![1]!)
+
+/** Starts what the container would run, on a free port. */
+async function started(at: (...parts: string[]) => string, env: NodeJS.ProcessEnv = {}) {
+  const [command, ...args] = words(readFileSync(at('Dockerfile'), 'utf8'), 'ENTRYPOINT')
+  const child = spawn(command!, [...args, '--port', '0', '--threads', '1', '--drain-wait', '0'], {
+    cwd: at(),
+    env: { PATH: process.env.PATH, HOME: '/nonexistent', NODE_ENV: 'production', ...env },
+  })
+  running.push(child)
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  const ended = new Promise<number | null>(resolve => child.on('close', resolve))
+  const port = await new Promise<string>((resolve, reject) => {
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', (more: string) => {
+      text += more
+      const found = /^address .*:(\d+)$/m.exec(text)?.[1]
+      if (found && text.includes('access')) resolve(found)
+    })
+    void ended.then(code => reject(new Error(`it ended with ${code}: ${stderr}`)))
+  })
+  return { child, ended, port, url: `http://127.0.0.1:${port}`, stderr: () => stderr }
+}
+
+test('docker: what the container runs answers, is healthy, passes its own test, and drains on SIGTERM', async () => {
+  const { at, about } = await written('docker', dockerFiles)
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  assert.equal(about.dependencies.anneal, `^${version}`)
+  assert.deepEqual(Object.keys(about.dependencies), ['anneal', 'onnxruntime-node'])
+  const server = await started(at, { ANNEAL_TOKEN: 's3cret' })
+  const body = (await picture('red')) as Uint8Array<ArrayBuffer>
+  const ask = (headers: Record<string, string>) => fetch(`${server.url}/predict`, { method: 'POST', body, headers })
+  assert.equal((await ask({})).status, 401)
+  const answer = await ask({ authorization: 'Bearer s3cret' })
+  assert.equal(((await answer.json()) as { label: string }).label, '10 red')
+
+  const health = words(readFileSync(at('Dockerfile'), 'utf8'), 'CMD').map(word =>
+    word.replace(':8080', `:${server.port}`),
+  )
+  assert.equal(spawnSync(health[0]!, health.slice(1)).status, 0, 'healthy')
+  const own = (env: NodeJS.ProcessEnv) =>
+    spawnSync(process.execPath, ['test.mjs', server.url], {
+      cwd: at(),
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+    })
+  const passed = own({ ANNEAL_TOKEN: 's3cret' })
+  assert.equal(passed.status, 0, passed.stderr)
+  const probe = readFileSync(at('probe.json'), 'utf8')
+  writeFileSync(
+    at('probe.json'),
+    probe.replace(/: 0\.(\d)/, (_, digit) => `: 0.${(Number(digit) + 5) % 10}`),
+  )
+  assert.match(own({ ANNEAL_TOKEN: 's3cret' }).stderr, /the exported model gave 0\./, 'its test can fail')
+
+  server.child.kill('SIGTERM')
+  assert.equal(await server.ended, 0, server.stderr())
+  assert.notEqual(spawnSync(health[0]!, health.slice(1)).status, 0, 'not healthy when it has ended')
+})
+
+test('docker: the image has no user root, no platform but its own, and none of what is not needed', async () => {
+  const { at } = await written('image', dockerFiles)
+  const text = readFileSync(at('Dockerfile'), 'utf8')
+  assert.match(text, /^USER node$/m)
+  assert.match(text, /--ignore-scripts/)
+  const ignored = readFileSync(at('.dockerignore'), 'utf8').split('\n')
+  for (const [, files] of text.matchAll(/^COPY ((?!--)[^\n]+) \.\/$/gm))
+    for (const file of files!.split(' ').filter(file => !file.includes('*')))
+      assert.ok(readdirSync(at()).includes(file) && !ignored.includes(file), `${file} is there to be copied`)
+  // The shell line that removes other platforms, in a copy of the package's folders.
+  const bin = join(at('try'), 'node_modules/onnxruntime-node/bin/napi-v6')
+  for (const name of ['darwin/arm64', 'linux/x64', 'linux/arm64', 'win32/x64'])
+    mkdirSync(join(bin, name), { recursive: true })
+  const [, line] = /&& (cd node_modules\/onnxruntime-node[\s\S]*?fi)\n/.exec(text)!
+  const { status, stderr } = spawnSync('sh', ['-c', line!], { cwd: at('try'), encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  assert.deepEqual(readdirSync(bin), ['linux'])
+  const arch = { x64: 'x64', arm64: 'arm64' }[process.arch as string]
+  if (arch) assert.deepEqual(readdirSync(join(bin, 'linux')), [arch])
+})
+
+test('lambda: the handler answers events of four front doors, as its own test says, and refuses others', async () => {
+  for (const [name, more] of [
+    ['single', {}],
+    ['multi', { task: 'multi', thresholds: [0.5, 0.5, 0.5] }],
+    ['regression', { task: 'regression' }],
+  ] as const) {
+    const { at, about } = await written(`lambda-${name}`, lambdaFiles, more)
+    assert.deepEqual(Object.keys(about.dependencies), ['anneal', 'hono', 'onnxruntime-node'])
+    const env = { ...process.env, NODE_TEST_CONTEXT: undefined, ANNEAL_TOKEN: 's3cret' }
+    const own = spawnSync(process.execPath, ['--test', '--test-reporter=tap', 'test.mjs'], {
+      cwd: at(),
+      env,
+      encoding: 'utf8',
+    })
+    assert.equal(own.status, 0, own.stdout)
+    assert.match(own.stdout, /^# pass 4$/m)
+  }
+  const { handler } = await import(join(folder, 'lambda-single', 'handler.mjs'))
+  type Event = Record<string, unknown>
+  const context = { domainName: 'x.example.com', stage: '$default', http: { method: 'POST', path: '/predict' } }
+  const event = (more: Event): Event => ({
+    version: '2.0',
+    rawPath: '/predict',
+    rawQueryString: '',
+    headers: {},
+    isBase64Encoded: true,
+    requestContext: context,
+    ...more,
+  })
+  const red = (await picture('red')).toString('base64')
+  const answer = await handler(event({ body: red, headers: { 'content-type': 'image/jpeg' } }), {})
+  assert.equal(JSON.parse(answer.body).label, '10 red')
+  const broken = await handler(event({ body: red.slice(0, 4 * Math.floor(red.length / 8)) }), {})
+  assert.equal(broken.statusCode, 422, broken.body)
+  const large = await handler(event({ body: Buffer.alloc(6_100_000).toString('base64') }), {})
+  assert.equal(large.statusCode, 413, large.body)
+  const ping = await handler({ source: 'aws.events', 'detail-type': 'Scheduled Event' }, {})
+  assert.equal(ping.statusCode, 200, 'an event that is no request wakes an instance up')
+  // Binary tensors come back in base64, as Lambda wants them.
+  const json = Buffer.from(
+    JSON.stringify({
+      inputs: [{ name: 'image', shape: [1], datatype: 'BYTES', data: [red] }],
+      parameters: { binary_data_output: true },
+    }),
+  )
+  const path = '/v2/models/colours/infer'
+  const tensors = await handler(
+    event({
+      rawPath: path,
+      body: json.toString('base64'),
+      requestContext: { ...context, http: { method: 'POST', path } },
+    }),
+    {},
+  )
+  assert.deepEqual([tensors.statusCode, tensors.isBase64Encoded], [200, true], tensors.body)
+})
