@@ -46,7 +46,11 @@ const readers: Partial<Record<Format, Reader>> = {
   PNG(bytes, view, header) {
     header.width = view.getUint32(16)
     header.height = view.getUint32(20)
-    for (let at = 33; at + 12 <= bytes.length; at += 12 + view.getUint32(at))
-      if (latin1(bytes, at + 4, at + 8) === 'eXIf') readExif(view, at + 8, header)
+    // EXIF data behind the pixels are not read, as in training.
+    for (let at = 33; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
+      const kind = latin1(bytes, at + 4, at + 8)
+      if (kind === 'eXIf') readExif(view, at + 8, header)
+      if (kind === 'IDAT') return
+    }
   },
 }

@@ -36,12 +36,14 @@ export const testCard = (more: Partial<Card> = {}): Card => ({
 export function colourModel({
   card = testCard(),
   order = [0, 1, 2],
+  channels = 3,
 }: {
   card?: Card
   order?: number[]
+  channels?: number
 } = {}): Uint8Array {
   const g = new Graph()
-  const image = g.input('image', 'uint8', ['N', 'H', 'W', 3])
+  const image = g.input('image', 'uint8', ['N', 'H', 'W', channels])
   const x = g.add('Cast', [image], { to: 1 })
   const mean = g.add('ReduceMean', [x, g.ints('axes', [1, 2])], { keepdims: 0 })
   g.add('Gather', [mean, g.ints('order', order)], { axis: 1 }, 'features')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { probePicture } from '../../src/onnx/probe.ts'
 import { load as loadOnEdge } from '../../src/runtime/edge.ts'
 import { browserPath, bundled, ortFile, runtimeSite } from '../helpers/browser.ts'
 import { colourModel, testCard } from '../helpers/served.ts'
@@ -172,6 +173,50 @@ if (browserPath) {
       /got "cpu", expected .* "wasm"/,
     )
     await page.close()
+  })
+
+  test('WebGPU is taken if it gives the answer that the card says; auto wants it to be faster too', async t => {
+    const probe = { width: 61, height: 43, seed: 5 }
+    await using plain = await loadOnEdge(model)
+    const data = probePicture(probe, 3)
+    const right = [...(await plain.predict({ ...probe, data, channels: 3 })).scores]
+    const wrong = right.toReversed()
+    // A processor computes what a graphics card would.
+    const adapter = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
+    const gpu = await runtimeSite(model, adapter)
+    try {
+      gpu.files.set('/ort.js', {
+        body: await bundled(`import * as ort from 'onnxruntime-web/webgpu'; globalThis.ort = ort`),
+        type: 'text/javascript',
+      })
+      gpu.files.set('/ort-wasm-simd-threaded.asyncify.wasm', ortFile('ort-wasm-simd-threaded.asyncify.wasm'))
+      for (const [name, outputs] of Object.entries({ right, wrong }))
+        gpu.files.set(`/${name}.onnx`, {
+          body: colourModel({ card: testCard({ probe: { ...probe, outputs } }) }),
+          type: 'application/octet-stream',
+        })
+      const page = await gpu.page()
+      if (!(await page.evaluate('navigator.gpu?.requestAdapter().then(Boolean)')))
+        return t.skip('this browser has no WebGPU')
+      await page.evaluate(`import('/ort.js')`)
+      const chosen = (file: string, device: string) =>
+        page.evaluate<string>(
+          `run.load('/${file}.onnx', { ort, device: '${device}' }).then(m => m.device + ': ' + m.why, e => e.message)`,
+        )
+      assert.match(await chosen('right', 'webgpu'), /^webgpu: as asked; it answers the probe picture/)
+      assert.match(
+        await chosen('wrong', 'webgpu'),
+        /WebGPU can not be used: its answer to the probe picture differs by 0\.\d+/,
+      )
+      assert.match(await chosen('wrong', 'auto'), /^wasm: WebGPU is not taken: its answer to the probe picture differs/)
+      assert.match(
+        await chosen('right', 'auto'),
+        /^(wasm: .* no faster|webgpu: .* faster): \d+\.\d ms .*wasm \d+\.\d ms/,
+      )
+      assert.match(await chosen('model', 'webgpu'), /the card has no probe picture/)
+    } finally {
+      await gpu.close()
+    }
   })
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import sharp, { type Sharp } from 'sharp'
+import { crc32 } from '../../src/base/crc32.ts'
 import { readHeader } from '../../src/runtime/header.ts'
 import { load } from '../../src/runtime/node.ts'
 import { toModelPixels } from '../../src/runtime/pixels.ts'
@@ -81,4 +82,35 @@ test('every filter, width, depth and interlacing of PNG', async () => {
             `${width} x ${height} x ${channels}${progressive ? ', interlaced' : ''}${palette ? ', palette' : ''}`,
           )
         }
+})
+
+test('EXIF in PNG turns the picture if it stands before the pixels, as in training', async () => {
+  const chunk = (kind: string, data: readonly number[]) => {
+    const body = Buffer.concat([Buffer.from(kind), Buffer.from(data)])
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)]
+    length.writeUInt32BE(data.length)
+    sum.writeUInt32BE(crc32(body) >>> 0)
+    return Buffer.concat([length, body, sum])
+  }
+  const png = await sharp(
+    Uint8Array.from({ length: 90 }, (_, i) => i * 2),
+    { raw: { width: 6, height: 5, channels: 3 } },
+  )
+    .png()
+    .toBuffer()
+  const exif = (orientation: number, little: boolean) =>
+    little
+      ? [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0]
+      : [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0]
+  for (let orientation = 0; orientation <= 9; orientation++)
+    for (const little of [false, true])
+      for (const at of [33, png.length - 12]) {
+        const bytes = Buffer.concat([png.subarray(0, at), chunk('eXIf', exif(orientation, little)), png.subarray(at)])
+        writeFileSync(join(work, 'exif.png'), bytes)
+        const trained = await decodeFile(join(work, 'exif.png'))
+        const got = await own(bytes)
+        const where = `orientation ${orientation} at byte ${at}${little ? ', little-endian' : ''}`
+        assert.deepEqual([got.width, got.height], [trained.width, trained.height], where)
+        assert.equal(most(got.data, trained.data), 0, where)
+      }
 })
