@@ -28,9 +28,13 @@ after(async () => {
 
 /** Opens a page, waits until its model is there, and collects what is wrong: errors, and every request that is not in
  *  `allowed`. */
-async function open(url: string, { allowed = [url], ...options }: BrowserContextOptions & { allowed?: string[] } = {}) {
+async function open(
+  url: string,
+  { allowed = [url], before, ...options }: BrowserContextOptions & { allowed?: string[]; before?: string } = {},
+) {
   const context = await browser!.newContext({ viewport: { width: 900, height: 800 }, ...options })
   const page = await context.newPage()
+  if (before) await page.addInitScript(before)
   const wrong: string[] = []
   const requests: string[] = []
   page.on('pageerror', error => wrong.push(String(error)))
@@ -124,6 +128,12 @@ if (executablePath) {
       await page.getByText(/^pasted\.jpg: 10 red, /).waitFor()
       await send('drop', 'notes.txt', 'text/plain', [1])
       await page.getByText('notes.txt is no picture (text/plain).').waitFor()
+      await page.evaluate(`{
+        const transfer = new DataTransfer()
+        transfer.setData('text/uri-list', 'https://example.org/a.jpg')
+        document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }))
+      }`)
+      await page.getByText('That is a link or a text, no picture.').waitFor()
       await page.getByRole('button', { name: 'Example 1 2 green' }).click()
       await page.getByText(/^example 1: 2 green, /).waitFor()
       await page.getByText('Its label in the data: 2 green').waitFor()
@@ -167,6 +177,14 @@ if (executablePath) {
     assert.deepEqual(requests, [url])
     assert.deepEqual(wrong, [])
     await close()
+    const old = await open(url, { before: 'delete globalThis.Worker; delete Uint8Array.fromBase64' })
+    await choose(old.page, { 'a.jpg': await picture('blue') })
+    await old.page.getByText(/^a\.jpg: blue, /).waitFor()
+    assert.deepEqual(old.wrong, [], 'without workers it computes in the page')
+    await old.close()
+    const older = await open(url, { before: 'delete globalThis.DecompressionStream' })
+    assert.match((await older.said())!, /^The model does not start\. This browser is too old.*Firefox 114/)
+    await older.close()
   })
 
   test('the folder from the disk, a missing model and a half one: what is wrong, and what to do', async () => {
@@ -243,6 +261,8 @@ if (executablePath) {
     )
     await choose(multi.page, { 'black.jpg': await picture('black') })
     await multi.page.getByText('black.jpg: no label').waitFor()
+    await choose(multi.page, { 'a.jpg': await picture('#ffff00'), 'b.jpg': await picture('black') })
+    await multi.page.getByText(`2 pictures: 1 ${classes[0]}, 1 no label.`).waitFor()
     const [download] = await Promise.all([multi.page.waitForEvent('download'), multi.page.click('#csv')])
     const lines = readFileSync(await download.path(), 'utf8').split('\r\n')
     assert.equal(lines[0], `\ufefffile,labels,${classes.join(',')},error`)
