@@ -11,7 +11,7 @@ import { readAssets } from '../../src/page/assets.ts'
 import { writePage, writeSingleFile } from '../../src/page/write.ts'
 import { load } from '../../src/runtime/node.ts'
 import { executablePath, startChromium } from '../helpers/chromium.ts'
-import { picture } from '../helpers/served.ts'
+import { colourModel, picture, testCard } from '../helpers/served.ts'
 import { colourMaps, heatCard, serveFolder } from './pages.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-page-'))
@@ -242,6 +242,27 @@ if (executablePath) {
     assert.ok((await heat(52, 12)) < 20, 'nothing there speaks for blue')
     await page.getByRole('button', { name: 'blue' }).click()
     assert.equal(await over.isVisible(), false)
+    assert.deepEqual(wrong, [])
+    await close()
+  })
+
+  test('a model without maps has no word of them; many pictures can be stopped, and the table holds all', async () => {
+    writeSingleFile(at('plain.html'), colourModel(), testCard(), assets, [])
+    const { page, wrong, said, close } = await open(pathToFileURL(at('plain.html')).href)
+    const red = await picture('red')
+    await choose(page, Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`${i}.jpg`, red])))
+    await page.getByText('30 pictures: 30 10 red.').waitFor()
+    assert.equal(await page.locator('#answers > li').count(), 24, 'the last are shown large')
+    assert.equal(await page.locator('#all tbody tr').count(), 30)
+    assert.equal(await page.locator('button.name').count(), 0)
+    assert.doesNotMatch((await page.locator('main').textContent())!, /speak|heat/i)
+    await page.click('#clear')
+    await choose(page, Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`${i}.jpg`, red])))
+    await page.click('#stop-all')
+    await page.getByText(/^\d+ pictures?: /).waitFor()
+    assert.equal(await page.locator('#stop-all').isVisible(), false)
+    const count = Number.parseInt((await said())!, 10)
+    assert.ok(count > 0 && count < 400, `${count} of 400`)
     assert.deepEqual(wrong, [])
     await close()
   })

@@ -45,6 +45,7 @@ class Page {
     watchCamera(this.#setup, engine, { take, say: (text, bad) => this.#say(text, bad) })
     at('stop-all').addEventListener('click', () => (this.#queue = []))
     at('clear').addEventListener('click', () => {
+      this.#queue = []
       this.#table.clear()
       at('answers').replaceChildren()
       this.#say('Cleared.')
