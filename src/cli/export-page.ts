@@ -3,6 +3,7 @@ import { bytes as size } from '../base/format.ts'
 import { option } from '../base/options.ts'
 import type { Card, CardCheck } from '../onnx/index.ts'
 import { keepMemory } from '../torch/index.ts'
+import { untilStopped } from './stop.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
 
@@ -23,6 +24,7 @@ interface OtherFlags {
   weights?: 'float32' | 'float16' | 'int8' | undefined
   check?: string | false | undefined
   data?: string | undefined
+  runtimes?: readonly ('onnxruntime-node' | 'onnxruntime-web')[] | undefined
   json?: boolean | undefined
 }
 
@@ -42,8 +44,10 @@ export async function exportPageCommand(
   keepMemory() // a process of our own
   const reporter = createReporter({ json })
   const progress = (label: string, done: number, total: number) => reporter.progress({ label, done, total })
-  const made = await exportPage(run, { ...options, check: check !== false, progress })
-  reporter.close()
+  const signal = untilStopped('no page was written')
+  const made = await exportPage(run, { ...options, check: check !== false, progress, signal }).finally(() =>
+    reporter.close(),
+  )
   const { files, card, examples, part } = made
   if (json) {
     process.stdout.write(`${JSON.stringify(made)}\n`)

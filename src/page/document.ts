@@ -63,7 +63,7 @@ export function pageOf(card: Card, parts: Parts, examples: readonly Example[], e
 <noscript><p class="bad">This page needs JavaScript: the model computes in the browser.</p></noscript>
 <section id="live" aria-labelledby="live-h" hidden>
 <h2 id="live-h" class="hidden">Camera</h2>
-<div><video id="video" muted playsinline aria-label="Camera"></video><div class="row"><button type="button" id="keep">Keep this picture</button><button type="button" id="turn">Turn the camera</button><button type="button" id="stop">Stop the camera</button></div></div>
+<div><video id="video" muted playsinline aria-label="Camera"></video><div class="row"><button type="button" id="keep">Keep this picture</button><button type="button" id="turn">Switch camera</button><button type="button" id="stop">Stop the camera</button></div></div>
 <div id="live-answer"></div>
 </section>
 ${examples.length > 0 && exampleList(examples)}

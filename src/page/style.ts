@@ -19,7 +19,7 @@ progress { accent-color: var(--hue); flex: 1 1 160px; max-width: 320px; }
 #live video { width: 100%; border-radius: 7px; background: #000; }
 .card { grid-template-columns: minmax(0, 300px) minmax(0, 1fr); }
 .picture { position: relative; align-self: start; }
-.picture:empty { min-height: 60px; border-radius: 7px; background: var(--ground); }
+.card.alone { grid-template-columns: minmax(0, 1fr); } .alone p:last-child { margin: 0; }
 .picture canvas { display: block; width: 100%; border-radius: 7px; }
 .heated canvas:first-child { filter: grayscale(1) brightness(0.8); }
 .picture canvas + canvas { position: absolute; inset: 0; height: 100%; }
@@ -41,7 +41,7 @@ button.name[aria-pressed=true] { color: var(--hue); text-decoration-style: solid
 .scroll { overflow-x: auto; background: var(--paper); border: 1px solid var(--line); border-radius: 10px; max-height: 420px; }
 .scroll th, .scroll td { padding: 6px 12px; border-bottom: 1px solid var(--line); text-align: left; }
 .scroll tbody tr:last-child > * { border-bottom: 0; }
-#all td, #all thead th { white-space: nowrap; } #all td.bad { white-space: normal; }
+#all th { min-width: 120px; } #all td, #all thead th { white-space: nowrap; } #all td.bad { white-space: normal; min-width: 200px; }
 .scroll thead th { position: sticky; top: 0; background: var(--paper); color: var(--soft); font-size: 13px; }
 details { margin: 32px 0 0; border-top: 1px solid var(--line); padding-top: 14px; }
 summary { cursor: pointer; min-height: 32px; }

@@ -11,7 +11,7 @@ import { readAssets } from '../../src/page/assets.ts'
 import { writePage, writeSingleFile } from '../../src/page/write.ts'
 import { load } from '../../src/runtime/node.ts'
 import { executablePath, startChromium } from '../helpers/chromium.ts'
-import { picture } from '../helpers/served.ts'
+import { colourModel, picture, testCard } from '../helpers/served.ts'
 import { colourMaps, heatCard, serveFolder } from './pages.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-page-'))
@@ -28,9 +28,13 @@ after(async () => {
 
 /** Opens a page, waits until its model is there, and collects what is wrong: errors, and every request that is not in
  *  `allowed`. */
-async function open(url: string, { allowed = [url], ...options }: BrowserContextOptions & { allowed?: string[] } = {}) {
+async function open(
+  url: string,
+  { allowed = [url], before, ...options }: BrowserContextOptions & { allowed?: string[]; before?: string } = {},
+) {
   const context = await browser!.newContext({ viewport: { width: 900, height: 800 }, ...options })
   const page = await context.newPage()
+  if (before) await page.addInitScript(before)
   const wrong: string[] = []
   const requests: string[] = []
   page.on('pageerror', error => wrong.push(String(error)))
@@ -124,6 +128,12 @@ if (executablePath) {
       await page.getByText(/^pasted\.jpg: 10 red, /).waitFor()
       await send('drop', 'notes.txt', 'text/plain', [1])
       await page.getByText('notes.txt is no picture (text/plain).').waitFor()
+      await page.evaluate(`{
+        const transfer = new DataTransfer()
+        transfer.setData('text/uri-list', 'https://example.org/a.jpg')
+        document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }))
+      }`)
+      await page.getByText('That is a link or a text, no picture.').waitFor()
       await page.getByRole('button', { name: 'Example 1 2 green' }).click()
       await page.getByText(/^example 1: 2 green, /).waitFor()
       await page.getByText('Its label in the data: 2 green').waitFor()
@@ -167,6 +177,14 @@ if (executablePath) {
     assert.deepEqual(requests, [url])
     assert.deepEqual(wrong, [])
     await close()
+    const old = await open(url, { before: 'delete globalThis.Worker; delete Uint8Array.fromBase64' })
+    await choose(old.page, { 'a.jpg': await picture('blue') })
+    await old.page.getByText(/^a\.jpg: blue, /).waitFor()
+    assert.deepEqual(old.wrong, [], 'without workers it computes in the page')
+    await old.close()
+    const older = await open(url, { before: 'delete globalThis.DecompressionStream' })
+    assert.match((await older.said())!, /^The model does not start\. This browser is too old.*Firefox 114/)
+    await older.close()
   })
 
   test('the folder from the disk, a missing model and a half one: what is wrong, and what to do', async () => {
@@ -228,6 +246,27 @@ if (executablePath) {
     await close()
   })
 
+  test('a model without maps has no word of them; many pictures can be stopped, and the table holds all', async () => {
+    writeSingleFile(at('plain.html'), colourModel(), testCard(), assets, [])
+    const { page, wrong, said, close } = await open(pathToFileURL(at('plain.html')).href)
+    const red = await picture('red')
+    await choose(page, Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`${i}.jpg`, red])))
+    await page.getByText('30 pictures: 30 10 red.').waitFor()
+    assert.equal(await page.locator('#answers > li').count(), 24, 'the last are shown large')
+    assert.equal(await page.locator('#all tbody tr').count(), 30)
+    assert.equal(await page.locator('button.name').count(), 0)
+    assert.doesNotMatch((await page.locator('main').textContent())!, /speak|heat/i)
+    await page.click('#clear')
+    await choose(page, Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`${i}.jpg`, red])))
+    await page.click('#stop-all')
+    await page.getByText(/^\d+ pictures?: /).waitFor()
+    assert.equal(await page.locator('#stop-all').isVisible(), false)
+    const count = Number.parseInt((await said())!, 10)
+    assert.ok(count > 0 && count < 400, `${count} of 400`)
+    assert.deepEqual(wrong, [])
+    await close()
+  })
+
   test('several labels have thresholds, numbers are in their units, and names are only text', async () => {
     const classes = ['</script><script>alert(1)</script>', '__proto__', '<img src=x onerror=alert(1)>']
     const multi = await open(single('multi.html', { task: 'multi', classes, thresholds: [0.5, 0.9999, 0.2] }))
@@ -243,6 +282,8 @@ if (executablePath) {
     )
     await choose(multi.page, { 'black.jpg': await picture('black') })
     await multi.page.getByText('black.jpg: no label').waitFor()
+    await choose(multi.page, { 'a.jpg': await picture('#ffff00'), 'b.jpg': await picture('black') })
+    await multi.page.getByText(`2 pictures: 1 ${classes[0]}, 1 no label.`).waitFor()
     const [download] = await Promise.all([multi.page.waitForEvent('download'), multi.page.click('#csv')])
     const lines = readFileSync(await download.path(), 'utf8').split('\r\n')
     assert.equal(lines[0], `\ufefffile,labels,${classes.join(',')},error`)

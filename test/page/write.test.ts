@@ -7,6 +7,8 @@ import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { readAssets } from '../../src/page/assets.ts'
 import { refuseForeignPage, writePage, writeSingleFile } from '../../src/page/write.ts'
+import { load } from '../../src/runtime/node.ts'
+import { colourModel, testCard } from '../helpers/served.ts'
 import { colourMaps, heatCard } from './pages.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-page-'))
@@ -73,4 +75,21 @@ test('a page that Anneal did not write stays as it is', () => {
   refuseForeignPage(at('none.html'))
   refuseForeignPage(at('one.html'))
   refuseForeignPage(at('dir', 'index.html'))
+})
+
+test('the runtime gives the maps of a model that has them, when asked', async () => {
+  const maps = await load(model)
+  const data = Uint8Array.from([200, 0, 0, 0, 100, 0, 0, 0, 50, 0, 0, 0])
+  const pixels = { data, width: 2, height: 2, channels: 3 }
+  assert.equal((await maps.predictPixels(pixels)).heat, undefined)
+  const [first, second] = await maps.predictPixels([pixels, { ...pixels, data: data.map(v => v / 2) }], { heat: true })
+  const near = (got: Float32Array | undefined, wanted: number[]) =>
+    assert.ok(got?.length === 12 && wanted.every((w, i) => Math.abs(w - got[i]!) < 1e-5), `${got}`)
+  near(first!.heat, [2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0.5, 0])
+  near(second!.heat, [1, 0, 0, 0, 0, 0.5, 0, 0, 0, 0, 0.25, 0])
+  await maps.dispose()
+  const plain = await load(colourModel())
+  assert.equal((await plain.predictPixels(pixels, { heat: true })).heat, undefined, 'a model without maps')
+  await plain.dispose()
+  await assert.rejects(load(colourModel({ card: testCard({ heat: { rows: 2, columns: 2 } }) })), /output "heat"/)
 })

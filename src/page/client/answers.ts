@@ -34,6 +34,12 @@ export function words(setup: Setup, { prediction }: Answer): string {
   return prediction.label
 }
 
+/** What is counted of an answer: its class, or each of its labels. */
+export const counted = (setup: Setup, answer: Answer): readonly string[] =>
+  answer.prediction.task === 'multi' && answer.prediction.labels.length > 0
+    ? answer.prediction.labels
+    : [words(setup, answer)]
+
 /** The list of an answer: names, numbers and bars. choose: is called with a class whose heat map is wanted, or with
  *  undefined for none. */
 export function scoreTable(setup: Setup, scores: Float32Array, choose?: (c: number | undefined) => void): HTMLElement {
@@ -100,7 +106,8 @@ export function card(setup: Setup, shown: Shown): HTMLLIElement {
   const item = make('li', [], { className: 'card' })
   if (!answer) {
     body.append(make('p', error!, { className: 'bad' }))
-    item.append(make('div', [], { className: 'picture' }), body)
+    item.className += ' alone'
+    item.append(body)
     return item
   }
   const { prediction, width, height, thumbnail } = answer

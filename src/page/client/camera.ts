@@ -56,7 +56,7 @@ export function watchCamera(
     turn.hidden = cameras.filter(({ kind }) => kind === 'videoinput').length < 2
     stop.focus()
     for (const track of stream.getTracks()) track.addEventListener('ended', end)
-    await answerLive(stream)
+    await answerLive(stream).catch(end) // the model did not start, which was said
   }
 
   const answerLive = async (own: MediaStream) => {

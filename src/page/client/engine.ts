@@ -27,9 +27,12 @@ export interface Engine {
   answer(question: Question): Promise<Answer>
 }
 
+/** The most pixels of a picture: more would need gigabytes, which a page on a phone does not get. */
+const limitPixels = 100e6
+
 /** Loads the model into this thread. wasm: the bytes of onnxruntime-web's .wasm file, so that nothing is fetched. */
 export async function createEngine(ort: Ort, model: ArrayBuffer, wasm: ArrayBuffer): Promise<Engine> {
-  const loaded = await load(model, { ort, wasm, device: 'wasm', threads: 1 })
+  const loaded = await load(model, { ort, wasm, device: 'wasm', threads: 1, limitPixels })
   return { answer: question => answer(loaded, question) }
 }
 

@@ -1,5 +1,5 @@
 import type { Ort } from '../../runtime/browser.ts'
-import { card, type Shown, words } from './answers.ts'
+import { card, counted, type Shown, words } from './answers.ts'
 import { watchCamera } from './camera.ts'
 import type { Engine } from './engine.ts'
 import { type Given, watchInputs } from './inputs.ts'
@@ -45,6 +45,7 @@ class Page {
     watchCamera(this.#setup, engine, { take, say: (text, bad) => this.#say(text, bad) })
     at('stop-all').addEventListener('click', () => (this.#queue = []))
     at('clear').addEventListener('click', () => {
+      this.#queue = []
       this.#table.clear()
       at('answers').replaceChildren()
       this.#say('Cleared.')
@@ -112,10 +113,8 @@ class Page {
     this.#table.add(shown)
     this.#done++
     if (!shown.answer) this.#failed++
-    else {
-      const text = words(this.#setup, shown.answer)
-      this.#counts.set(text, (this.#counts.get(text) ?? 0) + 1)
-    }
+    else
+      for (const text of counted(this.#setup, shown.answer)) this.#counts.set(text, (this.#counts.get(text) ?? 0) + 1)
     if (this.#queue.length === 0) this.#say(this.#summary(shown), shown.error !== undefined && this.#done === 1)
   }
 
@@ -141,5 +140,9 @@ class Page {
   }
 }
 
-/** The reason alone: the card shows the name of the file. */
-const plain = (message: string): string => message.replace(/^the picture can not be used: /, 'Not usable: ')
+/** The reason alone, for a reader who has no program: the card shows the name of the file. */
+const plain = (message: string): string =>
+  `Not usable: ${message
+    .replace(/^the picture can not be used: /, '')
+    .replace(/ Convert it, or give its pixels: .*$/, ' Convert it, for example by an image editor.')
+    .replace(/ \(limitPixels\)/, '')}`

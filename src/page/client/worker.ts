@@ -50,9 +50,10 @@ export async function startEngine(ort: Ort, script: string, model: ArrayBuffer, 
   if (!worker) return createEngine(ort, model, wasm)
   const waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>()
   let count = 0
+  let dead: Error | undefined
   await new Promise<void>((resolve, reject) => {
     const end = (message: string) => {
-      const error = new Error(message)
+      const error = (dead = new Error(message))
       reject(error)
       for (const one of waiting.values()) one.reject(error)
       waiting.clear()
@@ -74,6 +75,7 @@ export async function startEngine(ort: Ort, script: string, model: ArrayBuffer, 
   return {
     answer: question =>
       new Promise((resolve, reject) => {
+        if (dead) return reject(dead)
         const id = count++
         waiting.set(id, { resolve, reject })
         const { input } = question
