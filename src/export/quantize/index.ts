@@ -1,5 +1,5 @@
 import { ModelError } from '../../base/errors.ts'
-import { option } from '../../base/options.ts'
+import { option, setting } from '../../base/options.ts'
 import type { CardQuantization, Graph } from '../../onnx/index.ts'
 import type { LoadedModel } from '../../vision/inference/saved.ts'
 import type { RunPictures } from '../check-files.ts'
@@ -158,6 +158,6 @@ function refusal(
     `${before.toPrecision(4)} → ${after.toPrecision(4)} (costs up to ${cost[1].toPrecision(2)}, at most ${allowed.toPrecision(2)} is accepted)`
   const left = names.length > 0 ? ` with ${names.length} of ${layers} layers in float32` : ''
   return new ModelError(
-    `nothing is written: quantised, the model answers too differently. The best that was found${left}: loss ${of(loss)}, ${metric.name} ${of(metric)}, ${(100 * same).toFixed(1)} % same labels of ${pictures} pictures. Export it without ${option('quantize')}; --weights int8 or float16 makes a smaller file that computes in float32.`,
+    `nothing is written: quantised, the model answers too differently. The best that was found${left}: loss ${of(loss)}, ${metric.name} ${of(metric)}, ${(100 * same).toFixed(1)} % same labels of ${pictures} pictures. Export it without ${option('quantize')}; ${setting('weights', 'int8')} or float16 makes a smaller file that computes in float32.`,
   )
 }
