@@ -7,6 +7,7 @@ import type { CardCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
 import { keepMemory } from '../torch/index.ts'
 import { exportPageCommand, isPage, type PageFlags } from './export-page.ts'
+import { quantization } from './quantization.ts'
 import { untilStopped } from './stop.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
@@ -17,6 +18,7 @@ export interface ExportFlags extends PageFlags {
   net?: boolean | undefined
   weights?: 'float32' | 'float16' | 'int8' | undefined
   to?: Target | undefined
+  quantize?: boolean | undefined
   /** A file to check; false: export without a check. */
   check?: string | false | undefined
   data?: string | undefined
@@ -61,6 +63,7 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   }
   const { file, bytes, card } = result
   process.stdout.write(`${flat(file)}  ${size(bytes)} (${bytes} bytes), weights ${card.weights}\n`)
+  if (card.quantization) process.stdout.write(quantization(card.quantization, card.task))
   process.stdout.write(table(card.checks ?? [], card.task))
   if (check === false) process.stdout.write('not checked against the trained net (--no-check)\n')
   else {

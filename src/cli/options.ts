@@ -30,6 +30,8 @@ export const commandFlags = {
     net: bool().flag('--net').says('write the net alone, from normalised pixels on (net.onnx)'),
     weights: choice('float32', 'float16', 'int8').flag('--weights <type>').default('float32')
       .says('how the weights are stored: fewer bytes to download; the file computes in float32'),
+    quantize: bool().flag('--quantize')
+      .says('compute with integers: int8 weights and values, ranges from training pictures; layers that lose most stay float32'),
     check: or(path('the path of a .onnx file'), off()).flag('--check <file>').example('model.onnx')
       .says('check this exported file on this machine, against the trained net where its run is given; write nothing'),
     page: path('the path of a folder').flag('--page <folder>').example('page')

@@ -24,14 +24,31 @@ export interface CheckFiles {
  *  without them, for errors. */
 export async function checkFiles(
   run: string,
+  card: ModelCard,
+  { most, ...options }: { most: number; data?: string | undefined; signal?: AbortSignal | undefined; skip?: string },
+): Promise<CheckFiles> {
+  const pictures = await runPictures(run, card, options)
+  return pictures.of(pictures.held, most)
+}
+
+/** The pictures of a run that are still in its folder. */
+export interface RunPictures {
+  /** The part to measure on: training pictures where folds leave no others. */
+  held: 'valid' | 'train'
+  /** Up to `most` pictures of a part, after the first `skip`: always the same ones, of all classes. */
+  of(part: 'valid' | 'train', most: number, skip?: number): CheckFiles
+}
+
+/** Finds the pictures of a run by their content, as its own options label them. */
+export async function runPictures(
+  run: string,
   { classes, task = 'single' }: ModelCard,
   {
-    most,
     data,
     signal,
     skip = 'Or leave out the check (--no-check).',
-  }: { most: number; data?: string | undefined; signal?: AbortSignal | undefined; skip?: string },
-): Promise<CheckFiles> {
+  }: { data?: string | undefined; signal?: AbortSignal | undefined; skip?: string },
+): Promise<RunPictures> {
   const isRun = statSync(run, { throwIfNoEntry: false })?.isDirectory()
   const config = isRun ? readConfig(run) : undefined
   const seen = isRun ? readSeen(run) : undefined
@@ -47,26 +64,26 @@ export async function checkFiles(
   const options = restoredOptions(run, settings, undefined) as ImageOptions
   const index = await openIndex(folder, { ...options, seed: config.seed })
   const hashes = await contentHashes(index.dir, index.items, { signal })
-  const held = new Set(seen.valid)
-  const part = held.size > 0 ? 'valid' : 'train'
-  const wanted = part === 'valid' ? held : new Set(seen.train)
-  const found = index.items
-    .flatMap((item, i) => {
-      const content = hashes[i]!
-      return 'hash' in content && wanted.delete(content.hash.slice(0, 16)) ? [{ item, hash: content.hash }] : []
-    })
-    // An order that has nothing to do with classes, and is the same each time.
-    .sort((a, b) => (sha256(a.hash) < sha256(b.hash) ? -1 : 1))
-    .slice(0, most)
-  if (found.length === 0)
-    throw new ModelError(
-      `${folder}: holds none of the pictures that ${run} was ${part === 'valid' ? 'validated' : 'trained'} on. Give their place with ${option('data')}. ${skip}`,
-    )
   const numbers = index.classes.map(name => classes.indexOf(name))
-  const rows = found.map(({ item }) => ({
-    labels: item.labels.map(label => numbers[label]!),
-    ...(item.values && { values: classes.map(name => item.values![index.classes.indexOf(name)]!) }),
-  }))
-  const targets = targetsOf(rows, task, classes.length)
-  return { places: found.map(({ item }) => item), targets, part }
+  const of: RunPictures['of'] = (part, most, after = 0) => {
+    const wanted = new Set(seen[part])
+    const found = index.items
+      .flatMap((item, i) => {
+        const content = hashes[i]!
+        return 'hash' in content && wanted.delete(content.hash.slice(0, 16)) ? [{ item, hash: content.hash }] : []
+      })
+      // An order that has nothing to do with classes, and is the same each time.
+      .sort((a, b) => (sha256(a.hash) < sha256(b.hash) ? -1 : 1))
+      .slice(after, after + most)
+    if (found.length === 0)
+      throw new ModelError(
+        `${folder}: holds none of the pictures that ${run} was ${part === 'valid' ? 'validated' : 'trained'} on. Give their place with ${option('data')}. ${skip}`,
+      )
+    const rows = found.map(({ item }) => ({
+      labels: item.labels.map(label => numbers[label]!),
+      ...(item.values && { values: classes.map(name => item.values![index.classes.indexOf(name)]!) }),
+    }))
+    return { places: found.map(({ item }) => item), targets: targetsOf(rows, task, classes.length), part }
+  }
+  return { held: seen.valid.length > 0 ? 'valid' : 'train', of }
 }

@@ -15,6 +15,7 @@ import type { LoadedModel, ModelCard } from '../vision/inference/saved.ts'
 import type { Picture } from '../vision/types.ts'
 import type { CheckFiles } from './check-files.ts'
 import { preprocessings } from './model-graph.ts'
+import { sameLabels, verdictOf } from './quantize/verdict.ts'
 import { type Loaded, load, type RuntimeName, type Value } from './runtimes.ts'
 
 /** What an exported file may differ by. */
@@ -27,9 +28,13 @@ export interface Bounds {
   onFiles: number
 }
 
-/** The bounds by how the weights are stored: in fewer bits the net itself is another. */
-export const bounds = (weights: Card['weights']): Bounds =>
-  weights === 'float32' ? { same: 0.995, onPixels: 1e-4, onFiles: 0.02 } : { same: 0.99, onPixels: 0.05, onFiles: 0.05 }
+/** The bounds by how the weights are stored: in fewer bits the net itself is another. Of a quantised file a single answer may
+ *  differ by any amount; what counts is what it costs (`refuseCostly`), and that it answers alike everywhere. */
+export const bounds = (weights: Card['weights']): Bounds => {
+  if (weights === 'float32') return { same: 0.995, onPixels: 1e-4, onFiles: 0.02 }
+  if (weights === 'quantized') return { same: 0.85, onPixels: 1, onFiles: Number.POSITIVE_INFINITY }
+  return { same: 0.99, onPixels: 0.05, onFiles: 0.05 }
+}
 
 /** A file to check: the whole model, and its net from `pixels` on. */
 export interface Checked {
@@ -42,6 +47,8 @@ export interface Checked {
 const pixelPictures = 32
 
 export interface CheckOptions {
+  /** Whether the file is quantised: then what it costs is measured. */
+  quantized?: boolean | undefined
   runtimes: readonly RuntimeName[]
   progress?: ((label: string, done: number, total: number) => void) | undefined
   signal?: AbortSignal | undefined
@@ -53,7 +60,7 @@ export async function checkExport(
   model: LoadedModel,
   exported: Checked,
   { places, targets, part }: CheckFiles,
-  { runtimes, progress = () => {}, signal }: CheckOptions,
+  { quantized = false, runtimes, progress = () => {}, signal }: CheckOptions,
 ): Promise<CardCheck[]> {
   const { card } = model
   const trained = await trainedOutputs(model, places, { progress, signal })
@@ -86,12 +93,13 @@ export async function checkExport(
     runtime: loaded[r]!.name,
     files: places.length,
     part,
-    same: sameShare(trained, typed(outputs[r]!), card),
+    same: card.task === 'regression' ? 1 : sameLabels(trained, typed(outputs[r]!), card),
     differenceOnFiles: largest(trained, outputs[r]!, card).by,
     ...(onPixels && { differenceOnPixels: onPixels[r]! }),
     metric,
     trained: score(trained),
     exported: score(typed(outputs[r]!)),
+    ...(quantized && { loss: verdictOf(trained, typed(outputs[r]!), targets, card).loss }),
     milliseconds: median(times[r]!),
   }))
 }
@@ -99,6 +107,10 @@ export async function checkExport(
 /** Throws where a check is outside the bounds; says in which runtime and by which step, or that the net does not bear the
  *  storage of its weights. */
 export function refuseDifferent(checks: readonly CardCheck[], weights: Card['weights'], file: string): void {
+  if (weights === 'quantized') {
+    refuseCostly(checks, `${file} is not written`, `Leave ${option('quantize')} out.`)
+    return
+  }
   const { same, onPixels, onFiles } = bounds(weights)
   for (const check of checks) {
     const { runtime, files, differenceOnPixels: inNet = 0 } = check
@@ -121,6 +133,20 @@ export function refuseDifferent(checks: readonly CardCheck[], weights: Card['wei
     if (differs)
       throw fail(
         `The net agrees (${inNet.toPrecision(2)} on equal pixels), so they part in decoding or resizing: ${agree}.`,
+      )
+  }
+}
+
+/** Throws where a quantised file costs more in a runtime than validation leaves open about the trained net. When it was
+ *  quantised, the upper end of what it costs was within that; here it is what it costs, since the pictures may be fewer. */
+export function refuseCostly(checks: readonly CardCheck[], what: string, todo: string): void {
+  const { same: least } = bounds('quantized')
+  for (const { runtime, files, same, loss } of checks) {
+    const other = Math.round((1 - same) * files)
+    const by = loss ? loss.after - loss.before : 0
+    if ((same < least && other > 1) || !(by <= (loss?.allowed ?? 0)))
+      throw new ModelError(
+        `${what}: in ${runtime} the quantised model answers too differently from the trained net. ${percent(same)} of the labels of ${plural(files, 'file')} are the same, expected ${percent(least)}; its loss is ${by.toPrecision(2)} higher, expected at most ${(loss?.allowed ?? 0).toPrecision(2)}. ${todo}`,
       )
   }
 }
@@ -212,24 +238,6 @@ export function largest(a: ArrayLike<number>, b: ArrayLike<number>, { classes, s
     if (off > by) by = off
   }
   return { by }
-}
-
-function sameShare(a: Outputs, b: Outputs, { task = 'single', classes, thresholds }: ModelCard): number {
-  const width = classes.length
-  const count = a.length / width
-  if (task === 'regression') return 1
-  let same = 0
-  if (task === 'multi') {
-    const counts = (p: Outputs, i: number) => p[i]! >= (thresholds?.[i % width] ?? 0.5)
-    for (let i = 0; i < a.length; i++) if (counts(a, i) === counts(b, i)) same++
-    return same / a.length
-  }
-  const best = (p: Outputs, row: number) => {
-    const scores = p.subarray(row * width, (row + 1) * width)
-    return scores.indexOf(Math.max(...scores))
-  }
-  for (let row = 0; row < count; row++) if (best(a, row) === best(b, row)) same++
-  return same / count
 }
 
 function median(values: readonly number[]): number {

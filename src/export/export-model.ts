@@ -1,9 +1,9 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setImmediate as pause } from 'node:timers/promises'
-import { FileError, fileReason, ModelError } from '../base/errors.ts'
+import { FileError, fileReason, ModelError, OptionError } from '../base/errors.ts'
 import { ensureFolder, writeAtomic } from '../base/files.ts'
-import { option } from '../base/options.ts'
+import { option, setting } from '../base/options.ts'
 import { version } from '../base/version.ts'
 import { type Card, type CardCheck, checkCard, probePicture, readCard } from '../onnx/index.ts'
 import { noGrad, scope } from '../torch/index.ts'
@@ -13,10 +13,11 @@ import { pictureBatch } from '../vision/batch.ts'
 import { ASPECT } from '../vision/cache/cache.ts'
 import { fitRaster } from '../vision/decode/resize.ts'
 import { disposeModel, type LoadedModel, loadModel } from '../vision/inference/saved.ts'
-import { bounds, checkExport, checkProbe, numbersOf, refuseDifferent } from './check.ts'
-import { type CheckFiles, checkFiles } from './check-files.ts'
+import { bounds, checkExport, checkProbe, numbersOf, refuseCostly, refuseDifferent } from './check.ts'
+import { type CheckFiles, checkFiles, runPictures } from './check-files.ts'
 import { exportCard, metadataOf } from './model-card.ts'
 import { modelGraph } from './model-graph.ts'
+import { quantize as quantizeNet } from './quantize/index.ts'
 import { load, type RuntimeName, runtimeNames } from './runtimes.ts'
 import { storeWeights } from './store-weights.ts'
 
@@ -30,6 +31,9 @@ export interface ExportOptions {
   weights?: 'float32' | 'float16' | 'int8' | undefined
   /** With an output `heat`, class activation maps, where the model is one net whose head is linear. Default: no. */
   heat?: boolean | undefined
+  /** Integers instead of floats: int8 weights and uint8 values, with ranges from training pictures. Layers that change the
+   *  answers most stay float32, and the export throws if that is not enough. */
+  quantize?: boolean | undefined
   /** Whether the file is checked before it gets its name: yes unless you say `false`. */
   check?: boolean | undefined
   /** Where the pictures of the run are now, where they have moved. */
@@ -60,15 +64,20 @@ const probe = { width: 320, height: 240, seed: 1 }
 export async function exportModel(run: string, options: ExportOptions = {}): Promise<Exported> {
   const {
     net = false,
-    weights = 'float32',
+    quantize = false,
     heat = false,
     check = true,
-    pictures = checkPictures,
+    pictures: most = checkPictures,
     data,
     progress,
     signal,
   } = options
   const { runtimes = runtimeNames } = options
+  if (quantize && options.weights !== undefined && options.weights !== 'float32')
+    throw new OptionError(
+      `${setting('weights', options.weights)}: does not fit ${option('quantize')}, which stores the weights as int8. Leave one of them out.`,
+    )
+  const weights = quantize ? 'quantized' : (options.weights ?? 'float32')
   const model = loadModel(run)
   try {
     refuseDepth(model)
@@ -76,7 +85,9 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
     refuseForeign(file)
     refuseUnwritable(file)
     const cards = model.members.map(({ card }) => card)
-    const files = check ? await checkFiles(run, model.card, { most: pictures, data, signal }) : undefined
+    const pictures = check || quantize ? await runPictures(run, model.card, { data, signal }) : undefined
+    const files = check ? pictures!.of(pictures!.held, most) : undefined
+    const integers = quantize ? await quantizeNet(model, pictures!, { heat, runtimes, progress, signal }) : undefined
     const encode = (
       graph: ReturnType<typeof modelGraph>,
       own: boolean,
@@ -86,6 +97,7 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
       const card = exportCard(run, model.card, cards, {
         weights,
         net: own,
+        ...(integers && { quantization: integers.facts }),
         ...(graph.features !== undefined && { features: graph.features }),
         ...(graph.heat && { heat: graph.heat }),
         ...(checks && { checks }),
@@ -95,7 +107,8 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
     }
     const made = (alone: boolean) => {
       const graph = modelGraph(model, { net: alone, heat })
-      if (weights !== 'float32') storeWeights(graph.graph, weights)
+      if (integers) return { ...graph, graph: integers.apply(graph.graph) }
+      if (weights === 'float16' || weights === 'int8') storeWeights(graph.graph, weights)
       return graph
     }
     const graph = made(net)
@@ -134,7 +147,13 @@ async function checked(
   const whole = encode(made(false), false).bytes
   const alone = made(true)
   const net = { file: encode(alone, true).bytes, inputs: alone.inputs }
-  const checks = await checkExport(model, { file: whole, net }, files, { runtimes, progress, signal })
+  const quantized = weights === 'quantized'
+  const checks = await checkExport(model, { file: whole, net }, files, {
+    quantized,
+    runtimes,
+    progress,
+    signal,
+  })
   refuseDifferent(checks, weights, file)
   return checks
 }
@@ -195,7 +214,14 @@ export async function checkFile(
         `${file}: is another model than ${run}: it answers ${card.task} with ${card.classes.slice(0, 5).join(', ')}, the run ${task} with ${classes.slice(0, 5).join(', ')}.`,
       )
     const files = await checkFiles(run, model.card, { most: pictures, data, signal })
-    const checks = await checkExport(model, { file: bytes }, files, { runtimes, progress, signal })
+    const quantized = card.weights === 'quantized'
+    const checks = await checkExport(model, { file: bytes }, files, {
+      quantized,
+      runtimes,
+      progress,
+      signal,
+    })
+    if (quantized) refuseCostly(checks, file, 'Export the run again.')
     for (const check of checks)
       if (!(check.differenceOnFiles <= bound.onFiles))
         throw new ModelError(

@@ -12,7 +12,7 @@ import { validationOf } from './validation.ts'
 
 /** What the card says beside the saved model's own card. */
 export type CardFacts = Pick<Card, 'weights'> &
-  Partial<Pick<Card, 'features' | 'heat' | 'checks' | 'probe'>> & { net: boolean }
+  Partial<Pick<Card, 'features' | 'heat' | 'checks' | 'probe' | 'quantization'>> & { net: boolean }
 
 /** The card of an exported model: what is known of the saved model, and of its run. */
 export function exportCard(path: string, card: ModelCard, members: readonly ModelCard[], facts: CardFacts): Card {

@@ -24,6 +24,16 @@ export interface CardMetric {
   interval?: readonly [low: number, high: number]
 }
 
+/** What a change of a net costs on the same pictures. */
+export interface CardCost {
+  before: number
+  after: number
+  /** The 95 % interval of the paired difference; positive is worse. */
+  cost: readonly [low: number, high: number]
+  /** The upper end of `cost` that is accepted: the distance of `before` from the worse end of its own 95 % interval. */
+  allowed: number
+}
+
 /** The results of a check of the exported file: files of the validation part, from file to label, in one runtime. */
 export interface CardCheck {
   /** `onnxruntime-node`, `onnxruntime-web (wasm)`, with the version. */
@@ -42,8 +52,31 @@ export interface CardCheck {
   metric: string
   trained: number
   exported: number
+  /** Of a quantised file: what it costs in loss. */
+  loss?: CardCost
   /** Milliseconds for one picture from decoded pixels to the answer: the median over the files, one at a time. */
   milliseconds: number
+}
+
+/** How a net was quantised to integers. */
+export interface CardQuantization {
+  /** How the ranges of values were chosen. */
+  method: 'minmax' | 'percentile' | 'mse'
+  /** Training pictures that the ranges were measured on. */
+  calibration: number
+  /** How many convolutions and matrix products the net has, and which of them stayed float32. */
+  layers: number
+  float32: readonly string[]
+  /** Measured on these pictures of the validation part (`train` for folds): the loss, the metric of the task, and the share of
+   *  same labels. Before: float32. */
+  part: 'valid' | 'train'
+  pictures: number
+  loss: CardCost
+  metric: CardCost & { name: string }
+  same: number
+  /** Bytes of the net alone, and milliseconds for one picture in it, in float32 and quantised. */
+  bytes: { float32: number; quantized: number }
+  milliseconds: readonly { runtime: string; float32: number; quantized: number }[]
 }
 
 /** The card of an exported model: JSON in the file's metadata, before the graph. All that a person or a program needs to
@@ -85,8 +118,9 @@ export interface Card {
   licence?: string
   /** sha256 of the trained weights and of the list of training files with their digests. */
   digests: { weights: readonly string[]; data?: string }
-  /** How the weights are stored. */
+  /** How the weights are stored; `quantized`: int8, and layers compute with integers, too. */
   weights: 'float32' | 'float16' | 'int8' | 'quantized'
+  quantization?: CardQuantization
   checks?: readonly CardCheck[]
   /** A picture (`probePicture`) and the first output for it, which every device must give. */
   probe?: { width: number; height: number; seed: number; outputs: readonly number[] }

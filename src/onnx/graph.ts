@@ -67,6 +67,21 @@ export class Graph {
     return made
   }
 
+  /** A graph with the same inputs, outputs and constants, and without nodes; the names of this graph stay taken. */
+  withoutNodes(): Graph {
+    const made = new Graph()
+    made.#names = new Map(this.#names)
+    for (const [name, constant] of this.#constants) made.#constants.set(name, constant)
+    made.#inputs.push(...this.#inputs)
+    made.#outputs.push(...this.#outputs)
+    return made
+  }
+
+  /** Adds a node as it is, from `withoutNodes` or from this graph. */
+  push(node: GraphNode): void {
+    this.#nodes.push(node)
+  }
+
   /** A name that nothing else in the graph has: `wanted`, or with a number after it. */
   name(wanted: string): string {
     const count = this.#names.get(wanted) ?? 0
@@ -80,9 +95,19 @@ export class Graph {
     return name
   }
 
-  /** Declares that a value of the graph is an output, under its own name. */
-  output(name: string, type: OnnxType, dims: Dims): void {
+  /** Declares that a value of the graph is an output, under its own name. Without `dims`: of any shape. */
+  output(name: string, type: OnnxType, dims?: Dims): void {
     this.#outputs.push(valueInfo(name, type, dims))
+  }
+
+  /** The names of the inputs. */
+  get inputs(): readonly string[] {
+    return this.#inputs.map(({ name }) => name!)
+  }
+
+  /** The names of the outputs. */
+  get outputs(): readonly string[] {
+    return this.#outputs.map(({ name }) => name!)
   }
 
   /** Adds a node with one output; returns the name of that output. `undefined`: an optional input that is left out. */
@@ -218,7 +243,9 @@ function attributeOf(name: string, value: Exclude<Attribute, Graph>): MessageIni
   return { name, type: type.INTS, ints: value.map(BigInt) }
 }
 
-function valueInfo(name: string, type: OnnxType, dims: Dims): MessageInitShape<typeof ValueInfoProtoSchema> {
+function valueInfo(name: string, type: OnnxType, dims?: Dims): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const elemType = typeNumbers[type]
+  if (!dims) return { name, type: { value: { case: 'tensorType', value: { elemType } } } }
   const dim = dims.map(d =>
     typeof d === 'number'
       ? { value: { case: 'dimValue' as const, value: BigInt(d) } }
@@ -226,6 +253,6 @@ function valueInfo(name: string, type: OnnxType, dims: Dims): MessageInitShape<t
   )
   return {
     name,
-    type: { value: { case: 'tensorType', value: { elemType: typeNumbers[type], shape: { dim } } } },
+    type: { value: { case: 'tensorType', value: { elemType, shape: { dim } } } },
   }
 }
