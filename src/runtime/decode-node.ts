@@ -38,6 +38,7 @@ const read: readonly Format[] = ['JPEG', 'PNG', 'GIF', 'WebP', 'AVIF', 'TIFF']
 export async function decodeFile(bytes: Uint8Array, { input: { mode } }: Card, limit: number): Promise<RawPixels> {
   const format = await formatOf(bytes, read)
   if (format === 'JPEG') bytes = mendedJpeg(bytes)
+  if (format === 'TIFF') (await import('./tiff.ts')).checkTiff(bytes, mode === 'keep')
   if (format === 'AVIF' && bytes[11] === 0x73) {
     // The brand of a film, avis, is not read: avif gives its still picture.
     bytes = Uint8Array.from(bytes)

@@ -37,6 +37,26 @@ test('in Node, golden pictures are those of other programs', async () => {
       await assert.rejects(loaded.decode(bytes), /can not be used/, name)
 })
 
+test('in Node, a TIFF file gets the pixels of training, or is refused', async () => {
+  await using loaded = await load(model)
+  const [wrong, refused]: string[][] = [[], []]
+  let same = 0
+  for (const { name, bytes, rgb, off } of goldenPictures) {
+    if (!name.startsWith('tiff')) continue
+    try {
+      const got = await loaded.decode(bytes)
+      if (got.data.length === rgb.length && most(got.data, rgb) <= off) same++
+      else wrong!.push(name)
+    } catch {
+      refused!.push(name)
+    }
+  }
+  assert.deepEqual(wrong, [])
+  assert.ok(same > 60 && refused!.length > 20, `${same} the same, ${refused!.length} refused`)
+  const four = sharp(new Uint8Array(48).fill(7), { raw: { width: 4, height: 3, channels: 4 } })
+  assert.equal((await loaded.decode(await four.tiff().toBuffer())).channels, 3, 'a fourth channel that is alpha')
+})
+
 /** Decodes PNG by the runtime's own decoder, which browsers and workers use. */
 const own = async (bytes: Uint8Array) => {
   const { orientation } = await readHeader(bytes, 'PNG')
