@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { FileError, ModelError, OptionError } from '../base/errors.ts'
+import { ModelError, OptionError } from '../base/errors.ts'
 import { amount } from '../base/format.ts'
 import { option, setting } from '../base/options.ts'
 import type { Card } from '../onnx/index.ts'
@@ -43,14 +43,14 @@ export async function exportPage(run: string, options: PageOptions): Promise<Exp
   const { page, singleFile, examples: wanted = 0, data, signal, ...others } = options
   if ((page === undefined) === (singleFile === undefined))
     throw new OptionError(`a page needs one place: ${option('page')} DIR, or ${option('singleFile')} FILE.html.`)
+  if (singleFile !== undefined && !/\.html?$/i.test(singleFile))
+    throw new OptionError(
+      `${option('singleFile')}: got ${singleFile}, expected a name that ends in .html, so that it opens in a browser.`,
+    )
   const { card: stored } = readStored(run)
   refusePictures(stored)
   const assets = readAssets()
-  if (page !== undefined && existsSync(page) && !statSync(page).isDirectory())
-    throw new FileError(
-      `${page}: is a file; ${option('page')} needs a folder. For one file use ${option('singleFile')}.`,
-    )
-  refuseForeignPage(singleFile ?? join(page!, 'index.html'))
+  refuseForeignPage({ page, singleFile })
   const found = wanted > 0 ? await exampleFiles(run, stored, { wanted, data, signal }) : undefined
   const work = singleFile === undefined ? undefined : mkdtempSync(join(tmpdir(), 'anneal-page-'))
   try {

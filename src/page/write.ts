@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { sha256 } from '../base/digest.ts'
@@ -13,13 +13,30 @@ import { type Example, generator, pageOf } from './document.ts'
 /** The files of a page, with their sizes in bytes. */
 export type Written = { file: string; bytes: number }[]
 
-/** Refuses to write over a page that Anneal did not write. */
-export function refuseForeignPage(file: string): void {
-  if (!existsSync(file)) return
-  if (readFileSync(file).subarray(0, 4096).includes(`content="${generator}"`)) return
-  throw new FileError(
-    `${file}: exists and is no page that Anneal wrote; choose another place (${option('page')}, ${option('singleFile')}), or remove it.`,
-  )
+/** Refuses to write over files that Anneal did not write: a page of one file, or the folder of one. */
+export function refuseForeignPage({
+  page,
+  singleFile,
+}: {
+  page?: string | undefined
+  singleFile?: string | undefined
+}): void {
+  const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory()
+  const other = `Choose another place (${option('page')}, ${option('singleFile')}), or remove it.`
+  if (page !== undefined && existsSync(page) && !isFolder(page))
+    throw new FileError(
+      `${page}: is a file; ${option('page')} needs a folder. For one file use ${option('singleFile')}.`,
+    )
+  if (singleFile !== undefined && isFolder(singleFile))
+    throw new FileError(`${singleFile}: is a folder; ${option('singleFile')} needs the path of a .html file.`)
+  const file = singleFile ?? join(page!, 'index.html')
+  if (existsSync(file)) {
+    if (readFileSync(file).subarray(0, 4096).includes(`content="${generator}"`)) return
+    throw new FileError(`${file}: exists and is no page that Anneal wrote. ${other}`)
+  }
+  const script = page !== undefined && join(page, 'page.js')
+  if (script && existsSync(script))
+    throw new FileError(`${script}: exists, and no page that Anneal wrote is beside it. ${other}`)
 }
 
 /** Writes a page of several files, for a web server: `index.html`, `page.js` and the .wasm file beside the `model.onnx`

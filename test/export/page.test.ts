@@ -108,6 +108,7 @@ test('the command says what is in the page; nothing goes with it that it can not
       ],
       [/a page needs one place/, dir, '--examples', '3'],
       [/one\.html: is a file; --page needs a folder/, dir, '--page', cli.path('one.html')],
+      [/--single-file: got page, expected a name that ends in \.html/, dir, '--single-file', 'page'],
       [/which model\?/, '--page', 'x'],
     ] as [RegExp, ...string[]][]) {
       const { code, stderr } = await run(...args)

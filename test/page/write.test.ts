@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -68,13 +68,24 @@ test('one file: model and runtime are in it, bit for bit, and its script is allo
   assert.equal(page.match(/<img/g), null, 'no picture of the run')
 })
 
-test('a page that Anneal did not write stays as it is', () => {
+test('files that Anneal did not write stay as they are', () => {
   writeFileSync(at('mine.html'), '<h1>mine</h1>')
-  assert.throws(() => refuseForeignPage(at('mine.html')), /mine\.html: exists and is no page that Anneal wrote/)
-  assert.equal(existsSync(at('none.html')), false)
-  refuseForeignPage(at('none.html'))
-  refuseForeignPage(at('one.html'))
-  refuseForeignPage(at('dir', 'index.html'))
+  mkdirSync(at('scripts'))
+  writeFileSync(at('scripts', 'page.js'), 'mine()')
+  for (const [place, message] of [
+    [{ singleFile: at('mine.html') }, /mine\.html: exists and is no page that Anneal wrote/],
+    [{ singleFile: at('scripts') }, /scripts: is a folder; singleFile needs the path of a \.html file/],
+    [{ page: at('mine.html') }, /mine\.html: is a file; page needs a folder/],
+    [{ page: at('scripts') }, /page\.js: exists, and no page that Anneal wrote is beside it/],
+  ] as const)
+    assert.throws(() => refuseForeignPage(place), message)
+  for (const place of [
+    { singleFile: at('none.html') },
+    { singleFile: at('one.html') },
+    { page: at('dir') },
+    { page: at('new') },
+  ])
+    refuseForeignPage(place)
 })
 
 test('the runtime gives the maps of a model that has them, when asked', async () => {
