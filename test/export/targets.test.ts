@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import sharp from 'sharp'
 import { dockerFiles } from '../../src/export/targets/docker.ts'
 import type { Files, TargetModel } from '../../src/export/targets/files.ts'
 import { lambdaFiles } from '../../src/export/targets/lambda.ts'
+import { workerFiles } from '../../src/export/targets/worker.ts'
 import { type Card, probePicture } from '../../src/onnx/index.ts'
 import { load } from '../../src/runtime/node.ts'
 import { colourModel, picture, testCard } from '../helpers/served.ts'
@@ -32,12 +35,20 @@ async function probed(more: Partial<Card> = {}): Promise<{ card: Card; model: Ui
 }
 
 /** Writes a target's folder, with the packages that its package.json asks for. */
-async function written(name: string, write: (model: TargetModel) => Promise<Files>, more: Partial<Card> = {}) {
+async function written(
+  name: string,
+  write: (model: TargetModel) => Promise<Files>,
+  more: Partial<Card> = {},
+  place = 'model.onnx',
+) {
   const { card, model } = await probed(more)
   const at = (...parts: string[]) => join(folder, name, ...parts)
-  const files: Files = { ...(await write({ card, bytes: model.length })), 'model.onnx': model }
+  const files: Files = { ...(await write({ card, bytes: model.length })), [place]: model }
   mkdirSync(at('node_modules'), { recursive: true })
-  for (const [file, content] of Object.entries(files)) writeFileSync(at(file), content)
+  for (const [file, content] of Object.entries(files)) {
+    mkdirSync(dirname(at(file)), { recursive: true })
+    writeFileSync(at(file), content)
+  }
   const about = JSON.parse(readFileSync(at('package.json'), 'utf8'))
   for (const name of Object.keys(about.dependencies)) {
     const to = at('node_modules', name)
@@ -186,4 +197,129 @@ test('lambda: the handler answers events of four front doors, as its own test sa
     {},
   )
   assert.deepEqual([tensors.statusCode, tensors.isBase64Encoded], [200, true], tensors.body)
+})
+
+/** The worker as a bundler makes it, for Node: its .wasm file as a compiled module, its decoder of JPEG files by sharp. */
+async function bundled(at: (...parts: string[]) => string) {
+  writeFileSync(
+    at('jpeg.mjs'),
+    `import sharp from ${JSON.stringify(import.meta.resolve('sharp'))}
+export async function decodeJpeg(bytes) {
+  const { data, info } = await sharp(bytes).autoOrient().ensureAlpha().raw().toBuffer({ resolveWithObject: true })
+  return { data, width: info.width, height: info.height, channels: 4 }
+}`,
+  )
+  await build({
+    entryPoints: [at('worker.mjs')],
+    outfile: at('bundle', 'worker.mjs'),
+    bundle: true,
+    format: 'esm',
+    platform: 'neutral',
+    external: ['node:*', 'module', 'worker_threads', 'file:*'],
+    alias: { '@anneal/run/edge': join(root, 'src/runtime/edge.ts') },
+    nodePaths: [join(root, 'node_modules')],
+    logLevel: 'error',
+    plugins: [
+      {
+        name: 'wasm',
+        setup({ onLoad }) {
+          onLoad({ filter: /\.wasm$/ }, ({ path }) => ({
+            contents: `import { readFileSync } from 'node:fs'\nexport default new WebAssembly.Module(readFileSync(${JSON.stringify(path)}))`,
+            loader: 'js',
+          }))
+        },
+      },
+    ],
+  })
+  const { default: worker } = await import(at('bundle', 'worker.mjs'))
+  const assets = {
+    fetch: async (url: string) => new Response(readFileSync(at('assets', new URL(url).pathname.slice(1)))),
+  }
+  return (path: string, init: RequestInit = {}, env: object = {}): Promise<Response> =>
+    worker.fetch(new Request(`https://x.example.com${path}`, init), { ASSETS: assets, ...env })
+}
+
+test('worker: its fetch handler answers PNG and JPEG files and raw pixels, and refuses the rest', async () => {
+  const { at, card, about } = await written('worker', workerFiles, {}, 'assets/model.onnx')
+  assert.deepEqual(Object.keys(about.dependencies), ['@anneal/run', 'onnxruntime-web', '@jsquash/jpeg'])
+  const fetched = await bundled(at)
+  const post = async (
+    body: Uint8Array | string,
+    query = '',
+    more: { env?: object; headers?: Record<string, string> } = {},
+  ) => {
+    const init = { method: 'POST', body: body as Uint8Array<ArrayBuffer>, headers: more.headers ?? {} }
+    const response = await fetched(`/predict${query}`, init, more.env)
+    return {
+      status: response.status,
+      ...((await response.json()) as { label?: string; error?: string; probabilities?: Record<string, number> }),
+    }
+  }
+  assert.deepEqual(await (await fetched('/v2/health/ready')).json(), { ready: true })
+  const probe = await post(readFileSync(at('probe.png')), '?top=3')
+  for (const [i, name] of card.classes.entries()) {
+    const [got, expected] = [probe.probabilities![name]!, card.probe!.outputs[i]!]
+    assert.ok(Math.abs(got - expected) < 1e-5, `${name}: ${got}, the card has ${expected}`)
+  }
+  const jpeg = await picture('red', 60, 40)
+  assert.equal((await post(jpeg)).label, '10 red')
+  assert.equal((await post(await sharp(jpeg).jpeg({ progressive: true }).toBuffer())).label, '10 red', 'progressive')
+  assert.equal((await post(Buffer.concat([jpeg, Buffer.from('and more')]))).label, '10 red', 'bytes after the end')
+  const raw = await sharp(await picture('blue', 20, 10, 'png'))
+    .raw()
+    .toBuffer()
+  assert.equal((await post(raw, '?width=20&height=10')).label, 'blue')
+  assert.equal((await post(raw, '?width=20&height=10&channels=3')).label, 'blue')
+
+  const wide = await sharp({ create: { width: 4100, height: 3000, channels: 3, background: 'red' } })
+    .jpeg()
+    .toBuffer()
+  const cmyk = await sharp(jpeg).toColourspace('cmyk').jpeg().toBuffer()
+  for (const [what, body, query, status, says] of [
+    ['a JPEG file that is cut off', jpeg.subarray(0, jpeg.length - 30), '', 422, /cut off or corrupt/],
+    ['the half of one', jpeg.subarray(0, jpeg.length / 2), '', 422, /cut off or corrupt/],
+    ['a CMYK file', cmyk, '', 422, /CMYK/],
+    ['a large picture', wide, '', 413, /4100 x 3000 pixels/],
+    ['a large body', Buffer.alloc(10_000_001), '', 413, /at most 10000000 bytes/],
+    ['no picture', 'hello', '', 422, /no picture that is known/],
+    ['WebP', await picture('red', 9, 9, 'webp'), '', 422, /WebP/],
+    ['nothing', '', '', 422, /empty/],
+    ['pixels that do not fit', raw, '?width=20&height=11', 422, /600 values for 20 x 11/],
+    ['a size that is none', raw, '?width=20&height=x', 422, /height is NaN/],
+    ['top', jpeg, '?top=0', 400, /whole number from 1/],
+  ] as const) {
+    const answer = await post(body, query)
+    assert.equal(answer.status, status, `${what}: ${answer.error}`)
+    assert.match(answer.error!, says, what)
+  }
+  const env = { ANNEAL_TOKEN: 's3cret' }
+  for (const [authorization, status] of [
+    ['', 401],
+    ['Bearer s3creT', 401],
+    ['Bearer s3cret2', 401],
+    ['Bearer s3cret', 200],
+  ] as const)
+    assert.equal((await post(jpeg, '', { env, headers: { authorization } })).status, status, authorization)
+  assert.equal((await fetched('/model.onnx')).status, 404, 'the model is not given away')
+  assert.equal((await fetched('/predict')).status, 405)
+})
+
+test('worker: a model that can not be read is tried again at the next request; one that is too large is not written', async () => {
+  const { at } = await written('worker-broken', workerFiles, {}, 'assets/model.onnx')
+  const fetched = await bundled(at)
+  const body = (await picture('red')) as Uint8Array<ArrayBuffer>
+  let file = new Response('none', { status: 503 })
+  const env = { ASSETS: { fetch: async () => file } }
+  const said = console.error
+  console.error = () => {}
+  const broken = await fetched('/predict', { method: 'POST', body }, env)
+  console.error = said
+  assert.equal(broken.status, 500)
+  assert.deepEqual(await broken.json(), { error: 'the worker failed to answer; its log says why' })
+  file = new Response(readFileSync(at('assets', 'model.onnx')))
+  assert.equal((await fetched('/predict', { method: 'POST', body }, env)).status, 200)
+  await assert.rejects(
+    workerFiles({ card: testCard(), bytes: 27_000_000 }),
+    /has 25\.7 MiB; .* at most 25 MiB\. Take weights: "float16"/,
+  )
 })

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { FileError, ModelError } from '../../base/errors.ts'
 import { writeAtomic } from '../../base/files.ts'
@@ -8,11 +8,21 @@ import { type Exported, type ExportOptions, exportModel } from '../export-model.
 import { dockerFiles } from './docker.ts'
 import type { Files, TargetModel } from './files.ts'
 import { lambdaFiles } from './lambda.ts'
+import { workerFiles } from './worker.ts'
 
-/** Where a folder is for: a container, AWS Lambda. */
-export type Target = 'docker' | 'lambda'
+/** Where a folder is for: a container, AWS Lambda, Cloudflare Workers. */
+export type Target = 'docker' | 'lambda' | 'worker'
 
-const writers: Record<Target, (model: TargetModel) => Promise<Files>> = { docker: dockerFiles, lambda: lambdaFiles }
+interface Writer {
+  /** The place of the model in the folder. */
+  model: string
+  files(model: TargetModel): Promise<Files>
+}
+const writers: Record<Target, Writer> = {
+  docker: { model: 'model.onnx', files: dockerFiles },
+  lambda: { model: 'model.onnx', files: lambdaFiles },
+  worker: { model: 'assets/model.onnx', files: workerFiles },
+}
 
 /** A folder that was written. */
 export interface ExportedFolder extends Exported {
@@ -34,9 +44,13 @@ export async function exportFolder(
   if (out === undefined && !statSync(run, { throwIfNoEntry: false })?.isDirectory())
     throw new ModelError(`${run}: is no run folder, so say where the folder goes: ${option('out')}.`)
   const folder = out ?? join(run, to)
-  refuseForeignFolder(folder)
-  const exported = await exportModel(run, { ...options, out: join(folder, 'model.onnx') })
-  const files = await writers[to](exported)
+  const { model, files: filesOf } = writers[to]
+  refuseForeignFolder(folder, model)
+  const exported = await exportModel(run, { ...options, out: join(folder, model) })
+  const files = await filesOf(exported).catch(error => {
+    rmSync(exported.file)
+    throw error
+  })
   const kept: string[] = []
   for (const [name, content] of Object.entries(files)) {
     const file = join(folder, name)
@@ -48,17 +62,17 @@ export async function exportFolder(
 }
 
 /** Refuses a folder with files that no export wrote. */
-function refuseForeignFolder(folder: string): void {
+function refuseForeignFolder(folder: string, name: string): void {
   const stat = statSync(folder, { throwIfNoEntry: false })
   if (!stat) return void mkdirSync(folder, { recursive: true })
   if (!stat.isDirectory()) throw new FileError(`${folder}: is a file; expected a folder (${option('out')}).`)
   if (readdirSync(folder).length === 0) return
-  const model = join(folder, 'model.onnx')
+  const model = join(folder, name)
   try {
     readCard(readFileSync(model), model)
   } catch (cause) {
     throw new FileError(
-      `${folder}: has files, but no exported model.onnx, so it is not of an earlier export. Choose an empty folder (${option('out')}).`,
+      `${folder}: has files, but no exported ${name}, so it is not of an earlier export. Choose an empty folder (${option('out')}).`,
       { cause },
     )
   }
