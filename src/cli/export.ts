@@ -66,8 +66,8 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   if (card.quantization) process.stdout.write(quantization(card.quantization, card.task))
   process.stdout.write(table(card.checks ?? [], card.task))
   if (check === false) process.stdout.write('not checked against the trained net (--no-check)\n')
-  else {
-    const name = card.checks![0]!.metric
+  else if (card.checks?.[0]) {
+    const name = card.checks[0].metric
     const known = card.metrics.valid[name]
     if (known)
       process.stdout.write(
@@ -78,9 +78,13 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
 }
 
 /** The folder that was written, and what was left in it. */
-function folderLines({ folder, kept }: ExportedFolder): string {
+function folderLines({ folder, kept, differences = [] }: ExportedFolder): string {
+  const checked = differences.map(
+    ({ runtime, difference }) =>
+      `${runtime}: on equal pixels the net differs by ${small(difference)} from the trained one`,
+  )
   const left = kept.map(name => `${join(folder, name)} is kept, since it was changed; remove it to get the new one`)
-  return `${[`folder   ${folder}`, ...left, `next     see ${join(folder, 'README.md')}`].map(flat).join('\n')}\n`
+  return `${[...checked, `folder   ${folder}`, ...left, `next     see ${join(folder, 'README.md')}`].map(flat).join('\n')}\n`
 }
 
 /** The checks as a table: one line for each runtime. */

@@ -25,7 +25,7 @@ export const commandFlags = {
   export: group('Export', ['export'], {
     out: path('the path of a .onnx file').flag('--out <file>').otherwise("model.onnx in the run's folder").example('model.onnx')
       .says('the file to write; with --to the folder'),
-    to: choice('docker', 'lambda', 'worker').flag('--to <target>').otherwise('the file alone')
+    to: choice('docker', 'lambda', 'worker', 'transformers').flag('--to <target>').otherwise('the file alone')
       .says('write a folder that runs the model there, with README and test'),
     net: bool().flag('--net').says('write the net alone, from normalised pixels on (net.onnx)'),
     weights: choice('float32', 'float16', 'int8').flag('--weights <type>').default('float32')

@@ -184,12 +184,14 @@ async function wholePicture(place: Place, { preprocessing }: ModelCard): Promise
   return { data, dims: [1, height, width, channels] }
 }
 
-/** The largest difference of the answers on pixels that are equal: resized and normalised by training's own code. */
-async function pixelDifferences(
+/** The largest difference of the answers on pixels that are equal: resized and normalised by training's own code.
+ *  `answers`: the answer among the outputs of the net. */
+export async function pixelDifferences(
   model: LoadedModel,
   net: NonNullable<Checked['net']>,
   places: readonly Place[],
   runtimes: readonly RuntimeName[],
+  answers: (outputs: Record<string, Value>) => ArrayLike<number> = numbersOf,
 ): Promise<number[]> {
   const { card, members } = model
   const kinds = preprocessings(model)
@@ -214,7 +216,7 @@ async function pixelDifferences(
         return joinMembers({ card }, each)
       })
       for (const [r, one] of loaded.entries()) {
-        const { by } = largest(trained, numbersOf(await one.run(inputs)), card)
+        const { by } = largest(trained, answers(await one.run(inputs)), card)
         most[r] = by > most[r]! || Number.isNaN(by) ? by : most[r]!
       }
     }

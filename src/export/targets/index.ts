@@ -8,17 +8,18 @@ import { type Exported, type ExportOptions, exportModel } from '../export-model.
 import { dockerFiles } from './docker.ts'
 import type { Files, TargetModel } from './files.ts'
 import { lambdaFiles } from './lambda.ts'
+import { type TransformersFiles, transformersFiles } from './transformers.ts'
 import { workerFiles } from './worker.ts'
 
-/** Where a folder is for: a container, AWS Lambda, Cloudflare Workers. */
-export type Target = 'docker' | 'lambda' | 'worker'
+/** Where a folder is for: a container, AWS Lambda, Cloudflare Workers, transformers.js. */
+export type Target = 'docker' | 'lambda' | 'worker' | 'transformers'
 
 interface Writer {
   /** The place of the model in the folder. */
   model: string
   files(model: TargetModel): Promise<Files>
 }
-const writers: Record<Target, Writer> = {
+const writers: Record<Exclude<Target, 'transformers'>, Writer> = {
   docker: { model: 'model.onnx', files: dockerFiles },
   lambda: { model: 'model.onnx', files: lambdaFiles },
   worker: { model: 'assets/model.onnx', files: workerFiles },
@@ -29,10 +30,12 @@ export interface ExportedFolder extends Exported {
   folder: string
   /** Files that were left as they are, because a person has changed them. */
   kept: readonly string[]
+  /** For transformers.js: the largest difference of a probability from the trained net on equal pixels. */
+  differences?: TransformersFiles['differences']
 }
 
 /** Files that follow from the model, so they are always written. */
-const ofModel = ['probe.png', 'probe.json']
+const ofModel = ['probe.png', 'probe.json', 'onnx/model.onnx', 'config.json', 'preprocessor_config.json']
 
 /** Writes a trained model with all that runs it elsewhere into a folder: model.onnx, handler or Dockerfile, package.json,
  *  README, a test. Files of an earlier export that differ are kept, except the model and what follows from it.
@@ -44,6 +47,12 @@ export async function exportFolder(
   if (out === undefined && !statSync(run, { throwIfNoEntry: false })?.isDirectory())
     throw new ModelError(`${run}: is no run folder, so say where the folder goes: ${option('out')}.`)
   const folder = out ?? join(run, to)
+  if (to === 'transformers') {
+    const model = 'onnx/model.onnx'
+    refuseForeignFolder(folder, model)
+    const { files, ...made } = await transformersFiles(run, options)
+    return { ...made, file: join(folder, model), folder, kept: put(folder, files) }
+  }
   const { model, files: filesOf } = writers[to]
   refuseForeignFolder(folder, model)
   const exported = await exportModel(run, { ...options, out: join(folder, model) })
@@ -51,6 +60,11 @@ export async function exportFolder(
     rmSync(exported.file)
     throw error
   })
+  return { ...exported, folder, kept: put(folder, files) }
+}
+
+/** Writes files into a folder; returns those that it left, because they were changed. */
+function put(folder: string, files: Files): string[] {
   const kept: string[] = []
   for (const [name, content] of Object.entries(files)) {
     const file = join(folder, name)
@@ -58,7 +72,7 @@ export async function exportFolder(
     if (existsSync(file) && !same && !ofModel.includes(name)) kept.push(name)
     else if (!same) writeAtomic(file, content)
   }
-  return { ...exported, folder, kept }
+  return kept
 }
 
 /** Refuses a folder with files that no export wrote. */
