@@ -14,6 +14,13 @@ let loading: Promise<Library> | undefined
 function library(): Promise<Library> {
   loading ??= import('sharp').then(
     ({ default: sharp }) => {
+      // Older ones ignore `autoOrient` without a word.
+      const [major, minor] = sharp.versions.sharp!.split('.').map(Number)
+      if (major === 0 && minor! < 35)
+        throw new RunError(
+          'backend',
+          `sharp ${sharp.versions.sharp} is too old. Install it anew: npm install sharp@latest.`,
+        )
       sharp.concurrency(1) // one thread per picture: many pictures at once use the cores better
       sharp.cache(false)
       return sharp
