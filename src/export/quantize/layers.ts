@@ -28,6 +28,7 @@ export interface Structure {
   positive(name: string): boolean
 }
 
+/** Finds the layers of a graph, and what reads and makes each value. */
 export function structureOf(graph: Graph): Structure {
   const { nodes } = graph
   const makers = new Map(nodes.flatMap(node => node.outputs.map(output => [output, node] as const)))
