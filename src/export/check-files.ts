@@ -25,7 +25,7 @@ export interface CheckFiles {
 export async function checkFiles(
   run: string,
   card: ModelCard,
-  { most, ...options }: { most: number; data?: string | undefined; signal?: AbortSignal | undefined; skip?: string },
+  { most, ...options }: { most: number; data?: string | undefined; signal?: AbortSignal | undefined; skip?: string | undefined },
 ): Promise<CheckFiles> {
   const pictures = await runPictures(run, card, options)
   return pictures.of(pictures.held, most)
@@ -47,7 +47,7 @@ export async function runPictures(
     data,
     signal,
     skip = 'Or leave out the check (--no-check).',
-  }: { data?: string | undefined; signal?: AbortSignal | undefined; skip?: string },
+  }: { data?: string | undefined; signal?: AbortSignal | undefined; skip?: string | undefined },
 ): Promise<RunPictures> {
   const isRun = statSync(run, { throwIfNoEntry: false })?.isDirectory()
   const config = isRun ? readConfig(run) : undefined

@@ -85,7 +85,8 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
     refuseForeign(file)
     refuseUnwritable(file)
     const cards = model.members.map(({ card }) => card)
-    const pictures = check || quantize ? await runPictures(run, model.card, { data, signal }) : undefined
+    const skip = quantize ? `Or leave out ${option('quantize')}.` : undefined
+    const pictures = check || quantize ? await runPictures(run, model.card, { data, signal, skip }) : undefined
     const files = check ? pictures!.of(pictures!.held, most) : undefined
     const integers = quantize ? await quantizeNet(model, pictures!, { heat, runtimes, progress, signal }) : undefined
     const encode = (

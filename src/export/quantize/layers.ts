@@ -28,7 +28,7 @@ export interface Structure {
   positive(name: string): boolean
 }
 
-/** The structure of a graph as it is now; later changes of the graph are not seen. */
+/** Finds the layers of a graph, and what reads and makes each value. */
 export function structureOf(graph: Graph): Structure {
   const { nodes } = graph
   const makers = new Map(nodes.flatMap(node => node.outputs.map(output => [output, node] as const)))
