@@ -13,6 +13,8 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { checkFile, exportFolder, exportModel } from '../../src/export/index.ts'
+import { refuseOthers } from '../../src/export/targets/transformers.ts'
+import type { ModelCard } from '../../src/vision/inference/saved.ts'
 import { type Ended, type StartOptions, workspace } from '../helpers/cli.ts'
 import { allMarks, disc, marked, type RunsFolder, runsFolder } from '../helpers/recipe.ts'
 
@@ -43,6 +45,19 @@ after(() => {
   work.remove()
   at.remove()
 })
+
+/** onnxruntime, as far as it is used here. */
+interface Ort {
+  Tensor: new (type: string, data: Float32Array, dims: readonly number[]) => object
+  InferenceSession: {
+    create(file: Uint8Array): Promise<{
+      inputNames: readonly string[]
+      outputNames: readonly string[]
+      run(feeds: object): Promise<Record<string, { data: Float32Array }>>
+      release(): Promise<void>
+    }>
+  }
+}
 
 /** The options of a process in which packages are missing, or have this code. */
 function packages(code: Record<string, string | undefined>): StartOptions {
@@ -297,6 +312,71 @@ describe('--to', () => {
     )
   })
 
+  test('transformers: a net from pixel_values to logits, and the files that say how pictures become pixels', async () => {
+    const folder = work.path('transformers')
+    const { code, stdout, stderr } = await work.run(['export', run, '--to', 'transformers', '--out', folder])
+    assert.equal(code, 0, stderr)
+    assert.match(
+      stdout,
+      /\nonnxruntime-node: on equal pixels the net differs by \S+ from the trained one\nonnxruntime-web: /,
+    )
+    const read = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8'))
+    const { preprocessing, temperature } = JSON.parse(readFileSync(join(run, 'best.json'), 'utf8'))
+    const { size, short, mean, std } = preprocessing
+    const how = read('preprocessor_config.json')
+    assert.deepEqual(
+      [how.size, how.crop_size, how.resample, how.image_mean, how.image_std],
+      [{ shortest_edge: short }, { height: size, width: size }, 2, mean, std],
+    )
+    assert.deepEqual(read('config.json').id2label, { 0: 'blue', 1: 'green', 2: 'red' })
+    const ort = (await import('onnxruntime-node')) as unknown as Ort
+    const session = await ort.InferenceSession.create(readFileSync(join(folder, 'onnx', 'model.onnx')))
+    assert.deepEqual([session.inputNames, session.outputNames], [['pixel_values'], ['logits']])
+    // The same net of the run, as --net writes it, gives the softmax of these logits.
+    const { file } = await exportModel(run, { net: true, check: false, out: work.path('same.onnx') })
+    const net = await ort.InferenceSession.create(readFileSync(file))
+    const x = new ort.Tensor(
+      'float32',
+      Float32Array.from({ length: 2 * 3 * size * size }, (_, i) => Math.sin(i)),
+      [2, 3, size, size],
+    )
+    const logits = (await session.run({ pixel_values: x })).logits!.data
+    const expected = (await net.run({ pixels: x })).probabilities!.data
+    const powers = Array.from(logits, Math.exp)
+    for (const [i, p] of Array.from(expected).entries()) {
+      const row = powers.slice(3 * Math.floor(i / 3), 3 * Math.floor(i / 3) + 3)
+      const got = powers[i]! / row.reduce((a, b) => a + b, 0)
+      assert.ok(Math.abs(got - p) < 1e-5, `${i}: ${got}, expected ${p} (temperature ${temperature})`)
+    }
+    await Promise.all([session.release(), net.release()])
+    // A folder without the check, by half floats.
+    const half = await exportFolder(run, {
+      to: 'transformers',
+      out: work.path('half'),
+      weights: 'float16',
+      check: false,
+    })
+    assert.ok(half.bytes < 0.6 * readFileSync(join(folder, 'onnx', 'model.onnx')).length, `${half.bytes} bytes`)
+    assert.equal(half.differences!.length, 0)
+  })
+
+  test('transformers: refuses what its files can not say, and writes nothing', async () => {
+    await assert.rejects(
+      exportFolder(numbers, { to: 'transformers', out: work.path('none') }),
+      /the model gives numbers, and transformers\.js/,
+    )
+    assert.ok(!existsSync(work.path('none')), 'no folder')
+    const preprocessing = { channels: 3, size: 32, short: 37 }
+    for (const [card, members, says] of [
+      [{ task: 'multi', preprocessing }, 1, /several labels/],
+      [{ preprocessing }, 3, /the mean of 3 nets/],
+      [{ preprocessing: { ...preprocessing, channels: 1, mode: 'keep' } }, 1, /one channel, read as "keep"/],
+      [{ preprocessing: { ...preprocessing, mode: 'copy' } }, 1, /3 channels, read as "copy"/],
+      [{ preprocessing: { ...preprocessing, range: [0, 4095] } }, 1, /more than 8 bits/],
+    ] as const)
+      assert.throws(() => refuseOthers({ card: card as unknown as ModelCard, members: Array(members).fill({}) }), says)
+  })
+
   test('refuses folders of others, files, and options that do not go with it', async () => {
     mkdirSync(work.path('others'))
     put('others/notes.txt', 'mine')
@@ -309,6 +389,7 @@ describe('--to', () => {
       exportFolder(run, { to: 'lambda', out: work.path('file.txt') }),
       /is a file; expected a folder/,
     )
+    await assert.rejects(exportFolder(run, { to: 'docker', out: run }), /is the folder of a run/)
     await assert.rejects(exportFolder(join(run, 'best.json'), { to: 'lambda' }), /is no run folder, so say where/)
     assert.deepEqual(readdirSync(work.path('others')), ['notes.txt'])
     for (const [more, code, says] of [

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import sharp from 'sharp'
+import { FileError } from '../../base/errors.ts'
 import { type Card, probePicture } from '../../onnx/index.ts'
 
 /** The files of a folder by their names. */
@@ -18,16 +19,14 @@ interface PackageFile {
   peerDependencies: Record<string, string>
 }
 
-/** The package.json of Anneal, which lies at the same depth from sources and from dist/. */
+/** The package.json of Anneal, in a folder above this file. */
 function ownPackage(): PackageFile {
-  for (let folder = new URL('.', import.meta.url); ; folder = new URL('..', folder)) {
-    try {
-      const found = JSON.parse(readFileSync(new URL('package.json', folder), 'utf8'))
-      if (found.name === 'anneal') return found
-    } catch (error) {
-      if (folder.pathname === '/') throw error
-    }
+  for (let folder = new URL('.', import.meta.url); folder.pathname !== '/'; folder = new URL('..', folder)) {
+    const file = new URL('package.json', folder)
+    const found = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
+    if (found?.name === 'anneal') return found
   }
+  throw new FileError('the package.json of Anneal is missing. Install it again: npm install anneal')
 }
 
 /** The versions of packages for a folder: `anneal` and `@anneal/run` compatible with this one, a runtime of ONNX exactly as

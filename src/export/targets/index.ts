@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { FileError, ModelError } from '../../base/errors.ts'
 import { writeAtomic } from '../../base/files.ts'
 import { option } from '../../base/options.ts'
 import { readCard } from '../../onnx/index.ts'
+import { isRun } from '../../runs/index.ts'
 import { type Exported, type ExportOptions, exportModel } from '../export-model.ts'
 import { dockerFiles } from './docker.ts'
 import type { Files, TargetModel } from './files.ts'
@@ -78,9 +79,10 @@ function put(folder: string, files: Files): string[] {
 /** Refuses a folder with files that no export wrote. */
 function refuseForeignFolder(folder: string, name: string): void {
   const stat = statSync(folder, { throwIfNoEntry: false })
-  if (!stat) return void mkdirSync(folder, { recursive: true })
+  if (!stat) return
   if (!stat.isDirectory()) throw new FileError(`${folder}: is a file; expected a folder (${option('out')}).`)
   if (readdirSync(folder).length === 0) return
+  if (isRun(folder)) throw new FileError(`${folder}: is the folder of a run; choose another one (${option('out')}).`)
   const model = join(folder, name)
   try {
     readCard(readFileSync(model), model)
