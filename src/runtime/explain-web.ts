@@ -18,6 +18,8 @@ export async function explain(error: unknown, options: LoadOptions, paths: LoadO
     return `onnxruntime-web, which computes the answers, can not be imported (${reason}). Install it: npm install onnxruntime-web. Without a bundler, give it: load(url, { ort: await import('https://…/ort.wasm.bundle.min.mjs') }).`
   if (!/backend|wasm|WebAssembly|magic word|initWasm/i.test(reason))
     return `onnxruntime-web can not load it (${reason}). Export the model again with \`anneal export\`, and take a newer onnxruntime-web.`
+  if (/timeout/.test(reason))
+    return `onnxruntime-web did not start its threads (${reason}). In a bundle they do not find their script: give its address too, load(url, { wasmPaths: { wasm, mjs } }) with mjs that of onnxruntime-web/ort-wasm-simd-threaded.mjs, or take threads: 1. Then load the page anew.`
   if (wasm !== undefined)
     return `onnxruntime-web does not start with the wasm that was given (${reason}). It must be the file ${file} of the same version.`
   const url = wasmAddress(paths, ort !== undefined)

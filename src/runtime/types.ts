@@ -67,14 +67,14 @@ export interface LoadOptions {
    *  answer there, and it is faster. */
   device?: 'auto' | Device
   /** Threads of onnxruntime. Default: the processors that this process may use; in a browser 1, or up to 4 if the page is
-   *  cross-origin isolated. */
+   *  cross-origin isolated and `wasmPaths` has `mjs`. */
   threads?: number
   /** Ends the loading. */
   signal?: Signal
   /** The module of onnxruntime, where a bundler or a worker can't import it by itself. */
   ort?: Ort
   /** Where onnxruntime-web finds its .wasm file: the address of the file, or of a folder with `/` at its end. Default:
-   *  beside the script. */
+   *  beside the script. `mjs`: the address of ort-wasm-simd-threaded.mjs, which threads need. */
   wasmPaths?: string | { wasm?: string; mjs?: string }
   /** The .wasm file of onnxruntime-web itself: its bytes, or compiled (a `WebAssembly.Module`), as workers import it. */
   wasm?: Uint8Array | ArrayBuffer | object

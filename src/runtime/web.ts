@@ -5,6 +5,7 @@ const file = 'ort-wasm-simd-threaded.wasm'
 
 interface WasmFlags {
   numThreads?: number
+  initTimeout?: number
   wasmPaths?: LoadOptions['wasmPaths']
   wasmBinary?: Uint8Array | ArrayBuffer
 }
@@ -13,11 +14,14 @@ interface WasmFlags {
 export const webHost: Omit<Host<never>, 'decode'> = {
   device: 'wasm',
   importOrt: async () => (await import('onnxruntime-web/wasm')) as unknown as Ort,
-  async prepare(ort, { threads = usualThreads(), wasm, ...options }) {
+  async prepare(ort, { threads, wasm, ...options }) {
     const { wasm: flags } = ort.env as { wasm?: WasmFlags }
     if (!flags) return {}
-    flags.numThreads = threads
     const paths = pathsOf(options)
+    // In a bundle, threads do not find their script by themselves, and onnxruntime-web waits for them without end.
+    const findable = typeof paths === 'object' && paths.mjs !== undefined
+    flags.numThreads = threads ?? (findable ? usualThreads() : 1)
+    if (flags.numThreads > 1) flags.initTimeout ||= 30_000
     if (paths !== undefined) flags.wasmPaths = paths
     if (wasm !== undefined) flags.wasmBinary = (await import('./wasm-module.ts')).binaryOf(wasm)
     return {}

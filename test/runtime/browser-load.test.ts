@@ -155,6 +155,40 @@ if (browserPath) {
     }
   })
 
+  test('threads work in a page that is cross-origin isolated', async () => {
+    const headers = {
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-embedder-policy': 'require-corp',
+    }
+    files.set('/isolated', { ...files.get('/')!, headers })
+    files.set('/app.js', { ...files.get('/app.js')!, headers })
+    const page = await site.open('/isolated')
+    await page.waitForFunction('globalThis.run')
+    assert.equal(await page.evaluate('crossOriginIsolated'), true)
+    const script = 'ort-wasm-simd-threaded.mjs'
+    files.set(`/${script}`, { ...ortFile(script), headers })
+    const found = await page.evaluate<string>(`(async () => {
+      const model = await run.load('/model.onnx', { threads: 2, wasmPaths: { mjs: '/${script}', wasm: '/${wasmName}' } })
+      const { label } = await model.predict(${red})
+      return label
+    })()`)
+    assert.equal(found, '10 red')
+    await page.close()
+  })
+
+  test('threads that do not find their script end with what to do, not never', async () => {
+    const page = await site.open('/isolated')
+    await page.waitForFunction('globalThis.run')
+    // The script of the page is one bundle, so that threads would run all of it.
+    const said = await page.evaluate<string>(`(async () => {
+      const { setTimeout } = globalThis
+      globalThis.setTimeout = (work, time, ...more) => setTimeout(work, time === 30000 ? 3000 : time, ...more)
+      return reason(() => run.load('/model.onnx', { threads: 2 }))
+    })()`)
+    assert.match(said, /did not start its threads \(.*wasmPaths: \{ wasm, mjs \}.*threads: 1/)
+    await page.close()
+  })
+
   test('WebGPU that is not there is refused if asked for, and never taken by auto', async () => {
     const ort = `import * as ort from 'onnxruntime-web/wasm'; globalThis.ort = ort`
     files.set('/ort.js', { body: await bundled(ort), type: 'text/javascript' })
