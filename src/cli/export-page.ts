@@ -3,6 +3,7 @@ import { bytes as size } from '../base/format.ts'
 import { option } from '../base/options.ts'
 import type { Card, CardCheck } from '../onnx/index.ts'
 import { keepMemory } from '../torch/index.ts'
+import { quantization } from './quantization.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
 
@@ -21,6 +22,7 @@ interface OtherFlags {
   out?: string | undefined
   net?: boolean | undefined
   weights?: 'float32' | 'float16' | 'int8' | undefined
+  quantize?: boolean | undefined
   check?: string | false | undefined
   data?: string | undefined
   json?: boolean | undefined
@@ -51,6 +53,7 @@ export async function exportPageCommand(
   }
   const say = (line: string) => process.stdout.write(`${line}\n`)
   for (const { file, bytes } of files) say(`${flat(file)}  ${size(bytes)} (${bytes} bytes)`)
+  if (card.quantization) process.stdout.write(quantization(card.quantization, card.task))
   process.stdout.write(table(card.checks ?? [], card.task))
   if (check === false) say('not checked against the trained net (--no-check)')
   say(

@@ -25,7 +25,10 @@ export interface CheckFiles {
 export async function checkFiles(
   run: string,
   card: ModelCard,
-  { most, ...options }: { most: number; data?: string | undefined; signal?: AbortSignal | undefined; skip?: string | undefined },
+  {
+    most,
+    ...options
+  }: { most: number; data?: string | undefined; signal?: AbortSignal | undefined; skip?: string | undefined },
 ): Promise<CheckFiles> {
   const pictures = await runPictures(run, card, options)
   return pictures.of(pictures.held, most)

@@ -16,7 +16,7 @@ import { type ExportOptions, exportModel } from './export-model.ts'
 
 /** How a page is exported: into a folder for a web server, or into one file that also opens from the disk. */
 export interface PageOptions
-  extends Pick<ExportOptions, 'weights' | 'check' | 'data' | 'pictures' | 'progress' | 'signal'> {
+  extends Pick<ExportOptions, 'weights' | 'quantize' | 'check' | 'data' | 'pictures' | 'progress' | 'signal'> {
   /** The folder to write: `index.html`, `page.js`, `model.onnx` and the .wasm file of onnxruntime-web. */
   page?: string | undefined
   /** Or the .html file to write, with all of it inside. */
