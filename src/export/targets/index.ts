@@ -1,15 +1,16 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { FileError, ModelError } from '../../base/errors.ts'
+import { FileError, ModelError, OptionError } from '../../base/errors.ts'
 import { writeAtomic } from '../../base/files.ts'
-import { option } from '../../base/options.ts'
+import { option, setting } from '../../base/options.ts'
 import { readCard } from '../../onnx/index.ts'
 import { isRun } from '../../runs/index.ts'
 import { type Exported, type ExportOptions, exportModel } from '../export-model.ts'
+import type { RuntimeName } from '../runtimes.ts'
 import { dockerFiles } from './docker.ts'
 import type { Files, TargetModel } from './files.ts'
 import { lambdaFiles } from './lambda.ts'
-import { type TransformersFiles, transformersFiles } from './transformers.ts'
+import { transformersFiles } from './transformers.ts'
 import { workerFiles } from './worker.ts'
 
 /** Where a folder is for: a container, AWS Lambda, Cloudflare Workers, transformers.js. */
@@ -32,7 +33,7 @@ export interface ExportedFolder extends Exported {
   /** Files that were left as they are, because a person has changed them. */
   kept: readonly string[]
   /** For transformers.js: the largest difference of a probability from the trained net on equal pixels. */
-  differences?: TransformersFiles['differences']
+  differences?: readonly { runtime: RuntimeName; difference: number }[]
 }
 
 /** Files that follow from the model, so they are always written. */
@@ -50,6 +51,8 @@ export async function exportFolder(
   const folder = out ?? join(run, to)
   if (to === 'transformers') {
     const model = 'onnx/model.onnx'
+    const [odd] = (['quantize', 'heat'] as const).filter(name => options[name])
+    if (odd) throw new OptionError(`${option(odd)}: does not fit ${setting('to', to)}. Leave it out.`)
     refuseForeignFolder(folder, model)
     const { files, ...made } = await transformersFiles(run, options)
     return { ...made, file: join(folder, model), folder, kept: put(folder, files) }
