@@ -26,14 +26,16 @@ export interface Bounds {
    *  standard deviations. */
   onPixels: number
   onFiles: number
+  /** The largest difference of an answer to the probe picture from the one in the card, on another machine or runtime. */
+  onProbe: number
 }
 
 /** The bounds by how the weights are stored: in fewer bits the net itself is another. Of a quantised file a single answer may
  *  differ by any amount; what counts is what it costs (`refuseCostly`), and that it answers alike everywhere. */
 export const bounds = (weights: Card['weights']): Bounds => {
-  if (weights === 'float32') return { same: 0.995, onPixels: 1e-4, onFiles: 0.02 }
-  if (weights === 'quantized') return { same: 0.85, onPixels: 1, onFiles: Number.POSITIVE_INFINITY }
-  return { same: 0.99, onPixels: 0.05, onFiles: 0.05 }
+  if (weights === 'float32') return { same: 0.995, onPixels: 1e-4, onFiles: 0.02, onProbe: 0.02 }
+  if (weights === 'quantized') return { same: 0.85, onPixels: 1, onFiles: Number.POSITIVE_INFINITY, onProbe: 0.1 }
+  return { same: 0.99, onPixels: 0.05, onFiles: 0.05, onProbe: 0.05 }
 }
 
 /** A file to check: the whole model, and its net from `pixels` on. */
