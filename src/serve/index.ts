@@ -1,7 +1,7 @@
 /** Serves an exported model over HTTP: as a server, or as a fetch handler for your own.
  *
  *  @module anneal/serve */
-export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
+export type { Card, CardCheck, CardCost, CardInput, CardMetric, CardQuantization } from '../onnx/card.ts'
 export { createHandler, type Handler, type HandlerOptions } from './handler.ts'
 export { load } from './load.ts'
 export type { Answer, Pixels, ServedModel } from './model.ts'

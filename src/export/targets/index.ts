@@ -6,10 +6,11 @@ import { option } from '../../base/options.ts'
 import { readCard } from '../../onnx/index.ts'
 import { isRun } from '../../runs/index.ts'
 import { type Exported, type ExportOptions, exportModel } from '../export-model.ts'
+import type { RuntimeName } from '../runtimes.ts'
 import { dockerFiles } from './docker.ts'
 import type { Files, TargetModel } from './files.ts'
 import { lambdaFiles } from './lambda.ts'
-import { type TransformersFiles, transformersFiles } from './transformers.ts'
+import { transformersFiles } from './transformers.ts'
 import { workerFiles } from './worker.ts'
 
 /** Where a folder is for: a container, AWS Lambda, Cloudflare Workers, transformers.js. */
@@ -32,7 +33,7 @@ export interface ExportedFolder extends Exported {
   /** Files that were left as they are, because a person has changed them. */
   kept: readonly string[]
   /** For transformers.js: the largest difference of a probability from the trained net on equal pixels. */
-  differences?: TransformersFiles['differences']
+  differences?: readonly { runtime: RuntimeName; difference: number }[]
 }
 
 /** Files that follow from the model, so they are always written. */
