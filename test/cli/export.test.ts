@@ -366,6 +366,10 @@ describe('--to', () => {
       /the model gives numbers, and transformers\.js/,
     )
     assert.ok(!existsSync(work.path('none')), 'no folder')
+    await assert.rejects(
+      exportFolder(run, { to: 'transformers', quantize: true }),
+      /quantize: does not fit to: "transformers"/,
+    )
     const preprocessing = { channels: 3, size: 32, short: 37 }
     for (const [card, members, says] of [
       [{ task: 'multi', preprocessing }, 1, /several labels/],

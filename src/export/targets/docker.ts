@@ -40,7 +40,7 @@ const headers = token ? { authorization: \`Bearer \${token}\` } : {}
 const ready = await fetch(\`\${url}/v2/health/ready\`)
 if (!ready.ok) throw new Error(\`the server is not ready: \${ready.status}\`)
 if (existsSync(at('probe.png'))) {
-  const { outputs } = JSON.parse(readFileSync(at('probe.json'), 'utf8'))
+  const { outputs, tolerance } = JSON.parse(readFileSync(at('probe.json'), 'utf8'))
   const names = Object.keys(outputs)
   const body = readFileSync(at('probe.png'))
   const response = await fetch(\`\${url}/predict?top=\${names.length}\`, { method: 'POST', headers, body })
@@ -49,7 +49,7 @@ if (existsSync(at('probe.png'))) {
   const got = answer.probabilities ?? answer.values
   for (const name of names) {
     const off = Math.abs(got[name] - outputs[name])
-    if (!(off <= 0.001 * Math.max(1, Math.abs(outputs[name]))))
+    if (!(off <= tolerance * Math.max(1, Math.abs(outputs[name]))))
       throw new Error(\`\${name}: got \${got[name]}, the exported model gave \${outputs[name]}\`)
   }
 }

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { FileError, ModelError } from '../../base/errors.ts'
+import { FileError, ModelError, OptionError } from '../../base/errors.ts'
 import { writeAtomic } from '../../base/files.ts'
-import { option } from '../../base/options.ts'
+import { option, setting } from '../../base/options.ts'
 import { readCard } from '../../onnx/index.ts'
 import { isRun } from '../../runs/index.ts'
 import { type Exported, type ExportOptions, exportModel } from '../export-model.ts'
@@ -51,6 +51,8 @@ export async function exportFolder(
   const folder = out ?? join(run, to)
   if (to === 'transformers') {
     const model = 'onnx/model.onnx'
+    const [odd] = (['quantize', 'heat'] as const).filter(name => options[name])
+    if (odd) throw new OptionError(`${option(odd)}: does not fit ${setting('to', to)}. Leave it out.`)
     refuseForeignFolder(folder, model)
     const { files, ...made } = await transformersFiles(run, options)
     return { ...made, file: join(folder, model), folder, kept: put(folder, files) }
