@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { evaluateFolder } from '../../src/api/evaluate.ts'
 import { resumeRun } from '../../src/api/train.ts'
+import { writeReport } from '../../src/report/index.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
 import { readWeights } from '../../src/weights/index.ts'
 import { allMarks, marked, runsFolder, type Trained } from '../helpers/recipe.ts'
@@ -70,6 +71,10 @@ describe('quality best', () => {
     const far = Math.max(...got.map((v, i) => Math.abs(v - mean[i]!)))
     assert.ok(far < 1e-5, `${name} is up to ${far} from the mean of the five`)
     assert.ok(existsSync(work.path('best', 'interpret.json')), 'the run is interpreted like any other')
+    await writeReport(best.dir)
+    const report = readFileSync(work.path('best', 'report.html'), 'utf8')
+    assert.match(report, /net-5/)
+    assert.doesNotMatch(report, /NaN|standard deviation/)
   })
 
   test('goes on where it was stopped: a net that is done is not trained again', async () => {

@@ -36,13 +36,14 @@ export function folds({ folds, spread, task }: Facts): Html | undefined {
       Number.isFinite(f.seconds) ? duration(f.seconds) : '–',
     ],
   }))
+  const apart = Object.keys(spread).length > 0 // one net with the mean of all weights has none
   const [one, many] = kind === 'net' ? ['Net', 'Nets'] : ['Fold', 'Folds']
   const columns = [...metrics.map(m => m.title), 'Loss', 'Epochs', 'Time']
   return card(
     many,
     table(
       [{ title: one }, ...columns.map(title => ({ title, n: true }))],
-      [...rows, over('mean', 'mean'), over('standard deviation', 'std')],
+      apart ? [...rows, over('mean', 'mean'), over('standard deviation', 'std')] : rows,
       120,
     ),
     html`<p class="note">Each of the ${plural(folds.length, 'net')} was validated on pictures that it was not trained on. ${kind === 'net' && 'Each had another seed. '}The folder of each ${kind} holds its own <code>report.html</code>. The classifier of this run averages the nets.</p>`,
