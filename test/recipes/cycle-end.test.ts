@@ -42,14 +42,28 @@ describe('two nets on the same samples', () => {
     assert.equal(pays({ chosen: point(0, 1).point }), false)
   })
 
-  test('confidence does not count: the same order of classes has the same calibrated loss', () => {
+  test('among many samples confidence hardly counts: the same order of classes has the same calibrated loss', () => {
     const single = objective('single', ['a', 'b'])
-    const logits = Float32Array.of(2, 0, 0, 1, 1, 0, 0, 3, 0, 1)
-    const targets = Int32Array.of(0, 1, 0, 1, 0)
-    const at = (scale: number) =>
-      meanOf(calibratedLosses(single, { logits: logits.map(v => v * scale), losses: new Float32Array(5), targets }))
-    for (const scale of [0.5, 3]) assert.ok(Math.abs(at(scale) - at(1)) < 1e-4, `${scale}: ${at(scale)}, ${at(1)}`)
+    const times = 200
+    const logits = Float32Array.from({ length: 10 * times }, (_, i) => [2, 0, 0, 1, 1, 0, 0, 3, 0, 1][i % 10]!)
+    const targets = Int32Array.from({ length: 5 * times }, (_, i) => [0, 1, 0, 1, 0][i % 5]!)
+    const at = (scale: number) => {
+      const scaled = { logits: logits.map(v => v * scale), losses: new Float32Array(targets.length), targets }
+      return meanOf(calibratedLosses(single, scaled))
+    }
+    for (const scale of [0.5, 3]) assert.ok(Math.abs(at(scale) - at(1)) < 2e-3, `${scale}: ${at(scale)}, ${at(1)}`)
     assert.ok(at(1) < Math.log(2), `${at(1)} is better than chance`)
+  })
+
+  test('a few right answers do not make a net sure: their loss stays near that of its own confidence', () => {
+    const single = objective('single', ['a', 'b'])
+    const three = {
+      logits: Float32Array.of(1, 0, 0, 1, 0, 1),
+      losses: new Float32Array(3),
+      targets: Int32Array.of(0, 1, 1),
+    }
+    const [calibrated, own] = [meanOf(calibratedLosses(single, three)), Math.log(1 + Math.exp(-1))]
+    assert.ok(calibrated > 0.6 * own && calibrated < 1.2 * own, `${calibrated}, by its own confidence ${own}`)
   })
 
   test('several labels: the mean over labels; numbers: the losses themselves', () => {
@@ -154,9 +168,9 @@ describe('a run', () => {
     assert.equal(path.filter(p => p.kept).length, 1)
   })
   test('says what was chosen on the validation samples', async () => {
-    assert.deepEqual(run.result.choseOnValid, ['weights'])
+    assert.deepEqual(run.result.choseOnValid, ['weights', 'temperature'])
     const head = await work.train('marks', 'head', { epochs: 0, pretrained: false })
-    assert.deepEqual(head.result.choseOnValid, [], 'the L2 of the head is cross-validated')
+    assert.deepEqual(head.result.choseOnValid, ['temperature'], 'the L2 of the head is cross-validated')
   })
   test('quality quick trains the head alone, with the options that are given', async () => {
     const quick = await work.train('marks', 'quick', { quality: 'quick', views: 2 })

@@ -4,8 +4,8 @@ import type { Objective } from '../../train/objective.ts'
 import { sampleLosses } from '../../train/paired-losses.ts'
 import { usualTemperature } from '../results/calibrate.ts'
 
-/** The loss of each validation sample, at the temperature that fits them best: two nets are then compared by what they
- *  know, not by how confident they are. Squared or other errors of regression stay as they are. */
+/** The loss of each validation sample, at the temperature that fits them and the usual one best: among many samples two
+ *  nets are compared by what they know, not by how confident they are. Squared or other errors of regression stay as they are. */
 export function calibratedLosses(
   { task, names }: Objective,
   { logits, losses, targets }: Pick<Evaluation, 'logits' | 'losses' | 'targets'>,
