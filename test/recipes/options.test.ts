@@ -5,8 +5,9 @@ import type { TrainOptions } from '../../src/api/index.ts'
 import { rng } from '../../src/base/random.ts'
 import type { EpochEvent, RunEvent } from '../../src/runs/index.ts'
 import { manualSeed } from '../../src/torch/index.ts'
+import { applyTemperature, toLogits } from '../../src/train/metrics.ts'
 import { network } from '../../src/train/network.ts'
-import { storedTensors } from '../../src/train/saved-model.ts'
+import { type ModelCard, storedTensors } from '../../src/train/saved-model.ts'
 import { recomputeBatchNorm } from '../../src/train/swa.ts'
 import { distanceFromImageNet, judgeLikeness } from '../../src/vision/imagenet-distance.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
@@ -222,7 +223,10 @@ describe('after the cycles', () => {
       names.map(name => loadClassifier(`${dir}/${name}.json`, { task: 'single' }).predict(file)),
     )
     const { probabilities } = await loadClassifier(`${dir}/ensemble.json`, { task: 'single' }).predict(file)
-    for (const mark of allMarks) near(probabilities[mark]!, mean(each.map(p => p.probabilities[mark]!)), mark)
+    const means = allMarks.map(mark => mean(each.map(p => p.probabilities[mark]!)))
+    const { temperature } = work.json('late', 'ensemble.json') as ModelCard
+    const cooled = applyTemperature(toLogits(means), allMarks.length, temperature!)
+    for (const [c, mark] of allMarks.entries()) near(probabilities[mark]!, cooled[c]!, mark)
     assert.equal(new Set(names.map(name => work.digest('late', `${name}.safetensors`))).size, 4)
   })
 

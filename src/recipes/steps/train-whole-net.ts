@@ -115,16 +115,16 @@ class WholeRun {
   /** Judges the weights of a cycle that has ended, and keeps them if they are the best. Returns whether it was the last
    *  cycle, because the net does not pay, overfits or no longer improves; if not, plans the length of the next one. */
   async judge(): Promise<boolean> {
-    const { ended } = this.#state
-    if (!ended) return false
+    const { ended, enough = false } = this.#state
+    if (!ended) return enough
     const paid = await this.#learn.averaged(() =>
       this.#start ? this.#compare(ended, this.#start) : this.#takeIfBetter(ended),
     )
     this.#record(ended, paid)
     this.#state.ended = undefined
-    const enough = this.#isEnough(paid)
+    this.#state.enough = this.#isEnough(paid)
     this.#checkpoint()
-    return enough
+    return this.#state.enough
   }
 
   /** Compares the weights of a cycle's end with those of the frozen phase and of the cycles before. */

@@ -58,6 +58,8 @@ export interface WholeState {
   calibrated?: number | undefined
   /** The last epoch of a cycle that has ended, until its weights are judged. */
   ended?: EpochInfo | undefined
+  /** Whether the last cycle that was judged is the last of all. */
+  enough?: boolean
   /** Validated points from the weights of the frozen phase to those of the last cycle. */
   path?: PathPoint[] | undefined
   /** Names of the weights kept at the ends of cycles. */
