@@ -246,7 +246,7 @@ test('what can not be served is refused with what to do', async () => {
   const foreign = files.write('foreign.onnx', Buffer.from('this is no model'))
   for (const [args, message] of [
     [['nowhere'], /nowhere: there is no such file or folder/],
-    [[work.folder], /the run has no model\.onnx; export it first: npx anneal export/],
+    [[work.folder], /holds neither model\.onnx nor best\.json; expected the folder of a finished run/],
     [[cut], /cut\.onnx: it is cut off|can not load it/],
     [[foreign], /foreign\.onnx: it is (no|cut off)/],
     [[files.write('ok.onnx', colourModel()), '--port', '70000'], /--port: expected a whole number from 0 to 65535/],
