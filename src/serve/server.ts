@@ -88,7 +88,14 @@ export async function listen(
     server.close()
     server.closeIdleConnections()
     const left = Math.max(0, until - performance.now())
-    if (open.size > 0) await Promise.race([new Promise<void>(resolve => (state.idle = resolve)), pause(left / 1000)])
+    if (open.size > 0)
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, left)
+        state.idle = () => {
+          clearTimeout(timer) // it would keep the process alive
+          resolve()
+        }
+      })
     const cut = open.size
     server.closeAllConnections()
     return cut

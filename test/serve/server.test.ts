@@ -230,7 +230,9 @@ test('a request that is open at SIGTERM is answered; a second signal ends at onc
   await pause(300)
   polite.child.kill('SIGTERM')
   assert.match((await open).text, /^HTTP\/1\.1 200 [\s\S]*connection: close[\s\S]*"label":"10 red"/i)
+  const answered = performance.now()
   assert.equal((await polite.ended).code, 0)
+  assert.ok(performance.now() - answered < 10_000, `it ends ${performance.now() - answered} ms after the last answer`)
 
   const hasty = await start(['--drain-wait', '60', '--grace', '60'])
   const began = performance.now()
