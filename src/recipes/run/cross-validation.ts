@@ -31,8 +31,8 @@ export interface Members {
 /** The folder of a member's run inside the whole one. */
 export const memberName = (kind: Members['kind'], member: number): string => `${kind}-${member + 1}`
 
-/** Trains a run for each member inside the folder of the whole run (`fold-1`, `fold-2`, …). A member that is done is not trained again; an
- *  interrupted one goes on. `train` runs one member, from its start or from its checkpoint. */
+/** Trains a run for each member inside the folder of the whole run (`fold-1`, `fold-2`, …). A member that is done is not
+ *  trained again; an interrupted one goes on. `train` runs one member, from its start or from its checkpoint. */
 export async function trainMembers(
   session: Session,
   { kind, count }: Members,

@@ -255,11 +255,12 @@ async function membersOf<O extends object>(
 ): Promise<Members | undefined> {
   const { fold, folds, quality } = options
   if (fold !== undefined) return undefined
-  // Data that can't be split are refused before the first fold begins.
-  if (folds !== undefined) await domain.index(config.data, { ...options, seed: config.seed, fold: 0 })
-  if (folds !== undefined) return { kind: 'fold', count: folds }
-  if (quality !== 'best') return undefined
-  return { kind: 'net', count: netsAtBest }
+  if (folds !== undefined) {
+    // Data that can't be split are refused before the first fold begins.
+    await domain.index(config.data, { ...options, seed: config.seed, fold: 0 })
+    return { kind: 'fold', count: folds }
+  }
+  return quality === 'best' ? { kind: 'net', count: netsAtBest } : undefined
 }
 
 async function everyMember<O extends object>(

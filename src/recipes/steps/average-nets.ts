@@ -1,5 +1,6 @@
 import { plural } from '../../base/format.ts'
 import type { RunResult } from '../../runs/index.ts'
+import { keep, scope } from '../../torch/index.ts'
 import type { Evaluation } from '../../train/evaluate.ts'
 import { Learner } from '../../train/learner.ts'
 import { toLogits } from '../../train/metrics.ts'
@@ -39,10 +40,10 @@ export async function averageNets<O extends object>(
   accept(first, context, path)
   const prepared = await first.at(first.sizes.at(-1)!)
   const found = await averaged(prepared, context, weights)
-  const mean = lossesOfMean(prepared, held)
+  const mean = lossesOf(prepared, held)
   const { metric } = prepared.objective
-  const difference = pairedDifference(mean, found.losses)
-  const worse = isLower(difference)
+  // An average that is not a number is worse than any other.
+  const worse = !Number.isFinite(meanOf(found.losses)) || isLower(pairedDifference(mean, found.losses))
   const losses = `validation loss ${meanOf(found.losses).toFixed(3)}, that of the mean of their outputs ${meanOf(mean).toFixed(3)}, calibrated`
   session.choice(
     'average',
@@ -92,7 +93,7 @@ async function averaged(prepared: Prepared, context: Context, weights: readonly 
   await averageOf(prepared, context, weights)
   const plain = await validate(false)
   if (options.hidden?.length || options.pretrained === false) return plain
-  const before = new Map(Array.from(net.net.stateDict(), ([name, t]) => [name, t.detach().clone()]))
+  const before = scope(() => keep(new Map(Array.from(net.net.stateDict(), ([name, t]) => [name, t.detach().clone()]))))
   try {
     await fitHeadAgain(prepared, { l2: mostL2, signal, progress })
     const again = await validate(true)
@@ -104,14 +105,18 @@ async function averaged(prepared: Prepared, context: Context, weights: readonly 
   }
 }
 
-const lossesOf = ({ objective }: Prepared, { logits, losses, probabilities, targets }: Evaluation) =>
-  objective.task === 'regression'
-    ? sampleLosses(probabilities, targets, objective.names.length, { task: 'regression', scale: objective.scale?.std })
-    : calibratedLosses(objective, { logits, losses, targets })
-
-function lossesOfMean({ objective }: Prepared, { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>) {
+/** The loss of each sample: calibrated, or for regression squared. logits: of the outputs; default: found from them. */
+function lossesOf(
+  { objective }: Prepared,
+  {
+    probabilities,
+    targets,
+    logits,
+    losses = new Float32Array(),
+  }: Pick<Evaluation, 'probabilities' | 'targets'> & Partial<Pick<Evaluation, 'logits' | 'losses'>>,
+): Float64Array {
   const { task, names, scale } = objective
   if (task === 'regression') return sampleLosses(probabilities, targets, names.length, { task, scale: scale?.std })
-  const logits = Float32Array.from(toLogits(probabilities, { task }))
-  return calibratedLosses(objective, { logits, losses: new Float32Array(), targets })
+  const known = logits ?? Float32Array.from(toLogits(probabilities, { task }))
+  return calibratedLosses(objective, { logits: known, losses, targets })
 }
