@@ -1,0 +1,144 @@
+import type { Report } from '../base/progress.ts'
+import type { RunTask } from '../runs/index.ts'
+
+/** What a column of a table is used as. */
+export type ColumnKind = 'number' | 'category' | 'boolean' | 'date' | 'text' | 'id' | 'constant'
+
+/** Words of a column, each stored once: row n has `words[codes[n]]`. A code of -1 is a missing value. */
+export interface CodedWords {
+  codes: Int32Array
+  words: readonly string[]
+}
+
+/** One column as it was read. Numbers: float64, NaN where missing. Dates: seconds since 1970 in UTC, NaN where missing.
+ *  Booleans are words. */
+export type FrameColumn =
+  | { name: string; type: 'number'; values: Float64Array }
+  | { name: string; type: 'date'; values: Float64Array }
+  | { name: string; type: 'words'; values: CodedWords }
+
+/** A table in memory, column by column. */
+export interface Frame {
+  /** Where it was read from, for messages. */
+  source: string
+  rows: number
+  columns: readonly FrameColumn[]
+}
+
+/** A column that a model is trained on, or that is left out, and why. */
+export interface ColumnUse {
+  name: string
+  kind: ColumnKind
+  /** Left out: `constant`, `id`, `--drop`. */
+  used: boolean
+  reason: string
+}
+
+/** How one column becomes features. Plain data: it stands in the model's card. */
+export type ColumnEncoding =
+  /** One number as it is; NaN stays NaN. */
+  | { column: string; kind: 'number' }
+  /** Codes: 0 missing, 1 unknown or rare, then `words` from 2. */
+  | { column: string; kind: 'category'; words: readonly string[] }
+  /** Parts of a date as numbers: elapsed days since `origin` (seconds since 1970), sines and cosines, flags. */
+  | { column: string; kind: 'date'; origin: number; parts: readonly string[] }
+
+/** How rows become features. Fitted on training rows alone. Plain data: it stands in the model's card. */
+export interface Encoding {
+  columns: readonly ColumnEncoding[]
+}
+
+/** Rows as a model takes them. */
+export interface Encoded {
+  rows: number
+  /** [rows × numbers], row by row; NaN where missing. */
+  numbers: Float32Array
+  numberNames: readonly string[]
+  /** [rows × categories], row by row. Codes: 0 missing, 1 unknown or rare, then the vocabulary from 2. */
+  categories: Int32Array
+  categoryNames: readonly string[]
+  /** How many codes each category has: its words and 2. */
+  cardinalities: readonly number[]
+}
+
+/** What is predicted. One class of `classes` (`single`), or one number for each of `classes` (`regression`), whose names
+ *  are then those of the target columns. */
+export interface TargetInfo {
+  task: Extract<RunTask, 'single' | 'regression'>
+  columns: readonly string[]
+  classes: readonly string[]
+  /** Regression: a model is trained on log(1 + y) of these targets. Metrics and predictions are in the targets' units. */
+  log?: readonly boolean[]
+}
+
+/** The targets of some rows. `single`: class numbers [rows]. `regression`: values in their units [rows × targets]. */
+export interface Targets extends TargetInfo {
+  values: Float64Array
+}
+
+/** Encoded rows and their targets. */
+export interface LabelledRows {
+  x: Encoded
+  y: Targets
+}
+
+/** The models of tables. `both`: a net and trees, weighted on validation rows. */
+export type TableModelName = 'mlp' | 'realmlp' | 'trees' | 'both'
+
+/** A trained model of a table. */
+export interface TableModel {
+  readonly name: TableModelName
+  /** `single`: probabilities [rows × classes]. `regression`: values in their units [rows × targets]. */
+  predict(x: Encoded, options?: { signal?: AbortSignal | undefined }): Promise<Float64Array>
+  /** Writes its files into a folder; `loadTableModel` reads them. Each file is written whole or not at all. */
+  save(dir: string): Promise<void>
+}
+
+/** A step of a fit, for the run's log. `epoch` counts from 1: epochs of a net, trees of a forest. `score` is the loss on
+ *  the validation rows: log loss, or the root mean squared error. */
+export interface FitStep {
+  model: Exclude<TableModelName, 'both'>
+  /** The member of a packed ensemble is not told apart: its k nets take one step together. */
+  epoch: number
+  epochs: number
+  trainLoss: number
+  validLoss: number
+  /** The learning rate of the last step, of each parameter group. */
+  lrs: readonly number[]
+  seconds: number
+  best: boolean
+}
+
+/** How a model of a table is trained. */
+export interface FitTableOptions {
+  train: LabelledRows
+  /** Rows that decide when to stop, which epoch is kept, and the weights of `both`. */
+  valid: LabelledRows
+  seed: number
+  threads?: number | undefined
+  /** Epochs of a net (default: 256 for `realmlp`, by rows for `mlp`). */
+  epochs?: number | undefined
+  /** Nets in one packed ensemble. */
+  members?: number | undefined
+  /** The learning rate in place of the default or the finder's. */
+  lr?: number | undefined
+  /** The fit ends after so many minutes, with the best weights so far. */
+  minutes?: number | undefined
+  device?: string | undefined
+  signal?: AbortSignal | undefined
+  /** Called with messages about downloads (LightGBM's library). */
+  report?: Report | undefined
+  onStep?(step: FitStep): void
+  /** A decision with its reason, for the run's log. */
+  onChoice?(what: string, value: string, reason: string): void
+  /** The curve of a rate finder. */
+  onFinder?(curve: { lrs: number[]; losses: number[]; chosen: number; how: string }): void
+  /** A folder for the resume state of this fit. A fit that finds a state there goes on with it, to the same bits. */
+  state?: string | undefined
+}
+
+/** Trains a model of a table: `fitTableModel` of `models/`. */
+export type FitTableModel = (name: TableModelName, options: FitTableOptions) => Promise<TableModel>
+
+/** Reads what `save` wrote. `target` and `encoding` are those of the card. */
+export type LoadTableModel = (dir: string, card: { target: TargetInfo; encoding: Encoding }) => Promise<TableModel>
