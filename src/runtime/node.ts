@@ -123,7 +123,11 @@ const host: Host<Input> = {
   prepare(ort, { threads = processors() }) {
     const { wasm } = ort.env as { wasm?: { numThreads?: number } }
     if (wasm) wasm.numThreads = 1 // onnxruntime-web has one thread in Node
-    return { intraOpNumThreads: threads, interOpNumThreads: 1 }
+    return {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    }
   },
   explain(error) {
     const reason = reasonOf(error)

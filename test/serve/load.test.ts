@@ -272,3 +272,31 @@ test('a shadow model answers the same pictures; disagreements are counted and lo
     /the same task .* got regression, expected single/,
   )
 })
+
+test('while the net computes, the thread of the server does other work', async () => {
+  const model = await load(path, { threads: 1 })
+  const [width, height] = [4000, 3000]
+  const large = { data: new Uint8Array(width * height * 3).fill(200), width, height, channels: 3 }
+  await model.predictPixels([large])
+  let others = 0
+  const timer = setInterval(() => others++, 1)
+  const began = performance.now()
+  await model.predictPixels([large, large])
+  clearInterval(timer)
+  const ms = performance.now() - began
+  await model.dispose()
+  assert.ok(others >= 5, `${others} timers in ${ms.toFixed(0)} ms: a timer of each millisecond was due`)
+})
+
+test('a model that is disposed of leaves the thread to the others', async () => {
+  const [first, second] = [await load(path, { threads: 1 }), await load(path, { threads: 1 })]
+  const one = { data: new Uint8Array(64 * 64 * 3).fill(90), width: 64, height: 64, channels: 3 }
+  const [before] = await second.predictPixels([one])
+  await first.dispose()
+  await first.dispose()
+  await assert.rejects(first.predictPixels([one]), /disposed/)
+  const [again] = await second.predictPixels([one])
+  assert.deepEqual(again!.scores, before!.scores)
+  await second.dispose()
+  await assert.rejects(load(files.write('no.onnx', new Uint8Array(9))), /no ONNX file/)
+})

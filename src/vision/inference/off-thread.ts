@@ -1,10 +1,7 @@
-import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { untilAborted } from '../../base/abort.ts'
 import { type AnnealError, ImageError } from '../../base/errors.ts'
+import { startWorker, workerFile } from '../../base/worker.ts'
 import { prepareEnvironment } from '../../setup/index.ts'
 import { chosenThreads, kernelsInUse } from '../../torch/index.ts'
 import type { StoredModel } from '../../train/saved-model.ts'
@@ -14,36 +11,11 @@ import type { Engine } from './predict.ts'
 import type { Preprocessing } from './saved.ts'
 import { madeError, type PlainError, type Reply, type Request } from './worker-protocol.ts'
 
-/** The file of the thread that predicts: beside this one in sources and package; of a program that bundles this one, in the
- *  package that lies in a `node_modules` above it. */
-function workerFile(): string | undefined {
-  const name = 'predict-worker'
-  const own = fileURLToPath(import.meta.url)
-  const beside = join(dirname(own), `${name}${own.endsWith('.ts') ? '.ts' : '.js'}`)
-  if (existsSync(beside)) return beside
-  try {
-    const about = createRequire(import.meta.url).resolve('anneal/package.json')
-    const packaged = join(dirname(about), 'dist', 'vision', 'inference', `${name}.js`)
-    return existsSync(packaged) ? packaged : undefined
-  } catch {
-    return undefined
-  }
-}
-
 let file: string | undefined | null = null
 /** Whether there is a file to start the thread from. */
 export function canRunOffThread(): boolean {
-  if (file === null) file = workerFile()
+  if (file === null) file = workerFile(import.meta.url, 'vision/inference', 'predict-worker')
   return file !== undefined
-}
-
-/** Starts the thread. It takes none of the program's own loaders; where it is a source, tsx loads it, as it loaded this file. */
-function startWorker(path: string): Worker {
-  prepareEnvironment() // OpenMP reads the process' environment, of which a worker has a copy
-  const options = { execArgv: [], name: 'anneal predict' }
-  if (!path.endsWith('.ts')) return new Worker(path, options)
-  const [tsx, url] = [import.meta.resolve('tsx/esm/api'), pathToFileURL(path).href].map(name => JSON.stringify(name))
-  return new Worker(`import(${tsx}).then(tsx => { tsx.register(); return import(${url}) })`, { ...options, eval: true })
 }
 
 /** Two requests are taken apart by their `id`, which is added here. */
@@ -60,7 +32,8 @@ class Thread {
   models = 0
 
   constructor(path: string) {
-    this.#worker = startWorker(path)
+    prepareEnvironment() // OpenMP reads the process' environment, of which a worker has a copy
+    this.#worker = startWorker(path, { name: 'anneal predict' })
     this.#worker.unref()
     this.#worker.on('message', (reply: Reply) => {
       const waits = this.#waiting.get(reply.id)

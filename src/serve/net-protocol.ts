@@ -1,0 +1,20 @@
+import type { Card } from '../onnx/card.ts'
+import type { Answer, Pixels } from './model.ts'
+
+/** What the thread of the nets is asked. `model`: the number that its loading got. */
+export type Request = { id: number } & Asked
+/** A request without its number. */
+export type Asked =
+  | { kind: 'load'; path: string; threads?: number | undefined }
+  | { kind: 'predict'; model: number; pictures: readonly Pixels[]; features: boolean }
+  | { kind: 'dispose'; model: number }
+
+/** What the thread replies. */
+export type Reply = { id: number } & ({ result: unknown } | { failed: { message: string; known: boolean } })
+
+/** The results of requests. */
+export interface Results {
+  load: { model: number; card: Card }
+  predict: readonly Answer[]
+  dispose: undefined
+}

@@ -1,0 +1,104 @@
+import type { Worker } from 'node:worker_threads'
+import { ModelError } from '../base/errors.ts'
+import { startWorker, workerFile } from '../base/worker.ts'
+import type { Card } from '../onnx/card.ts'
+import { decodeFile } from '../runtime/decode-node.ts'
+import { toModelPixels } from '../runtime/pixels.ts'
+import type { Answer, Pixels, ServedModel } from './model.ts'
+import type { Asked, Reply, Results } from './net-protocol.ts'
+
+interface Waiting {
+  done(result: unknown): void
+  failed(error: Error): void
+}
+
+/** The thread of the nets. All models share it: each net uses all threads of onnxruntime. It does not keep the process alive
+ *  while nobody waits for it. */
+class NetThread {
+  readonly #worker: Worker
+  readonly #waiting = new Map<number, Waiting>()
+  #requests = 0
+  #ended: ModelError | undefined
+
+  constructor(path: string) {
+    this.#worker = startWorker(path, { name: 'anneal serve' })
+    this.#worker.unref()
+    this.#worker.on('message', (reply: Reply) => this.#take(reply))
+    this.#worker.on('error', error => this.#end(error))
+    this.#worker.on('exit', code => this.#end(new Error(`it ended with code ${code}`)))
+  }
+
+  ask<K extends keyof Results>(request: Extract<Asked, { kind: K }>): Promise<Results[K]> {
+    return new Promise((done, failed) => {
+      if (this.#ended) return failed(this.#ended)
+      const id = ++this.#requests
+      this.#waiting.set(id, { done: result => done(result as Results[K]), failed })
+      this.#worker.ref()
+      this.#worker.postMessage({ ...request, id })
+    })
+  }
+
+  #take(reply: Reply): void {
+    const waits = this.#waiting.get(reply.id)
+    this.#waiting.delete(reply.id)
+    if (this.#waiting.size === 0) this.#worker.unref()
+    if ('result' in reply) waits?.done(reply.result)
+    else waits?.failed(reply.failed.known ? new ModelError(reply.failed.message) : new Error(reply.failed.message))
+  }
+
+  #end(error: Error): void {
+    if (thread === this) thread = undefined
+    this.#ended ??= new ModelError(
+      `the thread that runs the net has ended: ${error.message}. Load the model again: send SIGHUP, or start the server anew.`,
+      { cause: error },
+    )
+    for (const { failed } of this.#waiting.values()) failed(this.#ended)
+    this.#waiting.clear()
+  }
+}
+
+let thread: NetThread | undefined
+
+/** Loads a model in the thread of the nets; undefined where there is no file to start that thread from (a program that
+ *  bundles this package alone). Pictures are decoded in the calling thread, by libvips' own threads. */
+export async function loadInThread(path: string, threads?: number): Promise<ServedModel | undefined> {
+  const file = workerFile(import.meta.url, 'serve', 'net-worker')
+  if (file === undefined) return undefined
+  thread ??= new NetThread(file)
+  const own = thread
+  const { model, card } = await own.ask({ kind: 'load', path, threads })
+  return new ThreadedModel(own, model, card)
+}
+
+/** As many pixels as the runtime takes; the server has its own limit, which is checked before. */
+const mostPixels = 0x3fff * 0x3fff
+
+class ThreadedModel implements ServedModel {
+  readonly card: Card
+  readonly #thread: NetThread
+  readonly #model: number
+  #disposed: Promise<void> | undefined
+
+  constructor(thread: NetThread, model: number, card: Card) {
+    this.#thread = thread
+    this.#model = model
+    this.card = card
+  }
+
+  async decode(bytes: Uint8Array): Promise<Pixels> {
+    return toModelPixels(await decodeFile(bytes, this.card, mostPixels), this.card.input)
+  }
+
+  predictPixels(
+    pictures: readonly Pixels[],
+    { features = false }: { features?: boolean } = {},
+  ): Promise<readonly Answer[]> {
+    if (this.#disposed) return Promise.reject(new ModelError('the model was disposed of; load it again'))
+    return this.#thread.ask({ kind: 'predict', model: this.#model, pictures, features })
+  }
+
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#thread.ask({ kind: 'dispose', model: this.#model })
+    return this.#disposed
+  }
+}
