@@ -4,7 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
@@ -38,7 +38,8 @@ async function runTests() {
   try {
     const code = await new Promise(done => {
       const args = ['--import', 'tsx', '--test', ...limits, ...reporters, ...files]
-      const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+      const env = { ...process.env, ANNEAL_TEST_PROGRAM: resolve('bin/anneal.mjs') }
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], env })
       for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
       child.on('close', done)
     })

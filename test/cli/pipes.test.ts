@@ -2,14 +2,12 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { RunEvent } from '../../src/runs/index.ts'
 import { findAddon } from '../../src/setup/index.ts'
-import { shapeFolder, small, workspace } from '../helpers/cli.ts'
+import { program, shapeFolder, small, workspace } from '../helpers/cli.ts'
 
 const work = workspace()
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-const command = [process.execPath, '--import', import.meta.resolve('tsx'), main].map(part => `'${part}'`).join(' ')
+const command = [process.execPath, ...program].map(part => `'${part}'`).join(' ')
 const train = (out: string) =>
   ['train', 'shapes', ...small, '--views', '0', '--head-cycles', '1', '--epochs', '0', '--out', out].join(' ')
 

@@ -7,8 +7,11 @@ import sharp from 'sharp'
 import { rng } from '../../src/base/random.ts'
 import { findAddon } from '../../src/setup/index.ts'
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-const loader = import.meta.resolve('tsx')
+/** What runs the command: its source, so that one test file can be run without a build. `npm test` has just built the
+ *  program that users run, which also starts faster; it sets ANNEAL_TEST_PROGRAM. */
+export const program = process.env.ANNEAL_TEST_PROGRAM
+  ? [process.env.ANNEAL_TEST_PROGRAM]
+  : ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))]
 
 /** A temporary folder with its own cache (or the given one), in which the command runs. */
 export function workspace({ cache }: { cache?: () => string | undefined } = {}) {
@@ -52,7 +55,7 @@ export interface Ended {
 
 function start(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv, { onLine, before }: StartOptions) {
   const began = performance.now()
-  const command = [process.execPath, '--import', loader, main, ...args]
+  const command = [process.execPath, ...program, ...args]
   const child = before
     ? spawn('bash', ['-c', `${before}; exec "$@"`, 'bash', ...command], { cwd, env })
     : spawn(command[0]!, command.slice(1), { cwd, env })
