@@ -42,7 +42,7 @@ export function benchLines(result: BenchResult): string[] {
   const named = kernels === 'own' ? 'own kernels' : "libtorch's kernels"
   return [
     `${model}, ${size} px, batches of ${batch}, from random weights on random pictures`,
-    `${cpu}, ${plural(threads, 'thread')} on ${plural(cores, 'core')}, ${instructionSets.join(', ') || 'no AVX2'}; libtorch ${libtorch}`,
+    `${cpu}, ${plural(threads, 'thread')} on ${plural(cores, 'core')}, ${instructionSets.join(', ') || 'no vector instructions known here'}; libtorch ${libtorch}`,
     '',
     ...table([...timings, ...others], { size, batch }),
     '',

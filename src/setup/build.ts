@@ -13,6 +13,7 @@ import { findAddon } from './addon.ts'
 import { chooseCompiler } from './compiler.ts'
 import type { Libtorch } from './libtorch.ts'
 import { isPlain, type PlainPaths, plainPaths } from './plain.ts'
+import { here } from './platform/index.ts'
 import { ensureLibtorch } from './provide.ts'
 import { type Linked, linkedOf, nativeFolder, readState, remember, sourcesDigest, stampOf, stateKey } from './state.ts'
 import { findMake, which } from './which.ts'
@@ -35,7 +36,7 @@ export async function ensureAddon(report: Report = silent): Promise<Addon> {
   if (process.env.ANNEAL_ADDON) return { ...findAddon()!, built: false }
   const tools = await findTools()
   const { libtorch, candidates } = await ensureLibtorch(report)
-  const library = join(libtorch.lib[0]!, 'libtorch_cpu.so')
+  const library = join(libtorch.lib[0]!, here.library('torch_cpu'))
   const folder = cacheFolder('addon', keyOf(libtorch, library, tools))
   const path = join(folder, 'anneal.node')
   const built = !existsSync(path)
@@ -70,13 +71,13 @@ async function findTools(): Promise<Tools> {
   const cmake = which('cmake')
   const generator = findMake()
   const missing = [
-    ...(compiler ? [] : [process.env.CXX ? `CXX=${process.env.CXX}` : 'a C++ compiler (g++ 9 or newer)']),
+    ...(compiler ? [] : [process.env.CXX ? `CXX=${process.env.CXX}` : here.install.compiler]),
     ...(cmake ? [] : ['CMake (3.16 or newer)']),
     ...(generator ? [] : ['make']),
   ]
   if (!compiler || !cmake || !generator)
     throw new SetupError(
-      `building the addon needs ${missing.join(' and ')}, not found on the PATH; Debian, Ubuntu: apt install build-essential cmake; Fedora: dnf install gcc-c++ make cmake`,
+      `building the addon needs ${missing.join(' and ')}, not found on the PATH; ${here.install.buildTools}`,
     )
   return { compiler: compiler.path, compilerVersion: compiler.version, cmake, generator, headers: nodeApiHeaders() }
 }
@@ -173,7 +174,7 @@ const loadedFrom = (addonFolder: string, lib: readonly string[]): string[] =>
     if (isPlain(path)) return path
     rmSync(join(addonFolder, `lib${i}`), { force: true })
     symlinkSync(path, join(addonFolder, `lib${i}`))
-    return `$ORIGIN/lib${i}`
+    return `${here.origin}/lib${i}`
   })
 
 /** The compiler's errors, or else the last lines that are not from make. */

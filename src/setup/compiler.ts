@@ -1,5 +1,6 @@
 import { SetupError } from '../base/errors.ts'
 import { run } from '../base/run-command.ts'
+import { here } from './platform/index.ts'
 import { findCompilers } from './which.ts'
 
 /** The first compiler whose addon loads; undefined if there is no compiler. On Linux, clang uses another OpenMP
@@ -9,7 +10,7 @@ export async function chooseCompiler(): Promise<{ path: string; version: string 
   const refused: string[] = []
   for (const path of findCompilers()) {
     const version = (await run(path, ['--version'])).stdout.split('\n')[0]!
-    if (process.platform !== 'linux' || !/clang/i.test(version)) return { path, version }
+    if (here.clangServes || !/clang/i.test(version)) return { path, version }
     refused.push(`${process.env.CXX ? `CXX=${process.env.CXX}` : path} is ${version}`)
   }
   if (refused.length === 0) return undefined

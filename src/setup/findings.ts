@@ -7,6 +7,7 @@ import { findAddon } from './addon.ts'
 import { chooseCompiler } from './compiler.ts'
 import { lookForLibtorch, machinePlaces } from './lookup.ts'
 import { type Machine, machine } from './machine.ts'
+import { here } from './platform/index.ts'
 import { type Linked, linkedOf, readState, stateKey } from './state.ts'
 import { findMake, findPython, which } from './which.ts'
 
@@ -53,7 +54,7 @@ export function nodeFinding(version: string): Finding {
 
 /** Compiler, CMake, Python and pip. */
 export async function lookAtTools(): Promise<Finding[]> {
-  const install = 'Debian, Ubuntu: apt install build-essential cmake; Fedora: dnf install gcc-c++ make cmake'
+  const install = here.install.buildTools
   const python = findPython()
   const say = async (command: string | undefined, ...args: string[]) =>
     command && (await run(command, args, { seconds: 20 })).stdout.split('\n')[0]?.trim()
@@ -76,9 +77,9 @@ export async function lookAtTools(): Promise<Finding[]> {
       : missing('CMake', cmake ? 'neither make nor ninja on the PATH' : 'not on the PATH', install),
     python
       ? ok('Python', `${pythonSays?.replace('Python ', '')} (${python})`)
-      : note('Python', 'none on the PATH', 'needed to fetch packages: apt install python3 python3-pip'),
+      : note('Python', 'none on the PATH', `needed to fetch packages: ${here.install.python}`),
     ...(python && !pipSays
-      ? [note('pip', 'this Python has none', 'needed to fetch packages: apt install python3-pip')]
+      ? [note('pip', 'this Python has none', `needed to fetch packages: ${here.install.pip}`)]
       : []),
     ...(pipSays ? [ok('pip', pipSays.replace(/^pip (\S+).*/, '$1'))] : []),
   ]
@@ -168,8 +169,12 @@ export function cpuFindings({ cpu }: Machine, loaded: Loaded | undefined): Findi
     ...(cpu.avx512 ? ['AVX-512'] : []),
     ...(cpu.avx512bf16 ? ['AVX-512 bfloat16'] : []),
     ...(cpu.amx ? ['AMX'] : []),
+    ...(cpu.neon ? ['NEON'] : []),
+    ...(cpu.neonBf16 ? ['NEON bfloat16'] : []),
   ]
-  const lacks = [...(cpu.avx512 ? [] : ['AVX-512']), ...(cpu.amx ? [] : ['AMX'])]
+  const lacks = cpu.neon
+    ? [...(cpu.neonBf16 ? [] : ['bfloat16'])]
+    : [...(cpu.avx512 ? [] : ['AVX-512']), ...(cpu.amx ? [] : ['AMX'])]
   const text = `${cpu.model}: ${has.join(', ') || 'no vector instructions known here'}${lacks.length ? ` (no ${lacks.join(', no ')})` : ''}`
   const wanted = process.env.ANNEAL_THREADS ?? process.env.OMP_NUM_THREADS
   return [

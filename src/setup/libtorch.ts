@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { here, type Platform } from './platform/index.ts'
 
 /** The source of a libtorch. `path`: the folder that `ANNEAL_LIBTORCH` names. */
 export type Source = 'path' | 'python' | 'system' | 'archive' | 'wheel'
@@ -29,21 +30,29 @@ export type Libtorch = {
 const oldestVersion = '1.13.0'
 
 /** Inspects a folder (`libtorch/`, `torch/` of a Python package, or a prefix such as `/usr`). Returns the libtorch in
- *  it, or the reason why it can't be used. Starts no process. */
-export function inspectLibtorch(folder: string, source: Source): Libtorch | string {
+ *  it, or the reason why it can't be used. Starts no process. Another `platform` or `arch` is for a build for another
+ *  machine. */
+export function inspectLibtorch(
+  folder: string,
+  source: Source,
+  platform: Platform = here,
+  arch: string = process.arch,
+): Libtorch | string {
   const include = join(folder, 'include')
   const api = join(include, 'torch', 'csrc', 'api', 'include')
   if (!existsSync(join(api, 'torch'))) return `no C++ headers in ${include}`
-  const lib = libFolders(folder).find(place => existsSync(join(place, 'libtorch_cpu.so')))
-  if (lib === undefined) return `no libtorch_cpu.so in ${join(folder, 'lib')}`
-  if (!existsSync(join(lib, 'libc10.so'))) return `no libc10.so in ${lib}`
+  const [main, core] = [platform.library('torch_cpu'), platform.library('c10')]
+  const folders = platform.libraryFolders(arch).map(name => join(folder, name))
+  const lib = folders.find(place => existsSync(join(place, main)))
+  if (lib === undefined) return `no ${main} in ${join(folder, 'lib')}`
+  if (!existsSync(join(lib, core))) return `no ${core} in ${lib}`
   const version = headerVersion(include)
   if (version === undefined) return `its headers in ${include} do not give a version`
   if (compareVersions(version, oldestVersion) < 0) return `version ${version} is too old (at least ${oldestVersion})`
   const config = text(join(include, 'ATen', 'Config.h'))
-  if (/AT_MKLDNN_ENABLED\(\) 0/.test(config))
+  if (platform.needsOneDnn && /AT_MKLDNN_ENABLED\(\) 0/.test(config))
     return `version ${version} was built without oneDNN, so it trains many times slower`
-  const cuda = existsSync(join(lib, 'libtorch_cuda.so'))
+  const cuda = existsSync(join(lib, platform.library('torch_cuda')))
   const note = slowBlas(lib, config)
   return {
     source,
@@ -54,7 +63,7 @@ export function inspectLibtorch(folder: string, source: Source): Libtorch | stri
     libraries: ['torch_cpu', 'c10', ...(cuda ? ['torch_cuda', 'c10_cuda'] : [])],
     cxxStandard: compareVersions(version, '2.10.0') >= 0 ? 20 : 17,
     cuda,
-    cxx11Abi: usesCxx11Abi(join(lib, 'libc10.so')),
+    cxx11Abi: usesCxx11Abi(join(lib, core)),
     ...(note === undefined ? {} : { note }),
   }
 }
@@ -65,11 +74,6 @@ export function compareVersions(a: string, b: string): number {
   const [x, y] = [numbers(a), numbers(b)]
   for (const i of [0, 1, 2]) if ((x[i] || 0) !== (y[i] || 0)) return (x[i] || 0) - (y[i] || 0)
   return 0
-}
-
-function libFolders(folder: string): string[] {
-  const triplet = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch as string] ?? ''
-  return [join(folder, 'lib', triplet), join(folder, 'lib64'), join(folder, 'lib')]
 }
 
 function headerVersion(include: string): string | undefined {

@@ -5,6 +5,7 @@ import { SetupError } from '../base/errors.ts'
 import { cacheFolder } from '../base/files.ts'
 import { inspectLibtorch, type Libtorch, type Source } from './libtorch.ts'
 import { type LibtorchPins, libtorchPins } from './pins.ts'
+import { here } from './platform/index.ts'
 import { findPython } from './which.ts'
 
 /** A place that may hold a libtorch, and why it was used or not. */
@@ -34,7 +35,7 @@ export function machinePlaces(): Places {
   return {
     wanted: process.env.ANNEAL_LIBTORCH || undefined,
     python: findPython(),
-    prefixes: ['/usr', '/usr/local', '/usr/local/libtorch', '/opt/libtorch'],
+    prefixes: here.prefixes,
     cache: cacheFolder('libtorch'),
     pins: libtorchPins[`${process.platform}-${process.arch}`],
   }
@@ -82,7 +83,7 @@ const isSource = (wanted: string): wanted is (typeof sources)[number] => (source
 
 /** The folder of a fetched libtorch: `<cache>/archive-2.14.1/libtorch`, `<cache>/wheel-2.15.0/torch`. */
 export function fetchedFolder(source: 'archive' | 'wheel', { cache, pins }: Places): string | undefined {
-  const version = source === 'archive' ? pins?.archive.version : pins?.wheels.version
+  const version = source === 'archive' ? pins?.archive?.version : pins?.wheels.version
   return version && join(cache, `${source}-${version}`, source === 'archive' ? 'libtorch' : 'torch')
 }
 
@@ -96,7 +97,7 @@ function foldersOf(source: (typeof sources)[number], places: Places): (string | 
   }
   const folder = fetchedFolder(source, places)
   if (folder === undefined)
-    return [{ place: `${process.platform}-${process.arch}`, reason: 'none is pinned for this platform' }]
+    return [{ place: `${process.platform}-${process.arch}`, reason: `no ${source} is pinned for this platform` }]
   return [existsSync(folder) ? folder : { place: folder, reason: 'not fetched' }]
 }
 

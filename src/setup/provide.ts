@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { makeFolder, sweep, sweepOf } from '../base/archive.ts'
 import { AnnealError, SetupError } from '../base/errors.ts'
 import { fetchFile, needSpace } from '../base/fetch.ts'
@@ -8,8 +8,10 @@ import { withLock } from '../base/lock.ts'
 import { pipDownload } from '../base/packages.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { unzip } from '../base/zip.ts'
-import type { Libtorch } from './libtorch.ts'
+import { inspectLibtorch, type Libtorch } from './libtorch.ts'
 import { type Candidate, fetchedFolder, lookForLibtorch, machinePlaces, type Places } from './lookup.ts'
+import { libtorchPins } from './pins.ts'
+import { here, type LibtorchPins, platformOf } from './platform/index.ts'
 
 /** Finds a libtorch, or fetches one: first the official CPU archive, then the wheel with pip. Throws if both fail, with
  *  the reason of each. */
@@ -40,7 +42,7 @@ export async function ensureLibtorch(
   }
   const tried = fetched.map(({ source, reason }) => `${source}: ${reason}`).join(' · ')
   throw new SetupError(
-    `no libtorch was found, and none could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; install one (pip install torch, or apt install libtorch-dev) and run it again`,
+    `no libtorch was found, and none could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; install one (${here.install.libtorch}) and run it again`,
   )
 }
 
@@ -52,6 +54,40 @@ async function fetchLibtorch(
 ): Promise<void> {
   const { pins, cache } = places
   if (!pins) return
+  const { archive, wheels } = pins
+  await fetchInto(place, cache, report, async folder => {
+    if (source === 'wheel') return unpackWheels(wheels, folder, cache, report)
+    if (archive) await unpackArchive(archive, folder, cache, report)
+  })
+}
+
+/** The libtorch of the pinned wheels of a platform (`linux-arm64`), fetched if it is not in the cache yet. It is for
+ *  builds for another machine: only headers and libraries to link are needed of it. */
+export async function wheelsFor(target: string, report: Report = silent): Promise<Libtorch> {
+  const pins = libtorchPins[target]
+  if (!pins)
+    throw new SetupError(
+      `no libtorch is pinned for ${target}; expected one of ${Object.keys(libtorchPins).sort().join(', ')}`,
+    )
+  const cache = cacheFolder('libtorch')
+  const own = target === `${process.platform}-${process.arch}`
+  const place = join(cache, `wheel-${pins.wheels.version}${own ? '' : `-${target}`}`, 'torch')
+  if (!existsSync(place))
+    await fetchInto(place, cache, report, folder => unpackWheels(pins.wheels, folder, cache, report))
+  const [system, arch] = target.split('-') as [string, string]
+  const found = inspectLibtorch(place, 'wheel', platformOf(system), arch)
+  if (typeof found === 'string')
+    throw new SetupError(`the libtorch in ${place} can't be used: ${found}; delete that folder and try again`)
+  return found
+}
+
+/** Makes the folder of `place` with what `unpack` writes into it. Only one process at a time does so. */
+async function fetchInto(
+  place: string,
+  cache: string,
+  report: Report,
+  unpack: (folder: string) => Promise<void>,
+): Promise<void> {
   const folder = dirname(place)
   sweep(cache)
   await withLock(
@@ -59,18 +95,19 @@ async function fetchLibtorch(
     async () => {
       if (existsSync(place)) return
       sweepOf(folder)
-      needSpace(
-        cache,
-        (source === 'archive' ? 5 : 2.2) * pins.archive.bytes + (source === 'wheel' ? 1e9 : 0),
-        'libtorch',
-      )
-      await (source === 'archive' ? unpackArchive(pins, folder, report) : unpackWheels(pins, folder, report))
+      await unpack(folder)
     },
     holder => report({ line: `waiting for another process that fetches libtorch: ${holder}` }),
   )
 }
 
-async function unpackArchive({ archive }: NonNullable<Places['pins']>, folder: string, report: Report): Promise<void> {
+async function unpackArchive(
+  archive: NonNullable<LibtorchPins['archive']>,
+  folder: string,
+  cache: string,
+  report: Report,
+): Promise<void> {
+  needSpace(cache, 5 * archive.bytes, 'libtorch')
   const zip = cacheFolder('downloads', `libtorch-${archive.version}-cpu.zip`)
   // If the host can't be reached, the wheel is tried soon. If it has already sent a part, there are more tries.
   await fetchFile(archive, { to: zip, report, connectSeconds: 3, tries: existsSync(`${zip}.part`) ? 4 : 1 })
@@ -81,7 +118,14 @@ async function unpackArchive({ archive }: NonNullable<Places['pins']>, folder: s
   rmSync(zip, { force: true })
 }
 
-async function unpackWheels({ wheels }: NonNullable<Places['pins']>, folder: string, report: Report): Promise<void> {
+async function unpackWheels(
+  wheels: LibtorchPins['wheels'],
+  folder: string,
+  cache: string,
+  report: Report,
+): Promise<void> {
+  // The files that are unpacked are about twice as large as the wheels of macOS, and less than those of Linux.
+  needSpace(cache, 1.3e9, 'libtorch')
   const files: string[] = []
   for (const part of wheels.parts) files.push(await pipDownload(part, report))
   report({ line: `unpacking the needed files of torch ${wheels.version}` })

@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { here } from './platform/index.ts'
 
 /** The full path of a command on `path` (the `PATH`), or `undefined`. Starts no process. */
 export function which(command: string, path: string = process.env.PATH ?? ''): string | undefined {
@@ -20,7 +21,7 @@ export const findPython = (path?: string): string | undefined => which('python3'
 
 /** The C++ compilers on the PATH, the usual one first. If `CXX` is set, only that one. */
 export const findCompilers = (): string[] =>
-  (process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++']).flatMap(name => which(name) ?? [])
+  (process.env.CXX ? [process.env.CXX] : here.compilers).flatMap(name => which(name) ?? [])
 
 /** The CMake generator for the build tool on the PATH, or `undefined`. */
 export const findMake = (): string | undefined =>

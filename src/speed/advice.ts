@@ -62,6 +62,11 @@ function coreAdvice({ threads, cores, waited }: Omit<BenchResult, 'advice'>): st
 function instructionAdvice({ device, instructionSets, precision }: Omit<BenchResult, 'advice'>): string[] {
   if (device !== 'cpu') return []
   const has = (name: string) => instructionSets.includes(name)
+  if (has('NEON'))
+    return told(
+      precision === 'float32' && !has('NEON BF16'),
+      () => 'this processor has no instructions for bfloat16 (Armv8.6 added them); a processor with them trains faster',
+    )
   if (!has('AVX-512'))
     return ['this processor has no AVX-512; a processor with it computes twice as many numbers per instruction']
   return told(

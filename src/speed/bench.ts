@@ -139,7 +139,7 @@ function meansHere(
   chosen: { precision: Precision; kernels: Kernels; device: string },
 ): { precision: Precision; kernels: Kernels }[] {
   const { cpu } = machine()
-  const half = chosen.device !== 'cpu' || cpu.amx || cpu.avx512bf16
+  const half = chosen.device !== 'cpu' || cpu.amx || cpu.avx512bf16 || cpu.neonBf16
   const precisions: Precision[] = asked === 'auto' ? ['float32', ...(half ? ['bfloat16' as const] : [])] : [asked]
   const all = precisions.flatMap(precision => {
     const own = chosen.device === 'cpu' && kernelSets(precision).length > 0
@@ -164,7 +164,8 @@ function otherShapes(
   ]
 }
 
-function instructionSets({ avx2, avx512, avx512bf16, amx }: Machine['cpu']): string[] {
-  const all = { AVX2: avx2, 'AVX-512': avx512, 'AVX-512 BF16': avx512bf16, AMX: amx }
+function instructionSets({ avx2, avx512, avx512bf16, amx, neon, neonBf16 }: Machine['cpu']): string[] {
+  const x86 = { AVX2: avx2, 'AVX-512': avx512, 'AVX-512 BF16': avx512bf16, AMX: amx }
+  const all = { ...x86, NEON: neon, 'NEON BF16': neonBf16 }
   return Object.entries(all).flatMap(([name, has]) => (has ? [name] : []))
 }

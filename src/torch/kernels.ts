@@ -6,9 +6,9 @@ import { autocastDtype } from './grad.ts'
 export type Kernels = 'own' | 'aten'
 
 let sets: readonly string[] | undefined
-const halfSets: readonly string[] = ['amx', 'avx512_bf16']
+const halfSets: readonly string[] = ['amx', 'avx512_bf16', 'neon_bf16']
 /** The instruction sets that own kernels were built for and that this processor has, the best of each type first:
- *  `avx512` or `avx2` for float32, `amx` or `avx512_bf16` for bfloat16. Empty if there are none. */
+ *  `avx512`, `avx2` or `neon` for float32, `amx`, `avx512_bf16` or `neon_bf16` for bfloat16. Empty if there are none. */
 export function kernelSets(dtype?: DType): readonly string[] {
   sets ??= call('anneal::kernel_sets') as string[]
   return dtype ? sets.filter(set => dtype === typeOf(set)) : sets

@@ -55,12 +55,12 @@ export interface Way extends Computing {
  *  are some. In bfloat16 every kernel set is tried: with the tiles of AMX libtorch computes convolutions, without them
  *  we do. */
 export function waysHere(): Omit<Way, 'rates'>[] {
-  const { amx, avx512bf16 } = machine().cpu
+  const { amx, avx512bf16, neonBf16 } = machine().cpu
   const [wide] = kernelSets('float32')
   return [
     { precision: 'float32', kernels: 'aten' },
     ...(wide ? [{ precision: 'float32', kernels: 'own', set: wide } as const] : []),
-    ...(amx || avx512bf16 ? [{ precision: 'bfloat16', kernels: 'aten' } as const] : []),
+    ...(amx || avx512bf16 || neonBf16 ? [{ precision: 'bfloat16', kernels: 'aten' } as const] : []),
     ...kernelSets('bfloat16').map(set => ({ precision: 'bfloat16', kernels: 'own', set }) as const),
   ]
 }

@@ -97,7 +97,7 @@ test('the order: a named folder, Python, the system, the archive, the wheel', ()
   const named = fabricate(join(root, 'named/torch'))
   const ofPython = fabricate(join(root, 'site-packages/torch'))
   const system = fabricate(join(root, 'usr'), '1.13.1')
-  const archive = fabricate(join(root, `cache/archive-${pins.archive.version}/libtorch`))
+  const archive = fabricate(join(root, `cache/archive-${pins.archive!.version}/libtorch`))
   const wheel = fabricate(join(root, `cache/wheel-${pins.wheels.version}/torch`))
   const given = { python: python(ofPython), prefixes: [join(root, 'none'), system] }
   const folder = (changed: Partial<Places>) => lookForLibtorch(places({ ...given, ...changed })).libtorch?.folder
@@ -139,7 +139,7 @@ test('a named folder without a libtorch is an error, not passed over', () => {
 
 test('an archive host that can not be reached is passed over; nothing half stays', async () => {
   const pins = libtorchPins['linux-x64']!
-  const archive = { ...pins.archive, url: 'http://127.0.0.1:9/libtorch.zip' }
+  const archive = { ...pins.archive!, url: 'http://127.0.0.1:9/libtorch.zip' }
   process.env['ANNEAL_CACHE'] = root
   try {
     const given = places({ pins: { archive, wheels: { version: '0.0.0', parts: [] } } })
@@ -175,7 +175,7 @@ test('the archive is fetched, checked, unpacked and cleared away', async () => {
   try {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/libtorch.zip`
     const sha256 = createHash('sha256').update(zip).digest('hex')
-    const archive = { ...libtorchPins['linux-x64']!.archive, url, sha256, sha512: undefined, bytes: zip.length }
+    const archive = { ...libtorchPins['linux-x64']!.archive!, url, sha256, sha512: undefined, bytes: zip.length }
     const given = places({ pins: { archive, wheels: { version: '0.0.0', parts: [] } } })
     const both = await Promise.all([ensureLibtorch(() => {}, given), ensureLibtorch(() => {}, given)])
     for (const { libtorch, candidates } of both) {
