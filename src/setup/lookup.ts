@@ -24,6 +24,8 @@ export type Places = {
   /** The folder for a fetched libtorch. */
   cache: string
   pins: LibtorchPins | undefined
+  /** What addons there are, if none is built here: their versions of libtorch, and the package that brings them. */
+  only?: { versions: readonly string[]; from: string }
 }
 
 /** The sources that `ANNEAL_LIBTORCH` can name, in the order of the look-up. */
@@ -45,7 +47,7 @@ export function machinePlaces(): Places {
 export function lookForLibtorch(places: Places): LookUp {
   const candidates: Candidate[] = []
   const consider = (source: Source, folder: string): Libtorch | undefined => {
-    const found = inspectLibtorch(folder, source)
+    const found = fitting(inspectLibtorch(folder, source), source, places)
     const taken = typeof found !== 'string'
     candidates.push({ source, place: folder, taken, reason: taken ? `version ${found.version}` : found })
     return taken ? found : undefined
@@ -75,6 +77,13 @@ export function lookForLibtorch(places: Places): LookUp {
     }
   }
   return { libtorch: undefined, candidates }
+}
+
+/** A libtorch, or why it does not fit the addons that there are. */
+function fitting(found: Libtorch | string, source: Source, { only, wanted }: Places): Libtorch | string {
+  if (typeof found === 'string' || !only || only.versions.includes(found.version)) return found
+  const how = wanted ? '' : `. To build an addon for it: ANNEAL_LIBTORCH=${source} npx anneal setup`
+  return `version ${found.version}, and ${only.from} is built for ${only.versions.join(' and ')}${how}`
 }
 
 /** Whether a value of `ANNEAL_LIBTORCH` names a source rather than a folder. */

@@ -25,7 +25,7 @@ export async function ensureLibtorch(
   const fetched: Candidate[] = candidates.filter(({ source }) => source !== 'archive' && source !== 'wheel')
   for (const source of ['archive', 'wheel'] as const) {
     const place = fetchedFolder(source, places)
-    if (place === undefined || (wanted !== undefined && wanted !== source)) continue
+    if (place === undefined || (wanted !== undefined && wanted !== source) || !fits(source, places)) continue
     try {
       await fetchLibtorch(source, place, places, report)
       const { libtorch: found } = lookForLibtorch({ ...places, wanted: source })
@@ -42,6 +42,12 @@ export async function ensureLibtorch(
   throw new SetupError(
     `no libtorch was found, and none could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; install one (pip install torch, or apt install libtorch-dev) and run it again`,
   )
+}
+
+/** Whether an addon that there is, is built for the pinned version. */
+function fits(source: 'archive' | 'wheel', { pins, only }: Places): boolean {
+  const version = source === 'archive' ? pins?.archive.version : pins?.wheels.version
+  return !only || (version !== undefined && only.versions.includes(version))
 }
 
 async function fetchLibtorch(
