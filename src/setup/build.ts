@@ -16,7 +16,7 @@ import type { Libtorch } from './libtorch.ts'
 import { type Candidate, machinePlaces } from './lookup.ts'
 import { load, loadError, placeBuild } from './place.ts'
 import { isPlain, type PlainPaths, plainPaths } from './plain.ts'
-import { lookForPackage } from './prebuilt.ts'
+import { lookForPackage, onlyFor } from './prebuilt.ts'
 import { ensureLibtorch } from './provide.ts'
 import {
   isClone,
@@ -72,8 +72,8 @@ async function fromPackage(report: Report): Promise<Addon | { why: string | unde
   const found = lookForPackage()
   if (found.version === undefined) return { why: isClone() ? undefined : notInstalled(found.name) }
   if (found.problem) return { why: found.problem }
-  const from = `${found.name} ${found.version}`
-  const only = { versions: found.builds.map(({ manifest }) => manifest.libtorch), from }
+  const only = onlyFor(found)!
+  const { from } = only
   try {
     const { libtorch, candidates } = await ensureLibtorch(report, { ...machinePlaces(), only })
     const build = found.builds.find(({ manifest }) => manifest.libtorch === libtorch.version)!

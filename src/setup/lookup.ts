@@ -24,9 +24,12 @@ export type Places = {
   /** The folder for a fetched libtorch. */
   cache: string
   pins: LibtorchPins | undefined
-  /** What addons there are, if none is built here: their versions of libtorch, and the package that brings them. */
-  only?: { versions: readonly string[]; from: string }
+  /** Default: any version, because the addon is built for it. */
+  only?: Only | undefined
 }
+
+/** The versions of libtorch that there are addons for, and the package that brings them. */
+export type Only = { versions: readonly string[]; from: string }
 
 /** The sources that `ANNEAL_LIBTORCH` can name, in the order of the look-up. */
 export const sources = ['python', 'system', 'archive', 'wheel'] as const
@@ -40,6 +43,12 @@ export function machinePlaces(): Places {
     cache: cacheFolder('libtorch'),
     pins: libtorchPins[`${process.platform}-${process.arch}`],
   }
+}
+
+/** Whether only pip can fetch a libtorch: the official archive is not pinned, or has another version. */
+export function needsPip(only: Only | undefined, { pins } = machinePlaces()): boolean {
+  const archive = pins?.archive.version
+  return archive === undefined || (only !== undefined && !only.versions.includes(archive))
 }
 
 /** Looks for a libtorch that is already on this machine. Fetches nothing. Throws if `ANNEAL_LIBTORCH` names a folder

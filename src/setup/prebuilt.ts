@@ -6,6 +6,7 @@ import { SetupError } from '../base/errors.ts'
 import { version } from '../base/version.ts'
 import { type Libc, libc } from './libc.ts'
 import { compareVersions } from './libtorch.ts'
+import type { Only } from './lookup.ts'
 import { sourcesDigest } from './state.ts'
 
 /** What `tools/prebuild.mjs` writes beside an addon. */
@@ -72,6 +73,12 @@ export function lookForPackage(expected: Expected = {}): PlatformPackage {
     }
   return { ...one, builds }
 }
+
+/** The versions of libtorch that a package has an addon for, as `Places` takes them; undefined without any. */
+export const onlyFor = ({ name, version, builds }: PlatformPackage): Only | undefined =>
+  builds.length > 0
+    ? { versions: builds.map(({ manifest }) => manifest.libtorch), from: `${name} ${version}` }
+    : undefined
 
 /** Copies the files of a build to a folder, and checks their digests. */
 export function copyBuild({ folder, manifest }: Prebuilt, to: string): void {
