@@ -5,19 +5,11 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { linked } from './release/links.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const readme = join(root, 'README.md')
 const kept = join(root, 'build', 'README.kept.md')
-
-/** Rewrites relative links to absolute ones: `](docs/labels.md)` →
- *  `](https://unpkg.com/anneal@0.1.0/docs/labels.md)`. */
-function linked(text, { name, version }) {
-  return text.replace(
-    /\]\((?![a-z]+:|#|\/)([^)\s]+)\)/g,
-    (_, path) => `](https://unpkg.com/${name}@${version}/${path})`,
-  )
-}
 
 function before() {
   after() // if an earlier packing was killed

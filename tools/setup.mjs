@@ -118,6 +118,19 @@ function portableTypes(folder) {
     writeFileSync(join(folder, name), `/// <reference path="${at}/globals.d.ts" />\n${read(join(folder, name))}`)
 }
 
+// `require('anneal')`. Node itself loads the modules, not the runner of tests that may have replaced `require`: a runner
+// such as Jest does not load ES modules that way, and it would load the addon once for each file of tests.
+const required = `'use strict'
+const { createRequire } = process.getBuiltinModule ? process.getBuiltinModule('node:module') : require('node:module')
+try {
+  module.exports = createRequire(__filename)('./index.js')
+} catch (error) {
+  if (error.code !== 'ERR_REQUIRE_ESM') throw error
+  const text = 'anneal is made of ES modules, which require() of Node ' + process.versions.node + ' does not load: write const anneal = await import("anneal"), or use Node 20.19, 22.12 or later'
+  throw Object.assign(new Error(text), { code: error.code })
+}
+`
+
 async function compile() {
   const sources = readdirSync(at('src'), { recursive: true })
     .map(name => join('src', name))
@@ -133,6 +146,7 @@ async function compile() {
       const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', fresh, '--noEmitOnError']
       must(process.execPath, [...tsc, '--incremental', 'false', '--tsBuildInfoFile', 'null'], 'mend these errors')
       portableTypes(at(fresh))
+      for (const entry of ['.', 'torch', 'export', 'serve']) writeFileSync(at(fresh, entry, 'index.cjs'), required)
       // Bundles the command into few files, because Node needs a tenth of a second to find and read two hundred small
       // ones. They lie at the same depth as src/setup, whose files look for native/ relative to themselves.
       buildSync({

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import type { Options } from '../base/option-table.ts'
 import { type Evaluated, type EvaluateModelOptions, evaluateModel } from '../recipes/results/evaluate.ts'
+import { setUpOnce } from '../setup/index.ts'
 import { images } from '../vision/domain/images.ts'
 import { checkOptions } from './check-options.ts'
 import type { optionTables } from './options.ts'
@@ -18,5 +20,6 @@ export async function evaluateFolder(
   options: EvaluateFolderOptions = {},
 ): Promise<Evaluated> {
   checkOptions(options, 'evaluateFolder', ['progress', 'report', 'signal'])
+  if (existsSync(run)) await setUpOnce(options.report)
   return evaluateModel(images, run, dir, options)
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { OptionError } from '../base/errors.ts'
 import type { Options } from '../base/option-table.ts'
 import { type Report, streamReport } from '../base/progress.ts'
@@ -9,6 +10,7 @@ import type { Prepared as AnyPrepared } from '../recipes/prepare/prepared.ts'
 import { explain } from '../recipes/results/interpretation.ts'
 import { modelCard } from '../recipes/results/model-card.ts'
 import type { Interpretation } from '../runs/index.ts'
+import { setUpOnce } from '../setup/index.ts'
 import { keepMemory } from '../torch/index.ts'
 import type { EpochInfo } from '../train/callback.ts'
 import { type FitOptions, Learner, type LearnerOptions } from '../train/learner.ts'
@@ -67,6 +69,7 @@ export async function learner(
     ...(typeof optimizer === 'function' ? {} : { optimizer }),
   }
   checkOptions(asked, 'learner', ['callbacks', 'metrics', 'batchTransforms', 'progress', 'report', 'signal'])
+  if (existsSync(dir)) await setUpOnce(report)
   checkDevice(asked.device ?? usualDevice(), asked.precision)
   keepMemory()
   // A program gets the same net each time, at once: the comparison of nets takes seconds, and belongs to a run's log.

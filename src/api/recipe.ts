@@ -4,6 +4,7 @@ import type { RecipeOptions } from '../recipes/options.ts'
 import { type Evaluated, type EvaluateModelOptions, evaluateModel } from '../recipes/results/evaluate.ts'
 import { type PredictSamplesOptions, predictSamples } from '../recipes/results/predict.ts'
 import type { RunResult } from '../runs/index.ts'
+import { setUpOnce } from '../setup/index.ts'
 import type { Body } from '../train/network.ts'
 import type { Prediction } from '../train/prediction.ts'
 
@@ -28,9 +29,18 @@ export function recipeFor<O extends object, B extends Body, P, In, E extends obj
   domain: Domain<O, B, P, In, E>,
 ): Recipe<O, In, E> {
   return {
-    train: (path, options, hooks) => train(domain, path, options ?? ({} as O & RecipeOptions), hooks),
-    resume: (run, hooks) => resume(domain, run, hooks),
-    evaluate: (run, path, options) => evaluateModel(domain, run, path, options ?? ({} as E & EvaluateModelOptions)),
+    async train(path, options, hooks) {
+      await setUpOnce(hooks?.report)
+      return train(domain, path, options ?? ({} as O & RecipeOptions), hooks)
+    },
+    async resume(run, hooks) {
+      await setUpOnce(hooks?.report)
+      return resume(domain, run, hooks)
+    },
+    async evaluate(run, path, options) {
+      await setUpOnce(options?.report)
+      return evaluateModel(domain, run, path, options ?? ({} as E & EvaluateModelOptions))
+    },
     predict: (run, inputs, options) => predictSamples(domain, run, inputs, options),
   }
 }

@@ -1,17 +1,21 @@
+import { existsSync } from 'node:fs'
 import { type ResumeHooks, resume, type TrainHooks, train } from '../recipes/index.ts'
 import { domainOf, type RunResult, readConfig } from '../runs/index.ts'
+import { setUpOnce } from '../setup/index.ts'
 import { images } from '../vision/domain/images.ts'
 import { checkOptions } from './check-options.ts'
 import { domainNamed } from './domains.ts'
 import type { TrainOptions } from './options.ts'
 
-/** Trains a classifier on a folder of pictures by the five easy steps, and writes the run into a folder. */
+/** Trains a classifier on a folder of pictures by the five easy steps, and writes the run into a folder. Where libtorch is
+ *  not set up yet, it is set up first, as `npx anneal setup` does. */
 export async function trainFolder(
   data: string,
   options: TrainOptions = {},
   hooks: TrainHooks = {},
 ): Promise<RunResult> {
   checkOptions(options)
+  if (existsSync(data)) await setUpOnce(hooks.report)
   return train(images, data, options, hooks)
 }
 
@@ -19,5 +23,6 @@ export async function trainFolder(
  *  the same as those of an uninterrupted run. Data that have moved are recognised by their content. */
 export async function resumeRun(dir: string, hooks: ResumeHooks = {}): Promise<RunResult> {
   const config = readConfig(dir)
+  if (config) await setUpOnce(hooks.report)
   return resume(config ? domainNamed(domainOf(config), dir) : images, dir, hooks)
 }

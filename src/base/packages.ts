@@ -37,29 +37,55 @@ export type NpmPin = {
   licence: string
 }
 
-/** Downloads a wheel to the cache with `python3 -m pip download` and checks its digest, unless it is already there.
- *  Returns its path. */
+/** The programs that may be pip, in the order in which they are tried. uv and pipx fetch pip itself. */
+const pips = (python: string): [string, ...string[]][] => [
+  [python, '-m', 'pip'],
+  ['pip3'],
+  ['uv', 'tool', 'run', 'pip'],
+  ['pipx', 'run', 'pip'],
+]
+
+/** The arguments of pip that fetch a wheel, whatever the Python and the system are that pip runs on. */
+export const downloadArguments = ({ package: name, version, pythonVersion, platform }: WheelPin): string[] => [
+  'download',
+  '--no-deps',
+  '--only-binary=:all:',
+  ...(pythonVersion ? ['--implementation=cp', `--python-version=${pythonVersion}`] : []),
+  ...(platform ? [`--platform=${platform}`] : []),
+  `${name}==${version}`,
+]
+
+/** Downloads a wheel to the cache with `python3 -m pip download`, or by another program that runs pip, and checks its
+ *  digest. A file that is already there is checked too: a person may have put it there. Returns its path. */
 export async function pipDownload(
   pin: WheelPin,
   report: Report = silent,
   python = 'python3',
   signal?: AbortSignal,
 ): Promise<string> {
-  const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--progress-bar=off', '--quiet']
-  if (pin.pythonVersion) args.push('--implementation=cp', `--python-version=${pin.pythonVersion}`)
-  if (pin.platform) args.push(`--platform=${pin.platform}`)
   return bring({
     tool: 'pip',
     pin: { ...pin, digest: { name: 'sha256', encoding: 'hex', value: pin.sha256 } },
     file: pin.file,
     report,
     // pip writes to its temporary folder. That is in our folder, so the growth of the file shows the progress.
-    fetch: folder =>
-      run(python, [...args, `--dest=${folder}`, `${pin.package}==${pin.version}`], {
-        cwd: folder,
-        signal,
-        env: { TMPDIR: folder, PIP_REQUIRE_VIRTUALENV: '0', PIP_DISABLE_PIP_VERSION_CHECK: '1', PIP_NO_CACHE_DIR: '1' },
-      }),
+    async fetch(folder) {
+      const env = {
+        TMPDIR: folder,
+        PIP_REQUIRE_VIRTUALENV: '0',
+        PIP_DISABLE_PIP_VERSION_CHECK: '1',
+        PIP_NO_CACHE_DIR: '1',
+        PIP_RESUME_RETRIES: '20', // pip 25.1 or later goes on after a broken connection
+      }
+      const args = [...downloadArguments(pin), '--progress-bar=off', '--quiet', `--dest=${folder}`]
+      let first: Ran | undefined
+      for (const [command, ...before] of pips(python)) {
+        const ran = await run(command, [...before, ...args], { cwd: folder, signal, env })
+        if (!ran.missing && !noPip.test(ran.stderr)) return ran
+        if (first === undefined || first.missing) first = ran // that Python has no pip says more than that there is no pipx
+      }
+      return first!
+    },
     signal,
     install: 'install Python 3 with pip (Debian, Ubuntu: apt install python3-pip)',
   })
@@ -86,6 +112,9 @@ export async function npmPack(pin: NpmPin, report: Report = silent): Promise<str
   })
 }
 
+/** What a Python without pip says. */
+const noPip = /No module named pip/
+
 type Bring = {
   tool: 'pip' | 'npm'
   pin: {
@@ -107,7 +136,14 @@ async function bring({ tool, pin, file, report, fetch, signal, install }: Bring)
   const downloads = cacheFolder('downloads')
   const to = join(downloads, file)
   const { what, licence, bytes, digest } = pin
-  if (existsSync(to)) return to
+  const digestOf = async (path: string) => (await hashFile(path, createHash(digest.name))).digest(digest.encoding)
+  if (existsSync(to)) {
+    const got = await digestOf(to)
+    if (got === digest.value) return to
+    throw new DownloadError(
+      `${to} has ${digest.name} ${got}, expected ${digest.value}: it is damaged or another file; delete it and run it again`,
+    )
+  }
   return withLock(
     to,
     async () => {
@@ -124,7 +160,7 @@ async function bring({ tool, pin, file, report, fetch, signal, install }: Bring)
         if (ran.missing) throw new DownloadError(`${what}: ${tool} is not on the PATH; ${install}, then run it again`)
         const found = join(folder, file)
         if (ran.code !== 0 || !existsSync(found)) throw failed(pin, tool, file, ran, install)
-        const got = (await hashFile(found, createHash(digest.name))).digest(digest.encoding)
+        const got = await digestOf(found)
         if (got !== digest.value)
           throw new DownloadError(
             `${file} through ${tool} has ${digest.name} ${got}, expected ${digest.value}; it was deleted. Does ${tool} use a mirror that changes packages?`,
@@ -144,8 +180,7 @@ async function bring({ tool, pin, file, report, fetch, signal, install }: Bring)
 
 function failed({ what, package: name, version }: Bring['pin'], tool: string, file: string, ran: Ran, install: string) {
   const said = lastLines(ran.stderr || ran.stdout, 2)
-  if (/No module named pip/.test(said))
-    return new DownloadError(`${what}: this Python has no pip; ${install}, then run it again`)
+  if (noPip.test(said)) return new DownloadError(`${what}: this Python has no pip; ${install}, then run it again`)
   const why = ran.code === 0 ? `it downloaded another file than ${file}` : said || `exit code ${ran.code}`
   return new DownloadError(
     `${what}: ${tool} could not fetch ${name} ${version}: ${why}; check the network and ${tool}'s settings`,

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import { OptionError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import type { Options } from '../base/option-table.ts'
+import { setUpOnce } from '../setup/index.ts'
 import type { SheetOptions } from '../vision/augment-sheet.ts'
 import { commandFlags } from './options.ts'
 import { workWithoutOutput } from './output.ts'
@@ -18,6 +20,7 @@ export async function augment(
   const format = formats[/\.([^./]*)$/.exec(out)?.[1]?.toLowerCase() ?? '']
   if (!format) throw new OptionError(`--out: expected a file that ends in .png or .jpg, got ${out}`)
   workWithoutOutput()
+  if (existsSync(dir)) await setUpOnce()
   const { augmentSheet } = await import('../vision/augment-sheet.ts')
   const { senseTable } = await import('../vision/auto-augment/auto-augment.ts')
   const { augmentationText } = await import('../vision/augment/index.ts')

@@ -1,4 +1,5 @@
 import { bytes, plural } from '../base/format.ts'
+import { setUpOnce } from '../setup/index.ts'
 import type { BenchOptions } from '../speed/bench.ts'
 import type { BenchResult, Timing } from '../speed/types.ts'
 import { flat, paintFor } from './style.ts'
@@ -8,6 +9,7 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 /** `anneal bench`: how fast this machine trains a model, and what would make it faster. */
 export async function bench(options: BenchOptions, { json = false }: { json?: boolean | undefined }): Promise<void> {
+  await setUpOnce()
   const reporter = createReporter(json ? { out: process.stderr } : {})
   const stop = new AbortController()
   for (const signal of Object.keys(exitCodes) as (keyof typeof exitCodes)[])

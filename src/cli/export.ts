@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { OptionError } from '../base/errors.ts'
 import { bytes as size } from '../base/format.ts'
@@ -5,6 +6,7 @@ import type { Exported } from '../export/export-model.ts'
 import type { ExportedFolder, Target } from '../export/targets/index.ts'
 import type { CardCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
+import { setUpOnce } from '../setup/index.ts'
 import { keepMemory } from '../torch/index.ts'
 import { exportPageCommand, isPage, type PageFlags } from './export-page.ts'
 import { quantization } from './quantization.ts'
@@ -35,6 +37,7 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
     throw new OptionError(
       `--to writes a folder with the whole model; leave out ${check ? '--check FILE' : options.net ? '--net' : '--page and --single-file'}`,
     )
+  if (run !== undefined && existsSync(run)) await setUpOnce()
   if (isPage(flags)) return exportPageCommand(run, flags, table)
   const { checkFile, exportModel } = await import('../export/export-model.ts')
   keepMemory() // a process of our own

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import { OptionError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { json as jsonText } from '../base/json.ts'
+import { setUpOnce } from '../setup/index.ts'
 import { keepMemory } from '../torch/index.ts'
 import type { Precision } from '../train/network.ts'
 import type { Prediction } from '../train/prediction.ts'
@@ -15,6 +17,7 @@ export async function predict(
   { json = false, top, precision }: { json?: boolean; top: number; precision?: Precision },
 ): Promise<void> {
   if (!Number.isInteger(top) || top < 1) throw new OptionError(`--top: expected a whole number from 1, got ${top}`)
+  if (existsSync(run)) await setUpOnce()
   const { loadClassifier } = await import('../vision/inference/classifier.ts')
   keepMemory() // a process of our own, with nothing to do but this
   const classifier = loadClassifier(run, { worker: false, ...(precision ? { precision } : {}) })

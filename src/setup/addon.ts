@@ -1,10 +1,13 @@
 import { existsSync } from 'node:fs'
 import { SetupError } from '../base/errors.ts'
-import { type Linked, readState, stampOf, stateKey } from './state.ts'
+import { type Linked, type Ready, readState, stampOf, stateKey } from './state.ts'
+
+/** An addon and the libtorch that it was set up with. `library`: the file libtorch_cpu.so. */
+export type FoundAddon = { path: string; libtorch?: Linked } & Partial<Pick<Ready, 'library' | 'from' | 'cuda'>>
 
 /** The addon that is ready on this machine, or undefined if set-up must run (again). Starts no process and takes about
- *  a millisecond. `library`: the file libtorch_cpu.so. `ANNEAL_ADDON` names a `.node` file directly. */
-export function findAddon(): { path: string; libtorch?: Linked; library?: string } | undefined {
+ *  a millisecond. `ANNEAL_ADDON` names a `.node` file directly. */
+export function findAddon(): FoundAddon | undefined {
   const given = process.env.ANNEAL_ADDON
   if (given) {
     if (existsSync(given)) return { path: given }
@@ -12,5 +15,6 @@ export function findAddon(): { path: string; libtorch?: Linked; library?: string
   }
   const ready = readState()[stateKey()]
   if (!ready || !existsSync(ready.path) || stampOf(ready.library) !== ready.stamp) return undefined
-  return { path: ready.path, libtorch: ready.libtorch, library: ready.library }
+  const { path, libtorch, library, from, cuda } = ready
+  return { path, libtorch, library, ...(from && { from }), ...(cuda && { cuda }) }
 }

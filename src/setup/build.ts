@@ -3,19 +3,33 @@ import { existsSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { makeFolder, sweep, sweepOf } from '../base/archive.ts'
-import { SetupError } from '../base/errors.ts'
+import { AnnealError, SetupError } from '../base/errors.ts'
 import { cacheFolder, ensureFolder, writeAtomic } from '../base/files.ts'
 import { duration } from '../base/format.ts'
 import { withLock } from '../base/lock.ts'
-import { type Report, silent } from '../base/progress.ts'
-import { lastLines, type Ran, run } from '../base/run-command.ts'
+import { type Report, silent, streamReport } from '../base/progress.ts'
+import { lastLines, run } from '../base/run-command.ts'
 import { findAddon } from './addon.ts'
 import { chooseCompiler } from './compiler.ts'
+import { unsupported } from './libc.ts'
 import type { Libtorch } from './libtorch.ts'
+import { type Candidate, machinePlaces } from './lookup.ts'
+import { load, loadError, placeBuild } from './place.ts'
 import { isPlain, type PlainPaths, plainPaths } from './plain.ts'
 import { here } from './platform/index.ts'
+import { lookForPackage, onlyFor } from './prebuilt.ts'
 import { ensureLibtorch } from './provide.ts'
-import { type Linked, linkedOf, nativeFolder, readState, remember, sourcesDigest, stampOf, stateKey } from './state.ts'
+import {
+  isClone,
+  type Linked,
+  linkedOf,
+  nativeFolder,
+  readState,
+  remember,
+  sourcesDigest,
+  stampOf,
+  stateKey,
+} from './state.ts'
 import { findMake, which } from './which.ts'
 
 /** The result of set-up. */
@@ -25,16 +39,68 @@ export type Addon = {
   libtorch?: Linked
   /** Whether this call built it. */
   built: boolean
+  /** The platform package that it is from, such as `@anneal/linux-x64 0.1.0`; absent if it was built here. */
+  from?: string
 }
 
 type Tools = { compiler: string; compilerVersion: string; cmake: string; generator: string; headers: Headers }
 type Headers = { version: string; include: string }
 
-/** Finds or fetches libtorch and builds the addon against it, unless that is already done. Only one process at a time
- *  builds. Throws with what to install, or with the compiler's last lines and the path of its log. */
+/** Finds or fetches libtorch, and makes an addon for it ready: that of the platform package, else one that is built here.
+ *  What is already done is not done again. Only one process at a time builds. Throws with what to install, or with the
+ *  compiler's last lines and the path of its log. */
 export async function ensureAddon(report: Report = silent): Promise<Addon> {
   if (process.env.ANNEAL_ADDON) return { ...findAddon()!, built: false }
-  const tools = await findTools()
+  const refused = unsupported()
+  if (refused) throw new SetupError(`${refused.text}; ${refused.todo}`)
+  const without = await fromPackage(report)
+  if ('path' in without) return without
+  const tools = await findTools().catch((error: Error) => {
+    throw new SetupError(without.why ? `${without.why}. To build it here instead: ${error.message}` : error.message)
+  })
+  if (without.why) report({ line: `${without.why}; building the addon here` })
+  return buildHere(tools, report)
+}
+
+/** {@link ensureAddon}, if no addon is ready yet. If one is ready it takes a millisecond. */
+export async function setUpOnce(report: Report = streamReport(process.stderr)): Promise<void> {
+  if (!findAddon()) await ensureAddon(report)
+}
+
+/** The addon of the platform package, with a libtorch that it is built for. Otherwise `why` it can't be used: undefined in
+ *  a clone, which has no such package. */
+async function fromPackage(report: Report): Promise<Addon | { why: string | undefined }> {
+  const found = lookForPackage()
+  if (found.version === undefined) return { why: isClone() ? undefined : notInstalled(found.name) }
+  if (found.problem) return { why: found.problem }
+  const only = onlyFor(found)!
+  const { from } = only
+  try {
+    const { libtorch, candidates } = await ensureLibtorch(report, { ...machinePlaces(), only })
+    const build = found.builds.find(({ manifest }) => manifest.libtorch === libtorch.version)!
+    const { path, library, cuda } = await placeBuild(build, libtorch, report)
+    const ready = { path, library, from, ...(cuda && { cuda }), stamp: stampOf(library) ?? '' }
+    const linked = linkedOf(libtorch)
+    await remember(stateKey(), { ...ready, libtorch: linked, candidates: kept(candidates), at: Date.now() })
+    return { path, libtorch: linked, built: false, from }
+  } catch (error) {
+    if (!(error instanceof AnnealError)) throw error
+    return { why: error.message }
+  }
+}
+
+const notInstalled = (name: string) =>
+  `the package ${name} with the compiled addon is not installed: npm install --include=optional`
+
+/** Candidates with the reasons why downloads failed, which are known only after a try. */
+function kept(candidates: Candidate[]): Candidate[] {
+  const before = readState()[stateKey()]
+  return candidates.map(
+    now => before?.candidates.find(old => now.reason === 'not fetched' && old.place === now.place) ?? now,
+  )
+}
+
+async function buildHere(tools: Tools, report: Report): Promise<Addon> {
   const { libtorch, candidates } = await ensureLibtorch(report)
   const library = join(libtorch.lib[0]!, here.library('torch_cpu'))
   const folder = cacheFolder('addon', keyOf(libtorch, library, tools))
@@ -56,11 +122,7 @@ export async function ensureAddon(report: Report = silent): Promise<Addon> {
   const before = readState()[key]
   const stamp = stampOf(library) ?? ''
   if (built || before?.path !== path || before.stamp !== stamp) {
-    // Keep the reason why a download failed: it is known only after a try.
-    const kept = candidates.map(
-      now => before?.candidates.find(old => now.reason === 'not fetched' && old.place === now.place) ?? now,
-    )
-    await remember(key, { path, libtorch: linked, stamp, library, candidates: kept, at: Date.now() })
+    await remember(key, { path, libtorch: linked, stamp, library, candidates: kept(candidates), at: Date.now() })
   }
   return { path, libtorch: linked, built }
 }
@@ -183,15 +245,3 @@ function whatFailed(log: string): string {
   const errors = lines.filter(line => /\berror: |No space left|Killed|cannot find/.test(line))
   return lastLines((errors.length ? errors : lines).join('\n'))
 }
-
-/** Loads an addon in a separate process, so that a crash or a missing library does no harm. */
-const load = (path: string): Promise<Ran> =>
-  run(process.execPath, ['-e', 'process.stdout.write(require(process.argv[1]).version())', path], { seconds: 120 })
-
-const loadError = ({ stderr }: Ran) =>
-  lastLines(
-    stderr
-      .split('\n')
-      .filter(line => /Error: /.test(line))
-      .join('\n') || stderr,
-  )

@@ -17,8 +17,10 @@ import {
   memoryFinding,
   nodeFinding,
 } from './findings.ts'
-import type { Candidate } from './lookup.ts'
+import { type Candidate, needsPip } from './lookup.ts'
 import { type Machine, machine } from './machine.ts'
+import { mending, notNeeded, packageFinding, systemFinding } from './mend.ts'
+import { lookForPackage, onlyFor } from './prebuilt.ts'
 import type { Linked } from './state.ts'
 
 /** What Anneal found on this machine, as data. {@link formatDoctor} formats it. */
@@ -26,6 +28,8 @@ export type DoctorReport = {
   /** Whether the addon is built and loads, and the cache can be written to. */
   ready: boolean
   findings: Finding[]
+  /** What to do if Anneal is not ready: one command where there is one. */
+  mend?: string
   machine: Machine
   libtorch: Linked | undefined
   /** The places that were searched for a libtorch, in order. */
@@ -39,9 +43,11 @@ export type DoctorReport = {
 /** Checks everything that set-up and training need. Changes and fetches nothing. Takes a second or two. */
 export async function doctor(): Promise<DoctorReport> {
   const here = machine()
-  const [tools, libtorch, addon, gpu] = await Promise.all([
+  const found = lookForPackage()
+  const only = onlyFor(found)
+  const [looked, libtorch, addon, gpu] = await Promise.all([
     lookAtTools(),
-    lookAtLibtorch(),
+    lookAtLibtorch(only),
     lookAtAddon(),
     lookAtGpus(),
   ])
@@ -49,9 +55,14 @@ export async function doctor(): Promise<DoctorReport> {
   const caches = root === undefined ? [] : lookAtCaches(root)
   const diskFree = root === undefined ? 0 : freeSpace(root)
   const { gpus } = gpu
+  const compiled = packageFinding(found)
+  const pip = libtorch.linked === undefined && needsPip(only)
+  const tools = looked.map(tool => (pip && tool.state === 'note' ? { ...tool, state: 'missing' as const } : tool))
   const findings = [
     nodeFinding(process.versions.node),
-    ...tools,
+    systemFinding(),
+    compiled,
+    ...(compiled.state === 'ok' || addon.loaded ? tools.map(notNeeded) : tools),
     ...libtorch.findings,
     ...addon.findings,
     ...differs(libtorch.linked, addon.linked),
@@ -60,9 +71,11 @@ export async function doctor(): Promise<DoctorReport> {
     memoryFinding(here),
     ...cacheFindings(root, problem, caches, diskFree),
   ]
+  const ready = addon.loaded !== undefined && problem === undefined
   return {
-    ready: addon.loaded !== undefined && problem === undefined,
+    ready,
     findings,
+    ...(ready ? {} : { mend: mending(findings) }),
     machine: here,
     libtorch: libtorch.linked,
     candidates: libtorch.candidates,
@@ -74,14 +87,16 @@ export async function doctor(): Promise<DoctorReport> {
 }
 
 /** One aligned line per finding. If a finding needs action, the next line says what to do. */
-export function formatDoctor({ findings, ready }: DoctorReport): string {
+export function formatDoctor({ findings, ready, mend }: DoctorReport): string {
   const width = Math.max(...findings.map(({ name }) => name.length))
   const mark = { ok: '✓', info: '·', note: '!', missing: '✗' }
   const lines = findings.flatMap(({ name, state, text, todo }) => [
     `${mark[state]} ${name.padEnd(width)}  ${flat(text)}`.trimEnd(),
     ...(todo === undefined ? [] : [`  ${''.padEnd(width)}  → ${flat(todo)}`]),
   ])
-  const end = ready ? 'Anneal is ready.' : 'Anneal is not set up: see the lines with ✗, then run npx anneal setup.'
+  const end = ready
+    ? 'Anneal is ready.'
+    : `Anneal is not set up. What to do about the lines with ✗:\n  ${flat(mend ?? '')}`
   return `${lines.join('\n')}\n\n${end}\n`
 }
 

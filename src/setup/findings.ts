@@ -5,7 +5,7 @@ import { bytes, plural } from '../base/format.ts'
 import { lastLines, run } from '../base/run-command.ts'
 import { findAddon } from './addon.ts'
 import { chooseCompiler } from './compiler.ts'
-import { lookForLibtorch, machinePlaces } from './lookup.ts'
+import { lookForLibtorch, machinePlaces, type Only } from './lookup.ts'
 import { type Machine, machine } from './machine.ts'
 import { here } from './platform/index.ts'
 import { type Linked, linkedOf, readState, stateKey } from './state.ts'
@@ -61,6 +61,7 @@ export async function lookAtTools(): Promise<Finding[]> {
   const compiler = await chooseCompiler().catch((error: Error) => error)
   const cmake = which('cmake')
   const make = findMake()
+  const others = ['pip3', 'uv', 'pipx'].find(command => which(command) !== undefined)
   const [cmakeSays, pythonSays, pipSays] = await Promise.all([
     say(cmake, '--version'),
     say(python, '--version'),
@@ -77,8 +78,11 @@ export async function lookAtTools(): Promise<Finding[]> {
       : missing('CMake', cmake ? 'neither make nor ninja on the PATH' : 'not on the PATH', install),
     python
       ? ok('Python', `${pythonSays?.replace('Python ', '')} (${python})`)
-      : note('Python', 'none on the PATH', `needed to fetch packages: ${here.install.python}`),
-    ...(python && !pipSays
+      : others
+        ? info('Python', `none on the PATH; packages are fetched through ${others}`)
+        : note('Python', 'none on the PATH', `needed to fetch packages: ${here.install.python}`),
+    ...(python && !pipSays && others ? [info('pip', `this Python has none; ${others} fetches packages`)] : []),
+    ...(python && !pipSays && !others
       ? [note('pip', 'this Python has none', `needed to fetch packages: ${here.install.pip}`)]
       : []),
     ...(pipSays ? [ok('pip', pipSays.replace(/^pip (\S+).*/, '$1'))] : []),
@@ -86,10 +90,13 @@ export async function lookAtTools(): Promise<Finding[]> {
 }
 
 /** The libtorch that set-up would use now, and the other candidates. */
-export async function lookAtLibtorch() {
+export async function lookAtLibtorch(only?: Only | undefined) {
   const before = readState()[stateKey()]
   try {
-    const { libtorch, candidates: now } = lookForLibtorch(machinePlaces())
+    const { libtorch, candidates: now } = lookForLibtorch({
+      ...machinePlaces(),
+      only: process.env.ANNEAL_LIBTORCH ? undefined : only,
+    })
     const candidates = now.map(
       one =>
         before?.candidates.find(old => one.reason === 'not fetched' && old.place === one.place && !old.taken) ?? one,
@@ -130,7 +137,7 @@ const failed = (reason: string | undefined) => /could not|can ?not|can't|failed|
 /** Whether the addon is built, and what it reports when it is loaded in a separate process. */
 export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; loaded?: Loaded; findings: Finding[] }> {
   try {
-    const { path, libtorch: linked } = findAddon() ?? {}
+    const { path, libtorch: linked, from } = findAddon() ?? {}
     if (path === undefined) return { findings: [missing('addon', 'not built', 'npx anneal setup')] }
     const script =
       'const a = require(process.argv[1]); console.log(JSON.stringify({ version: a.version(), cpuCapability: a.cpuCapability(), threads: a.threads(), cudaDevices: a.cudaDevices(), kernelSets: a.call(a.resolve("anneal::kernel_sets"), undefined) }))'
@@ -138,7 +145,12 @@ export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; l
       machine().cpu.avx512 && !process.env.ATEN_CPU_CAPABILITY ? { ATEN_CPU_CAPABILITY: 'avx512' } : {}
     const { code, stdout, stderr } = await run(process.execPath, ['-e', script, path], { seconds: 60, env })
     if (code === 0)
-      return { path, ...(linked && { linked }), loaded: JSON.parse(stdout) as Loaded, findings: [ok('addon', path)] }
+      return {
+        path,
+        ...(linked && { linked }),
+        loaded: JSON.parse(stdout) as Loaded,
+        findings: [ok('addon', from ? `${path} (from ${from})` : path)],
+      }
     return {
       path,
       findings: [

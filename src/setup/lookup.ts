@@ -25,7 +25,12 @@ export type Places = {
   /** The folder for a fetched libtorch. */
   cache: string
   pins: LibtorchPins | undefined
+  /** Default: any version, because the addon is built for it. */
+  only?: Only | undefined
 }
+
+/** The versions of libtorch that there are addons for, and the package that brings them. */
+export type Only = { versions: readonly string[]; from: string }
 
 /** The sources that `ANNEAL_LIBTORCH` can name, in the order of the look-up. */
 export const sources = ['python', 'system', 'archive', 'wheel'] as const
@@ -41,12 +46,18 @@ export function machinePlaces(): Places {
   }
 }
 
+/** Whether only pip can fetch a libtorch: the official archive is not pinned, or has another version. */
+export function needsPip(only: Only | undefined, { pins } = machinePlaces()): boolean {
+  const archive = pins?.archive?.version
+  return archive === undefined || (only !== undefined && !only.versions.includes(archive))
+}
+
 /** Looks for a libtorch that is already on this machine. Fetches nothing. Throws if `ANNEAL_LIBTORCH` names a folder
  *  without a libtorch. */
 export function lookForLibtorch(places: Places): LookUp {
   const candidates: Candidate[] = []
   const consider = (source: Source, folder: string): Libtorch | undefined => {
-    const found = inspectLibtorch(folder, source)
+    const found = fitting(inspectLibtorch(folder, source), source, places)
     const taken = typeof found !== 'string'
     candidates.push({ source, place: folder, taken, reason: taken ? `version ${found.version}` : found })
     return taken ? found : undefined
@@ -76,6 +87,13 @@ export function lookForLibtorch(places: Places): LookUp {
     }
   }
   return { libtorch: undefined, candidates }
+}
+
+/** A libtorch, or why it does not fit the addons that there are. */
+function fitting(found: Libtorch | string, source: Source, { only, wanted }: Places): Libtorch | string {
+  if (typeof found === 'string' || !only || only.versions.includes(found.version)) return found
+  const how = wanted ? '' : `. To build an addon for it: ANNEAL_LIBTORCH=${source} npx anneal setup`
+  return `version ${found.version}, and ${only.from} is built for ${only.versions.join(' and ')}${how}`
 }
 
 /** Whether a value of `ANNEAL_LIBTORCH` names a source rather than a folder. */

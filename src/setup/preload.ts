@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { findAddon } from './addon.ts'
+import { type FoundAddon, findAddon } from './addon.ts'
 import { machine } from './machine.ts'
 import { here } from './platform/index.ts'
 
@@ -19,14 +19,28 @@ export function prepareEnvironment(): void {
  *  first step. Throws nothing: the code that needs libtorch reports what is wrong. */
 export function preload(): void {
   try {
-    const { path, library } = findAddon() ?? {}
-    const loader = path && join(dirname(path), 'preload.node')
-    if (!library || !loader || !existsSync(loader)) return
+    const { path, library, cuda = library } = findAddon() ?? {}
+    const loader = path && loaderBeside(path)
+    if (!cuda || !loader) return
     prepareEnvironment()
-    const { load, wait } = createRequire(import.meta.url)(loader) as { load(library: string): void; wait(): void }
-    load(library)
-    process.once('exit', wait)
+    loader.load(cuda)
+    process.once('exit', loader.wait)
   } catch {
     // libtorch is then loaded when it is needed.
   }
+}
+
+/** Loads the libraries that an addon needs but is not linked with. Call it before the addon is loaded. */
+export function loadBefore({ path, cuda }: FoundAddon): void {
+  const loader = cuda && loaderBeside(path)
+  if (!loader) return
+  loader.wait()
+  loader.load(cuda)
+  loader.wait()
+}
+
+/** The addon `preload.node`, which loads a library on a thread. */
+function loaderBeside(addon: string): { load(library: string): void; wait(): void } | undefined {
+  const file = join(dirname(addon), 'preload.node')
+  return existsSync(file) ? createRequire(import.meta.url)(file) : undefined
 }

@@ -5,13 +5,14 @@ import { AnnealError, SetupError } from '../base/errors.ts'
 import { fetchFile, needSpace } from '../base/fetch.ts'
 import { cacheFolder } from '../base/files.ts'
 import { withLock } from '../base/lock.ts'
-import { pipDownload } from '../base/packages.ts'
+import { downloadArguments, pipDownload } from '../base/packages.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { unzip } from '../base/zip.ts'
 import { inspectLibtorch, type Libtorch } from './libtorch.ts'
 import { type Candidate, fetchedFolder, lookForLibtorch, machinePlaces, type Places } from './lookup.ts'
 import { libtorchPins } from './pins.ts'
 import { here, type LibtorchPins, platformOf } from './platform/index.ts'
+import { which } from './which.ts'
 
 /** Finds a libtorch, or fetches one: first the official CPU archive, then the wheel with pip. Throws if both fail, with
  *  the reason of each. */
@@ -27,7 +28,7 @@ export async function ensureLibtorch(
   const fetched: Candidate[] = candidates.filter(({ source }) => source !== 'archive' && source !== 'wheel')
   for (const source of ['archive', 'wheel'] as const) {
     const place = fetchedFolder(source, places)
-    if (place === undefined || (wanted !== undefined && wanted !== source)) continue
+    if (place === undefined || (wanted !== undefined && wanted !== source) || !fits(source, places)) continue
     try {
       await fetchLibtorch(source, place, places, report)
       const { libtorch: found } = lookForLibtorch({ ...places, wanted: source })
@@ -41,9 +42,32 @@ export async function ensureLibtorch(
     }
   }
   const tried = fetched.map(({ source, reason }) => `${source}: ${reason}`).join(' · ')
+  const versions = places.only ? ` ${places.only.versions.join(' or ')}` : ''
+  const todo = hasPip(places)
+    ? `check the network, or install one (${here.install.libtorch}), and run it again`
+    : `${byHand(places)}`
   throw new SetupError(
-    `no libtorch was found, and none could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; install one (${here.install.libtorch}) and run it again`,
+    `no libtorch${versions} was found, and none could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; ${todo}`,
   )
+}
+
+/** Whether a program that can run pip is on the PATH. */
+const hasPip = ({ python }: Places): boolean =>
+  python !== undefined || ['pip3', 'uv', 'pipx'].some(command => which(command) !== undefined)
+
+/** How a person gets the pinned wheels where there is no pip. */
+function byHand({ pins }: Places): string {
+  const install = `install pip, which only downloads: no Python code runs (${here.install.pip})`
+  const parts = pins?.wheels.parts ?? []
+  if (parts.length === 0) return install
+  const commands = parts.map(part => `python3 -m pip ${downloadArguments(part).join(' ')}`)
+  return `${install}. Or run this on another machine, copy the ${parts.length} files into ${cacheFolder('downloads')}, and run npx anneal setup again: ${commands.join(' && ')}`
+}
+
+/** Whether an addon that there is, is built for the pinned version. */
+function fits(source: 'archive' | 'wheel', { pins, only }: Places): boolean {
+  const version = source === 'archive' ? pins?.archive?.version : pins?.wheels.version
+  return !only || (version !== undefined && only.versions.includes(version))
 }
 
 async function fetchLibtorch(

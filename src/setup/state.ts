@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder, writeAtomic } from '../base/files.ts'
@@ -26,6 +26,10 @@ export type Ready = {
   /** Size and time of libtorch_cpu.so, so that a replaced libtorch is noticed. */
   stamp: string
   library: string
+  /** The platform package that the addon is from, such as `@anneal/linux-x64 0.1.0`; absent if it was built here. */
+  from?: string
+  /** libtorch_cuda.so, for an addon that is not linked with it: it must be loaded before the addon. */
+  cuda?: string
   candidates: Candidate[]
   /** Milliseconds since 1970. */
   at: number
@@ -36,6 +40,9 @@ export type State = Record<string, Ready>
 
 /** The folder of the C++ sources, in a clone and in an installed package. */
 export const nativeFolder: string = fileURLToPath(new URL('../../native/', import.meta.url))
+
+/** Whether this is a clone of the sources, not an installed package. */
+export const isClone = (): boolean => existsSync(fileURLToPath(new URL('../../tsconfig.build.json', import.meta.url)))
 
 /** A digest of the C++ sources and the CMake file. */
 export function sourcesDigest(folder: string = nativeFolder): string {

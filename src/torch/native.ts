@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { TensorError } from '../base/errors.ts'
 import { cacheFolder } from '../base/files.ts'
-import { findAddon, machine, prepareEnvironment } from '../setup/index.ts'
+import { findAddon, loadBefore, machine, prepareEnvironment } from '../setup/index.ts'
 import { type HandleClass, handle, type TensorHandle, wrappers } from './handle.ts'
 
 // The addon makes objects of the classes given to `wrapIn`. The callers in src/torch give these their types.
@@ -114,6 +114,7 @@ function load(): Native {
       'libtorch and the addon are not set up yet: run `npx anneal setup` (or `npm run build` in a clone)',
     )
   prepareEnvironment()
+  loadBefore(found)
   const addon = createRequire(import.meta.url)(found.path) as Native
   const classes = wrappers()
   if (classes) addon.setClasses(...classes, handle)

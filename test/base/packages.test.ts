@@ -20,21 +20,24 @@ const pin: WheelPin = {
   platform: 'manylinux_2_28_x86_64',
 }
 const before = process.env.ANNEAL_CACHE
+const usualPath = process.env.PATH
 let folder = ''
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'anneal-packages-'))
   process.env.ANNEAL_CACHE = join(folder, 'cache')
+  process.env.PATH = folder // no pip of this machine
 })
 afterEach(() => {
   if (before === undefined) delete process.env.ANNEAL_CACHE
   else process.env.ANNEAL_CACHE = before
+  process.env.PATH = usualPath
   rmSync(folder, { recursive: true, force: true })
 })
 
 /** A command in place of pip: it stores its arguments in `args` and then runs `script` in the download folder. */
-function python(script: string): string {
-  const path = join(folder, 'python')
+function python(script: string, name = 'python'): string {
+  const path = join(folder, name)
   writeFileSync(path, `#!/bin/sh\necho "$@" >>'${join(folder, 'args')}'\n${script}\n`)
   chmodSync(path, 0o755)
   return path
@@ -80,4 +83,38 @@ test('says what pip said, and what to install where pip or Python is missing', a
   await assert.rejects(pipDownload(pin, undefined, bare), /no pip; install Python 3 with pip/)
   await assert.rejects(pipDownload(pin, undefined, join(folder, 'none')), /pip is not on the PATH/)
   assert.deepEqual(downloads(), [])
+})
+
+const bare = 'echo "/usr/bin/python3: No module named pip" >&2; exit 1'
+
+test('where Python has no pip, or there is no Python, pip3, uv or pipx bring the wheel', async () => {
+  for (const [name, start] of [
+    ['pip3', /^download --no-deps /],
+    ['uv', /^tool run pip download --no-deps /],
+    ['pipx', /^run pip download --no-deps /],
+  ] as const) {
+    const other = python(brings, name)
+    for (const given of [python(bare), join(folder, 'none')]) {
+      rmSync(join(folder, 'args'), { force: true })
+      const path = await pipDownload(pin, undefined, given)
+      assert.equal(readFileSync(path, 'utf8'), content, name)
+      assert.match(readFileSync(join(folder, 'args'), 'utf8').trim().split('\n').at(-1)!, start)
+      rmSync(path)
+    }
+    rmSync(other)
+  }
+})
+
+test('a file that a person put there is taken without pip, if it is the right one', async () => {
+  const to = join(folder, 'cache', 'downloads', pin.file)
+  mkdirSync(join(to, '..'), { recursive: true })
+  writeFileSync(to, content)
+  assert.equal(await pipDownload(pin, undefined, join(folder, 'none')), to)
+  for (const wrong of ['', content.slice(0, 9), `${content}.`, content.toUpperCase()]) {
+    writeFileSync(to, wrong)
+    await assert.rejects(
+      pipDownload(pin, undefined, join(folder, 'none')),
+      /some_package.* has sha256 [0-9a-f]{64}, expected .*: it is damaged or another file; delete it/,
+    )
+  }
 })

