@@ -388,7 +388,7 @@ const groupName =
   /(^|[ _-])(id|ids|uuid|key|user|customer|client|patient|subject|person|household|session|account|device|store|shop|product|item|sku|group|family|speaker|vendor|seller|driver|player)([ _-](id|no|nr|num|number|code|name))?$|[a-z](Id|ID)$/i
 
 /** An id of which there are many, most of them in several rows. */
-function looksLikeGroup(column: FrameColumn, rows: Int32Array): boolean {
+export function looksLikeGroup(column: FrameColumn, rows: Int32Array): boolean {
   if (!groupName.test(column.name)) return false
   if (column.type === 'date') return false
   const keys = keysOf(column, rows)

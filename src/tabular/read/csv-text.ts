@@ -18,6 +18,7 @@ export interface Head {
 
 const headBytes = 1 << 20
 
+/** Whether a file is packed with gzip, by its name. */
 export const isPacked = (file: string): boolean => /\.gz$/i.test(file)
 
 /** Reads the first megabyte of a text file, and finds its encoding. */
@@ -37,6 +38,7 @@ export function headOf(file: string): Head {
   return { text: text.replace(/^\ufeff/, ''), whole, encoding, choices }
 }
 
+/** The first bytes of a file, at most `most`. Throws for a file that can't be read. */
 export function firstBytes(file: string, most: number): Buffer {
   let open: number | undefined
   try {

@@ -1,38 +1,18 @@
 import { basename, resolve } from 'node:path'
-import { DataError, didYouMean } from '../../base/errors.ts'
-import { plural } from '../../base/format.ts'
-import { setting } from '../../base/options.ts'
-import { type Report, silent } from '../../base/progress.ts'
+import { DataError } from '../../base/errors.ts'
+import { silent } from '../../base/progress.ts'
 import type { Choice } from '../../data/types.ts'
 import { type MissingRule, missingRule } from '../columns/missing.ts'
 import { missingLines, settleAll } from '../columns/settle.ts'
-import type { CellReading, ColumnKind, Frame } from '../types.ts'
-import { type CsvOptions, csvTables, NeedsConversion } from './csv.ts'
+import type { Frame } from '../types.ts'
+import { csvTables, NeedsConversion } from './csv.ts'
 import { unique } from './csv-shape.ts'
-import { type Duck, type DuckOptions, firstLines, name as named, openDuck, text } from './duckdb.ts'
+import { type Duck, firstLines, name as named, openDuck, text } from './duckdb.ts'
+import { chooseTable, type ReadOptions } from './options.ts'
 import type { RawColumn } from './raw.ts'
 import { type Relation, readRelation, typedView } from './relation.ts'
 import { type Source, sourceOf } from './source.ts'
 import { readSqlite } from './sqlite.ts'
-
-/** How a table is read. */
-export interface ReadOptions extends DuckOptions, CsvOptions, CellReading {
-  /** The table of a database file, if it holds several. */
-  table?: string | undefined
-  /** One SELECT over the file or the database. A file is the table `data`, and has its own name without the ending. */
-  sql?: string | undefined
-  /** What columns are read as. */
-  as?: Readonly<Record<string, ColumnKind>> | undefined
-  /** How cells of single columns are read: as a trained model read them. */
-  readings?: Readonly<Record<string, CellReading>> | undefined
-  /** The words that mean a missing value. Default: those that programs write. */
-  missing?: readonly string[] | undefined
-  /** Columns that are not read. */
-  skip?: readonly string[] | undefined
-  report?: Report | undefined
-  /** Called with each guess, its reason, and how to say otherwise. */
-  onChoice?: ((choice: Choice) => void) | undefined
-}
 
 /** Reads a table from CSV, TSV, JSON lines, Parquet, SQLite or DuckDB files, or from several files by a pattern. Every
  *  row is read, or an error names file and line. Throws where two readings fit. Nothing outside the named files is
@@ -244,19 +224,4 @@ async function readDatabase(file: string, duck: Duck, how: How): Promise<Read> {
     choices: [...relation.choices, ...read.choices],
     where: row => `${file}, table "${names[at]}", row ${row + 1}`,
   }
-}
-
-/** The index of the table that is read: the named one, or the only one. */
-export function chooseTable(file: string, names: readonly string[], table: string | undefined): number {
-  const listed = `${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`
-  if (names.length === 0) throw new DataError(`${file} holds no table.`)
-  if (table !== undefined) {
-    const at = names.indexOf(table)
-    if (at >= 0) return at
-    throw new DataError(`${file} holds no table "${table}".${didYouMean(table, names)} Its tables: ${listed}.`)
-  }
-  if (names.length === 1) return 0
-  throw new DataError(
-    `${file} holds ${plural(names.length, 'table')}: ${listed}. Choose one: ${setting('table', names[0]!)}.`,
-  )
 }

@@ -14,6 +14,7 @@ export interface Source {
   files: readonly string[]
 }
 
+/** The formats that are read, for messages. */
 export const kindNames = 'CSV, TSV, JSON lines, Parquet, SQLite, DuckDB'
 
 /** Whether a text is a pattern of file names. A file that has this name is no pattern. */

@@ -3,8 +3,8 @@ import { setting } from '../../base/options.ts'
 import { silent } from '../../base/progress.ts'
 import type { Choice } from '../../data/types.ts'
 import { unique } from './csv-shape.ts'
+import { chooseTable, type ReadOptions } from './options.ts'
 import { ColumnBuilder, type Plain, type RawColumn } from './raw.ts'
-import { chooseTable, type ReadOptions } from './read-table.ts'
 
 /** The part of `node:sqlite` that is used. */
 interface Sqlite {
