@@ -39,14 +39,15 @@ export function findLeaks(
   { uses, target, split, seed }: { uses: readonly ColumnUse[]; target: TableTarget; split: TableSplit; seed: number },
 ): Leak[] {
   const look: Look = { frame, uses, target, split, sample: sampleOf(target, seed) }
-  const found: Leak[] = []
+  const found = groups(look)
+  const open = (name: string) => name !== split.column && !found.some(({ column }) => column === name)
   for (const { name, used } of uses) {
-    if (!used) continue
+    if (!used || !open(name)) continue
     const column = columnOf(frame, name)
     const leak = tells(column, look) ?? missingWith(column, look) ?? tellsPart(column, look)
     if (leak) found.push(leak)
   }
-  return [...found, ...sameRows(look), ...groups(look), ...future(look)]
+  return [...found, ...sameRows(look), ...future(look).filter(({ column }) => open(column!))]
 }
 
 const columnOf = (frame: Frame, name: string): FrameColumn => frame.columns.find(column => column.name === name)!

@@ -3,13 +3,12 @@ import { DataError } from '../../base/errors.ts'
 import { silent } from '../../base/progress.ts'
 import type { Choice } from '../../data/types.ts'
 import { type MissingRule, missingRule } from '../columns/missing.ts'
-import { missingLines, settleAll } from '../columns/settle.ts'
 import type { Frame } from '../types.ts'
 import { csvTables, NeedsConversion } from './csv.ts'
 import { unique } from './csv-shape.ts'
 import { type Duck, firstLines, name as named, openDuck, text } from './duckdb.ts'
+import { frameOf, type Read } from './frame-of.ts'
 import { chooseTable, type ReadOptions } from './options.ts'
-import type { RawColumn } from './raw.ts'
 import { type Relation, readRelation, typedView } from './relation.ts'
 import { type Source, sourceOf } from './source.ts'
 import { readSqlite } from './sqlite.ts'
@@ -26,13 +25,6 @@ export async function readTable(source: string, options: ReadOptions = {}): Prom
       if (!(error instanceof NeedsConversion)) throw error
       convert.set(error.file, error.encoding)
     }
-}
-
-interface Read {
-  rows: number
-  columns: RawColumn[]
-  choices: Choice[]
-  where(row: number): string
 }
 
 async function readOnce(source: string, options: ReadOptions, convert: ReadonlyMap<string, string>): Promise<Frame> {
@@ -59,23 +51,6 @@ async function readOnce(source: string, options: ReadOptions, convert: ReadonlyM
 interface How {
   options: ReadOptions
   missing: MissingRule
-}
-
-/** Makes a frame of what was read: the words become numbers, dates, or stay words. */
-export function frameOf(
-  source: string,
-  { rows, columns, choices, where }: Read,
-  { options: { as = {}, readings = {}, decimal, dateOrder, onChoice = () => {} }, missing }: How,
-): Frame {
-  choices.forEach(onChoice)
-  const settled = settleAll(columns, {
-    readingOf: name => ({ decimal, dateOrder, ...readings[name], kind: as[name] }),
-    missing,
-    where,
-  })
-  for (const one of settled) one.choices.forEach(onChoice)
-  missingLines(settled).forEach(onChoice)
-  return { source, rows, columns: settled.map(({ column }) => column) }
 }
 
 const relationOptions = ({ options, missing }: How) => ({
