@@ -13,9 +13,18 @@ export interface CodedWords {
 /** One column as it was read. Numbers: float64, NaN where missing. Dates: seconds since 1970 in UTC, NaN where missing.
  *  Booleans are words. */
 export type FrameColumn =
-  | { name: string; type: 'number'; values: Float64Array }
-  | { name: string; type: 'date'; values: Float64Array }
-  | { name: string; type: 'words'; values: CodedWords }
+  | { name: string; type: 'number'; values: Float64Array; reading?: CellReading }
+  | { name: string; type: 'date'; values: Float64Array; reading?: CellReading }
+  | { name: string; type: 'words'; values: CodedWords; reading?: CellReading }
+
+/** How the cells of a column were read, where more than one reading is possible. A model reads later tables the same
+ *  way. */
+export interface CellReading {
+  /** The sign before the fraction of a number. */
+  decimal?: '.' | ','
+  /** The order of day and month in dates of numbers. */
+  dateOrder?: 'dmy' | 'mdy' | 'ymd'
+}
 
 /** A table in memory, column by column. */
 export interface Frame {
@@ -37,11 +46,11 @@ export interface ColumnUse {
 /** How one column becomes features. Plain data: it stands in the model's card. */
 export type ColumnEncoding =
   /** One number as it is; NaN stays NaN. */
-  | { column: string; kind: 'number' }
+  | { column: string; kind: 'number'; reading?: CellReading }
   /** Codes: 0 missing, 1 unknown or rare, then `words` from 2. */
   | { column: string; kind: 'category'; words: readonly string[] }
   /** Parts of a date as numbers: elapsed days since `origin` (seconds since 1970), sines and cosines, flags. */
-  | { column: string; kind: 'date'; origin: number; parts: readonly string[] }
+  | { column: string; kind: 'date'; origin: number; parts: readonly string[]; reading?: CellReading }
 
 /** How rows become features. Fitted on training rows alone. Plain data: it stands in the model's card. */
 export interface Encoding {

@@ -95,6 +95,8 @@ export interface NumberColumn {
   /** How many of the different texts are numbers, and how many are not. */
   numbers: number
   others: number
+  /** The sign before the fraction, or `ask` if two are possible. */
+  decimal: Decimal | 'ask'
 }
 
 const isPlain = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
@@ -157,7 +159,15 @@ export function numberColumn(
   }
   const ask = sign === 'ask' ? open[0] : undefined
   const asked = ask === undefined ? undefined : { text: ask, values: bothValues(cells.get(ask)!) }
-  return { read, why, ask: asked, choices: said({ name, cells, sign, affix, decimal, read }), numbers, others }
+  return {
+    read,
+    why,
+    ask: asked,
+    choices: said({ name, cells, sign, affix, decimal, read }),
+    numbers,
+    others,
+    decimal: sign,
+  }
 }
 
 const bothValues = ({ sign, body }: Parts): Record<Decimal, number> => ({

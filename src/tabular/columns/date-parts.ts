@@ -1,0 +1,76 @@
+/** A feature of a date: its name, and its value for seconds since 1970 in UTC. */
+interface Part {
+  name: string
+  of(date: Date, days: number): number
+}
+
+const turn = (value: number, length: number) => (2 * Math.PI * value) / length
+const daySeconds = 86_400
+
+const lastDay = (date: Date) => new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate()
+const dayOfYear = (date: Date) =>
+  (Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()) - Date.UTC(date.getUTCFullYear(), 0, 1)) /
+  86_400_000
+/** Monday is 0. */
+const weekday = (date: Date) => (date.getUTCDay() + 6) % 7
+const hours = (date: Date) => date.getUTCHours() + date.getUTCMinutes() / 60 + date.getUTCSeconds() / 3600
+
+/** The sine and cosine of a place in a cycle, so that its end is near its begin. */
+const cycle = (name: string, place: (date: Date) => number): Part[] => [
+  { name: `${name} sin`, of: date => Math.sin(place(date)) },
+  { name: `${name} cos`, of: date => Math.cos(place(date)) },
+]
+const flag = (name: string, is: (date: Date) => boolean): Part => ({ name, of: date => Number(is(date)) })
+
+const hour = cycle('hour', date => turn(hours(date), 24))
+const week = cycle('weekday', date => turn(weekday(date), 7))
+const month = [
+  ...cycle('day', date => turn(date.getUTCDate() - 1, lastDay(date))),
+  flag('month start', date => date.getUTCDate() === 1),
+  flag('month end', date => date.getUTCDate() === lastDay(date)),
+]
+const year: Part[] = [
+  { name: 'year', of: date => date.getUTCFullYear() },
+  ...cycle('month', date => turn(date.getUTCMonth(), 12)),
+  ...cycle('day of year', date => turn(dayOfYear(date), 365.25)),
+  flag('quarter start', date => date.getUTCDate() === 1 && date.getUTCMonth() % 3 === 0),
+  flag('quarter end', date => date.getUTCDate() === lastDay(date) && date.getUTCMonth() % 3 === 2),
+  flag('year start', date => date.getUTCDate() === 1 && date.getUTCMonth() === 0),
+  flag('year end', date => date.getUTCDate() === 31 && date.getUTCMonth() === 11),
+]
+/** Days since the origin: float32 would be off by seconds for seconds since 1970. */
+const elapsed: Part = { name: 'elapsed days', of: (_, days) => days }
+
+const all: ReadonlyMap<string, Part> = new Map(
+  [elapsed, ...hour, ...week, ...month, ...year].map(part => [part.name, part]),
+)
+
+/** The parts that are worth a feature (fastai's `add_datepart` and `add_cyclic_datepart`): the elapsed days, and those of
+ *  a cycle that the dates span more than once. The hour needs times of day. */
+export function partsOf(dates: Iterable<number>): { origin: number; parts: string[] } {
+  const own = Float64Array.from(dates)
+    .filter(date => !Number.isNaN(date))
+    .sort()
+  if (own.length === 0) return { origin: 0, parts: [elapsed.name] }
+  const days = (own[own.length - 1]! - own[0]!) / daySeconds
+  const timed = own.some(date => date % daySeconds !== 0)
+  const parts = [
+    elapsed,
+    ...(timed && days > 1 ? hour : []),
+    ...(days > 7 ? week : []),
+    ...(days > 31 ? month : []),
+    ...(days > 366 ? year : []),
+  ]
+  return { origin: own[own.length >> 1]!, parts: parts.map(({ name }) => name) }
+}
+
+/** The values of the parts of a date, NaN for a missing one. `into`: written from `at` on. */
+export function datePartsInto(
+  into: Float32Array,
+  at: number,
+  { seconds, origin, parts }: { seconds: number; origin: number; parts: readonly string[] },
+): void {
+  const date = new Date(seconds * 1000)
+  for (let i = 0; i < parts.length; i++)
+    into[at + i] = Number.isNaN(seconds) ? Number.NaN : all.get(parts[i]!)!.of(date, (seconds - origin) / daySeconds)
+}

@@ -1,0 +1,47 @@
+import { mostly, surely } from '../../data/tables/missing.ts'
+
+/** Words that mean "not there". In a column of words that is a value of its own: no damage, no garage. Among numbers
+ *  they mean a missing value. */
+const nothing: ReadonlySet<string> = new Set(['none', '(none)'])
+
+/** Which words mean a missing value. */
+export interface MissingRule {
+  /** The user gave the words, so nothing is guessed. */
+  given: boolean
+  /** Whether a word means a missing value among numbers or dates. */
+  inNumbers(word: string): boolean
+  /** The same in a column whose other values are words. `words`: all of them. */
+  inWords(word: string, words: readonly string[]): boolean
+  /** Whether a word may mean a missing value, but is taken as a value of a column of words. */
+  unsure(word: string): boolean
+  /** The test `inNumbers` as SQL over a text. */
+  sql(text: string): string
+}
+
+/** The rule for exactly the `given` words. Default: the words that pandas, R, Excel and databases write. Two signs that
+ *  stand for each other's opposite, + and -, are values. */
+export function missingRule(given: readonly string[] | undefined): MissingRule {
+  if (given) {
+    const words = new Set(given.map(word => word.trim()))
+    const has = (word: string) => words.has(word)
+    const list = [...words].map(word => `'${word.replaceAll("'", "''")}'`).join(', ')
+    return {
+      given: true,
+      inNumbers: has,
+      inWords: has,
+      unsure: () => false,
+      sql: t => `${t} IN (${list || 'NULL'}) IS TRUE`,
+    }
+  }
+  const inNumbers = (word: string) =>
+    word.length < 12 && (surely.has(word.toLowerCase()) || mostly.has(word.toLowerCase()))
+  const all = [...surely, ...mostly].map(word => `'${word}'`).join(', ')
+  return {
+    given: false,
+    inNumbers,
+    inWords: (word, words) =>
+      inNumbers(word) && !nothing.has(word.toLowerCase()) && !(word === '-' && words.includes('+')),
+    unsure: word => nothing.has(word.toLowerCase()),
+    sql: t => `coalesce(lower(${t}) IN (${all}), false)`,
+  }
+}

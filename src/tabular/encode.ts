@@ -1,0 +1,184 @@
+import { DataError, didYouMean } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
+import { numberColumn } from '../data/tables/number-cells.ts'
+import { datePartsInto, partsOf } from './columns/date-parts.ts'
+import { dateColumn } from './columns/dates.ts'
+import { missingRule } from './columns/missing.ts'
+import type {
+  CellReading,
+  CodedWords,
+  ColumnEncoding,
+  ColumnKind,
+  ColumnUse,
+  Encoded,
+  Encoding,
+  Frame,
+  FrameColumn,
+} from './types.ts'
+
+/** Numbers of rows of a frame. */
+export type RowNumbers = Int32Array | Uint32Array
+
+/** A vocabulary of at most so many words keeps rare words. */
+const fewWords = 50
+
+/** How many rows must hold a word of a large vocabulary. Rarer words share the code of unknown words, which is trained
+ *  by them. */
+const rareBelow = (rows: number): number => (rows < 10_000 ? 2 : rows < 100_000 ? 3 : 5)
+
+/** Finds how the used columns become features, from the training rows alone: the words of each category, the origin and
+ *  parts of each date. */
+export function fitEncoding(frame: Frame, uses: readonly ColumnUse[], trainRows: RowNumbers): Encoding {
+  const columns = uses.flatMap(({ name, kind, used }): ColumnEncoding[] => {
+    if (!used) return []
+    const column = columnOf(frame, name)
+    const reading = column.reading ? { reading: column.reading } : {}
+    if (kind === 'number') return [{ column: name, kind, ...reading }]
+    if (kind === 'date' && column.type === 'date') {
+      const { values } = column
+      const own = Float64Array.from(trainRows, row => values[row]!)
+      return [{ column: name, kind, ...partsOf(own), ...reading }]
+    }
+    return [{ column: name, kind: 'category', words: vocabulary(column, trainRows) }]
+  })
+  return { columns }
+}
+
+/** The words of a column that enough training rows hold, in their natural order. */
+function vocabulary(column: FrameColumn, rows: RowNumbers): string[] {
+  const counts = new Map<string, number>()
+  if (column.type === 'words') {
+    const { codes, words } = column.values
+    const byCode = new Uint32Array(words.length)
+    for (const row of rows) if (codes[row]! >= 0) byCode[codes[row]!]!++
+    words.forEach((word, code) => {
+      if (byCode[code]! > 0) counts.set(word, byCode[code]!)
+    })
+  } else
+    for (const row of rows) {
+      const value = column.values[row]!
+      if (!Number.isNaN(value)) counts.set(wordOfNumber(value), (counts.get(wordOfNumber(value)) ?? 0) + 1)
+    }
+  const least = counts.size > fewWords ? rareBelow(rows.length) : 1
+  const kept = [...counts].filter(([, n]) => n >= least).map(([word]) => word)
+  const collator = new Intl.Collator('en', { numeric: true })
+  return kept.sort((a, b) => collator.compare(a, b) || (a < b ? -1 : 1))
+}
+
+const wordOfNumber = (value: number): string => String(value === 0 ? 0 : value)
+
+/** `3.0` and `3` are one number. Words with a zero in front are none. */
+const canonical = (word: string): string =>
+  /^[+-]?([1-9]\d*|0)(\.\d*)?$/.test(word) ? wordOfNumber(Number(word)) : word
+
+const columnOf = (frame: Frame, name: string): FrameColumn => {
+  const found = frame.columns.find(column => column.name === name)
+  if (found) return found
+  const names = frame.columns.map(column => column.name)
+  throw new DataError(
+    `${frame.source} has no column "${name}", which the model takes.${didYouMean(name, names)} Its columns: ${names.slice(0, 30).join(', ')}${names.length > 30 ? ', …' : ''}.`,
+  )
+}
+
+/** What a table must be read as, so that a model can take it: for `readTable`. */
+export function readingOf({ columns }: Encoding): {
+  as: Record<string, ColumnKind>
+  readings: Record<string, CellReading>
+} {
+  const as: Record<string, ColumnKind> = {}
+  const readings: Record<string, CellReading> = {}
+  for (const one of columns) {
+    as[one.column] = one.kind
+    if (one.kind !== 'category' && one.reading) readings[one.column] = one.reading
+  }
+  return { as, readings }
+}
+
+/** Makes features of rows (default: all rows). Columns are found by name, in any order; further columns are not used.
+ *  Throws for a column that is missing, with its name. A word that the training rows did not hold gets the code of
+ *  unknown words. */
+export function encode(frame: Frame, encoding: Encoding, rows?: RowNumbers): Encoded {
+  const lacking = encoding.columns.filter(({ column }) => !frame.columns.some(({ name }) => name === column))
+  if (lacking.length > 1)
+    throw new DataError(
+      `${frame.source} lacks ${plural(lacking.length, 'column')} that the model takes: ${lacking.map(({ column }) => `"${column}"`).join(', ')}. Its columns: ${frame.columns
+        .map(({ name }) => name)
+        .slice(0, 30)
+        .join(', ')}.`,
+    )
+  const count = rows?.length ?? frame.rows
+  const numberNames = encoding.columns.flatMap(one =>
+    one.kind === 'number' ? [one.column] : one.kind === 'date' ? one.parts.map(part => `${one.column} ${part}`) : [],
+  )
+  const categoryNames = encoding.columns.flatMap(one => (one.kind === 'category' ? [one.column] : []))
+  const numbers = new Float32Array(count * numberNames.length)
+  const categories = new Int32Array(count * categoryNames.length)
+  const rowOf = (i: number) => (rows ? rows[i]! : i)
+  let [number, category] = [0, 0]
+  for (const one of encoding.columns) {
+    const column = columnOf(frame, one.column)
+    if (one.kind === 'category') {
+      const codeOf = codesOf(column, one.words)
+      for (let i = 0, at = category; i < count; i++, at += categoryNames.length) categories[at] = codeOf(rowOf(i))
+      category++
+    } else if (one.kind === 'number') {
+      const values = valuesOf(frame, column, one)
+      for (let i = 0, at = number; i < count; i++, at += numberNames.length) numbers[at] = values[rowOf(i)]!
+      number++
+    } else {
+      const values = valuesOf(frame, column, one)
+      const { origin, parts } = one
+      for (let i = 0, at = number; i < count; i++, at += numberNames.length)
+        datePartsInto(numbers, at, { seconds: values[rowOf(i)]!, origin, parts })
+      number += parts.length
+    }
+  }
+  const cardinalities = encoding.columns.flatMap(one => (one.kind === 'category' ? [one.words.length + 2] : []))
+  return { rows: count, numbers, numberNames, categories, categoryNames, cardinalities }
+}
+
+/** The code of a row: 0 missing, 1 unknown, then the words. */
+function codesOf(column: FrameColumn, words: readonly string[]): (row: number) => number {
+  const known = new Map(words.map((word, i) => [word, i + 2]))
+  for (const [i, word] of words.entries()) if (!known.has(canonical(word))) known.set(canonical(word), i + 2)
+  const truth = words.length <= 2 && words.every(word => /^(true|false|yes|no|t|f|y|n|on|off)$/i.test(word))
+  if (truth)
+    for (const [i, word] of words.entries())
+      for (const other of [word.toLowerCase(), word.toUpperCase(), capital(word)])
+        if (!known.has(other)) known.set(other, i + 2)
+  if (column.type !== 'words')
+    return row => (Number.isNaN(column.values[row]) ? 0 : (known.get(wordOfNumber(column.values[row]!)) ?? 1))
+  const own = column.values as CodedWords
+  const to = Int32Array.from(own.words, word => known.get(word) ?? known.get(canonical(word)) ?? 1)
+  return row => (own.codes[row]! < 0 ? 0 : to[own.codes[row]!]!)
+}
+
+const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase()
+
+const anyMissing = missingRule(undefined).inNumbers
+
+/** The numbers or dates of a column. Words are read as the training table's were; a column without a value has none. */
+function valuesOf(
+  frame: Frame,
+  column: FrameColumn,
+  { kind, reading }: Exclude<ColumnEncoding, { kind: 'category' }>,
+): Float64Array {
+  if (column.type === kind) return column.values
+  if (column.type !== 'words')
+    throw new DataError(
+      `${frame.source}: "${column.name}" holds ${column.type}s; the model takes ${kind}s there. Read it with { as: { ${JSON.stringify(column.name)}: "${kind}" } }.`,
+    )
+  const { codes, words } = column.values
+  const filled = words.filter(word => !anyMissing(word))
+  const read =
+    kind === 'number'
+      ? numberColumn(filled, { name: column.name, decimal: reading?.decimal }).read
+      : dateColumn(filled, reading?.dateOrder).read
+  const bad = filled.find(word => Number.isNaN(read(word)))
+  if (bad !== undefined)
+    throw new DataError(
+      `${frame.source}, row ${codes.indexOf(words.indexOf(bad)) + 1}: "${bad}" in "${column.name}" is not a ${kind}, which the model takes there. Correct the cell, or leave it empty.`,
+    )
+  const byCode = Float64Array.from(words, word => (anyMissing(word) ? Number.NaN : read(word)))
+  return Float64Array.from(codes, code => (code < 0 ? Number.NaN : byCode[code]!))
+}

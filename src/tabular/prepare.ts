@@ -1,0 +1,75 @@
+import { DataError } from '../base/errors.ts'
+import { setting } from '../base/options.ts'
+import type { Choice } from '../data/types.ts'
+import { type ColumnOptions, kindsOf } from './columns/kinds.ts'
+import { encode, fitEncoding, type RowNumbers } from './encode.ts'
+import { findLeaks, type Leak } from './leaks.ts'
+import type { ReadOptions } from './read/options.ts'
+import { readTable } from './read/read-table.ts'
+import { type SplitOptions, splitTable, type TableSplit } from './split.ts'
+import { type TableTarget, type TargetOptions, targetOf, targetsOf } from './target.ts'
+import type { ColumnUse, Encoding, Frame, LabelledRows } from './types.ts'
+
+/** How a table becomes training rows. */
+export interface PrepareOptions
+  extends Omit<ReadOptions, 'skip'>,
+    ColumnOptions,
+    SplitOptions,
+    Omit<TargetOptions, 'missing'> {
+  /** The column, or the columns of numbers, that are predicted. */
+  target: string | readonly string[]
+  as?: ReadOptions['as']
+}
+
+/** A table that a model can be trained on. */
+export interface PreparedTable {
+  frame: Frame
+  /** Each column: its kind, whether it is used, and why. */
+  uses: readonly ColumnUse[]
+  target: TableTarget
+  split: TableSplit
+  encoding: Encoding
+  leaks: readonly Leak[]
+  /** Each guess, its reason, and how to say otherwise. */
+  choices: readonly Choice[]
+}
+
+/** Reads a table and prepares it: kinds of columns, target, parts, encoding (fitted on training rows), leaks. */
+export async function prepareTable(source: string, options: PrepareOptions): Promise<PreparedTable> {
+  const choices: Choice[] = []
+  const frame = await readTable(source, {
+    ...options,
+    onChoice: choice => {
+      choices.push(choice)
+      options.onChoice?.(choice)
+    },
+  })
+  const prepared = prepareFrame(frame, options)
+  for (const choice of prepared.choices) options.onChoice?.(choice)
+  return { ...prepared, choices: [...choices, ...prepared.choices] }
+}
+
+/** The same for a table in memory. */
+export function prepareFrame(frame: Frame, options: PrepareOptions): PreparedTable {
+  const columns = typeof options.target === 'string' ? [options.target] : options.target
+  const target = targetOf(frame, columns, options)
+  const uses = kindsOf(frame, options, columns).map(use =>
+    use.name === options.splitColumn ? { ...use, used: false, reason: setting('splitColumn', use.name) } : use,
+  )
+  if (!uses.some(({ used }) => used))
+    throw new DataError(
+      `no column of ${frame.source} is left to train on: ${uses.map(({ name, reason }) => `"${name}" (${reason})`).join(', ')}.`,
+    )
+  const { split, choices } = splitTable(frame, { ...options, target, uses })
+  const encoding = fitEncoding(frame, uses, split.train)
+  const leaks = findLeaks(frame, { uses, target, split, seed: options.seed ?? 42 })
+  return { frame, uses, target, split, encoding, leaks, choices: [...target.choices, ...choices] }
+}
+
+/** The encoded rows of a part, or of any rows, with their targets. */
+export function labelledRows(
+  { frame, encoding, target }: Pick<PreparedTable, 'frame' | 'encoding' | 'target'>,
+  rows: RowNumbers,
+): LabelledRows {
+  return { x: encode(frame, encoding, rows), y: targetsOf(target, rows) }
+}
