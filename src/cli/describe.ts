@@ -22,6 +22,10 @@ const phases: Record<string, string> = {
   test: 'Evaluating on the test pictures',
   fold: 'Fold',
   net: 'Net',
+  read: 'Reading the table',
+  fit: 'Training',
+  baselines: 'Training simpler models on the same rows, to compare',
+  interpret: 'Looking at what the model uses',
 }
 const mostProblems = 10
 
@@ -64,7 +68,7 @@ function phaseLine({ epochs, firstEpoch, ...phase }: PhaseEvent): string {
   return `${title}: ${last > firstEpoch ? `epochs ${firstEpoch} to ${last}` : `epoch ${firstEpoch}`}`
 }
 
-function scan({ classes, problems, pictures }: ScanEvent, paint: Paint): string[] {
+function scan({ classes, problems, pictures, sample = 'picture' }: ScanEvent, paint: Paint): string[] {
   const total = (part: 'train' | 'valid' | 'test') =>
     pictures ? (pictures[part] ?? 0) : classes.reduce((sum, row) => sum + (row[part] ?? 0), 0)
   const parts = (['train', 'valid', 'test'] as const).flatMap(part =>
@@ -72,7 +76,7 @@ function scan({ classes, problems, pictures }: ScanEvent, paint: Paint): string[
   )
   const all = total('train') + total('valid') + total('test')
   const kinds = classes.length > 0 ? ` in ${plural(classes.length, 'class', 'classes')}` : ''
-  const head = `${plural(all, 'picture')}${kinds}: ${parts.join(', ')}`
+  const head = `${plural(all, sample)}${kinds}: ${parts.join(', ')}`
   const listed = problems.slice(0, mostProblems).map(({ kind, file, reason }) => `  ${kind}: ${file}: ${reason}`)
   const more = problems.length - listed.length
   if (more > 0) listed.push(`  and ${more.toLocaleString('en-US')} more; the report lists all`)
@@ -86,7 +90,10 @@ function found({ suggestions, chosen, how }: LrFindEvent): string {
   return `learning rate ${rate(chosen)} by the rule "${flat(how)}" (suggestions: ${offered.join(', ') || 'none'})`
 }
 
-function summary({ run, task, epochs, seconds, test, choseOnValid = [], ...valid }: RunResult, paint: Paint): string[] {
+function summary(
+  { run, task, epochs, seconds, test, choseOnValid = [], sample = 'picture', ...valid }: RunResult,
+  paint: Paint,
+): string[] {
   const { total, ...spent } = seconds
   const by = Object.entries(spent).map(([phase, s]) => `${phase} ${duration(s)}`)
   const time = total === undefined ? '' : ` in ${duration(total)}`
@@ -103,7 +110,7 @@ function summary({ run, task, epochs, seconds, test, choseOnValid = [], ...valid
       ? [
           paint(
             'green',
-            `test ${metricsText(test.metrics, { task })}, loss ${test.loss.toFixed(4)}, ${plural(test.samples, 'picture')}`,
+            `test ${metricsText(test.metrics, { task })}, loss ${test.loss.toFixed(4)}, ${plural(test.samples, sample)}`,
           ),
         ]
       : []),

@@ -34,8 +34,9 @@ export async function runs(folder: string, { json = false }: { json?: boolean })
 }
 
 /** The main metric of the run's task: `accuracy 87.9 %`, `mAP 0.912`, `R² 0.850`. */
-function scoreOf({ metrics }: RunSummary): string {
+function scoreOf({ metrics, leading }: RunSummary): string {
   const task = taskOfMetrics(metrics)
+  if (leading !== undefined && metrics[leading] !== undefined) return metricText(leading, metrics[leading])
   if (task === undefined) return ''
   const { key } = leadingMetric(task)
   return metricText(key, metrics[key], { task })

@@ -1,12 +1,13 @@
 /** The report: draws a run folder as charts and one self-contained page. */
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
-import { leadingMetric, readRun, runPaths } from '../runs/index.ts'
+import { readRun, runPaths } from '../runs/index.ts'
 import { confusionChart } from './charts/confusion.ts'
 import { recallChart, reliabilityChart, scatterChart, sizeChart } from './charts/curves.ts'
 import { type Chart, type Kit, loadPlot } from './charts/plot.ts'
 import { rateFinderChart } from './charts/rate-finder.ts'
 import { scoreChart } from './charts/score.ts'
+import { tableCharts } from './charts/table.ts'
 import { lossChart, scheduleChart, timeChart } from './charts/training.ts'
 import { weightPathChart } from './charts/weight-path.ts'
 import { type Facts, factsOf } from './facts/facts.ts'
@@ -35,7 +36,7 @@ export async function writeReport(runDir: string): Promise<void> {
 
 function drawCharts(kit: Kit, facts: Facts): Charts {
   const { finds, batches, epochs, groups, spent, confusion, testConfusion, multi, regression, calibration } = facts
-  const metric = leadingMetric(facts.task)
+  const { leading: metric, sample } = facts
   const drawn = (chart: Chart | undefined) => chart !== undefined
   return {
     finders: finds
@@ -44,18 +45,19 @@ function drawCharts(kit: Kit, facts: Facts): Charts {
     schedule: scheduleChart(kit, batches, groups),
     losses: lossChart(kit, batches, epochs),
     score: scoreChart(kit, epochs, metric),
-    confusion: confusion && confusionChart(kit, confusion.classes, confusion.cells, 'validation'),
-    testConfusion: testConfusion && confusionChart(kit, testConfusion.classes, testConfusion.cells, 'test'),
+    confusion: confusion && confusionChart(kit, confusion.classes, confusion.cells, 'validation', sample),
+    testConfusion: testConfusion && confusionChart(kit, testConfusion.classes, testConfusion.cells, 'test', sample),
     recall: worstFirst(multi).map(({ label, curve }, i) =>
       curve && i < mostLabels ? recallChart(kit, curve, label, i + 1) : undefined,
     ),
     scatter: (regression?.targets ?? [])
       .slice(0, 12)
-      .map((target, i) => scatterChart(kit, target, i + 1))
+      .map((target, i) => scatterChart(kit, target, i + 1, sample))
       .filter(drawn),
     calibration: calibration && reliabilityChart(kit, calibration),
     sizes: sizeChart(kit, facts.sizes, metric),
     weightPath: weightPathChart(kit, facts.weightPath),
     time: timeChart(kit, spent),
+    ...tableCharts(kit, facts),
   }
 }

@@ -16,6 +16,8 @@ export type ScanEvent = {
   classes: ClassCount[]
   problems: PictureProblem[]
   pictures?: { train: number; valid: number; test?: number }
+  /** What a sample is called; `picture` where it is missing. */
+  sample?: string
 }
 
 /** A printed line without data of its own. */

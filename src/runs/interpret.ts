@@ -48,6 +48,7 @@ export type Interpretation = {
   nearDuplicates?: NearDuplicateGroup[]
   augmentAuto?: AugmentTrial[]
   test?: PartResult & { confusion?: ConfusionCell[] }
+  table?: TableInterpretation
 }
 
 /** A net whose weights lie at a share of the way from those of the frozen phase (0) to those of the whole net (1): its
@@ -161,3 +162,52 @@ export type NearDuplicateGroup = {
 /** What a change of the pictures costs a model that was not taught it: `drop` in accuracy (or the task's metric), and
  *  whether training uses it. */
 export type AugmentTrial = { change: string; accuracy: number; drop: number; chosen: boolean }
+
+/** A run on a table: what the model is compared with, what it uses, and where it does worst, all on validation rows. */
+export type TableInterpretation = {
+  /** The metric of comparisons and of importance; a name of `metrics`. */
+  leading: string
+  /** Two classes: the one that probabilities, average precision and the threshold are for. */
+  positive?: string
+  threshold?: number
+  /** Other models on the same split, the simplest first, then the model of the run, which is `own`. */
+  baselines: TableBaseline[]
+  importance: { column: string; mean: number; std: number }[]
+  dependence: TableDependence[]
+  slices: TableSlice[]
+  /** Regression: the mean error in bins of the predicted value, for the first target. */
+  residuals?: { target: string; points: [predicted: number, residual: number][] }
+  /** The leading metric of a quick model that was trained on a part of the training rows. */
+  byRows: { rows: number; value: number }[]
+  /** Every column of the table: what it is used as, or why it is left out. */
+  columns: { name: string; kind: string; used: boolean; reason: string }[]
+  /** What the leak check found. */
+  leaks: TableLeak[]
+}
+
+/** A model that was trained on the same rows. */
+export type TableBaseline = {
+  name: string
+  text: string
+  metrics: Record<string, number>
+  intervals?: Record<string, [low: number, high: number]>
+  seconds: number
+  own?: boolean
+}
+
+/** The mean output as a column takes each of `places`, of each class or target in `curves`; `lines` has the outputs of
+ *  single rows, where there is one curve. Dates are seconds since 1970. */
+export type TableDependence = {
+  column: string
+  kind: 'number' | 'category' | 'date'
+  places: (number | string)[]
+  curves: { of: string; values: number[] }[]
+  lines: number[][]
+}
+
+/** A part of the validation rows on which the model does worse than on all: `where` is a condition on `column`, `value`
+ *  the leading metric of these rows. */
+export type TableSlice = { column: string; where: string; rows: number; loss: number; value: number }
+
+/** A finding of the leak check. `columns` are those to leave out if it is a leak. */
+export type TableLeak = { kind: string; columns: string[]; message: string }

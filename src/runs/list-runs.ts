@@ -24,6 +24,8 @@ export type RunSummary = {
   model?: string
   classes?: number
   metrics: Record<string, number>
+  /** The metric that the run is judged by, where it is not the usual one of its task. */
+  leading?: string
   epochs: number
   seconds?: number
 }
@@ -70,6 +72,7 @@ export function summariseRun(dir: string): RunSummary {
     if (end.length > 0) summary.seconds = end.at(-1)!.t
     const result = part('result.json', () => readResult(dir))
     if (result) summary.metrics = { ...summary.metrics, ...result.metrics }
+    if (result?.leading !== undefined) summary.leading = result.leading
     if (result && summary.epochs === 0) summary.epochs = result.epochs
     summary.state = live ? 'running' : result ? 'done' : stateFrom(end)
     const failed = end.findLast(e => e.type === 'failed')

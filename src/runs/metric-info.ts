@@ -43,12 +43,16 @@ const table: Record<string, Line> = {
   precision:         ['Precision', 'precision', 'score', 'higher'],
   recall:            ['Recall', 'recall', 'score', 'higher'],
   rocAuc:            ['ROC AUC', 'ROC AUC', 'score', 'higher'],
+  averagePrecision:  ['Average precision', 'average precision', 'score', 'higher'],
+  logLoss:           ['Log loss', 'log loss', 'amount', 'lower'],
+  brier:             ['Brier score', 'Brier score', 'amount', 'lower', { note: 'mean squared error of the probabilities' }],
   r2:                ['R²', 'R²', 'score', 'higher', { column: true, low: -1 }],
   explainedVariance: ['Explained variance', 'explained variance', 'score', 'higher', { low: -1 }],
   pearson:           ['Correlation', 'correlation', 'score', 'higher', { low: -1 }],
   mae:               ['MAE', 'MAE', 'amount', 'lower', { column: true, note: 'mean absolute error' }],
   rmse:              ['RMSE', 'RMSE', 'amount', 'lower', { column: true, note: 'root mean squared error' }],
   mse:               ['MSE', 'MSE', 'amount', 'lower', { note: 'mean squared error' }],
+  mape:              ['MAPE', 'MAPE', 'share', 'lower', { note: 'mean absolute error as a share of the actual value' }],
   medianAe:          ['Median error', 'median absolute error', 'amount', 'lower'],
 }
 const order = Object.keys(table)

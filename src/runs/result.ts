@@ -35,9 +35,14 @@ export type RunResult = PartResult & {
   model: string
   classes: string[]
   task?: RunTask
+  /** The metric that the run is judged by, where it is not the usual one of its task. */
+  leading?: string
+  /** What a sample is called; `picture` where it is missing. */
+  sample?: string
   epochs: number
   seconds: Record<string, number>
-  /** Multi-label: one threshold for all labels, and one threshold per label. */
+  /** Multi-label: one threshold for all labels, and one threshold per label. Two classes of a table: that of the positive
+   *  class. */
   threshold?: number
   thresholds?: number[]
   test?: PartResult & { samples: number }

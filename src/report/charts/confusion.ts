@@ -43,12 +43,13 @@ export function accuracyOf(cells: readonly ConfusionCell[]): { right: number; to
 }
 
 /** Actual classes by rows, predicted ones by columns, each cell as strong as its share of the row; undefined where there
- *  are no pictures or too many classes to be read. `what` names the pictures: `validation` or `test`. */
+ *  are no samples or too many classes to be read. `part`: `validation` or `test`; `sample`: what a sample is called. */
 export function confusionChart(
   { Plot, draw }: Kit,
   classes: readonly string[],
   counted: readonly ConfusionCell[],
-  what: string,
+  part: string,
+  sample = 'picture',
 ): Chart | undefined {
   const { right, total } = accuracyOf(counted)
   const n = classes.length
@@ -83,10 +84,10 @@ export function confusionChart(
   const width = Math.max(narrowest, Math.ceil(marginLeft + side + 24))
   const marginBottom = (angle === -90 ? longest : angle === -45 ? longest * 0.75 : 12) + 40
   return draw({
-    name: `confusion-${what}`,
-    title: `Confusion matrix, ${what} pictures`,
+    name: `confusion-${part}`,
+    title: `Confusion matrix, ${part} ${sample}s`,
     alt:
-      `Confusion matrix of ${plural(n, 'class', 'classes')}: ${right} of ${plural(total, `${what} picture`)} right (${percent(right / total)}).` +
+      `Confusion matrix of ${plural(n, 'class', 'classes')}: ${right} of ${plural(total, `${part} ${sample}`)} right (${percent(right / total)}).` +
       (worst
         ? ` Most frequent mistake: ${worst.actual} taken for ${worst.predicted}, ${worst.count} times.`
         : ' No mistake.'),

@@ -15,7 +15,8 @@ import { type Chart, hues, ink, type Kit } from './plot.ts'
 const unit = { domain: [0, 1], ticks: [0, 0.5, 1], tickFormat: (v: number) => String(v) }
 
 /** Precision against recall of one label, small, with the point of its threshold and what guessing would get; undefined
- *  where there are no points. `number` counts the charts. */
+ *  where there are no points. `number` counts the charts;
+ *  `sample`: what a sample is called. */
 export function recallChart(
   { Plot, draw }: Kit,
   { name, points }: MultiInterpretation['curves'][number],
@@ -117,11 +118,13 @@ function baseOf(low: number, high: number): number {
   return Math.floor(low / unit) * unit
 }
 
-/** Predicted against actual values of one target; undefined where there is no pair. `number` counts the charts. */
+/** Predicted against actual values of one target; undefined where there is no pair. `number` counts the charts;
+ *  `sample`: what a sample is called. */
 export function scatterChart(
   { Plot, draw }: Kit,
   { name, points, r2 }: RegressionInterpretation['targets'][number],
   number: number,
+  sample = 'picture',
 ): Chart | undefined {
   const pairs = points.filter(point => point.every(Number.isFinite))
   if (pairs.length === 0) return undefined
@@ -137,8 +140,8 @@ export function scatterChart(
   return draw({
     name: `predicted-${number}`,
     title: `${short(name, 34)}: predicted against actual`,
-    alt: `Predicted against actual values of ${name}, ${pairs.length} pictures, R² ${decimals(r2)}.`,
-    note: `On the line, predictions equal the actual values; R² ${decimals(r2)}.${drawn.length < pairs.length ? ` ${drawn.length} of ${pairs.length} pictures are drawn.` : ''}`,
+    alt: `Predicted against actual values of ${name}, ${pairs.length} ${sample}s, R² ${decimals(r2)}.`,
+    note: `On the line, predictions equal the actual values; R² ${decimals(r2)}.${drawn.length < pairs.length ? ` ${drawn.length} of ${pairs.length} ${sample}s are drawn.` : ''}`,
     height: 340,
     marginTop: 10,
     marginLeft: 64,

@@ -7,6 +7,8 @@ import {
   type EpochEvent,
   type LrFindEvent,
   leadingMetric,
+  type MetricInfo,
+  metricInfo,
   type PartResult,
   type Phase,
   type PictureProblem,
@@ -46,6 +48,10 @@ export type Confusion = { classes: string[]; cells: ConfusionCell[] }
 /** All facts about a run that the page shows, taken from its files; empty lists where there is nothing. */
 export type Facts = Interpreted & {
   task: RunTask
+  /** The metric that the run is judged by. */
+  leading: MetricInfo
+  /** What a sample is called: `picture`, or `row` of a table. */
+  sample: string
   ending: Ending
   valid?: Score
   /** What was chosen on the validation pictures. */
@@ -85,6 +91,8 @@ export function factsOf(record: RunRecord): Facts {
     scan?.pictures?.[part] ?? counts.reduce((total, row) => total + (row[part] ?? 0), 0)
   const pictures = { train: sum('train'), valid: sum('valid'), test: sum('test') }
   const task = taskOf(record, epochs)
+  const isTable = config?.domain === 'tables'
+  const leading = leadingOf(record, task)
   const classes = strings(config?.classes) ?? strings(interpret?.classes) ?? counts.map(c => c.name)
   const confusion = matrix(interpret?.classes ?? classes, interpret?.confusion)
   const testConfusion = matrix(interpret?.classes ?? classes, interpret?.test?.confusion)
@@ -95,13 +103,15 @@ export function factsOf(record: RunRecord): Facts {
     metrics: numbers({ balancedAccuracy: interpret?.balancedAccuracy, ...result.metrics }),
   }
   const reached = best && { loss: best.validLoss, metrics: best.metrics }
-  const valid = score(task, ended ?? reached, seen(confusion, pictures.valid))
+  const valid = score(leading, ended ?? reached, seen(confusion, pictures.valid))
   const testPart = result?.test ?? interpret?.test
-  const test = score(task, testPart, result?.test?.samples ?? seen(testConfusion, pictures.test))
+  const test = score(leading, testPart, result?.test?.samples ?? seen(testConfusion, pictures.test))
   const tta = ttaOf(result?.tta)
   return {
     ...interpreted(interpret),
     task,
+    leading,
+    sample: isTable ? 'row' : 'picture',
     ending: endingOf(record),
     ...(valid ? { valid } : {}),
     choseOnValid: strings(result?.choseOnValid) ?? [],
@@ -137,9 +147,9 @@ const phaseInWords = <T extends Phase>(part: T): T => ({ ...part, phase: phaseTi
 const numbers = (metrics: Record<string, unknown>): Record<string, number> =>
   Object.fromEntries(Object.entries(metrics).filter((m): m is [string, number] => Number.isFinite(m[1])))
 
-function score(task: RunTask, part: Partial<PartResult> | undefined, pictures: number): Score | undefined {
+function score(leading: MetricInfo, part: Partial<PartResult> | undefined, pictures: number): Score | undefined {
   const metrics = numbers({ ...part?.metrics })
-  const value = metrics[leadingMetric(task).key]
+  const value = metrics[leading.key]
   if (value === undefined) return undefined
   const pairs = Object.entries(part?.intervals ?? {}).filter(
     ([, pair]) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite),
@@ -167,6 +177,12 @@ const foldOf = ({ run, metrics, loss, epochs, seconds }: RunResult): Fold => ({
   epochs: Number(epochs ?? NaN),
   seconds: Number(seconds?.total ?? NaN),
 })
+
+/** The metric that the run is judged by: its own, else that of its task. */
+function leadingOf({ result, interpret }: RunRecord, task: RunTask): MetricInfo {
+  const own = result?.leading ?? interpret?.table?.leading
+  return typeof own === 'string' ? metricInfo(own, task) : leadingMetric(task)
+}
 
 /** The task as the files name it. A run that stopped early shows it by the metrics of its epochs. */
 function taskOf({ result, interpret }: RunRecord, epochs: readonly EpochEvent[]): RunTask {

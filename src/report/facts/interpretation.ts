@@ -13,6 +13,7 @@ import type {
   RegressionInterpretation,
   SamplePicture,
   SizeScore,
+  TableInterpretation,
   WeightPoint,
 } from '../../runs/index.ts'
 import { soundMaps } from '../sections/map-images.ts'
@@ -35,11 +36,12 @@ export type Interpreted = {
   multi?: Required<MultiInterpretation>
   regression?: RegressionInterpretation
   calibration?: CalibrationPart
+  table?: TableInterpretation
 }
 
 /** Reads the parts; a damaged one is left out or cut down to what is sound, never guessed. */
 export function interpreted(from: Partial<Interpretation> | undefined): Interpreted {
-  const { multi, regression, calibration } = from ?? {}
+  const { multi, regression, calibration, table } = from ?? {}
   return {
     scores: objects(from?.perClass),
     topLosses: objects(from?.topLosses),
@@ -60,6 +62,7 @@ export function interpreted(from: Partial<Interpretation> | undefined): Interpre
     weightPath: objects(from?.weightPath),
     augmentAuto: objects(from?.augmentAuto),
     ...(isObject(multi) ? { multi: labels(multi) } : {}),
+    ...(isObject(table) ? { table: soundTable(table) } : {}),
     ...(isObject(regression) ? { regression: numbers(regression) } : {}),
     ...(isObject(calibration) && isObject(calibration.before)
       ? {
@@ -109,6 +112,30 @@ const numbers = ({ targets, worst }: RegressionInterpretation): RegressionInterp
   targets: objects(targets).map(t => ({ ...t, name: String(t.name ?? ''), points: list(t.points).filter(isPair) })),
   worst: objects(worst).map(w => ({ ...w, values: objects(w.values) })),
 })
+
+/** The findings on a table, without the parts that are damaged. */
+function soundTable(table: TableInterpretation): TableInterpretation {
+  const { residuals } = table
+  return {
+    ...table,
+    leading: String(table.leading ?? ''),
+    baselines: objects(table.baselines).filter(b => isObject(b.metrics)),
+    importance: objects(table.importance).filter(i => Number.isFinite(i.mean)),
+    dependence: objects(table.dependence)
+      .map(d => ({
+        ...d,
+        places: list(d.places),
+        curves: objects(d.curves),
+        lines: list(d.lines).filter(Array.isArray),
+      }))
+      .filter(d => d.curves.every(c => Array.isArray(c.values) && c.values.length === d.places.length)),
+    slices: objects(table.slices),
+    ...(isObject(residuals) ? { residuals: { ...residuals, points: list(residuals.points).filter(isPair) } } : {}),
+    byRows: objects(table.byRows),
+    columns: objects(table.columns),
+    leaks: objects(table.leaks).map(leak => ({ ...leak, columns: texts(leak.columns) })),
+  }
+}
 
 const curve = <T extends { bins: unknown; ece: unknown }>(from: T) => ({
   bins: objects(from.bins as CalibrationPart['before']['bins']),

@@ -18,6 +18,12 @@ export type Charts = {
   sizes?: Chart | undefined
   weightPath?: Chart | undefined
   time?: Chart | undefined
+  /** Of a table. */
+  baselines?: Chart | undefined
+  importance?: Chart | undefined
+  dependence?: Chart[]
+  residuals?: Chart | undefined
+  byRows?: Chart | undefined
 }
 
 /** Everything that a page is made of. `pictures` holds data URIs by thumbnail. */

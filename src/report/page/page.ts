@@ -5,6 +5,7 @@ import { data, making } from '../sections/data-and-settings.ts'
 import { header } from '../sections/headline.ts'
 import { judged } from '../sections/pictures.ts'
 import { results, training } from '../sections/results.ts'
+import { tableSections } from '../sections/table.ts'
 import { name } from './components.ts'
 import { html, raw } from './html.ts'
 import { style } from './style.ts'
@@ -28,9 +29,7 @@ export function page(material: Material): string {
 <main>
 ${header(material)}
 ${training(material)}
-${results(material)}
-${judged(material)}
-${data(material)}
+${material.facts.table ? tableSections(material) : [results(material), judged(material), data(material)]}
 ${making(material)}
 <footer>${footer(record)}</footer>
 </main>

@@ -6,6 +6,8 @@ import { html } from './html.ts'
 export const count = (n: number) => (Number.isFinite(n) ? n.toLocaleString('en-US') : '–')
 /** A number with so many digits, a dash where it is none. */
 export const decimals = (v: number, digits = 3) => (Number.isFinite(v) ? v.toFixed(digits) : '–')
+/** A word with a capital letter. */
+export const capital = (word: string) => `${word.slice(0, 1).toUpperCase()}${word.slice(1)}`
 /** A text that is not broken into two lines. */
 export const unbroken = (text: string) => text.replaceAll(' ', '\u00a0')
 /** A share in percent, a dash where it is none. */

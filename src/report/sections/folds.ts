@@ -9,7 +9,7 @@ import { count, decimals, unbroken } from '../page/text.ts'
 export const kindOf = (folds: Facts['folds']): 'fold' | 'net' => (folds[0]?.name.startsWith('net-') ? 'net' : 'fold')
 
 /** The result of each fold, with mean and standard deviation; nothing for a run without folds. */
-export function folds({ folds, spread, task }: Facts): Html | undefined {
+export function folds({ folds, spread, task, sample }: Facts): Html | undefined {
   if (folds.length === 0) return undefined
   const kind = kindOf(folds)
   const keys = orderMetrics(
@@ -46,6 +46,6 @@ export function folds({ folds, spread, task }: Facts): Html | undefined {
       apart ? [...rows, over('mean', 'mean'), over('standard deviation', 'std')] : rows,
       120,
     ),
-    html`<p class="note">Each of the ${plural(folds.length, 'net')} was validated on pictures that it was not trained on. ${kind === 'net' && 'Each had another seed. '}The folder of each ${kind} holds its own <code>report.html</code>. The classifier of this run averages the nets.</p>`,
+    html`<p class="note">Each of the ${plural(folds.length, 'net')} was validated on ${sample}s that it was not trained on. ${kind === 'net' && 'Each had another seed. '}The folder of each ${kind} holds its own <code>report.html</code>. The classifier of this run averages the nets.</p>`,
   )
 }

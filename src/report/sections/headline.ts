@@ -1,12 +1,12 @@
 import { basename } from 'node:path'
 import { duration, plural, quoted } from '../../base/format.ts'
-import { leadingMetric, metricInfo, orderMetrics, type RunRecord } from '../../runs/index.ts'
+import { metricInfo, orderMetrics, type RunRecord } from '../../runs/index.ts'
 import { interval } from '../charts/series.ts'
 import type { Facts, Score } from '../facts/facts.ts'
 import type { Material } from '../facts/material.ts'
 import { name } from '../page/components.ts'
 import { type Html, html, type Piece } from '../page/html.ts'
-import { count, kinds, unbroken } from '../page/text.ts'
+import { capital, count, kinds, unbroken } from '../page/text.ts'
 import { kindOf } from './folds.ts'
 import { next, summary } from './next-steps.ts'
 
@@ -26,7 +26,7 @@ ${ended(facts, record)}
 ${scoreTiles(facts)}
 ${tile('Time', duration(facts.seconds), facts.epochs.length > 0 && plural(facts.epochs.length, 'epoch'))}
 ${model !== '' && tile('Model', model, sizeOf(record))}
-${all > 0 && tile('Pictures', count(all), `${count(train)} train, ${count(valid)} validation${test > 0 ? `, ${count(test)} test` : ''}`, 'wide')}
+${all > 0 && tile(capital(`${facts.sample}s`), count(all), `${count(train)} train, ${count(valid)} validation${test > 0 ? `, ${count(test)} test` : ''}`, 'wide')}
 ${facts.classes.length > 0 && tile({ single: 'Classes', multi: 'Labels', regression: 'Targets' }[facts.task], count(facts.classes.length), facts.classes.length <= 4 && html`${facts.classes.map((c, i) => html`${i > 0 && ', '}${name(c)}`)}`)}
 </dl>
 ${next(record, facts)}
@@ -40,8 +40,18 @@ const tile = (title: string, value: string, extra: Piece, kind = '') =>
   }</dd></div>`
 
 /** Tiles for the leading metric of each part, then for the task's other metrics on the first part. */
-function scoreTiles({ task, test, valid, multi, folds, spread, choseOnValid }: Facts): (Html | false)[] {
-  const { title: leading, key, say } = leadingMetric(task)
+function scoreTiles({
+  task,
+  leading: main,
+  sample,
+  test,
+  valid,
+  multi,
+  folds,
+  spread,
+  choseOnValid,
+}: Facts): (Html | false)[] {
+  const { title: leading, key, say } = main
   const first = test ?? valid
   const title = (part: string) => `${part} ${/^[A-Z][a-z]/.test(leading) ? leading.toLowerCase() : leading}`
   const apart = spread[key]
@@ -59,12 +69,12 @@ function scoreTiles({ task, test, valid, multi, folds, spread, choseOnValid }: F
   const keys = orderMetrics([...Object.keys(first?.metrics ?? {}), ...Object.keys(valid?.metrics ?? {})], task)
   const beside = keys.filter(other => other !== key && !(other === 'rmse' && rmse !== undefined))
   return [
-    test !== undefined && tile(title('Test'), say(test.value), range(test, key), 'main'),
+    test !== undefined && tile(title('Test'), say(test.value), range(test, { key, sample }), 'main'),
     valid !== undefined &&
       tile(
         title('Validation'),
         say(valid.value),
-        overFolds ?? html`${test ? ofPictures(valid) : range(valid, key)}${alsoChose(choseOnValid)}`,
+        overFolds ?? html`${test ? ofSamples(valid, sample) : range(valid, { key, sample })}${alsoChose(choseOnValid)}`,
         test ? '' : 'main',
       ),
     ...beside.map(key => {
@@ -78,20 +88,21 @@ function scoreTiles({ task, test, valid, multi, folds, spread, choseOnValid }: F
   ]
 }
 
-/** What else the validation pictures were used for. */
+/** What else the validation samples were used for. */
 const alsoChose = (what: readonly string[]): Html | false =>
   what.length > 0 && html`<br>these also chose: ${what.join(', ')}`
 
-const ofPictures = ({ pictures }: Score) => pictures > 0 && `of ${plural(pictures, 'picture')}`
+const ofSamples = ({ pictures }: Score, sample: string) => pictures > 0 && `of ${plural(pictures, sample)}`
 
-/** The number of pictures, and the 95 % interval: the run's own, or for an accuracy the one that follows from the count. */
-function range(score: Score, key: string): Html | false {
+/** The number of samples, and the 95 % interval: the run's own, or for an accuracy the one that follows from the count. */
+function range(score: Score, { key, sample }: { key: string; sample: string }): Html | false {
   const { pictures, value, intervals } = score
   const said = intervals[key] ?? (key === 'accuracy' && pictures > 0 ? interval(value, pictures) : undefined)
   const { say } = metricInfo(key)
   const bounds = said && unbroken(`95 % interval ${say(said[0]).replace(' %', '')}\u2060–\u2060${say(said[1])}`)
   return (
-    (pictures > 0 || bounds !== undefined) && html`${ofPictures(score)}${pictures > 0 && bounds && html`<br>`}${bounds}`
+    (pictures > 0 || bounds !== undefined) &&
+    html`${ofSamples(score, sample)}${pictures > 0 && bounds && html`<br>`}${bounds}`
   )
 }
 

@@ -1,23 +1,25 @@
 import { percent, plural, quoted } from '../../base/format.ts'
-import { leadingMetric, metricInfo, type RunRecord } from '../../runs/index.ts'
+import { metricInfo, type RunRecord } from '../../runs/index.ts'
 import { mistakes } from '../charts/confusion.ts'
 import type { Facts } from '../facts/facts.ts'
 import { name } from '../page/components.ts'
 import { Html, html } from '../page/html.ts'
 import { decimals } from '../page/text.ts'
+import { tableNext, tableSummary } from './table-next.ts'
 
 /** The result in one sentence. */
 export function summary(facts: Facts, model: string): string {
-  const { test, valid, ending, task, classes, regression } = facts
+  const { test, valid, ending, task, classes, regression, leading, sample, table } = facts
   const score = test ?? valid
   const who = model || 'The model'
   if (!score)
     return ending.state === 'done'
-      ? `${who} has no ${leadingMetric(task).name}: there are too few validation pictures to compute it, or all have the same label or value.`
-      : `${who} has no ${leadingMetric(task).name} yet.`
+      ? `${who} has no ${leading.name}: there are too few validation ${sample}s to compute it, or all have the same label or value.`
+      : `${who} has no ${leading.name} yet.`
   const part = test ? 'test' : 'validation'
-  const on = score.pictures > 0 ? plural(score.pictures, `${part} picture`) : `the ${part} pictures`
+  const on = score.pictures > 0 ? plural(score.pictures, `${part} ${sample}`) : `the ${part} ${sample}s`
   const so = ending.state === 'done' ? '' : ' so far'
+  if (table) return tableSummary(facts, { who, on: `${on}${so}` })
   if (task === 'single') {
     const guess = `; guessing among ${classes.length} classes would reach ${percent(1 / classes.length, classes.length > 40 ? 1 : 0)}`
     return `${who} classifies ${percent(score.value)} of ${on} correctly${so}${classes.length > 1 ? guess : ''}.`
@@ -34,6 +36,7 @@ export function summary(facts: Facts, model: string): string {
 
 /** What to do with the result, the most useful first. */
 export function next(record: RunRecord, facts: Facts): Html | undefined {
+  if (record.config?.domain === 'tables') return tableNext(record, facts)
   const usable = facts.valid !== undefined || facts.ending.state === 'done'
   const { labelIssues: issues, nearDuplicates: twins } = facts
   const steps = [

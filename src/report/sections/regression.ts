@@ -17,5 +17,5 @@ export function numbers({ facts, charts }: Material): (Html | undefined | false)
       targets.map(t => ({ cells: [name(t.name), ...keys.map(key => metricInfo(key).say(t[key]))] })),
       20,
     )
-  return [...rows, targets.length > 0 && card('By target, validation pictures', scores())]
+  return [...rows, targets.length > 0 && card(`By target, validation ${facts.sample}s`, scores())]
 }

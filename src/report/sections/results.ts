@@ -1,11 +1,11 @@
 import { duration, percent } from '../../base/format.ts'
-import { leadingMetric, metricInfo, orderMetrics } from '../../runs/index.ts'
+import { metricInfo, orderMetrics } from '../../runs/index.ts'
 import { type Mistake, mistakes, mostInColumn, mostInMatrix } from '../charts/confusion.ts'
 import type { Facts } from '../facts/facts.ts'
 import { type Material, timeFillsGap } from '../facts/material.ts'
 import { card, figure, name, pair, section, table } from '../page/components.ts'
 import { Html, html } from '../page/html.ts'
-import { bar, count, decimals, unbroken } from '../page/text.ts'
+import { bar, capital, count, decimals, unbroken } from '../page/text.ts'
 import { augmentedViews } from './augmented-views.ts'
 import { folds } from './folds.ts'
 import { labels } from './multi-label.ts'
@@ -23,12 +23,16 @@ export function training({ charts, facts }: Material): Html | undefined {
   return section('training', 'Training', ...rows, facts.epochs.length > 0 && card('Epochs', epochTable(facts)))
 }
 
-function epochTable({ epochs, task }: Facts): Html {
+/** Whether any epoch has this metric; tables have the losses alone. */
+const domainHasLeading = (epochs: Facts['epochs'], key: string) =>
+  epochs.length === 0 || epochs.some(e => key in e.metrics)
+
+function epochTable({ epochs, task, leading: first }: Facts): Html {
   const best = epochs.findLast(e => e.best)
-  const first = leadingMetric(task)
   const keys = orderMetrics([first.key, ...epochs.flatMap(e => Object.keys(e.metrics))], task)
   const there = keys.filter(key => key !== first.key && epochs.some(e => Number.isFinite(e.metrics[key])))
-  const metrics = [first, ...there.slice(0, 3).map(key => metricInfo(key, task))]
+  const led = domainHasLeading(epochs, first.key) ? [first] : []
+  const metrics = [...led, ...there.slice(0, 3).map(key => metricInfo(key, task))]
   const columns = ['Training loss', 'Validation loss', ...metrics.map(m => m.title), 'Time']
   return table(
     [{ title: 'Epoch', n: true }, { title: 'Phase' }, ...columns.map(title => ({ title, n: true })), { title: '' }],
@@ -66,15 +70,17 @@ export function results(material: Material): Html | undefined {
 }
 
 /** The confusion matrices, the pairs of classes that are most often confused, and the scores by class. */
-function classes({ facts, charts }: Material): (Html | undefined | false)[] {
+export function classes({ facts, charts }: Material): (Html | undefined | false)[] {
   const large = (facts.confusion ?? facts.testConfusion)?.classes.length ?? 0
   const matrices = [charts.testConfusion, charts.confusion].map(chart => figure(chart, { large: large > mostInColumn }))
   const pairs = facts.confusion && mistakes(facts.confusion.classes, facts.confusion.cells)
   const confused =
     pairs &&
     card(
-      'Most confused, validation pictures',
-      pairs.length === 0 ? html`<p class="soft">Every picture was assigned to its class.</p>` : mistakeTable(pairs),
+      `Most confused, validation ${facts.sample}s`,
+      pairs.length === 0
+        ? html`<p class="soft">Every ${facts.sample} was assigned to its class.</p>`
+        : mistakeTable(pairs, facts.sample),
       large > mostInMatrix &&
         html`<p class="note">A matrix of ${large} classes is too large to read; these are its largest entries.</p>`,
     )
@@ -85,19 +91,24 @@ function classes({ facts, charts }: Material): (Html | undefined | false)[] {
       : side.length === 2
         ? [pair(...side), confused]
         : [pair(...side, confused)]
-  return [...layout, facts.scores.length > 0 && card('By class, validation pictures', classTable(facts))]
+  return [...layout, facts.scores.length > 0 && card(`By class, validation ${facts.sample}s`, classTable(facts))]
 }
 
-const mistakeTable = (pairs: readonly Mistake[]) =>
+const mistakeTable = (pairs: readonly Mistake[], sample: string) =>
   table(
-    [{ title: 'Actual' }, { title: 'Predicted' }, { title: 'Pictures', n: true }, { title: 'Share of class', n: true }],
+    [
+      { title: 'Actual' },
+      { title: 'Predicted' },
+      { title: capital(`${sample}s`), n: true },
+      { title: 'Share of class', n: true },
+    ],
     pairs.slice(0, 200).map(p => ({ cells: [name(p.actual), name(p.predicted), count(p.count), percent(p.share)] })),
     10,
   )
 
-function classTable({ scores, counts }: Facts): Html {
+function classTable({ scores, counts, sample }: Facts): Html {
   const trained = new Map(counts.map(c => [c.name, c.train]))
-  const columns = ['Precision', 'Recall', 'F1', 'Pictures', 'Trained on']
+  const columns = ['Precision', 'Recall', 'F1', capital(`${sample}s`), 'Trained on']
   return html`${table(
     [{ title: 'Class' }, ...columns.map(title => ({ title, n: true }))],
     scores
@@ -113,5 +124,5 @@ function classTable({ scores, counts }: Facts): Html {
         ],
       })),
     20,
-  )}<p class="note">The worst first. Precision: the share of the pictures predicted as this class that belong to it. Recall: the share of the pictures of this class that are predicted as it. F1: the harmonic mean of both.</p>`
+  )}<p class="note">The worst first. Precision: the share of the ${sample}s predicted as this class that belong to it. Recall: the share of the ${sample}s of this class that are predicted as it. F1: the harmonic mean of both.</p>`
 }

@@ -18,6 +18,12 @@ export const rmse: Score = each('rmse', ({ predicted, actual }) => root(differen
 /** Mean absolute error, in the target's unit. predictions, targets: [N, columns]. */
 export const mae: Score = each('mae', pair => mean(errors(pair)))
 
+/** Mean absolute percentage error as a share: |error| divided by |target|, as scikit-learn's; a target of 0 counts as
+ *  2⁻⁵², so one such target makes the mean huge. predictions, targets: [N, columns]. */
+export const mape: Score = each('mape', ({ predicted, actual }) =>
+  mean(actual.map((y, i) => Math.abs(y - predicted[i]!) / Math.max(Math.abs(y), 2 ** -52))),
+)
+
 /** Median absolute error: half of the predictions are closer; a few large errors do not change it. predictions,
  *  targets: [N, columns]. */
 export const medianAe: Score = each('medianAe', pair => {

@@ -1,0 +1,107 @@
+import { purpose, rng, shuffle } from '../../base/random.ts'
+import type { TableBaseline } from '../../runs/index.ts'
+import type { FitTableModel, LabelledRows, TableModelName, Targets } from '../types.ts'
+import { linearModel } from './linear.ts'
+import { type Decision, leadingOf, scored, tableMetrics, targetsAt, widthOf } from './metrics.ts'
+import { encodedPart } from './rows.ts'
+
+interface Context {
+  train: LabelledRows
+  valid: LabelledRows
+  decision: Decision
+  seed: number
+  threads?: number | undefined
+  signal?: AbortSignal | undefined
+  fit: FitTableModel
+}
+
+/** Simpler models on the same rows: the mean of the targets or the shares of the classes, a linear model, and trees where
+ *  the run's own model is not trees. Each is scored on the validation rows. `problem`: called with what failed; a
+ *  baseline that fails is left out. */
+export async function baselines(
+  model: TableModelName,
+  context: Context,
+  problem: (message: string) => void,
+): Promise<TableBaseline[]> {
+  const { train, valid, decision, seed, signal, threads, fit } = context
+  const { task } = train.y
+  const kinds: [name: string, text: string, outputs: () => Promise<Float64Array>][] = [
+    [
+      task === 'single' ? 'class shares' : 'mean',
+      task === 'single' ? 'the share of each class in training, for every row' : 'the mean of training, for every row',
+      async () => constant(train.y, valid.x.rows),
+    ],
+    [
+      'linear',
+      task === 'single' ? 'logistic regression' : 'ridge regression',
+      async () => (await linearModel({ train, valid }, { signal }))(valid.x),
+    ],
+    ...(model === 'trees'
+      ? []
+      : ([
+          [
+            'trees',
+            'LightGBM',
+            async () => (await fit('trees', { train, valid, seed, threads, signal })).predict(valid.x, { signal }),
+          ],
+        ] as [string, string, () => Promise<Float64Array>][])),
+  ]
+  const found: TableBaseline[] = []
+  for (const [name, text, outputs] of kinds) {
+    const began = performance.now()
+    try {
+      const told = await outputs()
+      const { metrics, intervals = {} } = scored(valid.y, told, { decision, seed, of: [leadingOf(valid.y)] })
+      found.push({ name, text, metrics, intervals, seconds: (performance.now() - began) / 1000 })
+    } catch (error) {
+      if (signal?.aborted || (error as Error).name === 'AbortError') throw error
+      problem(`the comparison with ${text} is missing: ${(error as Error).message}`)
+    }
+  }
+  return found
+}
+
+/** The mean of the targets, or the shares of the classes, in every row. */
+export function constant({ task, classes, values }: Targets, rows: number): Float64Array {
+  const width = classes.length
+  const one = new Float64Array(width)
+  if (task === 'single') for (const value of values) one[value]! += 1 / values.length
+  else for (const [i, value] of values.entries()) one[i % width]! += (value * width) / values.length
+  const all = new Float64Array(rows * width)
+  for (let row = 0; row < rows; row++) all.set(one, row * width)
+  return all
+}
+
+const shares = [1 / 8, 1 / 4, 1 / 2, 1]
+/** A learning curve is drawn where trees on all rows take less than this. */
+const cheap = 3 // seconds
+const leastRows = 200
+
+/** The leading metric of trees on an eighth, a quarter, half and all of the training rows, drawn at random; empty where that
+ *  is not cheap. `seconds`: the time of trees on all rows, where it is known. */
+export async function learningCurve(
+  { train, valid, decision, seed, threads, signal, fit }: Context,
+  whole: TableBaseline | undefined,
+): Promise<{ rows: number; value: number }[]> {
+  if (!whole || whole.seconds > cheap || train.x.rows < leastRows) return []
+  const leading = leadingOf(valid.y)
+  const order = shuffle(
+    Int32Array.from({ length: train.x.rows }, (_, i) => i),
+    rng(seed, 0, 0, purpose.split),
+  )
+  const points: { rows: number; value: number }[] = []
+  for (const share of shares) {
+    if (share === 1) {
+      points.push({ rows: train.x.rows, value: whole.metrics[leading]! })
+      continue
+    }
+    const rows = order.slice(0, Math.round(share * train.x.rows)).sort()
+    const part = { x: encodedPart(train.x, rows), y: targetsAt(train.y, rows) }
+    if (widthOf(part.y) === 1 && part.y.task === 'single' && new Set(part.y.values).size < train.y.classes.length)
+      continue
+    const model = await fit('trees', { train: part, valid, seed, threads, signal })
+    const value = tableMetrics(valid.y, await model.predict(valid.x, { signal }), decision)[leading]!
+    points.push({ rows: rows.length, value })
+  }
+  return points
+}

@@ -1,0 +1,68 @@
+import type { Encoded, Encoding, Frame } from '../types.ts'
+
+/** Applies an encoding to the rows of a frame. */
+export type Encode = (frame: Frame, encoding: Encoding) => Encoded
+
+/** The features that one column of the table became: their places in a row of numbers and in a row of categories. */
+export interface ColumnFeatures {
+  column: string
+  numbers: number[]
+  categories: number[]
+}
+
+/** The rows of a frame by their numbers. Words are shared, codes are copied. */
+export const framePart = (frame: Frame, rows: ArrayLike<number>): Frame => ({
+  source: frame.source,
+  rows: rows.length,
+  columns: frame.columns.map(column => {
+    if (column.type !== 'words') return { ...column, values: Float64Array.from(rows, row => column.values[row]!) }
+    const { codes, words } = column.values
+    return { ...column, values: { words, codes: Int32Array.from(rows, row => codes[row]!) } }
+  }),
+})
+
+/** The rows of encoded features by their numbers. */
+export function encodedPart(x: Encoded, rows: ArrayLike<number>): Encoded {
+  const [n, c] = [x.numberNames.length, x.categoryNames.length]
+  const part: Encoded = {
+    ...x,
+    rows: rows.length,
+    numbers: new Float32Array(rows.length * n),
+    categories: new Int32Array(rows.length * c),
+  }
+  for (let i = 0; i < rows.length; i++) {
+    part.numbers.set(x.numbers.subarray(rows[i]! * n, (rows[i]! + 1) * n), i * n)
+    part.categories.set(x.categories.subarray(rows[i]! * c, (rows[i]! + 1) * c), i * c)
+  }
+  return part
+}
+
+/** Which features each column became: each column is encoded alone, and the whole encoding has them one after another. */
+export function featuresOf(frame: Frame, encoding: Encoding, encode: Encode): ColumnFeatures[] {
+  const none = framePart(frame, [])
+  let [numbers, categories] = [0, 0]
+  return encoding.columns.map(column => {
+    const alone = encode(none, { ...encoding, columns: [column] })
+    const places = (from: number, names: readonly string[]) => names.map((_, i) => from + i)
+    const found = {
+      column: column.column,
+      numbers: places(numbers, alone.numberNames),
+      categories: places(categories, alone.categoryNames),
+    }
+    numbers += found.numbers.length
+    categories += found.categories.length
+    return found
+  })
+}
+
+/** Evenly spread row numbers, at most `most` of `rows`. */
+export const spread = (rows: number, most: number): Int32Array =>
+  rows <= most
+    ? Int32Array.from({ length: rows }, (_, i) => i)
+    : Int32Array.from({ length: most }, (_, i) => Math.floor((i * rows) / most))
+
+/** A writable copy of encoded rows, repeated so many times one after another. */
+export function repeated(x: Encoded, times: number): Encoded {
+  const rows = Int32Array.from({ length: x.rows * times }, (_, i) => i % x.rows)
+  return encodedPart(x, rows)
+}

@@ -1,0 +1,99 @@
+import type { TableSlice } from '../../runs/index.ts'
+import type { Frame, FrameColumn, Targets } from '../types.ts'
+import { type Decision, leadingOf, rowsIn, tableMetrics, targetsAt } from './metrics.ts'
+
+/** A slice has at least so many rows, and this share of all. */
+const least = { rows: 20, share: 0.01 }
+const most = 10
+const parts = 4
+/** How many standard errors the mean loss of a slice must lie above that of all rows. */
+const errors = 2
+
+/** The parts of the validation rows on which the model does worst: rows with one word in a column, in one quarter of its
+ *  numbers, or without a value. Only those whose mean loss is above that of all rows by more than chance, the worst
+ *  first. `losses`: of each row. */
+export function worstSlices(
+  frame: Frame,
+  columns: readonly string[],
+  { targets, outputs, decision }: { targets: Targets; outputs: Float64Array; decision: Decision },
+): TableSlice[] {
+  const losses = rowLosses(targets, outputs)
+  const all = mean(losses)
+  const width = targets.classes.length
+  const fewest = Math.max(least.rows, least.share * losses.length)
+  const leading = leadingOf(targets)
+  return columns
+    .flatMap(name => {
+      const column = frame.columns.find(c => c.name === name)
+      return column ? slicesOf(column).map(slice => ({ column: name, ...slice })) : []
+    })
+    .filter(({ rows }) => rows.length >= fewest && rows.length < losses.length)
+    .map(({ column, where, rows }) => {
+      const own = rows.map(row => losses[row]!)
+      const loss = mean(own)
+      const deviation = Math.sqrt(own.reduce((sum, v) => sum + (v - loss) ** 2, 0) / (own.length - 1))
+      return { column, where, rows, loss, sure: loss - all > (errors * deviation) / Math.sqrt(own.length) }
+    })
+    .filter(({ sure }) => sure)
+    .sort((a, b) => b.loss - a.loss)
+    .slice(0, most)
+    .map(({ column, where, rows, loss }) => {
+      const told = new Float64Array(rows.length * width)
+      rows.forEach((row, i) => {
+        told.set(outputs.subarray(row * width, (row + 1) * width), i * width)
+      })
+      const metrics = tableMetrics(targetsAt(targets, rows), told, decision)
+      return { column, where, rows: rows.length, loss, value: metrics[leading]! }
+    })
+}
+
+/** Log loss of each row, or its mean absolute error over the targets, each in units of its standard deviation. */
+export function rowLosses({ task, classes, values }: Targets, outputs: Float64Array): Float64Array {
+  const width = classes.length
+  if (task === 'single')
+    return Float64Array.from(values, (value, row) => -Math.log(Math.max(2 ** -52, outputs[row * width + value]!)))
+  const scales = classes.map((_, t) => {
+    const own = values.filter((_, i) => i % width === t)
+    const middle = mean(own)
+    return Math.sqrt(mean(own.map(v => (v - middle) ** 2))) || 1
+  })
+  return Float64Array.from({ length: rowsIn({ task, classes, values, columns: [] }) }, (_, row) =>
+    mean(scales.map((scale, t) => Math.abs(values[row * width + t]! - outputs[row * width + t]!) / scale)),
+  )
+}
+
+function slicesOf(column: FrameColumn): { where: string; rows: number[] }[] {
+  const groups = new Map<string, number[]>()
+  const add = (where: string, row: number) => {
+    const rows = groups.get(where)
+    if (rows) rows.push(row)
+    else groups.set(where, [row])
+  }
+  if (column.type === 'words') {
+    const { codes, words } = column.values
+    for (const [row, code] of codes.entries()) add(code < 0 ? 'missing' : `= ${words[code]}`, row)
+  } else {
+    const sorted = column.values.filter(v => !Number.isNaN(v)).sort()
+    const edges = [
+      ...new Set(Array.from({ length: parts - 1 }, (_, i) => sorted[Math.floor(((i + 1) * sorted.length) / parts)]!)),
+    ]
+    for (const [row, value] of column.values.entries())
+      add(Number.isNaN(value) ? 'missing' : between(edges, value, column.type), row)
+  }
+  return [...groups].map(([where, rows]) => ({ where, rows }))
+}
+
+/** The quarter in which a value lies: `< 3`, `3 to 7`, `≥ 7`. */
+function between(edges: readonly number[], value: number, type: 'number' | 'date'): string {
+  const said = (v: number) =>
+    type === 'date' ? new Date(1000 * v).toISOString().slice(0, 10) : String(Number(v.toPrecision(6)))
+  const i = edges.filter(edge => value >= edge).length
+  if (i === 0) return `< ${said(edges[0] ?? value)}`
+  return i === edges.length ? `≥ ${said(edges[i - 1]!)}` : `${said(edges[i - 1]!)} to ${said(edges[i]!)}`
+}
+
+const mean = (values: ArrayLike<number>): number => {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[i]!
+  return sum / values.length
+}
