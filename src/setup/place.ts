@@ -8,6 +8,7 @@ import { withLock } from '../base/lock.ts'
 import type { Report } from '../base/progress.ts'
 import { lastLines, type Ran, run } from '../base/run-command.ts'
 import type { Libtorch } from './libtorch.ts'
+import { here } from './platform/index.ts'
 import { copyBuild, type Prebuilt } from './prebuilt.ts'
 import { stampOf } from './state.ts'
 
@@ -18,7 +19,7 @@ type Placed = { path: string; library: string; cuda?: string }
  *  addon looks for them, and loads it once. Throws if it does not load. */
 export async function placeBuild(build: Prebuilt, libtorch: Libtorch, report: Report): Promise<Placed> {
   const lib = libtorch.lib[0]!
-  const library = join(lib, 'libtorch_cpu.so')
+  const library = join(lib, here.library('torch_cpu'))
   const parts = [build.manifest, lib, stampOf(library)]
   const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 20)
   const folder = cacheFolder('addon', key)
