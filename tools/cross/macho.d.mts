@@ -1,0 +1,1 @@
+export function symbolsOf(path: string): { libraries: string[]; needed: Set<string>; exported: Set<string> }
