@@ -157,7 +157,7 @@ console.log(run, accuracy, sum)
 `
 const test = (from, name) => `${from}
 test('trains', async () => {
-  const { metrics, run } = await trainFolder('photos', ${small.replace('OUT', `'runs/${name}'`)})
+  const { metrics, run } = await trainFolder('photos', ${small.replace('OUT', `'runs/${name}-' + Math.random()`)})
   expect(metrics.accuracy).toBeGreaterThanOrEqual(0)
   const classifier = loadClassifier(run)
   const { label } = await classifier.predict(new Uint8Array(require('node:fs').readFileSync('photos/cats/1.jpg')))
@@ -207,7 +207,7 @@ function tryOne(node) {
   const flags = ['--no-audit', '--no-fund', '--prefer-offline']
   place.run('npm install', 'npm', ['install', ...flags, ...files])
   const doctor = place.run('npx anneal doctor', 'npx', ['anneal', 'doctor'])
-  for (const part of [/✓ package +@anneal\/\S+ \d/, /Anneal is not set up[^]*\n {2}\S/])
+  for (const part of [/✓ package +@anneal\/\S+ \d/, /Anneal is not set up[\s\S]*\n {2}\S/])
     if (!part.test(doctor)) throw new Error(`doctor: ${part}\n${doctor}`)
   place.run('photos', 'node', ['pictures.mjs'])
   const trained = place.run('npx anneal train photos', 'npx', ['anneal', 'train', 'photos', '--minutes', '0.3'])
@@ -268,12 +268,12 @@ function tryOne(node) {
       'jest-esm',
     ),
   )
-  const vitest = test(
+  const four = test(
     `import { createRequire } from 'node:module'\nimport { test, expect } from 'vitest'\nimport ${names} from 'anneal'\nimport { ones, fromArray } from 'anneal/torch'\nconst require = createRequire(import.meta.url)`,
     'vitest',
   )
-  place.write('vitest/four.test.ts', vitest)
-  place.write('vitest/five.test.ts', vitest.replaceAll('runs/vitest', 'runs/vitest-five'))
+  place.write('vitest/four.test.ts', four)
+  place.write('vitest/five.test.ts', four)
   place.give()
   place.run('tsc, strict', 'npx', ['tsc'])
   place.run('the compiled program', 'node', ['out/main.mjs'])
