@@ -72,20 +72,26 @@ async function main() {
 
 const digest = path => createHash('sha256').update(readFileSync(path)).digest('hex')
 
-/** Runs CMake: configure, then build. The result looks for libtorch in the folder `lib` beside itself. */
+/** Runs CMake: configure, then build. The result looks for libtorch in the folder `lib` beside itself, and for a library that has
+ *  another name there beside itself (src/setup/place.ts). */
 function compile({ build, libtorch, compiler, arch, flags }) {
   const headers = createRequire(import.meta.url).resolve('node-api-headers/package.json')
+  // Messages of failed assertions name the file: not where it lay on this machine.
+  const nameless = [
+    [libtorch.folder, 'libtorch'],
+    [root.replace(/\/$/, ''), 'anneal'],
+  ].map(([from, to]) => `-ffile-prefix-map=${from}=${to}`)
   const define = {
     CMAKE_BUILD_TYPE: '',
     CMAKE_SYSTEM_NAME: 'Linux',
     CMAKE_SYSTEM_PROCESSOR: arch,
     CMAKE_CXX_COMPILER: compiler,
-    CMAKE_CXX_FLAGS: flags.compile.join(' '),
+    CMAKE_CXX_FLAGS: [...flags.compile, ...nameless].join(' '),
     CMAKE_MODULE_LINKER_FLAGS: flags.link.join(' '),
     CMAKE_EXE_LINKER_FLAGS: flags.link.join(' '),
     ANNEAL_INCLUDE: libtorch.include.join(';'),
     ANNEAL_LIB: libtorch.lib.join(';'),
-    ANNEAL_RPATH: '$ORIGIN/lib',
+    ANNEAL_RPATH: '$ORIGIN/lib;$ORIGIN',
     ANNEAL_LIBRARIES: 'torch_cpu;c10',
     ANNEAL_CXX_STANDARD: libtorch.cxxStandard,
     ANNEAL_CXX11_ABI: libtorch.cxx11Abi ? 1 : 0,
