@@ -118,10 +118,17 @@ const cmakeFor = (compiler, arch, { compile, link }) => ({
 
 const digest = path => createHash('sha256').update(readFileSync(path)).digest('hex')
 
-/** Runs CMake: configure, then build. */
+/** Runs CMake: configure, then build. The result looks for libtorch in the folder `lib` beside itself, and for a library that has
+ *  another name there beside itself (src/setup/place.ts). */
 function compile(build, libtorch, more) {
   const headers = createRequire(import.meta.url).resolve('node-api-headers/package.json')
+  // Messages of failed assertions name the file: not where it lay on this machine.
+  const nameless = [
+    [libtorch.folder, 'libtorch'],
+    [root.replace(/\/$/, ''), 'anneal'],
+  ].map(([from, to]) => `-ffile-prefix-map=${from}=${to}`)
   const define = {
+    CMAKE_BUILD_TYPE: '',
     ANNEAL_INCLUDE: libtorch.include.join(';'),
     ANNEAL_LIB: libtorch.lib.join(';'),
     ANNEAL_LIBRARIES: 'torch_cpu;c10',
@@ -129,6 +136,7 @@ function compile(build, libtorch, more) {
     ANNEAL_CXX11_ABI: libtorch.cxx11Abi ? 1 : 0,
     ANNEAL_NODE_API_INCLUDE: join(dirname(headers), 'include'),
     ...more,
+    CMAKE_CXX_FLAGS: [more.CMAKE_CXX_FLAGS, ...nameless].filter(Boolean).join(' '),
   }
   const defines = Object.entries(define).map(([name, value]) => `-D${name}=${value}`)
   output('cmake', ['-S', join(root, 'native'), '-B', build, ...defines])

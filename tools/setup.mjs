@@ -118,10 +118,11 @@ function portableTypes(folder) {
     writeFileSync(join(folder, name), `/// <reference path="${at}/globals.d.ts" />\n${read(join(folder, name))}`)
 }
 
-// `require('anneal')`. Node itself loads the modules, not the runner of tests that may have replaced `require`: a runner
-// such as Jest does not load ES modules that way, and it would load the addon once for each file of tests.
+// `require('anneal')`. Node itself loads the modules, not Jest, which replaces `require` and `node:module`: Jest's `require` loads
+// no ES modules, and would load the addon once for each file of tests. Jest's class Module extends that of Node.
 const required = `'use strict'
-const { createRequire } = process.getBuiltinModule ? process.getBuiltinModule('node:module') : require('node:module')
+const Module = require('node:module')
+const { createRequire } = Object.getPrototypeOf(Module).createRequire ? Object.getPrototypeOf(Module) : Module
 try {
   module.exports = createRequire(__filename)('./index.js')
 } catch (error) {

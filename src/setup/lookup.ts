@@ -47,7 +47,7 @@ export function machinePlaces(): Places {
 }
 
 /** Whether only pip can fetch a libtorch: the official archive is not pinned, or has another version. */
-export function needsPip(only: Only | undefined, { pins } = machinePlaces()): boolean {
+export function needsPip(only: Only | undefined, { pins }: Pick<Places, 'pins'> = machinePlaces()): boolean {
   const archive = pins?.archive?.version
   return archive === undefined || (only !== undefined && !only.versions.includes(archive))
 }

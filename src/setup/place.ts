@@ -41,7 +41,7 @@ export async function placeBuild(build: Prebuilt, libtorch: Libtorch, report: Re
     holder => report({ line: `waiting for another process that sets the addon up: ${holder}` }),
   )
   const path = join(folder, 'anneal.node')
-  const cuda = libtorch.cuda ? join(lib, 'libtorch_cuda.so') : undefined
+  const cuda = libtorch.cuda ? join(lib, here.library('torch_cuda')) : undefined
   if (cuda === undefined || (await loadsWith(path, cuda))) return { path, library, ...(cuda && { cuda }) }
   report({ line: `the CUDA part of the libtorch in ${libtorch.folder} does not load; training uses the CPU` })
   return { path, library }
