@@ -207,6 +207,11 @@ test('the user says how cells are read', async t => {
   })
 })
 
+test('numbers that mean a missing value: as the user says, in every column', async t => {
+  const { table } = await read(t, 'a,b\n-999,x\n1.5,y\n-999.0,-999\n', { missing: ['-999'] })
+  assert.deepEqual(table, { a: [null, 1.5, null], b: ['x', 'y', null] })
+})
+
 test('bad rows are left out where the user asks for it, and counted', async t => {
   const { table, said } = await read(t, 'a,b\n1,2\n3\n4,5,6\n7,8\n', { skipBadRows: true })
   assert.deepEqual(table, { a: [1, 7], b: [2, 8] })

@@ -102,7 +102,7 @@ export function settle(
   raw: RawColumn,
   { reading = {}, missing, where }: { reading?: Reading; missing: MissingRule; where(row: number): string },
 ): Settled {
-  if (raw.type !== 'words') return plain(raw)
+  if (raw.type !== 'words') return plain(raw, missing)
   const words = joined(raw)
   const rest = (is: (word: string) => boolean) =>
     words.words.filter((word, code) => words.counts[code]! > 0 && !is(word))
@@ -122,8 +122,15 @@ export function settle(
 }
 
 /** A column that the reader has read already. Infinite numbers become missing values. */
-function plain(raw: Exclude<RawColumn, { type: 'words' }>): Settled {
-  const { name, type, values, missing = new Map() } = raw
+function plain(raw: Exclude<RawColumn, { type: 'words' }>, rule: MissingRule): Settled {
+  const { name, type, values } = raw
+  const missing = new Map(raw.missing)
+  if (rule.numbers.size > 0 && type === 'number')
+    for (let i = 0; i < values.length; i++)
+      if (rule.numbers.has(values[i]!)) {
+        missing.set(String(values[i]), (missing.get(String(values[i])) ?? 0) + 1)
+        values[i] = Number.NaN
+      }
   let infinite = 0
   for (let i = 0; i < values.length; i++)
     if (values[i] === Number.POSITIVE_INFINITY || values[i] === Number.NEGATIVE_INFINITY) {
