@@ -48,12 +48,12 @@ interface Plans {
   choices: Choice[]
 }
 
-/** A column of texts: its SQL, and what a first pass found. */
+/** A column of texts: its SQL, and what its first rows look like. Words are not looked at further here: their vocabulary
+ *  is, later. */
 interface Texts {
   i: number
   t: string
-  /** The type of its first texts, if these are dates of the year first. */
-  date: 'DATE' | 'TIMESTAMPTZ' | undefined
+  looks: 'words' | 'number' | 'DATE' | 'TIMESTAMPTZ'
 }
 
 async function plansOf(
@@ -68,16 +68,25 @@ async function plansOf(
   const own: (readonly Value[])[] = []
   let at = 1
   for (const parts of asked) own.push(found.slice(at, (at += parts.length)))
+  const some = texts.filter(one => one !== undefined)
   const misfits = await misfitsOf(
     duck,
     sql,
-    texts.flatMap(one => (one && hasMisfits(one, own[one.i]!) ? [one] : [])),
-    own,
+    some.filter(one => hasMisfits(one, own[one.i]!)),
+  )
+  const long = await tooLong(
+    duck,
+    sql,
+    some.filter(({ i, looks }) => looks === 'number' && Number(own[i]![3]) > mostSigns),
   )
   const choices: Choice[] = []
   const plans = types.map((type, i) => {
     if (skip.has(names[i]!)) return undefined
-    const plan = planOf(type, { c: `c${i}`, texts: texts[i], found: own[i]!, misfits: misfits.get(i) }, missing)
+    const plan = planOf(
+      type,
+      { c: `c${i}`, texts: texts[i], found: own[i]!, misfits: misfits.get(i), long: long.has(i) },
+      missing,
+    )
     if (typeof plan !== 'string') return plan
     choices.push({ what: 'column left out', value: names[i]!, reason: plan })
     return undefined
@@ -103,33 +112,54 @@ async function textsOf(
 ): Promise<(Texts | undefined)[]> {
   const texts = types.map((type, i): Texts | undefined =>
     read[i] && !isNumber(type) && !isDate(type) && !isTime(type)
-      ? { i, t: textOf(`c${i}`, type), date: undefined }
+      ? { i, t: textOf(`c${i}`, type), looks: 'words' }
       : undefined,
   )
   const own = texts.filter(one => one !== undefined)
   if (own.length === 0) return texts
   const rows = await duck.rows(`SELECT ${own.map(({ t }) => t).join(', ')} FROM (${sql}) LIMIT 300`)
   own.forEach((one, j) => {
-    const words = rows.flatMap(row => (typeof row[j] === 'string' && row[j].trim() !== '' ? [row[j].trim()] : []))
+    const cells = rows.flatMap(row => (typeof row[j] === 'string' && row[j].trim() !== '' ? [row[j]] : []))
+    if (cells.some(cell => cell !== cell.trim())) one.t = `trim(${one.t})`
+    const words = cells.map(cell => cell.trim())
+    const share = (is: (word: string) => boolean) => words.filter(is).length / words.length
     const iso = words.filter(word => /^\d{4}[-/]\d/.test(word))
-    if (iso.length > words.length / 2) one.date = iso.every(word => word.length <= 10) ? 'DATE' : 'TIMESTAMPTZ'
+    if (words.length === 0) one.looks = 'number'
+    else if (iso.length > words.length / 2) one.looks = iso.every(word => word.length <= 10) ? 'DATE' : 'TIMESTAMPTZ'
+    else if (share(word => Number.isFinite(Number(word))) > 0.3) one.looks = 'number'
   })
   return texts
 }
 
-/** What a first pass over all rows finds of a column. Texts: how many are filled, how many are numbers, how many are
- *  numbers in form and names in truth (a zero in front, an underscore, more digits than a float64 holds), how many are
- *  dates, how many are nested JSON. */
+/** What a first pass over all rows finds of a column that looks like numbers or dates: how many texts are filled, how
+ *  many are such, the longest, and how many are numbers in form and names in truth (a zero in front, an underscore). */
 function profileSql(c: string, type: string, texts: Texts | undefined): string[] {
   if (!texts) return isNumber(type) && !exact.test(type) ? [`max(abs(${c}::DOUBLE))`] : []
-  const { t, date } = texts
+  const { t, looks } = texts
+  const nested = type === 'JSON' ? `count_if(json_type(${c}) IN ('OBJECT', 'ARRAY'))::DOUBLE` : '0::DOUBLE'
+  if (looks === 'words') return type === 'JSON' ? [nested] : []
+  const odd = looks === 'number' ? `count_if((${t} >= '00' AND ${t} < '0:') OR contains(${t}, '_'))` : '0'
   return [
+    nested,
     `count_if(${t} <> '')::DOUBLE`,
-    `count(try_cast(${t} AS DOUBLE))::DOUBLE`,
-    `count_if((${t} >= '00' AND ${t} < '0:') OR (${t} >= ' 00' AND ${t} < ' 0:') OR contains(${t}, '_') OR (strlen(${t}) > 15 AND regexp_full_match(${t}, '\\s*[+-]?[0-9]{16,}\\s*')))::DOUBLE`,
-    date ? `count(${dateOf(t, date)})::DOUBLE` : '0::DOUBLE',
-    type === 'JSON' ? `count_if(json_type(${c}) IN ('OBJECT', 'ARRAY'))::DOUBLE` : '0::DOUBLE',
+    `count(${parsedOf(texts)})::DOUBLE`,
+    `max(strlen(${t}))::DOUBLE`,
+    `${odd}::DOUBLE`,
   ]
+}
+
+/** The number or date of a text, NULL where it is none. */
+const parsedOf = ({ t, looks }: Texts) => (looks === 'number' ? `try_cast(${t} AS DOUBLE)` : dateOf(t, looks as 'DATE'))
+
+/** Numbers of at most so many signs are exact. */
+const mostSigns = 15
+
+/** Of columns with longer numbers, those with a whole number of more digits than a float64 holds: these are names. */
+async function tooLong(duck: Duck, sql: string, texts: readonly Texts[]): Promise<Set<number>> {
+  if (texts.length === 0) return new Set()
+  const asked = texts.map(({ t }) => `coalesce(bool_or(regexp_full_match(${t}, '[+-]?[0-9]{16,}')), false)`)
+  const [found = []] = await duck.rows(`SELECT ${asked.join(', ')} FROM (${sql})`)
+  return new Set(texts.filter((_, j) => found[j] === true).map(({ i }) => i))
 }
 
 /** Types whose every value is a float64, or nearly. */
@@ -141,22 +171,13 @@ const dateOf = (t: string, date: 'DATE' | 'TIMESTAMPTZ') =>
   `CASE WHEN (${t} LIKE '____-_%' OR ${t} LIKE '____/_%')${date === 'DATE' ? ` AND strlen(${t}) <= 10` : ''} THEN try_cast(${t} AS ${date}) END`
 
 /** Whether most texts are numbers, or dates, and some are not. */
-function hasMisfits({ date }: Texts, [filled, numbers, odd, dates]: readonly Value[]): boolean {
-  const some = (fit: Value | undefined) => Number(fit) >= Number(filled) / 2 && Number(fit) < Number(filled)
-  return date ? some(dates) : odd === 0 && some(numbers)
-}
+const hasMisfits = ({ looks }: Texts, [, filled, fit]: readonly Value[]): boolean =>
+  looks !== 'words' && Number(fit) >= Number(filled) / 2 && Number(fit) < Number(filled)
 
 /** The texts that are not as the others in their columns, and how many rows have them. */
-async function misfitsOf(
-  duck: Duck,
-  sql: string,
-  texts: readonly Texts[],
-  found: readonly (readonly Value[])[],
-): Promise<Map<number, Map<string, number>>> {
+async function misfitsOf(duck: Duck, sql: string, texts: readonly Texts[]): Promise<Map<number, Map<string, number>>> {
   if (texts.length === 0) return new Map()
-  const fits = ({ t, date, i }: Texts) =>
-    date && Number(found[i]![3]) > 0 ? dateOf(t, date) : `try_cast(${t} AS DOUBLE)`
-  const asked = texts.map(one => `histogram(CASE WHEN ${one.t} <> '' AND (${fits(one)}) IS NULL THEN ${one.t} END)`)
+  const asked = texts.map(one => `histogram(CASE WHEN ${one.t} <> '' AND (${parsedOf(one)}) IS NULL THEN ${one.t} END)`)
   const [maps = []] = await duck.rows(`SELECT ${asked.join(',\n')} FROM (${sql})`)
   return new Map(texts.map(({ i }, j) => [i, countsOf(maps[j])]))
 }
@@ -168,7 +189,14 @@ function planOf(
     texts,
     found,
     misfits = new Map(),
-  }: { c: string; texts: Texts | undefined; found: readonly Value[]; misfits: Map<string, number> | undefined },
+    long,
+  }: {
+    c: string
+    texts: Texts | undefined
+    found: readonly Value[]
+    misfits: Map<string, number> | undefined
+    long: boolean
+  },
   missing: MissingRule,
 ): Plan | string {
   if (isNested(type))
@@ -181,21 +209,19 @@ function planOf(
   if (isTime(type)) return { as: 'number', sql: `epoch(${c})::DOUBLE`, missing: new Map() }
   if (isDate(type))
     return { as: 'date', sql: `(CASE WHEN isfinite(${c}) THEN epoch(${c}) END)::DOUBLE`, view: c, missing: new Map() }
-  const { t, date } = texts!
-  const [filled, numbers, odd, dates, nested] = found as number[]
-  if (nested! > 0)
-    return `${nested!.toLocaleString('en-US')} of its values are objects or lists; make columns of their parts with SQL`
+  const { t, looks } = texts!
+  const [nested = 0, filled = 0, fit = 0, , odd = 0] = found as number[]
+  if (nested > 0)
+    return `${nested.toLocaleString('en-US')} of its values are objects or lists; make columns of their parts with SQL`
+  if (looks === 'words' || odd > 0 || long || fit === 0) return { as: 'words', sql: t, words: [] }
   const left = [...misfits].map(([word, n]) => [word.trim(), n] as const)
-  const whole = left.every(([word]) => word === '' || missing.inNumbers(word))
-  const fitting = filled! - left.reduce((sum, [, n]) => sum + n, 0)
+  const others = left.reduce((sum, [, n]) => sum + n, 0)
+  if (fit !== filled - others || left.some(([word]) => word !== '' && !missing.inNumbers(word)))
+    return { as: 'words', sql: t, words: [] }
   const words = new Map(left.filter(([word]) => word !== ''))
-  if (whole && fitting > 0 && date && dates === fitting) {
-    const value = `(${dateOf(t, date)})`
-    return { as: 'date', sql: `epoch(${value})::DOUBLE`, view: `${value}::TIMESTAMP`, missing: words }
-  }
-  if (whole && fitting > 0 && odd === 0 && numbers === fitting)
-    return { as: 'number', sql: `try_cast(${t} AS DOUBLE)`, missing: words }
-  return { as: 'words', sql: t, words: [] }
+  const value = parsedOf(texts!)
+  if (looks === 'number') return { as: 'number', sql: value, missing: words }
+  return { as: 'date', sql: `epoch(${value})::DOUBLE`, view: `(${value})::TIMESTAMP`, missing: words }
 }
 
 /** DuckDB's map of words and counts. */
