@@ -89,7 +89,8 @@ export function readingOf({ columns }: Encoding): {
   const readings: Record<string, CellReading> = {}
   for (const one of columns) {
     as[one.column] = one.kind
-    if (one.kind !== 'category' && one.reading) readings[one.column] = one.reading
+    if (one.kind === 'number') readings[one.column] = { decimal: '.', ...one.reading }
+    else if (one.kind === 'date' && one.reading) readings[one.column] = one.reading
   }
   return { as, readings }
 }

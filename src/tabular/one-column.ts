@@ -12,12 +12,12 @@ export interface OneColumn {
 
 const folds = 5
 const bins = 100
-const mostRows = 100_000
+const mostRows = 50_000
 const mostClasses = 20
 /** Rows that the mean of all rows counts for in the mean of a bin. */
 const prior = 1
 
-/** Rows of a target for scores of single columns: at most 100,000, drawn by the seed, with a fold each. */
+/** Rows of a target for scores of single columns: at most 50,000, drawn by the seed, with a fold each. */
 export interface Sample {
   rows: Int32Array
   fold: Uint8Array
@@ -81,69 +81,73 @@ export function binsOf(column: FrameColumn, rows: Int32Array): { of: Int32Array;
 /** The score of a model of one column: each row is predicted by the mean of the rows in its bin in other folds. */
 export function scoreOf(column: FrameColumn, { rows, fold, target, outcomes }: Sample): OneColumn {
   const { of, count } = binsOf(column, rows)
+  const cell = of.map((bin, i) => bin * folds + fold[i]!)
   let score = 0
   for (const { y, weight } of outcomes) {
-    const predicted = crossFitted(y, { of, count, fold })
-    score +=
-      weight *
-      (target.info.task === 'single' ? auc(y, predicted) : Math.max(rSquared(y, predicted), likeness(column, rows, y)))
+    const { sums, sizes, predicted } = crossFitted(y, cell, count)
+    const single = target.info.task === 'single'
+    const own = single ? auc(predicted, sums, sizes) : Math.max(rSquared(y, cell, predicted), likeness(column, rows, y))
+    score += weight * own
   }
   return { score, rows: rows.length }
 }
 
-function crossFitted(
-  y: Float64Array,
-  { of, count, fold }: { of: Int32Array; count: number; fold: Uint8Array },
-): Float64Array {
+/** Of each bin and fold: the sum of the outcomes, the rows, and what the rows of the bin in other folds predict. */
+function crossFitted(y: Float64Array, cell: Int32Array, count: number) {
   const sums = new Float64Array(count * folds)
   const sizes = new Float64Array(count * folds)
-  const [foldSums, foldSizes] = [new Float64Array(folds), new Float64Array(folds)]
   for (let i = 0; i < y.length; i++) {
-    const [f, at] = [fold[i]!, of[i]! * folds + fold[i]!]
-    sums[at]! += y[i]!
-    sizes[at]!++
-    foldSums[f]! += y[i]!
-    foldSizes[f]!++
+    sums[cell[i]!]! += y[i]!
+    sizes[cell[i]!]!++
   }
-  const [sum, size] = [foldSums.reduce((a, b) => a + b, 0), y.length]
-  const binSums = Float64Array.from({ length: count }, (_, b) =>
-    sums.subarray(b * folds, (b + 1) * folds).reduce((a, v) => a + v, 0),
-  )
-  const binSizes = Float64Array.from({ length: count }, (_, b) =>
-    sizes.subarray(b * folds, (b + 1) * folds).reduce((a, v) => a + v, 0),
-  )
-  return Float64Array.from(y, (_, i) => {
-    const [b, f] = [of[i]!, fold[i]!]
-    const mean = (sum - foldSums[f]!) / Math.max(1, size - foldSizes[f]!)
-    return (binSums[b]! - sums[b * folds + f]! + prior * mean) / (binSizes[b]! - sizes[b * folds + f]! + prior)
-  })
+  const perFold = (values: Float64Array) => {
+    const all = new Float64Array(folds)
+    for (let at = 0; at < values.length; at++) all[at % folds]! += values[at]!
+    return all
+  }
+  const [foldSums, foldSizes] = [perFold(sums), perFold(sizes)]
+  const total = foldSums.reduce((a, b) => a + b, 0)
+  const predicted = new Float64Array(count * folds)
+  for (let bin = 0; bin < count; bin++) {
+    let [sum, size] = [0, 0]
+    for (let f = 0; f < folds; f++) {
+      sum += sums[bin * folds + f]!
+      size += sizes[bin * folds + f]!
+    }
+    for (let f = 0; f < folds; f++) {
+      const at = bin * folds + f
+      const mean = (total - foldSums[f]!) / Math.max(1, y.length - foldSizes[f]!)
+      predicted[at] = (sum - sums[at]! + prior * mean) / (size - sizes[at]! + prior)
+    }
+  }
+  return { sums, sizes, predicted }
 }
 
-/** The area under the ROC curve, with ties counted half, as scikit-learn's `roc_auc_score`. 0.5 for one class. */
-export function auc(y: Float64Array, scores: Float64Array): number {
-  const order = Uint32Array.from(scores.keys()).sort((a, b) => scores[a]! - scores[b]!)
-  let [positives, ranks, i] = [0, 0, 0]
-  while (i < order.length) {
-    let end = i
-    while (end < order.length && scores[order[end]!] === scores[order[i]!]) end++
-    const rank = (i + 1 + end) / 2
-    for (; i < end; i++)
-      if (y[order[i]!] === 1) {
-        positives++
-        ranks += rank
-      }
+/** The area under the ROC curve of rows in groups with one score each, with ties counted half, as scikit-learn's
+ *  `roc_auc_score`. 0.5 for one class. */
+export function auc(scores: Float64Array, positives: Float64Array, sizes: Float64Array): number {
+  const order = Uint32Array.from(scores.keys())
+    .filter(i => sizes[i]! > 0)
+    .sort((a, b) => scores[a]! - scores[b]!)
+  let [below, pairs, all] = [0, 0, 0]
+  for (let i = 0, end = 0; i < order.length; i = end) {
+    let [yes, no] = [0, 0]
+    for (; end < order.length && scores[order[end]!] === scores[order[i]!]; end++) {
+      yes += positives[order[end]!]!
+      no += sizes[order[end]!]! - positives[order[end]!]!
+    }
+    pairs += yes * (below + no / 2)
+    below += no
+    all += yes
   }
-  const negatives = order.length - positives
-  return positives === 0 || negatives === 0
-    ? 0.5
-    : (ranks - (positives * (positives + 1)) / 2) / (positives * negatives)
+  return all === 0 || below === 0 ? 0.5 : pairs / (all * below)
 }
 
-function rSquared(y: Float64Array, predicted: Float64Array): number {
+function rSquared(y: Float64Array, cell: Int32Array, predicted: Float64Array): number {
   const mean = y.reduce((a, b) => a + b, 0) / y.length
   let [left, all] = [0, 0]
   for (let i = 0; i < y.length; i++) {
-    left += (y[i]! - predicted[i]!) ** 2
+    left += (y[i]! - predicted[cell[i]!]!) ** 2
     all += (y[i]! - mean) ** 2
   }
   return all === 0 ? 0 : 1 - left / all

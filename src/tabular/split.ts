@@ -391,13 +391,20 @@ const groupName =
 export function looksLikeGroup(column: FrameColumn, rows: Int32Array): boolean {
   if (!groupName.test(column.name)) return false
   if (column.type === 'date') return false
-  const keys = keysOf(column, rows)
-  const seen = new Set<number>()
+  const { filled, different } = differentIn(column, rows)
+  return different >= 10 && filled > 1.5 * different
+}
+
+/** How many rows have a value, and how many values there are. */
+function differentIn(column: FrameColumn, rows: Int32Array): { filled: number; different: number } {
+  if (column.type === 'words') {
+    const { codes, words } = column.values
+    return { filled: rows.reduce((sum, row) => sum + Number(codes[row]! >= 0), 0), different: words.length }
+  }
+  const own = Float64Array.from(rows, row => column.values[row]!).sort() // NaN comes last
+  let different = 0
   let filled = 0
-  for (const key of keys)
-    if (key >= 0) {
-      seen.add(key)
-      filled++
-    }
-  return seen.size >= 10 && filled > 1.5 * seen.size
+  for (; filled < own.length && !Number.isNaN(own[filled]); filled++)
+    if (filled === 0 || own[filled] !== own[filled - 1]) different++
+  return { filled, different }
 }

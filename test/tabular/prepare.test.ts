@@ -422,7 +422,11 @@ test('birdstrikes: the costs of a damage, the time, and None as a class', async 
 test('scores equal those of scikit-learn and SciPy', () => {
   const golden = JSON.parse(readFileSync(new URL('../golden/tabular-read.json', import.meta.url), 'utf8'))
   for (const { y, scores, value } of golden.auc)
-    assert.ok(Math.abs(auc(Float64Array.from(y), Float64Array.from(scores)) - value) < 1e-12, `AUC ${value}`)
+    assert.ok(
+      Math.abs(auc(Float64Array.from(scores), Float64Array.from(y), new Float64Array(y.length).fill(1)) - value) <
+        1e-12,
+      `AUC ${value}`,
+    )
   for (const { values, value } of golden.skewness)
     assert.ok(Math.abs(skewness(Float64Array.from(values)) - value) < 1e-9, `skewness ${value}`)
 })

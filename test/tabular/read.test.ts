@@ -108,6 +108,29 @@ const right: [string, string | Uint8Array, Record<string, unknown[]>][] = [
     'd;x\n3 Apr 2020;1\nDecember 25, 2020;2\n',
     { d: ['2020-04-03T00:00:00', '2020-12-25T00:00:00'], x: [1, 2] },
   ],
+  ['times of day', 't,v\n08:30,1\n09:15:30,2\n,3\n', { t: [30_600, 33_330, null], v: [1, 2, 3] }],
+  [
+    'columns of a fixed width with tabs before names',
+    '18.0   8   307.0  70\t"chevrolet malibu"\n15.0   8   ?      70\t"buick 320"\n18.0   6   318.0  71\t"ford pinto"\n',
+    {
+      'column 1': [18, 15, 18],
+      'column 2': [8, 8, 6],
+      'column 3': [307, null, 318],
+      'column 4': [70, 70, 71],
+      'column 5': ['chevrolet malibu', 'buick 320', 'ford pinto'],
+    },
+  ],
+  ['a euro sign of Windows', Buffer.from('a;\x80\nx;1,5\ny;2\n', 'latin1'), { a: ['x', 'y'], '€': [1.5, 2] }],
+  [
+    'another column shows the order of dates and the sign before fractions',
+    'd,e,n,v\n01/02/2020,13/02/2020,"1,234",1.5\n03/04/2020,14/04/2020,"5,678",2\n',
+    {
+      d: ['2020-02-01T00:00:00', '2020-04-03T00:00:00'],
+      e: ['2020-02-13T00:00:00', '2020-04-14T00:00:00'],
+      n: [1234, 5678],
+      v: [1.5, 2],
+    },
+  ],
   ['true and false', 'a,b\ntrue,yes\nfalse,no\n', { a: ['true', 'false'], b: ['yes', 'no'] }],
 ]
 for (const [name, content, table] of right)
@@ -182,6 +205,11 @@ test('the user says how cells are read', async t => {
     n: [1234, 5678, null],
     s: [null, 'a', 'NA'],
   })
+})
+
+test('numbers that mean a missing value: as the user says, in every column', async t => {
+  const { table } = await read(t, 'a,b\n-999,x\n1.5,y\n-999.0,-999\n', { missing: ['-999'] })
+  assert.deepEqual(table, { a: [null, 1.5, null], b: ['x', 'y', null] })
 })
 
 test('bad rows are left out where the user asks for it, and counted', async t => {

@@ -64,7 +64,7 @@ function readings(body: string): readonly Decimal[] {
 
 /** The value of the digits, NaN if they are not a number. Thousands are groups of three digits (or groups as in India)
  *  with the same sign between them. */
-function amountOf(body: string, decimal: Decimal | 'ask'): number {
+function amountOf(body: string, decimal: Decimal | 'ask', exponent = ''): number {
   if (decimal === 'ask') return Number.NaN
   const at = body.indexOf(decimal)
   const whole = at < 0 ? body : body.slice(0, at)
@@ -77,9 +77,9 @@ function amountOf(body: string, decimal: Decimal | 'ask'): number {
     const indian =
       group === ',' && /^\d{3}$/.test(groups.at(-1)!) && groups.slice(1, -1).every(part => /^\d{2}$/.test(part))
     if (!/^[1-9]\d{0,2}$/.test(groups[0]!) || !(western || indian)) return Number.NaN
-    return Number(`${groups.join('')}.${fraction || '0'}`)
+    return Number(`${groups.join('')}.${fraction || '0'}${exponent}`)
   }
-  return Number(`${whole || '0'}.${fraction || '0'}`)
+  return Number(`${whole || '0'}.${fraction || '0'}${exponent}`)
 }
 
 /** How the cells of one column are read as numbers. */
@@ -139,8 +139,7 @@ export function numberColumn(
     if (affix === '' && sign === '.' && isPlain.test(text)) return Number(text)
     const parts = cells.get(text) ?? partsOf(text)
     if (!parts || parts.affix !== affix) return Number.NaN
-    const value = amountOf(parts.body, sign)
-    return parts.sign * (parts.exponent ? Number(`${value}${parts.exponent}`) : value)
+    return parts.sign * amountOf(parts.body, sign, parts.exponent)
   }
   const why = (cell: Cell | undefined): string => {
     const parts = partsOf(cellText(cell))

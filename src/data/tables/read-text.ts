@@ -48,7 +48,8 @@ export function textOf(file: string, bytes: Buffer): { text: string; choices: Ch
       )
     const reason = `${file} is not UTF-8; if letters are wrong, save it as UTF-8`
     return {
-      text: new TextDecoder('windows-1252').decode(bytes),
+      // Without `stream`, Node 20 to 23 decode it as ISO-8859-1: the euro sign becomes a control character.
+      text: new TextDecoder('windows-1252').decode(bytes, { stream: true }),
       choices: [{ what: 'encoding', value: 'windows-1252', reason }],
     }
   }

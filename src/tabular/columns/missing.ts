@@ -14,8 +14,8 @@ export interface MissingRule {
   inWords(word: string, words: readonly string[]): boolean
   /** Whether a word may mean a missing value, but is taken as a value of a column of words. */
   unsure(word: string): boolean
-  /** The test `inNumbers` as SQL over a text. */
-  sql(text: string): string
+  /** The given words that are numbers, such as -999. */
+  numbers: ReadonlySet<number>
 }
 
 /** The rule for exactly the `given` words. Default: the words that pandas, R, Excel and databases write. Two signs that
@@ -24,24 +24,17 @@ export function missingRule(given: readonly string[] | undefined): MissingRule {
   if (given) {
     const words = new Set(given.map(word => word.trim()))
     const has = (word: string) => words.has(word)
-    const list = [...words].map(word => `'${word.replaceAll("'", "''")}'`).join(', ')
-    return {
-      given: true,
-      inNumbers: has,
-      inWords: has,
-      unsure: () => false,
-      sql: t => `${t} IN (${list || 'NULL'}) IS TRUE`,
-    }
+    const numbers = new Set([...words].filter(word => word !== '').map(Number))
+    return { given: true, inNumbers: has, inWords: has, unsure: () => false, numbers }
   }
   const inNumbers = (word: string) =>
     word.length < 12 && (surely.has(word.toLowerCase()) || mostly.has(word.toLowerCase()))
-  const all = [...surely, ...mostly].map(word => `'${word}'`).join(', ')
   return {
     given: false,
     inNumbers,
     inWords: (word, words) =>
       inNumbers(word) && !nothing.has(word.toLowerCase()) && !(word === '-' && words.includes('+')),
     unsure: word => nothing.has(word.toLowerCase()),
-    sql: t => `coalesce(lower(${t}) IN (${all}), false)`,
+    numbers: new Set(),
   }
 }

@@ -65,7 +65,7 @@ export function settleAll(
     settled[at] = {
       ...one,
       choices: [
-        ...one.choices,
+        ...one.choices.filter(({ what }) => what !== 'dates'),
         {
           what: error.about === 'decimal' ? 'sign before fractions' : 'order of dates',
           value: `${words.name}: ${value}`,
@@ -102,7 +102,7 @@ export function settle(
   raw: RawColumn,
   { reading = {}, missing, where }: { reading?: Reading; missing: MissingRule; where(row: number): string },
 ): Settled {
-  if (raw.type !== 'words') return plain(raw)
+  if (raw.type !== 'words') return plain(raw, missing)
   const words = joined(raw)
   const rest = (is: (word: string) => boolean) =>
     words.words.filter((word, code) => words.counts[code]! > 0 && !is(word))
@@ -111,15 +111,26 @@ export function settle(
   const other = kind !== undefined && kind !== 'number' && kind !== 'date' && kind !== 'constant'
   if (found.length > 0 && !other) {
     const read = kind === 'date' ? undefined : asNumbers(words, found, { reading, where, missing })
-    const done = read ?? (kind === 'number' ? undefined : asDates(words, found, { reading, where, missing }))
+    const done =
+      read ??
+      (kind === 'number'
+        ? undefined
+        : (asDates(words, found, { reading, where, missing }) ?? asClock(words, found, missing)))
     if (done) return done
   }
   return asWords(words, missing)
 }
 
 /** A column that the reader has read already. Infinite numbers become missing values. */
-function plain(raw: Exclude<RawColumn, { type: 'words' }>): Settled {
-  const { name, type, values, missing = new Map() } = raw
+function plain(raw: Exclude<RawColumn, { type: 'words' }>, rule: MissingRule): Settled {
+  const { name, type, values } = raw
+  const missing = new Map(raw.missing)
+  if (rule.numbers.size > 0 && type === 'number')
+    for (let i = 0; i < values.length; i++)
+      if (rule.numbers.has(values[i]!)) {
+        missing.set(String(values[i]), (missing.get(String(values[i])) ?? 0) + 1)
+        values[i] = Number.NaN
+      }
   let infinite = 0
   for (let i = 0; i < values.length; i++)
     if (values[i] === Number.POSITIVE_INFINITY || values[i] === Number.NEGATIVE_INFINITY) {
@@ -225,6 +236,25 @@ function asDates(words: Words, found: readonly string[], { reading, missing, whe
     : []
   const read = dates.order ? { reading: { dateOrder: dates.order } } : {}
   return { column: { name, type: 'date', values, ...read }, choices, missing: missed, kept: new Map() }
+}
+
+/** Times of day become seconds, if all words are such. */
+function asClock(words: Words, found: readonly string[], missing: MissingRule): Settled | undefined {
+  const clock = /^(\d{1,2}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?$/
+  if (!found.every(word => clock.test(word))) return undefined
+  const { name } = words
+  const read = (word: string) => {
+    const [, hours, minutes, seconds = 0] = clock.exec(word)!
+    return 3600 * Number(hours) + 60 * Number(minutes) + Number(seconds)
+  }
+  const { values, missed } = valuesOf(words, word => (missing.inNumbers(word) ? undefined : read(word)))
+  const reason = `"${found[0]}" is ${read(found[0]!)} seconds; ${asSetting(name, 'category')} takes the times as words`
+  return {
+    column: { name, type: 'number', values },
+    choices: [{ what: 'times', value: `${name}: in seconds`, reason }],
+    missing: missed,
+    kept: new Map(),
+  }
 }
 
 /** Whether nearly all rows and enough different words are of one kind, so that the others may be slips. */

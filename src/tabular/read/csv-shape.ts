@@ -49,8 +49,16 @@ interface Rows {
  *  file. What DuckDB finds by itself drops lines without a word. */
 export async function shapeOf(file: string, head: Head, { delimiter, header }: ShapeOptions): Promise<Shape> {
   const dialect = dialectOf(head.text, noFiles)
-  const sign = delimiter ?? dialect.delimiter
-  const choices = [...head.choices, ...dialect.choices.filter(() => delimiter === undefined)]
+  const byBlanks = delimiter === undefined && isByBlanks(head.text.slice(dialect.start), dialect.delimiter)
+  const sign = delimiter ?? (byBlanks ? blanks : dialect.delimiter)
+  const choices = [...head.choices]
+  if (byBlanks)
+    choices.push({
+      what: 'delimiter of columns',
+      value: shown[blanks]!,
+      reason: 'several blanks stand between cells, in every line as many',
+    })
+  else if (delimiter === undefined) choices.push(...dialect.choices)
   const escaper = escapeOf(head.text, dialect.quote)
   if (escaper !== dialect.quote)
     choices.push({
@@ -65,6 +73,10 @@ export async function shapeOf(file: string, head: Head, { delimiter, header }: S
     start: dialect.start,
     line: dialect.line,
   })
+  if (rows.records.length === 0 && !head.whole)
+    throw new DataError(
+      `${file}: the first row is longer than a megabyte; expected one row per line. Is a quote in it not closed?`,
+    )
   if (rows.records.length === 0) throw new DataError(`${file} holds no rows; expected a table with one row per line.`)
   const width = usual(rows.records.map(record => record.length))
   if (width === 1 && sign !== blanks && delimiter === undefined) checkOneColumn(file, rows)
@@ -84,6 +96,17 @@ export async function shapeOf(file: string, head: Head, { delimiter, header }: S
     names,
     choices,
   }
+}
+
+/** Whether lines with a tab are columns of a fixed width in truth: runs of blanks inside the cells, and as many words in
+ *  every line, as in UCI's auto-mpg. */
+function isByBlanks(text: string, delimiter: string): boolean {
+  if (delimiter !== '\t') return false
+  const lines = text.split(/\r\n|\n|\r/, looked).filter(line => line.trim() !== '')
+  const counts = new Set(lines.slice(0, -1).map(line => cutAtBlanks(line).length))
+  return (
+    lines.length > 2 && counts.size === 1 && lines.every(line => line.split('\t').some(cell => /\S {2,}\S/.test(cell)))
+  )
 }
 
 const short = (text: string) => (text.length > 60 ? `${text.slice(0, 60)}…` : text)

@@ -19,9 +19,6 @@ type Plan =
   | { as: 'date'; sql: string; view: string; missing: Map<string, number> }
   | { as: 'words'; sql: string; type?: string; words: string[] }
 
-/** Texts of cells without blanks around them. */
-const trimmed = (c: string) => `trim(${c}, ' \t\r\n\f\v\u00a0\ufeff')`
-
 /** More different texts than this are not read. */
 const mostWords = 3_000_000
 
@@ -40,25 +37,56 @@ export async function readRelation(
   { report, signal, skip, missing }: RelationOptions,
 ): Promise<{ rows: number; columns: RawColumn[]; choices: Choice[] }> {
   const { rows, plans, choices } = await plansOf(duck, relation, { skip, missing })
-  await findWords(duck, relation, plans)
+  await findWords(duck, relation, { rows, plans, choices })
   const columns = await stream(duck, relation, { rows, plans, report, signal })
   return { rows, columns, choices }
+}
+
+interface Plans {
+  rows: number
+  plans: (Plan | undefined)[]
+  choices: Choice[]
+}
+
+/** A column of texts: its SQL, and what its first rows look like. Words are not looked at further here: their vocabulary
+ *  is, later. */
+interface Texts {
+  i: number
+  t: string
+  looks: 'words' | 'number' | 'DATE' | 'TIMESTAMPTZ'
 }
 
 async function plansOf(
   duck: Duck,
   { sql, types, names }: Relation,
   { skip, missing }: Pick<RelationOptions, 'skip' | 'missing'>,
-): Promise<{ rows: number; plans: (Plan | undefined)[]; choices: Choice[] }> {
-  const asked = types.map((type, i) => (skip.has(names[i]!) ? [] : profileSql(`c${i}`, type, missing)))
-  const parts = ['count(*)::DOUBLE', ...asked.flat()]
-  const [found = []] = await duck.rows(`SELECT ${parts.join(',\n')} FROM (${sql})`)
-  const choices: Choice[] = []
+): Promise<Plans> {
+  const read = types.map((type, i) => !skip.has(names[i]!) && !isNested(type))
+  const texts = await textsOf(duck, sql, types, read)
+  const asked = types.map((type, i) => (read[i] ? profileSql(`c${i}`, type, texts[i]) : []))
+  const [found = []] = await duck.rows(`SELECT ${['count(*)::DOUBLE', ...asked.flat()].join(',\n')} FROM (${sql})`)
+  const own: (readonly Value[])[] = []
   let at = 1
+  for (const parts of asked) own.push(found.slice(at, (at += parts.length)))
+  const some = texts.filter(one => one !== undefined)
+  const misfits = await misfitsOf(
+    duck,
+    sql,
+    some.filter(one => hasMisfits(one, own[one.i]!)),
+  )
+  const long = await tooLong(
+    duck,
+    sql,
+    some.filter(({ i, looks }) => looks === 'number' && Number(own[i]![3]) > mostSigns),
+  )
+  const choices: Choice[] = []
   const plans = types.map((type, i) => {
-    const own = found.slice(at, (at += asked[i]!.length))
     if (skip.has(names[i]!)) return undefined
-    const plan = planOf(`c${i}`, type, own)
+    const plan = planOf(
+      type,
+      { c: `c${i}`, texts: texts[i], found: own[i]!, misfits: misfits.get(i), long: long.has(i) },
+      missing,
+    )
     if (typeof plan !== 'string') return plan
     choices.push({ what: 'column left out', value: names[i]!, reason: plan })
     return undefined
@@ -73,57 +101,127 @@ const isNested = (type: string) => /^(STRUCT|MAP|UNION|LIST|.*\[\d*\]$|BLOB|BIT|
 
 /** The text of a cell. JSON's own texts come without quotes. */
 const textOf = (c: string, type: string) =>
-  trimmed(type === 'JSON' ? `(${c}->>'$')` : type === 'VARCHAR' ? c : `${c}::VARCHAR`)
+  type === 'JSON' ? `(${c}->>'$')` : type === 'VARCHAR' ? c : `${c}::VARCHAR`
 
-function profileSql(c: string, type: string, missing: MissingRule): string[] {
-  if (isNested(type)) return []
-  if (isNumber(type)) return [`max(abs(${c}::DOUBLE))`]
-  if (isDate(type) || isTime(type)) return []
-  const t = textOf(c, type)
-  const word = missing.sql(t)
+/** The columns of texts. Whether they may be dates is seen from the first rows. */
+async function textsOf(
+  duck: Duck,
+  sql: string,
+  types: readonly string[],
+  read: readonly boolean[],
+): Promise<(Texts | undefined)[]> {
+  const texts = types.map((type, i): Texts | undefined =>
+    read[i] && !isNumber(type) && !isDate(type) && !isTime(type)
+      ? { i, t: textOf(`c${i}`, type), looks: 'words' }
+      : undefined,
+  )
+  const own = texts.filter(one => one !== undefined)
+  if (own.length === 0) return texts
+  const rows = await duck.rows(`SELECT ${own.map(({ t }) => t).join(', ')} FROM (${sql}) LIMIT 300`)
+  own.forEach((one, j) => {
+    const cells = rows.flatMap(row => (typeof row[j] === 'string' && row[j].trim() !== '' ? [row[j]] : []))
+    if (cells.some(cell => cell !== cell.trim())) one.t = `trim(${one.t})`
+    const words = cells.map(cell => cell.trim())
+    const share = (is: (word: string) => boolean) => words.filter(is).length / words.length
+    const iso = words.filter(word => /^\d{4}[-/]\d/.test(word))
+    if (words.length === 0) one.looks = 'number'
+    else if (iso.length > words.length / 2) one.looks = iso.every(word => word.length <= 10) ? 'DATE' : 'TIMESTAMPTZ'
+    else if (share(word => Number.isFinite(Number(word))) > 0.3) one.looks = 'number'
+  })
+  return texts
+}
+
+/** What a first pass over all rows finds of a column that looks like numbers or dates: how many texts are filled, how
+ *  many are such, the longest, and how many are numbers in form and names in truth (a zero in front, an underscore). */
+function profileSql(c: string, type: string, texts: Texts | undefined): string[] {
+  if (!texts) return isNumber(type) && !exact.test(type) ? [`max(abs(${c}::DOUBLE))`] : []
+  const { t, looks } = texts
+  const nested = type === 'JSON' ? `count_if(json_type(${c}) IN ('OBJECT', 'ARRAY'))::DOUBLE` : '0::DOUBLE'
+  if (looks === 'words') return type === 'JSON' ? [nested] : []
+  const odd = looks === 'number' ? `count_if((${t} >= '00' AND ${t} < '0:') OR contains(${t}, '_'))` : '0'
   return [
+    nested,
     `count_if(${t} <> '')::DOUBLE`,
-    `histogram(CASE WHEN ${word} THEN ${t} END)`,
-    `count_if(NOT ${word} AND try_cast(${t} AS DOUBLE) IS NOT NULL)::DOUBLE`,
-    `count_if(NOT ${word} AND ${looksIso(t)} AND try_cast(${t} AS TIMESTAMPTZ) IS NOT NULL)::DOUBLE`,
-    `count_if(${t} LIKE '0_%' AND ${t}[2] BETWEEN '0' AND '9' OR contains(${t}, '_') OR ${tooLong(t)})::DOUBLE`,
-    `approx_count_distinct(${t})::DOUBLE`,
-    ...(type === 'JSON' ? [`count_if(json_type(${c}) IN ('OBJECT', 'ARRAY'))::DOUBLE`] : []),
+    `count(${parsedOf(texts)})::DOUBLE`,
+    `max(strlen(${t}))::DOUBLE`,
+    `${odd}::DOUBLE`,
   ]
 }
 
-/** A whole number of more digits than a float64 holds: a name, not an amount. */
-const tooLong = (t: string) => `(length(${t}) > 15 AND regexp_full_match(${t}, '[+-]?[0-9]{16,}'))`
+/** The number or date of a text, NULL where it is none. */
+const parsedOf = ({ t, looks }: Texts) => (looks === 'number' ? `try_cast(${t} AS DOUBLE)` : dateOf(t, looks as 'DATE'))
 
-/** Years of four digits, then a dash or a slash. DuckDB would read words such as `epoch` as a date, too. */
-const looksIso = (t: string) => `(${t} LIKE '____-_%' OR ${t} LIKE '____/_%')`
+/** Numbers of at most so many signs are exact. */
+const mostSigns = 15
 
-function planOf(c: string, type: string, found: readonly Value[]): Plan | string {
+/** Of columns with longer numbers, those with a whole number of more digits than a float64 holds: these are names. */
+async function tooLong(duck: Duck, sql: string, texts: readonly Texts[]): Promise<Set<number>> {
+  if (texts.length === 0) return new Set()
+  const asked = texts.map(({ t }) => `coalesce(bool_or(regexp_full_match(${t}, '[+-]?[0-9]{16,}')), false)`)
+  const [found = []] = await duck.rows(`SELECT ${asked.join(', ')} FROM (${sql})`)
+  return new Set(texts.filter((_, j) => found[j] === true).map(({ i }) => i))
+}
+
+/** Types whose every value is a float64, or nearly. */
+const exact = /^(U?(TINY|SMALL)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL.*)$/
+
+/** A date of a text, NULL where it is none. DuckDB alone would read words such as `epoch` as a date, too, and the date of
+ *  a text with a wrong time. */
+const dateOf = (t: string, date: 'DATE' | 'TIMESTAMPTZ') =>
+  `CASE WHEN (${t} LIKE '____-_%' OR ${t} LIKE '____/_%')${date === 'DATE' ? ` AND strlen(${t}) <= 10` : ''} THEN try_cast(${t} AS ${date}) END`
+
+/** Whether most texts are numbers, or dates, and some are not. */
+const hasMisfits = ({ looks }: Texts, [, filled, fit]: readonly Value[]): boolean =>
+  looks !== 'words' && Number(fit) >= Number(filled) / 2 && Number(fit) < Number(filled)
+
+/** The texts that are not as the others in their columns, and how many rows have them. */
+async function misfitsOf(duck: Duck, sql: string, texts: readonly Texts[]): Promise<Map<number, Map<string, number>>> {
+  if (texts.length === 0) return new Map()
+  const asked = texts.map(one => `histogram(CASE WHEN ${one.t} <> '' AND (${parsedOf(one)}) IS NULL THEN ${one.t} END)`)
+  const [maps = []] = await duck.rows(`SELECT ${asked.join(',\n')} FROM (${sql})`)
+  return new Map(texts.map(({ i }, j) => [i, countsOf(maps[j])]))
+}
+
+function planOf(
+  type: string,
+  {
+    c,
+    texts,
+    found,
+    misfits = new Map(),
+    long,
+  }: {
+    c: string
+    texts: Texts | undefined
+    found: readonly Value[]
+    misfits: Map<string, number> | undefined
+    long: boolean
+  },
+  missing: MissingRule,
+): Plan | string {
   if (isNested(type))
     return `it holds values of the type ${type}, not one value per row; make columns of its parts with SQL`
   if (isNumber(type)) {
-    const exact = Number(found[0] ?? 0) <= mostWhole || /FLOAT|DOUBLE|DECIMAL/.test(type)
-    if (exact) return { as: 'number', sql: `${c}::DOUBLE`, missing: new Map() }
+    if (exact.test(type) || Number(found[0] ?? 0) <= mostWhole)
+      return { as: 'number', sql: `${c}::DOUBLE`, missing: new Map() }
     return { as: 'words', sql: `${c}::VARCHAR`, words: [] }
   }
   if (isTime(type)) return { as: 'number', sql: `epoch(${c})::DOUBLE`, missing: new Map() }
   if (isDate(type))
     return { as: 'date', sql: `(CASE WHEN isfinite(${c}) THEN epoch(${c}) END)::DOUBLE`, view: c, missing: new Map() }
-  const t = textOf(c, type)
-  const [filled, missing, numbers, dates, odd, different, nested] = found as [number, Value, ...number[]]
-  if (nested! > 0)
-    return `${nested!.toLocaleString('en-US')} of its values are objects or lists; make columns of their parts with SQL`
-  const words = countsOf(missing)
-  const left = filled - [...words.values()].reduce((sum, n) => sum + n, 0)
-  if (left > 0 && odd === 0 && numbers === left)
-    return { as: 'number', sql: `try_cast(${t} AS DOUBLE)`, missing: words }
-  if (left > 0 && dates === left) {
-    const date = `(CASE WHEN ${looksIso(t)} THEN try_cast(${t} AS TIMESTAMPTZ) END)`
-    return { as: 'date', sql: `epoch(${date})::DOUBLE`, view: `${date}::TIMESTAMP`, missing: words }
-  }
-  if (different! > mostWords)
-    return `it holds about ${Math.round(different!).toLocaleString('en-US')} different texts, and at most ${mostWords.toLocaleString('en-US')} are read as words; take the part of them that matters with SQL`
-  return { as: 'words', sql: t, words: [] }
+  const { t, looks } = texts!
+  const [nested = 0, filled = 0, fit = 0, , odd = 0] = found as number[]
+  if (nested > 0)
+    return `${nested.toLocaleString('en-US')} of its values are objects or lists; make columns of their parts with SQL`
+  if (looks === 'words' || odd > 0 || long || fit === 0) return { as: 'words', sql: t, words: [] }
+  const left = [...misfits].map(([word, n]) => [word.trim(), n] as const)
+  const others = left.reduce((sum, [, n]) => sum + n, 0)
+  if (fit !== filled - others || left.some(([word]) => word !== '' && !missing.inNumbers(word)))
+    return { as: 'words', sql: t, words: [] }
+  const words = new Map(left.filter(([word]) => word !== ''))
+  const value = parsedOf(texts!)
+  if (looks === 'number') return { as: 'number', sql: value, missing: words }
+  return { as: 'date', sql: `epoch(${value})::DOUBLE`, view: `(${value})::TIMESTAMP`, missing: words }
 }
 
 /** DuckDB's map of words and counts. */
@@ -132,9 +230,30 @@ function countsOf(value: Value | undefined): Map<string, number> {
   return new Map(entries.map(({ key, value }) => [key, Number(value)]))
 }
 
+/** Columns with more different texts than are read, and about how many. */
+async function tooMany(
+  duck: Duck,
+  sql: string,
+  own: readonly { plan: Plan; i: number }[],
+): Promise<Map<number, number>> {
+  const asked = own.map(({ plan }) => `approx_count_distinct(${plan.sql})::DOUBLE`)
+  const [counts = []] = await duck.rows(`SELECT ${asked.join(', ')} FROM (${sql})`)
+  return new Map(own.flatMap(({ i }, j) => (Number(counts[j]) > mostWords ? [[i, Number(counts[j])] as const] : [])))
+}
+
 /** Finds the different words of each column of words, and makes a type of them, so that the database sends codes. */
-async function findWords(duck: Duck, { sql }: Relation, plans: readonly (Plan | undefined)[]): Promise<void> {
-  const own = plans.flatMap((plan, i) => (plan?.as === 'words' ? [{ plan, i }] : []))
+async function findWords(duck: Duck, { sql, names }: Relation, { rows, plans, choices }: Plans): Promise<void> {
+  let own = plans.flatMap((plan, i) => (plan?.as === 'words' ? [{ plan, i }] : []))
+  if (own.length === 0) return
+  const left = rows > mostWords ? await tooMany(duck, sql, own) : new Map<number, number>()
+  for (const { i } of own)
+    if (left.has(i)) {
+      plans[i] = undefined
+      const about = Math.round(left.get(i)!).toLocaleString('en-US')
+      const reason = `it holds about ${about} different texts, and at most ${mostWords.toLocaleString('en-US')} are read as words; take the part of them that matters with SQL`
+      choices.push({ what: 'column left out', value: names[i]!, reason })
+    }
+  own = own.filter(({ i }) => !left.has(i))
   if (own.length === 0) return
   const lists = own.map(({ plan, i }) => `list(DISTINCT ${plan.sql}) AS w${i}`)
   await duck.run(`CREATE OR REPLACE TEMP TABLE anneal_words AS SELECT ${lists.join(', ')} FROM (${sql})`)
