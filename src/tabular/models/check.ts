@@ -3,7 +3,7 @@ import { setting } from '../../base/options.ts'
 import type { Encoded, FitTableOptions, LabelledRows } from '../types.ts'
 
 /** Throws if a model can't be trained on these rows with these options. */
-export function checkFit({ train, valid, epochs, members, lr, minutes }: FitTableOptions): void {
+export function checkFit({ train, valid, epochs, members, lr, minutes, device = 'cpu' }: FitTableOptions): void {
   checkPart('training', train)
   checkPart('validation', valid)
   if (train.x.rows < 2) throw new DataError(`training needs at least 2 rows, got ${train.x.rows}`)
@@ -17,6 +17,7 @@ export function checkFit({ train, valid, epochs, members, lr, minutes }: FitTabl
   if (members !== undefined && !(Number.isInteger(members) && members >= 1))
     wrong('members', members, 'a whole number from 1')
   if (lr !== undefined && !(lr > 0 && Number.isFinite(lr))) wrong('lr', lr, 'a number above 0')
+  if (device !== 'cpu') wrong('device', device, 'cpu: models of tables train on the CPU')
   if (minutes !== undefined && !(minutes > 0)) wrong('minutes', minutes, 'a number above 0')
 }
 

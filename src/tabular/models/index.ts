@@ -11,6 +11,8 @@ import type {
 import { Both, fitBoth } from './both.ts'
 import { checkFit } from './check.ts'
 import { readModelFile } from './files.ts'
+import { fitMlp } from './mlp/fit.ts'
+import { Mlp } from './mlp/model.ts'
 import { fitRealmlp } from './realmlp/fit.ts'
 import { Realmlp } from './realmlp/model.ts'
 import { fitTrees, Trees } from './trees.ts'
@@ -21,11 +23,12 @@ interface Kind {
   load(dir: string, target: TargetInfo): TableModel
 }
 
-const single: Readonly<Record<Exclude<TableModelName, 'both' | 'mlp'>, Kind>> = {
+const models: Readonly<Record<TableModelName, Kind>> = {
+  mlp: { fit: fitMlp, load: Mlp.load },
   realmlp: { fit: fitRealmlp, load: Realmlp.load },
   trees: { fit: fitTrees, load: Trees.load },
+  both: { fit: fitBoth, load: loadBoth },
 }
-const models: Readonly<Record<string, Kind>> = { ...single, both: { fit: fitBoth, load: loadBoth } }
 
 /** The names of the models of tables. */
 export const tableModelNames = Object.keys(models) as readonly TableModelName[]
@@ -37,14 +40,14 @@ export const fitTableModel: FitTableModel = async (name, options) => {
       `${setting('model', name)}: expected ${tableModelNames.join(', ')}.${didYouMean(name, tableModelNames)}`,
     )
   checkFit(options)
-  return models[name]!.fit(options)
+  return models[name].fit(options)
 }
 
 /** Reads a trained model. Trees are read without LightGBM. */
 export const loadTableModel: LoadTableModel = async (dir, { target }) =>
-  models[readModelFile(dir).model]!.load(dir, target)
+  models[readModelFile(dir).model].load(dir, target)
 
 function loadBoth(dir: string, target: TargetInfo): Both {
   const parts = Object.entries(readModelFile(dir).weights ?? {})
-  return new Both(parts.map(([name, weight]) => ({ model: models[name]!.load(dir, target), weight })))
+  return new Both(parts.map(([name, weight]) => ({ model: models[name as TableModelName].load(dir, target), weight })))
 }

@@ -1,10 +1,10 @@
 import { TrainingError } from '../../../base/errors.ts'
+import { purpose, type Random, rng } from '../../../base/random.ts'
 import { epochOrder } from '../../../data/sampler.ts'
 import {
   aten,
   F,
   fromArray,
-  type Generator,
   generator,
   keep,
   keepMemory,
@@ -16,6 +16,8 @@ import {
 import { coslog, flatCosine } from '../../../train/rates/schedule.ts'
 import { turn } from '../../../train/stop.ts'
 import type { FitTableOptions } from '../../types.ts'
+import { batchSizeFor } from '../batch-size.ts'
+import { readFitState, secondsBetweenStates, under, writeFitState } from '../state.ts'
 import { type TrainedScale, trainedLoss, trainedScale, trainedValues } from '../targets.ts'
 import { fitInputs, type InputRows, inputRows, widthsOf } from './inputs.ts'
 import { outputsOf, Realmlp } from './model.ts'
@@ -28,7 +30,6 @@ import {
   RealmlpNet,
   type RealmlpShape,
 } from './net.ts'
-import { type FitProgress, readFitState, type StoredFit, writeFitState } from './state.ts'
 
 const usualEpochs = 256
 const dropout = 0.15
@@ -37,12 +38,11 @@ const weightDecay = 0.02
 const usualRate = { single: 0.04, regression: 0.2 } as const
 /** Rows that the first weights are fitted to. */
 const initialRows = 16_384
-/** The resume state is written no more often. */
-const secondsBetweenStates = 20
-
-/** pytabkit's batch sizes by rows. */
-const batchSizeFor = (rows: number): number =>
-  rows <= 1024 ? 64 : rows <= 8192 ? 128 : rows <= 30_000 ? 256 : rows <= 100_000 ? 512 : 1024
+/** Numbers in the pool of dropout, and what a window's start is a multiple of. */
+const poolSize = 2 ** 20
+const lanes = 16
+/** The share of codes that is replaced by that of an unknown word. */
+const unknownShare = 0.01
 
 /** Trains RealMLP-TD: a packed ensemble of `members` nets (default: 1). Keeps the weights of the epoch with the lowest
  *  validation loss; the last one of equals. The same rows, seed, threads and options give the same bits. */
@@ -57,24 +57,38 @@ export async function fitRealmlp(options: FitTableOptions): Promise<Realmlp> {
   }
 }
 
+/** All training rows. */
+type TrainRows = InputBatch & { targets: Tensor }
+
+/** Where a fit stands between two steps. */
+interface FitProgress {
+  epoch: number
+  /** Batches of this epoch that are done, and the sum of their losses. */
+  batch: number
+  lossSum: number
+  /** The lowest validation loss, and its epoch. */
+  best?: number
+  bestEpoch: number
+  seconds: number
+}
+
 /** A fit between two steps. */
 class RealmlpFit {
   readonly #options: FitTableOptions
   readonly #inputs
   readonly #scale: TrainedScale | undefined
   readonly #shape: RealmlpShape
-  readonly #train: { dense: Tensor; codes: Tensor; targets: Tensor }
+  readonly #train: TrainRows
   readonly #valid: InputRows
   readonly #validValues: Float64Array
   readonly #net: RealmlpNet
   readonly #optimizer: optim.Optimizer
-  readonly #noise: Generator
   readonly #epochs: number
   readonly #batchSize: number
   readonly #batches: number
   readonly #lr: number
   #best: Map<string, Tensor>
-  #at: FitProgress = { epoch: 0, batch: 0, lossSum: 0, best: Number.POSITIVE_INFINITY, bestEpoch: 0, seconds: 0 }
+  #at: FitProgress = { epoch: 0, batch: 0, lossSum: 0, bestEpoch: 0, seconds: 0 }
   #written = performance.now()
 
   constructor(options: FitTableOptions) {
@@ -103,7 +117,6 @@ class RealmlpFit {
     const some = this.#some(seed)
     this.#net = initialNet(this.#shape, some, draw)
     for (const t of Object.values(some)) t.dispose()
-    this.#noise = draw
     this.#optimizer = optimizerOf(this.#net, this.#lr)
     this.#best = copyOf(this.#net.parameters)
   }
@@ -142,21 +155,20 @@ class RealmlpFit {
     return { seed, rows, epochs: this.#epochs, lr: this.#lr, batchSize: this.#batchSize, shape: this.#shape }
   }
   #resume(folder: string): void {
-    const found = readFitState(folder, 'realmlp', this.#plan)
+    const found = readFitState<FitProgress>(folder, 'realmlp', this.#plan)
     if (!found) return
     this.#at = found.at
     noGrad(() => {
       for (const [name, t] of this.#net.parameters) t.copy_(found.tensors.get(`net.${name}`)!)
       for (const [name, t] of this.#best) t.copy_(found.tensors.get(`best.${name}`)!)
     })
-    this.#noise.state = found.tensors.get('noise')!
     const step = found.at.epoch * this.#batches + found.at.batch
     this.#optimizer.loadState({ step, tensors: under('optimizer.', found.tensors) })
     for (const t of found.tensors.values()) t.dispose()
   }
   #store(folder: string): void {
     scope(() => {
-      const tensors: StoredFit['tensors'] = new Map([['noise', this.#noise.state]])
+      const tensors = new Map<string, Tensor>()
       for (const [name, t] of this.#net.parameters) tensors.set(`net.${name}`, t)
       for (const [name, t] of this.#best) tensors.set(`best.${name}`, t)
       for (const [name, t] of this.#optimizer.state().tensors) tensors.set(`optimizer.${name}`, t)
@@ -168,12 +180,13 @@ class RealmlpFit {
   async #epoch(signal: AbortSignal | undefined): Promise<void> {
     const { seed } = this.#options
     const order = epochOrder(this.#options.train.x.rows, seed, this.#at.epoch + 1)
-    const rows = keep(rowsAt(this.#train, order))
+    const rows = keep(scope(() => this.#withUnknown(rowsAt(this.#train, order))))
+    const pool = keep(this.#pool())
     try {
       let turned = performance.now()
       while (this.#at.batch < this.#batches) {
         const began = performance.now()
-        this.#at.lossSum += this.#step(rows)
+        this.#at.lossSum += this.#step(rows, pool)
         this.#at.batch++
         this.#at.seconds += (performance.now() - began) / 1000
         if (performance.now() - turned < 10) continue
@@ -183,16 +196,17 @@ class RealmlpFit {
       await turn(signal)
     } finally {
       for (const t of Object.values(rows)) t.dispose()
+      pool?.dispose()
     }
     await this.#validate(signal)
   }
-  #step(rows: { dense: Tensor; codes: Tensor; targets: Tensor }): number {
+  #step(rows: TrainRows, pool: Tensor | undefined): number {
     const size = this.#batchSize
     const start = this.#at.batch * size
     const t = (this.#at.epoch * this.#batches + this.#at.batch) / (this.#epochs * this.#batches)
     this.#setRates(t)
     return scope(() => {
-      const noise = this.#dropout(flatCosine(dropout)(t))
+      const noise = this.#dropout(pool, rng(this.#options.seed, this.#at.epoch, this.#at.batch, purpose.dropout))
       const batch = { dense: rows.dense.narrow(0, start, size), codes: rows.codes.narrow(0, start, size) }
       const raw = this.#net.forward(batch, noise)
       const loss = this.#loss(raw, rows.targets.narrow(0, start, size))
@@ -215,12 +229,41 @@ class RealmlpFit {
       group.weightDecay = decays ? decay : 0
     }
   }
-  #dropout(p: number): Tensor[] | undefined {
-    if (!(p > 1e-4)) return undefined
+  /** The rows of an epoch, a hundredth of the codes replaced by that of an unknown word: its embedding is trained too. */
+  #withUnknown(rows: TrainRows): TrainRows {
+    const { categories } = this.#inputs
+    const embedded = categories.filter(c => c.kind === 'embedding')
+    if (embedded.length === 0) return rows
+    let offset = 0
+    const unknown = embedded.map(({ codes }) => {
+      offset += codes
+      return offset - codes + 1
+    })
+    const random = rng(this.#options.seed, this.#at.epoch, 1, purpose.dropout).integer(2 ** 48)
+    const like = aten.empty(rows.codes.shape)
+    const replaced = aten.bernoulli_(like, { p: unknownShare, generator: generator(random) }).to('bool')
+    const codes = fromArray(BigInt64Array.from(unknown, BigInt), [1, unknown.length])
+    return { ...rows, codes: aten.where(replaced, codes, rows.codes) }
+  }
+  /** The pool of an epoch: factors 0 or 1 / (1 − p), drawn from seed and epoch alone. Drawing them for each step would take a
+   *  sixth of it. */
+  #pool(): Tensor | undefined {
     const { members, hidden } = this.#shape
-    const size = [hidden.length, members, this.#batchSize, hidden[0]!]
-    const noise = aten.div_(aten.bernoulli_(aten.empty(size), { p: 1 - p, generator: this.#noise }), 1 - p)
-    return aten.unbind(noise)
+    const p = flatCosine(dropout)((this.#at.epoch + 0.5) / this.#epochs)
+    if (!(p > 1e-4)) return undefined
+    const size = Math.max(poolSize, 4 * members * this.#batchSize * Math.max(...hidden))
+    const draw = generator(rng(this.#options.seed, this.#at.epoch, 0, purpose.dropout).integer(2 ** 48))
+    return scope(() => aten.div_(aten.bernoulli_(aten.empty([size]), { p: 1 - p, generator: draw }), 1 - p))
+  }
+  /** Windows of the pool, one for each layer, at random places. */
+  #dropout(pool: Tensor | undefined, random: Random): Tensor[] | undefined {
+    if (!pool) return undefined
+    const { members, hidden } = this.#shape
+    return hidden.map(width => {
+      const size = members * this.#batchSize * width
+      const start = lanes * random.integer(Math.floor((pool.numel - size) / lanes))
+      return pool.narrow(0, start, size).reshape(members, this.#batchSize, width)
+    })
   }
   /** The sum of the members' losses. */
   #loss(raw: Tensor, targets: Tensor): Tensor {
@@ -237,7 +280,7 @@ class RealmlpFit {
     const predicted = await outputsOf(this.#net, this.#valid, this.#scale, signal)
     const validLoss = trainedLoss(predicted, this.#validValues, valid.y, this.#scale?.std ?? [])
     const at = this.#at
-    const best = validLoss <= at.best
+    const best = at.best === undefined || validLoss <= at.best
     if (best)
       noGrad(() => {
         for (const [name, t] of this.#net.parameters) this.#best.get(name)!.copy_(t)
@@ -289,13 +332,12 @@ function optimizerOf(net: RealmlpNet, lr: number): optim.Optimizer {
 const copyOf = (tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
   noGrad(() => scope(() => keep(new Map(Array.from(tensors, ([name, t]) => [name, t.detach().clone()])))))
 
-const under = (prefix: string, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
-  new Map(Array.from(tensors).flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), t]] : [])))
-
-function rowsAt<T extends Record<string, Tensor>>(tensors: T, rows: Uint32Array): T {
+function rowsAt<T extends object>(tensors: T, rows: Uint32Array): T {
   return scope(() => {
     const index = fromArray(BigInt64Array.from(rows, BigInt), [rows.length])
-    return Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, t.indexSelect(0, index)])) as T
+    return Object.fromEntries(
+      Object.entries(tensors).map(([name, t]: [string, Tensor]) => [name, t.indexSelect(0, index)]),
+    ) as T
   })
 }
 

@@ -1,5 +1,5 @@
-import { DataError } from '../../../base/errors.ts'
 import type { Encoded } from '../../types.ts'
+import { checkColumns } from '../columns.ts'
 
 /** How rows become the inputs of RealMLP, fitted on training rows. Plain data: it stands beside the weights. */
 export interface RealmlpInputs {
@@ -84,7 +84,7 @@ export function widthsOf({ numbers, categories }: RealmlpInputs): InputWidths {
 
 /** Rows as the net takes them. Throws if their columns are not those of the training rows. */
 export function inputRows(inputs: RealmlpInputs, x: Encoded): InputRows {
-  checkColumns(inputs, x)
+  checkColumns('realmlp', inputs, x)
   const { dense: width, embeddings } = widthsOf(inputs)
   const dense = new Float32Array(x.rows * width)
   const codes = new BigInt64Array(x.rows * embeddings)
@@ -124,14 +124,6 @@ export function inputRows(inputs: RealmlpInputs, x: Encoded): InputRows {
         )
   }
   return { rows: x.rows, dense, codes }
-}
-
-function checkColumns({ numbers, categories }: RealmlpInputs, { numberNames, categoryNames }: Encoded): void {
-  const [had, got] = [[...numbers, ...categories].map(c => c.name), [...numberNames, ...categoryNames]]
-  if (had.length === got.length && had.every((name, i) => name === got[i])) return
-  throw new DataError(
-    `realmlp: the rows have the columns ${got.join(', ')}, the model was trained on ${had.join(', ')}; encode them with the model's own card`,
-  )
 }
 
 const oneHotWidth = (words: number): number => (words === 2 ? 1 : words)
