@@ -83,6 +83,8 @@ test('every schedule is a function of its settings that gives a function of prog
     cosine: schedules.cosine(1, 0),
     sequence: schedules.sequence([0.5, schedules.linear(0, 1)], [0.5, schedules.linear(1, 0)]),
     oneCycle: schedules.oneCycle(1),
+    coslog: schedules.coslog(1),
+    flatCosine: schedules.flatCosine(1),
     oneCycleMomentum: schedules.oneCycleMomentum(),
   }
   for (const [name, schedule] of Object.entries(made))

@@ -1,6 +1,6 @@
 import { didYouMean, TrainingError } from '../../base/errors.ts'
 import { cosineRestarts, type Restarts } from './restarts.ts'
-import { constant, oneCycle, oneCycleMomentum, type Schedule } from './schedule.ts'
+import { constant, coslog, oneCycle, oneCycleMomentum, type Schedule } from './schedule.ts'
 
 /** The course of rates and momentum over a fit. */
 export interface Curves {
@@ -19,6 +19,7 @@ const named = {
     lr: oneCycle(1, { warmup, div }),
     momentum: oneCycleMomentum({ warmup }),
   }),
+  coslog4: (): Curves => ({ lr: coslog(1, 4) }),
   constant: (): Curves => ({ lr: constant(1) }),
 }
 /** The name of a schedule for `fit`. */

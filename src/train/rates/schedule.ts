@@ -48,6 +48,16 @@ export function sequence(...parts: [share: number, schedule: Schedule][]): Sched
 export const oneCycle = (max: number, { warmup = 0.25, div = 25, finalDiv = 1e5 } = {}): Schedule =>
   sequence([warmup, cosine(max / div, max)], [1 - warmup, cosine(max, max / finalDiv)])
 
+/** `cycles` cosines from 0 to `max` and back, each twice as long as the one before: the notes' cosine annealing with restarts
+ *  and `cycleMult` 2, with a warm start of each cycle (`coslog4` of RealMLP, Holzmüller et al. 2024, arXiv:2407.04491). */
+export const coslog =
+  (max: number, cycles = 4): Schedule =>
+  t =>
+    (max * (1 - Math.cos(2 * Math.PI * Math.log2(1 + (2 ** cycles - 1) * t)))) / 2
+
+/** 1 for the first half, then along a cosine to 0. */
+export const flatCosine = (max: number): Schedule => sequence([0.5, constant(max)], [0.5, cosine(max, 0)])
+
 /** The momentum of a one-cycle: low while the rate is high. Give it the `warmup` of its `oneCycle`. */
 export const oneCycleMomentum = ({ warmup = 0.25, high = 0.95, low = 0.85, final = 0.95 } = {}): Schedule =>
   sequence([warmup, cosine(high, low)], [1 - warmup, cosine(low, final)])

@@ -1,0 +1,308 @@
+import { TrainingError } from '../../../base/errors.ts'
+import { epochOrder } from '../../../data/sampler.ts'
+import {
+  aten,
+  F,
+  fromArray,
+  type Generator,
+  generator,
+  keep,
+  keepMemory,
+  noGrad,
+  optim,
+  scope,
+  type Tensor,
+} from '../../../torch/index.ts'
+import { coslog, flatCosine } from '../../../train/rates/schedule.ts'
+import { turn } from '../../../train/stop.ts'
+import type { FitTableOptions } from '../../types.ts'
+import { type TrainedScale, trainedLoss, trainedScale, trainedValues } from '../targets.ts'
+import { fitInputs, type InputRows, inputRows, widthsOf } from './inputs.ts'
+import { outputsOf, Realmlp } from './model.ts'
+import {
+  hiddenWidths,
+  type InputBatch,
+  initialNet,
+  inputTensors,
+  parameterKinds,
+  RealmlpNet,
+  type RealmlpShape,
+} from './net.ts'
+import { type FitProgress, readFitState, type StoredFit, writeFitState } from './state.ts'
+
+const usualEpochs = 256
+const dropout = 0.15
+const weightDecay = 0.02
+/** Rates of pytabkit's `RealMLP_TD_Classifier` and `RealMLP_TD_Regressor`. */
+const usualRate = { single: 0.04, regression: 0.2 } as const
+/** Rows that the first weights are fitted to. */
+const initialRows = 16_384
+/** The resume state is written no more often. */
+const secondsBetweenStates = 20
+
+/** pytabkit's batch sizes by rows. */
+const batchSizeFor = (rows: number): number =>
+  rows <= 1024 ? 64 : rows <= 8192 ? 128 : rows <= 30_000 ? 256 : rows <= 100_000 ? 512 : 1024
+
+/** Trains RealMLP-TD: a packed ensemble of `members` nets (default: 1). Keeps the weights of the epoch with the lowest
+ *  validation loss; the last one of equals. The same rows, seed, threads and options give the same bits. */
+export async function fitRealmlp(options: FitTableOptions): Promise<Realmlp> {
+  keepMemory()
+  const fit = new RealmlpFit(options)
+  try {
+    await fit.run()
+    return fit.model()
+  } finally {
+    fit.dispose()
+  }
+}
+
+/** A fit between two steps. */
+class RealmlpFit {
+  readonly #options: FitTableOptions
+  readonly #inputs
+  readonly #scale: TrainedScale | undefined
+  readonly #shape: RealmlpShape
+  readonly #train: { dense: Tensor; codes: Tensor; targets: Tensor }
+  readonly #valid: InputRows
+  readonly #validValues: Float64Array
+  readonly #net: RealmlpNet
+  readonly #optimizer: optim.Optimizer
+  readonly #noise: Generator
+  readonly #epochs: number
+  readonly #batchSize: number
+  readonly #batches: number
+  readonly #lr: number
+  #best: Map<string, Tensor>
+  #at: FitProgress = { epoch: 0, batch: 0, lossSum: 0, best: Number.POSITIVE_INFINITY, bestEpoch: 0, seconds: 0 }
+  #written = performance.now()
+
+  constructor(options: FitTableOptions) {
+    const { train, valid, seed, epochs = usualEpochs, members = 1, lr } = options
+    const { task, classes } = train.y
+    this.#options = options
+    this.#epochs = epochs
+    this.#lr = lr ?? usualRate[task]
+    this.#inputs = fitInputs(train.x)
+    const values = trainedValues(train.y)
+    this.#scale = task === 'regression' ? trainedScale(values, classes.length) : undefined
+    this.#shape = {
+      ...widthsOf(this.#inputs),
+      members,
+      outputs: classes.length,
+      hidden: hiddenWidths,
+      activation: task === 'single' ? 'selu' : 'mish',
+    }
+    const rows = inputRows(this.#inputs, train.x)
+    this.#train = keep({ ...inputTensors(rows, this.#shape, 0, rows.rows), targets: targetTensor(values, this.#scale) })
+    this.#valid = inputRows(this.#inputs, valid.x)
+    this.#validValues = trainedValues(valid.y)
+    this.#batchSize = Math.min(rows.rows, batchSizeFor(rows.rows))
+    this.#batches = Math.floor(rows.rows / this.#batchSize)
+    const draw = generator(seed % 2 ** 48)
+    const some = this.#some(seed)
+    this.#net = initialNet(this.#shape, some, draw)
+    for (const t of Object.values(some)) t.dispose()
+    this.#noise = draw
+    this.#optimizer = optimizerOf(this.#net, this.#lr)
+    this.#best = copyOf(this.#net.parameters)
+  }
+
+  /** Rows that the first weights are fitted to. */
+  #some(seed: number): InputBatch {
+    const order = epochOrder(this.#options.train.x.rows, seed, 0)
+    const { dense, codes } = this.#train
+    return keep(rowsAt({ dense, codes }, order.subarray(0, initialRows)))
+  }
+
+  async run(): Promise<void> {
+    const { signal, minutes = Number.POSITIVE_INFINITY, onChoice, state } = this.#options
+    if (state) this.#resume(state)
+    while (this.#at.epoch < this.#epochs) {
+      try {
+        await this.#epoch(signal)
+      } catch (error) {
+        if (state && signal?.aborted) this.#store(state)
+        throw error
+      }
+      if (state && performance.now() - this.#written > 1000 * secondsBetweenStates) this.#store(state)
+      if (this.#at.seconds > 60 * minutes) {
+        onChoice?.('realmlp', `ended after epoch ${this.#at.epoch}`, `the time of ${minutes} minutes is over`)
+        break
+      }
+    }
+    if (state) this.#store(state)
+    onChoice?.('realmlp', `epoch ${this.#at.bestEpoch} kept`, 'the validation loss was lowest there')
+  }
+
+  /** What a resume state must be of. */
+  get #plan(): Record<string, unknown> {
+    const { seed, train, valid } = this.#options
+    const rows = [train.x.rows, valid.x.rows]
+    return { seed, rows, epochs: this.#epochs, lr: this.#lr, batchSize: this.#batchSize, shape: this.#shape }
+  }
+  #resume(folder: string): void {
+    const found = readFitState(folder, 'realmlp', this.#plan)
+    if (!found) return
+    this.#at = found.at
+    noGrad(() => {
+      for (const [name, t] of this.#net.parameters) t.copy_(found.tensors.get(`net.${name}`)!)
+      for (const [name, t] of this.#best) t.copy_(found.tensors.get(`best.${name}`)!)
+    })
+    this.#noise.state = found.tensors.get('noise')!
+    const step = found.at.epoch * this.#batches + found.at.batch
+    this.#optimizer.loadState({ step, tensors: under('optimizer.', found.tensors) })
+    for (const t of found.tensors.values()) t.dispose()
+  }
+  #store(folder: string): void {
+    scope(() => {
+      const tensors: StoredFit['tensors'] = new Map([['noise', this.#noise.state]])
+      for (const [name, t] of this.#net.parameters) tensors.set(`net.${name}`, t)
+      for (const [name, t] of this.#best) tensors.set(`best.${name}`, t)
+      for (const [name, t] of this.#optimizer.state().tensors) tensors.set(`optimizer.${name}`, t)
+      writeFitState(folder, 'realmlp', this.#plan, { at: this.#at, tensors })
+    })
+    this.#written = performance.now()
+  }
+
+  async #epoch(signal: AbortSignal | undefined): Promise<void> {
+    const { seed } = this.#options
+    const order = epochOrder(this.#options.train.x.rows, seed, this.#at.epoch + 1)
+    const rows = keep(rowsAt(this.#train, order))
+    try {
+      let turned = performance.now()
+      while (this.#at.batch < this.#batches) {
+        const began = performance.now()
+        this.#at.lossSum += this.#step(rows)
+        this.#at.batch++
+        this.#at.seconds += (performance.now() - began) / 1000
+        if (performance.now() - turned < 10) continue
+        await turn(signal)
+        turned = performance.now()
+      }
+      await turn(signal)
+    } finally {
+      for (const t of Object.values(rows)) t.dispose()
+    }
+    await this.#validate(signal)
+  }
+  #step(rows: { dense: Tensor; codes: Tensor; targets: Tensor }): number {
+    const size = this.#batchSize
+    const start = this.#at.batch * size
+    const t = (this.#at.epoch * this.#batches + this.#at.batch) / (this.#epochs * this.#batches)
+    this.#setRates(t)
+    return scope(() => {
+      const noise = this.#dropout(flatCosine(dropout)(t))
+      const batch = { dense: rows.dense.narrow(0, start, size), codes: rows.codes.narrow(0, start, size) }
+      const raw = this.#net.forward(batch, noise)
+      const loss = this.#loss(raw, rows.targets.narrow(0, start, size))
+      loss.backward()
+      this.#optimizer.step()
+      this.#optimizer.zeroGrad()
+      const value = loss.item()
+      if (Number.isFinite(value)) return value / this.#shape.members
+      throw new TrainingError(
+        `realmlp: the loss is ${value} in epoch ${this.#at.epoch + 1} at the rate ${this.#lr}; train with a lower rate`,
+      )
+    })
+  }
+  #setRates(t: number): void {
+    const lr = coslog(this.#lr)(t)
+    const decay = flatCosine(weightDecay)(t)
+    for (const [i, { rate, decays }] of Object.values(parameterKinds).entries()) {
+      const group = this.#optimizer.groups[i]!
+      group.lr = lr * rate
+      group.weightDecay = decays ? decay : 0
+    }
+  }
+  #dropout(p: number): Tensor[] | undefined {
+    if (!(p > 1e-4)) return undefined
+    const { members, hidden } = this.#shape
+    const size = [hidden.length, members, this.#batchSize, hidden[0]!]
+    const noise = aten.div_(aten.bernoulli_(aten.empty(size), { p: 1 - p, generator: this.#noise }), 1 - p)
+    return aten.unbind(noise)
+  }
+  /** The sum of the members' losses. */
+  #loss(raw: Tensor, targets: Tensor): Tensor {
+    const { members, outputs } = this.#shape
+    const each = targets.unsqueeze(0)
+    if (this.#scale) return F.mse(raw, each.expand(members, this.#batchSize, outputs)).mul(members)
+    const flat = raw.reshape(members * this.#batchSize, outputs)
+    return F.crossEntropy(flat, each.expand(members, this.#batchSize).reshape(-1)).mul(members)
+  }
+
+  async #validate(signal: AbortSignal | undefined): Promise<void> {
+    const { valid, onStep } = this.#options
+    const began = performance.now()
+    const predicted = await outputsOf(this.#net, this.#valid, this.#scale, signal)
+    const validLoss = trainedLoss(predicted, this.#validValues, valid.y, this.#scale?.std ?? [])
+    const at = this.#at
+    const best = validLoss <= at.best
+    if (best)
+      noGrad(() => {
+        for (const [name, t] of this.#net.parameters) this.#best.get(name)!.copy_(t)
+      })
+    at.epoch++
+    if (best) Object.assign(at, { best: validLoss, bestEpoch: at.epoch })
+    at.seconds += (performance.now() - began) / 1000
+    const trainLoss = at.lossSum / this.#batches
+    Object.assign(at, { batch: 0, lossSum: 0 })
+    onStep?.({
+      model: 'realmlp',
+      epoch: at.epoch,
+      epochs: this.#epochs,
+      trainLoss,
+      validLoss,
+      lrs: this.#optimizer.groups.map(group => group.lr),
+      seconds: at.seconds,
+      best,
+    })
+  }
+
+  model(): Realmlp {
+    const {
+      train: { y },
+    } = this.#options
+    const net = new RealmlpNet(this.#shape, this.#best)
+    this.#best = new Map()
+    return new Realmlp(
+      net,
+      { format: 'anneal-realmlp', version: 1, shape: this.#shape, inputs: this.#inputs, scale: this.#scale },
+      y,
+    )
+  }
+
+  dispose(): void {
+    for (const t of [...Object.values(this.#train), ...this.#best.values()]) t.dispose()
+    for (const t of this.#optimizer.state().tensors.values()) t.dispose()
+    this.#net.dispose()
+  }
+}
+
+function optimizerOf(net: RealmlpNet, lr: number): optim.Optimizer {
+  const groups = Object.entries(parameterKinds).map(([kind, { rate }]) => ({
+    params: [...net.parameters].filter(([name]) => RealmlpNet.kindOf(name) === kind).map(([, t]) => t),
+    lr: lr * rate,
+  }))
+  return optim.adamw(groups, { betas: [0.9, 0.95], eps: 1e-8 })
+}
+const copyOf = (tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
+  noGrad(() => scope(() => keep(new Map(Array.from(tensors, ([name, t]) => [name, t.detach().clone()])))))
+
+const under = (prefix: string, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
+  new Map(Array.from(tensors).flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), t]] : [])))
+
+function rowsAt<T extends Record<string, Tensor>>(tensors: T, rows: Uint32Array): T {
+  return scope(() => {
+    const index = fromArray(BigInt64Array.from(rows, BigInt), [rows.length])
+    return Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, t.indexSelect(0, index)])) as T
+  })
+}
+
+/** Class numbers int64 [N], or standardised values float32 [N, targets]. */
+function targetTensor(values: Float64Array, scale: TrainedScale | undefined): Tensor {
+  if (!scale) return fromArray(BigInt64Array.from(values, BigInt), [values.length])
+  const targets = scale.mean.length
+  const standard = Float32Array.from(values, (v, i) => (v - scale.mean[i % targets]!) / scale.std[i % targets]!)
+  return fromArray(standard, [values.length / targets, targets])
+}
