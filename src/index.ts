@@ -6,16 +6,21 @@ export {
   type Evaluated,
   type EvaluateFolderOptions,
   evaluateFolder,
+  evaluateTable,
   ImageLearner,
   type ImageLearnerOptions,
   learner,
+  predictRows,
+  predictTable,
   type Recipe,
   type ResumeHooks,
   recipeFor,
   resumeRun,
+  rowPredictor,
   type TrainHooks,
   type TrainOptions,
   trainFolder,
+  trainTable,
 } from './api/index.ts'
 export {
   AnnealError,
@@ -118,6 +123,11 @@ export {
   type SizeScore,
   type Spread,
   type StoppedEvent,
+  type TableBaseline,
+  type TableDependence,
+  type TableInterpretation,
+  type TableLeak,
+  type TableSlice,
   type TtaPart,
   type TtaResult,
   type WarningEvent,
@@ -130,6 +140,18 @@ export type { Source as LibtorchSource } from './setup/libtorch.ts'
 export type { Candidate as LibtorchCandidate } from './setup/lookup.ts'
 export type { Cpu, Machine } from './setup/machine.ts'
 export type { Linked as LinkedLibtorch } from './setup/state.ts'
+export type { TableOptions, TableReadOptions } from './tabular/options.ts'
+export type { EvaluatedTable } from './tabular/run/evaluate.ts'
+export type {
+  PredictedTable,
+  PredictTableOptions,
+  RowPrediction,
+  RowPredictor,
+  RowValue,
+} from './tabular/run/predict.ts'
+export type { ReadingHooks } from './tabular/run/read-for.ts'
+export type { TableHooks } from './tabular/run/types.ts'
+export type { CellReading, CodedWords, Frame, FrameColumn, TableModelName } from './tabular/types.ts'
 export {
   classWeights,
   focalLoss,

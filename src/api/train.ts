@@ -24,5 +24,10 @@ export async function trainFolder(
 export async function resumeRun(dir: string, hooks: ResumeHooks = {}): Promise<RunResult> {
   const config = readConfig(dir)
   if (config) await setUpOnce(hooks.report)
+  if (config && domainOf(config) === 'tables') {
+    const { places, labelOf: _, ...others } = hooks
+    const { resumeTable } = await import('../tabular/run/train.ts')
+    return resumeTable(dir, { ...others, data: places?.data })
+  }
   return resume(config ? domainNamed(domainOf(config), dir) : images, dir, hooks)
 }

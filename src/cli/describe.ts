@@ -91,7 +91,7 @@ function found({ suggestions, chosen, how }: LrFindEvent): string {
 }
 
 function summary(
-  { run, task, epochs, seconds, test, choseOnValid = [], sample = 'picture', ...valid }: RunResult,
+  { run, task, epochs, seconds, test, choseOnValid = [], sample = 'picture', leading: first, ...valid }: RunResult,
   paint: Paint,
 ): string[] {
   const { total, ...spent } = seconds
@@ -100,7 +100,7 @@ function summary(
   return [
     paint(
       'green',
-      `valid ${metricsText(valid.metrics, { task })}, loss ${valid.loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`,
+      `valid ${metricsText(valid.metrics, { task, first })}, loss ${valid.loss.toFixed(4)}, after ${plural(epochs, 'epoch')}${time}`,
     ),
     ...(choseOnValid.length > 0
       ? [`  the validation samples also chose: ${choseOnValid.join(', ')}; new samples may do worse`]
@@ -110,7 +110,7 @@ function summary(
       ? [
           paint(
             'green',
-            `test ${metricsText(test.metrics, { task })}, loss ${test.loss.toFixed(4)}, ${plural(test.samples, sample)}`,
+            `test ${metricsText(test.metrics, { task, first })}, loss ${test.loss.toFixed(4)}, ${plural(test.samples, sample)}`,
           ),
         ]
       : []),

@@ -1,6 +1,10 @@
 import type { EvaluateFolderOptions } from '../api/evaluate.ts'
+import { OptionError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { flagOf } from '../base/options.ts'
 import { metricsText } from '../runs/index.ts'
+import { type TableReadOptions, tableOnlyOptions } from '../tabular/options.ts'
+import { findCard } from '../tabular/run/card.ts'
 import { keepMemory } from '../torch/index.ts'
 import { flat, printable } from './style.ts'
 import { createReporter } from './terminal.ts'
@@ -9,9 +13,16 @@ import { createReporter } from './terminal.ts'
 export async function evaluate(
   run: string,
   dir: string,
-  options: EvaluateFolderOptions,
+  given: EvaluateFolderOptions & TableReadOptions,
   { json = false }: { json?: boolean | undefined },
 ): Promise<void> {
+  if (findCard(run)) return (await import('./evaluate-table.ts')).evaluateRows(run, dir, given, { json })
+  const other = Object.keys(given).find(name => Object.hasOwn(tableOnlyOptions, name))
+  if (other !== undefined)
+    throw new OptionError(`${flagOf(other)} is for tables, and ${run} was trained on pictures; leave it out.`, {
+      exitCode: 2,
+    })
+  const options: EvaluateFolderOptions = given
   const { evaluateFolder } = await import('../api/evaluate.ts')
   keepMemory() // a process of our own
   const reporter = createReporter({ json })

@@ -37,14 +37,18 @@ function does<K extends keyof typeof commandFlags, O extends OptionTable, A exte
 }
 
 const optionTables = async () => (await import('../api/options.ts')).optionTables
+const tableTables = () => import('../tabular/options.ts')
 const noOptions = async () => ({})
 
 does(
   'train',
   program
     .command('train')
-    .description('train a classifier on pictures: class folders, a table, or file names')
-    .argument('[folder]', 'class folders, also inside train, validation and test; or the pictures that --labels names')
+    .description('train on pictures (class folders, a table, or file names), or on the rows of a table (--target)')
+    .argument(
+      '[folder]',
+      'class folders, also inside train, validation and test; the pictures that --labels names; or a table, with --target',
+    )
     .addHelpText(
       'after',
       `
@@ -53,11 +57,12 @@ Examples:
   npx anneal train photos --labels labels.csv --augment auto
   npx anneal train photos --labels ages.csv --targets age --loss huber
   npx anneal train cells --channel-files _DAPI,_GFP --like different
+  npx anneal train houses.csv --target price
   npx anneal train photos --config runs/NAME/config.json --epochs 16
   npx anneal train --resume runs/NAME
   npx anneal train --resume runs/NAME --data /moved/photos`,
     ),
-  async () => (await optionTables()).train,
+  async () => ({ ...(await optionTables()).train, ...(await tableTables()).tableOnlyOptions }),
   async (options, flags, folder: string | undefined) => (await import('./train.ts')).train(folder, options, flags),
 )
 
@@ -72,10 +77,10 @@ does(
   'evaluate',
   program
     .command('evaluate')
-    .description('how a trained classifier does on labelled pictures that it was not trained on')
+    .description('how a trained model does on labelled pictures, or on rows of a table, that it was not trained on')
     .argument('<run>', 'a run folder, or a saved model')
-    .argument('<folder>', 'class folders, or pictures with --labels'),
-  async () => (await optionTables()).evaluate,
+    .argument('<folder>', 'class folders, or pictures with --labels; for a run on a table: a table'),
+  async () => ({ ...(await tableTables()).tableCalls.evaluateTable, ...(await optionTables()).evaluate }),
   async (options, flags, run: string, folder: string) =>
     (await import('./evaluate.ts')).evaluate(run, folder, options, flags),
 )
@@ -84,12 +89,19 @@ does(
   'predict',
   program
     .command('predict')
-    .description('label pictures with a trained classifier')
+    .description('label pictures, or the rows of a table, with a trained model')
     .argument('<run>', 'a run folder, or a saved model')
-    .argument('<paths...>', 'pictures, or folders of pictures'),
-  async () => (await optionTables()).predict,
-  async ({ top = 1, precision }, { json }, run: string, paths: string[]) =>
-    (await import('./predict.ts')).predict(run, paths, { top, precision, json }),
+    .argument('<paths...>', 'pictures, or folders of pictures; for a run on a table: a table')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  npx anneal predict runs/NAME photos
+  npx anneal predict runs/NAME houses.csv --out scores.parquet`,
+    ),
+  async () => ({ ...(await tableTables()).tableCalls.predictTable, ...(await optionTables()).predict }),
+  async (options, flags, run: string, paths: string[]) =>
+    (await import('./predict.ts')).predict(run, paths, { ...options, ...flags }),
 )
 
 does(

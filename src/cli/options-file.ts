@@ -4,6 +4,7 @@ import { calls, rivals, type TrainOptions } from '../api/options.ts'
 import { fileReason, OptionError } from '../base/errors.ts'
 import { checkTable, type OptionTable } from '../base/option-table.ts'
 import { inFile, literal } from '../base/options.ts'
+import { tableCalls } from '../tabular/options.ts'
 
 /** What a file of options holds. */
 export interface OptionsFile {
@@ -38,12 +39,14 @@ function ofRun(file: string, settings: object): TrainOptions {
     throw new OptionError(
       `${file}: the labels of this run come from a function, which no file can hold. Train in a program: trainFolder(folder, { labelOf }).`,
     )
+  if (others.target !== undefined) return checked(file, others)
   return checked(file, { ...others, ...(others.sizes === undefined && size !== undefined && { size }) })
 }
 
 function checked(file: string, values: Record<string, unknown>): TrainOptions {
   const { trainFolder, ...others } = calls
-  const table: OptionTable = Object.fromEntries(Object.entries(trainFolder).filter(([, { kind }]) => kind.schema))
+  const whole: OptionTable = values.target === undefined ? trainFolder : tableCalls.trainTable
+  const table: OptionTable = Object.fromEntries(Object.entries(whole).filter(([, { kind }]) => kind.schema))
   const revived = Object.entries(values).map(([name, value]) => [name, table[name]?.kind.revive?.(value) ?? value])
   const options = Object.fromEntries(revived)
   checkTable(table, options, { who: file, also: ['data'], others, by: inFile(file) })

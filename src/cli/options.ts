@@ -20,7 +20,11 @@ export const commandFlags = {
   }),
   evaluate: group('Run', ['evaluate'], { json: bool().flag('--json').says('print one JSON object') }),
   predict: group('Run', ['predict'], {
-    json: bool().flag('--json').says('print one JSON line per picture: file, label, probability, probabilities, precision'),
+    json: bool().flag('--json').says('print one JSON line per picture: file, label, probability, probabilities, precision; per row of a table: row, label, probability, probabilities'),
+    out: path('the path of a .csv or .parquet file').flag('--out <file>').example('scores.csv')
+      .says('for a table: write the scores into this file, .csv or .parquet'),
+    keep: list(text('the name of a column', 'names of columns'), { least: 1 }).flag('--keep <names>').example(['id'])
+      .says("for a table: the columns that stand beside the scores; '*' for all").otherwise('the identifiers'),
   }),
   export: group('Export', ['export'], {
     out: path('the path of a .onnx file').flag('--out <file>').otherwise("model.onnx in the run's folder").example('model.onnx')

@@ -3,6 +3,9 @@ import { OptionError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { json as jsonText } from '../base/json.ts'
 import { setUpOnce } from '../setup/index.ts'
+import { flagOf } from '../base/options.ts'
+import type { TableReadOptions } from '../tabular/options.ts'
+import { findCard } from '../tabular/run/card.ts'
 import { keepMemory } from '../torch/index.ts'
 import type { Precision } from '../train/network.ts'
 import type { Prediction } from '../train/prediction.ts'
@@ -10,12 +13,25 @@ import { listPictures } from '../vision/index.ts'
 import type { Classifier } from '../vision/inference/classifier.ts'
 import { flat } from './style.ts'
 
-/** `anneal predict`: a label and probabilities for each picture. */
-export async function predict(
-  run: string,
-  paths: string[],
-  { json = false, top, precision }: { json?: boolean; top: number; precision?: Precision },
-): Promise<void> {
+/** What `anneal predict` takes. */
+export interface PredictFlags extends TableReadOptions {
+  json?: boolean | undefined
+  top?: number | undefined
+  precision?: Precision | undefined
+  out?: string | undefined
+  keep?: readonly string[] | undefined
+}
+
+/** `anneal predict`: a label and probabilities for each picture, or for each row of a table. */
+export async function predict(run: string, paths: string[], flags: PredictFlags): Promise<void> {
+  const { json = false, top = 1, precision, ...forTables } = flags
+  if (findCard(run))
+    return (await import('./predict-table.ts')).predictRowsOf(run, paths, { json, top, precision, ...forTables })
+  const [other] = Object.keys(forTables)
+  if (other !== undefined)
+    throw new OptionError(`${flagOf(other)} is for tables, and ${run} predicts pictures; leave it out.`, {
+      exitCode: 2,
+    })
   if (!Number.isInteger(top) || top < 1) throw new OptionError(`--top: expected a whole number from 1, got ${top}`)
   if (existsSync(run)) await setUpOnce()
   const { loadClassifier } = await import('../vision/inference/classifier.ts')

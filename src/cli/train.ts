@@ -5,18 +5,24 @@ import { bytes, quoted } from '../base/format.ts'
 import type { Options } from '../base/option-table.ts'
 import { flagOf } from '../base/options.ts'
 import type { Notice } from '../base/progress.ts'
-import { runPaths } from '../runs/index.ts'
+import { domainOf, readConfig, runPaths } from '../runs/index.ts'
+import type { TableOptions } from '../tabular/options.ts'
 import type { commandFlags } from './options.ts'
 import { overFile, readOptionsFile } from './options-file.ts'
 import { answerLost, type Lost, outlivesHangUp, workWithoutOutput } from './output.ts'
 import { flat, printable } from './style.ts'
 import { createReporter, type Reporter } from './terminal.ts'
+import { asksForTable, isTable, trainRows } from './train-table.ts'
 
 /** What `anneal train` takes beside the options of training. */
 export type TrainFlags = Options<typeof commandFlags.train>
 
-/** `anneal train`: the five steps over a folder, or over what `--resume` left. */
-export async function train(folder: string | undefined, typed: TrainOptions, flags: TrainFlags): Promise<void> {
+/** `anneal train`: the five steps over a folder, a model over the rows of a table, or what `--resume` left. */
+export async function train(
+  folder: string | undefined,
+  typed: TrainOptions & Omit<TableOptions, 'model' | 'task'>,
+  flags: TrainFlags,
+): Promise<void> {
   const { resume, data, config, json } = flags
   if (resume !== undefined) {
     checkResumed(resume, { folder, typed, config })
@@ -32,12 +38,20 @@ export async function train(folder: string | undefined, typed: TrainOptions, fla
   const pictures = folder ?? file?.data
   if (pictures === undefined)
     throw new OptionError(
-      'train: give a folder of pictures (npx anneal train FOLDER), or a run to go on with (npx anneal train --resume RUN)',
+      'train: give a folder of pictures (npx anneal train FOLDER), a table (npx anneal train TABLE --target COLUMN), or a run to go on with (npx anneal train --resume RUN)',
       { exitCode: 2 },
     )
   if (folder === undefined) process.stderr.write(`training on ${flat(pictures)}, which ${flat(config!)} names\n`)
-  const options = file ? overFile(file.options, typed) : typed
-  await drive({ json }, async (hooks, { trainFolder }) => trainFolder(pictures, options, hooks))
+  const options: object = file ? overFile(file.options, typed) : typed
+  const labelled = ['labels', 'labelRegex'].find(name => Object.hasOwn(options, name))
+  const rows = asksForTable(options)
+  if (rows !== undefined && labelled !== undefined)
+    throw new OptionError(
+      `${flagOf(rows)} trains on the rows of a table, ${flagOf(labelled)} on pictures; leave one of them out.`,
+      { exitCode: 2 },
+    )
+  if (rows !== undefined || (labelled === undefined && isTable(pictures))) return trainRows(pictures, options, { json })
+  await drive({ json }, async (hooks, { trainFolder }) => trainFolder(pictures, options as TrainOptions, hooks))
 }
 
 /** A run that goes on has its data and its settings; what may be given anew is where its files have moved to. */
@@ -163,5 +177,6 @@ function tell(reporter: Reporter, notice: Notice, json: boolean): void {
 function epilogue(run: string): string {
   const { report, best } = runPaths(run)
   const model = existsSync(best.weights) ? `${best.weights}, best.json` : best.about // the average of folds has no weights
-  return `\nreport   ${flat(report)}\nmodel    ${flat(model)}\npredict  npx anneal predict ${flat(quoted(run))} PICTURE\n`
+  const input = domainOf(readConfig(run) ?? {}) === 'tables' ? 'TABLE --out scores.csv' : 'PICTURE'
+  return `\nreport   ${flat(report)}\nmodel    ${flat(model)}\npredict  npx anneal predict ${flat(quoted(run))} ${input}\n`
 }

@@ -209,5 +209,5 @@ export type TableDependence = {
  *  the leading metric of these rows. */
 export type TableSlice = { column: string; where: string; rows: number; loss: number; value: number }
 
-/** A finding of the leak check. `columns` are those to leave out if it is a leak. */
-export type TableLeak = { kind: string; columns: string[]; message: string }
+/** A finding of the leak check, and what takes it away. `columns` are those to leave out if it is a leak. */
+export type TableLeak = { kind: string; columns: string[]; message: string; remedy: string }

@@ -73,7 +73,8 @@ export function summariseRun(dir: string): RunSummary {
     const result = part('result.json', () => readResult(dir))
     if (result) summary.metrics = { ...summary.metrics, ...result.metrics }
     if (result?.leading !== undefined) summary.leading = result.leading
-    if (result && summary.epochs === 0) summary.epochs = result.epochs
+    // Of a fit with many epochs not each has a row.
+    if (result && (summary.epochs === 0 || result.sample !== undefined)) summary.epochs = result.epochs
     summary.state = live ? 'running' : result ? 'done' : stateFrom(end)
     const failed = end.findLast(e => e.type === 'failed')
     if (summary.state === 'failed' && failed?.type === 'failed') summary.reason = failed.message

@@ -38,7 +38,7 @@ const table: Record<string, Line> = {
   f2:                ['F2', 'F2', 'score', 'higher', { column: true }],
   f1:                ['F1', 'F1', 'score', 'higher', { column: true }],
   accuracy:          ['Accuracy', 'accuracy', 'share', 'higher', { column: true }],
-  balancedAccuracy:  ['Balanced accuracy', 'balanced accuracy', 'share', 'higher', { column: true, note: 'mean recall of the classes that have pictures' }],
+  balancedAccuracy:  ['Balanced accuracy', 'balanced accuracy', 'share', 'higher', { column: true, note: 'mean recall of the classes that occur' }],
   subsetAccuracy:    ['All labels right', 'share with all labels right', 'share', 'higher'],
   precision:         ['Precision', 'precision', 'score', 'higher'],
   recall:            ['Recall', 'recall', 'score', 'higher'],
@@ -120,12 +120,22 @@ export function metricText(key: string, value: number | undefined, { task, digit
   const { name, say } = metricInfo(key, task)
   return `${name} ${value !== undefined && Number.isFinite(value) ? say(value, digits) : 'undefined'}`
 }
-export type MetricTextOptions = { task?: RunTask | undefined; digits?: number }
+export type MetricTextOptions = {
+  task?: RunTask | undefined
+  digits?: number
+  /** The key of the metric that comes first, where it is not the leading one of the task. */
+  first?: string | undefined
+}
 
 /** All metrics in one line, in their order: `mAP 0.888, F2 0.790, F1 0.801, label accuracy 96.0 %`. */
 export function metricsText(metrics: Readonly<Record<string, number>>, options: MetricTextOptions = {}): string {
   const task = options.task ?? taskOfMetrics(metrics)
-  return orderMetrics(Object.keys(metrics), task)
+  const keys = orderMetrics(Object.keys(metrics), task)
+  return (
+    options.first !== undefined && keys.includes(options.first)
+      ? [options.first, ...keys.filter(key => key !== options.first)]
+      : keys
+  )
     .map(key => metricText(key, metrics[key], { ...options, task }))
     .join(', ')
 }

@@ -99,7 +99,7 @@ export function importanceChart(
     marginTop: 6,
     marginLeft,
     marginRight: 56,
-    x: { ...axis, label: what, domain: [low, high * 1.05], ticks: 4, tickFormat: said, grid: true },
+    x: { ...axis, label: what, domain: [low, high * 1.05], ticks: 3, tickFormat: said, grid: true },
     y: {
       type: 'band',
       domain: rows.map((_, i) => i),

@@ -48,7 +48,7 @@ function epochTable({ epochs, task, leading: first }: Facts): Html {
         e === best && 'kept',
       ],
     })),
-    20,
+    epochs.some(e => Object.keys(e.metrics).length > 0) ? 20 : 10,
   )
 }
 

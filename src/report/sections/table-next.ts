@@ -4,6 +4,13 @@ import type { Facts } from '../facts/facts.ts'
 import { name } from '../page/components.ts'
 import { Html, html } from '../page/html.ts'
 
+const names: Record<string, string> = {
+  both: 'A net and trees, averaged,',
+  realmlp: 'A net (RealMLP)',
+  mlp: 'A net (MLP)',
+  trees: 'Trees (LightGBM)',
+}
+
 /** The result of a run on a table in one sentence, beside the best of the simpler models. */
 export function tableSummary(
   { test, valid, task, leading, classes, table }: Facts,
@@ -24,7 +31,7 @@ export function tableSummary(
   const beside = best
     ? ` The best simpler model, ${best.text}, reaches ${leading.say(best.metrics[leading.key]!)} on the validation rows.`
     : ''
-  return `${who} reaches ${leading.name} ${leading.say(score.value)} on ${on}${more}.${beside}`
+  return `${names[who] ?? who} reaches ${leading.name} ${leading.say(score.value)} on ${on}${more}.${beside}`
 }
 
 /** What to do with the result, the most useful first. */

@@ -53,9 +53,15 @@ function quality(material: Material): Html | undefined {
   return section(
     'results',
     'Results',
-    ...(facts.task === 'regression' ? [...numbers(material), figure(charts.residuals)] : classes(material)),
-    facts.task !== 'regression' && figure(charts.calibration),
+    ...(facts.task === 'regression' ? regression(material) : [...classes(material), figure(charts.calibration)]),
   )
+}
+
+/** One target: both charts side by side; several: as for pictures, then the residuals of the first. */
+function regression(material: Material): (Html | undefined | false)[] {
+  const { scatter, residuals } = material.charts
+  if (scatter.length !== 1) return [...numbers(material), figure(residuals)]
+  return [pair(figure(scatter[0]), figure(residuals))]
 }
 
 /** What the model uses, how its answer changes with that, and where it does worst. */
@@ -107,7 +113,7 @@ function tableData(facts: Facts, { leaks, columns }: TableInterpretation): Html 
     card(
       leaks.length > 0 ? `Leak check: ${plural(leaks.length, 'finding')}` : 'Leak check',
       leaks.length > 0
-        ? html`<ul>${leaks.map(l => html`<li>${l.message}</li>`)}</ul>${
+        ? html`<ul>${leaks.map(l => html`<li>${l.message}. To change that: <code>${l.remedy}</code></li>`)}</ul>${
             drop.length > 0 &&
             html`<p class="note">If these columns are not known when the model is used, train without them:</p><pre><code>${typed('drop', drop.map(quotedName).join(','))}</code></pre>`
           }`

@@ -1,6 +1,6 @@
 import { purpose, rng, shuffle } from '../../base/random.ts'
 import type { TableBaseline } from '../../runs/index.ts'
-import type { FitTableModel, LabelledRows, TableModelName, Targets } from '../types.ts'
+import type { FitTableModel, LabelledRows, TableModel, Targets } from '../types.ts'
 import { linearModel } from './linear.ts'
 import { type Decision, leadingOf, scored, tableMetrics, targetsAt, widthOf } from './metrics.ts'
 import { encodedPart } from './rows.ts'
@@ -16,10 +16,10 @@ interface Context {
 }
 
 /** Simpler models on the same rows: the mean of the targets or the shares of the classes, a linear model, and trees where
- *  the run's own model is not trees. Each is scored on the validation rows. `problem`: called with what failed; a
+ *  the run's own model is not trees. `own`: the models that the run has trained; its trees are not trained again. Each is scored on the validation rows. `problem`: called with what failed; a
  *  baseline that fails is left out. */
 export async function baselines(
-  model: TableModelName,
+  own: readonly TableModel[],
   context: Context,
   problem: (message: string) => void,
 ): Promise<TableBaseline[]> {
@@ -36,13 +36,18 @@ export async function baselines(
       task === 'single' ? 'logistic regression' : 'ridge regression',
       async () => (await linearModel({ train, valid }, { signal }))(valid.x),
     ],
-    ...(model === 'trees'
+    ...(own.length === 1 && own[0]!.name === 'trees'
       ? []
       : ([
           [
             'trees',
             'LightGBM',
-            async () => (await fit('trees', { train, valid, seed, threads, signal })).predict(valid.x, { signal }),
+            async () => {
+              const trees =
+                own.find(({ name }) => name === 'trees') ??
+                (await fit('trees', { train, valid, seed, threads, signal }))
+              return trees.predict(valid.x, { signal })
+            },
           ],
         ] as [string, string, () => Promise<Float64Array>][])),
   ]

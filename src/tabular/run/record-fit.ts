@@ -23,7 +23,8 @@ export class FitRecorder implements Pick<Required<FitTableOptions>, 'onStep' | '
   }
 
   onStep = (step: FitStep): void => {
-    const { model, epoch, epochs, trainLoss, validLoss, lrs, seconds, best } = step
+    const { model, epoch, epochs, trainLoss, validLoss, seconds, best } = step
+    const lrs = model === 'trees' ? [] : step.lrs // the rate of trees is the same all along
     if (model !== this.#model) {
       const began = this.#session.firstEpoch(model) // a resumed run may begin with its second model
       this.#before = began === undefined ? this.epochs : began - 1

@@ -1,7 +1,7 @@
 import type { Encoded, Encoding, Frame } from '../types.ts'
 
 /** Applies an encoding to the rows of a frame. */
-export type Encode = (frame: Frame, encoding: Encoding) => Encoded
+export type Encode = (frame: Frame, encoding: Encoding, rows?: Int32Array) => Encoded
 
 /** The features that one column of the table became: their places in a row of numbers and in a row of categories. */
 export interface ColumnFeatures {

@@ -5,10 +5,10 @@ import { type Encode, framePart } from './rows.ts'
 
 /** A table as a run needs it: read, its columns understood, split, encoded. */
 export interface RunTable {
-  /** The columns that features come from, of all rows that have a target. */
   frame: Frame
   /** Every column of the table with its use. */
   columns: readonly ColumnUse[]
+  /** Of all rows; NaN where one is missing. */
   targets: Targets
   /** Row numbers of each part. */
   parts: Readonly<Record<'train' | 'valid', Int32Array>> & { test?: Int32Array | undefined }
@@ -23,11 +23,14 @@ export interface TablePart extends LabelledRows {
   frame: Frame
 }
 
-/** Encodes one part of a table. */
-export function partOf(
+/** Encodes some rows of a table, with their targets. */
+export const labelledAt = (
   { frame, targets, encoding, encode }: Pick<RunTable, 'frame' | 'targets' | 'encoding' | 'encode'>,
   rows: Int32Array,
-): TablePart {
-  const part = framePart(frame, rows)
-  return { frame: part, x: encode(part, encoding), y: targetsAt(targets, rows) }
-}
+): LabelledRows => ({ x: encode(frame, encoding, rows), y: targetsAt(targets, rows) })
+
+/** The same, with the rows as they were read. */
+export const partOf = (table: RunTable, rows: Int32Array): TablePart => ({
+  frame: framePart(table.frame, rows),
+  ...labelledAt(table, rows),
+})

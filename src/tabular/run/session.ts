@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { RunError } from '../../base/errors.ts'
 import { ensureFolder, writeAtomic } from '../../base/files.ts'
-import { type EventBody, phaseTitle, type Run, type RunEvent, readEvents, readObject } from '../../runs/index.ts'
+import { type EventBody, isRun, phaseTitle, type Run, type RunEvent, readEvents, readObject } from '../../runs/index.ts'
 import type { Frame } from '../types.ts'
 
 interface State {
@@ -97,6 +97,10 @@ export class TableSession {
     ensureFolder(this.run.paths.resume)
     writeAtomic(this.#path, JSON.stringify(this.#state))
   }
+  /** Whether folds of this run began. */
+  get hasFolds(): boolean {
+    return isRun(join(this.run.dir, 'fold-1'))
+  }
   /** Whether training began: there is something to go on with. */
   get hasBegun(): boolean {
     return this.#state.data !== undefined
@@ -133,7 +137,7 @@ function keyOf(body: EventBody): string | undefined {
 }
 
 /** sha256 of the names, types and values of a frame. */
-function digestOf(frame: Frame): string {
+export function digestOf(frame: Frame): string {
   const hash = createHash('sha256')
   const add = (values: Float64Array | Int32Array) =>
     hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))

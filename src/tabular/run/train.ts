@@ -1,0 +1,462 @@
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { RunError } from '../../base/errors.ts'
+
+import { plural } from '../../base/format.ts'
+import { typed } from '../../base/options.ts'
+import { silent, streamReport } from '../../base/progress.ts'
+import { version } from '../../base/version.ts'
+import {
+  domainOf,
+  newRunFolder,
+  openRun,
+  type RunConfig,
+  type RunResult,
+  readConfig,
+  runPaths,
+} from '../../runs/index.ts'
+import { machine } from '../../setup/index.ts'
+import { keepMemory, library } from '../../torch/index.ts'
+import { Stopped } from '../../train/stop.ts'
+import { Both } from '../models/both.ts'
+import { fitTableModel } from '../models/index.ts'
+import type { TableOptions } from '../options.ts'
+import type { TableModel, TableModelName, Targets } from '../types.ts'
+import { baselines, learningCurve } from './baselines.ts'
+import { type TableCard, writeCard } from './card.ts'
+import { atTemperature, calibrate, chooseThreshold, positiveClass } from './decide.ts'
+import { trainFolds } from './folds.ts'
+import { interpretTable, writeInterpretation } from './interpret.ts'
+import { type Decision, leadingOf, scored } from './metrics.ts'
+import { type OpenTable, openTable } from './open.ts'
+import { FitRecorder } from './record-fit.ts'
+import { labelledAt, partOf, type RunTable } from './run-table.ts'
+import { TableSession } from './session.ts'
+import type { TableHooks } from './types.ts'
+
+/** The model where none is asked for. */
+export const usualModel: TableModelName = 'both'
+const modelOf = ({ model = 'auto' }: TableOptions): TableModelName => (model === 'auto' ? usualModel : model)
+
+/** Trains a model of a table, and writes the run into a folder. `source`: a file, a pattern of files or a database.
+ *  `options.target` names the column to predict. */
+export async function trainTable(source: string, options: TableOptions, hooks: TableHooks = {}): Promise<RunResult> {
+  const { out, ...others } = options
+  const model = modelOf(others)
+  const config: Asked = {
+    format: 1,
+    anneal: version(),
+    created: new Date().toISOString(),
+    command: hooks.command ?? [],
+    domain: 'tables',
+    model,
+    data: existsSync(source) ? resolve(source) : source,
+    classes: [],
+    seed: others.seed ?? usualSeed,
+    settings: Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined)),
+  }
+  const existed = out !== undefined && existsSync(out)
+  const dir = out ?? newRunFolder(model)
+  try {
+    return await drive(dir, { mode: 'create', config, options: others }, hooks)
+  } catch (error) {
+    if (!existed) removeEmpty(dir)
+    if (out === undefined) removeEmpty(dirname(dir))
+    throw error
+  }
+}
+
+const usualSeed = 42
+
+/** A run's configuration without the facts that libtorch reports. */
+type Asked = Omit<RunConfig, 'versions' | 'machine'> & Partial<RunConfig>
+const whole = (asked: Asked): RunConfig => ({
+  versions: { node: process.versions.node, libtorch: library().version, anneal: version() },
+  machine: machineFacts(),
+  ...asked,
+})
+const machineFacts = (): RunConfig['machine'] => {
+  const { cpu } = machine()
+  const { threads, cpuCapability, cudaDevices } = library()
+  return { cpu: cpu.model, cores: cpu.cores, amx: cpu.amx, threads, cpuCapability, cudaDevices }
+}
+
+function removeEmpty(dir: string): void {
+  try {
+    rmdirSync(dir)
+  } catch {
+    // It holds a run.
+  }
+}
+
+/** Resumes a run on a table that was stopped or killed. On the same machine and threads the result is that of an
+ *  uninterrupted run. `data`: where the table has moved to. */
+export async function resumeTable(
+  dir: string,
+  { data, ...hooks }: TableHooks & { data?: string | undefined } = {},
+): Promise<RunResult> {
+  const config = readConfig(dir)
+  const { result, report } = runPaths(dir)
+  if (!config?.machine || config.format !== 1 || domainOf(config) !== 'tables')
+    throw new RunError(`${dir}: holds no run on a table that can be resumed. \`npx anneal runs\` lists the runs.`)
+  if (existsSync(result))
+    throw new RunError(`${dir}: this run is done; its report is ${report}. To train more, start a new run.`)
+  const now = machineFacts()
+  if (config.machine.threads !== now.threads)
+    throw new RunError(
+      `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}: that would not reproduce the same model. Set ANNEAL_THREADS=${config.machine.threads}.`,
+    )
+  const then = `libtorch ${config.versions.libtorch} with ${config.machine.cpuCapability}`
+  const here = `libtorch ${library().version} with ${now.cpuCapability}`
+  if (then !== here)
+    throw new RunError(
+      `${dir}: began on ${then} and would go on with ${here}: that would not reproduce the same model. Set ANNEAL_LIBTORCH to the libtorch that it began on, or start a new run.`,
+    )
+  const moved = data === undefined ? config : { ...config, data: existsSync(data) ? resolve(data) : data }
+  return drive(dir, { mode: 'append', config: moved, options: config.settings as TableOptions }, hooks)
+}
+
+/** What one run trains: everything, or one fold of a table that is open already. */
+export interface Job {
+  mode: 'create' | 'append'
+  config: Asked
+  options: TableOptions
+  /** The table of all folds, and the fold of this run, counted from 0. */
+  open?: OpenTable
+  fold?: number
+}
+
+/** Runs a training inside its folder, from the start or from where it stopped. */
+export async function drive(dir: string, job: Job, hooks: TableHooks): Promise<RunResult> {
+  const { mode, config } = job
+  const { onRun, onEvent = () => {}, writeReport } = hooks
+  keepMemory()
+  const run = openRun(dir, mode)
+  let begun = mode === 'append'
+  let held = true
+  let written = false
+  const session = new TableSession(run, event => {
+    if (!written) run.writeConfig(whole(config))
+    written = true
+    onEvent(event)
+  })
+  try {
+    if (mode === 'append') session.resume()
+    onRun?.(dir, message => held && session.warn(message))
+    try {
+      const { result, made } = await work(session, job, hooks)
+      run.writeConfig({ ...whole(config), ...made })
+      run.finish(result)
+      session.forget()
+      await writeReport?.(dir).catch((error: Error) =>
+        session.warn(`the report could not be drawn (${error.message}); \`anneal report ${dir}\` tries again`),
+      )
+      onEvent({ t: run.seconds, type: 'done', result })
+      return result
+    } catch (error) {
+      held = false // how the run ended is its last event
+      begun ||= session.hasBegun || session.hasFolds
+      if (!stopped(error)) session.emit({ type: 'failed', message: (error as Error).message })
+      if (!stopped(error) || (error as Stopped).saved !== undefined) throw error
+      const saved = begun
+        ? 'saved: the state of the fit; the table is read again'
+        : 'nothing was trained yet; the table is read again'
+      begun = true // the settings are kept
+      session.emit({ type: 'stopped', reason: `interrupted; ${saved}`, step: session.step })
+      throw new Stopped(saved)
+    }
+  } finally {
+    held = false
+    run.close()
+    // Bad input leaves nothing behind.
+    if (!begun && !existsSync(run.paths.result))
+      for (const name of readdirSync(dir)) rmSync(join(dir, name), { recursive: true })
+  }
+}
+
+const stopped = (error: unknown): boolean => error instanceof Stopped || (error as Error)?.name === 'AbortError'
+
+/** What a run made. */
+export interface Made {
+  result: RunResult
+  made: Pick<RunConfig, 'model' | 'classes'>
+}
+
+async function work(session: TableSession, job: Job, hooks: TableHooks): Promise<Made> {
+  const { config, options, fold } = job
+  const clock = stopwatch()
+  let { open } = job
+  if (!open) {
+    session.emit({ type: 'phase', phase: 'read' })
+    open = await openTable(config.data, options, {
+      onChoice: ({ what, value, reason }) => session.choice(what, value, reason),
+      report: hooks.report ?? (hooks.onEvent ? silent : streamReport(process.stderr)),
+      signal: hooks.signal,
+    })
+    session.began(open.frame)
+    clock('read')
+  }
+  if (options.folds !== undefined && fold === undefined && options.fold === undefined)
+    return trainFolds(session, { ...job, open }, hooks, drive)
+  const table = open.at(fold)
+  if (job.open) session.began(open.frame)
+  return oneModel(session, { table, config, options, clock }, hooks)
+}
+
+interface One {
+  table: RunTable
+  config: Asked
+  options: TableOptions
+  clock: Clock
+}
+
+async function oneModel(
+  session: TableSession,
+  { table, config, options, clock }: One,
+  hooks: TableHooks,
+): Promise<Made> {
+  const { run } = session
+  const { signal, report } = hooks
+  const { seed } = config
+  const { targets, parts } = table
+  const model = modelOf(options)
+  tellColumns(session, table)
+  scan(session, table)
+  tellLeaks(session, table)
+  const [train, valid] = [labelledAt(table, parts.train), partOf(table, parts.valid)]
+  const threads = library().threads
+  const recorder = new FitRecorder(session)
+  const minutes = options.minutes === undefined ? {} : { minutes: Math.max(0.01, options.minutes - run.seconds / 60) }
+  const { epochs, members, lr, device } = options
+  const shared = { train, valid, seed, threads, device, signal, report }
+  const trained = await fitTableModel(model, {
+    ...shared,
+    epochs,
+    members,
+    lr,
+    ...minutes,
+    state: session.fitState('fit'),
+    onStep: recorder.onStep,
+    onChoice: recorder.onChoice,
+    onFinder: recorder.onFinder,
+  })
+  clock('fit')
+  const choose = (what: string, value: string, reason: string) => session.choice(what, value, reason)
+  const raw = await trained.predict(valid.x, { signal })
+  const { temperature, calibration } = calibrate(choose, valid.y, raw)
+  const calibrated = (outputs: Float64Array) =>
+    targets.task === 'regression' ? outputs : atTemperature(outputs, targets.classes.length, temperature)
+  const outputs = calibrated(raw)
+  const decision = decisionFor(choose, { train: train.y, valid: valid.y, outputs, options, seed })
+  const result = scored(valid.y, outputs, { decision, seed })
+  const predict = async (x: typeof valid.x) => calibrated(await trained.predict(x, { signal }))
+  const card = await save(run.dir, trained, { table, options, temperature, decision, metrics: result.metrics })
+  const tested = await testOf(table, { predict, decision, seed })
+  clock('evaluate')
+
+  session.emit({ type: 'phase', phase: 'baselines' })
+  const context = { ...shared, decision, fit: fitTableModel }
+  const trainedParts = trained instanceof Both ? trained.parts.map(part => part.model) : [trained]
+  const others = await baselines(trainedParts, context, message => session.warn(message))
+  const own = {
+    name: model,
+    text: 'the model of this run',
+    metrics: result.metrics,
+    intervals: result.intervals ?? {},
+    seconds: clock.of('fit'),
+    own: true,
+  }
+  const trees = model === 'trees' ? own : others.find(({ name }) => name === 'trees')
+  const byRows = await learningCurve(context, trees)
+  clock('baselines')
+  session.emit({ type: 'phase', phase: 'interpret' })
+  const found = await interpretTable(table, {
+    valid,
+    outputs,
+    predict,
+    decision,
+    calibration,
+    baselines: [...others, own],
+    byRows,
+    test: tested,
+    seed,
+    signal,
+  })
+  writeInterpretation(run.paths.interpret, found)
+  clock('interpret')
+  const classes = [...targets.classes]
+  return {
+    result: {
+      ...result,
+      run: run.dir,
+      model,
+      classes,
+      task: targets.task,
+      leading: leadingOf(targets),
+      sample: 'row',
+      epochs: recorder.epochs,
+      seconds: { ...clock.all(), total: run.seconds },
+      ...(card.threshold === undefined ? {} : { threshold: card.threshold }),
+      choseOnValid: [
+        'epochs',
+        ...(model === 'both' ? ['the weights of net and trees'] : []),
+        ...(temperature === 1 ? [] : ['temperature']),
+        ...(card.threshold === undefined ? [] : ['threshold']),
+      ],
+      ...(tested ? { test: { ...tested.part, samples: parts.test!.length } } : {}),
+    },
+    made: { model, classes },
+  }
+}
+
+function scan(session: TableSession, { targets, parts }: RunTable): void {
+  const sizes = {
+    train: parts.train.length,
+    valid: parts.valid.length,
+    ...(parts.test ? { test: parts.test.length } : {}),
+  }
+  const count = (part: Int32Array | undefined) => {
+    const counts = targets.classes.map(() => 0)
+    for (const row of part ?? []) counts[targets.values[row]!]!++
+    return counts
+  }
+  const [train, valid, test] = targets.task === 'single' ? [parts.train, parts.valid, parts.test].map(count) : []
+  const classes =
+    targets.task === 'single'
+      ? targets.classes.map((name, c) => ({
+          name,
+          train: train![c]!,
+          valid: valid![c]!,
+          ...(parts.test ? { test: test![c]! } : {}),
+        }))
+      : []
+  session.emit({ type: 'scan', classes, problems: [], pictures: sizes, sample: 'row' })
+}
+
+/** More columns than this are told by kind, not one by one. */
+const mostColumns = 40
+
+/** What each column is used as, or why it is left out. */
+function tellColumns(session: TableSession, { columns }: RunTable): void {
+  const out = columns.filter(({ used }) => !used)
+  for (const { name, kind, reason } of out.slice(0, mostColumns))
+    session.choice(`column "${name}"`, 'left out', reason === kind ? kind : `${kind}: ${reason}`)
+  const used = columns.filter(column => column.used)
+  if (used.length <= mostColumns) {
+    for (const { name, kind, reason } of used) session.choice(`column "${name}"`, kind, reason)
+    return
+  }
+  for (const kind of new Set(used.map(column => column.kind))) {
+    const own = used.filter(column => column.kind === kind).map(({ name }) => name)
+    const shown = `${own.slice(0, 12).join(', ')}${own.length > 12 ? ', …' : ''}`
+    session.choice(
+      `${plural(own.length, 'column')}`,
+      kind,
+      `by their content: ${shown}; ${typed('as', 'NAME=KIND')} says otherwise`,
+    )
+  }
+}
+
+/** The findings of the leak check, each with what takes it away, ready to paste. */
+function tellLeaks(session: TableSession, { leaks }: RunTable): void {
+  for (const { message, remedy } of leaks) session.warn(`leak check: ${message}. To change that: ${remedy}`)
+  const drop = [...new Set(leaks.flatMap(({ columns }) => columns))]
+  if (drop.length > 1)
+    session.warn(`leak check: to leave out all of these columns: ${typed('drop', drop.map(quotedName).join(','))}`)
+}
+/** A name in a typed list: in double quotes where it has a comma. */
+const quotedName = (name: string) => (/[",\\]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name)
+
+function decisionFor(
+  choose: (what: string, value: string, reason: string) => void,
+  {
+    train,
+    valid,
+    outputs,
+    options,
+    seed,
+  }: { train: Targets; valid: Targets; outputs: Float64Array; options: TableOptions; seed: number },
+): Decision {
+  const positive = positiveClass(choose, train, options.positive)
+  if (positive === undefined) return {}
+  const share = train.values.filter(v => v === positive).length / train.values.length
+  return chooseThreshold(choose, valid, outputs, { positive, share, metric: options.thresholdFor, seed })
+}
+
+async function testOf(
+  table: RunTable,
+  {
+    predict,
+    decision,
+    seed,
+  }: { predict: (x: ReturnType<RunTable['encode']>) => Promise<Float64Array>; decision: Decision; seed: number },
+) {
+  const rows = table.parts.test
+  if (!rows || rows.length === 0) return undefined
+  const { x, y } = labelledAt(table, rows)
+  const outputs = await predict(x)
+  return { part: scored(y, outputs, { decision, seed }), y, outputs }
+}
+
+/** Writes the model's files, then its card. */
+async function save(
+  dir: string,
+  trained: TableModel,
+  {
+    table,
+    options,
+    temperature,
+    decision,
+    metrics,
+  }: {
+    table: RunTable
+    options: TableOptions
+    temperature: number
+    decision: Decision
+    metrics: Record<string, number>
+  },
+): Promise<TableCard> {
+  const { task, columns, classes, log } = table.targets
+  const stem = join(dir, 'best')
+  await trained.save(stem)
+  const card: TableCard = {
+    format: 'anneal-table',
+    version: 1,
+    domain: 'tables',
+    anneal: version(),
+    model: trained.name,
+    target: { task, columns, classes, ...(log ? { log } : {}) },
+    columns: table.columns,
+    encoding: table.encoding,
+    reading: readingOf(options),
+    ...(temperature === 1 ? {} : { temperature }),
+    ...(decision.positive === undefined ? {} : { positive: classes[decision.positive]! }),
+    ...(decision.threshold === undefined ? {} : { threshold: decision.threshold }),
+    metrics,
+  }
+  writeCard(stem, card)
+  return card
+}
+
+const readingNames = ['missing', 'decimal', 'delimiter', 'encoding'] as const
+/** The options that say how cells are read; prediction reads its table the same way. */
+const readingOf = (options: TableOptions): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(options).filter(([name]) => (readingNames as readonly string[]).includes(name)))
+
+interface Clock {
+  /** Ends a part, and begins the next one. */
+  (part: string): void
+  of(part: string): number
+  all(): Record<string, number>
+}
+/** Measures the parts of a run, in seconds. */
+function stopwatch(): Clock {
+  const seconds: Record<string, number> = {}
+  let last = performance.now()
+  const clock = (part: string) => {
+    const now = performance.now()
+    seconds[part] = (now - last) / 1000
+    last = now
+  }
+  return Object.assign(clock, { of: (part: string) => seconds[part] ?? 0, all: () => seconds })
+}
