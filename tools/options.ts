@@ -4,10 +4,11 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { optionTables, trainingOptions } from '../src/api/options.ts'
-import { byGroup, helpOf, type OptionTable } from '../src/base/option-table.ts'
+import { byGroup, helpOf, type OptionTable, takenBy } from '../src/base/option-table.ts'
 import { commandFlags } from '../src/cli/options.ts'
 import { handlerOptions } from '../src/serve/options.ts'
 import { benchOptions } from '../src/speed/options.ts'
+import { tableOnlyOptions, tableOptions } from '../src/tabular/options.ts'
 
 type Entry = OptionTable[string]
 
@@ -52,7 +53,7 @@ export const optionsPage =
 # Options
 
 Each option stands once, in a table of the sources: [labels](../src/data/labels/options.ts),
-[pictures](../src/vision/options.ts), [the recipe](../src/recipes/options.ts). The flags, \`--help\`, this page, the types, the checks
+[pictures](../src/vision/options.ts), [the recipe](../src/recipes/options.ts), [tables](../src/tabular/options.ts). The flags, \`--help\`, this page, the types, the checks
 and the schema below are made from it. A program uses the name in the first column, a command line the flag. An option that is
 left out has its default. An unknown name or a wrong value is refused with what was expected.
 
@@ -93,6 +94,15 @@ They take the options of labels and split that name them above, and:
 
 ${tables(without(optionTables.augment, trainingOptions))}
 
+## Tables: \`anneal train TABLE --target COLUMN\`, \`trainTable\`, \`evaluateTable\`, \`predictTable\`
+
+[docs/tables.md](tables.md) is the guide. A run on the rows of a table takes these options and no others; some have the same flag as
+an option of pictures above. The last column names who takes an option: *table* is \`anneal train TABLE\` and \`trainTable\`,
+*evaluateTable* \`anneal evaluate\` on a run of a table, *predictTable* \`anneal predict\` with one. They may stand in a file
+of options too: a file that has a \`target\` is for a table, and \`data\` names the table.
+
+${tables(tableOptions, { withTakers: true })}
+
 ## \`anneal predict\`
 
 ${tables(optionTables.predict)}
@@ -120,8 +130,11 @@ ${Object.entries(commandFlags)
 
 /** schema/train.schema.json: a file of options for \`anneal train --config\`. */
 export function trainSchema(): string {
-  const data = { type: 'string', minLength: 1, description: 'the folder of pictures' }
-  const properties = Object.entries(optionTables.train as OptionTable).flatMap(([name, { kind, facts }]) => {
+  const data = { type: 'string', minLength: 1, description: 'the folder of pictures, or the table' }
+  const properties = Object.entries({
+    ...optionTables.train,
+    ...takenBy(tableOnlyOptions, 'table'),
+  } as OptionTable).flatMap(([name, { kind, facts }]) => {
     if (!kind.schema) return [] // a function, which no file can hold
     const { text, value, why } = facts.default ?? {}
     const usual = text === undefined ? '' : ` (default: ${text}${why ? `: ${why}` : ''})`

@@ -68,9 +68,14 @@ Examples:
 
 does(
   'demo',
-  program.command('demo').description('train on an embedded default: photos of food, nine groups'),
+  program
+    .command('demo')
+    .description('train on an embedded default: photos of food, nine groups; or a table (--table)'),
   async () => (await optionTables()).demo,
-  async (options, flags) => (await import('./demo.ts')).demo(options, flags),
+  async (options, { table, ...flags }) =>
+    table
+      ? (await import('./demo-table.ts')).demoTable(options, flags)
+      : (await import('./demo.ts')).demo(options, flags),
 )
 
 does(

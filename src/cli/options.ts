@@ -16,6 +16,7 @@ export const commandFlags = {
     json: bool().flag('--json').says('print events as JSON lines on stdout, the result last'),
   }),
   demo: group('Run', ['demo'], {
+    table: bool().flag('--table').says('train on a table instead: reports of bird strikes, with a leak, a time split and a rare class'),
     json: bool().flag('--json').says('print events as JSON lines on stdout, the result last'),
   }),
   evaluate: group('Run', ['evaluate'], { json: bool().flag('--json').says('print one JSON object') }),

@@ -2,10 +2,19 @@ import { OptionError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { json as jsonText } from '../base/json.ts'
 import { flagOf } from '../base/options.ts'
-import { tableCalls } from '../tabular/options.ts'
+import { type TableReadOptions, tableCalls } from '../tabular/options.ts'
 import type { RowPrediction } from '../tabular/run/predict.ts'
-import type { PredictFlags } from './predict.ts'
+import type { Precision } from '../train/network.ts'
 import { flat } from './style.ts'
+
+/** What `anneal predict` takes. */
+export interface PredictFlags extends TableReadOptions {
+  json?: boolean | undefined
+  top?: number | undefined
+  precision?: Precision | undefined
+  out?: string | undefined
+  keep?: readonly string[] | undefined
+}
 
 /** `anneal predict RUN TABLE`: scores of each row, into a file or as lines. */
 export async function predictRowsOf(run: string, paths: string[], flags: PredictFlags): Promise<void> {

@@ -4,23 +4,13 @@ import { percent, plural } from '../base/format.ts'
 import { json as jsonText } from '../base/json.ts'
 import { flagOf } from '../base/options.ts'
 import { setUpOnce } from '../setup/index.ts'
-import type { TableReadOptions } from '../tabular/options.ts'
 import { findCard } from '../tabular/run/card.ts'
 import { keepMemory } from '../torch/index.ts'
-import type { Precision } from '../train/network.ts'
 import type { Prediction } from '../train/prediction.ts'
 import { listPictures } from '../vision/index.ts'
 import type { Classifier } from '../vision/inference/classifier.ts'
+import type { PredictFlags } from './predict-table.ts'
 import { flat } from './style.ts'
-
-/** What `anneal predict` takes. */
-export interface PredictFlags extends TableReadOptions {
-  json?: boolean | undefined
-  top?: number | undefined
-  precision?: Precision | undefined
-  out?: string | undefined
-  keep?: readonly string[] | undefined
-}
 
 /** `anneal predict`: a label and probabilities for each picture, or for each row of a table. */
 export async function predict(run: string, paths: string[], flags: PredictFlags): Promise<void> {

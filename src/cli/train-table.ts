@@ -4,8 +4,6 @@ import { OptionError } from '../base/errors.ts'
 import { quoted } from '../base/format.ts'
 import { flagOf, typed } from '../base/options.ts'
 import { type TableOptions, tableCalls, tableOnlyOptions } from '../tabular/options.ts'
-import type { TrainFlags } from './train.ts'
-import { drive } from './train.ts'
 
 const tableFile = /\.(csv|tsv|jsonl|ndjson|parquet|sqlite3?|db|duckdb)(\.gz)?$/i
 
@@ -20,8 +18,12 @@ export function isTable(source: string): boolean {
 export const asksForTable = (options: object): string | undefined =>
   Object.keys(options).find(name => Object.hasOwn(tableOnlyOptions, name))
 
-/** `anneal train TABLE --target COLUMN`. */
-export async function trainRows(source: string, options: object, flags: Pick<TrainFlags, 'json'>): Promise<void> {
+/** `anneal train TABLE --target COLUMN`: `train` runs it with the terminal around. */
+export async function trainRows(
+  source: string,
+  options: object,
+  train: (options: TableOptions) => Promise<void>,
+): Promise<void> {
   const stat = statSync(source, { throwIfNoEntry: false })
   if (stat?.isDirectory()) throw isFolder(source, options)
   if (!stat && !/[*?[]/.test(source))
@@ -34,7 +36,7 @@ export async function trainRows(source: string, options: object, flags: Pick<Tra
       `${flagOf(other)} is for pictures; a run on a table has no such option. Leave it out; docs/tables.md lists those of tables.`,
       { exitCode: 2 },
     )
-  await drive(flags, (hooks, { trainTable }) => trainTable(source, given, hooks))
+  await train(given)
 }
 
 /** The folder holds pictures, tables, or neither. */

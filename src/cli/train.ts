@@ -6,7 +6,7 @@ import type { Options } from '../base/option-table.ts'
 import { flagOf } from '../base/options.ts'
 import type { Notice } from '../base/progress.ts'
 import { domainOf, readConfig, runPaths } from '../runs/index.ts'
-import type { TableOptions } from '../tabular/options.ts'
+import type { tableOnlyOptions } from '../tabular/options.ts'
 import type { commandFlags } from './options.ts'
 import { overFile, readOptionsFile } from './options-file.ts'
 import { answerLost, type Lost, outlivesHangUp, workWithoutOutput } from './output.ts'
@@ -20,7 +20,7 @@ export type TrainFlags = Options<typeof commandFlags.train>
 /** `anneal train`: the five steps over a folder, a model over the rows of a table, or what `--resume` left. */
 export async function train(
   folder: string | undefined,
-  typed: TrainOptions & Omit<TableOptions, 'model' | 'task'>,
+  typed: TrainOptions & Options<typeof tableOnlyOptions>,
   flags: TrainFlags,
 ): Promise<void> {
   const { resume, data, config, json } = flags
@@ -50,7 +50,10 @@ export async function train(
       `${flagOf(rows)} trains on the rows of a table, ${flagOf(labelled)} on pictures; leave one of them out.`,
       { exitCode: 2 },
     )
-  if (rows !== undefined || (labelled === undefined && isTable(pictures))) return trainRows(pictures, options, { json })
+  if (rows !== undefined || (labelled === undefined && isTable(pictures)))
+    return trainRows(pictures, options, given =>
+      drive({ json }, (hooks, { trainTable }) => trainTable(pictures, given, hooks)),
+    )
   await drive({ json }, async (hooks, { trainFolder }) => trainFolder(pictures, options as TrainOptions, hooks))
 }
 

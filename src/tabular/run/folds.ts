@@ -14,8 +14,7 @@ import {
 import { readCard, type TableCard, writeCard } from './card.ts'
 import type { OpenTable } from './open.ts'
 import type { TableSession } from './session.ts'
-import type { Job, Made } from './train.ts'
-import type { TableHooks } from './types.ts'
+import type { Job, Made, TableHooks } from './types.ts'
 
 const folderOf = (fold: number) => `fold-${fold + 1}`
 

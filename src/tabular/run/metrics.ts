@@ -105,8 +105,8 @@ export const widthOf = ({ task, classes }: Pick<TargetInfo, 'task' | 'classes'>)
 /** How many outputs a row has. */
 export const rowsIn = (targets: Targets): number => targets.values.length / widthOf(targets)
 
-/** The bootstrap draws as many rows in all, so that large tables take a second too. */
-const drawn = 2e7
+/** The bootstrap draws as many rows in all, so that large tables take seconds too. */
+const drawn = 1e6
 const interval = { leastRounds: 100, rounds: 1000 }
 
 /** Loss and metrics of predictions, with the 95 % intervals by bootstrap over the rows of those that `of` names. */

@@ -28,11 +28,11 @@ import { atTemperature, calibrate, chooseThreshold, positiveClass } from './deci
 import { trainFolds } from './folds.ts'
 import { interpretTable, writeInterpretation } from './interpret.ts'
 import { type Decision, leadingOf, scored } from './metrics.ts'
-import { type OpenTable, openTable } from './open.ts'
+import { openTable } from './open.ts'
 import { FitRecorder } from './record-fit.ts'
 import { labelledAt, partOf, type RunTable } from './run-table.ts'
 import { TableSession } from './session.ts'
-import type { TableHooks } from './types.ts'
+import type { Asked, Job, Made, TableHooks } from './types.ts'
 
 /** The model where none is asked for. */
 export const usualModel: TableModelName = 'both'
@@ -68,8 +68,6 @@ export async function trainTable(source: string, options: TableOptions, hooks: T
 
 const usualSeed = 42
 
-/** A run's configuration without the facts that libtorch reports. */
-type Asked = Omit<RunConfig, 'versions' | 'machine'> & Partial<RunConfig>
 const whole = (asked: Asked): RunConfig => ({
   versions: { node: process.versions.node, libtorch: library().version, anneal: version() },
   machine: machineFacts(),
@@ -114,16 +112,6 @@ export async function resumeTable(
     )
   const moved = data === undefined ? config : { ...config, data: existsSync(data) ? resolve(data) : data }
   return drive(dir, { mode: 'append', config: moved, options: config.settings as TableOptions }, hooks)
-}
-
-/** What one run trains: everything, or one fold of a table that is open already. */
-export interface Job {
-  mode: 'create' | 'append'
-  config: Asked
-  options: TableOptions
-  /** The table of all folds, and the fold of this run, counted from 0. */
-  open?: OpenTable
-  fold?: number
 }
 
 /** Runs a training inside its folder, from the start or from where it stopped. */
@@ -175,12 +163,6 @@ export async function drive(dir: string, job: Job, hooks: TableHooks): Promise<R
 }
 
 const stopped = (error: unknown): boolean => error instanceof Stopped || (error as Error)?.name === 'AbortError'
-
-/** What a run made. */
-export interface Made {
-  result: RunResult
-  made: Pick<RunConfig, 'model' | 'classes'>
-}
 
 async function work(session: TableSession, job: Job, hooks: TableHooks): Promise<Made> {
   const { config, options, fold } = job

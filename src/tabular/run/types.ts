@@ -1,5 +1,7 @@
 import type { Report } from '../../base/progress.ts'
-import type { RunEvent } from '../../runs/index.ts'
+import type { RunConfig, RunEvent, RunResult } from '../../runs/index.ts'
+import type { TableOptions } from '../options.ts'
+import type { OpenTable } from './open.ts'
 
 /** Callbacks of a training run on a table, and a signal to stop it. */
 export interface TableHooks {
@@ -17,4 +19,23 @@ export interface TableHooks {
   writeReport?: (runDir: string) => Promise<void>
   /** The command that the run's configuration records. */
   command?: string[]
+}
+
+/** A run's configuration without the facts that libtorch reports. */
+export type Asked = Omit<RunConfig, 'versions' | 'machine'> & Partial<RunConfig>
+
+/** What one run trains: everything, or one fold of a table that is open already. */
+export interface Job {
+  mode: 'create' | 'append'
+  config: Asked
+  options: TableOptions
+  /** The table of all folds, and the fold of this run, counted from 0. */
+  open?: OpenTable
+  fold?: number
+}
+
+/** What a run made. */
+export interface Made {
+  result: RunResult
+  made: Pick<RunConfig, 'model' | 'classes'>
 }
