@@ -10,6 +10,7 @@ import { libc, unsupported } from '../../src/setup/libc.ts'
 import type { Libtorch } from '../../src/setup/libtorch.ts'
 import { lookForLibtorch, machinePlaces, needsPip } from '../../src/setup/lookup.ts'
 import { mending, notNeeded, packageFinding, systemFinding } from '../../src/setup/mend.ts'
+import type { LibtorchPins } from '../../src/setup/pins.ts'
 import { placeBuild } from '../../src/setup/place.ts'
 import { copyBuild, lookForPackage, onlyFor } from '../../src/setup/prebuilt.ts'
 
@@ -144,10 +145,11 @@ test('pip is needed only where no archive of a version with an addon is pinned',
   const wheels = { version: '2.15.0', parts: [] }
   const archive = { version: '2.14.1' } as never
   const only = (...versions: string[]) => ({ versions, from: 'a package' })
-  assert.equal(needsPip(only('2.15.0'), { pins: { wheels, archive } }), true)
-  assert.equal(needsPip(only('2.15.0', '2.14.1'), { pins: { wheels, archive } }), false)
-  assert.equal(needsPip(undefined, { pins: { wheels, archive } }), false)
-  assert.equal(needsPip(undefined, { pins: { wheels } }), true)
+  const of = (pins: object) => ({ ...machinePlaces(), pins: pins as LibtorchPins })
+  assert.equal(needsPip(only('2.15.0'), of({ wheels, archive })), true)
+  assert.equal(needsPip(only('2.15.0', '2.14.1'), of({ wheels, archive })), false)
+  assert.equal(needsPip(undefined, of({ wheels, archive })), false)
+  assert.equal(needsPip(undefined, of({ wheels })), true)
 })
 
 test('a build is copied beside a link to the libraries of libtorch, and loads there', async () => {
