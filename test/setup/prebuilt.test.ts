@@ -224,11 +224,21 @@ test('doctor ends with the one thing that mends what is missing', () => {
   )
   assert.match(mending([systemFinding('linux', 'x64', 'musl'), addon]), /^use node:22-slim/)
   assert.match(mending([finding('cache', 'missing', 'Set ANNEAL_CACHE'), addon]), /^Set ANNEAL_CACHE/)
+  const tools = [finding('compiler', 'missing'), finding('CMake', 'missing')]
+  const brought = packageFinding(lookForPackage({ ...about, folder: undefined }), false)
+  assert.equal(mending([brought, ...tools, addon]), 'npm install --include=optional && npx anneal setup')
+  const older = packageFinding(lookForPackage({ ...about, folder: made(undefined, { version: '1.2.2' }) }), false)
+  assert.equal(
+    mending([older, ...tools, addon]),
+    'npm install anneal@1.2.3 @anneal/linux-x64@1.2.3 && npx anneal setup',
+  )
+  const old = packageFinding(lookForPackage({ ...about, folder: made(), libc: { glibc: '2.17' } }), false)
+  assert.match(mending([old, ...tools, addon]), /^use a newer system/)
   if (process.platform === 'linux') {
-    const tools = [finding('compiler', 'missing'), finding('CMake', 'missing')]
     assert.equal(mending([...tools, addon]), 'sudo apt-get install build-essential cmake && npx anneal setup')
     assert.equal(mending([finding('Python', 'missing'), addon]), 'sudo apt-get install python3-pip && npx anneal setup')
   }
   assert.equal(notNeeded(finding('compiler', 'missing')).state, 'info')
+  assert.equal(notNeeded(finding('Python', 'missing')).state, 'missing', 'it fetches libtorch')
   assert.equal(notNeeded(finding('compiler', 'ok')).state, 'ok')
 })
