@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   cpSync,
   existsSync,
@@ -12,10 +13,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { findAddon } from '../src/setup/index.ts'
+import { sourcesDigest } from '../src/setup/state.ts'
+import { which } from '../src/setup/which.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'anneal-package-'))
@@ -25,8 +29,9 @@ let packed: { filename: string; size: number; unpackedSize: number; files: { pat
 let files: Set<string>
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-function run(command: string, args: string[], cwd: string) {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_|^NODE_OPTIONS$/.test(name)))
+function run(command: string, args: string[], cwd: string, changed: Record<string, string> = {}) {
+  const kept = Object.entries(process.env).filter(([name]) => !/^npm_|^NODE_OPTIONS$/.test(name))
+  const env = { ...Object.fromEntries(kept), ...changed }
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, env, encoding: 'utf8', timeout: 300_000 })
   return { status, stdout, stderr, said: `${stdout}\n${stderr}` }
 }
@@ -75,7 +80,7 @@ test('a fresh clone packs with all that its user needs, and nothing that only it
     /^(test|bench(?!\/results\/.*\.svg$)|build|node_modules|runs)\b|\.(map|tsbuildinfo|log)$/.test(path),
   )
   assert.deepEqual(others, [])
-  assert.ok(packed.size < 2e6 && packed.unpackedSize < 8e6, `${packed.size} bytes, ${packed.unpackedSize} unpacked`)
+  assert.ok(packed.size < 2.5e6 && packed.unpackedSize < 8e6, `${packed.size} bytes, ${packed.unpackedSize} unpacked`)
 })
 
 test('packing leaves the clone as it was', () => {
@@ -284,25 +289,112 @@ describe('a strict program without @types/node type-checks, declarations of the 
   })
 })
 
-test('installed by npm it is imported, and its command runs', t => {
-  mkdirSync(at('installed'))
-  writeFileSync(at('installed', 'package.json'), '{ "private": true, "type": "module" }')
+/** A folder with a build of the addon as `tools/prebuild.mjs` makes one, from the addon of this machine: it looks for libtorch
+ *  beside itself, and names no folder of this machine. */
+function prebuilt(library: string, addon: string, libtorch: string): string {
+  const target = `${process.platform}-${process.arch}`
+  const to = at('prebuilt', target)
+  mkdirSync(to, { recursive: true })
+  const files: Record<string, object> = {}
+  for (const name of ['anneal.node', 'preload.node']) {
+    const data = readFileSync(join(dirname(addon), name))
+    const lib = Buffer.from(`${dirname(library)}\0`)
+    const own = Buffer.from('$ORIGIN/lib:$ORIGIN'.padEnd(lib.length, '\0'))
+    assert.ok(own.length === lib.length, `the path ${dirname(library)} is too short to be replaced`)
+    for (let i = data.indexOf(lib); i >= 0; i = data.indexOf(lib)) own.copy(data, i)
+    const home = Buffer.from(`${homedir()}/`)
+    for (let i = data.indexOf(home); i >= 0; i = data.indexOf(home)) data.fill('x', i, i + home.length)
+    writeFileSync(join(to, name), data)
+    files[name] = { bytes: data.length, sha256: createHash('sha256').update(data).digest('hex') }
+  }
+  const manifest = { target, anneal: about.version, libtorch, sources: sourcesDigest(), nodeApi: 8, files }
+  writeFileSync(join(to, 'manifest.json'), JSON.stringify(manifest))
+  return at('prebuilt')
+}
+
+/** Programs that a user's PATH has where there is no compiler, no CMake and no Python. */
+function plainPath(): string {
+  const bin = at('bin')
+  mkdirSync(bin)
+  for (const name of ['sh', 'env', 'node', 'npm', 'npx', 'uname', 'rm', 'mkdir', 'sed', 'dirname', 'readlink'])
+    if (which(name)) symlinkSync(which(name)!, join(bin, name))
+  return bin
+}
+
+const pictures = `import { mkdirSync } from 'node:fs'
+import sharp from 'sharp'
+for (const [name, background] of [['cats', '#c33'], ['dogs', '#36c']])
+  for (let n = 0; n < 8; n++) {
+    mkdirSync('photos/' + name, { recursive: true })
+    await sharp({ create: { width: 70 + n, height: 80, channels: 3, background } }).jpeg().toFile('photos/' + name + '/' + n + '.jpg')
+  }
+const { trainFolder, loadClassifier } = await import('anneal')
+const { run } = await trainFolder('photos', { model: 'squeezenet1_1', pretrained: false, size: 64, epochs: 0, views: 1, out: 'runs/one' })
+const classifier = loadClassifier(run, { worker: false })
+console.log('predicted', (await classifier.predict('photos/cats/1.jpg')).label)
+`
+
+test('the packages of a release: installed by npm, without a compiler, anneal trains, predicts and is required', {
+  skip: process.platform !== 'linux' && 'the addon of this machine is made portable on Linux alone',
+}, t => {
+  const { path, library, libtorch } = findAddon()!
+  assert.ok(library && libtorch, 'set-up has built an addon')
   const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--fetch-retries=0']
-  const install = run('npm', ['install', ...flags, at(packed.filename)], at('installed'))
+  const folders = ['--prebuilt', prebuilt(library, path, libtorch.version), '--out', at('release')]
+  const name = `${process.platform}-${process.arch}`
+  const release = run(
+    process.execPath,
+    ['tools/release.mjs', '--here', '--only', `anneal,${name}`, ...folders],
+    at('clone'),
+  )
+  assert.equal(release.status, 0, release.said)
+  const tarballs = [`anneal-${about.version}.tgz`, `anneal-${name}-${about.version}.tgz`]
+  assert.match(
+    readFileSync(at('release', 'RELEASE.md'), 'utf8'),
+    new RegExp(`\`${tarballs[1]}\` \\| .*\\| \`[0-9a-f]{64}\``),
+  )
+
+  mkdirSync(at('installed'))
+  mkdirSync(at('home'))
+  writeFileSync(at('installed', 'package.json'), '{ "private": true, "type": "module" }')
+  const cache = run('npm', ['config', 'get', 'cache'], root).stdout.trim()
+  // Only libtorch comes from the machine; everything else that set-up makes goes into an empty home.
+  const env = { HOME: at('home'), PATH: plainPath(), npm_config_cache: cache, ANNEAL_LIBTORCH: libtorch.folder }
+  const user = (command: string, ...args: string[]) => run(command, args, at('installed'), env)
+  const install = user('npm', 'install', ...flags, ...tarballs.map(file => at('release', file)))
   if (install.status !== 0 && /E(NOTFOUND|AI_AGAIN|CONNREFUSED|CONNRESET|TIMEDOUT|NOTCACHED)/.test(install.said))
     return t.skip('the package registry can not be reached')
   assert.equal(install.status, 0, install.said)
+  const installed = JSON.parse(readFileSync(at('installed/node_modules/anneal/package.json'), 'utf8'))
+  assert.deepEqual(installed.optionalDependencies, { [`@anneal/${name}`]: about.version })
+  assert.deepEqual([installed.scripts, installed.devDependencies], [undefined, undefined])
+  assert.equal(about.optionalDependencies, undefined, 'npm ci in a clone needs no platform package')
+
   const names =
     "import('anneal').then(a => console.log(typeof a.trainFolder, typeof a.learner, typeof a.loadClassifier))"
-  const imported = run(process.execPath, ['-e', names], at('installed'))
+  const imported = user('node', '-e', names)
   assert.deepEqual([imported.status, imported.stdout], [0, 'function function function\n'], imported.stderr)
-  const help = run('npx', ['--no-install', 'anneal', '--help'], at('installed'))
+  const required = user('node', '--input-type=commonjs', '-e', "console.log(typeof require('anneal').trainFolder)")
+  assert.match(required.said, /^function$|await import\("anneal"\), or use Node 20\.19/m)
+  const help = user('npx', '--no-install', 'anneal', '--help')
   assert.equal(help.status, 0, help.said)
   assert.match(help.stdout, /^Usage: anneal/)
-  const doctor = run('npx', ['--no-install', 'anneal', 'doctor', '--json'], at('installed'))
+  const doctor = user('npx', '--no-install', 'anneal', 'doctor', '--json')
   assert.equal(doctor.status, 0, doctor.said)
-  for (const { todo = '' } of JSON.parse(doctor.stdout).findings) assert.doesNotMatch(todo, /npm run/)
+  const { findings, mend } = JSON.parse(doctor.stdout)
+  for (const { todo = '' } of findings) assert.doesNotMatch(todo, /npm run/)
+  const stateOf = (what: string) => findings.find(({ name }: { name: string }) => name === what).state
+  assert.deepEqual([stateOf('package'), stateOf('compiler'), stateOf('addon')], ['ok', 'info', 'missing'])
+  assert.equal(mend, 'npx anneal setup')
+  // The first use sets up, without a compiler.
+  writeFileSync(at('installed', 'main.mjs'), pictures)
+  const trained = user('node', 'main.mjs')
+  assert.match(trained.stdout, /^predicted (cats|dogs)$/m, trained.said)
+  const predicted = user('npx', '--no-install', 'anneal', 'predict', 'runs/one', 'photos/dogs/1.jpg')
+  assert.match(predicted.stdout, /^photos\/dogs\/1\.jpg +(cats|dogs) /m, predicted.said)
+  const set = user('npx', '--no-install', 'anneal', 'setup')
+  assert.match(set.stdout, /addon ready \(from @anneal\/.*\): .*\/home\/\.cache\/anneal\/addon\//, set.said)
   // The package has everything that set-up needs: it finds that dist/ needs no build.
-  const setup = run(process.execPath, ['node_modules/anneal/tools/setup.mjs', '--dist'], at('installed'))
+  const setup = user('node', 'node_modules/anneal/tools/setup.mjs', '--dist')
   assert.deepEqual([setup.status, setup.said.trim()], [0, ''])
 })

@@ -147,7 +147,10 @@ async function compile() {
       const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', fresh, '--noEmitOnError']
       must(process.execPath, [...tsc, '--incremental', 'false', '--tsBuildInfoFile', 'null'], 'mend these errors')
       portableTypes(at(fresh))
-      for (const entry of ['.', 'torch', 'export', 'serve']) writeFileSync(at(fresh, entry, 'index.cjs'), required)
+      for (const entry of ['.', 'torch', 'export', 'serve']) {
+        writeFileSync(at(fresh, entry, 'index.cjs'), required)
+        writeFileSync(at(fresh, entry, 'index.d.cts'), "export * from './index.js'\n")
+      }
       // Bundles the command into few files, because Node needs a tenth of a second to find and read two hundred small
       // ones. They lie at the same depth as src/setup, whose files look for native/ relative to themselves.
       buildSync({

@@ -6,7 +6,8 @@ import { flat } from './style.ts'
 /** `anneal setup`: libtorch and the addon, each where it is missing. */
 export async function setup(): Promise<void> {
   workWithoutOutput()
-  const { path, libtorch, built } = await ensureAddon(streamReport(process.stderr))
-  const from = libtorch ? `libtorch ${libtorch.version} (${libtorch.source}), ` : ''
-  process.stdout.write(`${from}addon ${built ? 'built' : 'ready'}: ${flat(path)}\n`)
+  const { path, libtorch, built, from: brought } = await ensureAddon(streamReport(process.stderr))
+  const libtorchText = libtorch ? `libtorch ${libtorch.version} (${libtorch.source}), ` : ''
+  const how = built ? 'built' : brought ? `ready (from ${brought})` : 'ready'
+  process.stdout.write(`${libtorchText}addon ${how}: ${flat(path)}\n`)
 }

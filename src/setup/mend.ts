@@ -18,6 +18,9 @@ export function systemFinding(
     : { name: 'system', state: 'ok', text }
 }
 
+/** The findings about what a build needs. */
+const buildTools = ['compiler', 'CMake']
+
 /** The platform package with the compiled addon, and whether it can be used. */
 export function packageFinding(found: PlatformPackage, clone: boolean = isClone()): Finding {
   const name = 'package'
@@ -38,9 +41,9 @@ export function packageFinding(found: PlatformPackage, clone: boolean = isClone(
   return { name, state: 'ok', text: `${found.name} ${found.version}: the compiled addon for libtorch ${versions}` }
 }
 
-/** Makes of a missing tool a remark, if the addon needs no building. */
+/** Makes of a missing compiler or CMake a remark, if the addon needs no building. */
 export const notNeeded = (finding: Finding): Finding =>
-  finding.state === 'missing'
+  finding.state === 'missing' && buildTools.includes(finding.name)
     ? { name: finding.name, state: 'info', text: `${finding.text}; not needed, the addon comes compiled` }
     : finding
 
@@ -51,7 +54,10 @@ export function mending(findings: readonly Finding[]): string {
   const other = first('Node') ?? first('system') ?? first('cache')
   if (other) return other
   const setup = 'npx anneal setup'
-  const tools = missing.some(({ name }) => name === 'compiler' || name === 'CMake')
+  const tools = missing.some(({ name }) => buildTools.includes(name))
+  // To install a package is easier than to build what it holds.
+  const brought = findings.find(({ name, state }) => name === 'package' && state === 'note')?.todo
+  if (tools && brought) return brought.startsWith('npm ') ? `${brought.split(';')[0]} && ${setup}` : brought
   const pip = findings.some(({ name, state }) => (name === 'Python' || name === 'pip') && state === 'missing')
   const packages = [...(tools ? ['build-essential', 'cmake'] : []), ...(pip ? ['python3-pip'] : [])]
   if (packages.length === 0) return setup

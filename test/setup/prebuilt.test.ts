@@ -10,6 +10,7 @@ import { libc, unsupported } from '../../src/setup/libc.ts'
 import type { Libtorch } from '../../src/setup/libtorch.ts'
 import { lookForLibtorch, machinePlaces, needsPip } from '../../src/setup/lookup.ts'
 import { mending, notNeeded, packageFinding, systemFinding } from '../../src/setup/mend.ts'
+import type { LibtorchPins } from '../../src/setup/pins.ts'
 import { placeBuild } from '../../src/setup/place.ts'
 import { copyBuild, lookForPackage, onlyFor } from '../../src/setup/prebuilt.ts'
 
@@ -144,10 +145,11 @@ test('pip is needed only where no archive of a version with an addon is pinned',
   const wheels = { version: '2.15.0', parts: [] }
   const archive = { version: '2.14.1' } as never
   const only = (...versions: string[]) => ({ versions, from: 'a package' })
-  assert.equal(needsPip(only('2.15.0'), { pins: { wheels, archive } }), true)
-  assert.equal(needsPip(only('2.15.0', '2.14.1'), { pins: { wheels, archive } }), false)
-  assert.equal(needsPip(undefined, { pins: { wheels, archive } }), false)
-  assert.equal(needsPip(undefined, { pins: { wheels } }), true)
+  const of = (pins: object) => ({ ...machinePlaces(), pins: pins as LibtorchPins })
+  assert.equal(needsPip(only('2.15.0'), of({ wheels, archive })), true)
+  assert.equal(needsPip(only('2.15.0', '2.14.1'), of({ wheels, archive })), false)
+  assert.equal(needsPip(undefined, of({ wheels, archive })), false)
+  assert.equal(needsPip(undefined, of({ wheels })), true)
 })
 
 test('a build is copied beside a link to the libraries of libtorch, and loads there', async () => {
@@ -222,11 +224,21 @@ test('doctor ends with the one thing that mends what is missing', () => {
   )
   assert.match(mending([systemFinding('linux', 'x64', 'musl'), addon]), /^use node:22-slim/)
   assert.match(mending([finding('cache', 'missing', 'Set ANNEAL_CACHE'), addon]), /^Set ANNEAL_CACHE/)
+  const tools = [finding('compiler', 'missing'), finding('CMake', 'missing')]
+  const brought = packageFinding(lookForPackage({ ...about, folder: undefined }), false)
+  assert.equal(mending([brought, ...tools, addon]), 'npm install --include=optional && npx anneal setup')
+  const older = packageFinding(lookForPackage({ ...about, folder: made(undefined, { version: '1.2.2' }) }), false)
+  assert.equal(
+    mending([older, ...tools, addon]),
+    'npm install anneal@1.2.3 @anneal/linux-x64@1.2.3 && npx anneal setup',
+  )
+  const old = packageFinding(lookForPackage({ ...about, folder: made(), libc: { glibc: '2.17' } }), false)
+  assert.match(mending([old, ...tools, addon]), /^use a newer system/)
   if (process.platform === 'linux') {
-    const tools = [finding('compiler', 'missing'), finding('CMake', 'missing')]
     assert.equal(mending([...tools, addon]), 'sudo apt-get install build-essential cmake && npx anneal setup')
     assert.equal(mending([finding('Python', 'missing'), addon]), 'sudo apt-get install python3-pip && npx anneal setup')
   }
   assert.equal(notNeeded(finding('compiler', 'missing')).state, 'info')
+  assert.equal(notNeeded(finding('Python', 'missing')).state, 'missing', 'it fetches libtorch')
   assert.equal(notNeeded(finding('compiler', 'ok')).state, 'ok')
 })

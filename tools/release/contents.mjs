@@ -6,7 +6,7 @@ import { join } from 'node:path'
 /** What each package may hold, as patterns of paths. A path that no pattern allows is a problem. */
 const allowed = {
   anneal: [
-    /^(LICENSE|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|package\.json)$/,
+    /^(LICENSE|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|Dockerfile|package\.json)$/,
     /^bin\/anneal\.mjs$/,
     /^dist\/(?!.*\.(test|make)\.)[\w./-]+\.(js|cjs|d\.ts|d\.cts|html|css)$/,
     /^native\/[\w./-]+\.(cpp|h)$|^native\/(CMakeLists\.txt|README\.md)$/,
