@@ -305,6 +305,43 @@ test('Parquet and DuckDB files: types, dates, big whole numbers, tables by name'
   await assert.rejects(readFile(file, { sql: 'CREATE TABLE two AS SELECT 1' }), /not a SELECT/)
 })
 
+test('SQLite files: a table, a view, SQL; texts among numbers; nothing is written', async t => {
+  const { default: sqlite } = await import('node-sqlite3-wasm')
+  const dir = tempFolder(t)
+  put(dir, { 'x.txt': '' })
+  const file = join(dir, 'x.db')
+  const base = new sqlite.Database(file)
+  base.exec(`CREATE TABLE people (id INTEGER, age REAL, name TEXT, big INTEGER, "2019" TEXT);
+    INSERT INTO people VALUES (1, 1.5, 'x', 9007199254740993, '2020-01-02'), (2, NULL, ' 7', 5, NULL), (3, '?', NULL, 6, '2021-01-02');
+    CREATE VIEW young AS SELECT id FROM people WHERE id < 3;`)
+  base.close()
+  const people = {
+    id: [1, 2, 3],
+    age: [1.5, null, null],
+    name: ['x', '7', null],
+    big: ['9007199254740993', '5', '6'],
+    2019: ['2020-01-02T00:00:00', null, '2021-01-02T00:00:00'],
+  }
+  assert.deepEqual((await readFile(file, { table: 'people' })).table, people)
+  assert.deepEqual((await readFile(file, { table: 'young' })).table, { id: [1, 2] })
+  const sql = 'SELECT id, id * 2 AS id, count(*) AS n FROM people GROUP BY id ORDER BY id DESC; -- all'
+  assert.deepEqual((await readFile(file, { sql })).table, { id: [3, 2, 1], 'id:1': [6, 4, 2], n: [1, 1, 1] })
+  for (const [options, says] of [
+    [{}, /holds 2 tables: people, young\. Choose one: table: "people"/],
+    [{ table: 'peple' }, /no table "peple"\. Did you mean "people"/],
+    [{ sql: 'SELECT 1; DROP TABLE people' }, /is not one SELECT/],
+    [{ sql: 'DELETE FROM people' }, /is not one SELECT/],
+    [{ sql: 'SELECT nothing FROM people' }, /nothing/],
+  ] as const)
+    await assert.rejects(readFile(file, options), (error: Error & { code?: string }) => {
+      assert.match(error.message, says)
+      assert.equal(error.code, 'ERR_DATA')
+      return true
+    })
+  put(dir, { 'bad.db': Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(4096, 7)]) })
+  await assert.rejects(readFile(join(dir, 'bad.db'), { table: 'a' }), /bad\.db: .*damaged/)
+})
+
 test('a reading is interrupted by a signal', async t => {
   const dir = tempFolder(t)
   put(dir, { 't.csv': `a,b\n${Array.from({ length: 200_000 }, (_, i) => `${i},w${i % 1000}\n`).join('')}` })

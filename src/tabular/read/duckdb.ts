@@ -149,3 +149,6 @@ export const text = (value: string): string => `'${value.replaceAll("'", "''")}'
 
 /** A name as SQL: `"a ""b"""`. */
 export const name = (value: string): string => `"${value.replaceAll('"', '""')}"`
+
+/** A statement without the semicolon at its end, and what follows that: it goes into a subquery. */
+export const withoutEnd = (sql: string): string => sql.trim().replace(/;(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*$/, '')
