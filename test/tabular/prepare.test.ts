@@ -118,6 +118,8 @@ test('targets: two classes, many, numbers, several columns, a log scale that is 
   )
   assert.equal(infoOf({ target: 'small', task: 'regression' }).task, 'regression')
   assert.equal(infoOf({ target: 'small', task: 'single' }).classes.length, 5)
+  assert.equal(infoOf({ target: 'small', as: { small: 'category' } }).task, 'single')
+  assert.equal(infoOf({ target: 'small', as: { small: 'number' } }).task, 'regression')
   assert.match(said(prepare(frame, { target: 'price' })), /"price" is skewed.*log: true/)
   assert.deepEqual(infoOf({ target: 'price', log: true }).log, [true])
   const gap = prepare(frame, { target: 'gap' })

@@ -207,6 +207,19 @@ test('the user says how cells are read', async t => {
   })
 })
 
+test('kinds that the user asks for: dates of numbers, dates as words, zeros in front as numbers', async t => {
+  const text = 'a,b,c,d\n20240131,2020-01-02,007,2019\n,2020-01-02T01:00:00Z,010,2020\n'
+  const { table } = await read(t, text, { as: { a: 'date', b: 'category', c: 'number', d: 'date' } })
+  assert.deepEqual(table, {
+    a: ['2024-01-31T00:00:00', null],
+    b: ['2020-01-02', '2020-01-02T01:00:00'],
+    c: [7, 10],
+    d: ['2019-01-01T00:00:00', '2020-01-01T00:00:00'],
+  })
+  await assert.rejects(read(t, 'a\n20241331\n', { as: { a: 'date' } }), /line 2: 20241331 in "a" is not a date/)
+  await assert.rejects(read(t, 'a\n2024-01-31\n', { as: { a: 'number' } }), /holds dates, and as: \{ "a": "number" \}/)
+})
+
 test('numbers that mean a missing value: as the user says, in every column', async t => {
   const { table } = await read(t, 'a,b\n-999,x\n1.5,y\n-999.0,-999\n', { missing: ['-999'] })
   assert.deepEqual(table, { a: [null, 1.5, null], b: ['x', 'y', null] })

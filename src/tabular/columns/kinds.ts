@@ -42,6 +42,15 @@ export function kindsOf(
   return frame.columns.map((column): ColumnUse => {
     const { name } = column
     const found = as[name] ? { kind: as[name], reason: asSetting(name, as[name]) } : kindOf(column)
+    if (
+      (found.kind === 'number' || found.kind === 'date') &&
+      column.type !== found.kind &&
+      column.type === 'words' &&
+      column.values.words.length > 0
+    )
+      throw new OptionError(
+        `${asSetting(name, found.kind)}: "${name}" holds words such as "${column.values.words[0]}". Read the table with this option, or take another kind.`,
+      )
     const use = (used: boolean, reason: string) => ({ name, kind: found.kind, used, reason })
     if (targets.includes(name)) return use(false, 'it is predicted')
     if (dropped.has(name)) return use(false, setting('drop', name))
