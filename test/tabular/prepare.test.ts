@@ -86,6 +86,7 @@ test('the user says what columns are, and which are used; a wrong name gets the 
   for (const [wrong, says] of [
     [{ drop: ['colur'] }, /drop: "colur": the table has no column "colur"\. Did you mean "colour"\?/],
     [{ only: ['X1'] }, /only: "X1"/],
+    [{ as: { stars: 'numbr' } }, /"numbr" is not a kind of column\. Did you mean "number"/],
     [{ as: { star: 'number' } }, /Did you mean "stars"/],
     [{ target: 'yy' }, /target: "yy"/],
     [{ groupColumn: 'customerid' }, /Did you mean "CustomerId"/],

@@ -13,6 +13,8 @@ export interface ColumnOptions {
   only?: readonly string[] | undefined
 }
 
+const kinds: readonly ColumnKind[] = ['number', 'category', 'boolean', 'date', 'text', 'id', 'constant']
+
 /** A whole number with at most so many different values is a category (fastai's `max_card`). */
 const mostNumberWords = 20
 const mostWords = 10_000
@@ -35,6 +37,11 @@ export function kindsOf(
     ['only', only ?? []],
   ] as const)
     for (const name of own) checkName(name, names, property)
+  for (const [name, kind] of Object.entries(as))
+    if (!kinds.includes(kind))
+      throw new OptionError(
+        `${asSetting(name, kind)}: "${kind}" is not a kind of column.${didYouMean(kind, kinds)} Expected one of ${kinds.join(', ')}.`,
+      )
   const [dropped, kept] = [new Set(drop), only && new Set(only)]
   const clash = only?.find(name => dropped.has(name))
   if (clash !== undefined)
