@@ -4,6 +4,7 @@ import { numberColumn } from '../data/tables/number-cells.ts'
 import { datePartsInto, partsOf } from './columns/date-parts.ts'
 import { dateColumn } from './columns/dates.ts'
 import { missingRule } from './columns/missing.ts'
+import { gather } from './gather.ts'
 import type {
   CellReading,
   CodedWords,
@@ -36,8 +37,7 @@ export function fitEncoding(frame: Frame, uses: readonly ColumnUse[], trainRows:
     if (kind === 'number') return [{ column: name, kind, ...reading }]
     if (kind === 'date' && column.type === 'date') {
       const { values } = column
-      const own = Float64Array.from(trainRows, row => values[row]!)
-      return [{ column: name, kind, ...partsOf(own), ...reading }]
+      return [{ column: name, kind, ...partsOf(gather(values, trainRows)), ...reading }]
     }
     return [{ column: name, kind: 'category', words: vocabulary(column, trainRows) }]
   })

@@ -1,5 +1,6 @@
 import { percent, plural, withDecimals } from '../base/format.ts'
 import { setting } from '../base/options.ts'
+import { gather } from './gather.ts'
 import { binsOf, type Sample, sampleOf, scoreOf } from './one-column.ts'
 import { looksLikeGroup, type TableSplit } from './split.ts'
 import type { TableTarget } from './target.ts'
@@ -160,7 +161,7 @@ function tellsPart(column: FrameColumn, { target, sample }: Look): Leak | undefi
   const usual = mode(of)
   const others = rows.length - usual.count
   if (usual.count < 0.75 * rows.length || others < few) return undefined
-  const frequent = mode(Float64Array.from(rows, row => values[row]!)).value
+  const frequent = mode(gather(values, rows)).value
   let [rare, rareOthers] = [0, 0]
   rows.forEach((row, i) => {
     if (values[row] === frequent) return
@@ -274,7 +275,7 @@ function future({ frame, uses, split }: Look): Leak[] {
   return uses.flatMap(({ name, kind, used }): Leak[] => {
     const column = columnOf(frame, name)
     if (!used || kind !== 'date' || column.type !== 'date') return []
-    const dates = Float64Array.from(split.valid, row => column.values[row]!)
+    const dates = gather(column.values, split.valid)
       .filter(date => !Number.isNaN(date))
       .sort()
     if (dates.length === 0) return []

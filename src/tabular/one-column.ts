@@ -1,4 +1,5 @@
 import { purpose, rng } from '../base/random.ts'
+import { gather } from './gather.ts'
 import type { TableTarget } from './target.ts'
 import type { FrameColumn } from './types.ts'
 
@@ -60,7 +61,7 @@ export function binsOf(column: FrameColumn, rows: Int32Array): { of: Int32Array;
   if (column.type === 'words')
     return { of: Int32Array.from(rows, row => column.values.codes[row]! + 1), count: column.values.words.length + 1 }
   const { values } = column
-  const own = Float64Array.from(rows, row => values[row]!)
+  const own = gather(values, rows)
   const sorted = own.filter(value => !Number.isNaN(value)).sort()
   const edges = new Set<number>()
   for (let b = 1; b < bins; b++) if (sorted.length > 0) edges.add(sorted[Math.floor((b * sorted.length) / bins)]!)

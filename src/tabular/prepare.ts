@@ -52,7 +52,11 @@ export async function prepareTable(source: string, options: PrepareOptions): Pro
 /** The same for a table in memory. */
 export function prepareFrame(frame: Frame, options: PrepareOptions): PreparedTable {
   const columns = typeof options.target === 'string' ? [options.target] : options.target
-  const target = targetOf(frame, columns, options)
+  const asked = columns.length === 1 ? options.as?.[columns[0]!] : undefined
+  const task =
+    options.task ??
+    (asked === 'category' || asked === 'boolean' ? 'single' : asked === 'number' ? 'regression' : undefined)
+  const target = targetOf(frame, columns, { ...options, task })
   const uses = kindsOf(frame, options, columns).map(use =>
     use.name === options.splitColumn ? { ...use, used: false, reason: setting('splitColumn', use.name) } : use,
   )

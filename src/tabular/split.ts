@@ -8,6 +8,7 @@ import { rankedParts } from '../data/split/stratify.ts'
 import type { Choice } from '../data/types.ts'
 import { asSetting } from './columns/as-setting.ts'
 import { checkName } from './columns/kinds.ts'
+import { gather } from './gather.ts'
 import type { TableTarget } from './target.ts'
 import type { ColumnUse, Frame, FrameColumn } from './types.ts'
 
@@ -169,19 +170,11 @@ interface Shares {
 function atRandom(target: TableTarget, { valid, test, seed, folds, fold }: Shares): Int8Array {
   const { info, values, rows } = target
   const width = info.task === 'single' ? 1 : info.columns.length
-  const own = Float64Array.from(rows, row => values[row * width]!)
+  const own = gather(values, rows, width)
   const draw = (at: Int32Array, share: number, salt: number): Int32Array =>
     info.task === 'single'
-      ? stratified(
-          Float64Array.from(at, i => own[i]!),
-          share,
-          { seed, salt },
-        )
-      : rankedParts(
-          Float64Array.from(at, i => own[i]!),
-          { shares: [1 - share, share], folds: false },
-          seed + salt,
-        )
+      ? stratified(gather(own, at), share, { seed, salt })
+      : rankedParts(gather(own, at), { shares: [1 - share, share], folds: false }, seed + salt)
   const of = new Int8Array(rows.length)
   let pool = Int32Array.from(rows.keys())
   if (test > 0) {
@@ -192,10 +185,7 @@ function atRandom(target: TableTarget, { valid, test, seed, folds, fold }: Share
     pool = pool.filter(i => of[i] === 0)
   }
   const picked = folds
-    ? foldsOf(
-        Float64Array.from(pool, i => own[i]!),
-        { folds, seed, single: info.task === 'single' },
-      ).map(k => Number(k === fold))
+    ? foldsOf(gather(own, pool), { folds, seed, single: info.task === 'single' }).map(k => Number(k === fold))
     : draw(pool, Math.min(0.999, valid / (1 - test)), 0)
   pool.forEach((i, k) => {
     if (picked[k] === 1) of[i] = 1
@@ -203,18 +193,16 @@ function atRandom(target: TableTarget, { valid, test, seed, folds, fold }: Share
   return of
 }
 
-/** The rows of each class, ascending. */
+/** The rows of each class, ascending. Classes are numbers from 0. */
 function byClass(classes: Float64Array): Map<number, Int32Array> {
-  const counts = new Map<number, number>()
-  for (const own of classes) counts.set(own, (counts.get(own) ?? 0) + 1)
-  const all = new Map([...counts].sort(([a], [b]) => a - b).map(([own, n]) => [own, new Int32Array(n)]))
-  const at = new Map<number, number>()
-  classes.forEach((own, i) => {
-    const n = at.get(own) ?? 0
-    all.get(own)![n] = i
-    at.set(own, n + 1)
-  })
-  return all
+  let most = 0
+  for (let i = 0; i < classes.length; i++) if (classes[i]! > most) most = classes[i]!
+  const counts = new Uint32Array(most + 1)
+  for (let i = 0; i < classes.length; i++) counts[classes[i]!]!++
+  const all = Array.from(counts, n => new Int32Array(n))
+  const at = new Uint32Array(most + 1)
+  for (let i = 0; i < classes.length; i++) all[classes[i]!]![at[classes[i]!]!++] = i
+  return new Map([...all.entries()].filter(([, rows]) => rows.length > 0))
 }
 
 function stratified(classes: Float64Array, share: number, { seed, salt }: { seed: number; salt: number }): Int32Array {
@@ -260,7 +248,7 @@ function byGroup(
 ): Int8Array {
   const keys = keysOf(column, rows)
   const width = info.task === 'single' ? 1 : info.columns.length
-  const fifths = info.task === 'regression' ? fifthsOf(Float64Array.from(rows, row => values[row * width]!)) : undefined
+  const fifths = info.task === 'regression' ? fifthsOf(gather(values, rows, width)) : undefined
   const numbers = new Map<number, number>()
   const groups: { size: number; counts: Map<number, number> }[] = []
   const member = Int32Array.from(keys, (key, i) => {
@@ -401,7 +389,7 @@ function differentIn(column: FrameColumn, rows: Int32Array): { filled: number; d
     const { codes, words } = column.values
     return { filled: rows.reduce((sum, row) => sum + Number(codes[row]! >= 0), 0), different: words.length }
   }
-  const own = Float64Array.from(rows, row => column.values[row]!).sort() // NaN comes last
+  const own = gather(column.values, rows).sort() // NaN comes last
   let different = 0
   let filled = 0
   for (; filled < own.length && !Number.isNaN(own[filled]); filled++)

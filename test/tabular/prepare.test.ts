@@ -86,6 +86,7 @@ test('the user says what columns are, and which are used; a wrong name gets the 
   for (const [wrong, says] of [
     [{ drop: ['colur'] }, /drop: "colur": the table has no column "colur"\. Did you mean "colour"\?/],
     [{ only: ['X1'] }, /only: "X1"/],
+    [{ as: { stars: 'numbr' } }, /"numbr" is not a kind of column\. Did you mean "number"/],
     [{ as: { star: 'number' } }, /Did you mean "stars"/],
     [{ target: 'yy' }, /target: "yy"/],
     [{ groupColumn: 'customerid' }, /Did you mean "CustomerId"/],
@@ -118,6 +119,8 @@ test('targets: two classes, many, numbers, several columns, a log scale that is 
   )
   assert.equal(infoOf({ target: 'small', task: 'regression' }).task, 'regression')
   assert.equal(infoOf({ target: 'small', task: 'single' }).classes.length, 5)
+  assert.equal(infoOf({ target: 'small', as: { small: 'category' } }).task, 'single')
+  assert.equal(infoOf({ target: 'small', as: { small: 'number' } }).task, 'regression')
   assert.match(said(prepare(frame, { target: 'price' })), /"price" is skewed.*log: true/)
   assert.deepEqual(infoOf({ target: 'price', log: true }).log, [true])
   const gap = prepare(frame, { target: 'gap' })

@@ -207,6 +207,19 @@ test('the user says how cells are read', async t => {
   })
 })
 
+test('kinds that the user asks for: dates of numbers, dates as words, zeros in front as numbers', async t => {
+  const text = 'a,b,c,d\n20240131,2020-01-02,007,2019\n,2020-01-02T01:00:00Z,010,2020\n'
+  const { table } = await read(t, text, { as: { a: 'date', b: 'category', c: 'number', d: 'date' } })
+  assert.deepEqual(table, {
+    a: ['2024-01-31T00:00:00', null],
+    b: ['2020-01-02', '2020-01-02T01:00:00'],
+    c: [7, 10],
+    d: ['2019-01-01T00:00:00', '2020-01-01T00:00:00'],
+  })
+  await assert.rejects(read(t, 'a\n20241331\n', { as: { a: 'date' } }), /line 2: 20241331 in "a" is not a date/)
+  await assert.rejects(read(t, 'a\n2024-01-31\n', { as: { a: 'number' } }), /holds dates, and as: \{ "a": "number" \}/)
+})
+
 test('numbers that mean a missing value: as the user says, in every column', async t => {
   const { table } = await read(t, 'a,b\n-999,x\n1.5,y\n-999.0,-999\n', { missing: ['-999'] })
   assert.deepEqual(table, { a: [null, 1.5, null], b: ['x', 'y', null] })
@@ -303,6 +316,43 @@ test('Parquet and DuckDB files: types, dates, big whole numbers, tables by name'
   assert.deepEqual((await readFile(file, { sql: 'SELECT a * 2 AS b FROM one' })).table, { b: [3, 4] })
   await assert.rejects(readFile(file, { table: 'on' }), /no table "on"\. Did you mean "one"\? Its tables: one/)
   await assert.rejects(readFile(file, { sql: 'CREATE TABLE two AS SELECT 1' }), /not a SELECT/)
+})
+
+test('SQLite files: a table, a view, SQL; texts among numbers; nothing is written', async t => {
+  const { default: sqlite } = await import('node-sqlite3-wasm')
+  const dir = tempFolder(t)
+  put(dir, { 'x.txt': '' })
+  const file = join(dir, 'x.db')
+  const base = new sqlite.Database(file)
+  base.exec(`CREATE TABLE people (id INTEGER, age REAL, name TEXT, big INTEGER, "2019" TEXT);
+    INSERT INTO people VALUES (1, 1.5, 'x', 9007199254740993, '2020-01-02'), (2, NULL, ' 7', 5, NULL), (3, '?', NULL, 6, '2021-01-02');
+    CREATE VIEW young AS SELECT id FROM people WHERE id < 3;`)
+  base.close()
+  const people = {
+    id: [1, 2, 3],
+    age: [1.5, null, null],
+    name: ['x', '7', null],
+    big: ['9007199254740993', '5', '6'],
+    2019: ['2020-01-02T00:00:00', null, '2021-01-02T00:00:00'],
+  }
+  assert.deepEqual((await readFile(file, { table: 'people' })).table, people)
+  assert.deepEqual((await readFile(file, { table: 'young' })).table, { id: [1, 2] })
+  const sql = 'SELECT id, id * 2 AS id, count(*) AS n FROM people GROUP BY id ORDER BY id DESC; -- all'
+  assert.deepEqual((await readFile(file, { sql })).table, { id: [3, 2, 1], 'id:1': [6, 4, 2], n: [1, 1, 1] })
+  for (const [options, says] of [
+    [{}, /holds 2 tables: people, young\. Choose one: table: "people"/],
+    [{ table: 'peple' }, /no table "peple"\. Did you mean "people"/],
+    [{ sql: 'SELECT 1; DROP TABLE people' }, /is not one SELECT/],
+    [{ sql: 'DELETE FROM people' }, /is not one SELECT/],
+    [{ sql: 'SELECT nothing FROM people' }, /nothing/],
+  ] as const)
+    await assert.rejects(readFile(file, options), (error: Error & { code?: string }) => {
+      assert.match(error.message, says)
+      assert.equal(error.code, 'ERR_DATA')
+      return true
+    })
+  put(dir, { 'bad.db': Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(4096, 7)]) })
+  await assert.rejects(readFile(join(dir, 'bad.db'), { table: 'a' }), /bad\.db: .*damaged/)
 })
 
 test('a reading is interrupted by a signal', async t => {

@@ -13,6 +13,8 @@ export interface ColumnOptions {
   only?: readonly string[] | undefined
 }
 
+const kinds: readonly ColumnKind[] = ['number', 'category', 'boolean', 'date', 'text', 'id', 'constant']
+
 /** A whole number with at most so many different values is a category (fastai's `max_card`). */
 const mostNumberWords = 20
 const mostWords = 10_000
@@ -35,6 +37,11 @@ export function kindsOf(
     ['only', only ?? []],
   ] as const)
     for (const name of own) checkName(name, names, property)
+  for (const [name, kind] of Object.entries(as))
+    if (!kinds.includes(kind))
+      throw new OptionError(
+        `${asSetting(name, kind)}: "${kind}" is not a kind of column.${didYouMean(kind, kinds)} Expected one of ${kinds.join(', ')}.`,
+      )
   const [dropped, kept] = [new Set(drop), only && new Set(only)]
   const clash = only?.find(name => dropped.has(name))
   if (clash !== undefined)
@@ -42,6 +49,15 @@ export function kindsOf(
   return frame.columns.map((column): ColumnUse => {
     const { name } = column
     const found = as[name] ? { kind: as[name], reason: asSetting(name, as[name]) } : kindOf(column)
+    if (
+      (found.kind === 'number' || found.kind === 'date') &&
+      column.type !== found.kind &&
+      column.type === 'words' &&
+      column.values.words.length > 0
+    )
+      throw new OptionError(
+        `${asSetting(name, found.kind)}: "${name}" holds words such as "${column.values.words[0]}". Read the table with this option, or take another kind.`,
+      )
     const use = (used: boolean, reason: string) => ({ name, kind: found.kind, used, reason })
     if (targets.includes(name)) return use(false, 'it is predicted')
     if (dropped.has(name)) return use(false, setting('drop', name))

@@ -102,7 +102,7 @@ export function settle(
   raw: RawColumn,
   { reading = {}, missing, where }: { reading?: Reading; missing: MissingRule; where(row: number): string },
 ): Settled {
-  if (raw.type !== 'words') return plain(raw, missing)
+  if (raw.type !== 'words') return asAsked(plain(raw, missing), reading.kind, where)
   const words = joined(raw)
   const rest = (is: (word: string) => boolean) =>
     words.words.filter((word, code) => words.counts[code]! > 0 && !is(word))
@@ -119,6 +119,47 @@ export function settle(
     if (done) return done
   }
   return asWords(words, missing)
+}
+
+/** A column of numbers or dates, as the kind that the user asks for: dates as words, numbers such as 20240131 as dates. */
+function asAsked(settled: Settled, kind: ColumnKind | undefined, where: (row: number) => string): Settled {
+  const { column } = settled
+  if (column.type === 'date' && (kind === 'category' || kind === 'boolean' || kind === 'text' || kind === 'id'))
+    return { ...settled, column: dateWords(column.name, column.values) }
+  if (column.type === 'number' && kind === 'date')
+    return { ...settled, column: numberDates(column.name, column.values, where) }
+  if (column.type === 'date' && kind === 'number')
+    throw new DataError(
+      `"${column.name}" holds dates, and ${asSetting(column.name, 'number')} asks for numbers. Leave it as a date: a model gets its elapsed days, or make a number of it with SQL.`,
+    )
+  return settled
+}
+
+function dateWords(name: string, dates: Float64Array): FrameColumn {
+  const seen = new Map<number, number>()
+  const codes = Int32Array.from(dates, date => {
+    if (Number.isNaN(date)) return -1
+    const code = seen.get(date) ?? seen.size
+    seen.set(date, code)
+    return code
+  })
+  const words = Array.from(seen.keys(), date => new Date(date * 1000).toISOString().replace(/(T00:00:00)?\.000Z$/, ''))
+  return { name, type: 'words', values: { codes, words } }
+}
+
+/** Dates of whole numbers: 20240131, or years. */
+function numberDates(name: string, values: Float64Array, where: (row: number) => string): FrameColumn {
+  const dates = values.map((value, row) => {
+    if (Number.isNaN(value)) return value
+    const [, year, month = '01', day = '01'] = /^(\d{4})(?:(\d{2})(\d{2}))?$/.exec(String(value)) ?? []
+    const date = year === undefined ? Number.NaN : dateColumn([]).read(`${year}-${month}-${day}`)
+    if (Number.isNaN(date))
+      throw new DataError(
+        `${where(row)}: ${value} in "${name}" is not a date, and ${asSetting(name, 'date')} reads "${name}" as dates. Expected numbers such as 20240131 or 2024, or texts.`,
+      )
+    return date
+  })
+  return { name, type: 'date', values: dates }
 }
 
 /** A column that the reader has read already. Infinite numbers become missing values. */

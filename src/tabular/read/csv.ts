@@ -112,7 +112,7 @@ function selectOf(
 /** DuckDB's reader with every setting given, so that it finds nothing by itself: what it finds drops rows silently. */
 function readCsv({ path, shape: { delimiter, quote, escape: escaper, skipRows, names } }: TextFile, more = ''): string {
   const columns = names.map((_, i) => `'k${i}': 'VARCHAR'`)
-  return `read_csv(${text(path)}, auto_detect=false, delim=${text(delimiter)}, quote=${text(quote)}, escape=${text(escaper)}, header=false, skip=${skipRows}, columns={${columns.join(', ')}}, null_padding=false, strict_mode=true, max_line_size=16000000${more})`
+  return `read_csv(${text(path)}, auto_detect=false, delim=${text(delimiter)}, quote=${text(quote)}, escape=${text(escaper)}, header=false, skip=${skipRows}, columns={${columns.join(', ')}}, null_padding=false, strict_mode=true${more})`
 }
 
 function placeOf(texts: readonly TextFile[], row: number): string {

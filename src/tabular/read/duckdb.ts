@@ -1,9 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DataError, SetupError } from '../../base/errors.ts'
+import { bytes } from '../../base/format.ts'
 import { freeMemory } from '../../base/memory.ts'
+import { setting } from '../../base/options.ts'
 
 /** An open database in memory that reads tables, and what it needs on the disk. */
 export interface Duck {
@@ -48,7 +50,7 @@ async function api(): Promise<typeof import('@duckdb/node-api')> {
 }
 
 /** Opens a database in memory that downloads nothing and takes no more memory than its limit: beyond it, it writes to a
- *  folder of its own. An abort of the signal interrupts the statement that runs. */
+ *  folder of its own, at most half of the free disk. An abort of the signal interrupts the statement that runs. */
 export async function openDuck({ memory, threads, signal }: DuckOptions = {}): Promise<Duck> {
   signal?.throwIfAborted()
   const { DuckDBInstance, StatementType } = await api()
@@ -64,15 +66,22 @@ export async function openDuck({ memory, threads, signal }: DuckOptions = {}): P
       memory_limit: `${Math.floor(limit / 1e6)}MB`,
       threads: String(threads ?? availableParallelism()),
       temp_directory: join(folder, 'spill'),
+      max_temp_directory_size: `${Math.max(1, Math.floor(freeOn(folder) / 2e6))}MB`,
     })
     const connection = await instance.connect()
     await connection.run("SET TimeZone='UTC'")
-    return duckOf({ connection, instance, folder, select: StatementType.SELECT, signal })
+    return duckOf({ connection, instance, folder, select: StatementType.SELECT, signal, limit })
   } catch (error) {
     instance?.closeSync()
     rmSync(folder, { recursive: true, force: true })
     throw error
   }
+}
+
+/** The free bytes of the disk that holds a folder. */
+function freeOn(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize
 }
 
 function duckOf({
@@ -81,12 +90,14 @@ function duckOf({
   folder,
   select,
   signal,
+  limit,
 }: {
   connection: DuckDBConnection
   instance: DuckDBInstance
   folder: string
   select: number
   signal: AbortSignal | undefined
+  limit: number
 }): Duck {
   const interrupt = () => connection.interrupt()
   signal?.addEventListener('abort', interrupt)
@@ -96,7 +107,11 @@ function duckOf({
       return await work()
     } catch (error) {
       signal?.throwIfAborted()
-      throw error
+      if (!(error instanceof Error && error.message.startsWith('Out of Memory Error'))) throw error
+      throw new DataError(
+        `DuckDB needs more memory than its limit of ${bytes(limit)}: ${firstLines(error)} Free memory, or take fewer columns or rows with ${setting('sql', 'SELECT … FROM data')}.`,
+        { cause: error },
+      )
     }
   }
   return {
@@ -149,3 +164,6 @@ export const text = (value: string): string => `'${value.replaceAll("'", "''")}'
 
 /** A name as SQL: `"a ""b"""`. */
 export const name = (value: string): string => `"${value.replaceAll('"', '""')}"`
+
+/** A statement without the semicolon at its end, and what follows that: it goes into a subquery. */
+export const withoutEnd = (sql: string): string => sql.trim().replace(/;(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*$/, '')

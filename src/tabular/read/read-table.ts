@@ -6,7 +6,7 @@ import { type MissingRule, missingRule } from '../columns/missing.ts'
 import type { Frame } from '../types.ts'
 import { csvTables, NeedsConversion } from './csv.ts'
 import { unique } from './csv-shape.ts'
-import { type Duck, firstLines, name as named, openDuck, text } from './duckdb.ts'
+import { type Duck, firstLines, name as named, openDuck, text, withoutEnd } from './duckdb.ts'
 import { frameOf, type Read } from './frame-of.ts'
 import { chooseTable, type ReadOptions } from './options.ts'
 import { type Relation, readRelation, typedView } from './relation.ts'
@@ -153,7 +153,7 @@ async function readSelect(duck: Duck, how: How, tables: string): Promise<Read> {
   const sql = how.options.sql!
   try {
     await duck.checkSelect(sql)
-    await duck.run(`CREATE TEMP TABLE anneal_result AS SELECT * FROM (${sql.trim().replace(/;\s*$/, '')}\n)`)
+    await duck.run(`CREATE TEMP TABLE anneal_result AS SELECT * FROM (${withoutEnd(sql)}\n)`)
   } catch (error) {
     how.options.signal?.throwIfAborted()
     const known = error instanceof DataError ? error.message : `the SQL can't be run: ${firstLines(error)}`

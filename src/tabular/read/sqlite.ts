@@ -1,38 +1,68 @@
 import { DataError, SetupError } from '../../base/errors.ts'
 import { setting } from '../../base/options.ts'
-import { silent } from '../../base/progress.ts'
-import type { Choice } from '../../data/types.ts'
-import { unique } from './csv-shape.ts'
+import { type Report, silent } from '../../base/progress.ts'
+import { withoutEnd } from './duckdb.ts'
+import type { Read } from './frame-of.ts'
 import { chooseTable, type ReadOptions } from './options.ts'
-import { ColumnBuilder, type Plain, type RawColumn } from './raw.ts'
+import { ColumnBuilder, mostWhole, type Plain } from './raw.ts'
+
+type Row = Record<string, Plain>
+
+/** A SQLite file that is open for reading. */
+interface Base {
+  rows(sql: string): Iterable<Row>
+  close(): void
+}
 
 /** The part of `node:sqlite` that is used. */
-interface Sqlite {
+interface NodeSqlite {
   DatabaseSync: new (
     file: string,
     options: { readOnly: boolean },
-  ) => {
-    prepare(sql: string): Statement
-    close(): void
+  ) => { prepare(sql: string): { setReadBigInts(on: boolean): void; iterate(): Iterable<Row> }; close(): void }
+}
+
+/** The part of `node-sqlite3-wasm` that is used. */
+interface WasmSqlite {
+  Database: new (
+    file: string,
+    options: { readOnly: boolean },
+  ) => { prepare(sql: string): { iterate(): Iterable<Row>; finalize(): void }; close(): void }
+}
+
+/** SQLite of Node itself (22.13 and later), else of the package `node-sqlite3-wasm`. */
+async function openSqlite(file: string): Promise<Base> {
+  const [own, wasm] = ['node:sqlite', 'node-sqlite3-wasm']
+  const node = await (import(own) as Promise<NodeSqlite>).catch(() => undefined)
+  if (node) {
+    const base = new node.DatabaseSync(file, { readOnly: true })
+    return {
+      rows(sql) {
+        const statement = base.prepare(sql)
+        statement.setReadBigInts(true)
+        return statement.iterate()
+      },
+      close: () => base.close(),
+    }
   }
-}
-
-interface Statement {
-  columns(): { name: string }[]
-  setReadBigInts(on: boolean): void
-  setReturnArrays?(on: boolean): void
-  iterate(): Iterable<Record<string, Plain>>
-}
-
-async function driver(): Promise<Sqlite> {
-  const name = 'node:sqlite'
-  try {
-    return (await import(name)) as Sqlite
-  } catch (error) {
+  const found = await (import(wasm) as Promise<WasmSqlite | { default: WasmSqlite }>).catch(error => {
     throw new SetupError(
-      `SQLite files are read by Node 22.13 or later, and this is Node ${process.versions.node}. Run Anneal with a newer Node, or export the table: sqlite3 -header -csv FILE "SELECT * FROM TABLE" > table.csv`,
+      `SQLite files are read by Node 22.13 or later, or by the package node-sqlite3-wasm; this is Node ${process.versions.node}, and the package is not installed. Install it: npm install node-sqlite3-wasm`,
       { cause: error },
     )
+  })
+  const { Database } = 'default' in found ? found.default : found
+  const base = new Database(file, { readOnly: true })
+  return {
+    *rows(sql) {
+      const statement = base.prepare(sql)
+      try {
+        yield* statement.iterate()
+      } finally {
+        statement.finalize()
+      }
+    },
+    close: () => base.close(),
   }
 }
 
@@ -40,86 +70,70 @@ async function driver(): Promise<Sqlite> {
 export async function readSqlite(
   file: string,
   { table, sql, report = silent, signal, skip = [] }: ReadOptions,
-): Promise<{ rows: number; columns: RawColumn[]; choices: Choice[]; where(row: number): string }> {
-  const { DatabaseSync } = await driver()
-  let base: InstanceType<Sqlite['DatabaseSync']>
+): Promise<Read> {
+  let base: Base | undefined
   try {
-    base = new DatabaseSync(file, { readOnly: true })
-  } catch (error) {
-    throw new DataError(`${file} can't be opened as a SQLite database: ${(error as Error).message}.`, { cause: error })
-  }
-  try {
+    base = await openSqlite(file)
     const list =
       "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY name"
-    const names = [...base.prepare(list).iterate()].map(row => row.name as string)
+    const names = Array.from(base.rows(list), row => row.name as string)
     const chosen = sql === undefined ? names[chooseTable(file, names, table)]! : undefined
-    const from = chosen === undefined ? oneSelect(sql!) : `SELECT * FROM "${chosen.replaceAll('"', '""')}"`
-    const place = chosen === undefined ? "row of the SQL's result" : `${file}, table "${chosen}"`
-    return {
-      ...read(base.prepare(from), { signal, report, skip: new Set(skip), place }),
-      where: row => `${place}, row ${row + 1}`,
-    }
+    // In a subquery SQLite gives each column a name of its own.
+    const from =
+      chosen === undefined
+        ? `SELECT * FROM (${withoutEnd(oneSelect(sql!))}\n)`
+        : `SELECT * FROM "${chosen.replaceAll('"', '""')}"`
+    const place = chosen === undefined ? "the SQL's result" : `${file}, table "${chosen}"`
+    return await readRows(base.rows(from), { signal, report, skip: new Set(skip), place })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_SQLITE_ERROR') throw error
-    throw new DataError(`${file}: ${(error as Error).message}. ${sql === undefined ? '' : 'Correct the SQL.'}`.trim(), {
-      cause: error,
-    })
+    if (!isOfSqlite(error)) throw error
+    throw new DataError(
+      `${file}: ${(error as Error).message}. ${sql === undefined ? 'Is it a SQLite database that is not damaged?' : 'Correct the SQL.'}`,
+      { cause: error },
+    )
   } finally {
-    base.close()
+    base?.close()
   }
 }
+
+const isOfSqlite = (error: unknown): boolean =>
+  error instanceof Error &&
+  ((error as NodeJS.ErrnoException).code === 'ERR_SQLITE_ERROR' || error.constructor.name === 'SQLite3Error')
 
 /** The statement, if it is one SELECT. SQLite itself would run the first of several and pass over the others. */
 function oneSelect(sql: string): string {
   const bare = sql.replace(/--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"/g, ' ').trim()
-  const ok =
-    /^(select|with|values)\b/i.test(bare) &&
-    !/;\s*\S/.test(bare) &&
-    !/\b(insert|update|delete|replace)\s+(into|or|from|\w+\s+set)\b/i.test(bare)
-  if (ok) return sql
+  if (/^(select|with|values)\b/i.test(bare) && !/;\s*\S/.test(bare)) return sql
   throw new DataError(
     `${setting('sql', sql.slice(0, 80))} is not one SELECT. Expected one SELECT statement, such as SELECT * FROM t WHERE year > 2020.`,
   )
 }
 
-function read(
-  statement: Statement,
+async function readRows(
+  all: Iterable<Row>,
   {
     signal,
     report,
     skip,
     place,
-  }: {
-    signal: AbortSignal | undefined
-    report: NonNullable<ReadOptions['report']>
-    skip: ReadonlySet<string>
-    place: string
-  },
-): { rows: number; columns: RawColumn[]; choices: Choice[] } {
-  statement.setReadBigInts(true)
-  statement.setReturnArrays?.(true)
-  const choices: Choice[] = []
-  const names = unique(
-    statement.columns().map(({ name }) => name),
-    choices,
-  )
-  const builders = names.map(name => new ColumnBuilder(name))
-  const used = builders.flatMap((builder, i) => (skip.has(names[i]!) ? [] : [{ builder, i }]))
+  }: { signal: AbortSignal | undefined; report: Report; skip: ReadonlySet<string>; place: string },
+): Promise<Read> {
+  const builders: ColumnBuilder[] = []
   let rows = 0
   const where = () => `${place}, row ${rows + 1}`
-  for (const row of statement.iterate()) {
-    const cells = Array.isArray(row) ? (row as Plain[]) : Object.values(row)
-    for (const { builder, i } of used) {
-      const value = cells[i]
-      builder.add(
-        typeof value === 'bigint' && value >= -(2n ** 53n) && value <= 2n ** 53n ? Number(value) : value,
-        where,
-      )
-    }
-    if (++rows % 65536 === 0) {
-      signal?.throwIfAborted()
+  for (const row of all) {
+    if (rows === 0) for (const name of Object.keys(row)) if (!skip.has(name)) builders.push(new ColumnBuilder(name))
+    for (const builder of builders) builder.add(exactly(row[builder.name]), where)
+    if (++rows % 65_536 === 0) {
       report({ line: `${rows.toLocaleString('en-US')} rows read` })
+      await new Promise(setImmediate) // an abort is heard
+      signal?.throwIfAborted()
     }
   }
-  return { rows, columns: used.map(({ builder }) => builder.done()), choices }
+  const columns = builders.map(builder => builder.done())
+  return { rows, columns, choices: [], where: row => `${place}, row ${row + 1}` }
 }
+
+/** A whole number that a float64 holds exactly is a number; a larger one stays a text. */
+const exactly = (value: Plain): Plain =>
+  typeof value === 'bigint' && value >= -mostWhole && value <= mostWhole ? Number(value) : value
