@@ -202,10 +202,21 @@ test('rows with missing values, unknown words and further columns are predicted;
 test('evaluate gives the metrics of the rows with a target, and counts the looks at them', async () => {
   const first = await anneal('evaluate', 'whole', 'new.csv', '--json')
   assert.equal(first.code, 0, first.stderr)
-  const found = JSON.parse(first.stdout) as { samples: number; before: number; metrics: Record<string, number> }
-  assert.deepEqual([found.samples, found.before], [60, 0])
+  const found = JSON.parse(first.stdout) as {
+    samples: number
+    before: number
+    seen: number
+    metrics: Record<string, number>
+  }
+  assert.deepEqual([found.samples, found.before, found.seen], [60, 0, 0])
   assert.ok(found.metrics.rocAuc! > 0.8, `AUC ${found.metrics.rocAuc}`)
   const again = await anneal('evaluate', 'whole', 'new.csv')
+  const trained = await anneal('evaluate', 'whole', 'customers.csv', '--json')
+  const { seen, warnings } = JSON.parse(trained.stdout) as { seen: number; warnings: string[] }
+  const scan = readRun(work.path('whole')).events.find(e => e.type === 'scan')
+  const count = scan?.type === 'scan' ? scan.pictures!.train : 0
+  assert.ok(count > 140 && seen === count, `${seen} of ${count} rows for training`)
+  assert.match(warnings[0]!, new RegExp(`^${count} rows of 240 equal rows that the model was trained on`))
   assert.match(again.stderr, /evaluated on these rows 1 time before/)
   assert.match(again.stdout, /ROC AUC 0\.\d+ \(95 % interval /)
 })

@@ -233,7 +233,7 @@ export function byRowsChart(
       label: metric.name,
       domain: [low - pad, high + pad],
       ticks: 4,
-      tickFormat: (v: number) => metric.say(v, 2),
+      tickFormat: (v: number) => metric.say(v, metric.unit === 'score' ? 2 : 0),
       grid: true,
     },
     marks: [

@@ -26,6 +26,8 @@ export interface EvaluatedTable extends PartResult {
   /** Classes: how often each was decided as each other one, by class number; pairs that do not occur are left out. */
   confusion?: Confusion[]
   choices: readonly { what: string; value: string; reason: string }[]
+  /** How many of the rows equal a row that the model was trained on. */
+  seen: number
   /** How often this model was evaluated on the same rows before. */
   before: number
   warnings: string[]
@@ -38,7 +40,7 @@ export async function evaluateTable(
   source: string,
   options: TableReadOptions & ReadingHooks = {},
 ): Promise<EvaluatedTable> {
-  const { card, decision, predict } = await loadTable(run)
+  const { card, decision, predict, seen } = await loadTable(run)
   const choices: EvaluatedTable['choices'][number][] = []
   const frame = await readFor(source, card, { ...options, onChoice: choice => choices.push(choice) })
   const { target } = card
@@ -53,16 +55,24 @@ export async function evaluateTable(
   })
   choices.push(...found.choices.filter(({ what }) => what === 'missing targets'))
   const y = { ...targetsOf(found, found.rows), ...target }
-  const outputs = await predict(framePart(frame, found.rows), options)
+  const rows = framePart(frame, found.rows)
+  const again = seen(rows) ?? 0
+  const outputs = await predict(rows, options)
   const result = scored(y, outputs, { decision, seed: 0 })
   const decided = target.task === 'single' ? decide(outputs, target.classes.length, decision) : undefined
   const before = note(run, { fingerprint: digestOf(frame), metrics: result.metrics })
-  const warnings =
-    before > 0
+  const warnings = [
+    ...(again > 0
+      ? [
+          `${plural(again, 'row')} of ${found.rows.length.toLocaleString('en-US')} ${again === 1 ? 'equals' : 'equal'} rows that the model was trained on, in all columns that it uses: the figures are better than they will be on new rows`,
+        ]
+      : []),
+    ...(before > 0
       ? [
           `this model was evaluated on these rows ${plural(before, 'time')} before; what is changed after a look at the result makes it better than it will be on new rows`,
         ]
-      : []
+      : []),
+  ]
   return {
     ...result,
     model: card.model,
@@ -74,6 +84,7 @@ export async function evaluateTable(
       : regressionText(outputs, y.values, target.classes),
     ...(decided ? { confusion: confusions(decided, y.values, target.classes.length) } : {}),
     choices,
+    seen: again,
     before,
     warnings,
   }

@@ -5,14 +5,19 @@ import type { Frame } from '../types.ts'
 import { cardStem, readCard, type TableCard } from './card.ts'
 import { atTemperature } from './decide.ts'
 import type { Decision } from './metrics.ts'
+import { countSeenRows } from './seen-rows.ts'
 
 /** A trained model of a table with its card, ready to predict. */
 export interface LoadedTable {
   card: TableCard
   decision: Decision
+  /** How many rows of a frame equal a row that the model was trained on; undefined where that is not known. */
+  seen(frame: Frame): number | undefined
   /** Probabilities [rows × classes], or values [rows × targets], of the rows of a frame. */
   predict(frame: Frame, options?: { signal?: AbortSignal | undefined }): Promise<Float64Array>
 }
+
+const larger = (a: number | undefined, b: number | undefined) => (a === undefined ? b : Math.max(a, b ?? 0))
 
 /** Rows that are encoded and predicted at a time. */
 const atATime = 65_536
@@ -31,6 +36,7 @@ export async function loadTable(path: string): Promise<LoadedTable> {
     return {
       card,
       decision,
+      seen: frame => all.reduce<number | undefined>((most, one) => larger(most, one.seen(frame)), undefined),
       async predict(frame, options) {
         const outputs: Float64Array[] = []
         for (const one of all) outputs.push(await one.predict(frame, options))
@@ -43,6 +49,7 @@ export async function loadTable(path: string): Promise<LoadedTable> {
   return {
     card,
     decision,
+    seen: frame => countSeenRows(stem, encode(frame, card.encoding)),
     async predict(frame, { signal } = {}) {
       const all = new Float64Array(frame.rows * width)
       for (let from = 0; from < frame.rows; from += atATime) {
