@@ -5,11 +5,6 @@
 #include <ATen/Version.h>
 #include <ATen/autocast_mode.h>
 #include <torch/cuda.h>
-#ifdef __GLIBC__
-#include <dlfcn.h>
-#include <link.h>
-#include <malloc.h>
-#endif
 
 #include <algorithm>
 #include <atomic>
@@ -17,6 +12,10 @@
 #include <vector>
 
 #include "door.h"
+#include "system.h"
+#if ANNEAL_TORCH_2
+#include <torch/mps.h>
+#endif
 #if ANNEAL_TORCH_2_9
 #include <ATen/DeviceAccelerator.h>
 #endif
@@ -63,8 +62,20 @@ static napi_value freeMemory(Door& d, Args& args) {
 #endif
   return null(d.env);
 }
+// mpsAvailable(): whether libtorch can compute on the GPU of a Mac.
+static bool hasMps() {
+#if ANNEAL_TORCH_2
+  return torch::mps::is_available();
+#else
+  return false;
+#endif
+}
+static napi_value mpsAvailable(Door& d, Args&) { return boolean(d.env, hasMps()); }
 static napi_value synchronize(Door& d, Args&) {
   if (torch::cuda::is_available()) torch::cuda::synchronize();
+#if ANNEAL_TORCH_2
+  if (hasMps()) torch::mps::synchronize();
+#endif
   return undefined(d.env);
 }
 
@@ -72,9 +83,7 @@ static napi_value synchronize(Door& d, Args&) {
 // would pay the page faults again at each step. Whether the C library can. Training asks for it; loading the addon does not.
 static std::atomic<bool> kept{false};
 static napi_value keepMemory(Door& d, Args&) {
-#ifdef __GLIBC__
-  if (mallopt(M_MMAP_MAX, 0) && mallopt(M_TRIM_THRESHOLD, 2147483647) && mallopt(M_TOP_PAD, 256 << 20)) kept = true;
-#endif
+  if (system::keepBuffers()) kept = true;
   return boolean(d.env, kept);
 }
 // keepsMemory(): whether keepMemory has been called in this process, by any thread.
@@ -82,17 +91,7 @@ static napi_value keepsMemory(Door& d, Args&) { return boolean(d.env, kept); }
 // pinLibraries(): what is loaded now stays loaded. A worker that ends unloads the addons that it loaded, with the code of
 // threads that they have started and that outlive it (OpenMP's, libvips').
 static napi_value pinLibraries(Door& d, Args&) {
-#ifdef __GLIBC__
-  std::vector<std::string> names;
-  dl_iterate_phdr(
-      [](dl_phdr_info* library, size_t, void* to) {
-        if (library->dlpi_name && *library->dlpi_name)
-          static_cast<std::vector<std::string>*>(to)->emplace_back(library->dlpi_name);
-        return 0;
-      },
-      &names);
-  for (const auto& name : names) dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-#endif
+  system::keepLoaded();
   return undefined(d.env);
 }
 // adjustMemory(bytes): tells the collector how much a tensor outside every scope holds.
@@ -178,6 +177,7 @@ void defineState(napi_env env, napi_value exports) {
   define(env, exports, "version", version);
   define(env, exports, "cpuCapability", cpuCapability);
   define(env, exports, "cudaDevices", cudaDevices);
+  define(env, exports, "mpsAvailable", mpsAvailable);
   define(env, exports, "freeMemory", freeMemory);
   define(env, exports, "synchronize", synchronize);
   define(env, exports, "keepMemory", keepMemory);

@@ -70,6 +70,7 @@ inline void streamRow(char* to, const char* from, size_t bytes) {  // a multiple
 }
 
 #ifdef __AVX512BF16__
+#define ANNEAL_BFLOAT16
 inline V widen(__m256i h) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16)); }
 inline __m256i narrow(V v) { return (__m256i)_mm512_cvtneps_pbh(v); }
 inline V L(const Half16* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }

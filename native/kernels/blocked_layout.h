@@ -121,7 +121,7 @@ struct Portions {
 
 // The factor of a sum over pixels: rows [width] as words, [width / 16][rows / P][16]. float needs no change.
 inline const float* wordsOf(const float* p, int, int, float*) { return p; }
-#ifdef __AVX512BF16__
+#ifdef ANNEAL_BFLOAT16
 inline const float* wordsOf(const Half16* p, int width, int rows, float* room) { return paired(p, width, rows, room); }
 #endif
 // sum [up to `width`][lines of 16, `of` in a row] (+)= p^T q, for p made by `wordsOf` and planes q that are `beside` words apart

@@ -50,8 +50,8 @@ constexpr const char* kOpNames[] = {
 static_assert(std::size(kOpNames) == static_cast<size_t>(Op::count), "every operator has a name");
 
 // `none`: conv1x1 uses libtorch's product.
-enum class Set { avx512, avx2, amx, avx512_bf16, none, count };
-constexpr const char* kSetNames[] = {"avx512", "avx2", "amx", "avx512_bf16", "none"};
+enum class Set { avx512, avx2, neon, amx, avx512_bf16, neon_bf16, none, count };
+constexpr const char* kSetNames[] = {"avx512", "avx2", "neon", "amx", "avx512_bf16", "neon_bf16", "none"};
 static_assert(std::size(kSetNames) == static_cast<size_t>(Set::count), "every set has a name");
 
 inline std::array<std::array<std::atomic<int64_t>, static_cast<size_t>(Set::count)>, static_cast<size_t>(Op::count)> calls{};
@@ -62,7 +62,11 @@ inline void counted(Op op, Set set) {
 template <class K>
 Set setOf(const K* kernels) {
   const void* k = kernels;
-  return k == forAvx512() ? Set::avx512 : k == forAvx2() ? Set::avx2 : k == forAvx512Bf16() ? Set::avx512_bf16 : Set::amx;
+  if (k == forAvx512()) return Set::avx512;
+  if (k == forAvx2()) return Set::avx2;
+  if (k == forNeon()) return Set::neon;
+  if (k == forAvx512Bf16()) return Set::avx512_bf16;
+  return k == forNeonBf16() ? Set::neon_bf16 : Set::amx;
 }
 
 }  // namespace anneal::kernels

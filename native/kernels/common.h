@@ -1,4 +1,4 @@
-// What the kernels of one instruction set share; included after its `V` (`avx512.h`, `avx2.h`).
+// What the kernels of one instruction set share; included after its `V` (`avx512.h`, `avx2.h`, `neon.h`).
 #pragma once
 #include <omp.h>
 
@@ -22,11 +22,11 @@ ANNEAL_INLINE void fetchNear(const void* p) { _mm_prefetch(static_cast<const cha
 ANNEAL_INLINE void fetchFar(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 ANNEAL_INLINE void settle() { _mm_sfence(); }  // what went around the caches is seen by other threads
 ANNEAL_INLINE void pauseShortly() { _mm_pause(); }
-#else
+#elif defined(__aarch64__)
 ANNEAL_INLINE void fetchNear(const void* p) { __builtin_prefetch(p, 0, 3); }
 ANNEAL_INLINE void fetchFar(const void* p) { __builtin_prefetch(p, 0, 2); }
 ANNEAL_INLINE void settle() {}
-ANNEAL_INLINE void pauseShortly() {}
+ANNEAL_INLINE void pauseShortly() { asm volatile("yield"); }
 #endif
 
 inline int up(int x, int k) { return (x + k - 1) / k * k; }

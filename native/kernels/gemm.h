@@ -11,13 +11,13 @@ namespace {
 template <class T>
 constexpr int kPerWord = 4 / sizeof(T);
 ANNEAL_INLINE V multiplyAdd(const float*, V a, V b, V c) { return fma(a, b, c); }
-#ifdef __AVX512BF16__
+#ifdef ANNEAL_BFLOAT16
 ANNEAL_INLINE V multiplyAdd(const Half16*, V a, V b, V c) { return dot(a, b, c); }
 #endif
 // Packs 16 words. Half16: word i holds element i of `even` and of `odd`. float: word i is element i of `even`.
 ANNEAL_INLINE void packPairs(float* out, V even, V) { S(out, even); }
 ANNEAL_INLINE void packPairs(float* out, const float* even, const float*) { S(out, L(even)); }
-#ifdef __AVX512BF16__
+#ifdef ANNEAL_BFLOAT16
 ANNEAL_INLINE void packPairs(Half16* out, V even, V odd) { S(reinterpret_cast<float*>(out), pairs(even, odd)); }
 ANNEAL_INLINE void packPairs(Half16* out, const Half16* even, const Half16* odd) {
   S(reinterpret_cast<float*>(out), pairs(even, odd));
@@ -215,7 +215,7 @@ inline void times(const Half16* a, int lda, int rows, const Half16* B, int K, in
 inline void timesTransposed(const float* p, int pw, const float* q, int qw, int rows, float* sum, bool add, float*, float*) {
   gemm<float>(p, 1, pw, pw, q, qw, 16, rows, qw / 16, sum, qw, add);
 }
-#ifdef __AVX512BF16__
+#ifdef ANNEAL_BFLOAT16
 // Repacks [rows][width] as [width / 16][rows / 2][16 pairs]
 inline float* paired(const Half16* p, int width, int rows, float* out) {
   for (int t = 0; t < width; t += 16) {

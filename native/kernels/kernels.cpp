@@ -9,8 +9,11 @@
 #include <cpuid.h>
 #endif
 #if defined(__linux__)
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace anneal::kernels {
@@ -66,6 +69,30 @@ const Kernels<float>* forAvx2() { return nullptr; }
 const Kernels<float>* forAvx512() { return nullptr; }
 const Kernels<Half16>* forAvx512Bf16() { return nullptr; }
 const Kernels<Half16>* forAmx() { return nullptr; }
+#endif
+
+#if defined(__aarch64__)
+// Whether the processor has the products of bfloat16 that Armv8.6 added
+static bool hasBfloat16() {
+#if defined(__linux__)
+  constexpr unsigned long bfloat16 = 1ul << 14;  // HWCAP2_BF16; older headers have no name for it
+  return getauxval(AT_HWCAP2) & bfloat16;
+#elif defined(__APPLE__)
+  int has = 0;
+  size_t size = sizeof has;
+  return sysctlbyname("hw.optional.arm.FEAT_BF16", &has, &size, nullptr, 0) == 0 && has;
+#else
+  return false;
+#endif
+}
+const Kernels<float>* forNeon() { return tables::neon; }
+const Kernels<Half16>* forNeonBf16() {
+  static const bool here = tables::neonbf16 && hasBfloat16();
+  return here ? tables::neonbf16 : nullptr;
+}
+#else
+const Kernels<float>* forNeon() { return nullptr; }
+const Kernels<Half16>* forNeonBf16() { return nullptr; }
 #endif
 
 }  // namespace anneal::kernels

@@ -215,14 +215,16 @@ constexpr int kTwister = 624;  // words of the state
 
 // The kernels that the compiler could build, else null. They are constants, so no code runs when they are asked for.
 namespace tables {
-extern const Kernels<float>*const avx2, *const avx512;
-extern const Kernels<Half16>*const avx512bf16, *const amx;
+extern const Kernels<float>*const avx2, *const avx512, *const neon;
+extern const Kernels<Half16>*const avx512bf16, *const amx, *const neonbf16;
 }  // namespace tables
 // The kernels whose instructions this processor has, else null
 const Kernels<float>* forAvx2();
 const Kernels<float>* forAvx512();
 const Kernels<Half16>* forAvx512Bf16();
 const Kernels<Half16>* forAmx();
+const Kernels<float>* forNeon();
+const Kernels<Half16>* forNeonBf16();
 
 // Throw; kernels call them before they start a parallel region.
 [[noreturn]] void noMemory(size_t bytes);

@@ -68,6 +68,10 @@ ANNEAL_INLINE F4 four(const uint8_t* p) {
   int bytes;
   memcpy(&bytes, p, 4);
   return _mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
+#elif defined(__aarch64__)
+  uint32_t bytes;
+  memcpy(&bytes, p, 4);
+  return (F4)vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(bytes)))));
 #else
   return F4{float(p[0]), float(p[1]), float(p[2]), float(p[3])};
 #endif

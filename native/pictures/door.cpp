@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "../door.h"
+#include "../system.h"
 #include "pictures.h"
 #include "sha256.h"
 
@@ -137,16 +138,16 @@ napi_value listOf(napi_env env, const std::vector<T>& values, F&& f) {
   return out;
 }
 
-#if defined(__linux__)
+#ifdef ANNEAL_FILES
 // A regular file that is still the one of its stamp, any of an empty one; closed at the end.
 class Opened {
  public:
   explicit Opened(const Stamped& file) : file_(open(file.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
     struct stat s;
     if (file_ < 0 || fstat(file_, &s) != 0 || !S_ISREG(s.st_mode)) return;
-    const auto nanoseconds = [](const timespec& t) { return std::to_string(t.tv_sec * 1000000000LL + t.tv_nsec); };
-    same = file.stamp.empty() || file.stamp == std::to_string(s.st_size) + ' ' + std::to_string(s.st_ino) + ' ' + nanoseconds(s.st_mtim) +
-                             ' ' + nanoseconds(s.st_ctim);
+    const auto times = system::timesOf(s);
+    same = file.stamp.empty() || file.stamp == std::to_string(s.st_size) + ' ' + std::to_string(s.st_ino) + ' ' +
+                                                   std::to_string(times.modified) + ' ' + std::to_string(times.changed);
     size = s.st_size;
   }
   ~Opened() {
@@ -168,7 +169,7 @@ struct Hashing : Job {
   std::vector<std::string> hashes;  // empty where there is none
 
   void run() override {
-#if defined(__linux__)
+#ifdef ANNEAL_FILES
     if (!pictures::hasSha256()) return;
     inThreads(threads, files.size(), [&](size_t i) {
       try {
@@ -182,7 +183,7 @@ struct Hashing : Job {
     return listOf(env, hashes, [&](const std::string& hash) { return hash.empty() ? null(env) : text(env, hash); });
   }
 
-#if defined(__linux__)
+#ifdef ANNEAL_FILES
  private:
   static void hashOne(const Stamped& which, std::string* hash) {
     constexpr size_t most = 128 << 10;
@@ -217,7 +218,7 @@ struct DecodingFile : Decoding {
   size_t most = SIZE_MAX;  // bytes of it, else nothing is done
 
   void run() override {
-#if defined(__linux__)
+#ifdef ANNEAL_FILES
     static thread_local std::vector<uint8_t> content;
     const Opened opened(file);
     if (!opened.same || opened.size > most) return;
@@ -243,7 +244,7 @@ struct DecodingFiles : Job {
   std::vector<Made> made;
 
   void run() override {
-#if defined(__linux__)
+#ifdef ANNEAL_FILES
     inThreads(threads, files.size(), [&](size_t i) {
       try {
         made[i].done = decodeOne(files[i], &made[i]);
@@ -258,7 +259,7 @@ struct DecodingFiles : Job {
     });
   }
 
-#if defined(__linux__)
+#ifdef ANNEAL_FILES
  private:
   bool decodeOne(const Stamped& which, Made* m) {
     static thread_local std::vector<uint8_t> content, pixels;
@@ -291,7 +292,7 @@ struct DecodingFiles : Job {
     // Whole parts go on to the disk at once, so that little is waited for at the end.
     constexpr int64_t part = 8 << 20;
     const int64_t whole = (*offset + static_cast<int64_t>(size)) / part * part;
-    if (whole > *offset && whole >= part) sync_file_range(to, whole - part, part, SYNC_FILE_RANGE_WRITE);
+    if (whole > *offset && whole >= part) system::writeSoon(to, whole - part, part);
     return true;
   }
 #endif

@@ -10,8 +10,10 @@
 #include <cstring>
 
 #include "pictures.h"
-#ifdef __SSE2__
+#if defined(__SSE2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if defined(__clang__) || __GNUC__ >= 12
@@ -31,18 +33,30 @@ inline int least(int a, int b) { return a < b ? a : b; }
 inline int most(int a, int b) { return a > b ? a : b; }
 inline uint8_t clip(int v) { return static_cast<uint8_t>(most(0, least(255, v))); }
 inline I8 widen(const uint8_t* p) {
-#ifdef __AVX2__
+#if defined(__AVX2__)
   return (I8)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__aarch64__)
+  const uint16x8_t words = vmovl_u8(vld1_u8(p));
+  const uint32x4_t wide[2] = {vmovl_u16(vget_low_u16(words)), vmovl_high_u16(words)};
+  I8 out;
+  memcpy(&out, wide, sizeof out);
+  return out;
 #else
   return I8{p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]};
 #endif
 }
 inline B16 narrow(I8 a, I8 b) {  // to 0 .. 255
-#ifdef __SSE2__
+#if defined(__SSE2__)
   __m128i v[4];
   memcpy(v, &a, 32);
   memcpy(v + 2, &b, 32);
   return (B16)_mm_packus_epi16(_mm_packs_epi32(v[0], v[1]), _mm_packs_epi32(v[2], v[3]));
+#elif defined(__aarch64__)
+  int32x4_t v[4];
+  memcpy(v, &a, 32);
+  memcpy(v + 2, &b, 32);
+  const int16x8_t words[2] = {vqmovn_high_s32(vqmovn_s32(v[0]), v[1]), vqmovn_high_s32(vqmovn_s32(v[2]), v[3])};
+  return (B16)vqmovun_high_s16(vqmovun_s16(words[0]), words[1]);
 #else
   B16 out;
   for (int i = 0; i < 8; i++) out[i] = clip(a[i]), out[i + 8] = clip(b[i]);

@@ -88,13 +88,17 @@ inline bool resize(const uint8_t* in, int from, int fromDown, double whole, doub
         sum += pixel * w[k];
       }
       sum = sum < 0 ? F4{} : sum + 0.5f;
-#ifdef __SSE2__
+#if defined(__SSE2__)
       const __m128i words = _mm_packs_epi32(_mm_cvttps_epi32((__m128)sum), __m128i{});
       const int bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
       if (x + 1 < to || y + 1 < toDown)
         memcpy(o, &bytes, 4);  // what follows is written next
       else
         memcpy(o, &bytes, 3);
+#elif defined(__aarch64__)
+      const uint16x4_t words = vqmovun_s32(vcvtq_s32_f32((float32x4_t)sum));
+      const uint8x8_t bytes = vqmovn_u16(vcombine_u16(words, words));
+      memcpy(o, &bytes, x + 1 < to || y + 1 < toDown ? 4 : 3);  // what follows is written next
 #else
       for (int c = 0; c < 3; c++) o[c] = clip(static_cast<int>(sum[c]));
 #endif

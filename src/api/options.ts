@@ -36,7 +36,7 @@ export const optionTables = {
     ...group('Run', ['evaluate'], {
       batchSize: batchOption(1).says('the batch size: pictures at a time'),
       precision: precisionAfter(),
-      device: deviceOption().default('cpu').says('the device: cpu, cuda or cuda:1'),
+      device: deviceOption().default('cpu').says('the device: cpu, cuda, cuda:1, or mps (the GPU of a Mac)'),
     }),
   },
   augment: { ...sheetOptions },

@@ -10,7 +10,7 @@ const rate = () => number({ above: 0, to: 100 }, 'a rate')
 export const batchOption = (least: number) => int(least, 4096).flag('--batch <n>').default(32)
 /** The device to compute on. */
 export const deviceOption = () =>
-  text('cpu, cuda or cuda:1', 'devices', /^(cpu|cuda(:\d+)?)$/)
+  text('cpu, cuda, cuda:1 or mps', 'devices', /^(cpu|cuda(:\d+)?|mps)$/)
     .flag('--device <name>')
     .example('cpu')
 
@@ -87,8 +87,8 @@ export const recipeOptions = {
   ...group('Run', trains, {
     precision: choice('auto', 'float32', 'bfloat16', 'float16').flag('--precision <type>').default('auto', 'the faster one, measured on this machine')
       .says('the number type of convolutions and matrix products'),
-    device: deviceOption().otherwise('a GPU where there is one')
-      .says('the device: cpu, cuda or cuda:1'),
+    device: deviceOption().otherwise('a CUDA GPU where there is one')
+      .says('the device: cpu, cuda, cuda:1, or mps (the GPU of a Mac)'),
     out: path('the path of a folder').flag('--out <folder>').on(...wholeRun).otherwise('runs/DATE-MODEL-N').example('runs/first')
       .says('the folder of the run'),
   }),

@@ -28,6 +28,8 @@ export type Loaded = {
   cpuCapability: string
   threads: number
   cudaDevices: number
+  /** Whether libtorch can compute on the GPU of this Mac. */
+  mps?: boolean
   kernelSets?: string[]
 }
 
@@ -140,7 +142,7 @@ export async function lookAtAddon(): Promise<{ path?: string; linked?: Linked; l
     const { path, libtorch: linked, from } = findAddon() ?? {}
     if (path === undefined) return { findings: [missing('addon', 'not built', 'npx anneal setup')] }
     const script =
-      'const a = require(process.argv[1]); console.log(JSON.stringify({ version: a.version(), cpuCapability: a.cpuCapability(), threads: a.threads(), cudaDevices: a.cudaDevices(), kernelSets: a.call(a.resolve("anneal::kernel_sets"), undefined) }))'
+      'const a = require(process.argv[1]); console.log(JSON.stringify({ version: a.version(), cpuCapability: a.cpuCapability(), threads: a.threads(), cudaDevices: a.cudaDevices(), mps: a.mpsAvailable(), kernelSets: a.call(a.resolve("anneal::kernel_sets"), undefined) }))'
     const env: Record<string, string> =
       machine().cpu.avx512 && !process.env.ATEN_CPU_CAPABILITY ? { ATEN_CPU_CAPABILITY: 'avx512' } : {}
     const { code, stdout, stderr } = await run(process.execPath, ['-e', script, path], { seconds: 60, env })
@@ -232,6 +234,7 @@ export function gpuFindings(
 ): Finding[] {
   if (said !== undefined)
     return [note('GPU', `nvidia-smi failed: ${said}`, 'repair the NVIDIA driver, or train on the CPU')]
+  if (loaded?.mps) return [ok('GPU', 'of this Mac; training uses the CPU, or the GPU with --device mps')]
   if (gpus.length === 0) return [info('GPU', 'none found (there is no nvidia-smi); training uses the CPU')]
   const text = gpus.join('; ')
   if (loaded && loaded.cudaDevices > 0) return [ok('GPU', text)]

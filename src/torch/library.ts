@@ -7,6 +7,8 @@ export interface Library {
   cpuCapability: string
   threads: number
   cudaDevices: number
+  /** Whether libtorch can compute on the GPU of this Mac: the device `mps`. */
+  mps: boolean
 }
 /** The loaded libtorch. */
 export function library(): Library {
@@ -15,6 +17,7 @@ export function library(): Library {
     cpuCapability: native.cpuCapability(),
     threads: native.threads(),
     cudaDevices: native.cudaDevices(),
+    mps: native.mpsAvailable(),
   }
 }
 /** How many threads one operator may use. */

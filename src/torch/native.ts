@@ -66,6 +66,7 @@ export interface Native {
   version(): string
   cpuCapability(): string
   cudaDevices(): number
+  mpsAvailable(): boolean
   freeMemory(device: string): number | null
   synchronize(): void
   keepMemory(): boolean

@@ -137,12 +137,18 @@ function manyLabels(names: readonly string[], loss: LossName): Objective {
   }
 }
 
+/** The same in float64: on its device, or on the CPU if the device has no such type (the GPU of a Mac). */
+const inFloat64 = (x: Tensor): Tensor => x.to('float64', { device: x.device.startsWith('mps') ? 'cpu' : x.device })
+
 function numbers(names: readonly string[], loss: LossName, scale: TargetScale): Objective {
   const { mean, std } = scale
   // In float64 until standardised; afterwards values are near 0, where float32 is precise enough.
   const row = (values: readonly number[], like: Tensor) =>
     fromArray(Float64Array.from(values), [1, values.length]).to('float64', { device: like.device })
-  const standard = (y: Tensor) => y.to('float64').sub(row(mean, y)).div(row(std, y)).to('float32')
+  const standard = (y: Tensor) => {
+    const exact = inFloat64(y)
+    return exact.sub(row(mean, exact)).div(row(std, exact)).to('float32', { device: y.device })
+  }
   const difference: Record<Exclude<LossName, 'focal'>, (x: Tensor, y: Tensor) => Tensor> = {
     auto: (x, y) => aten.mse_loss(x, y, { reduction: 0 }),
     mse: (x, y) => aten.mse_loss(x, y, { reduction: 0 }),
@@ -159,7 +165,10 @@ function numbers(names: readonly string[], loss: LossName, scale: TargetScale): 
     metric: leadingMetric('regression').key,
     plainLoss,
     loss: (x, y, { reduction } = {}) => plainLoss(x, y, reduction ? { reduction } : {}),
-    activate: x => x.to('float64').mul(row(std, x)).add(row(mean, x)),
+    activate: x => {
+      const exact = inFloat64(x)
+      return exact.mul(row(std, exact)).add(row(mean, exact))
+    },
     score: (outputs, targets) => scoresOf('regression', { outputs, targets, classes: names.length }),
   }
 }

@@ -47,7 +47,7 @@ describe('the calls refuse what they do not take, before any work', () => {
     [{ epoch: 3 }, /^trainFolder has no option "epoch"\. Did you mean "epochs"\?$/],
     [{ optimizer: 'rmsprop' }, /^optimizer: expected adamw, adam, sgd, got "rmsprop"\. Example: \{ optimizer: "adamw" \}\.$/],
     [{ precision: 'fp8' }, /^precision: expected auto, float32, bfloat16, float16, got "fp8"\. Example: /],
-    [{ device: 'gpu' }, /^device: expected cpu, cuda or cuda:1, got "gpu"\. Example: \{ device: "cpu" \}\.$/],
+    [{ device: 'gpu' }, /^device: expected cpu, cuda, cuda:1 or mps, got "gpu"\. Example: \{ device: "cpu" \}\.$/],
     [{ clean: 3 }, /^clean: expected the path of a file of decisions, got 3\. Example: /],
     [{ channelFiles: 'x' }, /^channelFiles: expected a list of endings of file names, got "x"\. Example: \{ channelFiles: \["_DAPI", "_GFP"\] \}\.$/],
     [{ sizes: '128,224' }, /^sizes: expected a list of whole numbers from 32 to 2048, got "128,224"\. Example: \{ sizes: \[128, 224\] \}\.$/],

@@ -109,7 +109,7 @@ const rows: Row[] = [
   ['an option without its value', ['shapes', '--model'], /--model <name>' argument missing/, 2],
   ['two folders', ['shapes', 'one'], /too many arguments/, 2],
   ['CUDA that is not here', ['shapes', '--device', 'cuda:63'], /--device cuda:63: /],
-  ['an unknown device', ['shapes', '--device', 'gpu'], /--device: expected cpu, cuda or cuda:1, got gpu/],
+  ['an unknown device', ['shapes', '--device', 'gpu'], /--device: expected cpu, cuda, cuda:1 or mps, got gpu/],
   [
     'float16 on the CPU',
     ['shapes', '--device', 'cpu', '--precision', 'float16'],

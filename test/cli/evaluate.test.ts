@@ -239,7 +239,7 @@ describe('refused', () => {
       [numbers.dir, shapes, {}, /the model predicts numbers \(radius\)/],
       [multi.dir, work.path('marks'), { labels: 'nope.csv' }, /nope\.csv can not be read: it does not exist/],
       [single.dir, shapes, { batchSize: 0 }, /^batchSize: expected a whole number from 1 to 4096, got 0/],
-      [single.dir, shapes, { device: 'gpu' }, /^device: expected cpu, cuda or cuda:1, got "gpu"/],
+      [single.dir, shapes, { device: 'gpu' }, /^device: expected cpu, cuda, cuda:1 or mps, got "gpu"/],
       [single.dir, shapes, { device: 'cuda:63' }, /^device: "cuda:63": /],
     ]
     for (const [run, dir, options, reason] of table)

@@ -24,8 +24,8 @@ import {
 export const floatSets = kernelSets('float32')
 export const halfSets = kernelSets('bfloat16')
 /** The reason why tests of our own kernels can't run here, or false. */
-export const lacksFloat = floatSets.length === 0 && 'no AVX2 here'
-export const lacksHalf = halfSets.length === 0 && 'no AVX-512 BF16 here'
+export const lacksFloat = floatSets.length === 0 && 'neither AVX2 nor NEON here'
+export const lacksHalf = halfSets.length === 0 && 'neither AVX-512 BF16 nor its like of NEON here'
 export const typeOf = (set: string): 'float32' | 'bfloat16' => (halfSets.includes(set) ? 'bfloat16' : 'float32')
 
 export interface Case {

@@ -21,18 +21,19 @@ interface Command {
   command: string
 }
 /** The commands of CMake for the files of kernels and pictures, by file, with a compiler that refuses flags with this start. */
-function commands(name: string, refused: readonly string[]): Map<string, Command> {
+function commands(name: string, refused: readonly string[], cxx = compiler, more = {}): Map<string, Command> {
   const wrapper = join(folder, `${name}.sh`)
   const cases = refused.map(flag => `${flag}*`).join('|')
   const refuse = `echo "g++: error: unrecognized command-line option '$flag'" >&2; exit 1`
   const loop = cases ? `for flag in "$@"; do case "$flag" in ${cases}) ${refuse};; esac; done\n` : ''
-  writeFileSync(wrapper, `#!/bin/sh\n${loop}exec ${compiler} "$@"\n`, { mode: 0o755 })
+  writeFileSync(wrapper, `#!/bin/sh\n${loop}exec ${cxx} "$@"\n`, { mode: 0o755 })
   const build = join(folder, name)
   const headers = createRequire(import.meta.url).resolve('node-api-headers/package.json')
   const defines = {
     CMAKE_CXX_COMPILER: wrapper,
     CMAKE_EXPORT_COMPILE_COMMANDS: 'ON',
     ANNEAL_NODE_API_INCLUDE: join(dirname(headers), 'include'),
+    ...more,
   }
   const given = Object.entries(defines).map(([key, value]) => `-D${key}=${value}`)
   const made = spawnSync('cmake', ['-S', join(root, 'native'), '-B', build, '-G', findMake()!, ...given], {
@@ -101,3 +102,46 @@ test('clang reads the kernels too, for systems whose OpenMP is its own', {
     assert.equal(status, 0, `${kernel}: ${stderr.slice(0, 2000)}`)
   }
 })
+
+const arm = which('aarch64-linux-gnu-g++')
+describe('for Arm', () => {
+  const system = { CMAKE_SYSTEM_NAME: 'Linux', CMAKE_SYSTEM_PROCESSOR: 'aarch64' }
+  const noGcc = lacks || (!arm && 'no aarch64-linux-gnu-g++ here')
+  test('g++ is given no flag of x86, and reads the kernels in NEON and in bfloat16', { skip: noGcc }, () => {
+    const all = commands('for-arm', [], arm, system)
+    for (const kernel of kernels) {
+      assert.deepEqual(flagsOf(all.get(`kernels/${kernel}.cpp`)), [], kernel)
+      compiles(kernel, all.get(`kernels/${kernel}.cpp`)!)
+    }
+    assert.deepEqual(flagsOf(all.get('pictures/avx2.cpp')), [], 'pictures')
+    assert.deepEqual(flagsOf(all.get('kernels/neon.cpp')), [], 'NEON is in every processor')
+    assert.deepEqual(flagsOf(all.get('kernels/neonbf16.cpp')), ['-march=armv8.2-a+bf16'])
+    for (const file of ['kernels/neon.cpp', 'kernels/neonbf16.cpp', 'kernels/kernels.cpp', 'pictures/plain.cpp'])
+      readBy(arm!, file, ['-std=c++17', ...flagsOf(all.get(file))])
+  })
+
+  // macOS is built with clang.
+  const noClang = !which('clang++') && 'no clang++ here'
+  test('clang reads them too', { skip: noClang || (!arm && 'no headers for Arm here') }, () => {
+    for (const [file, flags] of [
+      ['kernels/neon.cpp', []],
+      ['kernels/neonbf16.cpp', ['-march=armv8.2-a+bf16']],
+      ['pictures/plain.cpp', []],
+    ] as const)
+      readBy('clang++', file, ['--target=aarch64-linux-gnu', '-std=c++17', ...flags])
+  })
+})
+
+/** A compiler reads a file of native/, without making code of it. */
+function readBy(cxx: string, file: string, flags: readonly string[]): void {
+  const given = [
+    '-fsyntax-only',
+    '-fopenmp',
+    '-Wno-unknown-pragmas',
+    '-Wno-psabi',
+    ...flags,
+    join(root, 'native', file),
+  ]
+  const { status, stderr } = spawnSync(cxx, given, { encoding: 'utf8' })
+  assert.equal(status, 0, `${cxx} ${file}: ${stderr.slice(0, 2000)}`)
+}

@@ -4,8 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { cpuFindings, gpuFindings, type Loaded } from '../../src/setup/findings.ts'
 import { inspectLibtorch, type Libtorch } from '../../src/setup/libtorch.ts'
-import { parseCpuInfo } from '../../src/setup/machine.ts'
+import { type Cpu, parseCpuInfo } from '../../src/setup/machine.ts'
 import { libtorchPins } from '../../src/setup/pins.ts'
 import { platformOf, platforms } from '../../src/setup/platform/index.ts'
 
@@ -105,4 +106,26 @@ test('the instruction sets of an Arm processor are read from its features', () =
   assert.ok(parseCpuInfo(older).flags.has('asimd'), 'Cortex-A72 has NEON')
   assert.ok(!parseCpuInfo(older).flags.has('bf16'), 'Cortex-A72 has no bfloat16')
   assert.equal(parseCpuInfo(graviton).model, undefined)
+})
+
+describe('what doctor says of processor and GPU', () => {
+  const none = { avx2: false, avx512: false, avx512bf16: false, amx: false, neon: false, neonBf16: false }
+  const says = (cpu: Partial<Cpu>) =>
+    cpuFindings({ cpu: { model: 'One', cores: 4, ...none, ...cpu }, memory: { total: 8e9, free: 8e9 } }, undefined)[0]!
+      .text
+  test('an Arm processor lacks nothing of x86', () => {
+    assert.equal(says({ neon: true, neonBf16: true }), 'One: NEON, NEON bfloat16')
+    assert.equal(says({ neon: true }), 'One: NEON (no bfloat16)')
+    assert.equal(says({ avx2: true }), 'One: AVX2 (no AVX-512, no AMX)')
+    assert.equal(says({}), 'One: no vector instructions known here (no AVX-512, no AMX)')
+  })
+  test('the GPU of a Mac has to be asked for', () => {
+    const loaded: Loaded = { version: '2.15.0', cpuCapability: 'DEFAULT', threads: 4, cudaDevices: 0 }
+    const [mac] = gpuFindings([], undefined, undefined, { ...loaded, mps: true })
+    assert.deepEqual(
+      [mac!.state, mac!.text],
+      ['ok', 'of this Mac; training uses the CPU, or the GPU with --device mps'],
+    )
+    assert.match(gpuFindings([], undefined, undefined, { ...loaded, mps: false })[0]!.text, /^none found/)
+  })
 })

@@ -71,7 +71,7 @@ const sizes = [
   { height: 2, width: 2, size: 3 },
 ]
 
-describe('views by a kernel of our own', { skip: sets.length === 0 && 'no AVX2 here' }, () => {
+describe('views by a kernel of our own', { skip: sets.length === 0 && 'neither AVX2 nor NEON here' }, () => {
   for (const set of sets)
     for (const settings of augmentations)
       test(`${set}: ${settings}, all paddings, sizes, grey and colour`, () => {

@@ -31,13 +31,15 @@ std::vector<std::string> sets() {
   std::vector<std::string> out;
   if (forAvx512()) out.push_back("avx512");
   if (forAvx2()) out.push_back("avx2");
+  if (forNeon()) out.push_back("neon");
   if (amx()) out.push_back("amx");
   if (forAvx512Bf16()) out.push_back("avx512_bf16");
+  if (forNeonBf16()) out.push_back("neon_bf16");
   return out;
 }
 void useSet(const std::string& name) {
-  const auto* wide = name == "avx512" ? forAvx512() : name == "avx2" ? forAvx2() : nullptr;
-  const auto* half = name == "amx" ? amx() : name == "avx512_bf16" ? forAvx512Bf16() : nullptr;
+  const auto* wide = name == "avx512" ? forAvx512() : name == "avx2" ? forAvx2() : name == "neon" ? forNeon() : nullptr;
+  const auto* half = name == "amx" ? amx() : name == "avx512_bf16" ? forAvx512Bf16() : name == "neon_bf16" ? forNeonBf16() : nullptr;
   TORCH_CHECK(wide || half, "there are no kernels \"", name, "\" here; there are ", c10::Join(", ", sets()));
   if (wide) inUse().wide = wide;
   if (half) inUse().half = half;

@@ -36,8 +36,8 @@ const Kernels<Half16>* amx();
 
 // The kernels that this thread uses for each type; the best ones of this processor unless a caller chose others.
 struct InUse {
-  const Kernels<float>* wide = forAvx512() ? forAvx512() : forAvx2();
-  const Kernels<Half16>* half = amx() ? amx() : forAvx512Bf16();
+  const Kernels<float>* wide = forAvx512() ? forAvx512() : forAvx2() ? forAvx2() : forNeon();
+  const Kernels<Half16>* half = amx() ? amx() : forAvx512Bf16() ? forAvx512Bf16() : forNeonBf16();
 };
 InUse& inUse();
 template <class T>

@@ -26,8 +26,12 @@ export async function choosePrecision({
 }): Promise<Computed> {
   const given = options.precision ?? 'auto'
   if (device !== 'cpu') {
-    const precision = given === 'auto' ? 'bfloat16' : given
-    narrator.choice('precision', precision, given === 'auto' ? 'on a GPU it is faster than float32' : 'as asked')
+    const usual =
+      device === 'mps'
+        ? (['float32', 'bfloat16 has not been measured on the GPU of a Mac'] as const)
+        : (['bfloat16', 'on a GPU it is faster than float32'] as const)
+    const [precision, why] = given === 'auto' ? usual : ([given, 'as asked'] as const)
+    narrator.choice('precision', precision, why)
     return { precision, by: { step: { kernels: kernelsInUse() }, frozen: { kernels: kernelsInUse() } } }
   }
   const ways = await narrator.once('speeds', () => waysOf(modelName, net, shape))
