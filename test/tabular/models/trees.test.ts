@@ -115,3 +115,16 @@ test('codes that training did not have, and missing values, are predicted', asyn
   x.categories.fill(9999, 20, 30)
   for (const value of await model.predict(x)) assert.ok(Number.isFinite(value), `${value}`)
 })
+
+test('a finished fit is read from its state, and not for other rows or options', async () => {
+  const [train, valid] = [makeTable(300), makeTable(100, { seed: 2 })]
+  const state = folder()
+  const first = await (await fit(train, valid, { state })).predict(valid.x)
+  const again = await fit(train, valid, { state, onStep: () => assert.fail('the fit was done') })
+  assert.deepEqual(await again.predict(valid.x), first)
+  await assert.rejects(fit(train, valid, { state, seed: 9 }), /the state is of a fit with .*"seed":1/)
+  const other = structuredClone(train)
+  other.x.numbers[5] = 4
+  await assert.rejects(fit(other, valid, { state }), /give the same rows and options/)
+  rmSync(state, { recursive: true })
+})
