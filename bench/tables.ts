@@ -139,10 +139,9 @@ function runRivals(python: string) {
     env: rivalEnv(),
   })
   if (status !== 0) throw new Error('tables.py failed; its own message is above')
-  const [about, ...found] = stdout
-    .trim()
-    .split('\n')
-    .map(line => JSON.parse(line))
+  // fastai prints lines of its own.
+  const lines = stdout.split('\n').filter(line => line.startsWith('{'))
+  const [about, ...found] = lines.map(line => JSON.parse(line))
   return { about, results: found as Result[] }
 }
 

@@ -86,7 +86,7 @@ def fastai(table, parts, info, seed):
         frame, procs=[Categorify, FillMissing, Normalize], cat_names=info["categories"], cont_names=info["numbers"], y_names="target",
         y_block=RegressionBlock() if regression else CategoryBlock(), valid_idx=valid, bs=256 if len(parts["train"]) > 2000 else 64, num_workers=0,
     )  # fmt: skip
-    learn = tabular_learner(loaders, layers=[200, 100], config={"ps": 0.1, "embed_p": 0.1})
+    learn = tabular_learner(loaders, layers=[200, 100], path=folder, config={"ps": 0.1, "embed_p": 0.1})
     with learn.no_bar(), learn.no_logging():
         saved = SaveModelCallback(monitor="valid_loss", fname=f"best-{os.getpid()}")
         learn.fit_one_cycle(30, 1e-2, cbs=[saved, EarlyStoppingCallback(monitor="valid_loss", patience=10)])

@@ -126,10 +126,13 @@ class MlpFit {
     const { lr, signal, onFinder, onChoice } = this.#options
     if (lr !== undefined) return lr
     this.#learn.seed()
-    const { lrs, smoothed, chosen } = await lrFind(this.#learn, { signal })
-    onFinder?.({ lrs, losses: smoothed, chosen: chosen.lr, how: chosen.reason })
-    onChoice?.('rate of mlp', rate(chosen.lr), chosen.reason)
-    return chosen.lr
+    const { lrs, smoothed, suggestions } = await lrFind(this.#learn, { signal })
+    const chosen = suggestions.minimum
+    const how =
+      'a tenth of the rate of the lowest loss: a new net under one cycle takes a higher rate than a trained one'
+    onFinder?.({ lrs, losses: smoothed, chosen, how })
+    onChoice?.('rate of mlp', rate(chosen), how)
+    return chosen
   }
 
   /** Keeps the best weights, reports each epoch, and ends the fit in time. */
