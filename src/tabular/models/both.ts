@@ -42,7 +42,7 @@ export class Both implements TableModel {
 export async function fitBoth(options: FitTableOptions): Promise<Both> {
   const { valid, train, onChoice, minutes, signal } = options
   const began = performance.now()
-  const trees = await fitTrees({ ...options, epochs: undefined }) // those of the net
+  const trees = await fitTrees({ ...options, epochs: undefined, lr: undefined }) // those of the net
   const left = minutes && Math.max(minutes / 10, minutes - (performance.now() - began) / 60_000)
   const net = await fitRealmlp({ ...options, ...(left === undefined ? {} : { minutes: left }) })
   const predicted = [await trees.predict(valid.x, { signal }), await net.predict(valid.x, { signal })]

@@ -1,4 +1,4 @@
-import { didYouMean, OptionError } from '../../base/errors.ts'
+import { didYouMean, ModelError, OptionError } from '../../base/errors.ts'
 import { setting } from '../../base/options.ts'
 import type {
   FitTableModel,
@@ -44,10 +44,16 @@ export const fitTableModel: FitTableModel = async (name, options) => {
 }
 
 /** Reads a trained model. Trees are read without LightGBM. */
-export const loadTableModel: LoadTableModel = async (dir, { target }) =>
-  models[readModelFile(dir).model].load(dir, target)
+export const loadTableModel: LoadTableModel = async (dir, { target }) => kindOf(dir).load(dir, target)
+
+function kindOf(dir: string, name: string = readModelFile(dir).model): Kind {
+  if (Object.hasOwn(models, name)) return models[name as TableModelName]
+  throw new ModelError(
+    `${dir}: the model "${name}" is not known; expected ${tableModelNames.join(', ')}. Was it trained with a newer version of Anneal?`,
+  )
+}
 
 function loadBoth(dir: string, target: TargetInfo): Both {
   const parts = Object.entries(readModelFile(dir).weights ?? {})
-  return new Both(parts.map(([name, weight]) => ({ model: models[name as TableModelName].load(dir, target), weight })))
+  return new Both(parts.map(([name, weight]) => ({ model: kindOf(dir, name).load(dir, target), weight })))
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ModelError } from '../../base/errors.ts'
@@ -5,6 +6,7 @@ import { ensureFolder } from '../../base/files.ts'
 import { type DType, fromArray, keep, type Tensor } from '../../torch/index.ts'
 import { storedTensors } from '../../train/saved-model.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../../weights/index.ts'
+import type { LabelledRows } from '../types.ts'
 
 /** All that the next step of a fit depends on: where it stands, as plain data, and its tensors. */
 export interface StoredFit<P> {
@@ -16,6 +18,15 @@ export interface StoredFit<P> {
 export const secondsBetweenStates = 20
 
 const fileOf = (folder: string, model: string) => join(folder, `${model}.state.safetensors`)
+
+/** A digest of the rows of a fit, for its plan: a state of other rows is refused. */
+export function rowsDigest(...parts: readonly LabelledRows[]): string {
+  const hash = createHash('sha256')
+  for (const { x, y } of parts)
+    for (const values of [x.numbers, x.categories, y.values])
+      hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+  return `${parts.map(({ x }) => x.rows).join(' and ')} (${hash.digest('hex').slice(0, 12)})`
+}
 
 /** Writes the resume state of a fit as one file. `plan`: the settings that a resumed fit must have too. */
 export function writeFitState<P>(folder: string, model: string, plan: object, { at, tensors }: StoredFit<P>): void {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DataError, fileReason, ModelError } from '../../base/errors.ts'
 import { writeAtomic } from '../../base/files.ts'
@@ -10,6 +10,7 @@ import { Forest } from './forest.ts'
 import { BinnedRows, Booster, type Matrix, type Parameters } from './lightgbm/booster.ts'
 import { openLightgbm } from './lightgbm/library.ts'
 import { ensureLightgbm } from './lightgbm/provide.ts'
+import { checkPlan, rowsDigest } from './state.ts'
 import { inUnits, trainedScale, trainedValues } from './targets.ts'
 
 /** The parameters of pytabkit's `LGBM_TD_Classifier` and `LGBM_TD_Regressor` (Holzmüller et al. 2024, arXiv:2407.04491),
@@ -91,8 +92,25 @@ const fileOf = (target: number): string => (target === 0 ? 'trees.txt' : `trees.
 const rowsAtOnce = 16_384
 
 /** Trains trees with LightGBM, and keeps those up to the lowest validation loss. The same rows, seed and options give the
- *  same trees. Targets are trained side by side, one forest each. */
+ *  same trees. Targets are trained side by side, one forest each. A stopped fit begins again, which gives the same trees;
+ *  a finished one is read from `state`. */
 export async function fitTrees(options: FitTableOptions): Promise<Trees> {
+  const { train, valid, seed, state, lr, epochs } = options
+  if (!state) return new Trees(await grownTexts(options), train.y)
+  const file = join(state, 'trees.state.json')
+  const plan = JSON.stringify({ seed, rows: rowsDigest(train, valid), lr, epochs })
+  if (existsSync(file)) {
+    const found = JSON.parse(readFileSync(file, 'utf8')) as { plan: string; texts: string[] }
+    checkPlan(file, found.plan, plan)
+    return new Trees(found.texts, train.y, file)
+  }
+  const texts = await grownTexts(options)
+  writeAtomic(file, JSON.stringify({ plan, texts }))
+  return new Trees(texts, train.y)
+}
+
+/** The model text of each forest. */
+async function grownTexts(options: FitTableOptions): Promise<string[]> {
   const { train, valid, signal, report, onChoice, epochs = mostTrees } = options
   const library = openLightgbm(await ensureLightgbm(report, signal))
   const parameters = parametersOf(options)
@@ -118,10 +136,7 @@ export async function fitTrees(options: FitTableOptions): Promise<Trees> {
       return new Growing(held(new Booster(library, binned, binnedValid, parameters)), deviationOf(train.y, values))
     })
     await grow(boosters, options, epochs)
-    return new Trees(
-      boosters.map(({ booster, best }) => booster.text(best.trees)),
-      train.y,
-    )
+    return boosters.map(({ booster, best }) => booster.text(best.trees))
   } finally {
     for (const part of opened) part.free()
   }

@@ -44,6 +44,8 @@ for (const [task, outputs] of [
     assert.match(words, /^(0\.\d+ net \+ 0\.\d+ trees|trees alone|the net alone)$/)
     assert.match(reason, /^validation loss [\d.]+; trees alone [\d.]+, the net alone [\d.]+$/)
     assert.deepEqual([...new Set(steps.map(step => step.model))], ['trees', 'realmlp'])
+    const planned = (name: string) => steps.find(step => step.model === name)!.epochs
+    assert.deepEqual([planned('trees'), planned('realmlp')], [1000, 12], 'epochs are those of the net')
     const dir = mkdtempSync(join(tmpdir(), 'anneal-both-'))
     await model.save(dir)
     const loaded = await loadTableModel(dir, { target: train.y, encoding: { columns: [] } })

@@ -266,8 +266,8 @@ test('the same seed gives the same bits, another seed gives others; no tensor is
   const kept = liveTensors() - before
   assert.deepEqual(await model.predict(valid.x), first)
   assert.notDeepEqual(await predict(6), first)
-  // 4 of waves, 1 of embeddings, the scale, 4 weights, 4 biases, 3 activations; and the generators of the first weights and of 3 epochs, until they are collected.
-  assert.ok(kept <= 21, `${kept} handles are left after a fit`)
+  // 4 of waves, 1 of embeddings, the scale, 4 weights, 4 biases, 3 activations; and the generators of the first weights and two for each of 3 epochs, until they are collected.
+  assert.ok(kept <= 24, `${kept} handles are left after a fit`)
 })
 
 test('a fit ends by its minutes with the best weights so far', async () => {

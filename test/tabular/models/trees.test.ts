@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fitTableModel, loadTableModel } from '../../../src/tabular/models/index.ts'
 import { tableLoss } from '../../../src/tabular/models/targets.ts'
 import type { FitStep, FitTableOptions, LabelledRows, TargetInfo } from '../../../src/tabular/types.ts'
+import { randn } from '../../../src/torch/index.ts'
 import { makeTable, plainLoss } from './tables.make.ts'
 
 // The first fit fetches LightGBM's library with pip, as a user's does; later ones find it in the cache.
@@ -114,4 +115,32 @@ test('codes that training did not have, and missing values, are predicted', asyn
   x.categories.fill(1, 10, 20)
   x.categories.fill(9999, 20, 30)
   for (const value of await model.predict(x)) assert.ok(Number.isFinite(value), `${value}`)
+})
+
+test('a finished fit is read from its state, and not for other rows or options', async () => {
+  const [train, valid] = [makeTable(300), makeTable(100, { seed: 2 })]
+  const state = folder()
+  const first = await (await fit(train, valid, { state })).predict(valid.x)
+  const again = await fit(train, valid, { state, onStep: () => assert.fail('the fit was done') })
+  assert.deepEqual(await again.predict(valid.x), first)
+  await assert.rejects(fit(train, valid, { state, seed: 9 }), /the state is of a fit with .*"seed":1/)
+  const other = structuredClone(train)
+  other.x.numbers[5] = 4
+  await assert.rejects(fit(other, valid, { state }), /give the same rows and options/)
+  rmSync(state, { recursive: true })
+})
+
+test('LightGBM and libtorch share one libgomp, and both compute in one process', {
+  skip: process.platform !== 'linux' && 'only Linux lists the libraries of a process',
+}, async () => {
+  const [train, valid] = [makeTable(300), makeTable(100, { seed: 2 })]
+  const before = await (await fit(train, valid, { threads: 2 })).predict(valid.x)
+  const [a, b] = [randn([300, 300]), randn([300, 300])]
+  assert.ok(Number.isFinite(a.matmul(b).sum().item()), 'a product by libtorch')
+  assert.deepEqual(await (await fit(train, valid, { threads: 2 })).predict(valid.x), before)
+  const maps = readFileSync('/proc/self/maps', 'utf8').split('\n')
+  const loaded = (name: RegExp) => [...new Set(maps.flatMap(line => name.exec(line)?.[0] ?? []))]
+  assert.equal(loaded(/\/\S*lib_lightgbm\S*/).length, 1, 'LightGBM is loaded')
+  assert.equal(loaded(/\/\S*libtorch_cpu\S*/).length, 1, 'libtorch is loaded')
+  assert.equal(loaded(/\/\S*libgomp\.so\.1\S*/).length, 1, `${loaded(/\/\S*libgomp\.so\.1\S*/)}`)
 })

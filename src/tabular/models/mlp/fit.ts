@@ -20,7 +20,7 @@ import { lrFind } from '../../../train/rates/finder.ts'
 import type { LabelledSource } from '../../../train/source.ts'
 import type { FitTableOptions, LabelledRows } from '../../types.ts'
 import { batchSizeFor } from '../batch-size.ts'
-import { readFitState, secondsBetweenStates, under, writeFitState } from '../state.ts'
+import { readFitState, rowsDigest, secondsBetweenStates, under, writeFitState } from '../state.ts'
 import { type TrainedScale, trainedLoss, trainedScale, trainedValues } from '../targets.ts'
 import { embeddingCodes, fitMlpInputs, type MlpInputs, mlpRows } from './inputs.ts'
 import { Mlp } from './model.ts'
@@ -126,10 +126,13 @@ class MlpFit {
     const { lr, signal, onFinder, onChoice } = this.#options
     if (lr !== undefined) return lr
     this.#learn.seed()
-    const { lrs, smoothed, chosen } = await lrFind(this.#learn, { signal })
-    onFinder?.({ lrs, losses: smoothed, chosen: chosen.lr, how: chosen.reason })
-    onChoice?.('rate of mlp', rate(chosen.lr), chosen.reason)
-    return chosen.lr
+    const { lrs, smoothed, suggestions } = await lrFind(this.#learn, { signal })
+    const chosen = suggestions.minimum
+    const how =
+      'a tenth of the rate of the lowest loss: a new net under one cycle takes a higher rate than a trained one'
+    onFinder?.({ lrs, losses: smoothed, chosen, how })
+    onChoice?.('rate of mlp', rate(chosen), how)
+    return chosen
   }
 
   /** Keeps the best weights, reports each epoch, and ends the fit in time. */
@@ -141,7 +144,7 @@ class MlpFit {
         validLoss = trainedLoss(Float64Array.from(probabilities), this.#validValues, valid.y, this.#scale?.std ?? [])
       },
       afterEpoch: ({ epoch, trainLoss, seconds, lrs }) => {
-        const best = this.#at.best === undefined || validLoss <= this.#at.best
+        const best = !Number.isNaN(validLoss) && (this.#at.best === undefined || validLoss <= this.#at.best)
         if (best) this.#keepBest(validLoss, epoch)
         this.#at.seconds += seconds
         if (state && performance.now() - this.#written > 1000 * secondsBetweenStates) this.#store(state)
@@ -161,8 +164,7 @@ class MlpFit {
 
   get #plan(): object {
     const { seed, train, valid, lr = null } = this.#options
-    const rows = [train.x.rows, valid.x.rows]
-    return { seed, rows, epochs: this.#epochs, lr, shape: this.#shape }
+    return { seed, rows: rowsDigest(train, valid), epochs: this.#epochs, lr, shape: this.#shape }
   }
   #resume(folder: string): boolean {
     const found = readFitState<MlpProgress>(folder, 'mlp', this.#plan)

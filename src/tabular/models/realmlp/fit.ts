@@ -1,24 +1,13 @@
 import { TrainingError } from '../../../base/errors.ts'
-import { purpose, type Random, rng } from '../../../base/random.ts'
 import { epochOrder } from '../../../data/sampler.ts'
-import {
-  aten,
-  F,
-  fromArray,
-  generator,
-  keep,
-  keepMemory,
-  noGrad,
-  optim,
-  scope,
-  type Tensor,
-} from '../../../torch/index.ts'
+import { F, generator, keep, keepMemory, noGrad, optim, scope, type Tensor } from '../../../torch/index.ts'
 import { coslog, flatCosine } from '../../../train/rates/schedule.ts'
 import { turn } from '../../../train/stop.ts'
 import type { FitTableOptions } from '../../types.ts'
 import { batchSizeFor } from '../batch-size.ts'
-import { readFitState, secondsBetweenStates, under, writeFitState } from '../state.ts'
+import { readFitState, rowsDigest, secondsBetweenStates, under, writeFitState } from '../state.ts'
 import { type TrainedScale, trainedLoss, trainedScale, trainedValues } from '../targets.ts'
+import { noisePool, noiseWindows, rowsAt, type TrainRows, targetTensor, withUnknown } from './batches.ts'
 import { fitInputs, type InputRows, inputRows, widthsOf } from './inputs.ts'
 import { outputsOf, Realmlp } from './model.ts'
 import {
@@ -32,18 +21,11 @@ import {
 } from './net.ts'
 
 const usualEpochs = 256
-const dropout = 0.15
 const weightDecay = 0.02
 /** Rates of pytabkit's `RealMLP_TD_Classifier` and `RealMLP_TD_Regressor`. */
 const usualRate = { single: 0.04, regression: 0.2 } as const
 /** Rows that the first weights are fitted to. */
 const initialRows = 16_384
-/** Numbers in the pool of dropout, and what a window's start is a multiple of. */
-const poolSize = 2 ** 20
-const lanes = 16
-/** The share of codes that is replaced by that of an unknown word. */
-const unknownShare = 0.01
-
 /** Trains RealMLP-TD: a packed ensemble of `members` nets (default: 1). Keeps the weights of the epoch with the lowest
  *  validation loss; the last one of equals. The same rows, seed, threads and options give the same bits. */
 export async function fitRealmlp(options: FitTableOptions): Promise<Realmlp> {
@@ -56,9 +38,6 @@ export async function fitRealmlp(options: FitTableOptions): Promise<Realmlp> {
     fit.dispose()
   }
 }
-
-/** All training rows. */
-type TrainRows = InputBatch & { targets: Tensor }
 
 /** Where a fit stands between two steps. */
 interface FitProgress {
@@ -151,8 +130,14 @@ class RealmlpFit {
   /** What a resume state must be of. */
   get #plan(): Record<string, unknown> {
     const { seed, train, valid } = this.#options
-    const rows = [train.x.rows, valid.x.rows]
-    return { seed, rows, epochs: this.#epochs, lr: this.#lr, batchSize: this.#batchSize, shape: this.#shape }
+    return {
+      seed,
+      rows: rowsDigest(train, valid),
+      epochs: this.#epochs,
+      lr: this.#lr,
+      batchSize: this.#batchSize,
+      shape: this.#shape,
+    }
   }
   #resume(folder: string): void {
     const found = readFitState<FitProgress>(folder, 'realmlp', this.#plan)
@@ -180,8 +165,10 @@ class RealmlpFit {
   async #epoch(signal: AbortSignal | undefined): Promise<void> {
     const { seed } = this.#options
     const order = epochOrder(this.#options.train.x.rows, seed, this.#at.epoch + 1)
-    const rows = keep(scope(() => this.#withUnknown(rowsAt(this.#train, order))))
-    const pool = keep(this.#pool())
+    const { epoch } = this.#at
+    const at = { seed, epoch, progress: (epoch + 0.5) / this.#epochs }
+    const rows = keep(scope(() => withUnknown(rowsAt(this.#train, order), this.#inputs, at)))
+    const pool = keep(noisePool(this.#shape, this.#batchSize, at))
     try {
       let turned = performance.now()
       while (this.#at.batch < this.#batches) {
@@ -206,7 +193,8 @@ class RealmlpFit {
     const t = (this.#at.epoch * this.#batches + this.#at.batch) / (this.#epochs * this.#batches)
     this.#setRates(t)
     return scope(() => {
-      const noise = this.#dropout(pool, rng(this.#options.seed, this.#at.epoch, this.#at.batch, purpose.dropout))
+      const { epoch, batch: step } = this.#at
+      const noise = pool && noiseWindows(pool, this.#shape, size, { seed: this.#options.seed, epoch, step })
       const batch = { dense: rows.dense.narrow(0, start, size), codes: rows.codes.narrow(0, start, size) }
       const raw = this.#net.forward(batch, noise)
       const loss = this.#loss(raw, rows.targets.narrow(0, start, size))
@@ -229,42 +217,6 @@ class RealmlpFit {
       group.weightDecay = decays ? decay : 0
     }
   }
-  /** The rows of an epoch, a hundredth of the codes replaced by that of an unknown word: its embedding is trained too. */
-  #withUnknown(rows: TrainRows): TrainRows {
-    const { categories } = this.#inputs
-    const embedded = categories.filter(c => c.kind === 'embedding')
-    if (embedded.length === 0) return rows
-    let offset = 0
-    const unknown = embedded.map(({ codes }) => {
-      offset += codes
-      return offset - codes + 1
-    })
-    const random = rng(this.#options.seed, this.#at.epoch, 1, purpose.dropout).integer(2 ** 48)
-    const like = aten.empty(rows.codes.shape)
-    const replaced = aten.bernoulli_(like, { p: unknownShare, generator: generator(random) }).to('bool')
-    const codes = fromArray(BigInt64Array.from(unknown, BigInt), [1, unknown.length])
-    return { ...rows, codes: aten.where(replaced, codes, rows.codes) }
-  }
-  /** The pool of an epoch: factors 0 or 1 / (1 − p), drawn from seed and epoch alone. Drawing them for each step would take a
-   *  sixth of it. */
-  #pool(): Tensor | undefined {
-    const { members, hidden } = this.#shape
-    const p = flatCosine(dropout)((this.#at.epoch + 0.5) / this.#epochs)
-    if (!(p > 1e-4)) return undefined
-    const size = Math.max(poolSize, 4 * members * this.#batchSize * Math.max(...hidden))
-    const draw = generator(rng(this.#options.seed, this.#at.epoch, 0, purpose.dropout).integer(2 ** 48))
-    return scope(() => aten.div_(aten.bernoulli_(aten.empty([size]), { p: 1 - p, generator: draw }), 1 - p))
-  }
-  /** Windows of the pool, one for each layer, at random places. */
-  #dropout(pool: Tensor | undefined, random: Random): Tensor[] | undefined {
-    if (!pool) return undefined
-    const { members, hidden } = this.#shape
-    return hidden.map(width => {
-      const size = members * this.#batchSize * width
-      const start = lanes * random.integer(Math.floor((pool.numel - size) / lanes))
-      return pool.narrow(0, start, size).reshape(members, this.#batchSize, width)
-    })
-  }
   /** The sum of the members' losses. */
   #loss(raw: Tensor, targets: Tensor): Tensor {
     const { members, outputs } = this.#shape
@@ -280,7 +232,7 @@ class RealmlpFit {
     const predicted = await outputsOf(this.#net, this.#valid, this.#scale, signal)
     const validLoss = trainedLoss(predicted, this.#validValues, valid.y, this.#scale?.std ?? [])
     const at = this.#at
-    const best = at.best === undefined || validLoss <= at.best
+    const best = !Number.isNaN(validLoss) && (at.best === undefined || validLoss <= at.best)
     if (best)
       noGrad(() => {
         for (const [name, t] of this.#net.parameters) this.#best.get(name)!.copy_(t)
@@ -331,20 +283,3 @@ function optimizerOf(net: RealmlpNet, lr: number): optim.Optimizer {
 }
 const copyOf = (tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
   noGrad(() => scope(() => keep(new Map(Array.from(tensors, ([name, t]) => [name, t.detach().clone()])))))
-
-function rowsAt<T extends object>(tensors: T, rows: Uint32Array): T {
-  return scope(() => {
-    const index = fromArray(BigInt64Array.from(rows, BigInt), [rows.length])
-    return Object.fromEntries(
-      Object.entries(tensors).map(([name, t]: [string, Tensor]) => [name, t.indexSelect(0, index)]),
-    ) as T
-  })
-}
-
-/** Class numbers int64 [N], or standardised values float32 [N, targets]. */
-function targetTensor(values: Float64Array, scale: TrainedScale | undefined): Tensor {
-  if (!scale) return fromArray(BigInt64Array.from(values, BigInt), [values.length])
-  const targets = scale.mean.length
-  const standard = Float32Array.from(values, (v, i) => (v - scale.mean[i % targets]!) / scale.std[i % targets]!)
-  return fromArray(standard, [values.length / targets, targets])
-}

@@ -2,7 +2,7 @@
 California: sklearn's train_test_split(.2, random_state=0), then .2 of the rest for validation. Titanic: stratified 5 folds x 3;
 .2 of the training rows for validation. Birdstrikes: by date, the last fifth for the test, the last fifth of the rest for validation.
 
-    python bench/tables/splits.py CALIFORNIA.csv TITANIC.csv BIRDSTRIKES.csv
+    python bench/rivals/table_splits.py CALIFORNIA.csv TITANIC.csv BIRDSTRIKES.csv
 """
 import json
 import sys

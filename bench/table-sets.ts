@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parse } from 'csv-parse/sync'
-import type { Encoded, LabelledRows, TargetInfo } from '../../src/tabular/types.ts'
+import type { Encoded, LabelledRows, TargetInfo } from '../src/tabular/types.ts'
 
 /** The rows of each part of a split. */
 export interface Parts {
@@ -129,4 +130,22 @@ export function encodeParts(set: TableSet, rows: readonly Row[], parts: Parts): 
     return { x, y: { task: set.task, columns: [set.name], classes: set.classes, values } }
   }
   return { train: encode(parts.train), valid: encode(parts.valid), test: encode(parts.test) }
+}
+
+/** Writes the features of all rows for the rivals: NAME.csv, and NAME.json with the kinds of the columns. */
+export function writeFeatures(set: TableSet, rows: readonly Row[], folder: string): void {
+  const [numbers, categories] = [Object.entries(set.numbers), Object.entries(set.categories)]
+  const cell = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+  const line = (cells: readonly string[]) => cells.map(cell).join(',')
+  const body = rows.map(row =>
+    line([
+      ...numbers.map(([, read]) => (Number.isNaN(read(row)) ? '' : String(read(row)))),
+      ...categories.map(([, read]) => read(row)),
+      String(set.target(row)),
+    ]),
+  )
+  const names = [numbers, categories].map(columns => columns.map(([name]) => name)) as [string[], string[]]
+  writeFileSync(join(folder, `${set.name}.csv`), `${[line([...names.flat(), 'target']), ...body].join('\n')}\n`)
+  const info = { task: set.task, numbers: names[0], categories: names[1] }
+  writeFileSync(join(folder, `${set.name}.json`), JSON.stringify(info))
 }
