@@ -7,6 +7,7 @@ import {
   keep,
   manualSeed,
   noGrad,
+  onOneThread,
   optim,
   scope,
   type Tensor,
@@ -111,14 +112,17 @@ class MlpFit {
     }
     try {
       const { lr } = this.#at
-      if (!going || this.#at.learner?.fit)
-        await this.#learn.fit(this.#epochs, { lr, schedule: 'one-cycle', signal, callbacks: [this.#watch()] })
+      if (!going || this.#at.learner?.fit) {
+        const callbacks = [this.#watch()]
+        // Waking other threads costs more than they save for layers as small as these.
+        await onOneThread(() => this.#learn.fit(this.#epochs, { lr, schedule: 'one-cycle', signal, callbacks }))
+      }
     } catch (error) {
       if (state && signal?.aborted) this.#store(state)
       throw error
     }
     if (state) this.#store(state)
-    onChoice?.('mlp', `epoch ${this.#at.bestEpoch} kept`, 'the validation loss was lowest there')
+    onChoice?.('mlp', `its epoch ${this.#at.bestEpoch} of ${this.#epochs} kept`, 'the validation loss was lowest there')
   }
 
   /** The learning rate: the user's, or that of the finder. */
