@@ -33,6 +33,10 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   const { check, json = false, to, page: _, singleFile: __, examples: ___, ...options } = flags
   if (run === undefined && !check)
     throw new OptionError('which model? Give the folder of a run: npx anneal export runs/NAME')
+  const { findCard } = await import('../tabular/run/card.ts')
+  if (run !== undefined && findCard(run)) return (await import('./export-table.ts')).exportTableCommand(run, flags)
+  if (run === undefined && check && (await isTableFile(check)))
+    return (await import('./export-table.ts')).exportTableCommand(run, flags)
   if (to !== undefined && (check || options.net || isPage(flags)))
     throw new OptionError(
       `--to writes a folder with the whole model; leave out ${check ? '--check FILE' : options.net ? '--net' : '--page and --single-file'}`,
@@ -80,6 +84,13 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   if ('folder' in result) process.stdout.write(folderLines(result))
 }
 
+/** Whether a file is an exported model of a table. */
+async function isTableFile(file: string): Promise<boolean> {
+  const { findTableCard } = await import('../onnx/index.ts')
+  const { readFile } = await import('../export/files.ts')
+  return findTableCard(readFile(file), file) !== undefined
+}
+
 /** The folder that was written, and what was left in it. */
 function folderLines({ folder, kept, differences = [] }: ExportedFolder): string {
   const checked = differences.map(
@@ -121,4 +132,6 @@ function table(checks: readonly CardCheck[], task: 'single' | 'multi' | 'regress
   return `${files} ${pictures}, from file to answer, against the trained net in float32:\n${[head, ...rows].map(line).join('\n')}\n`
 }
 
-const small = (value: number): string => (value > 0 && value < 1e-3 ? value.toExponential(1) : value.toPrecision(2))
+/** A difference in a table of checks. */
+export const small = (value: number): string =>
+  value > 0 && value < 1e-3 ? value.toExponential(1) : value.toPrecision(2)

@@ -1,10 +1,12 @@
 import { ModelError } from '../../base/errors.ts'
 import { Graph } from '../../onnx/index.ts'
 import { Both } from '../../tabular/models/both.ts'
+import { Mlp } from '../../tabular/models/mlp/model.ts'
 import { Realmlp } from '../../tabular/models/realmlp/model.ts'
 import { Trees } from '../../tabular/models/trees.ts'
 import type { TableModel, TargetInfo } from '../../tabular/types.ts'
 import { addFeatures, addInputs, type GraphFeatures, type TableInput } from './columns.ts'
+import { addMlp } from './mlp.ts'
 import type { OpenTableModel } from './open.ts'
 import {
   addTableOutputs,
@@ -69,8 +71,9 @@ function addModel(graph: Graph, model: TableModel, context: Context): string {
       : inUnits(graph, sums, target)
   }
   if (model instanceof Realmlp) return addNet(graph, addRealmlp(graph, features, model), model.card.scale, target)
+  if (model instanceof Mlp) return addNet(graph, addMlp(graph, features, model), model.card.scale, target)
   throw new ModelError(
-    `models of the kind "${model.name}" can not be exported yet; realmlp, trees and both can. Train one of them.`,
+    `models of the kind "${model.name}" can not be exported; mlp, realmlp, trees and both can. Train one of them.`,
   )
 }
 

@@ -2,6 +2,7 @@ import { type Random, rng, shuffle } from '../../base/random.ts'
 import { wordOfNumber } from '../../tabular/encode.ts'
 import { Both } from '../../tabular/models/both.ts'
 import { categorical, type Forest } from '../../tabular/models/forest.ts'
+import { Mlp } from '../../tabular/models/mlp/model.ts'
 import { Realmlp } from '../../tabular/models/realmlp/model.ts'
 import { Trees } from '../../tabular/models/trees.ts'
 import { framePart } from '../../tabular/run/rows.ts'
@@ -152,16 +153,25 @@ function numbersOf(model: TableModel, encoding: Encoding): Map<string, number[]>
     one.kind === 'number' ? [one.column] : one.kind === 'date' ? one.parts.map(() => undefined) : [],
   )
   if (model instanceof Trees) return thresholdsOf(model.forests, features)
+  if (model instanceof Mlp)
+    return new Map(
+      model.card.inputs.numbers.flatMap(({ mean, std }, f): [string, number[]][] => {
+        const column = features[f]
+        return column === undefined ? [] : [[column, spread.map(z => mean + z * std)]]
+      }),
+    )
   if (!(model instanceof Realmlp)) return new Map()
   return new Map(
     model.card.inputs.numbers.flatMap(({ median, scale }, f): [string, number[]][] => {
       const column = features[f]
       const unit = scale > 0 ? 1 / scale : 1
-      return column === undefined ? [] : [[column, [-5, -2, -1, -0.3, 0, 0.1, 0.7, 1.5, 4].map(z => median + z * unit)]]
+      return column === undefined ? [] : [[column, spread.map(z => median + z * unit)]]
     }),
   )
 }
 
+/** Places of numbers around their middle, in units of their spread. */
+const spread = [-5, -2, -1, -0.3, 0, 0.1, 0.7, 1.5, 4]
 const mostThresholds = 200
 
 function thresholdsOf(forests: readonly Forest[], features: readonly (string | undefined)[]): Map<string, number[]> {
