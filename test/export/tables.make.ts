@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rng } from '../../src/base/random.ts'
 import { encode, readingOf } from '../../src/tabular/encode.ts'
+import { Both } from '../../src/tabular/models/both.ts'
 import { fitTableModel } from '../../src/tabular/models/index.ts'
 import { labelledRows, type PreparedTable, type PrepareOptions, prepareFrame } from '../../src/tabular/prepare.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
@@ -78,7 +79,15 @@ export async function savedModel(
 ): Promise<string> {
   const { split, encoding, target, uses } = prepared
   const [train, valid] = [labelledRows(prepared, split.train), labelledRows(prepared, split.valid)]
-  const model = await fitTableModel(name, { train, valid, seed: 1, threads: 1, epochs: 3, members: 2, ...fit })
+  const shared = { train, valid, seed: 1, threads: 1, members: 2, ...fit }
+  const trees = () => fitTableModel('trees', { epochs: 12, ...shared })
+  const net = (one: TableModelName) => fitTableModel(one, { epochs: 3, ...shared })
+  const both = async () =>
+    new Both([
+      { model: await trees(), weight: 0.35 },
+      { model: await net('realmlp'), weight: 0.65 },
+    ])
+  const model = await (name === 'both' ? both() : name === 'trees' ? trees() : net(name))
   const stem = join(mkdtempSync(join(tmpdir(), 'anneal-export-table-')), 'best')
   mkdirSync(stem)
   await model.save(stem)

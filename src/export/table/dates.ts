@@ -83,26 +83,11 @@ class GraphDate {
     const days = this.#graph.add('Div', [since, this.#graph.doubles('dates/day', [daySeconds], [])])
     return this.#graph.add('Cast', [days], { to: 1 })
   }
-
-  /** Sine or cosine of the time of day, float [N, 1]. */
-  hour(op: 'Sin' | 'Cos'): string {
-    const part = (value: string, unit: number) => {
-      const number = this.#graph.add('Cast', [value], { to: 11 })
-      return unit === 1 ? number : this.#graph.add('Div', [number, this.#graph.doubles('dates/unit', [unit], [])])
-    }
-    const angle = this.#once('angle', () => {
-      const second = this.secondOfDay
-      const minute = this.#mod(this.#floor(second, 60), 60)
-      const [h, m, s] = [part(this.#floor(second, 3600), 1), part(minute, 60), part(this.#mod(second, 60), 3600)]
-      const hours = this.#graph.add('Add', [this.#graph.add('Add', [h, m]), s])
-      const turns = this.#graph.add('Mul', [this.#graph.doubles('dates/turn', [2 * Math.PI], []), hours])
-      return this.#graph.add('Div', [turns, this.#graph.doubles('dates/hours', [24], [])])
-    })
-    return this.#graph.add('Cast', [this.#graph.add(op, [angle])], { to: 1 })
-  }
 }
 
-/** Parts that follow from the weekday, or from the day of the year and whether the year is a leap year. */
+/** Parts that follow from the second of the day, from the weekday, or from the day of the year and whether the year is a leap
+ *  year. */
+const ofSecond: ReadonlySet<string> = new Set(['hour sin', 'hour cos'])
 const ofWeekday: ReadonlySet<string> = new Set(['weekday sin', 'weekday cos'])
 const ofDay: ReadonlySet<string> = new Set([
   'day sin',
@@ -119,8 +104,9 @@ const ofDay: ReadonlySet<string> = new Set([
   'year end',
 ])
 
-/** Adds the parts of a date: seconds int64 [N, 1] → float [N, parts], NaN for a missing one. What follows from the day alone is
- *  looked up in tables that training's own code makes, so it has the same bits. */
+/** Adds the parts of a date: seconds int64 [N, 1] → float [N, parts], NaN for a missing one. What is periodic is
+ *  looked up in tables that training's own code makes, since trees need the same bits: at noon the sine is 1.2e-16, and runtimes
+ *  differ there. */
 export function addDateParts(
   graph: Graph,
   seconds: string,
@@ -132,12 +118,12 @@ export function addDateParts(
   ])
   const date = new GraphDate(graph, graph.add('Where', [missing, graph.ints('dates/zero', [0], []), seconds]))
   const made = runsOf(parts).map(({ kind, names }) => {
+    if (kind === 'second') return lookedUp(graph, date.secondOfDay, tableOf(names, secondsOfDay))
     if (kind === 'weekday') return lookedUp(graph, date.weekday, tableOf(names, mondays))
     if (kind === 'day') return lookedUp(graph, date.dayOfYear, tableOf(names, twoYears))
     const [name] = names
     if (name === 'elapsed days') return date.elapsed(origin)
     if (name === 'year') return graph.add('Cast', [date.year], { to: 1 })
-    if (name === 'hour sin' || name === 'hour cos') return date.hour(name === 'hour sin' ? 'Sin' : 'Cos')
     throw new ModelError(
       `the part "${name}" of a date is not known to this version of Anneal; update Anneal, or train again`,
     )
@@ -152,13 +138,15 @@ const leastInt64 = new Uint8Array(BigInt64Array.of(missingDate).buffer)
 function runsOf(parts: readonly string[]): { kind: string; names: string[] }[] {
   const runs: { kind: string; names: string[] }[] = []
   for (const name of parts) {
-    const kind = ofWeekday.has(name) ? 'weekday' : ofDay.has(name) ? 'day' : name
+    const kind = ofSecond.has(name) ? 'second' : ofWeekday.has(name) ? 'weekday' : ofDay.has(name) ? 'day' : name
     if (runs.at(-1)?.kind === kind) runs.at(-1)!.names.push(name)
     else runs.push({ kind, names: [name] })
   }
   return runs
 }
 
+/** The seconds of a day. */
+const secondsOfDay = Array.from({ length: daySeconds }, (_, second) => second)
 /** A Monday and the six days after it, in seconds since 1970. */
 const mondays = Array.from({ length: 7 }, (_, i) => (4 + i) * daySeconds)
 /** The days of a year of 365 days (the last one twice), and of a leap year. */
@@ -166,15 +154,23 @@ const twoYears = [2001, 2000].flatMap(year =>
   Array.from({ length: 366 }, (_, day) => Date.UTC(year, 0, Math.min(day + 1, year === 2000 ? 366 : 365)) / 1000),
 )
 
-function tableOf(parts: readonly string[], dates: readonly number[]): { values: Float32Array; width: number } {
+/** A table of parts of dates. */
+interface DateTable {
+  name: string
+  values: Float32Array
+  width: number
+}
+
+function tableOf(parts: readonly string[], dates: readonly number[]): DateTable {
   const values = new Float32Array(dates.length * parts.length)
   for (const [i, seconds] of dates.entries())
     datePartsInto(values, i * parts.length, { seconds, origin: 0, parts: [...parts] })
-  return { values, width: parts.length }
+  return { name: `dates/${parts.join(', ')}`, values, width: parts.length }
 }
 
-function lookedUp(graph: Graph, index: string, { values, width }: { values: Float32Array; width: number }): string {
-  const table = graph.floats('dates/table', values, [values.length / width, width])
+/** Several columns of dates share a table. */
+function lookedUp(graph: Graph, index: string, { name, values, width }: DateTable): string {
+  const table = graph.constants.has(name) ? name : graph.floats(name, values, [values.length / width, width])
   const found = graph.add('Gather', [table, index], { axis: 0 })
   return graph.add('Reshape', [found, graph.ints('dates/shape', [-1, width])])
 }
