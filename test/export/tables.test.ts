@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { checkFile, exportModel } from '../../src/export/export-model.ts'
 import { load, runtimeNames, type Value } from '../../src/export/runtimes.ts'
 import { largestDifference } from '../../src/export/table/check.ts'
-import { exportTable } from '../../src/export/table/export-table.ts'
+import { checkTableFile, exportTable } from '../../src/export/table/export-table.ts'
 import { openTableModel, trainedAnswers } from '../../src/export/table/open.ts'
 import type { TableFileCard } from '../../src/onnx/index.ts'
+import { load as loadForPictures } from '../../src/runtime/node.ts'
+import type { Trees } from '../../src/tabular/models/trees.ts'
+import { prepareFrame } from '../../src/tabular/prepare.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
-import { readCard } from '../../src/tabular/run/card.ts'
+import { readCard, writeCard } from '../../src/tabular/run/card.ts'
 import { decide } from '../../src/tabular/run/metrics.ts'
 import type { TableModelName } from '../../src/tabular/types.ts'
 import { prepare, type RawRow, rawRows, readRows, savedModel } from './tables.make.ts'
@@ -75,3 +80,73 @@ for (const [name, what, target] of cases)
       }
     }
   })
+
+test('the average of folds is exported with the columns of all folds, each with its own words', async () => {
+  const stems = [0, 1].map(fold =>
+    savedModel(prepare(frame, 'kind', { fold, folds: 2 }), fold ? 'mlp' : 'trees', { card: { temperature: 1 + fold } }),
+  )
+  const dir = dirname(await stems[0]!)
+  for (const [fold, from] of (await Promise.all(stems)).entries()) {
+    cpSync(from, join(dir, `fold-${fold + 1}`), { recursive: true })
+    cpSync(`${from}.json`, join(dir, `fold-${fold + 1}.json`))
+  }
+  const { temperature: _, ...whole } = readCard(await stems[0]!)
+  writeCard(join(dir, 'best'), { ...whole, members: ['fold-1', 'fold-2'] })
+  const { file, card } = await exportTable(join(dir, 'best'))
+  const trained = await trainedAnswers(await openTableModel(join(dir, 'best')), readRows(others, whole))
+  const loaded = await load('onnxruntime-node', readFileSync(file))
+  const found = await loaded.run(feedsOf(card, others))
+  await loaded.release()
+  assert.equal(card.members, 2)
+  assert.ok(
+    largestDifference(trained, found.probabilities!.data as Float32Array, card) < 1e-6,
+    'the mean of both models',
+  )
+})
+
+test('a file that answers otherwise is refused, also later, and other files are not overwritten', async () => {
+  const prepared = prepare(frame, 'cheap')
+  const [stem, other] = [
+    await savedModel(prepared, 'trees'),
+    await savedModel(prepared, 'trees', { fit: { epochs: 4 } }),
+  ]
+  const { file, card } = await exportTable(stem)
+  assert.equal((await checkTableFile(file, { run: stem })).checks.length, 2, 'its own run')
+  await assert.rejects(
+    checkTableFile(file, { run: other }),
+    /is not the model of .*the largest difference is 0\.\d+, expected at most 0\.0001/,
+  )
+  const third = await savedModel(prepare(frame, 'kind'), 'trees')
+  await assert.rejects(checkTableFile(file, { run: third }), /is another model than .*: it answers single with/)
+  await exportTable(stem) // over its own file
+  const text = join(dirname(stem), 'notes.onnx')
+  writeFileSync(text, 'mine')
+  await assert.rejects(exportTable(stem, { out: text }), /exists and is no exported model/)
+  await assert.rejects(exportModel(`${stem}.json`), /is a model of a table, and a model of pictures is expected/)
+  await assert.rejects(checkFile(file), /is a model of a table/)
+  await assert.rejects(loadForPictures(file, {}), /it is a model of a table, which takes one input for each column/)
+  // The leaves of the first tree are changed: the answers to the rows of the card are other ones.
+  const bytes = readFileSync(file)
+  const weights = await openTableModel(stem).then(
+    ({ members }) => (members[0]!.model as Trees).forests[0]!.trees[0]!.leaves,
+  )
+  for (const weight of weights) {
+    const at = bytes.indexOf(Buffer.from(Float64Array.of(weight).buffer))
+    assert.ok(at > 0, 'the leaf is in the file')
+    bytes.writeDoubleLE(weight + 0.5, at)
+  }
+  writeFileSync(text, bytes)
+  await assert.rejects(checkTableFile(text), /its answers to the rows of its card differ by/)
+  assert.equal(card.probe!.rows.length, 24)
+})
+
+test('a column may have the name of an output', async () => {
+  const rows = rawRows(300).map(row => ({ label: row.heat!, probabilities: row.colour!, kind: row.kind! }))
+  const stem = await savedModel(prepareFrame(frameOfRows(rows), { target: 'kind' }), 'trees')
+  const { card } = await exportTable(stem)
+  assert.deepEqual(
+    card.inputs.map(({ name }) => name),
+    ['label', 'probabilities'],
+  )
+  assert.deepEqual(card.outputs, { probabilities: 'probabilities_1', label: 'label_1' })
+})
