@@ -43,7 +43,7 @@ function cardOf(text: string, name: string): Card {
     )
   if ((format as string) === 'anneal-table-model')
     throw new ModelError(
-      `${name}: is a model of a table, and a model of pictures is expected here. It takes one input for each column; any onnxruntime runs it (docs/export.md, "Tables").`,
+      `${name}: is a model of a table, and a model of pictures is expected here. It takes one input for each column; any onnxruntime runs it (docs/tables.md).`,
     )
   const whole =
     format === 'anneal-model' &&
