@@ -3,30 +3,17 @@ import { join } from 'node:path'
 import { OptionError } from '../base/errors.ts'
 import { bytes as size } from '../base/format.ts'
 import type { Exported } from '../export/export-model.ts'
-import type { ExportedFolder, Target } from '../export/targets/index.ts'
+import type { ExportedFolder } from '../export/targets/index.ts'
 import type { CardCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { keepMemory } from '../torch/index.ts'
-import { exportPageCommand, isPage, type PageFlags } from './export-page.ts'
+import { type ExportFlags, small } from './export-flags.ts'
+import { exportPageCommand, isPage } from './export-page.ts'
 import { quantization } from './quantization.ts'
 import { untilStopped } from './stop.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
-
-/** The options of `anneal export`. */
-export interface ExportFlags extends PageFlags {
-  out?: string | undefined
-  net?: boolean | undefined
-  weights?: 'float32' | 'float16' | 'int8' | undefined
-  to?: Target | undefined
-  quantize?: boolean | undefined
-  /** A file to check; false: export without a check. */
-  check?: string | false | undefined
-  data?: string | undefined
-  runtimes?: readonly ('onnxruntime-node' | 'onnxruntime-web')[] | undefined
-  json?: boolean | undefined
-}
 
 /** `anneal export`: writes a trained model as one ONNX file and checks it, or checks such a file. */
 export async function exportCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
@@ -131,7 +118,3 @@ function table(checks: readonly CardCheck[], task: 'single' | 'multi' | 'regress
   const pictures = part === 'valid' ? 'validation files' : 'training files (folds leave no others)'
   return `${files} ${pictures}, from file to answer, against the trained net in float32:\n${[head, ...rows].map(line).join('\n')}\n`
 }
-
-/** A difference in a table of checks. */
-export const small = (value: number): string =>
-  value > 0 && value < 1e-3 ? value.toExponential(1) : value.toPrecision(2)

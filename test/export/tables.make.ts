@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rng } from '../../src/base/random.ts'
@@ -71,6 +71,9 @@ export const prepare = (
   } as PrepareOptions)
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'anneal-export-table-'))
+process.on('exit', () => rmSync(folder, { recursive: true }))
+
 /** Fits a small model, and saves it with its card in a folder, as a run does. */
 export async function savedModel(
   prepared: PreparedTable,
@@ -88,7 +91,7 @@ export async function savedModel(
       { model: await net('realmlp'), weight: 0.65 },
     ])
   const model = await (name === 'both' ? both() : name === 'trees' ? trees() : net(name))
-  const stem = join(mkdtempSync(join(tmpdir(), 'anneal-export-table-')), 'best')
+  const stem = join(mkdtempSync(join(folder, 'model-')), 'best')
   mkdirSync(stem)
   await model.save(stem)
   writeCard(stem, {

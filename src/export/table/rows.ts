@@ -1,3 +1,4 @@
+import { DataError } from '../../base/errors.ts'
 import { type Random, rng, shuffle } from '../../base/random.ts'
 import { wordOfNumber } from '../../tabular/encode.ts'
 import { Both } from '../../tabular/models/both.ts'
@@ -90,7 +91,8 @@ export function someRows({ frame, feeds }: CheckRows, most: number): CheckRows {
 export function rowsOfTable(frame: Frame, inputs: readonly TableInput[]): CheckRows {
   const feeds: CheckRows['feeds'] = {}
   const columns = inputs.map(({ name, column, kind }): FrameColumn => {
-    const found = frame.columns.find(one => one.name === column)!
+    const found = frame.columns.find(one => one.name === column)
+    if (!found) throw new DataError(`${frame.source} has no column "${column}", which the model takes`)
     const own = kind === 'date' && found.type === 'date' ? { ...found, values: found.values.map(Math.floor) } : found
     if (kind === 'category') {
       const texts = textsIn(own, frame.rows)

@@ -2,6 +2,7 @@ import { DataError } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
 import { silent } from '../../base/progress.ts'
 import { domainOf, isRun, readConfig } from '../../runs/index.ts'
+import { readingOf } from '../../tabular/encode.ts'
 import type { TableOptions } from '../../tabular/options.ts'
 import { splitFrame } from '../../tabular/prepare.ts'
 import { readTable } from '../../tabular/read/read-table.ts'
@@ -27,7 +28,8 @@ export async function validationRows(
   const source = data ?? config.data
   try {
     const how = preparing(config.settings as TableOptions)
-    const frame = await readTable(source, { ...how, report: silent, signal })
+    const { as, readings } = readingOf(model.card.encoding)
+    const frame = await readTable(source, { ...how, as: { ...how.as, ...as }, readings, report: silent, signal })
     const { split } = splitFrame(frame, how)
     const some = spread(split.valid.length, rows).map(i => split.valid[i]!)
     return { rows: rowsOfTable(framePart(frame, some), inputs) }

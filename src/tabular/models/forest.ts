@@ -43,9 +43,11 @@ export class Forest {
 }
 
 const block = 1024
-/** Bits of `decision_type`. */
+/** The bit of `decision_type` of a split by a set of categories. */
 export const categorical = 1
+/** The bit of `decision_type` that sends a missing value left. */
 export const defaultLeft = 2
+/** What a missing value is in a split of numbers (`missingOf`). */
 export const [missingIsZero, missingIsNaN] = [1, 2]
 const zeroThreshold = 1e-35
 
