@@ -6,6 +6,7 @@ import { ModelError } from '../base/errors.ts'
 import { quoted } from '../base/format.ts'
 import type { Card } from '../onnx/card.ts'
 import { readConfig, readSeen, runPaths } from '../runs/index.ts'
+import { findCard } from '../tabular/run/card.ts'
 import { flat } from './style.ts'
 
 const installed = (name: string): boolean => {
@@ -22,6 +23,10 @@ const installed = (name: string): boolean => {
 export async function modelOfRun(run: string): Promise<string> {
   const file = join(run, 'model.onnx')
   const { best } = runPaths(run)
+  if (findCard(run))
+    throw new ModelError(
+      `${run}: is a run on a table, and anneal serve answers pictures. Predict rows with it: npx anneal predict ${quoted(run)} TABLE. Or export it (npx anneal export ${quoted(run)}) and run the file by onnxruntime.`,
+    )
   if (existsSync(file)) return file
   if (!existsSync(best.about))
     throw new ModelError(

@@ -3,36 +3,27 @@ import { join } from 'node:path'
 import { OptionError } from '../base/errors.ts'
 import { bytes as size } from '../base/format.ts'
 import type { Exported } from '../export/export-model.ts'
-import type { ExportedFolder, Target } from '../export/targets/index.ts'
+import type { ExportedFolder } from '../export/targets/index.ts'
 import type { CardCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { keepMemory } from '../torch/index.ts'
-import { exportPageCommand, isPage, type PageFlags } from './export-page.ts'
+import { type ExportFlags, small } from './export-flags.ts'
+import { exportPageCommand, isPage } from './export-page.ts'
 import { quantization } from './quantization.ts'
 import { untilStopped } from './stop.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
-
-/** The options of `anneal export`. */
-export interface ExportFlags extends PageFlags {
-  out?: string | undefined
-  net?: boolean | undefined
-  weights?: 'float32' | 'float16' | 'int8' | undefined
-  to?: Target | undefined
-  quantize?: boolean | undefined
-  /** A file to check; false: export without a check. */
-  check?: string | false | undefined
-  data?: string | undefined
-  runtimes?: readonly ('onnxruntime-node' | 'onnxruntime-web')[] | undefined
-  json?: boolean | undefined
-}
 
 /** `anneal export`: writes a trained model as one ONNX file and checks it, or checks such a file. */
 export async function exportCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
   const { check, json = false, to, page: _, singleFile: __, examples: ___, ...options } = flags
   if (run === undefined && !check)
     throw new OptionError('which model? Give the folder of a run: npx anneal export runs/NAME')
+  const { findCard } = await import('../tabular/run/card.ts')
+  if (run !== undefined && findCard(run)) return (await import('./export-table.ts')).exportTableCommand(run, flags)
+  if (run === undefined && check && (await isTableFile(check)))
+    return (await import('./export-table.ts')).exportTableCommand(run, flags)
   if (to !== undefined && (check || options.net || isPage(flags)))
     throw new OptionError(
       `--to writes a folder with the whole model; leave out ${check ? '--check FILE' : options.net ? '--net' : '--page and --single-file'}`,
@@ -80,6 +71,13 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   if ('folder' in result) process.stdout.write(folderLines(result))
 }
 
+/** Whether a file is an exported model of a table. */
+async function isTableFile(file: string): Promise<boolean> {
+  const { findTableCard } = await import('../onnx/index.ts')
+  const { readFile } = await import('../export/files.ts')
+  return findTableCard(readFile(file), file) !== undefined
+}
+
 /** The folder that was written, and what was left in it. */
 function folderLines({ folder, kept, differences = [] }: ExportedFolder): string {
   const checked = differences.map(
@@ -120,5 +118,3 @@ function table(checks: readonly CardCheck[], task: 'single' | 'multi' | 'regress
   const pictures = part === 'valid' ? 'validation files' : 'training files (folds leave no others)'
   return `${files} ${pictures}, from file to answer, against the trained net in float32:\n${[head, ...rows].map(line).join('\n')}\n`
 }
-
-const small = (value: number): string => (value > 0 && value < 1e-3 ? value.toExponential(1) : value.toPrecision(2))

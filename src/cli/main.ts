@@ -114,7 +114,7 @@ does(
   program
     .command('export')
     .description(
-      'write a trained classifier as one ONNX file, raw pictures in and labels out, checked against the trained net',
+      'write a trained model as one ONNX file, raw pictures or rows in and answers out, checked against the trained model',
     )
     .argument('[run]', 'a run folder, or a saved model; with --check it may be left out')
     .option('--no-check', 'write the file without comparing it with the trained net')

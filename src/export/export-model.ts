@@ -1,11 +1,11 @@
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setImmediate as pause } from 'node:timers/promises'
-import { FileError, fileReason, ModelError, OptionError } from '../base/errors.ts'
-import { ensureFolder, writeAtomic } from '../base/files.ts'
+import { ModelError, OptionError } from '../base/errors.ts'
+import { writeAtomic } from '../base/files.ts'
 import { option, setting } from '../base/options.ts'
 import { version } from '../base/version.ts'
-import { type Card, type CardCheck, checkCard, probePicture, readCard } from '../onnx/index.ts'
+import { type Card, type CardCheck, checkCard, findTableCard, probePicture, readCard } from '../onnx/index.ts'
 import { noGrad, scope } from '../torch/index.ts'
 import { joinMembers, memberOutputs } from '../train/prediction.ts'
 import { stemOf } from '../train/saved-model.ts'
@@ -15,6 +15,7 @@ import { fitRaster } from '../vision/decode/resize.ts'
 import { disposeModel, type LoadedModel, loadModel } from '../vision/inference/saved.ts'
 import { bounds, checkExport, checkProbe, numbersOf, refuseCostly, refuseDifferent } from './check.ts'
 import { type CheckFiles, checkFiles, runPictures } from './check-files.ts'
+import { readFile, refuseForeign, refuseUnwritable } from './files.ts'
 import { exportCard, metadataOf } from './model-card.ts'
 import { modelGraph } from './model-graph.ts'
 import { quantize as quantizeNet } from './quantize/index.ts'
@@ -182,6 +183,10 @@ export async function checkFile(
   }: { run?: string | undefined } & Pick<ExportOptions, 'data' | 'pictures' | 'runtimes' | 'progress' | 'signal'> = {},
 ): Promise<FileCheck> {
   const bytes = readFile(file)
+  if (findTableCard(bytes, file))
+    throw new ModelError(
+      `${file}: is a model of a table; \`checkTableFile\` checks it (on the command line give its own run).`,
+    )
   const card = readCard(bytes, file)
   const bound = bounds(card.weights)
   if (card.input.name === 'pixels')
@@ -278,39 +283,4 @@ function refuseDepth({ members }: LoadedModel): void {
       throw new ModelError(
         `the model was trained on pictures of more than 8 bits (values ${card.preprocessing.range.join(' to ')}); an exported model takes 8 bits, which would lose most of them. Predict with it in Anneal, or train with ${option('channels')} rgb.`,
       )
-}
-
-/** Refuses to write over a file that is no exported model. */
-function refuseForeign(file: string): void {
-  if (!existsSync(file)) return
-  try {
-    readCard(readFile(file), file)
-  } catch (cause) {
-    throw new FileError(
-      `${file}: exists and is no exported model; choose another file (${option('out')}), or remove it.`,
-      { cause },
-    )
-  }
-}
-
-/** Refuses a place that can't be written to, before the work. */
-function refuseUnwritable(file: string): void {
-  try {
-    accessSync(ensureFolder(dirname(file)), constants.W_OK)
-  } catch (cause) {
-    throw new FileError(`${file}: can not be written: ${fileReason(cause)}. Choose another file (${option('out')}).`, {
-      cause,
-    })
-  }
-}
-
-function readFile(file: string): Uint8Array {
-  try {
-    // Reading a pipe or a device may never end.
-    const stat = statSync(file)
-    if (!stat.isFile() && !stat.isDirectory()) throw new Error('it is no regular file')
-    return readFileSync(file)
-  } catch (cause) {
-    throw new FileError(`${file}: ${fileReason(cause)}; expected a file that \`anneal export\` wrote.`, { cause })
-  }
 }

@@ -1,8 +1,16 @@
-/** Writes a trained model as one ONNX file or as a page for browsers, and checks such a file. Loads onnxruntime only for a check.
+/** Writes a trained model of pictures or of a table as one ONNX file, or as a page for browsers, and checks such a file. Loads onnxruntime only for a check.
  *
  *  @module anneal/export */
 export type { Card, CardCheck, CardCost, CardInput, CardMetric, CardQuantization } from '../onnx/card.ts'
+export type { TableCardInput, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
 export { checkFile, type Exported, type ExportOptions, exportModel, type FileCheck } from './export-model.ts'
 export { type ExportedPage, exportPage, type PageOptions } from './page.ts'
 export type { RuntimeName } from './runtimes.ts'
+export {
+  checkTableFile,
+  type ExportedTable,
+  type ExportTableOptions,
+  exportTable,
+  type TableFileCheck,
+} from './table/export-table.ts'
 export { type ExportedFolder, exportFolder, type Target } from './targets/index.ts'

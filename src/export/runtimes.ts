@@ -6,7 +6,7 @@ export type RuntimeName = (typeof runtimeNames)[number]
 
 /** A tensor of a runtime: plain data and shape. */
 export interface Value {
-  data: Float32Array | Uint8Array | readonly string[]
+  data: Float32Array | Uint8Array | BigInt64Array | readonly string[]
   dims: readonly number[]
 }
 
@@ -42,14 +42,22 @@ export async function load(runtime: RuntimeName, file: Uint8Array): Promise<Load
     name: `${runtime}${web ? ' (wasm)' : ''} ${version}`.trim(),
     async run(inputs) {
       const feeds = Object.entries(inputs).map(([name, { data, dims }]) => {
-        const type = data instanceof Uint8Array ? 'uint8' : 'float32'
-        return [name, new ort.Tensor(type, data as never, dims)]
+        return [name, new ort.Tensor(typeOf(data), data as never, dims)]
       })
       return (await session.run(Object.fromEntries(feeds))) as Record<string, Value>
     },
     release: () => session.release(),
   }
 }
+
+const typeOf = (data: Value['data']): string =>
+  data instanceof Uint8Array
+    ? 'uint8'
+    : data instanceof Float32Array
+      ? 'float32'
+      : data instanceof BigInt64Array
+        ? 'int64'
+        : 'string'
 
 async function runtimeOf(runtime: RuntimeName): Promise<Ort> {
   try {

@@ -5,6 +5,7 @@ import {
   type GraphProtoSchema,
   ModelProtoSchema,
   TensorProto_DataType,
+  type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from './onnx.generated.ts'
 
@@ -35,8 +36,19 @@ export interface Constant {
   data: Uint8Array | readonly string[]
 }
 
+/** The operators of `ai.onnx.ml` that are written, and the operator set that has them as they are used (ONNX 1.10). */
+const mlOperators: ReadonlySet<string> = new Set(['LabelEncoder', 'TreeEnsembleRegressor'])
+const mlOpset = 3
+
 /** An attribute of a node. A plain number is an integer, as most are; a graph is a branch of `If`. */
-export type Attribute = number | string | readonly number[] | { float: number } | Graph
+export type Attribute =
+  | number
+  | string
+  | ArrayLike<number>
+  | { float: number }
+  | { strings: readonly string[] }
+  | { tensor: Constant }
+  | Graph
 
 /** The dimensions of an input or output: numbers, or names of dimensions that any number fits. */
 export type Dims = readonly (number | string)[]
@@ -166,6 +178,10 @@ export class Graph {
   ints(name: string, values: readonly number[], shape: readonly number[] = [values.length]): string {
     return this.constant(name, { type: 'int64', shape, data: bytesOf(BigInt64Array.from(values.map(BigInt))) })
   }
+  /** Adds a constant of float64 numbers. */
+  doubles(name: string, values: ArrayLike<number>, shape: readonly number[] = [values.length]): string {
+    return this.constant(name, { type: 'double', shape, data: bytesOf(Float64Array.from(values)) })
+  }
   /** Adds a constant of strings: [values.length]. */
   strings(name: string, values: readonly string[]): string {
     return this.constant(name, { type: 'string', shape: [values.length], data: values })
@@ -178,11 +194,15 @@ export class Graph {
 
   /** The file. Metadata stand before the graph, so a reader has them after the first kilobytes. */
   encode({ producer, version, metadata = {} }: ModelHeader): Uint8Array {
+    const ml = this.nodes.some(({ op }) => mlOperators.has(op))
     const head = create(ModelProtoSchema, {
       irVersion,
       producerName: producer,
       producerVersion: version,
-      opsetImport: [{ domain: '', version: BigInt(opset) }],
+      opsetImport: [
+        { domain: '', version: BigInt(opset) },
+        ...(ml ? [{ domain: 'ai.onnx.ml', version: BigInt(mlOpset) }] : []),
+      ],
       metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     })
     const body = create(ModelProtoSchema, {
@@ -202,6 +222,7 @@ export class Graph {
       node: this.nodes.map(({ name, op, inputs, outputs, attributes }) => ({
         name,
         opType: op,
+        ...(mlOperators.has(op) ? { domain: 'ai.onnx.ml' } : {}),
         input: [...inputs],
         output: [...outputs],
         attribute: Object.entries(attributes).map(([key, value]) =>
@@ -210,14 +231,7 @@ export class Graph {
             : attributeOf(key, value),
         ),
       })),
-      initializer: Array.from(this.#constants, ([name, { type, shape, data }]) => ({
-        name,
-        dataType: typeNumbers[type],
-        dims: shape.map(BigInt),
-        ...(data instanceof Uint8Array
-          ? { rawData: data }
-          : { stringData: data.map(s => new TextEncoder().encode(s)) }),
-      })),
+      initializer: Array.from(this.#constants, ([name, constant]) => ({ name, ...tensorOf(constant) })),
       input: this.#inputs,
       output: this.#outputs,
     }
@@ -235,12 +249,22 @@ export interface ModelHeader {
 export const bytesOf = (values: NodeJS.TypedArray): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 
+const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text)
+
+const tensorOf = ({ type, shape, data }: Constant): MessageInitShape<typeof TensorProtoSchema> => ({
+  dataType: typeNumbers[type],
+  dims: shape.map(BigInt),
+  ...(data instanceof Uint8Array ? { rawData: data } : { stringData: data.map(utf8) }),
+})
+
 function attributeOf(name: string, value: Exclude<Attribute, Graph>): MessageInitShape<typeof AttributeProtoSchema> {
   const type = AttributeProto_AttributeType
-  if (typeof value === 'string') return { name, type: type.STRING, s: new TextEncoder().encode(value) }
+  if (typeof value === 'string') return { name, type: type.STRING, s: utf8(value) }
   if (typeof value === 'number') return { name, type: type.INT, i: BigInt(value) }
   if ('float' in value) return { name, type: type.FLOAT, f: value.float }
-  return { name, type: type.INTS, ints: value.map(BigInt) }
+  if ('strings' in value) return { name, type: type.STRINGS, strings: value.strings.map(utf8) }
+  if ('tensor' in value) return { name, type: type.TENSOR, t: tensorOf(value.tensor) }
+  return { name, type: type.INTS, ints: Array.from(value, BigInt) }
 }
 
 function valueInfo(name: string, type: OnnxType, dims?: Dims): MessageInitShape<typeof ValueInfoProtoSchema> {

@@ -41,6 +41,10 @@ function cardOf(text: string, name: string): Card {
     throw new ModelError(
       `${name}: its card has version ${version}; this Anneal reads version 1. Update Anneal, or export the model with this one.`,
     )
+  if ((format as string) === 'anneal-table-model')
+    throw new ModelError(
+      `${name}: is a model of a table, and a model of pictures is expected here. It takes one input for each column; any onnxruntime runs it (docs/tables.md).`,
+    )
   const whole =
     format === 'anneal-model' &&
     version === 1 &&

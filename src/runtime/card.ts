@@ -113,6 +113,11 @@ function checkedCard(json: string, refuse: (what: string, todo?: string) => RunE
   } catch {
     throw refuse('its card is no JSON.')
   }
+  if ((card?.format as string) === 'anneal-table-model')
+    throw refuse(
+      'it is a model of a table, which takes one input for each column and no pictures.',
+      'Run it by onnxruntime itself, or predict with its run: npx anneal predict RUN TABLE.',
+    )
   if (card?.format !== 'anneal-model')
     throw refuse(`its card has the format ${JSON.stringify(card?.format)}, expected "anneal-model".`)
   if (!(card.version <= cardVersion))

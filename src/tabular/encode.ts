@@ -65,10 +65,11 @@ function vocabulary(column: FrameColumn, rows: RowNumbers): string[] {
   return kept.sort((a, b) => collator.compare(a, b) || (a < b ? -1 : 1))
 }
 
-const wordOfNumber = (value: number): string => String(value === 0 ? 0 : value)
+/** A number as a word of a category. */
+export const wordOfNumber = (value: number): string => String(value === 0 ? 0 : value)
 
 /** `3.0` and `3` are one number. Words with a zero in front are none. */
-const canonical = (word: string): string =>
+export const canonical = (word: string): string =>
   /^[+-]?([1-9]\d*|0)(\.\d*)?$/.test(word) ? wordOfNumber(Number(word)) : word
 
 const columnOf = (frame: Frame, name: string): FrameColumn => {
@@ -138,8 +139,8 @@ export function encode(frame: Frame, encoding: Encoding, rows?: RowNumbers): Enc
   return { rows: count, numbers, numberNames, categories, categoryNames, cardinalities }
 }
 
-/** The code of a row: 0 missing, 1 unknown, then the words. */
-function codesOf(column: FrameColumn, words: readonly string[]): (row: number) => number {
+/** The code of each word, from 2, with the other spellings that mean the same: whole numbers, true and false. */
+export function wordCodes(words: readonly string[]): ReadonlyMap<string, number> {
   const known = new Map(words.map((word, i) => [word, i + 2]))
   for (const [i, word] of words.entries()) if (!known.has(canonical(word))) known.set(canonical(word), i + 2)
   const truth = words.length <= 2 && words.every(word => /^(true|false|yes|no|t|f|y|n|on|off)$/i.test(word))
@@ -147,6 +148,12 @@ function codesOf(column: FrameColumn, words: readonly string[]): (row: number) =
     for (const [i, word] of words.entries())
       for (const other of [word.toLowerCase(), word.toUpperCase(), capital(word)])
         if (!known.has(other)) known.set(other, i + 2)
+  return known
+}
+
+/** The code of a row: 0 missing, 1 unknown, then the words. */
+function codesOf(column: FrameColumn, words: readonly string[]): (row: number) => number {
+  const known = wordCodes(words)
   if (column.type !== 'words')
     return row => (Number.isNaN(column.values[row]) ? 0 : (known.get(wordOfNumber(column.values[row]!)) ?? 1))
   const own = column.values as CodedWords

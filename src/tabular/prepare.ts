@@ -51,6 +51,17 @@ export async function prepareTable(source: string, options: PrepareOptions): Pro
 
 /** The same for a table in memory. */
 export function prepareFrame(frame: Frame, options: PrepareOptions): PreparedTable {
+  const { target, uses, split, choices } = splitFrame(frame, options)
+  const encoding = fitEncoding(frame, uses, split.train)
+  const leaks = findLeaks(frame, { uses, target, split, seed: options.seed ?? 42 })
+  return { frame, uses, target, split, encoding, leaks, choices }
+}
+
+/** The columns, the target and the parts of a table. */
+export function splitFrame(
+  frame: Frame,
+  options: PrepareOptions,
+): Pick<PreparedTable, 'uses' | 'target' | 'split' | 'choices'> {
   const columns = typeof options.target === 'string' ? [options.target] : options.target
   const asked = columns.length === 1 ? options.as?.[columns[0]!] : undefined
   const task =
@@ -65,9 +76,7 @@ export function prepareFrame(frame: Frame, options: PrepareOptions): PreparedTab
       `no column of ${frame.source} is left to train on: ${uses.map(({ name, reason }) => `"${name}" (${reason})`).join(', ')}.`,
     )
   const { split, choices } = splitTable(frame, { ...options, target, uses })
-  const encoding = fitEncoding(frame, uses, split.train)
-  const leaks = findLeaks(frame, { uses, target, split, seed: options.seed ?? 42 })
-  return { frame, uses, target, split, encoding, leaks, choices: [...target.choices, ...choices] }
+  return { target, uses, split, choices: [...target.choices, ...choices] }
 }
 
 /** The encoded rows of a part, or of any rows, with their targets. */

@@ -203,8 +203,12 @@ export function readCard(path: string): ModelCard {
     ['single', 'multi', 'regression'].includes(card.task ?? 'single') &&
     classes.every(c => typeof c === 'string') &&
     Array.isArray(head?.hidden)
-  if (!whole) throw notOurs(path)
-  return card as ModelCard
+  if (whole) return card as ModelCard
+  if ((card as { format?: string }).format === 'anneal-table')
+    throw new ModelError(
+      `${path}: is a model of a table, and a model of pictures is expected here. \`npx anneal predict RUN TABLE\` predicts the rows of a table, \`npx anneal export RUN\` writes the model as one file (\`exportTable\` in a program).`,
+    )
+  throw notOurs(path)
 }
 
 const notOurs = (path: string): AnnealError =>

@@ -43,13 +43,16 @@ export class Forest {
 }
 
 const block = 1024
-/** Bits of `decision_type`. */
-const categorical = 1
-const defaultLeft = 2
-const [missingIsZero, missingIsNaN] = [1, 2]
+/** The bit of `decision_type` of a split by a set of categories. */
+export const categorical = 1
+/** The bit of `decision_type` that sends a missing value left. */
+export const defaultLeft = 2
+/** What a missing value is in a split of numbers (`missingOf`). */
+export const [missingIsZero, missingIsNaN] = [1, 2]
 const zeroThreshold = 1e-35
 
-interface Tree {
+/** One tree. A child below 0 is the leaf `~child`. */
+export interface Tree {
   feature: Int32Array
   threshold: Float64Array
   decision: Uint8Array
@@ -75,8 +78,11 @@ function leafOf(tree: Tree, data: Float32Array, at: number): number {
   return ~node
 }
 
+/** What stands for a missing value in a split of numbers. */
+export const missingOf = (kind: number): number => (kind >> 2) & 3
+
 function isBelow(kind: number, threshold: number, value: number): boolean {
-  const missing = (kind >> 2) & 3
+  const missing = missingOf(kind)
   if (Number.isNaN(value)) {
     if (missing === missingIsNaN) return (kind & defaultLeft) !== 0
     value = 0
@@ -85,7 +91,8 @@ function isBelow(kind: number, threshold: number, value: number): boolean {
   return value <= threshold
 }
 
-function inSet({ bounds, words }: Tree, set: number, value: number): boolean {
+/** Whether a category is in a set, whose categories go left. */
+export function inSet({ bounds, words }: Tree, set: number, value: number): boolean {
   if (Number.isNaN(value)) return false
   const category = Math.trunc(value)
   if (category < 0) return false

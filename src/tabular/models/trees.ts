@@ -36,6 +36,11 @@ export class Trees implements TableModel {
     this.#target = target
   }
 
+  /** One forest for classes, one for each target of a regression. */
+  get forests(): readonly Forest[] {
+    return this.#forests
+  }
+
   /** The number of trees of each forest, for each output. */
   get rounds(): number[] {
     return this.#forests.map(forest => forest.trees.length / forest.outputs)

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { writeAtomic } from '../../../base/files.ts'
-import { aten, fromArray, nn, noGrad, scope } from '../../../torch/index.ts'
+import { aten, fromArray, nn, noGrad, scope, type Tensor } from '../../../torch/index.ts'
 import { storedTensors } from '../../../train/saved-model.ts'
 import { turn } from '../../../train/stop.ts'
 import { readWeights, writeSafetensors } from '../../../weights/index.ts'
@@ -33,6 +33,11 @@ export class Mlp implements TableModel {
     this.#net = net
     this.card = card
     this.#target = target
+  }
+
+  /** The weights and running statistics, by name (`mlpNet`). */
+  get parameters(): ReadonlyMap<string, Tensor> {
+    return new Map(this.#net.stateDict())
   }
 
   async predict(x: Encoded, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Float64Array> {

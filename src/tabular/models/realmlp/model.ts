@@ -35,6 +35,11 @@ export class Realmlp implements TableModel {
     this.#target = target
   }
 
+  /** The weights of all members, by name (`RealmlpNet`). */
+  get parameters(): ReadonlyMap<string, Tensor> {
+    return this.#net.parameters
+  }
+
   async predict(x: Encoded, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Float64Array> {
     const rows = inputRows(this.card.inputs, x)
     return inUnits(await outputsOf(this.#net, rows, this.card.scale, signal), this.#target)

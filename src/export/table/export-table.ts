@@ -1,0 +1,166 @@
+import { join } from 'node:path'
+import { setImmediate as pause } from 'node:timers/promises'
+import { ModelError } from '../../base/errors.ts'
+import { writeAtomic } from '../../base/files.ts'
+import { version } from '../../base/version.ts'
+import { findTableCard, type TableCell, type TableCheck, type TableFileCard } from '../../onnx/index.ts'
+import { readFile, refuseForeign, refuseUnwritable } from '../files.ts'
+import { load, type RuntimeName, runtimeNames, type Value } from '../runtimes.ts'
+import { answersOf, checkTable, largestDifference, refuseTable, tableTolerance } from './check.ts'
+import { missingDate } from './dates.ts'
+import { tableGraph } from './model-graph.ts'
+import { homeOf, openTableModel, trainedAnswers } from './open.ts'
+import { type CheckRows, madeRows, someRows } from './rows.ts'
+import { tableFileCard, tableMetadata } from './table-card.ts'
+import { validationRows } from './validation-rows.ts'
+
+/** How a model of a table is exported. */
+export interface ExportTableOptions {
+  /** The file to write. Default: `model.onnx` in the run's folder. */
+  out?: string | undefined
+  /** Whether the file is checked before it gets its name: yes unless you say `false`. */
+  check?: boolean | undefined
+  /** Where the table of the run is now, if it has moved. */
+  data?: string | undefined
+  /** The most validation rows of the check. Default: 1000. */
+  rows?: number | undefined
+  /** The runtimes of the check. Default: both. */
+  runtimes?: readonly RuntimeName[] | undefined
+  progress?: ((label: string, done: number, total: number) => void) | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** An exported file of a model of a table. */
+export interface ExportedTable {
+  file: string
+  bytes: number
+  card: TableFileCard
+  /** Why the check has no validation rows, if it has none. */
+  note?: string
+}
+
+/** Rows in the card, with the answers to them. */
+const probeRows = 24
+
+/** Writes a trained model of a table as one ONNX file that takes raw rows, one input for each column, with a card before its
+ *  graph. The file is compared with the trained model first, row by row in each runtime; if they differ, no file is written.
+ *  run: a run folder (its best model), or the path of a saved model's card. */
+export async function exportTable(run: string, options: ExportTableOptions = {}): Promise<ExportedTable> {
+  const { check = true, data, rows = 1000, runtimes = runtimeNames, progress, signal } = options
+  const model = await openTableModel(run)
+  const file = options.out ?? join(homeOf(model), 'model.onnx')
+  refuseForeign(file)
+  refuseUnwritable(file)
+  const { graph, ...made } = tableGraph(model)
+  const encoded = (facts: Pick<TableFileCard, 'checks' | 'probe'>) => {
+    const card = tableFileCard(model, made, facts)
+    return { card, bytes: graph.encode({ producer: 'anneal', version: version(), metadata: tableMetadata(card) }) }
+  }
+  const parts = { made: madeRows(model, made.inputs) }
+  const found = check ? await validationRows(model, made.inputs, { data, rows, signal }) : {}
+  const checks = check
+    ? await checkTable(
+        model,
+        { file: encoded({}).bytes, outputs: made.outputs },
+        { ...parts, valid: found.rows },
+        { runtimes, signal, progress },
+      )
+    : undefined
+  if (checks) refuseTable(checks, `${file} is not written`)
+  const some = someRows(parts.made, probeRows)
+  const outputs = [...(await trainedAnswers(model, some.frame, signal))]
+  const probe = { rows: cellsOf(some), outputs }
+  const { card, bytes } = encoded({ ...(checks ? { checks } : {}), probe })
+  await pause() // lets a signal come through
+  signal?.throwIfAborted()
+  writeAtomic(file, bytes)
+  return { file, bytes: bytes.length, card, ...(found.note === undefined ? {} : { note: found.note }) }
+}
+
+/** The result of a check of a file that was exported before. */
+export interface TableFileCheck {
+  card: TableFileCard
+  /** Against the trained model, if its run was given. */
+  checks: TableCheck[]
+  /** By runtime: how far the answers to the rows of the card are from those that the card gives. */
+  probes: { runtime: RuntimeName; name: string; difference: number }[]
+}
+
+/** Checks an exported model of a table on this machine: the rows of its card in each runtime, and with a run many rows against
+ *  the trained model. Throws if the file is no exported model of a table, or answers differently. */
+export async function checkTableFile(
+  file: string,
+  {
+    run,
+    data,
+    rows = 1000,
+    runtimes = runtimeNames,
+    progress,
+    signal,
+  }: { run?: string | undefined } & Omit<ExportTableOptions, 'out' | 'check'> = {},
+): Promise<TableFileCheck> {
+  const bytes = readFile(file)
+  const card = findTableCard(bytes, file)
+  if (!card) throw new ModelError(`${file}: is no exported model of a table. Export one: npx anneal export RUN.`)
+  const probes: TableFileCheck['probes'] = []
+  if (card.probe) {
+    const feeds = feedsOf(card, card.probe.rows)
+    const frame = { source: file, rows: card.probe.rows.length, columns: [] }
+    for (const runtime of runtimes) {
+      const loaded = await load(runtime, bytes)
+      try {
+        const { numbers } = await answersOf(loaded, { frame, feeds }, { outputs: card.outputs, signal })
+        const difference = largestDifference(card.probe.outputs, numbers, card)
+        probes.push({ runtime, name: loaded.name, difference })
+        if (!(difference <= tableTolerance))
+          throw new ModelError(
+            `${file}: in ${loaded.name} its answers to the rows of its card differ by ${difference.toPrecision(2)}; expected at most ${tableTolerance}. The file is damaged, its card is not its own, or the runtime computes wrongly. Export it again.`,
+          )
+      } finally {
+        await loaded.release()
+      }
+    }
+  }
+  if (run === undefined) return { card, checks: [], probes }
+  const model = await openTableModel(run)
+  const { target } = model.card
+  const { inputs, outputs } = tableGraph(model)
+  if (
+    target.task !== card.task ||
+    String(target.classes) !== String(card.classes) ||
+    String(inputs.map(i => [i.name, i.kind])) !== String(card.inputs.map(i => [i.name, i.kind]))
+  )
+    throw new ModelError(
+      `${file}: is another model than ${run}: it answers ${card.task} with ${card.classes.slice(0, 5).join(', ')} from ${card.inputs.length} columns, the run ${target.task} with ${target.classes.slice(0, 5).join(', ')} from ${inputs.length}.`,
+    )
+  const valid = (await validationRows(model, inputs, { data, rows, signal })).rows
+  const parts = { made: madeRows(model, inputs), valid }
+  const checks = await checkTable(model, { file: bytes, outputs }, parts, { runtimes, signal, progress })
+  refuseTable(checks, `${file}: is not the model of ${run}`)
+  return { card, checks, probes }
+}
+
+/** Rows as JSON: a word, a number, or null where it is missing. */
+function cellsOf({ frame, feeds }: CheckRows): Record<string, TableCell>[] {
+  const cell = (value: number | bigint | string): TableCell => {
+    if (typeof value === 'bigint') return value === missingDate ? null : Number(value)
+    return typeof value === 'number' && Number.isNaN(value) ? null : value
+  }
+  return Array.from({ length: frame.rows }, (_, row) =>
+    Object.fromEntries(Object.entries(feeds).map(([name, { data }]) => [name, cell(data[row]!)])),
+  )
+}
+
+/** Rows of JSON as the graph takes them. */
+function feedsOf({ inputs }: TableFileCard, rows: readonly Readonly<Record<string, TableCell>>[]): CheckRows['feeds'] {
+  return Object.fromEntries(
+    inputs.map(({ name, kind }): [string, Value] => {
+      const cells = rows.map(row => row[name] ?? null)
+      const dims = [rows.length, 1]
+      if (kind === 'category') return [name, { data: cells.map(cell => String(cell ?? '')), dims }]
+      if (kind === 'number')
+        return [name, { data: Float32Array.from(cells, cell => (cell === null ? Number.NaN : Number(cell))), dims }]
+      return [name, { data: BigInt64Array.from(cells, cell => (cell === null ? missingDate : BigInt(cell))), dims }]
+    }),
+  )
+}

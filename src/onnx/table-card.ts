@@ -1,0 +1,97 @@
+import { fromBinary } from '@bufbuild/protobuf'
+import { ModelError } from '../base/errors.ts'
+import { type CardMetric, cardKey } from './card.ts'
+import { ModelProtoSchema } from './onnx.generated.ts'
+
+/** An input of an exported model of a table: one column, [N, 1]. */
+export interface TableCardInput {
+  /** The name of the graph's input: that of the column. */
+  name: string
+  /** `number`: float32, NaN where missing. `category`: string, empty where missing. `date`: whole seconds since 1970 in UTC as
+   *  int64, its least value (-2^63) where missing. */
+  kind: 'number' | 'category' | 'date'
+  type: 'float32' | 'string' | 'int64'
+  /** Of a category: how many words it has a code for. */
+  words?: number
+  /** Of a date: the parts that the graph computes. */
+  parts?: readonly string[]
+}
+
+/** The result of a check of an exported model of a table in one runtime: raw rows to answers, beside the trained model. */
+export interface TableCheck {
+  /** `onnxruntime-node`, `onnxruntime-web (wasm)`, with the version. */
+  runtime: string
+  /** Rows that were made to reach every word, threshold and date part, and rows of the run's validation part. */
+  made: number
+  valid: number
+  /** Share of rows with the same label; 1 for regression. */
+  same: number
+  /** The largest difference of a probability; of a value as a share of the larger one of its size and the deviation of its
+   *  target's predictions. */
+  difference: number
+  /** What is accepted. */
+  tolerance: number
+  /** Milliseconds for one row: the median, one row at a time. */
+  milliseconds: number
+}
+
+/** A value of a row in JSON: a number, a word, or null where it is missing. Dates: seconds since 1970. */
+export type TableCell = number | string | null
+
+/** The card of an exported model of a table: JSON in the file's metadata, before the graph. */
+export interface TableFileCard {
+  format: 'anneal-table-model'
+  version: 1
+  /** The version of Anneal that exported it. */
+  anneal: string
+  /** The name of the run. */
+  name: string
+  /** When it was exported, ISO 8601. */
+  created: string
+  task: 'single' | 'regression'
+  /** The target columns of the training table. */
+  target: readonly string[]
+  /** Names of the classes or targets, in the order of the outputs. */
+  classes: readonly string[]
+  /** `both`, `realmlp`, `trees`. */
+  model: string
+  /** How many models are averaged: folds. Default: 1. */
+  members?: number
+  inputs: readonly TableCardInput[]
+  /** Names of the outputs: `probabilities` float [N, classes] and `label` string [N], or `values` float [N, targets]. */
+  outputs: { probabilities?: string; label?: string; values?: string }
+  /** Two classes: the positive one, and the probability from which it is decided. */
+  positive?: string
+  threshold?: number
+  /** Validation and test metrics. */
+  metrics: { valid: Readonly<Record<string, CardMetric>>; test?: Readonly<Record<string, CardMetric>> }
+  /** Licences of pretrained weights. A model of a table has none: it is trained from nothing. */
+  licences: readonly string[]
+  /** sha256 of the model's files, by name. */
+  digests: Readonly<Record<string, string>>
+  checks?: readonly TableCheck[]
+  /** Rows and the answers to them, which every device must give: [rows × outputs]. */
+  probe?: { rows: readonly Readonly<Record<string, TableCell>>[]; outputs: readonly number[] }
+}
+
+/** Reads the card of an exported model of a table; undefined if the file is something else. `name` stands in errors. */
+export function findTableCard(bytes: Uint8Array, name: string): TableFileCard | undefined {
+  const card = cardIn(bytes)
+  if (card?.format !== 'anneal-table-model') return undefined
+  if (card.version !== 1)
+    throw new ModelError(
+      `${name}: its card has version ${card.version}; this Anneal reads version 1. Update Anneal, or export the model with this one.`,
+    )
+  if (!Array.isArray(card.inputs) || !Array.isArray(card.classes) || !card.outputs)
+    throw new ModelError(`${name}: its card does not describe a model. Export it again.`)
+  return card as TableFileCard
+}
+
+function cardIn(bytes: Uint8Array): Partial<TableFileCard> | undefined {
+  try {
+    const text = fromBinary(ModelProtoSchema, bytes).metadataProps.find(({ key }) => key === cardKey)?.value
+    return text === undefined ? undefined : (JSON.parse(text) ?? undefined)
+  } catch {
+    return undefined
+  }
+}
