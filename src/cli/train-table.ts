@@ -3,15 +3,17 @@ import { join } from 'node:path'
 import { OptionError } from '../base/errors.ts'
 import { quoted } from '../base/format.ts'
 import { flagOf, typed } from '../base/options.ts'
+import { namesTable } from '../data/tables/formats.ts'
 import { type TableOptions, tableCalls, tableOnlyOptions } from '../tabular/options.ts'
 
-const tableFile = /\.(csv|tsv|jsonl|ndjson|parquet|sqlite3?|db|duckdb)(\.gz)?$/i
+/** Whether a name is that of a table or of a database. */
+const isTableName = (name: string): boolean => namesTable(name) || /\.(sqlite3?|db|duckdb)$/i.test(name)
 
 /** Whether a source is a table of samples: a file of a table's kind, or a pattern of such files. */
 export function isTable(source: string): boolean {
   const found = statSync(source, { throwIfNoEntry: false })
-  if (found) return found.isFile() && tableFile.test(source)
-  return /[*?[]/.test(source) && tableFile.test(source)
+  if (found) return found.isFile() && isTableName(source)
+  return /[*?[]/.test(source) && isTableName(source)
 }
 
 /** Whether these options are for the rows of a table: one of those that only tables have. */
@@ -42,7 +44,7 @@ export async function trainRows(
 /** The folder holds pictures, tables, or neither. */
 function isFolder(folder: string, options: object): OptionError {
   const flag = flagOf(asksForTable(options) ?? 'target')
-  const tables = readdirSync(folder).filter(name => tableFile.test(name))
+  const tables = readdirSync(folder).filter(name => isTableName(name))
   const [first] = tables
   if (first === undefined)
     return new OptionError(
