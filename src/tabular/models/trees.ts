@@ -32,7 +32,7 @@ export class Trees implements TableModel {
 
   constructor(texts: readonly string[], target: TargetInfo, source?: string) {
     this.#texts = texts
-    this.#forests = texts.map((text, i) => new Forest(text, source && `${source} ${fileOf(i)}`))
+    this.#forests = texts.map((text, i) => new Forest(text, source && join(source, fileOf(i))))
     this.#target = target
   }
 
