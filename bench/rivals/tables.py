@@ -83,7 +83,7 @@ def fastai(table, parts, info, seed):
     frame = data.iloc[rows].reset_index(drop=True)
     valid = list(range(len(parts["train"]), len(rows)))
     loaders = TabularDataLoaders.from_df(
-        frame, procs=[Categorify, FillMissing, Normalize], cat_names=info["categories"], cont_names=info["numbers"], y_names="target",
+        frame, procs=[Categorify, FillMissing, Normalize], cat_names=list(info["categories"]), cont_names=list(info["numbers"]), y_names="target",
         y_block=RegressionBlock() if regression else CategoryBlock(), valid_idx=valid, bs=256 if len(parts["train"]) > 2000 else 64, num_workers=0,
     )  # fmt: skip
     learn = tabular_learner(loaders, layers=[200, 100], path=folder, config={"ps": 0.1, "embed_p": 0.1})
