@@ -42,12 +42,15 @@ export function machinePlaces(): Places {
     python: findPython(),
     prefixes: here.prefixes,
     cache: cacheFolder('libtorch'),
-    pins: libtorchPins[`${process.platform}-${process.arch}`],
+    pins: pinsHere(),
   }
 }
 
+/** The libtorch that is pinned for this machine. */
+const pinsHere = () => libtorchPins[`${process.platform}-${process.arch}`]
+
 /** Whether only pip can fetch a libtorch: the official archive is not pinned, or has another version. */
-export function needsPip(only: Only | undefined, { pins }: Pick<Places, 'pins'> = machinePlaces()): boolean {
+export function needsPip(only: Only | undefined, { pins }: Pick<Places, 'pins'> = { pins: pinsHere() }): boolean {
   const archive = pins?.archive?.version
   return archive === undefined || (only !== undefined && !only.versions.includes(archive))
 }
