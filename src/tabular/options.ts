@@ -55,7 +55,6 @@ const sharedOptions = {
     minutes: number({ above: 0 }, 'a number of minutes').flag('--minutes <n>').example(5).says('training ends after so many minutes, with the best weights so far'),
     thresholdFor: choice('f1', 'f2', 'f0.5', 'accuracy').flag('--threshold-for <metric>').otherwise('f1 where the positive class is rare, else 0.5')
       .says('two classes: the metric that the threshold is chosen for'),
-    device: text('cpu, cuda or cuda:1', 'devices', /^(cpu|cuda(:\d+)?)$/).flag('--device <name>').example('cpu').says('the device of a net').otherwise('cpu'),
     out: path('the path of a folder').flag('--out <folder>').example('runs/first').says('the folder of the run').otherwise('runs/DATE-MODEL-N'),
   }),
   ...group('Tables', reads, {

@@ -210,8 +210,8 @@ async function oneModel(
   const threads = library().threads
   const recorder = new FitRecorder(session)
   const minutes = options.minutes === undefined ? {} : { minutes: Math.max(0.01, options.minutes - run.seconds / 60) }
-  const { epochs, members, lr, device } = options
-  const shared = { train, valid, seed, threads, device, signal, report }
+  const { epochs, members, lr } = options
+  const shared = { train, valid, seed, threads, signal, report }
   const trained = await fitTableModel(model, {
     ...shared,
     epochs,
