@@ -7,13 +7,19 @@ import { bytes } from '../../base/format.ts'
 import { freeMemory } from '../../base/memory.ts'
 import { setting } from '../../base/options.ts'
 
+/** The part of DuckDB's results that is read. A program that uses Anneal without tables has no types of DuckDB. */
+export interface Chunks {
+  /** The next rows; null or none after the last. */
+  fetchChunk(): Promise<{ rowCount: number; getColumnVector(column: number): unknown } | null>
+}
+
 /** An open database in memory that reads tables, and what it needs on the disk. */
 export interface Duck {
   /** The rows of a statement as plain values, one array per row. */
   rows(sql: string): Promise<Value[][]>
   run(sql: string): Promise<void>
   /** The result of a statement, chunk by chunk. */
-  stream(sql: string): ReturnType<DuckDBConnection['stream']>
+  stream(sql: string): Promise<Chunks>
   /** The text of the one SELECT that a user wrote. Throws for another statement, and for several. */
   checkSelect(sql: string): Promise<void>
   /** From now on nothing outside these files can be read, and no setting can be changed. */

@@ -291,7 +291,7 @@ async function stream(
     for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
       signal?.throwIfAborted()
       for (const [j, { plan, i }] of read.entries())
-        copy(chunk.getColumnVector(j) as unknown as Vector, targets[i]!, {
+        copy(chunk.getColumnVector(j) as Vector, targets[i]!, {
           at,
           n: chunk.rowCount,
           missing: plan.as === 'words' ? -1 : Number.NaN,
