@@ -54,7 +54,7 @@ describe('a schedule of your own', () => {
     )
     await assert.rejects(
       trained({}, { schedule: 'cosin' as 'cosine' }),
-      /expected cosine, one-cycle, constant, a function.*Did you mean "cosine"/,
+      /expected cosine, one-cycle, coslog4, constant, a function.*Did you mean "cosine"/,
     )
     await assert.rejects(trained({}, { schedule: {} as never }), /got \{\}/)
   })
