@@ -17,8 +17,8 @@ import {
   readConfig,
   runPaths,
 } from '../../runs/index.ts'
-import { machine } from '../../setup/index.ts'
 import { keepMemory, library } from '../../torch/index.ts'
+import { checkSameMachine, machineFacts } from '../../train/same-machine.ts'
 import { Stopped } from '../../train/stop.ts'
 import type { RecipeOptions } from '../options.ts'
 import { checkDevice, usualDevice } from '../prepare/device.ts'
@@ -124,26 +124,10 @@ export async function resume<O extends object>(
   const kind = domainOf(config)
   if (kind !== domain.name)
     throw new RunError(`${dir}: its data are ${kind}; it can't be resumed as a run of ${domain.name}.`)
-  const now = machineFacts()
-  if (config.machine.threads !== now.threads)
-    throw new RunError(
-      `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}: that would not reproduce the same weights. Set ANNEAL_THREADS=${config.machine.threads}.`,
-    )
-  const then = `libtorch ${config.versions.libtorch} with ${config.machine.cpuCapability}`
-  const here = `libtorch ${library().version} with ${now.cpuCapability}`
-  if (then !== here)
-    throw new RunError(
-      `${dir}: began on ${then} and would go on with ${here}: that would not reproduce the same weights. Set ANNEAL_LIBTORCH to the libtorch that it began on, or start a new run.`,
-    )
+  checkSameMachine(dir, config)
   const moved = placed(dir, config, places)
   const options = restoredOptions(dir, moved.settings, hooks.labelOf) as O & RecipeOptions
   return drive(domain, dir, { mode: 'append', config: moved, options }, hooks)
-}
-
-const machineFacts = (): RunConfig['machine'] => {
-  const { cpu } = machine()
-  const { threads, cpuCapability, cudaDevices } = library()
-  return { cpu: cpu.model, cores: cpu.cores, amx: cpu.amx, threads, cpuCapability, cudaDevices }
 }
 
 async function drive<O extends object>(

@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { RunError } from '../../base/errors.ts'
-
 import { plural } from '../../base/format.ts'
 import { typed } from '../../base/options.ts'
 import { silent, streamReport } from '../../base/progress.ts'
@@ -15,8 +14,8 @@ import {
   readConfig,
   runPaths,
 } from '../../runs/index.ts'
-import { machine } from '../../setup/index.ts'
 import { keepMemory, library } from '../../torch/index.ts'
+import { checkSameMachine, machineFacts } from '../../train/same-machine.ts'
 import { Stopped } from '../../train/stop.ts'
 import { Both } from '../models/both.ts'
 import { fitTableModel } from '../models/index.ts'
@@ -74,12 +73,6 @@ const whole = (asked: Asked): RunConfig => ({
   machine: machineFacts(),
   ...asked,
 })
-const machineFacts = (): RunConfig['machine'] => {
-  const { cpu } = machine()
-  const { threads, cpuCapability, cudaDevices } = library()
-  return { cpu: cpu.model, cores: cpu.cores, amx: cpu.amx, threads, cpuCapability, cudaDevices }
-}
-
 function removeEmpty(dir: string): void {
   try {
     rmdirSync(dir)
@@ -100,17 +93,7 @@ export async function resumeTable(
     throw new RunError(`${dir}: holds no run on a table that can be resumed. \`npx anneal runs\` lists the runs.`)
   if (existsSync(result))
     throw new RunError(`${dir}: this run is done; its report is ${report}. To train more, start a new run.`)
-  const now = machineFacts()
-  if (config.machine.threads !== now.threads)
-    throw new RunError(
-      `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}: that would not reproduce the same model. Set ANNEAL_THREADS=${config.machine.threads}.`,
-    )
-  const then = `libtorch ${config.versions.libtorch} with ${config.machine.cpuCapability}`
-  const here = `libtorch ${library().version} with ${now.cpuCapability}`
-  if (then !== here)
-    throw new RunError(
-      `${dir}: began on ${then} and would go on with ${here}: that would not reproduce the same model. Set ANNEAL_LIBTORCH to the libtorch that it began on, or start a new run.`,
-    )
+  checkSameMachine(dir, config)
   const moved = data === undefined ? config : { ...config, data: existsSync(data) ? resolve(data) : data }
   return drive(dir, { mode: 'append', config: moved, options: config.settings as TableOptions }, hooks)
 }

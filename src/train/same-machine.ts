@@ -1,0 +1,26 @@
+import { RunError } from '../base/errors.ts'
+import type { RunConfig } from '../runs/index.ts'
+import { machine } from '../setup/index.ts'
+import { library } from '../torch/index.ts'
+
+/** What a run notes of its machine: the same weights come only from the same threads and the same libtorch. */
+export function machineFacts(): RunConfig['machine'] {
+  const { cpu } = machine()
+  const { threads, cpuCapability, cudaDevices } = library()
+  return { cpu: cpu.model, cores: cpu.cores, amx: cpu.amx, threads, cpuCapability, cudaDevices }
+}
+
+/** Throws if the run in `dir` would not go on to the same weights here. */
+export function checkSameMachine(dir: string, config: Pick<RunConfig, 'machine' | 'versions'>): void {
+  const now = machineFacts()
+  if (config.machine.threads !== now.threads)
+    throw new RunError(
+      `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}: that would not reproduce the same weights. Set ANNEAL_THREADS=${config.machine.threads}.`,
+    )
+  const then = `libtorch ${config.versions.libtorch} with ${config.machine.cpuCapability}`
+  const here = `libtorch ${library().version} with ${now.cpuCapability}`
+  if (then !== here)
+    throw new RunError(
+      `${dir}: began on ${then} and would go on with ${here}: that would not reproduce the same weights. Set ANNEAL_LIBTORCH to the libtorch that it began on, or start a new run.`,
+    )
+}
