@@ -10,11 +10,11 @@
  *  bench/results/cuda.json. */
 import { parseArgs } from 'node:util'
 import { rng } from '../src/base/random.ts'
+import { model as modelInfo } from '../src/models/index.ts'
 import { median, noiseNet, timeSteps } from '../src/speed/timing.ts'
 import { library } from '../src/torch/index.ts'
 import { augmentation, keptOn } from '../src/vision/augment/index.ts'
 import type { Picture } from '../src/vision/index.ts'
-import { model as modelInfo } from '../src/vision/models/index.ts'
 import { pictureSource } from '../src/vision/picture-source.ts'
 import { measuredOn } from './machine.ts'
 import { figures, inTurn, Rival, ratio, writeResult } from './rival.ts'

@@ -71,6 +71,22 @@ export {
   type RankOptions,
   topLossesByLabel,
 } from './interpret/ranking.ts'
+export {
+  adaptFirstConv,
+  type ImageModel,
+  imageModel,
+  type LayerGroupOptions,
+  layerGroups,
+  loadPretrained,
+  type ModelInfo,
+  type ModelName,
+  type ModelOptions,
+  type ModelParts,
+  models,
+  type NetworkFunction,
+  pretrainedState,
+  type WeightsSource,
+} from './models/index.ts'
 export type { RecipeOptions } from './recipes/options.ts'
 export type { EvaluateModelOptions } from './recipes/results/evaluate.ts'
 export type { PredictSamplesOptions } from './recipes/results/predict.ts'
@@ -275,20 +291,4 @@ export {
   type NearDuplicates,
   nearDuplicates,
 } from './vision/interpret/near-duplicates.ts'
-export {
-  adaptFirstConv,
-  type ImageModel,
-  imageModel,
-  type LayerGroupOptions,
-  layerGroups,
-  loadPretrained,
-  type ModelInfo,
-  type ModelName,
-  type ModelOptions,
-  type ModelParts,
-  models,
-  type NetworkFunction,
-  pretrainedState,
-  type WeightsSource,
-} from './vision/models/index.ts'
 export { type PictureSource, type PictureSourceOptions, pictureSource } from './vision/picture-source.ts'

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { TrainOptions } from '../src/api/options.ts'
+import { models } from '../src/models/index.ts'
 import { checkDevice, usualDevice } from '../src/recipes/prepare/device.ts'
 import { autocast, generator, library, noGrad, randn } from '../src/torch/index.ts'
 import { loadClassifier } from '../src/vision/inference/classifier.ts'
-import { models } from '../src/vision/models/index.ts'
 import { marked, runsFolder } from './helpers/recipe.ts'
 
 const has = library().mps

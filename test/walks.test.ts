@@ -5,13 +5,13 @@ import { test } from 'node:test'
 import ts from 'typescript'
 import { trainingOptions } from '../src/api/options.ts'
 import { tableFormats } from '../src/data/tables/formats.ts'
+import { models } from '../src/models/index.ts'
 import { metricInfo, metricText } from '../src/runs/index.ts'
 import { reportedMetrics } from '../src/train/metrics/reported.ts'
 import * as schedules from '../src/train/rates/schedule.ts'
 import { parts } from '../src/vision/augment/list.ts'
 import { formats, pictureFiles } from '../src/vision/decode/formats.ts'
 import { unreadEndings } from '../src/vision/decode/unread.ts'
-import { models } from '../src/vision/models/index.ts'
 import { nodes, place, root, type Source, sourcesIn } from './helpers/sources.ts'
 
 // What docs/house.md says under "Seven walks" is true: each list has all that belongs to it, and nothing stands twice.
@@ -65,14 +65,14 @@ test('every file that the walks name is there, and each of the issue has a walk'
 })
 
 test('every family of networks stands in the registry, and no other file names its models', () => {
-  const families = below('src/vision/models').flatMap(file => exported(file, madeBy('family')))
+  const families = below('src/models').flatMap(file => exported(file, madeBy('family')))
   assert.ok(families.length > 5, `${families}`)
-  assert.deepEqual(listed('src/vision/models/registry.ts', 'families').sort(), families.sort())
+  assert.deepEqual(listed('src/models/registry.ts', 'families').sort(), families.sort())
   for (const file of ['registry', 'index', 'model-info', 'sources', 'load', 'image-model'])
     for (const name of Object.keys(models))
       if (name !== 'resnet34')
         // `auto`, and an example in a message
-        assert.ok(!text(`src/vision/models/${file}.ts`).includes(`${name}:`), `${file}.ts names ${name}`)
+        assert.ok(!text(`src/models/${file}.ts`).includes(`${name}:`), `${file}.ts names ${name}`)
 })
 
 test('every schedule is a function of its settings that gives a function of progress', () => {
@@ -186,7 +186,7 @@ test('every source of weights is one whole object, and every way to make one is 
     assert.ok(weights.name.length > 2, name)
   }
   assert.deepEqual(new Set(Object.values(models).map(({ weights }) => weights.packaged)), new Set([true, false]))
-  const branches = sources.filter(({ path }) => path !== 'src/vision/models/sources.ts')
+  const branches = sources.filter(({ path }) => path !== 'src/models/sources.ts')
   assert.deepEqual(
     branches.filter(({ tree }) => /weights\.kind|kind === '(url|pip)'/.test(tree.text)).map(({ path }) => path),
     [],

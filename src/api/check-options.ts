@@ -1,8 +1,8 @@
 import { OptionError } from '../base/errors.ts'
 import { checkTable } from '../base/option-table.ts'
 import { option, setting } from '../base/options.ts'
+import { model } from '../models/index.ts'
 import { augmentation } from '../vision/augment/index.ts'
-import { model } from '../vision/models/index.ts'
 import { calls, type TrainOptions } from './options.ts'
 
 /** Throws for unknown options, for values that are not allowed, and for options that contradict each other, before any

@@ -3,6 +3,7 @@ import { OptionError } from '../base/errors.ts'
 import type { Options } from '../base/option-table.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import type { Narrator, Progress } from '../domain/index.ts'
+import { chooseModel, type ImageModel, type ModelName, type NetworkFunction } from '../models/index.ts'
 import { keepsStatistics } from '../recipes/options.ts'
 import { checkDevice, usualDevice } from '../recipes/prepare/device.ts'
 import { prepare } from '../recipes/prepare/prepare.ts'
@@ -31,7 +32,6 @@ import {
   predictImages,
 } from '../vision/inference/predict.ts'
 import type { ModelCard, Preprocessing } from '../vision/inference/saved.ts'
-import { chooseModel, type ImageModel, type ModelName, type NetworkFunction } from '../vision/models/index.ts'
 import { checkOptions } from './check-options.ts'
 import type { optionTables } from './options.ts'
 

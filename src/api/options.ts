@@ -1,8 +1,8 @@
 import { choice, int } from '../base/option-kinds.ts'
 import { group, type OptionEntry, type Options, type OptionTable, takenBy } from '../base/option-table.ts'
 import { evaluationOptions, labelOptions } from '../data/labels/options.ts'
+import type { ModelName } from '../models/index.ts'
 import { batchOption, deviceOption, recipeOptions } from '../recipes/options.ts'
-import type { ModelName } from '../vision/models/index.ts'
 import { pictureOptions, sheetOptions } from '../vision/options.ts'
 
 /** All options of training. `trainFolder`, `learner`, `anneal train` and `anneal demo` each take a part of them. */

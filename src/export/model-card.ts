@@ -2,12 +2,12 @@ import { readFileSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { sha256 } from '../base/digest.ts'
 import { version } from '../base/version.ts'
+import { model as modelInfo } from '../models/index.ts'
 import { type Card, type CardMetric, cardKey } from '../onnx/index.ts'
 import { interval } from '../report/charts/series.ts'
 import { isRun, type PartResult, readResult, readSeen } from '../runs/index.ts'
 import { stemOf } from '../train/saved-model.ts'
 import type { ModelCard } from '../vision/inference/saved.ts'
-import { model as modelInfo } from '../vision/models/index.ts'
 import { validationOf } from './validation.ts'
 
 /** What the card says beside the saved model's own card. */

@@ -1,3 +1,4 @@
+import { model } from '../models/index.ts'
 import { fromArray, keep, manualSeed, rand, scope, synchronize, useKernels } from '../torch/index.ts'
 import type { Kernels } from '../torch/kernels.ts'
 import { computeFeatures } from '../train/features.ts'
@@ -5,7 +6,6 @@ import { Learner, type LearnerOptions } from '../train/learner.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
 import type { Source } from '../train/source.ts'
 import { recomputeBatchNorm } from '../train/swa.ts'
-import { model } from '../vision/models/index.ts'
 
 /** Pictures of noise, ready for the net: the same batch again and again. */
 export interface NoiseOptions {

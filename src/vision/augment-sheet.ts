@@ -5,6 +5,7 @@ import { type Report, silent } from '../base/progress.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
 import type { FolderIndex } from '../data/index.ts'
 import { type LabelOptions, labelOptions } from '../data/labels/options.ts'
+import { chooseModel, loadPretrained, model as modelInfo, pretrainedState } from '../models/index.ts'
 import { drawSheet, type Sheet } from '../report/page/augment-sheet.ts'
 import { scope, tensor } from '../torch/index.ts'
 import { network } from '../train/network.ts'
@@ -12,7 +13,6 @@ import { type Augmentation, augmentation, augmentationText, drawChange } from '.
 import { chooseAugmentation, type Sense } from './auto-augment/auto-augment.ts'
 import { pictureBatch } from './batch.ts'
 import { type Item, indexPictures, listPictures, loadPicture, openPictures, type Picture, preview } from './index.ts'
-import { chooseModel, loadPretrained, model as modelInfo, pretrainedState } from './models/index.ts'
 import { sheetOptions } from './options.ts'
 
 /** The options of a contact sheet, and of the measurement if the augmentation is `auto`. Ranges and defaults:

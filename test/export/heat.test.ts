@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { networkGraph } from '../../src/export/network.ts'
+import { imageModel } from '../../src/models/image-model.ts'
+import { models } from '../../src/models/registry.ts'
 import { Graph } from '../../src/onnx/index.ts'
 import { fromArray, nn, noGrad, randn, scope, type Tensor } from '../../src/torch/index.ts'
 import { type Network, network } from '../../src/train/network.ts'
-import { imageModel } from '../../src/vision/models/image-model.ts'
-import { models } from '../../src/vision/models/registry.ts'
 import { checkStructure, fileOf, roughen, runFile } from './nets.make.ts'
 
 const classes = 4

@@ -12,10 +12,10 @@ import { scaleOf } from '../../src/export/quantize/numbers.ts'
 import { placementOf } from '../../src/export/quantize/placement.ts'
 import { quantizedGraph, type Scales } from '../../src/export/quantize/rewrite.ts'
 import { sameNet } from '../../src/export/quantize/same-net.ts'
+import { models } from '../../src/models/registry.ts'
 import { Graph } from '../../src/onnx/index.ts'
 import { ModelProtoSchema } from '../../src/onnx/onnx.generated.ts'
 import { network } from '../../src/train/network.ts'
-import { models } from '../../src/vision/models/registry.ts'
 import { graphOf, roughen } from './nets.make.ts'
 
 /** Pictures of noise for a net. */

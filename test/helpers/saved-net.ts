@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { model as modelInfo } from '../../src/models/index.ts'
 import { manualSeed } from '../../src/torch/index.ts'
 import { network } from '../../src/train/network.ts'
 import { saveModel } from '../../src/train/saved-model.ts'
 import type { ModelCard } from '../../src/vision/inference/saved.ts'
-import { model as modelInfo } from '../../src/vision/models/index.ts'
 
 /** Saves a net of random weights for small pictures under `DIR/NAME`; its path. */
 export function savedNet(

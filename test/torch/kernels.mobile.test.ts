@@ -1,6 +1,7 @@
 // Own kernels for blocks of mobile nets: single blocks, and a whole net that predicts in one call.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { model } from '../../src/models/index.ts'
 import { autocast } from '../../src/torch/grad.ts'
 import {
   fromArray,
@@ -13,7 +14,6 @@ import {
   withKernels,
   withThreads,
 } from '../../src/torch/index.ts'
-import { model } from '../../src/vision/models/index.ts'
 import {
   type Cases,
   comparisons,

@@ -1,9 +1,9 @@
 // A body and its head as one net.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { models } from '../../src/models/index.ts'
 import { autocast, generator, noGrad, randn } from '../../src/torch/index.ts'
 import { network } from '../../src/train/network.ts'
-import { models } from '../../src/vision/models/index.ts'
 
 test('a head is computed in float32 from the features that autocast made, in training too', () => {
   const body = models.resnet18.build({ classes: 0, channels: 3 })

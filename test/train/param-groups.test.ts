@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { model } from '../../src/models/index.ts'
 import { full, manualSeed, nn } from '../../src/torch/index.ts'
 import { Learner } from '../../src/train/learner.ts'
 import { byDecay } from '../../src/train/param-groups.ts'
-import { model } from '../../src/vision/models/index.ts'
 import { bits, classes, source } from '../helpers/train.ts'
 
 /** Names of parameters with more than one dimension that are not decayed. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
 import type { Task } from '../../src/data/types.ts'
+import { imageModel } from '../../src/models/image-model.ts'
 import { aten, liveTensors, manualSeed, nn } from '../../src/torch/index.ts'
 import { network } from '../../src/train/network.ts'
 import { augmentationText } from '../../src/vision/augment/index.ts'
@@ -13,7 +14,6 @@ import {
 } from '../../src/vision/auto-augment/auto-augment.ts'
 import { trials } from '../../src/vision/auto-augment/trials.ts'
 import { fromVerdicts, type SenseRow, senseRow } from '../../src/vision/auto-augment/verdict.ts'
-import { imageModel } from '../../src/vision/models/image-model.ts'
 import type { Picture } from '../../src/vision/types.ts'
 
 const side = 32

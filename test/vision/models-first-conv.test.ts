@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { adaptFirstConv, loadPretrained, model, models } from '../../src/models/index.ts'
+import { interpolatePositions } from '../../src/models/vit.ts'
 import { cat, fromArray, nn, noGrad, randn, scope, type Tensor } from '../../src/torch/index.ts'
-import { adaptFirstConv, loadPretrained, model, models } from '../../src/vision/models/index.ts'
-import { interpolatePositions } from '../../src/vision/models/vit.ts'
 import { formulaValues } from '../golden/formula.ts'
 
 const golden = JSON.parse(readFileSync(new URL('../golden/models.json', import.meta.url), 'utf8')) as {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { type ImageModel, models, model as named } from '../../src/models/index.ts'
 import {
   F,
   fromArray,
@@ -13,7 +14,6 @@ import {
   tensor,
   withKernels,
 } from '../../src/torch/index.ts'
-import { type ImageModel, models, model as named } from '../../src/vision/models/index.ts'
 import { formulaPicture, formulaValues } from '../golden/formula.ts'
 
 interface Summary {

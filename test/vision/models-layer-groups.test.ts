@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { imageModel, layerGroups, models } from '../../src/models/index.ts'
 import { F, liveTensors, nn, ones, scope, zeros } from '../../src/torch/index.ts'
 import { network } from '../../src/train/network.ts'
-import { imageModel, layerGroups, models } from '../../src/vision/models/index.ts'
 
 const numbered = (prefix: string, first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, i) => `${prefix}${first + i}`)

@@ -9,7 +9,6 @@ import { type TestContext, test } from 'node:test'
 import sharp from 'sharp'
 import { AnnealError } from '../../src/base/errors.ts'
 import { fetchFile } from '../../src/base/fetch.ts'
-import { fromArray, noGrad, scope, type Tensor } from '../../src/torch/index.ts'
 import {
   canHave,
   chooseModel,
@@ -17,7 +16,8 @@ import {
   models,
   model as named,
   pretrainedState,
-} from '../../src/vision/models/index.ts'
+} from '../../src/models/index.ts'
+import { fromArray, noGrad, scope, type Tensor } from '../../src/torch/index.ts'
 import { type StoredTensor, writeSafetensors } from '../../src/weights/index.ts'
 
 const golden = JSON.parse(readFileSync(new URL('../golden/models.json', import.meta.url), 'utf8')).real as Record<

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { checkSizes, loadPretrained, model, models } from '../../src/models/index.ts'
 import { F, grad, keep, liveTensors, nn, noGrad, randn, scope, type Tensor, tensor } from '../../src/torch/index.ts'
 import { shortSide } from '../../src/vision/domain/open-pictures.ts'
-import { checkSizes, loadPretrained, model, models } from '../../src/vision/models/index.ts'
 
 /** Where they are others than 224 px, and 256 px before the crop. */
 const sides: Record<string, [size: number, short: number]> = {

@@ -1,9 +1,9 @@
 import type { DomainContext, Ready } from '../../domain/index.ts'
+import type { ImageModel } from '../../models/index.ts'
 import { computeBy } from '../../train/measure-kernels.ts'
 import { augmentationText } from '../augment/index.ts'
 import type { Pictures } from '../dataset.ts'
 import type { Preprocessing } from '../inference/saved.ts'
-import type { ImageModel } from '../models/index.ts'
 import { chooseAugmentation, type Sense, senseTable } from './auto-augment.ts'
 
 /** Measures which augmentations make sense for these pictures; the log shows the table of measurements. */

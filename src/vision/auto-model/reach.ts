@@ -2,7 +2,7 @@ import { AnnealError } from '../../base/errors.ts'
 import { cacheFolder } from '../../base/files.ts'
 import type { Report } from '../../base/progress.ts'
 import { recalled, remembered } from '../../base/remember.ts'
-import { canHave, model } from '../models/index.ts'
+import { canHave, model } from '../../models/index.ts'
 
 /** The nets that `auto` chooses among, the usual one first. All take pictures of any size. */
 export const candidates: readonly string[] = [

@@ -3,13 +3,6 @@ import { ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import type { FolderIndex } from '../../data/index.ts'
 import type { DomainContext, ModelChoice, Opened } from '../../domain/index.ts'
-import { manualSeed, nn } from '../../torch/index.ts'
-import { usualBatch } from '../../train/usual-plan.ts'
-import { readWeights } from '../../weights/index.ts'
-import { chooseInRun } from '../auto-model/choose-in-run.ts'
-import type { Pictures } from '../dataset.ts'
-import { type ChannelChoice, chooseChannels } from '../decode/choose-channels.ts'
-import type { Preprocessing } from '../inference/saved.ts'
 import {
   checkSizes,
   chooseModel,
@@ -21,7 +14,14 @@ import {
   type NetworkFunction,
   ownInfo,
   pretrainedState,
-} from '../models/index.ts'
+} from '../../models/index.ts'
+import { manualSeed, nn } from '../../torch/index.ts'
+import { usualBatch } from '../../train/usual-plan.ts'
+import { readWeights } from '../../weights/index.ts'
+import { chooseInRun } from '../auto-model/choose-in-run.ts'
+import type { Pictures } from '../dataset.ts'
+import { type ChannelChoice, chooseChannels } from '../decode/choose-channels.ts'
+import type { Preprocessing } from '../inference/saved.ts'
 import type { Item } from '../types.ts'
 import { keptChannels, openAt, shortSide } from './open-pictures.ts'
 import type { ImageOptions } from './options.ts'

@@ -1,3 +1,4 @@
+import { type ImageModel, model as modelInfo } from '../../models/index.ts'
 import { type Network, network } from '../../train/network.ts'
 import {
   type ModelCard as AnyCard,
@@ -8,7 +9,6 @@ import {
   type StoredModel,
 } from '../../train/saved-model.ts'
 import type { ChannelMode } from '../decode/decode.ts'
-import { type ImageModel, model as modelInfo } from '../models/index.ts'
 
 /** How a picture becomes the net's input: short side to `short`, centre crop of `size`, [0, 1], minus mean, over std. */
 export interface Preprocessing {

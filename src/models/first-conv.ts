@@ -1,5 +1,5 @@
-import { ModelError } from '../../base/errors.ts'
-import { aten, type nn, type Tensor } from '../../torch/index.ts'
+import { ModelError } from '../base/errors.ts'
+import { aten, type nn, type Tensor } from '../torch/index.ts'
 
 /** Adapts the weight of a first convolution from three channels to `channels`: [cout, 3, k, k] → [cout, channels, k,
  *  k]. For one channel it is the sum of the three; otherwise they are repeated in turn and scaled by 3 / channels, so

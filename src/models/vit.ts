@@ -1,5 +1,5 @@
-import { ModelError } from '../../base/errors.ts'
-import { aten, cat, F, type Layer, nn, noGrad, randn, scope, type Tensor, zeros } from '../../torch/index.ts'
+import { ModelError } from '../base/errors.ts'
+import { aten, cat, F, type Layer, nn, noGrad, randn, scope, type Tensor, zeros } from '../torch/index.ts'
 import { type ImageModel, imageModel, type ModelOptions } from './image-model.ts'
 import { family, usual } from './model-info.ts'
 import { torchvision } from './sources.ts'

@@ -1,7 +1,7 @@
-import { AnnealError, ModelError } from '../../base/errors.ts'
-import { option, setting } from '../../base/options.ts'
-import { type Report, silent } from '../../base/progress.ts'
-import { readWeights, type StoredTensor } from '../../weights/index.ts'
+import { AnnealError, ModelError } from '../base/errors.ts'
+import { option, setting } from '../base/options.ts'
+import { type Report, silent } from '../base/progress.ts'
+import { readWeights, type StoredTensor } from '../weights/index.ts'
 import { model, models } from './registry.ts'
 
 /** The pretrained weights of a model by our names: from `file`, else from the cache, else fetched and checked against

@@ -1,4 +1,4 @@
-import { type Layer, type nn, noGrad, scope, type Tensor, zeros } from '../../torch/index.ts'
+import { type Layer, type nn, noGrad, scope, type Tensor, zeros } from '../torch/index.ts'
 
 /** How to run a net to find its layer groups. */
 export interface LayerGroupOptions {

@@ -1,8 +1,8 @@
-import { ModelError } from '../../base/errors.ts'
-import { plural } from '../../base/format.ts'
-import { option } from '../../base/options.ts'
-import { type DType, fromArray, scope, Tensor } from '../../torch/index.ts'
-import type { StoredTensor } from '../../weights/index.ts'
+import { ModelError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
+import { option } from '../base/options.ts'
+import { type DType, fromArray, scope, Tensor } from '../torch/index.ts'
+import type { StoredTensor } from '../weights/index.ts'
 import { adaptFirstConv, firstConv } from './first-conv.ts'
 import type { ImageModel } from './image-model.ts'
 

@@ -1,4 +1,4 @@
-import { cat, F, type Layer, nn } from '../../torch/index.ts'
+import { cat, F, type Layer, nn } from '../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
 import { family, usual } from './model-info.ts'
 import { torchvision } from './sources.ts'

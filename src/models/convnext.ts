@@ -1,4 +1,4 @@
-import { F, full, nn } from '../../torch/index.ts'
+import { F, full, nn } from '../torch/index.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
 import { family, usual } from './model-info.ts'
 import { torchvision } from './sources.ts'

@@ -1,4 +1,4 @@
-import { F, type Layer, nn } from '../../torch/index.ts'
+import { F, type Layer, nn } from '../torch/index.ts'
 
 /** Blocks that several families use, under torchvision's names. */
 

@@ -1,4 +1,4 @@
-import { F, type Layer, nn } from '../../torch/index.ts'
+import { F, type Layer, nn } from '../torch/index.ts'
 import { convNormAct, squeezeExcite } from './blocks.ts'
 import { type ImageModel, imageModel, initialise, type ModelOptions } from './image-model.ts'
 import { family, halfMean, type ModelInfo, usual } from './model-info.ts'

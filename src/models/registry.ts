@@ -1,4 +1,4 @@
-import { didYouMean, ModelError } from '../../base/errors.ts'
+import { didYouMean, ModelError } from '../base/errors.ts'
 import { convnexts } from './convnext.ts'
 import { densenets } from './densenet.ts'
 import { efficientnets } from './efficientnet.ts'

@@ -1,5 +1,5 @@
-import { type Layer, nn, noGrad, scope, type Tensor } from '../../torch/index.ts'
-import type { Body } from '../../train/network.ts'
+import { type Layer, nn, noGrad, scope, type Tensor } from '../torch/index.ts'
+import type { Body } from '../train/network.ts'
 import { layerGroups } from './layer-groups.ts'
 
 /** A network for pictures x: [N, C, H, W]. Calling it gives logits [N, classes], or the feature map if it was built

