@@ -1,8 +1,7 @@
 import { OptionError } from '../base/errors.ts'
 import { checkTable } from '../base/option-table.ts'
 import { option, setting } from '../base/options.ts'
-import { model } from '../models/index.ts'
-import { augmentation } from '../vision/augment/index.ts'
+import { pictures } from './kinds/pictures.ts'
 import { calls, type TrainOptions } from './options.ts'
 
 /** Throws for unknown options, for values that are not allowed, and for options that contradict each other, before any
@@ -19,6 +18,7 @@ export function checkOptions(
       `trainFolder takes "${hook}" in its third argument: trainFolder(folder, options, { ${hook} })`,
     )
   checkTable(table, given, { who: call, also, others })
+  if (call === 'learner') pictures.check?.({ ...given })
   if (call === 'trainFolder' || call === 'learner') checkTogether(given)
 }
 
@@ -26,8 +26,6 @@ const hooks = ['signal', 'onEvent', 'onRun', 'progress', 'report', 'writeReport'
 
 /** Throws for options that are valid alone but not together. */
 function checkTogether(o: TrainOptions): void {
-  if (o.model !== undefined && o.model !== 'auto') model(o.model)
-  if (o.augment !== undefined && o.augment !== 'auto') augmentation(o.augment)
   contradict(o, 'size', 'sizes', 'contradict each other')
   if (o.like !== 'auto') contradict(o, 'like', 'factor', 'say the same thing')
   const twice = o.sizes?.find((size, i) => o.sizes!.indexOf(size) !== i)

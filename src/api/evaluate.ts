@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import type { Options } from '../base/option-table.ts'
 import { type Evaluated, type EvaluateModelOptions, evaluateModel } from '../recipes/results/evaluate.ts'
 import { setUpOnce } from '../setup/index.ts'
-import { images } from '../vision/domain/images.ts'
 import { checkOptions } from './check-options.ts'
+import { kindOfModel } from './domains.ts'
 import type { optionTables } from './options.ts'
 
 /** How to find and read the pictures to evaluate on. Ranges and defaults of the options: docs/options.md. */
@@ -21,5 +21,5 @@ export async function evaluateFolder(
 ): Promise<Evaluated> {
   checkOptions(options, 'evaluateFolder', ['progress', 'report', 'signal'])
   if (existsSync(run)) await setUpOnce(options.report)
-  return evaluateModel(images, run, dir, options)
+  return evaluateModel(await kindOfModel(run).domain(), run, dir, options)
 }

@@ -5,12 +5,19 @@ import type { ModelName } from '../models/index.ts'
 import { batchOption, deviceOption, recipeOptions } from '../recipes/options.ts'
 import { pictureOptions, sheetOptions } from '../vision/options.ts'
 
+// biome-ignore format: one option, one line or two
+const kindOption = group('Labels', ['train'], {
+  kind: choice('images').flag('--kind <what>').otherwise('found by the names of the files', 'a folder with other files beside the samples needs it')
+    .says('what the samples are'),
+})
+
 /** All options of training. `trainFolder`, `learner`, `anneal train` and `anneal demo` each take a part of them. */
 export const trainingOptions = {
   ...labelOptions,
   ...pictureOptions,
   ...recipeOptions,
   model: modelOption(recipeOptions.model),
+  ...kindOption,
 }
 
 /** The option with the names of the models in its type. The recipe takes the names of any domain. */

@@ -2,21 +2,25 @@ import { existsSync } from 'node:fs'
 import { type ResumeHooks, resume, type TrainHooks, train } from '../recipes/index.ts'
 import { domainOf, type RunResult, readConfig } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
-import { images } from '../vision/domain/images.ts'
 import { checkOptions } from './check-options.ts'
 import { domainNamed } from './domains.ts'
+import { chooseKind } from './kinds/choose.ts'
 import type { TrainOptions } from './options.ts'
 
-/** Trains a classifier on a folder of pictures by the five easy steps, and writes the run into a folder. Where libtorch is
- *  not set up yet, it is set up first, as `npx anneal setup` does. */
+/** Trains a model on a folder of pictures by the five easy steps, and writes the run into a folder. Other kinds of data are
+ *  known by their files, or by the option `kind`. Where libtorch is not set up yet, it is set up first, as `npx anneal setup`
+ *  does. */
 export async function trainFolder(
   data: string,
   options: TrainOptions = {},
   hooks: TrainHooks = {},
 ): Promise<RunResult> {
   checkOptions(options)
+  const { kind: _, ...others } = options
+  const { kind, reason } = chooseKind(data, { ...options })
+  if (reason !== undefined) hooks.report?.({ line: `${kind.name}: ${reason}` })
   if (existsSync(data)) await setUpOnce(hooks.report)
-  return train(images, data, options, hooks)
+  return train(await kind.domain(), data, others, hooks)
 }
 
 /** Resumes a run that was stopped or killed, from its last checkpoint. On the same machine and threads the weights are
@@ -29,5 +33,5 @@ export async function resumeRun(dir: string, hooks: ResumeHooks = {}): Promise<R
     const { resumeTable } = await import('../tabular/run/train.ts')
     return resumeTable(dir, { ...others, data: places?.data })
   }
-  return resume(config ? domainNamed(domainOf(config), dir) : images, dir, hooks)
+  return resume(await domainNamed(config ? domainOf(config) : 'images', dir), dir, hooks)
 }

@@ -1,3 +1,4 @@
+import { kindOfModel } from '../api/domains.ts'
 import type { EvaluateFolderOptions } from '../api/evaluate.ts'
 import { OptionError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
@@ -17,9 +18,11 @@ export async function evaluate(
   { json = false }: { json?: boolean | undefined },
 ): Promise<void> {
   if (findCard(run)) return (await import('./evaluate-table.ts')).evaluateRows(run, dir, given, { json })
-  const other = Object.keys(given).find(name => Object.hasOwn(tableOnlyOptions, name))
+  const { files, inTables } = kindOfModel(run)
+  const { one, many } = files.noun
+  const other = Object.keys(given).find(name => Object.hasOwn(tableOnlyOptions, name) && name !== inTables)
   if (other !== undefined)
-    throw new OptionError(`${flagOf(other)} is for tables, and ${run} was trained on pictures; leave it out.`, {
+    throw new OptionError(`${flagOf(other)} is for tables, and ${run} was trained on ${many}; leave it out.`, {
       exitCode: 2,
     })
   const options: EvaluateFolderOptions = given
@@ -39,5 +42,5 @@ export async function evaluate(
   const { report, metrics, loss, samples, choices } = result
   for (const { what, value, reason } of choices) process.stderr.write(`${flat(`${what}: ${value} (${reason})`)}\n`)
   if (report !== undefined) process.stdout.write(`${printable(report).join('\n')}\n`)
-  process.stdout.write(`${metricsText(metrics)}, loss ${loss.toFixed(4)}, ${plural(samples, 'picture')}\n`)
+  process.stdout.write(`${metricsText(metrics)}, loss ${loss.toFixed(4)}, ${plural(samples, one, many)}\n`)
 }

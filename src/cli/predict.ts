@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs'
+import { kindOfModel } from '../api/domains.ts'
+import type { FilePredictor } from '../api/kinds/kind.ts'
 import { OptionError } from '../base/errors.ts'
 import { percent, plural } from '../base/format.ts'
 import { json as jsonText } from '../base/json.ts'
@@ -7,42 +9,41 @@ import { setUpOnce } from '../setup/index.ts'
 import { findCard } from '../tabular/run/card.ts'
 import { keepMemory } from '../torch/index.ts'
 import type { Prediction } from '../train/prediction.ts'
-import { listPictures } from '../vision/index.ts'
-import type { Classifier } from '../vision/inference/classifier.ts'
 import type { PredictFlags } from './predict-table.ts'
 import { flat } from './style.ts'
 
-/** `anneal predict`: a label and probabilities for each picture, or for each row of a table. */
+/** `anneal predict`: a label and probabilities for each sample (a picture, say), or for each row of a table. */
 export async function predict(run: string, paths: string[], flags: PredictFlags): Promise<void> {
   const { json = false, top = 1, precision, ...forTables } = flags
   if (findCard(run))
     return (await import('./predict-table.ts')).predictRowsOf(run, paths, { json, top, precision, ...forTables })
-  const [other] = Object.keys(forTables)
+  const kind = kindOfModel(run)
+  const { one, many } = kind.files.noun
+  const [other] = Object.keys(forTables).filter(name => name !== kind.inTables)
   if (other !== undefined)
-    throw new OptionError(`${flagOf(other)} is for tables, and ${run} predicts pictures; leave it out.`, {
+    throw new OptionError(`${flagOf(other)} is for tables, and ${run} predicts ${many}; leave it out.`, {
       exitCode: 2,
     })
   if (!Number.isInteger(top) || top < 1) throw new OptionError(`--top: expected a whole number from 1, got ${top}`)
   if (existsSync(run)) await setUpOnce()
-  const { loadClassifier } = await import('../vision/inference/classifier.ts')
   keepMemory() // a process of our own, with nothing to do but this
-  const classifier = loadClassifier(run, { worker: false, ...(precision ? { precision } : {}) })
-  const { pictures, problems } = listPictures(paths, { bands: classifier.preprocessing.bands })
-  const most = Math.min(top, classifier.classes.length)
+  const predictor = await kind.predictor(run, { precision })
+  const { count, problems, predict: predictAll } = await predictor.list(paths)
+  const most = Math.min(top, predictor.classes.length)
   let failed = 0
   let done = 0
   const unusable = problems.filter(problem => problem.counted)
-  const single = pictures.length === 1 && unusable.length === 0
+  const single = count === 1 && unusable.length === 0
   const onError = (_: string, error: Error) => {
     if (single) throw error
     failed++
     process.stderr.write(`anneal: ${flat(error.message)}\n`)
   }
-  for await (const prediction of classifier.predictAll(pictures, { onError })) {
+  for await (const prediction of predictAll({ onError })) {
     done++
     const line = json
-      ? jsonLine(prediction, classifier)
-      : `${flat(prediction.file)}  ${said(prediction, classifier, most)}`
+      ? jsonLine(prediction, predictor)
+      : `${flat(prediction.file)}  ${said(prediction, predictor, most)}`
     process.stdout.write(`${line}\n`)
   }
   for (const problem of unusable) process.stderr.write(`anneal: ${flat(`${problem.file}: ${problem.reason}`)}\n`)
@@ -53,10 +54,10 @@ export async function predict(run: string, paths: string[], flags: PredictFlags)
     process.stderr.write(`anneal: passed over ${flat(`${first!.file}${more}: ${first!.reason}`)}\n`)
   }
   failed += unusable.length
-  if (failed > 0) throw new OptionError(`${plural(failed, 'picture')} of ${failed + done} could not be read`)
+  if (failed > 0) throw new OptionError(`${plural(failed, one, many)} of ${failed + done} could not be read`)
 }
 
-function jsonLine(prediction: Prediction, { classes, precision }: Classifier): string {
+function jsonLine(prediction: Prediction, { classes, precision }: FilePredictor): string {
   const { file, scores } = prediction
   const inOrder = new Map(classes.map((name, i) => [name, scores[i]!])) // in the order of the classes
   if (prediction.task === 'regression') return jsonText({ file, values: inOrder, precision })
@@ -72,9 +73,10 @@ function jsonLine(prediction: Prediction, { classes, precision }: Classifier): s
 }
 
 /** What was predicted, for a person: the answer, or with `most` above 1 so many of the likeliest. */
-function said(prediction: Prediction, { classes, text }: Classifier, most: number): string {
+function said(prediction: Prediction, predictor: FilePredictor, most: number): string {
+  const { classes } = predictor
   if (prediction.task === 'regression')
-    return classes.map(name => `${flat(name)} ${text(prediction.values[name]!, name)}`).join(', ')
+    return classes.map(name => `${flat(name)} ${predictor.text(prediction.values[name]!, name)}`).join(', ')
   const { probabilities, scores } = prediction
   if (most > 1) {
     const ranked = classes

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { kindNamed } from '../api/domains.ts'
 import type { TrainOptions } from '../api/options.ts'
 import { OptionError } from '../base/errors.ts'
 import { bytes, quoted } from '../base/format.ts'
@@ -180,6 +181,7 @@ function tell(reporter: Reporter, notice: Notice, json: boolean): void {
 function epilogue(run: string): string {
   const { report, best } = runPaths(run)
   const model = existsSync(best.weights) ? `${best.weights}, best.json` : best.about // the average of folds has no weights
-  const input = domainOf(readConfig(run) ?? {}) === 'tables' ? 'TABLE --out scores.csv' : 'PICTURE'
+  const domain = domainOf(readConfig(run) ?? {})
+  const input = domain === 'tables' ? 'TABLE --out scores.csv' : kindNamed(domain, run).files.noun.one.toUpperCase()
   return `\nreport   ${flat(report)}\nmodel    ${flat(model)}\npredict  npx anneal predict ${flat(quoted(run))} ${input}\n`
 }

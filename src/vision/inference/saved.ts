@@ -1,12 +1,16 @@
+import { ModelError } from '../../base/errors.ts'
 import { type ImageModel, model as modelInfo } from '../../models/index.ts'
+import { domainOf } from '../../runs/index.ts'
 import { type Network, network } from '../../train/network.ts'
 import {
   type ModelCard as AnyCard,
   type Member as AnyMember,
   buildModel,
   type LoadedModel as Loaded,
+  readCard,
   readModel,
   type StoredModel,
+  stemOf,
 } from '../../train/saved-model.ts'
 import type { ChannelMode } from '../decode/decode.ts'
 
@@ -56,8 +60,14 @@ export function networkOf(
 /** Reads a saved classifier of pictures: a run folder (its best weights), or the path of its weights or its JSON. */
 export const loadModel = (path: string, { device = 'cpu' } = {}): LoadedModel => buildStored(readStored(path), device)
 
-/** Its files alone, without libtorch. Throws where a net of that name is not known. */
+/** Its files alone, without libtorch. Throws where it is a model of another kind of data, or a net of that name is not
+ *  known. */
 export function readStored(path: string): StoredModel<Preprocessing> {
+  const domain = domainOf(readCard(`${stemOf(path)}.json`))
+  if (domain !== 'images')
+    throw new ModelError(
+      `${path}: is a model of ${domain}, and a model of pictures is expected here. \`npx anneal predict RUN FILE\` and \`npx anneal evaluate RUN FOLDER\` take it; it can not be exported or served yet.`,
+    )
   const stored = readModel(path, isPreprocessing)
   for (const { card } of stored.members) modelInfo(card.architecture)
   return stored
