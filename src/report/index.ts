@@ -1,7 +1,8 @@
 /** The report: draws a run folder as charts and one self-contained page. */
 import { join } from 'node:path'
 import { writeAtomic } from '../base/files.ts'
-import { readRun, runPaths } from '../runs/index.ts'
+import { samples } from '../base/samples.ts'
+import { nounOf, readRun, runPaths } from '../runs/index.ts'
 import { confusionChart } from './charts/confusion.ts'
 import { recallChart, reliabilityChart, scatterChart, sizeChart } from './charts/curves.ts'
 import { type Chart, type Kit, loadPlot } from './charts/plot.ts'
@@ -21,10 +22,17 @@ import { mostLabels, worstFirst } from './sections/multi-label.ts'
 export async function writeReport(runDir: string): Promise<void> {
   const record = readRun(runDir)
   const facts = factsOf(record)
-  const charts = drawCharts(await loadPlot(), facts)
+  const kit = await loadPlot()
   const pictures = await loadPictures(runDir, facts)
   const paths = runPaths(runDir)
-  writeAtomic(paths.report, page({ record, facts, charts, pictures }))
+  const before = samples.call(nounOf(record.config))
+  let charts: Charts
+  try {
+    charts = drawCharts(kit, facts)
+    writeAtomic(paths.report, page({ record, facts, charts, pictures }))
+  } finally {
+    samples.call(before)
+  }
   const { default: sharp } = await import('sharp')
   for (const chart of Object.values(charts).flat()) {
     if (!chart) continue

@@ -1,4 +1,5 @@
 import { RunError } from '../base/errors.ts'
+import type { SampleNoun } from '../base/samples.ts'
 import { readObject, runPaths } from './paths.ts'
 
 /** `config.json`: everything that was chosen before training, as plain values. */
@@ -11,6 +12,8 @@ export type RunConfig = {
   command: string[]
   /** The kind of data; `images` where it is absent. */
   domain?: string
+  /** What a sample is called; `picture` where it is absent. */
+  noun?: SampleNoun
   model: string
   /** Absolute path of the data folder. */
   data: string
@@ -28,6 +31,11 @@ export type RunConfig = {
 
 /** The kind of data of a run or of a saved model: the first versions knew pictures alone and did not write it. */
 export const domainOf = ({ domain = 'images' }: { domain?: string }): string => domain
+
+/** What a sample of a run is called. */
+export const nounOf = (config: Pick<RunConfig, 'domain' | 'noun'> | undefined): SampleNoun =>
+  config?.noun ??
+  (domainOf(config ?? {}) === 'tables' ? { one: 'row', many: 'rows' } : { one: 'picture', many: 'pictures' })
 
 /** The configuration of the run in a folder; undefined where there is none. */
 export function readConfig(dir: string): RunConfig | undefined {

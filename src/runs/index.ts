@@ -1,5 +1,5 @@
 /** The run folder: writes and reads the files of a training run. It loads no torch, so that listing starts at once. */
-export { domainOf, type RunConfig, readConfig } from './config.ts'
+export { domainOf, nounOf, type RunConfig, readConfig } from './config.ts'
 export type * from './events.ts'
 export { phaseTitle } from './events.ts'
 export type * from './interpret.ts'

@@ -1,5 +1,6 @@
 import { TrainingError } from '../base/errors.ts'
 import { purpose, rng, shuffle } from '../base/random.ts'
+import { samples } from '../base/samples.ts'
 import { aten, F, type Tensor } from '../torch/index.ts'
 
 /** How the weight of a mistake in a class is computed: from its share of the pictures (`balanced`), or from its
@@ -17,7 +18,7 @@ export function classWeights(
   const known = counts.filter(c => c > 0)
   if (known.length === 0 || counts.some(c => !(c >= 0)))
     throw new TrainingError(
-      `classWeights: expected the number of pictures per class, at least one above 0, got ${counts.join(', ')}`,
+      `classWeights: expected the number of ${samples.many} per class, at least one above 0, got ${counts.join(', ')}`,
     )
   if (!(beta >= 0 && beta < 1)) throw new TrainingError(`classWeights: beta must be from 0 to below 1, got ${beta}`)
   const total = known.reduce((a, b) => a + b, 0)
@@ -130,6 +131,6 @@ export function imbalanceAdvice(
   if (!least || !most || most.count / least.count <= from) return undefined
   const ratio = most.count / least.count
   const scheme = ratio > 100 ? 'effective' : 'balanced'
-  const text = `classes are uneven: ${most.name} has ${most.count} pictures, ${least.name} ${least.count} (${Math.round(ratio)} to 1); class weights (${scheme}) make rare classes count`
+  const text = `classes are uneven: ${most.name} has ${most.count} ${samples.many}, ${least.name} ${least.count} (${Math.round(ratio)} to 1); class weights (${scheme}) make rare classes count`
   return { ratio, scheme, text }
 }

@@ -1,4 +1,5 @@
 import { TrainingError } from '../base/errors.ts'
+import { samples } from '../base/samples.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
 import { defaultGenerator, fromArray, keepMemory, manualSeed, optim, type Tensor } from '../torch/index.ts'
 import { weightedOrder } from './balance.ts'
@@ -188,7 +189,7 @@ export class Learner extends LayeredNetwork implements Training {
     source: Source | undefined = this.valid,
     options: Pick<EvaluateOptions, 'signal' | 'onBatch' | 'around'> = {},
   ): Promise<Evaluation> {
-    if (!source || source.count === 0) throw new TrainingError('there are no validation pictures to evaluate on')
+    if (!source || source.count === 0) throw new TrainingError(`there are no validation ${samples.many} to evaluate on`)
     const { objective, evalBatchSize, precision, metrics: own = {} } = this.options
     const found = await evaluate(this.network.net, source, {
       objective,

@@ -1,6 +1,7 @@
 import { TrainingError } from '../base/errors.ts'
 import { withDecimals } from '../base/format.ts'
 import { setting } from '../base/options.ts'
+import { samples } from '../base/samples.ts'
 import type { Task } from '../data/index.ts'
 import type { TargetTable } from '../data/targets.ts'
 import { leadingMetric } from '../runs/index.ts'
@@ -86,18 +87,19 @@ export function objective(
   }
   if (!fits[task].includes(loss))
     throw new TrainingError(
-      `${setting('loss', loss)}: does not fit ${taskWords[task]}; expected ${fits[task].filter(l => l !== 'auto').join(', ')} or nothing`,
+      `${setting('loss', loss)}: does not fit ${taskWords(task)}; expected ${fits[task].filter(l => l !== 'auto').join(', ')} or nothing`,
     )
   if (task === 'single') return oneClass(names, loss, uneven)
   if (task === 'multi') return manyLabels(names, loss)
   return numbers(names, loss, scale ?? { mean: names.map(() => 0), std: names.map(() => 1) })
 }
 
-const taskWords: Record<Task, string> = {
-  single: 'pictures of one class each',
-  multi: 'pictures with several labels',
-  regression: 'numbers',
-}
+const taskWords = (task: Task): string =>
+  ({
+    single: `${samples.many} of one class each`,
+    multi: `${samples.many} with several labels`,
+    regression: 'numbers',
+  })[task]
 const perSample = (losses: Tensor, reduction: F.Reduction = 'mean'): Tensor =>
   reduction === 'none' ? losses : reduction === 'sum' ? losses.sum() : losses.mean()
 

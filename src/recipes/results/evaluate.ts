@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { plural } from '../../base/format.ts'
 import { checkValues } from '../../base/option-table.ts'
 import { type Report, silent } from '../../base/progress.ts'
+import { samples } from '../../base/samples.ts'
 import type { Item } from '../../data/types.ts'
 import type { Domain, Narrator, Progress, ToEvaluate, Words } from '../../domain/index.ts'
 import { confusionsOf } from '../../interpret/index.ts'
@@ -74,6 +75,20 @@ export interface EvaluateModelOptions {
 /** Evaluates a saved model on labelled samples, with its saved preprocessing, thresholds and temperature. Each
  *  evaluation is noted in the run's folder, since a test set that is used again and again is no longer a fair test. */
 export async function evaluateModel<O extends object, B extends Body, P, In, E extends object>(
+  domain: Domain<O, B, P, In, E>,
+  run: string,
+  path: string,
+  options: E & EvaluateModelOptions,
+): Promise<Evaluated> {
+  const called = samples.call(domain.words)
+  try {
+    return await evaluated(domain, run, path, options)
+  } finally {
+    samples.call(called)
+  }
+}
+
+async function evaluated<O extends object, B extends Body, P, In, E extends object>(
   domain: Domain<O, B, P, In, E>,
   run: string,
   path: string,

@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { RunError } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
 import { type Report, streamReport } from '../../base/progress.ts'
+import { samples } from '../../base/samples.ts'
 import { version } from '../../base/version.ts'
 import type { LabelOptions } from '../../data/index.ts'
 import type { Domain, ModelChoice, Progress } from '../../domain/index.ts'
@@ -68,6 +69,7 @@ export async function train<O extends object>(
     created: new Date().toISOString(),
     command: hooks.command ?? [],
     domain: domain.name,
+    ...(domain.name === 'images' ? {} : { noun: { one: domain.words.one, many: domain.words.many } }),
     model: options.model ?? 'auto',
     data: resolve(data),
     classes: [],
@@ -158,6 +160,7 @@ async function drive<O extends object>(
   checkDevice(options.device ?? usualDevice(), options.precision)
   keepMemory()
   const run = openRun(dir, mode)
+  const called = samples.call(domain.words)
   let begun = true
   let held = true
   try {
@@ -211,6 +214,7 @@ async function drive<O extends object>(
     }
   } finally {
     held = false
+    samples.call(called)
     run.close()
     // Bad input leaves nothing behind.
     if (!begun) for (const name of readdirSync(dir)) rmSync(join(dir, name), { recursive: true })

@@ -1,4 +1,5 @@
 import { percent, plural } from '../../base/format.ts'
+import { samples } from '../../base/samples.ts'
 import type { ConfusionCell } from '../../runs/index.ts'
 import { short } from '../page/html.ts'
 import { type Chart, hues, ink, type Kit, textWidth } from './plot.ts'
@@ -49,7 +50,7 @@ export function confusionChart(
   classes: readonly string[],
   counted: readonly ConfusionCell[],
   part: string,
-  sample = 'picture',
+  sample = samples.one,
 ): Chart | undefined {
   const { right, total } = accuracyOf(counted)
   const n = classes.length

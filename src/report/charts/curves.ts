@@ -1,4 +1,5 @@
 import { percent } from '../../base/format.ts'
+import { samples } from '../../base/samples.ts'
 import type {
   CalibrationPart,
   LabelScore,
@@ -124,7 +125,7 @@ export function scatterChart(
   { Plot, draw }: Kit,
   { name, points, r2 }: RegressionInterpretation['targets'][number],
   number: number,
-  sample = 'picture',
+  sample = samples.one,
 ): Chart | undefined {
   const pairs = points.filter(point => point.every(Number.isFinite))
   if (pairs.length === 0) return undefined
@@ -169,9 +170,9 @@ export function sizeChart({ Plot, draw }: Kit, sizes: readonly SizeScore[], metr
   const pad = Math.max(0.01, 0.25 * (best.value - Math.min(...values)))
   return draw({
     name: 'sizes',
-    title: `${metric.title} by picture size`,
-    alt: `Validation ${metric.name} by picture size: ${points.map(p => `${p.size} px ${metric.say(p.value)}`).join(', ')}.`,
-    note: 'The best weights at each size, on validation pictures of that size.',
+    title: `${metric.title} by ${samples.one} size`,
+    alt: `Validation ${metric.name} by ${samples.one} size: ${points.map(p => `${p.size} px ${metric.say(p.value)}`).join(', ')}.`,
+    note: `The best weights at each size, on validation ${samples.many} of that size.`,
     keys: [{ label: `best: ${best.size} px`, color: ink.good, sign: 'ring' }],
     marginLeft: 20,
     marginRight: 20,

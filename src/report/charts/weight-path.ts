@@ -1,4 +1,5 @@
 import { percent } from '../../base/format.ts'
+import { samples } from '../../base/samples.ts'
 import type { WeightPoint } from '../../runs/index.ts'
 import { axis } from './axes.ts'
 import { type Chart, hues, ink, type Kit } from './plot.ts'
@@ -17,7 +18,7 @@ export function weightPathChart({ Plot, draw }: Kit, path: readonly WeightPoint[
     name: 'weight-path',
     title: 'From the frozen phase to the whole net',
     alt: `Validation loss at shares of the way from the weights of the frozen phase to those of the whole net: ${steps}${kept ? `; kept: ${share(kept.share)}` : ''}.`,
-    note: 'Each point is a net whose weights lie between both. Losses are calibrated. The kept point was chosen on these validation pictures.',
+    note: `Each point is a net whose weights lie between both. Losses are calibrated. The kept point was chosen on these validation ${samples.many}.`,
     keys: kept ? [{ label: `kept: ${share(kept.share)}`, color: ink.good, sign: 'ring' }] : [],
     marginLeft: 66,
     x: {

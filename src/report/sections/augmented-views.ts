@@ -1,4 +1,5 @@
 import { plural } from '../../base/format.ts'
+import { samples } from '../../base/samples.ts'
 import { metricInfo, orderMetrics, type TtaPart } from '../../runs/index.ts'
 import type { Facts } from '../facts/facts.ts'
 import { card, table } from '../page/components.ts'
@@ -29,7 +30,7 @@ export function augmentedViews({ tta, task }: Facts): Html | undefined {
       ],
       [...rows('validation', tta.valid), ...(tta.test ? rows('test', tta.test) : [])],
     ),
-    html`<p class="note">Augmented: ${joined} the plain view and ${plural(tta.views, 'changed view')} of each picture${task === 'multi' && ', at the same thresholds'}. <code>predict</code> uses the plain view alone.</p>`,
+    html`<p class="note">Augmented: ${joined} the plain view and ${plural(tta.views, 'changed view')} of each ${samples.one}${task === 'multi' && ', at the same thresholds'}. <code>predict</code> uses the plain view alone.</p>`,
   )
 }
 

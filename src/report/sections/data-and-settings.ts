@@ -1,30 +1,34 @@
 import { duration, plural, quoted } from '../../base/format.ts'
+import { samples } from '../../base/samples.ts'
 import { leadingMetric, type NearDuplicateGroup, type SamplePicture } from '../../runs/index.ts'
 import type { Facts } from '../facts/facts.ts'
 import { type Material, timeFillsGap } from '../facts/material.ts'
 import { card, facts as factTable, figure, fileName, image, name, pair, section, table } from '../page/components.ts'
 import { type Html, html } from '../page/html.ts'
-import { count, kinds, share } from '../page/text.ts'
+import { capital, count, kinds, share } from '../page/text.ts'
 import { mostPictures } from './pictures.ts'
 
 /** The section of the data: problems, samples, near-duplicates and counts. */
 export function data({ facts, pictures }: Material): Html | undefined {
-  const { problems, samples, nearDuplicates } = facts
+  const { problems, samples: views, nearDuplicates } = facts
   return section(
     'data',
     'Data',
-    problems.length > 0 && card(`Pictures with problems: ${kinds(problems)}`, problemTable(facts)),
-    samples.length > 0 &&
-      html`<h3>Training pictures as the model saw them</h3><ul class="pictures">${samples.slice(0, mostPictures).map(s => sample(s, pictures))}</ul>`,
+    problems.length > 0 && card(`${capital(samples.many)} with problems: ${kinds(problems)}`, problemTable(facts)),
+    views.length > 0 &&
+      html`<h3>Training ${samples.many} as the model saw them</h3><ul class="pictures">${views.slice(0, mostPictures).map(s => sample(s, pictures))}</ul>`,
     facts.augmentAuto.length > 0 && card('Augmentations that were tried', trialTable(facts)),
     nearDuplicates.length > 0 && duplicates(nearDuplicates, pictures),
     facts.counts.length > 0 &&
-      card(facts.task === 'multi' ? 'Pictures by label' : 'Pictures by class', countTable(facts)),
+      card(
+        facts.task === 'multi' ? `${capital(samples.many)} by label` : `${capital(samples.many)} by class`,
+        countTable(facts),
+      ),
   )
 }
 
 const sample = ({ thumbnail, label }: SamplePicture, pictures: ReadonlyMap<string, string>) =>
-  html`<li>${image(thumbnail, `augmented picture of ${label}`, pictures)}<p>${name(label)}</p></li>`
+  html`<li>${image(thumbnail, `augmented ${samples.one} of ${label}`, pictures)}<p>${name(label)}</p></li>`
 
 /** Groups of pictures that are nearly the same. */
 function duplicates(groups: readonly NearDuplicateGroup[], pictures: ReadonlyMap<string, string>): Html {
@@ -37,10 +41,10 @@ function duplicates(groups: readonly NearDuplicateGroup[], pictures: ReadonlyMap
           .slice(0, 6)
           .map(
             p =>
-              html`<li>${image(p.thumbnail, `picture of ${p.label}`, pictures)}<p>${name(p.label)}${p.part !== undefined && html` <span class="soft">${p.part}</span>`}${fileName(p.file)}</p></li>`,
+              html`<li>${image(p.thumbnail, `${samples.one} of ${p.label}`, pictures)}<p>${name(p.label)}${p.part !== undefined && html` <span class="soft">${p.part}</span>`}${fileName(p.file)}</p></li>`,
           )}</ul></li>`,
     )
-  return html`<h3 id="duplicates">Pictures that are nearly the same</h3><p class="soft">${plural(groups.length, 'group')}${groups.length > most && `, the first ${most} shown`}. If they lie on both sides of the split, the result looks too good; if their labels differ, one label is wrong.</p><ul class="groups">${shown}</ul>`
+  return html`<h3 id="duplicates">${capital(samples.many)} that are nearly the same</h3><p class="soft">${plural(groups.length, 'group')}${groups.length > most && `, the first ${most} shown`}. If they lie on both sides of the split, the result looks too good; if their labels differ, one label is wrong.</p><ul class="groups">${shown}</ul>`
 }
 
 function trialTable({ augmentAuto, task }: Facts): Html {
@@ -52,7 +56,7 @@ function trialTable({ augmentAuto, task }: Facts): Html {
       cells: [name(t.change), metric.say(t.accuracy), metric.say(t.drop), t.chosen === true && 'used'],
     })),
     30,
-  )}<p class="note">How the model did on changed validation pictures, and what it lost against the unchanged ones. Training uses the changes marked “used”.</p>`
+  )}<p class="note">How the model did on changed validation ${samples.many}, and what it lost against the unchanged ones. Training uses the changes marked “used”.</p>`
 }
 
 const problemTable = ({ problems }: Facts) =>

@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import { duration, plural, quoted } from '../../base/format.ts'
+import { samples } from '../../base/samples.ts'
 import { metricInfo, orderMetrics, type RunRecord } from '../../runs/index.ts'
 import { interval } from '../charts/series.ts'
 import type { Facts, Score } from '../facts/facts.ts'
@@ -130,7 +131,7 @@ function warned({ problems, warnings }: Facts): Html | undefined {
   if (warnings.length + problems.length === 0) return undefined
   const found =
     problems.length > 0 &&
-    html`<li><a href="#data">${plural(problems.length, 'picture')} with problems</a>: ${kinds(problems)}</li>`
+    html`<li><a href="#data">${samples.count(problems.length)} with problems</a>: ${kinds(problems)}</li>`
   const more = warnings.length > 20 && html`<li>and ${count(warnings.length - 20)} more</li>`
   return html`<div class="card alarm" role="note"><h3>Warnings</h3><ul>${warnings
     .slice(0, 20)

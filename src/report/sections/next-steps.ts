@@ -1,4 +1,5 @@
 import { percent, plural, quoted } from '../../base/format.ts'
+import { samples } from '../../base/samples.ts'
 import { metricInfo, type RunRecord } from '../../runs/index.ts'
 import { mistakes } from '../charts/confusion.ts'
 import type { Facts } from '../facts/facts.ts'
@@ -41,18 +42,18 @@ export function next(record: RunRecord, facts: Facts): Html | undefined {
   const { labelIssues: issues, nearDuplicates: twins } = facts
   const steps = [
     usable &&
-      html`Use the model on pictures of your own:<pre><code>npx anneal predict ${quoted(record.dir)} FILE</code></pre>`,
+      html`Use the model on ${samples.many} of your own:<pre><code>npx anneal predict ${quoted(record.dir)} FILE</code></pre>`,
     !usable &&
       facts.ending.state !== 'done' &&
       html`Resume the run where it stopped:<pre><code>npx anneal train --resume ${quoted(record.dir)}</code></pre>`,
     issues.length > 0 &&
       html`Check <a href="#issues">${plural(issues.length, 'label')} that may be wrong</a>: a wrong label is the easiest mistake to correct.`,
     twins.length > 0 &&
-      html`Look at <a href="#duplicates">${plural(twins.length, 'group')} of pictures that are nearly the same</a>: if they lie on both sides of the split, the result looks too good.`,
+      html`Look at <a href="#duplicates">${plural(twins.length, 'group')} of ${samples.many} that are nearly the same</a>: if they lie on both sides of the split, the result looks too good.`,
     ...(facts.task === 'multi' ? labelSteps(facts) : classSteps(facts, issues.length === 0)),
     facts.task === 'regression' &&
       (facts.regression?.worst.length ?? 0) > 0 &&
-      html`Look at <a href="#pictures">the pictures with the largest error</a>: a wrong target value is the easiest mistake to correct.`,
+      html`Look at <a href="#pictures">the ${samples.many} with the largest error</a>: a wrong target value is the easiest mistake to correct.`,
   ].filter(s => s instanceof Html)
   return steps.length > 0
     ? html`<div class="card next"><h3>What to do next</h3><ol>${steps.map(s => html`<li>${s}</li>`)}</ol></div>`
@@ -66,10 +67,10 @@ function classSteps({ confusion, scores }: Facts, first: boolean): (Html | false
   const top = pairs[0]
   return [
     top &&
-      html`Look at <a href="#pictures">the pictures it gets most wrong</a>${first && ': a wrong label is the easiest mistake to correct'}. Most often the model predicts ${name(top.predicted)} for ${name(top.actual)} (${top.count} of ${plural(wrong, 'mistake')}).`,
+      html`Look at <a href="#pictures">the ${samples.many} it gets most wrong</a>${first && ': a wrong label is the easiest mistake to correct'}. Most often the model predicts ${name(top.predicted)} for ${name(top.actual)} (${top.count} of ${plural(wrong, 'mistake')}).`,
     worst &&
       worst.recall < 0.9 &&
-      html`More training pictures of ${name(worst.name)} would help most: the model finds ${percent(worst.recall, 0)} of its ${plural(worst.support, 'validation picture')}.`,
+      html`More training ${samples.many} of ${name(worst.name)} would help most: the model finds ${percent(worst.recall, 0)} of its ${plural(worst.support, `validation ${samples.one}`)}.`,
   ]
 }
 
@@ -78,9 +79,9 @@ function labelSteps({ multi, topLosses }: Facts): (Html | false | undefined)[] {
   const shown = topLosses.length + (multi?.topLosses.length ?? 0) + (multi?.worst.length ?? 0) > 0
   return [
     shown &&
-      html`Look at <a href="#pictures">the pictures it gets most wrong</a>: missing or wrong labels are the easiest mistakes to correct.`,
+      html`Look at <a href="#pictures">the ${samples.many} it gets most wrong</a>: missing or wrong labels are the easiest mistakes to correct.`,
     worst &&
       worst.ap! < 0.9 &&
-      html`More training pictures of ${name(worst.name)} would help most: its average precision is ${decimals(worst.ap!)} (${plural(worst.support, 'validation picture')}).`,
+      html`More training ${samples.many} of ${name(worst.name)} would help most: its average precision is ${decimals(worst.ap!)} (${plural(worst.support, `validation ${samples.one}`)}).`,
   ]
 }

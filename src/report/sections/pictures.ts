@@ -1,4 +1,5 @@
 import { plural } from '../../base/format.ts'
+import { samples } from '../../base/samples.ts'
 import type {
   HeatPicture,
   IssuePicture,
@@ -11,7 +12,7 @@ import type { Facts } from '../facts/facts.ts'
 import type { Material } from '../facts/material.ts'
 import { fileName, image, type Loaded, name, section } from '../page/components.ts'
 import { type Html, html, type Piece } from '../page/html.ts'
-import { count, decimals, share } from '../page/text.ts'
+import { capital, count, decimals, share } from '../page/text.ts'
 import { featureMaps } from './feature-maps.ts'
 
 /** So many pictures of each kind are shown. */
@@ -29,13 +30,13 @@ export function judged({ facts, pictures }: Material): Html | undefined {
   ]
   const right = topLosses.length > 0 && topLosses.every(p => p.actual === p.predicted)
   const worst = regression
-    ? 'The pictures with the largest errors. Look for wrong target values first.'
+    ? `The ${samples.many} with the largest errors. Look for wrong target values first.`
     : right
       ? rightWords
       : wrongWords
   return section(
     'pictures',
-    'Pictures to look at',
+    `${capital(samples.many)} to look at`,
     gallery(regression ? 'Largest errors' : 'Highest loss', worst, wrong),
     multi && worstLabels(multi, pictures),
     gallery(
@@ -45,10 +46,14 @@ export function judged({ facts, pictures }: Material): Html | undefined {
     ),
     gallery(
       'Most uncertain',
-      'The model could hardly decide here. More pictures like these help it most.',
+      `The model could hardly decide here. More ${samples.many} like these help it most.`,
       grid(mostUncertain),
     ),
-    gallery('Most certain and right', 'The clearest pictures of their classes for this model.', grid(mostCorrect)),
+    gallery(
+      'Most certain and right',
+      `The clearest ${samples.many} of their classes for this model.`,
+      grid(mostCorrect),
+    ),
     gallery(
       'Where it looked',
       'Warm colours mark the places that raised the score of the class below (Grad-CAM). If they lie on the background, the model has learned the background.',
@@ -58,7 +63,7 @@ export function judged({ facts, pictures }: Material): Html | undefined {
     featureMaps(facts.featureMaps, pictures),
     gallery(
       'Labels that may be wrong',
-      `The model disagrees with ${labelIssues.length === 1 ? 'this label' : 'these labels'}; the most certain cases come first (confident learning). The percentage is the probability that it gives to the present label. Some are correct labels of hard pictures.`,
+      `The model disagrees with ${labelIssues.length === 1 ? 'this label' : 'these labels'}; the most certain cases come first (confident learning). The percentage is the probability that it gives to the present label. Some are correct labels of hard ${samples.many}.`,
       labelIssues.map(p => issuePicture(p, pictures)),
       'pictures',
       'issues',
@@ -143,7 +148,7 @@ function worstLabels({ worst }: NonNullable<Facts['multi']>, pictures: Loaded): 
       html`<h4>${name(w.name)}</h4><ul class="pictures few">${w.pictures.slice(0, 12).map(p => labelledPicture(p, pictures, w.name))}</ul>`,
   )
   const rest = rows.slice(unfolded, 120)
-  return html`<h3>Largest errors by label</h3><p class="soft">Each picture says whether the label is present, and its predicted probability.</p>${rows.slice(0, unfolded)}${
+  return html`<h3>Largest errors by label</h3><p class="soft">Each ${samples.one} says whether the label is present, and its predicted probability.</p>${rows.slice(0, unfolded)}${
     rest.length > 0 && html`<details><summary>${plural(rest.length, 'more label')}</summary>${rest}</details>`
   }`
 }

@@ -1,5 +1,6 @@
 import { TrainingError } from '../../base/errors.ts'
 import { purpose, rng, shuffle } from '../../base/random.ts'
+import { samples } from '../../base/samples.ts'
 import type { Task } from '../../data/types.ts'
 import { aten, fromArray, noGrad, scope } from '../../torch/index.ts'
 import type { Outputs, Targets } from '../objective.ts'
@@ -91,7 +92,7 @@ export function dealFolds(
   }
   if (!Number.isInteger(folds) || folds < 2 || members.size < folds)
     throw new TrainingError(
-      `outOfFold: ${members.size} different pictures can't be divided into ${folds} folds; expected 2 folds or more, each with a picture`,
+      `outOfFold: ${members.size} different ${samples.many} can't be divided into ${folds} folds; expected 2 folds or more, each with a ${samples.one}`,
     )
   const per = labels.length / n
   const key = ([first]: number[]) =>

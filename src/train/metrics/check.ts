@@ -1,4 +1,5 @@
 import { TrainingError } from '../../base/errors.ts'
+import { samples } from '../../base/samples.ts'
 
 /** The value of 0 / 0: 0, or NaN, which is left out of means; scikit-learn's `zero_division`. */
 export type ZeroDivision = 0 | typeof Number.NaN
@@ -76,7 +77,7 @@ export function checkLabels(targets: ArrayLike<number>, classes: number): void {
   for (let i = 0; i < targets.length; i++)
     if (targets[i] !== 0 && targets[i] !== 1)
       throw new TrainingError(
-        `labels: got ${targets[i]} for class ${i % classes} of picture ${Math.floor(i / classes)}; expected 0 or 1`,
+        `labels: got ${targets[i]} for class ${i % classes} of ${samples.one} ${Math.floor(i / classes)}; expected 0 or 1`,
       )
 }
 

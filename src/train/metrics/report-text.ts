@@ -96,7 +96,7 @@ function table(
 }
 
 const dashes =
-  '-: undefined, and left out of the averages: precision of a class that was never predicted, recall of a class without a picture, F1 of a class that is both'
+  '-: undefined, and left out of the averages: precision of a class that was never predicted, recall of a class without a sample, F1 of a class that is both'
 
 /** `toFixed`, but a value exactly halfway is rounded to the even digit, as in Python. */
 function fixed(value: number, digits: number): string {

@@ -1,4 +1,5 @@
 import { TrainingError } from '../../base/errors.ts'
+import { samples } from '../../base/samples.ts'
 import type { LabelTask } from './calibration.ts'
 import { checkActual, checkMatrices, checkRows } from './check.ts'
 
@@ -49,11 +50,11 @@ export function fitTemperature(
     task === 'single'
       ? checkActual('fitTemperature', logits, targets, classes, 'logits')
       : checkMatrices('fitTemperature', logits, targets, classes)
-  if (n === 0) throw new TrainingError('fitTemperature: got no pictures; expected at least one')
+  if (n === 0) throw new TrainingError(`fitTemperature: got no ${samples.many}; expected at least one`)
   const lost = Array.prototype.findIndex.call(logits, v => !Number.isFinite(v))
   if (lost >= 0)
     throw new TrainingError(
-      `fitTemperature: got ${logits[lost]} as logit ${lost % classes} of picture ${Math.floor(lost / classes)}; expected finite numbers. toLogits makes them from probabilities.`,
+      `fitTemperature: got ${logits[lost]} as logit ${lost % classes} of ${samples.one} ${Math.floor(lost / classes)}; expected finite numbers. toLogits makes them from probabilities.`,
     )
   const at = task === 'single' ? softmaxLoss(logits, targets, classes) : sigmoidLoss(logits, targets)
   if (prior) {

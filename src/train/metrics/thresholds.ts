@@ -1,4 +1,5 @@
 import { TrainingError } from '../../base/errors.ts'
+import { samples } from '../../base/samples.ts'
 import { checkLabels, checkMatrices, share } from './check.ts'
 import { column } from './curves.ts'
 import { accuracyMulti, fBeta, type LabelThresholds } from './multi.ts'
@@ -48,7 +49,7 @@ export function bestThresholds(
   const lost = probabilities.find(p => p < 0 || p > 1)
   if (n === 0 || lost !== undefined)
     throw new TrainingError(
-      `bestThresholds: got ${lost === undefined ? 'no pictures' : `probability ${lost}`}; expected probabilities, 0 to 1, of at least one picture`,
+      `bestThresholds: got ${lost === undefined ? `no ${samples.many}` : `probability ${lost}`}; expected probabilities, 0 to 1, of at least one ${samples.one}`,
     )
   checkLabels(targets, classes)
   const parts = partsOf(metric)
