@@ -3,7 +3,6 @@ import { relative } from 'node:path'
 import { sha256 } from '../../base/digest.ts'
 import { DataError, fileReason, nearest } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
-import { samples } from '../../base/samples.ts'
 import { objectIn } from '../tables/jsonl.ts'
 import { cellNumber } from '../tables/table.ts'
 import type { Problem } from '../types.ts'
@@ -45,7 +44,7 @@ function checkDecision(found: object, where: string): asserts found is Decision 
   const scalar = (value: unknown) => typeof value === 'string' || typeof value === 'number'
   const wrong =
     typeof file !== 'string' || file === ''
-      ? `no "file"; expected the path of a ${samples.one}`
+      ? 'no "file"; expected the path of a picture'
       : action !== 'keep' && action !== 'drop' && action !== 'relabel'
         ? `action ${JSON.stringify(action)}; expected "keep", "drop" or "relabel"`
         : action === 'relabel' && !(scalar(label) || (Array.isArray(label) && label.every(scalar)))
@@ -68,7 +67,7 @@ export function applyDecisions(index: FolderIndex, decisions: readonly Decision[
   if (gone.length > 0) {
     const near = nearest(gone[0]!, gone.length > 20 || names.length > 20_000 ? [] : names, 1)[0]
     throw new DataError(
-      `decisions on ${samples.count(gone.length)} that ${dir} does not hold: ${gone.slice(0, 10).join(', ')}${gone.length > 10 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''} Put the ${samples.many} back, or remove these decisions.`,
+      `decisions on ${plural(gone.length, 'picture')} that ${dir} does not hold: ${gone.slice(0, 10).join(', ')}${gone.length > 10 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''} Put the pictures back, or remove these decisions.`,
     )
   }
   const problems: Problem[] = []
@@ -112,12 +111,12 @@ function answerOf({ task, classes }: FolderIndex, { file, label }: Decision): An
     if (number >= 0) return number
     const near = nearest(String(name), classes, 1)[0]
     throw new DataError(
-      `the decision on ${file} gives the label "${name}", which no ${samples.one} has; expected one of ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''}`,
+      `the decision on ${file} gives the label "${name}", which no picture has; expected one of ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''}`,
     )
   })
   if (task === 'single' && labels.length !== 1)
     throw new DataError(
-      `the decision on ${file} gives ${plural(labels.length, 'label')}; expected one, because each ${samples.one} has one label.`,
+      `the decision on ${file} gives ${plural(labels.length, 'label')}; expected one, because each picture has one label.`,
     )
   return { labels: [...new Set(labels)].sort((a, b) => a - b) }
 }

@@ -1,7 +1,6 @@
 import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
-import { samples } from '../../base/samples.ts'
 import { isMissing, type MissingWords } from '../tables/missing.ts'
 import { askDecimal, type Decimal, type NumberColumn, numberColumn } from '../tables/number-cells.ts'
 import { type Column, cellNumber, cellText } from '../tables/table.ts'
@@ -153,7 +152,7 @@ export function readNumbers(source: AnswerSource, options: NumberOptions): { rea
     const empty = isMissing(cell, missing)
     const what = text === '' ? 'it is empty' : empty ? `"${text}" is a missing value` : `"${text}" is not a number`
     const instead = empty
-      ? `Fill in all targets of a ${samples.one}, or leave all of them empty.`
+      ? 'Fill in all targets of a picture, or leave all of them empty.'
       : `${readers[i]!.why(cell)}${orLeaveOut(text, column, source, missing)}.`
     throw new DataError(`${where(row, column)}: ${what}; expected a number, such as 1.5. ${instead}`)
   }

@@ -1,7 +1,6 @@
 import { type AnnealError, DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
-import { samples } from '../../base/samples.ts'
 import { askAboutWords, isMissing, type MissingWords, missingChoices, missingWords } from '../tables/missing.ts'
 import { type Cell, type Column, cellText } from '../tables/table.ts'
 import type { Choice, Task } from '../types.ts'
@@ -144,7 +143,7 @@ function askAboutEmpty(empty: readonly number[] | undefined, counts: number[], {
   const usual = counts.sort((a, b) => a - b)[counts.length >> 1] ?? 0
   if (!empty || !/^(tags|labels|keywords|attributes|findings)$/i.test(column.name) || 2 * empty.length < usual) return
   throw new DataError(
-    `${where(rows[empty[0]!]!, column)}: it is empty (${plural(empty.length, 'row')} ${empty.length === 1 ? 'is' : 'are'}), and no cell holds several labels: the label may be missing, or the ${samples.one} may have no label. ${setting('task', 'single')} leaves such rows out, ${setting('task', 'multi')} takes them as ${samples.many} without a label.`,
+    `${where(rows[empty[0]!]!, column)}: it is empty (${plural(empty.length, 'row')} ${empty.length === 1 ? 'is' : 'are'}), and no cell holds several labels: the label may be missing, or the picture may have no label. ${setting('task', 'single')} leaves such rows out, ${setting('task', 'multi')} takes them as pictures without a label.`,
   )
 }
 
@@ -163,7 +162,7 @@ function tellMissing(
   const place = (at: number) => where(rows[at]!, column)
   const otherwise =
     read.task === 'single' && byWord.has('') && options.task === undefined
-      ? `; ${setting('task', 'multi')} takes empty cells as ${samples.many} without a label`
+      ? `; ${setting('task', 'multi')} takes empty cells as pictures without a label`
       : ''
   choices.push(
     ...missingChoices(byWord, {
@@ -230,7 +229,7 @@ function bySize(
   const none = labels.findIndex((own, i) => own.length === 0 && !test(rows[i]!) && !missing.has(i))
   if (task === 'single' && several >= 0)
     throw new DataError(
-      `${where(rows[several]!)}: ${plural(labels[several]!.length, 'label')} (${labels[several]!.join(', ')}), but the task is "single" (one label per ${samples.one}). Repair the row, or use the task "multi".`,
+      `${where(rows[several]!)}: ${plural(labels[several]!.length, 'label')} (${labels[several]!.join(', ')}), but the task is "single" (one label per picture). Repair the row, or use the task "multi".`,
     )
   if (task === undefined) {
     const at = several >= 0 ? several : none
@@ -242,7 +241,7 @@ function bySize(
       choose(
         'task',
         (task = 'single'),
-        missing.size > 0 ? 'every row with a label has one' : `every ${samples.one} has one label`,
+        missing.size > 0 ? 'every row with a label has one' : 'every picture has one label',
       )
   }
   const bareTest = labels.every((own, i) => own.length === 0 || !test(rows[i]!))

@@ -1,5 +1,4 @@
 import { plural } from '../../base/format.ts'
-import { samples } from '../../base/samples.ts'
 import type { Choice } from '../types.ts'
 
 /** Letters between which a joiner (U+200C, U+200D) changes the visible text: Arabic, Indic scripts, emoji. */
@@ -138,7 +137,7 @@ export function lookAlikeChoices(
   const told = groups.slice(0, most).map(
     (group): Choice => ({
       what: 'nearly the same',
-      value: group.map(name => `${shown(name, group)} ${samples.count(counts.get(name)!)}`).join(', '),
+      value: group.map(name => `${shown(name, group)} ${plural(counts.get(name)!, 'picture')}`).join(', '),
       reason: `they are written differently, so they stay ${group.length === 2 ? 'two classes' : `${group.length} classes`}. If they are one class, ${repair}`,
     }),
   )

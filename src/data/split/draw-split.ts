@@ -3,7 +3,6 @@ import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import { purpose, rng, shuffle } from '../../base/random.ts'
-import { samples } from '../../base/samples.ts'
 import type { Choice, Item, Problem, Split, Task } from '../types.ts'
 import { balanceGroups, type Group } from './group-split.ts'
 import { validCount } from './spread-labels.ts'
@@ -57,7 +56,7 @@ function divide(pool: readonly Dividable[], plan: SplitPlan & { task?: Task }): 
   }
   if (folds && folds > pool.length)
     throw new DataError(
-      `${folds} folds of ${samples.count(pool.length)}: expected at least as many ${samples.many} as folds.`,
+      `${folds} folds of ${plural(pool.length, 'picture')}: expected at least as many pictures as folds.`,
     )
   if (task === 'regression') return rankedParts(Float64Array.from(pool, firstValue), parts, seed)
   if (task === 'multi')
@@ -107,7 +106,7 @@ function latest(pool: readonly Dividable[], valid: number): Int8Array {
   const starts = order.flatMap((i, at) => (at > 0 && pool[i]!.time! > pool[order[at - 1]!]!.time! ? [at] : []))
   if (starts.length === 0)
     throw new DataError(
-      `a split by time needs at least two different times; ${plural(pool.length, `${samples.one} has`, `${samples.many} have`)} the same time. Leave out ${option('timeColumn')}, or correct the times.`,
+      `a split by time needs at least two different times; ${plural(pool.length, 'picture has', 'pictures have')} the same time. Leave out ${option('timeColumn')}, or correct the times.`,
     )
   const wanted = pool.length - validCount(pool.length, valid)
   const start = starts.reduce((best, at) => (Math.abs(at - wanted) < Math.abs(best - wanted) ? at : best))
@@ -166,7 +165,7 @@ export function checkGroupsApart(
     if (!before) first.set(item.group, item)
     else if (side(before.split) !== side(item.split))
       throw new DataError(
-        `group "${item.group}" is in ${side(before.split)}, ${named(before)}, and in ${side(item.split)}, ${named(item)}; expected each group on one side. Move its ${samples.many} to one side, or let Anneal draw the split.`,
+        `group "${item.group}" is in ${side(before.split)}, ${named(before)}, and in ${side(item.split)}, ${named(item)}; expected each group on one side. Move its pictures to one side, or let Anneal draw the split.`,
       )
   }
 }
@@ -175,7 +174,7 @@ export function checkGroupsApart(
 export function checkSplit({ valid, seed, folds, fold, by }: SplitPlan): void {
   if (!(valid > 0 && valid < 1))
     throw new DataError(
-      `${option('valid')} is the share of the ${samples.many} kept for validation, between 0 and 1; got ${valid}. Try 0.2.`,
+      `${option('valid')} is the share of the pictures kept for validation, between 0 and 1; got ${valid}. Try 0.2.`,
     )
   if (!Number.isSafeInteger(seed)) throw new DataError(`${option('seed')} is a whole number; got ${seed}. Try 42.`)
   if (folds === undefined) return
@@ -206,20 +205,13 @@ export function uncheckedLabels(
         {
           kind: 'single-picture',
           file,
-          reason: `this class has one ${samples.one}; it is used for training, so none is left for validation`,
+          reason: 'this class has one picture; it is used for training, so none is left for validation',
           ...keep,
         },
       ]
     if (!drawn || n === 0 || (checked > 0 && checked < n)) return []
     const side = checked > 0 ? 'validation' : 'training'
-    return [
-      {
-        kind: 'one-sided',
-        file,
-        reason: `its ${n} ${samples.many} could not be divided: all are for ${side}`,
-        ...keep,
-      },
-    ]
+    return [{ kind: 'one-sided', file, reason: `its ${n} pictures could not be divided: all are for ${side}`, ...keep }]
   })
 }
 
@@ -246,7 +238,7 @@ export function unjudged(
       {
         what: part === 'valid' ? 'validation lacks' : 'test lacks',
         value: `${lacking.length} of ${plural(classes.length, 'class', 'classes')}: ${lacking.slice(0, 20).join(', ')}${lacking.length > 20 ? ', …' : ''}`,
-        reason: `no ${samples.one} in ${part} has ${how}, so the metrics say nothing about ${them}. Add ${samples.many} of ${them} to ${part}${draw}`,
+        reason: `no picture in ${part} has ${how}, so the metrics say nothing about ${them}. Add pictures of ${them} to ${part}${draw}`,
       },
     ]
   })

@@ -1,5 +1,4 @@
 import { relative } from 'node:path'
-import { samples } from '../../base/samples.ts'
 import type { Item, Problem, ProblemKind, Split, Task } from '../types.ts'
 
 /** Of copies in several splits, those in the split with the highest rank stay. */
@@ -38,7 +37,7 @@ export function dropCopies<T extends Item & { hash: string }>(
       if (rank[item.split] < last) {
         const other = judges[0]!
         const label = sameLabels(other, item) ? '' : `, where its label is ${labelsOf(other)}`
-        drop('leak', item, `the same ${samples.one} is in ${other.split}: ${named(other)}${label}`)
+        drop('leak', item, `the same picture is in ${other.split}: ${named(other)}${label}`)
       }
     const first = judges[0]!
     const differing = judges.find(item => !sameLabels(item, first))
@@ -48,9 +47,9 @@ export function dropCopies<T extends Item & { hash: string }>(
       for (const item of judges) {
         const other = sameLabels(first, item) ? differing : first
         const kept = agreed.has(item) ? `; it stays as ${labelsOf({ ...item, labels: common })}` : ''
-        drop('conflict', item, `the same ${samples.one} is also ${labelsOf(other)}: ${named(other)}${kept}`)
+        drop('conflict', item, `the same picture is also ${labelsOf(other)}: ${named(other)}${kept}`)
       }
-    } else for (const item of judges.slice(1)) drop('duplicate', item, `the same ${samples.one} is ${named(first)}`)
+    } else for (const item of judges.slice(1)) drop('duplicate', item, `the same picture is ${named(first)}`)
   }
   const left = items.filter(item => !dropped.has(item))
   return { items: left.map(item => ({ ...item, labels: agreed.get(item) ?? item.labels })), problems }
@@ -80,7 +79,7 @@ export function dropEmptyClasses<T extends Item>(
     }
     const others = elsewhere.get(label) ?? 0
     const fate = task === 'multi' ? 'lose this label' : 'are left out'
-    const reason = `no training ${samples.one} of this class is left${others > 0 ? `; its ${others} in valid and test ${fate}` : ''}`
+    const reason = `no training picture of this class is left${others > 0 ? `; its ${others} in valid and test ${fate}` : ''}`
     problems.push({ kind: 'empty-class', file: name, reason, kept: false, counted: false })
   }
   const alone = new Map(Array.from(numbers, ([label, number]) => [label, [number]])) // shared

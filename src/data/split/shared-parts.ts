@@ -3,7 +3,6 @@ import { relative } from 'node:path'
 import { type AnnealError, DataError } from '../../base/errors.ts'
 import { percent, plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
-import { samples } from '../../base/samples.ts'
 import { splits } from '../labels/name-patterns.ts'
 import type { Choice, Item, Split } from '../types.ts'
 
@@ -42,9 +41,9 @@ export function sharedParts(
   ).flatMap(([from, to]) => overlapOf(first, from, to))
   for (const overlap of overlaps) if (overlap.shared > most * overlap.ofFrom) throw samePictures(overlap, dir)
   return overlaps.map(overlap => ({
-    what: `the same ${samples.many}`,
-    value: `${overlap.shared.toLocaleString('en-US')} of the ${samples.count(overlap.ofTo)} in ${overlap.to} ${overlap.shared === 1 ? 'is' : 'are'} in ${overlap.from} too`,
-    reason: `such as ${shown(overlap, dir)}; they stay only in ${overlap.to}, so that no ${samples.one} is in two parts`,
+    what: 'the same pictures',
+    value: `${overlap.shared.toLocaleString('en-US')} of the ${plural(overlap.ofTo, 'picture')} in ${overlap.to} ${overlap.shared === 1 ? 'is' : 'are'} in ${overlap.from} too`,
+    reason: `such as ${shown(overlap, dir)}; they stay only in ${overlap.to}, so that no picture is in two parts`,
   }))
 }
 
@@ -67,19 +66,19 @@ function samePictures(overlap: Overlap, dir: string): AnnealError {
   const { from, to, shared, ofFrom, ofTo } = overlap
   const linked = sameFile(overlap.example)
   const all = shared === ofFrom && shared === ofTo
-  const counts = `${shared.toLocaleString('en-US')} of the ${samples.count(ofFrom)} in ${from} and of the ${ofTo.toLocaleString('en-US')} in ${to}`
+  const counts = `${shared.toLocaleString('en-US')} of the ${plural(ofFrom, 'picture')} in ${from} and of the ${ofTo.toLocaleString('en-US')} in ${to}`
   const instead =
     from === 'valid'
-      ? `The model would be chosen by the ${samples.many} that test it. Remove the ${from} part (validation is then drawn from train), or give it other ${samples.many}`
-      : `The model would be evaluated on the ${samples.many} it was trained on. Remove the ${to} part${to === 'valid' ? ' (validation is then drawn from train)' : ''}, or give it other ${samples.many}`
+      ? `The model would be chosen by the pictures that test it. Remove the ${from} part (validation is then drawn from train), or give it other pictures`
+      : `The model would be evaluated on the pictures it was trained on. Remove the ${to} part${to === 'valid' ? ' (validation is then drawn from train)' : ''}, or give it other pictures`
   const left = ofFrom - shared
   const limit = setting('maxLeftOut', Math.ceil((1000 * shared) / ofFrom) / 1000)
   const goOn =
     left === 0
       ? ''
-      : ` To go on with the ${samples.count(left)} that only ${from} has: ${limit} (${percent(shared / ofFrom)} left out).`
+      : ` To go on with the ${plural(left, 'picture')} that only ${from} has: ${limit} (${percent(shared / ofFrom)} left out).`
   return new DataError(
-    `${from} and ${to} of ${dir} are ${all ? '' : 'mostly '}the same ${samples.many}: ${counts}, such as ${shown(overlap, dir)}${linked ? ' (one is a link to the other)' : ''}. ${instead}.${goOn}`,
+    `${from} and ${to} of ${dir} are ${all ? '' : 'mostly '}the same pictures: ${counts}, such as ${shown(overlap, dir)}${linked ? ' (one is a link to the other)' : ''}. ${instead}.${goOn}`,
   )
 }
 
