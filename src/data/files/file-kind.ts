@@ -4,6 +4,9 @@ export interface Noun {
   many: string
 }
 
+/** The noun where a caller names none. */
+export const pictures: Noun = { one: 'picture', many: 'pictures' }
+
 /** Decides which files of a folder are samples. A domain gives it to the code that finds and labels files. Pictures are
  *  one kind (`vision/decode/formats.ts`); a user's domain has another. */
 export interface FileKind {

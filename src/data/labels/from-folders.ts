@@ -107,7 +107,7 @@ export function indexFolder(dir: string, given: FolderOptions, { fileKind }: Ind
       `${dir} has a validation folder, ${parts!.get('valid')!.name}, but folds draw the validation ${noun.many} again. Leave out ${option('folds')}, or move its ${noun.many} to train.`,
     )
   if (given.groupRegex !== undefined) items = groupedByName(items, { dir: base.dir, pattern: given.groupRegex, noun })
-  checkGroupsApart(items, base)
+  checkGroupsApart(items, { ...base, noun })
   if (drawn) {
     refuseOwnClasses(
       items.map(({ labels }) => classes[labels[0]!]!),
@@ -117,12 +117,12 @@ export function indexFolder(dir: string, given: FolderOptions, { fileKind }: Ind
         instead: `Put the ${noun.many} of a class into one folder, or give the source of the labels: ${option('labels')} for a table, ${option('labelRegex')} for file names.`,
       },
     )
-    drawSplit(items, options)
+    drawSplit(items, { ...options, noun })
   }
   base.choices.push(
-    ...lookAlikeChoices(classes, items, `give their folders one name, or put their ${noun.many} into one folder`),
+    ...lookAlikeChoices(classes, items, `give their folders one name, or put their ${noun.many} into one folder`, noun),
   )
-  return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn })] }
+  return { ...base, items, problems: [...problems, ...uncheckedLabels(classes, items, { drawn, noun })] }
 }
 
 /** Reports the folders that are not classes, because they are hidden or made by a system. */

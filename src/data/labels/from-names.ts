@@ -60,7 +60,7 @@ export function indexNames(
   const rows = Array.from(cells.keys())
   const { targets, ...rest } = options
   const answers = readAnswers(
-    { columns: [column], rows, test: () => false, where, known: known?.classes },
+    { columns: [column], rows, test: () => false, where, known: known?.classes, noun: fileKind.noun },
     targets ? { ...rest, task: 'regression' } : rest,
   )
   if (targets && targets.length !== answers.targets.length)

@@ -29,8 +29,9 @@ export async function indexTable(
   const path = tablePath(dir, options.labels)
   const finder = fileFinders(listing, path)
   const table = await readTable(path, { fileKind, pictures: picturesBy(finder) })
-  const roles = findRoles(table, { listing, finder }, known ? named(table, options, known) : options)
-  return indexRows(labelledRows(table, { listing, roles, options, known }), options, known)
+  const roles = findRoles(table, { listing, finder }, known ? namedByModel(table, options, known) : options)
+  const found = foundRows(table, roles, listing)
+  return indexRows(labelledRows(table, { listing, roles, found, options, known }), options, known)
 }
 
 /** The path of the table, relative to the current directory or else to the folder of pictures. Throws if it is in
@@ -57,7 +58,7 @@ function tablesIn(folder: string): string[] {
 }
 
 /** Uses a trained model's classes or targets as columns, if the table has all of them. */
-function named(table: Table, options: LabelOptions, { classes }: Known): LabelOptions {
+export function namedByModel(table: Table, options: LabelOptions, { classes }: Known): LabelOptions {
   if (options.labelColumn !== undefined || options.targets !== undefined || options.task === 'single') return options
   if (!classes.every(name => table.columns.some(column => column.name === name))) return options
   return options.task === 'regression' ? { ...options, targets: classes } : { ...options, labelColumn: classes }
@@ -72,16 +73,30 @@ const picturesBy =
     return all.some(name => written(name) !== undefined) ? written : kind
   }
 
-function labelledRows(
+/** The rows of a table that have a sample, each with the sample's index in the listing. */
+export interface FoundRows {
+  rows: number[]
+  files: number[]
+  problems: Problem[]
+}
+
+/** Reads what the rows say about their samples: labels, splits, groups and times. */
+export function labelledRows(
   table: Table,
   {
     listing,
     roles,
+    found: { rows, files, problems },
     options,
     known,
-  }: { listing: Listing; roles: Roles; options: LabelOptions; known: Known | undefined },
+  }: {
+    listing: Listing
+    roles: Omit<Roles, 'file' | 'find'>
+    found: FoundRows
+    options: LabelOptions
+    known: Known | undefined
+  },
 ): LabelledRows {
-  const { rows, files, problems } = foundRows(table, roles, listing)
   const choices: Choice[] = [...table.choices, ...roles.choices]
   const splits = roles.split && readSplits(table, roles.split, { rows, options, choices })
   if (splits && !known && !splits.includes('train'))
@@ -97,6 +112,7 @@ function labelledRows(
       test: row => !known && (test?.has(row) ?? false),
       where: table.where,
       known: known?.classes,
+      noun: listing.fileKind.noun,
     },
     options,
   )
@@ -119,11 +135,7 @@ function labelledRows(
 const mostNear = 3
 
 /** The rows with an existing picture, and its index in the listing. */
-function foundRows(
-  table: Table,
-  { file, find }: Roles,
-  listing: Listing,
-): { rows: number[]; files: number[]; problems: Problem[] } {
+function foundRows(table: Table, { file, find }: Roles, listing: Listing): FoundRows {
   const rows: number[] = []
   const files: number[] = []
   const problems: Problem[] = []

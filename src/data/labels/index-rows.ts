@@ -77,7 +77,7 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
     )
   if (options.groupRegex !== undefined)
     items = groupedByName(items, { dir, pattern: options.groupRegex, noun: fileKind.noun })
-  checkGroupsApart(items, { dir, drawn })
+  checkGroupsApart(items, { dir, drawn, noun: fileKind.noun })
   if (drawn && task === 'single' && options.task === undefined)
     refuseOwnClasses(
       items.map(({ labels }) => classes[labels[0]!]!),
@@ -87,12 +87,12 @@ export function indexRows(given: LabelledRows, options: LabelOptions, known?: Kn
         instead: `Name the column of the classes (${option('labelColumn')}), give ${many} for validation, or keep these classes (${setting('task', 'single')}).`,
       },
     )
-  if (drawn) drawSplit(items, { ...plan, task })
-  const unchecked = task === 'regression' ? [] : uncheckedLabels(classes, items, { drawn })
+  if (drawn) drawSplit(items, { ...plan, task, noun: fileKind.noun })
+  const unchecked = task === 'regression' ? [] : uncheckedLabels(classes, items, { drawn, noun: fileKind.noun })
   if (task !== 'regression')
     choices.push(
       ...untrainedChoice(numbered.untrained, fileKind),
-      ...lookAlikeChoices(classes, items, `write them alike in ${given.source}`),
+      ...lookAlikeChoices(classes, items, `write them alike in ${given.source}`, fileKind.noun),
     )
   return { ...base, items, problems: problems.concat(unchecked), drawn, options: plan }
 }

@@ -1,6 +1,7 @@
 import { type AnnealError, DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
+import { pictures } from '../files/file-kind.ts'
 import { askAboutWords, isMissing, type MissingWords, missingChoices, missingWords } from '../tables/missing.ts'
 import { type Cell, type Column, cellText } from '../tables/table.ts'
 import type { Choice, Task } from '../types.ts'
@@ -138,18 +139,22 @@ function rowsByWord(missing: ReadonlyMap<number, string>, counts: (at: number) =
 }
 
 /** Throws if empty cells in a column of tags may be missing labels or pictures without labels. */
-function askAboutEmpty(empty: readonly number[] | undefined, counts: number[], { columns, rows, where }: AnswerSource) {
+function askAboutEmpty(
+  empty: readonly number[] | undefined,
+  counts: number[],
+  { columns, rows, where, noun: { one, many } = pictures }: AnswerSource,
+) {
   const column = columns[0]!
   const usual = counts.sort((a, b) => a - b)[counts.length >> 1] ?? 0
   if (!empty || !/^(tags|labels|keywords|attributes|findings)$/i.test(column.name) || 2 * empty.length < usual) return
   throw new DataError(
-    `${where(rows[empty[0]!]!, column)}: it is empty (${plural(empty.length, 'row')} ${empty.length === 1 ? 'is' : 'are'}), and no cell holds several labels: the label may be missing, or the picture may have no label. ${setting('task', 'single')} leaves such rows out, ${setting('task', 'multi')} takes them as pictures without a label.`,
+    `${where(rows[empty[0]!]!, column)}: it is empty (${plural(empty.length, 'row')} ${empty.length === 1 ? 'is' : 'are'}), and no cell holds several labels: the label may be missing, or the ${one} may have no label. ${setting('task', 'single')} leaves such rows out, ${setting('task', 'multi')} takes them as ${many} without a label.`,
   )
 }
 
 /** Reports the rows without an answer. Throws if most training rows have none. */
 function tellMissing(
-  { columns, rows, test, where }: AnswerSource,
+  { columns, rows, test, where, noun: { many } = pictures }: AnswerSource,
   read: Read,
   options: LabelOptions,
   choices: Choice[],
@@ -162,7 +167,7 @@ function tellMissing(
   const place = (at: number) => where(rows[at]!, column)
   const otherwise =
     read.task === 'single' && byWord.has('') && options.task === undefined
-      ? `; ${setting('task', 'multi')} takes empty cells as pictures without a label`
+      ? `; ${setting('task', 'multi')} takes empty cells as ${many} without a label`
       : ''
   choices.push(
     ...missingChoices(byWord, {
@@ -206,7 +211,7 @@ function cellsOf(column: Column, { rows, test }: Pick<AnswerSource, 'rows' | 'te
 /** Finds the task by the number of labels per row. For single-label data, a row without a label gives no answer. For
  *  multi-label data, it is a picture without labels, unless a missing word stands there. */
 function bySize(
-  { rows, test, where }: AnswerSource,
+  { rows, test, where, noun: { one } = pictures }: AnswerSource,
   labels: string[][],
   {
     task,
@@ -229,7 +234,7 @@ function bySize(
   const none = labels.findIndex((own, i) => own.length === 0 && !test(rows[i]!) && !missing.has(i))
   if (task === 'single' && several >= 0)
     throw new DataError(
-      `${where(rows[several]!)}: ${plural(labels[several]!.length, 'label')} (${labels[several]!.join(', ')}), but the task is "single" (one label per picture). Repair the row, or use the task "multi".`,
+      `${where(rows[several]!)}: ${plural(labels[several]!.length, 'label')} (${labels[several]!.join(', ')}), but the task is "single" (one label per ${one}). Repair the row, or use the task "multi".`,
     )
   if (task === undefined) {
     const at = several >= 0 ? several : none
@@ -241,7 +246,7 @@ function bySize(
       choose(
         'task',
         (task = 'single'),
-        missing.size > 0 ? 'every row with a label has one' : 'every picture has one label',
+        missing.size > 0 ? 'every row with a label has one' : `every ${one} has one label`,
       )
   }
   const bareTest = labels.every((own, i) => own.length === 0 || !test(rows[i]!))

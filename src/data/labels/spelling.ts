@@ -1,4 +1,5 @@
 import { plural } from '../../base/format.ts'
+import { type Noun, pictures } from '../files/file-kind.ts'
 import type { Choice } from '../types.ts'
 
 /** Letters between which a joiner (U+200C, U+200D) changes the visible text: Arabic, Indic scripts, emoji. */
@@ -126,6 +127,7 @@ export function lookAlikeChoices(
   classes: readonly string[],
   items: readonly { labels: readonly number[] }[],
   repair: string,
+  { one, many }: Noun = pictures,
 ): Choice[] {
   const groups = lookAlikes(classes)
   if (groups.length === 0) return []
@@ -137,7 +139,7 @@ export function lookAlikeChoices(
   const told = groups.slice(0, most).map(
     (group): Choice => ({
       what: 'nearly the same',
-      value: group.map(name => `${shown(name, group)} ${plural(counts.get(name)!, 'picture')}`).join(', '),
+      value: group.map(name => `${shown(name, group)} ${plural(counts.get(name)!, one, many)}`).join(', '),
       reason: `they are written differently, so they stay ${group.length === 2 ? 'two classes' : `${group.length} classes`}. If they are one class, ${repair}`,
     }),
   )

@@ -1,3 +1,4 @@
+import type { Noun } from '../files/file-kind.ts'
 import type { Column } from '../tables/types.ts'
 import type { Choice, Task } from '../types.ts'
 
@@ -12,6 +13,8 @@ export interface AnswerSource {
   /** The known labels of a trained model. */
   known?: readonly string[] | undefined
   where(row: number, column?: Column): string
+  /** What a row is, in messages. */
+  noun?: Noun | undefined
 }
 
 /** The answer of each row, in the order of the rows: undefined if the row has none. */

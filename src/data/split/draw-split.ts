@@ -3,6 +3,7 @@ import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import { purpose, rng, shuffle } from '../../base/random.ts'
+import { type Noun, pictures } from '../files/file-kind.ts'
 import type { Choice, Item, Problem, Split, Task } from '../types.ts'
 import { balanceGroups, type Group } from './group-split.ts'
 import { validCount } from './spread-labels.ts'
@@ -31,7 +32,7 @@ type Dividable = Pick<Item, 'labels' | 'values' | 'split' | 'group' | 'time'>
  *  - multi-label: iterative stratification (`stratify.ts`);
  *  - regression: items are sorted by the first number, and one of each run of neighbours validates.
  *  Folds are divided the same way. An item that must be trained on in every fold is in no fold. */
-export function drawSplit(items: readonly Dividable[], plan: SplitPlan & { task?: Task }): void {
+export function drawSplit(items: readonly Dividable[], plan: SplitPlan & { task?: Task; noun?: Noun }): void {
   const pool = items.some(item => item.split === 'test') ? items.filter(item => item.split !== 'test') : items
   const parts = divide(pool, plan)
   const validating = plan.folds ? (plan.fold ?? 0) : 1
@@ -42,12 +43,13 @@ export function drawSplit(items: readonly Dividable[], plan: SplitPlan & { task?
 
 /** The part of each item. Without folds: 0 trains, 1 validates. With folds: the number of the fold, or -1 if the item
  *  trains in all folds. */
-function divide(pool: readonly Dividable[], plan: SplitPlan & { task?: Task }): ArrayLike<number> {
-  const { valid, seed, folds, task = 'single' } = plan
+function divide(pool: readonly Dividable[], plan: SplitPlan & { task?: Task; noun?: Noun }): ArrayLike<number> {
+  const { valid, seed, folds, task = 'single', noun = pictures } = plan
+  const { one, many } = noun
   const parts = folds
     ? { shares: Array.from({ length: folds }, () => 1 / folds), folds: true }
     : { shares: [1 - valid, valid], folds: false }
-  if (plan.by === 'time') return latest(pool, valid)
+  if (plan.by === 'time') return latest(pool, valid, noun)
   if (pool.some(item => item.group !== undefined)) {
     const { groups, member } = groupsOf(pool, task)
     checkGroups(groups.length, folds)
@@ -56,7 +58,7 @@ function divide(pool: readonly Dividable[], plan: SplitPlan & { task?: Task }): 
   }
   if (folds && folds > pool.length)
     throw new DataError(
-      `${folds} folds of ${plural(pool.length, 'picture')}: expected at least as many pictures as folds.`,
+      `${folds} folds of ${plural(pool.length, one, many)}: expected at least as many ${many} as folds.`,
     )
   if (task === 'regression') return rankedParts(Float64Array.from(pool, firstValue), parts, seed)
   if (task === 'multi')
@@ -101,12 +103,12 @@ function byClass(items: readonly Dividable[]): Map<number, Uint32Array> {
   return pools
 }
 
-function latest(pool: readonly Dividable[], valid: number): Int8Array {
+function latest(pool: readonly Dividable[], valid: number, { one, many }: Noun): Int8Array {
   const order = pool.map((_, i) => i).sort((a, b) => pool[a]!.time! - pool[b]!.time! || a - b)
   const starts = order.flatMap((i, at) => (at > 0 && pool[i]!.time! > pool[order[at - 1]!]!.time! ? [at] : []))
   if (starts.length === 0)
     throw new DataError(
-      `a split by time needs at least two different times; ${plural(pool.length, 'picture has', 'pictures have')} the same time. Leave out ${option('timeColumn')}, or correct the times.`,
+      `a split by time needs at least two different times; ${plural(pool.length, `${one} has`, `${many} have`)} the same time. Leave out ${option('timeColumn')}, or correct the times.`,
     )
   const wanted = pool.length - validCount(pool.length, valid)
   const start = starts.reduce((best, at) => (Math.abs(at - wanted) < Math.abs(best - wanted) ? at : best))
@@ -154,7 +156,7 @@ function checkGroups(count: number, folds = 2): void {
  *  one split. */
 export function checkGroupsApart(
   items: readonly (Pick<Item, 'file' | 'group' | 'split'> & { where?: string })[],
-  { dir, drawn }: { dir: string; drawn: boolean },
+  { dir, drawn, noun = pictures }: { dir: string; drawn: boolean; noun?: Noun },
 ): void {
   const first = new Map<string, (typeof items)[number]>()
   const side = (split: Split) => (drawn && split === 'valid' ? 'train' : split)
@@ -165,7 +167,7 @@ export function checkGroupsApart(
     if (!before) first.set(item.group, item)
     else if (side(before.split) !== side(item.split))
       throw new DataError(
-        `group "${item.group}" is in ${side(before.split)}, ${named(before)}, and in ${side(item.split)}, ${named(item)}; expected each group on one side. Move its pictures to one side, or let Anneal draw the split.`,
+        `group "${item.group}" is in ${side(before.split)}, ${named(before)}, and in ${side(item.split)}, ${named(item)}; expected each group on one side. Move its ${noun.many} to one side, or let Anneal draw the split.`,
       )
   }
 }
@@ -174,7 +176,7 @@ export function checkGroupsApart(
 export function checkSplit({ valid, seed, folds, fold, by }: SplitPlan): void {
   if (!(valid > 0 && valid < 1))
     throw new DataError(
-      `${option('valid')} is the share of the pictures kept for validation, between 0 and 1; got ${valid}. Try 0.2.`,
+      `${option('valid')} is the share of the samples kept for validation, between 0 and 1; got ${valid}. Try 0.2.`,
     )
   if (!Number.isSafeInteger(seed)) throw new DataError(`${option('seed')} is a whole number; got ${seed}. Try 42.`)
   if (folds === undefined) return
@@ -191,7 +193,7 @@ export function checkSplit({ valid, seed, folds, fold, by }: SplitPlan): void {
 export function uncheckedLabels(
   classes: readonly string[],
   items: readonly Pick<Item, 'labels' | 'split'>[],
-  { drawn }: { drawn: boolean },
+  { drawn, noun: { one, many } = pictures }: { drawn: boolean; noun?: Noun | undefined },
 ): Problem[] {
   const train = new Uint32Array(classes.length)
   const valid = new Uint32Array(classes.length)
@@ -205,40 +207,45 @@ export function uncheckedLabels(
         {
           kind: 'single-picture',
           file,
-          reason: 'this class has one picture; it is used for training, so none is left for validation',
+          reason: `this class has one ${one}; it is used for training, so none is left for validation`,
           ...keep,
         },
       ]
     if (!drawn || n === 0 || (checked > 0 && checked < n)) return []
     const side = checked > 0 ? 'validation' : 'training'
-    return [{ kind: 'one-sided', file, reason: `its ${n} pictures could not be divided: all are for ${side}`, ...keep }]
+    return [{ kind: 'one-sided', file, reason: `its ${n} ${many} could not be divided: all are for ${side}`, ...keep }]
   })
 }
 
 /** Reports classes without a picture in a given validation or test part: that part can't evaluate them. */
 export function unjudged(
   { classes, items }: { classes: readonly string[]; items: readonly Pick<Item, 'labels' | 'split'>[] },
-  { drawn, task, fixed = false }: { drawn: boolean; task: Task; fixed?: boolean | undefined },
+  {
+    drawn,
+    task,
+    fixed = false,
+    noun: { one, many } = pictures,
+  }: { drawn: boolean; task: Task; fixed?: boolean | undefined; noun?: Noun | undefined },
 ): Choice[] {
   if (task === 'regression' || fixed) return []
   return (['valid', 'test'] as const).flatMap((part): Choice[] => {
     if (drawn && part === 'valid') return []
     const there = new Set<number>()
-    let pictures = 0
+    let count = 0
     for (const { labels, split } of items)
       if (split === part) {
-        pictures++
+        count++
         for (const label of labels) there.add(label)
       }
     const lacking = classes.filter((_, label) => !there.has(label))
-    if (pictures === 0 || lacking.length === 0) return []
+    if (count === 0 || lacking.length === 0) return []
     const [them, how] = lacking.length === 1 ? ['it', 'this class'] : ['them', 'these classes']
     const draw = part === 'valid' ? ', or remove this part; validation is then drawn from train' : ''
     return [
       {
         what: part === 'valid' ? 'validation lacks' : 'test lacks',
         value: `${lacking.length} of ${plural(classes.length, 'class', 'classes')}: ${lacking.slice(0, 20).join(', ')}${lacking.length > 20 ? ', …' : ''}`,
-        reason: `no picture in ${part} has ${how}, so the metrics say nothing about ${them}. Add pictures of ${them} to ${part}${draw}`,
+        reason: `no ${one} in ${part} has ${how}, so the metrics say nothing about ${them}. Add ${many} of ${them} to ${part}${draw}`,
       },
     ]
   })

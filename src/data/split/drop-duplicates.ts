@@ -1,4 +1,5 @@
 import { relative } from 'node:path'
+import { type Noun, pictures } from '../files/file-kind.ts'
 import type { Item, Problem, ProblemKind, Split, Task } from '../types.ts'
 
 /** Of copies in several splits, those in the split with the highest rank stay. */
@@ -11,7 +12,12 @@ const rank: Record<Split, number> = { train: 0, valid: 1, test: 2 }
  *  3. duplicate: of copies with the same label, the first stays. */
 export function dropCopies<T extends Item & { hash: string }>(
   items: readonly T[],
-  { dir, classes, task }: { dir: string; classes: readonly string[]; task: Task },
+  {
+    dir,
+    classes,
+    task,
+    noun: { one } = pictures,
+  }: { dir: string; classes: readonly string[]; task: Task; noun?: Noun | undefined },
 ): { items: T[]; problems: Problem[] } {
   const groups = new Map<string, T[]>()
   for (const item of items) {
@@ -37,7 +43,7 @@ export function dropCopies<T extends Item & { hash: string }>(
       if (rank[item.split] < last) {
         const other = judges[0]!
         const label = sameLabels(other, item) ? '' : `, where its label is ${labelsOf(other)}`
-        drop('leak', item, `the same picture is in ${other.split}: ${named(other)}${label}`)
+        drop('leak', item, `the same ${one} is in ${other.split}: ${named(other)}${label}`)
       }
     const first = judges[0]!
     const differing = judges.find(item => !sameLabels(item, first))
@@ -47,9 +53,9 @@ export function dropCopies<T extends Item & { hash: string }>(
       for (const item of judges) {
         const other = sameLabels(first, item) ? differing : first
         const kept = agreed.has(item) ? `; it stays as ${labelsOf({ ...item, labels: common })}` : ''
-        drop('conflict', item, `the same picture is also ${labelsOf(other)}: ${named(other)}${kept}`)
+        drop('conflict', item, `the same ${one} is also ${labelsOf(other)}: ${named(other)}${kept}`)
       }
-    } else for (const item of judges.slice(1)) drop('duplicate', item, `the same picture is ${named(first)}`)
+    } else for (const item of judges.slice(1)) drop('duplicate', item, `the same ${one} is ${named(first)}`)
   }
   const left = items.filter(item => !dropped.has(item))
   return { items: left.map(item => ({ ...item, labels: agreed.get(item) ?? item.labels })), problems }
@@ -61,7 +67,7 @@ const sameLabels = (a: Item, b: Item) => String(a.labels) === String(b.labels) &
  *  test are left out too; multi-label pictures stay, without this label. Regression data is not changed. */
 export function dropEmptyClasses<T extends Item>(
   items: readonly T[],
-  { classes, task }: { classes: readonly string[]; task: Task },
+  { classes, task, noun: { one } = pictures }: { classes: readonly string[]; task: Task; noun?: Noun | undefined },
 ): { items: T[]; classes: string[]; problems: Problem[] } {
   if (task === 'regression') return { items: [...items], classes: [...classes], problems: [] }
   const trained = new Set<number>()
@@ -79,7 +85,7 @@ export function dropEmptyClasses<T extends Item>(
     }
     const others = elsewhere.get(label) ?? 0
     const fate = task === 'multi' ? 'lose this label' : 'are left out'
-    const reason = `no training picture of this class is left${others > 0 ? `; its ${others} in valid and test ${fate}` : ''}`
+    const reason = `no training ${one} of this class is left${others > 0 ? `; its ${others} in valid and test ${fate}` : ''}`
     problems.push({ kind: 'empty-class', file: name, reason, kept: false, counted: false })
   }
   const alone = new Map(Array.from(numbers, ([label, number]) => [label, [number]])) // shared

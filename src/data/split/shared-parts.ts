@@ -3,6 +3,7 @@ import { relative } from 'node:path'
 import { type AnnealError, DataError } from '../../base/errors.ts'
 import { percent, plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
+import { type Noun, pictures } from '../files/file-kind.ts'
 import { splits } from '../labels/name-patterns.ts'
 import type { Choice, Item, Split } from '../types.ts'
 
@@ -25,7 +26,7 @@ interface Overlap {
  *  for each other pair of parts with pictures in common. */
 export function sharedParts(
   items: readonly Hashed[],
-  { dir, most = 0.5 }: { dir: string; most?: number | undefined },
+  { dir, most = 0.5, noun = pictures }: { dir: string; most?: number | undefined; noun?: Noun | undefined },
 ): Choice[] {
   const first = new Map<Split, Map<string, Hashed>>(splits.map(split => [split, new Map()]))
   for (const item of items) {
@@ -39,11 +40,11 @@ export function sharedParts(
       ['train', 'test'],
     ] as const
   ).flatMap(([from, to]) => overlapOf(first, from, to))
-  for (const overlap of overlaps) if (overlap.shared > most * overlap.ofFrom) throw samePictures(overlap, dir)
+  for (const overlap of overlaps) if (overlap.shared > most * overlap.ofFrom) throw samePictures(overlap, { dir, noun })
   return overlaps.map(overlap => ({
-    what: 'the same pictures',
-    value: `${overlap.shared.toLocaleString('en-US')} of the ${plural(overlap.ofTo, 'picture')} in ${overlap.to} ${overlap.shared === 1 ? 'is' : 'are'} in ${overlap.from} too`,
-    reason: `such as ${shown(overlap, dir)}; they stay only in ${overlap.to}, so that no picture is in two parts`,
+    what: `the same ${noun.many}`,
+    value: `${overlap.shared.toLocaleString('en-US')} of the ${plural(overlap.ofTo, noun.one, noun.many)} in ${overlap.to} ${overlap.shared === 1 ? 'is' : 'are'} in ${overlap.from} too`,
+    reason: `such as ${shown(overlap, dir)}; they stay only in ${overlap.to}, so that no ${noun.one} is in two parts`,
   }))
 }
 
@@ -62,23 +63,23 @@ function overlapOf(first: ReadonlyMap<Split, Map<string, Hashed>>, from: Split, 
 const shown = ({ example: [a, b] }: Overlap, dir: string): string =>
   `${relative(dir, a.file)}, which is ${relative(dir, b.file)}`
 
-function samePictures(overlap: Overlap, dir: string): AnnealError {
+function samePictures(overlap: Overlap, { dir, noun: { one, many } }: { dir: string; noun: Noun }): AnnealError {
   const { from, to, shared, ofFrom, ofTo } = overlap
   const linked = sameFile(overlap.example)
   const all = shared === ofFrom && shared === ofTo
-  const counts = `${shared.toLocaleString('en-US')} of the ${plural(ofFrom, 'picture')} in ${from} and of the ${ofTo.toLocaleString('en-US')} in ${to}`
+  const counts = `${shared.toLocaleString('en-US')} of the ${plural(ofFrom, one, many)} in ${from} and of the ${ofTo.toLocaleString('en-US')} in ${to}`
   const instead =
     from === 'valid'
-      ? `The model would be chosen by the pictures that test it. Remove the ${from} part (validation is then drawn from train), or give it other pictures`
-      : `The model would be evaluated on the pictures it was trained on. Remove the ${to} part${to === 'valid' ? ' (validation is then drawn from train)' : ''}, or give it other pictures`
+      ? `The model would be chosen by the ${many} that test it. Remove the ${from} part (validation is then drawn from train), or give it other ${many}`
+      : `The model would be evaluated on the ${many} it was trained on. Remove the ${to} part${to === 'valid' ? ' (validation is then drawn from train)' : ''}, or give it other ${many}`
   const left = ofFrom - shared
   const limit = setting('maxLeftOut', Math.ceil((1000 * shared) / ofFrom) / 1000)
   const goOn =
     left === 0
       ? ''
-      : ` To go on with the ${plural(left, 'picture')} that only ${from} has: ${limit} (${percent(shared / ofFrom)} left out).`
+      : ` To go on with the ${plural(left, one, many)} that only ${from} has: ${limit} (${percent(shared / ofFrom)} left out).`
   return new DataError(
-    `${from} and ${to} of ${dir} are ${all ? '' : 'mostly '}the same pictures: ${counts}, such as ${shown(overlap, dir)}${linked ? ' (one is a link to the other)' : ''}. ${instead}.${goOn}`,
+    `${from} and ${to} of ${dir} are ${all ? '' : 'mostly '}the same ${many}: ${counts}, such as ${shown(overlap, dir)}${linked ? ' (one is a link to the other)' : ''}. ${instead}.${goOn}`,
   )
 }
 

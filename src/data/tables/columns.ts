@@ -30,34 +30,65 @@ export function findRoles(
   { listing, finder }: { listing: Listing; finder: Finder },
   options: LabelOptions,
 ): Roles {
-  const choices: Choice[] = []
-  const choose = (what: string, value: string, reason: string) => choices.push({ what, value, reason })
+  const named = namedColumns(table, options)
+  const fileNamed = options.fileColumn === undefined ? undefined : columnNamed(table, options.fileColumn, 'fileColumn')
+  refuseTwice(table, { fileColumn: fileNamed, ...named.roles }, named.labels, options)
+  const taken = new Set([...Object.values(named.roles), ...named.labels])
+  const { column: file, find, reason } = fileColumn(table, { listing, finder, named: fileNamed, taken })
+  const choices: Choice[] = fileNamed ? [] : [{ what: 'file column', value: file.name, reason }]
+  for (const { way, count, name, file: near } of find.near())
+    choices.push({
+      what: 'names of files',
+      value: `${plural(count, 'name')} found ${way}`,
+      reason: `"${name}" in the table is ${near} in the folder; if this is wrong, write the names as they are in the folder`,
+    })
+  const others = otherRoles(table, { content: file, named, options })
+  return { file, find, ...others, choices: [...choices, ...others.choices] }
+}
+
+/** The role of each column of a table whose rows hold the samples themselves in the column `content`; `property` is the
+ *  option that names it. */
+export function rolesBeside(
+  table: Table,
+  { content, property }: { content: Column; property: string },
+  options: LabelOptions,
+): Omit<Roles, 'file' | 'find'> {
+  const named = namedColumns(table, options)
+  refuseTwice(table, { [property]: content, ...named.roles }, named.labels, options)
+  return otherRoles(table, { content, named, options })
+}
+
+/** The columns that the options name. */
+interface NamedColumns {
+  roles: { splitColumn: Column | undefined; groupColumn: Column | undefined; timeColumn: Column | undefined }
+  labels: Column[]
+}
+
+function namedColumns(table: Table, options: LabelOptions): NamedColumns {
   const named = (name: string | undefined, property: string) =>
     name === undefined ? undefined : columnNamed(table, name, property)
-  const group = named(options.groupColumn, 'groupColumn')
-  const time = named(options.timeColumn, 'timeColumn')
+  const groupColumn = named(options.groupColumn, 'groupColumn')
+  const timeColumn = named(options.timeColumn, 'timeColumn')
   const asked = [options.targets ?? options.labelColumn ?? []].flat()
-  const given = columnsNamed(table, asked, options.targets ? 'targets' : 'labelColumn')
-  let split = named(options.splitColumn || undefined, 'splitColumn')
+  const labels = columnsNamed(table, asked, options.targets ? 'targets' : 'labelColumn')
+  return {
+    roles: { splitColumn: named(options.splitColumn || undefined, 'splitColumn'), groupColumn, timeColumn },
+    labels,
+  }
+}
+
+/** The columns of labels, splits, groups and times beside the column of the samples. */
+function otherRoles(
+  table: Table,
+  { content, named, options }: { content: Column; named: NamedColumns; options: LabelOptions },
+): Omit<Roles, 'file' | 'find'> {
+  const choices: Choice[] = []
+  const choose = (what: string, value: string, reason: string) => choices.push({ what, value, reason })
+  const { groupColumn: group, timeColumn: time } = named.roles
+  const given = named.labels
+  let split = named.roles.splitColumn
   const taken = () => new Set([group, time, split, ...given])
-
-  const fileNamed = named(options.fileColumn, 'fileColumn')
-  refuseTwice(
-    table,
-    { fileColumn: fileNamed, splitColumn: split, groupColumn: group, timeColumn: time },
-    given,
-    options,
-  )
-  const { column: file, find, reason } = fileColumn(table, { listing, finder, named: fileNamed, taken: taken() })
-  if (!fileNamed) choose('file column', file.name, reason)
-  for (const { way, count, name, file: near } of find.near())
-    choose(
-      'names of files',
-      `${plural(count, 'name')} found ${way}`,
-      `"${name}" in the table is ${near} in the folder; if this is wrong, write the names as they are in the folder`,
-    )
-
-  const free = () => table.columns.filter(column => column !== file && !taken().has(column))
+  const free = () => table.columns.filter(column => column !== content && !taken().has(column))
   if (options.splitColumn === undefined && !time) {
     split = free().find(column => splitColumns.test(column.name) && holdsSplits(column, options))
     if (split) choose('split column', split.name, `it holds ${distinct(split).slice(0, 4).join(', ')}`)
@@ -74,7 +105,7 @@ export function findRoles(
       'none',
       `column "${left.name}" may name groups; ${option('groupColumn')} keeps each group on one side of the split`,
     )
-  return { file, find, labels, split, group, time, choices }
+  return { labels, split, group, time, choices }
 }
 
 /** Why a column with the name of a split column is not used, and how to use it. */
