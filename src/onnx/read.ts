@@ -1,7 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { ModelError } from '../base/errors.ts'
 import { type Card, cardKey } from './card.ts'
-import { ModelProtoSchema, TensorProto_DataLocation } from './onnx.generated.ts'
+import { ModelProtoSchema, TensorProto_DataLocation, TensorProto_DataType } from './onnx.generated.ts'
 
 /** Reads the card of an exported model; `name` stands in errors. Throws for a file that is cut off, that is no ONNX file,
  *  that Anneal did not write, whose weights lie in other files, or that a newer version wrote. */
@@ -55,4 +55,33 @@ function cardOf(text: string, name: string): Card {
     typeof input.size === 'number'
   if (!whole) throw new ModelError(`${name}: its card does not describe a model. Export it again.`)
   return card as Card
+}
+
+/** A constant of a graph. */
+export interface Initializer {
+  shape: readonly number[]
+  /** Floats, or whole numbers as they are in the file (int64). */
+  data: Float32Array | BigInt64Array
+}
+
+/** The constants of any ONNX file by their names: those of float32 and int64, whose values lie in the file itself. Nothing
+ *  is executed. `name` stands in errors. */
+export function readInitializers(bytes: Uint8Array, name: string): Map<string, Initializer> {
+  const model = (() => {
+    try {
+      return fromBinary(ModelProtoSchema, bytes)
+    } catch (cause) {
+      throw new ModelError(`${name}: is no ONNX file, or it is cut off (${bytes.length} bytes).`, { cause })
+    }
+  })()
+  const found = new Map<string, Initializer>()
+  for (const { name: of, dims, dataType, rawData, floatData, int64Data } of model.graph?.initializer ?? []) {
+    const shape = dims.map(Number)
+    const raw = new Uint8Array(rawData) // a copy, which is aligned
+    if (dataType === TensorProto_DataType.FLOAT)
+      found.set(of, { shape, data: raw.length > 0 ? new Float32Array(raw.buffer) : Float32Array.from(floatData) })
+    else if (dataType === TensorProto_DataType.INT64)
+      found.set(of, { shape, data: raw.length > 0 ? new BigInt64Array(raw.buffer) : BigInt64Array.from(int64Data) })
+  }
+  return found
 }
