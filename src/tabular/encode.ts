@@ -1,9 +1,10 @@
 import { DataError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
-import { numberColumn } from '../data/tables/number-cells.ts'
+import { dateColumn } from '../cells/dates.ts'
+import { missingRule } from '../cells/missing.ts'
+import { numberColumn } from '../cells/numbers.ts'
+import { canonical, wordCodes, wordOfNumber } from '../cells/words.ts'
 import { datePartsInto, partsOf } from './columns/date-parts.ts'
-import { dateColumn } from './columns/dates.ts'
-import { missingRule } from './columns/missing.ts'
 import { gather } from './gather.ts'
 import type {
   CellReading,
@@ -64,13 +65,6 @@ function vocabulary(column: FrameColumn, rows: RowNumbers): string[] {
   const collator = new Intl.Collator('en', { numeric: true })
   return kept.sort((a, b) => collator.compare(a, b) || (a < b ? -1 : 1))
 }
-
-/** A number as a word of a category. */
-export const wordOfNumber = (value: number): string => String(value === 0 ? 0 : value)
-
-/** `3.0` and `3` are one number. Words with a zero in front are none. */
-export const canonical = (word: string): string =>
-  /^[+-]?([1-9]\d*|0)(\.\d*)?$/.test(word) ? wordOfNumber(Number(word)) : word
 
 const columnOf = (frame: Frame, name: string): FrameColumn => {
   const found = frame.columns.find(column => column.name === name)
@@ -139,18 +133,6 @@ export function encode(frame: Frame, encoding: Encoding, rows?: RowNumbers): Enc
   return { rows: count, numbers, numberNames, categories, categoryNames, cardinalities }
 }
 
-/** The code of each word, from 2, with the other spellings that mean the same: whole numbers, true and false. */
-export function wordCodes(words: readonly string[]): ReadonlyMap<string, number> {
-  const known = new Map(words.map((word, i) => [word, i + 2]))
-  for (const [i, word] of words.entries()) if (!known.has(canonical(word))) known.set(canonical(word), i + 2)
-  const truth = words.length <= 2 && words.every(word => /^(true|false|yes|no|t|f|y|n|on|off)$/i.test(word))
-  if (truth)
-    for (const [i, word] of words.entries())
-      for (const other of [word.toLowerCase(), word.toUpperCase(), capital(word)])
-        if (!known.has(other)) known.set(other, i + 2)
-  return known
-}
-
 /** The code of a row: 0 missing, 1 unknown, then the words. */
 function codesOf(column: FrameColumn, words: readonly string[]): (row: number) => number {
   const known = wordCodes(words)
@@ -160,8 +142,6 @@ function codesOf(column: FrameColumn, words: readonly string[]): (row: number) =
   const to = Int32Array.from(own.words, word => known.get(word) ?? known.get(canonical(word)) ?? 1)
   return row => (own.codes[row]! < 0 ? 0 : to[own.codes[row]!]!)
 }
-
-const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase()
 
 const anyMissing = missingRule(undefined).inNumbers
 

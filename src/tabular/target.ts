@@ -1,9 +1,9 @@
 import { DataError, OptionError } from '../base/errors.ts'
 import { plural, withDecimals } from '../base/format.ts'
 import { setting } from '../base/options.ts'
+import { missingRule } from '../cells/missing.ts'
 import type { Choice } from '../data/types.ts'
 import { checkName } from './columns/kinds.ts'
-import { missingRule } from './columns/missing.ts'
 import type { RowNumbers } from './encode.ts'
 import type { Frame, FrameColumn, TargetInfo, Targets } from './types.ts'
 

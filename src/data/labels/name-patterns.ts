@@ -2,9 +2,9 @@ import { relative } from 'node:path'
 import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
+import { tidy } from '../../cells/tidy.ts'
 import type { FileKind, Noun } from '../files/file-kind.ts'
 import type { Place, Problem, Split } from '../types.ts'
-import { tidy } from './spelling.ts'
 
 /** The files below a folder, listed once. Files are plain paths, because there may be a million. */
 export interface Listing {

@@ -1,9 +1,10 @@
 import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
+import { cellText } from '../../cells/cell.ts'
+import { askDecimal, type Decimal, type NumberColumn, numberColumn } from '../../cells/numbers.ts'
 import { isMissing, type MissingWords } from '../tables/missing.ts'
-import { askDecimal, type Decimal, type NumberColumn, numberColumn } from '../tables/number-cells.ts'
-import { type Column, cellNumber, cellText } from '../tables/table.ts'
+import { type Column, cellNumber } from '../tables/table.ts'
 import type { Choice } from '../types.ts'
 import type { AnswerSource, Read } from './types.ts'
 

@@ -1,6 +1,7 @@
 import { type AnnealError, DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
+import { type Cell, cellText } from '../../cells/cell.ts'
 import type { Find, Finder } from '../labels/find-files.ts'
 import { type Listing, splitNamed } from '../labels/name-patterns.ts'
 import type { LabelOptions } from '../labels/options.ts'
@@ -8,7 +9,7 @@ import type { Choice } from '../types.ts'
 import { fileColumn } from './file-column.ts'
 import { groupColumns, indexNames, labelNames, splitColumns } from './roles.ts'
 import { countsRows, distinct, numbersRows, repeats, sampled } from './sampled.ts'
-import { type Cell, type Column, cellNumber, cellText, columnNamed, columnsNamed, type Table } from './table.ts'
+import { type Column, cellNumber, columnNamed, columnsNamed, type Table } from './table.ts'
 
 /** The role of each column of a table. */
 export interface Roles {

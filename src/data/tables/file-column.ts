@@ -1,11 +1,12 @@
 import { DataError } from '../../base/errors.ts'
 import { percent, plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
+import { cellText } from '../../cells/cell.ts'
 import { type Find, type Finder, looksNamed } from '../labels/find-files.ts'
 import { type Listing, nameIn } from '../labels/name-patterns.ts'
 import { indexNames, labelNames, plainFileNames } from './roles.ts'
 import { countsRows, distinct, sampledRows } from './sampled.ts'
-import { type Column, cellText, type Table } from './table.ts'
+import type { Column, Table } from './table.ts'
 
 /** The column that names files, the finder for its names, and why it was chosen (empty if an option names it). */
 export interface FileColumn {

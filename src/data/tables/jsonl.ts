@@ -1,5 +1,6 @@
 import { DataError } from '../../base/errors.ts'
-import type { Cell, Column, Parsed, TableFormat } from './types.ts'
+import type { Cell } from '../../cells/cell.ts'
+import type { Column, Parsed, TableFormat } from './types.ts'
 
 /** JSON lines: one object per line. */
 export const jsonLines: TableFormat = {

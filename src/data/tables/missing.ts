@@ -1,21 +1,10 @@
 import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
-import { tidy } from '../labels/spelling.ts'
+import { type Cell, cellText } from '../../cells/cell.ts'
+import { mostly, surely } from '../../cells/missing.ts'
+import { tidy } from '../../cells/tidy.ts'
 import type { Choice } from '../types.ts'
-import { type Cell, cellText } from './table.ts'
-
-/** Words that programs write for a missing value (pandas, R, Excel, MySQL), in any case. No class has such a name. */
-export const surely: ReadonlySet<string> = new Set(
-  'nan,-nan,<na>,<nan>,nat,#n/a,#na,#n/a n/a,#null!,#value!,#ref!,#div/0!,#name?,#num!,\\n,1.#ind,-1.#ind,1.#qnan,-1.#qnan'.split(
-    ',',
-  ),
-)
-
-/** Words that mean a missing value in most tables but are a class in some: "none" beside the names of defects. */
-export const mostly: ReadonlySet<string> = new Set(
-  'none,null,nil,n/a,na,n.a.,(null),(none),(blank),-,--,---,–,—,?,??,???,.'.split(','),
-)
 
 /** Decides whether a cell is a missing value. */
 export interface MissingWords {

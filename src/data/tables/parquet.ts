@@ -1,6 +1,7 @@
 import { DataError } from '../../base/errors.ts'
+import type { Cell } from '../../cells/cell.ts'
 import { toCell } from './jsonl.ts'
-import type { Cell, Parsed, TableFormat } from './types.ts'
+import type { Parsed, TableFormat } from './types.ts'
 
 /** Parquet. Its files begin with `PAR1`. */
 export const parquet: TableFormat = {

@@ -1,4 +1,5 @@
-import { type Cell, type Column, cellNumber, cellText } from './table.ts'
+import { type Cell, cellText } from '../../cells/cell.ts'
+import { type Column, cellNumber } from './table.ts'
 
 /** How many rows are checked to find what a column holds. */
 const looked = 1000

@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs'
 import { extname } from 'node:path'
 import { DataError, didYouMean, fileReason } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
+import { type Cell, cellText } from '../../cells/cell.ts'
 import { lazy } from '../labels/name-patterns.ts'
 import type { Choice } from '../types.ts'
 import { tableFormats, tableNames } from './formats.ts'
 import { textOf, unpacked } from './read-text.ts'
-import type { Cell, Column, Parsed, Table, TableFile, TableOptions } from './types.ts'
+import type { Column, Parsed, Table, TableFile, TableOptions } from './types.ts'
 
-export type { Cell, Column, Pictures, Table } from './types.ts'
+export type { Column, Pictures, Table } from './types.ts'
 
 /** Reads a table. Its content decides the format: Parquet, JSON lines, or text with `,`, `;`, `|`, tabs or blanks
  *  between cells. Each may be packed with gzip. */
@@ -119,10 +120,6 @@ export function columnsNamed(table: Table, names: readonly string[], property: s
   }
   return found
 }
-
-/** A cell as text without outer blanks. null is the empty text; a list is joined by spaces. */
-export const cellText = (cell: Cell | undefined): string =>
-  typeof cell === 'string' ? cell.trim() : cell == null ? '' : Array.isArray(cell) ? cell.join(' ') : String(cell)
 
 /** A cell as a number, NaN if it is empty or not a number. */
 export function cellNumber(cell: Cell | undefined): number {

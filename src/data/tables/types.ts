@@ -1,8 +1,6 @@
+import type { Cell } from '../../cells/cell.ts'
 import type { FileKind } from '../files/file-kind.ts'
 import type { Choice } from '../types.ts'
-
-/** The content of one cell. Text formats without types always give a string. */
-export type Cell = string | number | boolean | null | readonly (string | number | boolean | null)[]
 
 /** One column, a cell for each row. */
 export interface Column {

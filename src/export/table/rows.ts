@@ -1,6 +1,6 @@
 import { DataError } from '../../base/errors.ts'
 import { type Random, rng, shuffle } from '../../base/random.ts'
-import { wordOfNumber } from '../../tabular/encode.ts'
+import { wordOfNumber } from '../../cells/words.ts'
 import { Both } from '../../tabular/models/both.ts'
 import { categorical, type Forest } from '../../tabular/models/forest.ts'
 import { Mlp } from '../../tabular/models/mlp/model.ts'

@@ -1,6 +1,5 @@
-import { mostly, surely } from '../../data/tables/missing.ts'
-import { missingRule } from '../../tabular/columns/missing.ts'
-import { canonical, wordCodes } from '../../tabular/encode.ts'
+import { missingRule, mostly, surely } from '../../cells/missing.ts'
+import { canonical, wordCodes } from '../../cells/words.ts'
 
 /** A vocabulary of more words has no keys with a blank before or after a word. */
 const mostWithBlanks = 1000

@@ -1,4 +1,4 @@
-import { numberColumn } from '../../data/tables/number-cells.ts'
+import { numberColumn } from '../../cells/numbers.ts'
 
 const plain = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 

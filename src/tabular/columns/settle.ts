@@ -1,14 +1,14 @@
 import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
-import { tidy } from '../../data/labels/spelling.ts'
-import { type Decimal, numberColumn } from '../../data/tables/number-cells.ts'
+import { dateColumn, dateOfNumber, dateWord } from '../../cells/dates.ts'
+import type { MissingRule } from '../../cells/missing.ts'
+import { type Decimal, numberColumn } from '../../cells/numbers.ts'
+import { tidy } from '../../cells/tidy.ts'
 import type { Choice } from '../../data/types.ts'
 import type { RawColumn } from '../read/raw.ts'
 import type { CellReading, ColumnKind, FrameColumn } from '../types.ts'
 import { asSetting } from './as-setting.ts'
-import { dateColumn } from './dates.ts'
-import type { MissingRule } from './missing.ts'
 
 /** What the user or a trained model says about a column. */
 export interface Reading extends Partial<CellReading> {
@@ -143,7 +143,7 @@ function dateWords(name: string, dates: Float64Array): FrameColumn {
     seen.set(date, code)
     return code
   })
-  const words = Array.from(seen.keys(), date => new Date(date * 1000).toISOString().replace(/(T00:00:00)?\.000Z$/, ''))
+  const words = Array.from(seen.keys(), dateWord)
   return { name, type: 'words', values: { codes, words } }
 }
 
@@ -151,8 +151,7 @@ function dateWords(name: string, dates: Float64Array): FrameColumn {
 function numberDates(name: string, values: Float64Array, where: (row: number) => string): FrameColumn {
   const dates = values.map((value, row) => {
     if (Number.isNaN(value)) return value
-    const [, year, month = '01', day = '01'] = /^(\d{4})(?:(\d{2})(\d{2}))?$/.exec(String(value)) ?? []
-    const date = year === undefined ? Number.NaN : dateColumn([]).read(`${year}-${month}-${day}`)
+    const date = dateOfNumber(value)
     if (Number.isNaN(date))
       throw new DataError(
         `${where(row)}: ${value} in "${name}" is not a date, and ${asSetting(name, 'date')} reads "${name}" as dates. Expected numbers such as 20240131 or 2024, or texts.`,

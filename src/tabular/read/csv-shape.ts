@@ -1,11 +1,11 @@
 import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
+import { dateColumn } from '../../cells/dates.ts'
+import { missingRule } from '../../cells/missing.ts'
 import type { FileKind } from '../../data/files/file-kind.ts'
 import { blanks, dialectOf, shown } from '../../data/tables/dialect.ts'
 import type { Choice } from '../../data/types.ts'
-import { dateColumn } from '../columns/dates.ts'
-import { missingRule } from '../columns/missing.ts'
 import { isNumberWord } from '../columns/number-word.ts'
 import type { Head } from './csv-text.ts'
 

@@ -1,5 +1,5 @@
+import type { MissingRule } from '../../cells/missing.ts'
 import type { Choice } from '../../data/types.ts'
-import type { MissingRule } from '../columns/missing.ts'
 import { missingLines, settleAll } from '../columns/settle.ts'
 import type { Frame } from '../types.ts'
 import type { ReadOptions } from './options.ts'

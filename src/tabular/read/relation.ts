@@ -1,6 +1,6 @@
 import type { Report } from '../../base/progress.ts'
+import type { MissingRule } from '../../cells/missing.ts'
 import type { Choice } from '../../data/types.ts'
-import type { MissingRule } from '../columns/missing.ts'
 import { type Duck, name as named, type Value } from './duckdb.ts'
 import { mostWhole, type RawColumn } from './raw.ts'
 

@@ -1,5 +1,5 @@
 import { DataError } from '../../base/errors.ts'
-import { missingRule } from '../columns/missing.ts'
+import { missingRule } from '../../cells/missing.ts'
 import type { Frame } from '../types.ts'
 import { frameOf } from './frame-of.ts'
 import type { ReadOptions } from './options.ts'

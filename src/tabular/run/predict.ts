@@ -1,6 +1,6 @@
 import { didYouMean, OptionError } from '../../base/errors.ts'
 import { setting } from '../../base/options.ts'
-import { missingRule } from '../columns/missing.ts'
+import { missingRule } from '../../cells/missing.ts'
 import { settle } from '../columns/settle.ts'
 import { readingOf } from '../encode.ts'
 import type { TableReadOptions } from '../options.ts'

@@ -1,4 +1,4 @@
-import { setting } from '../../base/options.ts'
+import { setting } from '../base/options.ts'
 
 /** The order of day, month and year in a date of numbers. */
 export type DateOrder = 'dmy' | 'mdy' | 'ymd'
@@ -118,3 +118,12 @@ function offset(zone: string | undefined): number {
   if (!found) return 0
   return (found[1] === '-' ? -1 : 1) * (3600 * Number(found[2]) + 60 * Number(found[3] ?? 0))
 }
+
+/** A date that is written as a whole number: 20240131, or a year. Seconds since 1970 in UTC, NaN for other numbers. */
+export function dateOfNumber(value: number | string): number {
+  const [, year, month = '01', day = '01'] = /^(\d{4})(?:(\d{2})(\d{2}))?$/.exec(String(value)) ?? []
+  return year === undefined ? Number.NaN : withYear(`${year}-${month}-${day}`)
+}
+
+/** A date as a word of a category: `2024-01-31`, or with its time. date: seconds since 1970. */
+export const dateWord = (date: number): string => new Date(date * 1000).toISOString().replace(/(T00:00:00)?\.000Z$/, '')

@@ -1,9 +1,15 @@
-import { type AnnealError, DataError } from '../../base/errors.ts'
-import { plural } from '../../base/format.ts'
-import { setting } from '../../base/options.ts'
-import { tidy } from '../labels/spelling.ts'
-import type { Choice } from '../types.ts'
-import { type Cell, cellText } from './table.ts'
+import { type AnnealError, DataError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
+import { setting } from '../base/options.ts'
+import { type Cell, cellText } from './cell.ts'
+import { tidy } from './tidy.ts'
+
+/** How cells were read, in words: a `Choice` of `data/types.ts`. */
+interface Said {
+  what: string
+  value: string
+  reason: string
+}
 
 /** The decimal sign of a number. */
 export type Decimal = '.' | ','
@@ -91,7 +97,7 @@ export interface NumberColumn {
   /** A number with two possible values, if no other number shows which one is right. */
   ask: { text: string; values: Record<Decimal, number> } | undefined
   /** How numbers with units, thousands or decimal commas are read. */
-  choices: Choice[]
+  choices: Said[]
   /** How many of the different texts are numbers, and how many are not. */
   numbers: number
   others: number
@@ -210,7 +216,7 @@ function said({
   affix: string
   decimal: Decimal | undefined
   read(text: string): number
-}): Choice[] {
+}): Said[] {
   const all = [...cells].filter(([text]) => Number.isFinite(read(text)))
   const example = all[0]
   if (!example) return []

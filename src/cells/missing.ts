@@ -1,4 +1,14 @@
-import { mostly, surely } from '../../data/tables/missing.ts'
+/** Words that programs write for a missing value (pandas, R, Excel, MySQL), in any case. No class has such a name. */
+export const surely: ReadonlySet<string> = new Set(
+  'nan,-nan,<na>,<nan>,nat,#n/a,#na,#n/a n/a,#null!,#value!,#ref!,#div/0!,#name?,#num!,\\n,1.#ind,-1.#ind,1.#qnan,-1.#qnan'.split(
+    ',',
+  ),
+)
+
+/** Words that mean a missing value in most tables but are a class in some: "none" beside the names of defects. */
+export const mostly: ReadonlySet<string> = new Set(
+  'none,null,nil,n/a,na,n.a.,(null),(none),(blank),-,--,---,–,—,?,??,???,.'.split(','),
+)
 
 /** Words that mean "not there". In a column of words that is a value of its own: no damage, no garage. Among numbers
  *  they mean a missing value. */
