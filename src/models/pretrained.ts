@@ -2,9 +2,10 @@ import { AnnealError, ModelError } from '../base/errors.ts'
 import { option, setting } from '../base/options.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { readWeights, type StoredTensor } from '../weights/index.ts'
+import { readGivenWeights } from './given-weights.ts'
 import { model, models } from './registry.ts'
 
-/** The pretrained weights of a model by our names: from `file`, else from the cache, else fetched and checked against
+/** The pretrained weights of a model by our names: from `file` (a file of weights, or the folder of a run), else from the cache, else fetched and checked against
  *  the pinned digest. If they are not available, the error says what is. `signal` stops a download; the bytes so far
  *  are kept. */
 export async function pretrainedState(
@@ -17,7 +18,7 @@ export async function pretrainedState(
 ): Promise<Map<string, StoredTensor>> {
   const { weights, rename = own => own } = model(name)
   const named = (state: Map<string, StoredTensor>) => new Map(Array.from(state, ([key, t]) => [rename(key), t]))
-  if (file !== undefined) return named(readWeights(file))
+  if (file !== undefined) return named(readGivenWeights(file))
   const path = await weights.fetch(report, signal).catch(cause => {
     throw cause instanceof AnnealError ? cannotHave(name, cause) : cause
   })

@@ -21,7 +21,7 @@ export const recipeOptions = {
     model: text('the name of a model').flag('--model <name>').on(...wholeRun).default('auto', 'nets whose weights can be had are compared on the training samples, within the minutes')
       .says('the model by name, or auto'),
     weights: path('the path of a file of weights').flag('--weights <file>').example('resnet34.pth')
-      .says('a file of pretrained weights of this model, .safetensors or .pth'),
+      .says('a file of pretrained weights of this model, .safetensors or .pth; or the folder of a run, whose body is trained on'),
     pretrained: bool().flag('--no-pretrained', 'start from random weights and train the whole net at once').default(true, 'few samples are enough to fine-tune, but not to train from random weights')
       .says('start from pretrained weights; false: from random weights, and train the whole net at once'),
     hidden: list(int(1, 65536)).flag('--hidden <widths>').example([512]).otherwise('none', 'a linear head has an optimum that can be found')

@@ -29,6 +29,9 @@ before(async () => {
     work.path('other.safetensors'),
     new Map([['layer.weight', { dtype: 'float32', shape: [2], data: new Uint8Array(8) }]]),
   )
+  mkdirSync(work.path('mine'))
+  writeFileSync(work.path('mine/best.safetensors'), '')
+  writeFileSync(work.path('mine/best.json'), '{"format":"anneal-classifier","architecture":"squeezenet1_1"}')
 })
 after(() => work.remove())
 
@@ -120,6 +123,16 @@ const rows: Row[] = [
     'weights of another model',
     ['shapes', '--model', 'resnet18', '--weights', 'other.safetensors'],
     /the weights are of another architecture: .* missing .* unknown \(layer\.weight\)/,
+  ],
+  [
+    'a folder without weights',
+    ['shapes', '--model', 'resnet18', '--weights', 'hollow'],
+    /hollow: holds no best\.safetensors\. Expected .* the folder of a run/,
+  ],
+  [
+    'a run of another model as weights',
+    ['shapes', '--model', 'resnet18', '--weights', 'mine'],
+    /--weights mine holds a squeezenet1_1, and --model resnet18 asks for another net; leave --model out/,
   ],
   [
     'a picture as weights',
@@ -266,6 +279,7 @@ test('none of these left anything behind', () => {
     'file',
     'full',
     'hollow',
+    'mine',
     'one',
     'other.safetensors',
     'own.csv',

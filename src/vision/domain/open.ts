@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { ImageError } from '../../base/errors.ts'
+import { ImageError, ModelError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
+import { option, setting } from '../../base/options.ts'
 import type { FolderIndex } from '../../data/index.ts'
 import type { DomainContext, ModelChoice, Opened } from '../../domain/index.ts'
 import {
@@ -14,10 +15,11 @@ import {
   type NetworkFunction,
   ownInfo,
   pretrainedState,
+  readGivenWeights,
+  savedArchitecture,
 } from '../../models/index.ts'
 import { manualSeed, nn } from '../../torch/index.ts'
 import { usualBatch } from '../../train/usual-plan.ts'
-import { readWeights } from '../../weights/index.ts'
 import { chooseInRun } from '../auto-model/choose-in-run.ts'
 import type { Pictures } from '../dataset.ts'
 import { type ChannelChoice, chooseChannels } from '../decode/choose-channels.ts'
@@ -127,6 +129,15 @@ async function nameModel(
         return { pictures: await openFor(info, size), keeps: mode === 'keep' }
       },
     })
+  const saved = weights === undefined ? undefined : savedArchitecture(weights)
+  if (model === 'auto' && saved !== undefined) {
+    modelInfo(saved)
+    return { name: saved, reason: `the net whose weights ${weights} holds`, lines: [] }
+  }
+  if (saved !== undefined && saved !== model)
+    throw new ModelError(
+      `${setting('weights', weights)} holds a ${saved}, and ${setting('model', model)} asks for another net; leave ${option('model')} out.`,
+    )
   const name = await chooseModel(model, { report: context.report, pretrained: false })
   return { name, reason: model === 'auto' ? 'the default' : 'as asked', lines: [] }
 }
@@ -138,7 +149,7 @@ async function takeOwn(own: NetworkFunction, { options, narrator }: DomainContex
   const modelName = `${own.name || 'network'} (your own, ${text})`
   narrator.choice('model', modelName, 'as asked')
   const info = { ...ownInfo, build: (given?: ModelOptions) => checkedModel(own(given ?? {}), own.name) }
-  const state = options.weights === undefined ? undefined : readWeights(options.weights)
+  const state = options.weights === undefined ? undefined : readGivenWeights(options.weights)
   return { modelName, info, sizes: options.sizes ?? [options.size ?? info.size], state }
 }
 
