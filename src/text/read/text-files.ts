@@ -13,4 +13,5 @@ export const textFiles: FileKind = {
   describe: head => notText(head) ?? 'it is a text',
 }
 
+/** Where texts are listed. */
 export const ofTexts: Indexing = { fileKind: textFiles }
