@@ -104,6 +104,8 @@ export interface Opened<B extends Body = Body, P = unknown> {
   measuredAt: number
   /** The shape of one input, without the batch. */
   shape(size: number): readonly number[]
+  /** Inputs like the real ones, to measure speed and memory with, on the CPU. Default: random numbers of that shape. */
+  noise?(size: number, batch: number): Tensor
   /** Chooses the augmentation, and makes inputs of any size. */
   inputs(ready: Ready<B>): Promise<ChosenInputs<P>>
 }
@@ -129,6 +131,18 @@ export interface NearlySame {
   groups: readonly (readonly number[])[]
 }
 
+/** What is usual for nets of one kind of data, where it differs from what is usual for pictures. */
+export interface Usual {
+  /** AdamW's rates of the whole net over a trained head, for batches of 16: of the last group of the body and of the
+   *  head; each earlier group's is `ratio` times lower. */
+  rates: { body: number; head: number; ratio: number; why: string }
+  /** The epochs of the first cycle of the whole net. */
+  epochs(samples: number): number
+  /** The share of a cycle in which the rate rises. */
+  warmup: number
+  labelSmoothing: number
+}
+
 /** A kind of data: pictures, rows, texts. The five steps use the data only through their domain. `O`: its options; `B`:
  *  its networks' bodies; `P`: its preprocessing, as a card stores it; `In`: the input of a prediction; `E`: the options
  *  of an evaluation. */
@@ -150,6 +164,7 @@ export interface Domain<O = object, B extends Body = Body, P = unknown, In = unk
   openForEvaluation(path: string, card: ModelCard<P>, context: DomainContext<E>): Promise<ToEvaluate<P>>
   /** Makes one batch of inputs for the network. */
   batch(inputs: readonly In[], preprocessing: P, options: { device?: string | undefined }): Promise<Tensor>
+  readonly usual?: Usual
   /** Measures how different the training samples are from the data of pretraining. Without it the factor is 3. */
   likeness?(measured: {
     net: Network<B>

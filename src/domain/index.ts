@@ -12,6 +12,7 @@ export type {
   SourceOptions,
   ToEvaluate,
   Trained,
+  Usual,
   Words,
 } from './domain.ts'
 export type { DomainContext, ModelChoice, Narrator, Progress, SharedOptions } from './narrator.ts'

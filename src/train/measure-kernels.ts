@@ -12,6 +12,7 @@ import {
   randn,
   scope,
   synchronize,
+  type Tensor,
   useKernelSet,
   useKernels,
   withThreads,
@@ -65,6 +66,9 @@ export function waysHere(): Omit<Way, 'rates'>[] {
   ]
 }
 
+/** Makes a batch of inputs like the real ones. */
+type Noise = (batch: number) => Tensor
+
 const rounds = 3
 const longEnough = 4 // seconds
 /** A measurement is disturbed if threads wait for a core for more than this share of the time. */
@@ -78,10 +82,14 @@ const countsFor = 3_600_000
 export function measureWays(
   network: Network,
   ways: readonly Omit<Way, 'rates'>[],
-  { shape = [3, 128, 128], batch = 8 }: { shape?: readonly number[]; batch?: number } = {},
+  {
+    shape = [3, 128, 128],
+    batch = 8,
+    noise,
+  }: { shape?: readonly number[]; batch?: number; noise?: Noise | undefined } = {},
 ): Way[] {
   const ownBefore = kernelCalls()
-  const rates = ratesIn(network, ways, { shape, batch })
+  const rates = ratesIn(network, ways, { shape, batch, noise })
   const hasOwn = kernelCalls() > ownBefore
   return ways.flatMap((way, i) => (way.kernels === 'aten' || hasOwn ? [{ ...way, rates: rates[i]! }] : []))
 }
@@ -90,7 +98,12 @@ export function measureWays(
 function ratesIn(
   network: Network,
   ways: readonly Omit<Way, 'rates'>[],
-  { shape, batch, now = () => performance.now() }: { shape: readonly number[]; batch: number; now?: () => number },
+  {
+    shape,
+    batch,
+    noise: given,
+    now = () => performance.now(),
+  }: { shape: readonly number[]; batch: number; noise?: Noise | undefined; now?: () => number },
 ): Record<Work, number>[] {
   const { body, device = 'cpu' } = network
   const parameters = body.parameters()
@@ -102,7 +115,7 @@ function ratesIn(
   const onDevice = { device }
   try {
     scope(() => {
-      const noise = randn([batch, ...shape], { generator: generator(1) }).to('float32', onDevice)
+      const noise = given?.(batch) ?? randn([batch, ...shape], { generator: generator(1) }).to('float32', onDevice)
       const x = shape.length === 3 ? noise.contiguous('channels_last') : noise
       const work: Record<Work, (precision: Precision) => void> = {
         step: precision =>
@@ -142,11 +155,16 @@ function ratesIn(
 
 /** `measureWays` with a cache: one measurement per net, machine, number of threads and build of the addon. A
  *  measurement that other work disturbed is repeated after an hour; until then all processes use it. */
-export function waysOf(name: string, network: Network | (() => Network), shape: readonly number[]): Way[] {
+export function waysOf(
+  name: string,
+  network: Network | (() => Network),
+  shape: readonly number[],
+  noise?: Noise,
+): Way[] {
   const net = () => (typeof network === 'function' ? network() : network)
   return perMachine(name, shape, () => {
     const body = net()
-    const once = () => measureWays(body, waysHere(), { shape })
+    const once = () => measureWays(body, waysHere(), { shape, noise })
     const ways = once()
     if (!isSurprising(ways)) return { ways }
     const again = once()

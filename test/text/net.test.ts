@@ -52,7 +52,7 @@ function filled(config: BertConfig) {
 }
 
 const vectors = (net: ReturnType<typeof bert>, texts: readonly (readonly number[])[]): Float32Array =>
-  noGrad(() => scope(() => net.pooled(batch(texts)).data() as Float32Array))
+  noGrad(() => scope(() => net.embed(batch(texts)).data() as Float32Array))
 
 for (const one of golden.cases)
   test(`${one.name}: texts of all lengths, in one batch and alone, are those of the plain net in float64`, () => {

@@ -56,7 +56,7 @@ export function textOf(file: string, bytes: Buffer): { text: string; choices: Ch
 }
 
 /** Detects UTF-16 without a byte order mark: most characters of a table need one byte, so the other byte is zero. */
-function wideWithoutMark(bytes: Buffer): 'utf-16le' | 'utf-16be' | undefined {
+export function wideWithoutMark(bytes: Buffer): 'utf-16le' | 'utf-16be' | undefined {
   const head = bytes.subarray(0, 4096 & ~1)
   if (bytes.length < 8 || bytes.length % 2 === 1) return undefined
   let [even, odd] = [0, 0]

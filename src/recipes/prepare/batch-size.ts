@@ -4,7 +4,7 @@ import { bytes } from '../../base/format.ts'
 import { freeMemory } from '../../base/memory.ts'
 import { remembered } from '../../base/remember.ts'
 import { version } from '../../base/version.ts'
-import { type nn, noGrad, scope, zeros } from '../../torch/index.ts'
+import { type nn, noGrad, scope, type Tensor, zeros } from '../../torch/index.ts'
 import type { Network } from '../../train/network.ts'
 
 /** The share of the free memory that a step may take, and how many times a layer's output is held in training: the
@@ -16,11 +16,17 @@ const [share, held] = [0.6, 3]
  *  so the batch stays as it is. */
 export function batchThatFits(
   network: Network,
-  { wanted, shape, what, look }: { wanted: number; shape: readonly number[]; what?: string; look?: Look },
+  {
+    wanted,
+    shape,
+    noise,
+    what,
+    look,
+  }: { wanted: number; shape: readonly number[]; noise?: (() => Tensor) | undefined; what?: string; look?: Look },
   free = freeMemory(),
 ): { batchSize: number; reason?: string } {
   if (network.device !== undefined && network.device !== 'cpu') return { batchSize: wanted }
-  const bytesOf = () => outputBytes(network, shape)
+  const bytesOf = () => outputBytes(network, shape, noise)
   const each = held * (look ? look(`bytes at ${shape.join('x')}`, bytesOf) : bytesOf())
   const fitting = Math.max(2, Math.floor((share * free) / each))
   if (fitting >= wanted) return { batchSize: wanted }
@@ -43,7 +49,7 @@ export function looker(name: string, body: nn.Module): Look {
 }
 
 /** Bytes of all layers' outputs for one input. */
-function outputBytes({ body }: Network, shape: readonly number[]): number {
+function outputBytes({ body }: Network, shape: readonly number[], noise?: () => Tensor): number {
   let sum = 0
   const leaves = [...body.modules()].map(([, m]) => m).filter(m => Object.keys(m.children).length === 0)
   const off = leaves.map(m =>
@@ -55,7 +61,7 @@ function outputBytes({ body }: Network, shape: readonly number[]): number {
   const training = body.training
   try {
     body.eval()
-    noGrad(() => scope(() => body.features(zeros([1, ...shape], { device: 'cpu' })).dispose()))
+    noGrad(() => scope(() => body.features(noise?.() ?? zeros([1, ...shape], { device: 'cpu' })).dispose()))
   } finally {
     body.train(training)
     for (const remove of off) remove()

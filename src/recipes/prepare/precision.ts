@@ -1,5 +1,5 @@
 import type { Narrator } from '../../domain/index.ts'
-import { kernelsInUse } from '../../torch/index.ts'
+import { kernelsInUse, type Tensor } from '../../torch/index.ts'
 import { computedBy } from '../../train/choose-kernels.ts'
 import { type Computed, type Computing, computeBy, type Way, waysOf } from '../../train/measure-kernels.ts'
 import type { Network } from '../../train/network.ts'
@@ -14,6 +14,7 @@ export async function choosePrecision({
   modelName,
   net,
   shape,
+  noise,
   device,
 }: {
   narrator: Narrator
@@ -22,6 +23,8 @@ export async function choosePrecision({
   net: Network
   /** The shape of one input. */
   shape: readonly number[]
+  /** Inputs like the real ones. */
+  noise?: ((batch: number) => Tensor) | undefined
   device: string
 }): Promise<Computed> {
   const given = options.precision ?? 'auto'
@@ -34,7 +37,7 @@ export async function choosePrecision({
     narrator.choice('precision', precision, why)
     return { precision, by: { step: { kernels: kernelsInUse() }, frozen: { kernels: kernelsInUse() } } }
   }
-  const ways = await narrator.once('speeds', () => waysOf(modelName, net, shape))
+  const ways = await narrator.once('speeds', () => waysOf(modelName, net, shape, noise))
   const { precision, by } = computedBy(ways, given, options.epochs === 0 ? 'frozen' : 'step')
   computeBy(by.step)
   const measured = `measured, samples/s in training steps and through the frozen body: ${waysText(ways)}`

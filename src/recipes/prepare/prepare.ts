@@ -39,6 +39,7 @@ export async function prepare<O extends object, B extends Body, P>(
     modelName: opened.modelName,
     net,
     shape: opened.shape(opened.measuredAt),
+    noise: opened.noise && (batch => opened.noise!(opened.measuredAt, batch)),
     device,
   })
   const chosen = await opened.inputs({ net, ...computed, device, seed })
@@ -117,6 +118,7 @@ function join<O extends object, B extends Body, P>(
 ): Promise<Prepared<B, P>> {
   const { chosen, net, look, computed, targets, device, seed, context } = made
   const { data, modelName, sizes, testSize, shape } = opened
+  const noise = opened.noise?.bind(opened)
   const { options, narrator } = context
   const { augmentation, plain } = chosen
   const hash = opened.hash.bind(opened)
@@ -143,7 +145,7 @@ function join<O extends object, B extends Body, P>(
     const wanted = options.batchSize ?? usualBatch(data.of('train').length, options)
     // A resumed run must not choose again: another batch size gives other bits.
     const { batchSize, reason } = await narrator.once(`batch ${size}`, () =>
-      batchThatFits(net, { wanted, shape: shape(size), look }),
+      batchThatFits(net, { wanted, shape: shape(size), noise: noise && (() => noise(size, 1)), look }),
     )
     if (reason !== undefined) narrator.choice('batch', `${batchSize} ${domain.words.many}`, reason)
     const prepared: Prepared<B, P> = { ...fixed, ...inputs, size, batchSize, at }

@@ -1,6 +1,7 @@
 import { TrainingError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
+import type { Usual } from '../../domain/index.ts'
 import type { FitOptions } from '../../train/learner.ts'
 import { usualEpochs } from '../../train/usual-plan.ts'
 import type { RecipeOptions } from '../options.ts'
@@ -12,12 +13,18 @@ export const worthACycle = 0.01
 
 /** The schedule of a cycle. Over pretrained weights the rate first rises for a quarter of the cycle: AdamW's first steps
  *  are as large as the rate, whatever the gradient, and would undo the trained head. */
-export const shapeOf = ({ pretrained = true }: RecipeOptions): Pick<FitOptions, 'schedule' | 'warmup'> =>
-  pretrained ? { schedule: 'one-cycle', warmup: 0.25 } : {}
+export const shapeOf = (
+  { pretrained = true }: RecipeOptions,
+  usual?: Usual,
+): Pick<FitOptions, 'schedule' | 'warmup'> =>
+  pretrained ? { schedule: 'one-cycle', warmup: usual?.warmup ?? 0.25 } : {}
 
 /** The epochs of the first cycle: as asked, or all of the budget in one cycle. */
-export const firstCycle = ({ cycleLen, epochs, pretrained = true }: RecipeOptions, samples: number): number =>
-  cycleLen ?? (pretrained ? (epochs ?? usualEpochs(samples)) : 2)
+export const firstCycle = (
+  { cycleLen, epochs, pretrained = true }: RecipeOptions,
+  samples: number,
+  usual?: Usual,
+): number => cycleLen ?? (pretrained ? (epochs ?? (usual?.epochs ?? usualEpochs)(samples)) : 2)
 
 /** Why the first cycle has this length. */
 export const cycleReason = (
@@ -41,10 +48,10 @@ const randomEpochs = 8
 export function nextCycle(
   state: WholeState,
   context: Context,
-  { until, samples }: { until: number; samples: number },
+  { until, samples, usual: own }: { until: number; samples: number; usual?: Usual | undefined },
 ): number | undefined {
   const { session, options } = context
-  const usual = options.pretrained === false ? randomEpochs : usualEpochs(samples)
+  const usual = options.pretrained === false ? randomEpochs : (own?.epochs ?? usualEpochs)(samples)
   const most = options.epochs ?? (options.minutes === undefined ? usual : Number.POSITIVE_INFINITY)
   const left = most - state.epochsDone
   if (left <= 0) {

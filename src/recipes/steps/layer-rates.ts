@@ -1,4 +1,5 @@
 import { rate } from '../../base/format.ts'
+import type { Usual } from '../../domain/index.ts'
 import type { Learner } from '../../train/learner.ts'
 import { lrFind } from '../../train/rates/finder.ts'
 import type { Prepared } from '../prepare/prepared.ts'
@@ -47,7 +48,7 @@ export async function chooseFactor(
   const { optimizer = 'adamw' } = options
   if (optimizer !== 'sgd')
     return {
-      factor: adamOverHead.ratio,
+      factor: domain.usual?.rates.ratio ?? adamOverHead.ratio,
       reason: `${optimizer === 'adam' ? 'Adam' : 'AdamW'} divides each gradient by its size, so a small ratio is enough; the ratios of 3 and 10 are for SGD`,
     }
   const [train, valid] = [source('train'), source('valid')]
@@ -61,7 +62,14 @@ export async function chooseFactor(
 export async function chooseRates(
   learn: Learner,
   { session, options, progress, signal }: Context,
-  { phase, head, trained, factor, reason }: Pick<WholeOptions, 'phase' | 'head' | 'trained'> & Factor,
+  {
+    phase,
+    head,
+    trained,
+    usual,
+    factor,
+    reason,
+  }: Pick<WholeOptions, 'phase' | 'head' | 'trained'> & Factor & { usual?: Usual | undefined },
 ): Promise<{ lrs: number[]; reason: string }> {
   if (typeof options.lr === 'object') return { lrs: learn.rates(options.lr), reason: 'as asked' }
   const lower = factor === 1 ? 'the same for every group' : `each earlier group ${factor} times lower`
@@ -79,7 +87,7 @@ export async function chooseRates(
   }
   const overHead = head !== undefined && trained
   if (options.lr === undefined && overHead && options.pretrained !== false && learn.options.optimizer !== 'sgd')
-    return adamRatesOverHead(learn, { factor, reason })
+    return adamRatesOverHead(learn, { factor, reason, usual })
   const { lr, from } =
     options.lr !== undefined
       ? { lr: options.lr, from: 'as asked' }
@@ -90,14 +98,24 @@ export async function chooseRates(
 }
 
 /** Adam's rates over a trained head. They grow with the root of the batch size, as the noise of a gradient shrinks. */
-function adamRatesOverHead(learn: Learner, { factor, reason }: Factor): { lrs: number[]; reason: string } {
-  const { body, withoutBatchNorm, head, batch } = adamOverHead
+function adamRatesOverHead(
+  learn: Learner,
+  { factor, reason, usual }: Factor & { usual: Usual | undefined },
+): { lrs: number[]; reason: string } {
+  const { withoutBatchNorm, batch } = adamOverHead
+  const { body, head } = usual?.rates ?? adamOverHead
   const normed = [...learn.network.net.modules()].some(([, m]) => m.kind === 'BatchNorm2d')
   const scale = Math.sqrt(learn.options.batchSize / batch)
   const last = learn.groups.length - 1
-  const top = (normed ? body : withoutBatchNorm) * scale
-  const lrs = learn.groups.map((_, i) => (i === last ? Math.min(head * scale, top) : top / factor ** (last - 1 - i)))
-  const why = normed ? 'what proved best on many data sets' : 'lower for a body without BatchNorm'
+  const top = (normed || usual ? body : withoutBatchNorm) * scale
+  const lrs = learn.groups.map((_, i) =>
+    i === last ? (usual ? head * scale : Math.min(head * scale, top)) : top / factor ** (last - 1 - i),
+  )
+  const why = usual
+    ? usual.rates.why
+    : normed
+      ? 'what proved best on many data sets'
+      : 'lower for a body without BatchNorm'
   return {
     lrs,
     reason: `${why}; the head is trained already, so its rate is low; each earlier group of the body ${factor} times lower: ${reason}`,

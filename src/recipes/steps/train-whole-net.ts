@@ -69,7 +69,11 @@ class WholeRun {
     const state = this.#state
     if (state.learner.fit) return true
     const { groups, epoch, train } = this.#learn
-    const epochs = nextCycle(state, this.#context, { ...this.#options, samples: train.count })
+    const epochs = nextCycle(state, this.#context, {
+      ...this.#options,
+      samples: train.count,
+      usual: this.#prepared.domain.usual,
+    })
     if (epochs === undefined) return false
     state.cycleLen = epochs
     if (state.grown) this.#context.session.choice('cycle length', plural(epochs, 'epoch'), state.grown)
@@ -92,7 +96,13 @@ class WholeRun {
     const { session, signal, options } = this.#context
     const { lrs: lr, cycleLen } = state
     try {
-      await learn.fit(1, { lr, cycleLen, ...shapeOf(options), signal, callbacks: [this.#recorder(), this.#saver()] })
+      await learn.fit(1, {
+        lr,
+        cycleLen,
+        ...shapeOf(options, this.#prepared.domain.usual),
+        signal,
+        callbacks: [this.#recorder(), this.#saver()],
+      })
     } catch (error) {
       if (error instanceof Stopped) {
         this.#checkpoint()

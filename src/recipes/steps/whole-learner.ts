@@ -10,7 +10,7 @@ import type { WholeOptions, WholeState } from './types.ts'
 /** A learner of the whole net, unfrozen: with augmented samples, averaged weights, and fitting settings of BatchNorm
  *  and dropout. */
 export function wholeLearner(
-  { net, objective, source, batchSize, seed, precision, classWeights, sampleWeights }: Prepared,
+  { domain, net, objective, source, batchSize, seed, precision, classWeights, sampleWeights }: Prepared,
   { session, options }: Context,
   { head }: Pick<WholeOptions, 'head'>,
 ): Learner {
@@ -26,7 +26,7 @@ export function wholeLearner(
     batchSize,
     seed,
     precision,
-    labelSmoothing: options.labelSmoothing ?? (objective.task === 'single' ? 0.1 : 0),
+    labelSmoothing: options.labelSmoothing ?? (objective.task === 'single' ? (domain.usual?.labelSmoothing ?? 0.1) : 0),
     averageSteps: head ? Math.min(500, Math.max(20, stepsPerEpoch)) : 0,
     weightDecay: options.weightDecay ?? 0.01,
     ...(options.optimizer ? { optimizer: options.optimizer } : {}),
@@ -48,12 +48,12 @@ export async function beginWhole(
 ): Promise<WholeState> {
   const { options, signal } = context
   const factor = await chooseFactor(prepared, context, head)
-  const rates = await chooseRates(learn, context, { phase, head, trained, ...factor })
+  const rates = await chooseRates(learn, context, { phase, head, trained, usual: prepared.domain.usual, ...factor })
   const stepsPerEpoch = Math.max(1, Math.round(learn.train.count / prepared.batchSize))
   const measures = head !== undefined || options.minutes !== undefined
   const slowest = measures ? await secondsPerEpoch(learn, stepsPerEpoch, signal) : 0
   explainBeginning(learn, prepared, context, { head, rates })
-  const cycleLen = firstCycle(options, learn.train.count)
+  const cycleLen = firstCycle(options, learn.train.count, prepared.domain.usual)
   if (measures)
     context.session.choice(
       'first cycle',

@@ -7,6 +7,9 @@ import { type Packed, pack, type Stretch } from './pack.ts'
  *  the CPU, whatever the device of the weights. */
 export interface TextBody extends Body {
   readonly config: BertConfig
+  /** x → [texts, width] of length 1, as sentence-transformers gives them. The features are √width times as long, so
+   *  that each of them is about 1, as a head and its L2 expect. */
+  embed(x: Tensor): Tensor
 }
 
 /** BERT (Devlin et al. 2019, arXiv:1810.04805) and its relatives of the same layers: MiniLM, RoBERTa, DistilBERT. The
@@ -31,7 +34,7 @@ export function bert(config: BertConfig): TextBody {
   const words1d = (values: BigInt64Array, device: string) => onDevice(fromArray(values, [values.length]), device)
 
   /** [texts, longest] → [texts, width]. */
-  const pooled = (x: Tensor): Tensor => {
+  const embed = (x: Tensor): Tensor => {
     const weight = words.own.parameters.weight!
     const { device } = weight
     const texts = x.shape[0]!
@@ -44,8 +47,9 @@ export function bert(config: BertConfig): TextBody {
     const mean = pooling === 'mean' ? meanOf(h.to('float32'), packed, device) : firstOf(h.to('float32'), packed, device)
     return mean.div(aten.clamp_min(aten.linalg_vector_norm(mean, { ord: 2, dim: [1], keepdim: true }), 1e-12))
   }
+  const pooled = (x: Tensor) => embed(x).mul(Math.sqrt(width))
   const net = nn.module(m, pooled, { kind: 'Bert' })
-  const facts = { features: pooled, pooled, pooledFeatures: width, groups: groupsOf(layers), config }
+  const facts = { embed, features: pooled, pooled, pooledFeatures: width, groups: groupsOf(layers), config }
   return Object.assign(net, facts)
 }
 
