@@ -5,7 +5,8 @@ import { blanks, shown } from '../../data/tables/dialect.ts'
 import type { Choice } from '../../data/types.ts'
 import { blanksToCommas, type Shape, type ShapeOptions, shapeOf } from './csv-shape.ts'
 import { converted, headOf, lineOfRecord } from './csv-text.ts'
-import { type Duck, firstLines, text, type Value } from './duckdb.ts'
+import { type Duck, type DuckOnDemand, firstLines, text, type Value } from './duckdb.ts'
+import type { PassFile } from './pass-columns.ts'
 import type { Relation } from './relation.ts'
 
 /** A text file as DuckDB reads it. */
@@ -21,6 +22,8 @@ interface TextFile {
 export interface CsvTables {
   relation: Relation
   paths: string[]
+  /** The files for one pass without DuckDB; undefined where bad rows are left out or quotes stand behind backslashes. */
+  plain(columns: readonly number[]): PassFile[] | undefined
   /** The place of a row in words. */
   where(row: number): string
   /** An error of DuckDB as an error that names file and line, and all lines that are wrong. */
@@ -49,7 +52,7 @@ export class NeedsConversion extends Error {
  *  files that could not be read as they are. */
 export async function csvTables(
   files: readonly string[],
-  duck: Duck,
+  duck: DuckOnDemand,
   { convert, skipBadRows, ...options }: CsvOptions & { convert: ReadonlyMap<string, string> },
 ): Promise<CsvTables> {
   const texts: TextFile[] = []
@@ -83,9 +86,19 @@ export async function csvTables(
   return {
     relation,
     paths: texts.map(({ path }) => path),
+    plain: columns =>
+      skipBadRows || texts.some(({ shape }) => shape.escape !== shape.quote)
+        ? undefined
+        : texts.map(({ path, shape: { delimiter, quote, skip, names: own } }) => ({
+            path,
+            delimiter,
+            quote,
+            skip,
+            columns: own.map(name => columns[names.indexOf(name)]!),
+          })),
     where: row => placeOf(texts, row),
     fault: error => faultOf(error, { texts, duck, convert }),
-    leftOut: async () => (skipBadRows ? leftOut(texts, await rejected(texts, duck)) : []),
+    leftOut: async () => (skipBadRows ? leftOut(texts, await rejected(texts, await duck.open())) : []),
   }
 }
 
@@ -124,7 +137,7 @@ function placeOf(texts: readonly TextFile[], row: number): string {
 
 async function faultOf(
   error: unknown,
-  { texts, duck, convert }: { texts: readonly TextFile[]; duck: Duck; convert: ReadonlyMap<string, string> },
+  { texts, duck, convert }: { texts: readonly TextFile[]; duck: DuckOnDemand; convert: ReadonlyMap<string, string> },
 ): Promise<unknown> {
   const message = error instanceof Error ? error.message : ''
   if (!/CSV|csv/.test(message)) return error
@@ -134,7 +147,7 @@ async function faultOf(
     if (/unicode|not utf-8/i.test(message)) return new NeedsConversion(own.file, 'windows-1252')
     if (/invalid state/i.test(message)) return new NeedsConversion(own.file, 'utf-8')
   }
-  const [first, ...others] = await rejected([own], duck)
+  const [first, ...others] = await rejected([own], await duck.open())
   if (!first) return new DataError(`${own.file}: ${firstLines(error)}`, { cause: error })
   const { names, delimiter } = own.shape
   const more =

@@ -29,6 +29,33 @@ export interface Duck {
   close(): void
 }
 
+/** A database that is opened when it is needed, and a folder for files of one reading. */
+export class DuckOnDemand {
+  readonly #options: DuckOptions
+  #duck: Promise<Duck> | undefined
+  #folder: string | undefined
+
+  constructor(options: DuckOptions) {
+    this.#options = options
+  }
+  open(): Promise<Duck> {
+    this.#duck ??= openDuck(this.#options)
+    return this.#duck
+  }
+  /** It is removed by `close`. */
+  get folder(): string {
+    this.#folder ??= mkdtempSync(join(tmpdir(), 'anneal-text-'))
+    return this.#folder
+  }
+  async close(): Promise<void> {
+    await this.#duck?.then(
+      duck => duck.close(),
+      () => {},
+    )
+    if (this.#folder) rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
 /** What DuckDB's values become: 64-bit integers stay `bigint`. */
 export type Value = string | number | bigint | boolean | null | readonly Value[] | { [name: string]: Value }
 

@@ -1,4 +1,5 @@
 import { DataError } from '../../base/errors.ts'
+import type { Choice } from '../../data/types.ts'
 
 /** A column as a file holds it, before its words are read. Numbers and dates are NaN where a value is missing. `missing`:
  *  words for a missing value and how many rows had them; they are NaN already. `plain`: read from
@@ -18,6 +19,16 @@ export type Plain = string | number | bigint | boolean | Date | null | undefined
 
 /** The largest number up to which every whole number is a float64. */
 export const mostWhole = 2 ** 53
+
+/** More different texts than this are not read. */
+export const mostWords = 3_000_000
+
+/** A column with more texts than are read. `many`: how many it holds. */
+export const tooManyWords = (name: string, many: string): Choice => ({
+  what: 'column left out',
+  value: name,
+  reason: `it holds ${many} different texts, and at most ${mostWords.toLocaleString('en-US')} are read as words; take the part of them that matters with SQL`,
+})
 
 /** Collects one column from plain values. Numbers stay numbers while no text is among them; then all values are words. */
 export class ColumnBuilder {

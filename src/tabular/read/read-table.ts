@@ -4,18 +4,20 @@ import { silent } from '../../base/progress.ts'
 import { type MissingRule, missingRule } from '../../cells/missing.ts'
 import type { Choice } from '../../data/types.ts'
 import type { Frame } from '../types.ts'
-import { csvTables, NeedsConversion } from './csv.ts'
+import { type CsvTables, csvTables, NeedsConversion } from './csv.ts'
+import { readInOnePass } from './csv-pass.ts'
 import { unique } from './csv-shape.ts'
-import { type Duck, firstLines, name as named, openDuck, text, withoutEnd } from './duckdb.ts'
+import { type Duck, DuckOnDemand, firstLines, name as named, text, withoutEnd } from './duckdb.ts'
 import { frameOf, type Read } from './frame-of.ts'
 import { chooseTable, type ReadOptions } from './options.ts'
-import { type Relation, readRelation, typedView } from './relation.ts'
+import { type Relation, type RelationOptions, readRelation, typedView } from './relation.ts'
 import { type Source, sourceOf } from './source.ts'
 import { readSqlite } from './sqlite.ts'
 
 /** Reads a table from CSV, TSV, JSON lines, Parquet, SQLite or DuckDB files, or from several files by a pattern. Every
  *  row is read, or an error names file and line. Throws where two readings fit. Nothing outside the named files is
- *  read, and nothing is downloaded. Needs the package `@duckdb/node-api`. */
+ *  read, and nothing is downloaded. Plain CSV files are read in one pass; the other formats, SQL, and files that are not plain
+ *  need the package `@duckdb/node-api`. */
 export async function readTable(source: string, options: ReadOptions = {}): Promise<Frame> {
   const convert = new Map<string, string>()
   for (;;)
@@ -29,7 +31,8 @@ export async function readTable(source: string, options: ReadOptions = {}): Prom
 
 async function readOnce(source: string, options: ReadOptions, convert: ReadonlyMap<string, string>): Promise<Frame> {
   const missing = missingRule(options.missing)
-  const duck = await openDuck(options)
+  options.signal?.throwIfAborted()
+  const duck = new DuckOnDemand(options)
   let read: Read
   try {
     const found = await sourceOf(source, duck)
@@ -38,10 +41,10 @@ async function readOnce(source: string, options: ReadOptions, convert: ReadonlyM
       : found.kind === 'csv'
         ? readCsvFiles(found, duck, { options, missing, convert })
         : found.kind === 'duckdb'
-          ? readDatabase(found.files[0]!, duck, { options, missing })
-          : readTyped(found, duck, { options, missing }))
+          ? readDatabase(found.files[0]!, await duck.open(), { options, missing })
+          : readTyped(found, await duck.open(), { options, missing }))
   } finally {
-    duck.close()
+    await duck.close()
   }
   if (read.rows === 0)
     throw new DataError(`${source}${options.sql ? ' with this SQL' : ''} holds no rows; expected at least one.`)
@@ -53,7 +56,7 @@ interface How {
   missing: MissingRule
 }
 
-const relationOptions = ({ options, missing }: How) => ({
+const relationOptions = ({ options, missing }: How): RelationOptions => ({
   report: options.report ?? silent,
   signal: options.signal,
   skip: new Set(options.skip),
@@ -62,11 +65,16 @@ const relationOptions = ({ options, missing }: How) => ({
 
 async function readCsvFiles(
   { files }: Source,
-  duck: Duck,
+  demand: DuckOnDemand,
   { convert, ...how }: How & { convert: ReadonlyMap<string, string> },
 ): Promise<Read> {
   const { options } = how
-  const tables = await csvTables(files, duck, { ...options, convert })
+  const tables = await csvTables(files, demand, { ...options, convert })
+  if (options.sql === undefined) {
+    const read = await readPlain(tables, relationOptions(how))
+    if (read) return read
+  }
+  const duck = await demand.open()
   try {
     if (options.sql !== undefined)
       return await readSql(files, duck, {
@@ -85,6 +93,20 @@ async function readCsvFiles(
   } catch (error) {
     throw await tables.fault(error)
   }
+}
+
+/** One pass over the bytes of plain files. */
+async function readPlain(tables: CsvTables, { skip, ...options }: RelationOptions): Promise<Read | undefined> {
+  const { names, choices } = tables.relation
+  const files = tables.plain(names.map((name, i) => (skip.has(name) ? -1 : i)))
+  const read =
+    files &&
+    (await readInOnePass(
+      files,
+      names.map(name => (skip.has(name) ? undefined : name)),
+      options,
+    ))
+  return read && { ...read, choices: [...choices, ...read.choices], where: tables.where }
 }
 
 /** JSON and Parquet: the file says what its columns are. */

@@ -2,7 +2,7 @@ import type { Report } from '../../base/progress.ts'
 import type { MissingRule } from '../../cells/missing.ts'
 import type { Choice } from '../../data/types.ts'
 import { type Duck, name as named, type Value } from './duckdb.ts'
-import { mostWhole, type RawColumn } from './raw.ts'
+import { mostWhole, mostWords, type RawColumn, tooManyWords } from './raw.ts'
 
 /** A table in the database: a relation whose columns are `c0`, `c1`, …, the names of its columns, and their types. */
 export interface Relation {
@@ -18,9 +18,6 @@ type Plan =
   | { as: 'number'; sql: string; missing: Map<string, number> }
   | { as: 'date'; sql: string; view: string; missing: Map<string, number> }
   | { as: 'words'; sql: string; type?: string; words: string[] }
-
-/** More different texts than this are not read. */
-const mostWords = 3_000_000
 
 export interface RelationOptions {
   report: Report
@@ -249,9 +246,7 @@ async function findWords(duck: Duck, { sql, names }: Relation, { rows, plans, ch
   for (const { i } of own)
     if (left.has(i)) {
       plans[i] = undefined
-      const about = Math.round(left.get(i)!).toLocaleString('en-US')
-      const reason = `it holds about ${about} different texts, and at most ${mostWords.toLocaleString('en-US')} are read as words; take the part of them that matters with SQL`
-      choices.push({ what: 'column left out', value: names[i]!, reason })
+      choices.push(tooManyWords(names[i]!, `about ${Math.round(left.get(i)!).toLocaleString('en-US')}`))
     }
   own = own.filter(({ i }) => !left.has(i))
   if (own.length === 0) return

@@ -21,13 +21,15 @@ export const kindNames = 'CSV, TSV, JSON lines, Parquet, SQLite, DuckDB'
 export const isPattern = (source: string): boolean => /[*?[]/.test(source) && !existsSync(source)
 
 /** The files that a source names, and what they hold. Patterns are those of a shell: `sales-*.csv`, `**` for folders. */
-export async function sourceOf(source: string, duck: Pick<Duck, 'rows'>): Promise<Source> {
+export async function sourceOf(source: string, duck: { open(): Promise<Pick<Duck, 'rows'>> }): Promise<Source> {
   if (/^(postgres(ql)?|mysql|https?|s3):\/\//i.test(source))
     throw new DataError(
       `${source.replace(/\/\/[^@/]*@/, '//…@')} is an address; Anneal reads files: ${kindNames}. Export the table, for example as CSV or Parquet, and give that file.`,
     )
   const files = isPattern(source)
-    ? (await duck.rows(`SELECT file FROM glob(${text(source)}) ORDER BY file`)).map(([file]) => file as string)
+    ? (await (await duck.open()).rows(`SELECT file FROM glob(${text(source)}) ORDER BY file`)).map(
+        ([file]) => file as string,
+      )
     : [source]
   if (files.length === 0)
     throw new FileError(`no file has a name like ${source}. Expected a file or a pattern such as sales-*.csv.`)
