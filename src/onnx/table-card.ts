@@ -11,10 +11,23 @@ export interface TableCardInput {
    *  int64, its least value (-2^63) where missing. */
   kind: 'number' | 'category' | 'date'
   type: 'float32' | 'string' | 'int64'
-  /** Of a category: how many words it has a code for. */
+  /** Of a category: how many words it has a code for, and which. `vocabulary` is absent in older files. */
   words?: number
+  vocabulary?: readonly string[]
   /** Of a date: the parts that the graph computes. */
   parts?: readonly string[]
+  /** How texts of a number or a date are read, where training found a sign before fractions, a unit, or an order of day and
+   *  month. */
+  reading?: TableCardReading
+  /** A usual value: the median of a number or a date (in seconds), a word of a category. Not of one row: each column by
+   *  itself. Absent in older files. */
+  usual?: TableCell
+}
+
+/** How the texts of a column are read. */
+export interface TableCardReading {
+  decimal?: '.' | ','
+  dateOrder?: 'dmy' | 'mdy' | 'ymd'
 }
 
 /** The result of a check of an exported model of a table in one runtime: raw rows to answers, beside the trained model. */
@@ -58,6 +71,10 @@ export interface TableFileCard {
   /** How many models are averaged: folds. Default: 1. */
   members?: number
   inputs: readonly TableCardInput[]
+  /** The words that mean a missing value, where the run was given them. Default: the usual ones. */
+  missing?: readonly string[]
+  /** Further columns of the training table, targets among them, which the model does not take: a row may have them. */
+  unused?: readonly string[]
   /** Names of the outputs: `probabilities` float [N, classes] and `label` string [N], or `values` float [N, targets]. */
   outputs: { probabilities?: string; label?: string; values?: string }
   /** Two classes: the positive one, and the probability from which it is decided. */
@@ -65,6 +82,13 @@ export interface TableFileCard {
   threshold?: number
   /** Validation and test metrics. */
   metrics: { valid: Readonly<Record<string, CardMetric>>; test?: Readonly<Record<string, CardMetric>> }
+  /** What the model predicted on the validation rows, as in the card of a model of pictures. */
+  validation?: {
+    rows: number
+    labels?: readonly number[]
+    confidence?: number
+    values?: { mean: readonly number[]; std: readonly number[] }
+  }
   /** Licences of pretrained weights. A model of a table has none: it is trained from nothing. */
   licences: readonly string[]
   /** sha256 of the model's files, by name. */

@@ -1,25 +1,35 @@
 import { decode, type Input } from './decode-browser.ts'
-import { modelOf, type Source } from './input.ts'
-import { type Model as AnyModel, openModel } from './model.ts'
-import type { Host, LoadOptions } from './types.ts'
+import type { Model as AnyModel } from './model.ts'
+import { type OpenModel, open } from './open.ts'
+import { modelOf, type Source } from './source.ts'
+import type { Host, LoadOptions, ModelKind } from './types.ts'
 import { webHost } from './web.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
+export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
 export { readCard } from './card.ts'
 export type { Input } from './decode-browser.ts'
 export type { BitmapLike, CanvasLike, FrameLike, ImageLike, VideoLike } from './dom.ts'
 export { type ErrorKind, RunError } from './errors.ts'
-export type { Source } from './input.ts'
+export type { Source } from './source.ts'
+export type { ReadCell } from './table/cells.ts'
+export type { ReadRow } from './table/rows.ts'
+export type { TableModel } from './table/table-model.ts'
 export type { Saved as SavedClasses, Taught } from './teach.ts'
 export type * from './types.ts'
 
-/** A model, loaded by {@link load}. */
+/** A model of pictures, loaded by {@link load}. */
 export type Model = AnyModel<Input>
+/** A model of a kind, as {@link load} gives it. Of an unknown kind it is a union, which `model.kind` tells apart. */
+export type ModelOf<K extends ModelKind = ModelKind> = OpenModel<Input, K>
 
 const host: Host<Input> = { ...webHost, decode }
 
-/** Loads an exported model: `model.onnx` of `anneal export`. source: its address, or its bytes. Works in a page and in a
+/** Loads an exported model of pictures or of a table: `model.onnx` of `anneal export`. source: its address, or its bytes. Works in a page and in a
  *  worker. Throws a RunError for a file that is no such model. */
-export async function load(source: Source, options: LoadOptions = {}): Promise<Model> {
-  return openModel(...(await modelOf(source, options)), host, options)
+export async function load<K extends ModelKind = ModelKind>(
+  source: Source,
+  options: LoadOptions<K> = {},
+): Promise<ModelOf<K>> {
+  return open(...(await modelOf(source, options)), host, options)
 }

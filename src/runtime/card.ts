@@ -1,4 +1,5 @@
 import type { Card } from '../onnx/card.ts'
+import type { TableFileCard } from '../onnx/table-card.ts'
 import { RunError } from './errors.ts'
 import type { OrtSession } from './types.ts'
 
@@ -48,7 +49,7 @@ const again = 'Export the model again with `anneal export`, and copy the file wh
 /** Reads the card of an exported model, from the metadata of its ONNX file. `name`: what errors call the file.
  *  Throws a RunError for a file that is cut off, no ONNX file, without a card, of a newer version, or with weights in
  *  other files. */
-export function readCard(bytes: Uint8Array, name = 'the model'): Card {
+export function readCard(bytes: Uint8Array, name = 'the model'): Card | TableFileCard {
   const refuse = (what: string, todo = again) => new RunError('model', `${name}: ${what} ${todo}`)
   const text = (from: number, to: number) => new TextDecoder().decode(bytes.subarray(from, to))
   const head = text(0, 64).trimStart()
@@ -106,20 +107,18 @@ export function readCard(bytes: Uint8Array, name = 'the model'): Card {
   return checkedCard(card, refuse)
 }
 
-function checkedCard(json: string, refuse: (what: string, todo?: string) => RunError): Card {
+function checkedCard(json: string, refuse: (what: string, todo?: string) => RunError): Card | TableFileCard {
   let card: Card
   try {
     card = JSON.parse(json)
   } catch {
     throw refuse('its card is no JSON.')
   }
-  if ((card?.format as string) === 'anneal-table-model')
-    throw refuse(
-      'it is a model of a table, which takes one input for each column and no pictures.',
-      'Run it by onnxruntime itself, or predict with its run: npx anneal predict RUN TABLE.',
-    )
+  if ((card?.format as string) === 'anneal-table-model') return card // its own module checks it
   if (card?.format !== 'anneal-model')
-    throw refuse(`its card has the format ${JSON.stringify(card?.format)}, expected "anneal-model".`)
+    throw refuse(
+      `its card has the format ${JSON.stringify(card?.format)}, expected "anneal-model" or "anneal-table-model".`,
+    )
   if (!(card.version <= cardVersion))
     throw refuse(
       `its card has version ${card.version}; this runtime reads version ${cardVersion}.`,

@@ -2,23 +2,31 @@ import type { Card } from '../onnx/card.ts'
 import { RunError } from './errors.ts'
 import { formatOf } from './format.ts'
 import { readHeader } from './header.ts'
-import { bytesOf, isBytes, modelOf, readsPng, type Source } from './input.ts'
-import { type Model as AnyModel, openModel } from './model.ts'
+import { bytesOf, isBytes, readsPng } from './input.ts'
+import type { Model as AnyModel } from './model.ts'
+import { type OpenModel, open } from './open.ts'
 import { checkPixels, isRaw } from './pixels.ts'
-import type { BlobLike, Host, LoadOptions, RawPixels } from './types.ts'
+import { modelOf, type Source } from './source.ts'
+import type { BlobLike, Host, LoadOptions, ModelKind, RawPixels } from './types.ts'
 import { webHost } from './web.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
+export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
 export { readCard } from './card.ts'
 export { type ErrorKind, RunError } from './errors.ts'
-export type { Source } from './input.ts'
+export type { Source } from './source.ts'
+export type { ReadCell } from './table/cells.ts'
+export type { ReadRow } from './table/rows.ts'
+export type { TableModel } from './table/table-model.ts'
 export type { Saved as SavedClasses, Taught } from './teach.ts'
 export type * from './types.ts'
 
 /** A picture to predict: raw pixels, or the bytes of a file: PNG, and with `load(model, { decode })` all that you decode. */
 export type Input = Uint8Array | ArrayBuffer | BlobLike | RawPixels
-/** A model, loaded by {@link load}. */
+/** A model of pictures, loaded by {@link load}. */
 export type Model = AnyModel<Input>
+/** A model of a kind, as {@link load} gives it. Of an unknown kind it is a union, which `model.kind` tells apart. */
+export type ModelOf<K extends ModelKind = ModelKind> = OpenModel<Input, K>
 
 /** The pixels of an input. There is no canvas on the edge: PNG files are decoded here, others by `decode`. */
 async function decode(
@@ -50,6 +58,9 @@ const host: Host<Input> = { ...webHost, decode }
 
 /** Loads an exported model: `model.onnx` of `anneal export`, by its address or its bytes, in a worker of an edge runtime.
  *  Such a worker may not compile WebAssembly: give `wasm`, the imported .wasm file of onnxruntime-web. */
-export async function load(source: Source, options: LoadOptions = {}): Promise<Model> {
-  return openModel(...(await modelOf(source, options)), host, options)
+export async function load<K extends ModelKind = ModelKind>(
+  source: Source,
+  options: LoadOptions<K> = {},
+): Promise<ModelOf<K>> {
+  return open(...(await modelOf(source, options)), host, options)
 }

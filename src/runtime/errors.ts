@@ -1,9 +1,10 @@
 /** What went wrong, for programs:
  *  - `model`: the file is no model that this runtime can use
  *  - `picture`: a picture can't be read, or does not fit the model
+ *  - `row`: a row of a table does not fit the model
  *  - `backend`: onnxruntime is missing or does not start
  *  - `use`: the call itself is wrong, such as a prediction after `dispose()` */
-export type ErrorKind = 'model' | 'picture' | 'backend' | 'use'
+export type ErrorKind = 'model' | 'picture' | 'row' | 'backend' | 'use'
 
 /** Every error that the runtime throws by itself. The message says what came, what was expected and what to do. */
 export class RunError extends Error {

@@ -1,10 +1,12 @@
 import type { Card } from '../onnx/card.ts'
-import { checkSession, readCard } from './card.ts'
+import { checkSession } from './card.ts'
 import { RunError, reasonOf } from './errors.ts'
 import { toModelPixels } from './pixels.ts'
 import { predictionOf } from './prediction.ts'
 import { runOnce } from './run-once.ts'
+import { startOrt } from './session.ts'
 import { type Examples, type Featured, type Saved, Taught } from './teach.ts'
+import { Turns, untilAborted } from './turns.ts'
 import type {
   Device,
   Host,
@@ -25,7 +27,6 @@ const together = 32
 
 interface Parts<Input> {
   card: Card
-  name: string
   device: Device
   why: string
   session: OrtSession
@@ -36,14 +37,14 @@ interface Parts<Input> {
 
 /** A model that predicts pictures. Predictions run one after another, in the order of their calls. */
 export class Model<Input> {
+  readonly kind = 'picture'
   /** What is known of the model: classes, preprocessing, metrics, licence. */
   readonly card: Card
   /** Where it computes, and why there. */
   readonly device: Device
   readonly why: string
   readonly #parts: Parts<Input>
-  #last: Promise<unknown> = Promise.resolve()
-  #disposed: Promise<void> | undefined
+  readonly #turns = new Turns()
 
   constructor(parts: Parts<Input>) {
     this.card = parts.card
@@ -76,7 +77,7 @@ export class Model<Input> {
 
   async #decode(input: Input, name: string, signal?: Signal): Promise<ModelPixels> {
     const { host, card, options } = this.#parts
-    this.#check(signal)
+    this.#turns.check(signal)
     const { limitPixels = mostPixels, decode } = options
     const called = typeof input === 'string' ? input : name
     const work = host.decode(input, card, { limitPixels, decode, signal }).then(raw => toModelPixels(raw, card.input))
@@ -93,7 +94,7 @@ export class Model<Input> {
     pixels: RawPixels | readonly RawPixels[],
     options: PredictOptions = {},
   ): Promise<Prediction | Prediction[]> {
-    this.#check(options.signal)
+    this.#turns.check(options.signal)
     const many = Array.isArray(pixels)
     const all = (many ? (pixels as readonly RawPixels[]) : [pixels as RawPixels]).map((raw, i) => {
       try {
@@ -131,16 +132,10 @@ export class Model<Input> {
 
   /** Ends the model after the predictions that wait, and frees its memory. */
   dispose(): Promise<void> {
-    this.#disposed ??= this.#last.then(() => this.#parts.session.release())
-    return this.#disposed
+    return this.#turns.dispose(() => this.#parts.session.release())
   }
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
-  }
-
-  #check(signal?: Signal): void {
-    if (this.#disposed) throw new RunError('use', 'the model was disposed; load it again.')
-    throwIfAborted(signal)
   }
 
   /** Runs pictures of one size through the net, after all that wait. */
@@ -149,9 +144,7 @@ export class Model<Input> {
     { signal, features = false, heat = false }: PredictOptions,
   ): Promise<Prediction[]> {
     const { session, ort, card } = this.#parts
-    this.#check(signal)
-    const turn = this.#last.then(async () => {
-      throwIfAborted(signal)
+    return this.#turns.run(async () => {
       const asked = { features, heat }
       const wanted = (['features', 'heat'] as const).filter(name => asked[name] && card[name])
       const [scores, ...found] = await runOnce(session, ort, card, pictures, wanted)
@@ -159,59 +152,27 @@ export class Model<Input> {
         const others = wanted.map((name, j) => [name, rowOf(found[j]!, i, pictures)])
         return predictionOf(card, rowOf(scores!, i, pictures), Object.fromEntries(others))
       })
-    })
-    this.#last = turn.catch(() => {})
-    return untilAborted(turn, signal)
+    }, signal)
   }
 }
 
 const rowOf = (all: Float32Array, i: number, { length }: readonly unknown[]): Float32Array =>
   all.slice((i * all.length) / length, ((i + 1) * all.length) / length)
 
-/** Makes a model of the bytes of a file. `name`: what errors call it. */
+/** Makes a model of pictures of the bytes of a file with its card. `name`: what errors call it. */
 export async function openModel<Input>(
+  card: Card,
   bytes: Uint8Array,
   name: string,
   host: Host<Input>,
   options: LoadOptions = {},
 ): Promise<Model<Input>> {
-  const { device = 'auto', signal } = options
-  const card = readCard(bytes, name)
-  throwIfAborted(signal)
-  const begin = async <T>(work: () => Promise<T>) => {
-    try {
-      return await untilAborted(work(), signal)
-    } catch (error) {
-      if (signal?.aborted || error instanceof RunError) throw error
-      throw new RunError('backend', `${name}: ${await host.explain(error, options)}`, { cause: error })
-    }
-  }
-  if (device !== 'auto' && device !== 'webgpu' && device !== host.device)
-    throw new RunError(
-      'use',
-      `device: got ${JSON.stringify(device)}, expected "auto", "webgpu" or "${host.device}" here.`,
-    )
-  const ort = options.ort ?? (await begin(() => host.importOrt()))
-  const settings = await host.prepare(ort, options)
-  const create = async (executionProviders: unknown[]) => {
-    const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, ...settings, executionProviders })
-    if (signal?.aborted) await session.release()
-    throwIfAborted(signal)
-    return session
-  }
-  const parts = { card, name, ort, host, options }
-  const plain = async () => {
-    const session = await begin(() => create([host.device]))
-    try {
-      checkSession(session, card, name)
-    } catch (error) {
-      await session.release()
-      throw error
-    }
-    return session
-  }
+  const { device = 'auto' } = options
+  const { ort, create, plain } = await startOrt(bytes, name, host, options)
+  const parts = { card, ort, host, options }
+  const usual = () => plain(session => checkSession(session, card, name))
   const onDevice = async (why: string) =>
-    new Model<Input>({ ...parts, device: host.device, why, session: await plain() })
+    new Model<Input>({ ...parts, device: host.device, why, session: await usual() })
 
   const { navigator } = globalThis as { navigator?: { gpu?: unknown } }
   const able = host.device === 'wasm' && navigator?.gpu !== undefined && options.ort !== undefined
@@ -219,22 +180,7 @@ export async function openModel<Input>(
   if (device === 'auto' && !able) return onDevice('the usual device')
 
   const { chooseDevice } = await import('./gpu.ts')
-  const chosen = await chooseDevice({ create, plain, ort, card, name, asked: device === 'webgpu', usual: host.device })
+  const asked = device === 'webgpu'
+  const chosen = await chooseDevice({ create, plain: usual, ort, card, name, asked, usual: host.device })
   return new Model<Input>({ ...parts, ...chosen })
-}
-
-/** Throws the reason of a signal that is aborted. */
-export function throwIfAborted(signal?: Signal): void {
-  if (signal?.aborted) throw signal.reason ?? new RunError('use', 'aborted')
-}
-
-/** The promise, or the reason of the signal as soon as it is aborted. */
-export function untilAborted<T>(promise: Promise<T>, signal?: Signal): Promise<T> {
-  if (!signal) return promise
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason ?? new RunError('use', 'aborted'))
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
 }

@@ -5,16 +5,20 @@ import { fileURLToPath } from 'node:url'
 import type { Card } from '../onnx/card.ts'
 import { decodeFile } from './decode-node.ts'
 import { RunError, reasonOf } from './errors.ts'
-import { fetchModel } from './fetch.ts'
 import { bytesOf, isBytes } from './input.ts'
-import { type Model as AnyModel, openModel } from './model.ts'
+import type { Model as AnyModel } from './model.ts'
+import { type OpenModel, open as openFile } from './open.ts'
 import { isRaw } from './pixels.ts'
-import type { BlobLike, Host, LoadOptions, Ort, RawPixels } from './types.ts'
+import type { BlobLike, Host, LoadOptions, ModelKind, Ort, RawPixels } from './types.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
 export { probePicture } from '../onnx/probe.ts'
+export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
 export { readCard } from './card.ts'
 export { type ErrorKind, RunError } from './errors.ts'
+export type { ReadCell } from './table/cells.ts'
+export type { ReadRow } from './table/rows.ts'
+export type { TableModel } from './table/table-model.ts'
 export type { Saved as SavedClasses, Taught } from './teach.ts'
 export type * from './types.ts'
 
@@ -26,23 +30,25 @@ export interface UrlLike {
 
 /** A picture to predict: the path of a file, its `URL` (`file:`), the bytes of a file, or raw pixels. */
 export type Input = string | UrlLike | Uint8Array | ArrayBuffer | BlobLike | RawPixels
-/** A model, loaded by {@link load}. */
+/** A model of pictures, loaded by {@link load}. */
 export type Model = AnyModel<Input>
+/** A model of a kind, as {@link load} gives it. Of an unknown kind it is a union, which `model.kind` tells apart. */
+export type ModelOf<K extends ModelKind = ModelKind> = OpenModel<Input, K>
 
-/** Loads an exported model: `model.onnx` of `anneal export`. source: the path of the file, its URL (`file:`, `https:`), or
+/** Loads an exported model of pictures or of a table: `model.onnx` of `anneal export`. source: the path of the file, its URL (`file:`, `https:`), or
  *  its bytes. Throws a RunError for a file that is no such model. */
-export async function load(
+export async function load<K extends ModelKind = ModelKind>(
   source: string | UrlLike | Uint8Array | ArrayBuffer | BlobLike,
-  options: LoadOptions = {},
-): Promise<Model> {
+  options: LoadOptions<K> = {},
+): Promise<ModelOf<K>> {
   const name = typeof source === 'string' ? source : isUrl(source) ? source.href : 'the model'
-  return openModel(await modelBytes(source, options), name, host, options)
+  return openFile(await modelBytes(source, options), name, host, options)
 }
 
 async function modelBytes(source: Parameters<typeof load>[0], { signal }: LoadOptions): Promise<Uint8Array> {
   const path = typeof source === 'string' ? source : isUrl(source) ? source.href : undefined
   if (path === undefined) return bytesOf(source as Uint8Array)
-  if (/^https?:/i.test(path)) return fetchModel(path, signal)
+  if (/^https?:/i.test(path)) return (await import('./fetch.ts')).fetchModel(path, signal)
   const file = path.startsWith('file:') ? fileURLToPath(path) : path
   try {
     return await readFile(file)

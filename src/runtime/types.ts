@@ -51,18 +51,30 @@ export interface OrtSession {
   run(feeds: Record<string, OrtTensor>, fetches: readonly string[]): Promise<Record<string, OrtTensor>>
   release(): Promise<void>
 }
+/** The constructor of tensors. */
+export interface OrtTensorOf {
+  new (type: 'uint8', data: Uint8Array, dims: readonly number[]): OrtTensor
+  new (type: 'float32', data: Float32Array, dims: readonly number[]): OrtTensor
+  new (type: 'int64', data: BigInt64Array, dims: readonly number[]): OrtTensor
+  new (type: 'string', data: readonly string[], dims: readonly number[]): OrtTensor
+}
 /** The module of onnxruntime: `import * as ort from 'onnxruntime-node'`, or `'onnxruntime-web/wasm'`. */
 export interface Ort {
   readonly InferenceSession: { create(model: Uint8Array, options?: object): Promise<OrtSession> }
-  readonly Tensor: new (type: 'uint8', data: Uint8Array, dims: readonly number[]) => OrtTensor
+  readonly Tensor: OrtTensorOf
   readonly env: object
 }
 
 /** Where a model computes. */
 export type Device = 'cpu' | 'wasm' | 'webgpu'
 
+/** What a model predicts: pictures, or the rows of a table. */
+export type ModelKind = 'picture' | 'table'
+
 /** How a model is loaded. */
-export interface LoadOptions {
+export interface LoadOptions<K extends ModelKind = ModelKind> {
+  /** The kind of model that is expected: the result has its type, and a file of another kind is an error. Default: any. */
+  kind?: K
   /** Default `auto`: the processor; in a browser WebGPU where `ort` has it, the probe picture of the card gives the same
    *  answer there, and it is faster. */
   device?: 'auto' | Device
@@ -147,3 +159,33 @@ export interface Host<Input> {
     options: { limitPixels: number; decode: LoadOptions['decode']; signal?: Signal | undefined },
   ): Promise<RawPixels>
 }
+
+/** A value of a row; null where it is missing. Dates may be texts too, such as `2024-07-01` or `2024-07-01T18:30:00Z`. */
+export type TableValue = string | number | bigint | boolean | Date | null
+/** A row of a table: a value for each column that the model takes. */
+export type TableRow = Readonly<Record<string, TableValue>>
+
+interface TableAnswer {
+  /** The probabilities (for regression the values), in the order of the card's `classes`. */
+  scores: Float32Array
+  /** The columns whose word training did not have, or too seldom: the model knows nothing of it. */
+  unknown: string[]
+}
+/** The class of a row. */
+export interface TableClass extends TableAnswer {
+  task: 'single'
+  /** The decided class: the most probable one; of two classes the positive one from the card's `threshold` on. */
+  label: string
+  /** Its probability. */
+  probability: number
+  /** Of every class, by name. Names that look like whole numbers come first; `scores` has the order of `classes`. */
+  probabilities: Record<string, number>
+}
+/** The target values of a row. */
+export interface TableNumbers extends TableAnswer {
+  task: 'regression'
+  /** The value of each target, in its own unit. */
+  values: Record<string, number>
+}
+/** The prediction for one row; `task` says which of the two kinds it is. */
+export type TablePrediction = TableClass | TableNumbers

@@ -10,7 +10,7 @@ export async function load(path: string, { threads }: { threads?: number } = {})
   const model = await loadInThread(path, threads)
   if (model) return model
   try {
-    return await loadByRuntime(path, { device: 'cpu', ...(threads === undefined ? {} : { threads }) })
+    return await loadByRuntime(path, { kind: 'picture', device: 'cpu', ...(threads === undefined ? {} : { threads }) })
   } catch (error) {
     if (error instanceof RunError) throw new ModelError(error.message, { cause: error })
     throw error

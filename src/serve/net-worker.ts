@@ -22,7 +22,7 @@ const reply = (message: Reply) => port.postMessage(message)
 async function resultOf(request: Request): Promise<Results[keyof Results]> {
   if (request.kind === 'load') {
     const { id, path, threads } = request
-    const model = await load(path, { device: 'cpu', ...(threads !== undefined && { threads }) })
+    const model = await load(path, { kind: 'picture', device: 'cpu', ...(threads !== undefined && { threads }) })
     models.set(id, model)
     return { model: id, card: model.card }
   }

@@ -71,7 +71,7 @@ async function exported(data: string, name: string, options: TrainOptions = {}) 
 async function asOnValidation(dir: string, own: ModelCard, card: Card, content: Uint8Array) {
   const { places, part } = await checkFiles(dir, own, { most: 1000 })
   if (part === 'train') return
-  const model = await load(content, { threads: 1 })
+  const model = await load(content, { kind: 'picture', threads: 1 })
   const answers = await model.predict(places.map(({ file }) => file))
   await model.dispose()
   const mean = (of: (one: Prediction) => number) => answers.reduce((sum, one) => sum + of(one), 0) / answers.length

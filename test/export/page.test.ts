@@ -152,7 +152,7 @@ if (executablePath)
   test('the page of a run, opened from the disk, answers as the runtime in Node does', async () => {
     await exportPage(dir, { singleFile: at.path('page.html'), check: false, examples: 2 })
     await exportPage(dir, { page: at.path('files'), check: false })
-    const node = await load(at.path('files', 'model.onnx'))
+    const node = await load(at.path('files', 'model.onnx'), { kind: 'picture' })
     const browser = await startChromium()
     try {
       const page = await browser.newPage()

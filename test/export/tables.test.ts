@@ -126,7 +126,10 @@ test('a file that answers otherwise is refused, also later, and other files are 
   await assert.rejects(exportTable(stem, { out: text }), /exists and is no exported model/)
   await assert.rejects(exportModel(`${stem}.json`), /is a model of a table, and a model of pictures is expected/)
   await assert.rejects(checkFile(file), /is a model of a table/)
-  await assert.rejects(loadForPictures(file, {}), /it is a model of a table, which takes one input for each column/)
+  await assert.rejects(
+    loadForPictures(file, { kind: 'picture' }),
+    /it is a model of tables, and kind: "picture" expects/,
+  )
   // The leaves of the first tree are changed: the answers to the rows of the card are other ones.
   const bytes = readFileSync(file)
   const weights = await openTableModel(stem).then(

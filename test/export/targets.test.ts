@@ -27,7 +27,7 @@ after(() => {
 async function probed(more: Partial<Card> = {}): Promise<{ card: Card; model: Uint8Array }> {
   const probe = { width: 64, height: 48, seed: 3 }
   const plain = testCard({ probe: { ...probe, outputs: [0, 0, 0] }, ...more })
-  const loaded = await load(colourModel({ card: plain }), { threads: 1 })
+  const loaded = await load(colourModel({ card: plain }), { kind: 'picture', threads: 1 })
   const { scores } = await loaded.predictPixels({ ...probe, channels: 3, data: probePicture(probe, 3) })
   await loaded.dispose()
   const card = { ...plain, probe: { ...probe, outputs: Array.from(scores) } }

@@ -133,7 +133,7 @@ test('the package has what its users need: entries, types and nothing that its m
   )
 })
 
-test('own code: each entry has less than 20 KB minified, and with all that it may load less than 20 KB compressed', async () => {
+test('own code: each entry has less than 20 KB minified, all that pictures load less than 20 KB compressed, and tables less than 10', async () => {
   for (const name of ['node', 'browser', 'edge']) {
     const { metafile, outputFiles } = await build({
       entryPoints: [at('node_modules/@anneal/run/dist', `${name}.js`)],
@@ -151,9 +151,19 @@ test('own code: each entry has less than 20 KB minified, and with all that it ma
     }
     walk(first)
     const bytes = [...loaded].reduce((sum, path) => sum + outputs[path]!.bytes, 0)
-    const compressed = outputFiles.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0)
+    const sizes = outputFiles.map(({ path, contents }) => ({
+      table: path.includes('table-model'),
+      size: gzipSync(contents, { level: 9 }).length,
+    }))
+    const total = (table: boolean) => sizes.reduce((sum, one) => sum + (one.table === table ? one.size : 0), 0)
+    const [compressed, tables] = [total(false), total(true)]
     assert.ok(bytes > 10_000 && bytes < 20 * 1024, `${name}: ${bytes} bytes`)
     assert.ok(compressed < 20 * 1024, `${name}: ${compressed} bytes compressed`)
+    assert.ok(tables > 1000 && tables < 10 * 1024, `${name}, tables: ${tables} bytes compressed`)
+    assert.ok(
+      ![...loaded].some(path => path.includes('table-model')),
+      `${name} loads tables only where a model needs it`,
+    )
   }
 })
 
@@ -180,7 +190,7 @@ test('types are strict: an empty project with no other types, in Node and in a b
   }
   const answers = `
     declare const file: Uint8Array
-    const model: Model = await load(file, { threads: 1 })
+    const model: Model = await load(file, { kind: 'picture', threads: 1 })
     const answer: Prediction = await model.predict(file)
     const many: Prediction[] = await model.predict([file, file])
     if (answer.task === 'single') { const label: string = answer.label; void label }
@@ -194,10 +204,30 @@ test('types are strict: an empty project with no other types, in Node and in a b
     const taught: Taught<Input> = await model.teach({ a: [file], b: [file] })
     const again = model.taught(JSON.parse(JSON.stringify(taught)))
     void [many, classes, again]
+    const table: TableModel = await load(file, { kind: 'table' })
+    const row: TablePrediction = await table.predict({ age: 39, workclass: 'Private', married: true, born: new Date(), zip: null })
+    const rows: TablePrediction[] = await table.predict([{ age: 39 }, { age: '40' }])
+    if (row.task === 'single') { const label: string = row.label; void label }
+    else { const price: number | undefined = row.values.price; void price }
+    const some: ModelOf = await load(file)
+    if (some.kind === 'table') { const columns: string[] = some.card.inputs.map(({ name }) => name); void columns }
+    else { const channels: number = some.card.input.channels; void channels }
+    const known: ModelOf<'table'> = table
+    void [rows, known]
+    // @ts-expect-error a list is no value of a row
+    await table.predict({ age: [39] })
+    // @ts-expect-error pictures are no rows
+    await table.predict(file)
+    // @ts-expect-error rows are no pictures
+    await model.predict({ age: 39 })
+    // @ts-expect-error the kind is not known
+    await some.predict(file)
+    // @ts-expect-error no such kind
+    await load(file, { kind: 'tables' })
     try { await model.dispose() } catch (error) { if (error instanceof RunError) { const kind: ErrorKind = error.kind; void kind } }
     { await using other = await load(file); void other }`
   put({
-    'node/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type Prediction, type Taught } from '@anneal/run'
+    'node/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught } from '@anneal/run'
       import type { Card } from '@anneal/run'
       ${answers}
       await model.predict('cat.jpg')
@@ -208,7 +238,7 @@ test('types are strict: an empty project with no other types, in Node and in a b
       compilerOptions: { ...shared, lib: ['es2022'], module: 'nodenext' },
       files: ['main.ts'],
     }),
-    'web/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type Prediction, type Taught } from '@anneal/run'
+    'web/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught } from '@anneal/run'
       import * as ort from 'onnxruntime-web/wasm'
       ${answers}
       declare const canvas: HTMLCanvasElement, offscreen: OffscreenCanvas, video: HTMLVideoElement, image: HTMLImageElement
@@ -223,7 +253,7 @@ test('types are strict: an empty project with no other types, in Node and in a b
       compilerOptions: { ...shared, lib: ['es2022', 'dom'], module: 'preserve', moduleResolution: 'bundler' },
       files: ['main.ts'],
     }),
-    'edge/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type Prediction, type Taught } from '@anneal/run/edge'
+    'edge/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught } from '@anneal/run/edge'
       ${answers}
       await load(file, { decode: async bytes => ({ data: bytes, width: 1, height: 1, channels: 3 }) })
       export {}`,

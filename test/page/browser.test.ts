@@ -79,7 +79,7 @@ if (executablePath) {
     writePage(at('dir'), model, card, assets, [{ jpeg, label: '2 green' }])
     writeFileSync(at('dir', 'model.onnx'), model)
     const server = await serveFolder(at('dir'))
-    const node = await load(model)
+    const node = await load(model, { kind: 'picture' })
     const { page, wrong, requests, said, close } = await open(server.url)
     try {
       assert.deepEqual(

@@ -89,7 +89,7 @@ test('files that Anneal did not write stay as they are', () => {
 })
 
 test('the runtime gives the maps of a model that has them, when asked', async () => {
-  const maps = await load(model)
+  const maps = await load(model, { kind: 'picture' })
   const data = Uint8Array.from([200, 0, 0, 0, 100, 0, 0, 0, 50, 0, 0, 0])
   const pixels = { data, width: 2, height: 2, channels: 3 }
   assert.equal((await maps.predictPixels(pixels)).heat, undefined)
@@ -99,7 +99,7 @@ test('the runtime gives the maps of a model that has them, when asked', async ()
   near(first!.heat, [2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0.5, 0])
   near(second!.heat, [1, 0, 0, 0, 0, 0.5, 0, 0, 0, 0, 0.25, 0])
   await maps.dispose()
-  const plain = await load(colourModel())
+  const plain = await load(colourModel(), { kind: 'picture' })
   assert.equal((await plain.predictPixels(pixels, { heat: true })).heat, undefined, 'a model without maps')
   await plain.dispose()
   await assert.rejects(load(colourModel({ card: testCard({ heat: { rows: 2, columns: 2 } }) })), /output "heat"/)

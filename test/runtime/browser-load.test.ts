@@ -53,7 +53,7 @@ if (browserPath) {
     assert.deepEqual([found.device, found.why], ['wasm', 'the usual device'])
     await page.close()
     // The few bytes of the new classes are the same in every runtime.
-    await using edge = await loadOnEdge(model)
+    await using edge = await loadOnEdge(model, { kind: 'picture' })
     const taught = edge.taught(String(found.saved))
     const blue = Uint8Array.from({ length: 12 }, (_, i) => [0, 40, 200][i % 3]!)
     assert.equal((await taught.predict({ data: blue, width: 2, height: 2, channels: 3 })).label, 'cold')
@@ -211,7 +211,7 @@ if (browserPath) {
 
   test('WebGPU is taken if it gives the answer that the card says; auto wants it to be faster too', async t => {
     const probe = { width: 61, height: 43, seed: 5 }
-    await using plain = await loadOnEdge(model)
+    await using plain = await loadOnEdge(model, { kind: 'picture' })
     const data = probePicture(probe, 3)
     const right = [...(await plain.predict({ ...probe, data, channels: 3 })).scores]
     const wrong = right.toReversed()
@@ -255,7 +255,7 @@ if (browserPath) {
 }
 
 test("on the edge: pixels, PNG, and a decoder of one's own; other files say how", async () => {
-  await using edge = await loadOnEdge(model)
+  await using edge = await loadOnEdge(model, { kind: 'picture' })
   const photo = readFileSync(fileURLToPath(new URL('../golden/photo.png', import.meta.url)))
   const { scores } = await edge.predict(photo)
   const pixels = await edge.decode(photo)
@@ -264,6 +264,7 @@ test("on the edge: pixels, PNG, and a decoder of one's own; other files say how"
   await assert.rejects(edge.predict(jpeg), /a file of JPEG, and this runtime has no decoder.*load\(model, \{ decode/)
   await assert.rejects(edge.predict('a.jpg' as unknown as Uint8Array), /fetch it and give/)
   await using decoding = await loadOnEdge(model, {
+    kind: 'picture',
     decode: async () => ({ data: new Uint8Array(18).fill(9), width: 3, height: 2, channels: 3 }),
     limitPixels: 100,
   })
@@ -271,7 +272,7 @@ test("on the edge: pixels, PNG, and a decoder of one's own; other files say how"
   await assert.rejects(decoding.predict(photo), /the limit is 100/)
   await assert.rejects(loadOnEdge('/model.onnx'), /no whole address/)
   const keep = testCard({ input: { ...testCard().input, mode: 'keep', channels: 3 } })
-  await using kept = await loadOnEdge(colourModel({ card: keep }))
+  await using kept = await loadOnEdge(colourModel({ card: keep }), { kind: 'picture' })
   await assert.rejects(
     kept.predict({ data: new Uint8Array(4), width: 2, height: 2 }),
     /1 channels; the model was trained on 3/,

@@ -55,7 +55,7 @@ if (browserPath) {
     )
     const made = () => sharp(values, { raw: { width: 40, height: 24, channels: 3 } })
     const wide = made().withIccProfile('p3')
-    await using node = await loadInNode(model)
+    await using node = await loadInNode(model, { kind: 'picture' })
     for (const [name, bytes, bound] of [
       ['P3 JPEG', await wide.clone().jpeg({ quality: 95 }).toBuffer(), 1],
       ['P3 PNG', await wide.clone().png().toBuffer(), 0],
@@ -99,7 +99,7 @@ if (browserPath) {
       frame.close()
       return found.map(({ scores }) => [...scores])
     })()`)
-    await using node = await loadInNode(model)
+    await using node = await loadInNode(model, { kind: 'picture' })
     const expected = [...(await node.predict(png)).scores]
     assert.equal(scores.length, 10)
     for (const [i, one] of scores.entries())

@@ -20,7 +20,7 @@ const most = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Array.from(a).reduce((m, v, i) => Math.max(m, Math.abs(v - b[i]!)), 0)
 
 test('in Node, golden pictures are those of other programs', async () => {
-  await using loaded = await load(model)
+  await using loaded = await load(model, { kind: 'picture' })
   let count = 0
   for (const { name, bytes, width, height, rgb, off } of goldenPictures) {
     if (!/^(jpeg|png|gif|webp|avif)/.test(name)) continue
@@ -38,7 +38,7 @@ test('in Node, golden pictures are those of other programs', async () => {
 })
 
 test('in Node, a TIFF file gets the pixels of training, or is refused', async () => {
-  await using loaded = await load(model)
+  await using loaded = await load(model, { kind: 'picture' })
   const [wrong, refused]: string[][] = [[], []]
   let same = 0
   for (const { name, bytes, rgb, off } of goldenPictures) {

@@ -55,7 +55,7 @@ const files: Record<string, () => Promise<Buffer>> = {
 }
 
 test('pictures are decoded as in training, whatever their format, depth, alpha and orientation', async () => {
-  const loaded = await load(model)
+  const loaded = await load(model, { kind: 'picture' })
   for (const [name, make] of Object.entries(files)) {
     writeFileSync(at(name), await make())
     const trained = await decodeFile(at(name))
@@ -69,7 +69,7 @@ test('pictures are decoded as in training, whatever their format, depth, alpha a
 })
 
 test('a path, a URL, bytes, a Blob and pixels get the same answer, alone or in a list', async () => {
-  await using loaded = await load(pathToFileURL(model))
+  await using loaded = await load(pathToFileURL(model), { kind: 'picture' })
   const bytes = new Uint8Array(await files['rgb.png']!())
   writeFileSync(at('one.png'), bytes)
   const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
@@ -86,8 +86,8 @@ test('a path, a URL, bytes, a Blob and pixels get the same answer, alone or in a
 })
 
 test('onnxruntime-web gives the same answers', async () => {
-  await using native = await load(model)
-  await using wasm = await load(model, { ort: web as unknown as Ort, device: 'auto' })
+  await using native = await load(model, { kind: 'picture' })
+  await using wasm = await load(model, { kind: 'picture', ort: web as unknown as Ort, device: 'auto' })
   writeFileSync(at('web.png'), await files['rgb.png']!())
   const [a, b] = [await native.predict(at('web.png')), await wasm.predict(at('web.png'))]
   assert.ok(
@@ -105,18 +105,18 @@ test('the probe picture is the same on every machine, and its channels differ', 
 test('several labels follow the thresholds, and targets have their names', async () => {
   const pixels = { data: new Uint8Array(48).map((_, i) => [250, 130, 20][i % 3]!), width: 4, height: 4, channels: 3 }
   const card = testCard({ task: 'multi', thresholds: [0.5, 0.5, 0.5] })
-  await using several = await load(colourModel({ card }))
+  await using several = await load(colourModel({ card }), { kind: 'picture' })
   const labels = await several.predict(pixels)
   assert.ok(labels.task === 'multi', 'labels')
   assert.deepEqual(labels.labels, ['10 red', '2 green'])
-  await using numbers = await load(colourModel({ card: testCard({ task: 'regression' }) }))
+  await using numbers = await load(colourModel({ card: testCard({ task: 'regression' }) }), { kind: 'picture' })
   const values = await numbers.predict(pixels)
   assert.ok(values.task === 'regression', 'values')
   assert.ok(Math.abs(values.values.blue! - 0.4) < 1e-6, `${values.values.blue}`)
 })
 
 test('new classes come from a few pictures, and their few bytes come back', async () => {
-  await using loaded = await load(model)
+  await using loaded = await load(model, { kind: 'picture' })
   const of = (...rgb: number[]) => ({
     data: new Uint8Array(12).map((_, i) => rgb[i % 3]!),
     width: 2,
@@ -130,7 +130,7 @@ test('new classes come from a few pictures, and their few bytes come back', asyn
 })
 
 test('a signal ends a prediction, and a disposed model says so', async () => {
-  const loaded = await load(model)
+  const loaded = await load(model, { kind: 'picture' })
   const pixels = { data: new Uint8Array(12), width: 2, height: 2, channels: 3 }
   await assert.rejects(loaded.predict(pixels, { signal: AbortSignal.abort(new Error('no longer')) }), /no longer/)
   await loaded.dispose()
@@ -160,7 +160,7 @@ test('a file that is no exported model is refused with what it is', async () => 
 })
 
 test('a picture that can not be used is named with the reason', async () => {
-  await using loaded = await load(model)
+  await using loaded = await load(model, { kind: 'picture' })
   writeFileSync(at('cut.jpg'), await files['picture.jpg']!())
   truncateSync(at('cut.jpg'), 300)
   await assert.rejects(loaded.predict(at('cut.jpg')), /cut\.jpg can not be used: its JPEG data are cut off or corrupt/)
@@ -168,7 +168,7 @@ test('a picture that can not be used is named with the reason', async () => {
   await assert.rejects(loaded.predict('https://example.com/cat.jpg'), /not fetched/)
   await assert.rejects(loaded.predict(at('missing.png')), /can not be read/)
   await assert.rejects(
-    load(model, { limitPixels: 100 }).then(m => m.predict(at('one.png'))),
+    load(model, { kind: 'picture', limitPixels: 100 }).then(m => m.predict(at('one.png'))),
     /pixels/,
   )
 })

@@ -46,28 +46,23 @@ const probeRows = 24
  *  graph. The file is compared with the trained model first, row by row in each runtime; if they differ, no file is written.
  *  run: a run folder (its best model), or the path of a saved model's card. */
 export async function exportTable(run: string, options: ExportTableOptions = {}): Promise<ExportedTable> {
-  const { check = true, data, rows = 1000, runtimes = runtimeNames, progress, signal } = options
+  const { check = true, data, rows: most = 1000, runtimes = runtimeNames, progress, signal } = options
   const model = await openTableModel(run)
   const file = options.out ?? join(homeOf(model), 'model.onnx')
   refuseForeign(file)
   refuseUnwritable(file)
   const { graph, ...made } = tableGraph(model)
+  const found = check ? await validationRows(model, made.inputs, { data, rows: most, signal }) : {}
+  const rows = { made: madeRows(model, made.inputs), valid: found.rows }
   const encoded = (facts: Pick<TableFileCard, 'checks' | 'probe'>) => {
-    const card = tableFileCard(model, made, facts)
+    const card = tableFileCard(model, made, { ...facts, rows })
     return { card, bytes: graph.encode({ producer: 'anneal', version: version(), metadata: tableMetadata(card) }) }
   }
-  const parts = { made: madeRows(model, made.inputs) }
-  const found = check ? await validationRows(model, made.inputs, { data, rows, signal }) : {}
   const checks = check
-    ? await checkTable(
-        model,
-        { file: encoded({}).bytes, outputs: made.outputs },
-        { ...parts, valid: found.rows },
-        { runtimes, signal, progress },
-      )
+    ? await checkTable(model, { file: encoded({}).bytes, outputs: made.outputs }, rows, { runtimes, signal, progress })
     : undefined
   if (checks) refuseTable(checks, `${file} is not written`)
-  const some = someRows(parts.made, probeRows)
+  const some = someRows(rows.made, probeRows)
   const outputs = [...(await trainedAnswers(model, some.frame, signal))]
   const probe = { rows: cellsOf(some), outputs }
   const { card, bytes } = encoded({ ...(checks ? { checks } : {}), probe })

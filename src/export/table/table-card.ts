@@ -2,23 +2,29 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { sha256 } from '../../base/digest.ts'
 import { version } from '../../base/version.ts'
-import { type CardMetric, cardKey, type TableCardInput, type TableFileCard } from '../../onnx/index.ts'
+import { type Card, type CardMetric, cardKey, type TableCardInput, type TableFileCard } from '../../onnx/index.ts'
 import { isRun, type PartResult, readResult } from '../../runs/index.ts'
+import { validationOf } from '../validation.ts'
+import type { CheckParts } from './check.ts'
 import type { TableInput } from './columns.ts'
 import type { TableGraph } from './model-graph.ts'
 import type { OpenTableModel } from './open.ts'
+import { usualOf } from './usual.ts'
 
 /** The card of an exported model: what is known of the saved model, and of its run. */
 export function tableFileCard(
   model: OpenTableModel,
   { inputs, outputs }: Pick<TableGraph, 'inputs' | 'outputs'>,
-  facts: Pick<TableFileCard, 'checks' | 'probe'>,
+  { rows, ...facts }: Pick<TableFileCard, 'checks' | 'probe'> & { rows: CheckParts },
 ): TableFileCard {
   const { stem, card, members } = model
   const { target, positive, threshold, metrics } = card
   const dir = dirname(stem)
   const result = isRun(dir) ? readResult(dir) : undefined
   const name = basename(resolve(isRun(dir) ? dir : stem))
+  const used = new Set(inputs.map(({ column }) => column))
+  const missing = card.reading.missing as readonly string[] | undefined
+  const validation = isRun(dir) ? validationOf(dir, target) : undefined
   return {
     format: 'anneal-table-model',
     version: 1,
@@ -30,13 +36,18 @@ export function tableFileCard(
     classes: target.classes,
     model: card.model,
     ...(members.length > 1 ? { members: members.length } : {}),
-    inputs: inputs.map(input => inputOf(input, model)),
+    inputs: inputs.map(input => ({ ...inputOf(input, model), usual: usualOf(input.column, model, rows) })),
+    ...(missing ? { missing } : {}),
+    unused: [...new Set([...card.columns.map(column => column.name), ...target.columns])].filter(
+      name => !used.has(name),
+    ),
     outputs,
     ...(positive === undefined ? {} : { positive, threshold: threshold ?? 0.5 }),
     metrics: {
       valid: metricsOf(result ?? { metrics }),
       ...(result?.test ? { test: metricsOf(result.test) } : {}),
     },
+    ...(validation ? { validation: rowsOf(validation) } : {}),
     licences: [],
     digests: Object.fromEntries(members.flatMap(member => digestsOf(member.stem, dir))),
     ...facts,
@@ -46,16 +57,23 @@ export function tableFileCard(
 function inputOf({ name, column, kind }: TableInput, { members }: OpenTableModel): TableCardInput {
   const own = members.flatMap(({ card }) => card.encoding.columns.filter(one => one.column === column))
   const type = ({ number: 'float32', category: 'string', date: 'int64' } as const)[kind]
-  const words = new Set(own.flatMap(one => (one.kind === 'category' ? one.words : [])))
+  const words = [...new Set(own.flatMap(one => (one.kind === 'category' ? one.words : [])))]
+  const reading = own.map(one => (one.kind === 'category' ? undefined : one.reading)).find(Boolean)
   const parts = new Set(own.flatMap(one => (one.kind === 'date' ? one.parts : [])))
   return {
     name,
     kind,
     type,
-    ...(kind === 'category' ? { words: words.size } : {}),
+    ...(kind === 'category' ? { words: words.length, vocabulary: words } : {}),
     ...(kind === 'date' ? { parts: [...parts] } : {}),
+    ...(reading ? { reading } : {}),
   }
 }
+
+const rowsOf = ({ pictures, ...found }: NonNullable<Card['validation']>): TableFileCard['validation'] => ({
+  rows: pictures,
+  ...found,
+})
 
 function metricsOf({ metrics, intervals = {} }: Pick<PartResult, 'metrics' | 'intervals'>): Record<string, CardMetric> {
   const known = Object.entries(metrics).filter(([, value]) => Number.isFinite(value))

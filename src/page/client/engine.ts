@@ -32,7 +32,7 @@ const limitPixels = 100e6
 
 /** Loads the model into this thread. wasm: the bytes of onnxruntime-web's .wasm file, so that nothing is fetched. */
 export async function createEngine(ort: Ort, model: ArrayBuffer, wasm: ArrayBuffer): Promise<Engine> {
-  const loaded = await load(model, { ort, wasm, device: 'wasm', threads: 1, limitPixels })
+  const loaded = await load(model, { kind: 'picture', ort, wasm, device: 'wasm', threads: 1, limitPixels })
   return { answer: question => answer(loaded, question) }
 }
 

@@ -1,0 +1,153 @@
+import type { TableFileCard } from '../../onnx/table-card.ts'
+import { RunError } from '../errors.ts'
+import { startOrt } from '../session.ts'
+import { Turns } from '../turns.ts'
+import type {
+  Device,
+  Host,
+  LoadOptions,
+  Ort,
+  OrtSession,
+  OrtTensor,
+  Signal,
+  TablePrediction,
+  TableRow,
+} from '../types.ts'
+import { checkTableCard, checkTableSession } from './card.ts'
+import type { ReadCell } from './cells.ts'
+import { type ReadRow, RowReader, usualRow } from './rows.ts'
+
+/** How many rows go through the model together. */
+const together = 512
+/** A date that is missing: the least int64. */
+const missingDate = -(2n ** 63n)
+
+interface Parts {
+  card: TableFileCard
+  device: Device
+  why: string
+  session: OrtSession
+  ort: Ort
+}
+
+/** A model that predicts rows of a table. Predictions run one after another, in the order of their calls. */
+export class TableModel {
+  readonly kind = 'table'
+  /** What is known of the model: columns, classes, metrics. */
+  readonly card: TableFileCard
+  /** Where it computes, and why there. */
+  readonly device: Device
+  readonly why: string
+  readonly #parts: Parts
+  readonly #reader: RowReader
+  readonly #turns = new Turns()
+
+  constructor(parts: Parts) {
+    this.card = parts.card
+    this.device = parts.device
+    this.why = parts.why
+    this.#parts = parts
+    this.#reader = new RowReader(parts.card)
+  }
+
+  /** A row of usual values, to try the model with. It is no row of the training table. */
+  get example(): TableRow {
+    return usualRow(this.card)
+  }
+
+  /** Predicts a row, or each of a list: objects with a value for each column, null where it is missing. Errors name row and
+   *  column. */
+  predict(row: TableRow, options?: { signal?: Signal }): Promise<TablePrediction>
+  predict(rows: readonly TableRow[], options?: { signal?: Signal }): Promise<TablePrediction[]>
+  async predict(
+    rows: TableRow | readonly TableRow[],
+    options: { signal?: Signal } = {},
+  ): Promise<TablePrediction | TablePrediction[]> {
+    const many = Array.isArray(rows)
+    const all = many ? (rows as readonly TableRow[]) : [rows as TableRow]
+    const read = all.map((row, i) => this.#reader.read(row, many ? `row ${i + 1}` : 'the row'))
+    const found = await this.predictRead(read, options)
+    return many ? found : found[0]!
+  }
+
+  /** Reads a row as `predict` does, for `predictRead`. `where`: what errors call it. */
+  read(row: TableRow, where = 'the row'): ReadRow {
+    return this.#reader.read(row, where)
+  }
+
+  /** Predicts rows that were read. */
+  async predictRead(rows: readonly ReadRow[], { signal }: { signal?: Signal } = {}): Promise<TablePrediction[]> {
+    const found: TablePrediction[] = []
+    for (let from = 0; from < rows.length; from += together)
+      found.push(...(await this.#turns.run(() => this.#run(rows.slice(from, from + together)), signal)))
+    return found
+  }
+
+  /** Ends the model after the predictions that wait, and frees its memory. */
+  dispose(): Promise<void> {
+    return this.#turns.dispose(() => this.#parts.session.release())
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
+  }
+
+  async #run(rows: readonly ReadRow[]): Promise<TablePrediction[]> {
+    const { session, ort, card } = this.#parts
+    const { classes, outputs } = card
+    const feeds = Object.fromEntries(
+      card.inputs.map(({ name, kind }, i) => [
+        name,
+        tensorOf(
+          ort,
+          kind,
+          rows.map(({ cells }) => cells[i]!),
+        ),
+      ]),
+    )
+    const names = [outputs.probabilities ?? outputs.values!, ...(outputs.label === undefined ? [] : [outputs.label])]
+    const found = await session.run(feeds, names)
+    const numbers = Float32Array.from(found[names[0]!]!.data as Float32Array)
+    const labels = names[1] === undefined ? [] : [...(found[names[1]]!.data as readonly string[])]
+    for (const tensor of [...Object.values(feeds), ...names.map(name => found[name]!)]) tensor.dispose?.()
+    return rows.map(({ unknown }, row) => {
+      const scores = numbers.slice(row * classes.length, (row + 1) * classes.length)
+      // Entries, not assignments, since a class may be named __proto__.
+      const named = Object.fromEntries(classes.map((name, c) => [name, scores[c]!]))
+      const more = { scores, unknown: [...unknown] }
+      if (card.task === 'regression') return { task: 'regression', values: named, ...more }
+      const label = labels[row]!
+      return { task: 'single', label, probability: scores[classes.indexOf(label)]!, probabilities: named, ...more }
+    })
+  }
+}
+
+function tensorOf(ort: Ort, kind: TableFileCard['inputs'][number]['kind'], cells: readonly ReadCell[]): OrtTensor {
+  const shape = [cells.length, 1]
+  if (kind === 'category') return new ort.Tensor('string', cells as readonly string[], shape)
+  if (kind === 'number') return new ort.Tensor('float32', Float32Array.from(cells as readonly number[]), shape)
+  const dates = BigInt64Array.from(cells as readonly number[], date =>
+    Number.isNaN(date) ? missingDate : BigInt(date),
+  )
+  return new ort.Tensor('int64', dates, shape)
+}
+
+/** Makes a model of a table of the bytes of a file with its card. `name`: what errors call it. */
+export async function openTable(
+  card: TableFileCard,
+  bytes: Uint8Array,
+  name: string,
+  host: Host<never>,
+  options: LoadOptions,
+): Promise<TableModel> {
+  const { device = 'auto' } = options
+  if (device === 'webgpu')
+    throw new RunError(
+      'use',
+      `${name}: a model of a table does not run on WebGPU, which has no words and trees. Leave device out.`,
+    )
+  checkTableCard(card, name)
+  const { ort, plain } = await startOrt(bytes, name, host, options)
+  const session = await plain(made => checkTableSession(made, card, name))
+  const why = device === 'auto' ? 'the usual device' : 'as asked'
+  return new TableModel({ card, ort, session, device: host.device, why })
+}
