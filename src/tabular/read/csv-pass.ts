@@ -1,7 +1,7 @@
 import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs'
 import { createGunzip } from 'node:zlib'
 import type { Report } from '../../base/progress.ts'
-import type { MissingRule } from '../columns/missing.ts'
+import type { MissingRule } from '../../cells/missing.ts'
 import { isPacked } from './csv-text.ts'
 import { carriageReturn, lineFeed, Pass, type PassFile, type PassResult } from './pass-columns.ts'
 

@@ -1,5 +1,5 @@
+import type { MissingRule } from '../../cells/missing.ts'
 import type { Choice } from '../../data/types.ts'
-import type { MissingRule } from '../columns/missing.ts'
 import { dateIn, numberIn } from './cells-of-bytes.ts'
 import { mostWords, type RawColumn, tooManyWords } from './raw.ts'
 import { WordsOfBytes } from './words-of-bytes.ts'
