@@ -131,6 +131,24 @@ describe('a run over three folds', () => {
     )
   })
 
+  test('the test figures are those of the average that is saved', async () => {
+    for (let n = 0; n < 36; n++) {
+      const [own, shown] = [allMarks[n % 3]!, allMarks[(n + (n % 7 === 0 ? 1 : 0)) % 3]!]
+      work.put({ [`parts/${n < 24 ? 'train' : 'test'}/${own}/${n}.png`]: await marked(n, [shown]) })
+    }
+    const { result, events, dir } = await work.train('parts', 'parted', { ...settings, folds: 2, epochs: 0 })
+    const again = await evaluateFolder(dir, work.path('parts'))
+    assert.equal(result.test?.samples, 12)
+    assert.equal(again.samples, 12)
+    assert.equal(result.test.metrics.accuracy, again.metrics.accuracy)
+    near(result.test.loss, again.loss, 'loss of the average')
+    const told = events.flatMap(e => (e.type === 'line' ? [e.text] : []))
+    assert.ok(
+      told.some(line => /^test, the average of 2 nets: accuracy [\d.]+ % \(12 pictures\)$/.test(line)),
+      `the log tells the test figures: ${told.join(' | ')}`,
+    )
+  })
+
   test('groups never lie on both sides', async () => {
     const groupRegex = '^(\\d+)-'
     const { result } = await work.train('marks', 'grouped', { ...settings, epochs: 0, groupRegex })

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Task } from '../../data/index.ts'
 import type { Narrator } from '../../domain/index.ts'
@@ -151,10 +152,16 @@ export function decideTogether(
   }
 }
 
-const heldPath = (dir: string) => join(dir, 'valid.safetensors')
+/** The samples whose predictions are kept. */
+type HeldPart = 'valid' | 'test'
+const heldPath = (dir: string, part: HeldPart) => join(dir, `${part}.safetensors`)
 
-/** Writes the predictions of a member's best weights for its validation samples into the folder of its run. */
-export function keepHeld(dir: string, { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>): void {
+/** Writes the predictions of a member's best weights for its validation or test samples into the folder of its run. */
+export function keepHeld(
+  dir: string,
+  { probabilities, targets }: Pick<Held, 'probabilities' | 'targets'>,
+  part: HeldPart = 'valid',
+): void {
   const dtypeOf = (values: Targets) =>
     values instanceof Int32Array ? 'int32' : values instanceof Float32Array ? 'float32' : 'float64'
   const stored = (values: Targets): StoredTensor => ({
@@ -162,21 +169,34 @@ export function keepHeld(dir: string, { probabilities, targets }: Pick<Held, 'pr
     shape: [values.length],
     data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
   })
-  writeSafetensors(heldPath(dir), new Map(Object.entries({ probabilities, targets }).map(([k, v]) => [k, stored(v)])))
+  const held = Object.entries({ probabilities, targets }).map(([name, values]) => [name, stored(values)] as const)
+  writeSafetensors(heldPath(dir, part), new Map(held))
 }
 
-/** Reads the members' predictions for the same validation samples, and returns their mean. */
-export function meanHeld(dirs: readonly string[]): Pick<Held, 'probabilities' | 'targets'> {
-  const all = dirs.map(dir => readHeld([dir]))
+/** Reads the members' predictions for the same samples, and returns their mean; undefined if they are not the same, or not
+ *  kept. */
+export function meanHeld(
+  dirs: readonly string[],
+  part: HeldPart = 'valid',
+): Pick<Held, 'probabilities' | 'targets'> | undefined {
+  if (!dirs.every(dir => existsSync(heldPath(dir, part)))) return undefined
+  const all = dirs.map(dir => readHeld([dir], part))
   const { probabilities, targets } = all[0]!
+  if (!all.every(held => Buffer.compare(bytesOf(held.targets), bytesOf(targets)) === 0)) return undefined
   const mean = (_: number, i: number) => all.reduce((sum, held) => sum + held.probabilities[i]!, 0) / all.length
-  return { probabilities: Float32Array.from(probabilities, mean), targets }
+  const means =
+    probabilities instanceof Float64Array
+      ? Float64Array.from(probabilities, mean)
+      : Float32Array.from(probabilities, mean)
+  return { probabilities: means, targets }
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Targets) => Buffer.from(buffer, byteOffset, byteLength)
 
 /** Reads the folds' predictions for their validation samples, one fold after another: each sample is predicted by a net
  *  that was not trained on it. */
-export function readHeld(dirs: readonly string[]): Pick<Held, 'probabilities' | 'targets'> {
-  const parts = dirs.map(dir => readWeights(heldPath(dir)))
+export function readHeld(dirs: readonly string[], part: HeldPart = 'valid'): Pick<Held, 'probabilities' | 'targets'> {
+  const parts = dirs.map(dir => readWeights(heldPath(dir, part)))
   const bytes = (name: string) => Buffer.concat(parts.map(part => part.get(name)!.data))
   const values = (name: string): Targets => {
     const { buffer } = Uint8Array.from(bytes(name))

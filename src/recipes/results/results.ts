@@ -37,7 +37,8 @@ export async function finish(
   const calibrated = { ...plain, probabilities: atTemperature(meaning, plain, temperature) }
   const thresholds =
     task === 'multi' ? chooseThresholds(session, meaning, calibrated, { metric: options.thresholdFor }) : undefined
-  if (options.folds !== undefined || context.seedShift !== undefined) keepHeld(session.run.dir, calibrated)
+  const isMember = options.folds !== undefined || context.seedShift !== undefined
+  if (isMember) keepHeld(session.run.dir, calibrated)
   const scored = (e: Evaluation): PartResult => {
     const metrics = thresholds
       ? { ...labelScores(e.probabilities, e.targets, classes.length, thresholds.thresholds) }
@@ -57,7 +58,9 @@ export async function finish(
   const testSource = source('test')
   if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
   const tested = testSource.count > 0 ? await learn.validate(testSource, { signal }) : undefined
-  const test = tested && scored({ ...tested, probabilities: atTemperature(meaning, tested, temperature) })
+  const testedAt = tested && { ...tested, probabilities: atTemperature(meaning, tested, temperature) }
+  if (isMember && testedAt) keepHeld(session.run.dir, testedAt, 'test')
+  const test = testedAt && scored(testedAt)
   const score = (outputs: Outputs, part: 'valid' | 'test'): Record<string, number> => {
     const { targets } = source(part)
     return thresholds

@@ -2,6 +2,7 @@ import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../../base/files.ts'
 import { plural } from '../../base/format.ts'
+import { samples as noun } from '../../base/samples.ts'
 import {
   isRun,
   metricInfo,
@@ -15,7 +16,9 @@ import {
   type Spread,
   writeSeen,
 } from '../../runs/index.ts'
-import type { ModelCard } from '../../train/saved-model.ts'
+import { labelScores } from '../../train/objective.ts'
+import { meanOf } from '../../train/paired-losses.ts'
+import { together as atOwnTemperature, cardObjective, type ModelCard } from '../../train/saved-model.ts'
 import type { RecipeOptions } from '../options.ts'
 import { decideTogether, meanHeld, readHeld } from '../results/calibrate.ts'
 import { decisions } from '../results/model-card.ts'
@@ -77,7 +80,8 @@ export function averageOutputs(
           of: 'classifier ',
           on: kind === 'fold' ? 'samples that each net did not see' : 'the validation samples',
         })
-  saveAverage(dir, folders, { ...(together ? decisions(together) : {}), metrics: meansOf(spread) })
+  const card = saveAverage(dir, folders, { ...(together ? decisions(together) : {}), metrics: meansOf(spread) })
+  const test = testOf(session, folders, { card, results })
   noteSeen(dir, results)
   session.choice(
     'classifier',
@@ -93,6 +97,7 @@ export function averageOutputs(
     ...(together?.thresholds
       ? { threshold: together.thresholds.threshold, thresholds: [...together.thresholds.thresholds] }
       : {}),
+    ...(test ? { test } : {}),
     epochs: results.reduce((sum, r) => sum + r.epochs, 0),
     seconds: { total: session.run.seconds },
     folds: [...results],
@@ -113,7 +118,36 @@ function saidSpread(name: string, { mean, std }: Spread, task: RunTask): string 
  *  not see it. */
 export function heldBy(dir: string, kind: Members['kind'], count: number): ReturnType<typeof readHeld> {
   const dirs = Array.from({ length: count }, (_, member) => join(dir, memberName(kind, member)))
-  return kind === 'fold' ? readHeld(dirs) : meanHeld(dirs)
+  return kind === 'fold' ? readHeld(dirs) : meanHeld(dirs)!
+}
+
+/** The test figures of the members' mean, as `best.json` predicts: by its own temperature and thresholds. Undefined
+ *  without test samples. Unlike the mean of the members' figures, they are those of the classifier that is saved; the loss is the
+ *  mean of their losses, as `evaluate` gives it. */
+function testOf(
+  session: Session,
+  folders: readonly string[],
+  { card, results }: { card: ModelCard; results: readonly RunResult[] },
+): RunResult['test'] {
+  const found = meanHeld(
+    folders.map(name => join(session.run.dir, name)),
+    'test',
+  )
+  if (!found) return undefined
+  const { task = 'single', classes, thresholds } = card
+  const { targets } = found
+  const uneven = results[0]?.test?.metrics.balancedAccuracy !== undefined
+  const outputs = atOwnTemperature(card, found.probabilities)
+  const metrics = thresholds
+    ? { ...labelScores(outputs, targets, classes.length, thresholds) }
+    : cardObjective(card, { uneven }).score(outputs, targets)
+  const samples = outputs.length / classes.length
+  const names = orderMetrics(Object.keys(metrics), task).map(name => metricText(name, metrics[name]!, { task }))
+  session.emit({
+    type: 'line',
+    text: `test, the average of ${plural(folders.length, 'net')}: ${names.join(', ')} (${noun.count(samples)})`,
+  })
+  return { loss: meanOf(results.map(({ test }) => test?.loss ?? Number.NaN)), metrics, samples }
 }
 
 /** `5 folds`; `4 of 5 folds` where the others have no such metric. */
@@ -147,7 +181,7 @@ function saveAverage(
   dir: string,
   names: readonly string[],
   own: Pick<ModelCard, 'temperature' | 'thresholds' | 'metrics'>,
-): void {
+): ModelCard {
   const best = names.map(name => runPaths(join(dir, name)).best)
   const members = best.map(({ about, weights }, i) => {
     const name = `${names[i]}-best`
@@ -158,4 +192,5 @@ function saveAverage(
   const { thresholds: _, temperature: __, ...first } = JSON.parse(readFileSync(best[0]!.about, 'utf8')) as ModelCard
   const card: ModelCard = { ...first, ...own, members }
   writeAtomic(runPaths(dir).best.about, `${JSON.stringify(card, null, 2)}\n`)
+  return card
 }
