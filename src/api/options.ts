@@ -3,11 +3,12 @@ import { group, type OptionEntry, type Options, type OptionTable, takenBy } from
 import { evaluationOptions, labelOptions } from '../data/labels/options.ts'
 import type { ModelName } from '../models/index.ts'
 import { batchOption, deviceOption, recipeOptions } from '../recipes/options.ts'
+import { textOptions } from '../text/options.ts'
 import { pictureOptions, sheetOptions } from '../vision/options.ts'
 
 // biome-ignore format: one option, one line or two
 const kindOption = group('Labels', ['train'], {
-  kind: choice('images').flag('--kind <what>').otherwise('found by the names of the files', 'a folder with other files beside the samples needs it')
+  kind: choice('images', 'texts').flag('--kind <what>').otherwise('found by the names of the files', 'a folder with other files beside the samples needs it')
     .says('what the samples are'),
 })
 
@@ -15,6 +16,7 @@ const kindOption = group('Labels', ['train'], {
 export const trainingOptions = {
   ...labelOptions,
   ...pictureOptions,
+  ...textOptions,
   ...recipeOptions,
   model: modelOption(recipeOptions.model),
   ...kindOption,
@@ -40,6 +42,7 @@ export const optionTables = {
   evaluate: {
     ...takenBy(labelOptions, 'evaluate'),
     ...evaluationOptions,
+    ...takenBy(textOptions, 'evaluate'),
     ...group('Run', ['evaluate'], {
       batchSize: batchOption(1).says('the batch size: pictures at a time'),
       precision: precisionAfter(),
@@ -47,10 +50,13 @@ export const optionTables = {
     }),
   },
   augment: { ...sheetOptions },
-  predict: group('Run', ['predict'], {
-    top: int(1).flag('--top <n>').default(1).says('how many labels per picture, the most probable first'),
-    precision: precisionAfter(),
-  }),
+  predict: {
+    ...takenBy(textOptions, 'predict'),
+    ...group('Run', ['predict'], {
+      top: int(1).flag('--top <n>').default(1).says('how many labels per picture, the most probable first'),
+      precision: precisionAfter(),
+    }),
+  },
 } as const satisfies Record<string, OptionTable>
 
 /** The calls of the library that take a table of options. */

@@ -19,7 +19,7 @@ export async function predict(run: string, paths: string[], flags: PredictFlags)
     return (await import('./predict-table.ts')).predictRowsOf(run, paths, { json, top, precision, ...forTables })
   const kind = kindOfModel(run)
   const { one, many } = kind.files.noun
-  const [other] = Object.keys(forTables).filter(name => name !== kind.inTables)
+  const [other] = Object.keys(forTables).filter(name => !Object.hasOwn(kind.options, name))
   if (other !== undefined)
     throw new OptionError(`${flagOf(other)} is for tables, and ${run} predicts ${many}; leave it out.`, {
       exitCode: 2,
@@ -27,7 +27,7 @@ export async function predict(run: string, paths: string[], flags: PredictFlags)
   if (!Number.isInteger(top) || top < 1) throw new OptionError(`--top: expected a whole number from 1, got ${top}`)
   if (existsSync(run)) await setUpOnce()
   keepMemory() // a process of our own, with nothing to do but this
-  const predictor = await kind.predictor(run, { precision })
+  const predictor = await kind.predictor(run, { precision, options: forTables })
   const { count, problems, predict: predictAll } = await predictor.list(paths)
   const most = Math.min(top, predictor.classes.length)
   let failed = 0

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { kindNamed } from '../api/domains.ts'
+import { kinds } from '../api/kinds/list.ts'
 import type { TrainOptions } from '../api/options.ts'
 import { OptionError } from '../base/errors.ts'
 import { bytes, quoted } from '../base/format.ts'
@@ -45,13 +46,14 @@ export async function train(
   if (folder === undefined) process.stderr.write(`training on ${flat(pictures)}, which ${flat(config!)} names\n`)
   const options: object = file ? overFile(file.options, typed) : typed
   const labelled = ['labels', 'labelRegex'].find(name => Object.hasOwn(options, name))
-  const rows = asksForTable(options)
+  const inTable = kinds.some(({ inTables }) => inTables !== undefined && Object.hasOwn(options, inTables))
+  const rows = inTable ? undefined : asksForTable(options)
   if (rows !== undefined && labelled !== undefined)
     throw new OptionError(
       `${flagOf(rows)} trains on the rows of a table, ${flagOf(labelled)} on pictures; leave one of them out.`,
       { exitCode: 2 },
     )
-  if (rows !== undefined || (labelled === undefined && isTable(pictures)))
+  if (rows !== undefined || (!inTable && labelled === undefined && isTable(pictures)))
     return trainRows(pictures, options, given =>
       drive({ json }, (hooks, { trainTable }) => trainTable(pictures, given, hooks)),
     )

@@ -6,7 +6,7 @@ import type { Computed } from '../train/measure-kernels.ts'
 import type { Body, Network } from '../train/network.ts'
 import type { Objective } from '../train/objective.ts'
 import type { ModelCard } from '../train/saved-model.ts'
-import type { LabelledSource } from '../train/source.ts'
+import type { LabelledSource, Source } from '../train/source.ts'
 import type { DomainContext } from './narrator.ts'
 
 /** Labelled samples as they were found. Only their labels have been read. */
@@ -52,6 +52,9 @@ export interface SourceOptions {
 export interface Inputs<P = unknown> {
   preprocessing: P
   source(split: Split, options?: SourceOptions): LabelledSource & { items: readonly Item[] }
+  /** The samples that train or validate, each once and in an order that does not depend on the split: those of like
+   *  length together, say. For a domain that augments nothing: its frozen features are then computed once for all folds. */
+  both?(): Source & { items: readonly Item[] }
   /** A small picture of a sample as a JPEG in base64; empty if there is nothing to show. */
   show(item: Item): Promise<string>
   /** Finds samples that are nearly the same. features: [N × F] of the frozen body, in the order of `items`. */

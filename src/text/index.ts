@@ -7,4 +7,12 @@ export { type Tokens, tokensOf } from './net/tokens.ts'
 export { textOptions } from './options.ts'
 export { decodeText } from './read/decode.ts'
 export { textFiles } from './read/text-files.ts'
+export {
+  listTexts,
+  loadTextClassifier,
+  type PredictTextsOptions,
+  predictTexts,
+  type TextClassifier,
+  type TextInput,
+} from './run/predict.ts'
 export type { EvaluateTextsOptions, TextItem, TextOptions, TextPreprocessing } from './types.ts'

@@ -16,6 +16,7 @@ export interface TextItem extends AnyItem {
  *  later. */
 export interface TextIndex extends FolderIndex {
   texts?: ReadonlyMap<string, string>
+  columns?: TextColumns
 }
 
 /** The options of texts in training. */
@@ -34,4 +35,12 @@ export interface TextPreprocessing {
   tokenizer: string
   /** The most tokens of a text that are read. */
   maxTokens: number
+  /** For texts of a table: the names of its columns. */
+  columns?: TextColumns
+}
+
+/** Which columns of a table hold the texts, and what is predicted. */
+export interface TextColumns {
+  text: string
+  target: readonly string[]
 }

@@ -19,7 +19,10 @@ export interface DataKind {
   check?(options: Readonly<Record<string, unknown>>): void
   domain(): Promise<Domain>
   /** A trained model that predicts files. */
-  predictor(run: string, options: { precision?: Precision | undefined }): Promise<FilePredictor>
+  predictor(
+    run: string,
+    options: { precision?: Precision | undefined; options?: Readonly<Record<string, unknown>> },
+  ): Promise<FilePredictor>
 }
 
 /** Predicts files with a trained model. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheFolder } from '../../base/files.ts'
+import type { Item } from '../../data/types.ts'
 import { kernelSetInUse, kernelSets, kernelsInUse, library, scope } from '../../torch/index.ts'
 import { computeFeatures } from '../../train/features.ts'
 import { computeBy } from '../../train/measure-kernels.ts'
@@ -58,17 +59,21 @@ async function computedFeatures(
             : 'features of a body with random weights are of little use, augmented or not'
           : 'augmented views of each sample; the frozen body computes each of them once',
   )
-  const key = featureKey(prepared, views)
+  // Without augmentation the features do not depend on the split, so the folds of a run share them.
+  const both = views === 0 ? prepared.both?.() : undefined
+  const key = featureKey(prepared, views, both?.items.map(prepared.hash))
   const path = join(cacheFolder('features'), `${key}.safetensors`)
   if (existsSync(path)) {
     try {
       const stored = readWeights(path)
       const floats = (name: string) => floatsOf(stored.get(name)!.data)
-      const found = { train: floats('train'), valid: floats('valid'), views }
+      const found = both
+        ? divided(prepared, floats('all'), both.items)
+        : { train: floats('train'), valid: floats('valid'), views }
       if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
         session.emit({
           type: 'line',
-          text: 'features: read from the cache (an earlier run had the same data, weights and views)',
+          text: `features: read from the cache (an earlier run ${both ? 'or fold ' : ''}had the same data, weights and views)`,
         })
         return found
       }
@@ -76,7 +81,7 @@ async function computedFeatures(
       session.warn(`${path}: the cached features can't be read and are computed again`)
     }
   }
-  const total = (views + 1) * train.count + valid.count
+  const total = both ? both.count : (views + 1) * train.count + valid.count
   // Rows are written to the disk as they are made: a run that was stopped or killed goes on after them.
   const part = new PartFile(join(session.run.paths.resume, 'features.part'), key)
   const all = new Float32Array(total * width)
@@ -108,17 +113,22 @@ async function computedFeatures(
     before += count
   }
   try {
-    await compute(train, 1)
-    if (views > 0) await compute(source('train', { augmented: true }), views)
-    await compute(valid, 1)
+    if (both) await compute(both, 1)
+    else {
+      await compute(train, 1)
+      if (views > 0) await compute(source('train', { augmented: true }), views)
+      await compute(valid, 1)
+    }
   } finally {
     part.close()
   }
-  const features = {
-    train: all.subarray(0, (views + 1) * train.count * width),
-    valid: all.subarray((views + 1) * train.count * width),
-    views,
-  }
+  const features = both
+    ? divided(prepared, all, both.items)
+    : {
+        train: all.subarray(0, (views + 1) * train.count * width),
+        valid: all.subarray((views + 1) * train.count * width),
+        views,
+      }
   try {
     const bytes = (f: Float32Array) => new Uint8Array(f.buffer, f.byteOffset, f.byteLength)
     const stored = (f: Float32Array) => ({
@@ -126,19 +136,33 @@ async function computedFeatures(
       shape: [f.length / width, width],
       data: bytes(f),
     })
-    writeSafetensors(
-      path,
-      new Map([
-        ['train', stored(features.train)],
-        ['valid', stored(features.valid)],
-      ]),
-      { key },
-    )
+    const parts: [string, Float32Array][] = both
+      ? [['all', all]]
+      : [
+          ['train', features.train],
+          ['valid', features.valid],
+        ]
+    writeSafetensors(path, new Map(parts.map(([name, f]) => [name, stored(f)])), { key })
     part.drop()
   } catch {
     // With a full disk the next run computes the features again; this run still has its own file.
   }
   return features
+}
+
+/** The features of each part, from those of all its samples. */
+function divided({ source, hash, net }: Prepared, all: Float32Array, items: readonly Item[]): Features {
+  const width = net.body.pooledFeatures
+  const row = new Map(items.map((item, i) => [hash(item), i]))
+  const of = (part: readonly Item[]) => {
+    const out = new Float32Array(part.length * width)
+    for (const [i, item] of part.entries()) {
+      const at = row.get(hash(item))! * width
+      out.set(all.subarray(at, at + width), i * width)
+    }
+    return out
+  }
+  return { train: of(source('train').items), valid: of(source('valid').items), views: 0 }
 }
 
 /** The float32 numbers in these bytes; copied only if they are not aligned. */
@@ -157,21 +181,21 @@ function setOf(precision: Precision): { set?: string } {
   return set === undefined || set === kernelSets(type)[0] ? {} : { set }
 }
 
-/** Changes with the samples, their split, the body's weights, the views and how they are computed. */
+/** Changes with the samples, their split (unless `together` lists the samples of all parts), the body's weights, the views and how they are computed. */
 function featureKey(
   { data, net, preprocessing, augmentation, precision, seed, modelName, batchSize, device }: Prepared,
   views: number,
+  together?: readonly string[],
 ): string {
   const hash = createHash('sha256').update(
     JSON.stringify({
       // Other threads, instructions or batch sizes round differently, and a resumed run must see the same bits.
       engine: { ...library(), batchSize, device, kernels: kernelsInUse(), ...setOf(precision), rounding },
       modelName,
-      fingerprint: data.fingerprint,
+      ...(together ? { together } : { fingerprint: data.fingerprint, seed }),
       preprocessing,
       augment: augmentation,
       precision,
-      seed,
       views,
     }),
   )

@@ -4,7 +4,7 @@ import type { TextDataset } from '../dataset.ts'
 import type { TextBody } from '../net/bert.ts'
 import type { Tokens } from '../net/tokens.ts'
 import { textSource } from '../source.ts'
-import type { TextPreprocessing } from '../types.ts'
+import type { TextItem, TextPreprocessing } from '../types.ts'
 
 /** Texts as inputs of the net. */
 export function inputsOf(
@@ -32,6 +32,15 @@ export function inputsOf(
         classes: classes.length,
         device,
       })
+    },
+    both() {
+      const order = (a: TextItem, b: TextItem) =>
+        tokens.get(a.hash)!.length - tokens.get(b.hash)!.length || (a.hash < b.hash ? -1 : 1)
+      const items = [...data.of('train'), ...data.of('valid')].sort(order)
+      return textSource(
+        items.map(item => ({ ...item, labels: [0] })),
+        { tokens: items.map(({ hash }) => tokens.get(hash)!), task: 'single', classes: 1, device },
+      )
     },
     show: async () => '',
   }

@@ -45,6 +45,7 @@ export async function openForTraining(
     config: checkpoint.config,
     tokenizer: JSON.stringify(withoutLimits(checkpoint.tokenizer)),
     maxTokens,
+    ...(index.columns ? { columns: index.columns } : {}),
   }
   return {
     data,

@@ -8,15 +8,14 @@ import { indexNames } from '../../data/labels/from-names.ts'
 import { indexTable } from '../../data/labels/from-table.ts'
 import { labelOptions } from '../../data/labels/options.ts'
 import type { Domain, DomainContext, ToEvaluate } from '../../domain/index.ts'
-import { type Network, network } from '../../train/network.ts'
 import type { ModelCard } from '../../train/saved-model.ts'
 import { openTexts } from '../dataset.ts'
-import { bert, type TextBody } from '../net/bert.ts'
-import { type Tokens, tokensOf } from '../net/tokens.ts'
+import type { TextBody } from '../net/bert.ts'
 import { ofTexts, textFiles } from '../read/text-files.ts'
 import { indexTextTable, isTableOfTexts } from '../read/text-table.ts'
-import { cutTo, textSource, tokenBatch } from '../source.ts'
+import { textSource, tokenBatch } from '../source.ts'
 import type { EvaluateTextsOptions, TextIndex, TextItem, TextOptions, TextPreprocessing } from '../types.ts'
+import { isPreprocessing, networkOf, tokensFor } from './card.ts'
 import { openForTraining } from './open.ts'
 
 /** Finds labelled texts: rows of a table, class folders, files that a table names, or names of files. */
@@ -47,12 +46,12 @@ async function index(path: string, options: TextOptions): Promise<TextIndex> {
 /** Texts to evaluate a saved model on, labelled with its classes. */
 async function openForEvaluation(
   path: string,
-  { classes, task = 'single' }: ModelCard,
+  { classes, task = 'single', preprocessing: { columns } }: ModelCard<TextPreprocessing>,
   { options: { device, text, target, encoding, ...options } }: DomainContext<EvaluateTextsOptions>,
 ): Promise<ToEvaluate<TextPreprocessing>> {
   const { part, leaveOut, ...given } = options
   const found: TextIndex = isTableOfTexts(path)
-    ? await indexTextTable(path, { ...given, text, target, task }, { classes, part, leaveOut })
+    ? await indexTextTable(path, { ...given, text, target, task }, { classes, part, leaveOut, columns })
     : await indexForEvaluation(path, { ...options, classes, task }, ofTexts)
   const data = openTexts(found, { encoding })
   return {
@@ -68,28 +67,6 @@ async function openForEvaluation(
       })
     },
   }
-}
-
-const tokenizers = new WeakMap<object, Tokens>()
-
-/** The tokens of a text as the model of this card reads them. */
-export function tokensFor(text: string, preprocessing: TextPreprocessing): Int32Array {
-  let tokens = tokenizers.get(preprocessing)
-  if (!tokens) tokenizers.set(preprocessing, (tokens = tokensOf(JSON.parse(preprocessing.tokenizer))))
-  return cutTo(tokens.of(text), preprocessing.maxTokens)
-}
-
-/** The network that a card describes. */
-export function networkOf(
-  { classes, head, preprocessing }: Pick<ModelCard<TextPreprocessing>, 'classes' | 'head' | 'preprocessing'>,
-  device = 'cpu',
-): Network<TextBody> {
-  return network(bert(preprocessing.config), classes.length, { ...head, device })
-}
-
-const isPreprocessing = (value: unknown): value is TextPreprocessing => {
-  const { config, tokenizer, maxTokens } = (value ?? {}) as Partial<TextPreprocessing>
-  return typeof config?.layers === 'number' && typeof tokenizer === 'string' && typeof maxTokens === 'number'
 }
 
 /** Texts: folders of text files, or tables with a column of texts. */

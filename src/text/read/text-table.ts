@@ -11,7 +11,7 @@ import { listingOf } from '../../data/labels/name-patterns.ts'
 import { rolesBeside } from '../../data/tables/columns.ts'
 import { type Column, cellNumber, columnNamed, readTable, type Table } from '../../data/tables/table.ts'
 import type { Choice, Problem } from '../../data/types.ts'
-import type { TextIndex, TextOptions } from '../types.ts'
+import type { TextColumns, TextIndex, TextOptions } from '../types.ts'
 import { ofTexts, textFiles } from './text-files.ts'
 
 /** Whether a path is a file: a table of texts. */
@@ -22,12 +22,20 @@ export const isTableOfTexts = (path: string): boolean => statSync(path, { throwI
 export async function indexTextTable(
   path: string,
   { text: named, target, ...given }: TextOptions,
-  known?: Known,
+  known?: Known & { columns?: TextColumns | undefined },
 ): Promise<TextIndex> {
   const table = await readTable(resolve(path), ofTexts)
   const options = withTarget(given, target)
-  const all = known ? namedByModel(table, options, known) : options
-  const { column, choice } = textColumn(table, named, [all.labelColumn ?? all.targets ?? []].flat())
+  const trained = known?.columns
+  const has = (names: readonly string[]) => names.every(name => table.columns.some(column => column.name === name))
+  const byModel = known ? namedByModel(table, options, known) : options
+  const free = byModel.labelColumn === undefined && byModel.targets === undefined
+  const all = trained && free && has(trained.target) ? withTarget(byModel, trained.target) : byModel
+  const { column, choice } = textColumn(
+    table,
+    named ?? (trained && has([trained.text]) ? trained.text : undefined),
+    [all.labelColumn ?? all.targets ?? []].flat(),
+  )
   const roles = rolesBeside(table, { content: column, property: 'text' }, all)
   const { listing, found, texts } = rowsWithText(table, column)
   const rows = labelledRows(table, { listing, roles, found, options: all, known })
@@ -36,7 +44,8 @@ export async function indexTextTable(
     all,
     known,
   )
-  return { ...index, texts }
+  const columns = { text: column.name, target: roles.labels.map(({ name }) => name) }
+  return { ...index, texts, columns }
 }
 
 /** `target` names one column of labels or numbers, or several; which it is, their content says. */
@@ -154,3 +163,19 @@ function refuseNumbers(table: Table, column: Column): void {
 
 /** How many texts there are, in words. */
 export const textsOf = (count: number): string => plural(count, textFiles.noun.one, textFiles.noun.many)
+
+/** The texts of a table, for predictions: those of the column that is named; else of the only one that reads like
+ *  texts. Each is called by its table and line. */
+export async function textsOfTable(
+  path: string,
+  { column, trained }: { column?: string | undefined; trained?: string | undefined },
+): Promise<{ rows: { name: string; text: string }[]; problems: Problem[] }> {
+  const table = await readTable(resolve(path), ofTexts)
+  const { column: found } = textColumn(
+    table,
+    column ?? (table.columns.some(({ name }) => name === trained) ? trained : undefined),
+    [],
+  )
+  const { texts, found: rows } = rowsWithText(table, found)
+  return { rows: Array.from(texts, ([name, text]) => ({ name, text })), problems: rows.problems }
+}
