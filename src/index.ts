@@ -211,6 +211,7 @@ export { type FoldOptions, type OutOfFold, outOfFold } from './train/linear/out-
 export type { Answer as EventAnswer, EventName } from './train/loop-events.ts'
 export type { Computed, Computing, Work as ComputedWork } from './train/measure-kernels.ts'
 export * as metrics from './train/metrics.ts'
+export { mixedSource } from './train/mixed-source.ts'
 export {
   type Body,
   createHead,
@@ -256,7 +257,6 @@ export { Stopped } from './train/stop.ts'
 export { type BatchNormOptions, recomputeBatchNorm, WeightMean } from './train/swa.ts'
 export { mirrorTta, type OutputOptions, type TtaOptions, tta } from './train/tta.ts'
 export type { AugmentationSettings, MixOptions } from './vision/augment/index.ts'
-export { mixedSource } from './vision/augment/mixed-source.ts'
 export type { Pad as PadMode } from './vision/augment/pad.ts'
 export { augmentSheet, type SheetOptions } from './vision/augment-sheet.ts'
 export type { Sense, SenseRow } from './vision/auto-augment/auto-augment.ts'

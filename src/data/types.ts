@@ -35,6 +35,7 @@ export interface Item extends Place {
  *    on or to validate with
  *  - duplicate (same picture, same label), conflict (same picture, two labels), leak (same picture in two splits)
  *  - missing-values: NaN, infinite or a nodata value in its file; the picture is kept
+ *  - silent, clipped, short: a recording without sound, at full scale too often, or too short; it is kept
  *  - cleaned: left out or relabelled by a decision of `anneal clean` */
 export type ProblemKind =
   | 'damaged'
@@ -52,6 +53,9 @@ export type ProblemKind =
   | 'conflict'
   | 'leak'
   | 'missing-values'
+  | 'silent'
+  | 'clipped'
+  | 'short'
   | 'cleaned'
 
 /** One line of the scan: the file, the reason, and whether the file is left out or kept. */

@@ -168,6 +168,9 @@ export interface Domain<O = object, B extends Body = Body, P = unknown, In = unk
   /** Makes one batch of inputs for the network. */
   batch(inputs: readonly In[], preprocessing: P, options: { device?: string | undefined }): Promise<Tensor>
   readonly usual?: Usual
+  /** The network's input for one sample that has several rows (the windows of a long recording), in batches [n, …]: the
+   *  prediction is the mean over all of them. Without it each input is one row of `batch`. */
+  rows?(input: In, preprocessing: P, options: { device?: string | undefined }): AsyncIterable<Tensor>
   /** Measures how different the training samples are from the data of pretraining. Without it the factor is 3. */
   likeness?(measured: {
     net: Network<B>

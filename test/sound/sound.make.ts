@@ -77,3 +77,22 @@ export function wav(
     }
   return out
 }
+
+/** A reproducible number from 0 to 1. */
+const drawn = (seed: number) => {
+  const v = Math.sin(seed * 12.9898 + 78.233) * 43758.5453
+  return v - Math.floor(v)
+}
+
+/** Sounds of four classes, each a little different by its number. */
+export const makers: Record<string, (n: number, seconds: number, rate: number) => Float32Array> = {
+  tone: (n, seconds, rate) => each(seconds, rate, t => 0.4 * Math.sin(2 * Math.PI * (300 + 60 * drawn(n)) * t)),
+  chirp: (n, seconds, rate) =>
+    each(seconds, rate, t => 0.4 * Math.sin(2 * Math.PI * (400 + (1500 + 300 * drawn(n)) * t) * t)),
+  noise: (n, seconds, rate) => each(seconds, rate, (_, i) => 0.3 * (2 * drawn(i + 1000 * n) - 1)),
+  clicks: (n, seconds, rate) =>
+    each(seconds, rate, t => ((t * (9 + 3 * drawn(n))) % 1 < 0.03 ? 0.8 * Math.sin(2 * Math.PI * 1800 * t) : 0)),
+}
+
+const each = (seconds: number, rate: number, value: (t: number, i: number) => number) =>
+  Float32Array.from({ length: Math.round(seconds * rate) }, (_, i) => value(i / rate, i))

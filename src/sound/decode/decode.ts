@@ -3,7 +3,7 @@ import { AnnealError, DataError, fileReason } from '../../base/errors.ts'
 import { openCompressed } from './compressed.ts'
 import type { ByteReader, Opened } from './format.ts'
 import { describeSound, formatOf, soundFiles } from './formats.ts'
-import { type Resampler, resampler } from './resample.ts'
+import { resampler } from './resample.ts'
 import { openWav } from './wav.ts'
 
 /** What is known of a recording once all its samples were read. */
@@ -73,57 +73,80 @@ const mostPeak = 8
 const mostChannels = 256
 const [lowestRate, highestRate] = [1000, 768_000]
 
-/** Reads a recording as one channel (the mean of all) at a rate, and gives its samples to `sink` piece by piece, so that
- *  a recording of hours needs little memory. Throws if it has no samples or can't be read. */
-export async function readMono(
+/** The samples of a recording as one channel (the mean of all) at a rate, piece by piece, so that a recording of hours
+ *  needs little memory; at the end what was heard. `rate` may depend on the rate of the file. Throws if it has no
+ *  samples or can't be read. */
+export async function* monoOf(
   reader: ByteReader,
   rate: number | ((own: number) => number),
-  sink: (piece: Float32Array) => void,
-): Promise<Heard> {
+): AsyncGenerator<Float32Array, Heard> {
   const opened = await openSound(reader)
   const { channels, encoding } = opened
   if (channels > mostChannels || opened.rate < lowestRate || opened.rate > highestRate)
     throw new DataError(
       `it says ${channels} channels at ${opened.rate} Hz; expected at most ${mostChannels} channels, and a rate from ${lowestRate} to ${highestRate} Hz. It is damaged, or no sound`,
     )
-  const by: Resampler = resampler(opened.rate, typeof rate === 'number' ? rate : rate(opened.rate))
-  let [frames, peak, squares, full, missing] = [0, 0, 0, 0, 0]
+  const by = resampler(opened.rate, typeof rate === 'number' ? rate : rate(opened.rate))
+  const found = { frames: 0, peak: 0, squares: 0, full: 0, missing: 0 }
   for await (const planes of opened.chunks()) {
-    const count = planes[0]!.length
-    const mono = new Float32Array(count)
-    for (const plane of planes)
-      for (let i = 0; i < count; i++) {
-        let value = plane[i]!
-        if (!Number.isFinite(value)) {
-          missing++
-          value = 0
-        }
-        const size = Math.abs(value)
-        if (size > peak) peak = size
-        if (size >= fullScale) full++
-        squares += value * value
-        mono[i]! += value / planes.length
-      }
-    frames += count
-    if (peak > mostPeak)
+    const mono = mixed(planes, found)
+    if (found.peak > mostPeak)
       throw new DataError(
-        `its values reach ${peak.toPrecision(3)}, expected -1 to 1; it was written without scaling (16-bit values are divided by 32768)`,
+        `its values reach ${found.peak.toPrecision(3)}, expected -1 to 1; it was written without scaling (16-bit values are divided by 32768)`,
       )
-    sink(by.push(mono))
+    yield by.push(mono)
   }
+  const { frames, peak, squares, full, missing } = found
   if (frames === 0) throw new DataError('it holds no samples (0 s); nothing was recorded')
-  sink(by.end())
+  yield by.end()
   const values = frames * channels
-  return {
-    rate: opened.rate,
-    channels,
-    encoding,
-    frames,
-    peak,
-    rms: Math.sqrt(squares / values),
-    clipped: full / values,
-    missing,
+  const rms = Math.sqrt(squares / values)
+  return { rate: opened.rate, channels, encoding, frames, peak, rms, clipped: full / values, missing }
+}
+
+/** The mean of the channels; counts what is heard in them. */
+function mixed(
+  planes: readonly Float32Array[],
+  found: { frames: number; peak: number; squares: number; full: number; missing: number },
+): Float32Array {
+  const count = planes[0]!.length
+  const mono = new Float32Array(count)
+  for (const plane of planes)
+    for (let i = 0; i < count; i++) {
+      let value = plane[i]!
+      if (!Number.isFinite(value)) {
+        found.missing++
+        value = 0
+      }
+      const size = Math.abs(value)
+      if (size > found.peak) found.peak = size
+      if (size >= fullScale) found.full++
+      found.squares += value * value
+      mono[i]! += value / planes.length
+    }
+  found.frames += count
+  return mono
+}
+
+/** The same, with the pieces given to `sink`. */
+export async function readMono(
+  reader: ByteReader,
+  rate: number | ((own: number) => number),
+  sink: (piece: Float32Array) => void,
+): Promise<Heard> {
+  const pieces = monoOf(reader, rate)
+  for (;;) {
+    const { done, value } = await pieces.next()
+    if (done) return value
+    sink(value)
   }
+}
+
+/** The error of a recording with its name: `dog/a.wav: it is cut off …`. Other errors stay as they are. */
+export function namedError(error: unknown, name: string): unknown {
+  const why =
+    error instanceof AnnealError ? error.message : (error as NodeJS.ErrnoException).code ? fileReason(error) : undefined
+  return why === undefined ? error : new DataError(`${name}: ${why}.`, { cause: error })
 }
 
 /** Reads a recording whole: a path, or the bytes of a file. Throws an error with its name and the reason. `seconds`: the
@@ -161,13 +184,6 @@ export async function readSound(
       if ('close' in reader) (reader as ReturnType<typeof fileReader>).close()
     }
   } catch (error) {
-    const why =
-      error instanceof AnnealError
-        ? error.message
-        : (error as NodeJS.ErrnoException).code
-          ? fileReason(error)
-          : undefined
-    if (why === undefined) throw error
-    throw new DataError(`${said}: ${why}.`, { cause: error })
+    throw namedError(error, said)
   }
 }

@@ -15,6 +15,8 @@ export interface Preprocessing {
   fft?: number
   frames?: readonly number[]
   bands?: number
+  /** The highest frequency, in Hz. */
+  high?: number
 }
 
 /** The net's input of windows x: [N, samples], full scale from -1 to 1. */
@@ -44,8 +46,9 @@ export function spectrogramInput({
   fft = 2048,
   frames = [400, 800, 1600],
   bands = 128,
+  high = rate / 2,
 }: Preprocessing): ToInput {
-  const powers = frames.map(window => melPower({ rate, fft, window, hop, bands, low: 20, high: rate / 2 }))
+  const powers = frames.map(window => melPower({ rate, fft, window, hop, bands, low: 20, high }))
   return x =>
     scope(() => {
       const padded = aten.constant_pad_nd(x, [fft / 2, fft / 2])

@@ -1,10 +1,11 @@
 /** How training pictures are changed: settings and presets, what is drawn for one picture, and what becomes of its
- *  pixels. `batch.ts` puts it together; `augment/mix.ts` mixes pictures of a batch. */
+ *  pixels. `batch.ts` puts it together; `train/mix.ts` mixes samples of a batch. */
+
+export { type Mixed, type MixOptions, mixBatch } from '../../train/mix.ts'
 export { drawChange, unchanged } from './draw.ts'
 export { type Frame, pictureMap } from './geometry.ts'
 export type { Homography } from './homography.ts'
 export type { Augmentation, Change } from './list.ts'
-export { type Mixed, type MixOptions, mixBatch } from './mix.ts'
 export { keptOn } from './on-device.ts'
 export type { AugmentationName } from './part.ts'
 export {

@@ -1,7 +1,7 @@
-import { OptionError } from '../../base/errors.ts'
-import { purpose, type Random, rng, shuffle } from '../../base/random.ts'
-import type { Task } from '../../data/types.ts'
-import { aten, fromArray, noGrad, scope, type Tensor } from '../../torch/index.ts'
+import { OptionError } from '../base/errors.ts'
+import { purpose, type Random, rng, shuffle } from '../base/random.ts'
+import type { Task } from '../data/types.ts'
+import { aten, fromArray, noGrad, scope, type Tensor } from '../torch/index.ts'
 
 /** Pictures of a batch, each with a share of another one. x: [N, C, H, W], y: float32 [N, classes or targets]. */
 export interface Mixed {

@@ -1,5 +1,5 @@
-import type { Source } from '../../train/source.ts'
 import { type MixOptions, mixBatch } from './mix.ts'
+import type { Source } from './source.ts'
 
 /** A source whose batches are mixed by MixUp or CutMix (`mixBatch`): a function of seed, epoch and samples alone. */
 export function mixedSource<S extends Source>(source: S, options: Omit<MixOptions, 'epoch' | 'step'>): S {

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
 import { F, fromArray, liveTensors, scope, tensor } from '../../src/torch/index.ts'
+import { beta, cutBox, cutMixed, mixedUp } from '../../src/train/mix.ts'
 import { mixBatch } from '../../src/vision/augment/index.ts'
-import { beta, cutBox, cutMixed, mixedUp } from '../../src/vision/augment/mix.ts'
 
 interface Golden {
   cut: { width: number; height: number; lambda: number; centre: [number, number]; box: number[] }[]

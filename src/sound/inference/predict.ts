@@ -1,0 +1,221 @@
+import { DataError, RunError } from '../../base/errors.ts'
+import { domainOf } from '../../runs/index.ts'
+import { fromArray, noGrad, scope, type Tensor } from '../../torch/index.ts'
+import type { Body } from '../../train/network.ts'
+import type { Outputs } from '../../train/objective.ts'
+import { joinMembers, memberOutputs, type Prediction, predictionOf } from '../../train/prediction.ts'
+import { type LoadedModel, loadModel, precisionOf } from '../../train/saved-model.ts'
+import { isPreprocessing, type Preprocessing } from '../features/inputs.ts'
+import { inputOf } from '../source.ts'
+import { networkOf } from './saved.ts'
+import { nameOf, pcmResampler, type SoundInput, type Window, windowsOf } from './windows-of.ts'
+
+/** How recordings go through a saved model. */
+export interface PredictSoundsOptions {
+  /** Windows per batch. Default: 16. */
+  batchSize?: number
+  device?: string
+  signal?: AbortSignal | undefined
+}
+
+/** What a part of a recording was heard as. */
+export interface HeardPart {
+  /** In seconds from the beginning of the recording. */
+  from: number
+  to: number
+  /** The probabilities (for regression the values), in the order of the model's classes. */
+  scores: Outputs
+}
+
+/** The prediction for a recording: the mean over its windows; `parts` has each window, where there are several. */
+export type SoundPrediction = Prediction & { seconds: number; parts: readonly HeardPart[] }
+
+/** A classifier of sounds that a run kept. */
+export interface SoundClassifier {
+  readonly classes: readonly string[]
+  /** The length of a window, in seconds. */
+  readonly seconds: number
+  /** What the net makes of one recording. */
+  predict(input: SoundInput, options?: { index?: number; signal?: AbortSignal | undefined }): Promise<SoundPrediction>
+  /** What it makes of a stream of samples: an answer for each window, every `hop` seconds. */
+  predictStream(
+    samples: AsyncIterable<Float32Array> | Iterable<Float32Array>,
+    options: StreamOptions,
+  ): AsyncGenerator<StreamPrediction>
+  /** Frees the memory of the net. */
+  close(): void
+}
+
+/** A stream of samples. */
+export interface StreamOptions {
+  /** Samples in a second, of one channel, from -1 to 1. */
+  rate: number
+  /** Seconds between two answers. Default: half a window. */
+  hop?: number | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** The prediction for a window of a stream; `from` and `to` in seconds since its beginning. */
+export type StreamPrediction = Prediction & { from: number; to: number }
+
+type Model = LoadedModel<Preprocessing, Body>
+
+/** Loads a classifier of sounds: a run's folder (its best weights), or the path of the weights or of its JSON. */
+export function loadSoundClassifier(
+  run: string,
+  { device, batchSize = 16 }: Pick<PredictSoundsOptions, 'device' | 'batchSize'> = {},
+): SoundClassifier {
+  const model: Model = loadModel(run, {
+    build: networkOf,
+    isPreprocessing,
+    ...(device === undefined ? {} : { device }),
+  })
+  const { card } = model
+  if (domainOf(card) !== 'sounds')
+    throw new RunError(`${run}: this model is for ${domainOf(card)} and can't predict sounds.`)
+  const how = { device, precision: precisionOf(card, device), batchSize }
+  const { samples, rate } = card.preprocessing
+  return {
+    classes: card.classes,
+    seconds: samples / rate,
+    predict: (input, { index = 0, signal } = {}) => predictOne(model, input, { ...how, index, signal }),
+    predictStream: (pieces, options) => predictPieces(model, pieces, { ...how, ...options }),
+    close() {
+      for (const { network } of model.members) for (const t of network.net.stateDict().values()) t.dispose()
+    },
+  }
+}
+
+/** Predicts recordings with a saved model, in their order: paths of files, bytes of files, or samples. Each is decoded,
+ *  cut and judged before the next one is read. `run`: a run's folder, or the path of a model's weights or card. */
+export async function* predictSounds(
+  run: string,
+  inputs: Iterable<SoundInput> | AsyncIterable<SoundInput>,
+  { signal, ...options }: PredictSoundsOptions = {},
+): AsyncGenerator<SoundPrediction> {
+  const classifier = loadSoundClassifier(run, options)
+  let index = 0
+  try {
+    for await (const input of inputs) yield await classifier.predict(input, { index: index++, signal })
+  } finally {
+    classifier.close()
+  }
+}
+
+interface How {
+  device: string | undefined
+  precision: ReturnType<typeof precisionOf>
+  batchSize: number
+  signal?: AbortSignal | undefined
+}
+
+/** Outputs of the windows by one member of the model: one row of C for each. */
+function outputsOf(
+  model: Model,
+  member: Model['members'][number],
+  windows: readonly Window[],
+  { device, precision }: How,
+): Outputs {
+  const how = member.card.preprocessing
+  const all = new Float32Array(windows.length * how.samples)
+  for (const [i, window] of windows.entries()) all.set(window.samples, i * how.samples)
+  return noGrad(() =>
+    scope(() => memberOutputs(member, inputOf(all, windows.length, how, { device }), { precision }).data() as Outputs),
+  )
+}
+
+async function predictOne(
+  model: Model,
+  input: SoundInput,
+  { index, signal, ...how }: How & { index: number },
+): Promise<SoundPrediction> {
+  const { card } = model
+  const classes = card.classes.length
+  const name = nameOf(input, typeof input === 'string' ? undefined : index + 1)
+  const means: Outputs[] = []
+  const parts: HeardPart[] = []
+  for (const [m, member] of model.members.entries()) {
+    const own = member.card.preprocessing
+    const sum = new Float64Array(classes)
+    let count = 0
+    const judge = (windows: readonly Window[]) => {
+      const rows = outputsOf(model, member, windows, how)
+      for (const [i, { from }] of windows.entries()) {
+        const scores = rows.slice(i * classes, (i + 1) * classes)
+        for (const [c, v] of scores.entries()) sum[c]! += v
+        count++
+        if (m > 0) continue
+        // Silence stands before and after a short recording.
+        const [begin, end] = from < 0 ? [0, own.samples + 2 * from] : [from, from + own.samples]
+        parts.push({ from: begin / own.rate, to: end / own.rate, scores })
+      }
+    }
+    let batch: Window[] = []
+    for await (const window of windowsOf(input, own, name)) {
+      signal?.throwIfAborted()
+      batch.push(window)
+      if (batch.length < how.batchSize) continue
+      judge(batch)
+      batch = []
+    }
+    if (batch.length > 0) judge(batch)
+    means.push(sum.map(v => v / count))
+  }
+  const scores = joined(model, means)
+  // The one window of a recording that is a little longer lies in its middle.
+  const last = parts.at(-1)!
+  const seconds = parts.length === 1 ? last.to + last.from : last.to
+  return { ...predictionOf({ file: name, index, scores }, card), seconds, parts }
+}
+
+/** The outputs of all members as one. */
+const joined = (model: Model, each: readonly Outputs[]): Outputs =>
+  noGrad(() =>
+    scope(() => {
+      const row = (values: Outputs): Tensor => {
+        const t = fromArray(Float64Array.from(values), [1, values.length])
+        return model.card.task === 'regression' ? t : t.to('float32')
+      }
+      return joinMembers(model, each.map(row))
+    }),
+  )
+
+async function* predictPieces(
+  model: Model,
+  pieces: AsyncIterable<Float32Array> | Iterable<Float32Array>,
+  { rate, hop, signal, ...how }: How & StreamOptions,
+): AsyncGenerator<StreamPrediction> {
+  const { card, members } = model
+  const { preprocessing } = card
+  if (new Set(members.map(member => JSON.stringify(member.card.preprocessing))).size > 1)
+    throw new DataError(
+      'the nets of this model hear windows of other lengths or rates, so it takes no stream; take one of its folds.',
+    )
+  const size = preprocessing.samples
+  const step = Math.round((hop ?? size / 2 / preprocessing.rate) * preprocessing.rate)
+  if (!(step >= 1)) throw new DataError(`hop is the number of seconds between two answers, above 0; got ${hop}.`)
+  const by = pcmResampler(rate, preprocessing.rate)
+  let kept = new Float32Array(0)
+  let [at, next, index] = [0, 0, 0]
+  for await (const piece of pieces) {
+    signal?.throwIfAborted()
+    const now = by.push(piece)
+    const all = new Float32Array(kept.length + now.length)
+    all.set(kept)
+    all.set(now, kept.length)
+    kept = all
+    for (; next + size <= at + kept.length; next += step) {
+      const window = { from: next, samples: kept.subarray(next - at, next - at + size) }
+      const scores = joined(
+        model,
+        members.map(member => outputsOf(model, member, [window], how)),
+      )
+      const [from, to] = [next / preprocessing.rate, (next + size) / preprocessing.rate]
+      const file = `stream at ${from.toFixed(2)} s`
+      yield { ...predictionOf({ file, index: index++, scores }, card), from, to }
+    }
+    const used = Math.min(kept.length, Math.max(0, next - at))
+    kept = kept.slice(used)
+    at += used
+  }
+}

@@ -1,0 +1,104 @@
+import { DataError } from '../../base/errors.ts'
+import { bytesReader, fileReader, monoOf, namedError, type Sound } from '../decode/decode.ts'
+import { resampler } from '../decode/resample.ts'
+import { windowOf } from '../source.ts'
+import { hopOf, isOneWindow } from '../windows.ts'
+
+/** A recording: the path of a file, the bytes of one, or samples of one channel from -1 to 1 with their rate. */
+export type SoundInput = string | Uint8Array | Sound
+
+/** A window of a recording: its samples, and where it begins, in samples (negative for a short recording in its
+ *  middle). */
+export interface Window {
+  from: number
+  samples: Float32Array
+}
+
+/** The windows of a recording, as training cuts them. They are cut while it is decoded: a recording of hours needs the
+ *  memory of two windows. Errors have the name of the file. */
+export async function* windowsOf(
+  input: SoundInput,
+  { rate, samples: size }: { rate: number; samples: number },
+  name = nameOf(input),
+): AsyncGenerator<Window> {
+  const hop = hopOf(size)
+  let kept = new Float32Array(0) // samples from `at` on
+  let [at, total, next] = [0, 0, 0] // next: where the next window begins
+  const take = (from: number): Window => {
+    const window = new Float32Array(size)
+    return { from, samples: windowOf((f, count) => kept.subarray(f - at, f - at + count), from, window) }
+  }
+  try {
+    for await (const piece of piecesOf(input, rate)) {
+      const all = new Float32Array(kept.length + piece.length)
+      all.set(kept)
+      all.set(piece, kept.length)
+      kept = all
+      total += piece.length
+      // A window is ready when it is known that the recording goes on after it, and is no short one.
+      for (; next + size < total && !isOneWindow(total, size); next += hop) yield take(next)
+      const needed = Math.max(0, isOneWindow(total, size) ? 0 : Math.min(next, total - size))
+      kept = kept.slice(needed - at)
+      at = needed
+    }
+    if (total === 0) throw new DataError('it holds no samples (0 s); nothing was recorded')
+    yield take(isOneWindow(total, size) ? Math.floor((total - size) / 2) : total - size)
+  } catch (error) {
+    throw namedError(error, name)
+  }
+}
+
+/** The name of a recording in errors and predictions. */
+export const nameOf = (input: SoundInput, number?: number): string =>
+  typeof input === 'string'
+    ? input
+    : `recording${number === undefined ? '' : ` ${number}`} (${input instanceof Uint8Array ? `${input.length} bytes` : `${input?.samples?.length} samples`})`
+
+async function* piecesOf(input: SoundInput, rate: number): AsyncGenerator<Float32Array> {
+  if (typeof input === 'string' || input instanceof Uint8Array) {
+    const reader = typeof input === 'string' ? fileReader(input) : bytesReader(input)
+    try {
+      yield* monoOf(reader, rate)
+    } finally {
+      if ('close' in reader) (reader as ReturnType<typeof fileReader>).close()
+    }
+    return
+  }
+  const by = pcmResampler(input?.rate, rate)
+  yield by.push(input.samples)
+  yield by.end()
+}
+
+/** The most that a sample may be: floats a little beyond 1 are usual. */
+const mostPeak = 8
+
+/** Checks samples that a caller holds, and brings them to a rate. */
+export function pcmResampler(
+  own: number,
+  rate: number,
+): { push(samples: Float32Array): Float32Array; end(): Float32Array } {
+  if (!(Number.isInteger(own) && own >= 1000 && own <= 768_000))
+    throw new DataError(
+      `the rate of samples is a whole number from 1000 to 768000 Hz, got ${own}; expected the path of a file, the bytes of one, or { samples: Float32Array, rate }`,
+    )
+  const by = resampler(own, rate)
+  return {
+    push(samples) {
+      if (!(samples instanceof Float32Array))
+        throw new DataError(
+          `samples are a Float32Array of values from -1 to 1 in one channel, got ${(samples as object)?.constructor?.name ?? typeof samples}; 16-bit values are divided by 32768`,
+        )
+      let clean = samples
+      for (const [i, v] of samples.entries()) {
+        if (Math.abs(v) > mostPeak && Number.isFinite(v))
+          throw new DataError(`samples reach ${v.toPrecision(3)}, expected -1 to 1; 16-bit values are divided by 32768`)
+        if (!Number.isFinite(v)) {
+          if (clean === samples) clean = samples.slice()
+          clean[i] = 0
+        }
+      }
+      return by.push(clean)
+    },
+    end: () => by.end(),
+  }
+}
