@@ -1,4 +1,5 @@
 import { duration, plural, rate } from '../base/format.ts'
+import { samples } from '../base/samples.ts'
 import { columns, padded } from '../base/text.ts'
 import {
   type EpochEvent,
@@ -13,13 +14,13 @@ import {
 } from '../runs/index.ts'
 import { flat, type Paint, plain, printable } from './style.ts'
 
-const phases: Record<string, string> = {
-  scan: 'Scanning the pictures',
+const phases: Record<string, string | (() => string)> = {
+  scan: () => `Scanning the ${samples.many}`,
   features: 'Computing the features of the frozen body',
   find: 'Finding the learning rate',
   head: 'Training the head',
   whole: 'Training the whole net',
-  test: 'Evaluating on the test pictures',
+  test: () => `Evaluating on the test ${samples.many}`,
   fold: 'Fold',
   net: 'Net',
   read: 'Reading the table',
@@ -61,7 +62,8 @@ export function describe(event: RunEvent, paint: Paint = plain): string[] {
 
 /** `Training the head: epochs 1 to 3`. */
 function phaseLine({ epochs, firstEpoch, ...phase }: PhaseEvent): string {
-  const title = flat(phaseTitle({ ...phase, phase: phases[phase.phase] ?? phase.phase }))
+  const words = phases[phase.phase] ?? phase.phase
+  const title = flat(phaseTitle({ ...phase, phase: typeof words === 'string' ? words : words() }))
   if (epochs === undefined) return title
   if (firstEpoch === undefined) return `${title}: ${plural(epochs, 'epoch')}`
   const last = firstEpoch + epochs - 1

@@ -17,12 +17,12 @@ interface Level {
 const levels: Record<NonNullable<RecipeOptions['quality']>, Level> = {
   quick: {
     does: 'the head alone, on features of the frozen body; seconds to a minute',
-    brings: '3.5 points less than good on average over 14 sets',
+    brings: '3.5 points less than good on average over 14 sets of pictures',
     settings: { epochs: 0, views: 1 },
   },
   good: {
     does: 'the head, then one cycle of the whole net; minutes',
-    brings: '3.5 points more than quick on average over 14 sets',
+    brings: '3.5 points more than quick on average over 14 sets of pictures',
     settings: {},
   },
   best: {

@@ -89,17 +89,19 @@ function explainBeginning(
       ? 'the head is trained; now all layers are trained'
       : 'a net from random weights trains all layers from the start',
   )
-  session.choice(
-    'BatchNorm',
-    learn.bnFreeze ? 'statistics kept' : 'statistics updated with each batch',
-    options.bnFreeze !== undefined
-      ? 'as asked'
-      : learn.bnFreeze
-        ? `${plural(learn.train.count, domain.words.one)} in batches of ${batchSize} give poorer statistics than those of pretraining`
-        : (options.pretrained ?? true)
-          ? `there are enough ${domain.words.many} to compute statistics from`
-          : 'a net from random weights has no statistics yet',
-  )
+  const normed = [...learn.network.net.modules()].some(([, { kind }]) => kind.startsWith('BatchNorm'))
+  if (normed || options.bnFreeze !== undefined)
+    session.choice(
+      'BatchNorm',
+      learn.bnFreeze ? 'statistics kept' : 'statistics updated with each batch',
+      options.bnFreeze !== undefined
+        ? 'as asked'
+        : learn.bnFreeze
+          ? `${plural(learn.train.count, domain.words.one)} in batches of ${batchSize} give poorer statistics than those of pretraining`
+          : (options.pretrained ?? true)
+            ? `there are enough ${domain.words.many} to compute statistics from`
+            : 'a net from random weights has no statistics yet',
+    )
   session.choice('rates', rates.lrs.map(rate).join(', '), rates.reason)
   if (!learn.dropout)
     session.choice('dropout', 'off', 'the head is at the optimum of its L2; dropout would only add noise')
