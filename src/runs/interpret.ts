@@ -39,6 +39,7 @@ export type Interpretation = {
   regression?: RegressionInterpretation
   calibration?: CalibrationPart
   heatmaps?: HeatPicture[]
+  sounds?: HeardSound[]
   featureMaps?: FeaturePicture[]
   /** How the model does at each picture size. */
   sizes?: SizeScore[]
@@ -120,6 +121,10 @@ export type CalibrationPart = { before: CalibrationCurve; after?: CalibrationCur
 
 /** A picture, and the same with a heat map of the class `of` over it; both small JPEGs. */
 export type HeatPicture = JudgedPicture & { overlay: string; of: string }
+
+/** A sound to play: `audio` is a small WAVE file in base64, `from` where it begins in its recording in seconds; `overlay` is
+ *  its spectrogram with colour where the net listened. */
+export type HeardSound = JudgedPicture & { from: number; audio: string; overlay: string }
 
 /** A picture and its feature maps in a few layers, from the first to the last. */
 export type FeaturePicture = { file: string; label: string; thumbnail: string; layers: FeatureLayer[] }

@@ -53,6 +53,7 @@ export interface Sounds {
 }
 
 const indexing = { fileKind: soundFiles }
+const { noun } = soundFiles
 
 /** Indexes the recordings below a folder without decoding any. The options say where the labels are: in a table, in
  *  names, else in class folders. Where no group was asked for, one that the file names show is proposed. */
@@ -111,13 +112,15 @@ export async function openSounds(index: FolderIndex, options: Omit<CacheOptions,
   checkDamaged(index, problems)
   const heard = (number: number) => (store.rows[number] as KeptRow).heard
   if (drawn) for (const item of items) if (item.split === 'valid') item.split = 'train'
-  const shared = index.fixed ? [] : sharedParts(items, { dir, most: plan.maxLeftOut })
-  const once = dropCopies(items, index)
-  if (drawn) drawSplit(once.items, { ...plan, task })
-  const left = index.fixed ? { ...index, items: once.items, problems: [] } : dropEmptyClasses(once.items, index)
-  const unchecked = index.fixed ? [] : uncheckedLabels(left.classes, left.items, { drawn })
+  const shared = index.fixed ? [] : sharedParts(items, { dir, most: plan.maxLeftOut, noun })
+  const once = dropCopies(items, { ...index, noun })
+  if (drawn) drawSplit(once.items, { ...plan, task, noun })
+  const left = index.fixed
+    ? { ...index, items: once.items, problems: [] }
+    : dropEmptyClasses(once.items, { ...index, noun })
+  const unchecked = index.fixed ? [] : uncheckedLabels(left.classes, left.items, { drawn, noun })
   const rates = index.fixed ? [] : unevenRates(left.items, { classes: left.classes, task, heard })
-  const choices = [...index.choices, ...shared, ...unjudged(left, { drawn, task, fixed: index.fixed }), ...rates]
+  const choices = [...index.choices, ...shared, ...unjudged(left, { drawn, task, fixed: index.fixed, noun }), ...rates]
   const all = [...problems, ...once.problems, ...left.problems, ...unchecked]
   const data = describe({ ...index, classes: left.classes, problems: all, choices }, left.items)
   checkEnough(data, index)

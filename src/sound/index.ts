@@ -1,4 +1,6 @@
 /** Recordings, a domain: decoding, features, nets, and predictions. */
+
+export { indexSounds } from './dataset.ts'
 export { readSound, type Sound } from './decode/decode.ts'
 export { soundFiles } from './decode/formats.ts'
 export { sounds } from './domain/sounds.ts'

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { recipeFor } from '../../src/api/recipe.ts'
-import { readRun } from '../../src/runs/index.ts'
-import { loadSoundClassifier, predictSounds, type SoundPrediction, sounds } from '../../src/sound/index.ts'
+import { writeReport } from '../../src/report/index.ts'
+import { type Interpretation, readRun } from '../../src/runs/index.ts'
+import { loadSoundClassifier, predictSounds, readSound, type SoundPrediction, sounds } from '../../src/sound/index.ts'
 import { speechEmbedding } from '../../src/sound/models/speech-embedding.ts'
 import { manualSeed } from '../../src/torch/index.ts'
 import { storedTensors } from '../../src/train/saved-model.ts'
@@ -39,7 +40,7 @@ const options = () => ({ weights, model: 'speech-embedding', views: 1, precision
 
 test('recordings of four classes are learned; file, bytes and samples give the same answer', async () => {
   const out = join(root, 'run')
-  const result = await recipe.train(folder, { ...options(), epochs: 0, out })
+  const result = await recipe.train(folder, { ...options(), epochs: 0, out }, { writeReport })
   assert.ok(result.metrics.accuracy! >= 0.75, `accuracy ${result.metrics.accuracy}`)
   const { config, events } = readRun(out)
   assert.equal(config?.model, 'speech-embedding')
@@ -72,6 +73,27 @@ test('recordings of four classes are learned; file, bytes and samples give the s
   const evaluated = await recipe.evaluate(out, folder, {})
   assert.equal(evaluated.samples, 40)
   assert.ok(evaluated.metrics.accuracy! >= 0.8, `evaluated ${evaluated.metrics.accuracy}`)
+})
+
+test('the report plays the sounds that went wrong, beside their spectrograms and where the net listened', async () => {
+  const { sounds: heard, samples } = JSON.parse(
+    readFileSync(join(root, 'run', 'interpret.json'), 'utf8'),
+  ) as Interpretation
+  assert.equal(heard!.length, 8, 'the validation recordings')
+  assert.equal(samples.length, 12, 'training sounds as the net hears them')
+  const right = heard!.map(s => s.actual === s.predicted)
+  assert.deepEqual(right, [...right].sort(), 'the wrong ones come first')
+  for (const { file, audio, thumbnail, overlay } of heard!) {
+    const played = await readSound(new Uint8Array(Buffer.from(audio, 'base64')))
+    const original = await readSound(join(folder, file), { rate: 16_000 })
+    const off = Math.max(...original.samples.map((v, i) => Math.abs(v - played.samples[i]!)))
+    assert.ok(Math.abs(played.samples.length - original.samples.length) <= 1 && off < 1e-4, `${file}: off by ${off}`)
+    for (const jpeg of [thumbnail, overlay]) assert.match(jpeg, /^\/9j\//, `${file}: a JPEG`)
+  }
+  const page = readFileSync(join(root, 'run', 'report.html'), 'utf8')
+  assert.equal(page.split('<audio controls').length - 1, 8, 'players')
+  assert.match(page, /media-src data:/)
+  assert.ok(page.length < 3e6, `${page.length} bytes`)
 })
 
 test('a long recording is the mean over its windows, and a stream gives the same windows', async () => {

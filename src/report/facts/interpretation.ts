@@ -3,6 +3,7 @@ import type {
   CalibrationPart,
   ClassScore,
   FeaturePicture,
+  HeardSound,
   HeatPicture,
   Interpretation,
   IssuePicture,
@@ -27,6 +28,7 @@ export type Interpreted = {
   mostIncorrect: JudgedPicture[]
   samples: SamplePicture[]
   heatmaps: HeatPicture[]
+  sounds: HeardSound[]
   featureMaps: FeaturePicture[]
   labelIssues: IssuePicture[]
   nearDuplicates: NearDuplicateGroup[]
@@ -50,6 +52,7 @@ export function interpreted(from: Partial<Interpretation> | undefined): Interpre
     mostIncorrect: objects(from?.mostIncorrect),
     samples: objects(from?.samples),
     heatmaps: objects(from?.heatmaps),
+    sounds: objects(from?.sounds).filter(s => typeof s.audio === 'string'),
     featureMaps: objects(from?.featureMaps).map(p => ({
       ...p,
       layers: soundMaps(objects(p.layers).map(layer => ({ ...layer, maps: objects(layer.maps) }))),

@@ -24,16 +24,16 @@ export async function loadPictures(dir: string, facts: Facts): Promise<Map<strin
 
 /** The thumbnails of all pictures that the page may show. */
 function thumbnails(facts: Facts): string[] {
-  const { topLosses, mostUncertain, mostCorrect, mostIncorrect, samples, heatmaps, labelIssues, multi } = facts
+  const { topLosses, mostUncertain, mostCorrect, mostIncorrect, samples, heatmaps, sounds, labelIssues, multi } = facts
   const lists: readonly { thumbnail: string }[][] = [
-    ...[topLosses, mostUncertain, mostCorrect, mostIncorrect, samples, heatmaps, labelIssues],
+    ...[topLosses, mostUncertain, mostCorrect, mostIncorrect, samples, heatmaps, sounds, labelIssues],
     facts.featureMaps,
     ...[multi?.topLosses ?? [], facts.regression?.worst ?? []],
     ...(multi?.worst ?? []).map(w => w.pictures.slice(0, 12)),
     ...facts.nearDuplicates.map(group => group.pictures),
   ]
   const shown = lists.flatMap(list => list.slice(0, mostPictures).map(p => p.thumbnail))
-  return [...shown, ...heatmaps.slice(0, mostPictures).map(p => p.overlay)]
+  return [...shown, ...[...heatmaps, ...sounds].slice(0, mostPictures).map(p => p.overlay)]
 }
 
 async function dataUri(dir: string, thumbnail: string): Promise<string | undefined> {

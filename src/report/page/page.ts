@@ -19,7 +19,7 @@ export function page(material: Material): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; ${material.facts.sounds.length > 0 && raw('media-src data:; ')}style-src 'unsafe-inline'">
 <meta name="generator" content="Anneal ${record.config?.anneal ?? ''}">
 <link rel="icon" href="data:,">
 <title>${title}</title>

@@ -91,6 +91,7 @@ details[open] > summary { margin-bottom: 8px; }
 .pictures .label { font-weight: 600; }
 .pictures.few { grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); }
 .pictures.heats { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); }
+.pictures audio { display: block; width: 100%; height: 32px; margin-top: 6px; }
 .side { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
 h4 { font-size: 14px; margin: 0 0 8px; }
 .features { display: grid; gap: 16px; margin: 0 0 16px; padding: 0; list-style: none; }

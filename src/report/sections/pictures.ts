@@ -1,6 +1,7 @@
 import { plural } from '../../base/format.ts'
 import { samples } from '../../base/samples.ts'
 import type {
+  HeardSound,
   HeatPicture,
   IssuePicture,
   JudgedPicture,
@@ -21,7 +22,7 @@ export const mostPictures = 48
 /** The section of pictures: the largest errors, the most uncertain predictions, heat maps and doubtful labels. */
 export function judged({ facts, pictures }: Material): Html | undefined {
   const grid = (list: readonly JudgedPicture[]) => list.map(p => judgedPicture(p, pictures))
-  const { topLosses, mostUncertain, mostCorrect, mostIncorrect, heatmaps, labelIssues } = facts
+  const { topLosses, mostUncertain, mostCorrect, mostIncorrect, heatmaps, sounds, labelIssues } = facts
   const { multi, regression } = facts
   const wrong = [
     ...grid(topLosses),
@@ -37,6 +38,13 @@ export function judged({ facts, pictures }: Material): Html | undefined {
   return section(
     'pictures',
     `${capital(samples.many)} to look at`,
+    gallery(
+      'To hear',
+      'The sounds that went wrong first, then those with the highest loss. The first picture is the sound (time to the right, pitch upwards), the second one has colour where the model listened: the class below becomes less probable where that part is silent.',
+      sounds.map(p => heardSound(p, pictures)),
+      'pictures heats',
+      'sounds',
+    ),
     gallery(regression ? 'Largest errors' : 'Highest loss', worst, wrong),
     multi && worstLabels(multi, pictures),
     gallery(
@@ -108,6 +116,18 @@ const heatPicture = (p: HeatPicture, pictures: Loaded) =>
     html`${verdict(p)}<br><span class="soft">for ${name(p.of)}, ${share(p.probability, 0)}</span>`,
     p.file,
   )
+
+const heardSound = (p: HeardSound, pictures: Loaded) =>
+  item(
+    html`<span class="side">${image(p.thumbnail, `spectrogram of ${p.actual}, predicted ${p.predicted}`, pictures)}${image(p.overlay, `where the model heard ${p.predicted}`, pictures)}</span>${
+      isWave(p.audio) && html`<audio controls preload="none" src="data:audio/wav;base64,${p.audio}"></audio>`
+    }`,
+    html`${verdict(p)}<br><span class="soft">${share(p.probability, 0)}, loss ${decimals(p.loss, 2)}${p.from > 0 && `, from ${decimals(p.from, 1)} s`}</span>`,
+    p.file,
+  )
+
+/** Whether a text is a WAVE file in base64, and no longer than a report can hold. */
+const isWave = (audio: string): boolean => audio.length < 2e6 && /^UklGR[\w+/=]+$/.test(audio)
 
 const issuePicture = (p: IssuePicture, pictures: Loaded) =>
   item(

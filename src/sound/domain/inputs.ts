@@ -6,6 +6,7 @@ import { type Augmentation, augmentations } from '../augment.ts'
 import type { SoundStore } from '../cache/store.ts'
 import type { SoundDataset } from '../dataset.ts'
 import type { Preprocessing } from '../features/inputs.ts'
+import { augmentedSounds, interpretSounds, pictureOf, showsSounds } from '../interpret/interpret-sounds.ts'
 import { soundSource } from '../source.ts'
 import type { Item, WindowItem } from '../types.ts'
 import { mostWindows, windowStarts } from '../windows.ts'
@@ -52,6 +53,9 @@ function inputsOf(
     windows.set(split, known)
     return known
   }
+  /** A window as it is, or the first one of a recording. */
+  const firstWindow = (item: Item): WindowItem =>
+    'from' in item ? (item as WindowItem) : windowItems([item], store, preprocessing.samples, 1)[0]!
   return {
     preprocessing,
     source(split, { augmented = false, mixed = false } = {}) {
@@ -66,7 +70,14 @@ function inputsOf(
       })
       return mixed && mixup !== undefined ? mixedSource(plain, { mixup, classes: classes.length, task, seed }) : plain
     },
-    show: async () => '',
+    show: item => pictureOf(firstWindow(item as Item), store, preprocessing.samples),
+    async interpret(trained, evaluation, found) {
+      const how = { store, preprocessing, augmentation: augment, classes, seed }
+      const samples = await augmentedSounds(itemsOf('train'), how)
+      if (!showsSounds(found)) return { samples }
+      const shown = { dir: data.dir, store, preprocessing, valid: itemsOf('valid') }
+      return { samples, sounds: await interpretSounds(trained, evaluation, shown, { device }) }
+    },
   }
 }
 

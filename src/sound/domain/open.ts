@@ -2,6 +2,7 @@ import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import type { FolderIndex } from '../../data/index.ts'
 import type { DomainContext, ModelChoice, Opened } from '../../domain/index.ts'
+import { savedArchitecture } from '../../models/index.ts'
 import { manualSeed } from '../../torch/index.ts'
 import type { Body } from '../../train/network.ts'
 import { usualBatch } from '../../train/usual-plan.ts'
@@ -129,6 +130,8 @@ async function nameBody(
 ): Promise<ModelChoice> {
   const { model = 'auto', pretrained = true, weights } = context.options
   if (model !== 'auto') return { name: model, reason: 'as asked', lines: [] }
+  const saved = weights === undefined ? undefined : savedArchitecture(weights)
+  if (saved !== undefined) return { name: saved, reason: `${option('weights')} holds its weights`, lines: [] }
   if (weights !== undefined)
     return { name: speechEmbeddingName, reason: `${option('weights')} without ${option('model')}`, lines: [] }
   if (!pretrained) return { name: speechEmbeddingName, reason: 'the default for random weights', lines: [] }

@@ -53,6 +53,16 @@ export interface MelOptions extends Bands {
 /** A power spectrum in mel bands: x [N, samples] → [N, frames, bands] in float64; frames = 1 + ⌊(samples - fft) / hop⌋,
  *  nothing is padded. In float64, since a quiet band beside a loud one loses its digits in float32. */
 export function melPower(options: MelOptions): (x: Tensor) => Tensor {
+  const key = JSON.stringify(options)
+  const made = known.get(key) ?? makePower(options)
+  known.set(key, made)
+  return made
+}
+
+/** Window and filters are made once for each setting. */
+const known = new Map<string, (x: Tensor) => Tensor>()
+
+function makePower(options: MelOptions): (x: Tensor) => Tensor {
   const { fft, hop, window, bands } = options
   const [shape, filters] = keep([
     fromArray(hann(window, fft), [fft]),

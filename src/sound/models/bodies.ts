@@ -8,10 +8,11 @@ import {
   models,
   model as pictureModel,
   pretrainedState,
+  readGivenWeights,
 } from '../../models/index.ts'
 import { nn } from '../../torch/index.ts'
 import type { Body } from '../../train/network.ts'
-import { readWeights, type StoredTensor } from '../../weights/index.ts'
+import type { StoredTensor } from '../../weights/index.ts'
 import { speechEmbedding, speechEmbeddingName, speechState, speechWeights } from './speech-embedding.ts'
 
 /** Whether a name is that of the speech embedding; all others are nets for pictures. */
@@ -65,7 +66,7 @@ async function speechStateFrom(
         { cause },
       )
     }))
-  const state = path.endsWith('.onnx') ? speechState(path) : readWeights(path)
+  const state = path.endsWith('.onnx') ? speechState(path) : readGivenWeights(path)
   const known = new Set(speechEmbedding().stateDict().keys())
   const own = [...state.keys()].filter(name => known.has(name))
   if (own.length !== known.size)

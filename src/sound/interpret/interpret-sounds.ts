@@ -1,0 +1,136 @@
+import { relative } from 'node:path'
+import type { Trained } from '../../domain/index.ts'
+import { answerOf } from '../../interpret/index.ts'
+import type { HeardSound, Interpretation, SamplePicture } from '../../runs/index.ts'
+import { scope } from '../../torch/index.ts'
+import type { Evaluation } from '../../train/evaluate.ts'
+import { argmaxRows } from '../../train/metrics/single.ts'
+import type { Network } from '../../train/network.ts'
+import { type Augmentation, changeSamples, drawChange } from '../augment.ts'
+import type { SoundStore } from '../cache/store.ts'
+import { resample } from '../decode/resample.ts'
+import type { Preprocessing } from '../features/inputs.ts'
+import { inputOf, windowOf } from '../source.ts'
+import type { WindowItem } from '../types.ts'
+import { listenedTo } from './listened.ts'
+import { jpegOf, levelsOf } from './spectrogram.ts'
+
+/** So many sounds can be played in a report, each of at most so many seconds: with 16 kHz and 16 bits some 4 MB. */
+const [mostSounds, mostSeconds, playedRate] = [12, 8, 16_000]
+
+/** The recordings of a run, as inputs of its network. */
+export interface ShownSounds {
+  dir: string
+  store: SoundStore
+  preprocessing: Preprocessing
+  valid: readonly WindowItem[]
+}
+
+/** The samples of a window without the silence around a short recording. */
+export function playedSamples(
+  { sound, from }: Pick<WindowItem, 'sound' | 'from'>,
+  store: SoundStore,
+  size: number,
+): Float32Array {
+  return store.samples(sound, Math.max(0, from), from < 0 ? size + 2 * from : size)
+}
+
+/** A small picture of a recording's window. */
+export const pictureOf = (item: WindowItem, store: SoundStore, size: number): Promise<string> =>
+  jpegOf(levelsOf(playedSamples(item, store, size), store.rate))
+
+/** The validation sounds that went most wrong, and then those with the highest loss: their sound, their spectrogram, and
+ *  where the net listened. */
+export async function interpretSounds(
+  { net, classes, precision }: Trained,
+  { losses, probabilities, targets }: Evaluation,
+  { dir, store, preprocessing, valid }: ShownSounds,
+  network: Pick<Network, 'device'>,
+): Promise<HeardSound[]> {
+  const predicted = argmaxRows(probabilities, classes.length)
+  const wrong = (i: number) => predicted[i] !== targets[i]
+  const order = Array.from(valid.keys()).sort((a, b) => Number(wrong(b)) - Number(wrong(a)) || losses[b]! - losses[a]!)
+  const size = preprocessing.samples
+  const shown: HeardSound[] = []
+  for (const i of order.slice(0, mostSounds)) {
+    const item = valid[i]!
+    const window = windowOf((f, count) => store.samples(item.sound, f, count), item.from, new Float32Array(size))
+    const levels = levelsOf(window, store.rate)
+    const heat = scope(() =>
+      listenedTo({ net: net.net, ...network }, inputOf(window, 1, preprocessing, network), {
+        of: predicted[i]!,
+        time: preprocessing.input === 'speech' ? 2 : 3,
+        precision,
+      }),
+    )
+    shown.push({
+      file: relative(dir, item.file),
+      from: Math.max(0, item.from) / store.rate,
+      actual: classes[targets[i]!]!,
+      predicted: classes[predicted[i]!]!,
+      probability: probabilities[i * classes.length + predicted[i]!]!,
+      loss: losses[i]!,
+      thumbnail: await jpegOf(levels),
+      overlay: await jpegOf(levels, heat),
+      audio: wavOf(playedSamples(item, store, size), store.rate),
+    })
+  }
+  return shown
+}
+
+/** Training sounds as the net hears them, as pictures. */
+export async function augmentedSounds(
+  items: readonly WindowItem[],
+  {
+    store,
+    preprocessing,
+    augmentation,
+    classes,
+    seed,
+    most = 12,
+  }: Pick<ShownSounds, 'store' | 'preprocessing'> & {
+    augmentation: Augmentation
+    classes: readonly string[]
+    seed: number
+    most?: number
+  },
+): Promise<SamplePicture[]> {
+  const count = Math.min(most, items.length)
+  const chosen = Array.from({ length: count }, (_, i) => Math.floor((i * items.length) / count))
+  return Promise.all(
+    chosen.map(async i => {
+      const item = items[i]!
+      const window = windowOf(
+        (f, n) => store.samples(item.sound, f, n),
+        item.from,
+        new Float32Array(preprocessing.samples),
+      )
+      changeSamples(window, drawChange(augmentation, seed, 1, i))
+      return { label: answerOf(item, classes), thumbnail: await jpegOf(levelsOf(window, store.rate)) }
+    }),
+  )
+}
+
+/** A WAVE file of 16 bits at 16 kHz in base64; longer sounds are cut. */
+export function wavOf(samples: Float32Array, rate: number): string {
+  const all = resample(samples.subarray(0, mostSeconds * rate), rate, playedRate)
+  const bytes = Buffer.alloc(44 + 2 * all.length)
+  bytes.write('RIFF', 0, 'latin1')
+  bytes.writeUInt32LE(36 + 2 * all.length, 4)
+  bytes.write('WAVEfmt ', 8, 'latin1')
+  bytes.writeUInt32LE(16, 16)
+  bytes.writeUInt16LE(1, 20) // PCM
+  bytes.writeUInt16LE(1, 22) // one channel
+  bytes.writeUInt32LE(playedRate, 24)
+  bytes.writeUInt32LE(2 * playedRate, 28)
+  bytes.writeUInt16LE(2, 32)
+  bytes.writeUInt16LE(16, 34)
+  bytes.write('data', 36, 'latin1')
+  bytes.writeUInt32LE(2 * all.length, 40)
+  for (const [i, v] of all.entries())
+    bytes.writeInt16LE(Math.max(-32_768, Math.min(32_767, Math.round(v * 32_768))), 44 + 2 * i)
+  return bytes.toString('base64')
+}
+
+/** Whether a run's interpretation shows sounds: of one class each. */
+export const showsSounds = ({ task }: Pick<Interpretation, 'task'>): boolean => task === 'single' || task === undefined
