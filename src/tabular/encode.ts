@@ -1,10 +1,12 @@
 import { DataError, didYouMean } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
+import { setting } from '../base/options.ts'
 import { dateColumn } from '../cells/dates.ts'
 import { missingRule } from '../cells/missing.ts'
 import { numberColumn } from '../cells/numbers.ts'
 import { canonical, wordCodes, wordOfNumber } from '../cells/words.ts'
-import { datePartsInto, partsOf } from './columns/date-parts.ts'
+import { datePartsWriter, partsOf } from './columns/date-parts.ts'
+import { type EncodedNames, LaterEncoded, type RowsEncoder } from './encoded.ts'
 import { gather } from './gather.ts'
 import type {
   CellReading,
@@ -16,10 +18,8 @@ import type {
   Encoding,
   Frame,
   FrameColumn,
+  RowNumbers,
 } from './types.ts'
-
-/** Numbers of rows of a frame. */
-export type RowNumbers = Int32Array | Uint32Array
 
 /** A vocabulary of at most so many words keeps rare words. */
 const fewWords = 50
@@ -94,43 +94,114 @@ export function readingOf({ columns }: Encoding): {
  *  Throws for a column that is missing, with its name. A word that the training rows did not hold gets the code of
  *  unknown words. */
 export function encode(frame: Frame, encoding: Encoding, rows?: RowNumbers): Encoded {
-  const lacking = encoding.columns.filter(({ column }) => !frame.columns.some(({ name }) => name === column))
-  if (lacking.length > 1)
-    throw new DataError(
-      `${frame.source} lacks ${plural(lacking.length, 'column')} that the model takes: ${lacking.map(({ column }) => `"${column}"`).join(', ')}. Its columns: ${frame.columns
-        .map(({ name }) => name)
-        .slice(0, 30)
-        .join(', ')}.`,
+  return new Encoder(frame, encoding).of(rows ?? Int32Array.from({ length: frame.rows }, (_, row) => row))
+}
+
+/** The same for rows that are many: they are encoded when they are asked for, in blocks or as a whole. */
+export const encodeLater = (frame: Frame, encoding: Encoding, rows: RowNumbers): Encoded =>
+  new LaterEncoded(new Encoder(frame, encoding), rows)
+
+/** Writes the features of one column for rows, into rows of features; `at`: the place of its first feature in the first
+ *  row. */
+type ColumnWriter = (into: Float32Array | Int32Array, at: number, rows: RowNumbers) => void
+
+/** Makes features of the rows of one frame. */
+class Encoder implements RowsEncoder {
+  readonly shared: EncodedNames
+  readonly #source: string
+  readonly #numbers: { at: number; write: ColumnWriter }[] = []
+  readonly #categories: { at: number; write: ColumnWriter }[] = []
+
+  constructor(frame: Frame, encoding: Encoding) {
+    const has = new Set(frame.columns.map(({ name }) => name))
+    const lacking = encoding.columns.filter(({ column }) => !has.has(column))
+    if (lacking.length > 1)
+      throw new DataError(
+        `${frame.source} lacks ${plural(lacking.length, 'column')} that the model takes: ${lacking.map(({ column }) => `"${column}"`).join(', ')}. Its columns: ${[
+          ...has,
+        ]
+          .slice(0, 30)
+          .join(', ')}.`,
+      )
+    this.#source = frame.source
+    const numberNames = encoding.columns.flatMap(one =>
+      one.kind === 'number' ? [one.column] : one.kind === 'date' ? one.parts.map(part => `${one.column} ${part}`) : [],
     )
-  const count = rows?.length ?? frame.rows
-  const numberNames = encoding.columns.flatMap(one =>
-    one.kind === 'number' ? [one.column] : one.kind === 'date' ? one.parts.map(part => `${one.column} ${part}`) : [],
-  )
-  const categoryNames = encoding.columns.flatMap(one => (one.kind === 'category' ? [one.column] : []))
-  const numbers = new Float32Array(count * numberNames.length)
-  const categories = new Int32Array(count * categoryNames.length)
-  const rowOf = (i: number) => (rows ? rows[i]! : i)
-  let [number, category] = [0, 0]
-  for (const one of encoding.columns) {
-    const column = columnOf(frame, one.column)
-    if (one.kind === 'category') {
-      const codeOf = codesOf(column, one.words)
-      for (let i = 0, at = category; i < count; i++, at += categoryNames.length) categories[at] = codeOf(rowOf(i))
-      category++
-    } else if (one.kind === 'number') {
+    const categoryNames = encoding.columns.flatMap(one => (one.kind === 'category' ? [one.column] : []))
+    const cardinalities = encoding.columns.flatMap(one => (one.kind === 'category' ? [one.words.length + 2] : []))
+    this.shared = { numberNames, categoryNames, cardinalities }
+    let at = 0
+    for (const one of encoding.columns) {
+      const column = columnOf(frame, one.column)
+      if (one.kind === 'category') {
+        const write = categoryWriter(column, one.words, categoryNames.length)
+        this.#categories.push({ at: this.#categories.length, write })
+        continue
+      }
       const values = valuesOf(frame, column, one)
-      for (let i = 0, at = number; i < count; i++, at += numberNames.length) numbers[at] = values[rowOf(i)]!
-      number++
-    } else {
-      const values = valuesOf(frame, column, one)
-      const { origin, parts } = one
-      for (let i = 0, at = number; i < count; i++, at += numberNames.length)
-        datePartsInto(numbers, at, { seconds: values[rowOf(i)]!, origin, parts })
-      number += parts.length
+      const width = numberNames.length
+      this.#numbers.push({
+        at,
+        write: one.kind === 'number' ? numberWriter(values, width) : dateWriter(values, one, width),
+      })
+      at += one.kind === 'number' ? 1 : one.parts.length
     }
   }
-  const cardinalities = encoding.columns.flatMap(one => (one.kind === 'category' ? [one.words.length + 2] : []))
-  return { rows: count, numbers, numberNames, categories, categoryNames, cardinalities }
+
+  of(rows: RowNumbers): Encoded {
+    const { numberNames, categoryNames } = this.shared
+    const numbers = new Float32Array(rows.length * numberNames.length)
+    const categories = new Int32Array(rows.length * categoryNames.length)
+    this.write(rows, numbers, categories)
+    return { rows: rows.length, ...this.shared, numbers, categories }
+  }
+
+  /** Writes block by block, so that the rows of features that are written stay in the cache. */
+  write(rows: RowNumbers, numbers: Float32Array, categories: Int32Array): void {
+    const [a, b] = [this.shared.numberNames.length, this.shared.categoryNames.length]
+    for (let from = 0; from < rows.length; from += rowsAtOnce) {
+      const block = rows.subarray(from, from + rowsAtOnce)
+      for (const { at, write } of this.#numbers) write(numbers, from * a + at, block)
+      for (const { at, write } of this.#categories) write(categories, from * b + at, block)
+    }
+    for (let i = 0; i < rows.length * a; i++) {
+      const value = numbers[i]!
+      if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) this.#refuse(rows, i)
+    }
+  }
+
+  #refuse(rows: RowNumbers, i: number): never {
+    const { numberNames } = this.shared
+    throw new DataError(
+      `${this.#source}, row ${rows[Math.floor(i / numberNames.length)]! + 1}: the number of "${numberNames[i % numberNames.length]}" is too large for a model, which takes numbers up to 3.4e38. Correct it, or leave its column out with ${setting('drop', numberNames[i % numberNames.length]!)}.`,
+    )
+  }
+}
+
+const rowsAtOnce = 2048
+
+const numberWriter =
+  (values: Float64Array, width: number): ColumnWriter =>
+  (into, at, rows) => {
+    for (let i = 0; i < rows.length; i++, at += width) into[at] = values[rows[i]!]!
+  }
+
+function dateWriter(
+  values: Float64Array,
+  { origin, parts }: Extract<ColumnEncoding, { kind: 'date' }>,
+  width: number,
+): ColumnWriter {
+  const write = datePartsWriter(origin, parts)
+  return (into, at, rows) => {
+    for (let i = 0; i < rows.length; i++, at += width) write(into as Float32Array, at, values[rows[i]!]!)
+  }
+}
+
+function categoryWriter(column: FrameColumn, words: readonly string[], width: number): ColumnWriter {
+  const codeOf = codesOf(column, words)
+  return (into, at, rows) => {
+    for (let i = 0; i < rows.length; i++, at += width) into[at] = codeOf(rows[i]!)
+  }
 }
 
 /** The code of a row: 0 missing, 1 unknown, then the words. */

@@ -2,13 +2,13 @@ import { DataError } from '../base/errors.ts'
 import { setting } from '../base/options.ts'
 import type { Choice } from '../data/types.ts'
 import { type ColumnOptions, kindsOf } from './columns/kinds.ts'
-import { encode, fitEncoding, type RowNumbers } from './encode.ts'
+import { encode, fitEncoding } from './encode.ts'
 import { findLeaks, type Leak } from './leaks.ts'
 import type { ReadOptions } from './read/options.ts'
 import { readTable } from './read/read-table.ts'
 import { type SplitOptions, splitTable, type TableSplit } from './split.ts'
 import { type TableTarget, type TargetOptions, targetOf, targetsOf } from './target.ts'
-import type { ColumnUse, Encoding, Frame, LabelledRows } from './types.ts'
+import type { ColumnUse, Encoding, Frame, LabelledRows, RowNumbers } from './types.ts'
 
 /** How a table becomes training rows. */
 export interface PrepareOptions

@@ -4,8 +4,7 @@ import { setting } from '../base/options.ts'
 import { missingRule } from '../cells/missing.ts'
 import type { Choice } from '../data/types.ts'
 import { checkName } from './columns/kinds.ts'
-import type { RowNumbers } from './encode.ts'
-import type { Frame, FrameColumn, TargetInfo, Targets } from './types.ts'
+import type { Frame, FrameColumn, RowNumbers, TargetInfo, Targets } from './types.ts'
 
 /** The target columns of a table. */
 export interface TableTarget {

@@ -26,6 +26,9 @@ export interface CellReading {
   dateOrder?: 'dmy' | 'mdy' | 'ymd'
 }
 
+/** Numbers of rows of a frame. */
+export type RowNumbers = Int32Array | Uint32Array
+
 /** A table in memory, column by column. */
 export interface Frame {
   /** Where it was read from, for messages. */
@@ -68,6 +71,10 @@ export interface Encoded {
   categoryNames: readonly string[]
   /** How many codes each category has: its words and 2. */
   cardinalities: readonly number[]
+  /** Of rows that are encoded when they are asked for: some of them, and all of them in blocks, each of which is valid
+   *  until the next one. `numbers` and `categories` encode all rows and keep them. */
+  part?(rows: ArrayLike<number>): Encoded
+  blocks?(size: number): Iterable<Encoded>
 }
 
 /** What is predicted. One class of `classes` (`single`), or one number for each of `classes` (`regression`), whose names

@@ -5,7 +5,7 @@ import { addFeatures, addInputs } from '../../src/export/table/columns.ts'
 import { missingDate } from '../../src/export/table/dates.ts'
 import { addForests } from '../../src/export/table/trees.ts'
 import { Graph } from '../../src/onnx/index.ts'
-import { datePartsInto, partsOf } from '../../src/tabular/columns/date-parts.ts'
+import { datePartsWriter, partsOf } from '../../src/tabular/columns/date-parts.ts'
 import { encode, readingOf } from '../../src/tabular/encode.ts'
 import { Forest } from '../../src/tabular/models/forest.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
@@ -47,7 +47,8 @@ test('all parts of a date have the bits of training, from 1583 to 2400 and at ev
   const { numbers } = addFeatures(graph, addInputs(graph, [encoding]), { encoding })
   graph.output(numbers!, 'float', ['N', parts.length])
   const expected = new Float32Array(dates.length * parts.length)
-  for (const [i, seconds] of dates.entries()) datePartsInto(expected, i * parts.length, { seconds, origin, parts })
+  const write = datePartsWriter(origin, parts)
+  for (const [i, seconds] of dates.entries()) write(expected, i * parts.length, seconds)
   const data = BigInt64Array.from(dates, date => (Number.isNaN(date) ? missingDate : BigInt(date)))
   assert.equal(parts.length, 18, 'all parts are there')
   for (const [runtime, found] of await inEach(graph, { when: { data, dims: [dates.length, 1] } })) {

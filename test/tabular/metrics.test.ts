@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { decide, leadingOf, scored, tableMetrics } from '../../src/tabular/run/metrics.ts'
 import type { Targets } from '../../src/tabular/types.ts'
-import { mape } from '../../src/train/metrics.ts'
+import { bootstrap, mape, take } from '../../src/train/metrics.ts'
 
 interface Case {
   name: string
@@ -64,6 +64,25 @@ test('intervals hold the value, and the same seed gives the same interval', () =
     assert.ok(low < value && value < high, `${c.name}: ${low} < ${value} < ${high}`)
     assert.deepEqual(scored(targets, outputs, { seed: 3 }).intervals, part.intervals)
     assert.equal(part.loss, part.metrics[c.task === 'regression' ? 'rmse' : 'logLoss'])
+  }
+})
+
+test('intervals are those of the metrics of the rows that are drawn', () => {
+  const bare: Case = { name: 'two targets', task: 'regression', columns: 2, outputs: [], values: [], expected: {} }
+  const two = { ...bare, outputs: [1, 2, 3, 4, 5, 9, 1, 0], values: [1, 3, 2, 4, 7, 7, 1, 1] }
+  for (const c of [...cases.filter(({ columns }) => columns > 0), two]) {
+    const [targets, outputs] = [targetsOf(c), Float64Array.from(c.outputs)]
+    const decision = c.task === 'single' && c.columns === 2 ? { positive: 0, threshold: 0.4 } : {}
+    const { intervals = {} } = scored(targets, outputs, { decision, seed: 5 })
+    const n = targets.values.length / (c.task === 'single' ? 1 : c.columns)
+    for (const [name, [low, high]] of Object.entries(intervals)) {
+      const metric = (rows: Int32Array) => {
+        const values = take(targets.values, rows, c.task === 'single' ? 1 : c.columns)
+        return tableMetrics({ ...targets, values }, take(outputs, rows, c.columns), decision)[name]!
+      }
+      const whole = bootstrap(metric, n, { seed: 5, rounds: 1000 })
+      assert.ok(Math.abs(whole.low - low) < 1e-9 && Math.abs(whole.high - high) < 1e-9, `${c.name}, ${name}`)
+    }
   }
 })
 

@@ -1,6 +1,6 @@
 import { ModelError } from '../../base/errors.ts'
 import type { Graph } from '../../onnx/index.ts'
-import { datePartsInto } from '../../tabular/columns/date-parts.ts'
+import { datePartsWriter } from '../../tabular/columns/date-parts.ts'
 
 /** The value of a date that is missing: the least int64. */
 export const missingDate = -(2n ** 63n)
@@ -163,8 +163,8 @@ interface DateTable {
 
 function tableOf(parts: readonly string[], dates: readonly number[]): DateTable {
   const values = new Float32Array(dates.length * parts.length)
-  for (const [i, seconds] of dates.entries())
-    datePartsInto(values, i * parts.length, { seconds, origin: 0, parts: [...parts] })
+  const write = datePartsWriter(0, parts)
+  for (const [i, seconds] of dates.entries()) write(values, i * parts.length, seconds)
   return { name: `dates/${parts.join(', ')}`, values, width: parts.length }
 }
 

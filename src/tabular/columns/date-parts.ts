@@ -64,13 +64,44 @@ export function partsOf(dates: Iterable<number>): { origin: number; parts: strin
   return { origin: own[own.length >> 1]!, parts: parts.map(({ name }) => name) }
 }
 
-/** The values of the parts of a date, NaN for a missing one. `into`: written from `at` on. */
-export function datePartsInto(
-  into: Float32Array,
-  at: number,
-  { seconds, origin, parts }: { seconds: number; origin: number; parts: readonly string[] },
-): void {
-  const date = new Date(seconds * 1000)
-  for (let i = 0; i < parts.length; i++)
-    into[at + i] = Number.isNaN(seconds) ? Number.NaN : all.get(parts[i]!)!.of(date, (seconds - origin) / daySeconds)
+/** Parts that depend on the time of day; the others but the elapsed days depend on the day alone. */
+const ofTime: ReadonlySet<string> = new Set(hour.map(({ name }) => name))
+
+/** Makes a function that writes the values of the parts of dates, NaN for a missing one: into an array, from a place on,
+ *  for seconds since 1970. */
+export function datePartsWriter(
+  origin: number,
+  parts: readonly string[],
+): (into: Float32Array, at: number, seconds: number) => void {
+  const own = parts.map(name => all.get(name)!)
+  const daily = own.map(({ name }) => name !== elapsed.name && !ofTime.has(name))
+  const [days, times] = [own.map((_, i) => i).filter(i => daily[i]), own.map((_, i) => i).filter(i => !daily[i])]
+  const timed = parts.some(name => ofTime.has(name))
+  const known = new Map<number, Float32Array>()
+  const ofDay = (day: number): Float32Array => {
+    const found = known.get(day)
+    if (found) return found
+    const date = new Date(1000 * daySeconds * day)
+    const values = Float32Array.from(own, (part, i) => (daily[i] ? part.of(date, 0) : 0))
+    if (known.size >= mostDays) known.clear()
+    known.set(day, values)
+    return values
+  }
+  return (into, at, seconds) => {
+    if (Number.isNaN(seconds)) {
+      into.fill(Number.NaN, at, at + own.length)
+      return
+    }
+    // Where a date has parts of a second, Date cuts them off towards 1970.
+    const milliseconds = Math.trunc(1000 * seconds)
+    const values = ofDay(Math.floor(milliseconds / (1000 * daySeconds)))
+    for (const i of days) into[at + i] = values[i]!
+    if (times.length === 0) return
+    const elapsedDays = (seconds - origin) / daySeconds
+    const date = timed ? new Date(milliseconds) : undefined
+    for (const i of times) into[at + i] = date ? own[i]!.of(date, elapsedDays) : elapsedDays
+  }
 }
+
+/** So many days are remembered: a table seldom has more. */
+const mostDays = 100_000

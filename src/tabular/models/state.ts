@@ -6,6 +6,7 @@ import { ensureFolder } from '../../base/files.ts'
 import { type DType, fromArray, keep, type Tensor } from '../../torch/index.ts'
 import { storedTensors } from '../../train/saved-model.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../../weights/index.ts'
+import { blocksOf } from '../encoded.ts'
 import type { LabelledRows } from '../types.ts'
 
 /** All that the next step of a fit depends on: where it stands, as plain data, and its tensors. */
@@ -22,9 +23,15 @@ const fileOf = (folder: string, model: string) => join(folder, `${model}.state.s
 /** A digest of the rows of a fit, for its plan: a state of other rows is refused. */
 export function rowsDigest(...parts: readonly LabelledRows[]): string {
   const hash = createHash('sha256')
-  for (const { x, y } of parts)
-    for (const values of [x.numbers, x.categories, y.values])
-      hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+  const add = (values: Float32Array | Int32Array | Float64Array) =>
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+  for (const { x, y } of parts) {
+    for (const { numbers, categories } of blocksOf(x, 16_384)) {
+      add(numbers)
+      add(categories)
+    }
+    add(y.values)
+  }
   return `${parts.map(({ x }) => x.rows).join(' and ')} (${hash.digest('hex').slice(0, 12)})`
 }
 

@@ -4,6 +4,7 @@ import { DataError, fileReason, ModelError } from '../../base/errors.ts'
 import { writeAtomic } from '../../base/files.ts'
 import { machine } from '../../setup/index.ts'
 import { turn } from '../../train/stop.ts'
+import { blocksOf, encodedPart } from '../encoded.ts'
 import type { Encoded, FitTableOptions, TableModel, TargetInfo, Targets } from '../types.ts'
 import { writeModelFile } from './files.ts'
 import { Forest } from './forest.ts'
@@ -48,21 +49,21 @@ export class Trees implements TableModel {
 
   async predict(x: Encoded, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Float64Array> {
     const { classes, task } = this.#target
-    const { data, rows, columns } = matrixOf(x)
+    const columns = x.numberNames.length + x.categoryNames.length
     for (const { features } of this.#forests)
       if (features !== columns)
         throw new DataError(
           `trees: the model has ${features} features, got rows of ${columns}; encode with its own card`,
         )
-    const out = new Float64Array(rows * classes.length)
-    for (let start = 0; start < rows; start += rowsAtOnce) {
-      const count = Math.min(rowsAtOnce, rows - start)
-      const part = data.subarray(start * columns, (start + count) * columns)
-      const sums = this.#forests.map(forest => forest.sums(part, count))
-      out.set(
-        task === 'single' ? probabilities(sums[0]!, classes.length) : inUnits(joined(sums, count), this.#target),
-        start * classes.length,
-      )
+    const out = new Float64Array(x.rows * classes.length)
+    let at = 0
+    for (const block of blocksOf(x, rowsAtOnce)) {
+      const data = featuresOf(block)
+      const sums = this.#forests.map(forest => forest.sums(data, block.rows))
+      const own =
+        task === 'single' ? probabilities(sums[0]!, classes.length) : inUnits(joined(sums, block.rows), this.#target)
+      out.set(own, at)
+      at += own.length
       await turn(signal)
     }
     return out
@@ -234,17 +235,26 @@ function threadsOf(): number {
 }
 
 /** Rows as LightGBM takes them: numbers, then category codes, NaN where missing. Rows of numbers alone are not copied. */
-function matrixOf({ rows, numbers, numberNames, categories, categoryNames }: Encoded): Matrix {
+function featuresOf({ rows, numbers, numberNames, categories, categoryNames }: Encoded): Float32Array {
   const [a, b] = [numberNames.length, categoryNames.length]
-  if (b === 0) return { data: numbers, rows, columns: a }
+  if (b === 0) return numbers
   const columns = a + b
   const data = new Float32Array(rows * columns)
   for (let row = 0; row < rows; row++) {
     for (let i = 0; i < a; i++) data[row * columns + i] = numbers[row * a + i]!
     for (let i = 0; i < b; i++) data[row * columns + a + i] = categories[row * b + i]!
   }
-  return { data, rows, columns }
+  return data
 }
+
+const matrixOf = (x: Encoded): Matrix => ({
+  rows: x.rows,
+  columns: x.numberNames.length + x.categoryNames.length,
+  *blocks() {
+    for (const block of blocksOf(x, rowsAtOnce)) yield featuresOf(block)
+  },
+  part: rows => featuresOf(encodedPart(x, rows)),
+})
 
 /** One array for each forest: class numbers, or the values of one target. */
 function labelsOf(y: Targets): Float32Array[] {

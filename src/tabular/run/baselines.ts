@@ -1,9 +1,9 @@
 import { purpose, rng, shuffle } from '../../base/random.ts'
 import type { TableBaseline } from '../../runs/index.ts'
+import { encodedPart } from '../encoded.ts'
 import type { FitTableModel, LabelledRows, TableModel, Targets } from '../types.ts'
 import { linearModel } from './linear.ts'
 import { type Decision, leadingOf, scored, tableMetrics, targetsAt, widthOf } from './metrics.ts'
-import { encodedPart } from './rows.ts'
 
 interface Context {
   train: LabelledRows

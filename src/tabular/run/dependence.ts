@@ -1,8 +1,9 @@
 import type { TableDependence } from '../../runs/index.ts'
 import { turn } from '../../train/stop.ts'
+import { encodedPart } from '../encoded.ts'
 import type { ColumnEncoding, Encoded, Encoding, Frame, FrameColumn, TargetInfo } from '../types.ts'
 import type { Predict } from './importance.ts'
-import { type ColumnFeatures, type Encode, encodedPart, repeated, spread } from './rows.ts'
+import { type ColumnFeatures, type Encode, repeated, spread } from './rows.ts'
 
 /** Rows whose mean a curve is, rows that have a line of their own, and places on the axis. */
 const [mostRows, mostLines, mostValues, mostWords, mostCurves] = [300, 40, 20, 12, 4]

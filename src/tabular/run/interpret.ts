@@ -1,11 +1,12 @@
 import { writeAtomic } from '../../base/files.ts'
 import type { CalibrationPart, Interpretation, PartResult, TableBaseline } from '../../runs/index.ts'
 import { balancedAccuracy, classReport, confusions, mae, r2, rmse } from '../../train/metrics.ts'
+import { encodedPart } from '../encoded.ts'
 import type { Targets } from '../types.ts'
 import { partialDependence } from './dependence.ts'
 import { type Predict, permutationImportance } from './importance.ts'
 import { type Decision, decide, leadingOf, targetsAt } from './metrics.ts'
-import { encodedPart, featuresOf, framePart, spread } from './rows.ts'
+import { featuresOf, framePart, spread } from './rows.ts'
 import type { RunTable, TablePart } from './run-table.ts'
 import { worstSlices } from './slices.ts'
 

@@ -1,9 +1,10 @@
 import type { LinearModel } from '../../train/linear/logistic.ts'
 import { logisticPath } from '../../train/linear/logistic.ts'
 import { ridgePath } from '../../train/linear/ridge.ts'
+import { encodedPart } from '../encoded.ts'
 import type { Encoded, LabelledRows } from '../types.ts'
 import { lossOf, targetsAt, widthOf } from './metrics.ts'
-import { encodedPart, spread } from './rows.ts'
+import { spread } from './rows.ts'
 
 /** Words of a category that get a feature of their own, the strengths that are tried, and the rows that are used. */
 const [mostWords, mostRows] = [30, 50_000]

@@ -4,7 +4,7 @@ import {
   argmaxRows,
   averagePrecision,
   balancedAccuracy,
-  bootstrap,
+  bootstrapEach,
   brierScore,
   classReport,
   column,
@@ -17,6 +17,7 @@ import {
   take,
 } from '../../train/metrics.ts'
 import type { TargetInfo, Targets } from '../types.ts'
+import { type DrawnMetric, drawnMetric, drawnRows } from './drawn-metrics.ts'
 
 /** How probabilities become a class: for two classes the `positive` one from `threshold` on; else the most probable. */
 export interface Decision {
@@ -120,20 +121,27 @@ export function scored(
   const names = of ?? intervalNames(targets)
   const rounds = Math.max(interval.leastRounds, Math.min(interval.rounds, Math.floor(drawn / Math.max(1, n))))
   const intervals: Record<string, [number, number]> = {}
-  for (const name of names) {
-    if (!Number.isFinite(metrics[name])) continue
-    const only = single[name]
-    const { low, high } = bootstrap(
-      rows => {
-        const [part, told] = [targetsAt(targets, rows), take(outputs, rows, targets.classes.length)]
-        return only ? only(part, told, decision ?? {}) : tableMetrics(part, told, decision)[name]!
-      },
-      n,
-      { seed, rounds },
-    )
-    if (Number.isFinite(low) && Number.isFinite(high)) intervals[name] = [low, high]
-  }
+  const known = names.filter(name => Number.isFinite(metrics[name]))
+  const how = { positive: decision?.positive ?? 1, decided: () => decide(outputs, targets.classes.length, decision) }
+  const drawnOf = known.map(
+    name => drawnMetric(name, targets, outputs, how) ?? takenMetric(name, { targets, outputs, decision }),
+  )
+  const found = bootstrapEach(drawnRows(n, drawnOf), n, { seed, rounds })
+  for (const [i, { low, high }] of found.entries())
+    if (Number.isFinite(low) && Number.isFinite(high)) intervals[known[i]!] = [low, high]
   return { loss: lossOf(targets, outputs), metrics, intervals }
+}
+
+/** A metric of the rows that were drawn, computed from these rows. */
+function takenMetric(
+  name: string,
+  { targets, outputs, decision = {} }: { targets: Targets; outputs: Float64Array; decision?: Decision | undefined },
+): DrawnMetric {
+  const only = single[name]
+  return ({ rows }) => {
+    const [part, told] = [targetsAt(targets, rows), take(outputs, rows, targets.classes.length)]
+    return only ? only(part, told, decision) : tableMetrics(part, told, decision)[name]!
+  }
 }
 
 const intervalNames = (target: TargetInfo): string[] =>

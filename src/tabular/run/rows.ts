@@ -1,3 +1,4 @@
+import { encodedPart } from '../encoded.ts'
 import type { Encoded, Encoding, Frame } from '../types.ts'
 
 /** Applies an encoding to the rows of a frame. */
@@ -20,22 +21,6 @@ export const framePart = (frame: Frame, rows: ArrayLike<number>): Frame => ({
     return { ...column, values: { words, codes: Int32Array.from(rows, row => codes[row]!) } }
   }),
 })
-
-/** The rows of encoded features by their numbers. */
-export function encodedPart(x: Encoded, rows: ArrayLike<number>): Encoded {
-  const [n, c] = [x.numberNames.length, x.categoryNames.length]
-  const part: Encoded = {
-    ...x,
-    rows: rows.length,
-    numbers: new Float32Array(rows.length * n),
-    categories: new Int32Array(rows.length * c),
-  }
-  for (let i = 0; i < rows.length; i++) {
-    part.numbers.set(x.numbers.subarray(rows[i]! * n, (rows[i]! + 1) * n), i * n)
-    part.categories.set(x.categories.subarray(rows[i]! * c, (rows[i]! + 1) * c), i * c)
-  }
-  return part
-}
 
 /** Which features each column became: each column is encoded alone, and the whole encoding has them one after another. */
 export function featuresOf(frame: Frame, encoding: Encoding, encode: Encode): ColumnFeatures[] {

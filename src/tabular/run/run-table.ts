@@ -1,4 +1,5 @@
 import type { TableLeak } from '../../runs/index.ts'
+import { encodeLater } from '../encode.ts'
 import type { ColumnUse, Encoding, Frame, LabelledRows, Targets } from '../types.ts'
 import { targetsAt } from './metrics.ts'
 import { type Encode, framePart } from './rows.ts'
@@ -23,11 +24,17 @@ export interface TablePart extends LabelledRows {
   frame: Frame
 }
 
+/** So many rows are encoded when they are asked for: trees take them in blocks. */
+const many = 65_536
+
 /** Encodes some rows of a table, with their targets. */
 export const labelledAt = (
   { frame, targets, encoding, encode }: Pick<RunTable, 'frame' | 'targets' | 'encoding' | 'encode'>,
   rows: Int32Array,
-): LabelledRows => ({ x: encode(frame, encoding, rows), y: targetsAt(targets, rows) })
+): LabelledRows => ({
+  x: (rows.length > many ? encodeLater : encode)(frame, encoding, rows),
+  y: targetsAt(targets, rows),
+})
 
 /** The same, with the rows as they were read. */
 export const partOf = (table: RunTable, rows: Int32Array): TablePart => ({

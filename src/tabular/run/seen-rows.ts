@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../../base/files.ts'
+import { blocksOf } from '../encoded.ts'
 import type { Encoded } from '../types.ts'
-import { encodedPart, spread } from './rows.ts'
+import { spread } from './rows.ts'
 
 /** Training rows that are noted, evenly taken where there are more. */
 const most = 500_000
@@ -32,7 +33,13 @@ const fileIn = (dir: string) => join(dir, 'rows.bin')
 
 /** Notes the training rows beside a model, so that an evaluation can tell that it looks at them again. */
 export function noteRows(dir: string, x: Encoded): void {
-  const hashes = rowHashes(x.rows > most ? encodedPart(x, spread(x.rows, most)) : x).sort()
+  const all = new BigUint64Array(x.rows)
+  let at = 0
+  for (const block of blocksOf(x, 16_384)) {
+    all.set(rowHashes(block), at)
+    at += block.rows
+  }
+  const hashes = (x.rows > most ? BigUint64Array.from(spread(x.rows, most), row => all[row]!) : all).sort()
   writeAtomic(fileIn(dir), new Uint8Array(hashes.buffer))
 }
 

@@ -77,18 +77,22 @@ function slicesOf(column: FrameColumn): { where: string; rows: number[] }[] {
     const edges = [
       ...new Set(Array.from({ length: parts - 1 }, (_, i) => sorted[Math.floor(((i + 1) * sorted.length) / parts)]!)),
     ]
-    for (const [row, value] of column.values.entries())
-      add(Number.isNaN(value) ? 'missing' : between(edges, value, column.type), row)
+    const names = Array.from({ length: edges.length + 1 }, (_, i) => between(edges, i, column.type))
+    for (const [row, value] of column.values.entries()) {
+      let i = 0
+      while (i < edges.length && value >= edges[i]!) i++
+      add(Number.isNaN(value) ? 'missing' : names[i]!, row)
+    }
   }
   return [...groups].map(([where, rows]) => ({ where, rows }))
 }
 
-/** The quarter in which a value lies: `< 3`, `3 to 7`, `≥ 7`. */
-function between(edges: readonly number[], value: number, type: 'number' | 'date'): string {
+/** The name of a quarter: `< 3`, `3 to 7`, `≥ 7`. */
+function between(edges: readonly number[], i: number, type: 'number' | 'date'): string {
   const said = (v: number) =>
     type === 'date' ? new Date(1000 * v).toISOString().slice(0, 10) : String(Number(v.toPrecision(6)))
-  const i = edges.filter(edge => value >= edge).length
-  if (i === 0) return `< ${said(edges[0] ?? value)}`
+  if (edges.length === 0) return 'all'
+  if (i === 0) return `< ${said(edges[0]!)}`
   return i === edges.length ? `≥ ${said(edges[i - 1]!)}` : `${said(edges[i - 1]!)} to ${said(edges[i]!)}`
 }
 

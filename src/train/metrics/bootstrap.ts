@@ -12,22 +12,33 @@ export type Interval = { value: number; low: number; high: number }
 export function bootstrap(
   metric: (samples: Int32Array) => number,
   n: number,
-  { seed = 0, rounds = 1000, level = 0.95 }: { seed?: number; rounds?: number; level?: number } = {},
+  options: { seed?: number; rounds?: number; level?: number } = {},
 ): Interval {
+  return bootstrapEach(samples => [metric(samples)], n, options)[0]!
+}
+
+/** The same for several metrics, which `metrics` returns together: they share the sets that are drawn. */
+export function bootstrapEach(
+  metrics: (samples: Int32Array) => readonly number[],
+  n: number,
+  { seed = 0, rounds = 1000, level = 0.95 }: { seed?: number; rounds?: number; level?: number } = {},
+): Interval[] {
   if (!Number.isInteger(n) || n < 1) throw new TrainingError(`bootstrap: got ${n} samples; expected at least one`)
   if (!Number.isInteger(rounds) || rounds < 1)
     throw new TrainingError(`bootstrap: got ${rounds} rounds; expected at least one, 1000 for a steady interval`)
   if (!(level > 0 && level < 1)) throw new TrainingError(`bootstrap: got level ${level}; expected a share as 0.95`)
   const samples = Int32Array.from({ length: n }, (_, i) => i)
-  const value = metric(samples)
-  const values = new Float64Array(rounds)
+  const whole = metrics(samples)
+  const values = whole.map(() => new Float64Array(rounds))
   for (let round = 0; round < rounds; round++) {
     const random = rng(seed, round, 0, purpose.bootstrap)
     for (let i = 0; i < n; i++) samples[i] = random.integer(n)
-    values[round] = metric(samples)
+    for (const [m, value] of metrics(samples).entries()) values[m]![round] = value
   }
-  const sorted = values.filter(v => !Number.isNaN(v)).sort()
-  return { value, low: quantile(sorted, (1 - level) / 2), high: quantile(sorted, (1 + level) / 2) }
+  return whole.map((value, m) => {
+    const sorted = values[m]!.filter(v => !Number.isNaN(v)).sort()
+    return { value, low: quantile(sorted, (1 - level) / 2), high: quantile(sorted, (1 + level) / 2) }
+  })
 }
 
 /** The rows of a set by their numbers. values: [N, columns] → [rows, columns]. */

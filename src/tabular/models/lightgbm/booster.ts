@@ -3,11 +3,14 @@ import type { Handle, Lightgbm } from './library.ts'
 /** Types of the C API. */
 const float32 = 0
 
-/** A matrix of features: float32 [rows × columns], row by row; NaN is missing. */
+/** Rows of features, float32, row by row; NaN is missing. They need not be in memory all at once. */
 export interface Matrix {
-  data: Float32Array
   rows: number
   columns: number
+  /** All rows, block by block: [rows of the block × columns]. A block is valid until the next one. */
+  blocks(): Iterable<Float32Array>
+  /** Some rows by their numbers: [rows × columns]. */
+  part(rows: Int32Array): Float32Array
 }
 
 /** Parameters of LightGBM by their names. */
@@ -24,19 +27,18 @@ export class BinnedRows {
   readonly handle: Handle
   readonly #library: Lightgbm
 
-  /** `data` is read during this call alone. `like` are the rows whose bins are used. */
-  constructor(library: Lightgbm, { data, rows, columns }: Matrix, parameters: Parameters, like?: BinnedRows) {
+  /** The rows are read during this call alone. `like` are the rows whose bins are used. */
+  constructor(library: Lightgbm, matrix: Matrix, parameters: Parameters, like?: BinnedRows) {
+    const { rows, columns } = matrix
     this.#library = library
-    this.handle = library.make(
-      'datasetFromMat',
-      data,
-      float32,
-      rows,
-      columns,
-      1,
-      parameterText(parameters),
-      like?.handle ?? null,
-    )
+    this.handle = like
+      ? library.make('datasetLike', like.handle, rows)
+      : emptyBins(library, matrix, parameterText(parameters))
+    let start = 0
+    for (const data of matrix.blocks()) {
+      library.call('pushRows', this.handle, data, float32, data.length / columns, columns, start)
+      start += data.length / columns
+    }
   }
   /** [rows]: class numbers, or values. */
   label(values: Float32Array): void {
@@ -45,6 +47,41 @@ export class BinnedRows {
   free(): void {
     this.#library.call('freeDataset', this.handle)
   }
+}
+
+/** A number nearer to 0 than this is 0 (LightGBM's `kZeroThreshold`). */
+const zeroThreshold = 1e-35
+const sampledAtOnce = 16_384
+
+/** Finds bins from the rows that LightGBM draws as a sample, as its own function for a matrix does, and makes room for all
+ *  rows. Zeros are left out of the sample: values of each column, and the numbers of their rows. */
+function emptyBins(library: Lightgbm, matrix: Matrix, parameters: string): Handle {
+  const { rows, columns } = matrix
+  const drawn = new Int32Array(library.count('sampleCount', rows, parameters))
+  const sample = drawn.subarray(0, library.count('sampleIndices', rows, parameters, drawn))
+  const every = Int32Array.from(sample.keys())
+  const values = Array.from({ length: columns }, () => new Float64Array(sample.length))
+  const indices = values.map(() => every)
+  const counts = new Int32Array(columns)
+  for (let from = 0; from < sample.length; from += sampledAtOnce) {
+    const data = matrix.part(sample.subarray(from, from + sampledAtOnce))
+    for (let column = 0; column < columns; column++) {
+      const own = values[column]!
+      let n = counts[column]!
+      for (let i = from, at = column; at < data.length; i++, at += columns) {
+        const value = data[at]!
+        if (Math.abs(value) <= zeroThreshold) {
+          if (indices[column] === every) indices[column] = every.slice()
+          continue
+        }
+        own[n] = value
+        if (indices[column] !== every) indices[column]![n] = i
+        n++
+      }
+      counts[column] = n
+    }
+  }
+  return library.make('datasetFromSample', values, indices, columns, counts, sample.length, rows, rows, parameters)
 }
 
 /** Trees in training. */

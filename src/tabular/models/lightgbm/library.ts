@@ -15,8 +15,13 @@ export type Handle = unknown
 /** The functions of LightGBM's C API that are used (LightGBM/c_api.h, version 4.7). Matrices are float32, row by row. */
 const definitions = {
   error: 'const char *LGBM_GetLastError()',
-  datasetFromMat:
-    'int LGBM_DatasetCreateFromMat(const void *data, int type, int32_t rows, int32_t columns, int rowMajor, const char *parameters, void *reference, _Out_ void **out)',
+  sampleCount: 'int LGBM_GetSampleCount(int32_t rows, const char *parameters, _Out_ int *out)',
+  sampleIndices: 'int LGBM_SampleIndices(int32_t rows, const char *parameters, void *out, _Out_ int32_t *count)',
+  datasetFromSample:
+    'int LGBM_DatasetCreateFromSampledColumn(double **values, int **indices, int32_t columns, const int *counts, int32_t sampled, int32_t rows, int64_t allRows, const char *parameters, _Out_ void **out)',
+  datasetLike: 'int LGBM_DatasetCreateByReference(void *reference, int64_t rows, _Out_ void **out)',
+  pushRows:
+    'int LGBM_DatasetPushRows(void *dataset, const void *data, int type, int32_t rows, int32_t columns, int32_t start)',
   setField: 'int LGBM_DatasetSetField(void *dataset, const char *field, const void *data, int count, int type)',
   freeDataset: 'int LGBM_DatasetFree(void *dataset)',
   create: 'int LGBM_BoosterCreate(void *dataset, const char *parameters, _Out_ void **out)',
@@ -48,8 +53,14 @@ export class Lightgbm {
     if (this.#functions[name](...args) === 0) return
     throw new TrainingError(`LightGBM: ${String(this.#functions.error())}`)
   }
+  /** Calls a function whose last argument is a count. */
+  count(name: 'sampleCount' | 'sampleIndices', ...args: unknown[]): number {
+    const out = [0]
+    this.call(name, ...args, out)
+    return out[0]!
+  }
   /** Calls a function whose last argument is a new handle. */
-  make(name: 'datasetFromMat' | 'create', ...args: unknown[]): Handle {
+  make(name: 'datasetFromSample' | 'datasetLike' | 'create', ...args: unknown[]): Handle {
     const out: [Handle] = [null]
     this.call(name, ...args, out)
     return out[0]

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { rng } from '../../src/base/random.ts'
+import { datePartsWriter, partsOf } from '../../src/tabular/columns/date-parts.ts'
+import { encode, encodeLater } from '../../src/tabular/encode.ts'
+import { blocksOf, encodedPart } from '../../src/tabular/encoded.ts'
+import type { Encoding, Frame } from '../../src/tabular/types.ts'
+
+const rows = 5000
+const random = rng(7, 0)
+const dates = Float64Array.from({ length: rows }, () =>
+  random.chance(0.1) ? Number.NaN : random.uniform(-3e9, 3e9) + (random.chance(0.5) ? 0.25 : 0),
+)
+const frame: Frame = {
+  source: 't',
+  rows,
+  columns: [
+    { name: 'n', type: 'number', values: Float64Array.from({ length: rows }, (_, i) => (i % 7 ? i / 3 : Number.NaN)) },
+    { name: 'd', type: 'date', values: dates },
+    {
+      name: 'w',
+      type: 'words',
+      values: { codes: Int32Array.from({ length: rows }, (_, i) => (i % 5) - 1), words: ['a', 'b', 'c', 'd'] },
+    },
+  ],
+}
+const { origin, parts } = partsOf(dates)
+const encoding: Encoding = {
+  columns: [
+    { column: 'w', kind: 'category', words: ['d', 'b', 'x'] },
+    { column: 'd', kind: 'date', origin, parts },
+    { column: 'n', kind: 'number' },
+  ],
+}
+
+test('rows that are encoded later are those that are encoded at once: whole, some of them, in blocks', () => {
+  const chosen = Int32Array.from({ length: 3000 }, (_, i) => (i * 17) % rows)
+  const [now, later] = [encode(frame, encoding, chosen), encodeLater(frame, encoding, chosen)]
+  const some = Int32Array.of(2999, 5, 5, 0)
+  assert.deepEqual(encodedPart(later, some), encodedPart(now, some))
+  for (const size of [1, 999, 3000, 5000]) {
+    let at = 0
+    for (const block of blocksOf(later, size)) {
+      const own = encodedPart(
+        now,
+        Int32Array.from({ length: block.rows }, (_, i) => at + i),
+      )
+      assert.deepEqual([block.numbers, block.categories], [own.numbers, own.categories], `from row ${at}`)
+      at += block.rows
+    }
+    assert.equal(at, 3000)
+  }
+  assert.deepEqual([later.numbers, later.categories], [now.numbers, now.categories])
+  const { numberNames, categoryNames, cardinalities } = now
+  assert.deepEqual(
+    [later.numberNames, later.categoryNames, later.cardinalities],
+    [numberNames, categoryNames, cardinalities],
+  )
+})
+
+test('parts of dates are those of the calendar, before and after 1970', () => {
+  assert.equal(parts.length, 18, 'all parts are there')
+  const write = datePartsWriter(origin, parts)
+  const into = new Float32Array(parts.length)
+  const of = (name: string) => into[parts.indexOf(name)]!
+  for (const seconds of dates) {
+    write(into, 0, seconds)
+    if (Number.isNaN(seconds)) {
+      assert.ok(into.every(Number.isNaN), 'a missing date has no parts')
+      continue
+    }
+    const date = new Date(seconds * 1000)
+    const said = date.toISOString()
+    const hours = date.getUTCHours() + date.getUTCMinutes() / 60 + date.getUTCSeconds() / 3600
+    const last = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate()
+    const expected = {
+      'elapsed days': (seconds - origin) / 86_400,
+      'hour sin': Math.sin((2 * Math.PI * hours) / 24),
+      'hour cos': Math.cos((2 * Math.PI * hours) / 24),
+      'weekday sin': Math.sin((2 * Math.PI * ((date.getUTCDay() + 6) % 7)) / 7),
+      'month cos': Math.cos((2 * Math.PI * date.getUTCMonth()) / 12),
+      'day sin': Math.sin((2 * Math.PI * (date.getUTCDate() - 1)) / last),
+      'month end': Number(date.getUTCDate() === last),
+      year: date.getUTCFullYear(),
+    }
+    for (const [name, value] of Object.entries(expected))
+      assert.equal(of(name), Math.fround(value), `${name} of ${said}`)
+  }
+})
+
+test('a number that float32 does not hold is refused with its row and column', () => {
+  const values = Float64Array.from({ length: rows }, (_, i) => (i === 41 ? 1e39 : i))
+  const large: Frame = { ...frame, columns: [{ name: 'n', type: 'number', values }] }
+  const only: Encoding = { columns: [{ column: 'n', kind: 'number' }] }
+  const says = /t, row 42: the number of "n" is too large/
+  assert.throws(() => encode(large, only), says)
+  assert.throws(() => encodeLater(large, only, Int32Array.of(40, 41)).numbers, says)
+})
