@@ -163,7 +163,7 @@ try {
   if (!positionals[0]) writeFileSync(file, randomNet())
   const picture = await jpeg()
   const threads = Number(values.threads)
-  const bare = await load(file, { threads })
+  const bare = await load(file, { threads, kind: 'picture' })
   const cli = new URL('../bin/anneal.mjs', import.meta.url).pathname
   const ours = await started(
     process.execPath,

@@ -5,6 +5,7 @@ import { sha256File } from '../base/digest.ts'
 import { ModelError } from '../base/errors.ts'
 import { quoted } from '../base/format.ts'
 import type { Card } from '../onnx/card.ts'
+import type { TableFileCard } from '../onnx/table-card.ts'
 import { readConfig, readSeen, runPaths } from '../runs/index.ts'
 import { findCard } from '../tabular/run/card.ts'
 import { flat } from './style.ts'
@@ -23,10 +24,6 @@ const installed = (name: string): boolean => {
 export async function modelOfRun(run: string): Promise<string> {
   const file = join(run, 'model.onnx')
   const { best } = runPaths(run)
-  if (findCard(run))
-    throw new ModelError(
-      `${run}: is a run on a table, and anneal serve answers pictures. Predict rows with it: npx anneal predict ${quoted(run)} TABLE. Or export it (npx anneal export ${quoted(run)}) and run the file by onnxruntime.`,
-    )
   if (existsSync(file)) return file
   if (!existsSync(best.about))
     throw new ModelError(
@@ -54,8 +51,10 @@ function checkOf(run: string): { args: string[]; note: string } {
     note: `, without the check against the trained net: ${why}`,
   })
   const config = readConfig(run)
-  if (!config || !readSeen(run)) return unchecked('the run keeps no list of its pictures')
-  if (!existsSync(config.data))
+  const table = findCard(run) !== undefined
+  const data = table ? 'table' : 'pictures'
+  if (!config || (!table && !readSeen(run))) return unchecked(`the run keeps no list of its ${data}`)
+  if (!table && !existsSync(config.data))
     return unchecked(
       `its pictures were in ${config.data}, which no longer exists. To check it: npx anneal export ${quoted(run)} --check ${quoted(join(run, 'model.onnx'))} --data FOLDER`,
     )
@@ -89,11 +88,25 @@ function child(args: readonly string[]): Promise<number> {
 const signals: Partial<Record<NodeJS.Signals, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGKILL: 137 }
 
 /** Prints a line if an exported file is not of the run's best weights, as after more training. */
-export async function warnOfOtherWeights(run: string, { digests }: Card): Promise<void> {
+export async function warnOfOtherWeights(run: string, card: Card | TableFileCard): Promise<void> {
   const { best } = runPaths(run)
+  if (card.format === 'anneal-table-model') return warnOfOtherTable(run, card)
+  const { digests } = card
   const [known, ...others] = digests.weights
   if (others.length > 0 || !existsSync(best.weights) || known === (await sha256File(best.weights))) return
   process.stderr.write(
     `${flat(`warning: ${join(run, 'model.onnx')} was exported from other weights than ${best.weights} has now; the server answers with those of the export. To export again: npx anneal export ${quoted(run)}`)}\n`,
   )
+}
+
+/** The same for a model of a table: the digests of its card are of files in the run's folder. */
+async function warnOfOtherTable(run: string, { digests }: TableFileCard): Promise<void> {
+  for (const [name, digest] of Object.entries(digests)) {
+    const file = join(run, name)
+    if (!existsSync(file) || (await sha256File(file)) === digest) continue
+    process.stderr.write(
+      `${flat(`warning: ${join(run, 'model.onnx')} was exported from another ${name} than ${run} has now; the server answers with that of the export. To export again: npx anneal export ${quoted(run)}`)}\n`,
+    )
+    return
+  }
 }

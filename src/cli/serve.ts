@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs'
 import { sha256File } from '../base/digest.ts'
 import { ModelError, OptionError } from '../base/errors.ts'
-import { plural, quoted } from '../base/format.ts'
+import { plural } from '../base/format.ts'
 import type { Options } from '../base/option-table.ts'
 import { isLoopback, loopbackHosts } from '../serve/access.ts'
 import { createHandler, type Handler } from '../serve/handler.ts'
+import { kindOf } from '../serve/kind.ts'
 import { load } from '../serve/load.ts'
 import { type HandlerSettings, limitsOf } from '../serve/options.ts'
 import { listen } from '../serve/server.ts'
@@ -21,7 +22,6 @@ export async function serve(
 ): Promise<void> {
   const { port, host, maxConnections, drainWait, grace } = { ...usual, ...given(flags) }
   const token = settings.token ?? tokenOf(process.env.ANNEAL_TOKEN)
-  const limits = limitsOf(settings)
   const file = await modelFile(path)
   const { threads } = flags
   const loaded = async (from = file) => ({
@@ -30,6 +30,8 @@ export async function serve(
   })
   const log = (line: string) => void process.stderr.write(`${flat(line)}\n`)
   const { model, version } = await loaded()
+  const kind = kindOf(model)
+  const limits = limitsOf(settings, kind.noun)
   if (file !== path) await warnOfOtherWeights(path, model.card)
   const shadow = flags.shadow === undefined ? undefined : await loaded(await modelFile(flags.shadow))
   let handler: Handler | undefined
@@ -46,12 +48,13 @@ export async function serve(
   workWithoutOutput() // the answers go over the network
   const address = `http://${shownHost(host)}:${listening.port}`
   const { card } = model
+  const classes = card.task === 'regression' ? card.classes.join(', ') : plural(card.classes.length, 'class', 'classes')
   const bearer = token === undefined ? '' : ' -H "authorization: Bearer $ANNEAL_TOKEN"'
   const lines = [
-    `model    ${card.name}: ${card.task}, ${plural(card.classes.length, 'class', 'classes')}, version ${version}`,
+    `model    ${card.name}: ${card.task}, ${classes}${'inputs' in card ? `, from ${plural(card.inputs.length, 'column')}` : ''}, version ${version}`,
     ...(shadow ? [`shadow   ${flags.shadow}, version ${shadow.version}; disagreements follow on stderr`] : []),
     `address  ${address}`,
-    `try it   curl --data-binary @cat.jpg${bearer} ${quoted(`${address}/predict`)}`,
+    `try it   ${kind.example(model, address, bearer)}`,
     `         or open ${address}/ in a browser`,
     ...(isLoopback(host)
       ? ['access   only from this machine; --host 0.0.0.0 opens it to others']

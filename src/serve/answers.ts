@@ -1,4 +1,4 @@
-import type { Answered } from './models.ts'
+import type { Answered } from './model.ts'
 import { Refused } from './refused.ts'
 
 /** How many of the likeliest classes an answer names by default. */
@@ -18,10 +18,11 @@ export function topOf(url: URL): number {
 export function asJson({ answer, by }: Answered, top: number): Record<string, unknown> {
   const { classes } = by.model.card
   const scored = classes.map((name, i) => [name, rounded(answer.scores[i]!)] as const)
-  if (answer.task === 'regression') return { values: new Map(scored) }
+  const more = answer.unknown && answer.unknown.length > 0 ? { unknown: answer.unknown } : {}
+  if (answer.task === 'regression') return { values: new Map(scored), ...more }
   const probabilities = new Map(scored.toSorted((a, b) => b[1] - a[1]).slice(0, top))
   if (answer.task === 'multi') return { labels: answer.labels, probabilities }
-  return { label: answer.label, probability: rounded(answer.probability), probabilities }
+  return { label: answer.label, probability: rounded(answer.probability), probabilities, ...more }
 }
 
 /** A 32-bit float by the shortest decimal number that gives it again. */

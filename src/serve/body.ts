@@ -48,3 +48,22 @@ export async function readBody(
     throw new Refused(400, 'request', `the request broke off: ${error instanceof Error ? error.message : error}`)
   }
 }
+
+/** The type of a body without its parameters, lower case. */
+export const typeOf = (header: string | null) => (header ?? '').split(';')[0]!.trim().toLowerCase()
+
+/** The value in a JSON body. */
+export function jsonOf(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch {
+    throw new Refused(400, 'request', 'the body is not valid JSON')
+  }
+}
+
+/** The object in a JSON body. */
+export function jsonObject(body: Uint8Array): Record<string, unknown> {
+  const value = jsonOf(body)
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  throw new Refused(400, 'request', 'expected one JSON object')
+}

@@ -1,6 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
-import type { Card } from '../onnx/card.ts'
-import type { Answer } from './model.ts'
+import type { Answer, ServedModel } from './model.ts'
 
 /** With fewer answers nothing is said. */
 const leastAnswers = 100
@@ -12,7 +11,7 @@ interface Kept {
   values: Float32Array | undefined
 }
 
-/** How far the last answers of a model are from those on its validation pictures. Empty where the card has no numbers of
+/** How far the last answers of a model are from those on its validation samples. Empty where the card has no numbers of
  *  the validation, or there are less than 100 answers. */
 export interface Drifted {
   /** Population stability index of the labels, less what two samples of the same pictures differ by; from 0. */
@@ -25,13 +24,13 @@ export interface Drifted {
 
 /** The last answers of one model: a window that slides. */
 export class Drift {
-  readonly #card: Card
+  readonly #card: ServedModel['card']
   readonly #size: number
   readonly #index: ReadonlyMap<string, number>
   readonly #kept: Kept[] = []
   #next = 0
 
-  constructor(card: Card, size: number) {
+  constructor(card: ServedModel['card'], size: number) {
     this.#card = card
     this.#size = size
     this.#index = new Map(card.classes.map((name, i) => [name, i]))
@@ -56,7 +55,8 @@ export class Drift {
     const { validation, classes } = this.#card
     const kept = this.#kept
     if (!validation || kept.length < Math.min(leastAnswers, this.#size)) return {}
-    const { labels, confidence, values, pictures } = validation
+    const { labels, confidence, values } = validation
+    const count = 'rows' in validation ? validation.rows : validation.pictures
     const found: Drifted = {}
     if (values && values.mean?.length === classes.length && values.std?.length === classes.length) {
       const mean = (t: number) => kept.reduce((sum, one) => sum + (one.values?.[t] ?? Number.NaN), 0) / kept.length
@@ -67,15 +67,13 @@ export class Drift {
     if (labels?.length === classes.length) {
       const counts = classes.map(() => 0)
       for (const one of kept) for (const label of one.labels) counts[label]!++
-      const before = labels.map(share => share * pictures)
-      const sizes = [kept.length, pictures] as const
+      const before = labels.map(share => share * count)
+      const sizes = [kept.length, count] as const
       // Several labels: each is given or not, and the one that changed most counts.
       found.labels =
         this.#card.task === 'single'
           ? stability(counts, before, sizes)
-          : Math.max(
-              ...counts.map((n, c) => stability([n, kept.length - n], [before[c]!, pictures - before[c]!], sizes)),
-            )
+          : Math.max(...counts.map((n, c) => stability([n, kept.length - n], [before[c]!, count - before[c]!], sizes)))
     }
     return found
   }

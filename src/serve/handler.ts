@@ -1,43 +1,27 @@
 import { type Context, Hono } from 'hono'
-import { OptionError } from '../base/errors.ts'
-import { json as jsonText } from '../base/json.ts'
 import { checkValues } from '../base/option-table.ts'
 import { version as annealVersion } from '../base/version.ts'
 import { checkSource, checkToken } from './access.ts'
 import { asJson, topOf } from './answers.ts'
 import { type Body, readBody } from './body.ts'
-import { Drift, driftGauges } from './drift.ts'
-import { readHeader, reasonOf } from './header.ts'
-import { picturesOf } from './inputs.ts'
-import { countAnswer, countRefusal, makeMetrics } from './metrics.ts'
-import type { ServedModel } from './model.ts'
-import { type Answered, Models, type Picture, type Version, warmUp } from './models.ts'
+import { Deadline } from './deadline.ts'
+import { kindOf } from './kind.ts'
+import { countRefusal } from './metrics.ts'
+import type { Answered, ServedModel, Version } from './model.ts'
 import { openApi } from './openapi.ts'
-import { type HandlerSettings, handlerOptions, limitsOf } from './options.ts'
-import { contentSecurity, page } from './page.ts'
+import { handlerOptions } from './options.ts'
+import { placed } from './pictures/kind.ts'
 import { inferenceRequest, inferenceResponse, lengthHeader, modelMetadata, serverMetadata } from './protocol.ts'
-import { BatchQueue, Budget } from './queue.ts'
+import { reasonOf } from './reason.ts'
 import { type Reason, Refused } from './refused.ts'
-import { type Trace, traced, traceOf } from './trace.ts'
+import { answer, failure, headers, json } from './respond.ts'
+import type { Sample } from './served-kind.ts'
+import { type HandlerOptions, Site } from './site.ts'
+import { traceOf } from './trace.ts'
 
-/** What a handler is told. */
-export interface HandlerOptions extends HandlerSettings {
-  /** The name of the model in addresses and answers. Default: the name in its card. */
-  name?: string
-  /** The version of the model. Default: the digest of its weights. */
-  version?: string
-  /** The names with ports that requests may have as their Host, such as `localhost:8080`; a request of another page is
-   *  refused too. Default: any, for a server that others reach. */
-  hosts?: readonly string[]
-  /** Loads the newest version, for `POST /admin/reload` and `reload()`. */
-  load?: () => Promise<{ model: ServedModel; version?: string }>
-  /** Another model that answers the same pictures in the shadow: disagreements are counted and logged. */
-  shadow?: { model: ServedModel; version?: string }
-  /** Takes each line of the log. */
-  log?: (line: string) => void
-}
+export type { HandlerOptions } from './site.ts'
 
-/** A fetch handler that labels pictures: give it to your own server. */
+/** A fetch handler that answers with a model: give it to your own server. */
 export interface Handler {
   (request: Request): Promise<Response>
   /** The name and version of the model that answers. */
@@ -54,10 +38,8 @@ export interface Handler {
   close(): Promise<void>
 }
 
-const versionOf = (model: ServedModel) => model.card.digests.weights[0]?.slice(0, 12) || '1'
-
-/** Makes a fetch handler that labels pictures with a model: `POST /predict`, the Open Inference Protocol below `/v2`,
- *  `/metrics`, `/openapi.json`, and a page at `/`. The model answers a made-up picture first; throws if it does not. */
+/** Makes a fetch handler that answers with a model of pictures or of a table: `POST /predict`, the Open Inference Protocol below `/v2`,
+ *  `/metrics`, `/openapi.json`, and a page at `/`. The model answers a made-up sample first; throws if it does not. */
 export async function createHandler(model: ServedModel, options: HandlerOptions = {}): Promise<Handler> {
   checkValues(handlerOptions, options)
   const site = new Site(model, options)
@@ -77,173 +59,6 @@ export async function createHandler(model: ServedModel, options: HandlerOptions 
     'model',
     { get: () => ({ name: site.models.current.name, version: site.models.current.version }) },
   ) as unknown as Handler
-}
-
-/** What all routes share. */
-class Site {
-  readonly options: HandlerOptions
-  readonly limits: ReturnType<typeof limitsOf>
-  readonly metrics = makeMetrics()
-  readonly models: Models
-  readonly queue: BatchQueue<Picture, Answered>
-  readonly held: Budget
-  readonly log: (line: string) => void
-  draining = false
-  #open = 0
-  #waitIdle: (() => void)[] = []
-  #reloading = false
-  #drift: { of: Version; window: Drift } | undefined
-
-  constructor(model: ServedModel, options: HandlerOptions) {
-    this.options = options
-    this.limits = limitsOf(options)
-    this.log = options.log ?? (() => {})
-    const first = { model, name: options.name ?? model.card.name, version: options.version ?? versionOf(model) }
-    this.models = new Models(first, { metrics: this.metrics, log: this.log })
-    this.held = new Budget(this.limits.maxHeld)
-    const { depth, batch, wait } = this.metrics
-    this.queue = new BatchQueue(pictures => this.models.answer(pictures), this.limits, {
-      depth: n => depth.set(n),
-      batch: waited => {
-        batch.observe(waited.length)
-        for (const seconds of waited) wait.observe(seconds)
-      },
-    })
-    driftGauges(this.metrics.registry, () => {
-      const { version, model } = this.models.current
-      return { drift: this.#window(), version, targets: model.card.classes }
-    })
-  }
-
-  /** The last answers of the model that answers now. */
-  #window(): Drift {
-    const of = this.models.current
-    if (this.#drift?.of !== of) this.#drift = { of, window: new Drift(of.model.card, this.limits.driftWindow) }
-    return this.#drift.window
-  }
-
-  /** Counts an answer for the metrics. */
-  count({ answer, by }: Answered): void {
-    countAnswer(this.metrics, answer, by.model.card.classes.length)
-    if (by === this.models.current) this.#window().add(answer)
-  }
-
-  async open(): Promise<void> {
-    await warmUp(this.models.current)
-    const { shadow } = this.options
-    if (!shadow) return
-    const version = { ...shadow, name: 'shadow', version: shadow.version ?? versionOf(shadow.model) }
-    await warmUp(version)
-    this.models.shadow(version)
-  }
-
-  async reload(): Promise<{ model: string; version: string }> {
-    const { load } = this.options
-    if (!load) throw new OptionError('createHandler: there is nothing to load again; give it the option load')
-    if (this.#reloading) throw new Refused(409, 'request', 'another version is being loaded; try again when it is done')
-    this.#reloading = true
-    const { name, version: before } = this.models.current
-    try {
-      const { model, version = versionOf(model) } = await load()
-      const next: Version = { model, name, version }
-      try {
-        await warmUp(next)
-      } catch (error) {
-        await model.dispose()
-        throw error
-      }
-      const note = changes(this.models.current.model.card.classes, model.card.classes)
-      this.models.swap(next)
-      this.metrics.reloads.inc({ result: 'swapped' })
-      this.log(`reload: version ${version} answers now, instead of ${before}${note}`)
-      return { model: name, version }
-    } catch (error) {
-      this.metrics.reloads.inc({ result: 'refused' })
-      this.log(`reload: refused, version ${before} goes on: ${reasonOf(error)}`)
-      throw error
-    } finally {
-      this.#reloading = false
-    }
-  }
-
-  enter(): void {
-    this.metrics.open.set(++this.#open)
-  }
-  leave(): void {
-    this.metrics.open.set(--this.#open)
-    if (this.#open === 0) for (const go of this.#waitIdle.splice(0)) go()
-  }
-  idle(): Promise<void> {
-    return this.#open === 0 ? Promise.resolve() : new Promise(resolve => this.#waitIdle.push(resolve))
-  }
-}
-
-/** What changed in the classes of a new version, in words. */
-function changes(before: readonly string[], after: readonly string[]): string {
-  const [gone, come] = [before.filter(c => !after.includes(c)), after.filter(c => !before.includes(c))]
-  if (gone.length + come.length === 0) return ''
-  const list = (names: readonly string[]) => `${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`
-  return `; its classes differ${come.length > 0 ? `, new: ${list(come)}` : ''}${gone.length > 0 ? `, gone: ${list(gone)}` : ''}`
-}
-
-/** A request's time: its signal is aborted when the client is gone, or when `seconds` are over. */
-class Deadline {
-  readonly #controller = new AbortController()
-  readonly #timer: NodeJS.Timeout
-  readonly #client: AbortSignal
-  /** The body has not come whole yet, so lateness is the client's. */
-  reading = true
-
-  constructor(client: AbortSignal, seconds: number) {
-    this.#client = client
-    this.#timer = setTimeout(() => {
-      const late = this.reading
-        ? new Refused(408, 'slow', `the body did not come whole within ${seconds} s`)
-        : new Refused(504, 'time', `there was no answer within ${seconds} s`)
-      this.#controller.abort(late)
-    }, seconds * 1000)
-    if (client.aborted) this.#gone()
-    else client.addEventListener('abort', this.#gone, { once: true })
-  }
-  readonly #gone = () => this.#controller.abort(new Refused(499, 'gone', 'the client is gone'))
-  get signal(): AbortSignal {
-    return this.#controller.signal
-  }
-  end(): void {
-    clearTimeout(this.#timer)
-    this.#client.removeEventListener('abort', this.#gone)
-  }
-}
-
-const json = 'application/json; charset=utf-8'
-const headers = {
-  'cache-control': 'no-store',
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-resource-policy': 'same-origin',
-}
-
-function answer(value: unknown, { status = 200, more = {} }: { status?: number; more?: Record<string, string> } = {}) {
-  return new Response(jsonText(value), { status, headers: { ...headers, 'content-type': json, ...more } })
-}
-
-/** The answer to a request that failed. */
-function failure(error: unknown, { metrics, log }: Site, trace?: Trace): Response {
-  if (!(error instanceof Refused)) {
-    log(`error: ${reasonOf(error)}${traced(trace?.id)}`)
-    return answer({ error: 'the server failed to answer; its log says why' }, { status: 500 })
-  }
-  countRefusal(metrics, error.reason)
-  return answer(
-    { error: error.message },
-    {
-      status: error.status,
-      more: {
-        ...(error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) }),
-        ...(error.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
-      },
-    },
-  )
 }
 
 /** The routes with their methods. Those that are `open` need no token. */
@@ -287,8 +102,9 @@ function routes(site: Site): Hono {
   app.notFound(() => answer({ error: 'there is nothing here; /openapi.json lists what there is' }, { status: 404 }))
 
   app.get('/', () => {
-    const more = { ...headers, 'content-type': 'text/html; charset=utf-8', 'content-security-policy': contentSecurity }
-    return new Response(page(models.current, options.token !== undefined), { headers: more })
+    const { html, policy } = kindOf(models.current.model).page(models.current, options.token !== undefined)
+    const more = { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': policy }
+    return new Response(html, { headers: { ...headers, ...more } })
   })
   app.get('/openapi.json', () => answer(openApi(models.current, site.limits, options.token !== undefined)))
   app.get('/metrics', async () => {
@@ -355,19 +171,9 @@ async function withBody(
   }
 }
 
-/** A picture as the queue takes it. */
-async function queued(
-  bytes: Uint8Array,
-  maxPixels: number,
-  waited: Pick<Picture, 'signal' | 'features' | 'trace'>,
-): Promise<Picture> {
-  const { width, height } = await readHeader(bytes, maxPixels)
-  return { key: `${width} ${height}`, pixels: width * height, bytes, ...waited }
-}
-
-/** Answers pictures, all or none in the queue. */
-async function answered(site: Site, pictures: readonly Picture[], signal: AbortSignal) {
-  const results = await Promise.allSettled(site.queue.add(pictures, signal))
+/** Answers samples, all or none in the queue. */
+async function answered(site: Site, samples: readonly Sample[], signal: AbortSignal) {
+  const results = await Promise.allSettled(site.queue.add(samples, signal))
   if (signal.aborted) throw signal.reason
   for (const result of results) if (result.status === 'fulfilled') site.count(result.value)
   return results
@@ -375,22 +181,23 @@ async function answered(site: Site, pictures: readonly Picture[], signal: AbortS
 
 const predict = (site: Site, c: Context): Promise<Response> =>
   withBody(site, c, async (body, signal) => {
-    const { maxPictures, maxPixels } = site.limits
+    const { limits } = site
+    const { model } = site.models.current
     const top = topOf(new URL(c.req.url))
-    const { pictures, many } = await picturesOf(c.req.header('content-type') ?? null, body, maxPictures)
     const waited = { signal, trace: traceOf(c.req.raw)?.id }
-    const heads = await Promise.allSettled(pictures.map(({ bytes }) => queued(bytes, maxPixels, waited)))
-    const good = heads.flatMap(head => (head.status === 'fulfilled' ? [head.value] : []))
+    const type = c.req.header('content-type') ?? null
+    const { samples, many, about } = await kindOf(model).given(type, body, { model, limits, waited })
+    const good = samples.flatMap(sample => (sample.status === 'fulfilled' ? [sample.value] : []))
     const results = good.length > 0 ? await answered(site, good, signal) : []
-    const all = heads.map(head => (head.status === 'fulfilled' ? results.shift()! : head))
+    let next = 0
+    const all = samples.map(sample => (sample.status === 'fulfilled' ? results[next++]! : sample))
     if (!many) return answer(one(all[0]!, top))
     const failed = all.flatMap(result => (result.status === 'rejected' ? [result.reason] : []))
     const unexpected = failed.find(reason => !(reason instanceof Refused))
     if (unexpected) throw unexpected
     for (const { reason } of failed as Refused[]) countRefusal(site.metrics, reason)
     const predictions = all.map((result, i) => {
-      const file = pictures[i]!.file
-      const of = file === undefined ? {} : { file }
+      const of = about[i]!
       return result.status === 'fulfilled'
         ? { ...of, ...one(result, top) }
         : { ...of, error: (result.reason as Refused).message, status: (result.reason as Refused).status }
@@ -408,23 +215,16 @@ function one(result: PromiseSettledResult<Answered>, top: number): Record<string
 
 const infer = (site: Site, c: Context): Promise<Response> =>
   withBody(site, c, async (body, signal) => {
-    const { maxPictures, maxPixels } = site.limits
-    const { card } = site.models.current.model
-    const request = inferenceRequest(body, c.req.header(lengthHeader) ?? null, { card, maxPictures })
+    const { limits } = site
+    const { model } = site.models.current
+    const request = inferenceRequest(body, c.req.header(lengthHeader) ?? null, model.card)
     const features = request.outputs.some(({ name }) => name === 'features')
     const waited = { signal, features, trace: traceOf(c.req.raw)?.id }
-    const pictures = await Promise.all(
-      request.pictures.map(async (picture, i) => {
-        if ('bytes' in picture)
-          return queued(picture.bytes, maxPixels, waited).catch(error => Promise.reject(placed(error, i)))
-        const { width, height } = picture.raw
-        if (width * height > maxPixels) throw new Refused(413, 'pixels', `picture ${i}: ${width} x ${height} pixels`)
-        return { key: `${width} ${height} raw`, pixels: width * height, raw: picture.raw, ...waited }
-      }),
-    )
-    const results = await answered(site, pictures, signal)
+    const kind = kindOf(model)
+    const samples = await kind.tensors(request.inputs, request.binary, { model, limits, waited })
+    const results = await answered(site, samples, signal)
     const answers = results.map((result, i) => {
-      if (result.status === 'rejected') throw placed(result.reason, i)
+      if (result.status === 'rejected') throw kind.noun === 'picture' ? placed(result.reason, i) : result.reason
       return result.value
     })
     const of = answers[0]!.by
@@ -439,10 +239,3 @@ const infer = (site: Site, c: Context): Promise<Response> =>
       },
     })
   })
-
-/** The error of one picture of several, with its place. */
-function placed(error: unknown, i: number): unknown {
-  if (!(error instanceof Refused)) return error
-  const { status, reason, message, retryAfter } = error
-  return new Refused(status, reason, `picture ${i}: ${message}`, retryAfter === undefined ? {} : { retryAfter })
-}

@@ -6,8 +6,8 @@ const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 /** With more classes than that, answers are not counted by label. */
 const mostLabels = 100
 
-/** The metrics of one server, in a registry of its own. */
-export function makeMetrics() {
+/** The metrics of one server, in a registry of its own. `noun`: `picture` or `row`. */
+export function makeMetrics(noun = 'picture') {
   const registry = new Registry()
   const registers = [registry]
   const all = {
@@ -25,17 +25,21 @@ export function makeMetrics() {
       registers,
     }),
     open: new Gauge({ name: 'anneal_requests_open', help: 'Requests that are not answered yet.', registers }),
-    depth: new Gauge({ name: 'anneal_queue_depth', help: 'Pictures that wait for a batch.', registers }),
+    depth: new Gauge({
+      name: 'anneal_queue_depth',
+      help: `${noun === 'row' ? 'Rows' : 'Pictures'} that wait for a batch.`,
+      registers,
+    }),
     wait: new Histogram({
       name: 'anneal_queue_wait_seconds',
-      help: 'How long a picture waited for its batch.',
+      help: `How long a ${noun} waited for its batch.`,
       buckets: seconds,
       registers,
     }),
     batch: new Histogram({
-      name: 'anneal_batch_pictures',
-      help: 'Pictures in a batch.',
-      buckets: [1, 2, 4, 8, 16, 32, 64, 128],
+      name: `anneal_batch_${noun}s`,
+      help: `${noun === 'row' ? 'Rows' : 'Pictures'} in a batch.`,
+      buckets: noun === 'row' ? [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] : [1, 2, 4, 8, 16, 32, 64, 128],
       registers,
     }),
     predictions: new Counter({
@@ -52,7 +56,7 @@ export function makeMetrics() {
     }),
     rejected: new Counter({
       name: 'anneal_rejected_total',
-      help: 'Requests and pictures that were refused, by reason.',
+      help: `Requests and ${noun}s that were refused, by reason.`,
       labelNames: ['reason'] as const,
       registers,
     }),
@@ -63,10 +67,16 @@ export function makeMetrics() {
       registers,
     }),
     shadow: new Counter({
-      name: 'anneal_shadow_pictures_total',
-      help: 'Pictures that the shadow model answered too: same, different, skipped, failed.',
+      name: `anneal_shadow_${noun}s_total`,
+      help: `${noun === 'row' ? 'Rows' : 'Pictures'} that the shadow model answered too: same, different, skipped, failed.`,
       labelNames: ['result'] as const,
       registers,
+    }),
+    unknown: new Counter({
+      name: 'anneal_unknown_words_total',
+      help: 'Words of rows that training did not have, by column.',
+      labelNames: ['column'] as const,
+      registers: noun === 'row' ? registers : [],
     }),
     model: new Gauge({
       name: 'anneal_model_info',

@@ -1,31 +1,11 @@
 import { ModelError } from '../base/errors.ts'
 import { percent } from '../base/format.ts'
-import { reasonOf } from './header.ts'
+import { kindOf } from './kind.ts'
 import type { Metrics } from './metrics.ts'
-import type { Answer, Pixels, ServedModel } from './model.ts'
-import type { Queued } from './queue.ts'
-import { Refused } from './refused.ts'
+import { type Answer, type Answered, digestOf, type Version } from './model.ts'
+import { reasonOf } from './reason.ts'
+import type { Ready, Sample, ServedKind } from './served-kind.ts'
 import { traced } from './trace.ts'
-
-/** A picture in the queue: the bytes of a file, or raw pixels. `signal`: aborted when nobody waits for it any more.
- *  `features`: whether the pooled features are asked for. `trace`: the id of the trace that the request belongs to. */
-export type Picture = Queued & { signal: AbortSignal; features?: boolean; trace?: string | undefined } & (
-    | { bytes: Uint8Array }
-    | { raw: Pixels }
-  )
-
-/** An answer, and the model that gave it. */
-export interface Answered {
-  answer: Answer
-  by: Version
-}
-
-/** A loaded model under its name and version. */
-export interface Version {
-  model: ServedModel
-  name: string
-  version: string
-}
 
 /** A version with the batches that it works on. */
 interface Held extends Version {
@@ -35,20 +15,18 @@ interface Held extends Version {
 
 /** Lets a new model answer once, and refuses it if it fails or if its answers do not fit its card. */
 export async function warmUp({ model, name }: Version): Promise<void> {
-  const { card } = model
-  const { channels, size } = card.input
-  const side = size + 32
-  const data = Uint8Array.from({ length: side * side * channels }, (_, i) => (i * 97 + (i >> 7) * 31) & 255)
+  const kind = kindOf(model)
   let answer: Answer | undefined
   try {
-    ;[answer] = await model.predictPixels([{ data, width: side, height: side, channels }])
+    ;[answer] = await kind.predict(model, [kind.sample(model)], { features: false })
   } catch (error) {
     throw new ModelError(`${name}: the model does not answer: ${reasonOf(error)}`, { cause: error })
   }
   const { scores } = answer!
-  if (scores.length !== card.classes.length || !scores.every(Number.isFinite))
+  const { classes } = model.card
+  if (scores.length !== classes.length || !scores.every(Number.isFinite))
     throw new ModelError(
-      `${name}: the model gives ${scores.length} scores (${[...scores.slice(0, 3)].join(', ')} …); its card names ${card.classes.length} classes, so finite numbers for each were expected`,
+      `${name}: the model gives ${scores.length} scores (${[...scores.slice(0, 3)].join(', ')} …); its card names ${classes.length} classes, so finite numbers for each were expected`,
     )
 }
 
@@ -74,12 +52,12 @@ export class Models {
     return this.#current
   }
 
-  /** Takes a model that answers in the shadow. Throws if it takes other pictures, or answers another task. */
+  /** Takes a model that answers in the shadow. Throws if it takes other samples, or answers another task. */
   shadow(version: Version): void {
-    const [a, b] = [this.#current.model.card, version.model.card]
+    const { model } = this.#current
     for (const [what, own, other] of [
-      ['task', a.task, b.task],
-      ['channels', `${a.input.channels} ${a.input.mode}`, `${b.input.channels} ${b.input.mode}`],
+      ['kind', kindOf(model).noun, kindOf(version.model).noun] as const,
+      ...(kindOf(model) === kindOf(version.model) ? kindOf(model).compared(model, version.model) : []),
     ])
       if (own !== other)
         throw new ModelError(
@@ -106,7 +84,7 @@ export class Models {
   #tell(): void {
     const { name, version, model } = this.#current
     this.#metrics.model.reset()
-    this.#metrics.model.set({ model: name, digest: model.card.digests.weights[0] ?? '', version }, 1)
+    this.#metrics.model.set({ model: name, digest: digestOf(model), version }, 1)
   }
 
   #retire(version: Held): void {
@@ -120,26 +98,27 @@ export class Models {
     return turn
   }
 
-  /** Answers a batch: decodes all pictures, and runs the net over those of one size. */
-  async answer(pictures: readonly Picture[]): Promise<(Answered | Error)[]> {
+  /** Answers a batch: makes all samples ready, and runs the model over those that may go together. */
+  async answer(samples: readonly Sample[]): Promise<(Answered | Error)[]> {
     const by = this.#current
+    const kind = kindOf(by.model)
     by.users++
     try {
-      const decoded = await Promise.all(pictures.map(picture => decode(picture, by.model)))
-      const results: (Answered | Error)[] = decoded.map(one =>
+      const ready = await Promise.all(samples.map(sample => kind.ready(sample, by.model)))
+      const results: (Answered | Error)[] = ready.map(one =>
         one instanceof Error ? one : new Error('nobody waits for it'),
       )
-      for (const places of bySize(decoded)) {
-        let [asked, pixels]: [number[], Pixels[]] = [[], []]
+      for (const places of together(ready, kind)) {
+        let [asked, some]: [number[], Ready[]] = [[], []]
         const answers = await this.#next(async () => {
-          asked = places.filter(i => !pictures[i]!.signal.aborted)
-          pixels = asked.map(i => decoded[i] as Pixels)
-          const features = asked.some(i => pictures[i]!.features)
-          return pixels.length > 0 ? by.model.predictPixels(pixels, { features }) : []
+          asked = places.filter(i => !samples[i]!.signal.aborted)
+          some = asked.map(i => ready[i] as Ready)
+          const features = asked.some(i => samples[i]!.features)
+          return some.length > 0 ? kind.predict(by.model, some, { features }) : []
         })
         for (const [i, place] of asked.entries()) results[place] = { answer: answers[i]!, by }
-        const traces = asked.map(i => pictures[i]!.trace)
-        if (pixels.length > 0) this.#compare(pixels, answers, traces)
+        const traces = asked.map(i => samples[i]!.trace)
+        if (some.length > 0) this.#compare(some, answers, traces)
       }
       return results
     } finally {
@@ -148,31 +127,31 @@ export class Models {
     }
   }
 
-  /** Lets the shadow model answer the same pictures, after the answer, if it has nothing else to do. */
-  #compare(pixels: readonly Pixels[], answers: readonly Answer[], traces: readonly (string | undefined)[]): void {
+  /** Lets the shadow model answer the same samples, after the answer, if it has nothing else to do. */
+  #compare(samples: readonly Ready[], answers: readonly Answer[], traces: readonly (string | undefined)[]): void {
     const shadow = this.#shadow
     if (!shadow) return
     const count = (result: string, n: number) => this.#metrics.shadow.inc({ result }, n)
     if (this.#shadowBusy) {
-      count('skipped', pixels.length)
+      count('skipped', samples.length)
       return
     }
     this.#shadowBusy = true
+    const kind = kindOf(shadow.model)
     const compare = async () => {
-      const others = await this.#next(() => shadow.model.predictPixels(pixels))
+      const others = await this.#next(() => kind.predict(shadow.model, samples, { features: false }))
       for (const [i, other] of others.entries()) {
         const same = agree(answers[i]!, other)
         count(same ? 'same' : 'different', 1)
-        const { width, height } = pixels[i]!
         if (!same)
           this.#log(
-            `shadow: ${said(answers[i]!, this.#current)}, ${shadow.version} says ${said(other, shadow)}; picture of ${width} x ${height}${traced(traces[i])}`,
+            `shadow: ${said(answers[i]!, this.#current)}, ${shadow.version} says ${said(other, shadow)}; ${kind.said(samples[i]!)}${traced(traces[i])}`,
           )
       }
     }
     compare()
       .catch(error => {
-        count('failed', pixels.length)
+        count('failed', samples.length)
         this.#log(`shadow: ${shadow.version} failed: ${reasonOf(error)}`)
       })
       .finally(() => {
@@ -183,32 +162,16 @@ export class Models {
 
 const held = (version: Version): Held => ({ ...version, users: 0, retired: false })
 
-async function decode(picture: Picture, model: ServedModel): Promise<Pixels | Error> {
-  if ('raw' in picture) {
-    const { channels } = model.card.input
-    if (picture.raw.channels === channels) return picture.raw
-    return new Refused(422, 'picture', `the pixels have ${picture.raw.channels} channels; the model takes ${channels}`)
-  }
-  try {
-    return await model.decode(picture.bytes)
-  } catch (error) {
-    return new Refused(
-      422,
-      'picture',
-      `the picture can not be decoded: ${reasonOf(error).replace(/^the picture can not be used: /, '')}`,
-    )
-  }
-}
-
-/** The places of decoded pictures, those of one size together. */
-function bySize(decoded: readonly (Pixels | Error)[]): number[][] {
-  const sizes = new Map<string, number[]>()
-  for (const [i, one] of decoded.entries()) {
+/** The places of samples that are ready, those that may share a batch together. */
+function together(ready: readonly (Ready | Error)[], kind: ServedKind): number[][] {
+  const groups = new Map<string, number[]>()
+  for (const [i, one] of ready.entries()) {
     if (one instanceof Error) continue
-    const key = `${one.width} ${one.height} ${one.channels}`
-    sizes.set(key, [...(sizes.get(key) ?? []), i])
+    const group = groups.get(kind.key(one))
+    if (group) group.push(i)
+    else groups.set(kind.key(one), [i])
   }
-  return [...sizes.values()]
+  return [...groups.values()]
 }
 
 /** Whether two models say the same: the same label, the same labels, or numbers that differ by 5 % at most. */

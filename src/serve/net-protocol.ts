@@ -1,12 +1,15 @@
 import type { Card } from '../onnx/card.ts'
+import type { TableFileCard } from '../onnx/table-card.ts'
+import type { ReadRow } from '../runtime/table/rows.ts'
 import type { Answer, Pixels } from './model.ts'
 
 /** What the thread of the nets is asked. `model`: the number that its loading got. */
 export type Request = { id: number } & Asked
 /** A request without its number. */
 export type Asked =
-  | { kind: 'load'; path: string; threads?: number | undefined }
+  | { kind: 'load'; path: string; threads?: number | undefined; of?: 'picture' | 'table' | undefined }
   | { kind: 'predict'; model: number; pictures: readonly Pixels[]; features: boolean }
+  | { kind: 'rows'; model: number; rows: readonly ReadRow[] }
   | { kind: 'dispose'; model: number }
 
 /** What the thread replies. */
@@ -14,7 +17,8 @@ export type Reply = { id: number } & ({ result: unknown } | { failed: { message:
 
 /** The results of requests. */
 export interface Results {
-  load: { model: number; card: Card }
+  load: { model: number; card: Card | TableFileCard }
   predict: readonly Answer[]
+  rows: readonly Answer[]
   dispose: undefined
 }

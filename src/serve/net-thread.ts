@@ -2,9 +2,11 @@ import type { Worker } from 'node:worker_threads'
 import { ModelError } from '../base/errors.ts'
 import { startWorker, workerFile } from '../base/worker.ts'
 import type { Card } from '../onnx/card.ts'
+import type { TableFileCard } from '../onnx/table-card.ts'
 import { decodeFile } from '../runtime/decode-node.ts'
 import { toModelPixels } from '../runtime/pixels.ts'
-import type { Answer, Pixels, ServedModel } from './model.ts'
+import type { ReadRow } from '../runtime/table/rows.ts'
+import type { Answer, Pixels, ServedModel, ServedPictures, ServedTable } from './model.ts'
 import type { Asked, Reply, Results } from './net-protocol.ts'
 
 interface Waiting {
@@ -61,44 +63,62 @@ let thread: NetThread | undefined
 
 /** Loads a model in the thread of the nets; undefined where there is no file to start that thread from (a program that
  *  bundles this package alone). Pictures are decoded in the calling thread, by libvips' own threads. */
-export async function loadInThread(path: string, threads?: number): Promise<ServedModel | undefined> {
+export async function loadInThread(
+  path: string,
+  { threads, kind }: { threads?: number | undefined; kind?: 'picture' | 'table' | undefined },
+): Promise<ServedModel | undefined> {
   const file = workerFile(import.meta.url, 'serve', 'net-worker')
   if (file === undefined) return undefined
   thread ??= new NetThread(file)
   const own = thread
-  const { model, card } = await own.ask({ kind: 'load', path, threads })
-  return new ThreadedModel(own, model, card)
+  const { model, card } = await own.ask({ kind: 'load', path, threads, of: kind })
+  if (card.format === 'anneal-model') return new ThreadedPictures(own, model, card)
+  return new ThreadedTable(own, model, card)
 }
 
 /** As many pixels as the runtime takes; the server has its own limit, which is checked before. */
 const mostPixels = 0x3fff * 0x3fff
 
-class ThreadedModel implements ServedModel {
-  readonly card: Card
+/** A model in the thread of the nets. */
+class Threaded<C> {
+  readonly card: C
   readonly #thread: NetThread
   readonly #model: number
   #disposed: Promise<void> | undefined
 
-  constructor(thread: NetThread, model: number, card: Card) {
+  constructor(thread: NetThread, model: number, card: C) {
     this.#thread = thread
     this.#model = model
     this.card = card
   }
 
-  async decode(bytes: Uint8Array): Promise<Pixels> {
-    return toModelPixels(await decodeFile(bytes, this.card, mostPixels), this.card.input)
-  }
-
-  predictPixels(
-    pictures: readonly Pixels[],
-    { features = false }: { features?: boolean } = {},
-  ): Promise<readonly Answer[]> {
+  protected ask(make: (model: number) => Extract<Asked, { kind: 'predict' | 'rows' }>): Promise<readonly Answer[]> {
     if (this.#disposed) return Promise.reject(new ModelError('the model was disposed of; load it again'))
-    return this.#thread.ask({ kind: 'predict', model: this.#model, pictures, features })
+    return this.#thread.ask(make(this.#model))
   }
 
   dispose(): Promise<void> {
     this.#disposed ??= this.#thread.ask({ kind: 'dispose', model: this.#model })
     return this.#disposed
+  }
+}
+
+class ThreadedPictures extends Threaded<Card> implements ServedPictures {
+  readonly kind = 'picture'
+  async decode(bytes: Uint8Array): Promise<Pixels> {
+    return toModelPixels(await decodeFile(bytes, this.card, mostPixels), this.card.input)
+  }
+  predictPixels(
+    pictures: readonly Pixels[],
+    { features = false }: { features?: boolean } = {},
+  ): Promise<readonly Answer[]> {
+    return this.ask(model => ({ kind: 'predict', model, pictures, features }))
+  }
+}
+
+class ThreadedTable extends Threaded<TableFileCard> implements ServedTable {
+  readonly kind = 'table'
+  predictRead(rows: readonly ReadRow[]): Promise<readonly Answer[]> {
+    return this.ask(model => ({ kind: 'rows', model, rows }))
   }
 }

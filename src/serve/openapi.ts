@@ -1,6 +1,5 @@
-import { formatNames } from './header.ts'
-import { ways } from './inputs.ts'
-import type { Version } from './models.ts'
+import { kindOf } from './kind.ts'
+import type { Version } from './model.ts'
 import type { Limits } from './options.ts'
 
 /** The OpenAPI 3.1 document of a server. */
@@ -11,12 +10,15 @@ export function openApi({ model, name, version }: Version, limits: Limits, hasTo
   const own = ['/metrics', '/admin/reload']
   const modelName = parameter('model', 'path', { type: 'string', enum: [name] })
   const modelVersion = parameter('version', 'path', { type: 'string', example: version })
-  const picture = { type: 'string', format: 'binary', description: `A ${formatNames.join(', ')} file.` }
+  const { noun, bodies, inputs } = kindOf(model)
+  const { content, ways } = bodies(model, limits)
+  const tensors = [...new Set(inputs(model).map(({ name, datatype }) => `${name} (${datatype})`))]
   const ok = (description: string, schema: object) => ({ 200: { description, content: json(schema) } })
   const infer = {
     post: {
       operationId: 'infer',
-      summary: 'Open Inference Protocol: label pictures. A picture is a BYTES tensor (a file) or UINT8 pixels.',
+      summary: `Open Inference Protocol: answer ${noun}s.`,
+      description: `Inputs: ${tensors.slice(0, 50).join(', ')}${tensors.length > 50 ? ', …' : ''}.`,
       parameters: [modelName],
       requestBody: { required: true, content: json(ref('InferenceRequest')) },
       responses: { ...ok('The outputs.', ref('InferenceResponse')), ...errors(400, 404, 413, 415, 422, 503, 504) },
@@ -28,46 +30,25 @@ export function openApi({ model, name, version }: Version, limits: Limits, hasTo
     info: {
       title: card.name,
       version,
-      description: `Labels pictures by the model ${name}: ${card.task}, ${card.classes.length} classes. ${ways}.`,
-      ...(card.licence ? { license: { name: card.licence } } : {}),
+      description: `Answers ${noun}s by the model ${name}: ${card.task}, ${card.classes.length} classes. ${ways}.`,
+      ...('licence' in card && card.licence ? { license: { name: card.licence } } : {}),
     },
     ...(hasToken ? { security: [{ token: [] }] } : {}),
     paths: {
       '/predict': {
         post: {
           operationId: 'predict',
-          summary: 'Label one picture or several.',
+          summary: `Answer one ${noun} or several.`,
           parameters: [parameter('top', 'query', { type: 'integer', minimum: 1, default: 5 })],
           requestBody: {
             required: true,
-            content: {
-              'image/*': { schema: picture },
-              'application/octet-stream': { schema: picture },
-              'multipart/form-data': {
-                schema: {
-                  type: 'object',
-                  properties: { file: { type: 'array', items: picture, maxItems: limits.maxPictures } },
-                },
-              },
-              ...json({
-                oneOf: [
-                  object({ image: { type: 'string', contentEncoding: 'base64' } }),
-                  object({
-                    images: {
-                      type: 'array',
-                      items: { type: 'string', contentEncoding: 'base64' },
-                      maxItems: limits.maxPictures,
-                    },
-                  }),
-                ],
-              }),
-            },
+            content,
           },
           responses: {
-            ...ok('The answer; for a form or a list of pictures, a list of answers.', {
+            ...ok('The answer; for several, a list of answers.', {
               oneOf: [ref('Prediction'), object({ predictions: { type: 'array', items: ref('Prediction') } })],
             }),
-            207: { description: 'Some pictures of several could not be answered: those have an error.' },
+            207: { description: `Some ${noun}s of several could not be answered: those have an error.` },
             ...errors(400, 401, 408, 413, 415, 422, 503, 504),
           },
         },
@@ -90,7 +71,7 @@ export function openApi({ model, name, version }: Version, limits: Limits, hasTo
       },
     },
     components: {
-      schemas: schemas(card),
+      schemas: schemas(model),
       ...(hasToken ? { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } } : {}),
     },
   }
@@ -103,9 +84,9 @@ const meanings: Record<number, string> = {
   404: 'There is no such model or version.',
   408: 'The body came too slowly.',
   409: 'Another version is being loaded.',
-  413: 'Too many bytes, pixels or pictures.',
+  413: 'Too many bytes, pixels, pictures or rows.',
   415: 'The type or encoding is not taken.',
-  422: 'The picture can not be decoded.',
+  422: 'The picture can not be decoded, or the row does not fit: the error names row and column.',
   503: 'The queue is full; Retry-After says when to try again.',
   504: 'The answer took too long.',
 }
@@ -124,11 +105,23 @@ const parameter = (name: string, place: 'path' | 'query', schema: object) => ({
   schema,
 })
 
-function schemas({ task, classes }: Version['model']['card']) {
+function schemas({ card: { task, classes }, kind }: Version['model']) {
   const number = { type: 'number' }
   const label = classes.length <= 1000 ? { type: 'string', enum: classes } : { type: 'string' }
   const scores = { type: 'object', additionalProperties: number }
-  const about = { model: { type: 'string' }, version: { type: 'string' }, file: { type: 'string' } }
+  const about = {
+    model: { type: 'string' },
+    version: { type: 'string' },
+    ...(kind === 'table'
+      ? {
+          unknown: {
+            type: 'array',
+            items: { type: 'string' },
+            description: 'Columns whose word training did not have.',
+          },
+        }
+      : { file: { type: 'string' } }),
+  }
   const prediction = {
     single: object({ label, probability: number, probabilities: scores }),
     multi: object({ labels: { type: 'array', items: label }, probabilities: scores }),

@@ -1,10 +1,10 @@
 import { plural } from '../base/format.ts'
 import { type Reason, Refused } from './refused.ts'
 
-/** A picture that waits. Pictures with the same `key` may share a batch. */
+/** A picture or row that waits. Those with the same `key` may share a batch. */
 export interface Queued {
   key: string
-  /** Pixels of the picture when it is decoded. A batch has no more pixels than the largest allowed picture. */
+  /** Pixels of the picture when it is decoded; 1 for a row. A batch has no more pixels than the largest allowed picture. */
   pixels: number
 }
 
@@ -22,6 +22,8 @@ export interface QueueSettings {
   maxWait: number
   maxQueue: number
   maxPixels: number
+  /** What waits, in messages: `picture`, `row`. Default: `picture`. */
+  noun?: string
 }
 
 interface Waiting<P, R> {
@@ -62,12 +64,12 @@ export class BatchQueue<P extends Queued, R> {
 
   /** Adds the pictures of one request, all or none. Throws `Refused` if there is no room. */
   add(pictures: readonly P[], signal: AbortSignal): Promise<R>[] {
-    const { maxQueue } = this.#settings
+    const { maxQueue, noun = 'picture' } = this.#settings
     if (this.#waiting.length + pictures.length > maxQueue)
       throw new Refused(
         503,
         'queue',
-        `${plural(this.#waiting.length, 'picture')} wait already, and the queue has room for ${maxQueue}; try again`,
+        `${plural(this.#waiting.length, noun)} wait already, and the queue has room for ${maxQueue}; try again`,
         { retryAfter: Math.max(1, Math.ceil(this.#waiting.length * this.#pace)) },
       )
     const added = pictures.map(picture => this.#add(picture, signal))

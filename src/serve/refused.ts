@@ -6,6 +6,8 @@ export type Reason =
   | 'type'
   | 'encoding'
   | 'picture'
+  | 'row'
+  | 'rows'
   | 'request'
   | 'queue'
   | 'memory'
@@ -17,7 +19,7 @@ export type Reason =
   | 'origin'
   | 'connections'
 
-/** A request, or one picture of it, that is not answered: with the status and the message that the client gets. */
+/** A request, or one picture or row of it, that is not answered: with the status and the message that the client gets. */
 export class Refused extends Error {
   readonly status: number
   readonly reason: Reason

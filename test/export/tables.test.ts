@@ -3,7 +3,6 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { exportCommand } from '../../src/cli/export.ts'
-import { modelOfRun } from '../../src/cli/export-first.ts'
 import { checkFile, exportModel } from '../../src/export/export-model.ts'
 import { load, runtimeNames, type Value } from '../../src/export/runtimes.ts'
 import { largestDifference } from '../../src/export/table/check.ts'
@@ -156,15 +155,11 @@ test('a column may have the name of an output', async () => {
   assert.deepEqual(card.outputs, { probabilities: 'probabilities_1', label: 'label_1' })
 })
 
-test('options of pictures are refused for a run on a table, and serve says what to do', async () => {
+test('options of pictures are refused for a run on a table', async () => {
   const stem = await savedModel(prepare(frame, 'price'), 'trees')
   await assert.rejects(
     exportCommand(stem, { net: true, weights: 'int8' }),
     /--net, --weights: are options for models of pictures, and this is a model of a table\. Leave them out/,
   )
   await assert.rejects(exportCommand(stem, { to: 'docker' }), /--to: is an option for models of pictures/)
-  await assert.rejects(
-    modelOfRun(dirname(stem)),
-    /is a run on a table, and anneal serve answers pictures.*anneal predict/,
-  )
 })

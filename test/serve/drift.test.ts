@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
 import type { Card } from '../../src/onnx/index.ts'
 import { Drift } from '../../src/serve/drift.ts'
-import { type Answer, createHandler, type HandlerOptions, load, type ServedModel } from '../../src/serve/index.ts'
+import { type Answer, createHandler, type HandlerOptions, load, type ServedPictures } from '../../src/serve/index.ts'
 import { colourModel, modelFolder, picture, testCard } from '../helpers/served.ts'
 
 const files = modelFolder()
@@ -214,9 +214,9 @@ test('lines of the log name the trace: a failure, and a disagreement of the shad
   await said(/^shadow: .*picture of 40 x 30$/m)
   await handler.close()
 
-  const model = await load(files.write('model.onnx', colourModel()), { threads: 1 })
+  const model = await load(files.write('model.onnx', colourModel()), { kind: 'picture', threads: 1 })
   let broken = false
-  const failing: ServedModel = {
+  const failing: ServedPictures = {
     card: model.card,
     decode: bytes => model.decode(bytes),
     predictPixels: (...args) => (broken ? Promise.reject(new Error('out of memory')) : model.predictPixels(...args)),

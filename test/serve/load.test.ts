@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { createHandler, type HandlerOptions, load, type ServedModel } from '../../src/serve/index.ts'
+import { createHandler, type HandlerOptions, load, type ServedPictures } from '../../src/serve/index.ts'
 import { colourModel, modelFolder, picture, testCard } from '../helpers/served.ts'
 
 const files = modelFolder()
 after(() => files.remove())
 const path = files.write('model.onnx', colourModel())
 
-type Slow = ServedModel & { batches: number[]; disposed: boolean }
+type Slow = ServedPictures & { batches: number[]; disposed: boolean }
 
 /** The colour model, slowed down; `batches` lists how many pictures each call had. */
 async function slow(ms: number, file = path): Promise<Slow> {
-  const model = await load(file, { threads: 1 })
+  const model = await load(file, { kind: 'picture', threads: 1 })
   const batches: number[] = []
   const slowed: Slow = {
     card: model.card,
@@ -32,7 +32,7 @@ async function slow(ms: number, file = path): Promise<Slow> {
   return slowed
 }
 
-async function serving(model: ServedModel, options: HandlerOptions = {}) {
+async function serving(model: ServedPictures, options: HandlerOptions = {}) {
   const handler = await createHandler(model, options)
   const post = (bytes: Uint8Array, more: { signal?: AbortSignal; path?: string; token?: string } = {}) =>
     handler(
@@ -274,7 +274,7 @@ test('a shadow model answers the same pictures; disagreements are counted and lo
 })
 
 test('while the net computes, the thread of the server does other work', async () => {
-  const model = await load(path, { threads: 1 })
+  const model = await load(path, { kind: 'picture', threads: 1 })
   const [width, height] = [4000, 3000]
   const large = { data: new Uint8Array(width * height * 3).fill(200), width, height, channels: 3 }
   await model.predictPixels([large])
@@ -289,7 +289,7 @@ test('while the net computes, the thread of the server does other work', async (
 })
 
 test('a model that is disposed of leaves the thread to the others', async () => {
-  const [first, second] = [await load(path, { threads: 1 }), await load(path, { threads: 1 })]
+  const [first, second] = [await load(path, { kind: 'picture', threads: 1 }), await load(path, { kind: 'picture', threads: 1 })]
   const one = { data: new Uint8Array(64 * 64 * 3).fill(90), width: 64, height: 64, channels: 3 }
   const [before] = await second.predictPixels([one])
   await first.dispose()

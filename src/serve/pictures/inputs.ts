@@ -1,5 +1,6 @@
-import { plural } from '../base/format.ts'
-import { Refused } from './refused.ts'
+import { plural } from '../../base/format.ts'
+import { jsonObject, typeOf } from '../body.ts'
+import { Refused } from '../refused.ts'
 
 /** One picture of a request. */
 export interface Given {
@@ -13,9 +14,6 @@ export interface GivenPictures {
   pictures: Given[]
   many: boolean
 }
-
-/** The type of a body without its parameters, lower case. */
-const typeOf = (header: string | null) => (header ?? '').split(';')[0]!.trim().toLowerCase()
 
 /** The ways in which `POST /predict` takes pictures, for messages. */
 export const ways =
@@ -86,7 +84,7 @@ function checkCount(n: number, most: number): void {
 }
 
 function fromJson(body: Uint8Array, maxPictures: number): GivenPictures {
-  const value = jsonOf(body)
+  const value = jsonObject(body)
   const known = ['image', 'images']
   const keys = Object.keys(value)
   const expected = 'expected {"image": base64} or {"images": [base64, …]}'
@@ -98,18 +96,6 @@ function fromJson(body: Uint8Array, maxPictures: number): GivenPictures {
     throw new Refused(400, 'request', `images: expected a list of one picture or more; ${expected}`)
   checkCount(images.length, maxPictures)
   return { pictures: images.map((image, i) => ({ bytes: fromBase64(image, `images[${i}]`) })), many: true }
-}
-
-/** The object in a JSON body. */
-export function jsonOf(body: Uint8Array): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
-  } catch {
-    throw new Refused(400, 'request', 'the body is not valid JSON')
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
-  throw new Refused(400, 'request', 'expected one JSON object')
 }
 
 /** The bytes of a base64 text, also of a `data:` address. Anything else is refused: an address is never fetched. */

@@ -1,7 +1,7 @@
-import { plural } from '../base/format.ts'
-import { digest, document, policy } from '../page/shell.ts'
-import { html } from '../report/page/html.ts'
-import type { Version } from './models.ts'
+import { plural } from '../../base/format.ts'
+import { digest, document, policy } from '../../page/shell.ts'
+import { html } from '../../report/page/html.ts'
+import type { Version } from '../model.ts'
 import { script, style } from './page-script.ts'
 
 /** The content security policy of the page: its own style and script, its own server, and pictures that the reader chose. */

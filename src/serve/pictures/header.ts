@@ -1,4 +1,5 @@
-import { Refused } from './refused.ts'
+import { reasonOf } from '../reason.ts'
+import { Refused } from '../refused.ts'
 
 const text = (bytes: Uint8Array, from: number, to: number) => Buffer.from(bytes.subarray(from, to)).toString('latin1')
 
@@ -48,7 +49,3 @@ export async function readHeader(bytes: Uint8Array, maxPixels: number): Promise<
 const shown = (bytes: Uint8Array) => text(bytes, 0, 16).replace(/[^\x20-\x7e]/g, '.')
 
 const count = (n: number) => n.toLocaleString('en-US')
-
-/** The first line of an error's message. */
-export const reasonOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split('\n')[0]!

@@ -1,0 +1,7 @@
+import type { ServedModel } from './model.ts'
+import { pictures } from './pictures/kind.ts'
+import type { ServedKind } from './served-kind.ts'
+import { table } from './table/kind.ts'
+
+/** The kind of a model. */
+export const kindOf = (model: ServedModel): ServedKind => (model.kind === 'table' ? table : pictures)
