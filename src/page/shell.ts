@@ -6,7 +6,13 @@ export const digest = (text: string): string => `'sha256-${createHash('sha256').
 
 /** A content security policy: its rules, and nothing else. */
 export const policy = (rules: Readonly<Record<string, string>>): string =>
-  Object.entries({ 'default-src': "'none'", 'base-uri': "'none'", 'form-action': "'none'", ...rules })
+  Object.entries({
+    'default-src': "'none'",
+    'img-src': 'data:',
+    'base-uri': "'none'",
+    'form-action': "'none'",
+    ...rules,
+  })
     .map(([rule, value]) => `${rule} ${value}`)
     .join('; ')
 
