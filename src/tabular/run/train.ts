@@ -221,7 +221,8 @@ async function oneModel(
   clock('evaluate')
 
   session.emit({ type: 'phase', phase: 'baselines' })
-  const context = { ...shared, decision, fit: fitTableModel }
+  const asked = model === 'trees' ? { epochs, lr } : undefined
+  const context = { ...shared, decision, fit: fitTableModel, trees: asked }
   const trainedParts = trained instanceof Both ? trained.parts.map(part => part.model) : [trained]
   const others = await baselines(trainedParts, context, message => session.warn(message))
   const own = {
