@@ -1,4 +1,5 @@
 import { DataError } from '../base/errors.ts'
+import { collectGarbage } from '../base/memory.ts'
 import { setting } from '../base/options.ts'
 import type { Choice } from '../data/types.ts'
 import { type ColumnOptions, kindsOf } from './columns/kinds.ts'
@@ -45,14 +46,19 @@ export async function prepareTable(source: string, options: PrepareOptions): Pro
     },
   })
   const prepared = prepareFrame(frame, options)
+  if (frame.rows > manyRows) collectGarbage()
   for (const choice of prepared.choices) options.onChoice?.(choice)
   return { ...prepared, choices: [...choices, ...prepared.choices] }
 }
+
+/** From so many rows on, memory is freed between the steps. */
+const manyRows = 100_000
 
 /** The same for a table in memory. */
 export function prepareFrame(frame: Frame, options: PrepareOptions): PreparedTable {
   const { target, uses, split, choices } = splitFrame(frame, options)
   const encoding = fitEncoding(frame, uses, split.train)
+  if (frame.rows > manyRows) collectGarbage()
   const leaks = findLeaks(frame, { uses, target, split, seed: options.seed ?? 42 })
   return { frame, uses, target, split, encoding, leaks, choices }
 }

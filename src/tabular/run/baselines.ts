@@ -13,6 +13,8 @@ interface Context {
   threads?: number | undefined
   signal?: AbortSignal | undefined
   fit: FitTableModel
+  /** The settings of the run's own trees, where its model is trees. */
+  trees?: { epochs?: number | undefined; lr?: number | undefined } | undefined
 }
 
 /** Simpler models on the same rows: the mean of the targets or the shares of the classes, a linear model, and trees where
@@ -85,7 +87,7 @@ const leastRows = 200
 /** The leading metric of trees on an eighth, a quarter, half and all of the training rows, drawn at random; empty where that
  *  is not cheap. `seconds`: the time of trees on all rows, where it is known. */
 export async function learningCurve(
-  { train, valid, decision, seed, threads, signal, fit }: Context,
+  { train, valid, decision, seed, threads, signal, fit, trees = {} }: Context,
   whole: TableBaseline | undefined,
 ): Promise<{ rows: number; value: number }[]> {
   if (!whole || whole.seconds > cheap || train.x.rows < leastRows) return []
@@ -104,7 +106,7 @@ export async function learningCurve(
     const part = { x: encodedPart(train.x, rows), y: targetsAt(train.y, rows) }
     if (widthOf(part.y) === 1 && part.y.task === 'single' && new Set(part.y.values).size < train.y.classes.length)
       continue
-    const model = await fit('trees', { train: part, valid, seed, threads, signal })
+    const model = await fit('trees', { train: part, valid, seed, threads, signal, ...trees })
     const value = tableMetrics(valid.y, await model.predict(valid.x, { signal }), decision)[leading]!
     points.push({ rows: rows.length, value })
   }

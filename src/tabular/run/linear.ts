@@ -1,7 +1,7 @@
 import type { LinearModel } from '../../train/linear/logistic.ts'
 import { logisticPath } from '../../train/linear/logistic.ts'
 import { ridgePath } from '../../train/linear/ridge.ts'
-import { encodedPart } from '../encoded.ts'
+import { blocksOf, encodedPart } from '../encoded.ts'
 import type { Encoded, LabelledRows } from '../types.ts'
 import { lossOf, targetsAt, widthOf } from './metrics.ts'
 import { spread } from './rows.ts'
@@ -32,15 +32,22 @@ export async function linearModel(
           signal,
         })
       : await numbers(x, values, widthOf(part.y), signal)
-  const outputs = models.map(
-    (model): Linear =>
-      rows => {
-        const raw = apply(model, features(rows), rows.rows)
-        return task === 'single' ? softmax(raw, classes.length) : raw
-      },
-  )
-  const losses = outputs.map(of => lossOf(valid.y, of(valid.x)))
-  return outputs[losses.indexOf(Math.min(...losses))] ?? outputs[0]!
+  const outputsOf = (own: typeof models, rows: Encoded): Float64Array[] => {
+    const all = own.map(() => new Float64Array(rows.rows * classes.length))
+    let at = 0
+    for (const block of blocksOf(rows, 8192)) {
+      const x = features(block)
+      for (const [m, model] of own.entries()) {
+        const raw = apply(model, x, block.rows)
+        all[m]!.set(task === 'single' ? softmax(raw, classes.length) : raw, at)
+      }
+      at += block.rows * classes.length
+    }
+    return all
+  }
+  const losses = outputsOf(models, valid.x).map(told => lossOf(valid.y, told))
+  const best = models[losses.indexOf(Math.min(...losses))] ?? models[0]!
+  return rows => outputsOf([best], rows)[0]!
 }
 
 /** Ridge regression on standardised targets, its weights for the targets in their own units. */

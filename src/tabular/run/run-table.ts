@@ -37,7 +37,13 @@ export const labelledAt = (
 })
 
 /** The same, with the rows as they were read. */
-export const partOf = (table: RunTable, rows: Int32Array): TablePart => ({
-  frame: framePart(table.frame, rows),
-  ...labelledAt(table, rows),
-})
+export function partOf(table: RunTable, rows: Int32Array): TablePart {
+  let frame: Frame | undefined
+  return {
+    ...labelledAt(table, rows),
+    get frame() {
+      frame ??= framePart(table.frame, rows)
+      return frame
+    },
+  }
+}

@@ -14,7 +14,7 @@ import {
   readConfig,
   runPaths,
 } from '../../runs/index.ts'
-import { keepMemory, library } from '../../torch/index.ts'
+import { library } from '../../torch/index.ts'
 import { checkSameMachine, machineFacts } from '../../train/same-machine.ts'
 import { Stopped } from '../../train/stop.ts'
 import { Both } from '../models/both.ts'
@@ -102,7 +102,6 @@ export async function resumeTable(
 export async function drive(dir: string, job: Job, hooks: TableHooks): Promise<RunResult> {
   const { mode, config } = job
   const { onRun, onEvent = () => {}, writeReport } = hooks
-  keepMemory()
   const run = openRun(dir, mode)
   let begun = mode === 'append'
   let held = true
@@ -222,7 +221,8 @@ async function oneModel(
   clock('evaluate')
 
   session.emit({ type: 'phase', phase: 'baselines' })
-  const context = { ...shared, decision, fit: fitTableModel }
+  const asked = model === 'trees' ? { epochs, lr } : undefined
+  const context = { ...shared, decision, fit: fitTableModel, trees: asked }
   const trainedParts = trained instanceof Both ? trained.parts.map(part => part.model) : [trained]
   const others = await baselines(trainedParts, context, message => session.warn(message))
   const own = {

@@ -1,3 +1,4 @@
+import { collectGarbage } from '../../../base/memory.ts'
 import type { Handle, Lightgbm } from './library.ts'
 
 /** Types of the C API. */
@@ -12,6 +13,9 @@ export interface Matrix {
   /** Some rows by their numbers: [rows × columns]. */
   part(rows: Int32Array): Float32Array
 }
+
+/** From so many rows on, memory is freed between the steps. */
+const manyRows = 100_000
 
 /** Parameters of LightGBM by their names. */
 export type Parameters = Readonly<Record<string, number | string | boolean>>
@@ -34,6 +38,7 @@ export class BinnedRows {
     this.handle = like
       ? library.make('datasetLike', like.handle, rows)
       : emptyBins(library, matrix, parameterText(parameters))
+    if (rows > manyRows) collectGarbage()
     let start = 0
     for (const data of matrix.blocks()) {
       library.call('pushRows', this.handle, data, float32, data.length / columns, columns, start)
