@@ -3,6 +3,7 @@ export { domainOf, nounOf, type RunConfig, readConfig } from './config.ts'
 export type * from './events.ts'
 export { phaseTitle } from './events.ts'
 export type * from './interpret.ts'
+export { textThumbnail, thumbnailText } from './interpret.ts'
 export { listRuns, type RunRecord, type RunState, type RunSummary, readRun, summariseRun } from './list-runs.ts'
 export { type EventLog, readEvents } from './log.ts'
 export {

@@ -1,7 +1,24 @@
 import type { PartResult, RunTask } from './result.ts'
 
+/** The beginning of a thumbnail that is a text: `data:text/plain,` and the text, percent-encoded. */
+const textStart = 'data:text/plain;charset=utf-8,'
+
+/** A text as a thumbnail. */
+export const textThumbnail = (text: string): string =>
+  textStart + encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\ufffd'))
+
+/** The text of a thumbnail; undefined where it is a picture, or no text can be read from it. */
+export function thumbnailText(thumbnail: unknown): string | undefined {
+  if (typeof thumbnail !== 'string' || !thumbnail.startsWith(textStart)) return undefined
+  try {
+    return decodeURIComponent(thumbnail.slice(textStart.length))
+  } catch {
+    return undefined
+  }
+}
+
 /** A picture with the model's prediction. `probability` is that of `predicted`; `thumbnail` is a small JPEG in
- *  base64, or the path of a picture file inside the run folder. */
+ *  base64, the path of a picture file inside the run folder, or a text (`textThumbnail`). */
 export type JudgedPicture = {
   file: string
   actual: string
@@ -40,6 +57,10 @@ export type Interpretation = {
   calibration?: CalibrationPart
   heatmaps?: HeatPicture[]
   sounds?: HeardSound[]
+  /** Texts with what each of their parts contributes. */
+  texts?: ReadText[]
+  /** A simple model on the same split, to compare with. */
+  baseline?: SimpleModel
   featureMaps?: FeaturePicture[]
   /** How the model does at each picture size. */
   sizes?: SizeScore[]
@@ -167,6 +188,21 @@ export type NearDuplicateGroup = {
 /** What a change of the pictures costs a model that was not taught it: `drop` in accuracy (or the task's metric), and
  *  whether training uses it. */
 export type AugmentTrial = { change: string; accuracy: number; drop: number; chosen: boolean }
+
+/** A text, and how much each part adds to the probability (for numbers the value) of `of`: that of the whole text minus
+ *  that of the text without the part. The parts together are the text. */
+export type ReadText = {
+  file: string
+  actual: string
+  predicted: string
+  of: string
+  probability: number
+  loss: number
+  parts: [part: string, weight: number][]
+}
+
+/** A simple model that was trained on the same training samples, and its metrics on the validation samples. */
+export type SimpleModel = { name: string; metrics: Record<string, number> }
 
 /** A run on a table: what the model is compared with, what it uses, and where it does worst, all on validation rows. */
 export type TableInterpretation = {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -229,4 +230,37 @@ test('bad input gets a clear word', async () => {
   )
   assert.throws(() => openTexts({} as never, { encoding: 'klingon' }), /no encoding has this name/)
   assert.ok(!existsSync(join(folder, 'runs')), 'no run was left')
+})
+
+test('a run that is stopped goes on to the same weights; the folds of a run share their features', async () => {
+  const data = classFolders('resumed', madeTexts(64))
+  const options = { model, epochs: 3, seed: 5, folds: 2 }
+  const weights = (run: string) =>
+    createHash('sha256')
+      .update(readFileSync(join(run, 'best.safetensors')))
+      .digest('hex')
+  const whole = join(folder, 'whole-run')
+  const shared: string[] = []
+  const hear = (e: RunEvent) => {
+    if (e.type === 'line' && e.text.startsWith('features: read')) shared.push(e.text)
+  }
+  await recipe.train(data, { ...options, out: whole }, { onEvent: hear })
+  assert.ok(shared.length > 0, 'no fold read the features of another')
+  assert.match(shared[0]!, /an earlier run or fold/)
+  const stopped = join(folder, 'stopped-run')
+  const stop = new AbortController()
+  const train = recipe.train(
+    data,
+    { ...options, out: stopped },
+    {
+      signal: stop.signal,
+      onEvent: e => {
+        if (e.type === 'epoch' && e.phase === 'whole') stop.abort()
+      },
+    },
+  )
+  await assert.rejects(train, /stopped/i)
+  await recipe.resume(stopped)
+  for (const fold of ['fold-1', 'fold-2'])
+    assert.equal(weights(join(stopped, fold)), weights(join(whole, fold)), `${fold} has other weights`)
 })

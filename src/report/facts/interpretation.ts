@@ -11,8 +11,10 @@ import type {
   LabelScore,
   MultiInterpretation,
   NearDuplicateGroup,
+  ReadText,
   RegressionInterpretation,
   SamplePicture,
+  SimpleModel,
   SizeScore,
   TableInterpretation,
   WeightPoint,
@@ -29,6 +31,8 @@ export type Interpreted = {
   samples: SamplePicture[]
   heatmaps: HeatPicture[]
   sounds: HeardSound[]
+  texts: ReadText[]
+  baseline?: SimpleModel
   featureMaps: FeaturePicture[]
   labelIssues: IssuePicture[]
   nearDuplicates: NearDuplicateGroup[]
@@ -52,6 +56,8 @@ export function interpreted(from: Partial<Interpretation> | undefined): Interpre
     mostIncorrect: objects(from?.mostIncorrect),
     samples: objects(from?.samples),
     heatmaps: objects(from?.heatmaps),
+    texts: objects(from?.texts).map(readText),
+    ...(isObject(from?.baseline) && isObject(from.baseline.metrics) ? { baseline: from.baseline } : {}),
     sounds: objects(from?.sounds).filter(s => typeof s.audio === 'string'),
     featureMaps: objects(from?.featureMaps).map(p => ({
       ...p,
@@ -78,6 +84,14 @@ export function interpreted(from: Partial<Interpretation> | undefined): Interpre
       : {}),
   }
 }
+
+/** Parts that are no text with a number are left out. */
+const readText = (given: ReadText): ReadText => ({
+  ...given,
+  parts: list(given.parts).filter(
+    part => Array.isArray(part) && typeof part[0] === 'string' && Number.isFinite(part[1]),
+  ),
+})
 
 function labels(multi: MultiInterpretation): NonNullable<Interpreted['multi']> {
   const pictures = (list: unknown) =>

@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import { thumbnailText } from '../../runs/index.ts'
 import type { Chart } from '../charts/plot.ts'
 import { Html, html, type Piece, raw } from './html.ts'
 
@@ -72,8 +73,10 @@ export function name(text: unknown): Html {
 /** The pictures of a page as data URIs, by what stands for them in the run's files. */
 export type Loaded = ReadonlyMap<string, string>
 
-/** A picture of the run, or a field where one is missing. */
+/** A picture of the run, a text, or a field where one is missing. */
 export const image = (thumbnail: string, alt: string, pictures: Loaded): Html => {
+  const text = thumbnailText(thumbnail)
+  if (text !== undefined) return html`<blockquote class="quoted"><bdi>${text}</bdi></blockquote>`
   const uri = pictures.get(thumbnail)
   return uri
     ? html`<img src="${uri}" alt="${alt}">`

@@ -89,6 +89,12 @@ details[open] > summary { margin-bottom: 8px; }
 .pictures p, .given p { margin: 6px 0 0; font-size: 13.5px; line-height: 1.4; overflow-wrap: anywhere; }
 .pictures .file, .given .file { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px; color: var(--soft); }
 .pictures .label { font-weight: 600; }
+.pictures:has(.quoted), .pictures.texts { grid-template-columns: repeat(auto-fill, minmax(260px, 1fr)); }
+.quoted { margin: 0; padding: 10px 12px; max-height: 220px; overflow: auto; border-radius: 7px; background: var(--line); font-size: 13.5px; line-height: 1.45; overflow-wrap: anywhere; white-space: pre-wrap; }
+.quoted mark { color: inherit; background: none; border-radius: 3px; }
+.quoted .for { background: color-mix(in srgb, var(--good) calc(var(--much) * 14%), transparent); }
+.quoted .against { background: color-mix(in srgb, var(--bad) calc(var(--much) * 14%), transparent); }
+.much1 { --much: 1; } .much2 { --much: 2; } .much3 { --much: 3; } .much4 { --much: 4; }
 .pictures.few { grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); }
 .pictures.heats { grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); }
 .pictures audio { display: block; width: 100%; height: 32px; margin-top: 6px; }

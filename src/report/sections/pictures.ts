@@ -6,6 +6,7 @@ import type {
   IssuePicture,
   JudgedPicture,
   LabelledPicture,
+  ReadText,
   RegressionInterpretation,
 } from '../../runs/index.ts'
 import { decimal } from '../charts/axes.ts'
@@ -22,7 +23,7 @@ export const mostPictures = 48
 /** The section of pictures: the largest errors, the most uncertain predictions, heat maps and doubtful labels. */
 export function judged({ facts, pictures }: Material): Html | undefined {
   const grid = (list: readonly JudgedPicture[]) => list.map(p => judgedPicture(p, pictures))
-  const { topLosses, mostUncertain, mostCorrect, mostIncorrect, heatmaps, sounds, labelIssues } = facts
+  const { topLosses, mostUncertain, mostCorrect, mostIncorrect, heatmaps, sounds, texts, labelIssues } = facts
   const { multi, regression } = facts
   const wrong = [
     ...grid(topLosses),
@@ -44,6 +45,13 @@ export function judged({ facts, pictures }: Material): Html | undefined {
       sounds.map(p => heardSound(p, pictures)),
       'pictures heats',
       'sounds',
+    ),
+    gallery(
+      'What each word contributes',
+      `The ${samples.many} with the highest loss. A word is marked where the ${regression ? 'value' : 'probability'} of what stands below falls without it, and in the other colour where it rises. The stronger the colour, the larger the change.`,
+      texts.map(readText),
+      'pictures texts',
+      'words',
     ),
     gallery(regression ? 'Largest errors' : 'Highest loss', worst, wrong),
     multi && worstLabels(multi, pictures),
@@ -128,6 +136,25 @@ const heardSound = (p: HeardSound, pictures: Loaded) =>
 
 /** Whether a text is a WAVE file in base64, and no longer than a report can hold. */
 const isWave = (audio: string): boolean => audio.length < 2e6 && /^UklGR[\w+/=]+$/.test(audio)
+
+/** A text with its parts marked by what they add. */
+function readText(p: ReadText): Html {
+  const most = Math.max(...p.parts.map(([, weight]) => Math.abs(weight)), 1e-9)
+  const marked = p.parts.map(([part, weight]) => {
+    const much = Math.ceil((4 * Math.abs(weight)) / most - 0.5)
+    if (much < 1) return html`${part}`
+    return html`<mark class="${weight > 0 ? 'for' : 'against'} much${Math.min(4, much)}" title="${weight > 0 ? '+' : '−'}${decimals(Math.abs(weight), 3)}">${part}</mark>`
+  })
+  const wrong =
+    p.actual === p.predicted
+      ? html`<span class="good">✓</span> ${name(p.predicted)}`
+      : html`<span class="label">${name(p.actual)}</span><br><span class="bad">✗ ${name(p.predicted)}</span>`
+  return item(
+    html`<blockquote class="quoted"><bdi>${marked}</bdi></blockquote>`,
+    html`${wrong}<br><span class="soft">for ${name(p.of)}${Number.isFinite(p.probability) && `, ${share(p.probability, 0)}`}, loss ${decimals(p.loss, 2)}</span>`,
+    p.file,
+  )
+}
 
 const issuePicture = (p: IssuePicture, pictures: Loaded) =>
   item(

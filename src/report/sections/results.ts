@@ -64,8 +64,28 @@ export function results(material: Material): Html | undefined {
       : facts.task === 'regression'
         ? numbers(material)
         : classes(material)),
+    simpleModel(facts),
     facts.task !== 'regression' && pair(figure(charts.calibration), figure(charts.sizes)),
     augmentedViews(facts),
+  )
+}
+
+/** What a simple model makes of the same validation samples. */
+function simpleModel({ baseline, valid, task }: Facts): Html | undefined {
+  if (!baseline || !valid) return undefined
+  const keys = orderMetrics(Object.keys(baseline.metrics), task).filter(key => Number.isFinite(valid.metrics[key]))
+  if (keys.length === 0) return undefined
+  const infos = keys.slice(0, 4).map(key => metricInfo(key, task))
+  const row = (who: string, metrics: Record<string, number>, best: boolean) => ({
+    best,
+    cells: [who, ...infos.map(info => unbroken(info.say(metrics[info.key] ?? NaN)))],
+  })
+  return card(
+    'Beside a simple model, validation',
+    table(
+      [{ title: 'Model' }, ...infos.map(({ title }) => ({ title, n: true }))],
+      [row('this model', valid.metrics, true), row(baseline.name, baseline.metrics, false)],
+    ),
   )
 }
 

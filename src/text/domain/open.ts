@@ -63,7 +63,7 @@ export async function openForTraining(
     inputs: async ready => ({
       augmentation: 'none',
       plain: true,
-      at: async () => inputsOf(data, { tokens: read.of, preprocessing, reader: tokens, ready }),
+      at: async () => inputsOf(data, { tokens: read.of, preprocessing, reader: tokens, ready, context }),
     }),
   }
 }
