@@ -3,12 +3,13 @@ import { group, type OptionEntry, type Options, type OptionTable, takenBy } from
 import { evaluationOptions, labelOptions } from '../data/labels/options.ts'
 import type { ModelName } from '../models/index.ts'
 import { batchOption, deviceOption, recipeOptions } from '../recipes/options.ts'
+import { soundOptions } from '../sound/options.ts'
 import { textOptions } from '../text/options.ts'
 import { pictureOptions, sheetOptions } from '../vision/options.ts'
 
 // biome-ignore format: one option, one line or two
 const kindOption = group('Labels', ['train'], {
-  kind: choice('images', 'texts').flag('--kind <what>').otherwise('found by the names of the files', 'a folder with other files beside the samples needs it')
+  kind: choice('images', 'sounds', 'texts').flag('--kind <what>').otherwise('found by the names of the files', 'a folder with other files beside the samples needs it')
     .says('what the samples are'),
 })
 
@@ -16,6 +17,7 @@ const kindOption = group('Labels', ['train'], {
 export const trainingOptions = {
   ...labelOptions,
   ...pictureOptions,
+  ...soundOptions,
   ...textOptions,
   ...recipeOptions,
   model: modelOption(recipeOptions.model),

@@ -37,7 +37,7 @@ export const pictureOptions = {
   }),
   ...group('Augmentation', trains, {
     augment: augmentationOption().flag('--augment <name>').default('side-on', 'photos as people take them: up stays up')
-      .says('side-on, top-down, medical, none, or auto (measured on the pictures); with settings: side-on,maxWarp=0.2'),
+      .says('side-on, top-down, medical, none, or auto (measured on the pictures); with settings: side-on,maxWarp=0.2; for recordings usual or none'),
     mixup: number({ above: 0, to: 100 }, 'a number').flag('--mixup <alpha>').on(...wholeNet).example(0.4)
       .says('MixUp: blend pictures in pairs; the α of its Beta distribution (fastai: 0.4)'),
     cutmix: number({ above: 0, to: 100 }, 'a number').flag('--cutmix <alpha>').on(...wholeNet).example(1)

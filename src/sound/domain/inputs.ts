@@ -70,6 +70,12 @@ function inputsOf(
       })
       return mixed && mixup !== undefined ? mixedSource(plain, { mixup, classes: classes.length, task, seed }) : plain
     },
+    both() {
+      const key = (item: WindowItem) => `${item.file} ${item.from}`
+      const items = [...itemsOf('train'), ...itemsOf('valid')].sort((a, b) => (key(a) < key(b) ? -1 : 1))
+      const unlabelled = items.map(item => ({ ...item, labels: [0] }))
+      return sourceOf(store, unlabelled, { task: 'single', classes: 1, preprocessing, device })
+    },
     show: item => pictureOf(firstWindow(item as Item), store, preprocessing.samples),
     async interpret(trained, evaluation, found) {
       const how = { store, preprocessing, augmentation: augment, classes, seed }

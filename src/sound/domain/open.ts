@@ -46,7 +46,8 @@ export async function openRecordings(
   const size = Math.round(seconds * 1000)
   return {
     data,
-    hash: item => sounds.hash((item as Item).sound),
+    // Windows of one recording differ by where they begin.
+    hash: item => `${sounds.hash((item as Item).sound)}${'from' in item ? ` ${item.from}` : ''}`,
     modelName: chosen.name,
     body,
     sizes: [size],
@@ -81,6 +82,7 @@ async function scan(
   const count = (split: 'train' | 'valid' | 'test') => data.of(split).length
   narrator.emit({
     type: 'scan',
+    sample: 'recording',
     classes: data.counts,
     problems: data.problems.map(({ file, reason, kind }) => ({ file, reason, kind })),
     ...(data.task === 'single'

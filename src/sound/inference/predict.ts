@@ -1,10 +1,15 @@
-import { DataError, RunError } from '../../base/errors.ts'
+import { readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { AnnealError, DataError, RunError } from '../../base/errors.ts'
+import { findSamples, toPlace } from '../../data/labels/list-files.ts'
+import type { Place, Problem } from '../../data/types.ts'
 import { domainOf } from '../../runs/index.ts'
 import { fromArray, noGrad, scope, type Tensor } from '../../torch/index.ts'
-import type { Body } from '../../train/network.ts'
-import type { Outputs } from '../../train/objective.ts'
+import type { Body, Precision } from '../../train/network.ts'
+import { type Outputs, targetText } from '../../train/objective.ts'
 import { joinMembers, memberOutputs, type Prediction, predictionOf } from '../../train/prediction.ts'
 import { type LoadedModel, loadModel, precisionOf } from '../../train/saved-model.ts'
+import { soundFiles } from '../decode/formats.ts'
 import { isPreprocessing, type Preprocessing } from '../features/inputs.ts'
 import { inputOf } from '../source.ts'
 import { networkOf } from './saved.ts'
@@ -15,6 +20,8 @@ export interface PredictSoundsOptions {
   /** Windows per batch. Default: 16. */
   batchSize?: number
   device?: string
+  /** The number type of products. Default: the one the net was validated in, where this machine has it. */
+  precision?: Precision | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -35,6 +42,15 @@ export interface SoundClassifier {
   readonly classes: readonly string[]
   /** The length of a window, in seconds. */
   readonly seconds: number
+  /** The number type of products. */
+  readonly precision: Precision
+  /** The same of many, in their order. `onError` hears of those that can't be read; without it their error is thrown. */
+  predictAll(
+    inputs: Iterable<SoundInput | Place> | AsyncIterable<SoundInput | Place>,
+    options?: { signal?: AbortSignal | undefined; onError?: ((name: string, error: Error) => void) | undefined },
+  ): AsyncGenerator<SoundPrediction>
+  /** A value of the target of that name as text, with all decimals that the target has. */
+  text(value: number, target: string): string
   /** What the net makes of one recording. */
   predict(input: SoundInput, options?: { index?: number; signal?: AbortSignal | undefined }): Promise<SoundPrediction>
   /** What it makes of a stream of samples: an answer for each window, every `hop` seconds. */
@@ -63,7 +79,7 @@ type Model = LoadedModel<Preprocessing, Body>
 /** Loads a classifier of sounds: a run's folder (its best weights), or the path of the weights or of its JSON. */
 export function loadSoundClassifier(
   run: string,
-  { device, batchSize = 16 }: Pick<PredictSoundsOptions, 'device' | 'batchSize'> = {},
+  { device, batchSize = 16, precision: asked }: Omit<PredictSoundsOptions, 'signal'> = {},
 ): SoundClassifier {
   const model: Model = loadModel(run, {
     build: networkOf,
@@ -73,12 +89,30 @@ export function loadSoundClassifier(
   const { card } = model
   if (domainOf(card) !== 'sounds')
     throw new RunError(`${run}: this model is for ${domainOf(card)} and can't predict sounds.`)
-  const how = { device, precision: precisionOf(card, device), batchSize }
+  const how = { device, precision: asked ?? precisionOf(card, device), batchSize }
+  const { classes, scale } = card
   const { samples, rate } = card.preprocessing
   return {
-    classes: card.classes,
+    classes,
     seconds: samples / rate,
+    precision: how.precision,
+    text: (value, target) => (scale ? targetText(value, classes.indexOf(target), scale) : String(value)),
     predict: (input, { index = 0, signal } = {}) => predictOne(model, input, { ...how, index, signal }),
+    async *predictAll(inputs, { signal, onError } = {}) {
+      let index = 0
+      for await (const input of inputs) {
+        const isPlace = typeof input === 'object' && 'file' in input
+        const name = isPlace ? input.file : nameOf(input, index + 1)
+        try {
+          const sound = isPlace ? (input.raw ? readFileSync(Buffer.from(input.raw)) : input.file) : input
+          yield await predictOne(model, sound, { ...how, index, signal, name })
+        } catch (error) {
+          if (!onError || signal?.aborted || !(error instanceof AnnealError)) throw error
+          onError(name, error)
+        }
+        index++
+      }
+    },
     predictStream: (pieces, options) => predictPieces(model, pieces, { ...how, ...options }),
     close() {
       for (const { network } of model.members) for (const t of network.net.stateDict().values()) t.dispose()
@@ -94,12 +128,35 @@ export async function* predictSounds(
   { signal, ...options }: PredictSoundsOptions = {},
 ): AsyncGenerator<SoundPrediction> {
   const classifier = loadSoundClassifier(run, options)
-  let index = 0
   try {
-    for await (const input of inputs) yield await classifier.predict(input, { index: index++, signal })
+    yield* classifier.predictAll(inputs, { signal })
   } finally {
     classifier.close()
   }
+}
+
+/** The recordings among paths of files and folders, and the files of folders that are none. */
+export function listSounds(paths: readonly string[]): { places: Place[]; problems: Problem[] } {
+  const places: Place[] = []
+  const problems: Problem[] = []
+  for (const path of paths) {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (!stat)
+      throw new DataError(
+        `${path} can not be read: it does not exist; expected a recording, or a folder of recordings.`,
+      )
+    if (!stat.isDirectory()) {
+      places.push(toPlace(Buffer.from(path)))
+      continue
+    }
+    const root = Buffer.from(resolve(path))
+    const found = findSamples(root, root, soundFiles)
+    for (const place of found.samples) places.push(place)
+    for (const problem of found.problems) problems.push(problem)
+  }
+  if (places.length > 0) return { places, problems }
+  const why = problems[0] ? ` (${problems[0].file}: ${problems[0].reason})` : ''
+  throw new DataError(`no recordings in ${paths.join(', ')}${why}; expected WAVE, FLAC, MP3, Ogg or M4A files.`)
 }
 
 interface How {
@@ -127,11 +184,15 @@ function outputsOf(
 async function predictOne(
   model: Model,
   input: SoundInput,
-  { index, signal, ...how }: How & { index: number },
+  {
+    index,
+    signal,
+    name = nameOf(input, typeof input === 'string' ? undefined : index + 1),
+    ...how
+  }: How & { index: number; name?: string },
 ): Promise<SoundPrediction> {
   const { card } = model
   const classes = card.classes.length
-  const name = nameOf(input, typeof input === 'string' ? undefined : index + 1)
   const means: Outputs[] = []
   const parts: HeardPart[] = []
   for (const [m, member] of model.members.entries()) {
