@@ -289,7 +289,10 @@ test('while the net computes, the thread of the server does other work', async (
 })
 
 test('a model that is disposed of leaves the thread to the others', async () => {
-  const [first, second] = [await load(path, { kind: 'picture', threads: 1 }), await load(path, { kind: 'picture', threads: 1 })]
+  const [first, second] = [
+    await load(path, { kind: 'picture', threads: 1 }),
+    await load(path, { kind: 'picture', threads: 1 }),
+  ]
   const one = { data: new Uint8Array(64 * 64 * 3).fill(90), width: 64, height: 64, channels: 3 }
   const [before] = await second.predictPixels([one])
   await first.dispose()
