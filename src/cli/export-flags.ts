@@ -18,3 +18,18 @@ export interface ExportFlags extends PageFlags {
 /** A difference in a table of checks. */
 export const small = (value: number): string =>
   value > 0 && value < 1e-3 ? value.toExponential(1) : value.toPrecision(2)
+
+/** Lines of a table of text: columns side by side, as wide as their widest cell. */
+export function tableLines(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map(row => row[i]!.length)))
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd()
+  return `${[head, ...rows].map(line).join('\n')}\n`
+}
+
+/** The share of equal labels in a table of checks; regression has none. */
+export const sameLabels = (same: number, task: string): string =>
+  task === 'regression' ? '–' : `${(100 * same).toFixed(1)} %`

@@ -4,7 +4,7 @@ import { flagOf } from '../base/options.ts'
 import type { TableCheck, TableFileCard } from '../onnx/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { keepMemory } from '../torch/index.ts'
-import { type ExportFlags, small } from './export-flags.ts'
+import { type ExportFlags, sameLabels, small, tableLines } from './export-flags.ts'
 import { untilStopped } from './stop.ts'
 import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
@@ -68,17 +68,6 @@ function table(checks: readonly TableCheck[], { task }: TableFileCard): string {
   if (checks.length === 0) return ''
   const { made, valid, tolerance } = checks[0]!
   const head = ['runtime', 'same labels', 'largest difference', 'ms per row']
-  const rows = checks.map(c => [
-    c.runtime,
-    task === 'regression' ? '–' : `${(100 * c.same).toFixed(1)} %`,
-    small(c.difference),
-    c.milliseconds.toFixed(2),
-  ])
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map(row => row[i]!.length)))
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join('  ')
-      .trimEnd()
-  return `${valid} validation rows and ${made} made rows, from raw row to answer, against the trained model (accepted: ${tolerance}):\n${[head, ...rows].map(line).join('\n')}\n`
+  const rows = checks.map(c => [c.runtime, sameLabels(c.same, task), small(c.difference), c.milliseconds.toFixed(2)])
+  return `${valid} validation rows and ${made} made rows, from raw row to answer, against the trained model (accepted: ${tolerance}):\n${tableLines(head, rows)}`
 }

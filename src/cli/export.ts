@@ -8,7 +8,7 @@ import type { CardCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { keepMemory } from '../torch/index.ts'
-import { type ExportFlags, small } from './export-flags.ts'
+import { type ExportFlags, sameLabels, small, tableLines } from './export-flags.ts'
 import { exportPageCommand, isPage } from './export-page.ts'
 import { quantization } from './quantization.ts'
 import { untilStopped } from './stop.ts'
@@ -103,18 +103,12 @@ function table(checks: readonly CardCheck[], task: 'single' | 'multi' | 'regress
   ]
   const rows = checks.map(c => [
     c.runtime,
-    task === 'regression' ? '–' : `${(100 * c.same).toFixed(1)} %`,
+    sameLabels(c.same, task),
     small(c.differenceOnFiles),
     c.differenceOnPixels === undefined ? '–' : small(c.differenceOnPixels),
     `${say(c.exported)} (${say(c.trained)})`,
     c.milliseconds.toFixed(1),
   ])
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map(row => row[i]!.length)))
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join('  ')
-      .trimEnd()
   const pictures = part === 'valid' ? 'validation files' : 'training files (folds leave no others)'
-  return `${files} ${pictures}, from file to answer, against the trained net in float32:\n${[head, ...rows].map(line).join('\n')}\n`
+  return `${files} ${pictures}, from file to answer, against the trained net in float32:\n${tableLines(head, rows)}`
 }

@@ -30,9 +30,17 @@ export async function trainRows(
   if (stat?.isDirectory()) throw isFolder(source, options)
   if (!stat && !/[*?[]/.test(source))
     throw new OptionError(`${source}: no such file. Expected a table: CSV, TSV, JSON lines, Parquet, SQLite or DuckDB.`)
-  const given = options as TableOptions
+  const { device = 'cpu', ...rest } = options as { device?: string }
+  const given = rest as TableOptions
   if (given.target === undefined) throw await noTarget(source, given)
-  const other = Object.keys(options).find(name => !Object.hasOwn(tableCalls.trainTable, name))
+  if (device !== 'cpu')
+    throw new OptionError(
+      `${typed('device', device)}: models of tables train on the CPU. Leave it out, or say ${typed('device', 'cpu')}.`,
+      {
+        exitCode: 2,
+      },
+    )
+  const other = Object.keys(given).find(name => !Object.hasOwn(tableCalls.trainTable, name))
   if (other !== undefined)
     throw new OptionError(
       `${flagOf(other)} is for pictures; a run on a table has no such option. Leave it out; docs/tables.md lists those of tables.`,

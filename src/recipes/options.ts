@@ -88,7 +88,7 @@ export const recipeOptions = {
     precision: choice('auto', 'float32', 'bfloat16', 'float16').flag('--precision <type>').default('auto', 'the faster one, measured on this machine')
       .says('the number type of convolutions and matrix products'),
     device: deviceOption().otherwise('a CUDA GPU where there is one')
-      .says('the device: cpu, cuda, cuda:1, or mps (the GPU of a Mac)'),
+      .says('the device: cpu, cuda, cuda:1, or mps (the GPU of a Mac); models of tables train on the CPU, and take cpu alone'),
     out: path('the path of a folder').flag('--out <folder>').on(...wholeRun).otherwise('runs/DATE-MODEL-N').example('runs/first')
       .says('the folder of the run'),
   }),

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Refused } from './refused.ts'
 
 /** A request's time: its signal is aborted when the client is gone, or when `seconds` are over. */
@@ -10,6 +11,7 @@ export class Deadline {
 
   constructor(client: AbortSignal, seconds: number) {
     this.#client = client
+    setMaxListeners(0, this.#controller.signal) // each picture or row of a request listens
     this.#timer = setTimeout(() => {
       const late = this.reading
         ? new Refused(408, 'slow', `the body did not come whole within ${seconds} s`)

@@ -10,6 +10,7 @@ import { prepareFrame } from '../../src/tabular/prepare.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
 import { type RowPrediction, rowPredictor } from '../../src/tabular/run/predict.ts'
 import { prepare, rawRows, savedModel } from '../export/tables.make.ts'
+import { browserPath, runtimeSite } from '../helpers/browser.ts'
 import { colourModel } from '../helpers/served.ts'
 
 const frame = frameOfRows(rawRows(500))
@@ -181,3 +182,38 @@ test('the kind that is asked for is checked; aborting, disposing, devices', asyn
   await any.dispose()
   await assert.rejects(any.predict(first), /was disposed/)
 })
+
+if (browserPath)
+  test('in Chromium: rows, also with dates and missing values, get the same answers; errors name row and column', async () => {
+    const stem = await savedModel(prepare(frame, 'kind'), 'both')
+    const { file } = await exportTable(stem, { check: false })
+    const expected = await trained(stem)
+    const site = await runtimeSite(readFileSync(file))
+    try {
+      const page = await site.page()
+      const plain = others.filter(row => Object.values(row).every(value => ['string', 'number'].includes(typeof value)))
+      const places = plain.map(row => others.indexOf(row))
+      const [found, date, refused] = await page.evaluate<[RowPrediction[], number[], string]>(`(async () => {
+        const model = await run.load('/model.onnx')
+        const rows = ${JSON.stringify(plain)}
+        const answers = await model.predict(rows)
+        const read = model.read({ ...rows[0], sold: new Date('2021-05-06T07:08:09Z'), colour: null })
+        return [answers, read.cells, await reason(() => model.predict([rows[0], { ...rows[0], size: 'large' }]))]
+      })()`)
+      const wanted = places.map(i => expected[i]!)
+      const difference = largestDifference(wanted.flatMap(numbers), found.flatMap(numbers), {
+        task: 'single',
+        classes: ['', '', ''],
+      })
+      assert.ok(difference < 1e-5, `the largest difference is ${difference}`)
+      assert.deepEqual(
+        found.map(one => one.task === 'single' && one.label),
+        wanted.map(one => one.task === 'single' && one.label),
+      )
+      assert.ok(date.includes(Date.parse('2021-05-06T07:08:09Z') / 1000), String(date))
+      assert.match(refused, /RunError: row 2, "size": "large" is not a number/)
+      assert.deepEqual(site.foreign, [])
+    } finally {
+      await site.close()
+    }
+  })

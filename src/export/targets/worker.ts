@@ -25,7 +25,7 @@ function modelOf(env) {
   loading ??= env.ASSETS.fetch('https://assets/model.onnx')
     .then(async file => {
       if (!file.ok) throw new Error(\`assets/model.onnx: \${file.status}\`)
-      return load(await file.arrayBuffer(), { wasm, limitPixels: maxPixels })
+      return load(await file.arrayBuffer(), { kind: 'picture', wasm, limitPixels: maxPixels })
     })
     .catch(error => {
       loading = undefined

@@ -70,31 +70,31 @@ async function fromCsv(body: Uint8Array, { card, maxRows }: How): Promise<GivenR
   } catch {
     throw new Refused(400, 'request', 'the CSV is not UTF-8')
   }
-  const cut = (delimiter: string, to?: number) => {
+  const cut = (delimiter: string, to: number) => {
+    const how = { bom: true, relax_column_count: true, skip_empty_lines: true, info: true }
+    return parse(text, { delimiter, to, ...how }) as unknown as { info: { lines: number }; record: string[] }[]
+  }
+  /** The cells of the first line; none where its quotes do not fit the delimiter. */
+  const headOf = (delimiter: string): string[] => {
     try {
-      return parse(text, {
-        delimiter,
-        to,
-        bom: true,
-        relax_column_count: true,
-        skip_empty_lines: true,
-        info: true,
-      }) as unknown as {
-        info: { lines: number }
-        record: string[]
-      }[]
-    } catch (error) {
-      throw new Refused(400, 'request', `the CSV can not be read: ${(error as Error).message}`)
+      return cut(delimiter, 1)[0]?.record.map(cell => cell.trim()) ?? []
+    } catch {
+      return []
     }
   }
   const names = card.inputs.map(({ name }) => name)
   const headed = delimiters
-    .map(delimiter => ({ delimiter, head: cut(delimiter, 1)[0]?.record.map(cell => cell.trim()) ?? [] }))
+    .map(delimiter => ({ delimiter, head: headOf(delimiter) }))
     .map(one => ({ ...one, known: names.filter(name => one.head.includes(name)).length }))
   const { delimiter, head } = headed.reduce((best, one) => (one.known > best.known ? one : best))
   const twice = head.find((name, i) => head.indexOf(name) !== i)
   if (twice !== undefined) throw new Refused(422, 'row', `the CSV names the column "${twice}" twice`)
-  const [, ...rows] = cut(delimiter, maxRows + 2)
+  let rows: ReturnType<typeof cut>
+  try {
+    rows = cut(delimiter, maxRows + 2).slice(1)
+  } catch (error) {
+    throw new Refused(400, 'request', `the CSV can not be read: ${(error as Error).message}`)
+  }
   if (rows.length === 0)
     throw new Refused(
       400,
