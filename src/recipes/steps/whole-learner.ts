@@ -89,7 +89,7 @@ function explainBeginning(
       ? 'the head is trained; now all layers are trained'
       : 'a net from random weights trains all layers from the start',
   )
-  const normed = [...learn.network.net.modules()].some(([, { kind }]) => kind.startsWith('BatchNorm'))
+  const normed = [...learn.network.net.modules()].some(([, { kind }]) => kind === 'BatchNorm2d')
   if (normed || options.bnFreeze !== undefined)
     session.choice(
       'BatchNorm',
