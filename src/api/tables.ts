@@ -37,13 +37,14 @@ export async function evaluateTable(
   return (await import('../tabular/run/evaluate.ts')).evaluateTable(run, source, options)
 }
 
-/** Predicts every row of a table; `out` names a file for the scores, .csv or .parquet. */
+/** Predicts every row of a table; `out` names a file for the scores, .csv or .parquet, or a database (.duckdb, .sqlite,
+ *  .db), into whose table `outTable` they go. */
 export async function predictTable(
   run: string,
   source: string,
   options: PredictTableOptions = {},
 ): Promise<PredictedTable> {
-  check('predictTable', options, [...also, 'out', 'keep'])
+  check('predictTable', options, [...also, 'out', 'outTable', 'replace', 'keep'])
   await setUpOnce(options.report)
   return (await import('../tabular/run/predict.ts')).predictTable(run, source, options)
 }

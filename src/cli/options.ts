@@ -22,8 +22,11 @@ export const commandFlags = {
   evaluate: group('Run', ['evaluate'], { json: bool().flag('--json').says('print one JSON object') }),
   predict: group('Run', ['predict'], {
     json: bool().flag('--json').says('print one JSON line per picture: file, label, probability, probabilities, precision; per row of a table: row, label, probability, probabilities'),
-    out: path('the path of a .csv or .parquet file').flag('--out <file>').example('scores.csv')
-      .says('for a table: write the scores into this file, .csv or .parquet'),
+    out: path('the path of a .csv or .parquet file, or of a database').flag('--out <file>').example('scores.csv')
+      .says('for a table: write the scores into this file, .csv or .parquet, or into a table of this database, .duckdb, .sqlite or .db'),
+    outTable: text('the name of a table').flag('--out-table <name>').example('scores')
+      .says('for a table: the table of the database that the scores go into').otherwise('predictions'),
+    replace: bool().flag('--replace').says('for a table: replace a table of this name that the database holds already; else that is an error'),
     keep: list(text('the name of a column', 'names of columns'), { least: 1 }).flag('--keep <names>').example(['id'])
       .says("for a table: the columns that stand beside the scores; '*' for all").otherwise('the identifiers'),
   }),

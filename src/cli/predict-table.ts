@@ -13,6 +13,8 @@ export interface PredictFlags extends TableReadOptions {
   top?: number | undefined
   precision?: Precision | undefined
   out?: string | undefined
+  outTable?: string | undefined
+  replace?: boolean | undefined
   keep?: readonly string[] | undefined
 }
 
@@ -27,7 +29,7 @@ export async function predictRowsOf(run: string, paths: string[], flags: Predict
     )
   if (precision !== undefined)
     throw new OptionError(`${flagOf('precision')} is for pictures; leave it out.`, { exitCode: 2 })
-  const known = { ...tableCalls.predictTable, out: 0, keep: 0 }
+  const known = { ...tableCalls.predictTable, out: 0, outTable: 0, replace: 0, keep: 0 }
   const given = Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(known, name)))
   const { predictTable } = await import('../api/tables.ts')
   const told = await predictTable(run, source, {

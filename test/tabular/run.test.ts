@@ -179,6 +179,18 @@ test('predict writes scores as CSV and Parquet, by the order of the rows; single
     one?.task === 'single' && Math.abs(one.probabilities.yes! - yes[0]!) < 1e-6,
     `${JSON.stringify(one)} and ${yes[0]}`,
   )
+  for (const file of ['scores.sqlite', 'scores.duckdb']) {
+    const database = await anneal('predict', 'whole', 'new.csv', '--out', file, '--out-table', 'may')
+    assert.equal(database.code, 0, database.stderr)
+    const { columns } = await readTable(work.path(file), { table: 'may' })
+    assert.deepEqual(columns.find(c => c.name === 'p_yes')!.values, yes, file)
+    const again = await anneal('predict', 'whole', 'new.csv', '--out', file, '--out-table', 'may')
+    assert.match(again.stderr, /holds a table "may" already\. --replace replaces it/)
+    assert.equal(
+      (await anneal('predict', 'whole', 'new.csv', '--out', file, '--out-table', 'may', '--replace')).code,
+      0,
+    )
+  }
   const printed = await anneal('predict', 'whole', 'new.csv', '--json')
   assert.deepEqual(
     lines(printed.stdout).map(line => (JSON.parse(line) as { probabilities: { yes: number } }).probabilities.yes),
@@ -274,6 +286,7 @@ test('what is no run on a table is refused with what to do', async () => {
     [['train', 'customers.csv', '--target', 'price', '--model', 'resnet34'], 2, /expected both, realmlp/],
     [['train', 'none.csv', '--target', 'price'], 1, /none\.csv: no such file/],
     [['predict', 'whole', 'new.csv', '--out', 'scores.xlsx'], 1, /ends with \.csv or \.parquet/],
+    [['predict', 'whole', 'new.csv', '--out-table', 'x'], 1, /--out-table x is for a table in a database/],
     [['predict', 'whole', 'new.csv', '--keep', 'name'], 1, /no column "name"/],
     [['evaluate', 'whole', 'odd.csv'], 1, /no column "bought", which the model predicts/],
     [['evaluate', 'whole', 'new.csv', '--split-column', 'x'], 2, /--split-column is for pictures/],

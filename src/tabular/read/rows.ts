@@ -11,9 +11,12 @@ export function frameOfRows(
   rows: readonly Readonly<Record<string, Plain>>[],
   options: Pick<ReadOptions, 'as' | 'readings' | 'missing' | 'decimal' | 'dateOrder' | 'onChoice'> & {
     source?: string
+    /** The columns that are read; others are passed over. */
+    only?: readonly string[] | undefined
   } = {},
 ): Frame {
   const { source = 'the rows' } = options
+  const only = options.only && new Set(options.only)
   if (rows.length === 0)
     throw new DataError(`${source}: no row is given; expected at least one object, such as { age: 31, colour: "red" }.`)
   const names = new Set<string>()
@@ -22,7 +25,7 @@ export function frameOfRows(
       throw new DataError(
         `${source}, row ${i + 1}: expected an object with a value for each column, such as { age: 31, colour: "red" }.`,
       )
-    for (const name of Object.keys(row)) names.add(name)
+    for (const name of Object.keys(row)) if (!only || only.has(name)) names.add(name)
   }
   const where = (row: number) => `${source}, row ${row + 1}`
   const columns = Array.from(names, name => {

@@ -1,77 +1,18 @@
-import { DataError, SetupError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { setting } from '../../base/options.ts'
 import { type Report, silent } from '../../base/progress.ts'
 import { withoutEnd } from './duckdb.ts'
 import type { Read } from './frame-of.ts'
 import { chooseTable, type ReadOptions } from './options.ts'
 import { ColumnBuilder, mostWhole, type Plain } from './raw.ts'
-
-type Row = Record<string, Plain>
-
-/** A SQLite file that is open for reading. */
-interface Base {
-  rows(sql: string): Iterable<Row>
-  close(): void
-}
-
-/** The part of `node:sqlite` that is used. */
-interface NodeSqlite {
-  DatabaseSync: new (
-    file: string,
-    options: { readOnly: boolean },
-  ) => { prepare(sql: string): { setReadBigInts(on: boolean): void; iterate(): Iterable<Row> }; close(): void }
-}
-
-/** The part of `node-sqlite3-wasm` that is used. */
-interface WasmSqlite {
-  Database: new (
-    file: string,
-    options: { readOnly: boolean },
-  ) => { prepare(sql: string): { iterate(): Iterable<Row>; finalize(): void }; close(): void }
-}
-
-/** SQLite of Node itself (22.13 and later), else of the package `node-sqlite3-wasm`. */
-async function openSqlite(file: string): Promise<Base> {
-  const [own, wasm] = ['node:sqlite', 'node-sqlite3-wasm']
-  const node = await (import(own) as Promise<NodeSqlite>).catch(() => undefined)
-  if (node) {
-    const base = new node.DatabaseSync(file, { readOnly: true })
-    return {
-      rows(sql) {
-        const statement = base.prepare(sql)
-        statement.setReadBigInts(true)
-        return statement.iterate()
-      },
-      close: () => base.close(),
-    }
-  }
-  const found = await (import(wasm) as Promise<WasmSqlite | { default: WasmSqlite }>).catch(error => {
-    throw new SetupError(
-      `SQLite files are read by Node 22.13 or later, or by the package node-sqlite3-wasm; this is Node ${process.versions.node}, and the package is not installed. Install it: npm install node-sqlite3-wasm`,
-      { cause: error },
-    )
-  })
-  const { Database } = 'default' in found ? found.default : found
-  const base = new Database(file, { readOnly: true })
-  return {
-    *rows(sql) {
-      const statement = base.prepare(sql)
-      try {
-        yield* statement.iterate()
-      } finally {
-        statement.finalize()
-      }
-    },
-    close: () => base.close(),
-  }
-}
+import { isOfSqlite, openSqlite, type SqliteFile, type SqliteRow } from './sqlite-file.ts'
 
 /** Reads a table of a SQLite file, or a SELECT over it in SQLite's own SQL. The file is opened for reading alone. */
 export async function readSqlite(
   file: string,
   { table, sql, report = silent, signal, skip = [] }: ReadOptions,
 ): Promise<Read> {
-  let base: Base | undefined
+  let base: SqliteFile | undefined
   try {
     base = await openSqlite(file)
     const list =
@@ -96,10 +37,6 @@ export async function readSqlite(
   }
 }
 
-const isOfSqlite = (error: unknown): boolean =>
-  error instanceof Error &&
-  ((error as NodeJS.ErrnoException).code === 'ERR_SQLITE_ERROR' || error.constructor.name === 'SQLite3Error')
-
 /** The statement, if it is one SELECT. SQLite itself would run the first of several and pass over the others. */
 function oneSelect(sql: string): string {
   const bare = sql.replace(/--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"/g, ' ').trim()
@@ -110,7 +47,7 @@ function oneSelect(sql: string): string {
 }
 
 async function readRows(
-  all: Iterable<Row>,
+  all: Iterable<SqliteRow>,
   {
     signal,
     report,

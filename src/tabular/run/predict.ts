@@ -1,10 +1,8 @@
 import { didYouMean, OptionError } from '../../base/errors.ts'
 import { setting } from '../../base/options.ts'
-import { missingRule } from '../../cells/missing.ts'
-import { settle } from '../columns/settle.ts'
 import { readingOf } from '../encode.ts'
 import type { TableReadOptions } from '../options.ts'
-import { ColumnBuilder } from '../read/raw.ts'
+import { frameOfRows } from '../read/rows.ts'
 import type { Frame, FrameColumn } from '../types.ts'
 import { type LoadedTable, loadTable } from './load.ts'
 import { type Decision, decide } from './metrics.ts'
@@ -24,8 +22,12 @@ export type RowPredictor = (rows: readonly Readonly<Record<string, RowValue>>[])
 
 /** Options of predicting a table. */
 export interface PredictTableOptions extends TableReadOptions, ReadingHooks {
-  /** The file of the scores: .csv or .parquet. */
+  /** The file of the scores: .csv or .parquet, or a database: .duckdb, .sqlite, .db. */
   out?: string | undefined
+  /** The table of the scores in a database. Default: `predictions`. */
+  outTable?: string | undefined
+  /** Replaces a table of this name that the database holds already. Default: that is an error. */
+  replace?: boolean | undefined
   /** Columns of the table that stand beside the scores; `['*']`: all. Default: the identifiers. */
   keep?: readonly string[] | undefined
 }
@@ -43,15 +45,15 @@ export interface PredictedTable {
 export async function predictTable(
   run: string,
   source: string,
-  { out, keep, ...options }: PredictTableOptions = {},
+  { out, outTable, replace, keep, ...options }: PredictTableOptions = {},
 ): Promise<PredictedTable> {
-  if (out !== undefined) checkScoresFile(out)
+  checkScoresFile(out, { table: outTable, replace })
   const model = await loadTable(run)
   const frame = await readFor(source, model.card, options)
   const kept = keptColumns(frame, model, keep)
   const outputs = await model.predict(frame, options)
   const scores: Frame = { source, rows: frame.rows, columns: [...kept, ...scoreColumns(model, outputs, kept)] }
-  if (out !== undefined) await writeScores(out, scores, options.signal)
+  if (out !== undefined) await writeScores(out, scores, { table: outTable, replace, signal: options.signal })
   return {
     rows: frame.rows,
     classes: model.card.target.classes,
@@ -66,26 +68,13 @@ export async function predictTable(
  *  row has no value there; one that is missing in all rows is an error. */
 export async function rowPredictor(run: string): Promise<RowPredictor> {
   const model = await loadTable(run)
+  const { as, readings } = readingOf(model.card.encoding)
+  const missing = model.card.reading.missing as readonly string[] | undefined
   return async rows => {
     if (rows.length === 0) return []
-    const outputs = await model.predict(frameOfRows(rows, model))
+    const outputs = await model.predict(frameOfRows(rows, { as, readings, missing, only: Object.keys(as) }))
     return rows.map((_, row) => rowPrediction(model, outputs, row))
   }
-}
-
-function frameOfRows(rows: readonly Readonly<Record<string, RowValue>>[], { card }: LoadedTable): Frame {
-  const { as, readings } = readingOf(card.encoding)
-  const missing = missingRule(card.reading.missing as readonly string[] | undefined)
-  const names = Object.keys(rows[0]!).concat(...rows.slice(1).map(row => Object.keys(row)))
-  const columns = [...new Set(names)]
-    .filter(name => Object.hasOwn(as, name))
-    .map((name): FrameColumn => {
-      const builder = new ColumnBuilder(name)
-      for (const [i, row] of rows.entries()) builder.add(row[name], () => `row ${i + 1}`)
-      const reading = { ...readings[name], kind: as[name] }
-      return settle(builder.done(), { reading, missing, where: row => `row ${row + 1}` }).column
-    })
-  return { source: 'the rows', rows: rows.length, columns }
 }
 
 function rowPrediction({ card, decision }: LoadedTable, outputs: Float64Array, row: number): RowPrediction {

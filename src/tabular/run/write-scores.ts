@@ -1,24 +1,41 @@
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { OptionError } from '../../base/errors.ts'
 import { setting } from '../../base/options.ts'
-import { name as named, openDuck, text } from '../read/duckdb.ts'
+import { openDuck, text } from '../read/duckdb.ts'
 import type { Frame } from '../types.ts'
+import { databaseKind, type OutTable, writeTable } from './write-database.ts'
+import { frameInDuck, writeCsv } from './write-text.ts'
 
-const rowsAtOnce = 8192
-
-/** Throws for a name whose ending is none of the formats that are written. */
-export function checkScoresFile(out: string): void {
-  if (!/\.(csv|parquet)$/i.test(out))
+/** Throws for a name whose ending is none of the formats that are written, and for options that it does not take. */
+export function checkScoresFile(out: string | undefined, { table, replace }: OutTable = {}): void {
+  const isDatabase = out !== undefined && databaseKind(out) !== undefined
+  if (out !== undefined && !isDatabase && !/\.(csv|parquet)$/i.test(out))
     throw new OptionError(
-      `${setting('out', out)}: expected a file that ends with .csv or .parquet, such as scores.csv.`,
+      `${setting('out', out)}: expected a file that ends with .csv or .parquet, or a database that ends with .duckdb, .sqlite or .db, such as scores.csv.`,
     )
+  const given = table !== undefined ? setting('outTable', table) : replace ? setting('replace', true) : undefined
+  if (given !== undefined && !isDatabase)
+    throw new OptionError(
+      `${given} is for a table in a database: ${out === undefined ? `name its file with ${setting('out', 'scores.duckdb')}` : `${out} is none; expected a file that ends with .duckdb, .sqlite or .db`}.`,
+    )
+  if (table === '') throw new OptionError(`${setting('outTable', table)}: expected the name of a table.`)
 }
 
-/** Writes a frame as CSV or Parquet, by the ending of its name. The file is written whole or not at all. */
-export async function writeScores(out: string, frame: Frame, signal?: AbortSignal): Promise<void> {
-  checkScoresFile(out)
+/** Writes a frame as CSV or Parquet, or as a table of a DuckDB or SQLite database, by the ending of its name. A file or a
+ *  table is written whole or not at all. */
+export async function writeScores(
+  out: string,
+  frame: Frame,
+  { signal, ...table }: OutTable & { signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  checkScoresFile(out, table)
   mkdirSync(dirname(resolve(out)), { recursive: true })
+  const kind = databaseKind(out)
+  if (kind) {
+    await writeTable(out, frame, { kind, signal, ...table })
+    return
+  }
   const temp = `${out}.${process.pid}.tmp`
   try {
     if (/\.csv$/i.test(out)) writeCsv(temp, frame)
@@ -29,61 +46,13 @@ export async function writeScores(out: string, frame: Frame, signal?: AbortSigna
   }
 }
 
-/** A cell as text; empty where the value is missing. */
-function cellsOf(frame: Frame): (row: number) => string {
-  const columns = frame.columns.map((column): ((row: number) => string) => {
-    if (column.type === 'words') {
-      const words = column.values.words.map(quotedCell)
-      const { codes } = column.values
-      return row => (codes[row]! < 0 ? '' : words[codes[row]!]!)
-    }
-    const { values } = column
-    return column.type === 'date'
-      ? row => (Number.isNaN(values[row]) ? '' : dateText(values[row]!))
-      : row => (Number.isNaN(values[row]) ? '' : String(values[row]))
-  })
-  return row => columns.map(cell => cell(row)).join(',')
-}
-
-const quotedCell = (word: string) => (/[",\r\n]|^\s|\s$/.test(word) ? `"${word.replaceAll('"', '""')}"` : word)
-
-/** `2026-12-31`, with the time where it is not midnight. */
-function dateText(seconds: number): string {
-  const iso = new Date(1000 * seconds).toISOString()
-  return iso.endsWith('T00:00:00.000Z') ? iso.slice(0, 10) : iso.replace('T', ' ').replace(/\.000Z$|Z$/, '')
-}
-
-function writeCsv(path: string, frame: Frame): void {
-  const file = openSync(path, 'w')
-  try {
-    writeAll(file, `${frame.columns.map(({ name }) => quotedCell(name)).join(',')}\n`)
-    const line = cellsOf(frame)
-    for (let from = 0; from < frame.rows; from += rowsAtOnce) {
-      const lines: string[] = []
-      for (let row = from; row < Math.min(frame.rows, from + rowsAtOnce); row++) lines.push(line(row))
-      writeAll(file, `${lines.join('\n')}\n`)
-    }
-  } finally {
-    closeSync(file)
-  }
-}
-
-function writeAll(file: number, content: string): void {
-  const bytes = Buffer.from(content)
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
-}
-
 /** DuckDB makes the Parquet file from a CSV file beside its own files, whose columns it is told. */
 async function writeParquet(path: string, frame: Frame, signal: AbortSignal | undefined): Promise<void> {
   const duck = await openDuck({ signal })
   try {
     const csv = join(duck.folder, 'scores.csv')
     writeCsv(csv, frame)
-    const types = { number: 'DOUBLE', date: 'TIMESTAMP', words: 'VARCHAR' }
-    const columns = frame.columns.map(({ type }, i) => `c${i}: '${types[type]}'`).join(', ')
-    const shown = frame.columns.map(({ name }, i) => `c${i} AS ${named(name)}`).join(', ')
-    const read = `read_csv(${text(csv)}, header=true, auto_detect=false, delim=',', quote='"', escape='"', nullstr='', columns={${columns}})`
-    await duck.run(`COPY (SELECT ${shown} FROM ${read}) TO ${text(path)} (FORMAT parquet, COMPRESSION zstd)`)
+    await duck.run(`COPY (${frameInDuck(csv, frame)}) TO ${text(path)} (FORMAT parquet, COMPRESSION zstd)`)
   } finally {
     duck.close()
   }
