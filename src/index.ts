@@ -168,6 +168,15 @@ export type {
 export type { ReadingHooks } from './tabular/run/read-for.ts'
 export type { TableHooks } from './tabular/run/types.ts'
 export type { CellReading, CodedWords, Frame, FrameColumn, TableModelName } from './tabular/types.ts'
+export type { BertConfig } from './text/net/config.ts'
+export {
+  loadTextClassifier,
+  type PredictTextsOptions,
+  predictTexts,
+  type TextClassifier,
+  type TextInput,
+} from './text/run/predict.ts'
+export type { TextColumns, TextPreprocessing } from './text/types.ts'
 export {
   classWeights,
   focalLoss,

@@ -5,16 +5,17 @@ import { type Tokens, tokensOf } from '../net/tokens.ts'
 import { cutTo } from '../source.ts'
 import type { TextPreprocessing } from '../types.ts'
 
-const tokenizers = new WeakMap<object, Tokens>()
+const readers = new WeakMap<object, Promise<Tokens>>()
 
-/** The tokens of a text as the model of this card reads them. */
-export function tokensFor(text: string, preprocessing: TextPreprocessing): Int32Array {
-  let tokens = tokenizers.get(preprocessing)
-  if (!tokens) {
-    tokens = tokensOf(JSON.parse(preprocessing.tokenizer))
-    tokenizers.set(preprocessing, tokens)
+/** A function that gives the tokens of a text as the model of this card reads them. */
+export async function readerOf(preprocessing: TextPreprocessing): Promise<(text: string) => Int32Array> {
+  let reader = readers.get(preprocessing)
+  if (!reader) {
+    reader = tokensOf(JSON.parse(preprocessing.tokenizer))
+    readers.set(preprocessing, reader)
   }
-  return cutTo(tokens.of(text), preprocessing.maxTokens)
+  const tokens = await reader
+  return text => cutTo(tokens.of(text), preprocessing.maxTokens)
 }
 
 /** The network that a card describes. */

@@ -33,7 +33,7 @@ export async function openForTraining(
   narrator.stands?.('the settings', 'the scan of the texts')
   const data = openTexts(index, options)
   for (const { what, value, reason } of data.choices) narrator.choice(what, value, reason)
-  const tokens = tokensOf(checkpoint.tokenizer)
+  const tokens = await tokensOf(checkpoint.tokenizer)
   const read = readTokens(data, { tokens, maxTokens, checkpoint, context })
   scan(data, context)
 

@@ -15,7 +15,7 @@ import { ofTexts, textFiles } from '../read/text-files.ts'
 import { indexTextTable, isTableOfTexts } from '../read/text-table.ts'
 import { textSource, tokenBatch } from '../source.ts'
 import type { EvaluateTextsOptions, TextIndex, TextItem, TextOptions, TextPreprocessing } from '../types.ts'
-import { isPreprocessing, networkOf, tokensFor } from './card.ts'
+import { isPreprocessing, networkOf, readerOf } from './card.ts'
 import { openForTraining } from './open.ts'
 
 /** Finds labelled texts: rows of a table, class folders, files that a table names, or names of files. */
@@ -59,8 +59,9 @@ async function openForEvaluation(
     hash: item => (item as TextItem).hash,
     async source({ preprocessing }) {
       const items = data.of('test')
+      const read = await readerOf(preprocessing)
       return textSource(items, {
-        tokens: items.map(item => tokensFor(item.text, preprocessing)),
+        tokens: items.map(item => read(item.text)),
         task,
         classes: classes.length,
         device,
@@ -80,7 +81,7 @@ export const texts: Domain<TextOptions, TextBody, TextPreprocessing, string, Eva
   build: networkOf,
   isPreprocessing,
   openForEvaluation,
-  batch: async (inputs, preprocessing) => tokenBatch(inputs.map(text => tokensFor(text, preprocessing))),
+  batch: async (inputs, preprocessing) => tokenBatch(inputs.map(await readerOf(preprocessing))),
   usual: {
     // Over MiniLM (Sun et al. 2019, arXiv:1905.05583; ULMFiT, Howard & Ruder 2018, arXiv:1801.06146).
     rates: { body: 2e-5, head: 2e-4, ratio: 2.6, why: 'the usual rate of fine-tuning BERT' },

@@ -1,5 +1,3 @@
-import { Tokenizer } from '@huggingface/tokenizers'
-
 /** Texts → the numbers of their tokens, without special tokens. */
 export interface Tokens {
   /** The numbers of a text's tokens, all of them. */
@@ -11,7 +9,8 @@ const piece = 20_000
 
 /** The tokenizer of a checkpoint (its tokenizer.json), by the library of Hugging Face. Its truncation and padding are
  *  left out: windows are cut here. */
-export function tokensOf(file: object): Tokens {
+export async function tokensOf(file: object): Promise<Tokens> {
+  const { Tokenizer } = await import('@huggingface/tokenizers')
   const { truncation: _, padding: __, ...rest } = file as Record<string, unknown>
   const tokenizer = new Tokenizer(rest, {})
   const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids

@@ -12,7 +12,7 @@ import { targetText } from '../../train/objective.ts'
 import { joinMembers, memberOutputs, type Prediction, predictionOf } from '../../train/prediction.ts'
 import { type LoadedModel, loadModel, precisionOf, readCard, stemOf } from '../../train/saved-model.ts'
 import { turn } from '../../train/stop.ts'
-import { isPreprocessing, networkOf, tokensFor } from '../domain/card.ts'
+import { isPreprocessing, networkOf, readerOf } from '../domain/card.ts'
 import type { TextBody } from '../net/bert.ts'
 import { decodeText } from '../read/decode.ts'
 import { textFiles } from '../read/text-files.ts'
@@ -143,7 +143,9 @@ async function answered(
 ): Promise<Prediction[]> {
   const { card, members } = model
   const classes = card.classes.length
-  const tokens = waiting.map(({ text }) => tokensFor(text, card.preprocessing))
+  // The nets of one model read a text alike.
+  const read = await readerOf(card.preprocessing)
+  const tokens = waiting.map(({ text }) => read(text))
   const order = Array.from(tokens.keys()).sort((a, b) => tokens[a]!.length - tokens[b]!.length || a - b)
   const out = new Array<Prediction>(waiting.length)
   for (let from = 0; from < order.length; from += batchSize) {
@@ -151,11 +153,8 @@ async function answered(
     const some = order.slice(from, from + batchSize)
     const rows = noGrad(() =>
       scope(() => {
-        const each = members.map(member => {
-          const own = (i: number) =>
-            members.length === 1 ? tokens[i]! : tokensFor(waiting[i]!.text, member.card.preprocessing)
-          return memberOutputs(member, tokenBatch(some.map(own)), { precision })
-        })
+        const x = tokenBatch(some.map(i => tokens[i]!))
+        const each = members.map(member => memberOutputs(member, x, { precision }))
         return joinMembers(model, each)
       }),
     )
