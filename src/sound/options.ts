@@ -8,7 +8,7 @@ const trains = ['train'] as const
 export const soundOptions = {
   ...group('Sounds', trains, {
     seconds: number({ from: 0.8, to: 60 }, 'a number of seconds').flag('--seconds <n>').example(2)
-      .otherwise('so long that 95 % of the recordings fit, from 1 to 10 s')
+      .otherwise('so long that 95 % of the recordings fit, from 1.3 to 10 s')
       .says('the length of the windows that recordings are heard in, in seconds'),
   }),
 }
