@@ -8,6 +8,7 @@ import { recipeFor } from '../../src/api/recipe.ts'
 import type { RunEvent } from '../../src/runs/index.ts'
 import { openTexts } from '../../src/text/dataset.ts'
 import { texts } from '../../src/text/domain/texts.ts'
+import { textFiles } from '../../src/text/read/text-files.ts'
 import { littleCheckpoint, madeTexts } from '../helpers/texts.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-texts-'))
@@ -152,6 +153,22 @@ test('copies are dropped before the split, whatever their blanks, encodings and 
   assert.match(data.problems.find(p => p.kind === 'duplicate')!.reason, /the same text is a\/four\.txt/)
   const encodings = data.choices.filter(c => c.what === 'encoding').map(c => c.value)
   assert.deepEqual(encodings.sort(), ['utf-16le', 'windows-1252'])
+})
+
+test('files about a folder are not counted as its texts', () => {
+  for (const name of [
+    'README.txt',
+    'license.txt',
+    'LICENCE',
+    'labels.txt',
+    'classes.txt',
+    'train.txt',
+    'notes.md',
+    '1.jpg',
+  ])
+    assert.equal(textFiles.isNamed(name), false, name)
+  for (const name of ['1.txt', 'review 7.TXT', 'mail.eml', 'trains.txt', 'labelled.text'])
+    assert.equal(textFiles.isNamed(name), true, name)
 })
 
 test('bad input gets a clear word', async () => {

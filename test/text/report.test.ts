@@ -146,6 +146,7 @@ test('the report shows the worst texts word by word, near copies, and a simple m
   const page = readFileSync(join(out, 'report.html'), 'utf8')
   assert.match(page, /What each word contributes/)
   assert.match(page, /Beside a simple model/)
+  assert.match(page, /up to \d+ tokens of a text/)
   assert.match(page, /<mark class="(for|against) much[1-4]"/)
   assert.ok(!page.includes('<script>alert(1)'), 'letters of a text are no markup')
   assert.ok(!page.includes('no picture'), 'no empty picture')

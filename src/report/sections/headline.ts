@@ -110,7 +110,8 @@ function range(score: Score, { key, sample }: { key: string; sample: string }): 
 function sizeOf({ config }: RunRecord): string | false {
   const size = config?.settings?.size
   const sizes = Array.isArray(size) ? size.join(', ') : size
-  return typeof sizes === 'number' || typeof sizes === 'string' ? `at ${sizes} px` : false
+  if (typeof sizes !== 'number' && typeof sizes !== 'string') return false
+  return config?.domain === 'texts' ? `up to ${sizes} tokens of a text` : `at ${sizes} px`
 }
 
 function ended({ ending, epochs }: Facts, record: RunRecord): Html | undefined {
