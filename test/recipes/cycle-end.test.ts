@@ -131,6 +131,23 @@ describe('L2 by cross-validation', () => {
     const { losses } = (await crossValidatedL2(objective('single', ['a', 'b', 'c']), features, answers, how))!
     assert.ok(losses[0]! > Math.log(3), `loss ${losses[0]}: chance is ${Math.log(3)}`)
   })
+  test('samples of a group stay in one fold: what tells one speaker from another does not count as knowledge', async () => {
+    // Each group has its own random features and only one class, so features tell the class of known groups alone.
+    const { features, answers } = data(0)
+    const groups = Array.from({ length: count }, (_, i) => `speaker ${i % 12}`)
+    const random = rng(5, 0, 0)
+    const own = Float32Array.from({ length: 12 * width }, () => random.normal())
+    for (let i = 0; i < 2 * count; i++)
+      features.train.set(own.subarray((i % 12) * width, ((i % 12) + 1) * width), i * width)
+    const how = { l2s: [1e-3], weights: undefined, seed: 1, signal: undefined }
+    const loss = async (more: { groups?: string[] }) =>
+      (await crossValidatedL2(objective('single', ['a', 'b', 'c']), features, answers, { ...how, ...more }))!.losses[0]!
+    const [apart, mixed] = [await loss({ groups }), await loss({})]
+    assert.ok(mixed < 0.1, `speakers on both sides: loss ${mixed}`)
+    assert.ok(apart > 1, `speakers on one side: loss ${apart}; chance is ${Math.log(3)}`)
+    const three = Array.from({ length: count }, (_, i) => `speaker ${i % 3}`)
+    assert.equal(await loss({ groups: three }), mixed, 'fewer groups than folds: each sample alone')
+  })
   test('too few samples, or too many numbers: the validation samples choose', async () => {
     const how = { l2s: penalties, weights: undefined, seed: 1, signal: undefined }
     const few = { targets: Int32Array.of(0, 1, 2), count: 3 }

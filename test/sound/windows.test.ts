@@ -101,7 +101,7 @@ test('a change is a function of seed, epoch and sample; it shifts, scales and ma
     [1, 3, 3],
     [1, 2, 4],
   ] as const)
-    assert.notDeepEqual(drawChange(augmentations.usual, ...other), a, String(other))
+    assert.notDeepEqual(drawChange(augmentations.usual, other[0], other[1], other[2]), a, String(other))
   const x = Float32Array.from({ length: 100 }, (_, i) => i)
   const moved = x.slice()
   changeSamples(moved, { shift: 0.1, gain: 2, time: [], bands: [] })

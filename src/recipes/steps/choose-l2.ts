@@ -21,8 +21,8 @@ const [usual, most] = [1.5e8, 6e8]
 const fewest = 10
 
 /** Chooses the strength of L2 of the last layer by five-fold cross-validation over the training samples: all views of a
- *  sample are in one fold, and its loss is that of the fold that was not trained on it. The validation samples stay
- *  unseen, so their results are clean. Undefined if there are too few samples, or so many that it would take long. */
+ *  sample are in one fold, and all samples of a group (a speaker, a patient) where there are at least five; its loss is
+ *  that of the fold that was not trained on it. The validation samples stay unseen, so their results are clean. Undefined if there are too few samples, or so many that it would take long. */
 export async function crossValidatedL2(
   { task, names }: Objective,
   { train, views: augmented }: Features,
@@ -30,11 +30,14 @@ export async function crossValidatedL2(
   {
     l2s,
     weights,
+    groups: given,
     seed,
     signal,
   }: {
     l2s: readonly number[]
     weights: readonly number[] | undefined
+    /** The group of each sample. */
+    groups?: readonly (string | undefined)[] | undefined
     seed: number
     signal: AbortSignal | undefined
   },
@@ -45,9 +48,25 @@ export async function crossValidatedL2(
   const views = Math.max(1, Math.min(augmented + 1, Math.floor(usual / each)))
   const y = new (targets.constructor as new (length: number) => Targets)(views * targets.length)
   for (let v = 0; v < views; v++) y.set(targets, v * targets.length)
-  const groups = Int32Array.from({ length: views * count }, (_, i) => i % count)
   const folds = 5
+  const own = groupNumbers(given, { count, folds })
+  const groups = Int32Array.from({ length: views * count }, (_, i) => own[i % count]!)
   const rows = train.subarray(0, views * count * width)
   const { l2, losses } = await outOfFold(rows, y, names.length, { folds, seed, task, l2s, groups, weights, signal })
   return { l2, losses, folds, views }
+}
+
+/** A number for the group of each sample; each sample alone where there are fewer groups than folds. */
+function groupNumbers(
+  groups: readonly (string | undefined)[] | undefined,
+  { count, folds }: { count: number; folds: number },
+): Int32Array {
+  const numbers = new Map<string, number>()
+  const own = Int32Array.from({ length: count }, (_, i) => {
+    const name = groups?.[i] === undefined ? `alone ${i}` : `in ${groups[i]}`
+    const number = numbers.get(name) ?? numbers.size
+    numbers.set(name, number)
+    return number
+  })
+  return numbers.size >= folds ? own : own.map((_, i) => i)
 }

@@ -156,11 +156,13 @@ async function toTheOptimum(
 /** The strength of L2 by cross-validation; a resumed run must not choose again. */
 async function chooseL2(
   run: HeadRun,
-  { objective, classWeights: weights, seed }: Prepared,
+  { objective, classWeights: weights, seed, source }: Prepared,
   { session, signal }: Context,
   { stage, features, answers }: { stage: number; features: Features; answers: LabelledSource },
 ): Promise<ChosenL2 | undefined> {
-  const choose = () => crossValidatedL2(objective, features, answers, { l2s: penalties, weights, seed, signal })
+  const groups = source('train').items.map(item => item.group)
+  const how = { l2s: penalties, weights, groups, seed, signal }
+  const choose = () => crossValidatedL2(objective, features, answers, how)
   const found = await run.stoppable(
     () => session.once(`head ${stage} l2`, async () => (await run.within(choose)) ?? null),
     'the choice of L2',
