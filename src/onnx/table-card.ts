@@ -27,6 +27,7 @@ export interface TableCardInput {
 /** How the texts of a column are read. */
 export interface TableCardReading {
   decimal?: '.' | ','
+  unit?: string
   dateOrder?: 'dmy' | 'mdy' | 'ymd'
 }
 

@@ -22,6 +22,8 @@ export type FrameColumn =
 export interface CellReading {
   /** The sign before the fraction of a number. */
   decimal?: '.' | ','
+  /** The unit, currency or percent sign of its numbers. Absent: none. */
+  unit?: string
   /** The order of day and month in dates of numbers. */
   dateOrder?: 'dmy' | 'mdy' | 'ymd'
 }

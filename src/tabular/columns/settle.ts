@@ -223,7 +223,7 @@ interface How {
 function asNumbers(words: Words, found: readonly string[], { reading, missing, where }: How): Settled | undefined {
   const { name } = words
   if (reading.kind !== 'number' && found.some(word => /^[+-]?(0\d|\d{16,}$)/.test(word))) return undefined
-  const numbers = numberColumn(found, { name, decimal: reading.decimal })
+  const numbers = numberColumn(found, { name, decimal: reading.decimal, unit: reading.unit })
   if (numbers.numbers === 0 && reading.kind !== 'number') return undefined
   const bad = found.filter(word => !Number.isFinite(numbers.read(word)))
   const { ask } = numbers
@@ -237,7 +237,8 @@ function asNumbers(words: Words, found: readonly string[], { reading, missing, w
     throw refused(words, bad, { kind: 'number', why: numbers.why(bad[0]), where, asked: reading.kind === 'number' })
   }
   const { values, missed } = valuesOf(words, word => (missing.inNumbers(word) ? undefined : numbers.read(word)))
-  const read = numbers.decimal === 'ask' ? {} : { reading: { decimal: numbers.decimal } }
+  const unit = numbers.unit === '' ? {} : { unit: numbers.unit }
+  const read = numbers.decimal === 'ask' ? {} : { reading: { decimal: numbers.decimal, ...unit } }
   return {
     column: { name, type: 'number', values, ...read },
     choices: numbers.choices,
