@@ -28,6 +28,8 @@ export interface TableCardInput {
 export interface TableCardReading {
   decimal?: '.' | ','
   unit?: string
+  /** Times of day such as `18:30` are numbers of seconds. */
+  clock?: boolean
   dateOrder?: 'dmy' | 'mdy' | 'ymd'
 }
 

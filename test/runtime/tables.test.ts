@@ -197,6 +197,30 @@ test('the unit of training is kept: another one is refused, by the run too', asy
   }
 })
 
+test('times of day are seconds, in training, in predictions of the run and in its file', async () => {
+  const rows = Array.from({ length: 120 }, (_, i) => ({
+    at: `${i % 24}:${String((i * 7) % 60).padStart(2, '0')}${i % 3 ? '' : ':30'}`,
+    n: i * 1.5,
+    y: (i % 24) * 60 + ((i * 7) % 60) > 700 ? 'late' : 'early',
+  }))
+  const stem = await savedModel(prepareFrame(frameOfRows(rows), { target: 'y' }), 'trees')
+  await using own = await load((await exportTable(stem, { check: false })).file, { kind: 'table', threads: 1 })
+  const predict = await rowPredictor(stem)
+  assert.equal(own.read({ at: '18:30', n: 1 }).cells[0], 66_600)
+  for (const row of [
+    { at: '7:05', n: 3 },
+    { at: '18:30:15', n: 4 },
+    { at: '', n: 4 },
+    { at: 66_600, n: 1 },
+  ]) {
+    const [found, [wanted]] = [await own.predict(row), await predict([row])]
+    assert.ok(found.task === 'single' && wanted!.task === 'single', 'classes')
+    assert.equal(found.label, wanted!.label, JSON.stringify(row))
+  }
+  assert.throws(() => own.read({ at: '18:75', n: 1 }), /"18:75" is not a number/)
+  await assert.rejects(predict([{ at: '18:75', n: 1 }]), /"18:75" is not a number/)
+})
+
 test('the kind that is asked for is checked; aborting, disposing, devices', async () => {
   const stem = await savedModel(prepare(frame, 'price'), 'trees')
   const { file } = await exportTable(stem, { check: false })

@@ -1,4 +1,4 @@
-import { dateColumn, dateOfNumber, dateWord } from '../../cells/dates.ts'
+import { clockSeconds, dateColumn, dateOfNumber, dateWord } from '../../cells/dates.ts'
 import { type MissingRule, missingRule } from '../../cells/missing.ts'
 import { numberColumn } from '../../cells/numbers.ts'
 import { tidy } from '../../cells/tidy.ts'
@@ -56,6 +56,8 @@ function numberOf({ reading }: TableCardInput, rule: MissingRule): CellReader['r
       throw refuse(`${shown(value)} is not a number; give a number, or null where it is missing`)
     const text = tidy(value)
     if (text === '' || rule.inNumbers(text)) return Number.NaN
+    const seconds = reading?.clock ? clockSeconds(text) : Number.NaN
+    if (Number.isFinite(seconds)) return seconds
     const numbers = numberColumn([text], how)
     const own = numbers.read(text)
     if (Number.isFinite(own)) return own
