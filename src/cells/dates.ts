@@ -127,3 +127,9 @@ export function dateOfNumber(value: number | string): number {
 
 /** A date as a word of a category: `2024-01-31`, or with its time. date: seconds since 1970. */
 export const dateWord = (date: number): string => new Date(date * 1000).toISOString().replace(/(T00:00:00)?\.000Z$/, '')
+
+/** A time of day in seconds, NaN for a word that is none: `7:05`, `18:30:15`. */
+export function clockSeconds(word: string): number {
+  const [, hours, minutes, seconds = 0] = /^(\d{1,2}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?$/.exec(word) ?? []
+  return hours === undefined ? Number.NaN : 3600 * Number(hours) + 60 * Number(minutes) + Number(seconds)
+}

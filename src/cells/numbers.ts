@@ -103,15 +103,18 @@ export interface NumberColumn {
   others: number
   /** The sign before the fraction, or `ask` if two are possible. */
   decimal: Decimal | 'ask'
+  /** The unit, currency or percent sign of the numbers; empty for plain ones. */
+  unit: string
 }
 
 const isPlain = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 
 /** Finds the decimal sign, the thousands sign and the unit of a column's numbers. `texts`: all texts of the column,
- *  each once, without missing words. A number that stays ambiguous is in `ask`. */
+ *  each once, without missing words. A number that stays ambiguous is in `ask`. `unit`: that of the numbers of training (empty: none); numbers
+ *  with it and plain ones are read, others are not. Default: that of most texts. */
 export function numberColumn(
   texts: Iterable<string>,
-  { name, decimal }: { name: string; decimal?: Decimal | undefined },
+  { name, decimal, unit }: { name: string; decimal?: Decimal | undefined; unit?: string | undefined },
 ): NumberColumn {
   const cells = new Map<string, Parts>()
   const units = new Map<string, number>()
@@ -138,19 +141,22 @@ export function numberColumn(
   if (plain > 0) units.set('', (units.get('') ?? 0) + plain)
   const numbers = plain + cells.size
   const sign = decimal ?? decimalOf(claims, { numbers, open: open.length })
-  const affix = [...units].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0] as [string, number])[0]
+  const affix = unit ?? [...units].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0] as [string, number])[0]
+  const fits = (parts: Parts) => parts.affix === affix || (unit !== undefined && parts.affix === '')
   const read = (cell: Cell | undefined): number => {
     if (typeof cell === 'number') return cell
     const text = cellText(cell)
     if (affix === '' && sign === '.' && isPlain.test(text)) return Number(text)
     const parts = cells.get(text) ?? partsOf(text)
-    if (!parts || parts.affix !== affix) return Number.NaN
+    if (!parts || !fits(parts)) return Number.NaN
     return parts.sign * amountOf(parts.body, sign, parts.exponent)
   }
   const why = (cell: Cell | undefined): string => {
     const parts = partsOf(cellText(cell))
     if (!parts) return 'Correct the cell'
-    if (parts.affix !== affix) {
+    if (!fits(parts)) {
+      if (unit !== undefined)
+        return `It has "${parts.affix}", and training had ${unit ? `"${unit}"` : 'plain numbers'}. Write all numbers in one unit`
       const rest = plural(units.get(affix) ?? 0, 'other number')
       return `It has ${parts.affix ? `"${parts.affix}"` : 'no unit'}, and ${rest} have ${affix ? `"${affix}"` : 'no unit'}. Write all numbers in one unit`
     }
@@ -172,6 +178,7 @@ export function numberColumn(
     numbers,
     others,
     decimal: sign,
+    unit: affix,
   }
 }
 

@@ -27,6 +27,9 @@ export interface TableCardInput {
 /** How the texts of a column are read. */
 export interface TableCardReading {
   decimal?: '.' | ','
+  unit?: string
+  /** Times of day such as `18:30` are numbers of seconds. */
+  clock?: boolean
   dateOrder?: 'dmy' | 'mdy' | 'ymd'
 }
 

@@ -84,7 +84,7 @@ export function readingOf({ columns }: Encoding): {
   const readings: Record<string, CellReading> = {}
   for (const one of columns) {
     as[one.column] = one.kind
-    if (one.kind === 'number') readings[one.column] = { decimal: '.', ...one.reading }
+    if (one.kind === 'number') readings[one.column] = { decimal: '.', unit: '', ...one.reading }
     else if (one.kind === 'date' && one.reading) readings[one.column] = one.reading
   }
   return { as, readings }
@@ -231,7 +231,7 @@ function valuesOf(
   const filled = words.filter(word => !anyMissing(word))
   const read =
     kind === 'number'
-      ? numberColumn(filled, { name: column.name, decimal: reading?.decimal }).read
+      ? numberColumn(filled, { name: column.name, decimal: reading?.decimal, unit: reading?.unit ?? '' }).read
       : dateColumn(filled, reading?.dateOrder).read
   const bad = filled.find(word => Number.isNaN(read(word)))
   if (bad !== undefined)

@@ -22,6 +22,10 @@ export type FrameColumn =
 export interface CellReading {
   /** The sign before the fraction of a number. */
   decimal?: '.' | ','
+  /** Its numbers are times of day such as `18:30`, in seconds. */
+  clock?: true
+  /** The unit, currency or percent sign of its numbers. Absent: none. */
+  unit?: string
   /** The order of day and month in dates of numbers. */
   dateOrder?: 'dmy' | 'mdy' | 'ymd'
 }

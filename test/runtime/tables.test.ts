@@ -162,6 +162,65 @@ test('words for a missing value that the run was given are missing, others are n
   )
 })
 
+test('the unit of training is kept: another one is refused, by the run too', async () => {
+  const rows = Array.from({ length: 120 }, (_, i) => ({
+    weight: `${20 + (i % 50)} kg`,
+    price: `$${1 + ((i * 7) % 97)},500`,
+    share: `${i % 100}%`,
+    plain: String((i * 37) % 101),
+    y: i % 2 ? 'a' : 'b',
+  }))
+  const stem = await savedModel(prepareFrame(frameOfRows(rows), { target: 'y' }), 'trees')
+  await using own = await load((await exportTable(stem, { check: false })).file, { kind: 'table', threads: 1 })
+  const predict = await rowPredictor(stem)
+  const first = { weight: '25 kg', price: '$1,500', share: '7%', plain: '3' }
+  const [{ cells }, names] = [own.read(first), own.card.inputs.map(({ name }) => name)]
+  assert.deepEqual(Object.fromEntries(names.map((name, i) => [name, cells[i]])), {
+    weight: 25,
+    price: 1500,
+    share: 7,
+    plain: 3,
+  })
+  assert.deepEqual(
+    own.read({ weight: 25, price: '1500', share: 7, plain: 3 }).cells,
+    cells,
+    'without a unit it is that of training',
+  )
+  for (const [name, value, message] of [
+    ['weight', '25 lb', /"25 lb" is in "lb", and training had numbers in "kg"/],
+    ['price', '€1,500', /in "€", and training had numbers in "\$"/],
+    ['share', '7 kg', /in "kg", and training had numbers in "%"/],
+    ['plain', '50%', /"50%" is in "%", and training had plain numbers/],
+  ] as const) {
+    assert.throws(() => own.read({ ...first, [name]: value }), message)
+    await assert.rejects(predict([{ ...first, [name]: value }]), new RegExp(`row 1: .*${name}|"${name}"`))
+  }
+})
+
+test('times of day are seconds, in training, in predictions of the run and in its file', async () => {
+  const rows = Array.from({ length: 120 }, (_, i) => ({
+    at: `${i % 24}:${String((i * 7) % 60).padStart(2, '0')}${i % 3 ? '' : ':30'}`,
+    n: i * 1.5,
+    y: (i % 24) * 60 + ((i * 7) % 60) > 700 ? 'late' : 'early',
+  }))
+  const stem = await savedModel(prepareFrame(frameOfRows(rows), { target: 'y' }), 'trees')
+  await using own = await load((await exportTable(stem, { check: false })).file, { kind: 'table', threads: 1 })
+  const predict = await rowPredictor(stem)
+  assert.equal(own.read({ at: '18:30', n: 1 }).cells[0], 66_600)
+  for (const row of [
+    { at: '7:05', n: 3 },
+    { at: '18:30:15', n: 4 },
+    { at: '', n: 4 },
+    { at: 66_600, n: 1 },
+  ]) {
+    const [found, [wanted]] = [await own.predict(row), await predict([row])]
+    assert.ok(found.task === 'single' && wanted!.task === 'single', 'classes')
+    assert.equal(found.label, wanted!.label, JSON.stringify(row))
+  }
+  assert.throws(() => own.read({ at: '18:75', n: 1 }), /"18:75" is not a number/)
+  await assert.rejects(predict([{ at: '18:75', n: 1 }]), /"18:75" is not a number/)
+})
+
 test('the kind that is asked for is checked; aborting, disposing, devices', async () => {
   const stem = await savedModel(prepare(frame, 'price'), 'trees')
   const { file } = await exportTable(stem, { check: false })

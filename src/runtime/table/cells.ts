@@ -1,4 +1,4 @@
-import { dateColumn, dateOfNumber, dateWord } from '../../cells/dates.ts'
+import { clockSeconds, dateColumn, dateOfNumber, dateWord } from '../../cells/dates.ts'
 import { type MissingRule, missingRule } from '../../cells/missing.ts'
 import { numberColumn } from '../../cells/numbers.ts'
 import { tidy } from '../../cells/tidy.ts'
@@ -45,7 +45,7 @@ function secondsOf(date: Date): number {
 }
 
 function numberOf({ reading }: TableCardInput, rule: MissingRule): CellReader['read'] {
-  const decimal = reading?.decimal ?? '.'
+  const how = { name: '', decimal: reading?.decimal ?? '.', unit: reading?.unit ?? '' } as const
   return value => {
     if (value === null) return Number.NaN
     if (typeof value === 'number' || typeof value === 'bigint') {
@@ -56,9 +56,17 @@ function numberOf({ reading }: TableCardInput, rule: MissingRule): CellReader['r
       throw refuse(`${shown(value)} is not a number; give a number, or null where it is missing`)
     const text = tidy(value)
     if (text === '' || rule.inNumbers(text)) return Number.NaN
-    const own = numberColumn([text], { name: '', decimal }).read(text)
+    const seconds = reading?.clock ? clockSeconds(text) : Number.NaN
+    if (Number.isFinite(seconds)) return seconds
+    const numbers = numberColumn([text], how)
+    const own = numbers.read(text)
     if (Number.isFinite(own)) return own
-    const comma = decimal === ',' ? ', with a comma before the fraction as in training' : ''
+    const other = numberColumn([text], { name: '', decimal: how.decimal })
+    if (Number.isFinite(other.read(text)))
+      throw refuse(
+        `${shown(value)} is in ${JSON.stringify(other.unit)}, and training had ${how.unit ? `numbers in ${JSON.stringify(how.unit)}` : 'plain numbers'}; give the number in that unit`,
+      )
+    const comma = how.decimal === ',' ? ', with a comma before the fraction as in training' : ''
     throw refuse(`${shown(value)} is not a number; give a number${comma}, or null where it is missing`)
   }
 }

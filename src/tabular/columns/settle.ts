@@ -1,7 +1,7 @@
 import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
-import { dateColumn, dateOfNumber, dateWord } from '../../cells/dates.ts'
+import { clockSeconds, dateColumn, dateOfNumber, dateWord } from '../../cells/dates.ts'
 import type { MissingRule } from '../../cells/missing.ts'
 import { type Decimal, numberColumn } from '../../cells/numbers.ts'
 import { tidy } from '../../cells/tidy.ts'
@@ -110,6 +110,8 @@ export function settle(
   const found = rest(missing.inNumbers)
   const other = kind !== undefined && kind !== 'number' && kind !== 'date' && kind !== 'constant'
   if (found.length > 0 && !other) {
+    const times = reading.clock ? asClock(words, found, missing) : undefined // as the column of training was
+    if (times) return times
     const read = kind === 'date' ? undefined : asNumbers(words, found, { reading, where, missing })
     const done =
       read ??
@@ -223,7 +225,7 @@ interface How {
 function asNumbers(words: Words, found: readonly string[], { reading, missing, where }: How): Settled | undefined {
   const { name } = words
   if (reading.kind !== 'number' && found.some(word => /^[+-]?(0\d|\d{16,}$)/.test(word))) return undefined
-  const numbers = numberColumn(found, { name, decimal: reading.decimal })
+  const numbers = numberColumn(found, { name, decimal: reading.decimal, unit: reading.unit })
   if (numbers.numbers === 0 && reading.kind !== 'number') return undefined
   const bad = found.filter(word => !Number.isFinite(numbers.read(word)))
   const { ask } = numbers
@@ -237,7 +239,8 @@ function asNumbers(words: Words, found: readonly string[], { reading, missing, w
     throw refused(words, bad, { kind: 'number', why: numbers.why(bad[0]), where, asked: reading.kind === 'number' })
   }
   const { values, missed } = valuesOf(words, word => (missing.inNumbers(word) ? undefined : numbers.read(word)))
-  const read = numbers.decimal === 'ask' ? {} : { reading: { decimal: numbers.decimal } }
+  const unit = numbers.unit === '' ? {} : { unit: numbers.unit }
+  const read = numbers.decimal === 'ask' ? {} : { reading: { decimal: numbers.decimal, ...unit } }
   return {
     column: { name, type: 'number', values, ...read },
     choices: numbers.choices,
@@ -280,17 +283,12 @@ function asDates(words: Words, found: readonly string[], { reading, missing, whe
 
 /** Times of day become seconds, if all words are such. */
 function asClock(words: Words, found: readonly string[], missing: MissingRule): Settled | undefined {
-  const clock = /^(\d{1,2}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?$/
-  if (!found.every(word => clock.test(word))) return undefined
+  if (found.some(word => Number.isNaN(clockSeconds(word)))) return undefined
   const { name } = words
-  const read = (word: string) => {
-    const [, hours, minutes, seconds = 0] = clock.exec(word)!
-    return 3600 * Number(hours) + 60 * Number(minutes) + Number(seconds)
-  }
-  const { values, missed } = valuesOf(words, word => (missing.inNumbers(word) ? undefined : read(word)))
-  const reason = `"${found[0]}" is ${read(found[0]!)} seconds; ${asSetting(name, 'category')} takes the times as words`
+  const { values, missed } = valuesOf(words, word => (missing.inNumbers(word) ? undefined : clockSeconds(word)))
+  const reason = `"${found[0]}" is ${clockSeconds(found[0]!)} seconds; ${asSetting(name, 'category')} takes the times as words`
   return {
-    column: { name, type: 'number', values },
+    column: { name, type: 'number', values, reading: { clock: true } },
     choices: [{ what: 'times', value: `${name}: in seconds`, reason }],
     missing: missed,
     kept: new Map(),
