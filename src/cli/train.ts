@@ -46,7 +46,10 @@ export async function train(
   if (folder === undefined) process.stderr.write(`training on ${flat(pictures)}, which ${flat(config!)} names\n`)
   const options: object = file ? overFile(file.options, typed) : typed
   const labelled = ['labels', 'labelRegex'].find(name => Object.hasOwn(options, name))
-  const inTable = kinds.some(({ inTables }) => inTables !== undefined && Object.hasOwn(options, inTables))
+  const inTable = kinds.some(
+    ({ name, inTables }) =>
+      inTables !== undefined && (Object.hasOwn(options, inTables) || (options as TrainOptions).kind === name),
+  )
   const rows = inTable ? undefined : asksForTable(options)
   if (rows !== undefined && labelled !== undefined)
     throw new OptionError(

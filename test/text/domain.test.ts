@@ -58,6 +58,13 @@ test('class folders: frozen features, then the whole net; the run predicts, eval
     answers.map(p => (p.task === 'single' ? p.label : '')),
     ['good', 'bad'],
   )
+  // The body of a run is a checkpoint for the next one.
+  for (const given of [{ weights: out, model: 'auto' }, { model: out }]) {
+    const next = join(folder, `next-${'weights' in given}`)
+    const found = await recipe.train(data, { ...given, epochs: 0, out: next })
+    assert.ok(found.metrics.accuracy! >= 0.9, `accuracy ${found.metrics.accuracy} from the body of a run`)
+    assert.equal(found.model, 'little')
+  }
   const again = await recipe.evaluate(out, classFolders('held-out', madeTexts(30, { seed: 9 })))
   assert.ok(again.metrics.accuracy! >= 0.9, `accuracy of held-out texts ${again.metrics.accuracy}`)
   assert.equal(again.samples, 30)

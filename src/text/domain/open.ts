@@ -1,3 +1,4 @@
+import { ModelError } from '../../base/errors.ts'
 import { percent } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import type { DomainContext, Opened } from '../../domain/index.ts'
@@ -23,11 +24,16 @@ export async function openForTraining(
   const { options, narrator, report, signal } = context
   const { seed = 42, model = 'auto', weights, pretrained = true, maxTokens = usualMost } = options
   const chosen = await narrator.once('model', () => ({
-    name: weights ?? model,
-    reason: model === 'auto' && weights === undefined ? 'the embedded default for texts' : 'as asked',
+    name: model,
+    reason:
+      model === 'auto' && weights === undefined
+        ? 'the embedded default for texts'
+        : weights === undefined
+          ? 'as asked'
+          : `the weights of ${weights}`,
     lines: [],
   }))
-  const checkpoint = await openCheckpoint(chosen.name, { report, signal })
+  const checkpoint = await openCheckpoint(chosen.name, { weights, report, signal })
   narrator.choice('model', checkpoint.name, chosen.reason)
   narrator.emit({ type: 'phase', phase: 'scan' })
   narrator.stands?.('the settings', 'the scan of the texts')
@@ -75,7 +81,7 @@ function loaded(body: TextBody, { weights, name }: Checkpoint): TextBody {
   try {
     body.loadStateDict(weights)
   } catch (cause) {
-    throw new Error(`the weights of ${name} do not fit its config.json: ${(cause as Error).message}`, { cause })
+    throw new ModelError(`the weights of ${name} do not fit its config.json: ${(cause as Error).message}`, { cause })
   }
   return body
 }

@@ -3,6 +3,8 @@ import { basename, join } from 'node:path'
 import { ModelError } from '../../base/errors.ts'
 import { option } from '../../base/options.ts'
 import type { Report } from '../../base/progress.ts'
+import { readGivenWeights, savedArchitecture } from '../../models/given-weights.ts'
+import { readCard, stemOf } from '../../train/saved-model.ts'
 import { readWeights, type StoredTensor } from '../../weights/index.ts'
 import type { BertConfig } from './config.ts'
 import { minilm, minilmSource } from './minilm.ts'
@@ -20,8 +22,18 @@ export interface Checkpoint {
  *  embedded default. */
 export async function openCheckpoint(
   model: string,
-  { report, signal }: { report?: Report | undefined; signal?: AbortSignal | undefined } = {},
+  {
+    weights,
+    report,
+    signal,
+  }: { weights?: string | undefined; report?: Report | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<Checkpoint> {
+  if (weights !== undefined) {
+    if (savedArchitecture(weights) !== undefined) return ofRun(weights)
+    if (existsSync(join(weights, 'config.json'))) return readCheckpoint(weights)
+    const base = await openCheckpoint(model, { report, signal })
+    return { ...base, weights: bertNames(readGivenWeights(weights), base.config.kind) }
+  }
   if (isDefault(model)) {
     const folder = await minilmSource.fetch(report, signal)
     return { ...readCheckpoint(folder), name: minilm }
@@ -30,7 +42,18 @@ export async function openCheckpoint(
     throw new ModelError(
       `${option('model')}: there is no model or folder "${model}"; expected ${minilm} (or auto), or a folder with config.json, model.safetensors and tokenizer.json, as save_pretrained of transformers or sentence-transformers writes it.`,
     )
-  return readCheckpoint(model)
+  return existsSync(join(model, 'best.json')) ? ofRun(model) : readCheckpoint(model)
+}
+
+/** The body that a run of ours trained, with the tokenizer and the shape in its card. */
+function ofRun(run: string): Checkpoint {
+  const card = readCard(`${stemOf(run)}.json`)
+  const { config, tokenizer } = (card.preprocessing ?? {}) as { config?: BertConfig; tokenizer?: string }
+  if (card.domain !== 'texts' || !config || typeof tokenizer !== 'string')
+    throw new ModelError(
+      `${run}: is a run over ${card.domain ?? 'images'}; expected a run over texts, or a checkpoint.`,
+    )
+  return { name: card.architecture, config, tokenizer: JSON.parse(tokenizer), weights: readGivenWeights(run) }
 }
 
 /** Whether a name means the embedded default. */
