@@ -108,6 +108,7 @@ export {
   type FailedEvent,
   type FeatureLayer,
   type FeaturePicture,
+  type HeardSound,
   type HeatPicture,
   type Interpretation,
   type IssuePicture,
@@ -156,6 +157,18 @@ export type { Source as LibtorchSource } from './setup/libtorch.ts'
 export type { Candidate as LibtorchCandidate } from './setup/lookup.ts'
 export type { Cpu, Machine } from './setup/machine.ts'
 export type { Linked as LinkedLibtorch } from './setup/state.ts'
+export { type Heard, readSound, type Sound } from './sound/decode/decode.ts'
+export {
+  type HeardPart,
+  loadSoundClassifier,
+  type PredictSoundsOptions,
+  predictSounds,
+  type SoundClassifier,
+  type SoundPrediction,
+  type StreamOptions,
+  type StreamPrediction,
+} from './sound/inference/predict.ts'
+export type { SoundInput } from './sound/inference/windows-of.ts'
 export type { TableOptions, TableReadOptions } from './tabular/options.ts'
 export type { EvaluatedTable } from './tabular/run/evaluate.ts'
 export type {
