@@ -9,8 +9,12 @@ import { type TableOptions, tableCalls, tableOnlyOptions } from '../tabular/opti
 /** Whether a name is that of a table or of a database. */
 const isTableName = (name: string): boolean => namesTable(name) || /\.(sqlite3?|db|duckdb)$/i.test(name)
 
-/** Whether a source is a table of samples: a file of a table's kind, or a pattern of such files. */
+/** Whether a source is the address of a database on a server. */
+const isServer = (source: string): boolean => /^(postgres(ql)?|mysql):\/\//i.test(source)
+
+/** Whether a source is a table of samples: a file of a table's kind, a pattern of such files, or a database. */
 export function isTable(source: string): boolean {
+  if (isServer(source)) return true
   const found = statSync(source, { throwIfNoEntry: false })
   if (found) return found.isFile() && isTableName(source)
   return /[*?[]/.test(source) && isTableName(source)
@@ -28,7 +32,7 @@ export async function trainRows(
 ): Promise<void> {
   const stat = statSync(source, { throwIfNoEntry: false })
   if (stat?.isDirectory()) throw isFolder(source, options)
-  if (!stat && !/[*?[]/.test(source))
+  if (!stat && !/[*?[]/.test(source) && !isServer(source))
     throw new OptionError(`${source}: no such file. Expected a table: CSV, TSV, JSON lines, Parquet, SQLite or DuckDB.`)
   const { device = 'cpu', ...rest } = options as { device?: string }
   const given = rest as TableOptions

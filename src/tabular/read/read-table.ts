@@ -11,6 +11,7 @@ import { type Duck, DuckOnDemand, firstLines, name as named, text, withoutEnd } 
 import { frameOf, type Read } from './frame-of.ts'
 import { chooseTable, type ReadOptions } from './options.ts'
 import { type Relation, type RelationOptions, readRelation, typedView } from './relation.ts'
+import { openServer, type Server, serverOf } from './server.ts'
 import { type Source, sourceOf } from './source.ts'
 import { readSqlite } from './sqlite.ts'
 
@@ -32,23 +33,38 @@ export async function readTable(source: string, options: ReadOptions = {}): Prom
 async function readOnce(source: string, options: ReadOptions, convert: ReadonlyMap<string, string>): Promise<Frame> {
   const missing = missingRule(options.missing)
   options.signal?.throwIfAborted()
+  const server = serverOf(source)
   const duck = new DuckOnDemand(options)
   let read: Read
   try {
-    const found = await sourceOf(source, duck)
-    read = await (found.kind === 'sqlite'
-      ? readSqlite(found.files[0]!, options)
-      : found.kind === 'csv'
-        ? readCsvFiles(found, duck, { options, missing, convert })
-        : found.kind === 'duckdb'
-          ? readDatabase(found.files[0]!, await duck.open(), { options, missing })
-          : readTyped(found, await duck.open(), { options, missing }))
+    if (server) read = await readServer(server, await duck.open(), { options, missing })
+    else read = await readFiles(await sourceOf(source, duck), duck, { options, missing, convert })
   } finally {
     await duck.close()
   }
   if (read.rows === 0)
     throw new DataError(`${source}${options.sql ? ' with this SQL' : ''} holds no rows; expected at least one.`)
   return frameOf(source, read, { options, missing })
+}
+
+async function readFiles(
+  found: Source,
+  duck: DuckOnDemand,
+  { convert, ...how }: How & { convert: ReadonlyMap<string, string> },
+): Promise<Read> {
+  if (found.kind === 'csv') return readCsvFiles(found, duck, { ...how, convert })
+  if (found.kind === 'sqlite') return readSqlite(found.files[0]!, how.options)
+  return found.kind === 'duckdb'
+    ? readDatabase(found.files[0]!, await duck.open(), how)
+    : readTyped(found, await duck.open(), how)
+}
+
+/** A table of a database on a server, or a SELECT over it, is copied once: its rows may change meanwhile. */
+async function readServer(server: Server, duck: Duck, { options, missing }: How): Promise<Read> {
+  const { sql, tables } = await openServer(server, duck, options)
+  await duck.lock([])
+  const read = await readSelect(duck, { options: { ...options, sql }, missing }, tables)
+  return options.sql === undefined ? { ...read, where: row => `${server.address}, row ${row + 1}` } : read
 }
 
 interface How {

@@ -22,7 +22,7 @@ export const isPattern = (source: string): boolean => /[*?[]/.test(source) && !e
 
 /** The files that a source names, and what they hold. Patterns are those of a shell: `sales-*.csv`, `**` for folders. */
 export async function sourceOf(source: string, duck: { open(): Promise<Pick<Duck, 'rows'>> }): Promise<Source> {
-  if (/^(postgres(ql)?|mysql|https?|s3):\/\//i.test(source))
+  if (/^(https?|s3|gs|ftp):\/\//i.test(source))
     throw new DataError(
       `${source.replace(/\/\/[^@/]*@/, '//…@')} is an address; Anneal reads files: ${kindNames}. Export the table, for example as CSV or Parquet, and give that file.`,
     )

@@ -20,6 +20,7 @@ import { Stopped } from '../../train/stop.ts'
 import { Both } from '../models/both.ts'
 import { fitTableModel } from '../models/index.ts'
 import type { TableOptions } from '../options.ts'
+import { serverOf } from '../read/server.ts'
 import type { TableModel, TableModelName, Targets } from '../types.ts'
 import { baselines, learningCurve } from './baselines.ts'
 import { type TableCard, writeCard } from './card.ts'
@@ -41,6 +42,7 @@ const modelOf = ({ model = 'auto' }: TableOptions): TableModelName => (model ===
 /** Trains a model of a table, and writes the run into a folder. `source`: a file, a pattern of files or a database.
  *  `options.target` names the column to predict. */
 export async function trainTable(source: string, options: TableOptions, hooks: TableHooks = {}): Promise<RunResult> {
+  serverOf(source) // an address with a password is refused before anything is written
   const { out, ...others } = options
   const model = modelOf(others)
   const config: Asked = {
