@@ -18,7 +18,7 @@ export async function exportTableCommand(run: string | undefined, flags: ExportF
   const odd = ofPictures.filter(name => flags[name] !== undefined)
   if (odd.length > 0)
     throw new OptionError(
-      `${odd.map(flagOf).join(', ')}: ${odd.length === 1 ? 'is an option' : 'are options'} for models of pictures, and this is a model of a table. Leave ${odd.length === 1 ? 'it' : 'them'} out: the file holds the whole model, in float32.`,
+      `${odd.map(flagOf).join(', ')}: ${odd.length === 1 ? 'is an option' : 'are options'} for models of pictures, and this is a model of a table. Leave ${odd.length === 1 ? 'it' : 'them'} out: the file holds the whole model, in float32. anneal serve, @anneal/run and any onnxruntime run it.`,
     )
   if (run !== undefined) await setUpOnce()
   const { checkTableFile, exportTable } = await import('../export/table/export-table.ts')

@@ -178,7 +178,8 @@ does(
       `
 Examples:
   npx anneal serve runs/NAME
-  curl --data-binary @cat.jpg localhost:8080/predict
+  curl --data-binary @cat.jpg localhost:8080/predict             # a model of pictures
+  curl -d '{"age": 39, "city": "Rome"}' localhost:8080/predict    # a model of a table
   ANNEAL_TOKEN=… npx anneal serve model.onnx --host 0.0.0.0 --max-batch 16`,
     ),
   async () => (await import('../serve/options.ts')).handlerOptions,

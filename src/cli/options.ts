@@ -71,7 +71,7 @@ export const commandFlags = {
     host: text('an address of this machine').flag('--host <address>').default('127.0.0.1', 'only this machine reaches it')
       .says('the address to listen on; 0.0.0.0 is open to others'),
     shadow: path('the path of a run or a file').flag('--shadow <run>').example('runs/NAME')
-      .says('another run or model.onnx that answers the same pictures; disagreements are counted and printed'),
+      .says('another run or model.onnx that answers the same pictures or rows; disagreements are counted and printed'),
     threads: int(1, 1024).flag('--threads <n>').otherwise("onnxruntime's choice").example(4).says('the threads of the net'),
     maxConnections: int(1, 100_000).flag('--max-connections <n>').default(1000).says('further connections are closed at once'),
     drainWait: number({ from: 0, to: 3600 }, 'seconds').flag('--drain-wait <seconds>').default(1)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { chromium } from 'playwright-core'
@@ -10,6 +11,7 @@ import { createHandler, type Handler, listen, load, type ServedTable } from '../
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
 import { type RowPrediction, rowPredictor } from '../../src/tabular/run/predict.ts'
 import { prepare, type RawRow, rawRows, savedModel } from '../export/tables.make.ts'
+import { workspace } from '../helpers/cli.ts'
 import { colourModel, modelFolder } from '../helpers/served.ts'
 
 const frame = frameOfRows(rawRows(400))
@@ -340,5 +342,35 @@ test('the printed curl line and the page work', async () => {
     }
   } finally {
     server.close()
+  }
+})
+
+test('anneal serve takes a run on a table: it is exported first, and the printed line works as it is', async () => {
+  const work = workspace()
+  const run = dirname(stem)
+  rmSync(join(run, 'model.onnx'), { force: true })
+  const lines: string[] = []
+  let listening = () => {}
+  const started = new Promise<void>(resolve => (listening = resolve))
+  const { child, ended } = work.start(['serve', run, '--port', '0', '--threads', '1'], {
+    env: { ANNEAL_TOKEN: undefined },
+    onLine(line) {
+      lines.push(line)
+      if (line.startsWith('access')) listening()
+    },
+  })
+  try {
+    await Promise.race([started, ended.then(e => Promise.reject(new Error(`it ended: ${e.stderr}`)))])
+    assert.match(
+      lines.find(line => line.startsWith('model '))!,
+      /single, 3 classes, from \d+ columns, version [0-9a-f]{12}/,
+    )
+    const command = lines.find(line => line.startsWith('try it'))!.slice('try it'.length)
+    const { stdout } = await promisify(execFile)('sh', ['-c', `${command} -s`])
+    assert.ok(model.card.classes.includes((JSON.parse(stdout) as Said).label), stdout)
+  } finally {
+    child.kill('SIGTERM')
+    await ended
+    work.remove()
   }
 })
