@@ -8,6 +8,7 @@ import { recipeFor } from '../../src/api/recipe.ts'
 import type { RunEvent } from '../../src/runs/index.ts'
 import { openTexts } from '../../src/text/dataset.ts'
 import { texts } from '../../src/text/domain/texts.ts'
+import { decodeText } from '../../src/text/read/decode.ts'
 import { textFiles } from '../../src/text/read/text-files.ts'
 import { littleCheckpoint, madeTexts } from '../helpers/texts.ts'
 
@@ -160,6 +161,27 @@ test('copies are dropped before the split, whatever their blanks, encodings and 
   assert.match(data.problems.find(p => p.kind === 'duplicate')!.reason, /the same text is a\/four\.txt/)
   const encodings = data.choices.filter(c => c.what === 'encoding').map(c => c.value)
   assert.deepEqual(encodings.sort(), ['utf-16le', 'windows-1252'])
+})
+
+test('encodings are told apart, or named where they can not be', () => {
+  const bytes = (...values: number[]) => Buffer.from(values)
+  const read = (b: Buffer) => {
+    const found = decodeText(b)
+    return 'fault' in found ? found.fault : `${found.encoding} ${found.text}`
+  }
+  assert.equal(read(Buffer.from('naïve – “ü”')), 'utf-8 naïve – “ü”')
+  assert.equal(read(Buffer.from('\ufeffmark')), 'utf-8 mark')
+  assert.equal(read(Buffer.from('hello world', 'utf16le')), 'utf-16le hello world')
+  assert.equal(read(Buffer.from('\ufeffjá', 'utf16le')), 'utf-16le já')
+  assert.equal(read(bytes(0xfe, 0xff, 0, 0x68, 0, 0x69)), 'utf-16be hi')
+  assert.equal(read(bytes(0x93, 0x48, 0x69, 0x94, 0x20, 0x97, 0x20, 0x61)), 'windows-1252 “Hi” — a')
+  assert.equal(read(Buffer.from('Crème brûlée, très bon', 'latin1')), 'windows-1252 Crème brûlée, très bon')
+  assert.match(read(bytes(0xfe, 0xff, 0, 0x68, 0)), /odd number of bytes/)
+  assert.match(read(bytes(0x82, 0xb1, 0x82, 0xf1, 0x82, 0xc9, 0x82, 0xbf, 0x82, 0xcd)), /it may be .*shift_jis/)
+  assert.match(read(bytes(0xc4, 0xe3, 0xba, 0xc3, 0xca, 0xc0, 0xbd, 0xe7)), /it may be gb18030/)
+  assert.match(read(bytes(0xf0, 0xd2, 0xc9, 0xd7, 0xc5, 0xd4, 0x20, 0xcd, 0xc9, 0xd2)), /it may be koi8-r/)
+  assert.match(read(Buffer.from('\x89PNG\r\n', 'latin1')), /a PNG picture/)
+  assert.match(read(bytes(1, 2, 3, 4, 5, 6)), /control characters/)
 })
 
 test('files about a folder are not counted as its texts', () => {

@@ -77,18 +77,21 @@ function decodeAs(bytes: Buffer, encoding: string): Decoded {
   }
 }
 
-/** Letters above ASCII are a small share of a text in a western language, and stand beside ASCII letters. */
-const mostWestern = 0.3
+/** Letters above ASCII (from 0xC0 on) are a small share of the letters in a western language, and signs (0x80 to 0xBF) a
+ *  small share of all. */
+const [mostWestern, mostSigns] = [0.3, 0.6]
 
 /** Bytes that are not UTF-8, read as Windows-1252 where that makes words; else a fault that names what fits. */
 function western(bytes: Buffer): Decoded {
-  let [high, letters, undefinedBytes] = [0, 0, 0]
+  let [high, signs, letters, blanks, undefinedBytes] = [0, 0, 0, 0, 0]
   for (const b of bytes) {
-    if (b >= 0x80) high++
+    if (b >= 0xc0) high++
+    else if (b >= 0x80) signs++
+    else if (b <= 32) blanks++
     if ((b >= 65 && b <= 90) || (b >= 97 && b <= 122)) letters++
     if (b === 0x81 || b === 0x8d || b === 0x8f || b === 0x90 || b === 0x9d) undefinedBytes++
   }
-  if (undefinedBytes > 0 || high > mostWestern * (high + letters)) {
+  if (undefinedBytes > 0 || high > mostWestern * (high + letters) || signs > mostSigns * (bytes.length - blanks)) {
     const fits = fitting(bytes)
     return {
       fault: `its encoding is not UTF-8, UTF-16 or Windows-1252${fits.length > 0 ? `; it may be ${fits.join(' or ')}` : ''}`,
