@@ -80,7 +80,7 @@ export async function chooseBody(
   const figures = tried.map(t => `${t.name} ${said(t)}`).join(', ')
   return {
     name: best.name,
-    reason: `${metric.title ?? metric.key} of a linear model on frozen features of ${plural(chosen.length, 'recording')}, in ${folds} folds: ${figures}; ${option('model')} takes another`,
+    reason: `${metric.title.replace(/^Accuracy$/, 'accuracy')} of a linear model on frozen features of ${plural(chosen.length, 'recording')}, in ${folds} folds: ${figures}; ${option('model')} takes another`,
     lines: tried.map(
       t =>
         `${t.name.padEnd(24)} ${said(t)}, loss ${t.loss.toFixed(3)}, ${t.time.toFixed(1)} s (${isSpeech(t.name) ? 'trained on speech' : 'trained on pictures'})`,

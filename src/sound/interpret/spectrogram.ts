@@ -7,6 +7,10 @@ const side = 176
 /** Levels below this (in decibels under the loudest) are black. */
 const range = 70
 
+/** The colours of 256 heats: a table, since a report has a million pixels. */
+const colours = Array.from({ length: 256 }, (_, i) => heatColour(i / 255))
+const colourOf = (heat: number) => colours[Math.round(255 * Math.min(1, Math.max(0, heat)))]!
+
 /** A sound as a picture: time to the right, pitch upwards (64 mel bands), brighter where it is louder; [side × side] from
  *  0 to 1. */
 export function levelsOf(samples: Float32Array, rate: number): Float32Array {
@@ -37,9 +41,9 @@ export async function jpegOf(
     for (let x = 0; x < side; x++) {
       const level = levels[y * side + x]!
       const at = 3 * (y * side + x)
-      const plain: readonly number[] = heat ? [200 * level, 200 * level, 200 * level] : heatColour(0.05 + 0.95 * level)
+      const plain: readonly number[] = heat ? [200 * level, 200 * level, 200 * level] : colourOf(0.05 + 0.95 * level)
       const share = heat ? 0.65 * smooth(heat, (y + 0.5) / side, (x + 0.5) / side) : 0
-      const warm = share > 0 ? heatColour(0.45 + share) : plain
+      const warm = share > 0 ? colourOf(0.45 + share) : plain
       for (let c = 0; c < 3; c++) pixels[at + c] = (1 - share) * plain[c]! + share * warm[c]!
     }
   const { default: sharp } = await import('sharp')
