@@ -8,9 +8,9 @@ export const digest = (text: string): string => `'sha256-${createHash('sha256').
 export const policy = (rules: Readonly<Record<string, string>>): string =>
   Object.entries({
     'default-src': "'none'",
-    'img-src': 'data:',
     'base-uri': "'none'",
     'form-action': "'none'",
+    'img-src': 'data:',
     ...rules,
   })
     .map(([rule, value]) => `${rule} ${value}`)

@@ -9,7 +9,6 @@ import { script, style } from './page-script.ts'
 
 /** The content security policy of the page: its own style and script, and its own server. */
 export const policy = policyOf({
-  'img-src': 'data:',
   'connect-src': "'self'",
   'style-src': digest(style),
   'script-src': digest(script),
