@@ -22,8 +22,10 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
     throw new OptionError('which model? Give the folder of a run: npx anneal export runs/NAME')
   const { findCard } = await import('../tabular/run/card.ts')
   if (run !== undefined && findCard(run)) return (await import('./export-table.ts')).exportTableCommand(run, flags)
-  if (run === undefined && check && (await isTableFile(check)))
-    return (await import('./export-table.ts')).exportTableCommand(run, flags)
+  const kind = run === undefined && check ? await kindOfFile(check) : undefined
+  if (kind === 'table') return (await import('./export-table.ts')).exportTableCommand(run, flags)
+  if (kind === 'text' || (run !== undefined && existsSync(run) && (await isTextModel(run))))
+    return (await import('./export-text.ts')).exportTextCommand(run, flags)
   if (to !== undefined && (check || options.net || isPage(flags)))
     throw new OptionError(
       `--to writes a folder with the whole model; leave out ${check ? '--check FILE' : options.net ? '--net' : '--page and --single-file'}`,
@@ -71,11 +73,18 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   if ('folder' in result) process.stdout.write(folderLines(result))
 }
 
-/** Whether a file is an exported model of a table. */
-async function isTableFile(file: string): Promise<boolean> {
-  const { findTableCard } = await import('../onnx/index.ts')
+/** The kind of an exported model that is none of pictures. */
+async function kindOfFile(file: string): Promise<'table' | 'text' | undefined> {
+  const { findTableCard, findTextCard } = await import('../onnx/index.ts')
   const { readFile } = await import('../export/files.ts')
-  return findTableCard(readFile(file), file) !== undefined
+  const bytes = readFile(file)
+  return findTableCard(bytes, file) ? 'table' : findTextCard(bytes, file) ? 'text' : undefined
+}
+
+async function isTextModel(run: string): Promise<boolean> {
+  const { domainOf } = await import('../runs/index.ts')
+  const { readCard, stemOf } = await import('../train/saved-model.ts')
+  return domainOf(readCard(`${stemOf(run)}.json`)) === 'texts'
 }
 
 /** The folder that was written, and what was left in it. */

@@ -233,7 +233,11 @@ export const numbersOf = ({ probabilities, values }: Record<string, Value>): Flo
   (probabilities ?? values)!.data as Float32Array
 
 /** The largest difference, of regression in standard deviations of the target; NaN where an answer is no number. */
-export function largest(a: ArrayLike<number>, b: ArrayLike<number>, { classes, scale }: ModelCard): { by: number } {
+export function largest(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  { classes, scale }: Pick<ModelCard, 'classes' | 'scale'>,
+): { by: number } {
   let by = 0
   for (let i = 0; i < a.length; i++) {
     const unit = scale?.std[i % classes.length] || 1

@@ -5,7 +5,15 @@ import { ModelError, OptionError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { option, setting } from '../base/options.ts'
 import { version } from '../base/version.ts'
-import { type Card, type CardCheck, checkCard, findTableCard, probePicture, readCard } from '../onnx/index.ts'
+import {
+  type Card,
+  type CardCheck,
+  checkCard,
+  findTableCard,
+  findTextCard,
+  probePicture,
+  readCard,
+} from '../onnx/index.ts'
 import { noGrad, scope } from '../torch/index.ts'
 import { joinMembers, memberOutputs } from '../train/prediction.ts'
 import { stemOf } from '../train/saved-model.ts'
@@ -186,6 +194,10 @@ export async function checkFile(
   if (findTableCard(bytes, file))
     throw new ModelError(
       `${file}: is a model of a table; \`checkTableFile\` checks it (on the command line give its own run).`,
+    )
+  if (findTextCard(bytes, file))
+    throw new ModelError(
+      `${file}: is a model of texts; \`checkTextFile\` checks it (on the command line give its own run).`,
     )
   const card = readCard(bytes, file)
   const bound = bounds(card.weights)

@@ -3,6 +3,7 @@
  *  @module anneal/export */
 export type { Card, CardCheck, CardCost, CardInput, CardMetric, CardQuantization } from '../onnx/card.ts'
 export type { TableCardInput, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
+export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
 export { checkFile, type Exported, type ExportOptions, exportModel, type FileCheck } from './export-model.ts'
 export { type ExportedPage, exportPage, type PageOptions } from './page.ts'
 export type { RuntimeName } from './runtimes.ts'
@@ -14,3 +15,10 @@ export {
   type TableFileCheck,
 } from './table/export-table.ts'
 export { type ExportedFolder, exportFolder, type Target } from './targets/index.ts'
+export {
+  checkTextFile,
+  type ExportedText,
+  type ExportTextOptions,
+  exportText,
+  type TextFileCheck,
+} from './text/export-text.ts'

@@ -53,7 +53,7 @@ export function exportCard(path: string, card: ModelCard, members: readonly Mode
 }
 
 /** Metrics with their intervals: of a share that has none of its own, the one that follows from the number of samples. */
-function metricsOf({ metrics, intervals = {} }: PartResult, samples?: number): Record<string, CardMetric> {
+export function metricsOf({ metrics, intervals = {} }: PartResult, samples?: number): Record<string, CardMetric> {
   const known = Object.entries(metrics).filter(([, value]) => Number.isFinite(value))
   return Object.fromEntries(
     known.map(([name, value]): [string, CardMetric] => {
@@ -63,7 +63,8 @@ function metricsOf({ metrics, intervals = {} }: PartResult, samples?: number): R
   )
 }
 
-function weightFiles(path: string, { members }: ModelCard): string[] {
+/** The files of the weights of a saved model: one, or those of its members. */
+export function weightFiles(path: string, { members }: Pick<ModelCard, 'members'>): string[] {
   const stem = stemOf(path)
   return (members ?? [basename(stem)]).map(name => `${dirname(stem)}/${name}.safetensors`)
 }

@@ -45,6 +45,10 @@ function cardOf(text: string, name: string): Card {
     throw new ModelError(
       `${name}: is a model of a table, and a model of pictures is expected here. It takes one input for each column; any onnxruntime runs it (docs/tables.md).`,
     )
+  if ((format as string) === 'anneal-text-model')
+    throw new ModelError(
+      `${name}: is a model of texts, and a model of pictures is expected here. It takes the tokens of texts; \`@anneal/run\` reads them, any onnxruntime runs it (docs/export.md).`,
+    )
   const whole =
     format === 'anneal-model' &&
     version === 1 &&

@@ -120,7 +120,11 @@ function bestOf(p: ArrayLike<number>, row: number, width: number): number {
 }
 
 /** The share of pictures with the same best class, or of equal decisions. */
-export function sameLabels(a: Outputs, b: Outputs, { classes, task = 'single', thresholds }: ModelCard): number {
+export function sameLabels(
+  a: Outputs,
+  b: Outputs,
+  { classes, task = 'single', thresholds }: Pick<ModelCard, 'classes' | 'task' | 'thresholds'>,
+): number {
   const width = classes.length
   if (task === 'single') return shareOf(a.length / width, i => bestOf(a, i, width) === bestOf(b, i, width))
   const given = (p: Outputs, i: number) => p[i]! >= (thresholds?.[i % width] ?? 0.5)

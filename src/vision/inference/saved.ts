@@ -66,7 +66,7 @@ export function readStored(path: string): StoredModel<Preprocessing> {
   const domain = domainOf(readCard(`${stemOf(path)}.json`))
   if (domain !== 'images')
     throw new ModelError(
-      `${path}: is a model of ${domain}, and a model of pictures is expected here. \`npx anneal predict RUN FILE\` and \`npx anneal evaluate RUN FOLDER\` take it; it can not be exported or served yet.`,
+      `${path}: is a model of ${domain}, and a model of pictures is expected here. \`npx anneal predict RUN FILE\` and \`npx anneal evaluate RUN FOLDER\` take it; \`npx anneal export RUN\` exports a model of texts.`,
     )
   const stored = readModel(path, isPreprocessing)
   for (const { card } of stored.members) modelInfo(card.architecture)
