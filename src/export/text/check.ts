@@ -46,17 +46,15 @@ export async function trainedAnswers(
   const width = card.classes.length
   const all =
     card.task === 'regression' ? new Float64Array(texts.length * width) : new Float32Array(texts.length * width)
-  const readers = new Map(
-    await Promise.all(members.map(async one => [one, await readerOf(one.card.preprocessing)] as const)),
-  )
+  const readers = await Promise.all(members.map(member => readerOf(member.card.preprocessing)))
   const order = Array.from(texts.keys()).sort((a, b) => texts[a]!.length - texts[b]!.length || a - b)
   for (let from = 0; from < order.length; from += 8) {
     await turn(signal)
     const some = order.slice(from, from + 8)
     const rows = noGrad(() =>
       scope(() => {
-        const each = members.map(member => {
-          const own = some.map(i => readers.get(member)!(texts[i]!))
+        const each = members.map((member, m) => {
+          const own = some.map(i => readers[m]!(texts[i]!))
           return memberOutputs(member, tokenBatch(own), { precision: 'float32' })
         })
         return joinMembers({ card }, each)
@@ -138,9 +136,8 @@ export async function checkText(
 /** Share of texts whose tokens are those of training. */
 async function sameTokens({ members }: TextModel, card: TextFileCard, texts: readonly string[]): Promise<number> {
   const { preprocessing } = members[0]!.card
-  const whole = { ...preprocessing, maxTokens: Number.MAX_SAFE_INTEGER } // the graph cuts
+  const read = await readerOf({ ...preprocessing, maxTokens: Number.MAX_SAFE_INTEGER }) // the graph cuts
   const found = await tokensIn(card, texts)
-  const read = await readerOf(whole)
   const same = texts.filter((text, i) => String(read(text)) === String(found[i]))
   return same.length / texts.length
 }
