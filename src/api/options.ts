@@ -24,9 +24,12 @@ export const trainingOptions = {
   ...kindOption,
 }
 
-/** The option with the names of the models in its type. The recipe takes the names of any domain. */
-function modelOption<W extends string>(option: OptionEntry<string, W>): OptionEntry<ModelName | 'auto', W> {
-  return option as unknown as OptionEntry<ModelName | 'auto', W>
+/** The name of a net for pictures or sounds, `auto`, or the path of a checkpoint for texts. */
+type NamedModel = ModelName | 'auto' | (string & {})
+
+/** The option with the names of the nets for pictures in its type; texts take the path of a checkpoint too. */
+function modelOption<W extends string>(option: OptionEntry<string, W>): OptionEntry<NamedModel, W> {
+  return option as unknown as OptionEntry<NamedModel, W>
 }
 
 const precisionAfter = () =>

@@ -48,6 +48,15 @@ test('the files of each kind are counted by their names, and files beside a samp
     ),
     [2, 1],
   )
+  const labels = folder(t, ['images/1.jpg', 'images/2.jpg', 'labels/1.note', 'labels/2.note', 'labels/classes.note'])
+  assert.deepEqual(
+    countKinds(
+      labels,
+      two.map(({ files }) => files),
+    ),
+    [2, 1],
+    'files of labels in another folder',
+  )
   symlinkSync(join(dir, 'b'), join(dir, 'a/again'))
   symlinkSync(dir, join(dir, 'b/loop'))
   assert.ok(
@@ -72,7 +81,7 @@ test('a folder is of the kind that nearly all of its files are of', t => {
 })
 
 test('where two kinds fit, both are shown with their options', t => {
-  const dir = folder(t, [...many(5, i => `a/${i}.jpg`), ...many(7, i => `b/${i}.note`)])
+  const dir = folder(t, [...many(5, i => `a/${i}.jpg`), ...many(7, i => `b/note${i}.note`)])
   assert.throws(
     () => chooseKind(dir, {}, two),
     /holds 5 pictures and 7 notes\. Which of them are the samples\? For the pictures: kind: "images"\. For the notes: kind: "notes"\./,

@@ -6,9 +6,9 @@ import type { FileKind } from './file-kind.ts'
 const most = 50_000
 const deepest = 12
 
-/** Counts the files of each kind below a folder, by their names alone. No file is opened. A file of the last kinds whose
- *  name without its ending is that of a file of an earlier kind belongs to that file, as `1.txt` beside `1.jpg` does, and
- *  is not counted. */
+/** Counts the files of each kind below a folder, by their names alone. No file is opened. A file of the last kind whose
+ *  name without its ending is that of a file of an earlier kind belongs to that file, as `1.txt` to `1.jpg`, in this
+ *  folder or in another (`images/1.jpg`, `labels/1.txt`), and is not counted. */
 export function countKinds(dir: string, kinds: readonly FileKind[]): number[] {
   const names = kinds.map((): string[] => [])
   const stems = new Set<string>()
@@ -23,15 +23,15 @@ export function countKinds(dir: string, kinds: readonly FileKind[]): number[] {
         looked++
         const kind = kinds.findIndex(({ isNamed }) => isNamed(entry.name))
         if (kind === -1) continue
-        names[kind]!.push(stem(join(path, entry.name)))
-        if (kind < kinds.length - 1) stems.add(stem(join(path, entry.name)))
+        names[kind]!.push(stem(entry.name))
+        if (kind < kinds.length - 1) stems.add(stem(entry.name))
       }
     }
   }
   return names.map((found, kind) => found.filter(name => kind < kinds.length - 1 || !stems.has(name)).length)
 }
 
-const stem = (path: string): string => path.slice(0, path.length - extname(path).length)
+const stem = (name: string): string => name.slice(0, name.length - extname(name).length)
 
 function entriesOf(path: string): Dirent[] {
   try {

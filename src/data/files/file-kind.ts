@@ -12,6 +12,8 @@ export const pictures: Noun = { one: 'picture', many: 'pictures' }
 export interface FileKind {
   /** The name of the samples in messages. */
   noun: Noun
+  /** The ending of such a file in an example: `.jpg`. */
+  example?: string
   /** Whether a name has the extension of such a file. */
   isNamed(name: string): boolean
   /** How many leading bytes of a file `recognises` and `describe` read. */

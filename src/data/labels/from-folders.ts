@@ -31,8 +31,8 @@ export interface FolderIndex {
   options: SplitPlan & { maxDamaged: number; maxLeftOut?: number | undefined }
 }
 
-const layout =
-  'expected one folder per class (cat/1.jpg, dog/2.jpg), or such folders inside train and validation (and test, if any)'
+const layout = ({ example = '.jpg' }: FileKind): string =>
+  `expected one folder per class (cat/1${example}, dog/2${example}), or such folders inside train and validation (and test, if any)`
 
 /** Indexes a folder of pictures with one folder per class, with or without train, valid (validation, val) and test
  *  above them. Pictures are recognized by their content. Classes are in natural order. If no validation folder has
@@ -151,7 +151,7 @@ export const checkFolder = (dir: string, expected: string, fileKind: FileKind): 
 export function openFolder(
   dir: string,
   path: Buffer,
-  { fileKind, expected = layout }: { fileKind: FileKind; expected?: string },
+  { fileKind, expected = layout(fileKind) }: { fileKind: FileKind; expected?: string },
 ): Entry[] {
   try {
     if (!statSync(path).isDirectory()) {
@@ -187,14 +187,14 @@ function findParts(
   const names = (entries: Iterable<Entry>) => [...entries].map(entry => entry.name).join(' and ')
   if (parts.size === 0) {
     if (named.length < 2 || others.length > 0) return undefined
-    throw new DataError(`${dir} holds ${names(named)}, but they hold no class folders; ${layout}.`)
+    throw new DataError(`${dir} holds ${names(named)}, but they hold no class folders; ${layout(fileKind)}.`)
   }
   const inSplitOrder = new Map(splits.flatMap(split => (parts.has(split) ? [[split, parts.get(split)!]] : [])))
   const train = parts.get('train')
   if (!train) {
     if (parts.size === 1 && others.length > 0) return undefined
     throw new DataError(
-      `${dir} holds ${names(inSplitOrder.values())} but no train folder with class folders inside; ${layout}.`,
+      `${dir} holds ${names(inSplitOrder.values())} but no train folder with class folders inside; ${layout(fileKind)}.`,
     )
   }
   if (parts.size > 1) return inSplitOrder
@@ -250,7 +250,8 @@ function namedClasses(
           `${file} holds ${plural(places.length, one, many)}, but train has no ${one} of a class "${name}"; expected the classes of train (${classes.slice(0, 20).join(', ')}).${didYouMean(name, classes)} Add training ${many} or move the folder away.`,
         )
     }
-  if (classes.length < 2) throw new DataError(`${tooFew(dir, { top, classes, problems, fileKind })}; ${layout}.`)
+  if (classes.length < 2)
+    throw new DataError(`${tooFew(dir, { top, classes, problems, fileKind })}; ${layout(fileKind)}.`)
   return classes
 }
 

@@ -85,6 +85,7 @@ export function describeSound(head: Uint8Array): string {
 /** Recognises the recordings among the files of a folder. */
 export const soundFiles: FileKind = {
   noun: { one: 'recording', many: 'recordings' },
+  example: '.wav',
   isNamed: name => endings.has(extname(name).toLowerCase()),
   bytesNeeded,
   recognises: head => formatOf(head) !== undefined,

@@ -11,6 +11,7 @@ const about =
 /** Recognises texts among the files of a folder, by their content: news and mails often have no ending. */
 export const textFiles: FileKind = {
   noun: { one: 'text', many: 'texts' },
+  example: '.txt',
   isNamed: name => endings.has(extname(name).toLowerCase()) && !about.test(name),
   bytesNeeded,
   recognises: head => notText(head) === undefined,
