@@ -10,6 +10,7 @@ export {
   ImageLearner,
   type ImageLearnerOptions,
   learner,
+  type NamedModel,
   predictRows,
   predictTable,
   type Recipe,
@@ -42,6 +43,7 @@ export type { Digest as FileDigest, Pinned as PinnedFile } from './base/fetch.ts
 export type { WheelPin } from './base/packages.ts'
 export type { Notice, Report } from './base/progress.ts'
 export type { Random } from './base/random.ts'
+export type { SampleNoun } from './base/samples.ts'
 export {
   applyDecisions,
   type Choice,
@@ -125,6 +127,7 @@ export {
   type Phase,
   type PhaseEvent,
   type PictureProblem,
+  type ReadText,
   type RegressionInterpretation,
   type ResumedEvent,
   type RunConfig,
@@ -137,6 +140,7 @@ export {
   readRun,
   type SamplePicture,
   type ScanEvent,
+  type SimpleModel,
   type SizeScore,
   type Spread,
   type StoppedEvent,

@@ -25,7 +25,7 @@ export const trainingOptions = {
 }
 
 /** The name of a net for pictures or sounds, `auto`, or the path of a checkpoint for texts. */
-type NamedModel = ModelName | 'auto' | (string & {})
+export type NamedModel = ModelName | 'auto' | (string & {})
 
 /** The option with the names of the nets for pictures in its type; texts take the path of a checkpoint too. */
 function modelOption<W extends string>(option: OptionEntry<string, W>): OptionEntry<NamedModel, W> {

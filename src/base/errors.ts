@@ -106,7 +106,7 @@ function editDistance(a: string, b: string): number {
 
 /** The reason why a file could not be opened or decoded, in a few words. */
 export function fileReason(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code
+  const { code } = error as { code?: string }
   if (code === 'ENOENT') return 'it does not exist'
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied'
   if (code === 'EISDIR') return 'it is a folder'
