@@ -176,7 +176,7 @@ async function compile() {
         format: 'iife',
         globalName: 'annealPage',
         target: 'es2022',
-        external: ['onnxruntime-web/*'],
+        external: ['onnxruntime-web/*', '@huggingface/tokenizers'], // pictures have no words
         define: { 'import.meta.url': 'annealAddress' },
         legalComments: 'none',
         logLevel: 'warning',

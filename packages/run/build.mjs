@@ -11,6 +11,17 @@ const dist = join(here, 'dist')
 const names = ['node', 'browser', 'edge']
 const entries = names.map(name => join(root, 'src', 'runtime', `${name}.ts`))
 
+// The tokenizer is in the package, so that a model of texts reads them by the version that training had, and needs no package
+// more. It is a file of its own, which other models never load.
+const tokenizers = join(root, 'node_modules', '@huggingface', 'tokenizers')
+const withTokenizers = {
+  name: 'tokenizers',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^@huggingface\/tokenizers$/ }, () => ({
+      path: join(tokenizers, 'dist', 'tokenizers.min.mjs'),
+    })),
+}
+
 rmSync(dist, { recursive: true, force: true })
 for (const [i, entry] of entries.entries())
   await build({
@@ -24,6 +35,7 @@ for (const [i, entry] of entries.entries())
     platform: 'neutral',
     packages: 'external',
     external: ['node:*'],
+    plugins: [withTokenizers],
     legalComments: 'none',
   })
 
@@ -60,4 +72,5 @@ const keep = file => {
 for (const name of names) keep(join(all, 'runtime', `${name}.d.ts`))
 rmSync(all, { recursive: true })
 rmSync(config)
+copyFileSync(join(tokenizers, 'LICENSE'), join(dist, 'LICENSE.tokenizers'))
 if (!existsSync(join(here, 'LICENSE'))) copyFileSync(join(root, 'LICENSE'), join(here, 'LICENSE'))

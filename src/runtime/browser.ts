@@ -7,6 +7,7 @@ import { webHost } from './web.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
 export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
+export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
 export { readCard } from './card.ts'
 export type { Input } from './decode-browser.ts'
 export type { BitmapLike, CanvasLike, FrameLike, ImageLike, VideoLike } from './dom.ts'
@@ -16,6 +17,7 @@ export type { ReadCell } from './table/cells.ts'
 export type { ReadRow } from './table/rows.ts'
 export type { TableModel } from './table/table-model.ts'
 export type { Saved as SavedClasses, Taught } from './teach.ts'
+export type { PredictTextOptions, TextModel } from './text/text-model.ts'
 export type * from './types.ts'
 
 /** A model of pictures, loaded by {@link load}. */
@@ -25,7 +27,7 @@ export type ModelOf<K extends ModelKind = ModelKind> = OpenModel<Input, K>
 
 const host: Host<Input> = { ...webHost, decode }
 
-/** Loads an exported model of pictures or of a table: `model.onnx` of `anneal export`. source: its address, or its bytes. Works in a page and in a
+/** Loads an exported model of pictures, of a table or of texts: `model.onnx` of `anneal export`. source: its address, or its bytes. Works in a page and in a
  *  worker. Throws a RunError for a file that is no such model. */
 export async function load<K extends ModelKind = ModelKind>(
   source: Source,

@@ -1,7 +1,11 @@
 import type { Card } from '../onnx/card.ts'
 import type { TableFileCard } from '../onnx/table-card.ts'
+import type { TextFileCard } from '../onnx/text-card.ts'
 import { RunError } from './errors.ts'
 import type { OrtSession } from './types.ts'
+
+/** The card of a model of any kind. */
+export type AnyCard = Card | TableFileCard | TextFileCard
 
 const cardKey = 'ai.anneal.card'
 const cardVersion = 1
@@ -49,7 +53,7 @@ const again = 'Export the model again with `anneal export`, and copy the file wh
 /** Reads the card of an exported model, from the metadata of its ONNX file. `name`: what errors call the file.
  *  Throws a RunError for a file that is cut off, no ONNX file, without a card, of a newer version, or with weights in
  *  other files. */
-export function readCard(bytes: Uint8Array, name = 'the model'): Card | TableFileCard {
+export function readCard(bytes: Uint8Array, name = 'the model'): AnyCard {
   const refuse = (what: string, todo = again) => new RunError('model', `${name}: ${what} ${todo}`)
   const text = (from: number, to: number) => new TextDecoder().decode(bytes.subarray(from, to))
   const head = text(0, 64).trimStart()
@@ -107,18 +111,17 @@ export function readCard(bytes: Uint8Array, name = 'the model'): Card | TableFil
   return checkedCard(card, refuse)
 }
 
-function checkedCard(json: string, refuse: (what: string, todo?: string) => RunError): Card | TableFileCard {
+function checkedCard(json: string, refuse: (what: string, todo?: string) => RunError): AnyCard {
   let card: Card
   try {
     card = JSON.parse(json)
   } catch {
     throw refuse('its card is no JSON.')
   }
-  if ((card?.format as string) === 'anneal-table-model') return card // its own module checks it
-  if (card?.format !== 'anneal-model')
-    throw refuse(
-      `its card has the format ${JSON.stringify(card?.format)}, expected "anneal-model" or "anneal-table-model".`,
-    )
+  const format = card?.format
+  if (/^anneal-t(able|ext)-model$/.test(format)) return card // its own module checks it
+  if (format !== 'anneal-model')
+    throw refuse(`its card has the format ${JSON.stringify(format)}, expected anneal-model.`)
   if (!(card.version <= cardVersion))
     throw refuse(
       `its card has version ${card.version}; this runtime reads version ${cardVersion}.`,

@@ -12,6 +12,7 @@ import { webHost } from './web.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
 export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
+export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
 export { readCard } from './card.ts'
 export { type ErrorKind, RunError } from './errors.ts'
 export type { Source } from './source.ts'
@@ -19,6 +20,7 @@ export type { ReadCell } from './table/cells.ts'
 export type { ReadRow } from './table/rows.ts'
 export type { TableModel } from './table/table-model.ts'
 export type { Saved as SavedClasses, Taught } from './teach.ts'
+export type { PredictTextOptions, TextModel } from './text/text-model.ts'
 export type * from './types.ts'
 
 /** A picture to predict: raw pixels, or the bytes of a file: PNG, and with `load(model, { decode })` all that you decode. */

@@ -2,9 +2,10 @@
  *  - `model`: the file is no model that this runtime can use
  *  - `picture`: a picture can't be read, or does not fit the model
  *  - `row`: a row of a table does not fit the model
+ *  - `text`: a text can't be predicted
  *  - `backend`: onnxruntime is missing or does not start
  *  - `use`: the call itself is wrong, such as a prediction after `dispose()` */
-export type ErrorKind = 'model' | 'picture' | 'row' | 'backend' | 'use'
+export type ErrorKind = 'model' | 'picture' | 'row' | 'text' | 'backend' | 'use'
 
 /** Every error that the runtime throws by itself. The message says what came, what was expected and what to do. */
 export class RunError extends Error {

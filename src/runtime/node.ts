@@ -14,12 +14,14 @@ import type { BlobLike, Host, LoadOptions, ModelKind, Ort, RawPixels } from './t
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
 export { probePicture } from '../onnx/probe.ts'
 export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
+export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
 export { readCard } from './card.ts'
 export { type ErrorKind, RunError } from './errors.ts'
 export type { ReadCell } from './table/cells.ts'
 export type { ReadRow } from './table/rows.ts'
 export type { TableModel } from './table/table-model.ts'
 export type { Saved as SavedClasses, Taught } from './teach.ts'
+export type { PredictTextOptions, TextModel } from './text/text-model.ts'
 export type * from './types.ts'
 
 /** A `URL` object. */
@@ -35,7 +37,7 @@ export type Model = AnyModel<Input>
 /** A model of a kind, as {@link load} gives it. Of an unknown kind it is a union, which `model.kind` tells apart. */
 export type ModelOf<K extends ModelKind = ModelKind> = OpenModel<Input, K>
 
-/** Loads an exported model of pictures or of a table: `model.onnx` of `anneal export`. source: the path of the file, its URL (`file:`, `https:`), or
+/** Loads an exported model of pictures, of a table or of texts: `model.onnx` of `anneal export`. source: the path of the file, its URL (`file:`, `https:`), or
  *  its bytes. Throws a RunError for a file that is no such model. */
 export async function load<K extends ModelKind = ModelKind>(
   source: string | UrlLike | Uint8Array | ArrayBuffer | BlobLike,

@@ -68,8 +68,8 @@ export interface Ort {
 /** Where a model computes. */
 export type Device = 'cpu' | 'wasm' | 'webgpu'
 
-/** What a model predicts: pictures, or the rows of a table. */
-export type ModelKind = 'picture' | 'table'
+/** What a model predicts: pictures, the rows of a table, or texts. */
+export type ModelKind = 'picture' | 'table' | 'text'
 
 /** How a model is loaded. */
 export interface LoadOptions<K extends ModelKind = ModelKind> {
@@ -141,6 +141,12 @@ export interface RegressionPrediction extends Answer {
 }
 /** The prediction for one picture; `task` says which of the three kinds it is. */
 export type Prediction = SinglePrediction | MultiPrediction | RegressionPrediction
+
+/** The prediction for one text. */
+export type TextPrediction =
+  | Omit<SinglePrediction, 'heat'>
+  | Omit<MultiPrediction, 'heat'>
+  | Omit<RegressionPrediction, 'heat'>
 
 /** What differs between Node, browser and edge. */
 export interface Host<Input> {

@@ -22,7 +22,10 @@ import { build } from 'esbuild'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { exportModel } from '../../src/export/export-model.ts'
+import { exportText } from '../../src/export/text/export-text.ts'
+import { loadTextClassifier } from '../../src/text/run/predict.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
+import { savedText } from '../export/texts.make.ts'
 import { browserPath, openSite, type SiteFile } from '../helpers/browser.ts'
 import { goldenPictures } from '../helpers/pictures.ts'
 import { allMarks, marked, runsFolder } from '../helpers/recipe.ts'
@@ -133,7 +136,7 @@ test('the package has what its users need: entries, types and nothing that its m
   )
 })
 
-test('own code: each entry has less than 20 KB minified, all that pictures load less than 20 KB compressed, and tables less than 10', async () => {
+test('own code: each entry has less than 20 KB minified, all that pictures load less than 20 KB compressed, tables less than 10, and texts less than 20 with the tokenizer', async () => {
   for (const name of ['node', 'browser', 'edge']) {
     const { metafile, outputFiles } = await build({
       entryPoints: [at('node_modules/@anneal/run/dist', `${name}.js`)],
@@ -152,17 +155,18 @@ test('own code: each entry has less than 20 KB minified, all that pictures load 
     walk(first)
     const bytes = [...loaded].reduce((sum, path) => sum + outputs[path]!.bytes, 0)
     const sizes = outputFiles.map(({ path, contents }) => ({
-      table: path.includes('table-model'),
+      part: ['table', 'text', 'tokenizers'].find(part => path.includes(`/${part}-model`) || path.includes(`/${part}.`)),
       size: gzipSync(contents, { level: 9 }).length,
     }))
-    const total = (table: boolean) => sizes.reduce((sum, one) => sum + (one.table === table ? one.size : 0), 0)
-    const [compressed, tables] = [total(false), total(true)]
+    const total = (part?: string) => sizes.reduce((sum, one) => sum + (one.part === part ? one.size : 0), 0)
+    const [compressed, tables, texts] = [total(), total('table'), total('text') + total('tokenizers')]
     assert.ok(bytes > 10_000 && bytes < 20 * 1024, `${name}: ${bytes} bytes`)
     assert.ok(compressed < 20 * 1024, `${name}: ${compressed} bytes compressed`)
     assert.ok(tables > 1000 && tables < 10 * 1024, `${name}, tables: ${tables} bytes compressed`)
+    assert.ok(texts > 10_000 && texts < 20 * 1024, `${name}, texts: ${texts} bytes compressed`)
     assert.ok(
-      ![...loaded].some(path => path.includes('table-model')),
-      `${name} loads tables only where a model needs it`,
+      ![...loaded].some(path => /table-model|text-model|tokenizers/.test(path)),
+      `${name} loads tables and texts only where a model needs it`,
     )
   }
 })
@@ -211,7 +215,16 @@ test('types are strict: an empty project with no other types, in Node and in a b
     else { const price: number | undefined = row.values.price; void price }
     const some: ModelOf = await load(file)
     if (some.kind === 'table') { const columns: string[] = some.card.inputs.map(({ name }) => name); void columns }
+    else if (some.kind === 'text') { const most: number = some.card.input.maxTokens; void most }
     else { const channels: number = some.card.input.channels; void channels }
+    const text: TextModel = await load(file, { kind: 'text' })
+    const said: TextPrediction = await text.predict('good')
+    const all: TextPrediction[] = await text.predict(['good', 'bad'], { features: true })
+    if (said.task === 'single') { const label: string = said.label; void label }
+    // @ts-expect-error a text has no heat
+    void [all, said.heat]
+    // @ts-expect-error bytes are no text
+    await text.predict(file)
     const known: ModelOf<'table'> = table
     void [rows, known]
     // @ts-expect-error a list is no value of a row
@@ -227,7 +240,7 @@ test('types are strict: an empty project with no other types, in Node and in a b
     try { await model.dispose() } catch (error) { if (error instanceof RunError) { const kind: ErrorKind = error.kind; void kind } }
     { await using other = await load(file); void other }`
   put({
-    'node/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught } from '@anneal/run'
+    'node/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught, type TextModel, type TextPrediction } from '@anneal/run'
       import type { Card } from '@anneal/run'
       ${answers}
       await model.predict('cat.jpg')
@@ -238,7 +251,7 @@ test('types are strict: an empty project with no other types, in Node and in a b
       compilerOptions: { ...shared, lib: ['es2022'], module: 'nodenext' },
       files: ['main.ts'],
     }),
-    'web/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught } from '@anneal/run'
+    'web/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught, type TextModel, type TextPrediction } from '@anneal/run'
       import * as ort from 'onnxruntime-web/wasm'
       ${answers}
       declare const canvas: HTMLCanvasElement, offscreen: OffscreenCanvas, video: HTMLVideoElement, image: HTMLImageElement
@@ -253,7 +266,7 @@ test('types are strict: an empty project with no other types, in Node and in a b
       compilerOptions: { ...shared, lib: ['es2022', 'dom'], module: 'preserve', moduleResolution: 'bundler' },
       files: ['main.ts'],
     }),
-    'edge/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught } from '@anneal/run/edge'
+    'edge/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught, type TextModel, type TextPrediction } from '@anneal/run/edge'
       ${answers}
       await load(file, { decode: async bytes => ({ data: bytes, width: 1, height: 1, channels: 3 }) })
       export {}`,
@@ -314,9 +327,48 @@ test('on the edge: PNG by itself, others by a decoder that is given', () => {
   )
 })
 
+const texts = ['good', 'Überraschend gut – 最高です 🙂', 'the film was un '.repeat(30)]
+
+/** Writes texts.onnx; fails unless scores are those of its trained net. */
+async function textModel(): Promise<(scores: readonly (readonly number[])[]) => void> {
+  const stem = savedText()
+  await exportText(stem, { out: at('texts.onnx'), check: false })
+  const trained = loadTextClassifier(stem, { precision: 'float32' })
+  const expected: number[][] = []
+  for (const text of texts) expected.push([...(await trained.predict(text)).scores])
+  trained.close()
+  return scores => {
+    assert.equal(scores.length, texts.length)
+    for (const [i, one] of scores.entries())
+      for (const [c, score] of one.entries())
+        assert.ok(Math.abs(score - expected[i]![c]!) < 1e-5, `text ${i}: ${score}, ${expected[i]![c]}`)
+  }
+}
+
+test('texts get the answers of the trained net, in Node and by the entry for browsers, without a package more', async () => {
+  const sameTexts = await textModel()
+  assert.ok(!existsSync(at('node_modules/@huggingface')), 'no tokenizer beside the package')
+  const { status, stdout, said } = node(`import { readFileSync } from 'node:fs'
+    import * as own from '@anneal/run'
+    import * as web from '@anneal/run/browser'
+    import * as ort from 'onnxruntime-web/wasm'
+    const all = []
+    for (const [load, options] of [[own.load, { threads: 1 }], [web.load, { ort, threads: 1 }]]) {
+      const model = await load(new Uint8Array(readFileSync('texts.onnx')), { kind: 'text', ...options })
+      all.push((await model.predict(${JSON.stringify(texts)})).map(({ scores }) => [...scores]))
+      await model.dispose()
+    }
+    console.log(JSON.stringify(all))`)
+  assert.equal(status, 0, said)
+  const found = JSON.parse(stdout) as number[][][]
+  assert.equal(found.length, 2)
+  for (const scores of found) sameTexts(scores)
+})
+
 // Skipped if there is no browser.
 if (browserPath)
-  test('in Chromium, through esbuild, golden pictures get the answers of the trained net', async () => {
+  test('in Chromium, through esbuild, golden pictures and texts get the answers of the trained nets', async () => {
+    const sameTexts = await textModel()
     put({
       'app.ts': `import { load } from '@anneal/run'
         import wasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm'
@@ -328,6 +380,9 @@ if (browserPath)
             scores.push([...(await model.predict(picture)).scores])
           }
           return scores
+        }, async runTexts(texts: string[]) {
+          await using model = await load('/texts.onnx', { kind: 'text', wasmPaths: { wasm } })
+          return (await model.predict(texts)).map(({ scores }) => [...scores])
         } })`,
     })
     const { outputFiles } = await build({
@@ -340,6 +395,7 @@ if (browserPath)
     })
     const site = new Map<string, SiteFile>([
       ['/', { body: '<!doctype html><title>app</title><script type=module src=/app.js></script>', type: 'text/html' }],
+      ['/texts.onnx', { body: readFileSync(at('texts.onnx')), type: 'application/octet-stream' }],
       ['/model.onnx', { body: readFileSync(at('model.onnx')), type: 'application/octet-stream' }],
     ])
     for (const { path, contents } of outputFiles)
@@ -356,6 +412,7 @@ if (browserPath)
       const scores = await page.evaluate<number[][]>(`run(${pictures.length})`)
       // AVIF with halved colour, and animations: decoders enlarge the colour in their own ways.
       same(scores, name => (name.startsWith('avif') ? 0.1 : 0.02))
+      sameTexts(await page.evaluate<number[][]>(`runTexts(${JSON.stringify(texts)})`))
       assert.deepEqual(served.foreign, [], 'nobody else is asked')
     } finally {
       await served.close()

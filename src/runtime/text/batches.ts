@@ -9,7 +9,7 @@ export interface TextBatch {
 }
 
 /** The most texts, and the most tokens with those that fill rows up, that go through the net together. */
-const [mostTexts, mostTokens] = [32, 8192]
+const [mostTexts, mostTokens] = [32, 4096]
 
 /** Batches of texts of like length. tokens: of each text, without special tokens. */
 export function batchesOf(tokens: readonly Int32Array[], input: Pick<TextCardInput, 'begin' | 'end'>): TextBatch[] {
