@@ -128,7 +128,8 @@ const heatPicture = (p: HeatPicture, pictures: Loaded) =>
 const heardSound = (p: HeardSound, pictures: Loaded) =>
   item(
     html`<span class="side">${image(p.thumbnail, `spectrogram of ${p.actual}, predicted ${p.predicted}`, pictures)}${image(p.overlay, `where the model heard ${p.predicted}`, pictures)}</span>${
-      isWave(p.audio) && html`<audio controls preload="none" aria-label="${`recording of ${p.actual}, predicted ${p.predicted}`}" src="data:audio/wav;base64,${p.audio}"></audio>`
+      isWave(p.audio) &&
+      html`<audio controls preload="none" aria-label="${`recording of ${p.actual}, predicted ${p.predicted}`}" src="data:audio/wav;base64,${p.audio}"></audio>`
     }`,
     html`${verdict(p)}<br><span class="soft">${share(p.probability, 0)}, loss ${decimals(p.loss, 2)}${p.from > 0 && `, from ${decimals(p.from, 1)} s`}</span>`,
     p.file,
