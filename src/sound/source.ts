@@ -52,10 +52,16 @@ export function soundSource(options: SoundSourceOptions): LabelledSource & { ite
   const { samples, items, task, classes, preprocessing, augmentation, seed = 0, device } = options
   const targets = targetsOf(items, task, classes)
   const size = preprocessing.samples
+  const numbers = new Map<number, number>()
+  const parts = Uint32Array.from(items, ({ sound }) => {
+    if (!numbers.has(sound)) numbers.set(sound, numbers.size)
+    return numbers.get(sound)!
+  })
   return {
     count: items.length,
     items,
     targets,
+    ...(numbers.size < items.length ? { parts } : {}),
     batch(numbers, epoch) {
       const windows = new Float32Array(numbers.length * size)
       const changes = augmentation && Array.from(numbers, n => drawChange(augmentation, seed, epoch, n))

@@ -13,6 +13,8 @@ export interface Source {
 export interface LabelledSource extends Source {
   /** As `targetsOf` makes them: class numbers [N], or rows [N × classes]. */
   readonly targets: TargetTable
+  /** Where a row is a part of a sample (a window of a recording): the number of its sample, from 0. */
+  readonly parts?: Uint32Array | undefined
 }
 /** Inputs and their classes. */
 export interface Batch {

@@ -209,3 +209,32 @@ test('folders that can not be learned are refused in words', async () => {
   await assert.rejects(trained(dir, { model: 'vit_b_16' }), /built for square pictures of one size/)
   await assert.rejects(trained(dir, { model: 'yamnet' }), /no model for sounds is called "yamnet".*speech-embedding/)
 })
+
+test('evaluate counts recordings, not their windows, and answers as predict does', async () => {
+  const dir = join(root, 'long')
+  const names = Object.keys(makers)
+  const files = names.flatMap((own, k) =>
+    // The second of each has more of another class than of its own.
+    [1, 0.3].map((share, n) => {
+      mkdirSync(join(dir, own), { recursive: true })
+      const samples = new Float32Array(16_000 * 4)
+      samples.set(makers[own]!(60 + k, 4 * share, 16_000))
+      if (share < 1) samples.set(makers[names[(k + 1) % names.length]!]!(70 + k, 2.8, 16_000), 16_000 * 1.2)
+      writeFileSync(join(dir, own, `${n}.wav`), wav([samples]))
+      return { own, file: join(dir, own, `${n}.wav`) }
+    }),
+  )
+  const { samples, metrics } = await recipe.evaluate(join(root, 'run'), dir, {})
+  const classifier = loadSoundClassifier(join(root, 'run'))
+  let right = 0
+  for (const { own, file } of files) {
+    const told = await classifier.predict(file)
+    if (told.task === 'single' && told.label === own) right++
+  }
+  classifier.close?.()
+  assert.equal(samples, files.length)
+  assert.ok(
+    Math.abs(metrics.accuracy! - right / files.length) < 1e-9,
+    `${metrics.accuracy}, by predict ${right} of ${files.length}`,
+  )
+})

@@ -20,6 +20,7 @@ import {
 } from '../../train/metrics.ts'
 import type { Body, Precision } from '../../train/network.ts'
 import { labelScores } from '../../train/objective.ts'
+import { pooled } from '../../train/pooled.ts'
 import {
   cardObjective,
   type LoadedModel,
@@ -216,18 +217,15 @@ async function outputsOf<P, B extends Body>(
   let sum: Evaluation | undefined
   for (const { network, card: own } of members) {
     const objective = cardObjective(own)
-    const one = await evaluate(network.net, await found.source(own), {
-      objective,
-      batchSize,
-      precision,
-      device,
-      signal,
-    })
+    const source = await found.source(own)
+    const rows = await evaluate(network.net, source, { objective, batchSize, precision, device, signal })
     const { temperature = 1 } = own
-    const outputs =
+    const cooled =
       temperature === 1 || task === 'regression'
-        ? one.probabilities
-        : applyTemperature(one.logits, classes.length, temperature, { task })
+        ? rows.probabilities
+        : applyTemperature(rows.logits, classes.length, temperature, { task })
+    const one = pooled({ ...rows, probabilities: cooled }, source, objective)
+    const outputs = one.probabilities
     if (sum) for (const [i, v] of outputs.entries()) sum.probabilities[i]! += v
     sum = sum ? { ...sum, loss: sum.loss + one.loss } : { ...one, probabilities: outputs.slice() }
   }

@@ -4,6 +4,7 @@ import type { Evaluation } from '../../train/evaluate.ts'
 import { Learner } from '../../train/learner.ts'
 import { averagePrecision, bootstrap, r2, take } from '../../train/metrics.ts'
 import { labelScores, type Outputs, said } from '../../train/objective.ts'
+import { pooled } from '../../train/pooled.ts'
 import { saveModel } from '../../train/saved-model.ts'
 import { turn } from '../../train/stop.ts'
 import type { Prepared } from '../prepare/prepared.ts'
@@ -58,7 +59,8 @@ export async function finish(
   const testSource = source('test')
   if (testSource.count > 0) session.emit({ type: 'phase', phase: 'test' })
   const tested = testSource.count > 0 ? await learn.validate(testSource, { signal }) : undefined
-  const testedAt = tested && { ...tested, probabilities: atTemperature(meaning, tested, temperature) }
+  const testedAt =
+    tested && pooled({ ...tested, probabilities: atTemperature(meaning, tested, temperature) }, testSource, objective)
   if (isMember && testedAt) keepHeld(session.run.dir, testedAt, 'test')
   const test = testedAt && scored(testedAt)
   const score = (outputs: Outputs, part: 'valid' | 'test'): Record<string, number> => {
@@ -75,7 +77,12 @@ export async function finish(
     ...(stages.length > 1 ? { sizes: stages.map(({ size, best }) => sizeScore(size, best)) } : {}),
     ...weightPath(stages),
     ...(tested && test
-      ? { test: { ...test, ...(task === 'single' ? { confusion: confusionsOf(tested, classes.length) } : {}) } }
+      ? {
+          test: {
+            ...test,
+            ...(task === 'single' ? { confusion: confusionsOf(testedAt ?? tested, classes.length) } : {}),
+          },
+        }
       : {}),
   })
   return {
@@ -90,7 +97,7 @@ export async function finish(
       ]),
     ],
     ...(thresholds ? { threshold: thresholds.threshold, thresholds: [...thresholds.thresholds] } : {}),
-    ...(test ? { test: { ...test, samples: testSource.count } } : {}),
+    ...(test && testedAt ? { test: { ...test, samples: testedAt.losses.length } } : {}),
     ...(tta ? { tta } : {}),
   }
 }

@@ -115,7 +115,7 @@ function sayWindows(
   const cut = counts.filter(n => n > mostWindows.train).length
   narrator.choice(
     'windows',
-    `${total} of ${plural(counts.length, 'training recording')}`,
+    `${total.toLocaleString('en-US')} of ${plural(counts.length, 'training recording')}`,
     `long recordings are heard in windows that overlap by half; a prediction for a whole recording is the mean over its windows${
       cut > 0
         ? `; ${plural(cut, 'recording')} longer than an hour or so count with ${mostWindows.train} windows, spread over them`
