@@ -168,6 +168,8 @@ export interface Domain<O = object, B extends Body = Body, P = unknown, In = unk
   /** Makes one batch of inputs for the network. */
   batch(inputs: readonly In[], preprocessing: P, options: { device?: string | undefined }): Promise<Tensor>
   readonly usual?: Usual
+  /** What each level of quality usually brings, by a bench on many sets of this kind of data. */
+  readonly brings?: Readonly<Record<'quick' | 'good' | 'best', string>>
   /** The network's input for one sample that has several rows (the windows of a long recording), in batches [n, …]: the
    *  prediction is the mean over all of them. Without it each input is one row of `batch`. */
   rows?(input: In, preprocessing: P, options: { device?: string | undefined }): AsyncIterable<Tensor>

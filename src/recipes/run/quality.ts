@@ -1,4 +1,4 @@
-import type { Narrator } from '../../domain/index.ts'
+import type { Domain, Narrator } from '../../domain/index.ts'
 import type { RecipeOptions } from '../options.ts'
 import type { Members } from './cross-validation.ts'
 
@@ -8,26 +8,21 @@ export const netsAtBest = 5
 /** A level of quality: what it does, and the settings that it stands for where the options do not say otherwise. */
 interface Level {
   does: string
-  /** What it usually brings, by `bench/accuracy.ts`. */
-  brings: string
   settings: Partial<RecipeOptions>
 }
 
-/** The levels by name. `bench/accuracy.ts` measures what a level brings; docs/speed.md has the figures of quick and good. */
+/** The levels by name. What a level brings, the domain knows. */
 const levels: Record<NonNullable<RecipeOptions['quality']>, Level> = {
   quick: {
     does: 'the head alone, on features of the frozen body; seconds to a minute',
-    brings: '3.5 points less than good on average over 14 sets of pictures',
     settings: { epochs: 0, views: 1 },
   },
   good: {
     does: 'the head, then one cycle of the whole net; minutes',
-    brings: '3.5 points more than quick on average over 14 sets of pictures',
     settings: {},
   },
   best: {
     does: 'nets of quality good with other seeds, averaged',
-    brings: 'no more than good on three small sets, and not measured on others',
     settings: {},
   },
 }
@@ -43,9 +38,12 @@ export function atQuality<O extends RecipeOptions>(options: O): O {
 export function explainQuality(
   narrator: Pick<Narrator, 'choice'>,
   { quality = 'good', pretrained }: RecipeOptions,
+  { brings }: Pick<Domain, 'brings'>,
   members?: Members,
 ): void {
-  const { does, brings } = levels[quality]
+  const { does } = levels[quality]
   const several = members ? `${members.count} ${does}; ${members.count} times as long as good` : does
-  if (pretrained !== false || members) narrator.choice('quality', quality, `${several}; ${brings}`)
+  const usual = brings?.[quality]
+  if (pretrained !== false || members)
+    narrator.choice('quality', quality, usual === undefined ? several : `${several}; ${usual}`)
 }

@@ -260,7 +260,7 @@ async function everyMember<O extends object>(
   const { session, domain, options: given } = context
   const { kind, count } = members
   const { quality, minutes } = given
-  if (quality === 'best') explainQuality(session, given, members)
+  if (quality === 'best') explainQuality(session, given, domain, members)
   // A member is a run of the usual quality. The minutes are for all of them together.
   const shared = {
     ...(quality === 'best' ? { quality: 'good' as const } : {}),

@@ -29,7 +29,7 @@ export interface FiveSteps {
 export async function fiveSteps<O extends object>(path: string, context: Context<O>): Promise<FiveSteps> {
   const { domain, session } = context
   const clock = stopwatch()
-  explainQuality(session, context.options)
+  explainQuality(session, context.options, domain)
   const first: Prepared = await prepare(domain, path, { ...context, narrator: session })
   accept(first, context, path)
   clock.lap('data')
