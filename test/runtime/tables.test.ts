@@ -229,7 +229,10 @@ test('the kind that is asked for is checked; aborting, disposing, devices', asyn
     /is a model of tables, and kind: "picture" expects one of pictures/,
   )
   await assert.rejects(load(colourModel(), { kind: 'table' }), /is a model of pictures, and kind: "table"/)
-  await assert.rejects(load(file, { kind: 'sound' as 'table' }), /kind: got "sound", expected "picture", "table" or "text"/)
+  await assert.rejects(
+    load(file, { kind: 'sound' as 'table' }),
+    /kind: got "sound", expected "picture", "table" or "text"/,
+  )
   await assert.rejects(load(file, { device: 'webgpu' }), /does not run on WebGPU/)
   const any = await load(file)
   assert.equal(any.kind, 'table')
