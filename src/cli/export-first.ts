@@ -6,7 +6,8 @@ import { ModelError } from '../base/errors.ts'
 import { quoted } from '../base/format.ts'
 import type { Card } from '../onnx/card.ts'
 import type { TableFileCard } from '../onnx/table-card.ts'
-import { readConfig, readSeen, runPaths } from '../runs/index.ts'
+import type { TextFileCard } from '../onnx/text-card.ts'
+import { nounOf, readConfig, readSeen, runPaths } from '../runs/index.ts'
 import { findCard } from '../tabular/run/card.ts'
 import { flat } from './style.ts'
 
@@ -52,11 +53,11 @@ function checkOf(run: string): { args: string[]; note: string } {
   })
   const config = readConfig(run)
   const table = findCard(run) !== undefined
-  const data = table ? 'table' : 'pictures'
+  const data = table ? 'table' : nounOf(config).many
   if (!config || (!table && !readSeen(run))) return unchecked(`the run keeps no list of its ${data}`)
   if (!table && !existsSync(config.data))
     return unchecked(
-      `its pictures were in ${config.data}, which no longer exists. To check it: npx anneal export ${quoted(run)} --check ${quoted(join(run, 'model.onnx'))} --data FOLDER`,
+      `its ${data} were in ${config.data}, which no longer exists. To check it: npx anneal export ${quoted(run)} --check ${quoted(join(run, 'model.onnx'))} --data FOLDER`,
     )
   if (installed('onnxruntime-web')) return { args: [], note: '' }
   return {
@@ -88,7 +89,7 @@ function child(args: readonly string[]): Promise<number> {
 const signals: Partial<Record<NodeJS.Signals, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGKILL: 137 }
 
 /** Prints a line if an exported file is not of the run's best weights, as after more training. */
-export async function warnOfOtherWeights(run: string, card: Card | TableFileCard): Promise<void> {
+export async function warnOfOtherWeights(run: string, card: Card | TableFileCard | TextFileCard): Promise<void> {
   const { best } = runPaths(run)
   if (card.format === 'anneal-table-model') return warnOfOtherTable(run, card)
   const { digests } = card

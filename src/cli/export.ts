@@ -24,7 +24,7 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   if (run !== undefined && findCard(run)) return (await import('./export-table.ts')).exportTableCommand(run, flags)
   const kind = run === undefined && check ? await kindOfFile(check) : undefined
   if (kind === 'table') return (await import('./export-table.ts')).exportTableCommand(run, flags)
-  if (kind === 'text' || (run !== undefined && existsSync(run) && (await isTextModel(run))))
+  if (kind === 'text' || (run !== undefined && (await isTextModel(run))))
     return (await import('./export-text.ts')).exportTextCommand(run, flags)
   if (to !== undefined && (check || options.net || isPage(flags)))
     throw new OptionError(
@@ -81,7 +81,9 @@ async function kindOfFile(file: string): Promise<'table' | 'text' | undefined> {
   return findTableCard(bytes, file) ? 'table' : findTextCard(bytes, file) ? 'text' : undefined
 }
 
+/** Whether a path is a model of texts: a run, or a saved model with or without its ending. */
 async function isTextModel(run: string): Promise<boolean> {
+  if (!existsSync(run) && !existsSync(`${run}.json`)) return false // the export says so
   const { domainOf } = await import('../runs/index.ts')
   const { readCard, stemOf } = await import('../train/saved-model.ts')
   return domainOf(readCard(`${stemOf(run)}.json`)) === 'texts'

@@ -56,7 +56,8 @@ export class Drift {
     const kept = this.#kept
     if (!validation || kept.length < Math.min(leastAnswers, this.#size)) return {}
     const { labels, confidence, values } = validation
-    const count = 'rows' in validation ? validation.rows : validation.pictures
+    const count =
+      'rows' in validation ? validation.rows : 'texts' in validation ? validation.texts : validation.pictures
     const found: Drifted = {}
     if (values && values.mean?.length === classes.length && values.std?.length === classes.length) {
       const mean = (t: number) => kept.reduce((sum, one) => sum + (one.values?.[t] ?? Number.NaN), 0) / kept.length

@@ -6,8 +6,9 @@ const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 /** With more classes than that, answers are not counted by label. */
 const mostLabels = 100
 
-/** The metrics of one server, in a registry of its own. `noun`: `picture` or `row`. */
+/** The metrics of one server, in a registry of its own. `noun`: `picture`, `row` or `text`. */
 export function makeMetrics(noun = 'picture') {
+  const many = `${noun[0]!.toUpperCase()}${noun.slice(1)}s`
   const registry = new Registry()
   const registers = [registry]
   const all = {
@@ -27,7 +28,7 @@ export function makeMetrics(noun = 'picture') {
     open: new Gauge({ name: 'anneal_requests_open', help: 'Requests that are not answered yet.', registers }),
     depth: new Gauge({
       name: 'anneal_queue_depth',
-      help: `${noun === 'row' ? 'Rows' : 'Pictures'} that wait for a batch.`,
+      help: `${many} that wait for a batch.`,
       registers,
     }),
     wait: new Histogram({
@@ -38,7 +39,7 @@ export function makeMetrics(noun = 'picture') {
     }),
     batch: new Histogram({
       name: `anneal_batch_${noun}s`,
-      help: `${noun === 'row' ? 'Rows' : 'Pictures'} in a batch.`,
+      help: `${many} in a batch.`,
       buckets: noun === 'row' ? [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] : [1, 2, 4, 8, 16, 32, 64, 128],
       registers,
     }),
@@ -68,7 +69,7 @@ export function makeMetrics(noun = 'picture') {
     }),
     shadow: new Counter({
       name: `anneal_shadow_${noun}s_total`,
-      help: `${noun === 'row' ? 'Rows' : 'Pictures'} that the shadow model answered too: same, different, skipped, failed.`,
+      help: `${many} that the shadow model answered too: same, different, skipped, failed.`,
       labelNames: ['result'] as const,
       registers,
     }),

@@ -1,6 +1,8 @@
 import type { Card } from '../onnx/card.ts'
 import type { TableFileCard } from '../onnx/table-card.ts'
+import type { TextFileCard } from '../onnx/text-card.ts'
 import type { ReadRow } from '../runtime/table/rows.ts'
+import type { ModelKind } from '../runtime/types.ts'
 
 /** Raw pixels of a picture, row by row, the channels of a pixel side by side: [height, width, channels]. */
 export interface Pixels {
@@ -10,7 +12,7 @@ export interface Pixels {
   channels: number
 }
 
-/** What a model says of one picture or row. `scores` stand in the order of the card's classes. `unknown`: the columns whose
+/** What a model says of one picture, row or text. `scores` stand in the order of the card's classes. `unknown`: the columns whose
  *  word training did not have. */
 export type Answer = { scores: Float32Array; features?: Float32Array; unknown?: readonly string[] } & (
   | { task: 'single'; label: string; probability: number }
@@ -38,10 +40,19 @@ export interface ServedTable {
   dispose(): Promise<void>
 }
 
+/** A loaded model of texts as the server uses it: `load` gives one. */
+export interface ServedTexts {
+  readonly kind: 'text'
+  readonly card: TextFileCard
+  /** Answers for texts, none of them empty, at most `maxBatch` at a time. */
+  predict(texts: readonly string[], options?: { features?: boolean }): Promise<readonly Answer[]>
+  dispose(): Promise<void>
+}
+
 /** A loaded model. */
-export type ServedModel = ServedPictures | ServedTable
+export type ServedModel = ServedPictures | ServedTable | ServedTexts
 /** A loaded model by its kind. */
-export type ServedOf<K extends 'picture' | 'table'> = { picture: ServedPictures; table: ServedTable }[K]
+export type ServedOf<K extends ModelKind> = { picture: ServedPictures; table: ServedTable; text: ServedTexts }[K]
 
 /** An answer, and the model that gave it. */
 export interface Answered {
@@ -61,6 +72,6 @@ export const versionOf = (model: ServedModel): string => digestOf(model).slice(0
 
 /** The digest of a model's weights. */
 export function digestOf({ card }: ServedModel): string {
-  const first = card.format === 'anneal-model' ? card.digests.weights[0] : Object.values(card.digests)[0]
+  const first = card.format === 'anneal-table-model' ? Object.values(card.digests)[0] : card.digests.weights[0]
   return first ?? ''
 }

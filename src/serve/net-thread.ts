@@ -3,10 +3,12 @@ import { ModelError } from '../base/errors.ts'
 import { startWorker, workerFile } from '../base/worker.ts'
 import type { Card } from '../onnx/card.ts'
 import type { TableFileCard } from '../onnx/table-card.ts'
+import type { TextFileCard } from '../onnx/text-card.ts'
 import { decodeFile } from '../runtime/decode-node.ts'
 import { toModelPixels } from '../runtime/pixels.ts'
 import type { ReadRow } from '../runtime/table/rows.ts'
-import type { Answer, Pixels, ServedModel, ServedPictures, ServedTable } from './model.ts'
+import type { ModelKind } from '../runtime/types.ts'
+import type { Answer, Pixels, ServedModel, ServedPictures, ServedTable, ServedTexts } from './model.ts'
 import type { Asked, Reply, Results } from './net-protocol.ts'
 
 interface Waiting {
@@ -62,10 +64,11 @@ class NetThread {
 let thread: NetThread | undefined
 
 /** Loads a model in the thread of the nets; undefined where there is no file to start that thread from (a program that
- *  bundles this package alone). Pictures are decoded in the calling thread, by libvips' own threads. */
+ *  bundles this package alone). Pictures are decoded in the calling thread, by libvips' own threads;
+ *  texts are cut into tokens in the thread of the nets. */
 export async function loadInThread(
   path: string,
-  { threads, kind }: { threads?: number | undefined; kind?: 'picture' | 'table' | undefined },
+  { threads, kind }: { threads?: number | undefined; kind?: ModelKind | undefined },
 ): Promise<ServedModel | undefined> {
   const file = workerFile(import.meta.url, 'serve', 'net-worker')
   if (file === undefined) return undefined
@@ -73,6 +76,7 @@ export async function loadInThread(
   const own = thread
   const { model, card } = await own.ask({ kind: 'load', path, threads, of: kind })
   if (card.format === 'anneal-model') return new ThreadedPictures(own, model, card)
+  if (card.format === 'anneal-text-model') return new ThreadedTexts(own, model, card)
   return new ThreadedTable(own, model, card)
 }
 
@@ -92,7 +96,9 @@ class Threaded<C> {
     this.card = card
   }
 
-  protected ask(make: (model: number) => Extract<Asked, { kind: 'predict' | 'rows' }>): Promise<readonly Answer[]> {
+  protected ask(
+    make: (model: number) => Extract<Asked, { kind: 'predict' | 'rows' | 'texts' }>,
+  ): Promise<readonly Answer[]> {
     if (this.#disposed) return Promise.reject(new ModelError('the model was disposed of; load it again'))
     return this.#thread.ask(make(this.#model))
   }
@@ -120,5 +126,12 @@ class ThreadedTable extends Threaded<TableFileCard> implements ServedTable {
   readonly kind = 'table'
   predictRead(rows: readonly ReadRow[]): Promise<readonly Answer[]> {
     return this.ask(model => ({ kind: 'rows', model, rows }))
+  }
+}
+
+class ThreadedTexts extends Threaded<TextFileCard> implements ServedTexts {
+  readonly kind = 'text'
+  predict(texts: readonly string[], { features = false }: { features?: boolean } = {}): Promise<readonly Answer[]> {
+    return this.ask(model => ({ kind: 'texts', model, texts, features }))
   }
 }

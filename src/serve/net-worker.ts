@@ -34,6 +34,8 @@ async function resultOf(request: Request): Promise<Results[keyof Results]> {
   if (request.kind === 'predict' && model.kind === 'picture')
     return model.predictPixels(request.pictures, { features: request.features })
   if (request.kind === 'rows' && model.kind === 'table') return model.predictRead(request.rows)
+  if (request.kind === 'texts' && model.kind === 'text')
+    return model.predict(request.texts, { features: request.features })
   models.delete(request.model)
   await model.dispose()
   return undefined

@@ -5,22 +5,22 @@ import { group, type Options } from '../base/option-table.ts'
 /** The options of `createHandler`, which `anneal serve` takes too. */
 export const handlerOptions = {
   ...group('Batches', ['serve'], {
-    maxBatch: int(1, 1024).flag('--max-batch <n>').otherwise('8 pictures, or 256 rows of a table')
+    maxBatch: int(1, 1024).flag('--max-batch <n>').otherwise('8 pictures, 256 rows of a table, or 32 texts')
       .says('the most that the model sees at once; only pictures of equal width and height share a batch'),
     maxWait: number({ from: 0, to: 60_000 }, 'milliseconds').flag('--max-wait <ms>')
       .default(0, 'while a batch runs, the next one fills by itself')
-      .says('how long a picture or row waits for others to share its batch, in milliseconds'),
+      .says('how long a picture, row or text waits for others to share its batch, in milliseconds'),
   }),
   ...group('Limits', ['serve'], {
     timeout: number({ above: 0, to: 3600 }, 'seconds').flag('--timeout <seconds>').default(30)
       .says('a request that takes longer is answered with 504, its body included'),
-    maxQueue: int(1, 1_000_000).flag('--max-queue <n>').otherwise('256 pictures, or 10000 rows')
+    maxQueue: int(1, 1_000_000).flag('--max-queue <n>').otherwise('256 pictures, 10000 rows, or 1000 texts')
       .says('the most that wait; further ones are answered with 503 and Retry-After'),
     maxBytes: int(1).flag('--max-bytes <n>').default(20_000_000).says('the most bytes of a request; larger ones are answered with 413'),
     maxPixels: int(1).flag('--max-pixels <n>').default(64_000_000)
       .says('the most pixels of a picture, read from its header before it is decoded; larger ones are answered with 413'),
     maxPictures: int(1, 10_000).flag('--max-pictures <n>').default(32).says('the most pictures of a request; more are answered with 413'),
-    maxRows: int(1, 1_000_000).flag('--max-rows <n>').default(1000).says('the most rows of a request to a model of a table; more are answered with 413'),
+    maxRows: int(1, 1_000_000).flag('--max-rows <n>').default(1000).says('the most rows or texts of a request; more are answered with 413'),
     maxHeld: int(1).flag('--max-held <n>').default(256_000_000)
       .says('the most bytes of all requests together; further ones are answered with 503 and Retry-After'),
   }),
@@ -40,10 +40,11 @@ export type HandlerSettings = Options<typeof handlerOptions>
 /** The limits with their values. */
 export type Limits = Required<Omit<{ [K in keyof HandlerSettings]: NonNullable<HandlerSettings[K]> }, 'token'>>
 
-/** What differs by the kind of a model: rows are small. */
+/** What differs by the kind of a model: rows and texts are small. */
 const usual: Record<string, Partial<Limits>> = {
   picture: { maxBatch: 8, maxQueue: 256 },
   row: { maxBatch: 256, maxQueue: 10_000 },
+  text: { maxBatch: 32, maxQueue: 1000 },
 }
 
 /** The settings with the defaults of those that are left out. `noun`: what the model takes. */

@@ -39,7 +39,8 @@ function outputNames(card: Card): string[] {
 }
 
 /** The width of the pooled features, of a model that has them. */
-const featuresOf = (card: Card): number | undefined => (card.format === 'anneal-model' ? card.features : undefined)
+const featuresOf = (card: Card): number | undefined =>
+  card.format === 'anneal-table-model' ? undefined : card.features
 
 function outputType(name: string, card: Card): { datatype: string; width?: number } {
   const { classes } = card

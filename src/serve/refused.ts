@@ -8,6 +8,8 @@ export type Reason =
   | 'picture'
   | 'row'
   | 'rows'
+  | 'text'
+  | 'texts'
   | 'request'
   | 'queue'
   | 'memory'

@@ -16,9 +16,11 @@ export interface Waited {
 export type Picture = Queued & Waited & ({ bytes: Uint8Array } | { raw: Pixels })
 /** A row in the queue: as it came, and as it was read for a model. */
 export type Row = Queued & Waited & { row: TableRow; where: string; read: ReadRow; readFor: ServedTable }
+/** A text in the queue. */
+export type Text = Queued & Waited & { text: string }
 /** A sample in the queue, and one that is ready for the model. */
-export type Sample = Picture | Row
-export type Ready = Pixels | ReadRow
+export type Sample = Picture | Row | Text
+export type Ready = Pixels | ReadRow | string
 
 /** What a request brought: samples in order, or why one can not be answered. `many`: the client asked in a form that holds
  *  several, so it gets a list. `about`: what its answer says of each, such as the name of its file. */
@@ -44,7 +46,7 @@ export interface TensorAbout {
 
 /** What the server has to know of a kind of data. */
 export interface ServedKind {
-  /** `picture`, `row`. */
+  /** `picture`, `row`, `text`. */
   readonly noun: string
   /** A made sample: a model answers it before it takes over. */
   sample(model: ServedModel): Ready
