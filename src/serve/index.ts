@@ -6,6 +6,7 @@ export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFile
 export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
 export type { ReadCell } from '../runtime/table/cells.ts'
 export type { ReadRow } from '../runtime/table/rows.ts'
+export type { ModelKind } from '../runtime/types.ts'
 export { createHandler, type Handler, type HandlerOptions } from './handler.ts'
 export { load } from './load.ts'
 export type { Answer, Pixels, ServedModel, ServedOf, ServedPictures, ServedTable, ServedTexts } from './model.ts'

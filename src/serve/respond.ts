@@ -19,7 +19,7 @@ export const headers = {
 export function answer(
   value: unknown,
   { status = 200, more = {} }: { status?: number; more?: Record<string, string> } = {},
-) {
+): Response {
   return new Response(jsonText(value), { status, headers: { ...headers, 'content-type': json, ...more } })
 }
 
