@@ -57,7 +57,7 @@ export interface ImageLearnerOptions
  *  `pretrained: true` says that your function loads weights itself. */
 export async function learner(
   dir: string,
-  model: ModelName | 'auto' | (string & {}) | NetworkFunction = 'auto',
+  model: ModelName | 'auto' | NetworkFunction = 'auto',
   { progress = () => {}, report = streamReport(process.stderr), signal, ...given }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
   const isOwn = typeof model === 'function'

@@ -24,8 +24,8 @@ export const trainingOptions = {
   ...kindOption,
 }
 
-/** The name of a net for pictures or sounds, `auto`, or the path of a checkpoint for texts. */
-export type NamedModel = ModelName | 'auto' | (string & {})
+/** The name of a net for pictures or sounds, `auto`, or the path of a checkpoint for texts, with a slash: `./e5-small`. */
+export type NamedModel = ModelName | 'auto' | 'speech-embedding' | `${string}/${string}`
 
 /** The option with the names of the nets for pictures in its type; texts take the path of a checkpoint too. */
 function modelOption<W extends string>(option: OptionEntry<string, W>): OptionEntry<NamedModel, W> {

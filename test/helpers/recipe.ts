@@ -12,7 +12,7 @@ import { bestThresholds } from '../../src/train/metrics.ts'
 import type { ModelCard } from '../../src/vision/inference/saved.ts'
 
 /** Options of every small training here: random weights, small pictures. */
-export const small: TrainOptions = {
+export const small: TrainOptions & { model: 'squeezenet1_1' } = {
   model: 'squeezenet1_1',
   pretrained: false,
   size: 32,
