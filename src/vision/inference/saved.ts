@@ -66,7 +66,11 @@ export function readStored(path: string): StoredModel<Preprocessing> {
   const domain = domainOf(readCard(`${stemOf(path)}.json`))
   if (domain !== 'images')
     throw new ModelError(
-      `${path}: is a model of ${domain}, and a model of pictures is expected here. \`npx anneal predict RUN FILE\` and \`npx anneal evaluate RUN FOLDER\` take it; \`npx anneal export RUN\` exports a model of texts.`,
+      `${path}: is a model of ${domain}, and a model of pictures is expected here. \`npx anneal predict RUN FILE\` and \`npx anneal evaluate RUN FOLDER\` take it; ${
+        domain === 'texts'
+          ? '`npx anneal export RUN` writes it as one file (`exportText` in a program).'
+          : 'it can not be exported or served yet.'
+      }`,
     )
   const stored = readModel(path, isPreprocessing)
   for (const { card } of stored.members) modelInfo(card.architecture)
