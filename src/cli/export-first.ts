@@ -40,7 +40,7 @@ export async function modelOfRun(run: string): Promise<string> {
   if (ended === 0) return file
   if (ended < 128)
     process.stderr.write(
-      `${flat(`anneal: ${run} could not be exported, so it is not served; the line above says why`)}\n`,
+      `${flat(`anneal: ${run} could not be exported, so it is not served. Export it by hand: npx anneal export ${quoted(run)}`)}\n`,
     )
   process.exit(ended)
 }
