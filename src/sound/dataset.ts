@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto'
 import { relative } from 'node:path'
 import { DataError } from '../base/errors.ts'
-import { percent, plural } from '../base/format.ts'
-import { option } from '../base/options.ts'
+import { plural } from '../base/format.ts'
 import { applyDecisions, type FolderIndex, readDecisions } from '../data/index.ts'
+import { correctFiles, refuseConflicts, refuseDamaged } from '../data/labels/after-scan.ts'
 import { checkLabelOptions } from '../data/labels/check-options.ts'
 import { indexFolder } from '../data/labels/from-folders.ts'
 import { indexNames } from '../data/labels/from-names.ts'
 import { indexTable } from '../data/labels/from-table.ts'
-import { refuseMost } from '../data/labels/left-out.ts'
 import type { LabelOptions } from '../data/labels/options.ts'
 import { drawSplit, uncheckedLabels, unjudged } from '../data/split/draw-split.ts'
 import { dropCopies, dropEmptyClasses } from '../data/split/drop-duplicates.ts'
@@ -109,7 +108,11 @@ export async function openSounds(index: FolderIndex, options: Omit<CacheOptions,
     else for (const fault of faultsOf(row.heard)) problems.push({ ...fault, file, kept: true, counted: false })
     return 'offset' in row
   })
-  checkDamaged(index, problems)
+  refuseDamaged(
+    index,
+    problems.filter(problem => problem.counted),
+    noun,
+  )
   const heard = (number: number) => (store.rows[number] as KeptRow).heard
   if (drawn) for (const item of items) if (item.split === 'valid') item.split = 'train'
   const shared = index.fixed ? [] : sharedParts(items, { dir, most: plan.maxLeftOut, noun })
@@ -124,7 +127,7 @@ export async function openSounds(index: FolderIndex, options: Omit<CacheOptions,
   const all = [...problems, ...once.problems, ...left.problems, ...unchecked]
   const data = describe({ ...index, classes: left.classes, problems: all, choices }, left.items)
   checkEnough(data, index)
-  refuseConflicts(once.problems, index)
+  refuseConflicts(once.problems, index, noun, correctFiles(task))
   return {
     data,
     hash: number => contents[number]!.hash,
@@ -145,33 +148,6 @@ function describe(
   for (const { hash, labels, values, split } of hashed) sum.update(JSON.stringify([hash, values ?? labels, split]))
   const of = (split: Split) => items.filter(item => item.split === split)
   return { dir, task, classes, items, counts, problems, choices, fingerprint: sum.digest('hex'), of }
-}
-
-function checkDamaged({ dir, items, problems: before, options }: FolderIndex, problems: Problem[]): void {
-  const damaged = problems.filter(problem => problem.counted)
-  const total = items.length + before.filter(problem => problem.counted).length
-  if (damaged.length <= options.maxDamaged * total) return
-  const lines = damaged.slice(0, 10).map(({ file, reason }) => `  ${file}: ${reason}`)
-  if (damaged.length > 10) lines.push(`  and ${damaged.length - 10} more`)
-  throw new DataError(
-    `${damaged.length} of the ${plural(total, 'recording')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training allows. Repair or remove them, or raise ${option('maxDamaged')}:\n${lines.join('\n')}`,
-  )
-}
-
-/** Throws for the single-label task if most recordings are in several classes. */
-function refuseConflicts(problems: readonly Problem[], { items, task, options }: FolderIndex): void {
-  const conflicts = problems.filter(({ kind, kept }) => kind === 'conflict' && !kept)
-  refuseMost(
-    { out: conflicts.length, total: items.length, most: options.maxLeftOut },
-    {
-      what: 'recordings have two labels',
-      example: conflicts[0] ? `${conflicts[0].file}: ${conflicts[0].reason}` : '',
-      instead:
-        task === 'regression'
-          ? 'Correct them'
-          : `Correct them, name them in a table with all their labels in one row (${option('labels')})`,
-    },
-  )
 }
 
 function checkEnough({ dir, task, classes, problems, of }: SoundDataset, { fixed }: FolderIndex): void {

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { DataError, fileReason } from '../base/errors.ts'
-import { percent, plural } from '../base/format.ts'
+import { plural } from '../base/format.ts'
 import { option, setting } from '../base/options.ts'
-import { refuseMost } from '../data/labels/left-out.ts'
+import { refuseConflicts, refuseDamaged } from '../data/labels/after-scan.ts'
 import { drawSplit, uncheckedLabels, unjudged } from '../data/split/draw-split.ts'
 import { dropCopies, dropEmptyClasses } from '../data/split/drop-duplicates.ts'
 import { sharedParts } from '../data/split/shared-parts.ts'
@@ -32,7 +32,11 @@ export function openTexts(index: TextIndex, { encoding }: { encoding?: string | 
       `${setting('encoding', encoding)}: no encoding has this name; expected one such as utf-8, utf-16le, windows-1252, windows-1251, shift_jis, gb18030 or euc-kr.`,
     )
   const read = index.texts ? ofTable(index, index.texts) : ofFiles(index, encoding)
-  checkDamaged(index, read.problems)
+  refuseDamaged(
+    index,
+    [...index.problems, ...read.problems].filter(problem => problem.counted),
+    noun,
+  )
   if (drawn) for (const item of read.items) if (item.split === 'valid') item.split = 'train'
   const shared = index.fixed ? [] : sharedParts(read.items, { dir: index.dir, most: plan.maxLeftOut, noun })
   const once = dropCopies(read.items, { ...index, noun })
@@ -51,7 +55,7 @@ export function openTexts(index: TextIndex, { encoding }: { encoding?: string | 
   ]
   const data = described(index, { ...left, problems, choices })
   checkEnough(data, index)
-  refuseConflicts(once.problems, index)
+  refuseConflicts(once.problems, index, noun, 'Correct them, or write all labels of a text into one row')
   return data
 }
 
@@ -131,30 +135,6 @@ function described(
     sum.update(JSON.stringify(`${hash} ${values ?? labels} ${split}`))
   const of = (split: Split) => items.filter(item => item.split === split)
   return { dir, task, classes, items, counts, problems, choices, fingerprint: sum.digest('hex'), of }
-}
-
-function checkDamaged({ dir, items, problems: before, options }: TextIndex, found: readonly Problem[]): void {
-  const damaged = [...before, ...found].filter(problem => problem.counted)
-  const total = items.length + before.filter(problem => problem.counted).length
-  if (damaged.length <= options.maxDamaged * total) return
-  const lines = damaged.slice(0, 10).map(({ file, reason }) => `  ${file}: ${reason}`)
-  if (damaged.length > 10) lines.push(`  and ${damaged.length - 10} more`)
-  throw new DataError(
-    `${damaged.length} of the ${plural(total, one, many)} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training allows. Repair or remove them, or raise ${option('maxDamaged')}:\n${lines.join('\n')}`,
-  )
-}
-
-/** Throws for the single-label task if most texts are in several classes. */
-function refuseConflicts(problems: readonly Problem[], { items, options }: TextIndex): void {
-  const conflicts = problems.filter(({ kind, kept }) => kind === 'conflict' && !kept)
-  refuseMost(
-    { out: conflicts.length, total: items.length, most: options.maxLeftOut },
-    {
-      what: `${many} have two labels`,
-      example: conflicts[0] ? `${conflicts[0].file}: ${conflicts[0].reason}` : '',
-      instead: 'Correct them, or write all labels of a text into one row',
-    },
-  )
 }
 
 function checkEnough({ dir, task, classes, of, problems }: TextDataset, { fixed }: TextIndex): void {

@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto'
 import { relative } from 'node:path'
 import { ImageError } from '../base/errors.ts'
-import { percent, plural } from '../base/format.ts'
-import { option } from '../base/options.ts'
+import { plural } from '../base/format.ts'
+import { correctFiles, refuseConflicts, refuseDamaged } from '../data/labels/after-scan.ts'
 import { checkLabelOptions } from '../data/labels/check-options.ts'
 import { type FolderIndex, indexFolder } from '../data/labels/from-folders.ts'
 import { indexNames } from '../data/labels/from-names.ts'
 import { indexTable } from '../data/labels/from-table.ts'
-import { refuseMost } from '../data/labels/left-out.ts'
 import type { FolderOptions, LabelOptions } from '../data/labels/options.ts'
 import { drawSplit, uncheckedLabels, unjudged } from '../data/split/draw-split.ts'
 import { dropCopies, dropEmptyClasses } from '../data/split/drop-duplicates.ts'
@@ -107,7 +106,12 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
     problems.push({ kind: 'damaged', file: relative(dir, item.file), reason: row.reason, kept: false, counted: true })
     return false
   })
-  checkDamaged(index, problems)
+  refuseDamaged(
+    index,
+    problems.filter(problem => problem.counted),
+    pictureFiles.noun,
+    ImageError,
+  )
   if (drawn) for (const item of items) if (item.split === 'valid') item.split = 'train'
   const shared = index.fixed ? [] : sharedParts(items, { dir, most: plan.maxLeftOut })
   const once = dropCopies(items, index)
@@ -118,7 +122,7 @@ export async function openPictures(index: FolderIndex, options: CacheOptions): P
   const choices = [...index.choices, ...shared, ...unjudged(left, { drawn, task, fixed: index.fixed })]
   const data = describe({ ...index, classes: left.classes, problems: all, choices }, left.items)
   checkEnough(data, index)
-  refuseConflicts(once.problems, index)
+  refuseConflicts(once.problems, index, pictureFiles.noun, correctFiles(task))
   return {
     data,
     picture: number => store.picture(number),
@@ -160,33 +164,6 @@ function fingerprintOf(classes: readonly string[], items: readonly (Item & { has
     sum.update(`${i > 0 ? ',' : ''}${JSON.stringify(`${hash} ${values ?? labels} ${split}`)}`)
   })
   return sum.update(']]').digest('hex')
-}
-
-function checkDamaged({ dir, items, problems: before, options }: FolderIndex, problems: Problem[]): void {
-  const damaged = problems.filter(problem => problem.counted)
-  const total = items.length + before.filter(problem => problem.counted).length
-  if (damaged.length <= options.maxDamaged * total) return
-  const lines = damaged.slice(0, 10).map(({ file, reason }) => `  ${file}: ${reason}`)
-  if (damaged.length > 10) lines.push(`  and ${damaged.length - 10} more`)
-  throw new ImageError(
-    `${damaged.length} of the ${plural(total, 'picture')} in ${dir} can not be used, ${percent(damaged.length / total)}, more than the ${percent(options.maxDamaged)} that training allows. Repair or remove them, or raise ${option('maxDamaged')}:\n${lines.join('\n')}`,
-  )
-}
-
-/** Throws for the single-label task if most pictures are in several classes. */
-function refuseConflicts(problems: readonly Problem[], { items, task, options }: FolderIndex): void {
-  const conflicts = problems.filter(({ kind, kept }) => kind === 'conflict' && !kept)
-  refuseMost(
-    { out: conflicts.length, total: items.length, most: options.maxLeftOut },
-    {
-      what: 'pictures have two labels',
-      example: conflicts[0] ? `${conflicts[0].file}: ${conflicts[0].reason}` : '',
-      instead:
-        task === 'regression'
-          ? 'Correct them'
-          : `Correct them, name them in a table with all their labels in one row (${option('labels')})`,
-    },
-  )
 }
 
 function checkEnough({ dir, task, classes, pictures, problems }: ImageDataset, { fixed }: FolderIndex): void {

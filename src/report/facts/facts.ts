@@ -92,7 +92,6 @@ export function factsOf(record: RunRecord): Facts {
     scan?.pictures?.[part] ?? counts.reduce((total, row) => total + (row[part] ?? 0), 0)
   const pictures = { train: sum('train'), valid: sum('valid'), test: sum('test') }
   const task = taskOf(record, epochs)
-  const isTable = config?.domain === 'tables'
   const leading = leadingOf(record, task)
   const classes = strings(config?.classes) ?? strings(interpret?.classes) ?? counts.map(c => c.name)
   const confusion = matrix(interpret?.classes ?? classes, interpret?.confusion)

@@ -1,4 +1,3 @@
-import { plural } from '../../base/format.ts'
 import { samples } from '../../base/samples.ts'
 import type { LabelScore, MultiInterpretation } from '../../runs/index.ts'
 import type { Facts } from '../facts/facts.ts'
