@@ -15,7 +15,17 @@ export interface CodedWords {
 export type FrameColumn =
   | { name: string; type: 'number'; values: Float64Array; reading?: CellReading }
   | { name: string; type: 'date'; values: Float64Array; reading?: CellReading }
-  | { name: string; type: 'words'; values: CodedWords; reading?: CellReading }
+  | { name: string; type: 'words'; values: CodedWords; reading?: CellReading; vectors?: TextVectors }
+
+/** What a net for texts makes of each different text of a column. */
+export interface TextVectors {
+  /** [words × width] */
+  values: Float32Array
+  width: number
+  /** The net, and a digest of its weights. */
+  name: string
+  digest: string
+}
 
 /** How the cells of a column were read, where more than one reading is possible. A model reads later tables the same
  *  way. */
@@ -58,6 +68,17 @@ export type ColumnEncoding =
   | { column: string; kind: 'category'; words: readonly string[] }
   /** Parts of a date as numbers: elapsed days since `origin` (seconds since 1970), sines and cosines, flags. */
   | { column: string; kind: 'date'; origin: number; parts: readonly string[]; reading?: CellReading }
+  /** A text as numbers: the vector that a net makes of it (`width` numbers), less `mean`, along the `components`
+   *  directions of `basis` [components × width]; NaN where the text is missing. Both are float32 in base64. */
+  | {
+      column: string
+      kind: 'text'
+      net: { name: string; digest: string }
+      width: number
+      components: number
+      mean: string
+      basis: string
+    }
 
 /** How rows become features. Fitted on training rows alone. Plain data: it stands in the model's card. */
 export interface Encoding {

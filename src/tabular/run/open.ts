@@ -3,6 +3,7 @@ import type { Choice } from '../../data/types.ts'
 import { encode } from '../encode.ts'
 import type { TableOptions } from '../options.ts'
 import { type PreparedTable, type PrepareOptions, prepareFrame, prepareTable } from '../prepare.ts'
+import type { Embedding } from '../texts/embedder.ts'
 import type { Frame } from '../types.ts'
 import type { RunTable } from './run-table.ts'
 
@@ -18,6 +19,8 @@ export interface Telling {
   onChoice(choice: Choice): void
   report: Report
   signal: AbortSignal | undefined
+  embedder: Embedding['embedder']
+  progress: Embedding['progress']
 }
 
 /** The options of reading and preparing among those of training. */
@@ -38,7 +41,7 @@ export function kindsIn(as: readonly string[] | undefined): PrepareOptions['as']
 
 /** Reads the table and prepares it: kinds of columns, target, parts, leaks. */
 export async function openTable(source: string, options: TableOptions, telling: Telling): Promise<OpenTable> {
-  const how = preparing(options)
+  const how = { ...preparing(options), embedder: telling.embedder }
   const first = await prepareTable(source, { ...how, ...telling })
   const { fold = 0 } = options
   return {
