@@ -8,7 +8,7 @@ import { canonical, wordCodes, wordOfNumber } from '../cells/words.ts'
 import { datePartsWriter, partsOf } from './columns/date-parts.ts'
 import { type EncodedNames, LaterEncoded, type RowsEncoder } from './encoded.ts'
 import { gather } from './gather.ts'
-import { componentsOf, fitComponents } from './texts/components.ts'
+import { fitComponents, textNames, textNumbers } from './texts/components.ts'
 import type {
   CellReading,
   CodedWords,
@@ -43,7 +43,7 @@ export function fitEncoding(frame: Frame, uses: readonly ColumnUse[], trainRows:
     }
     if (kind === 'text' && column.type === 'words') {
       const found = fitComponents(column, trainRows)
-      return found ? [found.encoding] : []
+      return found ? [found] : []
     }
     return [{ column: name, kind: 'category', words: vocabulary(column, trainRows) }]
   })
@@ -144,7 +144,7 @@ class Encoder implements RowsEncoder {
       const width = numberNames.length
       if (one.kind === 'text') {
         this.#numbers.push({ at, write: textWriter(frame, column, one, width) })
-        at += one.components
+        at += textNames(one).length
         continue
       }
       const values = valuesOf(frame, column, one)
@@ -190,7 +190,7 @@ class Encoder implements RowsEncoder {
 function namesOf(one: ColumnEncoding): string[] {
   if (one.kind === 'number') return [one.column]
   if (one.kind === 'date') return one.parts.map(part => `${one.column} ${part}`)
-  return one.kind === 'text' ? Array.from({ length: one.components }, (_, k) => `${one.column} ${k + 1}`) : []
+  return one.kind === 'text' ? textNames(one) : []
 }
 
 const rowsAtOnce = 2048
@@ -227,14 +227,9 @@ function textWriter(
     throw new DataError(
       `${frame.source}: the texts of "${column.name}" were read by ${name} (${digest.slice(0, 12)}), and the model was trained with ${one.net.name} (${one.net.digest.slice(0, 12)}). Train again, or take the version of Anneal that it was trained by.`,
     )
-  const { codes } = column.values
-  const of = componentsOf(column, one)
-  const none = new Float32Array(one.components).fill(Number.NaN)
+  const of = textNumbers(column, one)
   return (into, at, rows) => {
-    for (let i = 0; i < rows.length; i++, at += width) {
-      const code = codes[rows[i]!]!
-      into.set(code < 0 ? none : of(code), at)
-    }
+    for (let i = 0; i < rows.length; i++, at += width) into.set(of(rows[i]!), at)
   }
 }
 

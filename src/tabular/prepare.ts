@@ -11,7 +11,8 @@ import { readTable } from './read/read-table.ts'
 import { type SplitOptions, splitTable, type TableSplit } from './split.ts'
 import { type TableTarget, type TargetOptions, targetOf, targetsOf } from './target.ts'
 import { mostComponents } from './texts/components.ts'
-import { type Embedding, textColumns, withVectors } from './texts/embedder.ts'
+import { type Embedding, textColumns, textsOf, withVectors } from './texts/embedder.ts'
+import { withAnswers } from './texts/linear.ts'
 import type { ColumnUse, Encoding, Frame, LabelledRows, RowNumbers } from './types.ts'
 
 /** How a table becomes training rows. */
@@ -48,7 +49,7 @@ export async function prepareTable(source: string, options: PrepareOptions): Pro
   }
   const read = await readTable(source, { ...options, onChoice: tell })
   const frame = await withTexts(read, options, tell)
-  const prepared = prepareFrame(frame, options)
+  const prepared = await prepareTexts(frame, options)
   if (frame.rows > manyRows) collectGarbage()
   for (const choice of prepared.choices) options.onChoice?.(choice)
   return { ...prepared, choices: [...choices, ...prepared.choices] }
@@ -77,7 +78,23 @@ const usesOf = (frame: Frame, options: PrepareOptions, targets: readonly string[
 /** From so many rows on, memory is freed between the steps. */
 const manyRows = 100_000
 
-/** The same for a table in memory. */
+/** Prepares a table in memory, whose columns of texts have vectors. */
+export async function prepareTexts(frame: Frame, options: PrepareOptions): Promise<PreparedTable> {
+  const prepared = prepareFrame(frame, options)
+  if (textsOf(prepared.encoding).length === 0) return prepared
+  const choices = [...prepared.choices]
+  const done = await withAnswers(prepared, {
+    train: prepared.split.train,
+    targets: { ...prepared.target.info, values: prepared.target.values },
+    group: options.groupColumn,
+    seed: options.seed ?? 42,
+    tell: choice => choices.push(choice),
+    signal: options.signal,
+  })
+  return { ...prepared, ...done, choices }
+}
+
+/** The same for a table in memory without columns of texts. */
 export function prepareFrame(frame: Frame, options: PrepareOptions): PreparedTable {
   const { target, uses, split, choices } = splitFrame(frame, options)
   const encoding = fitEncoding(frame, uses, split.train)

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../../base/files.ts'
 import { blocksOf } from '../encoded.ts'
+import { textNames } from '../texts/components.ts'
 import { textsOf } from '../texts/embedder.ts'
 import type { Encoded, Encoding, Frame, RowNumbers } from '../types.ts'
 import { spread } from './rows.ts'
@@ -23,7 +24,7 @@ export function rowTexts(frame: Frame, encoding: Encoding, rows?: RowNumbers): R
   const passed = new Set<number>()
   let at = 0
   for (const one of encoding.columns) {
-    const width = one.kind === 'date' ? one.parts.length : one.kind === 'text' ? one.components : 1
+    const width = one.kind === 'date' ? one.parts.length : one.kind === 'text' ? textNames(one).length : 1
     if (one.kind === 'text') for (let k = 0; k < width; k++) passed.add(at + k)
     if (one.kind !== 'category') at += width
   }

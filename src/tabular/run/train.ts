@@ -167,7 +167,7 @@ async function work(session: TableSession, job: Job, hooks: TableHooks): Promise
   }
   if (options.folds !== undefined && fold === undefined && options.fold === undefined)
     return trainFolds(session, { ...job, open }, hooks, drive)
-  const table = open.at(fold)
+  const table = await open.at(fold)
   if (job.open) session.began(open.frame)
   return oneModel(session, { table, config, options, clock }, hooks)
 }

@@ -1,5 +1,6 @@
 import { aten, fromArray, scope } from '../../torch/index.ts'
 import type { ColumnEncoding, FrameColumn, RowNumbers } from '../types.ts'
+import { packed, unpacked } from './packed.ts'
 
 type TextEncoding = Extract<ColumnEncoding, { kind: 'text' }>
 type Words = Extract<FrameColumn, { type: 'words' }>
@@ -13,7 +14,7 @@ const mostTexts = 50_000
 /** The directions in which the vectors of the training rows differ most (principal components; Pearson 1901), from the
  *  rows that hold a text. Each keeps its length: the first ones count most. Returns undefined if fewer than two different
  *  texts are there. */
-export function fitComponents(column: Words, rows: RowNumbers): { encoding: TextEncoding; share: number } | undefined {
+export function fitComponents(column: Words, rows: RowNumbers): TextEncoding | undefined {
   const { vectors, values } = column
   if (!vectors) return undefined
   const filled = rows.filter(row => values.codes[row]! >= 0)
@@ -29,27 +30,21 @@ export function fitComponents(column: Words, rows: RowNumbers): { encoding: Text
     const all = fromArray(x, [some.length, width]).to('float64')
     const mean = all.mean([0])
     const centred = all.sub(mean)
-    const [lengths, directions] = aten.linalg_eigh(centred.transpose(0, 1).matmul(centred))
-    const power = Array.from(lengths.data() as Float64Array)
+    const [, directions] = aten.linalg_eigh(centred.transpose(0, 1).matmul(centred))
     const axes = directions.transpose(0, 1).contiguous().data() as Float64Array // [width × width], the last one first
     const basis = new Float32Array(count * width)
     for (let k = 0; k < count; k++) {
       const axis = axes.subarray((width - 1 - k) * width, (width - k) * width)
       basis.set(signed(axis), k * width)
     }
-    const total = power.reduce((sum, v) => sum + Math.max(0, v), 0)
-    const held = power.slice(-count).reduce((sum, v) => sum + Math.max(0, v), 0)
     return {
-      encoding: {
-        column: column.name,
-        kind: 'text' as const,
-        net: { name, digest },
-        width,
-        components: count,
-        mean: packed(Float32Array.from(mean.data() as Float64Array)),
-        basis: packed(basis),
-      },
-      share: total > 0 ? held / total : 1,
+      column: column.name,
+      kind: 'text' as const,
+      net: { name, digest },
+      width,
+      components: count,
+      mean: packed(Float32Array.from(mean.data() as Float64Array)),
+      basis: packed(basis),
     }
   })
 }
@@ -63,29 +58,57 @@ function signed(axis: Float64Array): Float64Array {
 const vectorOf = ({ values, width }: NonNullable<Words['vectors']>, code: number): Float32Array =>
   values.subarray(code * width, (code + 1) * width)
 
-/** The components of the text with a code. Each different text is computed once. */
-export function componentsOf(
-  column: Words,
-  { components, width, mean, basis }: TextEncoding,
-): (code: number) => Float32Array {
-  const vectors = column.vectors!
-  const [centre, axes] = [unpacked(mean), unpacked(basis)]
+/** The numbers that a row of texts becomes: the components of its text, then what the linear model says of it. Each
+ *  different text is computed once. `row` has answers of its own where it was trained on (`withAnswers`). */
+export function textNumbers(column: Words, encoding: TextEncoding): (row: number) => Float32Array {
+  const { components, linear } = encoding
+  const { told, values, vectors } = column
+  const outputs = linear?.says.length ?? 0
+  const centre = unpacked(encoding.mean)
+  const compute = projected(unpacked(encoding.basis), components)
+  const answer = linear && projected(unpacked(linear.weight), outputs)
   const known = new Map<number, Float32Array>()
-  return code => {
+  const none = new Float32Array(components + outputs).fill(Number.NaN)
+  const ofCode = (code: number): Float32Array => {
     const before = known.get(code)
     if (before) return before
-    const vector = vectorOf(vectors, code)
-    const out = new Float32Array(components)
-    for (let k = 0; k < components; k++) {
-      let sum = 0
-      for (let i = 0; i < width; i++) sum += (vector[i]! - centre[i]!) * axes[k * width + i]!
-      out[k] = sum
-    }
+    const vector = vectorOf(vectors!, code)
+    const out = new Float32Array(components + outputs)
+    compute(
+      vector.map((v, i) => v - centre[i]!),
+      out,
+      0,
+    )
+    answer?.(vector, out, components)
+    for (let k = 0; k < outputs; k++) out[components + k]! += linear!.bias[k]!
     known.set(code, out)
     return out
   }
+  return row => {
+    const code = values.codes[row]!
+    if (code < 0) return none
+    const numbers = ofCode(code)
+    if (!told || !linear || Number.isNaN(told[row * outputs]!)) return numbers
+    const own = numbers.slice()
+    own.set(told.subarray(row * outputs, (row + 1) * outputs), components)
+    return own
+  }
 }
 
-const packed = (values: Float32Array): string =>
-  Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64')
-const unpacked = (text: string): Float32Array => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer)
+/** Products with `count` rows of weights, written from `at` on. */
+const projected =
+  (rows: Float32Array, count: number) =>
+  (vector: Float32Array, out: Float32Array, at: number): void => {
+    const width = vector.length
+    for (let k = 0; k < count; k++) {
+      let sum = 0
+      for (let i = 0; i < width; i++) sum += vector[i]! * rows[k * width + i]!
+      out[at + k] = sum
+    }
+  }
+
+/** The names of these numbers. */
+export const textNames = ({ column, components, linear }: TextEncoding): string[] => [
+  ...Array.from({ length: components }, (_, k) => `${column} ${k + 1}`),
+  ...(linear?.says ?? []).map(name => `${column} says ${name}`),
+]
