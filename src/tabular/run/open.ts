@@ -21,6 +21,7 @@ export interface Telling {
   signal: AbortSignal | undefined
   embedder: Embedding['embedder']
   progress: Embedding['progress']
+  onWarning: Embedding['onWarning']
 }
 
 /** The options of reading and preparing among those of training. */

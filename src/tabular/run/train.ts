@@ -161,6 +161,7 @@ async function work(session: TableSession, job: Job, hooks: TableHooks): Promise
       signal: hooks.signal,
       embedder: hooks.embedder,
       progress: hooks.progress,
+      onWarning: message => session.warn(message),
     })
     session.began(open.frame)
     clock('read')

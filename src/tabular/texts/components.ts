@@ -8,6 +8,9 @@ type Words = Extract<FrameColumn, { type: 'words' }>
 /** Numbers that a column of texts becomes, as in skrub's TextEncoder. */
 export const mostComponents = 30
 
+/** A direction in which texts differ less than this, as a share of the largest, is rounding. */
+const negligible = 1e-9
+
 /** Texts that the components are found from, evenly taken where there are more. */
 const mostTexts = 50_000
 
@@ -22,15 +25,16 @@ export function fitComponents(column: Words, rows: RowNumbers): TextEncoding | u
   const some = filled.filter((_, i) => i % step === 0)
   const different = new Set(Array.from(some, row => values.codes[row]!)).size
   const { width, name, digest } = vectors
-  const count = Math.min(mostComponents, width, different - 1)
-  if (count < 1) return undefined
+  if (different < 2) return undefined
   return scope(() => {
     const x = new Float32Array(some.length * width)
     for (const [i, row] of some.entries()) x.set(vectorOf(vectors, values.codes[row]!), i * width)
     const all = fromArray(x, [some.length, width]).to('float64')
     const mean = all.mean([0])
     const centred = all.sub(mean)
-    const [, directions] = aten.linalg_eigh(centred.transpose(0, 1).matmul(centred))
+    const [powers, directions] = aten.linalg_eigh(centred.transpose(0, 1).matmul(centred))
+    const power = powers.data() as Float64Array // ascending
+    const count = power.slice(-mostComponents).filter(v => v > negligible * power.at(-1)!).length
     const axes = directions.transpose(0, 1).contiguous().data() as Float64Array // [width × width], the last one first
     const basis = new Float32Array(count * width)
     for (let k = 0; k < count; k++) {

@@ -17,6 +17,8 @@ export interface TextEmbedder {
     texts: readonly string[],
     options?: { onDone?: ((done: number, total: number) => void) | undefined; signal?: AbortSignal | undefined },
   ): Promise<Float32Array>
+  /** What a reader should know before these texts are used, such as a language that the net has not learned. */
+  warning?(texts: readonly string[]): string | undefined
 }
 
 /** Opens the net when a table has a column of texts. */
@@ -26,6 +28,8 @@ export type OpenEmbedder = () => Promise<TextEmbedder>
 export interface Embedding {
   embedder?: OpenEmbedder | undefined
   progress?: ((label: string, done: number, total: number) => void) | undefined
+  /** Called with what a reader should know of the texts of a column. */
+  onWarning?: ((message: string) => void) | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -41,7 +45,7 @@ export const textsOf = ({ columns }: Encoding): string[] =>
 export async function withVectors(
   frame: Frame,
   names: readonly string[],
-  { embedder, progress = () => {}, signal }: Embedding,
+  { embedder, progress = () => {}, onWarning = () => {}, signal }: Embedding,
 ): Promise<Frame> {
   const wanted = frame.columns.filter(column => names.includes(column.name) && !hasVectors(column))
   if (wanted.length === 0) return frame
@@ -61,6 +65,8 @@ export async function withVectors(
         `${frame.source}: "${column.name}" holds ${column.type}s, and the model takes texts there. Read it with { as: { ${JSON.stringify(column.name)}: "text" } }.`,
       )
     const { words } = column.values
+    const warning = net.warning?.(words)
+    if (warning !== undefined) onWarning(`"${column.name}": ${warning}`)
     const onDone = (done: number, total: number) => progress(`texts of ${column.name}`, done, total)
     const vectors = await kept(net, words, () => net.embed(words, { onDone, signal }))
     progress('', 0, 0)
