@@ -1,4 +1,4 @@
-import { arange, autocast, call, noGrad, scope, type Tensor, zeros } from '../torch/index.ts'
+import { arange, autocast, call, keepMemory, noGrad, scope, type Tensor, zeros } from '../torch/index.ts'
 import { useKernels } from '../torch/kernels.ts'
 import {
   type ConvLayer,
@@ -46,6 +46,7 @@ export function measureLayers(
   }: { shape: readonly number[]; batch: number; precision: Precision; noise?: Noise | undefined },
 ): LayerTimes[] {
   if ((network.device ?? 'cpu') !== 'cpu' || (precision !== 'float32' && precision !== 'bfloat16')) return []
+  keepMemory() // as training steps do
   return scope(() => layersOf(network, { shape, precision, noise: given })).map(({ layer, count }) =>
     scope(() => measured(layer, { n: batch, count })),
   )
