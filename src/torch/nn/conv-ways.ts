@@ -10,7 +10,9 @@ export type ConvWays = Record<ConvProduct, ConvWay>
 /** The ways of layers, by `layerKey`. */
 export type ConvPlan = Readonly<Record<string, ConvWays>>
 
+/** All ways. */
 export const convWays: readonly ConvWay[] = ['libtorch', 'product', 'own', 'tiles', 'fused']
+/** All products. */
 export const convProducts: readonly ConvProduct[] = ['forward', 'input', 'weights', 'inference']
 
 /** A convolution and the size of its input, [N, cin, h, w]. */
