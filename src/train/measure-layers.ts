@@ -1,4 +1,4 @@
-import { arange, autocast, call, keepMemory, noGrad, scope, type Tensor, zeros } from '../torch/index.ts'
+import { arange, autocast, call, keepMemory, library, noGrad, scope, type Tensor, zeros } from '../torch/index.ts'
 import { useKernels } from '../torch/kernels.ts'
 import {
   type ConvLayer,
@@ -20,7 +20,7 @@ export interface LayerTimes extends ConvLayer {
   name: string
   /** How many such layers the net has. */
   count: number
-  /** The batch. */
+  /** The samples that it was measured with: the batch, or fewer of large maps. */
   n: number
   /** Milliseconds of each way of each product. */
   milliseconds: Record<ConvProduct, Partial<Record<ConvWay, number>>>
@@ -48,7 +48,7 @@ export function measureLayers(
   if ((network.device ?? 'cpu') !== 'cpu' || (precision !== 'float32' && precision !== 'bfloat16')) return []
   keepMemory() // as training steps do
   return scope(() => layersOf(network, { shape, precision, noise: given })).map(({ layer, count }) =>
-    scope(() => measured(layer, { n: batch, count })),
+    scope(() => measured(layer, { batch, count })),
   )
 }
 
@@ -70,10 +70,14 @@ function layersOf(
   }
 }
 
-function measured(layer: ConvLayer, { n, count }: { n: number; count: number }): LayerTimes {
+/** With so many pixels for each thread, twice as many take twice as long in every way. */
+const enough = 4096
+
+function measured(layer: ConvLayer, { batch, count }: { batch: number; count: number }): LayerTimes {
   const { dtype, cin, cout, k, stride, padding, groups, h, w } = layer
   const half = dtype === 'bfloat16'
   const [oh, ow] = [h, w].map(side => Math.floor((side + 2 * padding - k) / stride) + 1) as [number, number]
+  const n = Math.min(batch, Math.ceil((enough * Math.max(2, library().threads)) / (oh * ow)))
   // No random numbers: a run draws the same ones whether it measures or not.
   const made = (...sizes: number[]) =>
     (
