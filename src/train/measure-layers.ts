@@ -34,8 +34,8 @@ export const planOf = (layers: readonly LayerTimes[]): ConvPlan =>
 /** Makes a batch of inputs like the real ones. */
 type Noise = (batch: number) => Tensor
 
-/** Times every way of every product of the net's convolutions, once for each shape, and takes the fastest. Nothing of
- *  the net changes. `bfloat16` has no convolutions to choose where autocast leaves them in float32. */
+/** Times every way of every product of the net's convolutions, once for each shape, and takes the fastest. The net
+ *  does not change. Empty on other devices than the CPU. */
 export function measureLayers(
   network: Network,
   {
