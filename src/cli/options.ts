@@ -57,6 +57,7 @@ export const commandFlags = {
     out: path('the path of a .png or .jpg file').flag('--out <file>').default('augment.png').says('the file of the sheet, .png or .jpg'),
   }),
   bench: group('Run', ['bench'], { json: bool().flag('--json').says('print one JSON object') }),
+  launch: {},
   runs: group('Run', ['runs'], { json: bool().flag('--json').says('print one JSON line per run') }),
   doctor: group('Run', ['doctor'], { json: bool().flag('--json').says('print one JSON object') }),
   clean: group('Run', ['clean'], {
