@@ -203,6 +203,26 @@ does(
 )
 
 does(
+  'shard',
+  program
+    .command('shard')
+    .description('write labelled pictures into tars (WebDataset) that train reads like the folder')
+    .argument('<folder>', 'what `anneal train` takes; with --check a folder of tars')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  npx anneal shard photos --out shards
+  npx anneal shard photos --labels labels.csv --out shards --size 1GB
+  npx anneal shard shards --check
+  npx anneal train shards
+  npx anneal train 'shards/shard-{000000..000007}.tar'`,
+    ),
+  async () => (await optionTables()).shard,
+  async (options, flags, folder: string) => (await import('./shard.ts')).shard(folder, options, flags),
+)
+
+does(
   'launch',
   program
     .command('launch')

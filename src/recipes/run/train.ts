@@ -6,6 +6,7 @@ import { type Report, streamReport } from '../../base/progress.ts'
 import { samples } from '../../base/samples.ts'
 import { version } from '../../base/version.ts'
 import type { LabelOptions } from '../../data/index.ts'
+import { dataExists } from '../../data/shards/find.ts'
 import type { Domain, ModelChoice, Progress } from '../../domain/index.ts'
 import {
   domainOf,
@@ -59,7 +60,7 @@ export async function train<O extends object>(
   { out, ...options }: O & RecipeOptions & { out?: string | undefined },
   hooks: TrainHooks = {},
 ): Promise<RunResult> {
-  if (!existsSync(data)) throw new RunError(`${data}: no such folder or file. Expected ${domain.expected(data)}.`)
+  if (!dataExists(data)) throw new RunError(`${data}: no such folder or file. Expected ${domain.expected(data)}.`)
   const root = resolve(out ?? 'runs')
   if (!relative(resolve(data), root).startsWith('..'))
     throw new RunError(`${root}: the run would lie inside the data, ${data}; name another folder (${option('out')}).`)
