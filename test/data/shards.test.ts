@@ -115,7 +115,7 @@ test('several labels, numbers, groups and times travel too', async () => {
     ...indexFolder(folder('two', { ...pictureNames(4, 'x'), ...pictureNames(4, 'y') }), {}, ofPictures),
     dir,
   }
-  const items = (rest: (i: number) => object) =>
+  const itemsOf = <T extends object>(rest: (i: number) => T) =>
     Array.from({ length: 6 }, (_, i) => ({
       file: join(dir, `p/${i}.jpg`),
       labels: [],
@@ -126,7 +126,7 @@ test('several labels, numbers, groups and times travel too', async () => {
     ...base,
     task: 'multi' as const,
     classes: ['a', 'b', 'c'],
-    items: items(i => ({ labels: i % 3 === 2 ? [0, 2] : [i % 3], group: `g${i % 3}`, time: i })),
+    items: itemsOf(i => ({ labels: i % 3 === 2 ? [0, 2] : [i % 3], group: `g${i % 3}`, time: i })),
   }
   await write(multi, 'multi', { order: 'file' })
   const read = index(join(root, 'multi'), { groupRegex: undefined })
@@ -139,7 +139,7 @@ test('several labels, numbers, groups and times travel too', async () => {
     ...base,
     task: 'regression' as const,
     classes: ['age', 'weight'],
-    items: items(i => ({ values: [i + 0.1, -1 - i] })),
+    items: itemsOf(i => ({ values: [i + 0.1, -1 - i] })),
   }
   await write(numbers, 'numbers', { order: 'file' })
   const amounts = index(join(root, 'numbers'))
