@@ -22,6 +22,9 @@ export interface Environment {
   readonly attempt: number
   /** The network interface or the address to listen on; undefined: the one on the way to `host`. */
   readonly listenOn: string | undefined
+  /** How long the ranks wait for each other at the start, and after how much silence a rank counts as lost. */
+  readonly joinSeconds: number
+  readonly silenceSeconds: number
 }
 
 /** The place of this process as its launcher's variables say; undefined if there are none, or if they say that it is the
@@ -50,6 +53,8 @@ export function readEnvironment(env: Variables = process.env): Environment | und
     job,
     attempt: wholeNumber(env, 'TORCHELASTIC_RESTART_COUNT') ?? 0,
     listenOn: env.ANNEAL_INTERFACE || env.GLOO_SOCKET_IFNAME?.split(',')[0] || undefined,
+    joinSeconds: wholeNumber(env, 'ANNEAL_JOIN_SECONDS') || 300,
+    silenceSeconds: wholeNumber(env, 'ANNEAL_SILENCE_SECONDS') || 15,
   }
 }
 
