@@ -131,6 +131,7 @@ export async function drive(
       recipes,
     )
     reporter.close()
+    if (run === '') return // not the first rank: that one says it
     if (!flags.json) process.stdout.write(epilogue(result.run))
     else if (answerLost()) {
       process.stderr.write(`anneal: the run is done, but its events on stdout are not whole: see ${result.run}\n`)
@@ -139,9 +140,10 @@ export async function drive(
   } catch (error) {
     reporter.close()
     if (!recipes.wasStopped(error)) throw error
-    process.stderr.write(
-      `${(error as Error).message}.\nGo on with:\n  ${startedBy()} train --resume ${flat(quoted(run))}\n`,
-    )
+    if (run !== '')
+      process.stderr.write(
+        `${(error as Error).message}.\nGo on with:\n  ${startedBy()} train --resume ${flat(quoted(run))}\n`,
+      )
     process.exit(exitCodes[stoppedBy ?? 'SIGINT'])
   } finally {
     unheard()

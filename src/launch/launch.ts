@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
-import { FileError, fileReason, RunError } from '../base/errors.ts'
+import { FileError, fileReason, OptionError, RunError } from '../base/errors.ts'
 import { duration, plural, quoted } from '../base/format.ts'
 import { type RankCommand, resumed } from './command-line.ts'
 import { type Failure, type Group, type RankPlan, startGroup } from './group.ts'
@@ -32,6 +32,7 @@ export interface LaunchContext {
 export async function launch(command: RankCommand, options: LaunchOptions, context: LaunchContext): Promise<number> {
   const place = placeOf(options, context.env)
   const { grace = launchOptions.grace.usual, maxRestarts = launchOptions.maxRestarts.usual } = options
+  checkRestarts(command, place, maxRestarts)
   const notes = mkdtempSync(join(tmpdir(), 'anneal-launch-'))
   const output = openOutput(command, place, options.logDir, context)
   let group: Group | undefined
@@ -47,8 +48,7 @@ export async function launch(command: RankCommand, options: LaunchOptions, conte
   })
   try {
     for (let restart = 0, now = command; ; restart++) {
-      const run = noted(notes)
-      if (restart > 0) now = resumed(command, context.self, run)
+      if (restart > 0) now = resumed(command, context.self, noted(notes) ?? outOf(command, place))
       const masterPort = place.masterPort ?? (await freePort())
       const plans = planRanks({ ...place, masterPort }, { restart, maxRestarts, notes, options, context, output })
       if (restart === 0) output.say(opening(place, masterPort, plans[0]!.env.ANNEAL_THREADS!, context.cores))
@@ -68,6 +68,16 @@ export async function launch(command: RankCommand, options: LaunchOptions, conte
     output.close()
     rmSync(notes, { recursive: true, force: true })
   }
+}
+
+/** On several machines each launcher has to know which run a restart goes on with: the one that rank 0 makes. */
+function checkRestarts({ anneal = [] }: RankCommand, { nnodes }: Place, maxRestarts: number): void {
+  const named = anneal.some(word => /^--(out|resume)(=|$)/.test(word))
+  if (nnodes > 1 && maxRestarts > 0 && anneal[0] === 'train' && !named)
+    throw new OptionError(
+      `launch: --max-restarts ${maxRestarts} with --nnodes ${nnodes} needs the name of the run, so that all machines go on with the same one; expected --out after train. Example: train photos --out runs/first`,
+      { exitCode: 2 },
+    )
 }
 
 /** `2 ranks on this machine, 1 thread each (2 cores); they meet at 127.0.0.1:43211`. */
@@ -98,6 +108,12 @@ function failed(
   return new RunError(`launch: ${told(failure)} (the first${all} that failed${of})${memory}${lines(failure)}`, {
     exitCode: failure.exitCode,
   })
+}
+
+/** The run of rank 0 on another machine. */
+const outOf = ({ anneal = [] }: RankCommand, { nodeRank }: Place): string | undefined => {
+  const at = anneal.findIndex(word => /^--out(=|$)/.test(word))
+  return nodeRank === 0 || at < 0 ? undefined : (/^--out=(.*)/s.exec(anneal[at]!)?.[1] ?? anneal[at + 1])
 }
 
 /** The run that a rank made, as it noted it. */
