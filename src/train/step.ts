@@ -2,7 +2,8 @@ import { TrainingError } from '../base/errors.ts'
 import { rng } from '../base/random.ts'
 import type { GradientSum } from '../ranks/gradients.ts'
 import type { Ranks } from '../ranks/ranks.ts'
-import { aten, autocast, manualSeed, noGrad, type optim, scope, type Tensor } from '../torch/index.ts'
+import { shareStatistics } from '../ranks/statistics.ts'
+import { aten, autocast, manualSeed, nn, noGrad, type optim, scope, type Tensor } from '../torch/index.ts'
 import type { InputBatch, LossBatch, PredictedBatch, Training } from './callback.ts'
 import type { BatchTransform, LearnerSettings } from './learner-options.ts'
 import type { Answer, Answers, EventName, Events } from './loop-events.ts'
@@ -40,6 +41,7 @@ export interface StepResult {
 export interface Stepping extends Training {
   readonly options: LearnerSettings & {
     batchTransforms?: readonly BatchTransform[] | undefined
+    syncBn?: boolean | undefined
     gradClip?: number | undefined
   }
   readonly ranks: Ranks
@@ -60,8 +62,10 @@ export function takeStep(learn: Stepping, samples: Uint32Array, place: StepPlace
   // The masks of dropout differ by rank, and a step that is repeated after a stop draws the same.
   if (!ranks.alone) manualSeed(((learn.options.seed * 7919 + place.step) % 2 ** 40) * 4096 + ranks.rank)
   const result: StepResult = { stepped: false, answers: new Set() }
-  scope(() => {
-    const share = ranks.share(samples)
+  const share = ranks.share(samples)
+  const copies = share.samples.length === samples.length ? ranks.size : 1
+  const over = learn.options.syncBn && !ranks.alone ? { group: ranks.name, copies } : undefined
+  const inStep = () => {
     const batch = firstBatch(learn, share.samples, place) as LossBatch
     const hear = (name: EventName): Answers => {
       const answers = tools.events.now(name, batch, learn)
@@ -78,11 +82,13 @@ export function takeStep(learn: Stepping, samples: Uint32Array, place: StepPlace
       const [loss, stops] = ranks.sumNumbers([result.loss * share.weight, tools.stopping?.() ? 1 : 0])
       result.loss = loss!
       result.stop = stops! > 0
+      if (!over) shareStatistics(ranks, learn.network.net)
     }
     const finite = made && tools.scaler ? tools.scaler.unscale(gradients(tools.optimizer)) : true
     if (leaves(hear('afterBackward'))) return
     result.stepped = update(learn, tools, hear, finite && Number.isFinite(result.loss))
-  })
+  }
+  nn.withSyncedNorm(over, () => scope(inStep))
   return result
 }
 
