@@ -118,6 +118,10 @@ ${tables(benchOptions)}
 
 ${tables(launchOptions)}
 
+## \`anneal shard\`
+
+It takes the options of labels above (but \`--valid\` and the folds, which belong to training), and its own flags, in the last table.
+
 ## \`anneal serve\` and \`createHandler\`
 
 [docs/serve.md](serve.md) is the guide.
