@@ -147,10 +147,7 @@ describe("Slurm's script", () => {
   })
 
   test('it starts a run, goes on with it, and comes again after a stop alone', () => {
-    const path = [
-      commands('srun', 'echo "$ANNEAL_THREADS: $@"; exit $CODE'),
-      commands('scontrol', 'echo "again: $@"'),
-    ]
+    const path = [commands('srun', 'echo "$ANNEAL_THREADS: $@"; exit $CODE'), commands('scontrol', 'echo "again: $@"')]
       .map(p => p.split(':')[0])
       .join(':')
     const job = (more: object = {}) => {
