@@ -8,6 +8,7 @@ import type { Options } from '../base/option-table.ts'
 import { flagOf } from '../base/options.ts'
 import type { Notice } from '../base/progress.ts'
 import { noteRun, startedBy } from '../launch/launched.ts'
+import { readEnvironment } from '../ranks/environment.ts'
 import { domainOf, readConfig, runPaths } from '../runs/index.ts'
 import type { tableOnlyOptions } from '../tabular/options.ts'
 import type { commandFlags } from './options.ts'
@@ -92,6 +93,8 @@ export async function drive(
   flags: Pick<TrainFlags, 'json'>,
   start: (hooks: Hooks, recipes: Recipes) => Promise<{ run: string }>,
 ): Promise<void> {
+  // Of several processes the first one shows the run.
+  const follows = (readEnvironment()?.rank ?? 0) > 0
   const reporter = createReporter({ json: flags.json ?? false })
   const stop = new AbortController()
   let run = ''
@@ -105,7 +108,7 @@ export async function drive(
     stop.abort()
     stoppedBy = signal
     reporter.close()
-    process.stderr.write('stopping after this step …\n')
+    if (!follows) process.stderr.write('stopping after this step …\n')
   }
   const unheard = workWithoutOutput(lost => {
     if (lost.stream === 'stdout' && !flags.json) process.stderr.write(`${withoutOutput(lost)}\n`)
@@ -131,7 +134,7 @@ export async function drive(
       recipes,
     )
     reporter.close()
-    if (run === '') return // not the first rank: that one says it
+    if (follows) return
     if (!flags.json) process.stdout.write(epilogue(result.run))
     else if (answerLost()) {
       process.stderr.write(`anneal: the run is done, but its events on stdout are not whole: see ${result.run}\n`)
@@ -140,7 +143,7 @@ export async function drive(
   } catch (error) {
     reporter.close()
     if (!recipes.wasStopped(error)) throw error
-    if (run !== '')
+    if (!follows)
       process.stderr.write(
         `${(error as Error).message}.\nGo on with:\n  ${startedBy()} train --resume ${flat(quoted(run))}\n`,
       )
