@@ -1,7 +1,9 @@
 /** Several processes of one thread each against one process with as many threads, and against PyTorch's
  *  DistributedDataParallel over Gloo, all in turn in the same run:
- *  node --import tsx bench/ranks.ts [--python python3] [--model resnet18] [--size 128] [--batch 32] [--ranks 1,2,4]
- *    [--steps 6] [--rounds 2] [--quick]
+ *  node --import tsx bench/ranks.ts [--python python3] [--model resnet18] [--size 128] [--batch 16] [--ranks 1,2,4]
+ *    [--steps 6] [--rounds 2] [--seconds 150] [--quick]
+ *
+ *  A round that would not end within `--seconds` is left out; `rounds` says how many were run.
  *
  *  The batch is that of all processes together, so more processes share the same work. `anneal launch` starts every case. Both
  *  sides use float32, random weights, noise, the fused AdamW, cross-entropy with label smoothing 0.1 and the statistics of each
@@ -21,10 +23,11 @@ const { values } = parseArgs({
     python: { type: 'string', default: 'python3' },
     model: { type: 'string', default: 'resnet18' },
     size: { type: 'string', default: '128' },
-    batch: { type: 'string', default: '32' },
+    batch: { type: 'string', default: '16' },
     ranks: { type: 'string', default: '1,2,4' },
     steps: { type: 'string', default: '6' },
     rounds: { type: 'string', default: '2' },
+    seconds: { type: 'string', default: '150' },
     quick: { type: 'boolean', default: false },
   },
 })
@@ -96,7 +99,12 @@ function run({ side, ranks, threads, gradients }: Case): Line[] {
 }
 
 const found = new Map<string, Line[]>()
-for (let round = 0; round < rounds!; round++)
+const began = performance.now()
+let ran = 0
+for (let round = 0; round < rounds!; round++) {
+  const elapsed = (performance.now() - began) / 1000
+  if (round > 0 && (elapsed * (round + 1)) / round > Number(values.seconds)) break
+  ran = round + 1
   for (const one of cases) {
     const lines = run(one)
     found.set(one.name, [...(found.get(one.name) ?? []), ...lines])
@@ -104,6 +112,7 @@ for (let round = 0; round < rounds!; round++)
       `  round ${round + 1} of ${rounds}, ${one.name}: ${median(lines[0]!.ms).toFixed(1)} ms a step\n`,
     )
   }
+}
 
 const ms = Object.fromEntries(
   [...found].map(([name, lines]) => [name, lines.filter(({ rank }) => rank === 0).flatMap(line => line.ms)]),
@@ -147,7 +156,7 @@ writeResult(
     size,
     batch,
     steps,
-    rounds,
+    rounds: ran,
     cores,
     results,
     against,
