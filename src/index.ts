@@ -89,6 +89,7 @@ export {
   pretrainedState,
   type WeightsSource,
 } from './models/index.ts'
+export type { Ranks, Share } from './ranks/ranks.ts'
 export type { RecipeOptions } from './recipes/options.ts'
 export type { EvaluateModelOptions } from './recipes/results/evaluate.ts'
 export type { PredictSamplesOptions } from './recipes/results/predict.ts'
