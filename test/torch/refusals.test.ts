@@ -419,12 +419,20 @@ describe('operators refuse what does not fit', { skip: lacksFloat }, () => {
       .filter(s => s.startsWith('anneal::'))
       .map(s => s.split('(')[0]!.slice('anneal::'.length))
     const without = ['kernel_sets', 'kernel_sets_in_use', 'kernel_calls', 'use_kernel_set'] // of no tensors
+    without.push('sum_over_ranks') // no kernel of ours: below
     assert.deepEqual(
       ours.filter(name => !without.includes(name) && !(name in operators)),
       [],
       'operators without a line',
     )
     assert.ok(ours.length > without.length + 10, `${ours.length} operators`)
+  })
+
+  test('sum_over_ranks: a group that this process is not in', {
+    skip: native.schemas().some(s => s.startsWith('anneal::sum_over_ranks')) ? false : 'this build joins no groups',
+  }, () => {
+    assert.throws(() => call('anneal::sum_over_ranks', tensor([4]), 'nobody'), TorchError)
+    assert.throws(() => call('anneal::sum_over_ranks', tensor([4]), 7), TorchError)
   })
 
   for (const [key, { args }] of Object.entries(operators))
