@@ -7,6 +7,7 @@ import { bytes, quoted } from '../base/format.ts'
 import type { Options } from '../base/option-table.ts'
 import { flagOf } from '../base/options.ts'
 import type { Notice } from '../base/progress.ts'
+import { noteRun, startedBy } from '../launch/launched.ts'
 import { readEnvironment } from '../ranks/environment.ts'
 import { domainOf, readConfig, runPaths } from '../runs/index.ts'
 import type { tableOnlyOptions } from '../tabular/options.ts'
@@ -123,6 +124,7 @@ export async function drive(
         onEvent: event => reporter.event(event),
         onRun: (dir, warn) => {
           run = dir
+          noteRun(dir)
           notes.to(warn)
         },
         report: notice => tell(reporter, notice, flags.json ?? false),
@@ -143,7 +145,7 @@ export async function drive(
     if (!recipes.wasStopped(error)) throw error
     if (!follows)
       process.stderr.write(
-        `${(error as Error).message}.\nGo on with:\n  npx anneal train --resume ${flat(quoted(run))}\n`,
+        `${(error as Error).message}.\nGo on with:\n  ${startedBy()} train --resume ${flat(quoted(run))}\n`,
       )
     process.exit(exitCodes[stoppedBy ?? 'SIGINT'])
   } finally {

@@ -88,8 +88,32 @@ export function takeStep(learn: Stepping, samples: Uint32Array, place: StepPlace
     if (leaves(hear('afterBackward'))) return
     result.stepped = update(learn, tools, hear, finite && Number.isFinite(result.loss))
   }
-  nn.withSyncedNorm(over, () => scope(inStep))
+  scope(() => {
+    const undo = ranks.alone ? undefined : undoOf(learn, tools)
+    try {
+      nn.withSyncedNorm(over, () => scope(inStep))
+    } catch (error) {
+      undo?.()
+      throw error
+    }
+  })
   return result
+}
+
+/** Takes back what a step has changed before its update, if another rank is gone in the middle of it: the statistics of
+ *  BatchNorm, and a part of the gradients. The state that is saved then is that before the step, which is done again. */
+function undoOf(learn: Stepping, tools: StepTools): () => void {
+  const buffers = Array.from(learn.network.net.namedBuffers(), ([, t]) => t)
+  const before = noGrad(() => buffers.map(b => b.clone()))
+  const began = !tools.accumulating
+  return () => {
+    noGrad(() => {
+      for (const [i, b] of buffers.entries()) b.copy_(before[i]!)
+    })
+    if (!began) return // gradients of earlier batches, to which this one is added
+    tools.optimizer.zeroGrad()
+    tools.accumulating = false
+  }
 }
 
 /** Computes prediction and loss of the batch; false if a callback skips the rest of the batch. */

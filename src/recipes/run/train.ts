@@ -7,6 +7,7 @@ import { type Report, streamReport } from '../../base/progress.ts'
 import { samples } from '../../base/samples.ts'
 import { version } from '../../base/version.ts'
 import type { LabelOptions } from '../../data/index.ts'
+import { dataExists } from '../../data/shards/find.ts'
 import type { Domain, ModelChoice, Progress } from '../../domain/index.ts'
 import type { Ranks } from '../../ranks/ranks.ts'
 import {
@@ -78,7 +79,7 @@ async function trainIn<O extends object>(
   { out, ...options }: O & RecipeOptions & { out?: string | undefined },
   hooks: TrainHooks,
 ): Promise<RunResult> {
-  if (!existsSync(data)) throw new RunError(`${data}: no such folder or file. Expected ${domain.expected(data)}.`)
+  if (!dataExists(data)) throw new RunError(`${data}: no such folder or file. Expected ${domain.expected(data)}.`)
   const root = resolve(out ?? 'runs')
   if (!relative(resolve(data), root).startsWith('..'))
     throw new RunError(`${root}: the run would lie inside the data, ${data}; name another folder (${option('out')}).`)
