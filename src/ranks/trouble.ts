@@ -10,7 +10,7 @@ export interface Lost {
 
 /** Reads `RANK\tKIND\tTEXT`, as the addon writes it; undefined for an empty text. */
 export function readTrouble(line: string): Lost | undefined {
-  const found = /^(-?\d+)\t(\w+)\t([\s\S]*)$/.exec(line)
+  const found = /^(-?\d+)\t(\w+)\t(.*)$/s.exec(line)
   return found ? { rank: Number(found[1]), kind: found[2] as Lost['kind'], text: found[3]! } : undefined
 }
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import { OptionError } from '../../base/errors.ts'
-import { option } from '../../base/options.ts'
+import { option, setting } from '../../base/options.ts'
 import type { Report } from '../../base/progress.ts'
 import type { Domain } from '../../domain/index.ts'
 import { readEnvironment } from '../../ranks/environment.ts'
@@ -11,15 +11,18 @@ import { LostError, type Ranks } from '../../ranks/ranks.ts'
 import type { RunResult } from '../../runs/index.ts'
 import { Stopped } from '../../train/stop.ts'
 import type { RecipeOptions } from '../options.ts'
+import { usualDevice } from '../prepare/device.ts'
 
 /** What a run over ranks begins with. */
 interface Given {
-  domain: Pick<Domain, 'name'>
+  domain: Pick<Domain, 'name' | 'words' | 'overRanks'>
   options: RecipeOptions
   /** The settings as the run's configuration keeps them. */
   settings: Readonly<Record<string, unknown>>
   report: Report | undefined
   signal: AbortSignal | undefined
+  /** Whether the run goes on: its settings are known later. */
+  resumed?: boolean
 }
 
 /** Settings whose value may differ by machine: places of files. Their content is compared. */
@@ -68,17 +71,21 @@ const settingFacts = (settings: Given['settings']) =>
   )
 
 /** Refuses by name what several processes can't do together yet. */
-function refuse({ options, domain }: Given): void {
-  const { device = 'cpu' } = options
+function refuse({ options, domain, resumed = false }: Given): void {
+  const { device = resumed ? 'cpu' : usualDevice() } = options
   if (device !== 'cpu')
     throw new OptionError(
-      `${option('device')}: ${device}: several processes train on CPUs only so far; leave it out, or train in one process`,
+      `${option('device')}: ${device}: several processes train on CPUs only so far; give ${setting('device', 'cpu')}, or train in one process.`,
+    )
+  if (!domain.overRanks)
+    throw new OptionError(
+      `${domain.name}: several processes do not train on ${domain.words.many} yet; train in one process, without the launcher.`,
     )
   const { mixup, cutmix } = options as { mixup?: number; cutmix?: number }
   for (const [name, value] of Object.entries({ mixup, cutmix }))
     if (value !== undefined)
       throw new OptionError(
-        `${option(name)}: mixes the ${domain.name} of a batch, which several processes share out; leave it out, or train in one process`,
+        `${option(name)}: mixes the ${domain.words.many} of a batch, which several processes share out; leave it out, or train in one process.`,
       )
 }
 

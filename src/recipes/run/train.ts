@@ -148,7 +148,7 @@ export async function resume<O extends object>(
   hooks: ResumeHooks = {},
 ): Promise<RunResult> {
   const { report, signal } = hooks
-  return overRanks({ domain, options: {}, settings: {}, report, signal }, async (ranks, signal) => {
+  return overRanks({ domain, options: {}, settings: {}, report, signal, resumed: true }, async (ranks, signal) => {
     const own = { ...hooks, ...(signal ? { signal } : {}) }
     if (ranks.alone) return resumeIn(ranks, domain, dir, own)
     const { dir: folder, free } = folderOf(ranks, () => dir)

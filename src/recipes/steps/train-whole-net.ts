@@ -215,6 +215,7 @@ class WholeRun {
     const last = before + state.cycleLen - (state.learner.fit?.epoch ?? 0)
     return {
       order: -10,
+      beforeEpoch: () => void this.#context.session.ranks.waits(),
       afterBatch: info => recordBatch(this.#context.session, this.#options.phase, info),
       afterEpoch: info => {
         checkRanks(this.#context.session, this.#learn.network.net, info)
