@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { bytesReader, openSound, readSound } from '../../src/sound/decode/decode.ts'
-import { describeSound, formatOf, soundFiles } from '../../src/sound/decode/formats.ts'
-import { joined, resample, resampler } from '../../src/sound/decode/resample.ts'
+import { describeSound, formatOf } from '../../src/runtime/sound/formats.ts'
+import { bytesReader } from '../../src/runtime/sound/mono.ts'
+import { openSound } from '../../src/runtime/sound/open.ts'
+import { joined, resample, resampler } from '../../src/runtime/sound/resample.ts'
+import { readSound } from '../../src/sound/decode/decode.ts'
+import { soundFiles } from '../../src/sound/decode/formats.ts'
 import { rising, wav } from './sound.make.ts'
 
 const golden = JSON.parse(readFileSync(new URL('../golden/sounds.json', import.meta.url), 'utf8')) as {

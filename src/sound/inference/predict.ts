@@ -4,6 +4,7 @@ import { AnnealError, DataError, RunError } from '../../base/errors.ts'
 import { findSamples, toPlace } from '../../data/labels/list-files.ts'
 import type { Place, Problem } from '../../data/types.ts'
 import { domainOf } from '../../runs/index.ts'
+import { pcmResampler } from '../../runtime/sound/mono.ts'
 import { fromArray, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import type { Body, Precision } from '../../train/network.ts'
 import { type Outputs, targetText } from '../../train/objective.ts'
@@ -13,7 +14,7 @@ import { soundFiles } from '../decode/formats.ts'
 import { isPreprocessing, type Preprocessing } from '../features/inputs.ts'
 import { inputOf } from '../source.ts'
 import { networkOf } from './saved.ts'
-import { nameOf, pcmResampler, type SoundInput, type Window, windowsOf } from './windows-of.ts'
+import { nameOf, type SoundInput, type Window, windowsOf } from './windows-of.ts'
 
 /** How recordings go through a saved model. */
 export interface PredictSoundsOptions {
