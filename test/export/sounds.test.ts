@@ -28,18 +28,18 @@ const lengthsOf = (window: number) => {
   return [1, 5000, ...bounds.flatMap(n => [n - 1, n, n + 1]), 5 * window + 17]
 }
 
-const several: Partial<SavedSound['card']> = { task: 'multi', thresholds: [0.2, 0.5, 0.7] } as never
-const numbers: Partial<SavedSound['card']> = {
-  task: 'regression',
+const several = { task: 'multi', thresholds: [0.2, 0.5, 0.7] } as const
+const numbers = {
+  task: 'regression' as const,
   classes: ['level', 'pitch'],
   scale: { mean: [1000, 3], std: [250, 1], decimals: [0, 0] },
-} as never
+} satisfies SavedSound['card']
 
 const cases: [string, SavedSound][] = [
   ['the speech embedding, with a temperature', { card: { temperature: 1.7 } }],
   ['a net for pictures on spectrograms', { preprocessing: spectrogram }],
   ['several labels, a head of two layers', { card: { ...several, head: { hidden: [8], dropout: 0.1 } } }],
-  ['numbers, by spectrograms', { preprocessing: spectrogram, card: numbers as never }],
+  ['numbers, by spectrograms', { preprocessing: spectrogram, card: numbers }],
 ]
 
 for (const [what, made] of cases)
@@ -63,7 +63,8 @@ for (const [what, made] of cases)
         const found = await loaded.run({ samples: { data, dims: [2, length] } })
         const got = (found.probabilities ?? found.values)!.data as Float32Array
         // A picture of a click in silence hardly varies, and is divided by how much it does.
-        const near = (a: number, b: number) => Math.abs(a - b) <= (made.preprocessing === undefined ? 1e-5 : length < 1000 ? 3e-4 : 1e-4) * unit
+        const near = (a: number, b: number) =>
+          Math.abs(a - b) <= (made.preprocessing === undefined ? 1e-5 : length < 1000 ? 3e-4 : 1e-4) * unit
         for (const [i, samples] of pair.entries()) {
           const trained = await classifier.predict({ samples, rate })
           const where = `${runtime}, ${length} samples, recording ${i}`

@@ -89,14 +89,15 @@ function mixed(
   return mono
 }
 
-/** Checks samples that a caller holds, and brings them to a rate. */
+/** Checks samples that a caller holds, and brings them to a rate. `name`: what the caller calls their own rate. */
 export function pcmResampler(
   own: number,
   rate: number,
+  name = 'rate',
 ): { push(samples: Float32Array): Float32Array; end(): Float32Array } {
   if (!(Number.isInteger(own) && own >= lowestRate && own <= highestRate))
     throw new DataError(
-      `the rate of samples is a whole number from 1000 to 768000 Hz, got ${own}; expected the path of a file, the bytes of one, or { samples: Float32Array, rate }`,
+      `the rate of samples is a whole number from ${lowestRate} to ${highestRate} Hz, got ${own}; expected the path of a file, the bytes of one, or { samples: Float32Array, ${name} }`,
     )
   const by = resampler(own, rate)
   return {
