@@ -1,6 +1,7 @@
 import { OptionError } from '../base/errors.ts'
 import { bytes as size } from '../base/format.ts'
 import { flagOf } from '../base/options.ts'
+import type { ExportedSoundPage } from '../export/sound/page.ts'
 import type { SoundCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
@@ -11,7 +12,7 @@ import { flat } from './style.ts'
 import { createReporter } from './terminal.ts'
 
 /** Options of pictures alone. */
-const ofPictures = ['to', 'net', 'quantize', 'page', 'singleFile', 'examples'] as const
+const ofPictures = ['to', 'net', 'quantize', 'examples'] as const
 
 /** `anneal export` of a model of sounds: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportSoundCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
@@ -22,6 +23,15 @@ export async function exportSoundCommand(run: string | undefined, flags: ExportF
       `${odd.map(flagOf).join(', ')}: ${odd.length === 1 ? 'is an option' : 'are options'} for models of pictures, and this is a model of sounds. Leave ${odd.length === 1 ? 'it' : 'them'} out.`,
     )
   if (run !== undefined) await setUpOnce()
+  const { page, singleFile } = flags
+  const pages = page !== undefined || singleFile !== undefined
+  const besides = (['out', 'check'] as const).filter(name => flags[name] !== undefined && flags[name] !== false)
+  if (pages && besides.length > 0)
+    throw new OptionError(
+      `${besides.map(flagOf).join(', ')}: does not go with a page, which has its own model in it. Leave it out.`,
+    )
+  if (pages && run === undefined)
+    throw new OptionError('which model? Give the folder of a run: npx anneal export runs/NAME --page page')
   const { checkSoundFile, exportSound } = await import('../export/sound/export-sound.ts')
   keepMemory() // a process of our own
   const reporter = createReporter({ json })
@@ -38,6 +48,13 @@ export async function exportSoundCommand(run: string | undefined, flags: ExportF
     return
   }
   const how = { out, data, runtimes, weights, check: check !== false, progress, signal }
+  if (pages) {
+    const { exportSoundPage } = await import('../export/sound/page.ts')
+    const made = await exportSoundPage(run!, { ...how, page, singleFile }).finally(() => reporter.close())
+    if (json) process.stdout.write(`${JSON.stringify(made)}\n`)
+    else process.stdout.write(pageLines(made, singleFile === undefined ? page : undefined, check === false))
+    return
+  }
   const result = await exportSound(run!, how).finally(() => reporter.close())
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)
@@ -51,6 +68,16 @@ export async function exportSoundCommand(run: string | undefined, flags: ExportF
   )
   process.stdout.write(table(card.checks ?? [], task))
   if (check === false) process.stdout.write('not checked against the trained net (--no-check)\n')
+}
+
+/** What was written, and how to see it. folder: of a page of several files. */
+function pageLines({ files, card }: ExportedSoundPage, folder: string | undefined, unchecked: boolean): string {
+  const lines = files.map(({ file, bytes }) => `${flat(file)}  ${size(bytes)} (${bytes} bytes)`)
+  const last =
+    folder === undefined
+      ? 'it opens by a double click, without a network; a browser lets it use the microphone when it is asked to'
+      : `put the folder on any web server (https, for the microphone); to try it here: npx serve ${flat(folder)}`
+  return `${lines.join('\n')}\n${table(card.checks ?? [], card.task)}${unchecked ? 'not checked against the trained net (--no-check)\n' : ''}no recording of the run is in it\n${last}\n`
 }
 
 /** The checks as a table: one line for each runtime. */

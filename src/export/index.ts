@@ -1,4 +1,4 @@
-/** Writes a trained model of pictures or of a table as one ONNX file, or as a page for browsers, and checks such a file. Loads onnxruntime only for a check.
+/** Writes a trained model of pictures, of a table, of texts or of sounds as one ONNX file, or as a page for browsers, and checks such a file. Loads onnxruntime only for a check.
  *
  *  @module anneal/export */
 export type { Card, CardCheck, CardCost, CardInput, CardMetric, CardQuantization } from '../onnx/card.ts'
@@ -15,6 +15,7 @@ export {
   exportSound,
   type SoundFileCheck,
 } from './sound/export-sound.ts'
+export { type ExportedSoundPage, exportSoundPage, type SoundPageOptions } from './sound/page.ts'
 export {
   checkTableFile,
   type ExportedTable,

@@ -27,7 +27,7 @@ export type Model = AnyModel<Input>
 /** A model of a kind, as {@link load} gives it. Of an unknown kind it is a union, which `model.kind` tells apart. */
 export type ModelOf<K extends ModelKind = ModelKind> = OpenModel<Input, K>
 
-const host: Host<Input> = { ...webHost, decode, sounds: async () => (await import('./sound/browser.ts')).soundHost }
+const host: Host<Input> = { ...webHost, decode, sounds: () => import('./sound/browser.ts') }
 
 /** Loads an exported model of pictures, of a table, of texts or of sounds: `model.onnx` of `anneal export`. source: its address, or its bytes. Works in a page and in a
  *  worker. Throws a RunError for a file that is no such model. */

@@ -58,7 +58,7 @@ async function decode(
 const expected =
   'the bytes of a picture file (Uint8Array, ArrayBuffer, Blob), or raw pixels { data, width, height, channels }'
 
-const host: Host<Input> = { ...webHost, decode, sounds: async () => (await import('./sound/edge.ts')).soundHost }
+const host: Host<Input> = { ...webHost, decode, sounds: () => import('./sound/edge.ts') }
 
 /** Loads an exported model: `model.onnx` of `anneal export`, by its address or its bytes, in a worker of an edge runtime.
  *  Such a worker may not compile WebAssembly: give `wasm`, the imported .wasm file of onnxruntime-web. */

@@ -140,5 +140,5 @@ const host: Host<Input> = {
       : `onnxruntime can not load it (${reason}). Export the model again with \`anneal export\`, and take a newer onnxruntime-node.`
   },
   decode,
-  sounds: async () => (await import('./sound/node.ts')).soundHost,
+  sounds: () => import('./sound/node.ts'),
 }

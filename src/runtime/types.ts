@@ -203,7 +203,7 @@ export interface SoundHost {
 /** What differs between Node, browser and edge. */
 export interface Host<Input> {
   /** How recordings are read here; loaded for a model of sounds alone. */
-  sounds(): Promise<SoundHost>
+  sounds(): Promise<{ soundHost: SoundHost }>
   /** The module of onnxruntime. */
   importOrt(): Promise<Ort>
   /** Sets up the module, and gives options of the session. */

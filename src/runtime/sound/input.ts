@@ -1,7 +1,6 @@
 import { DataError } from '../../base/errors.ts'
-import { bytesOf, isBytes } from '../input.ts'
 import { kindOf } from '../pixels.ts'
-import type { AudioBufferLike, RawSound, SoundHost, SoundInput } from '../types.ts'
+import type { AudioBufferLike, BlobLike, RawSound, SoundHost, SoundInput } from '../types.ts'
 import type { Opened } from './format.ts'
 import { monoFrom, pcmResampler } from './mono.ts'
 import { readSamples, tooLong } from './read.ts'
@@ -28,9 +27,18 @@ export async function samplesOf(
   if (typeof input !== 'object' || input === null) throw new DataError(`it is ${String(input)}; expected ${expected}`)
   if ('getChannelData' in input) return collected(openBuffer(input), how)
   if ('samples' in input) return ofRaw(input, how)
-  if (isBytes(input)) return readSamples(await bytesOf(input), how)
+  const bytes = await bytesIn(input)
+  if (bytes) return readSamples(bytes, how)
   const names = Object.keys(input).slice(0, 6).join(', ')
   throw new DataError(`it is ${names ? `an object of ${names}` : kindOf(input)}; expected ${expected}`)
+}
+
+/** The bytes of a file, if an input is one. Not `../input.ts`: a part that all share would be a file of its own in the package,
+ *  which models of pictures load, too. */
+async function bytesIn(input: object): Promise<Uint8Array | undefined> {
+  if (ArrayBuffer.isView(input)) return new Uint8Array(input.buffer, input.byteOffset, input.byteLength)
+  if ('arrayBuffer' in input) return new Uint8Array(await (input as BlobLike).arrayBuffer())
+  return kindOf(input) === 'ArrayBuffer' ? new Uint8Array(input as ArrayBuffer) : undefined
 }
 
 /** An AudioBuffer as an opened recording. */

@@ -251,8 +251,8 @@ export async function openSoundModel(
       `${name}: a model of sounds does not run on WebGPU, which has no Fourier transform in float64. Leave device out.`,
     )
   checkSoundCard(card, name)
-  const [{ ort, plain }, sounds] = await Promise.all([startOrt(bytes, name, host, options), host.sounds()])
+  const [{ ort, plain }, { soundHost }] = await Promise.all([startOrt(bytes, name, host, options), host.sounds()])
   const session = await plain(made => checkSoundSession(made, card, name))
   const why = device === 'auto' ? 'the usual device' : 'as asked'
-  return new SoundModel({ card, ort, session, host: sounds, seconds: limitSeconds, device: host.device, why })
+  return new SoundModel({ card, ort, session, host: soundHost, seconds: limitSeconds, device: host.device, why })
 }
