@@ -32,7 +32,7 @@ const processor = `registerProcessor('hear', class extends AudioWorkletProcessor
 /** Opens the microphone. hear: gets the samples of one channel, piece by piece. ended: it was unplugged. Throws an error whose
  *  message is for the reader. */
 export async function openMicrophone(hear: (samples: Float32Array) => void, ended: () => void): Promise<Microphone> {
-  if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode)
+  if (!navigator.mediaDevices?.getUserMedia || !window.AudioContext)
     throw new Error('The microphone works only on pages that come over https, or from this device.')
   let stream: MediaStream
   try {
@@ -49,16 +49,8 @@ export async function openMicrophone(hear: (samples: Float32Array) => void, ende
     void context.close().catch(() => {})
   }
   try {
-    const address = URL.createObjectURL(new Blob([processor], { type: 'text/javascript' }))
-    await context.audioWorklet.addModule(address)
-    URL.revokeObjectURL(address)
-    const node = new AudioWorkletNode(context, 'hear', {
-      numberOfOutputs: 0,
-      channelCount: 1,
-      channelCountMode: 'explicit',
-    })
-    node.port.onmessage = ({ data }: MessageEvent<Float32Array>) => hear(data)
-    context.createMediaStreamSource(stream).connect(node)
+    const source = context.createMediaStreamSource(stream)
+    source.connect(location.protocol === 'file:' ? olderNode(context, hear) : await workletNode(context, hear))
     await context.resume()
     for (const track of stream.getTracks()) track.addEventListener('ended', ended)
   } catch (error) {
@@ -66,6 +58,28 @@ export async function openMicrophone(hear: (samples: Float32Array) => void, ende
     throw new Error(`The microphone can not be used (${(error as Error).message}).`)
   }
   return { rate: context.sampleRate, stop }
+}
+
+/** Hears in the thread of audio. */
+async function workletNode(context: AudioContext, hear: (samples: Float32Array) => void): Promise<AudioNode> {
+  const address = URL.createObjectURL(new Blob([processor], { type: 'text/javascript' }))
+  await context.audioWorklet.addModule(address)
+  URL.revokeObjectURL(address)
+  const node = new AudioWorkletNode(context, 'hear', {
+    numberOfOutputs: 0,
+    channelCount: 1,
+    channelCountMode: 'explicit',
+  })
+  node.port.onmessage = ({ data }: MessageEvent<Float32Array>) => hear(data)
+  return node
+}
+
+/** Hears in the thread of the page. Chromium takes no script for its thread of audio on a page that comes from the disk. */
+function olderNode(context: AudioContext, hear: (samples: Float32Array) => void): AudioNode {
+  const node = context.createScriptProcessor(2048, 1, 1)
+  node.onaudioprocess = ({ inputBuffer }) => hear(inputBuffer.getChannelData(0).slice())
+  node.connect(context.destination) // it runs only if it is heard; it plays silence
+  return node
 }
 
 /** Samples as a WAVE file of 32-bit floats, to be played and saved. */

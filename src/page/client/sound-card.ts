@@ -111,7 +111,7 @@ function listening(
     }
     const at = losses.indexOf(most)
     const [from, to] = [at, at + 1].map(i => ((i * length) / setup.rate).toFixed(2))
-    note.textContent = `Most between ${from} and ${to} s: if that is silent, ${setup.classes[best]} becomes ${percent(most)} less probable. The brighter the strip below, the more a piece counts.`
+    note.textContent = `Most between ${from} and ${to} s: if that is silent, the probability of ${setup.classes[best]} falls by ${(100 * most).toFixed(1)} points. The brighter the strip under the spectrogram, the more a piece counts.`
   })
   return make('div', [button, note])
 }
