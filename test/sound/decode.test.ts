@@ -173,6 +173,16 @@ test('damaged and empty recordings are refused with their name and the reason', 
     /no sound|damaged/,
     'half an MP3',
   )
+  // Cut where a decoder would go on without a word.
+  for (const [name, share] of [
+    ['ogg', 0.9],
+    ['opus', 0.6],
+    ['opus', 0.95],
+    ['mp3', 0.6],
+  ] as const) {
+    const bytes = new Uint8Array(Buffer.from(golden.files[name]!, 'base64'))
+    await refused(bytes.slice(0, Math.floor(share * bytes.length)), /it is cut off/, `${share} of ${name}`)
+  }
 })
 
 test('values that are no numbers become 0 and are counted', async () => {

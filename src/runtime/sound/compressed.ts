@@ -1,8 +1,8 @@
 import { AnnealError, DataError } from '../../base/errors.ts'
 import { bytes as asBytes } from '../../base/format.ts'
+import { announcedFrames, oggIsWhole } from './cut-off.ts'
 import type { ByteReader, Opened } from './format.ts'
 import type { SoundFormat } from './formats.ts'
-import { flacFrames } from './length.ts'
 
 const packageName = 'audio-decode'
 
@@ -48,6 +48,7 @@ export async function openCompressed(reader: ByteReader, { name, decoder, whole 
     throw new DataError(
       `the installed ${packageName} can't read ${name}; update it (npm install ${packageName}@latest)`,
     )
+  if (!oggIsWhole(reader, name)) throw new DataError('it is cut off: its last page is not there whole; copy it again')
   const pieces = decode(read(reader, whole ? reader.size : step))[Symbol.asyncIterator]()
   const next = async (): Promise<Piece | undefined> => {
     try {
@@ -62,7 +63,7 @@ export async function openCompressed(reader: ByteReader, { name, decoder, whole 
   }
   const first = await next()
   if (!first) throw new DataError(`it holds no sound, or it is damaged (${name}, ${asBytes(reader.size)})`)
-  const total = name === 'FLAC' ? flacFrames(reader.read(21, 5)) : undefined
+  const total = announcedFrames(reader, name)
   const { sampleRate: rate, channelData } = first
   return {
     rate,
