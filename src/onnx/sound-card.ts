@@ -66,7 +66,8 @@ export interface SoundFileCard {
   features?: number
   /** Validation and test metrics. */
   metrics: { valid: Readonly<Record<string, CardMetric>>; test?: Readonly<Record<string, CardMetric>> }
-  /** What the model predicted on the validation recordings, as in the card of a model of pictures. */
+  /** What the model predicted on the validation recordings, as in the card of a model of pictures. Of long recordings each window
+   *  counts. */
   validation?: {
     recordings: number
     labels?: readonly number[]

@@ -141,7 +141,9 @@ class ThreadedTexts extends Threaded<TextFileCard> implements ServedTexts {
 class ThreadedSounds extends Threaded<SoundFileCard> implements ServedSounds {
   readonly kind = 'sound'
   decode(recording: Uint8Array | RawSound, { limitSeconds }: { limitSeconds: number }): Promise<Float32Array> {
-    return this.ask<'decode'>(model => ({ kind: 'decode', model, recording, seconds: limitSeconds }))
+    // A message copies the whole memory that bytes lie in, which may hold a request of many files.
+    const own = recording instanceof Uint8Array ? new Uint8Array(recording) : recording
+    return this.ask<'decode'>(model => ({ kind: 'decode', model, recording: own, seconds: limitSeconds }))
   }
   predictSamples(
     sounds: readonly Float32Array[],

@@ -163,6 +163,7 @@ test('what is no recording is refused, with its name and the reason', async () =
     /nothing\.wav can not be used: it can not be read \(ENOENT/,
   )
   await assert.rejects(model.predict(folder), /it is no regular file/)
+  await assert.rejects(model.predictSamples([new Float32Array(9), new Float32Array(0)]), /recording 2 has no samples/)
   await assert.rejects(model.predict('https://example.com/a.wav'), /no address is fetched here/)
   await using edge = await loadOnEdge(new Uint8Array(readFileSync(file)), { ort, kind: 'sound' })
   await assert.rejects(edge.predict('a.wav'), /no address is fetched here/)

@@ -117,6 +117,8 @@ export class SoundModel {
   /** Predicts recordings that were decoded; those of one length that follow each other go through the net together. */
   async predictSamples(sounds: readonly Float32Array[], options: PredictSoundOptions = {}): Promise<SoundPrediction[]> {
     this.#turns.check(options.signal)
+    const empty = sounds.findIndex(one => one.length === 0)
+    if (empty >= 0) throw new RunError('sound', `recording ${empty + 1} has no samples.`)
     const found: SoundPrediction[] = []
     for (let from = 0, to = 0; from < sounds.length; from = to) {
       const { length } = sounds[from]!
