@@ -86,6 +86,7 @@ struct MobileBlock {
   int cin, cout;
   const float *w1, *w2, *w3;
   Norm n1, n2, n3;
+  const void *packed1 = nullptr, *packed3 = nullptr;  // w1 and w3 packed for products, or null
 };
 
 // Weights that an optimizer updates, their gradient and its moments. For `blend`: an average and, as `grad`, the new values.
@@ -172,12 +173,13 @@ struct Kernels {
   // y = act(conv(x) scale + bias), w [outs][k][k][c]; scale and bias [outs] may be null. c times the stride times the size of T
   // is a multiple of 4 bytes.
   void (*convStem)(const ConvStem& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);
-  // Blocks of mobile nets in training (mobile.h). Null with AMX, as the convolutions above. `wide` and `deep` are kept for the
-  // gradients: channels, rounded up to a multiple of 16, times pixels, in the layout of blocked_layout.h. In bfloat16 cin, cout,
-  // the number of pixels of each thread's pictures and, at stride 2, the width are even.
+  // Blocks of mobile nets in training (mobile.h). `wide` and `deep` are kept for the gradients: channels, rounded up to a multiple
+  // of 16, times pixels, in the layout of blocked_layout.h. With tiles (AMX) `wide` may be null, since the gradients compute it
+  // again, and 512 zeros follow `deep`. In bfloat16 cin, cout, the number of pixels of each thread's pictures and, at stride 2, the
+  // width are even.
   //
-  // BatchNorm with running statistics: mobileBlock writes y; mobileBlockGrad (grad2 empty) writes all gradients from g, the
-  // gradient of y; the sums are those of each layer.
+  // BatchNorm with running statistics: mobileBlock writes y; with tiles `deep` may be null if no gradients follow. mobileBlockGrad
+  // (grad2 empty) writes all gradients from g, the gradient of y; the sums are those of each layer.
   //
   // BatchNorm with statistics of the batch, in this order:
   // 1. mobileStatistics: the sums of the first layer, from the `means` [k] of its k inputs and their covariance. `mixed` [c][k], the
