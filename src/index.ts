@@ -184,7 +184,8 @@ export type {
 } from './tabular/run/predict.ts'
 export type { ReadingHooks } from './tabular/run/read-for.ts'
 export type { TableHooks } from './tabular/run/types.ts'
-export type { CellReading, CodedWords, Frame, FrameColumn, TableModelName } from './tabular/types.ts'
+export type { OpenEmbedder, TextEmbedder } from './tabular/texts/embedder.ts'
+export type { CellReading, CodedWords, Frame, FrameColumn, TableModelName, TextVectors } from './tabular/types.ts'
 export type { BertConfig } from './text/net/config.ts'
 export {
   loadTextClassifier,

@@ -6,15 +6,30 @@ import type { EvaluatedTable } from '../tabular/run/evaluate.ts'
 import type { PredictedTable, PredictTableOptions, RowPrediction, RowPredictor } from '../tabular/run/predict.ts'
 import type { ReadingHooks } from '../tabular/run/read-for.ts'
 import type { TableHooks } from '../tabular/run/types.ts'
+import type { OpenEmbedder, TextEmbedder } from '../tabular/texts/embedder.ts'
 import { calls } from './options.ts'
 
 /** Names that the calls take beside their options. */
-const also = ['report', 'onChoice', 'signal']
+const also = ['report', 'onChoice', 'signal', 'embedder']
 
 function check(call: keyof typeof tableCalls, given: object, more: readonly string[] = also): void {
   const { [call]: table, ...others } = tableCalls
   const all: Readonly<Record<string, OptionTable>> = { ...calls, ...others }
   checkTable(table, given, { who: call, also: more, others: all })
+}
+
+/** The net that reads columns of texts: the one of the texts' domain, opened once, when it is needed. */
+export function embedderOf({
+  embedder,
+  report,
+  signal,
+}: Pick<ReadingHooks, 'embedder' | 'report' | 'signal'>): OpenEmbedder {
+  let opened: Promise<TextEmbedder> | undefined
+  const open = embedder ?? (async () => (await import('../text/run/embed.ts')).embeddingNet({ report, signal }))
+  return () => {
+    opened ??= open()
+    return opened
+  }
 }
 
 /** Trains a model on the rows of a table, and writes the run into a folder. `source`: a CSV, TSV, JSON lines, Parquet,
@@ -23,7 +38,7 @@ export async function trainTable(source: string, options: TableOptions, hooks: T
   check('trainTable', options, [])
   await setUpOnce(hooks.report)
   const run = await import('../tabular/run/train.ts')
-  return run.trainTable(source, options, hooks)
+  return run.trainTable(source, options, { ...hooks, embedder: embedderOf(hooks) })
 }
 
 /** Evaluates a run on the rows of a table that have a target, with its saved encoding, temperature and threshold. */
@@ -34,7 +49,10 @@ export async function evaluateTable(
 ): Promise<EvaluatedTable> {
   check('evaluateTable', options)
   await setUpOnce(options.report)
-  return (await import('../tabular/run/evaluate.ts')).evaluateTable(run, source, options)
+  return (await import('../tabular/run/evaluate.ts')).evaluateTable(run, source, {
+    ...options,
+    embedder: embedderOf(options),
+  })
 }
 
 /** Predicts every row of a table; `out` names a file for the scores, .csv or .parquet, or a database (.duckdb, .sqlite,
@@ -46,13 +64,16 @@ export async function predictTable(
 ): Promise<PredictedTable> {
   check('predictTable', options, [...also, 'out', 'outTable', 'replace', 'keep'])
   await setUpOnce(options.report)
-  return (await import('../tabular/run/predict.ts')).predictTable(run, source, options)
+  return (await import('../tabular/run/predict.ts')).predictTable(run, source, {
+    ...options,
+    embedder: embedderOf(options),
+  })
 }
 
 /** Makes a function that predicts single rows, each an object with the columns of the table. The model is read once. */
 export async function rowPredictor(run: string): Promise<RowPredictor> {
   await setUpOnce()
-  return (await import('../tabular/run/predict.ts')).rowPredictor(run)
+  return (await import('../tabular/run/predict.ts')).rowPredictor(run, { embedder: embedderOf({}) })
 }
 
 /** Predicts some rows, each an object with the columns of the table. A column that is missing in a row has no value there;

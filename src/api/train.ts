@@ -6,6 +6,7 @@ import { checkOptions } from './check-options.ts'
 import { domainNamed } from './domains.ts'
 import { chooseKind } from './kinds/choose.ts'
 import type { TrainOptions } from './options.ts'
+import { embedderOf } from './tables.ts'
 
 /** Trains a model on a folder of pictures by the five easy steps, and writes the run into a folder. Other kinds of data are
  *  known by their files, or by the option `kind`. Where libtorch is not set up yet, it is set up first, as `npx anneal setup`
@@ -31,7 +32,7 @@ export async function resumeRun(dir: string, hooks: ResumeHooks = {}): Promise<R
   if (config && domainOf(config) === 'tables') {
     const { places, labelOf: _, ...others } = hooks
     const { resumeTable } = await import('../tabular/run/train.ts')
-    return resumeTable(dir, { ...others, data: places?.data })
+    return resumeTable(dir, { ...others, data: places?.data, embedder: embedderOf(others) })
   }
   return resume(await domainNamed(config ? domainOf(config) : 'images', dir), dir, hooks)
 }

@@ -8,6 +8,7 @@ import { canonical, wordCodes, wordOfNumber } from '../cells/words.ts'
 import { datePartsWriter, partsOf } from './columns/date-parts.ts'
 import { type EncodedNames, LaterEncoded, type RowsEncoder } from './encoded.ts'
 import { gather } from './gather.ts'
+import { fitComponents, textNames, textNumbers } from './texts/components.ts'
 import type {
   CellReading,
   CodedWords,
@@ -39,6 +40,10 @@ export function fitEncoding(frame: Frame, uses: readonly ColumnUse[], trainRows:
     if (kind === 'date' && column.type === 'date') {
       const { values } = column
       return [{ column: name, kind, ...partsOf(gather(values, trainRows)), ...reading }]
+    }
+    if (kind === 'text' && column.type === 'words') {
+      const found = fitComponents(column, trainRows)
+      return found ? [found] : []
     }
     return [{ column: name, kind: 'category', words: vocabulary(column, trainRows) }]
   })
@@ -124,9 +129,7 @@ class Encoder implements RowsEncoder {
           .join(', ')}.`,
       )
     this.#source = frame.source
-    const numberNames = encoding.columns.flatMap(one =>
-      one.kind === 'number' ? [one.column] : one.kind === 'date' ? one.parts.map(part => `${one.column} ${part}`) : [],
-    )
+    const numberNames = encoding.columns.flatMap(namesOf)
     const categoryNames = encoding.columns.flatMap(one => (one.kind === 'category' ? [one.column] : []))
     const cardinalities = encoding.columns.flatMap(one => (one.kind === 'category' ? [one.words.length + 2] : []))
     this.shared = { numberNames, categoryNames, cardinalities }
@@ -138,8 +141,13 @@ class Encoder implements RowsEncoder {
         this.#categories.push({ at: this.#categories.length, write })
         continue
       }
-      const values = valuesOf(frame, column, one)
       const width = numberNames.length
+      if (one.kind === 'text') {
+        this.#numbers.push({ at, write: textWriter(frame, column, one, width) })
+        at += textNames(one).length
+        continue
+      }
+      const values = valuesOf(frame, column, one)
       this.#numbers.push({
         at,
         write: one.kind === 'number' ? numberWriter(values, width) : dateWriter(values, one, width),
@@ -178,6 +186,13 @@ class Encoder implements RowsEncoder {
   }
 }
 
+/** The names of the numbers that a column becomes. */
+function namesOf(one: ColumnEncoding): string[] {
+  if (one.kind === 'number') return [one.column]
+  if (one.kind === 'date') return one.parts.map(part => `${one.column} ${part}`)
+  return one.kind === 'text' ? textNames(one) : []
+}
+
 const rowsAtOnce = 2048
 
 const numberWriter =
@@ -194,6 +209,27 @@ function dateWriter(
   const write = datePartsWriter(origin, parts)
   return (into, at, rows) => {
     for (let i = 0; i < rows.length; i++, at += width) write(into as Float32Array, at, values[rows[i]!]!)
+  }
+}
+
+function textWriter(
+  frame: Frame,
+  column: FrameColumn,
+  one: Extract<ColumnEncoding, { kind: 'text' }>,
+  width: number,
+): ColumnWriter {
+  if (column.type !== 'words' || !column.vectors)
+    throw new DataError(
+      `${frame.source}: the texts of "${column.name}" were not read by ${one.net.name}, which the model takes them from.`,
+    )
+  const { digest, name } = column.vectors
+  if (digest !== one.net.digest)
+    throw new DataError(
+      `${frame.source}: the texts of "${column.name}" were read by ${name} (${digest.slice(0, 12)}), and the model was trained with ${one.net.name} (${one.net.digest.slice(0, 12)}). Train again, or take the version of Anneal that it was trained by.`,
+    )
+  const of = textNumbers(column, one)
+  return (into, at, rows) => {
+    for (let i = 0; i < rows.length; i++, at += width) into.set(of(rows[i]!), at)
   }
 }
 
@@ -220,7 +256,7 @@ const anyMissing = missingRule(undefined).inNumbers
 function valuesOf(
   frame: Frame,
   column: FrameColumn,
-  { kind, reading }: Exclude<ColumnEncoding, { kind: 'category' }>,
+  { kind, reading }: Extract<ColumnEncoding, { kind: 'number' | 'date' }>,
 ): Float64Array {
   if (column.type === kind) return column.values
   if (column.type !== 'words')

@@ -1,4 +1,5 @@
 import { DataError } from '../base/errors.ts'
+import { plural } from '../base/format.ts'
 import { collectGarbage } from '../base/memory.ts'
 import { setting } from '../base/options.ts'
 import type { Choice } from '../data/types.ts'
@@ -9,6 +10,9 @@ import type { ReadOptions } from './read/options.ts'
 import { readTable } from './read/read-table.ts'
 import { type SplitOptions, splitTable, type TableSplit } from './split.ts'
 import { type TableTarget, type TargetOptions, targetOf, targetsOf } from './target.ts'
+import { mostComponents } from './texts/components.ts'
+import { type Embedding, textColumns, textsOf, withVectors } from './texts/embedder.ts'
+import { withAnswers } from './texts/linear.ts'
 import type { ColumnUse, Encoding, Frame, LabelledRows, RowNumbers } from './types.ts'
 
 /** How a table becomes training rows. */
@@ -16,7 +20,8 @@ export interface PrepareOptions
   extends Omit<ReadOptions, 'skip'>,
     ColumnOptions,
     SplitOptions,
-    Omit<TargetOptions, 'missing'> {
+    Omit<TargetOptions, 'missing'>,
+    Embedding {
   /** The column, or the columns of numbers, that are predicted. */
   target: string | readonly string[]
   as?: ReadOptions['as']
@@ -38,23 +43,58 @@ export interface PreparedTable {
 /** Reads a table and prepares it: kinds of columns, target, parts, encoding (fitted on training rows), leaks. */
 export async function prepareTable(source: string, options: PrepareOptions): Promise<PreparedTable> {
   const choices: Choice[] = []
-  const frame = await readTable(source, {
-    ...options,
-    onChoice: choice => {
-      choices.push(choice)
-      options.onChoice?.(choice)
-    },
-  })
-  const prepared = prepareFrame(frame, options)
+  const tell = (choice: Choice) => {
+    choices.push(choice)
+    options.onChoice?.(choice)
+  }
+  const read = await readTable(source, { ...options, onChoice: tell })
+  const frame = await withTexts(read, options, tell)
+  const prepared = await prepareTexts(frame, options)
   if (frame.rows > manyRows) collectGarbage()
   for (const choice of prepared.choices) options.onChoice?.(choice)
   return { ...prepared, choices: [...choices, ...prepared.choices] }
 }
 
+/** The table with a vector for each text of the columns that are used, where there are some. */
+async function withTexts(frame: Frame, options: PrepareOptions, tell: (choice: Choice) => void): Promise<Frame> {
+  const targets = typeof options.target === 'string' ? [options.target] : options.target
+  if (textColumns(usesOf(frame, options, targets)).length === 0) return frame
+  const { uses } = splitFrame(frame, options) // what is wrong with target or split is said before texts are read
+  const names = textColumns(uses)
+  const done = await withVectors(frame, names, options)
+  for (const column of done.columns)
+    if (column.type === 'words' && column.vectors)
+      tell({
+        what: `texts of "${column.name}"`,
+        value: `vectors of ${column.vectors.name}`,
+        reason: `${plural(column.values.words.length, 'different text')}; models take the ${plural(mostComponents, 'direction')} in which they differ most`,
+      })
+  return done
+}
+
+const usesOf = (frame: Frame, options: PrepareOptions, targets: readonly string[]): ColumnUse[] =>
+  kindsOf(frame, { ...options, texts: options.embedder !== undefined }, targets)
+
 /** From so many rows on, memory is freed between the steps. */
 const manyRows = 100_000
 
-/** The same for a table in memory. */
+/** Prepares a table in memory, whose columns of texts have vectors. */
+export async function prepareTexts(frame: Frame, options: PrepareOptions): Promise<PreparedTable> {
+  const prepared = prepareFrame(frame, options)
+  if (textsOf(prepared.encoding).length === 0) return prepared
+  const choices = [...prepared.choices]
+  const done = await withAnswers(prepared, {
+    train: prepared.split.train,
+    targets: { ...prepared.target.info, values: prepared.target.values },
+    group: options.groupColumn,
+    seed: options.seed ?? 42,
+    tell: choice => choices.push(choice),
+    signal: options.signal,
+  })
+  return { ...prepared, ...done, choices }
+}
+
+/** The same for a table in memory without columns of texts. */
 export function prepareFrame(frame: Frame, options: PrepareOptions): PreparedTable {
   const { target, uses, split, choices } = splitFrame(frame, options)
   const encoding = fitEncoding(frame, uses, split.train)
@@ -74,7 +114,7 @@ export function splitFrame(
     options.task ??
     (asked === 'category' || asked === 'boolean' ? 'single' : asked === 'number' ? 'regression' : undefined)
   const target = targetOf(frame, columns, { ...options, task })
-  const uses = kindsOf(frame, options, columns).map(use =>
+  const uses = usesOf(frame, options, columns).map(use =>
     use.name === options.splitColumn ? { ...use, used: false, reason: setting('splitColumn', use.name) } : use,
   )
   if (!uses.some(({ used }) => used))

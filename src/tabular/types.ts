@@ -15,7 +15,27 @@ export interface CodedWords {
 export type FrameColumn =
   | { name: string; type: 'number'; values: Float64Array; reading?: CellReading }
   | { name: string; type: 'date'; values: Float64Array; reading?: CellReading }
-  | { name: string; type: 'words'; values: CodedWords; reading?: CellReading }
+  | {
+      name: string
+      type: 'words'
+      values: CodedWords
+      reading?: CellReading
+      /** Of a column of texts: what a net makes of each different text. */
+      vectors?: TextVectors
+      /** What a linear model says of the texts of training rows that it was not trained on, [rows × outputs]; NaN for all
+       *  other rows. */
+      told?: Float32Array
+    }
+
+/** What a net for texts makes of each different text of a column. */
+export interface TextVectors {
+  /** [words × width] */
+  values: Float32Array
+  width: number
+  /** The net, and a digest of its weights. */
+  name: string
+  digest: string
+}
 
 /** How the cells of a column were read, where more than one reading is possible. A model reads later tables the same
  *  way. */
@@ -58,6 +78,21 @@ export type ColumnEncoding =
   | { column: string; kind: 'category'; words: readonly string[] }
   /** Parts of a date as numbers: elapsed days since `origin` (seconds since 1970), sines and cosines, flags. */
   | { column: string; kind: 'date'; origin: number; parts: readonly string[]; reading?: CellReading }
+  /** A text as numbers: the vector that a net makes of it (`width` numbers), less `mean`, along the `components`
+   *  directions of `basis` [components × width], both float32 in base64; then the outputs of `linear`. NaN where the text
+   *  is missing. */
+  | {
+      column: string
+      kind: 'text'
+      net: { name: string; digest: string }
+      width: number
+      components: number
+      mean: string
+      basis: string
+      /** A linear model of the target on the whole vector: weight [outputs × width] in base64, bias [outputs]; what each
+       *  output speaks of. */
+      linear?: { says: readonly string[]; weight: string; bias: readonly number[] }
+    }
 
 /** How rows become features. Fitted on training rows alone. Plain data: it stands in the model's card. */
 export interface Encoding {

@@ -7,6 +7,7 @@ export { type Tokens, tokensOf } from './net/tokens.ts'
 export { textOptions } from './options.ts'
 export { decodeText } from './read/decode.ts'
 export { textFiles } from './read/text-files.ts'
+export { type EmbeddingNet, embeddingNet } from './run/embed.ts'
 export {
   listTexts,
   loadTextClassifier,

@@ -1,4 +1,5 @@
 import { ModelError } from '../../base/errors.ts'
+import { setting } from '../../base/options.ts'
 import type { Graph } from '../../onnx/index.ts'
 import type { ColumnEncoding, Encoding } from '../../tabular/types.ts'
 import { addDateParts } from './dates.ts'
@@ -8,7 +9,7 @@ import { textCodes } from './words.ts'
 export interface TableInput {
   name: string
   column: string
-  kind: ColumnEncoding['kind']
+  kind: Exclude<ColumnEncoding['kind'], 'text'>
 }
 
 /** The features of a model in a graph. */
@@ -32,12 +33,19 @@ export function addInputs(graph: Graph, encodings: readonly Encoding[]): TableIn
         `the column "${column}" is a ${known.kind} for one model of the average and a ${kind} for another; train again with one kind for it`,
       )
     if (known) continue
+    if (kind === 'text') throw noTexts(column)
     if (column === '')
       throw new ModelError('a column without a name can not be an input of an ONNX file; name it, and train again')
     inputs.push({ name: graph.input(column, inputType[kind], ['N', 1]), column, kind })
   }
   return inputs
 }
+
+/** A model that reads texts stays with Anneal. */
+export const noTexts = (column: string): ModelError =>
+  new ModelError(
+    `the column "${column}" holds texts, and an ONNX file of a table can not read them yet. Predict with \`npx anneal predict\`, \`predictTable\` or \`rowPredictor\`; or train without it: ${setting('drop', [column])}.`,
+  )
 
 /** Adds what `encode` of tabular/encode.ts computes: inputs → features. `missing`: the words for a missing value that the
  *  run was given. */
@@ -52,6 +60,7 @@ export function addFeatures(
     const { name } = inputs.find(({ column }) => column === one.column)!
     if (one.kind === 'number') numbers.push(name)
     else if (one.kind === 'date') numbers.push(addDateParts(graph, name, one))
+    else if (one.kind === 'text') throw noTexts(one.column)
     else {
       const keys = textCodes(one.words, missing)
       const attributes = {

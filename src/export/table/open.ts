@@ -3,7 +3,9 @@ import { loadTableModel } from '../../tabular/models/index.ts'
 import { cardStem, readCard, type TableCard } from '../../tabular/run/card.ts'
 import { type LoadedTable, loadTable } from '../../tabular/run/load.ts'
 import type { Decision } from '../../tabular/run/metrics.ts'
+import { textsOf } from '../../tabular/texts/embedder.ts'
 import type { Frame, TableModel } from '../../tabular/types.ts'
+import { noTexts } from './columns.ts'
 
 /** A trained model of a table; `members`: one, or those of an average of folds. */
 export interface OpenTableModel {
@@ -18,6 +20,8 @@ export interface OpenTableModel {
 export async function openTableModel(path: string): Promise<OpenTableModel> {
   const stem = cardStem(path)
   const { card, decision, predict } = await loadTable(stem)
+  const [text] = textsOf(card.encoding)
+  if (text !== undefined) throw noTexts(text)
   const stems = card.members?.map(name => join(dirname(stem), name)) ?? [stem]
   const members = await Promise.all(
     stems.map(async own => {

@@ -58,7 +58,7 @@ function inputOf({ name, column, kind }: TableInput, { members }: OpenTableModel
   const own = members.flatMap(({ card }) => card.encoding.columns.filter(one => one.column === column))
   const type = ({ number: 'float32', category: 'string', date: 'int64' } as const)[kind]
   const words = [...new Set(own.flatMap(one => (one.kind === 'category' ? one.words : [])))]
-  const reading = own.map(one => (one.kind === 'category' ? undefined : one.reading)).find(Boolean)
+  const reading = own.map(one => ('reading' in one ? one.reading : undefined)).find(Boolean)
   const parts = new Set(own.flatMap(one => (one.kind === 'date' ? one.parts : [])))
   return {
     name,

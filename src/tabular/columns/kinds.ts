@@ -11,6 +11,8 @@ export interface ColumnOptions {
   drop?: readonly string[] | undefined
   /** The only columns that a model is trained on. */
   only?: readonly string[] | undefined
+  /** Whether a net for texts is at hand. Without one, columns of texts are left out. */
+  texts?: boolean | undefined
 }
 
 const kinds: readonly ColumnKind[] = ['number', 'category', 'boolean', 'date', 'text', 'id', 'constant']
@@ -27,7 +29,7 @@ const idName =
  *  predicted. Throws for a name that the table does not have, with the nearest name. */
 export function kindsOf(
   frame: Frame,
-  { as = {}, drop = [], only }: ColumnOptions,
+  { as = {}, drop = [], only, texts = false }: ColumnOptions,
   targets: readonly string[],
 ): ColumnUse[] {
   const names = frame.columns.map(({ name }) => name)
@@ -65,7 +67,12 @@ export function kindsOf(
     const back = (kind: ColumnKind) => `${found.reason}; ${asSetting(name, kind)} uses it`
     if (found.kind === 'constant') return use(false, found.reason)
     if (found.kind === 'id') return use(false, back(column.type === 'words' ? 'category' : 'number'))
-    if (found.kind === 'text') return use(false, back('category'))
+    if (found.kind === 'text' && column.type !== 'words')
+      throw new OptionError(
+        `${asSetting(name, 'text')}: "${name}" holds ${column.type}s; expected texts. Take another kind.`,
+      )
+    if (found.kind === 'text')
+      return texts ? use(true, `${found.reason}; ${setting('drop', name)} leaves it out`) : use(false, back('category'))
     return use(true, found.reason)
   })
 }

@@ -33,7 +33,7 @@ export async function partialDependence(
     const column = frame.columns.find(c => c.name === name)
     const feature = features.find(f => f.column === name)
     const encoding = model.encoding.columns.find(c => c.column === name)
-    if (!column || !feature || !encoding) continue
+    if (!column || !feature || !encoding || encoding.kind === 'text') continue // texts have no axis
     const grid = gridOf(column, encoding)
     if (grid.rows < 2) continue
     found.push(await curves({ some, grid, feature, encoding }, model))

@@ -5,7 +5,7 @@ import type { Frame } from '../types.ts'
 import { cardStem, readCard, type TableCard } from './card.ts'
 import { atTemperature } from './decide.ts'
 import type { Decision } from './metrics.ts'
-import { countSeenRows } from './seen-rows.ts'
+import { countSeenRows, rowTexts } from './seen-rows.ts'
 
 /** A trained model of a table with its card, ready to predict. */
 export interface LoadedTable {
@@ -49,7 +49,7 @@ export async function loadTable(path: string): Promise<LoadedTable> {
   return {
     card,
     decision,
-    seen: frame => countSeenRows(stem, encode(frame, card.encoding)),
+    seen: frame => countSeenRows(stem, encode(frame, card.encoding), rowTexts(frame, card.encoding)),
     async predict(frame, { signal } = {}) {
       const all = new Float64Array(frame.rows * width)
       for (let from = 0; from < frame.rows; from += atATime) {

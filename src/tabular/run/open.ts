@@ -2,7 +2,8 @@ import type { Report } from '../../base/progress.ts'
 import type { Choice } from '../../data/types.ts'
 import { encode } from '../encode.ts'
 import type { TableOptions } from '../options.ts'
-import { type PreparedTable, type PrepareOptions, prepareFrame, prepareTable } from '../prepare.ts'
+import { type PreparedTable, type PrepareOptions, prepareTable, prepareTexts } from '../prepare.ts'
+import type { Embedding } from '../texts/embedder.ts'
 import type { Frame } from '../types.ts'
 import type { RunTable } from './run-table.ts'
 
@@ -10,7 +11,7 @@ import type { RunTable } from './run-table.ts'
 export interface OpenTable {
   frame: Frame
   /** The table as one run trains on it; with folds, as the fold of this number does. */
-  at(fold?: number): RunTable
+  at(fold?: number): Promise<RunTable>
 }
 
 /** What a run says while it reads. */
@@ -18,6 +19,9 @@ export interface Telling {
   onChoice(choice: Choice): void
   report: Report
   signal: AbortSignal | undefined
+  embedder: Embedding['embedder']
+  progress: Embedding['progress']
+  onWarning: Embedding['onWarning']
 }
 
 /** The options of reading and preparing among those of training. */
@@ -38,12 +42,15 @@ export function kindsIn(as: readonly string[] | undefined): PrepareOptions['as']
 
 /** Reads the table and prepares it: kinds of columns, target, parts, leaks. */
 export async function openTable(source: string, options: TableOptions, telling: Telling): Promise<OpenTable> {
-  const how = preparing(options)
+  const how = { ...preparing(options), embedder: telling.embedder }
   const first = await prepareTable(source, { ...how, ...telling })
   const { fold = 0 } = options
   return {
     frame: first.frame,
-    at: (asked = fold) => runTable(asked === fold ? first : prepareFrame(first.frame, { ...how, fold: asked })),
+    at: async (asked = fold) =>
+      runTable(
+        asked === fold ? first : await prepareTexts(first.frame, { ...how, fold: asked, signal: telling.signal }),
+      ),
   }
 }
 

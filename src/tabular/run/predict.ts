@@ -3,6 +3,7 @@ import { setting } from '../../base/options.ts'
 import { readingOf } from '../encode.ts'
 import type { TableReadOptions } from '../options.ts'
 import { frameOfRows } from '../read/rows.ts'
+import { textsOf, withVectors } from '../texts/embedder.ts'
 import type { Frame, FrameColumn } from '../types.ts'
 import { type LoadedTable, loadTable } from './load.ts'
 import { type Decision, decide } from './metrics.ts'
@@ -66,13 +67,18 @@ export async function predictTable(
 
 /** Makes a function that predicts single rows, each an object with the columns of the table. A column that is missing in a
  *  row has no value there; one that is missing in all rows is an error. */
-export async function rowPredictor(run: string): Promise<RowPredictor> {
+export async function rowPredictor(
+  run: string,
+  { embedder }: Pick<ReadingHooks, 'embedder'> = {},
+): Promise<RowPredictor> {
   const model = await loadTable(run)
   const { as, readings } = readingOf(model.card.encoding)
+  const texts = textsOf(model.card.encoding)
   const missing = model.card.reading.missing as readonly string[] | undefined
   return async rows => {
     if (rows.length === 0) return []
-    const outputs = await model.predict(frameOfRows(rows, { as, readings, missing, only: Object.keys(as) }))
+    const frame = frameOfRows(rows, { as, readings, missing, only: Object.keys(as) })
+    const outputs = await model.predict(await withVectors(frame, texts, { embedder }))
     return rows.map((_, row) => rowPrediction(model, outputs, row))
   }
 }

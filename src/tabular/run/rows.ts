@@ -18,9 +18,17 @@ export const framePart = (frame: Frame, rows: ArrayLike<number>): Frame => ({
   columns: frame.columns.map(column => {
     if (column.type !== 'words') return { ...column, values: Float64Array.from(rows, row => column.values[row]!) }
     const { codes, words } = column.values
-    return { ...column, values: { words, codes: Int32Array.from(rows, row => codes[row]!) } }
+    const part = { ...column, values: { words, codes: Int32Array.from(rows, row => codes[row]!) } }
+    return column.told ? { ...part, told: rowsOf(column.told, frame.rows, rows) } : part
   }),
 })
+
+function rowsOf(table: Float32Array, count: number, rows: ArrayLike<number>): Float32Array {
+  const width = table.length / count
+  const out = new Float32Array(rows.length * width)
+  for (let i = 0; i < rows.length; i++) out.set(table.subarray(rows[i]! * width, (rows[i]! + 1) * width), i * width)
+  return out
+}
 
 /** Which features each column became: each column is encoded alone, and the whole encoding has them one after another. */
 export function featuresOf(frame: Frame, encoding: Encoding, encode: Encode): ColumnFeatures[] {

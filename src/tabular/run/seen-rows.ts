@@ -2,14 +2,51 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomic } from '../../base/files.ts'
 import { blocksOf } from '../encoded.ts'
-import type { Encoded } from '../types.ts'
+import { textNames } from '../texts/components.ts'
+import { textsOf } from '../texts/embedder.ts'
+import type { Encoded, Encoding, Frame, RowNumbers } from '../types.ts'
 import { spread } from './rows.ts'
 
 /** Training rows that are noted, evenly taken where there are more. */
 const most = 500_000
 
-/** 64 bits of each encoded row, from its numbers and codes: FNV-1a twice, with different starts. */
-export function rowHashes(x: Encoded): BigUint64Array {
+/** What stands for the texts of rows: a hash of each text, [columns][rows]. The numbers that a net makes of a text differ
+ *  a little from batch to batch, so they are passed over. */
+export interface RowTexts {
+  hashes: readonly Int32Array[]
+  /** The places of the numbers that come from texts, in a row. */
+  passed: ReadonlySet<number>
+}
+const noTexts: RowTexts = { hashes: [], passed: new Set() }
+
+/** The texts of some rows of a frame, for the hash of each row. */
+export function rowTexts(frame: Frame, encoding: Encoding, rows?: RowNumbers): RowTexts {
+  const passed = new Set<number>()
+  let at = 0
+  for (const one of encoding.columns) {
+    const width = one.kind === 'date' ? one.parts.length : one.kind === 'text' ? textNames(one).length : 1
+    if (one.kind === 'text') for (let k = 0; k < width; k++) passed.add(at + k)
+    if (one.kind !== 'category') at += width
+  }
+  const hashes = textsOf(encoding).map(name => {
+    const column = frame.columns.find(c => c.name === name)
+    if (column?.type !== 'words') return new Int32Array(rows?.length ?? frame.rows)
+    const { codes, words } = column.values
+    const byCode = Int32Array.from(words, hashOf)
+    return Int32Array.from(rows ?? codes.keys(), row => (codes[row]! < 0 ? 0 : byCode[codes[row]!]!))
+  })
+  return { hashes, passed }
+}
+
+function hashOf(word: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < word.length; i++) hash = Math.imul(hash ^ word.charCodeAt(i), 0x01000193)
+  return hash | 1
+}
+
+/** 64 bits of each encoded row, from its numbers, codes and texts: FNV-1a twice, with different starts. `from`: the number
+ *  of the first row among those of `texts`. */
+export function rowHashes(x: Encoded, { hashes, passed }: RowTexts = noTexts, from = 0): BigUint64Array {
   const [n, c] = [x.numberNames.length, x.categoryNames.length]
   const numbers = new Int32Array(x.numbers.buffer, x.numbers.byteOffset, x.numbers.length)
   const halves = new Uint32Array(2 * x.rows)
@@ -21,8 +58,9 @@ export function rowHashes(x: Encoded): BigUint64Array {
       b = Math.imul(b ^ word, 0x85ebca6b)
       b ^= b >>> 13
     }
-    for (let k = 0; k < n; k++) add(numbers[row * n + k]!)
+    for (let k = 0; k < n; k++) if (!passed.has(k)) add(numbers[row * n + k]!)
     for (let k = 0; k < c; k++) add(x.categories[row * c + k]!)
+    for (const hash of hashes) add(hash[from + row]!)
     halves[2 * row] = a
     halves[2 * row + 1] = b
   }
@@ -32,11 +70,11 @@ export function rowHashes(x: Encoded): BigUint64Array {
 const fileIn = (dir: string) => join(dir, 'rows.bin')
 
 /** Notes the training rows beside a model, so that an evaluation can tell that it looks at them again. */
-export function noteRows(dir: string, x: Encoded): void {
+export function noteRows(dir: string, x: Encoded, texts?: RowTexts): void {
   const all = new BigUint64Array(x.rows)
   let at = 0
   for (const block of blocksOf(x, 16_384)) {
-    all.set(rowHashes(block), at)
+    all.set(rowHashes(block, texts, at), at)
     at += block.rows
   }
   const hashes = (x.rows > most ? BigUint64Array.from(spread(x.rows, most), row => all[row]!) : all).sort()
@@ -44,7 +82,7 @@ export function noteRows(dir: string, x: Encoded): void {
 }
 
 /** How many of these rows equal a row that the model was trained on; undefined where the model has no list. */
-export function countSeenRows(dir: string, x: Encoded): number | undefined {
+export function countSeenRows(dir: string, x: Encoded, texts?: RowTexts): number | undefined {
   let bytes: Uint8Array
   try {
     bytes = readFileSync(fileIn(dir))
@@ -52,5 +90,5 @@ export function countSeenRows(dir: string, x: Encoded): number | undefined {
     return undefined
   }
   const known = new Set(new BigUint64Array(Uint8Array.from(bytes).buffer))
-  return rowHashes(x).reduce((count, hash) => count + Number(known.has(hash)), 0)
+  return rowHashes(x, texts).reduce((count, hash) => count + Number(known.has(hash)), 0)
 }

@@ -31,7 +31,7 @@ import { type Decision, leadingOf, scored } from './metrics.ts'
 import { openTable } from './open.ts'
 import { FitRecorder } from './record-fit.ts'
 import { labelledAt, partOf, type RunTable } from './run-table.ts'
-import { noteRows } from './seen-rows.ts'
+import { noteRows, rowTexts } from './seen-rows.ts'
 import { TableSession } from './session.ts'
 import type { Asked, Job, Made, TableHooks } from './types.ts'
 
@@ -159,13 +159,16 @@ async function work(session: TableSession, job: Job, hooks: TableHooks): Promise
       onChoice: ({ what, value, reason }) => session.choice(what, value, reason),
       report: hooks.report ?? (hooks.onEvent ? silent : streamReport(process.stderr)),
       signal: hooks.signal,
+      embedder: hooks.embedder,
+      progress: hooks.progress,
+      onWarning: message => session.warn(message),
     })
     session.began(open.frame)
     clock('read')
   }
   if (options.folds !== undefined && fold === undefined && options.fold === undefined)
     return trainFolds(session, { ...job, open }, hooks, drive)
-  const table = open.at(fold)
+  const table = await open.at(fold)
   if (job.open) session.began(open.frame)
   return oneModel(session, { table, config, options, clock }, hooks)
 }
@@ -217,7 +220,7 @@ async function oneModel(
   const decision = decisionFor(choose, { train: train.y, valid: valid.y, outputs, options, seed })
   const result = scored(valid.y, outputs, { decision, seed })
   const predict = async (x: typeof valid.x) => calibrated(await trained.predict(x, { signal }))
-  noteRows(join(run.dir, 'best'), train.x)
+  noteRows(join(run.dir, 'best'), train.x, rowTexts(table.frame, table.encoding, parts.train))
   const card = await save(run.dir, trained, { table, options, temperature, decision, metrics: result.metrics })
   const tested = await testOf(table, { predict, decision, seed })
   clock('evaluate')

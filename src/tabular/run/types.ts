@@ -1,6 +1,7 @@
 import type { Report } from '../../base/progress.ts'
 import type { RunConfig, RunEvent, RunResult } from '../../runs/index.ts'
 import type { TableOptions } from '../options.ts'
+import type { OpenEmbedder } from '../texts/embedder.ts'
 import type { OpenTable } from './open.ts'
 
 /** Callbacks of a training run on a table, and a signal to stop it. */
@@ -17,6 +18,8 @@ export interface TableHooks {
   signal?: AbortSignal
   /** Called to draw the report when the run's work is done. */
   writeReport?: (runDir: string) => Promise<void>
+  /** Opens the net for columns of texts. Without it they are left out. */
+  embedder?: OpenEmbedder | undefined
   /** The command that the run's configuration records. */
   command?: string[]
 }
