@@ -50,7 +50,8 @@ ANNEAL_INLINE void tiledSums(const float* a, long ar, int rows, const float* b, 
     const bool wide = n + 1 < columns;
     for (int r = 0; r < rows; r += 32) {
       const bool tall = r + 16 < rows;
-      const int first = std::max(0, std::min(r, rows - 16)), second = std::min(r + 16, rows - 16), end = std::min(r + 32, rows);
+      const int end = std::min(r + 32, rows), last = std::max(0, rows - 16);
+      const int first = std::min(r, last), second = std::min(r + 16, last);
       const float *ap = a + first * ar, *aq = a + second * ar, *bp = b + n * bv;
       tileZero<0>(), tileZero<1>(), tileZero<2>(), tileZero<3>();
       if (wide && tall)

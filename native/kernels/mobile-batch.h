@@ -344,8 +344,8 @@ void mobileFinish(const MobileBlock& s, const T* x, const float* means, const fl
       const float* const left = pairedTiles(w, wide, d.c, leftRoom.at(member.rank), true);
       for (int part = 0; part < 2; part++) {
         const float* const right = pairedTiles(scaled + part * rows * wide, wide, d.c, rightRoom.at(member.rank));
-        gemm(left + from / 16 * steps * 256, 16, 256, steps * 256L, static_cast<int>(to - from) / 16, right, steps * 256L, wide / 16,
-             steps, both + from * wide, wide, part > 0);
+        gemm(left + from / 16 * steps * 256, 16, 256, steps * 256L, static_cast<int>(to - from) / 16, right, steps * 256L,
+             wide / 16, steps, both + from * wide, wide, part > 0);
       }
 #else
       if (to > from)
@@ -384,7 +384,8 @@ void mobileFinish(const MobileBlock& s, const T* x, const float* means, const fl
       const T* given = x + at * k;
       if (kTiled && (k != width || rows < kLeast))
         panel(given, k, Norm{}, 0, rows, rows, inputs.at(member.rank), width), given = inputs.at(member.rank);
-      tiledSums<T>(words(given), (kTiled ? width : k) / P, rows, words(B), 16L * up(k, 32) / P, k / P, wide / 16, [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
+      tiledSums<T>(words(given), (kTiled ? width : k) / P, rows, words(B), 16L * up(k, 32) / P, k / P, wide / 16,
+                   [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
         ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
           const int i0 = (v0 + v) * 16;
           const M mask = tail(k - i0);

@@ -12,7 +12,8 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// The first two layers; all three if `y` is given; `deep` may then be null. Without `y`, `deep` is raw and the sums are those of the second layer.
+// The first two layers; all three if `y` is given; `deep` may then be null. Without `y`, `deep` is raw and the sums are those of the
+// second layer.
 template <class T, int K, int S_>
 void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sums sumsOf) {
   constexpr int P = kPerWord<T>;
@@ -312,7 +313,8 @@ class BlockGrad : GradArguments<T> {
     const size_t from = (static_cast<size_t>(go.n) * d.h + top) * d.w;
     const T* const given = inputRows(s, x, from, go.inPixels, true, own.xs, own.lines, &width);
     const float* const xWords = wordsOf(given, inWidth, go.inPixels, own.xPairs);
-    if (kTiled && S_ == 2) ringPlaces(1, 0, go.count * (bottom - top), 0, d.w, go.count * (bottom - top), inPitch, shift, own.actPlaces);
+    if (const int rowsOfAll = go.count * (bottom - top); kTiled && S_ == 2)
+      ringPlaces(1, 0, rowsOfAll, 0, d.w, rowsOfAll, inPitch, shift, own.actPlaces);
     for (int l0 = 0; l0 < lines;) {
       const int group = linesAtOnce(lines - l0);
       fetch(own, go, l0 + group);
@@ -321,9 +323,11 @@ class BlockGrad : GradArguments<T> {
         ringOfMasked(own, go, l0, group);
       else if (go.outPixels)
         ringOfOutputs(own, go, l0, group, gradient, gWords);
-      for (int l = l0; l < l0 + group; l++) throughLine(own, go, l, own.ring + (portion.whole ? l - l0 : l) * ringSize(), own.input + (kTiled ? (l - l0) * acts : 0));
+      for (int l = l0; l < l0 + group; l++)
+        throughLine(own, go, l, own.ring + (portion.whole ? l - l0 : l) * ringSize(), own.input + (kTiled ? (l - l0) * acts : 0));
       const int apart = lineApart(go.inPixels);
-      sumOverPixels(xWords, kin, inWidth, go.inPixels, own.planes + static_cast<size_t>(l0) * apart * 16, 16L * apart / P, group, own.sum1 + l0 * 16, cp, go.begun, own.next);
+      sumOverPixels(xWords, kin, inWidth, go.inPixels, own.planes + static_cast<size_t>(l0) * apart * 16, 16L * apart / P, group,
+                    own.sum1 + l0 * 16, cp, go.begun, own.next);
       l0 += group;
     }
     if (gx) intoInputs(own, go, from);

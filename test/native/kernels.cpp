@@ -207,7 +207,8 @@ struct Suite {
     bool tiled = false;  // which computes the widest map again
     if constexpr (sizeof(T) == 2) tiled = &k == forAmx();
     const size_t beyond = tiled ? 512 : 0;  // zeros, which products of whole tiles read
-    auto wide_ = room(tiled ? 0 : ins * lines), deep = room(outs * lines + beyond), y = room(outs * cout), gx = room(stem ? 0 : ins * cin);
+    auto wide_ = room(tiled ? 0 : ins * lines), deep = room(outs * lines + beyond), y = room(outs * cout);
+    auto gx = room(stem ? 0 : ins * cin);
     auto dw1 = room<float>(w1.size()), dw2 = room<float>(w2.size()), dw3 = room<float>(w3.size());
     Doubles one(d.c), two(d.c), three(cout);
     T* const toX = stem ? nullptr : gx.data();

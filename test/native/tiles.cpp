@@ -199,15 +199,16 @@ static void block(const Shape& t, bool batch) {
       k.mobileStatistics(s, x.data(), o.means.data(), o.mixed.data(), sums(0));
       k.mobileBlock(s, x.data(), wide, o.deep.data(), nullptr, sums(1));
       k.mobileProject(s, o.deep.data(), o.y.data(), sums(2));
-      k.mobileProjectGrad(s, g.data(), z.data(), {A3.data(), B3.data(), C3.data()}, o.deep.data(), o.masked.data(), o.dw3.data(), sums(1));
+      k.mobileProjectGrad(s, g.data(), z.data(), {A3.data(), B3.data(), C3.data()}, o.deep.data(), o.masked.data(), o.dw3.data(),
+                          sums(1));
       k.mobileBlockGrad(s, x.data(), wide, o.deep.data(), o.masked.data(), {A.data(), B.data(), C.data()}, gx, o.dw1.data(),
                         o.dw2.data(), o.dw3.data(), sums(3), {}, {});
       k.mobileFinish(s, x.data(), o.means.data(), o.mixed.data(), {A.data(), B.data(), C.data()}, r + 6 * np,
                      t.residual ? g.data() : nullptr, o.dw1.data(), gx);
     } else {
       k.mobileBlock(s, x.data(), wide, o.deep.data(), o.y.data(), {});
-      k.mobileBlockGrad(s, x.data(), wide, o.deep.data(), g.data(), {}, gx, o.dw1.data(), o.dw2.data(), o.dw3.data(), sums(0), sums(1),
-                        sums(2));
+      k.mobileBlockGrad(s, x.data(), wide, o.deep.data(), g.data(), {}, gx, o.dw1.data(), o.dw2.data(), o.dw3.data(), sums(0),
+                        sums(1), sums(2));
       if (!i) k.mobileBlock(s, x.data(), nullptr, nullptr, o.alone.data(), {});
     }
   }
