@@ -13,6 +13,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { RunEvent } from '../src/runs/index.ts'
 import { machine } from '../src/setup/index.ts'
+import { chosenHere } from '../src/speed/chosen.ts'
 import { noiseNet, timeFrozen } from '../src/speed/timing.ts'
 import { emptyCache, measuredOn } from './machine.ts'
 import { pictureFolder } from './pictures.ts'
@@ -76,10 +77,17 @@ try {
   let fastaiAbout = {}
   for (const model of models) {
     const net = await noiseNet(model, { size, batchSize: batch, classes: 10 })
-    const by = { size, batchSize: batch, classes: 10, kernels: 'own', steps } as const
+    const by = { size, batchSize: batch, classes: 10, steps }
+    const { frozen: wide } = chosenHere(model, net, { ...by, precision: 'float32' }) // as a run would compute
+    const { frozen: half } = chosenHere(model, net, { ...by, precision: 'bfloat16' })
     const plain = { model, size, batch, steps, eval: true }
     const body = await inTurn(rounds, {
-      ...Object.fromEntries(precisions.map(p => [`anneal ${p}`, () => timeFrozen(net, { ...by, precision: p })])),
+      ...Object.fromEntries(
+        precisions.map(p => [
+          `anneal ${p}`,
+          () => timeFrozen(net, { ...by, ...(p === 'float32' ? wide : half), precision: p }),
+        ]),
+      ),
       'pytorch float32': async () => (await pytorch.ask(plain)).ms,
       'pytorch float32 channels_last': async () => (await pytorch.ask({ ...plain, channels_last: true })).ms,
       ...(precisions.length > 1 && {

@@ -10,6 +10,7 @@
  *  NCHW. PyTorch's other settings use the fused optimizer. Writes bench/results/step.json. */
 import { parseArgs } from 'node:util'
 import { machine } from '../src/setup/index.ts'
+import { chosenHere } from '../src/speed/chosen.ts'
 import { median, noiseNet, timeSteps } from '../src/speed/timing.ts'
 import type { OptimizerName } from '../src/train/learner.ts'
 import type { Network } from '../src/train/network.ts'
@@ -49,14 +50,15 @@ const settings = [
     : []),
 ] as const
 
-function ours(net: Network, size: number) {
-  const by = { size, batchSize: batch!, classes: 10, kernels: 'own', steps: steps!, warm } as const
-  return precisions.flatMap(precision =>
-    [false, true].map(kept => [
+function ours(net: Network, { model, size }: { model: string; size: number }) {
+  const by = { size, batchSize: batch!, classes: 10, steps: steps!, warm }
+  return precisions.flatMap(precision => {
+    const { step } = chosenHere(model, net, { ...by, precision }) // as a run would compute
+    return [false, true].map(kept => [
       `anneal ${precision}${kept ? ', kept statistics' : ''}`,
-      () => timeSteps(net, { ...by, precision }, { bnFreeze: kept, optimizer, averageSteps: kept ? 20 : 0 }),
-    ]),
-  )
+      () => timeSteps(net, { ...by, ...step, precision }, { bnFreeze: kept, optimizer, averageSteps: kept ? 20 : 0 }),
+    ])
+  })
 }
 const theirs = (rival: Rival, name: string, shape: { model: string; size: number }) =>
   settings.map(([setting, how]) => [
@@ -72,7 +74,7 @@ for (const model of models)
     process.stdout.write(`${model}, ${size} px, ms a step of ${batch}:\n`)
     const net = await noiseNet(model, { size, batchSize: batch!, classes: 10 })
     const parts = [
-      ...ours(net, size),
+      ...ours(net, { model, size }),
       ...theirs(plain, 'pytorch', { model, size }),
       ...theirs(kept, 'pytorch memory kept', { model, size }),
     ]

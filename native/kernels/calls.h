@@ -19,10 +19,8 @@ enum class Op {
   mobile_body,
   conv3x3,
   conv3x3_backward,
-  conv1x1,
-  conv1x1_backward,
-  conv_stem,
-  conv_stem_backward,
+  conv_by,
+  conv_by_backward,
   concat_pool,
   concat_pool_backward,
   norm_act,
@@ -39,9 +37,8 @@ constexpr const char* kOpNames[] = {
     "stem_block",        "stem_block.backward",
     "pointwise_relu6",   "pointwise_relu6.backward",
     "mobile_body",       "conv3x3",
-    "conv3x3.backward",  "conv1x1",
-    "conv1x1.backward",  "conv_stem",
-    "conv_stem.backward", "concat_pool",
+    "conv3x3.backward",  "conv_by",
+    "conv_by.backward",  "concat_pool",
     "concat_pool.backward", "norm_act",
     "norm_act.backward", "adam_",
     "sgd_",              "blend",
@@ -49,7 +46,7 @@ constexpr const char* kOpNames[] = {
 };
 static_assert(std::size(kOpNames) == static_cast<size_t>(Op::count), "every operator has a name");
 
-// `none`: conv1x1 uses libtorch's product.
+// `none`: libtorch's convolutions and products, which conv_by may be asked for.
 enum class Set { avx512, avx2, neon, amx, avx512_bf16, neon_bf16, none, count };
 constexpr const char* kSetNames[] = {"avx512", "avx2", "neon", "amx", "avx512_bf16", "neon_bf16", "none"};
 static_assert(std::size(kSetNames) == static_cast<size_t>(Set::count), "every set has a name");

@@ -4,6 +4,7 @@
 #include "depthwise.h"
 #include "conv_stem.h"
 #include "conv3x3_grouped.h"
+#include "conv_tiles.h"
 #include "mobile-batch.h"
 #include "mobile.h"
 #include "normalise.h"
@@ -48,6 +49,9 @@ constexpr Kernels<T> tableOf() {
   k.mobileProject = mobileProject<T>;
   k.mobileProjectGrad = mobileProjectGrad<T>;
   k.mobileFinish = mobileFinish<T>;
+#ifdef ANNEAL_TILES
+  k.tilesPack = tilesPack, k.tilesConv = tilesConv, k.tilesGrad = tilesGrad;
+#endif
   if constexpr (sizeof(T) == 4) {
     k.views = viewBatch;
     k.bernoulli = bernoulli;

@@ -57,6 +57,8 @@ struct Grouped {
 struct ConvStem {
   int n, h, w, c, k, stride, pad, oh, ow, outs;
 };
+// k x k over c channels, without groups; for the tiles of AMX c and outs are multiples of 32
+using ConvFull = ConvStem;
 // Sums over pixels, one for each channel.
 struct Sums {
   double* first = nullptr;   // forward: of z; backward: of g
@@ -173,6 +175,13 @@ struct Kernels {
   // y = act(conv(x) scale + bias), w [outs][k][k][c]; scale and bias [outs] may be null. c times the stride times the size of T
   // is a multiple of 4 bytes.
   void (*convStem)(const ConvStem& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);
+  // By the tiles of AMX (conv_tiles.h), null in other sets. Packs weights w [outs][k][k][c], times `scale` [outs] unless null, as k k
+  // c outs values of T. `back`: for the gradient of the input at stride 1, whose `pad` is k - 1 - pad.
+  void (*tilesPack)(const float* w, const float* scale, int c, int outs, int taps, bool back, T* packed);
+  // y = act(conv(x) + bias + plus); bias [outs] and plus may be null.
+  void (*tilesConv)(const ConvFull& s, const T* x, const T* packed, const float* bias, const T* plus, Act act, T* y);
+  // dw [outs][k][k][c] from g, the gradient of the convolution alone.
+  void (*tilesGrad)(const ConvFull& s, const T* x, const T* g, float* dw);
   // Blocks of mobile nets in training (mobile.h). `wide` and `deep` are kept for the gradients: channels, rounded up to a multiple
   // of 16, times pixels, in the layout of blocked_layout.h. With tiles (AMX) `wide` may be null, since the gradients compute it
   // again, and 512 zeros follow `deep`. In bfloat16 cin, cout, the number of pixels of each thread's pictures and, at stride 2, the

@@ -2,6 +2,7 @@ import { bytes, plural } from '../base/format.ts'
 import { setUpOnce } from '../setup/index.ts'
 import type { BenchOptions } from '../speed/bench.ts'
 import type { BenchResult, Timing } from '../speed/types.ts'
+import type { LayerTimes } from '../train/measure-layers.ts'
 import { flat, paintFor } from './style.ts'
 import { createReporter } from './terminal.ts'
 
@@ -50,6 +51,7 @@ export function benchLines(result: BenchResult): string[] {
     '',
     `${bold('training takes')} ${precision} and ${named}: ${imagesPerSecond} images/s (${reason})`,
     `${coresBusy.toFixed(1)} of ${plural(cores, 'core')} busy, at most ${bytes(peakBytes)} of memory`,
+    ...(result.layers ? ['', ...layerTable(result.layers)] : []),
     ...(advice.length > 0 ? ['', bold('what would be faster'), ...advice.map(line => `  ${line}`)] : []),
   ]
 }
@@ -67,11 +69,36 @@ function table(timings: readonly Timing[], usual: { size: number; batch: number 
     t.milliseconds.median.toFixed(0),
     t.milliseconds.least.toFixed(0),
   ])
-  const rows = [['', 'precision', 'kernels', 'images/s', 'ms', 'least ms'], ...cells]
+  return aligned([['', 'precision', 'kernels', 'images/s', 'ms', 'least ms'], ...cells], 3)
+}
+
+const productNames = {
+  forward: 'forward',
+  input: 'gradient of input',
+  weights: 'gradient of weights',
+  inference: 'without gradients',
+} as const
+const wayNames = ['libtorch', 'product', 'own', 'tiles', 'fused'] as const
+/** The convolutions of each shape: the milliseconds of each way of each product, and the way that was taken. */
+function layerTable(layers: readonly LayerTimes[]): string[] {
+  if (layers.length === 0) return ['no convolution has more than one way here']
+  const rows = layers.flatMap(({ name, count, n, milliseconds, taken }) =>
+    (Object.keys(productNames) as (keyof typeof productNames)[]).map((product, i) => [
+      i === 0 ? `${count} of ${name}, batch ${n}` : '',
+      productNames[product],
+      taken[product],
+      ...wayNames.map(way => milliseconds[product][way]?.toFixed(2) ?? ''),
+    ]),
+  )
+  return aligned([['convolutions, ms', '', 'taken', ...wayNames], ...rows], 3)
+}
+
+/** Rows of cells as columns: the first `words` of them begin at the left, the others end at the right. */
+function aligned(rows: readonly (readonly string[])[], words: number): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)))
   return rows.map(row =>
     row
-      .map((cell, i) => (i < 3 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .map((cell, i) => (i < words ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
       .join('  ')
       .trimEnd(),
   )

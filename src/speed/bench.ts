@@ -7,6 +7,7 @@ import { choosePrecision } from '../recipes/prepare/precision.ts'
 import { type Machine, machine } from '../setup/index.ts'
 import { keepMemory, kernelSets, kernelsInUse, library } from '../torch/index.ts'
 import type { Kernels } from '../torch/kernels.ts'
+import { plansOf } from '../train/measure-kernels.ts'
 import type { Network, Precision } from '../train/network.ts'
 import { processorUse } from '../train/processor.ts'
 import { speedAdvice } from './advice.ts'
@@ -47,8 +48,14 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
     modelName: model,
     net,
     shape: [3, size, size],
+    batch: batchSize,
     device,
   })
+  const measuredLayers = (type: Precision) =>
+    device === 'cpu'
+      ? plansOf(model, net, { inputs: [{ shape: [3, size, size] }], batch: batchSize, asked: type })
+      : { layers: [], plans: {} }
+  const planOf = (type: Precision) => (type === precision ? by.step.plan : measuredLayers(type).plans[type]) ?? {}
   const kernels = kernelSets().length > 0 ? kernelsInUse() : 'aten'
   const means = meansHere(options.precision ?? 'auto', { precision, kernels, device })
   const each = Math.max(1, Math.ceil(steps / rounds))
@@ -64,7 +71,8 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
   const use: ReturnType<ReturnType<typeof processorUse>>[] = []
   for (let round = 0; round < rounds; round++)
     for (const [i, mean] of measured.entries()) {
-      const how = { ...base, precision: mean.precision, kernels: mean.kernels }
+      const plan = mean.kernels === 'own' ? planOf(mean.precision) : {}
+      const how = { ...base, precision: mean.precision, kernels: mean.kernels, plan }
       const of = `${mean.precision}, ${kernelsName(mean.kernels)}`
       const end = processorUse()
       mean.step.push(...(await timeSteps(net, { ...how, ...watched(`training step, ${of}`) })))
@@ -86,6 +94,7 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
           ...other,
           precision,
           kernels,
+          plan: kernels === 'own' ? planOf(precision) : {},
           ...watched(`${other.batchSize} pictures of ${other.size} px`),
         }),
         { precision, kernels, batch: other.batchSize, size: other.size },
@@ -119,6 +128,7 @@ export async function benchmark(options: BenchOptions = {}): Promise<BenchResult
     device,
     timings,
     others,
+    ...(options.layers && { layers: measuredLayers(precision).layers }),
   }
   return { ...result, advice: speedAdvice(result) }
 }

@@ -1,4 +1,4 @@
-import { choice, int, text } from '../base/option-kinds.ts'
+import { bool, choice, int, text } from '../base/option-kinds.ts'
 import { group } from '../base/option-table.ts'
 import { batchOption } from '../recipes/options.ts'
 
@@ -10,4 +10,5 @@ export const benchOptions = group('Run', ['bench'], {
     batchSize: batchOption(2).says('the batch size: pictures per step'),
     precision: choice('auto', 'float32', 'bfloat16').flag('--precision <type>').default('auto').says('what to measure; auto is all that the processor has'),
     steps: int(1, 10_000).flag('--steps <n>').default(6).says('how many steps of each kind are timed'),
+    layers: bool().flag('--layers').default(false).says('also show how long each convolution takes in each way, and which way training takes'),
   })

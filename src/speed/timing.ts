@@ -1,8 +1,8 @@
 import { model } from '../models/index.ts'
-import { fromArray, keep, manualSeed, rand, scope, synchronize, useKernels } from '../torch/index.ts'
-import type { Kernels } from '../torch/kernels.ts'
+import { fromArray, keep, manualSeed, rand, scope, synchronize } from '../torch/index.ts'
 import { computeFeatures } from '../train/features.ts'
 import { Learner, type LearnerOptions } from '../train/learner.ts'
+import { type Computing, computeBy } from '../train/measure-kernels.ts'
 import { type Network, network, type Precision } from '../train/network.ts'
 import type { Source } from '../train/source.ts'
 import { recomputeBatchNorm } from '../train/swa.ts'
@@ -49,9 +49,8 @@ export async function noiseNet(name: string, options: NoiseOptions, signal?: Abo
 }
 
 /** What to time, and how. */
-export interface SpeedOptions extends NoiseOptions {
+export interface SpeedOptions extends NoiseOptions, Computing {
   precision: Precision
-  kernels: Kernels
   /** How many steps are timed, after one untimed step. */
   steps: number
   /** Untimed steps run for at least this many milliseconds, since caches, memory and machine code are cold at first. */
@@ -67,7 +66,7 @@ export async function timeSteps(
   options: SpeedOptions,
   { bnFreeze = true, ...learning }: Partial<LearnerOptions> & { bnFreeze?: boolean } = {},
 ): Promise<number[]> {
-  const { precision, kernels, steps, warm = 0, batchSize, classes, signal, onStep } = options
+  const { precision, kernels, set, plan, steps, warm = 0, batchSize, classes, signal, onStep } = options
   const source = noiseSource((steps + mostUntimed) * batchSize, options)
   const learn = new Learner(net, {
     train: source,
@@ -90,11 +89,11 @@ export async function timeSteps(
     if (untimed === 0 && (performance.now() - began >= warm || length === mostUntimed)) untimed = length
     return untimed > 0 && length === untimed + steps ? 'stop' : undefined
   }
-  const before = useKernels(kernels)
+  const done = computeBy({ kernels, ...(set !== undefined && { set }), ...(plan && { plan }) })
   try {
     await learn.fit(1, { lr: 1e-6, schedule: 'constant', signal, callbacks: [{ afterBatch }] })
   } finally {
-    useKernels(before)
+    done()
     for (const t of [...learn.optimizerTensors().values(), ...(learn.average?.tensors.values() ?? [])]) t.dispose()
     source.dispose()
   }
@@ -104,14 +103,14 @@ const mostUntimed = 100
 
 /** Milliseconds of batches through the frozen body, as the recipe computes features. */
 export async function timeFrozen(net: Network, options: SpeedOptions): Promise<number[]> {
-  const { precision, kernels, steps, batchSize, signal, onStep } = options
+  const { precision, kernels, set, plan, steps, batchSize, signal, onStep } = options
   const source = noiseSource((steps + 1) * batchSize, options)
   const clock = stopwatch(onStep)
-  const before = useKernels(kernels)
+  const done = computeBy({ kernels, ...(set !== undefined && { set }), ...(plan && { plan }) })
   try {
     await computeFeatures(net, source, { batchSize, precision, signal, onBatch: clock.lap })
   } finally {
-    useKernels(before)
+    done()
     source.dispose()
   }
   return clock.laps.slice(1)

@@ -1,4 +1,5 @@
 import type { Kernels } from '../torch/kernels.ts'
+import type { LayerTimes } from '../train/measure-layers.ts'
 import type { Precision } from '../train/network.ts'
 
 /** The times of one kind of work with one precision and one choice of kernels. */
@@ -40,5 +41,7 @@ export interface BenchResult {
   timings: Timing[]
   /** The same training step with a larger batch, and with smaller pictures. */
   others: Timing[]
+  /** With `layers`: the convolutions of each shape, the milliseconds of each way, and the way that was taken. */
+  layers?: LayerTimes[]
   advice: string[]
 }

@@ -60,9 +60,6 @@ export function withKernels<T>(kernels: Kernels, fn: () => T): T {
   }
 }
 
-/** Whether products of bfloat16 now use the tiles of AMX. */
-export const usesTiles = (): boolean => kernelSets('bfloat16').includes('amx') && kernelSetInUse('bfloat16') === 'amx'
-
 /** Whether own kernels for float32 are selected and exist here. */
 export const hasOwnKernels = (): boolean => chosen === 'own' && kernelSets('float32').length > 0
 

@@ -4,7 +4,7 @@ import type { Precision } from './network.ts'
 /** bfloat16 rounds more, so it must be this many times faster. */
 const worthRounding = 1.15
 /** Own kernels are used unless libtorch's are this many times faster, which is more than noise. */
-const clearlyFaster = 1.1
+const clearlyFaster = 1.03
 
 /** Chooses precision and kernels from these measurements. `auto` takes bfloat16 if it is clearly faster in the work
  *  that counts. A net without layers for own kernels has no measurement of them. */
@@ -18,8 +18,8 @@ export function fastest(ways: readonly Way[], asked: Precision | 'auto', counts:
   const precision = asked !== 'auto' ? asked : half && wide && half > worthRounding * wide ? 'bfloat16' : 'float32'
   const hasOwn = ways.some(w => w.kernels === 'own')
   const by = (work: Work): Computing => {
-    const { kernels, set } = (hasOwn && best(precision, work)) || { kernels: 'own' as const, set: undefined }
-    return set === undefined ? { kernels } : { kernels, set }
+    const { kernels, set, plan }: Computing = (hasOwn && best(precision, work)) || { kernels: 'own' }
+    return { kernels, ...(set !== undefined && { set }), ...(plan && { plan }) }
   }
   return { precision, by: { step: by('step'), frozen: by('frozen') } }
 }

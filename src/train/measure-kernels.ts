@@ -17,6 +17,8 @@ import {
   useKernels,
   withThreads,
 } from '../torch/index.ts'
+import { type ConvPlan, useConvPlan } from '../torch/nn/conv-ways.ts'
+import { type LayerTimes, measureLayers, planOf } from './measure-layers.ts'
 import type { Network, Precision } from './network.ts'
 import { processorUse, undisturbedNow } from './processor.ts'
 
@@ -27,14 +29,18 @@ export type Work = 'step' | 'frozen'
 export interface Computing {
   kernels: Kernels
   set?: string
+  /** How each convolution is computed; the usual way where this says nothing. */
+  plan?: ConvPlan
 }
 
 /** Selects the kernels for layers from now on; the returned function restores the selection before. */
-export function computeBy({ kernels, set }: Computing): () => void {
+export function computeBy({ kernels, set, plan = {} }: Computing): () => void {
   const before = useKernels(kernels)
   const other = set === undefined ? undefined : useKernelSet(set)
+  const planBefore = useConvPlan(plan)
   return () => {
     useKernels(before)
+    useConvPlan(planBefore)
     if (other !== undefined) useKernelSet(other)
   }
 }
@@ -153,24 +159,64 @@ function ratesIn(
   return least.map(({ step, frozen }) => ({ step: rate(step), frozen: rate(frozen) }))
 }
 
+/** What a run knows of a net before it measures it. */
+export interface Measured {
+  /** The shape of one input. */
+  shape: readonly number[]
+  noise?: Noise | undefined
+}
+
+/** `measureLayers` with a cache: one measurement for each net, size of the inputs, batch, type, machine, number of
+ *  threads and build of the addon. */
+export function layersOf(
+  name: string,
+  network: Network | (() => Network),
+  { shape, noise, batch, precision }: Measured & { batch: number; precision: Precision },
+): LayerTimes[] {
+  const net = () => (typeof network === 'function' ? network() : network)
+  const what = { layers: shape, batch, precision, asked: process.env.ANNEAL_CONV }
+  return perMachine(name, what, () => ({ layers: measureLayers(net(), { shape, noise, batch, precision }) })).layers
+}
+
 /** `measureWays` with a cache: one measurement per net, machine, number of threads and build of the addon. A
- *  measurement that other work disturbed is repeated after an hour; until then all processes use it. */
+ *  measurement that other work disturbed is repeated after an hour; until then all processes use it. `plans`: how own
+ *  kernels compute each convolution, for each type. */
 export function waysOf(
   name: string,
   network: Network | (() => Network),
   shape: readonly number[],
-  noise?: Noise,
+  { noise, plans = {} }: { noise?: Noise | undefined; plans?: Partial<Record<Precision, ConvPlan>> } = {},
 ): Way[] {
   const net = () => (typeof network === 'function' ? network() : network)
-  return perMachine(name, shape, () => {
+  const planned = (way: Omit<Way, 'rates'>) => {
+    const plan = way.kernels === 'own' ? plans[way.precision] : undefined
+    return plan && Object.keys(plan).length > 0 ? { ...way, plan } : way
+  }
+  const what = Object.keys(plans).length > 0 ? { shape, plans } : shape
+  return perMachine(name, what, () => {
     const body = net()
-    const once = () => measureWays(body, waysHere(), { shape, noise })
+    const once = () => measureWays(body, waysHere().map(planned), { shape, noise })
     const ways = once()
     if (!isSurprising(ways)) return { ways }
     const again = once()
     const faster = (i: number, kind: Work) => Math.max(ways[i]!.rates[kind], again[i]!.rates[kind])
     return { ways: ways.map((way, i) => ({ ...way, rates: { step: faster(i, 'step'), frozen: faster(i, 'frozen') } })) }
   }).ways
+}
+
+/** The plan of each type that is measured layer by layer: bfloat16's if the processor computes in it, or the type that
+ *  is asked for. Several shapes of inputs, as a run with several sizes has them, make one plan. */
+export function plansOf(
+  name: string,
+  network: Network | (() => Network),
+  { inputs, batch, asked }: { inputs: readonly Measured[]; batch: number; asked: Precision | 'auto' },
+): { layers: LayerTimes[]; plans: Partial<Record<Precision, ConvPlan>> } {
+  if (process.env.ANNEAL_KERNELS === 'aten') return { layers: [], plans: {} }
+  const [half] = kernelSets('bfloat16')
+  const precision = asked === 'auto' ? (half ? 'bfloat16' : 'float32') : asked
+  if (kernelSets(precision === 'float32' ? 'float32' : 'bfloat16').length === 0) return { layers: [], plans: {} }
+  const layers = inputs.flatMap(input => layersOf(name, network, { ...input, batch, precision }))
+  return { layers, plans: { [precision]: planOf(layers) } }
 }
 
 /** The ways of a net if they were measured before. */
@@ -219,7 +265,7 @@ const speeds = (name: string) => cacheFolder('speed', `${name}.json`)
 function machineKey(what: unknown): string {
   const { version, threads, cpuCapability } = library()
   const addon = findAddon()?.path ?? ''
-  const form = 4 // the format of the cached data
+  const form = 5 // the format of the cached data
   return JSON.stringify([machine().cpu.model, threads, cpuCapability, version, addon, what, form])
 }
 

@@ -72,6 +72,51 @@ test('anneal bench for a person: a table and what training takes', async () => {
   if (machine().cpu.cores > 1) assert.match(stdout, /ANNEAL_THREADS allows 1 of \d+ cores/)
 })
 
+test('anneal bench --layers: each convolution in each way, and what is taken', {
+  skip: kernelSets().length === 0 && 'no own kernels here',
+}, async () => {
+  const small = [
+    '--model',
+    'resnet18',
+    '--size',
+    '32',
+    '--batch',
+    '2',
+    '--steps',
+    '2',
+    '--precision',
+    'float32',
+    '--layers',
+  ]
+  const { code, stdout, stderr } = await work.run(['bench', ...small], { env: { ANNEAL_THREADS: '1' } })
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /^convolutions, ms +taken +libtorch +product +own +tiles +fused$/m)
+  assert.match(
+    stdout,
+    /^4 of 64 to 64, 3 x 3, 8 x 8, float32, batch 2 +forward +(libtorch|product|own) +[\d.]+ +[\d.]+ +[\d.]+/m,
+  )
+  assert.match(stdout, /^ +gradient of weights +(libtorch|product|own) +[\d.]+/m)
+  const json = await work.run(['bench', ...small, '--json'], { env: { ANNEAL_THREADS: '1' } })
+  assert.equal(json.code, 0, json.stderr)
+  const { layers } = JSON.parse(json.stdout) as BenchResult
+  assert.equal(
+    layers!.reduce((sum, l) => sum + l.count, 0),
+    20,
+    'all convolutions of ResNet18',
+  )
+  for (const { name, taken, milliseconds } of layers!)
+    for (const [product, ways] of Object.entries(milliseconds)) {
+      const least = Math.min(...Object.values(ways))
+      const way = taken[product as keyof typeof taken]
+      if (Object.keys(ways).length > 0) assert.equal(ways[way], least, `${name}, ${product}: ${way} is the fastest`)
+    }
+  const shown = layers!.map(l => l.name)
+  assert.ok(
+    shown.every(name => stdout.includes(name)),
+    'the same layers, measured once',
+  )
+})
+
 test('what can not be measured is said in a line, and Ctrl-C ends it', async () => {
   for (const [args, reason] of [
     [['--size', '8'], /--size: expected a whole number from 32 to 2048, got 8/],

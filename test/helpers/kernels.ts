@@ -170,25 +170,25 @@ export function operatorOf(
   if (kind === 'stem') return 'stem_block'
   if (kind === 'pointwise') return 'pointwise_relu6'
   if (kind !== 'conv') return 'norm_act'
-  if (k > 1) return k === 3 ? 'conv3x3' : 'conv_stem'
-  if (dtype === 'bfloat16' && Math.min(cin, cout) >= 256) return 'conv1x1'
+  if (k > 1) return k === 3 ? 'conv3x3' : 'conv_by'
+  if (dtype === 'bfloat16' && Math.min(cin, cout) >= 256) return 'conv_by'
   return after.startsWith('norm') ? 'norm_act' : undefined
 }
-/** Whether layers use libtorch's operator while products use AMX tiles: our convolutions do not use tiles. */
-const isLeft = (set: string, op: string) => set === 'amx' && (op === 'conv3x3' || op === 'conv_stem')
+/** Whether the usual way of a layer is libtorch's in this set: `amx` has no convolutions of its own. */
+const isLeft = (set: string, { kind, k }: Case) => set === 'amx' && kind === 'conv' && k > 1
 
-/** Runs `fn` and asserts that the operator ran in this set and in no other: forward, and backward if asked. conv1x1
- *  uses libtorch's product, which counts for no set. */
-export function ran<T>(op: string, set: string, fn: () => T, { backward = false } = {}): T {
+/** Runs `fn` and asserts that the operator ran in this set and in no other: forward, and backward if asked. What
+ *  conv_by leaves to libtorch counts for no set: its gradients, and with `aten` all of it. */
+export function ran<T>(op: string, set: string, fn: () => T, { backward = false, aten = false } = {}): T {
   assert.equal(kernelSetInUse(typeOf(set)), set, 'the set in use')
-  const by = op === 'conv1x1' ? 'none' : set
   const names = backward ? [op, `${op}.backward`] : [op]
-  const before = names.map(name => ({ here: kernelCalls(name, by), all: kernelCalls(name) }))
+  const sets = names.map((_, i) => (op === 'conv_by' && (aten || i === 1) ? 'none' : set))
+  const before = names.map((name, i) => ({ here: kernelCalls(name, sets[i]), all: kernelCalls(name) }))
   const made = fn()
   for (const [i, name] of names.entries()) {
-    const [here, all] = [kernelCalls(name, by) - before[i]!.here, kernelCalls(name) - before[i]!.all]
-    assert.ok(here > 0, `${name} did not run in ${by}: nothing of ours was compared`)
-    assert.equal(all, here, `${name} ran in another set than ${by}`)
+    const [here, all] = [kernelCalls(name, sets[i]) - before[i]!.here, kernelCalls(name) - before[i]!.all]
+    assert.ok(here > 0, `${name} did not run in ${sets[i]}: nothing of ours was compared`)
+    assert.equal(all, here, `${name} ran in another set than ${sets[i]}`)
   }
   return made
 }
@@ -238,7 +238,7 @@ export const compare = (found: Outcome, expected: Outcome, within: (name: string
 
 const own = (c: Case, set: string): Outcome => {
   const dtype = typeOf(set)
-  return ran(operatorOf(c, dtype)!, set, () => outcome(c, 'own', dtype), { backward: true })
+  return ran(operatorOf(c, dtype)!, set, () => outcome(c, 'own', dtype), { backward: true, aten: c.k === 1 })
 }
 
 /** Compares every layer of ours in every set of kernels: output and gradients are as near to float64 as those of
@@ -248,7 +248,7 @@ export function comparisons(all: Cases): void {
     Object.entries(all).flatMap(([name, change]) => {
       const c = { ...usual, ...change }
       const op = operatorOf(c, typeOf(set))
-      return op && !isLeft(set, op) ? [[name, c] as const] : []
+      return op && !isLeft(set, c) ? [[name, c] as const] : []
     })
 
   describe('kernels of our own against libtorch in float64', { skip: lacksFloat }, () => {
@@ -321,7 +321,7 @@ export function packedFollows(layer: string, change: Partial<Case>): void {
   const c: Case = { ...usual, n: 1, h: 18, w: 18, ...change, training: false }
   for (const set of [...floatSets, ...halfSets]) {
     const op = operatorOf(c, typeOf(set))!
-    if (isLeft(set, op)) continue
+    if (isLeft(set, c)) continue
     test(`${set}: what is packed for prediction follows every write to the weights: ${layer}`, () =>
       withKernelSet(set, () => {
         const half = halfSets.includes(set)

@@ -52,6 +52,15 @@ const conv3x3 =
     const make = () => call('anneal::conv3x3', x, weight, scale, bias, plus, 'relu', stride, half)
     return { learns: [x, weight, scale, bias, plus], make }
   }
+/** A convolution of x by [outputs, k, stride], in these ways. */
+const convBy =
+  (shape: [number, number, number, number], [k, side, stride]: [number, number, number], ways: string[]): Part =>
+  (draw, half) => {
+    const [x, w, bias] = [last(draw(shape, -2, 2)), draw([k, shape[1], side, side]), draw([k])]
+    const by = [...ways, ways[0]!]
+    const make = () => call('anneal::conv_by', x, w, null, bias, null, 'relu', stride, side >> 1, 1, ...by, half)
+    return { learns: [x, w, bias], make }
+  }
 const body =
   (n: number): Part =>
   (draw, half) => {
@@ -83,10 +92,10 @@ const parts: Record<string, Part> = {
   conv3x3: conv3x3(2, 17, 18, 64, 32),
   'conv3x3 in groups of 4': conv3x3(2, 12, 13, 64, 64, 4),
   'conv3x3 in groups of 32, stride 2': conv3x3(3, 12, 12, 64, 64, 32, 2),
-  conv_stem: (draw, half) => {
-    const [x, w, bias] = [last(draw([2, 3, 30, 28], -2, 2)), draw([40, 3, 7, 7]), draw([40])]
-    return { learns: [x, w, bias], make: () => call('anneal::conv_stem', x, w, null, bias, 'relu', 2, 3, half) }
-  },
+  'conv_by, few channels': convBy([2, 3, 30, 28], [40, 7, 2], ['own', 'libtorch', 'product']),
+  'conv_by, one product each': convBy([2, 32, 13, 12], [64, 3, 2], ['product', 'product', 'product']),
+  'conv_by, tiles': convBy([2, 64, 13, 12], [96, 3, 1], ['tiles', 'tiles', 'tiles']),
+  'conv_by, ours': convBy([2, 64, 13, 12], [96, 3, 1], ['own', 'own', 'own']),
   concat_pool: (draw, half) => {
     const x = last(draw([5, 40, 4, 5])).to(half ? 'bfloat16' : 'float32')
     return { learns: [x], make: () => call('anneal::concat_pool', x) }

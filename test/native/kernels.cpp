@@ -184,6 +184,25 @@ struct Suite {
     keep("convStem", y);
   }
 
+  void convTiles(ConvFull s) {
+    if (!k.tilesConv) return;
+    s.oh = (s.h + 2 * s.pad - s.k) / s.stride + 1, s.ow = (s.w + 2 * s.pad - s.k) / s.stride + 1;
+    const size_t outs = size_t(s.n) * s.oh * s.ow * s.outs;
+    const auto x = some(size_t(s.n) * s.h * s.w * s.c), plus = some(outs), g = some(outs);
+    const auto w = some<float>(size_t(s.outs) * s.k * s.k * s.c), scale = some<float>(s.outs), bias = some<float>(s.outs);
+    auto packed = room(w.size()), y = room(outs), gx = room(x.size());
+    auto dw = room<float>(w.size());
+    k.tilesPack(w.data(), scale.data(), s.c, s.outs, s.k * s.k, false, packed.data());
+    k.tilesConv(s, x.data(), packed.data(), bias.data(), plus.data(), Act::relu, y.data());
+    k.tilesGrad(s, x.data(), g.data(), dw.data());
+    keep("tilesConv", y), keep("tilesGrad", dw);
+    if (s.stride > 1) return;
+    k.tilesPack(w.data(), scale.data(), s.c, s.outs, s.k * s.k, true, packed.data());
+    k.tilesConv({s.n, s.oh, s.ow, s.outs, s.k, 1, s.k - 1 - s.pad, s.h, s.w, s.c}, g.data(), packed.data(), nullptr, nullptr,
+                Act::none, gx.data());
+    keep("tilesConv, back", gx);
+  }
+
   void pool(int n, int pixels, int c) {
     const auto x = some(size_t(n) * pixels * c), g = some(size_t(n) * 2 * c);
     auto y = room(g.size()), gx = room(x.size());
@@ -348,6 +367,7 @@ struct Suite {
     conv3({2, 9, 10, 64, 32}), conv3({1, 4, 4, 32, 64});
     for (const int each : {4, 8, 16, 32})
       for (const int stride : {1, 2}) grouped({2, 7, 8, 64, each, stride, 6 / stride + 1, 7 / stride + 1});
+    convTiles({2, 9, 10, 64, 3, 1, 1, 0, 0, 32}), convTiles({3, 7, 8, 32, 3, 2, 1, 0, 0, 96}), convTiles({1, 2, 3, 32, 1, 1, 0, 0, 0, 32});
     convStem({2, 20, 22, sizeof(T) == 2 ? 4 : 3, 7, 2, 3, 0, 0, 40});
     pool(3, 12, 40);
     for (const bool batch : {false, true}) {

@@ -153,6 +153,57 @@ static void whole(int m, int k, int n, bool normed, bool stem) {
   check("gradient of w", m, k, n, worst(n, k, m, matrix(g, 1, n), matrix(x, k), matrix(o.dw, k), zeros), ofFloat);
 }
 
+// Convolutions by tiles: forward, and both gradients
+static void convolution(ConvFull s) {
+  s.oh = (s.h + 2 * s.pad - s.k) / s.stride + 1, s.ow = (s.w + 2 * s.pad - s.k) / s.stride + 1;
+  const int taps = s.k * s.k;
+  const Halves x = halves(size_t(s.n) * s.h * s.w * s.c), g = halves(size_t(s.n) * s.oh * s.ow * s.outs);
+  const Halves plus = halves(g.size());
+  Floats w = floats(size_t(s.outs) * taps * s.c);
+  for (auto& v : w) v = wide(half(v));
+  const Floats scale(s.outs, 0.5f), bias = floats(s.outs);  // a scale that rounds nothing
+  Halves packed(w.size()), back(w.size()), y(g.size()), gx(x.size());
+  Floats dw(w.size());
+  const auto& k = *forAmx();
+  k.tilesPack(w.data(), scale.data(), s.c, s.outs, taps, false, packed.data());
+  k.tilesConv(s, x.data(), packed.data(), bias.data(), plus.data(), Act::none, y.data());
+  k.tilesGrad(s, x.data(), g.data(), dw.data());
+  const bool same = s.stride == 1;
+  if (same) {
+    k.tilesPack(w.data(), scale.data(), s.c, s.outs, taps, true, back.data());
+    k.tilesConv({s.n, s.oh, s.ow, s.outs, s.k, 1, s.k - 1 - s.pad, s.h, s.w, s.c}, g.data(), back.data(), nullptr, nullptr,
+                Act::none, gx.data());
+  }
+  std::vector<double> ys(y.size()), sizes(y.size()), gxs(x.size()), gxSizes(x.size()), dws(w.size()), dwSizes(w.size());
+  for (int n = 0; n < s.n; n++)
+    for (int oy = 0; oy < s.oh; oy++)
+      for (int ox = 0; ox < s.ow; ox++)
+        for (int o = 0; o < s.outs; o++) {
+          const size_t at = ((size_t(n) * s.oh + oy) * s.ow + ox) * s.outs + o;
+          ys[at] = bias[o] + wide(plus[at]), sizes[at] = std::abs(bias[o]) + std::abs(wide(plus[at])) + 1e-30;
+          for (int tap = 0; tap < taps; tap++) {
+            const int iy = oy * s.stride - s.pad + tap / s.k, ix = ox * s.stride - s.pad + tap % s.k;
+            if (iy < 0 || iy >= s.h || ix < 0 || ix >= s.w) continue;
+            for (int c = 0; c < s.c; c++) {
+              const size_t i = ((size_t(n) * s.h + iy) * s.w + ix) * s.c + c, v = (size_t(o) * taps + tap) * s.c + c;
+              const double a = wide(x[i]), b = w[v] * 0.5, d = wide(g[at]);
+              ys[at] += a * b, sizes[at] += std::abs(a * b);
+              gxs[i] += d * b, gxSizes[i] += std::abs(d * b);
+              dws[v] += d * a, dwSizes[v] += std::abs(d * a);
+            }
+          }
+        }
+  const auto off = [](const auto& found, const auto& exact, const auto& sizes, auto value) {
+    double most = 0;
+    for (size_t i = 0; i < exact.size(); i++) most = larger(most, std::abs(value(found[i]) - exact[i]) / (sizes[i] + 1e-30));
+    return most;
+  };
+  const auto plain = [](float v) { return v; };
+  check("convolution by tiles", s.n * s.oh * s.ow, s.c, s.outs, off(y, ys, sizes, wide), ofHalf);
+  check("its gradient of w", s.n * s.oh * s.ow, s.c, s.outs, off(dw, dws, dwSizes, plain), ofFloat);
+  if (same) check("its gradient of x", s.n * s.oh * s.ow, s.c, s.outs, off(gx, gxs, gxSizes, wide), ofHalf);
+}
+
 struct Shape {
   int n, h, w, cin, c, cout, k, stride;
   bool residual, stem;
@@ -245,6 +296,10 @@ int main() {
                                   {289, 24, 144}, {577, 130, 64}})
       for (const bool normed : {false, true})
         for (const bool stem : {false, true}) whole(m, k, n, normed, stem);
+    convolution({2, 7, 5, 32, 3, 1, 1, 0, 0, 64}), convolution({1, 1, 3, 64, 3, 1, 1, 0, 0, 32});
+    convolution({3, 6, 9, 32, 3, 2, 1, 0, 0, 32}), convolution({2, 5, 5, 64, 1, 1, 0, 0, 0, 96});
+    convolution({1, 20, 17, 32, 5, 1, 2, 0, 0, 32}), convolution({2, 9, 9, 32, 1, 2, 0, 0, 0, 64});
+    convolution({18, 16, 16, 32, 1, 1, 0, 0, 0, 32});  // more pixels than are summed at a time
   }
   for (const int count : {1, 2}) {
     useThreads(count);

@@ -160,24 +160,39 @@ const operators: Record<string, Operator> = {
     learns: ['x', 'weight', 'scale', 'bias'],
     none: [0, 64, 5, 5],
   },
-  conv1x1: {
-    args: () => [x([2, 256, 5, 7]), { name: 'weight', value: tensor([288, 256, 1, 1]), free: [0] }, half],
-    learns: ['x', 'weight'],
-    none: [0, 288, 5, 7],
-  },
-  conv_stem: {
+  conv_by: {
     args: () => [
-      x([2, 3, 23, 18]),
-      { name: 'weight', value: tensor([40, 3, 7, 7]) },
+      x([2, 3, 23, 18], { free: [0, 2, 3] }),
+      { name: 'weight', value: tensor([40, 3, 7, 7]), free: [0] },
       numbers('scale', 40),
       numbers('bias', 40),
+      { name: 'residual', value: null },
       act,
       say('stride', 2, 0, -2, 2 ** 31, 2 ** 40),
       say('padding', 3, -1, 2 ** 31, 2 ** 40),
+      say('groups', 1, 0, -1, 2, 2 ** 40),
+      say('forward', 'own', '', 'no way'),
+      say('input', 'product', 'no way'),
+      say('weights', 'product', 'no way'),
+      say('inference', 'fused', 'no way'),
       half,
     ],
     learns: ['x', 'weight', 'scale', 'bias'],
     none: [0, 40, 12, 9],
+  },
+  conv_grad: {
+    args: () => [
+      { name: 'g', value: maps([2, 40, 23, 18], 4), ...asMaps },
+      x([2, 3, 23, 18], { free: [] }),
+      { name: 'weight', value: tensor([40, 3, 7, 7]) },
+      say('stride', 1, 0, -2, 2 ** 31, 2 ** 40),
+      say('padding', 3, -1, 2 ** 31, 2 ** 40),
+      say('groups', 1, 0, -1, 2, 2 ** 40),
+      say('input', 'product', 'no way'),
+      say('weights', 'product', 'no way'),
+      half,
+    ],
+    result: (_, made) => made as unknown as Tensor[],
   },
   concat_pool: { args: () => [x([2, 20, 5, 4], { free: [0, 1, 2, 3] })], learns: ['x'], none: [0, 40] },
   norm_act: {
@@ -418,7 +433,15 @@ describe('operators refuse what does not fit', { skip: lacksFloat }, () => {
       .schemas()
       .filter(s => s.startsWith('anneal::'))
       .map(s => s.split('(')[0]!.slice('anneal::'.length))
-    const without = ['kernel_sets', 'kernel_sets_in_use', 'kernel_calls', 'use_kernel_set'] // of no tensors
+    // of no tensors
+    const without = [
+      'kernel_sets',
+      'kernel_sets_in_use',
+      'kernel_calls',
+      'use_kernel_set',
+      'conv_ways',
+      'has_convolutions',
+    ]
     assert.deepEqual(
       ours.filter(name => !without.includes(name) && !(name in operators)),
       [],

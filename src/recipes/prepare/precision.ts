@@ -1,7 +1,8 @@
 import type { Narrator } from '../../domain/index.ts'
 import { kernelsInUse, type Tensor } from '../../torch/index.ts'
 import { computedBy } from '../../train/choose-kernels.ts'
-import { type Computed, type Computing, computeBy, type Way, waysOf } from '../../train/measure-kernels.ts'
+import { type Computed, type Computing, computeBy, plansOf, type Way, waysOf } from '../../train/measure-kernels.ts'
+import type { LayerTimes } from '../../train/measure-layers.ts'
 import type { Network } from '../../train/network.ts'
 import type { RecipeOptions } from '../options.ts'
 
@@ -15,6 +16,8 @@ export async function choosePrecision({
   net,
   shape,
   noise,
+  others = [],
+  batch = 32,
   device,
 }: {
   narrator: Narrator
@@ -25,6 +28,10 @@ export async function choosePrecision({
   shape: readonly number[]
   /** Inputs like the real ones. */
   noise?: ((batch: number) => Tensor) | undefined
+  /** Other shapes that the run trains on, for which convolutions are measured too. */
+  others?: readonly (readonly number[])[]
+  /** Samples of a batch. */
+  batch?: number
   device: string
 }): Promise<Computed> {
   const given = options.precision ?? 'auto'
@@ -37,7 +44,12 @@ export async function choosePrecision({
     narrator.choice('precision', precision, why)
     return { precision, by: { step: { kernels: kernelsInUse() }, frozen: { kernels: kernelsInUse() } } }
   }
-  const ways = await narrator.once('speeds', () => waysOf(modelName, net, shape, noise))
+  // A resumed run takes the answers of the first one: other ways would give other bits.
+  const { layers, plans } = await narrator.once('convolutions', () => {
+    const inputs = [{ shape, noise }, ...others.map(other => ({ shape: other }))]
+    return plansOf(modelName, net, { inputs, batch, asked: given })
+  })
+  const ways = await narrator.once('speeds', () => waysOf(modelName, net, shape, { noise, plans }))
   const { precision, by } = computedBy(ways, given, options.epochs === 0 ? 'frozen' : 'step')
   computeBy(by.step)
   const measured = `measured, samples/s in training steps and through the frozen body: ${waysText(ways)}`
@@ -47,7 +59,37 @@ export async function choosePrecision({
     `${precision}, ${kernelsText(ways, by)}`,
     given !== 'auto' ? `as asked; ${measured}` : half ? measured : `no instructions for bfloat16 here; ${measured}`,
   )
+  const said = layersText(layers, by)
+  if (said)
+    narrator.choice(
+      'convolutions',
+      said,
+      `each measured in batches of ${batch}; ANNEAL_CONV=libtorch asks for libtorch's`,
+    )
   return { precision, by }
+}
+
+const productNames = {
+  forward: 'forward',
+  input: 'gradient of the input',
+  weights: 'gradient of the weights',
+  inference: 'without gradients',
+}
+/** How many layers are computed in which way, for each product: `forward libtorch 20 and tiles 16`. */
+function layersText(layers: readonly LayerTimes[], { step, frozen }: Computed['by']): string {
+  const used = layers.filter(({ name }) => (step.plan ?? frozen.plan ?? {})[name] !== undefined)
+  const count = (product: keyof typeof productNames) => {
+    const ways = new Map<string, number>()
+    for (const { taken, count } of used) ways.set(taken[product], (ways.get(taken[product]) ?? 0) + count)
+    return [...ways]
+      .sort(([, a], [, b]) => b - a)
+      .map(([way, n]) => `${way} ${n}`)
+      .join(' and ')
+  }
+  if (used.length === 0) return ''
+  return Object.entries(productNames)
+    .map(([product, text]) => `${text} ${count(product as keyof typeof productNames)}`)
+    .join('; ')
 }
 const named = ({ kernels, set }: Computing) =>
   kernels === 'aten' ? "libtorch's kernels" : set ? `own kernels (${set})` : 'own kernels'

@@ -40,6 +40,8 @@ export async function prepare<O extends object, B extends Body, P>(
     net,
     shape: opened.shape(opened.measuredAt),
     noise: opened.noise && (batch => opened.noise!(opened.measuredAt, batch)),
+    others: opened.noise ? [] : opened.sizes.filter(size => size !== opened.measuredAt).map(opened.shape),
+    batch: options.batchSize ?? usualBatch(opened.data.of('train').length, options),
     device,
   })
   const chosen = await opened.inputs({ net, ...computed, device, seed })

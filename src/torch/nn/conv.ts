@@ -2,9 +2,10 @@ import { call } from '../call.ts'
 import { empty } from '../create.ts'
 import { relu_, relu6_ } from '../functional.ts'
 import { isRecording } from '../grad.ts'
-import { ownKernels, usesTiles } from '../kernels.ts'
+import { ownKernels } from '../kernels.ts'
 import { scope } from '../scope.ts'
 import { aten, type Layer, type Tensor } from '../tensor.ts'
+import { type ConvLayer, type ConvWays, waysFor } from './conv-ways.ts'
 import { fans, kaimingUniform_, uniform_ } from './init.ts'
 import { Module, module, parameter } from './module.ts'
 import { normalised, numbersOf } from './norm.ts'
@@ -73,11 +74,12 @@ function folded(conv: Module, bn: Module): Layer {
   return layer
 }
 
-/** act(bn(conv(x)) + residual), with bn's running statistics. If the weights are trained and libtorch computes the
- *  convolution, BatchNorm is a separate pass: a convolution has many more weights than its BatchNorm, and folding reads
- *  them four times. */
+/** act(bn(conv(x)) + residual), with bn's running statistics. If the weights are trained and no kernel of ours computes
+ *  the convolution, BatchNorm is a separate pass: a convolution has many more weights than its BatchNorm, and folding
+ *  reads them four times. */
 function withNorm(conv: Module, bn: Module, x: Tensor, after: Pick<ConvPass, 'act' | 'residual'> = {}): Tensor {
-  if (ownKernels() && isRecording() && !kernelOf(conv, x)) return normalised(bn, convolve(conv, x), after)
+  if (ownKernels() && isRecording() && waysOf(conv, x)?.ways.forward !== 'own')
+    return normalised(bn, convolve(conv, x), after)
   const { weight: gamma, bias: beta } = bn.own.parameters
   const { running_mean: mean, running_var: variance } = bn.own.buffers
   const { bias } = conv.own.parameters
@@ -86,67 +88,44 @@ function withNorm(conv: Module, bn: Module, x: Tensor, after: Pick<ConvPass, 'ac
   return convolve(conv, x, { scale, shift, ...after })
 }
 
-/** The convolution, by one own kernel if there is one for this processor, type and layer. */
+/** The convolution, each of its products in the way that was chosen for this layer (`conv-ways.ts`). */
 function convolve(conv: Module, x: Tensor, pass: ConvPass = {}): Tensor {
   const geometry = geometries.get(conv)!
   const weight = conv.own.parameters.weight!
   const { scale, shift = conv.own.parameters.bias, act = 'none', residual } = pass
-  const kernel = kernelOf(conv, x)
-  if (kernel && !(kernel === 'few' && residual)) {
-    const half = ownKernels() === 'bfloat16'
-    const { stride, padding } = geometry
-    if (kernel === '3x3') return call('anneal::conv3x3', x, weight, scale, shift, residual, act, stride, half)
-    return call('anneal::conv_stem', x, weight, scale, shift, act, stride, padding, half)
+  const chosen = waysOf(conv, x)
+  if (chosen) {
+    const { layer, ways } = chosen
+    const { stride, padding, groups, dtype } = layer
+    const half = dtype === 'bfloat16'
+    if (isOwn(ways)) return call('anneal::conv3x3', x, weight, scale, shift, residual, act, stride, half)
+    const { forward, input, weights, inference } = ways
+    const by = [forward, input, weights, inference] as const
+    return call('anneal::conv_by', x, weight, scale, shift, residual, act, stride, padding, groups, ...by, half)
   }
   const scaled = scale ? weight.mul(scale.reshape(-1, 1, 1, 1)) : weight
-  const y =
-    !shift && isProduct(conv, x)
-      ? call('anneal::conv1x1', x, scaled, ownKernels() === 'bfloat16')
-      : aten.conv2d(x, scaled, { bias: shift!, ...geometry })
+  const y = aten.conv2d(x, scaled, { bias: shift!, ...geometry })
   if (residual) y.add_(residual)
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
 }
 
-/** The own kernel for a layer: 3 × 3 at stride 1 or in groups, or few channels; undefined if libtorch's kernel is used.
- *  In bfloat16 that is so while the set `amx` is in use: our convolutions do not use tiles, libtorch's do. If ours are
- *  faster all the same, the set `avx512_bf16` is the right one; training measures both. */
-function kernelOf(conv: Module, x: Tensor): '3x3' | 'few' | undefined {
+/** Whether one kernel of ours computes all: its gradients share a pass. */
+const isOwn = ({ forward, input, weights, inference }: ConvWays): boolean =>
+  [forward, input, weights, inference].every(way => way === 'own')
+
+/** The ways of a layer that are not those of libtorch's own operator; undefined for other types, devices and layouts. */
+function waysOf(conv: Module, x: Tensor): { layer: ConvLayer; ways: ConvWays } | undefined {
   const { stride, padding, dilation, groups } = geometries.get(conv)!
   const weight = conv.own.parameters.weight!
-  const [cout = 0, cin = 0, k = 0] = weight.shape
+  const [cout = 0, each = 0, k = 0] = weight.shape
   const dtype = ownKernels()
   if (!dtype || dilation !== 1 || x.device !== 'cpu' || weight.dtype !== 'float32') return undefined
   if (!isChannelsLast(x) || (x.dtype !== 'float32' && x.dtype !== dtype)) return undefined
-  if (dtype === 'bfloat16' && usesTiles()) return undefined
-  const [n = 0, , h = 0, w = 0] = x.shape
-  if (groups > 1) {
-    const served = k === 3 && padding === 1 && stride <= 2 && cin * groups === cout && [4, 8, 16, 32].includes(cin)
-    return served && cout % 32 === 0 ? '3x3' : undefined
-  }
-  if (cin <= 4) return k > 3 && (cin * stride) % 2 === 0 && Math.min(h, w) >= k ? 'few' : undefined
-  // With few pixels the weights cost the most time, and this kernel has more of them.
-  const square = k === 3 && stride === 1 && padding === 1 && cin % 32 === 0 && cout % 32 === 0
-  return square && n * h * w >= 256 ? '3x3' : undefined
-}
-
-/** Whether one matrix product computes the gradient of a layer's weights, in place of libtorch's convolution. */
-function isProduct(conv: Module, x: Tensor): boolean {
-  const { stride, padding, groups } = geometries.get(conv)!
-  const weight = conv.own.parameters.weight!
-  const [cout = 0, cin = 0, k = 0] = weight.shape
-  return (
-    ownKernels() === 'bfloat16' &&
-    isRecording() &&
-    weight.requiresGrad &&
-    weight.dtype === 'float32' &&
-    (x.dtype === 'float32' || x.dtype === 'bfloat16') &&
-    k === 1 &&
-    stride === 1 &&
-    padding === 0 &&
-    groups === 1 &&
-    Math.min(cin, cout) >= 256 &&
-    isChannelsLast(x)
-  )
+  const [n = 0, cin = 0, h = 0, w = 0] = x.shape
+  if (n === 0 || cin !== each * groups || Math.min(h, w) + 2 * padding < k) return undefined
+  const layer = { dtype, cin, cout, k, stride, padding, groups, h, w }
+  const ways = waysFor(layer, n, isRecording())
+  return ways && { layer, ways }
 }
 
 /** relu(bn(conv(x)) + shortcut), the end of a residual block. Sum and ReLU are part of the convolution's pass, or of
