@@ -212,6 +212,7 @@ static bool convert(Door& d, napi_value v, const c10::TypePtr& type, c10::option
       if (isWhole(x)) return *out = IValue(static_cast<int64_t>(x)), true;
       return *out = IValue(x), true;
     }
+    case TypeKind::AnyType:  // names of operations and groups are the only ones that are given
     case TypeKind::StringType:
       if (typeOf(env, v) != napi_string) return false;
       return *out = IValue(toText(env, v)), true;

@@ -116,6 +116,7 @@ void defineTensor(napi_env env, napi_value exports);
 void defineAutograd(napi_env env, napi_value exports);
 void defineState(napi_env env, napi_value exports);
 void definePictures(napi_env env, napi_value exports);
+void defineRanks(napi_env env, napi_value exports);
 void freeOperators(Door& d);
 
 }  // namespace anneal

@@ -89,6 +89,7 @@ export {
   pretrainedState,
   type WeightsSource,
 } from './models/index.ts'
+export type { Ranks, Share } from './ranks/ranks.ts'
 export type { RecipeOptions } from './recipes/options.ts'
 export type { EvaluateModelOptions } from './recipes/results/evaluate.ts'
 export type { PredictSamplesOptions } from './recipes/results/predict.ts'
@@ -154,6 +155,7 @@ export {
   type WarningEvent,
   type WeightPoint,
 } from './runs/index.ts'
+export type { Heard } from './runtime/sound/mono.ts'
 export type { DoctorReport } from './setup/doctor.ts'
 export type { Cache as DoctorCache, Finding, Loaded as LoadedLibtorch } from './setup/findings.ts'
 export { doctor } from './setup/index.ts'
@@ -161,7 +163,7 @@ export type { Source as LibtorchSource } from './setup/libtorch.ts'
 export type { Candidate as LibtorchCandidate } from './setup/lookup.ts'
 export type { Cpu, Machine } from './setup/machine.ts'
 export type { Linked as LinkedLibtorch } from './setup/state.ts'
-export { type Heard, readSound, type Sound } from './sound/decode/decode.ts'
+export { readSound, type Sound } from './sound/decode/decode.ts'
 export {
   type HeardPart,
   loadSoundClassifier,

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { optionTables, trainingOptions } from '../src/api/options.ts'
 import { byGroup, helpOf, type OptionTable, takenBy } from '../src/base/option-table.ts'
 import { commandFlags } from '../src/cli/options.ts'
+import { launchOptions } from '../src/launch/options.ts'
 import { handlerOptions } from '../src/serve/options.ts'
 import { benchOptions } from '../src/speed/options.ts'
 import { tableOnlyOptions, tableOptions } from '../src/tabular/options.ts'
@@ -110,6 +111,16 @@ ${tables(optionTables.predict)}
 ## \`anneal bench\`
 
 ${tables(benchOptions)}
+
+## \`anneal launch\`
+
+[docs/ranks.md](ranks.md) is the guide.
+
+${tables(launchOptions)}
+
+## \`anneal shard\`
+
+It takes the options of labels above (but \`--valid\` and the folds, which belong to training), and its own flags, in the last table.
 
 ## \`anneal serve\` and \`createHandler\`
 

@@ -166,21 +166,25 @@ async function compile() {
         packages: 'external',
         logLevel: 'warning',
       })
-      // The script of the pages that `anneal export --page` writes. It gets onnxruntime-web from its caller.
-      buildSync({
-        absWorkingDir: root,
-        entryPoints: [join('src', 'page', 'client', 'main.ts')],
-        outfile: join(fresh, 'page', 'client.js'),
-        bundle: true,
-        minify: true,
-        format: 'iife',
-        globalName: 'annealPage',
-        target: 'es2022',
-        external: ['onnxruntime-web/*', '@huggingface/tokenizers'], // pictures have no words
-        define: { 'import.meta.url': 'annealAddress' },
-        legalComments: 'none',
-        logLevel: 'warning',
-      })
+      // The scripts of the pages that `anneal export --page` writes. They get onnxruntime-web from their caller.
+      for (const [entry, name] of [
+        ['main.ts', 'client.js'],
+        ['sound.ts', 'client-sound.js'],
+      ])
+        buildSync({
+          absWorkingDir: root,
+          entryPoints: [join('src', 'page', 'client', entry)],
+          outfile: join(fresh, 'page', name),
+          bundle: true,
+          minify: true,
+          format: 'iife',
+          globalName: 'annealPage',
+          target: 'es2022',
+          external: ['onnxruntime-web/*', '@huggingface/tokenizers'], // no page has words
+          define: { 'import.meta.url': 'annealAddress' },
+          legalComments: 'none',
+          logLevel: 'warning',
+        })
       writeFileSync(at(fresh, '.anneal-src'), wanted)
       mkdirSync(at('build'), { recursive: true })
       if (existsSync(at('dist'))) renameSync(at('dist'), at(old))

@@ -4,6 +4,7 @@ import type { Options } from '../base/option-table.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import type { Narrator, Progress } from '../domain/index.ts'
 import { chooseModel, type ImageModel, type ModelName, type NetworkFunction } from '../models/index.ts'
+import { refuseRanks } from '../ranks/environment.ts'
 import { keepsStatistics } from '../recipes/options.ts'
 import { checkDevice, usualDevice } from '../recipes/prepare/device.ts'
 import { prepare } from '../recipes/prepare/prepare.ts'
@@ -60,6 +61,7 @@ export async function learner(
   model: ModelName | 'auto' | NetworkFunction = 'auto',
   { progress = () => {}, report = streamReport(process.stderr), signal, ...given }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
+  refuseRanks('learner() trains')
   const isOwn = typeof model === 'function'
   const options = isOwn ? { ...given, pretrained: given.pretrained ?? given.weights !== undefined } : given
   const { loss, optimizer, callbacks, metrics, batchTransforms, ...rest } = options

@@ -1,6 +1,6 @@
 import { choice, int } from '../base/option-kinds.ts'
 import { group, type OptionEntry, type Options, type OptionTable, takenBy } from '../base/option-table.ts'
-import { evaluationOptions, labelOptions } from '../data/labels/options.ts'
+import { evaluationOptions, labelOptions, labelSourceOptions, splitOptions } from '../data/labels/options.ts'
 import type { ModelName } from '../models/index.ts'
 import { batchOption, deviceOption, recipeOptions } from '../recipes/options.ts'
 import { soundOptions } from '../sound/options.ts'
@@ -38,6 +38,11 @@ const precisionAfter = () =>
     .otherwise('as the model was validated, where this machine has instructions for it')
     .says('the number type of convolutions and matrix products')
 
+const { labelOf: _, ...labelFlags } = labelSourceOptions
+const { splitColumn, groupColumn, groupRegex, timeColumn } = splitOptions
+/** What `anneal shard` takes: the labels and parts that it writes. */
+const shardLabels = { ...labelFlags, splitColumn, groupColumn, groupRegex, timeColumn }
+
 // biome-ignore format: one option, one line or two
 /** The tables of options by command. `anneal COMMAND --help` and docs/options.md are made from them. */
 export const optionTables = {
@@ -55,6 +60,7 @@ export const optionTables = {
     }),
   },
   augment: { ...sheetOptions },
+  shard: { ...shardLabels },
   predict: {
     ...takenBy(textOptions, 'predict'),
     ...group('Run', ['predict'], {

@@ -1,4 +1,5 @@
 import { checkTable, type OptionTable } from '../base/option-table.ts'
+import { refuseRanks } from '../ranks/environment.ts'
 import type { RunResult } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { type TableOptions, type TableReadOptions, tableCalls } from '../tabular/options.ts'
@@ -36,6 +37,7 @@ export function embedderOf({
  *  SQLite or DuckDB file, or a pattern of files. `options.target` names the column to predict. */
 export async function trainTable(source: string, options: TableOptions, hooks: TableHooks = {}): Promise<RunResult> {
   check('trainTable', options, [])
+  refuseRanks('tables train')
   await setUpOnce(hooks.report)
   const run = await import('../tabular/run/train.ts')
   return run.trainTable(source, options, { ...hooks, embedder: embedderOf(hooks) })

@@ -15,9 +15,15 @@ export const defaultLimits: Limits = { bytes: 8e9, members: 200_000 }
 
 /** Throws for a member name that could leave its folder or that has different meanings on different systems. */
 export function safeMember(archive: string, name: string): string {
+  const safe = plainMember(name)
+  if (safe === undefined) throw unsafe(archive, `its member ${JSON.stringify(name)} would leave the folder`)
+  return safe
+}
+
+/** A member name without `./`; undefined if it could leave its folder or has different meanings on different systems. */
+export function plainMember(name: string): string | undefined {
   const parts = name.split('/')
-  const bad = name === '' || name.startsWith('/') || /[\\\0]|^[a-zA-Z]:/.test(name) || parts.some(part => part === '..')
-  if (bad) throw unsafe(archive, `its member ${JSON.stringify(name)} would leave the folder`)
+  if (name === '' || name.startsWith('/') || /[\\\0]|^[a-zA-Z]:/.test(name) || parts.includes('..')) return undefined
   return parts.filter(part => part !== '' && part !== '.').join('/')
 }
 

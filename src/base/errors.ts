@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'ERR_SETUP'
   | 'ERR_DOWNLOAD'
   | 'ERR_FILE'
+  | 'ERR_RANKS'
 
 /** What may stand beside the message of an error. */
 export interface ErrorDetails {
@@ -74,6 +75,11 @@ export class DownloadError extends AnnealError {
 /** A file or folder can't be read, written or locked. */
 export class FileError extends AnnealError {
   readonly code = 'ERR_FILE'
+}
+
+/** The processes that train one net together can't meet, differ, or lost one of them. */
+export class RanksError extends AnnealError {
+  readonly code = 'ERR_RANKS'
 }
 
 /** The names nearest to `name` by edit distance: at most `most`, and only names that the user may have meant. */

@@ -3,8 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { createGunzip } from 'node:zlib'
 import { defaultLimits, type Limits, type Pick, parentOf, safeMember, unsafe } from './archive.ts'
-
-const block = 512
+import { tarBlock as block, paxRecords, tarHeader, tarText as text } from './tar-header.ts'
 
 /** Unpacks the files of a `.tgz` (such as an npm package) that `pick` chooses; returns their number. Each member is
  *  held in memory once. Throws for names that leave the folder, links, devices and archive bombs. Never overwrites a
@@ -19,18 +18,16 @@ export async function untar(path: string, to: string, pick: Pick, limits: Limits
     const head = await bytes.take(block)
     if (head.every(byte => byte === 0)) return count
     if (++members > limits.members) throw unsafe(archive, `it has more than ${limits.members} members`)
-    checkSum(head, archive)
-    const size = octal(head, 124, 12, archive)
-    const type = String.fromCharCode(head[156]!)
+    const { name: own, size, type } = tarHeader(head, why => unsafe(archive, why))
     const data = async () => {
       const padded = await bytes.take(Math.ceil(size / block) * block)
       return padded.subarray(0, size)
     }
     if (type === 'L') longName = text(await data())
-    else if (type === 'x') longName = paxPath(await data()) ?? longName
+    else if (type === 'x') longName = paxRecords(await data()).get('path') ?? longName
     else if (type === 'g') await data()
     else {
-      const name = longName ?? nameOf(head)
+      const name = longName ?? own
       longName = undefined
       if (type !== '0' && type !== '\0' && type !== '5')
         throw unsafe(archive, `its member ${name} is a link or a device`)
@@ -68,37 +65,4 @@ function reader(path: string, archive: string, limit: number) {
       return all.subarray(0, length)
     },
   }
-}
-
-const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('utf8').replace(/\0.*$/s, '')
-
-function nameOf(head: Buffer): string {
-  const prefix = text(head.subarray(257, 262)) === 'ustar' ? text(head.subarray(345, 500)) : ''
-  const name = text(head.subarray(0, 100))
-  return prefix ? `${prefix}/${name}` : name
-}
-
-function paxPath(data: Buffer): string | undefined {
-  let path: string | undefined
-  for (let at = 0; at < data.length; ) {
-    const length = Number.parseInt(data.toString('latin1', at, at + 10), 10)
-    if (!(length > 0)) break
-    const record = data.toString('utf8', at, at + length - 1)
-    const [, key, value] = /^\d+ ([^=]+)=(.*)$/s.exec(record) ?? []
-    if (key === 'path') path = value
-    at += length
-  }
-  return path
-}
-
-function octal(head: Buffer, at: number, length: number, archive: string): number {
-  const digits = text(head.subarray(at, at + length)).trim()
-  if (!/^[0-7]+$/.test(digits)) throw unsafe(archive, 'a header of it is damaged')
-  return Number.parseInt(digits, 8)
-}
-
-function checkSum(head: Buffer, archive: string): void {
-  let sum = 8 * 32
-  for (let i = 0; i < block; i++) if (i < 148 || i >= 156) sum += head[i]!
-  if (sum !== octal(head, 148, 8, archive)) throw unsafe(archive, 'a header of it is damaged')
 }

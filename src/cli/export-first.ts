@@ -5,6 +5,7 @@ import { sha256File } from '../base/digest.ts'
 import { ModelError } from '../base/errors.ts'
 import { quoted } from '../base/format.ts'
 import type { Card } from '../onnx/card.ts'
+import type { SoundFileCard } from '../onnx/sound-card.ts'
 import type { TableFileCard } from '../onnx/table-card.ts'
 import type { TextFileCard } from '../onnx/text-card.ts'
 import { nounOf, readConfig, readSeen, runPaths } from '../runs/index.ts'
@@ -89,7 +90,10 @@ function child(args: readonly string[]): Promise<number> {
 const signals: Partial<Record<NodeJS.Signals, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGKILL: 137 }
 
 /** Prints a line if an exported file is not of the run's best weights, as after more training. */
-export async function warnOfOtherWeights(run: string, card: Card | TableFileCard | TextFileCard): Promise<void> {
+export async function warnOfOtherWeights(
+  run: string,
+  card: Card | TableFileCard | TextFileCard | SoundFileCard,
+): Promise<void> {
   const { best } = runPaths(run)
   if (card.format === 'anneal-table-model') return warnOfOtherTable(run, card)
   const { digests } = card

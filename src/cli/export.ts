@@ -24,8 +24,10 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   if (run !== undefined && findCard(run)) return (await import('./export-table.ts')).exportTableCommand(run, flags)
   const kind = run === undefined && check ? await kindOfFile(check) : undefined
   if (kind === 'table') return (await import('./export-table.ts')).exportTableCommand(run, flags)
-  if (kind === 'text' || (run !== undefined && (await isTextModel(run))))
-    return (await import('./export-text.ts')).exportTextCommand(run, flags)
+  const domain = kind ?? (run === undefined ? undefined : await domainOfModel(run))
+  if (domain === 'text' || domain === 'texts') return (await import('./export-text.ts')).exportTextCommand(run, flags)
+  if (domain === 'sound' || domain === 'sounds')
+    return (await import('./export-sound.ts')).exportSoundCommand(run, flags)
   if (to !== undefined && (check || options.net || isPage(flags)))
     throw new OptionError(
       `--to writes a folder with the whole model; leave out ${check ? '--check FILE' : options.net ? '--net' : '--page and --single-file'}`,
@@ -74,19 +76,20 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
 }
 
 /** The kind of an exported model that is none of pictures. */
-async function kindOfFile(file: string): Promise<'table' | 'text' | undefined> {
-  const { findTableCard, findTextCard } = await import('../onnx/index.ts')
+async function kindOfFile(file: string): Promise<'table' | 'text' | 'sound' | undefined> {
+  const { findSoundCard, findTableCard, findTextCard } = await import('../onnx/index.ts')
   const { readFile } = await import('../export/files.ts')
   const bytes = readFile(file)
-  return findTableCard(bytes, file) ? 'table' : findTextCard(bytes, file) ? 'text' : undefined
+  if (findTableCard(bytes, file)) return 'table'
+  return findTextCard(bytes, file) ? 'text' : findSoundCard(bytes, file) ? 'sound' : undefined
 }
 
-/** Whether a path is a model of texts: a run, or a saved model with or without its ending. */
-async function isTextModel(run: string): Promise<boolean> {
-  if (!existsSync(run) && !existsSync(`${run}.json`)) return false // the export says so
+/** What a path is a model of (`images`, `texts`, `sounds`): a run, or a saved model with or without its ending. */
+async function domainOfModel(run: string): Promise<string | undefined> {
+  if (!existsSync(run) && !existsSync(`${run}.json`)) return undefined // the export says so
   const { domainOf } = await import('../runs/index.ts')
   const { readCard, stemOf } = await import('../train/saved-model.ts')
-  return domainOf(readCard(`${stemOf(run)}.json`)) === 'texts'
+  return domainOf(readCard(`${stemOf(run)}.json`))
 }
 
 /** The folder that was written, and what was left in it. */

@@ -202,6 +202,57 @@ does(
   async (options, flags) => (await import('./bench.ts')).bench(options, flags),
 )
 
+does(
+  'shard',
+  program
+    .command('shard')
+    .description('write labelled pictures into tars (WebDataset) that train reads like the folder')
+    .argument('<folder>', 'what `anneal train` takes; with --check a folder of tars')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  npx anneal shard photos --out shards
+  npx anneal shard photos --labels labels.csv --out shards --size 1GB
+  npx anneal shard shards --check
+  npx anneal train shards
+  npx anneal train 'shards/shard-{000000..000007}.tar'`,
+    ),
+  async () => (await optionTables()).shard,
+  async (options, flags, folder: string) => (await import('./shard.ts')).shard(folder, options, flags),
+)
+
+does(
+  'launch',
+  program
+    .command('launch')
+    .description('start a command as several ranks that train together, on this machine or on several')
+    .usage('[options] COMMAND…')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  npx anneal launch --nproc 2 train photos --epochs 8
+  npx anneal launch --nproc 2 --max-restarts 3 --log-dir logs -- train photos
+  npx anneal launch --nproc 2 train --resume runs/NAME
+  npx anneal launch --nproc 8 --nnodes 2 --node-rank 0 --master-addr 10.0.0.1 train photos
+  npx anneal launch --nproc 2 node train.mjs`,
+    ),
+  async () => (await import('../launch/options.ts')).launchOptions,
+  async options => (await import('./launch.ts')).launchCommand(rankCommand, options),
+)
+
+/** The command line without what `anneal launch` starts, which has options of its own. */
+async function withoutRankCommand(argv: readonly string[]): Promise<string[]> {
+  const at = argv.findIndex((word, i) => i >= 2 && !word.startsWith('-'))
+  if (argv[at] !== 'launch') return [...argv]
+  const { divide } = await import('../launch/command-line.ts')
+  const { own, command } = divide(argv.slice(at + 1), (await import('../launch/options.ts')).launchOptions)
+  rankCommand = command
+  return [...argv.slice(0, at + 1), ...own]
+}
+let rankCommand: string[] = []
+
 program
   .command('setup')
   .description('find or fetch libtorch and build the addon')
@@ -271,8 +322,10 @@ try {
       throw new OptionError(`unknown command "${first}"; expected ${known.join(', ')}.${didYouMean(first, known)}`, {
         exitCode: 2,
       })
-    for (const word of new Set(process.argv.slice(2))) await giveFlags.get(word)?.()
-    await program.parseAsync()
+    if (process.env.ANNEAL_LAUNCH !== undefined) (await import('../launch/launched.ts')).watchLauncher()
+    const argv = await withoutRankCommand(process.argv)
+    for (const word of new Set(argv.slice(2))) await giveFlags.get(word)?.()
+    await program.parseAsync(argv)
   }
 } catch (error) {
   if (!(error instanceof CommanderError)) fail(error, process.argv.includes('--debug'))

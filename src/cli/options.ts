@@ -57,6 +57,13 @@ export const commandFlags = {
     out: path('the path of a .png or .jpg file').flag('--out <file>').default('augment.png').says('the file of the sheet, .png or .jpg'),
   }),
   bench: group('Run', ['bench'], { json: bool().flag('--json').says('print one JSON object') }),
+  launch: {},
+  shard: group('Shards', ['shard'], {
+    out: path('the path of a folder').flag('--out <folder>').example('shards').says('the folder for the tars, which does not exist yet'),
+    size: text('a size such as 256MB', 'sizes', /^\d+(\.\d+)?\s*[kmg]b$/i).flag('--size <size>').default('256MB').says('a tar is closed before it grows over this size: KB, MB or GB'),
+    orderSeed: int(0, 2 ** 32 - 1).flag('--order-seed <n>').default(42).says('the seed by which samples are shuffled before they are written'),
+    check: bool().flag('--check').says('compare the tars of this folder with the digests in its index; write nothing'),
+  }),
   runs: group('Run', ['runs'], { json: bool().flag('--json').says('print one JSON line per run') }),
   doctor: group('Run', ['doctor'], { json: bool().flag('--json').says('print one JSON object') }),
   clean: group('Run', ['clean'], {

@@ -7,6 +7,8 @@ import { bytes, quoted } from '../base/format.ts'
 import type { Options } from '../base/option-table.ts'
 import { flagOf } from '../base/options.ts'
 import type { Notice } from '../base/progress.ts'
+import { noteRun, startedBy } from '../launch/launched.ts'
+import { readEnvironment } from '../ranks/environment.ts'
 import { domainOf, readConfig, runPaths } from '../runs/index.ts'
 import type { tableOnlyOptions } from '../tabular/options.ts'
 import type { commandFlags } from './options.ts'
@@ -91,6 +93,8 @@ export async function drive(
   flags: Pick<TrainFlags, 'json'>,
   start: (hooks: Hooks, recipes: Recipes) => Promise<{ run: string }>,
 ): Promise<void> {
+  // Of several processes the first one shows the run.
+  const follows = (readEnvironment()?.rank ?? 0) > 0
   const reporter = createReporter({ json: flags.json ?? false })
   const stop = new AbortController()
   let run = ''
@@ -104,7 +108,7 @@ export async function drive(
     stop.abort()
     stoppedBy = signal
     reporter.close()
-    process.stderr.write('stopping after this step …\n')
+    if (!follows) process.stderr.write('stopping after this step …\n')
   }
   const unheard = workWithoutOutput(lost => {
     if (lost.stream === 'stdout' && !flags.json) process.stderr.write(`${withoutOutput(lost)}\n`)
@@ -120,6 +124,7 @@ export async function drive(
         onEvent: event => reporter.event(event),
         onRun: (dir, warn) => {
           run = dir
+          noteRun(dir)
           notes.to(warn)
         },
         report: notice => tell(reporter, notice, flags.json ?? false),
@@ -129,6 +134,7 @@ export async function drive(
       recipes,
     )
     reporter.close()
+    if (follows) return
     if (!flags.json) process.stdout.write(epilogue(result.run))
     else if (answerLost()) {
       process.stderr.write(`anneal: the run is done, but its events on stdout are not whole: see ${result.run}\n`)
@@ -137,9 +143,10 @@ export async function drive(
   } catch (error) {
     reporter.close()
     if (!recipes.wasStopped(error)) throw error
-    process.stderr.write(
-      `${(error as Error).message}.\nGo on with:\n  npx anneal train --resume ${flat(quoted(run))}\n`,
-    )
+    if (!follows)
+      process.stderr.write(
+        `${(error as Error).message}.\nGo on with:\n  ${startedBy()} train --resume ${flat(quoted(run))}\n`,
+      )
     process.exit(exitCodes[stoppedBy ?? 'SIGINT'])
   } finally {
     unheard()

@@ -153,6 +153,8 @@ export interface Domain<O = object, B extends Body = Body, P = unknown, In = unk
   /** Its name in cards and configurations. */
   readonly name: string
   readonly words: Words
+  /** Whether several processes may train on it together. */
+  readonly overRanks?: boolean
   /** What Anneal expects at a path that does not exist, in words. */
   expected(path: string): string
   /** Finds the labelled samples and their splits. It must be cheap: it is called before anything is downloaded or

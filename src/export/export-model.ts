@@ -9,6 +9,7 @@ import {
   type Card,
   type CardCheck,
   checkCard,
+  findSoundCard,
   findTableCard,
   findTextCard,
   probePicture,
@@ -198,6 +199,10 @@ export async function checkFile(
   if (findTextCard(bytes, file))
     throw new ModelError(
       `${file}: is a model of texts; \`checkTextFile\` checks it (on the command line give its own run).`,
+    )
+  if (findSoundCard(bytes, file))
+    throw new ModelError(
+      `${file}: is a model of sounds; \`checkSoundFile\` checks it (on the command line give its own run).`,
     )
   const card = readCard(bytes, file)
   const bound = bounds(card.weights)

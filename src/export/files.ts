@@ -3,14 +3,14 @@ import { dirname } from 'node:path'
 import { FileError, fileReason } from '../base/errors.ts'
 import { ensureFolder } from '../base/files.ts'
 import { option } from '../base/options.ts'
-import { findTableCard, findTextCard, readCard } from '../onnx/index.ts'
+import { findSoundCard, findTableCard, findTextCard, readCard } from '../onnx/index.ts'
 
 /** Refuses to write over a file that is no exported model. */
 export function refuseForeign(file: string): void {
   if (!existsSync(file)) return
   try {
     const bytes = readFile(file)
-    if (!findTableCard(bytes, file) && !findTextCard(bytes, file)) readCard(bytes, file)
+    if (!findTableCard(bytes, file) && !findTextCard(bytes, file) && !findSoundCard(bytes, file)) readCard(bytes, file)
   } catch (cause) {
     throw new FileError(
       `${file}: exists and is no exported model; choose another file (${option('out')}), or remove it.`,

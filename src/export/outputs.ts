@@ -11,8 +11,16 @@ export interface MemberLogits {
  *  temperature of the ensemble. Outputs of the graph: `probabilities` float [N, K] and `label` string [N] (single),
  *  `probabilities` and `decided` bool [N, K] (multi), or `values` float [N, T] in the units of the targets. */
 export function addOutputs(graph: Graph, members: readonly MemberLogits[], card: ModelCard): void {
+  addAnswers(
+    graph,
+    members.map(member => activated(graph, member)),
+    card,
+  )
+}
+
+/** The same from what each net answers: its probabilities at its own temperature, or its values, float [N, K]. */
+export function addAnswers(graph: Graph, each: readonly string[], card: ModelCard): void {
   const { task = 'single', classes } = card
-  const each = members.map(member => activated(graph, member))
   const isMean = each.length > 1
   const mean = isMean
     ? graph.add('Div', [graph.add('Sum', each), graph.floats('outputs/members', [each.length])])
@@ -45,7 +53,10 @@ function named(graph: Graph, value: string, name: string, width: number): string
 }
 
 /** Probabilities at the net's temperature, or values in their units. */
-function activated(graph: Graph, { logits, card: { task = 'single', temperature = 1, scale } }: MemberLogits): string {
+export function activated(
+  graph: Graph,
+  { logits, card: { task = 'single', temperature = 1, scale } }: MemberLogits,
+): string {
   if (task === 'regression') {
     if (!scale) return logits
     const standard = graph.add('Mul', [logits, graph.floats('outputs/std', scale.std)])

@@ -49,6 +49,10 @@ function cardOf(text: string, name: string): Card {
     throw new ModelError(
       `${name}: is a model of texts, and a model of pictures is expected here. It takes the tokens of texts; \`@anneal/run\` reads them, any onnxruntime runs it (docs/export.md).`,
     )
+  if ((format as string) === 'anneal-sound-model')
+    throw new ModelError(
+      `${name}: is a model of sounds, and a model of pictures is expected here. It takes the samples of recordings; \`@anneal/run\` reads them, any onnxruntime runs it (docs/sound.md).`,
+    )
   const whole =
     format === 'anneal-model' &&
     version === 1 &&

@@ -14,11 +14,11 @@ export interface Assets {
   wasm: Uint8Array
 }
 
-/** Reads the parts that all pages share. Throws where onnxruntime-web is not installed. */
-export function readAssets(): Assets {
+/** Reads the parts that all pages of a kind of model share. Throws where onnxruntime-web is not installed. */
+export function readAssets(kind: 'picture' | 'sound' = 'picture'): Assets {
   const folder = runtimeFolder()
   const bundle = readFileSync(join(folder, 'ort.wasm.bundle.min.mjs'), 'utf8')
-  const script = `const annealAddress = import.meta.url\n${asConstant(bundle)}\n${readFileSync(clientFile(), 'utf8')}\nannealPage.start(ort)\n`
+  const script = `const annealAddress = import.meta.url\n${asConstant(bundle)}\n${readFileSync(clientFile(kind === 'sound' ? 'client-sound.js' : 'client.js'), 'utf8')}\nannealPage.start(ort)\n`
   // The script may stand in HTML, where these would end it or hide what follows.
   if (/<\/script|<!--/i.test(script)) throw unknownRuntime('its text ends a script of HTML')
   return { script, wasm: readFileSync(join(folder, wasmFile)) }
@@ -54,8 +54,8 @@ const unknownRuntime = (why: string): ModelError =>
   )
 
 /** The script that the project's build made of client/ (tools/setup.mjs): beside this file in dist/, or there for a clone. */
-function clientFile(): string {
-  const places = ['../page/client.js', '../../dist/page/client.js'].map(path =>
+function clientFile(name: string): string {
+  const places = [`../page/${name}`, `../../dist/page/${name}`].map(path =>
     fileURLToPath(new URL(path, import.meta.url)),
   )
   const found = places.find(path => existsSync(path))

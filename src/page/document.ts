@@ -25,14 +25,53 @@ const fromDisk = `if (location.protocol === 'file:') document.getElementById('sa
 /** What marks a page that Anneal wrote, so that another export may write over it. */
 export const generator = 'anneal export'
 
-/** The page of a model: all text, style and examples. `parts` that have no address follow in the body (`embedded`). */
+/** What differs by the kind of a page. */
+export interface PageContent {
+  title: string
+  /** What the page's script knows beside where its files are. */
+  setup: object
+  /** More rules of its content security policy, and sources of scripts and workers. */
+  rules?: Readonly<Record<string, string>>
+  sources?: string
+  main: Html
+}
+
+/** The document of a page. `parts` that have no address follow in the body (`embedded`). */
+export function pageShell(
+  { title, setup: own, rules: more = {}, sources = '', main }: PageContent,
+  { model, wasm, script }: Parts,
+  embedded: Html,
+): string {
+  const single = 'text' in script
+  const setup = { files: { model, wasm }, ...(!single && { script: script.url }), ...own }
+  const rules = policy({
+    'img-src': 'data: blob:',
+    'connect-src': single ? "'none'" : "'self'",
+    ...more,
+    'worker-src': `${single ? 'blob:' : "'self'"}${single ? '' : sources}`,
+    'style-src': digest(style),
+    'script-src': `'wasm-unsafe-eval' ${single ? digest(script.text) : `'self' ${digest(fromDisk)}`}${sources}`,
+  })
+  const head = html`<meta http-equiv="Content-Security-Policy" content="${rules}">
+<meta name="referrer" content="no-referrer">
+<meta name="generator" content="${generator}">
+`
+  const body = html`${main}
+<script type="application/json" id="setup">${raw(JSON.stringify(setup).replaceAll('<', '\\u003c'))}</script>
+${embedded}${
+  single
+    ? html`<script type="module" id="program">${raw(script.text)}</script>`
+    : html`<script>${raw(fromDisk)}</script>
+<script type="module" src="${script.url}"></script>`
+}`
+  return document({ title, style, head }, body)
+}
+
+/** The page of a model of pictures: all text, style and examples. `parts` that have no address follow in the body
+ *  (`embedded`). */
 export function pageOf(card: Card, parts: Parts, examples: readonly Example[], embedded: Html = html``): string {
   const { name, task, classes, thresholds, heat, input } = card
-  const { model, wasm, script } = parts
-  const single = 'text' in script
   const setup = {
-    files: { model, wasm },
-    ...(!single && { script: script.url }),
     name,
     task,
     classes,
@@ -40,19 +79,7 @@ export function pageOf(card: Card, parts: Parts, examples: readonly Example[], e
     ...(heat && { heat }),
     seen: input.size / input.short,
   }
-  const rules = policy({
-    'img-src': 'data: blob:',
-    'media-src': 'blob: mediastream:',
-    'connect-src': single ? "'none'" : "'self'",
-    'worker-src': single ? 'blob:' : "'self'",
-    'style-src': digest(style),
-    'script-src': `'wasm-unsafe-eval' ${single ? digest(script.text) : `'self' ${digest(fromDisk)}`}`,
-  })
-  const head = html`<meta http-equiv="Content-Security-Policy" content="${rules}">
-<meta name="referrer" content="no-referrer">
-<meta name="generator" content="${generator}">
-`
-  const body = html`<main>
+  const main = html`<main>
 <h1>${name}</h1>
 <p class="soft">${about(card)}</p>
 <form id="form">
@@ -78,22 +105,16 @@ ${examples.length > 0 && exampleList(examples)}
 </section>
 <p class="soft">Your pictures stay on this device: the model computes in this page, and the page sends nothing.</p>
 ${details(card)}
-</main>
-<script type="application/json" id="setup">${raw(JSON.stringify(setup).replaceAll('<', '\\u003c'))}</script>
-${embedded}${
-  single
-    ? html`<script type="module" id="program">${raw(script.text)}</script>`
-    : html`<script>${raw(fromDisk)}</script>
-<script type="module" src="${script.url}"></script>`
-}`
-  return document({ title: name, style, head }, body)
+</main>`
+  return pageShell({ title: name, setup, rules: { 'media-src': 'blob: mediastream:' }, main }, parts, embedded)
 }
 
-function about({ task, classes }: Card): string {
+/** What a model does, in a sentence. `of`: what it takes. */
+export function about({ task, classes }: Pick<Card, 'task' | 'classes'>, of = 'picture'): string {
   const list = `${classes.slice(0, 12).join(', ')}${classes.length > 12 ? ', …' : ''}`
-  if (task === 'regression') return `Estimates ${list} from a picture.`
-  if (task === 'multi') return `Finds which of ${plural(classes.length, 'label')} a picture has: ${list}.`
-  return `Tells which of ${plural(classes.length, 'class', 'classes')} a picture belongs to: ${list}.`
+  if (task === 'regression') return `Estimates ${list} from a ${of}.`
+  if (task === 'multi') return `Finds which of ${plural(classes.length, 'label')} a ${of} has: ${list}.`
+  return `Tells which of ${plural(classes.length, 'class', 'classes')} a ${of} belongs to: ${list}.`
 }
 
 const exampleList = (examples: readonly Example[]) => html`<section aria-labelledby="examples-h">
@@ -107,18 +128,10 @@ const exampleList = (examples: readonly Example[]) => html`<section aria-labelle
 /** The model's card, for a person. */
 function details(card: Card): Html {
   const { task, classes, thresholds, metrics, checks, licence, architectures, input, anneal, created, digests } = card
-  const metricRows = (part: Readonly<Record<string, CardMetric>>, where: string) =>
-    Object.entries(part).map(([key, { value, interval }]): [string, string] => {
-      const { title, say } = metricInfo(key, task)
-      return [
-        `${title} (${where})`,
-        `${say(value)}${interval ? `, 95 % interval ${say(interval[0])} to ${say(interval[1])}` : ''}`,
-      ]
-    })
   const check = checks?.find(({ runtime }) => runtime.startsWith('onnxruntime-web'))
   const rows: [string, string][] = [
-    ...metricRows(metrics.valid, 'validation pictures'),
-    ...metricRows(metrics.test ?? {}, 'test pictures'),
+    ...metricRows(task, metrics.valid, 'validation pictures'),
+    ...metricRows(task, metrics.test ?? {}, 'test pictures'),
     [task === 'regression' ? 'Numbers' : task === 'multi' ? 'Labels' : 'Classes', labelList(classes, thresholds)],
     ['Network', [...new Set(architectures)].join(', ')],
     [
@@ -138,11 +151,30 @@ function details(card: Card): Html {
     ['Digest of the weights', digests.weights.join(', ')],
     ['Made', `${created.slice(0, 10)} by Anneal ${anneal}`],
   ]
-  return html`<details><summary>About this model</summary>
-<dl>${rows.map(([what, value]) => html`<dt>${what}</dt><dd>${value}</dd>`)}</dl>
-<p class="soft">A model answers every picture, also one of something that it never learned. The numbers hold for pictures like those that it was validated on.</p>
-</details>`
+  return aboutModel(rows, 'picture')
 }
 
-const labelList = (classes: readonly string[], thresholds?: readonly number[]): string =>
+/** What is known of a model, to unfold. `of`: what it takes. */
+export const aboutModel = (rows: readonly (readonly [string, string])[], of: string): Html =>
+  html`<details><summary>About this model</summary>
+<dl>${rows.map(([what, value]) => html`<dt>${what}</dt><dd>${value}</dd>`)}</dl>
+<p class="soft">A model answers every ${of}, also one of something that it never learned. The numbers hold for ${of}s like those that it was validated on.</p>
+</details>`
+
+/** Metrics as rows of the card. `where`: what they were measured on. */
+export const metricRows = (
+  task: Card['task'],
+  part: Readonly<Record<string, CardMetric>>,
+  where: string,
+): [string, string][] =>
+  Object.entries(part).map(([key, { value, interval }]): [string, string] => {
+    const { title, say } = metricInfo(key, task)
+    return [
+      `${title} (${where})`,
+      `${say(value)}${interval ? `, 95 % interval ${say(interval[0])} to ${say(interval[1])}` : ''}`,
+    ]
+  })
+
+/** The names of labels, with their thresholds. */
+export const labelList = (classes: readonly string[], thresholds?: readonly number[]): string =>
   classes.map((name, c) => (thresholds ? `${name} (from ${percent(thresholds[c]!)})` : name)).join(', ')

@@ -38,6 +38,12 @@ button.name, button.plain { border: 0; background: none; padding: 4px 0; min-hei
 button.name { text-decoration: underline; text-decoration-style: dotted; text-decoration-color: var(--soft); text-underline-offset: 3px; overflow-wrap: anywhere; }
 button.name:hover, button.plain { color: var(--hue); }
 button.name[aria-pressed=true] { color: var(--hue); text-decoration-style: solid; text-decoration-color: var(--hue); }
+.card audio { width: 100%; margin: 8px 0 0; }
+.card details { margin: 8px 0 0; border: 0; padding: 0; } .parts { margin: 0; padding-left: 24px; font-size: 14px; max-height: 180px; overflow-y: auto; }
+#sound { display: block; width: 100%; border-radius: 7px; background: #1b0051; }
+#live meter { width: 160px; max-width: 60%; height: 12px; vertical-align: middle; }
+select { font: inherit; min-height: 44px; color: var(--text); background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 4px 8px; }
+button[aria-pressed=true]:not(.name) { background: var(--bad); border-color: var(--bad); color: var(--ground); font-weight: 600; }
 .scroll { overflow-x: auto; background: var(--paper); border: 1px solid var(--line); border-radius: 10px; max-height: 420px; }
 .scroll th, .scroll td { padding: 6px 12px; border-bottom: 1px solid var(--line); text-align: left; }
 .scroll tbody tr:last-child > * { border-bottom: 0; }

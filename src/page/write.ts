@@ -5,10 +5,11 @@ import { sha256 } from '../base/digest.ts'
 import { FileError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { option } from '../base/options.ts'
-import type { Card } from '../onnx/index.ts'
-import { raw } from '../report/page/html.ts'
+import type { Card, SoundFileCard } from '../onnx/index.ts'
+import { type Html, html, raw } from '../report/page/html.ts'
 import { type Assets, wasmFile } from './assets.ts'
-import { type Example, generator, pageOf } from './document.ts'
+import { type Example, generator, type Parts, pageOf } from './document.ts'
+import { soundPageOf } from './sound-document.ts'
 
 /** The files of a page, with their sizes in bytes. */
 export type Written = { file: string; bytes: number }[]
@@ -44,14 +45,14 @@ export function refuseForeignPage({
 export function writePage(
   folder: string,
   model: Uint8Array,
-  card: Card,
+  card: Card | SoundFileCard,
   assets: Assets,
   examples: readonly Example[],
 ): Written {
   const { script, wasm } = assets
   // The digest in the address keeps a browser from joining files of two exports out of its cache.
   const address = (name: string, content: string | Uint8Array) => `${name}?v=${sha256(content).slice(0, 12)}`
-  const page = pageOf(
+  const page = documentOf(
     card,
     {
       model: { bytes: model.length, url: address('model.onnx', model) },
@@ -70,6 +71,15 @@ export function writePage(
   return [{ file: join(folder, 'model.onnx'), bytes: model.length }, ...sizes].reverse()
 }
 
+/** The page of a model by its kind. */
+const documentOf = (
+  card: Card | SoundFileCard,
+  parts: Parts,
+  examples: readonly Example[],
+  embedded: Html = html``,
+): string =>
+  card.format === 'anneal-sound-model' ? soundPageOf(card, parts, embedded) : pageOf(card, parts, examples, embedded)
+
 /** So many bytes become one piece of base64; a multiple of 3. */
 const piece = 12 << 20
 
@@ -77,14 +87,14 @@ const piece = 12 << 20
 export function writeSingleFile(
   file: string,
   model: Uint8Array,
-  card: Card,
+  card: Card | SoundFileCard,
   assets: Assets,
   examples: readonly Example[],
 ): Written {
   const { script, wasm } = assets
   const mark = '<!-- the files -->'
   const parts = { model: { bytes: model.length }, wasm: { bytes: wasm.length }, script: { text: script } }
-  const [before, after] = pageOf(card, parts, examples, raw(mark)).split(mark) as [string, string]
+  const [before, after] = documentOf(card, parts, examples, raw(mark)).split(mark) as [string, string]
   // In pieces: a text of all of it could be longer than a string may be.
   const pieces = Object.entries({ model, wasm }).flatMap(([name, content]) => {
     const packed = gzipSync(content)

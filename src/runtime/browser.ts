@@ -6,12 +6,14 @@ import type { Host, LoadOptions, ModelKind } from './types.ts'
 import { webHost } from './web.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
+export type { SoundCardInput, SoundCheck, SoundFileCard } from '../onnx/sound-card.ts'
 export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
 export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
 export { readCard } from './card.ts'
 export type { Input } from './decode-browser.ts'
 export type { BitmapLike, CanvasLike, FrameLike, ImageLike, VideoLike } from './dom.ts'
 export { type ErrorKind, RunError } from './errors.ts'
+export type { PredictSoundOptions, SoundModel, SoundStream, StreamOptions } from './sound/sound-model.ts'
 export type { Source } from './source.ts'
 export type { ReadCell } from './table/cells.ts'
 export type { ReadRow } from './table/rows.ts'
@@ -25,9 +27,9 @@ export type Model = AnyModel<Input>
 /** A model of a kind, as {@link load} gives it. Of an unknown kind it is a union, which `model.kind` tells apart. */
 export type ModelOf<K extends ModelKind = ModelKind> = OpenModel<Input, K>
 
-const host: Host<Input> = { ...webHost, decode }
+const host: Host<Input> = { ...webHost, decode, sounds: () => import('./sound/browser.ts') }
 
-/** Loads an exported model of pictures, of a table or of texts: `model.onnx` of `anneal export`. source: its address, or its bytes. Works in a page and in a
+/** Loads an exported model of pictures, of a table, of texts or of sounds: `model.onnx` of `anneal export`. source: its address, or its bytes. Works in a page and in a
  *  worker. Throws a RunError for a file that is no such model. */
 export async function load<K extends ModelKind = ModelKind>(
   source: Source,

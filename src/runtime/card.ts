@@ -1,11 +1,12 @@
 import type { Card } from '../onnx/card.ts'
+import type { SoundFileCard } from '../onnx/sound-card.ts'
 import type { TableFileCard } from '../onnx/table-card.ts'
 import type { TextFileCard } from '../onnx/text-card.ts'
 import { RunError } from './errors.ts'
 import type { OrtSession } from './types.ts'
 
 /** The card of a model of any kind. */
-export type AnyCard = Card | TableFileCard | TextFileCard
+export type AnyCard = Card | TableFileCard | TextFileCard | SoundFileCard
 
 const cardKey = 'ai.anneal.card'
 const cardVersion = 1
@@ -119,7 +120,7 @@ function checkedCard(json: string, refuse: (what: string, todo?: string) => RunE
     throw refuse('its card is no JSON.')
   }
   const format = card?.format
-  if (/^anneal-t(able|ext)-model$/.test(format)) return card // its own module checks it
+  if (/^anneal-(table|text|sound)-model$/.test(format)) return card // its own module checks it
   if (format !== 'anneal-model')
     throw refuse(`its card has the format ${JSON.stringify(format)}, expected anneal-model.`)
   if (!(card.version <= cardVersion))

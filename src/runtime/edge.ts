@@ -11,10 +11,12 @@ import type { BlobLike, Host, LoadOptions, ModelKind, RawPixels } from './types.
 import { webHost } from './web.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
+export type { SoundCardInput, SoundCheck, SoundFileCard } from '../onnx/sound-card.ts'
 export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
 export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
 export { readCard } from './card.ts'
 export { type ErrorKind, RunError } from './errors.ts'
+export type { PredictSoundOptions, SoundModel, SoundStream, StreamOptions } from './sound/sound-model.ts'
 export type { Source } from './source.ts'
 export type { ReadCell } from './table/cells.ts'
 export type { ReadRow } from './table/rows.ts'
@@ -56,7 +58,7 @@ async function decode(
 const expected =
   'the bytes of a picture file (Uint8Array, ArrayBuffer, Blob), or raw pixels { data, width, height, channels }'
 
-const host: Host<Input> = { ...webHost, decode }
+const host: Host<Input> = { ...webHost, decode, sounds: () => import('./sound/edge.ts') }
 
 /** Loads an exported model: `model.onnx` of `anneal export`, by its address or its bytes, in a worker of an edge runtime.
  *  Such a worker may not compile WebAssembly: give `wasm`, the imported .wasm file of onnxruntime-web. */

@@ -3,9 +3,10 @@
  *  - `picture`: a picture can't be read, or does not fit the model
  *  - `row`: a row of a table does not fit the model
  *  - `text`: a text can't be predicted
+ *  - `sound`: a recording can't be read, or is too long
  *  - `backend`: onnxruntime is missing or does not start
  *  - `use`: the call itself is wrong, such as a prediction after `dispose()` */
-export type ErrorKind = 'model' | 'picture' | 'row' | 'text' | 'backend' | 'use'
+export type ErrorKind = 'model' | 'picture' | 'row' | 'text' | 'sound' | 'backend' | 'use'
 
 /** Every error that the runtime throws by itself. The message says what came, what was expected and what to do. */
 export class RunError extends Error {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Card } from '../onnx/card.ts'
@@ -9,14 +9,17 @@ import { bytesOf, isBytes } from './input.ts'
 import type { Model as AnyModel } from './model.ts'
 import { type OpenModel, open as openFile } from './open.ts'
 import { isRaw } from './pixels.ts'
+import { regularFile } from './regular-file.ts'
 import type { BlobLike, Host, LoadOptions, ModelKind, Ort, RawPixels } from './types.ts'
 
 export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
 export { probePicture } from '../onnx/probe.ts'
+export type { SoundCardInput, SoundCheck, SoundFileCard } from '../onnx/sound-card.ts'
 export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
 export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
 export { readCard } from './card.ts'
 export { type ErrorKind, RunError } from './errors.ts'
+export type { PredictSoundOptions, SoundModel, SoundStream, StreamOptions } from './sound/sound-model.ts'
 export type { ReadCell } from './table/cells.ts'
 export type { ReadRow } from './table/rows.ts'
 export type { TableModel } from './table/table-model.ts'
@@ -37,7 +40,7 @@ export type Model = AnyModel<Input>
 /** A model of a kind, as {@link load} gives it. Of an unknown kind it is a union, which `model.kind` tells apart. */
 export type ModelOf<K extends ModelKind = ModelKind> = OpenModel<Input, K>
 
-/** Loads an exported model of pictures, of a table or of texts: `model.onnx` of `anneal export`. source: the path of the file, its URL (`file:`, `https:`), or
+/** Loads an exported model of pictures, of a table, of texts or of sounds: `model.onnx` of `anneal export`. source: the path of the file, its URL (`file:`, `https:`), or
  *  its bytes. Throws a RunError for a file that is no such model. */
 export async function load<K extends ModelKind = ModelKind>(
   source: string | UrlLike | Uint8Array | ArrayBuffer | BlobLike,
@@ -69,16 +72,9 @@ const isUrl = (input: unknown): input is UrlLike =>
 const expected =
   'expected a path, a file: URL, the bytes of a picture file (Uint8Array, ArrayBuffer, Blob), or raw pixels { data, width, height, channels }'
 
-/** Reads a regular file. A pipe or a device is refused without waiting for it. */
 async function pictureBytes(path: string): Promise<Uint8Array> {
   try {
-    const handle = await open(path, 'r')
-    try {
-      if (!(await handle.stat()).isFile()) throw new Error('it is no regular file')
-      return await handle.readFile()
-    } finally {
-      await handle.close()
-    }
+    return await regularFile(path)
   } catch (cause) {
     throw new RunError('picture', `it can not be read (${reasonOf(cause)})`, { cause })
   }
@@ -144,4 +140,5 @@ const host: Host<Input> = {
       : `onnxruntime can not load it (${reason}). Export the model again with \`anneal export\`, and take a newer onnxruntime-node.`
   },
   decode,
+  sounds: () => import('./sound/node.ts'),
 }

@@ -1,5 +1,6 @@
 import { readCard } from './card.ts'
 import { type Model, openModel } from './model.ts'
+import type { SoundModel } from './sound/sound-model.ts'
 import type { TableModel } from './table/table-model.ts'
 import type { TextModel } from './text/text-model.ts'
 import type { Host, LoadOptions, ModelKind } from './types.ts'
@@ -9,6 +10,7 @@ export type OpenModel<Input, K extends ModelKind = ModelKind> = {
   picture: Model<Input>
   table: TableModel
   text: TextModel
+  sound: SoundModel
 }[K]
 
 /** Makes a model of the bytes of a file. `name`: what errors call it. */

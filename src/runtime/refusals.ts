@@ -1,7 +1,7 @@
 import { RunError } from './errors.ts'
 import type { Device, ModelKind } from './types.ts'
 
-const kinds: Record<ModelKind, string> = { picture: 'pictures', table: 'tables', text: 'texts' }
+const kinds: Record<ModelKind, string> = { picture: 'pictures', table: 'tables', text: 'texts', sound: 'sounds' }
 
 /** The error for a file of another kind than the one that was asked for. */
 export const otherKind = (name: string, kind: ModelKind, expected: ModelKind): RunError =>

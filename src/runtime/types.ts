@@ -1,4 +1,5 @@
 import type { Card } from '../onnx/card.ts'
+import type { OpenOther } from './sound/read.ts'
 
 /** Pixels without a file: [height, width, channels], row-major. A canvas' `ImageData` is one. */
 export interface RawPixels {
@@ -68,8 +69,8 @@ export interface Ort {
 /** Where a model computes. */
 export type Device = 'cpu' | 'wasm' | 'webgpu'
 
-/** What a model predicts: pictures, the rows of a table, or texts. */
-export type ModelKind = 'picture' | 'table' | 'text'
+/** What a model predicts: pictures, the rows of a table, texts, or sounds. */
+export type ModelKind = 'picture' | 'table' | 'text' | 'sound'
 
 /** How a model is loaded. */
 export interface LoadOptions<K extends ModelKind = ModelKind> {
@@ -92,6 +93,8 @@ export interface LoadOptions<K extends ModelKind = ModelKind> {
   wasm?: Uint8Array | ArrayBuffer | object
   /** The most pixels that a picture may have; larger ones are refused before they are decoded. */
   limitPixels?: number
+  /** The most seconds that a recording may last; longer ones are refused. Default: 3600. */
+  limitSeconds?: number
   /** Decodes the bytes of picture files, instead of the runtime's own way; on the edge, of files other than PNG. */
   decode?: (bytes: Uint8Array) => Promise<RawPixels>
 }
@@ -148,8 +151,59 @@ export type TextPrediction =
   | Omit<MultiPrediction, 'heat'>
   | Omit<RegressionPrediction, 'heat'>
 
+/** Samples without a file: one channel, from -1 to 1, and how many there are in a second. */
+export interface RawSound {
+  readonly samples: Float32Array
+  readonly sampleRate: number
+}
+/** What an `AudioBuffer` is. */
+export interface AudioBufferLike {
+  readonly numberOfChannels: number
+  readonly length: number
+  readonly sampleRate: number
+  getChannelData(channel: number): Float32Array
+}
+/** A recording to predict: the bytes of a file (`Uint8Array`, `ArrayBuffer`, `Blob`), an `AudioBuffer`, or samples; in Node also
+ *  the path of a file, or its `URL`. */
+export type SoundInput =
+  | string
+  | { readonly href: string }
+  | Uint8Array
+  | ArrayBuffer
+  | BlobLike
+  | AudioBufferLike
+  | RawSound
+
+/** What a window of a recording was heard as; `from` and `to` in seconds. */
+export interface HeardPart {
+  from: number
+  to: number
+  /** The probabilities (for regression the values), in the order of the card's `classes`. */
+  scores: Float32Array
+}
+type SoundAnswer = Omit<SinglePrediction, 'heat'> | Omit<MultiPrediction, 'heat'> | Omit<RegressionPrediction, 'heat'>
+/** The prediction for one recording: the mean over its windows. */
+export type SoundPrediction = SoundAnswer & {
+  /** How long the recording is. */
+  seconds: number
+  /** What each window was heard as; empty for an average of nets. */
+  parts: HeardPart[]
+}
+/** The prediction for a window of a stream; `from` and `to` in seconds since its beginning. */
+export type StreamPrediction = SoundAnswer & { from: number; to: number }
+
+/** How a host reads recordings. */
+export interface SoundHost {
+  /** The bytes of a file by its path or its address (`file:`); absent where there are no files. */
+  file?(path: string): Promise<Uint8Array>
+  /** Opens a recording that is no WAVE file. */
+  open: OpenOther
+}
+
 /** What differs between Node, browser and edge. */
 export interface Host<Input> {
+  /** How recordings are read here; loaded for a model of sounds alone. */
+  sounds(): Promise<{ soundHost: SoundHost }>
   /** The module of onnxruntime. */
   importOrt(): Promise<Ort>
   /** Sets up the module, and gives options of the session. */

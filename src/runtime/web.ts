@@ -11,7 +11,7 @@ interface WasmFlags {
 }
 
 /** What browsers and edge runtimes share: onnxruntime-web. */
-export const webHost: Omit<Host<never>, 'decode'> = {
+export const webHost: Omit<Host<never>, 'decode' | 'sounds'> = {
   device: 'wasm',
   importOrt: async () => (await import('onnxruntime-web/wasm')) as unknown as Ort,
   async prepare(ort, { threads, wasm, ...options }) {

@@ -57,7 +57,13 @@ export class Drift {
     if (!validation || kept.length < Math.min(leastAnswers, this.#size)) return {}
     const { labels, confidence, values } = validation
     const count =
-      'rows' in validation ? validation.rows : 'texts' in validation ? validation.texts : validation.pictures
+      'rows' in validation
+        ? validation.rows
+        : 'texts' in validation
+          ? validation.texts
+          : 'recordings' in validation
+            ? validation.recordings
+            : validation.pictures
     const found: Drifted = {}
     if (values && values.mean?.length === classes.length && values.std?.length === classes.length) {
       const mean = (t: number) => kept.reduce((sum, one) => sum + (one.values?.[t] ?? Number.NaN), 0) / kept.length

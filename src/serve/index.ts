@@ -2,14 +2,24 @@
  *
  *  @module anneal/serve */
 export type { Card, CardCheck, CardCost, CardInput, CardMetric, CardQuantization } from '../onnx/card.ts'
+export type { SoundCardInput, SoundCheck, SoundFileCard } from '../onnx/sound-card.ts'
 export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
 export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
 export type { ReadCell } from '../runtime/table/cells.ts'
 export type { ReadRow } from '../runtime/table/rows.ts'
-export type { ModelKind } from '../runtime/types.ts'
+export type { ModelKind, RawSound } from '../runtime/types.ts'
 export { createHandler, type Handler, type HandlerOptions } from './handler.ts'
 export { load } from './load.ts'
-export type { Answer, Pixels, ServedModel, ServedOf, ServedPictures, ServedTable, ServedTexts } from './model.ts'
+export type {
+  Answer,
+  Pixels,
+  ServedModel,
+  ServedOf,
+  ServedPictures,
+  ServedSounds,
+  ServedTable,
+  ServedTexts,
+} from './model.ts'
 export type { HandlerSettings } from './options.ts'
 export type { Reason } from './refused.ts'
 export { type Listening, type ListenOptions, listen } from './server.ts'

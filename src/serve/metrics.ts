@@ -6,7 +6,7 @@ const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 /** With more classes than that, answers are not counted by label. */
 const mostLabels = 100
 
-/** The metrics of one server, in a registry of its own. `noun`: `picture`, `row` or `text`. */
+/** The metrics of one server, in a registry of its own. `noun`: `picture`, `row`, `text` or `recording`. */
 export function makeMetrics(noun = 'picture') {
   const many = `${noun[0]!.toUpperCase()}${noun.slice(1)}s`
   const registry = new Registry()

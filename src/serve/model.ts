@@ -1,8 +1,9 @@
 import type { Card } from '../onnx/card.ts'
+import type { SoundFileCard } from '../onnx/sound-card.ts'
 import type { TableFileCard } from '../onnx/table-card.ts'
 import type { TextFileCard } from '../onnx/text-card.ts'
 import type { ReadRow } from '../runtime/table/rows.ts'
-import type { ModelKind } from '../runtime/types.ts'
+import type { ModelKind, RawSound } from '../runtime/types.ts'
 
 /** Raw pixels of a picture, row by row, the channels of a pixel side by side: [height, width, channels]. */
 export interface Pixels {
@@ -12,7 +13,7 @@ export interface Pixels {
   channels: number
 }
 
-/** What a model says of one picture, row or text. `scores` stand in the order of the card's classes. `unknown`: the columns whose
+/** What a model says of one picture, row, text or recording. `scores` stand in the order of the card's classes. `unknown`: the columns whose
  *  word training did not have. */
 export type Answer = { scores: Float32Array; features?: Float32Array; unknown?: readonly string[] } & (
   | { task: 'single'; label: string; probability: number }
@@ -49,10 +50,27 @@ export interface ServedTexts {
   dispose(): Promise<void>
 }
 
+/** A loaded model of sounds as the server uses it: `load` gives one. */
+export interface ServedSounds {
+  readonly kind: 'sound'
+  readonly card: SoundFileCard
+  /** Decodes the bytes of one recording, or takes its samples, as training did: one channel at the card's rate, of at most
+   *  `limitSeconds`. Throws an error whose message is the reason. */
+  decode(recording: Uint8Array | RawSound, options: { limitSeconds: number }): Promise<Float32Array>
+  /** Answers for decoded recordings, at most `maxBatch` at a time. */
+  predictSamples(sounds: readonly Float32Array[], options?: { features?: boolean }): Promise<readonly Answer[]>
+  dispose(): Promise<void>
+}
+
 /** A loaded model. */
-export type ServedModel = ServedPictures | ServedTable | ServedTexts
+export type ServedModel = ServedPictures | ServedTable | ServedTexts | ServedSounds
 /** A loaded model by its kind. */
-export type ServedOf<K extends ModelKind> = { picture: ServedPictures; table: ServedTable; text: ServedTexts }[K]
+export type ServedOf<K extends ModelKind> = {
+  picture: ServedPictures
+  table: ServedTable
+  text: ServedTexts
+  sound: ServedSounds
+}[K]
 
 /** An answer, and the model that gave it. */
 export interface Answered {

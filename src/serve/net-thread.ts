@@ -2,13 +2,14 @@ import type { Worker } from 'node:worker_threads'
 import { ModelError } from '../base/errors.ts'
 import { startWorker, workerFile } from '../base/worker.ts'
 import type { Card } from '../onnx/card.ts'
+import type { SoundFileCard } from '../onnx/sound-card.ts'
 import type { TableFileCard } from '../onnx/table-card.ts'
 import type { TextFileCard } from '../onnx/text-card.ts'
 import { decodeFile } from '../runtime/decode-node.ts'
 import { toModelPixels } from '../runtime/pixels.ts'
 import type { ReadRow } from '../runtime/table/rows.ts'
-import type { ModelKind } from '../runtime/types.ts'
-import type { Answer, Pixels, ServedModel, ServedPictures, ServedTable, ServedTexts } from './model.ts'
+import type { ModelKind, RawSound } from '../runtime/types.ts'
+import type { Answer, Pixels, ServedModel, ServedPictures, ServedSounds, ServedTable, ServedTexts } from './model.ts'
 import type { Asked, Reply, Results } from './net-protocol.ts'
 
 interface Waiting {
@@ -65,7 +66,7 @@ let thread: NetThread | undefined
 
 /** Loads a model in the thread of the nets; undefined where there is no file to start that thread from (a program that
  *  bundles this package alone). Pictures are decoded in the calling thread, by libvips' own threads;
- *  texts are cut into tokens in the thread of the nets. */
+ *  texts are cut into tokens, and recordings decoded, in the thread of the nets. */
 export async function loadInThread(
   path: string,
   { threads, kind }: { threads?: number | undefined; kind?: ModelKind | undefined },
@@ -77,6 +78,7 @@ export async function loadInThread(
   const { model, card } = await own.ask({ kind: 'load', path, threads, of: kind })
   if (card.format === 'anneal-model') return new ThreadedPictures(own, model, card)
   if (card.format === 'anneal-text-model') return new ThreadedTexts(own, model, card)
+  if (card.format === 'anneal-sound-model') return new ThreadedSounds(own, model, card)
   return new ThreadedTable(own, model, card)
 }
 
@@ -96,9 +98,9 @@ class Threaded<C> {
     this.card = card
   }
 
-  protected ask(
-    make: (model: number) => Extract<Asked, { kind: 'predict' | 'rows' | 'texts' }>,
-  ): Promise<readonly Answer[]> {
+  protected ask<K extends 'predict' | 'rows' | 'texts' | 'sounds' | 'decode'>(
+    make: (model: number) => Extract<Asked, { kind: K }>,
+  ): Promise<Results[K]> {
     if (this.#disposed) return Promise.reject(new ModelError('the model was disposed of; load it again'))
     return this.#thread.ask(make(this.#model))
   }
@@ -118,20 +120,35 @@ class ThreadedPictures extends Threaded<Card> implements ServedPictures {
     pictures: readonly Pixels[],
     { features = false }: { features?: boolean } = {},
   ): Promise<readonly Answer[]> {
-    return this.ask(model => ({ kind: 'predict', model, pictures, features }))
+    return this.ask<'predict'>(model => ({ kind: 'predict', model, pictures, features }))
   }
 }
 
 class ThreadedTable extends Threaded<TableFileCard> implements ServedTable {
   readonly kind = 'table'
   predictRead(rows: readonly ReadRow[]): Promise<readonly Answer[]> {
-    return this.ask(model => ({ kind: 'rows', model, rows }))
+    return this.ask<'rows'>(model => ({ kind: 'rows', model, rows }))
   }
 }
 
 class ThreadedTexts extends Threaded<TextFileCard> implements ServedTexts {
   readonly kind = 'text'
   predict(texts: readonly string[], { features = false }: { features?: boolean } = {}): Promise<readonly Answer[]> {
-    return this.ask(model => ({ kind: 'texts', model, texts, features }))
+    return this.ask<'texts'>(model => ({ kind: 'texts', model, texts, features }))
+  }
+}
+
+class ThreadedSounds extends Threaded<SoundFileCard> implements ServedSounds {
+  readonly kind = 'sound'
+  decode(recording: Uint8Array | RawSound, { limitSeconds }: { limitSeconds: number }): Promise<Float32Array> {
+    // A message copies the whole memory that bytes lie in, which may hold a request of many files.
+    const own = recording instanceof Uint8Array ? new Uint8Array(recording) : recording
+    return this.ask<'decode'>(model => ({ kind: 'decode', model, recording: own, seconds: limitSeconds }))
+  }
+  predictSamples(
+    sounds: readonly Float32Array[],
+    { features = false }: { features?: boolean } = {},
+  ): Promise<readonly Answer[]> {
+    return this.ask<'sounds'>(model => ({ kind: 'sounds', model, sounds, features }))
   }
 }

@@ -36,6 +36,10 @@ async function resultOf(request: Request): Promise<Results[keyof Results]> {
   if (request.kind === 'rows' && model.kind === 'table') return model.predictRead(request.rows)
   if (request.kind === 'texts' && model.kind === 'text')
     return model.predict(request.texts, { features: request.features })
+  if (request.kind === 'decode' && model.kind === 'sound')
+    return model.decode(request.recording, { limitSeconds: request.seconds })
+  if (request.kind === 'sounds' && model.kind === 'sound')
+    return model.predictSamples(request.sounds, { features: request.features })
   models.delete(request.model)
   await model.dispose()
   return undefined

@@ -84,9 +84,9 @@ const meanings: Record<number, string> = {
   404: 'There is no such model or version.',
   408: 'The body came too slowly.',
   409: 'Another version is being loaded.',
-  413: 'Too many bytes, pixels, pictures, rows or texts.',
+  413: 'Too many bytes, pixels, pictures, rows, texts or recordings, or a recording that lasts too long.',
   415: 'The type or encoding is not taken.',
-  422: 'The picture can not be decoded, or the row does not fit: the error names row and column; or a text is empty.',
+  422: 'The picture or recording can not be decoded, or the row does not fit: the error names row and column; or a text is empty.',
   503: 'The queue is full; Retry-After says when to try again.',
   504: 'The answer took too long.',
 }

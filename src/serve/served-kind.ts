@@ -1,5 +1,5 @@
 import type { ReadRow } from '../runtime/table/rows.ts'
-import type { TableRow } from '../runtime/types.ts'
+import type { RawSound, TableRow } from '../runtime/types.ts'
 import type { Answer, Pixels, ServedModel, ServedTable, Version } from './model.ts'
 import type { Limits } from './options.ts'
 import type { Queued } from './queue.ts'
@@ -18,9 +18,11 @@ export type Picture = Queued & Waited & ({ bytes: Uint8Array } | { raw: Pixels }
 export type Row = Queued & Waited & { row: TableRow; where: string; read: ReadRow; readFor: ServedTable }
 /** A text in the queue. */
 export type Text = Queued & Waited & { text: string }
+/** A recording in the queue: the bytes of a file, or samples. */
+export type Recording = Queued & Waited & { recording: Uint8Array | RawSound; maxSeconds: number }
 /** A sample in the queue, and one that is ready for the model. */
-export type Sample = Picture | Row | Text
-export type Ready = Pixels | ReadRow | string
+export type Sample = Picture | Row | Text | Recording
+export type Ready = Pixels | ReadRow | string | Float32Array
 
 /** What a request brought: samples in order, or why one can not be answered. `many`: the client asked in a form that holds
  *  several, so it gets a list. `about`: what its answer says of each, such as the name of its file. */
@@ -46,7 +48,7 @@ export interface TensorAbout {
 
 /** What the server has to know of a kind of data. */
 export interface ServedKind {
-  /** `picture`, `row`, `text`. */
+  /** `picture`, `row`, `text`, `recording`. */
   readonly noun: string
   /** A made sample: a model answers it before it takes over. */
   sample(model: ServedModel): Ready

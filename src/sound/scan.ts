@@ -1,6 +1,6 @@
 import { percent, plural } from '../base/format.ts'
 import type { Choice, Item as Labelled, Problem, Task } from '../data/types.ts'
-import type { Heard } from './decode/decode.ts'
+import type { Heard } from '../runtime/sound/mono.ts'
 import type { Item } from './types.ts'
 
 /** Nothing louder than this (-80 dB of full scale) is silence; a tenth of all samples at full scale is clipped; shorter than

@@ -8,6 +8,7 @@ export * from './create.ts'
 export type { DType, MemoryFormat, Scalar } from './dtypes.ts'
 export * as F from './functional.ts'
 export { autocast, enableGrad, type GradOptions, grad, noGrad } from './grad.ts'
+export { type GroupOptions, group, onGradients, type StoreOptions } from './group.ts'
 export type { TensorHandle } from './handle.ts'
 export {
   hasOwnKernels,

@@ -49,6 +49,7 @@ export interface Native {
   setRequiresGrad(t: TensorHandle, on: boolean): void
   isLeaf(t: TensorHandle): boolean
   retainGrad(t: TensorHandle): void
+  onGradients(leaves: readonly TensorHandle[], then: (leaf: number) => void): () => void
   planJpeg(bytes: Uint8Array, ...fit: NativeFit): Size | null
   decodeJpeg(bytes: Uint8Array, ...fit: [...NativeFit, out: Uint8Array]): Promise<Size | null>
   decodeJpegFile(
@@ -61,6 +62,23 @@ export interface Native {
     ...fit: [...NativeFit, to: number, end: BigInt64Array, threads: number]
   ): Promise<([...Size, offset: number] | null)[]>
   hashFiles(paths: (string | Uint8Array)[], stamps: string[], threads: number): Promise<(string | null)[]>
+  openStore(
+    host: string,
+    port: number,
+    rank: number,
+    size: number,
+    server: boolean,
+    listen: string,
+    prefix: string,
+    timeoutMs: number,
+  ): Promise<string>
+  joinGroup(name: string, listen: string, prefix: string, silenceMs: number, timeoutMs: number): Promise<string>
+  leaveGroup(): void
+  groupTrouble(passedMs: number): string
+  groupWork(): [waitedSeconds: number, sentBytes: number]
+  storeSet(key: string, value: string): void
+  storeGet(key: string): string | null
+  storeAdd(key: string, n: number): number
   setThreads(n: number): void
   threads(): number
   version(): string

@@ -1,3 +1,4 @@
+import { alone, type Ranks } from '../ranks/ranks.ts'
 import { autocast, type nn, noGrad, scope } from '../torch/index.ts'
 import type { Precision } from './network.ts'
 import type { Objective, Outputs, Targets } from './objective.ts'
@@ -33,6 +34,8 @@ export interface EvaluateOptions {
   precision?: Precision
   device?: string
   signal?: AbortSignal | undefined
+  /** The processes that share the batches out. Default: this one computes all. */
+  ranks?: Ranks | undefined
   onBatch?: (done: number) => void
   /** Called with each batch inside its scope, before and after the net; they may change its tensors. If one returns
    *  true, the evaluation throws `LeftEvaluation`. */
@@ -48,7 +51,16 @@ export class LeftEvaluation extends Error {}
 export async function evaluate(
   net: nn.Module,
   source: Source,
-  { objective, batchSize, precision = 'float32', device = 'cpu', signal, onBatch, around }: EvaluateOptions,
+  {
+    objective,
+    batchSize,
+    precision = 'float32',
+    device = 'cpu',
+    signal,
+    ranks = alone,
+    onBatch,
+    around,
+  }: EvaluateOptions,
 ): Promise<Evaluation> {
   const classes = objective.names.length
   const { task } = objective
@@ -60,8 +72,14 @@ export async function evaluate(
   const targets: Targets = task === 'single' ? new Int32Array(source.count) : table()
   net.eval()
   let done = 0
+  let number = 0
+  let left: LeftEvaluation | undefined
   for (const samples of inOrder(source.count, batchSize)) {
-    noGrad(() =>
+    if (!ranks.takes(number++) || left) {
+      done += samples.length
+      continue
+    }
+    const compute = () =>
       scope(() => {
         const batch = { samples, ...source.batch(samples, 0) } as PredictedValidationBatch
         if (around?.before(batch)) throw new LeftEvaluation()
@@ -73,12 +91,20 @@ export async function evaluate(
         losses.set(objective.plainLoss(out, y, { reduction: 'none' }).data() as Float32Array, done)
         if (task === 'single') targets.set(Int32Array.from(y.data() as BigInt64Array, Number), done)
         else targets.set(y.data() as Outputs, done * classes)
-      }),
-    )
+      })
+    try {
+      noGrad(compute)
+    } catch (error) {
+      if (!(error instanceof LeftEvaluation) || ranks.alone) throw error
+      left = error // the others are told below
+    }
     done += samples.length
     onBatch?.(done)
     await turn(signal)
   }
+  const [leaves] = ranks.sumNumbers([left ? 1 : 0])
+  if (leaves! > 0) throw left ?? new LeftEvaluation()
+  for (const part of [probabilities, logits, losses, targets]) ranks.gather(part)
   const loss = losses.reduce((a, b) => a + b, 0) / source.count
   const metrics = objective.score(probabilities, targets)
   const { [objective.metric]: score = Number.NaN, accuracy = Number.NaN } = metrics

@@ -1,4 +1,5 @@
 import { targetTensor } from '../data/targets.ts'
+import { alone, type Ranks } from '../ranks/ranks.ts'
 import { autocast, fromArray, keep, noGrad, scope, type Tensor } from '../torch/index.ts'
 import type { Network, Precision } from './network.ts'
 import { inOrder, type LabelledSource, type Source } from './source.ts'
@@ -11,6 +12,8 @@ export interface FeatureOptions {
   batchSize?: number
   precision?: Precision
   signal?: AbortSignal | undefined
+  /** The processes that share the batches out; each of them then has all rows. Default: this one computes all. */
+  ranks?: Ranks | undefined
   onBatch?: (done: number, total: number) => void
   /** Rows that an earlier process computed, in order and in whole batches. [M × F] */
   known?: Float32Array
@@ -23,7 +26,16 @@ export interface FeatureOptions {
 export async function computeFeatures(
   network: Network,
   source: Source,
-  { views = 1, batchSize = 32, precision = 'float32', signal, onBatch, known, onRows }: FeatureOptions = {},
+  {
+    views = 1,
+    batchSize = 32,
+    precision = 'float32',
+    signal,
+    ranks = alone,
+    onBatch,
+    known,
+    onRows,
+  }: FeatureOptions = {},
 ): Promise<Float32Array> {
   network.net.eval()
   const width = network.body.pooledFeatures
@@ -32,27 +44,40 @@ export async function computeFeatures(
   if (known) out.set(known)
   const there = (known?.length ?? 0) / width
   let done = 0
+  let number = 0
+  // Batches that the ranks compute at the same time: each of them one. Then all have the rows of all.
+  let round: { at: number; rows: number }[] = []
+  const endRound = () => {
+    if (round.length === 0) return
+    const [first, last] = [round[0]!, round.at(-1)!]
+    ranks.gather(out.subarray(first.at * width, (last.at + last.rows) * width))
+    for (const { at, rows } of round) onRows?.(out.subarray(at * width, (at + rows) * width), rows)
+    round = []
+  }
   for (let view = 0; view < views; view++) {
     for (const samples of inOrder(source.count, batchSize)) {
       if (done + samples.length <= there) {
         done += samples.length
         continue
       }
-      noGrad(() =>
-        scope(() => {
-          const { x } = source.batch(samples, view + 1)
-          const f = autocast(precision, () => network.features(x), network)
-            .to('float32')
-            .data() as Float32Array
-          out.set(f, done * width)
-          onRows?.(f, samples.length)
-        }),
-      )
+      if (ranks.takes(number++))
+        noGrad(() =>
+          scope(() => {
+            const { x } = source.batch(samples, view + 1)
+            const f = autocast(precision, () => network.features(x), network)
+              .to('float32')
+              .data() as Float32Array
+            out.set(f, done * width)
+          }),
+        )
+      round.push({ at: done, rows: samples.length })
+      if (round.length === ranks.size) endRound()
       done += samples.length
       onBatch?.(done, total)
       await turn(signal)
     }
   }
+  endRound()
   return out
 }
 

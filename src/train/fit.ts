@@ -9,7 +9,7 @@ import type { Answer, Answers, EventName, Subject } from './loop-events.ts'
 import type { Curves } from './rates/named.ts'
 import type { PredictedValidationBatch, Source } from './source.ts'
 import { type Stepping, type StepTools, takeStep } from './step.ts'
-import { turn } from './stop.ts'
+import { Stopped, turn } from './stop.ts'
 
 /** The settings of a fit, fixed before its first step. */
 export interface Plan {
@@ -125,7 +125,7 @@ export class Fit {
     const learn = this.#learn
     this.#setRates(p.step)
     const place = { epoch, step: learn.step + 1, number: p.batch + 1, of: batches.length, progress: this.#share() }
-    const { loss, answers, stepped } = takeStep(learn, batches[p.batch]!, place, this.tools)
+    const { loss, answers, stepped, stop } = takeStep(learn, batches[p.batch]!, place, this.tools)
     if (loss !== undefined && !Number.isFinite(loss)) throw this.#noNumber(loss)
     if (stepped) learn.average?.update()
     if (loss !== undefined) {
@@ -151,7 +151,9 @@ export class Fit {
         momentum: this.#momentum ?? this.tools.optimizer.groups[0]!.momentum,
       }))
         answers.add(answer)
-    await turn(this.#plan.signal)
+    // Several ranks stop after the same step.
+    await turn(this.#learn.ranks.alone ? this.#plan.signal : undefined)
+    if (stop) throw new Stopped()
     return answers
   }
 

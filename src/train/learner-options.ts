@@ -1,5 +1,6 @@
 import { TrainingError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
+import type { Ranks } from '../ranks/ranks.ts'
 import type { Tensor } from '../torch/index.ts'
 import type { Callback } from './callback.ts'
 import type { FitProgress } from './learner-state.ts'
@@ -52,6 +53,12 @@ export interface LearnerOptions extends Partial<LearnerSettings> {
   /** Keep an exponential average of the weights over about this many steps, and validate with it (Polyak & Juditsky
    *  1992); 0 keeps none. */
   averageSteps?: number
+  /** The processes that train this net together, each with its share of every batch. Default: this one alone. */
+  ranks?: Ranks | undefined
+  /** The type in which gradients are sent to the other ranks. Default: float32. */
+  gradientType?: 'float32' | 'bfloat16' | undefined
+  /** Whether BatchNorm takes its statistics from the batches of all ranks. */
+  syncBn?: boolean | undefined
   callbacks?: readonly Callback[]
 }
 

@@ -1,6 +1,8 @@
 import { TrainingError } from '../base/errors.ts'
 import { samples } from '../base/samples.ts'
 import { epochOrder, trainingBatches } from '../data/sampler.ts'
+import { GradientSum } from '../ranks/gradients.ts'
+import { alone, type Ranks } from '../ranks/ranks.ts'
 import { defaultGenerator, fromArray, keepMemory, manualSeed, optim, type Tensor } from '../torch/index.ts'
 import { weightedOrder } from './balance.ts'
 import type { EpochInfo, Training } from './callback.ts'
@@ -48,6 +50,8 @@ export class Learner extends LayeredNetwork implements Training {
   step = 0
   /** The validation results of the last epoch of a fit. */
   evaluated: Evaluation | undefined
+  /** The processes that train this net together. */
+  readonly ranks: Ranks
   #optimizer: optim.Optimizer | undefined
   /** The fit in progress; after an exception the fit that it ended. */
   #fit: Fit | undefined
@@ -61,6 +65,7 @@ export class Learner extends LayeredNetwork implements Training {
     this.options = settled(options)
     this.train = options.train
     this.valid = options.valid
+    this.ranks = options.ranks ?? alone
     if (this.options.averageSteps) this.average = new WeightAverage(network.net, this.options.averageSteps)
   }
 
@@ -87,11 +92,21 @@ export class Learner extends LayeredNetwork implements Training {
       this,
       { base, curves, epochs, batchesPerEpoch, layerOf: this.#optimizerGroups(base).map(g => g.group), signal },
       progress,
-      { ...this.#newTools(this.#optimizer!, events, progress.scaler), accumulating },
+      {
+        ...this.#newTools(this.#optimizer!, events, progress.scaler),
+        accumulating,
+        stopping: () => signal?.aborted ?? false,
+      },
     )
-    const history = await this.#fit.run()
-    this.#fit = undefined
-    return history
+    try {
+      const history = await this.#fit.run()
+      this.#fit.tools.gradients?.dispose()
+      this.#fit = undefined
+      return history
+    } catch (error) {
+      this.#fit?.tools.gradients?.dispose()
+      throw error
+    }
   }
 
   /** The optimizer of a fit: a new one, or that of a fit that goes on. */
@@ -105,7 +120,14 @@ export class Learner extends LayeredNetwork implements Training {
   }
   #newTools(optimizer: optim.Optimizer, events: Events, scale?: optim.ScalerState): StepTools {
     const scaler = this.options.precision === 'float16' ? new optim.GradScaler(scale) : undefined
-    return { optimizer, events, scaler, accumulating: false }
+    const gradients = this.ranks.alone
+      ? undefined
+      : new GradientSum(
+          this.ranks,
+          optimizer.groups.flatMap(g => g.params.filter(p => p.requiresGrad)),
+          { dtype: this.options.gradientType },
+        )
+    return { optimizer, events, scaler, accumulating: false, gradients }
   }
 
   /** The loop as text: what runs in which order, and the callbacks at each event, including those of one fit. */
@@ -169,8 +191,10 @@ export class Learner extends LayeredNetwork implements Training {
     optimizer: optim.Optimizer,
     place: Partial<StepPlace> = {},
   ): StepResult {
-    if (this.#tools?.optimizer !== optimizer)
+    if (this.#tools?.optimizer !== optimizer) {
+      this.#tools?.gradients?.dispose()
       this.#tools = this.#newTools(optimizer, new Events(this.options.callbacks))
+    }
     const usual = { epoch, step: this.step + 1, number: 1, of: 1, progress: 0 }
     return takeStep(this, samples, { ...usual, ...place }, this.#tools)
   }
@@ -182,6 +206,14 @@ export class Learner extends LayeredNetwork implements Training {
       classWeights &&
       fromArray(Float32Array.from(classWeights), [classWeights.length]).to('float32', { device: this.device })
     return objective.loss(logits, y, { labelSmoothing, weight })
+  }
+
+  /** The sum of the class weights of these targets, where the mean loss is divided by it; undefined where it is divided
+   *  by the number of samples. */
+  weightOf(y: Tensor): number | undefined {
+    const { classWeights, objective } = this.options
+    if (!classWeights || !objective.weighsMean || y.dtype !== 'int64') return undefined
+    return Array.from(y.data() as BigInt64Array).reduce((sum, c) => sum + classWeights[Number(c)]!, 0)
   }
 
   /** Loss, accuracy and probabilities over a whole source, in eval mode. */
@@ -196,6 +228,7 @@ export class Learner extends LayeredNetwork implements Training {
       device: this.device,
       batchSize: evalBatchSize,
       precision,
+      ranks: this.ranks,
       ...options,
     })
     const { probabilities: outputs, targets, metrics } = found

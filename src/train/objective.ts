@@ -28,6 +28,9 @@ export interface Objective {
   readonly names: readonly string[]
   /** Mean and standard deviation of the targets, for regression. */
   readonly scale?: TargetScale
+  /** Whether the mean training loss with class weights is divided by the sum of their weights, not by the number of
+   *  samples. */
+  readonly weighsMean?: boolean
   /** Outputs x: [N, C] against y: int64 [N], or [N, C] (regression in float64, in the targets' units); `none` gives one
    *  loss per sample, [N]. */
   loss(x: Tensor, y: Tensor, options?: LossOptions): Tensor
@@ -108,6 +111,7 @@ function oneClass(names: readonly string[], loss: LossName, uneven: boolean): Ob
   return {
     task: 'single',
     names,
+    weighsMean: loss !== 'focal',
     metric: leadingMetric('single').key,
     plainLoss,
     loss: (x, y, { weight, labelSmoothing = 0, reduction = 'mean' } = {}) => {

@@ -16,6 +16,7 @@ export function withLoss(objective: Objective, loss: LossFunction): Objective {
     loss(x, y, { labelSmoothing, weight, reduction })
   return {
     ...objective,
+    weighsMean: false,
     loss: of,
     plainLoss: (x, y, { reduction = 'mean' } = {}) =>
       reduction === 'none' ? perSample(of, x, y) : of(x, y, { reduction }),

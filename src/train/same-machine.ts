@@ -10,10 +10,15 @@ export function machineFacts(): RunConfig['machine'] {
   return { cpu: cpu.model, cores: cpu.cores, amx: cpu.amx, threads, cpuCapability, cudaDevices }
 }
 
-/** Throws if the run in `dir` would not go on to the same weights here. */
-export function checkSameMachine(dir: string, config: Pick<RunConfig, 'machine' | 'versions'>): void {
+/** Throws if the run in `dir` would not go on to the same weights here. `otherRanks`: it goes on in another number of
+ *  processes, so their threads may differ. */
+export function checkSameMachine(
+  dir: string,
+  config: Pick<RunConfig, 'machine' | 'versions'>,
+  { otherRanks = false } = {},
+): void {
   const now = machineFacts()
-  if (config.machine.threads !== now.threads)
+  if (!otherRanks && config.machine.threads !== now.threads)
     throw new RunError(
       `${dir}: began with ${config.machine.threads} threads and would go on with ${now.threads}: that would not reproduce the same weights. Set ANNEAL_THREADS=${config.machine.threads}.`,
     )

@@ -1,4 +1,5 @@
 import { TrainingError } from '../base/errors.ts'
+import { alone, type Ranks } from '../ranks/ranks.ts'
 import { aten, autocast, type Layer, noGrad, scope, type Tensor } from '../torch/index.ts'
 import type { Precision, Trainable } from './network.ts'
 import type { Objective, Outputs } from './objective.ts'
@@ -12,6 +13,8 @@ export interface OutputOptions {
   batchSize?: number
   precision?: Precision
   signal?: AbortSignal | undefined
+  /** The processes that share the batches out. Default: this one computes all. */
+  ranks?: Ranks | undefined
   onBatch?: (done: number, total: number) => void
 }
 /** The number of augmented views of a sample, and the share of the plain view. */
@@ -51,26 +54,41 @@ async function collect(
   network: Trainable,
   source: Source,
   forward: (net: Layer, x: Tensor) => Tensor,
-  { objective, batchSize = 64, precision = 'float32', epoch = 0, signal, onBatch }: Parameters<typeof outputsOf>[2],
+  {
+    objective,
+    batchSize = 64,
+    precision = 'float32',
+    epoch = 0,
+    signal,
+    ranks = alone,
+    onBatch,
+  }: Parameters<typeof outputsOf>[2],
 ): Promise<Outputs> {
   const classes = objective.names.length
   let out: Outputs | undefined
   const activated: Layer = x => objective.activate(autocast(precision, () => network.net(x), network).to('float32'))
   network.net.eval()
   let done = 0
+  let number = 0
   for (const samples of inOrder(source.count, batchSize)) {
+    // The others' shares are asked for once, to know the type of the outputs.
+    if (!ranks.takes(number++) && out) {
+      done += samples.length
+      continue
+    }
     noGrad(() =>
       scope(() => {
         const some = forward(activated, source.batch(samples, epoch).x).data() as Outputs
         const size = source.count * classes
         out ??= some instanceof Float64Array ? new Float64Array(size) : new Float32Array(size)
-        out.set(some, done * classes)
+        if (ranks.takes(number - 1)) out.set(some, done * classes)
       }),
     )
     done += samples.length
     onBatch?.(done, source.count)
     await turn(signal)
   }
+  if (out) ranks.gather(out)
   return out ?? new Float32Array()
 }
 

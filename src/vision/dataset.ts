@@ -8,6 +8,8 @@ import { type FolderIndex, indexFolder } from '../data/labels/from-folders.ts'
 import { indexNames } from '../data/labels/from-names.ts'
 import { indexTable } from '../data/labels/from-table.ts'
 import type { FolderOptions, LabelOptions } from '../data/labels/options.ts'
+import { shardsAt } from '../data/shards/find.ts'
+import { indexShards } from '../data/shards/from-shards.ts'
 import { drawSplit, uncheckedLabels, unjudged } from '../data/split/draw-split.ts'
 import { dropCopies, dropEmptyClasses } from '../data/split/drop-duplicates.ts'
 import { sharedParts } from '../data/split/shared-parts.ts'
@@ -57,9 +59,12 @@ export async function imageFolder(dir: string, options: FolderOptions = {}): Pro
 }
 
 /** Indexes the pictures below a folder without decoding any. The options say where the labels are: in a table
- *  ({@link indexTable}), in names ({@link indexNames}), else in class folders ({@link indexFolder}). */
+ *  ({@link indexTable}), in names ({@link indexNames}), else in class folders ({@link indexFolder}), or in the tars of a folder
+ *  or a pattern ({@link indexShards}). */
 export async function indexPictures(dir: string, options: LabelOptions = {}): Promise<FolderIndex> {
   checkLabelOptions(options)
+  const shards = shardsAt(dir)
+  if (shards) return indexShards(shards, options, ofPictures)
   const { labels } = options
   if (labels !== undefined) return indexTable(dir, { ...options, labels }, ofPictures)
   if (options.labelRegex !== undefined || options.labelOf !== undefined) return indexNames(dir, options, ofPictures)

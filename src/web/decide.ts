@@ -4,6 +4,7 @@ import { sha256 } from '../base/digest.ts'
 import { didYouMean, RunError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { type Decision, readDecisions } from '../data/labels/decisions.ts'
+import { readSampleSync } from '../data/shards/members.ts'
 import { fileOf, type Review } from './review.ts'
 
 /** A stored decision, with the reason why the picture was listed and the time. */
@@ -43,7 +44,7 @@ function whole(
   now: Date,
 ): Decided {
   const path = fileOf(review, file)
-  const own = hash ?? (path ? sha256(readFileSync(path)) : undefined)
+  const own = hash ?? (path ? sha256(readSampleSync({ file: path })) : undefined)
   return {
     file,
     action,

@@ -2,6 +2,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, join, resolve, sep } from 'node:path'
 import { RunError } from '../base/errors.ts'
 import { quoted } from '../base/format.ts'
+import { dataFolder } from '../data/shards/find.ts'
+import { isSampleFile } from '../data/shards/members.ts'
 import { type Interpretation, type RunConfig, type RunTask, readObject, runPaths } from '../runs/index.ts'
 import { optionsOf } from './again.ts'
 
@@ -66,7 +68,7 @@ export function reviewOf(run: string): Review {
     { kind: 'near duplicate', entries: duplicates(interpret, pictures) },
     { kind: 'top loss', entries: losses(interpret, pictures) },
   ]
-  const data = typeof config.data === 'string' ? resolve(config.data) : ''
+  const data = typeof config.data === 'string' ? dataFolder(config.data) : ''
   const classes = texts(config.classes) ?? texts(interpret.classes) ?? []
   const filled = sections.filter(s => s.entries.length > 0)
   const about = { run, name: basename(resolve(run)), data, task, classes, options: optionsOf(config) }
@@ -190,5 +192,5 @@ function losses({ topLosses, multi, regression }: Partial<Interpretation>, pictu
 export function fileOf({ data }: Pick<Review, 'data'>, file: string): string | undefined {
   const path = resolve(data, file)
   if (data === '' || file.includes('\0') || !path.startsWith(data.endsWith(sep) ? data : data + sep)) return undefined
-  return existsSync(path) && statSync(path).isFile() ? path : undefined
+  return isSampleFile(path) ? path : undefined
 }

@@ -121,6 +121,8 @@ test('help names every command and option, on stdout', async () => {
     'clean',
     'doctor',
     'bench',
+    'launch',
+    'shard',
     'setup',
   ])
     assert.match(stdout, new RegExp(`^  ${command}\\b`, 'm'))
@@ -141,6 +143,8 @@ test('help names every command and option, on stdout', async () => {
     ['evaluate', ['--labels', '--part', '--leave-out', '--batch', '--device', '--json']],
     ['bench', ['--model', '--size', '--batch', '--precision', '--steps', '--json']],
     ['clean', ['--list', '--json', '--decide', '--port']],
+    ['launch', ['--nproc', '--nnodes', '--node-rank', '--master-addr', '--max-restarts', '--log-dir']],
+    ['shard', ['--labels', '--out', '--size', '--check']],
     ['augment', ['--augment', '--size', '--pictures', '--views', '--seed', '--out']],
   ] as const) {
     const { stdout } = await work.run([command, '--help'])

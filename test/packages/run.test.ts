@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -22,13 +22,17 @@ import { build } from 'esbuild'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { exportModel } from '../../src/export/export-model.ts'
+import { exportSound } from '../../src/export/sound/export-sound.ts'
 import { exportText } from '../../src/export/text/export-text.ts'
+import { loadSoundClassifier } from '../../src/sound/index.ts'
 import { loadTextClassifier } from '../../src/text/run/predict.ts'
 import { loadClassifier } from '../../src/vision/inference/classifier.ts'
+import { savedSound } from '../export/sounds.make.ts'
 import { savedText } from '../export/texts.make.ts'
 import { browserPath, openSite, type SiteFile } from '../helpers/browser.ts'
 import { goldenPictures } from '../helpers/pictures.ts'
 import { allMarks, marked, runsFolder } from '../helpers/recipe.ts'
+import { makers, wav } from '../sound/sound.make.ts'
 
 // The package as npm would publish it, in an empty project. Packages beside it are links to those of this folder, so
 // that no registry is asked.
@@ -136,7 +140,7 @@ test('the package has what its users need: entries, types and nothing that its m
   )
 })
 
-test('own code: each entry has less than 20 KB minified, all that pictures load less than 20 KB compressed, tables less than 10, and texts less than 20 with the tokenizer', async () => {
+test('own code: each entry has less than 20 KB minified, all that pictures load less than 20 KB compressed, tables less than 10, sounds less than 10, and texts less than 20 with the tokenizer', async () => {
   for (const name of ['node', 'browser', 'edge']) {
     const { metafile, outputFiles } = await build({
       entryPoints: [at('node_modules/@anneal/run/dist', `${name}.js`)],
@@ -154,19 +158,31 @@ test('own code: each entry has less than 20 KB minified, all that pictures load 
     }
     walk(first)
     const bytes = [...loaded].reduce((sum, path) => sum + outputs[path]!.bytes, 0)
+    // A file of the package names the sources that it is made of.
+    const ofSounds = new Set(
+      Object.entries(outputs).flatMap(([path, { inputs }]) =>
+        Object.keys(inputs).some(input => /^\/\/ .*runtime\/sound\//m.test(readFileSync(input, 'utf8')))
+          ? [resolve(path)]
+          : [],
+      ),
+    )
     const sizes = outputFiles.map(({ path, contents }) => ({
-      part: ['table', 'text', 'tokenizers'].find(part => path.includes(`/${part}-model`) || path.includes(`/${part}.`)),
+      part: ofSounds.has(resolve(path))
+        ? 'sound'
+        : ['table', 'text', 'tokenizers'].find(part => path.includes(`/${part}-model`) || path.includes(`/${part}.`)),
       size: gzipSync(contents, { level: 9 }).length,
     }))
     const total = (part?: string) => sizes.reduce((sum, one) => sum + (one.part === part ? one.size : 0), 0)
     const [compressed, tables, texts] = [total(), total('table'), total('text') + total('tokenizers')]
+    const sounds = total('sound')
     assert.ok(bytes > 10_000 && bytes < 20 * 1024, `${name}: ${bytes} bytes`)
     assert.ok(compressed < 20 * 1024, `${name}: ${compressed} bytes compressed`)
     assert.ok(tables > 1000 && tables < 10 * 1024, `${name}, tables: ${tables} bytes compressed`)
+    assert.ok(sounds > 1000 && sounds < 10 * 1024, `${name}, sounds: ${sounds} bytes compressed`)
     assert.ok(texts > 10_000 && texts < 20 * 1024, `${name}, texts: ${texts} bytes compressed`)
     assert.ok(
-      ![...loaded].some(path => /table-model|text-model|tokenizers/.test(path)),
-      `${name} loads tables and texts only where a model needs it`,
+      ![...loaded].some(path => /(table|text|sound)-model|tokenizers/.test(path) || ofSounds.has(resolve(path))),
+      `${name} loads tables, texts and sounds only where a model needs it`,
     )
   }
 })
@@ -216,7 +232,17 @@ test('types are strict: an empty project with no other types, in Node and in a b
     const some: ModelOf = await load(file)
     if (some.kind === 'table') { const columns: string[] = some.card.inputs.map(({ name }) => name); void columns }
     else if (some.kind === 'text') { const most: number = some.card.input.maxTokens; void most }
+    else if (some.kind === 'sound') { const rate: number = some.card.input.rate; void rate }
     else { const channels: number = some.card.input.channels; void channels }
+    const sound: SoundModel = await load(file, { kind: 'sound', limitSeconds: 60 })
+    const heard: SoundPrediction = await sound.predict({ samples: new Float32Array(9), sampleRate: 16000 })
+    const parts: { from: number; to: number; scores: Float32Array }[] = heard.parts
+    const sounds: SoundPrediction[] = await sound.predict([file, file.buffer as ArrayBuffer], { features: true })
+    for await (const one of sound.predictStream([new Float32Array(9)], { sampleRate: 48000, hop: 0.5 })) { const from: number = one.from; void from }
+    const pushed: StreamPrediction[] = await sound.stream({ sampleRate: 48000 }).push(new Float32Array(9))
+    void [parts, sounds, pushed]
+    // @ts-expect-error a stream has a rate
+    sound.stream({})
     const text: TextModel = await load(file, { kind: 'text' })
     const said: TextPrediction = await text.predict('good')
     const all: TextPrediction[] = await text.predict(['good', 'bad'], { features: true })
@@ -240,7 +266,7 @@ test('types are strict: an empty project with no other types, in Node and in a b
     try { await model.dispose() } catch (error) { if (error instanceof RunError) { const kind: ErrorKind = error.kind; void kind } }
     { await using other = await load(file); void other }`
   put({
-    'node/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught, type TextModel, type TextPrediction } from '@anneal/run'
+    'node/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type SoundModel, type SoundPrediction, type StreamPrediction, type TableModel, type TablePrediction, type Taught, type TextModel, type TextPrediction } from '@anneal/run'
       import type { Card } from '@anneal/run'
       ${answers}
       await model.predict('cat.jpg')
@@ -251,12 +277,14 @@ test('types are strict: an empty project with no other types, in Node and in a b
       compilerOptions: { ...shared, lib: ['es2022'], module: 'nodenext' },
       files: ['main.ts'],
     }),
-    'web/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught, type TextModel, type TextPrediction } from '@anneal/run'
+    'web/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type SoundModel, type SoundPrediction, type StreamPrediction, type TableModel, type TablePrediction, type Taught, type TextModel, type TextPrediction } from '@anneal/run'
       import * as ort from 'onnxruntime-web/wasm'
       ${answers}
       declare const canvas: HTMLCanvasElement, offscreen: OffscreenCanvas, video: HTMLVideoElement, image: HTMLImageElement
       declare const data: ImageData, bitmap: ImageBitmap, blob: Blob, chosen: File, frame: VideoFrame, signal: AbortSignal
       await model.predict([canvas, offscreen, video, image, data, bitmap, blob, chosen, frame], { signal })
+      await sound.predict(await new AudioContext().decodeAudioData(await blob.arrayBuffer()))
+      await sound.predict([blob, chosen])
       await load(new URL('model.onnx', location.href), { ort, signal, wasmPaths: { wasm: '/a.wasm' } })
       await load(blob, { wasm: await blob.arrayBuffer() })
       // @ts-expect-error an address is no picture
@@ -266,7 +294,7 @@ test('types are strict: an empty project with no other types, in Node and in a b
       compilerOptions: { ...shared, lib: ['es2022', 'dom'], module: 'preserve', moduleResolution: 'bundler' },
       files: ['main.ts'],
     }),
-    'edge/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type TableModel, type TablePrediction, type Taught, type TextModel, type TextPrediction } from '@anneal/run/edge'
+    'edge/main.ts': `import { load, RunError, type ErrorKind, type Input, type Model, type ModelOf, type Prediction, type SoundModel, type SoundPrediction, type StreamPrediction, type TableModel, type TablePrediction, type Taught, type TextModel, type TextPrediction } from '@anneal/run/edge'
       ${answers}
       await load(file, { decode: async bytes => ({ data: bytes, width: 1, height: 1, channels: 3 }) })
       export {}`,
@@ -365,10 +393,60 @@ test('texts get the answers of the trained net, in Node and by the entry for bro
   for (const scores of found) sameTexts(scores)
 })
 
+/** Writes sounds.onnx and recordings; fails unless scores are those of its trained net. */
+async function soundModel(): Promise<(scores: readonly (readonly number[])[]) => void> {
+  const stem = savedSound()
+  await exportSound(stem, { out: at('sounds.onnx'), check: false })
+  const recordings = [
+    wav([makers.tone!(1, 0.3, 8000)], { rate: 8000 }),
+    wav([makers.noise!(2, 0.9, 44_100), makers.chirp!(2, 0.9, 44_100)], { rate: 44_100 }),
+    wav([makers.chirp!(3, 4, 48_000)], { rate: 48_000, bits: 24 }),
+  ]
+  const trained = loadSoundClassifier(stem, { precision: 'float32' })
+  const expected: number[][] = []
+  for (const [i, bytes] of recordings.entries()) {
+    put({ [`sounds/${i}.wav`]: bytes })
+    expected.push([...(await trained.predict(bytes)).scores])
+  }
+  trained.close()
+  return scores => {
+    assert.equal(scores.length, recordings.length)
+    for (const [i, one] of scores.entries())
+      for (const [c, score] of one.entries())
+        assert.ok(Math.abs(score - expected[i]![c]!) < 1e-4, `recording ${i}: ${score}, ${expected[i]![c]}`)
+  }
+}
+
+test('recordings get the answers of the trained net, in Node and by the entry for browsers', async () => {
+  const sameSounds = await soundModel()
+  const { status, stdout, said } = node(`import { readFileSync } from 'node:fs'
+    import * as own from '@anneal/run'
+    import * as web from '@anneal/run/browser'
+    import * as ort from 'onnxruntime-web/wasm'
+    const paths = ['sounds/0.wav', 'sounds/1.wav', 'sounds/2.wav']
+    const all = []
+    for (const [load, options, inputs] of [
+      [own.load, { threads: 1 }, paths],
+      [web.load, { ort, threads: 1 }, paths.map(path => new Uint8Array(readFileSync(path)))],
+    ]) {
+      const model = await load(new Uint8Array(readFileSync('sounds.onnx')), { kind: 'sound', ...options })
+      all.push((await model.predict(inputs)).map(({ scores }) => [...scores]))
+      await model.predict(Buffer.from('ID3 no sound')).then(() => console.error('no error'), error => console.error(error.message))
+      await model.dispose()
+    }
+    console.log(JSON.stringify(all))`)
+  assert.equal(status, 0, said)
+  const found = JSON.parse(stdout) as number[][][]
+  assert.equal(found.length, 2)
+  for (const scores of found) sameSounds(scores)
+  assert.match(said, /it is an MP3 file; to read it, install one more package \(npm install audio-decode\)/)
+  assert.match(said, /it is a file of MP3, and a worker has no decoder for it/)
+})
+
 // Skipped if there is no browser.
 if (browserPath)
-  test('in Chromium, through esbuild, golden pictures and texts get the answers of the trained nets', async () => {
-    const sameTexts = await textModel()
+  test('in Chromium, through esbuild, golden pictures, texts and recordings get the answers of the trained nets', async () => {
+    const [sameTexts, sameSounds] = [await textModel(), await soundModel()]
     put({
       'app.ts': `import { load } from '@anneal/run'
         import wasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm'
@@ -383,6 +461,16 @@ if (browserPath)
         }, async runTexts(texts: string[]) {
           await using model = await load('/texts.onnx', { kind: 'text', wasmPaths: { wasm } })
           return (await model.predict(texts)).map(({ scores }) => [...scores])
+        }, async runSounds(count: number, as: 'blob' | 'buffer') {
+          await using model = await load('/sounds.onnx', { kind: 'sound', wasmPaths: { wasm } })
+          const scores: number[][] = []
+          for (let i = 0; i < count; i++) {
+            const blob = await (await fetch('/sounds/' + i + '.wav')).blob()
+            const rate = [8000, 44100, 48000][i]!
+            const input = as === 'blob' ? blob : await new OfflineAudioContext(1, 1, rate).decodeAudioData(await blob.arrayBuffer())
+            scores.push([...(await model.predict(input)).scores])
+          }
+          return scores
         } })`,
     })
     const { outputFiles } = await build({
@@ -398,6 +486,9 @@ if (browserPath)
       ['/texts.onnx', { body: readFileSync(at('texts.onnx')), type: 'application/octet-stream' }],
       ['/model.onnx', { body: readFileSync(at('model.onnx')), type: 'application/octet-stream' }],
     ])
+    site.set('/sounds.onnx', { body: readFileSync(at('sounds.onnx')), type: 'application/octet-stream' })
+    for (const i of [0, 1, 2])
+      site.set(`/sounds/${i}.wav`, { body: readFileSync(at(`sounds/${i}.wav`)), type: 'audio/wav' })
     for (const { path, contents } of outputFiles)
       site.set(path.slice(at('www').length).replaceAll('\\', '/'), {
         body: contents,
@@ -413,6 +504,7 @@ if (browserPath)
       // AVIF with halved colour, and animations: decoders enlarge the colour in their own ways.
       same(scores, name => (name.startsWith('avif') ? 0.1 : 0.02))
       sameTexts(await page.evaluate<number[][]>(`runTexts(${JSON.stringify(texts)})`))
+      for (const as of ['blob', 'buffer']) sameSounds(await page.evaluate<number[][]>(`runSounds(3, '${as}')`))
       assert.deepEqual(served.foreign, [], 'nobody else is asked')
     } finally {
       await served.close()

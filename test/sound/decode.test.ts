@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { bytesReader, openSound, readSound } from '../../src/sound/decode/decode.ts'
-import { describeSound, formatOf, soundFiles } from '../../src/sound/decode/formats.ts'
-import { joined, resample, resampler } from '../../src/sound/decode/resample.ts'
+import { describeSound, formatOf } from '../../src/runtime/sound/formats.ts'
+import { bytesReader } from '../../src/runtime/sound/mono.ts'
+import { openSound } from '../../src/runtime/sound/open.ts'
+import { joined, resample, resampler } from '../../src/runtime/sound/resample.ts'
+import { readSound } from '../../src/sound/decode/decode.ts'
+import { soundFiles } from '../../src/sound/decode/formats.ts'
 import { rising, wav } from './sound.make.ts'
 
 const golden = JSON.parse(readFileSync(new URL('../golden/sounds.json', import.meta.url), 'utf8')) as {
@@ -170,6 +173,16 @@ test('damaged and empty recordings are refused with their name and the reason', 
     /no sound|damaged/,
     'half an MP3',
   )
+  // Cut where a decoder would go on without a word.
+  for (const [name, share] of [
+    ['ogg', 0.9],
+    ['opus', 0.6],
+    ['opus', 0.95],
+    ['mp3', 0.6],
+  ] as const) {
+    const bytes = new Uint8Array(Buffer.from(golden.files[name]!, 'base64'))
+    await refused(bytes.slice(0, Math.floor(share * bytes.length)), /it is cut off/, `${share} of ${name}`)
+  }
 })
 
 test('values that are no numbers become 0 and are counted', async () => {

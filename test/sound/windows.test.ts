@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { windowStarts } from '../../src/runtime/sound/windows.ts'
 import { augmentations, changeSamples, drawChange, maskBars } from '../../src/sound/augment.ts'
 import { preprocessingFor } from '../../src/sound/domain/input-of.ts'
 import { proposeGroup } from '../../src/sound/groups.ts'
 import { windowsOf } from '../../src/sound/inference/windows-of.ts'
 import { windowOf } from '../../src/sound/source.ts'
-import { chooseWindow, windowStarts } from '../../src/sound/windows.ts'
+import { chooseWindow } from '../../src/sound/windows.ts'
 import { ones, scope } from '../../src/torch/index.ts'
 
 test('a recording of any length is covered by its windows, and a stream of it has the same ones', async () => {

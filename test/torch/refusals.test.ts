@@ -433,7 +433,7 @@ describe('operators refuse what does not fit', { skip: lacksFloat }, () => {
       .schemas()
       .filter(s => s.startsWith('anneal::'))
       .map(s => s.split('(')[0]!.slice('anneal::'.length))
-    // of no tensors
+    // of no tensors; `sum_over_ranks` is no kernel, and is tested below
     const without = [
       'kernel_sets',
       'kernel_sets_in_use',
@@ -441,6 +441,7 @@ describe('operators refuse what does not fit', { skip: lacksFloat }, () => {
       'use_kernel_set',
       'conv_ways',
       'has_convolutions',
+      'sum_over_ranks',
     ]
     assert.deepEqual(
       ours.filter(name => !without.includes(name) && !(name in operators)),
@@ -448,6 +449,13 @@ describe('operators refuse what does not fit', { skip: lacksFloat }, () => {
       'operators without a line',
     )
     assert.ok(ours.length > without.length + 10, `${ours.length} operators`)
+  })
+
+  test('sum_over_ranks: a group that this process is not in', {
+    skip: native.schemas().some(s => s.startsWith('anneal::sum_over_ranks')) ? false : 'this build joins no groups',
+  }, () => {
+    assert.throws(() => call('anneal::sum_over_ranks', tensor([4]), 'nobody'), TorchError)
+    assert.throws(() => call('anneal::sum_over_ranks', tensor([4]), 7), TorchError)
   })
 
   for (const [key, { args }] of Object.entries(operators))

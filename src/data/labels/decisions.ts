@@ -3,6 +3,7 @@ import { relative } from 'node:path'
 import { sha256 } from '../../base/digest.ts'
 import { DataError, fileReason, nearest } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
+import { readSampleSync } from '../shards/members.ts'
 import { objectIn } from '../tables/jsonl.ts'
 import { cellNumber } from '../tables/table.ts'
 import type { Problem } from '../types.ts'
@@ -125,7 +126,7 @@ function checkContent({ file, raw }: FolderIndex['items'][number], decision: Dec
   if (!decision.hash) return
   let hash: string
   try {
-    hash = sha256(readFileSync(raw ? Buffer.from(raw) : file))
+    hash = sha256(readSampleSync(raw ? { file, raw } : { file }))
   } catch (error) {
     throw new DataError(`${file} has a decision but can not be read: ${fileReason(error)}.`, {
       cause: error,

@@ -1,7 +1,7 @@
 import { amount } from '../../base/format.ts'
 import type { Answer } from './engine.ts'
 import { drawHeat, evidence } from './heat.ts'
-import { make, percent, type Setup } from './setup.ts'
+import { type AnySetup, make, percent, type Setup } from './setup.ts'
 
 /** A picture with its answer, or why there is none. */
 export interface Shown {
@@ -16,17 +16,17 @@ export interface Shown {
 const first = 8
 
 /** The classes of an answer, the most probable first; targets stay in their order. */
-export function ranked({ task }: Pick<Setup, 'task'>, scores: Float32Array): number[] {
+export function ranked({ task }: Pick<AnySetup, 'task'>, scores: Float32Array): number[] {
   const all = Array.from(scores.keys())
   return task === 'regression' ? all : all.sort((a, b) => scores[b]! - scores[a]! || a - b)
 }
 
 /** The labels of an answer that reach their thresholds. */
-export const decided = ({ thresholds }: Setup, scores: Float32Array, c: number): boolean =>
+export const decided = ({ thresholds }: AnySetup, scores: Float32Array, c: number): boolean =>
   scores[c]! >= (thresholds?.[c] ?? 0.5)
 
 /** The answer in a few words. */
-export function words(setup: Setup, { prediction }: Answer): string {
+export function words(setup: AnySetup, { prediction }: Pick<Answer, 'prediction'>): string {
   const { classes } = setup
   if (prediction.task === 'regression')
     return classes.map((name, c) => `${name}: ${amount(prediction.scores[c]!)}`).join(', ')
@@ -42,7 +42,11 @@ export const counted = (setup: Setup, answer: Answer): readonly string[] =>
 
 /** The list of an answer: names, numbers and bars. choose: is called with a class whose heat map is wanted, or with
  *  undefined for none. */
-export function scoreTable(setup: Setup, scores: Float32Array, choose?: (c: number | undefined) => void): HTMLElement {
+export function scoreTable(
+  setup: AnySetup,
+  scores: Float32Array,
+  choose?: (c: number | undefined) => void,
+): HTMLElement {
   const body = make('tbody')
   const order = ranked(setup, scores)
   let pressed: HTMLButtonElement | undefined
@@ -74,7 +78,7 @@ export function scoreTable(setup: Setup, scores: Float32Array, choose?: (c: numb
   return make('div', [table, more])
 }
 
-function scoreRow(setup: Setup, scores: Float32Array, c: number, name: Node): HTMLElement {
+function scoreRow(setup: AnySetup, scores: Float32Array, c: number, name: Node): HTMLElement {
   const row = make('tr', [make('th', [name], { scope: 'row' })])
   if (setup.task === 'regression') {
     row.append(make('td', amount(scores[c]!), { className: 'value' }))

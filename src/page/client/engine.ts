@@ -23,17 +23,30 @@ export interface Question {
 }
 
 /** Answers questions: in this thread or in a worker. */
-export interface Engine {
-  answer(question: Question): Promise<Answer>
+export interface Engine<Q = Question, A = Answer> {
+  answer(question: Q): Promise<A>
+}
+
+/** What is asked of a kind of model. */
+export interface Kind<Q, A> {
+  /** Loads the model into this thread. wasm: the bytes of onnxruntime-web's .wasm file, so that nothing is fetched. */
+  create(ort: Ort, model: ArrayBuffer, wasm: ArrayBuffer): Promise<Engine<Q, A>>
+  /** What goes to a worker and comes from it without a copy. */
+  given(question: Q): Transferable[]
+  taken(answer: A): Transferable[]
 }
 
 /** The most pixels of a picture: more would need gigabytes, which a page on a phone does not get. */
 const limitPixels = 100e6
 
-/** Loads the model into this thread. wasm: the bytes of onnxruntime-web's .wasm file, so that nothing is fetched. */
-export async function createEngine(ort: Ort, model: ArrayBuffer, wasm: ArrayBuffer): Promise<Engine> {
-  const loaded = await load(model, { kind: 'picture', ort, wasm, device: 'wasm', threads: 1, limitPixels })
-  return { answer: question => answer(loaded, question) }
+/** Models of pictures. */
+export const pictures: Kind<Question, Answer> = {
+  async create(ort, model, wasm) {
+    const loaded = await load(model, { kind: 'picture', ort, wasm, device: 'wasm', threads: 1, limitPixels })
+    return { answer: question => answer(loaded, question) }
+  },
+  given: ({ input }) => ('close' in input ? [input] : []),
+  taken: ({ thumbnail }) => (thumbnail ? [thumbnail.data.buffer] : []),
 }
 
 async function answer(model: Model, { input, heat, thumbnail }: Question): Promise<Answer> {

@@ -1,8 +1,8 @@
-import type { Setup } from './setup.ts'
+import type { AnySetup } from './setup.ts'
 
 /** The bytes of the model and of the runtime: out of the page, or fetched beside it. progress: of all bytes. */
 export async function loadBytes(
-  { files }: Setup,
+  { files }: AnySetup,
   progress: (done: number, total: number) => void,
 ): Promise<{ model: ArrayBuffer; wasm: ArrayBuffer }> {
   refuseOld(files.model.url === undefined)

@@ -1,10 +1,10 @@
 import type { Ort } from '../../runtime/browser.ts'
 import { card, counted, type Shown, words } from './answers.ts'
 import { watchCamera } from './camera.ts'
-import type { Engine } from './engine.ts'
+import { type Engine, pictures } from './engine.ts'
 import { type Given, watchInputs } from './inputs.ts'
 import { loadBytes } from './load.ts'
-import { at, percent, readSetup, type Setup } from './setup.ts'
+import { at, percent, readSetup, type Setup, scriptAddress } from './setup.ts'
 import { Table } from './table.ts'
 import { startEngine, work } from './worker.ts'
 
@@ -13,7 +13,7 @@ const mostCards = 24
 
 /** Starts the page, or in a worker its part there. */
 export function start(ort: Ort): void {
-  if (typeof document === 'undefined') work(ort)
+  if (typeof document === 'undefined') work(ort, pictures)
   else new Page(ort, readSetup()).run()
 }
 
@@ -60,7 +60,7 @@ class Page {
         Object.assign(bar, { max: total, value: done })
       })
       bar.removeAttribute('value')
-      const engine = await startEngine(this.#ort, this.#script(), model, wasm)
+      const engine = await startEngine(this.#ort, scriptAddress(this.#setup), { model, wasm }, pictures)
       this.#say('Ready.')
       return engine
     } catch (error) {
@@ -69,13 +69,6 @@ class Page {
     } finally {
       bar.hidden = true
     }
-  }
-
-  /** The address of the page's own script, for its worker. */
-  #script(): string {
-    const { script } = this.#setup
-    if (script !== undefined) return script
-    return URL.createObjectURL(new Blob([at('program').textContent!], { type: 'text/javascript' }))
   }
 
   async #work(engine: Promise<Engine>): Promise<void> {

@@ -1,5 +1,5 @@
-/** What the page knows of itself, written by the export as JSON. */
-export interface Setup {
+/** What every page knows of itself, written by the export as JSON. */
+export interface AnySetup {
   /** How many bytes model and runtime have to be fetched, by address; without one they are in the page. */
   files: Record<'model' | 'wasm', { url?: string; bytes: number }>
   /** The address of the page's script; without one it is in the page. */
@@ -8,9 +8,20 @@ export interface Setup {
   task: 'single' | 'multi' | 'regression'
   classes: readonly string[]
   thresholds?: readonly number[]
+}
+
+/** What a page of pictures knows of itself. */
+export interface Setup extends AnySetup {
   heat?: { rows: number; columns: number }
   /** The square that the net sees, as a share of a picture's short side. */
   seen: number
+}
+
+/** What a page of sounds knows of itself. */
+export interface SoundSetup extends AnySetup {
+  /** Samples in a second, as the model takes them, and the length of its window; without one it takes no stream. */
+  rate: number
+  window?: number
 }
 
 /** An element of the page. */
@@ -28,11 +39,17 @@ export function make<K extends keyof HTMLElementTagNameMap>(
 }
 
 /** The setup that the export wrote. */
-export const readSetup = (): Setup => JSON.parse(at('setup').textContent!)
+export const readSetup = <S extends AnySetup = Setup>(): S => JSON.parse(at('setup').textContent!)
 
 /** A probability in percent; one that is not 0 or 1 is not written as such. */
 export function percent(p: number): string {
   if (p > 0 && p < 0.001) return '< 0.1 %'
   if (p < 1 && p > 0.999) return '> 99.9 %'
   return `${(100 * p).toFixed(1)} %`
+}
+
+/** The address of the page's own script, for its worker. */
+export function scriptAddress({ script }: AnySetup): string {
+  if (script !== undefined) return script
+  return URL.createObjectURL(new Blob([at('program').textContent!], { type: 'text/javascript' }))
 }

@@ -1,14 +1,12 @@
 import type { Ort } from '../../runtime/browser.ts'
-import { type Answer, createEngine, type Engine, type Question } from './engine.ts'
+import type { Engine, Kind } from './engine.ts'
 
-type ToWorker =
-  | { kind: 'start'; model: ArrayBuffer; wasm: ArrayBuffer }
-  | { kind: 'ask'; id: number; question: Question }
-type FromWorker =
+type ToWorker<Q> = { kind: 'start'; model: ArrayBuffer; wasm: ArrayBuffer } | { kind: 'ask'; id: number; question: Q }
+type FromWorker<A> =
   | { kind: 'here' }
   | { kind: 'started' }
   | { kind: 'refused'; message: string }
-  | { kind: 'answer'; id: number; answer: Answer }
+  | { kind: 'answer'; id: number; answer: A }
   | { kind: 'failed'; id: number; message: string }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
@@ -17,16 +15,16 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 const patience = 10_000
 
 /** The worker's side: loads the model it is sent, and answers. */
-export function work(ort: Ort): void {
+export function work<Q, A>(ort: Ort, { create, taken }: Kind<Q, A>): void {
   const own = self as unknown as {
-    onmessage: ((event: MessageEvent<ToWorker>) => void) | null
-    postMessage(message: FromWorker, transfer?: Transferable[]): void
+    onmessage: ((event: MessageEvent<ToWorker<Q>>) => void) | null
+    postMessage(message: FromWorker<A>, transfer?: Transferable[]): void
   }
-  let engine: Engine | undefined
+  let engine: Engine<Q, A> | undefined
   own.onmessage = async ({ data }) => {
     if (data.kind === 'start') {
       try {
-        engine = await createEngine(ort, data.model, data.wasm)
+        engine = await create(ort, data.model, data.wasm)
         own.postMessage({ kind: 'started' })
       } catch (error) {
         own.postMessage({ kind: 'refused', message: messageOf(error) })
@@ -35,7 +33,7 @@ export function work(ort: Ort): void {
     }
     try {
       const answer = await engine!.answer(data.question)
-      own.postMessage({ kind: 'answer', id: data.id, answer }, answer.thumbnail ? [answer.thumbnail.data.buffer] : [])
+      own.postMessage({ kind: 'answer', id: data.id, answer }, taken(answer))
     } catch (error) {
       own.postMessage({ kind: 'failed', id: data.id, message: messageOf(error) })
     }
@@ -45,10 +43,15 @@ export function work(ort: Ort): void {
 
 /** The page's side: an engine in a worker, so that the page stays responsive. Without workers it is in the page. script:
  *  the address of the page's own script. */
-export async function startEngine(ort: Ort, script: string, model: ArrayBuffer, wasm: ArrayBuffer): Promise<Engine> {
+export async function startEngine<Q, A>(
+  ort: Ort,
+  script: string,
+  { model, wasm }: { model: ArrayBuffer; wasm: ArrayBuffer },
+  { create, given }: Kind<Q, A>,
+): Promise<Engine<Q, A>> {
   const worker = await begin(script)
-  if (!worker) return createEngine(ort, model, wasm)
-  const waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>()
+  if (!worker) return create(ort, model, wasm)
+  const waiting = new Map<number, { resolve(answer: A): void; reject(error: Error): void }>()
   let count = 0
   let dead: Error | undefined
   await new Promise<void>((resolve, reject) => {
@@ -60,7 +63,7 @@ export async function startEngine(ort: Ort, script: string, model: ArrayBuffer, 
     }
     worker.onerror = event =>
       end(`The page's worker has stopped: ${event.message || 'out of memory?'}. Reload the page.`)
-    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+    worker.onmessage = ({ data }: MessageEvent<FromWorker<A>>) => {
       if (data.kind === 'started') resolve()
       else if (data.kind === 'refused') end(data.message)
       else if (data.kind !== 'here') {
@@ -70,7 +73,7 @@ export async function startEngine(ort: Ort, script: string, model: ArrayBuffer, 
         else one?.reject(new Error(data.message))
       }
     }
-    worker.postMessage({ kind: 'start', model, wasm } satisfies ToWorker, [model, wasm])
+    worker.postMessage({ kind: 'start', model, wasm } satisfies ToWorker<Q>, [model, wasm])
   })
   return {
     answer: question =>
@@ -78,8 +81,7 @@ export async function startEngine(ort: Ort, script: string, model: ArrayBuffer, 
         if (dead) return reject(dead)
         const id = count++
         waiting.set(id, { resolve, reject })
-        const { input } = question
-        worker.postMessage({ kind: 'ask', id, question } satisfies ToWorker, 'close' in input ? [input] : [])
+        worker.postMessage({ kind: 'ask', id, question } satisfies ToWorker<Q>, given(question))
       }),
   }
 }

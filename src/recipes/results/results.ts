@@ -31,7 +31,7 @@ export async function finish(
   const { objective, net, source } = prepared
   const { task, names: classes } = objective
   const meaning = { task, classes, seed: prepared.seed }
-  const learn = evaluator(prepared)
+  const learn = evaluator(prepared, context)
   await turn(signal)
   const plain = evaluated ?? (await learn.validate(source('valid'), { signal }))
   const { temperature, calibration } = calibrate(session, meaning, plain)
@@ -70,21 +70,23 @@ export async function finish(
       : objective.score(outputs, targets)
   }
   const tta = await compareViews(prepared, context, { temperature, score, plain: { valid, ...(test ? { test } : {}) } })
-  writeInterpretation(session.run.paths.interpret, {
-    ...(await explain(prepared, calibrated, thresholds)),
-    ...session.known('doubts'),
-    ...(calibration ? { calibration } : {}),
-    ...(stages.length > 1 ? { sizes: stages.map(({ size, best }) => sizeScore(size, best)) } : {}),
-    ...weightPath(stages),
-    ...(tested && test
-      ? {
-          test: {
-            ...test,
-            ...(task === 'single' ? { confusion: confusionsOf(testedAt ?? tested, classes.length) } : {}),
-          },
-        }
-      : {}),
-  })
+  const { isFirst } = session.ranks
+  if (isFirst)
+    writeInterpretation(session.run.paths.interpret, {
+      ...(await explain(prepared, calibrated, thresholds)),
+      ...session.known('doubts'),
+      ...(calibration ? { calibration } : {}),
+      ...(stages.length > 1 ? { sizes: stages.map(({ size, best }) => sizeScore(size, best)) } : {}),
+      ...weightPath(stages),
+      ...(tested && test
+        ? {
+            test: {
+              ...test,
+              ...(task === 'single' ? { confusion: confusionsOf(testedAt ?? tested, classes.length) } : {}),
+            },
+          }
+        : {}),
+    })
   return {
     ...valid,
     task,
@@ -104,13 +106,14 @@ export async function finish(
 
 /** The prepared run at `testSize`, if the best weights validate no worse there than at their training size: objects
  *  look larger in training crops than in test crops (Touvron et al. 2019, arXiv:1906.06423). */
-export async function atTestSize(prepared: Prepared, { session, signal }: Context): Promise<Prepared> {
+export async function atTestSize(prepared: Prepared, context: Context): Promise<Prepared> {
+  const { session, signal } = context
   const { size, testSize, domain } = prepared
   if (testSize === undefined || testSize === size) return prepared
   const larger = await prepared.at(testSize)
   const [then, now] = [
-    await evaluator(prepared).validate(prepared.source('valid'), { signal }),
-    await evaluator(larger).validate(larger.source('valid'), { signal }),
+    await evaluator(prepared, context).validate(prepared.source('valid'), { signal }),
+    await evaluator(larger, context).validate(larger.source('valid'), { signal }),
   ]
   const better = !isBetter(then, now)
   const { metric } = prepared.objective
@@ -155,6 +158,10 @@ function intervalOf(
   return [value, low, high].every(Number.isFinite) ? { [objective.metric]: [low, high] } : undefined
 }
 
-function evaluator({ net, source, objective, batchSize, seed, precision }: Prepared): Learner {
-  return new Learner(net, { train: source('train'), classes: objective.names, objective, batchSize, seed, precision })
+function evaluator(
+  { net, source, objective, batchSize, seed, precision }: Prepared,
+  { session: { ranks } }: Pick<Context, 'session'>,
+): Learner {
+  const how = { objective, batchSize, seed, precision, ranks }
+  return new Learner(net, { train: source('train'), classes: objective.names, ...how })
 }

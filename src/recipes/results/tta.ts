@@ -50,7 +50,7 @@ export async function compareViews(
 /** Outputs joined over the plain view and the augmented ones, [N × classes]. */
 function outputsOf(
   { net, objective, source, batchSize, precision }: Prepared,
-  { signal }: Context,
+  { session: { ranks }, signal }: Context,
   { part, views, join, temperature }: { part: Part; views: number; join: TtaResult['join']; temperature: number },
 ): Promise<Outputs> {
   const activate: typeof objective.activate = x => objective.activate(temperature === 1 ? x : x.div(temperature))
@@ -60,6 +60,7 @@ function outputsOf(
     batchSize: 2 * batchSize,
     precision,
     signal,
+    ranks,
     ...(join === 'max' ? { plain: 'max' } : {}),
   }
   return tta(net, { plain: source(part), augmented: source(part, { augmented: true }) }, how)

@@ -3,6 +3,7 @@ import { isAbsolute, join, relative, resolve } from 'node:path'
 import { RunError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
+import { dataExists } from '../../data/shards/find.ts'
 import type { Item } from '../../data/types.ts'
 import type { Dataset, Words } from '../../domain/index.ts'
 import { type RunConfig, readSeen } from '../../runs/index.ts'
@@ -24,7 +25,7 @@ const tables = ['labels', 'clean'] as const
 export function placed(run: string, config: RunConfig, { data, ...given }: Places): RunConfig {
   const settings = { ...config.settings }
   const now = data === undefined ? config.data : resolve(data)
-  if (!existsSync(now))
+  if (!dataExists(now))
     throw new RunError(
       data === undefined
         ? `${run}: its data were in ${now}, which no longer exists. Give their new place with ${option('data')}.`

@@ -4,6 +4,7 @@ import { RunError } from '../../base/errors.ts'
 import { ensureFolder, writeAtomic } from '../../base/files.ts'
 import type { ClassCount } from '../../data/types.ts'
 import type { ModelChoice, Narrator } from '../../domain/index.ts'
+import { alone, type Ranks } from '../../ranks/ranks.ts'
 import { type EventBody, type Interpretation, type Run, type RunEvent, readEvents } from '../../runs/index.ts'
 import type { Tensor } from '../../torch/index.ts'
 import { storedTensors } from '../../train/saved-model.ts'
@@ -51,13 +52,22 @@ const wordsOf = (body: EventBody): string =>
 export class Session implements Narrator {
   readonly run: Run
   readonly #listen: (event: RunEvent) => void
+  /** The processes that do this run together, and its name among the runs that they do. */
+  readonly ranks: Ranks
+  readonly #name: string
   #state: ResumeState = { format: 3, step: 0, epoch: 0, answers: {} }
   readonly #path: string
   /** Events that earlier processes wrote and that this one repeats until it reaches the same point, as JSON. */
   readonly #written = new Set<string>()
 
-  constructor(run: Run, listen: (event: RunEvent) => void) {
+  constructor(
+    run: Run,
+    listen: (event: RunEvent) => void,
+    { ranks = alone, name = '' }: { ranks?: Ranks; name?: string } = {},
+  ) {
     this.run = run
+    this.ranks = ranks
+    this.#name = name
     this.#listen = listen
     this.#path = join(run.paths.resume, 'state.json')
   }
@@ -94,6 +104,7 @@ export class Session implements Narrator {
   }
 
   emit(body: EventBody): void {
+    if (body.type === 'warning') this.ranks.warnFirst(body.message)
     if (body.type === 'batch') this.#written.clear()
     if (this.#written.has(wordsOf(body))) this.#listen({ t: this.run.seconds, ...body })
     else this.#listen(this.run.append(body))
@@ -109,10 +120,21 @@ export class Session implements Narrator {
     this.emit({ type: 'warning', message })
   }
 
-  /** Runs a step whose answer is plain data, or returns its answer from before the run was resumed. */
+  /** Runs a step whose answer is plain data, or returns its answer from before the run was resumed. Of several ranks the
+   *  first one runs it, and the others get its answer, so that they never differ. */
   async once<T>(name: string, fn: () => Promise<T> | T): Promise<T> {
-    if (!Object.hasOwn(this.#state.answers, name)) this.#state.answers[name] = (await fn()) ?? null
-    return this.#state.answers[name] as T
+    const { answers } = this.#state
+    answers[name] = await this.ranks.onceFromFirst(`${this.#name}/${name}`, async () =>
+      Object.hasOwn(answers, name) ? answers[name] : ((await fn()) ?? null),
+    )
+    return answers[name] as T
+  }
+  /** The same for a step that the ranks do together: each runs it. */
+  async together<T>(name: string, fn: () => Promise<T> | T): Promise<T> {
+    const { answers } = this.#state
+    const own = Object.hasOwn(answers, name) ? answers[name] : ((await fn()) ?? null)
+    answers[name] = await this.ranks.onceFromFirst(`${this.#name}/${name}`, () => own)
+    return answers[name] as T
   }
   /** The answer that an earlier process of this run stored under a name. */
   known<K extends keyof Answers>(name: K): Answers[K] | undefined {
@@ -148,6 +170,7 @@ export class Session implements Narrator {
     inner?: Inner
     tensors?: ReadonlyMap<string, Tensor>
   }): boolean {
+    if (!this.ranks.isFirst) return true
     const name = tensors ? `step-${step}.safetensors` : undefined
     const next: ResumeState = {
       format: 3,

@@ -1,12 +1,15 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { RunError } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
 import { type Report, streamReport } from '../../base/progress.ts'
 import { samples } from '../../base/samples.ts'
 import { version } from '../../base/version.ts'
 import type { LabelOptions } from '../../data/index.ts'
+import { dataExists } from '../../data/shards/find.ts'
 import type { Domain, ModelChoice, Progress } from '../../domain/index.ts'
+import type { Ranks } from '../../ranks/ranks.ts'
 import {
   domainOf,
   isRun,
@@ -28,6 +31,7 @@ import { type FiveSteps, fiveSteps } from '../steps/five-steps.ts'
 import type { Context } from './context.ts'
 import { averageOutputs, heldBy, type Members, memberName, trainMembers } from './cross-validation.ts'
 import { type Places, placed } from './moved-files.ts'
+import { copyRun, explained, folderOf, overRanks } from './over-ranks.ts'
 import { atQuality, explainQuality, netsAtBest } from './quality.ts'
 import { Session } from './session.ts'
 import { restoredOptions, storedSettings } from './stored-options.ts'
@@ -59,7 +63,23 @@ export async function train<O extends object>(
   { out, ...options }: O & RecipeOptions & { out?: string | undefined },
   hooks: TrainHooks = {},
 ): Promise<RunResult> {
-  if (!existsSync(data)) throw new RunError(`${data}: no such folder or file. Expected ${domain.expected(data)}.`)
+  const { report, signal } = hooks
+  const recipe = options as unknown as O & RecipeOptions
+  const group = { domain, options: recipe, settings: storedSettings(options), report, signal }
+  return overRanks(group, (ranks, signal) =>
+    trainIn(ranks, domain, data, { ...recipe, out }, { ...hooks, ...(signal ? { signal } : {}) }),
+  )
+}
+
+/** The same in a group of processes. */
+async function trainIn<O extends object>(
+  ranks: Ranks,
+  domain: Domain<O>,
+  data: string,
+  { out, ...options }: O & RecipeOptions & { out?: string | undefined },
+  hooks: TrainHooks,
+): Promise<RunResult> {
+  if (!dataExists(data)) throw new RunError(`${data}: no such folder or file. Expected ${domain.expected(data)}.`)
   const root = resolve(out ?? 'runs')
   if (!relative(resolve(data), root).startsWith('..'))
     throw new RunError(`${root}: the run would lie inside the data, ${data}; name another folder (${option('out')}).`)
@@ -77,23 +97,35 @@ export async function train<O extends object>(
     settings: storedSettings(options),
   }
   const existed = existsSync(root)
-  const dir = out ?? newRunFolder(options.model ?? 'auto')
+  const { dir, free } = folderOf(ranks, () => out ?? newRunFolder(options.model ?? 'auto'))
   try {
-    return await drive(domain, dir, { mode: 'create', config, options: options as unknown as O & RecipeOptions }, hooks)
+    const asked = { mode: 'create' as const, config, options: options as unknown as O & RecipeOptions, ranks }
+    return await drive(domain, dir, asked, ranks.isFirst ? hooks : quiet(hooks))
   } catch (error) {
+    if (!ranks.isFirst) throw error
     if (!existed || out === undefined) removeEmpty(dir)
     if (out === undefined) removeEmpty(dirname(dir))
     throw error
+  } finally {
+    free()
   }
 }
 
+/** The callbacks of a rank that is not the first: it shows and draws nothing. */
+const quiet = ({ signal, labelOf }: TrainHooks): TrainHooks => ({
+  report: () => {},
+  ...(signal ? { signal } : {}),
+  ...(labelOf ? { labelOf } : {}),
+})
+
 /** A run's configuration without the facts that libtorch reports. */
 type Asked = Omit<RunConfig, 'versions' | 'machine'> & Partial<RunConfig>
-const whole = (asked: Asked): RunConfig => ({
+const whole = (asked: Asked, ranks: Ranks): RunConfig => ({
   versions: { node: process.versions.node, libtorch: library().version, anneal: version() },
-  machine: machineFacts(),
+  machine: factsOf(ranks),
   ...asked,
 })
+const factsOf = ({ alone, size }: Ranks) => ({ ...machineFacts(), ...(alone ? {} : { ranks: size }) })
 
 function removeEmpty(dir: string): void {
   try {
@@ -113,7 +145,28 @@ export interface ResumeHooks extends TrainHooks {
 export async function resume<O extends object>(
   domain: Domain<O>,
   dir: string,
-  { places = {}, ...hooks }: ResumeHooks = {},
+  hooks: ResumeHooks = {},
+): Promise<RunResult> {
+  const { report, signal } = hooks
+  return overRanks({ domain, options: {}, settings: {}, report, signal, resumed: true }, async (ranks, signal) => {
+    const own = { ...hooks, ...(signal ? { signal } : {}) }
+    if (ranks.alone) return resumeIn(ranks, domain, dir, own)
+    const { dir: folder, free } = folderOf(ranks, () => dir)
+    try {
+      if (ranks.isFirst && !isRun(dir)) throw new RunError(`${dir}: holds no run that can be resumed.`)
+      await copyRun(ranks, dir, folder)
+      return await resumeIn(ranks, domain, folder, ranks.isFirst ? own : { ...quiet(own), places: hooks.places ?? {} })
+    } finally {
+      free()
+    }
+  })
+}
+
+async function resumeIn<O extends object>(
+  ranks: Ranks,
+  domain: Domain<O>,
+  dir: string,
+  { places = {}, ...hooks }: ResumeHooks,
 ): Promise<RunResult> {
   const { result } = runPaths(dir)
   const config = readConfig(dir)
@@ -126,10 +179,13 @@ export async function resume<O extends object>(
   const kind = domainOf(config)
   if (kind !== domain.name)
     throw new RunError(`${dir}: its data are ${kind}; it can't be resumed as a run of ${domain.name}.`)
-  checkSameMachine(dir, config)
-  const moved = placed(dir, config, places)
+  const then = Number(config.machine.ranks ?? 1)
+  checkSameMachine(dir, config, { otherRanks: then !== ranks.size })
+  const placedConfig = placed(dir, config, places)
+  const moved = then === ranks.size ? placedConfig : { ...placedConfig, machine: factsOf(ranks) }
+  const regrouped = then === ranks.size ? undefined : regroupedText(then, ranks.size)
   const options = restoredOptions(dir, moved.settings, hooks.labelOf) as O & RecipeOptions
-  return drive(domain, dir, { mode: 'append', config: moved, options }, hooks)
+  return drive(domain, dir, { mode: 'append', config: moved, options, ranks, regrouped }, hooks)
 }
 
 async function drive<O extends object>(
@@ -139,11 +195,17 @@ async function drive<O extends object>(
     mode,
     config,
     options,
+    ranks,
+    regrouped,
     model,
   }: {
     mode: 'create' | 'append'
     config: Asked
     options: O & RecipeOptions
+    /** The processes that do this run together. */
+    ranks: Ranks
+    /** What it changes that a run goes on in another number of processes, in words. */
+    regrouped?: string | undefined
     /** The model, if it was chosen before. */
     model?: ModelChoice | undefined
   },
@@ -167,19 +229,23 @@ async function drive<O extends object>(
     // Written with the first event: while samples are listed, libtorch is still being loaded.
     let written = mode === 'append'
     const writeConfig = () => {
-      if (!written) run.writeConfig(whole(config))
+      if (!written) run.writeConfig(whole(config, ranks))
       written = true
     }
-    const session = new Session(run, event => {
+    const name = `net ${config.seedShift ?? ''} fold ${options.fold ?? ''}`
+    const listen = (event: RunEvent) => {
       writeConfig()
       onEvent(event)
-    })
+    }
+    const session = new Session(run, listen, { ranks, name })
+    ranks.hearWarnings(message => held && session.warn(message))
     if (mode === 'append') session.resume()
+    if (regrouped) session.emit({ type: 'line', text: regrouped })
     if (model && session.known('model') === undefined) session.know('model', model)
     onRun?.(dir, message => held && session.warn(message))
     try {
       const accepted = () => {
-        if (mode === 'append') run.writeConfig(whole(config))
+        if (mode === 'append') run.writeConfig(whole(config, ranks))
         onAccepted?.()
       }
       const { seedShift } = config
@@ -188,7 +254,7 @@ async function drive<O extends object>(
       const { result, made } = members
         ? await everyMember(config, context, members, { onEvent, report, progress, signal, writeReport, accepted })
         : await oneRun(config, context)
-      run.writeConfig({ ...whole(config), ...made, settings: { ...config.settings, ...made.settings } })
+      run.writeConfig({ ...whole(config, ranks), ...made, settings: { ...config.settings, ...made.settings } })
       run.finish(result)
       session.forget()
       await writeReport?.(dir).catch((error: Error) =>
@@ -196,7 +262,8 @@ async function drive<O extends object>(
       )
       onEvent({ t: run.seconds, type: 'done', result })
       return result
-    } catch (error) {
+    } catch (thrown) {
+      const error = explained(ranks, thrown)
       held = false // how the run ended is its last event
       if (wasStopped(error)) {
         const saved = (error as Stopped).saved ?? session.save() // a fold has said it already
@@ -220,6 +287,9 @@ async function drive<O extends object>(
     if (!begun) for (const name of readdirSync(dir)) rmSync(join(dir, name), { recursive: true })
   }
 }
+
+const regroupedText = (then: number, now: number): string =>
+  `the run began in ${plural(then, 'process', 'processes')} and goes on in ${now}: each step sees the same samples, but sums are taken in another order, so the weights differ in their last digits; where dropout is on, it draws other masks; where BatchNorm takes its statistics from the batch of one process, that has another size`
 
 /** The result of a run, and the parts of its configuration that were found during it. */
 interface Made {
@@ -275,6 +345,7 @@ async function everyMember<O extends object>(
   const train = (member: number, dir: string, resume: boolean) => {
     const own = { ...shared, ...(kind === 'fold' ? { folds: count, fold: member } : {}) }
     const asked = {
+      ranks: session.ranks,
       config: {
         ...config,
         ...(kind === 'net' ? { seedShift: member } : {}),

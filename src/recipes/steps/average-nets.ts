@@ -76,7 +76,7 @@ export async function averageNets<O extends object>(
 /** Puts the average of the weights into the net, with the last layer as it is or fitted again, as it validates better. */
 async function averaged(prepared: Prepared, context: Context, weights: readonly string[]) {
   const { net, objective, source, batchSize, seed, precision } = prepared
-  const { signal, progress, options } = context
+  const { session, signal, progress, options } = context
   const learn = new Learner(net, {
     train: source('train'),
     valid: source('valid'),
@@ -85,6 +85,7 @@ async function averaged(prepared: Prepared, context: Context, weights: readonly 
     batchSize,
     seed,
     precision,
+    ranks: session.ranks,
   })
   const validate = async (refitted: boolean) => {
     const evaluation = await learn.validate(undefined, { signal })
@@ -95,7 +96,7 @@ async function averaged(prepared: Prepared, context: Context, weights: readonly 
   if (options.hidden?.length || options.pretrained === false) return plain
   const before = scope(() => keep(new Map(Array.from(net.net.stateDict(), ([name, t]) => [name, t.detach().clone()]))))
   try {
-    await fitHeadAgain(prepared, { l2: mostL2, signal, progress })
+    await fitHeadAgain(prepared, { l2: mostL2, session, signal, progress })
     const again = await validate(true)
     if (meanOf(again.losses) < meanOf(plain.losses)) return again
     net.net.loadStateDict(before)

@@ -41,7 +41,7 @@ const mostNumbers = 3e9
 export async function judgeCycle(
   learn: Learner,
   prepared: Prepared,
-  { signal, progress }: Pick<Context, 'signal' | 'progress'>,
+  { session, signal, progress }: Pick<Context, 'session' | 'signal' | 'progress'>,
   { start, l2, use }: { start: Snapshot['state']; l2: number | undefined; use(end: CycleEnd): Promise<void> | void },
 ): Promise<void> {
   const { net, objective } = prepared
@@ -49,7 +49,7 @@ export async function judgeCycle(
   const before = snapshotOf(net.net, now)
   let end: Snapshot | undefined
   try {
-    if (l2 !== undefined) await fitHeadAgain(prepared, { l2: Math.min(l2, mostL2), signal, progress })
+    if (l2 !== undefined) await fitHeadAgain(prepared, { l2: Math.min(l2, mostL2), session, signal, progress })
     end = snapshotOf(net.net, now)
     const { state } = end
     const at = async (share: number) => {
@@ -114,14 +114,14 @@ const looksWorse = (whole: PathPoint, frozen: PathPoint, { mean, error }: Paired
  *  one. */
 export async function fitHeadAgain(
   { net, objective, source, precision, batchSize, classWeights }: Prepared,
-  { l2, signal, progress }: { l2: number } & Pick<Context, 'signal' | 'progress'>,
+  { l2, session: { ranks }, signal, progress }: { l2: number } & Pick<Context, 'session' | 'signal' | 'progress'>,
 ): Promise<void> {
   const answers = source('train')
   if (2 * answers.count * objective.names.length * net.body.pooledFeatures > mostNumbers) return
   const total = 2 * answers.count
   let before = 0
   const onBatch = (done: number) => progress('features of the trained body', before + done, total)
-  const how = { batchSize: Math.max(batchSize, 32), precision, signal, onBatch }
+  const how = { batchSize: Math.max(batchSize, 32), precision, signal, onBatch, ranks }
   const plain = await computeFeatures(net, answers, how)
   before = answers.count
   const augmented = await computeFeatures(net, source('train', { augmented: true }), how)
@@ -129,6 +129,7 @@ export async function fitHeadAgain(
   train.set(plain)
   train.set(augmented, plain.length)
   await refitHead(net, objective, { train, views: 1 }, answers, { l2, weights: classWeights, signal })
+  ranks.copyFirst(net.head.stateDict().values())
 }
 
 /** Writes the weights at a share of the way from `from` to `to` into a net. */

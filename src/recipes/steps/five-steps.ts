@@ -37,7 +37,8 @@ export async function fiveSteps<O extends object>(path: string, context: Context
   const stem = weightsStem(session.run.paths.best)
   let prepared = first
   const keeper = new BestKeeper(best => {
-    saveModel(stem, prepared.net.net.stateDict(), modelCard(prepared, context.options, cardMetrics(best)))
+    if (session.ranks.isFirst)
+      saveModel(stem, prepared.net.net.stateDict(), modelCard(prepared, context.options, cardMetrics(best)))
     session.know('kept', best)
   })
   keeper.restore(session.known('kept'))
@@ -61,7 +62,7 @@ export async function fiveSteps<O extends object>(path: string, context: Context
   )
   const best = keeper.best!
   const trained = await first.at(best.size)
-  trained.net.net.loadStateDict(readWeights(session.run.paths.best.weights))
+  loadFromFirst(trained, session, session.run.paths.best.weights)
   const tested = await atTestSize(trained, context)
   const evaluated = tested === trained ? keeper.evaluated : undefined
   const facts = await finish(tested, context, { stages: done, best, evaluated })
@@ -77,6 +78,12 @@ export async function fiveSteps<O extends object>(path: string, context: Context
   return { result, prepared: tested }
 }
 
+/** Loads weights that the first rank has kept, into the nets of all ranks. */
+function loadFromFirst({ net }: Prepared, { ranks }: Context['session'], path: string): void {
+  if (ranks.isFirst) net.net.loadStateDict(readWeights(path))
+  ranks.copyFirst(net.net.stateDict().values())
+}
+
 /** Checks that there are enough data and that a resumed run has the same data as before; records them in the run. */
 export function accept(prepared: Prepared, { session, domain, accepted }: Context, path: string): void {
   const { data, hash } = prepared
@@ -85,6 +92,8 @@ export function accept(prepared: Prepared, { session, domain, accepted }: Contex
       `${path}: no ${domain.words.one} is left for validation; give more ${domain.words.many} for each class, or a validation part.`,
     )
   checkSameData(session, prepared)
+  session.ranks.compare(`${domain.words.many}, labels or split`, data.fingerprint)
+  session.ranks.compareTensors('weights before the first step', prepared.net.net.stateDict())
   accepted?.()
   const hashes = (split: Split) => data.of(split).map(hash)
   writeSeen(session.run.dir, { train: hashes('train'), valid: hashes('valid') })
@@ -97,7 +106,7 @@ function beginFromBest(
   { stage, before }: { stage: number; before: StageResult },
 ): void {
   if (session.known('at') === stage) return
-  first.net.net.loadStateDict(readWeights(session.run.paths.best.weights))
+  loadFromFirst(first, session, session.run.paths.best.weights)
   session.know('at', stage)
   session.checkpoint({ step: before.step, epoch: before.epochs, tensors: netTensors(first) })
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { TrainingError } from '../../base/errors.ts'
 import { cacheFolder } from '../../base/files.ts'
 import type { Item } from '../../data/types.ts'
+import type { Ranks } from '../../ranks/ranks.ts'
 import { kernelSetInUse, kernelSets, kernelsInUse, library, scope } from '../../torch/index.ts'
 import { computeFeatures } from '../../train/features.ts'
 import { computeBy } from '../../train/measure-kernels.ts'
@@ -64,7 +65,9 @@ async function computedFeatures(
   const both = views === 0 ? prepared.both?.() : undefined
   const key = featureKey(prepared, views, both?.items.map(prepared.hash))
   const path = join(cacheFolder('features'), `${key}.safetensors`)
-  if (existsSync(path)) {
+  const { ranks } = session
+  const cached = (): Features | undefined => {
+    if (!existsSync(path)) return undefined
     try {
       const stored = readWeights(path)
       const floats = (name: string) => floatsOf(stored.get(name)!.data)
@@ -81,12 +84,21 @@ async function computedFeatures(
     } catch {
       session.warn(`${path}: the cached features can't be read and are computed again`)
     }
+    return undefined
   }
+  const known = await featuresOfFirst(ranks, cached)
+  if (known) return known
   const total = both ? both.count : (views + 1) * train.count + valid.count
   // Rows are written to the disk as they are made: a run that was stopped or killed goes on after them.
   const part = new PartFile(join(session.run.paths.resume, 'features.part'), key)
   const all = new Float32Array(total * width)
-  const there = part.read(all, width)
+  const there = await ranks.fromFirst('features there', () => part.read(all, width))
+  if (there > 0)
+    all.set(
+      floatsOf(
+        ranks.bytesOfFirst(ranks.isFirst ? bytesOf(all.subarray(0, there * width)) : undefined, 4 * there * width),
+      ),
+    )
   if (there > 0)
     session.emit({
       type: 'line',
@@ -100,9 +112,10 @@ async function computedFeatures(
     batchSize: Math.max(batchSize, 32),
     precision,
     signal,
+    ranks,
     onBatch: (done: number) => progress('features', before + done, total),
     onRows(rows: Float32Array, count: number) {
-      part.add(rows, count)
+      if (ranks.isFirst) part.add(rows, count)
       made += count
       stands()
     },
@@ -130,12 +143,12 @@ async function computedFeatures(
         valid: all.subarray((views + 1) * train.count * width),
         views,
       }
+  if (!ranks.isFirst) return features
   try {
-    const bytes = (f: Float32Array) => new Uint8Array(f.buffer, f.byteOffset, f.byteLength)
     const stored = (f: Float32Array) => ({
       dtype: 'float32' as const,
       shape: [f.length / width, width],
-      data: bytes(f),
+      data: bytesOf(f),
     })
     const parts: [string, Float32Array][] = both
       ? [['all', all]]
@@ -149,6 +162,20 @@ async function computedFeatures(
     // With a full disk the next run computes the features again; this run still has its own file.
   }
   return features
+}
+
+const bytesOf = (f: Float32Array) => new Uint8Array(f.buffer, f.byteOffset, f.byteLength)
+
+/** The features that the first rank has, on all ranks; undefined if it has none. */
+async function featuresOfFirst(ranks: Ranks, cached: () => Features | undefined): Promise<Features | undefined> {
+  if (ranks.alone) return cached()
+  const own = ranks.isFirst ? cached() : undefined
+  const sizes = await ranks.fromFirst('cached features', () =>
+    own ? { train: own.train.byteLength, valid: own.valid.byteLength, views: own.views } : null,
+  )
+  if (!sizes) return undefined
+  const part = (name: 'train' | 'valid') => floatsOf(ranks.bytesOfFirst(own && bytesOf(own[name]), sizes[name]))
+  return { train: part('train'), valid: part('valid'), views: sizes.views }
 }
 
 /** The features of each part, from those of all its samples. */

@@ -40,7 +40,7 @@ export async function trainStage(
   // A body from random weights gets a frozen phase at the second size, when it has been trained.
   const head =
     before || beginsFrozen(options)
-      ? await session.once(`head ${stage}`, () =>
+      ? await session.together(`head ${stage}`, () =>
           trainHead(prepared, context, {
             phase: phase('head'),
             stage,
@@ -50,6 +50,7 @@ export async function trainStage(
           }),
         )
       : undefined
+  if (head && !headKnown) session.ranks.copyFirst(prepared.net.net.stateDict().values())
   clock.lap('head')
   const frozen: Best | undefined = head && { ...validated(head), ...place }
   if (head && !headKnown) endHead(prepared, context, { head, stage })

@@ -1,4 +1,5 @@
 import { plural } from '../../base/format.ts'
+import { LostError } from '../../ranks/ranks.ts'
 import { advise, smoothingLoss } from '../../train/advise.ts'
 import type { Callback, EpochInfo } from '../../train/callback.ts'
 import type { Learner, Snapshot } from '../../train/learner.ts'
@@ -8,6 +9,7 @@ import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { recordBatch, recordEpoch } from '../run/record-events.ts'
 import { isBetter, validated } from './best-weights.ts'
+import { checkRanks } from './check-ranks.ts'
 import { type CycleEnd, explainEnd, judgeCycle, pays } from './cycle-end.ts'
 import { nextCycle, shapeOf, worthACycle } from './cycles.ts'
 import { partOf } from './head-state.ts'
@@ -29,7 +31,7 @@ export async function trainWhole(prepared: Prepared, context: Context, options: 
   const run = new WholeRun(prepared, context, { ...options, learn, state, start })
   try {
     do if (await run.judge()) break
-    while (run.plan() && (await run.cycle()))
+    while ((await run.plan()) && (await run.cycle()))
   } finally {
     for (const t of start?.values() ?? []) t.dispose()
   }
@@ -65,15 +67,14 @@ class WholeRun {
   }
 
   /** Plans the next cycle, unless one is in progress; false if the budget is used up. */
-  plan(): boolean {
+  async plan(): Promise<boolean> {
     const state = this.#state
     if (state.learner.fit) return true
     const { groups, epoch, train } = this.#learn
-    const epochs = nextCycle(state, this.#context, {
-      ...this.#options,
-      samples: train.count,
-      usual: this.#prepared.domain.usual,
-    })
+    const { session } = this.#context
+    const options = { ...this.#options, samples: train.count, usual: this.#prepared.domain.usual }
+    const plan = () => nextCycle(state, this.#context, options) ?? null
+    const epochs = (await session.ranks.fromFirst('next cycle', plan)) ?? undefined // time decides, too
     if (epochs === undefined) return false
     state.cycleLen = epochs
     if (state.grown) this.#context.session.choice('cycle length', plural(epochs, 'epoch'), state.grown)
@@ -104,7 +105,7 @@ class WholeRun {
         callbacks: [this.#recorder(), this.#saver()],
       })
     } catch (error) {
-      if (error instanceof Stopped) {
+      if (error instanceof Stopped || error instanceof LostError) {
         this.#checkpoint()
         session.stands(`training up to step ${learn.step}`)
       }
@@ -214,8 +215,10 @@ class WholeRun {
     const last = before + state.cycleLen - (state.learner.fit?.epoch ?? 0)
     return {
       order: -10,
+      beforeEpoch: () => void this.#context.session.ranks.waits(),
       afterBatch: info => recordBatch(this.#context.session, this.#options.phase, info),
       afterEpoch: info => {
+        checkRanks(this.#context.session, this.#learn.network.net, info)
         state.epochsDone++
         state.slowest = Math.max(state.slowest, info.seconds)
         state.history.push({ trainLoss: info.trainLoss, validLoss: info.validLoss })

@@ -29,6 +29,9 @@ export function wholeLearner(
     labelSmoothing: options.labelSmoothing ?? (objective.task === 'single' ? (domain.usual?.labelSmoothing ?? 0.1) : 0),
     averageSteps: head ? Math.min(500, Math.max(20, stepsPerEpoch)) : 0,
     weightDecay: options.weightDecay ?? 0.01,
+    ranks: session.ranks,
+    gradientType: options.gradients,
+    syncBn: options.syncBn,
     ...(options.optimizer ? { optimizer: options.optimizer } : {}),
   })
   session.stands(head ? 'the features and the trained head' : 'the data', 'the search for the learning rates')

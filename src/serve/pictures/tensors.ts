@@ -2,7 +2,7 @@ import type { Card } from '../../onnx/card.ts'
 import type { Pixels } from '../model.ts'
 import { Refused } from '../refused.ts'
 import { binaryStrings, objectOf, wrong } from '../tensors.ts'
-import { fromBase64 } from './inputs.ts'
+import { fromBase64 } from '../uploads.ts'
 
 /** One picture of an inference request. */
 export type InferencePicture = { bytes: Uint8Array } | { raw: Pixels }
@@ -51,7 +51,7 @@ export function pictureTensors(
 
 function textFiles(data: unknown, name: string): Uint8Array[] {
   if (!Array.isArray(data)) throw wrong(`${name}: data: expected a list of base64 texts, or binary_data_size`)
-  return data.flat(3).map((text, i) => fromBase64(text, `${name}: data[${i}]`))
+  return data.flat(3).map((text, i) => fromBase64(text, `${name}: data[${i}]`, 'picture'))
 }
 
 function byteValues(data: unknown, name: string, expected: number): Uint8Array {

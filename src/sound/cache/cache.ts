@@ -7,12 +7,12 @@ import { cacheError, cacheFolder, ensureCache, writeAtomic } from '../../base/fi
 import { withLock } from '../../base/lock.ts'
 import { type Report, silent } from '../../base/progress.ts'
 import type { Place } from '../../data/types.ts'
-import { MissingDecoder } from '../decode/compressed.ts'
+import { MissingDecoder } from '../../runtime/sound/compressed.ts'
 import { fileReader, readMono } from '../decode/decode.ts'
 import { openStore, type Row, readIndex, type SoundStore, type StoreIndex } from './store.ts'
 
 /** Changes whenever a file would decode to other samples. */
-const version = 1
+const version = 2
 
 /** A file, and the sha256 of its content. */
 export interface Content extends Place {

@@ -1,8 +1,8 @@
 import { constants } from 'node:buffer'
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { DataError } from '../../base/errors.ts'
+import type { Heard } from '../../runtime/sound/mono.ts'
 import { aten, scope } from '../../torch/index.ts'
-import type { Heard } from '../decode/decode.ts'
 
 /** A recording in the cache: where its samples begin and how many they are, in one channel; or why it has none. */
 export type Row = KeptRow | { hash: string; reason: string }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Split, Task } from '../../data/types.ts'
 import type { ChosenInputs, DomainContext, Inputs, Ready } from '../../domain/index.ts'
+import { windowStarts } from '../../runtime/sound/windows.ts'
 import { mixedSource } from '../../train/mixed-source.ts'
 import { type Augmentation, augmentations } from '../augment.ts'
 import type { SoundStore } from '../cache/store.ts'
@@ -9,7 +10,7 @@ import type { Preprocessing } from '../features/inputs.ts'
 import { augmentedSounds, interpretSounds, pictureOf, showsSounds } from '../interpret/interpret-sounds.ts'
 import { soundSource } from '../source.ts'
 import type { Item, WindowItem } from '../types.ts'
-import { mostWindows, windowStarts } from '../windows.ts'
+import { mostWindows } from '../windows.ts'
 import type { SoundOptionsOfRun } from './options.ts'
 
 /** The windows of recordings, in their order. */

@@ -37,18 +37,24 @@ export function speechInput(): ToInput {
     })
 }
 
-/** Three spectra of x [N, samples] as a picture [N, 3, bands, frames] in float32, high notes on top: frames of three
- *  lengths (arXiv:2007.11154), so that one channel is sharp in time and one in pitch. ln(power + 1e-5), each channel
- *  with mean 0 and deviation 1 over the window. */
-export function spectrogramInput({
+/** The Fourier transform and the mel bands of each channel of a spectrogram. */
+export function spectrogramOf({
   rate,
   hop = 320,
   fft = 2048,
   frames = [400, 800, 1600],
   bands = 128,
   high = rate / 2,
-}: Preprocessing): ToInput {
-  const powers = frames.map(window => melPower({ rate, fft, window, hop, bands, low: 20, high }))
+}: Preprocessing): { fft: number; mels: MelOptions[] } {
+  return { fft, mels: frames.map(window => ({ rate, fft, window, hop, bands, low: 20, high })) }
+}
+
+/** Three spectra of x [N, samples] as a picture [N, 3, bands, frames] in float32, high notes on top: frames of three
+ *  lengths (arXiv:2007.11154), so that one channel is sharp in time and one in pitch. ln(power + 1e-5), each channel
+ *  with mean 0 and deviation 1 over the window. */
+export function spectrogramInput(how: Preprocessing): ToInput {
+  const { fft, mels } = spectrogramOf(how)
+  const powers = mels.map(melPower)
   return x =>
     scope(() => {
       const padded = aten.constant_pad_nd(x, [fft / 2, fft / 2])

@@ -4,6 +4,7 @@ import { AnnealError, DataError, RunError } from '../../base/errors.ts'
 import { findSamples, toPlace } from '../../data/labels/list-files.ts'
 import type { Place, Problem } from '../../data/types.ts'
 import { domainOf } from '../../runs/index.ts'
+import { streamCutter } from '../../runtime/sound/stream.ts'
 import { fromArray, noGrad, scope, type Tensor } from '../../torch/index.ts'
 import type { Body, Precision } from '../../train/network.ts'
 import { type Outputs, targetText } from '../../train/objective.ts'
@@ -13,7 +14,7 @@ import { soundFiles } from '../decode/formats.ts'
 import { isPreprocessing, type Preprocessing } from '../features/inputs.ts'
 import { inputOf } from '../source.ts'
 import { networkOf } from './saved.ts'
-import { nameOf, pcmResampler, type SoundInput, type Window, windowsOf } from './windows-of.ts'
+import { nameOf, type SoundInput, type Window, windowsOf } from './windows-of.ts'
 
 /** How recordings go through a saved model. */
 export interface PredictSoundsOptions {
@@ -255,28 +256,18 @@ async function* predictPieces(
   const size = preprocessing.samples
   const step = Math.round((hop ?? size / 2 / preprocessing.rate) * preprocessing.rate)
   if (!(step >= 1)) throw new DataError(`hop is the number of seconds between two answers, above 0; got ${hop}.`)
-  const by = pcmResampler(rate, preprocessing.rate)
-  let kept = new Float32Array(0)
-  let [at, next, index] = [0, 0, 0]
+  const cutter = streamCutter({ own: rate, rate: preprocessing.rate, size, step })
+  let index = 0
   for await (const piece of pieces) {
     signal?.throwIfAborted()
-    const now = by.push(piece)
-    const all = new Float32Array(kept.length + now.length)
-    all.set(kept)
-    all.set(now, kept.length)
-    kept = all
-    for (; next + size <= at + kept.length; next += step) {
-      const window = { from: next, samples: kept.subarray(next - at, next - at + size) }
+    for (const window of cutter.push(piece)) {
       const scores = joined(
         model,
         members.map(member => outputsOf(model, member, [window], how)),
       )
-      const [from, to] = [next / preprocessing.rate, (next + size) / preprocessing.rate]
+      const [from, to] = [window.from / preprocessing.rate, (window.from + size) / preprocessing.rate]
       const file = `stream at ${from.toFixed(2)} s`
       yield { ...predictionOf({ file, index: index++, scores }, card), from, to }
     }
-    const used = Math.min(kept.length, Math.max(0, next - at))
-    kept = kept.slice(used)
-    at += used
   }
 }

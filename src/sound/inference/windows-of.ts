@@ -1,8 +1,8 @@
 import { DataError } from '../../base/errors.ts'
-import { bytesReader, fileReader, monoOf, namedError, type Sound } from '../decode/decode.ts'
-import { resampler } from '../decode/resample.ts'
+import { bytesReader, pcmResampler } from '../../runtime/sound/mono.ts'
+import { hopOf, isOneWindow } from '../../runtime/sound/windows.ts'
+import { fileReader, monoOf, namedError, type Sound } from '../decode/decode.ts'
 import { windowOf } from '../source.ts'
-import { hopOf, isOneWindow } from '../windows.ts'
 
 /** A recording: the path of a file, the bytes of one, or samples of one channel from -1 to 1 with their rate. */
 export type SoundInput = string | Uint8Array | Sound
@@ -67,38 +67,4 @@ async function* piecesOf(input: SoundInput, rate: number): AsyncGenerator<Float3
   const by = pcmResampler(input?.rate, rate)
   yield by.push(input.samples)
   yield by.end()
-}
-
-/** The most that a sample may be: floats a little beyond 1 are usual. */
-const mostPeak = 8
-
-/** Checks samples that a caller holds, and brings them to a rate. */
-export function pcmResampler(
-  own: number,
-  rate: number,
-): { push(samples: Float32Array): Float32Array; end(): Float32Array } {
-  if (!(Number.isInteger(own) && own >= 1000 && own <= 768_000))
-    throw new DataError(
-      `the rate of samples is a whole number from 1000 to 768000 Hz, got ${own}; expected the path of a file, the bytes of one, or { samples: Float32Array, rate }`,
-    )
-  const by = resampler(own, rate)
-  return {
-    push(samples) {
-      if (!(samples instanceof Float32Array))
-        throw new DataError(
-          `samples are a Float32Array of values from -1 to 1 in one channel, got ${(samples as object)?.constructor?.name ?? typeof samples}; 16-bit values are divided by 32768`,
-        )
-      let clean = samples
-      for (const [i, v] of samples.entries()) {
-        if (Math.abs(v) > mostPeak && Number.isFinite(v))
-          throw new DataError(`samples reach ${v.toPrecision(3)}, expected -1 to 1; 16-bit values are divided by 32768`)
-        if (!Number.isFinite(v)) {
-          if (clean === samples) clean = samples.slice()
-          clean[i] = 0
-        }
-      }
-      return by.push(clean)
-    },
-    end: () => by.end(),
-  }
 }

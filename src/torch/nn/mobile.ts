@@ -4,6 +4,7 @@ import { ownKernels } from '../kernels.ts'
 import type { Layer, Tensor } from '../tensor.ts'
 import { Module, whileUnchanged } from './module.ts'
 import { numbersOf } from './norm.ts'
+import { syncedOver } from './synced-norm.ts'
 
 /** A convolution without bias and the BatchNorm after it. */
 export type Normed = readonly [conv: Module, bn: Module]
@@ -145,6 +146,7 @@ function fused(x: Tensor, layers: readonly Normed[]) {
   if (!agreed) return undefined
   const { training, eps, momentum } = agreed
   if (training) {
+    if (syncedOver()) return undefined
     // One value per channel has no variance; libtorch's layer throws the error.
     if (x.shape[0]! * x.shape[2]! * x.shape[3]! < 64) return undefined
     for (const [, bn] of layers) bn.own.buffers.num_batches_tracked!.add_(1)

@@ -3,6 +3,7 @@ import { relu, relu_, relu6, relu6_ } from '../functional.ts'
 import { ownKernels } from '../kernels.ts'
 import { aten, type Layer, type Tensor } from '../tensor.ts'
 import type { Module } from './module.ts'
+import { syncedNorm, syncedOver } from './synced-norm.ts'
 
 /** An activation that a BatchNorm can compute in its own pass. */
 export type Act = 'none' | 'relu' | 'relu6'
@@ -29,8 +30,12 @@ export function normAct(bn: Module, x: Tensor, { eps, momentum, act = 'none', re
   const { weight, bias } = bn.own.parameters
   const { running_mean, running_var } = bn.own.buffers
   const tensors = [weight!, bias!, running_mean!, running_var!] as const
-  if (serves(x, weight!)) return call('anneal::norm_act', x, ...tensors, residual, act, bn.training, eps, momentum)
-  const y = aten.batch_norm(x, ...tensors, bn.training, momentum, eps, true)
+  const over = bn.training ? syncedOver() : undefined
+  if (!over && serves(x, weight!))
+    return call('anneal::norm_act', x, ...tensors, residual, act, bn.training, eps, momentum)
+  const y = over
+    ? syncedNorm(bn, x, over, { eps, momentum })
+    : aten.batch_norm(x, ...tensors, bn.training, momentum, eps, true)
   if (residual) y.add_(residual)
   return act === 'none' ? y : act === 'relu' ? relu_(y) : relu6_(y)
 }

@@ -4,6 +4,7 @@ import { scope } from '../scope.ts'
 import { aten, type Tensor } from '../tensor.ts'
 import { type Module, module, parameter } from './module.ts'
 import { actOf, type NormPass, normAct } from './norm-act.ts'
+import { syncedOver } from './synced-norm.ts'
 
 /** x [N, c, H, W], normalised over N, H, W (Ioffe & Szegedy 2015, arXiv:1502.03167). */
 export const batchNorm2d = (c: number, options: BatchNormOptions = {}): Module => batchNorm('BatchNorm2d', c, options)
@@ -41,7 +42,7 @@ function batchNorm(kind: string, c: number, { eps = 1e-5, momentum = 0.1, init =
 export function normalised(bn: Module, x: Tensor, { act, residual }: Pick<NormPass, 'act' | 'residual'> = {}): Tensor {
   if (bn.training) {
     // libtorch would not throw, and would leave NaN in the running variance for ever.
-    if (x.numel === bn.own.parameters.weight!.numel)
+    if (!syncedOver() && x.numel === bn.own.parameters.weight!.numel)
       throw new TensorError(
         `${bn.kind}: one value per channel (input [${x.shape}]) has no variance; train with batches of at least 2, or with larger pictures`,
       )

@@ -5,6 +5,7 @@ import { fileReason } from '../../base/errors.ts'
 import { ensureCache, writeAtomic } from '../../base/files.ts'
 import { dealt, inParallel } from '../../base/parallel.ts'
 import { BufferPool } from '../../base/pool.ts'
+import { memberStamp } from '../../data/shards/members.ts'
 import type { Place } from '../../data/types.ts'
 import { hashFiles } from '../../torch/index.ts'
 import { filesOf, pathOf, readPicture } from '../decode/decode.ts'
@@ -118,7 +119,7 @@ function fileStamp(place: Place): { text: string; changed: number } {
     const { size, ino, mtimeMs, mtimeNs, ctimeMs, ctimeNs } = statSync(pathOf(place), { bigint: true })
     return { text: `${size} ${ino} ${mtimeNs} ${ctimeNs}`, changed: Math.max(Number(ctimeMs), Number(mtimeMs)) }
   } catch {
-    return { text: '', changed: Number.POSITIVE_INFINITY } // reading it will tell why
+    return memberStamp(place.file) ?? { text: '', changed: Number.POSITIVE_INFINITY } // reading it will tell why
   }
 }
 

@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { AnnealError, fileReason, ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
+import { readMember } from '../../data/shards/members.ts'
 import type { Place } from '../../data/types.ts'
 import type { Picture } from '../types.ts'
 import type { ImageFormat, RgbOptions, RgbPicture } from './format.ts'
@@ -135,12 +136,18 @@ export const filesOf = (place: Place): readonly Place[] => [place, ...(place.ban
 /** The path to open it by. */
 export const pathOf = ({ file, raw }: Place): string | Buffer => (raw ? Buffer.from(raw) : file)
 
-/** Reads a whole regular file into memory from `room`. Throws for a FIFO or device without waiting for it. */
+/** Reads a whole regular file, or a member of a tar, into memory from `room`. Throws for a FIFO or device without waiting for
+ *  it. */
 export async function readPicture(
   place: Place,
   room: (bytes: number) => Uint8Array = Buffer.allocUnsafeSlow,
 ): Promise<Uint8Array> {
-  const handle = await open(pathOf(place), constants.O_RDONLY | constants.O_NONBLOCK)
+  const handle = await open(pathOf(place), constants.O_RDONLY | constants.O_NONBLOCK).catch(async error => {
+    const bytes = (error as NodeJS.ErrnoException).code === 'ENOTDIR' ? await readMember(place.file, room) : undefined
+    if (bytes === undefined) throw error
+    return bytes
+  })
+  if (handle instanceof Uint8Array) return handle
   try {
     const stat = await handle.stat()
     if (!stat.isFile()) throw new ImageError('it is no regular file')

@@ -42,6 +42,12 @@ export function supportedFormat(bytes: Uint8Array): ImageFormat {
   return format
 }
 
+/** The ending of a picture's name, without the dot: its own if it is one of a picture, else that of its content. */
+export const endingOf = (name: string, content: Uint8Array): string =>
+  pictureFiles.isNamed(name)
+    ? extname(name).slice(1)
+    : (formatOf(content.subarray(0, bytesNeeded))?.endings.split(' ')[0] ?? '.jpg').slice(1)
+
 /** Part of the cache's key: it changes whenever a file would decode to other pixels, or more files can be read. */
 export function decoderVersion(): string {
   const versions = new Set(formats.flatMap(({ version }) => version ?? [])) // libvips reads several

@@ -3,6 +3,9 @@ import { resolve } from 'node:path'
 import { fileReason, ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { findSamples, toPlace } from '../../data/labels/list-files.ts'
+import { shardsAt } from '../../data/shards/find.ts'
+import { picturesInTars } from '../../data/shards/from-shards.ts'
+import { nameInTar } from '../../data/shards/members.ts'
 import type { Place, Problem } from '../../data/types.ts'
 import { ASPECT } from '../cache/cache.ts'
 import { groupBands, withBands } from '../channel-files.ts'
@@ -73,8 +76,8 @@ export function checkChannelCount(
     )
 }
 
-/** Lists the pictures of these files and folders: each file, and all pictures below each folder in the order of their
- *  paths. With `bands` (endings of names) the files of one picture are joined. `problems` lists the files in folders
+/** Lists the pictures of these files and folders: each file, and all pictures below each folder or in each tar in the order of
+ *  their paths. With `bands` (endings of names) the files of one picture are joined. `problems` lists the files in folders
  *  that are not pictures. */
 export function listPictures(
   paths: readonly string[],
@@ -84,6 +87,15 @@ export function listPictures(
   const problems: Problem[] = []
   const given = new Set<string>()
   for (const path of paths) {
+    const shards = shardsAt(path)
+    if (shards) {
+      for (const file of picturesInTars(shards, pictureFiles)) pictures.push({ file })
+      continue
+    }
+    if (nameInTar(path) !== undefined) {
+      pictures.push({ file: path }) // one picture in a tar
+      continue
+    }
     const stat = statSync(path, { throwIfNoEntry: false })
     if (!stat)
       throw new ImageError(`${path} can not be read: it does not exist; expected a picture or a folder of pictures.`)

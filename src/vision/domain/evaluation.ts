@@ -1,4 +1,6 @@
 import { indexForEvaluation } from '../../data/index.ts'
+import { shardsAt } from '../../data/shards/find.ts'
+import { indexShards } from '../../data/shards/from-shards.ts'
 import type { DomainContext, ToEvaluate } from '../../domain/index.ts'
 import { joinBands } from '../channel-files.ts'
 import { openPictures, type Pictures } from '../dataset.ts'
@@ -16,7 +18,11 @@ export async function openImagesForEvaluation(
   { classes, task = 'single', preprocessing }: ModelCard,
   { options: { device, ...options }, progress, report, signal }: DomainContext<EvaluateImagesOptions>,
 ): Promise<ToEvaluate<Preprocessing>> {
-  const found = await indexForEvaluation(dir, { ...options, classes, task }, { fileKind: pictureFiles })
+  const shards = shardsAt(dir)
+  const { part, leaveOut, ...labels } = options
+  const found = shards
+    ? indexShards(shards, { ...labels, task }, { fileKind: pictureFiles, known: { classes, part, leaveOut } })
+    : await indexForEvaluation(dir, { ...options, classes, task }, { fileKind: pictureFiles })
   const index = preprocessing.bands ? joinBands(found, preprocessing.bands) : found
   const opened = new Map<string, Pictures>()
   const open = async (own: Preprocessing): Promise<Pictures> => {

@@ -15,6 +15,7 @@ import type { EvaluateImagesOptions, ImageOptions } from './options.ts'
 /** Pictures: folders of them, or tables that name their files. */
 export const images: Domain<ImageOptions, ImageModel, Preprocessing, string | Place, EvaluateImagesOptions> = {
   name: 'images',
+  overRanks: true,
   words: { ...pictureFiles.noun, size: size => `${size} px` },
   // By bench/accuracy.ts; docs/speed.md has the figures of quick and good.
   brings: {

@@ -66,11 +66,9 @@ export function readStored(path: string): StoredModel<Preprocessing> {
   const domain = domainOf(readCard(`${stemOf(path)}.json`))
   if (domain !== 'images')
     throw new ModelError(
-      `${path}: is a model of ${domain}, and a model of pictures is expected here. \`npx anneal predict RUN FILE\` and \`npx anneal evaluate RUN FOLDER\` take it; ${
-        domain === 'texts'
-          ? '`npx anneal export RUN` writes it as one file (`exportText` in a program).'
-          : 'it can not be exported or served yet.'
-      }`,
+      `${path}: is a model of ${domain}, and a model of pictures is expected here. \`npx anneal predict RUN FILE\` and \`npx anneal evaluate RUN FOLDER\` take it; \`npx anneal export RUN\` writes it as one file${
+        domain === 'texts' ? ' (`exportText` in a program)' : domain === 'sounds' ? ' (`exportSound` in a program)' : ''
+      }.`,
     )
   const stored = readModel(path, isPreprocessing)
   for (const { card } of stored.members) modelInfo(card.architecture)

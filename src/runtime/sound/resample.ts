@@ -1,5 +1,7 @@
-/** The zero crossings of the sinc on each side, and the share of the lower Nyquist frequency that passes. */
-const [crossings, passes] = [24, 0.97]
+/** The zero crossings of the sinc on each side. */
+export const crossings = 24
+/** The share of the lower Nyquist frequency that passes. */
+export const passes = 0.97
 
 /** Changes the rate of one channel, piece by piece. */
 export interface Resampler {

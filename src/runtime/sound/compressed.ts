@@ -1,5 +1,6 @@
 import { AnnealError, DataError } from '../../base/errors.ts'
 import { bytes as asBytes } from '../../base/format.ts'
+import { announcedFrames, oggIsWhole } from './cut-off.ts'
 import type { ByteReader, Opened } from './format.ts'
 import type { SoundFormat } from './formats.ts'
 
@@ -47,6 +48,7 @@ export async function openCompressed(reader: ByteReader, { name, decoder, whole 
     throw new DataError(
       `the installed ${packageName} can't read ${name}; update it (npm install ${packageName}@latest)`,
     )
+  if (!oggIsWhole(reader, name)) throw new DataError('it is cut off: its last page is not there whole; copy it again')
   const pieces = decode(read(reader, whole ? reader.size : step))[Symbol.asyncIterator]()
   const next = async (): Promise<Piece | undefined> => {
     try {
@@ -61,7 +63,7 @@ export async function openCompressed(reader: ByteReader, { name, decoder, whole 
   }
   const first = await next()
   if (!first) throw new DataError(`it holds no sound, or it is damaged (${name}, ${asBytes(reader.size)})`)
-  const total = name === 'FLAC' ? flacFrames(reader) : undefined
+  const total = announcedFrames(reader, name)
   const { sampleRate: rate, channelData } = first
   return {
     rate,
@@ -85,10 +87,4 @@ export async function openCompressed(reader: ByteReader, { name, decoder, whole 
 
 async function* read(reader: ByteReader, length: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < reader.size; at += length) yield reader.read(at, length).slice()
-}
-
-/** The number of samples in the header of a FLAC file; undefined if it does not say it. */
-function flacFrames(reader: ByteReader): number | undefined {
-  const [a = 0, b = 0, c = 0, d = 0, e = 0] = reader.read(21, 5)
-  return (a & 15) * 2 ** 32 + (((b << 24) | (c << 16) | (d << 8) | e) >>> 0) || undefined
 }

@@ -1,0 +1,28 @@
+/** Why a group can't go on. `rank`: of whom; −1: of the store that keeps the group together, on rank 0 or in its
+ *  launcher. */
+export interface Lost {
+  rank: number
+  /** `silent`: no sign of life; `failed`, `stopped`: it said so itself; `gone`: the store's connection broke; `broke`: one
+   *  between ranks did. */
+  kind: 'silent' | 'failed' | 'stopped' | 'gone' | 'broke'
+  text: string
+}
+
+/** Reads `RANK\tKIND\tTEXT`, as the addon writes it; undefined for an empty text. */
+export function readTrouble(line: string): Lost | undefined {
+  const found = /^(-?\d+)\t(\w+)\t(.*)$/s.exec(line)
+  return found ? { rank: Number(found[1]), kind: found[2] as Lost['kind'], text: found[3]! } : undefined
+}
+
+/** The reason in one line. */
+export function lostText({ rank, kind, text }: Lost, size: number): string {
+  const who = rank < 0 ? 'rank 0, which keeps the group together,' : `rank ${rank} of ${size}`
+  const again = 'The run goes on from its last checkpoint with --resume, on as many ranks as you like.'
+  if (kind === 'failed') return `${who} ended with an error: ${text}`
+  if (kind === 'stopped') return `${who} was stopped${text ? `: ${text}` : ''}`
+  if (kind === 'silent')
+    return `${who} has given no sign of life for ${text} s: it was killed or stopped, or its machine hangs or is cut off. ${again}`
+  if (kind === 'gone')
+    return `${who} can't be reached any more: it has ended or was killed, or the network is down. ${again}`
+  return `a connection between ranks broke (${text}), and all ranks give signs of life: is the network stable? ${again}`
+}

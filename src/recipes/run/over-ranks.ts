@@ -1,0 +1,118 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, relative } from 'node:path'
+import { OptionError } from '../../base/errors.ts'
+import { option, setting } from '../../base/options.ts'
+import type { Report } from '../../base/progress.ts'
+import type { Domain } from '../../domain/index.ts'
+import { readEnvironment } from '../../ranks/environment.ts'
+import { joinRanks } from '../../ranks/join.ts'
+import { LostError, type Ranks } from '../../ranks/ranks.ts'
+import type { RunResult } from '../../runs/index.ts'
+import { Stopped } from '../../train/stop.ts'
+import type { RecipeOptions } from '../options.ts'
+import { usualDevice } from '../prepare/device.ts'
+
+/** What a run over ranks begins with. */
+interface Given {
+  domain: Pick<Domain, 'name' | 'words' | 'overRanks'>
+  options: RecipeOptions
+  /** The settings as the run's configuration keeps them. */
+  settings: Readonly<Record<string, unknown>>
+  report: Report | undefined
+  signal: AbortSignal | undefined
+  /** Whether the run goes on: its settings are known later. */
+  resumed?: boolean
+}
+
+/** Settings whose value may differ by machine: places of files. Their content is compared. */
+const places = ['out', 'labels', 'weights', 'clean', 'labelOf']
+
+/** Runs `train` in the group that the launcher's variables name, and says to the others how it ended. Without a launcher
+ *  it runs alone. `signal`: that of the caller, which is also aborted when the group can't go on. */
+export async function overRanks(
+  given: Given,
+  train: (ranks: Ranks, signal: AbortSignal | undefined) => Promise<RunResult>,
+): Promise<RunResult> {
+  const environment = readEnvironment()
+  if (environment) refuse(given)
+  const { domain, settings, report, signal } = given
+  const ranks = await joinRanks({
+    environment,
+    facts: { 'the kind of data': domain.name, ...settingFacts(settings) },
+    signal,
+    ...(report ? { report } : {}),
+  })
+  if (ranks.alone) return train(ranks, signal)
+  const signals = [signal, ranks.signal].filter(s => s !== undefined)
+  try {
+    const result = await train(ranks, AbortSignal.any(signals))
+    await ranks.leave('done')
+    return result
+  } catch (thrown) {
+    const error = explained(ranks, thrown)
+    const stopped = (error as Error).name === 'AbortError'
+    await ranks.leave(stopped ? 'stopped' : 'failed', stopped ? '' : (error as Error).message)
+    throw error
+  }
+}
+
+/** What an error means to this rank: where another rank stopped or ended first, that. */
+export function explained(ranks: Ranks, thrown: unknown): unknown {
+  const error = ranks.explained(thrown)
+  return error instanceof LostError && error.lost.kind === 'stopped' ? new Stopped() : error
+}
+
+const settingFacts = (settings: Given['settings']) =>
+  Object.fromEntries(
+    Object.entries(settings)
+      .filter(([name]) => !places.includes(name))
+      .map(([name, value]) => [`the setting ${name}`, JSON.stringify(value)]),
+  )
+
+/** Refuses by name what several processes can't do together yet. */
+function refuse({ options, domain, resumed = false }: Given): void {
+  const { device = resumed ? 'cpu' : usualDevice() } = options
+  if (device !== 'cpu')
+    throw new OptionError(
+      `${option('device')}: ${device}: several processes train on CPUs only so far; give ${setting('device', 'cpu')}, or train in one process.`,
+    )
+  if (!domain.overRanks)
+    throw new OptionError(
+      `${domain.name}: several processes do not train on ${domain.words.many} yet; train in one process, without the launcher.`,
+    )
+  const { mixup, cutmix } = options as { mixup?: number; cutmix?: number }
+  for (const [name, value] of Object.entries({ mixup, cutmix }))
+    if (value !== undefined)
+      throw new OptionError(
+        `${option(name)}: mixes the ${domain.words.many} of a batch, which several processes share out; leave it out, or train in one process.`,
+      )
+}
+
+/** The folder of a rank's run: the first rank's is the run; the others work in temporary ones, which `free` deletes. */
+export function folderOf(ranks: Ranks, own: () => string): { dir: string; free: () => void } {
+  if (ranks.isFirst) return { dir: own(), free: () => {} }
+  const parent = mkdtempSync(join(tmpdir(), `anneal-rank-${ranks.rank}-`))
+  return { dir: join(parent, 'run'), free: () => rmSync(parent, { recursive: true, force: true }) }
+}
+
+/** Copies the first rank's run into the folders of the others, so that they go on from the same state. */
+export async function copyRun(ranks: Ranks, from: string, to: string): Promise<void> {
+  if (ranks.alone) return
+  const files = await ranks.fromFirst('files of the run', () => filesBelow(from))
+  for (const { path, bytes } of files) {
+    const content = ranks.bytesOfFirst(ranks.isFirst ? readFileSync(join(from, path)) : undefined, bytes)
+    if (ranks.isFirst) continue
+    mkdirSync(dirname(join(to, path)), { recursive: true })
+    writeFileSync(join(to, path), content)
+  }
+}
+
+/** The files of a run that say where it stands. */
+function filesBelow(dir: string): { path: string; bytes: number }[] {
+  return readdirSync(dir, { recursive: true, withFileTypes: true }).flatMap(entry => {
+    const whole = join(entry.parentPath ?? entry.path, entry.name)
+    const left = !entry.isFile() || /^lock\.json|\.tmp$|^report\.|\.part$/.test(basename(whole))
+    return left ? [] : [{ path: relative(dir, whole), bytes: readFileSync(whole).length }]
+  })
+}

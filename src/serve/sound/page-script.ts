@@ -1,0 +1,143 @@
+import { base } from '../../page/shell.ts'
+import { scoreScript, scoreStyle } from '../page-parts.ts'
+
+/** The script of the page: sends the chosen recordings, and what the microphone heard, to its own server and shows the
+ *  answers. */
+export const script = `
+'use strict'
+const form = document.querySelector('form')
+const input = document.querySelector('input[type=file]')
+const drop = document.querySelector('#drop')
+const list = document.querySelector('#answers')
+const said = document.querySelector('#said')
+const token = document.querySelector('#token')
+const button = document.querySelector('#record')
+const level = document.querySelector('#level')
+
+${scoreScript}
+const ask = async file => {
+  const item = document.createElement('li')
+  item.className = 'card'
+  const player = document.createElement('audio')
+  player.controls = true
+  player.src = URL.createObjectURL(file)
+  player.setAttribute('aria-label', file.name)
+  const waiting = element('p', 'Asking …', { className: 'soft' })
+  item.append(element('p', file.name, { className: 'file' }), player, waiting)
+  list.prepend(item)
+  const began = performance.now()
+  try {
+    const headers = { 'content-type': 'application/octet-stream' }
+    if (token && token.value) headers.authorization = 'Bearer ' + token.value
+    const response = await fetch('predict', { method: 'POST', headers, body: file })
+    const text = await response.text()
+    const answer = JSON.parse(text)
+    if (!response.ok) throw new Error(answer.error)
+    const words = answer.label ?? (answer.labels ? answer.labels.join(', ') || 'no label' : '')
+    if (words) item.append(element('h2', words))
+    item.append(answer.values ? numbers(entriesOf(text)) : bars(entriesOf(text)))
+    item.append(element('p', Math.round(performance.now() - began) + ' ms', { className: 'soft' }))
+    said.textContent = file.name + ': ' + (words || entriesOf(text).map(e => e.join(' ')).join(', '))
+  } catch (error) {
+    item.append(element('p', error instanceof TypeError ? 'The server does not answer.' : error.message, { className: 'bad' }))
+    said.textContent = file.name + ': ' + error.message
+  }
+  waiting.remove()
+}
+
+const command = document.querySelector('pre')
+command.textContent = command.textContent.replace('ADDRESS', location.origin)
+
+let turn = Promise.resolve()
+const take = files => { for (const file of files) turn = turn.then(() => ask(file)) }
+
+input.addEventListener('change', () => { take([...input.files]); input.value = '' })
+form.addEventListener('submit', event => event.preventDefault())
+document.addEventListener('dragover', event => { event.preventDefault(); drop.classList.add('over') })
+document.addEventListener('dragleave', () => drop.classList.remove('over'))
+document.addEventListener('drop', event => {
+  event.preventDefault()
+  drop.classList.remove('over')
+  take([...event.dataTransfer.files])
+})
+
+// A WAVE file of 32-bit floats, so that the server gets what the microphone heard.
+const wave = (samples, rate) => {
+  const view = new DataView(new ArrayBuffer(44 + 4 * samples.length))
+  const word = (at, text) => { for (let i = 0; i < 4; i++) view.setUint8(at + i, text.charCodeAt(i)) }
+  word(0, 'RIFF'); view.setUint32(4, 36 + 4 * samples.length, true); word(8, 'WAVE'); word(12, 'fmt ')
+  view.setUint32(16, 16, true); view.setUint16(20, 3, true); view.setUint16(22, 1, true)
+  view.setUint32(24, rate, true); view.setUint32(28, 4 * rate, true); view.setUint16(32, 4, true); view.setUint16(34, 32, true)
+  word(36, 'data'); view.setUint32(40, 4 * samples.length, true)
+  samples.forEach((value, i) => view.setFloat32(44 + 4 * i, value, true))
+  return view.buffer
+}
+const worklet = "registerProcessor('hear', class extends AudioWorkletProcessor { process([[channel]]) { if (channel) this.port.postMessage(channel.slice()); return true } })"
+
+let recording
+const begin = async () => {
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } })
+  const context = new AudioContext()
+  const url = URL.createObjectURL(new Blob([worklet], { type: 'text/javascript' }))
+  await context.audioWorklet.addModule(url)
+  URL.revokeObjectURL(url)
+  const node = new AudioWorkletNode(context, 'hear')
+  const pieces = []
+  let shown = 0
+  node.port.onmessage = ({ data }) => {
+    pieces.push(data)
+    const seconds = pieces.length * data.length / context.sampleRate
+    if (seconds - shown > 0.5) { shown = seconds; level.textContent = seconds.toFixed(1) + ' s' }
+  }
+  context.createMediaStreamSource(stream).connect(node)
+  return async () => {
+    for (const track of stream.getTracks()) track.stop()
+    await context.close()
+    const samples = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
+    let at = 0
+    for (const piece of pieces) { samples.set(piece, at); at += piece.length }
+    return new File([wave(samples, context.sampleRate)], 'microphone ' + new Date().toLocaleTimeString() + '.wav', { type: 'audio/wav' })
+  }
+}
+if (!navigator.mediaDevices || !window.AudioWorkletNode) {
+  button.disabled = true
+  level.textContent = 'The microphone needs a page of https or of localhost.'
+}
+button.addEventListener('click', async () => {
+  button.disabled = true
+  try {
+    if (recording) {
+      const stop = recording
+      recording = undefined
+      take([await stop()])
+      level.textContent = ''
+    } else {
+      level.textContent = 'Asking for the microphone …'
+      recording = await begin()
+      level.textContent = 'Recording'
+    }
+  } catch (error) {
+    level.textContent = 'The microphone can not be used: ' + error.message
+  }
+  button.disabled = false
+  button.setAttribute('aria-pressed', String(Boolean(recording)))
+  button.textContent = recording ? 'Stop and predict' : 'Record'
+  button.focus()
+})
+`
+
+/** The style of the page: light and dark, small screens, keyboard focus. */
+export const style = `${base}
+h2 { font-size: 20px; line-height: 1.3; margin: 0 0 8px; overflow-wrap: anywhere; }
+.token { display: block; margin: 16px 0 0; font-size: 14px; }
+.token input { font: inherit; width: 100%; padding: 8px; border: 1px solid var(--line); border-radius: 7px; background: var(--paper); color: var(--text); }
+.buttons { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; margin: 12px 0 0; }
+button { font: inherit; color: var(--text); background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 8px 16px; min-height: 44px; cursor: pointer; }
+button:hover { border-color: var(--hue); }
+button[aria-pressed=true] { background: var(--bad); border-color: var(--bad); color: var(--ground); font-weight: 600; }
+.card { grid-template-columns: minmax(0, 1fr); gap: 8px; }
+.card p { margin: 0; }
+audio { width: 100%; }
+${scoreStyle}
+@media (max-width: 480px) { main { padding: 22px 16px 48px; } .buttons button { flex: 1 1 auto; } meter { width: 64px; } }
+`

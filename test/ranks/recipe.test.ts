@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { findAddon } from '../../src/setup/index.ts'
+import { readWeights } from '../../src/weights/index.ts'
+import { program } from '../helpers/cli.ts'
+import { freePort, type RankProcess, startRank } from '../helpers/ranks.ts'
+import { allMarks, marked } from '../helpers/recipe.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'anneal-ranks-'))
+const path = (...parts: string[]) => join(folder, ...parts)
+before(async () => {
+  for (const mark of allMarks)
+    for (let n = 0; n < 14; n++) {
+      const file = path('data', mark, `${n}.png`)
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, await marked(n, [mark]))
+    }
+})
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+// SGD: AdamW makes large steps of gradients that are 0 but for rounding.
+const settings = [
+  ...['--model', 'squeezenet1_1', '--no-pretrained', '--size', '32', '--batch', '8', '--precision', 'float32'],
+  ...['--optimizer', 'sgd', '--lr', '1e-4', '--epochs', '2', '--dropout', '0', '--sync-bn'],
+]
+const env = () => ({
+  ANNEAL_ADDON: findAddon()!.path,
+  ANNEAL_CACHE: path('cache'),
+  TMPDIR: folder,
+  ANNEAL_SILENCE_SECONDS: '6',
+})
+
+/** `anneal train ARGS` in `size` processes; in one without a launcher's variables. */
+async function train(
+  args: readonly string[],
+  size: number,
+  more: (rank: number) => Record<string, string> = () => ({}),
+) {
+  const port = await freePort()
+  const none = { RANK: '', WORLD_SIZE: '', LOCAL_RANK: '', LOCAL_WORLD_SIZE: '' }
+  return Array.from({ length: size }, (_, rank) =>
+    startRank([...program, 'train', ...args], {
+      rank,
+      size,
+      port,
+      env: { ...env(), ...(size === 1 ? none : {}), ...more(rank) },
+    }),
+  )
+}
+const said = (ranks: readonly RankProcess[]) => ranks.map(r => `\n--- ${r.rank}\n${r.out()}${r.err()}`).join('')
+async function done(ranks: readonly RankProcess[]): Promise<void> {
+  const ends = await Promise.all(ranks.map(r => r.ended))
+  assert.ok(
+    ends.every(e => e.code === 0),
+    `${JSON.stringify(ends)}${said(ranks)}`,
+  )
+}
+const weights = (run: string) => {
+  const all = [...readWeights(path(run, 'best.safetensors'))].filter(([, t]) => t.dtype === 'float32')
+  return new Map(all.map(([name, t]) => [name, new Float32Array(Uint8Array.from(t.data).buffer)]))
+}
+/** The tensor that differs most, and by how much, relative to 1 and to its values. */
+function farthest(a: string, b: string): { name: string; far: number } {
+  const [x, y] = [weights(a), weights(b)]
+  assert.deepEqual([...x.keys()], [...y.keys()])
+  const far = Array.from(x, ([name, v]) => ({
+    name,
+    far: v.reduce((most, n, i) => Math.max(most, Math.abs(n - y.get(name)![i]!) / (1 + Math.abs(n))), 0),
+  }))
+  return far.reduce((a, b) => (b.far > a.far ? b : a))
+}
+const json = (...parts: string[]) => JSON.parse(readFileSync(path(...parts), 'utf8'))
+
+/** Waits until a run has trained up to this step. */
+async function untilStep(run: string, step: number, ranks: readonly RankProcess[]): Promise<void> {
+  const until = performance.now() + 120_000
+  for (;;) {
+    const events = existsSync(path(run, 'events.jsonl')) ? readFileSync(path(run, 'events.jsonl'), 'utf8') : ''
+    const last = [...events.matchAll(/"type":"batch".*?"step":(\d+)/g)].at(-1)
+    if (Number(last?.[1] ?? 0) >= step) return
+    if (performance.now() > until) throw new Error(`step ${step} was not reached${said(ranks)}`)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+}
+
+test('two processes of the command train what one trains; the first alone writes the run', async () => {
+  await done(await train([path('data'), ...settings, '--out', path('one')], 1))
+  const ranks = await train([path('data'), ...settings, '--out', path('two')], 2)
+  await done(ranks)
+  const far = farthest('one', 'two')
+  assert.ok(far.far < 1e-4, `${far.name} is ${far.far} away from that of one process`)
+  const [one, two] = [json('one', 'result.json'), json('two', 'result.json')]
+  assert.ok(Math.abs(one.loss - two.loss) < 1e-3, `${one.loss} ${two.loss}`)
+  assert.equal(json('two', 'config.json').machine.ranks, 2)
+  assert.equal(ranks[1]!.out(), '', 'rank 1 prints nothing')
+  assert.match(ranks[0]!.out(), /model/)
+  const left = readdirSync(folder).filter(name => name.startsWith('anneal-rank-'))
+  assert.deepEqual(left, [], 'temporary folders are gone')
+})
+
+for (const [signal, code] of [
+  ['SIGKILL', 1],
+  ['SIGINT', 130],
+] as const)
+  test(`rank 1 gets ${signal}: rank 0 ends, and the run goes on in one process`, async () => {
+    const run = `ended-${signal}`
+    const long = [...settings, '--epochs', '40', '--out', path(run)]
+    const ranks = await train([path('data'), ...long], 2)
+    try {
+      await untilStep(run, 12, ranks)
+      ranks[1]!.child.kill(signal)
+      const { code: found } = await ranks[0]!.ended
+      assert.equal(found, code, said(ranks))
+      if (signal === 'SIGKILL') assert.match(ranks[0]!.err(), /rank 1 of 2 has given no sign of life/)
+      else assert.match(ranks[0]!.err(), /stopped; saved: training up to step \d+/)
+    } finally {
+      for (const r of ranks) r.child.kill('SIGKILL')
+    }
+    const [alone] = await train(['--resume', path(run)], 1)
+    try {
+      const from = Number(
+        /"type":"resumed","step":(\d+)/.exec(readFileSync(path(run, 'events.jsonl'), 'utf8'))?.[1] ?? 0,
+      )
+      await untilStep(run, from + 20, [alone!])
+      alone!.child.kill('SIGINT')
+      await alone!.ended
+      const events = readFileSync(path(run, 'events.jsonl'), 'utf8')
+      assert.match(events, /"type":"resumed","step":\d+/)
+      assert.match(events, /the run began in 2 processes and goes on in 1/)
+    } finally {
+      alone!.child.kill('SIGKILL')
+    }
+  })
+
+test('a rank with other pictures, and one with other settings, are refused with the difference', async () => {
+  const other = path('other')
+  for (const mark of allMarks)
+    for (let n = 0; n < 12; n++) {
+      mkdirSync(join(other, mark), { recursive: true })
+      writeFileSync(join(other, mark, `${n}.png`), await marked(100 + n, [mark]))
+    }
+  const port = await freePort()
+  const begin = (rank: number, data: string, args: readonly string[], out: string) =>
+    startRank([...program, 'train', data, ...settings, ...args, '--out', path(out)], {
+      rank,
+      size: 2,
+      port,
+      env: env(),
+    })
+  const data = [begin(0, path('data'), [], 'a'), begin(1, other, [], 'a')]
+  for (const r of data) {
+    const { code } = await r.ended
+    assert.equal(code, 1, said(data))
+    assert.match(r.err(), /rank 1 of 2: other pictures, labels or split than rank 0/)
+  }
+  const set = [begin(0, path('data'), ['--weight-decay', '0.02'], 'b'), begin(1, path('data'), [], 'b')]
+  for (const r of set) {
+    const { code } = await r.ended
+    assert.equal(code, 1, said(set))
+    assert.match(r.err(), /the ranks differ: rank 1 .* the setting weightDecay: none, rank 0 0.02/)
+  }
+  assert.ok(!existsSync(path('b')), 'a refused run leaves no folder')
+})
+
+test('a run of one process goes on in three', async () => {
+  const ranks = await train([path('data'), ...settings, '--epochs', '40', '--out', path('grows')], 1)
+  await untilStep('grows', 8, ranks)
+  ranks[0]!.child.kill('SIGINT')
+  await ranks[0]!.ended
+  const more = await train(['--resume', path('grows')], 3)
+  try {
+    await untilStep('grows', 30, more)
+    more[2]!.child.kill('SIGINT')
+    const { code } = await more[0]!.ended
+    assert.equal(code, 130, said(more))
+    assert.match(readFileSync(path('grows', 'events.jsonl'), 'utf8'), /began in 1 process and goes on in 3/)
+  } finally {
+    for (const r of more) r.child.kill('SIGKILL')
+  }
+})
