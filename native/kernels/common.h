@@ -115,6 +115,7 @@ enum class Slot {
   lineIn,
   ring,
   places,
+  actPlaces,
   planes,
   rowSums,
   sums,

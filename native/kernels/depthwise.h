@@ -84,6 +84,21 @@ void weightRow(const float* const* rows, int n, const float* y, float* const* dw
       S(dw[r] + t * 16, add(L(dw[r] + t * 16), sum[r][t]));
 }
 
+// The same at stride 1 for K rows around each of `count` rows of y, which are `n` pixels long and follow each other: the sums of all
+// stay in registers. dw [K][K].
+template <int K>
+void weightRows(const float* const (*rows)[K], int count, int n, const float* y, float* dw) {
+  V sum[K][K];
+  ANNEAL_UNROLL for (int r = 0; r < K; r++) ANNEAL_UNROLL for (int t = 0; t < K; t++) sum[r][t] = L(dw + (r * K + t) * 16);
+  for (int j = 0; j < count; j++)
+    for (int i = 0; i < n; i++, y += 16) {
+      const V here = L(y);
+      ANNEAL_UNROLL for (int r = 0; r < K; r++) ANNEAL_UNROLL for (int t = 0; t < K; t++)
+          sum[r][t] = fma(here, L(rows[j][r] + static_cast<size_t>(i + K - 1 - t) * 16), sum[r][t]);
+    }
+  ANNEAL_UNROLL for (int r = 0; r < K; r++) ANNEAL_UNROLL for (int t = 0; t < K; t++) S(dw + (r * K + t) * 16, sum[r][t]);
+}
+
 // A row [w][c] as lines [c / 16][pitch][16]: relu6(a x + b), or x
 template <class T>
 void line(const T* row, int w, int c, Norm norm, float* out, int pitch) {

@@ -42,13 +42,13 @@ constexpr Kernels<T> tableOf() {
     k.grouped = grouped<T>;
     k.groupedGrad = groupedGrad<T>;
     k.convStem = convStem<T>;
-    k.mobileBlock = mobileBlock<T>;
-    k.mobileBlockGrad = mobileBlockGrad<T>;
-    k.mobileStatistics = mobileStatistics<T>;
-    k.mobileProject = mobileProject<T>;
-    k.mobileProjectGrad = mobileProjectGrad<T>;
-    k.mobileFinish = mobileFinish<T>;
   }
+  k.mobileBlock = mobileBlock<T>;
+  k.mobileBlockGrad = mobileBlockGrad<T>;
+  k.mobileStatistics = mobileStatistics<T>;
+  k.mobileProject = mobileProject<T>;
+  k.mobileProjectGrad = mobileProjectGrad<T>;
+  k.mobileFinish = mobileFinish<T>;
 #ifdef ANNEAL_TILES
   k.tilesPack = tilesPack, k.tilesConv = tilesConv, k.tilesGrad = tilesGrad;
 #endif

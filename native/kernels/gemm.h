@@ -244,7 +244,7 @@ inline void timesTransposed(const Half16* p, int pw, const Half16* q, int qw, in
 // How many words the pairs of bfloat16 need
 template <class T>
 size_t pairsOf(int rows, int width) {
-  return kPerWord<T> == 2 ? static_cast<size_t>(rows / 2) * width : 0;
+  return kPerWord<T> == 2 ? static_cast<size_t>((kTiled ? up(rows, 32) : rows) / 2) * width : 0;
 }
 // How often the two products above call `ahead.step` for a block
 inline int stepsOf(int rows, int pw, int qw, int n) {

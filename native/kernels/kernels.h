@@ -88,6 +88,7 @@ struct MobileBlock {
   int cin, cout;
   const float *w1, *w2, *w3;
   Norm n1, n2, n3;
+  const void *packed1 = nullptr, *packed3 = nullptr;  // w1 and w3 packed for products, or null
 };
 
 // Weights that an optimizer updates, their gradient and its moments. For `blend`: an average and, as `grad`, the new values.
@@ -181,12 +182,13 @@ struct Kernels {
   void (*tilesConv)(const ConvFull& s, const T* x, const T* packed, const float* bias, const T* plus, Act act, T* y);
   // dw [outs][k][k][c] from g, the gradient of the convolution alone.
   void (*tilesGrad)(const ConvFull& s, const T* x, const T* g, float* dw);
-  // Blocks of mobile nets in training (mobile.h). Null with AMX, as the convolutions above. `wide` and `deep` are kept for the
-  // gradients: channels, rounded up to a multiple of 16, times pixels, in the layout of blocked_layout.h. In bfloat16 cin, cout,
-  // the number of pixels of each thread's pictures and, at stride 2, the width are even.
+  // Blocks of mobile nets in training (mobile.h). `wide` and `deep` are kept for the gradients: channels, rounded up to a multiple
+  // of 16, times pixels, in the layout of blocked_layout.h. With tiles (AMX) `wide` may be null, since the gradients compute it
+  // again, and 512 zeros follow `deep`. In bfloat16 cin, cout, the number of pixels of each thread's pictures and, at stride 2, the
+  // width are even.
   //
-  // BatchNorm with running statistics: mobileBlock writes y; mobileBlockGrad (grad2 empty) writes all gradients from g, the
-  // gradient of y; the sums are those of each layer.
+  // BatchNorm with running statistics: mobileBlock writes y; with tiles `deep` may be null if no gradients follow. mobileBlockGrad
+  // (grad2 empty) writes all gradients from g, the gradient of y; the sums are those of each layer.
   //
   // BatchNorm with statistics of the batch, in this order:
   // 1. mobileStatistics: the sums of the first layer, from the `means` [k] of its k inputs and their covariance. `mixed` [c][k], the

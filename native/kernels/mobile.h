@@ -1,9 +1,10 @@
-// Blocks of mobile nets in training, without AMX: 1 x 1 (or the stem), depthwise, 1 x 1, each with BatchNorm, the first two with
+// Blocks of mobile nets in training: 1 x 1 (or the stem), depthwise, 1 x 1, each with BatchNorm, the first two with
 // ReLU6. Some rows of a picture go through the whole block at a time, and so do their gradients, a few vectors of channels after
 // another.
 //
 // If BatchNorm uses running statistics, no layer waits for another, and of the wide maps only the outputs of ReLU6 are stored. If
-// it uses those of the batch, mobile-batch.h has the rest, and the raw output of the second layer is stored.
+// it uses those of the batch, mobile-batch.h has the rest, and the raw output of the second layer is stored. With tiles the output
+// of the first ReLU6 is not stored: the gradients compute it again.
 #pragma once
 #include "blocked_layout.h"
 
@@ -11,42 +12,46 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-// The first two layers; all three if `y` is given. Without `y`, `deep` is raw and the sums are those of the second layer.
+// The first two layers; all three if `y` is given; `deep` may then be null. Without `y`, `deep` is raw and the sums are those of the
+// second layer.
 template <class T, int K, int S_>
 void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sums sumsOf) {
   constexpr int P = kPerWord<T>;
   const auto& d = s.deep;
-  const int lines = up(d.c, 16) / 16, cp = lines * 16, kin = s.hasStem ? 27 : s.cin;
+  const int lines = up(d.c, 16) / 16, cp = up(d.c, kWidth), kin = s.hasStem ? 27 : s.cin;
   const int pitch = std::max((d.ow - 1) * S_ + K, d.left + d.w) | 1;
   const auto slotsFor = [&](int rows) { return (rows - 1) * S_ + K + 1; };
-  const Portion portion(d.oh, d.ow, 1, lines, oddRows<T>(d), [&](int rows, int rings) {
+  constexpr int kForward = 64;
+  const Portion portion(d.oh, d.ow, 1, lines, oddRows<T>(d), kForward, [&](int rows, int rings) {
     return static_cast<size_t>(slotsFor(rows)) * pitch * 64 * rings + static_cast<size_t>(rows) * d.ow * cp * sizeof(T);
   });
   const int each = portion.each, several = portion.several;
   const int slots = portion.whole ? several * d.h : slotsFor(each), most = portion.whole ? slots * d.w : (each * S_ + K) * d.w;
   const size_t line = static_cast<size_t>(slots) * pitch * 16;
   const BlockedLayout before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
-  const Scratch<T> packed1(Slot::packed, packedSize<T>(kin, d.c));
-  const Scratch<T> packed3(Slot::packedBack, y ? packedSize<T>(d.c, s.cout) : 0);
-  T *const B1 = packed1.get(), *const B3 = packed3.get();
-  packWeights(s.w1, kin, d.c, B1);
-  if (y) packWeights(s.w3, d.c, s.cout, B3);
+  const Scratch<T> packed1(Slot::packed, s.packed1 ? 0 : packedSize<T>(kin, d.c));
+  const Scratch<T> packed3(Slot::packedBack, y && !s.packed3 ? packedSize<T>(d.c, s.cout) : 0);
+  if (!s.packed1) packWeights(s.w1, kin, d.c, packed1.get());
+  if (y && !s.packed3) packWeights(s.w3, d.c, s.cout, packed3.get());
+  const T* const B1 = s.packed1 ? static_cast<const T*>(s.packed1) : packed1.get();
+  const T* const B3 = s.packed3 ? static_cast<const T*>(s.packed3) : packed3.get();
   const long beside1 = 16L * up(kin, 32) / P, beside3 = 16L * up(d.c, 32) / P;
   Array<float> taps = roomByLine(d.c, K);
   byLine(s.w2, d.c, K, false, taps);
-  const bool aroundWide = beyondCache(before.apart() * lines * sizeof(T), cp);
+  [[maybe_unused]] const bool aroundWide = beyondCache(before.apart() * lines * sizeof(T), cp);
   const bool aroundDeep = beyondCache(after.apart() * lines * sizeof(T), cp);
   ThreadSums sums(d.c);
   const int members = sums.members();
   const size_t outsAtOnce = static_cast<size_t>(several) * each * d.ow;
   const Scratch<float> rings(Slot::ring, line * portion.rings + pitch * 16, members);
   const Scratch<float> lineRoom(Slot::line, outsAtOnce * 16, members);
-  const Scratch<T> rowRoom(Slot::planes, outsAtOnce * cp, members);
-  const Scratch<T> inputRoom(Slot::inputs, static_cast<size_t>(most) * up(kin, 16), members);
+  const Scratch<T> rowRoom(Slot::planes, y ? std::max<size_t>(outsAtOnce, kLeast) * cp : 0, members);
+  const Scratch<T> inputRoom(Slot::inputs, static_cast<size_t>(std::max(most, kLeast)) * up(kin, kWidth), members);
   const Scratch<T> stems(Slot::stem, stemRoom(s.hasStem ? &s.stem : nullptr, most), members);
   const Scratch<int> placeRoom(Slot::places, most, members);
 #pragma omp parallel num_threads(members)
   {
+    [[maybe_unused]] const Tiles tiles{};
     Ahead& next = ahead;
     next.clear();
     const Team member = team();
@@ -54,7 +59,7 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
     float* const ring = rings.zeroed(t);
     const float* const nothing = ring + line * portion.rings;
     float* const made = lineRoom.at(t);
-    T *const rowsOf = rowRoom.at(t), *const inputs = inputRoom.at(t);
+    T *const rowsOf = cp > lines * 16 ? rowRoom.zeroed(t) : rowRoom.at(t), *const inputs = inputRoom.at(t);
     int* const places = placeRoom.at(t);
     long first, last;
     member.share(d.n, &first, &last, picturesEach<T>(d));
@@ -69,18 +74,18 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
         int width;
         const T* const rows = inputRows(s, x, static_cast<size_t>(n) * d.h * d.w + at, pixels, false, inputs, stems.at(t), &width);
         for (int l0 = 0; l0 < lines;) {
-          const int group = atOnce(lines - l0), skipped = portion.whole ? l0 : 0;
-          allTiles<T>(words(rows), width / P, pixels, words(B1) + l0 * beside1, beside1, (kin + P - 1) / P, group,
+          const int group = linesAtOnce(lines - l0), skipped = portion.whole ? l0 : 0;
+          tiledSums<T>(words(rows), width / P, pixels, words(B1) + l0 * beside1, beside1, (kin + P - 1) / P, group,
                       [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
             ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
               const int l = l0 + v0 + v;
               const V a = L(s.n1.a + l * 16), b = L(s.n1.b + l * 16);
               float* const to = ring + (l - skipped) * line;
-              T* const out = wide + before.at(n, l, at + r);
+              [[maybe_unused]] T* const out = kTiled ? nullptr : wide + before.at(n, l, at + r);
               ANNEAL_UNROLL for (int i = 0; i < kRowsOf<decltype(sum)>; i += P) {
                 V e[P];
                 ANNEAL_UNROLL for (int p = 0; p < P; p++) S(to + places[r + i + p], e[p] = relu6(fma(sum[i + p][v], a, b)));
-                putWords(out + i * 16, e, aroundWide);
+                if constexpr (!kTiled) putWords(out + i * 16, e, aroundWide);
               }
             }
           });
@@ -97,9 +102,16 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
                 correlateRow<K, S_>(window, K, d.ow, &taps[static_cast<size_t>(l) * K * K * 16],
                                     made + static_cast<size_t>(j * (bottom - top) + oy - top) * d.ow * 16, next);
               }
-            T* const out = deep + after.at(n, l, top * d.ow);
+            T* const out = deep ? deep + after.at(n, l, top * d.ow) : nullptr;
             T* const to = rowsOf + l * 16;
-            if (y) {
+            if (y && !deep) {
+              const V a = L(s.n2.a + l * 16), b = L(s.n2.b + l * 16);
+              for (int i = 0; i < outs; i += P) {
+                V e[P];
+                ANNEAL_UNROLL for (int p = 0; p < P; p++) e[p] = relu6(fma(L(made + (i + p) * 16), a, b));
+                putRows(to + static_cast<size_t>(i) * cp, cp, e);
+              }
+            } else if (y) {
               const V a = L(s.n2.a + l * 16), b = L(s.n2.b + l * 16);
               for (int i = 0; i < outs; i += P) {
                 V e[P];
@@ -125,7 +137,7 @@ void mobileBlockOf(const MobileBlock& s, const T* x, T* wide, T* deep, T* y, Sum
         have = end;
         if (!y) continue;
         const size_t out = (static_cast<size_t>(n) * d.oh + top) * d.ow;
-        allTiles<T>(words(rowsOf), cp / P, outs, words(B3), beside3, cp / P, up(s.cout, 16) / 16,
+        tiledSums<T>(words(rowsOf), cp / P, outs, words(B3), beside3, cp / P, up(s.cout, 16) / 16,
                     [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
           ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
             const int c = (v0 + v) * 16;
@@ -166,7 +178,7 @@ class BlockGrad : GradArguments<T> {
  public:
   explicit BlockGrad(const Arguments& given)
       : Arguments(given),
-        portion(d.h, d.w, S_, lines, oddRows<T>(d),
+        portion(d.h, d.w, S_, lines, oddRows<T>(d), kPixels,
                 [&](int rows, int rings) {
                   return static_cast<size_t>(slotsFor(rows)) * pitch * 64 * rings +
                          static_cast<size_t>(rows) * d.w * cp * 2 * sizeof(T);
@@ -179,9 +191,11 @@ class BlockGrad : GradArguments<T> {
     const Scratch<float> scaled(Slot::weights, most);
     if (!batch) pack(scaledRows(s.w3, s.n3.a, s.cout, d.c, scaled.get()), d.c, 1, s.cout, d.c, B3);
     if (gx) pack(scaledRows(s.w1, s.n1.a, d.c, kin, scaled.get()), kin, 1, d.c, kin, B1);
+    if (kTiled) packWeights(s.w1, kin, d.c, again.get());
     byLine(batch ? s.w2 : scaledRows(s.w2, s.n2.a, d.c, K * K, scaled.get()), d.c, K, S_ == 1, taps);
 #pragma omp parallel num_threads(members)
     {
+      [[maybe_unused]] const Tiles tiles{};
       const Team member = team();
       Own own(*this, member);
       for (int n = own.first; n < own.last; n += portion.several) {
@@ -204,12 +218,12 @@ class BlockGrad : GradArguments<T> {
   static constexpr int P = kPerWord<T>, half = (K + 1) / 2, kept = S_ == 1 ? K : half;
   const Depthwise& d = s.deep;
   const bool batch = grad2.A != nullptr;
-  const int lines = up(d.c, 16) / 16, cp = lines * 16, kin = s.hasStem ? 27 : s.cin;
+  const int lines = up(d.c, 16) / 16, cp = up(d.c, kWidth), kin = s.hasStem ? 27 : s.cin;
   const int left = S_ == 1 ? K - 1 - d.left : half - 1, shift = S_ == 2 ? d.left : 0;
   const int columns = S_ == 1 ? d.w : (d.w + d.left + 1) / 2;  // at stride 2 in pairs
   const int pitch = std::max(columns + K, left + d.ow) | 1, inPitch = (columns * S_ + d.left + 2) | 1;
   const BlockedLayout before{d.n, d.h * d.w}, after{d.n, d.oh * d.ow};
-  const int inWidth = up(kin, 16), outWidth = up(s.cout, 16);
+  const int inWidth = up(kin, kWidth), outWidth = up(s.cout, kWidth);
   const Portion portion;
   const int slots;
   const int members = threads();
@@ -220,14 +234,19 @@ class BlockGrad : GradArguments<T> {
   T *const B1 = packed1.get(), *const B3 = packed3.get();
   // For each thread: its piece of work, and its sums
   const int inputs = portion.several * portion.each * d.w, outputs = slots * d.ow;
+  const int inRows = std::max(inputs, kLeast), outRows = std::max(outputs, kLeast);
+  // The wide map: rows of one line, or with tiles, which compute it again, of some lines
+  const size_t acts = static_cast<size_t>(S_ == 1 ? inputs : inPitch * (kTiled ? portion.several * portion.each : 1)) * 16;
+  const Scratch<T> again{Slot::sharedToo, kTiled ? packedSize<T>(kin, d.c) : 0};
+  const Scratch<int> actPlaceRoom{Slot::actPlaces, static_cast<size_t>(kTiled ? inputs : 0), members};
   const Scratch<float> rings{Slot::ring, ringSize() * portion.rings + pitch * 16, members};
   const Scratch<float> lineRoom{Slot::line, static_cast<size_t>(S_ == 1 ? inputs : columns * 2) * 16 + 16, members};
-  const Scratch<float> lineInRoom{Slot::lineIn, static_cast<size_t>(S_ == 1 ? inputs : inPitch) * 16, members};
+  const Scratch<float> lineInRoom{Slot::lineIn, acts * (kTiled ? 2 : 1), members};
   const Scratch<int> placeRoom{Slot::places, static_cast<size_t>(outputs), members};
-  const Scratch<T> rowRoom{Slot::products, static_cast<size_t>(inputs) * cp, members};
-  const Scratch<T> planeRoom{Slot::planes, static_cast<size_t>(inputs) * cp, members};
-  const Scratch<T> inputRoom{Slot::inputs, static_cast<size_t>(inputs) * inWidth, members};
-  const Scratch<T> gradientRoom{Slot::gradients, static_cast<size_t>(outputs) * outWidth, members};
+  const Scratch<T> rowRoom{Slot::products, static_cast<size_t>(inRows) * cp, members};
+  const Scratch<T> planeRoom{Slot::planes, static_cast<size_t>(lineApart(inputs)) * cp, members};
+  const Scratch<T> inputRoom{Slot::inputs, static_cast<size_t>(inRows) * inWidth, members};
+  const Scratch<T> gradientRoom{Slot::gradients, static_cast<size_t>(outRows) * outWidth, members};
   const Scratch<T> stems{Slot::stem, stemRoom(s.hasStem ? &s.stem : nullptr, inputs), members};
   const Scratch<float> inputPairs{Slot::inputPairs, pairsOf<T>(inputs, inWidth), members};
   const Scratch<float> gradientPairs{Slot::gradientPairs, pairsOf<T>(outputs, outWidth), members};
@@ -252,7 +271,7 @@ class BlockGrad : GradArguments<T> {
     int t, first, last;
     float *ring, *made, *input, *sum1, *sum2, *sum3, *xPairs, *gPairs;
     const float* nothing;
-    int* places;
+    int *places, *actPlaces;
     T *rows, *planes, *gs, *xs, *lines;  // the gradient of what is wide, both ways it lies; g and x made ready
     Own(const BlockGrad& of, Team member) : t(member.rank) {
       long from, to;
@@ -261,8 +280,8 @@ class BlockGrad : GradArguments<T> {
       ring = of.rings.zeroed(t);
       nothing = ring + of.ringSize() * of.portion.rings;
       made = of.lineRoom.at(t), input = of.lineInRoom.zeroed(t);
-      places = of.placeRoom.at(t);
-      rows = of.rowRoom.at(t), planes = of.planeRoom.at(t);
+      places = of.placeRoom.at(t), actPlaces = of.actPlaceRoom.at(t);
+      rows = of.cp > of.lines * 16 ? of.rowRoom.zeroed(t) : of.rowRoom.at(t), planes = of.planeRoom.at(t);
       gs = of.gradientRoom.at(t), xs = of.inputRoom.at(t), lines = of.stems.at(t);
       gPairs = of.gradientPairs.at(t), xPairs = of.inputPairs.at(t);
       const bool some = first < last;  // who has no pictures adds zeros
@@ -281,7 +300,7 @@ class BlockGrad : GradArguments<T> {
     const float* gWords = nullptr;
     if (go.outPixels) ringPlaces(go.count, go.have, go.end, d.oh, d.ow, slots, pitch, left, own.places);
     if (go.outPixels && !batch) {
-      if (s.cout != outWidth)
+      if (s.cout != outWidth || (kTiled && go.outPixels < kLeast))
         panel(gradient, s.cout, Norm{}, 0, go.outPixels, go.outPixels, own.gs, outWidth), gradient = own.gs;
       gWords = wordsOf(gradient, outWidth, go.outPixels, own.gPairs);
       for (int c = 0; c < outWidth; c += 16) {
@@ -294,16 +313,21 @@ class BlockGrad : GradArguments<T> {
     const size_t from = (static_cast<size_t>(go.n) * d.h + top) * d.w;
     const T* const given = inputRows(s, x, from, go.inPixels, true, own.xs, own.lines, &width);
     const float* const xWords = wordsOf(given, inWidth, go.inPixels, own.xPairs);
+    if (const int rowsOfAll = go.count * (bottom - top); kTiled && S_ == 2)
+      ringPlaces(1, 0, rowsOfAll, 0, d.w, rowsOfAll, inPitch, shift, own.actPlaces);
     for (int l0 = 0; l0 < lines;) {
-      const int group = atOnce(lines - l0);
+      const int group = linesAtOnce(lines - l0);
       fetch(own, go, l0 + group);
+      if (kTiled) expandAgain(own, go, l0, group, given);
       if (go.outPixels && batch)
         ringOfMasked(own, go, l0, group);
       else if (go.outPixels)
         ringOfOutputs(own, go, l0, group, gradient, gWords);
-      for (int l = l0; l < l0 + group; l++) throughLine(own, go, l, own.ring + (portion.whole ? l - l0 : l) * ringSize());
-      sumOverPixels(xWords, kin, inWidth, go.inPixels, own.planes + static_cast<size_t>(l0) * go.inPixels * 16,
-                    16L * go.inPixels / P, group, own.sum1 + l0 * 16, cp, go.begun, own.next);
+      for (int l = l0; l < l0 + group; l++)
+        throughLine(own, go, l, own.ring + (portion.whole ? l - l0 : l) * ringSize(), own.input + (kTiled ? (l - l0) * acts : 0));
+      const int apart = lineApart(go.inPixels);
+      sumOverPixels(xWords, kin, inWidth, go.inPixels, own.planes + static_cast<size_t>(l0) * apart * 16, 16L * apart / P, group,
+                    own.sum1 + l0 * 16, cp, go.begun, own.next);
       l0 += group;
     }
     if (gx) intoInputs(own, go, from);
@@ -318,13 +342,13 @@ class BlockGrad : GradArguments<T> {
       if (top >= d.h) n += portion.several, top = have = 0;
       if (n >= own.last) return;
     }
-    const int count = std::min(portion.several, own.last - n), bottom = bottomOf(top), group = atOnce(lines - l);
+    const int count = std::min(portion.several, own.last - n), bottom = bottomOf(top), group = linesAtOnce(lines - l);
     const size_t in = static_cast<size_t>(count) * (bottom - top) * d.w * 16 * sizeof(T);
     const size_t out = static_cast<size_t>(std::min(go.outPixels, count * (d.oh - have) * d.ow)) * 16 * sizeof(T);
     for (int i = l; i < l + group; i++) {
       own.next.add(deep + after.at(n, i, have * d.ow), out);
       if (batch) own.next.add(g + after.at(n, i, have * d.ow), out);
-      own.next.add(wide + before.at(n, i, top * d.w), in);
+      if (!kTiled) own.next.add(wide + before.at(n, i, top * d.w), in);
     }
     own.next.over(group * count * (bottom - top) * (1 + columns / (S_ == 1 ? 8 : 4)));
   }
@@ -355,7 +379,7 @@ class BlockGrad : GradArguments<T> {
     const T* const acts = deep + after.at(go.n, l0, go.have * d.ow);
     const long beside = 16L * up(s.cout, 32) / P;
     alignas(64) float some[kColumns * 16] = {};
-    allTiles<T>(words(gradient), outWidth / P, go.outPixels, words(B3) + l0 * beside, beside, (s.cout + P - 1) / P, group,
+    tiledSums<T>(words(gradient), outWidth / P, go.outPixels, words(B3) + l0 * beside, beside, (s.cout + P - 1) / P, group,
                 [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
       ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
         float* const to = rings + (v0 + v) * size;
@@ -378,15 +402,28 @@ class BlockGrad : GradArguments<T> {
                   own.sum3 + l0 * 16, cp, go.begun, own.next);
   }
 
+  // The wide map of some lines once more: tiles take less time than memory.
+  void expandAgain(const Own& own, const Go& go, int l0, int group, const T* given) {
+    const long beside = 16L * up(kin, 32) / P;
+    tiledSums<T>(words(given), inWidth / P, go.inPixels, words(again.get()) + l0 * beside, beside, inWidth / P, group,
+                 [&](int r, int v, auto& sum) __attribute__((always_inline)) {
+      const V a = L(s.n1.a + (l0 + v) * 16), b = L(s.n1.b + (l0 + v) * 16);
+      float* const to = own.input + v * acts;
+      ANNEAL_UNROLL for (int i = 0; i < kRowsOf<decltype(sum)>; i++)
+        S(to + (S_ == 1 ? (r + i) * 16 : own.actPlaces[r + i]), relu6(fma(sum[i][0], a, b)));
+    });
+  }
+
   // The gradient of one line of the depthwise convolution: dw2, and the gradient of the wide map
-  void throughLine(Own& own, const Go& go, int l, const float* ring) {
+  void throughLine(Own& own, const Go& go, int l, const float* ring, float* input) {
     const int pixels = go.inPixels, rowsEach = go.bottom - go.top;
-    float *const input = own.input, *const made = own.made;
-    const T* const stored = wide + before.at(go.n, l, go.top * d.w);
-    T *const plane = own.planes + static_cast<size_t>(l) * pixels * 16, *const row = own.rows + l * 16;
+    float* const made = own.made;
+    [[maybe_unused]] const T* const stored = kTiled ? nullptr : wide + before.at(go.n, l, go.top * d.w);
+    T *const plane = own.planes + static_cast<size_t>(l) * lineApart(pixels) * 16, *const row = own.rows + l * 16;
+    blankLine(plane, pixels);
     const int across = cp;
     V total = zero();
-    const auto unpack = [&](int pixel, int count, float* to) {
+    [[maybe_unused]] const auto unpack = [&](int pixel, int count, float* to) {
       for (int i = 0; i < count; i += P) {
         V e[P];
         apart(stored + static_cast<size_t>(pixel + i) * 16, e);
@@ -404,33 +441,49 @@ class BlockGrad : GradArguments<T> {
         putBoth(plane + at * 16, row + at * across, across, e, false);
       }
     };
-    if (S_ == 1) unpack(0, pixels, input);
+    if constexpr (S_ == 1 && !kTiled) unpack(0, pixels, input);
+    const float* const tap = &taps[static_cast<size_t>(l) * K * K * 16];
+    const auto rowOf = [&](int j, int oy) {
+      return oy >= 0 && oy < d.oh ? ring + static_cast<size_t>((j * d.oh + oy) % slots) * pitch * 16 : own.nothing;
+    };
+    if constexpr (S_ == 1) {
+      constexpr int kMost = 16;
+      const float* windows[kMost][K];
+      const int count = go.count * rowsEach;
+      for (int from = 0; from < count; from += kMost) {
+        const int some = std::min(kMost, count - from);
+        for (int i = 0; i < some; i++)
+          for (int r = 0; r < K; r++) windows[i][r] = rowOf((from + i) / rowsEach, go.top + (from + i) % rowsEach + d.top - r);
+        const size_t at = static_cast<size_t>(from) * d.w * 16;
+        weightRows<K>(windows, some, columns, input + at, own.sum2 + static_cast<size_t>(l) * K * K * 16);
+        for (int i = 0; i < some; i++)
+          correlateRow<K, 1>(windows[i], K, columns, tap, made + at + static_cast<size_t>(i) * d.w * 16, own.next);
+      }
+      reluBackward(0, pixels, input, made);
+      addTo(sums1.first(own.t) + l * 16, total);
+      return;
+    }
     for (int j = 0; j < go.count; j++)
       for (int iy = go.top; iy < go.bottom; iy++) {
-        const int q = iy + d.top, odd = S_ == 1 ? 0 : q & 1, R = S_ == 1 ? K : (K - odd + 1) / 2;
+        const int q = iy + d.top, odd = q & 1, R = (K - odd + 1) / 2;
         const int pixel = (j * rowsEach + iy - go.top) * d.w;
-        const float* const tap = &taps[static_cast<size_t>(l) * K * K * 16];
         const float* window[K];
         float* dws[K];
         float others[K * K * 16];  // the taps of every other row
         for (int r = 0; r < R; r++) {
-          const int oy = (S_ == 1 ? q : q >> 1) - r, ky = S_ == 1 ? r : 2 * r + odd;
-          const bool in = oy >= 0 && oy < d.oh;
-          window[r] = in ? ring + static_cast<size_t>((j * d.oh + oy) % slots) * pitch * 16 : own.nothing;
-          dws[r] = in ? own.sum2 + (static_cast<size_t>(l) * K * K + ky * K) * 16 : nullptr;
-          if (S_ == 2) memcpy(others + r * K * 16, tap + ky * K * 16, K * 64);
+          const int oy = (q >> 1) - r, ky = 2 * r + odd;
+          window[r] = rowOf(j, oy);
+          dws[r] = oy >= 0 && oy < d.oh ? own.sum2 + (static_cast<size_t>(l) * K * K + ky * K) * 16 : nullptr;
+          memcpy(others + r * K * 16, tap + ky * K * 16, K * 64);
         }
-        if constexpr (S_ == 1) {
-          weightRow<K, 1, K>(window, columns, input + static_cast<size_t>(pixel) * 16, dws);
-          correlateRow<K, 1>(window, K, columns, tap, made + static_cast<size_t>(pixel) * 16, own.next);
-        } else {
-          unpack(pixel, d.w, input + shift * 16);
+        if constexpr (S_ == 2) {
+          if constexpr (!kTiled) unpack(pixel, d.w, input + shift * 16);
           R == half ? weightRow<K, 2, half>(window, columns, input, dws) : weightRow<K, 2, K / 2>(window, columns, input, dws);
           inputGradRow<K>(window, R, columns, others, made, own.next);
           reluBackward(pixel, d.w, input + shift * 16, made + shift * 16);
+          if constexpr (kTiled) input += inPitch * 16;
         }
       }
-    if (S_ == 1) reluBackward(0, pixels, input, made);
     addTo(sums1.first(own.t) + l * 16, total);
   }
 
@@ -438,7 +491,7 @@ class BlockGrad : GradArguments<T> {
     const int k = kin;
     T* const out = gx + from * k;
     const T* const plus = s.residual && !batch ? g + from * k : nullptr;
-    allTiles<T>(words(own.rows), cp / P, go.inPixels, words(B1), 16L * up(d.c, 32) / P, cp / P, inWidth / 16,
+    tiledSums<T>(words(own.rows), cp / P, go.inPixels, words(B1), 16L * up(d.c, 32) / P, cp / P, inWidth / 16,
                 [&](int r, int v0, auto& sum) __attribute__((always_inline)) {
       ANNEAL_UNROLL for (int v = 0; v < kColumnsOf<decltype(sum)>; v++) {
         const int c = (v0 + v) * 16;

@@ -204,6 +204,80 @@ static void convolution(ConvFull s) {
   if (same) check("its gradient of x", s.n * s.oh * s.ow, s.c, s.outs, off(gx, gxs, gxSizes, wide), ofHalf);
 }
 
+struct Shape {
+  int n, h, w, cin, c, cout, k, stride;
+  bool residual, stem;
+};
+// A whole block in training, with the statistics of the batch or kept ones
+static void block(const Shape& t, bool batch) {
+  const int in = t.stem ? 27 : t.cin, oh = (t.h + t.stride - 1) / t.stride, ow = (t.w + t.stride - 1) / t.stride;
+  const int lines = up(t.c, 16), beyond = 512;
+  const long ins = long(t.n) * t.h * t.w, outs = long(t.n) * oh * ow;
+  const Depthwise d{t.n, t.h, t.w, t.c, oh, ow, t.k, t.stride, (t.k - 1) / 2, (t.k - 1) / 2};
+  const Floats picture = floats(t.stem ? ins * 4 * 3 : 0), w1 = floats(t.c * in, -.5, .5), w2 = floats(t.c * t.k * t.k, -.5, .5),
+               w3 = floats(t.cout * t.c, -.2, .2);
+  const Halves x = halves(t.stem ? 0 : ins * t.cin), g = halves(outs * t.cout), z = halves(outs * t.cout);
+  const auto row = [](int c, float low, float high) {
+    Floats out = floats(c, low, high);
+    out.resize(up(c, 32));
+    return out;
+  };
+  // No value of the first layer comes near 6: rounded to 6 it would have no gradient.
+  const Floats a1 = row(t.c, .1, .3), b1 = row(t.c, -1, 1), mean1 = row(t.c, -1, 1), a2 = row(t.c, 1, 2), b2 = row(t.c, -1, 3),
+               mean2 = row(t.c, -1, 1), a3 = row(t.cout, 1, 2), b3 = row(t.cout, -1, 1), mean3 = row(t.cout, -1, 1);
+  const Floats A = row(t.c, 1, 2), B = row(t.c, -.1, .1), C = row(t.c, -.1, .1), A3 = row(t.cout, 1, 2), B3 = row(t.cout, -.1, .1),
+               C3 = row(t.cout, -.1, .1);
+  const MobileBlock s{d, {picture.data(), 2 * t.h, 2 * t.w, t.h, t.w, 0, 0}, t.stem, t.residual, t.stem ? 3 : t.cin, t.cout,
+                      w1.data(), w2.data(), w3.data(), {a1.data(), b1.data(), mean1.data()}, {a2.data(), b2.data(), mean2.data()},
+                      {a3.data(), b3.data(), mean3.data()}};
+  struct Out {
+    Halves wide, deep, y, masked, gx, alone;
+    Floats means, mixed, dw1, dw2, dw3;
+    std::vector<double> sums;
+  } made[2];
+  const int np = up(std::max(t.c, t.cout), 32);
+  for (int i = 0; i < 2; i++) {
+    const auto& k = i ? *forAvx512Bf16() : *forAmx();
+    Out& o = made[i];
+    o = {Halves(i ? ins * lines : 0), Halves(outs * lines + beyond), Halves(outs * t.cout), Halves(outs * lines + beyond),
+         Halves(t.stem ? 0 : ins * t.cin), Halves(outs * t.cout), Floats(in), Floats(t.c * in), Floats(w1.size()),
+         Floats(w2.size()), Floats(w3.size()), std::vector<double>(8 * np)};
+    double* r = o.sums.data();
+    const auto sums = [&](int j) { return Sums{r + 2 * j * np, r + (2 * j + 1) * np}; };
+    Half16* const gx = t.stem ? nullptr : o.gx.data();
+    Half16* const wide = i ? o.wide.data() : nullptr;
+    if (batch) {
+      k.mobileStatistics(s, x.data(), o.means.data(), o.mixed.data(), sums(0));
+      k.mobileBlock(s, x.data(), wide, o.deep.data(), nullptr, sums(1));
+      k.mobileProject(s, o.deep.data(), o.y.data(), sums(2));
+      k.mobileProjectGrad(s, g.data(), z.data(), {A3.data(), B3.data(), C3.data()}, o.deep.data(), o.masked.data(), o.dw3.data(),
+                          sums(1));
+      k.mobileBlockGrad(s, x.data(), wide, o.deep.data(), o.masked.data(), {A.data(), B.data(), C.data()}, gx, o.dw1.data(),
+                        o.dw2.data(), o.dw3.data(), sums(3), {}, {});
+      k.mobileFinish(s, x.data(), o.means.data(), o.mixed.data(), {A.data(), B.data(), C.data()}, r + 6 * np,
+                     t.residual ? g.data() : nullptr, o.dw1.data(), gx);
+    } else {
+      k.mobileBlock(s, x.data(), wide, o.deep.data(), o.y.data(), {});
+      k.mobileBlockGrad(s, x.data(), wide, o.deep.data(), g.data(), {}, gx, o.dw1.data(), o.dw2.data(), o.dw3.data(), sums(0),
+                        sums(1), sums(2));
+      if (!i) k.mobileBlock(s, x.data(), nullptr, nullptr, o.alone.data(), {});
+    }
+  }
+  const Out &o = made[0], &p = made[1];
+  const auto near = [&](const char* what, double off, double most) { check(what, t.cin, t.c, t.cout, off, most); };
+  // Tiles compute the widest map again, while AVX-512 reads it rounded to bfloat16: dw2 differs by as much.
+  near("block, AVX-512", apart(o.y, p.y), 1e-3);
+  near("what block keeps, AVX-512", apart(o.deep, p.deep), 1e-3);
+  if (batch) near("block's statistics, AVX-512", apart(o.mixed, p.mixed), 1e-5);
+  if (batch) near("block's gradient between, AVX-512", apart(o.masked, p.masked), 1e-3);
+  if (!t.stem) near("block's gradient of x, AVX-512", apart(o.gx, p.gx), 1e-3);
+  near("block's gradient of w1, AVX-512", apart(o.dw1, p.dw1), 1e-3);
+  near("block's gradient of w2, AVX-512", apart(o.dw2, p.dw2), 5e-3);
+  near("block's gradient of w3, AVX-512", apart(o.dw3, p.dw3), 1e-4);
+  near("block's sums, AVX-512", apart(o.sums, p.sums), 1e-3);
+  if (!batch) near("block that keeps nothing", apart(o.alone, o.y), 0);
+}
+
 static void spoilt(const Half16* x, const Stem* stem, Norm norm, long m, int k, int n, const float* w, const Half16* packed, Half16* z,
                    Sums sums) {
   forAmx()->conv1x1(x, stem, norm, m, k, n, w, packed, z, sums);
@@ -226,6 +300,17 @@ int main() {
     convolution({3, 6, 9, 32, 3, 2, 1, 0, 0, 32}), convolution({2, 5, 5, 64, 1, 1, 0, 0, 0, 96});
     convolution({1, 20, 17, 32, 5, 1, 2, 0, 0, 32}), convolution({2, 9, 9, 32, 1, 2, 0, 0, 0, 64});
     convolution({18, 16, 16, 32, 1, 1, 0, 0, 0, 32});  // more pixels than are summed at a time
+  }
+  for (const int count : {1, 2}) {
+    useThreads(count);
+    for (const bool batch : {false, true}) {
+      block({4, 9, 12, 16, 96, 24, 3, 1, false, false}, batch);
+      block({4, 7, 7, 40, 112, 40, 5, 1, true, false}, batch);
+      block({3, 18, 20, 24, 144, 40, 5, 2, false, false}, batch);
+      block({2, 40, 38, 32, 52, 20, 3, 2, false, false}, batch);
+      block({4, 2, 2, 64, 80, 64, 3, 1, true, false}, batch);
+      block({2, 24, 24, 3, 32, 16, 3, 1, false, true}, batch);
+    }
   }
   Kernels<Half16> wrong = *forAmx();
   wrong.conv1x1 = spoilt;

@@ -194,8 +194,10 @@ Tensor mobileBody(const Tensor& x, std::vector<Tensor> tensors, std::vector<int6
   const Layer all(tensors);
   TORCH_CHECK(!learns({&all}, x), "there are no gradients of blocks that predict");
   ran(Op::mobile_body, half);
-  if (half && amx() && inUse().half == amx() && x.size(0) >= 4) {  // tiles are for many rows
-    Tensor y = x;
+  // Tiles are for many rows, and each thread takes pairs of pictures; the rest goes another way.
+  const int64_t pairs = 2 * at::get_num_threads(), whole = x.size(0) / pairs * pairs;
+  if (half && amx() && inUse().half == amx() && whole >= 4) {
+    Tensor y = x.narrow(0, 0, whole);
     auto at = tensors.begin();
     const auto next = [&] { return at += 5, Layer(at - 5, at); };
     for (size_t i = 0; i < form.size(); i += 4) {
@@ -208,7 +210,7 @@ Tensor mobileBody(const Tensor& x, std::vector<Tensor> tensors, std::vector<int6
       y = mobileBlock(y, first, second, next(), form[i + 1], form[i + 2], form[i + 3] & 2, form[i] == Ready<float>::kStem, half,
               {false, eps, 0});
     }
-    return y;
+    return whole == x.size(0) ? y : at::cat({y, bodyOf<Half16>(x.narrow(0, whole, x.size(0) - whole), tensors, form, eps)});
   }
   if (x.size(0) == 0) {
     const int64_t outputs = tensors[tensors.size() - 5].size(0);

@@ -2,6 +2,8 @@
 // gradients.
 #include <torch/library.h>
 
+#include <cstring>
+
 #include "mobile.h"
 
 namespace anneal::kernels {
@@ -9,6 +11,7 @@ namespace {
 
 constexpr long kCached = 8 << 20;
 constexpr int kOddPixels = 1024;  // of a map whose rows are odd, at most
+constexpr int64_t kBeyond = 512;
 constexpr long kPixelsEach = 16;  // a channel, so that its covariance with others pays
 
 struct Shape {
@@ -52,6 +55,30 @@ Forward blockForward(const Shape& s, const Tensor& x, const Layer& expand, const
   return f;
 }
 
+// Whether a kernel runs the whole block (mobile.h). In bfloat16 two pixels are one word.
+template <class T>
+bool wholeBlock(const Shape& s, const Tensor& x, int cout) {
+  const auto& d = s.d;
+  const int threads = at::get_num_threads();
+  if (!use<T>().mobileBlock || d.n < threads) return false;
+  if (s.statistics.ofBatch && s.inputs() < kPixelsEach * x.size(1)) return false;
+  if (sizeof(T) == 4) return true;
+  const bool rows = d.w % 2 == 0 && d.ow % 2 == 0, pixels = d.h * d.w % 2 == 0 && d.oh * d.ow % 2 == 0;
+  return (s.hasStem || x.size(1) % 2 == 0) && cout % 2 == 0 && (d.stride == 1 || d.w % 2 == 0) &&
+         (pixels || d.n % (2 * threads) == 0) && (rows || d.h * d.w <= kOddPixels);
+}
+// Whether the gradients compute the widest map again (AMX)
+template <class T>
+bool recomputes() {
+  const auto& k = use<T>();
+  if constexpr (sizeof(T) == 2) return &k == amx();
+  return false;
+}
+MobileBlock kernelBlock(const Shape& s, const Tensor& x, const Tensor& w1, const Tensor& w2, const Tensor& w3) {
+  return {s.d, s.stem, s.hasStem, s.residual, static_cast<int>(x.size(1)), static_cast<int>(w3.size(0)),
+          data<float>(w1), data<float>(w2), data<float>(w3), {}, {}, {}};
+}
+
 // Without gradients nothing is kept: some pictures at a time, so that their wide maps stay in the caches
 template <class T>
 Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project,
@@ -60,6 +87,15 @@ Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, cons
   const int cin = s.hasStem ? 27 : static_cast<int>(x.size(1)), cout = static_cast<int>(project[0].size(0));
   const Tensor first = packed<T>(expandWeight, expand[0], cin, d.c), last = packed<T>(projectWeight, project[0], d.c, cout);
   const Tensor out = image(d.n, project[0].size(0), d.oh, d.ow, kType<T>);
+  if (recomputes<T>() && !s.statistics.ofBatch && wholeBlock<T>(s, x, cout)) {
+    MobileBlock block = kernelBlock(s, x, expand[0], deep[0], project[0]);
+    const Tensor n1 = normOf(expand, {}, {}, 1, s.statistics), n2 = normOf(deep, {}, {}, 1, s.statistics),
+                 n3 = normOf(project, {}, {}, 1, s.statistics);
+    block.n1 = view(n1), block.n2 = view(n2), block.n3 = view(n3);
+    block.packed1 = data<T>(first), block.packed3 = data<T>(last);
+    use<T>().mobileBlock(block, data<T>(x), nullptr, nullptr, data<T>(out), {});
+    return out;
+  }
   const long bytes = static_cast<long>(d.h * d.w + d.oh * d.ow) * d.c * static_cast<long>(sizeof(T));
   const int few = std::max<int>(at::get_num_threads(), static_cast<int>(kCached / std::max(1L, bytes)));
   const int each = s.statistics.ofBatch ? d.n : std::min(d.n, few);
@@ -75,22 +111,6 @@ Tensor blockInference(const Shape& s, const Tensor& x, const Layer& expand, cons
 
 // --- the same with kernels that run the whole block (mobile.h)
 
-// Whether they serve. In bfloat16 two pixels are one word.
-template <class T>
-bool wholeBlock(const Shape& s, const Tensor& x, int cout) {
-  const auto& d = s.d;
-  const int threads = at::get_num_threads();
-  if (!use<T>().mobileBlock || d.n < threads) return false;
-  if (s.statistics.ofBatch && s.inputs() < kPixelsEach * x.size(1)) return false;
-  if (sizeof(T) == 4) return true;
-  const bool rows = d.w % 2 == 0 && d.ow % 2 == 0, pixels = d.h * d.w % 2 == 0 && d.oh * d.ow % 2 == 0;
-  return (s.hasStem || x.size(1) % 2 == 0) && cout % 2 == 0 && (d.stride == 1 || d.w % 2 == 0) &&
-         (pixels || d.n % (2 * threads) == 0) && (rows || d.h * d.w <= kOddPixels);
-}
-MobileBlock kernelBlock(const Shape& s, const Tensor& x, const Tensor& w1, const Tensor& w2, const Tensor& w3) {
-  return {s.d, s.stem, s.hasStem, s.residual, static_cast<int>(x.size(1)), static_cast<int>(w3.size(0)),
-          data<float>(w1), data<float>(w2), data<float>(w3), {}, {}, {}};
-}
 template <class T>
 Forward mobileForward(const Shape& s, const Tensor& x, const Layer& expand, const Layer& deep, const Layer& project) {
   const auto& k = use<T>();
@@ -99,8 +119,13 @@ Forward mobileForward(const Shape& s, const Tensor& x, const Layer& expand, cons
   Forward f;
   f.planes = true;
   Sum wide(d.c), narrow(block.cout);
-  const auto planes = [&](long pixels) { return at::empty({pixels * ((d.c + 15) / 16 * 16)}, kType<T>); };
-  f.z1 = planes(s.inputs());
+  const auto planes = [&](long pixels) {  // and what products of whole tiles read after them
+    const int64_t count = pixels * ((d.c + 15) / 16 * 16), more = recomputes<T>() ? kBeyond : 0;
+    const Tensor made = at::empty({count + more}, kType<T>);
+    std::memset(static_cast<void*>(data<T>(made) + count), 0, static_cast<size_t>(more) * sizeof(T));
+    return made;
+  };
+  if (!recomputes<T>()) f.z1 = planes(s.inputs());
   f.z2 = planes(s.outputs());
   f.out = image(d.n, block.cout, d.oh, d.ow, kType<T>);
   const auto normed = [&](Norm& norm, const Layer& layer, Sum& sum, long m) {
@@ -132,7 +157,7 @@ Forward mobileForward(const Shape& s, const Tensor& x, const Layer& expand, cons
 template <class T>
 variable_list mobileBackward(const Shape& s, const variable_list& saved, const Tensor& g) {
   const auto& k = use<T>();
-  TORCH_CHECK(k.mobileBlockGrad, "other kernels were chosen between forward and backward");
+  TORCH_CHECK(k.mobileBlockGrad && recomputes<T>() != saved[4].defined(), "other kernels were chosen between forward and backward");
   const Tensor &x = saved[0], &w1 = saved[1], &w2 = saved[2], &w3 = saved[3], &wide = saved[4], &deep = saved[5], &z3 = saved[6],
                &n1 = saved[7], &n2 = saved[8], &n3 = saved[9], &mixed = saved[10], &means = saved[11];
   MobileBlock block = kernelBlock(s, x, w1, w2, w3);
