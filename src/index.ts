@@ -197,6 +197,7 @@ export {
   type TextInput,
 } from './text/run/predict.ts'
 export type { TextColumns, TextPreprocessing } from './text/types.ts'
+export type { ConvPlan, ConvProduct, ConvWay, ConvWays } from './torch/nn/conv-ways.ts'
 export {
   classWeights,
   focalLoss,
