@@ -1,8 +1,9 @@
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { FileError, fileReason, OptionError, RunError } from '../base/errors.ts'
+import { ensureFolder } from '../base/files.ts'
 import { duration, plural, quoted } from '../base/format.ts'
 import { type RankCommand, resumed } from './command-line.ts'
 import { type Failure, type Group, type RankPlan, startGroup } from './group.ts'
@@ -169,7 +170,7 @@ function openOutput(command: RankCommand, place: Place, logDir: string | undefin
 
 function openLogs(dir: string, first: number, count: number): Map<number, number> {
   try {
-    mkdirSync(dir, { recursive: true })
+    ensureFolder(dir)
     return new Map(
       Array.from({ length: count }, (_, i) => [first + i, openSync(join(dir, `rank-${first + i}.log`), 'a')]),
     )

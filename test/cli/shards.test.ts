@@ -68,9 +68,11 @@ describe('shards of pictures', () => {
     assert.match(all[0]!.file, /shards\/shard-000000\.tar\/(circle|square|triangle)\/\d+\.png$/)
     const name = all[0]!.file.replace(/^.*\.tar\//, '')
     const one = lines(await run('predict', 'files', `shapes/${name}`, '--json'))
-    assert.equal(one[0]!.probability, all[0]!.probability)
+    // With AMX the size of a batch changes rounding; alone, a tar and a file give the same bits.
+    const apart = Math.abs(one[0]!.probability - all[0]!.probability)
+    assert.ok(apart < 1e-4, `alone ${one[0]!.probability}, among others ${all[0]!.probability}`)
     const inTar = lines(await run('predict', 'files', all[0]!.file, '--json'))
-    assert.equal(inTar[0]!.probability, all[0]!.probability)
+    assert.equal(inTar[0]!.probability, one[0]!.probability)
   })
 
   test('clean shows them, and decisions find them', async () => {

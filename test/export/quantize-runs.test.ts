@@ -37,7 +37,7 @@ after(() => at.remove())
 
 /** Trains, quantises, and says what every quantised file must hold. */
 async function quantised(data: string, name: string, options: TrainOptions = {}, net = false) {
-  const { dir } = await at.train(data, name, { epochs: 4, seed: 3, ...options })
+  const { dir } = await at.train(data, name, { epochs: 4, seed: 3, precision: 'float32', ...options })
   const whole = await exportModel(dir, { check: false })
   const { file, bytes, card } = await exportModel(dir, { quantize: true, net, out: at.path(`${name}.onnx`) })
   const q = card.quantization!

@@ -108,7 +108,19 @@ describe('each way of each product', { skip: lacksFloat }, () => {
             const off = difference(Float64Array.from(found.numbers()), Float64Array.from(exact.numbers()))
             assert.ok(off < (half ? 6e-3 : 1e-5), `${way}, ${what}: off by ${off.toExponential(2)}`)
           }
-          const tiled = (['inference', 'input', 'weights'] as const).filter(
+          const learned = weight.clone()
+          learned.requiresGrad = true
+          const places2 = [...places, way, 'libtorch', 'libtorch', way] as const
+          const made2 = call('anneal::conv_by', x, learned, null, null, null, 'none', ...places2, half) as Tensor
+          aten.relu_(made2) // what follows may write to the result
+          made2.to('float32').sum().backward()
+          const off = difference(
+            Float64Array.from(made2.to('float64').numbers()),
+            Float64Array.from(aten.relu(y).numbers()),
+          )
+          assert.ok(off < (half ? 6e-3 : 1e-5), `${way}, forward with gradients, ReLU in place: off by ${off}`)
+          assert.ok(learned.grad, `${way}: a gradient after ReLU in place`)
+          const tiled = (['forward', 'inference', 'input', 'weights'] as const).filter(
             p => way === 'tiles' && here(p).includes(way),
           )
           const ran = kernelCalls('conv_by', 'amx') + kernelCalls('conv_by.backward', 'amx') - before

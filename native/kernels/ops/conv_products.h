@@ -203,8 +203,11 @@ Tensor made(By by, const Layout& s, const Tensor& x, const Tensor& weights, cons
   const Tensor b = bias.defined() ? bias.to(kType<T>) : bias;
   if (by == By::product) {
     const Tensor rows = columnsOf<T>(x, s), matrix = weights.reshape({s.outs, s.under()}).t();
-    const Tensor y = b.defined() ? at::addmm(b, rows, matrix) : at::mm(rows, matrix);
-    return finished(asImage(y, s.n, s.oh, s.ow), plus, act);
+    const Tensor y = image(s.n, s.outs, s.oh, s.ow, kType<T>);  // no view of the product: what follows may write to it
+    Tensor out = y.permute({0, 2, 3, 1}).view({s.pixels(), s.outs});
+    if (b.defined()) at::addmm_out(out, b, rows, matrix);
+    else at::mm_out(out, rows, matrix);
+    return finished(y, plus, act);
   }
   const Tensor y = at::conv2d(x, asWeight(weights), maybe(b), {s.stride, s.stride}, {s.pad, s.pad}, {1, 1}, s.groups);
   return finished(y.contiguous(kNhwc), plus, act);
