@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { alone } from '../../src/ranks/ranks.ts'
 import { choosePrecision } from '../../src/recipes/prepare/precision.ts'
 import type { Prepared } from '../../src/recipes/prepare/prepared.ts'
 import type { Context } from '../../src/recipes/run/context.ts'
@@ -146,7 +147,7 @@ describe('measuring', { skip: lacks }, () => {
       const prepared = { net: network, source: () => source, precision: 'float32', batchSize: 4, by, seed: 1 }
       const rest = { augmentation: augmentations.none, plain: true, data: { fingerprint }, preprocessing: {} }
       const run = { paths: { resume: join(folder, fingerprint) } }
-      const session = { choice() {}, emit() {}, warn() {}, stands() {}, run }
+      const session = { choice() {}, emit() {}, warn() {}, stands() {}, run, ranks: alone }
       const context = { session, options: { views: 0 }, progress() {} }
       const whole = { ...prepared, ...rest, modelName: 'mobilenet_v2', device: 'cpu' }
       return frozenFeatures(whole as unknown as Prepared, context as unknown as Context)
