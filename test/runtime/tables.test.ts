@@ -230,8 +230,8 @@ test('the kind that is asked for is checked; aborting, disposing, devices', asyn
   )
   await assert.rejects(load(colourModel(), { kind: 'table' }), /is a model of pictures, and kind: "table"/)
   await assert.rejects(
-    load(file, { kind: 'sound' as 'table' }),
-    /kind: got "sound", expected "picture", "table" or "text"/,
+    load(file, { kind: 'video' as 'table' }),
+    /kind: got "video", expected "picture", "table", "text" or "sound"/,
   )
   await assert.rejects(load(file, { device: 'webgpu' }), /does not run on WebGPU/)
   const any = await load(file)
