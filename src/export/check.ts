@@ -16,7 +16,7 @@ import type { Picture } from '../vision/types.ts'
 import type { CheckFiles } from './check-files.ts'
 import { preprocessings } from './model-graph.ts'
 import { sameLabels, verdictOf } from './quantize/verdict.ts'
-import { type Loaded, load, type RuntimeName, type Value } from './runtimes.ts'
+import { load, type RuntimeName, type Value } from './runtimes.ts'
 
 /** What an exported file may differ by. */
 export interface Bounds {
@@ -259,13 +259,23 @@ async function inTurn<T, R>(list: readonly T[], work: (item: T) => Promise<R>): 
   return made
 }
 
-/** Runs the probe of a card in a runtime; the largest difference from the outputs that the card gives. */
-export async function checkProbe(loaded: Loaded, image: Value, expected: ArrayLike<number>): Promise<number> {
-  const got = numbersOf(await loaded.run({ image }))
-  let most = got.length === expected.length ? 0 : Number.NaN
-  for (let i = 0; i < got.length; i++) {
-    const off = Math.abs(got[i]! - expected[i]!)
-    if (!(off <= most)) most = off
-  }
-  return most
+/** The largest difference of answers to the probe of a card from those that the card gives. Values of regression are
+ *  compared as shares of the target's size, which is the largest value in the probe or the deviation over the validation
+ *  pictures: float32 has seven digits whatever the unit. NaN where an answer is missing or no number. */
+export function probeDifference(
+  {
+    task,
+    classes,
+    validation,
+  }: Pick<Card, 'task' | 'classes'> & { validation?: { values?: { std: readonly number[] } } },
+  expected: ArrayLike<number>,
+  got: ArrayLike<number>,
+): number {
+  if (got.length !== expected.length) return Number.NaN
+  if (task !== 'regression') return largest(expected, got, { classes }).by
+  const std = classes.map((_, c) => {
+    const values = Array.from(expected).filter((_, i) => i % classes.length === c)
+    return Math.max(...values.map(Math.abs), validation?.values?.std[c] ?? 0)
+  })
+  return largest(expected, got, { classes, scale: { mean: [], std } }).by
 }

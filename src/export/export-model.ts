@@ -22,7 +22,7 @@ import { pictureBatch } from '../vision/batch.ts'
 import { ASPECT } from '../vision/cache/cache.ts'
 import { fitRaster } from '../vision/decode/resize.ts'
 import { disposeModel, type LoadedModel, loadModel } from '../vision/inference/saved.ts'
-import { bounds, checkExport, checkProbe, numbersOf, refuseCostly, refuseDifferent } from './check.ts'
+import { bounds, checkExport, numbersOf, probeDifference, refuseCostly, refuseDifferent } from './check.ts'
 import { type CheckFiles, checkFiles, runPictures } from './check-files.ts'
 import { readFile, refuseForeign, refuseUnwritable } from './files.ts'
 import { exportCard, metadataOf } from './model-card.ts'
@@ -174,7 +174,8 @@ export interface FileCheck {
   card: Card
   /** Against the trained net, where its run was given. */
   checks: CardCheck[]
-  /** By runtime: how far the answer to the probe of the card is from the one that the card gives. */
+  /** By runtime: how far the answer to the probe of the card is from the one that the card gives; of regression, as a share of the
+   *  target's size. */
   probes: { runtime: RuntimeName; name: string; difference: number }[]
 }
 
@@ -216,18 +217,15 @@ export async function checkFile(
     const { width, height } = card.probe
     const { channels } = card.input
     const image = { data: probePicture(card.probe, channels), dims: [1, height, width, channels] }
-    // Values of regression are in units of their own.
-    const largest = card.weights === 'quantized' ? Math.max(1, ...card.probe.outputs.map(Math.abs)) : 1
-    const accepted = bound.onProbe * largest
     for (const runtime of runtimes) {
       signal?.throwIfAborted()
       const loaded = await load(runtime, bytes)
-      const difference = await checkProbe(loaded, image, card.probe.outputs)
+      const difference = probeDifference(card, card.probe.outputs, numbersOf(await loaded.run({ image })))
       await loaded.release()
       probes.push({ runtime, name: loaded.name, difference })
-      if (!(difference <= accepted))
+      if (!(difference <= bound.onProbe))
         throw new ModelError(
-          `${file}: in ${loaded.name} its answer to the probe picture of its card differs by ${difference.toPrecision(2)}; expected at most ${accepted}. The file is damaged, its card is not its own, or the runtime computes wrongly. Export it again.`,
+          `${file}: in ${loaded.name} its answer to the probe picture of its card differs by ${difference.toPrecision(2)}; expected at most ${bound.onProbe}. The file is damaged, its card is not its own, or the runtime computes wrongly. Export it again.`,
         )
     }
   }

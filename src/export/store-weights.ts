@@ -8,8 +8,8 @@ export type StoredWeights = 'float16' | 'int8'
 const least = 1024
 
 /** Stores the large float32 constants of a graph in fewer bytes, with nodes that turn them back: `float16` as they are,
- *  `int8` the weights of convolutions and matrix products, each output channel with a scale of its own, and the others as
- *  float16. A runtime folds these nodes once, when it loads the file. Constants beyond float16's range stay. Returns the
+ *  `int8` the weights of convolutions and matrix products, each output channel with a scale of its own, and the others,
+ *  those of heads among them, as float16. A runtime folds these nodes once, when it loads the file. Constants beyond float16's range stay. Returns the
  *  number of constants that were changed. */
 export function storeWeights(graph: Graph, as: StoredWeights): number {
   const channels = as === 'int8' ? channelAxes(graph.nodes) : new Map<string, number>()
@@ -81,9 +81,9 @@ function quantised(values: Float32Array, shape: readonly number[], axis: number)
 function channelAxes(nodes: readonly GraphNode[]): Map<string, number> {
   const axes = new Map<string, number>()
   const refused = new Set<string>()
-  for (const { op, inputs, attributes } of nodes)
+  for (const { op, inputs } of nodes)
     for (const [i, name] of inputs.entries()) {
-      const axis = i === 1 ? axisOf(op, attributes) : undefined
+      const axis = i === 1 ? axisOf(op) : undefined
       if (axis === undefined || (axes.get(name) ?? axis) !== axis) refused.add(name)
       else axes.set(name, axis)
     }
@@ -92,9 +92,9 @@ function channelAxes(nodes: readonly GraphNode[]): Map<string, number> {
 }
 
 /** The axis of the output channels of a node's second input. */
-function axisOf(op: string, attributes: GraphNode['attributes']): number | undefined {
+function axisOf(op: string): number | undefined {
   if (op === 'Conv') return 0
-  if (op === 'Gemm') return attributes.transB === 1 ? 0 : 1
-  // Of a product of matrices it is the last one: its weights are [in, out].
+  // Of a product of matrices it is the last one: its weights are [in, out]. A `Gemm` is the layer of a head: BatchNorm
+  // before it is folded into its weights, and one scale can't hold columns of features that differ much and hardly.
   return op === 'MatMul' ? -1 : undefined
 }

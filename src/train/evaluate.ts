@@ -1,7 +1,9 @@
 import { alone, type Ranks } from '../ranks/ranks.ts'
 import { autocast, type nn, noGrad, scope } from '../torch/index.ts'
+import type { Computing } from './measure-kernels.ts'
 import type { Precision } from './network.ts'
 import type { Objective, Outputs, Targets } from './objective.ts'
+import { computedIn } from './saved-computing.ts'
 import type { PredictedValidationBatch } from './source.ts'
 import { inOrder, type Source } from './source.ts'
 import { turn } from './stop.ts'
@@ -33,6 +35,8 @@ export interface EvaluateOptions {
   batchSize: number
   precision?: Precision
   device?: string
+  /** How products are computed on the CPU. Default: as they are now. */
+  computing?: Computing | undefined
   signal?: AbortSignal | undefined
   /** The processes that share the batches out. Default: this one computes all. */
   ranks?: Ranks | undefined
@@ -56,6 +60,7 @@ export async function evaluate(
     batchSize,
     precision = 'float32',
     device = 'cpu',
+    computing,
     signal,
     ranks = alone,
     onBatch,
@@ -83,7 +88,9 @@ export async function evaluate(
       scope(() => {
         const batch = { samples, ...source.batch(samples, 0) } as PredictedValidationBatch
         if (around?.before(batch)) throw new LeftEvaluation()
-        batch.prediction = autocast(precision, () => net(batch.x), { device }).to('float32')
+        batch.prediction = computedIn(computing, () =>
+          autocast(precision, () => net(batch.x), { device }).to('float32'),
+        )
         if (around?.after(batch)) throw new LeftEvaluation()
         const { y, prediction: out } = batch
         logits.set(out.data() as Float32Array, done * classes)

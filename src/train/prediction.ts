@@ -2,6 +2,7 @@ import type { Task } from '../data/types.ts'
 import { autocast, stack, type Tensor } from '../torch/index.ts'
 import type { Body, Precision } from './network.ts'
 import type { Outputs } from './objective.ts'
+import { computedIn, computingOf } from './saved-computing.ts'
 import { cardObjective, type LoadedModel, type Member, type ModelCard, together } from './saved-model.ts'
 
 /** The fields of every prediction. */
@@ -73,14 +74,16 @@ export function predictionOf<T extends Task>(
   return made() as Prediction<T>
 }
 
-/** The outputs of one net of a model, activated at its own temperature: [N, classes]. */
+/** The outputs of one net of a model, activated at its own temperature: [N, classes]. Computed as in the net's own
+ *  validation, if this is the processor of its run. */
 export function memberOutputs<P, B extends Body>(
   { network, card }: Member<P, B>,
   x: Tensor,
   { precision }: { precision: Precision },
 ): Tensor {
   const { temperature = 1 } = card
-  const logits = autocast(precision, () => network.net(x), network).to('float32')
+  const compute = () => autocast(precision, () => network.net(x), network).to('float32')
+  const logits = computedIn(computingOf(card), compute)
   return cardObjective(card).activate(temperature === 1 ? logits : logits.div(temperature))
 }
 

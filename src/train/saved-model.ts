@@ -8,6 +8,7 @@ import { readWeights, type StoredTensor, writeSafetensors } from '../weights/ind
 import { applyTemperature, toLogits } from './metrics.ts'
 import type { Body, Network, Precision } from './network.ts'
 import { type Objective, type Outputs, objective, type TargetScale } from './objective.ts'
+import type { SavedComputing } from './saved-computing.ts'
 
 /** The JSON beside the weights: all that prediction needs, without code. `P`: the preprocessing of inputs, as defined
  *  by their domain. */
@@ -35,6 +36,8 @@ export interface ModelCard<P = unknown> {
   members?: readonly string[]
   /** The number type of products in training and validation. Default: float32. */
   precision?: Precision
+  /** How products were computed in training and validation. Default: in the usual ways of this machine. */
+  computing?: SavedComputing
   /** The validation results. */
   metrics: Record<string, number>
   anneal: string

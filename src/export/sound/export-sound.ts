@@ -10,7 +10,7 @@ import { isPreprocessing, type Preprocessing } from '../../sound/features/inputs
 import { networkOf } from '../../sound/inference/saved.ts'
 import type { Body } from '../../train/network.ts'
 import { loadModel, readCard, stemOf } from '../../train/saved-model.ts'
-import { largest } from '../check.ts'
+import { probeDifference } from '../check.ts'
 import { readFile, refuseForeign, refuseUnwritable } from '../files.ts'
 import { load, type RuntimeName, runtimeNames } from '../runtimes.ts'
 import { checkSound, fileAnswers, refuseSound, soundBounds, trainedAnswers } from './check.ts'
@@ -130,18 +130,16 @@ async function probed(
   card: SoundFileCard,
   { runtimes, signal }: { runtimes: readonly RuntimeName[]; signal: AbortSignal | undefined },
 ): Promise<SoundFileCheck['probes']> {
-  const { probe, classes, weights, input } = card
+  const { probe, weights, input } = card
   const probes: SoundFileCheck['probes'] = []
   if (!probe) return probes
-  // Values of regression are in units of their own.
-  const unit = card.task === 'regression' ? Math.max(1, ...probe.outputs.map(Math.abs)) : 1
-  const accepted = soundBounds(weights).difference * unit
+  const accepted = soundBounds(weights).difference
   const sounds = probe.samples.map(length => probeSound(length, input.rate))
   for (const runtime of runtimes) {
     const loaded = await load(runtime, bytes)
     try {
       const got = await fileAnswers(loaded, card, sounds, { signal })
-      const difference = got.length === probe.outputs.length ? largest(probe.outputs, got, { classes }).by : Number.NaN
+      const difference = probeDifference(card, probe.outputs, got)
       probes.push({ runtime, name: loaded.name, difference })
       if (!(difference <= accepted))
         throw new ModelError(

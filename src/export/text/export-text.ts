@@ -10,7 +10,7 @@ import { isPreprocessing, networkOf } from '../../text/domain/card.ts'
 import type { TextBody } from '../../text/net/bert.ts'
 import type { TextPreprocessing } from '../../text/types.ts'
 import { loadModel, readCard, stemOf } from '../../train/saved-model.ts'
-import { largest } from '../check.ts'
+import { probeDifference } from '../check.ts'
 import { readFile, refuseForeign, refuseUnwritable } from '../files.ts'
 import { load, type RuntimeName, runtimeNames } from '../runtimes.ts'
 import { storeWeights } from '../store-weights.ts'
@@ -135,17 +135,15 @@ async function probed(
   card: TextFileCard,
   { runtimes, signal }: { runtimes: readonly RuntimeName[]; signal: AbortSignal | undefined },
 ): Promise<TextFileCheck['probes']> {
-  const { probe, classes, weights } = card
+  const { probe, weights } = card
   const probes: TextFileCheck['probes'] = []
   if (!probe) return probes
-  // Values of regression are in units of their own.
-  const unit = card.task === 'regression' ? Math.max(1, ...probe.outputs.map(Math.abs)) : 1
-  const accepted = textBounds(weights).difference * unit
+  const accepted = textBounds(weights).difference
   for (const runtime of runtimes) {
     const loaded = await load(runtime, bytes)
     try {
       const got = await fileAnswers(loaded, card, probe.texts, { signal })
-      const difference = got.length === probe.outputs.length ? largest(probe.outputs, got, { classes }).by : Number.NaN
+      const difference = probeDifference(card, probe.outputs, got)
       probes.push({ runtime, name: loaded.name, difference })
       if (!(difference <= accepted))
         throw new ModelError(

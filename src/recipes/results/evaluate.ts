@@ -21,6 +21,7 @@ import {
 import type { Body, Precision } from '../../train/network.ts'
 import { labelScores } from '../../train/objective.ts'
 import { pooled } from '../../train/pooled.ts'
+import { computingOf } from '../../train/saved-computing.ts'
 import {
   cardObjective,
   type LoadedModel,
@@ -218,7 +219,8 @@ async function outputsOf<P, B extends Body>(
   for (const { network, card: own } of members) {
     const objective = cardObjective(own)
     const source = await found.source(own)
-    const rows = await evaluate(network.net, source, { objective, batchSize, precision, device, signal })
+    const how = { objective, batchSize, precision, device, computing: computingOf(own), signal }
+    const rows = await evaluate(network.net, source, how)
     const { temperature = 1 } = own
     const cooled =
       temperature === 1 || task === 'regression'

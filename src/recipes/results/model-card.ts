@@ -1,4 +1,5 @@
 import { version } from '../../base/version.ts'
+import { savedComputing } from '../../train/saved-computing.ts'
 import type { ModelCard } from '../../train/saved-model.ts'
 import type { RecipeOptions } from '../options.ts'
 import type { Prepared } from '../prepare/prepared.ts'
@@ -6,7 +7,7 @@ import type { Thresholds } from './calibrate.ts'
 
 /** The model card, saved as JSON beside the weights: what was prepared, and its validation results. */
 export function modelCard(
-  { domain, modelName, objective, preprocessing, precision }: Prepared,
+  { domain, modelName, objective, preprocessing, precision, by, device }: Prepared,
   { hidden = [], dropout = 0.5 }: Pick<RecipeOptions, 'hidden' | 'dropout'>,
   metrics: ModelCard['metrics'],
   more: Pick<ModelCard, 'thresholds' | 'temperature'> = {},
@@ -24,6 +25,7 @@ export function modelCard(
     ...more,
     ...(objective.scale ? { scale: objective.scale } : {}),
     precision,
+    ...savedComputing(by.step, device),
     metrics,
     anneal: version(),
   }
