@@ -1,6 +1,7 @@
 // Convolutions of k x k by the tiles of AMX, for channels in multiples of 32: 32 x 32 results at a time. Some pixels at a time are
-// copied so that a tile is one piece of memory, and stay in the cache while they are multiplied. There are two ways to copy them:
+// copied so that a tile is one piece of memory, and stay in the cache while they are multiplied. There are three ways to copy them:
 //
+// - By pictures (conv_places.h).
 // - All pixels under the kernel are copied next to each other.
 // - 3 x 3 at stride 1, maps that are not small: in a line of pixels, with a column of zeros after each row and a row of zeros after
 //   each picture, the pixels under the kernel lie at nine fixed distances. So each pixel is copied once, and the places of the zeros
@@ -69,7 +70,7 @@ struct Line {
   long distance(int tap) const { return static_cast<long>(tap / 3 - 1) * wide() + tap % 3 - 1; }
   long margin() const { return (wide() + 2) / 2 * 2; }  // even, at least the largest distance
   static bool serves(const ConvFull& s) {
-    return s.k == 3 && s.stride == 1 && s.pad == 1 && 5L * (s.h + 1) * (s.w + 1) <= 6L * s.h * s.w;
+    return s.k == 3 && s.stride == 1 && s.up == 1 && s.pad == 1 && 5L * (s.h + 1) * (s.w + 1) <= 6L * s.h * s.w;
   }
   // The number of the pixel at a place, or -1
   long pixel(long place) const {
@@ -83,8 +84,8 @@ struct Line {
   }
 };
 
-// Packs weights w [outs][taps][c], each output's times `scale` unless null: tiles [outs / 16][taps * c / 32] for tilesConv.
-// `back`: for the gradient of the input at stride 1, tiles [c / 16][taps * outs / 32], with the taps turned by 180 degrees.
+// Packs weights w [outs][taps][c], each output's times `scale` unless null: tiles [outs / 16][taps * c / 32].
+// `back`: for the gradient of the input, tiles [c / 16][taps * outs / 32], with the taps turned by 180 degrees.
 inline void tilesPack(const float* w, const float* scale, int c, int outs, int taps, bool back, Half16* packed) {
   const int inner = back ? outs : c, columns = (back ? c : outs) / 16, lines = inner / kLine, steps = taps * lines;
   float* const to = reinterpret_cast<float*>(packed);
@@ -172,10 +173,8 @@ inline void lineConv(const ConvFull& s, const Half16* x, const Half16* packed, c
   });
 }
 
-// y = act(conv(x) + bias + plus); bias and plus may be null.
-inline void tilesConv(const ConvFull& s, const Half16* x, const Half16* packed, const float* bias, const Half16* plus, Act act,
-                      Half16* y) {
-  if (Line::serves(s)) return lineConv(s, x, packed, bias, plus, act, y);
+inline void columnsConv(const ConvFull& s, const Half16* x, const Half16* packed, const float* bias, const Half16* plus, Act act,
+                        Half16* y) {
   const int taps = s.k * s.k, lines = s.c / kLine, steps = taps * lines;
   const long m = static_cast<long>(s.n) * s.oh * s.ow;
   const int members = threads();
@@ -279,10 +278,7 @@ inline void lineGrad(const ConvFull& s, const Half16* x, const Half16* g, float*
   }
 }
 
-// dw [outs][taps][c] from g, the gradient of the convolution. Each result is summed by one thread, in an order that no number of
-// threads changes.
-inline void tilesGrad(const ConvFull& s, const Half16* x, const Half16* g, float* dw) {
-  if (Line::serves(s)) return lineGrad(s, x, g, dw);
+inline void columnsGrad(const ConvFull& s, const Half16* x, const Half16* g, float* dw) {
   const int taps = s.k * s.k, lines = s.c / kLine, members = threads(), parts = partsOf(s.outs, taps * lines);
   const long m = static_cast<long>(s.n) * s.oh * s.ow, all = (m + 31) / 32 * 32;
   const long most = std::clamp<long>((256L << 10) / s.outs / 32 * 32, 256, 4096), held = std::min(most, all);

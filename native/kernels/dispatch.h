@@ -4,7 +4,7 @@
 #include "depthwise.h"
 #include "conv_stem.h"
 #include "conv3x3_grouped.h"
-#include "conv_tiles.h"
+#include "conv_places.h"
 #include "mobile-batch.h"
 #include "mobile.h"
 #include "normalise.h"

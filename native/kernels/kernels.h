@@ -56,9 +56,12 @@ struct Grouped {
 // k x k over few channels c: `pad` zeros around [n, h, w, c], to [n, oh, ow, outs]
 struct ConvStem {
   int n, h, w, c, k, stride, pad, oh, ow, outs;
+  int up = 1;  // zeros that follow each pixel of x, and the pixel: the gradient of the input at another stride
 };
 // k x k over c channels, without groups; for the tiles of AMX c and outs are multiples of 32
 using ConvFull = ConvStem;
+// Whether tiles hold pictures (conv_places.h): few of the 32 that two of them hold are missing
+inline bool byPlaces(const ConvFull& s) { return 6 * s.n >= 5 * 32 * ((s.n + 31) / 32); }
 // Sums over pixels, one for each channel.
 struct Sums {
   double* first = nullptr;   // forward: of z; backward: of g
@@ -176,9 +179,9 @@ struct Kernels {
   // is a multiple of 4 bytes.
   void (*convStem)(const ConvStem& s, const T* x, const float* w, const float* scale, const float* bias, Act act, T* y);
   // By the tiles of AMX (conv_tiles.h), null in other sets. Packs weights w [outs][k][k][c], times `scale` [outs] unless null, as k k
-  // c outs values of T. `back`: for the gradient of the input at stride 1, whose `pad` is k - 1 - pad.
+  // c outs values of T. `back`: for the gradient of the input, whose `pad` is k - 1 - pad and whose `up` is the stride.
   void (*tilesPack)(const float* w, const float* scale, int c, int outs, int taps, bool back, T* packed);
-  // y = act(conv(x) + bias + plus); bias [outs] and plus may be null.
+  // y = act(conv(x) + bias + plus); bias [outs] and plus may be null. `up` is 1 unless byPlaces.
   void (*tilesConv)(const ConvFull& s, const T* x, const T* packed, const float* bias, const T* plus, Act act, T* y);
   // dw [outs][k][k][c] from g, the gradient of the convolution alone.
   void (*tilesGrad)(const ConvFull& s, const T* x, const T* g, float* dw);

@@ -196,9 +196,9 @@ struct Suite {
     k.tilesConv(s, x.data(), packed.data(), bias.data(), plus.data(), Act::relu, y.data());
     k.tilesGrad(s, x.data(), g.data(), dw.data());
     keep("tilesConv", y), keep("tilesGrad", dw);
-    if (s.stride > 1) return;
+    if (s.stride > 1 && !byPlaces(s)) return;
     k.tilesPack(w.data(), scale.data(), s.c, s.outs, s.k * s.k, true, packed.data());
-    k.tilesConv({s.n, s.oh, s.ow, s.outs, s.k, 1, s.k - 1 - s.pad, s.h, s.w, s.c}, g.data(), packed.data(), nullptr, nullptr,
+    k.tilesConv({s.n, s.oh, s.ow, s.outs, s.k, 1, s.k - 1 - s.pad, s.h, s.w, s.c, s.stride}, g.data(), packed.data(), nullptr, nullptr,
                 Act::none, gx.data());
     keep("tilesConv, back", gx);
   }
@@ -368,6 +368,8 @@ struct Suite {
     for (const int each : {4, 8, 16, 32})
       for (const int stride : {1, 2}) grouped({2, 7, 8, 64, each, stride, 6 / stride + 1, 7 / stride + 1});
     convTiles({2, 9, 10, 64, 3, 1, 1, 0, 0, 32}), convTiles({3, 7, 8, 32, 3, 2, 1, 0, 0, 96}), convTiles({1, 2, 3, 32, 1, 1, 0, 0, 0, 32});
+    convTiles({32, 5, 3, 64, 3, 2, 1, 0, 0, 32}), convTiles({27, 14, 64, 32, 3, 2, 1, 0, 0, 32});
+    convTiles({32, 4, 4, 32, 3, 1, 1, 0, 0, 64});
     convStem({2, 20, 22, sizeof(T) == 2 ? 4 : 3, 7, 2, 3, 0, 0, 40});
     pool(3, 12, 40);
     for (const bool batch : {false, true}) {

@@ -39,7 +39,7 @@ struct Layout {
   // Of the same geometry: the gradient of the input as a convolution of g
   ConvFull full(bool back) const {
     const auto i = [](int64_t v) { return static_cast<int>(v); };
-    return back ? ConvFull{i(n), i(oh), i(ow), i(outs), i(k), 1, i(k - 1 - pad), i(h), i(w), i(c)}
+    return back ? ConvFull{i(n), i(oh), i(ow), i(outs), i(k), 1, i(k - 1 - pad), i(h), i(w), i(c), i(stride)}
                 : ConvFull{i(n), i(h), i(w), i(c), i(k), i(stride), i(pad), i(oh), i(ow), i(outs)};
   }
 };
@@ -74,7 +74,7 @@ bool can(By by, Part part, const Layout& s) {
     case By::own: return isSquare<T>(s) || ((part == Part::forward || part == Part::inference) && isFew<T>(s));
     case By::tiles:
       return sizeof(T) == 2 && amx() && s.groups == 1 && s.c % 32 == 0 && s.outs % 32 == 0 &&
-             (part != Part::input || (s.stride == 1 && s.pad < s.k));
+             (part != Part::input || (s.pad < s.k && (s.stride == 1 || byPlaces(s.full(true)))));
     case By::fused: return part == Part::inference && hasFused();
     default: return false;
   }
