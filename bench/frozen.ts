@@ -1,12 +1,12 @@
 /** The frozen body and epochs of the head, compared with PyTorch and fastai. All run in turn in the same run:
  *  node --import tsx bench/frozen.ts [DATA] [--python python3] [--models resnet34,tf_efficientnet_lite0] [--size 128]
- *    [--batch 32] [--rounds 5] [--steps 5] [--quick]
+ *    [--batch 32] [--rounds 5] [--steps 5] [--body] [--name frozen] [--quick]
  *
  *  Body: pictures a second when the recipe computes features (`computeFeatures`) with all that the processor has,
  *  against PyTorch in eval mode and float32. Head: epochs over DATA (class folders; 800 synthetic pictures by default).
  *  `anneal train --epochs 0` trains on features that it computes in that run (the pictures are decoded before).
- *  fastai's frozen epoch reads and decodes the pictures each time. Both validate. Random weights. Writes
- *  bench/results/frozen.json. */
+ *  fastai's frozen epoch reads and decodes the pictures each time. Both validate. Random weights.
+ *  `--body` leaves the head out. Writes bench/results/NAME.json. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -28,6 +28,8 @@ const { values, positionals } = parseArgs({
     batch: { type: 'string', default: '32' },
     rounds: { type: 'string', default: '5' },
     steps: { type: 'string', default: '5' },
+    body: { type: 'boolean', default: false },
+    name: { type: 'string', default: 'frozen' },
     quick: { type: 'boolean', default: false },
   },
 })
@@ -95,6 +97,13 @@ try {
           (await pytorch.ask({ ...plain, channels_last: true, bfloat16: true })).ms,
       }),
     })
+    const against = (name: string) => ratio(body[name]!, body['pytorch float32']!)
+    const bodies = Object.fromEntries(precisions.map(p => [p, against(`anneal ${p}`)]))
+    if (values.body) {
+      process.stdout.write(`${model}: ${JSON.stringify(bodies)}\n`)
+      results.push({ model, ratios: { body: bodies }, milliseconds: { body: figures(body) } })
+      continue
+    }
     const fastai = await Rival.start(python, 'epochs.py', { args: [data, model, String(size), String(batch)] })
     fastaiAbout = fastai.about
     const features: number[] = []
@@ -108,9 +117,8 @@ try {
       'fastai, a frozen epoch': async () => (await fastai.ask({ do: 'frozen' })).ms,
     })
     fastai.end()
-    const against = (name: string) => ratio(body[name]!, body['pytorch float32']!)
     const ratios = {
-      body: Object.fromEntries(precisions.map(p => [p, against(`anneal ${p}`)])),
+      body: bodies,
       headEpoch: ratio(head['anneal, an epoch of the head']!, head['fastai, a frozen epoch']!),
       firstEpochWithFeatures: ratio(features, head['fastai, a frozen epoch']!),
     }
@@ -121,7 +129,7 @@ try {
   pytorch.end()
   const rival = { pytorch: pytorch.about, fastai: fastaiAbout }
   const settings = { size, batch, rounds, steps, data: positionals[0] ? 'given' : 'synthetic' }
-  writeResult('frozen', { ...measuredOn(), rival, ...settings, results }, { quick })
+  writeResult(values.name, { ...measuredOn(), rival, ...settings, results }, { quick })
 } finally {
   for (const folder of [work, cache]) rmSync(folder, { recursive: true, force: true })
 }

@@ -1,13 +1,14 @@
 /** One training step, compared with PyTorch. Both run in turn in the same run:
  *  node --import tsx bench/step.ts [--python python3] [--models tf_efficientnet_lite0,…] [--sizes 224,128] [--batch 32]
- *    [--optimizer adamw] [--rounds 5] [--steps 3] [--quick]
+ *    [--optimizer adamw] [--rounds 5] [--steps 3] [--only bfloat16] [--name step] [--quick]
  *
  *  Both sides use random weights and pictures, 10 classes, cross-entropy with label smoothing 0.1, all threads and the
  *  same optimizer. Each round warms up for one second, and at least one step, that is not timed. Anneal runs twice:
  *  with BatchNorm statistics of the batch and no average of the weights (the same work as PyTorch), and with `kept
  *  statistics`, as the recipe trains on few pictures. Anneal keeps its memory between steps. PyTorch runs with its
  *  defaults, and in another process with memory kept (GLIBC_TUNABLES). `fastai` is PyTorch as fastai uses it: float32,
- *  NCHW. PyTorch's other settings use the fused optimizer. Writes bench/results/step.json. */
+ *  NCHW. PyTorch's other settings use the fused optimizer. `--only` leaves out the parts
+ *  without this word. Writes bench/results/NAME.json. */
 import { parseArgs } from 'node:util'
 import { machine } from '../src/setup/index.ts'
 import { chosenHere } from '../src/speed/chosen.ts'
@@ -26,6 +27,8 @@ const { values } = parseArgs({
     optimizer: { type: 'string', default: 'adamw' },
     rounds: { type: 'string', default: '5' },
     steps: { type: 'string', default: '3' },
+    only: { type: 'string', default: '' },
+    name: { type: 'string', default: 'step' },
     quick: { type: 'boolean', default: false },
   },
 })
@@ -77,16 +80,16 @@ for (const model of models)
       ...ours(net, { model, size }),
       ...theirs(plain, 'pytorch', { model, size }),
       ...theirs(kept, 'pytorch memory kept', { model, size }),
-    ]
+    ].filter(([name]) => String(name).includes(values.only))
     const ms = await inTurn(rounds!, Object.fromEntries(parts))
     const best = (of: RegExp) =>
       Object.entries(ms)
         .filter(([name]) => of.test(name))
         .sort(([, a], [, b]) => median(a) - median(b))[0]!
     const same = best(/^anneal \w+$/)
-    const float32 = ms['anneal float32']!
+    const { 'anneal float32': float32, 'pytorch fastai': fastai } = ms
     const against = (anneal: readonly number[]) => ({
-      fastai: ratio(anneal, ms['pytorch fastai']!),
+      ...(fastai && { fastai: ratio(anneal, fastai) }),
       best: ratio(anneal, best(/^pytorch (?!memory)/)[1]),
       bestMemoryKept: ratio(anneal, best(/^pytorch/)[1]),
     })
@@ -96,10 +99,12 @@ for (const model of models)
       fastest: { anneal: same[0], pytorch: best(/^pytorch (?!memory)/)[0], memoryKept: best(/^pytorch/)[0] },
       ratios: {
         sameWork: against(same[1]),
-        sameWorkFloat32: {
-          ...against(float32),
-          bestFloat32MemoryKept: ratio(float32, best(/^pytorch.* (fastai|(?<!16 )channels_last)$/)[1]),
-        },
+        ...(float32 && {
+          sameWorkFloat32: {
+            ...against(float32),
+            bestFloat32MemoryKept: ratio(float32, best(/^pytorch.* (fastai|(?<!16 )channels_last)$/)[1]),
+          },
+        }),
         keptStatistics: against(best(/kept statistics$/)[1]),
       },
       imagesPerSecond: Object.fromEntries(
@@ -113,4 +118,8 @@ for (const model of models)
 plain.end()
 kept.end()
 const rival = { plain: plain.about, memoryKept: kept.about }
-writeResult('step', { ...measuredOn(), rival, batch, optimizer, rounds, steps, warm, results }, { quick })
+writeResult(
+  values.name,
+  { ...measuredOn(), rival, batch, optimizer, rounds, steps, warm, only: values.only, results },
+  { quick },
+)

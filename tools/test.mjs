@@ -2,7 +2,7 @@
 // from the runner's own count: `N passed, N failed, N skipped`. `npm test -- torch` runs only the files with `torch` in
 // their path.
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -28,6 +28,7 @@ function check(name, command) {
 async function runTests() {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-test-'))
   const tap = join(folder, 'tap')
+  mkdirSync(join(folder, 'speed'))
   const reporters = [
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
@@ -38,7 +39,11 @@ async function runTests() {
   try {
     const code = await new Promise(done => {
       const args = ['--import', 'tsx', '--test', ...limits, ...reporters, ...files]
-      const env = { ...process.env, ANNEAL_TEST_PROGRAM: resolve('bin/anneal.mjs') }
+      const env = {
+        ...process.env,
+        ANNEAL_TEST_PROGRAM: resolve('bin/anneal.mjs'),
+        ANNEAL_TEST_SPEED: join(folder, 'speed'),
+      }
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], env })
       for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
       child.on('close', done)

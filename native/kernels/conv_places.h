@@ -12,12 +12,14 @@ namespace {
 constexpr int kPictures = 32;                          // that two tiles hold at one place
 constexpr size_t kHeldMapBytes = size_t(1) << 20;      // of the rows that the team holds at a time
 
+constexpr long kSummed = 24;                           // tiles that gradients of weights sum at a time: two rows of them stay in L1
+
 // Which rows of the input lie under rows of the output, and where the last of them are held
 struct HeldRows {
   const ConvFull& s;
   int band, ring;  // output rows at a time; input rows that are held
-  HeldRows(const ConvFull& shape, size_t inputRow, size_t outputRow) : s(shape), band(1), ring(under(1)) {
-    while (band < s.oh && under(band + 1) * inputRow + (band + 1) * outputRow <= kHeldMapBytes) ring = under(++band);
+  HeldRows(const ConvFull& shape, size_t inputRow, size_t outputRow, int most) : s(shape), band(1), ring(under(1)) {
+    while (band < std::min(s.oh, most) && under(band + 1) * inputRow + (band + 1) * outputRow <= kHeldMapBytes) ring = under(++band);
   }
   int under(int rows) const { return std::min(s.h, ((rows - 1) * s.stride + s.k - 1) / s.up + 1); }
   // The first input row that output rows [y, y + rows) need, and the one after the last
@@ -36,7 +38,7 @@ inline void placesConv(const ConvFull& s, const Half16* x, const Half16* packed,
                        Half16* y) {
   const int lines = s.c / kLine, steps = s.k * s.k * lines, members = threads(), batches = (s.n + kPictures - 1) / kPictures;
   const long below = lines * kTile, place = 2 * below, row = static_cast<long>(s.w) * batches * place;
-  const HeldRows rows(s, row * sizeof(float), 0);
+  const HeldRows rows(s, row * sizeof(float), 0, s.oh);
   const Array<Half16> none(s.c);
   const Scratch<float> map(Slot::shared, rows.ring * row);
   const Scratch<float> products(Slot::products, 32 * 32, members);
@@ -100,7 +102,8 @@ inline void placesConv(const ConvFull& s, const Half16* x, const Half16* packed,
 inline void placesGrad(const ConvFull& s, const Half16* x, const Half16* g, float* dw) {
   const int lines = s.c / kLine, members = threads(), parts = partsOf(s.outs, s.k * s.k * lines);
   const long batches = (s.n + kPictures - 1) / kPictures, word = sizeof(float);
-  const HeldRows rows(s, s.w * batches * (s.c / 16) * kTile * word, s.ow * batches * (s.outs / 16) * kTile * word);
+  const HeldRows rows(s, s.w * batches * (s.c / 16) * kTile * word, s.ow * batches * (s.outs / 16) * kTile * word,
+                      static_cast<int>(kSummed / (s.ow * batches)));
   // Tiles of 16 channels follow each other by places: [channels / 16][rows][columns][batches]
   const long xRow = s.w * batches, gRow = s.ow * batches, xs = rows.ring * xRow * kTile, gs = rows.band * gRow * kTile;
   const Array<Half16> none(std::max(s.c, s.outs));

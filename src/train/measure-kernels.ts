@@ -265,7 +265,7 @@ const speeds = (name: string) => cacheFolder('speed', `${name}.json`)
 function machineKey(what: unknown): string {
   const { version, threads, cpuCapability } = library()
   const addon = findAddon()?.path ?? ''
-  const form = 5 // the format of the cached data
+  const form = 6 // the format of the cached data
   return JSON.stringify([machine().cpu.model, threads, cpuCapability, version, addon, what, form])
 }
 

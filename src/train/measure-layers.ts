@@ -72,12 +72,16 @@ function layersOf(
 
 /** With so many pixels for each thread, twice as many take twice as long in every way. */
 const enough = 4096
+/** The pictures that two tiles hold (native/kernels/conv_places.h). */
+const inTiles = 32
 
 function measured(layer: ConvLayer, { batch, count }: { batch: number; count: number }): LayerTimes {
   const { dtype, cin, cout, k, stride, padding, groups, h, w } = layer
   const half = dtype === 'bfloat16'
   const [oh, ow] = [h, w].map(side => Math.floor((side + 2 * padding - k) / stride) + 1) as [number, number]
-  const n = Math.min(batch, Math.ceil((enough * Math.max(2, library().threads)) / (oh * ow)))
+  const few = Math.ceil((enough * Math.max(2, library().threads)) / (oh * ow))
+  // Tiles of many pictures are computed otherwise than those of few.
+  const n = Math.min(batch, waysHere(layer, 'weights', batch).includes('tiles') ? Math.max(few, inTiles) : few)
   // No random numbers: a run draws the same ones whether it measures or not.
   const made = (...sizes: number[]) =>
     (

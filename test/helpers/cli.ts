@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { rng } from '../../src/base/random.ts'
 import { findAddon } from '../../src/setup/index.ts'
+import { ownCache } from './cache.ts'
 
 /** What runs the command: its source, so that one test file can be run without a build. `npm test` has just built the
  *  program that users run, which also starts faster; it sets ANNEAL_TEST_PROGRAM. */
@@ -16,10 +17,11 @@ export const program = process.env.ANNEAL_TEST_PROGRAM
 /** A temporary folder with its own cache (or the given one), in which the command runs. */
 export function workspace({ cache }: { cache?: () => string | undefined } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-cli-'))
+  const own = cache ? undefined : ownCache(folder)
   const env = (): NodeJS.ProcessEnv => ({
     ...process.env,
     ANNEAL_ADDON: findAddon()?.path,
-    ANNEAL_CACHE: cache?.() ?? join(folder, 'cache'),
+    ANNEAL_CACHE: own ?? cache?.() ?? join(folder, 'cache'),
     ANNEAL_THREADS: '2',
     OMP_WAIT_POLICY: 'PASSIVE',
     NO_COLOR: undefined,

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import sharp from 'sharp'
 import { findAddon } from '../../src/setup/index.ts'
+import { ownCache } from './cache.ts'
 
 /** A temporary folder with its own picture cache. It is removed after the test. */
 export function tempFolder(t: TestContext): string {
@@ -11,7 +12,7 @@ export function tempFolder(t: TestContext): string {
   const addon = findAddon()?.path // it lies in the cache that was
   if (addon) process.env['ANNEAL_ADDON'] = addon
   const before = process.env['ANNEAL_CACHE']
-  process.env['ANNEAL_CACHE'] = join(folder, 'cache')
+  process.env['ANNEAL_CACHE'] = ownCache(folder)
   t.after(() => {
     if (before === undefined) delete process.env['ANNEAL_CACHE']
     else process.env['ANNEAL_CACHE'] = before

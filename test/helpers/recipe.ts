@@ -10,6 +10,7 @@ import type { Interpretation, RunEvent, RunResult } from '../../src/runs/index.t
 import { findAddon } from '../../src/setup/index.ts'
 import { bestThresholds } from '../../src/train/metrics.ts'
 import type { ModelCard } from '../../src/vision/inference/saved.ts'
+import { ownCache } from './cache.ts'
 
 /** Options of every small training here: random weights, small pictures. */
 export const small: TrainOptions & { model: 'squeezenet1_1' } = {
@@ -37,7 +38,7 @@ export function runsFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-recipe-'))
   process.env.ANNEAL_THREADS = '2' // the command runs with the same number
   process.env.ANNEAL_ADDON = findAddon()?.path // it lies in the previous cache
-  process.env.ANNEAL_CACHE = join(folder, 'cache')
+  process.env.ANNEAL_CACHE = ownCache(folder)
   const path = (...parts: string[]) => join(folder, ...parts)
   const json = (...parts: string[]) => JSON.parse(readFileSync(path(...parts), 'utf8'))
   const trained = async (name: string, drive: (hooks: TrainHooks) => Promise<RunResult>): Promise<Trained> => {

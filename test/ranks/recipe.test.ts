@@ -5,12 +5,14 @@ import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { findAddon } from '../../src/setup/index.ts'
 import { readWeights } from '../../src/weights/index.ts'
+import { ownCache } from '../helpers/cache.ts'
 import { program } from '../helpers/cli.ts'
 import { freePort, type RankProcess, startRank } from '../helpers/ranks.ts'
 import { allMarks, marked } from '../helpers/recipe.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-ranks-'))
 const path = (...parts: string[]) => join(folder, ...parts)
+const cache = ownCache(folder)
 before(async () => {
   for (const mark of allMarks)
     for (let n = 0; n < 14; n++) {
@@ -28,7 +30,7 @@ const settings = [
 ]
 const env = () => ({
   ANNEAL_ADDON: findAddon()!.path,
-  ANNEAL_CACHE: path('cache'),
+  ANNEAL_CACHE: cache,
   TMPDIR: folder,
   ANNEAL_SILENCE_SECONDS: '6',
 })
