@@ -77,6 +77,8 @@ type Noise = (batch: number) => Tensor
 
 const rounds = 3
 const longEnough = 4 // seconds
+/** A way that takes this many times as long as the fastest is timed once. */
+const hopeless = 3
 /** A measurement is disturbed if threads wait for a core for more than this share of the time. */
 const disturbed = 0.1
 /** A disturbed measurement expires after this many milliseconds. */
@@ -133,9 +135,13 @@ function ratesIn(
       }
       const started = performance.now()
       for (let round = 0; round <= rounds; round++) {
+        // The first round is slow: it only says which ways are hopeless.
         if (round > 1 && performance.now() - started > 1000 * longEnough) break
+        const best = (kind: Work) => Math.min(...least.map(l => l[kind]))
+        const fastest = { step: best('step'), frozen: best('frozen') }
         for (const [i, way] of ways.entries())
           for (const kind of ['step', 'frozen'] as const) {
+            if (least[i]![kind] > hopeless * fastest[kind]) continue
             const done = computeBy(way)
             const start = now()
             try {
@@ -144,7 +150,8 @@ function ratesIn(
             } finally {
               done()
             }
-            if (round > 0) least[i]![kind] = Math.min(least[i]![kind], now() - start)
+            const ms = now() - start
+            least[i]![kind] = round < 2 ? ms : Math.min(least[i]![kind], ms)
           }
       }
     })
