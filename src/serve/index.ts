@@ -1,7 +1,18 @@
 /** Serves an exported model over HTTP: as a server, or as a fetch handler for your own.
  *
  *  @module anneal/serve */
-export type { Card, CardCheck, CardCost, CardInput, CardMetric, CardQuantization } from '../onnx/card.ts'
+export type {
+  Card,
+  CardCheck,
+  CardCost,
+  CardInput,
+  CardMetric,
+  CardQuantization,
+  CardValidation,
+  FileCard,
+  NetCard,
+  NetCheck,
+} from '../onnx/card.ts'
 export type { SoundCardInput, SoundCheck, SoundFileCard } from '../onnx/sound-card.ts'
 export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
 export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
