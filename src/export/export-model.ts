@@ -22,7 +22,7 @@ import { checkProbe, type ProbeDifference, refuseOtherModel } from './check-file
 import { type CheckFiles, checkFiles, runPictures } from './check-files.ts'
 import { numbersOf, probeDifference } from './compare.ts'
 import { fileToWrite, homeOf, readFile, writeExport } from './files.ts'
-import { exportCard, metadataOf } from './model-card.ts'
+import { exportCard, pictureMetadata } from './model-card.ts'
 import { modelGraph } from './model-graph.ts'
 import type { NetExportOptions } from './options.ts'
 import { quantize as quantizeNet } from './quantize/index.ts'
@@ -100,7 +100,10 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
         ...(checks && { checks }),
         ...(outputs && { probe: { ...probe, outputs } }),
       })
-      return { card, bytes: graph.graph.encode({ producer: 'anneal', version: version(), metadata: metadataOf(card) }) }
+      return {
+        card,
+        bytes: graph.graph.encode({ producer: 'anneal', version: version(), metadata: pictureMetadata(card) }),
+      }
     }
     const made = (alone: boolean) => {
       const graph = modelGraph(model, { net: alone, heat })
