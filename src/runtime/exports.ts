@@ -1,17 +1,5 @@
 // What all entries of the runtime export: `node.ts`, `browser.ts`, `edge.ts`.
-export type {
-  Card,
-  CardCheck,
-  CardInput,
-  CardMetric,
-  CardValidation,
-  FileCard,
-  NetCard,
-  NetCheck,
-} from '../onnx/card.ts'
-export type { SoundCardInput, SoundCheck, SoundFileCard } from '../onnx/sound-card.ts'
-export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
-export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
+export type * from '../onnx/card-types.ts'
 export { readCard } from './card.ts'
 export { type ErrorKind, RunError } from './errors.ts'
 export type { PredictSoundOptions, SoundModel, SoundStream, StreamOptions } from './sound/sound-model.ts'

@@ -1,3 +1,4 @@
+import { RunError } from './errors.ts'
 import type { Sessions } from './session.ts'
 import { Turns } from './turns.ts'
 import type { Device, Host, LoadOptions, Ort, OrtSession, OrtTensor } from './types.ts'
@@ -37,6 +38,11 @@ export class PlainModel<Card> {
     return this.dispose()
   }
 }
+
+/** The error where such a model is asked to run on WebGPU. `name`: what errors call the file; what: `a model of texts`; lacks: what
+ *  WebGPU has none of. */
+export const notOnGpu = (name: string, what: string, lacks: string): RunError =>
+  new RunError('use', `${name}: ${what} does not run on WebGPU, which has no ${lacks}. Leave device out.`)
 
 /** Makes the parts of a model on the usual device. check: throws where the session is another one than the card says; `name`:
  *  what errors call the file. */

@@ -2,7 +2,7 @@ import { AnnealError } from '../../base/errors.ts'
 import type { SoundFileCard } from '../../onnx/sound-card.ts'
 import { answerOf } from '../card-checks.ts'
 import { RunError } from '../errors.ts'
-import { outputsOf, type Parts, PlainModel, partsOf, rowOf } from '../plain-model.ts'
+import { notOnGpu, outputsOf, type Parts, PlainModel, partsOf, rowOf } from '../plain-model.ts'
 import { predictionOf } from '../prediction.ts'
 import { startOrt } from '../session.ts'
 import { untilAborted } from '../turns.ts'
@@ -222,11 +222,7 @@ export async function openSoundModel(
   host: Host<never>,
   options: LoadOptions,
 ): Promise<SoundModel> {
-  if (options.device === 'webgpu')
-    throw new RunError(
-      'use',
-      `${name}: a model of sounds does not run on WebGPU, which has no Fourier transform in float64. Leave device out.`,
-    )
+  if (options.device === 'webgpu') throw notOnGpu(name, 'a model of sounds', 'Fourier transform in float64')
   checkSoundCard(card, name)
   const [sessions, { soundHost }] = await Promise.all([startOrt(bytes, name, host, options), host.sounds()])
   const parts = await partsOf(sessions, { card, name, check: checkSoundSession }, host, options)

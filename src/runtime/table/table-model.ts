@@ -1,6 +1,5 @@
 import type { TableFileCard } from '../../onnx/table-card.ts'
-import { RunError } from '../errors.ts'
-import { type Parts, PlainModel, partsOf } from '../plain-model.ts'
+import { notOnGpu, type Parts, PlainModel, partsOf } from '../plain-model.ts'
 import { startOrt } from '../session.ts'
 import type { Host, LoadOptions, Ort, OrtTensor, Signal, TablePrediction, TableRow } from '../types.ts'
 import { checkTableCard, checkTableSession } from './card.ts'
@@ -105,11 +104,7 @@ export async function openTable(
   host: Host<never>,
   options: LoadOptions,
 ): Promise<TableModel> {
-  if (options.device === 'webgpu')
-    throw new RunError(
-      'use',
-      `${name}: a model of a table does not run on WebGPU, which has no words and trees. Leave device out.`,
-    )
+  if (options.device === 'webgpu') throw notOnGpu(name, 'a model of a table', 'words and trees')
   checkTableCard(card, name)
   const sessions = await startOrt(bytes, name, host, options)
   return new TableModel(await partsOf(sessions, { card, name, check: checkTableSession }, host, options))

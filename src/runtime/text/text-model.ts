@@ -2,7 +2,7 @@ import type { TextFileCard } from '../../onnx/text-card.ts'
 import { answerOf } from '../card-checks.ts'
 import { RunError, reasonOf } from '../errors.ts'
 import { kindOf } from '../pixels.ts'
-import { outputsOf, type Parts, PlainModel, partsOf, rowOf } from '../plain-model.ts'
+import { notOnGpu, outputsOf, type Parts, PlainModel, partsOf, rowOf } from '../plain-model.ts'
 import { predictionOf } from '../prediction.ts'
 import { startOrt } from '../session.ts'
 import type { Host, LoadOptions, Signal, TextPrediction } from '../types.ts'
@@ -94,11 +94,7 @@ export async function openText(
   host: Host<never>,
   options: LoadOptions,
 ): Promise<TextModel> {
-  if (options.device === 'webgpu')
-    throw new RunError(
-      'use',
-      `${name}: a model of texts does not run on WebGPU, which has no whole numbers of 64 bits. Leave device out.`,
-    )
+  if (options.device === 'webgpu') throw notOnGpu(name, 'a model of texts', 'whole numbers of 64 bits')
   checkTextCard(card, name)
   const tokens = await tokensOf(card, name)
   const sessions = await startOrt(bytes, name, host, options)
