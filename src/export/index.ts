@@ -2,7 +2,10 @@
  *
  *  @module anneal/export */
 export type * from '../onnx/card-types.ts'
+export type { PagePlace } from '../page/write.ts'
+export type { ProbeDifference } from './check-file.ts'
 export { checkFile, type Exported, type ExportOptions, exportModel, type FileCheck } from './export-model.ts'
+export type { CommonExportOptions, NetExportOptions } from './options.ts'
 export { type ExportedPage, exportPage, type PageOptions } from './page.ts'
 export type { RuntimeName } from './runtimes.ts'
 export {
