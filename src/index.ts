@@ -280,6 +280,7 @@ export { type Cycles, cosineRestarts, cycleEpochs, type Restarts } from './train
 export type { Schedule } from './train/rates/schedule.ts'
 export * as schedules from './train/rates/schedule.ts'
 export type { RateRule } from './train/rates/suggest.ts'
+export type { SavedComputing } from './train/saved-computing.ts'
 export type { ModelCard as AnyModelCard } from './train/saved-model.ts'
 export type { Batch, LabelledSource, PredictedValidationBatch, Source, ValidationBatch } from './train/source.ts'
 export type { StepPlace, StepResult } from './train/step.ts'

@@ -1,8 +1,9 @@
+import { OptionError } from '../base/errors.ts'
+import { flagOf } from '../base/options.ts'
 import type { Target } from '../export/targets/index.ts'
-import type { PageFlags } from './export-page.ts'
 
 /** The options of `anneal export`. */
-export interface ExportFlags extends PageFlags {
+export interface ExportFlags {
   out?: string | undefined
   net?: boolean | undefined
   weights?: 'float32' | 'float16' | 'int8' | undefined
@@ -13,23 +14,21 @@ export interface ExportFlags extends PageFlags {
   data?: string | undefined
   runtimes?: readonly ('onnxruntime-node' | 'onnxruntime-web')[] | undefined
   json?: boolean | undefined
+  page?: string | undefined
+  singleFile?: string | undefined
+  examples?: number | undefined
 }
 
-/** A difference in a table of checks. */
-export const small = (value: number): string =>
-  value > 0 && value < 1e-3 ? value.toExponential(1) : value.toPrecision(2)
-
-/** Lines of a table of text: columns side by side, as wide as their widest cell. */
-export function tableLines(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map(row => row[i]!.length)))
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join('  ')
-      .trimEnd()
-  return `${[head, ...rows].map(line).join('\n')}\n`
+/** Throws for options that only models of pictures take. `what`: what this is a model of; `why`: what leaving them out means. */
+export function refuseOptions(
+  flags: ExportFlags,
+  names: readonly (keyof ExportFlags)[],
+  { what, why = '' }: { what: string; why?: string },
+): void {
+  const odd = names.filter(name => flags[name] !== undefined)
+  if (odd.length === 0) return
+  const [are, them] = odd.length === 1 ? ['is an option', 'it'] : ['are options', 'them']
+  throw new OptionError(
+    `${odd.map(flagOf).join(', ')}: ${are} for models of pictures, and this is a model of ${what}. Leave ${them} out${why}.`,
+  )
 }
-
-/** The share of equal labels in a table of checks; regression has none. */
-export const sameLabels = (same: number, task: string): string =>
-  task === 'regression' ? '–' : `${(100 * same).toFixed(1)} %`

@@ -1,13 +1,18 @@
-import { OptionError } from '../base/errors.ts'
-import { bytes as size } from '../base/format.ts'
-import { flagOf } from '../base/options.ts'
 import type { TableCheck, TableFileCard } from '../onnx/index.ts'
 import { setUpOnce } from '../setup/index.ts'
-import { keepMemory } from '../torch/index.ts'
-import { type ExportFlags, sameLabels, small, tableLines } from './export-flags.ts'
-import { untilStopped } from './stop.ts'
+import { type ExportFlags, refuseOptions } from './export-flags.ts'
+import {
+  checkLines,
+  exporting,
+  fileLine,
+  labelColumn,
+  print,
+  probeLines,
+  runtimeColumn,
+  small,
+  uncheckedLine,
+} from './export-result.ts'
 import { flat } from './style.ts'
-import { createReporter } from './terminal.ts'
 
 /** Options of pictures alone, and why. */
 const ofPictures = ['to', 'net', 'weights', 'quantize', 'page', 'singleFile', 'examples'] as const
@@ -15,38 +20,29 @@ const ofPictures = ['to', 'net', 'weights', 'quantize', 'page', 'singleFile', 'e
 /** `anneal export` of a model of a table: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportTableCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
   const { out, check, data, runtimes, json = false } = flags
-  const odd = ofPictures.filter(name => flags[name] !== undefined)
-  if (odd.length > 0)
-    throw new OptionError(
-      `${odd.map(flagOf).join(', ')}: ${odd.length === 1 ? 'is an option' : 'are options'} for models of pictures, and this is a model of a table. Leave ${odd.length === 1 ? 'it' : 'them'} out: the file holds the whole model, in float32. anneal serve, @anneal/run and any onnxruntime run it.`,
-    )
+  const why = ': the file holds the whole model, in float32. anneal serve, @anneal/run and any onnxruntime run it'
+  refuseOptions(flags, ofPictures, { what: 'a table', why })
   if (run !== undefined) await setUpOnce()
   const { checkTableFile, exportTable } = await import('../export/table/export-table.ts')
-  keepMemory() // a process of our own
-  const reporter = createReporter({ json })
-  const progress = (label: string, done: number, total: number) => reporter.progress({ label, done, total })
-  const signal = untilStopped(check ? 'the check is not done' : 'no file was written')
   if (check) {
-    const found = await checkTableFile(check, { run, data, runtimes, progress, signal }).finally(() => reporter.close())
-    if (json) process.stdout.write(`${JSON.stringify(found)}\n`)
-    else {
-      for (const { name, difference } of found.probes)
-        process.stdout.write(`${name}: the answers to the rows of the card differ by ${small(difference)}\n`)
-      process.stdout.write(table(found.checks, found.card))
-    }
-    return
+    const found = await exporting({ json, stopped: 'the check is not done' }, how =>
+      checkTableFile(check, { run, data, runtimes, ...how }),
+    )
+    const what = 'the answers to the rows of the card differ'
+    return print(found, json, () => probeLines(found.probes, what) + table(found.checks, found.card))
   }
-  const how = { out, data, runtimes, check: check !== false, progress, signal }
-  const result = await exportTable(run!, how).finally(() => reporter.close())
-  if (json) {
-    process.stdout.write(`${JSON.stringify(result)}\n`)
-    return
-  }
-  const { file, bytes, card, note } = result
-  process.stdout.write(`${flat(file)}  ${size(bytes)} (${bytes} bytes)\n${columns(card)}`)
-  process.stdout.write(table(card.checks ?? [], card))
-  if (note !== undefined) process.stdout.write(`${flat(note)}\n`)
-  if (check === false) process.stdout.write('not checked against the trained model (--no-check)\n')
+  const result = await exporting({ json, stopped: 'no file was written' }, how =>
+    exportTable(run!, { out, data, runtimes, check: check !== false, ...how }),
+  )
+  const { card, note } = result
+  print(result, json, () =>
+    [
+      `${fileLine(result)}\n${columns(card)}`,
+      table(card.checks ?? [], card),
+      note === undefined ? '' : `${flat(note)}\n`,
+      uncheckedLine(check, 'model'),
+    ].join(''),
+  )
 }
 
 const shown = 12
@@ -65,9 +61,13 @@ function columns({ inputs, outputs }: TableFileCard): string {
 
 /** The checks as a table: one line for each runtime. */
 function table(checks: readonly TableCheck[], { task }: TableFileCard): string {
-  if (checks.length === 0) return ''
-  const { made, valid, tolerance } = checks[0]!
-  const head = ['runtime', 'same labels', 'largest difference', 'ms per row']
-  const rows = checks.map(c => [c.runtime, sameLabels(c.same, task), small(c.difference), c.milliseconds.toFixed(2)])
-  return `${valid} validation rows and ${made} made rows, from raw row to answer, against the trained model (accepted: ${tolerance}):\n${tableLines(head, rows)}`
+  const [first] = checks
+  if (!first) return ''
+  const lines = checkLines(checks, [
+    runtimeColumn,
+    labelColumn(task),
+    ['largest difference', check => small(check.difference)],
+    ['ms per row', check => check.milliseconds.toFixed(2)],
+  ])
+  return `${first.valid} validation rows and ${first.made} made rows, from raw row to answer, against the trained model (accepted: ${first.tolerance}):\n${lines}`
 }

@@ -1,19 +1,28 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { OptionError } from '../base/errors.ts'
-import { bytes as size } from '../base/format.ts'
 import type { Exported } from '../export/export-model.ts'
 import type { ExportedFolder } from '../export/targets/index.ts'
-import type { CardCheck } from '../onnx/index.ts'
+import type { Card, CardCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
-import { keepMemory } from '../torch/index.ts'
-import { type ExportFlags, sameLabels, small, tableLines } from './export-flags.ts'
+import type { ExportFlags } from './export-flags.ts'
 import { exportPageCommand, isPage } from './export-page.ts'
+import {
+  checkLines,
+  exporting,
+  fileLine,
+  labelColumn,
+  metricColumn,
+  partOf,
+  print,
+  probeLines,
+  runtimeColumn,
+  small,
+  uncheckedLine,
+} from './export-result.ts'
 import { quantization } from './quantization.ts'
-import { untilStopped } from './stop.ts'
 import { flat } from './style.ts'
-import { createReporter } from './terminal.ts'
 
 /** `anneal export`: writes a trained model as one ONNX file and checks it, or checks such a file. */
 export async function exportCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
@@ -35,44 +44,39 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   if (run !== undefined && existsSync(run)) await setUpOnce()
   if (isPage(flags)) return exportPageCommand(run, flags, table)
   const { checkFile, exportModel } = await import('../export/export-model.ts')
-  keepMemory() // a process of our own
-  const reporter = createReporter({ json })
-  const progress = (label: string, done: number, total: number) => reporter.progress({ label, done, total })
-  const signal = untilStopped(check ? 'the check is not done' : 'no file was written')
   if (check) {
     const { data, runtimes } = options
-    const found = await checkFile(check, { run, data, runtimes, progress, signal }).finally(() => reporter.close())
-    if (json) process.stdout.write(`${JSON.stringify(found)}\n`)
-    else {
-      for (const { name, difference } of found.probes)
-        process.stdout.write(`${name}: the probe picture's answer differs by ${small(difference)}\n`)
-      process.stdout.write(table(found.checks, found.card.task))
-    }
-    return
+    const found = await exporting({ json, stopped: 'the check is not done' }, how =>
+      checkFile(check, { run, data, runtimes, ...how }),
+    )
+    const what = "the probe picture's answer differs"
+    return print(found, json, () => probeLines(found.probes, what) + table(found.checks, found.card.task))
   }
-  const how = { ...options, check: check !== false, progress, signal }
   const folders = () => import('../export/targets/index.ts')
-  const work: Promise<Exported | ExportedFolder> =
-    to === undefined ? exportModel(run!, how) : (await folders()).exportFolder(run!, { ...how, to })
-  const result = await work.finally(() => reporter.close())
-  if (json) {
-    process.stdout.write(`${JSON.stringify(result)}\n`)
-    return
-  }
-  const { file, bytes, card } = result
-  process.stdout.write(`${flat(file)}  ${size(bytes)} (${bytes} bytes), weights ${card.weights}\n`)
-  if (card.quantization) process.stdout.write(quantization(card.quantization, card.task))
-  process.stdout.write(table(card.checks ?? [], card.task))
-  if (check === false) process.stdout.write('not checked against the trained net (--no-check)\n')
-  else if (card.checks?.[0]) {
-    const name = card.checks[0].metric
-    const known = card.metrics.valid[name]
-    if (known)
-      process.stdout.write(
-        `the run validated with ${metricInfo(name, card.task).name} ${metricInfo(name, card.task).say(known.value)} over all its pictures, in its own precision\n`,
-      )
-  }
-  if ('folder' in result) process.stdout.write(folderLines(result))
+  const result = await exporting<Exported | ExportedFolder>({ json, stopped: 'no file was written' }, async how => {
+    const all = { ...options, check: check !== false, ...how }
+    return to === undefined ? exportModel(run!, all) : (await folders()).exportFolder(run!, { ...all, to })
+  })
+  const { card } = result
+  print(result, json, () =>
+    [
+      `${fileLine(result)}, weights ${card.weights}\n`,
+      card.quantization ? quantization(card.quantization, card.task) : '',
+      table(card.checks ?? [], card.task),
+      uncheckedLine(check),
+      check === false ? '' : validated(card),
+      'folder' in result ? folderLines(result) : '',
+    ].join(''),
+  )
+}
+
+/** What the run's own validation said, beside the check of its file. */
+function validated({ checks = [], metrics, task }: Card): string {
+  const metric = checks[0]?.metric
+  const known = metric === undefined ? undefined : metrics.valid[metric]
+  if (metric === undefined || !known) return ''
+  const { name, say } = metricInfo(metric, task)
+  return `the run validated with ${name} ${say(known.value)} over all its pictures, in its own precision\n`
 }
 
 /** The kind of an exported model that is none of pictures. */
@@ -104,25 +108,15 @@ function folderLines({ folder, kept, differences = [] }: ExportedFolder): string
 
 /** The checks as a table: one line for each runtime. */
 function table(checks: readonly CardCheck[], task: 'single' | 'multi' | 'regression'): string {
-  if (checks.length === 0) return ''
-  const { metric, files, part } = checks[0]!
-  const { name, say } = metricInfo(metric, task)
-  const head = [
-    'runtime',
-    'same labels',
-    'largest difference',
-    'on equal pixels',
-    `${name} (trained net)`,
-    'ms per picture',
-  ]
-  const rows = checks.map(c => [
-    c.runtime,
-    sameLabels(c.same, task),
-    small(c.differenceOnFiles),
-    c.differenceOnPixels === undefined ? '–' : small(c.differenceOnPixels),
-    `${say(c.exported)} (${say(c.trained)})`,
-    c.milliseconds.toFixed(1),
+  const [first] = checks
+  if (!first) return ''
+  const lines = checkLines(checks, [
+    runtimeColumn,
+    labelColumn(task),
+    ['largest difference', check => small(check.differenceOnFiles)],
+    ['on equal pixels', ({ differenceOnPixels: by }) => (by === undefined ? '–' : small(by))],
+    metricColumn(first.metric, task),
+    ['ms per picture', check => check.milliseconds.toFixed(1)],
   ])
-  const pictures = part === 'valid' ? 'validation files' : 'training files (folds leave no others)'
-  return `${files} ${pictures}, from file to answer, against the trained net in float32:\n${tableLines(head, rows)}`
+  return `${first.files} ${partOf(first, 'files')}, from file to answer, against the trained net in float32:\n${lines}`
 }

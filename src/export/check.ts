@@ -4,9 +4,8 @@ import { option, setting } from '../base/options.ts'
 import type { Place } from '../data/types.ts'
 import type { Card, CardCheck } from '../onnx/index.ts'
 import { scope } from '../torch/index.ts'
-import { labelScores, type Outputs } from '../train/objective.ts'
+import type { Outputs } from '../train/objective.ts'
 import { joinMembers, memberOutputs } from '../train/prediction.ts'
-import { cardObjective } from '../train/saved-model.ts'
 import { pictureBatch } from '../vision/batch.ts'
 import { decodeFile } from '../vision/decode/decode.ts'
 import { loadPicture } from '../vision/decode/load-picture.ts'
@@ -14,8 +13,10 @@ import { answer } from '../vision/inference/answer.ts'
 import type { LoadedModel, ModelCard } from '../vision/inference/saved.ts'
 import type { Picture } from '../vision/types.ts'
 import type { CheckFiles } from './check-files.ts'
+import { compared, largest, median, numbersOf, typed } from './compare.ts'
 import { preprocessings } from './model-graph.ts'
-import { sameLabels, verdictOf } from './quantize/verdict.ts'
+import type { CheckOptions } from './options.ts'
+import { verdictOf } from './quantize/verdict.ts'
 import { load, type RuntimeName, type Value } from './runtimes.ts'
 
 /** What an exported file may differ by. */
@@ -48,12 +49,9 @@ export interface Checked {
 /** How many pictures go through the net alone, on equal pixels. */
 const pixelPictures = 32
 
-export interface CheckOptions {
-  /** Whether the file is quantised: then what it costs is measured. */
+/** How a check of a model of pictures runs. `quantized`: whether the file is; then what it costs is measured. */
+interface PictureCheckOptions extends CheckOptions {
   quantized?: boolean | undefined
-  runtimes: readonly RuntimeName[]
-  progress?: ((label: string, done: number, total: number) => void) | undefined
-  signal?: AbortSignal | undefined
 }
 
 /** Compares an exported file with the trained net, in each runtime: from files to labels, and on equal pixels. The
@@ -62,7 +60,7 @@ export async function checkExport(
   model: LoadedModel,
   exported: Checked,
   { places, targets, part }: CheckFiles,
-  { quantized = false, runtimes, progress = () => {}, signal }: CheckOptions,
+  { quantized = false, runtimes, progress = () => {}, signal }: PictureCheckOptions,
 ): Promise<CardCheck[]> {
   const { card } = model
   const trained = await trainedOutputs(model, places, { progress, signal })
@@ -85,25 +83,21 @@ export async function checkExport(
     await inTurn(loaded, one => one.release())
   }
   const onPixels = exported.net ? await pixelDifferences(model, exported.net, places, runtimes) : undefined
-  const { metric } = cardObjective(card)
-  const score = (values: Outputs) =>
-    card.task === 'multi'
-      ? labelScores(values, targets, card.classes.length, card.thresholds ?? 0.5)[metric as 'mAP']
-      : cardObjective(card).score(values, targets)[metric]!
-  const typed = (values: Float64Array) => (card.task === 'regression' ? values : Float32Array.from(values))
-  return runtimes.map((_, r) => ({
-    runtime: loaded[r]!.name,
-    files: places.length,
-    part,
-    same: card.task === 'regression' ? 1 : sameLabels(trained, typed(outputs[r]!), card),
-    differenceOnFiles: largest(trained, outputs[r]!, card).by,
-    ...(onPixels && { differenceOnPixels: onPixels[r]! }),
-    metric,
-    trained: score(trained),
-    exported: score(typed(outputs[r]!)),
-    ...(quantized && { loss: verdictOf(trained, typed(outputs[r]!), targets, card).loss }),
-    milliseconds: median(times[r]!),
-  }))
+  return runtimes.map((_, r) => {
+    const exported = typed(card, outputs[r]!)
+    const { same, difference, ...scores } = compared(card, targets, { trained, exported })
+    return {
+      runtime: loaded[r]!.name,
+      files: places.length,
+      part,
+      same,
+      differenceOnFiles: difference,
+      ...(onPixels && { differenceOnPixels: onPixels[r]! }),
+      ...scores,
+      ...(quantized && { loss: verdictOf(trained, exported, targets, card).loss }),
+      milliseconds: median(times[r]!),
+    }
+  })
 }
 
 /** Throws where a check is outside the bounds; says in which runtime and by which step, or that the net does not bear the
@@ -228,54 +222,8 @@ export async function pixelDifferences(
   return most
 }
 
-/** The probabilities or values among the outputs. */
-export const numbersOf = ({ probabilities, values }: Record<string, Value>): Float32Array =>
-  (probabilities ?? values)!.data as Float32Array
-
-/** The largest difference, of regression in standard deviations of the target; NaN where an answer is no number. */
-export function largest(
-  a: ArrayLike<number>,
-  b: ArrayLike<number>,
-  { classes, scale }: Pick<ModelCard, 'classes' | 'scale'>,
-): { by: number } {
-  let by = 0
-  for (let i = 0; i < a.length; i++) {
-    const unit = scale?.std[i % classes.length] || 1
-    const off = Math.abs(a[i]! - b[i]!) / unit
-    if (Number.isNaN(off)) return { by: Number.NaN }
-    if (off > by) by = off
-  }
-  return { by }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
-}
-
 async function inTurn<T, R>(list: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const made: R[] = []
   for (const item of list) made.push(await work(item))
   return made
-}
-
-/** The largest difference of answers to the probe of a card from those that the card gives. Values of regression are
- *  compared as shares of the target's size, which is the largest value in the probe or the deviation over the validation
- *  pictures: float32 has seven digits whatever the unit. NaN where an answer is missing or no number. */
-export function probeDifference(
-  {
-    task,
-    classes,
-    validation,
-  }: Pick<Card, 'task' | 'classes'> & { validation?: { values?: { std: readonly number[] } } },
-  expected: ArrayLike<number>,
-  got: ArrayLike<number>,
-): number {
-  if (got.length !== expected.length) return Number.NaN
-  if (task !== 'regression') return largest(expected, got, { classes }).by
-  const std = classes.map((_, c) => {
-    const values = Array.from(expected).filter((_, i) => i % classes.length === c)
-    return Math.max(...values.map(Math.abs), validation?.values?.std[c] ?? 0)
-  })
-  return largest(expected, got, { classes, scale: { mean: [], std } }).by
 }

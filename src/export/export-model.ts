@@ -1,8 +1,4 @@
-import { statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { setImmediate as pause } from 'node:timers/promises'
 import { ModelError, OptionError } from '../base/errors.ts'
-import { writeAtomic } from '../base/files.ts'
 import { option, setting } from '../base/options.ts'
 import { version } from '../base/version.ts'
 import {
@@ -17,43 +13,35 @@ import {
 } from '../onnx/index.ts'
 import { noGrad, scope } from '../torch/index.ts'
 import { joinMembers, memberOutputs } from '../train/prediction.ts'
-import { stemOf } from '../train/saved-model.ts'
 import { pictureBatch } from '../vision/batch.ts'
 import { ASPECT } from '../vision/cache/cache.ts'
 import { fitRaster } from '../vision/decode/resize.ts'
 import { disposeModel, type LoadedModel, loadModel } from '../vision/inference/saved.ts'
-import { bounds, checkExport, numbersOf, probeDifference, refuseCostly, refuseDifferent } from './check.ts'
+import { bounds, checkExport, refuseCostly, refuseDifferent } from './check.ts'
+import { checkProbe, type ProbeDifference, refuseOtherModel } from './check-file.ts'
 import { type CheckFiles, checkFiles, runPictures } from './check-files.ts'
-import { readFile, refuseForeign, refuseUnwritable } from './files.ts'
-import { exportCard, metadataOf } from './model-card.ts'
+import { numbersOf, probeDifference } from './compare.ts'
+import { fileToWrite, homeOf, readFile, writeExport } from './files.ts'
+import { exportCard, pictureMetadata } from './model-card.ts'
 import { modelGraph } from './model-graph.ts'
+import type { NetExportOptions } from './options.ts'
 import { quantize as quantizeNet } from './quantize/index.ts'
 import { load, type RuntimeName, runtimeNames } from './runtimes.ts'
 import { storeWeights } from './store-weights.ts'
 
 /** How a model is exported. */
-export interface ExportOptions {
+export interface ExportOptions extends NetExportOptions {
   /** The file to write. Default: `model.onnx` (of the net alone `net.onnx`) in the run's folder, or beside the model. */
   out?: string | undefined
   /** The net alone, from normalised pixels on. */
   net?: boolean | undefined
-  /** How the weights are stored; the file computes in float32. Default: float32. */
-  weights?: 'float32' | 'float16' | 'int8' | undefined
   /** With an output `heat`, class activation maps, where the model is one net whose head is linear. Default: no. */
   heat?: boolean | undefined
   /** Integers instead of floats: int8 weights and uint8 values, with ranges from training pictures. Layers that change the
    *  answers most stay float32, and the export throws if that is not enough. */
   quantize?: boolean | undefined
-  /** Whether the file is checked before it gets its name: yes unless you say `false`. */
-  check?: boolean | undefined
-  /** Where the pictures of the run are now, where they have moved. */
-  data?: string | undefined
   /** The most pictures of the check. Default: 200. */
   pictures?: number | undefined
-  /** The runtimes of the check. Default: both. */
-  runtimes?: readonly RuntimeName[] | undefined
-  progress?: ((label: string, done: number, total: number) => void) | undefined
-  signal?: AbortSignal | undefined
 }
 
 /** An exported file. */
@@ -91,9 +79,7 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
   const model = loadModel(run)
   try {
     refuseDepth(model)
-    const file = options.out ?? join(homeOf(run), net ? 'net.onnx' : 'model.onnx')
-    refuseForeign(file)
-    refuseUnwritable(file)
+    const file = fileToWrite(options.out, homeOf(run), net ? 'net.onnx' : 'model.onnx')
     const cards = model.members.map(({ card }) => card)
     const skip = quantize ? `Or leave out ${option('quantize')}.` : undefined
     const pictures = check || quantize ? await runPictures(run, model.card, { data, signal, skip }) : undefined
@@ -114,7 +100,10 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
         ...(checks && { checks }),
         ...(outputs && { probe: { ...probe, outputs } }),
       })
-      return { card, bytes: graph.graph.encode({ producer: 'anneal', version: version(), metadata: metadataOf(card) }) }
+      return {
+        card,
+        bytes: graph.graph.encode({ producer: 'anneal', version: version(), metadata: pictureMetadata(card) }),
+      }
     }
     const made = (alone: boolean) => {
       const graph = modelGraph(model, { net: alone, heat })
@@ -126,9 +115,7 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
     const checks = files && (await checked(model, { made, encode, weights, files, file, runtimes, progress, signal }))
     const outputs = net ? undefined : await probeOutputs(model, check ? encode(graph, net).bytes : undefined, runtimes)
     const { bytes, card } = encode(graph, net, checks, outputs)
-    await pause() // lets a signal come through
-    signal?.throwIfAborted()
-    writeAtomic(file, bytes)
+    await writeExport(file, bytes, signal)
     return { file, bytes: bytes.length, card }
   } finally {
     disposeModel(model)
@@ -176,7 +163,7 @@ export interface FileCheck {
   checks: CardCheck[]
   /** By runtime: how far the answer to the probe of the card is from the one that the card gives; of regression, as a share of the
    *  target's size. */
-  probes: { runtime: RuntimeName; name: string; difference: number }[]
+  probes: ProbeDifference[]
 }
 
 /** Checks an exported file on this machine: its probe in each runtime, and with a run its pictures against the trained net.
@@ -212,31 +199,11 @@ export async function checkFile(
       `${file}: holds the net alone, which takes no pictures. Check the whole model: anneal export without --net.`,
     )
   checkCard(bytes, card, file)
-  const probes: FileCheck['probes'] = []
-  if (card.probe) {
-    const { width, height } = card.probe
-    const { channels } = card.input
-    const image = { data: probePicture(card.probe, channels), dims: [1, height, width, channels] }
-    for (const runtime of runtimes) {
-      signal?.throwIfAborted()
-      const loaded = await load(runtime, bytes)
-      const difference = probeDifference(card, card.probe.outputs, numbersOf(await loaded.run({ image })))
-      await loaded.release()
-      probes.push({ runtime, name: loaded.name, difference })
-      if (!(difference <= bound.onProbe))
-        throw new ModelError(
-          `${file}: in ${loaded.name} its answer to the probe picture of its card differs by ${difference.toPrecision(2)}; expected at most ${bound.onProbe}. The file is damaged, its card is not its own, or the runtime computes wrongly. Export it again.`,
-        )
-    }
-  }
+  const probes = await probed({ file, bytes, card }, runtimes, signal)
   if (run === undefined) return { card, checks: [], probes }
   const model = loadModel(run)
   try {
-    const { classes, task = 'single' } = model.card
-    if (task !== card.task || String(classes) !== String(card.classes))
-      throw new ModelError(
-        `${file}: is another model than ${run}: it answers ${card.task} with ${card.classes.slice(0, 5).join(', ')}, the run ${task} with ${classes.slice(0, 5).join(', ')}.`,
-      )
+    refuseOtherModel({ file, card }, { run, ...model.card })
     const files = await checkFiles(run, model.card, { most: pictures, data, signal })
     const quantized = card.weights === 'quantized'
     const checks = await checkExport(model, { file: bytes }, files, {
@@ -255,6 +222,22 @@ export async function checkFile(
   } finally {
     disposeModel(model)
   }
+}
+
+function probed(
+  { file, bytes, card }: { file: string; bytes: Uint8Array; card: Card },
+  runtimes: readonly RuntimeName[],
+  signal: AbortSignal | undefined,
+): Promise<ProbeDifference[]> {
+  if (!card.probe) return Promise.resolve([])
+  const { width, height, outputs } = card.probe
+  const { channels } = card.input
+  const image = { data: probePicture(card.probe, channels), dims: [1, height, width, channels] }
+  const accepted = bounds(card.weights).onProbe
+  const differs = 'its answer to the probe picture of its card differs'
+  return checkProbe({ file, bytes }, runtimes, { accepted, differs, signal }, async loaded =>
+    probeDifference(card, outputs, numbersOf(await loaded.run({ image }))),
+  )
 }
 
 /** The answer to the probe: of the file itself in the first runtime, where it was checked, since runtimes round pixels alike;
@@ -287,10 +270,6 @@ async function probeOutputs(
     return Array.from(joinMembers({ card }, each))
   })
 }
-
-/** The folder of a run, or the one that a saved model lies in. */
-const homeOf = (run: string): string =>
-  statSync(run, { throwIfNoEntry: false })?.isDirectory() ? run : dirname(stemOf(run))
 
 function refuseDepth({ members }: LoadedModel): void {
   for (const { card } of members)

@@ -1,9 +1,31 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
+import { setImmediate as pause } from 'node:timers/promises'
 import { FileError, fileReason } from '../base/errors.ts'
-import { ensureFolder } from '../base/files.ts'
+import { ensureFolder, writeAtomic } from '../base/files.ts'
 import { option } from '../base/options.ts'
 import { findSoundCard, findTableCard, findTextCard, readCard } from '../onnx/index.ts'
+import { stemOf } from '../train/saved-model.ts'
+
+/** The folder of a run, or the one that a saved model lies in. */
+export const homeOf = (run: string): string =>
+  statSync(run, { throwIfNoEntry: false })?.isDirectory() ? run : dirname(stemOf(run))
+
+/** The file that an export writes: `out`, or by its usual name in a folder. Throws if it can't be written, or is something
+ *  else than an exported model. */
+export function fileToWrite(out: string | undefined, folder: string, name = 'model.onnx'): string {
+  const file = out ?? join(folder, name)
+  refuseForeign(file)
+  refuseUnwritable(file)
+  return file
+}
+
+/** Writes an exported file, unless the signal came before. */
+export async function writeExport(file: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+  await pause() // lets a signal come through
+  signal?.throwIfAborted()
+  writeAtomic(file, bytes)
+}
 
 /** Refuses to write over a file that is no exported model. */
 export function refuseForeign(file: string): void {

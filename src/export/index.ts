@@ -1,11 +1,11 @@
 /** Writes a trained model of pictures, of a table, of texts or of sounds as one ONNX file, or as a page for browsers, and checks such a file. Loads onnxruntime only for a check.
  *
  *  @module anneal/export */
-export type { Card, CardCheck, CardCost, CardInput, CardMetric, CardQuantization } from '../onnx/card.ts'
-export type { SoundCardInput, SoundCheck, SoundFileCard } from '../onnx/sound-card.ts'
-export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
-export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
+export type * from '../onnx/card-types.ts'
+export type { PagePlace } from '../page/write.ts'
+export type { ProbeDifference } from './check-file.ts'
 export { checkFile, type Exported, type ExportOptions, exportModel, type FileCheck } from './export-model.ts'
+export type { CommonExportOptions, NetExportOptions } from './options.ts'
 export { type ExportedPage, exportPage, type PageOptions } from './page.ts'
 export type { RuntimeName } from './runtimes.ts'
 export {

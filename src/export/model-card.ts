@@ -3,10 +3,10 @@ import { basename, dirname, resolve } from 'node:path'
 import { sha256 } from '../base/digest.ts'
 import { version } from '../base/version.ts'
 import { model as modelInfo } from '../models/index.ts'
-import { type Card, type CardMetric, cardKey } from '../onnx/index.ts'
+import { type Card, type CardMetric, type CardValidation, cardKey, type FileCard, type NetCard } from '../onnx/index.ts'
 import { interval } from '../report/charts/series.ts'
 import { isRun, type PartResult, readResult, readSeen } from '../runs/index.ts'
-import { stemOf } from '../train/saved-model.ts'
+import { type ModelCard as AnyModelCard, stemOf } from '../train/saved-model.ts'
 import type { ModelCard } from '../vision/inference/saved.ts'
 import { validationOf } from './validation.ts'
 
@@ -14,21 +14,36 @@ import { validationOf } from './validation.ts'
 export type CardFacts = Pick<Card, 'weights'> &
   Partial<Pick<Card, 'features' | 'heat' | 'checks' | 'probe' | 'quantization'>> & { net: boolean }
 
-/** The card of an exported model: what is known of the saved model, and of its run. */
+/** The card of an exported model of pictures: what is known of the saved model, and of its run. */
 export function exportCard(path: string, card: ModelCard, members: readonly ModelCard[], facts: CardFacts): Card {
   const { net, ...rest } = facts
-  const { task = 'single', classes, thresholds, preprocessing } = card
-  const { mode = 'rgb', channels, size, short, interpolation, mean, std } = preprocessing
+  const { mode = 'rgb', channels, size, short, interpolation, mean, std } = card.preprocessing
+  const licences = new Set(members.map(({ architecture }) => modelInfo(architecture).licence))
+  return {
+    format: 'anneal-model',
+    ...netFacts(path, card, members, 'pictures'),
+    input: { name: net ? 'pixels' : 'image', channels, mode, size, short, interpolation, mean, std },
+    licence: [...licences].join(' AND '),
+    ...rest,
+  }
+}
+
+/** What the card of an exported model of nets says of the saved model and of its run. noun: how the card calls the number of
+ *  validation samples. */
+export function netFacts<Noun extends string>(
+  path: string,
+  card: AnyModelCard,
+  members: readonly AnyModelCard[],
+  noun: Noun,
+): NetCard & { validation?: CardValidation & Record<Noun, number> } {
+  const { task = 'single', classes, thresholds, metrics } = card
   const dir = statSync(path, { throwIfNoEntry: false })?.isDirectory() ? path : dirname(path)
   const run = isRun(dir) ? dir : undefined
   const result = run === undefined ? undefined : readResult(run)
   const seen = run === undefined ? undefined : readSeen(run)
-  const architectures = members.map(({ architecture }) => architecture)
-  const licences = [...new Set(architectures.map(name => modelInfo(name).licence))]
-  const { loss: _, epoch: __, ...own } = card.metrics
-  const validation = run === undefined ? undefined : validationOf(run, { task, classes })
+  const { loss: _, epoch: __, ...own } = metrics
+  const validation = run === undefined ? undefined : validationOf(run, { task, classes }, noun)
   return {
-    format: 'anneal-model',
     version: 1,
     anneal: version(),
     name: basename(resolve(run ?? stemOf(path))),
@@ -36,24 +51,24 @@ export function exportCard(path: string, card: ModelCard, members: readonly Mode
     task,
     classes,
     ...(task === 'multi' && { thresholds: classes.map((_, c) => thresholds?.[c] ?? 0.5) }),
-    architectures,
-    input: { name: net ? 'pixels' : 'image', channels, mode, size, short, interpolation, mean, std },
+    architectures: members.map(({ architecture }) => architecture),
     metrics: {
-      valid: metricsOf(result ?? { metrics: own, loss: Number.NaN }, seen?.valid.length),
+      valid: metricsOf(result ?? { metrics: own }, seen?.valid.length),
       ...(result?.test && { test: metricsOf(result.test, result.test.samples) }),
     },
     ...(validation && { validation }),
-    licence: licences.join(' AND '),
     digests: {
       weights: weightFiles(path, card).map(file => sha256(readFileSync(file))),
       ...(seen && { data: sha256(seen.train.join('\n')) }),
     },
-    ...rest,
   }
 }
 
 /** Metrics with their intervals: of a share that has none of its own, the one that follows from the number of samples. */
-export function metricsOf({ metrics, intervals = {} }: PartResult, samples?: number): Record<string, CardMetric> {
+export function metricsOf(
+  { metrics, intervals = {} }: Pick<PartResult, 'metrics' | 'intervals'>,
+  samples?: number,
+): Record<string, CardMetric> {
   const known = Object.entries(metrics).filter(([, value]) => Number.isFinite(value))
   return Object.fromEntries(
     known.map(([name, value]): [string, CardMetric] => {
@@ -64,28 +79,35 @@ export function metricsOf({ metrics, intervals = {} }: PartResult, samples?: num
 }
 
 /** The files of the weights of a saved model: one, or those of its members. */
-export function weightFiles(path: string, { members }: Pick<ModelCard, 'members'>): string[] {
+function weightFiles(path: string, { members }: Pick<AnyModelCard, 'members'>): string[] {
   const stem = stemOf(path)
   return (members ?? [basename(stem)]).map(name => `${dirname(stem)}/${name}.safetensors`)
 }
 
-/** The metadata of an exported file: the card, and what other tools read (Ultralytics' keys, as Python's `str` writes
- *  them, and ONNX's own). */
-export function metadataOf(card: Card): Record<string, string> {
-  const { input, classes, task, licence, created, name, anneal, architectures } = card
-  const list = classes.map((label, i) => `${i}: ${pythonText(label)}`)
+/** The metadata of an exported file: the card, and what other tools read (ONNX's own keys). what: what it is, after its name. */
+export function metadataOf(card: FileCard & { licence?: string }, what: string): Record<string, string> {
+  const { name, created, anneal, task, licence } = card
   return {
     [cardKey]: JSON.stringify(card),
-    description: `${name}: ${[...new Set(architectures)].join(', ')}, trained by Anneal`,
+    description: `${name}: ${what}, trained by Anneal`,
     author: 'Anneal',
     date: created,
     version: anneal,
     task: task === 'regression' ? 'regress' : 'classify',
+    model_author: 'Anneal',
+    ...(licence === undefined ? {} : { license: licence, model_license: licence }),
+  }
+}
+
+/** The metadata of a model of pictures, with Ultralytics' keys, as Python's `str` writes them. */
+export function pictureMetadata(card: Card): Record<string, string> {
+  const { input, classes, architectures } = card
+  const list = classes.map((label, i) => `${i}: ${pythonText(label)}`)
+  return {
+    ...metadataOf(card, namesOf(architectures)),
     imgsz: `[${input.size}, ${input.size}]`,
     names: `{${list.join(', ')}}`,
     channels: String(input.channels),
-    model_author: 'Anneal',
-    ...(licence === undefined ? {} : { license: licence, model_license: licence }),
     ...(input.channels === 3 && input.name === 'image'
       ? {
           'Image.BitmapPixelFormat': 'Rgb8',
@@ -95,6 +117,9 @@ export function metadataOf(card: Card): Record<string, string> {
       : {}),
   }
 }
+
+/** The names of architectures, each once. */
+export const namesOf = (architectures: readonly string[]): string => [...new Set(architectures)].join(', ')
 
 /** A text as Python's `repr` writes it, for names of any characters. */
 function pythonText(text: string): string {

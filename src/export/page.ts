@@ -1,29 +1,21 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { ModelError, OptionError } from '../base/errors.ts'
+import { ModelError } from '../base/errors.ts'
 import { amount } from '../base/format.ts'
 import { option, setting } from '../base/options.ts'
 import type { Card } from '../onnx/index.ts'
 import { readAssets } from '../page/assets.ts'
 import type { Example } from '../page/document.ts'
-import { refuseForeignPage, writePage, writeSingleFile } from '../page/write.ts'
+import { type PagePlace, refuseForeignPage, refusePlace } from '../page/write.ts'
 import { loadPicture } from '../vision/decode/load-picture.ts'
 import { type ModelCard, readStored } from '../vision/inference/saved.ts'
 import { smallJpeg } from '../vision/interpret/picture.ts'
 import { type CheckFiles, checkFiles } from './check-files.ts'
 import { type ExportOptions, exportModel } from './export-model.ts'
+import { writePageWith } from './write-page.ts'
 
 /** How a page is exported: into a folder for a web server, or into one file that also opens from the disk. */
 export interface PageOptions
-  extends Pick<
-    ExportOptions,
-    'weights' | 'quantize' | 'check' | 'runtimes' | 'data' | 'pictures' | 'progress' | 'signal'
-  > {
-  /** The folder to write: `index.html`, `page.js`, `model.onnx` and the .wasm file of onnxruntime-web. */
-  page?: string | undefined
-  /** Or the .html file to write, with all of it inside. */
-  singleFile?: string | undefined
+  extends PagePlace,
+    Pick<ExportOptions, 'weights' | 'quantize' | 'check' | 'runtimes' | 'data' | 'pictures' | 'progress' | 'signal'> {
   /** How many pictures of the run are put into the page, for everyone to see. Default: 0. */
   examples?: number | undefined
 }
@@ -44,30 +36,17 @@ export interface ExportedPage {
  *  run: a run folder, or a saved model (without examples, and without the check). */
 export async function exportPage(run: string, options: PageOptions): Promise<ExportedPage> {
   const { page, singleFile, examples: wanted = 0, data, signal, ...others } = options
-  if ((page === undefined) === (singleFile === undefined))
-    throw new OptionError(`a page needs one place: ${option('page')} DIR, or ${option('singleFile')} FILE.html.`)
-  if (singleFile !== undefined && !/\.html?$/i.test(singleFile))
-    throw new OptionError(
-      `${option('singleFile')}: got ${singleFile}, expected a name that ends in .html, so that it opens in a browser.`,
-    )
+  refusePlace({ page, singleFile })
   const { card: stored } = readStored(run)
   refusePictures(stored)
   const assets = readAssets()
   refuseForeignPage({ page, singleFile })
   const found = wanted > 0 ? await exampleFiles(run, stored, { wanted, data, signal }) : undefined
-  const work = singleFile === undefined ? undefined : mkdtempSync(join(tmpdir(), 'anneal-page-'))
-  try {
-    const out = join(work ?? page!, 'model.onnx')
-    const { card } = await exportModel(run, { ...others, data, signal, out, heat: true })
-    const model = readFileSync(out)
-    const examples = found?.examples ?? []
-    const files = singleFile
-      ? writeSingleFile(singleFile, model, card, assets, examples)
-      : writePage(page!, model, card, assets, examples)
-    return { files, card, examples: examples.length, ...(found && { part: found.part }) }
-  } finally {
-    if (work) rmSync(work, { recursive: true, force: true })
-  }
+  const examples = found?.examples ?? []
+  const written = await writePageWith({ page, singleFile }, assets, examples, out =>
+    exportModel(run, { ...others, data, signal, out, heat: true }),
+  )
+  return { ...written, examples: examples.length, ...(found && { part: found.part }) }
 }
 
 /** Refuses a model of pictures that a browser can not give. */

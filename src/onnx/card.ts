@@ -79,10 +79,18 @@ export interface CardQuantization {
   milliseconds: readonly { runtime: string; float32: number; quantized: number }[]
 }
 
-/** The card of an exported model: JSON in the file's metadata, before the graph. All that a person or a program needs to
- *  know of it. */
-export interface Card {
-  format: 'anneal-model'
+/** What the trained model predicted on its validation samples: a server compares its own answers with it. */
+export interface CardValidation {
+  /** The share of samples that got each label. */
+  labels?: readonly number[]
+  /** The mean probability of the predicted label, for several labels of all. */
+  confidence?: number
+  /** Of each target, in the order of `classes`. */
+  values?: { mean: readonly number[]; std: readonly number[] }
+}
+
+/** What the card of an exported model says, whatever it predicts. */
+export interface FileCard {
   version: 1
   /** The version of Anneal that exported it. */
   anneal: string
@@ -93,31 +101,54 @@ export interface Card {
   task: 'single' | 'multi' | 'regression'
   /** Names of the classes or targets, in the order of the outputs. */
   classes: readonly string[]
+  /** Validation and test metrics. */
+  metrics: { valid: Readonly<Record<string, CardMetric>>; test?: Readonly<Record<string, CardMetric>> }
+}
+
+/** What the card of a model of pictures, texts or sounds says of its nets. */
+export interface NetCard extends FileCard {
   /** Several labels: the probability from which each counts as given. */
   thresholds?: readonly number[]
   /** Architectures of the nets, one for each member. */
   architectures: readonly string[]
-  input: CardInput
   /** Width of the output `features`; absent if the model has no such output. */
   features?: number
+  /** Licence of the pretrained weights, as an SPDX identifier where there is one. */
+  licence?: string
+  /** sha256 of the trained weights and of the list of training samples with their digests. */
+  digests: { weights: readonly string[]; data?: string }
+}
+
+/** The result of a check of an exported model of texts or sounds in one runtime, beside the trained net. */
+export interface NetCheck {
+  /** `onnxruntime-node`, `onnxruntime-web (wasm)`, with the version. */
+  runtime: string
+  /** The part of the run's data that the samples are from; `train` for an average of folds, which leaves no other. */
+  part: 'valid' | 'train'
+  /** Share of samples with the same label; for several labels the share of their decisions. 1 for regression. */
+  same: number
+  /** The largest difference of a probability; of a value in standard deviations of its target. */
+  difference: number
+  /** What is accepted. */
+  tolerance: number
+  /** The metric of the task by the trained net and by the exported file. */
+  metric: string
+  trained: number
+  exported: number
+  /** Milliseconds for one sample, as it goes into the graph, to the answer: the median, one at a time. */
+  milliseconds: number
+}
+
+/** The card of an exported model of pictures: JSON in the file's metadata, before the graph. All that a person or a program
+ *  needs to know of it. */
+export interface Card extends NetCard {
+  format: 'anneal-model'
+  input: CardInput
   /** Size of the output `heat`, float [N, classes, rows, columns]: what each place of the last map adds to the logit of each
    *  class, over the square that the net sees. Absent if the model has no such output. */
   heat?: { rows: number; columns: number }
-  /** Validation and test metrics. */
-  metrics: { valid: Readonly<Record<string, CardMetric>>; test?: Readonly<Record<string, CardMetric>> }
-  /** What the model predicted on the validation pictures: a server compares its own answers with it. `labels`: the share
-   *  of pictures that got each label. `confidence`: the mean probability of the predicted label, for several labels of
-   *  all. `values`: of each target, in the order of `classes`. Absent in older files. */
-  validation?: {
-    pictures: number
-    labels?: readonly number[]
-    confidence?: number
-    values?: { mean: readonly number[]; std: readonly number[] }
-  }
-  /** Licence of the pretrained weights, as an SPDX identifier where there is one. */
-  licence?: string
-  /** sha256 of the trained weights and of the list of training files with their digests. */
-  digests: { weights: readonly string[]; data?: string }
+  /** What the model predicted on the validation pictures. Absent in older files. */
+  validation?: CardValidation & { pictures: number }
   /** How the weights are stored; `quantized`: int8, and layers compute with integers, too. */
   weights: 'float32' | 'float16' | 'int8' | 'quantized'
   quantization?: CardQuantization

@@ -1,7 +1,5 @@
-import { fromBinary } from '@bufbuild/protobuf'
-import { ModelError } from '../base/errors.ts'
-import { type Card, type CardMetric, cardKey } from './card.ts'
-import { ModelProtoSchema } from './onnx.generated.ts'
+import type { Card, CardValidation, NetCard, NetCheck } from './card.ts'
+import { findCardOf } from './find-card.ts'
 
 /** How a recording goes into the graph, which cuts it into windows and computes their spectra by itself. */
 export interface SoundCardInput {
@@ -22,62 +20,19 @@ export interface SoundCardInput {
 }
 
 /** The result of a check of an exported model of sounds in one runtime: from file to label, beside the trained net. */
-export interface SoundCheck {
-  /** `onnxruntime-node`, `onnxruntime-web (wasm)`, with the version. */
-  runtime: string
+export interface SoundCheck extends NetCheck {
   recordings: number
-  /** The part of the run's data that the recordings are from; `train` for an average of folds, which leaves no other. */
-  part: 'valid' | 'train'
-  /** Share of recordings with the same label; for several labels the share of their decisions. 1 for regression. */
-  same: number
-  /** The largest difference of a probability; of a value in standard deviations of its target. */
-  difference: number
-  /** What is accepted. */
-  tolerance: number
-  /** The metric of the task by the trained net and by the exported file. */
-  metric: string
-  trained: number
-  exported: number
-  /** Milliseconds for one recording from its samples to the answer: the median. */
-  milliseconds: number
 }
 
-/** The card of an exported model of sounds: JSON in the file's metadata, before the graph. */
-export interface SoundFileCard {
+/** The card of an exported model of sounds: JSON in the file's metadata, before the graph. A model without the output `features`
+ *  has no output of single windows (`parts`), either. */
+export interface SoundFileCard extends NetCard {
   format: 'anneal-sound-model'
-  version: 1
-  /** The version of Anneal that exported it. */
-  anneal: string
-  /** The name of the run. */
-  name: string
-  /** When it was exported, ISO 8601. */
-  created: string
-  task: 'single' | 'multi' | 'regression'
-  /** Names of the classes or targets, in the order of the outputs. */
-  classes: readonly string[]
-  /** Several labels: the probability from which each counts as given. */
-  thresholds?: readonly number[]
   /** The temperatures by which logits are divided, one for each net; the graph does so. 1 for regression. */
   temperatures: readonly number[]
-  /** What the nets are called, one for each member. */
-  architectures: readonly string[]
   input: SoundCardInput
-  /** Width of the output `features`; absent if the model has no such output, and none of single windows (`parts`). */
-  features?: number
-  /** Validation and test metrics. */
-  metrics: { valid: Readonly<Record<string, CardMetric>>; test?: Readonly<Record<string, CardMetric>> }
-  /** What the model predicted on the validation recordings, as in the card of a model of pictures. Of long recordings each window
-   *  counts. */
-  validation?: {
-    recordings: number
-    labels?: readonly number[]
-    confidence?: number
-    values?: { mean: readonly number[]; std: readonly number[] }
-  }
-  /** Licence of the pretrained weights, as an SPDX identifier, if it is known. */
-  licence?: string
-  /** sha256 of the trained weights and of the list of training recordings with their digests. */
-  digests: { weights: readonly string[]; data?: string }
+  /** What the model predicted on the validation recordings. Of long recordings each window counts. */
+  validation?: CardValidation & { recordings: number }
   /** How the weights are stored. */
   weights: Exclude<Card['weights'], 'quantized'>
   checks?: readonly SoundCheck[]
@@ -87,23 +42,5 @@ export interface SoundFileCard {
 }
 
 /** Reads the card of an exported model of sounds; undefined if the file is something else. `name` stands in errors. */
-export function findSoundCard(bytes: Uint8Array, name: string): SoundFileCard | undefined {
-  const card = cardIn(bytes)
-  if (card?.format !== 'anneal-sound-model') return undefined
-  if (card.version !== 1)
-    throw new ModelError(
-      `${name}: its card has version ${card.version}; this Anneal reads version 1. Update Anneal, or export the model with this one.`,
-    )
-  if (!card.input || !Array.isArray(card.classes) || typeof card.input.rate !== 'number')
-    throw new ModelError(`${name}: its card does not describe a model. Export it again.`)
-  return card as SoundFileCard
-}
-
-function cardIn(bytes: Uint8Array): Partial<SoundFileCard> | undefined {
-  try {
-    const text = fromBinary(ModelProtoSchema, bytes).metadataProps.find(({ key }) => key === cardKey)?.value
-    return text === undefined ? undefined : (JSON.parse(text) ?? undefined)
-  } catch {
-    return undefined
-  }
-}
+export const findSoundCard = (bytes: Uint8Array, name: string): SoundFileCard | undefined =>
+  findCardOf<SoundFileCard>('anneal-sound-model', bytes, name, card => typeof card.input?.rate === 'number')

@@ -1,7 +1,5 @@
-import { fromBinary } from '@bufbuild/protobuf'
-import { ModelError } from '../base/errors.ts'
-import { type CardMetric, cardKey } from './card.ts'
-import { ModelProtoSchema } from './onnx.generated.ts'
+import type { CardValidation, FileCard } from './card.ts'
+import { findCardOf } from './find-card.ts'
 
 /** An input of an exported model of a table: one column, [N, 1]. */
 export interface TableCardInput {
@@ -55,20 +53,11 @@ export interface TableCheck {
 export type TableCell = number | string | null
 
 /** The card of an exported model of a table: JSON in the file's metadata, before the graph. */
-export interface TableFileCard {
+export interface TableFileCard extends FileCard {
   format: 'anneal-table-model'
-  version: 1
-  /** The version of Anneal that exported it. */
-  anneal: string
-  /** The name of the run. */
-  name: string
-  /** When it was exported, ISO 8601. */
-  created: string
   task: 'single' | 'regression'
   /** The target columns of the training table. */
   target: readonly string[]
-  /** Names of the classes or targets, in the order of the outputs. */
-  classes: readonly string[]
   /** `both`, `realmlp`, `trees`. */
   model: string
   /** How many models are averaged: folds. Default: 1. */
@@ -83,15 +72,8 @@ export interface TableFileCard {
   /** Two classes: the positive one, and the probability from which it is decided. */
   positive?: string
   threshold?: number
-  /** Validation and test metrics. */
-  metrics: { valid: Readonly<Record<string, CardMetric>>; test?: Readonly<Record<string, CardMetric>> }
-  /** What the model predicted on the validation rows, as in the card of a model of pictures. */
-  validation?: {
-    rows: number
-    labels?: readonly number[]
-    confidence?: number
-    values?: { mean: readonly number[]; std: readonly number[] }
-  }
+  /** What the model predicted on the validation rows. */
+  validation?: CardValidation & { rows: number }
   /** Licences of pretrained weights. A model of a table has none: it is trained from nothing. */
   licences: readonly string[]
   /** sha256 of the model's files, by name. */
@@ -102,23 +84,10 @@ export interface TableFileCard {
 }
 
 /** Reads the card of an exported model of a table; undefined if the file is something else. `name` stands in errors. */
-export function findTableCard(bytes: Uint8Array, name: string): TableFileCard | undefined {
-  const card = cardIn(bytes)
-  if (card?.format !== 'anneal-table-model') return undefined
-  if (card.version !== 1)
-    throw new ModelError(
-      `${name}: its card has version ${card.version}; this Anneal reads version 1. Update Anneal, or export the model with this one.`,
-    )
-  if (!Array.isArray(card.inputs) || !Array.isArray(card.classes) || !card.outputs)
-    throw new ModelError(`${name}: its card does not describe a model. Export it again.`)
-  return card as TableFileCard
-}
-
-function cardIn(bytes: Uint8Array): Partial<TableFileCard> | undefined {
-  try {
-    const text = fromBinary(ModelProtoSchema, bytes).metadataProps.find(({ key }) => key === cardKey)?.value
-    return text === undefined ? undefined : (JSON.parse(text) ?? undefined)
-  } catch {
-    return undefined
-  }
-}
+export const findTableCard = (bytes: Uint8Array, name: string): TableFileCard | undefined =>
+  findCardOf<TableFileCard>(
+    'anneal-table-model',
+    bytes,
+    name,
+    card => Array.isArray(card.inputs) && Boolean(card.outputs),
+  )

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { sha256 } from '../base/digest.ts'
-import { FileError } from '../base/errors.ts'
+import { FileError, OptionError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { option } from '../base/options.ts'
 import type { Card, SoundFileCard } from '../onnx/index.ts'
@@ -14,14 +14,26 @@ import { soundPageOf } from './sound-document.ts'
 /** The files of a page, with their sizes in bytes. */
 export type Written = { file: string; bytes: number }[]
 
-/** Refuses to write over files that Anneal did not write: a page of one file, or the folder of one. */
-export function refuseForeignPage({
-  page,
-  singleFile,
-}: {
+/** Where a page is written: into a folder for a web server, or into one file that also opens from the disk. */
+export interface PagePlace {
+  /** The folder to write: `index.html`, `page.js`, `model.onnx` and the .wasm file of onnxruntime-web. */
   page?: string | undefined
+  /** Or the .html file to write, with all of it inside. */
   singleFile?: string | undefined
-}): void {
+}
+
+/** Throws unless a page has one place, with the ending of a page. */
+export function refusePlace({ page, singleFile }: PagePlace): void {
+  if ((page === undefined) === (singleFile === undefined))
+    throw new OptionError(`a page needs one place: ${option('page')} DIR, or ${option('singleFile')} FILE.html.`)
+  if (singleFile !== undefined && !/\.html?$/i.test(singleFile))
+    throw new OptionError(
+      `${option('singleFile')}: got ${singleFile}, expected a name that ends in .html, so that it opens in a browser.`,
+    )
+}
+
+/** Refuses to write over files that Anneal did not write: a page of one file, or the folder of one. */
+export function refuseForeignPage({ page, singleFile }: PagePlace): void {
   const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory()
   const other = `Choose another place (${option('page')}, ${option('singleFile')}), or remove it.`
   if (page !== undefined && existsSync(page) && !isFolder(page))

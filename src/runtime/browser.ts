@@ -5,22 +5,10 @@ import { modelOf, type Source } from './source.ts'
 import type { Host, LoadOptions, ModelKind } from './types.ts'
 import { webHost } from './web.ts'
 
-export type { Card, CardCheck, CardInput, CardMetric } from '../onnx/card.ts'
-export type { SoundCardInput, SoundCheck, SoundFileCard } from '../onnx/sound-card.ts'
-export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
-export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
-export { readCard } from './card.ts'
 export type { Input } from './decode-browser.ts'
 export type { BitmapLike, CanvasLike, FrameLike, ImageLike, VideoLike } from './dom.ts'
-export { type ErrorKind, RunError } from './errors.ts'
-export type { PredictSoundOptions, SoundModel, SoundStream, StreamOptions } from './sound/sound-model.ts'
+export * from './exports.ts'
 export type { Source } from './source.ts'
-export type { ReadCell } from './table/cells.ts'
-export type { ReadRow } from './table/rows.ts'
-export type { TableModel } from './table/table-model.ts'
-export type { Saved as SavedClasses, Taught } from './teach.ts'
-export type { PredictTextOptions, TextModel } from './text/text-model.ts'
-export type * from './types.ts'
 
 /** A model of pictures, loaded by {@link load}. */
 export type Model = AnyModel<Input>

@@ -1,10 +1,7 @@
 /** Serves an exported model over HTTP: as a server, or as a fetch handler for your own.
  *
  *  @module anneal/serve */
-export type { Card, CardCheck, CardCost, CardInput, CardMetric, CardQuantization } from '../onnx/card.ts'
-export type { SoundCardInput, SoundCheck, SoundFileCard } from '../onnx/sound-card.ts'
-export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from '../onnx/table-card.ts'
-export type { TextCardInput, TextCheck, TextFileCard } from '../onnx/text-card.ts'
+export type * from '../onnx/card-types.ts'
 export type { ReadCell } from '../runtime/table/cells.ts'
 export type { ReadRow } from '../runtime/table/rows.ts'
 export type { ModelKind, RawSound } from '../runtime/types.ts'

@@ -32,6 +32,16 @@ export interface Given {
   about: readonly Record<string, unknown>[]
 }
 
+/** Reads the samples of a request one by one: each sample, or the reason why it can't be answered. */
+export const settled = <T, S>(all: readonly T[], read: (one: T, i: number) => S): PromiseSettledResult<S>[] =>
+  all.map((one, i) => {
+    try {
+      return { status: 'fulfilled', value: read(one, i) }
+    } catch (reason) {
+      return { status: 'rejected', reason }
+    }
+  })
+
 /** What a request is read with. */
 export interface Reading {
   model: ServedModel

@@ -159,29 +159,37 @@ test('own code: each entry has less than 20 KB minified, all that pictures load 
     walk(first)
     const bytes = [...loaded].reduce((sum, path) => sum + outputs[path]!.bytes, 0)
     // A file of the package names the sources that it is made of.
-    const ofSounds = new Set(
-      Object.entries(outputs).flatMap(([path, { inputs }]) =>
-        Object.keys(inputs).some(input => /^\/\/ .*runtime\/sound\//m.test(readFileSync(input, 'utf8')))
-          ? [resolve(path)]
-          : [],
-      ),
-    )
+    const madeOf = (source: RegExp) =>
+      new Set(
+        Object.entries(outputs).flatMap(([path, { inputs }]) =>
+          Object.keys(inputs).some(input => source.test(readFileSync(input, 'utf8'))) ? [resolve(path)] : [],
+        ),
+      )
+    const ofSounds = madeOf(/^\/\/ .*runtime\/sound\//m)
+    const ofOthers = madeOf(/^\/\/ .*runtime\/plain-model\.ts/m)
+    assert.equal(ofOthers.size, 1, 'tables, texts and sounds share a file')
     const sizes = outputFiles.map(({ path, contents }) => ({
       part: ofSounds.has(resolve(path))
         ? 'sound'
-        : ['table', 'text', 'tokenizers'].find(part => path.includes(`/${part}-model`) || path.includes(`/${part}.`)),
+        : ofOthers.has(resolve(path))
+          ? 'others'
+          : ['table', 'text', 'tokenizers'].find(part => path.includes(`/${part}-model`) || path.includes(`/${part}.`)),
       size: gzipSync(contents, { level: 9 }).length,
     }))
     const total = (part?: string) => sizes.reduce((sum, one) => sum + (one.part === part ? one.size : 0), 0)
-    const [compressed, tables, texts] = [total(), total('table'), total('text') + total('tokenizers')]
-    const sounds = total('sound')
+    const [compressed, others] = [total(), total('others')]
+    const [tables, sounds] = [total('table') + others, total('sound') + others]
+    const texts = total('text') + total('tokenizers') + others
     assert.ok(bytes > 10_000 && bytes < 20 * 1024, `${name}: ${bytes} bytes`)
     assert.ok(compressed < 20 * 1024, `${name}: ${compressed} bytes compressed`)
     assert.ok(tables > 1000 && tables < 10 * 1024, `${name}, tables: ${tables} bytes compressed`)
     assert.ok(sounds > 1000 && sounds < 10 * 1024, `${name}, sounds: ${sounds} bytes compressed`)
     assert.ok(texts > 10_000 && texts < 20 * 1024, `${name}, texts: ${texts} bytes compressed`)
     assert.ok(
-      ![...loaded].some(path => /(table|text|sound)-model|tokenizers/.test(path) || ofSounds.has(resolve(path))),
+      ![...loaded].some(
+        path =>
+          /(table|text|sound)-model|tokenizers/.test(path) || [ofSounds, ofOthers].some(one => one.has(resolve(path))),
+      ),
       `${name} loads tables, texts and sounds only where a model needs it`,
     )
   }

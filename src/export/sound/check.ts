@@ -1,8 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { setImmediate as pause } from 'node:timers/promises'
-import { ModelError } from '../../base/errors.ts'
-import { percent, plural } from '../../base/format.ts'
-import { option } from '../../base/options.ts'
 import type { Place } from '../../data/types.ts'
 import type { SoundCheck, SoundFileCard } from '../../onnx/index.ts'
 import { openCompressed } from '../../runtime/sound/compressed.ts'
@@ -10,35 +7,16 @@ import { readSamples } from '../../runtime/sound/read.ts'
 import { namedError } from '../../sound/decode/decode.ts'
 import { loadSoundClassifier } from '../../sound/inference/predict.ts'
 import type { SoundInput } from '../../sound/inference/windows-of.ts'
-import { labelScores, type Outputs } from '../../train/objective.ts'
-import { cardObjective } from '../../train/saved-model.ts'
-import { largest, numbersOf } from '../check.ts'
-import { sameLabels } from '../quantize/verdict.ts'
-import { type Loaded, load, type RuntimeName } from '../runtimes.ts'
+import type { Outputs } from '../../train/objective.ts'
+import { checkNet, numbersOf, refuseNet } from '../compare.ts'
+import type { CheckOptions } from '../options.ts'
+import type { Loaded } from '../runtimes.ts'
 import type { CheckSounds } from './check-sounds.ts'
 import type { SoundModel } from './model-graph.ts'
-
-/** The bounds by how the weights are stored: the least share of same labels, and the largest difference of a probability, of
- *  regression of a value in standard deviations. In fewer bits the net itself is another. */
-export const soundBounds = (weights: SoundFileCard['weights']): { same: number; difference: number } =>
-  weights === 'float32' ? { same: 0.995, difference: 1e-4 } : { same: 0.99, difference: 0.05 }
 
 /** The most seconds of sound of a check, so that it takes a minute for long recordings too, the fewest recordings, and the most
  *  of a recording. */
 const [mostSeconds, fewest, longest] = [1200, 16, 3 * 3600]
-
-/** How a check runs. */
-export interface SoundCheckOptions {
-  runtimes: readonly RuntimeName[]
-  progress?: ((label: string, done: number, total: number) => void) | undefined
-  signal?: AbortSignal | undefined
-}
-
-/** Recordings as the runtime reads them, and the trained net's answers to the files: [recordings × classes]. */
-export interface Heard {
-  sounds: readonly Float32Array[]
-  trained: Outputs
-}
 
 /** The samples of a file as the runtime reads it for an exported model: one channel at its rate. */
 export async function fileSamples({ file, raw }: Place, rate: number): Promise<Float32Array> {
@@ -54,7 +32,7 @@ export async function fileSamples({ file, raw }: Place, rate: number): Promise<F
 export async function trainedAnswers(
   run: string,
   inputs: readonly (SoundInput | Place)[],
-  { progress = () => {}, signal }: Omit<SoundCheckOptions, 'runtimes'> = {},
+  { progress = () => {}, signal }: Omit<CheckOptions, 'runtimes'> = {},
 ): Promise<Outputs> {
   const classifier = loadSoundClassifier(run, { precision: 'float32' })
   const rows: Outputs[] = []
@@ -78,7 +56,7 @@ export async function fileAnswers(
   loaded: Loaded,
   { classes, input }: SoundFileCard,
   sounds: readonly Float32Array[],
-  { times = [], progress = () => {}, signal }: Omit<SoundCheckOptions, 'runtimes'> & { times?: number[] } = {},
+  { times = [], progress = () => {}, signal }: Omit<CheckOptions, 'runtimes'> & { times?: number[] } = {},
 ): Promise<Float64Array> {
   const all = new Float64Array(sounds.length * classes.length)
   for (const [i, data] of sounds.entries()) {
@@ -98,7 +76,7 @@ export async function checkSound(
   { card: trainedCard }: SoundModel,
   { file, card }: { file: Uint8Array; card: SoundFileCard },
   { places, targets, part }: CheckSounds,
-  { runtimes, progress, signal }: SoundCheckOptions,
+  { runtimes, progress, signal }: CheckOptions,
 ): Promise<SoundCheck[]> {
   const sounds: Float32Array[] = []
   let seconds = 0
@@ -112,51 +90,16 @@ export async function checkSound(
   const some = places.slice(0, sounds.length)
   const own = targets.slice(0, (targets.length / places.length) * sounds.length)
   const trained = await trainedAnswers(run, some, { progress, signal })
-  const { metric } = cardObjective(trainedCard)
-  const score = (values: Outputs) =>
-    card.task === 'multi'
-      ? labelScores(values, own, card.classes.length, trainedCard.thresholds ?? 0.5)[metric as 'mAP']
-      : cardObjective(trainedCard).score(values, own)[metric]!
-  const checks: SoundCheck[] = []
-  for (const runtime of runtimes) {
-    const loaded = await load(runtime, file)
-    const times: number[] = []
-    try {
-      const numbers = await fileAnswers(loaded, card, sounds, { times, progress, signal })
-      const typed = card.task === 'regression' ? numbers : Float32Array.from(numbers)
-      checks.push({
-        runtime: loaded.name,
-        recordings: sounds.length,
-        part,
-        same: card.task === 'regression' ? 1 : sameLabels(trained, typed, trainedCard),
-        difference: largest(trained, typed, trainedCard).by,
-        tolerance: soundBounds(card.weights).difference,
-        metric,
-        trained: score(trained),
-        exported: score(typed),
-        milliseconds: times.sort((a, b) => a - b)[times.length >> 1] ?? Number.NaN,
-      })
-    } finally {
-      await loaded.release()
-    }
-  }
-  return checks
+  const checks = await checkNet(
+    { file, weights: card.weights },
+    { card: trainedCard, trained, targets: own, part },
+    runtimes,
+    (loaded, times) => fileAnswers(loaded, card, sounds, { times, progress, signal }),
+  )
+  return checks.map(check => ({ ...check, recordings: sounds.length }))
 }
 
 /** Throws where a check is outside the bounds. */
 export function refuseSound(checks: readonly SoundCheck[], weights: SoundFileCard['weights'], what: string): void {
-  const bound = soundBounds(weights)
-  for (const { runtime, recordings, same, difference } of checks) {
-    const other = Math.round((1 - same) * recordings)
-    // Not `>`: a difference that is no number is outside too.
-    if (difference <= bound.difference && (same >= bound.same || other <= 1)) continue
-    const agree = `${percent(same)} of the labels of ${plural(recordings, 'recording')} are the same, and the largest difference is ${difference.toPrecision(2)}; expected ${percent(bound.same)} and at most ${bound.difference}`
-    if (weights !== 'float32')
-      throw new ModelError(
-        `${what}: with its weights in ${weights} the net answers otherwise. In ${runtime} ${agree}. Leave ${option('weights')} out.`,
-      )
-    throw new ModelError(
-      `${what}: in ${runtime} it does not answer as the trained net does: ${agree}. This is a fault of Anneal or of the runtime; --no-check writes the file all the same.`,
-    )
-  }
+  for (const check of checks) refuseNet(check, weights, { count: check.recordings, noun: 'recording', what })
 }

@@ -1,39 +1,24 @@
-import { statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { setImmediate as pause } from 'node:timers/promises'
 import { ModelError } from '../../base/errors.ts'
-import { writeAtomic } from '../../base/files.ts'
 import { version } from '../../base/version.ts'
 import { findSoundCard, probeSound, type SoundCheck, type SoundFileCard } from '../../onnx/index.ts'
-import { domainOf } from '../../runs/index.ts'
 import { isPreprocessing, type Preprocessing } from '../../sound/features/inputs.ts'
 import { networkOf } from '../../sound/inference/saved.ts'
 import type { Body } from '../../train/network.ts'
-import { loadModel, readCard, stemOf } from '../../train/saved-model.ts'
-import { probeDifference } from '../check.ts'
-import { readFile, refuseForeign, refuseUnwritable } from '../files.ts'
-import { load, type RuntimeName, runtimeNames } from '../runtimes.ts'
-import { checkSound, fileAnswers, refuseSound, soundBounds, trainedAnswers } from './check.ts'
+import { checkProbe, type ProbeDifference, refuseOtherModel } from '../check-file.ts'
+import { netBounds, probeDifference } from '../compare.ts'
+import { fileToWrite, homeOf, readFile, writeExport } from '../files.ts'
+import { disposeNet, openNet } from '../open-net.ts'
+import type { NetExportOptions } from '../options.ts'
+import { type RuntimeName, runtimeNames } from '../runtimes.ts'
+import { checkSound, fileAnswers, refuseSound, trainedAnswers } from './check.ts'
 import { checkSounds } from './check-sounds.ts'
 import { type SoundModel, soundGraph } from './model-graph.ts'
 import { soundFileCard, soundMetadata } from './sound-card.ts'
 
 /** How a model of sounds is exported. */
-export interface ExportSoundOptions {
-  /** The file to write. Default: `model.onnx` in the run's folder, or beside the model. */
-  out?: string | undefined
-  /** How the weights are stored; the file computes in float32. Default: float32. */
-  weights?: 'float32' | 'float16' | 'int8' | undefined
-  /** Whether the file is checked before it gets its name: yes unless you say `false`. */
-  check?: boolean | undefined
-  /** Where the recordings of the run are now, if they have moved. */
-  data?: string | undefined
+export interface ExportSoundOptions extends NetExportOptions {
   /** The most recordings of the check; of long ones fewer. Default: 200. */
   recordings?: number | undefined
-  /** The runtimes of the check. Default: both. */
-  runtimes?: readonly RuntimeName[] | undefined
-  progress?: ((label: string, done: number, total: number) => void) | undefined
-  signal?: AbortSignal | undefined
 }
 
 /** An exported file of a model of sounds. */
@@ -56,9 +41,7 @@ export async function exportSound(run: string, options: ExportSoundOptions = {})
   const { progress, signal } = options
   const model = openSoundModel(run)
   try {
-    const file = options.out ?? join(homeOf(run), 'model.onnx')
-    refuseForeign(file)
-    refuseUnwritable(file)
+    const file = fileToWrite(options.out, homeOf(run))
     const found = check ? await checkSounds(run, model, { most: recordings, data, signal }) : undefined
     const { graph, features } = soundGraph(model, weights === 'float32' ? undefined : weights)
     const encoded = (facts: Pick<SoundFileCard, 'checks' | 'probe'>) => {
@@ -72,12 +55,10 @@ export async function exportSound(run: string, options: ExportSoundOptions = {})
     const sounds = samples.map(length => ({ samples: probeSound(length, rate), rate }))
     const probe = { samples, outputs: Array.from(await trainedAnswers(run, sounds, { signal })) }
     const { card, file: bytes } = encoded({ ...(checks ? { checks } : {}), probe })
-    await pause() // lets a signal come through
-    signal?.throwIfAborted()
-    writeAtomic(file, bytes)
+    await writeExport(file, bytes, signal)
     return { file, bytes: bytes.length, card }
   } finally {
-    disposeSound(model)
+    disposeNet(model)
   }
 }
 
@@ -87,7 +68,7 @@ export interface SoundFileCheck {
   /** Against the trained net, if its run was given. */
   checks: SoundCheck[]
   /** By runtime: how far the answers to the made sounds of the card are from those that the card gives. */
-  probes: { runtime: RuntimeName; name: string; difference: number }[]
+  probes: ProbeDifference[]
 }
 
 /** Checks an exported model of sounds on this machine: the made sounds of its card in each runtime, and with a run its validation
@@ -106,62 +87,36 @@ export async function checkSoundFile(
   const bytes = readFile(file)
   const card = findSoundCard(bytes, file)
   if (!card) throw new ModelError(`${file}: is no exported model of sounds. Export one: npx anneal export RUN.`)
-  const probes = await probed(file, bytes, card, { runtimes, signal })
+  const probes = await probed({ file, bytes, card }, runtimes, signal)
   if (run === undefined) return { card, checks: [], probes }
   const model = openSoundModel(run)
   try {
-    const { classes, task = 'single' } = model.card
-    if (task !== card.task || String(classes) !== String(card.classes))
-      throw new ModelError(
-        `${file}: is another model than ${run}: it answers ${card.task} with ${card.classes.slice(0, 5).join(', ')}, the run ${task} with ${classes.slice(0, 5).join(', ')}.`,
-      )
+    refuseOtherModel({ file, card }, { run, ...model.card })
     const found = await checkSounds(run, model, { most: recordings, data, signal })
     const checks = await checkSound(run, model, { file: bytes, card }, found, { runtimes, progress, signal })
     refuseSound(checks, card.weights, `${file}: is not the model of ${run}`)
     return { card, checks, probes }
   } finally {
-    disposeSound(model)
+    disposeNet(model)
   }
 }
 
-async function probed(
-  file: string,
-  bytes: Uint8Array,
-  card: SoundFileCard,
-  { runtimes, signal }: { runtimes: readonly RuntimeName[]; signal: AbortSignal | undefined },
-): Promise<SoundFileCheck['probes']> {
+function probed(
+  { file, bytes, card }: { file: string; bytes: Uint8Array; card: SoundFileCard },
+  runtimes: readonly RuntimeName[],
+  signal: AbortSignal | undefined,
+): Promise<ProbeDifference[]> {
   const { probe, weights, input } = card
-  const probes: SoundFileCheck['probes'] = []
-  if (!probe) return probes
-  const accepted = soundBounds(weights).difference
+  if (!probe) return Promise.resolve([])
   const sounds = probe.samples.map(length => probeSound(length, input.rate))
-  for (const runtime of runtimes) {
-    const loaded = await load(runtime, bytes)
-    try {
-      const got = await fileAnswers(loaded, card, sounds, { signal })
-      const difference = probeDifference(card, probe.outputs, got)
-      probes.push({ runtime, name: loaded.name, difference })
-      if (!(difference <= accepted))
-        throw new ModelError(
-          `${file}: in ${loaded.name} its answers to the made sounds of its card differ by ${difference.toPrecision(2)}; expected at most ${accepted}. The file is damaged, its card is not its own, or the runtime computes wrongly. Export it again.`,
-        )
-    } finally {
-      await loaded.release()
-    }
-  }
-  return probes
+  const differs = 'its answers to the made sounds of its card differ'
+  return checkProbe(
+    { file, bytes },
+    runtimes,
+    { accepted: netBounds(weights).difference, differs, signal },
+    async loaded => probeDifference(card, probe.outputs, await fileAnswers(loaded, card, sounds, { signal })),
+  )
 }
 
-function openSoundModel(run: string): SoundModel {
-  const kind = domainOf(readCard(`${stemOf(run)}.json`))
-  if (kind !== 'sounds') throw new ModelError(`${run}: is a model of ${kind}, and a model of sounds is expected here.`)
-  return loadModel<Preprocessing, Body>(run, { build: networkOf, isPreprocessing })
-}
-
-function disposeSound({ members }: SoundModel): void {
-  for (const { network } of members) for (const t of network.net.stateDict().values()) t.dispose()
-}
-
-/** The folder of a run, or the one that a saved model lies in. */
-const homeOf = (run: string): string =>
-  statSync(run, { throwIfNoEntry: false })?.isDirectory() ? run : dirname(stemOf(run))
+const openSoundModel = (run: string): SoundModel =>
+  openNet<Preprocessing, Body>(run, 'sounds', { build: networkOf, isPreprocessing })

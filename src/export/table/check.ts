@@ -3,7 +3,9 @@ import { percent, plural } from '../../base/format.ts'
 import type { TableCheck } from '../../onnx/index.ts'
 import { decide } from '../../tabular/run/metrics.ts'
 import type { TargetInfo } from '../../tabular/types.ts'
-import { type Loaded, load, type RuntimeName, type Value } from '../runtimes.ts'
+import { median } from '../compare.ts'
+import type { CheckOptions } from '../options.ts'
+import { type Loaded, load, type Value } from '../runtimes.ts'
 import { type OpenTableModel, trainedAnswers } from './open.ts'
 import type { TableOutputNames } from './outputs.ts'
 import type { CheckRows } from './rows.ts'
@@ -27,15 +29,7 @@ export async function checkTable(
   model: OpenTableModel,
   { file, outputs }: { file: Uint8Array; outputs: TableOutputNames },
   parts: CheckParts,
-  {
-    runtimes,
-    signal,
-    progress = () => {},
-  }: {
-    runtimes: readonly RuntimeName[]
-    signal?: AbortSignal | undefined
-    progress?: ((label: string, done: number, total: number) => void) | undefined
-  },
+  { runtimes, signal, progress = () => {} }: CheckOptions,
 ): Promise<TableCheck[]> {
   const all = [parts.made, ...(parts.valid ? [parts.valid] : [])]
   const trained = await Promise.all(all.map(({ frame }) => trainedAnswers(model, frame, signal)))
@@ -59,7 +53,7 @@ export async function checkTable(
         same: same / rows,
         difference,
         tolerance: tableTolerance,
-        milliseconds: times.sort((a, b) => a - b)[times.length >> 1] ?? Number.NaN,
+        milliseconds: median(times),
       })
     } finally {
       await loaded.release()
@@ -83,12 +77,7 @@ export async function answersOf(
     times = [],
     signal,
     progress = () => {},
-  }: {
-    outputs: TableOutputNames
-    times?: number[]
-    signal?: AbortSignal | undefined
-    progress?: ((label: string, done: number, total: number) => void) | undefined
-  },
+  }: { outputs: TableOutputNames; times?: number[] } & Omit<CheckOptions, 'runtimes'>,
 ): Promise<Answers> {
   const numbers: number[] = []
   const labels: string[] = []

@@ -1,11 +1,10 @@
-import { join } from 'node:path'
-import { setImmediate as pause } from 'node:timers/promises'
 import { ModelError } from '../../base/errors.ts'
-import { writeAtomic } from '../../base/files.ts'
 import { version } from '../../base/version.ts'
 import { findTableCard, type TableCell, type TableCheck, type TableFileCard } from '../../onnx/index.ts'
-import { readFile, refuseForeign, refuseUnwritable } from '../files.ts'
-import { load, type RuntimeName, runtimeNames, type Value } from '../runtimes.ts'
+import { checkProbe, type ProbeDifference } from '../check-file.ts'
+import { fileToWrite, readFile, writeExport } from '../files.ts'
+import type { CommonExportOptions } from '../options.ts'
+import { type RuntimeName, runtimeNames, type Value } from '../runtimes.ts'
 import { answersOf, checkTable, largestDifference, refuseTable, tableTolerance } from './check.ts'
 import { missingDate } from './dates.ts'
 import { tableGraph } from './model-graph.ts'
@@ -15,19 +14,9 @@ import { tableFileCard, tableMetadata } from './table-card.ts'
 import { validationRows } from './validation-rows.ts'
 
 /** How a model of a table is exported. */
-export interface ExportTableOptions {
-  /** The file to write. Default: `model.onnx` in the run's folder. */
-  out?: string | undefined
-  /** Whether the file is checked before it gets its name: yes unless you say `false`. */
-  check?: boolean | undefined
-  /** Where the table of the run is now, if it has moved. */
-  data?: string | undefined
+export interface ExportTableOptions extends CommonExportOptions {
   /** The most validation rows of the check. Default: 1000. */
   rows?: number | undefined
-  /** The runtimes of the check. Default: both. */
-  runtimes?: readonly RuntimeName[] | undefined
-  progress?: ((label: string, done: number, total: number) => void) | undefined
-  signal?: AbortSignal | undefined
 }
 
 /** An exported file of a model of a table. */
@@ -48,9 +37,7 @@ const probeRows = 24
 export async function exportTable(run: string, options: ExportTableOptions = {}): Promise<ExportedTable> {
   const { check = true, data, rows: most = 1000, runtimes = runtimeNames, progress, signal } = options
   const model = await openTableModel(run)
-  const file = options.out ?? join(homeOf(model), 'model.onnx')
-  refuseForeign(file)
-  refuseUnwritable(file)
+  const file = fileToWrite(options.out, homeOf(model))
   const { graph, ...made } = tableGraph(model)
   const found = check ? await validationRows(model, made.inputs, { data, rows: most, signal }) : {}
   const rows = { made: madeRows(model, made.inputs), valid: found.rows }
@@ -66,9 +53,7 @@ export async function exportTable(run: string, options: ExportTableOptions = {})
   const outputs = [...(await trainedAnswers(model, some.frame, signal))]
   const probe = { rows: cellsOf(some), outputs }
   const { card, bytes } = encoded({ ...(checks ? { checks } : {}), probe })
-  await pause() // lets a signal come through
-  signal?.throwIfAborted()
-  writeAtomic(file, bytes)
+  await writeExport(file, bytes, signal)
   return { file, bytes: bytes.length, card, ...(found.note === undefined ? {} : { note: found.note }) }
 }
 
@@ -78,7 +63,7 @@ export interface TableFileCheck {
   /** Against the trained model, if its run was given. */
   checks: TableCheck[]
   /** By runtime: how far the answers to the rows of the card are from those that the card gives. */
-  probes: { runtime: RuntimeName; name: string; difference: number }[]
+  probes: ProbeDifference[]
 }
 
 /** Checks an exported model of a table on this machine: the rows of its card in each runtime, and with a run many rows against
@@ -97,25 +82,7 @@ export async function checkTableFile(
   const bytes = readFile(file)
   const card = findTableCard(bytes, file)
   if (!card) throw new ModelError(`${file}: is no exported model of a table. Export one: npx anneal export RUN.`)
-  const probes: TableFileCheck['probes'] = []
-  if (card.probe) {
-    const feeds = feedsOf(card, card.probe.rows)
-    const frame = { source: file, rows: card.probe.rows.length, columns: [] }
-    for (const runtime of runtimes) {
-      const loaded = await load(runtime, bytes)
-      try {
-        const { numbers } = await answersOf(loaded, { frame, feeds }, { outputs: card.outputs, signal })
-        const difference = largestDifference(card.probe.outputs, numbers, card)
-        probes.push({ runtime, name: loaded.name, difference })
-        if (!(difference <= tableTolerance))
-          throw new ModelError(
-            `${file}: in ${loaded.name} its answers to the rows of its card differ by ${difference.toPrecision(2)}; expected at most ${tableTolerance}. The file is damaged, its card is not its own, or the runtime computes wrongly. Export it again.`,
-          )
-      } finally {
-        await loaded.release()
-      }
-    }
-  }
+  const probes = await probed({ file, bytes, card }, runtimes, signal)
   if (run === undefined) return { card, checks: [], probes }
   const model = await openTableModel(run)
   const { target } = model.card
@@ -133,6 +100,21 @@ export async function checkTableFile(
   const checks = await checkTable(model, { file: bytes, outputs }, parts, { runtimes, signal, progress })
   refuseTable(checks, `${file}: is not the model of ${run}`)
   return { card, checks, probes }
+}
+
+function probed(
+  { file, bytes, card }: { file: string; bytes: Uint8Array; card: TableFileCard },
+  runtimes: readonly RuntimeName[],
+  signal: AbortSignal | undefined,
+): Promise<ProbeDifference[]> {
+  const { probe, outputs } = card
+  if (!probe) return Promise.resolve([])
+  const rows = { frame: { source: file, rows: probe.rows.length, columns: [] }, feeds: feedsOf(card, probe.rows) }
+  const differs = 'its answers to the rows of its card differ'
+  return checkProbe({ file, bytes }, runtimes, { accepted: tableTolerance, differs, signal }, async loaded => {
+    const { numbers } = await answersOf(loaded, rows, { outputs, signal })
+    return largestDifference(probe.outputs, numbers, card)
+  })
 }
 
 /** Rows as JSON: a word, a number, or null where it is missing. */

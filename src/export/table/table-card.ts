@@ -2,8 +2,9 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { sha256 } from '../../base/digest.ts'
 import { version } from '../../base/version.ts'
-import { type Card, type CardMetric, cardKey, type TableCardInput, type TableFileCard } from '../../onnx/index.ts'
-import { isRun, type PartResult, readResult } from '../../runs/index.ts'
+import type { TableCardInput, TableFileCard } from '../../onnx/index.ts'
+import { isRun, readResult } from '../../runs/index.ts'
+import { metadataOf, metricsOf } from '../model-card.ts'
 import { validationOf } from '../validation.ts'
 import type { CheckParts } from './check.ts'
 import type { TableInput } from './columns.ts'
@@ -24,7 +25,7 @@ export function tableFileCard(
   const name = basename(resolve(isRun(dir) ? dir : stem))
   const used = new Set(inputs.map(({ column }) => column))
   const missing = card.reading.missing as readonly string[] | undefined
-  const validation = isRun(dir) ? validationOf(dir, target) : undefined
+  const validation = isRun(dir) ? validationOf(dir, target, 'rows') : undefined
   return {
     format: 'anneal-table-model',
     version: 1,
@@ -47,7 +48,7 @@ export function tableFileCard(
       valid: metricsOf(result ?? { metrics }),
       ...(result?.test ? { test: metricsOf(result.test) } : {}),
     },
-    ...(validation ? { validation: rowsOf(validation) } : {}),
+    ...(validation ? { validation } : {}),
     licences: [],
     digests: Object.fromEntries(members.flatMap(member => digestsOf(member.stem, dir))),
     ...facts,
@@ -70,21 +71,6 @@ function inputOf({ name, column, kind }: TableInput, { members }: OpenTableModel
   }
 }
 
-const rowsOf = ({ pictures, ...found }: NonNullable<Card['validation']>): TableFileCard['validation'] => ({
-  rows: pictures,
-  ...found,
-})
-
-function metricsOf({ metrics, intervals = {} }: Pick<PartResult, 'metrics' | 'intervals'>): Record<string, CardMetric> {
-  const known = Object.entries(metrics).filter(([, value]) => Number.isFinite(value))
-  return Object.fromEntries(
-    known.map(([name, value]): [string, CardMetric] => {
-      const interval = intervals[name]
-      return [name, interval ? { value, interval } : { value }]
-    }),
-  )
-}
-
 /** The sha256 of a model's card and of the files in its folder. */
 function digestsOf(stem: string, from: string): [string, string][] {
   const files = readdirSync(stem)
@@ -95,15 +81,5 @@ function digestsOf(stem: string, from: string): [string, string][] {
 }
 
 /** The metadata of an exported file: the card, and what other tools read. */
-export function tableMetadata(card: TableFileCard): Record<string, string> {
-  const { name, target, model, created, anneal, task } = card
-  return {
-    [cardKey]: JSON.stringify(card),
-    description: `${name}: predicts ${target.join(', ')} by ${model}, trained by Anneal`,
-    author: 'Anneal',
-    date: created,
-    version: anneal,
-    task: task === 'regression' ? 'regress' : 'classify',
-    model_author: 'Anneal',
-  }
-}
+export const tableMetadata = (card: TableFileCard): Record<string, string> =>
+  metadataOf(card, `predicts ${card.target.join(', ')} by ${card.model}`)

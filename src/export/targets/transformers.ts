@@ -5,7 +5,7 @@ import { disposeModel, type LoadedModel, loadModel } from '../../vision/inferenc
 import { bounds, pixelDifferences } from '../check.ts'
 import { checkFiles } from '../check-files.ts'
 import { checkPictures, type ExportOptions } from '../export-model.ts'
-import { exportCard, metadataOf } from '../model-card.ts'
+import { exportCard, pictureMetadata } from '../model-card.ts'
 import { networkGraph } from '../network.ts'
 import { type RuntimeName, runtimeNames, type Value } from '../runtimes.ts'
 import { storeWeights } from '../store-weights.ts'
@@ -34,7 +34,7 @@ export async function transformersFiles(
     const graph = logitsGraph(model)
     if (weights !== 'float32') storeWeights(graph, weights)
     const about = exportCard(run, card, [card], { weights, net: true })
-    const file = graph.encode({ producer: 'anneal', version: version(), metadata: metadataOf(about) })
+    const file = graph.encode({ producer: 'anneal', version: version(), metadata: pictureMetadata(about) })
     let found: number[] = []
     if (check) {
       const { places } = await checkFiles(run, card, { most: pictures, data, signal })

@@ -3,10 +3,10 @@ import { card, counted, type Shown, words } from './answers.ts'
 import { watchCamera } from './camera.ts'
 import { type Engine, pictures } from './engine.ts'
 import { type Given, watchInputs } from './inputs.ts'
-import { loadBytes } from './load.ts'
-import { at, percent, readSetup, type Setup, scriptAddress } from './setup.ts'
+import { at, percent, readSetup, type Setup } from './setup.ts'
+import { say, startModel } from './start.ts'
 import { Table } from './table.ts'
-import { startEngine, work } from './worker.ts'
+import { work } from './worker.ts'
 
 /** The most pictures that are shown large; the table holds all. */
 const mostCards = 24
@@ -35,40 +35,22 @@ class Page {
   }
 
   run(): void {
-    const engine = this.#load()
+    const engine = startModel(this.#ort, this.#setup, pictures)
     engine.catch(() => {}) // said where it is loaded
     const take = (given: Given[]) => {
       this.#queue.push(...given)
       void this.#work(engine)
     }
-    watchInputs(take, why => this.#say(why, true))
-    watchCamera(this.#setup, engine, { take, say: (text, bad) => this.#say(text, bad) })
+    watchInputs(take, why => say(why, true))
+    watchCamera(this.#setup, engine, { take, say })
     at('stop-all').addEventListener('click', () => (this.#queue = []))
     at('clear').addEventListener('click', () => {
       this.#queue = []
       this.#table.clear()
       at('answers').replaceChildren()
-      this.#say('Cleared.')
+      say('Cleared.')
       at('file').focus()
     })
-  }
-
-  async #load(): Promise<Engine> {
-    const bar = at<HTMLProgressElement>('progress')
-    try {
-      const { model, wasm } = await loadBytes(this.#setup, (done, total) => {
-        Object.assign(bar, { max: total, value: done })
-      })
-      bar.removeAttribute('value')
-      const engine = await startEngine(this.#ort, scriptAddress(this.#setup), { model, wasm }, pictures)
-      this.#say('Ready.')
-      return engine
-    } catch (error) {
-      this.#say(`The model does not start. ${(error as Error).message}`, true)
-      throw error
-    } finally {
-      bar.hidden = true
-    }
   }
 
   async #work(engine: Promise<Engine>): Promise<void> {
@@ -82,7 +64,7 @@ class Page {
         const waiting = this.#queue.length
         at('stop-all').hidden = waiting === 0
         if (this.#done % 10 === 0 || waiting === 0)
-          this.#say(waiting ? `${this.#done} done, ${waiting + 1} to go …` : 'Looking …')
+          say(waiting ? `${this.#done} done, ${waiting + 1} to go …` : 'Looking …')
         await this.#one(answer, given)
       }
     } catch {
@@ -108,7 +90,7 @@ class Page {
     if (!shown.answer) this.#failed++
     else
       for (const text of counted(this.#setup, shown.answer)) this.#counts.set(text, (this.#counts.get(text) ?? 0) + 1)
-    if (this.#queue.length === 0) this.#say(this.#summary(shown), shown.error !== undefined && this.#done === 1)
+    if (this.#queue.length === 0) say(this.#summary(shown), shown.error !== undefined && this.#done === 1)
   }
 
   /** What came out: of one picture its answer, of several how many each. */
@@ -124,12 +106,6 @@ class Page {
     const list = task === 'regression' ? '' : each.map(([text, n]) => `${n} ${text}`).join(', ')
     const failed = this.#failed ? ` ${this.#failed} can not be used.` : ''
     return `${this.#done} pictures${list && `: ${list}`}${this.#counts.size > 5 && task !== 'regression' ? ', …' : ''}.${failed}`
-  }
-
-  #say(text: string, bad = false): void {
-    const said = at('said')
-    said.textContent = text
-    said.className = bad ? 'bad' : ''
   }
 }
 

@@ -3,13 +3,13 @@ import { soundHost } from '../../runtime/sound/browser.ts'
 import { samplesOf } from '../../runtime/sound/input.ts'
 import { streamCutter } from '../../runtime/sound/stream.ts'
 import { scoreTable, words } from './answers.ts'
-import { loadBytes } from './load.ts'
 import { type Microphone, openMicrophone, waveFile } from './microphone.ts'
-import { at, make, percent, readSetup, type SoundSetup, scriptAddress } from './setup.ts'
+import { at, make, percent, readSetup, type SoundSetup } from './setup.ts'
 import { type ShownSound, type SoundEngine, soundCard } from './sound-card.ts'
 import { sounds } from './sound-engine.ts'
 import { drawSpectrogram } from './spectrogram.ts'
-import { startEngine, work } from './worker.ts'
+import { say, startModel } from './start.ts'
+import { work } from './worker.ts'
 
 /** The most recordings that are shown, the most seconds of one, and how often at most a screen reader hears a new answer, in
  *  milliseconds. */
@@ -32,7 +32,7 @@ class Page {
   }
 
   run(): void {
-    const engine = this.#load()
+    const engine = startModel(this.#ort, this.#setup, sounds)
     engine.catch(() => {}) // said where it is loaded
     const take = (files: readonly File[]) => {
       for (const file of files) this.#turn = this.#turn.then(() => this.#one(engine, file).catch(() => {}))
@@ -54,32 +54,14 @@ class Page {
       drop.classList.remove('over')
       const files = [...event.dataTransfer!.files]
       if (files.length > 0) take(files)
-      else this.#say('That is a link or a text, no recording. Save the recording first, and drop the file.', true)
+      else say('That is a link or a text, no recording. Save the recording first, and drop the file.', true)
     })
-    new Listener(this.#setup, engine, { take: file => take([file]), say: (text, bad) => this.#say(text, bad) })
-  }
-
-  async #load(): Promise<SoundEngine> {
-    const bar = at<HTMLProgressElement>('progress')
-    try {
-      const { model, wasm } = await loadBytes(this.#setup, (done, total) => {
-        Object.assign(bar, { max: total, value: done })
-      })
-      bar.removeAttribute('value')
-      const engine = await startEngine(this.#ort, scriptAddress(this.#setup), { model, wasm }, sounds)
-      this.#say('Ready.')
-      return engine
-    } catch (error) {
-      this.#say(`The model does not start. ${(error as Error).message}`, true)
-      throw error
-    } finally {
-      bar.hidden = true
-    }
+    new Listener(this.#setup, engine, { take: file => take([file]), say })
   }
 
   async #one(engine: Promise<SoundEngine>, file: File): Promise<void> {
     const loaded = await engine
-    this.#say('Listening …')
+    say('Listening …')
     const shown: ShownSound = { name: file.name, file }
     try {
       const samples = await samplesOf(file, soundHost, { rate: this.#setup.rate, seconds: mostSeconds })
@@ -91,16 +73,10 @@ class Page {
     const list = at('answers')
     list.prepend(soundCard(this.#setup, shown, loaded))
     while (list.children.length > mostCards) list.lastChild!.remove()
-    if (!shown.found) return this.#say(`${shown.name}: ${shown.error}`, true)
+    if (!shown.found) return say(`${shown.name}: ${shown.error}`, true)
     const { prediction } = shown.found
     const sure = prediction.task === 'single' ? `, ${percent(prediction.probability)}` : ''
-    this.#say(`${shown.name}: ${words(this.#setup, { prediction })}${sure}`)
-  }
-
-  #say(text: string, bad = false): void {
-    const said = at('said')
-    said.textContent = text
-    said.className = bad ? 'bad' : ''
+    say(`${shown.name}: ${words(this.#setup, { prediction })}${sure}`)
   }
 }
 

@@ -1,16 +1,15 @@
 import { AnnealError } from '../../base/errors.ts'
 import type { SoundFileCard } from '../../onnx/sound-card.ts'
+import { answerOf } from '../card-checks.ts'
 import { RunError } from '../errors.ts'
+import { notOnGpu, outputsOf, type Parts, PlainModel, partsOf, rowOf } from '../plain-model.ts'
 import { predictionOf } from '../prediction.ts'
 import { startOrt } from '../session.ts'
-import { Turns, untilAborted } from '../turns.ts'
+import { untilAborted } from '../turns.ts'
 import type {
-  Device,
   HeardPart,
   Host,
   LoadOptions,
-  Ort,
-  OrtSession,
   Signal,
   SoundHost,
   SoundInput,
@@ -22,12 +21,7 @@ import { samplesOf } from './input.ts'
 import { type StreamCutter, streamCutter } from './stream.ts'
 import { windowStarts } from './windows.ts'
 
-interface Parts {
-  card: SoundFileCard
-  device: Device
-  why: string
-  session: OrtSession
-  ort: Ort
+interface SoundModelParts extends Parts<SoundFileCard> {
   host: SoundHost
   /** The most seconds of a recording. */
   seconds: number
@@ -53,20 +47,12 @@ export interface StreamOptions extends PredictSoundOptions {
 const together = 8
 
 /** A model that predicts sounds. Predictions run one after another, in the order of their calls. */
-export class SoundModel {
+export class SoundModel extends PlainModel<SoundFileCard> {
   readonly kind = 'sound'
-  /** What is known of the model: classes, rate, windows, metrics, licence. */
-  readonly card: SoundFileCard
-  /** Where it computes, and why there. */
-  readonly device: Device
-  readonly why: string
-  readonly #parts: Parts
-  readonly #turns = new Turns()
+  readonly #parts: SoundModelParts
 
-  constructor(parts: Parts) {
-    this.card = parts.card
-    this.device = parts.device
-    this.why = parts.why
+  constructor(parts: SoundModelParts) {
+    super(parts)
     this.#parts = parts
   }
 
@@ -104,7 +90,7 @@ export class SoundModel {
     signal?: Signal,
     seconds = this.#parts.seconds,
   ): Promise<Float32Array> {
-    this.#turns.check(signal)
+    this.#parts.turns.check(signal)
     const { host, card } = this.#parts
     const called = typeof input === 'string' ? input : ((input as { href?: string } | null)?.href ?? name)
     const work = samplesOf(input, host, { rate: card.input.rate, seconds })
@@ -116,7 +102,7 @@ export class SoundModel {
 
   /** Predicts recordings that were decoded; those of one length that follow each other go through the net together. */
   async predictSamples(sounds: readonly Float32Array[], options: PredictSoundOptions = {}): Promise<SoundPrediction[]> {
-    this.#turns.check(options.signal)
+    this.#parts.turns.check(options.signal)
     const empty = sounds.findIndex(one => one.length === 0)
     if (empty >= 0) throw new RunError('sound', `recording ${empty + 1} has no samples.`)
     const found: SoundPrediction[] = []
@@ -124,7 +110,7 @@ export class SoundModel {
       const { length } = sounds[from]!
       while (to < sounds.length && to < from + together && sounds[to]!.length === length) to++
       const some = sounds.slice(from, to)
-      found.push(...(await this.#turns.run(() => this.#run(some, options.features ?? false), options.signal)))
+      found.push(...(await this.#parts.turns.run(() => this.#run(some, options.features ?? false), options.signal)))
     }
     return found
   }
@@ -143,18 +129,10 @@ export class SoundModel {
     for await (const piece of pieces) yield* await stream.push(piece)
   }
 
-  /** Ends the model after the predictions that wait, and frees its memory. */
-  dispose(): Promise<void> {
-    return this.#turns.dispose(() => this.#parts.session.release())
-  }
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.dispose()
-  }
-
   /** Runs recordings of one length through the net. */
   async #run(sounds: readonly Float32Array[], features: boolean): Promise<SoundPrediction[]> {
     const { session, ort, card } = this.#parts
-    const { input, classes, task } = card
+    const { input } = card
     const { length } = sounds[0]!
     let all = sounds[0]!
     if (sounds.length > 1) {
@@ -163,25 +141,23 @@ export class SoundModel {
     }
     const tensor = new ort.Tensor('float32', all, [sounds.length, length])
     const alone = card.features !== undefined
-    const names = [
-      task === 'regression' ? 'values' : 'probabilities',
-      ...(alone ? ['parts'] : []),
-      ...(alone && features ? ['features'] : []),
-    ]
-    const outputs = await session.run({ [input.name]: tensor }, names)
-    const [scores, parts, own] = names.map(name => Float32Array.from(outputs[name]!.data as Float32Array))
-    for (const one of [tensor, ...names.map(name => outputs[name]!)]) one.dispose?.()
-    const rowOf = (values: Float32Array, row: number, width: number) => values.slice(row * width, (row + 1) * width)
+    const names = [answerOf(card), ...(alone ? ['parts'] : []), ...(alone && features ? ['features'] : [])]
+    const [scores, parts, own] = await outputsOf(session, { [input.name]: tensor }, names)
+    const { length: count } = sounds
     return sounds.map((_, i) => ({
-      ...predictionOf(card, rowOf(scores!, i, classes.length), own ? { features: rowOf(own, i, card.features!) } : {}),
+      ...predictionOf(card, rowOf(scores!, i, count), own ? { features: rowOf(own, i, count) } : {}),
       seconds: length / input.rate,
-      parts: parts ? partsOf(card, length, rowOf(parts, i, parts.length / sounds.length)) : [],
+      parts: parts ? windowsOf(card, length, rowOf(parts, i, count)) : [],
     }))
   }
 }
 
 /** What each window of a recording of so many samples was heard as. */
-function partsOf({ input: { rate, windows }, classes }: SoundFileCard, length: number, all: Float32Array): HeardPart[] {
+function windowsOf(
+  { input: { rate, windows }, classes }: SoundFileCard,
+  length: number,
+  all: Float32Array,
+): HeardPart[] {
   const size = windows[0]!
   return windowStarts(length, size).map((from, i) => ({
     from: Math.max(0, from) / rate,
@@ -246,15 +222,9 @@ export async function openSoundModel(
   host: Host<never>,
   options: LoadOptions,
 ): Promise<SoundModel> {
-  const { device = 'auto', limitSeconds = 3600 } = options
-  if (device === 'webgpu')
-    throw new RunError(
-      'use',
-      `${name}: a model of sounds does not run on WebGPU, which has no Fourier transform in float64. Leave device out.`,
-    )
+  if (options.device === 'webgpu') throw notOnGpu(name, 'a model of sounds', 'Fourier transform in float64')
   checkSoundCard(card, name)
-  const [{ ort, plain }, { soundHost }] = await Promise.all([startOrt(bytes, name, host, options), host.sounds()])
-  const session = await plain(made => checkSoundSession(made, card, name))
-  const why = device === 'auto' ? 'the usual device' : 'as asked'
-  return new SoundModel({ card, ort, session, host: soundHost, seconds: limitSeconds, device: host.device, why })
+  const [sessions, { soundHost }] = await Promise.all([startOrt(bytes, name, host, options), host.sounds()])
+  const parts = await partsOf(sessions, { card, name, check: checkSoundSession }, host, options)
+  return new SoundModel({ ...parts, host: soundHost, seconds: options.limitSeconds ?? 3600 })
 }

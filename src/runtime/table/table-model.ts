@@ -1,18 +1,7 @@
 import type { TableFileCard } from '../../onnx/table-card.ts'
-import { RunError } from '../errors.ts'
+import { notOnGpu, type Parts, PlainModel, partsOf } from '../plain-model.ts'
 import { startOrt } from '../session.ts'
-import { Turns } from '../turns.ts'
-import type {
-  Device,
-  Host,
-  LoadOptions,
-  Ort,
-  OrtSession,
-  OrtTensor,
-  Signal,
-  TablePrediction,
-  TableRow,
-} from '../types.ts'
+import type { Host, LoadOptions, Ort, OrtTensor, Signal, TablePrediction, TableRow } from '../types.ts'
 import { checkTableCard, checkTableSession } from './card.ts'
 import type { ReadCell } from './cells.ts'
 import { type ReadRow, RowReader, usualRow } from './rows.ts'
@@ -22,30 +11,14 @@ const together = 512
 /** A date that is missing: the least int64. */
 const missingDate = -(2n ** 63n)
 
-interface Parts {
-  card: TableFileCard
-  device: Device
-  why: string
-  session: OrtSession
-  ort: Ort
-}
-
 /** A model that predicts rows of a table. Predictions run one after another, in the order of their calls. */
-export class TableModel {
+export class TableModel extends PlainModel<TableFileCard> {
   readonly kind = 'table'
-  /** What is known of the model: columns, classes, metrics. */
-  readonly card: TableFileCard
-  /** Where it computes, and why there. */
-  readonly device: Device
-  readonly why: string
-  readonly #parts: Parts
+  readonly #parts: Parts<TableFileCard>
   readonly #reader: RowReader
-  readonly #turns = new Turns()
 
-  constructor(parts: Parts) {
-    this.card = parts.card
-    this.device = parts.device
-    this.why = parts.why
+  constructor(parts: Parts<TableFileCard>) {
+    super(parts)
     this.#parts = parts
     this.#reader = new RowReader(parts.card)
   }
@@ -79,16 +52,8 @@ export class TableModel {
   async predictRead(rows: readonly ReadRow[], { signal }: { signal?: Signal } = {}): Promise<TablePrediction[]> {
     const found: TablePrediction[] = []
     for (let from = 0; from < rows.length; from += together)
-      found.push(...(await this.#turns.run(() => this.#run(rows.slice(from, from + together)), signal)))
+      found.push(...(await this.#parts.turns.run(() => this.#run(rows.slice(from, from + together)), signal)))
     return found
-  }
-
-  /** Ends the model after the predictions that wait, and frees its memory. */
-  dispose(): Promise<void> {
-    return this.#turns.dispose(() => this.#parts.session.release())
-  }
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.dispose()
   }
 
   async #run(rows: readonly ReadRow[]): Promise<TablePrediction[]> {
@@ -139,15 +104,8 @@ export async function openTable(
   host: Host<never>,
   options: LoadOptions,
 ): Promise<TableModel> {
-  const { device = 'auto' } = options
-  if (device === 'webgpu')
-    throw new RunError(
-      'use',
-      `${name}: a model of a table does not run on WebGPU, which has no words and trees. Leave device out.`,
-    )
+  if (options.device === 'webgpu') throw notOnGpu(name, 'a model of a table', 'words and trees')
   checkTableCard(card, name)
-  const { ort, plain } = await startOrt(bytes, name, host, options)
-  const session = await plain(made => checkTableSession(made, card, name))
-  const why = device === 'auto' ? 'the usual device' : 'as asked'
-  return new TableModel({ card, ort, session, device: host.device, why })
+  const sessions = await startOrt(bytes, name, host, options)
+  return new TableModel(await partsOf(sessions, { card, name, check: checkTableSession }, host, options))
 }

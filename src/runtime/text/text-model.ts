@@ -1,20 +1,16 @@
 import type { TextFileCard } from '../../onnx/text-card.ts'
+import { answerOf } from '../card-checks.ts'
 import { RunError, reasonOf } from '../errors.ts'
 import { kindOf } from '../pixels.ts'
+import { notOnGpu, outputsOf, type Parts, PlainModel, partsOf, rowOf } from '../plain-model.ts'
 import { predictionOf } from '../prediction.ts'
 import { startOrt } from '../session.ts'
-import { Turns } from '../turns.ts'
-import type { Device, Host, LoadOptions, Ort, OrtSession, Signal, TextPrediction } from '../types.ts'
+import type { Host, LoadOptions, Signal, TextPrediction } from '../types.ts'
 import { batchesOf, type TextBatch } from './batches.ts'
 import { checkTextCard, checkTextSession } from './card.ts'
 import { type Tokens, tokensWith } from './tokens.ts'
 
-interface Parts {
-  card: TextFileCard
-  device: Device
-  why: string
-  session: OrtSession
-  ort: Ort
+interface TextModelParts extends Parts<TextFileCard> {
   tokens: Tokens
 }
 
@@ -27,20 +23,12 @@ export interface PredictTextOptions {
 }
 
 /** A model that predicts texts. Predictions run one after another, in the order of their calls. */
-export class TextModel {
+export class TextModel extends PlainModel<TextFileCard> {
   readonly kind = 'text'
-  /** What is known of the model: classes, tokenizer, metrics, licence. */
-  readonly card: TextFileCard
-  /** Where it computes, and why there. */
-  readonly device: Device
-  readonly why: string
-  readonly #parts: Parts
-  readonly #turns = new Turns()
+  readonly #parts: TextModelParts
 
-  constructor(parts: Parts) {
-    this.card = parts.card
-    this.device = parts.device
-    this.why = parts.why
+  constructor(parts: TextModelParts) {
+    super(parts)
     this.#parts = parts
   }
 
@@ -54,7 +42,7 @@ export class TextModel {
   ): Promise<TextPrediction | TextPrediction[]> {
     const many = Array.isArray(texts)
     const all = many ? (texts as readonly string[]) : [texts as string]
-    this.#turns.check(options.signal)
+    this.#parts.turns.check(options.signal)
     const read = all.map((text, i) => this.read(text, many ? `text ${i + 1}` : 'the text'))
     const found = await this.predictRead(read, options)
     return many ? found : found[0]!
@@ -76,37 +64,24 @@ export class TextModel {
   async predictRead(tokens: readonly Int32Array[], options: PredictTextOptions = {}): Promise<TextPrediction[]> {
     const found = new Array<TextPrediction>(tokens.length)
     for (const batch of batchesOf(tokens, this.card.input)) {
-      const answers = await this.#turns.run(() => this.#run(batch, options.features ?? false), options.signal)
+      const answers = await this.#parts.turns.run(() => this.#run(batch, options.features ?? false), options.signal)
       for (const [at, row] of batch.rows.entries()) found[row] = answers[at]!
     }
     return found
   }
 
-  /** Ends the model after the predictions that wait, and frees its memory. */
-  dispose(): Promise<void> {
-    return this.#turns.dispose(() => this.#parts.session.release())
-  }
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.dispose()
-  }
-
   async #run({ ids, mask, dims }: TextBatch, features: boolean): Promise<TextPrediction[]> {
     const { session, ort, card } = this.#parts
-    const { input, classes, task } = card
+    const { input } = card
     const feeds = {
       [input.ids]: new ort.Tensor('int64', ids, dims),
       [input.mask]: new ort.Tensor('int64', mask, dims),
     }
-    const names = [
-      task === 'regression' ? 'values' : 'probabilities',
-      ...(features && card.features !== undefined ? ['features'] : []),
-    ]
-    const found = await session.run(feeds, names)
-    const [scores, own] = names.map(name => Float32Array.from(found[name]!.data as Float32Array))
-    for (const tensor of [...Object.values(feeds), ...names.map(name => found[name]!)]) tensor.dispose?.()
-    const rowOf = (all: Float32Array, row: number, width: number) => all.slice(row * width, (row + 1) * width)
-    return Array.from({ length: dims[0] }, (_, row) =>
-      predictionOf(card, rowOf(scores!, row, classes.length), own ? { features: rowOf(own, row, card.features!) } : {}),
+    const names = [answerOf(card), ...(features && card.features !== undefined ? ['features'] : [])]
+    const [scores, own] = await outputsOf(session, feeds, names)
+    const [rows] = dims
+    return Array.from({ length: rows }, (_, row) =>
+      predictionOf(card, rowOf(scores!, row, rows), own ? { features: rowOf(own, row, rows) } : {}),
     )
   }
 }
@@ -119,18 +94,14 @@ export async function openText(
   host: Host<never>,
   options: LoadOptions,
 ): Promise<TextModel> {
-  const { device = 'auto' } = options
-  if (device === 'webgpu')
-    throw new RunError(
-      'use',
-      `${name}: a model of texts does not run on WebGPU, which has no whole numbers of 64 bits. Leave device out.`,
-    )
+  if (options.device === 'webgpu') throw notOnGpu(name, 'a model of texts', 'whole numbers of 64 bits')
   checkTextCard(card, name)
   const tokens = await tokensOf(card, name)
-  const { ort, plain } = await startOrt(bytes, name, host, options)
-  const session = await plain(made => checkTextSession(made, card, name))
-  const why = device === 'auto' ? 'the usual device' : 'as asked'
-  return new TextModel({ card, ort, session, tokens, device: host.device, why })
+  const sessions = await startOrt(bytes, name, host, options)
+  return new TextModel({
+    ...(await partsOf(sessions, { card, name, check: checkTextSession }, host, options)),
+    tokens,
+  })
 }
 
 async function tokensOf({ tokenizer }: TextFileCard, name: string): Promise<Tokens> {

@@ -5,7 +5,7 @@ import { Refused } from '../refused.ts'
 import type { Given, Picture, Reading, ServedKind, Waited } from '../served-kind.ts'
 import { formatNames, readHeader } from './header.ts'
 import { picturesOf, ways } from './inputs.ts'
-import { contentSecurity, page } from './page.ts'
+import { page, policy } from './page.ts'
 import { pictureTensors } from './tensors.ts'
 
 /** Pictures: files or pixels, decoded as in training. */
@@ -90,7 +90,7 @@ export const pictures: ServedKind = {
       },
     }
   },
-  page: (version, token) => ({ html: page(version, token), policy: contentSecurity }),
+  page: (version, token) => ({ html: page(version, token), policy }),
   example: (_, address, more) => `curl --data-binary @cat.jpg${more} ${quoted(`${address}/predict`)}`,
 }
 

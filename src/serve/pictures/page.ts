@@ -1,35 +1,18 @@
-import { plural } from '../../base/format.ts'
-import { digest, document, policy } from '../../page/shell.ts'
 import { html } from '../../report/page/html.ts'
+import { filesPage } from '../files-page.ts'
 import type { Version } from '../model.ts'
+import { ownPolicy } from '../page-parts.ts'
 import { script, style } from './page-script.ts'
 
-/** The content security policy of the page: its own style and script, its own server, and pictures that the reader chose. */
-export const contentSecurity = policy({
-  'img-src': 'blob: data:',
-  'connect-src': "'self'",
-  'style-src': digest(style),
-  'script-src': digest(script),
-  'frame-ancestors': "'none'",
-})
+/** The content security policy of the page: what all pages have, and pictures that the reader chose. */
+export const policy = ownPolicy({ style, script }, { 'img-src': 'blob: data:' })
 
 /** The page to try a model by hand. `token`: whether the server needs one. */
-export function page({ model, name, version }: Version, token: boolean): string {
-  const { task, classes } = model.card
-  const noun = task === 'regression' ? plural(classes.length, 'number') : plural(classes.length, 'class', 'classes')
-  const body = html`<main>
-<h1>${name}</h1>
-<p class="soft">${noun}: ${classes.slice(0, 12).join(', ')}${classes.length > 12 && ', …'}. Version ${version}.</p>
-<form>
-<label id="drop"><strong>Choose pictures</strong>, drop them here, or paste one<input type="file" accept="image/*" multiple></label>
-${token && html`<label class="token">Token <input id="token" type="password" autocomplete="off"></label>`}
-</form>
-<noscript><p class="bad">This page needs JavaScript; without it use the command below.</p></noscript>
-<p id="said" class="hidden" role="status" aria-live="polite"></p>
-<ol id="answers" aria-label="Answers"></ol>
-<p>From a program:</p>
-<pre tabindex="0">curl --data-binary @cat.jpg${token && ' -H "authorization: Bearer $ANNEAL_TOKEN"'} ADDRESS/predict</pre>
-<p class="soft"><a href="openapi.json">openapi.json</a> describes all of it. Pictures stay between this page and its server.</p>
-</main>`
-  return document({ title: `${name} · Anneal`, style, script }, body)
-}
+export const page = (version: Version, token: boolean): string =>
+  filesPage(version, token, {
+    form: html`<label id="drop"><strong>Choose pictures</strong>, drop them here, or paste one<input type="file" accept="image/*" multiple></label>`,
+    command: 'curl --data-binary @cat.jpg',
+    samples: 'Pictures',
+    style,
+    script,
+  })

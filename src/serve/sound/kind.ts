@@ -7,7 +7,7 @@ import type { RawSound } from '../../runtime/types.ts'
 import type { ServedSounds } from '../model.ts'
 import { reasonOf } from '../reason.ts'
 import { Refused } from '../refused.ts'
-import type { Reading, Recording, ServedKind } from '../served-kind.ts'
+import { type Reading, type Recording, type ServedKind, settled } from '../served-kind.ts'
 import { soundsOf, ways } from './bodies.ts'
 import { page, policy } from './page.ts'
 import { soundTensors } from './tensors.ts'
@@ -71,13 +71,7 @@ export const sounds: ServedKind = {
   async given(contentType, body, reading) {
     const { sounds: all, many } = await soundsOf(contentType, body, reading.limits.maxPictures)
     return {
-      samples: all.map(({ recording }, i): PromiseSettledResult<Recording> => {
-        try {
-          return { status: 'fulfilled', value: queued(recording, reading, many ? `recording ${i + 1}` : undefined) }
-        } catch (reason) {
-          return { status: 'rejected', reason }
-        }
-      }),
+      samples: settled(all, ({ recording }, i) => queued(recording, reading, many ? `recording ${i + 1}` : undefined)),
       many,
       about: all.map(({ file }) => (file === undefined ? {} : { file })),
     }

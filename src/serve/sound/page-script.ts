@@ -1,65 +1,20 @@
-import { base } from '../../page/shell.ts'
-import { scoreScript, scoreStyle } from '../page-parts.ts'
+import { filesScript, filesStyle } from '../files-page.ts'
 
 /** The script of the page: sends the chosen recordings, and what the microphone heard, to its own server and shows the
  *  answers. */
-export const script = `
-'use strict'
-const form = document.querySelector('form')
-const input = document.querySelector('input[type=file]')
-const drop = document.querySelector('#drop')
-const list = document.querySelector('#answers')
-const said = document.querySelector('#said')
-const token = document.querySelector('#token')
-const button = document.querySelector('#record')
-const level = document.querySelector('#level')
-
-${scoreScript}
-const ask = async file => {
-  const item = document.createElement('li')
-  item.className = 'card'
+export const script = filesScript(
+  `const itemOf = file => {
+  const item = element('li', '', { className: 'card' })
   const player = document.createElement('audio')
   player.controls = true
   player.src = URL.createObjectURL(file)
   player.setAttribute('aria-label', file.name)
-  const waiting = element('p', 'Asking …', { className: 'soft' })
-  item.append(element('p', file.name, { className: 'file' }), player, waiting)
-  list.prepend(item)
-  const began = performance.now()
-  try {
-    const headers = { 'content-type': 'application/octet-stream' }
-    if (token && token.value) headers.authorization = 'Bearer ' + token.value
-    const response = await fetch('predict', { method: 'POST', headers, body: file })
-    const text = await response.text()
-    const answer = JSON.parse(text)
-    if (!response.ok) throw new Error(answer.error)
-    const words = answer.label ?? (answer.labels ? answer.labels.join(', ') || 'no label' : '')
-    if (words) item.append(element('h2', words))
-    item.append(answer.values ? numbers(entriesOf(text)) : bars(entriesOf(text)))
-    item.append(element('p', Math.round(performance.now() - began) + ' ms', { className: 'soft' }))
-    said.textContent = file.name + ': ' + (words || entriesOf(text).map(e => e.join(' ')).join(', '))
-  } catch (error) {
-    item.append(element('p', error instanceof TypeError ? 'The server does not answer.' : error.message, { className: 'bad' }))
-    said.textContent = file.name + ': ' + error.message
-  }
-  waiting.remove()
-}
-
-const command = document.querySelector('pre')
-command.textContent = command.textContent.replace('ADDRESS', location.origin)
-
-let turn = Promise.resolve()
-const take = files => { for (const file of files) turn = turn.then(() => ask(file)) }
-
-input.addEventListener('change', () => { take([...input.files]); input.value = '' })
-form.addEventListener('submit', event => event.preventDefault())
-document.addEventListener('dragover', event => { event.preventDefault(); drop.classList.add('over') })
-document.addEventListener('dragleave', () => drop.classList.remove('over'))
-document.addEventListener('drop', event => {
-  event.preventDefault()
-  drop.classList.remove('over')
-  take([...event.dataTransfer.files])
-})
+  item.append(element('p', file.name, { className: 'file' }), player)
+  return { item, body: item }
+}`,
+  `
+const button = document.querySelector('#record')
+const level = document.querySelector('#level')
 
 // A WAVE file of 32-bit floats, so that the server gets what the microphone heard.
 const wave = (samples, rate) => {
@@ -123,21 +78,16 @@ button.addEventListener('click', async () => {
   button.setAttribute('aria-pressed', String(Boolean(recording)))
   button.textContent = recording ? 'Stop and predict' : 'Record'
   button.focus()
-})
-`
+})`,
+)
 
-/** The style of the page: light and dark, small screens, keyboard focus. */
-export const style = `${base}
-h2 { font-size: 20px; line-height: 1.3; margin: 0 0 8px; overflow-wrap: anywhere; }
-.token { display: block; margin: 16px 0 0; font-size: 14px; }
-.token input { font: inherit; width: 100%; padding: 8px; border: 1px solid var(--line); border-radius: 7px; background: var(--paper); color: var(--text); }
-.buttons { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; margin: 12px 0 0; }
+/** The style of the page. */
+export const style =
+  filesStyle(`.buttons { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; margin: 12px 0 0; }
 button { font: inherit; color: var(--text); background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 8px 16px; min-height: 44px; cursor: pointer; }
 button:hover { border-color: var(--hue); }
 button[aria-pressed=true] { background: var(--bad); border-color: var(--bad); color: var(--ground); font-weight: 600; }
 .card { grid-template-columns: minmax(0, 1fr); gap: 8px; }
 .card p { margin: 0; }
 audio { width: 100%; }
-${scoreStyle}
-@media (max-width: 480px) { main { padding: 22px 16px 48px; } .buttons button { flex: 1 1 auto; } meter { width: 64px; } }
-`
+@media (max-width: 480px) { main { padding: 22px 16px 48px; } .buttons button { flex: 1 1 auto; } }`)

@@ -4,7 +4,7 @@ import { type ReadRow, RowReader, usualRow } from '../../runtime/table/rows.ts'
 import type { TableRow } from '../../runtime/types.ts'
 import type { ServedTable } from '../model.ts'
 import { Refused } from '../refused.ts'
-import type { Reading, Row, ServedKind } from '../served-kind.ts'
+import { type Reading, type Row, type ServedKind, settled } from '../served-kind.ts'
 import { rowsOf, ways } from './bodies.ts'
 import { page, policy } from './page.ts'
 import { columnInputs, rowSchema } from './schema.ts'
@@ -60,13 +60,7 @@ export const table: ServedKind = {
     const { card } = reading.model as ServedTable
     const { rows, many } = await rowsOf(contentType, body, { card, maxRows: reading.limits.maxRows })
     return {
-      samples: rows.map(({ row, where }): PromiseSettledResult<Row> => {
-        try {
-          return { status: 'fulfilled', value: queued(row, where, reading) }
-        } catch (reason) {
-          return { status: 'rejected', reason }
-        }
-      }),
+      samples: settled(rows, ({ row, where }) => queued(row, where, reading)),
       many,
       about: rows.map(() => ({})),
     }

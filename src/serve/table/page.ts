@@ -1,54 +1,44 @@
 import { quoted } from '../../base/format.ts'
 import { dateWord } from '../../cells/dates.ts'
 import type { TableCardInput } from '../../onnx/table-card.ts'
-import { digest, document, policy as policyOf } from '../../page/shell.ts'
 import { type Html, html } from '../../report/page/html.ts'
 import { usualRow } from '../../runtime/table/rows.ts'
+import { formPage } from '../form-page.ts'
 import type { ServedTable, Version } from '../model.ts'
+import { listed, ownPolicy } from '../page-parts.ts'
 import { script, style } from './page-script.ts'
 
-/** The content security policy of the page: its own style and script, and its own server. */
-export const policy = policyOf({
-  'connect-src': "'self'",
-  'style-src': digest(style),
-  'script-src': digest(script),
-  'frame-ancestors': "'none'",
-})
+/** The content security policy of the page. */
+export const policy = ownPolicy({ style, script })
 
 /** Categories of more words are typed, with the words as proposals. */
 const mostChoices = 40
 const mostProposals = 1000
 
 /** The page to try a model of a table by hand: a field for each column. `token`: whether the server needs one. */
-export function page({ model, name, version }: Version, token: boolean): string {
-  const { card } = model as ServedTable
+export function page(version: Version, token: boolean): string {
+  const { card } = version.model as ServedTable
   const { task, target, classes, inputs, positive, threshold } = card
   const what = task === 'regression' ? classes.join(', ') : `${target.join(', ')}: ${listed(classes)}`
   const decided =
     positive === undefined || threshold === undefined || threshold === 0.5
       ? ''
       : ` “${positive}” is decided from a probability of ${Number(threshold.toPrecision(3))} on.`
-  const command = `curl -d ${quoted(JSON.stringify(usualRow(card)))}`
-  const body = html`<main>
-<h1>${name}</h1>
-<p class="soft">Predicts ${what}.${decided} Version ${version}.</p>
-<form id="row" novalidate>
-<div class="fields">
+  return formPage(version, token, {
+    about: `Predicts ${what}.${decided}`,
+    form: {
+      id: 'row',
+      fields: html`<div class="fields">
 ${inputs.map((input, i) => field(input, i))}</div>
-<p class="soft" id="empty">An empty field is a missing value; grey values are usual ones, and are not sent.</p>
-${token && html`<label class="field token"><span>Token</span><input id="token" type="password" autocomplete="off"></label>`}
-<div class="buttons"><button type="submit" class="main">Predict</button><button type="button" id="usual">Fill in usual values</button><button type="button" id="clear">Clear</button></div>
-</form>
-<noscript><p class="bad">This page needs JavaScript; without it use the command below.</p></noscript>
-<section id="answer" role="status" aria-live="polite" aria-label="Answer"></section>
-<p>From a program:</p>
-<pre tabindex="0">${command}${token && ' -H "authorization: Bearer $ANNEAL_TOKEN"'} ADDRESS/predict</pre>
-<p class="soft"><a href="openapi.json">openapi.json</a> describes all of it. Rows stay between this page and its server.</p>
-</main>`
-  return document({ title: `${name} · Anneal`, style, script }, body)
+<p class="soft" id="empty">An empty field is a missing value; grey values are usual ones, and are not sent.</p>`,
+      buttons: html`<button type="button" id="usual">Fill in usual values</button>`,
+    },
+    command: `curl -d ${quoted(JSON.stringify(usualRow(card)))}`,
+    samples: 'Rows',
+    style,
+    script,
+  })
 }
-
-const listed = (names: readonly string[]) => `${names.slice(0, 12).join(', ')}${names.length > 12 ? ', …' : ''}`
 
 function field(input: TableCardInput, i: number): Html {
   const { name, usual = null } = input

@@ -1,7 +1,7 @@
 import { quoted } from '../../base/format.ts'
 import type { ServedTexts } from '../model.ts'
 import { Refused } from '../refused.ts'
-import type { Reading, ServedKind, Text } from '../served-kind.ts'
+import { type Reading, type ServedKind, settled, type Text } from '../served-kind.ts'
 import { textsOf, ways } from './bodies.ts'
 import { page, policy } from './page.ts'
 import { inputName, textTensor } from './tensors.ts'
@@ -33,13 +33,7 @@ export const texts: ServedKind = {
   async given(contentType, body, reading) {
     const { texts: all, many } = textsOf(contentType, body, reading.limits.maxRows)
     return {
-      samples: all.map((text, i): PromiseSettledResult<Text> => {
-        try {
-          return { status: 'fulfilled', value: queued(text, many ? `text ${i + 1}` : 'the text', reading) }
-        } catch (reason) {
-          return { status: 'rejected', reason }
-        }
-      }),
+      samples: settled(all, (text, i) => queued(text, many ? `text ${i + 1}` : 'the text', reading)),
       many,
       about: all.map(() => ({})),
     }

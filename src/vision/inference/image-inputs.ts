@@ -4,20 +4,10 @@ import { untilAborted } from '../../base/abort.ts'
 import { AnnealError, ImageError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import type { Place } from '../../data/index.ts'
+import type { RawPixels } from '../../runtime/types.ts'
 import type { Pixels } from '../types.ts'
 
-/** Pixels without a file: [height, width, channels], row-major. A canvas' `ImageData` is one. */
-export interface RawPixels {
-  /** 0 to 255, 0 to 65535, or floats from 0 (black) to 1 (white). */
-  readonly data: Uint8Array | Uint8ClampedArray | Uint16Array | Float32Array
-  readonly width: number
-  readonly height: number
-  /** Grey 1, grey and alpha 2, RGB 3, RGBA 4; any number where the model was trained on it. Default: as many as `data` has. */
-  readonly channels?: number
-  /** Whether the last channel is alpha, which is laid on white as in files. Default: of four channels, where the model was not
-   *  trained on channels as they are. */
-  readonly alpha?: boolean
-}
+export type { RawPixels }
 
 /** A `URL` object. */
 export interface UrlLike {

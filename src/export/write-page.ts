@@ -1,0 +1,28 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Assets } from '../page/assets.ts'
+import type { Example } from '../page/document.ts'
+import { type PagePlace, type Written, writePage, writeSingleFile } from '../page/write.ts'
+
+/** Writes a page with its model. exported: writes the model into a file, and gives its card. Returns the files with their sizes
+ *  in bytes. */
+export async function writePageWith<C extends Parameters<typeof writePage>[2]>(
+  { page, singleFile }: PagePlace,
+  assets: Assets,
+  examples: readonly Example[],
+  exported: (out: string) => Promise<{ card: C }>,
+): Promise<{ files: Written; card: C }> {
+  const work = singleFile === undefined ? undefined : mkdtempSync(join(tmpdir(), 'anneal-page-'))
+  try {
+    const out = join(work ?? page!, 'model.onnx')
+    const { card } = await exported(out)
+    const model = readFileSync(out)
+    const files = singleFile
+      ? writeSingleFile(singleFile, model, card, assets, examples)
+      : writePage(page!, model, card, assets, examples)
+    return { files, card }
+  } finally {
+    if (work) rmSync(work, { recursive: true, force: true })
+  }
+}
