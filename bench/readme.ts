@@ -1,4 +1,4 @@
-/** Writes the tables of figures in README.md and docs/speed.md from bench/results: node --import tsx bench/readme.ts
+/** Writes the tables of figures in README.md, docs/speed.md and docs/ranks.md from bench/results: node --import tsx bench/readme.ts
  *
  *  A table stands between `<!-- figures: NAME -->` and `<!-- end -->`. The text around the tables is written by hand. */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -24,6 +24,30 @@ interface Steps {
     model: string
     size: number
     ratios: Record<'sameWork' | 'sameWorkFloat32' | 'keptStatistics', Record<string, number>>
+  }[]
+}
+interface StepsAmx {
+  batch: number
+  results: {
+    model: string
+    size: number
+    ratios: Record<'sameWork' | 'keptStatistics', { best: number; bestMemoryKept: number }>
+    imagesPerSecond: Record<string, number>
+  }[]
+}
+interface FrozenAmx {
+  batch: number
+  results: { model: string; milliseconds: { body: Record<string, Figures> } }[]
+}
+interface Ranks {
+  results: {
+    name: string
+    imagesPerSecond: number
+    efficiency: number
+    sentBytesPerStep?: number
+    sumAloneMs?: number
+    waitedMs?: number
+    hidden?: number
   }[]
 }
 interface Loader {
@@ -161,6 +185,57 @@ function steps(): string {
   )
 }
 
+/** Beside PyTorch's bfloat16 on a processor with AMX. */
+function stepsWithTiles(): string {
+  const steps = result<StepsAmx>('step-amx').results.map(({ model, size, ratios, imagesPerSecond }) => {
+    const { sameWork, keptStatistics } = ratios
+    const rate = (name: string) => rounded(imagesPerSecond[name]!)
+    const shown = [sameWork.best, sameWork.bestMemoryKept, keptStatistics.best].map(v => v.toFixed(2))
+    return [
+      `\`${model}\`, ${size} px`,
+      ...shown,
+      rate('anneal bfloat16'),
+      rate('anneal bfloat16, kept statistics'),
+      rounded(Math.max(...['pytorch bfloat16', 'pytorch bfloat16 channels_last'].map(name => imagesPerSecond[name]!))),
+    ]
+  })
+  const { batch, results } = result<FrozenAmx>('frozen-amx')
+  const bodies = results.map(({ model, milliseconds: { body } }) => {
+    const theirs = Object.entries(body).filter(([name]) => name.startsWith('pytorch'))
+    const [ours, best] = [body['anneal bfloat16']!.median, Math.min(...theirs.map(([, { median }]) => median))]
+    const rate = (ms: number) => rounded((1000 * batch) / ms)
+    return [`\`${model}\`, frozen body, 128 px`, (best / ours).toFixed(2), '', '', rate(ours), '', rate(best)]
+  })
+  return table(
+    [
+      'times as fast as PyTorch, best of its bfloat16 settings:',
+      'same work',
+      'memory kept between steps',
+      'Anneal with frozen BatchNorm statistics',
+      'pictures/s',
+      'with frozen statistics',
+      "PyTorch's",
+    ],
+    [...steps, ...bodies],
+  )
+}
+
+function ranks(): string {
+  const rows = result<Ranks>('ranks').results.map(r => [
+    r.name,
+    once(r.imagesPerSecond),
+    `${whole(100 * r.efficiency)} %`,
+    r.sentBytesPerStep === undefined ? '' : `${once(r.sentBytesPerStep / 1e6)} MB`,
+    r.sumAloneMs === undefined ? '' : `${whole(r.sumAloneMs)} ms`,
+    r.waitedMs === undefined ? '' : `${whole(r.waitedMs)} ms`,
+    r.hidden === undefined ? '' : `${whole(100 * r.hidden)} %`,
+  ])
+  return table(
+    ['processes × threads', 'pictures/s', 'efficiency', 'sent a step', 'to sum them alone', 'waited for', 'hidden'],
+    rows,
+  )
+}
+
 function rest(): string {
   const { jpeg, cache, ratios } = result<Loader>('loader')
   const { seconds } = result<Start>('start')
@@ -230,7 +305,15 @@ function growth(): string {
 
 /** Returns the text with its tables written anew. */
 export function withFigures(text: string): string {
-  const tables: Record<string, () => string> = { summary, 'five steps': fiveSteps, steps, rest, growth }
+  const tables: Record<string, () => string> = {
+    summary,
+    'five steps': fiveSteps,
+    steps,
+    'steps with tiles': stepsWithTiles,
+    ranks,
+    rest,
+    growth,
+  }
   return text.replace(
     /(<!-- figures: ([a-z ]+) -->\n)[\s\S]*?(\n<!-- end -->)/g,
     (_, start: string, name: string, end: string) => {
@@ -242,6 +325,6 @@ export function withFigures(text: string): string {
 }
 
 if (process.argv[1]?.endsWith('readme.ts')) {
-  for (const name of ['README.md', 'docs/speed.md'])
+  for (const name of ['README.md', 'docs/speed.md', 'docs/ranks.md'])
     writeFileSync(root + name, withFigures(readFileSync(root + name, 'utf8')))
 }

@@ -5,7 +5,8 @@ import { withFigures } from '../../bench/readme.ts'
 
 for (const [name, tables] of [
   ['README.md', 1],
-  ['docs/speed.md', 4],
+  ['docs/speed.md', 5],
+  ['docs/ranks.md', 1],
 ] as const)
   test(`the figures in ${name} are those of bench/results`, () => {
     const text = readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')

@@ -195,6 +195,21 @@ test('a run is exported by the command, checked from text to label on its valida
     'near',
   )
   assert.equal((await exportText(run)).file, file, 'an exported model is written over')
+
+  // The classes of the texts are found by their names, and a run that answers otherwise is another one.
+  const path = join(run, 'best.json')
+  const saved = JSON.parse(readFileSync(path, 'utf8')) as ModelCard
+  const as = (other: Partial<ModelCard>) => writeFileSync(path, JSON.stringify({ ...saved, ...other }))
+  as({ classes: ['good', 'bad'] })
+  const turned = await exportText(run, { out: join(folder, 'turned.onnx') })
+  for (const { trained, exported } of turned.card.checks!) assert.deepEqual([trained, exported], [0, 0])
+  await assert.rejects(checkTextFile(file, { run }), /is another model than/)
+  as({ temperature: 3 })
+  await assert.rejects(
+    checkTextFile(file, { run }),
+    /is not the model of .*: in onnxruntime-node \S+ it does not answer as the trained net does: .*the largest difference is 0\.\d+/,
+  )
+  as({})
 })
 
 test('a file that is not the model of its card or run is refused, and so are places without texts', async () => {
