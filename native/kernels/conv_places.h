@@ -33,11 +33,30 @@ struct HeldRows {
   }
 };
 
+// Tiles 0 to 3 += a b over `words` of both, a few tiles: R tiles of rows, `below` apart, by C tiles of columns, `beside` apart
+template <int R, int C>
+ANNEAL_INLINE void addTiles(const float* a, long below, const float* b, long beside, long words) {
+  for (const float* const end = a + words; a < end; a += kTile, b += kTile) {
+    tileLoad<4>(a, 16), tileLoad<6>(b, 16);
+    tileDot<0, 4, 6>();
+    tileLoad<7>(b + beside, 16);
+    tileDot<1, 4, 7>();
+    if constexpr (R == 2) {
+      tileLoad<5>(a + below, 16);
+      tileDot<2, 5, 6>(), tileDot<3, 5, 7>();
+    }
+    if constexpr (C == 4) {
+      tileLoad<5>(b + 2 * beside, 16), tileLoad<6>(b + 3 * beside, 16);
+      tileDot<2, 4, 5>(), tileDot<3, 4, 6>();
+    }
+  }
+}
+
 // y = act(conv(x) + bias + plus)
 inline void placesConv(const ConvFull& s, const Half16* x, const Half16* packed, const float* bias, const Half16* plus, Act act,
                        Half16* y) {
-  const int lines = s.c / kLine, steps = s.k * s.k * lines, members = threads(), batches = (s.n + kPictures - 1) / kPictures;
-  const long below = lines * kTile, place = 2 * below, row = static_cast<long>(s.w) * batches * place;
+  const int lines = s.c / kLine, members = threads(), halves = (s.n + 15) / 16;  // tiles of pictures
+  const long below = lines * kTile, steps = s.k * s.k * below, row = static_cast<long>(s.w) * halves * below;
   const HeldRows rows(s, row * sizeof(float), 0, s.oh);
   const Array<Half16> none(s.c);
   const Scratch<float> map(Slot::shared, rows.ring * row);
@@ -46,17 +65,44 @@ inline void placesConv(const ConvFull& s, const Half16* x, const Half16* packed,
   withAct(act, [&](auto kind) {
 #pragma omp parallel num_threads(members)
     {
-      const Half16* const added = plus;
-      Half16* const made = y;
       const Tiles configured;
       float* const sums = products.at(team().rank);
+      // The outputs [n0, n0 + 16 C) at a place for 16 R pictures
+      const auto make = [&](auto tall, auto wide, int n0, int oy, int ox, int half) {
+        constexpr int R = decltype(tall)::value, C = decltype(wide)::value;
+        const float* const panel = words(packed) + n0 / 16 * steps;
+        tileZero<0>(), tileZero<1>(), tileZero<2>(), tileZero<3>();
+        for (int ty = 0; ty < s.k; ty++) {
+          const int sy = rows.source(oy, ty, s.h);
+          if (sy < 0) continue;
+          for (int tx = 0; tx < s.k; tx++) {
+            const int sx = rows.source(ox, tx, s.w);
+            if (sx < 0) continue;
+            const float* const from = held + rows.slot(sy) * row + (static_cast<long>(sx) * halves + half) * below;
+            addTiles<R, C>(from, below, panel + (ty * s.k + tx) * below, steps, below);
+          }
+        }
+        constexpr int width = 16 * C;
+        tileStore<0>(sums, width), tileStore<1>(sums + 16, width);
+        if constexpr (R == 2) tileStore<2>(sums + 16 * width, width), tileStore<3>(sums + 16 * width + 16, width);
+        if constexpr (C == 4) tileStore<2>(sums + 32, width), tileStore<3>(sums + 48, width);
+        for (long i = 0, end = std::min(16 * R, s.n - half * 16); i < end; i++)
+          for (int n = 0; n < width; n += 32) {
+            const size_t to = (((half * 16 + i) * s.oh + oy) * s.ow + ox) * static_cast<size_t>(s.outs) + n0 + n;
+            finish(kind, sums + i * width + n, bias ? bias + n0 + n : nullptr, plus ? plus + to : nullptr, y + to);
+          }
+      };
+      using std::integral_constant;
+      constexpr integral_constant<int, 1> one;
+      constexpr integral_constant<int, 2> two;
+      constexpr integral_constant<int, 4> four;
       int next = 0;  // the first row that was not held yet
       for (int y0 = 0; y0 < s.oh; y0 += rows.band) {
         const int count = std::min(rows.band, s.oh - y0), from = std::max(next, rows.first(y0)), to = rows.end(y0, count);
 #pragma omp for schedule(static)
-        for (long item = 0; item < static_cast<long>(std::max(0, to - from)) * s.w * batches * 2; item++) {
-          const long half = item % (2 * batches), at = item / (2 * batches), sx = at % s.w, sy = from + at / s.w;
-          float* const tile = held + rows.slot(static_cast<int>(sy)) * row + (sx * 2 * batches + half) * below;
+        for (long item = 0; item < static_cast<long>(std::max(0, to - from)) * s.w * halves; item++) {
+          const long half = item % halves, at = item / halves, sx = at % s.w, sy = from + at / s.w;
+          float* const tile = held + rows.slot(static_cast<int>(sy)) * row + (sx * halves + half) * below;
           for (int r = 0; r < 16; r++) {
             const long n = half * 16 + r;
             const auto* source = reinterpret_cast<const float*>(n < s.n ? x + ((n * s.h + sy) * s.w + sx) * s.c : none.data());
@@ -65,33 +111,17 @@ inline void placesConv(const ConvFull& s, const Half16* x, const Half16* packed,
         }
         next = std::max(next, to);
         const long places = static_cast<long>(count) * s.ow;
-#pragma omp for schedule(static)
-        for (long item = 0; item < s.outs / 32 * places; item++) {
+#pragma omp for schedule(static) nowait
+        for (long item = 0; item < (halves > 1 ? s.outs / 32 * places : 0); item++) {
           const int n0 = static_cast<int>(item / places) * 32, out = static_cast<int>(item % places);
-          const int oy = y0 + out / s.ow, ox = out % s.ow;
-          const float* const panel = words(packed) + static_cast<size_t>(n0 / 16) * steps * kTile;
-          for (int q = 0; q < batches; q++) {
-            tileZero<0>(), tileZero<1>(), tileZero<2>(), tileZero<3>();
-            for (int ty = 0; ty < s.k; ty++) {
-              const int sy = rows.source(oy, ty, s.h);
-              if (sy < 0) continue;
-              for (int tx = 0; tx < s.k; tx++) {
-                const int sx = rows.source(ox, tx, s.w);
-                if (sx < 0) continue;
-                const float* a = held + rows.slot(sy) * row + (static_cast<long>(sx) * batches + q) * place;
-                const float *b = panel + (ty * s.k + tx) * below, *const b1 = b + static_cast<size_t>(steps) * kTile;
-                for (long at = 0; at < below; at += kTile) {
-                  tileLoad<4>(a + at, 16), tileLoad<6>(b + at, 16), tileLoad<7>(b1 + at, 16), tileLoad<5>(a + below + at, 16);
-                  tileDot<0, 4, 6>(), tileDot<1, 4, 7>(), tileDot<2, 5, 6>(), tileDot<3, 5, 7>();
-                }
-              }
-            }
-            tileStore<0>(sums, 32), tileStore<1>(sums + 16, 32), tileStore<2>(sums + 512, 32), tileStore<3>(sums + 528, 32);
-            for (long i = 0, end = std::min(kPictures, s.n - q * kPictures); i < end; i++) {
-              const size_t to = (((q * kPictures + i) * s.oh + oy) * s.ow + ox) * static_cast<size_t>(s.outs) + n0;
-              finish(kind, sums + i * 32, bias ? bias + n0 : nullptr, added ? added + to : nullptr, made + to);
-            }
-          }
+          for (int half = 0; half + 1 < halves; half += 2) make(two, two, n0, y0 + out / s.ow, out % s.ow, half);
+        }
+        // The last tile of pictures, if it is alone, by 64 outputs
+#pragma omp for schedule(static)
+        for (long item = 0; item < (halves % 2 ? (s.outs + 63) / 64 * places : 0); item++) {
+          const int n0 = static_cast<int>(item / places) * 64, out = static_cast<int>(item % places);
+          if (n0 + 64 <= s.outs) make(one, four, n0, y0 + out / s.ow, out % s.ow, halves - 1);
+          else make(one, two, n0, y0 + out / s.ow, out % s.ow, halves - 1);
         }
       }
     }
@@ -185,7 +215,7 @@ inline void tilesConv(const ConvFull& s, const Half16* x, const Half16* packed, 
 // dw [outs][taps][c] from g, the gradient of the convolution. Each result is summed by one thread, in an order that no number of
 // threads changes.
 inline void tilesGrad(const ConvFull& s, const Half16* x, const Half16* g, float* dw) {
-  if (byPlaces(s)) return placesGrad(s, x, g, dw);
+  if (s.n >= 16) return placesGrad(s, x, g, dw);  // half of the pictures may be missing: nothing else is copied
   if (Line::serves(s)) return lineGrad(s, x, g, dw);
   columnsGrad(s, x, g, dw);
 }

@@ -60,8 +60,8 @@ struct ConvStem {
 };
 // k x k over c channels, without groups; for the tiles of AMX c and outs are multiples of 32
 using ConvFull = ConvStem;
-// Whether tiles hold pictures (conv_places.h): few of the 32 that two of them hold are missing
-inline bool byPlaces(const ConvFull& s) { return 6 * s.n >= 5 * 32 * ((s.n + 31) / 32); }
+// Whether tiles hold pictures (conv_places.h): few of the 16 of each tile are missing
+inline bool byPlaces(const ConvFull& s) { return 6 * s.n >= 5 * 16 * ((s.n + 15) / 16); }
 // Sums over pixels, one for each channel.
 struct Sums {
   double* first = nullptr;   // forward: of z; backward: of g

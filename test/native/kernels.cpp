@@ -369,7 +369,7 @@ struct Suite {
       for (const int stride : {1, 2}) grouped({2, 7, 8, 64, each, stride, 6 / stride + 1, 7 / stride + 1});
     convTiles({2, 9, 10, 64, 3, 1, 1, 0, 0, 32}), convTiles({3, 7, 8, 32, 3, 2, 1, 0, 0, 96}), convTiles({1, 2, 3, 32, 1, 1, 0, 0, 0, 32});
     convTiles({32, 5, 3, 64, 3, 2, 1, 0, 0, 32}), convTiles({27, 14, 64, 32, 3, 2, 1, 0, 0, 32});
-    convTiles({32, 4, 4, 32, 3, 1, 1, 0, 0, 64});
+    convTiles({32, 4, 4, 32, 3, 1, 1, 0, 0, 64}), convTiles({14, 3, 5, 32, 3, 2, 1, 0, 0, 96});
     convStem({2, 20, 22, sizeof(T) == 2 ? 4 : 3, 7, 2, 3, 0, 0, 40});
     pool(3, 12, 40);
     for (const bool batch : {false, true}) {

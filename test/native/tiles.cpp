@@ -304,6 +304,8 @@ int main() {
     convolution({32, 4, 4, 32, 3, 1, 1, 0, 0, 64}), convolution({30, 3, 5, 64, 3, 2, 1, 0, 0, 32});
     convolution({28, 6, 4, 32, 1, 2, 0, 0, 0, 32}), convolution({59, 1, 2, 32, 3, 1, 1, 0, 0, 32});
     convolution({32, 9, 40, 32, 5, 3, 2, 0, 0, 64}), convolution({27, 7, 3, 32, 2, 1, 0, 0, 0, 32});
+    convolution({16, 4, 3, 64, 3, 1, 1, 0, 0, 96}), convolution({14, 5, 4, 32, 3, 2, 1, 0, 0, 64});
+    convolution({47, 3, 3, 32, 3, 1, 1, 0, 0, 96}), convolution({20, 3, 4, 32, 3, 1, 1, 0, 0, 32});
     convolution({32, 14, 64, 32, 3, 2, 1, 0, 0, 32}), convolution({32, 9, 130, 32, 1, 4, 0, 0, 0, 32});
   }
   for (const int count : {1, 2}) {

@@ -43,6 +43,7 @@ const shapes: Record<string, Shape> = {
   '1 x 1 at stride 2': { n: 2, cin: 64, h: 7, w: 6, cout: 32, k: 1, stride: 2 },
   'a stem': { n: 2, cin: 3, h: 23, w: 20, cout: 40, k: 7, stride: 2 },
   '3 x 3, many pictures of few pixels': { n: 32, cin: 64, h: 4, w: 5, cout: 32, k: 3 },
+  '3 x 3, a batch of 16': { n: 16, cin: 32, h: 5, w: 3, cout: 96, k: 3 },
   '3 x 3 at stride 2, many pictures': { n: 59, cin: 32, h: 5, w: 4, cout: 64, k: 3, stride: 2 },
   '1 x 1 at stride 2, many pictures': { n: 28, cin: 32, h: 6, w: 5, cout: 32, k: 1, stride: 2 },
   '5 x 5': { n: 2, cin: 32, h: 9, w: 11, cout: 32, k: 5 },
