@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -237,4 +237,21 @@ test('evaluate counts recordings, not their windows, and answers as predict does
     Math.abs(metrics.accuracy! - right / files.length) < 1e-9,
     `${metrics.accuracy}, by predict ${right} of ${files.length}`,
   )
+
+  // A run says the same of its validation recordings.
+  const split = join(root, 'split')
+  cpSync(folder, join(split, 'train'), { recursive: true })
+  cpSync(dir, join(split, 'valid'), { recursive: true })
+  // As many of one window each
+  for (const [i, { own, file }] of files.entries())
+    writeFileSync(
+      file.replace(dir, join(split, 'valid')).replace(/\d\.wav$/, 's$&'),
+      wav([makers[own]!(90 + i, 0.7, 16_000)]),
+    )
+  const out = join(root, 'split-run')
+  const { metrics: own, loss } = await recipe.train(split, { ...options(), epochs: 0, out })
+  const again = await recipe.evaluate(out, join(split, 'valid'), {})
+  assert.equal(again.samples, 2 * files.length)
+  assert.ok(Math.abs(again.metrics.accuracy! - own.accuracy!) < 1e-9, `${again.metrics.accuracy}, ${own.accuracy}`)
+  assert.ok(Math.abs(again.loss - loss) < 1e-3, `${again.loss}, ${loss}`)
 })

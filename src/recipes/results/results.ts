@@ -36,8 +36,9 @@ export async function finish(
   const plain = evaluated ?? (await learn.validate(source('valid'), { signal }))
   const { temperature, calibration } = calibrate(session, meaning, plain)
   const calibrated = { ...plain, probabilities: atTemperature(meaning, plain, temperature) }
+  const whole = pooled(calibrated, source('valid'), objective) // of samples, where a row is a part of one
   const thresholds =
-    task === 'multi' ? chooseThresholds(session, meaning, calibrated, { metric: options.thresholdFor }) : undefined
+    task === 'multi' ? chooseThresholds(session, meaning, whole, { metric: options.thresholdFor }) : undefined
   const isMember = options.folds !== undefined || context.seedShift !== undefined
   if (isMember) keepHeld(session.run.dir, calibrated)
   const scored = (e: Evaluation): PartResult => {
@@ -47,7 +48,7 @@ export async function finish(
     const intervals = intervalOf(prepared, e)
     return { loss: e.loss, metrics, ...(intervals ? { intervals } : {}) }
   }
-  const valid = scored(calibrated)
+  const valid = scored(whole)
   const card = modelCard(
     prepared,
     options,
