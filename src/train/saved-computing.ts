@@ -1,5 +1,6 @@
 import { machine } from '../setup/index.ts'
 import { kernelSets, kernelsInUse } from '../torch/index.ts'
+import { convProducts, convWays } from '../torch/nn/conv-ways.ts'
 import { type Computing, computeBy } from './measure-kernels.ts'
 
 /** How a saved net was computed in training and validation, and on which processor. */
@@ -13,12 +14,19 @@ export const savedComputing = (computing: Computing, device: string): { computin
   device === 'cpu' ? { computing: { cpu: machine().cpu.model, ...computing } } : {}
 
 /** How a saved net was computed, since other kernels round otherwise. Undefined on another processor, where those may be
- *  slower or missing, and where libtorch's kernels are asked for. */
+ *  slower or missing; where libtorch's kernels are asked for; and where this version knows other kernels. */
 export function computingOf({ computing }: { computing?: SavedComputing }): Computing | undefined {
   if (!computing || computing.cpu !== machine().cpu.model || kernelsInUse() === 'aten') return undefined
-  const { cpu: _, set, ...rest } = computing
-  return { ...rest, ...(set !== undefined && kernelSets().includes(set) && { set }) }
+  const { kernels, set, plan } = computing
+  const known =
+    (kernels === 'own' || kernels === 'aten') &&
+    (set === undefined || kernelSets().includes(set)) &&
+    (plan === undefined || isPlan(plan))
+  return known ? { kernels, ...(set !== undefined && { set }), ...(plan && { plan }) } : undefined
 }
+
+const isPlan = (plan: object | null): boolean =>
+  plan !== null && Object.values(plan).every(ways => convProducts.every(product => convWays.includes(ways?.[product])))
 
 /** Runs `fn` with products computed so. Undefined: as they are now. */
 export function computedIn<T>(computing: Computing | undefined, fn: () => T): T {
