@@ -187,7 +187,8 @@ function steps(): string {
 
 /** Beside PyTorch's bfloat16 on a processor with AMX. */
 function stepsWithTiles(): string {
-  const steps = result<StepsAmx>('step-amx').results.map(({ model, size, ratios, imagesPerSecond }) => {
+  const measured = ['step-amx', 'step-amx-more'].flatMap(name => result<StepsAmx>(name).results)
+  const steps = measured.map(({ model, size, ratios, imagesPerSecond }) => {
     const { sameWork, keptStatistics } = ratios
     const rate = (name: string) => rounded(imagesPerSecond[name]!)
     const shown = [sameWork.best, sameWork.bestMemoryKept, keptStatistics.best].map(v => v.toFixed(2))
