@@ -1,4 +1,4 @@
-// Convolutions by the tiles of AMX for large batches: the sixteen rows of a tile are sixteen pictures at one place of the map. So each
+// Convolutions by the tiles of AMX for batches of 14 pictures and more: the sixteen rows of a tile are sixteen pictures at one place of the map. So each
 // place is copied once, the pixels under the kernel are whole tiles, and taps that fall outside the map cost nothing. Rows of the map
 // are copied as they are needed; as many as fit are held.
 #pragma once
@@ -9,10 +9,9 @@ namespace anneal::kernels {
 inline namespace ANNEAL_ISA {
 namespace {
 
-constexpr int kPictures = 32;                          // that two tiles hold at one place
-constexpr size_t kHeldMapBytes = size_t(1) << 20;      // of the rows that the team holds at a time
-
-constexpr long kSummed = 24;                           // tiles that gradients of weights sum at a time: two rows of them stay in L1
+constexpr int kPictures = 32;                      // that two tiles hold at one place
+constexpr size_t kHeldMapBytes = size_t(1) << 20;  // of the rows that the team holds at a time
+constexpr long kSummed = 24;                       // tiles that gradients of weights sum at a time: two rows of them stay in L1
 
 // Which rows of the input lie under rows of the output, and where the last of them are held
 struct HeldRows {
@@ -32,25 +31,6 @@ struct HeldRows {
     return at < 0 || at % s.up || at / s.up >= size ? -1 : at / s.up;
   }
 };
-
-// Tiles 0 to 3 += a b over `words` of both, a few tiles: R tiles of rows, `below` apart, by C tiles of columns, `beside` apart
-template <int R, int C>
-ANNEAL_INLINE void addTiles(const float* a, long below, const float* b, long beside, long words) {
-  for (const float* const end = a + words; a < end; a += kTile, b += kTile) {
-    tileLoad<4>(a, 16), tileLoad<6>(b, 16);
-    tileDot<0, 4, 6>();
-    tileLoad<7>(b + beside, 16);
-    tileDot<1, 4, 7>();
-    if constexpr (R == 2) {
-      tileLoad<5>(a + below, 16);
-      tileDot<2, 5, 6>(), tileDot<3, 5, 7>();
-    }
-    if constexpr (C == 4) {
-      tileLoad<5>(b + 2 * beside, 16), tileLoad<6>(b + 3 * beside, 16);
-      tileDot<2, 4, 5>(), tileDot<3, 4, 6>();
-    }
-  }
-}
 
 // y = act(conv(x) + bias + plus)
 inline void placesConv(const ConvFull& s, const Half16* x, const Half16* packed, const float* bias, const Half16* plus, Act act,
@@ -191,10 +171,7 @@ inline void placesGrad(const ConvFull& s, const Half16* x, const Half16* g, floa
               if (sx < 0) continue;
               const float* gp = a + k / 16 * gs + (r * gRow + ox * batches) * kTile;
               const float* xp = b + c0 / 16 * xs + (rows.slot(sy) * xRow + sx * batches) * kTile;
-              for (long q = 0; q < batches; q++, gp += kTile, xp += kTile) {
-                tileLoad<4>(gp, 16), tileLoad<6>(xp, 16), tileLoad<7>(xp + xs, 16), tileLoad<5>(gp + gs, 16);
-                tileDot<0, 4, 6>(), tileDot<1, 4, 7>(), tileDot<2, 5, 6>(), tileDot<3, 5, 7>();
-              }
+              addTiles<2, 2>(gp, gs, xp, xs, batches * kTile);
             }
           }
           tileStore<0>(c, line), tileStore<1>(c + 16, line), tileStore<2>(c1, line), tileStore<3>(c1 + 16, line);

@@ -19,6 +19,25 @@ constexpr long kTile = 256;                            // words of a tile
 constexpr size_t kHeldBytes = size_t(3) << 18;         // of the rows that a thread holds at a time
 constexpr int kLine = 32;                              // values of bfloat16 in a row of a tile
 
+// Tiles 0 to 3 += a b over `words` of both, a few tiles: R tiles of rows, `below` apart, by C tiles of columns, `beside` apart
+template <int R, int C>
+ANNEAL_INLINE void addTiles(const float* a, long below, const float* b, long beside, long words) {
+  for (const float* const end = a + words; a < end; a += kTile, b += kTile) {
+    tileLoad<4>(a, 16), tileLoad<6>(b, 16);
+    tileDot<0, 4, 6>();
+    tileLoad<7>(b + beside, 16);
+    tileDot<1, 4, 7>();
+    if constexpr (R == 2) {
+      tileLoad<5>(a + below, 16);
+      tileDot<2, 5, 6>(), tileDot<3, 5, 7>();
+    }
+    if constexpr (C == 4) {
+      tileLoad<5>(b + 2 * beside, 16), tileLoad<6>(b + 3 * beside, 16);
+      tileDot<2, 4, 5>(), tileDot<3, 4, 6>();
+    }
+  }
+}
+
 // c [32][32] (+)= a b over `steps` tiles: those of a and of b follow each other, their second rows and columns are `below` and `beside`
 ANNEAL_INLINE void fourTiles(const float* a, long below, const float* b, long beside, int steps, float* c, long ldc, bool add) {
   float *c1 = c + 16 * ldc;
@@ -27,10 +46,7 @@ ANNEAL_INLINE void fourTiles(const float* a, long below, const float* b, long be
   } else {
     tileZero<0>(), tileZero<1>(), tileZero<2>(), tileZero<3>();
   }
-  for (int s = 0; s < steps; s++, a += kTile, b += kTile) {
-    tileLoad<4>(a, 16), tileLoad<6>(b, 16), tileLoad<7>(b + beside, 16), tileLoad<5>(a + below, 16);
-    tileDot<0, 4, 6>(), tileDot<1, 4, 7>(), tileDot<2, 5, 6>(), tileDot<3, 5, 7>();
-  }
+  addTiles<2, 2>(a, below, b, beside, steps * kTile);
   tileStore<0>(c, ldc), tileStore<1>(c + 16, ldc), tileStore<2>(c1, ldc), tileStore<3>(c1 + 16, ldc);
 }
 

@@ -135,7 +135,6 @@ function ratesIn(
       }
       const started = performance.now()
       for (let round = 0; round <= rounds; round++) {
-        // The first round is slow: it only says which ways are hopeless.
         if (round > 1 && performance.now() - started > 1000 * longEnough) break
         const best = (kind: Work) => Math.min(...least.map(l => l[kind]))
         const fastest = { step: best('step'), frozen: best('frozen') }
@@ -151,6 +150,7 @@ function ratesIn(
               done()
             }
             const ms = now() - start
+            // The first round is slow: it only says which ways are hopeless.
             least[i]![kind] = round < 2 ? ms : Math.min(least[i]![kind], ms)
           }
       }

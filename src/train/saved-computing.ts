@@ -9,20 +9,27 @@ export interface SavedComputing extends Computing {
   cpu: string
 }
 
+let known: string | undefined
+/** The name of this processor, which is read from files once: each batch of a prediction asks for it. */
+const processor = (): string => {
+  known ??= machine().cpu.model
+  return known
+}
+
 /** How a run on this processor computes, for the card of its net; nothing on another device. */
 export const savedComputing = (computing: Computing, device: string): { computing?: SavedComputing } =>
-  device === 'cpu' ? { computing: { cpu: machine().cpu.model, ...computing } } : {}
+  device === 'cpu' ? { computing: { cpu: processor(), ...computing } } : {}
 
 /** How a saved net was computed, since other kernels round otherwise. Undefined on another processor, where those may be
  *  slower or missing; where libtorch's kernels are asked for; and where this version knows other kernels. */
 export function computingOf({ computing }: { computing?: SavedComputing }): Computing | undefined {
-  if (!computing || computing.cpu !== machine().cpu.model || kernelsInUse() === 'aten') return undefined
+  if (!computing || computing.cpu !== processor() || kernelsInUse() === 'aten') return undefined
   const { kernels, set, plan } = computing
-  const known =
+  const fits =
     (kernels === 'own' || kernels === 'aten') &&
     (set === undefined || kernelSets().includes(set)) &&
     (plan === undefined || isPlan(plan))
-  return known ? { kernels, ...(set !== undefined && { set }), ...(plan && { plan }) } : undefined
+  return fits ? { kernels, ...(set !== undefined && { set }), ...(plan && { plan }) } : undefined
 }
 
 const isPlan = (plan: object | null): boolean =>
