@@ -82,8 +82,9 @@ export type EpochEvent = Phase & {
   optimum?: boolean
 }
 
-/** The resume state of this step is about to be written; `truncateAfter(step)` cuts behind this line. */
-export type CheckpointEvent = { type: 'checkpoint'; step: number; epoch: number }
+/** The resume state of this step is about to be written; `truncateAfter` cuts behind this line. `number` counts the states
+ *  of a run: two of them can be of one step, before and after its weights are judged. Runs of earlier versions have none. */
+export type CheckpointEvent = { type: 'checkpoint'; step: number; epoch: number; number?: number }
 
 /** A warning for the user. */
 export type WarningEvent = { type: 'warning'; message: string }

@@ -24,10 +24,12 @@ export function readEvents(path: string): EventLog {
   return log
 }
 
-/** How many bytes belong to the checkpoint of `step`: up to the end of its own event, else up to the first event of a
- *  later step. */
-export function cutAfter(log: EventLog, step: number): number {
-  const checkpoint = log.events.findLastIndex(e => e.type === 'checkpoint' && e.step === step)
+/** How many bytes belong to the checkpoint of `step` with this `number`: up to the end of its own event, else up to the
+ *  first event of a later step. */
+export function cutAfter(log: EventLog, { step, number }: { step: number; number?: number | undefined }): number {
+  const checkpoint = log.events.findLastIndex(
+    e => e.type === 'checkpoint' && e.step === step && (number === undefined || e.number === number),
+  )
   if (checkpoint >= 0) return log.ends[checkpoint]!
   const later = log.events.findIndex(e => 'step' in e && e.step > step)
   return later < 0 ? log.bytes : (log.ends[later - 1] ?? 0)

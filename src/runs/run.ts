@@ -23,10 +23,12 @@ export interface Run {
   writeConfig(config: RunConfig): void
   /** Stamps and appends an event; an epoch adds its row to `metrics.csv`. Never throws for a full disk. */
   append(event: EventBody): RunEvent
-  /** Announces the resume state of `step`, on the disk when it returns. Call it just before that state is written. */
-  checkpoint(at: { step: number; epoch: number }): void
-  /** Drops every event and row behind the checkpoint of `step`, so that a resumed run doubles no history. */
-  truncateAfter(step: number): void
+  /** Announces a resume state, on the disk when it returns. Call it just before that state is written. A process that is
+   *  killed between the two leaves the announcement of a state that does not exist, so each state has its own `number`. */
+  checkpoint(at: { step: number; epoch: number; number?: number }): void
+  /** Drops every event and row behind the checkpoint of `step` with this `number`, so that a resumed run doubles no
+   *  history. Without a number, behind the last checkpoint of the step. */
+  truncateAfter(at: { step: number; number?: number | undefined }): void
   /** Writes `result.json` and the last event. Throws where they can't be written. */
   finish(result: RunResult): void
   /** Writes pending events and gives the folder back. Also done when the process exits. */
@@ -94,14 +96,14 @@ function hold(dir: string, log: EventLog, unlock: () => void): Run {
       if (event.type === 'epoch') addRow(event)
       return event
     },
-    checkpoint({ step, epoch }) {
-      run.append({ type: 'checkpoint', step, epoch })
+    checkpoint({ step, epoch, number }) {
+      run.append({ type: 'checkpoint', step, epoch, ...(number === undefined ? {} : { number }) })
       writer.flush({ sync: true })
     },
-    truncateAfter(step) {
+    truncateAfter(at) {
       writer.flush()
       const log = readEvents(paths.events)
-      writer.truncate(cutAfter(log, step))
+      writer.truncate(cutAfter(log, at))
       const { events } = readEvents(paths.events)
       writeAtomic(paths.metrics, metricsTable(events))
       more = otherMetrics(events)

@@ -46,7 +46,7 @@ test('a run killed at any moment is read, and goes on from whole lines', { timeo
     const dir = process.argv[2]
     const run = openRun(dir, process.argv[3])
     const step0 = readEvents(runPaths(dir).events).events.findLast(e => e.type === 'checkpoint')?.step ?? 0
-    run.truncateAfter(step0)
+    run.truncateAfter({ step: step0 })
     process.stdout.write('ready\\n')
     for (let step = step0 + 1; ; step++) {
       run.append({ type: 'batch', phase: 'head', step, epoch: 1, loss: 1, smooth: 1, lrs: [1e-3] })
@@ -143,7 +143,7 @@ test('truncateAfter drops what the resumed run does again, rows of metrics.csv a
   const seconds = { head: 1, total: 1 }
   run.finish({ run: run.dir, model: 'm', classes: ['a', 'b'], metrics: { accuracy: 0.5 }, loss: 1, epochs: 3, seconds })
   assert.ok(existsSync(run.paths.result), 'existsSync(run.paths.result)')
-  run.truncateAfter(20)
+  run.truncateAfter({ step: 20 })
   const { events } = readEvents(run.paths.events)
   assert.equal(events.at(-1)?.type, 'checkpoint')
   assert.deepEqual(
@@ -157,13 +157,28 @@ test('truncateAfter drops what the resumed run does again, rows of metrics.csv a
   assert.equal(readFileSync(run.paths.metrics, 'utf8').trim().split('\n').length, 3)
   assert.ok(!existsSync(run.paths.result), '!existsSync(run.paths.result)')
 
-  run.truncateAfter(15) // there is no checkpoint event at this step
+  run.truncateAfter({ step: 15 }) // there is no checkpoint event at this step
   assert.deepEqual(steps(readEvents(run.paths.events).events).at(-1), 15)
-  run.truncateAfter(0)
+  run.truncateAfter({ step: 0 })
   assert.equal(statSync(run.paths.events).size, 0)
   run.append({ type: 'line', text: 'afresh' })
   run.close()
   assert.equal(readEvents(run.paths.events).events.length, 1)
+})
+
+test('of two states of one step, the events behind the one that was written are dropped', () => {
+  const run = openRun(join(root, 'twice'), 'create')
+  run.append(batch(10))
+  run.checkpoint({ step: 10, epoch: 1, number: 1 })
+  run.append(epoch(1))
+  run.checkpoint({ step: 10, epoch: 1, number: 2 }) // killed here: the state itself was never written
+  const rows = () => readFileSync(run.paths.metrics, 'utf8').trim().split('\n').length - 1
+  assert.equal(rows(), 1)
+  run.truncateAfter({ step: 10, number: 2 })
+  assert.equal(rows(), 1)
+  run.truncateAfter({ step: 10, number: 1 })
+  assert.equal(rows(), 0)
+  run.close()
 })
 
 test('batches are cheap, and written within a second in a busy loop and in an idle one', async () => {

@@ -34,6 +34,8 @@ interface ResumeState {
   format: 3
   step: number
   epoch: number
+  /** How many states this run has written. Runs of earlier versions have none. */
+  number?: number
   answers: Record<string, unknown>
   /** What the phase in progress needs, beside the tensors. */
   inner?: Inner | undefined
@@ -78,7 +80,7 @@ export class Session implements Narrator {
     try {
       text = readFileSync(this.#path, 'utf8')
     } catch {
-      this.run.truncateAfter(0)
+      this.run.truncateAfter({ step: 0 })
       this.#remember()
       return false
     }
@@ -92,7 +94,7 @@ export class Session implements Narrator {
         { cause },
       )
     }
-    this.run.truncateAfter(this.#state.step)
+    this.run.truncateAfter(this.#state)
     this.#remember()
     this.emit({ type: 'resumed', step: this.#state.step })
     return true
@@ -171,21 +173,23 @@ export class Session implements Narrator {
     tensors?: ReadonlyMap<string, Tensor>
   }): boolean {
     if (!this.ranks.isFirst) return true
-    const name = tensors ? `step-${step}.safetensors` : undefined
+    const number = (this.#state.number ?? 0) + 1
+    const name = tensors ? `step-${step}-${number}.safetensors` : undefined
     const next: ResumeState = {
       format: 3,
       step,
       epoch,
+      number,
       answers: this.#state.answers,
       ...(inner ? { inner } : {}),
       ...(name ? { tensors: name } : {}),
     }
     try {
       if (name) writeSafetensors(join(this.run.paths.resume, name), storedTensors(tensors!))
-      this.run.checkpoint({ step, epoch })
+      this.run.checkpoint({ step, epoch, number })
       writeAtomic(this.#path, JSON.stringify(next))
     } catch (error) {
-      if (name && name !== this.#state.tensors) rmSync(join(this.run.paths.resume, name), { force: true })
+      if (name) rmSync(join(this.run.paths.resume, name), { force: true })
       this.warn(
         `the resume state could not be written (${(error as Error).message}); training goes on, and the state before it is kept`,
       )
