@@ -167,9 +167,11 @@ async function compile() {
         logLevel: 'warning',
       })
       // The scripts of the pages that `anneal export --page` writes. They get onnxruntime-web from their caller.
-      for (const [entry, name] of [
-        ['main.ts', 'client.js'],
-        ['sound.ts', 'client-sound.js'],
+      // Those of texts and of tables have the runtime of their kind alone.
+      for (const [entry, name, ...others] of [
+        ['main.ts', 'client.js', '@huggingface/tokenizers'],
+        ['sound.ts', 'client-sound.js', '@huggingface/tokenizers'],
+        ['text.ts', 'client-text.js'],
       ])
         buildSync({
           absWorkingDir: root,
@@ -180,7 +182,7 @@ async function compile() {
           format: 'iife',
           globalName: 'annealPage',
           target: 'es2022',
-          external: ['onnxruntime-web/*', '@huggingface/tokenizers'], // no page has words
+          external: ['onnxruntime-web/*', ...others],
           define: { 'import.meta.url': 'annealAddress' },
           legalComments: 'none',
           logLevel: 'warning',

@@ -31,3 +31,4 @@ export {
   exportText,
   type TextFileCheck,
 } from './text/export-text.ts'
+export { type ExportedTextPage, exportTextPage, type TextPageOptions } from './text/page.ts'

@@ -1,13 +1,19 @@
-/** What every page knows of itself, written by the export as JSON. */
-export interface AnySetup {
+/** What a page knows of the answers of its model. */
+export interface Answers {
+  task: 'single' | 'multi' | 'regression'
+  classes: readonly string[]
+  thresholds?: readonly number[]
+  /** The units of numbers, empty where there is none. */
+  units?: readonly string[]
+}
+
+/** What every page that holds its model knows of itself, written by the export as JSON. */
+export interface AnySetup extends Answers {
   /** How many bytes model and runtime have to be fetched, by address; without one they are in the page. */
   files: Record<'model' | 'wasm', { url?: string; bytes: number }>
   /** The address of the page's script; without one it is in the page. */
   script?: string
   name: string
-  task: 'single' | 'multi' | 'regression'
-  classes: readonly string[]
-  thresholds?: readonly number[]
 }
 
 /** What a page of pictures knows of itself. */
@@ -22,6 +28,11 @@ export interface SoundSetup extends AnySetup {
   /** Samples in a second, as the model takes them, and the length of its window; without one it takes no stream. */
   rate: number
   window?: number
+}
+
+/** What a page of texts knows of itself. */
+export interface TextSetup extends AnySetup {
+  examples: readonly { text: string; label: string }[]
 }
 
 /** An element of the page. */
@@ -39,7 +50,7 @@ export function make<K extends keyof HTMLElementTagNameMap>(
 }
 
 /** The setup that the export wrote. */
-export const readSetup = <S extends AnySetup = Setup>(): S => JSON.parse(at('setup').textContent!)
+export const readSetup = <S extends Answers = Setup>(): S => JSON.parse(at('setup').textContent!)
 
 /** A probability in percent; one that is not 0 or 1 is not written as such. */
 export function percent(p: number): string {
