@@ -23,6 +23,7 @@ export {
   exportTable,
   type TableFileCheck,
 } from './table/export-table.ts'
+export { type ExportedTablePage, exportTablePage, type TablePageOptions } from './table/page.ts'
 export { type ExportedFolder, exportFolder, type Target } from './targets/index.ts'
 export {
   checkTextFile,

@@ -61,6 +61,13 @@ const unknownRuntime = (why: string): ModelError =>
     `this version of onnxruntime-web can't be put into a page: ${why}. Take the one that Anneal is tested with: npm install onnxruntime-web@1.30`,
   )
 
+/** The script of a page that asks a server, with its call, for the end of a page. */
+export function servedScript(kind: 'text' | 'table'): string {
+  const script = `${readFileSync(clientFile(`served-${kind}.js`), 'utf8')}\nannealPage.start()\n`
+  if (/<\/script|<!--/i.test(script)) throw new ModelError(`the script of the page of ${kind}s ends a script of HTML`)
+  return script
+}
+
 /** The script that the project's build made of client/ (tools/setup.mjs): beside this file in dist/, or there for a clone. */
 function clientFile(name: string): string {
   const places = [`../page/${name}`, `../../dist/page/${name}`].map(path =>

@@ -79,6 +79,7 @@ form { margin: 20px 0 0; }
 .field textarea { display: block; resize: vertical; }
 .field ::placeholder { color: var(--soft); opacity: 0.75; }
 .fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)); gap: 12px 16px; margin: 0 0 14px; }
+.field small { display: block; margin: 3px 0 0; font-size: 13px; overflow-wrap: anywhere; }
 .token { margin: 14px 0 0; max-width: 340px; }
 button.main { background: var(--hue); border-color: var(--hue); color: var(--ground); font-weight: 600; }
 [aria-invalid=true] { border-color: var(--bad) !important; }

@@ -10,6 +10,7 @@ import { type Html, html, raw } from '../report/page/html.ts'
 import { type Assets, wasmFile } from './assets.ts'
 import { type Example, generator, type Parts, pageOf } from './document.ts'
 import { soundPageOf } from './sound-document.ts'
+import { tablePageOf } from './table-document.ts'
 import { type TextExample, textPageOf } from './text-document.ts'
 
 /** The files of a page, with their sizes in bytes. */
@@ -85,7 +86,7 @@ export function writePage(
 }
 
 /** The card of a model that a page can hold. */
-export type PageCard = Card | SoundFileCard | TextFileCard
+export type PageCard = Card | SoundFileCard | TextFileCard | TableFileCard
 
 /** The page of a model by its kind. examples: pictures for a model of pictures, texts for one of texts. */
 function documentOf(
@@ -95,6 +96,7 @@ function documentOf(
   embedded: Html = html``,
 ): string {
   if (card.format === 'anneal-sound-model') return soundPageOf(card, parts, embedded)
+  if (card.format === 'anneal-table-model') return tablePageOf(card, parts, embedded)
   if (card.format === 'anneal-text-model') return textPageOf(card, parts, examples as readonly TextExample[], embedded)
   return pageOf(card, parts, examples as readonly Example[], embedded)
 }

@@ -1,4 +1,5 @@
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+import type { TestContext } from 'node:test'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { browserPath } from '../helpers/browser.ts'
 
 /** Starts the browser of this machine. */
@@ -61,3 +62,19 @@ export const answerRows = (page: Page): Promise<Record<string, string>> =>
         ]),
       ),
     )
+
+/** What the command prints from here on. The results of tests, which go through the same stream as bytes, pass. */
+export function printed(t: TestContext): () => string {
+  let out = ''
+  const write = process.stdout.write.bind(process.stdout)
+  t.mock.method(process.stdout, 'write', (text: string | Uint8Array) => {
+    if (typeof text !== 'string') return write(text)
+    out += text
+    return true
+  })
+  return () => {
+    const all = out
+    out = ''
+    return all
+  }
+}

@@ -18,7 +18,7 @@ import { loadTextClassifier } from '../../src/text/run/predict.ts'
 import { savedText } from '../export/texts.make.ts'
 import { browserPath } from '../helpers/browser.ts'
 import { littleCheckpoint, madeTexts } from '../helpers/texts.ts'
-import { answerRows, fitsPhone, launch, openPage, shots } from './open-page.ts'
+import { answerRows, fitsPhone, launch, openPage, printed, shots } from './open-page.ts'
 import { serveFolder } from './pages.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-page-texts-'))
@@ -96,23 +96,31 @@ test('a run becomes a page by the command: checked, with its sizes, and with tex
   const run = at('run')
   const model = littleCheckpoint(folder)
   await recipeFor(texts).train(at('reviews.csv'), { text: 'review', target: ['verdict'], model, epochs: 0, out: run })
+  const said = printed(t)
   let out = ''
-  t.mock.method(process.stdout, 'write', (text: string) => {
-    out += text
-    return true
-  })
   await exportCommand(run, { singleFile: at('run.html') })
+  out = said()
   assert.match(out, /run\.html {2}[\d.]+ MB \(\d+ bytes\)\nweights float32\n\d+ validation texts, from text to answer/)
   assert.match(out, /no text of the run is in it; (--)?examples 8 puts in some.*\nit opens by a double click/)
   const inside = (file: string) =>
-    JSON.parse(/id="setup">([^<]*)</.exec(readFileSync(file, 'utf8'))![1]!).examples as { text: string; label: string }[]
+    JSON.parse(/id="setup">([^<]*)</.exec(readFileSync(file, 'utf8'))![1]!).examples as {
+      text: string
+      label: string
+    }[]
   assert.deepEqual(inside(at('run.html')), [])
-  out = ''
   await exportCommand(run, { page: at('run-page'), examples: 3, check: false, weights: 'int8' })
+  out = said()
   assert.match(out, /model\.onnx .*\nweights int8\nnot checked.*\n3 validation texts are in it as examples: everyone/)
   assert.match(out, /put the folder on any web server; to try it here: npx serve/)
   const some = inside(at('run-page', 'index.html'))
-  assert.deepEqual(some.slice(0, 2).map(({ label }) => label).sort(), ['bad', 'good'], 'classes take turns')
+  assert.deepEqual(
+    some
+      .slice(0, 2)
+      .map(({ label }) => label)
+      .sort(),
+    ['bad', 'good'],
+    'classes take turns',
+  )
   for (const { text, label } of some) assert.ok(rows.includes(`"${text}",${label}`), text)
   for (const [flags, message] of [
     [{ singleFile: at('x.html'), out: 'y.onnx' }, /out: does not go with a page/],

@@ -93,9 +93,10 @@ function scoreRow(setup: Answers, scores: Float32Array, c: number, name: Node): 
   const yes = isMulti && decided(setup, scores, c)
   const bar = make('span', [make('i')], { className: 'bar' })
   ;(bar.firstChild as HTMLElement).style.width = `${100 * scores[c]!}%`
-  if (isMulti) {
+  const threshold = isMulti ? (setup.thresholds?.[c] ?? 0.5) : setup.decided?.of === c ? setup.decided.from : undefined
+  if (threshold !== undefined) {
     const from = make('b')
-    from.style.left = `${100 * (setup.thresholds?.[c] ?? 0.5)}%`
+    from.style.left = `${100 * threshold}%`
     bar.append(from)
   }
   bar.setAttribute('aria-hidden', 'true')

@@ -47,6 +47,7 @@ export class AnswerPlace<Q> {
       body.append(make('p', `${took} ms`, { className: 'soft' }))
       at('answer').replaceChildren(body)
       say(this.#summary(answer))
+      at('answer').scrollIntoView({ block: 'nearest' }) // a long form may be above it
     } catch (error) {
       if (own !== this.#asked) return
       at('answer').replaceChildren()

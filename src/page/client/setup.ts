@@ -1,3 +1,5 @@
+import type { TableCardInput } from '../../onnx/table-card.ts'
+
 /** What a page knows of the answers of its model. */
 export interface Answers {
   task: 'single' | 'multi' | 'regression'
@@ -5,6 +7,8 @@ export interface Answers {
   thresholds?: readonly number[]
   /** The units of numbers, empty where there is none. */
   units?: readonly string[]
+  /** Of two classes: the one that is decided from a probability on. */
+  decided?: { of: number; from: number }
 }
 
 /** What every page that holds its model knows of itself, written by the export as JSON. */
@@ -34,6 +38,17 @@ export interface SoundSetup extends AnySetup {
 export interface TextSetup extends AnySetup {
   examples: readonly { text: string; label: string }[]
 }
+
+/** What a page of rows knows of its columns and answers; words of a category stand in its field. */
+export interface RowAnswers extends Answers {
+  inputs: readonly TableCardInput[]
+  missing?: readonly string[]
+  /** Columns that a row may have, and that the model does not take. */
+  unused: readonly string[]
+}
+
+/** What a page of rows that holds its model knows of itself. */
+export interface RowSetup extends AnySetup, RowAnswers {}
 
 /** An element of the page. */
 export const at = <E extends HTMLElement = HTMLElement>(id: string): E => document.getElementById(id) as E
