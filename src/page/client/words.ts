@@ -5,9 +5,10 @@ import type { TextEngine } from './text-engine.ts'
 
 /** A text of more letters takes too long: it is read once for each of its words. */
 export const longest = 2000
-/** Texts that are asked together, how many words are named, and what counts: a share of the word that counts most, a probability,
- *  a share of the number itself. */
+/** Texts that are asked together, and how many words are named. */
 const [together, named] = [8, 5]
+/** A word is marked from this share of the word that counts most on. */
+const least = 1 / 8
 
 /** Shows which words of a text count for a class: each is left out once (Zeiler & Fergus 2014, arXiv:1311.2901), and is marked
  *  by how much the answer changes. The texts are asked when a class is first chosen. */
@@ -42,6 +43,7 @@ export class WordsThatCount {
       const found = await this.#found
       if (this.#chosen === c) this.#show(c, found)
     } catch (error) {
+      this.#found = undefined
       this.#note.textContent = (error as Error).message
     }
   }
@@ -75,7 +77,7 @@ export class WordsThatCount {
     const most = Math.max(...weights.map(Math.abs), Number.MIN_VALUE)
     const marked = parts.map((part, i) => {
       const much = Math.abs(weights[i]!) / most
-      if (much < 1 / 8) return part
+      if (much < least) return part
       const mark = make('mark', part, {
         className: weights[i]! > 0 ? 'for' : 'against',
         title: this.#change(weights[i]!),
