@@ -1,5 +1,6 @@
 import type { SoundFileCard } from '../../onnx/sound-card.ts'
 import type { SoundPrediction } from '../../runtime/browser.ts'
+import { soundHost } from '../../runtime/sound/browser.ts'
 import { openSoundModel } from '../../runtime/sound/sound-model.ts'
 import { type Kind, opening } from './engine.ts'
 
@@ -12,7 +13,8 @@ export interface SoundQuestion {
 export const sounds: Kind<SoundQuestion, readonly SoundPrediction[]> = {
   async create(ort, model, wasm) {
     const { card, bytes, name, host, options } = opening<SoundFileCard>(ort, model, wasm)
-    const loaded = await openSoundModel(card, bytes, name, host, options)
+    const sounds = async () => ({ soundHost })
+    const loaded = await openSoundModel(card, bytes, name, { ...host, sounds }, options)
     return { answer: ({ sounds }) => loaded.predictSamples(sounds) }
   },
   given: () => [],
