@@ -11,6 +11,9 @@ export interface CsvRows {
   rows: { cells: string[]; line: number }[]
 }
 
+/** The most bytes of a line: the time that csv-parse takes for one grows with its square. */
+const longestLine = 200_000
+
 /** The signs between cells that are tried. */
 export const delimiters = [',', ';', '\t', '|'] as const
 
@@ -35,6 +38,9 @@ export function headOf(text: string, delimiter: string): string[] {
 }
 
 function cut(text: string, delimiter: string, to: number) {
-  const how = { bom: true, relax_column_count: true, skip_empty_lines: true, info: true }
-  return parse(text, { delimiter, to, ...how }) as unknown as { info: { lines: number }; record: string[] }[]
+  const more = { bom: true, relax_column_count: true, skip_empty_lines: true, info: true }
+  return parse(text, { delimiter, to, max_record_size: longestLine, ...more }) as unknown as {
+    info: { lines: number }
+    record: string[]
+  }[]
 }
