@@ -1,5 +1,4 @@
 import type { Phase } from '../../runs/index.ts'
-import { manualSeed } from '../../torch/index.ts'
 import { said } from '../../train/objective.ts'
 import type { StoredTensor } from '../../weights/index.ts'
 import { beginsFrozen } from '../options.ts'
@@ -38,8 +37,6 @@ export async function trainStage(
   if (tensors) loadNet(prepared, tensors)
   const place = { epoch: before?.epochs ?? 0, size }
   const headKnown = session.known(`head ${stage}`)
-  // The steps of the size before drew other masks of dropout on each rank; all of them train the same head.
-  if (!session.ranks.alone) manualSeed(prepared.seed + stage)
   // A body from random weights gets a frozen phase at the second size, when it has been trained.
   const head =
     before || beginsFrozen(options)
