@@ -106,7 +106,8 @@ export function mixedUp(x: Tensor, y: Tensor, partners: readonly number[], lambd
       Float32Array.from(lambdas, share => 1 - share),
       [lambdas.length, ...t.shape.slice(1).map(() => 1)],
     )
-    return aten.lerp(t.narrow(0, 0, partners.length), chosen(t, partners), weight.to(t.dtype, { device: t.device })) // laid out as t
+    const own = t.narrow(0, 0, partners.length) // the result is laid out as it
+    return aten.lerp(own, chosen(t, partners), weight.to(t.dtype, { device: t.device }))
   }
   return { x: mix(x), y: mix(y) }
 }

@@ -11,17 +11,11 @@ export function mixedSource<S extends Source>(source: S, options: Omit<MixOption
       return mixBatch({ x, y }, { ...options, epoch, step: samples[0] ?? 0 })
     },
     part(batch, rows, epoch) {
-      const how = { ...options, epoch, step: batch[0] ?? 0 }
-      return mixPart(
-        batch.length,
-        rows,
-        numbers =>
-          source.batch(
-            numbers.map(n => batch[n]!),
-            epoch,
-          ),
-        how,
-      )
+      const read = (places: Uint32Array) => {
+        const samples = places.map(place => batch[place]!)
+        return source.batch(samples, epoch)
+      }
+      return mixPart(batch.length, rows, read, { ...options, epoch, step: batch[0] ?? 0 })
     },
   }
 }

@@ -111,7 +111,7 @@ const filesOf = (run: string) =>
 
 test('folds, MixUp, CutMix, the focal loss, snapshots, their mean and views: two processes train what one trains, and evaluate it together', async () => {
   const asked = [
-    ...['--folds', '2', '--epochs', '4', '--cycle-len', '2', '--swa', '--snapshots', '--tta', '2'],
+    ...['--folds', '2', '--epochs', '2', '--cycle-len', '1', '--swa', '--snapshots', '--tta', '2'],
     ...['--mixup', '0.4', '--cutmix', '1', '--loss', 'focal', '--bn-freeze'],
   ]
   const args = [path('data'), ...settings.filter(word => word !== '--sync-bn'), ...asked]
@@ -149,7 +149,18 @@ test('two processes train on texts what one trains; a table is refused by both',
   const rows = madeTexts(60).map(({ text, good }) => `${text},${good ? 'good' : 'bad'}`)
   writeFileSync(path('texts.csv'), ['text,label', ...rows].join('\n'))
   const asked = ['--text', 'text', '--target', 'label', '--model', model, '--epochs', '2', '--batch', '8']
-  const args = [path('texts.csv'), ...asked, '--optimizer', 'sgd', '--lr', '1e-3', '--dropout', '0', '--precision', 'float32']
+  const args = [
+    path('texts.csv'),
+    ...asked,
+    '--optimizer',
+    'sgd',
+    '--lr',
+    '1e-3',
+    '--dropout',
+    '0',
+    '--precision',
+    'float32',
+  ]
   await done(await train([...args, '--out', path('texts-one')], 1))
   await done(await train([...args, '--out', path('texts-two')], 2))
   const { name, far } = farthest('texts-one', 'texts-two')
