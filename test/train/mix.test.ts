@@ -169,7 +169,7 @@ test('rows of a batch are mixed as in the whole batch, and each picture is read 
     ] as const) {
       const how = { ...single, ...alphas, step }
       const whole = mixBatch({ x, y }, how)
-      let read = new Uint32Array()
+      let read: Uint32Array = new Uint32Array()
       const some = mixPart(
         8,
         { from, to },
