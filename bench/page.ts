@@ -1,7 +1,8 @@
 /** The weight of the page that `anneal export --page` writes, and how soon it answers:
  *  node --import tsx bench/page.ts [MODEL.onnx] [--rounds 5] [--quick]
  *
- *  Bytes of each part, raw and as gzip (level 6) sends them, without the model and with it, and of the page as a single file.
+ *  Bytes of each part, raw and as gzip (level 6) sends them, without the model and with it, and of the page as a single file;
+ *  of the parts of the other kinds of pages, too (sounds, texts, tables).
  *  With a Chromium on this machine: milliseconds from opening the page until the model is ready, and from choosing a picture
  *  (a JPEG of 640 × 480) until its answer is shown, from a server on this machine and from the disk; `load` is how many
  *  processes wanted a processor meanwhile. Without MODEL a model of a few operators, so that the times are those of page and
@@ -62,9 +63,15 @@ try {
   const single = writeSingleFile(join(work, 'page.html'), model, card, assets, [])
   const parts = sizes(files)
   const besides = parts.filter(({ file }) => file !== 'model.onnx')
+  const kinds = (['picture', 'sound', 'text', 'table'] as const).map(kind => {
+    const { script, wasm } = readAssets(kind)
+    const own = { bytes: Buffer.byteLength(script), gzip: gzipSync(script).length }
+    return [kind, { script: own, withWasm: own.gzip + gzipSync(wasm).length }] as const
+  })
   const result = {
     ...measuredOn(),
     parts,
+    kinds: Object.fromEntries(kinds),
     withoutModel: { bytes: sum(besides, 'bytes'), gzip: sum(besides, 'gzip') },
     singleFile: sizes(single)[0]!,
     model: positionals[0] === undefined ? 'a few operators' : card.architectures.join(', '),

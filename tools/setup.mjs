@@ -166,10 +166,16 @@ async function compile() {
         packages: 'external',
         logLevel: 'warning',
       })
-      // The scripts of the pages that `anneal export --page` writes. They get onnxruntime-web from their caller.
-      for (const [entry, name] of [
-        ['main.ts', 'client.js'],
-        ['sound.ts', 'client-sound.js'],
+      // The scripts of the pages that `anneal export --page` writes, which get onnxruntime-web from their caller, and of those
+      // pages of `anneal serve` that have the same forms.
+      // Those of texts and of tables have the runtime of their kind alone.
+      for (const [entry, name, ...others] of [
+        ['main.ts', 'client.js', '@huggingface/tokenizers'],
+        ['sound.ts', 'client-sound.js', '@huggingface/tokenizers'],
+        ['text.ts', 'client-text.js'],
+        ['rows.ts', 'client-table.js'],
+        ['served-text.ts', 'served-text.js'],
+        ['served-rows.ts', 'served-table.js'],
       ])
         buildSync({
           absWorkingDir: root,
@@ -180,7 +186,8 @@ async function compile() {
           format: 'iife',
           globalName: 'annealPage',
           target: 'es2022',
-          external: ['onnxruntime-web/*', '@huggingface/tokenizers'], // no page has words
+          external: ['onnxruntime-web/*', ...others],
+          alias: { 'csv-parse/sync': 'csv-parse/browser/esm/sync' },
           define: { 'import.meta.url': 'annealAddress' },
           legalComments: 'none',
           logLevel: 'warning',

@@ -1,9 +1,7 @@
-import { OptionError } from '../base/errors.ts'
-import { flagOf } from '../base/options.ts'
-import type { ExportedSoundPage } from '../export/sound/page.ts'
 import type { SoundCheck } from '../onnx/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { type ExportFlags, refuseOptions } from './export-flags.ts'
+import { pageAsked, pageLines } from './export-page.ts'
 import {
   checkLines,
   exporting,
@@ -17,7 +15,6 @@ import {
   small,
   uncheckedLine,
 } from './export-result.ts'
-import { flat } from './style.ts'
 
 /** Options of pictures alone. */
 const ofPictures = ['to', 'net', 'quantize', 'examples'] as const
@@ -28,14 +25,7 @@ export async function exportSoundCommand(run: string | undefined, flags: ExportF
   refuseOptions(flags, ofPictures, { what: 'sounds' })
   if (run !== undefined) await setUpOnce()
   const { page, singleFile } = flags
-  const pages = page !== undefined || singleFile !== undefined
-  const besides = (['out', 'check'] as const).filter(name => flags[name] !== undefined && flags[name] !== false)
-  if (pages && besides.length > 0)
-    throw new OptionError(
-      `${besides.map(flagOf).join(', ')}: does not go with a page, which has its own model in it. Leave it out.`,
-    )
-  if (pages && run === undefined)
-    throw new OptionError('which model? Give the folder of a run: npx anneal export runs/NAME --page page')
+  const pages = pageAsked(run, flags)
   const { checkSoundFile, exportSound } = await import('../export/sound/export-sound.ts')
   if (check) {
     const found = await exporting({ json, stopped: 'the check is not done' }, how =>
@@ -51,7 +41,14 @@ export async function exportSoundCommand(run: string | undefined, flags: ExportF
     const made = await exporting({ json, stopped }, how =>
       exportSoundPage(run!, { ...options, page, singleFile, ...how }),
     )
-    return print(made, json, () => pageLines(made, { folder: singleFile === undefined ? page : undefined, check }))
+    const { files, card } = made
+    const checks = `${table(card.checks ?? [], card.task)}${uncheckedLine(check)}`
+    const place = { table: checks, holds: 'no recording of the run is in it', page, singleFile }
+    const more = {
+      one: '; a browser lets it use the microphone when it is asked to',
+      folder: ' (https, for the microphone)',
+    }
+    return print(made, json, () => pageLines(files, place, more))
   }
   const result = await exporting({ json, stopped }, how => exportSound(run!, { ...options, out, ...how }))
   const { input, weights: stored, task, checks = [] } = result.card
@@ -63,18 +60,6 @@ export async function exportSoundCommand(run: string | undefined, flags: ExportF
       uncheckedLine(check),
     ].join(''),
   )
-}
-
-/** What was written, and how to see it. folder: of a page of several files. */
-function pageLines(
-  { files, card }: ExportedSoundPage,
-  { folder, check }: { folder: string | undefined; check: string | false | undefined },
-): string {
-  const last =
-    folder === undefined
-      ? 'it opens by a double click, without a network; a browser lets it use the microphone when it is asked to'
-      : `put the folder on any web server (https, for the microphone); to try it here: npx serve ${flat(folder)}`
-  return `${files.map(fileLine).join('\n')}\n${table(card.checks ?? [], card.task)}${uncheckedLine(check)}no recording of the run is in it\n${last}\n`
 }
 
 /** The checks as a table: one line for each runtime. */

@@ -1,6 +1,7 @@
 import type { TableCheck, TableFileCard } from '../onnx/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { type ExportFlags, refuseOptions } from './export-flags.ts'
+import { pageAsked, pageLines } from './export-page.ts'
 import {
   checkLines,
   exporting,
@@ -15,7 +16,7 @@ import {
 import { flat } from './style.ts'
 
 /** Options of pictures alone, and why. */
-const ofPictures = ['to', 'net', 'weights', 'quantize', 'page', 'singleFile', 'examples'] as const
+const ofPictures = ['to', 'net', 'weights', 'quantize', 'examples'] as const
 
 /** `anneal export` of a model of a table: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportTableCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
@@ -23,6 +24,7 @@ export async function exportTableCommand(run: string | undefined, flags: ExportF
   const why = ': the file holds the whole model, in float32. anneal serve, @anneal/run and any onnxruntime run it'
   refuseOptions(flags, ofPictures, { what: 'a table', why })
   if (run !== undefined) await setUpOnce()
+  const pages = pageAsked(run, flags)
   const { checkTableFile, exportTable } = await import('../export/table/export-table.ts')
   if (check) {
     const found = await exporting({ json, stopped: 'the check is not done' }, how =>
@@ -31,19 +33,33 @@ export async function exportTableCommand(run: string | undefined, flags: ExportF
     const what = 'the answers to the rows of the card differ'
     return print(found, json, () => probeLines(found.probes, what) + table(found.checks, found.card))
   }
+  const options = { data, runtimes, check: check !== false }
+  const { page, singleFile } = flags
+  if (pages) {
+    const { exportTablePage } = await import('../export/table/page.ts')
+    const made = await exporting({ json, stopped: 'no page was written' }, how =>
+      exportTablePage(run!, { ...options, page, singleFile, ...how }),
+    )
+    const { card, note } = made
+    const checked = `weights float32\n${table(card.checks ?? [], card)}${noteLine(note)}${uncheckedLine(check, 'model')}`
+    const holds = 'no row of the run is in it; names, words and usual values of its columns are'
+    return print(made, json, () => pageLines(made.files, { table: checked, holds, page, singleFile }))
+  }
   const result = await exporting({ json, stopped: 'no file was written' }, how =>
-    exportTable(run!, { out, data, runtimes, check: check !== false, ...how }),
+    exportTable(run!, { ...options, out, ...how }),
   )
   const { card, note } = result
   print(result, json, () =>
     [
       `${fileLine(result)}\n${columns(card)}`,
       table(card.checks ?? [], card),
-      note === undefined ? '' : `${flat(note)}\n`,
+      noteLine(note),
       uncheckedLine(check, 'model'),
     ].join(''),
   )
 }
+
+const noteLine = (note: string | undefined): string => (note === undefined ? '' : `${flat(note)}\n`)
 
 const shown = 12
 

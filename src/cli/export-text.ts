@@ -1,6 +1,8 @@
+import type { TextPageOptions } from '../export/text/page.ts'
 import type { TextCheck } from '../onnx/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { type ExportFlags, refuseOptions } from './export-flags.ts'
+import { examplesLine, pageAsked, pageLines } from './export-page.ts'
 import {
   checkLines,
   exporting,
@@ -17,13 +19,14 @@ import {
 } from './export-result.ts'
 
 /** Options of pictures alone. */
-const ofPictures = ['to', 'net', 'quantize', 'page', 'singleFile', 'examples'] as const
+const ofPictures = ['to', 'net', 'quantize'] as const
 
 /** `anneal export` of a model of texts: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportTextCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
   const { out, check, data, runtimes, weights, json = false } = flags
   refuseOptions(flags, ofPictures, { what: 'texts' })
   if (run !== undefined) await setUpOnce()
+  const pages = pageAsked(run, flags)
   const { checkTextFile, exportText } = await import('../export/text/export-text.ts')
   if (check) {
     const found = await exporting({ json, stopped: 'the check is not done' }, how =>
@@ -32,8 +35,10 @@ export async function exportTextCommand(run: string | undefined, flags: ExportFl
     const what = 'the answers to the texts of the card differ'
     return print(found, json, () => probeLines(found.probes, what) + table(found.checks, found.card.task))
   }
+  const options = { data, runtimes, weights, check: check !== false }
+  if (pages) return exportTextPage(run!, flags, options)
   const result = await exporting({ json, stopped: 'no file was written' }, how =>
-    exportText(run!, { out, data, runtimes, weights, check: check !== false, ...how }),
+    exportText(run!, { ...options, out, ...how }),
   )
   const { input, weights: stored, task, checks = [] } = result.card
   print(result, json, () =>
@@ -44,6 +49,22 @@ export async function exportTextCommand(run: string | undefined, flags: ExportFl
       uncheckedLine(check),
     ].join(''),
   )
+}
+
+/** Writes a page of it. */
+async function exportTextPage(
+  run: string,
+  { page, singleFile, examples, check, json = false }: ExportFlags,
+  options: Omit<TextPageOptions, 'page' | 'singleFile' | 'examples'>,
+): Promise<void> {
+  const { exportTextPage: write } = await import('../export/text/page.ts')
+  const made = await exporting({ json, stopped: 'no page was written' }, how =>
+    write(run, { ...options, page, singleFile, examples, ...how }),
+  )
+  const { checks = [], task, weights } = made.card
+  const checked = `weights ${weights}\n${table(checks, task)}${uncheckedLine(check)}`
+  const holds = examplesLine(made, { one: 'text', many: 'texts' })
+  print(made, json, () => pageLines(made.files, { table: checked, holds, page, singleFile }))
 }
 
 /** The checks as a table: one line for each runtime. */

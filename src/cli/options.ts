@@ -46,8 +46,8 @@ export const commandFlags = {
       .says('write a page that tries the model in a browser: a folder for a web server'),
     singleFile: path('the path of a .html file').flag('--single-file <file>').example('page.html')
       .says('write that page as one HTML file with the model in it, which opens by a double click, offline'),
-    examples: int(0, 100).flag('--examples <n>').default(0, 'pictures may be private, and everyone who gets the page sees them')
-      .says('with a page: put so many validation pictures into it, small, without metadata').example(8),
+    examples: int(0, 100).flag('--examples <n>').default(0, 'samples may be private, and everyone who gets the page sees them')
+      .says('with a page of pictures or texts: put so many validation samples into it, pictures small and without metadata, texts whole').example(8),
     data: path('the path of a folder').flag('--data <folder>').example('photos').says('where the pictures or the table of the run have moved to'),
     runtimes: list(choice('onnxruntime-node', 'onnxruntime-web'), { least: 1 }).flag('--runtimes <names>').otherwise('onnxruntime-node,onnxruntime-web')
       .example(['onnxruntime-node']).says('the runtimes of the check'),

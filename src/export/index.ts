@@ -23,6 +23,7 @@ export {
   exportTable,
   type TableFileCheck,
 } from './table/export-table.ts'
+export { type ExportedTablePage, exportTablePage, type TablePageOptions } from './table/page.ts'
 export { type ExportedFolder, exportFolder, type Target } from './targets/index.ts'
 export {
   checkTextFile,
@@ -31,3 +32,4 @@ export {
   exportText,
   type TextFileCheck,
 } from './text/export-text.ts'
+export { type ExportedTextPage, exportTextPage, type TextPageOptions } from './text/page.ts'

@@ -1,5 +1,4 @@
 import { ModelError } from '../base/errors.ts'
-import { amount } from '../base/format.ts'
 import { option, setting } from '../base/options.ts'
 import type { Card } from '../onnx/index.ts'
 import { readAssets } from '../page/assets.ts'
@@ -9,6 +8,7 @@ import { loadPicture } from '../vision/decode/load-picture.ts'
 import { type ModelCard, readStored } from '../vision/inference/saved.ts'
 import { smallJpeg } from '../vision/interpret/picture.ts'
 import { type CheckFiles, checkFiles } from './check-files.ts'
+import { examplesOf } from './examples.ts'
 import { type ExportOptions, exportModel } from './export-model.ts'
 import { writePageWith } from './write-page.ts'
 
@@ -67,28 +67,12 @@ async function exampleFiles(
 ): Promise<{ examples: Example[]; part: CheckFiles['part'] }> {
   const skip = `Or leave out ${option('examples')}.`
   const { places, targets, part } = await checkFiles(run, card, { most: 50 * wanted, data, signal, skip })
-  const { classes, task = 'single' } = card
-  const labelOf = (i: number): string => {
-    if (task === 'single') return classes[targets[i]!]!
-    const row = Array.from(targets.subarray(i * classes.length, (i + 1) * classes.length))
-    if (task === 'multi') return classes.filter((_, c) => row[c] === 1).join(', ') || 'no label'
-    return row.map((value, c) => `${classes[c]} ${amount(value)}`).join(', ')
-  }
-  const turns = new Map<string, number>()
-  const order = places
-    .map((place, i) => {
-      const label = labelOf(i)
-      const turn = task === 'single' ? (turns.get(label) ?? 0) : 0
-      turns.set(label, turn + 1)
-      return { place, label, turn }
-    })
-    .sort((a, b) => a.turn - b.turn)
-    .slice(0, wanted)
+  const order = examplesOf(card, targets, { count: places.length, wanted })
   const { short, interpolation, mode, range } = card.preprocessing
   const examples: Example[] = []
   for (const { place, label } of order) {
     signal?.throwIfAborted()
-    const picture = await loadPicture(place, { short, interpolation, ...(mode && { mode }), range })
+    const picture = await loadPicture(places[place]!, { short, interpolation, ...(mode && { mode }), range })
     examples.push({ jpeg: await smallJpeg(picture, { side: 2 * short, quality: 88 }), label })
   }
   return { examples, part }

@@ -3,14 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Assets } from '../page/assets.ts'
 import type { Example } from '../page/document.ts'
-import { type PagePlace, type Written, writePage, writeSingleFile } from '../page/write.ts'
+import type { TextExample } from '../page/text-document.ts'
+import { type PageCard, type PagePlace, type Written, writePage, writeSingleFile } from '../page/write.ts'
 
 /** Writes a page with its model. exported: writes the model into a file, and gives its card. Returns the files with their sizes
  *  in bytes. */
-export async function writePageWith<C extends Parameters<typeof writePage>[2]>(
+export async function writePageWith<C extends PageCard>(
   { page, singleFile }: PagePlace,
   assets: Assets,
-  examples: readonly Example[],
+  examples: readonly (Example | TextExample)[],
   exported: (out: string) => Promise<{ card: C }>,
 ): Promise<{ files: Written; card: C }> {
   const work = singleFile === undefined ? undefined : mkdtempSync(join(tmpdir(), 'anneal-page-'))

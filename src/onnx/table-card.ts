@@ -58,6 +58,8 @@ export interface TableFileCard extends FileCard {
   task: 'single' | 'regression'
   /** The target columns of the training table. */
   target: readonly string[]
+  /** Regression: the unit of each target, empty where it has none. Absent where none has, and in older files. */
+  units?: readonly string[]
   /** `both`, `realmlp`, `trees`. */
   model: string
   /** How many models are averaged: folds. Default: 1. */

@@ -14,11 +14,19 @@ export interface Assets {
   wasm: Uint8Array
 }
 
+/** The scripts that the project's build makes, by the kind of model. */
+const scripts = {
+  picture: 'client.js',
+  sound: 'client-sound.js',
+  text: 'client-text.js',
+  table: 'client-table.js',
+} as const
+
 /** Reads the parts that all pages of a kind of model share. Throws where onnxruntime-web is not installed. */
-export function readAssets(kind: 'picture' | 'sound' = 'picture'): Assets {
+export function readAssets(kind: keyof typeof scripts = 'picture'): Assets {
   const folder = runtimeFolder()
   const bundle = readFileSync(join(folder, 'ort.wasm.bundle.min.mjs'), 'utf8')
-  const script = `const annealAddress = import.meta.url\n${asConstant(bundle)}\n${readFileSync(clientFile(kind === 'sound' ? 'client-sound.js' : 'client.js'), 'utf8')}\nannealPage.start(ort)\n`
+  const script = `const annealAddress = import.meta.url\n${asConstant(bundle)}\n${readFileSync(clientFile(scripts[kind]), 'utf8')}\nannealPage.start(ort)\n`
   // The script may stand in HTML, where these would end it or hide what follows.
   if (/<\/script|<!--/i.test(script)) throw unknownRuntime('its text ends a script of HTML')
   return { script, wasm: readFileSync(join(folder, wasmFile)) }
@@ -52,6 +60,13 @@ const unknownRuntime = (why: string): ModelError =>
   new ModelError(
     `this version of onnxruntime-web can't be put into a page: ${why}. Take the one that Anneal is tested with: npm install onnxruntime-web@1.30`,
   )
+
+/** The script of a page that asks a server, with its call, for the end of a page. */
+export function servedScript(kind: 'text' | 'table'): string {
+  const script = `${readFileSync(clientFile(`served-${kind}.js`), 'utf8')}\nannealPage.start()\n`
+  if (/<\/script|<!--/i.test(script)) throw new ModelError(`the script of the page of ${kind}s ends a script of HTML`)
+  return script
+}
 
 /** The script that the project's build made of client/ (tools/setup.mjs): beside this file in dist/, or there for a clone. */
 function clientFile(name: string): string {

@@ -3,7 +3,7 @@ import type { Card, CardMetric } from '../onnx/index.ts'
 import { type Html, html, raw } from '../report/page/html.ts'
 import { metricInfo } from '../runs/index.ts'
 import { digest, document, policy } from './shell.ts'
-import { style } from './style.ts'
+import { style as filesStyle } from './style.ts'
 
 /** An example picture: a JPEG in base64, and what it is labelled with. */
 export interface Example {
@@ -28,6 +28,8 @@ export const generator = 'anneal export'
 /** What differs by the kind of a page. */
 export interface PageContent {
   title: string
+  /** The style of the page. Default: that of pages to which files are given. */
+  style?: string
   /** What the page's script knows beside where its files are. */
   setup: object
   /** More rules of its content security policy, and sources of scripts and workers. */
@@ -38,7 +40,7 @@ export interface PageContent {
 
 /** The document of a page. `parts` that have no address follow in the body (`embedded`). */
 export function pageShell(
-  { title, setup: own, rules: more = {}, sources = '', main }: PageContent,
+  { title, style = filesStyle, setup: own, rules: more = {}, sources = '', main }: PageContent,
   { model, wasm, script }: Parts,
   embedded: Html,
 ): string {
@@ -127,7 +129,7 @@ const exampleList = (examples: readonly Example[]) => html`<section aria-labelle
 
 /** The model's card, for a person. */
 function details(card: Card): Html {
-  const { task, classes, thresholds, metrics, checks, licence, architectures, input, anneal, created, digests } = card
+  const { task, classes, thresholds, metrics, checks, architectures, input } = card
   const check = checks?.find(({ runtime }) => runtime.startsWith('onnxruntime-web'))
   const rows: [string, string][] = [
     ...metricRows(task, metrics.valid, 'validation pictures'),
@@ -138,20 +140,45 @@ function details(card: Card): Html {
       'Sees',
       `the square of ${input.size} × ${input.size} pixels in the middle, after the short side became ${input.short}`,
     ],
-    ...(check
-      ? [
-          [
-            'Checked',
-            `${plural(check.files, 'picture')} through ${check.runtime}${task === 'regression' ? '' : `: ${percent(check.same)} same labels as the trained net`}`,
-          ] as [string, string],
-        ]
-      : []),
-    ...(licence === undefined ? [] : [['Licence of the pretrained weights', licence] as [string, string]]),
-    ...(digests.data === undefined ? [] : [['Digest of the training pictures', digests.data] as [string, string]]),
-    ['Digest of the weights', digests.weights.join(', ')],
-    ['Made', `${created.slice(0, 10)} by Anneal ${anneal}`],
+    ...checkedRow(check && { ...check, samples: plural(check.files, 'picture') }, task),
+    ...lastRows(card, 'picture'),
   ]
   return aboutModel(rows, 'picture')
+}
+
+/** The row on the check of the file, where it was checked. samples: how many of which. */
+export const checkedRow = (
+  check: { samples: string; runtime: string; same: number } | undefined,
+  task: Card['task'],
+  trained = 'net',
+): [string, string][] =>
+  check === undefined
+    ? []
+    : [
+        [
+          'Checked',
+          `${check.samples} through ${check.runtime}${task === 'regression' ? '' : `: ${percent(check.same)} same labels as the trained ${trained}`}`,
+        ],
+      ]
+
+/** The last rows of the card of any model that shares them. `of`: what it takes. */
+export function lastRows(
+  {
+    licence,
+    digests,
+    created,
+    anneal,
+  }: Pick<Card, 'licence' | 'created' | 'anneal'> & { digests: Partial<Card['digests']> },
+  of: string,
+): [string, string][] {
+  const row = (what: string, value: string | undefined): [string, string][] =>
+    value === undefined ? [] : [[what, value]]
+  return [
+    ...row('Licence of the pretrained weights', licence),
+    ...row(`Digest of the training ${of}s`, digests.data),
+    ...row('Digest of the weights', digests.weights?.join(', ')),
+    ['Made', `${created.slice(0, 10)} by Anneal ${anneal}`],
+  ]
 }
 
 /** What is known of a model, to unfold. `of`: what it takes. */

@@ -1,7 +1,7 @@
-import { percent, plural } from '../base/format.ts'
+import { plural } from '../base/format.ts'
 import type { SoundFileCard } from '../onnx/index.ts'
 import { type Html, html } from '../report/page/html.ts'
-import { about, aboutModel, labelList, metricRows, type Parts, pageShell } from './document.ts'
+import { about, aboutModel, checkedRow, labelList, lastRows, metricRows, type Parts, pageShell } from './document.ts'
 
 /** The page of a model of sounds: files are chosen, or the microphone is heard. `parts` that have no address follow in the body
  *  (`embedded`). */
@@ -46,24 +46,15 @@ ${aboutModel(facts(card), 'recording')}
 
 /** The model's card, for a person. */
 function facts(card: SoundFileCard): [string, string][] {
-  const { task, classes, thresholds, metrics, checks, licence, architectures, input, anneal, created, digests } = card
+  const { task, classes, thresholds, metrics, checks, architectures, input } = card
   const check = checks?.find(({ runtime }) => runtime.startsWith('onnxruntime-web'))
-  const row = (what: string, value: string | undefined): [string, string][] =>
-    value === undefined ? [] : [[what, value]]
   return [
     ...metricRows(task, metrics.valid, 'validation recordings'),
     ...metricRows(task, metrics.test ?? {}, 'test recordings'),
     [task === 'regression' ? 'Numbers' : task === 'multi' ? 'Labels' : 'Classes', labelList(classes, thresholds)],
     ['Network', [...new Set(architectures)].join(', ')],
     ['Hears', `one channel at ${input.rate.toLocaleString('en-US')} Hz`],
-    ...row(
-      'Checked',
-      check &&
-        `${plural(check.recordings, 'recording')} through ${check.runtime}${task === 'regression' ? '' : `: ${percent(check.same)} same labels as the trained net`}`,
-    ),
-    ...row('Licence of the pretrained weights', licence),
-    ...row('Digest of the training recordings', digests.data),
-    ['Digest of the weights', digests.weights.join(', ')],
-    ['Made', `${created.slice(0, 10)} by Anneal ${anneal}`],
+    ...checkedRow(check && { ...check, samples: plural(check.recordings, 'recording') }, task),
+    ...lastRows(card, 'recording'),
   ]
 }

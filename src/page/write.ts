@@ -5,11 +5,13 @@ import { sha256 } from '../base/digest.ts'
 import { FileError, OptionError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { option } from '../base/options.ts'
-import type { Card, SoundFileCard } from '../onnx/index.ts'
+import type { Card, SoundFileCard, TableFileCard, TextFileCard } from '../onnx/index.ts'
 import { type Html, html, raw } from '../report/page/html.ts'
 import { type Assets, wasmFile } from './assets.ts'
 import { type Example, generator, type Parts, pageOf } from './document.ts'
 import { soundPageOf } from './sound-document.ts'
+import { tablePageOf } from './table-document.ts'
+import { type TextExample, textPageOf } from './text-document.ts'
 
 /** The files of a page, with their sizes in bytes. */
 export type Written = { file: string; bytes: number }[]
@@ -57,9 +59,9 @@ export function refuseForeignPage({ page, singleFile }: PagePlace): void {
 export function writePage(
   folder: string,
   model: Uint8Array,
-  card: Card | SoundFileCard,
+  card: PageCard,
   assets: Assets,
-  examples: readonly Example[],
+  examples: readonly (Example | TextExample)[],
 ): Written {
   const { script, wasm } = assets
   // The digest in the address keeps a browser from joining files of two exports out of its cache.
@@ -83,14 +85,21 @@ export function writePage(
   return [{ file: join(folder, 'model.onnx'), bytes: model.length }, ...sizes].reverse()
 }
 
-/** The page of a model by its kind. */
-const documentOf = (
-  card: Card | SoundFileCard,
+/** The card of a model that a page can hold. */
+export type PageCard = Card | SoundFileCard | TextFileCard | TableFileCard
+
+/** The page of a model by its kind. examples: pictures for a model of pictures, texts for one of texts. */
+function documentOf(
+  card: PageCard,
   parts: Parts,
-  examples: readonly Example[],
+  examples: readonly (Example | TextExample)[],
   embedded: Html = html``,
-): string =>
-  card.format === 'anneal-sound-model' ? soundPageOf(card, parts, embedded) : pageOf(card, parts, examples, embedded)
+): string {
+  if (card.format === 'anneal-sound-model') return soundPageOf(card, parts, embedded)
+  if (card.format === 'anneal-table-model') return tablePageOf(card, parts, embedded)
+  if (card.format === 'anneal-text-model') return textPageOf(card, parts, examples as readonly TextExample[], embedded)
+  return pageOf(card, parts, examples as readonly Example[], embedded)
+}
 
 /** So many bytes become one piece of base64; a multiple of 3. */
 const piece = 12 << 20
@@ -99,9 +108,9 @@ const piece = 12 << 20
 export function writeSingleFile(
   file: string,
   model: Uint8Array,
-  card: Card | SoundFileCard,
+  card: PageCard,
   assets: Assets,
-  examples: readonly Example[],
+  examples: readonly (Example | TextExample)[],
 ): Written {
   const { script, wasm } = assets
   const mark = '<!-- the files -->'

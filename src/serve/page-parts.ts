@@ -21,7 +21,10 @@ export const listed = (names: readonly string[]): string =>
   `${names.slice(0, 12).join(', ')}${names.length > 12 ? ', …' : ''}`
 
 /** What a page says without JavaScript. */
-export const noScript: Html = html`<noscript><p class="bad">This page needs JavaScript; without it use the command below.</p></noscript>`
+export const needsScript = 'This page needs JavaScript; without it use the command below.'
+
+/** The same as markup. */
+export const noScript: Html = html`<noscript><p class="bad">${needsScript}</p></noscript>`
 
 /** The end of a page: how programs ask, and what becomes of the samples. command: a request without its address. */
 export const foot = (command: string, token: boolean, samples: string): Html => html`<p>From a program:</p>
@@ -89,9 +92,12 @@ const entriesOf = text => {
 }
 `
 
+/** The style of the command below. */
+export const commandStyle = `
+pre { background: var(--paper); border: 1px solid var(--line); border-radius: 7px; padding: 10px 14px; overflow-x: auto; font: 13.5px/1.5 ui-monospace, Menlo, Consolas, monospace; }`
+
 /** The style of answers and of the command below. */
 export const answerStyle = `h2 { font-size: 20px; line-height: 1.3; margin: 0 0 8px; overflow-wrap: anywhere; }
 table { width: 100%; border-collapse: collapse; font-size: 14.5px; font-variant-numeric: tabular-nums; margin: 0 0 8px; }
 th { text-align: left; font-weight: 400; overflow-wrap: anywhere; } td { white-space: nowrap; text-align: right; padding-left: 10px; width: 1%; }
-meter { width: 110px; height: 10px; vertical-align: middle; }
-pre { background: var(--paper); border: 1px solid var(--line); border-radius: 7px; padding: 10px 14px; overflow-x: auto; font: 13.5px/1.5 ui-monospace, Menlo, Consolas, monospace; }`
+meter { width: 110px; height: 10px; vertical-align: middle; }${commandStyle}`

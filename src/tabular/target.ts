@@ -247,8 +247,15 @@ function numbersOf(
     if (log === undefined && low >= 0) proposeLog(name, own, choices)
   })
   if (log) choices.push({ what: 'scale of the target', value: 'log(1 + y)', reason: setting('log', true) })
+  const units = columns.map(({ reading }) => reading?.unit ?? '')
   return {
-    info: { task: 'regression', columns: names, classes: names, ...(log ? { log: names.map(() => true) } : {}) },
+    info: {
+      task: 'regression',
+      columns: names,
+      classes: names,
+      ...(log ? { log: names.map(() => true) } : {}),
+      ...(units.some(unit => unit !== '') ? { units } : {}),
+    },
     values,
     rows,
     choices,

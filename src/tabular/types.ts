@@ -124,6 +124,8 @@ export interface TargetInfo {
   classes: readonly string[]
   /** Regression: a model is trained on log(1 + y) of these targets. Metrics and predictions are in the targets' units. */
   log?: readonly boolean[]
+  /** Regression: the units that the table's cells have, empty where a target has none. Absent: none has. */
+  units?: readonly string[]
 }
 
 /** The targets of some rows. `single`: class numbers [rows]. `regression`: values in their units [rows × targets]. */

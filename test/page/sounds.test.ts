@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { exportSoundPage } from '../../src/export/sound/page.ts'
 import { findSoundCard } from '../../src/onnx/index.ts'
 import { loadSoundClassifier } from '../../src/sound/index.ts'
 import { savedSound } from '../export/sounds.make.ts'
 import { browserPath } from '../helpers/browser.ts'
 import { makers, wav } from '../sound/sound.make.ts'
+import { launch, openPage } from './open-page.ts'
 import { serveFolder } from './pages.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-page-sounds-'))
@@ -52,24 +53,6 @@ test('a folder of four files, or one file; text escaped, no address of others; o
   )
 })
 
-/** Opens a page whose microphone hears voice.wav, without an end. */
-async function open(browser: Browser, address: string): Promise<{ page: Page; wrong: string[] }> {
-  const context = await browser.newContext({ viewport: { width: 1000, height: 900 } })
-  const page = await context.newPage()
-  const wrong: string[] = []
-  const home = new URL(address)
-  page.on('pageerror', error => wrong.push(String(error)))
-  page.on('console', message => message.type() === 'error' && wrong.push(message.text()))
-  page.on('request', request => {
-    const url = new URL(request.url())
-    const own = home.protocol === 'file:' ? url.href === home.href : url.origin === home.origin
-    if (!own && !['blob:', 'data:'].includes(url.protocol)) wrong.push(url.href)
-  })
-  await page.goto(address)
-  await page.getByText('Ready.').waitFor()
-  return { page, wrong }
-}
-
 /** What stands in the list of a card: name and percent. */
 const listed = (page: Page, nth = 0) =>
   page
@@ -105,15 +88,12 @@ async function sameAnswer(page: Page, name: keyof typeof recordings): Promise<vo
 if (browserPath) {
   let browser: Browser
   before(async () => {
-    browser = await chromium.launch({
-      executablePath: browserPath!,
-      args: [
-        '--no-sandbox',
-        '--use-fake-ui-for-media-stream',
-        '--use-fake-device-for-media-stream',
-        `--use-file-for-fake-audio-capture=${at('voice.wav')}`,
-      ],
-    })
+    // The microphone hears voice.wav, without an end.
+    browser = await launch([
+      '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream',
+      `--use-file-for-fake-audio-capture=${at('voice.wav')}`,
+    ])
   })
   after(() => browser?.close())
 
@@ -121,7 +101,7 @@ if (browserPath) {
     test(`a ${kind} in Chromium: files get the trained net's answers, the microphone is heard live and recorded`, async () => {
       const served = kind === 'folder' ? await serveFolder(at('page')) : undefined
       try {
-        const { page, wrong } = await open(browser, served?.url ?? pathToFileURL(at('one.html')).href)
+        const { page, wrong } = await openPage(browser, served?.url ?? pathToFileURL(at('one.html')).href)
         await sameAnswer(page, 'short.wav')
         await sameAnswer(page, 'long.wav')
         const long = page.locator('#answers > li').filter({ hasText: 'long.wav' })

@@ -336,6 +336,12 @@ test('the printed curl line and the page work', async () => {
       await page.evaluate(`document.querySelector('[name=town]').append(new Option('nowhere', 'nowhere', true, true))`)
       await page.click('button[type=submit]')
       await page.getByText('so the model knows nothing of it: town').waitFor()
+      await page.getByText('Paste a row', { exact: true }).click()
+      await page.fill('#pasted', JSON.stringify({ rows: [rows[1], rows[2]] }))
+      await page.click('#fill')
+      await page.getByText('The text has 2 rows; the first one is in the form.').waitFor()
+      assert.ok(trained[1]!.task === 'single', 'classes')
+      assert.equal(await page.locator('#answer h2').textContent(), trained[1]!.label)
       assert.deepEqual(wrong, [])
     } finally {
       await browser.close()

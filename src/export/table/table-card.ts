@@ -35,6 +35,7 @@ export function tableFileCard(
     task: target.task,
     target: target.columns,
     classes: target.classes,
+    ...(target.units ? { units: target.units } : {}),
     model: card.model,
     ...(members.length > 1 ? { members: members.length } : {}),
     inputs: inputs.map(input => ({ ...inputOf(input, model), usual: usualOf(input.column, model, rows) })),

@@ -2,8 +2,8 @@ import type { TargetTable } from '../../data/targets.ts'
 import { openTexts } from '../../text/dataset.ts'
 import { texts } from '../../text/domain/texts.ts'
 import type { TextIndex, TextOptions } from '../../text/types.ts'
+import type { ModelCard } from '../../train/saved-model.ts'
 import { runData, targetsFor } from '../run-samples.ts'
-import type { TextModel } from './model-graph.ts'
 
 /** Texts to check an exported model on, with their labels. */
 export interface CheckTexts {
@@ -16,13 +16,14 @@ export interface CheckTexts {
 /** The most characters of the texts of a check, so that it takes a minute for long ones too, and the fewest texts. */
 const [mostCharacters, fewest] = [120_000, 32]
 
-/** Finds up to `most` validation texts of a run, by their content: always the same ones, of all classes. */
+/** Finds up to `most` validation texts of a run, by their content: always the same ones, of all classes. skip: how to do without
+ *  them, for errors. */
 export async function checkTexts(
   run: string,
-  { card }: TextModel,
-  { most, data }: { most: number; data?: string | undefined },
+  { card }: { card: ModelCard },
+  { most, data, skip }: { most: number; data?: string | undefined; skip?: string },
 ): Promise<CheckTexts> {
-  const { place, options: stored, part, seen } = runData(run, 'texts', { data })
+  const { place, options: stored, part, seen } = runData(run, 'texts', { data, skip })
   const options = stored as unknown as TextOptions
   const found = openTexts((await texts.index(place, options)) as TextIndex, options)
   let characters = 0

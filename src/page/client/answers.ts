@@ -1,7 +1,7 @@
 import { amount } from '../../base/format.ts'
 import type { Answer } from './engine.ts'
 import { drawHeat, evidence } from './heat.ts'
-import { type AnySetup, make, percent, type Setup } from './setup.ts'
+import { type Answers, make, percent, type Setup } from './setup.ts'
 
 /** A picture with its answer, or why there is none. */
 export interface Shown {
@@ -16,20 +16,24 @@ export interface Shown {
 const first = 8
 
 /** The classes of an answer, the most probable first; targets stay in their order. */
-export function ranked({ task }: Pick<AnySetup, 'task'>, scores: Float32Array): number[] {
+export function ranked({ task }: Pick<Answers, 'task'>, scores: Float32Array): number[] {
   const all = Array.from(scores.keys())
   return task === 'regression' ? all : all.sort((a, b) => scores[b]! - scores[a]! || a - b)
 }
 
 /** The labels of an answer that reach their thresholds. */
-export const decided = ({ thresholds }: AnySetup, scores: Float32Array, c: number): boolean =>
+export const decided = ({ thresholds }: Answers, scores: Float32Array, c: number): boolean =>
   scores[c]! >= (thresholds?.[c] ?? 0.5)
 
+/** A number with its unit. */
+export const numberOf = ({ units }: Answers, scores: Float32Array, c: number): string =>
+  `${amount(scores[c]!)}${units?.[c] ? ` ${units[c]}` : ''}`
+
 /** The answer in a few words. */
-export function words(setup: AnySetup, { prediction }: Pick<Answer, 'prediction'>): string {
+export function words(setup: Answers, { prediction }: Pick<Answer, 'prediction'>): string {
   const { classes } = setup
   if (prediction.task === 'regression')
-    return classes.map((name, c) => `${name}: ${amount(prediction.scores[c]!)}`).join(', ')
+    return classes.map((name, c) => `${name}: ${numberOf(setup, prediction.scores, c)}`).join(', ')
   if (prediction.task === 'multi') return prediction.labels.join(', ') || 'no label'
   return prediction.label
 }
@@ -40,12 +44,13 @@ export const counted = (setup: Setup, answer: Answer): readonly string[] =>
     ? answer.prediction.labels
     : [words(setup, answer)]
 
-/** The list of an answer: names, numbers and bars. choose: is called with a class whose heat map is wanted, or with
- *  undefined for none. */
+/** The list of an answer: names, numbers and bars. choose: is called with a class of which more is to be shown, or with
+ *  undefined for none; hint: what that is. */
 export function scoreTable(
-  setup: AnySetup,
+  setup: Answers,
   scores: Float32Array,
   choose?: (c: number | undefined) => void,
+  hint = 'Heat map',
 ): HTMLElement {
   const body = make('tbody')
   const order = ranked(setup, scores)
@@ -61,7 +66,7 @@ export function scoreTable(
     if (!choose) return make('bdi', name)
     const button = make('button', [make('bdi', name)], { type: 'button', className: 'name' })
     button.setAttribute('aria-pressed', 'false')
-    button.title = 'Heat map'
+    button.title = hint
     button.addEventListener('click', () => (pressed === button ? press(undefined, undefined) : press(button, c)))
     return button
   }
@@ -78,19 +83,20 @@ export function scoreTable(
   return make('div', [table, more])
 }
 
-function scoreRow(setup: AnySetup, scores: Float32Array, c: number, name: Node): HTMLElement {
+function scoreRow(setup: Answers, scores: Float32Array, c: number, name: Node): HTMLElement {
   const row = make('tr', [make('th', [name], { scope: 'row' })])
   if (setup.task === 'regression') {
-    row.append(make('td', amount(scores[c]!), { className: 'value' }))
+    row.append(make('td', numberOf(setup, scores, c), { className: 'value' }))
     return row
   }
   const isMulti = setup.task === 'multi'
   const yes = isMulti && decided(setup, scores, c)
   const bar = make('span', [make('i')], { className: 'bar' })
   ;(bar.firstChild as HTMLElement).style.width = `${100 * scores[c]!}%`
-  if (isMulti) {
+  const threshold = isMulti ? (setup.thresholds?.[c] ?? 0.5) : setup.decided?.of === c ? setup.decided.from : undefined
+  if (threshold !== undefined) {
     const from = make('b')
-    from.style.left = `${100 * (setup.thresholds?.[c] ?? 0.5)}%`
+    from.style.left = `${100 * threshold}%`
     bar.append(from)
   }
   bar.setAttribute('aria-hidden', 'true')

@@ -1,5 +1,11 @@
-import { load, type Model, type Ort, type Prediction } from '../../runtime/browser.ts'
+import type { Card } from '../../onnx/card.ts'
+import type { Model, Ort, Prediction } from '../../runtime/browser.ts'
+import { type AnyCard, readCard } from '../../runtime/card.ts'
+import { decode, type Input } from '../../runtime/decode-browser.ts'
 import type { BitmapLike } from '../../runtime/dom.ts'
+import { openModel } from '../../runtime/model.ts'
+import type { Host, LoadOptions } from '../../runtime/types.ts'
+import { webHost } from '../../runtime/web.ts'
 import { thumbnailOf } from './thumbnail.ts'
 
 /** What is known of a picture: the prediction, and the picture as the model gets it. */
@@ -39,10 +45,23 @@ export interface Kind<Q, A> {
 /** The most pixels of a picture: more would need gigabytes, which a page on a phone does not get. */
 const limitPixels = 100e6
 
+/** The card of a model, and how its module opens it in a page. The runtime's `load` would bring the readers of all kinds into the
+ *  page. */
+export function opening<C extends AnyCard>(
+  ort: Ort,
+  model: ArrayBuffer,
+  wasm: ArrayBuffer,
+): { card: C; bytes: Uint8Array; name: string; host: Host<never>; options: LoadOptions } {
+  const bytes = new Uint8Array(model)
+  const options = { ort, wasm, device: 'wasm', threads: 1, limitPixels } as const
+  return { card: readCard(bytes) as C, bytes, name: 'the model', host: webHost as Host<never>, options }
+}
+
 /** Models of pictures. */
 export const pictures: Kind<Question, Answer> = {
   async create(ort, model, wasm) {
-    const loaded = await load(model, { kind: 'picture', ort, wasm, device: 'wasm', threads: 1, limitPixels })
+    const { card, bytes, name, host, options } = opening<Card>(ort, model, wasm)
+    const loaded = await openModel<Input>(card, bytes, name, { ...host, decode }, options)
     return { answer: question => answer(loaded, question) }
   },
   given: ({ input }) => ('close' in input ? [input] : []),

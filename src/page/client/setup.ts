@@ -1,13 +1,23 @@
-/** What every page knows of itself, written by the export as JSON. */
-export interface AnySetup {
+import type { TableCardInput } from '../../onnx/table-card.ts'
+
+/** What a page knows of the answers of its model. */
+export interface Answers {
+  task: 'single' | 'multi' | 'regression'
+  classes: readonly string[]
+  thresholds?: readonly number[]
+  /** The units of numbers, empty where there is none. */
+  units?: readonly string[]
+  /** Of two classes: the one that is decided from a probability on. */
+  decided?: { of: number; from: number }
+}
+
+/** What every page that holds its model knows of itself, written by the export as JSON. */
+export interface AnySetup extends Answers {
   /** How many bytes model and runtime have to be fetched, by address; without one they are in the page. */
   files: Record<'model' | 'wasm', { url?: string; bytes: number }>
   /** The address of the page's script; without one it is in the page. */
   script?: string
   name: string
-  task: 'single' | 'multi' | 'regression'
-  classes: readonly string[]
-  thresholds?: readonly number[]
 }
 
 /** What a page of pictures knows of itself. */
@@ -24,6 +34,22 @@ export interface SoundSetup extends AnySetup {
   window?: number
 }
 
+/** What a page of texts knows of itself. */
+export interface TextSetup extends AnySetup {
+  examples: readonly { text: string; label: string }[]
+}
+
+/** What a page of rows knows of its columns and answers; words of a category stand in its field. */
+export interface RowAnswers extends Answers {
+  inputs: readonly TableCardInput[]
+  missing?: readonly string[]
+  /** Columns that a row may have, and that the model does not take. */
+  unused: readonly string[]
+}
+
+/** What a page of rows that holds its model knows of itself. */
+export interface RowSetup extends AnySetup, RowAnswers {}
+
 /** An element of the page. */
 export const at = <E extends HTMLElement = HTMLElement>(id: string): E => document.getElementById(id) as E
 
@@ -39,7 +65,7 @@ export function make<K extends keyof HTMLElementTagNameMap>(
 }
 
 /** The setup that the export wrote. */
-export const readSetup = <S extends AnySetup = Setup>(): S => JSON.parse(at('setup').textContent!)
+export const readSetup = <S extends Answers = Setup>(): S => JSON.parse(at('setup').textContent!)
 
 /** A probability in percent; one that is not 0 or 1 is not written as such. */
 export function percent(p: number): string {

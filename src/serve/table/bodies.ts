@@ -59,42 +59,25 @@ function checkCount(n: number, most: number): void {
   if (n > most) throw new Refused(413, 'rows', `the request has more than ${plural(most, 'row')}; send them in several`)
 }
 
-const delimiters = [',', ';', '\t', '|'] as const
-
 /** Rows of CSV. The delimiter is the one by which the first line names the columns of the model. */
 async function fromCsv(body: Uint8Array, { card, maxRows }: How): Promise<GivenRows> {
-  const { parse } = await import('csv-parse/sync')
+  const { csvRows } = await import('../../page/csv.ts')
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(body)
   } catch {
     throw new Refused(400, 'request', 'the CSV is not UTF-8')
   }
-  const cut = (delimiter: string, to: number) => {
-    const how = { bom: true, relax_column_count: true, skip_empty_lines: true, info: true }
-    return parse(text, { delimiter, to, ...how }) as unknown as { info: { lines: number }; record: string[] }[]
-  }
-  /** The cells of the first line; none where its quotes do not fit the delimiter. */
-  const headOf = (delimiter: string): string[] => {
-    try {
-      return cut(delimiter, 1)[0]?.record.map(cell => cell.trim()) ?? []
-    } catch {
-      return []
-    }
-  }
   const names = card.inputs.map(({ name }) => name)
-  const headed = delimiters
-    .map(delimiter => ({ delimiter, head: headOf(delimiter) }))
-    .map(one => ({ ...one, known: names.filter(name => one.head.includes(name)).length }))
-  const { delimiter, head } = headed.reduce((best, one) => (one.known > best.known ? one : best))
-  const twice = head.find((name, i) => head.indexOf(name) !== i)
-  if (twice !== undefined) throw new Refused(422, 'row', `the CSV names the column "${twice}" twice`)
-  let rows: ReturnType<typeof cut>
+  let found: ReturnType<typeof csvRows>
   try {
-    rows = cut(delimiter, maxRows + 2).slice(1)
+    found = csvRows(text, names, maxRows + 1)
   } catch (error) {
     throw new Refused(400, 'request', `the CSV can not be read: ${(error as Error).message}`)
   }
+  const { delimiter, head, rows } = found
+  const twice = head.find((name, i) => head.indexOf(name) !== i)
+  if (twice !== undefined) throw new Refused(422, 'row', `the CSV names the column "${twice}" twice`)
   if (rows.length === 0)
     throw new Refused(
       400,
@@ -104,15 +87,15 @@ async function fromCsv(body: Uint8Array, { card, maxRows }: How): Promise<GivenR
   checkCount(rows.length, maxRows)
   return {
     many: true,
-    rows: rows.map(({ record, info }, i) => {
-      const where = `row ${i + 1} (line ${info.lines})`
-      if (record.length !== head.length)
+    rows: rows.map(({ cells, line }, i) => {
+      const where = `row ${i + 1} (line ${line})`
+      if (cells.length !== head.length)
         throw new Refused(
           422,
           'row',
-          `${where} has ${plural(record.length, 'cell')}, and the first line has ${head.length}`,
+          `${where} has ${plural(cells.length, 'cell')}, and the first line has ${head.length}`,
         )
-      return { where, row: Object.fromEntries(head.map((name, c) => [name, record[c]!])) }
+      return { where, row: Object.fromEntries(head.map((name, c) => [name, cells[c]!])) }
     }),
   }
 }

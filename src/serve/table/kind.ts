@@ -6,7 +6,7 @@ import type { ServedTable } from '../model.ts'
 import { Refused } from '../refused.ts'
 import { type Reading, type Row, type ServedKind, settled } from '../served-kind.ts'
 import { rowsOf, ways } from './bodies.ts'
-import { page, policy } from './page.ts'
+import { page } from './page.ts'
 import { columnInputs, rowSchema } from './schema.ts'
 import { rowTensors } from './tensors.ts'
 
@@ -87,7 +87,7 @@ export const table: ServedKind = {
       },
     }
   },
-  page: (version, token) => ({ html: page(version, token), policy }),
+  page,
   example: ({ card }: ServedTable, address, more) =>
     `curl -d ${quoted(JSON.stringify(usualRow(card)))}${more} ${quoted(`${address}/predict`)}`,
 }

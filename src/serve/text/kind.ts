@@ -3,7 +3,7 @@ import type { ServedTexts } from '../model.ts'
 import { Refused } from '../refused.ts'
 import { type Reading, type ServedKind, settled, type Text } from '../served-kind.ts'
 import { textsOf, ways } from './bodies.ts'
-import { page, policy } from './page.ts'
+import { page } from './page.ts'
 import { inputName, textTensor } from './tensors.ts'
 
 /** A text of a request for the queue. Throws `Refused` for what is no text. */
@@ -63,7 +63,7 @@ export const texts: ServedKind = {
       },
     }
   },
-  page: (version, token) => ({ html: page(version, token), policy }),
+  page,
   example: (_, address, more) =>
     `curl -d ${quoted(JSON.stringify({ text: example }))}${more} ${quoted(`${address}/predict`)}`,
 }

@@ -1,25 +1,19 @@
 import { quoted } from '../../base/format.ts'
-import { html } from '../../report/page/html.ts'
+import { textForm } from '../../page/form.ts'
 import { formPage } from '../form-page.ts'
 import type { ServedTexts, Version } from '../model.ts'
-import { listed, ownPolicy } from '../page-parts.ts'
-import { script, style } from './page-script.ts'
+import { listed } from '../page-parts.ts'
 
-/** The content security policy of the page. */
-export const policy = ownPolicy({ style, script })
-
-/** The page to try a model of texts by hand. `token`: whether the server needs one. */
-export function page(version: Version, token: boolean): string {
-  const { classes, input } = (version.model as ServedTexts).card
+/** The page to try a model of texts by hand, and its content security policy. `token`: whether the server needs one. */
+export function page(version: Version, token: boolean): { html: string; policy: string } {
+  const { card } = version.model as ServedTexts
+  const { task, classes, thresholds } = card
   return formPage(version, token, {
+    kind: 'text',
     about: `Predicts ${listed(classes)}.`,
-    form: {
-      id: 'text',
-      fields: html`<label class="field"><span>Text (of a long one ${input.maxTokens.toLocaleString('en-US')} tokens are read, from its beginning and its end)</span><textarea name="text" rows="6" autofocus></textarea></label>`,
-    },
+    form: textForm(card),
+    setup: { task, classes, ...(thresholds && { thresholds }) },
     command: `curl -d ${quoted(JSON.stringify({ text: 'This is an example sentence.' }))}`,
     samples: 'Texts',
-    style,
-    script,
   })
 }

@@ -1,12 +1,12 @@
 import { relative } from 'node:path'
 import type { Trained } from '../../domain/index.ts'
 import type { Interpretation, ReadText } from '../../runs/index.ts'
+import { contributions } from '../../runtime/text/occlusion.ts'
 import { autocast, noGrad, scope } from '../../torch/index.ts'
 import type { Evaluation } from '../../train/evaluate.ts'
 import { turn } from '../../train/stop.ts'
 import { tokenBatch } from '../source.ts'
 import type { TextItem } from '../types.ts'
-import { contributions } from './occlusion.ts'
 
 /** How many texts are read word by word, how much of each, and how many at once. */
 const [most, longest, together] = [12, 2000, 32]

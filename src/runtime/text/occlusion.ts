@@ -18,14 +18,19 @@ export function partsOf(text: string, most = mostParts): string[] {
   )
 }
 
+/** The parts of a text, and the text without each of them. */
+export function withoutEach(text: string): { parts: string[]; texts: string[] } {
+  const parts = partsOf(text)
+  return { parts, texts: parts.map((_, i) => parts.filter((_, other) => other !== i).join('')) }
+}
+
 /** What each part of a text contributes to a score (Zeiler & Fergus 2014, arXiv:1311.2901, of pictures): the text is
  *  scored without it. `score`: the score of each of many texts. */
 export async function contributions(
   text: string,
   score: (texts: readonly string[]) => Promise<number[]> | number[],
 ): Promise<Weighed[]> {
-  const parts = partsOf(text)
-  const without = parts.map((_, i) => parts.filter((_, other) => other !== i).join(''))
-  const [whole = 0, ...each] = await score([text, ...without])
+  const { parts, texts } = withoutEach(text)
+  const [whole = 0, ...each] = await score([text, ...texts])
   return parts.map((part, i) => [part, whole - each[i]!])
 }
