@@ -1,10 +1,13 @@
+import type { ExportedTable, ExportTableOptions } from '../export/table/export-table.ts'
+import type { Target } from '../export/targets/index.ts'
 import type { TableCheck, TableFileCard } from '../onnx/index.ts'
 import { setUpOnce } from '../setup/index.ts'
-import { type ExportFlags, refuseOptions } from './export-flags.ts'
+import { type ExportFlags, refuseBesideFolder, refuseOptions } from './export-flags.ts'
 import {
   checkLines,
   exporting,
   fileLine,
+  folderLines,
   labelColumn,
   print,
   probeLines,
@@ -15,15 +18,16 @@ import {
 import { flat } from './style.ts'
 
 /** Options of pictures alone, and why. */
-const ofPictures = ['to', 'net', 'weights', 'quantize', 'page', 'singleFile', 'examples'] as const
+const ofPictures = ['net', 'weights', 'quantize', 'page', 'singleFile', 'examples'] as const
 
 /** `anneal export` of a model of a table: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportTableCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
-  const { out, check, data, runtimes, json = false } = flags
+  const { out, to, check, data, runtimes, json = false } = flags
   const why = ': the file holds the whole model, in float32. anneal serve, @anneal/run and any onnxruntime run it'
   refuseOptions(flags, ofPictures, { what: 'a table', why })
+  refuseBesideFolder(flags)
   if (run !== undefined) await setUpOnce()
-  const { checkTableFile, exportTable } = await import('../export/table/export-table.ts')
+  const { checkTableFile } = await import('../export/table/export-table.ts')
   if (check) {
     const found = await exporting({ json, stopped: 'the check is not done' }, how =>
       checkTableFile(check, { run, data, runtimes, ...how }),
@@ -32,7 +36,7 @@ export async function exportTableCommand(run: string | undefined, flags: ExportF
     return print(found, json, () => probeLines(found.probes, what) + table(found.checks, found.card))
   }
   const result = await exporting({ json, stopped: 'no file was written' }, how =>
-    exportTable(run!, { out, data, runtimes, check: check !== false, ...how }),
+    exported(run!, to, { out, data, runtimes, check: check !== false, ...how }),
   )
   const { card, note } = result
   print(result, json, () =>
@@ -41,8 +45,15 @@ export async function exportTableCommand(run: string | undefined, flags: ExportF
       table(card.checks ?? [], card),
       note === undefined ? '' : `${flat(note)}\n`,
       uncheckedLine(check, 'model'),
+      folderLines(result),
     ].join(''),
   )
+}
+
+/** The file alone, or with `to` the folder that runs it. */
+async function exported(run: string, to: Target | undefined, options: ExportTableOptions): Promise<ExportedTable> {
+  if (to === undefined) return (await import('../export/table/export-table.ts')).exportTable(run, options)
+  return (await import('../export/targets/index.ts')).exportTableFolder(run, { ...options, to })
 }
 
 const shown = 12

@@ -23,7 +23,14 @@ export {
   exportTable,
   type TableFileCheck,
 } from './table/export-table.ts'
-export { type ExportedFolder, exportFolder, type Target } from './targets/index.ts'
+export {
+  type ExportedFolder,
+  exportFolder,
+  exportSoundFolder,
+  exportTableFolder,
+  exportTextFolder,
+  type Target,
+} from './targets/index.ts'
 export {
   checkTextFile,
   type ExportedText,

@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import {
+  type ExportedFolder,
+  exportSoundFolder,
+  exportTableFolder,
+  exportTextFolder,
+} from '../../src/export/targets/index.ts'
+import { probeSound } from '../../src/onnx/index.ts'
+import type { AnyCard } from '../../src/runtime/card.ts'
+import { loadSoundClassifier } from '../../src/sound/index.ts'
+import { frameOfRows } from '../../src/tabular/read/rows.ts'
+import { rowPredictor } from '../../src/tabular/run/predict.ts'
+import { loadTextClassifier } from '../../src/text/run/predict.ts'
+import { type At, bundled, endServers, linkPackages, started } from '../helpers/targets.ts'
+import { madeTexts } from '../helpers/texts.ts'
+import { makers, wav } from '../sound/sound.make.ts'
+import { savedSound } from './sounds.make.ts'
+import { prepare, rawRows, savedModel } from './tables.make.ts'
+import { savedText } from './texts.make.ts'
+
+const home = mkdtempSync(join(tmpdir(), 'anneal-target-kinds-'))
+after(() => {
+  endServers()
+  rmSync(home, { recursive: true, force: true })
+})
+
+type Target = 'docker' | 'lambda' | 'worker'
+interface Request {
+  type: string
+  body: Uint8Array<ArrayBuffer> | string
+}
+interface Answer {
+  label?: string
+  labels?: string[]
+  error?: string
+  probabilities?: Record<string, number>
+  values?: Record<string, number>
+}
+interface Case {
+  what: string
+  /** A saved model. */
+  saved: () => string | Promise<string>
+  folder: (stem: string, how: { to: Target; out: string; check: false }) => Promise<ExportedFolder<AnyCard>>
+  requests: Request[]
+  /** The answers of the trained model to the requests. */
+  trained: (stem: string) => Promise<Answer[]>
+  /** A line of the README. */
+  curl: RegExp
+}
+
+const json = (body: unknown): Request => ({ type: 'application/json', body: JSON.stringify(body) })
+const rows = rawRows(12, 5)
+const texts = [
+  'good',
+  'Überraschend gut – 最高です 🙂',
+  ...madeTexts(6, { seed: 4, least: 1, most: 70 }).map(one => one.text),
+]
+const recordings = [
+  wav([makers.tone!(1, 0.3, 8000)], { rate: 8000 }),
+  wav([makers.noise!(2, 0.9, 44_100), makers.chirp!(2, 0.9, 44_100)], { rate: 44_100 }),
+  wav([probeSound(16_000 * 4, 16_000)], { bits: 32, tag: 3 }),
+] as Uint8Array<ArrayBuffer>[]
+const ofTexts = async (stem: string) => {
+  const classifier = loadTextClassifier(stem, { precision: 'float32' })
+  const found: Answer[] = []
+  for await (const one of classifier.predictAll(texts)) found.push(one)
+  classifier.close()
+  return found
+}
+const ofSounds = async (stem: string) => {
+  const classifier = loadSoundClassifier(stem, { precision: 'float32' })
+  const found: Answer[] = []
+  for await (const one of classifier.predictAll(recordings)) found.push(one)
+  classifier.close()
+  return found
+}
+const tableCase = (what: string, target: string, model: 'trees' | 'both'): Case => ({
+  what,
+  saved: () => savedModel(prepare(frameOfRows(rawRows(400)), target), model),
+  folder: exportTableFolder,
+  requests: rows.map(json),
+  trained: async stem => (await rowPredictor(stem))(rows),
+  curl: /-d '\{"size":[^']*\}' /,
+})
+const textCase = (what: string, made: Parameters<typeof savedText>[0]): Case => ({
+  what,
+  saved: () => savedText(made),
+  folder: exportTextFolder,
+  requests: texts.map(text => json({ text })),
+  trained: ofTexts,
+  curl: /-d '\{"text": "This is an example sentence\."\}' /,
+})
+
+const cases: Case[] = [
+  textCase('texts', {}),
+  textCase('texts with several labels', { card: { task: 'multi', thresholds: [0.2, 0.5, 0.7] } }),
+  tableCase('a table, two classes, trees and a net', 'cheap', 'both'),
+  tableCase('a table, numbers', 'worth', 'trees'),
+  {
+    what: 'sounds',
+    saved: () => savedSound(),
+    folder: exportSoundFolder,
+    requests: recordings.map(body => ({ type: 'audio/wav', body })),
+    trained: ofSounds,
+    curl: /--data-binary @a\.wav /,
+  },
+]
+
+/** Compares the answers of a folder to real requests with those of the trained model. */
+async function compare(
+  { requests, trained }: Case,
+  { stem, classes }: { stem: string; classes: readonly string[] },
+  ask: (request: Request, query: string) => Promise<{ status: number; answer: Answer }>,
+) {
+  const wanted = await trained(stem)
+  assert.equal(wanted.length, requests.length, 'an answer for each request')
+  for (const [i, request] of requests.entries()) {
+    const { status, answer } = await ask(request, `?top=${classes.length}`)
+    assert.equal(status, 200, `request ${i}: ${answer.error}`)
+    const [got, by] = [answer, wanted[i]!].map(one => one.probabilities ?? one.values!)
+    for (const name of classes) {
+      const [own, expected] = [got![name]!, by![name]!]
+      const off = Math.abs(own - expected) / Math.max(1, Math.abs(expected))
+      assert.ok(off < 2e-5, `request ${i}, ${name}: got ${own}, the trained model gives ${expected}`)
+    }
+    assert.equal(answer.label, wanted[i]!.label, `request ${i}`)
+    assert.deepEqual(answer.labels, wanted[i]!.labels && [...wanted[i]!.labels], `request ${i}`)
+  }
+}
+
+async function written(own: Case, to: Target) {
+  const stem = await own.saved()
+  const out = mkdtempSync(join(home, `${to}-`))
+  const { card, kept } = await own.folder(stem, { to, out, check: false })
+  assert.deepEqual(kept, [], 'nothing was there')
+  const at: At = (...parts) => join(out, ...parts)
+  const about = linkPackages(at)
+  assert.match(readFileSync(at('README.md'), 'utf8'), own.curl, 'a line of curl for this kind')
+  assert.ok(!readFileSync(at('README.md'), 'utf8').includes('cat.jpg'), 'no picture is sent')
+  const { probes } = JSON.parse(readFileSync(at('probe.json'), 'utf8')) as { probes: { outputs: object }[] }
+  assert.ok(probes.length >= 3, `${probes.length} requests in probe.json`)
+  return { at, about, stem, classes: card.classes, probes: probes.length }
+}
+
+/** Makes the first expected answer of probe.json wrong. */
+function spoil(at: At): void {
+  const probe = JSON.parse(readFileSync(at('probe.json'), 'utf8'))
+  const [name] = Object.keys(probe.probes[0].outputs)
+  probe.probes[0].outputs[name!] += 0.5 * Math.max(1, Math.abs(probe.probes[0].outputs[name!]))
+  writeFileSync(at('probe.json'), JSON.stringify(probe))
+}
+
+for (const own of cases)
+  describe(own.what, () => {
+    test('docker: the server answers as the trained model does, and its own test passes and can fail', async () => {
+      const { at, about, probes, ...model } = await written(own, 'docker')
+      const sound = own.what === 'sounds' ? ['audio-decode'] : []
+      assert.deepEqual(Object.keys(about.dependencies), ['anneal', 'onnxruntime-node', ...sound])
+      const server = await started(at, { ANNEAL_TOKEN: 's3cret' })
+      await compare(own, model, async ({ type, body }, query) => {
+        const headers = { authorization: 'Bearer s3cret', 'content-type': type }
+        const response = await fetch(`${server.url}/predict${query}`, { method: 'POST', body, headers })
+        return { status: response.status, answer: (await response.json()) as Answer }
+      })
+      const tested = () =>
+        spawnSync(process.execPath, ['test.mjs', server.url], {
+          cwd: at(),
+          env: { ...process.env, ANNEAL_TOKEN: 's3cret' },
+          encoding: 'utf8',
+        })
+      const passed = tested()
+      assert.equal(passed.status, 0, passed.stderr)
+      assert.match(passed.stdout, new RegExp(`\\(${probes} requests\\)`))
+      spoil(at)
+      assert.match(tested().stderr, /request 1, .*the exported model gave/, 'its test can fail')
+      server.child.kill('SIGTERM')
+      assert.equal(await server.ended, 0, server.stderr())
+    })
+
+    test('lambda: the handler answers as the trained model does, and its own test passes and can fail', async () => {
+      const { at, ...model } = await written(own, 'lambda')
+      const { handler } = await import(at('handler.mjs'))
+      const http = { method: 'POST', path: '/predict' }
+      await compare(own, model, async ({ type, body }, query) => {
+        const result = await handler(
+          {
+            version: '2.0',
+            rawPath: '/predict',
+            rawQueryString: query.slice(1),
+            headers: { 'content-type': type },
+            // Lambda gives bodies of text as they are.
+            body: typeof body === 'string' ? body : Buffer.from(body).toString('base64'),
+            isBase64Encoded: typeof body !== 'string',
+            requestContext: { domainName: 'x.example.com', stage: '$default', http },
+          },
+          {},
+        )
+        return { status: result.statusCode, answer: JSON.parse(result.body) }
+      })
+      const tested = () =>
+        spawnSync(process.execPath, ['--test', '--test-reporter=tap', 'test.mjs'], {
+          cwd: at(),
+          env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+          encoding: 'utf8',
+        })
+      const passed = tested()
+      assert.equal(passed.status, 0, passed.stdout)
+      assert.match(passed.stdout, /^# pass 4$/m)
+      spoil(at)
+      assert.match(tested().stdout, /request 1, .*the exported model gave/, 'its test can fail')
+    })
+
+    test('worker: the fetch handler answers as the trained model does', async () => {
+      const { at, about, ...model } = await written(own, 'worker')
+      assert.deepEqual(Object.keys(about.dependencies), ['@anneal/run', 'onnxruntime-web'])
+      const fetched = await bundled(at)
+      assert.deepEqual(await (await fetched('/v2/health/ready')).json(), { ready: true })
+      const ask = async ({ type, body }: Request, query = '') => {
+        const response = await fetched(`/predict${query}`, { method: 'POST', body, headers: { 'content-type': type } })
+        return { status: response.status, answer: (await response.json()) as Answer }
+      }
+      await compare(own, model, ask)
+      const { probes, tolerance } = JSON.parse(readFileSync(at('probe.json'), 'utf8'))
+      for (const [i, { file, type, body, outputs }] of probes.entries()) {
+        const sent = file ? { type, body: readFileSync(at(file)) as Uint8Array<ArrayBuffer> } : json(body)
+        const { answer } = await ask(sent, '?top=9')
+        for (const [name, expected] of Object.entries<number>(outputs)) {
+          const got = (answer.probabilities ?? answer.values!)[name]!
+          const off = Math.abs(got - expected) / Math.max(1, Math.abs(expected))
+          assert.ok(off <= tolerance, `request ${i + 1}, ${name}: got ${got}, expected ${expected}`)
+        }
+      }
+    })
+  })
