@@ -1,6 +1,6 @@
 import { plural } from '../../base/format.ts'
 import type { TableFileCard } from '../../onnx/table-card.ts'
-import { jsonOf, typeOf } from '../body.ts'
+import { jsonOf, textOf, typeOf } from '../body.ts'
 import { Refused } from '../refused.ts'
 
 /** The rows of a request, and what errors call each. `many`: it gets a list. */
@@ -22,7 +22,8 @@ export const ways =
  *  if it begins like JSON. Throws `Refused`. */
 export async function rowsOf(contentType: string | null, body: Uint8Array, how: How): Promise<GivenRows> {
   const type = typeOf(contentType)
-  if (type === 'text/csv' || type === 'text/tab-separated-values') return fromCsv(body, how)
+  if (type === 'text/csv' || type === 'text/tab-separated-values')
+    return fromCsv(textOf(contentType, body, 'the CSV'), how)
   const begins = new TextDecoder().decode(body.subarray(0, 64)).trimStart()
   const json = type === 'application/json' || ((type === '' || isCurls(type)) && /^[[{]/.test(begins))
   if (json) return fromJson(body, how)
@@ -59,19 +60,22 @@ function checkCount(n: number, most: number): void {
   if (n > most) throw new Refused(413, 'rows', `the request has more than ${plural(most, 'row')}; send them in several`)
 }
 
+/** The most bytes of a line: the time that csv-parse takes for one grows with its square. */
+const longestLine = 200_000
+
 const delimiters = [',', ';', '\t', '|'] as const
 
 /** Rows of CSV. The delimiter is the one by which the first line names the columns of the model. */
-async function fromCsv(body: Uint8Array, { card, maxRows }: How): Promise<GivenRows> {
+async function fromCsv(text: string, { card, maxRows }: How): Promise<GivenRows> {
   const { parse } = await import('csv-parse/sync')
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(body)
-  } catch {
-    throw new Refused(400, 'request', 'the CSV is not UTF-8')
-  }
   const cut = (delimiter: string, to: number) => {
-    const how = { bom: true, relax_column_count: true, skip_empty_lines: true, info: true }
+    const how = {
+      bom: true,
+      relax_column_count: true,
+      skip_empty_lines: true,
+      info: true,
+      max_record_size: longestLine,
+    }
     return parse(text, { delimiter, to, ...how }) as unknown as { info: { lines: number }; record: string[] }[]
   }
   /** The cells of the first line; none where its quotes do not fit the delimiter. */
