@@ -1,3 +1,4 @@
+import { OptionError } from '../base/errors.ts'
 import type { ExportedTable, ExportTableOptions } from '../export/table/export-table.ts'
 import type { Target } from '../export/targets/index.ts'
 import type { TableCheck, TableFileCard } from '../onnx/index.ts'
@@ -18,13 +19,17 @@ import {
 import { flat } from './style.ts'
 
 /** Options of pictures alone, and why. */
-const ofPictures = ['net', 'weights', 'quantize', 'page', 'singleFile', 'examples'] as const
+const ofPictures = ['net', 'quantize', 'page', 'singleFile', 'examples'] as const
 
 /** `anneal export` of a model of a table: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportTableCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
-  const { out, to, check, data, runtimes, json = false } = flags
+  const { out, to, check, data, runtimes, weights, json = false } = flags
   const why = ': the file holds the whole model, in float32. anneal serve, @anneal/run and any onnxruntime run it'
   refuseOptions(flags, ofPictures, { what: 'a table', why })
+  if (weights !== undefined && weights !== 'float32')
+    throw new OptionError(
+      `--weights ${weights}: makes files of nets smaller that have millions of weights. A model of a table is small, and its trees need their thresholds exactly: a row on the other side of one gets another answer. Leave it out.`,
+    )
   refuseBesideFolder(flags)
   if (run !== undefined) await setUpOnce()
   const { checkTableFile } = await import('../export/table/export-table.ts')

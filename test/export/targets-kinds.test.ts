@@ -155,6 +155,25 @@ function spoil(at: At): void {
   writeFileSync(at('probe.json'), JSON.stringify(probe))
 }
 
+test('a folder of a model of another kind is refused, since its handler would be kept; one of the same kind is written again', async () => {
+  const out = mkdtempSync(join(home, 'again-'))
+  const how = { to: 'docker', out, check: false } as const
+  const { folder } = await exportTextFolder(savedText(), how)
+  await assert.rejects(
+    exportSoundFolder(savedSound(), how),
+    /is the folder of a model of texts, and this is one of recordings\. Choose an empty folder/,
+  )
+  writeFileSync(join(folder, 'Dockerfile'), 'FROM mine')
+  const before = readFileSync(join(folder, 'probe.json'), 'utf8')
+  const { kept } = await exportTextFolder(savedText({ seed: 9 }), how)
+  assert.deepEqual(kept, ['Dockerfile'], 'what a person changed')
+  assert.notEqual(readFileSync(join(folder, 'probe.json'), 'utf8'), before, 'the answers of the new model')
+  writeFileSync(join(folder, 'model.onnx'), 'mine')
+  await assert.rejects(exportTextFolder(savedText(), how), /has files, but no exported model\.onnx/)
+  await assert.rejects(exportTextFolder(savedText(), { to: 'docker', check: false }), /is no run folder, so say where/)
+  await assert.rejects(exportTextFolder(savedText(), { ...how, to: 'transformers' }), /this is a model of texts\. Take/)
+})
+
 for (const own of cases)
   describe(own.what, () => {
     test('docker: the server answers as the trained model does, and its own test passes and can fail', async () => {

@@ -4,8 +4,10 @@ import { FileError, ModelError } from '../../base/errors.ts'
 import { writeAtomic } from '../../base/files.ts'
 import { option } from '../../base/options.ts'
 import { isRun } from '../../runs/index.ts'
-import { refuseForeign } from '../files.ts'
+import { type AnyCard, readCard } from '../../runtime/card.ts'
+import { readFile } from '../files.ts'
 import type { Files } from './files.ts'
+import { kindOf } from './kinds/index.ts'
 
 /** Files that follow from the model, so they are always written: `probe.json` and what it names, and those of transformers.js. */
 const ofModel = /^(probe\.[\w.]+|onnx\/model\.onnx|config\.json|preprocessor_config\.json)$/
@@ -37,21 +39,26 @@ export const withdrawn =
     throw error
   }
 
-/** Refuses a folder with files that no export wrote. */
-export function refuseForeignFolder(folder: string, name: string): void {
+/** Refuses a folder with files that no export wrote, or with those of another kind of model, whose handler would be kept. format:
+ *  that of the card which is written. */
+export function refuseForeignFolder(folder: string, name: string, format: AnyCard['format']): void {
   const stat = statSync(folder, { throwIfNoEntry: false })
   if (!stat) return
   if (!stat.isDirectory()) throw new FileError(`${folder}: is a file; expected a folder (${option('out')}).`)
   if (readdirSync(folder).length === 0) return
   if (isRun(folder)) throw new FileError(`${folder}: is the folder of a run; choose another one (${option('out')}).`)
   const model = join(folder, name)
+  let own: AnyCard['format']
   try {
-    if (!existsSync(model)) throw new FileError(`${model}: is not there.`)
-    refuseForeign(model)
+    own = readCard(readFile(model), model).format
   } catch (cause) {
     throw new FileError(
       `${folder}: has files, but no exported ${name}, so it is not of an earlier export. Choose an empty folder (${option('out')}).`,
       { cause },
     )
   }
+  if (own !== format)
+    throw new FileError(
+      `${folder}: is the folder of a model of ${kindOf({ format: own }).nouns}, and this is one of ${kindOf({ format }).nouns}. Choose an empty folder (${option('out')}).`,
+    )
 }

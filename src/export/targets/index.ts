@@ -47,12 +47,12 @@ export interface ExportedFolder<C extends AnyCard = Card> {
 /** Writes the folder of a server or a worker around the model that `exported` writes. */
 async function folderAround<C extends AnyCard, E extends { file: string; bytes: number; card: C }>(
   run: string,
-  { to, out }: { to: Exclude<Target, 'transformers'>; out?: string | undefined },
+  { to, out, format }: { to: Exclude<Target, 'transformers'>; out?: string | undefined; format: C['format'] },
   exported: (file: string) => Promise<E>,
 ): Promise<E & { folder: string; kept: readonly string[] }> {
   const folder = folderOf(run, to, out)
   const { model, files: filesOf } = writers[to]
-  refuseForeignFolder(folder, model)
+  refuseForeignFolder(folder, model, format)
   const made = await exported(join(folder, model))
   const files = await filesOf(made).catch(withdrawn(made.file))
   return { ...made, folder, kept: put(folder, files) }
@@ -65,12 +65,13 @@ export async function exportFolder(
   run: string,
   { to, out, ...options }: Omit<ExportOptions, 'net'> & { to: Target },
 ): Promise<ExportedFolder> {
-  if (to !== 'transformers') return folderAround(run, { to, out }, file => exportModel(run, { ...options, out: file }))
+  if (to !== 'transformers')
+    return folderAround(run, { to, out, format: 'anneal-model' }, file => exportModel(run, { ...options, out: file }))
   const folder = folderOf(run, to, out)
   const model = 'onnx/model.onnx'
   const [odd] = (['quantize', 'heat'] as const).filter(name => options[name])
   if (odd) throw new OptionError(`${option(odd)}: does not fit ${setting('to', to)}. Leave it out.`)
-  refuseForeignFolder(folder, model)
+  refuseForeignFolder(folder, model, 'anneal-model')
   const { files, ...made } = await transformersFiles(run, options)
   return { ...made, file: join(folder, model), folder, kept: put(folder, files) }
 }
@@ -92,18 +93,24 @@ export const exportTableFolder = async (
   run: string,
   { to, out, ...options }: ExportTableOptions & { to: Target },
 ): Promise<ExportedFolder<TableFileCard>> =>
-  folderAround(run, { to: server(to, 'a table'), out }, file => exportTable(run, { ...options, out: file }))
+  folderAround(run, { to: server(to, 'a table'), out, format: 'anneal-table-model' }, file =>
+    exportTable(run, { ...options, out: file }),
+  )
 
 /** The same for a model of texts. */
 export const exportTextFolder = async (
   run: string,
   { to, out, ...options }: ExportTextOptions & { to: Target },
 ): Promise<ExportedFolder<TextFileCard>> =>
-  folderAround(run, { to: server(to, 'texts'), out }, file => exportText(run, { ...options, out: file }))
+  folderAround(run, { to: server(to, 'texts'), out, format: 'anneal-text-model' }, file =>
+    exportText(run, { ...options, out: file }),
+  )
 
 /** The same for a model of sounds: its folder takes recordings. */
 export const exportSoundFolder = async (
   run: string,
   { to, out, ...options }: ExportSoundOptions & { to: Target },
 ): Promise<ExportedFolder<SoundFileCard>> =>
-  folderAround(run, { to: server(to, 'sounds'), out }, file => exportSound(run, { ...options, out: file }))
+  folderAround(run, { to: server(to, 'sounds'), out, format: 'anneal-sound-model' }, file =>
+    exportSound(run, { ...options, out: file }),
+  )
