@@ -80,11 +80,7 @@ export async function exportFolder(
 function server(to: Target, of: string): Exclude<Target, 'transformers'> {
   if (to !== 'transformers') return to
   throw new OptionError(
-    `${setting('to', to)}: writes the folder that transformers.js reads of a model of pictures, and this is a model of ${of}. Take ${Object.keys(
-      writers,
-    )
-      .map(name => setting('to', name))
-      .join(', ')}.`,
+    `${setting('to', to)}: writes the folder that transformers.js reads of a model of pictures, and this is a model of ${of}. Take ${setting('to', 'docker')}, ${setting('to', 'lambda')} or ${setting('to', 'worker')}.`,
   )
 }
 
