@@ -51,6 +51,10 @@ interface Case {
   trained: (stem: string) => Promise<Answer[]>
   /** A line of the README. */
   curl: RegExp
+  /** What the worker refuses. */
+  refused: [what: string, request: Request, status: number, says: RegExp][]
+  /** Several samples in one request, where a worker takes them. */
+  list?: (requests: readonly Request[]) => Request
 }
 
 const json = (body: unknown): Request => ({ type: 'application/json', body: JSON.stringify(body) })
@@ -65,6 +69,8 @@ const recordings = [
   wav([makers.noise!(2, 0.9, 44_100), makers.chirp!(2, 0.9, 44_100)], { rate: 44_100 }),
   wav([probeSound(16_000 * 4, 16_000)], { bits: 32, tag: 3 }),
 ] as Uint8Array<ArrayBuffer>[]
+const broken = wav([[0.1, Number.NaN]], { bits: 32, tag: 3 }) as Uint8Array<ArrayBuffer>
+const long = wav([new Float32Array(8000 * 130)], { rate: 8000 }) as Uint8Array<ArrayBuffer>
 const ofTexts = async (stem: string) => {
   const classifier = loadTextClassifier(stem, { precision: 'float32' })
   const found: Answer[] = []
@@ -86,6 +92,22 @@ const tableCase = (what: string, target: string, model: 'trees' | 'both'): Case 
   requests: rows.map(json),
   trained: async stem => (await rowPredictor(stem))(rows),
   curl: /-d '\{"size":[^']*\}' /,
+  list: requests => json({ rows: requests.map(({ body }) => JSON.parse(body as string)) }),
+  refused: [
+    ['no JSON', { type: 'application/json', body: '{"size": NaN}' }, 400, /not valid JSON/],
+    ['bytes', { type: 'application/octet-stream', body: new Uint8Array([1, 255]) }, 400, /not valid JSON/],
+    ['an empty body', { type: '', body: '' }, 400, /not valid JSON/],
+    ['a word for a number', json({ ...rows[0], size: 'large' }), 422, /the row, "size": "large" is not a number/],
+    ['a number beyond 32 bits', json({ ...rows[0], size: 1e39 }), 422, /beyond the numbers that the model takes/],
+    ['an unknown column', json({ ...rows[0], sizes: 1 }), 422, /"sizes", which the model does not know/],
+    ['a list in a row', json({ ...rows[0], size: [1] }), 422, /a list is not a number/],
+    ['rows in rows', json({ rows: [[rows[0]]] }), 422, /row 1 is a list/],
+    ['a second row that is none', json([rows[0], null]), 422, /row 2 is null/],
+    ['rows and more', json({ rows: [rows[0]], more: 1 }), 400, /expected JSON: a row/],
+    ['no rows', json({ rows: [] }), 400, /a list of one row or more/],
+    ['10,000 rows', json(Array.from({ length: 10_000 }, () => ({}))), 413, /10000 rows; at most 1000/],
+    ['a large body', { type: '', body: 'x'.repeat(2_000_001) }, 413, /at most 2000000 bytes/],
+  ],
 })
 const textCase = (what: string, made: Parameters<typeof savedText>[0]): Case => ({
   what,
@@ -94,6 +116,22 @@ const textCase = (what: string, made: Parameters<typeof savedText>[0]): Case => 
   requests: texts.map(text => json({ text })),
   trained: ofTexts,
   curl: /-d '\{"text": "This is an example sentence\."\}' /,
+  list: requests => json({ texts: requests.map(({ body }) => JSON.parse(body as string).text) }),
+  refused: [
+    ['an empty body', { type: 'application/json', body: '' }, 400, /not valid JSON; expected JSON: \{"text"/],
+    ['an empty text', json({ text: ' ' }), 422, /the text is empty/],
+    ['an empty text as it is', { type: 'text/plain', body: '' }, 422, /the text is empty/],
+    ['bytes', { type: 'text/plain', body: new Uint8Array([0x67, 0xff]) }, 400, /not UTF-8/],
+    ['a number', json({ text: 5 }), 422, /the text is a number/],
+    ['an object', json({ text: { text: 'good' } }), 422, /the text is/],
+    ['another name', json({ review: 'good' }), 400, /expected JSON: \{"text"/],
+    ['null', json(null), 400, /expected JSON: \{"text"/],
+    ['a second one that is none', json({ texts: ['good', null] }), 422, /text 2 is null/],
+    ['more beside it', json({ texts: ['good'], top: 3 }), 400, /expected JSON: \{"text"/],
+    ['no texts', json([]), 400, /a list of one text or more/],
+    ['many texts', json(Array.from({ length: 101 }, () => 'good')), 413, /101 texts; at most 100/],
+    ['a large body', { type: 'text/plain', body: 'x'.repeat(1_000_001) }, 413, /at most 1000000 bytes/],
+  ],
 })
 
 const cases: Case[] = [
@@ -108,6 +146,26 @@ const cases: Case[] = [
     requests: recordings.map(body => ({ type: 'audio/wav', body })),
     trained: ofSounds,
     curl: /--data-binary @a\.wav /,
+    refused: [
+      ['nothing', { type: 'audio/wav', body: '' }, 422, /has no bytes/],
+      ['a file that is cut off', { type: 'audio/wav', body: recordings[2]!.slice(0, 9000) }, 422, /it is cut off/],
+      ['a text', { type: 'audio/wav', body: 'hello there' }, 422, /it is a text file/],
+      [
+        'another format',
+        { type: '', body: Buffer.from(`fLaC${'\0'.repeat(60)}`) },
+        422,
+        /file of FLAC.*WAVE files are read/,
+      ],
+      ['values that are no numbers', { type: '', body: broken }, 422, /1 of its 2 values are no numbers/],
+      ['a long one', { type: '', body: long }, 422, /lasts 130\.0 s, and at most 120 s/],
+      ['samples that are none', json({ samples: [0, '1'], sampleRate: 16_000 }), 400, /samples\[1\]: got "1"/],
+      ['samples beyond 1', json({ samples: [0, 20_000], sampleRate: 16_000 }), 422, /expected -1 to 1/],
+      ['no rate', json({ samples: [0, 1] }), 400, /expected the bytes of a WAVE file, or JSON/],
+      ['a rate of 0', json({ samples: [0, 1], sampleRate: 0 }), 422, /a whole number from 1000/],
+      ['no JSON', { type: 'application/json', body: '{' }, 400, /not valid JSON/],
+      ['null', json(null), 400, /has no samples/],
+      ['a large body', { type: '', body: new Uint8Array(12_000_001) }, 413, /at most 12000000 bytes/],
+    ],
   },
 ]
 
@@ -244,6 +302,20 @@ for (const own of cases)
         return { status: response.status, answer: (await response.json()) as Answer }
       }
       await compare(own, model, ask)
+      for (const [what, request, status, says] of own.refused) {
+        const { status: got, answer } = await ask(request)
+        assert.equal(got, status, `${what}: ${JSON.stringify(answer).slice(0, 200)}`)
+        assert.match(answer.error!, says, what)
+      }
+      if (own.list) {
+        const { answer } = await ask(own.list(own.requests), '?top=9')
+        const { predictions } = answer as { predictions: Answer[] }
+        assert.equal(predictions.length, own.requests.length, 'an answer for each')
+        await compare(own, model, async request => ({
+          status: 200,
+          answer: predictions[own.requests.indexOf(request)]!,
+        }))
+      }
       const { probes, tolerance } = JSON.parse(readFileSync(at('probe.json'), 'utf8'))
       for (const [i, { file, type, body, outputs }] of probes.entries()) {
         const sent = file ? { type, body: readFileSync(at(file)) as Uint8Array<ArrayBuffer> } : json(body)
